@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "err.h"
+#include "inspect.h"
+
+enum {
+    TURN_MESSAGES_MAX = 256, /* of each socket, so that a step stays short */
+};
+
+#define NS_PER_MS UINT64_C(1000000)
+#define STOPPING_PAUSE_NS (100 * NS_PER_MS)
+#define LOOK_AGAIN_NS (20 * NS_PER_MS)
+
+/* -- failures ---------------------------------------------------------------------------------- */
+
+spn_err client_check(struct spn_client *client)
+{
+    return fork_guard_is_child(&client->guard) ? client_fail(client, SPN_E_FORKED, NULL) : SPN_OK;
+}
+
+spn_err client_fail(struct spn_client *client, spn_err err, const char *format, ...)
+{
+    client->err = err;
+    client->words[0] = '\0';
+    if (format != NULL) {
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(client->words, sizeof(client->words), format, arguments);
+        va_end(arguments);
+    }
+    return err;
+}
+
+static spn_err fail_system(struct spn_client *client, spn_err err, const char *what)
+{
+    char text[128];
+    if (err != SPN_E_SYSTEM)
+        return client_fail(client, err, NULL);
+    return client_fail(client, err, "%s: %s", what, strerror_r(errno, text, sizeof(text)));
+}
+
+const char *spn_client_detail(const spn_client *client)
+{
+    return client->words[0] != '\0' ? client->words : err_text(client->err);
+}
+
+/* -- parts ------------------------------------------------------------------------------------- */
+
+void client_add(struct spn_client *client, struct client_part *part)
+{
+    part->next = client->parts;
+    client->parts = part;
+}
+
+void client_remove(struct spn_client *client, struct client_part *part)
+{
+    for (struct client_part **at = &client->parts; *at != NULL; at = &(*at)->next)
+        if (*at == part) {
+            *at = part->next;
+            return;
+        }
+}
+
+/* -- a turn ------------------------------------------------------------------------------------ */
+
+/* A message that nobody knows, or that is no message, is dropped: the sidecar may be newer. */
+static void hand_to_parts(struct spn_client *client, zmq_msg_t *message)
+{
+    struct wire_in in = wire_in(zmq_msg_data(message), zmq_msg_size(message));
+    struct wire_header header;
+    spn_err err = wire_get_header(&in, &header);
+    if (err == SPN_E_VERSION && header.type == WIRE_ERROR)
+        err = SPN_OK; /* laid out alike in every version */
+    if (err != SPN_OK)
+        return;
+    for (struct client_part *part = client->parts; part != NULL; part = part->next)
+        if (part->ops->take(part, header.type, in))
+            return;
+}
+
+static spn_err take_messages(struct spn_client *client, void *socket)
+{
+    zmq_msg_t message;
+    zmq_msg_init(&message);
+    spn_err err = SPN_OK;
+    for (int i = 0; i < TURN_MESSAGES_MAX; i++) {
+        err = transport_receive(socket, &message);
+        if (err != SPN_OK)
+            break;
+        client->news = true;
+        if (socket == client->transport.ingest)
+            hand_to_parts(client, &message);
+        else
+            (void)calls_take(&client->calls, &message);
+    }
+    zmq_msg_close(&message);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+/* Answers and questions die with a connection; whoever waits for one asks again at once. */
+static void notice_connection(struct spn_client *client, bool connected)
+{
+    if (connected && !client->connected) {
+        calls_lost(&client->calls);
+        for (struct client_part *part = client->parts; part != NULL; part = part->next)
+            part->ops->reconnected(part);
+    }
+    client->connected = connected;
+}
+
+/* Whatever touched a socket may have used up the edge that ZeroMQ's descriptor gives: ask the
+ * sockets themselves, last. */
+static void settle(struct spn_client *client)
+{
+    bool blocked = false;
+    client->due_ns = TRANSPORT_NEVER;
+    for (struct client_part *part = client->parts; part != NULL; part = part->next) {
+        uint64_t due_ns = part->ops->due_ns(part);
+        blocked = blocked || part->ops->blocked(part);
+        if (due_ns < client->due_ns)
+            client->due_ns = due_ns;
+    }
+    int ingest = transport_events(client->transport.ingest);
+    int read = transport_events(client->transport.read);
+    bool connected = (read & ZMQ_POLLOUT) != 0;
+    client->ready = ((ingest | read) & ZMQ_POLLIN) != 0 || connected != client->connected ||
+                    (blocked && (ingest & ZMQ_POLLOUT) != 0) ||
+                    (connected && calls_blocked(&client->calls));
+    transport_settle(&client->transport, client->ready || client->news, client->due_ns);
+}
+
+static spn_err work(struct spn_client *client)
+{
+    client->looked_ns = transport_now();
+    notice_connection(client, (transport_events(client->transport.read) & ZMQ_POLLOUT) != 0);
+    spn_err err = take_messages(client, client->transport.ingest);
+    if (err == SPN_OK)
+        err = take_messages(client, client->transport.read);
+    for (struct client_part *part = client->parts; part != NULL; part = part->next)
+        part->ops->turn(part, client->looked_ns);
+    return err == SPN_OK ? SPN_OK : fail_system(client, err, "receiving");
+}
+
+spn_err client_turn(struct spn_client *client)
+{
+    spn_err err = work(client);
+    settle(client);
+    return err;
+}
+
+/* -- waiting ----------------------------------------------------------------------------------- */
+
+uint64_t client_deadline(int timeout_ms)
+{
+    return timeout_ms < 0 ? TRANSPORT_NEVER : transport_now() + (uint64_t)timeout_ms * NS_PER_MS;
+}
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
+spn_err client_sleep(struct spn_client *client, uint64_t deadline_ns, uint64_t wake_ns)
+{
+    if (transport_now() >= deadline_ns)
+        return client_fail(client, SPN_E_TIMEOUT, NULL);
+    if (!client->ready)
+        transport_sleep(&client->transport,
+                        earlier(earlier(deadline_ns, wake_ns), client->due_ns));
+    return SPN_OK;
+}
+
+/* A sidecar that is stopping is about to be another one: that is no answer. */
+static spn_err open_answer(struct spn_client *client, struct call *call, enum wire_type type,
+                           struct wire_in *ret_in)
+{
+    struct spn_bytes detail;
+    spn_err err = calls_read(call, type, ret_in, &detail);
+    if (err == SPN_OK)
+        return SPN_OK;
+    if (detail.size > 0)
+        client_fail(client, err, "sidecar: %.*s", (int)detail.size, (const char *)detail.data);
+    else
+        client_fail(client, err, NULL);
+    calls_clear(call);
+    if (err == SPN_E_STOPPING)
+        call->again_ns = transport_now() + STOPPING_PAUSE_NS;
+    return err;
+}
+
+spn_err client_ask(struct spn_client *client, struct call *call,
+                   const struct client_question *question, uint64_t deadline_ns,
+                   struct wire_in *ret_in)
+{
+    spn_err err;
+    for (;;) {
+        uint64_t now_ns = transport_now();
+        err = SPN_OK;
+        if (calls_due(call, now_ns))
+            err = calls_ask(&client->calls, call, client->transport.read, question->type,
+                            question->body, now_ns);
+        if (err == SPN_OK)
+            err = client_turn(client);
+        if (err != SPN_OK)
+            break;
+        if (call->answered) {
+            err = open_answer(client, call, question->answer, ret_in);
+            if (err != SPN_E_STOPPING)
+                break;
+        }
+        /* What the socket did not take waits for the connection, not for a clock. */
+        err = client_sleep(client, deadline_ns, call->blocked ? TRANSPORT_NEVER : call->again_ns);
+        if (err != SPN_OK)
+            break;
+    }
+    call->blocked = false;
+    if (err == SPN_E_TIMEOUT && !client->connected)
+        err = client_fail(client, SPN_E_UNAVAILABLE, NULL);
+    return err;
+}
+
+/* -- open and close ---------------------------------------------------------------------------- */
+
+static spn_err shake_hands(struct spn_client *client, uint64_t deadline_ns)
+{
+    struct wire_in in;
+    struct wire_welcome welcome;
+    const struct client_question hello = {WIRE_HELLO, WIRE_WELCOME, NULL};
+    spn_err err = client_ask(client, &client->call, &hello, deadline_ns, &in);
+    if (err == SPN_E_TIMEOUT)
+        err = client_fail(client, SPN_E_UNAVAILABLE, NULL);
+    if (err != SPN_OK)
+        return err;
+    wire_get_welcome(&in, &welcome);
+    if (!wire_in_done(&in))
+        return client_fail(client, SPN_E_PROTOCOL, "the sidecar's WELCOME cannot be read");
+    client->data_max = welcome.data_max;
+    client->batch_bytes_max = welcome.batch_bytes_max;
+    client->batch_events_max = welcome.batch_events_max < WIRE_BATCH_EVENTS_MAX
+                                   ? welcome.batch_events_max
+                                   : WIRE_BATCH_EVENTS_MAX;
+    calls_clear(&client->call);
+    return SPN_OK;
+}
+
+/* Looks again while there is time: the sidecar may be about to start. */
+static spn_err find_dir(struct spn_client *client, const struct spn_client_options *options,
+                        uint64_t deadline_ns, char ret_dir[TRANSPORT_DIR_SIZE])
+{
+    const char *own = options != NULL ? options->socket_dir : NULL;
+    const struct timespec pause = {.tv_nsec = (long)LOOK_AGAIN_NS};
+    for (;;) {
+        spn_err err = transport_find(own, ret_dir, client->words, sizeof(client->words));
+        client->err = err;
+        if (err != SPN_E_UNAVAILABLE || transport_now() >= deadline_ns)
+            return err;
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void copy_detail(const struct spn_client *client, spn_err err, const char *dir, char *out,
+                        size_t out_size)
+{
+    if (out == NULL || out_size == 0)
+        return;
+    const char *words = client != NULL ? spn_client_detail(client) : err_text(err);
+    if (err == SPN_E_UNAVAILABLE && dir[0] != '\0')
+        snprintf(out, out_size, "%s in %s", words, dir);
+    else
+        snprintf(out, out_size, "%s", words);
+}
+
+spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
+                        int timeout_ms, char *ret_detail, size_t detail_size)
+{
+    uint64_t deadline_ns = client_deadline(timeout_ms);
+    char dir[TRANSPORT_DIR_SIZE] = "";
+    spn_err err = SPN_OK;
+    struct spn_client *client = calloc(1, sizeof(*client));
+    if (client == NULL) {
+        err = SPN_E_NOMEM;
+        goto cleanup;
+    }
+    fork_guard_init(&client->guard);
+    if (options != NULL && options->size < sizeof(*options)) {
+        err = client_fail(client, SPN_E_INVALID, "spn_client_options.size is not set");
+        goto cleanup;
+    }
+    err = find_dir(client, options, deadline_ns, dir);
+    if (err != SPN_OK)
+        goto cleanup;
+    err = transport_open(&client->transport, dir);
+    if (err != SPN_OK) {
+        fail_system(client, err, "opening sockets");
+        goto cleanup;
+    }
+    calls_add(&client->calls, &client->call);
+    err = shake_hands(client, deadline_ns);
+cleanup:
+    if (err != SPN_OK) {
+        copy_detail(client, err, dir, ret_detail, detail_size);
+        spn_client_close(client);
+        return err;
+    }
+    *ret_client = client;
+    return SPN_OK;
+}
+
+/* In a child process ZeroMQ's context is left alone, memory and all: its threads are not here. */
+void spn_client_close(spn_client *client)
+{
+    if (client == NULL)
+        return;
+    calls_remove(&client->calls, &client->call);
+    inspect_free(client->inspect);
+    if (client->transport.context != NULL && fork_guard_is_child(&client->guard))
+        transport_abandon(&client->transport);
+    else
+        transport_close(&client->transport, client->linger_ms);
+    fork_guard_release(&client->guard);
+    free(client);
+}
+
+/* -- for event loops --------------------------------------------------------------------------- */
+
+size_t spn_client_data_max(const spn_client *client)
+{
+    return client->data_max;
+}
+
+int spn_client_fd(const spn_client *client)
+{
+    return client->transport.epoll_fd;
+}
+
+spn_err spn_client_step(spn_client *client)
+{
+    spn_err err = client_check(client);
+    if (err != SPN_OK)
+        return err;
+    err = work(client);
+    client->news = false;
+    settle(client);
+    for (struct client_part *part = client->parts; err == SPN_OK && part != NULL; part = part->next) {
+        err = part->ops->failed(part);
+        if (err != SPN_OK && err != client->err)
+            client_fail(client, err, NULL);
+    }
+    return err;
+}

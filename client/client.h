@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client: one connection to one sidecar, and the round of work that everything else takes part in.
+ *
+ * A turn takes what arrived, lets every part (producers so far) do what is due, and leaves the
+ * client's descriptor telling the truth. It never blocks. Whoever has to wait turns, looks,
+ * sleeps and turns again.
+ *
+ * Owns     transport, calls, the words of the last failure.
+ * Borrows  parts: they live in producers, and leave before the client is closed.
+ * Units    nanoseconds of CLOCK_MONOTONIC; TRANSPORT_NEVER for a deadline that never comes.
+ * Threads  one at a time.
+ */
+#ifndef SPN_CLIENT_CLIENT_H
+#define SPN_CLIENT_CLIENT_H
+
+#include "calls.h"
+#include "fork_guard.h"
+#include "sponson.h"
+#include "transport.h"
+
+enum { CLIENT_WORDS_SIZE = 512 };
+
+struct client_part;
+
+struct client_part_ops {
+    /* A message of ingest.sock, after its header; true: it was for this part alone. */
+    bool (*take)(struct client_part *part, uint8_t type, struct wire_in body);
+    void (*turn)(struct client_part *part, uint64_t now_ns);
+    /* The connection broke and came back: what was on its way may be lost. */
+    void (*reconnected)(struct client_part *part);
+    uint64_t (*due_ns)(const struct client_part *part);
+    bool (*blocked)(const struct client_part *part); /* ingest.sock took nothing */
+    spn_err (*failed)(const struct client_part *part); /* a lasting failure, or SPN_OK */
+};
+
+struct client_part {
+    struct client_part *next;
+    const struct client_part_ops *ops;
+};
+
+struct inspect; /* what the questions about the sidecar lend out; see inspect.c */
+
+struct spn_client {
+    struct fork_guard guard;
+    struct transport transport;
+    struct calls calls;
+    struct call call; /* of whoever waits for an answer */
+    struct client_part *parts;
+    struct inspect *inspect;
+    size_t data_max;
+    size_t batch_bytes_max;
+    uint32_t batch_events_max;
+    int linger_ms;
+
+    bool connected;     /* as read.sock was when a turn looked */
+    bool ready;         /* there is more to do at once */
+    bool news;          /* something came in since spn_client_step was last called */
+    uint64_t due_ns;    /* when a turn is due without anything coming in */
+    uint64_t looked_ns; /* when the last turn began */
+
+    spn_err err; /* of the last failure */
+    char words[CLIENT_WORDS_SIZE];
+};
+
+/* SPN_E_FORKED in a child process. */
+spn_err client_check(struct spn_client *client) SPN_MUST_USE;
+/* Notes a failure for spn_client_detail and returns it; format NULL: the code's own words. */
+spn_err client_fail(struct spn_client *client, spn_err err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+void client_add(struct spn_client *client, struct client_part *part);
+void client_remove(struct spn_client *client, struct client_part *part);
+
+/* SPN_E_SYSTEM, SPN_E_NOMEM. */
+spn_err client_turn(struct spn_client *client) SPN_MUST_USE;
+uint64_t client_deadline(int timeout_ms);
+/* Sleeps until a turn has something to do, but not beyond deadline_ns or wake_ns.
+ * SPN_E_TIMEOUT: deadline_ns has come. */
+spn_err client_sleep(struct spn_client *client, uint64_t deadline_ns,
+                     uint64_t wake_ns) SPN_MUST_USE;
+
+struct client_question {
+    enum wire_type type;
+    enum wire_type answer;
+    const struct wire_out *body; /* NULL: none */
+};
+
+/* Asks, and again when that is due, until there is an answer; *ret_in stands at its body, and is valid until
+ * the call is used again. A call that has been asked already goes on waiting.
+ * SPN_E_UNAVAILABLE: the deadline came and there is no connection. SPN_E_TIMEOUT. The code of an ERROR. */
+spn_err client_ask(struct spn_client *client, struct call *call,
+                   const struct client_question *question, uint64_t deadline_ns,
+                   struct wire_in *ret_in) SPN_MUST_USE;
+
+#endif

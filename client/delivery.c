@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "delivery.h"
+
+#include <assert.h>
+
+#include "err.h"
+
+spn_err delivery_init(struct delivery *delivery, const struct delivery_options *options,
+                      const struct wire_state *state)
+{
+    *delivery = (struct delivery){.options = *options,
+                                  .token = state->token,
+                                  .acked = state->durable,
+                                  .sent = state->durable + 1,
+                                  .sent_end = state->durable + 1,
+                                  .accepted = state->durable};
+    results_init(&delivery->results, options->window_events);
+    return window_init(&delivery->window, options->window_bytes, options->window_events,
+                       options->entry_max, state->durable + 1);
+}
+
+void delivery_release(struct delivery *delivery)
+{
+    window_release(&delivery->window);
+    results_release(&delivery->results);
+}
+
+uint64_t delivery_put(struct delivery *delivery, const struct wire_entry *entry, size_t entry_size)
+{
+    window_put(&delivery->window, entry, entry_size);
+    delivery->counters.taken++;
+    return delivery->window.next - 1;
+}
+
+/* -- results ----------------------------------------------------------------------------------- */
+
+static void count_result(struct delivery *delivery, spn_result result, uint64_t count)
+{
+    struct spn_counters *counters = &delivery->counters;
+    uint64_t *const by_result[] = {&counters->stored, &counters->duplicates, &counters->conflicts,
+                                   &counters->refused, &counters->lost};
+    *by_result[result] += count;
+}
+
+static void add_results(struct delivery *delivery, uint64_t first, uint64_t count,
+                        spn_result result, spn_err code)
+{
+    count_result(delivery, result, count);
+    results_add(&delivery->results, first, count, result, code);
+}
+
+/* first .. last, still held, ended alike; but what we made a skip was refused, and we know why. */
+static void end_range(struct delivery *delivery, uint64_t first, uint64_t last, spn_result result)
+{
+    static const spn_err codes[SPN_LOST + 1] = {[SPN_REFUSED] = SPN_E_PROTOCOL,
+                                                [SPN_LOST] = SPN_E_LOST};
+    uint64_t plain = first;
+    for (uint64_t number = first; delivery->window.skips > 0 && number <= last; number++) {
+        spn_err code;
+        if (!window_is_skip(&delivery->window, number, &code))
+            continue;
+        if (number > plain)
+            add_results(delivery, plain, number - plain, result, SPN_OK);
+        add_results(delivery, number, 1, SPN_REFUSED, code);
+        plain = number + 1;
+    }
+    if (plain <= last)
+        add_results(delivery, plain, last - plain + 1, result, codes[result]);
+}
+
+/* Everything up to up_to has ended: as the runs say, the rest was stored. The runs were checked. */
+static void end_up_to(struct delivery *delivery, uint64_t up_to, struct wire_in runs,
+                      uint32_t run_count)
+{
+    uint64_t next = delivery->acked + 1;
+    for (uint32_t i = 0; i < run_count; i++) {
+        struct wire_run run;
+        wire_get_run(&runs, &run);
+        uint64_t last = run.first + run.count - 1;
+        uint64_t first = run.first > next ? run.first : next;
+        if (last > up_to)
+            last = up_to;
+        if (run.count == 0 || first > last)
+            continue;
+        if (first > next)
+            end_range(delivery, next, first - 1, SPN_STORED);
+        end_range(delivery, first, last, (spn_result)run.result);
+        next = last + 1;
+    }
+    if (next <= up_to)
+        end_range(delivery, next, up_to, SPN_STORED);
+    delivery->acked = up_to;
+    if (delivery->sent <= up_to)
+        delivery->sent = up_to + 1;
+    if (delivery->accepted < up_to)
+        delivery->accepted = up_to;
+    window_forget(&delivery->window, up_to + 1);
+    delivery->moved = true;
+    delivery->probe = 0;
+}
+
+/* With level none an event has ended once it is sent. */
+static void forget_sent(struct delivery *delivery)
+{
+    delivery->acked = delivery->sent - 1;
+    window_forget(&delivery->window, delivery->sent);
+}
+
+/* -- sending ----------------------------------------------------------------------------------- */
+
+uint64_t delivery_in_flight(const struct delivery *delivery)
+{
+    return delivery->sent - 1 - delivery->acked;
+}
+
+bool delivery_gathered(const struct delivery *delivery)
+{
+    const struct window *window = &delivery->window;
+    return window->next - delivery->sent >= DELIVERY_GATHER_EVENTS ||
+           window_bytes_from(window, delivery->sent) >= DELIVERY_GATHER_BYTES;
+}
+
+bool delivery_ready(const struct delivery *delivery)
+{
+    const struct window *window = &delivery->window;
+    if (delivery->sent == window->next || delivery->failed != SPN_OK ||
+        delivery->need == DELIVERY_OPEN)
+        return false;
+    if (delivery->probe != 0 && delivery->sent > delivery->probe)
+        return false;
+    return delivery_in_flight(delivery) == 0 || delivery->sent < delivery->sent_end ||
+           delivery->sent <= delivery->urgent || delivery_gathered(delivery);
+}
+
+struct window_cut delivery_cut(const struct delivery *delivery, struct wire_batch *ret_batch)
+{
+    assert(delivery_ready(delivery));
+    struct window_cut cut =
+        window_cut(&delivery->window, delivery->sent, delivery->options.batch_bytes_max,
+                   delivery->options.batch_events_max);
+    *ret_batch = (struct wire_batch){.token = delivery->token,
+                                     .first = delivery->sent,
+                                     .base = delivery->window.base,
+                                     .round = delivery->round,
+                                     .count = cut.count,
+                                     .level = (uint8_t)delivery->options.level};
+    return cut;
+}
+
+void delivery_sent(struct delivery *delivery, const struct wire_batch *batch)
+{
+    delivery->sent = batch->first + batch->count;
+    if (batch->first < delivery->sent_end) {
+        uint64_t again_end =
+            delivery->sent < delivery->sent_end ? delivery->sent : delivery->sent_end;
+        delivery->counters.resent += again_end - batch->first;
+    }
+    if (delivery->sent_end < delivery->sent)
+        delivery->sent_end = delivery->sent;
+    if (delivery->options.level == SPN_NONE)
+        forget_sent(delivery);
+}
+
+void delivery_hurry(struct delivery *delivery)
+{
+    delivery->urgent = delivery->window.next - 1;
+}
+
+/* -- what came back ---------------------------------------------------------------------------- */
+
+static void go_back(struct delivery *delivery, uint64_t number)
+{
+    if (number < delivery->window.base)
+        number = delivery->window.base;
+    delivery->sent = number;
+    delivery->round++;
+    delivery->probe = 0;
+}
+
+/* Reads the runs once without acting, so that a message that lies is dropped whole. */
+static bool runs_are_good(struct wire_in runs, uint32_t run_count)
+{
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < run_count && !runs.bad; i++) {
+        struct wire_run run;
+        wire_get_run(&runs, &run);
+        if (run.first < end)
+            return false;
+        end = run.first + run.count;
+    }
+    return wire_in_done(&runs);
+}
+
+static spn_err take_ack(struct delivery *delivery, struct wire_in in)
+{
+    struct wire_ack ack;
+    wire_get_ack(&in, &ack);
+    if (in.bad || !runs_are_good(in, ack.run_count))
+        return SPN_E_PROTOCOL;
+    if (ack.level < (uint8_t)delivery->options.level || ack.up_to <= delivery->acked)
+        return SPN_OK;
+    if (ack.up_to >= delivery->sent_end)
+        return SPN_E_PROTOCOL; /* never sent */
+    if (ack.from <= delivery->acked)
+        end_up_to(delivery, ack.up_to, in, ack.run_count);
+    else if (delivery->need == DELIVERY_NOTHING)
+        delivery->need = DELIVERY_STATE; /* an earlier one got lost, and its runs with it */
+    return SPN_OK;
+}
+
+static spn_err take_expect(struct delivery *delivery, struct wire_in in)
+{
+    struct wire_expect expect;
+    wire_get_expect(&in, &expect);
+    if (!wire_in_done(&in))
+        return SPN_E_PROTOCOL;
+    if (expect.round == delivery->round && expect.number < delivery->sent)
+        go_back(delivery, expect.number);
+    return SPN_OK;
+}
+
+static spn_err take_refused(struct delivery *delivery, struct wire_in in)
+{
+    struct wire_refused refused;
+    wire_get_refused(&in, &refused);
+    if (!wire_in_done(&in))
+        return SPN_E_PROTOCOL;
+    if (refused.round != delivery->round || refused.number >= delivery->sent)
+        return SPN_OK;
+    spn_err code = err_from_wire(refused.code);
+    if (code == SPN_OK)
+        code = SPN_E_PROTOCOL;
+    if (refused.number >= delivery->window.base)
+        window_skip(&delivery->window, refused.number, code);
+    else if (delivery->options.level == SPN_NONE)
+        add_results(delivery, refused.number, 1, SPN_REFUSED, code);
+    go_back(delivery, refused.number);
+    delivery->moved = true;
+    return SPN_OK;
+}
+
+bool delivery_owns(const struct delivery *delivery, uint8_t type, struct wire_in in)
+{
+    uint64_t token = 0;
+    if (in.end - in.at < (ptrdiff_t)sizeof(token))
+        return false;
+    for (size_t i = 0; i < sizeof(token); i++)
+        token |= (uint64_t)in.at[i] << (8 * i);
+    return token == delivery->token || (type == WIRE_ERROR && token == 0);
+}
+
+spn_err delivery_take(struct delivery *delivery, uint8_t type, struct wire_in in,
+                      struct spn_bytes *ret_detail)
+{
+    struct wire_error error;
+    *ret_detail = (struct spn_bytes){0};
+    if (delivery->failed != SPN_OK)
+        return SPN_OK;
+    switch (type) {
+    case WIRE_ACK:
+        return take_ack(delivery, in);
+    case WIRE_EXPECT:
+        return take_expect(delivery, in);
+    case WIRE_REFUSED:
+        return take_refused(delivery, in);
+    case WIRE_ERROR:
+        wire_get_error(&in, &error);
+        if (!wire_in_done(&in))
+            return SPN_E_PROTOCOL;
+        *ret_detail = error.detail;
+        delivery_take_error(delivery, err_from_wire(error.code));
+        return SPN_OK;
+    default:
+        return SPN_E_PROTOCOL;
+    }
+}
+
+/* What does not get better by itself ends the producer; the rest is left to the next state. */
+void delivery_take_error(struct delivery *delivery, spn_err code)
+{
+    switch (code) {
+    case SPN_E_STALE_TOKEN:
+        delivery->need = DELIVERY_OPEN;
+        break;
+    case SPN_E_FENCED:
+    case SPN_E_VERSION:
+    case SPN_E_PROTOCOL:
+    case SPN_E_BAD_NUMBER:
+    case SPN_E_INVALID:
+        delivery->failed = code;
+        break;
+    default:
+        break;
+    }
+}
+
+/* A sidecar that restarted has less than was acknowledged at level accepted. */
+static void lose(struct delivery *delivery, uint64_t first, uint64_t last)
+{
+    if (first < delivery->lost_end)
+        first = delivery->lost_end;
+    if (first > last)
+        return;
+    delivery->lost_end = last + 1;
+    uint64_t by_result[SPN_LOST + 1] = {0};
+    struct spn_counters *counters = &delivery->counters;
+    results_lose(&delivery->results, first, last, by_result);
+    counters->stored -= by_result[SPN_STORED];
+    counters->duplicates -= by_result[SPN_DUPLICATE];
+    counters->conflicts -= by_result[SPN_CONFLICT];
+    counters->refused -= by_result[SPN_REFUSED];
+    counters->lost += last - first + 1;
+}
+
+spn_err delivery_take_state(struct delivery *delivery, bool opened, struct wire_in in)
+{
+    struct wire_state state;
+    wire_get_state(&in, &state);
+    if (in.bad || !runs_are_good(in, state.run_count))
+        return SPN_E_PROTOCOL;
+    if (!opened && state.token != delivery->token)
+        return SPN_OK;
+    delivery->token = state.token;
+    delivery->need = DELIVERY_NOTHING;
+
+    uint64_t sent_last = delivery->sent_end - 1; /* what was never sent has no result */
+    uint64_t durable = state.durable < sent_last ? state.durable : sent_last;
+    uint64_t accepted = state.accepted < sent_last ? state.accepted : sent_last;
+    uint64_t known = delivery->accepted;
+    if (delivery->options.level != SPN_NONE && durable > delivery->acked)
+        end_up_to(delivery, durable, in, state.run_count);
+    if (delivery->options.level != SPN_NONE && opened && accepted < delivery->acked)
+        lose(delivery, accepted + 1, delivery->acked);
+    if (opened) {
+        go_back(delivery, accepted + 1);
+    } else if (accepted <= known && accepted + 1 < delivery->sent) {
+        go_back(delivery, accepted + 1);
+        delivery->probe = delivery->sent;
+    } /* else it has more than we knew: it is slow, not deaf, and what was sent is on its way */
+    delivery->accepted = accepted;
+    return SPN_OK;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* delivery: what was sent, what came back, what to send next.
+ *
+ * One producer's side of the protocol as PROTOCOL.md has it under "What a client does". Pure: it
+ * reads messages and cuts batches; its owner moves them and watches the clock.
+ *
+ *   every number <= acked has its one result       acked + 1 == window.base
+ *   acked < sent <= window.next                     sent: the number to send next
+ *   numbers < sent_end were sent at least once      sent <= sent_end
+ *
+ * Batching: with nothing in flight an event goes out at once; while an acknowledgement is
+ * outstanding events gather until there are DELIVERY_GATHER_EVENTS or _BYTES of them. So a lone event waits for
+ * nobody, and a stream fills its batches without a timer: 256 events or 64 KiB make what a message
+ * costs both sides (about a microsecond) vanish beside its events, and are still small against a
+ * commit, so that several are on their way while the disk syncs.
+ *
+ * Owns     window, results, counters.
+ * Lends    a batch: valid until something is put or taken in.
+ * Threads  those of its owner.
+ */
+#ifndef SPN_CLIENT_DELIVERY_H
+#define SPN_CLIENT_DELIVERY_H
+
+#include "results.h"
+#include "window.h"
+
+enum {
+    DELIVERY_GATHER_EVENTS = 256,
+    DELIVERY_GATHER_BYTES = 64 * 1024,
+};
+
+/* What the owner has to ask the sidecar on read.sock. */
+enum delivery_need {
+    DELIVERY_NOTHING,
+    DELIVERY_STATE,
+    DELIVERY_OPEN, /* until it is answered nothing is sent */
+};
+
+struct delivery_options {
+    spn_level level;
+    size_t window_bytes;
+    size_t window_events;
+    size_t entry_max;
+    size_t batch_bytes_max;
+    uint32_t batch_events_max;
+};
+
+struct delivery {
+    struct window window;
+    struct results results;
+    struct spn_counters counters;
+    struct delivery_options options;
+    uint64_t token;
+    uint64_t acked;
+    uint64_t sent;
+    uint64_t sent_end;
+    uint64_t accepted; /* highest number that the sidecar was seen to hold */
+    uint64_t urgent;   /* numbers up to this one are sent without gathering */
+    uint64_t probe;    /* not 0: only one batch, from this number on, until there is progress */
+    uint64_t lost_end; /* numbers below were counted as lost already, as far as they were */
+    uint32_t round;
+    enum delivery_need need;
+    bool moved;     /* there was progress; the owner clears it */
+    spn_err failed; /* lasting: nothing is sent any more */
+};
+
+/* state: the answer to the first OPEN. SPN_E_NOMEM, SPN_E_INVALID. */
+spn_err delivery_init(struct delivery *delivery, const struct delivery_options *options,
+                      const struct wire_state *state) SPN_MUST_USE;
+void delivery_release(struct delivery *delivery); /* takes what was only zeroed */
+
+/* Takes an event that window_has_room for; gives its number. */
+uint64_t delivery_put(struct delivery *delivery, const struct wire_entry *entry, size_t entry_size);
+
+/* -- sending ----------------------------------------------------------------------------------- */
+
+uint64_t delivery_in_flight(const struct delivery *delivery); /* sent, without a result */
+/* Whether as much has gathered as is worth a batch. */
+bool delivery_gathered(const struct delivery *delivery);
+/* Whether a batch should go out now. */
+bool delivery_ready(const struct delivery *delivery);
+/* The next batch; only when ready. */
+struct window_cut delivery_cut(const struct delivery *delivery, struct wire_batch *ret_batch);
+/* That batch is on its way. */
+void delivery_sent(struct delivery *delivery, const struct wire_batch *batch);
+/* Everything taken so far goes out without gathering. */
+void delivery_hurry(struct delivery *delivery);
+
+/* -- what came back ---------------------------------------------------------------------------- */
+
+/* Whether a message of ingest.sock, after its header, is for this producer: it begins with a token. */
+bool delivery_owns(const struct delivery *delivery, uint8_t type, struct wire_in in);
+/* Takes such a message. SPN_E_PROTOCOL: it lies about its lengths; nothing of it was taken.
+ * *ret_detail: words of an ERROR. */
+spn_err delivery_take(struct delivery *delivery, uint8_t type, struct wire_in in,
+                      struct spn_bytes *ret_detail) SPN_MUST_USE;
+/* The answer to OPEN or STATE, at its body. SPN_E_PROTOCOL as above. */
+spn_err delivery_take_state(struct delivery *delivery, bool opened,
+                            struct wire_in in) SPN_MUST_USE;
+/* An error, as answer to a batch, an OPEN or a STATE. */
+void delivery_take_error(struct delivery *delivery, spn_err code);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* names: words for the library's constants. Everything here is constant. */
+#include <string.h>
+
+#include "err.h"
+#include "sponson.h"
+
+const char *spn_err_name(spn_err err)
+{
+    return err_name(err);
+}
+
+const char *spn_err_text(spn_err err)
+{
+    return err_text(err);
+}
+
+const char *spn_version(void)
+{
+    return SPN_VERSION;
+}
+
+const char *spn_result_name(spn_result result)
+{
+    static const char *const names[] = {"stored", "duplicate", "conflict", "refused", "lost"};
+    return result >= SPN_STORED && result <= SPN_LOST ? names[result] : "?";
+}
+
+struct spn_bytes spn_text(const char *text)
+{
+    return (struct spn_bytes){text, strlen(text)};
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SLICE_BYTES = 256 * 1024, /* two are held: the one read and the one that follows */
+    LAST_BODY_SIZE = 1 + WIRE_SESSION_MAX,
+    FETCH_BODY_SIZE = 1 + 4 + 8 + 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
+};
+
+/* -- the last event ---------------------------------------------------------------------------- */
+
+spn_err spn_last_event(spn_client *client, struct spn_bytes session, int timeout_ms,
+                       struct spn_last *ret_last)
+{
+    uint8_t bytes[LAST_BODY_SIZE];
+    struct wire_out body = wire_out(bytes, sizeof(bytes));
+    const struct client_question question = {WIRE_LAST, WIRE_LAST_IS, &body};
+    struct wire_last_is last;
+    struct wire_in in;
+    spn_err err = client_check(client);
+    if (err != SPN_OK)
+        return err;
+    err = wire_check_session(session);
+    if (err != SPN_OK)
+        return client_fail(client, err, NULL);
+    wire_put_last(&body, session);
+    calls_clear(&client->call);
+    err = client_ask(client, &client->call, &question, client_deadline(timeout_ms), &in);
+    if (err != SPN_OK)
+        return err;
+    wire_get_last_is(&in, &last);
+    if (!wire_in_done(&in))
+        return client_fail(client, SPN_E_PROTOCOL, "the sidecar's LAST_IS cannot be read");
+    *ret_last = (struct spn_last){.id = last.id,
+                                  .seq = last.seq,
+                                  .epoch = last.epoch,
+                                  .position = last.position,
+                                  .time_ms = last.time_ms};
+    return SPN_OK;
+}
+
+/* -- slices ------------------------------------------------------------------------------------ */
+
+static void put_fetch(const struct spn_replay *replay, struct wire_out *body)
+{
+    struct wire_fetch fetch = {.start = WIRE_EARLIEST,
+                               .bytes_max = SLICE_BYTES,
+                               .session = {replay->session, replay->session_size}};
+    if (replay->started) {
+        fetch.start = WIRE_AFTER_SEQ;
+        fetch.epoch = replay->epoch;
+        fetch.seq = replay->seq;
+    } else if (replay->after_size > 0) {
+        fetch.start = WIRE_AFTER_ID;
+        fetch.id = (struct spn_bytes){replay->after, replay->after_size};
+    }
+    wire_put_fetch(body, &fetch);
+}
+
+static spn_err read_verdict(struct spn_replay *replay, const struct wire_slice *slice)
+{
+    switch ((enum wire_verdict)slice->verdict) {
+    case WIRE_UNKNOWN_ID:
+        return client_fail(replay->client, SPN_E_UNKNOWN_ID, NULL);
+    case WIRE_UNKNOWN_SESSION:
+        return client_fail(replay->client, SPN_E_UNKNOWN_SESSION, NULL);
+    case WIRE_OTHER_EPOCH:
+        return client_fail(replay->client, SPN_E_OTHER_EPOCH, NULL);
+    case WIRE_RESUMED:
+    case WIRE_TRIMMED:
+        break;
+    }
+    bool empty = slice->count == 0;
+    if (slice->seq > slice->seq_last || (empty && slice->seq < slice->seq_last) ||
+        (replay->started && (slice->epoch != replay->epoch || slice->seq < replay->seq)))
+        return client_fail(replay->client, SPN_E_PROTOCOL, "the sidecar's slice contradicts itself");
+    return SPN_OK;
+}
+
+/* The answer becomes the slice that is read. */
+static spn_err take_slice(struct spn_replay *replay, struct wire_in in)
+{
+    struct wire_slice slice;
+    wire_get_slice(&in, &slice);
+    spn_err err = in.bad ? client_fail(replay->client, SPN_E_PROTOCOL,
+                                       "the sidecar's SLICE cannot be read")
+                         : read_verdict(replay, &slice);
+    if (err != SPN_OK) {
+        calls_clear(&replay->call);
+        return err;
+    }
+    size_t at = (size_t)(in.at - (const uint8_t *)zmq_msg_data(&replay->call.answer));
+    zmq_msg_move(&replay->slice, &replay->call.answer);
+    replay->items = wire_in((const uint8_t *)zmq_msg_data(&replay->slice) + at,
+                            zmq_msg_size(&replay->slice) - at);
+    calls_clear(&replay->call);
+    replay->left = slice.count;
+    replay->caught_up = slice.seq == slice.seq_last;
+    replay->missing += slice.missing;
+    replay->seq_next = replay->started ? replay->seq + 1 + slice.missing : 0;
+    replay->epoch = slice.epoch;
+    replay->seq = slice.seq;
+    replay->started = true;
+    return SPN_OK;
+}
+
+/* Asks for what follows the slice while the app reads it. When that cannot go out now, the call that
+ * needs it asks. */
+static spn_err ask_ahead(struct spn_replay *replay)
+{
+    uint8_t bytes[FETCH_BODY_SIZE];
+    struct wire_out body = wire_out(bytes, sizeof(bytes));
+    struct spn_client *client = replay->client;
+    if (replay->caught_up)
+        return SPN_OK;
+    put_fetch(replay, &body);
+    spn_err err = calls_ask(&client->calls, &replay->call, client->transport.read, WIRE_FETCH,
+                            &body, transport_now());
+    replay->call.blocked = false;
+    return err == SPN_OK ? client_turn(client) : client_fail(client, err, NULL);
+}
+
+static spn_err fetch(struct spn_replay *replay, uint64_t deadline_ns)
+{
+    uint8_t bytes[FETCH_BODY_SIZE];
+    struct wire_out body = wire_out(bytes, sizeof(bytes));
+    const struct client_question question = {WIRE_FETCH, WIRE_SLICE, &body};
+    struct wire_in in;
+    put_fetch(replay, &body);
+    spn_err err = client_ask(replay->client, &replay->call, &question, deadline_ns, &in);
+    if (err == SPN_OK)
+        err = take_slice(replay, in);
+    if (err == SPN_OK)
+        err = ask_ahead(replay);
+    return err;
+}
+
+/* -- replay ------------------------------------------------------------------------------------ */
+
+static void copy(struct spn_bytes from, uint8_t *bytes, size_t *size)
+{
+    if (from.size > 0)
+        memcpy(bytes, from.data, from.size);
+    *size = from.size;
+}
+
+spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_bytes session,
+                        struct spn_bytes after, int timeout_ms)
+{
+    spn_err err = client_check(client);
+    if (err != SPN_OK)
+        return err;
+    err = wire_check_session(session);
+    if (err == SPN_OK)
+        err = wire_check_id(after);
+    if (err != SPN_OK)
+        return client_fail(client, err, NULL);
+    struct spn_replay *replay = calloc(1, sizeof(*replay));
+    if (replay == NULL)
+        return client_fail(client, SPN_E_NOMEM, NULL);
+    replay->client = client;
+    zmq_msg_init(&replay->slice);
+    calls_add(&client->calls, &replay->call);
+    copy(session, replay->session, &replay->session_size);
+    copy(after, replay->after, &replay->after_size);
+    err = fetch(replay, client_deadline(timeout_ms));
+    if (err != SPN_OK) {
+        spn_replay_close(replay);
+        return err;
+    }
+    *ret_replay = replay;
+    return SPN_OK;
+}
+
+/* Seqs have no holes but those that the sidecar told of: anything else is a lost event. */
+static spn_err next_item(struct spn_replay *replay, struct spn_event *ret_event)
+{
+    struct wire_item item;
+    wire_get_item(&replay->items, &item);
+    if (replay->items.bad || (replay->seq_next != 0 && item.seq != replay->seq_next)) {
+        replay->failed = SPN_E_PROTOCOL;
+        return client_fail(replay->client, SPN_E_PROTOCOL,
+                           "the sidecar's slice cannot be read or has a hole at event %llu",
+                           (unsigned long long)replay->seq_next);
+    }
+    replay->left--;
+    replay->seq_next = item.seq + 1;
+    *ret_event = (struct spn_event){.id = item.id,
+                                    .type = item.type,
+                                    .data = item.data,
+                                    .retry_ms = item.retry_ms,
+                                    .seq = item.seq,
+                                    .position = item.position,
+                                    .epoch = replay->epoch,
+                                    .time_ms = item.time_ms};
+    return SPN_OK;
+}
+
+spn_err spn_replay_next(spn_replay *replay, int timeout_ms, struct spn_event *ret_event)
+{
+    spn_err err = client_check(replay->client);
+    if (err == SPN_OK && replay->failed != SPN_OK)
+        err = client_fail(replay->client, replay->failed, NULL);
+    if (err != SPN_OK)
+        return err;
+    if (replay->left == 0) {
+        if (!replay->caught_up)
+            err = fetch(replay, client_deadline(timeout_ms));
+        if (err == SPN_E_UNAVAILABLE)
+            err = client_fail(replay->client, SPN_E_TIMEOUT, "the sidecar is not connected");
+        if (err != SPN_OK)
+            return err;
+        if (replay->left == 0) {
+            replay->caught_up = false; /* called again, it asks again */
+            return client_fail(replay->client, SPN_E_END, NULL);
+        }
+    }
+    return next_item(replay, ret_event);
+}
+
+uint64_t spn_replay_missing(const spn_replay *replay)
+{
+    return replay->missing;
+}
+
+void spn_replay_close(spn_replay *replay)
+{
+    if (replay == NULL)
+        return;
+    calls_remove(&replay->client->calls, &replay->call);
+    zmq_msg_close(&replay->slice);
+    free(replay);
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sponson.h: hand server-sent events to the sidecar on this host, and get them back.
+ *
+ * A client is a connection to one sidecar. A producer publishes through it: each event gets a
+ * ticket (1, 2, 3 ...) and ends in exactly one result. A replay reads a session.
+ *
+ * Owns     what a call gives out through a ret_ pointer is yours until you close it. Close
+ *          producers and replays before their client.
+ * Lends    bytes in a struct spn_event, spn_last or spn_session that the library fills are valid until
+ *          the next call on the object they came from.
+ * Borrows  what you pass in is copied before the call returns.
+ * Units    timeouts in milliseconds: 0 never waits, -1 waits for ever.
+ * Errors   every fallible call returns an spn_err that must be looked at; on failure what a ret_
+ *          pointer names is untouched unless said otherwise. spn_client_detail has the words.
+ * Threads  one client, with all that came from it, per thread at a time. The library starts no
+ *          threads of its own (libzmq runs one I/O thread per client), has no callbacks and no
+ *          globals. After a fork the child gets SPN_E_FORKED.
+ */
+#ifndef SPONSON_H
+#define SPONSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "spn_err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define SPN_API __attribute__((visibility("default")))
+#else
+#define SPN_API
+#endif
+
+#define SPN_VERSION "0.1.0"
+
+typedef struct spn_client spn_client;
+typedef struct spn_producer spn_producer;
+typedef struct spn_replay spn_replay;
+typedef struct spn_sse spn_sse;
+
+/* "SPN_E_TIMEOUT", and a short sentence. Constant strings. */
+SPN_API const char *spn_err_name(spn_err err);
+SPN_API const char *spn_err_text(spn_err err);
+
+/* The version of the library that is linked, as "major.minor.patch". */
+SPN_API const char *spn_version(void);
+
+/* -- events ------------------------------------------------------------------------------------ */
+
+#define SPN_RETRY_NONE UINT32_MAX
+
+/* One server-sent event. The second half is the sidecar's and ignored on publish. */
+struct spn_event {
+    struct spn_bytes id;   /* up to 1,024 bytes without NUL, CR, LF; empty: the library gives one */
+    struct spn_bytes type; /* the `event:` field, up to 255 bytes; empty: "message" */
+    struct spn_bytes data; /* any bytes but CR; the sidecar's limit, 1 MiB by default */
+    uint32_t retry_ms;     /* SPN_RETRY_NONE: none. Mind that 0 is a value: use SPN_EVENT_INIT */
+
+    uint64_t seq;      /* number in its session: 1, 2, 3 ... */
+    uint64_t position; /* number in the sidecar's log */
+    uint64_t epoch;    /* the life of the session that it belongs to */
+    uint64_t time_ms;  /* wall time at the sidecar, since 1970; for people only */
+};
+
+#define SPN_EVENT_INIT {.retry_ms = SPN_RETRY_NONE}
+
+/* Bytes of a C string, without its NUL. */
+SPN_API struct spn_bytes spn_text(const char *text);
+
+/* -- client ------------------------------------------------------------------------------------ */
+
+struct spn_client_options {
+    size_t size;            /* sizeof(struct spn_client_options): later versions add fields */
+    const char *socket_dir; /* NULL: $SPONSON_SOCKET_DIR, then /run/sponson, then
+                               $XDG_RUNTIME_DIR/sponson: the first that has sockets in it */
+};
+
+/* Connects and shakes hands, up to timeout_ms. options may be NULL.
+ * SPN_E_UNAVAILABLE: no sidecar answered in time. SPN_E_VERSION: it speaks another major version.
+ * SPN_E_PATH: a socket path is too long for a Unix socket. SPN_E_NOMEM, SPN_E_SYSTEM.
+ * ret_detail, if not NULL, gets words for a person (at most detail_size bytes with the NUL) when
+ * the call fails, since there is no client to ask. */
+SPN_API spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
+                                int timeout_ms, char *ret_detail, size_t detail_size) SPN_MUST_USE;
+
+/* Takes NULL. Events that are not acknowledged yet are dropped: see spn_producer_close. */
+SPN_API void spn_client_close(spn_client *client);
+
+/* Words about the last failure on this client; never NULL, valid until its next call. */
+SPN_API const char *spn_client_detail(const spn_client *client);
+
+/* The largest event data the sidecar takes, in bytes. */
+SPN_API size_t spn_client_data_max(const spn_client *client);
+
+/* A file descriptor for poll, epoll and the like, owned by the client: readable (level-triggered)
+ * whenever spn_client_step has something to do, its own timers included. */
+SPN_API int spn_client_fd(const spn_client *client);
+
+/* Does what is due and returns at once: sends, takes answers, reconnects. Never blocks. Results
+ * then wait in spn_producer_next_ack. SPN_E_FENCED, SPN_E_FORKED and other errors that last are
+ * returned each time; a sidecar that is gone is not an error here: the library goes on trying. */
+SPN_API spn_err spn_client_step(spn_client *client) SPN_MUST_USE;
+
+/* -- publishing -------------------------------------------------------------------------------- */
+
+/* What an acknowledgement means. */
+typedef enum spn_level {
+    SPN_NONE = 0,     /* nothing is reported, and nothing is sent again */
+    SPN_ACCEPTED = 1, /* in the sidecar's memory, in order, duplicates decided */
+    SPN_DURABLE = 2,  /* committed to disk with default sync: survives kill -9 and power loss */
+} spn_level;
+
+/* How an event ended; each ends in exactly one. */
+typedef enum spn_result {
+    SPN_STORED = 0,
+    SPN_DUPLICATE = 1, /* same id and same data within the session's window: not stored again */
+    SPN_CONFLICT = 2,  /* same id, other data: not stored */
+    SPN_REFUSED = 3,   /* see spn_ack.code */
+    SPN_LOST = 4,      /* below level durable: accepted, and lost with the sidecar's memory */
+} spn_result;
+
+SPN_API const char *spn_result_name(spn_result result);
+
+struct spn_ack {
+    uint64_t ticket;
+    spn_result result;
+    spn_err code; /* SPN_OK, or why it was refused */
+};
+
+#define SPN_PRODUCER_ID_SIZE 16
+
+struct spn_producer_options {
+    size_t size;          /* sizeof(struct spn_producer_options) */
+    spn_level level;      /* 0-initialised means none; spn_producer_defaults says durable */
+    const uint8_t *id;    /* 16 bytes of your own, kept over restarts of the app; NULL: random.
+                             Opening an id fences whoever held it before. */
+    size_t window_bytes;  /* in flight at most; 0: 4 MiB. One event always fits */
+    size_t window_events; /* in flight at most; 0: 65,536 */
+    int send_timeout_ms;  /* how long spn_publish waits for room */
+};
+
+/* Level durable, random id, default windows, send timeout 100 ms. */
+SPN_API struct spn_producer_options spn_producer_defaults(void);
+
+/* Takes the producer id at the sidecar. options may be NULL for the defaults.
+ * SPN_E_UNAVAILABLE, SPN_E_TIMEOUT, SPN_E_INVALID, SPN_E_NOMEM. */
+SPN_API spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,
+                                  const struct spn_producer_options *options,
+                                  int timeout_ms) SPN_MUST_USE;
+
+/* The number the sidecar last committed for this producer id when it was opened: the first ticket
+ * is one more. 0 for a new id. */
+SPN_API uint64_t spn_producer_committed(const spn_producer *producer);
+
+/* Hands one event over to be sent. ret_ticket may be NULL. While the in-flight window is full it
+ * waits up to the send timeout.
+ * SPN_E_BACKPRESSURE: no room in time, not taken. SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_BAD_TYPE,
+ * SPN_E_BAD_DATA, SPN_E_EVENT_TOO_LARGE: not taken, no ticket used. SPN_E_FENCED: somebody else
+ * opened the same id. Never SPN_E_UNAVAILABLE: a sidecar that restarts is ridden out.
+ *
+ * An event goes out at once when nothing is in flight; while an acknowledgement is outstanding
+ * events gather, up to a batch, and go out with the next call that finds it arrived:
+ * spn_publish, spn_client_step or any call that waits. An app that stops calling calls
+ * spn_producer_flush(producer, 0) first, or watches spn_client_fd. */
+SPN_API spn_err spn_publish(spn_producer *producer, struct spn_bytes session,
+                            const struct spn_event *event, uint64_t *ret_ticket) SPN_MUST_USE;
+
+/* The same for count events of one session. *ret_taken, always set, says how many of the first
+ * ones were taken, with consecutive tickets from *ret_first (may be NULL; set when any was). */
+SPN_API spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
+                                 const struct spn_event *events, size_t count, size_t *ret_taken,
+                                 uint64_t *ret_first) SPN_MUST_USE;
+
+/* Room for an id that the library gives, with its NUL. */
+#define SPN_GIVEN_ID_MAX 48
+
+/* The id that the event of this ticket has when it was published without one: known at once, the
+ * same over resends and restarts. Returns its length; writes a NUL-terminated string. */
+SPN_API size_t spn_given_id(const spn_producer *producer, uint64_t ticket,
+                            char ret_id[SPN_GIVEN_ID_MAX]);
+
+/* The next result that is known, in ticket order; each ticket is reported once. With level none
+ * only refusals are. SPN_E_TIMEOUT: none yet. SPN_E_END: nothing is outstanding.
+ * Results wait in the window's memory: an event whose result is not fetched takes a few bytes, up to
+ * window_events; beyond that the oldest are dropped unread (spn_producer_counters still counts). */
+SPN_API spn_err spn_producer_next_ack(spn_producer *producer, int timeout_ms,
+                                      struct spn_ack *ret_ack) SPN_MUST_USE;
+
+/* Waits until every event taken so far has ended, and sends what is gathered. Results stay for
+ * spn_producer_next_ack. SPN_E_TIMEOUT; SPN_E_FENCED. */
+SPN_API spn_err spn_producer_flush(spn_producer *producer, int timeout_ms) SPN_MUST_USE;
+
+/* Waits for one ticket's result and gives it, leaving the others' for spn_producer_next_ack.
+ * SPN_E_INVALID: no such ticket, or its result was dropped or fetched already. */
+SPN_API spn_err spn_producer_wait(spn_producer *producer, uint64_t ticket, int timeout_ms,
+                                  struct spn_ack *ret_ack) SPN_MUST_USE;
+
+struct spn_counters {
+    uint64_t taken; /* tickets given */
+    uint64_t stored;
+    uint64_t duplicates;
+    uint64_t conflicts;
+    uint64_t refused;
+    uint64_t lost;
+    uint64_t resent;        /* events sent more than once */
+    uint64_t backpressure;  /* publish calls that met a full window past the timeout */
+    uint64_t unacknowledged;
+};
+
+SPN_API struct spn_counters spn_producer_counters(const spn_producer *producer);
+
+/* Flushes for up to timeout_ms, then frees the producer whatever the outcome. ret_unacknowledged
+ * (may be NULL) is how many events have no result. SPN_E_TIMEOUT: there were some. Takes NULL. */
+SPN_API spn_err spn_producer_close(spn_producer *producer, int timeout_ms,
+                                   uint64_t *ret_unacknowledged);
+
+/* -- reading ----------------------------------------------------------------------------------- */
+
+struct spn_last {
+    struct spn_bytes id; /* of the newest durable event; empty while there is none */
+    uint64_t seq;        /* 0 while there is none */
+    uint64_t epoch;
+    uint64_t position;
+    uint64_t time_ms;
+};
+
+/* SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION, SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
+SPN_API spn_err spn_last_event(spn_client *client, struct spn_bytes session, int timeout_ms,
+                               struct spn_last *ret_last) SPN_MUST_USE;
+
+/* Starts reading a session up to its newest durable event. after: the id to go on after; empty or
+ * data NULL: from the earliest retained.
+ * SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_TIMEOUT. */
+SPN_API spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client,
+                                struct spn_bytes session, struct spn_bytes after,
+                                int timeout_ms) SPN_MUST_USE;
+
+/* The next event. SPN_E_END: caught up with what was durable when it was asked; calling again asks again.
+ * SPN_E_OTHER_EPOCH: the session was opened anew meanwhile. Rides through a restart of the sidecar
+ * within the timeout; after SPN_E_TIMEOUT call again. */
+SPN_API spn_err spn_replay_next(spn_replay *replay, int timeout_ms,
+                                struct spn_event *ret_event) SPN_MUST_USE;
+
+/* How many events between the start and the last one given were no longer retained. */
+SPN_API uint64_t spn_replay_missing(const spn_replay *replay);
+
+SPN_API void spn_replay_close(spn_replay *replay); /* takes NULL */
+
+struct spn_session {
+    struct spn_bytes name;
+    struct spn_bytes last_id;
+    uint64_t epoch;
+    uint64_t seq; /* events ever stored in this epoch */
+    uint64_t position;
+    uint64_t bytes;
+    uint64_t opened_ms;
+    uint64_t last_ms;
+    uint32_t duplicates;
+    uint32_t conflicts;
+};
+
+/* The first session, in byte order of names, whose name is greater than `after` and begins with
+ * prefix (either may be empty). Walk the list by passing the last name as `after`; pages are fetched
+ * and kept behind the scenes. SPN_E_END: there is none. */
+SPN_API spn_err spn_next_session(spn_client *client, struct spn_bytes after,
+                                 struct spn_bytes prefix, int timeout_ms,
+                                 struct spn_session *ret_session) SPN_MUST_USE;
+
+/* -- the sidecar ------------------------------------------------------------------------------- */
+
+typedef enum spn_status { SPN_HEALTHY = 0, SPN_DEGRADED = 1, SPN_STOPPING = 2 } spn_status;
+
+struct spn_health {
+    spn_status status;
+    const char *reason;  /* why it is degraded; "" while healthy; valid until the next call */
+    const char *version; /* the sidecar's; valid until the next call */
+    uint32_t pid;
+    uint64_t instance; /* random, one per start */
+    uint64_t uptime_ms;
+    uint64_t durable;    /* highest position on disk */
+    uint64_t checkpoint; /* position up to which the index is written */
+};
+
+SPN_API spn_err spn_get_health(spn_client *client, int timeout_ms,
+                               struct spn_health *ret_health) SPN_MUST_USE;
+
+struct spn_stat {
+    const char *name;
+    uint64_t value;
+};
+
+/* All counters. *ret_stats and its names are valid until the next call on the client. */
+SPN_API spn_err spn_get_stats(spn_client *client, int timeout_ms,
+                              const struct spn_stat **ret_stats, size_t *ret_count) SPN_MUST_USE;
+
+/* -- text/event-stream ------------------------------------------------------------------------- */
+
+/* An incremental parser after the HTML standard, section 9.2. event_max: 0 for 1 MiB. */
+SPN_API spn_err spn_sse_open(spn_sse **ret_sse, size_t event_max) SPN_MUST_USE;
+SPN_API void spn_sse_close(spn_sse *sse); /* takes NULL */
+
+/* Consumes bytes until an event is complete or the input is used up; *ret_used says how many, and
+ * is set on every return. SPN_OK: *ret_event is filled, its id only when the event itself set one
+ * (an id: field); the bytes are valid until the next call. SPN_E_END: all used, no event yet.
+ * SPN_E_EVENT_TOO_LARGE: an event over the limit is being skipped; go on with the rest. */
+SPN_API spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_used,
+                             struct spn_event *ret_event) SPN_MUST_USE;
+
+/* The last event id in force: what a browser would send as Last-Event-ID. */
+SPN_API struct spn_bytes spn_sse_last_id(const spn_sse *sse);
+
+/* Writes the event as text with its blank line. *ret_size is the bytes needed, also when out is
+ * too small (SPN_E_INVALID; nothing useful is in out then) or NULL with out_size 0.
+ * SPN_E_BAD_ID, SPN_E_BAD_TYPE, SPN_E_BAD_DATA: it cannot be written. */
+SPN_API spn_err spn_sse_format(const struct spn_event *event, void *out, size_t out_size,
+                               size_t *ret_size) SPN_MUST_USE;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

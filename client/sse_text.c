@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sse_text: spn_sse_*, the parser and formatter of text/event-stream for users of the library.
+ *
+ * Owns     a parser each.
+ * Lends    bytes of an event: until the next call on the same parser.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sponson.h"
+#include "sse.h"
+
+enum { EVENT_MAX_DEFAULT = 1024 * 1024 };
+
+struct spn_sse {
+    struct sse_parser parser;
+};
+
+spn_err spn_sse_open(spn_sse **ret_sse, size_t event_max)
+{
+    if (event_max > SIZE_MAX / 4)
+        return SPN_E_INVALID;
+    struct spn_sse *sse = calloc(1, sizeof(*sse));
+    if (sse == NULL)
+        return SPN_E_NOMEM;
+    sse_parser_init(&sse->parser, event_max > 0 ? event_max : EVENT_MAX_DEFAULT);
+    *ret_sse = sse;
+    return SPN_OK;
+}
+
+void spn_sse_close(spn_sse *sse)
+{
+    if (sse == NULL)
+        return;
+    sse_parser_release(&sse->parser);
+    free(sse);
+}
+
+spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_used,
+                     struct spn_event *ret_event)
+{
+    struct sse_event event;
+    bool ready = false;
+    spn_err err = sse_parser_feed(&sse->parser, bytes, size, ret_used, &ready, &event);
+    if (err != SPN_OK)
+        return err;
+    if (!ready)
+        return SPN_E_END;
+    *ret_event = (struct spn_event){.id = event.id,
+                                    .type = event.type,
+                                    .data = event.data,
+                                    .retry_ms = event.has_retry ? event.retry_ms : SPN_RETRY_NONE};
+    return SPN_OK;
+}
+
+struct spn_bytes spn_sse_last_id(const spn_sse *sse)
+{
+    return (struct spn_bytes){sse->parser.last_id.data, sse->parser.last_id.size};
+}
+
+spn_err spn_sse_format(const struct spn_event *event, void *out, size_t out_size, size_t *ret_size)
+{
+    struct sse_event text = {.type = event->type,
+                             .data = event->data,
+                             .has_retry = event->retry_ms != SPN_RETRY_NONE,
+                             .retry_ms = event->retry_ms};
+    if (event->id.size > 0)
+        text.id = event->id;
+    *ret_size = sse_format_size(&text);
+    if (*ret_size > out_size)
+        return SPN_E_INVALID;
+    return sse_format(&text, out, out_size, ret_size);
+}

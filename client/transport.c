@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define INGEST_NAME "ingest.sock"
+#define READ_NAME "read.sock"
+#define RUN_DIR "/run/sponson"
+
+enum {
+    /* Batches of up to 1 MiB: what is in flight is bounded by the window; this bounds what level none, which
+     * has no window, can pile up. */
+    SEND_HWM = 128,
+    RECEIVE_HWM = 1024,
+    RECONNECT_MS = 20,
+    RECONNECT_MAX_MS = 200,
+};
+
+#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
+
+uint64_t transport_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* -- where ------------------------------------------------------------------------------------- */
+
+static spn_err check_path(const char *dir, char *words, size_t words_size)
+{
+    size_t limit = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+    size_t length = strlen(dir) + strlen("/" INGEST_NAME);
+    if (length <= limit)
+        return SPN_OK;
+    snprintf(words, words_size, "socket path is %zu bytes long, the limit is %zu: %s/" INGEST_NAME,
+             length, limit, dir);
+    return SPN_E_PATH;
+}
+
+static bool has_sockets(const char *dir)
+{
+    char path[TRANSPORT_DIR_SIZE + sizeof("/" READ_NAME)];
+    snprintf(path, sizeof(path), "%s/" READ_NAME, dir);
+    return access(path, F_OK) == 0;
+}
+
+static spn_err use(const char *dir, char ret_dir[TRANSPORT_DIR_SIZE], char *words,
+                   size_t words_size)
+{
+    spn_err err = check_path(dir, words, words_size);
+    if (err == SPN_OK)
+        snprintf(ret_dir, TRANSPORT_DIR_SIZE, "%s", dir);
+    return err;
+}
+
+/* The environment is read here and nowhere else; secure_getenv so that a set-uid program does not follow it. */
+spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE], char *words,
+                       size_t words_size)
+{
+    if (socket_dir != NULL)
+        return use(socket_dir, ret_dir, words, words_size);
+
+    const char *own = secure_getenv("SPONSON_SOCKET_DIR");
+    const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
+    char user_dir[PATH_MAX] = "";
+    if (runtime != NULL && runtime[0] == '/')
+        snprintf(user_dir, sizeof(user_dir), "%s/sponson", runtime);
+    if (own != NULL && own[0] != '\0' && check_path(own, words, words_size) != SPN_OK)
+        return SPN_E_PATH;
+
+    const char *candidates[] = {own != NULL ? own : "", RUN_DIR, user_dir};
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+        if (candidates[i][0] == '\0')
+            continue;
+        if (has_sockets(candidates[i]))
+            return use(candidates[i], ret_dir, words, words_size);
+        int wrote = snprintf(words + used, words_size - used, "%s%s",
+                             used == 0 ? "no sockets in " : ", ", candidates[i]);
+        if (wrote > 0 && (size_t)wrote < words_size - used)
+            used += (size_t)wrote;
+    }
+    return SPN_E_UNAVAILABLE;
+}
+
+/* -- sockets ----------------------------------------------------------------------------------- */
+
+static spn_err set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0 ? SPN_OK : SPN_E_SYSTEM;
+}
+
+static spn_err open_socket(void *context, const char *dir, const char *name, void **ret_socket,
+                           int *ret_fd)
+{
+    static const struct {
+        int option;
+        int value;
+    } settings[] = {
+        {ZMQ_LINGER, 0},
+        {ZMQ_SNDHWM, SEND_HWM},
+        {ZMQ_RCVHWM, RECEIVE_HWM},
+        {ZMQ_IMMEDIATE, 1},
+        {ZMQ_RECONNECT_IVL, RECONNECT_MS},
+        {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
+    };
+    char endpoint[TRANSPORT_DIR_SIZE + 32];
+    size_t fd_size = sizeof(*ret_fd);
+    spn_err err = SPN_OK;
+
+    void *socket = zmq_socket(context, ZMQ_DEALER);
+    if (socket == NULL)
+        return errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
+    for (size_t i = 0; err == SPN_OK && i < sizeof(settings) / sizeof(settings[0]); i++)
+        err = set_int(socket, settings[i].option, settings[i].value);
+    snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s", dir, name);
+    if (err == SPN_OK && (zmq_connect(socket, endpoint) != 0 ||
+                          zmq_getsockopt(socket, ZMQ_FD, ret_fd, &fd_size) != 0))
+        err = SPN_E_SYSTEM;
+    if (err == SPN_OK) {
+        *ret_socket = socket;
+        return SPN_OK;
+    }
+    int saved = errno;
+    zmq_close(socket);
+    errno = saved;
+    return err;
+}
+
+static spn_err watch(int epoll_fd, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? SPN_OK : SPN_E_SYSTEM;
+}
+
+static spn_err open_descriptors(struct transport *transport)
+{
+    transport->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    transport->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    transport->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (transport->epoll_fd < 0 || transport->timer_fd < 0 || transport->event_fd < 0)
+        return SPN_E_SYSTEM;
+    const int fds[] = {transport->ingest_fd, transport->read_fd, transport->timer_fd,
+                       transport->event_fd};
+    spn_err err = SPN_OK;
+    for (size_t i = 0; err == SPN_OK && i < sizeof(fds) / sizeof(fds[0]); i++)
+        err = watch(transport->epoll_fd, fds[i]);
+    return err;
+}
+
+spn_err transport_open(struct transport *transport, const char *dir)
+{
+    *transport = (struct transport){
+        .epoll_fd = -1, .timer_fd = -1, .event_fd = -1, .armed_ns = TRANSPORT_NEVER};
+    spn_err err = SPN_OK;
+    transport->context = zmq_ctx_new();
+    if (transport->context == NULL) {
+        err = errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
+        goto cleanup;
+    }
+    err = open_socket(transport->context, dir, INGEST_NAME, &transport->ingest,
+                      &transport->ingest_fd);
+    if (err != SPN_OK)
+        goto cleanup;
+    err = open_socket(transport->context, dir, READ_NAME, &transport->read, &transport->read_fd);
+    if (err != SPN_OK)
+        goto cleanup;
+    err = open_descriptors(transport);
+cleanup:
+    if (err != SPN_OK) {
+        int saved = errno;
+        transport_close(transport, 0);
+        errno = saved;
+    }
+    return err;
+}
+
+static void close_descriptors(struct transport *transport)
+{
+    const int fds[] = {transport->epoll_fd, transport->timer_fd, transport->event_fd};
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+void transport_close(struct transport *transport, int linger_ms)
+{
+    if (transport->context == NULL)
+        return;
+    close_descriptors(transport);
+    if (transport->ingest != NULL) {
+        (void)zmq_setsockopt(transport->ingest, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
+        zmq_close(transport->ingest);
+    }
+    if (transport->read != NULL)
+        zmq_close(transport->read);
+    while (zmq_ctx_term(transport->context) != 0 && errno == EINTR)
+        continue;
+    *transport = (struct transport){0};
+}
+
+void transport_abandon(struct transport *transport)
+{
+    close_descriptors(transport);
+    *transport = (struct transport){0};
+}
+
+/* EINTR: a signal found us in a call that never blocks; the call is made again. */
+spn_err transport_send(void *socket, zmq_msg_t *message)
+{
+    while (zmq_msg_send(message, socket, ZMQ_DONTWAIT) < 0) {
+        if (errno == EAGAIN)
+            return SPN_E_BACKPRESSURE;
+        if (errno != EINTR)
+            return SPN_E_SYSTEM;
+    }
+    return SPN_OK;
+}
+
+spn_err transport_receive(void *socket, zmq_msg_t *message)
+{
+    while (zmq_msg_recv(message, socket, ZMQ_DONTWAIT) < 0) {
+        if (errno == EAGAIN)
+            return SPN_E_END;
+        if (errno != EINTR)
+            return SPN_E_SYSTEM;
+    }
+    return SPN_OK;
+}
+
+int transport_events(void *socket)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+    while (zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) != 0 && errno == EINTR)
+        continue;
+    return events;
+}
+
+/* -- waiting ----------------------------------------------------------------------------------- */
+
+static void arm(struct transport *transport, uint64_t due_ns)
+{
+    struct itimerspec when = {0};
+    if (due_ns != TRANSPORT_NEVER) {
+        when.it_value.tv_sec = (time_t)(due_ns / NS_PER_S);
+        when.it_value.tv_nsec = (long)(due_ns % NS_PER_S);
+        if (due_ns == 0)
+            when.it_value.tv_nsec = 1; /* all zeros would disarm it */
+    }
+    timerfd_settime(transport->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+    transport->armed_ns = due_ns;
+}
+
+/* A timer that goes off too early costs one look; so it is moved only when it would be too late or
+ * has gone off, not each time an acknowledgement pushes a deadline back. */
+void transport_settle(struct transport *transport, bool ready, uint64_t due_ns)
+{
+    if (due_ns < transport->armed_ns || transport->armed_ns <= transport_now())
+        arm(transport, due_ns);
+    if (ready == transport->signalled)
+        return;
+    uint64_t count = 1;
+    ssize_t done = ready ? write(transport->event_fd, &count, sizeof(count))
+                         : read(transport->event_fd, &count, sizeof(count));
+    assert(done == (ssize_t)sizeof(count));
+    (void)done;
+    transport->signalled = ready;
+}
+
+void transport_sleep(const struct transport *transport, uint64_t until_ns)
+{
+    struct pollfd fds[] = {{.fd = transport->ingest_fd, .events = POLLIN},
+                           {.fd = transport->read_fd, .events = POLLIN}};
+    struct timespec left = {0};
+    uint64_t now_ns = transport_now();
+    if (until_ns != TRANSPORT_NEVER && until_ns > now_ns) {
+        left.tv_sec = (time_t)((until_ns - now_ns) / NS_PER_S);
+        left.tv_nsec = (long)((until_ns - now_ns) % NS_PER_S);
+    }
+    (void)ppoll(fds, 2, until_ns == TRANSPORT_NEVER ? NULL : &left, NULL);
+}

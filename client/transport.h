@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* transport: two ZeroMQ sockets to one sidecar, and what there is to wait on.
+ *
+ * ZeroMQ's own descriptors are edge-triggered: after any call that touched a socket they may be
+ * silent although messages wait. So there is a descriptor of our own, an epoll over theirs, a timer and
+ * an eventfd, and transport_settle, which every round of work ends with, makes it say the truth.
+ *
+ * A socket takes a message only while its connection stands (ZMQ_IMMEDIATE): nothing piles up for a
+ * sidecar that is gone, and a connection that came back is seen.
+ *
+ * Owns     the context, both sockets, three descriptors.
+ * Borrows  messages: those sent are ZeroMQ's afterwards.
+ * Units    nanoseconds of CLOCK_MONOTONIC.
+ * Threads  one; libzmq runs an I/O thread beside it.
+ */
+#ifndef SPN_CLIENT_TRANSPORT_H
+#define SPN_CLIENT_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <zmq.h>
+
+#include "spn_err.h"
+
+#define TRANSPORT_NEVER UINT64_MAX
+
+enum { TRANSPORT_DIR_SIZE = 4096 };
+
+struct transport {
+    void *context;
+    void *ingest;
+    void *read;
+    int ingest_fd;
+    int read_fd;
+    int epoll_fd;
+    int timer_fd;
+    int event_fd;
+    bool signalled;    /* event_fd is readable */
+    uint64_t armed_ns; /* when timer_fd becomes readable */
+};
+
+uint64_t transport_now(void);
+
+/* The directory to use: socket_dir, or the first of the usual ones that has sockets in it.
+ * SPN_E_UNAVAILABLE: none has. SPN_E_PATH: a socket's path would be longer than a Unix socket can
+ * have. words: what was looked at, for a person, on failure. */
+spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE], char *words,
+                       size_t words_size) SPN_MUST_USE;
+
+/* Begins to connect, and goes on trying for as long as it is open. SPN_E_NOMEM, SPN_E_SYSTEM (see errno). */
+spn_err transport_open(struct transport *transport, const char *dir) SPN_MUST_USE;
+/* Takes what was only zeroed. Up to linger_ms for what ZeroMQ has taken and not written yet. */
+void transport_close(struct transport *transport, int linger_ms);
+/* The same in a child process, where ZeroMQ must not be touched any more. */
+void transport_abandon(struct transport *transport);
+
+/* On SPN_OK the message is gone; on failure it is still the caller's.
+ * SPN_E_BACKPRESSURE: not connected, or ZeroMQ's queue is full. */
+spn_err transport_send(void *socket, zmq_msg_t *message) SPN_MUST_USE;
+/* Into an initialised message. SPN_E_END: nothing is there. */
+spn_err transport_receive(void *socket, zmq_msg_t *message) SPN_MUST_USE;
+/* ZMQ_POLLIN and ZMQ_POLLOUT, as they stand. */
+int transport_events(void *socket);
+
+/* Makes the descriptor readable if ready, or once due_ns has come. */
+void transport_settle(struct transport *transport, bool ready, uint64_t due_ns);
+/* Sleeps until a socket may have news or until_ns has come. Only when transport_events had none. */
+void transport_sleep(const struct transport *transport, uint64_t until_ns);
+
+#endif

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wire: bytes <-> messages, as PROTOCOL.md lays them out.
+ *
+ * One struct per message. wire_put_X appends a message to a buffer, wire_get_X reads one. Decoding
+ * copies no payload: the spn_bytes in a decoded struct point into the frame it was read from and
+ * are valid as long as the frame is.
+ *
+ * Owns     nothing; works on the caller's memory.
+ * Units    sizes in bytes, wall times in milliseconds since 1970.
+ * Errors   a get never reads outside its frame: what does not fit, or says something that the
+ *          protocol does not allow, sets wire_in.bad and gives zeros from there on. A put that does
+ *          not fit sets wire_out.bad. Look at the flag once, at the end.
+ * Threads  pure functions.
+ */
+#ifndef SPN_PROTO_WIRE_H
+#define SPN_PROTO_WIRE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "spn_err.h"
+
+enum {
+    WIRE_MAJOR = 1,
+    WIRE_MINOR = 0,
+
+    WIRE_HEADER_SIZE = 16,
+    WIRE_BATCH_HEAD_SIZE = 40,
+    WIRE_ENTRY_HEAD_SIZE = 16,
+    WIRE_ACK_HEAD_SIZE = 32,
+    WIRE_RUN_SIZE = 16,
+    WIRE_SLICE_HEAD_SIZE = 40,
+    WIRE_ITEM_HEAD_SIZE = 40,
+
+    WIRE_SESSION_MAX = 255,
+    WIRE_ID_MAX = 1024,
+    WIRE_TYPE_MAX = 255,
+    WIRE_PRODUCER_ID_SIZE = 16,
+
+    WIRE_EVENT_DATA_MAX = 16 * 1024 * 1024, /* the hard limit; the sidecar's own is in WELCOME */
+    WIRE_EVENT_DATA_DEFAULT = 1024 * 1024,
+    WIRE_BATCH_BYTES_MAX = 1024 * 1024, /* of entries; one event of the maximum size always fits */
+    WIRE_BATCH_EVENTS_MAX = 4096,
+    WIRE_RUNS_MAX = 4096, /* result runs one message may carry */
+};
+
+#define WIRE_RETRY_NONE UINT32_MAX
+
+/* X(name, number): s is sent by the sidecar, c by the client. */
+#define WIRE_TYPE_MAP(X)                                                                           \
+    X(BATCH, 1)        /* c ingest.sock: numbered events of one producer */                        \
+    X(ACK, 2)          /* s */                                                                     \
+    X(EXPECT, 3)       /* s: there is a hole; go back to this number */                            \
+    X(REFUSED, 4)      /* s: this number cannot be stored; send a skip in its place */             \
+    X(ERROR, 5)        /* s, both sockets */                                                       \
+    X(HELLO, 16)       /* c read.sock from here on */                                              \
+    X(WELCOME, 17)     /* s */                                                                     \
+    X(OPEN, 18)        /* c: take a producer id */                                                 \
+    X(OPENED, 19)      /* s */                                                                     \
+    X(STATE, 20)       /* c: how far did my events get */                                          \
+    X(STATE_IS, 21)    /* s */                                                                     \
+    X(LAST, 22)        /* c: last durable event of a session */                                    \
+    X(LAST_IS, 23)     /* s */                                                                     \
+    X(FETCH, 24)       /* c: a slice of a session */                                               \
+    X(SLICE, 25)       /* s */                                                                     \
+    X(SESSIONS, 26)    /* c: list sessions */                                                      \
+    X(SESSIONS_ARE, 27) /* s */                                                                    \
+    X(HEALTH, 28)      /* c */                                                                     \
+    X(HEALTH_IS, 29)   /* s */                                                                     \
+    X(STATS, 30)       /* c */                                                                     \
+    X(STATS_ARE, 31)   /* s */
+
+enum wire_type {
+#define WIRE_TYPE_ENUM(name, number) WIRE_##name = (number),
+    WIRE_TYPE_MAP(WIRE_TYPE_ENUM)
+#undef WIRE_TYPE_ENUM
+};
+
+/* What an entry of a batch asks for. */
+enum wire_kind {
+    WIRE_EVENT = 1,
+    WIRE_SKIP = 2, /* uses its number up and stores nothing */
+};
+
+enum wire_level { WIRE_NONE = 0, WIRE_ACCEPTED = 1, WIRE_DURABLE = 2 };
+
+enum wire_result {
+    WIRE_STORED = 0,
+    WIRE_DUPLICATE = 1,
+    WIRE_CONFLICT = 2,
+    WIRE_REFUSED_RESULT = 3, /* the number was used up by a skip */
+    WIRE_LOST = 4,
+};
+
+/* -- buffers ---------------------------------------------------------------------------------- */
+
+struct wire_in {
+    const uint8_t *at;
+    const uint8_t *end;
+    bool bad;
+};
+
+struct wire_out {
+    uint8_t *start;
+    uint8_t *at;
+    uint8_t *end;
+    bool bad;
+};
+
+struct wire_in wire_in(const void *bytes, size_t size);
+struct wire_out wire_out(void *bytes, size_t size);
+size_t wire_out_size(const struct wire_out *out);
+/* True when everything was read, and nothing of it was bad. */
+bool wire_in_done(const struct wire_in *in);
+
+/* -- checks, the same in client and sidecar ---------------------------------------------------- */
+
+/* SPN_E_BAD_SESSION: empty, over WIRE_SESSION_MAX, not UTF-8, or with control characters (U+0000 to
+ * U+001F, U+007F to U+009F). */
+spn_err wire_check_session(struct spn_bytes session) SPN_MUST_USE;
+/* SPN_E_BAD_ID: over WIRE_ID_MAX, or with NUL, CR or LF (HTML standard 9.2.6 cannot carry them). */
+spn_err wire_check_id(struct spn_bytes id) SPN_MUST_USE;
+/* SPN_E_BAD_TYPE: over WIRE_TYPE_MAX, or with NUL, CR or LF. */
+spn_err wire_check_type(struct spn_bytes type) SPN_MUST_USE;
+/* SPN_E_EVENT_TOO_LARGE: over data_max; SPN_E_BAD_DATA: has a CR. */
+spn_err wire_check_data(struct spn_bytes data, size_t data_max) SPN_MUST_USE;
+
+/* -- header ------------------------------------------------------------------------------------ */
+
+struct wire_header {
+    uint8_t major;
+    uint8_t minor;
+    uint8_t type;
+    uint64_t request; /* chosen by the client, echoed in the answer */
+};
+
+/* SPN_E_PROTOCOL: shorter than a header, or another magic. SPN_E_VERSION: a major version that is
+ * not ours; *ret_header is filled all the same, since the answer echoes its request number. */
+spn_err wire_get_header(struct wire_in *in, struct wire_header *ret_header) SPN_MUST_USE;
+void wire_put_header(struct wire_out *out, enum wire_type type, uint64_t request);
+
+/* -- ingest ------------------------------------------------------------------------------------ */
+
+struct wire_batch {
+    uint64_t token;
+    uint64_t first; /* number of the first entry */
+    uint64_t base;  /* lowest number that the client still holds; <= first */
+    uint32_t round; /* counts how often the client went back */
+    uint32_t count; /* entries that follow */
+    uint8_t level;  /* enum wire_level */
+};
+
+struct wire_entry {
+    uint8_t kind;             /* enum wire_kind */
+    struct spn_bytes session; /* never empty once decoded by wire_get_entry */
+    struct spn_bytes id;
+    struct spn_bytes type;
+    struct spn_bytes data;
+    uint32_t retry_ms; /* WIRE_RETRY_NONE: none */
+};
+
+void wire_put_batch(struct wire_out *out, const struct wire_batch *batch);
+void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch);
+
+/* The bytes wire_put_entry will write. An entry whose session is empty means: the same session as
+ * the entry before it in the batch. */
+size_t wire_entry_size(const struct wire_entry *entry);
+void wire_put_entry(struct wire_out *out, const struct wire_entry *entry);
+/* session: of the entry before, or empty for the first. Marks bad an entry whose inner lengths lie,
+ * whose kind is not known, or a first one without a session. Contents are not checked. */
+void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_entry *ret_entry);
+
+/* Numbers first .. first + count - 1 ended in this result. Numbers that an ACK covers and no run
+ * names were stored. */
+struct wire_run {
+    uint64_t first;
+    uint32_t count;
+    uint8_t result; /* enum wire_result */
+};
+
+struct wire_ack {
+    uint64_t token;
+    uint64_t from; /* covers the numbers from + 1 .. up_to */
+    uint64_t up_to;
+    uint32_t run_count; /* runs that follow, ascending */
+    uint8_t level;      /* the level they have reached */
+};
+
+struct wire_expect {
+    uint64_t token;
+    uint64_t number;
+    uint32_t round; /* of the batch that showed the hole */
+};
+
+struct wire_refused {
+    uint64_t token;
+    uint64_t number;
+    uint32_t round;
+    uint32_t code; /* spn_err */
+};
+
+struct wire_error {
+    uint64_t token; /* of the batch it answers; 0 where there is none */
+    uint32_t code;  /* spn_err */
+    struct spn_bytes detail; /* at most 255 bytes of UTF-8 for a person */
+};
+
+void wire_put_run(struct wire_out *out, const struct wire_run *run);
+void wire_get_run(struct wire_in *in, struct wire_run *ret_run);
+void wire_put_ack(struct wire_out *out, const struct wire_ack *ack);
+void wire_get_ack(struct wire_in *in, struct wire_ack *ret_ack);
+void wire_put_expect(struct wire_out *out, const struct wire_expect *expect);
+void wire_get_expect(struct wire_in *in, struct wire_expect *ret_expect);
+void wire_put_refused(struct wire_out *out, const struct wire_refused *refused);
+void wire_get_refused(struct wire_in *in, struct wire_refused *ret_refused);
+void wire_put_error(struct wire_out *out, const struct wire_error *error);
+void wire_get_error(struct wire_in *in, struct wire_error *ret_error);
+
+/* -- read.sock --------------------------------------------------------------------------------- */
+
+struct wire_welcome {
+    uint64_t instance; /* random, one per start of the sidecar */
+    uint32_t data_max;
+    uint32_t batch_bytes_max;
+    uint32_t batch_events_max;
+    struct spn_bytes version; /* text, at most 63 bytes */
+};
+
+struct wire_open {
+    uint8_t producer[WIRE_PRODUCER_ID_SIZE];
+    uint64_t token; /* held before, to go on after a restart; 0: a new holder, fences all others */
+    uint64_t base;  /* as in a batch */
+};
+
+/* OPENED and STATE_IS: how far a producer's numbers got. */
+struct wire_state {
+    uint64_t token;
+    uint64_t instance;
+    uint64_t accepted; /* highest number taken into memory */
+    uint64_t durable;  /* highest number committed */
+    uint32_t run_count; /* results of the numbers base .. durable that were not stored */
+};
+
+struct wire_ask { /* STATE */
+    uint64_t token;
+    uint64_t base;
+};
+
+struct wire_last_is {
+    uint64_t epoch;
+    uint64_t seq;      /* 0: opened, no event yet */
+    uint64_t position; /* of that event */
+    uint64_t time_ms;
+    struct spn_bytes id;
+};
+
+enum wire_start {
+    WIRE_EARLIEST = 0,
+    WIRE_AFTER_ID = 1,
+    WIRE_AFTER_SEQ = 2, /* a cursor: epoch and seq */
+};
+
+struct wire_fetch {
+    uint8_t start; /* enum wire_start */
+    uint32_t bytes_max; /* of the slice; one event always fits */
+    uint64_t epoch;     /* with WIRE_AFTER_SEQ */
+    uint64_t seq;       /* with WIRE_AFTER_SEQ: the last one already there */
+    struct spn_bytes session;
+    struct spn_bytes id; /* with WIRE_AFTER_ID */
+};
+
+enum wire_verdict {
+    WIRE_RESUMED = 0,
+    WIRE_TRIMMED = 1, /* `missing` events between the start and the first one here are gone */
+    WIRE_UNKNOWN_ID = 2,
+    WIRE_UNKNOWN_SESSION = 3,
+    WIRE_OTHER_EPOCH = 4,
+};
+
+struct wire_slice {
+    uint8_t verdict;   /* enum wire_verdict */
+    uint32_t count;    /* items that follow */
+    uint64_t epoch;
+    uint64_t seq;      /* of the last item here, or where the cursor stands when there is none */
+    uint64_t seq_last; /* the newest durable one: seq == seq_last means caught up */
+    uint64_t missing;
+};
+
+struct wire_item {
+    uint64_t seq;
+    uint64_t position;
+    uint64_t time_ms;
+    uint32_t retry_ms;
+    struct spn_bytes id;
+    struct spn_bytes type;
+    struct spn_bytes data;
+};
+
+struct wire_sessions {
+    uint32_t count_max;
+    struct spn_bytes after; /* names greater than this one, in byte order */
+    struct spn_bytes prefix;
+};
+
+struct wire_sessions_are {
+    uint32_t count; /* rows that follow, in byte order of their names */
+    uint8_t more;
+};
+
+struct wire_session_row {
+    uint64_t epoch;
+    uint64_t seq;
+    uint64_t position;
+    uint64_t bytes; /* of all data it ever stored */
+    uint64_t opened_ms;
+    uint64_t last_ms;
+    uint32_t duplicates;
+    uint32_t conflicts;
+    struct spn_bytes name;
+    struct spn_bytes last_id;
+};
+
+enum wire_health_status { WIRE_OK = 0, WIRE_DEGRADED = 1, WIRE_STOPPING = 2 };
+
+struct wire_health {
+    uint8_t status; /* enum wire_health_status */
+    uint32_t pid;
+    uint64_t instance;
+    uint64_t uptime_ms;
+    uint64_t durable;    /* position */
+    uint64_t checkpoint; /* position */
+    struct spn_bytes version;
+    struct spn_bytes reason; /* empty while ok */
+};
+
+struct wire_stats_are {
+    uint32_t count; /* stats that follow */
+};
+
+struct wire_stat {
+    uint64_t value;
+    struct spn_bytes name; /* at most 255 bytes */
+};
+
+void wire_put_welcome(struct wire_out *out, const struct wire_welcome *welcome);
+void wire_get_welcome(struct wire_in *in, struct wire_welcome *ret_welcome);
+void wire_put_open(struct wire_out *out, const struct wire_open *open);
+void wire_get_open(struct wire_in *in, struct wire_open *ret_open);
+void wire_put_state(struct wire_out *out, const struct wire_state *state);
+void wire_get_state(struct wire_in *in, struct wire_state *ret_state);
+void wire_put_ask(struct wire_out *out, const struct wire_ask *ask);
+void wire_get_ask(struct wire_in *in, struct wire_ask *ret_ask);
+void wire_put_last(struct wire_out *out, struct spn_bytes session);
+void wire_get_last(struct wire_in *in, struct spn_bytes *ret_session);
+void wire_put_last_is(struct wire_out *out, const struct wire_last_is *last);
+void wire_get_last_is(struct wire_in *in, struct wire_last_is *ret_last);
+void wire_put_fetch(struct wire_out *out, const struct wire_fetch *fetch);
+void wire_get_fetch(struct wire_in *in, struct wire_fetch *ret_fetch);
+void wire_put_slice(struct wire_out *out, const struct wire_slice *slice);
+void wire_get_slice(struct wire_in *in, struct wire_slice *ret_slice);
+size_t wire_item_size(const struct wire_item *item);
+void wire_put_item(struct wire_out *out, const struct wire_item *item);
+void wire_get_item(struct wire_in *in, struct wire_item *ret_item);
+void wire_put_sessions(struct wire_out *out, const struct wire_sessions *sessions);
+void wire_get_sessions(struct wire_in *in, struct wire_sessions *ret_sessions);
+void wire_put_sessions_are(struct wire_out *out, const struct wire_sessions_are *sessions);
+void wire_get_sessions_are(struct wire_in *in, struct wire_sessions_are *ret_sessions);
+void wire_put_session_row(struct wire_out *out, const struct wire_session_row *row);
+void wire_get_session_row(struct wire_in *in, struct wire_session_row *ret_row);
+void wire_put_health(struct wire_out *out, const struct wire_health *health);
+void wire_get_health(struct wire_in *in, struct wire_health *ret_health);
+void wire_put_stats_are(struct wire_out *out, const struct wire_stats_are *stats);
+void wire_get_stats_are(struct wire_in *in, struct wire_stats_are *ret_stats);
+void wire_put_stat(struct wire_out *out, const struct wire_stat *stat);
+void wire_get_stat(struct wire_in *in, struct wire_stat *ret_stat);
+
+#endif

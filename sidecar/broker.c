@@ -1,0 +1,799 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "intake.h"
+
+enum {
+    RECEIVE_PER_TURN = 64, /* frames; then acknowledgements and asks have their turn */
+    OWED_RETRY_MS = 10,    /* an acknowledgement that met a full pipe is tried again */
+};
+
+/* A frame whose sessions come back from disk, and those of its producer behind it. */
+struct parked {
+    struct parked *next;
+    zmq_msg_t frame;
+    struct peer peer;
+};
+
+struct broker {
+    const struct broker_options *options;
+    struct broker_state *state;
+    struct intake intake;
+    uint32_t *cold; /* scratch for intake_look_up */
+
+    struct generation *frozen; /* at the worker */
+    uint64_t freeze_due_ns;    /* of the active one, once it has something */
+
+    uint64_t queue_events; /* at the worker, or parked */
+    uint64_t queue_bytes;
+    bool above_mark;
+
+    struct producer *due_first; /* to be told how far they are */
+    struct producer **due_end;
+    bool owed; /* some of them met a full pipe */
+
+    struct producer **waiting; /* with parked frames that may go on */
+    size_t waiting_count;
+    size_t waiting_room;
+    size_t hydrating; /* asks at the reader */
+
+    bool stopping;
+    bool stop_handed;
+    uint64_t stop_by_ns;
+    struct work stop;
+    bool ended;
+    enum broker_end end;
+};
+
+/* -- sending on ingest.sock -------------------------------------------------------------------- */
+
+enum sent { SENT, SENT_FULL, SENT_GONE };
+
+static enum sent send_to(struct broker *broker, const struct peer *peer, const void *bytes,
+                         size_t size)
+{
+    if (peer->size == 0)
+        return SENT_GONE;
+    if (zmq_send(broker->options->ingest, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return errno == EAGAIN ? SENT_FULL : SENT_GONE;
+    /* The peer's pipe has room for whole messages: what began can be ended. */
+    return zmq_send(broker->options->ingest, bytes, size, ZMQ_DONTWAIT) < 0 ? SENT_GONE : SENT;
+}
+
+static void send_error(struct broker *broker, const struct peer *peer, uint64_t request,
+                       uint64_t token, spn_err err, const char *detail)
+{
+    uint8_t bytes[WIRE_HEADER_SIZE + 16 + 255];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_ERROR, request);
+    wire_put_error(&out, &(struct wire_error){.token = token,
+                                              .code = (uint32_t)err,
+                                              .detail = {detail, strlen(detail)}});
+    /* Lost if the peer's pipe is full: it asks again when it does not get on. */
+    (void)send_to(broker, peer, bytes, wire_out_size(&out));
+}
+
+/* -- acknowledgements -------------------------------------------------------------------------- */
+
+static void ack_due(struct broker *broker, struct producer *producer)
+{
+    if (producer->ack_due)
+        return;
+    producer->ack_due = true;
+    producer->next_due = NULL;
+    *broker->due_end = producer;
+    broker->due_end = &producer->next_due;
+}
+
+static enum sent send_ack(struct broker *broker, struct producer *producer)
+{
+    static_assert(sizeof(struct wire_run) >= WIRE_RUN_SIZE, "the buffer below holds the encoded runs");
+    uint64_t up_to =
+        producer->level == WIRE_ACCEPTED ? producer->accepted : producer->durable;
+    if (producer->level == WIRE_NONE || up_to <= producer->acked)
+        return SENT;
+    static struct wire_run runs[WIRE_RUNS_MAX];
+    static uint8_t bytes[WIRE_HEADER_SIZE + WIRE_ACK_HEAD_SIZE + WIRE_RUNS_MAX * WIRE_RUN_SIZE];
+    size_t count = producer_runs(producer, producer->acked + 1, up_to, runs);
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_ACK, 0);
+    wire_put_ack(&out, &(struct wire_ack){.token = producer->token,
+                                          .from = producer->acked,
+                                          .up_to = up_to,
+                                          .run_count = (uint32_t)count,
+                                          .level = producer->level});
+    for (size_t i = 0; i < count; i++)
+        wire_put_run(&out, &runs[i]);
+    assert(!out.bad);
+    enum sent sent = send_to(broker, &producer->peer, bytes, wire_out_size(&out));
+    if (sent == SENT)
+        producer->acked = up_to;
+    return sent;
+}
+
+static void send_acks(struct broker *broker)
+{
+    struct producer *producer = broker->due_first;
+    broker->due_first = NULL;
+    broker->due_end = &broker->due_first;
+    broker->owed = false;
+    while (producer) {
+        struct producer *next = producer->next_due;
+        producer->ack_due = false;
+        if (send_ack(broker, producer) == SENT_FULL) {
+            metrics_add(&broker->options->metrics->acks_owed, 1);
+            broker->owed = true;
+            ack_due(broker, producer);
+        }
+        producer = next;
+    }
+}
+
+/* -- generations ------------------------------------------------------------------------------- */
+
+/* Hands the active generation to the worker. False: the one before is not written yet. */
+static bool freeze(struct broker *broker)
+{
+    struct broker_state *state = broker->state;
+    if (broker->frozen)
+        return false;
+    struct generation *fresh = generation_new(state->active->serial + 1);
+    if (!fresh)
+        return false; /* tried again with the next batch */
+    broker->frozen = state->active;
+    broker->frozen->work.kind = WORK_GENERATION;
+    handoff_push(broker->options->queue, &broker->frozen->work.node);
+    state->active = fresh;
+    broker->freeze_due_ns = 0;
+    return true;
+}
+
+static bool is_touched(const struct generation *generation)
+{
+    return generation->first_position > 0 || generation->session_count > 0;
+}
+
+static void freeze_if_due(struct broker *broker)
+{
+    if (broker->freeze_due_ns > 0 &&
+        broker->options->clock->monotonic_ns() >= broker->freeze_due_ns &&
+        broker->state->active->first_position > 0)
+        (void)freeze(broker);
+}
+
+/* -- handing over ------------------------------------------------------------------------------ */
+
+static void hand_over(struct broker *broker, struct batch *batch)
+{
+    broker->queue_events += batch->number_count;
+    broker->queue_bytes += batch->bytes;
+    if (broker->freeze_due_ns == 0 && broker->state->active->first_position > 0)
+        broker->freeze_due_ns =
+            broker->options->clock->monotonic_ns() + broker->options->row_interval_ns;
+    handoff_push(broker->options->queue, &batch->work.node);
+}
+
+/* Above the high-water mark nothing is taken until half of it is gone. */
+static bool below_mark(struct broker *broker)
+{
+    const struct broker_options *options = broker->options;
+    if (broker->queue_events >= options->queue_events_max ||
+        broker->queue_bytes >= options->queue_bytes_max) {
+        if (!broker->above_mark)
+            metrics_add(&options->metrics->queue_high_water, 1);
+        broker->above_mark = true;
+    } else if (broker->queue_events <= options->queue_events_max / 2 &&
+               broker->queue_bytes <= options->queue_bytes_max / 2) {
+        broker->above_mark = false;
+    }
+    return !broker->above_mark;
+}
+
+/* Room for the largest batch in the active generation, or in the next one. */
+static bool has_room(struct broker *broker)
+{
+    return generation_has_room(broker->state->active, WIRE_BATCH_EVENTS_MAX) || freeze(broker);
+}
+
+static bool can_take(struct broker *broker)
+{
+    return !broker->stopping && below_mark(broker) && has_room(broker);
+}
+
+/* -- one frame --------------------------------------------------------------------------------- */
+
+static void answer_hole(struct broker *broker, struct producer *producer)
+{
+    uint32_t round = broker->intake.head.round;
+    metrics_add(&broker->options->metrics->holes, 1);
+    if (producer->round_answered && round <= producer->round)
+        return;
+    uint8_t bytes[WIRE_HEADER_SIZE + 24];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_EXPECT, 0);
+    wire_put_expect(&out, &(struct wire_expect){.token = producer->token,
+                                                .number = producer->accepted + 1,
+                                                .round = round});
+    if (send_to(broker, &producer->peer, bytes, wire_out_size(&out)) != SENT)
+        return;
+    producer->round_answered = true;
+    producer->round = round;
+}
+
+static void answer_refusal(struct broker *broker, struct producer *producer)
+{
+    const struct intake *intake = &broker->intake;
+    uint8_t bytes[WIRE_HEADER_SIZE + 24];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_REFUSED, 0);
+    wire_put_refused(&out, &(struct wire_refused){.token = producer->token,
+                                                  .number = intake->head.first + intake->end,
+                                                  .round = intake->head.round,
+                                                  .code = (uint32_t)intake->refusal});
+    metrics_add(&broker->options->metrics->refused, 1);
+    if (send_to(broker, &producer->peer, bytes, wire_out_size(&out)) != SENT)
+        return;
+    producer->round_answered = true;
+    producer->round = intake->head.round;
+}
+
+/* What the batch says about its sender, whether or not its events are new. */
+static void note_sender(struct broker *broker, struct producer *producer, const struct peer *peer)
+{
+    const struct wire_batch *head = &broker->intake.head;
+    producer->peer = *peer;
+    producer->level = head->level;
+    uint64_t lost = producer_raise_base(producer, head->base);
+    metrics_add(&broker->options->metrics->lost, lost);
+    if (head->first <= producer->accepted) {
+        metrics_add(&broker->options->metrics->resent, producer->accepted + 1 - head->first);
+        if (producer->acked > head->base - 1)
+            producer->acked = head->base - 1;
+        ack_due(broker, producer);
+    }
+}
+
+static void park(struct broker *broker, struct producer *producer, const struct peer *peer,
+                 zmq_msg_t *frame)
+{
+    struct parked *parked = malloc(sizeof(*parked));
+    if (!parked)
+        return; /* not taken: a hole for the client */
+    *parked = (struct parked){.peer = *peer};
+    zmq_msg_init(&parked->frame);
+    zmq_msg_move(&parked->frame, frame);
+    broker->queue_bytes += zmq_msg_size(&parked->frame);
+    if (producer->parked_last)
+        producer->parked_last->next = parked;
+    else
+        producer->parked_first = parked;
+    producer->parked_last = parked;
+}
+
+static void ask_for_session(struct broker *broker, struct producer *producer,
+                            struct spn_bytes name, uint64_t hash, uint32_t slot);
+
+/* True: the batch has to wait for sessions to come back from disk. */
+static bool hydrate(struct broker *broker, struct producer *producer)
+{
+    struct intake *intake = &broker->intake;
+    uint32_t cold_count;
+    intake_look_up(intake, producer, broker->cold, &cold_count);
+    for (uint32_t i = 0; i < cold_count; i++) {
+        uint32_t at = broker->cold[i];
+        struct spn_bytes name = intake->entries[at].session;
+        ask_for_session(broker, producer, name, sessions_hash(&broker->state->sessions, name),
+                        intake->slots[at]);
+    }
+    return cold_count > 0;
+}
+
+/* Takes a decoded batch of this producer. True: its frame has to be parked. */
+static bool take_batch(struct broker *broker, struct producer *producer, const struct peer *peer,
+                       zmq_msg_t *frame)
+{
+    note_sender(broker, producer, peer);
+    if (intake_has_hole(&broker->intake, producer)) {
+        answer_hole(broker, producer);
+        return false;
+    }
+    if (hydrate(broker, producer))
+        return true;
+    struct batch *batch;
+    spn_err err = intake_accept(&broker->intake, producer, frame, &batch);
+    if (batch)
+        hand_over(broker, batch);
+    if (producer->level == WIRE_ACCEPTED)
+        ack_due(broker, producer);
+    if (err == SPN_OK && broker->intake.refusal != SPN_OK)
+        answer_refusal(broker, producer);
+    return false;
+}
+
+static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t *frame)
+{
+    struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
+    struct wire_header header = {0};
+    spn_err err = wire_get_header(&in, &header);
+    if (err == SPN_OK && header.type != WIRE_BATCH)
+        err = SPN_E_PROTOCOL;
+    if (err == SPN_OK)
+        err = intake_decode(&broker->intake, in);
+    if (err != SPN_OK) {
+        metrics_add(&broker->options->metrics->bad_frames, 1);
+        send_error(broker, peer, header.request, 0, err, err_text(err));
+        return;
+    }
+    metrics_add(&broker->options->metrics->batches, 1);
+    uint64_t token = broker->intake.head.token;
+    struct producer *producer = producers_find_token(&broker->state->producers, token);
+    if (!producer) {
+        metrics_add(&broker->options->metrics->stale_tokens, 1);
+        send_error(broker, peer, header.request, token, SPN_E_STALE_TOKEN,
+                   err_text(SPN_E_STALE_TOKEN));
+    } else if (producer->parked_first || take_batch(broker, producer, peer, frame)) {
+        park(broker, producer, peer, frame);
+    }
+}
+
+/* -- sessions that come back from disk --------------------------------------------------------- */
+
+static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
+{
+    const struct session *session = &broker->state->sessions.slots[slot];
+    struct generation *generations[2] = {broker->frozen, broker->state->active};
+    *view = (struct view){.epoch = sessions_epoch(&broker->state->sessions, slot)};
+    for (size_t i = 0; i < 2; i++) {
+        if (!generations[i])
+            continue;
+        const struct generation_session *touched =
+            generation_find(generations[i], session, slot);
+        if (!touched || touched->epoch != view->epoch)
+            continue;
+        view->duplicates += touched->duplicates;
+        view->conflicts += touched->conflicts;
+        if (touched->count > 0)
+            view->parts[i] = (struct view_part){.generation = generation_keep(generations[i]),
+                                                .first_seq = touched->first_seq,
+                                                .newest = touched->newest,
+                                                .count = touched->count};
+    }
+}
+
+static void ask_for_session(struct broker *broker, struct producer *producer,
+                            struct spn_bytes name, uint64_t hash, uint32_t slot)
+{
+    struct ask *ask = ask_new(ASK_HYDRATE, 1);
+    if (!ask)
+        abort(); /* nothing else would ever wake the parked frame */
+    ask->hash = hash;
+    ask->waiting = producer;
+    ask_name(ask, 0, name);
+    fill_view(broker, slot, &ask->sessions[0].view);
+    producer->hydrating++;
+    broker->hydrating++;
+    metrics_add(&broker->options->metrics->hydrations, 1);
+    handoff_push(broker->options->answers, &ask->node);
+}
+
+static void wait_over(struct broker *broker, struct producer *producer)
+{
+    if (broker->waiting_count == broker->waiting_room) {
+        size_t room = broker->waiting_room > 0 ? broker->waiting_room * 2 : 16;
+        struct producer **waiting = realloc(broker->waiting, room * sizeof(struct producer *));
+        if (!waiting)
+            abort();
+        broker->waiting = waiting;
+        broker->waiting_room = room;
+    }
+    broker->waiting[broker->waiting_count++] = producer;
+}
+
+/* The answer: its tracker; or that the name is somebody else's (epoch 0: nobody's). */
+static void warm(struct broker *broker, struct ask *ask)
+{
+    struct sessions *sessions = &broker->state->sessions;
+    struct spn_bytes name = ask->sessions[0].name;
+    uint64_t epoch = ask->sessions[0].epoch;
+    uint32_t slot;
+    if (sessions_find(sessions, name, ask->hash, &slot) == SESSIONS_HOT)
+        return; /* another producer's frame asked for it too */
+    slot = epoch != 0 ? sessions_find_epoch(sessions, ask->hash, epoch) : SLOT_NONE;
+    if (ask->tracker) {
+        assert(slot != SLOT_NONE);
+        sessions_warm(sessions, slot, ask->tracker);
+        ask->tracker = NULL;
+    } else if (slot != SLOT_NONE) {
+        ask_for_session(broker, ask->waiting, name, ask->hash, slot);
+    } else if (sessions_add(sessions, name, ask->hash, &slot) != SPN_OK) {
+        abort();
+    }
+}
+
+static void take_hydrated(struct broker *broker, struct ask *ask)
+{
+    struct producer *producer = ask->waiting;
+    if (ask->err == SPN_OK)
+        warm(broker, ask);
+    broker->hydrating--;
+    if (--producer->hydrating == 0)
+        wait_over(broker, producer);
+    if (ask->err != SPN_OK) { /* the database does not read back: only a restart can judge */
+        broker->ended = true;
+        broker->end = BROKER_FAILED;
+        atomic_store(&broker->options->worker->fatal, (unsigned)ask->err);
+    }
+    ask_free(ask);
+}
+
+/* Goes on with what waited, until it has to wait again. */
+static void unpark(struct broker *broker, struct producer *producer)
+{
+    while (producer->parked_first && producer->hydrating == 0) {
+        if (!has_room(broker)) {
+            wait_over(broker, producer);
+            return;
+        }
+        struct parked *parked = producer->parked_first;
+        size_t size = zmq_msg_size(&parked->frame);
+        struct wire_in in = wire_in(zmq_msg_data(&parked->frame), size);
+        struct wire_header header;
+        spn_err err = wire_get_header(&in, &header);
+        if (err == SPN_OK)
+            err = intake_decode(&broker->intake, in);
+        /* A frame of a holder that was fenced meanwhile is dropped. */
+        bool current = err == SPN_OK && broker->intake.head.token == producer->token;
+        if (current && take_batch(broker, producer, &parked->peer, &parked->frame))
+            return;
+        producer->parked_first = parked->next;
+        if (!producer->parked_first)
+            producer->parked_last = NULL;
+        broker->queue_bytes -= size;
+        zmq_msg_close(&parked->frame);
+        free(parked);
+    }
+}
+
+/* Not held up by the queue's mark: parked frames count against it themselves. */
+static void unpark_waiting(struct broker *broker)
+{
+    while (broker->waiting_count > 0 && !broker->stopping && has_room(broker))
+        unpark(broker, broker->waiting[--broker->waiting_count]);
+}
+
+/* -- asks of the reader ------------------------------------------------------------------------ */
+
+static void answer(struct broker *broker, struct ask *ask, spn_err err)
+{
+    ask->err = err;
+    handoff_push(broker->options->answers, &ask->node);
+}
+
+static void answer_state(struct broker *broker, struct ask *ask, const struct producer *producer)
+{
+    ask->runs = malloc(WIRE_RUNS_MAX * sizeof(*ask->runs));
+    if (!ask->runs) {
+        answer(broker, ask, SPN_E_NOMEM);
+        return;
+    }
+    ask->state = (struct wire_state){
+        .token = producer->token,
+        .instance = broker->options->instance,
+        .accepted = producer->accepted,
+        .durable = producer->durable,
+        .run_count =
+            (uint32_t)producer_runs(producer, ask->base, producer->durable, ask->runs),
+    };
+    answer(broker, ask, SPN_OK);
+}
+
+static uint64_t random_token(const struct producers *producers)
+{
+    uint64_t token = 0;
+    while (token == 0 || producers_find_token(producers, token))
+        if (getrandom(&token, sizeof(token), 0) != (ssize_t)sizeof(token))
+            token = 0;
+    return token;
+}
+
+/* A new holder: fenced off from the old one at once, answered when its token, and so everything
+ * that was accepted before it, is on disk. */
+static void give_producer(struct broker *broker, struct ask *ask, struct producer *producer)
+{
+    struct producers *producers = &broker->state->producers;
+    spn_err err = producers_give(producers, producer, random_token(producers));
+    struct batch *batch =
+        err == SPN_OK ? intake_record_batch(&broker->intake, producer) : NULL;
+    if (!batch) {
+        answer(broker, ask, SPN_E_NOMEM);
+        return;
+    }
+    batch->opened = ask;
+    producer->acked = producer->accepted; /* what came before was the earlier holder's */
+    hand_over(broker, batch);
+}
+
+static void answer_open(struct broker *broker, struct ask *ask)
+{
+    struct producers *producers = &broker->state->producers;
+    struct producer *producer = producers_find_id(producers, ask->producer_id);
+    if (broker->stopping) {
+        answer(broker, ask, SPN_E_STOPPING);
+    } else if (producer && ask->token != 0 && ask->token == producer->token) {
+        answer_state(broker, ask, producer);
+    } else if (producer && ask->token != 0 && producer->token != 0) {
+        answer(broker, ask, SPN_E_FENCED);
+    } else {
+        spn_err err =
+            producer ? SPN_OK : producers_add(producers, ask->producer_id, &producer);
+        if (err == SPN_OK)
+            give_producer(broker, ask, producer);
+        else
+            answer(broker, ask, err);
+    }
+}
+
+static void answer_view(struct broker *broker, struct ask *ask)
+{
+    struct sessions *sessions = &broker->state->sessions;
+    for (size_t i = 0; i < ask->session_count; i++) {
+        struct ask_session *session = &ask->sessions[i];
+        uint64_t hash = sessions_hash(sessions, session->name);
+        uint32_t slot = SLOT_NONE;
+        if (sessions_find(sessions, session->name, hash, &slot) != SESSIONS_HOT)
+            slot = session->epoch != 0 ? sessions_find_epoch(sessions, hash, session->epoch)
+                                       : SLOT_NONE;
+        if (slot != SLOT_NONE)
+            fill_view(broker, slot, &session->view);
+    }
+    answer(broker, ask, SPN_OK);
+}
+
+static void answer_generations(struct broker *broker, struct ask *ask)
+{
+    struct generation *generations[2] = {broker->frozen, broker->state->active};
+    for (size_t i = 0; i < 2; i++)
+        if (generations[i])
+            ask->generations.parts[i] =
+                (struct view_part){.generation = generation_keep(generations[i]),
+                                   .session_count = generations[i]->session_count};
+    answer(broker, ask, SPN_OK);
+}
+
+static void take_ask(struct broker *broker, struct ask *ask)
+{
+    switch (ask->kind) {
+    case ASK_VIEW:
+        answer_view(broker, ask);
+        break;
+    case ASK_GENERATIONS:
+        answer_generations(broker, ask);
+        break;
+    case ASK_OPEN:
+        answer_open(broker, ask);
+        break;
+    case ASK_STATE: {
+        struct producer *producer = producers_find_token(&broker->state->producers, ask->token);
+        if (producer)
+            answer_state(broker, ask, producer);
+        else
+            answer(broker, ask, SPN_E_STALE_TOKEN);
+        break;
+    }
+    case ASK_HYDRATE:
+        take_hydrated(broker, ask);
+        break;
+    }
+}
+
+/* -- the phases -------------------------------------------------------------------------------- */
+
+static void take_asks(struct broker *broker)
+{
+    struct handoff_node *node = handoff_take(broker->options->asks);
+    while (node) {
+        struct handoff_node *next = node->next;
+        take_ask(broker, (struct ask *)node);
+        node = next;
+    }
+}
+
+static void end_batch(struct broker *broker, struct batch *batch)
+{
+    struct producer *producer = batch->producer;
+    broker->queue_events -= batch->number_count;
+    broker->queue_bytes -= batch->bytes;
+    producer->durable = batch->record.number;
+    metrics_add(&broker->options->metrics->events_durable, batch->number_count);
+    if (producer->level == WIRE_DURABLE)
+        ack_due(broker, producer);
+    if (batch->opened)
+        answer_state(broker, batch->opened, producer);
+    intake_free_batch(batch);
+}
+
+static void take_back(struct broker *broker)
+{
+    struct handoff_node *node = handoff_take(broker->options->back);
+    while (node) {
+        struct handoff_node *next = node->next;
+        struct work *work = (struct work *)node;
+        if (work->kind == WORK_BATCH) {
+            end_batch(broker, (struct batch *)work);
+        } else if (work->kind == WORK_GENERATION) {
+            assert((struct generation *)work == broker->frozen);
+            generation_drop(broker->frozen);
+            broker->frozen = NULL;
+        } else {
+            broker->ended = true;
+            broker->end = BROKER_DRAINED;
+        }
+        node = next;
+    }
+    if (atomic_load(&broker->options->worker->fatal) != SPN_OK) {
+        broker->ended = true;
+        broker->end = BROKER_FAILED;
+    }
+}
+
+/* True: there was a message. */
+static bool receive_one(struct broker *broker)
+{
+    struct peer peer;
+    int size = zmq_recv(broker->options->ingest, peer.bytes, sizeof(peer.bytes), ZMQ_DONTWAIT);
+    if (size < 0)
+        return false;
+    peer.size = (uint8_t)(size <= PEER_MAX ? size : 0);
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    size_t frames = 0;
+    int more = 1;
+    size_t more_size = sizeof(more);
+    zmq_getsockopt(broker->options->ingest, ZMQ_RCVMORE, &more, &more_size);
+    while (more) {
+        if (zmq_msg_recv(&frame, broker->options->ingest, 0) < 0)
+            break;
+        frames++;
+        more = zmq_msg_more(&frame);
+    }
+    if (frames == 1) {
+        take_frame(broker, &peer, &frame);
+    } else {
+        metrics_add(&broker->options->metrics->bad_frames, 1);
+        send_error(broker, &peer, 0, 0, SPN_E_PROTOCOL, "a message is one frame");
+    }
+    zmq_msg_close(&frame);
+    return true;
+}
+
+static void receive(struct broker *broker)
+{
+    for (int i = 0; i < RECEIVE_PER_TURN && can_take(broker); i++)
+        if (!receive_one(broker))
+            break;
+}
+
+static void take_signals(struct broker *broker)
+{
+    struct signalfd_siginfo info;
+    while (read(broker->options->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (broker->stopping) {
+            broker->ended = true;
+            broker->end = BROKER_KILLED;
+        }
+        broker->stopping = true;
+        broker->stop_by_ns =
+            broker->options->clock->monotonic_ns() + broker->options->stop_timeout_ns;
+    }
+}
+
+/* Stop taking, then the open generation, then the order to stop: the worker does it all in order. */
+static void stop_on(struct broker *broker)
+{
+    if (!broker->stopping)
+        return;
+    if (!broker->stop_handed && (!is_touched(broker->state->active) || freeze(broker))) {
+        broker->stop.kind = WORK_STOP;
+        handoff_push(broker->options->queue, &broker->stop.node);
+        broker->stop_handed = true;
+    }
+    if (!broker->ended && broker->options->clock->monotonic_ns() >= broker->stop_by_ns) {
+        broker->ended = true;
+        broker->end = BROKER_LEFT;
+    }
+}
+
+static long wait_ms(const struct broker *broker)
+{
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
+    uint64_t due_ns = UINT64_MAX;
+    if (broker->owed)
+        due_ns = now_ns + OWED_RETRY_MS * 1000000ull;
+    if (broker->freeze_due_ns > 0 && !broker->frozen && broker->freeze_due_ns < due_ns)
+        due_ns = broker->freeze_due_ns;
+    if (broker->stopping && broker->stop_by_ns < due_ns)
+        due_ns = broker->stop_by_ns;
+    if (due_ns == UINT64_MAX)
+        return -1;
+    return due_ns > now_ns ? (long)((due_ns - now_ns) / 1000000u) + 1 : 0;
+}
+
+static void wait_for_events(struct broker *broker)
+{
+    zmq_pollitem_t items[] = {
+        {.fd = broker->options->signal_fd, .events = ZMQ_POLLIN},
+        {.fd = broker->options->back->event_fd, .events = ZMQ_POLLIN},
+        {.fd = broker->options->asks->event_fd, .events = ZMQ_POLLIN},
+        {.socket = broker->options->ingest, .events = ZMQ_POLLIN},
+    };
+    int count = can_take(broker) ? 4 : 3;
+    (void)zmq_poll(items, count, wait_ms(broker)); /* a failure only turns the loop once more */
+    if (items[0].revents != 0)
+        take_signals(broker);
+}
+
+static void publish_gauges(struct broker *broker)
+{
+    struct metrics *metrics = broker->options->metrics;
+    const struct sessions *sessions = &broker->state->sessions;
+    metrics_set(&metrics->queue_events, broker->queue_events);
+    metrics_set(&metrics->queue_bytes, broker->queue_bytes);
+    metrics_set(&metrics->sessions_known, sessions->count);
+    metrics_set(&metrics->sessions_hot, sessions->hot);
+    metrics_set(&metrics->tracker_bytes, sessions->tracker_bytes);
+    metrics_set(&metrics->producers, broker->state->producers.count);
+}
+
+static void release(struct broker *broker)
+{
+    struct producers *producers = &broker->state->producers;
+    for (uint32_t i = 0; i < producers->count; i++)
+        while (producers->slots[i]->parked_first) {
+            struct parked *parked = producers->slots[i]->parked_first;
+            producers->slots[i]->parked_first = parked->next;
+            zmq_msg_close(&parked->frame);
+            free(parked);
+        }
+    intake_release(&broker->intake);
+    free(broker->waiting);
+    free(broker->cold);
+}
+
+spn_err broker_run(const struct broker_options *options, struct broker_state *state,
+                   enum broker_end *ret_end, struct broker_left *ret_left)
+{
+    struct broker broker = {.options = options, .state = state};
+    broker.due_end = &broker.due_first;
+    broker.cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*broker.cold));
+    spn_err err = intake_init(&broker.intake, options, state);
+    if (err != SPN_OK || !broker.cold) {
+        release(&broker);
+        return SPN_E_NOMEM;
+    }
+    if (state->active->first_position > 0)
+        broker.freeze_due_ns = options->clock->monotonic_ns() + options->row_interval_ns;
+    while (!broker.ended) {
+        publish_gauges(&broker);
+        wait_for_events(&broker);
+        take_back(&broker);
+        take_asks(&broker);
+        unpark_waiting(&broker);
+        receive(&broker);
+        freeze_if_due(&broker);
+        send_acks(&broker);
+        stop_on(&broker);
+    }
+    *ret_end = broker.end;
+    ret_left->numbers = broker.queue_events;
+    release(&broker);
+    return SPN_OK;
+}

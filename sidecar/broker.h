@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* broker: takes events in, decides, hands over, acknowledges.
+ *
+ * One loop of phases. A batch is taken whole or up to its first event that cannot be stored:
+ * number -> session -> tracker -> position. It goes to the worker as it is; its acknowledgement
+ * leaves when it comes back. Above the queue's high-water mark, or while no generation has room, ingest.sock is
+ * not read until the low-water mark.
+ *
+ * Owns     producers, sessions and their trackers, the active generation, ingest.sock.
+ * Borrows  the rest of its options.
+ * Threads  the one that calls broker_run.
+ */
+#ifndef SPN_BROKER_H
+#define SPN_BROKER_H
+
+#include "ask.h"
+#include "clock.h"
+#include "metrics.h"
+#include "worker.h"
+
+struct broker_options {
+    void *ingest;   /* ROUTER, bound, ROUTER_MANDATORY */
+    int signal_fd;  /* readable: a signal to stop */
+    struct worker *worker;
+    struct handoff *queue;   /* to the worker */
+    struct handoff *back;    /* from the worker */
+    struct handoff *asks;    /* from the reader: its asks, and our hydrations answered */
+    struct handoff *answers; /* to the reader: its asks answered, and our hydrations */
+    const struct clock *clock;
+    struct metrics *metrics;
+    const uint8_t *secret; /* of the database: keys fingerprints */
+    uint64_t instance;
+    size_t data_max;
+    uint32_t queue_events_max;
+    size_t queue_bytes_max;
+    uint64_t row_interval_ns;
+    uint64_t stop_timeout_ns;
+};
+
+/* What recovery found, and the broker goes on with. */
+struct broker_state {
+    struct producers producers;
+    struct sessions sessions;
+    struct generation *active; /* what is above the checkpoint */
+    uint64_t next_position;
+};
+
+enum broker_end {
+    BROKER_DRAINED, /* stopped by a signal; everything is on disk */
+    BROKER_LEFT,    /* stopped by a signal; the stop timeout ran out first */
+    BROKER_KILLED,  /* a second signal */
+    BROKER_FAILED,  /* the worker died: worker->fatal says of what */
+};
+
+struct broker_left {
+    uint64_t numbers; /* events that were accepted and are not on disk */
+};
+
+/* Runs until it ends. The state's parts stay the caller's to release. SPN_E_NOMEM: did not begin. */
+spn_err broker_run(const struct broker_options *options, struct broker_state *state,
+                   enum broker_end *ret_end, struct broker_left *ret_left) SPN_MUST_USE;
+
+#endif

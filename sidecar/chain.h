@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* chain: where are a session's entries on disk?
+ *
+ * A session's blocks form a chain from its newest segment back to its oldest: every block names the
+ * segment before its own. Inside a segment they ascend by seq.
+ *
+ * Owns     nothing beyond a call.
+ * Borrows  the reader, inside a snapshot.
+ * Errors   SPN_E_CORRUPT: a block or entry is damaged, or the chain contradicts itself.
+ * Threads  the reader's.
+ */
+#ifndef SPN_CHAIN_H
+#define SPN_CHAIN_H
+
+#include <stddef.h>
+
+#include "journal.h"
+
+/* The positions of the events seq_from, seq_from + 1, … as far as they are in blocks, at most
+ * positions_max. segment: from journal_row_segment.
+ *
+ * *ret_first_seq is the seq of positions[0]: greater than seq_from when older blocks were trimmed,
+ * equal to it otherwise, also when *ret_count is 0 (none is in a block: look in the generations).
+ * Costs one value per segment between the newest and the one with seq_from, and then one per block.
+ * positions may have been written to on failure. */
+spn_err chain_collect(struct journal_reader *reader, uint64_t epoch, uint32_t segment,
+                      uint64_t seq_from, size_t positions_max, uint64_t *positions,
+                      uint64_t *ret_first_seq, size_t *ret_count) SPN_MUST_USE;
+
+/* The newest event in blocks that has this id. fingerprint: the low 32 bits of the id's; each item that
+ * matches it costs one log entry to verify. One that is trimmed counts as not there. SPN_E_END: none. */
+spn_err chain_find(struct journal_reader *reader, uint64_t epoch, uint32_t segment,
+                   uint32_t fingerprint, struct spn_bytes id, uint64_t *ret_seq,
+                   uint64_t *ret_position) SPN_MUST_USE;
+
+#endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+#include "wire.h"
+
+/* -- errors ------------------------------------------------------------------------------------ */
+
+static const char *cli_verb; /* set once, before anything else runs */
+
+void cli_begin(const char *verb)
+{
+    cli_verb = verb;
+}
+
+/* One call, so that lines of several processes on one terminal do not mix. */
+static void tell(const char *what, const char *why)
+{
+    const char *space = cli_verb ? " " : "";
+    const char *verb = cli_verb ? cli_verb : "";
+    fprintf(stderr, "sponson%s%s: %s: %s\n", space, verb, what, why);
+}
+
+void cli_error(const char *what, const char *why)
+{
+    tell(what, why);
+}
+
+void cli_warn(const char *what, const char *why)
+{
+    tell(what, why);
+}
+
+static int exit_of(spn_err err)
+{
+    switch (err) {
+    case SPN_OK:
+        return CLI_OK;
+    case SPN_E_BAD_SESSION:
+    case SPN_E_BAD_ID:
+    case SPN_E_PATH:
+        return CLI_USAGE;
+    case SPN_E_UNKNOWN_SESSION:
+    case SPN_E_UNKNOWN_ID:
+        return CLI_NOT_FOUND;
+    case SPN_E_TIMEOUT:
+        return CLI_TIMEOUT;
+    case SPN_E_UNAVAILABLE:
+        return CLI_NO_SIDECAR;
+    default:
+        return CLI_FAILURE;
+    }
+}
+
+int cli_fail(const char *what, spn_err err, const char *detail)
+{
+    char why[CLI_TEXT_SIZE];
+    const char *text = spn_err_text(err);
+    if (!detail || !*detail || strcmp(detail, text) == 0)
+        snprintf(why, sizeof(why), "%s", text);
+    else if (strstr(detail, text))
+        snprintf(why, sizeof(why), "%s", detail);
+    else
+        snprintf(why, sizeof(why), "%s: %s", text, detail);
+    cli_error(what, why);
+    return exit_of(err);
+}
+
+int cli_fail_errno(const char *what)
+{
+    int number = errno;
+    cli_error(what, strerrordesc_np(number));
+    return number == ENOENT ? CLI_NOT_FOUND : CLI_FAILURE;
+}
+
+void cli_usage(const char *what, const char *why)
+{
+    cli_error(what, why);
+    exit(CLI_USAGE);
+}
+
+/* -- options ----------------------------------------------------------------------------------- */
+
+enum { KEY_SOCKET_DIR = CLI_COMMON_KEY, KEY_TIMEOUT };
+
+static error_t parse_common(int key, char *arg, struct argp_state *state)
+{
+    struct cli_common *common = state->input;
+    switch (key) {
+    case KEY_SOCKET_DIR:
+        common->socket_dir = arg;
+        return 0;
+    case KEY_TIMEOUT:
+        common->timeout_ms = cli_seconds_ms("--timeout", arg);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option common_options[] = {
+    {"socket-dir", KEY_SOCKET_DIR, "DIR", 0,
+     "where the sidecar's sockets are (default: $SPONSON_SOCKET_DIR, or the first of /run/sponson "
+     "and $XDG_RUNTIME_DIR/sponson that has some)",
+     10},
+    {"timeout", KEY_TIMEOUT, "SECONDS", 0, "how long to wait for the sidecar (default: 5)", 10},
+    {0},
+};
+
+const struct argp cli_common_argp = {.options = common_options, .parser = parse_common};
+
+/* argp and getopt both print what is wrong with an option, and argp then adds a second line. Without
+ * an err_stream only getopt's is left. */
+void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+    argp_err_exit_status = CLI_USAGE;
+    if (argp_parse(argp, argc, argv, 0, NULL, input) != 0)
+        exit(CLI_USAGE);
+}
+
+static void take_word(struct cli_words *words, char *arg)
+{
+    char quoted[TEXT_QUOTED_SIZE];
+    if (!words || words->count == words->count_max)
+        cli_usage(text_quote(spn_text(arg), quoted), "one argument too many");
+    words->at[words->count++] = arg;
+}
+
+error_t cli_parse_rest(int key, char *arg, struct argp_state *state, struct cli_words *words,
+                       struct cli_common *common)
+{
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->err_stream = NULL;
+        if (common)
+            state->child_inputs[0] = common;
+        return 0;
+    case ARGP_KEY_ARG:
+        take_word(words, arg);
+        return 0;
+    case ARGP_KEY_END:
+        if (words && words->count < words->count_min)
+            cli_usage(words->name, "missing");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+int cli_seconds_ms(const char *option, const char *text)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    int ms = 0;
+    if (!text_seconds(text, &ms)) {
+        snprintf(what, sizeof(what), "%s %s", option, text_quote(spn_text(text), quoted));
+        cli_usage(what, "not a number of seconds above 0");
+    }
+    return ms;
+}
+
+uint64_t cli_count(const char *option, const char *text, uint64_t min, uint64_t max)
+{
+    char what[CLI_TEXT_SIZE];
+    char why[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    uint64_t count = 0;
+    if (!text_count(text, min, max, &count)) {
+        snprintf(what, sizeof(what), "%s %s", option, text_quote(spn_text(text), quoted));
+        snprintf(why, sizeof(why), "not a number from %llu to %llu", (unsigned long long)min,
+                 (unsigned long long)max);
+        cli_usage(what, why);
+    }
+    return count;
+}
+
+enum event_format cli_format(const char *text)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    if (strcmp(text, "jsonl") == 0)
+        return EVENT_JSONL;
+    if (strcmp(text, "sse") == 0)
+        return EVENT_SSE;
+    snprintf(what, sizeof(what), "--format %s", text_quote(spn_text(text), quoted));
+    cli_usage(what, "neither sse nor jsonl");
+}
+
+struct spn_bytes cli_session(const char *text)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    struct spn_bytes session = spn_text(text);
+    spn_err err = wire_check_session(session);
+    if (err != SPN_OK) {
+        snprintf(what, sizeof(what), "session %s", text_quote(session, quoted));
+        cli_usage(what, spn_err_text(err));
+    }
+    return session;
+}
+
+struct spn_bytes cli_event_id(const char *text)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    struct spn_bytes id = spn_text(text);
+    spn_err err = wire_check_id(id);
+    if (err != SPN_OK) {
+        snprintf(what, sizeof(what), "event id %s", text_quote(id, quoted));
+        cli_usage(what, spn_err_text(err));
+    }
+    return id;
+}
+
+/* -- the sidecar ------------------------------------------------------------------------------- */
+
+int cli_timeout_ms(const struct cli_common *common)
+{
+    return common->timeout_ms < 0 ? CLI_TIMEOUT_MS : common->timeout_ms;
+}
+
+int cli_connect(const struct cli_common *common, spn_client **ret_client)
+{
+    char detail[CLI_TEXT_SIZE] = "";
+    struct spn_client_options options = {
+        .size = sizeof(options),
+        .socket_dir = common->socket_dir,
+    };
+    spn_err err =
+        spn_client_open(ret_client, &options, cli_timeout_ms(common), detail, sizeof(detail));
+    if (err == SPN_OK)
+        return CLI_OK;
+    const char *dir = common->socket_dir ? common->socket_dir : getenv("SPONSON_SOCKET_DIR");
+    return cli_fail(dir && *dir ? dir : "sidecar", err, detail);
+}
+
+/* -- output ------------------------------------------------------------------------------------ */
+
+int cli_finish(struct out *out, int exit_code)
+{
+    if (!out_flush(out)) {
+        errno = out->error;
+        cli_fail_errno("stdout");
+        exit_code = exit_code == CLI_OK ? CLI_FAILURE : exit_code;
+    }
+    out_release(out);
+    return exit_code;
+}
+
+int cli_put_json(struct out *out, json_t *json)
+{
+    char *line = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    if (!line)
+        return cli_fail("JSON", SPN_E_NOMEM, NULL);
+    out_text(out, line);
+    out_text(out, "\n");
+    free(line);
+    return CLI_OK;
+}
+
+json_t *cli_json_bytes(struct spn_bytes bytes)
+{
+    struct out encoded;
+    if (text_is_utf8(bytes))
+        return json_stringn(bytes.size > 0 ? bytes.data : "", bytes.size);
+    out_init(&encoded, -1);
+    base64_put(&encoded, bytes);
+    json_t *json = encoded.error ? NULL : json_stringn(encoded.data, encoded.size);
+    out_release(&encoded);
+    return json;
+}
+
+json_t *cli_json_encoding(struct spn_bytes bytes)
+{
+    return text_is_utf8(bytes) ? NULL : json_string("base64");
+}
+
+json_t *cli_json_time(uint64_t time_ms)
+{
+    char text[TEXT_TIME_SIZE];
+    text_time(time_ms, text);
+    return json_string(text);
+}

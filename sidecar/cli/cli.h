@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli: what the verbs of `sponson` share: their table, exit codes, errors, common options.
+ *
+ * A verb is one function in a file of its own: it parses its words, does its work, prints, and
+ * returns an exit code. Whoever prints an error does it once, where its cause is known, and hands
+ * the exit code up.
+ *
+ * Threads  one, but for what `bench` starts.
+ */
+#ifndef SPN_CLI_H
+#define SPN_CLI_H
+
+#include <argp.h>
+#include <jansson.h>
+
+#include "sponson.h"
+
+#include "event_text.h"
+#include "out.h"
+
+#define CLI_EXIT_MAP(X)                                                                            \
+    X(OK, 0, "done")                                                                               \
+    X(FAILURE, 1, "failed; stderr has the reason")                                                 \
+    X(USAGE, 2, "the command line is wrong, an impossible session or event id included")           \
+    X(NOT_FOUND, 3, "no such session, event id, file or database")                                 \
+    X(TIMEOUT, 4, "the sidecar did not answer in time")                                            \
+    X(NO_SIDECAR, 5, "no sidecar is running")
+
+enum cli_exit {
+#define CLI_EXIT_ENUM(name, number, text) CLI_##name = (number),
+    CLI_EXIT_MAP(CLI_EXIT_ENUM)
+#undef CLI_EXIT_ENUM
+};
+
+/* X(function, name, words, text) */
+#define CLI_VERB_MAP(X)                                                                            \
+    X(record, "record", "SESSION [FILE]", "store a text/event-stream")                             \
+    X(replay, "replay", "SESSION", "print a session's events")                                     \
+    X(last, "last", "SESSION", "print a session's last event id")                                  \
+    X(sessions, "sessions", "", "list the sessions")                                               \
+    X(dump, "dump", "", "print the whole log, straight from the disk")                             \
+    X(health, "health", "", "ask the sidecar how it is")                                           \
+    X(stats, "stats", "", "print the sidecar's counters")                                          \
+    X(bench, "bench", "publish", "measure this machine")
+
+#define CLI_VERB_DECLARE(function, name, words, text) int verb_##function(int argc, char **argv);
+CLI_VERB_MAP(CLI_VERB_DECLARE)
+#undef CLI_VERB_DECLARE
+
+/* -- errors ------------------------------------------------------------------------------------ */
+
+/* The verb that errors name; NULL: none yet. */
+void cli_begin(const char *verb);
+
+/* "sponson VERB: what: why", one line on stderr. */
+void cli_error(const char *what, const char *why);
+/* The same for something that is told and does not end the verb. */
+void cli_warn(const char *what, const char *why);
+
+/* Room for a sentence that names something. */
+enum { CLI_TEXT_SIZE = 512 };
+
+/* cli_error, for what a call of the library or of the journal returned. detail: words that say
+ * more than the code's own, or NULL or "". Returns the exit code. */
+int cli_fail(const char *what, spn_err err, const char *detail);
+int cli_fail_errno(const char *what);
+
+/* cli_error, then exits with CLI_USAGE: for option parsers, which have nothing to clean up. */
+_Noreturn void cli_usage(const char *what, const char *why);
+
+/* -- options ----------------------------------------------------------------------------------- */
+
+enum { CLI_TIMEOUT_MS = 5000 };
+
+/* Where the keys of options begin: above the characters, so that none has a one-letter form, which
+ * every verb would have to keep free or mean the same by. */
+enum { CLI_KEY = 1000, CLI_COMMON_KEY = 2000 };
+
+/* Options of the verbs that talk to a sidecar, and the child parser that fills them. */
+struct cli_common {
+    const char *socket_dir; /* NULL: the library's search */
+    int timeout_ms;         /* -1: not given */
+};
+
+extern const struct argp cli_common_argp;
+
+/* The words of a command line that are no options. */
+struct cli_words {
+    const char *name; /* of the first one, for when it is missing */
+    const char *at[2];
+    size_t count;
+    size_t count_min;
+    size_t count_max;
+};
+
+/* Runs a verb's parser, whose errors are one line and end the process. */
+void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
+
+/* Every verb's parser calls this for what it does not know itself. words: NULL: none allowed;
+ * common: NULL: no child parser. */
+error_t cli_parse_rest(int key, char *arg, struct argp_state *state, struct cli_words *words,
+                       struct cli_common *common);
+
+int cli_seconds_ms(const char *option, const char *text);
+uint64_t cli_count(const char *option, const char *text, uint64_t min, uint64_t max);
+enum event_format cli_format(const char *text);
+
+/* A session or an event id from the command line; ends the process when it can be none. */
+struct spn_bytes cli_session(const char *text);
+struct spn_bytes cli_event_id(const char *text);
+
+/* -- the sidecar ------------------------------------------------------------------------------- */
+
+int cli_timeout_ms(const struct cli_common *common);
+
+/* Says what went wrong and returns its exit code. */
+int cli_connect(const struct cli_common *common, spn_client **ret_client);
+
+/* -- output ------------------------------------------------------------------------------------ */
+
+/* Flushes, and says so when it could not be written. Returns the worse of both exit codes. */
+int cli_finish(struct out *out, int exit_code);
+
+/* One compact line. Takes the reference; NULL, as jansson gives it when out of memory, is told. */
+int cli_put_json(struct out *out, json_t *json);
+
+/* A string; what is not UTF-8 becomes base64, and then cli_json_encoding of the same bytes is the
+ * string "base64" and not NULL: for a key beside it, which json_pack leaves out with "s:o*". */
+json_t *cli_json_bytes(struct spn_bytes bytes);
+json_t *cli_json_encoding(struct spn_bytes bytes);
+json_t *cli_json_time(uint64_t time_ms);
+
+#endif

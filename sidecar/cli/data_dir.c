@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data_dir.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+
+enum { PATH_SIZE = 4096 };
+
+static spn_err try_open(const char *dir, struct journal **ret_journal)
+{
+    struct journal_options options = {.dir = dir, .read_only = true};
+    return journal_open(ret_journal, &options);
+}
+
+/* A directory that is not there and one without a database read differently. */
+static int open_failed(const char *dir, spn_err err)
+{
+    struct stat found;
+    if (err != SPN_E_PATH)
+        return cli_fail(dir, err, journal_detail());
+    if (stat(dir, &found) != 0)
+        return cli_fail_errno(dir);
+    if (!S_ISDIR(found.st_mode)) {
+        errno = ENOTDIR;
+        return cli_fail_errno(dir);
+    }
+    cli_error(dir, journal_detail());
+    return CLI_NOT_FOUND;
+}
+
+static int open_named(const char *dir, struct journal **ret_journal)
+{
+    spn_err err = try_open(dir, ret_journal);
+    return err == SPN_OK ? CLI_OK : open_failed(dir, err);
+}
+
+static const char *user_dir(char *path)
+{
+    const char *xdg = getenv("XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+    if (xdg && *xdg)
+        snprintf(path, PATH_SIZE, "%s/sponson", xdg);
+    else if (home && *home)
+        snprintf(path, PATH_SIZE, "%s/.local/share/sponson", home);
+    else
+        return NULL;
+    return path;
+}
+
+int data_dir_open(const char *given, struct journal **ret_journal)
+{
+    static const char system_dir[] = "/var/lib/sponson";
+    char path[PATH_SIZE];
+    char why[PATH_SIZE + 128];
+    const char *from_environment = getenv("SPONSON_DATA_DIR");
+    if (given)
+        return open_named(given, ret_journal);
+    if (from_environment && *from_environment)
+        return open_named(from_environment, ret_journal);
+
+    const char *dirs[] = {system_dir, user_dir(path)};
+    for (size_t i = 0; i < 2 && dirs[i]; i++) {
+        spn_err err = try_open(dirs[i], ret_journal);
+        if (err != SPN_E_PATH)
+            return err == SPN_OK ? CLI_OK : open_failed(dirs[i], err);
+    }
+    snprintf(why, sizeof(why), "none that can be read in %s%s%s; name its directory with --data-dir",
+             system_dir, dirs[1] ? " or " : "", dirs[1] ? dirs[1] : "");
+    cli_error("database", why);
+    return CLI_NOT_FOUND;
+}

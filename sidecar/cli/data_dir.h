@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* data_dir: which database on this host is meant, opened for reading.
+ *
+ * Owns     nothing; the journal is the caller's.
+ * Threads  one.
+ */
+#ifndef SPN_CLI_DATA_DIR_H
+#define SPN_CLI_DATA_DIR_H
+
+#include "journal.h"
+
+#define DATA_DIR_HELP                                                                              \
+    "where the database is (default: $SPONSON_DATA_DIR, or the first of /var/lib/sponson and "     \
+    "$XDG_DATA_HOME/sponson, which is ~/.local/share/sponson, that has one)"
+
+/* given: from the command line, or NULL. Says what went wrong and returns its exit code. */
+int data_dir_open(const char *given, struct journal **ret_journal);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "event_text.h"
+
+#include <string.h>
+
+#include "text.h"
+
+/* -- JSON strings ----------------------------------------------------------------------------- */
+
+/* 0: stands for itself; 'u': \u00NN; else the letter behind the backslash (RFC 8259, section 7). */
+static const char escapes[256] = {
+    ['\0'] = 'u', [1] = 'u',    [2] = 'u',    [3] = 'u',    [4] = 'u',    [5] = 'u',   [6] = 'u',
+    [7] = 'u',    ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', [11] = 'u',   ['\f'] = 'f',
+    ['\r'] = 'r', [14] = 'u',   [15] = 'u',   [16] = 'u',   [17] = 'u',   [18] = 'u',  [19] = 'u',
+    [20] = 'u',   [21] = 'u',   [22] = 'u',   [23] = 'u',   [24] = 'u',   [25] = 'u',  [26] = 'u',
+    [27] = 'u',   [28] = 'u',   [29] = 'u',   [30] = 'u',   [31] = 'u',   ['"'] = '"',
+    ['\\'] = '\\',
+};
+
+enum {
+    ESCAPED_SIZE_MAX = 6, /* \u00NN */
+    PIECE_SIZE = 4096,    /* room is made for a piece at its worst, not for 16 MiB at once */
+};
+
+static char *put_escaped(char *to, const uint8_t *from, size_t size)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < size; i++) {
+        char escape = escapes[from[i]];
+        if (escape == 0) {
+            *to++ = (char)from[i];
+            continue;
+        }
+        *to++ = '\\';
+        *to++ = escape;
+        if (escape == 'u') {
+            *to++ = '0';
+            *to++ = '0';
+            *to++ = hex[from[i] >> 4];
+            *to++ = hex[from[i] & 15];
+        }
+    }
+    return to;
+}
+
+void json_put_string(struct out *out, struct spn_bytes bytes)
+{
+    const uint8_t *from = bytes.data;
+    size_t left = bytes.size;
+    out_put(out, "\"", 1);
+    while (left > 0) {
+        size_t size = left < PIECE_SIZE ? left : PIECE_SIZE;
+        char *at = out_reserve(out, size * ESCAPED_SIZE_MAX);
+        if (!at)
+            return;
+        out->size += (size_t)(put_escaped(at, from, size) - at);
+        from += size;
+        left -= size;
+    }
+    out_put(out, "\"", 1);
+}
+
+/* -- base64 ----------------------------------------------------------------------------------- */
+
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void put_base64_group(char *to, const uint8_t *from, size_t size)
+{
+    uint32_t bits = (uint32_t)from[0] << 16;
+    if (size > 1)
+        bits |= (uint32_t)from[1] << 8;
+    if (size > 2)
+        bits |= from[2];
+    to[0] = base64_digits[bits >> 18];
+    to[1] = base64_digits[bits >> 12 & 63];
+    to[2] = size > 1 ? base64_digits[bits >> 6 & 63] : '=';
+    to[3] = size > 2 ? base64_digits[bits & 63] : '=';
+}
+
+void base64_put(struct out *out, struct spn_bytes bytes)
+{
+    const uint8_t *from = bytes.data;
+    size_t groups = (bytes.size + 2) / 3;
+    char *at = out_reserve(out, groups * 4);
+    for (size_t i = 0; at && i < groups; i++)
+        put_base64_group(at + i * 4, from + i * 3, bytes.size - i * 3);
+    if (at)
+        out->size += groups * 4;
+}
+
+/* -- events ----------------------------------------------------------------------------------- */
+
+/* True when it had to be encoded. */
+static bool put_bytes(struct out *out, const char *key, struct spn_bytes bytes)
+{
+    out_text(out, key);
+    bool plain = text_is_utf8(bytes);
+    if (plain) {
+        json_put_string(out, bytes);
+        return false;
+    }
+    out_text(out, "\"");
+    base64_put(out, bytes);
+    out_text(out, "\"");
+    return true;
+}
+
+static void put_number(struct out *out, const char *key, uint64_t number)
+{
+    out_text(out, key);
+    out_number(out, number);
+}
+
+void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event)
+{
+    char time[TEXT_TIME_SIZE];
+    put_number(out, "{\"position\":", event->position);
+    if (session.data)
+        put_bytes(out, ",\"session\":", session);
+    else
+        out_text(out, ",\"session\":null");
+    put_number(out, ",\"epoch\":", event->epoch);
+    put_number(out, ",\"seq\":", event->seq);
+    bool id_encoded = put_bytes(out, ",\"id\":", event->id);
+    bool type_encoded = put_bytes(out, ",\"type\":", event->type);
+    bool data_encoded = put_bytes(out, ",\"data\":", event->data);
+    if (event->retry_ms == SPN_RETRY_NONE)
+        out_text(out, ",\"retry\":null");
+    else
+        put_number(out, ",\"retry\":", event->retry_ms);
+    text_time(event->time_ms, time);
+    out_text(out, ",\"time\":\"");
+    out_text(out, time);
+    out_text(out, "\"");
+    if (data_encoded)
+        out_text(out, ",\"encoding\":\"base64\"");
+    if (id_encoded)
+        out_text(out, ",\"id_encoding\":\"base64\"");
+    if (type_encoded)
+        out_text(out, ",\"type_encoding\":\"base64\"");
+    out_text(out, "}\n");
+}
+
+spn_err event_put_sse(struct out *out, const struct spn_event *event)
+{
+    size_t size;
+    size_t room = event->id.size + event->type.size + event->data.size + 64;
+    char *at = out_reserve(out, room);
+    if (!at)
+        return SPN_E_NOMEM;
+    spn_err err = spn_sse_format(event, at, room, &size);
+    if (err == SPN_E_INVALID) { /* data of many lines: each has its "data: " */
+        at = out_reserve(out, size);
+        if (!at)
+            return SPN_E_NOMEM;
+        err = spn_sse_format(event, at, size, &size);
+    }
+    if (err == SPN_OK)
+        out->size += size;
+    return err;
+}

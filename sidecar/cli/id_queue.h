@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* id_queue: the ids of events in flight, first in, first out.
+ *
+ * Acknowledgements come in the order in which events were handed over, so a queue is all that is
+ * needed to say which event each one means.
+ *
+ * Owns     one buffer, which grows to what was ever in flight at once: as bounded as the in-flight
+ *          window is.
+ * Borrows  ids pushed: copied.
+ * Lends    the id popped: valid until the next push.
+ * Threads  belongs to one thread.
+ */
+#ifndef SPN_CLI_ID_QUEUE_H
+#define SPN_CLI_ID_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "spn_err.h"
+
+struct id_queue {
+    char *data; /* head .. tail: (number, size, id) one behind the other */
+    size_t head;
+    size_t tail;
+    size_t capacity;
+    size_t count;
+};
+
+void id_queue_init(struct id_queue *queue);
+void id_queue_release(struct id_queue *queue);
+
+/* The id may be empty. SPN_E_NOMEM: not taken. */
+spn_err id_queue_push(struct id_queue *queue, uint64_t number, struct spn_bytes id) SPN_MUST_USE;
+
+/* False: it was empty. */
+bool id_queue_pop(struct id_queue *queue, uint64_t *ret_number, struct spn_bytes *ret_id);
+
+#endif

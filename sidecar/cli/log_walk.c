@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log_walk.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SLICE_ENTRIES_MAX = 256,
+    SLICE_SIZE_MAX = 1024 * 1024,
+    NAMES = 8192,           /* a power of two: 2 MB of names */
+    DAMAGED_RUN_MAX = 4096, /* damaged entries in a row after which we give up */
+};
+
+struct name {
+    uint64_t epoch; /* 0: free, or of a session without a name */
+    uint8_t size;
+    char bytes[255];
+};
+
+struct log_walk {
+    struct journal_reader *reader;
+    uint64_t from;     /* the next position to look at */
+    uint64_t newest;   /* the last one, fixed by the first snapshot */
+    bool began;
+    uint8_t only_size;
+    char only[255];
+
+    uint64_t damaged;
+    uint64_t damaged_first;
+    uint64_t damaged_run;
+
+    struct log_item items[SLICE_ENTRIES_MAX];
+    size_t item_count;
+    char *bytes; /* what the items point into; never moved while it holds any */
+    size_t bytes_size;
+    size_t bytes_capacity;
+
+    struct name names[NAMES]; /* a name's place is its epoch's hash; the later one stays */
+};
+
+spn_err log_walk_open(struct log_walk **ret_walk, struct journal *journal, struct spn_bytes only,
+                      uint64_t from)
+{
+    struct log_walk *walk = calloc(1, sizeof(*walk));
+    if (!walk)
+        return SPN_E_NOMEM;
+    assert(only.size <= sizeof(walk->only));
+    walk->from = from;
+    walk->only_size = (uint8_t)only.size;
+    if (only.size > 0)
+        memcpy(walk->only, only.data, only.size);
+    spn_err err = journal_reader_open(&walk->reader, journal);
+    if (err != SPN_OK) {
+        log_walk_close(walk);
+        return err;
+    }
+    *ret_walk = walk;
+    return SPN_OK;
+}
+
+void log_walk_close(struct log_walk *walk)
+{
+    if (!walk)
+        return;
+    journal_reader_close(walk->reader);
+    free(walk->bytes);
+    free(walk);
+}
+
+/* -- names, inside a snapshot ------------------------------------------------------------------ */
+
+static struct name *name_slot(struct log_walk *walk, uint64_t epoch)
+{
+    return &walk->names[(epoch * UINT64_C(0x9E3779B97F4A7C15)) >> 51 & (NAMES - 1)];
+}
+
+/* From the row, or, for a session opened since the checkpoint, from the entry that opened it. */
+static spn_err read_name(struct log_walk *walk, uint64_t epoch, struct spn_bytes *ret_name)
+{
+    struct record_row row;
+    struct record_entry entry;
+    if (journal_read_row(walk->reader, epoch, &row) == SPN_OK) {
+        *ret_name = row.name;
+        return SPN_OK;
+    }
+    spn_err err = journal_read_entry(walk->reader, epoch, &entry);
+    if (err == SPN_OK && entry.kind == RECORD_OPEN)
+        *ret_name = entry.data;
+    else
+        *ret_name = (struct spn_bytes){NULL, 0};
+    return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
+}
+
+static spn_err find_name(struct log_walk *walk, uint64_t epoch, struct spn_bytes *ret_name)
+{
+    struct name *slot = name_slot(walk, epoch);
+    struct spn_bytes name;
+    if (slot->epoch == epoch) {
+        *ret_name = (struct spn_bytes){slot->bytes, slot->size};
+        return SPN_OK;
+    }
+    spn_err err = read_name(walk, epoch, &name);
+    if (err != SPN_OK)
+        return err;
+    *ret_name = name;
+    if (name.data && name.size <= sizeof(slot->bytes)) {
+        slot->epoch = epoch;
+        slot->size = (uint8_t)name.size;
+        memcpy(slot->bytes, name.data, name.size);
+    }
+    return SPN_OK;
+}
+
+static bool is_wanted(const struct log_walk *walk, struct spn_bytes name)
+{
+    if (walk->only_size == 0)
+        return true;
+    return name.size == walk->only_size && memcmp(name.data, walk->only, name.size) == 0;
+}
+
+/* -- one slice --------------------------------------------------------------------------------- */
+
+static struct spn_bytes copy(struct log_walk *walk, struct spn_bytes bytes)
+{
+    char *to = walk->bytes + walk->bytes_size;
+    if (bytes.size > 0)
+        memcpy(to, bytes.data, bytes.size);
+    walk->bytes_size += bytes.size;
+    return (struct spn_bytes){bytes.data ? to : NULL, bytes.size};
+}
+
+/* SPN_E_BACKPRESSURE: not in this slice any more. */
+static spn_err reserve(struct log_walk *walk, size_t size)
+{
+    if (walk->bytes_capacity - walk->bytes_size >= size)
+        return SPN_OK;
+    if (walk->bytes_size > 0)
+        return SPN_E_BACKPRESSURE;
+    size_t capacity = size > SLICE_SIZE_MAX ? size : SLICE_SIZE_MAX;
+    char *bytes = realloc(walk->bytes, capacity);
+    if (!bytes)
+        return SPN_E_NOMEM;
+    walk->bytes = bytes;
+    walk->bytes_capacity = capacity;
+    return SPN_OK;
+}
+
+static spn_err take(struct log_walk *walk, uint64_t position, const struct record_entry *entry)
+{
+    struct spn_bytes name;
+    spn_err err = find_name(walk, entry->epoch, &name);
+    if (err != SPN_OK || !is_wanted(walk, name))
+        return err;
+    err = reserve(walk, name.size + entry->id.size + entry->type.size + entry->data.size);
+    if (err != SPN_OK)
+        return err;
+    struct log_item *item = &walk->items[walk->item_count++];
+    item->position = position;
+    item->session = copy(walk, name);
+    item->entry = *entry;
+    item->entry.id = copy(walk, entry->id);
+    item->entry.type = copy(walk, entry->type);
+    item->entry.data = copy(walk, entry->data);
+    return SPN_OK;
+}
+
+/* A damaged entry is left out: what is behind it may be all that is left of somebody's data. */
+static spn_err pass_damaged(struct log_walk *walk)
+{
+    if (walk->damaged++ == 0)
+        walk->damaged_first = walk->from;
+    walk->damaged_run++;
+    walk->from++;
+    return walk->damaged_run > DAMAGED_RUN_MAX ? SPN_E_CORRUPT : SPN_OK;
+}
+
+static spn_err step(struct log_walk *walk)
+{
+    struct record_entry entry;
+    uint64_t position;
+    if (walk->from > walk->newest)
+        return SPN_E_END;
+    spn_err err = journal_read_entry_from(walk->reader, walk->from, &position, &entry);
+    if (err == SPN_E_CORRUPT)
+        return pass_damaged(walk);
+    if (err == SPN_OK && position > walk->newest)
+        return SPN_E_END;
+    if (err == SPN_OK)
+        err = take(walk, position, &entry);
+    if (err == SPN_OK) {
+        walk->damaged_run = 0;
+        walk->from = position + 1;
+    }
+    return err;
+}
+
+static void begin(struct log_walk *walk)
+{
+    if (walk->began)
+        return;
+    walk->began = true;
+    walk->newest = journal_reader_newest(walk->reader);
+    if (walk->from == LOG_WALK_ABOVE_CHECKPOINT)
+        walk->from = journal_reader_meta(walk->reader)->checkpoint + 1;
+}
+
+spn_err log_walk_next(struct log_walk *walk, const struct log_item **ret_items, size_t *ret_count)
+{
+    walk->item_count = 0;
+    walk->bytes_size = 0;
+    spn_err err = journal_reader_begin(walk->reader);
+    if (err != SPN_OK)
+        return err;
+    begin(walk);
+    for (size_t i = 0; i < SLICE_ENTRIES_MAX && err == SPN_OK; i++)
+        err = step(walk);
+    journal_reader_end(walk->reader);
+
+    bool more = err == SPN_OK || err == SPN_E_BACKPRESSURE;
+    if (!more && walk->item_count == 0)
+        return err;
+    *ret_items = walk->items;
+    *ret_count = walk->item_count;
+    return SPN_OK;
+}
+
+uint64_t log_walk_damaged(const struct log_walk *walk, uint64_t *ret_first)
+{
+    *ret_first = walk->damaged_first;
+    return walk->damaged;
+}
+
+spn_err log_walk_find(struct log_walk *walk, struct spn_bytes name)
+{
+    uint64_t epoch;
+    spn_err err = journal_reader_begin(walk->reader);
+    if (err != SPN_OK)
+        return err;
+    err = journal_read_name(walk->reader, name, &epoch);
+    journal_reader_end(walk->reader);
+    return err;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main: finds the verb and hands over to it.
+ *
+ * `sponson VERB …`: what stands before the verb is ours, the rest is the verb's, which sees
+ * "sponson VERB" as its own name.
+ */
+#include "cli.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "text.h"
+
+#define STRING(x) #x
+
+struct verb {
+    const char *name;
+    char *full_name;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct verb verbs[] = {
+#define VERB_ROW(function, name, words, text) {name, (char[]){"sponson " name}, verb_##function},
+    CLI_VERB_MAP(VERB_ROW)
+#undef VERB_ROW
+};
+
+#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static const struct verb *find_verb(const char *name)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    for (size_t i = 0; i < VERBS; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    snprintf(what, sizeof(what), "verb %s", text_quote(spn_text(name), quoted));
+    cli_usage(what, "not known; sponson --help lists them");
+}
+
+/* -- options before the verb ------------------------------------------------------------------- */
+
+/* Rows of --help that are no options: argp lines them up all the same. */
+static const struct argp_option options[] = {
+    {0, 0, 0, 0, "Verbs:", 1},
+#define VERB_DOC(function, name, words, text) {name " " words, 0, 0, OPTION_DOC, text, 1},
+    CLI_VERB_MAP(VERB_DOC)
+#undef VERB_DOC
+    {0, 0, 0, 0, "Exit codes:", 2},
+#define EXIT_DOC(name, number, text) {STRING(number), 0, 0, OPTION_DOC, text, 2},
+    CLI_EXIT_MAP(EXIT_DOC)
+#undef EXIT_DOC
+    {0, 0, 0, 0, "Options:", -1},
+    {0},
+};
+
+/* input: where the verb's index in argv goes. */
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    (void)arg;
+    int *verb_index = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->err_stream = NULL;
+        return 0;
+    case ARGP_KEY_ARG:
+        *verb_index = state->next - 1;
+        state->next = state->argc; /* the rest is not ours */
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        cli_usage("no verb", "sponson --help lists them");
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "VERB [ARGUMENT...]",
+    .doc = "Store event streams in the sidecar on this host, and get them back."
+           "\v`sponson VERB --help` says what a verb takes.",
+};
+
+int main(int argc, char **argv)
+{
+    int verb_index = 0;
+    /* Whoever reads our output may stop at any time: that ends us, without a word. Our parent may
+     * have had another opinion. */
+    signal(SIGPIPE, SIG_DFL);
+    argp_err_exit_status = CLI_USAGE;
+    argp_program_version = "sponson " SPN_VERSION;
+    argv[0] = (char[]){"sponson"};
+    if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &verb_index) != 0)
+        return CLI_USAGE;
+    const struct verb *verb = find_verb(argv[verb_index]);
+    cli_begin(verb->name);
+    argv[verb_index] = verb->full_name;
+    return verb->run(argc - verb_index, argv + verb_index);
+}

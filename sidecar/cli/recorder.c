@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recorder.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "text.h"
+
+enum {
+    PROGRESS_AFTER_MS = 1000, /* short inputs are not worth a line */
+    PROGRESS_EVERY_MS = 250,
+    TOLD_MAX = 100, /* events told of one by one; further ones are counted */
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void recorder_init(struct recorder *recorder, size_t data_size_max)
+{
+    /* The parser counts type and id too: their limits come on top, and are judged on their own. */
+    sse_parser_init(&recorder->parser, data_size_max + WIRE_ID_MAX + WIRE_TYPE_MAX);
+    id_queue_init(&recorder->in_flight);
+}
+
+void recorder_release(struct recorder *recorder)
+{
+    sse_parser_release(&recorder->parser);
+    id_queue_release(&recorder->in_flight);
+}
+
+/* -- telling ----------------------------------------------------------------------------------- */
+
+static void clear_progress(struct recorder *recorder)
+{
+    if (recorder->shown)
+        fputs("\r\033[K", stderr);
+    recorder->shown = false;
+}
+
+static void show_progress(struct recorder *recorder, int64_t now)
+{
+    if (!recorder->progress || now - recorder->shown_ms < PROGRESS_EVERY_MS)
+        return;
+    recorder->shown_ms = now;
+    recorder->shown = true;
+    fprintf(stderr, "\r\033[K%llu events, %llu on disk", (unsigned long long)recorder->events,
+            (unsigned long long)(recorder->stored + recorder->duplicates));
+}
+
+/* An event that is not in the session as it was given. */
+static void tell_event(struct recorder *recorder, uint64_t number, struct spn_bytes id,
+                       const char *why)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    if (recorder->told == TOLD_MAX) {
+        cli_warn("events", "more that were not stored; from here on they are only counted");
+        recorder->told++;
+    }
+    if (recorder->told > TOLD_MAX)
+        return;
+    recorder->told++;
+    clear_progress(recorder);
+    if (id.size > 0)
+        snprintf(what, sizeof(what), "event %llu with id %s", (unsigned long long)number,
+                 text_quote(id, quoted));
+    else
+        snprintf(what, sizeof(what), "event %llu", (unsigned long long)number);
+    cli_warn(what, why);
+}
+
+static void refuse(struct recorder *recorder, uint64_t number, struct spn_bytes id, spn_err err)
+{
+    char why[CLI_TEXT_SIZE];
+    recorder->refused++;
+    if (err == SPN_E_EVENT_TOO_LARGE)
+        snprintf(why, sizeof(why), "not stored: larger than the limit of %zu bytes of data",
+                 spn_client_data_max(recorder->client));
+    else
+        snprintf(why, sizeof(why), "not stored: %s", spn_err_text(err));
+    tell_event(recorder, number, id, why);
+}
+
+/* -- results ----------------------------------------------------------------------------------- */
+
+static void keep_durable(struct recorder *recorder, uint64_t number, struct spn_bytes id)
+{
+    ack_log_add(recorder->ack_log, number, id);
+    memcpy(recorder->last_id, id.data, id.size);
+    recorder->last_id_size = id.size;
+}
+
+static void count_result(struct recorder *recorder, const struct spn_ack *ack, uint64_t number,
+                         struct spn_bytes id)
+{
+    switch (ack->result) {
+    case SPN_STORED:
+        recorder->stored++;
+        keep_durable(recorder, number, id);
+        break;
+    case SPN_DUPLICATE:
+        recorder->duplicates++;
+        keep_durable(recorder, number, id);
+        break;
+    case SPN_CONFLICT:
+        recorder->conflicts++;
+        tell_event(recorder, number, id,
+                   "not stored: the session has this id already, with other data");
+        break;
+    case SPN_REFUSED:
+        refuse(recorder, number, id, ack->code);
+        break;
+    case SPN_LOST:
+        refuse(recorder, number, id, SPN_E_LOST);
+        break;
+    }
+}
+
+static int take_ack(struct recorder *recorder, const struct spn_ack *ack)
+{
+    char given[SPN_GIVEN_ID_MAX];
+    struct spn_bytes id;
+    uint64_t number;
+    if (ack->ticket != ++recorder->ticket || !id_queue_pop(&recorder->in_flight, &number, &id)) {
+        cli_error("acknowledgements", "they do not match what was sent");
+        return CLI_FAILURE;
+    }
+    if (id.size == 0)
+        id = (struct spn_bytes){given, spn_given_id(recorder->producer, ack->ticket, given)};
+    count_result(recorder, ack, number, id);
+    return CLI_OK;
+}
+
+static int take_acks(struct recorder *recorder)
+{
+    struct spn_ack ack;
+    int exit_code = CLI_OK;
+    spn_err err = spn_client_step(recorder->client);
+    if (err != SPN_OK)
+        return cli_fail("sidecar", err, spn_client_detail(recorder->client));
+    while (exit_code == CLI_OK) {
+        err = spn_producer_next_ack(recorder->producer, 0, &ack);
+        if (err != SPN_OK)
+            break;
+        exit_code = take_ack(recorder, &ack);
+        recorder->progress_ms = now_ms();
+    }
+    if (ack_log_write(recorder->ack_log) != SPN_OK)
+        return cli_fail_errno("acknowledgement log");
+    if (err != SPN_OK && err != SPN_E_TIMEOUT && err != SPN_E_END)
+        return cli_fail("sidecar", err, spn_client_detail(recorder->client));
+    return exit_code;
+}
+
+/* -- events ------------------------------------------------------------------------------------ */
+
+static bool is_refusal(spn_err err)
+{
+    return err == SPN_E_BAD_ID || err == SPN_E_BAD_TYPE || err == SPN_E_BAD_DATA ||
+           err == SPN_E_EVENT_TOO_LARGE;
+}
+
+/* Only an id that the event set itself is its id. One that an earlier block set stays in force for a
+ * browser that resumes, but as an id here it would make this event a duplicate of that one. */
+static int publish(struct recorder *recorder, const struct sse_event *parsed)
+{
+    struct spn_event event = {
+        .id = parsed->id,
+        .type = parsed->type,
+        .data = parsed->data,
+        .retry_ms = parsed->has_retry ? parsed->retry_ms : SPN_RETRY_NONE,
+    };
+    if (recorder->in_flight.count == RECORDER_IN_FLIGHT_MAX) {
+        recorder->has_waiting = true;
+        return CLI_OK;
+    }
+    spn_err err = spn_publish(recorder->producer, recorder->session, &event, NULL);
+    recorder->has_waiting = err == SPN_E_BACKPRESSURE;
+    if (recorder->has_waiting)
+        return CLI_OK;
+    if (is_refusal(err)) {
+        refuse(recorder, recorder->events, event.id, err);
+        return CLI_OK;
+    }
+    if (err != SPN_OK)
+        return cli_fail("sidecar", err, spn_client_detail(recorder->client));
+    if (recorder->in_flight.count == 0)
+        recorder->progress_ms = now_ms();
+    err = id_queue_push(&recorder->in_flight, recorder->events, event.id);
+    return err == SPN_OK ? CLI_OK : cli_fail("events in flight", err, NULL);
+}
+
+static int parse_next(struct recorder *recorder)
+{
+    bool ready = false;
+    size_t used = 0;
+    spn_err err = sse_parser_feed(&recorder->parser, recorder->buffer + recorder->buffer_used,
+                                  recorder->buffer_size - recorder->buffer_used, &used, &ready,
+                                  &recorder->waiting);
+    recorder->buffer_used += used;
+    if (err == SPN_E_EVENT_TOO_LARGE) {
+        refuse(recorder, ++recorder->events, (struct spn_bytes){NULL, 0}, err);
+        return CLI_OK;
+    }
+    if (err != SPN_OK)
+        return cli_fail(recorder->input_name, err, NULL);
+    if (!ready)
+        return CLI_OK;
+    recorder->events++;
+    return publish(recorder, &recorder->waiting);
+}
+
+/* Hands over what the buffer holds, as far as there is room. */
+static int publish_buffer(struct recorder *recorder)
+{
+    int exit_code = recorder->has_waiting ? publish(recorder, &recorder->waiting) : CLI_OK;
+    while (exit_code == CLI_OK && !recorder->has_waiting &&
+           recorder->buffer_used < recorder->buffer_size)
+        exit_code = parse_next(recorder);
+    return exit_code;
+}
+
+static int read_input(struct recorder *recorder)
+{
+    ssize_t size = read(recorder->input_fd, recorder->buffer, sizeof(recorder->buffer));
+    if (size < 0 && (errno == EINTR || errno == EAGAIN))
+        return CLI_OK;
+    if (size < 0) {
+        clear_progress(recorder);
+        cli_fail_errno(recorder->input_name);
+        return CLI_FAILURE;
+    }
+    recorder->buffer_used = 0;
+    recorder->buffer_size = (size_t)size;
+    if (size > 0)
+        return CLI_OK;
+    recorder->input_ended = true;
+    if (sse_parser_pending(&recorder->parser)) {
+        clear_progress(recorder);
+        cli_warn(recorder->input_name,
+                 "the last event is unfinished, no blank line ends it: not stored");
+    }
+    return CLI_OK;
+}
+
+/* -- the loop ---------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+/* The signals come while we wait and at no other time; the second one of a kind kills. */
+static sigset_t catch_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigset_t set;
+    sigset_t before;
+    sigemptyset(&action.sa_mask);
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return before;
+}
+
+static bool wants_input(const struct recorder *recorder)
+{
+    return !recorder->input_ended && !recorder->has_waiting;
+}
+
+/* How long nothing needs to be looked at; -1: until something happens. */
+static int wait_ms(const struct recorder *recorder, int64_t now)
+{
+    int64_t wait = recorder->progress ? PROGRESS_EVERY_MS : -1;
+    if (recorder->stall_ms >= 0 && recorder->in_flight.count > 0) {
+        int64_t left = recorder->progress_ms + recorder->stall_ms - now;
+        left = left > 0 ? left : 0;
+        wait = wait < 0 || left < wait ? left : wait;
+    }
+    return (int)wait;
+}
+
+static int wait_for_something(struct recorder *recorder, const sigset_t *mask)
+{
+    int64_t now = now_ms();
+    struct pollfd fds[] = {
+        {.fd = spn_client_fd(recorder->client), .events = POLLIN},
+        {.fd = wants_input(recorder) ? recorder->input_fd : -1, .events = POLLIN},
+    };
+    show_progress(recorder, now);
+    int ms = wait_ms(recorder, now);
+    struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    int ready = ppoll(fds, 2, ms < 0 ? NULL : &timeout, mask);
+    if (ready < 0 && errno != EINTR)
+        return cli_fail_errno("poll");
+    if (interrupted)
+        recorder->input_ended = true;
+    if (ready > 0 && fds[1].revents != 0 && !recorder->input_ended)
+        return read_input(recorder);
+    return CLI_OK;
+}
+
+static int check_stall(struct recorder *recorder)
+{
+    char why[CLI_TEXT_SIZE];
+    if (recorder->stall_ms < 0 || recorder->in_flight.count == 0 ||
+        now_ms() - recorder->progress_ms < recorder->stall_ms)
+        return CLI_OK;
+    snprintf(why, sizeof(why), "no acknowledgement for %.1f s, %zu events wait for theirs",
+             recorder->stall_ms / 1000.0, recorder->in_flight.count);
+    clear_progress(recorder);
+    cli_error("sidecar", why);
+    return CLI_TIMEOUT;
+}
+
+static bool is_done(const struct recorder *recorder)
+{
+    return recorder->input_ended && !recorder->has_waiting && recorder->in_flight.count == 0 &&
+           recorder->buffer_used == recorder->buffer_size;
+}
+
+int recorder_run(struct recorder *recorder)
+{
+    sigset_t mask = catch_interrupts();
+    recorder->shown_ms = now_ms() + PROGRESS_AFTER_MS - PROGRESS_EVERY_MS;
+    int exit_code = publish_buffer(recorder);
+    while (exit_code == CLI_OK && !is_done(recorder)) {
+        exit_code = wait_for_something(recorder, &mask);
+        if (exit_code == CLI_OK)
+            exit_code = take_acks(recorder);
+        if (exit_code == CLI_OK)
+            exit_code = publish_buffer(recorder);
+        if (exit_code == CLI_OK)
+            exit_code = check_stall(recorder);
+    }
+    clear_progress(recorder);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    return exit_code;
+}

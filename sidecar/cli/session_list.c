@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session_list.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log_walk.h"
+#include "slot_index.h"
+#include "wire.h"
+
+enum { PAGE_ROWS = 256 };
+
+/* A session with its texts: what a row and what the log say of one, in the same shape. */
+struct known {
+    struct spn_session session; /* name and last_id point into text */
+    bool gone;                  /* deleted or expired */
+    char *text;                 /* NULL: nothing held */
+};
+
+struct session_list {
+    struct journal_reader *reader;
+    uint8_t prefix_size;
+    char prefix[WIRE_SESSION_MAX];
+
+    /* Sessions touched since the checkpoint: found by epoch while the log is read, by name after. */
+    struct known *touched;
+    size_t touched_count;
+    size_t touched_capacity;
+    size_t touched_next;
+    struct slot_index by_epoch;
+    uint64_t damaged;
+
+    struct known page[PAGE_ROWS];
+    size_t page_count;
+    size_t page_next;
+    uint8_t after_size; /* the name of the last row read */
+    char after[WIRE_SESSION_MAX];
+    bool began;
+    bool rows_end;
+};
+
+/* -- one session ------------------------------------------------------------------------------- */
+
+static void known_release(struct known *known)
+{
+    free(known->text);
+    *known = (struct known){0};
+}
+
+/* Takes copies of both texts in one piece, and frees the ones before: they may be those. */
+static spn_err known_set_texts(struct known *known, struct spn_bytes name, struct spn_bytes id)
+{
+    char *text = malloc(name.size + id.size + 1);
+    if (!text)
+        return SPN_E_NOMEM;
+    if (name.size > 0)
+        memcpy(text, name.data, name.size);
+    if (id.size > 0)
+        memcpy(text + name.size, id.data, id.size);
+    free(known->text);
+    known->text = text;
+    known->session.name = (struct spn_bytes){text, name.size};
+    known->session.last_id = (struct spn_bytes){text + name.size, id.size};
+    return SPN_OK;
+}
+
+static spn_err known_set_row(struct known *known, uint64_t epoch, const struct record_row *row)
+{
+    known->gone = row->state == RECORD_DELETED;
+    known->session.epoch = epoch;
+    known->session.seq = row->seq;
+    known->session.position = row->position;
+    known->session.bytes = row->bytes;
+    known->session.opened_ms = row->opened_ms;
+    known->session.last_ms = row->last_ms;
+    known->session.duplicates = row->duplicates;
+    known->session.conflicts = row->conflicts;
+    return known_set_texts(known, row->name, row->last_id);
+}
+
+static int compare_names(struct spn_bytes a, struct spn_bytes b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
+    if (order != 0)
+        return order;
+    return (a.size > b.size) - (a.size < b.size);
+}
+
+/* By name; of two lives of one name the later is the session, and of two reports the newer. */
+static int compare_known(const void *left, const void *right)
+{
+    const struct known *a = left;
+    const struct known *b = right;
+    int order = compare_names(a->session.name, b->session.name);
+    if (order != 0)
+        return order;
+    if (a->session.epoch != b->session.epoch)
+        return a->session.epoch < b->session.epoch ? -1 : 1;
+    return (a->session.position > b->session.position) - (a->session.position < b->session.position);
+}
+
+static bool has_prefix(const struct session_list *list, struct spn_bytes name)
+{
+    return name.size >= list->prefix_size && memcmp(name.data, list->prefix, list->prefix_size) == 0;
+}
+
+/* -- the log above the checkpoint -------------------------------------------------------------- */
+
+static uint64_t hash_epoch(uint64_t epoch)
+{
+    epoch *= UINT64_C(0x9E3779B97F4A7C15);
+    return epoch ^ epoch >> 32;
+}
+
+static uint64_t hash_of(const void *owner, uint32_t slot)
+{
+    const struct session_list *list = owner;
+    return hash_epoch(list->touched[slot].session.epoch);
+}
+
+static struct known *find_touched(struct session_list *list, uint64_t epoch)
+{
+    size_t cursor = 0;
+    uint32_t slot;
+    while ((slot = slot_index_next(&list->by_epoch, hash_epoch(epoch), &cursor)) != SLOT_NONE)
+        if (list->touched[slot].session.epoch == epoch)
+            return &list->touched[slot];
+    return NULL;
+}
+
+/* What the row says, if there is one: the log above the checkpoint goes on from there. */
+static spn_err read_row(struct session_list *list, uint64_t epoch, struct known *known)
+{
+    struct record_row row;
+    spn_err err = journal_reader_begin(list->reader);
+    if (err != SPN_OK)
+        return err;
+    err = journal_read_row(list->reader, epoch, &row);
+    if (err == SPN_OK)
+        err = known_set_row(known, epoch, &row);
+    journal_reader_end(list->reader);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+static spn_err add_touched(struct session_list *list, const struct log_item *item,
+                           struct known **ret_known)
+{
+    struct known known = {.session.epoch = item->entry.epoch};
+    spn_err err = slot_index_reserve(&list->by_epoch, 1);
+    if (err != SPN_OK)
+        return err;
+    if (list->touched_count == list->touched_capacity) {
+        size_t capacity = list->touched_capacity ? list->touched_capacity * 2 : 64;
+        struct known *touched = realloc(list->touched, capacity * sizeof(*touched));
+        if (!touched)
+            return SPN_E_NOMEM;
+        list->touched = touched;
+        list->touched_capacity = capacity;
+    }
+    err = read_row(list, item->entry.epoch, &known);
+    if (err == SPN_OK && !known.text)
+        err = known_set_texts(&known, item->session, (struct spn_bytes){NULL, 0});
+    if (err != SPN_OK) {
+        known_release(&known);
+        return err;
+    }
+    list->touched[list->touched_count] = known;
+    slot_index_add(&list->by_epoch, hash_epoch(item->entry.epoch), (uint32_t)list->touched_count);
+    *ret_known = &list->touched[list->touched_count++];
+    return SPN_OK;
+}
+
+/* Entries hold sums, not differences: one that the row knew already changes nothing. */
+static spn_err apply(struct session_list *list, const struct log_item *item)
+{
+    const struct record_entry *entry = &item->entry;
+    struct known *known = find_touched(list, entry->epoch);
+    if (!known) {
+        spn_err err = add_touched(list, item, &known);
+        if (err != SPN_OK)
+            return err;
+    }
+    struct spn_session *session = &known->session;
+    if (entry->kind == RECORD_OPEN)
+        session->opened_ms = entry->wall_ms;
+    if (item->position <= session->position)
+        return SPN_OK;
+    session->position = item->position;
+    session->last_ms = entry->wall_ms;
+    known->gone = entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE;
+    if (entry->kind != RECORD_EVENT)
+        return SPN_OK;
+    session->seq = entry->seq;
+    session->bytes = entry->bytes;
+    return known_set_texts(known, session->name, entry->id);
+}
+
+static spn_err read_log(struct session_list *list, struct journal *journal)
+{
+    struct log_walk *walk;
+    const struct log_item *items;
+    size_t count;
+    uint64_t first;
+    spn_err err =
+        log_walk_open(&walk, journal, (struct spn_bytes){NULL, 0}, LOG_WALK_ABOVE_CHECKPOINT);
+    if (err != SPN_OK)
+        return err;
+    while ((err = log_walk_next(walk, &items, &count)) == SPN_OK)
+        for (size_t i = 0; i < count && err == SPN_OK; i++)
+            if (items[i].session.data && has_prefix(list, items[i].session))
+                err = apply(list, &items[i]);
+    list->damaged = log_walk_damaged(walk, &first);
+    log_walk_close(walk);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+/* -- rows, page by page ------------------------------------------------------------------------ */
+
+/* The first name of all is the prefix itself, if it is one; later names come after the last one. */
+static spn_err next_name(struct session_list *list, struct spn_bytes *ret_name, uint64_t *ret_epoch)
+{
+    struct spn_bytes after = {list->after, list->after_size};
+    if (!list->began) {
+        list->began = true;
+        list->after_size = list->prefix_size;
+        memcpy(list->after, list->prefix, list->prefix_size);
+        after = (struct spn_bytes){list->after, list->after_size};
+        spn_err err = after.size > 0 ? journal_read_name(list->reader, after, ret_epoch) : SPN_E_END;
+        if (err != SPN_E_END) {
+            *ret_name = after;
+            return err;
+        }
+    }
+    return journal_read_name_after(list->reader, after, ret_name, ret_epoch);
+}
+
+/* A name whose row is not there belongs to a segment that is still being written: the log has it. */
+static spn_err read_next_row(struct session_list *list)
+{
+    struct spn_bytes name;
+    struct record_row row;
+    uint64_t epoch;
+    spn_err err = next_name(list, &name, &epoch);
+    if (err == SPN_OK && !has_prefix(list, name))
+        err = SPN_E_END;
+    if (err != SPN_OK)
+        return err;
+    assert(name.size <= sizeof(list->after));
+    list->after_size = (uint8_t)name.size;
+    memmove(list->after, name.data, name.size);
+    err = journal_read_row(list->reader, epoch, &row);
+    if (err != SPN_OK)
+        return err == SPN_E_END ? SPN_OK : err;
+    err = known_set_row(&list->page[list->page_count], epoch, &row);
+    list->page_count += err == SPN_OK;
+    return err;
+}
+
+static spn_err read_page(struct session_list *list)
+{
+    list->page_count = 0;
+    list->page_next = 0;
+    spn_err err = journal_reader_begin(list->reader);
+    if (err != SPN_OK)
+        return err;
+    for (size_t i = 0; i < PAGE_ROWS && err == SPN_OK; i++)
+        err = read_next_row(list);
+    journal_reader_end(list->reader);
+    list->rows_end = err == SPN_E_END;
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+/* -- both together ----------------------------------------------------------------------------- */
+
+/* The row next in line; NULL: no more. */
+static spn_err peek_row(struct session_list *list, struct known **ret_known)
+{
+    while (list->page_next == list->page_count && !list->rows_end) {
+        spn_err err = read_page(list);
+        if (err != SPN_OK)
+            return err;
+    }
+    bool some = list->page_next < list->page_count;
+    *ret_known = some ? &list->page[list->page_next] : NULL;
+    return SPN_OK;
+}
+
+static bool same_name(const struct known *a, const struct known *b)
+{
+    return compare_names(a->session.name, b->session.name) == 0;
+}
+
+/* The touched session next in line, the latest life of its name; NULL: no more. */
+static struct known *peek_touched(struct session_list *list)
+{
+    struct known *all = list->touched;
+    while (list->touched_next + 1 < list->touched_count &&
+           same_name(&all[list->touched_next], &all[list->touched_next + 1]))
+        list->touched_next++;
+    return list->touched_next < list->touched_count ? &all[list->touched_next] : NULL;
+}
+
+spn_err session_list_next(struct session_list *list, struct spn_session *ret_session)
+{
+    struct known *best;
+    do {
+        struct known *row;
+        spn_err err = peek_row(list, &row);
+        if (err != SPN_OK)
+            return err;
+        struct known *touched = peek_touched(list);
+        if (!row && !touched)
+            return SPN_E_END;
+        int order = !row ? 1 : !touched ? -1 : compare_names(row->session.name, touched->session.name);
+        list->page_next += order <= 0;
+        list->touched_next += order >= 0;
+        best = order < 0 ? row : touched;
+        if (order == 0 && compare_known(row, touched) > 0)
+            best = row;
+    } while (best->gone);
+    *ret_session = best->session;
+    return SPN_OK;
+}
+
+/* -- open and close ---------------------------------------------------------------------------- */
+
+spn_err session_list_open(struct session_list **ret_list, struct journal *journal,
+                          struct spn_bytes prefix)
+{
+    struct session_list *list = calloc(1, sizeof(*list));
+    if (!list)
+        return SPN_E_NOMEM;
+    assert(prefix.size <= sizeof(list->prefix));
+    list->prefix_size = (uint8_t)prefix.size;
+    if (prefix.size > 0)
+        memcpy(list->prefix, prefix.data, prefix.size);
+    spn_err err = slot_index_init(&list->by_epoch, hash_of, list);
+    if (err == SPN_OK)
+        err = journal_reader_open(&list->reader, journal);
+    if (err == SPN_OK)
+        err = read_log(list, journal);
+    if (err != SPN_OK) {
+        session_list_close(list);
+        return err;
+    }
+    if (list->touched_count > 0)
+        qsort(list->touched, list->touched_count, sizeof(*list->touched), compare_known);
+    *ret_list = list;
+    return SPN_OK;
+}
+
+void session_list_close(struct session_list *list)
+{
+    if (!list)
+        return;
+    for (size_t i = 0; i < list->touched_count; i++)
+        known_release(&list->touched[i]);
+    for (size_t i = 0; i < PAGE_ROWS; i++)
+        known_release(&list->page[i]);
+    free(list->touched);
+    slot_index_release(&list->by_epoch);
+    journal_reader_close(list->reader);
+    free(list);
+}
+
+uint64_t session_list_damaged(const struct session_list *list)
+{
+    return list->damaged;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_dump: the log in order, straight from the database.
+ *
+ * Works beside a running sidecar, without one, and after one was killed. A dump is also what is left
+ * to save from a damaged database: it goes on behind what it cannot read, and says so.
+ */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "data_dir.h"
+#include "event_text.h"
+#include "log_walk.h"
+#include "text.h"
+
+struct dump {
+    const char *data_dir;
+    struct spn_bytes only; /* a session's name; size 0: all */
+    enum event_format format;
+
+    struct out out;
+    uint64_t unwritable; /* events that the format cannot carry */
+    uint64_t nameless;   /* events whose session has no name any more */
+    char session[256];   /* in the last comment of an event stream of all sessions */
+    bool found;          /* something of the session asked for */
+};
+
+enum { KEY_SESSION = CLI_KEY, KEY_FORMAT, KEY_ALL, KEY_DATA_DIR };
+
+static const struct argp_option options[] = {
+    {"session", KEY_SESSION, "SESSION", 0, "only this session", 0},
+    {"format", KEY_FORMAT, "sse|jsonl", 0,
+     "jsonl: an object a line with position, session, epoch, seq, id, type, data, retry, time "
+     "(default); sse: text/event-stream, with a comment where another session's events begin",
+     0},
+    {"all", KEY_ALL, 0, 0,
+     "also what retention hides; this version has no retention and hides nothing, so that it changes "
+     "nothing",
+     0},
+    {"data-dir", KEY_DATA_DIR, "DIR", 0, DATA_DIR_HELP, 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct dump *dump = state->input;
+    switch (key) {
+    case KEY_SESSION:
+        dump->only = cli_session(arg);
+        return 0;
+    case KEY_FORMAT:
+        dump->format = cli_format(arg);
+        return 0;
+    case KEY_ALL:
+        return 0;
+    case KEY_DATA_DIR:
+        dump->data_dir = arg;
+        return 0;
+    default:
+        return cli_parse_rest(key, arg, state, NULL, NULL);
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .doc = "Print every event of the log in order, straight from the database: beside a running "
+           "sidecar, without one, or after it was killed."
+           "\vtype is \"\" for an event that named none, which means \"message\". Data that is not UTF-8 "
+           "is printed as base64, with \"encoding\":\"base64\" behind the other keys (\"id_encoding\" and "
+           "\"type_encoding\" for an id or a type). The log as it was when the dump began is printed.",
+};
+
+/* -- printing ---------------------------------------------------------------------------------- */
+
+/* A comment (HTML standard, 9.2.5): parsers pass over it, people see whose events follow. */
+static void put_session_comment(struct dump *dump, struct spn_bytes session)
+{
+    size_t size = strlen(dump->session);
+    if (size == session.size && (size == 0 || memcmp(dump->session, session.data, size) == 0))
+        return;
+    if (session.size >= sizeof(dump->session))
+        return;
+    memcpy(dump->session, session.data, session.size);
+    dump->session[session.size] = '\0';
+    out_text(&dump->out, ": session ");
+    out_put(&dump->out, session.data, session.size);
+    out_text(&dump->out, "\n");
+}
+
+static void tell_unwritable(const struct dump *dump, const struct spn_event *event, spn_err err)
+{
+    char what[CLI_TEXT_SIZE];
+    char why[CLI_TEXT_SIZE];
+    if (dump->unwritable != 1) /* the first one is an example, cli_dump's last line the count */
+        return;
+    snprintf(what, sizeof(what), "position %llu", (unsigned long long)event->position);
+    snprintf(why, sizeof(why), "left out, --format jsonl can print it: %s", spn_err_text(err));
+    cli_warn(what, why);
+}
+
+static void put_sse(struct dump *dump, struct spn_bytes session, const struct spn_event *event)
+{
+    if (dump->only.size == 0 && session.data)
+        put_session_comment(dump, session);
+    spn_err err = event_put_sse(&dump->out, event);
+    if (err == SPN_OK)
+        return;
+    dump->unwritable++;
+    tell_unwritable(dump, event, err);
+}
+
+static void put_item(struct dump *dump, const struct log_item *item)
+{
+    const struct record_entry *entry = &item->entry;
+    dump->found = true;
+    if (entry->kind != RECORD_EVENT)
+        return;
+    struct spn_event event = {
+        .id = entry->id,
+        .type = entry->type,
+        .data = entry->data,
+        .retry_ms = entry->retry_ms,
+        .seq = entry->seq,
+        .position = item->position,
+        .epoch = entry->epoch,
+        .time_ms = entry->wall_ms,
+    };
+    dump->nameless += !item->session.data;
+    if (dump->format == EVENT_SSE)
+        put_sse(dump, item->session, &event);
+    else
+        event_put_json(&dump->out, item->session, &event);
+}
+
+/* -- the walk ---------------------------------------------------------------------------------- */
+
+static int tell_losses(const struct dump *dump, const struct log_walk *walk)
+{
+    char why[CLI_TEXT_SIZE];
+    uint64_t first;
+    uint64_t damaged = log_walk_damaged(walk, &first);
+    if (damaged > 0) {
+        snprintf(why, sizeof(why), "%llu damaged entries left out, the first at position %llu",
+                 (unsigned long long)damaged, (unsigned long long)first);
+        cli_error("log", why);
+    }
+    if (dump->nameless > 0) {
+        snprintf(why, sizeof(why), "%llu events of sessions whose name is damaged or missing",
+                 (unsigned long long)dump->nameless);
+        cli_error("log", why);
+    }
+    if (dump->unwritable > 0) {
+        snprintf(why, sizeof(why), "%llu events cannot be written as an event stream",
+                 (unsigned long long)dump->unwritable);
+        cli_error("log", why);
+    }
+    return damaged + dump->nameless + dump->unwritable > 0 ? CLI_FAILURE : CLI_OK;
+}
+
+static int check_found(const struct dump *dump, struct log_walk *walk)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    if (dump->only.size == 0 || dump->found)
+        return CLI_OK;
+    spn_err err = log_walk_find(walk, dump->only);
+    if (err == SPN_OK)
+        return CLI_OK;
+    if (err == SPN_E_END)
+        err = SPN_E_UNKNOWN_SESSION;
+    snprintf(what, sizeof(what), "session %s", text_quote(dump->only, quoted));
+    return cli_fail(what, err, err == SPN_E_UNKNOWN_SESSION ? NULL : journal_detail());
+}
+
+static int walk_log(struct dump *dump, struct log_walk *walk)
+{
+    const struct log_item *items;
+    size_t count;
+    spn_err err;
+    while ((err = log_walk_next(walk, &items, &count)) == SPN_OK) {
+        for (size_t i = 0; i < count; i++) {
+            put_item(dump, &items[i]);
+            if (!out_settle(&dump->out)) /* cli_finish says why */
+                return CLI_FAILURE;
+        }
+    }
+    int losses = tell_losses(dump, walk);
+    if (err != SPN_E_END)
+        return cli_fail("log", err, journal_detail());
+    return losses != CLI_OK ? losses : check_found(dump, walk);
+}
+
+int verb_dump(int argc, char **argv)
+{
+    struct dump dump = {.format = EVENT_JSONL};
+    struct journal *journal;
+    struct log_walk *walk;
+    cli_parse(&argp, argc, argv, &dump);
+    int exit_code = data_dir_open(dump.data_dir, &journal);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    out_init(&dump.out, STDOUT_FILENO);
+    spn_err err = log_walk_open(&walk, journal, dump.only, 1);
+    if (err != SPN_OK) {
+        exit_code = cli_fail("database", err, journal_detail());
+    } else {
+        exit_code = walk_log(&dump, walk);
+        log_walk_close(walk);
+    }
+    journal_close(journal);
+    return cli_finish(&dump.out, exit_code);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_health: is the sidecar well? For people, and for whoever starts things after it. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+struct health {
+    struct cli_common common;
+    int wait_ms; /* 0: do not */
+    bool json;
+};
+
+enum { KEY_WAIT = CLI_KEY, KEY_JSON };
+
+enum { POLL_MS = 100 };
+
+static const struct argp_option options[] = {
+    {"wait", KEY_WAIT, "SECONDS", 0, "wait so long for it to be well", 0},
+    {"json", KEY_JSON, 0, 0,
+     "an object with status, reason, version, pid, instance, uptime_ms, durable, checkpoint", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct health *health = state->input;
+    switch (key) {
+    case KEY_WAIT:
+        health->wait_ms = cli_seconds_ms("--wait", arg);
+        return 0;
+    case KEY_JSON:
+        health->json = true;
+        return 0;
+    default:
+        return cli_parse_rest(key, arg, state, NULL, &health->common);
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .doc = "Ask the sidecar how it is. Exits with 0 when it is well, with 1 when it is degraded or "
+           "stopping, and with 5 when there is none.",
+    .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
+};
+
+static const char *status_name(spn_status status)
+{
+    switch (status) {
+    case SPN_HEALTHY:
+        return "ok";
+    case SPN_DEGRADED:
+        return "degraded";
+    case SPN_STOPPING:
+        return "stopping";
+    }
+    return "unknown";
+}
+
+/* The instance is 64 random bits, which a JSON number does not hold: 16 hexadecimal digits. */
+static json_t *health_json(const struct spn_health *health)
+{
+    char instance[17];
+    snprintf(instance, sizeof(instance), "%016llx", (unsigned long long)health->instance);
+    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I}", "status",
+                     status_name(health->status), "reason", health->reason, "version",
+                     health->version, "pid", (json_int_t)health->pid, "instance", instance,
+                     "uptime_ms", (json_int_t)health->uptime_ms, "durable",
+                     (json_int_t)health->durable, "checkpoint", (json_int_t)health->checkpoint);
+}
+
+static void put_health(struct out *out, const struct spn_health *health)
+{
+    char rest[CLI_TEXT_SIZE];
+    out_text(out, status_name(health->status));
+    if (health->reason[0]) {
+        out_text(out, ": ");
+        out_text(out, health->reason);
+    }
+    snprintf(rest, sizeof(rest),
+             "\n  version     %s\n  pid         %lu\n  uptime      %.1f s\n  durable     %llu\n"
+             "  checkpoint  %llu\n",
+             health->version, (unsigned long)health->pid, (double)health->uptime_ms / 1000,
+             (unsigned long long)health->durable, (unsigned long long)health->checkpoint);
+    out_text(out, rest);
+}
+
+static int print(const struct health *options_given, const struct spn_health *health)
+{
+    struct out out;
+    int exit_code = health->status == SPN_HEALTHY ? CLI_OK : CLI_FAILURE;
+    out_init(&out, STDOUT_FILENO);
+    if (!options_given->json)
+        put_health(&out, health);
+    else if (cli_put_json(&out, health_json(health)) != CLI_OK)
+        exit_code = CLI_FAILURE;
+    return cli_finish(&out, exit_code);
+}
+
+/* -- asking ------------------------------------------------------------------------------------ */
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int left_ms(int64_t until_ms)
+{
+    int64_t left = until_ms - now_ms();
+    return left > 0 ? (int)left : 0;
+}
+
+/* A client that is open waits for a sidecar that restarts by itself; one that asks again needs only
+ * a pause. Ends when it is well or the time is up; *ret_health is then the last answer, if any. */
+static spn_err ask(spn_client *client, int64_t until_ms, bool wait, struct spn_health *ret_health)
+{
+    const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
+    spn_err err;
+    for (;;) {
+        err = spn_get_health(client, left_ms(until_ms), ret_health);
+        bool well = err == SPN_OK && ret_health->status == SPN_HEALTHY;
+        if (well || !wait || left_ms(until_ms) < POLL_MS)
+            return err;
+        nanosleep(&pause, NULL);
+    }
+}
+
+int verb_health(int argc, char **argv)
+{
+    struct health health = {.common = {.timeout_ms = -1}};
+    struct spn_health found;
+    spn_client *client;
+    cli_parse(&argp, argc, argv, &health);
+    if (health.wait_ms > 0)
+        health.common.timeout_ms = health.wait_ms;
+    int64_t until_ms = now_ms() + cli_timeout_ms(&health.common);
+    int exit_code = cli_connect(&health.common, &client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    spn_err err = ask(client, until_ms, health.wait_ms > 0, &found);
+    if (err == SPN_OK)
+        exit_code = print(&health, &found);
+    else
+        exit_code = cli_fail("sidecar", err, spn_client_detail(client));
+    spn_client_close(client);
+    return exit_code;
+}

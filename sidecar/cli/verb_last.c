@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_last: where a session stands: what an app asks before it goes on. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "text.h"
+
+struct last {
+    struct cli_words words;
+    struct cli_common common;
+    struct spn_bytes session;
+    bool json;
+};
+
+enum { KEY_JSON = CLI_KEY };
+
+static const struct argp_option options[] = {
+    {"json", KEY_JSON, 0, 0, "an object with session, epoch, seq, position, last_event_id, time", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct last *last = state->input;
+    switch (key) {
+    case KEY_JSON:
+        last->json = true;
+        return 0;
+    default:
+        return cli_parse_rest(key, arg, state, &last->words, &last->common);
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "SESSION",
+    .doc = "Print the id of a session's newest event that is on disk. A session without events has "
+           "none: then nothing is printed, or null.",
+    .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
+};
+
+static json_t *last_json(struct spn_bytes session, const struct spn_last *last)
+{
+    if (last->seq == 0)
+        return json_pack("{s:o, s:I, s:I, s:n, s:n, s:n}", "session", cli_json_bytes(session),
+                         "epoch", (json_int_t)last->epoch, "seq", (json_int_t)0, "position",
+                         "last_event_id", "time");
+    return json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o*}", "session", cli_json_bytes(session),
+                     "epoch", (json_int_t)last->epoch, "seq", (json_int_t)last->seq, "position",
+                     (json_int_t)last->position, "last_event_id", cli_json_bytes(last->id), "time",
+                     cli_json_time(last->time_ms), "last_event_id_encoding",
+                     cli_json_encoding(last->id));
+}
+
+static void put_last(struct out *out, const struct spn_last *last)
+{
+    if (last->seq == 0) {
+        cli_warn("session", "has no events yet");
+        return;
+    }
+    out_put(out, last->id.data, last->id.size);
+    out_text(out, "\n");
+}
+
+static int run(const struct last *last, spn_client *client)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    struct spn_last found;
+    struct out out;
+    int exit_code = CLI_OK;
+    spn_err err = spn_last_event(client, last->session, cli_timeout_ms(&last->common), &found);
+    if (err != SPN_OK) {
+        snprintf(what, sizeof(what), "session %s", text_quote(last->session, quoted));
+        return cli_fail(what, err, NULL);
+    }
+    out_init(&out, STDOUT_FILENO);
+    if (last->json)
+        exit_code = cli_put_json(&out, last_json(last->session, &found));
+    else
+        put_last(&out, &found);
+    return cli_finish(&out, exit_code);
+}
+
+int verb_last(int argc, char **argv)
+{
+    struct last last = {
+        .words = {.name = "SESSION", .count_min = 1, .count_max = 1},
+        .common = {.timeout_ms = -1},
+    };
+    spn_client *client;
+    cli_parse(&argp, argc, argv, &last);
+    last.session = cli_session(last.words.at[0]);
+    int exit_code = cli_connect(&last.common, &client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    exit_code = run(&last, client);
+    spn_client_close(client);
+    return exit_code;
+}

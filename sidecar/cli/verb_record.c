@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_record: a text/event-stream into a session, and a line that says how it went. */
+#include "cli.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ack_log.h"
+#include "recorder.h"
+
+struct record {
+    struct cli_words words;
+    struct cli_common common;
+    const char *ack_log_path;
+};
+
+enum { KEY_ACK_LOG = CLI_KEY };
+
+static const struct argp_option options[] = {
+    {"ack-log", KEY_ACK_LOG, "FILE", 0,
+     "append \"number id\" to FILE for each event once it is on disk; the number is the event's in "
+     "the input, from 1",
+     0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct record *record = state->input;
+    switch (key) {
+    case KEY_ACK_LOG:
+        record->ack_log_path = arg;
+        return 0;
+    default:
+        return cli_parse_rest(key, arg, state, &record->words, &record->common);
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "SESSION [FILE]",
+    .doc =
+        "Store the events of a text/event-stream, from FILE or from standard input, each as soon as "
+        "it is complete, and wait until they are on disk. A sidecar that goes away is waited for; "
+        "with --timeout, no longer than that."
+        "\vPrints {\"session\", \"events\", \"stored\", \"duplicates\", \"conflicts\", \"refused\", "
+        "\"last_event_id\"}: events is the sum of the four behind it, last_event_id is that of the "
+        "last one stored or found stored, or null. \"unacknowledged\" is there too when it had to "
+        "stop before all of them had an answer.\n\n"
+        "An event without an id: field of its own gets an id. One with an id that the session has "
+        "lately had is a duplicate when its data is the same, and a conflict when not. Exits with 0 "
+        "when every event is stored or a duplicate, and with 1 when there were conflicts or refusals "
+        "(too large, an id too long); those are told on standard error, and the others are stored.\n\n"
+        "SIGINT and SIGTERM end the input; a second one ends the program.",
+    .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
+};
+
+/* -- the summary ------------------------------------------------------------------------------- */
+
+static json_t *summary_json(const struct recorder *recorder)
+{
+    struct spn_bytes last_id = {recorder->last_id, recorder->last_id_size};
+    uint64_t ended =
+        recorder->stored + recorder->duplicates + recorder->conflicts + recorder->refused;
+    uint64_t open = recorder->events - ended;
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o*}", "session",
+                     cli_json_bytes(recorder->session), "events", (json_int_t)recorder->events,
+                     "stored", (json_int_t)recorder->stored, "duplicates",
+                     (json_int_t)recorder->duplicates, "conflicts",
+                     (json_int_t)recorder->conflicts, "refused", (json_int_t)recorder->refused,
+                     "last_event_id", last_id.size > 0 ? cli_json_bytes(last_id) : json_null(),
+                     "last_event_id_encoding", cli_json_encoding(last_id), "unacknowledged",
+                     open > 0 ? json_integer((json_int_t)open) : NULL);
+}
+
+static int summarize(const struct recorder *recorder, int exit_code)
+{
+    struct out out;
+    if (exit_code == CLI_OK && recorder->events == 0)
+        cli_warn(recorder->input_name, "no events in it");
+    if (exit_code == CLI_OK && recorder->conflicts + recorder->refused > 0)
+        exit_code = CLI_FAILURE;
+    out_init(&out, STDOUT_FILENO);
+    int printed = cli_put_json(&out, summary_json(recorder));
+    return cli_finish(&out, exit_code != CLI_OK ? exit_code : printed);
+}
+
+/* -- opening ----------------------------------------------------------------------------------- */
+
+static int open_input(struct recorder *recorder, const char *path)
+{
+    recorder->input_fd = STDIN_FILENO;
+    recorder->input_name = "standard input";
+    if (!path || strcmp(path, "-") == 0)
+        return CLI_OK;
+    recorder->input_name = path;
+    recorder->input_fd = open(path, O_RDONLY | O_CLOEXEC);
+    return recorder->input_fd >= 0 ? CLI_OK : cli_fail_errno(path);
+}
+
+static int open_ack_log(struct recorder *recorder, const char *path)
+{
+    char what[CLI_TEXT_SIZE];
+    if (ack_log_open(recorder->ack_log, path) == SPN_OK)
+        return CLI_OK;
+    snprintf(what, sizeof(what), "acknowledgement log %s", path);
+    return cli_fail_errno(what);
+}
+
+static int open_sidecar(struct recorder *recorder, const struct cli_common *common)
+{
+    struct spn_producer_options producer = spn_producer_defaults();
+    int exit_code = cli_connect(common, &recorder->client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    producer.window_events = RECORDER_IN_FLIGHT_MAX;
+    producer.send_timeout_ms = 0; /* the loop waits */
+    spn_err err = spn_producer_open(&recorder->producer, recorder->client, &producer,
+                                    cli_timeout_ms(common));
+    if (err != SPN_OK)
+        return cli_fail("sidecar", err, spn_client_detail(recorder->client));
+    recorder->ticket = spn_producer_committed(recorder->producer);
+    return CLI_OK;
+}
+
+static int run(struct recorder *recorder)
+{
+    recorder_init(recorder, spn_client_data_max(recorder->client));
+    int exit_code = summarize(recorder, recorder_run(recorder));
+    recorder_release(recorder);
+    return exit_code;
+}
+
+/* What is not acknowledged by now has been told; what is, needs no farewell. */
+static void close_all(struct recorder *recorder)
+{
+    spn_err ignored = spn_producer_close(recorder->producer, 0, NULL);
+    (void)ignored;
+    spn_client_close(recorder->client);
+    ack_log_close(recorder->ack_log);
+    if (recorder->input_fd > STDIN_FILENO)
+        close(recorder->input_fd);
+    free(recorder);
+}
+
+int verb_record(int argc, char **argv)
+{
+    struct record record = {
+        .words = {.name = "SESSION", .count_min = 1, .count_max = 2},
+        .common = {.timeout_ms = -1},
+    };
+    struct ack_log ack_log = {.out = {.fd = -1}};
+    cli_parse(&argp, argc, argv, &record);
+    struct recorder *recorder = calloc(1, sizeof(*recorder));
+    if (!recorder)
+        return cli_fail("memory", SPN_E_NOMEM, NULL);
+    recorder->session = cli_session(record.words.at[0]);
+    recorder->ack_log = &ack_log;
+    recorder->stall_ms = record.common.timeout_ms;
+    recorder->progress = isatty(STDERR_FILENO);
+    int exit_code = open_input(recorder, record.words.at[1]);
+    if (exit_code == CLI_OK)
+        exit_code = open_ack_log(recorder, record.ack_log_path);
+    if (exit_code == CLI_OK)
+        exit_code = open_sidecar(recorder, &record.common);
+    if (exit_code == CLI_OK)
+        exit_code = run(recorder);
+    close_all(recorder);
+    return exit_code;
+}

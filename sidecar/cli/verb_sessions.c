@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_sessions: the sessions there are, from the sidecar or straight from its database. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "data_dir.h"
+#include "session_list.h"
+#include "text.h"
+#include "wire.h"
+
+struct sessions {
+    struct cli_common common;
+    const char *data_dir; /* NULL: ask the sidecar */
+    struct spn_bytes prefix;
+    bool json;
+
+    struct out out;
+    uint64_t count;
+};
+
+enum { KEY_PREFIX = CLI_KEY, KEY_JSON, KEY_DATA_DIR };
+
+static const struct argp_option options[] = {
+    {"prefix", KEY_PREFIX, "PREFIX", 0, "only sessions whose name begins with this", 0},
+    {"json", KEY_JSON, 0, 0,
+     "an object a line with session, epoch, seq, position, bytes, duplicates, conflicts, "
+     "last_event_id, opened, last",
+     0},
+    {"data-dir", KEY_DATA_DIR, "DIR", 0,
+     "read the database there instead of asking the sidecar; duplicates and conflicts are then those "
+     "that were written with the index last",
+     0},
+    {0},
+};
+
+static struct spn_bytes check_prefix(const char *text)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    struct spn_bytes prefix = spn_text(text);
+    if (prefix.size > WIRE_SESSION_MAX) {
+        snprintf(what, sizeof(what), "--prefix %s", text_quote(prefix, quoted));
+        cli_usage(what, "longer than a session id can be, 255 bytes");
+    }
+    return prefix;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct sessions *sessions = state->input;
+    switch (key) {
+    case KEY_PREFIX:
+        sessions->prefix = check_prefix(arg);
+        return 0;
+    case KEY_JSON:
+        sessions->json = true;
+        return 0;
+    case KEY_DATA_DIR:
+        sessions->data_dir = arg;
+        return 0;
+    default:
+        return cli_parse_rest(key, arg, state, NULL, &sessions->common);
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .doc = "List the sessions in the order of their names, with the number of events ever stored, the "
+           "bytes of their data, and when the newest came.",
+    .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
+};
+
+/* -- printing ---------------------------------------------------------------------------------- */
+
+static json_t *session_json(const struct spn_session *session)
+{
+    return json_pack(
+        "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o*}", "session",
+        cli_json_bytes(session->name), "epoch", (json_int_t)session->epoch, "seq",
+        (json_int_t)session->seq, "position", (json_int_t)session->position, "bytes",
+        (json_int_t)session->bytes, "duplicates", (json_int_t)session->duplicates, "conflicts",
+        (json_int_t)session->conflicts, "last_event_id",
+        session->seq > 0 ? cli_json_bytes(session->last_id) : json_null(), "opened",
+        cli_json_time(session->opened_ms), "last", cli_json_time(session->last_ms),
+        "last_event_id_encoding", cli_json_encoding(session->last_id));
+}
+
+/* The name comes last: then nothing has to know how wide it is. */
+static void put_row(struct sessions *sessions, const struct spn_session *session)
+{
+    char row[CLI_TEXT_SIZE];
+    char time[TEXT_TIME_SIZE];
+    if (sessions->count == 0)
+        out_text(&sessions->out, "    EVENTS         BYTES  DUPLICATES  CONFLICTS  "
+                                 "LAST EVENT                SESSION\n");
+    text_time(session->last_ms, time);
+    snprintf(row, sizeof(row), "%10llu  %12llu  %10lu  %9lu  %s  ", (unsigned long long)session->seq,
+             (unsigned long long)session->bytes, (unsigned long)session->duplicates,
+             (unsigned long)session->conflicts, time);
+    out_text(&sessions->out, row);
+    out_put(&sessions->out, session->name.data, session->name.size);
+    out_text(&sessions->out, "\n");
+}
+
+static int put_session(struct sessions *sessions, const struct spn_session *session)
+{
+    int exit_code = CLI_OK;
+    if (sessions->json)
+        exit_code = cli_put_json(&sessions->out, session_json(session));
+    else
+        put_row(sessions, session);
+    sessions->count++;
+    return out_settle(&sessions->out) ? exit_code : CLI_FAILURE;
+}
+
+/* -- where from -------------------------------------------------------------------------------- */
+
+static int ask_sidecar(struct sessions *sessions)
+{
+    spn_client *client;
+    struct spn_session session;
+    char after[WIRE_SESSION_MAX];
+    size_t after_size = 0;
+    spn_err err = SPN_OK;
+    int timeout_ms = cli_timeout_ms(&sessions->common);
+    int exit_code = cli_connect(&sessions->common, &client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    while (exit_code == CLI_OK) {
+        err = spn_next_session(client, (struct spn_bytes){after, after_size}, sessions->prefix,
+                               timeout_ms, &session);
+        if (err != SPN_OK)
+            break;
+        exit_code = put_session(sessions, &session);
+        after_size = session.name.size;
+        memcpy(after, session.name.data, after_size);
+    }
+    if (err != SPN_OK && err != SPN_E_END)
+        exit_code = cli_fail("sessions", err, spn_client_detail(client));
+    spn_client_close(client);
+    return exit_code;
+}
+
+static int list_database(struct sessions *sessions, struct session_list *list)
+{
+    struct spn_session session;
+    char why[CLI_TEXT_SIZE];
+    spn_err err = SPN_OK;
+    int exit_code = CLI_OK;
+    while (exit_code == CLI_OK && (err = session_list_next(list, &session)) == SPN_OK)
+        exit_code = put_session(sessions, &session);
+    if (err != SPN_OK && err != SPN_E_END)
+        return cli_fail("database", err, journal_detail());
+    if (session_list_damaged(list) > 0) {
+        snprintf(why, sizeof(why), "%llu damaged entries passed over",
+                 (unsigned long long)session_list_damaged(list));
+        cli_error("log", why);
+        return CLI_FAILURE;
+    }
+    return exit_code;
+}
+
+static int read_database(struct sessions *sessions)
+{
+    struct journal *journal;
+    struct session_list *list;
+    int exit_code = data_dir_open(sessions->data_dir, &journal);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    spn_err err = session_list_open(&list, journal, sessions->prefix);
+    if (err != SPN_OK) {
+        exit_code = cli_fail("database", err, journal_detail());
+    } else {
+        exit_code = list_database(sessions, list);
+        session_list_close(list);
+    }
+    journal_close(journal);
+    return exit_code;
+}
+
+int verb_sessions(int argc, char **argv)
+{
+    struct sessions sessions = {.common = {.timeout_ms = -1}};
+    cli_parse(&argp, argc, argv, &sessions);
+    out_init(&sessions.out, STDOUT_FILENO);
+    int exit_code = sessions.data_dir ? read_database(&sessions) : ask_sidecar(&sessions);
+    return cli_finish(&sessions.out, exit_code);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "endpoint.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <zmq.h>
+
+size_t endpoint_path_max(void)
+{
+    return sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+}
+
+static spn_err give_to_group(const char *path, const char *group)
+{
+    if (group[0] == '\0')
+        return SPN_OK;
+    /* One thread runs at this point. */
+    const struct group *found = getgrnam(group); /* NOLINT(concurrency-mt-unsafe) */
+    if (!found)
+        return SPN_E_INVALID;
+    return chown(path, (uid_t)-1, found->gr_gid) == 0 ? SPN_OK : SPN_E_SYSTEM;
+}
+
+static spn_err configure(void *socket, int hwm)
+{
+    int mandatory = 1;
+    int linger = 0;
+    if (zmq_setsockopt(socket, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof(mandatory)) != 0 ||
+        zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger)) != 0 ||
+        zmq_setsockopt(socket, ZMQ_SNDHWM, &hwm, sizeof(hwm)) != 0 ||
+        zmq_setsockopt(socket, ZMQ_RCVHWM, &hwm, sizeof(hwm)) != 0)
+        return SPN_E_SYSTEM;
+    return SPN_OK;
+}
+
+spn_err endpoint_bind(void **ret_socket, void *context, const struct endpoint_options *options)
+{
+    char path[PATH_MAX + 32];
+    char address[PATH_MAX + 40];
+    snprintf(path, sizeof(path), "%s/%s", options->dir, options->name);
+    if (strlen(path) > endpoint_path_max())
+        return SPN_E_PATH;
+    snprintf(address, sizeof(address), "ipc://%s", path);
+    void *socket = zmq_socket(context, ZMQ_ROUTER);
+    if (!socket)
+        return SPN_E_SYSTEM;
+    /* Nobody can connect between the bind and the chmod who could not afterwards. */
+    mode_t before = umask(0777 & ~options->mode);
+    spn_err err = configure(socket, options->hwm);
+    if (err == SPN_OK && zmq_bind(socket, address) != 0)
+        err = SPN_E_SYSTEM;
+    umask(before);
+    if (err == SPN_OK && chmod(path, options->mode) != 0)
+        err = SPN_E_SYSTEM;
+    if (err == SPN_OK)
+        err = give_to_group(path, options->group);
+    if (err == SPN_OK) {
+        *ret_socket = socket;
+        return SPN_OK;
+    }
+    int saved = errno;
+    zmq_close(socket);
+    errno = saved;
+    return err;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* endpoint: a bound ROUTER socket at a path.
+ *
+ * Binding steals a path that another process serves, without an error: take the lock first.
+ */
+#ifndef SPN_ENDPOINT_H
+#define SPN_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "spn_err.h"
+
+struct endpoint_options {
+    const char *dir;
+    const char *name;
+    mode_t mode;
+    const char *group; /* empty: as it is */
+    int hwm;           /* messages per peer, each way */
+};
+
+/* Longest path that fits struct sockaddr_un, without its NUL. */
+size_t endpoint_path_max(void);
+
+/* SPN_E_PATH: too long. SPN_E_INVALID: no such group. SPN_E_SYSTEM: see errno. The socket is the
+ * caller's, to close with zmq_close. */
+spn_err endpoint_bind(void **ret_socket, void *context,
+                      const struct endpoint_options *options) SPN_MUST_USE;
+
+#endif

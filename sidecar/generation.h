@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* generation: what the index on disk does not know yet.
+ *
+ * Per entry of the log since the last segment 16 bytes, chained back per session; per session
+ * touched one record. The broker appends to the active one; frozen, it is handed to the worker,
+ * which writes it as a segment. Two at most are alive at a time, told apart by the lowest bit of their
+ * serial.
+ *
+ * Whether a session was touched is answered without clearing anything when a generation ends: the
+ * session remembers its place, and the place is right if the record there names the session.
+ *
+ * Owns     its two arrays; address space at once, memory as it fills.
+ * Lends    itself: who holds a reference may read the entries up to the newest one that it was told
+ *          of; they never change. Records of sessions may be read once it is frozen.
+ * Threads  the broker appends; references are counted atomically.
+ */
+#ifndef SPN_GENERATION_H
+#define SPN_GENERATION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "sessions.h"
+#include "work.h"
+
+enum {
+    GENERATION_ENTRIES_MAX = 512 * 1024,
+    GENERATION_SESSIONS_MAX = 128 * 1024,
+};
+
+#define GENERATION_NONE UINT32_MAX
+
+struct generation_entry {
+    uint64_t position;
+    uint32_t previous; /* entry of the same session in this generation */
+    uint32_t fingerprint; /* low 32 bits of the id's */
+};
+
+struct generation_session {
+    uint64_t epoch;
+    uint64_t first_seq; /* of its events here; seqs are consecutive */
+    uint64_t bytes;     /* of the session, as of its newest event here */
+    uint32_t slot;
+    uint32_t newest; /* entry of its newest event; GENERATION_NONE: opened, no event */
+    uint32_t count;  /* events */
+    uint32_t duplicates; /* since the session was last written */
+    uint32_t conflicts;
+};
+
+struct generation {
+    struct work work; /* on its way to the worker and back */
+    atomic_uint references;
+    uint32_t serial;
+    uint64_t first_position; /* of the log; 0: nothing appended */
+    uint64_t last_position;
+    uint32_t entry_count;
+    uint32_t session_count;
+    struct generation_entry *entries;
+    struct generation_session *sessions;
+};
+
+/* With one reference. NULL: out of memory. */
+struct generation *generation_new(uint32_t serial);
+struct generation *generation_keep(struct generation *generation);
+void generation_drop(struct generation *generation); /* takes NULL; the last one frees */
+
+bool generation_has_room(const struct generation *generation, size_t entries);
+
+/* The session's record here, or NULL. */
+struct generation_session *generation_find(const struct generation *generation,
+                                           const struct session *session, uint32_t slot);
+
+/* The session's record, made if it is not there. Room must be. */
+struct generation_session *generation_touch(struct generation *generation, struct session *session,
+                                            uint32_t slot, uint64_t epoch);
+
+/* Notes that the log has grown to this position, by an entry that is no event. */
+void generation_reach(struct generation *generation, uint64_t position);
+/* Appends an event of a touched session. Room must be. */
+void generation_append(struct generation *generation, struct generation_session *touched,
+                       uint64_t position, uint64_t seq, uint32_t fingerprint);
+
+#endif

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "intake.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+spn_err intake_init(struct intake *intake, const struct broker_options *options,
+                    struct broker_state *state)
+{
+    *intake = (struct intake){
+        .state = state,
+        .clock = options->clock,
+        .metrics = options->metrics,
+        .secret = options->secret,
+        .data_max = options->data_max,
+    };
+    intake->entries = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->entries));
+    intake->slots = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->slots));
+    if (intake->entries && intake->slots)
+        return SPN_OK;
+    intake_release(intake);
+    return SPN_E_NOMEM;
+}
+
+void intake_release(struct intake *intake)
+{
+    free(intake->entries);
+    free(intake->slots);
+    intake->entries = NULL;
+    intake->slots = NULL;
+}
+
+/* -- decode ------------------------------------------------------------------------------------ */
+
+spn_err intake_decode(struct intake *intake, struct wire_in in)
+{
+    wire_get_batch(&in, &intake->head);
+    struct spn_bytes session = {NULL, 0};
+    for (uint32_t i = 0; !in.bad && i < intake->head.count; i++) {
+        wire_get_entry(&in, session, &intake->entries[i]);
+        session = intake->entries[i].session;
+    }
+    return wire_in_done(&in) ? SPN_OK : SPN_E_PROTOCOL;
+}
+
+bool intake_has_hole(const struct intake *intake, const struct producer *producer)
+{
+    return intake->head.first > producer->accepted + 1;
+}
+
+/* -- look up ----------------------------------------------------------------------------------- */
+
+static bool same_bytes(struct spn_bytes a, struct spn_bytes b)
+{
+    return a.size == b.size && (a.data == b.data || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static spn_err check_entry(const struct intake *intake, const struct wire_entry *entry)
+{
+    spn_err err = entry->id.size > 0 ? wire_check_id(entry->id) : SPN_E_BAD_ID;
+    if (err == SPN_OK)
+        err = wire_check_type(entry->type);
+    return err == SPN_OK ? wire_check_data(entry->data, intake->data_max) : err;
+}
+
+/* Finds one entry's session; true: it is cold. */
+static bool look_up_session(struct intake *intake, uint32_t i)
+{
+    struct sessions *sessions = &intake->state->sessions;
+    struct spn_bytes name = intake->entries[i].session;
+    intake->slots[i] = SLOT_NONE;
+    return sessions_find(sessions, name, sessions_hash(sessions, name), &intake->slots[i]) ==
+           SESSIONS_COLD;
+}
+
+static void refuse_from(struct intake *intake, uint32_t i, spn_err why)
+{
+    intake->end = i;
+    intake->refusal = why;
+}
+
+void intake_look_up(struct intake *intake, const struct producer *producer, uint32_t *cold,
+                    uint32_t *ret_cold)
+{
+    const struct wire_batch *head = &intake->head;
+    uint64_t had = producer->accepted + 1 - head->first;
+    intake->begin = had < head->count ? (uint32_t)had : head->count;
+    intake->end = head->count;
+    intake->refusal = SPN_OK;
+    *ret_cold = 0;
+    const struct wire_entry *before = NULL;
+    uint32_t slot_before = SLOT_NONE;
+    for (uint32_t i = intake->begin; i < intake->end; i++) {
+        const struct wire_entry *entry = &intake->entries[i];
+        if (entry->kind == WIRE_SKIP)
+            continue;
+        bool same = before && same_bytes(before->session, entry->session);
+        spn_err err = same ? SPN_OK : wire_check_session(entry->session);
+        if (err == SPN_OK)
+            err = check_entry(intake, entry);
+        if (err != SPN_OK)
+            refuse_from(intake, i, err);
+        else if (same)
+            intake->slots[i] = slot_before;
+        else if (look_up_session(intake, i))
+            cold[(*ret_cold)++] = i;
+        slot_before = intake->slots[i];
+        before = entry;
+    }
+}
+
+/* -- accept ------------------------------------------------------------------------------------ */
+
+/* Where one batch is being put together. */
+struct taking {
+    struct intake *intake;
+    struct producer *producer;
+    struct batch *batch;
+    const uint8_t *frame;
+};
+
+static void put_entry(struct taking *taking, const struct batch_entry *entry)
+{
+    struct broker_state *state = taking->intake->state;
+    struct batch *batch = taking->batch;
+    if (batch->entry_count == 0)
+        batch->first_position = state->next_position;
+    batch->entries[batch->entry_count++] = *entry;
+    state->next_position++;
+}
+
+static uint32_t offset_of(const struct taking *taking, struct spn_bytes bytes)
+{
+    return (uint32_t)((const uint8_t *)bytes.data - taking->frame);
+}
+
+/* The first event of a session opens it: an entry with its name, whose position is its epoch. */
+static void open_session(struct taking *taking, struct tracker *tracker, uint32_t slot,
+                         struct spn_bytes name)
+{
+    struct broker_state *state = taking->intake->state;
+    tracker->epoch = state->next_position;
+    put_entry(taking, &(struct batch_entry){
+                          .epoch = tracker->epoch,
+                          .data_hash = record_hash(name),
+                          .offset = offset_of(taking, name),
+                          .data_size = (uint32_t)name.size,
+                          .retry_ms = WIRE_RETRY_NONE,
+                          .kind = RECORD_OPEN,
+                      });
+    generation_reach(state->active, tracker->epoch);
+    generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
+    metrics_add(&taking->intake->metrics->sessions_opened, 1);
+}
+
+static void store_event(struct taking *taking, const struct wire_entry *from, uint32_t slot,
+                        struct fingerprint id, uint64_t data_hash)
+{
+    struct broker_state *state = taking->intake->state;
+    struct tracker *tracker = state->sessions.slots[slot].tracker;
+    if (tracker->epoch == 0)
+        open_session(taking, tracker, slot, from->session);
+    tracker->seq++;
+    tracker->bytes += from->data.size;
+    struct generation_session *touched = generation_touch(
+        state->active, &state->sessions.slots[slot], slot, tracker->epoch);
+    touched->bytes = tracker->bytes;
+    generation_append(state->active, touched, state->next_position, tracker->seq,
+                      (uint32_t)id.low);
+    put_entry(taking, &(struct batch_entry){
+                          .epoch = tracker->epoch,
+                          .seq = tracker->seq,
+                          .bytes = tracker->bytes,
+                          .data_hash = data_hash,
+                          .offset = offset_of(taking, from->id),
+                          .data_size = (uint32_t)from->data.size,
+                          .retry_ms = from->retry_ms,
+                          .id_size = (uint16_t)from->id.size,
+                          .type_size = (uint8_t)from->type.size,
+                          .kind = RECORD_EVENT,
+                      });
+    metrics_add(&taking->intake->metrics->bytes_accepted, from->data.size);
+}
+
+static spn_err note_repeat(struct taking *taking, uint64_t number, uint32_t slot,
+                           enum tracker_verdict verdict)
+{
+    struct broker_state *state = taking->intake->state;
+    bool conflict = verdict == TRACKER_CONFLICT;
+    spn_err err = producer_note(taking->producer, number, conflict ? WIRE_CONFLICT : WIRE_DUPLICATE);
+    if (err != SPN_OK)
+        return err;
+    struct tracker *tracker = state->sessions.slots[slot].tracker;
+    struct generation_session *touched = generation_touch(
+        state->active, &state->sessions.slots[slot], slot, tracker->epoch);
+    uint32_t add = 1;
+    if (conflict)
+        touched->conflicts += add;
+    else
+        touched->duplicates += add;
+    metrics_add(conflict ? &taking->intake->metrics->conflicts
+                         : &taking->intake->metrics->duplicates, 1);
+    return SPN_OK;
+}
+
+/* An entry of a session that was not there when the batch came: it may be by now. */
+static spn_err find_or_add(struct intake *intake, struct spn_bytes name, uint32_t *ret_slot)
+{
+    struct sessions *sessions = &intake->state->sessions;
+    uint64_t hash = sessions_hash(sessions, name);
+    if (sessions_find(sessions, name, hash, ret_slot) == SESSIONS_HOT)
+        return SPN_OK;
+    return sessions_add(sessions, name, hash, ret_slot);
+}
+
+static spn_err take_event(struct taking *taking, uint32_t i, uint64_t number)
+{
+    struct intake *intake = taking->intake;
+    const struct wire_entry *entry = &intake->entries[i];
+    uint32_t slot = intake->slots[i];
+    spn_err err = SPN_OK;
+    if (slot == SLOT_NONE)
+        err = find_or_add(intake, entry->session, &slot);
+    if (err != SPN_OK)
+        return err;
+    struct fingerprint id = fingerprint_of(entry->id, intake->secret);
+    uint64_t data_hash = record_hash(entry->data);
+    uint16_t tag = fingerprint_tag(data_hash, entry->type);
+    const struct tracker *tracker = intake->state->sessions.slots[slot].tracker;
+    enum tracker_verdict verdict = tracker_check(tracker, id, tag);
+    if (verdict != TRACKER_NEW)
+        return note_repeat(taking, number, slot, verdict);
+    err = sessions_remember(&intake->state->sessions, slot, id, tag);
+    if (err == SPN_OK)
+        store_event(taking, entry, slot, id, data_hash);
+    return err;
+}
+
+static spn_err take_numbers(struct taking *taking)
+{
+    struct intake *intake = taking->intake;
+    for (uint32_t i = intake->begin; i < intake->end; i++) {
+        uint64_t number = intake->head.first + i;
+        spn_err err = intake->entries[i].kind == WIRE_SKIP
+                          ? producer_note(taking->producer, number, WIRE_REFUSED_RESULT)
+                          : take_event(taking, i, number);
+        if (err != SPN_OK)
+            return err;
+        taking->producer->accepted = number;
+        taking->batch->number_count++;
+    }
+    return SPN_OK;
+}
+
+/* -- batches ----------------------------------------------------------------------------------- */
+
+static struct batch *new_batch(struct intake *intake, struct producer *producer, size_t entries)
+{
+    struct batch *batch = malloc(sizeof(*batch) + entries * sizeof(batch->entries[0]));
+    if (!batch)
+        return NULL;
+    *batch = (struct batch){
+        .work.kind = WORK_BATCH,
+        .producer = producer,
+        .time_ns = clock_database_ns(intake->clock),
+        .wall_ms = intake->clock->wall_ms(),
+    };
+    memcpy(batch->producer_id, producer->id, sizeof(batch->producer_id));
+    zmq_msg_init(&batch->frame);
+    return batch;
+}
+
+/* What the producers' table will say once this batch is on disk. */
+static spn_err write_record(struct batch *batch, const struct producer *producer)
+{
+    batch->record = (struct record_producer){
+        .token = producer->token,
+        .number = producer->accepted,
+        .base = producer->base,
+        .time_ns = batch->time_ns,
+        .run_count = producer->run_count,
+    };
+    if (producer->run_count == 0)
+        return SPN_OK;
+    size_t size = producer->run_count * sizeof(*producer->runs);
+    struct record_run *runs = malloc(size);
+    if (!runs)
+        return SPN_E_NOMEM;
+    memcpy(runs, producer->runs, size);
+    batch->record.runs = runs;
+    return SPN_OK;
+}
+
+spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
+                      struct batch **ret_batch)
+{
+    *ret_batch = NULL;
+    if (intake->begin == intake->end)
+        return SPN_OK;
+    /* Each event may open its session: two entries. */
+    struct batch *batch = new_batch(intake, producer, 2 * (size_t)(intake->end - intake->begin));
+    if (!batch)
+        return SPN_E_NOMEM;
+    batch->bytes = zmq_msg_size(frame);
+    batch->waits = intake->head.level == WIRE_DURABLE;
+    struct taking taking = {intake, producer, batch, zmq_msg_data(frame)};
+    spn_err err = take_numbers(&taking);
+    spn_err record_err = write_record(batch, producer);
+    /* Taken is taken: without memory for its record the daemon cannot keep its word. */
+    if (record_err != SPN_OK)
+        abort();
+    zmq_msg_move(&batch->frame, frame);
+    metrics_add(&intake->metrics->events_accepted, batch->number_count);
+    *ret_batch = batch;
+    return err;
+}
+
+struct batch *intake_record_batch(struct intake *intake, struct producer *producer)
+{
+    struct batch *batch = new_batch(intake, producer, 0);
+    if (!batch)
+        return NULL;
+    batch->waits = true;
+    if (write_record(batch, producer) == SPN_OK)
+        return batch;
+    intake_free_batch(batch);
+    return NULL;
+}
+
+void intake_free_batch(struct batch *batch)
+{
+    if (!batch)
+        return;
+    zmq_msg_close(&batch->frame);
+    free((void *)(uintptr_t)batch->record.runs);
+    free(batch);
+}

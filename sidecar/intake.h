@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* intake: what becomes of a batch of events.
+ *
+ * Every number of it is decided here: already had, stored, duplicate, conflict, refused. Trackers,
+ * the producer and the active generation move on; what is to be written comes out as a struct batch.
+ *
+ * Owns     scratch memory for one decoded batch: nothing is allocated per event.
+ * Borrows  the broker's state.
+ * Threads  the broker's.
+ */
+#ifndef SPN_INTAKE_H
+#define SPN_INTAKE_H
+
+#include "broker.h"
+
+struct intake {
+    struct broker_state *state;
+    const struct clock *clock;
+    struct metrics *metrics;
+    const uint8_t *secret;
+    size_t data_max;
+
+    /* The batch that was decoded last. */
+    struct wire_batch head;
+    struct wire_entry *entries;
+    uint32_t *slots; /* the entries' sessions; SLOT_NONE: not known yet */
+    uint32_t begin;  /* entries before it were had already */
+    uint32_t end;    /* entries from it on are not taken ... */
+    spn_err refusal; /* ... because this one is refused; SPN_OK: all are taken */
+};
+
+spn_err intake_init(struct intake *intake, const struct broker_options *options,
+                    struct broker_state *state) SPN_MUST_USE;
+void intake_release(struct intake *intake);
+
+/* Reads a BATCH behind its header. SPN_E_PROTOCOL: something in it lies; nothing happened. */
+spn_err intake_decode(struct intake *intake, struct wire_in in) SPN_MUST_USE;
+
+/* True: the batch leaves a hole behind what the producer has sent so far. */
+bool intake_has_hole(const struct intake *intake, const struct producer *producer);
+
+/* Checks contents and finds the sessions of a batch without a hole. Calls nothing back: *ret_cold is how
+ * many sessions are in no memory; their first entries are then in cold[] (WIRE_BATCH_EVENTS_MAX). */
+void intake_look_up(struct intake *intake, const struct producer *producer, uint32_t *cold,
+                    uint32_t *ret_cold);
+
+/* Takes the numbers begin .. end of a batch without cold sessions. On success *ret_batch owns the
+ * frame's message, or is NULL when there was nothing new in it. SPN_E_NOMEM: what was taken before
+ * is in *ret_batch all the same (may be NULL), the rest was not taken: a hole for the client. */
+spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
+                      struct batch **ret_batch) SPN_MUST_USE;
+
+/* A batch without events, which only writes the producer's record. NULL: out of memory. */
+struct batch *intake_record_batch(struct intake *intake, struct producer *producer);
+void intake_free_batch(struct batch *batch);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* listing: sessions by name, a page at a time.
+ *
+ * Two turns with the broker. First the generations: sessions opened since the checkpoint are not
+ * among the names on disk; their opening entries are in the log. Then, with the page's names, how far
+ * each of them is.
+ *
+ * Borrows  the reader inside its snapshot.
+ * Threads  the reader's.
+ */
+#ifndef SPN_LISTING_H
+#define SPN_LISTING_H
+
+#include "ask.h"
+#include "journal.h"
+
+enum { LISTING_PAGE_MAX = 128 };
+
+/* generations: an ASK_GENERATIONS that was answered, with a SESSIONS request in its frame.
+ * *ret_page: an ASK_VIEW of the page's sessions for the same caller. SPN_E_PROTOCOL, SPN_E_NOMEM,
+ * SPN_E_CORRUPT. */
+spn_err listing_page(struct journal_reader *reader, const struct ask *generations,
+                     struct ask **ret_page) SPN_MUST_USE;
+
+/* page: the same, answered. *ret_bytes: a SESSIONS_ARE message; free it. */
+spn_err listing_rows(struct journal_reader *reader, const struct ask *page, uint8_t **ret_bytes,
+                     size_t *ret_size) SPN_MUST_USE;
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lockfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TRY_EVERY_MS = 20, PID_TEXT_MAX = 16 };
+
+static pid_t read_holder(int fd)
+{
+    char text[PID_TEXT_MAX] = {0};
+    if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+        return 0;
+    return (pid_t)strtol(text, NULL, 10);
+}
+
+static spn_err write_holder(int fd)
+{
+    char text[PID_TEXT_MAX];
+    int size = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)size, 0) != size)
+        return SPN_E_SYSTEM;
+    return SPN_OK;
+}
+
+/* flock cannot wait with a limit, so it is tried again and again. */
+static spn_err lock(int fd, unsigned wait_ms)
+{
+    for (unsigned waited = 0;; waited += TRY_EVERY_MS) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return SPN_OK;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return SPN_E_SYSTEM;
+        if (waited >= wait_ms)
+            return SPN_E_IN_USE;
+        struct timespec pause = {.tv_nsec = TRY_EVERY_MS * 1000000l};
+        nanosleep(&pause, NULL);
+    }
+}
+
+spn_err lockfile_take(struct lockfile *lockfile, const char *dir, unsigned wait_ms,
+                      pid_t *ret_holder)
+{
+    char path[PATH_MAX + 16];
+    snprintf(path, sizeof(path), "%s/sponsond.lock", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return SPN_E_SYSTEM;
+    spn_err err = lock(fd, wait_ms);
+    if (err == SPN_E_IN_USE)
+        *ret_holder = read_holder(fd);
+    if (err == SPN_OK)
+        err = write_holder(fd);
+    if (err != SPN_OK) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return err;
+    }
+    lockfile->fd = fd;
+    return SPN_OK;
+}
+
+void lockfile_release(struct lockfile *lockfile)
+{
+    if (lockfile->fd >= 0)
+        close(lockfile->fd);
+    lockfile->fd = -1;
+}

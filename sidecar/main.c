@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main: puts the daemon together, and takes it apart.
+ *
+ * The order matters: locks, then the database, then recovery, then the worker, then the sockets, so that a
+ * second daemon on the same directories touches nothing and a client that connects is served.
+ *
+ * Owns     everything that lives as long as the daemon; lends it to the threads.
+ * Threads  this one becomes the broker's.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "accept_guard.h"
+#include "broker.h"
+#include "endpoint.h"
+#include "err.h"
+#include "lockfile.h"
+#include "log.h"
+#include "options.h"
+#include "reader.h"
+#include "recovery.h"
+#include "version.h"
+
+enum {
+    EXIT_DRAINED = 0,
+    EXIT_FAILED = 1,
+    STOP_TIMEOUT_MS = 5000,
+    SOCKET_HWM = 1000,
+};
+
+struct daemon {
+    struct options options;
+    struct lockfile data_lock;
+    struct lockfile socket_lock;
+    int signal_fd;
+    uint64_t instance;
+    struct metrics metrics;
+    struct journal *journal;
+    struct broker_state state;
+    bool recovered;
+    struct clock clock;
+    struct handoff queue;
+    struct handoff back;
+    struct handoff asks;
+    struct handoff answers;
+    struct worker worker;
+    bool worker_runs;
+    struct reader *reader;
+    void *context;
+    void *ingest;
+    void *read;
+};
+
+/* Says what failed with which thing, and why; true: go on. */
+static bool check(spn_err err, const char *event, const char *subject, const char *detail)
+{
+    char quoted[2][LOG_QUOTED_MAX];
+    if (err == SPN_OK)
+        return true;
+    const char *why = detail ? detail : err == SPN_E_SYSTEM ? strerror(errno) : err_text(err);
+    log_error(event, "code=%s subject=%s reason=%s", err_name(err), log_quote(subject, quoted[0]),
+              log_quote(why, quoted[1]));
+    return false;
+}
+
+/* -- directories and locks --------------------------------------------------------------------- */
+
+static bool make_parents(const char *path)
+{
+    char part[PATH_MAX];
+    strcpy(part, path);
+    for (char *at = strchr(part + 1, '/'); at; at = strchr(at + 1, '/')) {
+        *at = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return false;
+        *at = '/';
+    }
+    return true;
+}
+
+static bool prepare_dir(const char *what, const char *path, bool make)
+{
+    struct stat status;
+    if (make && stat(path, &status) != 0 && errno == ENOENT &&
+        (!make_parents(path) || (mkdir(path, 0750) != 0 && errno != EEXIST)))
+        return check(SPN_E_SYSTEM, what, path, NULL);
+    if (stat(path, &status) != 0)
+        return check(SPN_E_PATH, what, path, strerror(errno));
+    if (!S_ISDIR(status.st_mode))
+        return check(SPN_E_PATH, what, path, "not a directory");
+    if (access(path, W_OK | X_OK) != 0)
+        return check(SPN_E_PATH, what, path, "not writable");
+    return true;
+}
+
+static bool take_lock(struct lockfile *lockfile, const char *dir, unsigned wait_s)
+{
+    pid_t holder = 0;
+    spn_err err = lockfile_take(lockfile, dir, wait_s * 1000, &holder);
+    if (err != SPN_E_IN_USE)
+        return check(err, "lock_failed", dir, NULL);
+    char quoted[LOG_QUOTED_MAX];
+    log_error("already_running", "pid=%ld dir=%s", (long)holder, log_quote(dir, quoted));
+    return false;
+}
+
+static bool check_socket_path(const struct options *options)
+{
+    size_t size = strlen(options->socket_dir) + strlen("/ingest.sock");
+    if (size <= endpoint_path_max())
+        return true;
+    char quoted[LOG_QUOTED_MAX];
+    log_error("socket_path_too_long", "length=%zu limit=%zu path_dir=%s", size,
+              endpoint_path_max(), log_quote(options->socket_dir, quoted));
+    return false;
+}
+
+static bool prepare(struct daemon *daemon)
+{
+    const struct options *options = &daemon->options;
+    return check_socket_path(options) &&
+           prepare_dir("data_dir", options->data_dir, options->data_dir_default) &&
+           prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default) &&
+           take_lock(&daemon->data_lock, options->data_dir, options->wait_lock_s) &&
+           take_lock(&daemon->socket_lock, options->socket_dir, options->wait_lock_s);
+}
+
+/* -- start ------------------------------------------------------------------------------------- */
+
+/* Signals come in through a descriptor; the threads started later inherit the mask. */
+static bool catch_signals(struct daemon *daemon)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+        return check(SPN_E_SYSTEM, "signals", "sigprocmask", NULL);
+    daemon->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return check(daemon->signal_fd < 0 ? SPN_E_SYSTEM : SPN_OK, "signals", "signalfd", NULL);
+}
+
+static bool open_journal(struct daemon *daemon)
+{
+    const struct options *options = &daemon->options;
+    /* A reserve beyond the quota, so that deleting always finds pages to work with. */
+    struct journal_options journal = {
+        .dir = options->data_dir,
+        .size_max = options->quota_bytes + options->quota_bytes / 8 + (16u << 20),
+    };
+    spn_err err = journal_open(&daemon->journal, &journal);
+    return check(err, "database", options->data_dir, NULL);
+}
+
+static bool recover(struct daemon *daemon)
+{
+    uint64_t seed;
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed) ||
+        getrandom(&daemon->instance, sizeof(daemon->instance), 0) !=
+            (ssize_t)sizeof(daemon->instance))
+        return check(SPN_E_SYSTEM, "random", "getrandom", NULL);
+    uint64_t begun_ns = clock_monotonic_ns();
+    struct recovered found;
+    spn_err err = recovery_run(&daemon->state, daemon->journal, daemon->options.window_max, seed,
+                               &found);
+    if (!check(err, "recovery", daemon->options.data_dir, NULL))
+        return false;
+    daemon->recovered = true;
+    daemon->clock = clock_start(found.clock_ns);
+    log_info("recovered", "entries=%llu sessions=%u producers=%u next_position=%llu took_ms=%llu",
+             (unsigned long long)found.entries, daemon->state.sessions.count,
+             daemon->state.producers.count, (unsigned long long)daemon->state.next_position,
+             (unsigned long long)((clock_monotonic_ns() - begun_ns) / 1000000u));
+    return true;
+}
+
+static bool start_worker(struct daemon *daemon)
+{
+    spn_err err = handoff_init(&daemon->queue);
+    if (err == SPN_OK)
+        err = handoff_init(&daemon->back);
+    if (err == SPN_OK)
+        err = handoff_init(&daemon->asks);
+    if (err == SPN_OK)
+        err = handoff_init(&daemon->answers);
+    if (err == SPN_OK)
+        err = worker_start(
+            &daemon->worker,
+            &(struct worker_options){
+                .flush_interval_ns = daemon->options.flush_interval_ms * 1000000ull,
+                .durable = daemon->state.next_position - 1,
+                .journal = daemon->journal,
+                .clock = &daemon->clock,
+                .metrics = &daemon->metrics,
+                .queue = &daemon->queue,
+                .back = &daemon->back,
+            });
+    daemon->worker_runs = err == SPN_OK;
+    return check(err, "start", "worker", NULL);
+}
+
+static bool bind_socket(struct daemon *daemon, const char *name, void **ret_socket)
+{
+    struct endpoint_options endpoint = {
+        .dir = daemon->options.socket_dir,
+        .name = name,
+        .mode = daemon->options.socket_mode,
+        .group = daemon->options.socket_group,
+        .hwm = SOCKET_HWM,
+    };
+    spn_err err = endpoint_bind(ret_socket, daemon->context, &endpoint);
+    const char *detail = err == SPN_E_INVALID ? "no such group" : NULL;
+    return check(err, "bind", err == SPN_E_INVALID ? endpoint.group : name, detail);
+}
+
+static bool start_sockets(struct daemon *daemon)
+{
+    accept_guard_init();
+    daemon->context = zmq_ctx_new();
+    if (!daemon->context)
+        return check(SPN_E_SYSTEM, "start", "zmq_ctx_new", NULL);
+    zmq_ctx_set(daemon->context, ZMQ_MAX_SOCKETS, 16);
+    if (!bind_socket(daemon, "ingest.sock", &daemon->ingest) ||
+        !bind_socket(daemon, "read.sock", &daemon->read))
+        return false;
+    spn_err err = reader_start(&daemon->reader, &(struct reader_options){
+                                                    .socket = daemon->read,
+                                                    .journal = daemon->journal,
+                                                    .worker = &daemon->worker,
+                                                    .asks = &daemon->asks,
+                                                    .answers = &daemon->answers,
+                                                    .clock = &daemon->clock,
+                                                    .metrics = &daemon->metrics,
+                                                    .secret = journal_meta(daemon->journal)->secret,
+                                                    .instance = daemon->instance,
+                                                    .data_max = daemon->options.event_data_max,
+                                                    .window_max = daemon->options.window_max,
+                                                });
+    return check(err, "start", "reader", NULL);
+}
+
+static void say_ready(const struct daemon *daemon)
+{
+    char quoted[2][LOG_QUOTED_MAX];
+    log_info("ready", "version=%s pid=%ld data_dir=%s socket_dir=%s", SPONSON_VERSION,
+             (long)getpid(), log_quote(daemon->options.data_dir, quoted[0]),
+             log_quote(daemon->options.socket_dir, quoted[1]));
+    if (daemon->options.ready_fd < 0)
+        return;
+    if (write(daemon->options.ready_fd, "ready\n", 6) != 6)
+        log_error("ready_fd", "fd=%d reason=\"cannot write\"", daemon->options.ready_fd);
+    close(daemon->options.ready_fd);
+}
+
+/* -- run and stop ------------------------------------------------------------------------------ */
+
+static int say_end(const struct daemon *daemon, enum broker_end end, struct broker_left left)
+{
+    spn_err fatal = (spn_err)atomic_load(&daemon->worker.fatal);
+    char quoted[LOG_QUOTED_MAX];
+    switch (end) {
+    case BROKER_DRAINED:
+        log_info("stopped", "durable=%llu", (unsigned long long)atomic_load(&daemon->worker.durable));
+        return EXIT_DRAINED;
+    case BROKER_LEFT:
+        log_error("stop_timeout", "timeout_ms=%d events_not_on_disk=%llu", STOP_TIMEOUT_MS,
+                  (unsigned long long)left.numbers);
+        return EXIT_FAILED;
+    case BROKER_KILLED:
+        log_error("stopped_at_once", "events_not_on_disk=%llu", (unsigned long long)left.numbers);
+        return EXIT_FAILED;
+    case BROKER_FAILED:
+        log_error("storage_failed", "code=%s reason=%s events_not_on_disk=%llu", err_name(fatal),
+                  log_quote(err_text(fatal), quoted), (unsigned long long)left.numbers);
+        return EXIT_FAILED;
+    }
+    return EXIT_FAILED;
+}
+
+static int serve(struct daemon *daemon)
+{
+    const struct options *options = &daemon->options;
+    struct broker_options broker = {
+        .ingest = daemon->ingest,
+        .signal_fd = daemon->signal_fd,
+        .worker = &daemon->worker,
+        .queue = &daemon->queue,
+        .back = &daemon->back,
+        .asks = &daemon->asks,
+        .answers = &daemon->answers,
+        .clock = &daemon->clock,
+        .metrics = &daemon->metrics,
+        .secret = journal_meta(daemon->journal)->secret,
+        .instance = daemon->instance,
+        .data_max = options->event_data_max,
+        .queue_events_max = options->queue_events_max,
+        .queue_bytes_max = options->queue_bytes_max,
+        .row_interval_ns = options->row_interval_ms * 1000000ull,
+        .stop_timeout_ns = STOP_TIMEOUT_MS * 1000000ull,
+    };
+    enum broker_end end;
+    struct broker_left left;
+    spn_err err = broker_run(&broker, &daemon->state, &end, &left);
+    if (!check(err, "start", "broker", NULL))
+        return EXIT_FAILED;
+    int code = say_end(daemon, end, left);
+    /* The worker may be in the middle of a commit that does not end: leave as kill -9 would. */
+    if (end == BROKER_LEFT || end == BROKER_KILLED)
+        _exit(code);
+    return code;
+}
+
+static void drop_asks(struct handoff *handoff)
+{
+    struct handoff_node *node = handoff_take(handoff);
+    while (node) {
+        struct handoff_node *next = node->next;
+        ask_free((struct ask *)node);
+        node = next;
+    }
+    handoff_release(handoff);
+}
+
+static void stop(struct daemon *daemon)
+{
+    reader_stop(daemon->reader);
+    if (daemon->worker_runs) {
+        worker_join(&daemon->worker);
+        drop_asks(&daemon->asks);
+        drop_asks(&daemon->answers);
+        handoff_release(&daemon->queue);
+        handoff_release(&daemon->back);
+    }
+    if (daemon->ingest)
+        zmq_close(daemon->ingest);
+    if (daemon->read)
+        zmq_close(daemon->read);
+    if (daemon->context)
+        zmq_ctx_term(daemon->context);
+    if (daemon->recovered)
+        recovery_release(&daemon->state);
+    journal_close(daemon->journal);
+    lockfile_release(&daemon->socket_lock);
+    lockfile_release(&daemon->data_lock);
+}
+
+int main(int argc, char **argv)
+{
+    static struct daemon daemon = {
+        .data_lock = LOCKFILE_INIT,
+        .socket_lock = LOCKFILE_INIT,
+        .signal_fd = -1,
+    };
+    options_parse(&daemon.options, argc, argv);
+    bool ready = catch_signals(&daemon) && prepare(&daemon) && open_journal(&daemon) &&
+                 recover(&daemon) && start_worker(&daemon) && start_sockets(&daemon);
+    if (!ready)
+        return EXIT_FAILED; /* the kernel takes back what was taken */
+    say_ready(&daemon);
+    int code = serve(&daemon);
+    stop(&daemon);
+    return code;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* metrics: the daemon's counters, named as Prometheus would.
+ *
+ * Each has one writing thread; any thread reads. So an addition is a plain load and store that
+ * other threads may see late, never torn.
+ *
+ * Owns     nothing: one struct, made by main, lent to every thread.
+ */
+#ifndef SPN_METRICS_H
+#define SPN_METRICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* X(field, name) */
+#define METRICS_MAP(X)                                                                             \
+    /* the broker's */                                                                             \
+    X(batches, "sponson_batches_total")                                                            \
+    X(events_accepted, "sponson_events_accepted_total")                                            \
+    X(bytes_accepted, "sponson_bytes_accepted_total")                                              \
+    X(events_durable, "sponson_events_durable_total")                                              \
+    X(duplicates, "sponson_events_duplicate_total")                                                \
+    X(conflicts, "sponson_events_conflict_total")                                                  \
+    X(refused, "sponson_events_refused_total")                                                     \
+    X(lost, "sponson_events_lost_total")                                                           \
+    X(resent, "sponson_events_resent_total")                                                       \
+    X(holes, "sponson_holes_total")                                                                \
+    X(stale_tokens, "sponson_stale_tokens_total")                                                  \
+    X(bad_frames, "sponson_ingest_bad_frames_total")                                               \
+    X(acks_owed, "sponson_acks_owed_total")                                                        \
+    X(queue_events, "sponson_queue_events")                                                        \
+    X(queue_bytes, "sponson_queue_bytes")                                                          \
+    X(queue_high_water, "sponson_queue_high_water_total")                                          \
+    X(sessions_known, "sponson_sessions_known")                                                    \
+    X(sessions_hot, "sponson_sessions_hot")                                                        \
+    X(sessions_opened, "sponson_sessions_opened_total")                                            \
+    X(hydrations, "sponson_hydrations_total")                                                      \
+    X(tracker_bytes, "sponson_tracker_bytes")                                                      \
+    X(producers, "sponson_producers")                                                              \
+    /* the worker's */                                                                             \
+    X(commits, "sponson_commits_total")                                                            \
+    X(commit_ns, "sponson_commit_nanoseconds_total")                                               \
+    X(commit_failures, "sponson_commit_failures_total")                                            \
+    X(commit_retries, "sponson_commit_retries_total")                                              \
+    X(segments, "sponson_segments_total")                                                          \
+    X(rows_written, "sponson_rows_written_total")                                                  \
+    X(index_entries_written, "sponson_index_entries_written_total")                                \
+    X(database_used_bytes, "sponson_database_used_bytes")                                          \
+    X(database_map_bytes, "sponson_database_map_bytes")                                            \
+    X(durable_position, "sponson_durable_position")                                                \
+    X(checkpoint_position, "sponson_checkpoint_position")                                          \
+    /* the reader's */                                                                             \
+    X(requests, "sponson_requests_total")                                                          \
+    X(read_bad_frames, "sponson_read_bad_frames_total")                                            \
+    X(replayed, "sponson_events_replayed_total")                                                   \
+    X(answers_dropped, "sponson_answers_dropped_total")
+
+struct metrics {
+#define METRICS_FIELD(field, name) atomic_uint_fast64_t field;
+    METRICS_MAP(METRICS_FIELD)
+#undef METRICS_FIELD
+};
+
+static inline uint64_t metrics_get(const atomic_uint_fast64_t *metric)
+{
+    return atomic_load_explicit(metric, memory_order_relaxed);
+}
+
+static inline void metrics_set(atomic_uint_fast64_t *metric, uint64_t value)
+{
+    atomic_store_explicit(metric, value, memory_order_relaxed);
+}
+
+static inline void metrics_add(atomic_uint_fast64_t *metric, uint64_t value)
+{
+    metrics_set(metric, metrics_get(metric) + value);
+}
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tracker.h"
+#include "version.h"
+#include "wire.h"
+
+enum {
+    EXIT_USAGE = 2,
+
+    KEY_DATA_DIR = 256,
+    KEY_SOCKET_DIR,
+    KEY_WAIT_LOCK,
+    KEY_READY_FD,
+    KEY_SOCKET_MODE,
+    KEY_SOCKET_GROUP,
+    KEY_QUOTA,
+    KEY_EVENT_DATA_MAX,
+    KEY_WINDOW,
+    KEY_QUEUE_EVENTS,
+    KEY_QUEUE_BYTES,
+    KEY_FLUSH_INTERVAL,
+    KEY_ROW_INTERVAL,
+};
+
+#define MIB (1024ull * 1024)
+
+static const struct argp_option table[] = {
+    {"data-dir", KEY_DATA_DIR, "DIR", 0,
+     "Where the database is; must exist (default: $SPONSON_DATA_DIR, or /var/lib/sponson, for "
+     "ordinary users $XDG_DATA_HOME/sponson, made when missing)", 0},
+    {"socket-dir", KEY_SOCKET_DIR, "DIR", 0,
+     "Where ingest.sock and read.sock go; must exist (default: $SPONSON_SOCKET_DIR, or /run/sponson, "
+     "for ordinary users $XDG_RUNTIME_DIR/sponson, made when missing)", 0},
+    {"wait-lock", KEY_WAIT_LOCK, "SECONDS", 0,
+     "Wait this long for another daemon on the same directories to end (default 0)", 0},
+    {"ready-fd", KEY_READY_FD, "N", 0,
+     "Write a line to file descriptor N when clients can connect, then close it", 0},
+    {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "Mode of the sockets (default 0660)", 0},
+    {"socket-group", KEY_SOCKET_GROUP, "GROUP", 0, "Group of the sockets and their directory", 0},
+    {"quota", KEY_QUOTA, "BYTES", 0, "Size of the database at most (default 4 GiB)", 0},
+    {"event-data-max", KEY_EVENT_DATA_MAX, "BYTES", 0,
+     "Largest event data (default 1 MiB, at most 16 MiB)", 0},
+    {"window", KEY_WINDOW, "IDS", 0,
+     "Ids per session that duplicates are found among (default 128, at most 16384)", 0},
+    {"queue-events", KEY_QUEUE_EVENTS, "N", 0,
+     "High-water mark of the queue to disk, in events (default 65536)", 0},
+    {"queue-bytes", KEY_QUEUE_BYTES, "BYTES", 0,
+     "High-water mark of the queue to disk, in bytes (default 64 MiB)", 0},
+    {"flush-interval", KEY_FLUSH_INTERVAL, "MS", 0,
+     "How long events that nobody waits for may be held before a commit (default 100)", 0},
+    {"row-interval", KEY_ROW_INTERVAL, "MS", 0,
+     "How long the index may lag behind the log (default 60000)", 0},
+    {0},
+};
+
+static void fail(const char *option, const char *value, const char *why)
+{
+    fprintf(stderr, "sponsond: --%s %s: %s\n", option, value, why);
+    exit(EXIT_USAGE);
+}
+
+/* A whole number, with K, M or G for powers of 1,024 behind it. */
+static uint64_t number(const char *option, const char *value, uint64_t least, uint64_t most)
+{
+    char *end;
+    errno = 0;
+    unsigned long long parsed = strtoull(value, &end, 10);
+    unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+    if (shift > 0)
+        end++;
+    if (errno != 0 || end == value || *end != '\0' || value[0] == '-' ||
+        parsed > UINT64_MAX >> shift)
+        fail(option, value, "not a whole number");
+    uint64_t result = (uint64_t)parsed << shift;
+    if (result < least || result > most) {
+        char why[96];
+        snprintf(why, sizeof(why), "must be from %llu to %llu", (unsigned long long)least,
+                 (unsigned long long)most);
+        fail(option, value, why);
+    }
+    return result;
+}
+
+static void path(const char *option, const char *value, char *ret_path)
+{
+    if (value[0] == '\0')
+        fail(option, "\"\"", "is empty");
+    if (strlen(value) >= PATH_MAX)
+        fail(option, value, "path is too long");
+    strcpy(ret_path, value);
+}
+
+static mode_t mode(const char *value)
+{
+    char *end;
+    unsigned long parsed = strtoul(value, &end, 8);
+    if (end == value || *end != '\0' || parsed > 0777)
+        fail("socket-mode", value, "not an octal mode from 0 to 777");
+    return (mode_t)parsed;
+}
+
+static void group(const char *value, struct options *options)
+{
+    if (value[0] == '\0' || strlen(value) >= sizeof(options->socket_group))
+        fail("socket-group", value, "not a group's name");
+    strcpy(options->socket_group, value);
+}
+
+static error_t parse_limit(int key, const char *value, struct options *options)
+{
+    switch (key) {
+    case KEY_QUOTA:
+        options->quota_bytes = number("quota", value, MIB, 1ull << 46);
+        return 0;
+    case KEY_EVENT_DATA_MAX:
+        options->event_data_max =
+            (uint32_t)number("event-data-max", value, 1, WIRE_EVENT_DATA_MAX);
+        return 0;
+    case KEY_WINDOW:
+        options->window_max = (uint16_t)number("window", value, 1, TRACKER_WINDOW_MAX);
+        return 0;
+    case KEY_QUEUE_EVENTS:
+        options->queue_events_max = (uint32_t)number("queue-events", value, 1, 1u << 24);
+        return 0;
+    case KEY_QUEUE_BYTES:
+        options->queue_bytes_max = number("queue-bytes", value, 1, 1ull << 36);
+        return 0;
+    case KEY_FLUSH_INTERVAL:
+        options->flush_interval_ms = (uint32_t)number("flush-interval", value, 0, 60000);
+        return 0;
+    case KEY_ROW_INTERVAL:
+        options->row_interval_ms = (uint32_t)number("row-interval", value, 1, 86400000);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case KEY_DATA_DIR:
+        path("data-dir", value, options->data_dir);
+        options->data_dir_default = false;
+        return 0;
+    case KEY_SOCKET_DIR:
+        path("socket-dir", value, options->socket_dir);
+        options->socket_dir_default = false;
+        return 0;
+    case KEY_WAIT_LOCK:
+        options->wait_lock_s = (unsigned)number("wait-lock", value, 0, 86400);
+        return 0;
+    case KEY_READY_FD:
+        options->ready_fd = (int)number("ready-fd", value, 0, INT_MAX);
+        return 0;
+    case KEY_SOCKET_MODE:
+        options->socket_mode = mode(value);
+        return 0;
+    case KEY_SOCKET_GROUP:
+        group(value, options);
+        return 0;
+    case ARGP_KEY_ARG:
+        fprintf(stderr, "sponsond: unexpected argument: %s\n", value);
+        exit(EXIT_USAGE);
+    default:
+        return parse_limit(key, value, options);
+    }
+}
+
+/* The environment's directory, or root's, or the user's own. */
+static bool directory_default(const char *variable, const char *system, const char *xdg,
+                              const char *home_part, char *ret_path)
+{
+    const char *value = getenv(variable);
+    if (value && value[0] != '\0' && strlen(value) < PATH_MAX) {
+        strcpy(ret_path, value);
+        return false;
+    }
+    const char *base = getenv(xdg);
+    const char *home = getenv("HOME");
+    if (geteuid() == 0 || ((!base || !base[0]) && (!home_part || !home)))
+        strcpy(ret_path, system);
+    else if (base && base[0])
+        snprintf(ret_path, PATH_MAX, "%s/sponson", base);
+    else
+        snprintf(ret_path, PATH_MAX, "%s/%s/sponson", home, home_part);
+    return true;
+}
+
+void options_parse(struct options *ret_options, int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = table,
+        .parser = parse,
+        .doc = "Keeps event streams: takes server-sent events over a Unix socket, acknowledges them when "
+               "they are on disk, and gives them back.\v"
+               "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, 2 usage.",
+    };
+    argp_program_version = "sponsond " SPONSON_VERSION;
+    argp_err_exit_status = EXIT_USAGE;
+    *ret_options = (struct options){
+        .ready_fd = -1,
+        .socket_mode = 0660,
+        .quota_bytes = 4096 * MIB,
+        .event_data_max = WIRE_EVENT_DATA_DEFAULT,
+        .window_max = TRACKER_WINDOW_DEFAULT,
+        .queue_events_max = 65536,
+        .queue_bytes_max = 64 * MIB,
+        .flush_interval_ms = 100,
+        .row_interval_ms = 60000,
+    };
+    ret_options->data_dir_default = directory_default(
+        "SPONSON_DATA_DIR", "/var/lib/sponson", "XDG_DATA_HOME", ".local/share",
+        ret_options->data_dir);
+    ret_options->socket_dir_default = directory_default(
+        "SPONSON_SOCKET_DIR", "/run/sponson", "XDG_RUNTIME_DIR", NULL, ret_options->socket_dir);
+    if (argp_parse(&argp, argc, argv, 0, NULL, ret_options) != 0)
+        exit(EXIT_USAGE);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options: command line and environment -> one checked struct.
+ *
+ * The command line goes before the environment, the environment before the defaults. What is wrong is
+ * said on stderr with its name and value, and ends the program with exit code 2.
+ */
+#ifndef SPN_OPTIONS_H
+#define SPN_OPTIONS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct options {
+    char data_dir[PATH_MAX];
+    char socket_dir[PATH_MAX];
+    bool data_dir_default;   /* nobody named it: made when it is missing */
+    bool socket_dir_default;
+    unsigned wait_lock_s;    /* how long to wait for another daemon to go */
+    int ready_fd;            /* -1: none. A line is written to it, and it is closed, when ready */
+    mode_t socket_mode;
+    char socket_group[64];   /* empty: as it is */
+    uint64_t quota_bytes;    /* of the database */
+    uint32_t event_data_max; /* bytes */
+    uint16_t window_max;     /* ids per session */
+    uint32_t queue_events_max;
+    uint64_t queue_bytes_max;
+    uint32_t flush_interval_ms;
+    uint32_t row_interval_ms;
+};
+
+/* Ends the program on --help, --version (exit code 0) and on bad usage (2). */
+void options_parse(struct options *ret_options, int argc, char **argv);
+
+#endif

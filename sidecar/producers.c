@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "producers.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum { ROOM_FIRST = 64, RUNS_FIRST = 8 };
+
+static_assert((int)RECORD_RUNS_MAX <= (int)WIRE_RUNS_MAX, "all runs fit one message");
+
+static uint64_t hash_of_id(const uint8_t *id)
+{
+    return XXH3_64bits(id, WIRE_PRODUCER_ID_SIZE);
+}
+
+static uint64_t id_hash_of_slot(const void *owner, uint32_t slot)
+{
+    const struct producers *producers = owner;
+    return hash_of_id(producers->slots[slot]->id);
+}
+
+static uint64_t token_of_slot(const void *owner, uint32_t slot)
+{
+    const struct producers *producers = owner;
+    return producers->slots[slot]->token; /* random: a hash as it is */
+}
+
+spn_err producers_init(struct producers *producers)
+{
+    *producers = (struct producers){0};
+    spn_err err = slot_index_init(&producers->by_id, id_hash_of_slot, producers);
+    if (err == SPN_OK)
+        err = slot_index_init(&producers->by_token, token_of_slot, producers);
+    return err;
+}
+
+void producers_release(struct producers *producers)
+{
+    for (uint32_t i = 0; i < producers->count; i++) {
+        free(producers->slots[i]->runs);
+        free(producers->slots[i]);
+    }
+    free(producers->slots);
+    slot_index_release(&producers->by_id);
+    slot_index_release(&producers->by_token);
+    producers->slots = NULL;
+    producers->count = 0;
+}
+
+static uint32_t find_slot(const struct producers *producers, const uint8_t *id)
+{
+    size_t cursor = 0;
+    uint32_t slot;
+    while ((slot = slot_index_next(&producers->by_id, hash_of_id(id), &cursor)) != SLOT_NONE)
+        if (memcmp(producers->slots[slot]->id, id, WIRE_PRODUCER_ID_SIZE) == 0)
+            return slot;
+    return SLOT_NONE;
+}
+
+struct producer *producers_find_id(const struct producers *producers, const uint8_t *id)
+{
+    uint32_t slot = find_slot(producers, id);
+    return slot == SLOT_NONE ? NULL : producers->slots[slot];
+}
+
+struct producer *producers_find_token(const struct producers *producers, uint64_t token)
+{
+    size_t cursor = 0;
+    uint32_t slot;
+    while ((slot = slot_index_next(&producers->by_token, token, &cursor)) != SLOT_NONE)
+        if (producers->slots[slot]->token == token)
+            return producers->slots[slot];
+    return NULL;
+}
+
+static spn_err make_room(struct producers *producers)
+{
+    spn_err err = slot_index_reserve(&producers->by_id, 1);
+    if (err != SPN_OK || producers->count < producers->room)
+        return err;
+    uint32_t room = producers->room > 0 ? producers->room * 2 : ROOM_FIRST;
+    struct producer **slots = realloc(producers->slots, room * sizeof(struct producer *));
+    if (!slots)
+        return SPN_E_NOMEM;
+    producers->slots = slots;
+    producers->room = room;
+    return SPN_OK;
+}
+
+spn_err producers_add(struct producers *producers, const uint8_t *id,
+                      struct producer **ret_producer)
+{
+    spn_err err = make_room(producers);
+    if (err != SPN_OK)
+        return err;
+    struct producer *producer = calloc(1, sizeof(*producer));
+    if (!producer)
+        return SPN_E_NOMEM;
+    memcpy(producer->id, id, WIRE_PRODUCER_ID_SIZE);
+    producer->base = 1;
+    producers->slots[producers->count] = producer;
+    slot_index_add(&producers->by_id, hash_of_id(id), producers->count);
+    producers->count++;
+    *ret_producer = producer;
+    return SPN_OK;
+}
+
+spn_err producers_give(struct producers *producers, struct producer *producer, uint64_t token)
+{
+    assert(token != 0);
+    spn_err err = slot_index_reserve(&producers->by_token, 1);
+    if (err != SPN_OK)
+        return err;
+    uint32_t slot = find_slot(producers, producer->id);
+    if (producer->token != 0)
+        slot_index_remove(&producers->by_token, producer->token, slot);
+    producer->token = token;
+    producer->round_answered = false;
+    producer->peer.size = 0;
+    slot_index_add(&producers->by_token, token, slot);
+    return SPN_OK;
+}
+
+uint64_t producer_raise_base(struct producer *producer, uint64_t base)
+{
+    if (base <= producer->base)
+        return 0;
+    producer->base = base;
+    size_t gone = 0;
+    while (gone < producer->run_count &&
+           producer->runs[gone].first + producer->runs[gone].count <= base)
+        gone++;
+    producer->run_count -= gone;
+    if (gone > 0)
+        memmove(producer->runs, producer->runs + gone,
+                producer->run_count * sizeof(*producer->runs));
+    if (base <= producer->accepted + 1)
+        return 0;
+    uint64_t lost = base - 1 - producer->accepted;
+    producer->accepted = base - 1;
+    return lost;
+}
+
+static spn_err make_run_room(struct producer *producer)
+{
+    if (producer->run_count == RECORD_RUNS_MAX) {
+        producer->run_count--;
+        memmove(producer->runs, producer->runs + 1, producer->run_count * sizeof(*producer->runs));
+    }
+    if (producer->run_count < producer->run_room)
+        return SPN_OK;
+    size_t room = producer->run_room > 0 ? producer->run_room * 2 : RUNS_FIRST;
+    struct record_run *runs = realloc(producer->runs, room * sizeof(*runs));
+    if (!runs)
+        return SPN_E_NOMEM;
+    producer->runs = runs;
+    producer->run_room = room;
+    return SPN_OK;
+}
+
+spn_err producer_note(struct producer *producer, uint64_t number, enum wire_result result)
+{
+    struct record_run *last =
+        producer->run_count > 0 ? &producer->runs[producer->run_count - 1] : NULL;
+    if (last && last->result == result && last->first + last->count == number &&
+        last->count < UINT32_MAX) {
+        last->count++;
+        return SPN_OK;
+    }
+    spn_err err = make_run_room(producer);
+    if (err == SPN_OK)
+        producer->runs[producer->run_count++] =
+            (struct record_run){.first = number, .count = 1, .result = (uint8_t)result};
+    return err;
+}
+
+size_t producer_runs(const struct producer *producer, uint64_t from, uint64_t up_to,
+                     struct wire_run *ret_runs)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < producer->run_count && count < WIRE_RUNS_MAX; i++) {
+        const struct record_run *run = &producer->runs[i];
+        uint64_t first = run->first < from ? from : run->first;
+        uint64_t end = run->first + run->count; /* behind the last */
+        if (end > up_to + 1)
+            end = up_to + 1;
+        if (first < end)
+            ret_runs[count++] = (struct wire_run){
+                .first = first, .count = (uint32_t)(end - first), .result = run->result};
+    }
+    return count;
+}

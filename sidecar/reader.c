@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reader.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "listing.h"
+#include "timeline.h"
+#include "version.h"
+
+enum {
+    ASKED_MAX = 1024,       /* at the broker; above it read.sock is not read */
+    RECEIVE_PER_TURN = 64,
+    SLICE_ENTRIES_MAX = 256,
+    SLICE_BYTES_MAX = 4 * 1024 * 1024,
+    ANSWER_MAX = 8192,      /* of answers whose size is bounded by their fields */
+};
+
+struct reader {
+    struct reader_options options;
+    struct journal_reader *journal;
+    pthread_t thread;
+    atomic_bool stop;
+    size_t asked;
+    uint64_t started_ns;
+    struct record_entry slice[SLICE_ENTRIES_MAX]; /* scratch, valid in one snapshot */
+    uint64_t positions[SLICE_ENTRIES_MAX];
+};
+
+/* Where an answer goes. */
+struct caller {
+    const struct peer *peer;
+    uint64_t request;
+};
+
+/* -- answers ----------------------------------------------------------------------------------- */
+
+/* A peer whose pipe is full does not read its answers; it asks again if it still wants one. */
+static void send_message(struct reader *reader, const struct peer *peer, zmq_msg_t *message)
+{
+    int sent = zmq_send(reader->options.socket, peer->bytes, peer->size,
+                        ZMQ_SNDMORE | ZMQ_DONTWAIT);
+    if (sent >= 0)
+        sent = zmq_msg_send(message, reader->options.socket, ZMQ_DONTWAIT);
+    if (sent < 0)
+        metrics_add(&reader->options.metrics->answers_dropped, 1);
+}
+
+static void send_bytes(struct reader *reader, const struct peer *peer, const struct wire_out *out)
+{
+    assert(!out->bad);
+    zmq_msg_t message;
+    if (zmq_msg_init_size(&message, wire_out_size(out)) != 0)
+        return;
+    memcpy(zmq_msg_data(&message), out->start, wire_out_size(out));
+    send_message(reader, peer, &message);
+    zmq_msg_close(&message);
+}
+
+static void send_error(struct reader *reader, struct caller caller, spn_err err)
+{
+    uint8_t bytes[WIRE_HEADER_SIZE + 16 + 255];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    const char *text = err_text(err);
+    wire_put_header(&out, WIRE_ERROR, caller.request);
+    wire_put_error(&out, &(struct wire_error){.code = (uint32_t)err,
+                                              .detail = {text, strlen(text)}});
+    send_bytes(reader, caller.peer, &out);
+}
+
+static struct caller caller_of(const struct ask *ask)
+{
+    return (struct caller){.peer = &ask->peer, .request = ask->request};
+}
+
+static struct spn_bytes text_bytes(const char *text)
+{
+    return (struct spn_bytes){text, strlen(text)};
+}
+
+/* -- what needs neither disk nor broker -------------------------------------------------------- */
+
+static void welcome(struct reader *reader, struct caller caller)
+{
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_WELCOME, caller.request);
+    wire_put_welcome(&out, &(struct wire_welcome){.instance = reader->options.instance,
+                                                  .data_max = reader->options.data_max,
+                                                  .batch_bytes_max = WIRE_BATCH_BYTES_MAX,
+                                                  .batch_events_max = WIRE_BATCH_EVENTS_MAX,
+                                                  .version = text_bytes(SPONSON_VERSION)});
+    send_bytes(reader, caller.peer, &out);
+}
+
+static void health(struct reader *reader, struct caller caller)
+{
+    const struct worker *worker = reader->options.worker;
+    spn_err trouble = (spn_err)atomic_load_explicit(&worker->trouble, memory_order_relaxed);
+    uint64_t up_ns = reader->options.clock->monotonic_ns() - reader->started_ns;
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_HEALTH_IS, caller.request);
+    wire_put_health(&out, &(struct wire_health){
+                              .status = trouble == SPN_OK ? WIRE_OK : WIRE_DEGRADED,
+                              .pid = (uint32_t)getpid(),
+                              .instance = reader->options.instance,
+                              .uptime_ms = up_ns / 1000000u,
+                              .durable = atomic_load(&worker->durable),
+                              .checkpoint = atomic_load(&worker->checkpoint),
+                              .version = text_bytes(SPONSON_VERSION),
+                              .reason = text_bytes(trouble == SPN_OK ? "" : err_text(trouble)),
+                          });
+    send_bytes(reader, caller.peer, &out);
+}
+
+static void stats(struct reader *reader, struct caller caller)
+{
+    const struct {
+        const atomic_uint_fast64_t *value;
+        const char *name;
+    } rows[] = {
+#define STATS_ROW(field, text) {&reader->options.metrics->field, text},
+        METRICS_MAP(STATS_ROW)
+#undef STATS_ROW
+    };
+    size_t count = sizeof(rows) / sizeof(rows[0]);
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_STATS_ARE, caller.request);
+    wire_put_stats_are(&out, &(struct wire_stats_are){.count = (uint32_t)count});
+    for (size_t i = 0; i < count; i++)
+        wire_put_stat(&out, &(struct wire_stat){.value = metrics_get(rows[i].value),
+                                                .name = text_bytes(rows[i].name)});
+    send_bytes(reader, caller.peer, &out);
+}
+
+/* -- asking the broker ------------------------------------------------------------------------- */
+
+static void push_ask(struct reader *reader, struct ask *ask)
+{
+    reader->asked++;
+    handoff_push(reader->options.asks, &ask->node);
+}
+
+/* The session's epoch according to the names on disk; 0: not there. */
+static spn_err look_up_name(struct reader *reader, struct ask_session *session)
+{
+    spn_err err = journal_reader_begin(reader->journal);
+    if (err == SPN_OK)
+        err = journal_read_name(reader->journal, session->name, &session->epoch);
+    journal_reader_end(reader->journal);
+    if (err == SPN_E_END) {
+        session->epoch = 0;
+        err = SPN_OK;
+    }
+    return err;
+}
+
+/* An ask about one session, for the request in the frame, which it takes over. */
+static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t type,
+                         struct spn_bytes name, zmq_msg_t *frame)
+{
+    spn_err err = wire_check_session(name);
+    if (err != SPN_OK)
+        return err;
+    struct ask *ask = ask_new(ASK_VIEW, 1);
+    if (!ask)
+        return SPN_E_NOMEM;
+    ask_name(ask, 0, name);
+    err = look_up_name(reader, &ask->sessions[0]);
+    if (err != SPN_OK) {
+        ask_free(ask);
+        return err;
+    }
+    ask->peer = *caller.peer;
+    ask->request = caller.request;
+    ask->type = type;
+    zmq_msg_move(&ask->frame, frame);
+    push_ask(reader, ask);
+    return SPN_OK;
+}
+
+static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t type,
+                            const struct wire_open *open)
+{
+    struct ask *ask = ask_new(type == WIRE_OPEN ? ASK_OPEN : ASK_STATE, 0);
+    if (!ask)
+        return SPN_E_NOMEM;
+    ask->peer = *caller.peer;
+    ask->request = caller.request;
+    ask->type = type;
+    memcpy(ask->producer_id, open->producer, sizeof(ask->producer_id));
+    ask->token = open->token;
+    ask->base = open->base;
+    push_ask(reader, ask);
+    return SPN_OK;
+}
+
+static spn_err ask_sessions(struct reader *reader, struct caller caller, zmq_msg_t *frame)
+{
+    struct ask *ask = ask_new(ASK_GENERATIONS, 0);
+    if (!ask)
+        return SPN_E_NOMEM;
+    ask->peer = *caller.peer;
+    ask->request = caller.request;
+    ask->type = WIRE_SESSIONS;
+    zmq_msg_move(&ask->frame, frame);
+    push_ask(reader, ask);
+    return SPN_OK;
+}
+
+/* -- requests ---------------------------------------------------------------------------------- */
+
+static spn_err request_last(struct reader *reader, struct caller caller, struct wire_in in,
+                            zmq_msg_t *frame)
+{
+    struct spn_bytes session;
+    wire_get_last(&in, &session);
+    return wire_in_done(&in) ? ask_about(reader, caller, WIRE_LAST, session, frame)
+                             : SPN_E_PROTOCOL;
+}
+
+static spn_err request_fetch(struct reader *reader, struct caller caller, struct wire_in in,
+                             zmq_msg_t *frame)
+{
+    struct wire_fetch fetch;
+    wire_get_fetch(&in, &fetch);
+    return wire_in_done(&in) ? ask_about(reader, caller, WIRE_FETCH, fetch.session, frame)
+                             : SPN_E_PROTOCOL;
+}
+
+static spn_err request_sessions(struct reader *reader, struct caller caller, struct wire_in in,
+                                zmq_msg_t *frame)
+{
+    struct wire_sessions sessions;
+    wire_get_sessions(&in, &sessions);
+    return wire_in_done(&in) ? ask_sessions(reader, caller, frame) : SPN_E_PROTOCOL;
+}
+
+static spn_err request_producer(struct reader *reader, struct caller caller, uint8_t type,
+                                struct wire_in in)
+{
+    struct wire_open open = {.base = 1};
+    struct wire_ask ask;
+    if (type == WIRE_OPEN) {
+        wire_get_open(&in, &open);
+    } else {
+        wire_get_ask(&in, &ask);
+        open.token = ask.token;
+        open.base = ask.base;
+    }
+    return wire_in_done(&in) ? ask_producer(reader, caller, type, &open) : SPN_E_PROTOCOL;
+}
+
+static spn_err request_plain(struct reader *reader, struct caller caller, struct wire_in in,
+                             void (*reply)(struct reader *, struct caller))
+{
+    if (!wire_in_done(&in))
+        return SPN_E_PROTOCOL;
+    reply(reader, caller);
+    return SPN_OK;
+}
+
+static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t type,
+                        struct wire_in in, zmq_msg_t *frame)
+{
+    switch (type) {
+    case WIRE_HELLO:
+        return request_plain(reader, caller, in, welcome);
+    case WIRE_HEALTH:
+        return request_plain(reader, caller, in, health);
+    case WIRE_STATS:
+        return request_plain(reader, caller, in, stats);
+    case WIRE_OPEN:
+    case WIRE_STATE:
+        return request_producer(reader, caller, type, in);
+    case WIRE_LAST:
+        return request_last(reader, caller, in, frame);
+    case WIRE_FETCH:
+        return request_fetch(reader, caller, in, frame);
+    case WIRE_SESSIONS:
+        return request_sessions(reader, caller, in, frame);
+    default:
+        return SPN_E_PROTOCOL;
+    }
+}
+
+static void take_request(struct reader *reader, const struct peer *peer, zmq_msg_t *frame)
+{
+    struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
+    struct wire_header header = {0};
+    spn_err err = wire_get_header(&in, &header);
+    struct caller caller = {.peer = peer, .request = header.request};
+    metrics_add(&reader->options.metrics->requests, 1);
+    if (err == SPN_OK)
+        err = dispatch(reader, caller, header.type, in, frame);
+    if (err == SPN_OK)
+        return;
+    if (err == SPN_E_PROTOCOL || err == SPN_E_VERSION)
+        metrics_add(&reader->options.metrics->read_bad_frames, 1);
+    send_error(reader, caller, err);
+}
+
+/* -- answers that needed the broker ------------------------------------------------------------ */
+
+static void answer_state(struct reader *reader, const struct ask *ask)
+{
+    size_t size = WIRE_HEADER_SIZE + 64 + ask->state.run_count * WIRE_RUN_SIZE;
+    uint8_t *bytes = malloc(size);
+    if (!bytes)
+        return;
+    struct wire_out out = wire_out(bytes, size);
+    wire_put_header(&out, ask->type == WIRE_OPEN ? WIRE_OPENED : WIRE_STATE_IS, ask->request);
+    wire_put_state(&out, &ask->state);
+    for (uint32_t i = 0; i < ask->state.run_count; i++)
+        wire_put_run(&out, &ask->runs[i]);
+    send_bytes(reader, &ask->peer, &out);
+    free(bytes);
+}
+
+/* The newest event's id: from its entry, or from the row once the entry is gone. */
+static spn_err last_id(const struct timeline *timeline, struct wire_last_is *last)
+{
+    struct record_entry entry;
+    spn_err err = journal_read_entry(timeline->reader, timeline->position_last, &entry);
+    if (err == SPN_E_END && timeline->has_row &&
+        timeline->row.position == timeline->position_last) {
+        last->time_ms = timeline->row.last_ms;
+        last->id = timeline->row.last_id;
+        return SPN_OK;
+    }
+    if (err == SPN_OK) {
+        last->time_ms = entry.wall_ms;
+        last->id = entry.id;
+    }
+    return err == SPN_E_END ? SPN_E_CORRUPT : err;
+}
+
+static spn_err answer_last(struct reader *reader, const struct ask *ask)
+{
+    struct timeline timeline;
+    spn_err err = timeline_open(&timeline, reader->journal, &ask->sessions[0].view);
+    struct wire_last_is last = {0};
+    if (err == SPN_OK)
+        err = last_id(&timeline, &last);
+    if (err != SPN_OK)
+        return err;
+    last.epoch = timeline.epoch;
+    last.seq = timeline.seq_last;
+    last.position = timeline.position_last;
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_LAST_IS, ask->request);
+    wire_put_last_is(&out, &last);
+    send_bytes(reader, &ask->peer, &out);
+    return SPN_OK;
+}
+
+/* Where a fetch begins: *ret_from is the seq wanted first. */
+static spn_err find_start(struct reader *reader, const struct timeline *timeline,
+                          const struct wire_fetch *fetch, uint64_t *ret_from)
+{
+    uint64_t after = 0;
+    if (fetch->start == WIRE_AFTER_SEQ) {
+        if (fetch->epoch != timeline->epoch)
+            return SPN_E_OTHER_EPOCH;
+        /* A cursor ahead of the end stands at the end: it was given by a sidecar that knew more, which
+         * cannot be, as only durable events are given out. */
+        after = fetch->seq < timeline->seq_last ? fetch->seq : timeline->seq_last;
+    } else if (fetch->start == WIRE_AFTER_ID) {
+        spn_err err = wire_check_id(fetch->id);
+        if (err != SPN_OK)
+            return err;
+        uint32_t fingerprint = (uint32_t)fingerprint_of(fetch->id, reader->options.secret).low;
+        err = timeline_find(timeline, fetch->id, fingerprint, &after);
+        if (err != SPN_OK)
+            return err;
+    }
+    *ret_from = after + 1;
+    return SPN_OK;
+}
+
+/* Reads the entries of the slice into the scratch; *ret_size is what they take as items. */
+static spn_err read_slice(struct reader *reader, const struct timeline *timeline, uint64_t from,
+                          size_t bytes_max, struct wire_slice *slice, size_t *ret_size)
+{
+    size_t count;
+    uint64_t first;
+    spn_err err = timeline_positions(timeline, from, SLICE_ENTRIES_MAX, reader->positions, &first,
+                                     &count);
+    if (err != SPN_OK)
+        return err;
+    *ret_size = 0;
+    *slice = (struct wire_slice){.epoch = timeline->epoch,
+                                 .seq = from - 1,
+                                 .seq_last = timeline->seq_last,
+                                 .missing = first - from,
+                                 .verdict = first > from ? WIRE_TRIMMED : WIRE_RESUMED};
+    for (size_t i = 0; i < count; i++) {
+        struct record_entry *entry = &reader->slice[slice->count];
+        err = journal_read_entry(reader->journal, reader->positions[i], entry);
+        if (err != SPN_OK)
+            return err == SPN_E_END ? SPN_E_CORRUPT : err;
+        size_t size =
+            WIRE_ITEM_HEAD_SIZE + entry->id.size + entry->type.size + entry->data.size;
+        if (slice->count > 0 && *ret_size + size > bytes_max)
+            break;
+        *ret_size += size;
+        slice->count++;
+        slice->seq = entry->seq;
+    }
+    return SPN_OK;
+}
+
+static void send_slice(struct reader *reader, struct caller caller, const struct wire_slice *slice,
+                       size_t items_size)
+{
+    zmq_msg_t message;
+    size_t size = WIRE_HEADER_SIZE + WIRE_SLICE_HEAD_SIZE + items_size;
+    if (zmq_msg_init_size(&message, size) != 0)
+        return;
+    struct wire_out out = wire_out(zmq_msg_data(&message), size);
+    wire_put_header(&out, WIRE_SLICE, caller.request);
+    wire_put_slice(&out, slice);
+    for (uint32_t i = 0; i < slice->count; i++) {
+        const struct record_entry *entry = &reader->slice[i];
+        wire_put_item(&out, &(struct wire_item){.seq = entry->seq,
+                                                .position = reader->positions[i],
+                                                .time_ms = entry->wall_ms,
+                                                .retry_ms = entry->retry_ms,
+                                                .id = entry->id,
+                                                .type = entry->type,
+                                                .data = entry->data});
+    }
+    assert(!out.bad && wire_out_size(&out) == size);
+    send_message(reader, caller.peer, &message);
+    zmq_msg_close(&message);
+    metrics_add(&reader->options.metrics->replayed, slice->count);
+}
+
+/* Verdicts that say why there is nothing to go on with. */
+static bool verdict_of(spn_err err, uint8_t *ret_verdict)
+{
+    switch (err) {
+    case SPN_E_UNKNOWN_SESSION:
+        *ret_verdict = WIRE_UNKNOWN_SESSION;
+        return true;
+    case SPN_E_UNKNOWN_ID:
+        *ret_verdict = WIRE_UNKNOWN_ID;
+        return true;
+    case SPN_E_OTHER_EPOCH:
+        *ret_verdict = WIRE_OTHER_EPOCH;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static spn_err answer_fetch(struct reader *reader, struct ask *ask)
+{
+    struct wire_in in = wire_in(zmq_msg_data(&ask->frame), zmq_msg_size(&ask->frame));
+    struct wire_header header;
+    struct wire_fetch fetch;
+    spn_err err = wire_get_header(&in, &header);
+    wire_get_fetch(&in, &fetch);
+    size_t bytes_max = fetch.bytes_max < SLICE_BYTES_MAX ? fetch.bytes_max : SLICE_BYTES_MAX;
+    struct timeline timeline = {0};
+    if (err == SPN_OK)
+        err = timeline_open(&timeline, reader->journal, &ask->sessions[0].view);
+    uint64_t from;
+    if (err == SPN_OK)
+        err = find_start(reader, &timeline, &fetch, &from);
+    struct wire_slice slice = {0};
+    size_t size = 0;
+    if (err == SPN_OK)
+        err = read_slice(reader, &timeline, from, bytes_max, &slice, &size);
+    else if (verdict_of(err, &slice.verdict)) {
+        slice.epoch = timeline.epoch;
+        slice.seq_last = timeline.seq_last;
+        err = SPN_OK;
+    }
+    if (err == SPN_OK)
+        send_slice(reader, caller_of(ask), &slice, size);
+    return err;
+}
+
+/* One page of sessions goes to the broker twice: for the generations, then for the page's views. */
+static spn_err list_sessions(struct reader *reader, struct ask *ask)
+{
+    struct ask *page;
+    spn_err err = listing_page(reader->journal, ask, &page);
+    if (err == SPN_OK)
+        push_ask(reader, page);
+    return err;
+}
+
+static spn_err answer_sessions(struct reader *reader, const struct ask *ask)
+{
+    uint8_t *bytes;
+    size_t size;
+    spn_err err = listing_rows(reader->journal, ask, &bytes, &size);
+    if (err != SPN_OK)
+        return err;
+    struct wire_out out = wire_out(bytes, size);
+    out.at = out.end;
+    send_bytes(reader, &ask->peer, &out);
+    free(bytes);
+    return SPN_OK;
+}
+
+/* Inside a snapshot, which was begun after the broker answered. */
+static spn_err answer_from_disk(struct reader *reader, struct ask *ask)
+{
+    if (ask->kind == ASK_GENERATIONS)
+        return list_sessions(reader, ask);
+    if (ask->type == WIRE_SESSIONS)
+        return answer_sessions(reader, ask);
+    if (ask->type == WIRE_LAST)
+        return answer_last(reader, ask);
+    return answer_fetch(reader, ask);
+}
+
+static void finish_ask(struct reader *reader, struct ask *ask)
+{
+    reader->asked--;
+    spn_err err = ask->err;
+    if (err == SPN_OK && (ask->kind == ASK_OPEN || ask->kind == ASK_STATE)) {
+        answer_state(reader, ask);
+    } else if (err == SPN_OK) {
+        err = journal_reader_begin(reader->journal);
+        if (err == SPN_OK)
+            err = answer_from_disk(reader, ask);
+        journal_reader_end(reader->journal);
+    }
+    if (err != SPN_OK)
+        send_error(reader, caller_of(ask), err);
+    ask_free(ask);
+}
+
+/* -- for the broker ---------------------------------------------------------------------------- */
+
+static spn_err hydrate(struct reader *reader, struct ask *ask)
+{
+    struct ask_session *session = &ask->sessions[0];
+    spn_err err = journal_read_name(reader->journal, session->name, &session->epoch);
+    if (err == SPN_E_END)
+        session->epoch = 0;
+    else if (err != SPN_OK)
+        return err;
+    if (session->epoch == 0 || session->epoch != session->view.epoch)
+        return SPN_OK;
+    struct timeline timeline;
+    err = timeline_open(&timeline, reader->journal, &session->view);
+    if (err == SPN_OK)
+        err = timeline_tracker(&timeline, session->name, reader->options.window_max,
+                               reader->options.secret, &ask->tracker);
+    return err;
+}
+
+static void take_hydrate(struct reader *reader, struct ask *ask)
+{
+    ask->err = journal_reader_begin(reader->journal);
+    if (ask->err == SPN_OK)
+        ask->err = hydrate(reader, ask);
+    journal_reader_end(reader->journal);
+    handoff_push(reader->options.asks, &ask->node);
+}
+
+/* -- the loop ---------------------------------------------------------------------------------- */
+
+static void take_answers(struct reader *reader)
+{
+    struct handoff_node *node = handoff_take(reader->options.answers);
+    while (node) {
+        struct handoff_node *next = node->next;
+        struct ask *ask = (struct ask *)node;
+        if (ask->kind == ASK_HYDRATE)
+            take_hydrate(reader, ask);
+        else
+            finish_ask(reader, ask);
+        node = next;
+    }
+}
+
+/* True: there was a message. */
+static bool receive_one(struct reader *reader)
+{
+    struct peer peer;
+    int size = zmq_recv(reader->options.socket, peer.bytes, sizeof(peer.bytes), ZMQ_DONTWAIT);
+    if (size < 0)
+        return false;
+    peer.size = (uint8_t)(size <= PEER_MAX ? size : 0);
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    size_t frames = 0;
+    int more = 1;
+    size_t more_size = sizeof(more);
+    zmq_getsockopt(reader->options.socket, ZMQ_RCVMORE, &more, &more_size);
+    while (more && zmq_msg_recv(&frame, reader->options.socket, 0) >= 0) {
+        frames++;
+        more = zmq_msg_more(&frame);
+    }
+    if (frames == 1)
+        take_request(reader, &peer, &frame);
+    else
+        send_error(reader, (struct caller){.peer = &peer}, SPN_E_PROTOCOL);
+    zmq_msg_close(&frame);
+    return true;
+}
+
+static void *run(void *argument)
+{
+    struct reader *reader = argument;
+    while (!atomic_load(&reader->stop)) {
+        zmq_pollitem_t items[] = {
+            {.fd = reader->options.answers->event_fd, .events = ZMQ_POLLIN},
+            {.socket = reader->options.socket, .events = ZMQ_POLLIN},
+        };
+        (void)zmq_poll(items, reader->asked < ASKED_MAX ? 2 : 1, -1);
+        take_answers(reader);
+        for (int i = 0; i < RECEIVE_PER_TURN && reader->asked < ASKED_MAX; i++)
+            if (!receive_one(reader))
+                break;
+    }
+    return NULL;
+}
+
+spn_err reader_start(struct reader **ret_reader, const struct reader_options *options)
+{
+    struct reader *reader = calloc(1, sizeof(*reader));
+    if (!reader)
+        return SPN_E_NOMEM;
+    reader->options = *options;
+    reader->started_ns = options->clock->monotonic_ns();
+    spn_err err = journal_reader_open(&reader->journal, options->journal);
+    if (err == SPN_OK && pthread_create(&reader->thread, NULL, run, reader) != 0)
+        err = SPN_E_SYSTEM;
+    if (err != SPN_OK) {
+        journal_reader_close(reader->journal);
+        free(reader);
+        return err;
+    }
+    *ret_reader = reader;
+    return SPN_OK;
+}
+
+void reader_stop(struct reader *reader)
+{
+    if (!reader)
+        return;
+    atomic_store(&reader->stop, true);
+    handoff_nudge(reader->options.answers);
+    pthread_join(reader->thread, NULL);
+    journal_reader_close(reader->journal);
+    free(reader);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reader: answers what is asked on read.sock, and reads from disk for whoever needs it.
+ *
+ * A request that needs more than the disk goes to the broker as an ask and is answered when it comes
+ * back. Every answer about events stands on one short snapshot, and so names durable ones only.
+ *
+ * Owns     read.sock, a reader of the journal, the requests that are with the broker.
+ * Borrows  the rest of its options.
+ * Threads  its own.
+ */
+#ifndef SPN_READER_H
+#define SPN_READER_H
+
+#include <pthread.h>
+
+#include "ask.h"
+#include "clock.h"
+#include "metrics.h"
+#include "worker.h"
+
+struct reader_options {
+    void *socket; /* ROUTER, bound, ROUTER_MANDATORY; the reader's from the start on */
+    struct journal *journal;
+    const struct worker *worker; /* durable, checkpoint, trouble */
+    struct handoff *asks;    /* to the broker */
+    struct handoff *answers; /* from the broker */
+    const struct clock *clock;
+    struct metrics *metrics;
+    const uint8_t *secret;
+    uint64_t instance;
+    uint32_t data_max;
+    uint16_t window_max;
+};
+
+struct reader;
+
+/* Starts the thread. SPN_E_NOMEM, SPN_E_SYSTEM, SPN_E_IO. */
+spn_err reader_start(struct reader **ret_reader, const struct reader_options *options) SPN_MUST_USE;
+
+/* Ends the thread and frees it. Takes NULL. */
+void reader_stop(struct reader *reader);
+
+#endif

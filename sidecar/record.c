@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "record.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* Where each field lies. All integers are little-endian. A value in an LMDB page may be only 2-byte
+ * aligned, so they are moved with memcpy. The checksum comes first and covers what follows it. */
+enum {
+    CHECKSUM = 0,
+
+    ENTRY_KIND = 4,
+    ENTRY_TYPE_SIZE = 5,
+    ENTRY_ID_SIZE = 6,
+    ENTRY_DATA_SIZE = 8,
+    ENTRY_RETRY = 12,
+    ENTRY_EPOCH = 16,
+    ENTRY_SEQ = 24,
+    ENTRY_BYTES = 32,
+    ENTRY_TIME = 40,
+    ENTRY_WALL = 48,
+    ENTRY_DATA_HASH = 56,
+    ENTRY_ID = 64, /* then type, then data */
+
+    ROW_STATE = 4,
+    ROW_NAME_SIZE = 5,
+    ROW_LAST_ID_SIZE = 6,
+    ROW_SEGMENT = 8,
+    ROW_SEGMENT_BEFORE = 12,
+    ROW_DUPLICATES = 16,
+    ROW_CONFLICTS = 20,
+    ROW_SEQ = 24,
+    ROW_POSITION = 32,
+    ROW_BYTES = 40,
+    ROW_OPENED = 48,
+    ROW_LAST_MS = 56,
+    ROW_LAST_NS = 64,
+    ROW_NAME = 72, /* then the last id */
+
+    NAME_EPOCH = 4,
+
+    PRODUCER_RUN_COUNT = 4,
+    PRODUCER_TOKEN = 8,
+    PRODUCER_NUMBER = 16,
+    PRODUCER_BASE = 24,
+    PRODUCER_TIME = 32,
+    PRODUCER_RUNS = 40,
+
+    RUN_FIRST = 0,
+    RUN_COUNT = 8,
+    RUN_RESULT = 12,
+    RUN_SIZE = 13,
+
+    BLOCK_SEGMENT_BEFORE = 4,
+    BLOCK_COUNT = 8,
+    BLOCK_POSITION = 12, /* of the first item */
+    BLOCK_ITEMS = 20,    /* its fingerprint; then a delta and a fingerprint for each of the others */
+    FINGERPRINT_SIZE = 4,
+    VARINT_SIZE_MAX = 10,
+
+    /* The first 12 bytes are the same in every format, so that an old program can tell a newer
+     * database from a foreign one. */
+    META_MAGIC = 0,
+    META_FORMAT = 8,
+    META_CHECKSUM = 12,
+    META_CHECKPOINT = 16,
+    META_NEXT_POSITION = 24,
+    META_CLOCK = 32,
+    META_SEGMENT = 40,
+    META_SECRET = 48,
+};
+
+static_assert((int)ENTRY_ID == (int)RECORD_ENTRY_HEAD_SIZE, "an entry's header");
+static_assert((int)NAME_EPOCH + 8 == (int)RECORD_NAME_SIZE, "a name's value");
+static_assert((int)META_SECRET + (int)RECORD_SECRET_SIZE <= (int)RECORD_META_SIZE, "meta");
+static_assert((RECORD_BLOCK_SIZE_MAX - BLOCK_ITEMS - FINGERPRINT_SIZE) / (1 + FINGERPRINT_SIZE) +
+                      1 ==
+                  RECORD_BLOCK_ITEMS_MAX,
+              "items of a block");
+
+static const uint8_t magic[8] = {'S', 'P', 'O', 'N', 'S', 'O', 'N', 0};
+
+/* -- integers and checksums -------------------------------------------------------------------- */
+
+static void put_u16(uint8_t *at, uint16_t value)
+{
+    value = htole16(value);
+    memcpy(at, &value, sizeof(value));
+}
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    value = htole32(value);
+    memcpy(at, &value, sizeof(value));
+}
+
+static void put_u64(uint8_t *at, uint64_t value)
+{
+    value = htole64(value);
+    memcpy(at, &value, sizeof(value));
+}
+
+static uint16_t get_u16(const uint8_t *at)
+{
+    uint16_t value;
+    memcpy(&value, at, sizeof(value));
+    return le16toh(value);
+}
+
+static uint32_t get_u32(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof(value));
+    return le32toh(value);
+}
+
+static uint64_t get_u64(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    return le64toh(value);
+}
+
+/* memcpy with a NULL source is undefined even for no bytes. */
+static uint8_t *put_bytes(uint8_t *at, struct spn_bytes bytes)
+{
+    if (bytes.size > 0)
+        memcpy(at, bytes.data, bytes.size);
+    return at + bytes.size;
+}
+
+/* A value that strays under another key, or into another table, must not pass there: the key is the
+ * seed, mixed with a number of the table's own. */
+enum table { OF_ENTRY = 1, OF_ROW, OF_NAME, OF_PRODUCER, OF_BLOCK, OF_META };
+
+static uint32_t checksum(const uint8_t *bytes, size_t size, enum table table, uint64_t key)
+{
+    const uint64_t golden = 0x9E3779B97F4A7C15u;
+    return (uint32_t)XXH3_64bits_withSeed(bytes, size, key ^ ((uint64_t)table * golden));
+}
+
+uint64_t record_hash(struct spn_bytes data)
+{
+    return XXH3_64bits(data.data, data.size);
+}
+
+/* -- entries ----------------------------------------------------------------------------------- */
+
+size_t record_entry_size(const struct record_entry *entry)
+{
+    return ENTRY_ID + entry->id.size + entry->type.size + entry->data.size;
+}
+
+static bool behind(struct spn_bytes first, struct spn_bytes second)
+{
+    return (uintptr_t)first.data + first.size == (uintptr_t)second.data;
+}
+
+static void put_strings(uint8_t *at, const struct record_entry *entry)
+{
+    if (behind(entry->id, entry->type) && behind(entry->type, entry->data)) {
+        size_t size = entry->id.size + entry->type.size + entry->data.size;
+        put_bytes(at, (struct spn_bytes){entry->id.data, size});
+        return;
+    }
+    at = put_bytes(at, entry->id);
+    at = put_bytes(at, entry->type);
+    put_bytes(at, entry->data);
+}
+
+/* The hash of the data is part of the header, and the checksum covers header, id and type: so a
+ * caller that has hashed the data to look for duplicates need not touch it again. */
+static uint32_t entry_checksum(const uint8_t *value, size_t id_size, size_t type_size,
+                               uint64_t position)
+{
+    return checksum(value + ENTRY_KIND, ENTRY_ID - ENTRY_KIND + id_size + type_size, OF_ENTRY,
+                    position);
+}
+
+void record_put_entry(void *value, uint64_t position, const struct record_entry *entry)
+{
+    uint8_t *at = value;
+
+    assert(entry->id.size <= UINT16_MAX && entry->type.size <= UINT8_MAX &&
+           entry->data.size <= UINT32_MAX);
+    at[ENTRY_KIND] = entry->kind;
+    at[ENTRY_TYPE_SIZE] = (uint8_t)entry->type.size;
+    put_u16(at + ENTRY_ID_SIZE, (uint16_t)entry->id.size);
+    put_u32(at + ENTRY_DATA_SIZE, (uint32_t)entry->data.size);
+    put_u32(at + ENTRY_RETRY, entry->retry_ms);
+    put_u64(at + ENTRY_EPOCH, entry->epoch);
+    put_u64(at + ENTRY_SEQ, entry->seq);
+    put_u64(at + ENTRY_BYTES, entry->bytes);
+    put_u64(at + ENTRY_TIME, entry->time_ns);
+    put_u64(at + ENTRY_WALL, entry->wall_ms);
+    put_u64(at + ENTRY_DATA_HASH, entry->data_hash);
+    put_strings(at + ENTRY_ID, entry);
+    put_u32(at + CHECKSUM, entry_checksum(at, entry->id.size, entry->type.size, position));
+}
+
+spn_err record_get_entry(struct spn_bytes value, uint64_t position, struct record_entry *ret_entry)
+{
+    const uint8_t *at = value.data;
+
+    if (value.size < ENTRY_ID)
+        return SPN_E_CORRUPT;
+    size_t id_size = get_u16(at + ENTRY_ID_SIZE);
+    size_t type_size = at[ENTRY_TYPE_SIZE];
+    size_t data_size = get_u32(at + ENTRY_DATA_SIZE);
+    if (ENTRY_ID + id_size + type_size + data_size != value.size)
+        return SPN_E_CORRUPT;
+    if (get_u32(at + CHECKSUM) != entry_checksum(at, id_size, type_size, position))
+        return SPN_E_CORRUPT;
+    if (at[ENTRY_KIND] < RECORD_OPEN || at[ENTRY_KIND] > RECORD_EXPIRE)
+        return SPN_E_CORRUPT;
+
+    struct spn_bytes data = {at + ENTRY_ID + id_size + type_size, data_size};
+    uint64_t data_hash = record_hash(data);
+    if (get_u64(at + ENTRY_DATA_HASH) != data_hash)
+        return SPN_E_CORRUPT;
+    *ret_entry = (struct record_entry){
+        .kind = at[ENTRY_KIND],
+        .epoch = get_u64(at + ENTRY_EPOCH),
+        .seq = get_u64(at + ENTRY_SEQ),
+        .bytes = get_u64(at + ENTRY_BYTES),
+        .time_ns = get_u64(at + ENTRY_TIME),
+        .wall_ms = get_u64(at + ENTRY_WALL),
+        .retry_ms = get_u32(at + ENTRY_RETRY),
+        .data_hash = data_hash,
+        .id = {at + ENTRY_ID, id_size},
+        .type = {at + ENTRY_ID + id_size, type_size},
+        .data = data,
+    };
+    return SPN_OK;
+}
+
+/* -- rows and names ---------------------------------------------------------------------------- */
+
+size_t record_row_size(const struct record_row *row)
+{
+    return ROW_NAME + row->name.size + row->last_id.size;
+}
+
+void record_put_row(void *value, uint64_t epoch, const struct record_row *row)
+{
+    uint8_t *at = value;
+
+    assert(row->name.size <= UINT8_MAX && row->last_id.size <= UINT16_MAX);
+    at[ROW_STATE] = row->state;
+    at[ROW_NAME_SIZE] = (uint8_t)row->name.size;
+    put_u16(at + ROW_LAST_ID_SIZE, (uint16_t)row->last_id.size);
+    put_u32(at + ROW_SEGMENT, row->segment);
+    put_u32(at + ROW_SEGMENT_BEFORE, row->segment_before);
+    put_u32(at + ROW_DUPLICATES, row->duplicates);
+    put_u32(at + ROW_CONFLICTS, row->conflicts);
+    put_u64(at + ROW_SEQ, row->seq);
+    put_u64(at + ROW_POSITION, row->position);
+    put_u64(at + ROW_BYTES, row->bytes);
+    put_u64(at + ROW_OPENED, row->opened_ms);
+    put_u64(at + ROW_LAST_MS, row->last_ms);
+    put_u64(at + ROW_LAST_NS, row->last_ns);
+    put_bytes(put_bytes(at + ROW_NAME, row->name), row->last_id);
+    put_u32(at + CHECKSUM, checksum(at + ROW_STATE, record_row_size(row) - ROW_STATE, OF_ROW, epoch));
+}
+
+spn_err record_get_row(struct spn_bytes value, uint64_t epoch, struct record_row *ret_row)
+{
+    const uint8_t *at = value.data;
+
+    if (value.size < ROW_NAME)
+        return SPN_E_CORRUPT;
+    size_t name_size = at[ROW_NAME_SIZE];
+    size_t last_id_size = get_u16(at + ROW_LAST_ID_SIZE);
+    if (ROW_NAME + name_size + last_id_size != value.size)
+        return SPN_E_CORRUPT;
+    if (get_u32(at + CHECKSUM) != checksum(at + ROW_STATE, value.size - ROW_STATE, OF_ROW, epoch))
+        return SPN_E_CORRUPT;
+    if (at[ROW_STATE] > RECORD_DELETED)
+        return SPN_E_CORRUPT;
+    *ret_row = (struct record_row){
+        .seq = get_u64(at + ROW_SEQ),
+        .position = get_u64(at + ROW_POSITION),
+        .bytes = get_u64(at + ROW_BYTES),
+        .opened_ms = get_u64(at + ROW_OPENED),
+        .last_ms = get_u64(at + ROW_LAST_MS),
+        .last_ns = get_u64(at + ROW_LAST_NS),
+        .segment = get_u32(at + ROW_SEGMENT),
+        .segment_before = get_u32(at + ROW_SEGMENT_BEFORE),
+        .duplicates = get_u32(at + ROW_DUPLICATES),
+        .conflicts = get_u32(at + ROW_CONFLICTS),
+        .state = at[ROW_STATE],
+        .name = {at + ROW_NAME, name_size},
+        .last_id = {at + ROW_NAME + name_size, last_id_size},
+    };
+    return SPN_OK;
+}
+
+static uint32_t name_checksum(const uint8_t *value, struct spn_bytes name)
+{
+    return checksum(value + NAME_EPOCH, RECORD_NAME_SIZE - NAME_EPOCH, OF_NAME, record_hash(name));
+}
+
+void record_put_name(void *value, struct spn_bytes name, uint64_t epoch)
+{
+    uint8_t *at = value;
+
+    put_u64(at + NAME_EPOCH, epoch);
+    put_u32(at + CHECKSUM, name_checksum(at, name));
+}
+
+spn_err record_get_name(struct spn_bytes value, struct spn_bytes name, uint64_t *ret_epoch)
+{
+    const uint8_t *at = value.data;
+
+    if (value.size != RECORD_NAME_SIZE || get_u32(at + CHECKSUM) != name_checksum(at, name))
+        return SPN_E_CORRUPT;
+    *ret_epoch = get_u64(at + NAME_EPOCH);
+    return SPN_OK;
+}
+
+/* -- producers --------------------------------------------------------------------------------- */
+
+size_t record_producer_size(const struct record_producer *producer)
+{
+    return PRODUCER_RUNS + producer->run_count * RUN_SIZE;
+}
+
+static uint32_t producer_checksum(const uint8_t *value, size_t size, const uint8_t *id)
+{
+    uint64_t key = record_hash((struct spn_bytes){id, RECORD_PRODUCER_ID_SIZE});
+    return checksum(value + PRODUCER_RUN_COUNT, size - PRODUCER_RUN_COUNT, OF_PRODUCER, key);
+}
+
+void record_put_producer(void *value, const uint8_t *id, const struct record_producer *producer)
+{
+    uint8_t *at = value;
+
+    assert(producer->run_count <= RECORD_RUNS_MAX);
+    put_u32(at + PRODUCER_RUN_COUNT, (uint32_t)producer->run_count);
+    put_u64(at + PRODUCER_TOKEN, producer->token);
+    put_u64(at + PRODUCER_NUMBER, producer->number);
+    put_u64(at + PRODUCER_BASE, producer->base);
+    put_u64(at + PRODUCER_TIME, producer->time_ns);
+    for (size_t i = 0; i < producer->run_count; i++) {
+        uint8_t *run = at + PRODUCER_RUNS + i * RUN_SIZE;
+        put_u64(run + RUN_FIRST, producer->runs[i].first);
+        put_u32(run + RUN_COUNT, producer->runs[i].count);
+        run[RUN_RESULT] = producer->runs[i].result;
+    }
+    put_u32(at + CHECKSUM, producer_checksum(at, record_producer_size(producer), id));
+}
+
+spn_err record_get_producer(struct spn_bytes value, const uint8_t *id, struct record_run *runs,
+                            struct record_producer *ret_producer)
+{
+    const uint8_t *at = value.data;
+
+    if (value.size < PRODUCER_RUNS)
+        return SPN_E_CORRUPT;
+    size_t run_count = get_u32(at + PRODUCER_RUN_COUNT);
+    if (run_count > RECORD_RUNS_MAX || PRODUCER_RUNS + run_count * RUN_SIZE != value.size)
+        return SPN_E_CORRUPT;
+    if (get_u32(at + CHECKSUM) != producer_checksum(at, value.size, id))
+        return SPN_E_CORRUPT;
+    for (size_t i = 0; i < run_count; i++) {
+        const uint8_t *run = at + PRODUCER_RUNS + i * RUN_SIZE;
+        runs[i] = (struct record_run){
+            .first = get_u64(run + RUN_FIRST),
+            .count = get_u32(run + RUN_COUNT),
+            .result = run[RUN_RESULT],
+        };
+    }
+    *ret_producer = (struct record_producer){
+        .token = get_u64(at + PRODUCER_TOKEN),
+        .number = get_u64(at + PRODUCER_NUMBER),
+        .base = get_u64(at + PRODUCER_BASE),
+        .time_ns = get_u64(at + PRODUCER_TIME),
+        .runs = runs,
+        .run_count = run_count,
+    };
+    return SPN_OK;
+}
+
+/* -- blocks ------------------------------------------------------------------------------------ */
+
+/* Seven bits a byte, lowest first; the high bit says that more follow. */
+static size_t put_varint(uint8_t *at, uint64_t value)
+{
+    size_t size = 0;
+    for (; value >= 0x80; value >>= 7)
+        at[size++] = (uint8_t)(value | 0x80);
+    at[size++] = (uint8_t)value;
+    return size;
+}
+
+/* Returns the size read, or 0 for what put_varint would not have written. */
+static size_t get_varint(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    for (unsigned size = 0; at + size < end && size < VARINT_SIZE_MAX; size++) {
+        uint64_t bits = at[size] & 0x7f;
+        if (size == VARINT_SIZE_MAX - 1 && bits > 1)
+            return 0; /* beyond 64 bits */
+        value |= bits << (7 * size);
+        if (!(at[size] & 0x80)) {
+            *ret_value = value;
+            return size + 1;
+        }
+    }
+    return 0;
+}
+
+static uint32_t block_checksum(const uint8_t *value, size_t size, uint32_t segment, uint64_t epoch,
+                               uint64_t first_seq)
+{
+    uint8_t key[20];
+    put_u32(key, segment);
+    put_u64(key + 4, epoch);
+    put_u64(key + 12, first_seq);
+    return checksum(value + BLOCK_SEGMENT_BEFORE, size - BLOCK_SEGMENT_BEFORE, OF_BLOCK,
+                    record_hash((struct spn_bytes){key, sizeof(key)}));
+}
+
+size_t record_put_block(void *value, uint32_t segment, uint64_t epoch, uint64_t first_seq,
+                        uint32_t segment_before, const struct record_block_item *items,
+                        size_t count, size_t *ret_size)
+{
+    uint8_t *at = value;
+    size_t size = BLOCK_ITEMS + FINGERPRINT_SIZE;
+    size_t done = 1;
+
+    assert(count > 0);
+    put_u64(at + BLOCK_POSITION, items[0].position);
+    put_u32(at + BLOCK_ITEMS, items[0].fingerprint);
+    for (; done < count; done++) {
+        uint8_t delta[VARINT_SIZE_MAX];
+        assert(items[done].position > items[done - 1].position);
+        size_t delta_size = put_varint(delta, items[done].position - items[done - 1].position);
+        if (size + delta_size + FINGERPRINT_SIZE > RECORD_BLOCK_SIZE_MAX)
+            break;
+        memcpy(at + size, delta, delta_size);
+        put_u32(at + size + delta_size, items[done].fingerprint);
+        size += delta_size + FINGERPRINT_SIZE;
+    }
+    put_u32(at + BLOCK_SEGMENT_BEFORE, segment_before);
+    put_u32(at + BLOCK_COUNT, (uint32_t)done);
+    put_u32(at + CHECKSUM, block_checksum(at, size, segment, epoch, first_seq));
+    *ret_size = size;
+    return done;
+}
+
+spn_err record_get_block(struct spn_bytes value, uint32_t segment, uint64_t epoch,
+                         uint64_t first_seq, struct record_block *ret_block)
+{
+    const uint8_t *at = value.data;
+
+    if (value.size < BLOCK_ITEMS + FINGERPRINT_SIZE || value.size > RECORD_BLOCK_SIZE_MAX)
+        return SPN_E_CORRUPT;
+    if (get_u32(at + CHECKSUM) != block_checksum(at, value.size, segment, epoch, first_seq))
+        return SPN_E_CORRUPT;
+    uint32_t count = get_u32(at + BLOCK_COUNT);
+    if (count < 1 || count > RECORD_BLOCK_ITEMS_MAX)
+        return SPN_E_CORRUPT;
+    *ret_block = (struct record_block){
+        .first_seq = first_seq,
+        .segment_before = get_u32(at + BLOCK_SEGMENT_BEFORE),
+        .count = count,
+        .value = value,
+    };
+    return SPN_OK;
+}
+
+spn_err record_get_items(const struct record_block *block, struct record_block_item *items)
+{
+    const uint8_t *value = block->value.data;
+    const uint8_t *end = value + block->value.size;
+    const uint8_t *at = value + BLOCK_ITEMS;
+    uint64_t position = get_u64(value + BLOCK_POSITION);
+
+    for (uint32_t i = 0; i < block->count; i++) {
+        uint64_t delta = 0;
+        size_t delta_size = i > 0 ? get_varint(at, end, &delta) : 0;
+        if (i > 0 && (delta_size == 0 || delta == 0 || position + delta < position))
+            return SPN_E_CORRUPT;
+        at += delta_size;
+        if (end - at < FINGERPRINT_SIZE)
+            return SPN_E_CORRUPT;
+        position += delta;
+        items[i] = (struct record_block_item){position, get_u32(at)};
+        at += FINGERPRINT_SIZE;
+    }
+    return at == end ? SPN_OK : SPN_E_CORRUPT;
+}
+
+/* -- meta -------------------------------------------------------------------------------------- */
+
+static uint32_t meta_checksum(const uint8_t *value)
+{
+    return checksum(value + META_CHECKPOINT, RECORD_META_SIZE - META_CHECKPOINT, OF_META,
+                    get_u32(value + META_FORMAT));
+}
+
+void record_put_meta(void *value, const struct record_meta *meta)
+{
+    uint8_t *at = value;
+
+    memset(at, 0, RECORD_META_SIZE);
+    memcpy(at + META_MAGIC, magic, sizeof(magic));
+    put_u32(at + META_FORMAT, meta->format);
+    put_u64(at + META_CHECKPOINT, meta->checkpoint);
+    put_u64(at + META_NEXT_POSITION, meta->next_position);
+    put_u64(at + META_CLOCK, meta->clock_ns);
+    put_u32(at + META_SEGMENT, meta->segment);
+    memcpy(at + META_SECRET, meta->secret, RECORD_SECRET_SIZE);
+    put_u32(at + META_CHECKSUM, meta_checksum(at));
+}
+
+spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
+{
+    const uint8_t *at = value.data;
+
+    if (value.size < META_CHECKSUM || memcmp(at + META_MAGIC, magic, sizeof(magic)) != 0)
+        return SPN_E_CORRUPT;
+    if (get_u32(at + META_FORMAT) > RECORD_FORMAT)
+        return SPN_E_NEWER_FORMAT;
+    if (get_u32(at + META_FORMAT) != RECORD_FORMAT || value.size != RECORD_META_SIZE)
+        return SPN_E_CORRUPT;
+    if (get_u32(at + META_CHECKSUM) != meta_checksum(at))
+        return SPN_E_CORRUPT;
+
+    struct record_meta meta = {
+        .format = RECORD_FORMAT,
+        .checkpoint = get_u64(at + META_CHECKPOINT),
+        .next_position = get_u64(at + META_NEXT_POSITION),
+        .clock_ns = get_u64(at + META_CLOCK),
+        .segment = get_u32(at + META_SEGMENT),
+    };
+    memcpy(meta.secret, at + META_SECRET, RECORD_SECRET_SIZE);
+    *ret_meta = meta;
+    return SPN_OK;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record: the on-disk format. Structs <-> the values of the database, nothing else.
+ *
+ * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value they were
+ *          read from.
+ * Units    sizes in bytes; *_ms wall time since 1970, shown only; *_ns the database clock.
+ * Errors   every value carries a checksum over all its bytes and its key. A decode that meets another
+ *          checksum or lengths that lie gives SPN_E_CORRUPT.
+ * Threads  pure functions.
+ */
+#ifndef SPN_RECORD_H
+#define SPN_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "spn_err.h"
+
+enum {
+    RECORD_FORMAT = 1,          /* meta.format; a newer one is refused */
+    RECORD_ENTRY_HEAD_SIZE = 64,
+    RECORD_SECRET_SIZE = 192,   /* keys the fingerprints of this database; random at creation */
+    RECORD_PRODUCER_ID_SIZE = 16,
+    RECORD_BLOCK_SIZE_MAX = 1900, /* above ~2,020 LMDB moves a value to whole overflow pages */
+    RECORD_BLOCK_ITEMS_MAX = 376, /* as many items as ever fit a block: 5 bytes each */
+    RECORD_NAME_SIZE = 12,
+    RECORD_RUNS_MAX = 4096,
+};
+
+/* Every change of a session is an entry of the log. */
+enum record_kind {
+    RECORD_OPEN = 1, /* data: the session's name; its position is the session's epoch */
+    RECORD_EVENT = 2,
+    RECORD_CLOSE = 3,
+    RECORD_DELETE = 4,
+    RECORD_EXPIRE = 5,
+};
+
+struct record_entry {
+    uint8_t kind;       /* enum record_kind */
+    uint64_t epoch;     /* the session: position of its RECORD_OPEN */
+    uint64_t seq;       /* number in the session; 0 in RECORD_OPEN */
+    uint64_t bytes;     /* data bytes of the session up to and with this entry */
+    uint64_t time_ns;   /* database clock */
+    uint64_t wall_ms;
+    uint32_t retry_ms;  /* WIRE_RETRY_NONE: none */
+    uint64_t data_hash; /* record_hash of the data; in memory only, saves hashing it twice */
+    struct spn_bytes id;
+    struct spn_bytes type;
+    struct spn_bytes data;
+};
+
+/* The hash of the data that entries, tags and checksums are made with (XXH3, 64 bits). */
+uint64_t record_hash(struct spn_bytes data);
+
+size_t record_entry_size(const struct record_entry *entry);
+/* Writes record_entry_size bytes to value (8-byte aligned or not). Uses entry->data_hash.
+ * id, type and data are copied with one memcpy when they lie one behind the other. */
+void record_put_entry(void *value, uint64_t position, const struct record_entry *entry);
+spn_err record_get_entry(struct spn_bytes value, uint64_t position,
+                         struct record_entry *ret_entry) SPN_MUST_USE;
+
+/* A session's persisted state as of the checkpoint, under its epoch. */
+struct record_row {
+    uint64_t seq;
+    uint64_t position;   /* of the newest entry */
+    uint64_t bytes;
+    uint64_t opened_ms;
+    uint64_t last_ms;
+    uint64_t last_ns;    /* database clock of the newest entry: activity */
+    uint32_t segment;    /* newest segment with a block of it; 0: none */
+    uint32_t segment_before; /* the one before: what holds while `segment` is above the checkpoint */
+    uint32_t duplicates;
+    uint32_t conflicts;
+    uint8_t state;       /* enum record_state */
+    struct spn_bytes name;
+    struct spn_bytes last_id;
+};
+
+enum record_state { RECORD_LIVE = 0, RECORD_CLOSED = 1, RECORD_DELETED = 2 };
+
+size_t record_row_size(const struct record_row *row);
+void record_put_row(void *value, uint64_t epoch, const struct record_row *row);
+spn_err record_get_row(struct spn_bytes value, uint64_t epoch, struct record_row *ret_row) SPN_MUST_USE;
+
+/* The epoch of the newest session with this name: RECORD_NAME_SIZE bytes under the name. */
+void record_put_name(void *value, struct spn_bytes name, uint64_t epoch);
+spn_err record_get_name(struct spn_bytes value, struct spn_bytes name,
+                        uint64_t *ret_epoch) SPN_MUST_USE;
+
+/* One result of a producer's numbers, as in the protocol. */
+struct record_run {
+    uint64_t first;
+    uint32_t count;
+    uint8_t result; /* enum wire_result */
+};
+
+/* Under the producer's 16-byte id, written in the transaction of its events. */
+struct record_producer {
+    uint64_t token;
+    uint64_t number;  /* the last one committed */
+    uint64_t base;    /* lowest number its client still holds */
+    uint64_t time_ns; /* database clock of the last change */
+    const struct record_run *runs; /* encode: ascending, of numbers >= base */
+    size_t run_count;
+};
+
+size_t record_producer_size(const struct record_producer *producer);
+void record_put_producer(void *value, const uint8_t *id, const struct record_producer *producer);
+/* runs: room for RECORD_RUNS_MAX; ret_producer->runs points to it. */
+spn_err record_get_producer(struct spn_bytes value, const uint8_t *id, struct record_run *runs,
+                            struct record_producer *ret_producer) SPN_MUST_USE;
+
+/* The part of a segment that one session has: its entries with consecutive seqs. A session with
+ * many entries in a generation has several blocks in the segment. */
+struct record_block_item {
+    uint64_t position;
+    uint32_t fingerprint; /* of the event id: low 32 bits */
+};
+
+struct record_block {
+    uint64_t first_seq;
+    uint32_t segment_before; /* the segment before this one that has blocks of the session; 0: none */
+    uint32_t count;
+    struct spn_bytes value; /* decoded: where the items are read from */
+};
+
+/* Encodes as many of the items as fit RECORD_BLOCK_SIZE_MAX (at least one); returns how many, and the
+ * size in *ret_size. value: RECORD_BLOCK_SIZE_MAX bytes. */
+size_t record_put_block(void *value, uint32_t segment, uint64_t epoch, uint64_t first_seq,
+                        uint32_t segment_before, const struct record_block_item *items,
+                        size_t count, size_t *ret_size);
+spn_err record_get_block(struct spn_bytes value, uint32_t segment, uint64_t epoch,
+                         uint64_t first_seq, struct record_block *ret_block) SPN_MUST_USE;
+/* Unpacks all items of a decoded block; items: room for block->count. SPN_E_CORRUPT. */
+spn_err record_get_items(const struct record_block *block, struct record_block_item *items) SPN_MUST_USE;
+
+/* One value, under one key. */
+struct record_meta {
+    uint32_t format;
+    uint8_t secret[RECORD_SECRET_SIZE];
+    uint64_t checkpoint;    /* rows and index are complete up to this position */
+    uint32_t segment;       /* the newest complete segment */
+    uint64_t next_position; /* never give a lower one again; the log's end may be higher */
+    uint64_t clock_ns;      /* database clock when this was written */
+};
+
+enum { RECORD_META_SIZE = 256 };
+void record_put_meta(void *value, const struct record_meta *meta);
+/* SPN_E_CORRUPT: not ours; SPN_E_NEWER_FORMAT. */
+spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta) SPN_MUST_USE;
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recovery.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "segment.h"
+
+enum { SNAPSHOT_ENTRIES_MAX = 65536 };
+
+struct recovery {
+    struct broker_state *state;
+    struct journal *journal;
+    struct journal_reader *reader;
+    const uint8_t *secret;
+    struct slot_index by_epoch;
+    struct recovered found;
+};
+
+/* Positions are dense: spread them (a finalizer of MurmurHash3's kind). */
+static uint64_t hash_epoch(uint64_t epoch)
+{
+    epoch ^= epoch >> 33;
+    epoch *= 0xff51afd7ed558ccdu;
+    epoch ^= epoch >> 33;
+    return epoch;
+}
+
+static uint64_t epoch_hash_of_slot(const void *owner, uint32_t slot)
+{
+    const struct broker_state *state = owner;
+    return hash_epoch(sessions_epoch(&state->sessions, slot));
+}
+
+static spn_err index_epoch(struct recovery *recovery, uint64_t epoch, uint32_t slot)
+{
+    spn_err err = slot_index_reserve(&recovery->by_epoch, 1);
+    if (err == SPN_OK)
+        slot_index_add(&recovery->by_epoch, hash_epoch(epoch), slot);
+    return err;
+}
+
+static uint32_t find_epoch(const struct recovery *recovery, uint64_t epoch)
+{
+    size_t cursor = 0;
+    uint32_t slot;
+    while ((slot = slot_index_next(&recovery->by_epoch, hash_epoch(epoch), &cursor)) != SLOT_NONE)
+        if (sessions_epoch(&recovery->state->sessions, slot) == epoch)
+            return slot;
+    return SLOT_NONE;
+}
+
+/* -- tables ------------------------------------------------------------------------------------ */
+
+static spn_err load_names(struct recovery *recovery)
+{
+    struct sessions *sessions = &recovery->state->sessions;
+    uint64_t checkpoint = journal_reader_meta(recovery->reader)->checkpoint;
+    struct spn_bytes name = {NULL, 0};
+    uint64_t epoch;
+    spn_err err;
+    while ((err = journal_read_name_after(recovery->reader, name, &name, &epoch)) == SPN_OK) {
+        if (epoch > checkpoint)
+            continue; /* of a segment that was not finished: the log has it */
+        uint32_t slot;
+        err = sessions_know(sessions, sessions_hash(sessions, name), epoch, &slot);
+        if (err == SPN_OK)
+            err = index_epoch(recovery, epoch, slot);
+        if (err != SPN_OK)
+            return err;
+    }
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+static spn_err load_producer(struct recovery *recovery, const uint8_t *id,
+                             const struct record_producer *record)
+{
+    struct producer *producer;
+    spn_err err = producers_add(&recovery->state->producers, id, &producer);
+    if (err == SPN_OK && record->token != 0)
+        err = producers_give(&recovery->state->producers, producer, record->token);
+    if (err != SPN_OK)
+        return err;
+    producer->accepted = record->number;
+    producer->durable = record->number;
+    producer->acked = record->number;
+    producer->base = record->base;
+    if (record->run_count > 0) {
+        producer->runs = malloc(record->run_count * sizeof(*producer->runs));
+        if (!producer->runs)
+            return SPN_E_NOMEM;
+        memcpy(producer->runs, record->runs, record->run_count * sizeof(*producer->runs));
+        producer->run_count = producer->run_room = record->run_count;
+    }
+    return SPN_OK;
+}
+
+static spn_err load_producers(struct recovery *recovery)
+{
+    struct record_run *runs = malloc(RECORD_RUNS_MAX * sizeof(*runs));
+    if (!runs)
+        return SPN_E_NOMEM;
+    uint8_t id[RECORD_PRODUCER_ID_SIZE] = {0};
+    struct record_producer record;
+    bool first = true;
+    spn_err err;
+    while ((err = journal_read_producer_after(recovery->reader, first, id, runs, &record)) ==
+           SPN_OK) {
+        first = false;
+        if (record.time_ns > recovery->found.clock_ns)
+            recovery->found.clock_ns = record.time_ns;
+        err = load_producer(recovery, id, &record);
+        if (err != SPN_OK)
+            break;
+    }
+    free(runs);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+/* -- the log ----------------------------------------------------------------------------------- */
+
+static uint64_t no_clock(void)
+{
+    return 0;
+}
+
+/* The active generation is full: it becomes a segment here and now. */
+static spn_err write_generation(struct recovery *recovery)
+{
+    struct generation *full = recovery->state->active;
+    struct generation *fresh = generation_new(full->serial + 1);
+    if (!fresh)
+        return SPN_E_NOMEM;
+    struct record_meta meta = *journal_meta(recovery->journal);
+    struct segment *segment = NULL;
+    if (meta.next_position <= full->last_position)
+        meta.next_position = full->last_position + 1;
+    meta.clock_ns = recovery->found.clock_ns;
+    spn_err err = segment_new(&segment, full, meta.segment + 1);
+    if (err == SPN_OK)
+        err = journal_begin(recovery->journal);
+    bool done;
+    if (err == SPN_OK) {
+        err = segment_step(segment, recovery->journal, no_clock, UINT64_MAX, &meta, &done);
+        if (err == SPN_OK)
+            err = journal_commit(recovery->journal);
+        else
+            journal_abort(recovery->journal);
+    }
+    segment_free(segment);
+    if (err != SPN_OK) {
+        generation_drop(fresh);
+        return err;
+    }
+    recovery->state->active = fresh;
+    generation_drop(full);
+    return SPN_OK;
+}
+
+static spn_err apply_open(struct recovery *recovery, uint64_t position,
+                          const struct record_entry *entry)
+{
+    struct broker_state *state = recovery->state;
+    struct sessions *sessions = &state->sessions;
+    uint32_t slot;
+    if (wire_check_session(entry->data) != SPN_OK)
+        return SPN_E_CORRUPT;
+    spn_err err = sessions_add(sessions, entry->data, sessions_hash(sessions, entry->data), &slot);
+    if (err != SPN_OK)
+        return err;
+    sessions->slots[slot].tracker->epoch = position;
+    generation_reach(state->active, position);
+    generation_touch(state->active, &sessions->slots[slot], slot, position);
+    return index_epoch(recovery, position, slot);
+}
+
+static spn_err apply_event(struct recovery *recovery, uint64_t position,
+                           const struct record_entry *entry)
+{
+    struct broker_state *state = recovery->state;
+    uint32_t slot = find_epoch(recovery, entry->epoch);
+    if (slot == SLOT_NONE)
+        return SPN_E_CORRUPT;
+    struct session *session = &state->sessions.slots[slot];
+    struct fingerprint id = fingerprint_of(entry->id, recovery->secret);
+    if (session->tracker) {
+        uint16_t tag = fingerprint_tag(entry->data_hash, entry->type);
+        spn_err err = tracker_check(session->tracker, id, tag) == TRACKER_NEW
+                          ? sessions_remember(&state->sessions, slot, id, tag)
+                          : SPN_OK;
+        if (err != SPN_OK)
+            return err;
+        session->tracker->seq = entry->seq;
+        session->tracker->bytes = entry->bytes;
+    }
+    struct generation_session *touched =
+        generation_touch(state->active, session, slot, entry->epoch);
+    if (touched->count > 0 && entry->seq != touched->first_seq + touched->count)
+        return SPN_E_CORRUPT;
+    touched->bytes = entry->bytes;
+    generation_append(state->active, touched, position, entry->seq, (uint32_t)id.low);
+    return SPN_OK;
+}
+
+static spn_err apply(struct recovery *recovery, uint64_t position, const struct record_entry *entry)
+{
+    recovery->found.entries++;
+    if (entry->time_ns > recovery->found.clock_ns)
+        recovery->found.clock_ns = entry->time_ns;
+    recovery->state->next_position = position + 1;
+    if (!generation_has_room(recovery->state->active, 1)) {
+        spn_err err = write_generation(recovery);
+        if (err != SPN_OK)
+            return err;
+    }
+    switch (entry->kind) {
+    case RECORD_OPEN:
+        return apply_open(recovery, position, entry);
+    case RECORD_EVENT:
+        return apply_event(recovery, position, entry);
+    default:
+        return SPN_E_CORRUPT;
+    }
+}
+
+/* A slice in one snapshot, so that segments written on the way can reuse pages. */
+static spn_err read_slice(struct recovery *recovery, uint64_t *next, bool *ret_end)
+{
+    spn_err err = journal_reader_begin(recovery->reader);
+    for (int i = 0; err == SPN_OK && i < SNAPSHOT_ENTRIES_MAX; i++) {
+        struct record_entry entry;
+        uint64_t position;
+        err = journal_read_entry_from(recovery->reader, *next, &position, &entry);
+        if (err == SPN_OK)
+            err = apply(recovery, position, &entry);
+        if (err == SPN_OK)
+            *next = position + 1;
+    }
+    journal_reader_end(recovery->reader);
+    if (err == SPN_E_END) {
+        *ret_end = true;
+        err = SPN_OK;
+    }
+    return err;
+}
+
+static spn_err read_log(struct recovery *recovery)
+{
+    uint64_t next = journal_meta(recovery->journal)->checkpoint + 1;
+    bool end = false;
+    spn_err err = SPN_OK;
+    while (err == SPN_OK && !end)
+        err = read_slice(recovery, &next, &end);
+    return err;
+}
+
+static spn_err load_tables(struct recovery *recovery)
+{
+    spn_err err = journal_reader_begin(recovery->reader);
+    if (err == SPN_OK)
+        err = load_names(recovery);
+    if (err == SPN_OK)
+        err = load_producers(recovery);
+    journal_reader_end(recovery->reader);
+    return err;
+}
+
+static spn_err init_state(struct broker_state *state, uint16_t window_max, uint64_t seed)
+{
+    *state = (struct broker_state){0};
+    spn_err err = producers_init(&state->producers);
+    if (err == SPN_OK)
+        err = sessions_init(&state->sessions, seed, window_max);
+    if (err == SPN_OK) {
+        state->active = generation_new(1);
+        err = state->active ? SPN_OK : SPN_E_NOMEM;
+    }
+    return err;
+}
+
+spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16_t window_max,
+                     uint64_t seed, struct recovered *ret_recovered)
+{
+    const struct record_meta *meta = journal_meta(journal);
+    struct recovery recovery = {.state = state, .journal = journal, .secret = meta->secret};
+    recovery.found.clock_ns = meta->clock_ns;
+    spn_err err = init_state(state, window_max, seed);
+    state->next_position = meta->next_position > 0 ? meta->next_position : 1;
+    if (err == SPN_OK)
+        err = slot_index_init(&recovery.by_epoch, epoch_hash_of_slot, state);
+    if (err == SPN_OK)
+        err = journal_reader_open(&recovery.reader, journal);
+    if (err == SPN_OK)
+        err = load_tables(&recovery);
+    if (err == SPN_OK)
+        err = read_log(&recovery);
+    journal_reader_close(recovery.reader);
+    slot_index_release(&recovery.by_epoch);
+    if (err == SPN_OK)
+        *ret_recovered = recovery.found;
+    else
+        recovery_release(state);
+    return err;
+}
+
+void recovery_release(struct broker_state *state)
+{
+    producers_release(&state->producers);
+    sessions_release(&state->sessions);
+    generation_drop(state->active);
+    state->active = NULL;
+}

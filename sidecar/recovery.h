@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* recovery: what is on disk becomes the broker's state.
+ *
+ * Known sessions come from the names, producers from their table. Then the log is read from the
+ * checkpoint to its end: sessions opened since come back with their trackers, the others are noted in
+ * the generation and hydrated when they are touched. More than a generation holds is written as a
+ * segment right away.
+ *
+ * Threads  the caller's, before any other runs.
+ */
+#ifndef SPN_RECOVERY_H
+#define SPN_RECOVERY_H
+
+#include "broker.h"
+#include "journal.h"
+
+struct recovered {
+    uint64_t entries; /* read from the log */
+    uint64_t clock_ns; /* highest database time found */
+};
+
+/* On success *state is the caller's to release by recovery_release. SPN_E_CORRUPT, SPN_E_NOMEM,
+ * SPN_E_IO, SPN_E_DISK_FULL. */
+spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16_t window_max,
+                     uint64_t seed, struct recovered *ret_recovered) SPN_MUST_USE;
+void recovery_release(struct broker_state *state);
+
+#endif

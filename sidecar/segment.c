@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "segment.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire.h"
+
+enum { LOOK_AT_CLOCK_EVERY = 16, ENTRIES_PER_LOOK = 1024 };
+
+struct name {
+    uint64_t epoch;
+    const uint8_t *bytes;
+    uint8_t size;
+};
+
+/* All that a step changes, so that an aborted transaction is undone by one assignment. */
+struct progress {
+    enum { GATHER, NAMES, SESSIONS, META, DONE } phase;
+    uint32_t next; /* in the phase's array */
+    uint64_t rows;
+    uint64_t entries;
+};
+
+struct segment {
+    const struct generation *generation;
+    uint32_t number;
+    struct progress now;
+    struct progress committed;
+    uint32_t *order; /* the generation's sessions by epoch */
+
+    struct name *names; /* of sessions opened in the generation */
+    uint32_t name_count;
+    uint32_t name_room;
+
+    struct record_block_item *items; /* of one session */
+    size_t item_room;
+};
+
+struct keyed {
+    uint64_t epoch;
+    uint32_t place;
+};
+
+static int by_epoch(const void *a, const void *b)
+{
+    const struct keyed *left = a;
+    const struct keyed *right = b;
+    return (left->epoch > right->epoch) - (left->epoch < right->epoch);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct name *left = a;
+    const struct name *right = b;
+    size_t shorter = left->size < right->size ? left->size : right->size;
+    int order = memcmp(left->bytes, right->bytes, shorter);
+    return order != 0 ? order : (int)left->size - (int)right->size;
+}
+
+static spn_err sort_sessions(struct segment *segment)
+{
+    uint32_t count = segment->generation->session_count;
+    struct keyed *keyed = malloc((count + 1) * sizeof(*keyed));
+    segment->order = malloc((count + 1) * sizeof(*segment->order));
+    if (!keyed || !segment->order) {
+        free(keyed);
+        return SPN_E_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        keyed[i] = (struct keyed){.epoch = segment->generation->sessions[i].epoch, .place = i};
+    qsort(keyed, count, sizeof(*keyed), by_epoch);
+    for (uint32_t i = 0; i < count; i++)
+        segment->order[i] = keyed[i].place;
+    free(keyed);
+    return SPN_OK;
+}
+
+spn_err segment_new(struct segment **ret_segment, const struct generation *generation,
+                    uint32_t number)
+{
+    struct segment *segment = calloc(1, sizeof(*segment));
+    if (!segment)
+        return SPN_E_NOMEM;
+    segment->generation = generation;
+    segment->number = number;
+    spn_err err = sort_sessions(segment);
+    if (err != SPN_OK) {
+        segment_free(segment);
+        return err;
+    }
+    *ret_segment = segment;
+    return SPN_OK;
+}
+
+static void free_names(struct segment *segment)
+{
+    for (uint32_t i = 0; i < segment->name_count; i++)
+        free((void *)(uintptr_t)segment->names[i].bytes);
+    free(segment->names);
+    segment->names = NULL;
+    segment->name_count = 0;
+}
+
+void segment_free(struct segment *segment)
+{
+    if (!segment)
+        return;
+    free_names(segment);
+    free(segment->order);
+    free(segment->items);
+    free(segment);
+}
+
+/* -- names ------------------------------------------------------------------------------------- */
+
+static spn_err keep_name(struct segment *segment, uint64_t epoch, struct spn_bytes name)
+{
+    if (segment->name_count == segment->name_room) {
+        uint32_t room = segment->name_room > 0 ? segment->name_room * 2 : 64;
+        struct name *names = realloc(segment->names, room * sizeof(*names));
+        if (!names)
+            return SPN_E_NOMEM;
+        segment->names = names;
+        segment->name_room = room;
+    }
+    uint8_t *bytes = malloc(name.size + 1);
+    if (!bytes)
+        return SPN_E_NOMEM;
+    memcpy(bytes, name.data, name.size);
+    segment->names[segment->name_count++] =
+        (struct name){.epoch = epoch, .bytes = bytes, .size = (uint8_t)name.size};
+    return SPN_OK;
+}
+
+/* Reads the name of the next session, if it was opened in this generation, from its entry. Changes
+ * nothing on disk: once gathered, a name stays gathered whatever becomes of the transaction. */
+static spn_err gather_next(struct segment *segment, struct journal *journal)
+{
+    const struct generation *generation = segment->generation;
+    uint64_t epoch = generation->sessions[segment->order[segment->now.next]].epoch;
+    if (epoch < generation->first_position) {
+        segment->now.next++;
+        return SPN_OK;
+    }
+    struct record_entry open;
+    spn_err err = journal_get_entry(journal, epoch, &open);
+    if (err == SPN_OK && open.data.size > WIRE_SESSION_MAX)
+        err = SPN_E_CORRUPT;
+    if (err == SPN_OK)
+        err = keep_name(segment, epoch, open.data);
+    if (err == SPN_OK)
+        segment->now.next++;
+    return err == SPN_E_END ? SPN_E_CORRUPT : err;
+}
+
+static spn_err write_next_name(struct segment *segment, struct journal *journal)
+{
+    const struct name *name = &segment->names[segment->now.next++];
+    return journal_put_name(journal, (struct spn_bytes){name->bytes, name->size}, name->epoch);
+}
+
+/* -- sessions ---------------------------------------------------------------------------------- */
+
+/* The session's events here, in order. */
+static spn_err fill_items(struct segment *segment, const struct generation_session *touched)
+{
+    if (touched->count > segment->item_room) {
+        struct record_block_item *items = realloc(segment->items, touched->count * sizeof(*items));
+        if (!items)
+            return SPN_E_NOMEM;
+        segment->items = items;
+        segment->item_room = touched->count;
+    }
+    uint32_t place = touched->newest;
+    for (size_t i = touched->count; i > 0; i--) {
+        const struct generation_entry *entry = &segment->generation->entries[place];
+        segment->items[i - 1] = (struct record_block_item){.position = entry->position,
+                                                           .fingerprint = entry->fingerprint};
+        place = entry->previous;
+    }
+    assert(touched->count == 0 || place == GENERATION_NONE);
+    return SPN_OK;
+}
+
+/* The bytes of a row outlive what they were read from: writing moves pages. */
+struct row_bytes {
+    uint8_t name[WIRE_SESSION_MAX];
+    uint8_t last_id[WIRE_ID_MAX];
+};
+
+static spn_err hold(struct spn_bytes *bytes, uint8_t *memory, size_t size_max)
+{
+    if (bytes->size > size_max)
+        return SPN_E_CORRUPT;
+    if (bytes->size > 0)
+        memcpy(memory, bytes->data, bytes->size);
+    bytes->data = memory;
+    return SPN_OK;
+}
+
+/* The row as it is on disk, or the first one of a session that was opened in this generation. */
+static spn_err begin_row(struct journal *journal, uint64_t epoch, struct record_row *row,
+                         struct row_bytes *bytes)
+{
+    spn_err err = journal_get_row(journal, epoch, row);
+    if (err == SPN_E_END) {
+        struct record_entry open;
+        err = journal_get_entry(journal, epoch, &open);
+        if (err == SPN_OK)
+            *row = (struct record_row){
+                .position = epoch,
+                .opened_ms = open.wall_ms,
+                .last_ms = open.wall_ms,
+                .last_ns = open.time_ns,
+                .name = open.data,
+            };
+    }
+    if (err == SPN_OK)
+        err = hold(&row->name, bytes->name, sizeof(bytes->name));
+    if (err == SPN_OK)
+        err = hold(&row->last_id, bytes->last_id, sizeof(bytes->last_id));
+    return err == SPN_E_END ? SPN_E_CORRUPT : err;
+}
+
+/* What the newest event says. */
+static spn_err advance_row(struct segment *segment, struct journal *journal,
+                           const struct generation_session *touched, struct record_row *row,
+                           struct row_bytes *bytes)
+{
+    struct record_entry newest;
+    row->position = segment->generation->entries[touched->newest].position;
+    spn_err err = journal_get_entry(journal, row->position, &newest);
+    if (err != SPN_OK)
+        return err == SPN_E_END ? SPN_E_CORRUPT : err;
+    row->seq = newest.seq;
+    row->bytes = newest.bytes;
+    row->last_ms = newest.wall_ms;
+    row->last_ns = newest.time_ns;
+    row->last_id = newest.id;
+    /* A row that an interrupted attempt at this very segment has left names it already. */
+    if (row->segment != segment->number)
+        row->segment_before = row->segment;
+    row->segment = segment->number;
+    return hold(&row->last_id, bytes->last_id, sizeof(bytes->last_id));
+}
+
+static spn_err write_next_session(struct segment *segment, struct journal *journal)
+{
+    const struct generation_session *touched =
+        &segment->generation->sessions[segment->order[segment->now.next++]];
+    struct record_row row;
+    struct row_bytes bytes;
+    spn_err err = begin_row(journal, touched->epoch, &row, &bytes);
+    if (err == SPN_OK && touched->count > 0)
+        err = advance_row(segment, journal, touched, &row, &bytes);
+    if (err == SPN_OK)
+        err = fill_items(segment, touched);
+    if (err == SPN_OK && touched->count > 0)
+        err = journal_append_blocks(journal, segment->number, touched->epoch, touched->first_seq,
+                                    row.segment_before, segment->items, touched->count);
+    row.duplicates += touched->duplicates;
+    row.conflicts += touched->conflicts;
+    if (err == SPN_OK)
+        err = journal_put_row(journal, touched->epoch, &row);
+    segment->now.rows++;
+    segment->now.entries += touched->count;
+    return err;
+}
+
+/* -- steps ------------------------------------------------------------------------------------- */
+
+static spn_err write_meta(struct segment *segment, struct journal *journal,
+                          const struct record_meta *meta)
+{
+    struct record_meta moved = *meta;
+    moved.checkpoint = segment->generation->last_position;
+    moved.segment = segment->number;
+    segment->now.next++;
+    return journal_put_meta(journal, &moved);
+}
+
+static uint32_t phase_size(const struct segment *segment)
+{
+    switch (segment->now.phase) {
+    case GATHER:
+    case SESSIONS:
+        return segment->generation->session_count;
+    case NAMES:
+        return segment->name_count;
+    case META:
+        return 1;
+    case DONE:
+        break;
+    }
+    return 0;
+}
+
+static void end_phase(struct segment *segment)
+{
+    if (segment->now.phase == GATHER)
+        qsort(segment->names, segment->name_count, sizeof(*segment->names), by_name);
+    segment->now.phase++;
+    segment->now.next = 0;
+}
+
+static spn_err do_next(struct segment *segment, struct journal *journal,
+                       const struct record_meta *meta)
+{
+    switch (segment->now.phase) {
+    case GATHER:
+        return gather_next(segment, journal);
+    case NAMES:
+        return write_next_name(segment, journal);
+    case SESSIONS:
+        return write_next_session(segment, journal);
+    case META:
+        return write_meta(segment, journal, meta);
+    case DONE:
+        break;
+    }
+    return SPN_OK;
+}
+
+spn_err segment_step(struct segment *segment, struct journal *journal, uint64_t (*now_ns)(void),
+                     uint64_t until_ns, const struct record_meta *meta, bool *ret_done)
+{
+    uint32_t steps = 0;
+    uint64_t looked_at = segment->now.entries;
+    while (segment->now.phase != DONE) {
+        if (segment->now.next >= phase_size(segment)) {
+            end_phase(segment);
+            continue;
+        }
+        spn_err err = do_next(segment, journal, meta);
+        if (err != SPN_OK)
+            return err;
+        if (++steps % LOOK_AT_CLOCK_EVERY == 0 ||
+            segment->now.entries - looked_at > ENTRIES_PER_LOOK) {
+            looked_at = segment->now.entries;
+            if (now_ns() >= until_ns)
+                break;
+        }
+    }
+    *ret_done = segment->now.phase == DONE;
+    return SPN_OK;
+}
+
+void segment_settle(struct segment *segment, bool committed)
+{
+    if (committed)
+        segment->committed = segment->now;
+    else if (segment->committed.phase == GATHER && segment->now.phase > GATHER)
+        segment->now = (struct progress){.phase = NAMES}; /* the names stay gathered */
+    else if (segment->now.phase > GATHER)
+        segment->now = segment->committed;
+}
+
+uint64_t segment_rows(const struct segment *segment)
+{
+    return segment->committed.rows;
+}
+
+uint64_t segment_entries(const struct segment *segment)
+{
+    return segment->committed.entries;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* segment: a frozen generation on its way to disk.
+ *
+ * However many events a session got in the generation, it costs one row and, as a rule, one block. Written in
+ * steps, beside the commits of events:
+ *
+ *   1. names of the sessions opened in it, in order of the names
+ *   2. per session, in order of their epochs: blocks, then the row
+ *   3. meta: the checkpoint moves
+ *
+ * Until step 3 is on disk none of it counts: blocks above meta.segment are deleted by the next
+ * start, and a row names the segment before as well.
+ *
+ * Owns     its notes on how far it is; borrows the generation, which must stay.
+ * Threads  the worker's.
+ */
+#ifndef SPN_SEGMENT_H
+#define SPN_SEGMENT_H
+
+#include <stdbool.h>
+
+#include "generation.h"
+#include "journal.h"
+
+struct segment;
+
+/* number: one more than the newest complete segment's. SPN_E_NOMEM. */
+spn_err segment_new(struct segment **ret_segment, const struct generation *generation,
+                    uint32_t number) SPN_MUST_USE;
+void segment_free(struct segment *segment); /* takes NULL */
+
+/* Writes on inside the journal's transaction until it is done or now_ns() reaches until_ns.
+ * meta: what to store when done; checkpoint and segment are filled in here. */
+spn_err segment_step(struct segment *segment, struct journal *journal, uint64_t (*now_ns)(void),
+                     uint64_t until_ns, const struct record_meta *meta,
+                     bool *ret_done) SPN_MUST_USE;
+
+/* The transaction of the steps since the last call was committed, or not: then they are done again. */
+void segment_settle(struct segment *segment, bool committed);
+
+/* Rows and index entries written and committed. */
+uint64_t segment_rows(const struct segment *segment);
+uint64_t segment_entries(const struct segment *segment);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sessions: session id -> tracker.
+ *
+ * Every session on disk has a slot of 32 bytes; a hot one has its tracker in memory too. Of a cold
+ * one only a hash of its name is here: whether it is really the one asked for, the reader finds out
+ * on disk, and brings its tracker back.
+ *
+ * Owns     slots and trackers.
+ * Threads  the broker's (recovery fills it before the broker runs).
+ */
+#ifndef SPN_SESSIONS_H
+#define SPN_SESSIONS_H
+
+#include "slot_index.h"
+#include "tracker.h"
+
+struct session {
+    uint64_t hash;
+    uint64_t epoch;          /* of a cold one; a hot one's is in its tracker */
+    struct tracker *tracker; /* NULL: cold */
+    uint32_t touched[2];     /* place in a generation, by its serial's lowest bit: generation.h */
+};
+
+struct sessions {
+    struct session *slots;
+    uint32_t count;
+    uint32_t room;
+    struct slot_index by_name;
+    uint64_t seed;
+    uint16_t window_max;
+    uint32_t hot;
+    uint64_t tracker_bytes;
+};
+
+/* seed: random, keys the hash of names. */
+spn_err sessions_init(struct sessions *sessions, uint64_t seed, uint16_t window_max) SPN_MUST_USE;
+void sessions_release(struct sessions *sessions);
+
+uint64_t sessions_hash(const struct sessions *sessions, struct spn_bytes name);
+
+enum sessions_found { SESSIONS_ABSENT, SESSIONS_HOT, SESSIONS_COLD };
+
+/* SESSIONS_HOT: *ret_slot is it. SESSIONS_COLD: *ret_slot is one that may be it: ask the disk.
+ * SESSIONS_ABSENT: there is no such session. */
+enum sessions_found sessions_find(const struct sessions *sessions, struct spn_bytes name,
+                                  uint64_t hash, uint32_t *ret_slot);
+
+/* The cold session with this epoch; SLOT_NONE: none. */
+uint32_t sessions_find_epoch(const struct sessions *sessions, uint64_t hash, uint64_t epoch);
+
+/* A hot session that has no epoch yet. SPN_E_NOMEM. */
+spn_err sessions_add(struct sessions *sessions, struct spn_bytes name, uint64_t hash,
+                     uint32_t *ret_slot) SPN_MUST_USE;
+
+/* A cold one that is known from disk. SPN_E_NOMEM. */
+spn_err sessions_know(struct sessions *sessions, uint64_t hash, uint64_t epoch,
+                      uint32_t *ret_slot) SPN_MUST_USE;
+
+/* Gives a cold session its tracker, which is the sessions' from then on. */
+void sessions_warm(struct sessions *sessions, uint32_t slot, struct tracker *tracker);
+
+/* tracker_add on a hot session, which may move its tracker. SPN_E_NOMEM. */
+spn_err sessions_remember(struct sessions *sessions, uint32_t slot, struct fingerprint id,
+                          uint16_t tag) SPN_MUST_USE;
+
+uint64_t sessions_epoch(const struct sessions *sessions, uint32_t slot);
+
+#endif

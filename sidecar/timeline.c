@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "timeline.h"
+
+#include <string.h>
+
+#include "chain.h"
+
+/* Leaves off what is not in the snapshot yet. */
+static struct view_part durable_part(const struct view_part *part, uint64_t newest)
+{
+    struct view_part durable = *part;
+    if (!part->generation)
+        return durable;
+    const struct generation_entry *entries = part->generation->entries;
+    while (durable.count > 0 && entries[durable.newest].position > newest) {
+        durable.newest = entries[durable.newest].previous;
+        durable.count--;
+    }
+    if (durable.count == 0)
+        durable.generation = NULL;
+    return durable;
+}
+
+static spn_err find_end(struct timeline *timeline)
+{
+    timeline->seq_last = timeline->row.seq;
+    timeline->position_last = timeline->has_row ? timeline->row.position : timeline->epoch;
+    for (size_t i = 0; i < 2; i++) {
+        const struct view_part *part = &timeline->parts[i];
+        if (!part->generation)
+            continue;
+        timeline->seq_last = part->first_seq + part->count - 1;
+        timeline->position_last = part->generation->entries[part->newest].position;
+    }
+    bool durable = timeline->position_last <= journal_reader_newest(timeline->reader);
+    return durable ? SPN_OK : SPN_E_UNKNOWN_SESSION;
+}
+
+spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
+                      const struct view *view)
+{
+    if (view->epoch == 0)
+        return SPN_E_UNKNOWN_SESSION;
+    *timeline = (struct timeline){.reader = reader, .epoch = view->epoch};
+    uint64_t newest = journal_reader_newest(reader);
+    for (size_t i = 0; i < 2; i++)
+        timeline->parts[i] = durable_part(&view->parts[i], newest);
+    spn_err err = journal_read_row(reader, view->epoch, &timeline->row);
+    if (err == SPN_OK) {
+        timeline->has_row = true;
+        timeline->segment = journal_row_segment(reader, &timeline->row);
+    } else if (err != SPN_E_END) {
+        return err;
+    }
+    return find_end(timeline);
+}
+
+/* The part of the walk that generations answer: from seq on, which the part has. */
+static size_t part_positions(const struct view_part *part, uint64_t seq, size_t count_max,
+                             uint64_t *positions)
+{
+    uint64_t left = part->first_seq + part->count - seq;
+    size_t count = left < count_max ? (size_t)left : count_max;
+    const struct generation_entry *entries = part->generation->entries;
+    uint32_t place = part->newest;
+    for (uint64_t skip = left - count; skip > 0; skip--)
+        place = entries[place].previous;
+    for (size_t i = count; i > 0; i--) {
+        positions[i - 1] = entries[place].position;
+        place = entries[place].previous;
+    }
+    return count;
+}
+
+spn_err timeline_positions(const struct timeline *timeline, uint64_t seq_from, size_t count_max,
+                           uint64_t *positions, uint64_t *ret_first, size_t *ret_count)
+{
+    *ret_count = 0;
+    *ret_first = seq_from;
+    if (seq_from > timeline->seq_last)
+        return SPN_OK;
+    const struct view_part *next = NULL; /* the oldest part that has seq_from or later ones */
+    for (size_t i = 2; i > 0; i--) {
+        const struct view_part *part = &timeline->parts[i - 1];
+        if (part->generation && seq_from < part->first_seq + part->count)
+            next = part;
+    }
+    if (!next || seq_from < next->first_seq) {
+        spn_err err = chain_collect(timeline->reader, timeline->epoch, timeline->segment, seq_from,
+                                    count_max, positions, ret_first, ret_count);
+        if (err != SPN_OK || *ret_count > 0 || !next)
+            return err;
+        *ret_first = next->first_seq;
+    }
+    *ret_count = part_positions(next, *ret_first, count_max, positions);
+    return SPN_OK;
+}
+
+static spn_err find_in_part(const struct timeline *timeline, const struct view_part *part,
+                            struct spn_bytes id, uint32_t fingerprint, uint64_t *ret_seq)
+{
+    uint32_t place = part->newest;
+    for (uint32_t left = part->count; left > 0; left--) {
+        const struct generation_entry *entry = &part->generation->entries[place];
+        place = entry->previous;
+        if (entry->fingerprint != fingerprint)
+            continue;
+        struct record_entry found;
+        spn_err err = journal_read_entry(timeline->reader, entry->position, &found);
+        if (err == SPN_E_END)
+            continue;
+        if (err != SPN_OK)
+            return err;
+        if (found.id.size == id.size && memcmp(found.id.data, id.data, id.size) == 0) {
+            *ret_seq = found.seq;
+            return SPN_OK;
+        }
+    }
+    return SPN_E_UNKNOWN_ID;
+}
+
+spn_err timeline_find(const struct timeline *timeline, struct spn_bytes id, uint32_t fingerprint,
+                      uint64_t *ret_seq)
+{
+    for (size_t i = 2; i > 0; i--) {
+        const struct view_part *part = &timeline->parts[i - 1];
+        spn_err err = part->generation
+                          ? find_in_part(timeline, part, id, fingerprint, ret_seq)
+                          : SPN_E_UNKNOWN_ID;
+        if (err != SPN_E_UNKNOWN_ID)
+            return err;
+    }
+    uint64_t position;
+    spn_err err = chain_find(timeline->reader, timeline->epoch, timeline->segment, fingerprint, id,
+                             ret_seq, &position);
+    return err == SPN_E_END ? SPN_E_UNKNOWN_ID : err;
+}
+
+/* -- trackers ---------------------------------------------------------------------------------- */
+
+static spn_err remember_entry(const struct timeline *timeline, uint64_t position,
+                              const uint8_t *secret, struct tracker **tracker)
+{
+    struct record_entry entry;
+    spn_err err = journal_read_entry(timeline->reader, position, &entry);
+    if (err != SPN_OK)
+        return err == SPN_E_END ? SPN_OK : err; /* trimmed: forgotten */
+    (*tracker)->bytes = entry.bytes;
+    struct fingerprint id = fingerprint_of(entry.id, secret);
+    uint16_t tag = fingerprint_tag(record_hash(entry.data), entry.type);
+    if (tracker_check(*tracker, id, tag) != TRACKER_NEW)
+        return SPN_OK; /* an id that came again after it had left the window: the newer one counts
+                          when the older one is out; both in reach can only be after a larger window */
+    return tracker_add(tracker, id, tag);
+}
+
+static spn_err fill_window(const struct timeline *timeline, uint16_t window_max,
+                           const uint8_t *secret, struct tracker **tracker)
+{
+    uint64_t seq = timeline->seq_last >= window_max ? timeline->seq_last - window_max + 1 : 1;
+    while (seq <= timeline->seq_last) {
+        uint64_t positions[128];
+        uint64_t first;
+        size_t count;
+        spn_err err = timeline_positions(timeline, seq, 128, positions, &first, &count);
+        for (size_t i = 0; err == SPN_OK && i < count; i++)
+            err = remember_entry(timeline, positions[i], secret, tracker);
+        if (err != SPN_OK || count == 0)
+            return err;
+        seq = first + count;
+    }
+    return SPN_OK;
+}
+
+spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
+                         uint16_t window_max, const uint8_t *secret, struct tracker **ret_tracker)
+{
+    struct tracker *tracker = tracker_new(name, window_max);
+    if (!tracker)
+        return SPN_E_NOMEM;
+    tracker->epoch = timeline->epoch;
+    tracker->seq = timeline->seq_last;
+    tracker->bytes = timeline->row.bytes;
+    spn_err err = fill_window(timeline, window_max, secret, &tracker);
+    if (err == SPN_OK)
+        *ret_tracker = tracker;
+    else
+        tracker_free(tracker);
+    return err;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* timeline: one session's durable events in order, wherever they are known.
+ *
+ * The index on disk has the older ones, the generations the newer ones. Both may have some: what a
+ * generation says is the same. A timeline stands on one snapshot of the database, taken after the
+ * broker gave the view, so that nothing falls between the two.
+ *
+ * Borrows  the reader inside its snapshot, the view; both must outlive it.
+ * Threads  the reader's.
+ */
+#ifndef SPN_TIMELINE_H
+#define SPN_TIMELINE_H
+
+#include "ask.h"
+#include "journal.h"
+
+struct timeline {
+    struct journal_reader *reader;
+    uint64_t epoch;
+    struct view_part parts[2]; /* only what is durable in this snapshot; borrowed references */
+    uint32_t segment;          /* newest on disk; 0: none */
+    uint64_t seq_last;         /* newest durable event; 0: none */
+    uint64_t position_last;    /* of it, or of the opening */
+    struct record_row row;     /* bytes: valid in the snapshot. All zeros where there is none yet */
+    bool has_row;
+};
+
+/* SPN_E_UNKNOWN_SESSION: nothing of it is durable. SPN_E_CORRUPT, SPN_E_IO. */
+spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
+                      const struct view *view) SPN_MUST_USE;
+
+/* Positions of the events seq_from and on, at most count_max; *ret_first is the seq of the first,
+ * higher than seq_from where the ones before it are gone. *ret_count 0: there is none. */
+spn_err timeline_positions(const struct timeline *timeline, uint64_t seq_from, size_t count_max,
+                           uint64_t *positions, uint64_t *ret_first, size_t *ret_count) SPN_MUST_USE;
+
+/* The newest event with this id. fingerprint: low 32 bits. SPN_E_UNKNOWN_ID. */
+spn_err timeline_find(const struct timeline *timeline, struct spn_bytes id, uint32_t fingerprint,
+                      uint64_t *ret_seq) SPN_MUST_USE;
+
+/* The session's tracker, with its window as it was. The caller's. SPN_E_NOMEM. */
+spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
+                         uint16_t window_max, const uint8_t *secret,
+                         struct tracker **ret_tracker) SPN_MUST_USE;
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tracker: what did this session get lately?
+ *
+ * One session's state in memory: how far it is, and a window of its most recent ids. One piece of
+ * memory that grows with the window:
+ *
+ *   struct tracker | low[cap] u64 | tags[cap] u16 | index[slots] u16 or u8 | high[cap] u8 | name
+ *
+ * low and high are a 72-bit fingerprint of the id, the tag 16 bits of its data. They form a ring in order of
+ * arrival; index is a hash table over it, cap * 3/2 slots of ring places, with linear probing. So a check
+ * and an add take O(1), whatever the window.
+ *
+ * Fingerprints are keyed with the database's secret: ids that collide cannot be made from outside,
+ * and one in 2^65 events of honest ones (window 128) is taken for another.
+ *
+ * Owns     itself.
+ * Threads  one at a time; built by the reader when a session comes back, then the broker's.
+ */
+#ifndef SPN_TRACKER_H
+#define SPN_TRACKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "spn_err.h"
+
+enum {
+    TRACKER_WINDOW_DEFAULT = 128,
+    TRACKER_WINDOW_MAX = 16384,
+};
+
+struct fingerprint {
+    uint64_t low;
+    uint8_t high;
+};
+
+/* secret: RECORD_SECRET_SIZE random bytes of the database. */
+struct fingerprint fingerprint_of(struct spn_bytes id, const uint8_t *secret);
+/* Tells contents apart: data and type. data_hash: record_hash of the data. */
+uint16_t fingerprint_tag(uint64_t data_hash, struct spn_bytes type);
+
+struct tracker {
+    uint64_t epoch; /* 0: no session of this name exists; the next event opens one */
+    uint64_t seq;   /* of the newest event; 0: none yet */
+    uint64_t bytes; /* of all data ever stored in this epoch */
+    uint32_t duplicates;
+    uint32_t conflicts;
+    uint16_t window_max;
+    uint16_t cap;   /* of the ring now */
+    uint16_t count; /* ids in the ring */
+    uint16_t next;  /* place that the next id takes */
+    uint8_t name_size;
+    _Alignas(8) uint8_t memory[];
+};
+
+enum tracker_verdict { TRACKER_NEW, TRACKER_DUPLICATE, TRACKER_CONFLICT };
+
+/* NULL: out of memory. window_max: 1 to TRACKER_WINDOW_MAX. */
+struct tracker *tracker_new(struct spn_bytes name, uint16_t window_max);
+void tracker_free(struct tracker *tracker); /* takes NULL */
+
+struct spn_bytes tracker_name(const struct tracker *tracker);
+size_t tracker_size(const struct tracker *tracker);
+
+enum tracker_verdict tracker_check(const struct tracker *tracker, struct fingerprint id,
+                                   uint16_t tag);
+
+/* Puts an id that tracker_check called new into the window; the oldest leaves a full one. Growing
+ * moves the tracker: *tracker is the new one. SPN_E_NOMEM: nothing happened. */
+spn_err tracker_add(struct tracker **tracker, struct fingerprint id, uint16_t tag) SPN_MUST_USE;
+
+/* An empty window for the next epoch. */
+void tracker_clear(struct tracker *tracker);
+
+#endif

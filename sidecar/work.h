@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* work: what the broker hands to the worker, and gets back when it is done.
+ *
+ * Three kinds, in one queue, done in order: a batch of entries, a frozen generation, the order to
+ * stop. Immutable from the moment it is handed over.
+ *
+ * Owns     a batch owns the ZeroMQ message it came in: the bytes of its events go from there to the
+ *          page of the database in one copy.
+ * Threads  the broker's, then the worker's, then the broker's again.
+ */
+#ifndef SPN_WORK_H
+#define SPN_WORK_H
+
+#include <stdbool.h>
+#include <zmq.h>
+
+#include "handoff.h"
+#include "record.h"
+
+enum work_kind { WORK_BATCH, WORK_GENERATION, WORK_STOP };
+
+struct work {
+    struct handoff_node node;
+    enum work_kind kind;
+};
+
+/* One entry of the log. Its bytes are id, type and data, one behind the other in the frame. */
+struct batch_entry {
+    uint64_t epoch;
+    uint64_t seq;
+    uint64_t bytes;
+    uint64_t data_hash;
+    uint32_t offset; /* of the id in the frame */
+    uint32_t data_size;
+    uint32_t retry_ms;
+    uint16_t id_size;
+    uint8_t type_size;
+    uint8_t kind; /* enum record_kind */
+};
+
+struct producer;
+struct ask;
+
+struct batch {
+    struct work work;
+    zmq_msg_t frame;
+    size_t bytes;          /* counts against the queue's mark */
+    uint32_t number_count; /* the producer's numbers in it; counts against the queue's mark */
+    bool waits;            /* somebody waits for it: commit at once */
+
+    struct producer *producer; /* the broker's */
+    struct ask *opened;        /* a producer's opening, answered when this is on disk, or NULL */
+    uint8_t producer_id[RECORD_PRODUCER_ID_SIZE];
+    struct record_producer record; /* what the table says once this is on disk; owns its runs */
+
+    uint64_t first_position; /* of the entries, which are consecutive */
+    uint64_t time_ns;
+    uint64_t wall_ms;
+    uint32_t entry_count;
+    struct batch_entry entries[];
+};
+
+#endif

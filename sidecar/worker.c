@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "generation.h"
+
+#define MS 1000000ull
+
+enum {
+    SEGMENT_STEP_MS = 2,
+    BACKOFF_FIRST_MS = 10,
+    BACKOFF_MAX_MS = 500,
+    DEADLINES_MAX = 8,
+};
+
+/* -- taking work ------------------------------------------------------------------------------- */
+
+static struct work *first_work(const struct worker *worker)
+{
+    return (struct work *)worker->pending;
+}
+
+static void note_batch(struct worker *worker, const struct batch *batch)
+{
+    worker->pending_bytes += batch->bytes;
+    if (batch->waits)
+        worker->waited_for = true;
+}
+
+static void take_work(struct worker *worker)
+{
+    struct handoff_node *taken = handoff_take(worker->options.queue);
+    if (!taken)
+        return;
+    *worker->pending_end = taken;
+    for (struct handoff_node *node = taken; node; node = node->next) {
+        struct work *work = (struct work *)node;
+        if (work->kind == WORK_BATCH)
+            note_batch(worker, (struct batch *)work);
+        else
+            worker->waited_for = true;
+        worker->pending_end = &node->next;
+    }
+}
+
+static struct work *pop_work(struct worker *worker)
+{
+    struct work *work = first_work(worker);
+    worker->pending = work->node.next;
+    if (!worker->pending)
+        worker->pending_end = &worker->pending;
+    return work;
+}
+
+/* A generation is written once all work before it is on disk; the order to stop is obeyed once there
+ * is nothing else. */
+static spn_err take_other_work(struct worker *worker)
+{
+    while (worker->pending && first_work(worker)->kind != WORK_BATCH && !worker->segment) {
+        if (first_work(worker)->kind == WORK_STOP) {
+            worker->stop = pop_work(worker);
+            worker->stopping = true;
+            continue;
+        }
+        struct generation *generation = (struct generation *)first_work(worker);
+        uint32_t number = journal_meta(worker->options.journal)->segment + 1;
+        spn_err err = segment_new(&worker->segment, generation, number);
+        if (err != SPN_OK)
+            return err;
+        worker->frozen = (struct generation *)pop_work(worker);
+    }
+    return SPN_OK;
+}
+
+/* -- one transaction --------------------------------------------------------------------------- */
+
+static spn_err append_batch(struct journal *journal, const struct batch *batch)
+{
+    const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
+    for (uint32_t i = 0; i < batch->entry_count; i++) {
+        const struct batch_entry *from = &batch->entries[i];
+        const uint8_t *at = frame + from->offset;
+        struct record_entry entry = {
+            .kind = from->kind,
+            .epoch = from->epoch,
+            .seq = from->seq,
+            .bytes = from->bytes,
+            .time_ns = batch->time_ns,
+            .wall_ms = batch->wall_ms,
+            .retry_ms = from->retry_ms,
+            .data_hash = from->data_hash,
+            .id = {at, from->id_size},
+            .type = {at + from->id_size, from->type_size},
+            .data = {at + from->id_size + from->type_size, from->data_size},
+        };
+        spn_err err = journal_append(journal, batch->first_position + i, &entry);
+        if (err != SPN_OK)
+            return err;
+    }
+    return SPN_OK;
+}
+
+/* The producer's next batch in the same transaction would overwrite the record at once. */
+static bool is_last_of_producer(const struct batch *batch, const struct handoff_node *end)
+{
+    const struct handoff_node *next = batch->work.node.next;
+    return next == end || ((const struct work *)next)->kind != WORK_BATCH ||
+           ((const struct batch *)next)->producer != batch->producer;
+}
+
+/* The pending batches that go into the next transaction; returns the node behind them. */
+static struct handoff_node *end_of_commit(const struct worker *worker)
+{
+    struct handoff_node *node = worker->pending;
+    size_t bytes = 0;
+    while (node && ((struct work *)node)->kind == WORK_BATCH && bytes < WORKER_COMMIT_BYTES_MAX) {
+        bytes += ((struct batch *)node)->bytes;
+        node = node->next;
+    }
+    return node;
+}
+
+static spn_err write_batches(struct worker *worker, const struct handoff_node *end)
+{
+    for (struct handoff_node *node = worker->pending; node != end; node = node->next) {
+        const struct batch *batch = (struct batch *)node;
+        spn_err err = append_batch(worker->options.journal, batch);
+        if (err == SPN_OK && is_last_of_producer(batch, end))
+            err = journal_put_producer(worker->options.journal, batch->producer_id, &batch->record);
+        if (err != SPN_OK)
+            return err;
+    }
+    return SPN_OK;
+}
+
+static spn_err step_segment(struct worker *worker, bool *ret_done)
+{
+    struct record_meta meta = *journal_meta(worker->options.journal);
+    uint64_t last = worker->frozen->last_position;
+    if (meta.next_position <= last)
+        meta.next_position = last + 1;
+    meta.clock_ns = clock_database_ns(worker->options.clock);
+    uint64_t until_ns = worker->options.clock->monotonic_ns() + SEGMENT_STEP_MS * MS;
+    return segment_step(worker->segment, worker->options.journal,
+                        worker->options.clock->monotonic_ns, until_ns, &meta, ret_done);
+}
+
+static spn_err write_transaction(struct worker *worker, const struct handoff_node *end,
+                                 bool *ret_segment_done)
+{
+    struct journal *journal = worker->options.journal;
+    spn_err err = journal_begin(journal);
+    if (err != SPN_OK)
+        return err;
+    err = write_batches(worker, end);
+    if (err == SPN_OK && worker->segment)
+        err = step_segment(worker, ret_segment_done);
+    if (err != SPN_OK) {
+        journal_abort(journal);
+        return err;
+    }
+    uint64_t begun_ns = worker->options.clock->monotonic_ns();
+    err = journal_commit(journal);
+    metrics_add(&worker->options.metrics->commits, err == SPN_OK ? 1 : 0);
+    metrics_add(&worker->options.metrics->commit_ns,
+                worker->options.clock->monotonic_ns() - begun_ns);
+    return err;
+}
+
+/* -- after it ---------------------------------------------------------------------------------- */
+
+static void give_back(struct worker *worker, const struct handoff_node *end)
+{
+    uint64_t durable = 0;
+    for (struct handoff_node *node = worker->pending; node != end; node = node->next) {
+        const struct batch *batch = (struct batch *)node;
+        if (batch->entry_count > 0)
+            durable = batch->first_position + batch->entry_count - 1;
+    }
+    if (durable > 0) {
+        atomic_store_explicit(&worker->durable, durable, memory_order_release);
+        metrics_set(&worker->options.metrics->durable_position, durable);
+    }
+    while (worker->pending != end) {
+        struct batch *batch = (struct batch *)pop_work(worker);
+        worker->pending_bytes -= batch->bytes;
+        handoff_push(worker->options.back, &batch->work.node);
+    }
+}
+
+static void finish_segment(struct worker *worker)
+{
+    struct metrics *metrics = worker->options.metrics;
+    metrics_add(&metrics->segments, 1);
+    metrics_add(&metrics->rows_written, segment_rows(worker->segment));
+    metrics_add(&metrics->index_entries_written, segment_entries(worker->segment));
+    metrics_set(&metrics->checkpoint_position, worker->frozen->last_position);
+    atomic_store_explicit(&worker->checkpoint, worker->frozen->last_position,
+                          memory_order_release);
+    segment_free(worker->segment);
+    worker->segment = NULL;
+    handoff_push(worker->options.back, &worker->frozen->work.node);
+    worker->frozen = NULL;
+}
+
+static void note_waiting(struct worker *worker)
+{
+    worker->waited_for = false;
+    for (struct handoff_node *node = worker->pending; node; node = node->next)
+        if (((struct work *)node)->kind != WORK_BATCH || ((struct batch *)node)->waits)
+            worker->waited_for = true;
+}
+
+static void succeed(struct worker *worker, const struct handoff_node *end, bool segment_done)
+{
+    worker->attempts = 0;
+    worker->flush_due = false;
+    deadline_heap_remove(&worker->heap, &worker->flush);
+    atomic_store_explicit(&worker->trouble, SPN_OK, memory_order_relaxed);
+    give_back(worker, end);
+    note_waiting(worker);
+    if (worker->segment)
+        segment_settle(worker->segment, true);
+    if (segment_done)
+        finish_segment(worker);
+    uint64_t used, map;
+    journal_usage(worker->options.journal, &used, &map);
+    metrics_set(&worker->options.metrics->database_used_bytes, used);
+    metrics_set(&worker->options.metrics->database_map_bytes, map);
+}
+
+/* Doubles from 10 ms to 500 ms, less up to a quarter, so that many sidecars on a disk that filled up
+ * do not all come back at once. */
+static uint64_t backoff_ns(struct worker *worker)
+{
+    unsigned doublings = worker->attempts < 6 ? worker->attempts : 6;
+    uint64_t ms = (uint64_t)BACKOFF_FIRST_MS << doublings;
+    uint64_t ns = (ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS) * MS;
+    worker->random ^= worker->random << 13;
+    worker->random ^= worker->random >> 7;
+    worker->random ^= worker->random << 17;
+    return ns - worker->random % (ns / 4);
+}
+
+/* What went wrong may pass: no room, no memory. Anything else only a restart can judge. */
+static bool may_pass(spn_err err)
+{
+    return err == SPN_E_DISK_FULL || err == SPN_E_NOMEM;
+}
+
+static void fail(struct worker *worker, spn_err err)
+{
+    metrics_add(&worker->options.metrics->commit_failures, 1);
+    atomic_store_explicit(&worker->trouble, (unsigned)err, memory_order_relaxed);
+    if (worker->segment)
+        segment_settle(worker->segment, false);
+    if (!may_pass(err)) {
+        atomic_store_explicit(&worker->fatal, (unsigned)err, memory_order_release);
+        handoff_nudge(worker->options.back);
+        return;
+    }
+    deadline_heap_insert(&worker->heap, &worker->retry,
+                         worker->options.clock->monotonic_ns() + backoff_ns(worker));
+    worker->attempts++;
+    metrics_add(&worker->options.metrics->commit_retries, 1);
+}
+
+static void commit(struct worker *worker)
+{
+    struct handoff_node *end = end_of_commit(worker);
+    bool segment_done = false;
+    spn_err err = write_transaction(worker, end, &segment_done);
+    if (err == SPN_OK)
+        succeed(worker, end, segment_done);
+    else
+        fail(worker, err);
+}
+
+/* -- the loop ---------------------------------------------------------------------------------- */
+
+static void run_due(struct worker *worker)
+{
+    uint64_t now_ns = worker->options.clock->monotonic_ns();
+    struct deadline *due;
+    while ((due = deadline_heap_pop(&worker->heap, now_ns)) != NULL)
+        if (due == &worker->flush)
+            worker->flush_due = true; /* a retry needs no more than to be over */
+}
+
+static bool has_batches(const struct worker *worker)
+{
+    return worker->pending && first_work(worker)->kind == WORK_BATCH;
+}
+
+/* True: commit now. False: nothing to do, or not yet; a deadline says when. */
+static bool wants_commit(struct worker *worker)
+{
+    if (deadline_is_set(&worker->retry))
+        return false;
+    if (worker->segment)
+        return true;
+    if (!has_batches(worker))
+        return false;
+    if (worker->waited_for || worker->flush_due ||
+        worker->pending_bytes >= WORKER_COMMIT_BYTES_MAX)
+        return true;
+    if (!deadline_is_set(&worker->flush))
+        deadline_heap_insert(&worker->heap, &worker->flush,
+                             worker->options.clock->monotonic_ns() +
+                                 worker->options.flush_interval_ns);
+    return false;
+}
+
+static void wait_for_work(struct worker *worker)
+{
+    const struct deadline *next = deadline_heap_first(&worker->heap);
+    struct timespec wait = {0};
+    if (next) {
+        uint64_t now_ns = worker->options.clock->monotonic_ns();
+        uint64_t wait_ns = next->due_ns > now_ns ? next->due_ns - now_ns : 0;
+        wait.tv_sec = (time_t)(wait_ns / 1000000000u);
+        wait.tv_nsec = (long)(wait_ns % 1000000000u);
+    }
+    struct pollfd queue = {.fd = worker->options.queue->event_fd, .events = POLLIN};
+    /* A signal or a spurious wake-up only makes the loop turn once more. */
+    int ready = ppoll(&queue, 1, next ? &wait : NULL, NULL);
+    (void)ready;
+}
+
+static bool is_done(const struct worker *worker)
+{
+    return (worker->stopping && !worker->pending && !worker->segment) ||
+           atomic_load_explicit(&worker->fatal, memory_order_relaxed) != SPN_OK;
+}
+
+static void *run(void *argument)
+{
+    struct worker *worker = argument;
+    while (!is_done(worker)) {
+        take_work(worker);
+        spn_err err = deadline_is_set(&worker->retry) ? SPN_OK : take_other_work(worker);
+        if (err != SPN_OK)
+            fail(worker, err);
+        run_due(worker);
+        if (wants_commit(worker))
+            commit(worker);
+        else if (!is_done(worker))
+            wait_for_work(worker);
+    }
+    if (worker->stop)
+        handoff_push(worker->options.back, &worker->stop->node);
+    return NULL;
+}
+
+spn_err worker_start(struct worker *worker, const struct worker_options *options)
+{
+    *worker = (struct worker){
+        .options = *options,
+        .flush = DEADLINE_INIT,
+        .retry = DEADLINE_INIT,
+        .random = options->clock->monotonic_ns() | 1,
+    };
+    worker->pending_end = &worker->pending;
+    uint64_t checkpoint = journal_meta(options->journal)->checkpoint;
+    atomic_init(&worker->durable, options->durable);
+    atomic_init(&worker->checkpoint, checkpoint);
+    metrics_set(&options->metrics->durable_position, options->durable);
+    metrics_set(&options->metrics->checkpoint_position, checkpoint);
+    spn_err err = deadline_heap_init(&worker->heap, DEADLINES_MAX);
+    if (err == SPN_OK && pthread_create(&worker->thread, NULL, run, worker) != 0) {
+        deadline_heap_release(&worker->heap);
+        err = SPN_E_SYSTEM;
+    }
+    return err;
+}
+
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+    segment_free(worker->segment);
+    deadline_heap_release(&worker->heap);
+}

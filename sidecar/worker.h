@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker: everything that is written to disk, and when.
+ *
+ * Drains what the broker handed over, appends it to the log, commits once for all of it, gives it
+ * back. While one commit runs the next batch gathers. What nobody waits for may be held up to the
+ * flush interval. Beside the commits it writes frozen generations as segments, a few milliseconds at a
+ * time. A heap of deadlines says what is due: a flush, a commit to try again.
+ *
+ * Owns     the journal's write transactions; the work in its hands; the heap.
+ * Borrows  the journal, the clock, the metrics, both queues.
+ * Lends    durable, checkpoint, trouble: atomics that any thread reads.
+ * Units    nanoseconds, bytes, positions of the log.
+ * Threads  its own.
+ */
+#ifndef SPN_WORKER_H
+#define SPN_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "clock.h"
+#include "deadline_heap.h"
+#include "journal.h"
+#include "metrics.h"
+#include "segment.h"
+#include "work.h"
+
+enum {
+    WORKER_COMMIT_BYTES_MAX = 8 * 1024 * 1024, /* one transaction; more waits for the next */
+};
+
+struct worker_options {
+    uint64_t flush_interval_ns;
+    struct journal *journal;
+    const struct clock *clock;
+    struct metrics *metrics;
+    struct handoff *queue; /* from the broker */
+    struct handoff *back;  /* to the broker: batches and generations that are done, and WORK_STOP */
+    uint64_t durable;      /* position: what is on disk already */
+};
+
+struct worker {
+    struct worker_options options;
+    atomic_uint_fast64_t durable;    /* position: its commit has returned */
+    atomic_uint_fast64_t checkpoint; /* position */
+    atomic_uint trouble;             /* spn_err of the last commit; SPN_OK: healthy */
+    atomic_uint fatal;               /* spn_err that ended the worker; SPN_OK: it runs */
+    pthread_t thread;
+
+    struct handoff_node *pending;       /* work in order; the first is the next */
+    struct handoff_node **pending_end;
+    size_t pending_bytes;
+    bool waited_for;                    /* somebody waits for something pending */
+    bool flush_due;
+    struct generation *frozen;          /* being written */
+    struct segment *segment;
+    bool stopping;
+    struct work *stop;
+
+    struct deadline_heap heap;
+    struct deadline flush;
+    struct deadline retry;
+    unsigned attempts; /* of the commit that is to be tried again */
+    uint64_t random;
+};
+
+/* Starts the thread. SPN_E_NOMEM, SPN_E_SYSTEM. *worker must not move afterwards. */
+spn_err worker_start(struct worker *worker, const struct worker_options *options) SPN_MUST_USE;
+
+/* Waits for the thread to end: after WORK_STOP came back, or after fatal was set. */
+void worker_join(struct worker *worker);
+
+#endif

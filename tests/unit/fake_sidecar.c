@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_sidecar.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ANSWER_MAX = 1 << 20 };
+
+/* -- sockets ----------------------------------------------------------------------------------- */
+
+static void *bind_router(struct fake *fake, const char *name)
+{
+    char endpoint[128];
+    int linger_ms = 0;
+    void *socket = zmq_socket(fake->context, ZMQ_ROUTER);
+    assert_non_null(socket);
+    snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s", fake->dir, name);
+    zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
+    assert_int_equal(zmq_bind(socket, endpoint), 0);
+    return socket;
+}
+
+void fake_start(struct fake *fake)
+{
+    fake->context = zmq_ctx_new();
+    assert_non_null(fake->context);
+    fake->ingest = bind_router(fake, "ingest.sock");
+    fake->read = bind_router(fake, "read.sock");
+    fake->instance++;
+}
+
+void fake_stop(struct fake *fake)
+{
+    zmq_close(fake->ingest);
+    zmq_close(fake->read);
+    zmq_ctx_term(fake->context);
+    fake->context = NULL;
+}
+
+void fake_open(struct fake *fake)
+{
+    *fake = (struct fake){.major = WIRE_MAJOR,
+                          .data_max = WIRE_EVENT_DATA_DEFAULT,
+                          .batch_events_max = WIRE_BATCH_EVENTS_MAX,
+                          .token = 7,
+                          .epoch = 3,
+                          .slice_items = FAKE_ITEMS_MAX,
+                          .page_rows = 1000};
+    snprintf(fake->dir, sizeof(fake->dir), "/tmp/spn-client-XXXXXX");
+    assert_non_null(mkdtemp(fake->dir));
+    zmq_msg_init(&fake->ingest_peer);
+    zmq_msg_init(&fake->read_peer);
+    fake_start(fake);
+}
+
+void fake_close(struct fake *fake)
+{
+    static const char *const names[] = {"ingest.sock", "read.sock"};
+    char path[128];
+    if (fake->context != NULL)
+        fake_stop(fake);
+    fake_drop_batches(fake);
+    zmq_msg_close(&fake->ingest_peer);
+    zmq_msg_close(&fake->read_peer);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s/%s", fake->dir, names[i]);
+        unlink(path);
+    }
+    rmdir(fake->dir);
+}
+
+static void send_to(void *socket, zmq_msg_t *peer, const void *bytes, size_t size)
+{
+    zmq_msg_t address;
+    zmq_msg_init(&address);
+    zmq_msg_copy(&address, peer);
+    if (zmq_msg_send(&address, socket, ZMQ_SNDMORE) < 0)
+        zmq_msg_close(&address);
+    assert_int_equal(zmq_send(socket, bytes, size, 0), (int)size);
+}
+
+/* -- read.sock --------------------------------------------------------------------------------- */
+
+static void put_state(const struct fake *fake, struct wire_out *out)
+{
+    const struct wire_state state = {.token = fake->token,
+                                     .instance = fake->instance,
+                                     .accepted = fake->accepted,
+                                     .durable = fake->durable,
+                                     .run_count = fake->run_count};
+    wire_put_state(out, &state);
+    for (uint32_t i = 0; i < fake->run_count; i++)
+        wire_put_run(out, &fake->runs[i]);
+}
+
+static size_t first_item(const struct fake *fake)
+{
+    size_t at = 0;
+    if (fake->fetch.start == WIRE_AFTER_SEQ)
+        while (at < fake->item_count && fake->items[at].seq <= fake->fetch.seq)
+            at++;
+    if (fake->fetch.start == WIRE_AFTER_ID)
+        while (at < fake->item_count &&
+               (strlen(fake->items[at].id) != fake->fetch.id.size ||
+                memcmp(fake->items[at].id, fake->fetch.id.data, fake->fetch.id.size) != 0))
+            at++;
+    return fake->fetch.start == WIRE_AFTER_ID ? at + 1 : at;
+}
+
+static void put_slice(const struct fake *fake, struct wire_out *out)
+{
+    size_t at = first_item(fake);
+    size_t end = at + fake->slice_items < fake->item_count ? at + fake->slice_items
+                                                           : fake->item_count;
+    struct wire_slice slice = {.verdict = fake->verdict, .epoch = fake->epoch};
+    if (at > fake->item_count && slice.verdict == WIRE_RESUMED)
+        slice.verdict = WIRE_UNKNOWN_ID;
+    if (slice.verdict <= WIRE_TRIMMED && fake->item_count > 0) {
+        slice.count = end > at ? (uint32_t)(end - at) : 0;
+        slice.seq_last = fake->items[fake->item_count - 1].seq;
+        slice.seq = slice.count > 0 ? fake->items[end - 1].seq : slice.seq_last;
+        slice.missing = fake->fetch.start != WIRE_AFTER_SEQ ? fake->missing : 0;
+    }
+    wire_put_slice(out, &slice);
+    for (uint32_t i = 0; i < slice.count; i++) {
+        const struct fake_item *item = &fake->items[at + i];
+        const struct wire_item wire = {.seq = item->seq,
+                                       .position = 1000 + item->seq,
+                                       .time_ms = 5,
+                                       .retry_ms = WIRE_RETRY_NONE,
+                                       .id = {item->id, strlen(item->id)},
+                                       .type = {"t", 1},
+                                       .data = {item->data, strlen(item->data)}};
+        wire_put_item(out, &wire);
+    }
+}
+
+static void put_sessions(const struct fake *fake, struct wire_out *out,
+                         const struct wire_sessions *ask)
+{
+    char after[256] = "";
+    size_t at = 0;
+    if (ask->after.size > 0)
+        memcpy(after, ask->after.data, ask->after.size);
+    while (at < fake->name_count && (strcmp(fake->names[at], after) <= 0 ||
+                                     strncmp(fake->names[at], ask->prefix.size ? ask->prefix.data : "",
+                                             ask->prefix.size) != 0))
+        at++;
+    size_t end = at;
+    while (end < fake->name_count && end - at < fake->page_rows &&
+           strncmp(fake->names[end], ask->prefix.size ? ask->prefix.data : "",
+                   ask->prefix.size) == 0)
+        end++;
+    const struct wire_sessions_are head = {.count = (uint32_t)(end - at),
+                                           .more = end < fake->name_count};
+    wire_put_sessions_are(out, &head);
+    for (; at < end; at++) {
+        const struct wire_session_row row = {.seq = at + 1,
+                                             .name = {fake->names[at], strlen(fake->names[at])},
+                                             .last_id = {"last", 4}};
+        wire_put_session_row(out, &row);
+    }
+}
+
+static void put_error(struct wire_out *out, spn_err code, const char *detail)
+{
+    const struct wire_error error = {.code = (uint32_t)code, .detail = {detail, strlen(detail)}};
+    wire_put_error(out, &error);
+}
+
+static enum wire_type answer_type(uint8_t type)
+{
+    return (enum wire_type)(type + 1);
+}
+
+static void put_last(const struct fake *fake, struct wire_out *out)
+{
+    struct wire_last_is last = {.epoch = fake->epoch};
+    if (fake->item_count > 0) {
+        const struct fake_item *item = &fake->items[fake->item_count - 1];
+        last.seq = item->seq;
+        last.id = (struct spn_bytes){item->id, strlen(item->id)};
+    }
+    wire_put_last_is(out, &last);
+}
+
+static void put_health(const struct fake *fake, struct wire_out *out)
+{
+    const struct wire_health health = {.status = WIRE_DEGRADED,
+                                       .pid = 42,
+                                       .instance = fake->instance,
+                                       .version = {"9.9", 3},
+                                       .reason = {"tired", 5}};
+    wire_put_health(out, &health);
+}
+
+static void put_stats(struct wire_out *out)
+{
+    const struct wire_stats_are head = {.count = 2};
+    const struct wire_stat stats[] = {{.value = 1, .name = {"one", 3}},
+                                      {.value = UINT64_MAX, .name = {"most", 4}}};
+    wire_put_stats_are(out, &head);
+    wire_put_stat(out, &stats[0]);
+    wire_put_stat(out, &stats[1]);
+}
+
+static void put_welcome(const struct fake *fake, struct wire_out *out)
+{
+    const struct wire_welcome welcome = {.instance = fake->instance,
+                                         .data_max = fake->data_max,
+                                         .batch_bytes_max = WIRE_BATCH_BYTES_MAX,
+                                         .batch_events_max = fake->batch_events_max,
+                                         .version = {"0.0", 3}};
+    wire_put_welcome(out, &welcome);
+}
+
+static void put_answer(struct fake *fake, uint8_t type, struct wire_in in, struct wire_out *out)
+{
+    struct wire_sessions sessions;
+    struct spn_bytes session;
+    switch (type) {
+    case WIRE_HELLO:
+        fake->hellos++;
+        put_welcome(fake, out);
+        break;
+    case WIRE_OPEN:
+        fake->opens++;
+        wire_get_open(&in, &fake->open);
+        put_state(fake, out);
+        break;
+    case WIRE_STATE:
+        fake->states++;
+        wire_get_ask(&in, &fake->ask);
+        put_state(fake, out);
+        break;
+    case WIRE_LAST:
+        wire_get_last(&in, &session);
+        put_last(fake, out);
+        break;
+    case WIRE_FETCH:
+        fake->fetches++;
+        wire_get_fetch(&in, &fake->fetch);
+        put_slice(fake, out);
+        break;
+    case WIRE_SESSIONS:
+        fake->lists++;
+        wire_get_sessions(&in, &sessions);
+        put_sessions(fake, out, &sessions);
+        break;
+    case WIRE_HEALTH:
+        put_health(fake, out);
+        break;
+    case WIRE_STATS:
+        put_stats(out);
+        break;
+    default:
+        fail_msg("a question of type %u", type);
+    }
+    assert_true(wire_in_done(&in) || type == WIRE_HELLO);
+}
+
+static void answer(struct fake *fake, zmq_msg_t *question)
+{
+    static uint8_t bytes[ANSWER_MAX];
+    struct wire_in in = wire_in(zmq_msg_data(question), zmq_msg_size(question));
+    struct wire_out body = wire_out(bytes + WIRE_HEADER_SIZE, sizeof(bytes) - WIRE_HEADER_SIZE);
+    struct wire_out out = wire_out(bytes, WIRE_HEADER_SIZE);
+    struct wire_header header;
+    enum wire_type type;
+
+    assert_int_equal(wire_get_header(&in, &header), SPN_OK);
+    type = answer_type(header.type);
+    put_answer(fake, header.type, in, &body);
+    bool fails = fake->major != WIRE_MAJOR ||
+                 (fake->read_err != SPN_OK && header.type >= WIRE_OPEN && header.type <= WIRE_FETCH);
+    if (fails) {
+        type = WIRE_ERROR;
+        body.at = body.start;
+        put_error(&body, fake->major != WIRE_MAJOR ? SPN_E_VERSION : fake->read_err, "as told");
+    }
+    wire_put_header(&out, type, header.request);
+    assert_false(out.bad || body.bad);
+    bytes[3] = fake->major;
+    if (!fake->deaf)
+        send_to(fake->read, &fake->read_peer, bytes, WIRE_HEADER_SIZE + wire_out_size(&body));
+}
+
+/* -- stepping ---------------------------------------------------------------------------------- */
+
+static void take_batch(struct fake *fake, zmq_msg_t *frame)
+{
+    assert_true(fake->batch_count < FAKE_BATCHES_MAX);
+    struct fake_batch *batch = &fake->batches[fake->batch_count++];
+    struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
+    struct wire_header header;
+    struct wire_entry entry = {0};
+    assert_int_equal(wire_get_header(&in, &header), SPN_OK);
+    assert_int_equal(header.type, WIRE_BATCH);
+    wire_get_batch(&in, &batch->head);
+    for (uint32_t i = 0; i < batch->head.count; i++)
+        wire_get_entry(&in, entry.session, &entry);
+    assert_true(wire_in_done(&in));
+    zmq_msg_init(&batch->frame);
+    zmq_msg_move(&batch->frame, frame);
+    if (fake->acks) {
+        uint64_t last = batch->head.first + batch->head.count - 1;
+        fake->accepted = fake->durable = last;
+        fake_ack(fake, batch->head.first - 1, last, WIRE_DURABLE, NULL, 0);
+    }
+}
+
+/* False: nothing was there. */
+static bool take_one(struct fake *fake, void *socket, zmq_msg_t *peer)
+{
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    if (zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&frame);
+        return false;
+    }
+    zmq_msg_move(peer, &frame);
+    zmq_msg_init(&frame);
+    assert_true(zmq_msg_recv(&frame, socket, 0) >= 0);
+    if (socket == fake->ingest)
+        take_batch(fake, &frame);
+    else
+        answer(fake, &frame);
+    zmq_msg_close(&frame);
+    return true;
+}
+
+bool fake_step(struct fake *fake, int wait_ms)
+{
+    zmq_pollitem_t items[] = {{.socket = fake->ingest, .events = ZMQ_POLLIN},
+                              {.socket = fake->read, .events = ZMQ_POLLIN}};
+    zmq_poll(items, 2, wait_ms);
+    bool ingest = take_one(fake, fake->ingest, &fake->ingest_peer);
+    bool read = take_one(fake, fake->read, &fake->read_peer);
+    return ingest || read;
+}
+
+static void *run(void *argument)
+{
+    struct fake *fake = argument;
+    while (atomic_load(&fake->running))
+        fake_step(fake, 1);
+    return NULL;
+}
+
+void fake_begin(struct fake *fake)
+{
+    atomic_store(&fake->running, true);
+    assert_int_equal(pthread_create(&fake->thread, NULL, run, fake), 0);
+}
+
+void fake_end(struct fake *fake)
+{
+    atomic_store(&fake->running, false);
+    assert_int_equal(pthread_join(fake->thread, NULL), 0);
+}
+
+/* -- batches ----------------------------------------------------------------------------------- */
+
+struct wire_entry fake_entry(struct fake *fake, size_t batch, size_t index)
+{
+    zmq_msg_t *frame = &fake->batches[batch].frame;
+    struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
+    struct wire_header header;
+    struct wire_batch head;
+    struct wire_entry entry = {0};
+    assert_true(batch < fake->batch_count && index < fake->batches[batch].head.count);
+    assert_int_equal(wire_get_header(&in, &header), SPN_OK);
+    wire_get_batch(&in, &head);
+    for (size_t i = 0; i <= index; i++)
+        wire_get_entry(&in, entry.session, &entry);
+    return entry;
+}
+
+void fake_drop_batches(struct fake *fake)
+{
+    for (size_t i = 0; i < fake->batch_count; i++)
+        zmq_msg_close(&fake->batches[i].frame);
+    fake->batch_count = 0;
+}
+
+/* -- ingest.sock ------------------------------------------------------------------------------- */
+
+static struct wire_out begin(uint8_t *bytes, size_t size, enum wire_type type)
+{
+    struct wire_out out = wire_out(bytes, size);
+    wire_put_header(&out, type, 0);
+    return out;
+}
+
+static void finish(struct fake *fake, const struct wire_out *out)
+{
+    assert_false(out->bad);
+    send_to(fake->ingest, &fake->ingest_peer, out->start, wire_out_size(out));
+}
+
+void fake_ack(struct fake *fake, uint64_t from, uint64_t up_to, uint8_t level,
+              const struct wire_run *runs, uint32_t run_count)
+{
+    uint8_t bytes[1024];
+    struct wire_out out = begin(bytes, sizeof(bytes), WIRE_ACK);
+    const struct wire_ack ack = {
+        .token = fake->token, .from = from, .up_to = up_to, .run_count = run_count, .level = level};
+    wire_put_ack(&out, &ack);
+    for (uint32_t i = 0; i < run_count; i++)
+        wire_put_run(&out, &runs[i]);
+    finish(fake, &out);
+}
+
+void fake_expect(struct fake *fake, uint64_t number, uint32_t round)
+{
+    uint8_t bytes[64];
+    struct wire_out out = begin(bytes, sizeof(bytes), WIRE_EXPECT);
+    const struct wire_expect expect = {.token = fake->token, .number = number, .round = round};
+    wire_put_expect(&out, &expect);
+    finish(fake, &out);
+}
+
+void fake_refuse(struct fake *fake, uint64_t number, uint32_t round, spn_err code)
+{
+    uint8_t bytes[64];
+    struct wire_out out = begin(bytes, sizeof(bytes), WIRE_REFUSED);
+    const struct wire_refused refused = {
+        .token = fake->token, .number = number, .round = round, .code = (uint32_t)code};
+    wire_put_refused(&out, &refused);
+    finish(fake, &out);
+}
+
+void fake_error(struct fake *fake, uint64_t token, spn_err code, const char *detail)
+{
+    uint8_t bytes[512];
+    struct wire_out out = begin(bytes, sizeof(bytes), WIRE_ERROR);
+    const struct wire_error error = {
+        .token = token, .code = (uint32_t)code, .detail = {detail, strlen(detail)}};
+    wire_put_error(&out, &error);
+    finish(fake, &out);
+}
+
+void fake_send_raw(struct fake *fake, const void *bytes, size_t size)
+{
+    send_to(fake->ingest, &fake->ingest_peer, bytes, size);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fake_sidecar: the other end of the wire, as the test wants it.
+ *
+ * Two ROUTER sockets in a directory of their own. The test steps it: what comes in on read.sock is
+ * answered from the fields below, batches are kept for the test to look at, and nothing goes out on
+ * ingest.sock but what the test sends. For calls that block there is fake_begin: a thread steps it
+ * until fake_end, and the test keeps its hands off meanwhile.
+ *
+ * Errors   the test fails.
+ */
+#ifndef SPN_TESTS_FAKE_SIDECAR_H
+#define SPN_TESTS_FAKE_SIDECAR_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <zmq.h>
+
+#include "wire.h"
+
+enum { FAKE_BATCHES_MAX = 512, FAKE_RUNS_MAX = 16, FAKE_ITEMS_MAX = 64 };
+
+struct fake_batch {
+    zmq_msg_t frame;
+    struct wire_batch head;
+};
+
+struct fake_item {
+    uint64_t seq;
+    const char *id;
+    const char *data;
+};
+
+struct fake {
+    char dir[64];
+    void *context;
+    void *ingest;
+    void *read;
+    zmq_msg_t ingest_peer; /* routing ids of who spoke last */
+    zmq_msg_t read_peer;
+
+    /* What was received. */
+    struct fake_batch batches[FAKE_BATCHES_MAX];
+    size_t batch_count;
+    unsigned hellos, opens, states, fetches;
+    struct wire_open open; /* the last of each */
+    struct wire_ask ask;
+    struct wire_fetch fetch;
+    unsigned lists;
+
+    /* What is answered. */
+    bool deaf; /* takes questions and answers none */
+    uint8_t major;
+    uint32_t data_max;
+    uint32_t batch_events_max;
+    uint64_t token;
+    uint64_t instance;
+    uint64_t accepted;
+    uint64_t durable;
+    struct wire_run runs[FAKE_RUNS_MAX];
+    uint32_t run_count;
+    spn_err read_err; /* not SPN_OK: the answer to OPEN, STATE, LAST, FETCH */
+    bool acks;        /* acknowledges each batch as durable at once */
+    const struct fake_item *items; /* the session that there is, "s"; ascending */
+    size_t item_count;
+    size_t slice_items; /* in one slice */
+    uint8_t verdict;
+    uint64_t missing;   /* in front of the first slice */
+    uint64_t epoch;
+    const char *const *names; /* for the session list, ascending */
+    size_t name_count;
+    size_t page_rows;
+
+    pthread_t thread;
+    atomic_bool running;
+};
+
+void fake_open(struct fake *fake);
+void fake_close(struct fake *fake);
+/* Another process would: gone, with everything that was queued, then here again under a new instance. */
+void fake_stop(struct fake *fake);
+void fake_start(struct fake *fake);
+
+/* Takes what there is, at most one message of each socket; waits up to wait_ms. True: there was some. */
+bool fake_step(struct fake *fake, int wait_ms);
+void fake_begin(struct fake *fake);
+void fake_end(struct fake *fake);
+
+/* The entry at this index of a batch. */
+struct wire_entry fake_entry(struct fake *fake, size_t batch, size_t index);
+void fake_drop_batches(struct fake *fake);
+
+void fake_ack(struct fake *fake, uint64_t from, uint64_t up_to, uint8_t level,
+              const struct wire_run *runs, uint32_t run_count);
+void fake_expect(struct fake *fake, uint64_t number, uint32_t round);
+void fake_refuse(struct fake *fake, uint64_t number, uint32_t round, spn_err code);
+void fake_error(struct fake *fake, uint64_t token, spn_err code, const char *detail);
+void fake_send_raw(struct fake *fake, const void *bytes, size_t size);
+
+#endif

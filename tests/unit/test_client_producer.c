@@ -1,0 +1,1024 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The producer against a fake sidecar: what goes over the wire, and what the app is told.
+ *
+ * Nothing sleeps to synchronise: `until` steps both ends until a condition holds, or fails. */
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fake_sidecar.h"
+#include "producer.h"
+#include "sponson.h"
+#include "transport.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define DEADLINE_NS (10000 * NS_PER_MS)
+
+static struct fake fake;
+static spn_client *client;
+static spn_producer *producer;
+
+/* -- helpers ----------------------------------------------------------------------------------- */
+
+static void pump(void)
+{
+    (void)fake_step(&fake, 1);
+    spn_err err = spn_client_step(client);
+    assert_true(err == SPN_OK || err == SPN_E_FENCED);
+}
+
+#define until(condition)                                                                           \
+    do {                                                                                           \
+        uint64_t give_up_ns = transport_now() + DEADLINE_NS;                                       \
+        while (!(condition)) {                                                                     \
+            if (transport_now() > give_up_ns)                                                      \
+                fail_msg("not in time: %s", #condition);                                           \
+            pump();                                                                                \
+        }                                                                                          \
+    } while (0)
+
+static void open_client(void)
+{
+    char detail[256];
+    const struct spn_client_options options = {.size = sizeof(options), .socket_dir = fake.dir};
+    fake_begin(&fake);
+    assert_int_equal(spn_client_open(&client, &options, 5000, detail, sizeof(detail)), SPN_OK);
+    fake_end(&fake);
+}
+
+static void open_producer(const struct spn_producer_options *options)
+{
+    fake_begin(&fake);
+    assert_int_equal(spn_producer_open(&producer, client, options, 5000), SPN_OK);
+    fake_end(&fake);
+}
+
+static void open_both(spn_level level)
+{
+    struct spn_producer_options options = spn_producer_defaults();
+    options.level = level;
+    open_client();
+    open_producer(&options);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_open(&fake);
+    client = NULL;
+    producer = NULL;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    if (producer != NULL)
+        (void)spn_producer_close(producer, 0, NULL);
+    spn_client_close(client);
+    fake_close(&fake);
+    return 0;
+}
+
+static uint64_t publish_text(const char *text)
+{
+    struct spn_event event = SPN_EVENT_INIT;
+    uint64_t ticket = 0;
+    event.data = spn_text(text);
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, &ticket), SPN_OK);
+    return ticket;
+}
+
+static void publish_numbers(unsigned count)
+{
+    char text[16];
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(text, sizeof(text), "%u", i);
+        publish_text(text);
+    }
+}
+
+/* Sends what is gathered, without waiting. */
+static void hurry(void)
+{
+    assert_int_equal(spn_producer_flush(producer, 0), SPN_E_TIMEOUT);
+}
+
+static struct wire_batch last_batch(void)
+{
+    assert_true(fake.batch_count > 0);
+    return fake.batches[fake.batch_count - 1].head;
+}
+
+static uint64_t received_up_to(void)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < fake.batch_count; i++)
+        last = fake.batches[i].head.first + fake.batches[i].head.count - 1;
+    return last;
+}
+
+static void expect_ack(uint64_t ticket, spn_result result, spn_err code)
+{
+    struct spn_ack ack;
+    assert_int_equal(spn_producer_next_ack(producer, 0, &ack), SPN_OK);
+    assert_int_equal(ack.ticket, ticket);
+    assert_int_equal(ack.result, result);
+    assert_int_equal(ack.code, code);
+}
+
+static uint64_t unacknowledged(void)
+{
+    return spn_producer_counters(producer).unacknowledged;
+}
+
+/* -- batches and acks -------------------------------------------------------------------------- */
+
+static void lone_event_goes_out_at_once(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    assert_int_equal(publish_text("a"), 1);
+    until(fake.batch_count == 1);
+    struct wire_batch head = last_batch();
+    assert_int_equal(head.token, 7);
+    assert_int_equal(head.first, 1);
+    assert_int_equal(head.base, 1);
+    assert_int_equal(head.count, 1);
+    assert_int_equal(head.round, 0);
+    assert_int_equal(head.level, WIRE_DURABLE);
+    struct wire_entry entry = fake_entry(&fake, 0, 0);
+    assert_int_equal(entry.kind, WIRE_EVENT);
+    assert_memory_equal(entry.session.data, "s", 1);
+    assert_memory_equal(entry.data.data, "a", 1);
+    assert_int_equal(entry.retry_ms, WIRE_RETRY_NONE);
+    char id[SPN_GIVEN_ID_MAX];
+    size_t id_size = spn_given_id(producer, 1, id);
+    assert_int_equal(entry.id.size, id_size);
+    assert_memory_equal(entry.id.data, id, id_size);
+    fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    expect_ack(1, SPN_STORED, SPN_OK);
+    struct spn_ack ack;
+    assert_int_equal(spn_producer_next_ack(producer, 0, &ack), SPN_E_END);
+}
+
+static void events_gather_while_an_ack_is_outstanding(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_numbers(101);
+    until(fake.batch_count == 1);
+    assert_int_equal(last_batch().count, 1);
+    fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
+    until(fake.batch_count == 2);
+    assert_int_equal(last_batch().first, 2);
+    assert_int_equal(last_batch().count, 100);
+    assert_int_equal(last_batch().base, 2);
+}
+
+static void full_batch_does_not_wait(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_numbers(1 + DELIVERY_GATHER_EVENTS);
+    until(fake.batch_count == 2);
+    assert_int_equal(last_batch().count, DELIVERY_GATHER_EVENTS);
+}
+
+static void flush_without_time_sends_what_is_gathered(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_numbers(3);
+    assert_int_equal(spn_producer_flush(producer, 0), SPN_E_TIMEOUT);
+    until(received_up_to() == 3);
+    fake_ack(&fake, 0, 3, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    assert_int_equal(spn_producer_flush(producer, 0), SPN_OK);
+}
+
+/* -- holes, refusals, restarts ----------------------------------------------------------------- */
+
+static void hole_is_filled_from_where_it_begins(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_numbers(10);
+    hurry();
+    until(received_up_to() == 10);
+    fake_drop_batches(&fake);
+    fake_expect(&fake, 4, 0);
+    until(received_up_to() == 10);
+    assert_int_equal(fake.batches[0].head.first, 4);
+    assert_int_equal(fake.batches[0].head.base, 1);
+    assert_int_equal(fake.batches[0].head.round, 1);
+    assert_int_equal(spn_producer_counters(producer).resent, 7);
+    struct wire_entry entry = fake_entry(&fake, 0, 0);
+    assert_memory_equal(entry.data.data, "3", 1);
+
+    fake_drop_batches(&fake);
+    fake_expect(&fake, 2, 0); /* of an older round: it was answered */
+    fake_ack(&fake, 0, 10, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    assert_int_equal(fake.batch_count, 0);
+}
+
+static void refused_event_becomes_a_skip(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_numbers(4);
+    hurry();
+    until(received_up_to() == 4);
+    fake_drop_batches(&fake);
+    fake_refuse(&fake, 3, 0, SPN_E_BAD_ID);
+    until(received_up_to() == 4);
+    assert_int_equal(fake.batches[0].head.first, 3);
+    assert_int_equal(fake.batches[0].head.round, 1);
+    struct wire_entry entry = fake_entry(&fake, 0, 0);
+    assert_int_equal(entry.kind, WIRE_SKIP);
+    assert_int_equal(entry.session.size + entry.id.size + entry.type.size + entry.data.size, 0);
+    entry = fake_entry(&fake, fake.batch_count - 1, last_batch().count - 1);
+    assert_int_equal(entry.kind, WIRE_EVENT);
+    assert_memory_equal(entry.data.data, "3", 1);
+
+    const struct wire_run run = {.first = 3, .count = 1, .result = WIRE_REFUSED_RESULT};
+    fake_ack(&fake, 0, 4, WIRE_DURABLE, &run, 1);
+    until(unacknowledged() == 0);
+    expect_ack(1, SPN_STORED, SPN_OK);
+    expect_ack(2, SPN_STORED, SPN_OK);
+    expect_ack(3, SPN_REFUSED, SPN_E_BAD_ID);
+    expect_ack(4, SPN_STORED, SPN_OK);
+    assert_int_equal(spn_producer_counters(producer).refused, 1);
+}
+
+static void restarted_sidecar_gets_the_rest_again(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_numbers(8);
+    hurry();
+    until(received_up_to() == 8);
+    fake_ack(&fake, 0, 2, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 6);
+    fake_drop_batches(&fake);
+    unsigned opens = fake.opens;
+    fake_error(&fake, fake.token, SPN_E_STALE_TOKEN, "restarted");
+    fake.token = 8;
+    fake.accepted = fake.durable = 5;
+    fake.runs[0] = (struct wire_run){.first = 4, .count = 1, .result = WIRE_DUPLICATE};
+    fake.run_count = 1;
+    until(received_up_to() == 8);
+    assert_int_equal(fake.opens, opens + 1);
+    assert_int_equal(fake.open.token, 7);
+    assert_int_equal(fake.open.base, 3);
+    assert_int_equal(fake.batches[0].head.token, 8);
+    assert_int_equal(fake.batches[0].head.first, 6);
+    assert_int_equal(fake.batches[0].head.base, 6);
+    assert_int_equal(fake.batches[0].head.round, 1);
+    assert_int_equal(unacknowledged(), 3);
+    for (uint64_t ticket = 1; ticket <= 5; ticket++)
+        expect_ack(ticket, ticket == 4 ? SPN_DUPLICATE : SPN_STORED, SPN_OK);
+}
+
+static void nothing_is_sent_while_it_opens_again(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_text("a");
+    until(fake.batch_count == 1);
+    fake.deaf = true;
+    unsigned opens = fake.opens;
+    fake_error(&fake, fake.token, SPN_E_STALE_TOKEN, "");
+    until(fake.opens == opens + 1);
+    publish_numbers(2 * DELIVERY_GATHER_EVENTS);
+    assert_int_equal(spn_producer_flush(producer, 0), SPN_E_TIMEOUT);
+    fake.deaf = false; /* the first OPEN is lost: it asks again */
+    until(fake.opens >= opens + 2);
+    assert_int_equal(fake.batch_count, 1);
+    until(received_up_to() == 1 + 2 * DELIVERY_GATHER_EVENTS);
+}
+
+static void connection_that_comes_back_is_asked_at_once(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_text("a");
+    until(fake.batch_count == 1);
+    uint64_t start_ns = transport_now();
+    fake_stop(&fake);
+    while (client->connected)
+        assert_int_equal(spn_client_step(client), SPN_OK);
+    fake_start(&fake);
+    until(fake.states == 1);
+    /* Well before a second of silence, and what was on its way is sent again. */
+    assert_true(transport_now() - start_ns < PRODUCER_SILENCE_NS);
+    until(fake.batch_count == 2);
+    assert_int_equal(last_batch().first, 1);
+    assert_int_equal(last_batch().round, 1);
+}
+
+static void fenced_producer_stops(void **state)
+{
+    (void)state;
+    struct spn_event event = SPN_EVENT_INIT;
+    struct spn_ack ack;
+    uint64_t left;
+    open_both(SPN_DURABLE);
+    publish_numbers(3);
+    until(fake.batch_count == 1);
+    fake_error(&fake, fake.token, SPN_E_FENCED, "somebody else");
+    until(spn_client_step(client) == SPN_E_FENCED);
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), SPN_E_FENCED);
+    assert_string_equal(spn_client_detail(client), "sidecar: somebody else");
+    assert_int_equal(spn_producer_next_ack(producer, -1, &ack), SPN_E_FENCED);
+    assert_int_equal(spn_producer_wait(producer, 1, -1, &ack), SPN_E_FENCED);
+    assert_int_equal(spn_producer_flush(producer, -1), SPN_E_FENCED);
+    assert_int_equal(spn_producer_close(producer, -1, &left), SPN_E_FENCED);
+    assert_int_equal(left, 3);
+    producer = NULL;
+    assert_int_equal(fake.batch_count, 1);
+}
+
+static void fenced_while_it_opens_again(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_text("a");
+    until(fake.batch_count == 1);
+    fake.read_err = SPN_E_FENCED;
+    fake_error(&fake, fake.token, SPN_E_STALE_TOKEN, "");
+    until(spn_client_step(client) == SPN_E_FENCED);
+}
+
+static void error_for_another_token_is_not_ours(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_text("a");
+    until(fake.batch_count == 1);
+    fake_error(&fake, 99, SPN_E_FENCED, "");
+    fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    assert_int_equal(spn_client_step(client), SPN_OK);
+}
+
+/* -- silence and lost acks --------------------------------------------------------------------- */
+
+static void silence_is_asked_about_and_then_probed(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_numbers(1 + 2 * DELIVERY_GATHER_EVENTS);
+    uint64_t start_ns = transport_now();
+    until(received_up_to() == 1 + 2 * DELIVERY_GATHER_EVENTS);
+    fake_drop_batches(&fake);
+    until(fake.batch_count == 1);
+    assert_int_equal(fake.states, 1);
+    assert_int_equal(fake.ask.token, 7);
+    assert_int_equal(fake.ask.base, 1);
+    assert_true(transport_now() - start_ns >= PRODUCER_SILENCE_NS * 9 / 10);
+    uint64_t probed = received_up_to();
+    assert_true(probed < 1 + 2 * DELIVERY_GATHER_EVENTS || fake.batch_count == 1);
+    assert_int_equal(last_batch().first, 1);
+    /* Only a batch each second, until one is acknowledged. */
+    until(fake.states == 2);
+    until(fake.batch_count == 2);
+    assert_int_equal(last_batch().first, 1);
+    fake_ack(&fake, 0, probed, WIRE_DURABLE, NULL, 0);
+    until(received_up_to() == 1 + 2 * DELIVERY_GATHER_EVENTS ||
+          probed == 1 + 2 * DELIVERY_GATHER_EVENTS);
+}
+
+static void slow_sidecar_is_not_sent_everything_again(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_numbers(20);
+    hurry();
+    until(received_up_to() == 20);
+    fake_drop_batches(&fake);
+    fake.accepted = 10; /* and 11 ... 20 are on their way, for all it knows */
+    until(fake.states == 1);
+    fake.accepted = 20;
+    until(fake.states == 2);
+    fake_ack(&fake, 0, 20, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    assert_int_equal(fake.batch_count, 0);
+    assert_int_equal(spn_producer_counters(producer).resent, 0);
+}
+
+static void lost_ack_is_made_up_for_by_the_state(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_numbers(10);
+    hurry();
+    until(received_up_to() == 10);
+    fake.accepted = fake.durable = 8;
+    fake.runs[0] = (struct wire_run){.first = 1, .count = 2, .result = WIRE_CONFLICT};
+    fake.run_count = 1;
+    uint64_t start_ns = transport_now();
+    fake_ack(&fake, 6, 8, WIRE_DURABLE, NULL, 0); /* 1 ... 6 were in one that never came */
+    until(unacknowledged() == 2);
+    assert_int_equal(fake.states, 1);
+    assert_true(transport_now() - start_ns < PRODUCER_SILENCE_NS);
+    for (uint64_t ticket = 1; ticket <= 8; ticket++)
+        expect_ack(ticket, ticket <= 2 ? SPN_CONFLICT : SPN_STORED, SPN_OK);
+    fake_ack(&fake, 8, 10, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+}
+
+static void acks_that_lie_are_dropped(void **state)
+{
+    (void)state;
+    static const uint8_t garbage[] = "SPN\x01\x00\x02 is no ack";
+    const struct wire_run backwards[] = {{.first = 3, .count = 1}, {.first = 1, .count = 1}};
+    open_both(SPN_DURABLE);
+    publish_numbers(3);
+    hurry();
+    until(received_up_to() == 3);
+    fake_ack(&fake, 0, 4, WIRE_DURABLE, NULL, 0); /* never sent */
+    fake_ack(&fake, 0, 3, WIRE_DURABLE, backwards, 2);
+    fake_ack(&fake, 0, 3, WIRE_ACCEPTED, NULL, 0); /* not the level asked for */
+    fake_send_raw(&fake, garbage, sizeof(garbage));
+    fake_send_raw(&fake, "", 1);
+    fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 2);
+    expect_ack(1, SPN_STORED, SPN_OK);
+}
+
+/* -- levels ------------------------------------------------------------------------------------ */
+
+static void accepted_events_that_a_restart_loses_are_told(void **state)
+{
+    (void)state;
+    open_both(SPN_ACCEPTED);
+    publish_numbers(10);
+    hurry();
+    until(received_up_to() == 10);
+    assert_int_equal(last_batch().level, WIRE_ACCEPTED);
+    fake_ack(&fake, 0, 10, WIRE_ACCEPTED, NULL, 0);
+    until(unacknowledged() == 0);
+    for (uint64_t ticket = 1; ticket <= 7; ticket++)
+        expect_ack(ticket, SPN_STORED, SPN_OK);
+    publish_text("next");
+    until(received_up_to() == 11);
+    fake_drop_batches(&fake);
+    fake_error(&fake, fake.token, SPN_E_STALE_TOKEN, "");
+    fake.accepted = fake.durable = 5;
+    until(received_up_to() == 11);
+    /* 6 ... 10 are gone: 8, 9, 10 are still told so; for 6 and 7 there is the counter. */
+    assert_int_equal(last_batch().first, 11);
+    assert_int_equal(last_batch().base, 11);
+    struct spn_counters counters = spn_producer_counters(producer);
+    assert_int_equal(counters.lost, 5);
+    assert_int_equal(counters.stored, 7);
+    for (uint64_t ticket = 8; ticket <= 10; ticket++)
+        expect_ack(ticket, SPN_LOST, SPN_E_LOST);
+
+    fake_drop_batches(&fake);
+    fake_error(&fake, fake.token, SPN_E_STALE_TOKEN, ""); /* and again: nothing more is lost */
+    until(received_up_to() == 11);
+    fake_ack(&fake, 10, 11, WIRE_ACCEPTED, NULL, 0);
+    until(unacknowledged() == 0);
+    assert_int_equal(spn_producer_counters(producer).lost, 5);
+    expect_ack(11, SPN_STORED, SPN_OK);
+}
+
+static void level_none_keeps_nothing_and_reports_refusals(void **state)
+{
+    (void)state;
+    struct spn_ack ack;
+    open_both(SPN_NONE);
+    publish_numbers(3);
+    assert_int_equal(spn_producer_flush(producer, 1000), SPN_OK);
+    assert_int_equal(spn_producer_next_ack(producer, 1000, &ack), SPN_E_END);
+    until(received_up_to() == 3);
+    assert_int_equal(last_batch().level, WIRE_NONE);
+    assert_int_equal(last_batch().base, last_batch().first);
+    assert_int_equal(unacknowledged(), 0);
+    fake_refuse(&fake, 2, 0, SPN_E_BAD_TYPE);
+    until(spn_producer_counters(producer).refused == 1);
+    expect_ack(2, SPN_REFUSED, SPN_E_BAD_TYPE);
+    publish_text("after");
+    until(received_up_to() == 4);
+    assert_int_equal(last_batch().round, 1);
+    assert_int_equal(last_batch().base, 4);
+}
+
+/* -- the window -------------------------------------------------------------------------------- */
+
+static void full_window_is_backpressure_after_the_timeout(void **state)
+{
+    (void)state;
+    struct spn_producer_options options = spn_producer_defaults();
+    struct spn_event event = SPN_EVENT_INIT;
+    uint64_t ticket = 77;
+    options.window_events = 10;
+    options.send_timeout_ms = 150;
+    open_client();
+    open_producer(&options);
+    publish_numbers(10);
+    uint64_t start_ns = transport_now();
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, &ticket), SPN_E_BACKPRESSURE);
+    assert_true(transport_now() - start_ns >= 150 * NS_PER_MS);
+    assert_int_equal(ticket, 77);
+    assert_int_equal(spn_producer_counters(producer).backpressure, 1);
+    assert_int_equal(spn_producer_counters(producer).taken, 10);
+    until(received_up_to() == 10); /* what was gathered went out */
+    fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 9);
+    assert_int_equal(publish_text("room"), 11);
+}
+
+static void room_that_comes_in_time_is_taken(void **state)
+{
+    (void)state;
+    struct spn_producer_options options = spn_producer_defaults();
+    options.window_events = 2;
+    options.send_timeout_ms = 5000;
+    open_client();
+    open_producer(&options);
+    fake.acks = true;
+    fake_begin(&fake);
+    for (uint64_t ticket = 1; ticket <= 500; ticket++)
+        assert_int_equal(publish_text("x"), ticket);
+    assert_int_equal(spn_producer_flush(producer, 5000), SPN_OK);
+    fake_end(&fake);
+    assert_int_equal(spn_producer_counters(producer).stored, 500);
+}
+
+static void small_window_takes_one_large_event(void **state)
+{
+    (void)state;
+    struct spn_producer_options options = spn_producer_defaults();
+    struct spn_event event = SPN_EVENT_INIT;
+    size_t size = WIRE_EVENT_DATA_DEFAULT;
+    char *data = malloc(size + 1);
+    assert_non_null(data);
+    memset(data, 'x', size + 1);
+    options.window_bytes = 1000;
+    options.send_timeout_ms = 0;
+    open_client();
+    open_producer(&options);
+    event.data = (struct spn_bytes){data, size + 1};
+    assert_int_equal(spn_client_data_max(client), size);
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), SPN_E_EVENT_TOO_LARGE);
+    assert_non_null(strstr(spn_client_detail(client), "1048577"));
+    event.data.size = size;
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), SPN_OK);
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), SPN_E_BACKPRESSURE);
+    until(received_up_to() == 1);
+    struct wire_entry entry = fake_entry(&fake, 0, 0);
+    assert_int_equal(entry.data.size, size);
+    fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), SPN_OK);
+    free(data);
+}
+
+static void gone_sidecar_is_backpressure_and_ridden_out(void **state)
+{
+    (void)state;
+    struct spn_producer_options options = spn_producer_defaults();
+    struct spn_event event = SPN_EVENT_INIT;
+    options.window_events = 4;
+    options.send_timeout_ms = 0;
+    open_client();
+    open_producer(&options);
+    fake_stop(&fake);
+    while (client->connected)
+        assert_int_equal(spn_client_step(client), SPN_OK);
+    publish_numbers(4);
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), SPN_E_BACKPRESSURE);
+    fake_start(&fake);
+    until(received_up_to() == 4);
+    fake_ack(&fake, 0, 4, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+}
+
+static void unread_results_are_dropped_oldest_first(void **state)
+{
+    (void)state;
+    struct spn_producer_options options = spn_producer_defaults();
+    options.window_events = 4;
+    open_client();
+    open_producer(&options);
+    for (uint64_t ticket = 1; ticket <= 6; ticket++) {
+        publish_text("x");
+        until(received_up_to() == ticket);
+        fake_ack(&fake, ticket - 1, ticket, WIRE_DURABLE, NULL, 0);
+        until(unacknowledged() == 0);
+    }
+    struct spn_ack ack;
+    assert_int_equal(spn_producer_wait(producer, 2, 0, &ack), SPN_E_INVALID);
+    for (uint64_t ticket = 3; ticket <= 6; ticket++)
+        expect_ack(ticket, SPN_STORED, SPN_OK);
+    assert_int_equal(spn_producer_counters(producer).stored, 6);
+}
+
+/* -- what the app asks ------------------------------------------------------------------------- */
+
+static void waiting_for_one_ticket_leaves_the_others(void **state)
+{
+    (void)state;
+    struct spn_ack ack;
+    open_both(SPN_DURABLE);
+    fake.acks = true;
+    publish_numbers(5);
+    fake_begin(&fake);
+    assert_int_equal(spn_producer_wait(producer, 3, 5000, &ack), SPN_OK);
+    assert_int_equal(ack.ticket, 3);
+    assert_int_equal(spn_producer_flush(producer, 5000), SPN_OK);
+    fake_end(&fake);
+    assert_int_equal(spn_producer_wait(producer, 3, 0, &ack), SPN_E_INVALID);
+    assert_int_equal(spn_producer_wait(producer, 6, 0, &ack), SPN_E_INVALID);
+    assert_int_equal(spn_producer_wait(producer, 0, 0, &ack), SPN_E_INVALID);
+    static const uint64_t others[] = {1, 2, 4, 5};
+    for (size_t i = 0; i < 4; i++)
+        expect_ack(others[i], SPN_STORED, SPN_OK);
+}
+
+static void many_at_once(void **state)
+{
+    (void)state;
+    struct spn_event events[] = {SPN_EVENT_INIT, SPN_EVENT_INIT, SPN_EVENT_INIT};
+    size_t taken = 9;
+    uint64_t first = 0;
+    open_both(SPN_DURABLE);
+    publish_text("a");
+    assert_int_equal(spn_publish_many(producer, spn_text("s"), events, 3, &taken, &first), SPN_OK);
+    assert_int_equal(taken, 3);
+    assert_int_equal(first, 2);
+    events[1].data = spn_text("a\rb");
+    assert_int_equal(spn_publish_many(producer, spn_text("s"), events, 3, &taken, &first),
+                     SPN_E_BAD_DATA);
+    assert_int_equal(taken, 1);
+    assert_int_equal(first, 5);
+    assert_int_equal(spn_publish_many(producer, spn_text("s"), NULL, 0, &taken, NULL), SPN_OK);
+    assert_int_equal(taken, 0);
+    assert_int_equal(publish_text("b"), 6);
+}
+
+static void contents_are_checked_before_a_ticket_is_used(void **state)
+{
+    (void)state;
+    static char long_id[WIRE_ID_MAX + 1];
+    static char long_type[WIRE_TYPE_MAX + 1];
+    static char long_session[WIRE_SESSION_MAX + 1];
+    memset(long_id, 'i', sizeof(long_id));
+    memset(long_type, 't', sizeof(long_type));
+    memset(long_session, 's', sizeof(long_session));
+    const struct {
+        struct spn_bytes session, id, type, data;
+        spn_err err;
+    } rows[] = {
+        {.session = {"", 0}, .err = SPN_E_BAD_SESSION},
+        {.session = {long_session, sizeof(long_session)}, .err = SPN_E_BAD_SESSION},
+        {.session = {"a\nb", 3}, .err = SPN_E_BAD_SESSION},
+        {.session = {"\xff", 1}, .err = SPN_E_BAD_SESSION},
+        {.session = {"s", 1}, .id = {long_id, sizeof(long_id)}, .err = SPN_E_BAD_ID},
+        {.session = {"s", 1}, .id = {"a\0", 2}, .err = SPN_E_BAD_ID},
+        {.session = {"s", 1}, .type = {long_type, sizeof(long_type)}, .err = SPN_E_BAD_TYPE},
+        {.session = {"s", 1}, .type = {"\n", 1}, .err = SPN_E_BAD_TYPE},
+        {.session = {"s", 1}, .data = {"\r", 1}, .err = SPN_E_BAD_DATA},
+        {.session = {long_session, WIRE_SESSION_MAX}, .err = SPN_OK},
+        {.session = {"s", 1}, .id = {long_id, WIRE_ID_MAX}, .err = SPN_OK},
+        {.session = {"s", 1}, .type = {long_type, WIRE_TYPE_MAX}, .err = SPN_OK},
+        {.session = {"s", 1}, .data = {"a\0b\nc", 5}, .err = SPN_OK},
+    };
+    uint64_t next = 1;
+    open_both(SPN_DURABLE);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct spn_event event = {
+            .id = rows[i].id, .type = rows[i].type, .data = rows[i].data, .retry_ms = 5};
+        uint64_t ticket = 0;
+        assert_int_equal(spn_publish(producer, rows[i].session, &event, &ticket), rows[i].err);
+        assert_int_equal(ticket, rows[i].err == SPN_OK ? next++ : 0);
+    }
+    assert_int_equal(spn_producer_counters(producer).taken, next - 1);
+}
+
+static void own_id_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    static const uint8_t own[SPN_PRODUCER_ID_SIZE] = {0x00, 0x10, 0x83, 0x10, 0x51, 0x87,
+                                                      0x20, 0x92, 0x8b, 0xfb, 0xef, 0xbe,
+                                                      0xff, 0xff, 0xff, 0xfc};
+    struct spn_producer_options options = spn_producer_defaults();
+    char id[SPN_GIVEN_ID_MAX];
+    options.id = own;
+    fake.accepted = fake.durable = 41;
+    open_client();
+    open_producer(&options);
+    assert_memory_equal(fake.open.producer, own, sizeof(own));
+    assert_int_equal(fake.open.token, 0);
+    assert_int_equal(spn_producer_committed(producer), 41);
+    assert_int_equal(publish_text("a"), 42);
+    until(fake.batch_count == 1);
+    assert_int_equal(last_batch().first, 42);
+    assert_int_equal(last_batch().base, 42);
+    assert_int_equal(spn_given_id(producer, 42, id), 25);
+    assert_string_equal(id, "ABCDEFGHIJKL----_____A-42");
+    assert_int_equal(spn_given_id(producer, UINT64_MAX, id), 43);
+    assert_string_equal(id + 22, "-18446744073709551615");
+}
+
+static void close_tells_what_is_left(void **state)
+{
+    (void)state;
+    uint64_t left = 9;
+    open_both(SPN_DURABLE);
+    publish_numbers(3);
+    assert_int_equal(spn_producer_close(producer, 0, &left), SPN_E_TIMEOUT);
+    producer = NULL;
+    assert_int_equal(left, 3);
+    assert_int_equal(spn_producer_close(NULL, 0, &left), SPN_OK);
+    assert_int_equal(left, 0);
+}
+
+static void two_producers_share_a_client(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    spn_producer *first = producer;
+    fake.token = 20;
+    open_producer(NULL);
+    publish_text("second");
+    struct spn_event event = SPN_EVENT_INIT;
+    assert_int_equal(spn_publish(first, spn_text("s"), &event, NULL), SPN_OK);
+    until(fake.batch_count == 2);
+    assert_int_equal(fake.batches[0].head.token, 20);
+    assert_int_equal(fake.batches[1].head.token, 7);
+    fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    assert_int_equal(spn_producer_counters(first).unacknowledged, 1);
+    assert_int_equal(spn_producer_close(first, 0, NULL), SPN_E_TIMEOUT);
+    assert_int_equal(spn_client_step(client), SPN_OK);
+}
+
+/* -- event loops ------------------------------------------------------------------------------- */
+
+static bool fd_is_readable(int wait_ms)
+{
+    struct pollfd item = {.fd = spn_client_fd(client), .events = POLLIN};
+    int count;
+    do
+        count = poll(&item, 1, wait_ms);
+    while (count < 0 && errno == EINTR);
+    return count == 1;
+}
+
+/* The client is touched only when poll says so; the sidecar acknowledges what comes. */
+static void drive_by_poll(uint64_t results)
+{
+    uint64_t give_up_ns = transport_now() + DEADLINE_NS;
+    struct spn_ack ack;
+    while (results > 0) {
+        (void)fake_step(&fake, 0);
+        assert_true(transport_now() < give_up_ns);
+        if (!fd_is_readable(1))
+            continue;
+        assert_int_equal(spn_client_step(client), SPN_OK);
+        while (results_next(&producer->delivery.results, &ack)) /* no turn hides in this one */
+            results--;
+    }
+}
+
+static void poll_drives_two_events_to_disk(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    fake.acks = true;
+    for (int round = 0; round < 200; round++) {
+        fake_drop_batches(&fake);
+        publish_text("one");
+        if (round % 2 == 1) { /* the ack is there before the second one is published */
+            while (fake.batch_count == 0)
+                (void)fake_step(&fake, 10);
+            assert_true(fd_is_readable(5000));
+        }
+        publish_text("two");
+        drive_by_poll(2);
+        while (fd_is_readable(0)) /* then it falls silent */
+            assert_int_equal(spn_client_step(client), SPN_OK);
+        assert_int_equal(unacknowledged(), 0);
+    }
+}
+
+static void poll_sees_the_timer(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_text("a");
+    uint64_t start_ns = transport_now();
+    while (fake.states == 0) {
+        (void)fake_step(&fake, 0);
+        assert_true(transport_now() - start_ns < DEADLINE_NS);
+        if (fd_is_readable(10))
+            assert_int_equal(spn_client_step(client), SPN_OK);
+    }
+    assert_true(transport_now() - start_ns >= PRODUCER_SILENCE_NS);
+}
+
+static void poll_sees_the_sidecar_come_back(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    fake_stop(&fake);
+    while (client->connected) {
+        assert_true(fd_is_readable(5000));
+        assert_int_equal(spn_client_step(client), SPN_OK);
+    }
+    publish_numbers(2);
+    fake.acks = true;
+    fake_start(&fake);
+    drive_by_poll(2);
+}
+
+/* -- refusals at the door ---------------------------------------------------------------------- */
+
+static spn_err try_open(const char *dir, int timeout_ms, char *detail, size_t detail_size)
+{
+    const struct spn_client_options options = {.size = sizeof(options), .socket_dir = dir};
+    return spn_client_open(&client, &options, timeout_ms, detail, detail_size);
+}
+
+static void no_sidecar_is_unavailable(void **state)
+{
+    (void)state;
+    char detail[256] = "";
+    fake_stop(&fake);
+    uint64_t start_ns = transport_now();
+    assert_int_equal(try_open(fake.dir, 100, detail, sizeof(detail)), SPN_E_UNAVAILABLE);
+    assert_true(transport_now() - start_ns >= 100 * NS_PER_MS);
+    assert_non_null(strstr(detail, fake.dir));
+    assert_int_equal(try_open("/nowhere", 0, detail, 4), SPN_E_UNAVAILABLE);
+    assert_int_equal(strlen(detail), 3);
+    assert_null(client);
+}
+
+static void deaf_sidecar_is_unavailable(void **state)
+{
+    (void)state;
+    fake.deaf = true;
+    assert_int_equal(try_open(fake.dir, 50, NULL, 0), SPN_E_UNAVAILABLE);
+}
+
+static void other_version_is_told(void **state)
+{
+    (void)state;
+    char detail[256] = "";
+    fake.major = WIRE_MAJOR + 1;
+    fake_begin(&fake);
+    assert_int_equal(try_open(fake.dir, 5000, detail, sizeof(detail)), SPN_E_VERSION);
+    fake_end(&fake);
+    assert_string_equal(detail, "sidecar: as told");
+}
+
+static void long_path_is_refused_with_its_length(void **state)
+{
+    (void)state;
+    char dir[200];
+    char detail[512] = "";
+    memset(dir, 'd', sizeof(dir));
+    dir[0] = '/';
+    dir[96] = '\0'; /* with "/ingest.sock" one byte more than the 107 that fit */
+    assert_int_equal(try_open(dir, 0, detail, sizeof(detail)), SPN_E_PATH);
+    assert_non_null(strstr(detail, "108"));
+    assert_non_null(strstr(detail, "107"));
+    dir[95] = '\0';
+    assert_int_equal(try_open(dir, 0, detail, sizeof(detail)), SPN_E_UNAVAILABLE);
+}
+
+static void environment_names_the_directory(void **state)
+{
+    (void)state;
+    char detail[256] = "";
+    const struct spn_client_options options = {.size = sizeof(options)};
+    setenv("SPONSON_SOCKET_DIR", "/nowhere", 1);
+    setenv("XDG_RUNTIME_DIR", "/no-runtime", 1);
+    assert_int_equal(spn_client_open(&client, NULL, 0, detail, sizeof(detail)), SPN_E_UNAVAILABLE);
+    assert_string_equal(detail, "no sockets in /nowhere, /run/sponson, /no-runtime/sponson");
+    setenv("SPONSON_SOCKET_DIR", fake.dir, 1);
+    fake_begin(&fake);
+    assert_int_equal(spn_client_open(&client, &options, 5000, NULL, 0), SPN_OK);
+    fake_end(&fake);
+    unsetenv("SPONSON_SOCKET_DIR");
+    unsetenv("XDG_RUNTIME_DIR");
+}
+
+static void bad_options_are_refused(void **state)
+{
+    (void)state;
+    struct spn_producer_options options = spn_producer_defaults();
+    const struct spn_client_options unset = {.socket_dir = fake.dir};
+    assert_int_equal(spn_client_open(&client, &unset, 0, NULL, 0), SPN_E_INVALID);
+    open_client();
+    options.size = 0;
+    assert_int_equal(spn_producer_open(&producer, client, &options, 0), SPN_E_INVALID);
+    options = spn_producer_defaults();
+    options.window_bytes = (size_t)WINDOW_BYTES_MAX + 1;
+    assert_int_equal(spn_producer_open(&producer, client, &options, 0), SPN_E_INVALID);
+    options = spn_producer_defaults();
+    options.level = (spn_level)3;
+    assert_int_equal(spn_producer_open(&producer, client, &options, 0), SPN_E_INVALID);
+    assert_int_equal(spn_producer_open(&producer, client, NULL, 20), SPN_E_TIMEOUT);
+    fake_stop(&fake);
+    while (client->connected)
+        assert_int_equal(spn_client_step(client), SPN_OK);
+    assert_int_equal(spn_producer_open(&producer, client, NULL, 20), SPN_E_UNAVAILABLE);
+}
+
+/* Runs in the child; its exit code is the number of the check that failed. */
+static int use_after_fork(void)
+{
+    struct spn_event event = SPN_EVENT_INIT;
+    struct spn_ack ack;
+    struct spn_last last;
+    if (spn_publish(producer, spn_text("s"), &event, NULL) != SPN_E_FORKED)
+        return 1;
+    if (spn_client_step(client) != SPN_E_FORKED)
+        return 2;
+    if (spn_producer_next_ack(producer, -1, &ack) != SPN_E_FORKED)
+        return 3;
+    if (spn_last_event(client, spn_text("s"), -1, &last) != SPN_E_FORKED)
+        return 4;
+    if (spn_producer_close(producer, -1, NULL) != SPN_E_FORKED)
+        return 5;
+    spn_client_close(client); /* must neither hang nor disturb the parent */
+    return 0;
+}
+
+static void child_process_is_told(void **state)
+{
+    (void)state;
+    int status = -1;
+    open_both(SPN_DURABLE);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(use_after_fork());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    publish_text("still here");
+    until(fake.batch_count == 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(lone_event_goes_out_at_once),
+        TEST(events_gather_while_an_ack_is_outstanding),
+        TEST(full_batch_does_not_wait),
+        TEST(flush_without_time_sends_what_is_gathered),
+        TEST(hole_is_filled_from_where_it_begins),
+        TEST(refused_event_becomes_a_skip),
+        TEST(restarted_sidecar_gets_the_rest_again),
+        TEST(nothing_is_sent_while_it_opens_again),
+        TEST(connection_that_comes_back_is_asked_at_once),
+        TEST(fenced_producer_stops),
+        TEST(fenced_while_it_opens_again),
+        TEST(error_for_another_token_is_not_ours),
+        TEST(silence_is_asked_about_and_then_probed),
+        TEST(slow_sidecar_is_not_sent_everything_again),
+        TEST(lost_ack_is_made_up_for_by_the_state),
+        TEST(acks_that_lie_are_dropped),
+        TEST(accepted_events_that_a_restart_loses_are_told),
+        TEST(level_none_keeps_nothing_and_reports_refusals),
+        TEST(full_window_is_backpressure_after_the_timeout),
+        TEST(room_that_comes_in_time_is_taken),
+        TEST(small_window_takes_one_large_event),
+        TEST(gone_sidecar_is_backpressure_and_ridden_out),
+        TEST(unread_results_are_dropped_oldest_first),
+        TEST(waiting_for_one_ticket_leaves_the_others),
+        TEST(many_at_once),
+        TEST(contents_are_checked_before_a_ticket_is_used),
+        TEST(own_id_goes_on_where_it_was),
+        TEST(close_tells_what_is_left),
+        TEST(two_producers_share_a_client),
+        TEST(poll_drives_two_events_to_disk),
+        TEST(poll_sees_the_timer),
+        TEST(poll_sees_the_sidecar_come_back),
+        TEST(no_sidecar_is_unavailable),
+        TEST(deaf_sidecar_is_unavailable),
+        TEST(other_version_is_told),
+        TEST(long_path_is_refused_with_its_length),
+        TEST(environment_names_the_directory),
+        TEST(bad_options_are_refused),
+        TEST(child_process_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,1359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_journal: what was committed is there, and what is not ours stays as it is.
+ *
+ * Each test has a directory of its own. Databases of other programs, and damage, are made with LMDB
+ * and the file itself. Processes are forked before they open anything.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "journal.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define TEXT(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+
+enum { PATH_SIZE = 512, MIB = 1024 * 1024, SKIP = 77 };
+
+/* -- a directory per test ---------------------------------------------------------------------- */
+
+static char dir[PATH_SIZE - 32];
+
+static const char *path_of(const char *file)
+{
+    static char path[PATH_SIZE];
+    snprintf(path, sizeof(path), "%s/%s", dir, file);
+    return path;
+}
+
+static int make_dir(void **state)
+{
+    (void)state;
+    const char *base = getenv("TMPDIR");
+    snprintf(dir, sizeof(dir), "%s/test_journal.XXXXXX", base ? base : "/tmp");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"data.mdb", "lock.mdb", "file"};
+    for (size_t i = 0; i < COUNT(files); i++)
+        remove(path_of(files[i]));
+    return rmdir(dir);
+}
+
+static bool exists(const char *file)
+{
+    return access(path_of(file), F_OK) == 0;
+}
+
+/* *ret_size bytes that the caller frees. */
+static uint8_t *read_file(const char *file, size_t *ret_size)
+{
+    struct stat info;
+    int fd = open(path_of(file), O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &info), 0);
+    uint8_t *bytes = malloc((size_t)info.st_size + 1);
+    assert_non_null(bytes);
+    assert_int_equal(read(fd, bytes, (size_t)info.st_size), info.st_size);
+    close(fd);
+    *ret_size = (size_t)info.st_size;
+    return bytes;
+}
+
+static void write_file(const char *file, const void *bytes, size_t size)
+{
+    int fd = open(path_of(file), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, size), size);
+    close(fd);
+}
+
+/* -- short names ------------------------------------------------------------------------------- */
+
+static struct journal *open_at(const char *at, size_t size_max, bool read_only)
+{
+    struct journal *journal = NULL;
+    struct journal_options options = {.dir = at, .size_max = size_max, .read_only = read_only};
+    spn_err err = journal_open(&journal, &options);
+    if (err != SPN_OK)
+        print_error("open: %d: %s\n", (int)err, journal_detail());
+    return journal;
+}
+
+static struct journal *open_journal(void)
+{
+    struct journal *journal = open_at(dir, 64 * MIB, false);
+    assert_non_null(journal);
+    return journal;
+}
+
+static spn_err try_open(const char *at, bool read_only)
+{
+    struct journal *journal = NULL;
+    struct journal_options options = {.dir = at, .size_max = 64 * MIB, .read_only = read_only};
+    spn_err err = journal_open(&journal, &options);
+    if (err != SPN_OK)
+        assert_null(journal);
+    journal_close(journal);
+    return err;
+}
+
+static struct journal_reader *open_reader(struct journal *journal)
+{
+    struct journal_reader *reader = NULL;
+    assert_int_equal(journal_reader_open(&reader, journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    return reader;
+}
+
+static void next_snapshot(struct journal_reader *reader)
+{
+    journal_reader_end(reader);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+}
+
+static struct record_entry event_of(uint64_t position, struct spn_bytes data)
+{
+    return (struct record_entry){.kind = RECORD_EVENT,
+                                 .epoch = 1,
+                                 .seq = position,
+                                 .id = TEXT("id"),
+                                 .data = data,
+                                 .data_hash = record_hash(data)};
+}
+
+static spn_err append_data(struct journal *journal, uint64_t position, struct spn_bytes data)
+{
+    struct record_entry entry = event_of(position, data);
+    return journal_append(journal, position, &entry);
+}
+
+static spn_err append(struct journal *journal, uint64_t position)
+{
+    return append_data(journal, position, (struct spn_bytes)TEXT("some data"));
+}
+
+static void append_commit(struct journal *journal, uint64_t first, uint64_t count)
+{
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    for (uint64_t i = 0; i < count; i++)
+        assert_int_equal(append(journal, first + i), SPN_OK);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+}
+
+static struct spn_bytes text(const char *string)
+{
+    return (struct spn_bytes){string, strlen(string)};
+}
+
+static void assert_text(struct spn_bytes bytes, const char *string)
+{
+    assert_int_equal(bytes.size, strlen(string));
+    assert_memory_equal(bytes.data, string, bytes.size);
+}
+
+/* -- meta, creation, transactions -------------------------------------------------------------- */
+
+static void a_new_database(void **state)
+{
+    (void)state;
+    uint8_t secret[RECORD_SECRET_SIZE];
+    static const uint8_t zeros[RECORD_SECRET_SIZE];
+    uint64_t used_bytes, map_bytes;
+
+    struct journal *journal = open_journal();
+    const struct record_meta *meta = journal_meta(journal);
+    assert_int_equal(meta->format, RECORD_FORMAT);
+    assert_int_equal(meta->checkpoint, 0);
+    assert_int_equal(meta->segment, 0);
+    assert_int_equal(meta->next_position, 1);
+    assert_memory_not_equal(meta->secret, zeros, sizeof(zeros));
+    memcpy(secret, meta->secret, sizeof(secret));
+    journal_usage(journal, &used_bytes, &map_bytes);
+    assert_in_range(used_bytes, 1, 64 * 4096);
+    assert_int_equal(map_bytes, 64 * MIB);
+
+    struct journal_reader *reader = open_reader(journal);
+    assert_int_equal(journal_reader_newest(reader), 0);
+    assert_memory_equal(journal_reader_meta(reader), meta, sizeof(*meta));
+    journal_reader_close(reader);
+    journal_close(journal);
+
+    journal = open_journal();
+    assert_memory_equal(journal_meta(journal)->secret, secret, sizeof(secret));
+    journal_close(journal);
+    remove(path_of("data.mdb"));
+    journal = open_journal();
+    assert_memory_not_equal(journal_meta(journal)->secret, secret, sizeof(secret));
+    journal_close(journal);
+}
+
+static void meta_moves_with_the_commit(void **state)
+{
+    (void)state;
+    struct record_meta meta = {
+        .format = 99, .checkpoint = 1, .segment = 2, .next_position = 3, .clock_ns = 4};
+    struct journal *journal = open_journal();
+    struct record_meta before = *journal_meta(journal);
+
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
+    assert_memory_equal(journal_meta(journal), &before, sizeof(before));
+    journal_abort(journal);
+    assert_memory_equal(journal_meta(journal), &before, sizeof(before));
+
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    meta.format = before.format; /* these two stay */
+    memcpy(meta.secret, before.secret, sizeof(meta.secret));
+    assert_memory_equal(journal_meta(journal), &meta, sizeof(meta));
+    journal_close(journal);
+
+    journal = open_at(dir, 0, true);
+    assert_non_null(journal);
+    assert_memory_equal(journal_meta(journal), &meta, sizeof(meta));
+    journal_close(journal);
+}
+
+static void nothing_to_close(void **state)
+{
+    (void)state;
+    journal_close(NULL);
+    journal_reader_close(NULL);
+    struct journal *journal = open_journal();
+    journal_abort(journal);
+    struct journal_reader *reader = NULL;
+    assert_int_equal(journal_reader_open(&reader, journal), SPN_OK);
+    journal_reader_end(reader);
+    journal_reader_close(reader); /* outside a snapshot */
+    reader = open_reader(journal);
+    journal_reader_close(reader); /* inside one */
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    journal_close(journal); /* inside a transaction */
+}
+
+static void commit_abort_and_snapshots(void **state)
+{
+    (void)state;
+    struct record_entry entry;
+    uint64_t position = 0;
+    struct journal *journal = open_journal();
+    struct journal_reader *reader = open_reader(journal);
+
+    append_commit(journal, 1, 10);
+    assert_int_equal(journal_reader_newest(reader), 0);
+    assert_int_equal(journal_read_entry(reader, 1, &entry), SPN_E_END);
+    next_snapshot(reader);
+    assert_int_equal(journal_reader_newest(reader), 10);
+    assert_int_equal(journal_read_entry(reader, 10, &entry), SPN_OK);
+    assert_int_equal(entry.seq, 10);
+    assert_text(entry.data, "some data");
+    assert_text(entry.id, "id");
+    assert_int_equal(entry.data_hash, record_hash(text("some data")));
+
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(append(journal, 11), SPN_OK);
+    assert_int_equal(journal_get_entry(journal, 11, &entry), SPN_OK);
+    assert_int_equal(entry.seq, 11);
+    journal_abort(journal);
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_get_entry(journal, 11, &entry), SPN_E_END);
+    assert_int_equal(append(journal, 20), SPN_OK); /* holes are allowed */
+    assert_int_equal(journal_commit(journal), SPN_OK);
+
+    next_snapshot(reader);
+    assert_int_equal(journal_reader_newest(reader), 20);
+    assert_int_equal(journal_read_entry(reader, 11, &entry), SPN_E_END);
+    assert_int_equal(journal_read_entry_from(reader, 11, &position, &entry), SPN_OK);
+    assert_int_equal(position, 20);
+    assert_int_equal(journal_read_entry_from(reader, 5, &position, &entry), SPN_OK);
+    assert_int_equal(position, 5);
+    assert_int_equal(journal_read_entry_from(reader, 0, &position, &entry), SPN_OK);
+    assert_int_equal(position, 1);
+    assert_int_equal(journal_read_entry_from(reader, 21, &position, &entry), SPN_E_END);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+static void counts_what_it_reads(void **state)
+{
+    (void)state;
+    struct record_entry entry;
+    uint64_t position;
+    struct journal *journal = open_journal();
+    append_commit(journal, 1, 10);
+    struct journal_reader *reader = open_reader(journal);
+    assert_int_equal(journal_reader_reads(reader), 0);
+    assert_int_equal(journal_read_entry(reader, 1, &entry), SPN_OK);
+    assert_int_equal(journal_read_entry_from(reader, 2, &position, &entry), SPN_OK);
+    assert_int_equal(journal_read_entry(reader, 11, &entry), SPN_E_END);
+    assert_int_equal(journal_reader_reads(reader), 2);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+static void a_failed_put_poisons_the_transaction(void **state)
+{
+    (void)state;
+    static const uint64_t positions[] = {10, 9, 0};
+    struct record_entry entry;
+    struct journal *journal = open_journal();
+    append_commit(journal, 1, 10);
+    for (size_t i = 0; i < COUNT(positions); i++) {
+        assert_int_equal(journal_begin(journal), SPN_OK);
+        assert_int_equal(append(journal, 11), SPN_OK);
+        assert_int_equal(append(journal, positions[i]), SPN_E_INVALID);
+        assert_true(strlen(journal_detail()) > 0);
+        assert_int_equal(append(journal, 12), SPN_E_INVALID);
+        assert_int_equal(journal_get_entry(journal, 1, &entry), SPN_E_INVALID);
+        assert_int_equal(journal_commit(journal), SPN_E_INVALID);
+    }
+    append_commit(journal, 11, 1);
+    journal_close(journal);
+}
+
+/* Large values go to pages of their own. */
+static void entries_of_every_size(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 1900, 1950, 2000, 2050, 4096, 65536, 16 * MIB};
+    static uint8_t data[16 * MIB];
+    struct record_entry entry;
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 7 + i / 256);
+    struct journal *journal = open_journal();
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        assert_int_equal(append_data(journal, i + 1, (struct spn_bytes){data, sizes[i]}), SPN_OK);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    struct journal_reader *reader = open_reader(journal);
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        assert_int_equal(journal_read_entry(reader, i + 1, &entry), SPN_OK);
+        assert_int_equal(entry.data.size, sizes[i]);
+        assert_memory_equal(entry.data.data, data, sizes[i]);
+    }
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+/* -- names, producers, rows -------------------------------------------------------------------- */
+
+static void names_in_byte_order(void **state)
+{
+    (void)state;
+    static char longest[256];
+    memset(longest, 'm', 255);
+    const char *const put[] = {"b", "a", "\xc3\xa9", "aa", longest, "Z", "a b", "~"};
+    const char *const order[] = {"Z", "a", "a b", "aa", "b", longest, "~", "\xc3\xa9"};
+    struct spn_bytes name = {0};
+    uint64_t epoch;
+    char last[256] = "";
+    struct journal *journal = open_journal();
+
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    for (uint64_t i = 0; i < COUNT(put); i++)
+        assert_int_equal(journal_put_name(journal, text(put[i]), i + 1), SPN_OK);
+    assert_int_equal(journal_put_name(journal, text("b"), 100), SPN_OK); /* opened anew */
+    assert_int_equal(journal_commit(journal), SPN_OK);
+
+    struct journal_reader *reader = open_reader(journal);
+    for (size_t i = 0; i < COUNT(order); i++) {
+        assert_int_equal(journal_read_name_after(reader, name, &name, &epoch), SPN_OK);
+        assert_text(name, order[i]);
+        uint64_t same;
+        assert_int_equal(journal_read_name(reader, name, &same), SPN_OK);
+        assert_int_equal(same, epoch);
+        if (strcmp(order[i], "b") == 0)
+            assert_int_equal(epoch, 100);
+        memcpy(last, name.data, name.size); /* from memory outside the database too */
+        name.data = last;
+    }
+    assert_int_equal(journal_read_name_after(reader, name, &name, &epoch), SPN_E_END);
+    assert_int_equal(journal_read_name_after(reader, text("a!"), &name, &epoch), SPN_OK);
+    assert_text(name, "aa");
+    assert_int_equal(journal_read_name(reader, text("c"), &epoch), SPN_E_END);
+    assert_int_equal(journal_read_name(reader, text(""), &epoch), SPN_E_END);
+    static char too_long[600];
+    struct spn_bytes over = {too_long, sizeof(too_long)};
+    assert_int_equal(journal_read_name(reader, over, &epoch), SPN_E_END);
+    assert_int_equal(journal_read_name_after(reader, over, &name, &epoch), SPN_E_INVALID);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+static void producers_in_turn(void **state)
+{
+    (void)state;
+    static struct record_run runs[RECORD_RUNS_MAX], found_runs[RECORD_RUNS_MAX];
+    uint8_t id[RECORD_PRODUCER_ID_SIZE] = {0};
+    struct record_producer found;
+    struct journal *journal = open_journal();
+
+    for (uint32_t i = 0; i < COUNT(runs); i++)
+        runs[i] = (struct record_run){i, i, 1};
+    struct journal_reader *reader = open_reader(journal);
+    assert_int_equal(journal_read_producer_after(reader, true, id, found_runs, &found), SPN_E_END);
+    for (unsigned round = 0; round < 2; round++) { /* the second changes size and place */
+        assert_int_equal(journal_begin(journal), SPN_OK);
+        for (unsigned i = 0; i < 50; i++) {
+            size_t run_count = (i * 97 + round * 1000) % COUNT(runs);
+            struct record_producer producer = {
+                .token = i, .number = round, .runs = runs, .run_count = run_count};
+            id[0] = (uint8_t)((i * 7) % 50);
+            assert_int_equal(journal_put_producer(journal, id, &producer), SPN_OK);
+        }
+        assert_int_equal(journal_commit(journal), SPN_OK);
+    }
+    next_snapshot(reader);
+    for (unsigned i = 0; i < 50; i++) {
+        spn_err err = journal_read_producer_after(reader, i == 0, id, found_runs, &found);
+        assert_int_equal(err, SPN_OK);
+        assert_int_equal(id[0], i);
+        assert_int_equal(found.token * 7 % 50, i);
+        assert_int_equal(found.number, 1);
+        assert_int_equal(found.run_count, (found.token * 97 + 1000) % COUNT(runs));
+    }
+    assert_int_equal(journal_read_producer_after(reader, false, id, found_runs, &found), SPN_E_END);
+    assert_int_equal(id[0], 49);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+static void rows_come_back(void **state)
+{
+    (void)state;
+    struct record_row row = {.seq = 5, .name = TEXT("chat"), .last_id = TEXT("id-5")};
+    struct record_row found;
+    struct journal *journal = open_journal();
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_get_row(journal, 7, &found), SPN_E_END);
+    assert_int_equal(journal_put_row(journal, 7, &row), SPN_OK);
+    row.seq = 6;
+    row.last_id = text("a longer id than before");
+    assert_int_equal(journal_put_row(journal, 7, &row), SPN_OK);
+    assert_int_equal(journal_put_row(journal, 3, &row), SPN_OK); /* in any order */
+    assert_int_equal(journal_get_row(journal, 7, &found), SPN_OK);
+    assert_int_equal(found.seq, 6);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    struct journal_reader *reader = open_reader(journal);
+    assert_int_equal(journal_read_row(reader, 7, &found), SPN_OK);
+    assert_int_equal(found.seq, 6);
+    assert_text(found.last_id, "a longer id than before");
+    assert_text(found.name, "chat");
+    assert_int_equal(journal_read_row(reader, 8, &found), SPN_E_END);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+/* -- blocks ------------------------------------------------------------------------------------ */
+
+enum { ITEMS = 1000 };
+
+static void put_blocks(struct journal *journal, uint32_t segment, uint64_t epoch,
+                       uint64_t first_seq, size_t count)
+{
+    static struct record_block_item items[ITEMS];
+    for (size_t i = 0; i < count; i++)
+        items[i] = (struct record_block_item){first_seq + i, (uint32_t)i};
+    assert_int_equal(
+        journal_append_blocks(journal, segment, epoch, first_seq, segment - 1, items, count),
+        SPN_OK);
+}
+
+static void complete_segment(struct journal *journal, uint32_t segment)
+{
+    struct record_meta meta = *journal_meta(journal);
+    meta.segment = segment;
+    assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
+}
+
+/* Session 4 has seqs 10 to 1009 in segment 2, in blocks of 376; sessions 2 and 6 stand around it.
+ */
+static const struct lookup {
+    const char *name;
+    uint32_t segment;
+    uint64_t epoch;
+    uint64_t seq;
+    spn_err at_err; /* journal_read_block */
+    uint64_t at_first;
+    spn_err from_err; /* journal_read_block_from */
+    uint64_t from_first;
+} lookups[] = {
+    {"block of the first seq", 2, 4, 10, SPN_OK, 10, SPN_OK, 10},
+    {"block of the second seq", 2, 4, 11, SPN_OK, 10, SPN_OK, 386},
+    {"block of a block's last seq", 2, 4, 385, SPN_OK, 10, SPN_OK, 386},
+    {"block of a block's first seq", 2, 4, 386, SPN_OK, 386, SPN_OK, 386},
+    {"block of the last seq", 2, 4, 1009, SPN_OK, 762, SPN_E_END, 0},
+    {"block of a seq too high", 2, 4, 5000, SPN_OK, 762, SPN_E_END, 0},
+    {"block of any seq", 2, 4, UINT64_MAX, SPN_OK, 762, SPN_E_END, 0},
+    {"block of a seq too low", 2, 4, 9, SPN_E_END, 0, SPN_OK, 10},
+    {"block of seq 0", 2, 4, 0, SPN_E_END, 0, SPN_OK, 10},
+    {"block of a session before", 2, 3, 10, SPN_E_END, 0, SPN_E_END, 0},
+    {"block of a session after", 2, 5, 10, SPN_E_END, 0, SPN_E_END, 0},
+    {"block of the first session", 1, 2, 1, SPN_OK, 1, SPN_OK, 1},
+    {"block before the first session", 1, 1, 1, SPN_E_END, 0, SPN_E_END, 0},
+    {"block behind the last session", 3, 7, 1, SPN_E_END, 0, SPN_E_END, 0},
+    {"block of the last session", 3, 6, 1, SPN_OK, 1, SPN_OK, 1},
+    {"block of a segment not there", 4, 4, 10, SPN_E_END, 0, SPN_E_END, 0},
+    {"block of segment 0", 0, 4, 10, SPN_E_END, 0, SPN_E_END, 0},
+};
+
+static void run_lookup(void **state)
+{
+    const struct lookup *lookup = *state;
+    struct record_block block = {0};
+    struct journal *journal = open_journal();
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    put_blocks(journal, 1, 2, 1, 1);
+    put_blocks(journal, 2, 2, 2, 5);
+    put_blocks(journal, 2, 4, 10, ITEMS);
+    put_blocks(journal, 2, 6, 1000, 1);
+    put_blocks(journal, 3, 6, 1, 1);
+    complete_segment(journal, 3);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    struct journal_reader *reader = open_reader(journal);
+    assert_int_equal(
+        journal_read_block(reader, lookup->segment, lookup->epoch, lookup->seq, &block),
+        lookup->at_err);
+    if (lookup->at_err == SPN_OK) {
+        assert_int_equal(block.first_seq, lookup->at_first);
+        assert_int_equal(block.segment_before, lookup->segment - 1);
+    }
+    assert_int_equal(
+        journal_read_block_from(reader, lookup->segment, lookup->epoch, lookup->seq, &block),
+        lookup->from_err);
+    if (lookup->from_err == SPN_OK)
+        assert_int_equal(block.first_seq, lookup->from_first);
+    assert_int_equal(journal_reader_reads(reader),
+                     (lookup->at_err == SPN_OK) + (lookup->from_err == SPN_OK));
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+static void a_row_names_the_segment_that_is_complete(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t segment, before, expected;
+    } rows[] = {{5, 3, 5}, {6, 5, 5}, {6, 0, 0}, {1, 0, 1}, {0, 0, 0}};
+    struct journal *journal = open_journal();
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    complete_segment(journal, 5);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    struct journal_reader *reader = open_reader(journal);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct record_row row = {.segment = rows[i].segment, .segment_before = rows[i].before};
+        assert_int_equal(journal_row_segment(reader, &row), rows[i].expected);
+    }
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+static bool has_block(struct journal *journal, uint32_t segment, uint64_t epoch)
+{
+    struct record_block block;
+    struct journal_reader *reader = open_reader(journal);
+    spn_err err = journal_read_block(reader, segment, epoch, UINT64_MAX, &block);
+    journal_reader_close(reader);
+    return err == SPN_OK;
+}
+
+/* counts: one transaction's worth and several. */
+static void an_unfinished_segment_is_dropped(void **state)
+{
+    (void)state;
+    static const uint64_t counts[] = {1, 999, 1000, 1001, 3500};
+    struct journal *journal = open_journal();
+    uint32_t segment = 0;
+    for (size_t i = 0; i < COUNT(counts); i++) {
+        segment++;
+        assert_int_equal(journal_begin(journal), SPN_OK);
+        for (uint64_t epoch = 1; epoch <= counts[i]; epoch++)
+            put_blocks(journal, segment, epoch, 1, 1);
+        complete_segment(journal, segment);
+        for (uint64_t epoch = 1; epoch <= counts[i]; epoch++)
+            put_blocks(journal, segment + 1, epoch, 1, 1);
+        assert_int_equal(journal_commit(journal), SPN_OK);
+        assert_true(has_block(journal, segment + 1, 1));
+        journal_close(journal);
+        journal = open_journal();
+        for (uint64_t epoch = 1; epoch <= counts[i]; epoch++) {
+            assert_true(has_block(journal, segment, epoch));
+            assert_false(has_block(journal, segment + 1, epoch));
+        }
+    }
+    journal_close(journal);
+}
+
+/* -- what is not ours -------------------------------------------------------------------------- */
+
+static MDB_env *raw_open(MDB_txn **ret_txn)
+{
+    MDB_env *env = NULL;
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 10), 0);
+    assert_int_equal(mdb_env_set_mapsize(env, 64 * MIB), 0);
+    assert_int_equal(mdb_env_open(env, dir, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, ret_txn), 0);
+    return env;
+}
+
+static void raw_close(MDB_env *env, MDB_txn *txn)
+{
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+static void raw_put(MDB_txn *txn, const char *table, unsigned flags, MDB_val key, MDB_val value)
+{
+    MDB_dbi dbi;
+    assert_int_equal(mdb_dbi_open(txn, table, flags | MDB_CREATE, &dbi), 0);
+    assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
+}
+
+static MDB_val raw(const char *string)
+{
+    return (MDB_val){strlen(string), (void *)(uintptr_t)string};
+}
+
+static void other_tables(MDB_txn *txn)
+{
+    raw_put(txn, "users", 0, raw("alice"), raw("1"));
+}
+
+static void no_tables(MDB_txn *txn)
+{
+    raw_put(txn, NULL, 0, raw("alice"), raw("1"));
+}
+
+static void key_called_meta(MDB_txn *txn)
+{
+    raw_put(txn, NULL, 0, raw("meta"), raw("1"));
+}
+
+static void other_meta(MDB_txn *txn)
+{
+    raw_put(txn, "meta", 0, raw("version"), raw("1"));
+}
+
+static void other_value(MDB_txn *txn)
+{
+    raw_put(txn, "meta", 0, (MDB_val){8, "sponson"}, raw("a value of another program"));
+}
+
+static void empty_meta(MDB_txn *txn)
+{
+    MDB_dbi dbi;
+    assert_int_equal(mdb_dbi_open(txn, "meta", MDB_CREATE, &dbi), 0);
+}
+
+static void integer_keys(MDB_txn *txn)
+{
+    uint64_t number = 1;
+    raw_put(txn, NULL, MDB_INTEGERKEY, (MDB_val){8, &number}, raw("1"));
+}
+
+static void duplicate_keys(MDB_txn *txn)
+{
+    raw_put(txn, NULL, MDB_DUPSORT, raw("a"), raw("1"));
+    raw_put(txn, NULL, MDB_DUPSORT, raw("a"), raw("2"));
+}
+
+static void one_table_missing(MDB_txn *txn)
+{
+    MDB_dbi dbi;
+    assert_int_equal(mdb_dbi_open(txn, "rows", 0, &dbi), 0);
+    assert_int_equal(mdb_drop(txn, dbi, 1), 0);
+}
+
+static void one_table_of_other_flags(MDB_txn *txn)
+{
+    one_table_missing(txn);
+    raw_put(txn, "rows", 0, raw("a"), raw("1"));
+}
+
+static void change_meta(MDB_txn *txn, size_t at, uint8_t byte, size_t size)
+{
+    uint8_t bytes[1024] = {0};
+    MDB_dbi dbi;
+    MDB_val key = {8, "sponson"}, value;
+    assert_int_equal(mdb_dbi_open(txn, "meta", 0, &dbi), 0);
+    assert_int_equal(mdb_get(txn, dbi, &key, &value), 0);
+    memcpy(bytes, value.mv_data, value.mv_size);
+    bytes[at] = byte;
+    value = (MDB_val){size, bytes};
+    assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
+}
+
+static void newer_format(MDB_txn *txn)
+{
+    change_meta(txn, 8, RECORD_FORMAT + 1, RECORD_META_SIZE);
+}
+
+static void newer_format_of_other_tables(MDB_txn *txn)
+{
+    one_table_missing(txn);
+    change_meta(txn, 11, 1, 1000);
+}
+
+static void format_zero(MDB_txn *txn)
+{
+    change_meta(txn, 8, 0, RECORD_META_SIZE);
+}
+
+static void short_meta(MDB_txn *txn)
+{
+    change_meta(txn, 0, 'S', 100);
+}
+
+static void damaged_meta(MDB_txn *txn)
+{
+    change_meta(txn, 20, 0xff, RECORD_META_SIZE);
+}
+
+static const struct foreign {
+    const char *name;
+    void (*make)(MDB_txn *txn);
+    bool ours_first;
+    spn_err err;
+} foreigns[] = {
+    {"refuses other tables", other_tables, false, SPN_E_CORRUPT},
+    {"refuses keys without tables", no_tables, false, SPN_E_CORRUPT},
+    {"refuses a key called meta", key_called_meta, false, SPN_E_CORRUPT},
+    {"refuses another program's meta", other_meta, false, SPN_E_CORRUPT},
+    {"refuses another program's value", other_value, false, SPN_E_CORRUPT},
+    {"refuses an empty meta", empty_meta, false, SPN_E_CORRUPT},
+    {"refuses integer keys", integer_keys, false, SPN_E_CORRUPT},
+    {"refuses duplicate keys", duplicate_keys, false, SPN_E_CORRUPT},
+    {"refuses a missing table", one_table_missing, true, SPN_E_CORRUPT},
+    {"refuses a table of other flags", one_table_of_other_flags, true, SPN_E_CORRUPT},
+    {"refuses a newer format", newer_format, true, SPN_E_NEWER_FORMAT},
+    {"refuses a newer format of other tables", newer_format_of_other_tables, true,
+     SPN_E_NEWER_FORMAT},
+    {"refuses format 0", format_zero, true, SPN_E_CORRUPT},
+    {"refuses a short meta", short_meta, true, SPN_E_CORRUPT},
+    {"refuses a damaged meta", damaged_meta, true, SPN_E_CORRUPT},
+};
+
+static void assert_refused_unchanged(spn_err expected)
+{
+    size_t size, size_after;
+    uint8_t *before = read_file("data.mdb", &size);
+    for (int read_only = 0; read_only < 2; read_only++) {
+        errno = 0;
+        assert_int_equal(try_open(dir, read_only), expected);
+        assert_true(strlen(journal_detail()) > 0);
+        uint8_t *after = read_file("data.mdb", &size_after);
+        assert_int_equal(size_after, size);
+        assert_memory_equal(after, before, size);
+        free(after);
+    }
+    free(before);
+}
+
+static void run_foreign(void **state)
+{
+    const struct foreign *foreign = *state;
+    MDB_txn *txn = NULL;
+    if (foreign->ours_first)
+        journal_close(open_journal());
+    MDB_env *env = raw_open(&txn);
+    foreign->make(txn);
+    raw_close(env, txn);
+    assert_refused_unchanged(foreign->err);
+}
+
+/* An environment that nobody has put anything into is nobody's. */
+static void an_empty_environment_is_taken(void **state)
+{
+    (void)state;
+    MDB_txn *txn = NULL;
+    MDB_env *env = raw_open(&txn);
+    raw_close(env, txn);
+    assert_int_equal(try_open(dir, true), SPN_E_PATH); /* no database there yet */
+    assert_int_equal(try_open(dir, false), SPN_OK);
+    assert_int_equal(try_open(dir, true), SPN_OK);
+}
+
+static void garbage_files(void **state)
+{
+    (void)state;
+    static uint8_t garbage[64 * 1024];
+    static const size_t sizes[] = {1, 100, 4096, 8192, sizeof(garbage)};
+    for (unsigned round = 0; round < 2; round++) {
+        for (size_t i = 0; i < sizeof(garbage); i++)
+            garbage[i] = (uint8_t)(round == 0 ? 0 : i * 131 + i / 256);
+        for (size_t i = 0; i < COUNT(sizes); i++) {
+            write_file("data.mdb", garbage, sizes[i]);
+            assert_refused_unchanged(SPN_E_CORRUPT);
+        }
+    }
+}
+
+/* -- paths ------------------------------------------------------------------------------------- */
+
+static void paths(void **state)
+{
+    (void)state;
+    char long_path[5000];
+    memset(long_path, 'x', sizeof(long_path) - 1);
+    long_path[0] = '/';
+    long_path[sizeof(long_path) - 1] = 0;
+    write_file("file", "x", 1);
+    for (int read_only = 0; read_only < 2; read_only++) {
+        assert_int_equal(try_open(path_of("missing"), read_only), SPN_E_PATH);
+        assert_int_equal(errno, ENOENT);
+        assert_int_equal(try_open(path_of("file"), read_only), SPN_E_PATH);
+        assert_int_equal(try_open(path_of("file/below"), read_only), SPN_E_PATH);
+        assert_int_equal(try_open(long_path, read_only), SPN_E_PATH);
+        assert_int_equal(try_open("", read_only), SPN_E_PATH);
+    }
+}
+
+static void read_only_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    assert_int_equal(try_open(dir, true), SPN_E_PATH);
+    assert_false(exists("lock.mdb"));
+    assert_false(exists("data.mdb"));
+    write_file("data.mdb", "", 0);
+    assert_int_equal(try_open(dir, true), SPN_E_PATH);
+    assert_false(exists("lock.mdb"));
+}
+
+/* -- damage ------------------------------------------------------------------------------------ */
+
+/* One byte of a value is turned over in the file; each value has a word that is found there. */
+static const char *const words[] = {"EVENT-DATA", "EVENT-ID", "ROW-NAME", "BLOCK"};
+
+static void damage(const char *word)
+{
+    size_t size, found = 0;
+    uint8_t *bytes = read_file("data.mdb", &size);
+    for (size_t i = 0; i + strlen(word) <= size; i++)
+        if (memcmp(bytes + i, word, strlen(word)) == 0) {
+            bytes[i] ^= 1;
+            found++;
+        }
+    assert_int_equal(found, 1);
+    write_file("data.mdb", bytes, size);
+    free(bytes);
+}
+
+static void run_damage(void **state)
+{
+    const char *word = *state;
+    struct record_entry entry = event_of(1, text("EVENT-DATA"));
+    struct record_row row = {.name = TEXT("ROW-NAME")};
+    struct record_block_item item = {1, 0};
+    struct record_block block;
+    uint64_t position;
+    struct journal *journal = open_journal();
+
+    entry.id = text("EVENT-ID");
+    memcpy(&item.position, "BLOCK\0\0", sizeof(item.position));
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_append(journal, 1, &entry), SPN_OK);
+    assert_int_equal(journal_put_row(journal, 1, &row), SPN_OK);
+    assert_int_equal(journal_append_blocks(journal, 1, 1, 1, 0, &item, 1), SPN_OK);
+    complete_segment(journal, 1);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    journal_close(journal);
+    damage(word);
+
+    journal = open_journal();
+    struct journal_reader *reader = open_reader(journal);
+    spn_err event = strncmp(word, "EVENT", 5) == 0 ? SPN_E_CORRUPT : SPN_OK;
+    assert_int_equal(journal_read_entry(reader, 1, &entry), event);
+    assert_int_equal(journal_read_entry_from(reader, 0, &position, &entry), event);
+    assert_int_equal(journal_read_row(reader, 1, &row),
+                     strcmp(word, "ROW-NAME") == 0 ? SPN_E_CORRUPT : SPN_OK);
+    assert_int_equal(journal_read_block(reader, 1, 1, 1, &block),
+                     strcmp(word, "BLOCK") == 0 ? SPN_E_CORRUPT : SPN_OK);
+    assert_true(strlen(journal_detail()) > 0);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+/* -- room -------------------------------------------------------------------------------------- */
+
+/* Commits one event each until that fails; returns the first position that is not there. */
+static uint64_t fill(struct journal *journal, uint64_t position, size_t data_size, spn_err *ret_err)
+{
+    static uint8_t data[64 * 1024];
+    for (;; position++) {
+        spn_err err = journal_begin(journal);
+        if (err == SPN_OK)
+            err = append_data(journal, position, (struct spn_bytes){data, data_size});
+        if (err == SPN_OK)
+            err = journal_commit(journal);
+        journal_abort(journal);
+        if (err != SPN_OK) {
+            *ret_err = err;
+            return position;
+        }
+    }
+}
+
+static void a_full_map(void **state)
+{
+    (void)state;
+    struct record_entry entry;
+    uint64_t used_bytes, map_bytes;
+    spn_err err = SPN_OK;
+    struct journal *journal = open_at(dir, MIB, false);
+    assert_non_null(journal);
+    uint64_t position = fill(journal, 1, 10000, &err);
+    assert_int_equal(err, SPN_E_DISK_FULL);
+    assert_in_range(position, 50, 110);
+    journal_usage(journal, &used_bytes, &map_bytes);
+    assert_int_equal(map_bytes, MIB);
+    assert_in_range(used_bytes, MIB * 8 / 10, MIB);
+
+    /* The environment goes on: it reads, says so each time, and takes what fits. */
+    struct journal_reader *reader = open_reader(journal);
+    assert_int_equal(journal_reader_newest(reader), position - 1);
+    for (uint64_t i = 1; i < position; i++)
+        assert_int_equal(journal_read_entry(reader, i, &entry), SPN_OK);
+    journal_reader_close(reader);
+    assert_int_equal(fill(journal, position, 10000, &err), position);
+    assert_int_equal(err, SPN_E_DISK_FULL);
+    append_commit(journal, position, 1);
+
+    /* Not committed either where the caller has overlooked it. */
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    static const uint8_t large[MIB];
+    assert_int_equal(append_data(journal, position + 1, (struct spn_bytes){large, sizeof(large)}),
+                     SPN_E_DISK_FULL);
+    assert_int_equal(journal_commit(journal), SPN_E_DISK_FULL);
+    journal_close(journal);
+
+    journal = open_at(dir, 2 * MIB, false);
+    assert_non_null(journal);
+    assert_true(fill(journal, position + 1, 10000, &err) > position + 50);
+    assert_int_equal(err, SPN_E_DISK_FULL);
+    journal_close(journal);
+}
+
+/* In a child process: cmocka is the parent's. */
+#define CHILD_CHECK(condition)                                                                     \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition, journal_detail()); \
+            _exit(1);                                                                              \
+        }                                                                                          \
+    } while (0)
+
+static int status_of(pid_t child)
+{
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* A filesystem of two megabytes that only this process sees, half of it taken by a ballast file. */
+static bool mount_small(void)
+{
+    if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+        return false;
+    (void)mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    if (mount("none", dir, "tmpfs", 0, "size=2m") != 0)
+        return false;
+    static const uint8_t ballast[MIB];
+    int fd = open(path_of("file"), O_WRONLY | O_CREAT, 0600);
+    bool written = write(fd, ballast, sizeof(ballast)) == sizeof(ballast);
+    close(fd);
+    return written;
+}
+
+static void put_session(struct journal *journal, uint32_t segment, uint64_t epoch)
+{
+    struct record_block_item item = {epoch, 0};
+    CHILD_CHECK(journal_append_blocks(journal, segment, epoch, 1, 0, &item, 1) == SPN_OK);
+}
+
+static void on_a_full_disk(void)
+{
+    struct record_meta meta;
+    spn_err err = SPN_OK;
+    if (!mount_small())
+        _exit(SKIP);
+    struct journal *journal = open_at(dir, 64 * MIB, false);
+    CHILD_CHECK(journal);
+
+    /* A segment that a crash left unfinished, and then no room to remove it. */
+    CHILD_CHECK(journal_begin(journal) == SPN_OK);
+    for (uint64_t epoch = 1; epoch < 2000; epoch++)
+        put_session(journal, 1, epoch);
+    CHILD_CHECK(journal_commit(journal) == SPN_OK);
+    uint64_t position = fill(journal, 1, 10000, &err);
+    CHILD_CHECK(err == SPN_E_DISK_FULL && position > 10);
+    position = fill(journal, position, 0, &err); /* the last pages, for smaller ones */
+    CHILD_CHECK(err == SPN_E_DISK_FULL);
+    journal_close(journal);
+    journal = open_at(dir, 64 * MIB, false);
+    CHILD_CHECK(journal);
+
+    struct record_entry entry;
+    struct journal_reader *reader = NULL;
+    CHILD_CHECK(journal_reader_open(&reader, journal) == SPN_OK);
+    CHILD_CHECK(journal_reader_begin(reader) == SPN_OK);
+    for (uint64_t i = 1; i < position; i++)
+        CHILD_CHECK(journal_read_entry(reader, i, &entry) == SPN_OK);
+    journal_reader_close(reader);
+
+    /* The segment is written once there is room. */
+    CHILD_CHECK(remove(path_of("file")) == 0);
+    CHILD_CHECK(journal_begin(journal) == SPN_OK);
+    for (uint64_t epoch = 500; epoch < 600; epoch++)
+        put_session(journal, 1, epoch);
+    meta = *journal_meta(journal);
+    meta.segment = 1;
+    CHILD_CHECK(journal_put_meta(journal, &meta) == SPN_OK);
+    CHILD_CHECK(journal_commit(journal) == SPN_OK);
+    uint64_t more = fill(journal, position, 10000, &err);
+    CHILD_CHECK(err == SPN_E_DISK_FULL && more > position + 50);
+
+    struct record_block block;
+    CHILD_CHECK(journal_reader_open(&reader, journal) == SPN_OK);
+    CHILD_CHECK(journal_reader_begin(reader) == SPN_OK);
+    for (uint64_t epoch = 1; epoch < 2000; epoch++) {
+        err = journal_read_block(reader, 1, epoch, 1, &block);
+        CHILD_CHECK(err == (epoch >= 500 && epoch < 600 ? SPN_OK : SPN_E_END));
+    }
+    journal_reader_close(reader);
+    journal_close(journal);
+    _exit(0);
+}
+
+static void a_full_disk(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0)
+        on_a_full_disk();
+    int status = status_of(child);
+    if (status == SKIP)
+        skip(); /* may not mount */
+    assert_int_equal(status, 0);
+}
+
+/* -- processes and threads --------------------------------------------------------------------- */
+
+enum command { OPEN, COMMIT, GROW, HANG, SNAPSHOT };
+
+struct helper {
+    pid_t pid;
+    int commands; /* written by the test */
+    int answers;
+};
+
+/* What the other process does. Positions go on where the database ends. */
+static uint64_t obey(struct journal **journal, enum command command)
+{
+    static uint64_t position = 1;
+    static struct journal_reader *reader;
+    static uint8_t data[64 * 1024];
+    uint64_t count = command == COMMIT ? 10 : 200;
+
+    if (command == OPEN || command == GROW) {
+        journal_close(*journal);
+        *journal = open_at(dir, command == OPEN ? 4 * MIB : 64 * MIB, false);
+        CHILD_CHECK(*journal);
+    }
+    if (command == SNAPSHOT) {
+        *journal = open_at(dir, 0, true);
+        CHILD_CHECK(*journal);
+        CHILD_CHECK(journal_reader_open(&reader, *journal) == SPN_OK);
+        CHILD_CHECK(journal_reader_begin(reader) == SPN_OK);
+    }
+    if (command == OPEN || command == SNAPSHOT)
+        return 0;
+    CHILD_CHECK(journal_begin(*journal) == SPN_OK);
+    for (uint64_t i = 0; i < count; i++) {
+        size_t size = command == COMMIT ? 100 : sizeof(data);
+        CHILD_CHECK(append_data(*journal, position++, (struct spn_bytes){data, size}) == SPN_OK);
+    }
+    if (command != HANG)
+        CHILD_CHECK(journal_commit(*journal) == SPN_OK);
+    return position - 1;
+}
+
+static void serve(int commands, int answers)
+{
+    struct journal *journal = NULL;
+    uint8_t command;
+    while (read(commands, &command, 1) == 1) {
+        uint64_t answer = obey(&journal, command);
+        CHILD_CHECK(write(answers, &answer, sizeof(answer)) == sizeof(answer));
+    }
+    _exit(0);
+}
+
+static struct helper start(void)
+{
+    int commands[2], answers[2];
+    assert_int_equal(pipe(commands), 0);
+    assert_int_equal(pipe(answers), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(commands[1]);
+        close(answers[0]);
+        serve(commands[0], answers[1]);
+    }
+    close(commands[0]);
+    close(answers[1]);
+    return (struct helper){pid, commands[1], answers[0]};
+}
+
+static uint64_t tell(const struct helper *helper, enum command command)
+{
+    uint8_t byte = (uint8_t)command;
+    uint64_t answer = 0;
+    assert_int_equal(write(helper->commands, &byte, 1), 1);
+    assert_int_equal(read(helper->answers, &answer, sizeof(answer)), sizeof(answer));
+    return answer;
+}
+
+static void kill_helper(const struct helper *helper)
+{
+    kill(helper->pid, SIGKILL);
+    assert_int_equal(status_of(helper->pid), 128 + SIGKILL);
+    close(helper->commands);
+    close(helper->answers);
+}
+
+static void assert_reads_up_to(struct journal_reader *reader, uint64_t newest)
+{
+    struct record_entry entry;
+    uint64_t position = 0;
+    assert_int_equal(journal_reader_newest(reader), newest);
+    for (uint64_t i = 1; i <= newest; i++) {
+        assert_int_equal(journal_read_entry_from(reader, position + 1, &position, &entry), SPN_OK);
+        assert_int_equal(position, i);
+    }
+    assert_int_equal(journal_read_entry_from(reader, position + 1, &position, &entry), SPN_E_END);
+}
+
+static void read_only_beside_a_writer(void **state)
+{
+    (void)state;
+    struct helper writer = start();
+    tell(&writer, OPEN);
+    struct journal *journal = open_at(dir, 0, true);
+    assert_non_null(journal);
+    struct journal_reader *reader = open_reader(journal);
+    assert_reads_up_to(reader, 0);
+    for (size_t i = 0; i < 5; i++) {
+        uint64_t newest = tell(&writer, COMMIT);
+        next_snapshot(reader);
+        assert_reads_up_to(reader, newest);
+    }
+    /* The writer comes back with a larger map, and writes beyond the one that we have. */
+    uint64_t newest = tell(&writer, GROW);
+    next_snapshot(reader);
+    assert_reads_up_to(reader, newest);
+
+    /* It is killed inside a transaction. */
+    tell(&writer, HANG);
+    kill_helper(&writer);
+    next_snapshot(reader);
+    assert_reads_up_to(reader, newest);
+    journal_reader_close(reader);
+    journal_close(journal);
+
+    journal = open_at(dir, 0, true);
+    assert_non_null(journal);
+    reader = open_reader(journal);
+    assert_reads_up_to(reader, newest);
+    journal_reader_close(reader);
+    journal_close(journal);
+    journal = open_journal();
+    append_commit(journal, newest + 1, 1);
+    journal_close(journal);
+}
+
+/* Rewrites a row that fills a page of its own; returns the file's size. */
+static off_t churn(struct journal *journal)
+{
+    static uint8_t name[255], last_id[1024];
+    struct record_row row = {.name = {name, sizeof(name)}, .last_id = {last_id, sizeof(last_id)}};
+    for (unsigned i = 0; i < 300; i++) {
+        assert_int_equal(journal_begin(journal), SPN_OK);
+        for (uint64_t epoch = 0; epoch < 5; epoch++)
+            assert_int_equal(journal_put_row(journal, epoch, &row), SPN_OK);
+        assert_int_equal(journal_commit(journal), SPN_OK);
+    }
+    struct stat info;
+    assert_int_equal(stat(path_of("data.mdb"), &info), 0);
+    return info.st_size;
+}
+
+static void dead_readers_are_cleared(void **state)
+{
+    (void)state;
+    for (unsigned at_open = 0; at_open < 2; at_open++) {
+        struct helper other = start();
+        struct journal *journal = open_journal();
+        (void)churn(journal);
+        off_t before = churn(journal);
+        tell(&other, SNAPSHOT);
+        kill_helper(&other);
+        off_t held = churn(journal);
+        assert_true(held > before + 300 * 4096);
+        if (at_open) {
+            journal_close(journal);
+            journal = open_journal();
+        } else {
+            journal_check_readers(journal);
+        }
+        assert_int_equal(churn(journal), held);
+        journal_close(journal);
+        remove(path_of("data.mdb"));
+        remove(path_of("lock.mdb"));
+    }
+}
+
+/* Outside a snapshot a reader keeps its place, so that the daemon's cannot be taken. */
+static void readers_are_bounded(void **state)
+{
+    (void)state;
+    struct journal_reader *readers[200] = {0};
+    size_t count = 0;
+    spn_err err = SPN_OK;
+    struct journal *journal = open_journal();
+    while (err == SPN_OK && count < COUNT(readers)) {
+        err = journal_reader_open(&readers[count], journal);
+        count += err == SPN_OK;
+    }
+    assert_int_equal(err, SPN_E_IN_USE);
+    assert_in_range(count, 100, 130);
+    assert_int_equal(journal_reader_begin(readers[0]), SPN_OK);
+    journal_reader_end(readers[0]);
+    for (size_t i = 0; i < count; i++)
+        journal_reader_close(readers[i]);
+    readers[0] = open_reader(journal);
+    journal_reader_close(readers[0]);
+    journal_close(journal);
+}
+
+struct watched {
+    struct journal *journal;
+    atomic_bool done;
+    spn_err err;
+    size_t snapshots;
+};
+
+/* Commits are of ten: no snapshot ends in between. */
+static void *watch(void *argument)
+{
+    struct watched *watched = argument;
+    struct journal_reader *reader = NULL;
+    struct record_entry entry;
+    uint64_t last = 0;
+    spn_err err = journal_reader_open(&reader, watched->journal);
+    for (bool done = false; err == SPN_OK && !done; watched->snapshots++) {
+        done = watched->done;
+        err = journal_reader_begin(reader);
+        if (err != SPN_OK)
+            break;
+        uint64_t newest = journal_reader_newest(reader);
+        if (newest % 10 != 0 || newest < last)
+            err = SPN_E_INVALID;
+        for (uint64_t position = last; err == SPN_OK && position < newest;)
+            err = journal_read_entry(reader, ++position, &entry);
+        last = newest;
+        journal_reader_end(reader);
+    }
+    journal_reader_close(reader);
+    if (err == SPN_OK && last != 3000)
+        err = SPN_E_END;
+    watched->err = err;
+    return NULL;
+}
+
+static void a_reader_in_another_thread(void **state)
+{
+    (void)state;
+    struct watched watched = {.journal = open_journal()};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, watch, &watched), 0);
+    for (uint64_t i = 0; i < 300; i++)
+        append_commit(watched.journal, 10 * i + 1, 10);
+    watched.done = true;
+    pthread_join(thread, NULL);
+    assert_int_equal(watched.err, SPN_OK);
+    assert_in_range(watched.snapshots, 1, 1000000000);
+    journal_close(watched.journal);
+}
+
+/* -- all of them ------------------------------------------------------------------------------- */
+
+static struct CMUnitTest tests[128];
+static size_t test_count;
+
+static void add(const char *name, CMUnitTestFunction function, const void *row)
+{
+    tests[test_count++] =
+        (struct CMUnitTest){name, function, make_dir, remove_dir, (void *)(uintptr_t)row};
+}
+
+#define ADD(function) add(#function, function, NULL)
+
+int main(void)
+{
+    ADD(a_new_database);
+    ADD(meta_moves_with_the_commit);
+    ADD(nothing_to_close);
+    ADD(commit_abort_and_snapshots);
+    ADD(counts_what_it_reads);
+    ADD(a_failed_put_poisons_the_transaction);
+    ADD(entries_of_every_size);
+    ADD(names_in_byte_order);
+    ADD(producers_in_turn);
+    ADD(rows_come_back);
+    for (size_t i = 0; i < COUNT(lookups); i++)
+        add(lookups[i].name, run_lookup, &lookups[i]);
+    ADD(a_row_names_the_segment_that_is_complete);
+    ADD(an_unfinished_segment_is_dropped);
+    for (size_t i = 0; i < COUNT(foreigns); i++)
+        add(foreigns[i].name, run_foreign, &foreigns[i]);
+    ADD(an_empty_environment_is_taken);
+    ADD(garbage_files);
+    ADD(paths);
+    ADD(read_only_leaves_nothing_behind);
+    for (size_t i = 0; i < COUNT(words); i++)
+        add(words[i], run_damage, words[i]);
+    ADD(a_full_map);
+    ADD(a_full_disk);
+    ADD(read_only_beside_a_writer);
+    ADD(dead_readers_are_cleared);
+    ADD(readers_are_bounded);
+    ADD(a_reader_in_another_thread);
+    return _cmocka_run_group_tests("journal", tests, test_count, NULL, NULL);
+}

@@ -1,0 +1,674 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_record: values of the database come back as they went in, and damage does not come back at
+ * all.
+ *
+ * Every row of `cases` is a value. It is decoded at every alignment, with every truncation and with
+ * every single bit turned over (samples of those where a value is large). Truncated ones lie in a
+ * heap block of their size, so that a sanitizer sees a read beyond it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define TEXT(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+
+enum {
+    VALUE_MAX = 17 * 1024 * 1024,
+    THOROUGH_MAX = 4096, /* larger values: every bit of the first bytes, then samples */
+    THOROUGH_HEAD = 1400,
+    SAMPLES = 61,
+};
+
+static const uint8_t producer_id[RECORD_PRODUCER_ID_SIZE] = "0123456789abcde";
+static const uint8_t other_id[RECORD_PRODUCER_ID_SIZE] = "0123456789abcdf";
+static struct record_run runs_read[RECORD_RUNS_MAX];
+static uint8_t filler[16 * 1024 * 1024];
+
+/* -- the values -------------------------------------------------------------------------------- */
+
+enum kind { ENTRY, ROW, NAME, PRODUCER, BLOCK, META, KINDS };
+
+struct block_of {
+    uint32_t segment;
+    uint32_t segment_before;
+    uint64_t epoch;
+    uint64_t first_seq;
+    const struct record_block_item *items;
+    size_t count;
+};
+
+struct value {
+    const char *name;
+    enum kind kind;
+    uint64_t key;
+    struct record_entry entry;
+    struct record_row row;
+    struct spn_bytes session;
+    struct record_producer producer;
+    struct block_of block;
+    struct record_meta meta;
+};
+
+static struct record_run many_runs[RECORD_RUNS_MAX];
+static struct record_block_item many_items[RECORD_BLOCK_ITEMS_MAX];
+static const struct record_run runs[] = {{7, 1, 1}, {9, UINT32_MAX, 2}, {UINT64_MAX, 3, 4}};
+static const struct record_block_item one_item[] = {{42, 0xdeadbeef}};
+static const struct record_block_item far_items[] = {
+    {0, 0}, {1, UINT32_MAX}, {128, 1}, {16512, 2}, {UINT64_MAX - 1, 3}, {UINT64_MAX, 4},
+};
+
+static const struct value values[] = {
+    {"an open", ENTRY, .key = 1, .entry = {.kind = RECORD_OPEN, .epoch = 1, .data = TEXT("chat")}},
+    {"an event with everything", ENTRY, .key = 77,
+     .entry = {.kind = RECORD_EVENT,
+               .epoch = 3,
+               .seq = 5,
+               .bytes = 1000,
+               .time_ns = 123456789,
+               .wall_ms = 1700000000000,
+               .retry_ms = 2500,
+               .id = TEXT("id-1"),
+               .type = TEXT("delta"),
+               .data = TEXT("{\"text\":\"hello\"}")}},
+    {"an event with nothing", ENTRY, .key = 2, .entry = {.kind = RECORD_EVENT}},
+    {"an event of the largest numbers", ENTRY, .key = UINT64_MAX,
+     .entry = {.kind = RECORD_EXPIRE,
+               .epoch = UINT64_MAX,
+               .seq = UINT64_MAX,
+               .bytes = UINT64_MAX,
+               .time_ns = UINT64_MAX,
+               .wall_ms = UINT64_MAX,
+               .retry_ms = UINT32_MAX,
+               .data = TEXT("x")}},
+    {"an event of a binary id", ENTRY, .key = 9,
+     .entry = {.kind = RECORD_EVENT, .id = TEXT("\xff\1")}},
+    {"an event with the longest id and type", ENTRY, .key = 10,
+     .entry = {.kind = RECORD_EVENT, .id = {filler, 1024}, .type = {filler, 255}}},
+    {"an event of 240 hashed bytes", ENTRY, .key = 11,
+     .entry = {.kind = RECORD_EVENT, .id = {filler, 180}, .data = {filler, 240}}},
+    {"an event of 241 hashed bytes", ENTRY, .key = 12,
+     .entry = {.kind = RECORD_EVENT, .id = {filler, 181}, .data = {filler, 241}}},
+    {"the largest event", ENTRY, .key = 13,
+     .entry = {.kind = RECORD_EVENT,
+               .id = {filler, 1024},
+               .type = {filler, 255},
+               .data = {filler, sizeof(filler)}}},
+    {"a row", ROW, .key = 3,
+     .row = {.seq = 9,
+             .position = 1234,
+             .bytes = 5678,
+             .opened_ms = 1700000000000,
+             .last_ms = 1700000000001,
+             .last_ns = 42,
+             .segment = 7,
+             .segment_before = 6,
+             .duplicates = 1,
+             .conflicts = 2,
+             .state = RECORD_CLOSED,
+             .name = TEXT("chat-1"),
+             .last_id = TEXT("id-9")}},
+    {"a row without an id", ROW, .key = 4, .row = {.name = TEXT("x")}},
+    {"a row of the longest strings", ROW, .key = 5,
+     .row = {.state = RECORD_DELETED, .name = {filler, 255}, .last_id = {filler, 1024}}},
+    {"a name", NAME, .key = 99, .session = TEXT("chat-1")},
+    {"the longest name", NAME, .key = UINT64_MAX, .session = {filler, 255}},
+    {"a producer", PRODUCER,
+     .producer = {.token = 1, .number = 2, .base = 3, .time_ns = 4, .runs = runs, .run_count = 3}},
+    {"a producer without runs", PRODUCER, .producer = {.token = UINT64_MAX}},
+    {"a producer of many runs", PRODUCER,
+     .producer = {.token = 1, .runs = many_runs, .run_count = RECORD_RUNS_MAX}},
+    {"a block of one", BLOCK, .block = {8, 7, 3, 5, one_item, 1}},
+    {"a block of far positions", BLOCK, .block = {UINT32_MAX, 0, 1, 0, far_items, 6}},
+    {"the fullest block", BLOCK, .block = {1, 0, 1, 1, many_items, RECORD_BLOCK_ITEMS_MAX}},
+    {"meta", META,
+     .meta = {.format = RECORD_FORMAT,
+              .secret = {1, 2, 3},
+              .checkpoint = 10,
+              .segment = 20,
+              .next_position = 30,
+              .clock_ns = 40}},
+};
+
+static uint8_t *encoded; /* of VALUE_MAX */
+
+static size_t encode(const struct value *value)
+{
+    const struct block_of *block = &value->block;
+    struct record_entry entry = value->entry;
+    size_t size = 0;
+
+    switch (value->kind) {
+    case ENTRY:
+        entry.data_hash = record_hash(entry.data);
+        record_put_entry(encoded, value->key, &entry);
+        return record_entry_size(&entry);
+    case ROW:
+        record_put_row(encoded, value->key, &value->row);
+        return record_row_size(&value->row);
+    case NAME:
+        record_put_name(encoded, value->session, value->key);
+        return RECORD_NAME_SIZE;
+    case PRODUCER:
+        record_put_producer(encoded, producer_id, &value->producer);
+        return record_producer_size(&value->producer);
+    case BLOCK:
+        assert_int_equal(record_put_block(encoded, block->segment, block->epoch, block->first_seq,
+                                          block->segment_before, block->items, block->count, &size),
+                         block->count);
+        return size;
+    default:
+        record_put_meta(encoded, &value->meta);
+        return RECORD_META_SIZE;
+    }
+}
+
+/* Decodes as what `value` is and compares with it; off: under another key, by one. */
+static spn_err decode_off(const struct value *value, struct spn_bytes bytes, uint64_t off,
+                          struct value *ret_value)
+{
+    const struct block_of *of = &value->block;
+    struct record_block block;
+    uint64_t epoch;
+    spn_err err;
+
+    switch (value->kind) {
+    case ENTRY:
+        return record_get_entry(bytes, value->key + off, &ret_value->entry);
+    case ROW:
+        return record_get_row(bytes, value->key + off, &ret_value->row);
+    case NAME:
+        err = record_get_name(
+            bytes, (struct spn_bytes){value->session.data, value->session.size - off}, &epoch);
+        if (err == SPN_OK)
+            ret_value->key = epoch;
+        return err;
+    case PRODUCER:
+        return record_get_producer(bytes, off ? other_id : producer_id, runs_read,
+                                   &ret_value->producer);
+    case BLOCK:
+        err = record_get_block(bytes, of->segment, of->epoch + off, of->first_seq, &block);
+        if (err == SPN_OK) {
+            static struct record_block_item items[RECORD_BLOCK_ITEMS_MAX];
+            err = record_get_items(&block, items);
+            ret_value->block = (struct block_of){
+                of->segment, block.segment_before, of->epoch, block.first_seq, items, block.count};
+        }
+        return err;
+    default:
+        return record_get_meta(bytes, &ret_value->meta);
+    }
+}
+
+static spn_err decode(const struct value *value, struct spn_bytes bytes, struct value *ret_value)
+{
+    return decode_off(value, bytes, 0, ret_value);
+}
+
+static void assert_bytes_equal(struct spn_bytes left, struct spn_bytes right)
+{
+    assert_int_equal(left.size, right.size);
+    if (left.size > 0)
+        assert_memory_equal(left.data, right.data, left.size);
+}
+
+static void assert_same_entry(const struct record_entry *left, const struct record_entry *right)
+{
+    assert_int_equal(left->kind, right->kind);
+    assert_int_equal(left->epoch, right->epoch);
+    assert_int_equal(left->seq, right->seq);
+    assert_int_equal(left->bytes, right->bytes);
+    assert_int_equal(left->time_ns, right->time_ns);
+    assert_int_equal(left->wall_ms, right->wall_ms);
+    assert_int_equal(left->retry_ms, right->retry_ms);
+    assert_int_equal(left->data_hash, record_hash(right->data));
+    assert_bytes_equal(left->id, right->id);
+    assert_bytes_equal(left->type, right->type);
+    assert_bytes_equal(left->data, right->data);
+}
+
+static void assert_same_row(const struct record_row *left, const struct record_row *right)
+{
+    assert_int_equal(left->seq, right->seq);
+    assert_int_equal(left->position, right->position);
+    assert_int_equal(left->bytes, right->bytes);
+    assert_int_equal(left->opened_ms, right->opened_ms);
+    assert_int_equal(left->last_ms, right->last_ms);
+    assert_int_equal(left->last_ns, right->last_ns);
+    assert_int_equal(left->segment, right->segment);
+    assert_int_equal(left->segment_before, right->segment_before);
+    assert_int_equal(left->duplicates, right->duplicates);
+    assert_int_equal(left->conflicts, right->conflicts);
+    assert_int_equal(left->state, right->state);
+    assert_bytes_equal(left->name, right->name);
+    assert_bytes_equal(left->last_id, right->last_id);
+}
+
+static void assert_same_producer(const struct record_producer *left,
+                                 const struct record_producer *right)
+{
+    assert_int_equal(left->token, right->token);
+    assert_int_equal(left->number, right->number);
+    assert_int_equal(left->base, right->base);
+    assert_int_equal(left->time_ns, right->time_ns);
+    assert_int_equal(left->run_count, right->run_count);
+    for (size_t i = 0; i < right->run_count; i++) {
+        assert_int_equal(left->runs[i].first, right->runs[i].first);
+        assert_int_equal(left->runs[i].count, right->runs[i].count);
+        assert_int_equal(left->runs[i].result, right->runs[i].result);
+    }
+}
+
+static void assert_same_items(const struct record_block_item *left,
+                              const struct record_block_item *right, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(left[i].position, right[i].position);
+        assert_int_equal(left[i].fingerprint, right[i].fingerprint);
+    }
+}
+
+static void assert_same(const struct value *left, const struct value *right)
+{
+    switch (right->kind) {
+    case ENTRY:
+        assert_same_entry(&left->entry, &right->entry);
+        break;
+    case ROW:
+        assert_same_row(&left->row, &right->row);
+        break;
+    case NAME:
+        assert_int_equal(left->key, right->key);
+        break;
+    case PRODUCER:
+        assert_same_producer(&left->producer, &right->producer);
+        break;
+    case BLOCK:
+        assert_int_equal(left->block.segment_before, right->block.segment_before);
+        assert_int_equal(left->block.first_seq, right->block.first_seq);
+        assert_int_equal(left->block.count, right->block.count);
+        assert_same_items(left->block.items, right->block.items, right->block.count);
+        break;
+    default:
+        assert_memory_equal(&left->meta, &right->meta, sizeof(left->meta));
+        break;
+    }
+}
+
+/* -- what every value must stand --------------------------------------------------------------- */
+
+static void round_trip(const struct value *value, size_t size)
+{
+    for (size_t offset = 0; offset < 8; offset++) {
+        struct value found = {0};
+        uint8_t *copy = malloc(offset + size);
+        assert_non_null(copy);
+        memcpy(copy + offset, encoded, size);
+        assert_int_equal(decode(value, (struct spn_bytes){copy + offset, size}, &found), SPN_OK);
+        assert_same(&found, value);
+        free(copy);
+    }
+}
+
+static void truncate_at(const struct value *value, size_t cut)
+{
+    struct value found = {0};
+    uint8_t *copy = malloc(cut > 0 ? cut : 1);
+    assert_non_null(copy);
+    memcpy(copy, encoded, cut);
+    assert_int_equal(decode(value, (struct spn_bytes){copy, cut}, &found), SPN_E_CORRUPT);
+    free(copy);
+}
+
+static void truncations(const struct value *value, size_t size)
+{
+    bool thorough = size <= THOROUGH_MAX;
+    for (size_t cut = 0; cut < (thorough ? size : THOROUGH_HEAD); cut++)
+        truncate_at(value, cut);
+    for (size_t cut = THOROUGH_HEAD; !thorough && cut < size; cut += size / SAMPLES)
+        truncate_at(value, cut);
+    truncate_at(value, size - 1);
+}
+
+static void trailing_byte(const struct value *value, size_t size)
+{
+    struct value found = {0};
+    encoded[size] = 0;
+    assert_int_equal(decode(value, (struct spn_bytes){encoded, size + 1}, &found), SPN_E_CORRUPT);
+}
+
+static void flip(const struct value *value, size_t size, size_t bit)
+{
+    const struct value untouched = {0};
+    struct value found = {0};
+    encoded[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    spn_err err = decode(value, (struct spn_bytes){encoded, size}, &found);
+    encoded[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    if (err == SPN_OK || (err != SPN_E_CORRUPT && value->kind != META))
+        fail_msg("%s: bit %zu: %d", value->name, bit, (int)err);
+    assert_memory_equal(&found.entry, &untouched.entry, sizeof(found.entry));
+    assert_memory_equal(&found.row, &untouched.row, sizeof(found.row));
+    assert_memory_equal(&found.producer, &untouched.producer, sizeof(found.producer));
+    assert_memory_equal(&found.meta, &untouched.meta, sizeof(found.meta));
+}
+
+static void flips(const struct value *value, size_t size)
+{
+    bool thorough = size <= THOROUGH_MAX;
+    for (size_t bit = 0; bit < 8 * (thorough ? size : THOROUGH_HEAD); bit++)
+        flip(value, size, bit);
+    for (size_t at = THOROUGH_HEAD; !thorough && at < size; at += size / SAMPLES)
+        flip(value, size, at * 8 + at % 8);
+    flip(value, size, size * 8 - 1);
+}
+
+/* Another key, and every other kind of value. */
+static void strays(const struct value *value, size_t size)
+{
+    struct spn_bytes bytes = {encoded, size};
+    struct value found = {0};
+    if (value->kind != META)
+        assert_int_equal(decode_off(value, bytes, 1, &found), SPN_E_CORRUPT);
+    for (size_t i = 0; i < COUNT(values); i++) {
+        struct value other = values[i];
+        if (other.kind == value->kind)
+            continue;
+        other.key = value->key;
+        assert_int_equal(decode(&other, bytes, &found), SPN_E_CORRUPT);
+    }
+}
+
+static void run_value(void **state)
+{
+    const struct value *value = *state;
+    size_t size = encode(value);
+    round_trip(value, size);
+    truncations(value, size);
+    trailing_byte(value, size);
+    flips(value, size);
+    strays(value, size);
+}
+
+/* -- the bytes themselves ---------------------------------------------------------------------- */
+
+/* What databases that are out there look like: a change here is a new RECORD_FORMAT. */
+static const struct golden {
+    const char *name;
+    const char *value;
+    const char *bytes;
+} goldens[] = {
+    {"bytes of an event", "an event with everything",
+     "588d30910205040010000000c409000003000000000000000500000000000000e803000000000000"
+     "15cd5b07000000000068e5cf8b010000e732a595f4b57b1669642d3164656c74617b227465787422"
+     "3a2268656c6c6f227d"},
+    {"bytes of a row", "a row",
+     "bd238a6901060400070000000600000001000000020000000900000000000000d204000000000000"
+     "2e160000000000000068e5cf8b0100000168e5cf8b0100002a00000000000000636861742d316964"
+     "2d39"},
+    {"bytes of a name", "a name", "93b5b3796300000000000000"},
+    {"bytes of a producer", "a producer",
+     "0abd69ed030000000100000000000000020000000000000003000000000000000400000000000000"
+     "070000000000000001000000010900000000000000ffffffff02ffffffffffffffff0300000004"},
+    {"bytes of a block", "a block of far positions",
+     "8bc44817000000000600000000000000000000000000000001ffffffff7f01000000808001020000"
+     "00fefefeffffffffffff01030000000104000000"},
+    {"bytes of meta", "meta",
+     "53504f4e534f4e0001000000a4eb9dee0a000000000000001e000000000000002800000000000000"
+     "140000000000000001020300"},
+};
+
+static void run_golden(void **state)
+{
+    const struct golden *golden = *state;
+    char text[2 * RECORD_META_SIZE + 1] = "";
+    for (size_t i = 0; i < COUNT(values); i++) {
+        if (strcmp(values[i].name, golden->value) != 0)
+            continue;
+        size_t size = encode(&values[i]);
+        /* meta ends in zeros */
+        size = values[i].kind == META ? 52 : size;
+        for (size_t at = 0; at < size; at++)
+            snprintf(text + 2 * at, 3, "%02x", encoded[at]);
+    }
+    assert_string_equal(text, golden->bytes);
+}
+
+/* -- entries ----------------------------------------------------------------------------------- */
+
+/* From a batch id, type and data come in one piece, and from elsewhere they do not. */
+static void strings_together_or_apart(void **state)
+{
+    (void)state;
+    static const char together[] = "identtypesome data";
+    static const char type[] = "type";
+    uint8_t first[128], second[128];
+    struct record_entry entry = {.kind = RECORD_EVENT,
+                                 .id = {together, 5},
+                                 .type = {together + 5, 4},
+                                 .data = {together + 9, 9}};
+    entry.data_hash = record_hash(entry.data);
+    record_put_entry(first, 5, &entry);
+    entry.type.data = type;
+    record_put_entry(second, 5, &entry);
+    assert_memory_equal(first, second, record_entry_size(&entry));
+    assert_memory_equal(first + RECORD_ENTRY_HEAD_SIZE, together, sizeof(together) - 1);
+}
+
+static void kinds_and_states_not_known(void **state)
+{
+    (void)state;
+    static const uint8_t kinds[] = {0, RECORD_EXPIRE + 1, 255};
+    uint8_t value[128];
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        struct record_entry entry = {.kind = kinds[i],
+                                     .data_hash = record_hash((struct spn_bytes){0})};
+        record_put_entry(value, 1, &entry);
+        assert_int_equal(
+            record_get_entry((struct spn_bytes){value, RECORD_ENTRY_HEAD_SIZE}, 1, &entry),
+            SPN_E_CORRUPT);
+    }
+    struct record_row row = {.state = RECORD_DELETED + 1};
+    record_put_row(value, 1, &row);
+    assert_int_equal(record_get_row((struct spn_bytes){value, record_row_size(&row)}, 1, &row),
+                     SPN_E_CORRUPT);
+}
+
+/* The hash is the caller's word for the data: a wrong one is found when it is read. */
+static void hash_of_other_data(void **state)
+{
+    (void)state;
+    uint8_t value[128];
+    struct record_entry entry = {.kind = RECORD_EVENT, .data = TEXT("data"), .data_hash = 1};
+    record_put_entry(value, 1, &entry);
+    assert_int_equal(
+        record_get_entry((struct spn_bytes){value, record_entry_size(&entry)}, 1, &entry),
+        SPN_E_CORRUPT);
+}
+
+/* -- blocks ------------------------------------------------------------------------------------ */
+
+static uint64_t random_state = 88172645463325252u;
+
+static uint64_t next_random(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+/* Cut into blocks and put together again. */
+static void random_items_come_back(void **state)
+{
+    (void)state;
+    static struct record_block_item items[5000], found[RECORD_BLOCK_ITEMS_MAX];
+    uint8_t value[RECORD_BLOCK_SIZE_MAX];
+
+    for (unsigned bits = 1; bits < 48; bits++) {
+        uint64_t position = next_random() >> (64 - bits);
+        for (size_t i = 0; i < COUNT(items); i++) {
+            items[i] = (struct record_block_item){position, (uint32_t)next_random()};
+            position += 1 + (next_random() >> (64 - bits));
+        }
+        for (size_t done = 0; done < COUNT(items);) {
+            size_t size = 0;
+            struct record_block block;
+            size_t count =
+                record_put_block(value, 2, 3, done, 1, items + done, COUNT(items) - done, &size);
+            assert_in_range(count, 1, RECORD_BLOCK_ITEMS_MAX);
+            /* full, but for less than the longest item */
+            if (done + count < COUNT(items))
+                assert_in_range(size, RECORD_BLOCK_SIZE_MAX - 13, RECORD_BLOCK_SIZE_MAX);
+            assert_int_equal(record_get_block((struct spn_bytes){value, size}, 2, 3, done, &block),
+                             SPN_OK);
+            assert_int_equal(block.count, count);
+            assert_int_equal(record_get_items(&block, found), SPN_OK);
+            assert_same_items(found, items + done, count);
+            done += count;
+        }
+    }
+}
+
+static void more_items_than_fit(void **state)
+{
+    (void)state;
+    static struct record_block_item items[RECORD_BLOCK_ITEMS_MAX + 1];
+    uint8_t value[RECORD_BLOCK_SIZE_MAX];
+    size_t size = 0;
+    for (size_t i = 0; i < COUNT(items); i++)
+        items[i].position = i;
+    assert_int_equal(record_put_block(value, 1, 1, 1, 0, items, COUNT(items), &size),
+                     RECORD_BLOCK_ITEMS_MAX);
+    assert_in_range(size, RECORD_BLOCK_SIZE_MAX - 4, RECORD_BLOCK_SIZE_MAX);
+}
+
+/* Items whose checksum is right, written by a program that is wrong. Behind checksum, segment
+ * before, count and first position come the first fingerprint, then deltas and fingerprints. */
+#define BLOCK_HEAD "CCCCSSSSNNNN"
+#define FIRST_AT_2 "\2\0\0\0\0\0\0\0"
+#define FIRST_AT_END "\xff\xff\xff\xff\xff\xff\xff\xff"
+
+static const struct lie {
+    const char *name;
+    uint32_t count;
+    spn_err err;
+    struct spn_bytes value;
+} lies[] = {
+    {"one item", 1, SPN_OK, TEXT(BLOCK_HEAD FIRST_AT_2 "ffff")},
+    {"two items", 2, SPN_OK, TEXT(BLOCK_HEAD FIRST_AT_2 "ffff\1ffff")},
+    {"fewer items than counted", 3, SPN_E_CORRUPT, TEXT(BLOCK_HEAD FIRST_AT_2 "ffff\1ffff")},
+    {"more items than counted", 1, SPN_E_CORRUPT, TEXT(BLOCK_HEAD FIRST_AT_2 "ffff\1ffff")},
+    {"a cut fingerprint", 2, SPN_E_CORRUPT, TEXT(BLOCK_HEAD FIRST_AT_2 "ffff\1fff")},
+    {"no first fingerprint", 1, SPN_E_CORRUPT, TEXT(BLOCK_HEAD FIRST_AT_2)},
+    {"a cut delta", 2, SPN_E_CORRUPT, TEXT(BLOCK_HEAD FIRST_AT_2 "ffff\x81")},
+    {"the same position twice", 2, SPN_E_CORRUPT, TEXT(BLOCK_HEAD FIRST_AT_2 "ffff\0ffff")},
+    {"a position beyond 64 bits", 2, SPN_E_CORRUPT, TEXT(BLOCK_HEAD FIRST_AT_END "ffff\1ffff")},
+    {"the largest delta", 2, SPN_OK,
+     TEXT(BLOCK_HEAD "\0\0\0\0\0\0\0\0"
+                     "ffff\xff\xff\xff\xff\xff\xff\xff\xff\xff\1ffff")},
+    {"a delta of 65 bits", 2, SPN_E_CORRUPT,
+     TEXT(BLOCK_HEAD FIRST_AT_2 "ffff\xff\xff\xff\xff\xff\xff\xff\xff\xff\2ffff")},
+    {"a delta of eleven bytes", 2, SPN_E_CORRUPT,
+     TEXT(BLOCK_HEAD FIRST_AT_2 "ffff\x81\x80\x80\x80\x80\x80\x80\x80\x80\x80\0ffff")},
+};
+
+static void run_lie(void **state)
+{
+    const struct lie *lie = *state;
+    struct record_block_item items[RECORD_BLOCK_ITEMS_MAX];
+    uint8_t *copy = malloc(lie->value.size);
+    assert_non_null(copy);
+    memcpy(copy, lie->value.data, lie->value.size);
+    struct record_block block = {.count = lie->count, .value = {copy, lie->value.size}};
+    assert_int_equal(record_get_items(&block, items), lie->err);
+    free(copy);
+}
+
+/* -- meta -------------------------------------------------------------------------------------- */
+
+static void newer_meta_is_told_from_a_foreign_one(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[RECORD_META_SIZE];
+    struct record_meta meta = {.format = RECORD_FORMAT + 1}, found = {0};
+    uint8_t value[RECORD_META_SIZE + 100] = {0};
+
+    record_put_meta(value, &meta);
+    assert_int_equal(record_get_meta((struct spn_bytes){value, RECORD_META_SIZE}, &found),
+                     SPN_E_NEWER_FORMAT);
+    /* of whatever size, and with a checksum of whatever kind */
+    memset(value + 12, 0xa5, sizeof(value) - 12);
+    assert_int_equal(record_get_meta((struct spn_bytes){value, 12}, &found), SPN_E_NEWER_FORMAT);
+    assert_int_equal(record_get_meta((struct spn_bytes){value, sizeof(value)}, &found),
+                     SPN_E_NEWER_FORMAT);
+    assert_int_equal(record_get_meta((struct spn_bytes){value, 11}, &found), SPN_E_CORRUPT);
+    meta.format = 0;
+    record_put_meta(value, &meta);
+    assert_int_equal(record_get_meta((struct spn_bytes){value, RECORD_META_SIZE}, &found),
+                     SPN_E_CORRUPT);
+    assert_int_equal(record_get_meta((struct spn_bytes){zeros, sizeof(zeros)}, &found),
+                     SPN_E_CORRUPT);
+}
+
+/* -- all of them ------------------------------------------------------------------------------- */
+
+static int fill(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(filler); i++)
+        filler[i] = (uint8_t)(i * 31 + i / 251);
+    for (uint32_t i = 0; i < COUNT(many_runs); i++)
+        many_runs[i] = (struct record_run){10 * i, i, (uint8_t)(i % 5)};
+    for (uint32_t i = 0; i < COUNT(many_items); i++)
+        many_items[i] = (struct record_block_item){100 + i, i * 2654435761u};
+    encoded = malloc(VALUE_MAX);
+    return encoded ? 0 : -1;
+}
+
+static int empty(void **state)
+{
+    (void)state;
+    free(encoded);
+    return 0;
+}
+
+static struct CMUnitTest tests[128];
+static size_t test_count;
+
+static void add(const char *name, CMUnitTestFunction function, const void *row)
+{
+    tests[test_count++] = (struct CMUnitTest){name, function, NULL, NULL, (void *)(uintptr_t)row};
+}
+
+int main(void)
+{
+    static const struct CMUnitTest single[] = {
+        cmocka_unit_test(strings_together_or_apart),
+        cmocka_unit_test(kinds_and_states_not_known),
+        cmocka_unit_test(hash_of_other_data),
+        cmocka_unit_test(random_items_come_back),
+        cmocka_unit_test(more_items_than_fit),
+        cmocka_unit_test(newer_meta_is_told_from_a_foreign_one),
+    };
+    for (size_t i = 0; i < COUNT(values); i++)
+        add(values[i].name, run_value, &values[i]);
+    for (size_t i = 0; i < COUNT(goldens); i++)
+        add(goldens[i].name, run_golden, &goldens[i]);
+    for (size_t i = 0; i < COUNT(lies); i++)
+        add(lies[i].name, run_lie, &lies[i]);
+    memcpy(tests + test_count, single, sizeof(single));
+    test_count += COUNT(single);
+    return _cmocka_run_group_tests("record", tests, test_count, fill, empty);
+}
