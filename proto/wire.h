@@ -48,27 +48,27 @@ enum {
 
 /* X(name, number): s is sent by the sidecar, c by the client. */
 #define WIRE_TYPE_MAP(X)                                                                           \
-    X(BATCH, 1)        /* c ingest.sock: numbered events of one producer */                        \
-    X(ACK, 2)          /* s */                                                                     \
-    X(EXPECT, 3)       /* s: there is a hole; go back to this number */                            \
-    X(REFUSED, 4)      /* s: this number cannot be stored; send a skip in its place */             \
-    X(ERROR, 5)        /* s, both sockets */                                                       \
-    X(HELLO, 16)       /* c read.sock from here on */                                              \
-    X(WELCOME, 17)     /* s */                                                                     \
-    X(OPEN, 18)        /* c: take a producer id */                                                 \
-    X(OPENED, 19)      /* s */                                                                     \
-    X(STATE, 20)       /* c: how far did my events get */                                          \
-    X(STATE_IS, 21)    /* s */                                                                     \
-    X(LAST, 22)        /* c: last durable event of a session */                                    \
-    X(LAST_IS, 23)     /* s */                                                                     \
-    X(FETCH, 24)       /* c: a slice of a session */                                               \
-    X(SLICE, 25)       /* s */                                                                     \
-    X(SESSIONS, 26)    /* c: list sessions */                                                      \
+    X(BATCH, 1)         /* c ingest.sock: numbered events of one producer */                       \
+    X(ACK, 2)           /* s */                                                                    \
+    X(EXPECT, 3)        /* s: there is a hole; go back to this number */                           \
+    X(REFUSED, 4)       /* s: this number cannot be stored; send a skip in its place */            \
+    X(ERROR, 5)         /* s, both sockets */                                                      \
+    X(HELLO, 16)        /* c read.sock from here on */                                             \
+    X(WELCOME, 17)      /* s */                                                                    \
+    X(OPEN, 18)         /* c: take a producer id */                                                \
+    X(OPENED, 19)       /* s */                                                                    \
+    X(STATE, 20)        /* c: how far did my events get */                                         \
+    X(STATE_IS, 21)     /* s */                                                                    \
+    X(LAST, 22)         /* c: last durable event of a session */                                   \
+    X(LAST_IS, 23)      /* s */                                                                    \
+    X(FETCH, 24)        /* c: a slice of a session */                                              \
+    X(SLICE, 25)        /* s */                                                                    \
+    X(SESSIONS, 26)     /* c: list sessions */                                                     \
     X(SESSIONS_ARE, 27) /* s */                                                                    \
-    X(HEALTH, 28)      /* c */                                                                     \
-    X(HEALTH_IS, 29)   /* s */                                                                     \
-    X(STATS, 30)       /* c */                                                                     \
-    X(STATS_ARE, 31)   /* s */
+    X(HEALTH, 28)       /* c */                                                                    \
+    X(HEALTH_IS, 29)    /* s */                                                                    \
+    X(STATS, 30)        /* c */                                                                    \
+    X(STATS_ARE, 31)    /* s */
 
 enum wire_type {
 #define WIRE_TYPE_ENUM(name, number) WIRE_##name = (number),
@@ -200,8 +200,8 @@ struct wire_refused {
 };
 
 struct wire_error {
-    uint64_t token; /* of the batch it answers; 0 where there is none */
-    uint32_t code;  /* spn_err */
+    uint64_t token;          /* of the batch it answers; 0 where there is none */
+    uint32_t code;           /* spn_err */
     struct spn_bytes detail; /* at most 255 bytes of UTF-8 for a person */
 };
 
@@ -236,8 +236,8 @@ struct wire_open {
 struct wire_state {
     uint64_t token;
     uint64_t instance;
-    uint64_t accepted; /* highest number taken into memory */
-    uint64_t durable;  /* highest number committed */
+    uint64_t accepted;  /* highest number taken into memory */
+    uint64_t durable;   /* highest number committed */
     uint32_t run_count; /* results of the numbers base .. durable that were not stored */
 };
 
@@ -261,7 +261,7 @@ enum wire_start {
 };
 
 struct wire_fetch {
-    uint8_t start; /* enum wire_start */
+    uint8_t start;      /* enum wire_start */
     uint32_t bytes_max; /* of the slice; one event always fits */
     uint64_t epoch;     /* with WIRE_AFTER_SEQ */
     uint64_t seq;       /* with WIRE_AFTER_SEQ: the last one already there */
@@ -278,8 +278,8 @@ enum wire_verdict {
 };
 
 struct wire_slice {
-    uint8_t verdict;   /* enum wire_verdict */
-    uint32_t count;    /* items that follow */
+    uint8_t verdict; /* enum wire_verdict */
+    uint32_t count;  /* items that follow */
     uint64_t epoch;
     uint64_t seq;      /* of the last item here, or where the cursor stands when there is none */
     uint64_t seq_last; /* the newest durable one: seq == seq_last means caught up */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* accept_guard: keeps the daemon alive at its limit of file descriptors.
  *
- * libzmq 4.3.4 aborts the process when accepting on ipc:// fails with EMFILE (ipc_listener.cpp). The
- * executable's own accept4 goes before the C library's: it holds one descriptor in reserve, accepts with it
- * and closes the connection at once, so that the peer sees a refusal, and says ECONNABORTED, which
- * libzmq takes as "never mind".
+ * libzmq 4.3.4 aborts the process when accepting on ipc:// fails with EMFILE (ipc_listener.cpp).
+ * The executable's own accept4 goes before the C library's: it holds one descriptor in reserve,
+ * accepts with it and closes the connection at once, so that the peer sees a refusal, and says
+ * ECONNABORTED, which libzmq takes as "never mind".
  *
  * Owns     the spare descriptor.
  * Threads  libzmq's I/O thread only.

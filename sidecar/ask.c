@@ -12,13 +12,15 @@ struct ask *ask_new(enum ask_kind kind, size_t session_count)
         return NULL;
     ask->kind = kind;
     zmq_msg_init(&ask->frame);
-    ask->session_count = session_count;
-    if (session_count > 0)
-        ask->sessions = calloc(session_count, sizeof(*ask->sessions));
-    if (session_count == 0 || ask->sessions)
+    if (session_count == 0)
         return ask;
-    ask_free(ask);
-    return NULL;
+    ask->sessions = calloc(session_count, sizeof(*ask->sessions));
+    if (!ask->sessions) {
+        ask_free(ask);
+        return NULL;
+    }
+    ask->session_count = session_count;
+    return ask;
 }
 
 void ask_name(struct ask *ask, size_t i, struct spn_bytes name)

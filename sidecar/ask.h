@@ -35,7 +35,7 @@ struct view_part {
 
 /* What the broker knows about a session beyond its row. */
 struct view {
-    uint64_t epoch; /* 0: there is no such session */
+    uint64_t epoch;      /* 0: there is no such session */
     uint32_t duplicates; /* counted since the row was written */
     uint32_t conflicts;
     struct view_part parts[2]; /* older, newer */
@@ -54,10 +54,10 @@ struct ask {
     enum ask_kind kind;
     spn_err err; /* of the answer */
 
-    struct peer peer;    /* reader: who asked on read.sock ... */
-    uint64_t request;    /* ... under this number ... */
-    uint8_t type;        /* ... by this message ... */
-    zmq_msg_t frame;     /* ... which the ask owns */
+    struct peer peer; /* reader: who asked on read.sock ... */
+    uint64_t request; /* ... under this number ... */
+    uint8_t type;     /* ... by this message ... */
+    zmq_msg_t frame;  /* ... which the ask owns */
 
     struct ask_session *sessions; /* VIEW: owned. HYDRATE: one; the view in, the epoch out */
     size_t session_count;

@@ -96,9 +96,9 @@ static void ack_due(struct broker *broker, struct producer *producer)
 
 static enum sent send_ack(struct broker *broker, struct producer *producer)
 {
-    static_assert(sizeof(struct wire_run) >= WIRE_RUN_SIZE, "the buffer below holds the encoded runs");
-    uint64_t up_to =
-        producer->level == WIRE_ACCEPTED ? producer->accepted : producer->durable;
+    static_assert(sizeof(struct wire_run) >= WIRE_RUN_SIZE,
+                  "the buffer below holds the encoded runs");
+    uint64_t up_to = producer->level == WIRE_ACCEPTED ? producer->accepted : producer->durable;
     if (producer->level == WIRE_NONE || up_to <= producer->acked)
         return SENT;
     static struct wire_run runs[WIRE_RUNS_MAX];
@@ -279,8 +279,8 @@ static void park(struct broker *broker, struct producer *producer, const struct 
     producer->parked_last = parked;
 }
 
-static void ask_for_session(struct broker *broker, struct producer *producer,
-                            struct spn_bytes name, uint64_t hash, uint32_t slot);
+static void ask_for_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
+                            uint64_t hash, uint32_t slot);
 
 /* True: the batch has to wait for sessions to come back from disk. */
 static bool hydrate(struct broker *broker, struct producer *producer)
@@ -355,8 +355,7 @@ static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
     for (size_t i = 0; i < 2; i++) {
         if (!generations[i])
             continue;
-        const struct generation_session *touched =
-            generation_find(generations[i], session, slot);
+        const struct generation_session *touched = generation_find(generations[i], session, slot);
         if (!touched || touched->epoch != view->epoch)
             continue;
         view->duplicates += touched->duplicates;
@@ -369,8 +368,8 @@ static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
     }
 }
 
-static void ask_for_session(struct broker *broker, struct producer *producer,
-                            struct spn_bytes name, uint64_t hash, uint32_t slot)
+static void ask_for_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
+                            uint64_t hash, uint32_t slot)
 {
     struct ask *ask = ask_new(ASK_HYDRATE, 1);
     if (!ask)
@@ -490,8 +489,7 @@ static void answer_state(struct broker *broker, struct ask *ask, const struct pr
         .instance = broker->options->instance,
         .accepted = producer->accepted,
         .durable = producer->durable,
-        .run_count =
-            (uint32_t)producer_runs(producer, ask->base, producer->durable, ask->runs),
+        .run_count = (uint32_t)producer_runs(producer, ask->base, producer->durable, ask->runs),
     };
     answer(broker, ask, SPN_OK);
 }
@@ -511,8 +509,7 @@ static void give_producer(struct broker *broker, struct ask *ask, struct produce
 {
     struct producers *producers = &broker->state->producers;
     spn_err err = producers_give(producers, producer, random_token(producers));
-    struct batch *batch =
-        err == SPN_OK ? intake_record_batch(&broker->intake, producer) : NULL;
+    struct batch *batch = err == SPN_OK ? intake_record_batch(&broker->intake, producer) : NULL;
     if (!batch) {
         answer(broker, ask, SPN_E_NOMEM);
         return;
@@ -533,8 +530,7 @@ static void answer_open(struct broker *broker, struct ask *ask)
     } else if (producer && ask->token != 0 && producer->token != 0) {
         answer(broker, ask, SPN_E_FENCED);
     } else {
-        spn_err err =
-            producer ? SPN_OK : producers_add(producers, ask->producer_id, &producer);
+        spn_err err = producer ? SPN_OK : producers_add(producers, ask->producer_id, &producer);
         if (err == SPN_OK)
             give_producer(broker, ask, producer);
         else
@@ -696,7 +692,8 @@ static void take_signals(struct broker *broker)
     }
 }
 
-/* Stop taking, then the open generation, then the order to stop: the worker does it all in order. */
+/* Stop taking, then the open generation, then the order to stop: the worker does it all in order.
+ */
 static void stop_on(struct broker *broker)
 {
     if (!broker->stopping)

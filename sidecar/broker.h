@@ -3,8 +3,8 @@
  *
  * One loop of phases. A batch is taken whole or up to its first event that cannot be stored:
  * number -> session -> tracker -> position. It goes to the worker as it is; its acknowledgement
- * leaves when it comes back. Above the queue's high-water mark, or while no generation has room, ingest.sock is
- * not read until the low-water mark.
+ * leaves when it comes back. Above the queue's high-water mark, or while no generation has room,
+ * ingest.sock is not read until the low-water mark.
  *
  * Owns     producers, sessions and their trackers, the active generation, ingest.sock.
  * Borrows  the rest of its options.
@@ -19,8 +19,8 @@
 #include "worker.h"
 
 struct broker_options {
-    void *ingest;   /* ROUTER, bound, ROUTER_MANDATORY */
-    int signal_fd;  /* readable: a signal to stop */
+    void *ingest;  /* ROUTER, bound, ROUTER_MANDATORY */
+    int signal_fd; /* readable: a signal to stop */
     struct worker *worker;
     struct handoff *queue;   /* to the worker */
     struct handoff *back;    /* from the worker */
@@ -56,7 +56,8 @@ struct broker_left {
     uint64_t numbers; /* events that were accepted and are not on disk */
 };
 
-/* Runs until it ends. The state's parts stay the caller's to release. SPN_E_NOMEM: did not begin. */
+/* Runs until it ends. The state's parts stay the caller's to release. SPN_E_NOMEM: did not begin.
+ */
 spn_err broker_run(const struct broker_options *options, struct broker_state *state,
                    enum broker_end *ret_end, struct broker_left *ret_left) SPN_MUST_USE;
 

@@ -36,9 +36,9 @@ static spn_err trail_push(struct trail *trail, uint32_t segment)
     return SPN_OK;
 }
 
-/* Walks back to the block that has seq, or else to the nearest one: the last with lower seqs, or where
- * older ones are gone the oldest there is. Its segment is on top of the trail. SPN_E_END: the session
- * has no blocks. */
+/* Walks back to the block that has seq, or else to the nearest one: the last with lower seqs, or
+ * where older ones are gone the oldest there is. Its segment is on top of the trail. SPN_E_END: the
+ * session has no blocks. */
 static spn_err walk_back(struct journal_reader *reader, uint64_t epoch, uint32_t segment,
                          uint64_t seq, struct trail *trail, struct record_block *ret_block)
 {
@@ -67,25 +67,24 @@ static spn_err walk_back(struct journal_reader *reader, uint64_t epoch, uint32_t
     return found ? SPN_OK : SPN_E_END;
 }
 
-/* The block with the session's next seq, in the same segment or the one after it in the trail. */
+/* The block with the session's next seq: in the same segment, or the first of the one that is next
+ * on the trail. */
 static spn_err step_forward(struct journal_reader *reader, uint64_t epoch, struct trail *trail,
                             struct record_block *block)
 {
+    const uint32_t *segments = trail_segments(trail);
     uint64_t seq_next = block->first_seq + block->count;
-    spn_err err = SPN_E_END;
 
-    while (err == SPN_E_END && trail->count > 0) {
-        uint32_t segment = trail_segments(trail)[trail->count - 1];
-        err = journal_read_block_from(reader, segment, epoch, seq_next, block);
-        if (err == SPN_E_END)
-            trail->count--;
-    }
+    spn_err err =
+        journal_read_block_from(reader, segments[trail->count - 1], epoch, seq_next, block);
+    if (err == SPN_E_END && --trail->count > 0)
+        err = journal_read_block_from(reader, segments[trail->count - 1], epoch, 0, block);
     if (err == SPN_OK && block->first_seq != seq_next)
         return SPN_E_CORRUPT;
     return err;
 }
 
-/* Copies the positions of a block's items from seq on. Returns how many. */
+/* Copies the positions of a block's items from seq on. */
 static spn_err take(const struct record_block *block, uint64_t seq, size_t positions_max,
                     uint64_t *positions, size_t *ret_count)
 {

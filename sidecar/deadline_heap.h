@@ -32,7 +32,10 @@ struct deadline_heap {
     uint64_t order;
 };
 
-#define DEADLINE_INIT {.index = DEADLINE_ABSENT}
+#define DEADLINE_INIT                                                                              \
+    {                                                                                              \
+        .index = DEADLINE_ABSENT                                                                   \
+    }
 
 /* Makes room for count_max nodes, so that inserting cannot fail. SPN_E_NOMEM. */
 spn_err deadline_heap_init(struct deadline_heap *heap, size_t count_max) SPN_MUST_USE;
@@ -42,7 +45,8 @@ bool deadline_is_set(const struct deadline *deadline);
 
 /* The node must be in no heap, and the heap not full. */
 void deadline_heap_insert(struct deadline_heap *heap, struct deadline *deadline, uint64_t due_ns);
-void deadline_heap_remove(struct deadline_heap *heap, struct deadline *deadline); /* absent: no-op */
+void deadline_heap_remove(struct deadline_heap *heap,
+                          struct deadline *deadline); /* absent: no-op */
 
 /* The next one, or NULL. */
 struct deadline *deadline_heap_first(const struct deadline_heap *heap);

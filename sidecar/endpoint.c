@@ -11,6 +11,9 @@
 #include <unistd.h>
 #include <zmq.h>
 
+/* So that the last acknowledgements reach peers that read. */
+enum { LINGER_MS = 100 };
+
 size_t endpoint_path_max(void)
 {
     return sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
@@ -30,7 +33,7 @@ static spn_err give_to_group(const char *path, const char *group)
 static spn_err configure(void *socket, int hwm)
 {
     int mandatory = 1;
-    int linger = 0;
+    int linger = LINGER_MS;
     if (zmq_setsockopt(socket, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof(mandatory)) != 0 ||
         zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger)) != 0 ||
         zmq_setsockopt(socket, ZMQ_SNDHWM, &hwm, sizeof(hwm)) != 0 ||

@@ -3,8 +3,8 @@
  *
  * Per entry of the log since the last segment 16 bytes, chained back per session; per session
  * touched one record. The broker appends to the active one; frozen, it is handed to the worker,
- * which writes it as a segment. Two at most are alive at a time, told apart by the lowest bit of their
- * serial.
+ * which writes it as a segment. Two at most are alive at a time, told apart by the lowest bit of
+ * their serial.
  *
  * Whether a session was touched is answered without clearing anything when a generation ends: the
  * session remembers its place, and the place is right if the record there names the session.
@@ -32,7 +32,7 @@ enum {
 
 struct generation_entry {
     uint64_t position;
-    uint32_t previous; /* entry of the same session in this generation */
+    uint32_t previous;    /* entry of the same session in this generation */
     uint32_t fingerprint; /* low 32 bits of the id's */
 };
 
@@ -41,8 +41,8 @@ struct generation_session {
     uint64_t first_seq; /* of its events here; seqs are consecutive */
     uint64_t bytes;     /* of the session, as of its newest event here */
     uint32_t slot;
-    uint32_t newest; /* entry of its newest event; GENERATION_NONE: opened, no event */
-    uint32_t count;  /* events */
+    uint32_t newest;     /* entry of its newest event; GENERATION_NONE: opened, no event */
+    uint32_t count;      /* events */
     uint32_t duplicates; /* since the session was last written */
     uint32_t conflicts;
 };

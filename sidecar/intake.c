@@ -163,11 +163,10 @@ static void store_event(struct taking *taking, const struct wire_entry *from, ui
         open_session(taking, tracker, slot, from->session);
     tracker->seq++;
     tracker->bytes += from->data.size;
-    struct generation_session *touched = generation_touch(
-        state->active, &state->sessions.slots[slot], slot, tracker->epoch);
+    struct generation_session *touched =
+        generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
     touched->bytes = tracker->bytes;
-    generation_append(state->active, touched, state->next_position, tracker->seq,
-                      (uint32_t)id.low);
+    generation_append(state->active, touched, state->next_position, tracker->seq, (uint32_t)id.low);
     put_entry(taking, &(struct batch_entry){
                           .epoch = tracker->epoch,
                           .seq = tracker->seq,
@@ -188,19 +187,20 @@ static spn_err note_repeat(struct taking *taking, uint64_t number, uint32_t slot
 {
     struct broker_state *state = taking->intake->state;
     bool conflict = verdict == TRACKER_CONFLICT;
-    spn_err err = producer_note(taking->producer, number, conflict ? WIRE_CONFLICT : WIRE_DUPLICATE);
+    spn_err err =
+        producer_note(taking->producer, number, conflict ? WIRE_CONFLICT : WIRE_DUPLICATE);
     if (err != SPN_OK)
         return err;
     struct tracker *tracker = state->sessions.slots[slot].tracker;
-    struct generation_session *touched = generation_touch(
-        state->active, &state->sessions.slots[slot], slot, tracker->epoch);
+    struct generation_session *touched =
+        generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
     uint32_t add = 1;
     if (conflict)
         touched->conflicts += add;
     else
         touched->duplicates += add;
-    metrics_add(conflict ? &taking->intake->metrics->conflicts
-                         : &taking->intake->metrics->duplicates, 1);
+    metrics_add(
+        conflict ? &taking->intake->metrics->conflicts : &taking->intake->metrics->duplicates, 1);
     return SPN_OK;
 }
 

@@ -2,7 +2,8 @@
 /* intake: what becomes of a batch of events.
  *
  * Every number of it is decided here: already had, stored, duplicate, conflict, refused. Trackers,
- * the producer and the active generation move on; what is to be written comes out as a struct batch.
+ * the producer and the active generation move on; what is to be written comes out as a struct
+ * batch.
  *
  * Owns     scratch memory for one decoded batch: nothing is allocated per event.
  * Borrows  the broker's state.
@@ -39,8 +40,9 @@ spn_err intake_decode(struct intake *intake, struct wire_in in) SPN_MUST_USE;
 /* True: the batch leaves a hole behind what the producer has sent so far. */
 bool intake_has_hole(const struct intake *intake, const struct producer *producer);
 
-/* Checks contents and finds the sessions of a batch without a hole. Calls nothing back: *ret_cold is how
- * many sessions are in no memory; their first entries are then in cold[] (WIRE_BATCH_EVENTS_MAX). */
+/* Checks contents and finds the sessions of a batch without a hole. Calls nothing back: *ret_cold
+ * is how many sessions are in no memory; their first entries are then in cold[]
+ * (WIRE_BATCH_EVENTS_MAX). */
 void intake_look_up(struct intake *intake, const struct producer *producer, uint32_t *cold,
                     uint32_t *ret_cold);
 

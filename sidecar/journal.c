@@ -5,6 +5,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,18 +45,20 @@ enum {
     FREE_TABLE = 0, /* LMDB's own: the list of free pages */
     MAIN_TABLE = 1, /* LMDB's own: the list of tables */
 
-    DIR_MODE_FILES = 0600,
+    FILE_MODE = 0600,
     BLOCK_PREFIX_SIZE = 12, /* segment and epoch */
     BLOCK_KEY_SIZE = 20,
     KEY_SIZE_MAX = 511, /* LMDB's limit */
     DROP_STEP = 1000,   /* blocks deleted in one transaction at open */
 };
 
-/* A failed commit shows as EIO also when the disk was full: LMDB reports a short write so. With less
- * than this left, that is what happened. */
+/* A failed commit shows as EIO also when the disk was full: LMDB reports a short write so. With
+ * less than this left, that is what happened. */
 static const uint64_t room_bytes_min = 1024 * 1024;
 
 static const char meta_key[] = "sponson";
+
+#define DATA_FILE "data.mdb" /* LMDB's name for it */
 
 /* What a commit makes true: `next` becomes `now` once it has returned. */
 struct journal_state {
@@ -74,7 +77,7 @@ struct journal {
     /* The write transaction. */
     MDB_txn *txn;                /* NULL: none */
     MDB_cursor *cursors[TABLES]; /* opened on first use; LMDB frees them with the transaction */
-    spn_err failed;              /* the first failure: nothing more is put, and it is not committed */
+    spn_err failed; /* the first failure: nothing more is put, and it is not committed */
     struct journal_state now;
     struct journal_state next;
 };
@@ -92,7 +95,7 @@ struct journal_reader {
 
 /* -- errors ------------------------------------------------------------------------------------ */
 
-static _Thread_local char detail[256];
+static _Thread_local char detail[512];
 
 const char *journal_detail(void)
 {
@@ -151,15 +154,15 @@ static spn_err code_of(int rc, const char *dir)
 static spn_err fail(int rc, const char *dir, const char *doing)
 {
     spn_err err = code_of(rc, dir);
-    snprintf(detail, sizeof(detail), "%s: %s", doing, mdb_strerror(rc));
+    snprintf(detail, sizeof(detail), "%.384s: %.120s", doing, mdb_strerror(rc));
     if (rc > 0)
         errno = rc;
     return err;
 }
 
-static spn_err fail_with(spn_err err, const char *what)
+static spn_err fail_with(spn_err err, const char *doing, const char *what)
 {
-    snprintf(detail, sizeof(detail), "%s", what);
+    snprintf(detail, sizeof(detail), "%.384s: %.120s", doing, what);
     return err;
 }
 
@@ -355,7 +358,8 @@ spn_err journal_put_row(struct journal *journal, uint64_t epoch, const struct re
     return err;
 }
 
-/* Deletes blocks above the newest complete segment, from the end of the table, at most count_max. */
+/* Deletes blocks above the newest complete segment, from the end of the table, at most count_max.
+ */
 static spn_err drop_leftovers(struct journal *journal, size_t count_max, size_t *ret_count)
 {
     MDB_cursor *cursor = NULL;
@@ -395,8 +399,8 @@ spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_
     while (err == SPN_OK && count > 0) {
         void *at = NULL;
         size_t size = 0;
-        size_t done = record_put_block(value, segment, epoch, first_seq, segment_before, items,
-                                       count, &size);
+        size_t done =
+            record_put_block(value, segment, epoch, first_seq, segment_before, items, count, &size);
         put_block_key(key, segment, epoch, first_seq);
         err = put(journal, TABLE_BLOCKS, val(key, sizeof(key)), size, MDB_APPEND, &at);
         if (err == SPN_OK)
@@ -442,7 +446,9 @@ spn_err journal_get_row(struct journal *journal, uint64_t epoch, struct record_r
 {
     MDB_val value;
     spn_err err = get(journal, TABLE_ROWS, epoch, &value);
-    return err == SPN_OK ? record_get_row(bytes_of(value), epoch, ret_row) : err;
+    if (err == SPN_OK && record_get_row(bytes_of(value), epoch, ret_row) != SPN_OK)
+        return fail_with(SPN_E_CORRUPT, "rows", "a value is damaged");
+    return err;
 }
 
 spn_err journal_get_entry(struct journal *journal, uint64_t position,
@@ -450,7 +456,9 @@ spn_err journal_get_entry(struct journal *journal, uint64_t position,
 {
     MDB_val value;
     spn_err err = get(journal, TABLE_LOG, position, &value);
-    return err == SPN_OK ? record_get_entry(bytes_of(value), position, ret_entry) : err;
+    if (err == SPN_OK && record_get_entry(bytes_of(value), position, ret_entry) != SPN_OK)
+        return fail_with(SPN_E_CORRUPT, "log", "a value is damaged");
+    return err;
 }
 
 const struct record_meta *journal_meta(const struct journal *journal)
@@ -475,26 +483,37 @@ void journal_check_readers(struct journal *journal)
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
-static spn_err check_dir(const struct journal_options *options)
+/* *ret_fresh: there is no database yet. Looked at before LMDB does, which would create one, or
+ * where it may not leave a lock file behind. */
+static spn_err check_dir(const struct journal_options *options, bool *ret_fresh)
 {
     struct stat info;
-    char path[4096];
+    char path[PATH_MAX];
 
     if (stat(options->dir, &info) != 0)
         return fail(errno, NULL, options->dir);
     if (!S_ISDIR(info.st_mode))
         return fail(ENOTDIR, NULL, options->dir);
-    if (!options->read_only)
-        return SPN_OK;
-    /* Looked at before LMDB does, which would leave a lock file behind. */
-    int size = snprintf(path, sizeof(path), "%s/data.mdb", options->dir);
+    int size = snprintf(path, sizeof(path), "%s/" DATA_FILE, options->dir);
     if (size < 0 || (size_t)size >= sizeof(path))
         return fail(ENAMETOOLONG, NULL, options->dir);
-    if (stat(path, &info) != 0)
+    bool there = stat(path, &info) == 0;
+    if (!there && (errno != ENOENT || options->read_only))
         return fail(errno, NULL, path);
-    if (info.st_size == 0)
-        return fail_with(SPN_E_PATH, "data.mdb is empty: no database there yet");
+    if (options->read_only && info.st_size == 0)
+        return fail_with(SPN_E_PATH, path, "empty: no database there yet");
+    *ret_fresh = !there || info.st_size == 0;
     return SPN_OK;
+}
+
+/* What a failed creation has left would be taken for another program's file. */
+static void remove_unborn(const char *dir)
+{
+    char path[PATH_MAX];
+    int errno_kept = errno;
+    snprintf(path, sizeof(path), "%s/" DATA_FILE, dir);
+    (void)unlink(path);
+    errno = errno_kept;
 }
 
 static spn_err open_env(struct journal *journal, const struct journal_options *options)
@@ -509,7 +528,7 @@ static spn_err open_env(struct journal *journal, const struct journal_options *o
     if (rc == 0 && !options->read_only)
         rc = mdb_env_set_mapsize(journal->env, options->size_max);
     if (rc == 0)
-        rc = mdb_env_open(journal->env, options->dir, flags, DIR_MODE_FILES);
+        rc = mdb_env_open(journal->env, options->dir, flags, FILE_MODE);
     if (rc == 0)
         rc = mdb_env_info(journal->env, &info);
     if (rc == 0)
@@ -539,19 +558,19 @@ static spn_err read_meta(const struct journal *journal, MDB_txn *txn, struct rec
     MDB_val value;
     int rc = mdb_get(txn, journal->dbi[TABLE_META], &key, &value);
     if (rc == MDB_NOTFOUND)
-        return fail_with(SPN_E_CORRUPT, "meta: not a database of this program");
+        return fail_with(SPN_E_CORRUPT, "meta", "not a database of this program");
     if (rc != 0)
         return fail(rc, journal->dir, "meta");
     spn_err err = record_get_meta(bytes_of(value), ret_meta);
     if (err == SPN_E_NEWER_FORMAT)
-        return fail_with(err, "meta: written by a newer version of this program");
+        return fail_with(err, "meta", "written by a newer version of this program");
     if (err != SPN_OK)
-        return fail_with(err, "meta: damaged, or not of this program");
+        return fail_with(err, "meta", "damaged, or not of this program");
     return SPN_OK;
 }
 
-/* Opens the tables that must be there, meta first: what another program left is told from ours, and a
- * newer format from this one, before anything is written. */
+/* Opens the tables that must be there, meta first: what another program left is told from ours, and
+ * a newer format from this one, before anything is written. */
 static spn_err open_tables(struct journal *journal, MDB_txn *txn)
 {
     for (size_t i = TABLES; i-- > 0;) {
@@ -560,7 +579,7 @@ static spn_err open_tables(struct journal *journal, MDB_txn *txn)
         if (rc == 0)
             rc = mdb_dbi_flags(txn, journal->dbi[i], &flags);
         if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE || (rc == 0 && flags != tables[i].flags))
-            return fail_with(SPN_E_CORRUPT, "tables: not a database of this program");
+            return fail_with(SPN_E_CORRUPT, "tables", "not a database of this program");
         if (rc != 0)
             return fail(rc, journal->dir, tables[i].name);
         if (i == TABLE_META) {
@@ -656,8 +675,8 @@ cleanup:
     return err;
 }
 
-/* In steps, since deleting needs free pages too. On a full disk even one may not go: then they stay,
- * where no reader looks, until the next segment is written. */
+/* In steps, since deleting needs free pages too. On a full disk even one may not go: then they
+ * stay, where no reader looks, until the next segment is written. */
 static spn_err drop_unfinished_segment(struct journal *journal)
 {
     size_t step = DROP_STEP;
@@ -693,7 +712,7 @@ static spn_err open_database(struct journal *journal)
     if (err != SPN_OK)
         return err;
     if (journal->read_only)
-        return empty ? fail_with(SPN_E_PATH, "no database there yet") : SPN_OK;
+        return empty ? fail_with(SPN_E_PATH, journal->dir, "no database there yet") : SPN_OK;
     err = empty ? create_tables(journal) : drop_unfinished_segment(journal);
     if (err != SPN_OK)
         return err;
@@ -703,7 +722,8 @@ static spn_err open_database(struct journal *journal)
 spn_err journal_open(struct journal **ret_journal, const struct journal_options *options)
 {
     struct journal *journal = NULL;
-    spn_err err = check_dir(options);
+    bool fresh = false;
+    spn_err err = check_dir(options, &fresh);
     if (err != SPN_OK)
         goto cleanup;
     journal = calloc(1, sizeof(*journal));
@@ -723,6 +743,8 @@ spn_err journal_open(struct journal **ret_journal, const struct journal_options 
     journal = NULL;
 cleanup:
     journal_close(journal);
+    if (err != SPN_OK && fresh)
+        remove_unborn(options->dir);
     return err;
 }
 
@@ -792,8 +814,8 @@ static spn_err looked_at(struct journal_reader *reader, spn_err err, enum table 
 {
     reader->reads++;
     if (err != SPN_OK)
-        snprintf(detail, sizeof(detail), "%s: a value is damaged", tables[table].name);
-    return err;
+        return fail_with(err, tables[table].name, "a value is damaged");
+    return SPN_OK;
 }
 
 static spn_err look_around(struct journal_reader *reader)
@@ -802,11 +824,12 @@ static spn_err look_around(struct journal_reader *reader)
     MDB_val value;
     spn_err err = seek(reader, TABLE_META, MDB_SET_KEY, &key, &value);
     if (err == SPN_E_END)
-        return fail_with(SPN_E_CORRUPT, "meta: gone");
-    if (err == SPN_OK)
-        err = record_get_meta(bytes_of(value), &reader->meta);
+        return fail_with(SPN_E_CORRUPT, "meta", "gone");
     if (err != SPN_OK)
         return err;
+    err = record_get_meta(bytes_of(value), &reader->meta);
+    if (err != SPN_OK)
+        return fail_with(err, "meta", "damaged");
     reader->newest = 0;
     err = seek(reader, TABLE_LOG, MDB_LAST, &key, &value);
     if (err == SPN_OK)
@@ -911,12 +934,12 @@ spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes 
     MDB_val key = val(after.data, after.size);
     MDB_val value;
     if (after.size > KEY_SIZE_MAX)
-        return fail_with(SPN_E_INVALID, "names: too long");
+        return fail_with(SPN_E_INVALID, "names", "too long");
     spn_err err = seek_after(reader, TABLE_NAMES, &key, &value);
     if (err != SPN_OK)
         return err;
-    err = looked_at(reader, record_get_name(bytes_of(value), bytes_of(key), ret_epoch),
-                    TABLE_NAMES);
+    err =
+        looked_at(reader, record_get_name(bytes_of(value), bytes_of(key), ret_epoch), TABLE_NAMES);
     if (err == SPN_OK)
         *ret_name = bytes_of(key);
     return err;
@@ -966,8 +989,8 @@ static spn_err take_block(struct journal_reader *reader, uint32_t segment, uint6
         return looked_at(reader, SPN_E_CORRUPT, TABLE_BLOCKS);
     if (memcmp(key.mv_data, prefix, BLOCK_PREFIX_SIZE) != 0)
         return SPN_E_END;
-    spn_err err = record_get_block(bytes_of(value), segment, epoch, seq_of_block_key(key.mv_data),
-                                   ret_block);
+    spn_err err =
+        record_get_block(bytes_of(value), segment, epoch, seq_of_block_key(key.mv_data), ret_block);
     return looked_at(reader, err, TABLE_BLOCKS);
 }
 
@@ -982,8 +1005,8 @@ spn_err journal_read_block(struct journal_reader *reader, uint32_t segment, uint
     spn_err err = seek(reader, TABLE_BLOCKS, MDB_SET_RANGE, &key, &value);
     if (err == SPN_E_END)
         err = seek(reader, TABLE_BLOCKS, MDB_LAST, &key, &value);
-    else if (err == SPN_OK && !(key.mv_size == BLOCK_KEY_SIZE &&
-                                memcmp(key.mv_data, wanted, BLOCK_KEY_SIZE) == 0))
+    else if (err == SPN_OK &&
+             !(key.mv_size == BLOCK_KEY_SIZE && memcmp(key.mv_data, wanted, BLOCK_KEY_SIZE) == 0))
         err = seek(reader, TABLE_BLOCKS, MDB_PREV, &key, &value);
     if (err != SPN_OK)
         return err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* journal: the only module that knows LMDB exists.
  *
- * Six tables: log (position -> entry, append-only at its head), blocks (segment, epoch, first seq ->
- * block), rows (epoch -> row), names (name -> epoch), producers (id -> record), meta.
+ * Six tables: log (position -> entry, append-only at its head), blocks (segment, epoch, first seq
+ * -> block), rows (epoch -> row), names (name -> epoch), producers (id -> record), meta.
  *
  * Owns     the LMDB environment and every file under the data directory but the daemon's lock file.
  * Borrows  bytes passed in: copied before the call returns.
@@ -10,8 +10,8 @@
  * Units    sizes in bytes.
  * Threads  one writer (the worker). Each reader belongs to one thread.
  * Errors   SPN_E_DISK_FULL: no room on the disk or in the map; the transaction is lost, the
- *          environment is not. SPN_E_IO: storage failed or LMDB panicked; only a restart tells what is on
- *          disk. SPN_E_CORRUPT: bytes that we did not write. SPN_E_SYSTEM: see errno.
+ *          environment is not. SPN_E_IO: storage failed or LMDB panicked; only a restart tells what
+ * is on disk. SPN_E_CORRUPT: bytes that we did not write. SPN_E_SYSTEM: see errno.
  */
 #ifndef SPN_JOURNAL_H
 #define SPN_JOURNAL_H
@@ -31,12 +31,13 @@ struct journal_options {
  * then, and reads meta. SPN_E_PATH: the directory is missing or not accessible; SPN_E_CORRUPT:
  * another program's database; SPN_E_NEWER_FORMAT: left unchanged.
  * A writable open deletes blocks above meta.segment, which a crash left behind. */
-spn_err journal_open(struct journal **ret_journal, const struct journal_options *options) SPN_MUST_USE;
+spn_err journal_open(struct journal **ret_journal,
+                     const struct journal_options *options) SPN_MUST_USE;
 void journal_close(struct journal *journal); /* takes NULL */
 
-/* The words behind the calling thread's last error, for a person: what was being done, and LMDB's or
- * errno's text. Like errno it takes no object: a failed open leaves none, and readers have threads of
- * their own. Valid until this thread's next failure. */
+/* The words behind the calling thread's last error, for a person: what was being done, and LMDB's
+ * or errno's text. Like errno it takes no object: a failed open leaves none, and readers have
+ * threads of their own. Valid until this thread's next failure. */
 const char *journal_detail(void);
 
 /* Meta as of open, and as of the last successful commit after it. Writer's thread. */
@@ -54,10 +55,12 @@ spn_err journal_append(struct journal *journal, uint64_t position,
                        const struct record_entry *entry) SPN_MUST_USE;
 spn_err journal_put_producer(struct journal *journal, const uint8_t *id,
                              const struct record_producer *producer) SPN_MUST_USE;
-spn_err journal_put_name(struct journal *journal, struct spn_bytes name, uint64_t epoch) SPN_MUST_USE;
+spn_err journal_put_name(struct journal *journal, struct spn_bytes name,
+                         uint64_t epoch) SPN_MUST_USE;
 spn_err journal_put_row(struct journal *journal, uint64_t epoch,
                         const struct record_row *row) SPN_MUST_USE;
-/* Keys must ascend within and over segments (MDB_APPEND). Writes as many blocks as the items need. */
+/* Keys must ascend within and over segments (MDB_APPEND). Writes as many blocks as the items need.
+ */
 spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_t epoch,
                               uint64_t first_seq, uint32_t segment_before,
                               const struct record_block_item *items, size_t count) SPN_MUST_USE;
@@ -65,7 +68,8 @@ spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_
 spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta) SPN_MUST_USE;
 
 /* The writer's own view, inside its transaction. SPN_E_END: not there. Bytes until the next put. */
-spn_err journal_get_row(struct journal *journal, uint64_t epoch, struct record_row *ret_row) SPN_MUST_USE;
+spn_err journal_get_row(struct journal *journal, uint64_t epoch,
+                        struct record_row *ret_row) SPN_MUST_USE;
 spn_err journal_get_entry(struct journal *journal, uint64_t position,
                           struct record_entry *ret_entry) SPN_MUST_USE;
 
@@ -73,17 +77,19 @@ spn_err journal_get_entry(struct journal *journal, uint64_t position,
  * Done at open; call it every few seconds. */
 void journal_check_readers(struct journal *journal);
 
-/* Bytes of pages in use (not free), and of the map: as of the last commit, or of the transaction under
- * way. Writer's thread; costs nothing. */
+/* Bytes of pages in use (not free), and of the map: as of the last commit, or of the transaction
+ * under way. Writer's thread; costs nothing. */
 void journal_usage(struct journal *journal, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes);
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
-spn_err journal_reader_open(struct journal_reader **ret_reader, struct journal *journal) SPN_MUST_USE;
+spn_err journal_reader_open(struct journal_reader **ret_reader,
+                            struct journal *journal) SPN_MUST_USE;
 void journal_reader_close(struct journal_reader *reader); /* takes NULL */
 
-/* A snapshot, until journal_reader_end. Keep it short: it stops LMDB from using pages again. Handles a map
- * that the daemon has made larger. Fills the snapshot's meta and newest position (0: empty log). */
+/* A snapshot, until journal_reader_end. Keep it short: it stops LMDB from using pages again.
+ * Handles a map that the daemon has made larger. Fills the snapshot's meta and newest position (0:
+ * empty log). */
 spn_err journal_reader_begin(struct journal_reader *reader) SPN_MUST_USE;
 void journal_reader_end(struct journal_reader *reader); /* outside a snapshot: does nothing */
 const struct record_meta *journal_reader_meta(const struct journal_reader *reader);
@@ -96,7 +102,8 @@ spn_err journal_read_entry(struct journal_reader *reader, uint64_t position,
                            struct record_entry *ret_entry) SPN_MUST_USE;
 /* The first entry at or after position, for walking the log. */
 spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position,
-                                uint64_t *ret_position, struct record_entry *ret_entry) SPN_MUST_USE;
+                                uint64_t *ret_position,
+                                struct record_entry *ret_entry) SPN_MUST_USE;
 spn_err journal_read_name(struct journal_reader *reader, struct spn_bytes name,
                           uint64_t *ret_epoch) SPN_MUST_USE;
 /* The first name greater than `after` in byte order; empty: the very first. */
@@ -106,7 +113,8 @@ spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch,
                          struct record_row *ret_row) SPN_MUST_USE;
 /* Every producer in turn: *id is where to go on after (all zeros and first = true: the first). */
 spn_err journal_read_producer_after(struct journal_reader *reader, bool first, uint8_t *id,
-                                    struct record_run *runs, struct record_producer *ret_producer) SPN_MUST_USE;
+                                    struct record_run *runs,
+                                    struct record_producer *ret_producer) SPN_MUST_USE;
 
 /* The segment that a row's chain of blocks begins at in this snapshot: row->segment, or
  * row->segment_before while the former is above the snapshot's checkpoint. 0: none. */
@@ -115,7 +123,8 @@ uint32_t journal_row_segment(const struct journal_reader *reader, const struct r
  * SPN_E_END: neither. seq UINT64_MAX: the last block there. */
 spn_err journal_read_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
                            uint64_t seq, struct record_block *ret_block) SPN_MUST_USE;
-/* The first block of the session in this segment whose first seq is seq or higher. SPN_E_END: none. */
+/* The first block of the session in this segment whose first seq is seq or higher. SPN_E_END: none.
+ */
 spn_err journal_read_block_from(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
                                 uint64_t seq, struct record_block *ret_block) SPN_MUST_USE;
 

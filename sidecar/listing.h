@@ -2,8 +2,8 @@
 /* listing: sessions by name, a page at a time.
  *
  * Two turns with the broker. First the generations: sessions opened since the checkpoint are not
- * among the names on disk; their opening entries are in the log. Then, with the page's names, how far
- * each of them is.
+ * among the names on disk; their opening entries are in the log. Then, with the page's names, how
+ * far each of them is.
  *
  * Borrows  the reader inside its snapshot.
  * Threads  the reader's.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lockfile: one daemon per directory.
  *
- * An flock on a file with the holder's pid in it. The kernel drops it when the process ends, however
- * it ends: a stale file is harmless, and is left where it is.
+ * An flock on a file with the holder's pid in it. The kernel drops it when the process ends,
+ * however it ends: a stale file is harmless, and is left where it is.
  */
 #ifndef SPN_LOCKFILE_H
 #define SPN_LOCKFILE_H
@@ -15,10 +15,14 @@ struct lockfile {
     int fd;
 };
 
-#define LOCKFILE_INIT {.fd = -1}
+#define LOCKFILE_INIT                                                                              \
+    {                                                                                              \
+        .fd = -1                                                                                   \
+    }
 
 /* Takes `sponsond.lock` in dir, waiting up to wait_ms for its holder to end.
- * SPN_E_IN_USE: *ret_holder is the holder's pid, 0 if the file does not say. SPN_E_SYSTEM: see errno. */
+ * SPN_E_IN_USE: *ret_holder is the holder's pid, 0 if the file does not say. SPN_E_SYSTEM: see
+ * errno. */
 spn_err lockfile_take(struct lockfile *lockfile, const char *dir, unsigned wait_ms,
                       pid_t *ret_holder) SPN_MUST_USE;
 void lockfile_release(struct lockfile *lockfile);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main: puts the daemon together, and takes it apart.
  *
- * The order matters: locks, then the database, then recovery, then the worker, then the sockets, so that a
- * second daemon on the same directories touches nothing and a client that connects is served.
+ * The order matters: locks, then the database, then recovery, then the worker, then the sockets, so
+ * that a second daemon on the same directories touches nothing and a client that connects is
+ * served.
  *
  * Owns     everything that lives as long as the daemon; lends it to the threads.
  * Threads  this one becomes the broker's.
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -41,6 +42,7 @@ struct daemon {
     struct lockfile socket_lock;
     int signal_fd;
     uint64_t instance;
+    uint8_t secret[RECORD_SECRET_SIZE]; /* a copy: the journal's meta is the worker's */
     struct metrics metrics;
     struct journal *journal;
     struct broker_state state;
@@ -75,7 +77,7 @@ static bool check(spn_err err, const char *event, const char *subject, const cha
 static bool make_parents(const char *path)
 {
     char part[PATH_MAX];
-    strcpy(part, path);
+    snprintf(part, sizeof(part), "%s", path);
     for (char *at = strchr(part + 1, '/'); at; at = strchr(at + 1, '/')) {
         *at = '\0';
         if (mkdir(part, 0755) != 0 && errno != EEXIST)
@@ -117,8 +119,8 @@ static bool check_socket_path(const struct options *options)
     if (size <= endpoint_path_max())
         return true;
     char quoted[LOG_QUOTED_MAX];
-    log_error("socket_path_too_long", "length=%zu limit=%zu path_dir=%s", size,
-              endpoint_path_max(), log_quote(options->socket_dir, quoted));
+    log_error("socket_path_too_long", "length=%zu limit=%zu path_dir=%s", size, endpoint_path_max(),
+              log_quote(options->socket_dir, quoted));
     return false;
 }
 
@@ -157,7 +159,10 @@ static bool open_journal(struct daemon *daemon)
         .size_max = options->quota_bytes + options->quota_bytes / 8 + (16u << 20),
     };
     spn_err err = journal_open(&daemon->journal, &journal);
-    return check(err, "database", options->data_dir, NULL);
+    if (!check(err, "database", options->data_dir, NULL))
+        return false;
+    memcpy(daemon->secret, journal_meta(daemon->journal)->secret, sizeof(daemon->secret));
+    return true;
 }
 
 static bool recover(struct daemon *daemon)
@@ -169,8 +174,8 @@ static bool recover(struct daemon *daemon)
         return check(SPN_E_SYSTEM, "random", "getrandom", NULL);
     uint64_t begun_ns = clock_monotonic_ns();
     struct recovered found;
-    spn_err err = recovery_run(&daemon->state, daemon->journal, daemon->options.window_max, seed,
-                               &found);
+    spn_err err =
+        recovery_run(&daemon->state, daemon->journal, daemon->options.window_max, seed, &found);
     if (!check(err, "recovery", daemon->options.data_dir, NULL))
         return false;
     daemon->recovered = true;
@@ -192,17 +197,16 @@ static bool start_worker(struct daemon *daemon)
     if (err == SPN_OK)
         err = handoff_init(&daemon->answers);
     if (err == SPN_OK)
-        err = worker_start(
-            &daemon->worker,
-            &(struct worker_options){
-                .flush_interval_ns = daemon->options.flush_interval_ms * 1000000ull,
-                .durable = daemon->state.next_position - 1,
-                .journal = daemon->journal,
-                .clock = &daemon->clock,
-                .metrics = &daemon->metrics,
-                .queue = &daemon->queue,
-                .back = &daemon->back,
-            });
+        err = worker_start(&daemon->worker,
+                           &(struct worker_options){
+                               .flush_interval_ns = daemon->options.flush_interval_ms * 1000000ull,
+                               .durable = daemon->state.next_position - 1,
+                               .journal = daemon->journal,
+                               .clock = &daemon->clock,
+                               .metrics = &daemon->metrics,
+                               .queue = &daemon->queue,
+                               .back = &daemon->back,
+                           });
     daemon->worker_runs = err == SPN_OK;
     return check(err, "start", "worker", NULL);
 }
@@ -239,7 +243,7 @@ static bool start_sockets(struct daemon *daemon)
                                                     .answers = &daemon->answers,
                                                     .clock = &daemon->clock,
                                                     .metrics = &daemon->metrics,
-                                                    .secret = journal_meta(daemon->journal)->secret,
+                                                    .secret = daemon->secret,
                                                     .instance = daemon->instance,
                                                     .data_max = daemon->options.event_data_max,
                                                     .window_max = daemon->options.window_max,
@@ -268,7 +272,8 @@ static int say_end(const struct daemon *daemon, enum broker_end end, struct brok
     char quoted[LOG_QUOTED_MAX];
     switch (end) {
     case BROKER_DRAINED:
-        log_info("stopped", "durable=%llu", (unsigned long long)atomic_load(&daemon->worker.durable));
+        log_info("stopped", "durable=%llu",
+                 (unsigned long long)atomic_load(&daemon->worker.durable));
         return EXIT_DRAINED;
     case BROKER_LEFT:
         log_error("stop_timeout", "timeout_ms=%d events_not_on_disk=%llu", STOP_TIMEOUT_MS,
@@ -298,7 +303,7 @@ static int serve(struct daemon *daemon)
         .answers = &daemon->answers,
         .clock = &daemon->clock,
         .metrics = &daemon->metrics,
-        .secret = journal_meta(daemon->journal)->secret,
+        .secret = daemon->secret,
         .instance = daemon->instance,
         .data_max = options->event_data_max,
         .queue_events_max = options->queue_events_max,

@@ -35,10 +35,13 @@ enum {
 static const struct argp_option table[] = {
     {"data-dir", KEY_DATA_DIR, "DIR", 0,
      "Where the database is; must exist (default: $SPONSON_DATA_DIR, or /var/lib/sponson, for "
-     "ordinary users $XDG_DATA_HOME/sponson, made when missing)", 0},
+     "ordinary users $XDG_DATA_HOME/sponson, made when missing)",
+     0},
     {"socket-dir", KEY_SOCKET_DIR, "DIR", 0,
-     "Where ingest.sock and read.sock go; must exist (default: $SPONSON_SOCKET_DIR, or /run/sponson, "
-     "for ordinary users $XDG_RUNTIME_DIR/sponson, made when missing)", 0},
+     "Where ingest.sock and read.sock go; must exist (default: $SPONSON_SOCKET_DIR, or "
+     "/run/sponson, "
+     "for ordinary users $XDG_RUNTIME_DIR/sponson, made when missing)",
+     0},
     {"wait-lock", KEY_WAIT_LOCK, "SECONDS", 0,
      "Wait this long for another daemon on the same directories to end (default 0)", 0},
     {"ready-fd", KEY_READY_FD, "N", 0,
@@ -95,7 +98,7 @@ static void path(const char *option, const char *value, char *ret_path)
         fail(option, "\"\"", "is empty");
     if (strlen(value) >= PATH_MAX)
         fail(option, value, "path is too long");
-    strcpy(ret_path, value);
+    snprintf(ret_path, PATH_MAX, "%s", value);
 }
 
 static mode_t mode(const char *value)
@@ -111,7 +114,7 @@ static void group(const char *value, struct options *options)
 {
     if (value[0] == '\0' || strlen(value) >= sizeof(options->socket_group))
         fail("socket-group", value, "not a group's name");
-    strcpy(options->socket_group, value);
+    snprintf(options->socket_group, sizeof(options->socket_group), "%s", value);
 }
 
 static error_t parse_limit(int key, const char *value, struct options *options)
@@ -121,8 +124,7 @@ static error_t parse_limit(int key, const char *value, struct options *options)
         options->quota_bytes = number("quota", value, MIB, 1ull << 46);
         return 0;
     case KEY_EVENT_DATA_MAX:
-        options->event_data_max =
-            (uint32_t)number("event-data-max", value, 1, WIRE_EVENT_DATA_MAX);
+        options->event_data_max = (uint32_t)number("event-data-max", value, 1, WIRE_EVENT_DATA_MAX);
         return 0;
     case KEY_WINDOW:
         options->window_max = (uint16_t)number("window", value, 1, TRACKER_WINDOW_MAX);
@@ -182,13 +184,13 @@ static bool directory_default(const char *variable, const char *system, const ch
 {
     const char *value = getenv(variable);
     if (value && value[0] != '\0' && strlen(value) < PATH_MAX) {
-        strcpy(ret_path, value);
+        snprintf(ret_path, PATH_MAX, "%s", value);
         return false;
     }
     const char *base = getenv(xdg);
     const char *home = getenv("HOME");
     if (geteuid() == 0 || ((!base || !base[0]) && (!home_part || !home)))
-        strcpy(ret_path, system);
+        snprintf(ret_path, PATH_MAX, "%s", system);
     else if (base && base[0])
         snprintf(ret_path, PATH_MAX, "%s/sponson", base);
     else
@@ -201,7 +203,8 @@ void options_parse(struct options *ret_options, int argc, char **argv)
     static const struct argp argp = {
         .options = table,
         .parser = parse,
-        .doc = "Keeps event streams: takes server-sent events over a Unix socket, acknowledges them when "
+        .doc = "Keeps event streams: takes server-sent events over a Unix socket, acknowledges "
+               "them when "
                "they are on disk, and gives them back.\v"
                "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, 2 usage.",
     };
@@ -218,9 +221,9 @@ void options_parse(struct options *ret_options, int argc, char **argv)
         .flush_interval_ms = 100,
         .row_interval_ms = 60000,
     };
-    ret_options->data_dir_default = directory_default(
-        "SPONSON_DATA_DIR", "/var/lib/sponson", "XDG_DATA_HOME", ".local/share",
-        ret_options->data_dir);
+    ret_options->data_dir_default =
+        directory_default("SPONSON_DATA_DIR", "/var/lib/sponson", "XDG_DATA_HOME", ".local/share",
+                          ret_options->data_dir);
     ret_options->socket_dir_default = directory_default(
         "SPONSON_SOCKET_DIR", "/run/sponson", "XDG_RUNTIME_DIR", NULL, ret_options->socket_dir);
     if (argp_parse(&argp, argc, argv, 0, NULL, ret_options) != 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* options: command line and environment -> one checked struct.
  *
- * The command line goes before the environment, the environment before the defaults. What is wrong is
- * said on stderr with its name and value, and ends the program with exit code 2.
+ * The command line goes before the environment, the environment before the defaults. What is wrong
+ * is said on stderr with its name and value, and ends the program with exit code 2.
  */
 #ifndef SPN_OPTIONS_H
 #define SPN_OPTIONS_H
@@ -15,10 +15,10 @@
 struct options {
     char data_dir[PATH_MAX];
     char socket_dir[PATH_MAX];
-    bool data_dir_default;   /* nobody named it: made when it is missing */
+    bool data_dir_default; /* nobody named it: made when it is missing */
     bool socket_dir_default;
-    unsigned wait_lock_s;    /* how long to wait for another daemon to go */
-    int ready_fd;            /* -1: none. A line is written to it, and it is closed, when ready */
+    unsigned wait_lock_s; /* how long to wait for another daemon to go */
+    int ready_fd;         /* -1: none. A line is written to it, and it is closed, when ready */
     mode_t socket_mode;
     char socket_group[64];   /* empty: as it is */
     uint64_t quota_bytes;    /* of the database */

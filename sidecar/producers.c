@@ -188,9 +188,10 @@ size_t producer_runs(const struct producer *producer, uint64_t from, uint64_t up
         uint64_t end = run->first + run->count; /* behind the last */
         if (end > up_to + 1)
             end = up_to + 1;
+        struct wire_run clipped = {.first = first, .count = (uint32_t)(end - first)};
+        clipped.result = run->result;
         if (first < end)
-            ret_runs[count++] = (struct wire_run){
-                .first = first, .count = (uint32_t)(end - first), .result = run->result};
+            ret_runs[count++] = clipped;
     }
     return count;
 }

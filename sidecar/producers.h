@@ -26,15 +26,15 @@ struct parked; /* a frame that waits for sessions to come back from disk: broker
 
 struct producer {
     uint8_t id[WIRE_PRODUCER_ID_SIZE];
-    uint64_t token;    /* of its holder; 0: nobody has opened it since the start */
-    uint64_t accepted; /* numbers up to here were taken, in order */
-    uint64_t durable;  /* numbers up to here are committed; <= accepted */
-    uint64_t acked;    /* numbers up to here were told to the holder */
-    uint64_t base;     /* lowest number that the holder still keeps */
-    uint8_t level;     /* enum wire_level, as in its newest batch */
-    uint32_t round;    /* newest round that a hole or a refusal was answered in ... */
+    uint64_t token;      /* of its holder; 0: nobody has opened it since the start */
+    uint64_t accepted;   /* numbers up to here were taken, in order */
+    uint64_t durable;    /* numbers up to here are committed; <= accepted */
+    uint64_t acked;      /* numbers up to here were told to the holder */
+    uint64_t base;       /* lowest number that the holder still keeps */
+    uint8_t level;       /* enum wire_level, as in its newest batch */
+    uint32_t round;      /* newest round that a hole or a refusal was answered in ... */
     bool round_answered; /* ... if there was one */
-    struct peer peer;  /* where its newest batch came from */
+    struct peer peer;    /* where its newest batch came from */
 
     struct record_run *runs; /* numbers that were not stored, ascending */
     size_t run_count;
@@ -74,9 +74,10 @@ spn_err producers_give(struct producers *producers, struct producer *producer,
  * returns how many, that is, how many were lost. */
 uint64_t producer_raise_base(struct producer *producer, uint64_t base);
 
-/* Notes how a number ended; numbers ascend. Stored ones need no note. The newest RECORD_RUNS_MAX runs
- * are kept. SPN_E_NOMEM. */
-spn_err producer_note(struct producer *producer, uint64_t number, enum wire_result result) SPN_MUST_USE;
+/* Notes how a number ended; numbers ascend. Stored ones need no note. The newest RECORD_RUNS_MAX
+ * runs are kept. SPN_E_NOMEM. */
+spn_err producer_note(struct producer *producer, uint64_t number,
+                      enum wire_result result) SPN_MUST_USE;
 
 /* Copies the runs of the numbers from .. up_to; returns how many (at most WIRE_RUNS_MAX). */
 size_t producer_runs(const struct producer *producer, uint64_t from, uint64_t up_to,

@@ -12,11 +12,11 @@
 #include "version.h"
 
 enum {
-    ASKED_MAX = 1024,       /* at the broker; above it read.sock is not read */
+    ASKED_MAX = 1024, /* at the broker; above it read.sock is not read */
     RECEIVE_PER_TURN = 64,
     SLICE_ENTRIES_MAX = 256,
     SLICE_BYTES_MAX = 4 * 1024 * 1024,
-    ANSWER_MAX = 8192,      /* of answers whose size is bounded by their fields */
+    ANSWER_MAX = 8192, /* of answers whose size is bounded by their fields */
 };
 
 struct reader {
@@ -41,8 +41,8 @@ struct caller {
 /* A peer whose pipe is full does not read its answers; it asks again if it still wants one. */
 static void send_message(struct reader *reader, const struct peer *peer, zmq_msg_t *message)
 {
-    int sent = zmq_send(reader->options.socket, peer->bytes, peer->size,
-                        ZMQ_SNDMORE | ZMQ_DONTWAIT);
+    int sent =
+        zmq_send(reader->options.socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT);
     if (sent >= 0)
         sent = zmq_msg_send(message, reader->options.socket, ZMQ_DONTWAIT);
     if (sent < 0)
@@ -66,8 +66,8 @@ static void send_error(struct reader *reader, struct caller caller, spn_err err)
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     const char *text = err_text(err);
     wire_put_header(&out, WIRE_ERROR, caller.request);
-    wire_put_error(&out, &(struct wire_error){.code = (uint32_t)err,
-                                              .detail = {text, strlen(text)}});
+    wire_put_error(&out,
+                   &(struct wire_error){.code = (uint32_t)err, .detail = {text, strlen(text)}});
     send_bytes(reader, caller.peer, &out);
 }
 
@@ -368,8 +368,8 @@ static spn_err find_start(struct reader *reader, const struct timeline *timeline
     if (fetch->start == WIRE_AFTER_SEQ) {
         if (fetch->epoch != timeline->epoch)
             return SPN_E_OTHER_EPOCH;
-        /* A cursor ahead of the end stands at the end: it was given by a sidecar that knew more, which
-         * cannot be, as only durable events are given out. */
+        /* A cursor ahead of the end stands at the end: it was given by a sidecar that knew more,
+         * which cannot be, as only durable events are given out. */
         after = fetch->seq < timeline->seq_last ? fetch->seq : timeline->seq_last;
     } else if (fetch->start == WIRE_AFTER_ID) {
         spn_err err = wire_check_id(fetch->id);
@@ -390,8 +390,8 @@ static spn_err read_slice(struct reader *reader, const struct timeline *timeline
 {
     size_t count;
     uint64_t first;
-    spn_err err = timeline_positions(timeline, from, SLICE_ENTRIES_MAX, reader->positions, &first,
-                                     &count);
+    spn_err err =
+        timeline_positions(timeline, from, SLICE_ENTRIES_MAX, reader->positions, &first, &count);
     if (err != SPN_OK)
         return err;
     *ret_size = 0;
@@ -405,8 +405,7 @@ static spn_err read_slice(struct reader *reader, const struct timeline *timeline
         err = journal_read_entry(reader->journal, reader->positions[i], entry);
         if (err != SPN_OK)
             return err == SPN_E_END ? SPN_E_CORRUPT : err;
-        size_t size =
-            WIRE_ITEM_HEAD_SIZE + entry->id.size + entry->type.size + entry->data.size;
+        size_t size = WIRE_ITEM_HEAD_SIZE + entry->id.size + entry->type.size + entry->data.size;
         if (slice->count > 0 && *ret_size + size > bytes_max)
             break;
         *ret_size += size;

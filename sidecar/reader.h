@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reader: answers what is asked on read.sock, and reads from disk for whoever needs it.
  *
- * A request that needs more than the disk goes to the broker as an ask and is answered when it comes
- * back. Every answer about events stands on one short snapshot, and so names durable ones only.
+ * A request that needs more than the disk goes to the broker as an ask and is answered when it
+ * comes back. Every answer about events stands on one short snapshot, and so names durable ones
+ * only.
  *
  * Owns     read.sock, a reader of the journal, the requests that are with the broker.
  * Borrows  the rest of its options.
@@ -22,8 +23,8 @@ struct reader_options {
     void *socket; /* ROUTER, bound, ROUTER_MANDATORY; the reader's from the start on */
     struct journal *journal;
     const struct worker *worker; /* durable, checkpoint, trouble */
-    struct handoff *asks;    /* to the broker */
-    struct handoff *answers; /* from the broker */
+    struct handoff *asks;        /* to the broker */
+    struct handoff *answers;     /* from the broker */
     const struct clock *clock;
     struct metrics *metrics;
     const uint8_t *secret;

@@ -58,7 +58,7 @@ enum {
     BLOCK_SEGMENT_BEFORE = 4,
     BLOCK_COUNT = 8,
     BLOCK_POSITION = 12, /* of the first item */
-    BLOCK_ITEMS = 20,    /* its fingerprint; then a delta and a fingerprint for each of the others */
+    BLOCK_ITEMS = 20, /* its fingerprint; then a delta and a fingerprint for each of the others */
     FINGERPRINT_SIZE = 4,
     VARINT_SIZE_MAX = 10,
 
@@ -264,7 +264,8 @@ void record_put_row(void *value, uint64_t epoch, const struct record_row *row)
     put_u64(at + ROW_LAST_MS, row->last_ms);
     put_u64(at + ROW_LAST_NS, row->last_ns);
     put_bytes(put_bytes(at + ROW_NAME, row->name), row->last_id);
-    put_u32(at + CHECKSUM, checksum(at + ROW_STATE, record_row_size(row) - ROW_STATE, OF_ROW, epoch));
+    put_u32(at + CHECKSUM,
+            checksum(at + ROW_STATE, record_row_size(row) - ROW_STATE, OF_ROW, epoch));
 }
 
 spn_err record_get_row(struct spn_bytes value, uint64_t epoch, struct record_row *ret_row)

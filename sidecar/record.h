@@ -4,9 +4,8 @@
  * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value they were
  *          read from.
  * Units    sizes in bytes; *_ms wall time since 1970, shown only; *_ns the database clock.
- * Errors   every value carries a checksum over all its bytes and its key. A decode that meets another
- *          checksum or lengths that lie gives SPN_E_CORRUPT.
- * Threads  pure functions.
+ * Errors   every value carries a checksum over all its bytes and its key. A decode that meets
+ * another checksum or lengths that lie gives SPN_E_CORRUPT. Threads  pure functions.
  */
 #ifndef SPN_RECORD_H
 #define SPN_RECORD_H
@@ -17,9 +16,9 @@
 #include "spn_err.h"
 
 enum {
-    RECORD_FORMAT = 1,          /* meta.format; a newer one is refused */
+    RECORD_FORMAT = 1, /* meta.format; a newer one is refused */
     RECORD_ENTRY_HEAD_SIZE = 64,
-    RECORD_SECRET_SIZE = 192,   /* keys the fingerprints of this database; random at creation */
+    RECORD_SECRET_SIZE = 192, /* keys the fingerprints of this database; random at creation */
     RECORD_PRODUCER_ID_SIZE = 16,
     RECORD_BLOCK_SIZE_MAX = 1900, /* above ~2,020 LMDB moves a value to whole overflow pages */
     RECORD_BLOCK_ITEMS_MAX = 376, /* as many items as ever fit a block: 5 bytes each */
@@ -37,11 +36,11 @@ enum record_kind {
 };
 
 struct record_entry {
-    uint8_t kind;       /* enum record_kind */
-    uint64_t epoch;     /* the session: position of its RECORD_OPEN */
-    uint64_t seq;       /* number in the session; 0 in RECORD_OPEN */
-    uint64_t bytes;     /* data bytes of the session up to and with this entry */
-    uint64_t time_ns;   /* database clock */
+    uint8_t kind;     /* enum record_kind */
+    uint64_t epoch;   /* the session: position of its RECORD_OPEN */
+    uint64_t seq;     /* number in the session; 0 in RECORD_OPEN */
+    uint64_t bytes;   /* data bytes of the session up to and with this entry */
+    uint64_t time_ns; /* database clock */
     uint64_t wall_ms;
     uint32_t retry_ms;  /* WIRE_RETRY_NONE: none */
     uint64_t data_hash; /* record_hash of the data; in memory only, saves hashing it twice */
@@ -63,16 +62,17 @@ spn_err record_get_entry(struct spn_bytes value, uint64_t position,
 /* A session's persisted state as of the checkpoint, under its epoch. */
 struct record_row {
     uint64_t seq;
-    uint64_t position;   /* of the newest entry */
+    uint64_t position; /* of the newest entry */
     uint64_t bytes;
     uint64_t opened_ms;
     uint64_t last_ms;
-    uint64_t last_ns;    /* database clock of the newest entry: activity */
-    uint32_t segment;    /* newest segment with a block of it; 0: none */
-    uint32_t segment_before; /* the one before: what holds while `segment` is above the checkpoint */
+    uint64_t last_ns; /* database clock of the newest entry: activity */
+    uint32_t segment; /* newest segment with a block of it; 0: none */
+    uint32_t
+        segment_before; /* the one before: what holds while `segment` is above the checkpoint */
     uint32_t duplicates;
     uint32_t conflicts;
-    uint8_t state;       /* enum record_state */
+    uint8_t state; /* enum record_state */
     struct spn_bytes name;
     struct spn_bytes last_id;
 };
@@ -81,7 +81,8 @@ enum record_state { RECORD_LIVE = 0, RECORD_CLOSED = 1, RECORD_DELETED = 2 };
 
 size_t record_row_size(const struct record_row *row);
 void record_put_row(void *value, uint64_t epoch, const struct record_row *row);
-spn_err record_get_row(struct spn_bytes value, uint64_t epoch, struct record_row *ret_row) SPN_MUST_USE;
+spn_err record_get_row(struct spn_bytes value, uint64_t epoch,
+                       struct record_row *ret_row) SPN_MUST_USE;
 
 /* The epoch of the newest session with this name: RECORD_NAME_SIZE bytes under the name. */
 void record_put_name(void *value, struct spn_bytes name, uint64_t epoch);
@@ -98,9 +99,9 @@ struct record_run {
 /* Under the producer's 16-byte id, written in the transaction of its events. */
 struct record_producer {
     uint64_t token;
-    uint64_t number;  /* the last one committed */
-    uint64_t base;    /* lowest number its client still holds */
-    uint64_t time_ns; /* database clock of the last change */
+    uint64_t number;               /* the last one committed */
+    uint64_t base;                 /* lowest number its client still holds */
+    uint64_t time_ns;              /* database clock of the last change */
     const struct record_run *runs; /* encode: ascending, of numbers >= base */
     size_t run_count;
 };
@@ -120,20 +121,22 @@ struct record_block_item {
 
 struct record_block {
     uint64_t first_seq;
-    uint32_t segment_before; /* the segment before this one that has blocks of the session; 0: none */
+    uint32_t
+        segment_before; /* the segment before this one that has blocks of the session; 0: none */
     uint32_t count;
     struct spn_bytes value; /* decoded: where the items are read from */
 };
 
-/* Encodes as many of the items as fit RECORD_BLOCK_SIZE_MAX (at least one); returns how many, and the
- * size in *ret_size. value: RECORD_BLOCK_SIZE_MAX bytes. */
+/* Encodes as many of the items as fit RECORD_BLOCK_SIZE_MAX (at least one); returns how many, and
+ * the size in *ret_size. value: RECORD_BLOCK_SIZE_MAX bytes. */
 size_t record_put_block(void *value, uint32_t segment, uint64_t epoch, uint64_t first_seq,
                         uint32_t segment_before, const struct record_block_item *items,
                         size_t count, size_t *ret_size);
 spn_err record_get_block(struct spn_bytes value, uint32_t segment, uint64_t epoch,
                          uint64_t first_seq, struct record_block *ret_block) SPN_MUST_USE;
 /* Unpacks all items of a decoded block; items: room for block->count. SPN_E_CORRUPT. */
-spn_err record_get_items(const struct record_block *block, struct record_block_item *items) SPN_MUST_USE;
+spn_err record_get_items(const struct record_block *block,
+                         struct record_block_item *items) SPN_MUST_USE;
 
 /* One value, under one key. */
 struct record_meta {

@@ -2,9 +2,9 @@
 /* recovery: what is on disk becomes the broker's state.
  *
  * Known sessions come from the names, producers from their table. Then the log is read from the
- * checkpoint to its end: sessions opened since come back with their trackers, the others are noted in
- * the generation and hydrated when they are touched. More than a generation holds is written as a
- * segment right away.
+ * checkpoint to its end: sessions opened since come back with their trackers, the others are noted
+ * in the generation and hydrated when they are touched. More than a generation holds is written as
+ * a segment right away.
  *
  * Threads  the caller's, before any other runs.
  */
@@ -15,7 +15,7 @@
 #include "journal.h"
 
 struct recovered {
-    uint64_t entries; /* read from the log */
+    uint64_t entries;  /* read from the log */
     uint64_t clock_ns; /* highest database time found */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* segment: a frozen generation on its way to disk.
  *
- * However many events a session got in the generation, it costs one row and, as a rule, one block. Written in
- * steps, beside the commits of events:
+ * However many events a session got in the generation, it costs one row and, as a rule, one block.
+ * Written in steps, beside the commits of events:
  *
  *   1. names of the sessions opened in it, in order of the names
  *   2. per session, in order of their epochs: blocks, then the row
@@ -35,7 +35,8 @@ spn_err segment_step(struct segment *segment, struct journal *journal, uint64_t 
                      uint64_t until_ns, const struct record_meta *meta,
                      bool *ret_done) SPN_MUST_USE;
 
-/* The transaction of the steps since the last call was committed, or not: then they are done again. */
+/* The transaction of the steps since the last call was committed, or not: then they are done again.
+ */
 void segment_settle(struct segment *segment, bool committed);
 
 /* Rows and index entries written and committed. */

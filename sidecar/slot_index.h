@@ -18,7 +18,7 @@
 #define SLOT_NONE UINT32_MAX
 
 struct slot_cell {
-    uint32_t tag; /* upper half of the hash */
+    uint32_t tag;  /* upper half of the hash */
     uint32_t slot; /* SLOT_NONE: empty */
 };
 

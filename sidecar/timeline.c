@@ -85,10 +85,13 @@ spn_err timeline_positions(const struct timeline *timeline, uint64_t seq_from, s
         if (part->generation && seq_from < part->first_seq + part->count)
             next = part;
     }
-    if (!next || seq_from < next->first_seq) {
+    if (!next)
+        return chain_collect(timeline->reader, timeline->epoch, timeline->segment, seq_from,
+                             count_max, positions, ret_first, ret_count);
+    if (seq_from < next->first_seq) {
         spn_err err = chain_collect(timeline->reader, timeline->epoch, timeline->segment, seq_from,
                                     count_max, positions, ret_first, ret_count);
-        if (err != SPN_OK || *ret_count > 0 || !next)
+        if (err != SPN_OK || *ret_count > 0)
             return err;
         *ret_first = next->first_seq;
     }
@@ -124,9 +127,8 @@ spn_err timeline_find(const struct timeline *timeline, struct spn_bytes id, uint
 {
     for (size_t i = 2; i > 0; i--) {
         const struct view_part *part = &timeline->parts[i - 1];
-        spn_err err = part->generation
-                          ? find_in_part(timeline, part, id, fingerprint, ret_seq)
-                          : SPN_E_UNKNOWN_ID;
+        spn_err err = part->generation ? find_in_part(timeline, part, id, fingerprint, ret_seq)
+                                       : SPN_E_UNKNOWN_ID;
         if (err != SPN_E_UNKNOWN_ID)
             return err;
     }
@@ -150,7 +152,8 @@ static spn_err remember_entry(const struct timeline *timeline, uint64_t position
     uint16_t tag = fingerprint_tag(record_hash(entry.data), entry.type);
     if (tracker_check(*tracker, id, tag) != TRACKER_NEW)
         return SPN_OK; /* an id that came again after it had left the window: the newer one counts
-                          when the older one is out; both in reach can only be after a larger window */
+                          when the older one is out; both in reach can only be after a larger window
+                        */
     return tracker_add(tracker, id, tag);
 }
 

@@ -32,7 +32,8 @@ spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
 /* Positions of the events seq_from and on, at most count_max; *ret_first is the seq of the first,
  * higher than seq_from where the ones before it are gone. *ret_count 0: there is none. */
 spn_err timeline_positions(const struct timeline *timeline, uint64_t seq_from, size_t count_max,
-                           uint64_t *positions, uint64_t *ret_first, size_t *ret_count) SPN_MUST_USE;
+                           uint64_t *positions, uint64_t *ret_first,
+                           size_t *ret_count) SPN_MUST_USE;
 
 /* The newest event with this id. fingerprint: low 32 bits. SPN_E_UNKNOWN_ID. */
 spn_err timeline_find(const struct timeline *timeline, struct spn_bytes id, uint32_t fingerprint,

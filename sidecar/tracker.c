@@ -22,7 +22,8 @@ struct fingerprint fingerprint_of(struct spn_bytes id, const uint8_t *secret)
 
 uint16_t fingerprint_tag(uint64_t data_hash, struct spn_bytes type)
 {
-    uint64_t hash = type.size > 0 ? XXH3_64bits_withSeed(type.data, type.size, data_hash) : data_hash;
+    uint64_t hash =
+        type.size > 0 ? XXH3_64bits_withSeed(type.data, type.size, data_hash) : data_hash;
     return (uint16_t)(hash >> 48);
 }
 
@@ -31,7 +32,7 @@ uint16_t fingerprint_tag(uint64_t data_hash, struct spn_bytes type)
 struct window {
     uint64_t *low;
     uint16_t *tags;
-    uint16_t *wide; /* the index of a ring of more than 128 places ... */
+    uint16_t *wide;  /* the index of a ring of more than 128 places ... */
     uint8_t *narrow; /* ... or of a smaller one */
     uint8_t *high;
     size_t slots;
@@ -142,8 +143,7 @@ static size_t find_slot(const struct window *window, struct fingerprint id)
 {
     for (size_t slot = home_of(window, id.low);; slot = slot + 1 < window->slots ? slot + 1 : 0) {
         uint16_t place = place_at(window, slot);
-        if (place == PLACE_NONE ||
-            (window->low[place] == id.low && window->high[place] == id.high))
+        if (place == PLACE_NONE || (window->low[place] == id.low && window->high[place] == id.high))
             return slot;
     }
 }

@@ -55,8 +55,8 @@ static struct work *pop_work(struct worker *worker)
     return work;
 }
 
-/* A generation is written once all work before it is on disk; the order to stop is obeyed once there
- * is nothing else. */
+/* A generation is written once all work before it is on disk; the order to stop is obeyed once
+ * there is nothing else. */
 static spn_err take_other_work(struct worker *worker)
 {
     while (worker->pending && first_work(worker)->kind != WORK_BATCH && !worker->segment) {
@@ -198,8 +198,7 @@ static void finish_segment(struct worker *worker)
     metrics_add(&metrics->rows_written, segment_rows(worker->segment));
     metrics_add(&metrics->index_entries_written, segment_entries(worker->segment));
     metrics_set(&metrics->checkpoint_position, worker->frozen->last_position);
-    atomic_store_explicit(&worker->checkpoint, worker->frozen->last_position,
-                          memory_order_release);
+    atomic_store_explicit(&worker->checkpoint, worker->frozen->last_position, memory_order_release);
     segment_free(worker->segment);
     worker->segment = NULL;
     handoff_push(worker->options.back, &worker->frozen->work.node);
@@ -232,8 +231,8 @@ static void succeed(struct worker *worker, const struct handoff_node *end, bool 
     metrics_set(&worker->options.metrics->database_map_bytes, map);
 }
 
-/* Doubles from 10 ms to 500 ms, less up to a quarter, so that many sidecars on a disk that filled up
- * do not all come back at once. */
+/* Doubles from 10 ms to 500 ms, less up to a quarter, so that many sidecars on a disk that filled
+ * up do not all come back at once. */
 static uint64_t backoff_ns(struct worker *worker)
 {
     unsigned doublings = worker->attempts < 6 ? worker->attempts : 6;
@@ -304,8 +303,7 @@ static bool wants_commit(struct worker *worker)
         return true;
     if (!has_batches(worker))
         return false;
-    if (worker->waited_for || worker->flush_due ||
-        worker->pending_bytes >= WORKER_COMMIT_BYTES_MAX)
+    if (worker->waited_for || worker->flush_due || worker->pending_bytes >= WORKER_COMMIT_BYTES_MAX)
         return true;
     if (!deadline_is_set(&worker->flush))
         deadline_heap_insert(&worker->heap, &worker->flush,

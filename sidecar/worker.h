@@ -3,8 +3,8 @@
  *
  * Drains what the broker handed over, appends it to the log, commits once for all of it, gives it
  * back. While one commit runs the next batch gathers. What nobody waits for may be held up to the
- * flush interval. Beside the commits it writes frozen generations as segments, a few milliseconds at a
- * time. A heap of deadlines says what is due: a flush, a commit to try again.
+ * flush interval. Beside the commits it writes frozen generations as segments, a few milliseconds
+ * at a time. A heap of deadlines says what is due: a flush, a commit to try again.
  *
  * Owns     the journal's write transactions; the work in its hands; the heap.
  * Borrows  the journal, the clock, the metrics, both queues.
@@ -47,12 +47,12 @@ struct worker {
     atomic_uint fatal;               /* spn_err that ended the worker; SPN_OK: it runs */
     pthread_t thread;
 
-    struct handoff_node *pending;       /* work in order; the first is the next */
+    struct handoff_node *pending; /* work in order; the first is the next */
     struct handoff_node **pending_end;
     size_t pending_bytes;
-    bool waited_for;                    /* somebody waits for something pending */
+    bool waited_for; /* somebody waits for something pending */
     bool flush_due;
-    struct generation *frozen;          /* being written */
+    struct generation *frozen; /* being written */
     struct segment *segment;
     bool stopping;
     struct work *stop;

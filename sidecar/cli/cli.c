@@ -254,7 +254,7 @@ int cli_finish(struct out *out, int exit_code)
 
 int cli_put_json(struct out *out, json_t *json)
 {
-    char *line = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *line = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
     if (!line)
         return cli_fail("JSON", SPN_E_NOMEM, NULL);

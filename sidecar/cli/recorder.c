@@ -79,16 +79,31 @@ static void tell_event(struct recorder *recorder, uint64_t number, struct spn_by
     cli_warn(what, why);
 }
 
-static void refuse(struct recorder *recorder, uint64_t number, struct spn_bytes id, spn_err err)
+/* Says more than the code's own words where there is more to say. */
+static void refusal_text(const struct recorder *recorder, const struct spn_event *event, spn_err err,
+                         char why[CLI_TEXT_SIZE])
+{
+    if (err == SPN_E_EVENT_TOO_LARGE)
+        snprintf(why, CLI_TEXT_SIZE, "not stored: larger than the limit of %zu bytes of data",
+                 spn_client_data_max(recorder->client));
+    else if (err == SPN_E_BAD_ID && event->id.size > WIRE_ID_MAX)
+        snprintf(why, CLI_TEXT_SIZE, "not stored: its id has %zu bytes, the limit is %d",
+                 event->id.size, (int)WIRE_ID_MAX);
+    else if (err == SPN_E_BAD_TYPE && event->type.size > WIRE_TYPE_MAX)
+        snprintf(why, CLI_TEXT_SIZE, "not stored: its type has %zu bytes, the limit is %d",
+                 event->type.size, (int)WIRE_TYPE_MAX);
+    else
+        snprintf(why, CLI_TEXT_SIZE, "not stored: %s", spn_err_text(err));
+}
+
+/* event: as far as it is known any more. */
+static void refuse(struct recorder *recorder, uint64_t number, const struct spn_event *event,
+                   spn_err err)
 {
     char why[CLI_TEXT_SIZE];
     recorder->refused++;
-    if (err == SPN_E_EVENT_TOO_LARGE)
-        snprintf(why, sizeof(why), "not stored: larger than the limit of %zu bytes of data",
-                 spn_client_data_max(recorder->client));
-    else
-        snprintf(why, sizeof(why), "not stored: %s", spn_err_text(err));
-    tell_event(recorder, number, id, why);
+    refusal_text(recorder, event, err, why);
+    tell_event(recorder, number, event->id, why);
 }
 
 /* -- results ----------------------------------------------------------------------------------- */
@@ -103,6 +118,7 @@ static void keep_durable(struct recorder *recorder, uint64_t number, struct spn_
 static void count_result(struct recorder *recorder, const struct spn_ack *ack, uint64_t number,
                          struct spn_bytes id)
 {
+    const struct spn_event event = {.id = id};
     switch (ack->result) {
     case SPN_STORED:
         recorder->stored++;
@@ -118,10 +134,10 @@ static void count_result(struct recorder *recorder, const struct spn_ack *ack, u
                    "not stored: the session has this id already, with other data");
         break;
     case SPN_REFUSED:
-        refuse(recorder, number, id, ack->code);
+        refuse(recorder, number, &event, ack->code);
         break;
     case SPN_LOST:
-        refuse(recorder, number, id, SPN_E_LOST);
+        refuse(recorder, number, &event, SPN_E_LOST);
         break;
     }
 }
@@ -156,7 +172,7 @@ static int take_acks(struct recorder *recorder)
         recorder->progress_ms = now_ms();
     }
     if (ack_log_write(recorder->ack_log) != SPN_OK)
-        return cli_fail_errno("acknowledgement log");
+        return cli_fail_errno(recorder->ack_log_name);
     if (err != SPN_OK && err != SPN_E_TIMEOUT && err != SPN_E_END)
         return cli_fail("sidecar", err, spn_client_detail(recorder->client));
     return exit_code;
@@ -189,7 +205,7 @@ static int publish(struct recorder *recorder, const struct sse_event *parsed)
     if (recorder->has_waiting)
         return CLI_OK;
     if (is_refusal(err)) {
-        refuse(recorder, recorder->events, event.id, err);
+        refuse(recorder, recorder->events, &event, err);
         return CLI_OK;
     }
     if (err != SPN_OK)
@@ -209,7 +225,8 @@ static int parse_next(struct recorder *recorder)
                                   &recorder->waiting);
     recorder->buffer_used += used;
     if (err == SPN_E_EVENT_TOO_LARGE) {
-        refuse(recorder, ++recorder->events, (struct spn_bytes){NULL, 0}, err);
+        const struct spn_event unknown = SPN_EVENT_INIT;
+        refuse(recorder, ++recorder->events, &unknown, err);
         return CLI_OK;
     }
     if (err != SPN_OK)

@@ -29,6 +29,7 @@ struct recorder {
     spn_producer *producer;
     struct spn_bytes session;
     struct ack_log *ack_log;
+    const char *ack_log_name;
     const char *input_name;
     int input_fd;
     int stall_ms;  /* give up without progress for so long; -1: never */

@@ -3,7 +3,6 @@
 #include "cli.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,11 +103,8 @@ static int open_input(struct recorder *recorder, const char *path)
 
 static int open_ack_log(struct recorder *recorder, const char *path)
 {
-    char what[CLI_TEXT_SIZE];
-    if (ack_log_open(recorder->ack_log, path) == SPN_OK)
-        return CLI_OK;
-    snprintf(what, sizeof(what), "acknowledgement log %s", path);
-    return cli_fail_errno(what);
+    recorder->ack_log_name = path;
+    return ack_log_open(recorder->ack_log, path) == SPN_OK ? CLI_OK : cli_fail_errno(path);
 }
 
 static int open_sidecar(struct recorder *recorder, const struct cli_common *common)

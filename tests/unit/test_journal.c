@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <sched.h>
@@ -23,6 +24,9 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -1063,6 +1067,306 @@ static void a_full_disk(void **state)
     assert_int_equal(status, 0);
 }
 
+/* -- storage that fails ------------------------------------------------------------------------ */
+
+/* In front of the C library's, for LMDB too. Calls are counted while a fault is armed. */
+static struct {
+    unsigned skip;  /* calls that go well first */
+    unsigned count; /* and how many fail then */
+    int code;       /* errno; 0: half of it is written */
+    unsigned fired;
+    int directory_code; /* of fsync, which only directories see */
+    bool full;          /* what statvfs says */
+} fault;
+
+static bool fault_now(void)
+{
+    if (fault.count == 0 || fault.skip > 0) {
+        fault.skip -= fault.skip > 0;
+        return false;
+    }
+    fault.count--;
+    fault.fired++;
+    errno = fault.code;
+    return true;
+}
+
+#define SHOWN __attribute__((visibility("default")))
+
+SHOWN ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset)
+{
+    if (fault_now()) {
+        if (fault.code != 0)
+            return -1;
+        size /= 2;
+    }
+    return syscall(SYS_pwrite64, fd, bytes, size, offset);
+}
+
+SHOWN ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    if (fault_now())
+        return fault.code != 0 ? -1 : syscall(SYS_writev, fd, parts, count / 2);
+    return syscall(SYS_writev, fd, parts, count);
+}
+
+SHOWN int fdatasync(int fd)
+{
+    if (fault_now()) {
+        errno = fault.code != 0 ? fault.code : EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+SHOWN int fsync(int fd)
+{
+    if (fault.directory_code != 0) {
+        errno = fault.directory_code;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+SHOWN int statvfs(const char *path, struct statvfs *ret_fs)
+{
+    (void)path;
+    *ret_fs = (struct statvfs){.f_frsize = 4096, .f_bavail = fault.full ? 200 : 1000};
+    return 0;
+}
+
+static const struct faulty {
+    const char *name;
+    int code;
+    bool full;
+    spn_err err;
+} faulties[] = {
+    {"storage gives EIO", EIO, false, SPN_E_IO},
+    {"storage gives EIO on a full disk", EIO, true, SPN_E_DISK_FULL},
+    {"storage gives ENOSPC", ENOSPC, false, SPN_E_DISK_FULL},
+    {"storage gives EDQUOT", EDQUOT, false, SPN_E_DISK_FULL},
+    {"storage gives EFBIG", EFBIG, false, SPN_E_DISK_FULL},
+    {"storage writes the half", 0, false, SPN_E_IO},
+    {"storage writes the half on a full disk", 0, true, SPN_E_DISK_FULL},
+    {"storage gives EBADF", EBADF, false, SPN_E_SYSTEM},
+};
+
+static void arm(const struct faulty *faulty, unsigned skip, unsigned count)
+{
+    fault.skip = skip;
+    fault.count = count;
+    fault.code = faulty->code;
+    fault.full = faulty->full;
+    fault.fired = 0;
+}
+
+/* Returns whether it fired. */
+static bool disarm(void)
+{
+    fault.count = 0;
+    fault.full = false;
+    return fault.fired > 0;
+}
+
+static spn_err commit_much(struct journal *journal, uint64_t first)
+{
+    static uint8_t data[6000];
+    struct record_row row = {.name = TEXT("chat")};
+    struct record_meta meta = *journal_meta(journal);
+    meta.clock_ns++;
+    spn_err err = journal_begin(journal);
+    for (uint64_t i = 0; err == SPN_OK && i < 10; i++)
+        err = append_data(journal, first + i, (struct spn_bytes){data, i % 2 ? 100 : sizeof(data)});
+    if (err == SPN_OK)
+        err = journal_put_row(journal, first, &row);
+    if (err == SPN_OK)
+        err = journal_put_meta(journal, &meta);
+    if (err == SPN_OK)
+        err = journal_commit(journal);
+    journal_abort(journal);
+    return err;
+}
+
+static void assert_holds(struct journal *journal, uint64_t newest)
+{
+    struct record_entry entry;
+    struct journal_reader *reader = open_reader(journal);
+    assert_int_equal(journal_reader_newest(reader), newest);
+    for (uint64_t i = 1; i <= newest; i++)
+        assert_int_equal(journal_read_entry(reader, i, &entry), SPN_OK);
+    journal_reader_close(reader);
+}
+
+/* Of a commit, each call in turn: it is on disk, or it is not at all. */
+static void run_faulty_commit(void **state)
+{
+    const struct faulty *faulty = *state;
+    unsigned skip = 0;
+    for (bool fired = true; fired; skip++) {
+        struct journal *journal = open_journal();
+        uint64_t newest = 10;
+        assert_int_equal(commit_much(journal, 1), SPN_OK);
+        arm(faulty, skip, 1);
+        spn_err err = commit_much(journal, 11);
+        fired = disarm();
+        assert_int_equal(err, fired ? faulty->err : SPN_OK);
+        assert_int_equal(journal_meta(journal)->clock_ns, fired ? 1 : 2);
+        if (fired) {
+            assert_true(strlen(journal_detail()) > 0);
+            /* Tried again from memory. Where the meta page failed there is only a restart. */
+            err = commit_much(journal, 11);
+            assert_true(err == SPN_OK || err == SPN_E_IO);
+        }
+        newest += err == SPN_OK ? 10 : 0;
+        journal_close(journal);
+        journal = open_journal();
+        assert_holds(journal, newest);
+        journal_close(journal);
+        remove(path_of("data.mdb"));
+    }
+    assert_in_range(skip, 4, 100);
+}
+
+/* A creation that fails leaves nothing that stands in the way of the next. */
+static void run_faulty_creation(void **state)
+{
+    const struct faulty *faulty = *state;
+    unsigned skip = 0;
+    for (bool fired = true; fired; skip++) {
+        arm(faulty, skip, 1);
+        spn_err err = try_open(dir, false);
+        fired = disarm();
+        assert_int_equal(err, fired ? faulty->err : SPN_OK);
+        assert_int_equal(exists("data.mdb"), !fired);
+        assert_int_equal(try_open(dir, false), SPN_OK);
+        remove(path_of("data.mdb"));
+    }
+    assert_in_range(skip, 4, 100);
+}
+
+/* But a database that is there is not taken away, however it fails. */
+static void a_failed_open_removes_nothing(void **state)
+{
+    (void)state;
+    size_t size, size_after;
+    struct journal *journal = open_journal();
+    append_commit(journal, 1, 10);
+    journal_close(journal);
+    uint8_t *before = read_file("data.mdb", &size);
+    fault.directory_code = EIO;
+    assert_int_equal(try_open(dir, false), SPN_E_IO);
+    fault.directory_code = 0;
+    uint8_t *after = read_file("data.mdb", &size_after);
+    assert_int_equal(size_after, size);
+    assert_memory_equal(after, before, size);
+    free(before);
+    free(after);
+}
+
+static void directories_that_cannot_be_synced(void **state)
+{
+    (void)state;
+    fault.directory_code = EIO;
+    spn_err err = try_open(dir, false);
+    fault.directory_code = EINVAL; /* some filesystems have no such thing */
+    spn_err tolerated = try_open(dir, false);
+    fault.directory_code = 0;
+    assert_int_equal(err, SPN_E_IO);
+    assert_int_equal(tolerated, SPN_OK);
+}
+
+static void leave_unfinished_segment(uint64_t epochs)
+{
+    struct journal *journal = open_journal();
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    for (uint64_t epoch = 1; epoch <= epochs; epoch++)
+        put_blocks(journal, 1, epoch, 1, 1);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    journal_close(journal);
+}
+
+/* Deleting needs room. Where there is a little, smaller steps do. */
+static void an_unfinished_segment_on_a_full_disk(void **state)
+{
+    (void)state;
+    const struct faulty full = {.code = ENOSPC};
+    leave_unfinished_segment(2000);
+    arm(&full, 0, 3);
+    struct journal *journal = open_journal();
+    assert_int_equal(fault.fired, 3);
+    disarm();
+    assert_false(has_block(journal, 1, 1));
+    journal_close(journal);
+}
+
+/* Where there is none they stay: the database opens, and the segment that is written next takes
+ * their place. */
+static void an_unfinished_segment_that_stays(void **state)
+{
+    (void)state;
+    const struct faulty full = {.code = ENOSPC};
+    leave_unfinished_segment(2000);
+    arm(&full, 0, UINT_MAX);
+    struct journal *journal = open_journal();
+    assert_in_range(fault.fired, 10, 12);
+    disarm();
+    assert_true(has_block(journal, 1, 1));
+    for (unsigned aborted = 0; aborted < 2; aborted++) {
+        assert_int_equal(journal_begin(journal), SPN_OK);
+        put_blocks(journal, 1, 7, 1, 1);
+        put_blocks(journal, 1, 8, 1, 1);
+        complete_segment(journal, 1);
+        if (aborted == 0)
+            journal_abort(journal);
+        else
+            assert_int_equal(journal_commit(journal), SPN_OK);
+    }
+    for (uint64_t epoch = 1; epoch <= 2000; epoch++)
+        assert_int_equal(has_block(journal, 1, epoch), epoch == 7 || epoch == 8);
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    put_blocks(journal, 2, 1, 1, 1);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    assert_true(has_block(journal, 1, 7));
+    journal_close(journal);
+}
+
+static void an_unfinished_segment_on_a_broken_disk(void **state)
+{
+    (void)state;
+    const struct faulty broken = {.code = EIO};
+    leave_unfinished_segment(10);
+    arm(&broken, 0, 1);
+    spn_err err = try_open(dir, false);
+    disarm();
+    assert_int_equal(err, SPN_E_IO);
+}
+
+/* Linked with -Wl,--wrap=calloc: here memory runs out when told. */
+static unsigned allocations_until_failure; /* 0: none fails */
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    if (allocations_until_failure > 0 && --allocations_until_failure == 0)
+        return NULL;
+    return __real_calloc(count, size);
+}
+
+static void memory_runs_out(void **state)
+{
+    (void)state;
+    struct journal_reader *reader = NULL;
+    allocations_until_failure = 1;
+    assert_int_equal(try_open(dir, false), SPN_E_NOMEM);
+    struct journal *journal = open_journal();
+    allocations_until_failure = 1;
+    assert_int_equal(journal_reader_open(&reader, journal), SPN_E_NOMEM);
+    assert_null(reader);
+    journal_close(journal);
+}
+
 /* -- processes and threads --------------------------------------------------------------------- */
 
 enum command { OPEN, COMMIT, GROW, HANG, SNAPSHOT };
@@ -1351,6 +1655,16 @@ int main(void)
         add(words[i], run_damage, words[i]);
     ADD(a_full_map);
     ADD(a_full_disk);
+    for (size_t i = 0; i < COUNT(faulties); i++)
+        add(faulties[i].name, run_faulty_commit, &faulties[i]);
+    for (size_t i = 0; i < COUNT(faulties); i++)
+        add(faulties[i].name, run_faulty_creation, &faulties[i]);
+    ADD(a_failed_open_removes_nothing);
+    ADD(directories_that_cannot_be_synced);
+    ADD(an_unfinished_segment_on_a_full_disk);
+    ADD(an_unfinished_segment_that_stays);
+    ADD(an_unfinished_segment_on_a_broken_disk);
+    ADD(memory_runs_out);
     ADD(read_only_beside_a_writer);
     ADD(dead_readers_are_cleared);
     ADD(readers_are_bounded);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "until.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+
+enum {
+    LOOK_EVERY_US = 3000,
+    SANITIZED_PATIENCE = 8,
+    SANITIZED_WORK = 10,
+};
+
+uint64_t until_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool until_sanitized(void)
+{
+    return HARNESS_SANITIZED != 0;
+}
+
+size_t until_scaled(size_t amount)
+{
+    return until_sanitized() ? (amount + SANITIZED_WORK - 1) / SANITIZED_WORK : amount;
+}
+
+uint64_t until_in(int ms)
+{
+    return until_now_ns() + (uint64_t)ms * 1000000u * (until_sanitized() ? SANITIZED_PATIENCE : 1);
+}
+
+bool until_over(uint64_t due_ns)
+{
+    return until_now_ns() >= due_ns;
+}
+
+int until_left_ms(uint64_t due_ns)
+{
+    uint64_t now_ns = until_now_ns();
+    return now_ns >= due_ns ? 0 : (int)((due_ns - now_ns + 999999u) / 1000000u);
+}
+
+bool until_readable(uint64_t due_ns, int fd)
+{
+    struct pollfd item = {.fd = fd, .events = POLLIN};
+    for (;;) {
+        int ready = poll(&item, 1, until_left_ms(due_ns));
+        if (ready > 0)
+            return true;
+        if (ready == 0 && until_over(due_ns))
+            return false;
+        if (ready < 0 && errno != EINTR)
+            return false;
+    }
+}
+
+void until_passed_us(unsigned us)
+{
+    struct timespec left = {.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000};
+    (void)ppoll(NULL, 0, &left, NULL); /* a signal only makes it shorter */
+}
+
+bool until_true(uint64_t due_ns, bool (*look)(void *argument), void *argument)
+{
+    for (;;) {
+        if (look(argument))
+            return true;
+        if (until_over(due_ns))
+            return false;
+        until_passed_us(LOOK_EVERY_US);
+    }
+}

@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs what Debian 12 has for building (no argument), testing (`test`) and checking (`check`).
+set -eu
+packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev"
+case "${1:-build}" in
+build) ;;
+test) packages="$packages libcmocka-dev python3-minimal strace" ;;
+check) packages="$packages libcmocka-dev python3-minimal strace clang clang-format clang-tidy cppcheck libclang-rt-14-dev git" ;;
+*) echo "packages.sh: unknown set: $1" >&2; exit 2 ;;
+esac
+missing=""
+for package in $packages; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+        missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+sudo=""
+[ "$(id -u)" -eq 0 ] || sudo="sudo"
+$sudo apt-get update -qq
+# shellcheck disable=SC2086 # a list of names
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null

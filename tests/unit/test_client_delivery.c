@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Delivery against a model of the sidecar, with everything going wrong at random.
+ *
+ * The model takes numbers in order as PROTOCOL.md says, and may lose what is on its way, restart and forget
+ * what was not durable, refuse events, drop acknowledgements, answer late. Whatever happens: each ticket
+ * ends in exactly one result, and at level durable the model stored each number once, in order. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "delivery.h"
+
+enum { NUMBERS = 3000, QUEUE_MAX = 512, FRAME_MAX = 4096, SEEDS = 300 };
+
+struct frame {
+    bool is_answer; /* of read.sock */
+    bool opened;
+    uint8_t type;
+    size_t size;
+    uint8_t bytes[FRAME_MAX];
+};
+
+struct queue {
+    struct frame *frames;
+    size_t head;
+    size_t count;
+};
+
+static struct delivery delivery;
+static struct queue to_sidecar; /* batches */
+static struct queue to_client;
+
+static struct {
+    uint64_t token;
+    uint64_t accepted;
+    uint64_t durable;
+    uint64_t acked; /* up to which acks were sent */
+    uint32_t round_answered;
+    bool stale;      /* it restarted and knows no token */
+    bool answered;   /* this round was answered with EXPECT or REFUSED */
+    uint8_t result[NUMBERS + 1]; /* of accepted numbers: enum wire_result */
+    uint8_t stored[NUMBERS + 1]; /* times */
+    uint8_t level;
+    bool calm;
+} model;
+
+static uint8_t seen[NUMBERS + 1]; /* results that the client gave */
+static uint8_t seen_result[NUMBERS + 1];
+
+/* -- queues ------------------------------------------------------------------------------------ */
+
+static struct frame *push(struct queue *queue)
+{
+    assert_true(queue->count < QUEUE_MAX);
+    struct frame *frame = &queue->frames[(queue->head + queue->count++) % QUEUE_MAX];
+    frame->is_answer = frame->opened = false;
+    return frame;
+}
+
+static struct frame *pop(struct queue *queue)
+{
+    struct frame *frame = &queue->frames[queue->head];
+    queue->head = (queue->head + 1) % QUEUE_MAX;
+    queue->count--;
+    return frame;
+}
+
+static void finish(struct frame *frame, uint8_t type, const struct wire_out *out)
+{
+    assert_false(out->bad);
+    frame->type = type;
+    frame->size = wire_out_size(out);
+}
+
+/* -- the model --------------------------------------------------------------------------------- */
+
+/* Every seventh number is refused unless the sea is calm, every fifth a duplicate. */
+static bool is_bad(uint64_t number)
+{
+    return !model.calm && number % 7 == 3;
+}
+
+static uint8_t good_result(uint64_t number)
+{
+    return number % 5 == 1 ? WIRE_DUPLICATE : WIRE_STORED;
+}
+
+static uint32_t put_runs(struct wire_out *out, uint64_t from, uint64_t up_to)
+{
+    uint32_t count = 0;
+    for (uint64_t number = from + 1; number <= up_to; number++) {
+        const struct wire_run run = {.first = number, .count = 1, .result = model.result[number]};
+        if (run.result != WIRE_STORED) {
+            wire_put_run(out, &run);
+            count++;
+        }
+    }
+    return count;
+}
+
+static void send_ack(void)
+{
+    uint64_t up_to = model.level == WIRE_DURABLE ? model.durable : model.accepted;
+    if (up_to <= model.acked)
+        return;
+    struct frame *frame = push(&to_client);
+    struct wire_out out = wire_out(frame->bytes + WIRE_ACK_HEAD_SIZE, FRAME_MAX - WIRE_ACK_HEAD_SIZE);
+    if (up_to > model.acked + 100)
+        up_to = model.acked + 100; /* so that it fits a frame */
+    struct wire_ack ack = {
+        .token = model.token, .from = model.acked, .up_to = up_to, .level = model.level};
+    ack.run_count = put_runs(&out, ack.from, up_to);
+    struct wire_out head = wire_out(frame->bytes, WIRE_ACK_HEAD_SIZE);
+    wire_put_ack(&head, &ack);
+    out.start = frame->bytes;
+    finish(frame, WIRE_ACK, &out);
+    model.acked = up_to;
+}
+
+static void send_expect(uint64_t number, uint32_t round)
+{
+    struct frame *frame = push(&to_client);
+    struct wire_out out = wire_out(frame->bytes, FRAME_MAX);
+    const struct wire_expect expect = {.token = model.token, .number = number, .round = round};
+    wire_put_expect(&out, &expect);
+    finish(frame, WIRE_EXPECT, &out);
+}
+
+static void send_refused(uint64_t number, uint32_t round)
+{
+    struct frame *frame = push(&to_client);
+    struct wire_out out = wire_out(frame->bytes, FRAME_MAX);
+    const struct wire_refused refused = {
+        .token = model.token, .number = number, .round = round, .code = SPN_E_BAD_ID};
+    wire_put_refused(&out, &refused);
+    finish(frame, WIRE_REFUSED, &out);
+}
+
+static void send_error(uint64_t token, spn_err code)
+{
+    struct frame *frame = push(&to_client);
+    struct wire_out out = wire_out(frame->bytes, FRAME_MAX);
+    const struct wire_error error = {.token = token, .code = (uint32_t)code};
+    wire_put_error(&out, &error);
+    finish(frame, WIRE_ERROR, &out);
+}
+
+static void send_state(bool opened, uint64_t base)
+{
+    struct frame *frame = push(&to_client);
+    struct wire_out out = wire_out(frame->bytes, FRAME_MAX);
+    struct wire_state state = {
+        .token = model.token, .accepted = model.accepted, .durable = model.durable};
+    wire_put_state(&out, &state);
+    state.run_count = put_runs(&out, base - 1, model.durable);
+    struct wire_out head = wire_out(frame->bytes, FRAME_MAX);
+    wire_put_state(&head, &state);
+    finish(frame, opened ? WIRE_OPENED : WIRE_STATE_IS, &out);
+    frame->is_answer = true;
+    frame->opened = opened;
+    model.acked = model.level == WIRE_DURABLE ? model.durable : model.acked;
+}
+
+/* False: the entry ends the batch. */
+static bool take_entry(const struct wire_batch *batch, uint64_t number, uint8_t kind)
+{
+    if (number <= model.accepted)
+        return true;
+    if (kind == WIRE_EVENT && is_bad(number)) {
+        send_refused(number, batch->round);
+        model.answered = true;
+        model.round_answered = batch->round;
+        return false;
+    }
+    model.result[number] = kind == WIRE_SKIP ? WIRE_REFUSED_RESULT : good_result(number);
+    model.accepted = number;
+    return true;
+}
+
+static void take_batch(struct wire_in in)
+{
+    struct wire_batch batch;
+    struct wire_entry entry = {0};
+    wire_get_batch(&in, &batch);
+    assert_true(batch.base >= 1 && batch.base <= batch.first);
+    if (model.stale || batch.token != model.token) {
+        send_error(batch.token, SPN_E_STALE_TOKEN);
+        return;
+    }
+    if (model.answered && batch.round <= model.round_answered)
+        return; /* it was told to go back */
+    model.answered = false;
+    if (batch.base > model.accepted + 1) {
+        for (uint64_t number = model.accepted + 1; number < batch.base; number++)
+            model.result[number] = WIRE_LOST;
+        model.accepted = batch.base - 1;
+    }
+    if (batch.first > model.accepted + 1) {
+        send_expect(model.accepted + 1, batch.round);
+        model.answered = true;
+        model.round_answered = batch.round;
+        return;
+    }
+    for (uint32_t i = 0; i < batch.count; i++) {
+        wire_get_entry(&in, entry.session, &entry);
+        if (!take_entry(&batch, batch.first + i, entry.kind))
+            return;
+    }
+    assert_true(wire_in_done(&in));
+    if (batch.first + batch.count - 1 <= model.acked)
+        model.acked = batch.first - 1; /* known already: acknowledged again */
+}
+
+static void commit(void)
+{
+    for (uint64_t number = model.durable + 1; number <= model.accepted; number++)
+        model.stored[number]++;
+    model.durable = model.accepted;
+}
+
+static void restart(void)
+{
+    to_sidecar.count = 0;
+    to_client.count = 0;
+    model.accepted = model.durable;
+    if (model.acked > model.durable)
+        model.acked = model.durable;
+    model.answered = false;
+    model.stale = true;
+}
+
+/* -- the client's owner ------------------------------------------------------------------------ */
+
+static void put_event(void)
+{
+    static const struct wire_entry entry = {
+        .kind = WIRE_EVENT, .session = {"s", 1}, .id = {"i", 1}, .data = {"data", 4}};
+    size_t size = wire_entry_size(&entry);
+    if (delivery.window.next <= NUMBERS && window_has_room(&delivery.window, size))
+        (void)delivery_put(&delivery, &entry, size);
+}
+
+static void send_batches(void)
+{
+    while (delivery_ready(&delivery) && to_sidecar.count < QUEUE_MAX / 2) {
+        struct wire_batch batch;
+        struct window_cut cut = delivery_cut(&delivery, &batch);
+        struct frame *frame = push(&to_sidecar);
+        struct wire_out out = wire_out(frame->bytes, FRAME_MAX);
+        wire_put_batch(&out, &batch);
+        assert_true(cut.size <= FRAME_MAX - WIRE_BATCH_HEAD_SIZE);
+        memcpy(out.at, cut.bytes, cut.size);
+        out.at += cut.size;
+        finish(frame, WIRE_BATCH, &out);
+        delivery_sent(&delivery, &batch);
+    }
+}
+
+static void take_message(void)
+{
+    struct frame *frame = pop(&to_client);
+    struct wire_in in = wire_in(frame->bytes, frame->size);
+    struct spn_bytes detail;
+    if (frame->is_answer)
+        assert_int_equal(delivery_take_state(&delivery, frame->opened, in), SPN_OK);
+    else if (delivery_owns(&delivery, frame->type, in))
+        assert_int_equal(delivery_take(&delivery, frame->type, in, &detail), SPN_OK);
+    assert_int_equal(delivery.failed, SPN_OK);
+    assert_int_equal(delivery.window.base, delivery.acked + 1);
+    assert_true(delivery.acked < delivery.sent && delivery.sent <= delivery.sent_end);
+    assert_true(delivery.sent_end <= delivery.window.next);
+}
+
+/* Asks what has to be asked; the answer overtakes nothing and is not lost. */
+static void ask(bool silent)
+{
+    if (delivery.need == DELIVERY_NOTHING && silent && delivery_in_flight(&delivery) > 0)
+        delivery.need = DELIVERY_STATE;
+    if (delivery.need == DELIVERY_STATE && model.stale)
+        delivery_take_error(&delivery, SPN_E_STALE_TOKEN);
+    if (delivery.need == DELIVERY_OPEN) {
+        model.token++;
+        model.stale = false;
+        model.answered = false;
+        commit(); /* it answers when all is durable */
+        send_state(true, delivery.window.base);
+    } else if (delivery.need == DELIVERY_STATE) {
+        send_state(false, delivery.window.base);
+    }
+    if (delivery.need != DELIVERY_NOTHING) /* waits for the answer */
+        while (to_client.count > 0)
+            take_message();
+}
+
+static void read_results(void)
+{
+    struct spn_ack ack;
+    while (results_next(&delivery.results, &ack)) {
+        assert_true(ack.ticket >= 1 && ack.ticket <= NUMBERS);
+        seen[ack.ticket]++;
+        seen_result[ack.ticket] = (uint8_t)ack.result;
+        if (ack.result == SPN_REFUSED)
+            assert_int_equal(ack.code, SPN_E_BAD_ID);
+    }
+}
+
+static void act(unsigned trouble)
+{
+    unsigned dice = (unsigned)rand() % 1000;
+    for (unsigned i = dice % 20; i > 0; i--)
+        put_event();
+    send_batches();
+    if (to_sidecar.count > 0 && dice % 3 != 0) {
+        struct frame *frame = pop(&to_sidecar);
+        take_batch(wire_in(frame->bytes, frame->size));
+    }
+    if (dice % 5 == 0 && !model.stale)
+        commit();
+    if (dice % 4 == 0 && !model.stale)
+        send_ack();
+    if (to_client.count > 0 && dice % 3 != 1)
+        take_message();
+    if (dice % 7 == 0)
+        delivery_hurry(&delivery);
+    if (dice < trouble)
+        restart();
+    else if (dice < 2 * trouble)
+        to_sidecar.count = 0; /* a connection broke */
+    else if (dice < 3 * trouble)
+        to_client.count = 0;
+    ask(trouble > 0 && dice % 50 == 7);
+    read_results();
+}
+
+/* -- tests ------------------------------------------------------------------------------------- */
+
+static void start(spn_level level, size_t window_events, bool calm)
+{
+    const struct delivery_options options = {.level = level,
+                                             .window_bytes = 1 << 16,
+                                             .window_events = window_events,
+                                             .entry_max = 1 << 10,
+                                             .batch_bytes_max = 2000,
+                                             .batch_events_max = 30};
+    memset(&model, 0, sizeof(model));
+    model.token = 1;
+    model.level = (uint8_t)level;
+    model.calm = calm;
+    memset(seen, 0, sizeof(seen));
+    to_sidecar.head = to_sidecar.count = to_client.head = to_client.count = 0;
+    const struct wire_state state = {.token = 1};
+    assert_int_equal(delivery_init(&delivery, &options, &state), SPN_OK);
+}
+
+static void check_ends(unsigned seed)
+{
+    const struct spn_counters *counters = &delivery.counters;
+    for (uint64_t number = 1; number <= NUMBERS; number++) {
+        if (seen[number] != 1)
+            fail_msg("seed %u: %u results for %llu", seed, seen[number],
+                     (unsigned long long)number);
+        if (model.level == WIRE_DURABLE) {
+            assert_int_equal(model.stored[number], 1);
+            assert_int_equal(seen_result[number], is_bad(number) ? SPN_REFUSED
+                                                                 : good_result(number));
+        }
+    }
+    assert_int_equal(counters->taken, NUMBERS);
+    if (model.level == WIRE_DURABLE) {
+        assert_int_equal(counters->lost, 0);
+        assert_int_equal(counters->stored + counters->duplicates + counters->refused, NUMBERS);
+    }
+}
+
+static void run(spn_level level, size_t window_events, unsigned trouble)
+{
+    for (unsigned seed = 1; seed <= SEEDS; seed++) {
+        unsigned steps = 0;
+        srand(seed);
+        start(level, window_events, trouble == 0);
+        while (delivery.window.next <= NUMBERS || delivery.acked < NUMBERS) {
+            act(trouble);
+            if (++steps > 200000)
+                fail_msg("seed %u: no end; acked %llu", seed, (unsigned long long)delivery.acked);
+        }
+        check_ends(seed);
+        assert_true(trouble > 0 || delivery.counters.resent == 0);
+        delivery_release(&delivery);
+    }
+}
+
+static void calm_sea(void **state)
+{
+    (void)state;
+    run(SPN_DURABLE, 200, 0);
+}
+
+static void durable_through_all_trouble(void **state)
+{
+    (void)state;
+    run(SPN_DURABLE, 200, 20);
+    run(SPN_DURABLE, 3, 20);
+}
+
+static void accepted_through_all_trouble(void **state)
+{
+    (void)state;
+    run(SPN_ACCEPTED, 200, 20);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    to_sidecar.frames = calloc(QUEUE_MAX, sizeof(struct frame));
+    to_client.frames = calloc(QUEUE_MAX, sizeof(struct frame));
+    return to_sidecar.frames && to_client.frames ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(to_sidecar.frames);
+    free(to_client.frames);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(calm_sea),
+        cmocka_unit_test(durable_through_all_trouble),
+        cmocka_unit_test(accepted_through_all_trouble),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Session list, health and counters, against a fake sidecar. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake_sidecar.h"
+#include "sponson.h"
+
+static struct fake fake;
+static spn_client *client;
+
+static const char *const names[] = {"a", "ab", "abc", "b", "ba"};
+enum { NAMES = sizeof(names) / sizeof(names[0]) };
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_open(&fake);
+    fake.names = names;
+    fake.name_count = NAMES;
+    const struct spn_client_options options = {.size = sizeof(options), .socket_dir = fake.dir};
+    fake_begin(&fake);
+    assert_int_equal(spn_client_open(&client, &options, 5000, NULL, 0), SPN_OK);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fake_end(&fake);
+    spn_client_close(client);
+    fake_close(&fake);
+    return 0;
+}
+
+/* Walks the list as an app does: the last name, as it was lent, is where it goes on. */
+static void walk(const char *prefix, const char *const *expected, size_t count)
+{
+    struct spn_session session = {0};
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(
+            spn_next_session(client, session.name, spn_text(prefix), 5000, &session), SPN_OK);
+        assert_int_equal(session.name.size, strlen(expected[i]));
+        assert_memory_equal(session.name.data, expected[i], session.name.size);
+        assert_int_equal(session.last_id.size, 4);
+    }
+    assert_int_equal(spn_next_session(client, session.name, spn_text(prefix), 5000, &session),
+                     SPN_E_END);
+}
+
+static void pages_of_any_size_give_the_same_walk(void **state)
+{
+    (void)state;
+    for (size_t rows = 1; rows <= NAMES + 1; rows++) {
+        fake_end(&fake);
+        fake.page_rows = rows;
+        fake_begin(&fake);
+        walk("", names, NAMES);
+        walk("ab", names + 1, 2);
+        walk("c", NULL, 0);
+    }
+}
+
+static void page_is_asked_for_once(void **state)
+{
+    (void)state;
+    walk("", names, NAMES);
+    fake_end(&fake);
+    assert_int_equal(fake.lists, 1);
+    fake.name_count = 2; /* a new walk sees what is there now */
+    fake_begin(&fake);
+    walk("", names, 2);
+    fake_end(&fake);
+    assert_int_equal(fake.lists, 2);
+    fake_begin(&fake);
+}
+
+static void a_walk_may_begin_anywhere(void **state)
+{
+    (void)state;
+    struct spn_session session;
+    assert_int_equal(spn_next_session(client, spn_text("abc"), spn_text(""), 5000, &session),
+                     SPN_OK);
+    assert_memory_equal(session.name.data, "b", 1);
+    assert_int_equal(spn_next_session(client, spn_text("aa"), spn_text("a"), 5000, &session),
+                     SPN_OK);
+    assert_int_equal(session.name.size, 2);
+    assert_memory_equal(session.name.data, "ab", 2);
+    assert_int_equal(spn_next_session(client, spn_text("zz"), spn_text(""), 5000, &session),
+                     SPN_E_END);
+}
+
+static void health(void **state)
+{
+    (void)state;
+    struct spn_health found;
+    assert_int_equal(spn_get_health(client, 5000, &found), SPN_OK);
+    assert_int_equal(found.status, SPN_DEGRADED);
+    assert_int_equal(found.pid, 42);
+    assert_string_equal(found.version, "9.9");
+    assert_string_equal(found.reason, "tired");
+}
+
+static void counters(void **state)
+{
+    (void)state;
+    const struct spn_stat *stats;
+    size_t count;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(spn_get_stats(client, 5000, &stats, &count), SPN_OK);
+        assert_int_equal(count, 2);
+        assert_string_equal(stats[0].name, "one");
+        assert_int_equal(stats[0].value, 1);
+        assert_string_equal(stats[1].name, "most");
+        assert_true(stats[1].value == UINT64_MAX);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(pages_of_any_size_give_the_same_walk),
+        TEST(page_is_asked_for_once),
+        TEST(a_walk_may_begin_anywhere),
+        TEST(health),
+        TEST(counters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
