@@ -14,6 +14,7 @@ enum {
     BACKOFF_FIRST_MS = 10,
     BACKOFF_MAX_MS = 500,
     DEADLINES_MAX = 8,
+    CHECK_READERS_EVERY_MS = 5000,
 };
 
 /* -- taking work ------------------------------------------------------------------------------- */
@@ -213,6 +214,16 @@ static void note_waiting(struct worker *worker)
             worker->waited_for = true;
 }
 
+/* A process that was killed while it read would hold pages for ever. */
+static void look_after_readers(struct worker *worker)
+{
+    uint64_t now_ns = worker->options.clock->monotonic_ns();
+    if (now_ns - worker->readers_checked_ns < CHECK_READERS_EVERY_MS * MS)
+        return;
+    worker->readers_checked_ns = now_ns;
+    journal_check_readers(worker->options.journal);
+}
+
 static void succeed(struct worker *worker, const struct handoff_node *end, bool segment_done)
 {
     worker->attempts = 0;
@@ -225,6 +236,7 @@ static void succeed(struct worker *worker, const struct handoff_node *end, bool 
         segment_settle(worker->segment, true);
     if (segment_done)
         finish_segment(worker);
+    look_after_readers(worker);
     uint64_t used, map;
     journal_usage(worker->options.journal, &used, &map);
     metrics_set(&worker->options.metrics->database_used_bytes, used);

@@ -62,6 +62,7 @@ struct worker {
     struct deadline retry;
     unsigned attempts; /* of the commit that is to be tried again */
     uint64_t random;
+    uint64_t readers_checked_ns;
 };
 
 /* Starts the thread. SPN_E_NOMEM, SPN_E_SYSTEM. *worker must not move afterwards. */

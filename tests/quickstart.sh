@@ -5,9 +5,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh tests/packages.sh build
-cmake --preset release -DSPONSON_TESTS=OFF -B build/quickstart >/dev/null
-cmake --build build/quickstart >/dev/null
-PATH="$PWD/build/quickstart/bin:$PATH"
+cmake --workflow --preset release >/dev/null
+PATH="$PWD/build/release/bin:$PATH"
 
 home=$(mktemp -d)
 daemon=""

@@ -42,7 +42,7 @@ void hist_merge(struct hist *hist, const struct hist *other)
 
 uint64_t hist_percentile(const struct hist *hist, double percent)
 {
-    double rank = ceil(percent / 100 * (double)hist->count);
+    double rank = ceil(percent * (double)hist->count / 100);
     uint64_t wanted = rank < 1 ? 1 : (uint64_t)rank;
     uint64_t seen = 0;
     for (size_t i = 0; i < HIST_BUCKETS; i++) {

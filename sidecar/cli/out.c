@@ -41,7 +41,8 @@ char *out_reserve(struct out *out, size_t size)
 {
     if (out->error)
         return NULL;
-    if (out->capacity - out->size < size && !out_grow(out, size))
+    bool room = out->data && out->capacity - out->size >= size;
+    if (!room && !out_grow(out, size))
         return NULL;
     return out->data + out->size;
 }

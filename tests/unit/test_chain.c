@@ -384,6 +384,41 @@ static void a_chain_of_a_thousand_segments(void **state)
     close_journal();
 }
 
+/* Linked with -Wl,--wrap=realloc: here memory runs out when told. */
+static bool realloc_fails;
+
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    return realloc_fails ? NULL : __real_realloc(memory, size);
+}
+
+static void memory_runs_out_on_a_long_chain(void **state)
+{
+    (void)state;
+    uint64_t positions[2], first_seq;
+    size_t count;
+    forget_all(1);
+    open_journal();
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    for (uint32_t segment = 1; segment <= 65; segment++) {
+        put_event(1, segment, 1, segment);
+        put_blocks(1, segment);
+    }
+    complete_segment(65);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    realloc_fails = true;
+    spn_err near = chain_collect(reader, 1, 65, 2, 2, positions, &first_seq, &count);
+    spn_err far = chain_collect(reader, 1, 65, 1, 2, positions, &first_seq, &count);
+    realloc_fails = false;
+    assert_int_equal(near, SPN_OK); /* 64 segments need none */
+    assert_int_equal(far, SPN_E_NOMEM);
+    close_journal();
+}
+
 /* -- chains that contradict themselves --------------------------------------------------------- */
 
 struct piece {
@@ -484,6 +519,8 @@ int main(void)
                                 (void *)(uintptr_t)&brokens[i]});
     add((struct CMUnitTest)cmocka_unit_test_setup_teardown(a_chain_of_a_thousand_segments, make_dir,
                                                            remove_dir));
+    add((struct CMUnitTest)cmocka_unit_test_setup_teardown(memory_runs_out_on_a_long_chain,
+                                                           make_dir, remove_dir));
     add((struct CMUnitTest)cmocka_unit_test_setup_teardown(entries_that_are_not_what_the_block_says,
                                                            make_dir, remove_dir));
     return _cmocka_run_group_tests("chain", tests, test_count, NULL, NULL);

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every command and every program in README.md works.
+
+A command is either run here against a real sidecar, with its capitals filled in, or it is part of what
+CI runs. One that is neither fails the test: so a new one cannot be forgotten.
+"""
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE, BUILD, COMPILER = (pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3])
+SANITIZE = sys.argv[4:]
+DEADLINE_S = 60
+COMMAND = re.compile(r"^(sponsond?|sh|cmake|ctest|curl|build/\S+|\.ci/run)\b")
+
+
+def commands(text):
+    """Code spans and shell blocks that begin like a command."""
+    fenced = re.findall(r"```sh\n(.*?)```", text, re.S)
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
+    for line in [l for block in fenced for l in block.splitlines()] + inline:
+        line = line.replace("\\|", "|").strip()
+        if COMMAND.match(line) and " " in line or line == ".ci/run":
+            yield line
+
+
+def ci_runs(command):
+    """True if .ci/run, or a script that it calls, has this very command."""
+    scripts = [SOURCE / ".ci/run", *SOURCE.glob("tests/*.sh")]
+    if command == ".ci/run":
+        return True
+    return any(command in script.read_text() for script in scripts)
+
+
+class Sidecar:
+    def __init__(self, home):
+        self.home = home
+        self.env = {**os.environ, "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}",
+                    "SPONSON_SOCKET_DIR": str(home / "sockets"),
+                    "SPONSON_DATA_DIR": str(home / "data")}
+        (home / "data").mkdir()
+        (home / "sockets").mkdir()
+        self.log = open(home / "log", "wb")
+        self.daemon = None
+
+    def start(self, arguments):
+        self.daemon = subprocess.Popen(["sponsond", *arguments], env=self.env, stderr=self.log)
+
+    def stop(self):
+        if self.daemon:
+            self.daemon.terminate()
+            assert self.daemon.wait(DEADLINE_S) == 0, (self.home / "log").read_text()
+
+    def run(self, command, stdin=None):
+        done = subprocess.run(["sh", "-c", command], env=self.env, input=stdin, timeout=DEADLINE_S,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 0, f"{command}: exit {done.returncode}: {done.stderr.decode()}"
+        return done.stdout.decode()
+
+
+def fill_in(command, sidecar, sample, last):
+    command = command.replace("curl -sN …", f"cat {sample}").replace("VERB", "record")
+    for word, value in (("--data-dir DIR", f"--data-dir {sidecar.home}/data"),
+                        ("--socket-dir DIR", f"--socket-dir {sidecar.home}/sockets"),
+                        ("SESSION", "chat"), ("FILE", str(sample)), ("--after ID", f"--after {last}")):
+        command = command.replace(word, value)
+    return re.sub(r"bench publish$", "bench publish --count 2000 --sessions 10", command)
+
+
+def check_commands(text, sidecar, sample):
+    ran = 0
+    daemons = [c for c in commands(text) if c.startswith("sponsond --data-dir")]
+    assert daemons, "README.md does not say how to start a sidecar"
+    sidecar.start(shlex.split(fill_in(daemons[0], sidecar, sample, ""))[1:])
+    sidecar.run("sponson health --wait 30")
+    sidecar.run(f"sponson record chat {sample}")
+    last = sidecar.run("sponson last chat").strip()
+    assert last, "no last id"
+    for command in commands(text):
+        if command in daemons or ci_runs(command):
+            continue
+        filled = fill_in(command, sidecar, sample, last)
+        assert filled.startswith(("sponson", "cat")), f"README.md: nothing runs: {command}"
+        sidecar.run(filled)
+        ran += 1
+    return ran
+
+
+def check_program(text, sidecar):
+    """The C program of the README, inside a main."""
+    blocks = re.findall(r"```c\n(.*?)```", text, re.S)
+    assert blocks, "README.md has no C program"
+    source = sidecar.home / "program.c"
+    body = "".join(f"    {line}\n" for line in blocks[0].splitlines())
+    source.write_text(f'#include "sponson.h"\nint main(void)\n{{\n{body}'
+                      "    spn_producer_close(producer, 0, NULL);\n"
+                      "    spn_client_close(client);\n    return 0;\n}\n")
+    program = sidecar.home / "program"
+    subprocess.run([COMPILER, *SANITIZE, f"-I{SOURCE / 'client'}", f"-I{SOURCE / 'proto'}", str(source),
+                    f"-L{BUILD / 'lib'}", "-lsponson", f"-Wl,-rpath,{BUILD / 'lib'}", "-o",
+                    str(program)], check=True, timeout=DEADLINE_S)
+    sidecar.run(str(program))
+    assert "Hello" in sidecar.run("sponson replay chat-42")
+
+
+def main():
+    text = (SOURCE / "README.md").read_text()
+    sample = sorted((SOURCE / "tests/data").glob("*.sse"))[0]
+    with tempfile.TemporaryDirectory(prefix="spn") as home:
+        sidecar = Sidecar(pathlib.Path(home))
+        started = time.monotonic()
+        ran = check_commands(text, sidecar, sample)
+        check_program(text, sidecar)
+        sidecar.stop()
+        assert ran >= 8, f"only {ran} commands of README.md were run"
+        print(f"{ran} commands and a program of README.md work "
+              f"({time.monotonic() - started:.1f} s)")
+
+
+main()
