@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* calls: questions on read.sock, and which answer belongs to which.
  *
- * A call lives in its owner's struct. Asking gives it a new request number, so that the answer to what
- * it asked before is nobody's and is dropped. A question that is not answered is asked again by its owner when
- * calls_due says so: at once when the connection was lost with it, else after a second, then two,
- * up to eight.
+ * A call lives in its owner's struct. Asking gives it a new request number, so that the answer to
+ * what it asked before is nobody's and is dropped. A question that is not answered is asked again
+ * by its owner when calls_due says so: at once when the connection was lost with it, else after a
+ * second, then two, up to eight.
  *
  * Owns     the answer, until the call asks again, is cleared or is removed.
  * Lends    the bytes of the answer for as long.

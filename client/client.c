@@ -173,8 +173,7 @@ spn_err client_sleep(struct spn_client *client, uint64_t deadline_ns, uint64_t w
     if (transport_now() >= deadline_ns)
         return client_fail(client, SPN_E_TIMEOUT, NULL);
     if (!client->ready)
-        transport_sleep(&client->transport,
-                        earlier(earlier(deadline_ns, wake_ns), client->due_ns));
+        transport_sleep(&client->transport, earlier(earlier(deadline_ns, wake_ns), client->due_ns));
     return SPN_OK;
 }
 
@@ -349,10 +348,9 @@ spn_err spn_client_step(spn_client *client)
     err = work(client);
     client->news = false;
     settle(client);
-    for (struct client_part *part = client->parts; err == SPN_OK && part != NULL; part = part->next) {
+    for (struct client_part *part = client->parts; part != NULL && err == SPN_OK; part = part->next)
         err = part->ops->failed(part);
-        if (err != SPN_OK && err != client->err)
-            client_fail(client, err, NULL);
-    }
+    if (err != SPN_OK && err != client->err)
+        client_fail(client, err, NULL);
     return err;
 }

@@ -29,7 +29,7 @@ struct client_part_ops {
     /* The connection broke and came back: what was on its way may be lost. */
     void (*reconnected)(struct client_part *part);
     uint64_t (*due_ns)(const struct client_part *part);
-    bool (*blocked)(const struct client_part *part); /* ingest.sock took nothing */
+    bool (*blocked)(const struct client_part *part);   /* ingest.sock took nothing */
     spn_err (*failed)(const struct client_part *part); /* a lasting failure, or SPN_OK */
 };
 
@@ -85,9 +85,10 @@ struct client_question {
     const struct wire_out *body; /* NULL: none */
 };
 
-/* Asks, and again when that is due, until there is an answer; *ret_in stands at its body, and is valid until
- * the call is used again. A call that has been asked already goes on waiting.
- * SPN_E_UNAVAILABLE: the deadline came and there is no connection. SPN_E_TIMEOUT. The code of an ERROR. */
+/* Asks, and again when that is due, until there is an answer; *ret_in stands at its body and is
+ * valid until the call is used again. A call that has been asked already goes on waiting.
+ * SPN_E_UNAVAILABLE: the deadline came and there is no connection. SPN_E_TIMEOUT. What an ERROR
+ * said. */
 spn_err client_ask(struct spn_client *client, struct call *call,
                    const struct client_question *question, uint64_t deadline_ns,
                    struct wire_in *ret_in) SPN_MUST_USE;

@@ -52,8 +52,8 @@ static void add_results(struct delivery *delivery, uint64_t first, uint64_t coun
 /* first .. last, still held, ended alike; but what we made a skip was refused, and we know why. */
 static void end_range(struct delivery *delivery, uint64_t first, uint64_t last, spn_result result)
 {
-    static const spn_err codes[SPN_LOST + 1] = {[SPN_REFUSED] = SPN_E_PROTOCOL,
-                                                [SPN_LOST] = SPN_E_LOST};
+    static const spn_err codes[SPN_LOST + 1] = {
+        [SPN_REFUSED] = SPN_E_PROTOCOL, [SPN_LOST] = SPN_E_LOST};
     uint64_t plain = first;
     for (uint64_t number = first; delivery->window.skips > 0 && number <= last; number++) {
         spn_err code;

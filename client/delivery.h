@@ -9,10 +9,10 @@
  *   numbers < sent_end were sent at least once      sent <= sent_end
  *
  * Batching: with nothing in flight an event goes out at once; while an acknowledgement is
- * outstanding events gather until there are DELIVERY_GATHER_EVENTS or _BYTES of them. So a lone event waits for
- * nobody, and a stream fills its batches without a timer: 256 events or 64 KiB make what a message
- * costs both sides (about a microsecond) vanish beside its events, and are still small against a
- * commit, so that several are on their way while the disk syncs.
+ * outstanding events gather until there are DELIVERY_GATHER_EVENTS or _BYTES of them. So a lone
+ * event waits for nobody, and a stream fills its batches without a timer. 256 events or 64 KiB make
+ * what a message costs both sides, a few microseconds, vanish beside its events, and are still
+ * small against a commit, so that several are on their way while the disk syncs.
  *
  * Owns     window, results, counters.
  * Lends    a batch: valid until something is put or taken in.
@@ -88,15 +88,14 @@ void delivery_hurry(struct delivery *delivery);
 
 /* -- what came back ---------------------------------------------------------------------------- */
 
-/* Whether a message of ingest.sock, after its header, is for this producer: it begins with a token. */
+/* Whether a message of ingest.sock, after its header, is for this producer: the token says so. */
 bool delivery_owns(const struct delivery *delivery, uint8_t type, struct wire_in in);
 /* Takes such a message. SPN_E_PROTOCOL: it lies about its lengths; nothing of it was taken.
  * *ret_detail: words of an ERROR. */
 spn_err delivery_take(struct delivery *delivery, uint8_t type, struct wire_in in,
                       struct spn_bytes *ret_detail) SPN_MUST_USE;
 /* The answer to OPEN or STATE, at its body. SPN_E_PROTOCOL as above. */
-spn_err delivery_take_state(struct delivery *delivery, bool opened,
-                            struct wire_in in) SPN_MUST_USE;
+spn_err delivery_take_state(struct delivery *delivery, bool opened, struct wire_in in) SPN_MUST_USE;
 /* An error, as answer to a batch, an OPEN or a STATE. */
 void delivery_take_error(struct delivery *delivery, spn_err code);
 

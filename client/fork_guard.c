@@ -7,8 +7,8 @@
 void fork_guard_init(struct fork_guard *guard)
 {
     *guard = (struct fork_guard){.pid = getpid(), .page_size = (size_t)sysconf(_SC_PAGESIZE)};
-    void *page = mmap(NULL, guard->page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                      -1, 0);
+    void *page =
+        mmap(NULL, guard->page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         return;
     if (madvise(page, guard->page_size, MADV_WIPEONFORK) != 0) {

@@ -4,8 +4,8 @@
  * spn_next_session walks a list by name; behind it a page of rows is kept and used for as long as
  * the walk goes on where the last call ended.
  *
- * Owns     a page of session rows, the texts of the last health, the last counters. Made with the first
- *          question, freed with the client.
+ * Owns     a page of session rows, the texts of the last health, the last counters. Made with the
+ *          first question, freed with the client.
  * Lends    bytes of those: until the same question is asked again.
  * Threads  those of its client.
  */

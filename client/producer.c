@@ -12,7 +12,7 @@ enum {
     WINDOW_BYTES_DEFAULT = 4 * 1024 * 1024,
     WINDOW_EVENTS_DEFAULT = 65536,
     SEND_TIMEOUT_MS_DEFAULT = 100,
-    LINGER_MS = 100, /* what level none gets for what ZeroMQ has not written at the close */
+    LINGER_MS = 100,  /* what level none gets for what ZeroMQ has not written at the close */
     DECIMAL_MAX = 20, /* digits of UINT64_MAX */
 };
 
@@ -74,8 +74,8 @@ static const struct spn_producer *const_producer_of(const struct client_part *pa
 static void note_failure(struct spn_producer *producer, struct spn_bytes detail)
 {
     if (producer->delivery.failed != SPN_OK && detail.size > 0)
-        client_fail(producer->client, producer->delivery.failed, "sidecar: %.*s",
-                    (int)detail.size, (const char *)detail.data);
+        client_fail(producer->client, producer->delivery.failed, "sidecar: %.*s", (int)detail.size,
+                    (const char *)detail.data);
 }
 
 /* A message that lies is dropped whole: if it mattered, the state a second later says so again. */
@@ -135,8 +135,7 @@ static spn_err send_batch(struct spn_producer *producer)
     zmq_msg_t message;
     if (zmq_msg_init_size(&message, WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE + cut.size) != 0)
         return SPN_E_NOMEM;
-    struct wire_out out =
-        wire_out(zmq_msg_data(&message), WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE);
+    struct wire_out out = wire_out(zmq_msg_data(&message), WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE);
     wire_put_header(&out, WIRE_BATCH, 0);
     wire_put_batch(&out, &batch);
     memcpy(out.at, cut.bytes, cut.size);
@@ -271,8 +270,8 @@ static spn_err take_id(struct spn_producer *producer, int timeout_ms, struct wir
     memcpy(open.producer, producer->id, sizeof(open.producer));
     wire_put_open(&body, &open);
     const struct client_question question = {WIRE_OPEN, WIRE_OPENED, &body};
-    spn_err err = client_ask(producer->client, &producer->call, &question,
-                             client_deadline(timeout_ms), &in);
+    spn_err err =
+        client_ask(producer->client, &producer->call, &question, client_deadline(timeout_ms), &in);
     if (err != SPN_OK)
         return err;
     wire_get_state(&in, ret_state);
@@ -403,10 +402,10 @@ static spn_err wait_for_room(struct spn_producer *producer, size_t entry_size)
             break;
     }
     producer->delivery.counters.backpressure++;
-    return client_fail(client, SPN_E_BACKPRESSURE, "%llu events wait for the sidecar%s",
-                       (unsigned long long)(producer->delivery.window.next -
-                                            producer->delivery.window.base),
-                       client->connected ? "" : ", which is not connected");
+    return client_fail(
+        client, SPN_E_BACKPRESSURE, "%llu events wait for the sidecar%s",
+        (unsigned long long)(producer->delivery.window.next - producer->delivery.window.base),
+        client->connected ? "" : ", which is not connected");
 }
 
 /* After an event was taken: is it time for a turn? */
@@ -434,8 +433,8 @@ static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
     if (err != SPN_OK)
         return err;
     if (entry.id.size == 0)
-        entry.id = (struct spn_bytes){
-            given, write_given_id(producer, delivery->window.next, given)};
+        entry.id =
+            (struct spn_bytes){given, write_given_id(producer, delivery->window.next, given)};
     size_t entry_size = wire_entry_size(&entry);
     if (!window_has_room(&delivery->window, entry_size))
         err = wait_for_room(producer, entry_size);
@@ -453,8 +452,8 @@ static void look(struct spn_producer *producer)
         return;
 }
 
-spn_err spn_publish(spn_producer *producer, struct spn_bytes session,
-                    const struct spn_event *event, uint64_t *ret_ticket)
+spn_err spn_publish(spn_producer *producer, struct spn_bytes session, const struct spn_event *event,
+                    uint64_t *ret_ticket)
 {
     uint64_t ticket;
     spn_err err = check_usable(producer);

@@ -5,8 +5,8 @@
  * of its client's turn.
  *
  * A turn costs a few system calls, so spn_publish takes one only when something is to be sent, or
- * the last look at the sockets is PRODUCER_LOOK_NS old: a full stream looks once a batch, a slow one
- * at each event, and an acknowledgement is never picked up much later than it could be.
+ * the last look at the sockets is PRODUCER_LOOK_NS old: a full stream looks once a batch, a slow
+ * one at each event, and an acknowledgement is never picked up much later than it could be.
  *
  * Owns     its delivery and its call.
  * Borrows  the client, which outlives it.

@@ -76,7 +76,8 @@ static spn_err read_verdict(struct spn_replay *replay, const struct wire_slice *
     bool empty = slice->count == 0;
     if (slice->seq > slice->seq_last || (empty && slice->seq < slice->seq_last) ||
         (replay->started && (slice->epoch != replay->epoch || slice->seq < replay->seq)))
-        return client_fail(replay->client, SPN_E_PROTOCOL, "the sidecar's slice contradicts itself");
+        return client_fail(replay->client, SPN_E_PROTOCOL,
+                           "the sidecar's slice contradicts itself");
     return SPN_OK;
 }
 
@@ -85,9 +86,9 @@ static spn_err take_slice(struct spn_replay *replay, struct wire_in in)
 {
     struct wire_slice slice;
     wire_get_slice(&in, &slice);
-    spn_err err = in.bad ? client_fail(replay->client, SPN_E_PROTOCOL,
-                                       "the sidecar's SLICE cannot be read")
-                         : read_verdict(replay, &slice);
+    spn_err err =
+        in.bad ? client_fail(replay->client, SPN_E_PROTOCOL, "the sidecar's SLICE cannot be read")
+               : read_verdict(replay, &slice);
     if (err != SPN_OK) {
         calls_clear(&replay->call);
         return err;
@@ -107,7 +108,7 @@ static spn_err take_slice(struct spn_replay *replay, struct wire_in in)
     return SPN_OK;
 }
 
-/* Asks for what follows the slice while the app reads it. When that cannot go out now, the call that
+/* Asks for what follows the slice while the app reads it. When that cannot go out now, whoever
  * needs it asks. */
 static spn_err ask_ahead(struct spn_replay *replay)
 {

@@ -19,14 +19,14 @@ struct spn_replay {
     struct call call;
     zmq_msg_t slice;
     struct wire_in items;
-    uint32_t left;      /* items not given yet */
-    bool started;       /* there was a slice: the cursor is (epoch, seq) */
-    bool caught_up;     /* the slice ends at what was durable then */
+    uint32_t left;  /* items not given yet */
+    bool started;   /* there was a slice: the cursor is (epoch, seq) */
+    bool caught_up; /* the slice ends at what was durable then */
     uint64_t epoch;
-    uint64_t seq;       /* where the slice ends */
-    uint64_t seq_next;  /* of the next item; 0: any */
+    uint64_t seq;      /* where the slice ends */
+    uint64_t seq_next; /* of the next item; 0: any */
     uint64_t missing;
-    spn_err failed;     /* a slice had a hole: nothing after it is given */
+    spn_err failed; /* a slice had a hole: nothing after it is given */
     size_t session_size;
     size_t after_size;
     uint8_t session[WIRE_SESSION_MAX];

@@ -6,15 +6,15 @@
  *
  * Owns     what a call gives out through a ret_ pointer is yours until you close it. Close
  *          producers and replays before their client.
- * Lends    bytes in a struct spn_event, spn_last or spn_session that the library fills are valid until
- *          the next call on the object they came from.
+ * Lends    bytes in a struct spn_event, spn_last or spn_session that the library fills are valid
+ *          until the next call on the object they came from.
  * Borrows  what you pass in is copied before the call returns.
  * Units    timeouts in milliseconds: 0 never waits, -1 waits for ever.
  * Errors   every fallible call returns an spn_err that must be looked at; on failure what a ret_
  *          pointer names is untouched unless said otherwise. spn_client_detail has the words.
  * Threads  one client, with all that came from it, per thread at a time. The library starts no
  *          threads of its own (libzmq runs one I/O thread per client), has no callbacks and no
- *          globals. After a fork the child gets SPN_E_FORKED.
+ *          globals. After a fork the child gets SPN_E_FORKED, and may only close what it inherited.
  */
 #ifndef SPONSON_H
 #define SPONSON_H
@@ -66,7 +66,10 @@ struct spn_event {
     uint64_t time_ms;  /* wall time at the sidecar, since 1970; for people only */
 };
 
-#define SPN_EVENT_INIT {.retry_ms = SPN_RETRY_NONE}
+#define SPN_EVENT_INIT                                                                             \
+    {                                                                                              \
+        .retry_ms = SPN_RETRY_NONE                                                                 \
+    }
 
 /* Bytes of a C string, without its NUL. */
 SPN_API struct spn_bytes spn_text(const char *text);
@@ -79,15 +82,18 @@ struct spn_client_options {
                                $XDG_RUNTIME_DIR/sponson: the first that has sockets in it */
 };
 
-/* Connects and shakes hands, up to timeout_ms. options may be NULL.
+/* Connects and shakes hands, up to timeout_ms; a sidecar that starts meanwhile is found. options
+ * may be NULL.
  * SPN_E_UNAVAILABLE: no sidecar answered in time. SPN_E_VERSION: it speaks another major version.
- * SPN_E_PATH: a socket path is too long for a Unix socket. SPN_E_NOMEM, SPN_E_SYSTEM.
+ * SPN_E_PATH: a socket path is too long for a Unix socket. SPN_E_INVALID: options without a size.
+ * SPN_E_NOMEM, SPN_E_SYSTEM.
  * ret_detail, if not NULL, gets words for a person (at most detail_size bytes with the NUL) when
  * the call fails, since there is no client to ask. */
 SPN_API spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
                                 int timeout_ms, char *ret_detail, size_t detail_size) SPN_MUST_USE;
 
-/* Takes NULL. Events that are not acknowledged yet are dropped: see spn_producer_close. */
+/* Takes NULL. Events that are not acknowledged yet are dropped: see spn_producer_close. After
+ * events of level none it takes up to 100 ms, so that the last of them leave the process. */
 SPN_API void spn_client_close(spn_client *client);
 
 /* Words about the last failure on this client; never NULL, valid until its next call. */
@@ -97,7 +103,9 @@ SPN_API const char *spn_client_detail(const spn_client *client);
 SPN_API size_t spn_client_data_max(const spn_client *client);
 
 /* A file descriptor for poll, epoll and the like, owned by the client: readable (level-triggered)
- * whenever spn_client_step has something to do, its own timers included. */
+ * whenever spn_client_step has something to do, its own timers included, and also when another call
+ * took something in since the last step: results may be waiting. It stays readable until
+ * spn_client_step is called. Only for waiting: do not read from it. */
 SPN_API int spn_client_fd(const spn_client *client);
 
 /* Does what is due and returns at once: sends, takes answers, reconnects. Never blocks. Results
@@ -128,7 +136,7 @@ SPN_API const char *spn_result_name(spn_result result);
 struct spn_ack {
     uint64_t ticket;
     spn_result result;
-    spn_err code; /* SPN_OK, or why it was refused */
+    spn_err code; /* SPN_OK; why it was refused; SPN_E_LOST */
 };
 
 #define SPN_PRODUCER_ID_SIZE 16
@@ -138,9 +146,9 @@ struct spn_producer_options {
     spn_level level;      /* 0-initialised means none; spn_producer_defaults says durable */
     const uint8_t *id;    /* 16 bytes of your own, kept over restarts of the app; NULL: random.
                              Opening an id fences whoever held it before. */
-    size_t window_bytes;  /* in flight at most; 0: 4 MiB. One event always fits */
-    size_t window_events; /* in flight at most; 0: 65,536 */
-    int send_timeout_ms;  /* how long spn_publish waits for room */
+    size_t window_bytes;  /* in flight at most, up to 1 GiB; 0: 4 MiB. One event always fits */
+    size_t window_events; /* in flight at most, up to 16,777,216; 0: 65,536 */
+    int send_timeout_ms;  /* how long spn_publish waits for room; 0 never waits */
 };
 
 /* Level durable, random id, default windows, send timeout 100 ms. */
@@ -165,7 +173,8 @@ SPN_API uint64_t spn_producer_committed(const spn_producer *producer);
  * An event goes out at once when nothing is in flight; while an acknowledgement is outstanding
  * events gather, up to a batch, and go out with the next call that finds it arrived:
  * spn_publish, spn_client_step or any call that waits. An app that stops calling calls
- * spn_producer_flush(producer, 0) first, or watches spn_client_fd. */
+ * spn_producer_flush(producer, 0) first, or watches spn_client_fd. A call that waits for results
+ * sends what is gathered before it sleeps. */
 SPN_API spn_err spn_publish(spn_producer *producer, struct spn_bytes session,
                             const struct spn_event *event, uint64_t *ret_ticket) SPN_MUST_USE;
 
@@ -184,13 +193,15 @@ SPN_API size_t spn_given_id(const spn_producer *producer, uint64_t ticket,
                             char ret_id[SPN_GIVEN_ID_MAX]);
 
 /* The next result that is known, in ticket order; each ticket is reported once. With level none
- * only refusals are. SPN_E_TIMEOUT: none yet. SPN_E_END: nothing is outstanding.
- * Results wait in the window's memory: an event whose result is not fetched takes a few bytes, up to
- * window_events; beyond that the oldest are dropped unread (spn_producer_counters still counts). */
+ * only refusals are. SPN_E_TIMEOUT: none yet. SPN_E_END: nothing is outstanding. SPN_E_FENCED and
+ * other errors that last: after the results that were known before.
+ * Results wait until they are fetched, up to window_events of them; beyond that the oldest are
+ * dropped unread (spn_producer_counters still counts them). */
 SPN_API spn_err spn_producer_next_ack(spn_producer *producer, int timeout_ms,
                                       struct spn_ack *ret_ack) SPN_MUST_USE;
 
-/* Waits until every event taken so far has ended, and sends what is gathered. Results stay for
+/* Waits until every event taken so far has ended, and sends what is gathered; with timeout_ms 0 it
+ * only sends. With level none an event has ended when it was sent. Results stay for
  * spn_producer_next_ack. SPN_E_TIMEOUT; SPN_E_FENCED. */
 SPN_API spn_err spn_producer_flush(spn_producer *producer, int timeout_ms) SPN_MUST_USE;
 
@@ -205,10 +216,10 @@ struct spn_counters {
     uint64_t duplicates;
     uint64_t conflicts;
     uint64_t refused;
-    uint64_t lost;
-    uint64_t resent;        /* events sent more than once */
-    uint64_t backpressure;  /* publish calls that met a full window past the timeout */
-    uint64_t unacknowledged;
+    uint64_t lost;           /* also those whose result you had fetched before they were lost */
+    uint64_t resent;         /* events sent more than once */
+    uint64_t backpressure;   /* publish calls that met a full window past the timeout */
+    uint64_t unacknowledged; /* without a result yet; with level none: not sent yet */
 };
 
 SPN_API struct spn_counters spn_producer_counters(const spn_producer *producer);
@@ -234,14 +245,16 @@ SPN_API spn_err spn_last_event(spn_client *client, struct spn_bytes session, int
 
 /* Starts reading a session up to its newest durable event. after: the id to go on after; empty or
  * data NULL: from the earliest retained.
- * SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_TIMEOUT. */
+ * SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_TIMEOUT,
+ * SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client,
                                 struct spn_bytes session, struct spn_bytes after,
                                 int timeout_ms) SPN_MUST_USE;
 
-/* The next event. SPN_E_END: caught up with what was durable when it was asked; calling again asks again.
- * SPN_E_OTHER_EPOCH: the session was opened anew meanwhile. Rides through a restart of the sidecar
- * within the timeout; after SPN_E_TIMEOUT call again. */
+/* The next event. SPN_E_END: caught up with what was durable when it was asked; calling again asks
+ * again. SPN_E_OTHER_EPOCH: the session was opened anew meanwhile; SPN_E_UNKNOWN_SESSION: it was
+ * deleted. SPN_E_PROTOCOL: the sidecar left an event out; nothing after it is given. Rides through
+ * a restart of the sidecar within the timeout; after SPN_E_TIMEOUT call again. */
 SPN_API spn_err spn_replay_next(spn_replay *replay, int timeout_ms,
                                 struct spn_event *ret_event) SPN_MUST_USE;
 
@@ -264,8 +277,9 @@ struct spn_session {
 };
 
 /* The first session, in byte order of names, whose name is greater than `after` and begins with
- * prefix (either may be empty). Walk the list by passing the last name as `after`; pages are fetched
- * and kept behind the scenes. SPN_E_END: there is none. */
+ * prefix (either may be empty). Walk the list by passing the last name as `after`; pages are
+ * fetched and kept behind the scenes. SPN_E_END: there is none. SPN_E_TIMEOUT, SPN_E_UNAVAILABLE.
+ */
 SPN_API spn_err spn_next_session(spn_client *client, struct spn_bytes after,
                                  struct spn_bytes prefix, int timeout_ms,
                                  struct spn_session *ret_session) SPN_MUST_USE;
@@ -285,6 +299,7 @@ struct spn_health {
     uint64_t checkpoint; /* position up to which the index is written */
 };
 
+/* SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_get_health(spn_client *client, int timeout_ms,
                                struct spn_health *ret_health) SPN_MUST_USE;
 
@@ -293,9 +308,10 @@ struct spn_stat {
     uint64_t value;
 };
 
-/* All counters. *ret_stats and its names are valid until the next call on the client. */
-SPN_API spn_err spn_get_stats(spn_client *client, int timeout_ms,
-                              const struct spn_stat **ret_stats, size_t *ret_count) SPN_MUST_USE;
+/* All counters. *ret_stats and its names are valid until the next call on the client.
+ * SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
+SPN_API spn_err spn_get_stats(spn_client *client, int timeout_ms, const struct spn_stat **ret_stats,
+                              size_t *ret_count) SPN_MUST_USE;
 
 /* -- text/event-stream ------------------------------------------------------------------------- */
 

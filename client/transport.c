@@ -20,7 +20,7 @@
 #define RUN_DIR "/run/sponson"
 
 enum {
-    /* Batches of up to 1 MiB: what is in flight is bounded by the window; this bounds what level none, which
+    /* In messages. What is in flight is bounded by the window; this bounds what level none, which
      * has no window, can pile up. */
     SEND_HWM = 128,
     RECEIVE_HWM = 1024,
@@ -67,7 +67,8 @@ static spn_err use(const char *dir, char ret_dir[TRANSPORT_DIR_SIZE], char *word
     return err;
 }
 
-/* The environment is read here and nowhere else; secure_getenv so that a set-uid program does not follow it. */
+/* The environment is read here and nowhere else; secure_getenv, so that a set-uid program does not
+ * follow it. */
 spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE], char *words,
                        size_t words_size)
 {

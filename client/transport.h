@@ -2,8 +2,8 @@
 /* transport: two ZeroMQ sockets to one sidecar, and what there is to wait on.
  *
  * ZeroMQ's own descriptors are edge-triggered: after any call that touched a socket they may be
- * silent although messages wait. So there is a descriptor of our own, an epoll over theirs, a timer and
- * an eventfd, and transport_settle, which every round of work ends with, makes it say the truth.
+ * silent although messages wait. So there is a descriptor of our own, an epoll over theirs, a timer
+ * and an eventfd, and transport_settle, which ends every round of work, makes it tell the truth.
  *
  * A socket takes a message only while its connection stands (ZMQ_IMMEDIATE): nothing piles up for a
  * sidecar that is gone, and a connection that came back is seen.
@@ -48,7 +48,8 @@ uint64_t transport_now(void);
 spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE], char *words,
                        size_t words_size) SPN_MUST_USE;
 
-/* Begins to connect, and goes on trying for as long as it is open. SPN_E_NOMEM, SPN_E_SYSTEM (see errno). */
+/* Begins to connect, and goes on trying for as long as it is open. SPN_E_NOMEM, SPN_E_SYSTEM (see
+ * errno). */
 spn_err transport_open(struct transport *transport, const char *dir) SPN_MUST_USE;
 /* Takes what was only zeroed. Up to linger_ms for what ZeroMQ has taken and not written yet. */
 void transport_close(struct transport *transport, int linger_ms);

@@ -6,7 +6,14 @@
 #include <string.h>
 
 /* Fields of an encoded entry that we look at again (PROTOCOL.md, "BATCH"). */
-enum { ENTRY_KIND = 0, ENTRY_SESSION = 1, ENTRY_TYPE = 2, ENTRY_ID = 4, ENTRY_DATA = 8, ENTRY_RETRY = 12 };
+enum {
+    ENTRY_KIND = 0,
+    ENTRY_SESSION = 1,
+    ENTRY_TYPE = 2,
+    ENTRY_ID = 4,
+    ENTRY_DATA = 8,
+    ENTRY_RETRY = 12,
+};
 
 /* What goes over the wire for a skip. */
 static const uint8_t skip_entry[WIRE_ENTRY_HEAD_SIZE] = {WIRE_SKIP};

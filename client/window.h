@@ -7,7 +7,8 @@
  *       ^ kept until the ack level is reached  ^ the next event's number
  *
  * Entries lie one after the other in a ring of bytes, each in one piece: one that does not fit
- * before the ring's end goes to its start. So a batch is one run of bytes, cut where the ring turns.
+ * before the ring's end goes to its start. So a batch is one run of bytes, cut where the ring
+ * turns.
  *
  * Owns     the ring and an index of where each entry starts.
  * Borrows  the bytes of an event: copied before the call returns.
@@ -34,10 +35,10 @@ struct window {
     uint32_t starts_mask;
     uint32_t bytes_max;
     uint32_t events_max;
-    uint64_t base; /* lowest number held; == next while nothing is */
-    uint64_t next; /* the number that the next event gets */
-    uint32_t head; /* where the entry of base starts */
-    uint32_t tail; /* where the newest entry ends */
+    uint64_t base;  /* lowest number held; == next while nothing is */
+    uint64_t next;  /* the number that the next event gets */
+    uint32_t head;  /* where the entry of base starts */
+    uint32_t tail;  /* where the newest entry ends */
     uint32_t skips; /* entries held that were turned into skips */
 };
 
@@ -48,8 +49,8 @@ struct window_cut {
     uint32_t count;
 };
 
-/* entry_max: bytes of the largest entry there can be; one of that size fits whatever bytes_max says.
- * SPN_E_NOMEM; SPN_E_INVALID: over WINDOW_BYTES_MAX or WINDOW_EVENTS_MAX. */
+/* entry_max: bytes of the largest entry there can be; one of that size fits whatever bytes_max
+ * says. SPN_E_NOMEM; SPN_E_INVALID: over WINDOW_BYTES_MAX or WINDOW_EVENTS_MAX. */
 spn_err window_init(struct window *window, size_t bytes_max, size_t events_max, size_t entry_max,
                     uint64_t first) SPN_MUST_USE;
 void window_release(struct window *window); /* takes what was only zeroed */

@@ -2,6 +2,7 @@
 #include "wire.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 static_assert(WIRE_HEADER_SIZE == 4 + 1 + 1 + 2 + 8, "PROTOCOL.md: header");
@@ -60,41 +61,37 @@ static uint8_t *room(struct wire_out *out, size_t size)
     return at;
 }
 
-/* Little-endian whatever the host: compilers turn these loops into one move. */
-static uint64_t get_uint(struct wire_in *in, size_t size)
-{
-    const uint8_t *at = take(in, size);
-    uint64_t value = 0;
-    for (size_t i = 0; at && i < size; i++)
-        value |= (uint64_t)at[i] << (8 * i);
-    return value;
-}
-
-static void put_uint(struct wire_out *out, uint64_t value, size_t size)
-{
-    uint8_t *at = room(out, size);
-    for (size_t i = 0; at && i < size; i++)
-        at[i] = (uint8_t)(value >> (8 * i));
-}
-
 static uint8_t get_u8(struct wire_in *in)
 {
-    return (uint8_t)get_uint(in, 1);
+    const uint8_t *at = take(in, 1);
+    return at ? *at : 0;
 }
 
 static uint16_t get_u16(struct wire_in *in)
 {
-    return (uint16_t)get_uint(in, 2);
+    uint16_t value = 0;
+    const uint8_t *at = take(in, sizeof(value));
+    if (at)
+        memcpy(&value, at, sizeof(value));
+    return le16toh(value);
 }
 
 static uint32_t get_u32(struct wire_in *in)
 {
-    return (uint32_t)get_uint(in, 4);
+    uint32_t value = 0;
+    const uint8_t *at = take(in, sizeof(value));
+    if (at)
+        memcpy(&value, at, sizeof(value));
+    return le32toh(value);
 }
 
 static uint64_t get_u64(struct wire_in *in)
 {
-    return get_uint(in, 8);
+    uint64_t value = 0;
+    const uint8_t *at = take(in, sizeof(value));
+    if (at)
+        memcpy(&value, at, sizeof(value));
+    return le64toh(value);
 }
 
 static struct spn_bytes get_bytes(struct wire_in *in, size_t size)
@@ -103,24 +100,34 @@ static struct spn_bytes get_bytes(struct wire_in *in, size_t size)
     return (struct spn_bytes){.data = at, .size = at ? size : 0};
 }
 
+static void put_uint(struct wire_out *out, const void *value, size_t size)
+{
+    uint8_t *at = room(out, size);
+    if (at)
+        memcpy(at, value, size);
+}
+
 static void put_u8(struct wire_out *out, uint8_t value)
 {
-    put_uint(out, value, 1);
+    put_uint(out, &value, sizeof(value));
 }
 
 static void put_u16(struct wire_out *out, uint16_t value)
 {
-    put_uint(out, value, 2);
+    value = htole16(value);
+    put_uint(out, &value, sizeof(value));
 }
 
 static void put_u32(struct wire_out *out, uint32_t value)
 {
-    put_uint(out, value, 4);
+    value = htole32(value);
+    put_uint(out, &value, sizeof(value));
 }
 
 static void put_u64(struct wire_out *out, uint64_t value)
 {
-    put_uint(out, value, 8);
+    value = htole64(value);
+    put_uint(out, &value, sizeof(value));
 }
 
 static void put_bytes(struct wire_out *out, struct spn_bytes bytes)
@@ -320,6 +327,8 @@ void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_en
     if (ret_entry->kind != WIRE_EVENT && ret_entry->kind != WIRE_SKIP)
         in->bad = true;
     if (ret_entry->kind == WIRE_EVENT && ret_entry->session.size == 0)
+        in->bad = true;
+    if (ret_entry->kind == WIRE_SKIP && (session_size | type_size | id_size | data_size) != 0)
         in->bad = true;
 }
 
@@ -608,6 +617,8 @@ void wire_get_item(struct wire_in *in, struct wire_item *ret_item)
     uint16_t id_size = get_u16(in);
     uint16_t type_size = get_u16(in);
     get_zeros(in, 4);
+    if (id_size > WIRE_ID_MAX || type_size > WIRE_TYPE_MAX || data_size > WIRE_EVENT_DATA_MAX)
+        in->bad = true;
     ret_item->id = get_bytes(in, id_size);
     ret_item->type = get_bytes(in, type_size);
     ret_item->data = get_bytes(in, data_size);

@@ -167,7 +167,8 @@ void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch);
 size_t wire_entry_size(const struct wire_entry *entry);
 void wire_put_entry(struct wire_out *out, const struct wire_entry *entry);
 /* session: of the entry before, or empty for the first. Marks bad an entry whose inner lengths lie,
- * whose kind is not known, or a first one without a session. Contents are not checked. */
+ * whose kind is not known, a first one without a session, or a skip that has anything. Contents are
+ * not checked. */
 void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_entry *ret_entry);
 
 /* Numbers first .. first + count - 1 ended in this result. Numbers that an ACK covers and no run

@@ -30,6 +30,8 @@ struct broker {
     struct intake intake;
     uint32_t *cold; /* scratch for intake_look_up */
 
+    struct handoff_chain handed_over; /* in this turn: the worker gets it in one piece */
+
     struct generation *frozen; /* at the worker */
     uint64_t freeze_due_ns;    /* of the active one, once it has something */
 
@@ -151,7 +153,7 @@ static bool freeze(struct broker *broker)
         return false; /* tried again with the next batch */
     broker->frozen = state->active;
     broker->frozen->work.kind = WORK_GENERATION;
-    handoff_push(broker->options->queue, &broker->frozen->work.node);
+    handoff_chain_add(&broker->handed_over, &broker->frozen->work.node);
     state->active = fresh;
     broker->freeze_due_ns = 0;
     return true;
@@ -174,12 +176,13 @@ static void freeze_if_due(struct broker *broker)
 
 static void hand_over(struct broker *broker, struct batch *batch)
 {
+    batch->alone = batch->producer->queued++ == 0;
     broker->queue_events += batch->number_count;
     broker->queue_bytes += batch->bytes;
     if (broker->freeze_due_ns == 0 && broker->state->active->first_position > 0)
         broker->freeze_due_ns =
             broker->options->clock->monotonic_ns() + broker->options->row_interval_ns;
-    handoff_push(broker->options->queue, &batch->work.node);
+    handoff_chain_add(&broker->handed_over, &batch->work.node);
 }
 
 /* Above the high-water mark nothing is taken until half of it is gone. */
@@ -606,6 +609,7 @@ static void take_asks(struct broker *broker)
 static void end_batch(struct broker *broker, struct batch *batch)
 {
     struct producer *producer = batch->producer;
+    producer->queued--;
     broker->queue_events -= batch->number_count;
     broker->queue_bytes -= batch->bytes;
     producer->durable = batch->record.number;
@@ -700,7 +704,7 @@ static void stop_on(struct broker *broker)
         return;
     if (!broker->stop_handed && (!is_touched(broker->state->active) || freeze(broker))) {
         broker->stop.kind = WORK_STOP;
-        handoff_push(broker->options->queue, &broker->stop.node);
+        handoff_chain_add(&broker->handed_over, &broker->stop.node);
         broker->stop_handed = true;
     }
     if (!broker->ended && broker->options->clock->monotonic_ns() >= broker->stop_by_ns) {
@@ -786,8 +790,9 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         unpark_waiting(&broker);
         receive(&broker);
         freeze_if_due(&broker);
-        send_acks(&broker);
         stop_on(&broker);
+        handoff_push_chain(options->queue, &broker.handed_over);
+        send_acks(&broker);
     }
     *ret_end = broker.end;
     ret_left->numbers = broker.queue_events;

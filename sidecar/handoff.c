@@ -13,10 +13,10 @@ static struct handoff_node *exchange(handoff_head *head, struct handoff_node *no
     return old;
 }
 
-static struct handoff_node *prepend(handoff_head *head, struct handoff_node *node)
+static struct handoff_node *prepend(handoff_head *head, const struct handoff_chain *chain)
 {
-    node->next = *head;
-    return exchange(head, node);
+    chain->oldest->next = *head;
+    return exchange(head, chain->newest);
 }
 #else
 static struct handoff_node *exchange(handoff_head *head, struct handoff_node *node)
@@ -25,12 +25,12 @@ static struct handoff_node *exchange(handoff_head *head, struct handoff_node *no
 }
 
 /* Returns what was on top before. */
-static struct handoff_node *prepend(handoff_head *head, struct handoff_node *node)
+static struct handoff_node *prepend(handoff_head *head, const struct handoff_chain *chain)
 {
     struct handoff_node *old = atomic_load_explicit(head, memory_order_relaxed);
     do
-        node->next = old;
-    while (!atomic_compare_exchange_weak_explicit(head, &old, node, memory_order_release,
+        chain->oldest->next = old;
+    while (!atomic_compare_exchange_weak_explicit(head, &old, chain->newest, memory_order_release,
                                                   memory_order_relaxed));
     return old;
 }
@@ -58,10 +58,28 @@ void handoff_nudge(struct handoff *handoff)
     (void)written;
 }
 
+void handoff_chain_add(struct handoff_chain *chain, struct handoff_node *node)
+{
+    node->next = chain->newest;
+    chain->newest = node;
+    if (!chain->oldest)
+        chain->oldest = node;
+}
+
+void handoff_push_chain(struct handoff *handoff, struct handoff_chain *chain)
+{
+    if (!chain->newest)
+        return;
+    if (prepend(&handoff->head, chain) == NULL)
+        handoff_nudge(handoff);
+    *chain = (struct handoff_chain){0};
+}
+
 void handoff_push(struct handoff *handoff, struct handoff_node *node)
 {
-    if (prepend(&handoff->head, node) == NULL)
-        handoff_nudge(handoff);
+    struct handoff_chain chain = {0};
+    handoff_chain_add(&chain, node);
+    handoff_push_chain(handoff, &chain);
 }
 
 struct handoff_node *handoff_take(struct handoff *handoff)

@@ -35,8 +35,18 @@ struct handoff {
 spn_err handoff_init(struct handoff *handoff) SPN_MUST_USE;
 void handoff_release(struct handoff *handoff);
 
-/* Wakes the consumer when it may be asleep. */
+/* Nodes put in order beforehand, to be handed over at once: the consumer sees all or none of them.
+ */
+struct handoff_chain {
+    struct handoff_node *newest; /* NULL: empty */
+    struct handoff_node *oldest;
+};
+
+void handoff_chain_add(struct handoff_chain *chain, struct handoff_node *node);
+
+/* Both wake the consumer when it may be asleep. */
 void handoff_push(struct handoff *handoff, struct handoff_node *node);
+void handoff_push_chain(struct handoff *handoff, struct handoff_chain *chain); /* empties it */
 
 /* Everything pushed so far, oldest first; NULL: nothing. Quiets the eventfd first, so that a push
  * after this call wakes again. */

@@ -85,6 +85,7 @@ struct journal {
 struct journal_reader {
     struct journal *journal;
     MDB_txn *txn;
+    MDB_txn *probe; /* see begin_snapshot */
     MDB_cursor *cursors[TABLES];
     unsigned renewed; /* bit per table: its cursor belongs to this snapshot */
     bool active;
@@ -539,17 +540,20 @@ static spn_err open_env(struct journal *journal, const struct journal_options *o
     return SPN_OK;
 }
 
+static int begin_or_renew(struct journal *journal, MDB_txn **txn)
+{
+    return *txn ? mdb_txn_renew(*txn) : mdb_txn_begin(journal->env, NULL, MDB_RDONLY, txn);
+}
+
 /* A daemon may have made the map larger than this process has it. Only where nothing else of this
  * process is reading, so not in the daemon, whose own map it is. */
 static int begin_read(struct journal *journal, MDB_txn **txn)
 {
-    int rc = *txn ? mdb_txn_renew(*txn) : mdb_txn_begin(journal->env, NULL, MDB_RDONLY, txn);
+    int rc = begin_or_renew(journal, txn);
     if (rc != MDB_MAP_RESIZED || !journal->read_only)
         return rc;
     rc = mdb_env_set_mapsize(journal->env, 0);
-    if (rc != 0)
-        return rc;
-    return *txn ? mdb_txn_renew(*txn) : mdb_txn_begin(journal->env, NULL, MDB_RDONLY, txn);
+    return rc == 0 ? begin_or_renew(journal, txn) : rc;
 }
 
 static spn_err read_meta(const struct journal *journal, MDB_txn *txn, struct record_meta *ret_meta)
@@ -761,14 +765,38 @@ void journal_close(struct journal *journal)
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
+/* LMDB reads the number of the newest commit, and then the meta page that belongs to it. A reader
+ * that is held up in between can find that page two commits on: a commit that has not returned yet,
+ * and may not be on disk, with the number of one that has. The snapshot after it would be an older
+ * one (seen with 0.9.24: once in a million snapshots, beside commits that did not wait for the
+ * disk). Such a page is written only after the number has moved; so if a second transaction, begun
+ * afterwards, still has the same number, the snapshot is what it says. */
+static int begin_snapshot(struct journal_reader *reader)
+{
+    for (;;) {
+        int rc = begin_read(reader->journal, &reader->txn);
+        if (rc != 0)
+            return rc;
+        rc = begin_or_renew(reader->journal, &reader->probe);
+        bool same = rc == 0 && mdb_txn_id(reader->probe) == mdb_txn_id(reader->txn);
+        if (rc == 0)
+            mdb_txn_reset(reader->probe);
+        if (same)
+            return 0;
+        mdb_txn_reset(reader->txn);
+        if (rc != 0 && rc != MDB_MAP_RESIZED)
+            return rc;
+    }
+}
+
 spn_err journal_reader_open(struct journal_reader **ret_reader, struct journal *journal)
 {
     struct journal_reader *reader = calloc(1, sizeof(*reader));
     if (!reader)
         return fail(ENOMEM, NULL, "open reader");
     reader->journal = journal;
-    /* Begun once here, so that the slot in LMDB's reader table is ours from now on. */
-    int rc = begin_read(journal, &reader->txn);
+    /* Begun once here, so that the slots in LMDB's reader table are ours from now on. */
+    int rc = begin_snapshot(reader);
     for (size_t i = 0; rc == 0 && i < TABLES; i++)
         rc = mdb_cursor_open(reader->txn, journal->dbi[i], &reader->cursors[i]);
     if (rc != 0) {
@@ -788,6 +816,7 @@ void journal_reader_close(struct journal_reader *reader)
         if (reader->cursors[i])
             mdb_cursor_close(reader->cursors[i]);
     mdb_txn_abort(reader->txn); /* takes NULL */
+    mdb_txn_abort(reader->probe);
     free(reader);
 }
 
@@ -840,7 +869,7 @@ static spn_err look_around(struct journal_reader *reader)
 spn_err journal_reader_begin(struct journal_reader *reader)
 {
     assert(!reader->active);
-    int rc = begin_read(reader->journal, &reader->txn);
+    int rc = begin_snapshot(reader);
     if (rc != 0)
         return fail(rc, reader->journal->dir, "begin reading");
     reader->active = true;

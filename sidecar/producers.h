@@ -40,6 +40,7 @@ struct producer {
     size_t run_count;
     size_t run_room;
 
+    uint32_t queued; /* batches at the worker */
     bool ack_due; /* in the list of those to be told */
     struct producer *next_due;
     uint32_t hydrating; /* sessions of the first parked frame that are on their way */

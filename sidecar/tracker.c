@@ -38,9 +38,10 @@ struct window {
     size_t slots;
 };
 
+/* One more than cap at least: a search ends at an empty slot. */
 static size_t slots_of(size_t cap)
 {
-    return cap + cap / 2;
+    return cap + (cap + 1) / 2;
 }
 
 static bool is_wide(size_t cap)
@@ -53,11 +54,17 @@ static size_t window_size(size_t cap)
     return cap * (sizeof(uint64_t) + sizeof(uint16_t) + 1) + slots_of(cap) * (is_wide(cap) ? 2 : 1);
 }
 
+/* The ring begins at a multiple of 8. */
+static size_t name_room(size_t name_size)
+{
+    return (name_size + 7) & ~(size_t)7;
+}
+
 static struct window window_of(const struct tracker *tracker)
 {
     size_t cap = tracker->cap;
     struct window window = {.slots = slots_of(cap)};
-    uint8_t *at = (uint8_t *)(uintptr_t)tracker->memory;
+    uint8_t *at = (uint8_t *)(uintptr_t)tracker->memory + name_room(tracker->name_size);
     window.low = (uint64_t *)(void *)at;
     at += cap * sizeof(uint64_t);
     window.tags = (uint16_t *)(void *)at;
@@ -86,18 +93,20 @@ static void set_place(struct window *window, size_t slot, uint16_t place)
         window->narrow[slot] = place == PLACE_NONE ? UINT8_MAX : (uint8_t)place;
 }
 
-static size_t home_of(const struct window *window, uint64_t low)
+static size_t home_of(const struct window *window, struct fingerprint id)
 {
-    return (size_t)(((low & UINT32_MAX) * window->slots) >> 32);
+    if (window->narrow)
+        return (id.high * window->slots) >> 8;
+    return (size_t)(((id.low & UINT32_MAX) * window->slots) >> 32);
 }
 
 static struct tracker *allocate(struct spn_bytes name, size_t cap)
 {
-    struct tracker *tracker = malloc(sizeof(*tracker) + window_size(cap) + name.size);
+    struct tracker *tracker = malloc(sizeof(*tracker) + name_room(name.size) + window_size(cap));
     if (!tracker)
         return NULL;
     *tracker = (struct tracker){.cap = (uint16_t)cap, .name_size = (uint8_t)name.size};
-    memcpy(tracker->memory + window_size(cap), name.data, name.size);
+    memcpy(tracker->memory, name.data, name.size);
     tracker_clear(tracker);
     return tracker;
 }
@@ -119,12 +128,12 @@ void tracker_free(struct tracker *tracker)
 
 struct spn_bytes tracker_name(const struct tracker *tracker)
 {
-    return (struct spn_bytes){tracker->memory + window_size(tracker->cap), tracker->name_size};
+    return (struct spn_bytes){tracker->memory, tracker->name_size};
 }
 
 size_t tracker_size(const struct tracker *tracker)
 {
-    return sizeof(*tracker) + window_size(tracker->cap) + tracker->name_size;
+    return sizeof(*tracker) + name_room(tracker->name_size) + window_size(tracker->cap);
 }
 
 void tracker_clear(struct tracker *tracker)
@@ -138,12 +147,22 @@ void tracker_clear(struct tracker *tracker)
 
 /* -- the window -------------------------------------------------------------------------------- */
 
+static struct fingerprint id_at(const struct window *window, uint16_t place)
+{
+    return (struct fingerprint){.low = window->low[place], .high = window->high[place]};
+}
+
+static size_t next_slot(const struct window *window, size_t slot)
+{
+    return slot + 1 < window->slots ? slot + 1 : 0;
+}
+
 /* The slot of this fingerprint, or the empty one where it would go. */
 static size_t find_slot(const struct window *window, struct fingerprint id)
 {
-    for (size_t slot = home_of(window, id.low);; slot = slot + 1 < window->slots ? slot + 1 : 0) {
+    for (size_t slot = home_of(window, id);; slot = next_slot(window, slot)) {
         uint16_t place = place_at(window, slot);
-        if (place == PLACE_NONE || (window->low[place] == id.low && window->high[place] == id.high))
+        if (place == PLACE_NONE || (window->high[place] == id.high && window->low[place] == id.low))
             return slot;
     }
 }
@@ -164,17 +183,17 @@ static size_t forward(const struct window *window, size_t a, size_t b)
     return b >= a ? b - a : b + window->slots - a;
 }
 
+/* Closes the hole by moving back what would not be found over it (Knuth 6.4, algorithm R). */
 static void forget(struct window *window, uint16_t place)
 {
-    struct fingerprint id = {.low = window->low[place], .high = window->high[place]};
-    size_t hole = find_slot(window, id);
+    size_t hole = find_slot(window, id_at(window, place));
     size_t at = hole;
     for (;;) {
-        at = at + 1 < window->slots ? at + 1 : 0;
+        at = next_slot(window, at);
         uint16_t moved = place_at(window, at);
         if (moved == PLACE_NONE)
             break;
-        size_t home = home_of(window, window->low[moved]);
+        size_t home = home_of(window, id_at(window, moved));
         if (forward(window, home, at) >= forward(window, hole, at)) {
             set_place(window, hole, moved);
             hole = at;
@@ -215,8 +234,7 @@ static struct tracker *grow(const struct tracker *old)
     tracker->window_max = old->window_max;
     struct window window = window_of(old);
     for (uint16_t place = 0; place < old->count; place++)
-        insert(tracker, (struct fingerprint){.low = window.low[place], .high = window.high[place]},
-               window.tags[place]);
+        insert(tracker, id_at(&window, place), window.tags[place]);
     return tracker;
 }
 

@@ -47,6 +47,8 @@ struct batch {
     size_t bytes;          /* counts against the queue's mark */
     uint32_t number_count; /* the producer's numbers in it; counts against the queue's mark */
     bool waits;            /* somebody waits for it: commit at once */
+    bool alone; /* its producer had nothing else at the worker: it sends the next one when
+                   this one is acknowledged */
 
     struct producer *producer; /* the broker's */
     struct ask *opened;        /* a producer's opening, answered when this is on disk, or NULL */

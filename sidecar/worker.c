@@ -13,6 +13,7 @@ enum {
     SEGMENT_STEP_MS = 2,
     BACKOFF_FIRST_MS = 10,
     BACKOFF_MAX_MS = 500,
+    GATHER_MAX_MS = 2,
     DEADLINES_MAX = 8,
     CHECK_READERS_EVERY_MS = 5000,
 };
@@ -27,6 +28,7 @@ static struct work *first_work(const struct worker *worker)
 static void note_batch(struct worker *worker, const struct batch *batch)
 {
     worker->pending_bytes += batch->bytes;
+    worker->pending_batches++;
     if (batch->waits)
         worker->waited_for = true;
 }
@@ -166,8 +168,9 @@ static spn_err write_transaction(struct worker *worker, const struct handoff_nod
     uint64_t begun_ns = worker->options.clock->monotonic_ns();
     err = journal_commit(journal);
     metrics_add(&worker->options.metrics->commits, err == SPN_OK ? 1 : 0);
-    metrics_add(&worker->options.metrics->commit_ns,
-                worker->options.clock->monotonic_ns() - begun_ns);
+    uint64_t took_ns = worker->options.clock->monotonic_ns() - begun_ns;
+    worker->commit_mean_ns += took_ns / 8 - worker->commit_mean_ns / 8;
+    metrics_add(&worker->options.metrics->commit_ns, took_ns);
     return err;
 }
 
@@ -185,11 +188,17 @@ static void give_back(struct worker *worker, const struct handoff_node *end)
         atomic_store_explicit(&worker->durable, durable, memory_order_release);
         metrics_set(&worker->options.metrics->durable_position, durable);
     }
+    struct handoff_chain done = {0};
+    worker->expected[1] = worker->expected[0];
+    worker->expected[0] = 0;
     while (worker->pending != end) {
         struct batch *batch = (struct batch *)pop_work(worker);
         worker->pending_bytes -= batch->bytes;
-        handoff_push(worker->options.back, &batch->work.node);
+        worker->pending_batches--;
+        worker->expected[0] += batch->alone ? 1 : 0;
+        handoff_chain_add(&done, &batch->work.node);
     }
+    handoff_push_chain(worker->options.back, &done);
 }
 
 static void finish_segment(struct worker *worker)
@@ -228,7 +237,9 @@ static void succeed(struct worker *worker, const struct handoff_node *end, bool 
 {
     worker->attempts = 0;
     worker->flush_due = false;
+    worker->gathered = false;
     deadline_heap_remove(&worker->heap, &worker->flush);
+    deadline_heap_remove(&worker->heap, &worker->gather);
     atomic_store_explicit(&worker->trouble, SPN_OK, memory_order_relaxed);
     give_back(worker, end);
     note_waiting(worker);
@@ -298,12 +309,31 @@ static void run_due(struct worker *worker)
     struct deadline *due;
     while ((due = deadline_heap_pop(&worker->heap, now_ns)) != NULL)
         if (due == &worker->flush)
-            worker->flush_due = true; /* a retry needs no more than to be over */
+            worker->flush_due = true;
+        else if (due == &worker->gather)
+            worker->gathered = true; /* a retry needs no more than to be over */
 }
 
 static bool has_batches(const struct worker *worker)
 {
     return worker->pending && first_work(worker)->kind == WORK_BATCH;
+}
+
+/* Producers with one batch in flight each answer an acknowledgement with their next batch.
+ * Committing the first of them alone would make the others wait for two commits. */
+static bool should_gather(struct worker *worker)
+{
+    size_t expected =
+        worker->expected[0] > worker->expected[1] ? worker->expected[0] : worker->expected[1];
+    if (worker->gathered || worker->pending_batches >= expected)
+        return false;
+    if (!deadline_is_set(&worker->gather)) {
+        uint64_t wait_ns = worker->commit_mean_ns < GATHER_MAX_MS * MS ? worker->commit_mean_ns
+                                                                       : GATHER_MAX_MS * MS;
+        deadline_heap_insert(&worker->heap, &worker->gather,
+                             worker->options.clock->monotonic_ns() + wait_ns);
+    }
+    return true;
 }
 
 /* True: commit now. False: nothing to do, or not yet; a deadline says when. */
@@ -315,8 +345,10 @@ static bool wants_commit(struct worker *worker)
         return true;
     if (!has_batches(worker))
         return false;
-    if (worker->waited_for || worker->flush_due || worker->pending_bytes >= WORKER_COMMIT_BYTES_MAX)
+    if (worker->flush_due || worker->pending_bytes >= WORKER_COMMIT_BYTES_MAX)
         return true;
+    if (worker->waited_for)
+        return !should_gather(worker);
     if (!deadline_is_set(&worker->flush))
         deadline_heap_insert(&worker->heap, &worker->flush,
                              worker->options.clock->monotonic_ns() +
@@ -371,6 +403,7 @@ spn_err worker_start(struct worker *worker, const struct worker_options *options
         .options = *options,
         .flush = DEADLINE_INIT,
         .retry = DEADLINE_INIT,
+        .gather = DEADLINE_INIT,
         .random = options->clock->monotonic_ns() | 1,
     };
     worker->pending_end = &worker->pending;

@@ -2,9 +2,11 @@
 /* worker: everything that is written to disk, and when.
  *
  * Drains what the broker handed over, appends it to the log, commits once for all of it, gives it
- * back. While one commit runs the next batch gathers. What nobody waits for may be held up to the
- * flush interval. Beside the commits it writes frozen generations as segments, a few milliseconds
- * at a time. A heap of deadlines says what is due: a flush, a commit to try again.
+ * back. While one commit runs the next batch gathers. Producers that wait for each acknowledgement
+ * come back together: as many as the last commits answered are waited for, at most as long as a
+ * commit takes. What nobody waits for may be held up to the flush interval. Beside the commits it
+ * writes frozen generations as segments, a few milliseconds at a time. A heap of deadlines says
+ * what is due: a flush, a commit to try again.
  *
  * Owns     the journal's write transactions; the work in its hands; the heap.
  * Borrows  the journal, the clock, the metrics, both queues.
@@ -50,8 +52,12 @@ struct worker {
     struct handoff_node *pending; /* work in order; the first is the next */
     struct handoff_node **pending_end;
     size_t pending_bytes;
+    size_t pending_batches;
     bool waited_for; /* somebody waits for something pending */
     bool flush_due;
+    bool gathered;      /* long enough */
+    size_t expected[2]; /* producers that the last two commits answered */
+    uint64_t commit_mean_ns;
     struct generation *frozen; /* being written */
     struct segment *segment;
     bool stopping;
@@ -60,6 +66,7 @@ struct worker {
     struct deadline_heap heap;
     struct deadline flush;
     struct deadline retry;
+    struct deadline gather;
     unsigned attempts; /* of the commit that is to be tried again */
     uint64_t random;
     uint64_t readers_checked_ns;

@@ -114,8 +114,8 @@ static const struct argp_option common_options[] = {
 
 const struct argp cli_common_argp = {.options = common_options, .parser = parse_common};
 
-/* argp and getopt both print what is wrong with an option, and argp then adds a second line. Without
- * an err_stream only getopt's is left. */
+/* argp and getopt both print what is wrong with an option, and argp then adds a second line.
+ * Without an err_stream only getopt's is left. */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     argp_err_exit_status = CLI_USAGE;

@@ -68,8 +68,9 @@ int data_dir_open(const char *given, struct journal **ret_journal)
         if (err != SPN_E_PATH)
             return err == SPN_OK ? CLI_OK : open_failed(dirs[i], err);
     }
-    snprintf(why, sizeof(why), "none that can be read in %s%s%s; name its directory with --data-dir",
-             system_dir, dirs[1] ? " or " : "", dirs[1] ? dirs[1] : "");
+    snprintf(why, sizeof(why),
+             "none that can be read in %s%s%s; name its directory with --data-dir", system_dir,
+             dirs[1] ? " or " : "", dirs[1] ? dirs[1] : "");
     cli_error("database", why);
     return CLI_NOT_FOUND;
 }

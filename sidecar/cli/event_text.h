@@ -17,10 +17,11 @@
 
 enum event_format { EVENT_JSONL, EVENT_SSE };
 
-/* One line: position, session, epoch, seq, id, type, data, retry (null: none), time. Keys are always
- * in this order. What is not UTF-8 becomes base64 (RFC 4648, padded), and a key after the others
- * says so: "encoding" for data, "id_encoding" and "type_encoding". type is "" for an event without
- * an `event:` field, which means "message". A session with data NULL has no known name: null. */
+/* One line: position, session, epoch, seq, id, type, data, retry (null: none), time. Keys are
+ * always in this order. What is not UTF-8 becomes base64 (RFC 4648, padded), and a key after the
+ * others says so: "encoding" for data, "id_encoding" and "type_encoding". type is "" for an event
+ * without an `event:` field, which means "message". A session with data NULL has no known name:
+ * null. */
 void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event);
 
 /* With the blank line. SPN_E_BAD_ID, SPN_E_BAD_TYPE, SPN_E_BAD_DATA: an event stream cannot carry

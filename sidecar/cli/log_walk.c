@@ -20,8 +20,8 @@ struct name {
 
 struct log_walk {
     struct journal_reader *reader;
-    uint64_t from;     /* the next position to look at */
-    uint64_t newest;   /* the last one, fixed by the first snapshot */
+    uint64_t from;   /* the next position to look at */
+    uint64_t newest; /* the last one, fixed by the first snapshot */
     bool began;
     uint8_t only_size;
     char only[255];

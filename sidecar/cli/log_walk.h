@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* log_walk: the log from a position on, in slices, read beside a running sidecar.
  *
- * A snapshot keeps LMDB from using pages again for as long as it lasts, so none lasts longer than it
- * takes to copy one slice: at most 256 entries looked at, or 1 MiB copied (a larger entry alone).
- * Writing a slice to a slow pipe happens between snapshots. The walk ends at what was the newest
- * entry when it began.
+ * A snapshot keeps LMDB from using pages again for as long as it lasts, so none lasts longer than
+ * it takes to copy one slice: at most 256 entries looked at, or 1 MiB copied (a larger entry
+ * alone). Writing a slice to a slow pipe happens between snapshots. The walk ends at what was the
+ * newest entry when it began.
  *
  * Owns     a journal reader, the copy of one slice, and the names of the last few thousand sessions
  *          it met.

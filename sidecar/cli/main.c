@@ -41,31 +41,37 @@ static const struct verb *find_verb(const char *name)
 
 /* -- options before the verb ------------------------------------------------------------------- */
 
+#define VERB_DOC(function, name, words, text) {name " " words, 0, 0, OPTION_DOC, text, 1},
+#define EXIT_DOC(name, number, text) {STRING(number), 0, 0, OPTION_DOC, text, 2},
+
 /* Rows of --help that are no options: argp lines them up all the same. */
+/* clang-format off */
 static const struct argp_option options[] = {
     {0, 0, 0, 0, "Verbs:", 1},
-#define VERB_DOC(function, name, words, text) {name " " words, 0, 0, OPTION_DOC, text, 1},
     CLI_VERB_MAP(VERB_DOC)
-#undef VERB_DOC
     {0, 0, 0, 0, "Exit codes:", 2},
-#define EXIT_DOC(name, number, text) {STRING(number), 0, 0, OPTION_DOC, text, 2},
     CLI_EXIT_MAP(EXIT_DOC)
-#undef EXIT_DOC
     {0, 0, 0, 0, "Options:", -1},
     {0},
 };
+/* clang-format on */
 
-/* input: where the verb's index in argv goes. */
+/* Where in argv the verb is. */
+struct found {
+    char *name;
+    int index;
+};
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-    (void)arg;
-    int *verb_index = state->input;
+    struct found *found = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
         state->err_stream = NULL;
         return 0;
     case ARGP_KEY_ARG:
-        *verb_index = state->next - 1;
+        found->name = arg;
+        found->index = state->next - 1;
         state->next = state->argc; /* the rest is not ours */
         return 0;
     case ARGP_KEY_NO_ARGS:
@@ -85,17 +91,17 @@ static const struct argp argp = {
 
 int main(int argc, char **argv)
 {
-    int verb_index = 0;
+    struct found found = {0};
     /* Whoever reads our output may stop at any time: that ends us, without a word. Our parent may
      * have had another opinion. */
     signal(SIGPIPE, SIG_DFL);
     argp_err_exit_status = CLI_USAGE;
     argp_program_version = "sponson " SPN_VERSION;
     argv[0] = (char[]){"sponson"};
-    if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &verb_index) != 0)
+    if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &found) != 0)
         return CLI_USAGE;
-    const struct verb *verb = find_verb(argv[verb_index]);
+    const struct verb *verb = find_verb(found.name);
     cli_begin(verb->name);
-    argv[verb_index] = verb->full_name;
-    return verb->run(argc - verb_index, argv + verb_index);
+    argv[found.index] = verb->full_name;
+    return verb->run(argc - found.index, argv + found.index);
 }

@@ -41,8 +41,8 @@ spn_err publisher_open(struct publisher *publisher)
     publisher->sent_ns = calloc(publisher->sent_count, sizeof(*publisher->sent_ns));
     if (!publisher->sent_ns)
         return fail(publisher, SPN_E_NOMEM);
-    spn_err err = spn_client_open(&publisher->client, &options, load->timeout_ms,
-                                  publisher->detail, sizeof(publisher->detail));
+    spn_err err = spn_client_open(&publisher->client, &options, load->timeout_ms, publisher->detail,
+                                  sizeof(publisher->detail));
     if (err != SPN_OK) {
         publisher->err = err;
         return err;

@@ -51,10 +51,11 @@ static void show_progress(struct recorder *recorder, int64_t now)
 {
     if (!recorder->progress || now - recorder->shown_ms < PROGRESS_EVERY_MS)
         return;
+    uint64_t on_disk = recorder->stored + recorder->duplicates;
     recorder->shown_ms = now;
     recorder->shown = true;
     fprintf(stderr, "\r\033[K%llu events, %llu on disk", (unsigned long long)recorder->events,
-            (unsigned long long)(recorder->stored + recorder->duplicates));
+            (unsigned long long)on_disk);
 }
 
 /* An event that is not in the session as it was given. */
@@ -80,8 +81,8 @@ static void tell_event(struct recorder *recorder, uint64_t number, struct spn_by
 }
 
 /* Says more than the code's own words where there is more to say. */
-static void refusal_text(const struct recorder *recorder, const struct spn_event *event, spn_err err,
-                         char why[CLI_TEXT_SIZE])
+static void refusal_text(const struct recorder *recorder, const struct spn_event *event,
+                         spn_err err, char why[CLI_TEXT_SIZE])
 {
     if (err == SPN_E_EVENT_TOO_LARGE)
         snprintf(why, CLI_TEXT_SIZE, "not stored: larger than the limit of %zu bytes of data",
@@ -186,8 +187,8 @@ static bool is_refusal(spn_err err)
            err == SPN_E_EVENT_TOO_LARGE;
 }
 
-/* Only an id that the event set itself is its id. One that an earlier block set stays in force for a
- * browser that resumes, but as an id here it would make this event a duplicate of that one. */
+/* Only an id that the event set itself is its id. One that an earlier block set stays in force for
+ * a browser that resumes, but as an id here it would make this event a duplicate of that one. */
 static int publish(struct recorder *recorder, const struct sse_event *parsed)
 {
     struct spn_event event = {

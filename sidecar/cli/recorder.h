@@ -3,8 +3,8 @@
  *
  * One loop over two descriptors, the input and the client: an event is handed over as soon as its
  * blank line is there, whatever the rest of the input does, and acknowledgements are taken as they
- * come. While the in-flight window is full the input is not read. A sidecar that goes away is waited
- * for; the library sends again what it had not acknowledged.
+ * come. While the in-flight window is full the input is not read. A sidecar that goes away is
+ * waited for; the library sends again what it had not acknowledged.
  *
  * Owns     the parser, a read buffer, the ids of events in flight.
  * Borrows  the client, the producer, the input and the acknowledgement log, until recorder_release.
@@ -43,7 +43,7 @@ struct recorder {
     struct sse_event waiting; /* parsed, and the window had no room for it; lent by the parser */
     bool has_waiting;
     struct id_queue in_flight;
-    uint64_t ticket; /* of the last result */
+    uint64_t ticket;     /* of the last result */
     int64_t progress_ms; /* when the last result came, or the first event after a pause went out */
     int64_t shown_ms;
     bool shown;

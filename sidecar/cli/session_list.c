@@ -23,7 +23,8 @@ struct session_list {
     uint8_t prefix_size;
     char prefix[WIRE_SESSION_MAX];
 
-    /* Sessions touched since the checkpoint: found by epoch while the log is read, by name after. */
+    /* Sessions touched since the checkpoint: found by epoch while the log is read, by name after.
+     */
     struct known *touched;
     size_t touched_count;
     size_t touched_capacity;
@@ -98,12 +99,14 @@ static int compare_known(const void *left, const void *right)
         return order;
     if (a->session.epoch != b->session.epoch)
         return a->session.epoch < b->session.epoch ? -1 : 1;
-    return (a->session.position > b->session.position) - (a->session.position < b->session.position);
+    return (a->session.position > b->session.position) -
+           (a->session.position < b->session.position);
 }
 
 static bool has_prefix(const struct session_list *list, struct spn_bytes name)
 {
-    return name.size >= list->prefix_size && memcmp(name.data, list->prefix, list->prefix_size) == 0;
+    return name.size >= list->prefix_size &&
+           memcmp(name.data, list->prefix, list->prefix_size) == 0;
 }
 
 /* -- the log above the checkpoint -------------------------------------------------------------- */
@@ -227,7 +230,8 @@ static spn_err next_name(struct session_list *list, struct spn_bytes *ret_name, 
         list->after_size = list->prefix_size;
         memcpy(list->after, list->prefix, list->prefix_size);
         after = (struct spn_bytes){list->after, list->after_size};
-        spn_err err = after.size > 0 ? journal_read_name(list->reader, after, ret_epoch) : SPN_E_END;
+        spn_err err =
+            after.size > 0 ? journal_read_name(list->reader, after, ret_epoch) : SPN_E_END;
         if (err != SPN_E_END) {
             *ret_name = after;
             return err;
@@ -236,7 +240,8 @@ static spn_err next_name(struct session_list *list, struct spn_bytes *ret_name, 
     return journal_read_name_after(list->reader, after, ret_name, ret_epoch);
 }
 
-/* A name whose row is not there belongs to a segment that is still being written: the log has it. */
+/* A name whose row is not there belongs to a segment that is still being written: the log has it.
+ */
 static spn_err read_next_row(struct session_list *list)
 {
     struct spn_bytes name;
@@ -313,7 +318,9 @@ spn_err session_list_next(struct session_list *list, struct spn_session *ret_ses
         struct known *touched = peek_touched(list);
         if (!row && !touched)
             return SPN_E_END;
-        int order = !row ? 1 : !touched ? -1 : compare_names(row->session.name, touched->session.name);
+        int order = !row       ? 1
+                    : !touched ? -1
+                               : compare_names(row->session.name, touched->session.name);
         list->page_next += order <= 0;
         list->touched_next += order >= 0;
         best = order < 0 ? row : touched;

@@ -5,11 +5,9 @@
  * part of the log first, and lay it over the rows while walking them in the order of their names.
  * Rows are read in pages, each in a short snapshot.
  *
- * Owns     one record for each session touched since the checkpoint (the sidecar bounds how many), and
- *          one page of rows.
- * Borrows  the journal, until session_list_close.
- * Lends    a session: until the next call.
- * Threads  one.
+ * Owns     one record for each session touched since the checkpoint (the sidecar bounds how many),
+ * and one page of rows. Borrows  the journal, until session_list_close. Lends    a session: until
+ * the next call. Threads  one.
  */
 #ifndef SPN_CLI_SESSION_LIST_H
 #define SPN_CLI_SESSION_LIST_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* temp_daemon: a sidecar of our own, gone without a trace when it is no longer needed.
  *
- * Owns     the process and a temporary directory with its data, sockets and log. The directory is under
- *          $TMPDIR or /var/tmp and not /tmp, which is often memory: durable would mean nothing there.
+ * Owns     the process and a temporary directory with its data, sockets and log. The directory is
+ * under $TMPDIR or /var/tmp and not /tmp, which is often memory: durable would mean nothing there.
  * Threads  start it before any: nothing may fork once a client is open.
  */
 #ifndef SPN_CLI_TEMP_DAEMON_H

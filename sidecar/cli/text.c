@@ -58,7 +58,8 @@ struct date {
 };
 
 /* Days since 1970 in the proleptic Gregorian calendar. gmtime_r and strftime do the same and cost
- * as much as the rest of an event's line. Years are taken to begin in March: leap days come last. */
+ * as much as the rest of an event's line. Years are taken to begin in March: leap days come last.
+ */
 static struct date date_of(uint64_t days)
 {
     uint64_t since_era = days + 719468; /* from 0000-03-01 */
@@ -128,14 +129,13 @@ char *text_quote(struct spn_bytes bytes, char ret_text[TEXT_QUOTED_SIZE])
             memcpy(at, cut, sizeof(cut));
             return ret_text;
         }
-        if (plain) {
-            memcpy(at, from + i, length);
-        } else {
+        if (!plain) {
+            const char escaped[] = {'\\', 'x', hex[from[i] >> 4], hex[from[i] & 15]};
+            memcpy(at, escaped, sizeof(escaped));
             length = 1;
-            memcpy(at, "\\x", 2);
-            at[2] = hex[from[i] >> 4];
-            at[3] = hex[from[i] & 15];
         }
+        for (size_t j = 0; plain && j < length; j++)
+            at[j] = (char)from[i + j];
         at += needed;
         i += length;
     }

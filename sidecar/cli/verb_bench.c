@@ -64,8 +64,8 @@ static const struct argp_option options[] = {
     {"producers", KEY_PRODUCERS, "COUNT", 0, "threads, each with a connection (default: 1)", 0},
     {"ack", KEY_ACK, "durable|accepted", 0, "the level waited for (default: durable)", 0},
     {"in-flight", KEY_IN_FLIGHT, "COUNT", 0,
-     "unacknowledged events of a producer at most (default: 16384, and 4 MiB); 1: the latency of one "
-     "event alone",
+     "unacknowledged events of a producer at most (default: 16384, and 4 MiB); 1: the latency of "
+     "one event alone",
      0},
     {"json", KEY_JSON, 0, 0, "one object", 0},
     {0},
@@ -117,13 +117,44 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "publish",
-    .doc = "Publish events as fast as the sidecar takes them: events per second from the first to the "
-           "last acknowledgement, and the time from publishing an event to its acknowledgement (p50, "
-           "p99, p99.9, the longest)."
-           "\vA sidecar that runs is used, and keeps the events, in sessions named bench-…. When none "
-           "runs, one is started in a temporary directory under $TMPDIR or /var/tmp, and removed.",
+    .doc =
+        "Publish events as fast as the sidecar takes them: events per second from the first to the "
+        "last acknowledgement, and the time from publishing an event to its acknowledgement (p50, "
+        "p99, p99.9, the longest)."
+        "\vA sidecar that runs is used, and keeps the events, in sessions named bench-…. When none "
+        "runs, one is started in a temporary directory under $TMPDIR or /var/tmp, and removed.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
+
+/* -- signals ----------------------------------------------------------------------------------- */
+
+static atomic_bool *stop_flag; /* of the bench that runs, for the signal handler */
+
+static void note_interrupt(int number)
+{
+    (void)number;
+    atomic_store(stop_flag, true);
+}
+
+/* Before a sidecar is started, which nobody else would stop. The second signal of a kind kills. */
+static void catch_signals(struct bench *bench)
+{
+    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    stop_flag = &bench->stop;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* Signals are for the main thread: the others start with them blocked. */
+static void mask_signals(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(how, &set, NULL);
+}
 
 /* -- which sidecar ----------------------------------------------------------------------------- */
 
@@ -155,7 +186,8 @@ static int make_load(struct bench *bench)
     bench->data = malloc(bench->size + 1);
     bench->publishers = calloc(bench->producers, sizeof(*bench->publishers));
     bench->threads = calloc(bench->producers, sizeof(*bench->threads));
-    if (!bench->names || !bench->name_bytes || !bench->data || !bench->publishers || !bench->threads)
+    if (!bench->names || !bench->name_bytes || !bench->data || !bench->publishers ||
+        !bench->threads)
         return cli_fail("memory", SPN_E_NOMEM, NULL);
     uint64_t run = publisher_now_ns() ^ (uint64_t)getpid() << 48;
     for (size_t i = 0; i < bench->sessions; i++) {
@@ -194,32 +226,9 @@ static int open_publishers(struct bench *bench)
     return CLI_OK;
 }
 
-static atomic_bool *stop_flag; /* of the bench that runs, for the signal handler */
-
-static void note_interrupt(int number)
-{
-    (void)number;
-    atomic_store(stop_flag, true);
-}
-
-/* Signals are for the main thread: the others start with them blocked. */
-static void set_signals(struct bench *bench, int how)
-{
-    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
-    sigset_t set;
-    sigemptyset(&action.sa_mask);
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    pthread_sigmask(how, &set, NULL);
-    stop_flag = &bench->stop;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-/* A thread that cannot be started would leave the others at the barrier: then there is nothing to do
- * but to end. The daemon of our own is stopped all the same. */
-static int start_threads(struct bench *bench)
+/* A thread that cannot be started would leave the others at the barrier: then there is nothing to
+ * do but to end. The daemon of our own is stopped all the same. */
+static void start_threads(struct bench *bench)
 {
     for (size_t i = 0; i < bench->producers; i++) {
         int error = pthread_create(&bench->threads[i], NULL, publisher_run, &bench->publishers[i]);
@@ -230,15 +239,14 @@ static int start_threads(struct bench *bench)
             exit(CLI_FAILURE);
         }
     }
-    return CLI_OK;
 }
 
 static int publish_all(struct bench *bench)
 {
     pthread_barrier_init(&bench->start, NULL, (unsigned)bench->producers + 1);
-    set_signals(bench, SIG_BLOCK);
+    mask_signals(SIG_BLOCK);
     start_threads(bench);
-    set_signals(bench, SIG_UNBLOCK);
+    mask_signals(SIG_UNBLOCK);
     pthread_barrier_wait(&bench->start);
     bench->started_ns = publisher_now_ns();
     for (size_t i = 0; i < bench->producers; i++)
@@ -284,16 +292,16 @@ static double latency_us(const struct report *report, double percent)
 
 static json_t *report_json(const struct bench *bench, const struct report *report)
 {
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:f, s:I, s:f, s:f, s:f, s:f, s:I, s:b}", "events",
-        (json_int_t)report->events, "stored", (json_int_t)report->stored, "size",
-        (json_int_t)bench->size, "sessions", (json_int_t)bench->sessions, "producers",
-        (json_int_t)bench->producers, "ack", bench->level == SPN_DURABLE ? "durable" : "accepted",
-        "in_flight", (json_int_t)bench->in_flight, "seconds", report->seconds, "events_per_second",
-        (json_int_t)((double)report->events / report->seconds), "ack_p50_us",
-        latency_us(report, 50), "ack_p99_us", latency_us(report, 99), "ack_p999_us",
-        latency_us(report, 99.9), "ack_max_us", latency_us(report, 100), "resent",
-        (json_int_t)report->resent, "own_sidecar", bench->daemon.pid > 0);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:f, s:I, s:f, s:f, s:f, s:f, s:I, s:b}",
+                     "events", (json_int_t)report->events, "stored", (json_int_t)report->stored,
+                     "size", (json_int_t)bench->size, "sessions", (json_int_t)bench->sessions,
+                     "producers", (json_int_t)bench->producers, "ack",
+                     bench->level == SPN_DURABLE ? "durable" : "accepted", "in_flight",
+                     (json_int_t)bench->in_flight, "seconds", report->seconds, "events_per_second",
+                     (json_int_t)((double)report->events / report->seconds), "ack_p50_us",
+                     latency_us(report, 50), "ack_p99_us", latency_us(report, 99), "ack_p999_us",
+                     latency_us(report, 99.9), "ack_max_us", latency_us(report, 100), "resent",
+                     (json_int_t)report->resent, "own_sidecar", bench->daemon.pid > 0);
 }
 
 static void put_table(struct out *out, const struct bench *bench, const struct report *report)
@@ -365,6 +373,7 @@ int verb_bench(int argc, char **argv)
     cli_parse(&argp, argc, argv, &bench);
     if (strcmp(bench.words.at[0], "publish") != 0)
         cli_usage(text_quote(spn_text(bench.words.at[0]), quoted), "can measure publish only");
+    catch_signals(&bench);
     int exit_code = find_sidecar(&bench);
     if (exit_code == CLI_OK)
         exit_code = make_load(&bench);

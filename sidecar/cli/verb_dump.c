@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_dump: the log in order, straight from the database.
  *
- * Works beside a running sidecar, without one, and after one was killed. A dump is also what is left
- * to save from a damaged database: it goes on behind what it cannot read, and says so.
+ * Works beside a running sidecar, without one, and after one was killed. A dump is also what is
+ * left to save from a damaged database: it goes on behind what it cannot read, and says so.
  */
 #include "cli.h"
 
@@ -36,8 +36,8 @@ static const struct argp_option options[] = {
      "(default); sse: text/event-stream, with a comment where another session's events begin",
      0},
     {"all", KEY_ALL, 0, 0,
-     "also what retention hides; this version has no retention and hides nothing, so that it changes "
-     "nothing",
+     "also what retention hides; this version has no retention and hides nothing, so that it "
+     "changes nothing",
      0},
     {"data-dir", KEY_DATA_DIR, "DIR", 0, DATA_DIR_HELP, 0},
     {0},
@@ -66,11 +66,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .doc = "Print every event of the log in order, straight from the database: beside a running "
-           "sidecar, without one, or after it was killed."
-           "\vtype is \"\" for an event that named none, which means \"message\". Data that is not UTF-8 "
-           "is printed as base64, with \"encoding\":\"base64\" behind the other keys (\"id_encoding\" and "
-           "\"type_encoding\" for an id or a type). The log as it was when the dump began is printed.",
+    .doc =
+        "Print every event of the log in order, straight from the database: beside a running "
+        "sidecar, without one, or after it was killed."
+        "\vtype is \"\" for an event that named none, which means \"message\". Data that is not "
+        "UTF-8 is printed as base64, with \"encoding\":\"base64\" behind the other keys "
+        "(\"id_encoding\" and \"type_encoding\" for an id or a type). The log as it was when the "
+        "dump began is printed.",
 };
 
 /* -- printing ---------------------------------------------------------------------------------- */

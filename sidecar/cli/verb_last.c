@@ -17,7 +17,8 @@ struct last {
 enum { KEY_JSON = CLI_KEY };
 
 static const struct argp_option options[] = {
-    {"json", KEY_JSON, 0, 0, "an object with session, epoch, seq, position, last_event_id, time", 0},
+    {"json", KEY_JSON, 0, 0, "an object with session, epoch, seq, position, last_event_id, time",
+     0},
     {0},
 };
 

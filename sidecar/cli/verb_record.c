@@ -20,8 +20,8 @@ enum { KEY_ACK_LOG = CLI_KEY };
 
 static const struct argp_option options[] = {
     {"ack-log", KEY_ACK_LOG, "FILE", 0,
-     "append \"number id\" to FILE for each event once it is on disk; the number is the event's in "
-     "the input, from 1",
+     "append a line \"number id\" to FILE for each event once it is on disk; the number is the "
+     "event's in the input, from 1",
      0},
     {0},
 };
@@ -43,17 +43,18 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "SESSION [FILE]",
     .doc =
-        "Store the events of a text/event-stream, from FILE or from standard input, each as soon as "
-        "it is complete, and wait until they are on disk. A sidecar that goes away is waited for; "
-        "with --timeout, no longer than that."
-        "\vPrints {\"session\", \"events\", \"stored\", \"duplicates\", \"conflicts\", \"refused\", "
-        "\"last_event_id\"}: events is the sum of the four behind it, last_event_id is that of the "
-        "last one stored or found stored, or null. \"unacknowledged\" is there too when it had to "
-        "stop before all of them had an answer.\n\n"
+        "Store the events of a text/event-stream, from FILE or from standard input, each as soon "
+        "as it is complete, and wait until they are on disk. A sidecar that goes away is waited "
+        "for; with --timeout, no longer than that."
+        "\vPrints {\"session\", \"events\", \"stored\", \"duplicates\", \"conflicts\", "
+        "\"refused\", \"last_event_id\"}: events is the sum of the four behind it, last_event_id "
+        "is that of the last one stored or found stored, or null. \"unacknowledged\" is there too "
+        "when it had to stop before all of them had an answer.\n\n"
         "An event without an id: field of its own gets an id. One with an id that the session has "
-        "lately had is a duplicate when its data is the same, and a conflict when not. Exits with 0 "
-        "when every event is stored or a duplicate, and with 1 when there were conflicts or refusals "
-        "(too large, an id too long); those are told on standard error, and the others are stored.\n\n"
+        "lately had is a duplicate when its data is the same, and a conflict when not. Exits with "
+        "0 when every event is stored or a duplicate, and with 1 when there were conflicts or "
+        "refusals (too large, an id too long); those are told on standard error, and the others "
+        "are stored.\n\n"
         "SIGINT and SIGTERM end the input; a second one ends the program.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
@@ -69,9 +70,9 @@ static json_t *summary_json(const struct recorder *recorder)
     return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o*}", "session",
                      cli_json_bytes(recorder->session), "events", (json_int_t)recorder->events,
                      "stored", (json_int_t)recorder->stored, "duplicates",
-                     (json_int_t)recorder->duplicates, "conflicts",
-                     (json_int_t)recorder->conflicts, "refused", (json_int_t)recorder->refused,
-                     "last_event_id", last_id.size > 0 ? cli_json_bytes(last_id) : json_null(),
+                     (json_int_t)recorder->duplicates, "conflicts", (json_int_t)recorder->conflicts,
+                     "refused", (json_int_t)recorder->refused, "last_event_id",
+                     last_id.size > 0 ? cli_json_bytes(last_id) : json_null(),
                      "last_event_id_encoding", cli_json_encoding(last_id), "unacknowledged",
                      open > 0 ? json_integer((json_int_t)open) : NULL);
 }
@@ -115,8 +116,8 @@ static int open_sidecar(struct recorder *recorder, const struct cli_common *comm
         return exit_code;
     producer.window_events = RECORDER_IN_FLIGHT_MAX;
     producer.send_timeout_ms = 0; /* the loop waits */
-    spn_err err = spn_producer_open(&recorder->producer, recorder->client, &producer,
-                                    cli_timeout_ms(common));
+    spn_err err =
+        spn_producer_open(&recorder->producer, recorder->client, &producer, cli_timeout_ms(common));
     if (err != SPN_OK)
         return cli_fail("sidecar", err, spn_client_detail(recorder->client));
     recorder->ticket = spn_producer_committed(recorder->producer);
@@ -149,7 +150,7 @@ int verb_record(int argc, char **argv)
         .words = {.name = "SESSION", .count_min = 1, .count_max = 2},
         .common = {.timeout_ms = -1},
     };
-    struct ack_log ack_log = {.out = {.fd = -1}};
+    struct ack_log ack_log = {.fd = -1};
     cli_parse(&argp, argc, argv, &record);
     struct recorder *recorder = calloc(1, sizeof(*recorder));
     if (!recorder)

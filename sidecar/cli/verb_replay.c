@@ -48,7 +48,8 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "SESSION",
-    .doc = "Print the events of a session from the earliest retained to the newest that is on disk.",
+    .doc =
+        "Print the events of a session from the earliest retained to the newest that is on disk.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 

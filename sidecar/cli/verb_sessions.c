@@ -30,8 +30,8 @@ static const struct argp_option options[] = {
      "last_event_id, opened, last",
      0},
     {"data-dir", KEY_DATA_DIR, "DIR", 0,
-     "read the database there instead of asking the sidecar; duplicates and conflicts are then those "
-     "that were written with the index last",
+     "read the database there instead of asking the sidecar; duplicates and conflicts are then "
+     "those that were written with the index last",
      0},
     {0},
 };
@@ -69,8 +69,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .doc = "List the sessions in the order of their names, with the number of events ever stored, the "
-           "bytes of their data, and when the newest came.",
+    .doc =
+        "List the sessions in the order of their names, with the number of events ever stored, the "
+        "bytes of their data, and when the newest came.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -78,15 +79,14 @@ static const struct argp argp = {
 
 static json_t *session_json(const struct spn_session *session)
 {
-    return json_pack(
-        "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o*}", "session",
-        cli_json_bytes(session->name), "epoch", (json_int_t)session->epoch, "seq",
-        (json_int_t)session->seq, "position", (json_int_t)session->position, "bytes",
-        (json_int_t)session->bytes, "duplicates", (json_int_t)session->duplicates, "conflicts",
-        (json_int_t)session->conflicts, "last_event_id",
-        session->seq > 0 ? cli_json_bytes(session->last_id) : json_null(), "opened",
-        cli_json_time(session->opened_ms), "last", cli_json_time(session->last_ms),
-        "last_event_id_encoding", cli_json_encoding(session->last_id));
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o*}", "session",
+                     cli_json_bytes(session->name), "epoch", (json_int_t)session->epoch, "seq",
+                     (json_int_t)session->seq, "position", (json_int_t)session->position, "bytes",
+                     (json_int_t)session->bytes, "duplicates", (json_int_t)session->duplicates,
+                     "conflicts", (json_int_t)session->conflicts, "last_event_id",
+                     session->seq > 0 ? cli_json_bytes(session->last_id) : json_null(), "opened",
+                     cli_json_time(session->opened_ms), "last", cli_json_time(session->last_ms),
+                     "last_event_id_encoding", cli_json_encoding(session->last_id));
 }
 
 /* The name comes last: then nothing has to know how wide it is. */
@@ -98,9 +98,9 @@ static void put_row(struct sessions *sessions, const struct spn_session *session
         out_text(&sessions->out, "    EVENTS         BYTES  DUPLICATES  CONFLICTS  "
                                  "LAST EVENT                SESSION\n");
     text_time(session->last_ms, time);
-    snprintf(row, sizeof(row), "%10llu  %12llu  %10lu  %9lu  %s  ", (unsigned long long)session->seq,
-             (unsigned long long)session->bytes, (unsigned long)session->duplicates,
-             (unsigned long)session->conflicts, time);
+    snprintf(row, sizeof(row), "%10llu  %12llu  %10lu  %9lu  %s  ",
+             (unsigned long long)session->seq, (unsigned long long)session->bytes,
+             (unsigned long)session->duplicates, (unsigned long)session->conflicts, time);
     out_text(&sessions->out, row);
     out_put(&sessions->out, session->name.data, session->name.size);
     out_text(&sessions->out, "\n");

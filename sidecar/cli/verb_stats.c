@@ -41,7 +41,8 @@ static json_t *stats_json(const struct spn_stat *stats, size_t count)
 {
     json_t *json = json_object();
     for (size_t i = 0; i < count; i++) {
-        if (json_object_set_new(json, stats[i].name, json_integer((json_int_t)stats[i].value)) != 0) {
+        if (json_object_set_new(json, stats[i].name, json_integer((json_int_t)stats[i].value)) !=
+            0) {
             json_decref(json);
             return NULL;
         }

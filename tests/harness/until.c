@@ -7,6 +7,7 @@
 
 enum {
     LOOK_EVERY_US = 3000,
+    LEFT_MAX_MS = 60000, /* callers ask again */
     SANITIZED_PATIENCE = 8,
     SANITIZED_WORK = 10,
 };
@@ -41,7 +42,10 @@ bool until_over(uint64_t due_ns)
 int until_left_ms(uint64_t due_ns)
 {
     uint64_t now_ns = until_now_ns();
-    return now_ns >= due_ns ? 0 : (int)((due_ns - now_ns + 999999u) / 1000000u);
+    if (now_ns >= due_ns)
+        return 0;
+    uint64_t left_ms = (due_ns - now_ns + 999999u) / 1000000u;
+    return left_ms < LEFT_MAX_MS ? (int)left_ms : LEFT_MAX_MS;
 }
 
 bool until_readable(uint64_t due_ns, int fd)

@@ -18,10 +18,12 @@ static void *bind_router(struct fake *fake, const char *name)
 {
     char endpoint[128];
     int linger_ms = 0;
+    int no_hwm = 0; /* ROUTER drops what is above */
     void *socket = zmq_socket(fake->context, ZMQ_ROUTER);
     assert_non_null(socket);
     snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s", fake->dir, name);
     zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
+    zmq_setsockopt(socket, ZMQ_SNDHWM, &no_hwm, sizeof(no_hwm));
     assert_int_equal(zmq_bind(socket, endpoint), 0);
     return socket;
 }
@@ -116,8 +118,8 @@ static size_t first_item(const struct fake *fake)
 static void put_slice(const struct fake *fake, struct wire_out *out)
 {
     size_t at = first_item(fake);
-    size_t end = at + fake->slice_items < fake->item_count ? at + fake->slice_items
-                                                           : fake->item_count;
+    size_t end =
+        at + fake->slice_items < fake->item_count ? at + fake->slice_items : fake->item_count;
     struct wire_slice slice = {.verdict = fake->verdict, .epoch = fake->epoch};
     if (at > fake->item_count && slice.verdict == WIRE_RESUMED)
         slice.verdict = WIRE_UNKNOWN_ID;
@@ -145,17 +147,16 @@ static void put_sessions(const struct fake *fake, struct wire_out *out,
                          const struct wire_sessions *ask)
 {
     char after[256] = "";
+    char prefix[256] = "";
     size_t at = 0;
-    if (ask->after.size > 0)
-        memcpy(after, ask->after.data, ask->after.size);
+    memcpy(after, ask->after.data, ask->after.size);
+    memcpy(prefix, ask->prefix.data, ask->prefix.size);
     while (at < fake->name_count && (strcmp(fake->names[at], after) <= 0 ||
-                                     strncmp(fake->names[at], ask->prefix.size ? ask->prefix.data : "",
-                                             ask->prefix.size) != 0))
+                                     strncmp(fake->names[at], prefix, strlen(prefix)) != 0))
         at++;
     size_t end = at;
     while (end < fake->name_count && end - at < fake->page_rows &&
-           strncmp(fake->names[end], ask->prefix.size ? ask->prefix.data : "",
-                   ask->prefix.size) == 0)
+           strncmp(fake->names[end], prefix, strlen(prefix)) == 0)
         end++;
     const struct wire_sessions_are head = {.count = (uint32_t)(end - at),
                                            .more = end < fake->name_count};
@@ -277,8 +278,9 @@ static void answer(struct fake *fake, zmq_msg_t *question)
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
     type = answer_type(header.type);
     put_answer(fake, header.type, in, &body);
-    bool fails = fake->major != WIRE_MAJOR ||
-                 (fake->read_err != SPN_OK && header.type >= WIRE_OPEN && header.type <= WIRE_FETCH);
+    bool has_err =
+        fake->read_err != SPN_OK && header.type >= WIRE_OPEN && header.type <= WIRE_FETCH;
+    bool fails = fake->major != WIRE_MAJOR || has_err;
     if (fails) {
         type = WIRE_ERROR;
         body.at = body.start;

@@ -59,13 +59,13 @@ struct fake {
     uint64_t durable;
     struct wire_run runs[FAKE_RUNS_MAX];
     uint32_t run_count;
-    spn_err read_err; /* not SPN_OK: the answer to OPEN, STATE, LAST, FETCH */
-    bool acks;        /* acknowledges each batch as durable at once */
+    spn_err read_err;              /* not SPN_OK: the answer to OPEN, STATE, LAST, FETCH */
+    bool acks;                     /* acknowledges each batch as durable at once */
     const struct fake_item *items; /* the session that there is, "s"; ascending */
     size_t item_count;
     size_t slice_items; /* in one slice */
     uint8_t verdict;
-    uint64_t missing;   /* in front of the first slice */
+    uint64_t missing; /* in front of the first slice */
     uint64_t epoch;
     const char *const *names; /* for the session list, ascending */
     size_t name_count;
@@ -77,11 +77,11 @@ struct fake {
 
 void fake_open(struct fake *fake);
 void fake_close(struct fake *fake);
-/* Another process would: gone, with everything that was queued, then here again under a new instance. */
+/* As another process would: gone with everything that was queued, then here again. */
 void fake_stop(struct fake *fake);
 void fake_start(struct fake *fake);
 
-/* Takes what there is, at most one message of each socket; waits up to wait_ms. True: there was some. */
+/* Takes at most one message of each socket; waits up to wait_ms for one. True: there was some. */
 bool fake_step(struct fake *fake, int wait_ms);
 void fake_begin(struct fake *fake);
 void fake_end(struct fake *fake);

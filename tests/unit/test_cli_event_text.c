@@ -180,8 +180,8 @@ static void every_byte_of_ascii_reads_back(void **state)
 static void keys_are_in_order(void **state)
 {
     (void)state;
-    static const char *const keys[] = {"position", "session", "epoch",    "seq",
-                                       "id",       "type",    "data",     "retry",
+    static const char *const keys[] = {"position", "session",  "epoch",       "seq",
+                                       "id",       "type",     "data",        "retry",
                                        "time",     "encoding", "id_encoding", "type_encoding"};
     const struct spn_event event = {
         .id = BYTES("\xFF"), .type = BYTES("\xFF"), .data = BYTES("\xFF"), .retry_ms = 5};
@@ -192,7 +192,8 @@ static void keys_are_in_order(void **state)
     const char *key;
     json_t *value;
     size_t count = 0;
-    json_object_foreach (json, key, value) {
+    json_object_foreach(json, key, value)
+    {
         assert_true(count < COUNT(keys));
         assert_string_equal(key, keys[count++]);
     }
@@ -239,8 +240,7 @@ static void base64_is_the_standards(void **state)
 
 static void check_stream(struct spn_bytes data)
 {
-    struct spn_event event = {
-        .id = BYTES("i d"), .type = BYTES("t"), .data = data, .retry_ms = 1};
+    struct spn_event event = {.id = BYTES("i d"), .type = BYTES("t"), .data = data, .retry_ms = 1};
     struct spn_event read = SPN_EVENT_INIT;
     struct out out;
     spn_sse *sse;

@@ -61,7 +61,7 @@ static void much_arrives_as_it_was_put(void **state)
     assert_non_null(file);
     for (int i = 0; i < 100000; i++) {
         assert_non_null(fgets(line, sizeof(line), file));
-        assert_int_equal(atoi(line), i);
+        assert_int_equal(strtol(line, NULL, 10), i);
     }
     assert_null(fgets(line, sizeof(line), file));
     fclose(file);
@@ -126,19 +126,93 @@ static void acks_are_in_the_file_once_written(void **state)
     unlink(path);
 }
 
-static void a_torn_last_line_is_ended(void **state)
+/* What is left of a line is taken away: it would read like an acknowledgement of another id. What
+ * is not ours is only ended. */
+static const struct {
+    const char *before;
+    const char *after;
+} torn_cases[] = {
+    {"", "3 c\n"},
+    {"1 a\n", "1 a\n3 c\n"},
+    {"1 a\n2 b", "1 a\n3 c\n"},
+    {"1 a\n2 ", "1 a\n3 c\n"},
+    {"1 a\n2", "1 a\n3 c\n"},
+    {"1", "3 c\n"},
+    {"1 a\nfoo", "1 a\nfoo\n3 c\n"},
+    {"foo", "foo\n3 c\n"},
+    {"1a\n1b", "1a\n1b\n3 c\n"},
+};
+
+static void a_torn_last_line_does_not_count(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(torn_cases) / sizeof(torn_cases[0]); i++) {
+        char path[] = "/tmp/test-ack-XXXXXX";
+        struct ack_log log;
+        int fd = mkstemp(path);
+        size_t size = strlen(torn_cases[i].before);
+        assert_int_equal(write(fd, torn_cases[i].before, size), size);
+        close(fd);
+        assert_int_equal(ack_log_open(&log, path), SPN_OK);
+        ack_log_add(&log, 3, text("c"));
+        assert_int_equal(ack_log_write(&log), SPN_OK);
+        ack_log_close(&log);
+        check_file(path, torn_cases[i].after);
+        unlink(path);
+    }
+}
+
+/* A line longer than any of ours is nobody's to cut. */
+static void a_long_last_line_is_kept(void **state)
+{
+    (void)state;
+    for (size_t size = 1040; size < 1060; size++) {
+        char path[] = "/tmp/test-ack-XXXXXX";
+        char line[1100];
+        struct ack_log log;
+        int fd = mkstemp(path);
+        memset(line, '7', size);
+        line[1] = ' ';
+        assert_int_equal(write(fd, "\n", 1), 1);
+        assert_int_equal(write(fd, line, size), size);
+        close(fd);
+        assert_int_equal(ack_log_open(&log, path), SPN_OK);
+        bool cut = size <= 20 + 1 + 1024;
+        assert_int_equal(log.size, cut ? 1 : 1 + size);
+        assert_int_equal(log.lines.size, !cut);
+        ack_log_close(&log);
+        unlink(path);
+    }
+}
+
+/* Many at a time, of all sizes: written in pieces, and whole in the end. */
+static void many_lines_arrive_whole(void **state)
 {
     (void)state;
     char path[] = "/tmp/test-ack-XXXXXX";
+    static char id[1024];
+    static char line[1100];
     struct ack_log log;
-    int fd = mkstemp(path);
-    assert_int_equal(write(fd, "1 a\n2 b", 7), 7);
-    close(fd);
+    unsigned number = 0;
+    memset(id, 'i', sizeof(id));
+    close(mkstemp(path));
     assert_int_equal(ack_log_open(&log, path), SPN_OK);
-    ack_log_add(&log, 3, text("c"));
-    assert_int_equal(ack_log_write(&log), SPN_OK);
+    for (unsigned batch = 0; batch < 200; batch++) {
+        for (unsigned i = 0; i < batch; i++, number++)
+            ack_log_add(&log, number, (struct spn_bytes){id, number * 37 % 1025});
+        assert_int_equal(ack_log_write(&log), SPN_OK);
+    }
     ack_log_close(&log);
-    check_file(path, "1 a\n2 b\n3 c\n");
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    for (unsigned i = 0; i < number; i++) {
+        char *end;
+        assert_non_null(fgets(line, sizeof(line), file));
+        assert_int_equal(strtoul(line, &end, 10), i);
+        assert_int_equal(strlen(end), 1 + i * 37 % 1025 + 1);
+    }
+    assert_null(fgets(line, sizeof(line), file));
+    fclose(file);
     unlink(path);
 }
 
@@ -150,7 +224,7 @@ static void without_a_path_nothing_is_kept(void **state)
     for (uint64_t i = 0; i < 1000; i++)
         ack_log_add(&log, i, text("a"));
     assert_int_equal(ack_log_write(&log), SPN_OK);
-    assert_null(log.out.data);
+    assert_null(log.lines.data);
     ack_log_close(&log);
 }
 
@@ -174,7 +248,9 @@ int main(void)
         cmocka_unit_test(much_arrives_as_it_was_put),
         cmocka_unit_test(what_went_wrong_is_kept),
         cmocka_unit_test(acks_are_in_the_file_once_written),
-        cmocka_unit_test(a_torn_last_line_is_ended),
+        cmocka_unit_test(a_torn_last_line_does_not_count),
+        cmocka_unit_test(a_long_last_line_is_kept),
+        cmocka_unit_test(many_lines_arrive_whole),
         cmocka_unit_test(without_a_path_nothing_is_kept),
         cmocka_unit_test(a_log_that_cannot_be_is_told),
     };

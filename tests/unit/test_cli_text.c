@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_cli_text: what the command line makes of words, and how it shows times and odd bytes.
  *
- * Times are compared with the C library's for every day to the year 9999; UTF-8 is checked for every
- * code point, and behind every length of ASCII, where the eight bytes at a time begin and end. */
+ * Times are compared with the C library's for every day to the year 9999; UTF-8 is checked for
+ * every code point, and behind every length of ASCII, where the eight bytes at a time begin and
+ * end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -203,10 +204,19 @@ static const struct {
     bool good;
     int ms;
 } seconds_cases[] = {
-    {"1", true, 1000},        {"0.5", true, 500}, {"0.0001", true, 1}, {"1e3", true, 1000000},
+    {"1", true, 1000},
+    {"0.5", true, 500},
+    {"0.0001", true, 1},
+    {"1e3", true, 1000000},
     {"31536000", true, INT32_MAX}, /* more than milliseconds can say: the most they can */
-    {"0", false, 0},          {"-1", false, 0},   {"", false, 0},      {"x", false, 0},
-    {"1x", false, 0},         {"nan", false, 0},  {"inf", false, 0},   {"1e30", false, 0},
+    {"0", false, 0},
+    {"-1", false, 0},
+    {"", false, 0},
+    {"x", false, 0},
+    {"1x", false, 0},
+    {"nan", false, 0},
+    {"inf", false, 0},
+    {"1e30", false, 0},
 };
 
 static void seconds_are_numbers_above_zero(void **state)
@@ -247,8 +257,7 @@ static void counts_are_digits_in_a_range(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(count_cases); i++) {
         uint64_t count = 0;
-        bool good =
-            text_count(count_cases[i].text, count_cases[i].min, count_cases[i].max, &count);
+        bool good = text_count(count_cases[i].text, count_cases[i].min, count_cases[i].max, &count);
         if (good != count_cases[i].good || count != count_cases[i].count)
             fail_msg("%s", count_cases[i].text);
     }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Delivery against a model of the sidecar, with everything going wrong at random.
  *
- * The model takes numbers in order as PROTOCOL.md says, and may lose what is on its way, restart and forget
- * what was not durable, refuse events, drop acknowledgements, answer late. Whatever happens: each ticket
- * ends in exactly one result, and at level durable the model stored each number once, in order. */
+ * The model takes numbers in order as PROTOCOL.md says, and may lose what is on its way, restart
+ * and forget what was not durable, refuse events, drop acknowledgements, answer late. Whatever
+ * happens: each ticket ends in exactly one result, and at level durable the model stored each
+ * number once, in order. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,8 +42,8 @@ static struct {
     uint64_t durable;
     uint64_t acked; /* up to which acks were sent */
     uint32_t round_answered;
-    bool stale;      /* it restarted and knows no token */
-    bool answered;   /* this round was answered with EXPECT or REFUSED */
+    bool stale;                  /* it restarted and knows no token */
+    bool answered;               /* this round was answered with EXPECT or REFUSED */
     uint8_t result[NUMBERS + 1]; /* of accepted numbers: enum wire_result */
     uint8_t stored[NUMBERS + 1]; /* times */
     uint8_t level;
@@ -109,7 +110,8 @@ static void send_ack(void)
     if (up_to <= model.acked)
         return;
     struct frame *frame = push(&to_client);
-    struct wire_out out = wire_out(frame->bytes + WIRE_ACK_HEAD_SIZE, FRAME_MAX - WIRE_ACK_HEAD_SIZE);
+    struct wire_out out = wire_out(frame->bytes, FRAME_MAX);
+    out.at += WIRE_ACK_HEAD_SIZE;
     if (up_to > model.acked + 100)
         up_to = model.acked + 100; /* so that it fits a frame */
     struct wire_ack ack = {
@@ -117,7 +119,6 @@ static void send_ack(void)
     ack.run_count = put_runs(&out, ack.from, up_to);
     struct wire_out head = wire_out(frame->bytes, WIRE_ACK_HEAD_SIZE);
     wire_put_ack(&head, &ack);
-    out.start = frame->bytes;
     finish(frame, WIRE_ACK, &out);
     model.acked = up_to;
 }
@@ -284,7 +285,7 @@ static void ask(bool silent)
     if (delivery.need == DELIVERY_STATE && model.stale)
         delivery_take_error(&delivery, SPN_E_STALE_TOKEN);
     if (delivery.need == DELIVERY_OPEN) {
-        model.token++;
+        model.token += rand() % 2 == 0 ? 1 : 0;
         model.stale = false;
         model.answered = false;
         commit(); /* it answers when all is durable */
@@ -366,8 +367,8 @@ static void check_ends(unsigned seed)
                      (unsigned long long)number);
         if (model.level == WIRE_DURABLE) {
             assert_int_equal(model.stored[number], 1);
-            assert_int_equal(seen_result[number], is_bad(number) ? SPN_REFUSED
-                                                                 : good_result(number));
+            assert_int_equal(seen_result[number],
+                             is_bad(number) ? SPN_REFUSED : good_result(number));
         }
     }
     assert_int_equal(counters->taken, NUMBERS);

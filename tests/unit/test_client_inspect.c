@@ -43,8 +43,8 @@ static void walk(const char *prefix, const char *const *expected, size_t count)
 {
     struct spn_session session = {0};
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(
-            spn_next_session(client, session.name, spn_text(prefix), 5000, &session), SPN_OK);
+        assert_int_equal(spn_next_session(client, session.name, spn_text(prefix), 5000, &session),
+                         SPN_OK);
         assert_int_equal(session.name.size, strlen(expected[i]));
         assert_memory_equal(session.name.data, expected[i], session.name.size);
         assert_int_equal(session.last_id.size, 4);

@@ -19,7 +19,7 @@ static spn_client *client;
 static spn_replay *replay;
 
 static const struct fake_item items[] = {
-    {4, "d", "four"}, {5, "e", "five"},  {6, "f", "six"},
+    {4, "d", "four"},  {5, "e", "five"},  {6, "f", "six"},
     {7, "g", "seven"}, {8, "h", "eight"}, {9, "i", "nine"},
 };
 enum { ITEMS = sizeof(items) / sizeof(items[0]) };
@@ -164,7 +164,6 @@ static void unanswered_fetch_is_asked_again(void **state)
     struct spn_event event;
     fake.slice_items = 1;
     fake.item_count = 2;
-    fake.deaf = false;
     assert_int_equal(open_replay(""), SPN_OK);
     expect_items(0, 2);
     assert_int_equal(next(&event), SPN_E_END);

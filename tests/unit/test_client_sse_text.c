@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parser and formatter as the library gives them. What they accept is tested with proto/sse; here:
- * what an app sees of it. */
+/* The parser and formatter as the library gives them. What they accept is tested with proto/sse;
+ * here: what an app sees of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +37,9 @@ static void expect_text(struct spn_bytes bytes, const char *text)
 static void events_one_at_a_time(void **state)
 {
     (void)state;
-    static const char text[] = "id: 1\ndata: a\n\nevent: t\nretry: 5\ndata: b\ndata: c\n\nid: 2\n\ndata";
+    static const char text[] = "id: 1\ndata: a\n\n"
+                               "event: t\nretry: 5\ndata: b\ndata: c\n\n"
+                               "id: 2\n\ndata";
     struct spn_event event;
     size_t at = 0;
     size_t used = 0;

@@ -1,0 +1,710 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_cli: the command line as its users meet it: exit codes, messages, what is printed, and
+ * recordings that are interrupted in every way. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "event_list.h"
+#include "stage.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum { OK, FAILURE, USAGE, NOT_FOUND, TIMEOUT, NO_SIDECAR };
+
+static struct spn_bytes bytes_of(const char *text)
+{
+    return (struct spn_bytes){text, strlen(text)};
+}
+
+static struct outcome record_text(struct stage *stage, const char *session, const char *text)
+{
+    const char *words[] = {"record", session, NULL};
+    return stage_run_words(stage, words, bytes_of(text));
+}
+
+static size_t lines_in(const char *text)
+{
+    size_t lines = 0;
+    for (; *text; text++)
+        lines += *text == '\n';
+    return lines;
+}
+
+static bool begins_with(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static void expect_in(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in: %s", part, text);
+}
+
+/* -- the command line -------------------------------------------------------------------------- */
+
+#define LONG_NAME                                                                                  \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
+    "aaaa"                                                                                         \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
+    "aaaa"                                                                                         \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" /* 256 bytes */
+
+/* No sidecar runs and no database is there. */
+static const struct {
+    const char *words[8];
+    int code;
+    const char *says; /* in the one line on stderr */
+} refusals[] = {
+    {{NULL}, USAGE, "no verb"},
+    {{"frobnicate"}, USAGE, "verb 'frobnicate'"},
+    {{"--frobnicate"}, USAGE, "'--frobnicate'"},
+    {{"record"}, USAGE, "SESSION: missing"},
+    {{"record", "a", "b", "c"}, USAGE, "'c'"},
+    {{"record", "--frobnicate", "a"}, USAGE, "'--frobnicate'"},
+    {{"record", "a", "--timeout"}, USAGE, "'--timeout'"},
+    {{"record", "a", "--timeout", "soon"}, USAGE, "--timeout 'soon'"},
+    {{"record", "a", "--timeout", "0"}, USAGE, "--timeout '0'"},
+    {{"record", "a", "--timeout=-1"}, USAGE, "--timeout '-1'"},
+    {{"record", ""}, USAGE, "session ''"},
+    {{"record", "a\nb"}, USAGE, "session 'a\\x0ab'"},
+    {{"record", "\xFF"}, USAGE, "session '\\xff'"},
+    {{"record", LONG_NAME}, USAGE, "session 'aaaaaa"},
+    {{"replay", LONG_NAME}, USAGE, "session 'aaaaaa"},
+    {{"replay", "a", "--after", "b\nc"}, USAGE, "event id 'b\\x0ac'"},
+    {{"replay", "a", "--format", "xml"}, USAGE, "--format 'xml'"},
+    {{"last"}, USAGE, "SESSION: missing"},
+    {{"last", "\x7F"}, USAGE, "session '\\x7f'"},
+    {{"dump", "a"}, USAGE, "'a'"},
+    {{"dump", "--session", ""}, USAGE, "session ''"},
+    {{"dump", "--format", "csv"}, USAGE, "--format 'csv'"},
+    {{"sessions", "--prefix", LONG_NAME}, USAGE, "--prefix 'aaaa"},
+    {{"health", "--wait", "x"}, USAGE, "--wait 'x'"},
+    {{"stats", "x"}, USAGE, "'x'"},
+    {{"bench"}, USAGE, "what to measure"},
+    {{"bench", "subscribe"}, USAGE, "'subscribe'"},
+    {{"bench", "publish", "--count", "0"}, USAGE, "--count '0'"},
+    {{"bench", "publish", "--size", "999999999"}, USAGE, "--size '999999999'"},
+    {{"bench", "publish", "--producers", "1e3"}, USAGE, "--producers '1e3'"},
+    {{"bench", "publish", "--ack", "none"}, USAGE, "--ack 'none'"},
+
+    {{"record", "a", "/nonexistent"}, NOT_FOUND, "/nonexistent: "},
+    {{"dump"}, NOT_FOUND, "data.mdb"},
+    {{"dump", "--data-dir", "/nonexistent"}, NOT_FOUND, "/nonexistent: "},
+    {{"dump", "--data-dir", "/dev/null"}, FAILURE, "/dev/null: "},
+    {{"sessions", "--data-dir", "/nonexistent"}, NOT_FOUND, "/nonexistent: "},
+
+    {{"record", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
+    {{"replay", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
+    {{"last", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
+    {{"sessions", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
+    {{"stats", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
+    {{"health", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
+    {{"health", "--wait", "0.1"}, NO_SIDECAR, "no sidecar"},
+    {{"health", "--timeout", "0.1", "--socket-dir", "/nonexistent"}, NO_SIDECAR, "/nonexistent"},
+    {{"health", "--socket-dir", "/" LONG_NAME}, USAGE, "aaaaaa"},
+};
+
+static void bad_input_is_named(struct stage *stage)
+{
+    for (size_t i = 0; i < COUNT(refusals); i++) {
+        struct outcome done = stage_run_words(stage, refusals[i].words, bytes_of(""));
+        const char *verb = refusals[i].words[0];
+        if (done.code != refusals[i].code)
+            fail_msg("row %zu: exit code %d: %s", i, done.code, done.err);
+        if (lines_in(done.err) != 1 || !begins_with(done.err, "sponson"))
+            fail_msg("row %zu: not one line of ours: %s", i, done.err);
+        if (verb && verb[0] != '-' && done.code != USAGE)
+            expect_in(done.err, stage_format(stage, "sponson %s: ", verb));
+        expect_in(done.err, refusals[i].says);
+        assert_string_equal(done.out, "");
+    }
+}
+
+static void help_says_it(struct stage *stage)
+{
+    static const char *const words[] = {"record SESSION [FILE]",
+                                        "replay SESSION",
+                                        "last SESSION",
+                                        "dump",
+                                        "sessions",
+                                        "health",
+                                        "stats",
+                                        "bench publish",
+                                        "Exit codes:",
+                                        "no sidecar is running"};
+    struct outcome done = stage_run(stage, "--help");
+    stage_expect_code(&done, OK);
+    for (size_t i = 0; i < COUNT(words); i++)
+        expect_in(done.out, words[i]);
+    done = stage_run(stage, "record", "--help");
+    stage_expect_code(&done, OK);
+    expect_in(done.out, "Usage: sponson record [OPTION...] SESSION [FILE]");
+    expect_in(done.out, "--ack-log=FILE");
+    expect_in(done.out, "--socket-dir=DIR");
+    done = stage_run(stage, "--version");
+    stage_expect_code(&done, OK);
+    assert_true(begins_with(done.out, "sponson "));
+}
+
+static void what_is_not_there_is_not_found(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct outcome done = record_text(stage, "s", "id: 1\ndata: a\n\n");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "last", "other");
+    stage_expect_code(&done, NOT_FOUND);
+    assert_string_equal(done.err, "sponson last: session 'other': no such session\n");
+    done = stage_run(stage, "replay", "other");
+    stage_expect_code(&done, NOT_FOUND);
+    done = stage_run(stage, "replay", "s", "--after", "2");
+    stage_expect_code(&done, NOT_FOUND);
+    expect_in(done.err, "event id '2'");
+    done = stage_run(stage, "dump", "--session", "other");
+    stage_expect_code(&done, NOT_FOUND);
+    expect_in(done.err, "session 'other'");
+    assert_string_equal(done.out, "");
+}
+
+/* Through a shell, for its redirections. */
+static struct outcome run_shell(struct stage *stage, const char *script)
+{
+    const char *argv[] = {"/bin/sh", "-c", script, "sh", stage_sponson(), NULL};
+    struct process_options options = {.argv = argv};
+    return stage_end(stage, stage_process(stage, &options), until_in(STAGE_WAIT_MS));
+}
+
+static void output_that_cannot_be_written_is_told(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct outcome done = record_text(stage, "s", "data: a\n\n");
+    stage_expect_code(&done, OK);
+    static const char *const verbs[] = {
+        "dump", "replay s", "last s", "sessions", "sessions --json", "stats", "health"};
+    for (size_t i = 0; i < COUNT(verbs); i++) {
+        done = run_shell(stage, stage_format(stage, "\"$1\" %s >/dev/full", verbs[i]));
+        stage_expect_code(&done, FAILURE);
+        expect_in(done.err, "stdout: No space left on device\n");
+    }
+}
+
+/* More than a pipe holds, and a reader that has had enough after one line. */
+static void a_closed_pipe_ends_it_quietly(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct outcome done = stage_run(stage, "bench", "publish", "--count", "2000");
+    stage_expect_code(&done, OK);
+    done = run_shell(stage, "trap '' PIPE; { \"$1\" dump; echo $? >&2; } | head -n 1");
+    assert_int_equal(lines_in(done.out), 1);
+    assert_string_equal(done.err, "141\n"); /* although the one who started it ignores SIGPIPE */
+}
+
+/* -- record ------------------------------------------------------------------------------------ */
+
+static void recording_twice_finds_duplicates(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    static const char stream[] = "id: 1\ndata: a\n\nid: 2\ndata: b\n\n";
+    struct outcome done = record_text(stage, "s", stream);
+    stage_expect_code(&done, OK);
+    assert_string_equal(done.out, "{\"session\":\"s\",\"events\":2,\"stored\":2,\"duplicates\":0,"
+                                  "\"conflicts\":0,\"refused\":0,\"last_event_id\":\"2\"}\n");
+    struct outcome before = stage_run(stage, "dump");
+    done = record_text(stage, "s", stream);
+    stage_expect_code(&done, OK);
+    assert_string_equal(done.out, "{\"session\":\"s\",\"events\":2,\"stored\":0,\"duplicates\":2,"
+                                  "\"conflicts\":0,\"refused\":0,\"last_event_id\":\"2\"}\n");
+    assert_string_equal(done.err, "");
+    done = record_text(stage, "s", "id: 1\ndata: a\n\nid: 2\ndata: B\n\nid: 3\ndata: c\n\n");
+    stage_expect_code(&done, FAILURE);
+    assert_string_equal(done.out, "{\"session\":\"s\",\"events\":3,\"stored\":1,\"duplicates\":1,"
+                                  "\"conflicts\":1,\"refused\":0,\"last_event_id\":\"3\"}\n");
+    assert_int_equal(lines_in(done.err), 1);
+    expect_in(done.err, "event 2 with id '2': not stored: ");
+    struct outcome after = stage_run(stage, "dump");
+    assert_int_equal(lines_in(after.out), lines_in(before.out) + 1);
+    assert_true(begins_with(after.out, before.out));
+}
+
+/* An id stays in force for a browser that resumes, but it is the id of one event only. */
+static void an_id_is_one_events(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct outcome done =
+        record_text(stage, "s", "id: x\ndata: 1\n\ndata: 1\n\nid: y\n\ndata: 1\n\nid\ndata: 1\n\n");
+    stage_expect_code(&done, OK);
+    assert_int_equal(event_json_number(done.out, "stored"), 4);
+    struct event_list list = EVENT_LIST_INIT;
+    done = stage_run(stage, "replay", "s");
+    event_list_add_json(&list, done.output, NULL);
+    assert_int_equal(list.count, 4);
+    assert_true(event_bytes_same(list.items[0].id, bytes_of("x")));
+    for (size_t i = 1; i < 4; i++)
+        assert_true(list.items[i].id.size > 20);
+    event_list_release(&list);
+}
+
+static void input_without_events_is_no_error(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    static const char *const inputs[] = {"", "\n\n", ": comment\n\n", "id: 1\n\n", "retry: 5\n\n"};
+    for (size_t i = 0; i < COUNT(inputs); i++) {
+        struct outcome done = record_text(stage, "s", inputs[i]);
+        stage_expect_code(&done, OK);
+        assert_string_equal(done.out,
+                            "{\"session\":\"s\",\"events\":0,\"stored\":0,\"duplicates\":0,"
+                            "\"conflicts\":0,\"refused\":0,\"last_event_id\":null}\n");
+        assert_string_equal(done.err, "sponson record: standard input: no events in it\n");
+    }
+}
+
+static void an_unfinished_event_is_told(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct outcome done = record_text(stage, "s", "data: a\n\ndata: b\n");
+    stage_expect_code(&done, OK);
+    assert_int_equal(event_json_number(done.out, "events"), 1);
+    assert_int_equal(lines_in(done.err), 1);
+    expect_in(done.err, "standard input: the last event is unfinished");
+}
+
+static char *put_many(char *at, char byte, size_t count)
+{
+    memset(at, byte, count);
+    return at + count;
+}
+
+/* One too large, one with a long id, one with a long type; the others are stored. */
+static void what_is_refused_is_told(struct stage *stage)
+{
+    enum { MIB = 1024 * 1024 };
+    stage_start(stage, NULL);
+    char *text = stage_keep(stage, calloc(1, 5 * MIB));
+    char *at = stpcpy(text, "data: first\n\ndata: ");
+    at = put_many(at, 'x', MIB + 1);
+    at = stpcpy(at, "\n\nid: ");
+    at = put_many(at, 'i', 1025);
+    at = stpcpy(at, "\ndata: b\n\nevent: ");
+    at = put_many(at, 't', 256);
+    at = stpcpy(at, "\ndata: c\n\ndata: ");
+    at = put_many(at, 'y', MIB); /* just not */
+    at = stpcpy(at, "\n\ndata: ");
+    at = put_many(at, 'z', 2 * MIB); /* so large that it is not even kept */
+    stpcpy(at, "\n\ndata: last\n\n");
+    struct outcome done = record_text(stage, "s", text);
+    stage_expect_code(&done, FAILURE);
+    assert_int_equal(event_json_number(done.out, "events"), 7);
+    assert_int_equal(event_json_number(done.out, "stored"), 3);
+    assert_int_equal(event_json_number(done.out, "refused"), 4);
+    assert_int_equal(lines_in(done.err), 4);
+    expect_in(done.err, "event 2: not stored: larger than the limit of 1048576 bytes");
+    expect_in(done.err, "event 3 with id 'iii");
+    expect_in(done.err, "its id has 1025 bytes, the limit is 1024\n");
+    expect_in(done.err, "event 4: not stored: its type has 256 bytes, the limit is 255\n");
+    expect_in(done.err, "event 6: not stored: larger than the limit of 1048576 bytes");
+}
+
+/* -- record, live ------------------------------------------------------------------------------ */
+
+/* A recorder that is fed by the test. */
+struct feed {
+    struct process *process;
+    int fd;
+    const char *ack_path;
+};
+
+static struct feed begin_feed(struct stage *stage, const char *session)
+{
+    int fds[2];
+    struct feed feed = {.ack_path = stage_path(stage, stage_format(stage, "%s.acks", session))};
+    const char *words[] = {"record", session, "--ack-log", feed.ack_path, NULL};
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    feed.process = stage_begin_words(stage, words, fds[0]);
+    feed.fd = fds[1];
+    close(fds[0]);
+    return feed;
+}
+
+static void feed_text(const struct feed *feed, const char *text)
+{
+    assert_int_equal(write(feed->fd, text, strlen(text)), strlen(text));
+}
+
+static struct outcome end_feed(struct stage *stage, const struct feed *feed)
+{
+    close(feed->fd);
+    return stage_end(stage, feed->process, until_in(STAGE_WAIT_MS));
+}
+
+struct wanted_lines {
+    const char *path;
+    size_t count;
+};
+
+static bool has_lines(void *argument)
+{
+    const struct wanted_lines *wanted = argument;
+    char byte;
+    size_t lines = 0;
+    int fd = open(wanted->path, O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && read(fd, &byte, 1) == 1)
+        lines += byte == '\n';
+    if (fd >= 0)
+        close(fd);
+    return lines >= wanted->count;
+}
+
+static void expect_acks(const struct feed *feed, size_t count)
+{
+    struct wanted_lines wanted = {feed->ack_path, count};
+    if (!until_true(until_in(STAGE_WAIT_MS), has_lines, &wanted))
+        fail_msg("no %zu acknowledgements", count);
+}
+
+/* Each is on disk while the pipe is open and says nothing more. */
+static void an_event_is_sent_when_it_is_complete(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct feed feed = begin_feed(stage, "s");
+    feed_text(&feed, "id: a b\ndata: 1\n\nid: 2\nda");
+    expect_acks(&feed, 1);
+    feed_text(&feed, "ta: 2\n");
+    feed_text(&feed, "\n");
+    expect_acks(&feed, 2);
+    struct outcome last = stage_run(stage, "last", "s");
+    assert_string_equal(last.out, "2\n");
+    struct outcome done = end_feed(stage, &feed);
+    stage_expect_code(&done, OK);
+    struct spn_bytes acks = stage_read_file(stage, feed.ack_path);
+    assert_string_equal(acks.data, "1 a b\n2 2\n");
+}
+
+static void a_restart_is_ridden_out(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    struct feed feed = begin_feed(stage, "s");
+    feed_text(&feed, "id: 1\ndata: 1\n\n");
+    expect_acks(&feed, 1);
+    process_kill(daemon);
+    feed_text(&feed, "id: 2\ndata: 2\n\nid: 3\ndata: 3\n\n");
+    daemon = stage_start(stage, NULL);
+    expect_acks(&feed, 3);
+    assert_int_equal(stage_stop(daemon), 0);
+    feed_text(&feed, "id: 4\ndata: 4\n\n");
+    stage_start(stage, NULL);
+    struct outcome done = end_feed(stage, &feed);
+    stage_expect_code(&done, OK);
+    assert_int_equal(event_json_number(done.out, "stored"), 4);
+    struct spn_bytes acks = stage_read_file(stage, feed.ack_path);
+    assert_string_equal(acks.data, "1 1\n2 2\n3 3\n4 4\n");
+}
+
+static void an_interrupt_ends_the_input(struct stage *stage)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    stage_start(stage, NULL);
+    for (size_t i = 0; i < COUNT(signals); i++) {
+        struct feed feed = begin_feed(stage, i == 0 ? "int" : "term");
+        feed_text(&feed, "data: 1\n\ndata: unfin");
+        expect_acks(&feed, 1);
+        process_signal(feed.process, signals[i]);
+        struct outcome done = stage_end(stage, feed.process, until_in(STAGE_WAIT_MS));
+        close(feed.fd);
+        stage_expect_code(&done, OK);
+        assert_int_equal(event_json_number(done.out, "stored"), 1);
+        assert_string_equal(done.err, "");
+    }
+}
+
+/* Its events are not lost with it: the pipe's other end may still be there, but nobody waits. */
+static void a_second_interrupt_ends_the_wait(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    struct feed feed = begin_feed(stage, "s");
+    feed_text(&feed, "data: 1\n\n");
+    expect_acks(&feed, 1);
+    process_signal(daemon, SIGSTOP);
+    feed_text(&feed, "data: 2\n\n");
+    process_signal(feed.process, SIGINT);
+    assert_int_equal(process_wait(feed.process, until_in(300)), PROCESS_NOT_ENDED);
+    process_signal(feed.process, SIGINT);
+    assert_int_equal(process_wait(feed.process, until_in(STAGE_WAIT_MS)), 128 + SIGINT);
+    close(feed.fd);
+    process_signal(daemon, SIGCONT);
+}
+
+static void a_silent_sidecar_times_out(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    int fds[2];
+    const char *words[] = {"record", "s", "--timeout", "1", NULL};
+    const char *after[] = {
+        "record", "s", "--timeout", "1", "--ack-log", stage_path(stage, "s.acks"), NULL};
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    struct feed feed = {stage_begin_words(stage, after, fds[0]), fds[1], after[5]};
+    close(fds[0]);
+    feed_text(&feed, "data: 1\n\n");
+    expect_acks(&feed, 1);
+    process_signal(daemon, SIGSTOP);
+    feed_text(&feed, "data: 2\n\ndata: 3\n\n");
+    struct outcome done = end_feed(stage, &feed);
+    stage_expect_code(&done, TIMEOUT);
+    assert_int_equal(event_json_number(done.out, "stored"), 1);
+    assert_int_equal(event_json_number(done.out, "unacknowledged"), 2);
+    expect_in(done.err, "sponson record: sidecar: no acknowledgement for 1.0 s, 2 events wait");
+    done = stage_run_words(stage, words, bytes_of("data: x\n\n")); /* not even a handshake */
+    stage_expect_code(&done, NO_SIDECAR);
+    process_signal(daemon, SIGCONT);
+}
+
+/* -- kill -9 of the recorder ------------------------------------------------------------------- */
+
+/* The next line "number id" of a log of acknowledgements; one without its end does not count. */
+static bool next_ack(const char **at, uint64_t *ret_number, struct spn_bytes *ret_id)
+{
+    char *end;
+    const char *line_end = strchr(*at, '\n');
+    if (!line_end)
+        return false;
+    *ret_number = strtoull(*at, &end, 10);
+    assert_int_equal(*end, ' ');
+    *ret_id = (struct spn_bytes){end + 1, (size_t)(line_end - end - 1)};
+    *at = line_end + 1;
+    return true;
+}
+
+/* Every acknowledgement in the file is true: that event, in that place. */
+static void expect_acks_true(struct stage *stage, const char *ack_path, const char *session)
+{
+    struct outcome dump = stage_run(stage, "dump", "--session", session);
+    struct event_list list = EVENT_LIST_INIT;
+    const char *at = stage_read_file(stage, ack_path).data;
+    struct spn_bytes id;
+    uint64_t number;
+    uint64_t expected = 0;
+    stage_expect_code(&dump, OK);
+    event_list_add_json(&list, dump.output, NULL);
+    event_list_expect_whole(session, &list);
+    while (next_ack(&at, &number, &id)) {
+        assert_int_equal(number, ++expected);
+        assert_true(number <= list.count);
+        assert_true(event_bytes_same(list.items[number - 1].id, id));
+    }
+    assert_true(expected > 0);
+    event_list_release(&list);
+}
+
+static void a_killed_recorder_leaves_a_true_log(struct stage *stage)
+{
+    enum { ROUNDS = 10, EVENTS = 20000 };
+    stage_start(stage, NULL);
+    char *text = stage_keep(stage, malloc(EVENTS * 32));
+    char *at = text;
+    for (int i = 1; i <= EVENTS; i++)
+        at += sprintf(at, "data: event %d\n\n", i);
+    const char *input = stage_write_file(stage, "input", bytes_of(text));
+    for (int round = 0; round < ROUNDS; round++) {
+        const char *session = stage_format(stage, "s%d", round);
+        const char *acks = stage_path(stage, session);
+        struct process *recorder =
+            stage_begin_run(stage, "record", session, input, "--ack-log", acks);
+        struct wanted_lines wanted = {acks, 1};
+        assert_true(until_true(until_in(STAGE_WAIT_MS), has_lines, &wanted));
+        until_passed_us((unsigned)round * 700);
+        process_kill(recorder);
+        expect_acks_true(stage, acks, session);
+    }
+}
+
+/* -- what is printed --------------------------------------------------------------------------- */
+
+static void dump_and_replay_agree(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct outcome done = record_text(stage, "s",
+                                      "id: \xFF\nevent: e\nretry: 0\ndata: \xFE\ndata\n\n"
+                                      "data: \xC3\xA4 \"q\" \\ \x01 \x7F\n\n");
+    stage_expect_code(&done, OK);
+    done = record_text(stage, "t", "data: other\n\n");
+    stage_expect_code(&done, OK);
+    struct outcome replay = stage_run(stage, "replay", "s");
+    stage_expect_code(&replay, OK);
+    assert_int_equal(lines_in(replay.out), 2);
+    expect_in(replay.out,
+              "\"id\":\"/w==\",\"type\":\"e\",\"data\":\"/go=\",\"retry\":0,\"time\":\"");
+    expect_in(replay.out, "Z\",\"encoding\":\"base64\",\"id_encoding\":\"base64\"}\n");
+    expect_in(replay.out, "\"data\":\"\xC3\xA4 \\\"q\\\" \\\\ \\u0001 \x7F\",\"retry\":null,");
+    struct outcome dump = stage_run(stage, "dump", "--session", "s");
+    assert_string_equal(dump.out, replay.out);
+    dump = stage_run(stage, "dump", "--all");
+    assert_true(begins_with(dump.out, replay.out));
+    assert_int_equal(lines_in(dump.out), 3);
+
+    replay = stage_run(stage, "replay", "s", "--format", "sse");
+    dump = stage_run(stage, "dump", "--session", "s", "--format", "sse");
+    assert_string_equal(dump.out, replay.out);
+    dump = stage_run(stage, "dump", "--format", "sse");
+    assert_true(begins_with(dump.out, ": session s\nid: "));
+    expect_in(dump.out, "\n\n: session t\nid: ");
+}
+
+static void last_is_for_scripts(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct outcome done = record_text(stage, "s", "id: a b\ndata: 1\n\n");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "last", "s");
+    stage_expect_code(&done, OK);
+    assert_string_equal(done.out, "a b\n");
+    done = stage_run(stage, "last", "s", "--json");
+    stage_expect_code(&done, OK);
+    assert_true(begins_with(done.out, "{\"session\":\"s\",\"epoch\":1,\"seq\":1,\"position\":2,"
+                                      "\"last_event_id\":\"a b\",\"time\":\"20"));
+}
+
+/* Some hundred sessions, so that lists take more than one page; their index written, and not. */
+static void sessions_are_the_same_offline(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    struct outcome done = stage_run(stage, "bench", "publish", "--count", "2000", "--sessions",
+                                    "600", "--size", "10", "--json");
+    stage_expect_code(&done, OK);
+    assert_int_equal(event_json_number(done.out, "stored"), 2000);
+    for (int round = 0; round < 2; round++) {
+        static const char *const prefixes[] = {"", "bench-", "t", "m"};
+        for (size_t i = 0; i < COUNT(prefixes); i++) {
+            struct outcome live = stage_run(stage, "sessions", "--json", "--prefix", prefixes[i]);
+            struct outcome offline = stage_run(stage, "sessions", "--json", "--prefix", prefixes[i],
+                                               "--data-dir", stage->data_dir);
+            stage_expect_code(&live, OK);
+            stage_expect_code(&offline, OK);
+            assert_string_equal(offline.out, live.out);
+            size_t expected = i < 2 ? 600u : i == 2 ? (size_t)round : 0u;
+            assert_int_equal(lines_in(live.out), expected + (i == 0 ? (size_t)round : 0u));
+        }
+        assert_int_equal(stage_stop(daemon), 0); /* writes the index */
+        daemon = stage_start(stage, NULL);
+        done = record_text(stage, "t", "data: 1\n\n");
+        stage_expect_code(&done, OK);
+    }
+    struct outcome table = stage_run(stage, "sessions", "--prefix", "t");
+    assert_int_equal(lines_in(table.out), 2);
+    expect_in(table.out, "EVENTS");
+}
+
+/* -- bench ------------------------------------------------------------------------------------- */
+
+static size_t files_in(const char *path)
+{
+    size_t count = 0;
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    struct dirent *found;
+    while ((found = readdir(dir)) != NULL)
+        count += found->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+/* None runs: it starts one, and nothing of it is left. */
+static void bench_brings_its_own_sidecar(struct stage *stage)
+{
+    static const char *const keys[] = {"events_per_second", "ack_p50_us", "ack_p99_us"};
+    const char *dir = stage_make_dir(stage, "tmp");
+    setenv("TMPDIR", dir, 1);
+    struct outcome done = stage_run(stage, "bench", "publish", "--count", "500", "--producers", "3",
+                                    "--sessions", "7", "--in-flight", "1", "--json");
+    unsetenv("TMPDIR");
+    stage_expect_code(&done, OK);
+    assert_int_equal(event_json_number(done.out, "events"), 500);
+    assert_int_equal(event_json_number(done.out, "stored"), 500);
+    expect_in(done.out, "\"own_sidecar\":true");
+    for (size_t i = 0; i < COUNT(keys); i++)
+        expect_in(done.out, stage_format(stage, "\"%s\":", keys[i]));
+    assert_int_equal(files_in(dir), 0);
+}
+
+static void bench_takes_the_sidecar_that_runs(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct outcome done = stage_run(stage, "bench", "publish", "--count", "3000", "--ack",
+                                    "accepted", "--size", "0", "--json");
+    stage_expect_code(&done, OK);
+    expect_in(done.out, "\"own_sidecar\":false");
+    assert_int_equal(event_json_number(done.out, "events"), 3000);
+    done = stage_run(stage, "bench", "publish", "--count", "3000");
+    stage_expect_code(&done, OK);
+    expect_in(done.out, "events/s");
+    done = stage_run(stage, "bench", "publish", "--socket-dir", stage->dir, "--timeout", "0.1");
+    stage_expect_code(&done, NO_SIDECAR);
+}
+
+/* The database of the sidecar that bench started has grown: it publishes. */
+static bool has_begun(void *argument)
+{
+    glob_t found = {0};
+    struct stat status = {0};
+    if (glob(argument, 0, NULL, &found) == 0)
+        (void)stat(found.gl_pathv[0], &status);
+    globfree(&found);
+    return status.st_size > 1024 * 1024;
+}
+
+static void bench_stops_when_interrupted(struct stage *stage)
+{
+    const char *dir = stage_make_dir(stage, "tmp");
+    char *database = stage_keep(stage, strdup(stage_path(stage, "tmp/*/data/data.mdb")));
+    setenv("TMPDIR", dir, 1);
+    struct process *bench =
+        stage_begin_run(stage, "bench", "publish", "--count", "4000000000", "--json");
+    unsetenv("TMPDIR");
+    assert_true(until_true(until_in(STAGE_WAIT_MS), has_begun, database));
+    process_signal(bench, SIGINT);
+    struct outcome done = stage_end(stage, bench, until_in(STAGE_WAIT_MS));
+    stage_expect_code(&done, OK);
+    assert_true(event_json_number(done.out, "events") > 0);
+    assert_int_equal(files_in(dir), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STAGE_TEST(bad_input_is_named),
+        STAGE_TEST(help_says_it),
+        STAGE_TEST(what_is_not_there_is_not_found),
+        STAGE_TEST(output_that_cannot_be_written_is_told),
+        STAGE_TEST(a_closed_pipe_ends_it_quietly),
+        STAGE_TEST(recording_twice_finds_duplicates),
+        STAGE_TEST(an_id_is_one_events),
+        STAGE_TEST(input_without_events_is_no_error),
+        STAGE_TEST(an_unfinished_event_is_told),
+        STAGE_TEST(what_is_refused_is_told),
+        STAGE_TEST(an_event_is_sent_when_it_is_complete),
+        STAGE_TEST(a_restart_is_ridden_out),
+        STAGE_TEST(an_interrupt_ends_the_input),
+        STAGE_TEST(a_second_interrupt_ends_the_wait),
+        STAGE_TEST(a_silent_sidecar_times_out),
+        STAGE_TEST(a_killed_recorder_leaves_a_true_log),
+        STAGE_TEST(dump_and_replay_agree),
+        STAGE_TEST(last_is_for_scripts),
+        STAGE_TEST(sessions_are_the_same_offline),
+        STAGE_TEST(bench_brings_its_own_sidecar),
+        STAGE_TEST(bench_takes_the_sidecar_that_runs),
+        STAGE_TEST(bench_stops_when_interrupted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

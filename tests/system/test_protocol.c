@@ -1,0 +1,785 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_protocol: PROTOCOL.md is enough to write a client from, and the sidecar does what it says.
+ *
+ * A client of raw bytes goes through what the document promises: batches, resends, holes, refusals,
+ * fencing, restarts, reading. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "raw.h"
+#include "stage.h"
+
+static const char producer_a[] = "raw producer  A."; /* 16 bytes */
+static const char producer_b[] = "raw producer  B.";
+
+enum {
+    BATCH_MAX = 4096,
+    MANY = 700, /* more than a slice takes */
+};
+
+/* -- reading what is there --------------------------------------------------------------------- */
+
+struct slice {
+    uint8_t verdict;
+    uint32_t count;
+    uint64_t epoch;
+    uint64_t seq;
+    uint64_t newest;
+    uint64_t missing;
+    struct raw_in in; /* its items are still to be read */
+};
+
+static struct slice fetch(struct raw *raw, uint8_t start, uint32_t bytes_max, uint64_t epoch,
+                          uint64_t seq, const char *session, const char *id)
+{
+    struct raw_out out = {NULL, 0, 0};
+    raw_put_number(&out, start, 1);
+    raw_put_number(&out, bytes_max, 4);
+    raw_put_number(&out, epoch, 8);
+    raw_put_number(&out, seq, 8);
+    raw_put_short(&out, session);
+    raw_put_number(&out, strlen(id), 2);
+    raw_put(&out, id, strlen(id));
+    struct slice slice = {.in = raw_ask(raw, &out, RAW_FETCH, RAW_SLICE)};
+    raw_release(&out);
+    slice.verdict = (uint8_t)raw_get_number(&slice.in, 1);
+    raw_get_zeros(&slice.in, 3);
+    slice.count = (uint32_t)raw_get_number(&slice.in, 4);
+    slice.epoch = raw_get_number(&slice.in, 8);
+    slice.seq = raw_get_number(&slice.in, 8);
+    slice.newest = raw_get_number(&slice.in, 8);
+    slice.missing = raw_get_number(&slice.in, 8);
+    return slice;
+}
+
+static void end_slice(struct slice *slice)
+{
+    raw_end(&slice->in);
+    raw_drop(&slice->in);
+}
+
+/* The next item is the event with this seq and the one that raw_put_event made of this number. */
+static void expect_item(struct slice *slice, const char *session, uint64_t seq, uint64_t number)
+{
+    char id[32];
+    char data[320];
+    size_t id_size = (size_t)snprintf(id, sizeof(id), "e%llu", (unsigned long long)number);
+    size_t data_size =
+        (size_t)snprintf(data, sizeof(data), "%s %llu", session, (unsigned long long)number);
+    struct raw_in *in = &slice->in;
+    assert_int_equal(raw_get_number(in, 8), seq);
+    assert_true(raw_get_number(in, 8) > 0); /* position */
+    assert_true(raw_get_number(in, 8) > 1500000000000u); /* wall time: after 2017 */
+    assert_int_equal(raw_get_number(in, 4), RAW_RETRY_NONE);
+    assert_int_equal(raw_get_number(in, 4), data_size);
+    assert_int_equal(raw_get_number(in, 2), id_size);
+    assert_int_equal(raw_get_number(in, 2), 0);
+    raw_get_zeros(in, 4);
+    assert_memory_equal(raw_get(in, id_size), id, id_size);
+    assert_memory_equal(raw_get(in, data_size), data, data_size);
+}
+
+/* The session has exactly the events made of these numbers, in this order; 0 ends the list. */
+static void expect_session(struct raw *raw, const char *session, const uint64_t *numbers)
+{
+    struct slice slice = fetch(raw, 0, 1 << 20, 0, 0, session, "");
+    assert_int_equal(slice.verdict, 0);
+    assert_int_equal(slice.missing, 0);
+    uint64_t seq = 0;
+    for (; *numbers != 0; numbers++)
+        expect_item(&slice, session, ++seq, *numbers);
+    assert_int_equal(slice.count, seq);
+    assert_int_equal(slice.seq, seq);
+    assert_int_equal(slice.newest, seq);
+    end_slice(&slice);
+}
+
+static void expect_counted(struct raw *raw, const char *session, uint64_t count)
+{
+    uint64_t numbers[32] = {0};
+    assert_true(count < 32);
+    for (uint64_t i = 0; i < count; i++)
+        numbers[i] = i + 1;
+    expect_session(raw, session, numbers);
+}
+
+/* -- shaking hands ----------------------------------------------------------------------------- */
+
+static uint64_t hello(struct raw *raw)
+{
+    struct raw_out none = {NULL, 0, 0};
+    struct raw_in in = raw_ask(raw, &none, RAW_HELLO, RAW_WELCOME);
+    uint64_t instance = raw_get_number(&in, 8);
+    assert_int_equal(raw_get_number(&in, 4), 1 << 20); /* largest event data */
+    assert_int_equal(raw_get_number(&in, 4), 1 << 20); /* largest batch */
+    assert_int_equal(raw_get_number(&in, 4), BATCH_MAX);
+    size_t size = (size_t)raw_get_number(&in, 1);
+    assert_true(size > 0);
+    raw_get(&in, size);
+    raw_end(&in);
+    raw_drop(&in);
+    return instance;
+}
+
+static void shakes_hands(struct stage *stage)
+{
+    struct raw raw;
+    struct process *daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t instance = hello(&raw);
+    struct raw_state state = raw_take_producer(&raw, producer_a);
+    assert_int_equal(state.instance, instance);
+    assert_int_equal(state.accepted, 0);
+    assert_int_equal(state.durable, 0);
+    assert_int_equal(state.run_count, 0);
+    assert_int_equal(hello(&raw), instance);
+    process_kill(daemon);
+    stage_start(stage, NULL);
+    raw_reconnect(&raw);
+    assert_true(hello(&raw) != instance);
+    raw_close(&raw);
+}
+
+/* -- batches ----------------------------------------------------------------------------------- */
+
+static void acknowledges_batches(struct stage *stage)
+{
+    struct raw raw;
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 3, 0}, "s");
+    struct raw_ack ack = raw_expect_acks(&raw, token, 3);
+    assert_int_equal(ack.level, RAW_DURABLE);
+    assert_int_equal(ack.run_count, 0);
+    expect_counted(&raw, "s", 3);
+    raw_send_events(&raw, &(struct raw_batch){token, 4, 4, 0, 1, 0}, "s");
+    ack = raw_expect_acks(&raw, token, 4);
+    assert_int_equal(ack.from, 3);
+    expect_counted(&raw, "s", 4);
+    raw_close(&raw);
+}
+
+/* A resend that is cut differently is acknowledged again and stored once. */
+static void resends_overlap(struct stage *stage)
+{
+    struct raw raw;
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 3, 0}, "s");
+    raw_expect_acks(&raw, token, 3);
+    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 1, 2, 0}, "s");
+    raw_expect_acks(&raw, token, 3);
+    raw_send_events(&raw, &(struct raw_batch){token, 2, 1, 1, 4, 0}, "s");
+    raw_expect_acks(&raw, token, 5);
+    raw_send_events(&raw, &(struct raw_batch){token, 3, 3, 1, 3, 0}, "s");
+    raw_expect_acks(&raw, token, 5);
+    expect_counted(&raw, "s", 5);
+    raw_close(&raw);
+}
+
+static void holes_are_asked_for_once(struct stage *stage)
+{
+    struct raw raw;
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 2, 0}, "s");
+    raw_expect_acks(&raw, token, 2);
+    raw_send_events(&raw, &(struct raw_batch){token, 5, 3, 0, 2, 0}, "s");
+    struct raw_back expect = raw_expect_back(&raw, RAW_EXPECT);
+    assert_int_equal(expect.token, token);
+    assert_int_equal(expect.number, 3);
+    assert_int_equal(expect.round, 0);
+    /* What was on its way already is dropped in silence: the next answer is to the new round. */
+    raw_send_events(&raw, &(struct raw_batch){token, 7, 3, 0, 2, 0}, "s");
+    raw_send_events(&raw, &(struct raw_batch){token, 4, 3, 0, 1, 0}, "s");
+    raw_send_events(&raw, &(struct raw_batch){token, 3, 3, 1, 2, 0}, "s");
+    raw_expect_acks(&raw, token, 4);
+    raw_send_events(&raw, &(struct raw_batch){token, 9, 5, 1, 1, 0}, "s");
+    expect = raw_expect_back(&raw, RAW_EXPECT);
+    assert_int_equal(expect.number, 5);
+    assert_int_equal(expect.round, 1);
+    raw_send_events(&raw, &(struct raw_batch){token, 5, 5, 2, 1, 0}, "s");
+    raw_expect_acks(&raw, token, 5);
+    expect_counted(&raw, "s", 5);
+    raw_close(&raw);
+}
+
+/* The number refused is used up by a skip, and its result is told. */
+static void refusals_are_skipped(struct stage *stage)
+{
+    struct raw raw;
+    struct raw_out out = {NULL, 0, 0};
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 3, RAW_DURABLE});
+    raw_put_event(&out, "s", 1);
+    raw_put_entry(&out, &(struct raw_entry){.session = "s", .id = "e2", .data = "a\rb"});
+    raw_put_event(&out, "s", 3);
+    raw_send_out(raw.ingest, &out);
+    struct raw_back refused = {0};
+    struct raw_in in;
+    /* What was taken before it is acknowledged, before the refusal or after it. */
+    uint64_t acked = 0;
+    while (refused.number == 0 || acked < 1) {
+        assert_true(raw_receive(raw.ingest, STAGE_WAIT_MS, &in));
+        bool is_ack = in.type == RAW_ACK;
+        assert_true(is_ack || in.type == RAW_REFUSED);
+        assert_int_equal(raw_get_number(&in, 8), token);
+        if (is_ack) {
+            raw_get_number(&in, 8);
+            acked = raw_get_number(&in, 8);
+        } else {
+            refused.number = raw_get_number(&in, 8);
+            refused.round = (uint32_t)raw_get_number(&in, 4);
+            refused.code = (uint32_t)raw_get_number(&in, 4);
+            raw_end(&in);
+        }
+        raw_drop(&in);
+    }
+    assert_int_equal(acked, 1);
+    assert_int_equal(refused.number, 2);
+    assert_int_equal(refused.round, 0);
+    assert_int_equal(refused.code, RAW_E_BAD_DATA);
+    raw_clear(&out);
+    raw_put_batch(&out, &(struct raw_batch){token, 2, 2, 1, 2, RAW_DURABLE});
+    raw_put_skip(&out);
+    raw_put_event(&out, "s", 3);
+    raw_send_out(raw.ingest, &out);
+    struct raw_ack ack = raw_expect_acks(&raw, token, 3);
+    assert_int_equal(ack.run_count, 1);
+    assert_int_equal(ack.runs[0].first, 2);
+    assert_int_equal(ack.runs[0].count, 1);
+    assert_int_equal(ack.runs[0].result, RAW_REFUSED_RESULT);
+    expect_session(&raw, "s", (const uint64_t[]){1, 3, 0});
+    raw_release(&out);
+    raw_close(&raw);
+}
+
+static struct raw_state ask_state(struct raw *raw, uint64_t token, uint64_t base)
+{
+    struct raw_out out = {NULL, 0, 0};
+    raw_put_number(&out, token, 8);
+    raw_put_number(&out, base, 8);
+    struct raw_in in = raw_ask(raw, &out, RAW_STATE, RAW_STATE_IS);
+    raw_release(&out);
+    struct raw_state state = raw_get_state(&in);
+    assert_int_equal(state.token, token);
+    return state;
+}
+
+/* Numbers 1-3 stored, 4-5 duplicates, 6 a conflict, 7 stored. */
+static void send_repeats(struct raw *raw, uint64_t token)
+{
+    struct raw_out out = {NULL, 0, 0};
+    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 7, RAW_DURABLE});
+    for (uint64_t i = 1; i <= 3; i++)
+        raw_put_event(&out, "s", i);
+    raw_put_event(&out, "s", 1);
+    raw_put_event(&out, "s", 3);
+    raw_put_entry(&out, &(struct raw_entry){.session = "s", .id = "e2", .data = "other"});
+    raw_put_event(&out, "s", 4);
+    raw_send_out(raw->ingest, &out);
+    raw_release(&out);
+}
+
+static void expect_repeats(const struct raw_run *runs, uint32_t count)
+{
+    assert_int_equal(count, 2);
+    assert_int_equal(runs[0].first, 4);
+    assert_int_equal(runs[0].count, 2);
+    assert_int_equal(runs[0].result, RAW_DUPLICATE);
+    assert_int_equal(runs[1].first, 6);
+    assert_int_equal(runs[1].count, 1);
+    assert_int_equal(runs[1].result, RAW_CONFLICT);
+}
+
+static void results_are_told_again(struct stage *stage)
+{
+    struct raw raw;
+    struct process *daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    send_repeats(&raw, token);
+    struct raw_ack ack = raw_expect_acks(&raw, token, 7);
+    expect_repeats(ack.runs, ack.run_count);
+    struct raw_state state = ask_state(&raw, token, 1);
+    assert_int_equal(state.accepted, 7);
+    assert_int_equal(state.durable, 7);
+    expect_repeats(state.runs, state.run_count);
+    state = ask_state(&raw, token, 5);
+    assert_int_equal(state.run_count, 2);
+    assert_int_equal(state.runs[0].first, 5);
+    assert_int_equal(state.runs[0].count, 1);
+    /* And after a kill: they are on disk with the number. */
+    process_kill(daemon);
+    stage_start(stage, NULL);
+    raw_reconnect(&raw);
+    uint32_t code = 0;
+    if (!raw_try_producer(&raw, producer_a, token, &state, &code))
+        fail_msg("OPEN with the token: ERROR %u", code);
+    assert_int_equal(state.durable, 7);
+    expect_repeats(state.runs, state.run_count);
+    expect_counted(&raw, "s", 4);
+    raw_close(&raw);
+}
+
+static void levels_are_kept_apart(struct stage *stage)
+{
+    struct raw raw;
+    struct raw_out out = {NULL, 0, 0};
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 1, RAW_ACCEPTED});
+    raw_put_event(&out, "s", 1);
+    raw_send_out(raw.ingest, &out);
+    assert_int_equal(raw_expect_acks(&raw, token, 1).level, RAW_ACCEPTED);
+    raw_clear(&out);
+    raw_put_batch(&out, &(struct raw_batch){token, 2, 2, 0, 1, RAW_NONE});
+    raw_put_event(&out, "s", 2);
+    raw_send_out(raw.ingest, &out);
+    raw_release(&out);
+    /* Nothing is said of it until a batch asks for more. */
+    raw_send_events(&raw, &(struct raw_batch){token, 3, 3, 0, 1, 0}, "s");
+    assert_int_equal(raw_expect_acks(&raw, token, 3).level, RAW_DURABLE);
+    expect_counted(&raw, "s", 3);
+    raw_close(&raw);
+}
+
+/* Numbers that the client does not hold any more are not waited for. */
+static void base_moves_up(struct stage *stage)
+{
+    struct raw raw;
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_send_events(&raw, &(struct raw_batch){token, 10, 10, 0, 2, 0}, "s");
+    raw_expect_acks(&raw, token, 11);
+    expect_session(&raw, "s", (const uint64_t[]){10, 11, 0});
+    assert_int_equal(ask_state(&raw, token, 10).durable, 11);
+    raw_close(&raw);
+}
+
+/* As many entries as a batch takes, of several sessions, with skips between. */
+static void batches_are_full(struct stage *stage)
+{
+    struct raw raw;
+    struct raw_out out = {NULL, 0, 0};
+    char id[16];
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, BATCH_MAX, RAW_DURABLE});
+    raw_put_event(&out, "first", 1);
+    raw_put_skip(&out);
+    for (int i = 3; i < BATCH_MAX; i++) {
+        snprintf(id, sizeof(id), "x%d", i);
+        raw_put_entry(&out, &(struct raw_entry){.id = id, .type = "t", .data = ""});
+    }
+    raw_put_event(&out, "last", BATCH_MAX);
+    raw_send_out(raw.ingest, &out);
+    struct raw_ack ack = raw_expect_acks(&raw, token, BATCH_MAX);
+    assert_int_equal(ack.run_count, 1);
+    assert_int_equal(ack.runs[0].first, 2);
+    expect_session(&raw, "last", (const uint64_t[]){BATCH_MAX, 0});
+    struct slice slice = fetch(&raw, 0, 1 << 20, 0, 0, "first", "");
+    assert_int_equal(slice.newest, BATCH_MAX - 2);
+    raw_drop(&slice.in);
+    raw_release(&out);
+    raw_close(&raw);
+}
+
+/* -- holders ----------------------------------------------------------------------------------- */
+
+/* The old token is nobody's now: its batches are not taken, and opening with it is refused. */
+static void expect_fenced(struct raw *raw, const char *id16, uint64_t token, uint64_t next)
+{
+    struct raw_state state;
+    uint32_t code = 0;
+    raw_send_events(raw, &(struct raw_batch){token, next, next, 5, 1, 0}, "s");
+    assert_int_equal(raw_expect_error(raw->ingest, RAW_E_STALE_TOKEN).token, token);
+    assert_false(raw_try_producer(raw, id16, token, &state, &code));
+    assert_int_equal(code, RAW_E_FENCED);
+}
+
+static void second_holder_fences_the_first(struct stage *stage)
+{
+    struct raw first;
+    struct raw second;
+    struct process *daemon = stage_start(stage, NULL);
+    raw_open(&first);
+    raw_open(&second);
+    uint64_t old = raw_take_producer(&first, producer_a).token;
+    raw_send_events(&first, &(struct raw_batch){old, 1, 1, 0, 2, 0}, "s");
+    raw_expect_acks(&first, old, 2);
+    struct raw_state state = raw_take_producer(&second, producer_a);
+    assert_true(state.token != old);
+    assert_int_equal(state.durable, 2);
+    raw_send_events(&second, &(struct raw_batch){state.token, 3, 3, 0, 1, 0}, "s");
+    raw_expect_acks(&second, state.token, 3);
+    expect_fenced(&first, producer_a, old, 4);
+    /* Fenced is fenced, also after a kill. */
+    process_kill(daemon);
+    stage_start(stage, NULL);
+    raw_reconnect(&first);
+    raw_reconnect(&second);
+    expect_fenced(&first, producer_a, old, 4);
+    raw_send_events(&second, &(struct raw_batch){state.token, 4, 4, 0, 1, 0}, "s");
+    raw_expect_acks(&second, state.token, 4);
+    expect_counted(&second, "s", 4);
+    raw_close(&first);
+    raw_close(&second);
+}
+
+/* The answer to the new holder comes when what the old one had accepted is durable. */
+static void opening_waits_for_what_was_accepted(struct stage *stage)
+{
+    struct raw raw;
+    struct raw_out out = {NULL, 0, 0};
+    struct stage_daemon options = {.more = {"--flush-interval", "10000"}};
+    struct process *daemon = stage_start(stage, &options);
+    raw_open(&raw);
+    uint64_t old = raw_take_producer(&raw, producer_a).token;
+    raw_put_batch(&out, &(struct raw_batch){old, 1, 1, 0, 1, RAW_ACCEPTED});
+    raw_put_event(&out, "s", 1);
+    raw_send_out(raw.ingest, &out);
+    raw_release(&out);
+    raw_expect_acks(&raw, old, 1);
+    assert_int_equal(raw_take_producer(&raw, producer_a).durable, 1);
+    process_kill(daemon);
+    stage_start(stage, NULL);
+    raw_reconnect(&raw);
+    expect_counted(&raw, "s", 1);
+    raw_close(&raw);
+}
+
+static void producers_do_not_mix(struct stage *stage)
+{
+    struct raw raw;
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t a = raw_take_producer(&raw, producer_a).token;
+    uint64_t b = raw_take_producer(&raw, producer_b).token;
+    raw_send_events(&raw, &(struct raw_batch){a, 1, 1, 0, 2, 0}, "of a");
+    raw_expect_acks(&raw, a, 2);
+    raw_send_events(&raw, &(struct raw_batch){b, 1, 1, 0, 3, 0}, "of b");
+    raw_expect_acks(&raw, b, 3);
+    assert_int_equal(ask_state(&raw, a, 1).durable, 2);
+    assert_int_equal(ask_state(&raw, b, 1).durable, 3);
+    expect_counted(&raw, "of a", 2);
+    expect_counted(&raw, "of b", 3);
+    raw_close(&raw);
+}
+
+/* -- restarts ---------------------------------------------------------------------------------- */
+
+/* Reads the first answer to a batch. True: an ACK, whose number is *ret_up_to. False: the token is stale. */
+static bool was_taken(struct raw *raw, uint64_t *ret_up_to)
+{
+    struct raw_in in;
+    assert_true(raw_receive(raw->ingest, STAGE_WAIT_MS, &in));
+    bool is_ack = in.type == RAW_ACK;
+    raw_get_number(&in, 8);
+    if (is_ack) {
+        raw_get_number(&in, 8);
+        *ret_up_to = raw_get_number(&in, 8);
+    } else {
+        assert_int_equal(in.type, RAW_ERROR);
+        assert_int_equal(raw_get_number(&in, 4), RAW_E_STALE_TOKEN);
+    }
+    raw_drop(&in);
+    return is_ack;
+}
+
+/* What a client has to do: send on; when the token is stale, open again with it. */
+static uint64_t go_on(struct raw *raw, const struct raw_batch *batch)
+{
+    uint64_t last = batch->first + batch->count - 1;
+    uint64_t up_to = 0;
+    struct raw_batch again = *batch;
+    raw_send_events(raw, batch, "s");
+    if (!was_taken(raw, &up_to)) {
+        struct raw_state state;
+        uint32_t code = 0;
+        if (!raw_try_producer(raw, producer_a, batch->token, &state, &code))
+            fail_msg("OPEN with the token: ERROR %u", code);
+        again.token = state.token;
+        again.round++;
+        raw_send_events(raw, &again, "s");
+    }
+    if (up_to < last)
+        raw_expect_acks(raw, again.token, last);
+    return again.token;
+}
+
+static void goes_on_after_a_kill(struct stage *stage)
+{
+    struct raw raw;
+    struct process *daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 5, 0}, "s");
+    raw_expect_acks(&raw, token, 5);
+    process_kill(daemon);
+    daemon = stage_start(stage, NULL);
+    raw_reconnect(&raw);
+    /* As if the last acknowledgements had been lost with the old sidecar. */
+    token = go_on(&raw, &(struct raw_batch){token, 4, 4, 0, 4, 0});
+    expect_counted(&raw, "s", 7);
+    assert_int_equal(ask_state(&raw, token, 1).durable, 7);
+    /* A hole after the restart is asked for as ever. */
+    process_kill(daemon);
+    stage_start(stage, NULL);
+    raw_reconnect(&raw);
+    struct raw_state state;
+    uint32_t code = 0;
+    assert_true(raw_try_producer(&raw, producer_a, token, &state, &code));
+    assert_int_equal(state.durable, 7);
+    raw_send_events(&raw, &(struct raw_batch){state.token, 10, 8, 4, 1, 0}, "s");
+    assert_int_equal(raw_expect_back(&raw, RAW_EXPECT).number, 8);
+    raw_send_events(&raw, &(struct raw_batch){state.token, 8, 8, 5, 3, 0}, "s");
+    raw_expect_acks(&raw, state.token, 10);
+    expect_counted(&raw, "s", 10);
+    raw_close(&raw);
+}
+
+static void asks_with_a_strange_token(struct stage *stage)
+{
+    struct raw raw;
+    struct raw_out out = {NULL, 0, 0};
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    raw_put_header(&out, RAW_STATE, 77);
+    raw_put_number(&out, 12345, 8);
+    raw_put_number(&out, 1, 8);
+    raw_send_out(raw.read, &out);
+    raw_release(&out);
+    assert_int_equal(raw_expect_error(raw.read, RAW_E_STALE_TOKEN).request, 77);
+    /* A producer that this sidecar has never heard of may hold a token from another life. */
+    struct raw_state state;
+    uint32_t code = 0;
+    assert_true(raw_try_producer(&raw, producer_a, 12345, &state, &code));
+    assert_int_equal(state.durable, 0);
+    raw_close(&raw);
+}
+
+/* -- reading ----------------------------------------------------------------------------------- */
+
+static void fill(struct raw *raw, const char *session, uint32_t count)
+{
+    uint64_t token = raw_take_producer(raw, producer_b).token;
+    raw_send_events(raw, &(struct raw_batch){token, 1, 1, 0, count, 0}, session);
+    raw_expect_acks(raw, token, count);
+}
+
+static void fetches_in_slices(struct stage *stage)
+{
+    struct raw raw;
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    fill(&raw, "s", MANY);
+    struct slice slice = fetch(&raw, 0, 1 << 20, 0, 0, "s", "");
+    uint64_t seq = 0;
+    size_t slices = 0;
+    for (;;) {
+        assert_int_equal(slice.verdict, 0);
+        assert_int_equal(slice.newest, MANY);
+        for (uint32_t i = 0; i < slice.count; i++, seq++)
+            expect_item(&slice, "s", seq + 1, seq + 1);
+        assert_int_equal(slice.seq, seq);
+        end_slice(&slice);
+        slices++;
+        if (seq == MANY)
+            break;
+        assert_true(slice.count > 0);
+        slice = fetch(&raw, 2, 1 << 20, slice.epoch, seq, "s", "");
+    }
+    assert_true(slices > 1);
+    /* Caught up: nothing, and the cursor stands at the end. */
+    slice = fetch(&raw, 2, 1 << 20, slice.epoch, MANY, "s", "");
+    assert_int_equal(slice.count, 0);
+    assert_int_equal(slice.seq, MANY);
+    end_slice(&slice);
+    raw_close(&raw);
+}
+
+static void fetches_what_is_asked_for(struct stage *stage)
+{
+    struct raw raw;
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    fill(&raw, "s", 20);
+    struct slice slice = fetch(&raw, 1, 1 << 20, 0, 0, "s", "e18");
+    assert_int_equal(slice.verdict, 0);
+    assert_int_equal(slice.count, 2);
+    expect_item(&slice, "s", 19, 19);
+    expect_item(&slice, "s", 20, 20);
+    end_slice(&slice);
+    uint64_t epoch = slice.epoch;
+
+    slice = fetch(&raw, 1, 1 << 20, 0, 0, "s", "e99");
+    assert_int_equal(slice.verdict, 2);
+    assert_int_equal(slice.count, 0);
+    end_slice(&slice);
+    slice = fetch(&raw, 0, 1 << 20, 0, 0, "nobody", "");
+    assert_int_equal(slice.verdict, 3);
+    end_slice(&slice);
+    slice = fetch(&raw, 2, 1 << 20, epoch + 1, 5, "s", "");
+    assert_int_equal(slice.verdict, 4);
+    assert_int_equal(slice.epoch, epoch);
+    end_slice(&slice);
+
+    /* However little is asked for, there is one event when there is one. */
+    slice = fetch(&raw, 2, 1, epoch, 5, "s", "");
+    assert_int_equal(slice.count, 1);
+    expect_item(&slice, "s", 6, 6);
+    end_slice(&slice);
+    slice = fetch(&raw, 2, 200, epoch, 5, "s", "");
+    assert_true(slice.count > 1 && slice.count < 15);
+    raw_drop(&slice.in);
+    raw_close(&raw);
+}
+
+static void tells_the_last_event(struct stage *stage)
+{
+    struct raw raw;
+    struct raw_out out = {NULL, 0, 0};
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    fill(&raw, "s", 20);
+    raw_put_short(&out, "s");
+    struct raw_in in = raw_ask(&raw, &out, RAW_LAST, RAW_LAST_IS);
+    assert_true(raw_get_number(&in, 8) > 0); /* epoch */
+    assert_int_equal(raw_get_number(&in, 8), 20);
+    assert_true(raw_get_number(&in, 8) > 0); /* position */
+    assert_true(raw_get_number(&in, 8) > 1500000000000u);
+    assert_int_equal(raw_get_number(&in, 2), 3);
+    assert_memory_equal(raw_get(&in, 3), "e20", 3);
+    raw_end(&in);
+    raw_drop(&in);
+    raw_clear(&out);
+    raw_put_header(&out, RAW_LAST, 9);
+    raw_put_short(&out, "nobody");
+    raw_send_out(raw.read, &out);
+    assert_int_equal(raw_expect_error(raw.read, RAW_E_UNKNOWN_SESSION).request, 9);
+    raw_release(&out);
+    raw_close(&raw);
+}
+
+/* One page; returns whether there are more. The names are appended to `names`, a space behind each. */
+static bool list_page(struct raw *raw, uint32_t count_max, char *after, const char *prefix,
+                      char *names)
+{
+    struct raw_out out = {NULL, 0, 0};
+    raw_put_number(&out, count_max, 4);
+    raw_put_short(&out, after);
+    raw_put_short(&out, prefix);
+    struct raw_in in = raw_ask(raw, &out, RAW_SESSIONS, RAW_SESSIONS_ARE);
+    raw_release(&out);
+    uint64_t count = raw_get_number(&in, 4);
+    bool more = raw_get_number(&in, 1) != 0;
+    assert_true(count <= count_max);
+    for (uint64_t i = 0; i < count; i++) {
+        raw_get(&in, 8); /* epoch */
+        assert_int_equal(raw_get_number(&in, 8), 1); /* seq */
+        raw_get(&in, 4 * 8 + 2 * 4); /* position, bytes, opened, newest; duplicates, conflicts */
+        size_t size = (size_t)raw_get_number(&in, 1);
+        const char *name = raw_get(&in, size);
+        snprintf(after, 64, "%.*s", (int)size, name);
+        strcat(strcat(names, after), " ");
+        raw_get(&in, (size_t)raw_get_number(&in, 2)); /* last id */
+    }
+    raw_end(&in);
+    raw_drop(&in);
+    return more;
+}
+
+static void lists_sessions(struct stage *stage)
+{
+    static const char *const sessions[] = {"b/2", "a", "b/1", "c", "b/10", "b"};
+    struct raw raw;
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    for (uint64_t i = 0; i < 6; i++) {
+        raw_send_events(&raw, &(struct raw_batch){token, i + 1, i + 1, 0, 1, 0}, sessions[i]);
+        raw_expect_acks(&raw, token, i + 1);
+    }
+    char after[64] = "";
+    char names[256] = "";
+    assert_false(list_page(&raw, 100, after, "", names));
+    assert_string_equal(names, "a b b/1 b/10 b/2 c ");
+    after[0] = names[0] = '\0';
+    assert_true(list_page(&raw, 2, after, "b", names));
+    assert_string_equal(names, "b b/1 ");
+    while (list_page(&raw, 1, after, "b", names))
+        continue;
+    assert_string_equal(names, "b b/1 b/10 b/2 ");
+    raw_close(&raw);
+}
+
+static void tells_health_and_stats(struct stage *stage)
+{
+    struct raw raw;
+    struct raw_out none = {NULL, 0, 0};
+    struct process *daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t instance = hello(&raw);
+    struct raw_in in = raw_ask(&raw, &none, RAW_HEALTH, RAW_HEALTH_IS);
+    assert_int_equal(raw_get_number(&in, 1), 0);
+    assert_int_equal(raw_get_number(&in, 4), daemon->pid);
+    assert_int_equal(raw_get_number(&in, 8), instance);
+    raw_get(&in, 3 * 8);
+    raw_get(&in, (size_t)raw_get_number(&in, 1));
+    assert_int_equal(raw_get_number(&in, 1), 0); /* no reason */
+    raw_end(&in);
+    raw_drop(&in);
+    in = raw_ask(&raw, &none, RAW_STATS, RAW_STATS_ARE);
+    uint64_t count = raw_get_number(&in, 4);
+    assert_true(count > 10);
+    for (uint64_t i = 0; i < count; i++) {
+        raw_get(&in, 8);
+        raw_get(&in, (size_t)raw_get_number(&in, 1));
+    }
+    raw_end(&in);
+    raw_drop(&in);
+    raw_close(&raw);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STAGE_TEST(shakes_hands),
+        STAGE_TEST(acknowledges_batches),
+        STAGE_TEST(resends_overlap),
+        STAGE_TEST(holes_are_asked_for_once),
+        STAGE_TEST(refusals_are_skipped),
+        STAGE_TEST(results_are_told_again),
+        STAGE_TEST(levels_are_kept_apart),
+        STAGE_TEST(base_moves_up),
+        STAGE_TEST(batches_are_full),
+        STAGE_TEST(second_holder_fences_the_first),
+        STAGE_TEST(opening_waits_for_what_was_accepted),
+        STAGE_TEST(producers_do_not_mix),
+        STAGE_TEST(goes_on_after_a_kill),
+        STAGE_TEST(asks_with_a_strange_token),
+        STAGE_TEST(fetches_in_slices),
+        STAGE_TEST(fetches_what_is_asked_for),
+        STAGE_TEST(tells_the_last_event),
+        STAGE_TEST(lists_sessions),
+        STAGE_TEST(tells_health_and_stats),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire_frame.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct copy {
+    struct wire_in in;
+    struct wire_out *out;
+    char *text; /* NULL: none wanted */
+    size_t text_left;
+};
+
+/* -- text -------------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 3))) static void say(struct copy *copy, const char *format, ...)
+{
+    if (!copy->text)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(copy->text, copy->text_left, format, arguments);
+    va_end(arguments);
+    size_t used = size > 0 && (size_t)size < copy->text_left ? (size_t)size : copy->text_left - 1;
+    copy->text += used;
+    copy->text_left -= used;
+}
+
+static void say_u64(struct copy *copy, const char *name, uint64_t value)
+{
+    say(copy, " %s=%llu", name, (unsigned long long)value);
+}
+
+static void say_token(struct copy *copy, uint64_t token)
+{
+    say(copy, " token=%016llx", (unsigned long long)token);
+}
+
+static volatile uint8_t touched;
+
+static void say_bytes(struct copy *copy, const char *name, struct spn_bytes bytes)
+{
+    const uint8_t *at = bytes.data;
+    for (size_t i = 0; i < bytes.size; i++)
+        touched = at[i];
+    say(copy, " %s=%.*s", name, (int)bytes.size, bytes.size > 0 ? (const char *)at : "");
+}
+
+static void say_run(struct copy *copy, const struct wire_run *run)
+{
+    say(copy, "; run");
+    say_u64(copy, "first", run->first);
+    say_u64(copy, "count", run->count);
+    say_u64(copy, "result", run->result);
+}
+
+static void say_retry(struct copy *copy, uint32_t retry_ms)
+{
+    if (retry_ms != WIRE_RETRY_NONE)
+        say_u64(copy, "retry", retry_ms);
+}
+
+/* -- ingest ------------------------------------------------------------------------------------ */
+
+static void copy_entries(struct copy *copy, uint32_t count)
+{
+    struct spn_bytes session = {NULL, 0};
+    for (uint32_t i = 0; i < count && !copy->in.bad; i++) {
+        struct wire_entry entry;
+        wire_get_entry(&copy->in, session, &entry);
+        say(copy, entry.kind == WIRE_SKIP ? "; skip" : "; event");
+        say_bytes(copy, "session", entry.session);
+        say_bytes(copy, "id", entry.id);
+        say_bytes(copy, "type", entry.type);
+        say_bytes(copy, "data", entry.data);
+        say_retry(copy, entry.retry_ms);
+        struct spn_bytes own = entry.session;
+        if (own.data == session.data)
+            entry.session = (struct spn_bytes){NULL, 0}; /* the one before it: not said again */
+        session = own;
+        wire_put_entry(copy->out, &entry);
+    }
+}
+
+static void copy_batch(struct copy *copy)
+{
+    struct wire_batch batch;
+    wire_get_batch(&copy->in, &batch);
+    wire_put_batch(copy->out, &batch);
+    say_token(copy, batch.token);
+    say_u64(copy, "first", batch.first);
+    say_u64(copy, "base", batch.base);
+    say_u64(copy, "round", batch.round);
+    say_u64(copy, "count", batch.count);
+    say_u64(copy, "level", batch.level);
+    copy_entries(copy, batch.count);
+}
+
+static void copy_runs(struct copy *copy, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && !copy->in.bad; i++) {
+        struct wire_run run;
+        wire_get_run(&copy->in, &run);
+        wire_put_run(copy->out, &run);
+        say_run(copy, &run);
+    }
+}
+
+static void copy_ack(struct copy *copy)
+{
+    struct wire_ack ack;
+    wire_get_ack(&copy->in, &ack);
+    wire_put_ack(copy->out, &ack);
+    say_token(copy, ack.token);
+    say_u64(copy, "from", ack.from);
+    say_u64(copy, "up_to", ack.up_to);
+    say_u64(copy, "level", ack.level);
+    copy_runs(copy, ack.run_count);
+}
+
+static void copy_expect(struct copy *copy)
+{
+    struct wire_expect expect;
+    wire_get_expect(&copy->in, &expect);
+    wire_put_expect(copy->out, &expect);
+    say_token(copy, expect.token);
+    say_u64(copy, "number", expect.number);
+    say_u64(copy, "round", expect.round);
+}
+
+static void copy_refused(struct copy *copy)
+{
+    struct wire_refused refused;
+    wire_get_refused(&copy->in, &refused);
+    wire_put_refused(copy->out, &refused);
+    say_token(copy, refused.token);
+    say_u64(copy, "number", refused.number);
+    say_u64(copy, "round", refused.round);
+    say_u64(copy, "code", refused.code);
+}
+
+static void copy_error(struct copy *copy)
+{
+    struct wire_error error;
+    wire_get_error(&copy->in, &error);
+    wire_put_error(copy->out, &error);
+    say_token(copy, error.token);
+    say_u64(copy, "code", error.code);
+    say_bytes(copy, "detail", error.detail);
+}
+
+/* -- read.sock --------------------------------------------------------------------------------- */
+
+static void copy_nothing(struct copy *copy)
+{
+    (void)copy;
+}
+
+static void copy_welcome(struct copy *copy)
+{
+    struct wire_welcome welcome;
+    wire_get_welcome(&copy->in, &welcome);
+    wire_put_welcome(copy->out, &welcome);
+    say_token(copy, welcome.instance);
+    say_u64(copy, "data_max", welcome.data_max);
+    say_u64(copy, "bytes_max", welcome.batch_bytes_max);
+    say_u64(copy, "events_max", welcome.batch_events_max);
+    say_bytes(copy, "version", welcome.version);
+}
+
+static void copy_open(struct copy *copy)
+{
+    struct wire_open open;
+    wire_get_open(&copy->in, &open);
+    wire_put_open(copy->out, &open);
+    say_bytes(copy, "producer", (struct spn_bytes){open.producer, sizeof(open.producer)});
+    say_token(copy, open.token);
+    say_u64(copy, "base", open.base);
+}
+
+static void copy_state(struct copy *copy)
+{
+    struct wire_state state;
+    wire_get_state(&copy->in, &state);
+    wire_put_state(copy->out, &state);
+    say_token(copy, state.token);
+    say_token(copy, state.instance);
+    say_u64(copy, "accepted", state.accepted);
+    say_u64(copy, "durable", state.durable);
+    copy_runs(copy, state.run_count);
+}
+
+static void copy_ask(struct copy *copy)
+{
+    struct wire_ask ask;
+    wire_get_ask(&copy->in, &ask);
+    wire_put_ask(copy->out, &ask);
+    say_token(copy, ask.token);
+    say_u64(copy, "base", ask.base);
+}
+
+static void copy_last(struct copy *copy)
+{
+    struct spn_bytes session;
+    wire_get_last(&copy->in, &session);
+    wire_put_last(copy->out, session);
+    say_bytes(copy, "session", session);
+}
+
+static void copy_last_is(struct copy *copy)
+{
+    struct wire_last_is last;
+    wire_get_last_is(&copy->in, &last);
+    wire_put_last_is(copy->out, &last);
+    say_u64(copy, "epoch", last.epoch);
+    say_u64(copy, "seq", last.seq);
+    say_u64(copy, "position", last.position);
+    say_u64(copy, "time", last.time_ms);
+    say_bytes(copy, "id", last.id);
+}
+
+static void copy_fetch(struct copy *copy)
+{
+    struct wire_fetch fetch;
+    wire_get_fetch(&copy->in, &fetch);
+    wire_put_fetch(copy->out, &fetch);
+    say_u64(copy, "start", fetch.start);
+    say_u64(copy, "bytes_max", fetch.bytes_max);
+    say_u64(copy, "epoch", fetch.epoch);
+    say_u64(copy, "seq", fetch.seq);
+    say_bytes(copy, "session", fetch.session);
+    say_bytes(copy, "id", fetch.id);
+}
+
+static void copy_items(struct copy *copy, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && !copy->in.bad; i++) {
+        struct wire_item item;
+        wire_get_item(&copy->in, &item);
+        wire_put_item(copy->out, &item);
+        say(copy, "; item");
+        say_u64(copy, "seq", item.seq);
+        say_u64(copy, "position", item.position);
+        say_u64(copy, "time", item.time_ms);
+        say_bytes(copy, "id", item.id);
+        say_bytes(copy, "type", item.type);
+        say_bytes(copy, "data", item.data);
+        say_retry(copy, item.retry_ms);
+    }
+}
+
+static void copy_slice(struct copy *copy)
+{
+    struct wire_slice slice;
+    wire_get_slice(&copy->in, &slice);
+    wire_put_slice(copy->out, &slice);
+    say_u64(copy, "verdict", slice.verdict);
+    say_u64(copy, "count", slice.count);
+    say_u64(copy, "epoch", slice.epoch);
+    say_u64(copy, "seq", slice.seq);
+    say_u64(copy, "seq_last", slice.seq_last);
+    say_u64(copy, "missing", slice.missing);
+    copy_items(copy, slice.count);
+}
+
+static void copy_sessions(struct copy *copy)
+{
+    struct wire_sessions sessions;
+    wire_get_sessions(&copy->in, &sessions);
+    wire_put_sessions(copy->out, &sessions);
+    say_u64(copy, "count_max", sessions.count_max);
+    say_bytes(copy, "after", sessions.after);
+    say_bytes(copy, "prefix", sessions.prefix);
+}
+
+static void copy_row(struct copy *copy)
+{
+    struct wire_session_row row;
+    wire_get_session_row(&copy->in, &row);
+    wire_put_session_row(copy->out, &row);
+    say(copy, "; row");
+    say_u64(copy, "epoch", row.epoch);
+    say_u64(copy, "seq", row.seq);
+    say_u64(copy, "position", row.position);
+    say_u64(copy, "bytes", row.bytes);
+    say_u64(copy, "opened", row.opened_ms);
+    say_u64(copy, "last", row.last_ms);
+    say_u64(copy, "duplicates", row.duplicates);
+    say_u64(copy, "conflicts", row.conflicts);
+    say_bytes(copy, "name", row.name);
+    say_bytes(copy, "last_id", row.last_id);
+}
+
+static void copy_sessions_are(struct copy *copy)
+{
+    struct wire_sessions_are sessions;
+    wire_get_sessions_are(&copy->in, &sessions);
+    wire_put_sessions_are(copy->out, &sessions);
+    say_u64(copy, "more", sessions.more);
+    for (uint32_t i = 0; i < sessions.count && !copy->in.bad; i++)
+        copy_row(copy);
+}
+
+static void copy_health(struct copy *copy)
+{
+    struct wire_health health;
+    wire_get_health(&copy->in, &health);
+    wire_put_health(copy->out, &health);
+    say_u64(copy, "status", health.status);
+    say_u64(copy, "pid", health.pid);
+    say_token(copy, health.instance);
+    say_u64(copy, "uptime", health.uptime_ms);
+    say_u64(copy, "durable", health.durable);
+    say_u64(copy, "checkpoint", health.checkpoint);
+    say_bytes(copy, "version", health.version);
+    say_bytes(copy, "reason", health.reason);
+}
+
+static void copy_stats_are(struct copy *copy)
+{
+    struct wire_stats_are stats;
+    wire_get_stats_are(&copy->in, &stats);
+    wire_put_stats_are(copy->out, &stats);
+    for (uint32_t i = 0; i < stats.count && !copy->in.bad; i++) {
+        struct wire_stat stat;
+        wire_get_stat(&copy->in, &stat);
+        wire_put_stat(copy->out, &stat);
+        say(copy, "; stat");
+        say_u64(copy, "value", stat.value);
+        say_bytes(copy, "name", stat.name);
+    }
+}
+
+/* -- all of them ------------------------------------------------------------------------------- */
+
+static const struct {
+    enum wire_type type;
+    const char *name;
+    void (*copy_body)(struct copy *);
+} bodies[] = {
+    {WIRE_BATCH, "BATCH", copy_batch},
+    {WIRE_ACK, "ACK", copy_ack},
+    {WIRE_EXPECT, "EXPECT", copy_expect},
+    {WIRE_REFUSED, "REFUSED", copy_refused},
+    {WIRE_ERROR, "ERROR", copy_error},
+    {WIRE_HELLO, "HELLO", copy_nothing},
+    {WIRE_WELCOME, "WELCOME", copy_welcome},
+    {WIRE_OPEN, "OPEN", copy_open},
+    {WIRE_OPENED, "OPENED", copy_state},
+    {WIRE_STATE, "STATE", copy_ask},
+    {WIRE_STATE_IS, "STATE_IS", copy_state},
+    {WIRE_LAST, "LAST", copy_last},
+    {WIRE_LAST_IS, "LAST_IS", copy_last_is},
+    {WIRE_FETCH, "FETCH", copy_fetch},
+    {WIRE_SLICE, "SLICE", copy_slice},
+    {WIRE_SESSIONS, "SESSIONS", copy_sessions},
+    {WIRE_SESSIONS_ARE, "SESSIONS_ARE", copy_sessions_are},
+    {WIRE_HEALTH, "HEALTH", copy_nothing},
+    {WIRE_HEALTH_IS, "HEALTH_IS", copy_health},
+    {WIRE_STATS, "STATS", copy_nothing},
+    {WIRE_STATS_ARE, "STATS_ARE", copy_stats_are},
+};
+
+#define WIRE_TYPE_COUNT(name, number) +1
+_Static_assert(sizeof(bodies) / sizeof(bodies[0]) == 0 WIRE_TYPE_MAP(WIRE_TYPE_COUNT),
+               "every message is here");
+
+enum wire_frame_end wire_frame_copy(struct spn_bytes frame, struct wire_out *out, char *text,
+                                    size_t text_size)
+{
+    struct copy copy = {
+        .in = wire_in(frame.data, frame.size), .out = out, .text = text, .text_left = text_size};
+    struct wire_header header;
+    if (wire_get_header(&copy.in, &header) != SPN_OK)
+        return WIRE_FRAME_UNREAD;
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        if ((uint8_t)bodies[i].type != header.type)
+            continue;
+        wire_put_header(out, bodies[i].type, header.request);
+        say(&copy, "%s", bodies[i].name);
+        say_u64(&copy, "request", header.request);
+        bodies[i].copy_body(&copy);
+        return wire_in_done(&copy.in) ? WIRE_FRAME_WHOLE : WIRE_FRAME_LIES;
+    }
+    return WIRE_FRAME_TYPE;
+}
