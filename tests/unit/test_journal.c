@@ -305,6 +305,56 @@ static void commit_abort_and_snapshots(void **state)
     journal_close(journal);
 }
 
+static void usage_inside_and_outside_a_transaction(void **state)
+{
+    (void)state;
+    static const uint8_t data[100 * 4096];
+    uint64_t before, used_bytes, map_bytes;
+    struct journal *journal = open_journal();
+    journal_usage(journal, &before, &map_bytes);
+    for (unsigned aborted = 0; aborted < 2; aborted++) {
+        assert_int_equal(journal_begin(journal), SPN_OK);
+        assert_int_equal(append_data(journal, 1, (struct spn_bytes){data, sizeof(data)}), SPN_OK);
+        journal_usage(journal, &used_bytes, &map_bytes);
+        assert_in_range(used_bytes, before + sizeof(data), before + sizeof(data) + 4 * 4096);
+        if (aborted == 0) {
+            journal_abort(journal);
+            journal_usage(journal, &used_bytes, &map_bytes);
+            assert_int_equal(used_bytes, before);
+        }
+    }
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    journal_usage(journal, &used_bytes, &map_bytes);
+    assert_in_range(used_bytes, before + sizeof(data), before + sizeof(data) + 4 * 4096);
+    journal_close(journal);
+    journal = open_journal();
+    journal_usage(journal, &before, &map_bytes);
+    assert_in_range(before, used_bytes, used_bytes + 2 * 4096);
+    journal_close(journal);
+}
+
+/* Reading ahead around scattered entries costs more than it gives (0.24 ms instead of 3.7 ms at
+ * p99, cold): the kernel is told so. */
+static void the_map_is_not_read_ahead(void **state)
+{
+    (void)state;
+    char line[1024];
+    bool ours = false, told = false;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    if (!maps)
+        skip();
+    struct journal *journal = open_journal();
+    while (fgets(line, sizeof(line), maps)) {
+        if (strstr(line, ".mdb") || strstr(line, ".so"))
+            ours = strstr(line, "data.mdb") != NULL;
+        if (ours && strncmp(line, "VmFlags:", 8) == 0)
+            told = strstr(line, " rr") != NULL;
+    }
+    fclose(maps);
+    journal_close(journal);
+    assert_true(told);
+}
+
 static void counts_what_it_reads(void **state)
 {
     (void)state;
@@ -401,6 +451,8 @@ static void names_in_byte_order(void **state)
     assert_int_equal(journal_read_name_after(reader, name, &name, &epoch), SPN_E_END);
     assert_int_equal(journal_read_name_after(reader, text("a!"), &name, &epoch), SPN_OK);
     assert_text(name, "aa");
+    assert_int_equal(journal_read_name_after(reader, text("\xc3"), &name, &epoch), SPN_OK);
+    assert_text(name, "\xc3\xa9");
     assert_int_equal(journal_read_name(reader, text("c"), &epoch), SPN_E_END);
     assert_int_equal(journal_read_name(reader, text(""), &epoch), SPN_E_END);
     static char too_long[600];
@@ -702,6 +754,14 @@ static void one_table_of_other_flags(MDB_txn *txn)
     raw_put(txn, "rows", 0, raw("a"), raw("1"));
 }
 
+static void meta_missing(MDB_txn *txn)
+{
+    MDB_dbi dbi;
+    MDB_val key = {8, "sponson"};
+    assert_int_equal(mdb_dbi_open(txn, "meta", 0, &dbi), 0);
+    assert_int_equal(mdb_del(txn, dbi, &key, NULL), 0);
+}
+
 static void change_meta(MDB_txn *txn, size_t at, uint8_t byte, size_t size)
 {
     uint8_t bytes[1024] = {0};
@@ -757,6 +817,7 @@ static const struct foreign {
     {"refuses duplicate keys", duplicate_keys, false, SPN_E_CORRUPT},
     {"refuses a missing table", one_table_missing, true, SPN_E_CORRUPT},
     {"refuses a table of other flags", one_table_of_other_flags, true, SPN_E_CORRUPT},
+    {"refuses tables without meta", meta_missing, true, SPN_E_CORRUPT},
     {"refuses a newer format", newer_format, true, SPN_E_NEWER_FORMAT},
     {"refuses a newer format of other tables", newer_format_of_other_tables, true,
      SPN_E_NEWER_FORMAT},
@@ -964,12 +1025,6 @@ static void a_full_map(void **state)
     journal_usage(journal, &used_bytes, &map_bytes);
     assert_int_equal(map_bytes, MIB);
     assert_in_range(used_bytes, MIB * 8 / 10, MIB);
-    uint64_t committed_bytes = used_bytes;
-    assert_int_equal(journal_begin(journal), SPN_OK);
-    assert_int_equal(append(journal, position), SPN_OK);
-    journal_usage(journal, &used_bytes, &map_bytes);
-    assert_true(used_bytes >= committed_bytes);
-    journal_abort(journal);
 
     /* The environment goes on: it reads, says so each time, and takes what fits. */
     struct journal_reader *reader = open_reader(journal);
@@ -1130,7 +1185,8 @@ static char trace[64];
 static void note(char what)
 {
     size_t size = strlen(trace);
-    if (size + 1 < sizeof(trace) && (size == 0 || trace[size - 1] != what))
+    bool again = size > 0 && trace[size - 1] == what && what != 'd';
+    if (size + 1 < sizeof(trace) && !again)
         trace[size] = what;
 }
 
@@ -1264,7 +1320,7 @@ static void a_commit_is_synced_before_it_returns(void **state)
     (void)state;
     memset(trace, 0, sizeof(trace));
     struct journal *journal = open_journal();
-    assert_string_equal(trace, "wsmd");
+    assert_string_equal(trace, "wsmdd"); /* the directory and its parent */
     memset(trace, 0, sizeof(trace));
     append_commit(journal, 1, 1000);
     assert_string_equal(trace, "wsm");
@@ -1450,7 +1506,7 @@ static void memory_runs_out(void **state)
 
 /* -- processes and threads --------------------------------------------------------------------- */
 
-enum command { OPEN, COMMIT, GROW, HANG, SNAPSHOT };
+enum command { OPEN, COMMIT, GROW, HANG, LOOK, SNAPSHOT };
 
 struct helper {
     pid_t pid;
@@ -1471,13 +1527,15 @@ static uint64_t obey(struct journal **journal, enum command command)
         *journal = open_at(dir, command == OPEN ? 4 * MIB : 64 * MIB, false);
         CHILD_CHECK(*journal);
     }
-    if (command == SNAPSHOT) {
+    if (command == LOOK || command == SNAPSHOT) {
         *journal = open_at(dir, 0, true);
         CHILD_CHECK(*journal);
+    }
+    if (command == SNAPSHOT) {
         CHILD_CHECK(journal_reader_open(&reader, *journal) == SPN_OK);
         CHILD_CHECK(journal_reader_begin(reader) == SPN_OK);
     }
-    if (command == OPEN || command == SNAPSHOT)
+    if (command == OPEN || command == LOOK || command == SNAPSHOT)
         return 0;
     CHILD_CHECK(journal_begin(*journal) == SPN_OK);
     for (uint64_t i = 0; i < count; i++) {
@@ -1606,7 +1664,9 @@ static void dead_readers_are_cleared(void **state)
     (void)state;
     for (unsigned at_open = 0; at_open < 2; at_open++) {
         struct helper other = start();
+        struct helper alive = start(); /* without it LMDB would begin with a new lock file */
         struct journal *journal = open_journal();
+        tell(&alive, LOOK);
         (void)churn(journal);
         off_t before = churn(journal);
         tell(&other, SNAPSHOT);
@@ -1621,6 +1681,7 @@ static void dead_readers_are_cleared(void **state)
         }
         assert_int_equal(churn(journal), held);
         journal_close(journal);
+        kill_helper(&alive);
         remove(path_of("data.mdb"));
         remove(path_of("lock.mdb"));
     }
@@ -1718,6 +1779,8 @@ int main(void)
     ADD(meta_moves_with_the_commit);
     ADD(nothing_to_close);
     ADD(commit_abort_and_snapshots);
+    ADD(usage_inside_and_outside_a_transaction);
+    ADD(the_map_is_not_read_ahead);
     ADD(counts_what_it_reads);
     ADD(a_failed_put_poisons_the_transaction);
     ADD(entries_of_every_size);
