@@ -294,22 +294,44 @@ void delivery_take_error(struct delivery *delivery, spn_err code)
     }
 }
 
-/* A sidecar that restarted has less than was acknowledged at level accepted. */
-static void lose(struct delivery *delivery, uint64_t first, uint64_t last)
+/* Of what was acknowledged when we asked, a sidecar that has less has lost the rest: it restarted,
+ * and the level was accepted. True if there was such. What was acknowledged since we asked says
+ * nothing: that acknowledgement overtook the answer. */
+static bool lose_above(struct delivery *delivery, uint64_t accepted)
 {
-    if (first < delivery->lost_end)
-        first = delivery->lost_end;
-    if (first > last)
-        return;
-    delivery->lost_end = last + 1;
     uint64_t by_result[SPN_LOST + 1] = {0};
     struct spn_counters *counters = &delivery->counters;
+    uint64_t first = accepted + 1 > delivery->lost_end ? accepted + 1 : delivery->lost_end;
+    uint64_t last = delivery->asked_acked;
+    if (delivery->options.level == SPN_NONE || accepted >= last)
+        return false;
+    if (first > last)
+        return true; /* it was told before */
+    delivery->lost_end = last + 1;
     results_lose(&delivery->results, first, last, by_result);
     counters->stored -= by_result[SPN_STORED];
     counters->duplicates -= by_result[SPN_DUPLICATE];
     counters->conflicts -= by_result[SPN_CONFLICT];
     counters->refused -= by_result[SPN_REFUSED];
     counters->lost += last - first + 1;
+    return true;
+}
+
+void delivery_asked(struct delivery *delivery)
+{
+    delivery->asked_acked = delivery->acked;
+}
+
+/* known: what it was seen to hold before. If it holds more now it is slow, not deaf, and what was
+ * sent is on its way. */
+static void resend(struct delivery *delivery, bool opened, uint64_t accepted, uint64_t known)
+{
+    if (lose_above(delivery, accepted) || opened) {
+        go_back(delivery, accepted + 1);
+    } else if (accepted >= delivery->acked && accepted <= known && accepted + 1 < delivery->sent) {
+        go_back(delivery, accepted + 1);
+        delivery->probe = delivery->sent;
+    }
 }
 
 spn_err delivery_take_state(struct delivery *delivery, bool opened, struct wire_in in)
@@ -329,14 +351,7 @@ spn_err delivery_take_state(struct delivery *delivery, bool opened, struct wire_
     uint64_t known = delivery->accepted;
     if (delivery->options.level != SPN_NONE && durable > delivery->acked)
         end_up_to(delivery, durable, in, state.run_count);
-    if (delivery->options.level != SPN_NONE && opened && accepted < delivery->acked)
-        lose(delivery, accepted + 1, delivery->acked);
-    if (opened) {
-        go_back(delivery, accepted + 1);
-    } else if (accepted <= known && accepted + 1 < delivery->sent) {
-        go_back(delivery, accepted + 1);
-        delivery->probe = delivery->sent;
-    } /* else it has more than we knew: it is slow, not deaf, and what was sent is on its way */
-    delivery->accepted = accepted;
+    resend(delivery, opened, accepted, known);
+    delivery->accepted = accepted > delivery->acked ? accepted : delivery->acked;
     return SPN_OK;
 }

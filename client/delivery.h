@@ -54,10 +54,11 @@ struct delivery {
     uint64_t acked;
     uint64_t sent;
     uint64_t sent_end;
-    uint64_t accepted; /* highest number that the sidecar was seen to hold */
-    uint64_t urgent;   /* numbers up to this one are sent without gathering */
-    uint64_t probe;    /* not 0: only one batch, from this number on, until there is progress */
-    uint64_t lost_end; /* numbers below were counted as lost already, as far as they were */
+    uint64_t accepted;    /* highest number that the sidecar was seen to hold */
+    uint64_t urgent;      /* numbers up to this one are sent without gathering */
+    uint64_t probe;       /* not 0: only one batch, from this number on, until there is progress */
+    uint64_t lost_end;    /* numbers below were counted as lost already, as far as they were */
+    uint64_t asked_acked; /* acked when the last question went out */
     uint32_t round;
     enum delivery_need need;
     bool moved;     /* there was progress; the owner clears it */
@@ -94,7 +95,9 @@ bool delivery_owns(const struct delivery *delivery, uint8_t type, struct wire_in
  * *ret_detail: words of an ERROR. */
 spn_err delivery_take(struct delivery *delivery, uint8_t type, struct wire_in in,
                       struct spn_bytes *ret_detail) SPN_MUST_USE;
-/* The answer to OPEN or STATE, at its body. SPN_E_PROTOCOL as above. */
+/* An OPEN or STATE goes out. */
+void delivery_asked(struct delivery *delivery);
+/* Its answer, at its body. SPN_E_PROTOCOL as above. */
 spn_err delivery_take_state(struct delivery *delivery, bool opened, struct wire_in in) SPN_MUST_USE;
 /* An error, as answer to a batch, an OPEN or a STATE. */
 void delivery_take_error(struct delivery *delivery, spn_err code);

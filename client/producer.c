@@ -125,6 +125,7 @@ static void ask(struct spn_producer *producer, uint64_t now_ns)
                   open ? WIRE_OPEN : WIRE_STATE, &body, now_ns) != SPN_OK)
         producer->call.again_ns = now_ns + PRODUCER_SILENCE_NS; /* no memory: later */
     producer->asked = delivery->need;
+    delivery_asked(delivery);
 }
 
 /* SPN_E_BACKPRESSURE: ingest.sock takes nothing now. */
@@ -178,10 +179,12 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
     send_batches(producer, now_ns);
 }
 
+/* At level accepted even what was acknowledged may be gone. */
 static void part_reconnected(struct client_part *part)
 {
     struct delivery *delivery = &producer_of(part)->delivery;
-    if (delivery->need == DELIVERY_NOTHING && delivery_in_flight(delivery) > 0)
+    bool may_lose = delivery_in_flight(delivery) > 0 || delivery->options.level == SPN_ACCEPTED;
+    if (delivery->need == DELIVERY_NOTHING && may_lose)
         delivery->need = DELIVERY_STATE;
 }
 

@@ -176,17 +176,16 @@ spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_
     return SPN_OK;
 }
 
-/* Seqs have no holes but those that the sidecar told of: anything else is a lost event. */
+/* Seqs have no holes but those that the sidecar told of: anything else is a lost event. What is
+ * left of the slice then stays where it is, and every further call finds the same. */
 static spn_err next_item(struct spn_replay *replay, struct spn_event *ret_event)
 {
     struct wire_item item;
     wire_get_item(&replay->items, &item);
-    if (replay->items.bad || (replay->seq_next != 0 && item.seq != replay->seq_next)) {
-        replay->failed = SPN_E_PROTOCOL;
+    if (replay->items.bad || (replay->seq_next != 0 && item.seq != replay->seq_next))
         return client_fail(replay->client, SPN_E_PROTOCOL,
                            "the sidecar's slice cannot be read or has a hole at event %llu",
                            (unsigned long long)replay->seq_next);
-    }
     replay->left--;
     replay->seq_next = item.seq + 1;
     *ret_event = (struct spn_event){.id = item.id,
@@ -203,8 +202,6 @@ static spn_err next_item(struct spn_replay *replay, struct spn_event *ret_event)
 spn_err spn_replay_next(spn_replay *replay, int timeout_ms, struct spn_event *ret_event)
 {
     spn_err err = client_check(replay->client);
-    if (err == SPN_OK && replay->failed != SPN_OK)
-        err = client_fail(replay->client, replay->failed, NULL);
     if (err != SPN_OK)
         return err;
     if (replay->left == 0) {

@@ -26,7 +26,6 @@ struct spn_replay {
     uint64_t seq;      /* where the slice ends */
     uint64_t seq_next; /* of the next item; 0: any */
     uint64_t missing;
-    spn_err failed; /* a slice had a hole: nothing after it is given */
     size_t session_size;
     size_t after_size;
     uint8_t session[WIRE_SESSION_MAX];

@@ -50,7 +50,7 @@ static bool make_room(struct results *results)
 {
     if (results->head + results->count < results->capacity)
         return true;
-    if (results->head > results->capacity / 2) {
+    if (results->runs != NULL && results->head > results->capacity / 2) {
         memmove(results->runs, run_at(results, 0), results->count * sizeof(*results->runs));
         results->head = 0;
         return true;

@@ -51,7 +51,6 @@ struct broker {
     bool stopping;
     bool stop_handed;
     uint64_t stop_by_ns;
-    struct work stop;
     bool ended;
     enum broker_end end;
 };
@@ -703,8 +702,8 @@ static void stop_on(struct broker *broker)
     if (!broker->stopping)
         return;
     if (!broker->stop_handed && (!is_touched(broker->state->active) || freeze(broker))) {
-        broker->stop.kind = WORK_STOP;
-        handoff_chain_add(&broker->handed_over, &broker->stop.node);
+        broker->state->stop.kind = WORK_STOP;
+        handoff_chain_add(&broker->handed_over, &broker->state->stop.node);
         broker->stop_handed = true;
     }
     if (!broker->ended && broker->options->clock->monotonic_ns() >= broker->stop_by_ns) {

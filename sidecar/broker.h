@@ -43,6 +43,7 @@ struct broker_state {
     struct sessions sessions;
     struct generation *active; /* what is above the checkpoint */
     uint64_t next_position;
+    struct work stop; /* the order to stop: the worker may still have it when broker_run has returned */
 };
 
 enum broker_end {

@@ -154,6 +154,7 @@ static spn_err code_of(int rc, const char *dir)
 /* rc: of LMDB, or an errno. Leaves the words in detail and an errno in errno. */
 static spn_err fail(int rc, const char *dir, const char *doing)
 {
+    assert(rc != 0);
     spn_err err = code_of(rc, dir);
     snprintf(detail, sizeof(detail), "%.384s: %.120s", doing, mdb_strerror(rc));
     if (rc > 0)
@@ -365,7 +366,7 @@ static spn_err drop_leftovers(struct journal *journal, size_t count_max, size_t 
 {
     MDB_cursor *cursor = NULL;
     size_t count = 0;
-    MDB_val key, value;
+    MDB_val key = {0}, value = {0};
 
     int rc = write_cursor(journal, TABLE_BLOCKS, &cursor);
     while (rc == 0 && count < count_max) {
@@ -404,7 +405,7 @@ spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_
             record_put_block(value, segment, epoch, first_seq, segment_before, items, count, &size);
         put_block_key(key, segment, epoch, first_seq);
         err = put(journal, TABLE_BLOCKS, val(key, sizeof(key)), size, MDB_APPEND, &at);
-        if (err == SPN_OK)
+        if (err == SPN_OK && at)
             memcpy(at, value, size);
         items += done;
         first_seq += done;
@@ -445,7 +446,7 @@ static spn_err get(struct journal *journal, enum table table, uint64_t number, M
 
 spn_err journal_get_row(struct journal *journal, uint64_t epoch, struct record_row *ret_row)
 {
-    MDB_val value;
+    MDB_val value = {0};
     spn_err err = get(journal, TABLE_ROWS, epoch, &value);
     if (err == SPN_OK && record_get_row(bytes_of(value), epoch, ret_row) != SPN_OK)
         return fail_with(SPN_E_CORRUPT, "rows", "a value is damaged");
@@ -455,7 +456,7 @@ spn_err journal_get_row(struct journal *journal, uint64_t epoch, struct record_r
 spn_err journal_get_entry(struct journal *journal, uint64_t position,
                           struct record_entry *ret_entry)
 {
-    MDB_val value;
+    MDB_val value = {0};
     spn_err err = get(journal, TABLE_LOG, position, &value);
     if (err == SPN_OK && record_get_entry(bytes_of(value), position, ret_entry) != SPN_OK)
         return fail_with(SPN_E_CORRUPT, "log", "a value is damaged");
@@ -559,7 +560,7 @@ static int begin_read(struct journal *journal, MDB_txn **txn)
 static spn_err read_meta(const struct journal *journal, MDB_txn *txn, struct record_meta *ret_meta)
 {
     MDB_val key = val(meta_key, sizeof(meta_key));
-    MDB_val value;
+    MDB_val value = {0};
     int rc = mdb_get(txn, journal->dbi[TABLE_META], &key, &value);
     if (rc == MDB_NOTFOUND)
         return fail_with(SPN_E_CORRUPT, "meta", "not a database of this program");
@@ -850,7 +851,7 @@ static spn_err looked_at(struct journal_reader *reader, spn_err err, enum table 
 static spn_err look_around(struct journal_reader *reader)
 {
     MDB_val key = val(meta_key, sizeof(meta_key));
-    MDB_val value;
+    MDB_val value = {0};
     spn_err err = seek(reader, TABLE_META, MDB_SET_KEY, &key, &value);
     if (err == SPN_E_END)
         return fail_with(SPN_E_CORRUPT, "meta", "gone");
@@ -907,7 +908,7 @@ spn_err journal_read_entry(struct journal_reader *reader, uint64_t position,
                            struct record_entry *ret_entry)
 {
     MDB_val key = val(&position, sizeof(position));
-    MDB_val value;
+    MDB_val value = {0};
     spn_err err = seek(reader, TABLE_LOG, MDB_SET, &key, &value);
     if (err != SPN_OK)
         return err;
@@ -919,7 +920,7 @@ spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position
                                 uint64_t *ret_position, struct record_entry *ret_entry)
 {
     MDB_val key = val(&position, sizeof(position));
-    MDB_val value;
+    MDB_val value = {0};
     spn_err err = seek(reader, TABLE_LOG, MDB_SET_RANGE, &key, &value);
     if (err != SPN_OK)
         return err;
@@ -933,7 +934,7 @@ spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position
 spn_err journal_read_name(struct journal_reader *reader, struct spn_bytes name, uint64_t *ret_epoch)
 {
     MDB_val key = val(name.data, name.size);
-    MDB_val value;
+    MDB_val value = {0};
     if (name.size < 1 || name.size > KEY_SIZE_MAX)
         return SPN_E_END;
     spn_err err = seek(reader, TABLE_NAMES, MDB_SET, &key, &value);
@@ -961,7 +962,7 @@ spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes 
                                 struct spn_bytes *ret_name, uint64_t *ret_epoch)
 {
     MDB_val key = val(after.data, after.size);
-    MDB_val value;
+    MDB_val value = {0};
     if (after.size > KEY_SIZE_MAX)
         return fail_with(SPN_E_INVALID, "names", "too long");
     spn_err err = seek_after(reader, TABLE_NAMES, &key, &value);
@@ -977,7 +978,7 @@ spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes 
 spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch, struct record_row *ret_row)
 {
     MDB_val key = val(&epoch, sizeof(epoch));
-    MDB_val value;
+    MDB_val value = {0};
     spn_err err = seek(reader, TABLE_ROWS, MDB_SET, &key, &value);
     if (err != SPN_OK)
         return err;
@@ -988,7 +989,7 @@ spn_err journal_read_producer_after(struct journal_reader *reader, bool first, u
                                     struct record_run *runs, struct record_producer *ret_producer)
 {
     MDB_val key = val(id, first ? 0 : RECORD_PRODUCER_ID_SIZE);
-    MDB_val value;
+    MDB_val value = {0};
     spn_err err = seek_after(reader, TABLE_PRODUCERS, &key, &value);
     if (err != SPN_OK)
         return err;
@@ -1028,7 +1029,7 @@ spn_err journal_read_block(struct journal_reader *reader, uint32_t segment, uint
 {
     uint8_t wanted[BLOCK_KEY_SIZE];
     MDB_val key = val(wanted, sizeof(wanted));
-    MDB_val value;
+    MDB_val value = {0};
 
     put_block_key(wanted, segment, epoch, seq);
     spn_err err = seek(reader, TABLE_BLOCKS, MDB_SET_RANGE, &key, &value);
@@ -1047,7 +1048,7 @@ spn_err journal_read_block_from(struct journal_reader *reader, uint32_t segment,
 {
     uint8_t wanted[BLOCK_KEY_SIZE];
     MDB_val key = val(wanted, sizeof(wanted));
-    MDB_val value;
+    MDB_val value = {0};
 
     put_block_key(wanted, segment, epoch, seq);
     spn_err err = seek(reader, TABLE_BLOCKS, MDB_SET_RANGE, &key, &value);

@@ -11,7 +11,8 @@
  * Threads  one writer (the worker). Each reader belongs to one thread.
  * Errors   SPN_E_DISK_FULL: no room on the disk or in the map; the transaction is lost, the
  *          environment is not. SPN_E_IO: storage failed or LMDB panicked; only a restart tells what
- * is on disk. SPN_E_CORRUPT: bytes that we did not write. SPN_E_SYSTEM: see errno.
+ *          is on disk. SPN_E_CORRUPT: bytes that we did not write. SPN_E_IN_USE: LMDB's table of
+ *          readers is full (126 slots; a reader takes two). SPN_E_SYSTEM: see errno.
  */
 #ifndef SPN_JOURNAL_H
 #define SPN_JOURNAL_H
@@ -27,10 +28,12 @@ struct journal_options {
     bool read_only;  /* for the command line: works beside a running daemon and after a kill -9 */
 };
 
-/* Creates the database where there is none (not when read-only), syncs the directory and its parent
- * then, and reads meta. SPN_E_PATH: the directory is missing or not accessible; SPN_E_CORRUPT:
- * another program's database; SPN_E_NEWER_FORMAT: left unchanged.
- * A writable open deletes blocks above meta.segment, which a crash left behind. */
+/* Creates the database where there is none (not when read-only), and reads meta. SPN_E_PATH: the
+ * directory is missing or not accessible, or read-only and there is no database; SPN_E_CORRUPT:
+ * another program's database; SPN_E_NEWER_FORMAT. Both are left unchanged; a creation that fails
+ * leaves no data file.
+ * A writable open syncs the directory and its parent, and deletes blocks above meta.segment, which
+ * a crash left behind (on a full disk they stay until the next segment is written). */
 spn_err journal_open(struct journal **ret_journal,
                      const struct journal_options *options) SPN_MUST_USE;
 void journal_close(struct journal *journal); /* takes NULL */
@@ -59,8 +62,7 @@ spn_err journal_put_name(struct journal *journal, struct spn_bytes name,
                          uint64_t epoch) SPN_MUST_USE;
 spn_err journal_put_row(struct journal *journal, uint64_t epoch,
                         const struct record_row *row) SPN_MUST_USE;
-/* Keys must ascend within and over segments (MDB_APPEND). Writes as many blocks as the items need.
- */
+/* Keys must ascend within and over segments. Writes as many blocks as the items need. */
 spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_t epoch,
                               uint64_t first_seq, uint32_t segment_before,
                               const struct record_block_item *items, size_t count) SPN_MUST_USE;
@@ -87,10 +89,10 @@ spn_err journal_reader_open(struct journal_reader **ret_reader,
                             struct journal *journal) SPN_MUST_USE;
 void journal_reader_close(struct journal_reader *reader); /* takes NULL */
 
-/* A snapshot, until journal_reader_end, of commits that have returned; never an older one than before.
- * Keep it short: it stops LMDB from using pages again.
- * Handles a map that the daemon has made larger. Fills the snapshot's meta and newest position (0:
- * empty log). */
+/* A snapshot, until journal_reader_end, of commits whose sync has returned, and never an older one
+ * than the one before. Keep it short: it stops LMDB from using pages again. Fills the snapshot's
+ * meta and newest position (0: empty log). A read-only journal follows a map that the daemon has
+ * made larger; for that it may have one snapshot at a time. */
 spn_err journal_reader_begin(struct journal_reader *reader) SPN_MUST_USE;
 void journal_reader_end(struct journal_reader *reader); /* outside a snapshot: does nothing */
 const struct record_meta *journal_reader_meta(const struct journal_reader *reader);
@@ -124,8 +126,7 @@ uint32_t journal_row_segment(const struct journal_reader *reader, const struct r
  * SPN_E_END: neither. seq UINT64_MAX: the last block there. */
 spn_err journal_read_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
                            uint64_t seq, struct record_block *ret_block) SPN_MUST_USE;
-/* The first block of the session in this segment whose first seq is seq or higher. SPN_E_END: none.
- */
+/* The session's first block in this segment with a first seq of seq or more. SPN_E_END: none. */
 spn_err journal_read_block_from(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
                                 uint64_t seq, struct record_block *ret_block) SPN_MUST_USE;
 

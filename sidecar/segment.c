@@ -140,7 +140,8 @@ static spn_err gather_next(struct segment *segment, struct journal *journal)
 {
     const struct generation *generation = segment->generation;
     uint64_t epoch = generation->sessions[segment->order[segment->now.next]].epoch;
-    if (epoch < generation->first_position) {
+    bool opened_here = generation->first_position > 0 && epoch >= generation->first_position;
+    if (!opened_here) {
         segment->now.next++;
         return SPN_OK;
     }
@@ -275,7 +276,10 @@ static spn_err write_meta(struct segment *segment, struct journal *journal,
                           const struct record_meta *meta)
 {
     struct record_meta moved = *meta;
-    moved.checkpoint = segment->generation->last_position;
+    /* A generation of nothing but duplicates has no positions: it leaves the checkpoint where it
+     * is. */
+    if (segment->generation->last_position > 0)
+        moved.checkpoint = segment->generation->last_position;
     moved.segment = segment->number;
     segment->now.next++;
     return journal_put_meta(journal, &moved);
@@ -299,7 +303,7 @@ static uint32_t phase_size(const struct segment *segment)
 
 static void end_phase(struct segment *segment)
 {
-    if (segment->now.phase == GATHER)
+    if (segment->now.phase == GATHER && segment->name_count > 0)
         qsort(segment->names, segment->name_count, sizeof(*segment->names), by_name);
     segment->now.phase++;
     segment->now.next = 0;

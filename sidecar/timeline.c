@@ -29,8 +29,13 @@ static spn_err find_end(struct timeline *timeline)
         const struct view_part *part = &timeline->parts[i];
         if (!part->generation)
             continue;
+        uint64_t position = part->generation->entries[part->newest].position;
+        /* A row that is newer than the view counts once the index has what it says. */
+        if (position < timeline->row.position &&
+            timeline->row.position <= journal_reader_meta(timeline->reader)->checkpoint)
+            continue;
         timeline->seq_last = part->first_seq + part->count - 1;
-        timeline->position_last = part->generation->entries[part->newest].position;
+        timeline->position_last = position;
     }
     bool durable = timeline->position_last <= journal_reader_newest(timeline->reader);
     return durable ? SPN_OK : SPN_E_UNKNOWN_SESSION;

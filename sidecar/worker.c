@@ -207,8 +207,9 @@ static void finish_segment(struct worker *worker)
     metrics_add(&metrics->segments, 1);
     metrics_add(&metrics->rows_written, segment_rows(worker->segment));
     metrics_add(&metrics->index_entries_written, segment_entries(worker->segment));
-    metrics_set(&metrics->checkpoint_position, worker->frozen->last_position);
-    atomic_store_explicit(&worker->checkpoint, worker->frozen->last_position, memory_order_release);
+    uint64_t checkpoint = journal_meta(worker->options.journal)->checkpoint;
+    metrics_set(&metrics->checkpoint_position, checkpoint);
+    atomic_store_explicit(&worker->checkpoint, checkpoint, memory_order_release);
     segment_free(worker->segment);
     worker->segment = NULL;
     handoff_push(worker->options.back, &worker->frozen->work.node);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_index: what do segments and rows cost the log, and what does a replay cost with them?
  *
- * Builds a database the way the worker does: events of random sessions in commits of 4,096, and beside
- * them, in steps of 2 ms, the frozen generation as a segment. Then replays 100 events each at random
- * points of random sessions, and counts the values read.
+ * Builds a database the way the worker does: events of random sessions in commits of 4,096, and
+ * beside them, in steps of 2 ms, the frozen generation as a segment. Then replays 100 events each
+ * at random points of random sessions, and counts the values read.
  *
- *   bench_index [events] [dir]      10,000,000 events in a directory that is made and removed in dir
+ *   bench_index [events] [dir]      10,000,000 events; in a directory made in dir and removed
  */
 #include "chain.h"
 
@@ -473,13 +473,13 @@ static void print_replays(struct bench *bench)
     qsort(took_ns, REPLAYS, sizeof(*took_ns), by_number);
     qsort(reads, REPLAYS, sizeof(*reads), by_number);
     qsort(find_reads, REPLAYS, sizeof(*find_reads), by_number);
+    size_t median = REPLAYS / 2;
     size_t p99 = REPLAYS * 99 / 100;
     printf("  replay of %d by id: values read median %zu, p99 %zu, max %zu "
            "(of them to find the id: %zu, %zu, %zu)\n",
-           REPLAY_EVENTS, (size_t)reads[REPLAYS / 2], (size_t)reads[p99],
-           (size_t)reads[REPLAYS - 1], (size_t)find_reads[REPLAYS / 2], (size_t)find_reads[p99],
-           (size_t)find_reads[REPLAYS - 1]);
-    printf("  warm: median %.1f us, p99 %.1f us\n", (double)took_ns[REPLAYS / 2] / 1e3,
+           REPLAY_EVENTS, (size_t)reads[median], (size_t)reads[p99], (size_t)reads[REPLAYS - 1],
+           (size_t)find_reads[median], (size_t)find_reads[p99], (size_t)find_reads[REPLAYS - 1]);
+    printf("  warm: median %.1f us, p99 %.1f us\n", (double)took_ns[median] / 1e3,
            (double)took_ns[p99] / 1e3);
     free(took_ns);
     free(reads);

@@ -54,8 +54,9 @@ static void close_if_open(int *fd)
 
 static bool open_ends(struct ends *ends, const struct process_options *options)
 {
-    ends->input = options->input_fd > 0 ? dup(options->input_fd) : memory_with(options->input);
-    ends->output = memfd_create("output", MFD_CLOEXEC);
+    ends->input = options->input_fd > 0 ? fcntl(options->input_fd, F_DUPFD_CLOEXEC, 0) : memory_with(options->input);
+    ends->output =
+        options->output_fd > 0 ? fcntl(options->output_fd, F_DUPFD_CLOEXEC, 0) : memfd_create("output", MFD_CLOEXEC);
     ends->error = options->error_path
                       ? open(options->error_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)
                       : memfd_create("error", MFD_CLOEXEC);
@@ -98,6 +99,8 @@ spn_err process_start(struct process *process, const struct process_options *opt
     close_if_open(&ends.input);
     if (options->error_path)
         close_if_open(&ends.error);
+    if (options->output_fd > 0)
+        close_if_open(&ends.output);
     if (pid < 0) {
         close_if_open(&ends.output);
         close_if_open(&ends.error);

@@ -36,6 +36,7 @@ struct process_options {
     const char *const *argv;   /* [0]: the program's path, or a name to be found in PATH */
     struct spn_bytes input;    /* standard input, while input_fd is 0 */
     int input_fd;              /* standard input is this; 0: input. The caller's to close */
+    int output_fd;             /* standard output is this; 0: kept. The caller's to close */
     int handed_fd;             /* handed over as PROCESS_HANDED_FD; 0: none. The caller's to close */
     const char *error_path;    /* standard error is appended to this file; NULL: kept */
     void (*prepare)(void);     /* runs in the child before exec: system calls only */

@@ -266,6 +266,18 @@ static void put_answer(struct fake *fake, uint8_t type, struct wire_in in, struc
     assert_true(wire_in_done(&in) || type == WIRE_HELLO);
 }
 
+static spn_err err_to_tell(struct fake *fake, uint8_t type)
+{
+    spn_err err = fake->read_err;
+    if (fake->major != WIRE_MAJOR)
+        return SPN_E_VERSION;
+    if (err == SPN_OK || type < WIRE_OPEN || type > WIRE_FETCH)
+        return SPN_OK;
+    if (fake->err_count > 0 && --fake->err_count == 0)
+        fake->read_err = SPN_OK;
+    return err;
+}
+
 static void answer(struct fake *fake, zmq_msg_t *question)
 {
     static uint8_t bytes[ANSWER_MAX];
@@ -278,13 +290,11 @@ static void answer(struct fake *fake, zmq_msg_t *question)
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
     type = answer_type(header.type);
     put_answer(fake, header.type, in, &body);
-    bool has_err =
-        fake->read_err != SPN_OK && header.type >= WIRE_OPEN && header.type <= WIRE_FETCH;
-    bool fails = fake->major != WIRE_MAJOR || has_err;
-    if (fails) {
+    spn_err err = err_to_tell(fake, header.type);
+    if (err != SPN_OK) {
         type = WIRE_ERROR;
         body.at = body.start;
-        put_error(&body, fake->major != WIRE_MAJOR ? SPN_E_VERSION : fake->read_err, "as told");
+        put_error(&body, err, "as told");
     }
     wire_put_header(&out, type, header.request);
     assert_false(out.bad || body.bad);

@@ -60,6 +60,7 @@ struct fake {
     struct wire_run runs[FAKE_RUNS_MAX];
     uint32_t run_count;
     spn_err read_err;              /* not SPN_OK: the answer to OPEN, STATE, LAST, FETCH */
+    unsigned err_count;            /* that often; 0: always */
     bool acks;                     /* acknowledges each batch as durable at once */
     const struct fake_item *items; /* the session that there is, "s"; ascending */
     size_t item_count;

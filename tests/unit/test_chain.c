@@ -293,44 +293,46 @@ static void check_all(uint64_t sessions, uint32_t ids)
 
 static const struct shape {
     const char *name;
-    uint32_t segments;
     uint64_t sessions;
     uint64_t events_max; /* in a segment */
-    uint32_t ids;
     size_t rounds;
+    uint32_t segments;
+    uint32_t ids;
 } shapes[] = {
-    {"one event", 1, 1, 1, 3, 5},
-    {"one session, one segment", 1, 1, 5000, 2000, 5},
-    {"one session, few events in many segments", 150, 1, 3, 100, 5},
-    {"several blocks in each of several segments", 8, 2, 4000, 10000, 5},
-    {"many sessions", 30, 20, 200, 300, 10},
-    {"few ids, used again and again", 10, 3, 300, 8, 10},
-    {"ids that are all different", 20, 5, 100, 1000000, 10},
+    {"one event", 1, 1, 3, 1, 3},
+    {"one session, one segment", 1, 5000, 3, 1, 2000},
+    {"one session, few events in many segments", 1, 3, 3, 150, 100},
+    {"several blocks in each of several segments", 2, 4000, 3, 8, 10000},
+    {"many sessions", 20, 200, 5, 30, 300},
+    {"few ids, used again and again", 3, 300, 5, 10, 8},
+    {"ids that are all different", 5, 100, 5, 20, 1000000},
 };
+
+static struct shape_round {
+    const struct shape *shape;
+    uint64_t seed;
+} shape_rounds[64];
 
 static void run_shape(void **state)
 {
-    const struct shape *shape = *state;
-    for (size_t round = 0; round < shape->rounds; round++) {
-        make_dir(NULL);
-        forget_all(round + 1);
-        open_journal();
-        build(shape->segments, shape->sessions, shape->events_max, shape->ids);
-        check_all(shape->sessions, shape->ids);
+    const struct shape_round *round = *state;
+    const struct shape *shape = round->shape;
+    forget_all(round->seed);
+    open_journal();
+    build(shape->segments, shape->sessions, shape->events_max, shape->ids);
+    check_all(shape->sessions, shape->ids);
 
-        /* First only log entries, then blocks too, and more of them. */
-        const struct listed *middle = &listed[any(listed_count)];
-        trim(0, middle->position);
-        check_all(shape->sessions, shape->ids);
-        trim(middle->segment - 1, middle->position);
-        check_all(shape->sessions, shape->ids);
-        trim(middle->segment, middle->position);
-        check_all(shape->sessions, shape->ids);
-        trim(UINT32_MAX, UINT64_MAX);
-        check_all(shape->sessions, shape->ids);
-        close_journal();
-        remove_dir(NULL);
-    }
+    /* First only log entries, then blocks too, and more of them. */
+    const struct listed *middle = &listed[any(listed_count)];
+    trim(0, middle->position);
+    check_all(shape->sessions, shape->ids);
+    trim(middle->segment - 1, middle->position);
+    check_all(shape->sessions, shape->ids);
+    trim(middle->segment, middle->position);
+    check_all(shape->sessions, shape->ids);
+    trim(UINT32_MAX, UINT64_MAX);
+    check_all(shape->sessions, shape->ids);
+    close_journal();
 }
 
 /* -- what it costs ----------------------------------------------------------------------------- */
@@ -501,27 +503,34 @@ static void entries_that_are_not_what_the_block_says(void **state)
 
 /* -- all of them ------------------------------------------------------------------------------- */
 
-static struct CMUnitTest tests[64];
+static struct CMUnitTest tests[128];
 static size_t test_count;
 
-static void add(struct CMUnitTest test)
+static void add(const char *name, CMUnitTestFunction function, const void *row)
 {
-    tests[test_count++] = test;
+    tests[test_count++] =
+        (struct CMUnitTest){name, function, make_dir, remove_dir, (void *)(uintptr_t)row};
 }
+
+static void add_shapes(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT(shapes); i++)
+        for (uint64_t seed = 1; seed <= shapes[i].rounds; seed++) {
+            shape_rounds[count] = (struct shape_round){&shapes[i], seed};
+            add(shapes[i].name, run_shape, &shape_rounds[count++]);
+        }
+}
+
+#define ADD(function) add(#function, function, NULL)
 
 int main(void)
 {
-    for (size_t i = 0; i < COUNT(shapes); i++) /* make their own directories */
-        add((struct CMUnitTest){shapes[i].name, run_shape, NULL, NULL,
-                                (void *)(uintptr_t)&shapes[i]});
+    add_shapes();
     for (size_t i = 0; i < COUNT(brokens); i++)
-        add((struct CMUnitTest){brokens[i].name, run_broken, make_dir, remove_dir,
-                                (void *)(uintptr_t)&brokens[i]});
-    add((struct CMUnitTest)cmocka_unit_test_setup_teardown(a_chain_of_a_thousand_segments, make_dir,
-                                                           remove_dir));
-    add((struct CMUnitTest)cmocka_unit_test_setup_teardown(memory_runs_out_on_a_long_chain,
-                                                           make_dir, remove_dir));
-    add((struct CMUnitTest)cmocka_unit_test_setup_teardown(entries_that_are_not_what_the_block_says,
-                                                           make_dir, remove_dir));
+        add(brokens[i].name, run_broken, &brokens[i]);
+    ADD(a_chain_of_a_thousand_segments);
+    ADD(memory_runs_out_on_a_long_chain);
+    ADD(entries_that_are_not_what_the_block_says);
     return _cmocka_run_group_tests("chain", tests, test_count, NULL, NULL);
 }

@@ -88,6 +88,33 @@ static void what_went_wrong_is_kept(void **state)
     close(fd);
 }
 
+/* -- what goes into the kernel at a time (linked with --wrap=write) ------------------------------
+ */
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t size);
+ssize_t __real_write(int fd, const void *bytes, size_t size);
+
+static struct {
+    int fd; /* looked at; 0: none */
+    uint64_t offset;
+    size_t count;
+} writes;
+
+/* Within a page of the file, or one line alone. */
+ssize_t __wrap_write(int fd, const void *bytes, size_t size)
+{
+    if (fd == writes.fd && fd > 0) {
+        bool in_page = writes.offset / 4096 == (writes.offset + size - 1) / 4096;
+        const char *end = memchr(bytes, '\n', size);
+        assert_non_null(end);
+        assert_true(in_page || (size_t)(end + 1 - (const char *)bytes) == size);
+        assert_int_equal(((const char *)bytes)[size - 1], '\n');
+        writes.offset += size;
+        writes.count++;
+    }
+    return __real_write(fd, bytes, size);
+}
+
 /* -- ack_log ---------------------------------------------------------------------------------- */
 
 static void check_file(const char *path, const char *expected)
@@ -197,11 +224,16 @@ static void many_lines_arrive_whole(void **state)
     memset(id, 'i', sizeof(id));
     close(mkstemp(path));
     assert_int_equal(ack_log_open(&log, path), SPN_OK);
+    writes.fd = log.fd;
     for (unsigned batch = 0; batch < 200; batch++) {
+        size_t before = writes.count;
         for (unsigned i = 0; i < batch; i++, number++)
             ack_log_add(&log, number, (struct spn_bytes){id, number * 37 % 1025});
+        size_t pages = log.lines.size / 4096;
         assert_int_equal(ack_log_write(&log), SPN_OK);
+        assert_true(writes.count - before <= 2 * pages + 3); /* not a call for every line */
     }
+    writes.fd = 0;
     ack_log_close(&log);
     FILE *file = fopen(path, "r");
     assert_non_null(file);

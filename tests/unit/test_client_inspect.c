@@ -95,6 +95,32 @@ static void a_walk_may_begin_anywhere(void **state)
                      SPN_E_END);
 }
 
+static void a_walk_with_another_prefix_is_another_walk(void **state)
+{
+    (void)state;
+    struct spn_session session;
+    assert_int_equal(spn_next_session(client, spn_text(""), spn_text(""), 5000, &session), SPN_OK);
+    assert_memory_equal(session.name.data, "a", 1);
+    assert_int_equal(spn_next_session(client, session.name, spn_text("b"), 5000, &session), SPN_OK);
+    assert_memory_equal(session.name.data, "b", 1);
+}
+
+static void after_the_end_it_asks_anew(void **state)
+{
+    (void)state;
+    struct spn_session session;
+    fake_end(&fake);
+    fake.name_count = 2;
+    fake_begin(&fake);
+    walk("", names, 2);
+    fake_end(&fake);
+    fake.name_count = 3;
+    fake_begin(&fake);
+    assert_int_equal(spn_next_session(client, spn_text("ab"), spn_text(""), 5000, &session),
+                     SPN_OK);
+    assert_int_equal(session.name.size, 3);
+}
+
 static void health(void **state)
 {
     (void)state;
@@ -128,6 +154,8 @@ int main(void)
         TEST(pages_of_any_size_give_the_same_walk),
         TEST(page_is_asked_for_once),
         TEST(a_walk_may_begin_anywhere),
+        TEST(a_walk_with_another_prefix_is_another_walk),
+        TEST(after_the_end_it_asks_anew),
         TEST(health),
         TEST(counters),
     };

@@ -422,6 +422,23 @@ static void silence_is_asked_about_and_then_probed(void **state)
     assert_int_equal(fake.batches[2].head.first, 101);
 }
 
+static void progress_is_no_silence(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    uint64_t end_ns = transport_now() + PRODUCER_SILENCE_NS * 3 / 2;
+    publish_text("x");
+    while (transport_now() < end_ns) { /* there is always one in flight */
+        uint64_t last = publish_text("x");
+        hurry();
+        until(received_up_to() == last);
+        fake_ack(&fake, last - 2, last - 1, WIRE_DURABLE, NULL, 0);
+        until(unacknowledged() == 1);
+        fake_drop_batches(&fake);
+    }
+    assert_int_equal(fake.states, 0);
+}
+
 static void slow_sidecar_is_not_sent_everything_again(void **state)
 {
     (void)state;
@@ -558,7 +575,8 @@ static void full_window_is_backpressure_after_the_timeout(void **state)
     assert_int_equal(ticket, 77);
     assert_int_equal(spn_producer_counters(producer).backpressure, 1);
     assert_int_equal(spn_producer_counters(producer).taken, 10);
-    until(received_up_to() == 10); /* what was gathered went out */
+    until(received_up_to() == 10); /* what was gathered went out, without being asked for */
+    assert_int_equal(fake.states, 0);
     fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
     until(unacknowledged() == 9);
     assert_int_equal(publish_text("room"), 11);
@@ -719,6 +737,7 @@ static void contents_are_checked_before_a_ticket_is_used(void **state)
         {.session = {"s", 1}, .id = {long_id, WIRE_ID_MAX}, .err = SPN_OK},
         {.session = {"s", 1}, .type = {long_type, WIRE_TYPE_MAX}, .err = SPN_OK},
         {.session = {"s", 1}, .data = {"a\0b\nc", 5}, .err = SPN_OK},
+        {.session = {"\0", 1}, .err = SPN_E_BAD_SESSION}, /* as long as one that was good */
     };
     uint64_t next = 1;
     open_both(SPN_DURABLE);
@@ -1053,6 +1072,7 @@ int main(void)
         TEST(fenced_while_it_opens_again),
         TEST(error_for_another_token_is_not_ours),
         TEST(silence_is_asked_about_and_then_probed),
+        TEST(progress_is_no_silence),
         TEST(slow_sidecar_is_not_sent_everything_again),
         TEST(lost_ack_is_made_up_for_by_the_state),
         TEST(acks_that_lie_are_dropped),

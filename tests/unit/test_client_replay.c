@@ -179,16 +179,37 @@ static void unanswered_fetch_is_asked_again(void **state)
     assert_true(transport_now() - start_ns > 500 * NS_PER_MS);
 }
 
+static void question_lost_with_its_connection_is_asked_at_once(void **state)
+{
+    (void)state;
+    struct spn_event event;
+    fake.item_count = 2;
+    assert_int_equal(open_replay(""), SPN_OK);
+    expect_items(0, 2);
+    assert_int_equal(next(&event), SPN_E_END);
+    fake.deaf = true;
+    unsigned fetches = fake.fetches;
+    uint64_t asked_ns = transport_now();
+    assert_int_equal(spn_replay_next(replay, 0, &event), SPN_E_TIMEOUT);
+    while (fake.fetches == fetches)
+        assert_true(fake_step(&fake, 5000));
+    fake_stop(&fake);
+    while (client->connected)
+        assert_int_equal(spn_client_step(client), SPN_OK);
+    fake.deaf = false;
+    fake.item_count = 3;
+    fake_start(&fake);
+    expect_items(2, 3);
+    assert_true(transport_now() - asked_ns < 1000 * NS_PER_MS); /* before its patience ended */
+}
+
 static void stopping_is_no_answer(void **state)
 {
     (void)state;
     fake.read_err = SPN_E_STOPPING;
-    assert_int_equal(spn_replay_open(&replay, client, spn_text("s"), spn_text(""), 0),
-                     SPN_E_TIMEOUT);
-    while (fake.fetches == 0)
-        assert_true(fake_step(&fake, 5000));
-    fake.read_err = SPN_OK;
+    fake.err_count = 2;
     assert_int_equal(open_replay(""), SPN_OK);
+    assert_true(fake.fetches >= 3);
     expect_items(0, ITEMS);
 }
 
@@ -297,6 +318,7 @@ int main(void)
         TEST(next_slice_is_asked_for_ahead),
         TEST(restart_is_ridden_through),
         TEST(unanswered_fetch_is_asked_again),
+        TEST(question_lost_with_its_connection_is_asked_at_once),
         TEST(stopping_is_no_answer),
         TEST(verdicts),
         TEST(sidecars_error_is_told_in_its_words),

@@ -13,6 +13,17 @@
 
 static struct results results;
 
+/* xorshift64: the same walk on every machine. */
+static uint64_t random_state;
+
+static uint64_t random_below(uint64_t below)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state % below;
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -96,8 +107,8 @@ static void model_lose(struct model *model, uint64_t first, uint64_t last, uint6
 static void act(struct model *model)
 {
     struct spn_ack ack = {0};
-    uint64_t ticket = (uint64_t)rand() % model->end;
-    switch (rand() % 4) {
+    uint64_t ticket = random_below(model->end);
+    switch (random_below(4)) {
     case 0:
         if (results_next(&results, &ack)) {
             assert_int_equal(ack.ticket, model_low(model));
@@ -117,7 +128,7 @@ static void act(struct model *model)
     default: {
         uint64_t lost[SPN_LOST + 1] = {0};
         uint64_t expected[SPN_LOST + 1] = {0};
-        uint64_t last = ticket + (uint64_t)rand() % 50;
+        uint64_t last = ticket + random_below(50);
         last = last < model->end ? last : model->end - 1;
         results_lose(&results, ticket, last, lost);
         model_lose(model, ticket, last, expected);
@@ -133,14 +144,14 @@ static void random_walk(void **state)
         struct model *model = calloc(1, sizeof(*model));
         assert_non_null(model);
         model->end = 1;
-        srand(seed);
+        random_state = seed;
         results_init(&results, UNREAD_MAX);
         while (model->end < TICKETS - 400) {
-            uint64_t count = 1 + (uint64_t)rand() % (rand() % 50 == 0 ? 350 : 20);
-            spn_result result = (spn_result)(rand() % 4);
+            uint64_t count = 1 + random_below(random_below(50) == 0 ? 350 : 20);
+            spn_result result = (spn_result)random_below(4);
             results_add(&results, model->end, count, result, SPN_OK);
             model_add(model, count, result);
-            for (int i = rand() % 10; i > 0; i--)
+            for (uint64_t i = random_below(10); i > 0; i--)
                 act(model);
         }
         free(model);

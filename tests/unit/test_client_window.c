@@ -13,6 +13,17 @@
 
 static struct window window;
 
+/* xorshift64: the same walk on every machine. */
+static uint64_t random_state;
+
+static uint64_t random_below(uint64_t below)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state % below;
+}
+
 static void start(size_t bytes_max, size_t events_max, size_t entry_max)
 {
     assert_int_equal(window_init(&window, bytes_max, events_max, entry_max, 1), SPN_OK);
@@ -154,10 +165,10 @@ static void walk(size_t bytes_limit)
     enum { STEPS = 100000, NUMBERS = STEPS + 2 };
     size_t *sizes = calloc(NUMBERS, sizeof(*sizes));
     assert_non_null(sizes);
-    srand(1);
+    random_state = 1;
     start(bytes_limit, 40, 700);
     for (int step = 0; step < STEPS; step++) {
-        size_t size = 17 + (size_t)rand() % (rand() % 8 == 0 ? 684 : 100);
+        size_t size = 17 + random_below(random_below(8) == 0 ? 684 : 100);
         uint64_t held = window.next - window.base;
         size_t bytes = 0;
         for (uint64_t number = window.base; number < window.next; number++)
@@ -169,18 +180,17 @@ static void walk(size_t bytes_limit)
         /* It may be full early for what the turn leaves free, never by more than one entry. */
         assert_true(taken || held >= 40 || bytes + size + 700 > bytes_limit);
         if (window.next > window.base) {
-            uint64_t first = window.base + (uint64_t)rand() % (window.next - window.base);
-            size_t bytes_max = (size_t)rand() % 4000;
-            uint32_t count_max = 1 + (uint32_t)rand() % 50;
+            uint64_t first = window.base + random_below(window.next - window.base);
+            size_t bytes_max = random_below(4000);
+            uint32_t count_max = 1 + (uint32_t)random_below(50);
             struct window_cut cut = window_cut(&window, first, bytes_max, count_max);
             assert_true(cut.count >= 1 && cut.count <= count_max);
             assert_true(cut.count == 1 || cut.size <= bytes_max);
             check_cut(first, &cut, sizes);
             check_reason(first, &cut, bytes_max, count_max, sizes);
         }
-        if (!taken || rand() % 4 == 0)
-            window_forget(&window,
-                          window.base + (uint64_t)rand() % (window.next - window.base + 1));
+        if (!taken || random_below(4) == 0)
+            window_forget(&window, window.base + random_below(window.next - window.base + 1));
     }
     free(sizes);
     window_release(&window);

@@ -276,7 +276,8 @@ static void assert_same_producer(const struct record_producer *left,
 static void assert_same_items(const struct record_block_item *left,
                               const struct record_block_item *right, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
+    assert_true(left && right);
+    for (size_t i = 0; left && right && i < count; i++) {
         assert_int_equal(left[i].position, right[i].position);
         assert_int_equal(left[i].fingerprint, right[i].fingerprint);
     }

@@ -1,0 +1,704 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_intake: what becomes of every number of a batch.
+ *
+ * A row is a producer's batches in order, each as it is sent and what must become of its entries.
+ * Beside it runs a plain model of sessions (epoch, seq, bytes, a list of ids), which says what must
+ * be in the struct batch that goes to the worker. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "intake.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum { STEPS = 6, WINDOW = 4, DATA_MAX = 100, FRAME_MAX = 1024 * 1024, TOKEN = 77, RUNS_HERE = 16 };
+
+/* -- memory that runs out ---------------------------------------------------------------------- */
+
+static unsigned allocations_left = UINT32_MAX;
+
+static bool allocate(void)
+{
+    if (allocations_left == 0)
+        return false;
+    allocations_left -= allocations_left < UINT32_MAX;
+    return true;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return allocate() ? __real_malloc(size) : NULL;
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    return allocate() ? __real_realloc(memory, size) : NULL;
+}
+
+/* -- the broker's part ------------------------------------------------------------------------- */
+
+static uint64_t fake_monotonic_ns(void)
+{
+    return 5000;
+}
+
+static uint64_t fake_wall_ms(void)
+{
+    return 1767225600123;
+}
+
+static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns,
+                                        .wall_ms = fake_wall_ms,
+                                        .database_base_ns = 100000,
+                                        .started_ns = 4000};
+static const uint64_t now_ns = 101000;
+
+static const uint8_t secret[RECORD_SECRET_SIZE] = "a secret of the test";
+static struct metrics metrics;
+static struct broker_state broker;
+static struct intake intake;
+static struct producer *producer;
+static uint8_t frame_bytes[FRAME_MAX];
+
+static int set_up(void **state)
+{
+    (void)state;
+    const struct broker_options options = {
+        .clock = &fake_clock, .metrics = &metrics, .secret = secret, .data_max = DATA_MAX};
+    static const uint8_t id[WIRE_PRODUCER_ID_SIZE] = "producer-of-16.";
+    allocations_left = UINT32_MAX;
+    broker = (struct broker_state){.active = generation_new(1), .next_position = 1001};
+    if (!broker.active || producers_init(&broker.producers) != SPN_OK ||
+        sessions_init(&broker.sessions, 3, WINDOW) != SPN_OK ||
+        producers_add(&broker.producers, id, &producer) != SPN_OK ||
+        producers_give(&broker.producers, producer, TOKEN) != SPN_OK)
+        return -1;
+    memset(&metrics, 0, sizeof(metrics));
+    return intake_init(&intake, &options, &broker) == SPN_OK ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    intake_release(&intake);
+    generation_drop(broker.active);
+    sessions_release(&broker.sessions);
+    producers_release(&broker.producers);
+    return 0;
+}
+
+/* -- batches as text --------------------------------------------------------------------------- */
+
+/* An entry is `session id [=data [:type]]`, a character each but the data, or `-`, a skip. Of what
+ * cannot be stored there is a sign for each: session `?`, id `~` (a line feed) and `_` (none),
+ * data `^` (a carriage return) and `*` (too large), type `%` (a NUL). A leading `"` says: the
+ * session of the event before. */
+struct entry_text {
+    char session[2];
+    char id[2];
+    char data[DATA_MAX + 2];
+    char type[2];
+    bool skip;
+    bool same;
+};
+
+static const char *read_entry(const char *at, struct entry_text *ret_entry)
+{
+    struct entry_text entry = {.skip = false};
+    while (*at == ' ')
+        at++;
+    if (*at == '-') {
+        entry.skip = true;
+        *ret_entry = entry;
+        return at + 1;
+    }
+    entry.same = *at == '"';
+    entry.session[0] = *at == '?' ? '\x01' : *at;
+    at++;
+    entry.id[0] = *at == '~' ? '\n' : *at == '_' ? '\0' : *at;
+    at++;
+    if (*at == '=')
+        for (at++; *at != ' ' && *at != ':' && *at != '\0'; at++)
+            entry.data[strlen(entry.data)] = *at;
+    if (strcmp(entry.data, "^") == 0)
+        entry.data[0] = '\r';
+    if (strcmp(entry.data, "*") == 0)
+        memset(entry.data, 'x', DATA_MAX + 1);
+    if (strcmp(entry.data, "+") == 0)
+        memset(entry.data, 'x', DATA_MAX);
+    if (*at == ':') {
+        entry.type[0] = at[1];
+        at += 2;
+    }
+    *ret_entry = entry;
+    return at;
+}
+
+static struct spn_bytes text(const char *string)
+{
+    return (struct spn_bytes){string, strlen(string)};
+}
+
+static uint32_t count_entries(const char *entries)
+{
+    uint32_t count = 0;
+    struct entry_text entry;
+    for (const char *at = entries; *at != '\0'; count++)
+        at = read_entry(at, &entry);
+    return count;
+}
+
+static void put_entry(struct wire_out *out, const struct entry_text *from)
+{
+    struct wire_entry entry = {.kind = from->skip ? WIRE_SKIP : WIRE_EVENT,
+                               .retry_ms = from->skip ? 0 : (uint32_t)from->id[0]};
+    if (!from->skip) {
+        entry.session = from->same ? text("") : text(from->session);
+        entry.id = text(from->id);
+        entry.data = text(from->data);
+        entry.type = from->type[0] == '%' ? (struct spn_bytes){"\0", 1} : text(from->type);
+    }
+    wire_put_entry(out, &entry);
+}
+
+/* A frame's message, and the intake's decoder behind its header. */
+static spn_err decode(const struct wire_batch *head, const char *entries, zmq_msg_t *ret_frame)
+{
+    struct wire_out out = wire_out(frame_bytes, sizeof(frame_bytes));
+    struct entry_text entry;
+    wire_put_header(&out, WIRE_BATCH, 0);
+    wire_put_batch(&out, head);
+    for (const char *at = entries; *at != '\0';) {
+        at = read_entry(at, &entry);
+        put_entry(&out, &entry);
+    }
+    assert_false(out.bad);
+    assert_int_equal(zmq_msg_init_size(ret_frame, wire_out_size(&out)), 0);
+    memcpy(zmq_msg_data(ret_frame), frame_bytes, wire_out_size(&out));
+    struct wire_in in = wire_in(zmq_msg_data(ret_frame), zmq_msg_size(ret_frame));
+    struct wire_header header;
+    assert_int_equal(wire_get_header(&in, &header), SPN_OK);
+    return intake_decode(&intake, in);
+}
+
+/* -- the model --------------------------------------------------------------------------------- */
+
+struct model_session {
+    uint64_t epoch;
+    uint64_t seq;
+    uint64_t bytes;
+    uint32_t duplicates;
+    uint32_t conflicts;
+};
+
+static struct model_session model[128];
+static uint64_t model_position;
+
+/* What must come next in the batch for an entry that is stored. */
+static void check_stored(const struct batch *batch, uint32_t *at, const struct entry_text *entry,
+                         char session_name)
+{
+    const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
+    struct model_session *session = &model[(unsigned char)session_name];
+    if (session->epoch == 0) {
+        session->epoch = model_position++;
+        const struct batch_entry *open = &batch->entries[(*at)++];
+        assert_int_equal(open->kind, RECORD_OPEN);
+        assert_int_equal(open->epoch, session->epoch);
+        assert_int_equal(open->seq, 0);
+        assert_int_equal(open->bytes, 0);
+        assert_int_equal(open->id_size + open->type_size, 0);
+        assert_int_equal(open->data_size, 1);
+        assert_int_equal(frame[open->offset], session_name);
+        assert_int_equal(open->data_hash, record_hash((struct spn_bytes){&session_name, 1}));
+        assert_int_equal(open->retry_ms, WIRE_RETRY_NONE);
+    }
+    model_position++;
+    session->seq++;
+    session->bytes += strlen(entry->data);
+    const struct batch_entry *event = &batch->entries[(*at)++];
+    assert_int_equal(event->kind, RECORD_EVENT);
+    assert_int_equal(event->epoch, session->epoch);
+    assert_int_equal(event->seq, session->seq);
+    assert_int_equal(event->bytes, session->bytes);
+    assert_int_equal(event->data_hash, record_hash(text(entry->data)));
+    assert_int_equal(event->retry_ms, (uint32_t)entry->id[0]);
+    assert_int_equal(event->id_size, 1);
+    assert_int_equal(event->type_size, strlen(entry->type));
+    assert_int_equal(event->data_size, strlen(entry->data));
+    const uint8_t *bytes = frame + event->offset;
+    assert_int_equal(bytes[0], entry->id[0]);
+    assert_memory_equal(bytes + 1, entry->type, event->type_size);
+    assert_memory_equal(bytes + 1 + event->type_size, entry->data, event->data_size);
+}
+
+static void check_generation(void)
+{
+    for (unsigned name = 'a'; name <= 'z'; name++) {
+        char string[2] = {(char)name, '\0'};
+        uint32_t slot;
+        uint64_t hash = sessions_hash(&broker.sessions, text(string));
+        if (sessions_find(&broker.sessions, text(string), hash, &slot) != SESSIONS_HOT) {
+            assert_int_equal(model[name].epoch, 0);
+            continue;
+        }
+        const struct tracker *tracker = broker.sessions.slots[slot].tracker;
+        const struct generation_session *touched =
+            generation_find(broker.active, &broker.sessions.slots[slot], slot);
+        assert_int_equal(tracker->epoch, model[name].epoch);
+        assert_int_equal(tracker->seq, model[name].seq);
+        assert_int_equal(tracker->bytes, model[name].bytes);
+        assert_non_null(touched);
+        assert_int_equal(touched->epoch, model[name].epoch);
+        assert_int_equal(touched->count, model[name].seq);
+        assert_int_equal(touched->first_seq, 1);
+        assert_int_equal(touched->duplicates, model[name].duplicates);
+        assert_int_equal(touched->conflicts, model[name].conflicts);
+    }
+}
+
+/* -- rows -------------------------------------------------------------------------------------- */
+
+/* became: a letter per entry. `s` stored, `d` duplicate, `c` conflict, `k` skipped, `.` had before,
+ * `!` refused, `-` behind it: not looked at. Empty: the whole batch leaves a hole. */
+struct step {
+    uint64_t first;
+    const char *entries;
+    const char *became;
+    spn_err refusal;
+    uint64_t base; /* 0: 1 */
+};
+
+#define SEND(number, text, end)                                                                    \
+    {                                                                                              \
+        .first = (number), .entries = (text), .became = (end)                                      \
+    }
+#define REFUSE(number, text, end, why)                                                             \
+    {                                                                                              \
+        .first = (number), .entries = (text), .became = (end), .refusal = (why)                    \
+    }
+#define RAISE(number, text, end, to)                                                               \
+    {                                                                                              \
+        .first = (number), .entries = (text), .became = (end), .base = (to)                        \
+    }
+
+static const struct row {
+    const char *name;
+    struct step steps[STEPS];
+    struct wire_run runs[RUNS_HERE];
+} rows[] = {
+    {"new", {SEND(1, "a1=x", "s")}, {{0}}},
+    {"without data", {SEND(1, "a1", "s")}, {{0}}},
+    {"with a type", {SEND(1, "a1=x:t a2=:t", "ss")}, {{0}}},
+    {"several of one session", {SEND(1, "a1=x \"2=y \"3=z", "sss")}, {{0}}},
+    {"several sessions", {SEND(1, "a1=x b1=y a2=z c1=u b2=v", "sssss")}, {{0}}},
+    {"batch after batch",
+     {SEND(1, "a1=x b1=x", "ss"), SEND(3, "a2=x", "s"), SEND(4, "b2=x c1=x a3=x", "sss")},
+     {{0}}},
+    {"a duplicate", {SEND(1, "a1=x", "s"), SEND(2, "a1=x", "d")}, {{2, 1, WIRE_DUPLICATE}}},
+    {"a duplicate within the batch", {SEND(1, "a1=x a1=x", "sd")}, {{2, 1, WIRE_DUPLICATE}}},
+    {"the same id in another session", {SEND(1, "a1=x b1=x", "ss")}, {{0}}},
+    {"a conflict of data", {SEND(1, "a1=x", "s"), SEND(2, "a1=y", "c")}, {{2, 1, WIRE_CONFLICT}}},
+    {"a conflict of type", {SEND(1, "a1=x a1=x:t", "sc")}, {{2, 1, WIRE_CONFLICT}}},
+    {"a conflict within the batch",
+     {SEND(1, "a1=x a1=y a1=x", "scd")},
+     {{2, 1, WIRE_CONFLICT}, {3, 1, WIRE_DUPLICATE}}},
+    {"a conflict does not take the place",
+     {SEND(1, "a1=x", "s"), SEND(2, "a1=y a1=y a1=x", "ccd")},
+     {{2, 2, WIRE_CONFLICT}, {4, 1, WIRE_DUPLICATE}}},
+    {"an id that has left the window",
+     {SEND(1, "a1 a2 a3 a4 a1 a5 a1", "ssssdss")},
+     {{5, 1, WIRE_DUPLICATE}}},
+    {"a duplicate does not move up in the window",
+     {SEND(1, "a1 a2 a3 a4 a1 a5 a1 a2", "ssssdsss")},
+     {{5, 1, WIRE_DUPLICATE}}},
+    {"a skip", {SEND(1, "-", "k")}, {{1, 1, WIRE_REFUSED_RESULT}}},
+    {"a skip between", {SEND(1, "a1 - \"2", "sks")}, {{2, 1, WIRE_REFUSED_RESULT}}},
+    {"nothing but skips",
+     {SEND(1, "- - -", "kkk"), SEND(4, "a1", "s")},
+     {{1, 3, WIRE_REFUSED_RESULT}}},
+    {"runs of every kind",
+     {SEND(1, "a1 a1 a1 - - a1=y b1 -", "sddkkcsk")},
+     {{2, 2, WIRE_DUPLICATE},
+      {4, 2, WIRE_REFUSED_RESULT},
+      {6, 1, WIRE_CONFLICT},
+      {8, 1, WIRE_REFUSED_RESULT}}},
+    {"sent again as it was", {SEND(1, "a1 a2", "ss"), SEND(1, "a1 a2", "..")}, {{0}}},
+    {"sent again with more", {SEND(1, "a1 a2", "ss"), SEND(1, "a1 a2 a3", "..s")}, {{0}}},
+    {"sent again cut otherwise",
+     {SEND(1, "a1 a2 a3", "sss"), SEND(2, "a2", "."), SEND(3, "a3 a4", ".s")},
+     {{0}}},
+    {"sent again after a duplicate",
+     {SEND(1, "a1 a1", "sd"), SEND(1, "a1 a1 a2", "..s")},
+     {{2, 1, WIRE_DUPLICATE}}},
+    {"what was had is not looked at", {SEND(1, "a1", "s"), SEND(1, "?~=^ a2", ".s")}, {{0}}},
+    {"a hole", {SEND(1, "a1", "s"), SEND(3, "a3", ""), SEND(2, "a2", "s")}, {{0}}},
+    {"a hole at the start", {SEND(2, "a1", "")}, {{0}}},
+    {"a session that cannot be", {REFUSE(1, "?1", "!", SPN_E_BAD_SESSION)}, {{0}}},
+    {"an id that cannot be", {REFUSE(1, "a~", "!", SPN_E_BAD_ID)}, {{0}}},
+    {"no id", {REFUSE(1, "a_=x", "!", SPN_E_BAD_ID)}, {{0}}},
+    {"a type that cannot be", {REFUSE(1, "a1=x:%", "!", SPN_E_BAD_TYPE)}, {{0}}},
+    {"data that cannot be", {REFUSE(1, "a1=^", "!", SPN_E_BAD_DATA)}, {{0}}},
+    {"data too large", {REFUSE(1, "a1=*", "!", SPN_E_EVENT_TOO_LARGE)}, {{0}}},
+    {"data as large as it may be", {SEND(1, "a1=+", "s")}, {{0}}},
+    {"refused in the middle", {REFUSE(1, "a1 a2 a3=* a4", "ss!-", SPN_E_EVENT_TOO_LARGE)}, {{0}}},
+    {"refused, and then a skip",
+     {REFUSE(1, "a1 a2=^ a3", "s!-", SPN_E_BAD_DATA), SEND(2, "- a3", "ks")},
+     {{2, 1, WIRE_REFUSED_RESULT}}},
+    {"refused in a session that is not checked twice",
+     {REFUSE(1, "a1 \"2 \"~ \"4", "ss!-", SPN_E_BAD_ID)},
+     {{0}}},
+    {"refused twice",
+     {REFUSE(1, "a~", "!", SPN_E_BAD_ID), REFUSE(1, "a~", "!", SPN_E_BAD_ID)},
+     {{0}}},
+    {"refused behind what was had",
+     {SEND(1, "a1", "s"), REFUSE(1, "a1 ?1", ".!", SPN_E_BAD_SESSION)},
+     {{0}}},
+    {"base moves on", {SEND(1, "a1 a1", "sd"), RAISE(3, "a2", "s", 3)}, {{0}}},
+    {"base raised with loss", {SEND(1, "a1", "s"), RAISE(5, "a5", "s", 5)}, {{0}}},
+    {"base raised, and still a hole",
+     {SEND(1, "a1", "s"), RAISE(7, "a7", "", 5), SEND(5, "a5", "s")},
+     {{0}}},
+    {"base raised at the start", {RAISE(10, "a1 a2", "ss", 10)}, {{0}}},
+};
+
+static void check_results(const struct batch *batch, const struct step *step)
+{
+    char session = '\0';
+    uint32_t at = 0;
+    uint64_t first_position = model_position;
+    uint32_t numbers = 0;
+    const char *text_at = step->entries;
+    for (size_t i = 0; step->became[i] != '\0'; i++) {
+        struct entry_text entry;
+        text_at = read_entry(text_at, &entry);
+        session = entry.skip || entry.same ? session : entry.session[0];
+        if (step->became[i] == 's')
+            check_stored(batch, &at, &entry, session);
+        model[(unsigned char)session].duplicates += step->became[i] == 'd';
+        model[(unsigned char)session].conflicts += step->became[i] == 'c';
+        numbers += strchr("sdck", step->became[i]) != NULL;
+    }
+    assert_int_equal(batch != NULL, numbers > 0);
+    if (!batch)
+        return;
+    assert_int_equal(batch->entry_count, at);
+    assert_int_equal(batch->number_count, numbers);
+    if (at > 0)
+        assert_int_equal(batch->first_position, first_position);
+}
+
+static void check_record(const struct batch *batch)
+{
+    assert_int_equal(batch->work.kind, WORK_BATCH);
+    assert_ptr_equal(batch->producer, producer);
+    assert_memory_equal(batch->producer_id, producer->id, sizeof(producer->id));
+    assert_int_equal(batch->time_ns, now_ns);
+    assert_int_equal(batch->wall_ms, fake_wall_ms());
+    assert_int_equal(batch->record.token, TOKEN);
+    assert_int_equal(batch->record.number, producer->accepted);
+    assert_int_equal(batch->record.base, producer->base);
+    assert_int_equal(batch->record.time_ns, now_ns);
+    assert_int_equal(batch->record.run_count, producer->run_count);
+    for (size_t i = 0; i < producer->run_count; i++) {
+        assert_int_equal(batch->record.runs[i].first, producer->runs[i].first);
+        assert_int_equal(batch->record.runs[i].count, producer->runs[i].count);
+        assert_int_equal(batch->record.runs[i].result, producer->runs[i].result);
+    }
+    assert_null(batch->opened);
+}
+
+static void send_step(const struct step *step)
+{
+    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
+    zmq_msg_t frame;
+    struct batch *batch;
+    uint32_t count = count_entries(step->entries);
+    uint32_t cold_count = 99;
+    uint64_t accepted = producer->accepted;
+    struct wire_batch head = {.token = TOKEN,
+                              .first = step->first,
+                              .base = step->base > 0 ? step->base : 1,
+                              .count = count,
+                              .level = WIRE_DURABLE};
+    assert_int_equal(decode(&head, step->entries, &frame), SPN_OK);
+    (void)producer_raise_base(producer, head.base); /* as the broker does */
+    assert_int_equal(intake_has_hole(&intake, producer), step->became[0] == '\0');
+    if (step->became[0] != '\0') {
+        size_t size = zmq_msg_size(&frame);
+        intake_look_up(&intake, producer, cold, &cold_count);
+        assert_int_equal(cold_count, 0);
+        assert_int_equal(intake.refusal, step->refusal);
+        assert_int_equal(intake.begin, strspn(step->became, "."));
+        assert_int_equal(intake.end, strcspn(step->became, "!"));
+        assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
+        check_results(batch, step);
+        if (batch) {
+            accepted = step->first + intake.end - 1;
+            assert_int_equal(batch->bytes, size);
+            assert_true(batch->waits);
+            assert_int_equal(producer->accepted, accepted);
+            check_record(batch);
+        }
+        assert_int_equal(broker.next_position, model_position);
+        intake_free_batch(batch);
+    }
+    check_generation();
+    (void)zmq_msg_close(&frame);
+}
+
+static void run_row(void **state)
+{
+    const struct row *row = *state;
+    static struct wire_run runs[WIRE_RUNS_MAX];
+    memset(model, 0, sizeof(model));
+    model_position = broker.next_position;
+    for (size_t i = 0; i < STEPS && row->steps[i].first > 0; i++)
+        send_step(&row->steps[i]);
+    size_t count = producer_runs(producer, 1, UINT64_MAX - 1, runs);
+    size_t expected = 0;
+    while (expected < RUNS_HERE && row->runs[expected].count > 0)
+        expected++;
+    assert_int_equal(count, expected);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(runs[i].first, row->runs[i].first);
+        assert_int_equal(runs[i].count, row->runs[i].count);
+        assert_int_equal(runs[i].result, row->runs[i].result);
+    }
+}
+
+/* -- frames that lie --------------------------------------------------------------------------- */
+
+static void every_truncation_is_refused(void **state)
+{
+    (void)state;
+    zmq_msg_t frame;
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 3};
+    assert_int_equal(decode(&head, "a1=x - \"2=y:t", &frame), SPN_OK);
+    const uint8_t *bytes = zmq_msg_data(&frame);
+    size_t size = zmq_msg_size(&frame);
+    for (size_t end = WIRE_HEADER_SIZE; end < size; end++) {
+        struct wire_in in = wire_in(bytes + WIRE_HEADER_SIZE, end - WIRE_HEADER_SIZE);
+        assert_int_equal(intake_decode(&intake, in), SPN_E_PROTOCOL);
+    }
+    assert_int_equal(producer->accepted, 0);
+    (void)zmq_msg_close(&frame);
+    head.count = 2;
+    assert_int_equal(decode(&head, "a1=x - \"2=y:t", &frame), SPN_E_PROTOCOL);
+    (void)zmq_msg_close(&frame);
+    assert_int_equal(decode(&head, "\"1 a2", &frame), SPN_E_PROTOCOL);
+    (void)zmq_msg_close(&frame);
+}
+
+/* -- sessions that are not in memory ----------------------------------------------------------- */
+
+static uint32_t know(const char *name, uint64_t epoch)
+{
+    uint32_t slot;
+    uint64_t hash = sessions_hash(&broker.sessions, text(name));
+    assert_int_equal(sessions_know(&broker.sessions, hash, epoch, &slot), SPN_OK);
+    return slot;
+}
+
+static void cold_sessions(void **state)
+{
+    (void)state;
+    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
+    uint32_t cold_count;
+    zmq_msg_t frame;
+    struct batch *batch;
+    uint32_t slot_b = know("b", 500);
+    uint32_t slot_d = know("d", 600);
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 7};
+    assert_int_equal(decode(&head, "a1 b1 \"2 - \"3 c1 d1", &frame), SPN_OK);
+    intake_look_up(&intake, producer, cold, &cold_count);
+    assert_int_equal(cold_count, 2);
+    assert_int_equal(cold[0], 1);
+    assert_int_equal(cold[1], 6);
+    assert_int_equal(intake.slots[1], slot_b);
+    assert_int_equal(intake.slots[6], slot_d);
+
+    static const char *const names[] = {"b", "d"};
+    const uint32_t slots[] = {slot_b, slot_d};
+    for (size_t i = 0; i < 2; i++) {
+        struct tracker *tracker = tracker_new(text(names[i]), WINDOW);
+        assert_non_null(tracker);
+        tracker->epoch = 500 + 100 * i;
+        tracker->seq = 40;
+        tracker->bytes = 4000;
+        if (i == 0) { /* it has 2 already */
+            uint16_t tag = fingerprint_tag(record_hash(text("")), text(""));
+            assert_int_equal(tracker_add(&tracker, fingerprint_of(text("2"), secret), tag), SPN_OK);
+        }
+        sessions_warm(&broker.sessions, slots[i], tracker);
+    }
+    intake_look_up(&intake, producer, cold, &cold_count);
+    assert_int_equal(cold_count, 0);
+    assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
+    assert_int_equal(producer->accepted, 7);
+    /* a opened, a1, b1, b3, c opened, c1, d1: nothing opens a session that there is. */
+    static const struct {
+        uint8_t kind;
+        uint64_t epoch;
+        uint64_t seq;
+    } stored[] = {{RECORD_OPEN, 1001, 0},  {RECORD_EVENT, 1001, 1}, {RECORD_EVENT, 500, 41},
+                  {RECORD_EVENT, 500, 42}, {RECORD_OPEN, 1005, 0},  {RECORD_EVENT, 1005, 1},
+                  {RECORD_EVENT, 600, 41}};
+    assert_int_equal(batch->entry_count, COUNT(stored));
+    for (size_t i = 0; i < COUNT(stored); i++) {
+        assert_int_equal(batch->entries[i].kind, stored[i].kind);
+        assert_int_equal(batch->entries[i].epoch, stored[i].epoch);
+        assert_int_equal(batch->entries[i].seq, stored[i].seq);
+    }
+    assert_int_equal(batch->record.run_count, 2);
+    intake_free_batch(batch);
+    (void)zmq_msg_close(&frame);
+}
+
+/* A batch that is refused before a cold session needs no disk. */
+static void refused_before_a_cold_one(void **state)
+{
+    (void)state;
+    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
+    uint32_t cold_count = 99;
+    zmq_msg_t frame;
+    know("b", 500);
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 3};
+    assert_int_equal(decode(&head, "a1 a~ b1", &frame), SPN_OK);
+    intake_look_up(&intake, producer, cold, &cold_count);
+    assert_int_equal(cold_count, 0);
+    assert_int_equal(intake.end, 1);
+    (void)zmq_msg_close(&frame);
+}
+
+/* -- levels, records, memory ------------------------------------------------------------------- */
+
+static void who_waits(void **state)
+{
+    (void)state;
+    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
+    for (uint8_t level = WIRE_NONE; level <= WIRE_DURABLE; level++) {
+        uint32_t cold_count;
+        zmq_msg_t frame;
+        struct batch *batch;
+        struct wire_batch head = {
+            .token = TOKEN, .first = level + 1, .base = 1, .count = 1, .level = level};
+        assert_int_equal(decode(&head, "a1", &frame), SPN_OK);
+        intake_look_up(&intake, producer, cold, &cold_count);
+        assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
+        assert_int_equal(batch->waits, level == WIRE_DURABLE);
+        intake_free_batch(batch);
+        (void)zmq_msg_close(&frame);
+    }
+}
+
+static void record_batch(void **state)
+{
+    (void)state;
+    producer->accepted = 9;
+    producer->base = 4;
+    assert_int_equal(producer_note(producer, 5, WIRE_CONFLICT), SPN_OK);
+    struct batch *batch = intake_record_batch(&intake, producer);
+    assert_non_null(batch);
+    assert_int_equal(batch->entry_count, 0);
+    assert_int_equal(batch->number_count, 0);
+    assert_true(batch->waits);
+    check_record(batch);
+    intake_free_batch(batch);
+    for (unsigned granted = 0; granted < 2; granted++) {
+        allocations_left = granted;
+        assert_null(intake_record_batch(&intake, producer));
+        allocations_left = UINT32_MAX;
+    }
+    intake_free_batch(NULL);
+}
+
+/* Whichever allocation fails: what is in the batch was taken, the rest comes again, and in the end
+ * every event was stored once. */
+static void without_memory(void **state)
+{
+    (void)state;
+    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
+    enum { EVENTS = 60 };
+    char entries[EVENTS * 4 + 1] = "";
+    for (int i = 0; i < EVENTS; i++)
+        (void)snprintf(entries + 3 * i, 4, "%c%c ", 'a' + i % 13, '0' + i / 13 % 10);
+    entries[3 * EVENTS - 1] = '\0';
+    bool failed_once = false;
+    uint64_t stored = 0;
+    for (unsigned granted = 0; producer->accepted < EVENTS; granted++) {
+        uint32_t cold_count;
+        zmq_msg_t frame;
+        struct batch *batch = (struct batch *)&frame;
+        uint64_t before = producer->accepted;
+        struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = EVENTS};
+        assert_int_equal(decode(&head, entries, &frame), SPN_OK);
+        intake_look_up(&intake, producer, cold, &cold_count);
+        allocations_left = granted % 9;
+        spn_err err = intake_accept(&intake, producer, &frame, &batch);
+        allocations_left = UINT32_MAX;
+        failed_once = failed_once || err == SPN_E_NOMEM;
+        assert_true(err == SPN_E_NOMEM || (err == SPN_OK && producer->accepted == EVENTS));
+        if (batch) {
+            assert_int_equal(batch->number_count, producer->accepted - before);
+            assert_int_equal(batch->record.number, producer->accepted);
+            for (uint32_t i = 0; i < batch->entry_count; i++)
+                stored += batch->entries[i].kind == RECORD_EVENT;
+        } else {
+            assert_int_equal(producer->accepted, before);
+        }
+        intake_free_batch(batch);
+        (void)zmq_msg_close(&frame);
+    }
+    assert_true(failed_once);
+    assert_int_equal(stored, EVENTS);
+    assert_int_equal(producer->run_count, 0); /* none was a duplicate */
+    assert_int_equal(broker.next_position, 1001 + EVENTS + 13);
+}
+
+static void largest_batch(void **state)
+{
+    (void)state;
+    static char entries[WIRE_BATCH_EVENTS_MAX * 5 + 1];
+    static char became[WIRE_BATCH_EVENTS_MAX + 1];
+    for (int i = 0; i < WIRE_BATCH_EVENTS_MAX; i++) {
+        (void)snprintf(entries + 5 * i, 6, "%c%c=x ", 'a' + i % 26, 'A' + i / 26 % 20);
+        became[i] = 's';
+    }
+    entries[5 * WIRE_BATCH_EVENTS_MAX - 1] = '\0';
+    memset(model, 0, sizeof(model));
+    model_position = broker.next_position;
+    send_step(&(struct step){.first = 1, .entries = entries, .became = became});
+}
+
+/* -- all of them ------------------------------------------------------------------------------- */
+
+int main(void)
+{
+    struct CMUnitTest tests[COUNT(rows) + 7] = {
+        cmocka_unit_test_setup_teardown(every_truncation_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cold_sessions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refused_before_a_cold_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(record_batch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(largest_batch, set_up, tear_down),
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        tests[7 + i] = (struct CMUnitTest){rows[i].name, run_row, set_up, tear_down,
+                                           (void *)(uintptr_t)&rows[i]};
+    return _cmocka_run_group_tests("intake", tests, COUNT(tests), NULL, NULL);
+}

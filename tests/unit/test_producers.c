@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_producers: who holds an id, and how its numbers ended. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "producers.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum { RUNS_HERE = 12, MANY = 300, STEPS = 5000 };
+
+/* -- memory that runs out ---------------------------------------------------------------------- */
+
+static unsigned allocations_left = UINT32_MAX;
+
+static bool allocate(void)
+{
+    if (allocations_left == 0)
+        return false;
+    allocations_left -= allocations_left < UINT32_MAX;
+    return true;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return allocate() ? __real_malloc(size) : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return allocate() ? __real_calloc(count, size) : NULL;
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    return allocate() ? __real_realloc(memory, size) : NULL;
+}
+
+/* -- runs -------------------------------------------------------------------------------------- */
+
+#define D WIRE_DUPLICATE
+#define C WIRE_CONFLICT
+#define R WIRE_REFUSED_RESULT
+
+struct note {
+    uint64_t number;
+    enum wire_result result;
+};
+
+static void assert_runs(const struct record_run *runs, size_t count,
+                        const struct record_run *expected)
+{
+    for (size_t i = 0; i < RUNS_HERE && expected[i].count > 0; i++) {
+        assert_true(i < count);
+        assert_int_equal(runs[i].first, expected[i].first);
+        assert_int_equal(runs[i].count, expected[i].count);
+        assert_int_equal(runs[i].result, expected[i].result);
+        if (i + 1 == count || expected[i + 1].count == 0)
+            assert_int_equal(count, i + 1);
+    }
+    if (expected[0].count == 0)
+        assert_int_equal(count, 0);
+}
+
+static const struct note_row {
+    const char *name;
+    struct note notes[RUNS_HERE];
+    struct record_run runs[RUNS_HERE];
+} note_rows[] = {
+    {"none", {{0}}, {{0}}},
+    {"one", {{7, D}}, {{7, 1, D}}},
+    {"neighbours of one result are one run", {{7, D}, {8, D}, {9, D}}, {{7, 3, D}}},
+    {"neighbours of two results are two", {{7, D}, {8, C}, {9, C}}, {{7, 1, D}, {8, 2, C}}},
+    {"a stored number between them", {{7, D}, {9, D}}, {{7, 1, D}, {9, 1, D}}},
+    {"back to the first result", {{1, D}, {2, R}, {3, D}}, {{1, 1, D}, {2, 1, R}, {3, 1, D}}},
+    {"the first number there is", {{1, R}, {2, R}}, {{1, 2, R}}},
+    {"large numbers", {{UINT64_MAX - 3, C}, {UINT64_MAX - 2, C}}, {{UINT64_MAX - 3, 2, C}}},
+    {"more than the first room",
+     {{1, D}, {3, D}, {5, D}, {7, D}, {9, D}, {11, D}, {13, D}, {15, D}, {17, D}, {19, D}},
+     {{1, 1, D},
+      {3, 1, D},
+      {5, 1, D},
+      {7, 1, D},
+      {9, 1, D},
+      {11, 1, D},
+      {13, 1, D},
+      {15, 1, D},
+      {17, 1, D},
+      {19, 1, D}}},
+};
+
+static void fill(struct producer *producer, const struct note *notes)
+{
+    for (size_t i = 0; i < RUNS_HERE && notes[i].number > 0; i++)
+        assert_int_equal(producer_note(producer, notes[i].number, notes[i].result), SPN_OK);
+}
+
+static void note(void **state)
+{
+    const struct note_row *row = *state;
+    struct producer producer = {.base = 1};
+    fill(&producer, row->notes);
+    assert_runs(producer.runs, producer.run_count, row->runs);
+    free(producer.runs);
+}
+
+/* Of the runs 3-5 duplicate, 6 conflict, 10-12 refused. */
+static const struct note clip_notes[RUNS_HERE] = {{3, D},  {4, D},  {5, D}, {6, C},
+                                                  {10, R}, {11, R}, {12, R}};
+
+static const struct clip_row {
+    const char *name;
+    uint64_t from;
+    uint64_t up_to;
+    struct record_run runs[RUNS_HERE];
+} clip_rows[] = {
+    {"all", 1, 100, {{3, 3, D}, {6, 1, C}, {10, 3, R}}},
+    {"exactly all", 3, 12, {{3, 3, D}, {6, 1, C}, {10, 3, R}}},
+    {"none below", 1, 2, {{0}}},
+    {"none above", 13, 20, {{0}}},
+    {"none between", 7, 9, {{0}}},
+    {"an empty range", 5, 4, {{0}}},
+    {"nothing from 1 up to 0", 1, 0, {{0}}},
+    {"cut in front", 4, 100, {{4, 2, D}, {6, 1, C}, {10, 3, R}}},
+    {"cut behind", 1, 10, {{3, 3, D}, {6, 1, C}, {10, 1, R}}},
+    {"cut on both sides of one run", 11, 11, {{11, 1, R}}},
+    {"one run and no more", 6, 6, {{6, 1, C}}},
+    {"the last of one and the first of the next", 5, 6, {{5, 1, D}, {6, 1, C}}},
+};
+
+static void clip(void **state)
+{
+    const struct clip_row *row = *state;
+    struct producer producer = {.base = 1};
+    static struct wire_run runs[WIRE_RUNS_MAX];
+    struct record_run found[RUNS_HERE];
+    fill(&producer, clip_notes);
+    size_t count = producer_runs(&producer, row->from, row->up_to, runs);
+    assert_true(count < RUNS_HERE);
+    for (size_t i = 0; i < count; i++)
+        found[i] = (struct record_run){runs[i].first, runs[i].count, runs[i].result};
+    assert_runs(found, count, row->runs);
+    free(producer.runs);
+}
+
+/* The same runs, accepted up to 12. */
+static const struct base_row {
+    const char *name;
+    uint64_t base;
+    uint64_t then_base;
+    uint64_t accepted;
+    uint64_t lost;
+    struct record_run runs[RUNS_HERE];
+} base_rows[] = {
+    {"not at all", 1, 1, 12, 0, {{3, 3, D}, {6, 1, C}, {10, 3, R}}},
+    {"up to the first run", 3, 3, 12, 0, {{3, 3, D}, {6, 1, C}, {10, 3, R}}},
+    {"into a run, which stays whole", 5, 5, 12, 0, {{3, 3, D}, {6, 1, C}, {10, 3, R}}},
+    {"past a run", 6, 6, 12, 0, {{6, 1, C}, {10, 3, R}}},
+    {"between runs", 8, 8, 12, 0, {{10, 3, R}}},
+    {"to the last one accepted", 12, 12, 12, 0, {{10, 3, R}}},
+    {"to the next one", 13, 13, 12, 0, {{0}}},
+    {"one was lost", 14, 14, 13, 1, {{0}}},
+    {"many were lost", 1000013, 1000013, 1000012, 1000000, {{0}}},
+};
+
+static void raise_base(void **state)
+{
+    const struct base_row *row = *state;
+    struct producer producer = {.base = 1, .accepted = 12, .durable = 9, .acked = 9};
+    fill(&producer, clip_notes);
+    assert_int_equal(producer_raise_base(&producer, row->base), row->lost);
+    assert_int_equal(producer.base, row->then_base);
+    assert_int_equal(producer.accepted, row->accepted);
+    assert_int_equal(producer.durable, 9);
+    assert_runs(producer.runs, producer.run_count, row->runs);
+    /* Never back, and nothing is lost twice. */
+    assert_int_equal(producer_raise_base(&producer, row->base), 0);
+    assert_int_equal(producer_raise_base(&producer, 1), 0);
+    assert_int_equal(producer.base, row->then_base);
+    assert_int_equal(producer.accepted, row->accepted);
+    free(producer.runs);
+}
+
+/* The newest RECORD_RUNS_MAX runs are kept. */
+static void cap(void **state)
+{
+    (void)state;
+    struct producer producer = {.base = 1};
+    static struct wire_run runs[WIRE_RUNS_MAX];
+    uint64_t last = RECORD_RUNS_MAX + 100;
+    for (uint64_t number = 1; number <= last; number++)
+        assert_int_equal(producer_note(&producer, number, number % 2 ? D : C), SPN_OK);
+    assert_int_equal(producer.run_count, RECORD_RUNS_MAX);
+    assert_int_equal(producer.runs[0].first, 101);
+    assert_int_equal(producer.runs[RECORD_RUNS_MAX - 1].first, last);
+    assert_int_equal(producer_runs(&producer, 1, UINT64_MAX - 1, runs), RECORD_RUNS_MAX);
+    assert_int_equal(runs[0].first, 101);
+    assert_int_equal(producer_note(&producer, last + 1, last % 2 ? D : C), SPN_OK); /* no new run */
+    assert_int_equal(producer.run_count, RECORD_RUNS_MAX);
+    assert_int_equal(producer.runs[0].first, 101);
+    free(producer.runs);
+}
+
+static void longest_run(void **state)
+{
+    (void)state;
+    struct producer producer = {.base = 1};
+    assert_int_equal(producer_note(&producer, 1, D), SPN_OK);
+    producer.runs[0].count = UINT32_MAX - 1;
+    assert_int_equal(producer_note(&producer, UINT32_MAX, D), SPN_OK);
+    assert_int_equal(producer.run_count, 1);
+    assert_int_equal(producer.runs[0].count, UINT32_MAX);
+    assert_int_equal(producer_note(&producer, 1ull + UINT32_MAX, D), SPN_OK);
+    assert_int_equal(producer.run_count, 2);
+    assert_int_equal(producer.runs[1].first, 1ull + UINT32_MAX);
+    free(producer.runs);
+}
+
+static void note_without_memory(void **state)
+{
+    (void)state;
+    struct producer producer = {.base = 1};
+    for (uint64_t number = 1; number < 200; number += 2) {
+        size_t count = producer.run_count;
+        allocations_left = 0;
+        spn_err err = producer_note(&producer, number, D);
+        allocations_left = UINT32_MAX;
+        if (err == SPN_E_NOMEM) {
+            assert_int_equal(producer.run_count, count);
+            assert_int_equal(producer_note(&producer, number, D), SPN_OK);
+        }
+        assert_int_equal(producer.run_count, count + 1);
+    }
+    free(producer.runs);
+}
+
+/* -- ids and tokens ---------------------------------------------------------------------------- */
+
+static const uint8_t *id_of(uint32_t i)
+{
+    static uint8_t id[WIRE_PRODUCER_ID_SIZE];
+    memset(id, 'i', sizeof(id));
+    memcpy(id + 12, &i, sizeof(i)); /* alike but at the end */
+    return id;
+}
+
+static void a_new_one(void **state)
+{
+    (void)state;
+    struct producers producers;
+    struct producer *producer = NULL;
+    assert_int_equal(producers_init(&producers), SPN_OK);
+    assert_null(producers_find_id(&producers, id_of(1)));
+    assert_int_equal(producers_add(&producers, id_of(1), &producer), SPN_OK);
+    assert_ptr_equal(producers_find_id(&producers, id_of(1)), producer);
+    assert_null(producers_find_id(&producers, id_of(2)));
+    assert_memory_equal(producer->id, id_of(1), WIRE_PRODUCER_ID_SIZE);
+    assert_int_equal(producer->token, 0);
+    assert_int_equal(producer->accepted, 0);
+    assert_int_equal(producer->durable, 0);
+    assert_int_equal(producer->base, 1);
+    assert_null(producers_find_token(&producers, 0)); /* nobody's token */
+    producers_release(&producers);
+}
+
+/* A new token fences the old one, and its rounds and its connection are forgotten. */
+static void give(void **state)
+{
+    (void)state;
+    struct producers producers;
+    struct producer *one, *two;
+    assert_int_equal(producers_init(&producers), SPN_OK);
+    assert_int_equal(producers_add(&producers, id_of(1), &one), SPN_OK);
+    assert_int_equal(producers_add(&producers, id_of(2), &two), SPN_OK);
+    assert_int_equal(producers_give(&producers, one, 10), SPN_OK);
+    assert_int_equal(producers_give(&producers, two, 20), SPN_OK);
+    assert_ptr_equal(producers_find_token(&producers, 10), one);
+    assert_ptr_equal(producers_find_token(&producers, 20), two);
+    one->accepted = 5;
+    one->round = 3;
+    one->round_answered = true;
+    one->peer = (struct peer){.size = 4};
+    assert_int_equal(producers_give(&producers, one, 11), SPN_OK);
+    assert_null(producers_find_token(&producers, 10));
+    assert_ptr_equal(producers_find_token(&producers, 11), one);
+    assert_int_equal(one->token, 11);
+    assert_int_equal(one->accepted, 5);
+    assert_false(one->round_answered);
+    assert_int_equal(one->peer.size, 0);
+    assert_ptr_equal(producers_find_token(&producers, 20), two);
+    producers_release(&producers);
+}
+
+static uint64_t random_next(uint64_t *random)
+{
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    return *random;
+}
+
+static void many(void **state)
+{
+    (void)state;
+    struct producers producers;
+    struct producer *all[MANY];
+    uint64_t tokens[MANY] = {0};
+    uint64_t random = 88172645463325252u;
+    assert_int_equal(producers_init(&producers), SPN_OK);
+    for (uint32_t i = 0; i < MANY; i++)
+        assert_int_equal(producers_add(&producers, id_of(i), &all[i]), SPN_OK);
+    for (int step = 0; step < STEPS; step++) {
+        uint64_t token = random_next(&random);
+        size_t at = random_next(&random) % MANY;
+        uint64_t before = tokens[at];
+        assert_int_equal(producers_give(&producers, all[at], token), SPN_OK);
+        tokens[at] = token;
+        if (before != 0)
+            assert_null(producers_find_token(&producers, before));
+    }
+    for (uint32_t i = 0; i < MANY; i++) { /* where they were, and under their tokens */
+        assert_ptr_equal(producers_find_id(&producers, id_of(i)), all[i]);
+        if (tokens[i] != 0)
+            assert_ptr_equal(producers_find_token(&producers, tokens[i]), all[i]);
+    }
+    producers_release(&producers);
+}
+
+static void without_memory(void **state)
+{
+    (void)state;
+    struct producers producers;
+    allocations_left = 0;
+    assert_int_equal(producers_init(&producers), SPN_E_NOMEM);
+    producers_release(&producers);
+    allocations_left = 1;
+    assert_int_equal(producers_init(&producers), SPN_E_NOMEM);
+    producers_release(&producers);
+    allocations_left = UINT32_MAX;
+    assert_int_equal(producers_init(&producers), SPN_OK);
+    for (uint32_t i = 0; i < MANY; i++) {
+        struct producer *producer;
+        spn_err err = SPN_E_NOMEM;
+        for (unsigned granted = 0; err == SPN_E_NOMEM; granted++) {
+            assert_null(producers_find_id(&producers, id_of(i)));
+            allocations_left = granted;
+            err = producers_add(&producers, id_of(i), &producer);
+            allocations_left = UINT32_MAX;
+        }
+        assert_int_equal(err, SPN_OK);
+        assert_int_equal(producers.count, i + 1);
+        allocations_left = 0;
+        err = producers_give(&producers, producer, 1000 + i);
+        allocations_left = UINT32_MAX;
+        if (err == SPN_E_NOMEM) {
+            assert_int_equal(producer->token, 0);
+            assert_int_equal(producers_give(&producers, producer, 1000 + i), SPN_OK);
+        }
+        assert_ptr_equal(producers_find_token(&producers, 1000 + i), producer);
+    }
+    producers_release(&producers);
+}
+
+/* -- all of them ------------------------------------------------------------------------------- */
+
+static struct CMUnitTest tests[COUNT(note_rows) + COUNT(clip_rows) + COUNT(base_rows) + 7] = {
+    {"the newest runs are kept", cap, NULL, NULL, NULL},
+    {"the longest run", longest_run, NULL, NULL, NULL},
+    {"a note without memory", note_without_memory, NULL, NULL, NULL},
+    {"a new one", a_new_one, NULL, NULL, NULL},
+    {"give", give, NULL, NULL, NULL},
+    {"many", many, NULL, NULL, NULL},
+    {"without memory", without_memory, NULL, NULL, NULL},
+};
+
+static void add_rows(void)
+{
+    size_t at = 7;
+    for (size_t i = 0; i < COUNT(note_rows); i++)
+        tests[at++] = (struct CMUnitTest){note_rows[i].name, note, NULL, NULL,
+                                          (void *)(uintptr_t)&note_rows[i]};
+    for (size_t i = 0; i < COUNT(clip_rows); i++)
+        tests[at++] = (struct CMUnitTest){clip_rows[i].name, clip, NULL, NULL,
+                                          (void *)(uintptr_t)&clip_rows[i]};
+    for (size_t i = 0; i < COUNT(base_rows); i++)
+        tests[at++] = (struct CMUnitTest){base_rows[i].name, raise_base, NULL, NULL,
+                                          (void *)(uintptr_t)&base_rows[i]};
+}
+
+int main(void)
+{
+    add_rows();
+    return _cmocka_run_group_tests("producers", tests, COUNT(tests), NULL, NULL);
+}

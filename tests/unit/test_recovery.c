@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_recovery: after a restart the broker's state is what it was.
+ *
+ * A script makes a log with segments, finished and not. The rig's sessions, which lived through it,
+ * say what recovery must find. What it found is then written as a segment, and everything read
+ * back from the index. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log_rig.h"
+#include "recovery.h"
+#include "segment.h"
+#include "timeline.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum { SESSIONS = 120, WINDOW = 16, SEED = 5, POSITIONS_MAX = 8000, OVERFLOW = 100 };
+
+static struct rig rig;
+static struct broker_state broker;
+static bool recovered;
+
+static int tear_down(void **state)
+{
+    (void)state;
+    if (recovered)
+        recovery_release(&broker);
+    recovered = false;
+    rig_release(&rig);
+    return 0;
+}
+
+/* -- memory that runs out ---------------------------------------------------------------------- */
+
+static unsigned allocations_left = UINT32_MAX;
+
+static bool allocate(void)
+{
+    if (allocations_left == 0)
+        return false;
+    allocations_left -= allocations_left < UINT32_MAX;
+    return true;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return allocate() ? __real_malloc(size) : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return allocate() ? __real_calloc(count, size) : NULL;
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    return allocate() ? __real_realloc(memory, size) : NULL;
+}
+
+/* -- scripts ----------------------------------------------------------------------------------- */
+
+/* m some 200 events of sessions, old and new, the first one among them · n openings only · F freeze
+ * W write · h write up to the first session's row, and no further */
+static const char *const scripts[] = {
+    "",     "m",   "n",    "mFW",    "mFWm",    "mmmm",       "mFWmFWm",      "nFWm",     "mFWnFW",
+    "mFWF", "mFh", "mFhm", "mFWmFh", "mFWmFhm", "mnFWnmFhnm", "mFWmFWmFWmFh", "mFWnFWmn",
+};
+
+static uint32_t session_limit; /* sessions from it on have not been used */
+
+static void mix(void)
+{
+    static uint64_t random;
+    random = random * 6364136223846793005u + 1442695040888963407u + rig.next_position;
+    if (session_limit + 25 <= SESSIONS)
+        session_limit += 25;
+    for (int i = 0; i < 200; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint32_t session = (uint32_t)(random >> 33) % session_limit;
+        if (i % 20 == 0)
+            session = 0;
+        const struct rig_session *of = &rig.sessions[session];
+        if (i % 9 == 0 && of->count > 0) /* a duplicate, or long ago and new */
+            rig_event(&rig, session, of->events[(random >> 40) % of->count].id, NULL);
+        else
+            rig_event(&rig, session, NULL, NULL);
+    }
+}
+
+static void open_some(void)
+{
+    for (int i = 0; i < 5 && session_limit < SESSIONS; i++, session_limit++)
+        rig_open_session(&rig, session_limit);
+}
+
+static void run_script(const char *script)
+{
+    session_limit = 0;
+    rig_init(&rig, SESSIONS, WINDOW);
+    for (const char *step = script; *step != '\0'; step++) {
+        if (*step == 'm')
+            mix();
+        else if (*step == 'n')
+            open_some();
+        else if (*step == 'F')
+            rig_freeze(&rig);
+        else if (*step == 'h')
+            rig_write_up_to_row(&rig, 0);
+        else
+            rig_write_frozen(&rig);
+        if (*step == 'W' || *step == 'h')
+            rig_drop_frozen(&rig);
+    }
+    rig_commit(&rig);
+    rig_close(&rig);
+    rig_open(&rig);
+}
+
+static struct recovered recover(void)
+{
+    struct recovered found = {.entries = UINT64_MAX};
+    assert_int_equal(recovery_run(&broker, rig.journal, WINDOW, SEED, &found), SPN_OK);
+    recovered = true;
+    return found;
+}
+
+/* -- what must be found ------------------------------------------------------------------------ */
+
+static uint16_t tag_of(const struct rig_event *event)
+{
+    return fingerprint_tag(record_hash(rig_text(event->data)), (struct spn_bytes){NULL, 0});
+}
+
+static void check_tracker(const struct rig_session *of, const struct tracker *tracker)
+{
+    assert_int_equal(tracker->epoch, of->epoch);
+    assert_int_equal(tracker->seq, of->count);
+    assert_int_equal(tracker->bytes, of->bytes);
+    assert_int_equal(tracker->window_max, WINDOW);
+    assert_int_equal(tracker->count, of->tracker->count);
+    for (size_t i = 0; i < of->count; i++) {
+        struct fingerprint id = rig_fingerprint(&rig, of->events[i].id);
+        assert_int_equal(tracker_check(tracker, id, tag_of(&of->events[i])),
+                         tracker_check(of->tracker, id, tag_of(&of->events[i])));
+    }
+}
+
+static uint64_t checkpoint(void)
+{
+    return journal_meta(rig.journal)->checkpoint;
+}
+
+static size_t covered(const struct rig_session *of)
+{
+    size_t count = of->count;
+    while (count > 0 && of->events[count - 1].position > checkpoint())
+        count--;
+    return count;
+}
+
+static void check_generation(const struct rig_session *of, uint32_t slot)
+{
+    const struct generation_session *touched =
+        generation_find(broker.active, &broker.sessions.slots[slot], slot);
+    size_t known = covered(of);
+    if (known == of->count && of->epoch <= checkpoint()) {
+        assert_null(touched);
+        return;
+    }
+    assert_non_null(touched);
+    assert_int_equal(touched->epoch, of->epoch);
+    assert_int_equal(touched->count, of->count - known);
+    assert_int_equal(touched->duplicates, 0);
+    if (touched->count > 0)
+        assert_int_equal(touched->first_seq, known + 1);
+    uint32_t place = touched->newest;
+    for (size_t i = of->count; i > known; i--) {
+        const struct generation_entry *entry = &broker.active->entries[place];
+        assert_int_equal(entry->position, of->events[i - 1].position);
+        assert_int_equal(entry->fingerprint,
+                         (uint32_t)rig_fingerprint(&rig, of->events[i - 1].id).low);
+        place = entry->previous;
+    }
+    assert_int_equal(place, GENERATION_NONE);
+}
+
+static void check_sessions(void)
+{
+    uint32_t opened = 0;
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        const struct rig_session *of = &rig.sessions[i];
+        uint64_t hash = sessions_hash(&broker.sessions, rig_name(&rig, i));
+        uint32_t slot = SLOT_NONE;
+        enum sessions_found found = sessions_find(&broker.sessions, rig_name(&rig, i), hash, &slot);
+        if (of->epoch == 0) {
+            assert_int_equal(found, SESSIONS_ABSENT);
+            continue;
+        }
+        opened++;
+        assert_int_equal(found, of->epoch > checkpoint() ? SESSIONS_HOT : SESSIONS_COLD);
+        assert_int_equal(sessions_epoch(&broker.sessions, slot), of->epoch);
+        if (found == SESSIONS_HOT)
+            check_tracker(of, broker.sessions.slots[slot].tracker);
+        check_generation(of, slot);
+    }
+    assert_int_equal(broker.sessions.count, opened);
+}
+
+static void check_log(const struct recovered *found)
+{
+    uint64_t last = rig.next_position - 1;
+    assert_int_equal(broker.next_position, rig.next_position);
+    assert_int_equal(found->entries, last - checkpoint());
+    assert_int_equal(broker.active->last_position, last > checkpoint() ? last : 0);
+    assert_int_equal(broker.active->first_position, last > checkpoint() ? checkpoint() + 1 : 0);
+    uint64_t clock_ns = journal_meta(rig.journal)->clock_ns;
+    if (last > checkpoint() && rig_time_ns(last) > clock_ns)
+        clock_ns = rig_time_ns(last);
+    assert_int_equal(found->clock_ns, clock_ns);
+}
+
+/* -- and written again ------------------------------------------------------------------------- */
+
+static void write_recovered(void)
+{
+    generation_drop(rig.active);
+    rig.active = generation_keep(broker.active);
+    rig_freeze(&rig);
+    rig_write_frozen(&rig);
+    rig_drop_frozen(&rig);
+    assert_int_equal(checkpoint(), rig.next_position - 1);
+}
+
+static void check_index(void)
+{
+    static uint64_t positions[POSITIONS_MAX];
+    struct journal_reader *reader;
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        const struct rig_session *of = &rig.sessions[i];
+        struct view view = {.epoch = of->epoch};
+        struct timeline timeline;
+        uint64_t first;
+        size_t count;
+        if (of->epoch == 0)
+            continue;
+        assert_int_equal(timeline_open(&timeline, reader, &view), SPN_OK);
+        assert_int_equal(timeline.seq_last, of->count);
+        assert_int_equal(timeline_positions(&timeline, 1, POSITIONS_MAX, positions, &first, &count),
+                         SPN_OK);
+        assert_int_equal(count, of->count);
+        for (size_t j = 0; j < count; j++)
+            assert_int_equal(positions[j], of->events[j].position);
+    }
+    journal_reader_close(reader);
+}
+
+static void run(void **state)
+{
+    run_script(*state);
+    struct recovered found = recover();
+    check_sessions();
+    check_log(&found);
+    if (broker.active->first_position == 0)
+        return;
+    write_recovered();
+    check_index();
+    recovery_release(&broker);
+    found = recover();
+    check_sessions();
+    check_log(&found);
+    assert_int_equal(broker.active->session_count, 0);
+}
+
+/* -- producers --------------------------------------------------------------------------------- */
+
+static const struct record_run some_runs[] = {
+    {3, 2, WIRE_DUPLICATE}, {6, 1, WIRE_CONFLICT}, {10, 3, WIRE_REFUSED_RESULT}};
+
+static const struct {
+    uint8_t id[WIRE_PRODUCER_ID_SIZE];
+    struct record_producer record;
+} stored[] = {
+    {"first.producer.",
+     {.token = 11, .number = 20, .base = 2, .time_ns = 70, .runs = some_runs, .run_count = 3}},
+    {"second.producer", {.token = 12, .number = 0, .base = 1, .time_ns = 90}},
+    {"third.producer.",
+     {.token = 13,
+      .number = UINT64_MAX / 2,
+      .base = 7,
+      .time_ns = 80,
+      .runs = some_runs + 1,
+      .run_count = 1}},
+};
+
+static void check_producer(size_t i)
+{
+    const struct record_producer *record = &stored[i].record;
+    const struct producer *producer = producers_find_id(&broker.producers, stored[i].id);
+    assert_non_null(producer);
+    assert_int_equal(producer->token, record->token);
+    assert_ptr_equal(producers_find_token(&broker.producers, record->token), producer);
+    assert_int_equal(producer->accepted, record->number);
+    assert_int_equal(producer->durable, record->number);
+    assert_int_equal(producer->acked, record->number);
+    assert_int_equal(producer->base, record->base);
+    assert_int_equal(producer->peer.size, 0);
+    assert_false(producer->round_answered);
+    assert_int_equal(producer->run_count, record->run_count);
+    for (size_t j = 0; j < record->run_count; j++) {
+        assert_int_equal(producer->runs[j].first, record->runs[j].first);
+        assert_int_equal(producer->runs[j].count, record->runs[j].count);
+        assert_int_equal(producer->runs[j].result, record->runs[j].result);
+    }
+}
+
+static void put_producers(void)
+{
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    for (size_t i = 0; i < COUNT(stored); i++)
+        assert_int_equal(journal_put_producer(rig.journal, stored[i].id, &stored[i].record),
+                         SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+}
+
+static void producers_come_back(void **state)
+{
+    (void)state;
+    rig_init(&rig, 1, WINDOW);
+    put_producers();
+    rig_close(&rig);
+    rig_open(&rig);
+    struct recovered found = recover();
+    assert_int_equal(broker.producers.count, COUNT(stored));
+    for (size_t i = 0; i < COUNT(stored); i++)
+        check_producer(i);
+    assert_int_equal(found.clock_ns, 90);
+    assert_int_equal(found.entries, 0);
+    assert_int_equal(broker.next_position, 1);
+    /* Their runs go on. */
+    struct producer *producer = producers_find_id(&broker.producers, stored[0].id);
+    for (uint64_t number = 13; number < 60; number += 2)
+        assert_int_equal(producer_note(producer, number, WIRE_DUPLICATE), SPN_OK);
+    assert_int_equal(producer->run_count, 3 + 24);
+}
+
+/* -- more than a generation -------------------------------------------------------------------- */
+
+static void append_open(uint64_t position)
+{
+    char name[RIG_TEXT_MAX];
+    (void)snprintf(name, sizeof(name), "%llu", (unsigned long long)position * 2654435761u);
+    struct record_entry open = {.kind = RECORD_OPEN,
+                                .epoch = position,
+                                .retry_ms = WIRE_RETRY_NONE,
+                                .data = rig_text(name)};
+    open.data_hash = record_hash(open.data);
+    assert_int_equal(journal_append(rig.journal, position, &open), SPN_OK);
+}
+
+/* What does not fit a generation is a segment at once, also if that was interrupted before. */
+static void overflow(void **state)
+{
+    (void)state;
+    const uint64_t last = GENERATION_SESSIONS_MAX + OVERFLOW;
+    rig_init(&rig, 1, WINDOW);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    for (uint64_t position = 1; position <= last; position++)
+        append_open(position);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    for (int again = 0; again < 2; again++) {
+        struct recovered found = recover();
+        assert_int_equal(found.entries, again ? OVERFLOW : last);
+        assert_int_equal(checkpoint(), GENERATION_SESSIONS_MAX);
+        assert_int_equal(journal_meta(rig.journal)->segment, 1);
+        assert_int_equal(journal_meta(rig.journal)->next_position, GENERATION_SESSIONS_MAX + 1);
+        assert_int_equal(broker.sessions.count, last);
+        assert_int_equal(broker.sessions.hot, again ? OVERFLOW : last);
+        assert_int_equal(broker.active->session_count, OVERFLOW);
+        assert_int_equal(broker.active->first_position, GENERATION_SESSIONS_MAX + 1);
+        assert_int_equal(broker.active->last_position, last);
+        assert_int_equal(broker.next_position, last + 1);
+        recovery_release(&broker);
+        recovered = false;
+        rig_close(&rig);
+        rig_open(&rig);
+    }
+}
+
+/* -- logs that cannot be ----------------------------------------------------------------------- */
+
+static const struct corrupt_row {
+    const char *name;
+    struct record_entry entries[4]; /* kind 0: no more; epoch as it is, seq as it is */
+    spn_err err;
+} corrupt_rows[] = {
+    {"none of these",
+     {{.kind = RECORD_OPEN, .epoch = 1, .data = {"a", 1}},
+      {.kind = RECORD_EVENT, .epoch = 1, .seq = 1, .id = {"1", 1}},
+      {.kind = RECORD_EVENT, .epoch = 1, .seq = 2, .id = {"2", 1}}},
+     SPN_OK},
+    {"an event of no session",
+     {{.kind = RECORD_EVENT, .epoch = 1, .seq = 1, .id = {"1", 1}}},
+     SPN_E_CORRUPT},
+    {"an event of another epoch",
+     {{.kind = RECORD_OPEN, .epoch = 1, .data = {"a", 1}},
+      {.kind = RECORD_EVENT, .epoch = 2, .seq = 1, .id = {"1", 1}}},
+     SPN_E_CORRUPT},
+    {"a hole in the seqs",
+     {{.kind = RECORD_OPEN, .epoch = 1, .data = {"a", 1}},
+      {.kind = RECORD_EVENT, .epoch = 1, .seq = 1, .id = {"1", 1}},
+      {.kind = RECORD_EVENT, .epoch = 1, .seq = 3, .id = {"3", 1}}},
+     SPN_E_CORRUPT},
+    {"a seq twice",
+     {{.kind = RECORD_OPEN, .epoch = 1, .data = {"a", 1}},
+      {.kind = RECORD_EVENT, .epoch = 1, .seq = 1, .id = {"1", 1}},
+      {.kind = RECORD_EVENT, .epoch = 1, .seq = 1, .id = {"2", 1}}},
+     SPN_E_CORRUPT},
+    {"a name that cannot be",
+     {{.kind = RECORD_OPEN, .epoch = 1, .data = {"\n", 1}}},
+     SPN_E_CORRUPT},
+    {"no name", {{.kind = RECORD_OPEN, .epoch = 1, .data = {"", 0}}}, SPN_E_CORRUPT},
+};
+
+static void corrupt(void **state)
+{
+    const struct corrupt_row *row = *state;
+    struct recovered found;
+    rig_init(&rig, 1, WINDOW);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    for (uint64_t i = 0; row->entries[i].kind != 0; i++) {
+        struct record_entry entry = row->entries[i];
+        entry.data_hash = record_hash(entry.data);
+        assert_int_equal(journal_append(rig.journal, i + 1, &entry), SPN_OK);
+    }
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    assert_int_equal(recovery_run(&broker, rig.journal, WINDOW, SEED, &found), row->err);
+    recovered = row->err == SPN_OK;
+}
+
+/* -- without memory ---------------------------------------------------------------------------- */
+
+static void without_memory(void **state)
+{
+    (void)state;
+    run_script("mFWmn");
+    put_producers();
+    spn_err err = SPN_E_NOMEM;
+    unsigned granted = 0;
+    for (; err == SPN_E_NOMEM; granted++) {
+        struct recovered found;
+        allocations_left = granted;
+        err = recovery_run(&broker, rig.journal, WINDOW, SEED, &found);
+        allocations_left = UINT32_MAX;
+    }
+    assert_int_equal(err, SPN_OK);
+    assert_true(granted > 20);
+    recovered = true;
+    check_sessions();
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[COUNT(scripts) + COUNT(corrupt_rows) + 3] = {
+        cmocka_unit_test_teardown(producers_come_back, tear_down),
+        cmocka_unit_test_teardown(overflow, tear_down),
+        cmocka_unit_test_teardown(without_memory, tear_down),
+    };
+    size_t count = 3;
+    for (size_t i = 0; i < COUNT(scripts); i++)
+        tests[count++] =
+            (struct CMUnitTest){scripts[i], run, NULL, tear_down, (void *)(uintptr_t)scripts[i]};
+    for (size_t i = 0; i < COUNT(corrupt_rows); i++)
+        tests[count++] = (struct CMUnitTest){corrupt_rows[i].name, corrupt, NULL, tear_down,
+                                             (void *)(uintptr_t)&corrupt_rows[i]};
+    return _cmocka_run_group_tests("recovery", tests, count, NULL, NULL);
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_timeline: a session's events in order, wherever they are known.
+ *
+ * A script says how a session came to be: events, generations frozen and written, wholly or in
+ * part, and from where on nothing is on disk yet. What the timeline gives is compared with the
+ * plain list of its durable events, and the tracker it builds with one that lived. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log_rig.h"
+#include "timeline.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum { MAIN = 0, SESSIONS = 41, WINDOW = 16, EVENTS_MAX = 8000 };
+
+/* - nothing · o open · 1 5 c k that many events (c: 100, k: 1,000) · r one with an id that comes
+ * again x events of forty other sessions · F freeze · W write it, and forget it · w write it, while
+ * the broker still has it · h write it up to this session's row, and no further v the broker is
+ * asked now, and not at the end · | what follows is in memory only */
+static char scripts[][256] = {
+    /* not there */
+    "- x xF xFW |o |5 xFW|5",
+    /* opened, without an event */
+    "o xo oF oFW oxFW oFw oFWxFW o|5 oF|5 oFW|5",
+    /* one part */
+    "1 5 k 5x xcx 5F kF 5FW kFW kxFW 5Fw kFw cxFh",
+    /* two */
+    "5F5 cF1 1Fc 5FW5 kFWk 5Fw5 kFwk cxFhc 5FW5F kFWkF 5FW5FW kFWkFW kFW5Fw cxFWcxFh",
+    /* disk, frozen and active */
+    "5FW5F5 kFWkFk 1FW1F1 cFWcFwc cxFWcxFhc 5FWF5 5FWFW5 kFW5FWcFW1F5 5FWxFW5FWxFW5 kFWkFWkFwk",
+    "1FW1FW1FW1FW1FW1FW1FW1FW1",
+    /* touched, but without events where somebody else has some */
+    "5FWxF 5FWxFx 5xFWxF5x 5FWxFwx",
+    /* not durable to the end */
+    "5|5 c|k 5F|5 5|5F5 5F5|5 5FW|5 5FW5|5 5FW5F|5 5FW5|5F5 5FW5F5|5 5Fw5|c kFW|kF5 cxFhc|c",
+    /* ids that come again once they have left the window */
+    "r rr r5r rcr rcrcr rcFWr rFWcFWrFWc rFWcFrc rcFWcrF5c rFWcr|cr rFWc|r crFWc5FWcrcFW5",
+    /* the view is older than the snapshot */
+    "5v5 5vF 5vFW 5v5FW 5FW5v5FW 5Fv5W 5FWcvxFWc cxvFh 5FWv5FW 5FW5Fv5W5",
+};
+
+enum { SCRIPTS_MAX = 128 };
+
+static struct rig rig;
+static const struct rig_session *of; /* MAIN */
+static size_t durable;               /* of its events, as far as the timeline can know */
+static struct view view;
+static bool viewed;    /* before the end */
+static size_t indexed; /* events as of the last segment */
+
+static int release(void **state)
+{
+    (void)state;
+    view_release(&view);
+    rig_release(&rig);
+    return 0;
+}
+
+/* -- scripts ----------------------------------------------------------------------------------- */
+
+static void freeze(void)
+{
+    rig_drop_frozen(&rig); /* of a w: the broker has two at most */
+    rig_freeze(&rig);
+}
+
+static void write_frozen(char how)
+{
+    if (how == 'h') {
+        rig_write_up_to_row(&rig, MAIN);
+        return;
+    }
+    const struct generation_session *touched =
+        generation_find(rig.frozen, &rig.sessions[MAIN].session, MAIN);
+    if (touched && touched->count > 0)
+        indexed = touched->first_seq + touched->count - 1;
+    rig_write_frozen(&rig);
+    if (how == 'W')
+        rig_drop_frozen(&rig);
+}
+
+static void events_of_others(void)
+{
+    for (uint32_t i = 1; i < SESSIONS; i++)
+        rig_events(&rig, i, i % 4);
+}
+
+static void run_step(char step)
+{
+    switch (step) {
+    case 'o':
+        rig_open_session(&rig, MAIN);
+        break;
+    case '1':
+        rig_events(&rig, MAIN, 1);
+        break;
+    case '5':
+        rig_events(&rig, MAIN, 5);
+        break;
+    case 'c':
+        rig_events(&rig, MAIN, 100);
+        break;
+    case 'k':
+        rig_events(&rig, MAIN, 1000);
+        break;
+    case 'r':
+        rig_event(&rig, MAIN, "again", NULL);
+        break;
+    case 'x':
+        events_of_others();
+        break;
+    case 'F':
+        freeze();
+        break;
+    case 'v':
+        rig_view(&rig, MAIN, &view);
+        durable = rig.sessions[MAIN].count;
+        viewed = true;
+        break;
+    case '-':
+        break;
+    case '|':
+        rig_commit(&rig);
+        rig.lagging = true;
+        break;
+    default:
+        write_frozen(step);
+    }
+}
+
+static void run_script(const char *script)
+{
+    rig_init(&rig, SESSIONS, WINDOW);
+    of = &rig.sessions[MAIN];
+    viewed = false;
+    indexed = 0;
+    for (const char *step = script; *step != '\0'; step++)
+        run_step(*step);
+    rig_commit(&rig);
+    if (!viewed)
+        rig_view(&rig, MAIN, &view);
+    /* What came after the view is known as far as it is in a segment. */
+    if (viewed && (view.parts[0].generation || view.parts[1].generation)) {
+        durable = durable > indexed ? durable : indexed;
+        return;
+    }
+    durable = 0;
+    while (durable < of->count && of->events[durable].durable)
+        durable++;
+}
+
+/* -- checks ------------------------------------------------------------------------------------ */
+
+/* All from `from` on, in slices of count_max, as a reader goes on. */
+static void check_walk(const struct timeline *timeline, uint64_t from, size_t count_max)
+{
+    static uint64_t positions[EVENTS_MAX];
+    uint64_t seq = from;
+    for (;;) {
+        uint64_t first = 0;
+        size_t count = 99;
+        assert_int_equal(timeline_positions(timeline, seq, count_max, positions, &first, &count),
+                         SPN_OK);
+        assert_int_equal(first, seq);
+        assert_true(count <= count_max);
+        if (count == 0)
+            break;
+        for (size_t i = 0; i < count; i++) {
+            assert_true(seq + i <= durable);
+            assert_int_equal(positions[i], of->events[seq + i - 1].position);
+        }
+        seq += count;
+    }
+    assert_int_equal(seq, from > durable ? from : durable + 1);
+}
+
+static void check_positions(const struct timeline *timeline)
+{
+    static const size_t counts_max[] = {1, 7, 128, EVENTS_MAX};
+    for (size_t i = 0; i < COUNT(counts_max); i++) {
+        size_t step = durable > 600 ? 97 : durable > 60 ? 13 : 1;
+        size_t wide = counts_max[i] == 1 ? 7 * step : step; /* enough of the slow ones */
+        for (uint64_t from = 1; from <= durable; from += wide)
+            check_walk(timeline, from, counts_max[i]);
+        check_walk(timeline, durable + 1, counts_max[i]);
+        check_walk(timeline, durable + 100, counts_max[i]);
+        if (durable > 0)
+            check_walk(timeline, durable, counts_max[i]);
+    }
+}
+
+static spn_err find(const struct timeline *timeline, const char *id, uint64_t *ret_seq)
+{
+    return timeline_find(timeline, rig_text(id), (uint32_t)rig_fingerprint(&rig, id).low, ret_seq);
+}
+
+static size_t newest_with(const char *id)
+{
+    size_t seq = durable;
+    while (seq > 0 && strcmp(of->events[seq - 1].id, id) != 0)
+        seq--;
+    return seq;
+}
+
+static void check_find(const struct timeline *timeline)
+{
+    uint64_t seq = 0;
+    size_t step = durable > 600 ? 31 : 1;
+    for (size_t i = 0; i < durable; i += step) {
+        assert_int_equal(find(timeline, of->events[i].id, &seq), SPN_OK);
+        assert_int_equal(seq, newest_with(of->events[i].id));
+    }
+    for (size_t i = durable; i < of->count; i++)
+        if (newest_with(of->events[i].id) == 0)
+            assert_int_equal(find(timeline, of->events[i].id, &seq), SPN_E_UNKNOWN_ID);
+    assert_int_equal(find(timeline, "no such id", &seq), SPN_E_UNKNOWN_ID);
+    /* The fingerprint is only a hint: the same one with another id is another id. */
+    if (durable > 0) {
+        uint32_t print = (uint32_t)rig_fingerprint(&rig, of->events[durable - 1].id).low;
+        assert_int_equal(timeline_find(timeline, rig_text("other"), print, &seq), SPN_E_UNKNOWN_ID);
+    }
+}
+
+static uint16_t tag_of(const struct rig_event *event)
+{
+    return fingerprint_tag(record_hash(rig_text(event->data)), (struct spn_bytes){NULL, 0});
+}
+
+/* What a tracker knows that saw the last window_max durable events. */
+static struct tracker *live(uint16_t window_max)
+{
+    struct tracker *tracker = tracker_new(rig_name(&rig, MAIN), window_max);
+    assert_non_null(tracker);
+    for (size_t i = durable > window_max ? durable - window_max : 0; i < durable; i++) {
+        struct fingerprint id = rig_fingerprint(&rig, of->events[i].id);
+        if (tracker_check(tracker, id, tag_of(&of->events[i])) == TRACKER_NEW)
+            assert_int_equal(tracker_add(&tracker, id, tag_of(&of->events[i])), SPN_OK);
+    }
+    return tracker;
+}
+
+static void assert_same_window(const struct tracker *a, const struct tracker *b)
+{
+    assert_int_equal(a->count, b->count);
+    for (size_t i = 0; i < of->count; i++) {
+        struct fingerprint id = rig_fingerprint(&rig, of->events[i].id);
+        uint16_t tag = tag_of(&of->events[i]);
+        assert_int_equal(tracker_check(a, id, tag), tracker_check(b, id, tag));
+        tag = (uint16_t)(tag ^ 1);
+        assert_int_equal(tracker_check(a, id, tag), tracker_check(b, id, tag));
+    }
+}
+
+static void check_tracker(const struct timeline *timeline, uint16_t window_max)
+{
+    struct tracker *tracker = NULL;
+    assert_int_equal(timeline_tracker(timeline, rig_name(&rig, MAIN), window_max,
+                                      journal_meta(rig.journal)->secret, &tracker),
+                     SPN_OK);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < durable; i++)
+        bytes += strlen(of->events[i].data);
+    assert_int_equal(tracker->epoch, of->epoch);
+    assert_int_equal(tracker->seq, durable);
+    assert_int_equal(tracker->bytes, bytes);
+    assert_int_equal(tracker->window_max, window_max);
+    assert_int_equal(tracker_name(tracker).size, strlen(of->name));
+    assert_memory_equal(tracker_name(tracker).data, of->name, strlen(of->name));
+    struct tracker *lived = live(window_max);
+    assert_same_window(tracker, lived);
+    if (window_max == WINDOW && durable == of->count)
+        assert_same_window(tracker, of->tracker);
+    tracker_free(lived);
+    tracker_free(tracker);
+}
+
+static void check_row(const struct timeline *timeline, bool written)
+{
+    assert_int_equal(timeline->has_row, written);
+    if (!written) {
+        assert_int_equal(timeline->segment, 0);
+        assert_int_equal(timeline->row.seq, 0);
+    }
+}
+
+static void run(void **state)
+{
+    const char *script = *state;
+    struct journal_reader *reader;
+    struct timeline timeline;
+    run_script(script);
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    bool there = of->epoch > 0 && of->durable;
+    assert_int_equal(timeline_open(&timeline, reader, &view),
+                     there ? SPN_OK : SPN_E_UNKNOWN_SESSION);
+    if (there) {
+        assert_int_equal(timeline.epoch, of->epoch);
+        assert_int_equal(timeline.seq_last, durable);
+        assert_int_equal(timeline.position_last,
+                         durable > 0 ? of->events[durable - 1].position : of->epoch);
+        const char *wrote = strpbrk(script, "Wwh");
+        const char *opened = strpbrk(script, "o15ckr");
+        check_row(&timeline, wrote && opened < wrote);
+        check_positions(&timeline);
+        check_find(&timeline);
+        check_tracker(&timeline, WINDOW);
+        check_tracker(&timeline, 1);
+        check_tracker(&timeline, 129);
+    }
+    journal_reader_end(reader);
+    journal_reader_close(reader);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[SCRIPTS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT(scripts); i++) {
+        char *rest = NULL;
+        for (char *script = strtok_r(scripts[i], " ", &rest); script && count < SCRIPTS_MAX;
+             script = strtok_r(NULL, " ", &rest))
+            tests[count++] = (struct CMUnitTest){script, run, NULL, release, script};
+    }
+    return _cmocka_run_group_tests("timeline", tests, count, NULL, NULL);
+}
