@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "event_list.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "sse.h"
 #include "wire.h"
 
@@ -152,8 +147,8 @@ static json_t *parse(const char *text, size_t size)
     json_error_t error;
     json_t *object = json_loadb(text, size, JSON_ALLOW_NUL, &error);
     if (!json_is_object(object))
-        fail_msg("not a JSON object (%s): %.*s", error.text, (int)(size < SHOWN_MAX ? size : SHOWN_MAX),
-                 text);
+        fail_msg("not a JSON object (%s): %.*s", error.text,
+                 (int)(size < SHOWN_MAX ? size : SHOWN_MAX), text);
     return object;
 }
 
@@ -183,7 +178,8 @@ void event_list_add_json(struct event_list *list, struct spn_bytes lines, const 
             fail_msg("the last line has no end");
         struct event_item *item = add(list);
         event_item_from_json(item, at, (size_t)(stop - at));
-        if (session && !event_bytes_same(item->session, (struct spn_bytes){session, strlen(session)})) {
+        if (session &&
+            !event_bytes_same(item->session, (struct spn_bytes){session, strlen(session)})) {
             event_item_release(item);
             list->count--;
         }

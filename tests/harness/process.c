@@ -54,9 +54,10 @@ static void close_if_open(int *fd)
 
 static bool open_ends(struct ends *ends, const struct process_options *options)
 {
-    ends->input = options->input_fd > 0 ? fcntl(options->input_fd, F_DUPFD_CLOEXEC, 0) : memory_with(options->input);
-    ends->output =
-        options->output_fd > 0 ? fcntl(options->output_fd, F_DUPFD_CLOEXEC, 0) : memfd_create("output", MFD_CLOEXEC);
+    ends->input = options->input_fd > 0 ? fcntl(options->input_fd, F_DUPFD_CLOEXEC, 0)
+                                        : memory_with(options->input);
+    ends->output = options->output_fd > 0 ? fcntl(options->output_fd, F_DUPFD_CLOEXEC, 0)
+                                          : memfd_create("output", MFD_CLOEXEC);
     ends->error = options->error_path
                       ? open(options->error_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)
                       : memfd_create("error", MFD_CLOEXEC);
@@ -73,8 +74,9 @@ _Noreturn static void become(const struct process_options *options, const struct
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
-    /* The ends lie above the numbers that they go to, as the test's own 0, 1 and 2 are open; the one
-     * that is handed over may lie on an end's new number, so it goes last, out of harm's way first. */
+    /* The ends lie above the numbers that they go to, as the test's own 0, 1 and 2 are open; the
+     * one that is handed over may lie on an end's new number, so it goes last, out of harm's way
+     * first. */
     int handed = options->handed_fd > 0 ? fcntl(options->handed_fd, F_DUPFD_CLOEXEC, 16) : -1;
     dup2(ends->input, STDIN_FILENO);
     dup2(ends->output, STDOUT_FILENO);

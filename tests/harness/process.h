@@ -17,29 +17,32 @@
 #include "spn_err.h"
 
 enum {
-    PROCESS_HANDED_FD = 3,     /* where the child finds options.handed_fd */
+    PROCESS_HANDED_FD = 3, /* where the child finds options.handed_fd */
     PROCESS_NOT_ENDED = -1,
-    PROCESS_CANNOT_RUN = 127,  /* exec failed */
+    PROCESS_CANNOT_RUN = 127, /* exec failed */
 };
 
 struct process {
-    pid_t pid;      /* stays when it has ended */
-    int pidfd;      /* -1: ended and reaped */
-    int output_fd;  /* memory that holds its standard output; -1: not kept */
-    int error_fd;   /* the same for standard error */
-    int code;       /* once it has ended: its exit code, or 128 and the signal's number */
+    pid_t pid;     /* stays when it has ended */
+    int pidfd;     /* -1: ended and reaped */
+    int output_fd; /* memory that holds its standard output; -1: not kept */
+    int error_fd;  /* the same for standard error */
+    int code;      /* once it has ended: its exit code, or 128 and the signal's number */
 };
 
-#define PROCESS_INIT {.pidfd = -1, .output_fd = -1, .error_fd = -1, .code = PROCESS_NOT_ENDED}
+#define PROCESS_INIT                                                                               \
+    {                                                                                              \
+        .pidfd = -1, .output_fd = -1, .error_fd = -1, .code = PROCESS_NOT_ENDED                    \
+    }
 
 struct process_options {
-    const char *const *argv;   /* [0]: the program's path, or a name to be found in PATH */
-    struct spn_bytes input;    /* standard input, while input_fd is 0 */
-    int input_fd;              /* standard input is this; 0: input. The caller's to close */
-    int output_fd;             /* standard output is this; 0: kept. The caller's to close */
-    int handed_fd;             /* handed over as PROCESS_HANDED_FD; 0: none. The caller's to close */
-    const char *error_path;    /* standard error is appended to this file; NULL: kept */
-    void (*prepare)(void);     /* runs in the child before exec: system calls only */
+    const char *const *argv; /* [0]: the program's path, or a name to be found in PATH */
+    struct spn_bytes input;  /* standard input, while input_fd is 0 */
+    int input_fd;            /* standard input is this; 0: input. The caller's to close */
+    int output_fd;           /* standard output is this; 0: kept. The caller's to close */
+    int handed_fd;           /* handed over as PROCESS_HANDED_FD; 0: none. The caller's to close */
+    const char *error_path;  /* standard error is appended to this file; NULL: kept */
+    void (*prepare)(void);   /* runs in the child before exec: system calls only */
 };
 
 /* SPN_E_SYSTEM: see errno. That the program cannot be run shows as PROCESS_CANNOT_RUN. */

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -16,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "check.h"
 
 enum {
     BASE_MAX = 60,
@@ -203,7 +199,6 @@ struct spn_bytes stage_read_file(struct stage *stage, const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0)
         fail_msg("%s: %s", path, strerror(errno));
-    add_item(stage, ITEM_FD)->fd = fd;
     char *bytes = stage_keep(stage, malloc((size_t)status.st_size + 1));
     size_t size = 0;
     while (size < (size_t)status.st_size) {
@@ -212,6 +207,7 @@ struct spn_bytes stage_read_file(struct stage *stage, const char *path)
             break;
         size += (size_t)got;
     }
+    close(fd);
     bytes[size] = '\0';
     return (struct spn_bytes){bytes, size};
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stage: what one system test stands on: a directory of its own, the daemons it starts, the commands
- * it runs.
+/* stage: what one system test stands on: a directory of its own, the daemons it starts, the
+ * commands it runs.
  *
  * A test is a function that takes the stage. When it has failed, the ends of the daemons' logs are
  * shown. Everything goes away with the stage: processes are killed and reaped, files removed (not
@@ -9,8 +9,8 @@
  * SPONSON_DATA_DIR and SPONSON_SOCKET_DIR are set to the stage's for every process started and for
  * the client library in the test itself.
  *
- * Owns     all that it gives out, until its end. Helpers that cannot do what they are for fail the test.
- * Threads  the test's main thread.
+ * Owns     all that it gives out, until its end. Helpers that cannot do what they are for fail the
+ * test. Threads  the test's main thread.
  */
 #ifndef SPN_STAGE_H
 #define SPN_STAGE_H
@@ -37,7 +37,7 @@ struct stage {
 /* A row of a table for cmocka_run_group_tests. */
 #define STAGE_TEST(function)                                                                       \
     {                                                                                              \
-        #function, stage_run_test, stage_setup, stage_teardown, (void *)(uintptr_t)function        \
+#function, stage_run_test, stage_setup, stage_teardown, (void *)(uintptr_t)(function)      \
     }
 int stage_setup(void **state);
 int stage_teardown(void **state);
@@ -62,18 +62,18 @@ const char *stage_format(struct stage *stage, const char *format, ...)
 struct process *stage_process(struct stage *stage, const struct process_options *options);
 
 struct stage_daemon {
-    const char *data_dir;   /* NULL: the stage's */
-    const char *socket_dir; /* NULL: the stage's */
+    const char *data_dir;               /* NULL: the stage's */
+    const char *socket_dir;             /* NULL: the stage's */
     const char *more[STAGE_WORDS_MAX];  /* further words of the command line */
     const char *under[STAGE_WORDS_MAX]; /* a program to run it under, and its words */
-    void (*prepare)(void);  /* as in process_options */
-    const char *error_path; /* NULL: the stage's log_path */
+    void (*prepare)(void);              /* as in process_options */
+    const char *error_path;             /* NULL: the stage's log_path */
 };
 
 /* Starts sponsond and waits until it is ready. options may be NULL. */
 struct process *stage_start(struct stage *stage, const struct stage_daemon *options);
-/* The same without waiting. *ret_ready_fd (may be NULL) becomes readable when it is ready or dead: a
- * byte, or end of file. Closed with the stage. */
+/* The same without waiting. *ret_ready_fd (may be NULL) becomes readable when it is ready or dead:
+ * a byte, or end of file. Closed with the stage. */
 struct process *stage_begin(struct stage *stage, const struct stage_daemon *options,
                             int *ret_ready_fd);
 bool stage_is_ready(int ready_fd, uint64_t due_ns);

@@ -5,9 +5,9 @@
  * latest moment. What comes in through a descriptor is polled for; the rest is looked at again and
  * again, a few milliseconds apart.
  *
- * Units    milliseconds in, nanoseconds of the monotonic clock inside. Programs built with sanitizers
- *          are given a multiple of the time: what a test states is for a plain build.
- * Threads  any.
+ * Units    milliseconds in, nanoseconds of the monotonic clock inside. Programs built with
+ * sanitizers are given a multiple of the time: what a test states is for a plain build. Threads
+ * any.
  */
 #ifndef SPN_UNTIL_H
 #define SPN_UNTIL_H
@@ -29,8 +29,8 @@ bool until_readable(uint64_t due_ns, int fd);
 /* Looks until it sees what it wants. False: the time is over. */
 bool until_true(uint64_t due_ns, bool (*look)(void *argument), void *argument);
 
-/* Lets so much time pass. Not for waiting for something: for a moment chosen at random, or for what a
- * test wants to last. Not multiplied. */
+/* Lets so much time pass. Not for waiting for something: for a moment chosen at random, or for what
+ * a test wants to last. Not multiplied. */
 void until_passed_us(unsigned us);
 
 /* An amount of work for a plain build, made smaller where sanitizers make everything slower. */

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "check.h"
 #include "feeder.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include "until.h"
 

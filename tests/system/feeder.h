@@ -23,8 +23,8 @@ void feeder_close(struct feeder *feeder);
 /* Hands one event over; waits while the window is full. */
 void feeder_put(struct feeder *feeder, const char *session, const char *id, const char *data);
 
-/* Waits until all is durable. Returns the results since the last time: counters of stored, duplicates,
- * conflicts. Any other result fails the test. */
+/* Waits until all is durable. Returns the results since the last time: counters of stored,
+ * duplicates, conflicts. Any other result fails the test. */
 struct spn_counters feeder_settle(struct feeder *feeder);
 
 #endif

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "raw.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
 
+#include "check.h"
 #include "until.h"
 
 enum { ANSWER_MS = 10000, HEADER_SIZE = 16 };
@@ -328,8 +324,8 @@ struct raw_state raw_get_state(struct raw_in *in)
     return state;
 }
 
-bool raw_try_producer(struct raw *raw, const char *id16, uint64_t token, struct raw_state *ret_state,
-                      uint32_t *ret_code)
+bool raw_try_producer(struct raw *raw, const char *id16, uint64_t token,
+                      struct raw_state *ret_state, uint32_t *ret_code)
 {
     struct raw_out out = {NULL, 0, 0};
     struct raw_in in;

@@ -84,7 +84,7 @@ void raw_clear(struct raw_out *out);
 void raw_put(struct raw_out *out, const void *bytes, size_t size);
 void raw_put_number(struct raw_out *out, uint64_t number, size_t size); /* little-endian */
 void raw_put_zeros(struct raw_out *out, size_t size);
-void raw_put_short(struct raw_out *out, const char *text);              /* short bytes */
+void raw_put_short(struct raw_out *out, const char *text); /* short bytes */
 void raw_put_header(struct raw_out *out, uint8_t type, uint64_t request);
 
 struct raw_batch {
@@ -117,8 +117,8 @@ void raw_put_event(struct raw_out *out, const char *session, uint64_t number);
 
 void raw_send(void *socket, const void *bytes, size_t size);
 void raw_send_out(void *socket, const struct raw_out *out);
-/* A batch of the events first .. first + count - 1 of a session, as raw_put_event makes them, of level
- * durable. */
+/* A batch of the events first .. first + count - 1 of a session, as raw_put_event makes them, of
+ * level durable. */
 void raw_send_events(struct raw *raw, const struct raw_batch *batch, const char *session);
 
 /* -- frames received --------------------------------------------------------------------------- */
@@ -188,10 +188,11 @@ struct raw_error {
 };
 
 /* Asks with a request number of its own and gives the answer, which has this type. */
-struct raw_in raw_ask(struct raw *raw, struct raw_out *out, enum raw_type ask, enum raw_type answer);
+struct raw_in raw_ask(struct raw *raw, struct raw_out *out, enum raw_type ask,
+                      enum raw_type answer);
 /* Asks for a producer; in no case fails. False: ERROR, *ret_code says why. */
-bool raw_try_producer(struct raw *raw, const char *id16, uint64_t token, struct raw_state *ret_state,
-                      uint32_t *ret_code);
+bool raw_try_producer(struct raw *raw, const char *id16, uint64_t token,
+                      struct raw_state *ret_state, uint32_t *ret_code);
 /* The same as a new holder; fails the test when it is refused. */
 struct raw_state raw_take_producer(struct raw *raw, const char *id16);
 struct raw_state raw_get_state(struct raw_in *in); /* and drops it */

@@ -3,13 +3,6 @@
  *
  * The tables are command lines. In them `@` at the beginning of a word, or behind a `=`, is the
  * stage's directory. Beside all of it a sidecar with a session in it goes on serving. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <grp.h>
 #include <lmdb.h>
 #include <stdio.h>
@@ -18,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "event_list.h"
 #include "record.h"
 #include "sponson.h"
@@ -49,8 +43,8 @@ static const char *expand(struct stage *stage, const char *word)
     return stage_format(stage, "%.*s%s%s", (int)(at - word), word, stage->dir, at + 1);
 }
 
-static struct outcome run_program(struct stage *stage, const char *program, const char *const *given,
-                                  void (*prepare)(void))
+static struct outcome run_program(struct stage *stage, const char *program,
+                                  const char *const *given, void (*prepare)(void))
 {
     const char *words[WORDS_MAX + 2] = {program};
     for (size_t i = 0; i < WORDS_MAX && given[i]; i++)
@@ -132,20 +126,31 @@ static const struct row daemon_rows[] = {
     {"event data over the hard limit", {"--event-data-max=17M"}, 2, {"--event-data-max", "17M"}},
     {"mode that is not octal", {"--socket-mode=0899"}, 2, {"--socket-mode", "0899"}},
     {"missing data directory",
-     {"--data-dir=@/nowhere", "--socket-dir=@/run2"}, 1, {"@/nowhere", "No such file"}},
+     {"--data-dir=@/nowhere", "--socket-dir=@/run2"},
+     1,
+     {"@/nowhere", "No such file"}},
     {"missing socket directory",
-     {"--data-dir=@/data2", "--socket-dir=@/nowhere"}, 1, {"@/nowhere", "No such file"}},
+     {"--data-dir=@/data2", "--socket-dir=@/nowhere"},
+     1,
+     {"@/nowhere", "No such file"}},
     {"file in place of the data directory",
-     {"--data-dir=@/file", "--socket-dir=@/run2"}, 1, {"@/file", "not a directory"}},
+     {"--data-dir=@/file", "--socket-dir=@/run2"},
+     1,
+     {"@/file", "not a directory"}},
     {"file in place of the socket directory",
-     {"--data-dir=@/data2", "--socket-dir=@/file"}, 1, {"@/file", "not a directory"}},
+     {"--data-dir=@/data2", "--socket-dir=@/file"},
+     1,
+     {"@/file", "not a directory"}},
     {"unknown group",
-     {"--data-dir=@/data2", "--socket-dir=@/run2", "--socket-group=no-such-group"}, 1,
+     {"--data-dir=@/data2", "--socket-dir=@/run2", "--socket-group=no-such-group"},
+     1,
      {"no-such-group"}},
     {"data directory in use", {"--data-dir=@/data", "--socket-dir=@/run2"}, 1, {"@/data", "pid="}},
     {"socket directory in use", {"--data-dir=@/data2", "--socket-dir=@/run"}, 1, {"@/run", "pid="}},
     {"socket path too long",
-     {"--data-dir=@/data2", "--socket-dir=@/" X100}, 1, {"length=", "limit=107", X100}},
+     {"--data-dir=@/data2", "--socket-dir=@/" X100},
+     1,
+     {"length=", "limit=107", X100}},
 };
 
 static void daemon_names_what_is_wrong(struct stage *stage)
@@ -187,9 +192,13 @@ static void become_nobody(void)
 
 static const struct row unwritable_rows[] = {
     {"unwritable data directory",
-     {"--data-dir=@/locked", "--socket-dir=@/open"}, 1, {"@/locked", "not writable"}},
+     {"--data-dir=@/locked", "--socket-dir=@/open"},
+     1,
+     {"@/locked", "not writable"}},
     {"unwritable socket directory",
-     {"--data-dir=@/open", "--socket-dir=@/locked"}, 1, {"@/locked", "not writable"}},
+     {"--data-dir=@/open", "--socket-dir=@/locked"},
+     1,
+     {"@/locked", "not writable"}},
 };
 
 /* For root every directory is writable: the daemon is run as somebody else then. */
@@ -344,7 +353,10 @@ static const struct row cli_rows[] = {
     {"session with a C1 character", {"replay", "a\xc2\x9b"}, 2, {"control characters"}},
     {"session that is no UTF-8", {"replay", "a\xff"}, 2, {"a\\xff", "UTF-8"}},
     {"session empty in a dump", {"dump", "--session", ""}, 2, {"session"}},
-    {"event id too long", {"replay", "bystander", "--after", X1025}, 2, {"event id", X10, "too long"}},
+    {"event id too long",
+     {"replay", "bystander", "--after", X1025},
+     2,
+     {"event id", X10, "too long"}},
     {"event id with an LF", {"replay", "bystander", "--after", "a\nb"}, 2, {"event id", "a\\x0ab"}},
     {"event id with a CR", {"replay", "bystander", "--after", "a\rb"}, 2, {"event id", "a\\x0db"}},
     {"unknown session", {"last", "nobody"}, 3, {"nobody", "no such session"}},
@@ -380,7 +392,9 @@ static const struct row lonely_rows[] = {
     {"health --wait", {"health", "--wait=0.3"}, 5, {"@/run", "no sidecar"}},
     {"stats", {"stats", "--timeout=0.3"}, 5, {"@/run", "no sidecar"}},
     {"directory that is not there",
-     {"last", "s", "--socket-dir=@/nowhere", "--timeout=0.3"}, 5, {"@/nowhere", "no sidecar"}},
+     {"last", "s", "--socket-dir=@/nowhere", "--timeout=0.3"},
+     5,
+     {"@/nowhere", "no sidecar"}},
 };
 
 static void no_sidecar_is_told(struct stage *stage)
@@ -464,8 +478,8 @@ static void recorder_tells_of_what_is_too_large(struct stage *stage)
     struct event_list got = EVENT_LIST_INIT;
     stage_start(stage, &options);
     char *text = stage_keep(stage, malloc(4096));
-    int size = snprintf(text, 4096, "id: 1\ndata: small\n\nid: 2\ndata: %01001d\n\nid: 3\ndata: %01000d\n\n",
-                        0, 0);
+    int size = snprintf(
+        text, 4096, "id: 1\ndata: small\n\nid: 2\ndata: %01001d\n\nid: 3\ndata: %01000d\n\n", 0, 0);
     const char *words[] = {"record", "s", NULL};
     struct outcome done = stage_run_words(stage, words, (struct spn_bytes){text, (size_t)size});
     stage_expect_code(&done, 1);

@@ -3,18 +3,12 @@
  *
  * The directories with the .sse files are the arguments, or SPONSON_CORPUS in the environment. Each
  * file goes into a session of its own, several recorders at a time. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "event_list.h"
 #include "stage.h"
 
@@ -154,7 +148,8 @@ static void comes_back(struct stage *stage)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {STAGE_TEST(comes_back)};
-    const char *from_environment = getenv("SPONSON_CORPUS");
+    static const char *from_environment;
+    from_environment = getenv("SPONSON_CORPUS");
     bool given = from_environment && *from_environment;
     directories = given ? &from_environment : (const char *const *)argv + 1;
     directory_count = given ? 1 : (size_t)argc - 1;

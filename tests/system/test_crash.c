@@ -1,22 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_crash: kill -9 at random moments under four recorders: what was acknowledged is there, once and
- * in order, nothing is doubled, and the recorders notice nothing.
+/* test_crash: kill -9 at random moments under four recorders: what was acknowledged is there, once
+ * and in order, nothing is doubled, and the recorders notice nothing.
  *
  * Only kills that could have lost something count. Whether one could is decided from outside, so
- * that the program under test cannot flatter itself. Just before the kill the test asks the pipes how
- * much the recorders have read; when the daemon is dead it looks on its disk how many events were
- * committed. What was read and is not committed cannot have been acknowledged, ever. A recorder holds at most
- * one read buffer that it has not handed over yet: more than that was in flight, on its way to the sidecar
- * or in its memory. And in the life that ends acknowledgements must have come already.
+ * that the program under test cannot flatter itself. Just before the kill the test asks the pipes
+ * how much the recorders have read; when the daemon is dead it looks on its disk how many events
+ * were committed. What was read and is not committed cannot have been acknowledged, ever. A
+ * recorder holds at most one read buffer that it has not handed over yet: more than that was in
+ * flight, on its way to the sidecar or in its memory. And in the life that ends acknowledgements
+ * must have come already.
  *
  * The argument is how many such kills there are to be; 10 while there is none. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -29,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "event_list.h"
 #include "journal.h"
 #include "stage.h"
@@ -36,9 +31,9 @@
 enum {
     LANES = 4,
     TRICKLE = 2,
-    EVENT_SIZE = 512,             /* every event takes so much in the stream */
-    RECORDER_BUFFER = 64 * 1024,  /* read at a time; see sidecar/cli/recorder.h */
-    LIFE_MAX_US = 60000,          /* after the first acknowledgement of a life */
+    EVENT_SIZE = 512,            /* every event takes so much in the stream */
+    RECORDER_BUFFER = 64 * 1024, /* read at a time; see sidecar/cli/recorder.h */
+    LIFE_MAX_US = 60000,         /* after the first acknowledgement of a life */
     KILLS_DEFAULT = 10,
     KILLS_SANITIZED = 4,
     ACKS_MIN = 10000,
@@ -52,11 +47,11 @@ struct lane {
     bool trickles; /* fed a few events at a time, as a stream of words comes */
     int pipe_fd;
     struct process *recorder;
-    uint64_t written;     /* bytes that the pipe has taken */
+    uint64_t written; /* bytes that the pipe has taken */
     const char *ack_path;
     int ack_fd;
-    uint64_t acks;        /* lines counted so far */
-    uint64_t checked;     /* in the dump */
+    uint64_t acks;    /* lines counted so far */
+    uint64_t checked; /* in the dump */
 };
 
 struct crash {
@@ -86,13 +81,13 @@ static uint32_t next_random(struct crash *crash)
 /* The event with this number, EVENT_SIZE bytes with its blank line. */
 static void write_event(const struct lane *lane, uint64_t number, char *text)
 {
-    int size = lane->with_ids ? snprintf(text, EVENT_SIZE, "id: n%llu\ndata: %s %llu ",
-                                         (unsigned long long)number, lane->session,
-                                         (unsigned long long)number)
-                              : snprintf(text, EVENT_SIZE, "event: tick\ndata: %s %llu ",
-                                         lane->session, (unsigned long long)number);
+    int size = lane->with_ids
+                   ? snprintf(text, EVENT_SIZE, "id: n%llu\ndata: %s %llu ",
+                              (unsigned long long)number, lane->session, (unsigned long long)number)
+                   : snprintf(text, EVENT_SIZE, "event: tick\ndata: %s %llu ", lane->session,
+                              (unsigned long long)number);
     memset(text + size, '.', EVENT_SIZE - (size_t)size - 2);
-    memcpy(text + EVENT_SIZE - 2, "\n\n", 2);
+    text[EVENT_SIZE - 2] = text[EVENT_SIZE - 1] = '\n';
 }
 
 /* What its data must be. */
@@ -105,7 +100,8 @@ static bool is_data_of(const struct lane *lane, uint64_t number, struct spn_byte
     return event_bytes_same(data, (struct spn_bytes){wanted, size});
 }
 
-/* Writes until the pipe is full, or so many events. One of which only a part went in is gone on with. */
+/* Writes until the pipe is full, or so many events. One of which only a part went in is gone on
+ * with. */
 static void fill_pipe(struct lane *lane, size_t events_max)
 {
     char text[EVENT_SIZE];
@@ -296,8 +292,7 @@ static struct lane *lane_of(struct crash *crash, struct spn_bytes session)
         if (event_bytes_same(session, (struct spn_bytes){crash->lanes[i].session,
                                                          strlen(crash->lanes[i].session)}))
             return &crash->lanes[i];
-    fail_msg("a session that nobody recorded: %.*s", (int)session.size,
-             (const char *)session.data);
+    fail_msg("a session that nobody recorded: %.*s", (int)session.size, (const char *)session.data);
     return NULL;
 }
 
@@ -312,8 +307,8 @@ static void check_event(struct crash *crash, FILE *const *ack_logs, const struct
         fail_msg("%s: event %llu is in the place of %llu: %.*s", lane->session,
                  (unsigned long long)item->seq, (unsigned long long)number, 60,
                  (const char *)item->data.data);
-    snprintf(wanted, sizeof(wanted), "%llu %.*s\n", (unsigned long long)number,
-             (int)item->id.size, (const char *)item->id.data);
+    snprintf(wanted, sizeof(wanted), "%llu %.*s\n", (unsigned long long)number, (int)item->id.size,
+             (const char *)item->id.data);
     if (!fgets(line, sizeof(line), ack_logs[lane - crash->lanes]) || strcmp(line, wanted) != 0)
         fail_msg("%s: acknowledged as %s, but on disk as %s", lane->session, line, wanted);
 }
@@ -377,12 +372,12 @@ static void acknowledged_events_survive(struct stage *stage)
         events += lane->checked;
         close(lane->ack_fd);
     }
-    print_message("%zu kills, %zu with events in flight (%llu on average), %zu followed by resends of "
-                  "what was on disk; %llu acknowledgements before the last; %llu events, each once\n",
-                  crash.kills, crash.counted,
-                  (unsigned long long)(crash.counted ? crash.in_flight / crash.counted : 0),
-                  crash.resends, (unsigned long long)crash.acks_before,
-                  (unsigned long long)events);
+    print_message(
+        "%zu kills, %zu with events in flight (%llu on average), %zu followed by resends of "
+        "what was on disk; %llu acknowledgements before the last; %llu events, each once\n",
+        crash.kills, crash.counted,
+        (unsigned long long)(crash.counted ? crash.in_flight / crash.counted : 0), crash.resends,
+        (unsigned long long)crash.acks_before, (unsigned long long)events);
     assert_true(crash.counted > 0);
     assert_int_equal(crash.counted, kills_wanted);
     assert_true(crash.acks_before >= until_scaled(ACKS_MIN));

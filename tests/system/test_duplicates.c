@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_duplicates: what is sent twice is stored once, and what comes back changed is told. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "event_list.h"
 #include "stage.h"
 
@@ -135,10 +129,8 @@ static void without_ids_nothing_is_a_duplicate(struct stage *stage)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STAGE_TEST(second_run_stores_nothing),
-        STAGE_TEST(changed_data_is_a_conflict),
-        STAGE_TEST(sessions_do_not_share_ids),
-        STAGE_TEST(window_is_bounded),
+        STAGE_TEST(second_run_stores_nothing),          STAGE_TEST(changed_data_is_a_conflict),
+        STAGE_TEST(sessions_do_not_share_ids),          STAGE_TEST(window_is_bounded),
         STAGE_TEST(without_ids_nothing_is_a_duplicate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_group_commit: what durability costs, counted from outside: how many events share an fdatasync,
- * by strace, and how much is written besides the log, by looking into the database. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+/* test_group_commit: what durability costs, counted from outside: how many events share an
+ * fdatasync, by strace, and how much is written besides the log, by looking into the database. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "event_list.h"
 #include "feeder.h"
 #include "journal.h"
@@ -43,8 +37,8 @@ struct waiter {
     size_t stored;
 };
 
-/* A producer that waits for each acknowledgement before it sends the next event. No cmocka in here: its
- * failures jump, which only the main thread may do. */
+/* A producer that waits for each acknowledgement before it sends the next event. No cmocka in here:
+ * its failures jump, which only the main thread may do. */
 static void *publish_one_by_one(void *argument)
 {
     struct waiter *waiter = argument;
@@ -108,7 +102,8 @@ struct trace {
     const char *path;
 };
 
-/* The tracer is nobody's child here: that the daemon's end is in its file says that it has finished. */
+/* The tracer is nobody's child here: that the daemon's end is in its file says that it has
+ * finished. */
 static bool is_complete(void *argument)
 {
     const struct trace *trace = argument;
@@ -256,8 +251,8 @@ static void index_is_small(struct stage *stage)
 
     struct written written = look_into(stage->data_dir);
     double percent = 100.0 * (double)(written.blocks + written.rows) / (double)written.events;
-    print_message("%zu events in %.1f s; %zu blocks and %zu rows: %.2f %%\n", written.events, seconds,
-                  written.blocks, written.rows, percent);
+    print_message("%zu events in %.1f s; %zu blocks and %zu rows: %.2f %%\n", written.events,
+                  seconds, written.blocks, written.rows, percent);
     assert_int_equal(written.events, SESSIONS * each);
     assert_int_equal(written.index_entries, written.events);
     assert_true(written.rows >= SESSIONS);

@@ -3,13 +3,6 @@
  * nobody.
  *
  * Beside every attack a well-behaved client publishes; at the end it has lost nothing. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,6 +14,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "check.h"
 #include "event_list.h"
 #include "feeder.h"
 #include "raw.h"
@@ -35,7 +29,7 @@ enum {
     UNREAD_FRAMES = 20000,
     HUGE_FRAME = 64 << 20,
     DATA_MAX = 1 << 20,
-    FILES_MAX = 40,   /* the daemon's limit in the test of it */
+    FILES_MAX = 40, /* the daemon's limit in the test of it */
     CONNECTIONS = 120,
 };
 
@@ -46,8 +40,8 @@ enum {
 struct bout {
     struct stage *stage;
     struct process *daemon;
-    struct raw raw; /* attacks */
-    uint64_t token; /* the attacker has one, like everybody */
+    struct raw raw;       /* attacks */
+    uint64_t token;       /* the attacker has one, like everybody */
     struct feeder feeder; /* behaves well */
     size_t fed;
 };
@@ -79,7 +73,8 @@ static void feed(struct bout *bout)
     assert_int_equal(feeder_settle(&bout->feeder).stored, FED_AT_A_TIME);
 }
 
-/* The victim has all it ever sent, the daemon is the one that was started, and stops as it should. */
+/* The victim has all it ever sent, the daemon is the one that was started, and stops as it should.
+ */
 static void end(struct bout *bout)
 {
     struct event_list got = EVENT_LIST_INIT;
@@ -173,7 +168,8 @@ static void refuses_unknown_types(struct stage *stage)
         raw_put_header(&out, (uint8_t)type, 1000 + type);
         if (type != RAW_BATCH) {
             raw_send_out(bout.raw.ingest, &out);
-            assert_int_equal(raw_expect_error(bout.raw.ingest, RAW_E_PROTOCOL).request, 1000 + type);
+            assert_int_equal(raw_expect_error(bout.raw.ingest, RAW_E_PROTOCOL).request,
+                             1000 + type);
         }
         if (!is_asked_for((uint8_t)type)) {
             raw_send_out(bout.raw.read, &out);
@@ -222,7 +218,8 @@ static void refuses_garbage(struct stage *stage)
 static void put_valid_batch(struct raw_out *out, uint64_t token, uint64_t first)
 {
     raw_put_batch(out, &(struct raw_batch){token, first, first, 0, 4, RAW_DURABLE});
-    raw_put_entry(out, &(struct raw_entry){.session = "attack", .id = "1", .type = "t", .data = "one"});
+    raw_put_entry(out,
+                  &(struct raw_entry){.session = "attack", .id = "1", .type = "t", .data = "one"});
     raw_put_entry(out, &(struct raw_entry){.id = "2", .data = "two"});
     raw_put_skip(out);
     raw_put_entry(out, &(struct raw_entry){.session = "attack", .id = "3", .data = ""});
@@ -250,8 +247,8 @@ static void refuses_every_truncation(struct stage *stage)
     end(&bout);
 }
 
-/* One field of the valid batch is written over. Offsets as in PROTOCOL.md; the first entry is at 56,
- * the second at 56 + 16 + 6 + 1 + 1 + 3 = 83, the skip at 103, the last entry at 119. */
+/* One field of the valid batch is written over. Offsets as in PROTOCOL.md; the first entry is at
+ * 56, the second at 56 + 16 + 6 + 1 + 1 + 3 = 83, the skip at 103, the last entry at 119. */
 struct lie {
     const char *name;
     size_t offset;
@@ -408,7 +405,8 @@ static void asks_for_numbers_in_order(struct stage *stage)
     begin(&bout, stage);
     const uint64_t firsts[] = {2, 100, 1ull << 40, UINT64_MAX - 2};
     for (uint32_t i = 0; i < COUNT(firsts); i++) {
-        raw_send_events(&bout.raw, &(struct raw_batch){bout.token, firsts[i], 1, i, 2, 0}, "attack");
+        raw_send_events(&bout.raw, &(struct raw_batch){bout.token, firsts[i], 1, i, 2, 0},
+                        "attack");
         struct raw_back expect = raw_expect_back(&bout.raw, RAW_EXPECT);
         assert_int_equal(expect.token, bout.token);
         assert_int_equal(expect.number, 1);
@@ -431,21 +429,26 @@ struct content_row {
 
 static const struct content_row contents[] = {
     {"session with a tab", {.session = "a\tb", .id = "1", .data = "d"}, RAW_E_BAD_SESSION},
-    {"session with a NUL", {.session = "a\0b", .session_size = 3, .id = "1", .data = "d"},
+    {"session with a NUL",
+     {.session = "a\0b", .session_size = 3, .id = "1", .data = "d"},
      RAW_E_BAD_SESSION},
     {"session with a DEL", {.session = "a\x7f", .id = "1", .data = "d"}, RAW_E_BAD_SESSION},
-    {"session with a C1 character", {.session = "a\xc2\x85", .id = "1", .data = "d"},
+    {"session with a C1 character",
+     {.session = "a\xc2\x85", .id = "1", .data = "d"},
      RAW_E_BAD_SESSION},
     {"session that is no UTF-8", {.session = "a\xff", .id = "1", .data = "d"}, RAW_E_BAD_SESSION},
-    {"session of an overlong form", {.session = "\xc0\xaf", .id = "1", .data = "d"},
+    {"session of an overlong form",
+     {.session = "\xc0\xaf", .id = "1", .data = "d"},
      RAW_E_BAD_SESSION},
-    {"session with half a character", {.session = "a\xe2\x82", .id = "1", .data = "d"},
+    {"session with half a character",
+     {.session = "a\xe2\x82", .id = "1", .data = "d"},
      RAW_E_BAD_SESSION},
     {"no id", {.session = "attack", .data = "d"}, RAW_E_BAD_ID},
     {"id with a NUL", {.session = "attack", .id = "a\0b", .id_size = 3, .data = "d"}, RAW_E_BAD_ID},
     {"id with a CR", {.session = "attack", .id = "a\rb", .data = "d"}, RAW_E_BAD_ID},
     {"id with an LF", {.session = "attack", .id = "a\nb", .data = "d"}, RAW_E_BAD_ID},
-    {"type with an LF", {.session = "attack", .id = "1", .type = "a\nb", .data = "d"},
+    {"type with an LF",
+     {.session = "attack", .id = "1", .type = "a\nb", .data = "d"},
      RAW_E_BAD_TYPE},
     {"type with a CR", {.session = "attack", .id = "1", .type = "\r", .data = "d"}, RAW_E_BAD_TYPE},
     {"data with a CR", {.session = "attack", .id = "1", .data = "a\rb"}, RAW_E_BAD_DATA},
@@ -470,7 +473,8 @@ static void expect_content_refused(struct bout *bout, const struct content_row *
     assert_int_equal(refused.number, number);
     assert_int_equal(refused.round, round);
     raw_clear(&out);
-    raw_put_batch(&out, &(struct raw_batch){bout->token, number, number, round + 1, 1, RAW_DURABLE});
+    raw_put_batch(&out,
+                  &(struct raw_batch){bout->token, number, number, round + 1, 1, RAW_DURABLE});
     raw_put_skip(&out);
     raw_send_out(bout->raw.ingest, &out);
     raw_expect_acks(&bout->raw, bout->token, number);
@@ -491,8 +495,9 @@ static void refuses_contents(struct stage *stage)
     struct raw_out out = {NULL, 0, 0};
     uint64_t number = COUNT(contents) + 1;
     raw_put_batch(&out, &(struct raw_batch){bout.token, number, 1, 100, 1, RAW_DURABLE});
-    raw_put_entry(&out, &(struct raw_entry){
-                            .session = "large", .id = "1", .data = long_data, .data_size = DATA_MAX});
+    raw_put_entry(&out,
+                  &(struct raw_entry){
+                      .session = "large", .id = "1", .data = long_data, .data_size = DATA_MAX});
     raw_send_out(bout.raw.ingest, &out);
     raw_expect_acks(&bout.raw, bout.token, number);
     raw_release(&out);
@@ -531,8 +536,8 @@ static size_t put_ask(struct raw_out *out, uint8_t type, uint64_t token)
 
 static void refuses_broken_asks(struct stage *stage)
 {
-    static const uint8_t types[] = {RAW_HELLO, RAW_OPEN, RAW_STATE, RAW_LAST, RAW_FETCH,
-                                    RAW_SESSIONS, RAW_HEALTH, RAW_STATS};
+    static const uint8_t types[] = {RAW_HELLO, RAW_OPEN,     RAW_STATE,  RAW_LAST,
+                                    RAW_FETCH, RAW_SESSIONS, RAW_HEALTH, RAW_STATS};
     struct bout bout;
     struct raw_out out = {NULL, 0, 0};
     begin(&bout, stage);

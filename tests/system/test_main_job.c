@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_main_job: a stream goes in, is acknowledged, survives kill -9 and comes back out; and how a
  * daemon starts, stands beside another one, and stops. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "event_list.h"
 #include "stage.h"
 
@@ -101,7 +95,7 @@ static void survives_kill(struct stage *stage)
     daemon = stage_start(stage, NULL);
     expect_everything_there(stage);
     assert_int_equal(stage_stop(daemon), 0);
-    daemon = stage_start(stage, NULL);
+    stage_start(stage, NULL);
     expect_everything_there(stage);
 }
 
@@ -114,7 +108,8 @@ static void says_how_it_is(struct stage *stage)
     struct outcome health = stage_run(stage, "health", "--json");
     stage_expect_code(&health, 0);
     assert_int_equal(event_json_number(health.out, "pid"), daemon->pid);
-    assert_int_equal(event_json_number(health.out, "durable"), STREAM_EVENTS + 1); /* and the opening */
+    assert_int_equal(event_json_number(health.out, "durable"),
+                     STREAM_EVENTS + 1); /* and the opening */
     char *status = stage_keep(stage, event_json_string(health.out, "status"));
     assert_string_equal(status, "ok");
     struct outcome stats = stage_run(stage, "stats", "--json");
@@ -235,8 +230,8 @@ static void stops_on_either_signal(struct stage *stage)
     expect_stream(&dump, true);
 }
 
-/* What was accepted and nobody waited for is on disk when it has stopped. A second signal ends it at
- * once, drained or not: the exit code says which. */
+/* What was accepted and nobody waited for is on disk when it has stopped. A second signal ends it
+ * at once, drained or not: the exit code says which. */
 static void second_signal_ends_it(struct stage *stage)
 {
     struct process *daemon = stage_start(stage, NULL);
@@ -260,7 +255,7 @@ static void writes_the_open_generation(struct stage *stage)
     struct process *daemon = stage_start(stage, NULL);
     record_stream(stage, "chat");
     assert_int_equal(stage_stop(daemon), 0);
-    daemon = stage_start(stage, NULL);
+    stage_start(stage, NULL);
     const char *again = strstr(strstr(stage_log(stage), "event=stopped"), "event=recovered");
     assert_non_null(again);
     assert_non_null(strstr(again, "entries=0 sessions=1"));

@@ -3,17 +3,11 @@
  *
  * A client of raw bytes goes through what the document promises: batches, resends, holes, refusals,
  * fencing, restarts, reading. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "raw.h"
 #include "stage.h"
 
@@ -23,6 +17,7 @@ static const char producer_b[] = "raw producer  B.";
 enum {
     BATCH_MAX = 4096,
     MANY = 700, /* more than a slice takes */
+    NAMES_SIZE = 256,
 };
 
 /* -- reading what is there --------------------------------------------------------------------- */
@@ -76,7 +71,7 @@ static void expect_item(struct slice *slice, const char *session, uint64_t seq, 
         (size_t)snprintf(data, sizeof(data), "%s %llu", session, (unsigned long long)number);
     struct raw_in *in = &slice->in;
     assert_int_equal(raw_get_number(in, 8), seq);
-    assert_true(raw_get_number(in, 8) > 0); /* position */
+    assert_true(raw_get_number(in, 8) > 0);              /* position */
     assert_true(raw_get_number(in, 8) > 1500000000000u); /* wall time: after 2017 */
     assert_int_equal(raw_get_number(in, 4), RAW_RETRY_NONE);
     assert_int_equal(raw_get_number(in, 4), data_size);
@@ -485,7 +480,8 @@ static void producers_do_not_mix(struct stage *stage)
 
 /* -- restarts ---------------------------------------------------------------------------------- */
 
-/* Reads the first answer to a batch. True: an ACK, whose number is *ret_up_to. False: the token is stale. */
+/* Reads the first answer to a batch. True: an ACK, whose number is *ret_up_to. False: the token is
+ * stale. */
 static bool was_taken(struct raw *raw, uint64_t *ret_up_to)
 {
     struct raw_in in;
@@ -678,7 +674,8 @@ static void tells_the_last_event(struct stage *stage)
     raw_close(&raw);
 }
 
-/* One page; returns whether there are more. The names are appended to `names`, a space behind each. */
+/* One page; returns whether there are more. The names are appended to `names`, a space behind each.
+ */
 static bool list_page(struct raw *raw, uint32_t count_max, char *after, const char *prefix,
                       char *names)
 {
@@ -692,13 +689,14 @@ static bool list_page(struct raw *raw, uint32_t count_max, char *after, const ch
     bool more = raw_get_number(&in, 1) != 0;
     assert_true(count <= count_max);
     for (uint64_t i = 0; i < count; i++) {
-        raw_get(&in, 8); /* epoch */
+        raw_get(&in, 8);                             /* epoch */
         assert_int_equal(raw_get_number(&in, 8), 1); /* seq */
         raw_get(&in, 4 * 8 + 2 * 4); /* position, bytes, opened, newest; duplicates, conflicts */
         size_t size = (size_t)raw_get_number(&in, 1);
         const char *name = raw_get(&in, size);
         snprintf(after, 64, "%.*s", (int)size, name);
-        strcat(strcat(names, after), " ");
+        size_t used = strlen(names);
+        snprintf(names + used, NAMES_SIZE - used, "%s ", after);
         raw_get(&in, (size_t)raw_get_number(&in, 2)); /* last id */
     }
     raw_end(&in);
@@ -718,7 +716,7 @@ static void lists_sessions(struct stage *stage)
         raw_expect_acks(&raw, token, i + 1);
     }
     char after[64] = "";
-    char names[256] = "";
+    char names[NAMES_SIZE] = "";
     assert_false(list_page(&raw, 100, after, "", names));
     assert_string_equal(names, "a b b/1 b/10 b/2 c ");
     after[0] = names[0] = '\0';

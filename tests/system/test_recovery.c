@@ -3,19 +3,13 @@
  * however far the index lagged behind.
  *
  * Sessions come in groups. The ones of a group get the same events: some before the index was
- * written last, some since. The event number i of a session has the id "e<i>", so that the group says
- * everything that must be true of the session. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+ * written last, some since. The event number i of a session has the id "e<i>", so that the group
+ * says everything that must be true of the session. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "event_list.h"
 #include "feeder.h"
 #include "journal.h"
@@ -60,8 +54,8 @@ static void put(struct feeder *feeder, const struct group *group, size_t at, siz
     feeder_put(feeder, session, id, data);
 }
 
-/* The events from .. up to of every session, all sessions taking turns. Which ones is the group's to
- * say: bounds() gives them. Returns how many that were. */
+/* The events from .. up to of every session, all sessions taking turns. Which ones is the group's
+ * to say: bounds() gives them. Returns how many that were. */
 typedef void bounds(const struct group *group, size_t *from, size_t *up_to);
 
 static size_t put_all(struct feeder *feeder, const struct group *groups, size_t count, bounds *of,
@@ -256,18 +250,10 @@ static struct process *start(struct stage *stage, const char *row_interval)
 
 /* Ordered by name. */
 static struct group far_groups[] = {
-    {"bulk", 100, 20, 4350},
-    {"fresh-many", 20, 0, 1000},
-    {"fresh-one", 500, 0, 1},
-    {"fresh-over", 50, 0, WINDOW + 1},
-    {"fresh-some", 200, 0, 100},
-    {"fresh-window", 50, 0, WINDOW},
-    {"idle-many", 30, 200, 0},
-    {"idle-one", 30, 1, 0},
-    {"known-few", 50, 200, 1},
-    {"known-many", 50, 200, 300},
-    {"known-one", 50, 1, 1},
-    {"known-some", 50, 200, 50},
+    {"bulk", 100, 20, 4350},           {"fresh-many", 20, 0, 1000}, {"fresh-one", 500, 0, 1},
+    {"fresh-over", 50, 0, WINDOW + 1}, {"fresh-some", 200, 0, 100}, {"fresh-window", 50, 0, WINDOW},
+    {"idle-many", 30, 200, 0},         {"idle-one", 30, 1, 0},      {"known-few", 50, 200, 1},
+    {"known-many", 50, 200, 300},      {"known-one", 50, 1, 1},     {"known-some", 50, 200, 50},
 };
 
 static void kill_far_behind(struct stage *stage)
@@ -322,7 +308,8 @@ static void index_after_recovery(struct stage *stage)
 
 /* -- the index is complete --------------------------------------------------------------------- */
 
-/* Every session is cold, and its window lies in three segments and, where the rows say so, the log. */
+/* Every session is cold, and its window lies in three segments and, where the rows say so, the log.
+ */
 static const struct group index_groups[] = {
     {"a-one", 300, 1, 0},
     {"b-some", 40, 90, 40},
@@ -383,8 +370,8 @@ static void hydrates_after_a_stop(struct stage *stage)
 
 enum { ROUNDS = 4, KNOWN = 3000, NEW = 2000, ADDED = 30 };
 
-/* A segment is written in steps, beside the commits of events: the test watches the disk, and kills when
- * some of the blocks are there and the segment is not complete. */
+/* A segment is written in steps, beside the commits of events: the test watches the disk, and kills
+ * when some of the blocks are there and the segment is not complete. */
 struct watch {
     struct journal *journal;
     struct journal_reader *reader;
@@ -475,10 +462,8 @@ static void killed_while_indexing(struct stage *stage)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STAGE_TEST(kill_far_behind),
-        STAGE_TEST(index_after_recovery),
-        STAGE_TEST(hydrates_from_segments),
-        STAGE_TEST(hydrates_after_a_stop),
+        STAGE_TEST(kill_far_behind),        STAGE_TEST(index_after_recovery),
+        STAGE_TEST(hydrates_from_segments), STAGE_TEST(hydrates_after_a_stop),
         STAGE_TEST(killed_while_indexing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -535,6 +535,46 @@ static void accepted_events_that_a_restart_loses_are_told(void **state)
     expect_ack(11, SPN_STORED, SPN_OK);
 }
 
+static void idle_client_learns_what_a_restart_lost(void **state)
+{
+    (void)state;
+    open_both(SPN_ACCEPTED);
+    publish_numbers(10);
+    hurry();
+    until(received_up_to() == 10);
+    fake.accepted = 10;
+    fake.durable = 6;
+    fake_ack(&fake, 0, 10, WIRE_ACCEPTED, NULL, 0);
+    until(unacknowledged() == 0);
+    fake_stop(&fake);
+    while (client->connected)
+        assert_int_equal(spn_client_step(client), SPN_OK);
+    fake.accepted = 6; /* it knows the token still */
+    fake_start(&fake);
+    until(spn_producer_counters(producer).lost == 4);
+    for (uint64_t ticket = 1; ticket <= 10; ticket++)
+        expect_ack(ticket, ticket <= 6 ? SPN_STORED : SPN_LOST, ticket <= 6 ? SPN_OK : SPN_E_LOST);
+}
+
+static void state_that_an_ack_overtook_loses_nothing(void **state)
+{
+    (void)state;
+    open_both(SPN_ACCEPTED);
+    publish_numbers(10);
+    hurry();
+    until(received_up_to() == 10);
+    fake.accepted = 4;
+    fake_ack(&fake, 2, 4, WIRE_ACCEPTED, NULL, 0); /* an earlier one got lost: it asks */
+    until(fake.states == 1);
+    fake_ack(&fake, 0, 8, WIRE_ACCEPTED, NULL, 0);
+    until(unacknowledged() == 2 && producer->delivery.need == DELIVERY_NOTHING);
+    assert_int_equal(spn_producer_counters(producer).resent, 0);
+    fake_ack(&fake, 8, 10, WIRE_ACCEPTED, NULL, 0);
+    until(unacknowledged() == 0);
+    assert_int_equal(spn_producer_counters(producer).lost, 0);
+    assert_int_equal(spn_producer_counters(producer).stored, 10);
+}
+
 static void level_none_keeps_nothing_and_reports_refusals(void **state)
 {
     (void)state;
@@ -1077,6 +1117,8 @@ int main(void)
         TEST(lost_ack_is_made_up_for_by_the_state),
         TEST(acks_that_lie_are_dropped),
         TEST(accepted_events_that_a_restart_loses_are_told),
+        TEST(idle_client_learns_what_a_restart_lost),
+        TEST(state_that_an_ack_overtook_loses_nothing),
         TEST(level_none_keeps_nothing_and_reports_refusals),
         TEST(full_window_is_backpressure_after_the_timeout),
         TEST(room_that_comes_in_time_is_taken),

@@ -25,7 +25,7 @@
         text, sizeof(text) - 1                                                                     \
     }
 
-enum { POOL_MAX = 4096, STEPS_MIN = 20000 };
+enum { POOL_MAX = 4096, STEPS_MIN = 8000 };
 
 static const uint8_t secret[RECORD_SECRET_SIZE] =
     "a secret of the test that is long enough, and on";
@@ -187,7 +187,7 @@ static void against_a_list(void **state)
 {
     const struct row *row = *state;
     size_t pool = row->window_max + row->window_max / 2u + 2u;
-    size_t steps = 12u * pool < STEPS_MIN ? STEPS_MIN : 12u * pool;
+    size_t steps = 5u * pool < STEPS_MIN ? STEPS_MIN : 5u * pool;
     struct model model = {.count_max = row->window_max};
     model.ring = malloc(row->window_max * sizeof(*model.ring));
     struct tracker *tracker = tracker_new(chat, row->window_max);

@@ -650,13 +650,16 @@ static void fill_generation(void)
     next_position = rig.next_position;
 }
 
+/* Without the line of meta: its clock is not the rig's. */
 static char *dump_behind_meta(void)
 {
     char *text = rig_dump(&rig);
-    char *behind = strchr(text, '\n');
+    const char *behind = strchr(text, '\n');
     assert_non_null(behind);
-    memmove(text, behind + 1, strlen(behind));
-    return text;
+    char *copy = strdup(behind);
+    assert_non_null(copy);
+    free(text);
+    return copy;
 }
 
 static void a_generation(void **state)

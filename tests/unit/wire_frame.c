@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire_frame.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -362,15 +363,20 @@ static const struct {
     {WIRE_STATS_ARE, "STATS_ARE", copy_stats_are},
 };
 
-#define WIRE_TYPE_COUNT(name, number) +1
-_Static_assert(sizeof(bodies) / sizeof(bodies[0]) == 0 WIRE_TYPE_MAP(WIRE_TYPE_COUNT),
-               "every message is here");
+enum {
+#define WIRE_TYPE_COUNT(name, number) COUNTED_##name,
+    WIRE_TYPE_MAP(WIRE_TYPE_COUNT)
+#undef WIRE_TYPE_COUNT
+        TYPE_COUNT
+};
+static_assert(sizeof(bodies) / sizeof(bodies[0]) == TYPE_COUNT, "every message is here");
 
 enum wire_frame_end wire_frame_copy(struct spn_bytes frame, struct wire_out *out, char *text,
                                     size_t text_size)
 {
-    struct copy copy = {
-        .in = wire_in(frame.data, frame.size), .out = out, .text = text, .text_left = text_size};
+    struct copy copy = {.in = wire_in(frame.data, frame.size), .out = out};
+    copy.text = text;
+    copy.text_left = text_size;
     struct wire_header header;
     if (wire_get_header(&copy.in, &header) != SPN_OK)
         return WIRE_FRAME_UNREAD;
