@@ -71,6 +71,7 @@ struct ask {
     struct wire_run *runs;                      /* OPEN, STATE out: malloced, or NULL */
 
     struct producer *waiting; /* HYDRATE: whose parked frame waits for it */
+    uint32_t slot;            /* HYDRATE: the session that it may be */
     uint64_t hash;            /* HYDRATE: of the name */
     struct tracker *tracker;  /* HYDRATE out: NULL when the epoch is not the view's */
 };

@@ -244,8 +244,9 @@ static void answer_refusal(struct broker *broker, struct producer *producer)
     metrics_add(&broker->options->metrics->refused, 1);
     if (send_to(broker, &producer->peer, bytes, wire_out_size(&out)) != SENT)
         return;
+    if (!producer->round_answered || intake->head.round > producer->round)
+        producer->round = intake->head.round;
     producer->round_answered = true;
-    producer->round = intake->head.round;
 }
 
 /* What the batch says about its sender, whether or not its events are new. */
@@ -338,7 +339,7 @@ static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t
     metrics_add(&broker->options->metrics->batches, 1);
     uint64_t token = broker->intake.head.token;
     struct producer *producer = producers_find_token(&broker->state->producers, token);
-    if (!producer) {
+    if (!producer || producer->stale) {
         metrics_add(&broker->options->metrics->stale_tokens, 1);
         send_error(broker, peer, header.request, token, SPN_E_STALE_TOKEN,
                    err_text(SPN_E_STALE_TOKEN));
@@ -377,6 +378,7 @@ static void ask_for_session(struct broker *broker, struct producer *producer, st
     if (!ask)
         abort(); /* nothing else would ever wake the parked frame */
     ask->hash = hash;
+    ask->slot = slot;
     ask->waiting = producer;
     ask_name(ask, 0, name);
     fill_view(broker, slot, &ask->sessions[0].view);
@@ -420,19 +422,26 @@ static void warm(struct broker *broker, struct ask *ask)
     }
 }
 
+static void fail(struct broker *broker, spn_err err)
+{
+    broker->ended = true;
+    broker->end = BROKER_FAILED;
+    atomic_store(&broker->options->worker->fatal, (unsigned)err);
+    handoff_nudge(broker->options->queue); /* the worker looks at it when it wakes */
+}
+
 static void take_hydrated(struct broker *broker, struct ask *ask)
 {
     struct producer *producer = ask->waiting;
     if (ask->err == SPN_OK)
         warm(broker, ask);
+    else if (ask->err == SPN_E_NOMEM)
+        ask_for_session(broker, producer, ask->sessions[0].name, ask->hash, ask->slot);
     broker->hydrating--;
     if (--producer->hydrating == 0)
         wait_over(broker, producer);
-    if (ask->err != SPN_OK) { /* the database does not read back: only a restart can judge */
-        broker->ended = true;
-        broker->end = BROKER_FAILED;
-        atomic_store(&broker->options->worker->fatal, (unsigned)ask->err);
-    }
+    if (ask->err != SPN_OK && ask->err != SPN_E_NOMEM)
+        fail(broker, ask->err); /* the database does not read back: only a restart can judge */
     ask_free(ask);
 }
 
@@ -510,7 +519,8 @@ static uint64_t random_token(const struct producers *producers)
 static void give_producer(struct broker *broker, struct ask *ask, struct producer *producer)
 {
     struct producers *producers = &broker->state->producers;
-    spn_err err = producers_give(producers, producer, random_token(producers));
+    ask->token = random_token(producers);
+    spn_err err = producers_give(producers, producer, ask->token);
     struct batch *batch = err == SPN_OK ? intake_record_batch(&broker->intake, producer) : NULL;
     if (!batch) {
         answer(broker, ask, SPN_E_NOMEM);
@@ -521,6 +531,15 @@ static void give_producer(struct broker *broker, struct ask *ask, struct produce
     hand_over(broker, batch);
 }
 
+/* Its token is on disk. Somebody may have opened the same id since: then this one is fenced. */
+static void answer_opened(struct broker *broker, struct ask *ask, const struct producer *producer)
+{
+    if (ask->token == producer->token)
+        answer_state(broker, ask, producer);
+    else
+        answer(broker, ask, SPN_E_FENCED);
+}
+
 static void answer_open(struct broker *broker, struct ask *ask)
 {
     struct producers *producers = &broker->state->producers;
@@ -528,6 +547,7 @@ static void answer_open(struct broker *broker, struct ask *ask)
     if (broker->stopping) {
         answer(broker, ask, SPN_E_STOPPING);
     } else if (producer && ask->token != 0 && ask->token == producer->token) {
+        producer->stale = false;
         answer_state(broker, ask, producer);
     } else if (producer && ask->token != 0 && producer->token != 0) {
         answer(broker, ask, SPN_E_FENCED);
@@ -581,7 +601,7 @@ static void take_ask(struct broker *broker, struct ask *ask)
         break;
     case ASK_STATE: {
         struct producer *producer = producers_find_token(&broker->state->producers, ask->token);
-        if (producer)
+        if (producer && !producer->stale)
             answer_state(broker, ask, producer);
         else
             answer(broker, ask, SPN_E_STALE_TOKEN);
@@ -616,7 +636,7 @@ static void end_batch(struct broker *broker, struct batch *batch)
     if (producer->level == WIRE_DURABLE)
         ack_due(broker, producer);
     if (batch->opened)
-        answer_state(broker, batch->opened, producer);
+        answer_opened(broker, batch->opened, producer);
     intake_free_batch(batch);
 }
 
@@ -768,6 +788,15 @@ static void release(struct broker *broker)
     free(broker->cold);
 }
 
+/* What recovery could not write for want of room, the worker tries again. */
+static void take_over_frozen(struct broker *broker)
+{
+    broker->frozen = broker->state->frozen;
+    broker->state->frozen = NULL;
+    broker->frozen->work.kind = WORK_GENERATION;
+    handoff_push(broker->options->queue, &broker->frozen->work.node);
+}
+
 spn_err broker_run(const struct broker_options *options, struct broker_state *state,
                    enum broker_end *ret_end, struct broker_left *ret_left)
 {
@@ -779,6 +808,8 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         release(&broker);
         return SPN_E_NOMEM;
     }
+    if (state->frozen)
+        take_over_frozen(&broker);
     if (state->active->first_position > 0)
         broker.freeze_due_ns = options->clock->monotonic_ns() + options->row_interval_ns;
     while (!broker.ended) {

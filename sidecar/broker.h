@@ -42,8 +42,10 @@ struct broker_state {
     struct producers producers;
     struct sessions sessions;
     struct generation *active; /* what is above the checkpoint */
+    struct generation *frozen; /* what recovery had no room to write; the broker takes it over */
     uint64_t next_position;
-    struct work stop; /* the order to stop: the worker may still have it when broker_run has returned */
+    struct work
+        stop; /* the order to stop: the worker may still have it when broker_run has returned */
 };
 
 enum broker_end {

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "spn_err.h"
@@ -18,6 +19,7 @@ struct endpoint_options {
     mode_t mode;
     const char *group; /* empty: as it is */
     int hwm;           /* messages per peer, each way */
+    int64_t frame_max; /* bytes; a peer that sends a larger one is disconnected */
 };
 
 /* Longest path that fits struct sockaddr_un, without its NUL. */

@@ -17,7 +17,8 @@ spn_err intake_init(struct intake *intake, const struct broker_options *options,
     };
     intake->entries = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->entries));
     intake->slots = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->slots));
-    if (intake->entries && intake->slots)
+    intake->marks = calloc(INTAKE_MARKS, sizeof(*intake->marks));
+    if (intake->entries && intake->slots && intake->marks)
         return SPN_OK;
     intake_release(intake);
     return SPN_E_NOMEM;
@@ -27,8 +28,10 @@ void intake_release(struct intake *intake)
 {
     free(intake->entries);
     free(intake->slots);
+    free(intake->marks);
     intake->entries = NULL;
     intake->slots = NULL;
+    intake->marks = NULL;
 }
 
 /* -- decode ------------------------------------------------------------------------------------ */
@@ -36,12 +39,14 @@ void intake_release(struct intake *intake)
 spn_err intake_decode(struct intake *intake, struct wire_in in)
 {
     wire_get_batch(&in, &intake->head);
+    size_t size = (size_t)(in.end - in.at); /* of the entries */
     struct spn_bytes session = {NULL, 0};
     for (uint32_t i = 0; !in.bad && i < intake->head.count; i++) {
         wire_get_entry(&in, session, &intake->entries[i]);
         session = intake->entries[i].session;
     }
-    return wire_in_done(&in) ? SPN_OK : SPN_E_PROTOCOL;
+    bool fits = size <= WIRE_BATCH_BYTES_MAX || intake->head.count == 1;
+    return wire_in_done(&in) && fits ? SPN_OK : SPN_E_PROTOCOL;
 }
 
 bool intake_has_hole(const struct intake *intake, const struct producer *producer)
@@ -74,6 +79,17 @@ static bool look_up_session(struct intake *intake, uint32_t i)
            SESSIONS_COLD;
 }
 
+/* Each cold session of a batch is asked for once. A small table of marks that a new stamp clears; a
+ * collision costs an ask too many. */
+static bool first_of_slot(struct intake *intake, uint32_t slot)
+{
+    struct intake_mark *mark = &intake->marks[slot % INTAKE_MARKS];
+    if (mark->stamp == intake->stamp && mark->slot == slot)
+        return false;
+    *mark = (struct intake_mark){.slot = slot, .stamp = intake->stamp};
+    return true;
+}
+
 static void refuse_from(struct intake *intake, uint32_t i, spn_err why)
 {
     intake->end = i;
@@ -88,6 +104,7 @@ void intake_look_up(struct intake *intake, const struct producer *producer, uint
     intake->begin = had < head->count ? (uint32_t)had : head->count;
     intake->end = head->count;
     intake->refusal = SPN_OK;
+    intake->stamp++;
     *ret_cold = 0;
     const struct wire_entry *before = NULL;
     uint32_t slot_before = SLOT_NONE;
@@ -103,7 +120,7 @@ void intake_look_up(struct intake *intake, const struct producer *producer, uint
             refuse_from(intake, i, err);
         else if (same)
             intake->slots[i] = slot_before;
-        else if (look_up_session(intake, i))
+        else if (look_up_session(intake, i) && first_of_slot(intake, intake->slots[i]))
             cold[(*ret_cold)++] = i;
         slot_before = intake->slots[i];
         before = entry;
@@ -262,6 +279,7 @@ static struct batch *new_batch(struct intake *intake, struct producer *producer,
         return NULL;
     *batch = (struct batch){
         .work.kind = WORK_BATCH,
+        .bytes = sizeof(*batch) + entries * sizeof(batch->entries[0]),
         .producer = producer,
         .time_ns = clock_database_ns(intake->clock),
         .wall_ms = intake->clock->wall_ms(),
@@ -289,6 +307,7 @@ static spn_err write_record(struct batch *batch, const struct producer *producer
         return SPN_E_NOMEM;
     memcpy(runs, producer->runs, size);
     batch->record.runs = runs;
+    batch->bytes += size;
     return SPN_OK;
 }
 
@@ -302,7 +321,7 @@ spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_
     struct batch *batch = new_batch(intake, producer, 2 * (size_t)(intake->end - intake->begin));
     if (!batch)
         return SPN_E_NOMEM;
-    batch->bytes = zmq_msg_size(frame);
+    batch->bytes += zmq_msg_size(frame);
     batch->waits = intake->head.level == WIRE_DURABLE;
     struct taking taking = {intake, producer, batch, zmq_msg_data(frame)};
     spn_err err = take_numbers(&taking);

@@ -14,6 +14,13 @@
 
 #include "broker.h"
 
+enum { INTAKE_MARKS = 8192 };
+
+struct intake_mark {
+    uint32_t slot;
+    uint32_t stamp;
+};
+
 struct intake {
     struct broker_state *state;
     const struct clock *clock;
@@ -24,10 +31,12 @@ struct intake {
     /* The batch that was decoded last. */
     struct wire_batch head;
     struct wire_entry *entries;
-    uint32_t *slots; /* the entries' sessions; SLOT_NONE: not known yet */
-    uint32_t begin;  /* entries before it were had already */
-    uint32_t end;    /* entries from it on are not taken ... */
-    spn_err refusal; /* ... because this one is refused; SPN_OK: all are taken */
+    uint32_t *slots;           /* the entries' sessions; SLOT_NONE: not known yet */
+    uint32_t begin;            /* entries before it were had already */
+    uint32_t end;              /* entries from it on are not taken ... */
+    struct intake_mark *marks; /* cold sessions that were noted, under this ... */
+    uint32_t stamp;            /* ... stamp */
+    spn_err refusal;           /* ... because this one is refused; SPN_OK: all are taken */
 };
 
 spn_err intake_init(struct intake *intake, const struct broker_options *options,

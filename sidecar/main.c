@@ -33,7 +33,10 @@ enum {
     EXIT_DRAINED = 0,
     EXIT_FAILED = 1,
     STOP_TIMEOUT_MS = 5000,
-    SOCKET_HWM = 1000,
+    MAP_RESERVE = 128 << 20,
+    INGEST_HWM = 1000,
+    READ_HWM = 64, /* of a slice each: bounds what a peer that does not read can hold */
+    READ_FRAME_MAX = 128 * 1024, /* the largest request by far is CREDIT with 4,096 grants */
 };
 
 struct daemon {
@@ -124,6 +127,13 @@ static bool check_socket_path(const struct options *options)
     return false;
 }
 
+static bool same_dir(const char *a, const char *b)
+{
+    struct stat status[2];
+    return stat(a, &status[0]) == 0 && stat(b, &status[1]) == 0 &&
+           status[0].st_dev == status[1].st_dev && status[0].st_ino == status[1].st_ino;
+}
+
 static bool prepare(struct daemon *daemon)
 {
     const struct options *options = &daemon->options;
@@ -131,7 +141,8 @@ static bool prepare(struct daemon *daemon)
            prepare_dir("data_dir", options->data_dir, options->data_dir_default) &&
            prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default) &&
            take_lock(&daemon->data_lock, options->data_dir, options->wait_lock_s) &&
-           take_lock(&daemon->socket_lock, options->socket_dir, options->wait_lock_s);
+           (same_dir(options->data_dir, options->socket_dir) ||
+            take_lock(&daemon->socket_lock, options->socket_dir, options->wait_lock_s));
 }
 
 /* -- start ------------------------------------------------------------------------------------- */
@@ -153,10 +164,10 @@ static bool catch_signals(struct daemon *daemon)
 static bool open_journal(struct daemon *daemon)
 {
     const struct options *options = &daemon->options;
-    /* A reserve beyond the quota, so that deleting always finds pages to work with. */
+    /* A reserve beyond the quota, so that segments and deleting always find pages to work with. */
     struct journal_options journal = {
         .dir = options->data_dir,
-        .size_max = options->quota_bytes + options->quota_bytes / 8 + (16u << 20),
+        .size_max = options->quota_bytes + options->quota_bytes / 4 + MAP_RESERVE,
     };
     spn_err err = journal_open(&daemon->journal, &journal);
     if (!check(err, "database", options->data_dir, NULL))
@@ -201,6 +212,7 @@ static bool start_worker(struct daemon *daemon)
                            &(struct worker_options){
                                .flush_interval_ns = daemon->options.flush_interval_ms * 1000000ull,
                                .durable = daemon->state.next_position - 1,
+                               .quota_bytes = daemon->options.quota_bytes,
                                .journal = daemon->journal,
                                .clock = &daemon->clock,
                                .metrics = &daemon->metrics,
@@ -211,18 +223,30 @@ static bool start_worker(struct daemon *daemon)
     return check(err, "start", "worker", NULL);
 }
 
-static bool bind_socket(struct daemon *daemon, const char *name, void **ret_socket)
+static bool bind_socket(struct daemon *daemon, const char *name, int hwm, int64_t frame_max,
+                        void **ret_socket)
 {
     struct endpoint_options endpoint = {
         .dir = daemon->options.socket_dir,
         .name = name,
         .mode = daemon->options.socket_mode,
         .group = daemon->options.socket_group,
-        .hwm = SOCKET_HWM,
+        .hwm = hwm,
+        .frame_max = frame_max,
     };
     spn_err err = endpoint_bind(ret_socket, daemon->context, &endpoint);
     const char *detail = err == SPN_E_INVALID ? "no such group" : NULL;
     return check(err, "bind", err == SPN_E_INVALID ? endpoint.group : name, detail);
+}
+
+/* A full batch, or one event of the largest size, with room for the heads and for what is told to
+ * the sender in words instead of by a disconnect. */
+static int64_t ingest_frame_max(const struct options *options)
+{
+    int64_t event = (int64_t)options->event_data_max + WIRE_ID_MAX + WIRE_TYPE_MAX +
+                    WIRE_SESSION_MAX + WIRE_ENTRY_HEAD_SIZE;
+    int64_t entries = event > WIRE_BATCH_BYTES_MAX ? event : WIRE_BATCH_BYTES_MAX;
+    return 2 * entries + WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE;
 }
 
 static bool start_sockets(struct daemon *daemon)
@@ -232,8 +256,9 @@ static bool start_sockets(struct daemon *daemon)
     if (!daemon->context)
         return check(SPN_E_SYSTEM, "start", "zmq_ctx_new", NULL);
     zmq_ctx_set(daemon->context, ZMQ_MAX_SOCKETS, 16);
-    if (!bind_socket(daemon, "ingest.sock", &daemon->ingest) ||
-        !bind_socket(daemon, "read.sock", &daemon->read))
+    if (!bind_socket(daemon, "ingest.sock", INGEST_HWM, ingest_frame_max(&daemon->options),
+                     &daemon->ingest) ||
+        !bind_socket(daemon, "read.sock", READ_HWM, READ_FRAME_MAX, &daemon->read))
         return false;
     spn_err err = reader_start(&daemon->reader, &(struct reader_options){
                                                     .socket = daemon->read,

@@ -120,6 +120,7 @@ spn_err producers_give(struct producers *producers, struct producer *producer, u
         slot_index_remove(&producers->by_token, producer->token, slot);
     producer->token = token;
     producer->round_answered = false;
+    producer->stale = false;
     producer->peer.size = 0;
     slot_index_add(&producers->by_token, token, slot);
     return SPN_OK;

@@ -26,7 +26,7 @@ struct parked; /* a frame that waits for sessions to come back from disk: broker
 
 struct producer {
     uint8_t id[WIRE_PRODUCER_ID_SIZE];
-    uint64_t token;      /* of its holder; 0: nobody has opened it since the start */
+    uint64_t token;      /* of its holder; 0: nobody has ever opened it */
     uint64_t accepted;   /* numbers up to here were taken, in order */
     uint64_t durable;    /* numbers up to here are committed; <= accepted */
     uint64_t acked;      /* numbers up to here were told to the holder */
@@ -34,6 +34,8 @@ struct producer {
     uint8_t level;       /* enum wire_level, as in its newest batch */
     uint32_t round;      /* newest round that a hole or a refusal was answered in ... */
     bool round_answered; /* ... if there was one */
+    bool stale;          /* its token is from before the start: the holder has to open again, and so
+                            learns what was accepted and is lost */
     struct peer peer;    /* where its newest batch came from */
 
     struct record_run *runs; /* numbers that were not stored, ascending */
@@ -41,7 +43,7 @@ struct producer {
     size_t run_room;
 
     uint32_t queued; /* batches at the worker */
-    bool ack_due; /* in the list of those to be told */
+    bool ack_due;    /* in the list of those to be told */
     struct producer *next_due;
     uint32_t hydrating; /* sessions of the first parked frame that are on their way */
     struct parked *parked_first;

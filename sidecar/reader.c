@@ -12,10 +12,12 @@
 #include "version.h"
 
 enum {
+    OPENING_MAX =
+        256,          /* answered by a commit, which a full disk delays: they may not take it all */
     ASKED_MAX = 1024, /* at the broker; above it read.sock is not read */
     RECEIVE_PER_TURN = 64,
     SLICE_ENTRIES_MAX = 256,
-    SLICE_BYTES_MAX = 4 * 1024 * 1024,
+    SLICE_BYTES_MAX = 1024 * 1024,
     ANSWER_MAX = 8192, /* of answers whose size is bounded by their fields */
 };
 
@@ -25,6 +27,7 @@ struct reader {
     pthread_t thread;
     atomic_bool stop;
     size_t asked;
+    size_t opening; /* of them, producers */
     uint64_t started_ns;
     struct record_entry slice[SLICE_ENTRIES_MAX]; /* scratch, valid in one snapshot */
     uint64_t positions[SLICE_ENTRIES_MAX];
@@ -187,9 +190,12 @@ static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t ty
 static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t type,
                             const struct wire_open *open)
 {
+    if (type == WIRE_OPEN && reader->opening >= OPENING_MAX)
+        return SPN_E_BACKPRESSURE;
     struct ask *ask = ask_new(type == WIRE_OPEN ? ASK_OPEN : ASK_STATE, 0);
     if (!ask)
         return SPN_E_NOMEM;
+    reader->opening += type == WIRE_OPEN ? 1 : 0;
     ask->peer = *caller.peer;
     ask->request = caller.request;
     ask->type = type;
@@ -526,6 +532,7 @@ static spn_err answer_from_disk(struct reader *reader, struct ask *ask)
 static void finish_ask(struct reader *reader, struct ask *ask)
 {
     reader->asked--;
+    reader->opening -= ask->kind == ASK_OPEN ? 1 : 0;
     spn_err err = ask->err;
     if (err == SPN_OK && (ask->kind == ASK_OPEN || ask->kind == ASK_STATE)) {
         answer_state(reader, ask);

@@ -82,6 +82,7 @@ static spn_err load_producer(struct recovery *recovery, const uint8_t *id,
         err = producers_give(&recovery->state->producers, producer, record->token);
     if (err != SPN_OK)
         return err;
+    producer->stale = true;
     producer->accepted = record->number;
     producer->durable = record->number;
     producer->acked = record->number;
@@ -149,12 +150,17 @@ static spn_err write_generation(struct recovery *recovery)
             journal_abort(recovery->journal);
     }
     segment_free(segment);
-    if (err != SPN_OK) {
+    /* No room on a full disk: it waits for the worker, which tries again. */
+    bool keep = err == SPN_E_DISK_FULL && !recovery->state->frozen;
+    if (err != SPN_OK && !keep) {
         generation_drop(fresh);
         return err;
     }
     recovery->state->active = fresh;
-    generation_drop(full);
+    if (keep)
+        recovery->state->frozen = full;
+    else
+        generation_drop(full);
     return SPN_OK;
 }
 
@@ -309,5 +315,7 @@ void recovery_release(struct broker_state *state)
     producers_release(&state->producers);
     sessions_release(&state->sessions);
     generation_drop(state->active);
+    generation_drop(state->frozen);
     state->active = NULL;
+    state->frozen = NULL;
 }

@@ -21,21 +21,46 @@ static struct view_part durable_part(const struct view_part *part, uint64_t newe
     return durable;
 }
 
+/* The last event that the index has. A row of a segment that is being written runs ahead of the
+ * index: then the chain that counts, from the segment before, says where it ends. */
+static spn_err index_end(struct timeline *timeline)
+{
+    const struct record_row *row = &timeline->row;
+    timeline->seq_last = 0;
+    timeline->position_last = timeline->epoch;
+    if (!timeline->has_row)
+        return SPN_OK;
+    if (timeline->segment == row->segment) {
+        timeline->seq_last = row->seq;
+        timeline->position_last = row->position;
+        return SPN_OK;
+    }
+    if (timeline->segment == 0)
+        return SPN_OK;
+    struct record_block block;
+    struct record_block_item items[RECORD_BLOCK_ITEMS_MAX];
+    spn_err err = journal_read_block(timeline->reader, timeline->segment, timeline->epoch,
+                                     UINT64_MAX, &block);
+    if (err == SPN_OK)
+        err = record_get_items(&block, items);
+    if (err != SPN_OK)
+        return err == SPN_E_END ? SPN_E_CORRUPT : err;
+    timeline->seq_last = block.first_seq + block.count - 1;
+    timeline->position_last = items[block.count - 1].position;
+    return SPN_OK;
+}
+
 static spn_err find_end(struct timeline *timeline)
 {
-    timeline->seq_last = timeline->row.seq;
-    timeline->position_last = timeline->has_row ? timeline->row.position : timeline->epoch;
+    spn_err err = index_end(timeline);
+    if (err != SPN_OK)
+        return err;
     for (size_t i = 0; i < 2; i++) {
         const struct view_part *part = &timeline->parts[i];
-        if (!part->generation)
-            continue;
-        uint64_t position = part->generation->entries[part->newest].position;
-        /* A row that is newer than the view counts once the index has what it says. */
-        if (position < timeline->row.position &&
-            timeline->row.position <= journal_reader_meta(timeline->reader)->checkpoint)
-            continue;
+        if (!part->generation || part->first_seq + part->count - 1 <= timeline->seq_last)
+            continue; /* the snapshot is newer than the view: the index has all of it */
         timeline->seq_last = part->first_seq + part->count - 1;
-        timeline->position_last = position;
+        timeline->position_last = part->generation->entries[part->newest].position;
     }
     bool durable = timeline->position_last <= journal_reader_newest(timeline->reader);
     return durable ? SPN_OK : SPN_E_UNKNOWN_SESSION;
@@ -150,8 +175,10 @@ static spn_err remember_entry(const struct timeline *timeline, uint64_t position
 {
     struct record_entry entry;
     spn_err err = journal_read_entry(timeline->reader, position, &entry);
+    if (err == SPN_E_END || err == SPN_E_CORRUPT)
+        return SPN_OK; /* trimmed, or damaged: a hole in the window, not the end of the daemon */
     if (err != SPN_OK)
-        return err == SPN_E_END ? SPN_OK : err; /* trimmed: forgotten */
+        return err;
     (*tracker)->bytes = entry.bytes;
     struct fingerprint id = fingerprint_of(entry.id, secret);
     uint16_t tag = fingerprint_tag(record_hash(entry.data), entry.type);

@@ -291,9 +291,23 @@ static void fail(struct worker *worker, spn_err err)
     metrics_add(&worker->options.metrics->commit_retries, 1);
 }
 
+/* Above the quota only segments are written: there is a reserve for them, and the log may not take
+ * it. */
+static bool is_over_quota(const struct worker *worker)
+{
+    uint64_t used, map;
+    journal_usage(worker->options.journal, &used, &map);
+    return used >= worker->options.quota_bytes;
+}
+
 static void commit(struct worker *worker)
 {
-    struct handoff_node *end = end_of_commit(worker);
+    bool over = is_over_quota(worker);
+    if (over && !worker->segment) {
+        fail(worker, SPN_E_DISK_FULL);
+        return;
+    }
+    struct handoff_node *end = over ? worker->pending : end_of_commit(worker);
     bool segment_done = false;
     spn_err err = write_transaction(worker, end, &segment_done);
     if (err == SPN_OK)

@@ -39,6 +39,7 @@ struct worker_options {
     struct handoff *queue; /* from the broker */
     struct handoff *back;  /* to the broker: batches and generations that are done, and WORK_STOP */
     uint64_t durable;      /* position: what is on disk already */
+    uint64_t quota_bytes;  /* of pages in use: above it nothing is appended */
 };
 
 struct worker {

@@ -184,12 +184,19 @@ const char *stage_make_dir(struct stage *stage, const char *name)
 const char *stage_write_file(struct stage *stage, const char *name, struct spn_bytes bytes)
 {
     const char *path = stage_path(stage, name);
-    FILE *file = fopen(path, "we");
-    if (!file)
+    const char *at = bytes.data;
+    size_t left = bytes.size;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    while (fd >= 0 && left > 0) {
+        ssize_t written = write(fd, at, left);
+        if (written < 0)
+            break;
+        at += written;
+        left -= (size_t)written;
+    }
+    if (fd < 0 || left > 0)
         fail_msg("%s: %s", path, strerror(errno));
-    size_t written = fwrite(bytes.data, 1, bytes.size, file);
-    if (fclose(file) != 0 || written != bytes.size)
-        fail_msg("%s: %s", path, strerror(errno));
+    close(fd);
     return path;
 }
 

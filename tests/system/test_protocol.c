@@ -210,25 +210,14 @@ static void holes_are_asked_for_once(struct stage *stage)
     raw_close(&raw);
 }
 
-/* The number refused is used up by a skip, and its result is told. */
-static void refusals_are_skipped(struct stage *stage)
+/* The refusal, and the acknowledgement of the number that was taken before it, in either order. */
+static struct raw_back expect_refusal_and_ack(struct raw *raw, uint64_t token, uint64_t taken)
 {
-    struct raw raw;
-    struct raw_out out = {NULL, 0, 0};
-    stage_start(stage, NULL);
-    raw_open(&raw);
-    uint64_t token = raw_take_producer(&raw, producer_a).token;
-    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 3, RAW_DURABLE});
-    raw_put_event(&out, "s", 1);
-    raw_put_entry(&out, &(struct raw_entry){.session = "s", .id = "e2", .data = "a\rb"});
-    raw_put_event(&out, "s", 3);
-    raw_send_out(raw.ingest, &out);
-    struct raw_back refused = {0};
-    struct raw_in in;
-    /* What was taken before it is acknowledged, before the refusal or after it. */
+    struct raw_back refused = {.token = token};
     uint64_t acked = 0;
-    while (refused.number == 0 || acked < 1) {
-        assert_true(raw_receive(raw.ingest, STAGE_WAIT_MS, &in));
+    while (refused.number == 0 || acked < taken) {
+        struct raw_in in;
+        assert_true(raw_receive(raw->ingest, STAGE_WAIT_MS, &in));
         bool is_ack = in.type == RAW_ACK;
         assert_true(is_ack || in.type == RAW_REFUSED);
         assert_int_equal(raw_get_number(&in, 8), token);
@@ -243,7 +232,24 @@ static void refusals_are_skipped(struct stage *stage)
         }
         raw_drop(&in);
     }
-    assert_int_equal(acked, 1);
+    assert_int_equal(acked, taken);
+    return refused;
+}
+
+/* The number refused is used up by a skip, and its result is told. */
+static void refusals_are_skipped(struct stage *stage)
+{
+    struct raw raw;
+    struct raw_out out = {NULL, 0, 0};
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 3, RAW_DURABLE});
+    raw_put_event(&out, "s", 1);
+    raw_put_entry(&out, &(struct raw_entry){.session = "s", .id = "e2", .data = "a\rb"});
+    raw_put_event(&out, "s", 3);
+    raw_send_out(raw.ingest, &out);
+    struct raw_back refused = expect_refusal_and_ack(&raw, token, 1);
     assert_int_equal(refused.number, 2);
     assert_int_equal(refused.round, 0);
     assert_int_equal(refused.code, RAW_E_BAD_DATA);
@@ -398,6 +404,46 @@ static void batches_are_full(struct stage *stage)
 
 /* -- holders ----------------------------------------------------------------------------------- */
 
+/* Reads the first answer to a batch. True: an ACK, whose number is *ret_up_to. False: the token is
+ * stale. */
+static bool was_taken(struct raw *raw, uint64_t *ret_up_to)
+{
+    struct raw_in in;
+    assert_true(raw_receive(raw->ingest, STAGE_WAIT_MS, &in));
+    bool is_ack = in.type == RAW_ACK;
+    raw_get_number(&in, 8);
+    if (is_ack) {
+        raw_get_number(&in, 8);
+        *ret_up_to = raw_get_number(&in, 8);
+    } else {
+        assert_int_equal(in.type, RAW_ERROR);
+        assert_int_equal(raw_get_number(&in, 4), RAW_E_STALE_TOKEN);
+    }
+    raw_drop(&in);
+    return is_ack;
+}
+
+/* What a client has to do: send on; when the token is stale, open again with it. */
+static uint64_t go_on(struct raw *raw, const struct raw_batch *batch)
+{
+    uint64_t last = batch->first + batch->count - 1;
+    uint64_t up_to = 0;
+    struct raw_batch again = *batch;
+    raw_send_events(raw, batch, "s");
+    if (!was_taken(raw, &up_to)) {
+        struct raw_state state;
+        uint32_t code = 0;
+        if (!raw_try_producer(raw, producer_a, batch->token, &state, &code))
+            fail_msg("OPEN with the token: ERROR %u", code);
+        again.token = state.token;
+        again.round++;
+        raw_send_events(raw, &again, "s");
+    }
+    if (up_to < last)
+        raw_expect_acks(raw, again.token, last);
+    return again.token;
+}
+
 /* The old token is nobody's now: its batches are not taken, and opening with it is refused. */
 static void expect_fenced(struct raw *raw, const char *id16, uint64_t token, uint64_t next)
 {
@@ -431,8 +477,7 @@ static void second_holder_fences_the_first(struct stage *stage)
     raw_reconnect(&first);
     raw_reconnect(&second);
     expect_fenced(&first, producer_a, old, 4);
-    raw_send_events(&second, &(struct raw_batch){state.token, 4, 4, 0, 1, 0}, "s");
-    raw_expect_acks(&second, state.token, 4);
+    go_on(&second, &(struct raw_batch){state.token, 4, 4, 0, 1, 0});
     expect_counted(&second, "s", 4);
     raw_close(&first);
     raw_close(&second);
@@ -479,46 +524,6 @@ static void producers_do_not_mix(struct stage *stage)
 }
 
 /* -- restarts ---------------------------------------------------------------------------------- */
-
-/* Reads the first answer to a batch. True: an ACK, whose number is *ret_up_to. False: the token is
- * stale. */
-static bool was_taken(struct raw *raw, uint64_t *ret_up_to)
-{
-    struct raw_in in;
-    assert_true(raw_receive(raw->ingest, STAGE_WAIT_MS, &in));
-    bool is_ack = in.type == RAW_ACK;
-    raw_get_number(&in, 8);
-    if (is_ack) {
-        raw_get_number(&in, 8);
-        *ret_up_to = raw_get_number(&in, 8);
-    } else {
-        assert_int_equal(in.type, RAW_ERROR);
-        assert_int_equal(raw_get_number(&in, 4), RAW_E_STALE_TOKEN);
-    }
-    raw_drop(&in);
-    return is_ack;
-}
-
-/* What a client has to do: send on; when the token is stale, open again with it. */
-static uint64_t go_on(struct raw *raw, const struct raw_batch *batch)
-{
-    uint64_t last = batch->first + batch->count - 1;
-    uint64_t up_to = 0;
-    struct raw_batch again = *batch;
-    raw_send_events(raw, batch, "s");
-    if (!was_taken(raw, &up_to)) {
-        struct raw_state state;
-        uint32_t code = 0;
-        if (!raw_try_producer(raw, producer_a, batch->token, &state, &code))
-            fail_msg("OPEN with the token: ERROR %u", code);
-        again.token = state.token;
-        again.round++;
-        raw_send_events(raw, &again, "s");
-    }
-    if (up_to < last)
-        raw_expect_acks(raw, again.token, last);
-    return again.token;
-}
 
 static void goes_on_after_a_kill(struct stage *stage)
 {

@@ -74,20 +74,28 @@ static uint64_t run_broker(struct batch *batches)
     return count;
 }
 
-int main(void)
+static uint64_t run_both(struct batch *batches)
 {
     pthread_t worker;
-    struct batch *batches = calloc(BATCHES, sizeof(*batches));
-    if (!batches || handoff_init(&queue) != SPN_OK || handoff_init(&back) != SPN_OK ||
-        pthread_create(&worker, NULL, run_worker, NULL) != 0)
-        return EXIT_FAILURE;
-    (void)alarm(LIFE_S);
+    if (pthread_create(&worker, NULL, run_worker, NULL) != 0)
+        return 0;
     uint64_t count = run_broker(batches);
     atomic_store(&stop, true);
     handoff_nudge(&queue);
     (void)pthread_join(worker, NULL);
-    handoff_release(&queue);
-    handoff_release(&back);
+    return count;
+}
+
+int main(void)
+{
+    struct batch *batches = calloc(BATCHES, sizeof(*batches));
+    uint64_t count = 0;
+    (void)alarm(LIFE_S);
+    if (batches && handoff_init(&queue) == SPN_OK && handoff_init(&back) == SPN_OK) {
+        count = run_both(batches);
+        handoff_release(&queue);
+        handoff_release(&back);
+    }
     free(batches);
     (void)printf("%llu batches came back\n", (unsigned long long)count);
     return count > 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -16,7 +16,7 @@
 
 #include "delivery.h"
 
-enum { NUMBERS = 3000, QUEUE_MAX = 512, FRAME_MAX = 4096, SEEDS = 50 };
+enum { NUMBERS = 3000, QUEUE_MAX = 512, FRAME_MAX = 4096, SEEDS = 25 };
 
 struct frame {
     bool opened; /* of an answer: OPENED, not STATE_IS */

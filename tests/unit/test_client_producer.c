@@ -401,13 +401,13 @@ static void silence_is_asked_about_and_then_probed(void **state)
     (void)state;
     fake.batch_events_max = 100;
     open_both(SPN_DURABLE);
+    uint64_t start_ns = transport_now();
     publish_numbers(300);
     hurry();
-    uint64_t start_ns = transport_now();
     until(received_up_to() == 300);
     fake_drop_batches(&fake);
     until(fake.batch_count == 1);
-    assert_true(transport_now() - start_ns >= PRODUCER_SILENCE_NS * 9 / 10);
+    assert_true(transport_now() - start_ns >= PRODUCER_SILENCE_NS);
     assert_int_equal(fake.states, 1);
     assert_int_equal(fake.ask.token, 7);
     assert_int_equal(fake.ask.base, 1);
@@ -938,8 +938,8 @@ static void poll_sees_the_timer(void **state)
 {
     (void)state;
     open_both(SPN_DURABLE);
-    publish_text("a");
     uint64_t start_ns = transport_now();
+    publish_text("a");
     while (fake.states == 0) {
         (void)fake_step(&fake, 0);
         assert_true(transport_now() - start_ns < DEADLINE_NS);

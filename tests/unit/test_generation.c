@@ -126,9 +126,9 @@ static void another_epoch(void **state)
 /* -- appending --------------------------------------------------------------------------------- */
 
 struct appended {
-    uint32_t session;
     uint64_t position;
     uint64_t seq;
+    uint32_t session;
     uint32_t fingerprint;
 };
 
@@ -160,7 +160,10 @@ static void chains(void **state)
         uint32_t s = (uint32_t)(row->events[i] - 'a');
         if (row->opens[i] == '+')
             generation_reach(generation, position++);
-        list[i] = (struct appended){s, position, 100 * s + 1 + counts[s]++, (uint32_t)(i * 1000)};
+        list[i] = (struct appended){.position = position,
+                                    .seq = 100 * s + 1 + counts[s]++,
+                                    .session = s,
+                                    .fingerprint = (uint32_t)(i * 1000)};
         generation_append(generation, generation_touch(generation, &sessions[s], s, s + 1),
                           position++, list[i].seq, list[i].fingerprint);
         assert_int_equal(generation->last_position, position - 1);

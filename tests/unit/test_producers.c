@@ -293,6 +293,7 @@ static void give(void **state)
     one->accepted = 5;
     one->round = 3;
     one->round_answered = true;
+    one->stale = true;
     one->peer = (struct peer){.size = 4};
     assert_int_equal(producers_give(&producers, one, 11), SPN_OK);
     assert_null(producers_find_token(&producers, 10));
@@ -300,6 +301,7 @@ static void give(void **state)
     assert_int_equal(one->token, 11);
     assert_int_equal(one->accepted, 5);
     assert_false(one->round_answered);
+    assert_false(one->stale);
     assert_int_equal(one->peer.size, 0);
     assert_ptr_equal(producers_find_token(&producers, 20), two);
     producers_release(&producers);

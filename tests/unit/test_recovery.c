@@ -322,6 +322,7 @@ static void check_producer(size_t i)
     assert_int_equal(producer->base, record->base);
     assert_int_equal(producer->peer.size, 0);
     assert_false(producer->round_answered);
+    assert_true(producer->stale); /* until its holder opens again */
     assert_int_equal(producer->run_count, record->run_count);
     for (size_t j = 0; j < record->run_count; j++) {
         assert_int_equal(producer->runs[j].first, record->runs[j].first);

@@ -45,7 +45,8 @@ static char scripts[][256] = {
     /* ids that come again once they have left the window */
     "r rr r5r rcr rcrcr rcFWr rFWcFWrFWc rFWcFrc rcFWcrF5c rFWcr|cr rFWc|r crFWc5FWcrcFW5",
     /* the view is older than the snapshot */
-    "5v5 5vF 5vFW 5v5FW 5FW5v5FW 5Fv5W 5FWcvxFWc cxvFh 5FWv5FW 5FW5Fv5W5",
+    "5v5 5vF 5vFW 5v5FW 5FW5v5FW 5Fv5W 5FWcvxFWc cxvFh 5FWv5FW 5FW5Fv5W5 cxFWv5xFh "
+    "cxFWvcxFhc 5xFWvcxFh cxFW5xFWvcxFhc",
 };
 
 enum { SCRIPTS_MAX = 128 };
@@ -149,7 +150,7 @@ static void run_script(const char *script)
     if (!viewed)
         rig_view(&rig, MAIN, &view);
     /* What came after the view is known as far as it is in a segment. */
-    if (viewed && (view.parts[0].generation || view.parts[1].generation)) {
+    if (viewed) {
         durable = durable > indexed ? durable : indexed;
         return;
     }
