@@ -179,7 +179,8 @@ static void start(void)
                                            .metrics = &metrics,
                                            .queue = &queue,
                                            .back = &back,
-                                           .durable = next_position - 1};
+                                           .durable = next_position - 1,
+                                           .quota_bytes = UINT64_MAX};
     atomic_store(&begins, 0);
     atomic_store(&commits, 0);
     atomic_store(&checked_readers, 0);
