@@ -206,6 +206,7 @@ struct model_session {
 
 static struct model_session model[128];
 static uint64_t model_position;
+static uint32_t model_entries; /* of the generation */
 
 /* What must come next in the batch for an entry that is stored. */
 static void check_stored(const struct batch *batch, uint32_t *at, const struct entry_text *entry,
@@ -226,7 +227,9 @@ static void check_stored(const struct batch *batch, uint32_t *at, const struct e
         assert_int_equal(open->data_hash, record_hash((struct spn_bytes){&session_name, 1}));
         assert_int_equal(open->retry_ms, WIRE_RETRY_NONE);
     }
-    model_position++;
+    const struct generation_entry *indexed = &broker.active->entries[model_entries++];
+    assert_int_equal(indexed->position, model_position++);
+    assert_int_equal(indexed->fingerprint, (uint32_t)fingerprint_of(text(entry->id), secret).low);
     session->seq++;
     session->bytes += strlen(entry->data);
     const struct batch_entry *event = &batch->entries[(*at)++];
@@ -459,6 +462,7 @@ static void send_step(const struct step *step)
         intake_free_batch(batch);
     }
     check_generation();
+    assert_int_equal(broker.active->entry_count, model_entries);
     (void)zmq_msg_close(&frame);
 }
 
@@ -468,6 +472,7 @@ static void run_row(void **state)
     static struct wire_run runs[WIRE_RUNS_MAX];
     memset(model, 0, sizeof(model));
     model_position = broker.next_position;
+    model_entries = 0;
     for (size_t i = 0; i < STEPS && row->steps[i].first > 0; i++)
         send_step(&row->steps[i]);
     size_t count = producer_runs(producer, 1, UINT64_MAX - 1, runs);
@@ -685,6 +690,7 @@ static void largest_batch(void **state)
     entries[5 * WIRE_BATCH_EVENTS_MAX - 1] = '\0';
     memset(model, 0, sizeof(model));
     model_position = broker.next_position;
+    model_entries = 0;
     send_step(&(struct step){.first = 1, .entries = entries, .became = became});
 }
 

@@ -334,7 +334,11 @@ static void many(void **state)
         if (before != 0)
             assert_null(producers_find_token(&producers, before));
     }
-    for (uint32_t i = 0; i < MANY; i++) { /* where they were, and under their tokens */
+    size_t held = 0;
+    for (uint32_t i = 0; i < MANY; i++)
+        held += tokens[i] != 0;
+    assert_int_equal(producers.by_token.count, held); /* old ones take no room */
+    for (uint32_t i = 0; i < MANY; i++) {             /* where they were, and under their tokens */
         assert_ptr_equal(producers_find_id(&producers, id_of(i)), all[i]);
         if (tokens[i] != 0)
             assert_ptr_equal(producers_find_token(&producers, tokens[i]), all[i]);

@@ -291,14 +291,23 @@ static void run(void **state)
 /* -- producers --------------------------------------------------------------------------------- */
 
 static const struct record_run some_runs[] = {
-    {3, 2, WIRE_DUPLICATE}, {6, 1, WIRE_CONFLICT}, {10, 3, WIRE_REFUSED_RESULT}};
+    {3, 2, WIRE_DUPLICATE}, {6, 1, WIRE_CONFLICT},  {7, 1, WIRE_DUPLICATE},
+    {8, 1, WIRE_CONFLICT},  {9, 1, WIRE_LOST},      {10, 3, WIRE_REFUSED_RESULT},
+    {13, 1, WIRE_LOST},     {14, 1, WIRE_CONFLICT}, {15, 1, WIRE_LOST},
+    {16, 1, WIRE_CONFLICT}, {17, 1, WIRE_LOST},     {18, 1, WIRE_CONFLICT},
+};
 
 static const struct {
     uint8_t id[WIRE_PRODUCER_ID_SIZE];
     struct record_producer record;
 } stored[] = {
     {"first.producer.",
-     {.token = 11, .number = 20, .base = 2, .time_ns = 70, .runs = some_runs, .run_count = 3}},
+     {.token = 11,
+      .number = 20,
+      .base = 2,
+      .time_ns = 70,
+      .runs = some_runs,
+      .run_count = COUNT(some_runs)}},
     {"second.producer", {.token = 12, .number = 0, .base = 1, .time_ns = 90}},
     {"third.producer.",
      {.token = 13,
@@ -356,9 +365,31 @@ static void producers_come_back(void **state)
     assert_int_equal(broker.next_position, 1);
     /* Their runs go on. */
     struct producer *producer = producers_find_id(&broker.producers, stored[0].id);
-    for (uint64_t number = 13; number < 60; number += 2)
+    for (uint64_t number = 21; number < 68; number += 2)
         assert_int_equal(producer_note(producer, number, WIRE_DUPLICATE), SPN_OK);
-    assert_int_equal(producer->run_count, 3 + 24);
+    assert_int_equal(producer->run_count, COUNT(some_runs) + 24);
+}
+
+/* -- another window ---------------------------------------------------------------------------- */
+
+/* With a larger window than before an id may be in reach twice: the window has it once. */
+static void larger_window(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"a", "b", "c", "d", "e"};
+    rig_init(&rig, 1, 4);
+    for (size_t i = 0; i < 13; i++)
+        rig_event(&rig, 0, ids[i % COUNT(ids)], NULL);
+    rig_commit(&rig);
+    assert_int_equal(rig.sessions[0].count, 13);
+    (void)recover();
+    const struct tracker *tracker = broker.sessions.slots[0].tracker;
+    assert_non_null(tracker);
+    assert_int_equal(tracker->window_max, WINDOW);
+    assert_int_equal(tracker->count, COUNT(ids));
+    assert_int_equal(tracker->seq, 13);
+    for (size_t i = 0; i < COUNT(ids); i++)
+        assert_int_not_equal(tracker_check(tracker, rig_fingerprint(&rig, ids[i]), 0), TRACKER_NEW);
 }
 
 /* -- more than a generation -------------------------------------------------------------------- */
@@ -478,12 +509,13 @@ static void without_memory(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(scripts) + COUNT(corrupt_rows) + 3] = {
+    struct CMUnitTest tests[COUNT(scripts) + COUNT(corrupt_rows) + 4] = {
+        cmocka_unit_test_teardown(larger_window, tear_down),
         cmocka_unit_test_teardown(producers_come_back, tear_down),
         cmocka_unit_test_teardown(overflow, tear_down),
         cmocka_unit_test_teardown(without_memory, tear_down),
     };
-    size_t count = 3;
+    size_t count = 4;
     for (size_t i = 0; i < COUNT(scripts); i++)
         tests[count++] =
             (struct CMUnitTest){scripts[i], run, NULL, tear_down, (void *)(uintptr_t)scripts[i]};

@@ -30,6 +30,38 @@ static int release(void **state)
     return 0;
 }
 
+/* -- names go to the table in order ----------------------------------------------------------- */
+
+static uint8_t name_before[256];
+static size_t name_before_size;
+
+spn_err __real_journal_put_name(struct journal *journal, struct spn_bytes name, uint64_t epoch);
+spn_err __wrap_journal_put_name(struct journal *journal, struct spn_bytes name, uint64_t epoch);
+
+spn_err __wrap_journal_put_name(struct journal *journal, struct spn_bytes name, uint64_t epoch)
+{
+    size_t shorter = name.size < name_before_size ? name.size : name_before_size;
+    int order = memcmp(name_before, name.data, shorter);
+    assert_true(order < 0 || (order == 0 && name_before_size < name.size));
+    memcpy(name_before, name.data, name.size);
+    name_before_size = name.size;
+    return __real_journal_put_name(journal, name, epoch);
+}
+
+spn_err __real_segment_new(struct segment **ret_segment, const struct generation *generation,
+                           uint32_t number);
+spn_err __wrap_segment_new(struct segment **ret_segment, const struct generation *generation,
+                           uint32_t number);
+
+spn_err __wrap_segment_new(struct segment **ret_segment, const struct generation *generation,
+                           uint32_t number)
+{
+    name_before_size = 0;
+    return __real_segment_new(ret_segment, generation, number);
+}
+
+/* -- what is written --------------------------------------------------------------------------- */
+
 /* Sessions 0 to 63 in the first generation, mixed; later ones are for the second. */
 static void fill(struct rig *rig)
 {
@@ -121,6 +153,7 @@ static void go_wrong(struct rig *rig, struct segment **segment, const struct pla
     if (plan->accident == ACCIDENT_ABORT) {
         journal_abort(rig->journal);
         segment_settle(*segment, false);
+        name_before_size = 0; /* perhaps again from the start */
         assert_int_equal(segment_rows(*segment), rows);
         assert_int_equal(segment_entries(*segment), entries);
         return;
@@ -433,10 +466,36 @@ static void nothing_but_duplicates(void **state)
     assert_int_equal(row_of(&the_rig, NONE + 4).conflicts, 1);
     check_all(&the_rig);
     rig_drop_frozen(&the_rig);
+    for (int i = 0; i < 2; i++)
+        rig_event(&the_rig, FIVE, the_rig.sessions[FIVE].events[4].id, NULL);
+    rig_event(&the_rig, FIVE, the_rig.sessions[FIVE].events[4].id,
+              the_rig.sessions[FIVE].events[4].data);
     rig_events(&the_rig, FIVE, 3);
     rig_freeze(&the_rig);
     rig_write_frozen(&the_rig);
     check_all(&the_rig);
+    assert_int_equal(row_of(&the_rig, FIVE).duplicates, 2); /* of both */
+    assert_int_equal(row_of(&the_rig, FIVE).conflicts, 2);
+}
+
+/* The opening of a session that was counted only may be trimmed: its row is what there is. */
+static void only_a_row_is_left(void **state)
+{
+    (void)state;
+    rig_init(&the_rig, 1, 16);
+    struct rig_session *of = &the_rig.sessions[0];
+    struct record_row row = {.seq = 9, .position = 17, .name = rig_name(&the_rig, 0)};
+    of->epoch = of->tracker->epoch = 7;
+    assert_int_equal(journal_begin(the_rig.journal), SPN_OK);
+    assert_int_equal(journal_put_row(the_rig.journal, 7, &row), SPN_OK);
+    assert_int_equal(journal_commit(the_rig.journal), SPN_OK);
+    generation_touch(the_rig.active, &of->session, 0, 7)->duplicates = 3;
+    rig_freeze(&the_rig);
+    (void)write_by_plan(&the_rig, &(struct plan){.accident = ACCIDENT_NONE});
+    row = row_of(&the_rig, 0);
+    assert_int_equal(row.duplicates, 3);
+    assert_int_equal(row.seq, 9);
+    assert_int_equal(row.position, 17);
 }
 
 static void nothing_at_all(void **state)
@@ -506,6 +565,7 @@ int main(void)
         cmocka_unit_test_teardown(unfinished_does_not_count, release),
         cmocka_unit_test_teardown(nothing_but_duplicates, release),
         cmocka_unit_test_teardown(nothing_at_all, release),
+        cmocka_unit_test_teardown(only_a_row_is_left, release),
         {corrupt_rows[0].name, corrupt, NULL, release, (void *)(uintptr_t)&corrupt_rows[0]},
         {corrupt_rows[1].name, corrupt, NULL, release, (void *)(uintptr_t)&corrupt_rows[1]},
     };

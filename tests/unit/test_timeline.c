@@ -43,10 +43,11 @@ static char scripts[][256] = {
     /* not durable to the end */
     "5|5 c|k 5F|5 5|5F5 5F5|5 5FW|5 5FW5|5 5FW5F|5 5FW5|5F5 5FW5F5|5 5Fw5|c kFW|kF5 cxFhc|c",
     /* ids that come again once they have left the window */
-    "r rr r5r rcr rcrcr rcFWr rFWcFWrFWc rFWcFrc rcFWcrF5c rFWcr|cr rFWc|r crFWc5FWcrcFW5",
+    "r rr r5r rcr rcrcr rcFcr rcFwcr rcFWcrFcr rcFWr rFWcFWrFWc rFWcFrc rcFWcrF5c rFWcr|cr rFWc|r "
+    "crFWc5FWcrcFW5",
     /* the view is older than the snapshot */
-    "5v5 5vF 5vFW 5v5FW 5FW5v5FW 5Fv5W 5FWcvxFWc cxvFh 5FWv5FW 5FW5Fv5W5 cxFWv5xFh "
-    "cxFWvcxFhc 5xFWvcxFh cxFW5xFWvcxFhc",
+    ("5v5 5vF 5vFW 5v5FW 5FW5v5FW 5Fv5W 5FWcvxFWc cxvFh 5FWv5FW 5FW5Fv5W5 cxFWv5xFh "
+     "cxFWvcxFhc 5xFWvcxFh cxFW5xFWvcxFhc"),
 };
 
 enum { SCRIPTS_MAX = 128 };
@@ -322,10 +323,41 @@ static void run(void **state)
     journal_reader_close(reader);
 }
 
+/* Events that are in no index any more are skipped, and the first that is there is named. */
+static void gone(void **state)
+{
+    (void)state;
+    struct journal_reader *reader;
+    struct timeline timeline;
+    uint64_t positions[16], first;
+    size_t count;
+    rig_init(&rig, SESSIONS, WINDOW);
+    rig_events(&rig, MAIN, 5);
+    rig_freeze(&rig);
+    rig_drop_frozen(&rig); /* as if it had been written and trimmed */
+    rig_events(&rig, MAIN, 4);
+    rig_commit(&rig);
+    rig_view(&rig, MAIN, &view);
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    assert_int_equal(timeline_open(&timeline, reader, &view), SPN_OK);
+    for (uint64_t from = 1; from <= 10; from++) {
+        assert_int_equal(timeline_positions(&timeline, from, 16, positions, &first, &count),
+                         SPN_OK);
+        assert_int_equal(first, from < 6 ? 6 : from);
+        assert_int_equal(count, 10 - first);
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(positions[i], rig.sessions[MAIN].events[first + i - 1].position);
+    }
+    journal_reader_close(reader);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[SCRIPTS_MAX];
-    size_t count = 0;
+    struct CMUnitTest tests[SCRIPTS_MAX + 1] = {
+        {"gone", gone, NULL, release, NULL},
+    };
+    size_t count = 1;
     for (size_t i = 0; i < COUNT(scripts); i++) {
         char *rest = NULL;
         for (char *script = strtok_r(scripts[i], " ", &rest); script && count < SCRIPTS_MAX;

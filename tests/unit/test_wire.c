@@ -565,6 +565,29 @@ static void session_of_before(void **state)
     assert_true(wire_in_done(&in));
 }
 
+/* Nor has a skip anything of its own. */
+static void skip_with_something(void **state)
+{
+    (void)state;
+    const struct spn_bytes some = TEXT("x");
+    const struct wire_entry skips[] = {
+        {.kind = WIRE_SKIP},
+        {.kind = WIRE_SKIP, .session = some},
+        {.kind = WIRE_SKIP, .id = some},
+        {.kind = WIRE_SKIP, .type = some},
+        {.kind = WIRE_SKIP, .data = some},
+    };
+    for (size_t i = 0; i < COUNT(skips); i++) {
+        uint8_t bytes[64];
+        struct wire_out out = wire_out(bytes, sizeof(bytes));
+        struct wire_entry entry;
+        wire_put_entry(&out, &skips[i]);
+        struct wire_in in = wire_in(bytes, wire_out_size(&out));
+        wire_get_entry(&in, some, &entry);
+        assert_int_equal(in.bad, i > 0);
+    }
+}
+
 /* -- checks ------------------------------------------------------------------------------------ */
 
 enum check { SESSION, ID, TYPE, DATA };
@@ -723,6 +746,7 @@ int main(void)
     add_test("the most entries", batch_of_the_most_entries, NULL);
     add_test("the most runs", most_runs, NULL);
     add_test("session of the entry before", session_of_before, NULL);
+    add_test("a skip with something", skip_with_something, NULL);
     add_test("data size", data_size, NULL);
     return _cmocka_run_group_tests("wire", tests, test_count, make_page, free_page);
 }
