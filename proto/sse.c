@@ -475,6 +475,6 @@ spn_err sse_format(const struct sse_event *event, void *out, size_t out_size, si
     while (rest.data != NULL);
     at = put(at, "\n", 1);
     assert((size_t)(at - (char *)out) == size);
-    *ret_size = size;
+    *ret_size = (size_t)(at - (char *)out);
     return SPN_OK;
 }

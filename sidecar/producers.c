@@ -132,11 +132,11 @@ uint64_t producer_raise_base(struct producer *producer, uint64_t base)
         return 0;
     producer->base = base;
     size_t gone = 0;
-    while (gone < producer->run_count &&
+    while (producer->runs && gone < producer->run_count &&
            producer->runs[gone].first + producer->runs[gone].count <= base)
         gone++;
     producer->run_count -= gone;
-    if (gone > 0)
+    if (producer->runs && gone > 0)
         memmove(producer->runs, producer->runs + gone,
                 producer->run_count * sizeof(*producer->runs));
     if (base <= producer->accepted + 1)
@@ -152,7 +152,7 @@ static spn_err make_run_room(struct producer *producer)
         producer->run_count--;
         memmove(producer->runs, producer->runs + 1, producer->run_count * sizeof(*producer->runs));
     }
-    if (producer->run_count < producer->run_room)
+    if (producer->runs && producer->run_count < producer->run_room)
         return SPN_OK;
     size_t room = producer->run_room > 0 ? producer->run_room * 2 : RUNS_FIRST;
     struct record_run *runs = realloc(producer->runs, room * sizeof(*runs));

@@ -32,8 +32,8 @@ uint16_t fingerprint_tag(uint64_t data_hash, struct spn_bytes type)
 struct window {
     uint64_t *low;
     uint16_t *tags;
-    uint16_t *wide;  /* the index of a ring of more than 128 places ... */
-    uint8_t *narrow; /* ... or of a smaller one */
+    uint8_t *index; /* places of two bytes in a ring of more than 128, of one in a smaller one */
+    bool wide;
     uint8_t *high;
     size_t slots;
 };
@@ -69,10 +69,8 @@ static struct window window_of(const struct tracker *tracker)
     at += cap * sizeof(uint64_t);
     window.tags = (uint16_t *)(void *)at;
     at += cap * sizeof(uint16_t);
-    if (is_wide(cap))
-        window.wide = (uint16_t *)(void *)at;
-    else
-        window.narrow = at;
+    window.wide = is_wide(cap);
+    window.index = at;
     at += window.slots * (is_wide(cap) ? 2 : 1);
     window.high = at;
     return window;
@@ -80,22 +78,24 @@ static struct window window_of(const struct tracker *tracker)
 
 static uint16_t place_at(const struct window *window, size_t slot)
 {
-    if (window->wide)
-        return window->wide[slot];
-    return window->narrow[slot] == UINT8_MAX ? PLACE_NONE : window->narrow[slot];
+    if (!window->wide)
+        return window->index[slot] == UINT8_MAX ? PLACE_NONE : window->index[slot];
+    uint16_t place;
+    memcpy(&place, window->index + slot * sizeof(place), sizeof(place));
+    return place;
 }
 
 static void set_place(struct window *window, size_t slot, uint16_t place)
 {
     if (window->wide)
-        window->wide[slot] = place;
+        memcpy(window->index + slot * sizeof(place), &place, sizeof(place));
     else
-        window->narrow[slot] = place == PLACE_NONE ? UINT8_MAX : (uint8_t)place;
+        window->index[slot] = place == PLACE_NONE ? UINT8_MAX : (uint8_t)place;
 }
 
 static size_t home_of(const struct window *window, struct fingerprint id)
 {
-    if (window->narrow)
+    if (!window->wide)
         return (id.high * window->slots) >> 8;
     return (size_t)(((id.low & UINT32_MAX) * window->slots) >> 32);
 }
