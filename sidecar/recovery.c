@@ -126,22 +126,17 @@ static uint64_t no_clock(void)
     return 0;
 }
 
-/* The active generation is full: it becomes a segment here and now. */
-static spn_err write_generation(struct recovery *recovery)
+static spn_err write_segment(struct recovery *recovery, const struct generation *generation)
 {
-    struct generation *full = recovery->state->active;
-    struct generation *fresh = generation_new(full->serial + 1);
-    if (!fresh)
-        return SPN_E_NOMEM;
     struct record_meta meta = *journal_meta(recovery->journal);
     struct segment *segment = NULL;
-    if (meta.next_position <= full->last_position)
-        meta.next_position = full->last_position + 1;
+    bool done;
+    if (meta.next_position <= generation->last_position)
+        meta.next_position = generation->last_position + 1;
     meta.clock_ns = recovery->found.clock_ns;
-    spn_err err = segment_new(&segment, full, meta.segment + 1);
+    spn_err err = segment_new(&segment, generation, meta.segment + 1);
     if (err == SPN_OK)
         err = journal_begin(recovery->journal);
-    bool done;
     if (err == SPN_OK) {
         err = segment_step(segment, recovery->journal, no_clock, UINT64_MAX, &meta, &done);
         if (err == SPN_OK)
@@ -150,17 +145,44 @@ static spn_err write_generation(struct recovery *recovery)
             journal_abort(recovery->journal);
     }
     segment_free(segment);
-    /* No room on a full disk: it waits for the worker, which tries again. */
-    bool keep = err == SPN_E_DISK_FULL && !recovery->state->frozen;
-    if (err != SPN_OK && !keep) {
+    return err;
+}
+
+/* One that found no room before goes first: segments follow the log. */
+static spn_err write_frozen(struct recovery *recovery)
+{
+    struct broker_state *state = recovery->state;
+    if (!state->frozen)
+        return SPN_OK;
+    spn_err err = write_segment(recovery, state->frozen);
+    if (err != SPN_OK)
+        return err;
+    generation_drop(state->frozen);
+    state->frozen = NULL;
+    return SPN_OK;
+}
+
+/* The active generation is full: it becomes a segment here and now. */
+static spn_err write_generation(struct recovery *recovery)
+{
+    struct broker_state *state = recovery->state;
+    struct generation *full = state->active;
+    spn_err err = write_frozen(recovery);
+    if (err != SPN_OK)
+        return err;
+    struct generation *fresh = generation_new(full->serial + 1);
+    if (!fresh)
+        return SPN_E_NOMEM;
+    err = write_segment(recovery, full);
+    if (err == SPN_E_DISK_FULL) {
+        state->frozen = full; /* it waits for the worker, which tries again */
+    } else if (err != SPN_OK) {
         generation_drop(fresh);
         return err;
-    }
-    recovery->state->active = fresh;
-    if (keep)
-        recovery->state->frozen = full;
-    else
+    } else {
         generation_drop(full);
+    }
+    state->active = fresh;
     return SPN_OK;
 }
 

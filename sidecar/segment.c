@@ -251,7 +251,7 @@ static spn_err write_next_session(struct segment *segment, struct journal *journ
 {
     const struct generation_session *touched =
         &segment->generation->sessions[segment->order[segment->now.next++]];
-    struct record_row row;
+    struct record_row row = {.seq = 0};
     struct row_bytes bytes;
     spn_err err = begin_row(journal, touched->epoch, &row, &bytes);
     if (err == SPN_OK && touched->count > 0)

@@ -510,6 +510,45 @@ static void every_truncation_is_refused(void **state)
     (void)zmq_msg_close(&frame);
 }
 
+/* The bytes of the entries, heads included, are bounded; a single one may have more. */
+static const struct bytes_row {
+    const char *name;
+    uint32_t count;
+    size_t bytes;
+    spn_err err;
+} bytes_rows[] = {
+    {"as many bytes as a batch may have", 2, WIRE_BATCH_BYTES_MAX, SPN_OK},
+    {"a byte more", 2, WIRE_BATCH_BYTES_MAX + 1, SPN_E_PROTOCOL},
+    {"a byte more in one entry", 1, WIRE_BATCH_BYTES_MAX + 1, SPN_OK},
+    {"many more in one entry", 1, 3 * WIRE_BATCH_BYTES_MAX, SPN_OK},
+};
+
+static void bytes_of_a_batch(void **state)
+{
+    const struct bytes_row *row = *state;
+    size_t size = WIRE_BATCH_HEAD_SIZE + row->bytes;
+    uint8_t *bytes = calloc(1, size);
+    assert_non_null(bytes);
+    struct wire_out out = wire_out(bytes, size);
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = row->count};
+    struct wire_entry small = {.kind = WIRE_EVENT, .session = text("a"), .id = text("1")};
+    struct wire_entry large = small;
+    size_t left = row->bytes;
+    wire_put_batch(&out, &head);
+    for (uint32_t i = 1; i < row->count; i++) {
+        wire_put_entry(&out, &small);
+        left -= wire_entry_size(&small);
+    }
+    large.data = (struct spn_bytes){calloc(1, left), left - wire_entry_size(&large)};
+    assert_non_null(large.data.data);
+    wire_put_entry(&out, &large);
+    assert_false(out.bad);
+    assert_int_equal(wire_out_size(&out), size);
+    assert_int_equal(intake_decode(&intake, wire_in(bytes, size)), row->err);
+    free((void *)(uintptr_t)large.data.data);
+    free(bytes);
+}
+
 /* -- sessions that are not in memory ----------------------------------------------------------- */
 
 static uint32_t know(const char *name, uint64_t epoch)
@@ -574,6 +613,47 @@ static void cold_sessions(void **state)
     }
     assert_int_equal(batch->record.run_count, 2);
     intake_free_batch(batch);
+    (void)zmq_msg_close(&frame);
+}
+
+/* Each is asked for once, wherever it stands in the batch. */
+static void cold_by_turns(void **state)
+{
+    (void)state;
+    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
+    static const uint32_t firsts[] = {0, 1, 3};
+    zmq_msg_t frame;
+    know("a", 500);
+    know("b", 501);
+    know("c", 502);
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 7};
+    assert_int_equal(decode(&head, "a1 b1 a2 c1 b2 a3 c2", &frame), SPN_OK);
+    for (int again = 0; again < 2; again++) {
+        uint32_t cold_count = 99;
+        intake_look_up(&intake, producer, cold, &cold_count);
+        assert_int_equal(cold_count, COUNT(firsts));
+        for (size_t i = 0; i < COUNT(firsts); i++)
+            assert_int_equal(cold[i], firsts[i]);
+    }
+    (void)zmq_msg_close(&frame);
+}
+
+/* Two whose marks collide are two all the same. */
+static void cold_and_alike(void **state)
+{
+    (void)state;
+    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
+    uint32_t cold_count = 99;
+    uint32_t slot;
+    zmq_msg_t frame;
+    know("a", 500);
+    for (uint64_t i = 1; i < INTAKE_MARKS; i++)
+        assert_int_equal(sessions_know(&broker.sessions, i << 32, 500 + i, &slot), SPN_OK);
+    assert_int_equal(know("b", 5) % INTAKE_MARKS, 0);
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 2};
+    assert_int_equal(decode(&head, "a1 b1", &frame), SPN_OK);
+    intake_look_up(&intake, producer, cold, &cold_count);
+    assert_int_equal(cold_count, 2);
     (void)zmq_msg_close(&frame);
 }
 
@@ -698,17 +778,23 @@ static void largest_batch(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + 7] = {
+    struct CMUnitTest tests[COUNT(rows) + COUNT(bytes_rows) + 9] = {
         cmocka_unit_test_setup_teardown(every_truncation_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cold_sessions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cold_by_turns, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cold_and_alike, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refused_before_a_cold_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(record_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(largest_batch, set_up, tear_down),
     };
+    size_t count = 9;
     for (size_t i = 0; i < COUNT(rows); i++)
-        tests[7 + i] = (struct CMUnitTest){rows[i].name, run_row, set_up, tear_down,
-                                           (void *)(uintptr_t)&rows[i]};
-    return _cmocka_run_group_tests("intake", tests, COUNT(tests), NULL, NULL);
+        tests[count++] = (struct CMUnitTest){rows[i].name, run_row, set_up, tear_down,
+                                             (void *)(uintptr_t)&rows[i]};
+    for (size_t i = 0; i < COUNT(bytes_rows); i++)
+        tests[count++] = (struct CMUnitTest){bytes_rows[i].name, bytes_of_a_batch, set_up,
+                                             tear_down, (void *)(uintptr_t)&bytes_rows[i]};
+    return _cmocka_run_group_tests("intake", tests, count, NULL, NULL);
 }

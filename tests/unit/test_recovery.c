@@ -72,6 +72,21 @@ void *__wrap_realloc(void *memory, size_t size)
     return allocate() ? __real_realloc(memory, size) : NULL;
 }
 
+/* -- a disk that is full ----------------------------------------------------------------------- */
+
+static unsigned failures_left;
+
+spn_err __real_journal_begin(struct journal *journal);
+spn_err __wrap_journal_begin(struct journal *journal);
+
+spn_err __wrap_journal_begin(struct journal *journal)
+{
+    if (failures_left == 0)
+        return __real_journal_begin(journal);
+    failures_left -= failures_left < UINT32_MAX;
+    return SPN_E_DISK_FULL;
+}
+
 /* -- scripts ----------------------------------------------------------------------------------- */
 
 /* m some 200 events of sessions, old and new, the first one among them · n openings only · F freeze
@@ -406,33 +421,71 @@ static void append_open(uint64_t position)
     assert_int_equal(journal_append(rig.journal, position, &open), SPN_OK);
 }
 
-/* What does not fit a generation is a segment at once, also if that was interrupted before. */
+/* What does not fit a generation is a segment at once. Where the disk has no room it waits for the
+ * worker, as long as it is one; and it goes first when there is room again. */
+static const struct overflow_row {
+    const char *name;
+    uint64_t generations; /* full ones, and some entries more */
+    unsigned failures;    /* transactions that find no room */
+    spn_err err;
+    uint32_t segments;
+    bool frozen;
+} overflow_rows[] = {
+    {"more than a generation", 1, 0, SPN_OK, 1, false},
+    {"more than a generation, and no room", 1, 1, SPN_OK, 0, true},
+    {"more than two generations, and room only for the second", 2, 1, SPN_OK, 2, false},
+    {"more than two generations, and no room", 2, UINT32_MAX, SPN_E_DISK_FULL, 0, false},
+};
+
+static void check_overflow(const struct overflow_row *row, uint64_t last)
+{
+    uint64_t in_segments = (uint64_t)row->segments * GENERATION_SESSIONS_MAX;
+    assert_int_equal(journal_meta(rig.journal)->segment, row->segments);
+    assert_int_equal(checkpoint(), in_segments);
+    assert_int_equal(journal_meta(rig.journal)->next_position, in_segments + 1);
+    assert_int_equal(broker.active->session_count, OVERFLOW);
+    assert_int_equal(broker.active->first_position, last - OVERFLOW + 1);
+    assert_int_equal(broker.active->last_position, last);
+    assert_int_equal(broker.next_position, last + 1);
+    assert_int_equal(broker.sessions.count, last);
+    assert_int_equal(broker.frozen != NULL, row->frozen);
+    if (!row->frozen)
+        return;
+    assert_int_equal(broker.frozen->session_count, GENERATION_SESSIONS_MAX);
+    assert_int_equal(broker.frozen->first_position, 1);
+    assert_int_equal(broker.frozen->last_position, GENERATION_SESSIONS_MAX);
+    assert_int_not_equal(broker.frozen->serial & 1, broker.active->serial & 1);
+}
+
 static void overflow(void **state)
 {
-    (void)state;
-    const uint64_t last = GENERATION_SESSIONS_MAX + OVERFLOW;
+    const struct overflow_row *row = *state;
+    const uint64_t last = row->generations * GENERATION_SESSIONS_MAX + OVERFLOW;
+    struct recovered found = {.entries = 0};
     rig_init(&rig, 1, WINDOW);
     assert_int_equal(journal_begin(rig.journal), SPN_OK);
     for (uint64_t position = 1; position <= last; position++)
         append_open(position);
     assert_int_equal(journal_commit(rig.journal), SPN_OK);
-    for (int again = 0; again < 2; again++) {
-        struct recovered found = recover();
-        assert_int_equal(found.entries, again ? OVERFLOW : last);
-        assert_int_equal(checkpoint(), GENERATION_SESSIONS_MAX);
-        assert_int_equal(journal_meta(rig.journal)->segment, 1);
-        assert_int_equal(journal_meta(rig.journal)->next_position, GENERATION_SESSIONS_MAX + 1);
-        assert_int_equal(broker.sessions.count, last);
-        assert_int_equal(broker.sessions.hot, again ? OVERFLOW : last);
-        assert_int_equal(broker.active->session_count, OVERFLOW);
-        assert_int_equal(broker.active->first_position, GENERATION_SESSIONS_MAX + 1);
-        assert_int_equal(broker.active->last_position, last);
-        assert_int_equal(broker.next_position, last + 1);
+    failures_left = row->failures;
+    spn_err err = recovery_run(&broker, rig.journal, WINDOW, SEED, &found);
+    failures_left = 0;
+    recovered = err == SPN_OK;
+    assert_int_equal(err, row->err);
+    if (err == SPN_OK) {
+        assert_int_equal(found.entries, last);
+        assert_int_equal(broker.sessions.hot, last);
+        check_overflow(row, last);
         recovery_release(&broker);
-        recovered = false;
-        rig_close(&rig);
-        rig_open(&rig);
     }
+    recovered = false;
+    if (!row->frozen)
+        return;
+    rig_close(&rig); /* once more, with room */
+    rig_open(&rig);
+    found = recover();
+    assert_int_equal(found.entries, last);
+    check_overflow(&overflow_rows[0], last);
 }
 
 /* -- logs that cannot be ----------------------------------------------------------------------- */
@@ -509,16 +562,18 @@ static void without_memory(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(scripts) + COUNT(corrupt_rows) + 4] = {
+    struct CMUnitTest tests[COUNT(scripts) + COUNT(corrupt_rows) + COUNT(overflow_rows) + 3] = {
         cmocka_unit_test_teardown(larger_window, tear_down),
         cmocka_unit_test_teardown(producers_come_back, tear_down),
-        cmocka_unit_test_teardown(overflow, tear_down),
         cmocka_unit_test_teardown(without_memory, tear_down),
     };
-    size_t count = 4;
+    size_t count = 3;
     for (size_t i = 0; i < COUNT(scripts); i++)
         tests[count++] =
             (struct CMUnitTest){scripts[i], run, NULL, tear_down, (void *)(uintptr_t)scripts[i]};
+    for (size_t i = 0; i < COUNT(overflow_rows); i++)
+        tests[count++] = (struct CMUnitTest){overflow_rows[i].name, overflow, NULL, tear_down,
+                                             (void *)(uintptr_t)&overflow_rows[i]};
     for (size_t i = 0; i < COUNT(corrupt_rows); i++)
         tests[count++] = (struct CMUnitTest){corrupt_rows[i].name, corrupt, NULL, tear_down,
                                              (void *)(uintptr_t)&corrupt_rows[i]};

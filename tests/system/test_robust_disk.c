@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_robust_disk: a full quota and a damaged database harm what they must and nothing else.
+ *
+ * Above its quota the daemon appends no events any more, says that it is degraded, and goes on
+ * answering; the index it still writes, into a reserve, so that the next start is a short one. What
+ * does not read back ends the daemon only where going on would mean to guess. */
+#include <lmdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "event_list.h"
+#include "raw.h"
+#include "robust.h"
+#include "stage.h"
+
+static const char first_id[] = "first client id.";
+static const char second_id[] = "second clientid.";
+
+#define MIB (1024u * 1024)
+
+enum {
+    LARGE = 900000,         /* bytes of data: two such events are above the small quota */
+    QUOTA = MIB,            /* the small one */
+    FLOOD = 40,             /* large events: many times the quota */
+    COMMIT_BYTES = 8 * MIB, /* of one transaction at most: so far a commit may be over it */
+    RAW_E_BACKPRESSURE = 6,
+};
+
+static const struct stage_daemon small = {.more = {"--quota", "1M", "--row-interval", "200"}};
+
+/* -- what everybody looks at ------------------------------------------------------------------- */
+
+/* `sponson replay` gives the session from its first event to this one. */
+static void expect_replay(struct stage *stage, const char *session, uint64_t count)
+{
+    struct event_list got = EVENT_LIST_INIT;
+    struct outcome replay = stage_run(stage, "replay", session);
+    stage_expect_code(&replay, 0);
+    event_list_add_json(&got, replay.output, NULL);
+    event_list_expect_whole(session, &got);
+    assert_int_equal(got.count, count);
+    event_list_release(&got);
+}
+
+/* More is sent than the quota has room for. Returns how many events are on disk. */
+static uint64_t flood(struct raw *raw, struct raw *control, uint64_t token)
+{
+    for (uint64_t number = 1; number <= FLOOD; number++)
+        robust_send_large(raw, token, number, "large", LARGE);
+    robust_wait_status(control, ROBUST_DEGRADED);
+    uint64_t durable = robust_durable(control, token);
+    assert_true(durable > 0 && durable < FLOOD);
+    return durable;
+}
+
+/* -- a full quota ------------------------------------------------------------------------------ */
+
+/* Nothing waits for room: the index catches up with the log all the same. */
+static void index_is_written_above_the_quota(struct stage *stage)
+{
+    struct raw raw;
+    struct process *daemon = stage_start(stage, &small);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, first_id).token;
+    for (uint64_t number = 1; number <= 2; number++) {
+        robust_send_large(&raw, token, number, "large", LARGE);
+        raw_expect_acks(&raw, token, number);
+    }
+    robust_wait_counter(&raw, "sponson_database_used_bytes", QUOTA);
+    uint64_t durable = robust_counter(&raw, "sponson_durable_position");
+    robust_wait_counter(&raw, "sponson_checkpoint_position", durable);
+    expect_replay(stage, "large", 2);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+/* After the flood: a start with the same quota writes the index and serves readers and stops as it
+ * should; one with a larger quota takes the rest. */
+static void restart_where_the_quota_is_full(struct stage *stage, uint64_t token, uint64_t durable)
+{
+    struct raw raw;
+    struct raw_state state;
+    uint32_t code = 0;
+    struct process *daemon = stage_start(stage, &small);
+    raw_open(&raw);
+    uint64_t position = robust_counter(&raw, "sponson_durable_position");
+    robust_wait_counter(&raw, "sponson_checkpoint_position", position);
+    assert_int_equal(robust_last_seq(&raw, "large"), durable);
+    expect_replay(stage, "large", durable);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+
+    daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    assert_true(raw_try_producer(&raw, first_id, token, &state, &code));
+    assert_int_equal(state.durable, durable);
+    robust_send_large(&raw, token, durable + 1, "large", LARGE);
+    raw_expect_acks(&raw, token, durable + 1);
+    expect_replay(stage, "large", durable + 1);
+    assert_int_equal(robust_status(&raw), ROBUST_HEALTHY);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+static void full_quota_stops_ingest_only(struct stage *stage)
+{
+    struct raw raw, control;
+    struct process *daemon = stage_start(stage, &small);
+    raw_open(&raw);
+    raw_open(&control);
+    uint64_t token = raw_take_producer(&raw, first_id).token;
+    uint64_t other = raw_take_producer(&control, second_id).token;
+    uint64_t durable = flood(&raw, &control, token);
+    assert_true(robust_counter(&control, "sponson_database_used_bytes") <
+                QUOTA + COMMIT_BYTES + 2 * MIB);
+    /* The next one may be as small as can be. */
+    raw_send_events(&control, &(struct raw_batch){other, 1, 1, 0, 1, 0}, "small");
+    robust_wait_counter(&control, "sponson_commit_retries_total",
+                        robust_counter(&control, "sponson_commit_retries_total") + 2);
+    assert_int_equal(robust_durable(&control, other), 0);
+    assert_int_equal(robust_durable(&control, token), durable);
+    expect_replay(stage, "large", durable);
+    raw_close(&raw);
+    raw_close(&control);
+    process_kill(daemon);
+    restart_where_the_quota_is_full(stage, token, durable);
+}
+
+enum { OPENING_MAX = 256, OPENINGS_MORE = 1000 };
+
+/* An opening is answered by a commit. While there are none only so many wait, and the others are
+ * told; whatever needs no commit is answered. */
+static void openings_that_wait_leave_room_for_readers(struct stage *stage)
+{
+    struct raw raw, control;
+    struct raw_out out = {NULL, 0, 0};
+    struct process *daemon = stage_start(stage, &small);
+    raw_open(&raw);
+    raw_open(&control);
+    uint64_t durable = flood(&raw, &control, raw_take_producer(&raw, first_id).token);
+    for (uint64_t i = 1; i <= OPENING_MAX; i++) {
+        raw_clear(&out);
+        robust_put_open(&out, 1000 + i, second_id);
+        raw_send_out(raw.read, &out);
+    }
+    /* On the same connection, so in order: none of them was refused. */
+    assert_int_equal(robust_status(&raw), ROBUST_DEGRADED);
+    for (uint64_t i = 1; i <= OPENINGS_MORE; i++) {
+        raw_clear(&out);
+        robust_put_open(&out, 2000 + i, second_id);
+        raw_send_out(raw.read, &out);
+        assert_int_equal(raw_expect_error(raw.read, RAW_E_BACKPRESSURE).request, 2000 + i);
+    }
+    raw_release(&out);
+    assert_int_equal(robust_status(&control), ROBUST_DEGRADED);
+    assert_int_equal(robust_last_seq(&control, "large"), durable);
+    expect_replay(stage, "large", durable);
+    raw_close(&raw);
+    raw_close(&control);
+    process_kill(daemon);
+}
+
+/* -- a long tail under a full quota ------------------------------------------------------------ */
+
+enum {
+    BATCH = 4096,
+    TAIL_BATCHES = 40, /* 160,000 sessions of one event: more than a generation holds */
+    SESSIONS = TAIL_BATCHES * BATCH,
+    SAMPLE_EVERY = 211,
+};
+
+static void send_sessions(struct raw *raw, uint64_t token, uint64_t first)
+{
+    struct raw_out out = {NULL, 0, 0};
+    char name[32];
+    raw_put_batch(&out, &(struct raw_batch){token, first, first, 0, BATCH, RAW_DURABLE});
+    for (uint64_t number = first; number < first + BATCH; number++) {
+        snprintf(name, sizeof(name), "s%llu", (unsigned long long)number);
+        raw_put_entry(&out, &(struct raw_entry){.session = name, .id = "a", .data = "x"});
+    }
+    raw_send_out(raw->ingest, &out);
+    raw_release(&out);
+}
+
+static void expect_sessions(struct raw *raw, uint64_t durable)
+{
+    char name[32];
+    robust_wait_counter(raw, "sponson_sessions_known", durable);
+    for (uint64_t number = 1; number <= durable; number += SAMPLE_EVERY) {
+        snprintf(name, sizeof(name), "s%llu", (unsigned long long)number);
+        assert_int_equal(robust_last_seq(raw, name), 1);
+    }
+    snprintf(name, sizeof(name), "s%llu", (unsigned long long)durable);
+    assert_int_equal(robust_last_seq(raw, name), 1);
+}
+
+/* Kills a daemon under which sessions keep coming. Returns the token of their producer and how many
+ * are on disk at least. */
+struct tail {
+    uint64_t token;
+    uint64_t durable;
+};
+
+static struct tail leave_tail(struct stage *stage, const struct stage_daemon *options,
+                              void (*wait)(struct raw *raw))
+{
+    struct raw raw;
+    struct process *daemon = stage_start(stage, options);
+    raw_open(&raw);
+    struct tail tail = {.token = raw_take_producer(&raw, first_id).token};
+    for (uint64_t batch = 0; batch < TAIL_BATCHES; batch++)
+        send_sessions(&raw, tail.token, 1 + batch * BATCH);
+    wait(&raw);
+    tail.durable = robust_durable(&raw, tail.token);
+    raw_close(&raw);
+    process_kill(daemon);
+    return tail;
+}
+
+/* It starts again with all of it, and the index gets written then, although there is no room for a
+ * single event. */
+static void expect_tail(struct stage *stage, struct tail tail)
+{
+    struct stage_daemon options = {.more = {"--quota", "16M", "--row-interval", "100"}};
+    struct raw raw;
+    struct raw_state state;
+    uint32_t code = 0;
+    struct process *daemon = stage_start(stage, &options);
+    raw_open(&raw);
+    assert_true(raw_try_producer(&raw, first_id, tail.token, &state, &code));
+    assert_true(state.durable >= tail.durable);
+    expect_sessions(&raw, state.durable);
+    uint64_t position = robust_counter(&raw, "sponson_durable_position");
+    assert_int_equal(position, 2 * state.durable); /* an opening and an event each */
+    robust_wait_counter(&raw, "sponson_checkpoint_position", position);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+static void until_quota_is_full(struct raw *raw)
+{
+    robust_wait_status(raw, ROBUST_DEGRADED);
+}
+
+static void long_tail_is_recovered_under_a_full_quota(struct stage *stage)
+{
+    struct stage_daemon options = {.more = {"--quota", "16M"}};
+    struct tail tail = leave_tail(stage, &options, until_quota_is_full);
+    assert_true(tail.durable > 0 && tail.durable < SESSIONS);
+    expect_tail(stage, tail);
+}
+
+static void until_all_is_durable(struct raw *raw)
+{
+    robust_wait_counter(raw, "sponson_durable_position", 2 * SESSIONS);
+}
+
+/* More sessions than a generation holds, which recovery itself has to write the index of; and the
+ * quota is less now than what is there. */
+static void long_tail_is_recovered_under_a_smaller_quota(struct stage *stage)
+{
+    struct tail tail = leave_tail(stage, NULL, until_all_is_durable);
+    assert_int_equal(tail.durable, SESSIONS);
+    expect_tail(stage, tail);
+}
+
+/* -- damage ------------------------------------------------------------------------------------ */
+
+/* Turns over a byte of the table's value at this place. */
+static void damage(const char *dir, const char *table, size_t place)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 8), 0);
+    assert_int_equal(mdb_env_open(env, dir, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, table, 0, &dbi), 0);
+    assert_int_equal(mdb_cursor_open(txn, dbi, &cursor), 0);
+    for (size_t i = 0; i <= place; i++)
+        assert_int_equal(mdb_cursor_get(cursor, &key, &value, MDB_NEXT), 0);
+    uint8_t *bytes = malloc(value.mv_size);
+    assert_non_null(bytes);
+    memcpy(bytes, value.mv_data, value.mv_size);
+    bytes[value.mv_size - 1] ^= 0x40;
+    value.mv_data = bytes;
+    assert_int_equal(mdb_cursor_put(cursor, &key, &value, MDB_CURRENT), 0);
+    mdb_cursor_close(cursor);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    free(bytes);
+    mdb_env_close(env);
+}
+
+/* A session of three events, of which the daemon has nothing in memory; then one value of it is
+ * damaged, and somebody sends one event more. */
+static struct process *meet_damage(struct stage *stage, const char *table, size_t place,
+                                   struct raw *raw, uint64_t *ret_token)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    raw_open(raw);
+    uint64_t token = raw_take_producer(raw, first_id).token;
+    raw_send_events(raw, &(struct raw_batch){token, 1, 1, 0, 3, 0}, "victim");
+    raw_expect_acks(raw, token, 3);
+    raw_close(raw);
+    assert_int_equal(stage_stop(daemon), 0);
+    damage(stage->data_dir, table, place);
+    daemon = stage_start(stage, NULL);
+    raw_open(raw);
+    *ret_token = raw_take_producer(raw, second_id).token;
+    raw_send_events(raw, &(struct raw_batch){*ret_token, 1, 1, 0, 1, 0}, "bystander");
+    raw_expect_acks(raw, *ret_token, 1);
+    return daemon;
+}
+
+static void send_further(struct raw *raw, uint64_t token)
+{
+    struct raw_out out = {NULL, 0, 0};
+    raw_put_batch(&out, &(struct raw_batch){token, 2, 1, 0, 1, RAW_DURABLE});
+    raw_put_entry(&out, &(struct raw_entry){.session = "victim", .id = "further", .data = "x"});
+    raw_send_out(raw->ingest, &out);
+    raw_release(&out);
+}
+
+/* place: in the log, where the session's opening is first. */
+static void expect_further_events(struct stage *stage, size_t place)
+{
+    struct raw raw;
+    uint64_t token;
+    struct process *daemon = meet_damage(stage, "log", place, &raw, &token);
+    send_further(&raw, token);
+    assert_int_equal(raw_expect_acks(&raw, token, 2).run_count, 0);
+    assert_int_equal(robust_last_seq(&raw, "victim"), 4);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+static void damaged_event_is_a_hole_in_the_window(struct stage *stage)
+{
+    expect_further_events(stage, 2);
+}
+
+static void damaged_newest_event_is_a_hole_in_the_window(struct stage *stage)
+{
+    expect_further_events(stage, 3);
+}
+
+/* Where the session stands is not known any more: the daemon ends, soon, and says why. */
+static void expect_end(struct stage *stage, const char *table)
+{
+    struct raw raw;
+    uint64_t token;
+    struct process *daemon = meet_damage(stage, table, 0, &raw, &token);
+    send_further(&raw, token);
+    assert_int_equal(process_wait(daemon, until_in(STAGE_WAIT_MS)), 1);
+    assert_non_null(strstr(stage_log(stage), "storage_failed code=SPN_E_CORRUPT"));
+    raw_close(&raw);
+}
+
+static void damaged_block_ends_the_daemon(struct stage *stage)
+{
+    expect_end(stage, "blocks");
+}
+
+static void damaged_row_ends_the_daemon(struct stage *stage)
+{
+    expect_end(stage, "rows");
+}
+
+/* -- the checkpoint ---------------------------------------------------------------------------- */
+
+enum { WINDOW_EVENTS = 100 };
+
+/* A daemon that took in nothing but a duplicate writes rows at its end, but no position: the
+ * checkpoint stays, and the next start reads nothing twice. */
+static void duplicates_leave_the_checkpoint(struct stage *stage)
+{
+    struct raw raw;
+    struct process *daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, first_id).token;
+    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, WINDOW_EVENTS, 0}, "s");
+    raw_expect_acks(&raw, token, WINDOW_EVENTS);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+
+    daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t checkpoint = robust_counter(&raw, "sponson_checkpoint_position");
+    assert_int_equal(checkpoint, WINDOW_EVENTS + 1);
+    token = raw_take_producer(&raw, second_id).token;
+    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 1, 0}, "s");
+    struct raw_ack ack = raw_expect_acks(&raw, token, 1);
+    assert_int_equal(ack.run_count, 1);
+    assert_int_equal(ack.runs[0].result, RAW_DUPLICATE);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+
+    daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    assert_int_equal(robust_counter(&raw, "sponson_checkpoint_position"), checkpoint);
+    raw_close(&raw);
+    expect_replay(stage, "s", WINDOW_EVENTS);
+    struct outcome sessions = stage_run(stage, "sessions", "--json");
+    stage_expect_code(&sessions, 0);
+    assert_int_equal(event_json_number(sessions.out, "duplicates"), 1);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STAGE_TEST(index_is_written_above_the_quota),
+        STAGE_TEST(full_quota_stops_ingest_only),
+        STAGE_TEST(openings_that_wait_leave_room_for_readers),
+        STAGE_TEST(long_tail_is_recovered_under_a_full_quota),
+        STAGE_TEST(long_tail_is_recovered_under_a_smaller_quota),
+        STAGE_TEST(damaged_event_is_a_hole_in_the_window),
+        STAGE_TEST(damaged_newest_event_is_a_hole_in_the_window),
+        STAGE_TEST(damaged_block_ends_the_daemon),
+        STAGE_TEST(damaged_row_ends_the_daemon),
+        STAGE_TEST(duplicates_leave_the_checkpoint),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
