@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "robust.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include "stage.h"
 
 #define NO_COUNTER UINT64_MAX
+
+enum { SMALL_FILE = 1 << 20 };
 
 /* -- load -------------------------------------------------------------------------------------- */
 
@@ -145,6 +148,34 @@ uint64_t robust_last_seq(struct raw *raw, const char *session)
     raw_drop(&in);
     return seq;
 }
+
+/* -- its disk ---------------------------------------------------------------------------------- */
+
+/* Without the signal, which would kill, a write beyond the limit fails. */
+void robust_bear_full_disk(void)
+{
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+void robust_begin_full_disk(void)
+{
+    struct rlimit limit;
+    robust_bear_full_disk();
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0)
+        return;
+    limit.rlim_cur = SMALL_FILE;
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+void robust_limit_files(const struct process *daemon, rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(prlimit(daemon->pid, RLIMIT_FSIZE, NULL, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    assert_int_equal(prlimit(daemon->pid, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+/* -- its memory -------------------------------------------------------------------------------- */
 
 size_t robust_anonymous_bytes(const struct process *daemon)
 {

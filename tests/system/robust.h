@@ -9,6 +9,8 @@
 #ifndef SPN_ROBUST_H
 #define SPN_ROBUST_H
 
+#include <sys/resource.h>
+
 #include "process.h"
 #include "raw.h"
 
@@ -34,6 +36,13 @@ void robust_wait_status(struct raw *raw, int status);
 uint64_t robust_durable(struct raw *raw, uint64_t token);
 /* The newest durable event's seq. */
 uint64_t robust_last_seq(struct raw *raw, const char *session);
+
+/* A full disk, for one process: no file of it can be written beyond so many bytes. RLIM_INFINITY:
+ * there is room again. The process has to be prepared for it by the other two, which may be given
+ * to stage_daemon: the second one starts it with nothing but room for small files. */
+void robust_limit_files(const struct process *daemon, rlim_t bytes);
+void robust_bear_full_disk(void);
+void robust_begin_full_disk(void);
 
 /* Memory that is the process's own, not the database's map. */
 size_t robust_anonymous_bytes(const struct process *daemon);

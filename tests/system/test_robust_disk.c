@@ -5,7 +5,6 @@
  * answering; the index it still writes, into a reserve, so that the next start is a short one. What
  * does not read back ends the daemon only where going on would mean to guess. */
 #include <lmdb.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,25 +219,28 @@ static struct tail leave_tail(struct stage *stage, const struct stage_daemon *op
     return tail;
 }
 
-/* It starts again with all of it, and the index gets written then, although there is no room for a
- * single event. */
-static void expect_tail(struct stage *stage, struct tail tail)
+/* It is there, all of it, and the index gets written, although there is no room for a single event.
+ */
+static void expect_tail(struct process *daemon, struct tail tail)
 {
-    struct stage_daemon options = {.more = {"--quota", "16M", "--row-interval", "100"}};
     struct raw raw;
     struct raw_state state;
     uint32_t code = 0;
-    struct process *daemon = stage_start(stage, &options);
     raw_open(&raw);
     assert_true(raw_try_producer(&raw, first_id, tail.token, &state, &code));
     assert_true(state.durable >= tail.durable);
     expect_sessions(&raw, state.durable);
     uint64_t position = robust_counter(&raw, "sponson_durable_position");
     assert_int_equal(position, 2 * state.durable); /* an opening and an event each */
+    robust_limit_files(daemon, RLIM_INFINITY);
     robust_wait_counter(&raw, "sponson_checkpoint_position", position);
     raw_close(&raw);
     assert_int_equal(stage_stop(daemon), 0);
 }
+
+static const struct stage_daemon sixteen = {.more = {"--quota", "16M"}};
+static const struct stage_daemon sixteen_soon = {
+    .more = {"--quota", "16M", "--row-interval", "100"}};
 
 static void until_quota_is_full(struct raw *raw)
 {
@@ -247,10 +249,9 @@ static void until_quota_is_full(struct raw *raw)
 
 static void long_tail_is_recovered_under_a_full_quota(struct stage *stage)
 {
-    struct stage_daemon options = {.more = {"--quota", "16M"}};
-    struct tail tail = leave_tail(stage, &options, until_quota_is_full);
+    struct tail tail = leave_tail(stage, &sixteen, until_quota_is_full);
     assert_true(tail.durable > 0 && tail.durable < SESSIONS);
-    expect_tail(stage, tail);
+    expect_tail(stage_start(stage, &sixteen_soon), tail);
 }
 
 static void until_all_is_durable(struct raw *raw)
@@ -264,7 +265,17 @@ static void long_tail_is_recovered_under_a_smaller_quota(struct stage *stage)
 {
     struct tail tail = leave_tail(stage, NULL, until_all_is_durable);
     assert_int_equal(tail.durable, SESSIONS);
-    expect_tail(stage, tail);
+    expect_tail(stage_start(stage, &sixteen_soon), tail);
+}
+
+/* There is not even room for the index: recovery goes on without. */
+static void long_tail_is_recovered_on_a_full_disk(struct stage *stage)
+{
+    struct stage_daemon options = {.prepare = robust_begin_full_disk,
+                                   .more = {"--row-interval", "100"}};
+    struct tail tail = leave_tail(stage, NULL, until_all_is_durable);
+    assert_int_equal(tail.durable, SESSIONS);
+    expect_tail(stage_start(stage, &options), tail);
 }
 
 /* -- damage ------------------------------------------------------------------------------------ */
@@ -420,6 +431,7 @@ int main(void)
         STAGE_TEST(openings_that_wait_leave_room_for_readers),
         STAGE_TEST(long_tail_is_recovered_under_a_full_quota),
         STAGE_TEST(long_tail_is_recovered_under_a_smaller_quota),
+        STAGE_TEST(long_tail_is_recovered_on_a_full_disk),
         STAGE_TEST(damaged_event_is_a_hole_in_the_window),
         STAGE_TEST(damaged_newest_event_is_a_hole_in_the_window),
         STAGE_TEST(damaged_block_ends_the_daemon),

@@ -449,7 +449,7 @@ static void check_overflow(const struct overflow_row *row, uint64_t last)
     assert_int_equal(broker.next_position, last + 1);
     assert_int_equal(broker.sessions.count, last);
     assert_int_equal(broker.frozen != NULL, row->frozen);
-    if (!row->frozen)
+    if (!broker.frozen)
         return;
     assert_int_equal(broker.frozen->session_count, GENERATION_SESSIONS_MAX);
     assert_int_equal(broker.frozen->first_position, 1);

@@ -43,11 +43,11 @@ static char scripts[][256] = {
     /* not durable to the end */
     "5|5 c|k 5F|5 5|5F5 5F5|5 5FW|5 5FW5|5 5FW5F|5 5FW5|5F5 5FW5F5|5 5Fw5|c kFW|kF5 cxFhc|c",
     /* ids that come again once they have left the window */
-    "r rr r5r rcr rcrcr rcFcr rcFwcr rcFWcrFcr rcFWr rFWcFWrFWc rFWcFrc rcFWcrF5c rFWcr|cr rFWc|r "
+    "r rr r5r rcr rcrcr rcFcr rcFwcr rcFWcrFcr rcFWr rFWcFWrFWc rFWcFrc rcFWcrF5c rFWcr|cr rFWc|r",
     "crFWc5FWcrcFW5",
     /* the view is older than the snapshot */
-    ("5v5 5vF 5vFW 5v5FW 5FW5v5FW 5Fv5W 5FWcvxFWc cxvFh 5FWv5FW 5FW5Fv5W5 cxFWv5xFh "
-     "cxFWvcxFhc 5xFWvcxFh cxFW5xFWvcxFhc"),
+    "5v5 5vF 5vFW 5v5FW 5FW5v5FW 5Fv5W 5FWcvxFWc cxvFh 5FWv5FW 5FW5Fv5W5 cxFWv5xFh",
+    "cxFWvcxFhc 5xFWvcxFh cxFW5xFWvcxFhc",
 };
 
 enum { SCRIPTS_MAX = 128 };
