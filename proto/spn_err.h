@@ -43,6 +43,7 @@ extern "C" {
     X(E_OTHER_EPOCH, 50, "the session was opened anew since")                                      \
     X(E_TRIMMED, 51, "events asked for are no longer retained")                                    \
     X(E_CLOSED, 52, "the session is closed")                                                       \
+    X(E_DELETED, 54, "the session was deleted or has expired")                                     \
     X(E_LOST, 53, "accepted, but lost before it was durable")                                      \
     X(E_IO, 64, "storage failed")                                                                  \
     X(E_DISK_FULL, 65, "no room left on the disk or in the quota")                                 \

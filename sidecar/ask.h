@@ -70,6 +70,9 @@ struct ask {
     struct wire_state state;                    /* OPEN, STATE out */
     struct wire_run *runs;                      /* OPEN, STATE out: malloced, or NULL */
 
+    uint32_t slot;   /* VIEW for a subscription: which, ... */
+    uint64_t serial; /* ... and that it is still the same one */
+
     struct producer *waiting; /* HYDRATE: whose parked frame waits for it */
     uint64_t hash;            /* HYDRATE: of the name */
     struct tracker *tracker;  /* HYDRATE out: NULL when the epoch is not the view's */

@@ -87,10 +87,9 @@ spn_err journal_reader_open(struct journal_reader **ret_reader,
                             struct journal *journal) SPN_MUST_USE;
 void journal_reader_close(struct journal_reader *reader); /* takes NULL */
 
-/* A snapshot, until journal_reader_end, of commits that have returned; never an older one than before.
- * Keep it short: it stops LMDB from using pages again.
- * Handles a map that the daemon has made larger. Fills the snapshot's meta and newest position (0:
- * empty log). */
+/* A snapshot, until journal_reader_end, of commits that have returned; never an older one than
+ * before. Keep it short: it stops LMDB from using pages again. Handles a map that the daemon has
+ * made larger. Fills the snapshot's meta and newest position (0: empty log). */
 spn_err journal_reader_begin(struct journal_reader *reader) SPN_MUST_USE;
 void journal_reader_end(struct journal_reader *reader); /* outside a snapshot: does nothing */
 const struct record_meta *journal_reader_meta(const struct journal_reader *reader);

@@ -205,6 +205,7 @@ static bool start_worker(struct daemon *daemon)
                                .clock = &daemon->clock,
                                .metrics = &daemon->metrics,
                                .queue = &daemon->queue,
+                               .watch = &daemon->answers,
                                .back = &daemon->back,
                            });
     daemon->worker_runs = err == SPN_OK;

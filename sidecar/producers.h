@@ -41,7 +41,7 @@ struct producer {
     size_t run_room;
 
     uint32_t queued; /* batches at the worker */
-    bool ack_due; /* in the list of those to be told */
+    bool ack_due;    /* in the list of those to be told */
     struct producer *next_due;
     uint32_t hydrating; /* sessions of the first parked frame that are on their way */
     struct parked *parked_first;

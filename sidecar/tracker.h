@@ -6,11 +6,11 @@
  *
  *   struct tracker | name | low[cap] u64 | tags[cap] u16 | index[slots] u16 or u8 | high[cap] u8
  *
- * low and high are a 72-bit fingerprint of the id, the tag 16 bits of its data. They form a ring in order of
- * arrival; index is a hash table over it, cap * 3/2 slots of ring places, with linear probing. So a check
- * and an add take O(1), whatever the window. A window of up to 128 ids finds its slots by `high`
- * alone: index and high lie side by side in five cache lines, and the kilobyte of `low` is looked at for
- * ids that are there.
+ * low and high are a 72-bit fingerprint of the id, the tag 16 bits of its data. They form a ring in
+ * order of arrival; index is a hash table over it, cap * 3/2 slots of ring places, with linear
+ * probing. So a check and an add take O(1), whatever the window. A window of up to 128 ids finds
+ * its slots by `high` alone: index and high lie side by side in five cache lines, and the kilobyte
+ * of `low` is looked at for ids that are there.
  *
  * Fingerprints are keyed with the database's secret: ids that collide cannot be made from outside,
  * and one in 2^65 events of honest ones (window 128) is taken for another.

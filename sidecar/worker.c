@@ -185,7 +185,9 @@ static void give_back(struct worker *worker, const struct handoff_node *end)
             durable = batch->first_position + batch->entry_count - 1;
     }
     if (durable > 0) {
-        atomic_store_explicit(&worker->durable, durable, memory_order_release);
+        atomic_store(&worker->durable, durable); /* before looking whether it is watched */
+        if (atomic_load(&worker->watched))
+            handoff_nudge(worker->options.watch);
         metrics_set(&worker->options.metrics->durable_position, durable);
     }
     struct handoff_chain done = {0};
@@ -347,7 +349,7 @@ static bool wants_commit(struct worker *worker)
         return false;
     if (worker->flush_due || worker->pending_bytes >= WORKER_COMMIT_BYTES_MAX)
         return true;
-    if (worker->waited_for)
+    if (worker->waited_for || atomic_load_explicit(&worker->watched, memory_order_relaxed))
         return !should_gather(worker);
     if (!deadline_is_set(&worker->flush))
         deadline_heap_insert(&worker->heap, &worker->flush,
@@ -410,6 +412,7 @@ spn_err worker_start(struct worker *worker, const struct worker_options *options
     uint64_t checkpoint = journal_meta(options->journal)->checkpoint;
     atomic_init(&worker->durable, options->durable);
     atomic_init(&worker->checkpoint, checkpoint);
+    atomic_init(&worker->watched, false);
     metrics_set(&options->metrics->durable_position, options->durable);
     metrics_set(&options->metrics->checkpoint_position, checkpoint);
     spn_err err = deadline_heap_init(&worker->heap, DEADLINES_MAX);
