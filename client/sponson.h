@@ -2,10 +2,11 @@
 /* sponson.h: hand server-sent events to the sidecar on this host, and get them back.
  *
  * A client is a connection to one sidecar. A producer publishes through it: each event gets a
- * ticket (1, 2, 3 ...) and ends in exactly one result. A replay reads a session.
+ * ticket (1, 2, 3 ...) and ends in exactly one result. A replay reads a session, a subscription
+ * reads it and goes on with what happens next.
  *
  * Owns     what a call gives out through a ret_ pointer is yours until you close it. Close
- *          producers and replays before their client.
+ *          producers, replays and subscriptions before their client.
  * Lends    bytes in a struct spn_event, spn_last or spn_session that the library fills are valid
  *          until the next call on the object they came from.
  * Borrows  what you pass in is copied before the call returns.
@@ -305,9 +306,9 @@ struct spn_item {
     spn_err why; /* SPN_ITEM_END */
 };
 
-/* Subscribes to a session and returns at once; the first item is the verdict. The subscription rides
- * through restarts of the sidecar: it goes on after the last event it gave, without another verdict.
- * options may be NULL: from the earliest, fail. Credit is granted as items are taken.
+/* Subscribes to a session and returns at once; the first item is the verdict. The subscription
+ * rides through restarts of the sidecar: it goes on after the last event it gave, without another
+ * verdict. options may be NULL: from the earliest, fail. Credit is granted as items are taken.
  * SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_INVALID, SPN_E_NOMEM. */
 SPN_API spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
                               struct spn_bytes session,

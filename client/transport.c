@@ -22,7 +22,11 @@
 enum {
     /* In messages. What is in flight is bounded by the window; this bounds what level none, which
      * has no window, can pile up. */
-    SEND_HWM = 128,
+    INGEST_SEND_HWM = 128,
+    /* What goes out on read.sock is bounded by who sends it: one question for each call, one
+     * SUBSCRIBE for each subscription, a CREDIT a second. It must not look full, for that is how a
+     * connection that broke looks. */
+    READ_SEND_HWM = 1 << 20,
     RECEIVE_HWM = 1024,
     RECONNECT_MS = 20,
     RECONNECT_MAX_MS = 200,
@@ -105,15 +109,15 @@ static spn_err set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
-static spn_err open_socket(void *context, const char *dir, const char *name, void **ret_socket,
-                           int *ret_fd)
+static spn_err open_socket(void *context, const char *dir, const char *name, int send_hwm,
+                           void **ret_socket, int *ret_fd)
 {
-    static const struct {
+    const struct {
         int option;
         int value;
     } settings[] = {
         {ZMQ_LINGER, 0},
-        {ZMQ_SNDHWM, SEND_HWM},
+        {ZMQ_SNDHWM, send_hwm},
         {ZMQ_RCVHWM, RECEIVE_HWM},
         {ZMQ_IMMEDIATE, 1},
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},
@@ -173,11 +177,12 @@ spn_err transport_open(struct transport *transport, const char *dir)
         err = errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
         goto cleanup;
     }
-    err = open_socket(transport->context, dir, INGEST_NAME, &transport->ingest,
+    err = open_socket(transport->context, dir, INGEST_NAME, INGEST_SEND_HWM, &transport->ingest,
                       &transport->ingest_fd);
     if (err != SPN_OK)
         goto cleanup;
-    err = open_socket(transport->context, dir, READ_NAME, &transport->read, &transport->read_fd);
+    err = open_socket(transport->context, dir, READ_NAME, READ_SEND_HWM, &transport->read,
+                      &transport->read_fd);
     if (err != SPN_OK)
         goto cleanup;
     err = open_descriptors(transport);

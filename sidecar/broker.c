@@ -554,6 +554,7 @@ static void answer_view(struct broker *broker, struct ask *ask)
         if (slot != SLOT_NONE)
             fill_view(broker, slot, &session->view);
     }
+    ask->horizon = broker->state->next_position - 1;
     answer(broker, ask, SPN_OK);
 }
 

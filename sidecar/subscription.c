@@ -356,6 +356,7 @@ static spn_err begin_at(struct subscriptions *all, uint32_t slot, const struct t
 {
     struct subscription *subscription = all->slots[slot];
     uint64_t position, first = from;
+    uint64_t asked_seq = subscription->next_seq; /* wanted again if the verdict cannot go out */
     size_t count;
     spn_err err = timeline_positions(timeline, from, 1, &position, &first, &count);
     if (err == SPN_OK && !subscription->indexed)
@@ -369,6 +370,8 @@ static spn_err begin_at(struct subscriptions *all, uint32_t slot, const struct t
     err = send_plain(all, &subscription->subscriber->peer, &deliver);
     if (err == SPN_OK)
         set_state(all, slot, BEHIND);
+    else
+        subscription->next_seq = asked_seq;
     return err;
 }
 
@@ -426,9 +429,22 @@ static spn_err send_slice(struct subscriptions *all, struct subscription *subscr
     return SPN_OK;
 }
 
-/* The next slice. When that was the last there is, the scan takes over: it stands at or before this
- * snapshot, so that nothing can fall between. */
-static spn_err advance(struct subscriptions *all, uint32_t slot, const struct timeline *timeline)
+/* Somebody begins to depend on the scan who knows of nothing beyond horizon: what was committed
+ * since the broker answered is in this snapshot, but not in the view. The scan may have passed it
+ * already; then it goes back. To the others that is nothing: they know the seq that they want. */
+static void join_scan(struct subscriptions *all, uint64_t horizon)
+{
+    uint64_t newest = journal_reader_newest(all->options.journal);
+    if (horizon > newest)
+        horizon = newest;
+    if (all->live + all->waiting == 0 || all->scanned > horizon)
+        all->scanned = horizon;
+}
+
+/* The next slice. When that was the last there is, the scan takes over: it stands at or before what
+ * the view knew, so that nothing can fall between. */
+static spn_err advance(struct subscriptions *all, uint32_t slot, const struct timeline *timeline,
+                       uint64_t horizon)
 {
     struct subscription *subscription = all->slots[slot];
     struct slice *slice = all->options.slice;
@@ -444,14 +460,13 @@ static spn_err advance(struct subscriptions *all, uint32_t slot, const struct ti
     }
     if (err != SPN_OK || subscription->next_seq <= timeline->seq_last)
         return err;
-    if (all->live + all->waiting == 0)
-        all->scanned = journal_reader_newest(all->options.journal);
+    join_scan(all, horizon);
     set_state(all, slot, LIVE);
     return SPN_OK;
 }
 
 /* The session is not there, or is another one by now. */
-static void end_or_wait(struct subscriptions *all, uint32_t slot, spn_err err)
+static void end_or_wait(struct subscriptions *all, uint32_t slot, spn_err err, uint64_t horizon)
 {
     struct subscription *subscription = all->slots[slot];
     uint8_t verdict = WIRE_FAILED;
@@ -465,10 +480,14 @@ static void end_or_wait(struct subscriptions *all, uint32_t slot, spn_err err)
         end(all, slot, WIRE_FAILED);
         return;
     }
-    if (all->live + all->waiting == 0)
-        all->scanned = journal_reader_newest(all->options.journal);
+    join_scan(all, horizon);
     subscription->start = WIRE_EARLIEST;
     set_state(all, slot, WAITING);
+    /* Whoever knows that it waits asks for the earliest after a restart. That it may not arrive
+     * costs no more than that. */
+    struct wire_deliver deliver = delivery(subscription, WIRE_VERDICT);
+    deliver.verdict = WIRE_UNKNOWN_SESSION;
+    (void)send_plain(all, &subscription->subscriber->peer, &deliver);
 }
 
 void subscriptions_answer(struct subscriptions *all, const struct ask *answered)
@@ -487,13 +506,13 @@ void subscriptions_answer(struct subscriptions *all, const struct ask *answered)
     else if (err == SPN_OK && timeline.epoch != subscription->epoch)
         err = SPN_E_OTHER_EPOCH;
     if (err == SPN_OK)
-        err = advance(all, slot, &timeline);
+        err = advance(all, slot, &timeline, answered->horizon);
     if (err == SPN_OK)
         ask_later(all, slot); /* on, while it is behind and has credit */
     else if (err == SPN_E_BACKPRESSURE || err == SPN_E_UNAVAILABLE || err == SPN_E_NOMEM)
         (void)settle(all, slot, err);
     else
-        end_or_wait(all, slot, err);
+        end_or_wait(all, slot, err, answered->horizon);
 }
 
 /* -- live: the scan ---------------------------------------------------------------------------- */
@@ -792,18 +811,28 @@ spn_err subscriptions_subscribe(struct subscriptions *all, const struct peer *pe
     return err;
 }
 
-static void grant(struct subscriptions *all, const struct peer *peer, struct subscriber *subscriber,
+/* SLOT_NONE: there is no such one, and its client was told. */
+static uint32_t find_or_tell(struct subscriptions *all, const struct peer *peer,
+                             const struct wire_grant *which)
+{
+    struct subscriber *subscriber = find_subscriber(all, peer);
+    uint32_t slot = subscriber ? find(all, subscriber, which->subscription) : SLOT_NONE;
+    if (slot != SLOT_NONE && all->slots[slot]->incarnation == which->incarnation)
+        return slot;
+    struct wire_deliver gone = {.subscription = which->subscription,
+                                .incarnation = which->incarnation,
+                                .kind = WIRE_END,
+                                .verdict = WIRE_UNSUBSCRIBED};
+    (void)send_plain(all, peer, &gone);
+    return SLOT_NONE;
+}
+
+static void grant(struct subscriptions *all, const struct peer *peer,
                   const struct wire_grant *grant)
 {
-    uint32_t slot = subscriber ? find(all, subscriber, grant->subscription) : SLOT_NONE;
-    if (slot == SLOT_NONE || all->slots[slot]->incarnation != grant->incarnation) {
-        struct wire_deliver gone = {.subscription = grant->subscription,
-                                    .incarnation = grant->incarnation,
-                                    .kind = WIRE_END,
-                                    .verdict = WIRE_UNSUBSCRIBED};
-        (void)send_plain(all, peer, &gone);
+    uint32_t slot = find_or_tell(all, peer, grant);
+    if (slot == SLOT_NONE)
         return;
-    }
     if (grant->credit > all->slots[slot]->credit)
         all->slots[slot]->credit = grant->credit;
     ask(all, slot);
@@ -825,7 +854,7 @@ spn_err subscriptions_credit(struct subscriptions *all, const struct peer *peer,
     wire_get_grants(&in, &count);
     for (uint32_t i = 0; i < count; i++) {
         wire_get_grant(&in, &one);
-        grant(all, peer, find_subscriber(all, peer), &one);
+        grant(all, peer, &one);
     }
     return SPN_OK;
 }
@@ -835,11 +864,10 @@ spn_err subscriptions_unsubscribe(struct subscriptions *all, const struct peer *
 {
     struct wire_grant which;
     wire_get_grant(&in, &which);
-    if (!wire_in_done(&in))
+    if (!wire_in_done(&in) || which.credit != 0)
         return SPN_E_PROTOCOL;
-    struct subscriber *subscriber = find_subscriber(all, peer);
-    uint32_t slot = subscriber ? find(all, subscriber, which.subscription) : SLOT_NONE;
-    if (slot != SLOT_NONE && all->slots[slot]->incarnation == which.incarnation)
+    uint32_t slot = find_or_tell(all, peer, &which);
+    if (slot != SLOT_NONE)
         forget(all, slot);
     return SPN_OK;
 }
