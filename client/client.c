@@ -10,6 +10,7 @@
 
 #include "err.h"
 #include "inspect.h"
+#include "subscription.h"
 
 enum {
     TURN_MESSAGES_MAX = 256, /* of each socket, so that a step stays short */
@@ -86,6 +87,15 @@ static void hand_to_parts(struct spn_client *client, zmq_msg_t *message)
             return;
 }
 
+static void take_answer(struct spn_client *client, zmq_msg_t *message)
+{
+    if (calls_take(&client->calls, message))
+        return;
+    for (struct client_part *part = client->parts; part != NULL; part = part->next)
+        if (part->ops->take_answer != NULL && part->ops->take_answer(part, message))
+            return;
+}
+
 static spn_err take_messages(struct spn_client *client, void *socket)
 {
     zmq_msg_t message;
@@ -99,7 +109,7 @@ static spn_err take_messages(struct spn_client *client, void *socket)
         if (socket == client->transport.ingest)
             hand_to_parts(client, &message);
         else
-            (void)calls_take(&client->calls, &message);
+            take_answer(client, &message);
     }
     zmq_msg_close(&message);
     return err == SPN_E_END ? SPN_OK : err;
@@ -121,10 +131,13 @@ static void notice_connection(struct spn_client *client, bool connected)
 static void settle(struct spn_client *client)
 {
     bool blocked = false;
+    bool read_blocked = calls_blocked(&client->calls);
     client->due_ns = TRANSPORT_NEVER;
     for (struct client_part *part = client->parts; part != NULL; part = part->next) {
         uint64_t due_ns = part->ops->due_ns(part);
         blocked = blocked || part->ops->blocked(part);
+        read_blocked =
+            read_blocked || (part->ops->read_blocked != NULL && part->ops->read_blocked(part));
         if (due_ns < client->due_ns)
             client->due_ns = due_ns;
     }
@@ -132,8 +145,7 @@ static void settle(struct spn_client *client)
     int read = transport_events(client->transport.read);
     bool connected = (read & ZMQ_POLLOUT) != 0;
     client->ready = ((ingest | read) & ZMQ_POLLIN) != 0 || connected != client->connected ||
-                    (blocked && (ingest & ZMQ_POLLOUT) != 0) ||
-                    (connected && calls_blocked(&client->calls));
+                    (blocked && (ingest & ZMQ_POLLOUT) != 0) || (connected && read_blocked);
     transport_settle(&client->transport, client->ready || client->news, client->due_ns);
 }
 
@@ -319,6 +331,7 @@ void spn_client_close(spn_client *client)
     if (client == NULL)
         return;
     calls_remove(&client->calls, &client->call);
+    subscriptions_free(client->subscriptions);
     inspect_free(client->inspect);
     if (client->transport.context != NULL && fork_guard_is_child(&client->guard))
         transport_abandon(&client->transport);

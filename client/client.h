@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client: one connection to one sidecar, and the round of work that everything else takes part in.
  *
- * A turn takes what arrived, lets every part (producers so far) do what is due, and leaves the
- * client's descriptor telling the truth. It never blocks. Whoever has to wait turns, looks,
- * sleeps and turns again.
+ * A turn takes what arrived, lets every part (a producer, all subscriptions) do what is due, and
+ * leaves the client's descriptor telling the truth. It never blocks. Whoever has to wait turns,
+ * looks, sleeps and turns again.
  *
  * Owns     transport, calls, the words of the last failure.
- * Borrows  parts: they live in producers, and leave before the client is closed.
+ * Borrows  parts: they live in their owners, and leave before the client is closed.
  * Units    nanoseconds of CLOCK_MONOTONIC; TRANSPORT_NEVER for a deadline that never comes.
  * Threads  one at a time.
  */
@@ -25,12 +25,16 @@ struct client_part;
 struct client_part_ops {
     /* A message of ingest.sock, after its header; true: it was for this part alone. */
     bool (*take)(struct client_part *part, uint8_t type, struct wire_in body);
+    /* A message of read.sock that no call waited for; true: it was for this part, which may have
+     * moved it away. NULL: there are none. */
+    bool (*take_answer)(struct client_part *part, zmq_msg_t *message);
     void (*turn)(struct client_part *part, uint64_t now_ns);
     /* The connection broke and came back: what was on its way may be lost. */
     void (*reconnected)(struct client_part *part);
     uint64_t (*due_ns)(const struct client_part *part);
-    bool (*blocked)(const struct client_part *part);   /* ingest.sock took nothing */
-    spn_err (*failed)(const struct client_part *part); /* a lasting failure, or SPN_OK */
+    bool (*blocked)(const struct client_part *part);      /* ingest.sock took nothing */
+    bool (*read_blocked)(const struct client_part *part); /* the same of read.sock; NULL: never */
+    spn_err (*failed)(const struct client_part *part);    /* a lasting failure, or SPN_OK */
 };
 
 struct client_part {
@@ -38,7 +42,8 @@ struct client_part {
     const struct client_part_ops *ops;
 };
 
-struct inspect; /* what the questions about the sidecar lend out; see inspect.c */
+struct subscriptions; /* see subscription.c */
+struct inspect;       /* what the questions about the sidecar lend out; see inspect.c */
 
 struct spn_client {
     struct fork_guard guard;
@@ -46,6 +51,7 @@ struct spn_client {
     struct calls calls;
     struct call call; /* of whoever waits for an answer */
     struct client_part *parts;
+    struct subscriptions *subscriptions; /* NULL: there never was one */
     struct inspect *inspect;
     size_t data_max;
     size_t batch_bytes_max;

@@ -285,7 +285,6 @@ void delivery_take_error(struct delivery *delivery, spn_err code)
     case SPN_E_FENCED:
     case SPN_E_VERSION:
     case SPN_E_PROTOCOL:
-    case SPN_E_BAD_NUMBER:
     case SPN_E_INVALID:
         delivery->failed = code;
         break;

@@ -72,6 +72,8 @@ static spn_err read_verdict(struct spn_replay *replay, const struct wire_slice *
     case WIRE_RESUMED:
     case WIRE_TRIMMED:
         break;
+    default: /* of subscriptions only */
+        return client_fail(replay->client, SPN_E_PROTOCOL, "the sidecar's SLICE cannot be read");
     }
     bool empty = slice->count == 0;
     if (slice->seq > slice->seq_last || (empty && slice->seq < slice->seq_last) ||

@@ -2,10 +2,11 @@
 /* sponson.h: hand server-sent events to the sidecar on this host, and get them back.
  *
  * A client is a connection to one sidecar. A producer publishes through it: each event gets a
- * ticket (1, 2, 3 ...) and ends in exactly one result. A replay reads a session.
+ * ticket (1, 2, 3 ...) and ends in exactly one result. A replay reads a session, a subscription
+ * reads it and goes on with what happens next.
  *
  * Owns     what a call gives out through a ret_ pointer is yours until you close it. Close
- *          producers and replays before their client.
+ *          producers, replays and subscriptions before their client.
  * Lends    bytes in a struct spn_event, spn_last or spn_session that the library fills are valid
  *          until the next call on the object they came from.
  * Borrows  what you pass in is copied before the call returns.
@@ -41,6 +42,7 @@ typedef struct spn_client spn_client;
 typedef struct spn_producer spn_producer;
 typedef struct spn_replay spn_replay;
 typedef struct spn_sse spn_sse;
+typedef struct spn_subscription spn_subscription;
 
 /* "SPN_E_TIMEOUT", and a short sentence. Constant strings. */
 SPN_API const char *spn_err_name(spn_err err);
@@ -78,8 +80,8 @@ SPN_API struct spn_bytes spn_text(const char *text);
 
 struct spn_client_options {
     size_t size;            /* sizeof(struct spn_client_options): later versions add fields */
-    const char *socket_dir; /* NULL: $SPONSON_SOCKET_DIR, then /run/sponson, then
-                               $XDG_RUNTIME_DIR/sponson: the first that has sockets in it */
+    const char *socket_dir; /* NULL: $SPONSON_SOCKET_DIR; if that is not set, /run/sponson or
+                               $XDG_RUNTIME_DIR/sponson, the first that has sockets in it */
 };
 
 /* Connects and shakes hands, up to timeout_ms; a sidecar that starts meanwhile is found. options
@@ -262,6 +264,74 @@ SPN_API spn_err spn_replay_next(spn_replay *replay, int timeout_ms,
 SPN_API uint64_t spn_replay_missing(const spn_replay *replay);
 
 SPN_API void spn_replay_close(spn_replay *replay); /* takes NULL */
+
+/* -- subscriptions ----------------------------------------------------------------------------- */
+
+/* Where a subscription begins. */
+typedef enum spn_start {
+    SPN_EARLIEST = 0,
+    SPN_AFTER_ID = 1, /* what a browser asks for with Last-Event-ID */
+    SPN_NOW = 3,      /* behind the newest event that is durable when the sidecar is asked */
+} spn_start;
+
+/* What it means when the start cannot be had. */
+typedef enum spn_otherwise {
+    SPN_FAIL = 0,    /* the subscription ends */
+    SPN_RESTART = 1, /* an unknown id: go on from the earliest */
+    SPN_WAIT = 2,    /* an unknown session: wait until it is opened */
+} spn_otherwise;
+
+struct spn_subscription_options {
+    size_t size; /* sizeof(struct spn_subscription_options) */
+    spn_start start;
+    struct spn_bytes after; /* with SPN_AFTER_ID */
+    spn_otherwise otherwise;
+    size_t window_bytes; /* that may be on their way unread; 0: 256 KiB. One event always fits */
+};
+
+typedef enum spn_item_kind {
+    SPN_ITEM_VERDICT = 0, /* the first: where it begins; missing: events trimmed before that */
+    SPN_ITEM_EVENT = 1,
+    SPN_ITEM_GAP = 2, /* `missing` events were trimmed before they could be delivered */
+    SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_OTHER_EPOCH,
+                         SPN_E_CLOSED (all of it was delivered), SPN_E_DELETED, SPN_E_IO */
+} spn_item_kind;
+
+struct spn_item {
+    spn_item_kind kind;
+    struct spn_event event; /* SPN_ITEM_EVENT: valid until the next call on the subscription */
+    uint64_t missing;       /* SPN_ITEM_VERDICT, SPN_ITEM_GAP */
+    uint64_t seq;           /* where the cursor stands */
+    uint64_t epoch;
+    spn_err why; /* SPN_ITEM_END */
+};
+
+/* Subscribes to a session and returns at once; the first item is the verdict. The subscription
+ * rides through restarts of the sidecar: it goes on after the last event it gave, without another
+ * verdict. options may be NULL: from the earliest, fail. Credit is granted as items are taken.
+ * SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_INVALID, SPN_E_NOMEM. */
+SPN_API spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
+                              struct spn_bytes session,
+                              const struct spn_subscription_options *options) SPN_MUST_USE;
+
+/* The next item of this subscription. SPN_E_TIMEOUT: none yet. SPN_E_END: it ended, and that was
+ * given. */
+SPN_API spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
+                                      struct spn_item *ret_item) SPN_MUST_USE;
+
+/* The next item of any subscription of the client, in turn. SPN_E_TIMEOUT; SPN_E_END: there is no
+ * subscription that could have one. */
+SPN_API spn_err spn_next_of_any(spn_client *client, int timeout_ms,
+                                spn_subscription **ret_subscription,
+                                struct spn_item *ret_item) SPN_MUST_USE;
+
+/* A place of the app's own, for spn_next_of_any; NULL at first. */
+SPN_API void spn_subscription_set_context(spn_subscription *subscription, void *context);
+SPN_API void *spn_subscription_context(const spn_subscription *subscription);
+
+SPN_API void spn_unsubscribe(spn_subscription *subscription); /* frees it; takes NULL */
+
+/* -- the list of sessions ---------------------------------------------------------------------- */
 
 struct spn_session {
     struct spn_bytes name;

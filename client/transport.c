@@ -22,7 +22,11 @@
 enum {
     /* In messages. What is in flight is bounded by the window; this bounds what level none, which
      * has no window, can pile up. */
-    SEND_HWM = 128,
+    INGEST_SEND_HWM = 128,
+    /* What goes out on read.sock is bounded by who sends it: one question for each call, one
+     * SUBSCRIBE for each subscription, a CREDIT a second. It must not look full, for that is how a
+     * connection that broke looks. */
+    READ_SEND_HWM = 1 << 20,
     RECEIVE_HWM = 1024,
     RECONNECT_MS = 20,
     RECONNECT_MAX_MS = 200,
@@ -80,10 +84,11 @@ spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE],
     char user_dir[PATH_MAX] = "";
     if (runtime != NULL && runtime[0] == '/')
         snprintf(user_dir, sizeof(user_dir), "%s/sponson", runtime);
-    if (own != NULL && own[0] != '\0' && check_path(own, words, words_size) != SPN_OK)
-        return SPN_E_PATH;
+    /* Named is named: another sidecar's directory would be the wrong one. */
+    if (own != NULL && own[0] != '\0')
+        return use(own, ret_dir, words, words_size);
 
-    const char *candidates[] = {own != NULL ? own : "", RUN_DIR, user_dir};
+    const char *candidates[] = {RUN_DIR, user_dir};
     size_t used = 0;
     for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
         if (candidates[i][0] == '\0')
@@ -105,15 +110,15 @@ static spn_err set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
-static spn_err open_socket(void *context, const char *dir, const char *name, void **ret_socket,
-                           int *ret_fd)
+static spn_err open_socket(void *context, const char *dir, const char *name, int send_hwm,
+                           void **ret_socket, int *ret_fd)
 {
-    static const struct {
+    const struct {
         int option;
         int value;
     } settings[] = {
         {ZMQ_LINGER, 0},
-        {ZMQ_SNDHWM, SEND_HWM},
+        {ZMQ_SNDHWM, send_hwm},
         {ZMQ_RCVHWM, RECEIVE_HWM},
         {ZMQ_IMMEDIATE, 1},
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},
@@ -173,11 +178,12 @@ spn_err transport_open(struct transport *transport, const char *dir)
         err = errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
         goto cleanup;
     }
-    err = open_socket(transport->context, dir, INGEST_NAME, &transport->ingest,
+    err = open_socket(transport->context, dir, INGEST_NAME, INGEST_SEND_HWM, &transport->ingest,
                       &transport->ingest_fd);
     if (err != SPN_OK)
         goto cleanup;
-    err = open_socket(transport->context, dir, READ_NAME, &transport->read, &transport->read_fd);
+    err = open_socket(transport->context, dir, READ_NAME, READ_SEND_HWM, &transport->read,
+                      &transport->read_fd);
     if (err != SPN_OK)
         goto cleanup;
     err = open_descriptors(transport);

@@ -30,7 +30,6 @@ extern "C" {
     X(E_FORKED, 8, "used in a child process of the one that opened it")                            \
     X(E_PROTOCOL, 16, "not a valid message of this protocol")                                      \
     X(E_VERSION, 17, "protocol version not supported")                                             \
-    X(E_BAD_NUMBER, 18, "event numbers out of order")                                              \
     X(E_STALE_TOKEN, 19, "producer token is not known")                                            \
     X(E_FENCED, 20, "another client has opened this producer id since")                            \
     X(E_BAD_SESSION, 32, "session id is not 1-255 bytes of UTF-8 without control characters")      \
@@ -43,6 +42,7 @@ extern "C" {
     X(E_OTHER_EPOCH, 50, "the session was opened anew since")                                      \
     X(E_TRIMMED, 51, "events asked for are no longer retained")                                    \
     X(E_CLOSED, 52, "the session is closed")                                                       \
+    X(E_DELETED, 54, "the session was deleted or has expired")                                     \
     X(E_LOST, 53, "accepted, but lost before it was durable")                                      \
     X(E_IO, 64, "storage failed")                                                                  \
     X(E_DISK_FULL, 65, "no room left on the disk or in the quota")                                 \

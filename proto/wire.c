@@ -11,6 +11,8 @@ static_assert(WIRE_ENTRY_HEAD_SIZE == 4 + 2 + 2 + 4 + 4, "PROTOCOL.md: entry");
 static_assert(WIRE_ACK_HEAD_SIZE == 3 * 8 + 4 + 4, "PROTOCOL.md: ACK");
 static_assert(WIRE_RUN_SIZE == 8 + 4 + 4, "PROTOCOL.md: run");
 static_assert(WIRE_SLICE_HEAD_SIZE == 8 + 4 * 8, "PROTOCOL.md: SLICE");
+static_assert(WIRE_DELIVER_HEAD_SIZE == 8 + 4 + 4 + 4 + 4 + 4 * 8, "PROTOCOL.md: DELIVER");
+static_assert(WIRE_GRANT_SIZE == 8 + 4 + 4 + 8, "PROTOCOL.md: grant");
 static_assert(WIRE_ITEM_HEAD_SIZE == 3 * 8 + 4 * 4, "PROTOCOL.md: item");
 
 static const uint8_t magic[3] = {'S', 'P', 'N'};
@@ -582,6 +584,96 @@ void wire_get_slice(struct wire_in *in, struct wire_slice *ret_slice)
     ret_slice->missing = get_u64(in);
     if (ret_slice->verdict > WIRE_OTHER_EPOCH)
         in->bad = true;
+}
+
+void wire_put_subscribe(struct wire_out *out, const struct wire_subscribe *subscribe)
+{
+    put_u64(out, subscribe->subscription);
+    put_u32(out, subscribe->incarnation);
+    put_u8(out, subscribe->start);
+    put_u8(out, subscribe->otherwise);
+    put_zeros(out, 2);
+    put_u64(out, subscribe->epoch);
+    put_u64(out, subscribe->seq);
+    put_u64(out, subscribe->credit);
+    put_short(out, subscribe->session);
+    put_id(out, subscribe->id);
+}
+
+void wire_get_subscribe(struct wire_in *in, struct wire_subscribe *ret_subscribe)
+{
+    ret_subscribe->subscription = get_u64(in);
+    ret_subscribe->incarnation = get_u32(in);
+    ret_subscribe->start = get_u8(in);
+    ret_subscribe->otherwise = get_u8(in);
+    get_zeros(in, 2);
+    ret_subscribe->epoch = get_u64(in);
+    ret_subscribe->seq = get_u64(in);
+    ret_subscribe->credit = get_u64(in);
+    ret_subscribe->session = get_short(in);
+    ret_subscribe->id = get_id(in);
+    if (ret_subscribe->start > WIRE_NOW || ret_subscribe->otherwise > WIRE_WAIT)
+        in->bad = true;
+}
+
+void wire_put_deliver(struct wire_out *out, const struct wire_deliver *deliver)
+{
+    put_u64(out, deliver->subscription);
+    put_u32(out, deliver->incarnation);
+    put_u8(out, deliver->kind);
+    put_u8(out, deliver->verdict);
+    put_zeros(out, 2);
+    put_u32(out, deliver->count);
+    put_zeros(out, 4);
+    put_u64(out, deliver->epoch);
+    put_u64(out, deliver->seq);
+    put_u64(out, deliver->bytes);
+    put_u64(out, deliver->missing);
+}
+
+void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver)
+{
+    ret_deliver->subscription = get_u64(in);
+    ret_deliver->incarnation = get_u32(in);
+    ret_deliver->kind = get_u8(in);
+    ret_deliver->verdict = get_u8(in);
+    get_zeros(in, 2);
+    ret_deliver->count = get_u32(in);
+    get_zeros(in, 4);
+    ret_deliver->epoch = get_u64(in);
+    ret_deliver->seq = get_u64(in);
+    ret_deliver->bytes = get_u64(in);
+    ret_deliver->missing = get_u64(in);
+    if (ret_deliver->kind > WIRE_END || ret_deliver->verdict > WIRE_FAILED)
+        in->bad = true;
+}
+
+void wire_put_grants(struct wire_out *out, uint32_t count)
+{
+    put_u32(out, count);
+}
+
+void wire_get_grants(struct wire_in *in, uint32_t *ret_count)
+{
+    *ret_count = get_u32(in);
+    if (*ret_count > WIRE_GRANTS_MAX)
+        in->bad = true;
+}
+
+void wire_put_grant(struct wire_out *out, const struct wire_grant *grant)
+{
+    put_u64(out, grant->subscription);
+    put_u32(out, grant->incarnation);
+    put_zeros(out, 4);
+    put_u64(out, grant->credit);
+}
+
+void wire_get_grant(struct wire_in *in, struct wire_grant *ret_grant)
+{
+    ret_grant->subscription = get_u64(in);
+    ret_grant->incarnation = get_u32(in);
+    get_zeros(in, 4);
+    ret_grant->credit = get_u64(in);
 }
 
 size_t wire_item_size(const struct wire_item *item)

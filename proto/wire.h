@@ -31,6 +31,8 @@ enum {
     WIRE_RUN_SIZE = 16,
     WIRE_SLICE_HEAD_SIZE = 40,
     WIRE_ITEM_HEAD_SIZE = 40,
+    WIRE_DELIVER_HEAD_SIZE = 56,
+    WIRE_GRANT_SIZE = 24,
 
     WIRE_SESSION_MAX = 255,
     WIRE_ID_MAX = 1024,
@@ -42,6 +44,7 @@ enum {
     WIRE_BATCH_BYTES_MAX = 1024 * 1024, /* of entries; one event of the maximum size always fits */
     WIRE_BATCH_EVENTS_MAX = 4096,
     WIRE_RUNS_MAX = 4096, /* result runs one message may carry */
+    WIRE_GRANTS_MAX = 4096,
 };
 
 #define WIRE_RETRY_NONE UINT32_MAX
@@ -68,7 +71,11 @@ enum {
     X(HEALTH, 28)       /* c */                                                                    \
     X(HEALTH_IS, 29)    /* s */                                                                    \
     X(STATS, 30)        /* c */                                                                    \
-    X(STATS_ARE, 31)    /* s */
+    X(STATS_ARE, 31)    /* s */                                                                    \
+    X(SUBSCRIBE, 32)    /* c: a cursor with credit */                                              \
+    X(DELIVER, 33)      /* s: what a subscription gets */                                          \
+    X(CREDIT, 34)       /* c: how far subscriptions may be served; renews the lease */             \
+    X(UNSUBSCRIBE, 35)  /* c */
 
 enum wire_type {
 #define WIRE_TYPE_ENUM(name, number) WIRE_##name = (number),
@@ -259,6 +266,7 @@ enum wire_start {
     WIRE_EARLIEST = 0,
     WIRE_AFTER_ID = 1,
     WIRE_AFTER_SEQ = 2, /* a cursor: epoch and seq */
+    WIRE_NOW = 3,       /* SUBSCRIBE only: behind the newest durable event */
 };
 
 struct wire_fetch {
@@ -276,6 +284,10 @@ enum wire_verdict {
     WIRE_UNKNOWN_ID = 2,
     WIRE_UNKNOWN_SESSION = 3,
     WIRE_OTHER_EPOCH = 4,
+    WIRE_CLOSED = 5,       /* END: the session was closed, and all of it was delivered */
+    WIRE_DELETED = 6,      /* END: deleted or expired */
+    WIRE_UNSUBSCRIBED = 7, /* END: no such subscription here: subscribe again */
+    WIRE_FAILED = 8,       /* END: the sidecar cannot read it */
 };
 
 struct wire_slice {
@@ -295,6 +307,50 @@ struct wire_item {
     struct spn_bytes id;
     struct spn_bytes type;
     struct spn_bytes data;
+};
+
+/* What an unsatisfiable start means. */
+enum wire_otherwise {
+    WIRE_FAIL = 0,    /* the subscription ends with the verdict */
+    WIRE_RESTART = 1, /* go on from the earliest */
+    WIRE_WAIT = 2,    /* no such session yet: wait until it is opened. Else as WIRE_FAIL */
+};
+
+struct wire_subscribe {
+    uint64_t subscription; /* number of the client's choice */
+    uint32_t incarnation;  /* higher each time it subscribes again under the same number */
+    uint8_t start;         /* enum wire_start */
+    uint8_t otherwise;     /* enum wire_otherwise */
+    uint64_t epoch;        /* with WIRE_AFTER_SEQ */
+    uint64_t seq;
+    uint64_t credit; /* bytes of items that may be delivered in this incarnation, all in all */
+    struct spn_bytes session;
+    struct spn_bytes id; /* with WIRE_AFTER_ID */
+};
+
+enum wire_delivery {
+    WIRE_VERDICT = 0, /* always the first */
+    WIRE_EVENTS = 1,
+    WIRE_GAP = 2, /* `missing` events were trimmed under the cursor */
+    WIRE_END = 3, /* the last one: `verdict` says why */
+};
+
+struct wire_deliver {
+    uint64_t subscription;
+    uint32_t incarnation;
+    uint8_t kind;    /* enum wire_delivery */
+    uint8_t verdict; /* VERDICT, END: enum wire_verdict */
+    uint32_t count;  /* EVENTS: items that follow */
+    uint64_t epoch;
+    uint64_t seq;     /* where the cursor stands after this */
+    uint64_t bytes;   /* of items delivered in this incarnation, these included */
+    uint64_t missing; /* VERDICT trimmed, GAP */
+};
+
+struct wire_grant {
+    uint64_t subscription;
+    uint32_t incarnation;
+    uint64_t credit;
 };
 
 struct wire_sessions {
@@ -359,6 +415,15 @@ void wire_put_fetch(struct wire_out *out, const struct wire_fetch *fetch);
 void wire_get_fetch(struct wire_in *in, struct wire_fetch *ret_fetch);
 void wire_put_slice(struct wire_out *out, const struct wire_slice *slice);
 void wire_get_slice(struct wire_in *in, struct wire_slice *ret_slice);
+void wire_put_subscribe(struct wire_out *out, const struct wire_subscribe *subscribe);
+void wire_get_subscribe(struct wire_in *in, struct wire_subscribe *ret_subscribe);
+void wire_put_deliver(struct wire_out *out, const struct wire_deliver *deliver);
+void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver);
+/* CREDIT: a count of 4 bytes, then grants. UNSUBSCRIBE: one grant, whose credit is 0. */
+void wire_put_grants(struct wire_out *out, uint32_t count);
+void wire_get_grants(struct wire_in *in, uint32_t *ret_count);
+void wire_put_grant(struct wire_out *out, const struct wire_grant *grant);
+void wire_get_grant(struct wire_in *in, struct wire_grant *ret_grant);
 size_t wire_item_size(const struct wire_item *item);
 void wire_put_item(struct wire_out *out, const struct wire_item *item);
 void wire_get_item(struct wire_in *in, struct wire_item *ret_item);

@@ -70,8 +70,11 @@ struct ask {
     struct wire_state state;                    /* OPEN, STATE out */
     struct wire_run *runs;                      /* OPEN, STATE out: malloced, or NULL */
 
+    uint32_t slot;    /* HYDRATE: the session that it may be. VIEW for a subscription: which, ... */
+    uint64_t serial;  /* ... and that it is still the same one */
+    uint64_t horizon; /* VIEW out: the newest position that the views can know of */
+
     struct producer *waiting; /* HYDRATE: whose parked frame waits for it */
-    uint32_t slot;            /* HYDRATE: the session that it may be */
     uint64_t hash;            /* HYDRATE: of the name */
     struct tracker *tracker;  /* HYDRATE out: NULL when the epoch is not the view's */
 };

@@ -573,6 +573,7 @@ static void answer_view(struct broker *broker, struct ask *ask)
         if (slot != SLOT_NONE)
             fill_view(broker, slot, &session->view);
     }
+    ask->horizon = broker->state->next_position - 1;
     answer(broker, ask, SPN_OK);
 }
 
@@ -710,6 +711,7 @@ static void take_signals(struct broker *broker)
             broker->end = BROKER_KILLED;
         }
         broker->stopping = true;
+        atomic_store(&broker->options->worker->draining, true);
         broker->stop_by_ns =
             broker->options->clock->monotonic_ns() + broker->options->stop_timeout_ns;
     }

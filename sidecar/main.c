@@ -35,7 +35,7 @@ enum {
     STOP_TIMEOUT_MS = 5000,
     MAP_RESERVE = 128 << 20,
     INGEST_HWM = 1000,
-    READ_HWM = 64, /* of a slice each: bounds what a peer that does not read can hold */
+    READ_HWM = 256, /* answers and deliveries: bounds what a peer that does not read can hold */
     READ_FRAME_MAX = 128 * 1024, /* the largest request by far is CREDIT with 4,096 grants */
 };
 
@@ -217,6 +217,7 @@ static bool start_worker(struct daemon *daemon)
                                .clock = &daemon->clock,
                                .metrics = &daemon->metrics,
                                .queue = &daemon->queue,
+                               .watch = &daemon->answers,
                                .back = &daemon->back,
                            });
     daemon->worker_runs = err == SPN_OK;

@@ -53,7 +53,12 @@
     X(requests, "sponson_requests_total")                                                          \
     X(read_bad_frames, "sponson_read_bad_frames_total")                                            \
     X(replayed, "sponson_events_replayed_total")                                                   \
-    X(answers_dropped, "sponson_answers_dropped_total")
+    X(unsent, "sponson_answers_unsent_bytes") /* ZeroMQ's thread lowers it */                      \
+    X(answers_dropped, "sponson_answers_dropped_total")                                            \
+    X(subscriptions, "sponson_subscriptions")                                                      \
+    X(live, "sponson_events_live_total")                                                           \
+    X(gaps, "sponson_gaps_total")                                                                  \
+    X(credit_stalls, "sponson_credit_stalls_total")
 
 struct metrics {
 #define METRICS_FIELD(field, name) atomic_uint_fast64_t field;

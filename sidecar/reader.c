@@ -8,7 +8,8 @@
 
 #include "err.h"
 #include "listing.h"
-#include "timeline.h"
+#include "slice.h"
+#include "subscription.h"
 #include "version.h"
 
 enum {
@@ -16,9 +17,8 @@ enum {
         256,          /* answered by a commit, which a full disk delays: they may not take it all */
     ASKED_MAX = 1024, /* at the broker; above it read.sock is not read */
     RECEIVE_PER_TURN = 64,
-    SLICE_ENTRIES_MAX = 256,
-    SLICE_BYTES_MAX = 1024 * 1024,
-    ANSWER_MAX = 8192, /* of answers whose size is bounded by their fields */
+    SLICE_BYTES_MAX = 256 * 1024, /* of an answer; one event always fits */
+    ANSWER_MAX = 8192,            /* of answers whose size is bounded by their fields */
 };
 
 struct reader {
@@ -29,8 +29,8 @@ struct reader {
     size_t asked;
     size_t opening; /* of them, producers */
     uint64_t started_ns;
-    struct record_entry slice[SLICE_ENTRIES_MAX]; /* scratch, valid in one snapshot */
-    uint64_t positions[SLICE_ENTRIES_MAX];
+    struct subscriptions *subscriptions;
+    struct slice slice; /* scratch, valid in one snapshot */
 };
 
 /* Where an answer goes. */
@@ -104,11 +104,14 @@ static void health(struct reader *reader, struct caller caller)
     const struct worker *worker = reader->options.worker;
     spn_err trouble = (spn_err)atomic_load_explicit(&worker->trouble, memory_order_relaxed);
     uint64_t up_ns = reader->options.clock->monotonic_ns() - reader->started_ns;
+    uint8_t status = trouble != SPN_OK                ? WIRE_DEGRADED
+                     : atomic_load(&worker->draining) ? WIRE_STOPPING
+                                                      : WIRE_OK;
     uint8_t bytes[ANSWER_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     wire_put_header(&out, WIRE_HEALTH_IS, caller.request);
     wire_put_health(&out, &(struct wire_health){
-                              .status = trouble == SPN_OK ? WIRE_OK : WIRE_DEGRADED,
+                              .status = status,
                               .pid = (uint32_t)getpid(),
                               .instance = reader->options.instance,
                               .uptime_ms = up_ns / 1000000u,
@@ -290,6 +293,12 @@ static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t typ
         return request_fetch(reader, caller, in, frame);
     case WIRE_SESSIONS:
         return request_sessions(reader, caller, in, frame);
+    case WIRE_SUBSCRIBE:
+        return subscriptions_subscribe(reader->subscriptions, caller.peer, in);
+    case WIRE_CREDIT:
+        return subscriptions_credit(reader->subscriptions, caller.peer, in);
+    case WIRE_UNSUBSCRIBE:
+        return subscriptions_unsubscribe(reader->subscriptions, caller.peer, in);
     default:
         return SPN_E_PROTOCOL;
     }
@@ -366,103 +375,22 @@ static spn_err answer_last(struct reader *reader, const struct ask *ask)
     return SPN_OK;
 }
 
-/* Where a fetch begins: *ret_from is the seq wanted first. */
-static spn_err find_start(struct reader *reader, const struct timeline *timeline,
-                          const struct wire_fetch *fetch, uint64_t *ret_from)
-{
-    uint64_t after = 0;
-    if (fetch->start == WIRE_AFTER_SEQ) {
-        if (fetch->epoch != timeline->epoch)
-            return SPN_E_OTHER_EPOCH;
-        /* A cursor ahead of the end stands at the end: it was given by a sidecar that knew more,
-         * which cannot be, as only durable events are given out. */
-        after = fetch->seq < timeline->seq_last ? fetch->seq : timeline->seq_last;
-    } else if (fetch->start == WIRE_AFTER_ID) {
-        spn_err err = wire_check_id(fetch->id);
-        if (err != SPN_OK)
-            return err;
-        uint32_t fingerprint = (uint32_t)fingerprint_of(fetch->id, reader->options.secret).low;
-        err = timeline_find(timeline, fetch->id, fingerprint, &after);
-        if (err != SPN_OK)
-            return err;
-    }
-    *ret_from = after + 1;
-    return SPN_OK;
-}
-
-/* Reads the entries of the slice into the scratch; *ret_size is what they take as items. */
-static spn_err read_slice(struct reader *reader, const struct timeline *timeline, uint64_t from,
-                          size_t bytes_max, struct wire_slice *slice, size_t *ret_size)
-{
-    size_t count;
-    uint64_t first;
-    spn_err err =
-        timeline_positions(timeline, from, SLICE_ENTRIES_MAX, reader->positions, &first, &count);
-    if (err != SPN_OK)
-        return err;
-    *ret_size = 0;
-    *slice = (struct wire_slice){.epoch = timeline->epoch,
-                                 .seq = from - 1,
-                                 .seq_last = timeline->seq_last,
-                                 .missing = first - from,
-                                 .verdict = first > from ? WIRE_TRIMMED : WIRE_RESUMED};
-    for (size_t i = 0; i < count; i++) {
-        struct record_entry *entry = &reader->slice[slice->count];
-        err = journal_read_entry(reader->journal, reader->positions[i], entry);
-        if (err != SPN_OK)
-            return err == SPN_E_END ? SPN_E_CORRUPT : err;
-        size_t size = WIRE_ITEM_HEAD_SIZE + entry->id.size + entry->type.size + entry->data.size;
-        if (slice->count > 0 && *ret_size + size > bytes_max)
-            break;
-        *ret_size += size;
-        slice->count++;
-        slice->seq = entry->seq;
-    }
-    return SPN_OK;
-}
-
-static void send_slice(struct reader *reader, struct caller caller, const struct wire_slice *slice,
-                       size_t items_size)
+static void send_slice(struct reader *reader, struct caller caller, const struct slice *slice)
 {
     zmq_msg_t message;
-    size_t size = WIRE_HEADER_SIZE + WIRE_SLICE_HEAD_SIZE + items_size;
-    if (zmq_msg_init_size(&message, size) != 0)
+    size_t size = WIRE_HEADER_SIZE + WIRE_SLICE_HEAD_SIZE + slice->size;
+    if (slice_message(&message, size, reader->options.metrics) != SPN_OK) {
+        metrics_add(&reader->options.metrics->answers_dropped, 1);
         return;
+    }
     struct wire_out out = wire_out(zmq_msg_data(&message), size);
     wire_put_header(&out, WIRE_SLICE, caller.request);
-    wire_put_slice(&out, slice);
-    for (uint32_t i = 0; i < slice->count; i++) {
-        const struct record_entry *entry = &reader->slice[i];
-        wire_put_item(&out, &(struct wire_item){.seq = entry->seq,
-                                                .position = reader->positions[i],
-                                                .time_ms = entry->wall_ms,
-                                                .retry_ms = entry->retry_ms,
-                                                .id = entry->id,
-                                                .type = entry->type,
-                                                .data = entry->data});
-    }
+    wire_put_slice(&out, &slice->head);
+    slice_put(&out, slice);
     assert(!out.bad && wire_out_size(&out) == size);
     send_message(reader, caller.peer, &message);
     zmq_msg_close(&message);
-    metrics_add(&reader->options.metrics->replayed, slice->count);
-}
-
-/* Verdicts that say why there is nothing to go on with. */
-static bool verdict_of(spn_err err, uint8_t *ret_verdict)
-{
-    switch (err) {
-    case SPN_E_UNKNOWN_SESSION:
-        *ret_verdict = WIRE_UNKNOWN_SESSION;
-        return true;
-    case SPN_E_UNKNOWN_ID:
-        *ret_verdict = WIRE_UNKNOWN_ID;
-        return true;
-    case SPN_E_OTHER_EPOCH:
-        *ret_verdict = WIRE_OTHER_EPOCH;
-        return true;
-    default:
-        return false;
-    }
+    metrics_add(&reader->options.metrics->replayed, slice->head.count);
 }
 
 static spn_err answer_fetch(struct reader *reader, struct ask *ask)
@@ -472,24 +400,27 @@ static spn_err answer_fetch(struct reader *reader, struct ask *ask)
     struct wire_fetch fetch;
     spn_err err = wire_get_header(&in, &header);
     wire_get_fetch(&in, &fetch);
+    struct slice_start start = {
+        .start = fetch.start, .epoch = fetch.epoch, .seq = fetch.seq, .id = fetch.id};
     size_t bytes_max = fetch.bytes_max < SLICE_BYTES_MAX ? fetch.bytes_max : SLICE_BYTES_MAX;
     struct timeline timeline = {0};
-    if (err == SPN_OK)
-        err = timeline_open(&timeline, reader->journal, &ask->sessions[0].view);
+    struct slice *slice = &reader->slice;
+    slice->head = (struct wire_slice){0};
+    slice->size = 0;
     uint64_t from;
     if (err == SPN_OK)
-        err = find_start(reader, &timeline, &fetch, &from);
-    struct wire_slice slice = {0};
-    size_t size = 0;
+        err = timeline_open(&timeline, reader->journal, &ask->sessions[0].view);
     if (err == SPN_OK)
-        err = read_slice(reader, &timeline, from, bytes_max, &slice, &size);
-    else if (verdict_of(err, &slice.verdict)) {
-        slice.epoch = timeline.epoch;
-        slice.seq_last = timeline.seq_last;
+        err = slice_find(&timeline, &start, reader->options.secret, &from);
+    if (err == SPN_OK)
+        err = slice_read(slice, &timeline, from, bytes_max);
+    else if (slice_verdict(err, &slice->head.verdict)) {
+        slice->head.epoch = timeline.epoch;
+        slice->head.seq_last = timeline.seq_last;
         err = SPN_OK;
     }
     if (err == SPN_OK)
-        send_slice(reader, caller_of(ask), &slice, size);
+        send_slice(reader, caller_of(ask), slice);
     return err;
 }
 
@@ -527,6 +458,16 @@ static spn_err answer_from_disk(struct reader *reader, struct ask *ask)
     if (ask->type == WIRE_LAST)
         return answer_last(reader, ask);
     return answer_fetch(reader, ask);
+}
+
+/* An ask of a subscription's is not a request's: it is answered by a delivery, or not at all. */
+static void finish_subscription(struct reader *reader, struct ask *ask)
+{
+    if (ask->err == SPN_OK)
+        ask->err = journal_reader_begin(reader->journal);
+    subscriptions_answer(reader->subscriptions, ask);
+    journal_reader_end(reader->journal);
+    ask_free(ask);
 }
 
 static void finish_ask(struct reader *reader, struct ask *ask)
@@ -586,6 +527,8 @@ static void take_answers(struct reader *reader)
         struct ask *ask = (struct ask *)node;
         if (ask->kind == ASK_HYDRATE)
             take_hydrate(reader, ask);
+        else if (ask->type == WIRE_SUBSCRIBE)
+            finish_subscription(reader, ask);
         else
             finish_ask(reader, ask);
         node = next;
@@ -621,18 +564,34 @@ static bool receive_one(struct reader *reader)
 static void *run(void *argument)
 {
     struct reader *reader = argument;
+    long wait_ms = -1;
     while (!atomic_load(&reader->stop)) {
         zmq_pollitem_t items[] = {
             {.fd = reader->options.answers->event_fd, .events = ZMQ_POLLIN},
             {.socket = reader->options.socket, .events = ZMQ_POLLIN},
         };
-        (void)zmq_poll(items, reader->asked < ASKED_MAX ? 2 : 1, -1);
+        (void)zmq_poll(items, reader->asked < ASKED_MAX ? 2 : 1, wait_ms);
         take_answers(reader);
         for (int i = 0; i < RECEIVE_PER_TURN && reader->asked < ASKED_MAX; i++)
             if (!receive_one(reader))
                 break;
+        subscriptions_scan(reader->subscriptions);
+        wait_ms = subscriptions_tick(reader->subscriptions);
     }
     return NULL;
+}
+
+static spn_err new_subscriptions(struct reader *reader)
+{
+    return subscriptions_new(&reader->subscriptions,
+                             &(struct subscriptions_options){.socket = reader->options.socket,
+                                                             .journal = reader->journal,
+                                                             .worker = reader->options.worker,
+                                                             .asks = reader->options.asks,
+                                                             .clock = reader->options.clock,
+                                                             .metrics = reader->options.metrics,
+                                                             .secret = reader->options.secret,
+                                                             .slice = &reader->slice});
 }
 
 spn_err reader_start(struct reader **ret_reader, const struct reader_options *options)
@@ -643,9 +602,12 @@ spn_err reader_start(struct reader **ret_reader, const struct reader_options *op
     reader->options = *options;
     reader->started_ns = options->clock->monotonic_ns();
     spn_err err = journal_reader_open(&reader->journal, options->journal);
+    if (err == SPN_OK)
+        err = new_subscriptions(reader);
     if (err == SPN_OK && pthread_create(&reader->thread, NULL, run, reader) != 0)
         err = SPN_E_SYSTEM;
     if (err != SPN_OK) {
+        subscriptions_free(reader->subscriptions);
         journal_reader_close(reader->journal);
         free(reader);
         return err;
@@ -661,6 +623,7 @@ void reader_stop(struct reader *reader)
     atomic_store(&reader->stop, true);
     handoff_nudge(reader->options.answers);
     pthread_join(reader->thread, NULL);
+    subscriptions_free(reader->subscriptions);
     journal_reader_close(reader->journal);
     free(reader);
 }

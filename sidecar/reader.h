@@ -22,9 +22,9 @@
 struct reader_options {
     void *socket; /* ROUTER, bound, ROUTER_MANDATORY; the reader's from the start on */
     struct journal *journal;
-    const struct worker *worker; /* durable, checkpoint, trouble */
-    struct handoff *asks;        /* to the broker */
-    struct handoff *answers;     /* from the broker */
+    struct worker *worker;   /* durable, checkpoint, trouble; watched */
+    struct handoff *asks;    /* to the broker */
+    struct handoff *answers; /* from the broker */
     const struct clock *clock;
     struct metrics *metrics;
     const uint8_t *secret;

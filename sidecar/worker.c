@@ -185,7 +185,9 @@ static void give_back(struct worker *worker, const struct handoff_node *end)
             durable = batch->first_position + batch->entry_count - 1;
     }
     if (durable > 0) {
-        atomic_store_explicit(&worker->durable, durable, memory_order_release);
+        atomic_store(&worker->durable, durable); /* before looking whether it is watched */
+        if (atomic_load(&worker->watched))
+            handoff_nudge(worker->options.watch);
         metrics_set(&worker->options.metrics->durable_position, durable);
     }
     struct handoff_chain done = {0};
@@ -300,6 +302,11 @@ static bool is_over_quota(const struct worker *worker)
     return used >= worker->options.quota_bytes;
 }
 
+static bool has_batches(const struct worker *worker)
+{
+    return worker->pending && first_work(worker)->kind == WORK_BATCH;
+}
+
 static void commit(struct worker *worker)
 {
     bool over = is_over_quota(worker);
@@ -310,10 +317,13 @@ static void commit(struct worker *worker)
     struct handoff_node *end = over ? worker->pending : end_of_commit(worker);
     bool segment_done = false;
     spn_err err = write_transaction(worker, end, &segment_done);
-    if (err == SPN_OK)
-        succeed(worker, end, segment_done);
-    else
+    if (err != SPN_OK) {
         fail(worker, err);
+        return;
+    }
+    succeed(worker, end, segment_done);
+    if (over && has_batches(worker)) /* they are stuck all the same */
+        atomic_store_explicit(&worker->trouble, SPN_E_DISK_FULL, memory_order_relaxed);
 }
 
 /* -- the loop ---------------------------------------------------------------------------------- */
@@ -327,11 +337,6 @@ static void run_due(struct worker *worker)
             worker->flush_due = true;
         else if (due == &worker->gather)
             worker->gathered = true; /* a retry needs no more than to be over */
-}
-
-static bool has_batches(const struct worker *worker)
-{
-    return worker->pending && first_work(worker)->kind == WORK_BATCH;
 }
 
 /* Producers with one batch in flight each answer an acknowledgement with their next batch.
@@ -362,7 +367,7 @@ static bool wants_commit(struct worker *worker)
         return false;
     if (worker->flush_due || worker->pending_bytes >= WORKER_COMMIT_BYTES_MAX)
         return true;
-    if (worker->waited_for)
+    if (worker->waited_for || atomic_load_explicit(&worker->watched, memory_order_relaxed))
         return !should_gather(worker);
     if (!deadline_is_set(&worker->flush))
         deadline_heap_insert(&worker->heap, &worker->flush,
@@ -425,6 +430,7 @@ spn_err worker_start(struct worker *worker, const struct worker_options *options
     uint64_t checkpoint = journal_meta(options->journal)->checkpoint;
     atomic_init(&worker->durable, options->durable);
     atomic_init(&worker->checkpoint, checkpoint);
+    atomic_init(&worker->watched, false);
     metrics_set(&options->metrics->durable_position, options->durable);
     metrics_set(&options->metrics->checkpoint_position, checkpoint);
     spn_err err = deadline_heap_init(&worker->heap, DEADLINES_MAX);

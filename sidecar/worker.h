@@ -37,6 +37,7 @@ struct worker_options {
     const struct clock *clock;
     struct metrics *metrics;
     struct handoff *queue; /* from the broker */
+    struct handoff *watch; /* to the reader: nudged when something became durable and is watched */
     struct handoff *back;  /* to the broker: batches and generations that are done, and WORK_STOP */
     uint64_t durable;      /* position: what is on disk already */
     uint64_t quota_bytes;  /* of pages in use: above it nothing is appended */
@@ -46,6 +47,8 @@ struct worker {
     struct worker_options options;
     atomic_uint_fast64_t durable;    /* position: its commit has returned */
     atomic_uint_fast64_t checkpoint; /* position */
+    atomic_bool watched;             /* the reader's: somebody waits for what becomes durable */
+    atomic_bool draining;            /* the broker's: a signal came */
     atomic_uint trouble;             /* spn_err of the last commit; SPN_OK: healthy */
     atomic_uint fatal;               /* spn_err that ended the worker; SPN_OK: it runs */
     pthread_t thread;

@@ -36,6 +36,7 @@ enum cli_exit {
 #define CLI_VERB_MAP(X)                                                                            \
     X(record, "record", "SESSION [FILE]", "store a text/event-stream")                             \
     X(replay, "replay", "SESSION", "print a session's events")                                     \
+    X(tail, "tail", "SESSION", "print a session's events as they come")                            \
     X(last, "last", "SESSION", "print a session's last event id")                                  \
     X(sessions, "sessions", "", "list the sessions")                                               \
     X(dump, "dump", "", "print the whole log, straight from the disk")                             \

@@ -37,10 +37,15 @@ enum raw_type {
     RAW_HEALTH_IS = 29,
     RAW_STATS = 30,
     RAW_STATS_ARE = 31,
+    RAW_SUBSCRIBE = 32,
+    RAW_DELIVER = 33,
+    RAW_CREDIT = 34,
+    RAW_UNSUBSCRIBE = 35,
 };
 
 /* Codes, as the document numbers them. */
 enum raw_code {
+    RAW_E_INVALID = 2,
     RAW_E_PROTOCOL = 16,
     RAW_E_VERSION = 17,
     RAW_E_STALE_TOKEN = 19,

@@ -88,6 +88,12 @@ static const struct {
     {{"replay", LONG_NAME}, USAGE, "session 'aaaaaa"},
     {{"replay", "a", "--after", "b\nc"}, USAGE, "event id 'b\\x0ac'"},
     {{"replay", "a", "--format", "xml"}, USAGE, "--format 'xml'"},
+    {{"tail"}, USAGE, "SESSION: missing"},
+    {{"tail", LONG_NAME}, USAGE, "session 'aaaaaa"},
+    {{"tail", "a", "--after", "b\nc"}, USAGE, "event id 'b\\x0ac'"},
+    {{"tail", "a", "--after", "b", "--earliest"}, USAGE, "--earliest: "},
+    {{"tail", "a", "--format", "xml"}, USAGE, "--format 'xml'"},
+    {{"tail", "a", "--count", "0"}, USAGE, "--count '0'"},
     {{"last"}, USAGE, "SESSION: missing"},
     {{"last", "\x7F"}, USAGE, "session '\\x7f'"},
     {{"dump", "a"}, USAGE, "'a'"},
@@ -111,6 +117,7 @@ static const struct {
 
     {{"record", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
     {{"replay", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
+    {{"tail", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
     {{"last", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
     {{"sessions", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
     {{"stats", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
@@ -140,6 +147,7 @@ static void help_says_it(struct stage *stage)
 {
     static const char *const words[] = {"record SESSION [FILE]",
                                         "replay SESSION",
+                                        "tail SESSION",
                                         "last SESSION",
                                         "dump",
                                         "sessions",
@@ -195,7 +203,9 @@ static void output_that_cannot_be_written_is_told(struct stage *stage)
     struct outcome done = record_text(stage, "s", "data: a\n\n");
     stage_expect_code(&done, OK);
     static const char *const verbs[] = {
-        "dump", "replay s", "last s", "sessions", "sessions --json", "stats", "health"};
+        "dump",   "replay s", "tail s --earliest --exit-when-caught-up",
+        "last s", "sessions", "sessions --json",
+        "stats",  "health"};
     for (size_t i = 0; i < COUNT(verbs); i++) {
         done = run_shell(stage, stage_format(stage, "\"$1\" %s >/dev/full", verbs[i]));
         stage_expect_code(&done, FAILURE);

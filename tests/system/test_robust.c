@@ -147,7 +147,7 @@ static void loss_is_told_to_a_client_that_idles(struct stage *stage)
 
 /* -- bounds ------------------------------------------------------------------------------------ */
 
-enum { UNREAD_FETCHES = 250, UNREAD_BYTES_MAX = 100 * MIB };
+enum { UNREAD_FETCHES = 250, UNREAD_DROPPED_MIN = 150, UNREAD_BYTES_MAX = 100 * MIB };
 
 static void *connect_unreading(struct stage *stage, void *context)
 {
@@ -178,12 +178,11 @@ static void answers_that_nobody_reads_are_bounded(struct stage *stage)
     for (size_t i = 0; i < UNREAD_FETCHES; i++)
         raw_send_out(unreading, &out);
     raw_release(&out);
-    /* Each of them was answered with an event, whether or not the answer found room. */
-    robust_wait_counter(&raw, "sponson_events_replayed_total", UNREAD_FETCHES);
+    /* What finds no room is dropped: the rest of them, once the first ones wait. */
+    robust_wait_counter(&raw, "sponson_answers_dropped_total", UNREAD_DROPPED_MIN);
     assert_int_equal(robust_last_seq(&raw, "large"), 3);
     if (!until_sanitized()) /* their shadow memory is anonymous too */
         assert_true(robust_anonymous_bytes(daemon) < UNREAD_BYTES_MAX);
-    assert_true(robust_counter(&raw, "sponson_answers_dropped_total") > 0);
     zmq_close(unreading);
     raw_close(&raw);
     assert_int_equal(stage_stop(daemon), 0);

@@ -221,6 +221,54 @@ static void put_welcome(const struct fake *fake, struct wire_out *out)
     wire_put_welcome(out, &welcome);
 }
 
+/* -- subscriptions: nothing is answered but what the test sends -------------------------------- */
+
+static void copy_text(struct spn_bytes from, char *to)
+{
+    if (from.size > 0)
+        memcpy(to, from.data, from.size);
+    to[from.size] = '\0';
+}
+
+static void take_credit(struct fake *fake, struct wire_in *in)
+{
+    uint32_t count;
+    fake->credits++;
+    wire_get_grants(in, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_true(fake->grant_count < FAKE_GRANTS_MAX);
+        wire_get_grant(in, &fake->grants[fake->grant_count++]);
+    }
+}
+
+/* False: it is another message. */
+static bool take_subscription(struct fake *fake, const struct wire_header *header,
+                              struct wire_in in)
+{
+    switch (header->type) {
+    case WIRE_SUBSCRIBE:
+        fake->subscribes++;
+        fake->subscribe_request = header->request;
+        wire_get_subscribe(&in, &fake->subscribe);
+        copy_text(fake->subscribe.session, fake->subscribe_session);
+        copy_text(fake->subscribe.id, fake->subscribe_id);
+        break;
+    case WIRE_CREDIT:
+        take_credit(fake, &in);
+        break;
+    case WIRE_UNSUBSCRIBE:
+        fake->unsubscribes++;
+        wire_get_grant(&in, &fake->unsubscribe);
+        break;
+    default:
+        return false;
+    }
+    assert_true(wire_in_done(&in));
+    return true;
+}
+
+/* -- answers ----------------------------------------------------------------------------------- */
+
 static void put_answer(struct fake *fake, uint8_t type, struct wire_in in, struct wire_out *out)
 {
     struct wire_sessions sessions;
@@ -288,6 +336,8 @@ static void answer(struct fake *fake, zmq_msg_t *question)
     enum wire_type type;
 
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
+    if (take_subscription(fake, &header, in))
+        return;
     type = answer_type(header.type);
     put_answer(fake, header.type, in, &body);
     spn_err err = err_to_tell(fake, header.type);
@@ -461,4 +511,50 @@ void fake_error(struct fake *fake, uint64_t token, spn_err code, const char *det
 void fake_send_raw(struct fake *fake, const void *bytes, size_t size)
 {
     send_to(fake->ingest, &fake->ingest_peer, bytes, size);
+}
+
+/* -- deliveries -------------------------------------------------------------------------------- */
+
+void fake_read_raw(struct fake *fake, const void *bytes, size_t size)
+{
+    send_to(fake->read, &fake->read_peer, bytes, size);
+}
+
+size_t fake_items_size(uint32_t count, size_t data_size)
+{
+    return (WIRE_ITEM_HEAD_SIZE + 2 + 1 + data_size) * count;
+}
+
+void fake_deliver(struct fake *fake, const struct wire_deliver *head, uint64_t seq_first,
+                  size_t data_size)
+{
+    static uint8_t bytes[ANSWER_MAX];
+    static char data[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_DELIVER, 0);
+    wire_put_deliver(&out, head);
+    for (uint32_t i = 0; head->kind == WIRE_EVENTS && i < head->count; i++) {
+        memset(data, '.', data_size);
+        uint64_t seq = seq_first + i;
+        snprintf(data, sizeof(data), "%llu", (unsigned long long)seq);
+        wire_put_item(&out, &(struct wire_item){.seq = seq,
+                                                .position = 1000 + seq,
+                                                .time_ms = 5,
+                                                .retry_ms = WIRE_RETRY_NONE,
+                                                .id = {"id", 2},
+                                                .type = {"t", 1},
+                                                .data = {data, data_size}});
+    }
+    assert_false(out.bad);
+    fake_read_raw(fake, bytes, wire_out_size(&out));
+}
+
+void fake_read_error(struct fake *fake, uint64_t request, spn_err code)
+{
+    uint8_t bytes[64];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_ERROR, request);
+    wire_put_error(&out, &(struct wire_error){.code = (uint32_t)code});
+    assert_false(out.bad);
+    fake_read_raw(fake, bytes, wire_out_size(&out));
 }

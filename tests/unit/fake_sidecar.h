@@ -18,7 +18,7 @@
 
 #include "wire.h"
 
-enum { FAKE_BATCHES_MAX = 512, FAKE_RUNS_MAX = 16, FAKE_ITEMS_MAX = 64 };
+enum { FAKE_BATCHES_MAX = 512, FAKE_RUNS_MAX = 16, FAKE_ITEMS_MAX = 64, FAKE_GRANTS_MAX = 16384 };
 
 struct fake_batch {
     zmq_msg_t frame;
@@ -47,6 +47,14 @@ struct fake {
     struct wire_ask ask;
     struct wire_fetch fetch;
     unsigned lists;
+    unsigned subscribes, credits, unsubscribes;
+    uint64_t subscribe_request;                   /* of the last SUBSCRIBE, ... */
+    struct wire_subscribe subscribe;              /* ... whose session and id are not kept ... */
+    char subscribe_session[WIRE_SESSION_MAX + 1]; /* ... but here */
+    char subscribe_id[WIRE_ID_MAX + 8];
+    struct wire_grant grants[FAKE_GRANTS_MAX]; /* of all CREDITs */
+    size_t grant_count;
+    struct wire_grant unsubscribe;
 
     /* What is answered. */
     bool deaf; /* takes questions and answers none */
@@ -97,5 +105,14 @@ void fake_expect(struct fake *fake, uint64_t number, uint32_t round);
 void fake_refuse(struct fake *fake, uint64_t number, uint32_t round, spn_err code);
 void fake_error(struct fake *fake, uint64_t token, spn_err code, const char *detail);
 void fake_send_raw(struct fake *fake, const void *bytes, size_t size);
+
+/* A DELIVER on read.sock as it is told, bytes included. Of EVENTS, head.count items from
+ * seq_first on; data_size bytes of data each, with the seq in front. */
+void fake_deliver(struct fake *fake, const struct wire_deliver *head, uint64_t seq_first,
+                  size_t data_size);
+/* The bytes of such items. */
+size_t fake_items_size(uint32_t count, size_t data_size);
+void fake_read_error(struct fake *fake, uint64_t request, spn_err code);
+void fake_read_raw(struct fake *fake, const void *bytes, size_t size);
 
 #endif

@@ -83,6 +83,17 @@ static struct example {
     {.name = "STATS_ARE",
      .text = "STATS_ARE request=8; stat value=42 name=sponson_commits_total"
              "; stat value=1 name=sponson_producers"},
+    {.name = "SUBSCRIBE",
+     .text = "SUBSCRIBE request=9 subscription=3 incarnation=1 start=1 otherwise=2 epoch=0 seq=0"
+             " credit=262144 session=chat-7 id=a1"},
+    {.name = "DELIVER",
+     .text = "DELIVER request=0 subscription=3 incarnation=1 kind=1 verdict=0 count=1 epoch=100"
+             " seq=2 bytes=47 missing=0; item seq=2 position=102 time=1767225600000 id=a2 type="
+             " data=world retry=2500"},
+    {.name = "CREDIT",
+     .text = "CREDIT request=0 count=2; grant subscription=3 incarnation=1 credit=262191"
+             "; grant subscription=4 incarnation=2 credit=262144"},
+    {.name = "UNSUBSCRIBE", .text = "UNSUBSCRIBE request=0 subscription=3 incarnation=1 credit=0"},
 };
 
 static struct example *find_example(const char *name)
@@ -319,6 +330,19 @@ static const struct field_row {
     {"STATE: base 0", "STATE", 24, 8, 0, false},
     {"FETCH: after a number", "FETCH", 16, 1, WIRE_AFTER_SEQ, true},
     {"FETCH: no such start", "FETCH", 16, 1, 3, false},
+    {"SUBSCRIBE: from now", "SUBSCRIBE", 28, 1, WIRE_NOW, true},
+    {"SUBSCRIBE: no such start", "SUBSCRIBE", 28, 1, 4, false},
+    {"SUBSCRIBE: otherwise fail", "SUBSCRIBE", 29, 1, WIRE_FAIL, true},
+    {"SUBSCRIBE: no such otherwise", "SUBSCRIBE", 29, 1, 3, false},
+    {"SUBSCRIBE: not zero", "SUBSCRIBE", 30, 1, 1, false},
+    {"DELIVER: an end", "DELIVER", 28, 1, WIRE_END, true},
+    {"DELIVER: no such kind", "DELIVER", 28, 1, 4, false},
+    {"DELIVER: the last verdict", "DELIVER", 29, 1, WIRE_FAILED, true},
+    {"DELIVER: no such verdict", "DELIVER", 29, 1, 9, false},
+    {"DELIVER: not zero", "DELIVER", 36, 4, 1, false},
+    {"CREDIT: fewer grants than it says", "CREDIT", 16, 4, 3, false},
+    {"CREDIT: more grants than it says", "CREDIT", 16, 4, 1, false},
+    {"CREDIT: not zero", "CREDIT", 32, 4, 1, false},
     {"SLICE: the last verdict", "SLICE", 16, 1, WIRE_OTHER_EPOCH, true},
     {"SLICE: no such verdict", "SLICE", 16, 1, 5, false},
     {"SLICE: zero is not", "SLICE", 17, 1, 1, false},

@@ -265,6 +265,61 @@ static void copy_slice(struct copy *copy)
     copy_items(copy, slice.count);
 }
 
+static void copy_subscribe(struct copy *copy)
+{
+    struct wire_subscribe subscribe;
+    wire_get_subscribe(&copy->in, &subscribe);
+    wire_put_subscribe(copy->out, &subscribe);
+    say_u64(copy, "subscription", subscribe.subscription);
+    say_u64(copy, "incarnation", subscribe.incarnation);
+    say_u64(copy, "start", subscribe.start);
+    say_u64(copy, "otherwise", subscribe.otherwise);
+    say_u64(copy, "epoch", subscribe.epoch);
+    say_u64(copy, "seq", subscribe.seq);
+    say_u64(copy, "credit", subscribe.credit);
+    say_bytes(copy, "session", subscribe.session);
+    say_bytes(copy, "id", subscribe.id);
+}
+
+static void copy_deliver(struct copy *copy)
+{
+    struct wire_deliver deliver;
+    wire_get_deliver(&copy->in, &deliver);
+    wire_put_deliver(copy->out, &deliver);
+    say_u64(copy, "subscription", deliver.subscription);
+    say_u64(copy, "incarnation", deliver.incarnation);
+    say_u64(copy, "kind", deliver.kind);
+    say_u64(copy, "verdict", deliver.verdict);
+    say_u64(copy, "count", deliver.count);
+    say_u64(copy, "epoch", deliver.epoch);
+    say_u64(copy, "seq", deliver.seq);
+    say_u64(copy, "bytes", deliver.bytes);
+    say_u64(copy, "missing", deliver.missing);
+    copy_items(copy, deliver.count);
+}
+
+static void copy_grant(struct copy *copy)
+{
+    struct wire_grant grant;
+    wire_get_grant(&copy->in, &grant);
+    wire_put_grant(copy->out, &grant);
+    say_u64(copy, "subscription", grant.subscription);
+    say_u64(copy, "incarnation", grant.incarnation);
+    say_u64(copy, "credit", grant.credit);
+}
+
+static void copy_credit(struct copy *copy)
+{
+    uint32_t count;
+    wire_get_grants(&copy->in, &count);
+    wire_put_grants(copy->out, count);
+    say_u64(copy, "count", count);
+    for (uint32_t i = 0; i < count && !copy->in.bad; i++) {
+        say(copy, "; grant");
+        copy_grant(copy);
+    }
+}
+
 static void copy_sessions(struct copy *copy)
 {
     struct wire_sessions sessions;
@@ -361,6 +416,10 @@ static const struct {
     {WIRE_HEALTH_IS, "HEALTH_IS", copy_health},
     {WIRE_STATS, "STATS", copy_nothing},
     {WIRE_STATS_ARE, "STATS_ARE", copy_stats_are},
+    {WIRE_SUBSCRIBE, "SUBSCRIBE", copy_subscribe},
+    {WIRE_DELIVER, "DELIVER", copy_deliver},
+    {WIRE_CREDIT, "CREDIT", copy_credit},
+    {WIRE_UNSUBSCRIBE, "UNSUBSCRIBE", copy_grant},
 };
 
 enum {

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "slice.h"
+
+#include <stdlib.h>
+
+spn_err slice_find(const struct timeline *timeline, const struct slice_start *start,
+                   const uint8_t *secret, uint64_t *ret_from)
+{
+    uint64_t after = 0;
+    if (start->start == WIRE_NOW) {
+        after = timeline->seq_last;
+    } else if (start->start == WIRE_AFTER_SEQ) {
+        if (start->epoch != timeline->epoch)
+            return SPN_E_OTHER_EPOCH;
+        /* Only durable events are given out, so that no honest cursor is ahead of the end. */
+        after = start->seq < timeline->seq_last ? start->seq : timeline->seq_last;
+    } else if (start->start == WIRE_AFTER_ID) {
+        spn_err err = wire_check_id(start->id);
+        if (err != SPN_OK)
+            return err;
+        uint32_t fingerprint = (uint32_t)fingerprint_of(start->id, secret).low;
+        err = timeline_find(timeline, start->id, fingerprint, &after);
+        if (err != SPN_OK)
+            return err;
+    }
+    *ret_from = after + 1;
+    return SPN_OK;
+}
+
+size_t slice_entry_size(const struct record_entry *entry)
+{
+    return WIRE_ITEM_HEAD_SIZE + entry->id.size + entry->type.size + entry->data.size;
+}
+
+spn_err slice_read(struct slice *slice, const struct timeline *timeline, uint64_t from,
+                   size_t bytes_max)
+{
+    size_t count;
+    uint64_t first;
+    spn_err err =
+        timeline_positions(timeline, from, SLICE_ENTRIES_MAX, slice->positions, &first, &count);
+    if (err != SPN_OK)
+        return err;
+    slice->size = 0;
+    slice->head = (struct wire_slice){.epoch = timeline->epoch,
+                                      .seq = from - 1,
+                                      .seq_last = timeline->seq_last,
+                                      .missing = first - from,
+                                      .verdict = first > from ? WIRE_TRIMMED : WIRE_RESUMED};
+    for (size_t i = 0; i < count; i++) {
+        struct record_entry *entry = &slice->entries[i];
+        err = journal_read_entry(timeline->reader, slice->positions[i], entry);
+        if (err != SPN_OK)
+            return err == SPN_E_END ? SPN_E_CORRUPT : err;
+        size_t size = slice_entry_size(entry);
+        if (i > 0 && slice->size + size > bytes_max)
+            break;
+        slice->size += size;
+        slice->head.count++;
+        slice->head.seq = entry->seq;
+    }
+    return SPN_OK;
+}
+
+void slice_put_entry(struct wire_out *out, uint64_t position, const struct record_entry *entry)
+{
+    wire_put_item(out, &(struct wire_item){.seq = entry->seq,
+                                           .position = position,
+                                           .time_ms = entry->wall_ms,
+                                           .retry_ms = entry->retry_ms,
+                                           .id = entry->id,
+                                           .type = entry->type,
+                                           .data = entry->data});
+}
+
+void slice_put(struct wire_out *out, const struct slice *slice)
+{
+    for (uint32_t i = 0; i < slice->head.count; i++)
+        slice_put_entry(out, slice->positions[i], &slice->entries[i]);
+}
+
+struct unsent {
+    struct metrics *metrics;
+    size_t size;
+    uint8_t bytes[];
+};
+
+/* On ZeroMQ's thread, or ours when the peer is gone. */
+static void let_go(void *bytes, void *hint)
+{
+    struct unsent *unsent = hint;
+    (void)bytes;
+    atomic_fetch_sub_explicit(&unsent->metrics->unsent, unsent->size, memory_order_relaxed);
+    free(unsent);
+}
+
+spn_err slice_message(zmq_msg_t *ret_message, size_t size, struct metrics *metrics)
+{
+    uint64_t before = metrics_get(&metrics->unsent);
+    if (before > 0 && before + size > SLICE_UNSENT_MAX)
+        return SPN_E_BACKPRESSURE;
+    struct unsent *unsent = malloc(sizeof(*unsent) + size);
+    if (!unsent)
+        return SPN_E_NOMEM;
+    *unsent = (struct unsent){.metrics = metrics, .size = size};
+    if (zmq_msg_init_data(ret_message, unsent->bytes, size, let_go, unsent) != 0) {
+        free(unsent);
+        return SPN_E_NOMEM;
+    }
+    atomic_fetch_add_explicit(&metrics->unsent, size, memory_order_relaxed);
+    return SPN_OK;
+}
+
+bool slice_verdict(spn_err err, uint8_t *ret_verdict)
+{
+    switch (err) {
+    case SPN_E_UNKNOWN_SESSION:
+        *ret_verdict = WIRE_UNKNOWN_SESSION;
+        return true;
+    case SPN_E_UNKNOWN_ID:
+        *ret_verdict = WIRE_UNKNOWN_ID;
+        return true;
+    case SPN_E_OTHER_EPOCH:
+        *ret_verdict = WIRE_OTHER_EPOCH;
+        return true;
+    default:
+        return false;
+    }
+}

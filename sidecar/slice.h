@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* slice: some events of a session, read from disk and ready to be sent.
+ *
+ * At most 256 at a time, so that a snapshot stays short.
+ *
+ * Lends    entries: valid in the snapshot they were read in.
+ * Threads  the reader's.
+ */
+#ifndef SPN_SLICE_H
+#define SPN_SLICE_H
+
+#include "metrics.h"
+#include "timeline.h"
+
+enum {
+    SLICE_ENTRIES_MAX = 256,
+    SLICE_UNSENT_MAX = 64 * 1024 * 1024, /* bytes; one message always fits */
+};
+
+struct slice {
+    struct wire_slice head;
+    size_t size; /* of the items, encoded */
+    uint64_t positions[SLICE_ENTRIES_MAX];
+    struct record_entry entries[SLICE_ENTRIES_MAX];
+};
+
+/* Where to begin. */
+struct slice_start {
+    uint8_t start;  /* enum wire_start */
+    uint64_t epoch; /* WIRE_AFTER_SEQ */
+    uint64_t seq;   /* WIRE_AFTER_SEQ */
+    struct spn_bytes id;
+};
+
+/* The seq that is wanted first. SPN_E_OTHER_EPOCH, SPN_E_UNKNOWN_ID, SPN_E_BAD_ID. */
+spn_err slice_find(const struct timeline *timeline, const struct slice_start *start,
+                   const uint8_t *secret, uint64_t *ret_from) SPN_MUST_USE;
+
+/* Reads from this seq on: at least one event if there is one, then as many as bytes_max allows. */
+spn_err slice_read(struct slice *slice, const struct timeline *timeline, uint64_t from,
+                   size_t bytes_max) SPN_MUST_USE;
+
+/* Appends one event as an item; slice_put all of a slice. */
+void slice_put_entry(struct wire_out *out, uint64_t position, const struct record_entry *entry);
+void slice_put(struct wire_out *out, const struct slice *slice);
+size_t slice_entry_size(const struct record_entry *entry);
+
+/* A message for a slice, whose bytes count in metrics->unsent until ZeroMQ has let go of them: what
+ * peers do not read is bounded in all. SPN_E_BACKPRESSURE: too many bytes wait; SPN_E_NOMEM. */
+spn_err slice_message(zmq_msg_t *ret_message, size_t size, struct metrics *metrics) SPN_MUST_USE;
+
+/* The verdict that says why there is nothing to go on with; false: it is another failure. */
+bool slice_verdict(spn_err err, uint8_t *ret_verdict);
+
+#endif
