@@ -126,6 +126,15 @@ spn_err producers_give(struct producers *producers, struct producer *producer, u
     return SPN_OK;
 }
 
+/* Forgets the oldest runs. */
+static void drop_runs(struct producer *producer, size_t count)
+{
+    if (!producer->runs || count == 0)
+        return;
+    producer->run_count -= count;
+    memmove(producer->runs, producer->runs + count, producer->run_count * sizeof(*producer->runs));
+}
+
 uint64_t producer_raise_base(struct producer *producer, uint64_t base)
 {
     if (base <= producer->base)
@@ -135,10 +144,7 @@ uint64_t producer_raise_base(struct producer *producer, uint64_t base)
     while (producer->runs && gone < producer->run_count &&
            producer->runs[gone].first + producer->runs[gone].count <= base)
         gone++;
-    producer->run_count -= gone;
-    if (producer->runs && gone > 0)
-        memmove(producer->runs, producer->runs + gone,
-                producer->run_count * sizeof(*producer->runs));
+    drop_runs(producer, gone);
     if (base <= producer->accepted + 1)
         return 0;
     uint64_t lost = base - 1 - producer->accepted;
@@ -148,10 +154,8 @@ uint64_t producer_raise_base(struct producer *producer, uint64_t base)
 
 static spn_err make_run_room(struct producer *producer)
 {
-    if (producer->run_count == RECORD_RUNS_MAX) {
-        producer->run_count--;
-        memmove(producer->runs, producer->runs + 1, producer->run_count * sizeof(*producer->runs));
-    }
+    if (producer->run_count == RECORD_RUNS_MAX)
+        drop_runs(producer, 1);
     if (producer->runs && producer->run_count < producer->run_room)
         return SPN_OK;
     size_t room = producer->run_room > 0 ? producer->run_room * 2 : RUNS_FIRST;

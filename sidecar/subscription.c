@@ -50,8 +50,8 @@ struct subscription {
     uint64_t next_seq;
     uint64_t credit;
     uint64_t sent;
-    struct spn_bytes name; /* owned, with the id behind it */
-    struct spn_bytes id;
+    struct spn_bytes name; /* in texts */
+    struct spn_bytes id;   /* in texts */
 
     uint8_t *out; /* deliveries of this scan, in one message */
     size_t out_size;
@@ -59,6 +59,7 @@ struct subscription {
     uint32_t out_count;
     uint32_t next_dirty;
     uint32_t next_due;
+    uint8_t texts[]; /* the session's name, then the id */
 };
 
 struct subscriptions {
@@ -193,7 +194,6 @@ static void forget(struct subscriptions *all, uint32_t slot)
     slot_index_remove(&all->by_key, key_hash(subscriber, subscription->number), slot);
     all->slots[slot] = NULL;
     all->used--;
-    free((void *)(uintptr_t)subscription->name.data);
     free(subscription->out);
     free(subscription);
     if (--subscriber->count == 0)
@@ -484,6 +484,18 @@ static void end_or_wait(struct subscriptions *all, uint32_t slot, spn_err err, u
     (void)send_plain(all, &subscription->subscriber->peer, &deliver);
 }
 
+static spn_err go_on(struct subscriptions *all, uint32_t slot, const struct ask *answered)
+{
+    const struct subscription *subscription = all->slots[slot];
+    struct timeline timeline;
+    spn_err err = timeline_open(&timeline, all->options.journal, &answered->sessions[0].view);
+    if (err == SPN_OK && subscription->state == LOCATING)
+        err = locate(all, slot, &timeline);
+    else if (err == SPN_OK && timeline.epoch != subscription->epoch)
+        err = SPN_E_OTHER_EPOCH;
+    return err == SPN_OK ? advance(all, slot, &timeline, answered->horizon) : err;
+}
+
 void subscriptions_answer(struct subscriptions *all, const struct ask *answered)
 {
     uint32_t slot = answered->slot;
@@ -491,16 +503,9 @@ void subscriptions_answer(struct subscriptions *all, const struct ask *answered)
     if (!subscription || subscription->serial != answered->serial)
         return; /* it is gone */
     subscription->asking = false;
-    struct timeline timeline;
     spn_err err = answered->err;
     if (err == SPN_OK)
-        err = timeline_open(&timeline, all->options.journal, &answered->sessions[0].view);
-    if (err == SPN_OK && subscription->state == LOCATING)
-        err = locate(all, slot, &timeline);
-    else if (err == SPN_OK && timeline.epoch != subscription->epoch)
-        err = SPN_E_OTHER_EPOCH;
-    if (err == SPN_OK)
-        err = advance(all, slot, &timeline, answered->horizon);
+        err = go_on(all, slot, answered);
     if (err == SPN_OK)
         ask_later(all, slot); /* on, while it is behind and has credit */
     else if (err == SPN_E_BACKPRESSURE || err == SPN_E_UNAVAILABLE || err == SPN_E_NOMEM)
@@ -729,16 +734,10 @@ static spn_err free_slot(struct subscriptions *all, uint32_t *ret_slot)
 
 static struct subscription *make(struct subscriptions *all, const struct wire_subscribe *from)
 {
-    struct subscription *subscription = calloc(1, sizeof(*subscription));
-    uint8_t *bytes = malloc(from->session.size + from->id.size + 1);
-    if (!subscription || !bytes) {
-        free(subscription);
-        free(bytes);
+    struct subscription *subscription =
+        malloc(sizeof(*subscription) + from->session.size + from->id.size);
+    if (!subscription)
         return NULL;
-    }
-    memcpy(bytes, from->session.data, from->session.size);
-    if (from->id.size > 0)
-        memcpy(bytes + from->session.size, from->id.data, from->id.size);
     *subscription = (struct subscription){
         .serial = ++all->serial,
         .number = from->subscription,
@@ -748,9 +747,12 @@ static struct subscription *make(struct subscriptions *all, const struct wire_su
         .epoch = from->epoch,
         .next_seq = from->seq,
         .credit = from->credit,
-        .name = {bytes, from->session.size},
-        .id = {bytes + from->session.size, from->id.size},
+        .name = {subscription->texts, from->session.size},
+        .id = {subscription->texts + from->session.size, from->id.size},
     };
+    memcpy(subscription->texts, from->session.data, from->session.size);
+    if (from->id.size > 0)
+        memcpy(subscription->texts + from->session.size, from->id.data, from->id.size);
     return subscription;
 }
 
