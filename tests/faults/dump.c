@@ -10,15 +10,17 @@
 #include "event_list.h"
 #include "stage.h"
 
-enum { DUMP_MS = 120000 };
+enum { DUMP_MS = 120000, LINES_MORE = 10000 };
 
-static void read_lines(struct history *history, FILE *lines)
+/* False: there is no end to them. */
+static bool read_lines(struct history *history, FILE *lines)
 {
+    uint64_t left = 2 * history_judge(history).sent + LINES_MORE;
     struct event_item item = {.retry_ms = -1};
     char *line = NULL;
     size_t room = 0;
     ssize_t size;
-    while ((size = getline(&line, &room, lines)) > 0) {
+    while (left-- > 0 && (size = getline(&line, &room, lines)) > 0) {
         event_item_from_json(&item, line, (size_t)size);
         history_dumped(history, &(struct history_entry){.session = item.session,
                                                         .id = item.id,
@@ -28,6 +30,7 @@ static void read_lines(struct history *history, FILE *lines)
     }
     event_item_release(&item);
     free(line);
+    return feof(lines) != 0;
 }
 
 int dump_into(struct history *history, const char *data_dir, const char *error_path)
@@ -42,9 +45,11 @@ int dump_into(struct history *history, const char *data_dir, const char *error_p
     close(ends[1]);
     FILE *lines = fdopen(ends[0], "re");
     assert_non_null(lines);
-    read_lines(history, lines);
+    bool ended = read_lines(history, lines);
     fclose(lines);
+    if (!ended)
+        process_kill(&dump);
     int code = process_wait(&dump, until_in(DUMP_MS));
     process_release(&dump);
-    return code;
+    return ended ? code : DUMP_ENDLESS;
 }

@@ -11,7 +11,10 @@
 
 #include "history.h"
 
-/* The command's exit code; what it said goes to error_path. */
+/* It printed far more than was ever sent, and was killed. */
+enum { DUMP_ENDLESS = -2 };
+
+/* The command's exit code, or DUMP_ENDLESS; what it said goes to error_path. */
 int dump_into(struct history *history, const char *data_dir, const char *error_path);
 
 #endif
