@@ -30,7 +30,7 @@ enum {
     BEFORE = 40,  /* events of each member in a round, before the disk is full */
     AT_ONCE = 40, /* and so many at a time, until it shows */
     STALL_MS = 60,
-    LONG_STALL_MS = 1500, /* in every third round: pauses between attempts are at their longest */
+    LONG_STALL_MS = 2800, /* in every third round: pauses between attempts are at their longest */
     RESUME_MS = 1000,
     WAIT_MS = 30000,
 };
