@@ -21,7 +21,6 @@ enum {
     OPEN_MS = 60000,
     FLUSH_MS = 100000,
     IDLE_MS = 5,
-    BURST = 64, /* events between two looks at what was acknowledged */
     WORDS_MAX = 4096,
     DATA_MAX = 1 << 20,
 };
@@ -32,7 +31,8 @@ struct member {
     uint32_t index;
     spn_client *client;
     spn_producer *producer;
-    uint64_t next; /* number of the next event */
+    uint64_t next;    /* number of the next event */
+    uint64_t fetched; /* results */
     int log_fd;
     uint64_t words[WORDS_MAX]; /* results that are not in the log yet */
     size_t word_count;
@@ -105,6 +105,7 @@ static spn_err take_acks(struct member *member, int ms)
     struct spn_ack ack;
     spn_err err;
     while ((err = spn_producer_next_ack(member->producer, ms, &ack)) == SPN_OK) {
+        member->fetched++;
         uint64_t stored = ack.result == SPN_STORED;
         member->words[member->word_count++] = ack.ticket | stored << CROWD_STORED_BIT;
         if (member->word_count == WORDS_MAX)
@@ -154,23 +155,34 @@ static bool publish_next(struct member *member)
     return err == SPN_OK;
 }
 
+static bool may_publish(const struct member *member)
+{
+    return !atomic_load(&member->page->stopping) &&
+           member->next <= atomic_load(&member->mine->allowed);
+}
+
+/* The library keeps a window of results, so those there are must be fetched before a call that may
+ * wait for as many again. */
+static bool has_results(const struct member *member)
+{
+    struct spn_counters counters = spn_producer_counters(member->producer);
+    return counters.taken - counters.unacknowledged > member->fetched;
+}
+
 static void publish(struct member *member)
 {
     while (!atomic_load(&member->page->stopping)) {
-        bool at_limit = member->next > atomic_load(&member->mine->allowed);
-        for (int i = 0; i < BURST && !at_limit; i++) {
+        while (may_publish(member) && !has_results(member))
             if (!publish_next(member))
                 break;
-            at_limit = member->next > atomic_load(&member->mine->allowed);
-        }
-        bool idle = take_acks(member, at_limit ? IDLE_MS : 0) == SPN_E_END && at_limit;
-        if (idle)
-            until_passed_us(IDLE_MS * 1000);
+        bool at_limit = !may_publish(member);
+        spn_err err = take_acks(member, at_limit ? IDLE_MS : 0);
+        if (at_limit && err == SPN_E_END)
+            until_passed_us(IDLE_MS * 1000); /* everything is acknowledged: it waits for the test */
     }
     atomic_store(&member->mine->taken, member->next - 1); /* the one about to be was not */
 }
 
-/* The library keeps a window of results only, so they are taken as they come. */
 static int finish(struct member *member)
 {
     uint64_t due_ns = until_in(FLUSH_MS);
