@@ -28,6 +28,7 @@ enum {
     MEMBERS = 8,
     SESSIONS = 64,
     WINDOW_MIB = 4,
+    INGEST_HWM = 4, /* see sidecar/main.c */
     QUEUE_MIB = 8,
     BATCH_MIB = 1,            /* the queue's mark is looked at before a batch is taken */
     TRACKER_BYTES = 2 * 1024, /* of a session with a full window */
@@ -52,7 +53,7 @@ struct marks {
     size_t commit;      /* pages of one transaction: at most half empty */
     size_t generations; /* the active one and the frozen one */
     size_t trackers;
-    size_t on_the_way; /* in ZeroMQ's queues: at most what clients may have in flight */
+    size_t on_the_way; /* in ZeroMQ's queues: so many batches of each connection */
 };
 
 static size_t sum(const struct marks *marks)
@@ -70,7 +71,7 @@ static struct marks state_marks(const struct process *daemon)
         .generations = 2 * (GENERATION_ENTRIES_MAX * sizeof(struct generation_entry) +
                             SESSIONS * sizeof(struct generation_session)),
         .trackers = SESSIONS * TRACKER_BYTES,
-        .on_the_way = MEMBERS * WINDOW_MIB * MIB,
+        .on_the_way = MEMBERS * INGEST_HWM * BATCH_MIB * MIB,
     };
 }
 
