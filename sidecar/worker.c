@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "generation.h"
+#include "kill_point.h"
 
 #define MS 1000000ull
 
@@ -166,7 +167,9 @@ static spn_err write_transaction(struct worker *worker, const struct handoff_nod
         return err;
     }
     uint64_t begun_ns = worker->options.clock->monotonic_ns();
+    KILL_POINT("before_commit");
     err = journal_commit(journal);
+    KILL_POINT_IF(err == SPN_OK, "after_commit");
     metrics_add(&worker->options.metrics->commits, err == SPN_OK ? 1 : 0);
     uint64_t took_ns = worker->options.clock->monotonic_ns() - begun_ns;
     worker->commit_mean_ns += took_ns / 8 - worker->commit_mean_ns / 8;
@@ -206,6 +209,7 @@ static void give_back(struct worker *worker, const struct handoff_node *end)
 static void finish_segment(struct worker *worker)
 {
     struct metrics *metrics = worker->options.metrics;
+    KILL_POINT("segment_done");
     metrics_add(&metrics->segments, 1);
     metrics_add(&metrics->rows_written, segment_rows(worker->segment));
     metrics_add(&metrics->index_entries_written, segment_entries(worker->segment));
@@ -248,6 +252,7 @@ static void succeed(struct worker *worker, const struct handoff_node *end, bool 
     note_waiting(worker);
     if (worker->segment)
         segment_settle(worker->segment, true);
+    KILL_POINT_IF(worker->segment && !segment_done, "segment_step");
     if (segment_done)
         finish_segment(worker);
     look_after_readers(worker);

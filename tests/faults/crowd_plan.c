@@ -6,7 +6,7 @@
 void crowd_event(const struct crowd_plan *plan, uint32_t member, uint64_t number,
                  char session[CROWD_NAME_SIZE], char id[CROWD_NAME_SIZE])
 {
-    uint64_t place = (number * 7 + member) % plan->sessions;
+    uint64_t place = (number * (plan->members + 1) + member) % plan->sessions;
     snprintf(session, CROWD_NAME_SIZE, "s%llu", (unsigned long long)place);
     id[0] = '\0';
     if (member >= plan->without_ids)
