@@ -48,8 +48,8 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"before_commit", "60000", 40, false}, {"after_commit", "60000", 40, false},
-    {"segment_step", "1", 12, false},      {"segment_done", "1", 12, false},
+    {"before_commit", "60000", 30, false}, {"after_commit", "60000", 30, false},
+    {"segment_step", "1", 8, false},       {"segment_done", "1", 8, false},
     {"recovery_tables", "60000", 1, true}, {"recovery_slice", "60000", 1, true},
     {"recovery_end", "60000", 1, true},
 };
@@ -62,7 +62,7 @@ static const struct crowd_plan plan = {
     .without_ids = 1,
     .sessions = 20000,
     .event_size = 60,
-    .window_events = 2048,
+    .window_events = 512,
 };
 
 static bool campaign;
