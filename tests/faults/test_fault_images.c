@@ -335,7 +335,7 @@ static void make_image(struct images *images, size_t moment, enum mode mode, boo
 
 static void every_image_has_what_was_acknowledged(struct stage *stage)
 {
-    size_t count = until_scaled(campaign ? IMAGES_CAMPAIGN : IMAGES);
+    size_t count = campaign ? until_scaled(IMAGES_CAMPAIGN) : IMAGES;
     struct images images;
     struct history_verdict verdict;
     record_life(&images, stage);

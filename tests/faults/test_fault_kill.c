@@ -33,7 +33,8 @@ enum {
     KILLS = 10,
     KILLS_CAMPAIGN = 100, /* of each of so many rounds, which have a directory each: */
     ROUNDS = 10,
-    TRIES_PER_KILL = 4, /* kills until one counts, at most */
+    TRIES_PER_KILL = 4, /* kills until one counts, at most; */
+    TRIES_MIN = 40,     /* and so many in all, where sanitizers make the numbers small */
     LIFE_MAX_US = 15000,
     ACKED_MIN = 100, /* in the life that ends */
     MEMBER_KILLS = 20,
@@ -167,7 +168,8 @@ static void killed_sidecar_loses_and_doubles_nothing(struct stage *stage)
     crowd_open(&kill.crowd, stage, &plan);
     start(&kill);
     crowd_start_all(&kill.crowd);
-    while ((kill.counted < wanted || kill.resends == 0) && kill.kills < TRIES_PER_KILL * wanted) {
+    while ((kill.counted < wanted || kill.resends == 0) &&
+           kill.kills < TRIES_MIN + TRIES_PER_KILL * wanted) {
         kill_sidecar(&kill);
         start(&kill);
     }
@@ -193,7 +195,7 @@ static void killed_producers_lose_and_double_nothing(struct stage *stage)
     crowd_open(&kill.crowd, stage, &plan);
     start(&kill);
     crowd_start_all(&kill.crowd);
-    while (kill.counted < wanted && kill.kills < TRIES_PER_KILL * wanted) {
+    while (kill.counted < wanted && kill.kills < TRIES_MIN + TRIES_PER_KILL * wanted) {
         uint32_t victim = choose(MEMBERS);
         struct crowd_member *member = &kill.crowd.page->members[victim];
         uint64_t acked = crowd_acked(&kill.crowd);
@@ -341,7 +343,7 @@ static void killed_batches_are_there_whole_or_not_at_all(struct stage *stage)
     uint64_t durable = 0;
     uint64_t begun = 0;
     raw_open(&raw);
-    for (; cut_off < wanted && kills < TRIES_PER_KILL * wanted; kills++) {
+    for (; cut_off < wanted && kills < TRIES_MIN + TRIES_PER_KILL * wanted; kills++) {
         begun = kill_sender(stage, sender, path);
         /* Taking the producer over waits for what was accepted of it. */
         durable = raw_take_producer(&raw, batch_producer).durable;
