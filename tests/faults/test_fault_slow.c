@@ -27,8 +27,8 @@ enum {
     LOOK_US = 5000,
     MEMBERS = 8,
     SESSIONS = 64,
-    WINDOW_MIB = 4,
-    INGEST_HWM = 4, /* see sidecar/main.c */
+    WINDOW_MIB = 16, /* of each: together far more than all marks */
+    INGEST_HWM = 4,  /* see sidecar/main.c */
     QUEUE_MIB = 8,
     BATCH_MIB = 1,            /* the queue's mark is looked at before a batch is taken */
     TRACKER_BYTES = 2 * 1024, /* of a session with a full window */
