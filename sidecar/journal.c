@@ -20,6 +20,7 @@
 #define TABLE_MAP(X)                                                                               \
     X(LOG, "log", MDB_INTEGERKEY)                                                                  \
     X(BLOCKS, "blocks", 0)                                                                         \
+    X(SEGMENTS, "segments", MDB_INTEGERKEY)                                                        \
     X(ROWS, "rows", MDB_INTEGERKEY)                                                                \
     X(NAMES, "names", 0)                                                                           \
     X(PRODUCERS, "producers", 0)                                                                   \
@@ -188,6 +189,13 @@ static uint64_t seq_of_block_key(const void *key)
     return be64toh(seq);
 }
 
+static uint64_t epoch_of_block_key(const void *key)
+{
+    uint64_t epoch;
+    memcpy(&epoch, (const uint8_t *)key + 4, sizeof(epoch));
+    return be64toh(epoch);
+}
+
 static uint32_t segment_of_block_key(const void *key)
 {
     uint32_t segment;
@@ -195,13 +203,14 @@ static uint32_t segment_of_block_key(const void *key)
     return be32toh(segment);
 }
 
-/* Of the log: LMDB itself requires integer keys to be of one size. */
-static uint64_t position_of_key(MDB_val key)
+/* A position, an epoch or a segment's number: LMDB itself requires integer keys to be of one size.
+ */
+static uint64_t number_of_key(MDB_val key)
 {
-    uint64_t position = 0;
-    if (key.mv_size == sizeof(position))
-        memcpy(&position, key.mv_data, sizeof(position));
-    return position;
+    uint64_t number = 0;
+    if (key.mv_size == sizeof(number))
+        memcpy(&number, key.mv_data, sizeof(number));
+    return number;
 }
 
 /* LMDB takes keys as pointers to non-const and only reads them. */
@@ -414,6 +423,18 @@ spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_
     return err;
 }
 
+spn_err journal_put_segment(struct journal *journal, uint32_t number,
+                            const struct record_segment *segment)
+{
+    void *at = NULL;
+    uint64_t wide = number;
+    MDB_val key = val(&wide, sizeof(wide));
+    spn_err err = put(journal, TABLE_SEGMENTS, key, RECORD_SEGMENT_SIZE, 0, &at);
+    if (err == SPN_OK)
+        record_put_segment(at, number, segment);
+    return err;
+}
+
 spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta)
 {
     void *at = NULL;
@@ -462,6 +483,164 @@ spn_err journal_get_entry(struct journal *journal, uint64_t position,
         return fail_with(SPN_E_CORRUPT, "log", "a value is damaged");
     return err;
 }
+
+/* -- deleting ---------------------------------------------------------------------------------- */
+
+spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t to,
+                               bool (*keep)(const void *owner, uint64_t position),
+                               const void *owner, size_t count_max, uint64_t *ret_next,
+                               size_t *ret_count)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key = val(&from, sizeof(from));
+    MDB_val value = {0};
+
+    assert(journal->txn);
+    *ret_count = 0;
+    *ret_next = from;
+    if (journal->failed != SPN_OK)
+        return journal->failed;
+    int rc = mdb_cursor_open(journal->txn, journal->dbi[TABLE_LOG], &cursor);
+    if (rc == 0)
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    while (rc == 0 && *ret_count < count_max) {
+        uint64_t position = number_of_key(key);
+        *ret_next = position;
+        if (position > to)
+            break;
+        if (!keep || !keep(owner, position)) {
+            rc = mdb_cursor_del(cursor, 0);
+            *ret_count += rc == 0 ? 1 : 0;
+        }
+        *ret_next = position + 1;
+        if (rc == 0)
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT); /* after a deletion: what moved up */
+    }
+    if (rc == MDB_NOTFOUND) {
+        *ret_next = to + 1;
+        rc = 0;
+    }
+    if (cursor)
+        mdb_cursor_close(cursor);
+    return rc == 0 ? SPN_OK : poison(journal, rc, "trim");
+}
+
+static spn_err delete_key(struct journal *journal, enum table table, MDB_val key)
+{
+    assert(journal->txn);
+    if (journal->failed != SPN_OK)
+        return journal->failed;
+    int rc = mdb_del(journal->txn, journal->dbi[table], &key, NULL);
+    return rc == 0 || rc == MDB_NOTFOUND ? SPN_OK : poison(journal, rc, tables[table].name);
+}
+
+spn_err journal_delete_block(struct journal *journal, uint32_t segment, uint64_t epoch,
+                             uint64_t first_seq)
+{
+    uint8_t key[BLOCK_KEY_SIZE];
+    put_block_key(key, segment, epoch, first_seq);
+    return delete_key(journal, TABLE_BLOCKS, val(key, sizeof(key)));
+}
+
+spn_err journal_delete_segment(struct journal *journal, uint32_t number, size_t count_max,
+                               size_t *ret_count)
+{
+    uint8_t first[BLOCK_KEY_SIZE];
+    MDB_cursor *cursor = NULL;
+    MDB_val value = {0};
+    uint64_t wide = number;
+    int rc = 0;
+
+    *ret_count = 0;
+    if (journal->failed != SPN_OK)
+        return journal->failed;
+    put_block_key(first, number, 0, 0);
+    rc = mdb_cursor_open(journal->txn, journal->dbi[TABLE_BLOCKS], &cursor);
+    while (rc == 0 && *ret_count < count_max) {
+        MDB_val key = val(first, sizeof(first));
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        if (rc == 0 && key.mv_size != BLOCK_KEY_SIZE)
+            rc = MDB_CORRUPTED;
+        if (rc == 0 && segment_of_block_key(key.mv_data) != number)
+            rc = MDB_NOTFOUND;
+        if (rc == 0)
+            rc = mdb_cursor_del(cursor, 0);
+        *ret_count += rc == 0 ? 1 : 0;
+    }
+    if (cursor)
+        mdb_cursor_close(cursor);
+    if (rc == 0 || rc == MDB_NOTFOUND)
+        return *ret_count < count_max
+                   ? delete_key(journal, TABLE_SEGMENTS, val(&wide, sizeof(wide)))
+                   : SPN_OK;
+    return poison(journal, rc, "drop segment");
+}
+
+spn_err journal_delete_row(struct journal *journal, uint64_t epoch)
+{
+    return delete_key(journal, TABLE_ROWS, val(&epoch, sizeof(epoch)));
+}
+
+spn_err journal_delete_name(struct journal *journal, struct spn_bytes name, uint64_t epoch)
+{
+    MDB_val key = val(name.data, name.size);
+    MDB_val value = {0};
+    uint64_t named;
+
+    assert(journal->txn);
+    if (journal->failed != SPN_OK)
+        return journal->failed;
+    int rc = mdb_get(journal->txn, journal->dbi[TABLE_NAMES], &key, &value);
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? SPN_OK : poison(journal, rc, "names");
+    if (record_get_name(bytes_of(value), name, &named) != SPN_OK || named != epoch)
+        return SPN_OK;
+    return delete_key(journal, TABLE_NAMES, key);
+}
+
+/* The first key of a table of numbers. */
+static spn_err oldest(struct journal *journal, enum table table, uint64_t *ret_number,
+                      MDB_val *ret_value)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key = {0};
+
+    assert(journal->txn);
+    if (journal->failed != SPN_OK)
+        return journal->failed;
+    int rc = mdb_cursor_open(journal->txn, journal->dbi[table], &cursor);
+    if (rc == 0)
+        rc = mdb_cursor_get(cursor, &key, ret_value, MDB_FIRST);
+    if (rc == 0)
+        *ret_number = number_of_key(key);
+    if (cursor)
+        mdb_cursor_close(cursor);
+    if (rc == MDB_NOTFOUND)
+        return SPN_E_END;
+    return rc == 0 ? SPN_OK : poison(journal, rc, tables[table].name);
+}
+
+spn_err journal_oldest_entry(struct journal *journal, uint64_t *ret_position)
+{
+    MDB_val value = {0};
+    return oldest(journal, TABLE_LOG, ret_position, &value);
+}
+
+spn_err journal_oldest_segment(struct journal *journal, uint32_t *ret_number,
+                               struct record_segment *ret_segment)
+{
+    MDB_val value = {0};
+    uint64_t number = 0;
+    spn_err err = oldest(journal, TABLE_SEGMENTS, &number, &value);
+    if (err != SPN_OK)
+        return err;
+    *ret_number = (uint32_t)number;
+    if (record_get_segment(bytes_of(value), *ret_number, ret_segment) != SPN_OK)
+        return fail_with(SPN_E_CORRUPT, "segments", "a value is damaged");
+    return SPN_OK;
+}
+
+/* -- the writer's view of itself --------------------------------------------------------------- */
 
 const struct record_meta *journal_meta(const struct journal *journal)
 {
@@ -863,7 +1042,7 @@ static spn_err look_around(struct journal_reader *reader)
     reader->newest = 0;
     err = seek(reader, TABLE_LOG, MDB_LAST, &key, &value);
     if (err == SPN_OK)
-        reader->newest = position_of_key(key);
+        reader->newest = number_of_key(key);
     return err == SPN_E_END ? SPN_OK : err;
 }
 
@@ -924,7 +1103,7 @@ spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position
     spn_err err = seek(reader, TABLE_LOG, MDB_SET_RANGE, &key, &value);
     if (err != SPN_OK)
         return err;
-    uint64_t found = position_of_key(key);
+    uint64_t found = number_of_key(key);
     err = looked_at(reader, record_get_entry(bytes_of(value), found, ret_entry), TABLE_LOG);
     if (err == SPN_OK)
         *ret_position = found;
@@ -983,6 +1162,43 @@ spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch, struct r
     if (err != SPN_OK)
         return err;
     return looked_at(reader, record_get_row(bytes_of(value), epoch, ret_row), TABLE_ROWS);
+}
+
+/* The first key above `after` in a table of numbers. */
+static spn_err seek_number_after(struct journal_reader *reader, enum table table, uint64_t after,
+                                 uint64_t *ret_number, MDB_val *ret_value)
+{
+    uint64_t from = after + 1;
+    MDB_val key = val(&from, sizeof(from));
+    if (from == 0)
+        return SPN_E_END;
+    spn_err err = seek(reader, table, MDB_SET_RANGE, &key, ret_value);
+    if (err == SPN_OK)
+        *ret_number = number_of_key(key);
+    return err;
+}
+
+spn_err journal_read_row_after(struct journal_reader *reader, uint64_t after, uint64_t *ret_epoch,
+                               struct record_row *ret_row)
+{
+    MDB_val value = {0};
+    spn_err err = seek_number_after(reader, TABLE_ROWS, after, ret_epoch, &value);
+    if (err != SPN_OK)
+        return err;
+    return looked_at(reader, record_get_row(bytes_of(value), *ret_epoch, ret_row), TABLE_ROWS);
+}
+
+spn_err journal_read_segment_after(struct journal_reader *reader, uint32_t after,
+                                   uint32_t *ret_number, struct record_segment *ret_segment)
+{
+    MDB_val value = {0};
+    uint64_t number = 0;
+    spn_err err = seek_number_after(reader, TABLE_SEGMENTS, after, &number, &value);
+    if (err != SPN_OK)
+        return err;
+    *ret_number = (uint32_t)number;
+    return looked_at(reader, record_get_segment(bytes_of(value), *ret_number, ret_segment),
+                     TABLE_SEGMENTS);
 }
 
 spn_err journal_read_producer_after(struct journal_reader *reader, bool first, uint8_t *id,
@@ -1055,4 +1271,24 @@ spn_err journal_read_block_from(struct journal_reader *reader, uint32_t segment,
     if (err != SPN_OK)
         return err;
     return take_block(reader, segment, epoch, key, value, ret_block);
+}
+
+spn_err journal_read_segment_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
+                                   uint64_t seq, uint64_t *ret_epoch,
+                                   struct record_block *ret_block)
+{
+    uint8_t wanted[BLOCK_KEY_SIZE];
+    MDB_val key = val(wanted, sizeof(wanted));
+    MDB_val value = {0};
+
+    put_block_key(wanted, segment, epoch, seq);
+    spn_err err = seek(reader, TABLE_BLOCKS, MDB_SET_RANGE, &key, &value);
+    if (err != SPN_OK)
+        return err;
+    if (key.mv_size != BLOCK_KEY_SIZE)
+        return looked_at(reader, SPN_E_CORRUPT, TABLE_BLOCKS);
+    if (segment_of_block_key(key.mv_data) != segment)
+        return SPN_E_END;
+    *ret_epoch = epoch_of_block_key(key.mv_data);
+    return take_block(reader, segment, *ret_epoch, key, value, ret_block);
 }

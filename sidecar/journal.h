@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* journal: the only module that knows LMDB exists.
  *
- * Six tables: log (position -> entry, append-only at its head), blocks (segment, epoch, first seq
- * -> block), rows (epoch -> row), names (name -> epoch), producers (id -> record), meta.
+ * Seven tables: log (position -> entry, append-only at its head), blocks (segment, epoch, first seq
+ * -> block), segments (number -> what it covers), rows (epoch -> row), names (name -> epoch),
+ * producers (id -> record), meta.
  *
  * Owns     the LMDB environment and every file under the data directory but the daemon's lock file.
  * Borrows  bytes passed in: copied before the call returns.
@@ -66,6 +67,8 @@ spn_err journal_put_row(struct journal *journal, uint64_t epoch,
 spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_t epoch,
                               uint64_t first_seq, uint32_t segment_before,
                               const struct record_block_item *items, size_t count) SPN_MUST_USE;
+spn_err journal_put_segment(struct journal *journal, uint32_t number,
+                            const struct record_segment *segment) SPN_MUST_USE;
 /* checkpoint, segment, next_position, clock_ns; format and secret stay. */
 spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta) SPN_MUST_USE;
 
@@ -74,6 +77,31 @@ spn_err journal_get_row(struct journal *journal, uint64_t epoch,
                         struct record_row *ret_row) SPN_MUST_USE;
 spn_err journal_get_entry(struct journal *journal, uint64_t position,
                           struct record_entry *ret_entry) SPN_MUST_USE;
+
+/* -- deleting, in the writer's transaction: what is not there counts as deleted ---------------- */
+
+/* Entries of the log from `from` to `to`, oldest first, at most count_max; but those stay that keep
+ * (may be NULL) says so of. *ret_next is where to go on: above `to` when all were looked at. */
+spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t to,
+                               bool (*keep)(const void *owner, uint64_t position),
+                               const void *owner, size_t count_max, uint64_t *ret_next,
+                               size_t *ret_count) SPN_MUST_USE;
+spn_err journal_delete_block(struct journal *journal, uint32_t segment, uint64_t epoch,
+                             uint64_t first_seq) SPN_MUST_USE;
+/* A segment's blocks, at most count_max, and its record with the last of them. *ret_count 0: it is
+ * gone. */
+spn_err journal_delete_segment(struct journal *journal, uint32_t number, size_t count_max,
+                               size_t *ret_count) SPN_MUST_USE;
+spn_err journal_delete_row(struct journal *journal, uint64_t epoch) SPN_MUST_USE;
+/* Only if it still names this epoch. */
+spn_err journal_delete_name(struct journal *journal, struct spn_bytes name,
+                            uint64_t epoch) SPN_MUST_USE;
+
+/* Positions of the oldest entry of the log, and the segment with the lowest number, in the writer's
+ * own view. SPN_E_END: there is none. */
+spn_err journal_oldest_entry(struct journal *journal, uint64_t *ret_position) SPN_MUST_USE;
+spn_err journal_oldest_segment(struct journal *journal, uint32_t *ret_number,
+                               struct record_segment *ret_segment) SPN_MUST_USE;
 
 /* Clears the slots of readers whose process died: until then they stop LMDB from using pages again.
  * Done at open; call it every few seconds. */
@@ -114,6 +142,13 @@ spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes 
                                 struct spn_bytes *ret_name, uint64_t *ret_epoch) SPN_MUST_USE;
 spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch,
                          struct record_row *ret_row) SPN_MUST_USE;
+/* The row with the lowest epoch above `after`. */
+spn_err journal_read_row_after(struct journal_reader *reader, uint64_t after, uint64_t *ret_epoch,
+                               struct record_row *ret_row) SPN_MUST_USE;
+/* The complete segment with the lowest number above `after`. */
+spn_err journal_read_segment_after(struct journal_reader *reader, uint32_t after,
+                                   uint32_t *ret_number,
+                                   struct record_segment *ret_segment) SPN_MUST_USE;
 /* Every producer in turn: *id is where to go on after (all zeros and first = true: the first). */
 spn_err journal_read_producer_after(struct journal_reader *reader, bool first, uint8_t *id,
                                     struct record_run *runs,
@@ -129,5 +164,9 @@ spn_err journal_read_block(struct journal_reader *reader, uint32_t segment, uint
 /* The session's first block in this segment with a first seq of seq or more. SPN_E_END: none. */
 spn_err journal_read_block_from(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
                                 uint64_t seq, struct record_block *ret_block) SPN_MUST_USE;
+/* A segment's blocks in turn, whatever their sessions: the first one at or behind (epoch, seq). */
+spn_err journal_read_segment_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
+                                   uint64_t seq, uint64_t *ret_epoch,
+                                   struct record_block *ret_block) SPN_MUST_USE;
 
 #endif

@@ -23,6 +23,7 @@ enum {
     RECORD_BLOCK_SIZE_MAX = 1900, /* above ~2,020 LMDB moves a value to whole overflow pages */
     RECORD_BLOCK_ITEMS_MAX = 376, /* as many items as ever fit a block: 5 bytes each */
     RECORD_NAME_SIZE = 12,
+    RECORD_SEGMENT_SIZE = 24,
     RECORD_RUNS_MAX = 4096,
 };
 
@@ -67,6 +68,7 @@ struct record_row {
     uint64_t opened_ms;
     uint64_t last_ms;
     uint64_t last_ns; /* database clock of the newest entry: activity */
+    uint64_t state_position; /* of the entry that made it closed or deleted; 0: it is live */
     uint32_t segment; /* newest segment with a block of it; 0: none */
     uint32_t
         segment_before; /* the one before: what holds while `segment` is above the checkpoint */
@@ -137,6 +139,17 @@ spn_err record_get_block(struct spn_bytes value, uint32_t segment, uint64_t epoc
 /* Unpacks all items of a decoded block; items: room for block->count. SPN_E_CORRUPT. */
 spn_err record_get_items(const struct record_block *block,
                          struct record_block_item *items) SPN_MUST_USE;
+
+/* A complete segment: which part of the log it covers, and what of it is left. */
+struct record_segment {
+    uint64_t first; /* position */
+    uint64_t last;
+    uint32_t entries; /* of the log between them that were not trimmed */
+};
+
+void record_put_segment(void *value, uint32_t number, const struct record_segment *segment);
+spn_err record_get_segment(struct spn_bytes value, uint32_t number,
+                           struct record_segment *ret_segment) SPN_MUST_USE;
 
 /* One value, under one key. */
 struct record_meta {
