@@ -8,6 +8,7 @@
 
 #include "err.h"
 #include "listing.h"
+#include "parcel.h"
 #include "slice.h"
 #include "subscription.h"
 #include "version.h"
@@ -377,17 +378,22 @@ static spn_err answer_last(struct reader *reader, const struct ask *ask)
 
 static void send_slice(struct reader *reader, struct caller caller, const struct slice *slice)
 {
-    zmq_msg_t message;
     size_t size = WIRE_HEADER_SIZE + WIRE_SLICE_HEAD_SIZE + slice->size;
-    if (slice_message(&message, size, reader->options.metrics) != SPN_OK) {
+    struct parcel *parcel = parcel_resize(NULL, size);
+    if (!parcel) {
         metrics_add(&reader->options.metrics->answers_dropped, 1);
         return;
     }
-    struct wire_out out = wire_out(zmq_msg_data(&message), size);
+    struct wire_out out = wire_out(parcel->bytes, size);
     wire_put_header(&out, WIRE_SLICE, caller.request);
     wire_put_slice(&out, &slice->head);
     slice_put(&out, slice);
     assert(!out.bad && wire_out_size(&out) == size);
+    zmq_msg_t message;
+    if (parcel_message(&message, parcel, size, reader->options.metrics) != SPN_OK) {
+        metrics_add(&reader->options.metrics->answers_dropped, 1);
+        return;
+    }
     send_message(reader, caller.peer, &message);
     zmq_msg_close(&message);
     metrics_add(&reader->options.metrics->replayed, slice->head.count);

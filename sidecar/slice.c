@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "slice.h"
 
-#include <stdlib.h>
-
 spn_err slice_find(const struct timeline *timeline, const struct slice_start *start,
                    const uint8_t *secret, uint64_t *ret_from)
 {
@@ -77,38 +75,6 @@ void slice_put(struct wire_out *out, const struct slice *slice)
 {
     for (uint32_t i = 0; i < slice->head.count; i++)
         slice_put_entry(out, slice->positions[i], &slice->entries[i]);
-}
-
-struct unsent {
-    struct metrics *metrics;
-    size_t size;
-    uint8_t bytes[];
-};
-
-/* On ZeroMQ's thread, or ours when the peer is gone. */
-static void let_go(void *bytes, void *hint)
-{
-    struct unsent *unsent = hint;
-    (void)bytes;
-    atomic_fetch_sub_explicit(&unsent->metrics->unsent, unsent->size, memory_order_relaxed);
-    free(unsent);
-}
-
-spn_err slice_message(zmq_msg_t *ret_message, size_t size, struct metrics *metrics)
-{
-    uint64_t before = metrics_get(&metrics->unsent);
-    if (before > 0 && before + size > SLICE_UNSENT_MAX)
-        return SPN_E_BACKPRESSURE;
-    struct unsent *unsent = malloc(sizeof(*unsent) + size);
-    if (!unsent)
-        return SPN_E_NOMEM;
-    *unsent = (struct unsent){.metrics = metrics, .size = size};
-    if (zmq_msg_init_data(ret_message, unsent->bytes, size, let_go, unsent) != 0) {
-        free(unsent);
-        return SPN_E_NOMEM;
-    }
-    atomic_fetch_add_explicit(&metrics->unsent, size, memory_order_relaxed);
-    return SPN_OK;
 }
 
 bool slice_verdict(spn_err err, uint8_t *ret_verdict)

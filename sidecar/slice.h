@@ -9,13 +9,9 @@
 #ifndef SPN_SLICE_H
 #define SPN_SLICE_H
 
-#include "metrics.h"
 #include "timeline.h"
 
-enum {
-    SLICE_ENTRIES_MAX = 256,
-    SLICE_UNSENT_MAX = 64 * 1024 * 1024, /* bytes; one message always fits */
-};
+enum { SLICE_ENTRIES_MAX = 256 };
 
 struct slice {
     struct wire_slice head;
@@ -44,10 +40,6 @@ spn_err slice_read(struct slice *slice, const struct timeline *timeline, uint64_
 void slice_put_entry(struct wire_out *out, uint64_t position, const struct record_entry *entry);
 void slice_put(struct wire_out *out, const struct slice *slice);
 size_t slice_entry_size(const struct record_entry *entry);
-
-/* A message for a slice, whose bytes count in metrics->unsent until ZeroMQ has let go of them: what
- * peers do not read is bounded in all. SPN_E_BACKPRESSURE: too many bytes wait; SPN_E_NOMEM. */
-spn_err slice_message(zmq_msg_t *ret_message, size_t size, struct metrics *metrics) SPN_MUST_USE;
 
 /* The verdict that says why there is nothing to go on with; false: it is another failure. */
 bool slice_verdict(spn_err err, uint8_t *ret_verdict);

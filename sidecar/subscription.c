@@ -9,6 +9,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "parcel.h"
+
 #define MS 1000000ull
 
 enum {
@@ -17,6 +19,7 @@ enum {
     BLOCKED_RETRY_MS = 10,
     LEASE_LOOK_MS = 1000,
     SLOTS_FIRST = 64,
+    HEADS_SIZE = WIRE_HEADER_SIZE + WIRE_DELIVER_HEAD_SIZE,
 };
 
 enum subscription_state {
@@ -53,7 +56,7 @@ struct subscription {
     struct spn_bytes name; /* in texts */
     struct spn_bytes id;   /* in texts */
 
-    uint8_t *out; /* deliveries of this scan, in one message */
+    struct parcel *out; /* deliveries of this scan, in one message */
     size_t out_size;
     size_t out_room;
     uint32_t out_count;
@@ -194,7 +197,7 @@ static void forget(struct subscriptions *all, uint32_t slot)
     slot_index_remove(&all->by_key, key_hash(subscriber, subscription->number), slot);
     all->slots[slot] = NULL;
     all->used--;
-    free(subscription->out);
+    parcel_free(subscription->out);
     free(subscription);
     if (--subscriber->count == 0)
         drop_subscriber(all, subscriber);
@@ -214,15 +217,17 @@ static void forget_subscriber(struct subscriptions *all, const struct subscriber
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
-/* SPN_E_BACKPRESSURE: the socket is full; nothing was sent. SPN_E_UNAVAILABLE: the peer is gone. */
-static spn_err send_delivery(struct subscriptions *all, const struct peer *peer,
-                             const struct wire_deliver *deliver, zmq_msg_t *message)
+static void put_heads(uint8_t *bytes, const struct wire_deliver *deliver)
 {
-    struct wire_out out =
-        wire_out(zmq_msg_data(message), WIRE_HEADER_SIZE + WIRE_DELIVER_HEAD_SIZE);
+    struct wire_out out = wire_out(bytes, HEADS_SIZE);
     wire_put_header(&out, WIRE_DELIVER, 0);
     wire_put_deliver(&out, deliver);
     assert(!out.bad);
+}
+
+/* SPN_E_BACKPRESSURE: the socket is full; nothing was sent. SPN_E_UNAVAILABLE: the peer is gone. */
+static spn_err send_message(struct subscriptions *all, const struct peer *peer, zmq_msg_t *message)
+{
     if (zmq_send(all->options.socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
         zmq_msg_send(message, all->options.socket, ZMQ_DONTWAIT) < 0) {
         spn_err err = errno == EAGAIN ? SPN_E_BACKPRESSURE : SPN_E_UNAVAILABLE;
@@ -248,9 +253,26 @@ static spn_err send_plain(struct subscriptions *all, const struct peer *peer,
                           const struct wire_deliver *deliver)
 {
     zmq_msg_t message;
-    if (zmq_msg_init_size(&message, WIRE_HEADER_SIZE + WIRE_DELIVER_HEAD_SIZE) != 0)
+    if (zmq_msg_init_size(&message, HEADS_SIZE) != 0)
         return SPN_E_NOMEM;
-    return send_delivery(all, peer, deliver, &message);
+    put_heads(zmq_msg_data(&message), deliver);
+    return send_message(all, peer, &message);
+}
+
+/* One with items of this size, which lie in the parcel behind the room for the heads. */
+static spn_err send_items(struct subscriptions *all, struct subscription *subscription,
+                          struct parcel *parcel, size_t size, const struct wire_deliver *deliver)
+{
+    zmq_msg_t message;
+    put_heads(parcel->bytes, deliver);
+    spn_err err = parcel_message(&message, parcel, HEADS_SIZE + size, all->options.metrics);
+    if (err == SPN_OK)
+        err = send_message(all, &subscription->subscriber->peer, &message);
+    if (err != SPN_OK)
+        return err;
+    subscription->sent += size;
+    subscription->next_seq = deliver->seq + 1;
+    return SPN_OK;
 }
 
 static void end(struct subscriptions *all, uint32_t slot, uint8_t verdict)
@@ -402,25 +424,19 @@ static spn_err send_gap(struct subscriptions *all, struct subscription *subscrip
 static spn_err send_slice(struct subscriptions *all, struct subscription *subscription,
                           const struct slice *slice)
 {
-    zmq_msg_t message;
-    size_t head = WIRE_HEADER_SIZE + WIRE_DELIVER_HEAD_SIZE;
-    spn_err err = slice_message(&message, head + slice->size, all->options.metrics);
-    if (err != SPN_OK)
-        return err;
-    struct wire_out out = wire_out((uint8_t *)zmq_msg_data(&message) + head, slice->size);
+    struct parcel *parcel = parcel_resize(NULL, HEADS_SIZE + slice->size);
+    if (!parcel)
+        return SPN_E_NOMEM;
+    struct wire_out out = wire_out(parcel->bytes + HEADS_SIZE, slice->size);
     slice_put(&out, slice);
     assert(!out.bad && wire_out_size(&out) == slice->size);
     struct wire_deliver deliver = delivery(subscription, WIRE_EVENTS);
     deliver.count = slice->head.count;
     deliver.seq = slice->head.seq;
     deliver.bytes += slice->size;
-    err = send_delivery(all, &subscription->subscriber->peer, &deliver, &message);
-    if (err != SPN_OK)
-        return err;
-    subscription->sent += slice->size;
-    subscription->next_seq = slice->head.seq + 1;
-    metrics_add(&all->options.metrics->replayed, slice->head.count);
-    return SPN_OK;
+    spn_err err = send_items(all, subscription, parcel, slice->size, &deliver);
+    metrics_add(&all->options.metrics->replayed, err == SPN_OK ? slice->head.count : 0);
+    return err;
 }
 
 /* Somebody begins to depend on the scan who knows of nothing beyond horizon: what was committed
@@ -519,13 +535,12 @@ void subscriptions_answer(struct subscriptions *all, const struct ask *answered)
 /* Room for one more item in the message being put together, behind the heads. */
 static bool out_room(struct subscription *subscription, size_t size)
 {
-    size_t head = WIRE_HEADER_SIZE + WIRE_DELIVER_HEAD_SIZE;
     if (subscription->out_size == 0)
-        subscription->out_size = head;
+        subscription->out_size = HEADS_SIZE;
     if (subscription->out_size + size <= subscription->out_room)
         return true;
     size_t room = 2 * (subscription->out_size + size);
-    uint8_t *out = realloc(subscription->out, room);
+    struct parcel *out = parcel_resize(subscription->out, room);
     if (!out)
         return false;
     subscription->out = out;
@@ -541,15 +556,13 @@ static void offer_event(struct subscriptions *all, uint32_t slot, uint64_t posit
         entry->seq != subscription->next_seq + subscription->out_count)
         return;
     size_t size = slice_entry_size(entry);
-    size_t gathered = subscription->out_size > 0
-                          ? subscription->out_size - WIRE_HEADER_SIZE - WIRE_DELIVER_HEAD_SIZE
-                          : 0;
+    size_t gathered = subscription->out_size > 0 ? subscription->out_size - HEADS_SIZE : 0;
     if (subscription->sent + gathered >= subscription->credit || !out_room(subscription, size)) {
         metrics_add(&all->options.metrics->credit_stalls, 1);
         set_state(all, slot, BEHIND);
         return;
     }
-    struct wire_out out = wire_out(subscription->out + subscription->out_size, size);
+    struct wire_out out = wire_out(subscription->out->bytes + subscription->out_size, size);
     slice_put_entry(&out, position, entry);
     assert(!out.bad);
     if (subscription->out_count++ == 0) {
@@ -559,37 +572,21 @@ static void offer_event(struct subscriptions *all, uint32_t slot, uint64_t posit
     subscription->out_size += size;
 }
 
-static void free_out(void *bytes, void *hint)
-{
-    (void)hint;
-    free(bytes);
-}
-
 /* Hands the message that was put together to ZeroMQ as it is. */
 static spn_err send_out(struct subscriptions *all, struct subscription *subscription)
 {
-    size_t size = subscription->out_size;
-    size_t items = size - WIRE_HEADER_SIZE - WIRE_DELIVER_HEAD_SIZE;
+    size_t items = subscription->out_size - HEADS_SIZE;
     struct wire_deliver deliver = delivery(subscription, WIRE_EVENTS);
     deliver.count = subscription->out_count;
     deliver.seq += subscription->out_count;
     deliver.bytes += items;
-    uint8_t *bytes = subscription->out;
+    struct parcel *out = subscription->out;
     subscription->out = NULL;
     subscription->out_size = subscription->out_room = 0;
     subscription->out_count = 0;
-    zmq_msg_t message;
-    if (zmq_msg_init_data(&message, bytes, size, free_out, NULL) != 0) {
-        free(bytes);
-        return SPN_E_NOMEM;
-    }
-    spn_err err = send_delivery(all, &subscription->subscriber->peer, &deliver, &message);
-    if (err != SPN_OK)
-        return err;
-    metrics_add(&all->options.metrics->live, deliver.count);
-    subscription->sent += items;
-    subscription->next_seq = deliver.seq + 1;
-    return SPN_OK;
+    spn_err err = send_items(all, subscription, out, items, &deliver);
+    metrics_add(&all->options.metrics->live, err == SPN_OK ? deliver.count : 0);
+    return err;
 }
 
 static void flush_dirty(struct subscriptions *all)
