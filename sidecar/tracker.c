@@ -139,6 +139,10 @@ size_t tracker_size(const struct tracker *tracker)
 void tracker_clear(struct tracker *tracker)
 {
     struct window window = window_of(tracker);
+    tracker->epoch = 0;
+    tracker->seq = 0;
+    tracker->bytes = 0;
+    tracker->closed = false;
     tracker->count = 0;
     tracker->next = 0;
     for (size_t i = 0; i < window.slots; i++)
@@ -229,8 +233,8 @@ static struct tracker *grow(const struct tracker *old)
     tracker->epoch = old->epoch;
     tracker->seq = old->seq;
     tracker->bytes = old->bytes;
-    tracker->duplicates = old->duplicates;
-    tracker->conflicts = old->conflicts;
+    tracker->closed = old->closed;
+    tracker->recent = old->recent;
     tracker->window_max = old->window_max;
     struct window window = window_of(old);
     for (uint16_t place = 0; place < old->count; place++)

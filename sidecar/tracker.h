@@ -45,13 +45,13 @@ struct tracker {
     uint64_t epoch; /* 0: no session of this name exists; the next event opens one */
     uint64_t seq;   /* of the newest event; 0: none yet */
     uint64_t bytes; /* of all data ever stored in this epoch */
-    uint32_t duplicates;
-    uint32_t conflicts;
     uint16_t window_max;
     uint16_t cap;   /* of the ring now */
     uint16_t count; /* ids in the ring */
     uint16_t next;  /* place that the next id takes */
     uint8_t name_size;
+    bool closed; /* nothing more is stored in this epoch */
+    bool recent; /* touched since sessions_evict last came by */
     _Alignas(8) uint8_t memory[];
 };
 
@@ -71,7 +71,7 @@ enum tracker_verdict tracker_check(const struct tracker *tracker, struct fingerp
  * moves the tracker: *tracker is the new one. SPN_E_NOMEM: nothing happened. */
 spn_err tracker_add(struct tracker **tracker, struct fingerprint id, uint16_t tag) SPN_MUST_USE;
 
-/* An empty window for the next epoch. */
+/* As a new one: the session was deleted, the next event of this name opens another epoch. */
 void tracker_clear(struct tracker *tracker);
 
 #endif
