@@ -112,6 +112,10 @@ void intake_look_up(struct intake *intake, const struct producer *producer, uint
         const struct wire_entry *entry = &intake->entries[i];
         if (entry->kind == WIRE_SKIP)
             continue;
+        if (entry->kind != WIRE_EVENT) {
+            refuse_from(intake, i, SPN_E_INVALID); /* closing and deleting are not there yet */
+            return;
+        }
         bool same = before && same_bytes(before->session, entry->session);
         spn_err err = same ? SPN_OK : wire_check_session(entry->session);
         if (err == SPN_OK)

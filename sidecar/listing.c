@@ -155,6 +155,7 @@ static spn_err fill_row(struct journal_reader *reader, const struct ask_session 
         .last_ms = timeline.row.last_ms,
         .duplicates = timeline.row.duplicates + session->view.duplicates,
         .conflicts = timeline.row.conflicts + session->view.conflicts,
+        .state = WIRE_LIVE,
         .name = session->name,
         .last_id = timeline.row.last_id,
     };
@@ -184,9 +185,8 @@ static void put_rows(struct wire_out *out, const struct ask *page, uint32_t coun
 spn_err listing_rows(struct journal_reader *reader, const struct ask *page, uint8_t **ret_bytes,
                      size_t *ret_size)
 {
-    enum { ROW_SIZE_MAX = 6 * 8 + 2 * 4 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX };
     struct wire_session_row *rows = calloc(page->session_count + 1, sizeof(*rows));
-    size_t size_max = WIRE_HEADER_SIZE + 8 + page->session_count * ROW_SIZE_MAX;
+    size_t size_max = WIRE_HEADER_SIZE + 8 + page->session_count * WIRE_SESSION_ROW_SIZE_MAX;
     uint8_t *bytes = malloc(size_max);
     spn_err err = rows && bytes ? SPN_OK : SPN_E_NOMEM;
     uint32_t count = 0;
