@@ -15,6 +15,7 @@
 enum {
     RECEIVE_PER_TURN = 64, /* frames; then acknowledgements and asks have their turn */
     OWED_RETRY_MS = 10,    /* an acknowledgement that met a full pipe is tried again */
+    EVICT_SLOTS = 4096,    /* looked at per turn */
 };
 
 /* A frame whose sessions come back from disk, and those of its producer behind it. */
@@ -163,19 +164,63 @@ static bool is_touched(const struct generation *generation)
     return generation->first_position > 0 || generation->session_count > 0;
 }
 
+/* In time; and early, when the log could not be trimmed or trackers not be let go otherwise. */
 static void freeze_if_due(struct broker *broker)
 {
-    if (broker->freeze_due_ns > 0 &&
-        broker->options->clock->monotonic_ns() >= broker->freeze_due_ns &&
-        broker->state->active->first_position > 0)
+    const struct generation *active = broker->state->active;
+    if (broker->frozen || active->first_position == 0)
+        return;
+    if (active->bytes >= broker->options->generation_bytes_max ||
+        active->session_count >= broker->options->hot_max ||
+        (broker->freeze_due_ns > 0 &&
+         broker->options->clock->monotonic_ns() >= broker->freeze_due_ns))
         (void)freeze(broker);
+}
+
+static bool is_in(const struct generation *generation, const struct session *session, uint32_t slot)
+{
+    return generation && generation_find(generation, session, slot);
+}
+
+/* The index does not have all of it yet. */
+static bool is_pinned(const void *owner, uint32_t slot)
+{
+    const struct broker *broker = owner;
+    const struct session *session = &broker->state->sessions.slots[slot];
+    return is_in(broker->state->active, session, slot) || is_in(broker->frozen, session, slot);
+}
+
+static void evict(struct broker *broker)
+{
+    struct sessions *sessions = &broker->state->sessions;
+    uint64_t pinned = broker->state->active->session_count;
+    pinned += broker->frozen ? broker->frozen->session_count : 0;
+    if (sessions->hot <= broker->options->hot_max || sessions->hot <= pinned)
+        return;
+    size_t evicted =
+        sessions_evict(sessions, broker->options->hot_max, EVICT_SLOTS, is_pinned, broker);
+    metrics_add(&broker->options->metrics->sessions_evicted, evicted);
+}
+
+/* The index has buried what was deleted in this generation. */
+static void forget_deleted(struct broker *broker, const struct generation *written)
+{
+    struct sessions *sessions = &broker->state->sessions;
+    for (uint32_t i = 0; i < written->session_count; i++) {
+        uint32_t slot = written->sessions[i].slot;
+        const struct session *session = &sessions->slots[slot];
+        if (written->sessions[i].state == RECORD_DELETED &&
+            session->touched[written->serial & 1] == i && session->tracker &&
+            session->tracker->epoch == 0 && !is_in(broker->state->active, session, slot))
+            sessions_forget(sessions, slot);
+    }
 }
 
 /* -- handing over ------------------------------------------------------------------------------ */
 
 static void hand_over(struct broker *broker, struct batch *batch)
 {
-    batch->alone = batch->producer->queued++ == 0;
+    batch->alone = batch->producer && batch->producer->queued++ == 0;
     broker->queue_events += batch->number_count;
     broker->queue_bytes += batch->bytes;
     if (broker->freeze_due_ns == 0 && broker->state->active->first_position > 0)
@@ -231,22 +276,27 @@ static void answer_hole(struct broker *broker, struct producer *producer)
     producer->round = round;
 }
 
-static void answer_refusal(struct broker *broker, struct producer *producer)
+/* A refusal answers its round, though it waits for the disk: what comes behind it in the same round
+ * is no hole to be told of. */
+static void note_refusal(struct producer *producer, const struct wire_refused *refused)
 {
-    const struct intake *intake = &broker->intake;
+    if (!producer->round_answered || refused->round > producer->round)
+        producer->round = refused->round;
+    producer->round_answered = true;
+}
+
+/* Lost if the peer's pipe is full: it asks for its state when it does not get on. */
+static void answer_refusal(struct broker *broker, const struct producer *producer,
+                           const struct wire_refused *refused)
+{
     uint8_t bytes[WIRE_HEADER_SIZE + 24];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    wire_put_header(&out, WIRE_REFUSED, 0);
-    wire_put_refused(&out, &(struct wire_refused){.token = producer->token,
-                                                  .number = intake->head.first + intake->end,
-                                                  .round = intake->head.round,
-                                                  .code = (uint32_t)intake->refusal});
-    metrics_add(&broker->options->metrics->refused, 1);
-    if (send_to(broker, &producer->peer, bytes, wire_out_size(&out)) != SENT)
+    if (refused->token != producer->token)
         return;
-    if (!producer->round_answered || intake->head.round > producer->round)
-        producer->round = intake->head.round;
-    producer->round_answered = true;
+    wire_put_header(&out, WIRE_REFUSED, 0);
+    wire_put_refused(&out, refused);
+    metrics_add(&broker->options->metrics->refused, 1);
+    (void)send_to(broker, &producer->peer, bytes, wire_out_size(&out));
 }
 
 /* What the batch says about its sender, whether or not its events are new. */
@@ -313,12 +363,13 @@ static bool take_batch(struct broker *broker, struct producer *producer, const s
         return true;
     struct batch *batch;
     spn_err err = intake_accept(&broker->intake, producer, frame, &batch);
+    (void)err; /* what was not taken for want of memory is a hole for the client */
+    if (batch && batch->refused.code != SPN_OK)
+        note_refusal(producer, &batch->refused);
     if (batch)
         hand_over(broker, batch);
     if (producer->level == WIRE_ACCEPTED)
         ack_due(broker, producer);
-    if (err == SPN_OK && broker->intake.refusal != SPN_OK)
-        answer_refusal(broker, producer);
     return false;
 }
 
@@ -355,6 +406,8 @@ static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
     const struct session *session = &broker->state->sessions.slots[slot];
     struct generation *generations[2] = {broker->frozen, broker->state->active};
     *view = (struct view){.epoch = sessions_epoch(&broker->state->sessions, slot)};
+    if (view->epoch == 0)
+        return; /* it was deleted */
     for (size_t i = 0; i < 2; i++) {
         if (!generations[i])
             continue;
@@ -363,6 +416,8 @@ static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
             continue;
         view->duplicates += touched->duplicates;
         view->conflicts += touched->conflicts;
+        if (touched->state != RECORD_LIVE)
+            view->closed_position = touched->state_position;
         if (touched->count > 0)
             view->parts[i] = (struct view_part){.generation = generation_keep(generations[i]),
                                                 .first_seq = touched->first_seq,
@@ -411,8 +466,7 @@ static void warm(struct broker *broker, struct ask *ask)
     if (sessions_find(sessions, name, ask->hash, &slot) == SESSIONS_HOT)
         return; /* another producer's frame asked for it too */
     slot = epoch != 0 ? sessions_find_epoch(sessions, ask->hash, epoch) : SLOT_NONE;
-    if (ask->tracker) {
-        assert(slot != SLOT_NONE);
+    if (slot != SLOT_NONE && ask->tracker) {
         sessions_warm(sessions, slot, ask->tracker);
         ask->tracker = NULL;
     } else if (slot != SLOT_NONE) {
@@ -626,19 +680,38 @@ static void take_asks(struct broker *broker)
     }
 }
 
-static void end_batch(struct broker *broker, struct batch *batch)
+static void end_numbers(struct broker *broker, struct producer *producer, const struct batch *batch)
 {
-    struct producer *producer = batch->producer;
     producer->queued--;
-    broker->queue_events -= batch->number_count;
-    broker->queue_bytes -= batch->bytes;
     producer->durable = batch->record.number;
     metrics_add(&broker->options->metrics->events_durable, batch->number_count);
     if (producer->level == WIRE_DURABLE)
         ack_due(broker, producer);
     if (batch->opened)
         answer_opened(broker, batch->opened, producer);
+    if (batch->refused.code != SPN_OK)
+        answer_refusal(broker, producer, &batch->refused);
+}
+
+static void end_batch(struct broker *broker, struct batch *batch)
+{
+    struct producer *producer = batch->producer;
+    broker->queue_events -= batch->number_count;
+    broker->queue_bytes -= batch->bytes;
+    if (producer)
+        end_numbers(broker, producer, batch);
     intake_free_batch(batch);
+}
+
+/* What finds no room now is found idle again. */
+static void expire(struct broker *broker, struct idle_sessions *idle)
+{
+    if (!broker->stopping && has_room(broker)) {
+        struct batch *batch = intake_expire(&broker->intake, broker->frozen, idle);
+        if (batch)
+            hand_over(broker, batch);
+    }
+    free(idle);
 }
 
 static void take_back(struct broker *broker)
@@ -651,8 +724,11 @@ static void take_back(struct broker *broker)
             end_batch(broker, (struct batch *)work);
         } else if (work->kind == WORK_GENERATION) {
             assert((struct generation *)work == broker->frozen);
+            forget_deleted(broker, broker->frozen);
             generation_drop(broker->frozen);
             broker->frozen = NULL;
+        } else if (work->kind == WORK_IDLE) {
+            expire(broker, (struct idle_sessions *)work);
         } else {
             broker->ended = true;
             broker->end = BROKER_DRAINED;
@@ -769,7 +845,7 @@ static void publish_gauges(struct broker *broker)
     const struct sessions *sessions = &broker->state->sessions;
     metrics_set(&metrics->queue_events, broker->queue_events);
     metrics_set(&metrics->queue_bytes, broker->queue_bytes);
-    metrics_set(&metrics->sessions_known, sessions->count);
+    metrics_set(&metrics->sessions_known, sessions_known(sessions));
     metrics_set(&metrics->sessions_hot, sessions->hot);
     metrics_set(&metrics->tracker_bytes, sessions->tracker_bytes);
     metrics_set(&metrics->producers, broker->state->producers.count);
@@ -822,6 +898,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         unpark_waiting(&broker);
         receive(&broker);
         freeze_if_due(&broker);
+        evict(&broker);
         stop_on(&broker);
         handoff_push_chain(options->queue, &broker.handed_over);
         send_acks(&broker);

@@ -38,8 +38,8 @@ struct generation_entry {
 
 struct generation_session {
     uint64_t epoch;
-    uint64_t first_seq; /* of its events here; seqs are consecutive */
-    uint64_t bytes;     /* of the session, as of its newest event here */
+    uint64_t first_seq;      /* of its events here; seqs are consecutive */
+    uint64_t bytes;          /* of the session, as of its newest event here */
     uint64_t state_position; /* of the entry that closed or deleted it here; 0: none did */
     uint32_t slot;
     uint32_t newest;     /* entry of its newest event; GENERATION_NONE: opened, no event */

@@ -514,7 +514,8 @@ spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t 
         }
         *ret_next = position + 1;
         if (rc == 0)
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT); /* after a deletion: what moved up */
+            rc = mdb_cursor_get(cursor, &key, &value,
+                                MDB_NEXT); /* after a deletion: what moved up */
     }
     if (rc == MDB_NOTFOUND) {
         *ret_next = to + 1;

@@ -139,36 +139,36 @@ spn_err listing_page(struct journal_reader *reader, const struct ask *generation
 
 /* -- rows -------------------------------------------------------------------------------------- */
 
-static spn_err fill_row(struct journal_reader *reader, const struct ask_session *session,
-                        struct wire_session_row *row)
+spn_err listing_row(struct journal_reader *reader, const struct ask_session *session,
+                    struct timeline *ret_timeline, struct wire_session_row *ret_row)
 {
-    struct timeline timeline;
-    spn_err err = timeline_open(&timeline, reader, &session->view);
+    spn_err err = timeline_open(ret_timeline, reader, &session->view);
     if (err != SPN_OK)
         return err;
-    *row = (struct wire_session_row){
-        .epoch = timeline.epoch,
-        .seq = timeline.seq_last,
-        .position = timeline.position_last,
-        .bytes = timeline.row.bytes,
-        .opened_ms = timeline.row.opened_ms,
-        .last_ms = timeline.row.last_ms,
-        .duplicates = timeline.row.duplicates + session->view.duplicates,
-        .conflicts = timeline.row.conflicts + session->view.conflicts,
-        .state = WIRE_LIVE,
+    const struct timeline *timeline = ret_timeline;
+    *ret_row = (struct wire_session_row){
+        .epoch = timeline->epoch,
+        .seq = timeline->seq_last,
+        .position = timeline->position_last,
+        .bytes = timeline->row.bytes,
+        .opened_ms = timeline->row.opened_ms,
+        .last_ms = timeline->row.last_ms,
+        .duplicates = timeline->row.duplicates + session->view.duplicates,
+        .conflicts = timeline->row.conflicts + session->view.conflicts,
+        .state = timeline->closed ? WIRE_SESSION_CLOSED : WIRE_LIVE,
         .name = session->name,
-        .last_id = timeline.row.last_id,
+        .last_id = timeline->row.last_id,
     };
     struct record_entry entry;
-    err = timeline.has_row ? SPN_OK : journal_read_entry(reader, timeline.epoch, &entry);
-    if (err == SPN_OK && !timeline.has_row)
-        row->opened_ms = entry.wall_ms;
+    err = timeline->has_row ? SPN_OK : journal_read_entry(reader, timeline->epoch, &entry);
+    if (err == SPN_OK && !timeline->has_row)
+        ret_row->opened_ms = entry.wall_ms;
     if (err == SPN_OK || err == SPN_E_END)
-        err = journal_read_entry(reader, timeline.position_last, &entry);
+        err = journal_read_entry(reader, timeline->position_last, &entry);
     if (err == SPN_OK) {
-        row->bytes = entry.bytes;
-        row->last_ms = entry.wall_ms;
-        row->last_id = entry.id;
+        ret_row->bytes = entry.bytes;
+        ret_row->last_ms = entry.wall_ms;
+        ret_row->last_id = entry.id;
     }
     return err == SPN_E_END ? SPN_OK : err; /* trimmed: the row has it */
 }
@@ -191,7 +191,8 @@ spn_err listing_rows(struct journal_reader *reader, const struct ask *page, uint
     spn_err err = rows && bytes ? SPN_OK : SPN_E_NOMEM;
     uint32_t count = 0;
     for (size_t i = 0; i < page->session_count && err == SPN_OK; i++) {
-        err = fill_row(reader, &page->sessions[i], &rows[count]);
+        struct timeline timeline;
+        err = listing_row(reader, &page->sessions[i], &timeline, &rows[count]);
         if (err == SPN_OK)
             count++;
         else if (err == SPN_E_UNKNOWN_SESSION)

@@ -12,7 +12,7 @@
 #define SPN_LISTING_H
 
 #include "ask.h"
-#include "journal.h"
+#include "timeline.h"
 
 enum { LISTING_PAGE_MAX = 128 };
 
@@ -21,6 +21,10 @@ enum { LISTING_PAGE_MAX = 128 };
  * SPN_E_CORRUPT. */
 spn_err listing_page(struct journal_reader *reader, const struct ask *generations,
                      struct ask **ret_page) SPN_MUST_USE;
+
+/* What is told of one session, and the timeline it was read from. Bytes: valid in the snapshot. */
+spn_err listing_row(struct journal_reader *reader, const struct ask_session *session,
+                    struct timeline *ret_timeline, struct wire_session_row *ret_row) SPN_MUST_USE;
 
 /* page: the same, answered. *ret_bytes: a SESSIONS_ARE message; free it. */
 spn_err listing_rows(struct journal_reader *reader, const struct ask *page, uint8_t **ret_bytes,

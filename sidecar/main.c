@@ -161,6 +161,30 @@ static bool catch_signals(struct daemon *daemon)
     return check(daemon->signal_fd < 0 ? SPN_E_SYSTEM : SPN_OK, "signals", "signalfd", NULL);
 }
 
+/* The rule is in the database, for everybody who reads it. */
+static bool set_retention(struct daemon *daemon)
+{
+    struct record_meta meta = *journal_meta(daemon->journal);
+    meta.retention = (struct record_retention){
+        .events_max = daemon->options.retention_events,
+        .bytes_max = daemon->options.retention_bytes,
+        .age_max_ns = daemon->options.retention_age_ms * 1000000u,
+    };
+    if (memcmp(&meta.retention, &journal_meta(daemon->journal)->retention,
+               sizeof(meta.retention)) == 0)
+        return true;
+    spn_err err = journal_begin(daemon->journal);
+    if (err == SPN_OK)
+        err = journal_put_meta(daemon->journal, &meta);
+    if (err == SPN_OK)
+        err = journal_commit(daemon->journal);
+    journal_abort(daemon->journal);
+    if (err != SPN_E_DISK_FULL)
+        return check(err, "retention", daemon->options.data_dir, NULL);
+    log_error("retention", "reason=\"no room to write the new rule: the one before holds\"");
+    return true;
+}
+
 static bool open_journal(struct daemon *daemon)
 {
     const struct options *options = &daemon->options;
@@ -173,7 +197,7 @@ static bool open_journal(struct daemon *daemon)
     if (!check(err, "database", options->data_dir, NULL))
         return false;
     memcpy(daemon->secret, journal_meta(daemon->journal)->secret, sizeof(daemon->secret));
-    return true;
+    return set_retention(daemon);
 }
 
 static bool recover(struct daemon *daemon)
@@ -192,7 +216,7 @@ static bool recover(struct daemon *daemon)
     daemon->recovered = true;
     daemon->clock = clock_start(found.clock_ns);
     log_info("recovered", "entries=%llu sessions=%u producers=%u next_position=%llu took_ms=%llu",
-             (unsigned long long)found.entries, daemon->state.sessions.count,
+             (unsigned long long)found.entries, sessions_known(&daemon->state.sessions),
              daemon->state.producers.count, (unsigned long long)daemon->state.next_position,
              (unsigned long long)((clock_monotonic_ns() - begun_ns) / 1000000u));
     return true;
@@ -213,6 +237,7 @@ static bool start_worker(struct daemon *daemon)
                                .flush_interval_ns = daemon->options.flush_interval_ms * 1000000ull,
                                .durable = daemon->state.next_position - 1,
                                .quota_bytes = daemon->options.quota_bytes,
+                               .session_ttl_ns = daemon->options.session_ttl_ms * 1000000u,
                                .journal = daemon->journal,
                                .clock = &daemon->clock,
                                .metrics = &daemon->metrics,
@@ -335,6 +360,8 @@ static int serve(struct daemon *daemon)
         .queue_events_max = options->queue_events_max,
         .queue_bytes_max = options->queue_bytes_max,
         .row_interval_ns = options->row_interval_ms * 1000000ull,
+        .generation_bytes_max = options->quota_bytes / 8,
+        .hot_max = options->hot_sessions_max,
         .stop_timeout_ns = STOP_TIMEOUT_MS * 1000000ull,
     };
     enum broker_end end;

@@ -34,6 +34,10 @@
     X(sessions_known, "sponson_sessions_known")                                                    \
     X(sessions_hot, "sponson_sessions_hot")                                                        \
     X(sessions_opened, "sponson_sessions_opened_total")                                            \
+    X(sessions_closed, "sponson_sessions_closed_total")                                            \
+    X(sessions_deleted, "sponson_sessions_deleted_total")                                          \
+    X(sessions_expired, "sponson_sessions_expired_total")                                          \
+    X(sessions_evicted, "sponson_sessions_evicted_total")                                          \
     X(hydrations, "sponson_hydrations_total")                                                      \
     X(tracker_bytes, "sponson_tracker_bytes")                                                      \
     X(producers, "sponson_producers")                                                              \
@@ -43,6 +47,7 @@
     X(commit_failures, "sponson_commit_failures_total")                                            \
     X(commit_retries, "sponson_commit_retries_total")                                              \
     X(segments, "sponson_segments_total")                                                          \
+    X(trimmed, "sponson_entries_trimmed_total")                                                    \
     X(rows_written, "sponson_rows_written_total")                                                  \
     X(index_entries_written, "sponson_index_entries_written_total")                                \
     X(database_used_bytes, "sponson_database_used_bytes")                                          \

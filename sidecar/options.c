@@ -22,6 +22,11 @@ enum {
     KEY_SOCKET_MODE,
     KEY_SOCKET_GROUP,
     KEY_QUOTA,
+    KEY_RETENTION_EVENTS,
+    KEY_RETENTION_BYTES,
+    KEY_RETENTION_AGE,
+    KEY_SESSION_TTL,
+    KEY_HOT_SESSIONS,
     KEY_EVENT_DATA_MAX,
     KEY_WINDOW,
     KEY_QUEUE_EVENTS,
@@ -31,6 +36,7 @@ enum {
 };
 
 #define MIB (1024ull * 1024)
+#define TIME_MS_MAX (36500ull * 86400000) /* a hundred years, so that sums do not overflow */
 
 static const struct argp_option table[] = {
     {"data-dir", KEY_DATA_DIR, "DIR", 0,
@@ -48,7 +54,18 @@ static const struct argp_option table[] = {
      "Write a line to file descriptor N when clients can connect, then close it", 0},
     {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "Mode of the sockets (default 0660)", 0},
     {"socket-group", KEY_SOCKET_GROUP, "GROUP", 0, "Group of the sockets and their directory", 0},
-    {"quota", KEY_QUOTA, "BYTES", 0, "Size of the database at most (default 4 GiB)", 0},
+    {"quota", KEY_QUOTA, "BYTES", 0,
+     "Size of the database at most; beyond it the oldest events go (default 4G)", 0},
+    {"retention-events", KEY_RETENTION_EVENTS, "N", 0,
+     "Keep the newest N events of a session (default 65536; 0: no limit)", 0},
+    {"retention-bytes", KEY_RETENTION_BYTES, "BYTES", 0,
+     "Keep the newest BYTES of a session's data (default 16M; 0: no limit)", 0},
+    {"retention-age", KEY_RETENTION_AGE, "TIME", 0,
+     "Keep events for TIME, such as 90s, 30m, 12h, 7d (default 0: no limit)", 0},
+    {"session-ttl", KEY_SESSION_TTL, "TIME", 0,
+     "Sessions that nobody publishes to for TIME expire (default 24h; 0: never)", 0},
+    {"hot-sessions", KEY_HOT_SESSIONS, "N", 0,
+     "Sessions whose state is held in memory, about (default 131072)", 0},
     {"event-data-max", KEY_EVENT_DATA_MAX, "BYTES", 0,
      "Largest event data (default 1 MiB, at most 16 MiB)", 0},
     {"window", KEY_WINDOW, "IDS", 0,
@@ -92,6 +109,26 @@ static uint64_t number(const char *option, const char *value, uint64_t least, ui
     return result;
 }
 
+/* Milliseconds, from a whole number with ms, s, m, h or d behind it; alone, of seconds. */
+static uint64_t duration(const char *option, const char *value, uint64_t most_ms)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    char *end;
+    errno = 0;
+    unsigned long long parsed = strtoull(value, &end, 10);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+        if (errno == 0 && end != value && value[0] != '-' && strcmp(end, units[i].unit) == 0) {
+            if (parsed > most_ms / units[i].ms)
+                fail(option, value, "is too long");
+            return (uint64_t)parsed * units[i].ms;
+        }
+    fail(option, value, "not a time such as 500ms, 90s, 30m, 12h or 7d");
+    return 0;
+}
+
 static void path(const char *option, const char *value, char *ret_path)
 {
     if (value[0] == '\0')
@@ -122,6 +159,21 @@ static error_t parse_limit(int key, const char *value, struct options *options)
     switch (key) {
     case KEY_QUOTA:
         options->quota_bytes = number("quota", value, MIB, 1ull << 46);
+        return 0;
+    case KEY_RETENTION_EVENTS:
+        options->retention_events = number("retention-events", value, 0, UINT64_MAX);
+        return 0;
+    case KEY_RETENTION_BYTES:
+        options->retention_bytes = number("retention-bytes", value, 0, UINT64_MAX);
+        return 0;
+    case KEY_RETENTION_AGE:
+        options->retention_age_ms = duration("retention-age", value, TIME_MS_MAX);
+        return 0;
+    case KEY_SESSION_TTL:
+        options->session_ttl_ms = duration("session-ttl", value, TIME_MS_MAX);
+        return 0;
+    case KEY_HOT_SESSIONS:
+        options->hot_sessions_max = (uint32_t)number("hot-sessions", value, 1, 1u << 30);
         return 0;
     case KEY_EVENT_DATA_MAX:
         options->event_data_max = (uint32_t)number("event-data-max", value, 1, WIRE_EVENT_DATA_MAX);
@@ -214,6 +266,10 @@ void options_parse(struct options *ret_options, int argc, char **argv)
         .ready_fd = -1,
         .socket_mode = 0660,
         .quota_bytes = 4096 * MIB,
+        .retention_events = 65536,
+        .retention_bytes = 16 * MIB,
+        .session_ttl_ms = 24 * 3600 * 1000ull,
+        .hot_sessions_max = 131072,
         .event_data_max = WIRE_EVENT_DATA_DEFAULT,
         .window_max = TRACKER_WINDOW_DEFAULT,
         .queue_events_max = 65536,

@@ -234,6 +234,15 @@ static spn_err request_last(struct reader *reader, struct caller caller, struct 
                              : SPN_E_PROTOCOL;
 }
 
+static spn_err request_info(struct reader *reader, struct caller caller, struct wire_in in,
+                            zmq_msg_t *frame)
+{
+    struct spn_bytes session;
+    wire_get_info(&in, &session);
+    return wire_in_done(&in) ? ask_about(reader, caller, WIRE_INFO, session, frame)
+                             : SPN_E_PROTOCOL;
+}
+
 static spn_err request_fetch(struct reader *reader, struct caller caller, struct wire_in in,
                              zmq_msg_t *frame)
 {
@@ -290,6 +299,8 @@ static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t typ
         return request_producer(reader, caller, type, in);
     case WIRE_LAST:
         return request_last(reader, caller, in, frame);
+    case WIRE_INFO:
+        return request_info(reader, caller, in, frame);
     case WIRE_FETCH:
         return request_fetch(reader, caller, in, frame);
     case WIRE_SESSIONS:
@@ -376,6 +387,24 @@ static spn_err answer_last(struct reader *reader, const struct ask *ask)
     return SPN_OK;
 }
 
+static spn_err answer_info(struct reader *reader, const struct ask *ask)
+{
+    struct timeline timeline;
+    struct wire_info_is info = {0};
+    spn_err err = listing_row(reader->journal, &ask->sessions[0], &timeline, &info.row);
+    if (err == SPN_OK)
+        err = timeline_retained(&timeline, 1, clock_database_ns(reader->options.clock),
+                                &info.first_seq);
+    if (err != SPN_OK)
+        return err;
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_INFO_IS, ask->request);
+    wire_put_info_is(&out, &info);
+    send_bytes(reader, &ask->peer, &out);
+    return SPN_OK;
+}
+
 static void send_slice(struct reader *reader, struct caller caller, const struct slice *slice)
 {
     size_t size = WIRE_HEADER_SIZE + WIRE_SLICE_HEAD_SIZE + slice->size;
@@ -419,7 +448,8 @@ static spn_err answer_fetch(struct reader *reader, struct ask *ask)
     if (err == SPN_OK)
         err = slice_find(&timeline, &start, reader->options.secret, &from);
     if (err == SPN_OK)
-        err = slice_read(slice, &timeline, from, bytes_max);
+        err =
+            slice_read(slice, &timeline, from, bytes_max, clock_database_ns(reader->options.clock));
     else if (slice_verdict(err, &slice->head.verdict)) {
         slice->head.epoch = timeline.epoch;
         slice->head.seq_last = timeline.seq_last;
@@ -463,6 +493,8 @@ static spn_err answer_from_disk(struct reader *reader, struct ask *ask)
         return answer_sessions(reader, ask);
     if (ask->type == WIRE_LAST)
         return answer_last(reader, ask);
+    if (ask->type == WIRE_INFO)
+        return answer_info(reader, ask);
     return answer_fetch(reader, ask);
 }
 

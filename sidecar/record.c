@@ -63,7 +63,7 @@ enum {
     FINGERPRINT_SIZE = 4,
     VARINT_SIZE_MAX = 10,
 
-    SEGMENT_ENTRIES = 4,
+    SEGMENT_EVENTS = 4,
     SEGMENT_FIRST = 8,
     SEGMENT_LAST = 16,
 
@@ -77,12 +77,17 @@ enum {
     META_CLOCK = 32,
     META_SEGMENT = 40,
     META_SECRET = 48,
+    META_RETENTION_EVENTS = 240,
+    META_RETENTION_BYTES = 248,
+    META_RETENTION_AGE = 256,
+    META_END = 264,
 };
 
 static_assert((int)ENTRY_ID == (int)RECORD_ENTRY_HEAD_SIZE, "an entry's header");
 static_assert((int)NAME_EPOCH + 8 == (int)RECORD_NAME_SIZE, "a name's value");
 static_assert((int)SEGMENT_LAST + 8 == (int)RECORD_SEGMENT_SIZE, "a segment's value");
-static_assert((int)META_SECRET + (int)RECORD_SECRET_SIZE <= (int)RECORD_META_SIZE, "meta");
+static_assert((int)META_SECRET + (int)RECORD_SECRET_SIZE == (int)META_RETENTION_EVENTS, "meta");
+static_assert((int)META_END <= (int)RECORD_META_SIZE, "meta");
 static_assert((RECORD_BLOCK_SIZE_MAX - BLOCK_ITEMS - FINGERPRINT_SIZE) / (1 + FINGERPRINT_SIZE) +
                       1 ==
                   RECORD_BLOCK_ITEMS_MAX,
@@ -509,7 +514,7 @@ spn_err record_get_items(const struct record_block *block, struct record_block_i
 
 static uint32_t segment_checksum(const uint8_t *value, uint32_t number)
 {
-    return checksum(value + SEGMENT_ENTRIES, RECORD_SEGMENT_SIZE - SEGMENT_ENTRIES, OF_SEGMENT,
+    return checksum(value + SEGMENT_EVENTS, RECORD_SEGMENT_SIZE - SEGMENT_EVENTS, OF_SEGMENT,
                     number);
 }
 
@@ -517,7 +522,7 @@ void record_put_segment(void *value, uint32_t number, const struct record_segmen
 {
     uint8_t *at = value;
 
-    put_u32(at + SEGMENT_ENTRIES, segment->entries);
+    put_u32(at + SEGMENT_EVENTS, segment->events);
     put_u64(at + SEGMENT_FIRST, segment->first);
     put_u64(at + SEGMENT_LAST, segment->last);
     put_u32(at + CHECKSUM, segment_checksum(at, number));
@@ -533,12 +538,23 @@ spn_err record_get_segment(struct spn_bytes value, uint32_t number,
     struct record_segment segment = {
         .first = get_u64(at + SEGMENT_FIRST),
         .last = get_u64(at + SEGMENT_LAST),
-        .entries = get_u32(at + SEGMENT_ENTRIES),
+        .events = get_u32(at + SEGMENT_EVENTS),
     };
     if (segment.first > segment.last)
         return SPN_E_CORRUPT;
     *ret_segment = segment;
     return SPN_OK;
+}
+
+/* -- retention --------------------------------------------------------------------------------- */
+
+bool record_retains(const struct record_retention *rule, const struct record_entry *event,
+                    uint64_t last_seq, uint64_t last_bytes, uint64_t now_ns)
+{
+    return (rule->events_max == 0 || last_seq - event->seq < rule->events_max) &&
+           (rule->bytes_max == 0 || last_bytes - event->bytes < rule->bytes_max) &&
+           (rule->age_max_ns == 0 || now_ns < event->time_ns ||
+            now_ns - event->time_ns < rule->age_max_ns);
 }
 
 /* -- meta -------------------------------------------------------------------------------------- */
@@ -561,6 +577,9 @@ void record_put_meta(void *value, const struct record_meta *meta)
     put_u64(at + META_CLOCK, meta->clock_ns);
     put_u32(at + META_SEGMENT, meta->segment);
     memcpy(at + META_SECRET, meta->secret, RECORD_SECRET_SIZE);
+    put_u64(at + META_RETENTION_EVENTS, meta->retention.events_max);
+    put_u64(at + META_RETENTION_BYTES, meta->retention.bytes_max);
+    put_u64(at + META_RETENTION_AGE, meta->retention.age_max_ns);
     put_u32(at + META_CHECKSUM, meta_checksum(at));
 }
 
@@ -583,6 +602,9 @@ spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
         .next_position = get_u64(at + META_NEXT_POSITION),
         .clock_ns = get_u64(at + META_CLOCK),
         .segment = get_u32(at + META_SEGMENT),
+        .retention = {.events_max = get_u64(at + META_RETENTION_EVENTS),
+                      .bytes_max = get_u64(at + META_RETENTION_BYTES),
+                      .age_max_ns = get_u64(at + META_RETENTION_AGE)},
     };
     memcpy(meta.secret, at + META_SECRET, RECORD_SECRET_SIZE);
     *ret_meta = meta;

@@ -347,8 +347,8 @@ static spn_err write_meta(struct segment *segment, struct journal *journal,
     spn_err err = SPN_OK;
     if (generation->last_position > 0) {
         struct record_segment covers = {.first = generation->first_position,
-                                        .last = generation->last_position};
-        covers.entries = (uint32_t)(covers.last - covers.first + 1);
+                                        .last = generation->last_position,
+                                        .events = generation->entry_count};
         moved.checkpoint = covers.last;
         err = journal_put_segment(journal, segment->number, &covers);
     }

@@ -19,8 +19,7 @@ static uint64_t hash_of_slot(const void *owner, uint32_t slot)
 
 spn_err sessions_init(struct sessions *sessions, uint64_t seed, uint16_t window_max)
 {
-    *sessions =
-        (struct sessions){.seed = seed, .window_max = window_max, .free_first = SLOT_NONE};
+    *sessions = (struct sessions){.seed = seed, .window_max = window_max, .free_first = SLOT_NONE};
     return slot_index_init(&sessions->by_name, hash_of_slot, sessions);
 }
 

@@ -139,10 +139,6 @@ size_t tracker_size(const struct tracker *tracker)
 void tracker_clear(struct tracker *tracker)
 {
     struct window window = window_of(tracker);
-    tracker->epoch = 0;
-    tracker->seq = 0;
-    tracker->bytes = 0;
-    tracker->closed = false;
     tracker->count = 0;
     tracker->next = 0;
     for (size_t i = 0; i < window.slots; i++)

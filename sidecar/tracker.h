@@ -71,7 +71,7 @@ enum tracker_verdict tracker_check(const struct tracker *tracker, struct fingerp
  * moves the tracker: *tracker is the new one. SPN_E_NOMEM: nothing happened. */
 spn_err tracker_add(struct tracker **tracker, struct fingerprint id, uint16_t tag) SPN_MUST_USE;
 
-/* As a new one: the session was deleted, the next event of this name opens another epoch. */
+/* An empty window for the next epoch. */
 void tracker_clear(struct tracker *tracker);
 
 #endif
