@@ -66,6 +66,11 @@ enum { CLI_TEXT_SIZE = 512 };
 int cli_fail(const char *what, spn_err err, const char *detail);
 int cli_fail_errno(const char *what);
 
+/* "session 'name'", for `what`. Returns ret_text. */
+const char *cli_session_words(struct spn_bytes session, char ret_text[CLI_TEXT_SIZE]);
+/* cli_fail for a session that was named on the command line. */
+int cli_fail_session(struct spn_bytes session, spn_err err);
+
 /* cli_error, then exits with CLI_USAGE: for option parsers, which have nothing to clean up. */
 _Noreturn void cli_usage(const char *what, const char *why);
 
