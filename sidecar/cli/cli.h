@@ -38,7 +38,10 @@ enum cli_exit {
     X(replay, "replay", "SESSION", "print a session's events")                                     \
     X(tail, "tail", "SESSION", "print a session's events as they come")                            \
     X(last, "last", "SESSION", "print a session's last event id")                                  \
+    X(info, "info", "SESSION", "print what is known of a session")                                 \
     X(sessions, "sessions", "", "list the sessions")                                               \
+    X(close, "close", "SESSION", "let a session take no more events")                              \
+    X(delete, "delete", "SESSION", "delete a session with all its events")                         \
     X(dump, "dump", "", "print the whole log, straight from the disk")                             \
     X(health, "health", "", "ask the sidecar how it is")                                           \
     X(stats, "stats", "", "print the sidecar's counters")                                          \
