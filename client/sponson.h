@@ -186,9 +186,9 @@ SPN_API spn_err spn_publish_many(spn_producer *producer, struct spn_bytes sessio
                                  const struct spn_event *events, size_t count, size_t *ret_taken,
                                  uint64_t *ret_first) SPN_MUST_USE;
 
-/* Closes a session: it takes no more events, whoever publishes them (SPN_REFUSED, SPN_E_CLOSED).
- * What it has stays and can be read; who subscribes gets all of it and then SPN_ITEM_END with
- * SPN_E_CLOSED.
+/* Closes a session: it takes no more events, whoever publishes them (SPN_REFUSED, SPN_E_CLOSED;
+ * what was on its way behind the first that is refused is refused with it). What it has stays and
+ * can be read; who subscribes gets all of it and then SPN_ITEM_END with SPN_E_CLOSED.
  *
  * A close is not a call that waits for an answer. It takes a ticket as an event does, is carried
  * out in order with this producer's events, and is sent again until it has ended: SPN_STORED; or

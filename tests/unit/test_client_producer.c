@@ -941,6 +941,67 @@ static void end_of_session(void **state)
     teardown(NULL);
 }
 
+/* Numbers from 1 on, all of session `s` but for t: s, t an event, C a close, D a delete of s. One
+ * is refused; what goes out then: e events, k skips, C and D. */
+static const struct refused_row {
+    const char *name;
+    const char *sent;
+    const char *gathered; /* published, and not on its way yet */
+    uint64_t number;
+    spn_err code;
+    const char *becomes; /* from `number` on */
+} refused_rows[] = {
+    {"refused: alone", "ssss", "", 2, SPN_E_BAD_ID, "kee"},
+    {"closed: all behind it", "sssss", "", 2, SPN_E_CLOSED, "kkkk"},
+    {"closed: the last", "sss", "", 3, SPN_E_CLOSED, "k"},
+    {"closed: other sessions go on", "stssts", "", 1, SPN_E_CLOSED, "kekkek"},
+    {"closed: up to a delete", "sssDss", "", 2, SPN_E_CLOSED, "kkDee"},
+    {"closed: a close is asked about", "ssCs", "", 1, SPN_E_CLOSED, "kkCk"},
+    {"closed: what was not sent is asked about", "ssts", "ss", 2, SPN_E_CLOSED, "kekee"},
+    {"unknown: a close alone", "CCs", "", 1, SPN_E_UNKNOWN_SESSION, "kCe"},
+};
+
+static void publish_script(const char *script)
+{
+    struct spn_event event = SPN_EVENT_INIT;
+    for (; *script; script++) {
+        spn_err err = *script == 'C'   ? spn_session_close(producer, spn_text("s"), 0, NULL)
+                      : *script == 'D' ? spn_session_delete(producer, spn_text("s"), 0, NULL)
+                      : *script == 't' ? spn_publish(producer, spn_text("t"), &event, NULL)
+                                       : spn_publish(producer, spn_text("s"), &event, NULL);
+        assert_int_equal(err, SPN_OK);
+    }
+}
+
+static void refused_with_the_first(void **state)
+{
+    static const char kinds[] = {'?', 'e', 'k', 'C', 'D'};
+    const struct refused_row *row = *state;
+    uint64_t sent = strlen(row->sent);
+    uint64_t last = sent + strlen(row->gathered);
+    setup(NULL);
+    open_both(SPN_DURABLE);
+    publish_script(row->sent);
+    hurry();
+    until(received_up_to() == sent);
+    publish_script(row->gathered);
+    fake_drop_batches(&fake);
+    fake_refuse(&fake, row->number, 0, row->code);
+    until(producer->delivery.round == 1);
+    hurry();
+    until(received_up_to() == last);
+    assert_int_equal(last - row->number + 1, strlen(row->becomes));
+    for (uint64_t number = row->number; number <= last; number++)
+        assert_int_equal(kinds[entry_of(number).kind], row->becomes[number - row->number]);
+    fake_ack(&fake, 0, last, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    for (uint64_t number = 1; number <= last; number++) {
+        bool refused = number >= row->number && row->becomes[number - row->number] == 'k';
+        expect_ack(number, refused ? SPN_REFUSED : SPN_STORED, refused ? row->code : SPN_OK);
+    }
+    teardown(NULL);
+}
+
 /* Nobody asked for it again: the library does, with the epoch that the app gave. */
 static void end_of_session_is_sent_again(void **state)
 {
@@ -1303,8 +1364,12 @@ int main(void)
         TEST(bad_options_are_refused),
         TEST(child_process_is_told),
     };
-    static struct CMUnitTest tests[COUNT(plain) + COUNT(end_rows)];
+    static struct CMUnitTest tests[COUNT(plain) + COUNT(end_rows) + COUNT(refused_rows)];
     memcpy(tests, plain, sizeof(plain));
+    for (size_t i = 0; i < COUNT(refused_rows); i++)
+        tests[COUNT(plain) + COUNT(end_rows) + i] =
+            (struct CMUnitTest){refused_rows[i].name, refused_with_the_first, NULL, NULL,
+                                (void *)(uintptr_t)&refused_rows[i]};
     for (size_t i = 0; i < COUNT(end_rows); i++)
         tests[COUNT(plain) + i] = (struct CMUnitTest){end_rows[i].name, end_of_session, NULL, NULL,
                                                       (void *)(uintptr_t)&end_rows[i]};
