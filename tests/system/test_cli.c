@@ -710,12 +710,17 @@ static const struct {
 
 static const char *names_of(struct stage *stage, const struct outcome *list)
 {
-    char *names = stage_keep(stage, calloc(1, list->output.size + 1));
+    char *names = NULL;
+    size_t size;
+    FILE *file = open_memstream(&names, &size);
+    assert_non_null(file);
     for (const char *line = list->out; *line; line = strchr(line, '\n') + 1) {
         char *object = stage_keep(stage, strndup(line, strcspn(line, "\n")));
-        strcat(strcat(names, stage_keep(stage, event_json_string(object, "session"))), " ");
+        char *name = stage_keep(stage, event_json_string(object, "session"));
+        fprintf(file, "%s ", name);
     }
-    return names;
+    assert_int_equal(fclose(file), 0);
+    return stage_keep(stage, names);
 }
 
 static void sessions_come_in_pages(struct stage *stage)
