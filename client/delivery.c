@@ -219,6 +219,16 @@ static spn_err take_expect(struct delivery *delivery, struct wire_in in)
     return SPN_OK;
 }
 
+/* A refusal costs a round, and a session that somebody else closes may have thousands of events on
+ * their way: 16,000 took half a minute, and all other sessions of the producer waited. They are
+ * refused with the first. */
+static void skip_refused(struct delivery *delivery, uint64_t number, spn_err code)
+{
+    window_skip(&delivery->window, number, code);
+    if (code == SPN_E_CLOSED)
+        window_skip_session(&delivery->window, number, delivery->sent, code);
+}
+
 static spn_err take_refused(struct delivery *delivery, struct wire_in in)
 {
     struct wire_refused refused;
@@ -231,7 +241,7 @@ static spn_err take_refused(struct delivery *delivery, struct wire_in in)
     if (code == SPN_OK)
         code = SPN_E_PROTOCOL;
     if (refused.number >= delivery->window.base)
-        window_skip(&delivery->window, refused.number, code);
+        skip_refused(delivery, refused.number, code);
     else if (delivery->options.level == SPN_NONE)
         add_results(delivery, refused.number, 1, SPN_REFUSED, code);
     go_back(delivery, refused.number);

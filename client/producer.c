@@ -419,10 +419,24 @@ static bool should_look(const struct spn_producer *producer)
     return transport_now() - producer->client->looked_ns >= PRODUCER_LOOK_NS;
 }
 
+/* An entry that was checked, as soon as there is room for it. */
+static spn_err take_entry(struct spn_producer *producer, const struct wire_entry *entry,
+                          uint64_t *ret_ticket)
+{
+    struct delivery *delivery = &producer->delivery;
+    size_t entry_size = wire_entry_size(entry);
+    if (!window_has_room(&delivery->window, entry_size)) {
+        spn_err err = wait_for_room(producer, entry_size);
+        if (err != SPN_OK)
+            return err;
+    }
+    *ret_ticket = delivery_put(delivery, entry, entry_size);
+    return SPN_OK;
+}
+
 static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
                        const struct spn_event *event, uint64_t *ret_ticket)
 {
-    struct delivery *delivery = &producer->delivery;
     char given[SPN_GIVEN_ID_MAX];
     struct wire_entry entry = {.kind = WIRE_EVENT,
                                .session = session,
@@ -436,15 +450,9 @@ static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
     if (err != SPN_OK)
         return err;
     if (entry.id.size == 0)
-        entry.id =
-            (struct spn_bytes){given, write_given_id(producer, delivery->window.next, given)};
-    size_t entry_size = wire_entry_size(&entry);
-    if (!window_has_room(&delivery->window, entry_size))
-        err = wait_for_room(producer, entry_size);
-    if (err != SPN_OK)
-        return err;
-    *ret_ticket = delivery_put(delivery, &entry, entry_size);
-    return SPN_OK;
+        entry.id = (struct spn_bytes){
+            given, write_given_id(producer, producer->delivery.window.next, given)};
+    return take_entry(producer, &entry, ret_ticket);
 }
 
 /* An event that was taken has its ticket, whatever the turn after it finds: a failure that lasts is
@@ -490,6 +498,38 @@ spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
         look(producer);
     *ret_taken = taken;
     return err;
+}
+
+/* -- ending sessions --------------------------------------------------------------------------- */
+
+static spn_err end_session(struct spn_producer *producer, enum wire_kind kind,
+                           struct spn_bytes session, uint64_t epoch, uint64_t *ret_ticket)
+{
+    const struct wire_entry entry = {.kind = (uint8_t)kind, .session = session, .epoch = epoch};
+    uint64_t ticket;
+    spn_err err = check_usable(producer);
+    if (err == SPN_OK)
+        err = check_session(producer, session);
+    if (err == SPN_OK)
+        err = take_entry(producer, &entry, &ticket);
+    if (err != SPN_OK)
+        return err;
+    look(producer);
+    if (ret_ticket != NULL)
+        *ret_ticket = ticket;
+    return SPN_OK;
+}
+
+spn_err spn_session_close(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                          uint64_t *ret_ticket)
+{
+    return end_session(producer, WIRE_CLOSE, session, epoch, ret_ticket);
+}
+
+spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                           uint64_t *ret_ticket)
+{
+    return end_session(producer, WIRE_DELETE, session, epoch, ret_ticket);
 }
 
 /* -- results ----------------------------------------------------------------------------------- */

@@ -186,6 +186,29 @@ SPN_API spn_err spn_publish_many(spn_producer *producer, struct spn_bytes sessio
                                  const struct spn_event *events, size_t count, size_t *ret_taken,
                                  uint64_t *ret_first) SPN_MUST_USE;
 
+/* Closes a session: it takes no more events, whoever publishes them (SPN_REFUSED, SPN_E_CLOSED;
+ * what was on its way behind the first that is refused is refused with it). What it has stays and
+ * can be read; who subscribes gets all of it and then SPN_ITEM_END with SPN_E_CLOSED.
+ *
+ * A close is not a call that waits for an answer. It takes a ticket as an event does, is carried
+ * out in order with this producer's events, and is sent again until it has ended: SPN_STORED; or
+ * SPN_DUPLICATE: that life was closed before; or SPN_REFUSED with SPN_E_UNKNOWN_SESSION: there is
+ * none, or SPN_E_OTHER_EPOCH: it has another life now. epoch: the life that is meant, as
+ * spn_last_event and others tell it; 0: whichever is current when the sidecar decides, which is
+ * what a producer wants that has just published to it.
+ *
+ * Fails as spn_publish does: SPN_E_BAD_SESSION, SPN_E_BACKPRESSURE, SPN_E_FENCED; then no ticket
+ * is used. ret_ticket may be NULL. */
+SPN_API spn_err spn_session_close(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                                  uint64_t *ret_ticket) SPN_MUST_USE;
+
+/* Deletes a session, closed or not, with all its events; who subscribes to it gets SPN_ITEM_END
+ * with SPN_E_DELETED. The next event for this name opens a new life: another epoch, seqs from 1,
+ * and no duplicates of what was deleted. All else is as with spn_session_close, but that nothing is
+ * a duplicate. */
+SPN_API spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                                   uint64_t *ret_ticket) SPN_MUST_USE;
+
 /* Room for an id that the library gives, with its NUL. */
 #define SPN_GIVEN_ID_MAX 48
 
@@ -213,8 +236,8 @@ SPN_API spn_err spn_producer_wait(spn_producer *producer, uint64_t ticket, int t
                                   struct spn_ack *ret_ack) SPN_MUST_USE;
 
 struct spn_counters {
-    uint64_t taken; /* tickets given */
-    uint64_t stored;
+    uint64_t taken;  /* tickets given */
+    uint64_t stored; /* events, closes, deletes: a close that was carried out counts here */
     uint64_t duplicates;
     uint64_t conflicts;
     uint64_t refused;
@@ -331,7 +354,14 @@ SPN_API void *spn_subscription_context(const spn_subscription *subscription);
 
 SPN_API void spn_unsubscribe(spn_subscription *subscription); /* frees it; takes NULL */
 
-/* -- the list of sessions ---------------------------------------------------------------------- */
+/* -- sessions ---------------------------------------------------------------------------------- */
+
+typedef enum spn_session_state {
+    SPN_LIVE = 0,
+    SPN_CLOSED = 1, /* takes no more events */
+} spn_session_state;
+
+SPN_API const char *spn_session_state_name(spn_session_state state);
 
 struct spn_session {
     struct spn_bytes name;
@@ -344,7 +374,18 @@ struct spn_session {
     uint64_t last_ms;
     uint32_t duplicates;
     uint32_t conflicts;
+    spn_session_state state;
 };
+
+struct spn_session_info {
+    struct spn_session session;
+    uint64_t first_seq; /* of the oldest event that is retained; session.seq + 1: none is */
+};
+
+/* All that is known of one session. SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION, SPN_E_TIMEOUT,
+ * SPN_E_UNAVAILABLE. */
+SPN_API spn_err spn_get_session(spn_client *client, struct spn_bytes name, int timeout_ms,
+                                struct spn_session_info *ret_info) SPN_MUST_USE;
 
 /* The first session, in byte order of names, whose name is greater than `after` and begins with
  * prefix (either may be empty). Walk the list by passing the last name as `after`; pages are

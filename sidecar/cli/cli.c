@@ -47,6 +47,8 @@ static int exit_of(spn_err err)
         return CLI_USAGE;
     case SPN_E_UNKNOWN_SESSION:
     case SPN_E_UNKNOWN_ID:
+    case SPN_E_OTHER_EPOCH:
+    case SPN_E_DELETED:
         return CLI_NOT_FOUND;
     case SPN_E_TIMEOUT:
         return CLI_TIMEOUT;
@@ -76,6 +78,19 @@ int cli_fail_errno(const char *what)
     int number = errno;
     cli_error(what, strerrordesc_np(number));
     return number == ENOENT ? CLI_NOT_FOUND : CLI_FAILURE;
+}
+
+const char *cli_session_words(struct spn_bytes session, char ret_text[CLI_TEXT_SIZE])
+{
+    char quoted[TEXT_QUOTED_SIZE];
+    snprintf(ret_text, CLI_TEXT_SIZE, "session %s", text_quote(session, quoted));
+    return ret_text;
+}
+
+int cli_fail_session(struct spn_bytes session, spn_err err)
+{
+    char what[CLI_TEXT_SIZE];
+    return cli_fail(cli_session_words(session, what), err, NULL);
 }
 
 void cli_usage(const char *what, const char *why)

@@ -38,7 +38,10 @@ enum cli_exit {
     X(replay, "replay", "SESSION", "print a session's events")                                     \
     X(tail, "tail", "SESSION", "print a session's events as they come")                            \
     X(last, "last", "SESSION", "print a session's last event id")                                  \
+    X(info, "info", "SESSION", "print what is known of a session")                                 \
     X(sessions, "sessions", "", "list the sessions")                                               \
+    X(close, "close", "SESSION", "let a session take no more events")                              \
+    X(delete, "delete", "SESSION", "delete a session with all its events")                         \
     X(dump, "dump", "", "print the whole log, straight from the disk")                             \
     X(health, "health", "", "ask the sidecar how it is")                                           \
     X(stats, "stats", "", "print the sidecar's counters")                                          \
@@ -65,6 +68,11 @@ enum { CLI_TEXT_SIZE = 512 };
  * more than the code's own, or NULL or "". Returns the exit code. */
 int cli_fail(const char *what, spn_err err, const char *detail);
 int cli_fail_errno(const char *what);
+
+/* "session 'name'", for `what`. Returns ret_text. */
+const char *cli_session_words(struct spn_bytes session, char ret_text[CLI_TEXT_SIZE]);
+/* cli_fail for a session that was named on the command line. */
+int cli_fail_session(struct spn_bytes session, spn_err err);
 
 /* cli_error, then exits with CLI_USAGE: for option parsers, which have nothing to clean up. */
 _Noreturn void cli_usage(const char *what, const char *why);

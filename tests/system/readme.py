@@ -57,6 +57,12 @@ class Sidecar:
             self.daemon.terminate()
             assert self.daemon.wait(DEADLINE_S) == 0, (self.home / "log").read_text()
 
+    def kill(self):
+        """After a failure: whoever waits for our output would wait for the daemon's, too."""
+        if self.daemon:
+            self.daemon.kill()
+            self.daemon.wait()
+
     def run(self, command, stdin=None):
         done = subprocess.run(["sh", "-c", command], env=self.env, input=stdin, timeout=DEADLINE_S,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
@@ -115,9 +121,12 @@ def main():
     with tempfile.TemporaryDirectory(prefix="spn") as home:
         sidecar = Sidecar(pathlib.Path(home))
         started = time.monotonic()
-        ran = check_commands(text, sidecar, sample)
-        check_program(text, sidecar)
-        sidecar.stop()
+        try:
+            ran = check_commands(text, sidecar, sample)
+            check_program(text, sidecar)
+            sidecar.stop()
+        finally:
+            sidecar.kill()
         assert ran >= 8, f"only {ran} commands of README.md were run"
         print(f"{ran} commands and a program of README.md work "
               f"({time.monotonic() - started:.1f} s)")

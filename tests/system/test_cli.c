@@ -94,12 +94,26 @@ static const struct {
     {{"tail", "a", "--after", "b", "--earliest"}, USAGE, "--earliest: "},
     {{"tail", "a", "--format", "xml"}, USAGE, "--format 'xml'"},
     {{"tail", "a", "--count", "0"}, USAGE, "--count '0'"},
+    {{"info"}, USAGE, "SESSION: missing"},
+    {{"info", "a\nb"}, USAGE, "session 'a\\x0ab'"},
+    {{"info", "a", "b"}, USAGE, "'b'"},
+    {{"close"}, USAGE, "SESSION: missing"},
+    {{"close", LONG_NAME}, USAGE, "session 'aaaaaa"},
+    {{"close", "a", "--epoch", "0"}, USAGE, "--epoch '0'"},
+    {{"close", "a", "--yes"}, USAGE, "'--yes'"},
+    {{"delete", "--yes"}, USAGE, "SESSION: missing"},
+    {{"delete", "a"}, USAGE, "--yes: missing"},
+    {{"delete", "a", "--epoch", "3"}, USAGE, "--yes: missing"},
+    {{"delete", "a", "--yes", "--epoch", "x"}, USAGE, "--epoch 'x'"},
+    {{"delete", "a\nb", "--yes"}, USAGE, "session 'a\\x0ab'"},
     {{"last"}, USAGE, "SESSION: missing"},
     {{"last", "\x7F"}, USAGE, "session '\\x7f'"},
     {{"dump", "a"}, USAGE, "'a'"},
     {{"dump", "--session", ""}, USAGE, "session ''"},
     {{"dump", "--format", "csv"}, USAGE, "--format 'csv'"},
     {{"sessions", "--prefix", LONG_NAME}, USAGE, "--prefix 'aaaa"},
+    {{"sessions", "--after", LONG_NAME}, USAGE, "--after 'aaaa"},
+    {{"sessions", "--limit", "0"}, USAGE, "--limit '0'"},
     {{"health", "--wait", "x"}, USAGE, "--wait 'x'"},
     {{"stats", "x"}, USAGE, "'x'"},
     {{"bench"}, USAGE, "what to measure"},
@@ -119,6 +133,9 @@ static const struct {
     {{"replay", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
     {{"tail", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
     {{"last", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
+    {{"info", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
+    {{"close", "a", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
+    {{"delete", "a", "--yes", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
     {{"sessions", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
     {{"stats", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
     {{"health", "--timeout", "0.1"}, NO_SIDECAR, "no sidecar"},
@@ -149,6 +166,9 @@ static void help_says_it(struct stage *stage)
                                         "replay SESSION",
                                         "tail SESSION",
                                         "last SESSION",
+                                        "info SESSION",
+                                        "close SESSION",
+                                        "delete SESSION",
                                         "dump",
                                         "sessions",
                                         "health",
@@ -663,6 +683,68 @@ static void sessions_are_the_same_offline(struct stage *stage)
     struct outcome table = stage_run(stage, "sessions", "--prefix", "t");
     assert_int_equal(lines_in(table.out), 2);
     expect_in(table.out, "EVENTS");
+    expect_in(table.out, "  live  ");
+}
+
+/* Names of sessions to record, and what pages of their list hold: the same from the sidecar and
+ * from its database. */
+static const struct {
+    const char *words[8];
+    const char *names; /* a space behind each */
+} pages[] = {
+    {{NULL}, "a b b/1 b/2 b/3 c "},
+    {{"--limit", "2"}, "a b "},
+    {{"--limit", "2", "--after", "b"}, "b/1 b/2 "},
+    {{"--limit", "2", "--after", "b/3"}, "c "},
+    {{"--limit", "6"}, "a b b/1 b/2 b/3 c "},
+    {{"--limit", "18446744073709551615"}, "a b b/1 b/2 b/3 c "},
+    {{"--after", "b/1"}, "b/2 b/3 c "},
+    {{"--after", "b/1x"}, "b/2 b/3 c "}, /* no session */
+    {{"--after", "c"}, ""},
+    {{"--after", ""}, "a b b/1 b/2 b/3 c "},
+    {{"--prefix", "b/", "--limit", "1"}, "b/1 "},
+    {{"--prefix", "b/", "--limit", "5", "--after", "b/1"}, "b/2 b/3 "},
+    {{"--prefix", "b/", "--after", "a"}, "b/1 b/2 b/3 "},
+    {{"--prefix", "b", "--after", "b/3"}, ""},
+};
+
+static const char *names_of(struct stage *stage, const struct outcome *list)
+{
+    char *names = NULL;
+    size_t size;
+    FILE *file = open_memstream(&names, &size);
+    assert_non_null(file);
+    for (const char *line = list->out; *line; line = strchr(line, '\n') + 1) {
+        char *object = stage_keep(stage, strndup(line, strcspn(line, "\n")));
+        char *name = stage_keep(stage, event_json_string(object, "session"));
+        fprintf(file, "%s ", name);
+    }
+    assert_int_equal(fclose(file), 0);
+    return stage_keep(stage, names);
+}
+
+static void sessions_come_in_pages(struct stage *stage)
+{
+    static const char *const sessions[] = {"b/2", "a", "c", "b", "b/3", "b/1"};
+    stage_start(stage, NULL);
+    for (size_t i = 0; i < COUNT(sessions); i++) {
+        struct outcome done = record_text(stage, sessions[i], "data: 1\n\n");
+        stage_expect_code(&done, OK);
+    }
+    for (size_t i = 0; i < COUNT(pages); i++) {
+        const char *words[16] = {"sessions", "--json"};
+        size_t count = 2;
+        for (size_t j = 0; pages[i].words[j]; j++)
+            words[count++] = pages[i].words[j];
+        for (int offline = 0; offline < 2; offline++) {
+            struct outcome list = stage_run_words(stage, words, bytes_of(""));
+            stage_expect_code(&list, OK);
+            if (strcmp(names_of(stage, &list), pages[i].names) != 0)
+                fail_msg("row %zu, offline %d: %s", i, offline, list.out);
+            words[count] = "--data-dir";
+            words[count + 1] = stage->data_dir;
+        }
+    }
 }
 
 /* -- bench ------------------------------------------------------------------------------------- */
@@ -762,6 +844,7 @@ int main(void)
         STAGE_TEST(dump_and_replay_agree),
         STAGE_TEST(last_is_for_scripts),
         STAGE_TEST(sessions_are_the_same_offline),
+        STAGE_TEST(sessions_come_in_pages),
         STAGE_TEST(bench_brings_its_own_sidecar),
         STAGE_TEST(bench_takes_the_sidecar_that_runs),
         STAGE_TEST(bench_stops_when_interrupted),
