@@ -15,7 +15,8 @@
 enum {
     RECEIVE_PER_TURN = 64, /* frames; then acknowledgements and asks have their turn */
     OWED_RETRY_MS = 10,    /* an acknowledgement that met a full pipe is tried again */
-    EVICT_SLOTS = 4096,    /* looked at per turn */
+    EVICT_SLOTS = 65536,   /* looked at per turn: 2 MB */
+    SESSIONS_LEAST = 8192, /* that a generation has room for, however few may be hot */
 };
 
 /* A frame whose sessions come back from disk, and those of its producer behind it. */
@@ -164,14 +165,13 @@ static bool is_touched(const struct generation *generation)
     return generation->first_position > 0 || generation->session_count > 0;
 }
 
-/* In time; and early, when the log could not be trimmed or trackers not be let go otherwise. */
+/* In time; and early, when the log could not be trimmed otherwise. */
 static void freeze_if_due(struct broker *broker)
 {
     const struct generation *active = broker->state->active;
     if (broker->frozen || active->first_position == 0)
         return;
     if (active->bytes >= broker->options->generation_bytes_max ||
-        active->session_count >= broker->options->hot_max ||
         (broker->freeze_due_ns > 0 &&
          broker->options->clock->monotonic_ns() >= broker->freeze_due_ns))
         (void)freeze(broker);
@@ -190,12 +190,20 @@ static bool is_pinned(const void *owner, uint32_t slot)
     return is_in(broker->state->active, session, slot) || is_in(broker->frozen, session, slot);
 }
 
+/* Sessions are hot that could be let go: not more than hot_max may be, and what the generations
+ * have must. */
+static bool has_idle(const struct broker *broker)
+{
+    uint64_t pinned = broker->state->active->session_count;
+    pinned += broker->frozen ? broker->frozen->session_count : 0;
+    uint32_t hot = broker->state->sessions.hot;
+    return hot > broker->options->hot_max && hot > pinned;
+}
+
 static void evict(struct broker *broker)
 {
     struct sessions *sessions = &broker->state->sessions;
-    uint64_t pinned = broker->state->active->session_count;
-    pinned += broker->frozen ? broker->frozen->session_count : 0;
-    if (sessions->hot <= broker->options->hot_max || sessions->hot <= pinned)
+    if (!has_idle(broker))
         return;
     size_t evicted =
         sessions_evict(sessions, broker->options->hot_max, EVICT_SLOTS, is_pinned, broker);
@@ -245,10 +253,20 @@ static bool below_mark(struct broker *broker)
     return !broker->above_mark;
 }
 
+/* Sessions in a generation stay hot until it is written: there may be no more than may be hot. */
+static bool is_crowded(const struct broker *broker)
+{
+    uint32_t most = broker->options->hot_max;
+    if (most < SESSIONS_LEAST)
+        most = SESSIONS_LEAST;
+    return broker->state->active->session_count >= most;
+}
+
 /* Room for the largest batch in the active generation, or in the next one. */
 static bool has_room(struct broker *broker)
 {
-    return generation_has_room(broker->state->active, WIRE_BATCH_EVENTS_MAX) || freeze(broker);
+    bool room = generation_has_room(broker->state->active, WIRE_BATCH_EVENTS_MAX);
+    return (room && !is_crowded(broker)) || freeze(broker);
 }
 
 static bool can_take(struct broker *broker)
@@ -814,6 +832,8 @@ static long wait_ms(const struct broker *broker)
 {
     uint64_t now_ns = broker->options->clock->monotonic_ns();
     uint64_t due_ns = UINT64_MAX;
+    if (has_idle(broker))
+        return 0;
     if (broker->owed)
         due_ns = now_ns + OWED_RETRY_MS * 1000000ull;
     if (broker->freeze_due_ns > 0 && !broker->frozen && broker->freeze_due_ns < due_ns)
