@@ -303,6 +303,15 @@ static void note_refusal(struct producer *producer, const struct wire_refused *r
     producer->round_answered = true;
 }
 
+static void count_refusal(struct metrics *metrics, spn_err why)
+{
+    metrics_add(why == SPN_E_CLOSED            ? &metrics->refused_closed
+                : why == SPN_E_UNKNOWN_SESSION ? &metrics->refused_unknown_session
+                : why == SPN_E_OTHER_EPOCH     ? &metrics->refused_other_epoch
+                                               : &metrics->refused_contents,
+                1);
+}
+
 /* Lost if the peer's pipe is full: it asks for its state when it does not get on. */
 static void answer_refusal(struct broker *broker, const struct producer *producer,
                            const struct wire_refused *refused)
@@ -313,7 +322,7 @@ static void answer_refusal(struct broker *broker, const struct producer *produce
         return;
     wire_put_header(&out, WIRE_REFUSED, 0);
     wire_put_refused(&out, refused);
-    metrics_add(&broker->options->metrics->refused, 1);
+    count_refusal(broker->options->metrics, (spn_err)refused->code);
     (void)send_to(broker, &producer->peer, bytes, wire_out_size(&out));
 }
 

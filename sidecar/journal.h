@@ -111,6 +111,14 @@ void journal_check_readers(struct journal *journal);
  * under way. Writer's thread; costs nothing. */
 void journal_usage(struct journal *journal, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes);
 
+/* Blocks written and committed since it was opened. Writer's thread. */
+uint64_t journal_blocks_written(const struct journal *journal);
+
+/* Bytes of the file that are not in use, and how many commits the oldest reader is behind: it stops
+ * LMDB from using the pages again that went since. Looks through LMDB's table: every few seconds.
+ */
+void journal_slack(struct journal *journal, uint64_t *ret_free_bytes, uint64_t *ret_reader_lag);
+
 /* -- reading ----------------------------------------------------------------------------------- */
 
 spn_err journal_reader_open(struct journal_reader **ret_reader,

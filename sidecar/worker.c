@@ -191,6 +191,24 @@ static spn_err step_segment(struct worker *worker, bool *ret_done)
                         worker->options.clock->monotonic_ns, until_ns, &meta, ret_done);
 }
 
+/* Each bucket counts what is at most as long, as Prometheus wants it. */
+static void count_commit(struct metrics *metrics, uint64_t took_ns)
+{
+    const struct {
+        uint64_t le_ns;
+        atomic_uint_fast64_t *bucket;
+    } buckets[] = {
+        {500000, &metrics->commit_le_500us},   {1 * MS, &metrics->commit_le_1ms},
+        {2 * MS, &metrics->commit_le_2ms},     {5 * MS, &metrics->commit_le_5ms},
+        {10 * MS, &metrics->commit_le_10ms},   {50 * MS, &metrics->commit_le_50ms},
+        {500 * MS, &metrics->commit_le_500ms}, {UINT64_MAX, &metrics->commit_le_inf},
+    };
+    for (size_t i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++)
+        metrics_add(buckets[i].bucket, took_ns <= buckets[i].le_ns ? 1 : 0);
+    metrics_add(&metrics->commits, 1);
+    metrics_add(&metrics->commit_ns, took_ns);
+}
+
 static spn_err write_transaction(struct worker *worker, const struct handoff_node *end,
                                  struct transaction *done)
 {
@@ -209,10 +227,10 @@ static spn_err write_transaction(struct worker *worker, const struct handoff_nod
     }
     uint64_t begun_ns = worker->options.clock->monotonic_ns();
     err = journal_commit(journal);
-    metrics_add(&worker->options.metrics->commits, err == SPN_OK ? 1 : 0);
     uint64_t took_ns = worker->options.clock->monotonic_ns() - begun_ns;
+    if (err == SPN_OK)
+        count_commit(worker->options.metrics, took_ns);
     worker->commit_mean_ns += took_ns / 8 - worker->commit_mean_ns / 8;
-    metrics_add(&worker->options.metrics->commit_ns, took_ns);
     return err;
 }
 
@@ -250,6 +268,10 @@ static void finish_segment(struct worker *worker)
     struct metrics *metrics = worker->options.metrics;
     metrics_add(&metrics->segments, 1);
     metrics_add(&metrics->rows_written, segment_rows(worker->segment));
+    uint64_t blocks = journal_blocks_written(worker->options.journal);
+    metrics_add(&metrics->index_writes,
+                segment_rows(worker->segment) + blocks - metrics_get(&metrics->blocks_written));
+    metrics_set(&metrics->blocks_written, blocks);
     metrics_add(&metrics->index_entries_written, segment_entries(worker->segment));
     uint64_t checkpoint = journal_meta(worker->options.journal)->checkpoint;
     metrics_set(&metrics->checkpoint_position, checkpoint);
@@ -281,6 +303,10 @@ static void look_after_readers(struct worker *worker)
         return;
     worker->readers_checked_ns = now_ns;
     journal_check_readers(worker->options.journal);
+    uint64_t free_bytes, reader_lag;
+    journal_slack(worker->options.journal, &free_bytes, &reader_lag);
+    metrics_set(&worker->options.metrics->database_free_bytes, free_bytes);
+    metrics_set(&worker->options.metrics->reader_lag, reader_lag);
 }
 
 /* From here on the oldest entries go: a margin of commits below the quota. */
