@@ -16,6 +16,11 @@ enum {
     RECEIVE_PER_TURN = 64, /* frames; then acknowledgements and asks have their turn */
     OWED_RETRY_MS = 10,    /* an acknowledgement that met a full pipe is tried again */
     EVICT_SLOTS = 65536,   /* looked at per turn: 2 MB */
+    PRODUCERS_PER_TURN = 1024,
+    LOOK_MS_MIN = 100,
+    CONTENDED_MS = 1000,
+    SHARE_PART = 512, /* of the queue's bytes: 128 KiB */
+    PARKED_PART = 4,
     SESSIONS_LEAST = 8192, /* that a generation has room for, however few may be hot */
 };
 
@@ -41,9 +46,15 @@ struct broker {
     uint64_t queue_bytes;
     bool above_mark;
 
+    const struct producer *heard; /* the last one */
+    uint64_t contended_ns;        /* when another one was heard than before */
+
     struct producer *due_first; /* to be told how far they are */
     struct producer **due_end;
     bool owed; /* some of them met a full pipe */
+
+    uint64_t look_due_ns; /* at producers that nobody uses */
+    uint32_t looked_at;   /* of them, in this round */
 
     struct producer **waiting; /* with parked frames that may go on */
     size_t waiting_count;
@@ -229,6 +240,8 @@ static void forget_deleted(struct broker *broker, const struct generation *writt
 static void hand_over(struct broker *broker, struct batch *batch)
 {
     batch->alone = batch->producer && batch->producer->queued++ == 0;
+    if (batch->producer)
+        batch->producer->queued_bytes += batch->bytes;
     broker->queue_events += batch->number_count;
     broker->queue_bytes += batch->bytes;
     if (broker->freeze_due_ns == 0 && broker->state->active->first_position > 0)
@@ -272,6 +285,23 @@ static bool has_room(struct broker *broker)
 static bool can_take(struct broker *broker)
 {
     return !broker->stopping && below_mark(broker) && has_room(broker);
+}
+
+/* One that floods would make the others wait for commits full of its events. While several are
+ * heard each may have only so much at the worker; what it sends beyond waits here, and beyond a
+ * part of the queue is left to the producer to send again. */
+static bool has_its_share(const struct broker *broker, const struct producer *producer)
+{
+    return producer->queued_bytes >= broker->options->queue_bytes_max / SHARE_PART &&
+           broker->options->clock->monotonic_ns() - broker->contended_ns <
+               CONTENDED_MS * 1000000ull;
+}
+
+static void note_heard(struct broker *broker, const struct producer *producer)
+{
+    if (broker->heard != producer && broker->heard)
+        broker->contended_ns = broker->options->clock->monotonic_ns();
+    broker->heard = producer;
 }
 
 /* -- one frame --------------------------------------------------------------------------------- */
@@ -331,6 +361,7 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
 {
     const struct wire_batch *head = &broker->intake.head;
     producer->peer = *peer;
+    producer->heard_ns = clock_database_ns(broker->options->clock);
     producer->level = head->level;
     uint64_t lost = producer_raise_base(producer, head->base);
     metrics_add(&broker->options->metrics->lost, lost);
@@ -345,13 +376,15 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
 static void park(struct broker *broker, struct producer *producer, const struct peer *peer,
                  zmq_msg_t *frame)
 {
-    struct parked *parked = malloc(sizeof(*parked));
+    bool room = producer->parked_bytes < broker->options->queue_bytes_max / PARKED_PART;
+    struct parked *parked = room ? malloc(sizeof(*parked)) : NULL;
     if (!parked)
         return; /* not taken: a hole for the client */
     *parked = (struct parked){.peer = *peer};
     zmq_msg_init(&parked->frame);
     zmq_msg_move(&parked->frame, frame);
     broker->queue_bytes += zmq_msg_size(&parked->frame);
+    producer->parked_bytes += zmq_msg_size(&parked->frame);
     if (producer->parked_last)
         producer->parked_last->next = parked;
     else
@@ -417,11 +450,14 @@ static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t
     metrics_add(&broker->options->metrics->batches, 1);
     uint64_t token = broker->intake.head.token;
     struct producer *producer = producers_find_token(&broker->state->producers, token);
+    if (producer)
+        note_heard(broker, producer);
     if (!producer || producer->stale) {
         metrics_add(&broker->options->metrics->stale_tokens, 1);
         send_error(broker, peer, header.request, token, SPN_E_STALE_TOKEN,
                    err_text(SPN_E_STALE_TOKEN));
-    } else if (producer->parked_first || take_batch(broker, producer, peer, frame)) {
+    } else if (producer->parked_first || has_its_share(broker, producer) ||
+               take_batch(broker, producer, peer, frame)) {
         park(broker, producer, peer, frame);
     }
 }
@@ -472,6 +508,9 @@ static void ask_for_session(struct broker *broker, struct producer *producer, st
 
 static void wait_over(struct broker *broker, struct producer *producer)
 {
+    if (producer->waiting)
+        return;
+    producer->waiting = true;
     if (broker->waiting_count == broker->waiting_room) {
         size_t room = broker->waiting_room > 0 ? broker->waiting_room * 2 : 16;
         struct producer **waiting = realloc(broker->waiting, room * sizeof(struct producer *));
@@ -529,7 +568,7 @@ static void take_hydrated(struct broker *broker, struct ask *ask)
 /* Goes on with what waited, until it has to wait again. */
 static void unpark(struct broker *broker, struct producer *producer)
 {
-    while (producer->parked_first && producer->hydrating == 0) {
+    while (producer->parked_first && producer->hydrating == 0 && !has_its_share(broker, producer)) {
         if (!has_room(broker)) {
             wait_over(broker, producer);
             return;
@@ -549,6 +588,7 @@ static void unpark(struct broker *broker, struct producer *producer)
         if (!producer->parked_first)
             producer->parked_last = NULL;
         broker->queue_bytes -= size;
+        producer->parked_bytes -= size;
         zmq_msg_close(&parked->frame);
         free(parked);
     }
@@ -557,8 +597,11 @@ static void unpark(struct broker *broker, struct producer *producer)
 /* Not held up by the queue's mark: parked frames count against it themselves. */
 static void unpark_waiting(struct broker *broker)
 {
-    while (broker->waiting_count > 0 && !broker->stopping && has_room(broker))
-        unpark(broker, broker->waiting[--broker->waiting_count]);
+    while (broker->waiting_count > 0 && !broker->stopping && has_room(broker)) {
+        struct producer *producer = broker->waiting[--broker->waiting_count];
+        producer->waiting = false;
+        unpark(broker, producer);
+    }
 }
 
 /* -- asks of the reader ------------------------------------------------------------------------ */
@@ -601,6 +644,7 @@ static void give_producer(struct broker *broker, struct ask *ask, struct produce
 {
     struct producers *producers = &broker->state->producers;
     ask->token = random_token(producers);
+    producer->heard_ns = clock_database_ns(broker->options->clock);
     spn_err err = producers_give(producers, producer, ask->token);
     struct batch *batch = err == SPN_OK ? intake_record_batch(&broker->intake, producer) : NULL;
     if (!batch) {
@@ -633,7 +677,11 @@ static void answer_open(struct broker *broker, struct ask *ask)
     } else if (producer && ask->token != 0 && producer->token != 0) {
         answer(broker, ask, SPN_E_FENCED);
     } else {
-        spn_err err = producer ? SPN_OK : producers_add(producers, ask->producer_id, &producer);
+        spn_err err = SPN_OK;
+        if (!producer && producers->count >= broker->options->producers_max)
+            err = SPN_E_LIMIT;
+        else if (!producer)
+            err = producers_add(producers, ask->producer_id, &producer);
         if (err == SPN_OK)
             give_producer(broker, ask, producer);
         else
@@ -683,16 +731,64 @@ static void take_ask(struct broker *broker, struct ask *ask)
         break;
     case ASK_STATE: {
         struct producer *producer = producers_find_token(&broker->state->producers, ask->token);
-        if (producer && !producer->stale)
+        if (producer && !producer->stale) {
+            producer->heard_ns = clock_database_ns(broker->options->clock);
             answer_state(broker, ask, producer);
-        else
+        } else {
             answer(broker, ask, SPN_E_STALE_TOKEN);
+        }
         break;
     }
     case ASK_HYDRATE:
         take_hydrated(broker, ask);
         break;
     }
+}
+
+/* -- producers that nobody uses ---------------------------------------------------------------- */
+
+static bool is_unused(const struct producer *producer, uint64_t now_ns, uint64_t ttl_ns)
+{
+    return producer->queued == 0 && !producer->parked_first && !producer->waiting &&
+           !producer->ack_due && producer->hydrating == 0 &&
+           producer->accepted == producer->durable && now_ns > producer->heard_ns &&
+           now_ns - producer->heard_ns >= ttl_ns;
+}
+
+/* What follows under its id is a new producer's, and is written after this. */
+static void forget_producer(struct broker *broker, struct producer *producer)
+{
+    struct batch *batch = intake_forget_batch(&broker->intake, producer);
+    if (!batch)
+        return; /* another time */
+    if (broker->heard == producer)
+        broker->heard = NULL;
+    producers_remove(&broker->state->producers, producer);
+    metrics_add(&broker->options->metrics->producers_expired, 1);
+    hand_over(broker, batch);
+}
+
+/* A part of the table in each turn; again after a sixteenth of their time to live. */
+static void forget_unused(struct broker *broker)
+{
+    struct producers *producers = &broker->state->producers;
+    uint64_t ttl_ns = broker->options->producer_ttl_ns;
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
+    if (ttl_ns == 0 || broker->stopping || now_ns < broker->look_due_ns)
+        return;
+    uint64_t now_database_ns = clock_database_ns(broker->options->clock);
+    uint32_t end = broker->looked_at + PRODUCERS_PER_TURN;
+    for (; broker->looked_at < producers->count && broker->looked_at < end; broker->looked_at++) {
+        struct producer *producer = producers->slots[producers->count - 1 - broker->looked_at];
+        if (is_unused(producer, now_database_ns, ttl_ns))
+            forget_producer(broker, producer);
+    }
+    if (broker->looked_at < producers->count)
+        return;
+    broker->looked_at = 0;
+    uint64_t part_ns = ttl_ns / 16;
+    broker->look_due_ns =
+        now_ns + (part_ns > LOOK_MS_MIN * 1000000ull ? part_ns : LOOK_MS_MIN * 1000000ull);
 }
 
 /* -- the phases -------------------------------------------------------------------------------- */
@@ -710,6 +806,9 @@ static void take_asks(struct broker *broker)
 static void end_numbers(struct broker *broker, struct producer *producer, const struct batch *batch)
 {
     producer->queued--;
+    producer->queued_bytes -= batch->bytes;
+    if (producer->parked_first && producer->hydrating == 0 && !has_its_share(broker, producer))
+        wait_over(broker, producer);
     producer->durable = batch->record.number;
     metrics_add(&broker->options->metrics->events_durable, batch->number_count);
     if (producer->level == WIRE_DURABLE)
@@ -847,6 +946,8 @@ static long wait_ms(const struct broker *broker)
         due_ns = now_ns + OWED_RETRY_MS * 1000000ull;
     if (broker->freeze_due_ns > 0 && !broker->frozen && broker->freeze_due_ns < due_ns)
         due_ns = broker->freeze_due_ns;
+    if (broker->options->producer_ttl_ns > 0 && !broker->stopping && broker->look_due_ns < due_ns)
+        due_ns = broker->look_due_ns;
     if (broker->stopping && broker->stop_by_ns < due_ns)
         due_ns = broker->stop_by_ns;
     if (due_ns == UINT64_MAX)
@@ -928,6 +1029,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         receive(&broker);
         freeze_if_due(&broker);
         evict(&broker);
+        forget_unused(&broker);
         stop_on(&broker);
         handoff_push_chain(options->queue, &broker.handed_over);
         send_acks(&broker);

@@ -579,6 +579,11 @@ spn_err journal_delete_segment(struct journal *journal, uint32_t number, size_t 
     return poison(journal, rc, "drop segment");
 }
 
+spn_err journal_delete_producer(struct journal *journal, const uint8_t *id)
+{
+    return delete_key(journal, TABLE_PRODUCERS, val(id, RECORD_PRODUCER_ID_SIZE));
+}
+
 spn_err journal_delete_row(struct journal *journal, uint64_t epoch)
 {
     return delete_key(journal, TABLE_ROWS, val(&epoch, sizeof(epoch)));

@@ -92,6 +92,7 @@ spn_err journal_delete_block(struct journal *journal, uint32_t segment, uint64_t
  * gone. */
 spn_err journal_delete_segment(struct journal *journal, uint32_t number, size_t count_max,
                                size_t *ret_count) SPN_MUST_USE;
+spn_err journal_delete_producer(struct journal *journal, const uint8_t *id) SPN_MUST_USE;
 spn_err journal_delete_row(struct journal *journal, uint64_t epoch) SPN_MUST_USE;
 /* Only if it still names this epoch. */
 spn_err journal_delete_name(struct journal *journal, struct spn_bytes name,

@@ -44,6 +44,7 @@
     X(hydrations, "sponson_hydrations_total")                                                      \
     X(tracker_bytes, "sponson_tracker_bytes")                                                      \
     X(producers, "sponson_producers")                                                              \
+    X(producers_expired, "sponson_producers_expired_total")                                        \
     /* the worker's */                                                                             \
     X(commits, "sponson_commits_total")                                                            \
     X(commit_ns, "sponson_commit_nanoseconds_total")                                               \

@@ -143,7 +143,9 @@ static spn_err write_batches(struct worker *worker, const struct handoff_node *e
     for (struct handoff_node *node = worker->pending; node != end; node = node->next) {
         const struct batch *batch = (struct batch *)node;
         spn_err err = append_batch(worker->options.journal, batch);
-        if (err == SPN_OK && is_last_of_producer(batch, end))
+        if (err == SPN_OK && batch->forgets)
+            err = journal_delete_producer(worker->options.journal, batch->producer_id);
+        else if (err == SPN_OK && batch->producer && is_last_of_producer(batch, end))
             err = journal_put_producer(worker->options.journal, batch->producer_id, &batch->record);
         if (err != SPN_OK)
             return err;
