@@ -975,6 +975,8 @@ static void publish_gauges(struct broker *broker)
     const struct sessions *sessions = &broker->state->sessions;
     metrics_set(&metrics->queue_events, broker->queue_events);
     metrics_set(&metrics->queue_bytes, broker->queue_bytes);
+    metrics_set(&metrics->queue_events_max, broker->options->queue_events_max);
+    metrics_set(&metrics->queue_bytes_max, broker->options->queue_bytes_max);
     metrics_set(&metrics->sessions_known, sessions_known(sessions));
     metrics_set(&metrics->sessions_hot, sessions->hot);
     metrics_set(&metrics->tracker_bytes, sessions->tracker_bytes);

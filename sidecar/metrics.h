@@ -33,6 +33,8 @@
     X(acks_owed, "sponson_acks_owed_total")                                                        \
     X(queue_events, "sponson_queue_events")                                                        \
     X(queue_bytes, "sponson_queue_bytes")                                                          \
+    X(queue_events_max, "sponson_queue_events_max")                                                \
+    X(queue_bytes_max, "sponson_queue_bytes_max")                                                  \
     X(queue_high_water, "sponson_queue_high_water_total")                                          \
     X(sessions_known, "sponson_sessions_known")                                                    \
     X(sessions_hot, "sponson_sessions_hot")                                                        \

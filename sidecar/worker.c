@@ -158,12 +158,12 @@ static uint64_t step_end(const struct worker *worker)
     return worker->options.clock->monotonic_ns() + STEP_MS * MS;
 }
 
-/* Near the quota as much goes as comes, and more. Twice, so that it gets further away from it. */
+/* Near the quota as much goes as comes, and some more, so that it gets further away from it. */
 static size_t trim_count(const struct worker *worker, const struct handoff_node *end)
 {
     size_t count = TRIM_STEP;
     for (struct handoff_node *node = worker->pending; node != end; node = node->next)
-        count += 2 * (size_t)((struct batch *)node)->entry_count;
+        count += ((struct batch *)node)->entry_count;
     return count;
 }
 
