@@ -22,7 +22,16 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { SESSIONS = 70, LARGE = 5000, STEPS_MAX = 64, NONE = 0, FEW = 1, FIVE = 2, MANY = 3 };
+enum {
+    SESSIONS = 70,
+    LARGE = 5000,
+    STEPS_MAX = 64,
+    OTHERS_MAX = 8,
+    NONE = 0,
+    FEW = 1,
+    FIVE = 2,
+    MANY = 3
+};
 
 static struct rig the_rig; /* of the test that runs */
 
@@ -305,11 +314,17 @@ static void check_row(struct rig *rig, struct journal_reader *reader, uint32_t s
         assert_memory_equal(row.last_id.data, newest->id, row.last_id.size);
 }
 
+/* Nothing is left of deleted lives but blocks that were there before. */
 static void check_buried(struct journal_reader *reader, const struct rig_session *of)
 {
+    uint32_t newest = journal_reader_meta(reader)->segment;
     struct record_row row;
-    for (size_t i = 0; i < of->dead_count; i++)
+    struct record_block block;
+    for (size_t i = 0; i < of->dead_count; i++) {
         assert_int_equal(journal_read_row(reader, of->dead[i], &row), SPN_E_END);
+        assert_int_equal(journal_read_block(reader, newest, of->dead[i], UINT64_MAX, &block),
+                         SPN_E_END);
+    }
 }
 
 /* The newest segment says what it covers, if it covers anything. */
@@ -542,7 +557,7 @@ static const struct life_row {
     {"deleted", FIVE, "d"},
     {"deleted after events", FIVE, "ed"},
     {"deleted without ever an event", NONE, "d"},
-    {"a large one is deleted", MANY, "ed"},
+    {"a large one is deleted", MANY, "d"},
     {"closed and deleted", FIVE, "ecd"},
     {"closed, and deleted in the next", FIVE, "ecFd"},
     {"expired", FIVE, "x"},
@@ -565,9 +580,20 @@ static const struct life_row {
     {"deleted, and another generation is written", FIVE, "edF"},
 };
 
-/* Up to the next F, or the end. */
-static const char *live_on(struct rig *rig, const struct life_row *row, const char *step)
+/* Others live on beside it, some of them older. How many decides where a step ends. */
+static void events_of_others(struct rig *rig, uint32_t others)
 {
+    rig_event(rig, MANY, NULL, NULL);
+    rig_event(rig, 4, NULL, NULL);
+    for (uint32_t i = 20; i < 20 + others; i++)
+        rig_events(rig, i, i % 3);
+}
+
+/* Up to the next F, or the end. */
+static const char *live_on(struct rig *rig, const struct life_row *row, const char *step,
+                           uint32_t others)
+{
+    events_of_others(rig, others);
     for (; *step != '\0' && *step != 'F'; step++) {
         if (*step == 'o')
             rig_open_session(rig, row->session);
@@ -579,8 +605,6 @@ static const char *live_on(struct rig *rig, const struct life_row *row, const ch
                     : *step == 'd' ? RECORD_DELETE
                                    : RECORD_EXPIRE);
     }
-    for (uint32_t i = 20; i < 30; i++) /* others live on beside it */
-        rig_events(rig, i, i % 3);
     rig_commit(rig);
     rig_freeze(rig);
     return *step == 'F' ? step + 1 : NULL;
@@ -588,22 +612,28 @@ static const char *live_on(struct rig *rig, const struct life_row *row, const ch
 
 /* In one go, with aborted transactions, and with a crash between any two steps, the one between the
  * checkpoint and the burials among them. */
-static void run_life(void **state)
+static void live(const struct life_row *row, uint32_t others)
 {
-    const struct life_row *row = *state;
     rig_init(&the_rig, SESSIONS, 16);
     fill(&the_rig);
     rig_freeze(&the_rig);
     rig_write_frozen(&the_rig);
     for (const char *step = row->script; step;) {
         rig_drop_frozen(&the_rig);
-        step = live_on(&the_rig, row, step);
+        step = live_on(&the_rig, row, step, others);
         accidents(&the_rig, ACCIDENT_ABORT, 2);
         check_all(&the_rig);
         rig_restore(&the_rig);
         accidents(&the_rig, ACCIDENT_CRASH, 1);
         check_all(&the_rig);
     }
+    rig_release(&the_rig);
+}
+
+static void run_life(void **state)
+{
+    for (uint32_t others = 0; others < OTHERS_MAX; others++)
+        live(*state, others);
 }
 
 /* Until the checkpoint moves, what was closed or deleted above it is as it was. */
