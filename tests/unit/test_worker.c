@@ -1033,6 +1033,17 @@ static void finds_the_idle(void **state)
     found = (struct idle_sessions *)take_back();
     assert_non_null(found);
     free(found);
+    atomic_store(&tick_ns, 3 * MS); /* so slow that the walk takes two steps */
+    pass_time(session_ttl_ns / 16);
+    size_t count = 0;
+    size_t lists = 0;
+    while ((found = (struct idle_sessions *)take_back()) != NULL) {
+        lists++;
+        count += found->count;
+        free(found);
+    }
+    assert_int_equal(lists, 2);
+    assert_int_equal(count, SESSIONS);
 }
 
 /* What expires belongs to no producer: no record is written, also not for one whose id is zeros. */
