@@ -118,10 +118,13 @@ static spn_err append_batch(struct journal *journal, const struct batch *batch)
     return SPN_OK;
 }
 
-/* The producer's next batch in the same transaction would overwrite the record at once. */
+/* The producer's next batch in the same transaction would overwrite the record at once. What
+ * expires has no producer. */
 static bool is_last_of_producer(const struct batch *batch, const struct handoff_node *end)
 {
     const struct handoff_node *next = batch->work.node.next;
+    if (!batch->producer)
+        return false;
     return next == end || ((const struct work *)next)->kind != WORK_BATCH ||
            ((const struct batch *)next)->producer != batch->producer;
 }
