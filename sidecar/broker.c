@@ -182,12 +182,15 @@ static bool is_in(const struct generation *generation, const struct session *ses
     return generation && generation_find(generation, session, slot);
 }
 
-/* The index does not have all of it yet. */
+/* The index does not have all of it yet, or a parked frame needs it: a frame is taken when all its
+ * sessions are in memory at once, so the first must not go while the last is on its way. */
 static bool is_pinned(const void *owner, uint32_t slot)
 {
     const struct broker *broker = owner;
     const struct session *session = &broker->state->sessions.slots[slot];
-    return is_in(broker->state->active, session, slot) || is_in(broker->frozen, session, slot);
+    const struct producer *wanted_by = session->tracker->wanted_by;
+    return (wanted_by && wanted_by->parked_first) || is_in(broker->state->active, session, slot) ||
+           is_in(broker->frozen, session, slot);
 }
 
 static void evict(struct broker *broker)
@@ -335,12 +338,25 @@ static void park(struct broker *broker, struct producer *producer, const struct 
 static void ask_for_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
                             uint64_t hash, uint32_t slot);
 
+/* Notes who needs the trackers of the batch's sessions, those that are there; NULL: nobody. */
+static void want_sessions(struct broker *broker, const struct producer *producer)
+{
+    const struct intake *intake = &broker->intake;
+    for (uint32_t i = intake->begin; i < intake->end; i++) {
+        uint32_t slot = intake->entries[i].kind == WIRE_SKIP ? SLOT_NONE : intake->slots[i];
+        if (slot != SLOT_NONE && broker->state->sessions.slots[slot].tracker)
+            broker->state->sessions.slots[slot].tracker->wanted_by = producer;
+    }
+}
+
 /* True: the batch has to wait for sessions to come back from disk. */
 static bool hydrate(struct broker *broker, struct producer *producer)
 {
     struct intake *intake = &broker->intake;
     uint32_t cold_count;
     intake_look_up(intake, producer, broker->cold, &cold_count);
+    if (cold_count > 0 || producer->parked_first)
+        want_sessions(broker, cold_count > 0 ? producer : NULL);
     for (uint32_t i = 0; i < cold_count; i++) {
         uint32_t at = broker->cold[i];
         struct spn_bytes name = intake->entries[at].session;
@@ -467,6 +483,7 @@ static void warm(struct broker *broker, struct ask *ask)
         return; /* another producer's frame asked for it too */
     slot = epoch != 0 ? sessions_find_epoch(sessions, ask->hash, epoch) : SLOT_NONE;
     if (slot != SLOT_NONE && ask->tracker) {
+        ask->tracker->wanted_by = ask->waiting;
         sessions_warm(sessions, slot, ask->tracker);
         ask->tracker = NULL;
     } else if (slot != SLOT_NONE) {

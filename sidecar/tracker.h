@@ -41,7 +41,11 @@ struct fingerprint fingerprint_of(struct spn_bytes id, const uint8_t *secret);
 /* Tells contents apart: data and type. data_hash: record_hash of the data. */
 uint16_t fingerprint_tag(uint64_t data_hash, struct spn_bytes type);
 
+struct producer;
+
 struct tracker {
+    const struct producer *wanted_by; /* a parked frame of its needs the tracker: the broker's note.
+                                         NULL: none does */
     uint64_t epoch; /* 0: no session of this name exists; the next event opens one */
     uint64_t seq;   /* of the newest event; 0: none yet */
     uint64_t bytes; /* of all data ever stored in this epoch */
