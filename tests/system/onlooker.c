@@ -119,28 +119,63 @@ static uint64_t count_committed(struct journal_reader *reader)
     return committed;
 }
 
-struct onlooker_disk onlooker_look(const char *data_dir)
-{
+struct view {
     struct journal *journal;
     struct journal_reader *reader;
+};
+
+static struct view open_view(const char *data_dir)
+{
+    struct view view;
     struct journal_options options = {.dir = data_dir, .read_only = true};
+    assert_int_equal(journal_open(&view.journal, &options), SPN_OK);
+    assert_int_equal(journal_reader_open(&view.reader, view.journal), SPN_OK);
+    return view;
+}
+
+static void close_view(struct view *view)
+{
+    journal_reader_close(view->reader);
+    journal_close(view->journal);
+}
+
+/* Inside a snapshot: blocks come in the order of segments. */
+static bool has_unfinished(struct journal_reader *reader)
+{
     struct record_block block;
     uint64_t epoch;
-    assert_int_equal(journal_open(&journal, &options), SPN_OK);
-    assert_int_equal(journal_reader_open(&reader, journal), SPN_OK);
-    assert_int_equal(journal_reader_begin(reader), SPN_OK);
-    const struct record_meta *meta = journal_reader_meta(reader);
+    uint32_t segment = journal_reader_meta(reader)->segment + 1;
+    return journal_read_segment_block(reader, segment, 0, 0, &epoch, &block) == SPN_OK;
+}
+
+struct onlooker_disk onlooker_look(const char *data_dir)
+{
+    struct view view = open_view(data_dir);
+    assert_int_equal(journal_reader_begin(view.reader), SPN_OK);
     struct onlooker_disk disk = {
-        .committed = count_committed(reader),
-        .checkpoint = meta->checkpoint,
-        .newest = journal_reader_newest(reader),
+        .committed = count_committed(view.reader),
+        .checkpoint = journal_reader_meta(view.reader)->checkpoint,
+        .newest = journal_reader_newest(view.reader),
+        .unfinished = has_unfinished(view.reader),
     };
-    disk.unfinished =
-        journal_read_segment_block(reader, meta->segment + 1, 0, 0, &epoch, &block) == SPN_OK;
-    journal_reader_end(reader);
-    journal_reader_close(reader);
-    journal_close(journal);
+    journal_reader_end(view.reader);
+    close_view(&view);
     return disk;
+}
+
+bool onlooker_see_segment(const char *data_dir, uint64_t due_ns)
+{
+    struct view view = open_view(data_dir);
+    bool seen = false;
+    while (!seen && !until_over(due_ns)) {
+        assert_int_equal(journal_reader_begin(view.reader), SPN_OK);
+        seen = has_unfinished(view.reader);
+        journal_reader_end(view.reader);
+        if (!seen)
+            until_passed_us(100);
+    }
+    close_view(&view);
+    return seen;
 }
 
 uint64_t onlooker_file_bytes(const char *data_dir)

@@ -34,6 +34,8 @@ struct onlooker_disk {
     bool unfinished; /* a segment was begun that is not complete */
 };
 struct onlooker_disk onlooker_look(const char *data_dir);
+/* Beside a daemon that runs: waits until a segment is under way. False: the time is over. */
+bool onlooker_see_segment(const char *data_dir, uint64_t due_ns);
 /* Bytes of the database's file. */
 uint64_t onlooker_file_bytes(const char *data_dir);
 
