@@ -562,7 +562,7 @@ static void killed_while_the_index_is_written(struct stage *stage)
 
 /* -- expiry ------------------------------------------------------------------------------------ */
 
-enum { HERD = 3000, KEEP_MS = 3500, KEEP_EVERY_MS = 50, TTL_MS = 1000 };
+enum { HERD = 20000, KEEP_MS = 3500, KEEP_EVERY_MS = 50, TTL_MS = 1000 };
 
 static const struct stage_daemon short_lives = {
     .more = {"--session-ttl", "1s", "--row-interval", "20"}};
@@ -680,17 +680,25 @@ static void expired_sessions_stay_expired_over_kills(struct stage *stage)
 /* Which of the herd is there; each of them wholly. */
 static size_t count_herd(spn_client *client, bool *there)
 {
-    char name[NAME_SIZE];
+    char name[NAME_SIZE] = "";
     size_t count = 0;
-    for (size_t i = 0; i < HERD; i++) {
-        struct spn_session_info info;
-        snprintf(name, sizeof(name), "herd-%zu", i);
-        spn_err err = spn_get_session(client, spn_text(name), ONLOOKER_ASK_MS, &info);
-        if (err != SPN_OK && err != SPN_E_UNKNOWN_SESSION)
-            fail_msg("%s: %s", name, spn_err_name(err));
-        there[i] = err == SPN_OK;
-        count += there[i];
-        assert_true(err != SPN_OK || (info.session.seq == 1 && info.first_seq == 1));
+    struct spn_session session;
+    memset(there, 0, HERD * sizeof(*there));
+    spn_err err;
+    while ((err = spn_next_session(client, spn_text(name), spn_text(""), ONLOOKER_ASK_MS,
+                                   &session)) == SPN_OK) {
+        snprintf(name, sizeof(name), "%.*s", (int)session.name.size,
+                 (const char *)session.name.data);
+        size_t at = strtoul(name + strlen("herd-"), NULL, 10);
+        assert_true(at < HERD && session.seq == 1 && session.state == SPN_LIVE);
+        there[at] = true;
+        count++;
+    }
+    assert_int_equal(err, SPN_E_END);
+    for (size_t at = 0; at < HERD; at += 100) {
+        snprintf(name, sizeof(name), "herd-%05zu", at);
+        if (is_there(client, name) != there[at])
+            fail_msg("%s is %s the list of %zu", name, there[at] ? "in" : "not in", count);
     }
     return count;
 }
@@ -708,13 +716,15 @@ static void killed_while_many_expire(struct stage *stage)
     assert_int_equal(spn_producer_open(&producer, client, NULL, END_MS), SPN_OK);
     event.id = event.data = spn_text("a");
     for (size_t i = 0; i < HERD; i++) {
-        snprintf(name, sizeof(name), "herd-%zu", i);
+        snprintf(name, sizeof(name), "herd-%05zu", i);
         assert_int_equal(spn_publish(producer, spn_text(name), &event, NULL), SPN_OK);
     }
     assert_int_equal(spn_producer_flush(producer, END_MS), SPN_OK);
     assert_int_equal(stage_stop(daemon), 0);
     daemon = stage_start(stage, &short_lives);
-    onlooker_wait_least(client, "sponson_durable_position", 2 * HERD + 1);
+    uint64_t due_ns = until_in(END_MS);
+    while (onlooker_counter(client, "sponson_durable_position") <= 2 * HERD)
+        assert_false(until_over(due_ns)); /* all of them are gone within milliseconds */
     process_kill(daemon);
     daemon = stage_start(stage, &long_lives);
     size_t left = count_herd(client, there[0]);
