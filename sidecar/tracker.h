@@ -41,11 +41,7 @@ struct fingerprint fingerprint_of(struct spn_bytes id, const uint8_t *secret);
 /* Tells contents apart: data and type. data_hash: record_hash of the data. */
 uint16_t fingerprint_tag(uint64_t data_hash, struct spn_bytes type);
 
-struct producer;
-
 struct tracker {
-    const struct producer *wanted_by; /* a parked frame of its needs the tracker: the broker's note.
-                                         NULL: none does */
     uint64_t epoch; /* 0: no session of this name exists; the next event opens one */
     uint64_t seq;   /* of the newest event; 0: none yet */
     uint64_t bytes; /* of all data ever stored in this epoch */
@@ -56,6 +52,7 @@ struct tracker {
     uint8_t name_size;
     bool closed; /* nothing more is stored in this epoch */
     bool recent; /* touched since sessions_evict last came by */
+    bool wanted; /* by a frame that is parked: the broker's note */
     _Alignas(8) uint8_t memory[];
 };
 

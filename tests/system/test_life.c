@@ -161,7 +161,6 @@ struct play {
     spn_client *readers;
     struct raw raw;
     struct life lives[SCRIPTS];
-    bool restarted; /* since the readers were looked at */
     unsigned kills;
     unsigned before_commit; /* kills with something that was sent and is not on disk */
     unsigned unknown;       /* kills with something on disk that nobody was told of */
@@ -291,15 +290,14 @@ static void dismiss(struct life *life)
     life->witness = NULL;
 }
 
-/* The life that it reads is over: it is told so, whatever it had not been given yet. Whoever comes
- * back after a restart finds no such session, or another life. */
-static void expect_deleted(struct play *play, struct life *life)
+/* The life that it reads is over: it is told so, whatever it had not been given yet, and also when
+ * it comes back after a restart. */
+static void expect_deleted(struct life *life)
 {
     struct spn_item item = {.kind = SPN_ITEM_END, .why = SPN_E_DELETED};
     while (!life->witness_over && (item = onlooker_next(life->witness)).kind != SPN_ITEM_END)
         assert_int_equal(item.kind, SPN_ITEM_EVENT);
-    bool other = item.why == SPN_E_UNKNOWN_SESSION || item.why == SPN_E_OTHER_EPOCH;
-    if (item.why != SPN_E_DELETED && !(other && play->restarted))
+    if (item.why != SPN_E_DELETED)
         fail_msg("%s: told %s when it was deleted", life->name, spn_err_name(item.why));
     dismiss(life);
 }
@@ -307,7 +305,7 @@ static void expect_deleted(struct play *play, struct life *life)
 static void expect_witnessed(struct play *play, struct life *life)
 {
     if (life->witness && (life->state == ABSENT || life->witness_life != life->lives))
-        expect_deleted(play, life);
+        expect_deleted(life);
     if (life->state == ABSENT)
         return;
     if (!life->witness) {
@@ -336,7 +334,6 @@ static void expect_standing(struct play *play)
         expect_cursors(play, life);
         expect_witnessed(play, life);
     }
-    play->restarted = false;
 }
 
 /* -- modes ------------------------------------------------------------------------------------- */
@@ -388,7 +385,6 @@ static void kill_and_start(struct play *play)
     play->unfinished += disk.unfinished;
     start_daemon(play);
     raw_reconnect(&play->raw);
-    play->restarted = true;
 }
 
 /* -- the play ---------------------------------------------------------------------------------- */
