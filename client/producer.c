@@ -404,7 +404,7 @@ static spn_err wait_for_room(struct spn_producer *producer, size_t entry_size)
         if (client_sleep(client, deadline_ns, TRANSPORT_NEVER) != SPN_OK)
             break;
     }
-    producer->delivery.counters.backpressure++;
+    delivery_note_backpressure(&producer->delivery);
     return client_fail(
         client, SPN_E_BACKPRESSURE, "%llu events wait for the sidecar%s",
         (unsigned long long)(producer->delivery.window.next - producer->delivery.window.base),
