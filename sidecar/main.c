@@ -34,8 +34,6 @@ enum {
     EXIT_FAILED = 1,
     STOP_TIMEOUT_MS = 5000,
     MAP_RESERVE = 128 << 20,
-    INGEST_HWM = 1000,
-    READ_HWM = 256, /* answers and deliveries: bounds what a peer that does not read can hold */
     READ_FRAME_MAX = 128 * 1024, /* the largest request by far is CREDIT with 4,096 grants */
 };
 
@@ -282,9 +280,10 @@ static bool start_sockets(struct daemon *daemon)
     if (!daemon->context)
         return check(SPN_E_SYSTEM, "start", "zmq_ctx_new", NULL);
     zmq_ctx_set(daemon->context, ZMQ_MAX_SOCKETS, 16);
-    if (!bind_socket(daemon, "ingest.sock", INGEST_HWM, ingest_frame_max(&daemon->options),
-                     &daemon->ingest) ||
-        !bind_socket(daemon, "read.sock", READ_HWM, READ_FRAME_MAX, &daemon->read))
+    if (!bind_socket(daemon, "ingest.sock", (int)daemon->options.ingest_hwm,
+                     ingest_frame_max(&daemon->options), &daemon->ingest) ||
+        !bind_socket(daemon, "read.sock", (int)daemon->options.read_hwm, READ_FRAME_MAX,
+                     &daemon->read))
         return false;
     spn_err err = reader_start(&daemon->reader, &(struct reader_options){
                                                     .socket = daemon->read,
