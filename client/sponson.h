@@ -82,6 +82,8 @@ struct spn_client_options {
     size_t size;            /* sizeof(struct spn_client_options): later versions add fields */
     const char *socket_dir; /* NULL: $SPONSON_SOCKET_DIR; if that is not set, /run/sponson or
                                $XDG_RUNTIME_DIR/sponson, the first that has sockets in it */
+    int send_hwm; /* batches that ZeroMQ may hold on their way to the sidecar (ZMQ_SNDHWM of
+                     ingest.sock); 0: 128. Bounds level none, which keeps no window */
 };
 
 /* Connects and shakes hands, up to timeout_ms; a sidecar that starts meanwhile is found. options

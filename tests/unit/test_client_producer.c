@@ -557,6 +557,37 @@ static void idle_client_learns_what_a_restart_lost(void **state)
         expect_ack(ticket, ticket <= 6 ? SPN_STORED : SPN_LOST, ticket <= 6 ? SPN_OK : SPN_E_LOST);
 }
 
+/* What the app would see if it looked; it does not. */
+static void wait_for_connection(bool there)
+{
+    uint64_t give_up_ns = transport_now() + DEADLINE_NS;
+    while (((transport_events(client->transport.read) & ZMQ_POLLOUT) != 0) != there) {
+        assert_true(transport_now() < give_up_ns);
+        (void)fake_step(&fake, 1);
+    }
+}
+
+/* The connection broke and is back before the app looks: it looks as it did before. */
+static void loss_between_two_looks_is_told(void **state)
+{
+    (void)state;
+    open_both(SPN_ACCEPTED);
+    publish_numbers(10);
+    hurry();
+    until(received_up_to() == 10);
+    fake.accepted = 10;
+    fake_ack(&fake, 0, 10, WIRE_ACCEPTED, NULL, 0);
+    until(unacknowledged() == 0);
+    fake_stop(&fake);
+    wait_for_connection(false);
+    fake.accepted = fake.durable = 6;
+    fake_start(&fake);
+    wait_for_connection(true);
+    assert_true(client->connected);
+    until(spn_producer_counters(producer).lost == 4);
+    assert_int_equal(fake.states, 1);
+}
+
 static void state_that_an_ack_overtook_loses_nothing(void **state)
 {
     (void)state;
@@ -1335,6 +1366,7 @@ int main(void)
         TEST(acks_that_lie_are_dropped),
         TEST(accepted_events_that_a_restart_loses_are_told),
         TEST(idle_client_learns_what_a_restart_lost),
+        TEST(loss_between_two_looks_is_told),
         TEST(state_that_an_ack_overtook_loses_nothing),
         TEST(level_none_keeps_nothing_and_reports_refusals),
         TEST(full_window_is_backpressure_after_the_timeout),
