@@ -26,6 +26,7 @@ enum { MANY = 1000, TEXT_MAX = 64 };
 static struct fake fake;
 static spn_client *client;
 static spn_producer *producer;
+static size_t window_bytes; /* 0: the default */
 static uint64_t acked;
 static uint64_t results; /* tickets from 1 on whose result was read */
 
@@ -48,6 +49,7 @@ static void open_latest(spn_level level, size_t window_events)
     struct spn_producer_options options = spn_producer_defaults();
     options.level = level;
     options.window_events = window_events;
+    options.window_bytes = window_bytes;
     options.send_timeout_ms = -1; /* a call that waited would never return */
     options.latest_only = true;
     fake_begin(&fake);
@@ -63,6 +65,7 @@ static int setup(void **state)
     client = NULL;
     producer = NULL;
     acked = results = 0;
+    window_bytes = 0;
     return 0;
 }
 
@@ -255,6 +258,27 @@ static void pending_goes_before_what_comes_later(void **state)
     expect_results(4);
 }
 
+/* Room for a small event is not room for one that came before it. */
+static void small_event_does_not_overtake(void **state)
+{
+    (void)state;
+    uint64_t ticket = 77;
+    char large[600];
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    window_bytes = 1000;
+    open_latest(SPN_DURABLE, 100);
+    assert_int_equal(publish("a", large, NULL), SPN_OK);
+    assert_int_equal(publish("b", large, NULL), SPN_OK);
+    assert_int_equal(publish("c", "small", &ticket), SPN_OK);
+    assert_int_equal(ticket, 0);
+    assert_int_equal(counters().pending, 2);
+    until(ack_all());
+    struct wire_entry entry = fake_entry(&fake, 1, 0);
+    assert_memory_equal(entry.session.data, "b", 1);
+    expect_results(3);
+}
+
 static void pending_sessions_are_bounded_and_told(void **state)
 {
     (void)state;
@@ -377,6 +401,7 @@ int main(void)
     static const struct CMUnitTest plain[] = {
         TEST(of_a_thousand_one_is_pending),
         TEST(pending_goes_before_what_comes_later),
+        TEST(small_event_does_not_overtake),
         TEST(pending_sessions_are_bounded_and_told),
         TEST(flush_waits_for_what_is_pending),
         TEST(close_counts_what_is_pending),
