@@ -110,7 +110,7 @@ static struct spn_bytes copy(uint8_t **at, struct spn_bytes from)
 static spn_err fill(struct pending_entry *held, const struct wire_entry *entry)
 {
     size_t size = entry->session.size + entry->id.size + entry->type.size + entry->data.size;
-    if (size > held->capacity) {
+    if (held->bytes == NULL || size > held->capacity) {
         uint8_t *bytes = malloc(size);
         if (bytes == NULL)
             return SPN_E_NOMEM;

@@ -550,7 +550,7 @@ static void look(struct spn_producer *producer)
 spn_err spn_publish(spn_producer *producer, struct spn_bytes session, const struct spn_event *event,
                     uint64_t *ret_ticket)
 {
-    uint64_t ticket;
+    uint64_t ticket = 0;
     spn_err err = check_usable(producer);
     if (err == SPN_OK)
         err = publish(producer, session, event, &ticket);
@@ -569,7 +569,7 @@ spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
     size_t taken = 0;
     spn_err err = check_usable(producer);
     for (; err == SPN_OK && taken < count; taken++) {
-        uint64_t ticket;
+        uint64_t ticket = 0;
         err = publish(producer, session, &events[taken], &ticket);
         if (err != SPN_OK)
             break;
@@ -590,7 +590,7 @@ static spn_err end_session(struct spn_producer *producer, enum wire_kind kind,
                            struct spn_bytes session, uint64_t epoch, uint64_t *ret_ticket)
 {
     const struct wire_entry entry = {.kind = (uint8_t)kind, .session = session, .epoch = epoch};
-    uint64_t ticket;
+    uint64_t ticket = 0;
     spn_err err = check_usable(producer);
     if (err == SPN_OK)
         err = check_session(producer, session);
