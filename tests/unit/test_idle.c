@@ -242,6 +242,30 @@ static void change_on_the_way(void **state)
     assert_int_equal(count, 86);
 }
 
+/* Rows of sessions that were deleted stay until they are buried. */
+static void states(void **state)
+{
+    (void)state;
+    static const uint8_t by_epoch[] = {RECORD_DELETED, RECORD_LIVE, RECORD_CLOSED, RECORD_DELETED};
+    begin(1);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    for (uint64_t i = 0; i < COUNT(by_epoch); i++) {
+        struct record_row row = {.state = by_epoch[i], .name = rig_text("name")};
+        assert_int_equal(journal_put_row(rig.journal, i + 1, &row), SPN_OK);
+    }
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    now_ns = TTL_NS;
+    struct idle_sessions *found;
+    bool over = false;
+    assert_int_equal(idle_init(&idle, rig.journal, &fake_clock, TTL_NS), SPN_OK);
+    assert_int_equal(idle_walk(&idle, UINT64_MAX, &found, &over), SPN_OK);
+    assert_non_null(found);
+    assert_int_equal(found->count, 2);
+    assert_int_equal(found->sessions[0].epoch, 2);
+    assert_int_equal(found->sessions[1].epoch, 3);
+    free(found);
+}
+
 /* -- what does not read back ------------------------------------------------------------------- */
 
 static void damaged_row(void **state)
@@ -280,6 +304,7 @@ int main(void)
 {
     static const struct CMUnitTest single[] = {
         cmocka_unit_test_teardown(clock_behind, release),
+        cmocka_unit_test_teardown(states, release),
         cmocka_unit_test_teardown(many, release),
         cmocka_unit_test_teardown(change_on_the_way, release),
         cmocka_unit_test_teardown(damaged_row, release),
