@@ -217,6 +217,7 @@ static void store(struct rig *rig, uint32_t session, const char *id, const char 
     memcpy(event->id, id, strlen(id));
     memcpy(event->data, data, strlen(data));
     of->bytes += strlen(data);
+    event->bytes = of->bytes;
     of->tracker->seq = of->count;
     of->tracker->bytes = of->bytes;
     append(rig, &(struct record_entry){.kind = RECORD_EVENT,

@@ -30,6 +30,7 @@ enum {
 
 struct rig_event {
     uint64_t position;
+    uint64_t bytes; /* of the session, up to and with it */
     bool durable;
     char id[RIG_TEXT_MAX];
     char data[RIG_TEXT_MAX];
