@@ -1080,9 +1080,10 @@ static spn_err look_around(struct journal_reader *reader)
     err = record_get_meta(bytes_of(value), &reader->meta);
     if (err != SPN_OK)
         return fail_with(err, "meta", "damaged");
-    reader->newest = 0;
+    /* The log's end may have been trimmed: what the index has was there. */
+    reader->newest = reader->meta.checkpoint;
     err = seek(reader, TABLE_LOG, MDB_LAST, &key, &value);
-    if (err == SPN_OK)
+    if (err == SPN_OK && number_of_key(key) > reader->newest)
         reader->newest = number_of_key(key);
     return err == SPN_E_END ? SPN_OK : err;
 }
