@@ -279,11 +279,18 @@ static bool is_crowded(const struct broker *broker)
     return broker->state->active->session_count >= most;
 }
 
+/* Nothing of a generation can be trimmed before it is written, and it is written when all of it is
+ * in the log: one that alone is more than the quota would wait for its own room for ever. */
+static bool is_large(const struct broker *broker)
+{
+    return broker->state->active->bytes >= broker->options->generation_bytes_max;
+}
+
 /* Room for the largest batch in the active generation, or in the next one. */
 static bool has_room(struct broker *broker)
 {
     bool room = generation_has_room(broker->state->active, WIRE_BATCH_EVENTS_MAX);
-    return (room && !is_crowded(broker)) || freeze(broker);
+    return (room && !is_crowded(broker) && !is_large(broker)) || freeze(broker);
 }
 
 static bool can_take(struct broker *broker)

@@ -677,6 +677,22 @@ static void offer(struct subscriptions *all, uint64_t position, const struct rec
     }
 }
 
+/* Entries were trimmed before the scan came to them. Whoever depends on it finds out from the index
+ * what it missed. */
+static void pass_hole(struct subscriptions *all, uint64_t position)
+{
+    all->scanned = position - 1;
+    for (uint32_t slot = 0; slot < all->count; slot++) {
+        if (!all->slots[slot])
+            continue;
+        uint8_t state = all->slots[slot]->state;
+        if (state != LIVE && state != WAITING)
+            continue;
+        set_state(all, slot, state == LIVE ? BEHIND : LOCATING);
+        ask_later(all, slot);
+    }
+}
+
 /* One short snapshot; true: there is more. */
 static bool scan_slice(struct subscriptions *all)
 {
@@ -687,8 +703,12 @@ static bool scan_slice(struct subscriptions *all)
     spn_err err = journal_reader_begin(journal);
     while (err == SPN_OK && count < SCAN_ENTRIES) {
         err = journal_read_entry_from(journal, all->scanned + 1, &position, &entry);
+        if (err == SPN_E_END && journal_reader_newest(journal) > all->scanned)
+            pass_hole(all, journal_reader_newest(journal) + 1);
         if (err != SPN_OK)
             break;
+        if (position > all->scanned + 1)
+            pass_hole(all, position);
         offer(all, position, &entry);
         all->scanned = position;
         count++;
