@@ -154,6 +154,7 @@ static bool catch_signals(struct daemon *daemon)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP); /* of a terminal that is closed: no reason to lose what was accepted */
     signal(SIGPIPE, SIG_IGN);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return check(SPN_E_SYSTEM, "signals", "sigprocmask", NULL);

@@ -255,10 +255,13 @@ void options_parse(struct options *ret_options, int argc, char **argv)
     static const struct argp argp = {
         .options = table,
         .parser = parse,
-        .doc = "Keeps event streams: takes server-sent events over a Unix socket, acknowledges "
-               "them when "
-               "they are on disk, and gives them back.\v"
-               "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, 2 usage.",
+        .doc =
+            "Keeps event streams: takes server-sent events over a Unix socket, acknowledges "
+            "them when "
+            "they are on disk, and gives them back.\v"
+            "SIGTERM, SIGINT and SIGHUP stop it: it takes no more events, has 5 s to bring those "
+            "it has to the disk, and says so in the log; a second signal ends it at once.\n\n"
+            "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, 2 usage.",
     };
     argp_program_version = "sponsond " SPONSON_VERSION;
     argp_err_exit_status = EXIT_USAGE;
