@@ -9,6 +9,8 @@
 #include "text.h"
 #include "wire.h"
 
+enum { ASK_WHY_MS = 1000 };
+
 /* -- errors ------------------------------------------------------------------------------------ */
 
 static const char *cli_verb; /* set once, before anything else runs */
@@ -71,6 +73,21 @@ int cli_fail(const char *what, spn_err err, const char *detail)
         snprintf(why, sizeof(why), "%s: %s", text, detail);
     cli_error(what, why);
     return exit_of(err);
+}
+
+void cli_tell_trouble(spn_client *client)
+{
+    struct spn_health health;
+    if (spn_get_health(client, ASK_WHY_MS, &health) == SPN_OK && health.status == SPN_DEGRADED)
+        cli_warn("the sidecar is degraded", health.reason);
+}
+
+int cli_fail_client(const char *what, spn_client *client, spn_err err)
+{
+    int exit_code = cli_fail(what, err, spn_client_detail(client));
+    if (err == SPN_E_TIMEOUT)
+        cli_tell_trouble(client);
+    return exit_code;
 }
 
 int cli_fail_errno(const char *what)

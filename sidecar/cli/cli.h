@@ -68,6 +68,11 @@ enum { CLI_TEXT_SIZE = 512 };
  * more than the code's own, or NULL or "". Returns the exit code. */
 int cli_fail(const char *what, spn_err err, const char *detail);
 int cli_fail_errno(const char *what);
+/* cli_fail for what a call on this client returned. After a timeout the sidecar is asked whether it
+ * knows the reason. */
+int cli_fail_client(const char *what, spn_client *client, spn_err err);
+/* Says so if the sidecar answers that it is degraded. */
+void cli_tell_trouble(spn_client *client);
 
 /* "session 'name'", for `what`. Returns ret_text. */
 const char *cli_session_words(struct spn_bytes session, char ret_text[CLI_TEXT_SIZE]);

@@ -254,8 +254,12 @@ static int publish_all(struct bench *bench)
     pthread_barrier_destroy(&bench->start);
     for (size_t i = 0; i < bench->producers; i++) {
         const struct publisher *publisher = &bench->publishers[i];
-        if (publisher->err != SPN_OK)
-            return cli_fail("publish", publisher->err, publisher->detail);
+        if (publisher->err == SPN_OK)
+            continue;
+        int exit_code = cli_fail("publish", publisher->err, publisher->detail);
+        if (publisher->err == SPN_E_TIMEOUT)
+            cli_tell_trouble(publisher->client);
+        return exit_code;
     }
     return CLI_OK;
 }
@@ -360,7 +364,7 @@ static void release(struct bench *bench)
 int verb_bench(int argc, char **argv)
 {
     struct bench bench = {
-        .words = {.name = "what to measure", .count_min = 1, .count_max = 1},
+        .words = {.count_max = 1},
         .common = {.timeout_ms = -1},
         .size = 256,
         .sessions = 100,
@@ -371,6 +375,8 @@ int verb_bench(int argc, char **argv)
     };
     char quoted[TEXT_QUOTED_SIZE];
     cli_parse(&argp, argc, argv, &bench);
+    if (bench.words.count == 0)
+        cli_usage("say what to measure", "publish");
     if (strcmp(bench.words.at[0], "publish") != 0)
         cli_usage(text_quote(spn_text(bench.words.at[0]), quoted), "can measure publish only");
     catch_signals(&bench);

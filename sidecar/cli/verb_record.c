@@ -119,7 +119,7 @@ static int open_sidecar(struct recorder *recorder, const struct cli_common *comm
     spn_err err =
         spn_producer_open(&recorder->producer, recorder->client, &producer, cli_timeout_ms(common));
     if (err != SPN_OK)
-        return cli_fail("sidecar", err, spn_client_detail(recorder->client));
+        return cli_fail_client("sidecar", recorder->client, err);
     recorder->ticket = spn_producer_committed(recorder->producer);
     return CLI_OK;
 }

@@ -146,7 +146,7 @@ static int ask_sidecar(struct sessions *sessions)
         memcpy(after, session.name.data, after_size);
     }
     if (err != SPN_OK && err != SPN_E_END)
-        exit_code = cli_fail("sessions", err, spn_client_detail(client));
+        exit_code = cli_fail_client("sessions", client, err);
     spn_client_close(client);
     return exit_code;
 }

@@ -116,7 +116,7 @@ static const struct {
     {{"sessions", "--limit", "0"}, USAGE, "--limit '0'"},
     {{"health", "--wait", "x"}, USAGE, "--wait 'x'"},
     {{"stats", "x"}, USAGE, "'x'"},
-    {{"bench"}, USAGE, "what to measure"},
+    {{"bench"}, USAGE, "say what to measure: publish"},
     {{"bench", "subscribe"}, USAGE, "'subscribe'"},
     {{"bench", "publish", "--count", "0"}, USAGE, "--count '0'"},
     {{"bench", "publish", "--size", "999999999"}, USAGE, "--size '999999999'"},
