@@ -21,10 +21,12 @@
 #define CLI_EXIT_MAP(X)                                                                            \
     X(OK, 0, "done")                                                                               \
     X(FAILURE, 1, "failed; stderr has the reason")                                                 \
-    X(USAGE, 2, "the command line is wrong, an impossible session or event id included")           \
+    X(USAGE, 2,                                                                                    \
+      "the command line is wrong, an impossible session or event id included, or sockets that "    \
+      "may not be opened")                                                                         \
     X(NOT_FOUND, 3, "no such session, event id, file or database")                                 \
-    X(TIMEOUT, 4, "the sidecar did not answer in time")                                            \
-    X(NO_SIDECAR, 5, "no sidecar is running")
+    X(TIMEOUT, 4, "a sidecar is there and did not answer in time")                                 \
+    X(NO_SIDECAR, 5, "nobody listens there")
 
 enum cli_exit {
 #define CLI_EXIT_ENUM(name, number, text) CLI_##name = (number),
@@ -92,8 +94,10 @@ enum { CLI_KEY = 1000, CLI_COMMON_KEY = 2000 };
 
 /* Options of the verbs that talk to a sidecar, and the child parser that fills them. */
 struct cli_common {
-    const char *socket_dir; /* NULL: the library's search */
-    int timeout_ms;         /* -1: not given */
+    const char *socket_dir;   /* NULL: the library's search */
+    int timeout_ms;           /* -1: not given */
+    bool at_once;             /* a sidecar that is not there is not waited for */
+    const char *timeout_help; /* NULL: how long an answer is waited for */
 };
 
 extern const struct argp cli_common_argp;

@@ -175,7 +175,7 @@ static void help_says_it(struct stage *stage)
                                         "stats",
                                         "bench publish",
                                         "Exit codes:",
-                                        "no sidecar is running"};
+                                        "nobody listens there"};
     struct outcome done = stage_run(stage, "--help");
     stage_expect_code(&done, OK);
     for (size_t i = 0; i < COUNT(words); i++)
@@ -581,7 +581,8 @@ static void a_silent_sidecar_times_out(struct stage *stage)
     assert_int_equal(event_json_number(done.out, "unacknowledged"), 2);
     expect_in(done.err, "sponson record: sidecar: no acknowledgement for 1.0 s, 2 events wait");
     done = stage_run_words(stage, words, bytes_of("data: x\n\n")); /* not even a handshake */
-    stage_expect_code(&done, NO_SIDECAR);
+    stage_expect_code(&done, TIMEOUT);
+    expect_in(done.err, "does not answer");
     process_signal(daemon, SIGCONT);
 }
 

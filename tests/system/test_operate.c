@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_operate: what an operator meets: what the log says of trouble and of the end, and what the
  * command line says of a sidecar that it cannot get through to. */
+#include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "raw.h"
@@ -132,12 +137,137 @@ static void a_timeout_names_the_reason(struct stage *stage)
     raw_close(&raw);
 }
 
+/* -- no way through ---------------------------------------------------------------------------- */
+
+/* Root may pass everywhere; a child that was started like this may not. */
+static void obey_modes(void)
+{
+    prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0);
+    prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0, 0, 0);
+}
+
+static struct outcome run_obeying(struct stage *stage, const char *verb, const char *timeout)
+{
+    const char *argv[] = {stage_sponson(), verb, "--timeout", timeout, NULL};
+    struct process_options options = {.argv = argv, .prepare = obey_modes};
+    return stage_end(stage, stage_process(stage, &options), until_in(STAGE_WAIT_MS));
+}
+
+/* Not "no sidecar", and not after the whole time. */
+static void sockets_that_may_not_be_opened_are_told(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    struct outcome done = run_obeying(stage, "stats", "20");
+    stage_expect_code(&done, OK);
+    assert_int_equal(chmod(stage->socket_dir, 0), 0);
+    static const char *const verbs[] = {"stats", "health"};
+    for (size_t i = 0; i < COUNT(verbs); i++) {
+        done = run_obeying(stage, verbs[i], "3600");
+        stage_expect_code(&done, USAGE);
+        expect_in(done.err,
+                  stage_format(stage,
+                               "sponson %s: %s/read.sock: Permission denied (see sponsond "
+                               "--socket-group)",
+                               verbs[i], stage->socket_dir));
+    }
+    assert_int_equal(chmod(stage->socket_dir, 0700), 0);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+/* A sidecar that hangs is another thing than none. */
+static void a_sidecar_that_hangs_is_told_from_none(struct stage *stage)
+{
+    static const char *const verbs[] = {"health", "stats", "sessions"};
+    struct process *daemon = stage_start(stage, NULL);
+    process_signal(daemon, SIGSTOP);
+    for (size_t i = 0; i < COUNT(verbs); i++) {
+        struct outcome done = stage_run(stage, verbs[i], "--timeout", "0.3");
+        stage_expect_code(&done, TIMEOUT);
+        expect_in(done.err, "somebody listens there, and does not answer");
+    }
+    process_kill(daemon);
+    for (size_t i = 0; i < COUNT(verbs); i++) {
+        struct outcome done = stage_run(stage, verbs[i], "--timeout", "0.3");
+        stage_expect_code(&done, NO_SIDECAR);
+        expect_in(done.err,
+                  stage_format(stage,
+                               "sponson %s: no sidecar is answering in %s: start sponsond, or name "
+                               "its directory with --socket-dir or SPONSON_SOCKET_DIR\n",
+                               verbs[i], stage->socket_dir));
+    }
+}
+
+/* health asks how it is now; the others wait for a start, and say so after a second. */
+static void only_those_wait_who_should(struct stage *stage)
+{
+    uint64_t due_ns = until_in(STAGE_WAIT_MS);
+    struct outcome done = stage_run(stage, "health", "--timeout", "3600");
+    stage_expect_code(&done, NO_SIDECAR);
+    assert_false(until_over(due_ns));
+    done = stage_run(stage, "stats", "--timeout", "1.2");
+    stage_expect_code(&done, NO_SIDECAR);
+    expect_in(done.err, stage_format(stage, "sponson stats: waiting for a sidecar in %s: for 1 s\n",
+                                     stage->socket_dir));
+    struct process *waiting = stage_begin_run(stage, "health", "--wait", "20");
+    struct process *asking = stage_begin_run(stage, "stats", "--timeout", "20");
+    stage_start(stage, NULL);
+    done = stage_end(stage, waiting, until_in(STAGE_WAIT_MS));
+    stage_expect_code(&done, OK);
+    done = stage_end(stage, asking, until_in(STAGE_WAIT_MS));
+    stage_expect_code(&done, OK);
+}
+
+/* -- the group --------------------------------------------------------------------------------- */
+
+static void a_directory_closed_to_the_group_is_told(struct stage *stage)
+{
+    const struct group *own = getgrgid(getgid());
+    assert_non_null(own);
+    const struct stage_daemon options = {.more = {"--socket-group", own->gr_name}};
+    static const char warning[] = "level=warning event=socket_dir dir=";
+    assert_int_equal(chmod(stage->socket_dir, 0710), 0);
+    assert_int_equal(stage_stop(stage_start(stage, &options)), 0);
+    assert_null(strstr(stage_log(stage), warning));
+    assert_int_equal(chmod(stage->socket_dir, 0700), 0);
+    assert_int_equal(stage_stop(stage_start(stage, &options)), 0);
+    expect_in(stage_log(stage), warning);
+    expect_in(stage_log(stage), "reason=\"the group of --socket-group may not pass it\"");
+}
+
+/* What is wrong with an option is told before anything is touched. */
+static void bad_options_are_usage(struct stage *stage)
+{
+    static const struct {
+        const char *words[3];
+        const char *says;
+    } rows[] = {
+        {{"--socket-group", "no-such-group"}, "--socket-group no-such-group: no such group"},
+        {{"--ready-fd", "77"}, "--ready-fd 77: not open"},
+        {{"--quota", "1"}, "--quota 1: must be from"},
+        {{"--frobnicate"}, "--frobnicate"},
+        {{"word"}, "unexpected argument: word"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *argv[] = {stage_sponsond(), rows[i].words[0], rows[i].words[1], NULL};
+        struct process_options options = {.argv = argv};
+        struct outcome done =
+            stage_end(stage, stage_process(stage, &options), until_in(STAGE_WAIT_MS));
+        stage_expect_code(&done, USAGE);
+        expect_in(done.err, rows[i].says);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STAGE_TEST(a_full_disk_is_logged_once),
         STAGE_TEST(the_stop_is_logged_when_it_begins),
         STAGE_TEST(a_timeout_names_the_reason),
+        STAGE_TEST(sockets_that_may_not_be_opened_are_told),
+        STAGE_TEST(a_sidecar_that_hangs_is_told_from_none),
+        STAGE_TEST(only_those_wait_who_should),
+        STAGE_TEST(a_directory_closed_to_the_group_is_told),
+        STAGE_TEST(bad_options_are_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
