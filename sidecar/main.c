@@ -110,6 +110,17 @@ static bool make_dir(const char *path, gid_t group)
     return group == OPTIONS_NO_GROUP || chown(path, (uid_t)-1, group) == 0;
 }
 
+/* An ordinary user who has no runtime directory ends up with root's. */
+static bool say_unusable(const char *what, const char *path, bool make, const char *reason)
+{
+    char why[256];
+    bool lost =
+        make && strcmp(what, "socket_dir") == 0 && geteuid() != 0 && !getenv("XDG_RUNTIME_DIR");
+    snprintf(why, sizeof(why), "%s%s", reason,
+             lost ? "; XDG_RUNTIME_DIR is not set: name a directory with --socket-dir" : "");
+    return check_dir(SPN_E_PATH, what, path, why);
+}
+
 /* One that others made is theirs: it is not changed. */
 static void check_group(const char *path, gid_t group, const struct stat *status)
 {
@@ -126,13 +137,13 @@ static bool prepare_dir(const char *what, const char *path, bool make, gid_t gro
 {
     struct stat status;
     if (make && stat(path, &status) != 0 && errno == ENOENT && !make_dir(path, group))
-        return check_dir(SPN_E_SYSTEM, what, path, NULL);
+        return say_unusable(what, path, make, strerror(errno));
     if (stat(path, &status) != 0)
         return check_dir(SPN_E_PATH, what, path, strerror(errno));
     if (!S_ISDIR(status.st_mode))
         return check_dir(SPN_E_PATH, what, path, "not a directory");
     if (access(path, W_OK | X_OK) != 0)
-        return check_dir(SPN_E_PATH, what, path, "not writable");
+        return say_unusable(what, path, make, "not writable");
     check_group(path, group, &status);
     return true;
 }

@@ -28,7 +28,7 @@ static void tell(const char *what, const char *why)
 {
     const char *space = cli_verb ? " " : "";
     const char *verb = cli_verb ? cli_verb : "";
-    fprintf(stderr, "sponson%s%s: %s: %s\n", space, verb, what, why);
+    fprintf(stderr, "sponson%s%s: %s%s%s\n", space, verb, what, why ? ": " : "", why ? why : "");
 }
 
 void cli_error(const char *what, const char *why)
@@ -297,8 +297,8 @@ static int fail_to_connect(spn_err err, const char *dir, const char *detail)
 {
     char what[CLI_TEXT_SIZE];
     const char *text = spn_err_text(err);
-    if (err == SPN_E_PATH) { /* the detail names the path */
-        cli_error(detail, text);
+    if (err == SPN_E_PATH) { /* the detail has the path and what is wrong with it */
+        tell(detail, NULL);
         return exit_of(err);
     }
     if (err != SPN_E_UNAVAILABLE)

@@ -167,7 +167,7 @@ static void sockets_that_may_not_be_opened_are_told(struct stage *stage)
         expect_in(done.err,
                   stage_format(stage,
                                "sponson %s: %s/read.sock: Permission denied (see sponsond "
-                               "--socket-group)",
+                               "--socket-group)\n",
                                verbs[i], stage->socket_dir));
     }
     assert_int_equal(chmod(stage->socket_dir, 0700), 0);
