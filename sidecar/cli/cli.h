@@ -58,7 +58,7 @@ CLI_VERB_MAP(CLI_VERB_DECLARE)
 /* The verb that errors name; NULL: none yet. */
 void cli_begin(const char *verb);
 
-/* "sponson VERB: what: why", one line on stderr. */
+/* "sponson VERB: what: why", one line on stderr. why NULL: what is a whole sentence. */
 void cli_error(const char *what, const char *why);
 /* The same for something that is told and does not end the verb. */
 void cli_warn(const char *what, const char *why);

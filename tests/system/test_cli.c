@@ -180,6 +180,12 @@ static void help_says_it(struct stage *stage)
     stage_expect_code(&done, OK);
     for (size_t i = 0; i < COUNT(words); i++)
         expect_in(done.out, words[i]);
+    static const char *const others[] = {"-h", "help"};
+    for (size_t i = 0; i < COUNT(others); i++) {
+        struct outcome same = stage_run(stage, others[i]);
+        stage_expect_code(&same, OK);
+        assert_string_equal(same.out, done.out);
+    }
     done = stage_run(stage, "record", "--help");
     stage_expect_code(&done, OK);
     expect_in(done.out, "Usage: sponson record [OPTION...] SESSION [FILE]");

@@ -217,6 +217,32 @@ static void only_those_wait_who_should(struct stage *stage)
     stage_expect_code(&done, OK);
 }
 
+/* An empty list is told from none. */
+static void an_empty_list_has_a_head(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct outcome done = stage_run(stage, "sessions");
+    stage_expect_code(&done, OK);
+    expect_in(done.out, "NEWEST AT");
+    done = stage_run(stage, "sessions", "--json");
+    assert_string_equal(done.out, "");
+}
+
+/* A database that may not be read is another thing than none, and is named once. */
+static void a_database_that_may_not_be_read_is_told(struct stage *stage)
+{
+    assert_int_equal(stage_stop(stage_start(stage, NULL)), 0);
+    assert_int_equal(chmod(stage->data_dir, 0), 0);
+    const char *argv[] = {stage_sponson(), "dump", NULL};
+    struct process_options options = {.argv = argv, .prepare = obey_modes};
+    struct outcome done = stage_end(stage, stage_process(stage, &options), until_in(STAGE_WAIT_MS));
+    stage_expect_code(&done, FAILURE);
+    assert_string_equal(
+        done.err,
+        stage_format(stage, "sponson dump: %s/data.mdb: Permission denied\n", stage->data_dir));
+    assert_int_equal(chmod(stage->data_dir, 0700), 0);
+}
+
 /* -- the group --------------------------------------------------------------------------------- */
 
 static void a_directory_closed_to_the_group_is_told(struct stage *stage)
@@ -266,6 +292,8 @@ int main(void)
         STAGE_TEST(sockets_that_may_not_be_opened_are_told),
         STAGE_TEST(a_sidecar_that_hangs_is_told_from_none),
         STAGE_TEST(only_those_wait_who_should),
+        STAGE_TEST(an_empty_list_has_a_head),
+        STAGE_TEST(a_database_that_may_not_be_read_is_told),
         STAGE_TEST(a_directory_closed_to_the_group_is_told),
         STAGE_TEST(bad_options_are_usage),
     };
