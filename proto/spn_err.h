@@ -50,7 +50,8 @@ extern "C" {
     X(E_NEWER_FORMAT, 67, "database has a newer format than this program knows")                   \
     X(E_IN_USE, 68, "already in use by another process")                                           \
     X(E_PATH, 69, "path is missing, too long or not accessible")                                   \
-    X(E_STOPPING, 70, "the sidecar is stopping")
+    X(E_STOPPING, 70, "the sidecar is stopping")                                                   \
+    X(E_LIMIT, 71, "a limit of the sidecar is reached")
 
 typedef enum spn_err {
 #define SPN_ERR_ENUM(name, number, text) SPN_##name = (number),

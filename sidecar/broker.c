@@ -16,7 +16,13 @@
 enum {
     RECEIVE_PER_TURN = 64, /* frames; then acknowledgements and asks have their turn */
     OWED_RETRY_MS = 10,    /* an acknowledgement that met a full pipe is tried again */
-    EVICT_SLOTS = 4096,    /* looked at per turn */
+    EVICT_SLOTS = 65536,   /* looked at per turn: 2 MB */
+    PRODUCERS_PER_TURN = 1024,
+    LOOK_MS_MIN = 100,
+    CONTENDED_MS = 1000,
+    SHARE_PART = 512, /* of the queue's bytes: 128 KiB */
+    PARKED_PART = 4,
+    SESSIONS_LEAST = 8192, /* that a generation has room for, however few may be hot */
 };
 
 /* A frame whose sessions come back from disk, and those of its producer behind it. */
@@ -41,9 +47,15 @@ struct broker {
     uint64_t queue_bytes;
     bool above_mark;
 
+    const struct producer *heard; /* the last one */
+    uint64_t contended_ns;        /* when another one was heard than before */
+
     struct producer *due_first; /* to be told how far they are */
     struct producer **due_end;
     bool owed; /* some of them met a full pipe */
+
+    uint64_t look_due_ns; /* at producers that nobody uses */
+    uint32_t looked_at;   /* of them, in this round */
 
     struct producer **waiting; /* with parked frames that may go on */
     size_t waiting_count;
@@ -167,14 +179,13 @@ static bool is_touched(const struct generation *generation)
     return generation->first_position > 0 || generation->session_count > 0;
 }
 
-/* In time; and early, when the log could not be trimmed or trackers not be let go otherwise. */
+/* In time; and early, when the log could not be trimmed otherwise. */
 static void freeze_if_due(struct broker *broker)
 {
     const struct generation *active = broker->state->active;
     if (broker->frozen || active->first_position == 0)
         return;
     if (active->bytes >= broker->options->generation_bytes_max ||
-        active->session_count >= broker->options->hot_max ||
         (broker->freeze_due_ns > 0 &&
          broker->options->clock->monotonic_ns() >= broker->freeze_due_ns))
         (void)freeze(broker);
@@ -193,12 +204,20 @@ static bool is_pinned(const void *owner, uint32_t slot)
     return is_in(broker->state->active, session, slot) || is_in(broker->frozen, session, slot);
 }
 
+/* Sessions are hot that could be let go: not more than hot_max may be, and what the generations
+ * have must. */
+static bool has_idle(const struct broker *broker)
+{
+    uint64_t pinned = broker->state->active->session_count;
+    pinned += broker->frozen ? broker->frozen->session_count : 0;
+    uint32_t hot = broker->state->sessions.hot;
+    return hot > broker->options->hot_max && hot > pinned;
+}
+
 static void evict(struct broker *broker)
 {
     struct sessions *sessions = &broker->state->sessions;
-    uint64_t pinned = broker->state->active->session_count;
-    pinned += broker->frozen ? broker->frozen->session_count : 0;
-    if (sessions->hot <= broker->options->hot_max || sessions->hot <= pinned)
+    if (!has_idle(broker))
         return;
     size_t evicted =
         sessions_evict(sessions, broker->options->hot_max, EVICT_SLOTS, is_pinned, broker);
@@ -224,6 +243,8 @@ static void forget_deleted(struct broker *broker, const struct generation *writt
 static void hand_over(struct broker *broker, struct batch *batch)
 {
     batch->alone = batch->producer && batch->producer->queued++ == 0;
+    if (batch->producer)
+        batch->producer->queued_bytes += batch->bytes;
     broker->queue_events += batch->number_count;
     broker->queue_bytes += batch->bytes;
     if (broker->freeze_due_ns == 0 && broker->state->active->first_position > 0)
@@ -248,15 +269,42 @@ static bool below_mark(struct broker *broker)
     return !broker->above_mark;
 }
 
+/* Sessions in a generation stay hot until it is written: there may be no more than may be hot. */
+static bool is_crowded(const struct broker *broker)
+{
+    uint32_t most = broker->options->hot_max;
+    if (most < SESSIONS_LEAST)
+        most = SESSIONS_LEAST;
+    return broker->state->active->session_count >= most;
+}
+
 /* Room for the largest batch in the active generation, or in the next one. */
 static bool has_room(struct broker *broker)
 {
-    return generation_has_room(broker->state->active, WIRE_BATCH_EVENTS_MAX) || freeze(broker);
+    bool room = generation_has_room(broker->state->active, WIRE_BATCH_EVENTS_MAX);
+    return (room && !is_crowded(broker)) || freeze(broker);
 }
 
 static bool can_take(struct broker *broker)
 {
     return !broker->stopping && below_mark(broker) && has_room(broker);
+}
+
+/* One that floods would make the others wait for commits full of its events. While several are
+ * heard each may have only so much at the worker; what it sends beyond waits here, and beyond a
+ * part of the queue is left to the producer to send again. */
+static bool has_its_share(const struct broker *broker, const struct producer *producer)
+{
+    return producer->queued_bytes >= broker->options->queue_bytes_max / SHARE_PART &&
+           broker->options->clock->monotonic_ns() - broker->contended_ns <
+               CONTENDED_MS * 1000000ull;
+}
+
+static void note_heard(struct broker *broker, const struct producer *producer)
+{
+    if (broker->heard != producer && broker->heard)
+        broker->contended_ns = broker->options->clock->monotonic_ns();
+    broker->heard = producer;
 }
 
 /* -- one frame --------------------------------------------------------------------------------- */
@@ -288,6 +336,15 @@ static void note_refusal(struct producer *producer, const struct wire_refused *r
     producer->round_answered = true;
 }
 
+static void count_refusal(struct metrics *metrics, spn_err why)
+{
+    metrics_add(why == SPN_E_CLOSED            ? &metrics->refused_closed
+                : why == SPN_E_UNKNOWN_SESSION ? &metrics->refused_unknown_session
+                : why == SPN_E_OTHER_EPOCH     ? &metrics->refused_other_epoch
+                                               : &metrics->refused_contents,
+                1);
+}
+
 /* Lost if the peer's pipe is full: it asks for its state when it does not get on. */
 static void answer_refusal(struct broker *broker, const struct producer *producer,
                            const struct wire_refused *refused)
@@ -298,7 +355,7 @@ static void answer_refusal(struct broker *broker, const struct producer *produce
         return;
     wire_put_header(&out, WIRE_REFUSED, 0);
     wire_put_refused(&out, refused);
-    metrics_add(&broker->options->metrics->refused, 1);
+    count_refusal(broker->options->metrics, (spn_err)refused->code);
     (void)send_to(broker, &producer->peer, bytes, wire_out_size(&out));
 }
 
@@ -307,6 +364,7 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
 {
     const struct wire_batch *head = &broker->intake.head;
     producer->peer = *peer;
+    producer->heard_ns = clock_database_ns(broker->options->clock);
     producer->level = head->level;
     uint64_t lost = producer_raise_base(producer, head->base);
     metrics_add(&broker->options->metrics->lost, lost);
@@ -321,13 +379,15 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
 static void park(struct broker *broker, struct producer *producer, const struct peer *peer,
                  zmq_msg_t *frame)
 {
-    struct parked *parked = malloc(sizeof(*parked));
+    bool room = producer->parked_bytes < broker->options->queue_bytes_max / PARKED_PART;
+    struct parked *parked = room ? malloc(sizeof(*parked)) : NULL;
     if (!parked)
         return; /* not taken: a hole for the client */
     *parked = (struct parked){.peer = *peer};
     zmq_msg_init(&parked->frame);
     zmq_msg_move(&parked->frame, frame);
     broker->queue_bytes += zmq_msg_size(&parked->frame);
+    producer->parked_bytes += zmq_msg_size(&parked->frame);
     if (producer->parked_last)
         producer->parked_last->next = parked;
     else
@@ -393,11 +453,14 @@ static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t
     metrics_add(&broker->options->metrics->batches, 1);
     uint64_t token = broker->intake.head.token;
     struct producer *producer = producers_find_token(&broker->state->producers, token);
+    if (producer)
+        note_heard(broker, producer);
     if (!producer || producer->stale) {
         metrics_add(&broker->options->metrics->stale_tokens, 1);
         send_error(broker, peer, header.request, token, SPN_E_STALE_TOKEN,
                    err_text(SPN_E_STALE_TOKEN));
-    } else if (producer->parked_first || take_batch(broker, producer, peer, frame)) {
+    } else if (producer->parked_first || has_its_share(broker, producer) ||
+               take_batch(broker, producer, peer, frame)) {
         park(broker, producer, peer, frame);
     }
 }
@@ -448,6 +511,9 @@ static void ask_for_session(struct broker *broker, struct producer *producer, st
 
 static void wait_over(struct broker *broker, struct producer *producer)
 {
+    if (producer->waiting)
+        return;
+    producer->waiting = true;
     if (broker->waiting_count == broker->waiting_room) {
         size_t room = broker->waiting_room > 0 ? broker->waiting_room * 2 : 16;
         struct producer **waiting = realloc(broker->waiting, room * sizeof(struct producer *));
@@ -505,7 +571,7 @@ static void take_hydrated(struct broker *broker, struct ask *ask)
 /* Goes on with what waited, until it has to wait again. */
 static void unpark(struct broker *broker, struct producer *producer)
 {
-    while (producer->parked_first && producer->hydrating == 0) {
+    while (producer->parked_first && producer->hydrating == 0 && !has_its_share(broker, producer)) {
         if (!has_room(broker)) {
             wait_over(broker, producer);
             return;
@@ -525,6 +591,7 @@ static void unpark(struct broker *broker, struct producer *producer)
         if (!producer->parked_first)
             producer->parked_last = NULL;
         broker->queue_bytes -= size;
+        producer->parked_bytes -= size;
         zmq_msg_close(&parked->frame);
         free(parked);
     }
@@ -533,8 +600,11 @@ static void unpark(struct broker *broker, struct producer *producer)
 /* Not held up by the queue's mark: parked frames count against it themselves. */
 static void unpark_waiting(struct broker *broker)
 {
-    while (broker->waiting_count > 0 && !broker->stopping && has_room(broker))
-        unpark(broker, broker->waiting[--broker->waiting_count]);
+    while (broker->waiting_count > 0 && !broker->stopping && has_room(broker)) {
+        struct producer *producer = broker->waiting[--broker->waiting_count];
+        producer->waiting = false;
+        unpark(broker, producer);
+    }
 }
 
 /* -- asks of the reader ------------------------------------------------------------------------ */
@@ -577,6 +647,7 @@ static void give_producer(struct broker *broker, struct ask *ask, struct produce
 {
     struct producers *producers = &broker->state->producers;
     ask->token = random_token(producers);
+    producer->heard_ns = clock_database_ns(broker->options->clock);
     spn_err err = producers_give(producers, producer, ask->token);
     struct batch *batch = err == SPN_OK ? intake_record_batch(&broker->intake, producer) : NULL;
     if (!batch) {
@@ -609,7 +680,11 @@ static void answer_open(struct broker *broker, struct ask *ask)
     } else if (producer && ask->token != 0 && producer->token != 0) {
         answer(broker, ask, SPN_E_FENCED);
     } else {
-        spn_err err = producer ? SPN_OK : producers_add(producers, ask->producer_id, &producer);
+        spn_err err = SPN_OK;
+        if (!producer && producers->count >= broker->options->producers_max)
+            err = SPN_E_LIMIT;
+        else if (!producer)
+            err = producers_add(producers, ask->producer_id, &producer);
         if (err == SPN_OK)
             give_producer(broker, ask, producer);
         else
@@ -659,16 +734,64 @@ static void take_ask(struct broker *broker, struct ask *ask)
         break;
     case ASK_STATE: {
         struct producer *producer = producers_find_token(&broker->state->producers, ask->token);
-        if (producer && !producer->stale)
+        if (producer && !producer->stale) {
+            producer->heard_ns = clock_database_ns(broker->options->clock);
             answer_state(broker, ask, producer);
-        else
+        } else {
             answer(broker, ask, SPN_E_STALE_TOKEN);
+        }
         break;
     }
     case ASK_HYDRATE:
         take_hydrated(broker, ask);
         break;
     }
+}
+
+/* -- producers that nobody uses ---------------------------------------------------------------- */
+
+static bool is_unused(const struct producer *producer, uint64_t now_ns, uint64_t ttl_ns)
+{
+    return producer->queued == 0 && !producer->parked_first && !producer->waiting &&
+           !producer->ack_due && producer->hydrating == 0 &&
+           producer->accepted == producer->durable && now_ns > producer->heard_ns &&
+           now_ns - producer->heard_ns >= ttl_ns;
+}
+
+/* What follows under its id is a new producer's, and is written after this. */
+static void forget_producer(struct broker *broker, struct producer *producer)
+{
+    struct batch *batch = intake_forget_batch(&broker->intake, producer);
+    if (!batch)
+        return; /* another time */
+    if (broker->heard == producer)
+        broker->heard = NULL;
+    producers_remove(&broker->state->producers, producer);
+    metrics_add(&broker->options->metrics->producers_expired, 1);
+    hand_over(broker, batch);
+}
+
+/* A part of the table in each turn; again after a sixteenth of their time to live. */
+static void forget_unused(struct broker *broker)
+{
+    struct producers *producers = &broker->state->producers;
+    uint64_t ttl_ns = broker->options->producer_ttl_ns;
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
+    if (ttl_ns == 0 || broker->stopping || now_ns < broker->look_due_ns)
+        return;
+    uint64_t now_database_ns = clock_database_ns(broker->options->clock);
+    uint32_t end = broker->looked_at + PRODUCERS_PER_TURN;
+    for (; broker->looked_at < producers->count && broker->looked_at < end; broker->looked_at++) {
+        struct producer *producer = producers->slots[producers->count - 1 - broker->looked_at];
+        if (is_unused(producer, now_database_ns, ttl_ns))
+            forget_producer(broker, producer);
+    }
+    if (broker->looked_at < producers->count)
+        return;
+    broker->looked_at = 0;
+    uint64_t part_ns = ttl_ns / 16;
+    broker->look_due_ns =
+        now_ns + (part_ns > LOOK_MS_MIN * 1000000ull ? part_ns : LOOK_MS_MIN * 1000000ull);
 }
 
 /* -- the phases -------------------------------------------------------------------------------- */
@@ -686,6 +809,9 @@ static void take_asks(struct broker *broker)
 static void end_numbers(struct broker *broker, struct producer *producer, const struct batch *batch)
 {
     producer->queued--;
+    producer->queued_bytes -= batch->bytes;
+    if (producer->parked_first && producer->hydrating == 0 && !has_its_share(broker, producer))
+        wait_over(broker, producer);
     producer->durable = batch->record.number;
     metrics_add(&broker->options->metrics->events_durable, batch->number_count);
     if (producer->level == WIRE_DURABLE)
@@ -819,10 +945,14 @@ static long wait_ms(const struct broker *broker)
 {
     uint64_t now_ns = broker->options->clock->monotonic_ns();
     uint64_t due_ns = report_due_ns(&broker->report);
+    if (has_idle(broker))
+        return 0;
     if (broker->owed && now_ns + OWED_RETRY_MS * 1000000ull < due_ns)
         due_ns = now_ns + OWED_RETRY_MS * 1000000ull;
     if (broker->freeze_due_ns > 0 && !broker->frozen && broker->freeze_due_ns < due_ns)
         due_ns = broker->freeze_due_ns;
+    if (broker->options->producer_ttl_ns > 0 && !broker->stopping && broker->look_due_ns < due_ns)
+        due_ns = broker->look_due_ns;
     if (broker->stopping && broker->stop_by_ns < due_ns)
         due_ns = broker->stop_by_ns;
     if (due_ns == UINT64_MAX)
@@ -850,6 +980,8 @@ static void publish_gauges(struct broker *broker)
     const struct sessions *sessions = &broker->state->sessions;
     metrics_set(&metrics->queue_events, broker->queue_events);
     metrics_set(&metrics->queue_bytes, broker->queue_bytes);
+    metrics_set(&metrics->queue_events_max, broker->options->queue_events_max);
+    metrics_set(&metrics->queue_bytes_max, broker->options->queue_bytes_max);
     metrics_set(&metrics->sessions_known, sessions_known(sessions));
     metrics_set(&metrics->sessions_hot, sessions->hot);
     metrics_set(&metrics->tracker_bytes, sessions->tracker_bytes);
@@ -904,6 +1036,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         receive(&broker);
         freeze_if_due(&broker);
         evict(&broker);
+        forget_unused(&broker);
         stop_on(&broker);
         handoff_push_chain(options->queue, &broker.handed_over);
         send_acks(&broker);

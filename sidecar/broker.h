@@ -36,7 +36,9 @@ struct broker_options {
     size_t queue_bytes_max;
     uint64_t row_interval_ns;
     uint64_t generation_bytes_max; /* of the log: the most that cannot be trimmed yet */
-    uint32_t hot_max;              /* trackers in memory, but for those the index lacks */
+    uint64_t producer_ttl_ns;      /* producers that are not heard of are forgotten; 0: never */
+    uint32_t producers_max;
+    uint32_t hot_max; /* trackers in memory, but for those the index lacks */
     uint64_t stop_timeout_ns;
 };
 

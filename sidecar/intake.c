@@ -447,6 +447,16 @@ struct batch *intake_record_batch(struct intake *intake, struct producer *produc
     return NULL;
 }
 
+struct batch *intake_forget_batch(struct intake *intake, const struct producer *producer)
+{
+    struct batch *batch = new_batch(intake, NULL, 0);
+    if (!batch)
+        return NULL;
+    batch->forgets = true;
+    memcpy(batch->producer_id, producer->id, sizeof(batch->producer_id));
+    return batch;
+}
+
 /* -- expiry ------------------------------------------------------------------------------------ */
 
 /* The slot of an idle session that has not been touched since; SLOT_NONE: it is not that one. */

@@ -70,6 +70,8 @@ struct batch *intake_record_batch(struct intake *intake, struct producer *produc
  * none is, or out of memory (they are found again). Room for as many entries must be. */
 struct batch *intake_expire(struct intake *intake, const struct generation *frozen,
                             const struct idle_sessions *idle);
+/* A batch that only deletes the producer's record. NULL: out of memory. */
+struct batch *intake_forget_batch(struct intake *intake, const struct producer *producer);
 void intake_free_batch(struct batch *batch);
 
 #endif

@@ -65,6 +65,7 @@ static const char meta_key[] = "sponson";
 struct journal_state {
     struct record_meta meta;
     uint64_t used_bytes;
+    uint64_t blocks_written;
     bool leftovers; /* blocks above meta.segment are still there */
 };
 
@@ -416,6 +417,7 @@ spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_
         err = put(journal, TABLE_BLOCKS, val(key, sizeof(key)), size, MDB_APPEND, &at);
         if (err == SPN_OK && at)
             memcpy(at, value, size);
+        journal->next.blocks_written++;
         items += done;
         first_seq += done;
         count -= done;
@@ -577,6 +579,11 @@ spn_err journal_delete_segment(struct journal *journal, uint32_t number, size_t 
     return poison(journal, rc, "drop segment");
 }
 
+spn_err journal_delete_producer(struct journal *journal, const uint8_t *id)
+{
+    return delete_key(journal, TABLE_PRODUCERS, val(id, RECORD_PRODUCER_ID_SIZE));
+}
+
 spn_err journal_delete_row(struct journal *journal, uint64_t epoch)
 {
     return delete_key(journal, TABLE_ROWS, val(&epoch, sizeof(epoch)));
@@ -655,6 +662,39 @@ void journal_usage(struct journal *journal, uint64_t *ret_used_bytes, uint64_t *
         (void)measure(journal, journal->txn, &used_bytes);
     *ret_used_bytes = used_bytes;
     *ret_map_bytes = journal->map_bytes;
+}
+
+uint64_t journal_blocks_written(const struct journal *journal)
+{
+    return journal->now.blocks_written;
+}
+
+/* LMDB tells its readers only as text: "pid thread txnid" or "pid thread -" a line. */
+static int take_reader(const char *line, void *context)
+{
+    uint64_t *oldest = context;
+    char pid[24], thread[24], txn[24];
+    if (sscanf(line, "%23s %23s %23s", pid, thread, txn) != 3)
+        return 0;
+    char *end;
+    unsigned long long id = strtoull(txn, &end, 10);
+    if (end != txn && *end == '\0' && id < *oldest)
+        *oldest = id;
+    return 0;
+}
+
+void journal_slack(struct journal *journal, uint64_t *ret_free_bytes, uint64_t *ret_reader_lag)
+{
+    MDB_envinfo info = {0};
+    MDB_stat stat = {0};
+    uint64_t oldest = UINT64_MAX;
+    (void)mdb_env_info(journal->env, &info);
+    (void)mdb_env_stat(journal->env, &stat);
+    (void)mdb_reader_list(journal->env, take_reader, &oldest);
+    uint64_t file_bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    uint64_t used_bytes = journal->now.used_bytes;
+    *ret_free_bytes = file_bytes > used_bytes ? file_bytes - used_bytes : 0;
+    *ret_reader_lag = oldest < info.me_last_txnid ? info.me_last_txnid - oldest : 0;
 }
 
 void journal_check_readers(struct journal *journal)

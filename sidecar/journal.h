@@ -92,6 +92,7 @@ spn_err journal_delete_block(struct journal *journal, uint32_t segment, uint64_t
  * gone. */
 spn_err journal_delete_segment(struct journal *journal, uint32_t number, size_t count_max,
                                size_t *ret_count) SPN_MUST_USE;
+spn_err journal_delete_producer(struct journal *journal, const uint8_t *id) SPN_MUST_USE;
 spn_err journal_delete_row(struct journal *journal, uint64_t epoch) SPN_MUST_USE;
 /* Only if it still names this epoch. */
 spn_err journal_delete_name(struct journal *journal, struct spn_bytes name,
@@ -110,6 +111,14 @@ void journal_check_readers(struct journal *journal);
 /* Bytes of pages in use (not free), and of the map: as of the last commit, or of the transaction
  * under way. Writer's thread; costs nothing. */
 void journal_usage(struct journal *journal, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes);
+
+/* Blocks written and committed since it was opened. Writer's thread. */
+uint64_t journal_blocks_written(const struct journal *journal);
+
+/* Bytes of the file that are not in use, and how many commits the oldest reader is behind: it stops
+ * LMDB from using the pages again that went since. Looks through LMDB's table: every few seconds.
+ */
+void journal_slack(struct journal *journal, uint64_t *ret_free_bytes, uint64_t *ret_reader_lag);
 
 /* -- reading ----------------------------------------------------------------------------------- */
 

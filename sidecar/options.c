@@ -29,6 +29,8 @@ enum {
     KEY_RETENTION_AGE,
     KEY_SESSION_TTL,
     KEY_HOT_SESSIONS,
+    KEY_PRODUCER_TTL,
+    KEY_PRODUCERS,
     KEY_EVENT_DATA_MAX,
     KEY_WINDOW,
     KEY_QUEUE_EVENTS,
@@ -74,6 +76,9 @@ static const struct argp_option table[] = {
      "Sessions that nobody publishes to for TIME expire (default 24h; 0: never)", 0},
     {"hot-sessions", KEY_HOT_SESSIONS, "N", 0,
      "Sessions whose state is held in memory, about (default 131072)", 0},
+    {"producer-ttl", KEY_PRODUCER_TTL, "TIME", 0,
+     "Producer ids that are not heard of for TIME are forgotten (default 7d; 0: never)", 0},
+    {"producers", KEY_PRODUCERS, "N", 0, "Producer ids that are known at most (default 65536)", 0},
     {"event-data-max", KEY_EVENT_DATA_MAX, "BYTES", 0,
      "Largest event data (default 1 MiB, at most 16 MiB)", 0},
     {"window", KEY_WINDOW, "IDS", 0,
@@ -185,6 +190,12 @@ static error_t parse_limit(int key, const char *value, struct options *options)
     case KEY_HOT_SESSIONS:
         options->hot_sessions_max = (uint32_t)number("hot-sessions", value, 1, 1u << 30);
         return 0;
+    case KEY_PRODUCER_TTL:
+        options->producer_ttl_ms = duration("producer-ttl", value, TIME_MS_MAX);
+        return 0;
+    case KEY_PRODUCERS:
+        options->producers_max = (uint32_t)number("producers", value, 1, 1u << 24);
+        return 0;
     case KEY_EVENT_DATA_MAX:
         options->event_data_max = (uint32_t)number("event-data-max", value, 1, WIRE_EVENT_DATA_MAX);
         return 0;
@@ -286,6 +297,8 @@ void options_parse(struct options *ret_options, int argc, char **argv)
         .retention_bytes = 16 * MIB,
         .session_ttl_ms = 24 * 3600 * 1000ull,
         .hot_sessions_max = 131072,
+        .producer_ttl_ms = 7 * 86400000ull,
+        .producers_max = 65536,
         .event_data_max = WIRE_EVENT_DATA_DEFAULT,
         .window_max = TRACKER_WINDOW_DEFAULT,
         .queue_events_max = 65536,

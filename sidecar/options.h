@@ -29,8 +29,10 @@ struct options {
     uint64_t retention_age_ms;
     uint64_t session_ttl_ms;   /* idle sessions expire */
     uint32_t hot_sessions_max; /* trackers in memory */
-    uint32_t event_data_max;   /* bytes */
-    uint16_t window_max;       /* ids per session */
+    uint64_t producer_ttl_ms;  /* producers that are not heard of are forgotten; 0: never */
+    uint32_t producers_max;
+    uint32_t event_data_max; /* bytes */
+    uint16_t window_max;     /* ids per session */
     uint32_t queue_events_max;
     uint64_t queue_bytes_max;
     uint32_t flush_interval_ms;

@@ -124,15 +124,24 @@ static void health(struct reader *reader, struct caller caller)
     send_bytes(reader, caller.peer, &out);
 }
 
+static uint64_t ratio(uint64_t dividend, uint64_t divisor)
+{
+    return divisor > 0 ? dividend / divisor : 0;
+}
+
 static void stats(struct reader *reader, struct caller caller)
 {
+    const struct metrics *metrics = reader->options.metrics;
     const struct {
-        const atomic_uint_fast64_t *value;
+        uint64_t value;
         const char *name;
     } rows[] = {
-#define STATS_ROW(field, text) {&reader->options.metrics->field, text},
-        METRICS_MAP(STATS_ROW)
+#define STATS_ROW(field, text) {metrics_get(&metrics->field), text},
+#define STATS_RATIO(dividend, divisor, text)                                                       \
+    {ratio(metrics_get(&metrics->dividend), metrics_get(&metrics->divisor)), text},
+        METRICS_MAP(STATS_ROW) METRICS_RATIO_MAP(STATS_RATIO)
 #undef STATS_ROW
+#undef STATS_RATIO
     };
     size_t count = sizeof(rows) / sizeof(rows[0]);
     uint8_t bytes[ANSWER_MAX];
@@ -140,8 +149,8 @@ static void stats(struct reader *reader, struct caller caller)
     wire_put_header(&out, WIRE_STATS_ARE, caller.request);
     wire_put_stats_are(&out, &(struct wire_stats_are){.count = (uint32_t)count});
     for (size_t i = 0; i < count; i++)
-        wire_put_stat(&out, &(struct wire_stat){.value = metrics_get(rows[i].value),
-                                                .name = text_bytes(rows[i].name)});
+        wire_put_stat(
+            &out, &(struct wire_stat){.value = rows[i].value, .name = text_bytes(rows[i].name)});
     send_bytes(reader, caller.peer, &out);
 }
 

@@ -124,6 +124,7 @@ static spn_err load_producer(struct recovery *recovery, const uint8_t *id,
     if (err != SPN_OK)
         return err;
     producer->stale = true;
+    producer->heard_ns = record->time_ns;
     producer->accepted = record->number;
     producer->durable = record->number;
     producer->acked = record->number;

@@ -20,6 +20,7 @@ struct progress {
     enum { GATHER, NAMES, SESSIONS, META, BURY, DONE } phase;
     uint32_t next; /* in the phase's array */
     uint64_t rows;
+
     uint64_t entries;
 };
 

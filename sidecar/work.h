@@ -52,7 +52,8 @@ struct batch {
     bool alone; /* its producer had nothing else at the worker: it sends the next one when
                    this one is acknowledged */
 
-    struct producer *producer; /* the broker's; NULL: sessions that expire, no numbers */
+    struct producer *producer; /* the broker's; NULL: no numbers, ... */
+    bool forgets;              /* ... but a producer whose record goes; else sessions that expire */
     struct wire_refused
         refused;        /* the number behind these; told when they are on disk. Code 0: none */
     struct ask *opened; /* a producer's opening, answered when this is on disk, or NULL */

@@ -151,7 +151,9 @@ static spn_err write_batches(struct worker *worker, const struct handoff_node *e
     for (struct handoff_node *node = worker->pending; node != end; node = node->next) {
         const struct batch *batch = (struct batch *)node;
         spn_err err = append_batch(worker->options.journal, batch);
-        if (err == SPN_OK && is_last_of_producer(batch, end))
+        if (err == SPN_OK && batch->forgets)
+            err = journal_delete_producer(worker->options.journal, batch->producer_id);
+        else if (err == SPN_OK && batch->producer && is_last_of_producer(batch, end))
             err = journal_put_producer(worker->options.journal, batch->producer_id, &batch->record);
         if (err != SPN_OK)
             return err;
@@ -164,12 +166,12 @@ static uint64_t step_end(const struct worker *worker)
     return worker->options.clock->monotonic_ns() + STEP_MS * MS;
 }
 
-/* Near the quota as much goes as comes, and more. Twice, so that it gets further away from it. */
+/* Near the quota as much goes as comes, and some more, so that it gets further away from it. */
 static size_t trim_count(const struct worker *worker, const struct handoff_node *end)
 {
     size_t count = TRIM_STEP;
     for (struct handoff_node *node = worker->pending; node != end; node = node->next)
-        count += 2 * (size_t)((struct batch *)node)->entry_count;
+        count += ((struct batch *)node)->entry_count;
     return count;
 }
 
@@ -199,6 +201,24 @@ static spn_err step_segment(struct worker *worker, bool *ret_done)
                         worker->options.clock->monotonic_ns, until_ns, &meta, ret_done);
 }
 
+/* Each bucket counts what is at most as long, as Prometheus wants it. */
+static void count_commit(struct metrics *metrics, uint64_t took_ns)
+{
+    const struct {
+        uint64_t le_ns;
+        atomic_uint_fast64_t *bucket;
+    } buckets[] = {
+        {500000, &metrics->commit_le_500us},   {1 * MS, &metrics->commit_le_1ms},
+        {2 * MS, &metrics->commit_le_2ms},     {5 * MS, &metrics->commit_le_5ms},
+        {10 * MS, &metrics->commit_le_10ms},   {50 * MS, &metrics->commit_le_50ms},
+        {500 * MS, &metrics->commit_le_500ms}, {UINT64_MAX, &metrics->commit_le_inf},
+    };
+    for (size_t i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++)
+        metrics_add(buckets[i].bucket, took_ns <= buckets[i].le_ns ? 1 : 0);
+    metrics_add(&metrics->commits, 1);
+    metrics_add(&metrics->commit_ns, took_ns);
+}
+
 static spn_err write_transaction(struct worker *worker, const struct handoff_node *end,
                                  struct transaction *done)
 {
@@ -217,10 +237,10 @@ static spn_err write_transaction(struct worker *worker, const struct handoff_nod
     }
     uint64_t begun_ns = worker->options.clock->monotonic_ns();
     err = journal_commit(journal);
-    metrics_add(&worker->options.metrics->commits, err == SPN_OK ? 1 : 0);
     uint64_t took_ns = worker->options.clock->monotonic_ns() - begun_ns;
+    if (err == SPN_OK)
+        count_commit(worker->options.metrics, took_ns);
     worker->commit_mean_ns += took_ns / 8 - worker->commit_mean_ns / 8;
-    metrics_add(&worker->options.metrics->commit_ns, took_ns);
     return err;
 }
 
@@ -258,6 +278,10 @@ static void finish_segment(struct worker *worker)
     struct metrics *metrics = worker->options.metrics;
     metrics_add(&metrics->segments, 1);
     metrics_add(&metrics->rows_written, segment_rows(worker->segment));
+    uint64_t blocks = journal_blocks_written(worker->options.journal);
+    metrics_add(&metrics->index_writes,
+                segment_rows(worker->segment) + blocks - metrics_get(&metrics->blocks_written));
+    metrics_set(&metrics->blocks_written, blocks);
     metrics_add(&metrics->index_entries_written, segment_entries(worker->segment));
     uint64_t checkpoint = journal_meta(worker->options.journal)->checkpoint;
     metrics_set(&metrics->checkpoint_position, checkpoint);
@@ -289,6 +313,10 @@ static void look_after_readers(struct worker *worker)
         return;
     worker->readers_checked_ns = now_ns;
     journal_check_readers(worker->options.journal);
+    uint64_t free_bytes, reader_lag;
+    journal_slack(worker->options.journal, &free_bytes, &reader_lag);
+    metrics_set(&worker->options.metrics->database_free_bytes, free_bytes);
+    metrics_set(&worker->options.metrics->reader_lag, reader_lag);
 }
 
 /* From here on the oldest entries go: a margin of commits below the quota. */
