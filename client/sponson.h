@@ -161,8 +161,11 @@ SPN_API struct spn_producer_options spn_producer_defaults(void);
 
 /* Takes the producer id at the sidecar. options may be NULL for the defaults.
  * SPN_E_UNAVAILABLE, SPN_E_TIMEOUT, SPN_E_INVALID, SPN_E_NOMEM.
- * The sidecar remembers each producer id for as long as its database lives: an app that keeps its
- * id over restarts is one producer, each random id is another. */
+ * SPN_E_LIMIT: the sidecar knows as many ids as it may.
+ *
+ * The sidecar remembers a producer id, and how far it got, until it has not heard of it for
+ * --producer-ttl (a week by default). An app that keeps its id over restarts is one producer; each
+ * random id is another that is remembered for so long. */
 SPN_API spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,
                                   const struct spn_producer_options *options,
                                   int timeout_ms) SPN_MUST_USE;

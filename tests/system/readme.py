@@ -71,10 +71,14 @@ class Sidecar:
 
 
 def fill_in(command, sidecar, sample, last):
-    command = command.replace("curl -sN …", f"cat {sample}").replace("VERB", "record")
-    for word, value in (("--data-dir DIR", f"--data-dir {sidecar.home}/data"),
-                        ("--socket-dir DIR", f"--socket-dir {sidecar.home}/sockets"),
-                        ("SESSION", "chat"), ("FILE", str(sample)), ("--after ID", f"--after {last}")):
+    sample = shlex.quote(str(sample))
+    command = command.replace("curl -fsSN …", f"cat {sample}").replace("VERB", "record")
+    data, sockets = (shlex.quote(str(sidecar.home / name)) for name in ("data", "sockets"))
+    for word, value in (("/tmp/spn/data", data), ("/tmp/spn/sockets", sockets),
+                        ("--data-dir DIR", f"--data-dir {data}"),
+                        ("--socket-dir DIR", f"--socket-dir {sockets}"),
+                        ("SESSION", "chat"), ("FILE", sample), ("NAME", "chat"),
+                        ("--after ID", f"--after {shlex.quote(last)}")):
         command = command.replace(word, value)
     return re.sub(r"bench publish$", "bench publish --count 2000 --sessions 10", command)
 
@@ -85,7 +89,7 @@ def check_commands(text, sidecar, sample):
     assert daemons, "README.md does not say how to start a sidecar"
     sidecar.start(shlex.split(fill_in(daemons[0], sidecar, sample, ""))[1:])
     sidecar.run("sponson health --wait 30")
-    sidecar.run(f"sponson record chat {sample}")
+    sidecar.run(f"sponson record chat {shlex.quote(str(sample))}")
     last = sidecar.run("sponson last chat").strip()
     assert last, "no last id"
     for command in commands(text):
