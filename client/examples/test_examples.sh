@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs the examples against a daemon of their own and compares what they print.
 #
-#     test_examples.sh SPONSOND PRODUCER READER [LIBRARY]      with LIBRARY: the ctypes example too
+#     test_examples.sh SPONSOND PRODUCER READER RESUME [LIBRARY]      with LIBRARY: the ctypes example too
 set -eu
-sponsond=$1 producer=$2 reader=$3 library=${4:-}
+sponsond=$1 producer=$2 reader=$3 resume=$4 library=${5:-}
 here=$(dirname "$0")
 dir=$(mktemp -d)
 daemon=
@@ -45,6 +45,14 @@ if "$reader" nobody 2> "$dir/refused"; then
     exit 1
 fi
 grep -q SPN_E_UNKNOWN_SESSION "$dir/refused"
+
+expect "$("$resume" chat "$first" 2 | grep '^data: ')" "data: two
+data: three"
+if "$resume" nobody > "$dir/resumed" 2>&1; then
+    echo "a session that is not there was resumed" >&2
+    exit 1
+fi
+expect "$(cat "$dir/resumed")" "no such session"
 
 if [ -n "$library" ]; then
     export SPONSON_LIBRARY="$library"

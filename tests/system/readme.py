@@ -41,11 +41,7 @@ def ci_runs(command):
 class Sidecar:
     def __init__(self, home):
         self.home = home
-        self.env = {**os.environ, "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}",
-                    "SPONSON_SOCKET_DIR": str(home / "sockets"),
-                    "SPONSON_DATA_DIR": str(home / "data")}
-        (home / "data").mkdir()
-        (home / "sockets").mkdir()
+        self.env = {**os.environ, "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}"}
         self.log = open(home / "log", "wb")
         self.daemon = None
 
@@ -73,27 +69,34 @@ class Sidecar:
 def fill_in(command, sidecar, sample, last):
     sample = shlex.quote(str(sample))
     command = command.replace("curl -fsSN …", f"cat {sample}").replace("VERB", "record")
-    data, sockets = (shlex.quote(str(sidecar.home / name)) for name in ("data", "sockets"))
-    for word, value in (("/tmp/spn/data", data), ("/tmp/spn/sockets", sockets),
-                        ("--data-dir DIR", f"--data-dir {data}"),
-                        ("--socket-dir DIR", f"--socket-dir {sockets}"),
-                        ("SESSION", "chat"), ("FILE", sample), ("NAME", "chat"),
+    data = shlex.quote(str(sidecar.home / "data"))
+    for word, value in (("--data-dir DIR", f"--data-dir {data}"), ("SESSION", "chat"), ("FILE", sample), ("NAME", "chat"),
                         ("--after ID", f"--after {shlex.quote(last)}")):
         command = command.replace(word, value)
     return re.sub(r"bench publish$", "bench publish --count 2000 --sessions 10", command)
 
 
+def start_as_written(text, sidecar):
+    """The block that ends with the daemon in the background: here it is ours, to be stopped."""
+    blocks = [b for b in re.findall(r"```sh\n(.*?)```", text, re.S) if "sponsond &" in b]
+    assert len(blocks) == 1, "README.md does not say how to start a sidecar"
+    block = blocks[0].replace("/tmp/spn", shlex.quote(str(sidecar.home)))
+    before, after = block.split("sponsond &")
+    named = sidecar.run(before + "echo \"$SPONSON_DATA_DIR:$SPONSON_SOCKET_DIR\"").strip()
+    data, sockets = named.split(":")
+    sidecar.env.update(SPONSON_DATA_DIR=data, SPONSON_SOCKET_DIR=sockets)
+    sidecar.start([])
+    sidecar.run(after)
+
+
 def check_commands(text, sidecar, sample):
     ran = 0
-    daemons = [c for c in commands(text) if c.startswith("sponsond --data-dir")]
-    assert daemons, "README.md does not say how to start a sidecar"
-    sidecar.start(shlex.split(fill_in(daemons[0], sidecar, sample, ""))[1:])
-    sidecar.run("sponson health --wait 30")
+    start_as_written(text, sidecar)
     sidecar.run(f"sponson record chat {shlex.quote(str(sample))}")
     last = sidecar.run("sponson last chat").strip()
     assert last, "no last id"
     for command in commands(text):
-        if command in daemons or ci_runs(command):
+        if command.startswith("sponsond &") or ci_runs(command):
             continue
         filled = fill_in(command, sidecar, sample, last)
         assert filled.startswith(("sponson", "cat")), f"README.md: nothing runs: {command}"
