@@ -58,12 +58,13 @@ static const struct argp_option table[] = {
      "Write a line to file descriptor N when clients can connect, then close it", 0},
     {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "Mode of the sockets (default 0660)", 0},
     {"socket-group", KEY_SOCKET_GROUP, "GROUP", 0,
-     "Group of the sockets, and of their directory when that is made (default: as it is). Who is to "
+     "Group of the sockets, and of their directory when that is made (default: as it is). Who is "
+     "to "
      "connect must be able to pass the directory",
      0},
     {"quota", KEY_QUOTA, "BYTES", 0,
-     "Size of the database at most; beyond it the oldest events go (default 4G; K, M and G are "
-     "powers of 1,024, here and below)",
+     "Size of the database at most; beyond it the oldest events go, and what that takes may need "
+     "a quarter and 128M more (default 4G; K, M and G are powers of 1,024, here and below)",
      0},
     {"retention-events", KEY_RETENTION_EVENTS, "N", 0,
      "Keep the newest N events of a session (default 65536; 0: no limit)", 0},

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every command and every program in README.md works.
+"""Every command and every program in README.md works, and every counter is described.
 
 A command is either run here against a real sidecar, with its capitals filled in, or it is part of what
 CI runs. One that is neither fails the test: so a new one cannot be forgotten.
@@ -118,11 +118,20 @@ def check_program(text, sidecar):
     subprocess.run([COMPILER, *SANITIZE, f"-I{SOURCE / 'client'}", f"-I{SOURCE / 'proto'}", str(source),
                     f"-L{BUILD / 'lib'}", "-lsponson", f"-Wl,-rpath,{BUILD / 'lib'}", "-o",
                     str(program)], check=True, timeout=DEADLINE_S)
-    sidecar.run(str(program))
+    sidecar.run(shlex.quote(str(program)))
     assert "Hello" in sidecar.run("sponson replay chat-42")
 
 
+def check_counters():
+    """Every counter that there is has a row in the sidecar's README."""
+    names = set(re.findall(r'"(sponson_\w+)', (SOURCE / "sidecar/metrics.h").read_text()))
+    table = (SOURCE / "sidecar/README.md").read_text().split("## Counters")[1]
+    told = set(re.findall(r"`(sponson_\w+)`", table))
+    assert len(names) > 30 and names == told, f"counters and sidecar/README.md: {names ^ told}"
+
+
 def main():
+    check_counters()
     text = (SOURCE / "README.md").read_text()
     sample = sorted((SOURCE / "tests/data").glob("*.sse"))[0]
     with tempfile.TemporaryDirectory(prefix="spn") as home:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_operate: what an operator meets: what the log says of trouble and of the end, and what the
  * command line says of a sidecar that it cannot get through to. */
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <signal.h>
@@ -135,6 +136,73 @@ static void a_timeout_names_the_reason(struct stage *stage)
     stage_expect_code(&done, TIMEOUT);
     expect_in(done.err, stage_format(stage, "sponson close: %s", reason));
     raw_close(&raw);
+}
+
+struct error_look {
+    const struct process *process;
+    const char *words;
+};
+
+static bool look_at_errors(void *argument)
+{
+    const struct error_look *look = argument;
+    size_t size;
+    char *errors = process_errors(look->process, &size);
+    bool found = errors && strstr(errors, look->words) != NULL;
+    free(errors);
+    return found;
+}
+
+static void wait_errors(const struct process *process, const char *words)
+{
+    struct error_look look = {process, words};
+    if (!until_true(until_in(STAGE_WAIT_MS), look_at_errors, &look))
+        fail_msg("it does not say: %s", words);
+}
+
+static void feed(int fd, const char *text)
+{
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* Until the daemon that runs has stored something. */
+static void wait_stored(void)
+{
+    struct raw raw;
+    raw_open(&raw);
+    robust_wait_counter(&raw, "sponson_events_durable_total", 1);
+    raw_close(&raw);
+}
+
+/* Without a --timeout a recording waits for ever, but not in silence: one line per halt. */
+static void a_recording_says_what_it_waits_for(struct stage *stage)
+{
+    static const struct stage_daemon bearing = {.prepare = robust_bear_full_disk};
+    static const char *const words[] = {"record", "s", NULL};
+    struct process *daemon = stage_start(stage, &bearing);
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    struct process *recorder = stage_begin_words(stage, words, fds[0]);
+    close(fds[0]);
+    feed(fds[1], "data: 1\n\n");
+    wait_stored();
+    robust_limit_files(daemon, FULL_AT);
+    feed(fds[1], "data: 2\n\ndata: 3\n\n");
+    wait_errors(recorder, "sponson record: the sidecar is degraded: no room left on the disk or in "
+                          "the quota; waiting; ");
+    process_kill(daemon);
+    daemon = stage_start(stage, NULL);
+    wait_stored();
+    process_kill(daemon);
+    feed(fds[1], "data: 4\n\n");
+    wait_errors(recorder, "sponson record: the sidecar is gone: waiting; ");
+    stage_start(stage, NULL);
+    close(fds[1]);
+    struct outcome done = stage_end(stage, recorder, until_in(STAGE_WAIT_MS));
+    stage_expect_code(&done, OK);
+    expect_in(done.out, "\"events\":4,\"stored\":4,");
+    const char *again = strstr(done.err, "the sidecar is gone");
+    assert_null(strstr(again + 1, "the sidecar is gone"));
 }
 
 /* -- no way through ---------------------------------------------------------------------------- */
@@ -289,6 +357,7 @@ int main(void)
         STAGE_TEST(a_full_disk_is_logged_once),
         STAGE_TEST(the_stop_is_logged_when_it_begins),
         STAGE_TEST(a_timeout_names_the_reason),
+        STAGE_TEST(a_recording_says_what_it_waits_for),
         STAGE_TEST(sockets_that_may_not_be_opened_are_told),
         STAGE_TEST(a_sidecar_that_hangs_is_told_from_none),
         STAGE_TEST(only_those_wait_who_should),
