@@ -105,6 +105,7 @@ static void take_answer(struct spn_producer *producer)
     if (err != SPN_OK) /* not now; asked again after a pause */
         producer->call.again_ns = transport_now() + PRODUCER_SILENCE_NS;
     producer->asked = DELIVERY_NOTHING;
+    producer->heard_ns = transport_now(); /* the next question waits for a second of silence too */
 }
 
 static void ask(struct spn_producer *producer, uint64_t now_ns)

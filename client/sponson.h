@@ -324,8 +324,8 @@ typedef enum spn_item_kind {
     SPN_ITEM_VERDICT = 0, /* the first: where it begins; missing: events trimmed before that */
     SPN_ITEM_EVENT = 1,
     SPN_ITEM_GAP = 2, /* `missing` events were trimmed before they could be delivered */
-    SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_CLOSED (all of
-                         it was delivered), SPN_E_DELETED (or expired), SPN_E_IO */
+    SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_CLOSED (all
+                         of it was delivered), SPN_E_DELETED (or expired), SPN_E_IO */
 } spn_item_kind;
 
 struct spn_item {

@@ -61,6 +61,7 @@ struct broker {
     size_t waiting_count;
     size_t waiting_room;
     size_t hydrating; /* asks at the reader */
+    size_t parked;    /* frames */
 
     struct report report;
 
@@ -196,12 +197,15 @@ static bool is_in(const struct generation *generation, const struct session *ses
     return generation && generation_find(generation, session, slot);
 }
 
-/* The index does not have all of it yet. */
+/* The index does not have all of it yet, or a parked frame needs it: a frame is taken when all its
+ * sessions are in memory at once, so the first must not go while the last is on its way. What a
+ * dropped frame wanted stays until no frame is parked. */
 static bool is_pinned(const void *owner, uint32_t slot)
 {
     const struct broker *broker = owner;
     const struct session *session = &broker->state->sessions.slots[slot];
-    return is_in(broker->state->active, session, slot) || is_in(broker->frozen, session, slot);
+    return (session->tracker->wanted && broker->parked > 0) ||
+           is_in(broker->state->active, session, slot) || is_in(broker->frozen, session, slot);
 }
 
 /* Sessions are hot that could be let go: not more than hot_max may be, and what the generations
@@ -393,10 +397,22 @@ static void park(struct broker *broker, struct producer *producer, const struct 
     else
         producer->parked_first = parked;
     producer->parked_last = parked;
+    broker->parked++;
 }
 
 static void ask_for_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
                             uint64_t hash, uint32_t slot);
+
+/* Notes of the batch's sessions that are in memory whether it waits for the others. */
+static void want_sessions(struct broker *broker, bool wanted)
+{
+    const struct intake *intake = &broker->intake;
+    for (uint32_t i = intake->begin; i < intake->end; i++) {
+        uint32_t slot = intake->entries[i].kind == WIRE_SKIP ? SLOT_NONE : intake->slots[i];
+        if (slot != SLOT_NONE && broker->state->sessions.slots[slot].tracker)
+            broker->state->sessions.slots[slot].tracker->wanted = wanted;
+    }
+}
 
 /* True: the batch has to wait for sessions to come back from disk. */
 static bool hydrate(struct broker *broker, struct producer *producer)
@@ -404,6 +420,8 @@ static bool hydrate(struct broker *broker, struct producer *producer)
     struct intake *intake = &broker->intake;
     uint32_t cold_count;
     intake_look_up(intake, producer, broker->cold, &cold_count);
+    if (cold_count > 0 || producer->parked_first)
+        want_sessions(broker, cold_count > 0);
     for (uint32_t i = 0; i < cold_count; i++) {
         uint32_t at = broker->cold[i];
         struct spn_bytes name = intake->entries[at].session;
@@ -536,6 +554,7 @@ static void warm(struct broker *broker, struct ask *ask)
         return; /* another producer's frame asked for it too */
     slot = epoch != 0 ? sessions_find_epoch(sessions, ask->hash, epoch) : SLOT_NONE;
     if (slot != SLOT_NONE && ask->tracker) {
+        ask->tracker->wanted = true;
         sessions_warm(sessions, slot, ask->tracker);
         ask->tracker = NULL;
     } else if (slot != SLOT_NONE) {
@@ -592,6 +611,7 @@ static void unpark(struct broker *broker, struct producer *producer)
             producer->parked_last = NULL;
         broker->queue_bytes -= size;
         producer->parked_bytes -= size;
+        broker->parked--;
         zmq_msg_close(&parked->frame);
         free(parked);
     }

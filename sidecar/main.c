@@ -34,7 +34,7 @@ enum {
     EXIT_FAILED = 1,
     STOP_TIMEOUT_MS = 5000,
     MAP_RESERVE = 128 << 20,
-    INGEST_HWM = 1000,
+    INGEST_HWM = 4, /* batches of 1 MiB or more: what waits here is in no mark of the queue's */
     READ_HWM = 256, /* answers and deliveries: bounds what a peer that does not read can hold */
     READ_FRAME_MAX = 128 * 1024, /* the largest request by far is CREDIT with 4,096 grants */
 };

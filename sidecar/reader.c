@@ -469,7 +469,8 @@ static spn_err answer_fetch(struct reader *reader, struct ask *ask)
     return err;
 }
 
-/* One page of sessions goes to the broker twice: for the generations, then for the page's views. */
+/* One page of sessions goes to the broker twice: for the generations, then for the page's views;
+ * and again, where all of a page is gone. */
 static spn_err list_sessions(struct reader *reader, struct ask *ask)
 {
     struct ask *page;
@@ -484,6 +485,13 @@ static spn_err answer_sessions(struct reader *reader, const struct ask *ask)
     uint8_t *bytes;
     size_t size;
     spn_err err = listing_rows(reader->journal, ask, &bytes, &size);
+    if (err == SPN_E_END) {
+        struct ask *further;
+        err = listing_go_on(ask, &further);
+        if (err == SPN_OK)
+            push_ask(reader, further);
+        return err;
+    }
     if (err != SPN_OK)
         return err;
     struct wire_out out = wire_out(bytes, size);

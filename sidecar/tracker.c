@@ -231,6 +231,7 @@ static struct tracker *grow(const struct tracker *old)
     tracker->bytes = old->bytes;
     tracker->closed = old->closed;
     tracker->recent = old->recent;
+    tracker->wanted = old->wanted;
     tracker->window_max = old->window_max;
     struct window window = window_of(old);
     for (uint16_t place = 0; place < old->count; place++)

@@ -52,6 +52,7 @@ struct tracker {
     uint8_t name_size;
     bool closed; /* nothing more is stored in this epoch */
     bool recent; /* touched since sessions_evict last came by */
+    bool wanted; /* by a frame that is parked: the broker's note */
     _Alignas(8) uint8_t memory[];
 };
 

@@ -423,6 +423,23 @@ static void silence_is_asked_about_and_then_probed(void **state)
     assert_int_equal(fake.batches[2].head.first, 101);
 }
 
+/* Each answer may have a batch sent again: asked without a pause, a sidecar that is slow would be
+ * buried in them. */
+static void silence_is_asked_about_once_a_second(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_text("x");
+    publish_text("y");
+    hurry();
+    until(received_up_to() == 2);
+    fake.accepted = 1; /* and not durable; the other is on its way, for all it knows */
+    until(fake.states == 2);
+    uint64_t asked_ns = transport_now();
+    until(fake.states == 3);
+    assert_true(transport_now() - asked_ns >= PRODUCER_SILENCE_NS * 9 / 10);
+}
+
 static void progress_is_no_silence(void **state)
 {
     (void)state;
@@ -1373,6 +1390,7 @@ int main(void)
         TEST(fenced_while_it_opens_again),
         TEST(error_for_another_token_is_not_ours),
         TEST(silence_is_asked_about_and_then_probed),
+        TEST(silence_is_asked_about_once_a_second),
         TEST(progress_is_no_silence),
         TEST(slow_sidecar_is_not_sent_everything_again),
         TEST(lost_ack_is_made_up_for_by_the_state),
