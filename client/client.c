@@ -19,6 +19,8 @@ enum {
 #define NS_PER_MS UINT64_C(1000000)
 #define STOPPING_PAUSE_NS (100 * NS_PER_MS)
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
+/* A sidecar that starts makes its sockets first and opens them to its group then. */
+#define DENIED_FOR_NS (500 * NS_PER_MS)
 
 /* -- failures ---------------------------------------------------------------------------------- */
 
@@ -211,6 +213,17 @@ static spn_err open_answer(struct spn_client *client, struct call *call, enum wi
     return err;
 }
 
+/* Nobody answered: is there somebody? */
+static spn_err explain_silence(struct spn_client *client)
+{
+    char words[CLIENT_WORDS_SIZE] = "";
+    spn_err err = transport_probe(client->dir, words, sizeof(words));
+    if (err == SPN_E_TIMEOUT)
+        return client_fail(client, err, "somebody listens there, and does not answer");
+    return words[0] != '\0' ? client_fail(client, err, "%s", words)
+                            : client_fail(client, err, NULL);
+}
+
 spn_err client_ask(struct spn_client *client, struct call *call,
                    const struct client_question *question, uint64_t deadline_ns,
                    struct wire_in *ret_in)
@@ -238,20 +251,28 @@ spn_err client_ask(struct spn_client *client, struct call *call,
     }
     call->blocked = false;
     if (err == SPN_E_TIMEOUT && !client->connected)
-        err = client_fail(client, SPN_E_UNAVAILABLE, NULL);
+        err = explain_silence(client);
     return err;
 }
 
 /* -- open and close ---------------------------------------------------------------------------- */
 
+/* What is forbidden stays so: that is not waited for to the end. */
+static spn_err say_hello(struct spn_client *client, uint64_t deadline_ns, struct wire_in *ret_in)
+{
+    const struct client_question hello = {WIRE_HELLO, WIRE_WELCOME, NULL};
+    uint64_t denied_ns = earlier(deadline_ns, transport_now() + DENIED_FOR_NS);
+    spn_err err = client_ask(client, &client->call, &hello, denied_ns, ret_in);
+    if (err != SPN_E_UNAVAILABLE && err != SPN_E_TIMEOUT)
+        return err;
+    return client_ask(client, &client->call, &hello, deadline_ns, ret_in);
+}
+
 static spn_err shake_hands(struct spn_client *client, uint64_t deadline_ns)
 {
     struct wire_in in;
     struct wire_welcome welcome;
-    const struct client_question hello = {WIRE_HELLO, WIRE_WELCOME, NULL};
-    spn_err err = client_ask(client, &client->call, &hello, deadline_ns, &in);
-    if (err == SPN_E_TIMEOUT)
-        err = client_fail(client, SPN_E_UNAVAILABLE, NULL);
+    spn_err err = say_hello(client, deadline_ns, &in);
     if (err != SPN_OK)
         return err;
     wire_get_welcome(&in, &welcome);
@@ -271,12 +292,18 @@ static spn_err find_dir(struct spn_client *client, const struct spn_client_optio
                         uint64_t deadline_ns, char ret_dir[TRANSPORT_DIR_SIZE])
 {
     const char *own = options != NULL ? options->socket_dir : NULL;
+    bool at_once = options != NULL && options->at_once;
     const struct timespec pause = {.tv_nsec = (long)LOOK_AGAIN_NS};
     for (;;) {
         spn_err err = transport_find(own, ret_dir, client->words, sizeof(client->words));
-        client->err = err;
-        if (err != SPN_E_UNAVAILABLE || transport_now() >= deadline_ns)
-            return err;
+        if (err == SPN_OK && at_once)
+            err = transport_probe(ret_dir, client->words, sizeof(client->words));
+        if (err == SPN_E_TIMEOUT)
+            err = SPN_OK; /* somebody listens */
+        bool again = (err == SPN_E_UNAVAILABLE || err == SPN_E_SYSTEM) && !at_once;
+        client->err = err == SPN_E_SYSTEM ? SPN_E_PATH : err;
+        if (!again || transport_now() >= deadline_ns)
+            return client->err;
         nanosleep(&pause, NULL);
     }
 }
@@ -316,6 +343,11 @@ spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options
     err = find_dir(client, options, deadline_ns, dir);
     if (err != SPN_OK)
         goto cleanup;
+    client->dir = strdup(dir);
+    if (client->dir == NULL) {
+        err = client_fail(client, SPN_E_NOMEM, NULL);
+        goto cleanup;
+    }
     err = transport_open(&client->transport, dir, options != NULL ? options->send_hwm : 0);
     if (err != SPN_OK) {
         fail_system(client, err, "opening sockets");
@@ -346,6 +378,7 @@ void spn_client_close(spn_client *client)
     else
         transport_close(&client->transport, client->linger_ms);
     fork_guard_release(&client->guard);
+    free(client->dir);
     free(client);
 }
 

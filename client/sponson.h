@@ -82,14 +82,17 @@ struct spn_client_options {
     size_t size;            /* sizeof(struct spn_client_options): later versions add fields */
     const char *socket_dir; /* NULL: $SPONSON_SOCKET_DIR; if that is not set, /run/sponson or
                                $XDG_RUNTIME_DIR/sponson, the first that has sockets in it */
+    bool at_once;           /* where nobody listens, fail instead of waiting for a start */
     int send_hwm; /* batches that ZeroMQ may hold on their way to the sidecar (ZMQ_SNDHWM of
                      ingest.sock); 0: 128. Bounds level none, which keeps no window */
 };
 
 /* Connects and shakes hands, up to timeout_ms; a sidecar that starts meanwhile is found. options
  * may be NULL.
- * SPN_E_UNAVAILABLE: no sidecar answered in time. SPN_E_VERSION: it speaks another major version.
- * SPN_E_PATH: a socket path is too long for a Unix socket. SPN_E_INVALID: options without a size.
+ * SPN_E_UNAVAILABLE: nobody listens there. SPN_E_TIMEOUT: somebody does, and did not answer in
+ * time. SPN_E_PATH: the sockets may not be opened (the detail says which, and why), or their path
+ * is too long for a Unix socket. SPN_E_VERSION: the sidecar speaks another major version.
+ * SPN_E_INVALID: options without a size.
  * SPN_E_NOMEM, SPN_E_SYSTEM.
  * ret_detail, if not NULL, gets words for a person (at most detail_size bytes with the NUL) when
  * the call fails, since there is no client to ask. */
@@ -184,7 +187,12 @@ struct spn_producer_options {
 SPN_API struct spn_producer_options spn_producer_defaults(void);
 
 /* Takes the producer id at the sidecar. options may be NULL for the defaults.
- * SPN_E_UNAVAILABLE, SPN_E_TIMEOUT, SPN_E_INVALID, SPN_E_NOMEM. */
+ * SPN_E_UNAVAILABLE, SPN_E_TIMEOUT, SPN_E_INVALID, SPN_E_NOMEM.
+ * SPN_E_LIMIT: the sidecar knows as many ids as it may.
+ *
+ * The sidecar remembers a producer id, and how far it got, until it has not heard of it for
+ * --producer-ttl (a week by default). An app that keeps its id over restarts is one producer; each
+ * random id is another that is remembered for so long. */
 SPN_API spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,
                                   const struct spn_producer_options *options,
                                   int timeout_ms) SPN_MUST_USE;

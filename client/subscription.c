@@ -621,11 +621,11 @@ static const struct client_part_ops part_ops = {
 
 /* -- giving ------------------------------------------------------------------------------------ */
 
-/* Where it went on from is gone, or has another life: either way what it was reading was deleted. */
+/* Where it went on from is gone, or has another life: either way what it was reading was deleted.
+ */
 static spn_err end_reason(const struct spn_subscription *subscription, uint8_t verdict)
 {
-    if (subscription->located &&
-        (verdict == WIRE_UNKNOWN_SESSION || verdict == WIRE_OTHER_EPOCH))
+    if (subscription->located && (verdict == WIRE_UNKNOWN_SESSION || verdict == WIRE_OTHER_EPOCH))
         return SPN_E_DELETED;
     switch ((enum wire_verdict)verdict) {
     case WIRE_UNKNOWN_ID:

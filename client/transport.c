@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <time.h>
@@ -56,11 +57,20 @@ static spn_err check_path(const char *dir, char *words, size_t words_size)
     return SPN_E_PATH;
 }
 
+/* False: see errno. */
 static bool has_sockets(const char *dir)
 {
     char path[TRANSPORT_DIR_SIZE + sizeof("/" READ_NAME)];
     snprintf(path, sizeof(path), "%s/" READ_NAME, dir);
     return access(path, F_OK) == 0;
+}
+
+static void say_denied(const char *dir, int error, char *words, size_t words_size)
+{
+    char text[128];
+    const char *hint = error == EACCES ? " (see sponsond --socket-group)" : "";
+    snprintf(words, words_size, "%s/" READ_NAME ": %s%s", dir,
+             strerror_r(error, text, sizeof(text)), hint);
 }
 
 static spn_err use(const char *dir, char ret_dir[TRANSPORT_DIR_SIZE], char *words,
@@ -91,17 +101,42 @@ spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE],
 
     const char *candidates[] = {RUN_DIR, user_dir};
     size_t used = 0;
+    const char *denied = NULL;
     for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
         if (candidates[i][0] == '\0')
             continue;
         if (has_sockets(candidates[i]))
             return use(candidates[i], ret_dir, words, words_size);
+        if (errno == EACCES && denied == NULL)
+            denied = candidates[i];
         int wrote = snprintf(words + used, words_size - used, "%s%s",
                              used == 0 ? "no sockets in " : ", ", candidates[i]);
         if (wrote > 0 && (size_t)wrote < words_size - used)
             used += (size_t)wrote;
     }
-    return SPN_E_UNAVAILABLE;
+    if (denied == NULL)
+        return SPN_E_UNAVAILABLE;
+    say_denied(denied, EACCES, words, words_size);
+    return SPN_E_SYSTEM;
+}
+
+spn_err transport_probe(const char *dir, char *words, size_t words_size)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (check_path(dir, words, words_size) != SPN_OK)
+        return SPN_E_PATH;
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/" READ_NAME, dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return SPN_E_TIMEOUT; /* nothing is known, but that there was no answer */
+    int error = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ? 0 : errno;
+    close(fd);
+    if (error == ENOENT || error == ECONNREFUSED)
+        return SPN_E_UNAVAILABLE;
+    if (error == 0 || error == EAGAIN || error == EINTR) /* EAGAIN: more wait there than can */
+        return SPN_E_TIMEOUT;
+    say_denied(dir, error, words, words_size);
+    return SPN_E_PATH;
 }
 
 /* -- sockets ----------------------------------------------------------------------------------- */

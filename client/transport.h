@@ -47,10 +47,15 @@ struct transport {
 uint64_t transport_now(void);
 
 /* The directory to use: socket_dir, or the first of the usual ones that has sockets in it.
- * SPN_E_UNAVAILABLE: none has. SPN_E_PATH: a socket's path would be longer than a Unix socket can
- * have. words: what was looked at, for a person, on failure. */
+ * SPN_E_UNAVAILABLE: none has. SPN_E_SYSTEM: none has, as far as can be seen: one may not be looked
+ * into. SPN_E_PATH: a socket's path would be longer than a Unix socket can have. words: what was
+ * looked at, for a person, on failure. */
 spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE], char *words,
                        size_t words_size) SPN_MUST_USE;
+
+/* Why nobody answers there: what a plain connect says. SPN_E_UNAVAILABLE: nobody listens.
+ * SPN_E_TIMEOUT: somebody does. SPN_E_PATH: it may not be tried, words says why. */
+spn_err transport_probe(const char *dir, char *words, size_t words_size) SPN_MUST_USE;
 
 /* Begins to connect, and goes on trying for as long as it is open. send_hwm: of ingest.sock, in
  * messages; 0: the default. SPN_E_NOMEM, SPN_E_SYSTEM (see errno). */

@@ -338,7 +338,7 @@ struct wire_subscribe {
 };
 
 enum wire_delivery {
-    WIRE_VERDICT = 0, /* always the first */
+    WIRE_VERDICT = 0, /* the first, unless it ends at once */
     WIRE_EVENTS = 1,
     WIRE_GAP = 2, /* `missing` events were trimmed under the cursor */
     WIRE_END = 3, /* the last one: `verdict` says why */

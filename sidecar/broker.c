@@ -11,6 +11,7 @@
 
 #include "err.h"
 #include "intake.h"
+#include "report.h"
 
 enum {
     RECEIVE_PER_TURN = 64, /* frames; then acknowledgements and asks have their turn */
@@ -61,6 +62,8 @@ struct broker {
     size_t waiting_room;
     size_t hydrating; /* asks at the reader */
     size_t parked;    /* frames */
+
+    struct report report;
 
     bool stopping;
     bool stop_handed;
@@ -940,7 +943,9 @@ static void take_signals(struct broker *broker)
         if (broker->stopping) {
             broker->ended = true;
             broker->end = BROKER_KILLED;
+            continue;
         }
+        report_stopping(broker->options->stop_timeout_ns, broker->queue_events);
         broker->stopping = true;
         atomic_store(&broker->options->worker->draining, true);
         broker->stop_by_ns =
@@ -968,10 +973,10 @@ static void stop_on(struct broker *broker)
 static long wait_ms(const struct broker *broker)
 {
     uint64_t now_ns = broker->options->clock->monotonic_ns();
-    uint64_t due_ns = UINT64_MAX;
+    uint64_t due_ns = report_due_ns(&broker->report);
     if (has_idle(broker))
         return 0;
-    if (broker->owed)
+    if (broker->owed && now_ns + OWED_RETRY_MS * 1000000ull < due_ns)
         due_ns = now_ns + OWED_RETRY_MS * 1000000ull;
     if (broker->freeze_due_ns > 0 && !broker->frozen && broker->freeze_due_ns < due_ns)
         due_ns = broker->freeze_due_ns;
@@ -1064,6 +1069,8 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         stop_on(&broker);
         handoff_push_chain(options->queue, &broker.handed_over);
         send_acks(&broker);
+        report_trouble(&broker.report, options->worker, broker.queue_events,
+                       options->clock->monotonic_ns());
     }
     *ret_end = broker.end;
     ret_left->numbers = broker.queue_events;

@@ -2,7 +2,6 @@
 #include "endpoint.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,17 +16,6 @@ enum { LINGER_MS = 100 };
 size_t endpoint_path_max(void)
 {
     return sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
-}
-
-static spn_err give_to_group(const char *path, const char *group)
-{
-    if (group[0] == '\0')
-        return SPN_OK;
-    /* One thread runs at this point. */
-    const struct group *found = getgrnam(group); /* NOLINT(concurrency-mt-unsafe) */
-    if (!found)
-        return SPN_E_INVALID;
-    return chown(path, (uid_t)-1, found->gr_gid) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
 static spn_err configure(void *socket, const struct endpoint_options *options)
@@ -64,8 +52,8 @@ spn_err endpoint_bind(void **ret_socket, void *context, const struct endpoint_op
     umask(before);
     if (err == SPN_OK && chmod(path, options->mode) != 0)
         err = SPN_E_SYSTEM;
-    if (err == SPN_OK)
-        err = give_to_group(path, options->group);
+    if (err == SPN_OK && options->group != (gid_t)-1 && chown(path, (uid_t)-1, options->group) != 0)
+        err = SPN_E_SYSTEM;
     if (err == SPN_OK) {
         *ret_socket = socket;
         return SPN_OK;

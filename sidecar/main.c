@@ -63,15 +63,26 @@ struct daemon {
 };
 
 /* Says what failed with which thing, and why; true: go on. */
-static bool check(spn_err err, const char *event, const char *subject, const char *detail)
+static bool check_thing(spn_err err, const char *event, const char *key, const char *thing,
+                        const char *detail)
 {
     char quoted[2][LOG_QUOTED_MAX];
     if (err == SPN_OK)
         return true;
     const char *why = detail ? detail : err == SPN_E_SYSTEM ? strerror(errno) : err_text(err);
-    log_error(event, "code=%s subject=%s reason=%s", err_name(err), log_quote(subject, quoted[0]),
+    log_error(event, "code=%s %s=%s reason=%s", err_name(err), key, log_quote(thing, quoted[0]),
               log_quote(why, quoted[1]));
     return false;
+}
+
+static bool check(spn_err err, const char *event, const char *subject, const char *detail)
+{
+    return check_thing(err, event, "subject", subject, detail);
+}
+
+static bool check_dir(spn_err err, const char *event, const char *dir, const char *detail)
+{
+    return check_thing(err, event, "dir", dir, detail);
 }
 
 /* -- directories and locks --------------------------------------------------------------------- */
@@ -89,18 +100,50 @@ static bool make_parents(const char *path)
     return true;
 }
 
-static bool prepare_dir(const char *what, const char *path, bool make)
+static bool make_dir(const char *path, gid_t group)
+{
+    if (!make_parents(path))
+        return false;
+    if (mkdir(path, 0750) != 0)
+        return errno == EEXIST;
+    return group == OPTIONS_NO_GROUP || chown(path, (uid_t)-1, group) == 0;
+}
+
+/* An ordinary user who has no runtime directory ends up with root's. */
+static bool say_unusable(const char *what, const char *path, bool make, const char *reason)
+{
+    char why[256];
+    bool lost =
+        make && strcmp(what, "socket_dir") == 0 && geteuid() != 0 && !getenv("XDG_RUNTIME_DIR");
+    snprintf(why, sizeof(why), "%s%s", reason,
+             lost ? "; XDG_RUNTIME_DIR is not set: name a directory with --socket-dir" : "");
+    return check_dir(SPN_E_PATH, what, path, why);
+}
+
+/* One that others made is theirs: it is not changed. */
+static void check_group(const char *path, gid_t group, const struct stat *status)
+{
+    char quoted[LOG_QUOTED_MAX];
+    mode_t pass = status->st_gid == group ? S_IXGRP : S_IXOTH;
+    if (group == OPTIONS_NO_GROUP || (status->st_mode & pass) != 0)
+        return;
+    log_warning("socket_dir", "dir=%s reason=\"the group of --socket-group may not pass it\"",
+                log_quote(path, quoted));
+}
+
+/* group: who is to pass it; OPTIONS_NO_GROUP: only we. */
+static bool prepare_dir(const char *what, const char *path, bool make, gid_t group)
 {
     struct stat status;
-    if (make && stat(path, &status) != 0 && errno == ENOENT &&
-        (!make_parents(path) || (mkdir(path, 0750) != 0 && errno != EEXIST)))
-        return check(SPN_E_SYSTEM, what, path, NULL);
+    if (make && stat(path, &status) != 0 && errno == ENOENT && !make_dir(path, group))
+        return say_unusable(what, path, make, strerror(errno));
     if (stat(path, &status) != 0)
-        return check(SPN_E_PATH, what, path, strerror(errno));
+        return check_dir(SPN_E_PATH, what, path, strerror(errno));
     if (!S_ISDIR(status.st_mode))
-        return check(SPN_E_PATH, what, path, "not a directory");
+        return check_dir(SPN_E_PATH, what, path, "not a directory");
     if (access(path, W_OK | X_OK) != 0)
-        return check(SPN_E_PATH, what, path, "not writable");
+        return say_unusable(what, path, make, "not writable");
+    check_group(path, group, &status);
     return true;
 }
 
@@ -109,7 +152,7 @@ static bool take_lock(struct lockfile *lockfile, const char *dir, unsigned wait_
     pid_t holder = 0;
     spn_err err = lockfile_take(lockfile, dir, wait_s * 1000, &holder);
     if (err != SPN_E_IN_USE)
-        return check(err, "lock_failed", dir, NULL);
+        return check_dir(err, "lock_failed", dir, NULL);
     char quoted[LOG_QUOTED_MAX];
     log_error("already_running", "pid=%ld dir=%s", (long)holder, log_quote(dir, quoted));
     return false;
@@ -121,7 +164,7 @@ static bool check_socket_path(const struct options *options)
     if (size <= endpoint_path_max())
         return true;
     char quoted[LOG_QUOTED_MAX];
-    log_error("socket_path_too_long", "length=%zu limit=%zu path_dir=%s", size, endpoint_path_max(),
+    log_error("socket_path_too_long", "length=%zu limit=%zu dir=%s", size, endpoint_path_max(),
               log_quote(options->socket_dir, quoted));
     return false;
 }
@@ -137,8 +180,10 @@ static bool prepare(struct daemon *daemon)
 {
     const struct options *options = &daemon->options;
     return check_socket_path(options) &&
-           prepare_dir("data_dir", options->data_dir, options->data_dir_default) &&
-           prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default) &&
+           prepare_dir("data_dir", options->data_dir, options->data_dir_default,
+                       OPTIONS_NO_GROUP) &&
+           prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default,
+                       options->socket_group) &&
            take_lock(&daemon->data_lock, options->data_dir, options->wait_lock_s) &&
            (same_dir(options->data_dir, options->socket_dir) ||
             take_lock(&daemon->socket_lock, options->socket_dir, options->wait_lock_s));
@@ -153,6 +198,7 @@ static bool catch_signals(struct daemon *daemon)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP); /* of a terminal that is closed: no reason to lose what was accepted */
     signal(SIGPIPE, SIG_IGN);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return check(SPN_E_SYSTEM, "signals", "sigprocmask", NULL);
@@ -179,7 +225,7 @@ static bool set_retention(struct daemon *daemon)
         err = journal_commit(daemon->journal);
     journal_abort(daemon->journal);
     if (err != SPN_E_DISK_FULL)
-        return check(err, "retention", daemon->options.data_dir, NULL);
+        return check_dir(err, "retention", daemon->options.data_dir, NULL);
     log_error("retention", "reason=\"no room to write the new rule: the one before holds\"");
     return true;
 }
@@ -193,7 +239,7 @@ static bool open_journal(struct daemon *daemon)
         .size_max = options->quota_bytes + options->quota_bytes / 4 + MAP_RESERVE,
     };
     spn_err err = journal_open(&daemon->journal, &journal);
-    if (!check(err, "database", options->data_dir, NULL))
+    if (!check_dir(err, "database", options->data_dir, NULL))
         return false;
     memcpy(daemon->secret, journal_meta(daemon->journal)->secret, sizeof(daemon->secret));
     return set_retention(daemon);
@@ -210,7 +256,7 @@ static bool recover(struct daemon *daemon)
     struct recovered found;
     spn_err err =
         recovery_run(&daemon->state, daemon->journal, daemon->options.window_max, seed, &found);
-    if (!check(err, "recovery", daemon->options.data_dir, NULL))
+    if (!check_dir(err, "recovery", daemon->options.data_dir, NULL))
         return false;
     daemon->recovered = true;
     daemon->clock = clock_start(found.clock_ns);
@@ -260,9 +306,7 @@ static bool bind_socket(struct daemon *daemon, const char *name, int receive_hwm
         .send_hwm = send_hwm,
         .frame_max = frame_max,
     };
-    spn_err err = endpoint_bind(ret_socket, daemon->context, &endpoint);
-    const char *detail = err == SPN_E_INVALID ? "no such group" : NULL;
-    return check(err, "bind", err == SPN_E_INVALID ? endpoint.group : name, detail);
+    return check(endpoint_bind(ret_socket, daemon->context, &endpoint), "bind", name, NULL);
 }
 
 /* A full batch, or one event of the largest size, with room for the heads and for what is told to

@@ -3,6 +3,8 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,9 +62,15 @@ static const struct argp_option table[] = {
     {"ready-fd", KEY_READY_FD, "N", 0,
      "Write a line to file descriptor N when clients can connect, then close it", 0},
     {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "Mode of the sockets (default 0660)", 0},
-    {"socket-group", KEY_SOCKET_GROUP, "GROUP", 0, "Group of the sockets and their directory", 0},
+    {"socket-group", KEY_SOCKET_GROUP, "GROUP", 0,
+     "Group of the sockets, and of their directory when that is made (default: as it is). Who is "
+     "to "
+     "connect must be able to pass the directory",
+     0},
     {"quota", KEY_QUOTA, "BYTES", 0,
-     "Size of the database at most; beyond it the oldest events go (default 4G)", 0},
+     "Size of the database at most; beyond it the oldest events go, and what that takes may need "
+     "a quarter and 128M more (default 4G; K, M and G are powers of 1,024, here and below)",
+     0},
     {"retention-events", KEY_RETENTION_EVENTS, "N", 0,
      "Keep the newest N events of a session (default 65536; 0: no limit)", 0},
     {"retention-bytes", KEY_RETENTION_BYTES, "BYTES", 0,
@@ -165,9 +173,11 @@ static mode_t mode(const char *value)
 
 static void group(const char *value, struct options *options)
 {
-    if (value[0] == '\0' || strlen(value) >= sizeof(options->socket_group))
-        fail("socket-group", value, "not a group's name");
-    snprintf(options->socket_group, sizeof(options->socket_group), "%s", value);
+    /* One thread runs at this point. */
+    const struct group *found = getgrnam(value); /* NOLINT(concurrency-mt-unsafe) */
+    if (!found)
+        fail("socket-group", value, "no such group");
+    options->socket_group = found->gr_gid;
 }
 
 static error_t parse_limit(int key, const char *value, struct options *options)
@@ -243,6 +253,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_READY_FD:
         options->ready_fd = (int)number("ready-fd", value, 0, INT_MAX);
+        if (fcntl(options->ready_fd, F_GETFD) < 0)
+            fail("ready-fd", value, "not open");
         return 0;
     case KEY_SOCKET_MODE:
         options->socket_mode = mode(value);
@@ -283,15 +295,19 @@ void options_parse(struct options *ret_options, int argc, char **argv)
     static const struct argp argp = {
         .options = table,
         .parser = parse,
-        .doc = "Keeps event streams: takes server-sent events over a Unix socket, acknowledges "
-               "them when "
-               "they are on disk, and gives them back.\v"
-               "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, 2 usage.",
+        .doc =
+            "Keeps event streams: takes server-sent events over a Unix socket, acknowledges "
+            "them when "
+            "they are on disk, and gives them back.\v"
+            "SIGTERM, SIGINT and SIGHUP stop it: it takes no more events, has 5 s to bring those "
+            "it has to the disk, and says so in the log; a second signal ends it at once.\n\n"
+            "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, 2 usage.",
     };
     argp_program_version = "sponsond " SPONSON_VERSION;
     argp_err_exit_status = EXIT_USAGE;
     *ret_options = (struct options){
         .ready_fd = -1,
+        .socket_group = OPTIONS_NO_GROUP,
         .socket_mode = 0660,
         .quota_bytes = 4096 * MIB,
         .retention_events = 65536,

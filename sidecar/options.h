@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define OPTIONS_NO_GROUP ((gid_t)-1)
+
 struct options {
     char data_dir[PATH_MAX];
     char socket_dir[PATH_MAX];
@@ -20,7 +22,7 @@ struct options {
     unsigned wait_lock_s; /* how long to wait for another daemon to go */
     int ready_fd;         /* -1: none. A line is written to it, and it is closed, when ready */
     mode_t socket_mode;
-    char socket_group[64];     /* empty: as it is */
+    gid_t socket_group;        /* OPTIONS_NO_GROUP: as it is */
     uint64_t quota_bytes;      /* of the database */
     uint64_t retention_events; /* per session; 0: no limit, also below */
     uint64_t retention_bytes;

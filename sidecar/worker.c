@@ -24,6 +24,14 @@ enum {
     CHECK_READERS_EVERY_MS = 5000,
 };
 
+/* A change is for the log, too: the broker, who writes it, may be asleep. */
+static void note_trouble(struct worker *worker, spn_err err)
+{
+    if (atomic_exchange_explicit(&worker->trouble, (unsigned)err, memory_order_relaxed) !=
+        (unsigned)err)
+        handoff_nudge(worker->options.back);
+}
+
 /* -- taking work ------------------------------------------------------------------------------- */
 
 static struct work *first_work(const struct worker *worker)
@@ -336,7 +344,7 @@ static void succeed(struct worker *worker, const struct handoff_node *end,
     worker->gathered = false;
     deadline_heap_remove(&worker->heap, &worker->flush);
     deadline_heap_remove(&worker->heap, &worker->gather);
-    atomic_store_explicit(&worker->trouble, SPN_OK, memory_order_relaxed);
+    note_trouble(worker, SPN_OK);
     give_back(worker, end);
     note_waiting(worker);
     if (worker->segment)
@@ -378,7 +386,7 @@ static bool may_pass(spn_err err)
 static void fail(struct worker *worker, spn_err err)
 {
     metrics_add(&worker->options.metrics->commit_failures, 1);
-    atomic_store_explicit(&worker->trouble, (unsigned)err, memory_order_relaxed);
+    note_trouble(worker, err);
     if (worker->segment)
         segment_settle(worker->segment, false);
     if (trim_need(worker->trim) == TRIM_TO_WRITE)
@@ -424,7 +432,7 @@ static void commit(struct worker *worker)
     }
     succeed(worker, end, &done);
     if (over && done.trimmed == 0 && has_batches(worker)) /* they are stuck all the same */
-        atomic_store_explicit(&worker->trouble, SPN_E_DISK_FULL, memory_order_relaxed);
+        note_trouble(worker, SPN_E_DISK_FULL);
 }
 
 /* -- the loop ---------------------------------------------------------------------------------- */

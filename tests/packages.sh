@@ -16,7 +16,11 @@ for package in $packages; do
 done
 [ -n "$missing" ] || exit 0
 sudo=""
-[ "$(id -u)" -eq 0 ] || sudo="sudo"
+if [ "$(id -u)" -ne 0 ]; then
+    sudo="sudo"
+    command -v sudo >/dev/null ||
+        { echo "packages.sh: needs root or sudo to install:$missing" >&2; exit 1; }
+fi
 $sudo apt-get update -qq
 # shellcheck disable=SC2086 # a list of names
 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs the examples against a daemon of their own and compares what they print.
 #
-#     test_examples.sh SPONSOND PRODUCER READER LATEST [LIBRARY]      with LIBRARY: the ctypes example too
+#     test_examples.sh SPONSOND PRODUCER READER RESUME LATEST [LIBRARY]
+#
+# With LIBRARY: the ctypes example too.
 set -eu
-sponsond=$1 producer=$2 reader=$3 latest=$4 library=${5:-}
+sponsond=$1 producer=$2 reader=$3 resume=$4 latest=$5 library=${6:-}
 here=$(dirname "$0")
 dir=$(mktemp -d)
 daemon=
@@ -54,6 +56,13 @@ said=$("$latest" < "$dir/lines")
 expect "$(echo "$said" | awk '{ print $1 + $3 }')" 1001
 expect "$("$reader" busy | grep '^data: ' | tail -n 1)" "data: 1000"
 expect "$("$reader" quiet | grep '^data: ')" "data: first"
+expect "$("$resume" chat "$first" 2 | grep '^data: ')" "data: two
+data: three"
+if "$resume" nobody > "$dir/resumed" 2>&1; then
+    echo "a session that is not there was resumed" >&2
+    exit 1
+fi
+expect "$(cat "$dir/resumed")" "no such session"
 
 if [ -n "$library" ]; then
     export SPONSON_LIBRARY="$library"

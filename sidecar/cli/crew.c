@@ -89,6 +89,8 @@ int crew_run(struct crew *crew)
         const struct publisher *publisher = &crew->publishers[i];
         if (publisher->err != SPN_OK)
             exit_code = cli_fail("publish", publisher->err, publisher->detail);
+        if (publisher->err == SPN_E_TIMEOUT)
+            cli_tell_trouble(publisher->client);
     }
     return exit_code;
 }

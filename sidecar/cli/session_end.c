@@ -18,16 +18,18 @@ int session_end(spn_client *client, session_end_call *call, struct spn_bytes ses
     int exit_code = CLI_OK;
     spn_err err = spn_producer_open(&producer, client, NULL, timeout_ms);
     if (err != SPN_OK)
-        return cli_fail("sidecar", err, spn_client_detail(client));
+        return cli_fail_client("sidecar", client, err);
     err = send_end(producer, call, session, epoch, timeout_ms, &ack);
-    if (err == SPN_E_TIMEOUT)
+    if (err == SPN_E_TIMEOUT) {
         exit_code = cli_fail("sidecar", err, "it may still do it");
-    else if (err != SPN_OK)
-        exit_code = cli_fail("sidecar", err, spn_client_detail(client));
-    else if (ack.code != SPN_OK)
+        cli_tell_trouble(client);
+    } else if (err != SPN_OK) {
+        exit_code = cli_fail_client("sidecar", client, err);
+    } else if (ack.code != SPN_OK) {
         exit_code = cli_fail_session(session, ack.code);
-    else
+    } else {
         *ret_result = ack.result;
+    }
     err = spn_producer_close(producer, 0, NULL);
     (void)err; /* what is not acknowledged by now has been told */
     return exit_code;

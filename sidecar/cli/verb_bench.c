@@ -359,7 +359,7 @@ static int measure(struct bench *bench, const struct measurement *measurement)
 int verb_bench(int argc, char **argv)
 {
     struct bench bench = {
-        .words = {.name = "what to measure", .count_min = 1, .count_max = 1},
+        .words = {.count_max = 1},
         .common = {.timeout_ms = -1},
         .size = 256,
         .sessions = 100,
@@ -371,6 +371,8 @@ int verb_bench(int argc, char **argv)
         .level = SPN_DURABLE,
     };
     cli_parse(&argp, argc, argv, &bench);
+    if (bench.words.count == 0)
+        cli_usage("say what to measure", "publish, latency, replay, fanout or sessions");
     const struct measurement *measurement = find_measurement(bench.words.at[0]);
     check_options(&bench, measurement);
     catch_signals(&bench);

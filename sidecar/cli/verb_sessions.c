@@ -88,14 +88,19 @@ static const struct argp argp = {
 
 /* -- printing ---------------------------------------------------------------------------------- */
 
+static void put_heads(struct sessions *sessions)
+{
+    out_text(&sessions->out, "    EVENTS         BYTES  DUPLICATES  CONFLICTS  STATE   "
+                             "NEWEST AT                 SESSION\n");
+}
+
 /* The name comes last: then nothing has to know how wide it is. */
 static void put_row(struct sessions *sessions, const struct spn_session *session)
 {
     char row[CLI_TEXT_SIZE];
     char time[TEXT_TIME_SIZE];
     if (sessions->count == 0)
-        out_text(&sessions->out, "    EVENTS         BYTES  DUPLICATES  CONFLICTS  STATE   "
-                                 "LAST EVENT                SESSION\n");
+        put_heads(sessions);
     text_time(session->last_ms, time);
     snprintf(row, sizeof(row), "%10llu  %12llu  %10lu  %9lu  %-6s  %s  ",
              (unsigned long long)session->seq, (unsigned long long)session->bytes,
@@ -146,7 +151,7 @@ static int ask_sidecar(struct sessions *sessions)
         memcpy(after, session.name.data, after_size);
     }
     if (err != SPN_OK && err != SPN_E_END)
-        exit_code = cli_fail("sessions", err, spn_client_detail(client));
+        exit_code = cli_fail_client("sessions", client, err);
     spn_client_close(client);
     return exit_code;
 }
@@ -203,5 +208,7 @@ int verb_sessions(int argc, char **argv)
     cli_parse(&argp, argc, argv, &sessions);
     out_init(&sessions.out, STDOUT_FILENO);
     int exit_code = sessions.data_dir ? read_database(&sessions) : ask_sidecar(&sessions);
+    if (exit_code == CLI_OK && sessions.count == 0 && !sessions.json)
+        put_heads(&sessions); /* an empty table is one all the same */
     return cli_finish(&sessions.out, exit_code);
 }

@@ -64,7 +64,8 @@ int verb_tail(int argc, char **argv)
 {
     struct tail tail = {
         .words = {.name = "SESSION", .count_min = 1, .count_max = 1},
-        .common = {.timeout_ms = -1},
+        .common = {.timeout_ms = -1,
+                   .timeout_help = "how long to wait for the sidecar at the start (default: 5)"},
         .follow = {.format = EVENT_JSONL},
     };
     cli_parse(&argp, argc, argv, &tail);

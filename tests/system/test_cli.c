@@ -114,7 +114,7 @@ static const struct {
     {{"sessions", "--limit", "0"}, USAGE, "--limit '0'"},
     {{"health", "--wait", "x"}, USAGE, "--wait 'x'"},
     {{"stats", "x"}, USAGE, "'x'"},
-    {{"bench"}, USAGE, "what to measure"},
+    {{"bench"}, USAGE, "say what to measure: publish"},
     {{"bench", "subscribe"}, USAGE, "'subscribe'"},
     {{"bench", "publish", "--count", "0"}, USAGE, "--count '0'"},
     {{"bench", "publish", "--size", "999999999"}, USAGE, "--size '999999999'"},
@@ -178,11 +178,17 @@ static void help_says_it(struct stage *stage)
                                         "stats",
                                         "bench WHAT",
                                         "Exit codes:",
-                                        "no sidecar is running"};
+                                        "nobody listens there"};
     struct outcome done = stage_run(stage, "--help");
     stage_expect_code(&done, OK);
     for (size_t i = 0; i < COUNT(words); i++)
         expect_in(done.out, words[i]);
+    static const char *const others[] = {"-h", "help"};
+    for (size_t i = 0; i < COUNT(others); i++) {
+        struct outcome same = stage_run(stage, others[i]);
+        stage_expect_code(&same, OK);
+        assert_string_equal(same.out, done.out);
+    }
     done = stage_run(stage, "record", "--help");
     stage_expect_code(&done, OK);
     expect_in(done.out, "Usage: sponson record [OPTION...] SESSION [FILE]");
@@ -584,7 +590,8 @@ static void a_silent_sidecar_times_out(struct stage *stage)
     assert_int_equal(event_json_number(done.out, "unacknowledged"), 2);
     expect_in(done.err, "sponson record: sidecar: no acknowledgement for 1.0 s, 2 events wait");
     done = stage_run_words(stage, words, bytes_of("data: x\n\n")); /* not even a handshake */
-    stage_expect_code(&done, NO_SIDECAR);
+    stage_expect_code(&done, TIMEOUT);
+    expect_in(done.err, "does not answer");
     process_signal(daemon, SIGCONT);
 }
 

@@ -1323,11 +1323,55 @@ static void no_sidecar_is_unavailable(void **state)
     assert_null(client);
 }
 
-static void deaf_sidecar_is_unavailable(void **state)
+/* Somebody is there: another thing than nobody. */
+static void deaf_sidecar_times_out(void **state)
 {
     (void)state;
+    char detail[256] = "";
     fake.deaf = true;
-    assert_int_equal(try_open(fake.dir, 50, NULL, 0), SPN_E_UNAVAILABLE);
+    assert_int_equal(try_open(fake.dir, 50, detail, sizeof(detail)), SPN_E_TIMEOUT);
+}
+
+/* One that is not waited for is told of before the time is over. */
+static void at_once_does_not_wait_for_a_start(void **state)
+{
+    (void)state;
+    struct spn_client_options options = {
+        .size = sizeof(options), .socket_dir = fake.dir, .at_once = true};
+    fake_begin(&fake);
+    assert_int_equal(spn_client_open(&client, &options, 60000, NULL, 0), SPN_OK);
+    fake_end(&fake);
+    spn_client_close(client);
+    client = NULL;
+    fake_stop(&fake);
+    uint64_t start_ns = transport_now();
+    assert_int_equal(spn_client_open(&client, &options, 60000, NULL, 0), SPN_E_UNAVAILABLE);
+    options.socket_dir = "/nowhere";
+    assert_int_equal(spn_client_open(&client, &options, 60000, NULL, 0), SPN_E_UNAVAILABLE);
+    assert_true(transport_now() - start_ns < 30000 * NS_PER_MS);
+}
+
+/* What a plain connect says: a file that is no socket refuses like a socket that nobody serves. */
+static void probe_tells_why_nobody_answers(void **state)
+{
+    (void)state;
+    const struct {
+        const char *dir;
+        spn_err err;
+        const char *words;
+    } rows[] = {
+        {fake.dir, SPN_E_TIMEOUT, ""},
+        {"/nowhere", SPN_E_UNAVAILABLE, ""},
+        {"/dev/null", SPN_E_PATH, "/dev/null/read.sock: Not a directory"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char words[256] = "";
+        assert_int_equal(transport_probe(rows[i].dir, words, sizeof(words)), rows[i].err);
+        assert_string_equal(words, rows[i].words);
+    }
+    fake_stop(&fake); /* its socket's file may stay */
+    char words[256] = "";
+    assert_int_equal(transport_probe(fake.dir, words, sizeof(words)), SPN_E_UNAVAILABLE);
 }
 
 static void other_version_is_told(void **state)
@@ -1485,7 +1529,9 @@ int main(void)
         TEST(poll_sees_the_timer),
         TEST(poll_sees_the_sidecar_come_back),
         TEST(no_sidecar_is_unavailable),
-        TEST(deaf_sidecar_is_unavailable),
+        TEST(deaf_sidecar_times_out),
+        TEST(at_once_does_not_wait_for_a_start),
+        TEST(probe_tells_why_nobody_answers),
         TEST(other_version_is_told),
         TEST(long_path_is_refused_with_its_length),
         TEST(environment_names_the_directory),
