@@ -19,7 +19,7 @@ enum {
     RECORD_FORMAT = 1, /* meta.format; a newer one is refused */
     RECORD_ENTRY_HEAD_SIZE = 64,
     RECORD_ENTRY_OVERHEAD = 18, /* beside its value in a page: LMDB's node, key and slot */
-    RECORD_SECRET_SIZE = 192, /* keys the fingerprints of this database; random at creation */
+    RECORD_SECRET_SIZE = 192,   /* keys the fingerprints of this database; random at creation */
     RECORD_PRODUCER_ID_SIZE = 16,
     RECORD_BLOCK_SIZE_MAX = 1900, /* above ~2,020 LMDB moves a value to whole overflow pages */
     RECORD_BLOCK_ITEMS_MAX = 376, /* as many items as ever fit a block: 5 bytes each */
