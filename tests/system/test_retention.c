@@ -426,10 +426,11 @@ static double cpu_seconds(const struct process *daemon)
     assert_non_null(stat);
     assert_non_null(fgets(line, sizeof(line), stat));
     fclose(stat);
-    char *at = strrchr(line, ')'); /* fields 14 and 15, and the second ends here */
+    char *at = strrchr(line, ')'); /* the second field ends here; wanted are 14 and 15 */
     for (int field = 2; at && field < 14; field++)
         at = strchr(at + 1, ' ');
-    assert_non_null(at);
+    if (!at)
+        fail_msg("%s: %s", path, line);
     unsigned long ticks = strtoul(at, &at, 10);
     ticks += strtoul(at, NULL, 10);
     return (double)ticks / (double)sysconf(_SC_CLK_TCK);
