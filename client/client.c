@@ -116,14 +116,16 @@ static spn_err take_messages(struct spn_client *client, void *socket)
 }
 
 /* Answers and questions die with a connection; whoever waits for one asks again at once. */
-static void notice_connection(struct spn_client *client, bool connected)
+static void notice_connection(struct spn_client *client)
 {
-    if (connected && !client->connected) {
+    bool fresh;
+    bool connected = transport_connected(&client->transport, &fresh);
+    if (fresh) {
         calls_lost(&client->calls);
         for (struct client_part *part = client->parts; part != NULL; part = part->next)
             part->ops->reconnected(part);
     }
-    client->connected = connected;
+    client->connected = connected && (client->connected || fresh);
 }
 
 /* Whatever touched a socket may have used up the edge that ZeroMQ's descriptor gives: ask the
@@ -143,8 +145,10 @@ static void settle(struct spn_client *client)
     }
     int ingest = transport_events(client->transport.ingest);
     int read = transport_events(client->transport.read);
+    int monitor = transport_events(client->transport.monitor);
     bool connected = (read & ZMQ_POLLOUT) != 0;
-    client->ready = ((ingest | read) & ZMQ_POLLIN) != 0 || connected != client->connected ||
+    bool moved = connected ? client->transport.fresh : client->connected;
+    client->ready = ((ingest | read | monitor) & ZMQ_POLLIN) != 0 || moved ||
                     (blocked && (ingest & ZMQ_POLLOUT) != 0) || (connected && read_blocked);
     transport_settle(&client->transport, client->ready || client->news, client->due_ns);
 }
@@ -152,7 +156,7 @@ static void settle(struct spn_client *client)
 static spn_err work(struct spn_client *client)
 {
     client->looked_ns = transport_now();
-    notice_connection(client, (transport_events(client->transport.read) & ZMQ_POLLOUT) != 0);
+    notice_connection(client);
     spn_err err = take_messages(client, client->transport.ingest);
     if (err == SPN_OK)
         err = take_messages(client, client->transport.read);
@@ -305,10 +309,14 @@ spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options
         err = client_fail(client, SPN_E_INVALID, "spn_client_options.size is not set");
         goto cleanup;
     }
+    if (options != NULL && options->send_hwm < 0) {
+        err = client_fail(client, SPN_E_INVALID, "spn_client_options.send_hwm is negative");
+        goto cleanup;
+    }
     err = find_dir(client, options, deadline_ns, dir);
     if (err != SPN_OK)
         goto cleanup;
-    err = transport_open(&client->transport, dir);
+    err = transport_open(&client->transport, dir, options != NULL ? options->send_hwm : 0);
     if (err != SPN_OK) {
         fail_system(client, err, "opening sockets");
         goto cleanup;

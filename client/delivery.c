@@ -143,13 +143,15 @@ struct window_cut delivery_cut(const struct delivery *delivery, struct wire_batc
                                      .base = delivery->window.base,
                                      .round = delivery->round,
                                      .count = cut.count,
-                                     .level = (uint8_t)delivery->options.level};
+                                     .level = (uint8_t)delivery->options.level,
+                                     .backpressure = delivery->backpressure};
     return cut;
 }
 
 void delivery_sent(struct delivery *delivery, const struct wire_batch *batch)
 {
     delivery->sent = batch->first + batch->count;
+    delivery->backpressure = 0;
     if (batch->first < delivery->sent_end) {
         uint64_t again_end =
             delivery->sent < delivery->sent_end ? delivery->sent : delivery->sent_end;
@@ -159,6 +161,13 @@ void delivery_sent(struct delivery *delivery, const struct wire_batch *batch)
         delivery->sent_end = delivery->sent;
     if (delivery->options.level == SPN_NONE)
         forget_sent(delivery);
+}
+
+void delivery_note_backpressure(struct delivery *delivery)
+{
+    delivery->counters.backpressure++;
+    if (delivery->backpressure < UINT32_MAX)
+        delivery->backpressure++;
 }
 
 void delivery_hurry(struct delivery *delivery)

@@ -18,6 +18,7 @@
 #define INGEST_NAME "ingest.sock"
 #define READ_NAME "read.sock"
 #define RUN_DIR "/run/sponson"
+#define MONITOR "inproc://read-monitor"
 
 enum {
     /* In messages. What is in flight is bounded by the window; this bounds what level none, which
@@ -160,15 +161,33 @@ static spn_err open_descriptors(struct transport *transport)
     transport->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (transport->epoll_fd < 0 || transport->timer_fd < 0 || transport->event_fd < 0)
         return SPN_E_SYSTEM;
-    const int fds[] = {transport->ingest_fd, transport->read_fd, transport->timer_fd,
-                       transport->event_fd};
+    const int fds[] = {transport->ingest_fd, transport->read_fd, transport->monitor_fd,
+                       transport->timer_fd, transport->event_fd};
     spn_err err = SPN_OK;
     for (size_t i = 0; err == SPN_OK && i < sizeof(fds) / sizeof(fds[0]); i++)
         err = watch(transport->epoll_fd, fds[i]);
     return err;
 }
 
-spn_err transport_open(struct transport *transport, const char *dir)
+/* Without a bound on its queue, since ZeroMQ's own thread waits for room in it: a few bytes for
+ * each connection that nobody has looked at yet. */
+static spn_err open_monitor(struct transport *transport)
+{
+    size_t fd_size = sizeof(transport->monitor_fd);
+    if (zmq_socket_monitor(transport->read, MONITOR, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
+        return SPN_E_SYSTEM;
+    transport->monitor = zmq_socket(transport->context, ZMQ_PAIR);
+    if (transport->monitor == NULL)
+        return errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
+    if (set_int(transport->monitor, ZMQ_RCVHWM, 0) != SPN_OK ||
+        set_int(transport->monitor, ZMQ_LINGER, 0) != SPN_OK ||
+        zmq_connect(transport->monitor, MONITOR) != 0 ||
+        zmq_getsockopt(transport->monitor, ZMQ_FD, &transport->monitor_fd, &fd_size) != 0)
+        return SPN_E_SYSTEM;
+    return SPN_OK;
+}
+
+spn_err transport_open(struct transport *transport, const char *dir, int send_hwm)
 {
     *transport = (struct transport){
         .epoll_fd = -1, .timer_fd = -1, .event_fd = -1, .armed_ns = TRANSPORT_NEVER};
@@ -178,12 +197,15 @@ spn_err transport_open(struct transport *transport, const char *dir)
         err = errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
         goto cleanup;
     }
-    err = open_socket(transport->context, dir, INGEST_NAME, INGEST_SEND_HWM, &transport->ingest,
-                      &transport->ingest_fd);
+    err =
+        open_socket(transport->context, dir, INGEST_NAME, send_hwm > 0 ? send_hwm : INGEST_SEND_HWM,
+                    &transport->ingest, &transport->ingest_fd);
     if (err != SPN_OK)
         goto cleanup;
     err = open_socket(transport->context, dir, READ_NAME, READ_SEND_HWM, &transport->read,
                       &transport->read_fd);
+    if (err == SPN_OK)
+        err = open_monitor(transport);
     if (err != SPN_OK)
         goto cleanup;
     err = open_descriptors(transport);
@@ -213,8 +235,13 @@ void transport_close(struct transport *transport, int linger_ms)
         (void)zmq_setsockopt(transport->ingest, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
         zmq_close(transport->ingest);
     }
-    if (transport->read != NULL)
+    /* No more news before nobody listens: ZeroMQ's thread would wait for a listener. */
+    if (transport->read != NULL) {
+        (void)zmq_socket_monitor(transport->read, NULL, 0);
         zmq_close(transport->read);
+    }
+    if (transport->monitor != NULL)
+        zmq_close(transport->monitor);
     while (zmq_ctx_term(transport->context) != 0 && errno == EINTR)
         continue;
     *transport = (struct transport){0};
@@ -247,6 +274,23 @@ spn_err transport_receive(void *socket, zmq_msg_t *message)
             return SPN_E_SYSTEM;
     }
     return SPN_OK;
+}
+
+/* An event is two frames: its number, of which there is but one, and an address. The connection is
+ * there before its event, so the events are looked at first: then the socket knows of each
+ * connection that one told of. */
+bool transport_connected(struct transport *transport, bool *ret_fresh)
+{
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    while (transport_receive(transport->monitor, &frame) == SPN_OK)
+        transport->fresh = true;
+    zmq_msg_close(&frame);
+    bool connected = (transport_events(transport->read) & ZMQ_POLLOUT) != 0;
+    *ret_fresh = connected && transport->fresh;
+    if (*ret_fresh)
+        transport->fresh = false;
+    return connected;
 }
 
 int transport_events(void *socket)
@@ -292,12 +336,14 @@ void transport_settle(struct transport *transport, bool ready, uint64_t due_ns)
 void transport_sleep(const struct transport *transport, uint64_t until_ns)
 {
     struct pollfd fds[] = {{.fd = transport->ingest_fd, .events = POLLIN},
-                           {.fd = transport->read_fd, .events = POLLIN}};
+                           {.fd = transport->read_fd, .events = POLLIN},
+                           {.fd = transport->monitor_fd, .events = POLLIN}};
     struct timespec left = {0};
     uint64_t now_ns = transport_now();
     if (until_ns != TRANSPORT_NEVER && until_ns > now_ns) {
         left.tv_sec = (time_t)((until_ns - now_ns) / NS_PER_S);
         left.tv_nsec = (long)((until_ns - now_ns) % NS_PER_S);
     }
-    (void)ppoll(fds, 2, until_ns == TRANSPORT_NEVER ? NULL : &left, NULL);
+    (void)ppoll(fds, sizeof(fds) / sizeof(fds[0]), until_ns == TRANSPORT_NEVER ? NULL : &left,
+                NULL);
 }

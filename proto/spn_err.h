@@ -28,6 +28,7 @@ extern "C" {
     X(E_BACKPRESSURE, 6, "the in-flight window is full")                                           \
     X(E_END, 7, "no more items")                                                                   \
     X(E_FORKED, 8, "used in a child process of the one that opened it")                            \
+    X(E_TOO_MANY, 9, "too much waits for room already")                                            \
     X(E_PROTOCOL, 16, "not a valid message of this protocol")                                      \
     X(E_VERSION, 17, "protocol version not supported")                                             \
     X(E_STALE_TOKEN, 19, "producer token is not known")                                            \

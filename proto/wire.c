@@ -270,7 +270,8 @@ void wire_put_batch(struct wire_out *out, const struct wire_batch *batch)
     put_u32(out, batch->round);
     put_u32(out, batch->count);
     put_u8(out, batch->level);
-    put_zeros(out, 7);
+    put_zeros(out, 3);
+    put_u32(out, batch->backpressure);
 }
 
 void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch)
@@ -281,7 +282,8 @@ void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch)
     ret_batch->round = get_u32(in);
     ret_batch->count = get_u32(in);
     ret_batch->level = get_u8(in);
-    get_zeros(in, 7);
+    get_zeros(in, 3);
+    ret_batch->backpressure = get_u32(in);
     /* Numbers start at 1 and must not wrap; count is bounded by the bytes that carry it. */
     if (ret_batch->base == 0 || ret_batch->base > ret_batch->first ||
         ret_batch->first > UINT64_MAX - ret_batch->count || ret_batch->count == 0 ||

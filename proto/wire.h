@@ -156,11 +156,12 @@ void wire_put_header(struct wire_out *out, enum wire_type type, uint64_t request
 
 struct wire_batch {
     uint64_t token;
-    uint64_t first; /* number of the first entry */
-    uint64_t base;  /* lowest number that the client still holds; <= first */
-    uint32_t round; /* counts how often the client went back */
-    uint32_t count; /* entries that follow */
-    uint8_t level;  /* enum wire_level */
+    uint64_t first;        /* number of the first entry */
+    uint64_t base;         /* lowest number that the client still holds; <= first */
+    uint32_t round;        /* counts how often the client went back */
+    uint32_t count;        /* entries that follow */
+    uint8_t level;         /* enum wire_level */
+    uint32_t backpressure; /* publish calls that ended without room since the batch before */
 };
 
 struct wire_entry {

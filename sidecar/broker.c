@@ -481,10 +481,12 @@ static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t
         metrics_add(&broker->options->metrics->stale_tokens, 1);
         send_error(broker, peer, header.request, token, SPN_E_STALE_TOKEN,
                    err_text(SPN_E_STALE_TOKEN));
-    } else if (producer->parked_first || has_its_share(broker, producer) ||
-               take_batch(broker, producer, peer, frame)) {
-        park(broker, producer, peer, frame);
+        return;
     }
+    metrics_add(&broker->options->metrics->backpressure, broker->intake.head.backpressure);
+    if (producer->parked_first || has_its_share(broker, producer) ||
+        take_batch(broker, producer, peer, frame))
+        park(broker, producer, peer, frame);
 }
 
 /* -- sessions that come back from disk --------------------------------------------------------- */

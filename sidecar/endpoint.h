@@ -18,7 +18,8 @@ struct endpoint_options {
     const char *name;
     mode_t mode;
     const char *group; /* empty: as it is */
-    int hwm;           /* messages per peer, each way */
+    int receive_hwm;   /* messages per peer */
+    int send_hwm;
     int64_t frame_max; /* bytes; a peer that sends a larger one is disconnected */
 };
 

@@ -38,8 +38,9 @@ static spn_err walk(struct idle *idle, uint64_t until_ns, struct idle_sessions *
     uint64_t now_ns = clock_database_ns(idle->clock);
     struct record_row row;
     for (unsigned i = 1; found->count < IDLE_SESSIONS_MAX; i++) {
-        spn_err err = journal_read_row_after(idle->reader, idle->epoch, &idle->epoch, &row);
-        if (err == SPN_E_CORRUPT)
+        uint64_t before = idle->epoch;
+        spn_err err = journal_read_row_after(idle->reader, before, &idle->epoch, &row);
+        if (err == SPN_E_CORRUPT && idle->epoch > before)
             continue; /* it stays for ever */
         if (err != SPN_OK)
             return err;

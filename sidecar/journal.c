@@ -1080,7 +1080,7 @@ static spn_err look_around(struct journal_reader *reader)
     err = record_get_meta(bytes_of(value), &reader->meta);
     if (err != SPN_OK)
         return fail_with(err, "meta", "damaged");
-    /* The log's end may have been trimmed: what the index has was there. */
+    /* What was there may have been trimmed: it was on disk all the same. */
     reader->newest = reader->meta.checkpoint;
     err = seek(reader, TABLE_LOG, MDB_LAST, &key, &value);
     if (err == SPN_OK && number_of_key(key) > reader->newest)

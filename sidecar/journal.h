@@ -128,7 +128,7 @@ void journal_reader_close(struct journal_reader *reader); /* takes NULL */
 
 /* A snapshot, until journal_reader_end, of commits whose sync has returned, and never an older one
  * than the one before. Keep it short: it stops LMDB from using pages again. Fills the snapshot's
- * meta and newest position (0: nothing yet; that entry may be trimmed by now). A read-only journal
+ * meta and the newest position that came to disk, trimmed or not (0: none). A read-only journal
  * follows a map that the daemon has made larger; for that it may have one snapshot at a time. */
 spn_err journal_reader_begin(struct journal_reader *reader) SPN_MUST_USE;
 void journal_reader_end(struct journal_reader *reader); /* outside a snapshot: does nothing */

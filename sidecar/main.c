@@ -34,8 +34,7 @@ enum {
     EXIT_FAILED = 1,
     STOP_TIMEOUT_MS = 5000,
     MAP_RESERVE = 128 << 20,
-    INGEST_HWM = 1000,
-    READ_HWM = 256, /* answers and deliveries: bounds what a peer that does not read can hold */
+    ACKS_HWM = 256,              /* answers on ingest.sock: 64 KiB each at most */
     READ_FRAME_MAX = 128 * 1024, /* the largest request by far is CREDIT with 4,096 grants */
 };
 
@@ -249,15 +248,16 @@ static bool start_worker(struct daemon *daemon)
     return check(err, "start", "worker", NULL);
 }
 
-static bool bind_socket(struct daemon *daemon, const char *name, int hwm, int64_t frame_max,
-                        void **ret_socket)
+static bool bind_socket(struct daemon *daemon, const char *name, int receive_hwm, int send_hwm,
+                        int64_t frame_max, void **ret_socket)
 {
     struct endpoint_options endpoint = {
         .dir = daemon->options.socket_dir,
         .name = name,
         .mode = daemon->options.socket_mode,
         .group = daemon->options.socket_group,
-        .hwm = hwm,
+        .receive_hwm = receive_hwm,
+        .send_hwm = send_hwm,
         .frame_max = frame_max,
     };
     spn_err err = endpoint_bind(ret_socket, daemon->context, &endpoint);
@@ -282,9 +282,10 @@ static bool start_sockets(struct daemon *daemon)
     if (!daemon->context)
         return check(SPN_E_SYSTEM, "start", "zmq_ctx_new", NULL);
     zmq_ctx_set(daemon->context, ZMQ_MAX_SOCKETS, 16);
-    if (!bind_socket(daemon, "ingest.sock", INGEST_HWM, ingest_frame_max(&daemon->options),
-                     &daemon->ingest) ||
-        !bind_socket(daemon, "read.sock", READ_HWM, READ_FRAME_MAX, &daemon->read))
+    if (!bind_socket(daemon, "ingest.sock", (int)daemon->options.ingest_hwm, ACKS_HWM,
+                     ingest_frame_max(&daemon->options), &daemon->ingest) ||
+        !bind_socket(daemon, "read.sock", (int)daemon->options.read_hwm,
+                     (int)daemon->options.read_hwm, READ_FRAME_MAX, &daemon->read))
         return false;
     spn_err err = reader_start(&daemon->reader, &(struct reader_options){
                                                     .socket = daemon->read,

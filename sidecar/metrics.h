@@ -31,6 +31,7 @@
     X(stale_tokens, "sponson_stale_tokens_total")                                                  \
     X(bad_frames, "sponson_ingest_bad_frames_total")                                               \
     X(acks_owed, "sponson_acks_owed_total")                                                        \
+    X(backpressure, "sponson_backpressure_timeouts_total") /* as the clients tell */               \
     X(queue_events, "sponson_queue_events")                                                        \
     X(queue_bytes, "sponson_queue_bytes")                                                          \
     X(queue_events_max, "sponson_queue_events_max")                                                \

@@ -14,6 +14,9 @@
 
 enum {
     EXIT_USAGE = 2,
+    INGEST_HWM_DEFAULT = 4, /* batches of 1 MiB or more: no other mark knows of what waits here */
+    READ_HWM_DEFAULT = 256, /* answers and deliveries: what a peer that does not read can hold */
+    HWM_MAX = 1 << 20,
 
     KEY_DATA_DIR = 256,
     KEY_SOCKET_DIR,
@@ -33,6 +36,8 @@ enum {
     KEY_WINDOW,
     KEY_QUEUE_EVENTS,
     KEY_QUEUE_BYTES,
+    KEY_INGEST_HWM,
+    KEY_READ_HWM,
     KEY_FLUSH_INTERVAL,
     KEY_ROW_INTERVAL,
 };
@@ -79,6 +84,12 @@ static const struct argp_option table[] = {
      "High-water mark of the queue to disk, in events (default 65536)", 0},
     {"queue-bytes", KEY_QUEUE_BYTES, "BYTES", 0,
      "High-water mark of the queue to disk, in bytes (default 64 MiB)", 0},
+    {"ingest-hwm", KEY_INGEST_HWM, "N", 0,
+     "ZeroMQ's high-water mark of ingest.sock: batches from each client (default 4)", 0},
+    {"read-hwm", KEY_READ_HWM, "N", 0,
+     "ZeroMQ's high-water mark of read.sock: questions from, and answers to, each client (default "
+     "256)",
+     0},
     {"flush-interval", KEY_FLUSH_INTERVAL, "MS", 0,
      "How long events that nobody waits for may be held before a commit (default 100)", 0},
     {"row-interval", KEY_ROW_INTERVAL, "MS", 0,
@@ -198,6 +209,12 @@ static error_t parse_limit(int key, const char *value, struct options *options)
     case KEY_QUEUE_BYTES:
         options->queue_bytes_max = number("queue-bytes", value, 1, 1ull << 36);
         return 0;
+    case KEY_INGEST_HWM:
+        options->ingest_hwm = (uint32_t)number("ingest-hwm", value, 1, HWM_MAX);
+        return 0;
+    case KEY_READ_HWM:
+        options->read_hwm = (uint32_t)number("read-hwm", value, 1, HWM_MAX);
+        return 0;
     case KEY_FLUSH_INTERVAL:
         options->flush_interval_ms = (uint32_t)number("flush-interval", value, 0, 60000);
         return 0;
@@ -287,6 +304,8 @@ void options_parse(struct options *ret_options, int argc, char **argv)
         .window_max = TRACKER_WINDOW_DEFAULT,
         .queue_events_max = 65536,
         .queue_bytes_max = 64 * MIB,
+        .ingest_hwm = INGEST_HWM_DEFAULT,
+        .read_hwm = READ_HWM_DEFAULT,
         .flush_interval_ms = 100,
         .row_interval_ms = 60000,
     };

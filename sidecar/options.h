@@ -33,6 +33,8 @@ struct options {
     uint16_t window_max;     /* ids per session */
     uint32_t queue_events_max;
     uint64_t queue_bytes_max;
+    uint32_t ingest_hwm; /* ZeroMQ's, in messages to and from each client */
+    uint32_t read_hwm;
     uint32_t flush_interval_ms;
     uint32_t row_interval_ms;
 };

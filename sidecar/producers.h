@@ -49,7 +49,7 @@ struct producer {
     bool ack_due; /* in the list of those to be told */
     struct producer *next_due;
     uint32_t hydrating; /* sessions of the first parked frame that are on their way */
-    bool waiting; /* in the list of those whose parked frames may go on */
+    bool waiting;       /* in the list of those whose parked frames may go on */
     struct parked *parked_first;
     struct parked *parked_last;
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "kill_point.h"
 #include "segment.h"
 
 enum { SNAPSHOT_ENTRIES_MAX = 65536, BURY_STEP = 1000 };
@@ -181,11 +182,13 @@ static spn_err write_segment(struct recovery *recovery, const struct generation 
         err = journal_begin(recovery->journal);
     if (err == SPN_OK) {
         err = segment_step(segment, recovery->journal, no_clock, UINT64_MAX, &meta, &done);
+        KILL_POINT("recovery_segment");
         if (err == SPN_OK)
             err = journal_commit(recovery->journal);
         else
             journal_abort(recovery->journal);
     }
+    KILL_POINT_IF(err == SPN_OK, "recovery_committed");
     segment_free(segment);
     return err;
 }
@@ -334,6 +337,7 @@ static spn_err read_slice(struct recovery *recovery, uint64_t *next, bool *ret_e
             *next = position + 1;
     }
     journal_reader_end(recovery->reader);
+    KILL_POINT("recovery_slice");
     if (err == SPN_E_END) {
         *ret_end = true;
         err = SPN_OK;
@@ -343,6 +347,7 @@ static spn_err read_slice(struct recovery *recovery, uint64_t *next, bool *ret_e
 
 static spn_err read_log(struct recovery *recovery)
 {
+    KILL_POINT("recovery_tables");
     uint64_t next = journal_meta(recovery->journal)->checkpoint + 1;
     bool end = false;
     spn_err err = SPN_OK;
@@ -393,6 +398,7 @@ spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16
         err = bury(&recovery);
     if (err == SPN_OK)
         err = read_log(&recovery);
+    KILL_POINT("recovery_end");
     free(recovery.dead);
     journal_reader_close(recovery.reader);
     slot_index_release(&recovery.by_epoch);

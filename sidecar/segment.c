@@ -296,7 +296,9 @@ static spn_err write_next_session(struct segment *segment, struct journal *journ
     const struct generation_session *touched = session_at(segment, segment->now.next++);
     bool dead = touched->state == RECORD_DELETED;
     if (dead && is_opened_here(segment->generation, touched->epoch))
-        return SPN_OK; /* the index never hears of it */
+        /* The index never hears of it. What an interrupted attempt may have left would count as
+         * soon as the checkpoint moves: it goes before. */
+        return segment_bury(journal, touched->epoch);
     struct record_row row = {.seq = 0};
     struct row_bytes bytes;
     spn_err err = begin_row(journal, touched->epoch, &row, &bytes);

@@ -134,6 +134,7 @@ static void set_bit(struct trim *trim, uint64_t position)
 static spn_err enter(struct trim *trim)
 {
     bool round = trim->to_look_at >= SIZE_MAX / 4;
+    trim->to_look_at--; /* what does not read back has been looked at too */
     spn_err err =
         journal_read_segment_after(trim->reader, trim->number, &trim->number, &trim->segment);
     if (err == SPN_E_END && trim->number > 0 && !round) {
@@ -148,7 +149,6 @@ static spn_err enter(struct trim *trim)
     trim->owner.epoch = 0;
     trim->epoch = trim->seq = 0;
     trim->inside = true;
-    trim->to_look_at--;
     return SPN_OK;
 }
 

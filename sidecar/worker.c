@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "generation.h"
+#include "kill_point.h"
 
 #define MS 1000000ull
 
@@ -118,10 +119,13 @@ static spn_err append_batch(struct journal *journal, const struct batch *batch)
     return SPN_OK;
 }
 
-/* The producer's next batch in the same transaction would overwrite the record at once. */
+/* The producer's next batch in the same transaction would overwrite the record at once. What
+ * expires has no producer. */
 static bool is_last_of_producer(const struct batch *batch, const struct handoff_node *end)
 {
     const struct handoff_node *next = batch->work.node.next;
+    if (!batch->producer)
+        return false;
     return next == end || ((const struct work *)next)->kind != WORK_BATCH ||
            ((const struct batch *)next)->producer != batch->producer;
 }
@@ -228,7 +232,9 @@ static spn_err write_transaction(struct worker *worker, const struct handoff_nod
         return err;
     }
     uint64_t begun_ns = worker->options.clock->monotonic_ns();
+    KILL_POINT("before_commit");
     err = journal_commit(journal);
+    KILL_POINT_IF(err == SPN_OK, "after_commit");
     uint64_t took_ns = worker->options.clock->monotonic_ns() - begun_ns;
     if (err == SPN_OK)
         count_commit(worker->options.metrics, took_ns);
@@ -268,6 +274,7 @@ static void give_back(struct worker *worker, const struct handoff_node *end)
 static void finish_segment(struct worker *worker)
 {
     struct metrics *metrics = worker->options.metrics;
+    KILL_POINT("segment_done");
     metrics_add(&metrics->segments, 1);
     metrics_add(&metrics->rows_written, segment_rows(worker->segment));
     uint64_t blocks = journal_blocks_written(worker->options.journal);
@@ -334,8 +341,10 @@ static void succeed(struct worker *worker, const struct handoff_node *end,
     note_waiting(worker);
     if (worker->segment)
         segment_settle(worker->segment, true);
+    KILL_POINT_IF(worker->segment && !done->segment_done, "segment_step");
     if (done->segment_done)
         finish_segment(worker);
+    KILL_POINT_IF(done->trimmed > 0, "trim_step");
     if (done->trim_stepped)
         trim_settle(worker->trim, true);
     metrics_add(&worker->options.metrics->trimmed, done->trimmed);

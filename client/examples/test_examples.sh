@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs the examples against a daemon of their own and compares what they print.
 #
-#     test_examples.sh SPONSOND PRODUCER READER [LIBRARY]      with LIBRARY: the ctypes example too
+#     test_examples.sh SPONSOND PRODUCER READER LATEST [LIBRARY]      with LIBRARY: the ctypes example too
 set -eu
-sponsond=$1 producer=$2 reader=$3 library=${4:-}
+sponsond=$1 producer=$2 reader=$3 latest=$4 library=${5:-}
 here=$(dirname "$0")
 dir=$(mktemp -d)
 daemon=
@@ -45,6 +45,15 @@ if "$reader" nobody 2> "$dir/refused"; then
     exit 1
 fi
 grep -q SPN_E_UNKNOWN_SESSION "$dir/refused"
+
+# However many got through on the way, none is unaccounted for and the newest is there.
+numbers=$(seq 1 1000)
+for i in $numbers; do echo "busy $i"; done > "$dir/lines"
+echo "quiet first" >> "$dir/lines"
+said=$("$latest" < "$dir/lines")
+expect "$(echo "$said" | awk '{ print $1 + $3 }')" 1001
+expect "$("$reader" busy | grep '^data: ' | tail -n 1)" "data: 1000"
+expect "$("$reader" quiet | grep '^data: ')" "data: first"
 
 if [ -n "$library" ]; then
     export SPONSON_LIBRARY="$library"

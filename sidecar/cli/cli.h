@@ -45,7 +45,7 @@ enum cli_exit {
     X(dump, "dump", "", "print the whole log, straight from the disk")                             \
     X(health, "health", "", "ask the sidecar how it is")                                           \
     X(stats, "stats", "", "print the sidecar's counters")                                          \
-    X(bench, "bench", "publish", "measure this machine")
+    X(bench, "bench", "WHAT", "measure this machine: publish, latency, replay, fanout, sessions")
 
 #define CLI_VERB_DECLARE(function, name, words, text) int verb_##function(int argc, char **argv);
 CLI_VERB_MAP(CLI_VERB_DECLARE)

@@ -8,9 +8,7 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -122,6 +120,11 @@ static const struct {
     {{"bench", "publish", "--size", "999999999"}, USAGE, "--size '999999999'"},
     {{"bench", "publish", "--producers", "1e3"}, USAGE, "--producers '1e3'"},
     {{"bench", "publish", "--ack", "none"}, USAGE, "--ack 'none'"},
+    {{"bench", "publish", "--rate", "0"}, USAGE, "--rate '0'"},
+    {{"bench", "publish", "--others", "3"}, USAGE, "--others: publish does not take it"},
+    {{"bench", "fanout", "--ack", "durable"}, USAGE, "--ack: fanout does not take it"},
+    {{"bench", "latency", "--file", "/nonexistent"}, NOT_FOUND, "/nonexistent: "},
+    {{"bench", "publish", "--file", "/dev/null"}, FAILURE, "/dev/null: "},
 
     {{"record", "a", "/nonexistent"}, NOT_FOUND, "/nonexistent: "},
     {{"dump"}, NOT_FOUND, "data.mdb"},
@@ -173,7 +176,7 @@ static void help_says_it(struct stage *stage)
                                         "sessions",
                                         "health",
                                         "stats",
-                                        "bench publish",
+                                        "bench WHAT",
                                         "Exit codes:",
                                         "no sidecar is running"};
     struct outcome done = stage_run(stage, "--help");
@@ -747,80 +750,6 @@ static void sessions_come_in_pages(struct stage *stage)
     }
 }
 
-/* -- bench ------------------------------------------------------------------------------------- */
-
-static size_t files_in(const char *path)
-{
-    size_t count = 0;
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    struct dirent *found;
-    while ((found = readdir(dir)) != NULL)
-        count += found->d_name[0] != '.';
-    closedir(dir);
-    return count;
-}
-
-/* None runs: it starts one, and nothing of it is left. */
-static void bench_brings_its_own_sidecar(struct stage *stage)
-{
-    static const char *const keys[] = {"events_per_second", "ack_p50_us", "ack_p99_us"};
-    const char *dir = stage_make_dir(stage, "tmp");
-    setenv("TMPDIR", dir, 1);
-    struct outcome done = stage_run(stage, "bench", "publish", "--count", "500", "--producers", "3",
-                                    "--sessions", "7", "--in-flight", "1", "--json");
-    unsetenv("TMPDIR");
-    stage_expect_code(&done, OK);
-    assert_int_equal(event_json_number(done.out, "events"), 500);
-    assert_int_equal(event_json_number(done.out, "stored"), 500);
-    expect_in(done.out, "\"own_sidecar\":true");
-    for (size_t i = 0; i < COUNT(keys); i++)
-        expect_in(done.out, stage_format(stage, "\"%s\":", keys[i]));
-    assert_int_equal(files_in(dir), 0);
-}
-
-static void bench_takes_the_sidecar_that_runs(struct stage *stage)
-{
-    stage_start(stage, NULL);
-    struct outcome done = stage_run(stage, "bench", "publish", "--count", "3000", "--ack",
-                                    "accepted", "--size", "0", "--json");
-    stage_expect_code(&done, OK);
-    expect_in(done.out, "\"own_sidecar\":false");
-    assert_int_equal(event_json_number(done.out, "events"), 3000);
-    done = stage_run(stage, "bench", "publish", "--count", "3000");
-    stage_expect_code(&done, OK);
-    expect_in(done.out, "events/s");
-    done = stage_run(stage, "bench", "publish", "--socket-dir", stage->dir, "--timeout", "0.1");
-    stage_expect_code(&done, NO_SIDECAR);
-}
-
-/* The database of the sidecar that bench started has grown: it publishes. */
-static bool has_begun(void *argument)
-{
-    glob_t found = {0};
-    struct stat status = {0};
-    if (glob(argument, 0, NULL, &found) == 0)
-        (void)stat(found.gl_pathv[0], &status);
-    globfree(&found);
-    return status.st_size > 1024 * 1024;
-}
-
-static void bench_stops_when_interrupted(struct stage *stage)
-{
-    const char *dir = stage_make_dir(stage, "tmp");
-    char *database = stage_keep(stage, strdup(stage_path(stage, "tmp/*/data/data.mdb")));
-    setenv("TMPDIR", dir, 1);
-    struct process *bench =
-        stage_begin_run(stage, "bench", "publish", "--count", "4000000000", "--json");
-    unsetenv("TMPDIR");
-    assert_true(until_true(until_in(STAGE_WAIT_MS), has_begun, database));
-    process_signal(bench, SIGINT);
-    struct outcome done = stage_end(stage, bench, until_in(STAGE_WAIT_MS));
-    stage_expect_code(&done, OK);
-    assert_true(event_json_number(done.out, "events") > 0);
-    assert_int_equal(files_in(dir), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -845,9 +774,6 @@ int main(void)
         STAGE_TEST(last_is_for_scripts),
         STAGE_TEST(sessions_are_the_same_offline),
         STAGE_TEST(sessions_come_in_pages),
-        STAGE_TEST(bench_brings_its_own_sidecar),
-        STAGE_TEST(bench_takes_the_sidecar_that_runs),
-        STAGE_TEST(bench_stops_when_interrupted),
     };
     signal(SIGPIPE, SIG_IGN); /* a recorder that ended too early fails a test, not the program */
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -423,6 +423,23 @@ static void silence_is_asked_about_and_then_probed(void **state)
     assert_int_equal(fake.batches[2].head.first, 101);
 }
 
+/* Each answer may have a batch sent again: asked without a pause, a sidecar that is slow would be
+ * buried in them. */
+static void silence_is_asked_about_once_a_second(void **state)
+{
+    (void)state;
+    open_both(SPN_DURABLE);
+    publish_text("x");
+    publish_text("y");
+    hurry();
+    until(received_up_to() == 2);
+    fake.accepted = 1; /* and not durable; the other is on its way, for all it knows */
+    until(fake.states == 2);
+    uint64_t asked_ns = transport_now();
+    until(fake.states == 3);
+    assert_true(transport_now() - asked_ns >= PRODUCER_SILENCE_NS * 9 / 10);
+}
+
 static void progress_is_no_silence(void **state)
 {
     (void)state;
@@ -557,6 +574,37 @@ static void idle_client_learns_what_a_restart_lost(void **state)
         expect_ack(ticket, ticket <= 6 ? SPN_STORED : SPN_LOST, ticket <= 6 ? SPN_OK : SPN_E_LOST);
 }
 
+/* What the app would see if it looked; it does not. */
+static void wait_for_connection(bool there)
+{
+    uint64_t give_up_ns = transport_now() + DEADLINE_NS;
+    while (((transport_events(client->transport.read) & ZMQ_POLLOUT) != 0) != there) {
+        assert_true(transport_now() < give_up_ns);
+        (void)fake_step(&fake, 1);
+    }
+}
+
+/* The connection broke and is back before the app looks: it looks as it did before. */
+static void loss_between_two_looks_is_told(void **state)
+{
+    (void)state;
+    open_both(SPN_ACCEPTED);
+    publish_numbers(10);
+    hurry();
+    until(received_up_to() == 10);
+    fake.accepted = 10;
+    fake_ack(&fake, 0, 10, WIRE_ACCEPTED, NULL, 0);
+    until(unacknowledged() == 0);
+    fake_stop(&fake);
+    wait_for_connection(false);
+    fake.accepted = fake.durable = 6;
+    fake_start(&fake);
+    wait_for_connection(true);
+    assert_true(client->connected);
+    until(spn_producer_counters(producer).lost == 4);
+    assert_int_equal(fake.states, 1);
+}
+
 static void state_that_an_ack_overtook_loses_nothing(void **state)
 {
     (void)state;
@@ -638,6 +686,83 @@ static void room_that_comes_in_time_is_taken(void **state)
     assert_int_equal(spn_producer_flush(producer, 5000), SPN_OK);
     fake_end(&fake);
     assert_int_equal(spn_producer_counters(producer).stored, 500);
+}
+
+/* A full window tells how many were taken, the sidecar is told how often that was, once, and all
+ * that was taken arrives. */
+static void full_window_tells_how_many_were_taken(void **state)
+{
+    (void)state;
+    struct spn_producer_options options = spn_producer_defaults();
+    struct spn_event events[] = {SPN_EVENT_INIT, SPN_EVENT_INIT, SPN_EVENT_INIT};
+    size_t taken = 9;
+    uint64_t first = 0;
+    options.window_events = 4;
+    options.send_timeout_ms = 0;
+    open_client();
+    open_producer(&options);
+    publish_numbers(2);
+    assert_int_equal(spn_publish_many(producer, spn_text("s"), events, 3, &taken, &first),
+                     SPN_E_BACKPRESSURE);
+    assert_int_equal(taken, 2);
+    assert_int_equal(first, 3);
+    assert_int_equal(spn_publish_many(producer, spn_text("s"), events, 3, &taken, &first),
+                     SPN_E_BACKPRESSURE);
+    assert_int_equal(taken, 0);
+    until(received_up_to() == 4);
+    fake_drop_batches(&fake);
+    fake_ack(&fake, 0, 4, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    publish_numbers(1);
+    until(received_up_to() == 5);
+    assert_int_equal(last_batch().backpressure, 2);
+    fake_ack(&fake, 4, 5, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    publish_numbers(1);
+    until(received_up_to() == 6);
+    assert_int_equal(last_batch().backpressure, 0);
+    assert_int_equal(spn_producer_counters(producer).backpressure, 2);
+}
+
+/* How long a call waits for room, when nothing makes some but a second of silence. */
+static const struct timeout_row {
+    const char *name;
+    int timeout_ms;
+    uint64_t least_ms;
+    spn_err err;
+} timeout_rows[] = {
+    {"send timeout: 0 never waits", 0, 0, SPN_E_BACKPRESSURE},
+    {"send timeout: it is waited for", 30, 30, SPN_E_BACKPRESSURE},
+    {"send timeout: -1 waits for ever", -1, 0, SPN_OK},
+};
+
+static void send_timeout(void **state)
+{
+    const struct timeout_row *row = *state;
+    struct spn_producer_options options = spn_producer_defaults();
+    struct spn_event event = SPN_EVENT_INIT;
+    setup(NULL);
+    assert_int_equal(options.send_timeout_ms, 100);
+    options.window_events = 1;
+    options.send_timeout_ms = row->timeout_ms;
+    open_client();
+    open_producer(&options);
+    publish_numbers(1);
+    until(received_up_to() == 1);
+    if (row->err ==
+        SPN_OK) { /* the silence of a second ends with a resend, which is acknowledged */
+        fake.acks = true;
+        fake_begin(&fake);
+    }
+    uint64_t start_ns = transport_now();
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), row->err);
+    uint64_t took_ns = transport_now() - start_ns;
+    if (row->err == SPN_OK)
+        fake_end(&fake);
+    assert_true(took_ns >= row->least_ms * NS_PER_MS);
+    assert_int_equal(spn_producer_counters(producer).taken, row->err == SPN_OK ? 2 : 1);
+    assert_int_equal(spn_producer_counters(producer).backpressure, row->err != SPN_OK);
+    teardown(NULL);
 }
 
 static void small_window_takes_one_large_event(void **state)
@@ -1329,16 +1454,19 @@ int main(void)
         TEST(fenced_while_it_opens_again),
         TEST(error_for_another_token_is_not_ours),
         TEST(silence_is_asked_about_and_then_probed),
+        TEST(silence_is_asked_about_once_a_second),
         TEST(progress_is_no_silence),
         TEST(slow_sidecar_is_not_sent_everything_again),
         TEST(lost_ack_is_made_up_for_by_the_state),
         TEST(acks_that_lie_are_dropped),
         TEST(accepted_events_that_a_restart_loses_are_told),
         TEST(idle_client_learns_what_a_restart_lost),
+        TEST(loss_between_two_looks_is_told),
         TEST(state_that_an_ack_overtook_loses_nothing),
         TEST(level_none_keeps_nothing_and_reports_refusals),
         TEST(full_window_is_backpressure_after_the_timeout),
         TEST(room_that_comes_in_time_is_taken),
+        TEST(full_window_tells_how_many_were_taken),
         TEST(small_window_takes_one_large_event),
         TEST(gone_sidecar_is_backpressure_and_ridden_out),
         TEST(unread_results_are_dropped_oldest_first),
@@ -1364,7 +1492,8 @@ int main(void)
         TEST(bad_options_are_refused),
         TEST(child_process_is_told),
     };
-    static struct CMUnitTest tests[COUNT(plain) + COUNT(end_rows) + COUNT(refused_rows)];
+    static struct CMUnitTest
+        tests[COUNT(plain) + COUNT(end_rows) + COUNT(refused_rows) + COUNT(timeout_rows)];
     memcpy(tests, plain, sizeof(plain));
     for (size_t i = 0; i < COUNT(refused_rows); i++)
         tests[COUNT(plain) + COUNT(end_rows) + i] =
@@ -1373,5 +1502,8 @@ int main(void)
     for (size_t i = 0; i < COUNT(end_rows); i++)
         tests[COUNT(plain) + i] = (struct CMUnitTest){end_rows[i].name, end_of_session, NULL, NULL,
                                                       (void *)(uintptr_t)&end_rows[i]};
+    for (size_t i = 0; i < COUNT(timeout_rows); i++)
+        tests[COUNT(plain) + COUNT(end_rows) + COUNT(refused_rows) + i] = (struct CMUnitTest){
+            timeout_rows[i].name, send_timeout, NULL, NULL, (void *)(uintptr_t)&timeout_rows[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,12 +50,12 @@ static struct example {
      .text = "OPENED request=2 " TOKEN " " INSTANCE
              " accepted=5 durable=5; run first=3 count=2 result=1"},
     {.name = "BATCH",
-     .text = "BATCH request=0 " TOKEN " first=6 base=6 round=0 count=3 level=2"
+     .text = "BATCH request=0 " TOKEN " first=6 base=6 round=0 count=3 level=2 backpressure=5"
              "; event session=chat-7 id=a1 type=delta data=Hello"
              "; event session=chat-7 id=a2 type= data=world retry=2500"
              "; skip session=chat-7 id= type= data="},
     {.name = "CLOSE",
-     .text = "BATCH request=0 " TOKEN " first=9 base=9 round=0 count=2 level=2"
+     .text = "BATCH request=0 " TOKEN " first=9 base=9 round=0 count=2 level=2 backpressure=0"
              "; close session=chat-7 epoch=100 id= type= data="
              "; delete session=chat-7 epoch=0 id= type= data="},
     {.name = "ACK",
@@ -309,7 +309,8 @@ static const struct field_row {
     {"BATCH: level none", "BATCH", 48, 1, 0, true},
     {"BATCH: no such level", "BATCH", 48, 1, 3, false},
     {"BATCH: zero is not", "BATCH", 49, 1, 1, false},
-    {"BATCH: zero is not at its end", "BATCH", 55, 1, 1, false},
+    {"BATCH: zero is not at its end", "BATCH", 51, 1, 1, false},
+    {"BATCH: the most backpressure", "BATCH", 52, 4, UINT32_MAX, true},
     {"entry: kind 0", "BATCH", 56, 1, 0, false},
     {"entry: kind 5", "BATCH", 56, 1, 5, false},
     {"entry: the first one without a session", "BATCH", 57, 1, 0, false},

@@ -103,6 +103,7 @@ static void copy_batch(struct copy *copy)
     say_u64(copy, "round", batch.round);
     say_u64(copy, "count", batch.count);
     say_u64(copy, "level", batch.level);
+    say_u64(copy, "backpressure", batch.backpressure);
     copy_entries(copy, batch.count);
 }
 
