@@ -477,7 +477,9 @@ static void quota_holds(struct stage *stage)
 {
     struct flood flood = {"16M", 16 * MIB, until_scaled(300000), 1000, 0};
     struct measured measured = flood_quota(stage, &flood);
-    assert_true(measured.bytes[TENTHS - 1] <= measured.bytes[TENTHS / 2 - 1]);
+    /* Two times the quota came since then; where commits meet decides about some pages. */
+    assert_true(measured.bytes[TENTHS - 1] <=
+                measured.bytes[TENTHS / 2 - 1] + flood.quota_bytes / 32);
 }
 
 /* What is on the disk of a dead daemon. */
