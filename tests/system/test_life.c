@@ -359,7 +359,7 @@ static const struct mode {
     {"held", BEFORE_ARRIVAL, 1, 0, {"--row-interval", NEVER}},
     {"sent", AFTER_SENDING, 2, 2500, {"--row-interval", "60000"}},
     {"acknowledged", AFTER_ACKS, 1, 0, {"--row-interval", NEVER}},
-    {"indexed", AFTER_ACKS_AND_BEFORE, 2, 25000, {NULL}},
+    {"indexed", AFTER_ACKS_AND_BEFORE, 2, 8000, {NULL}},
 };
 
 static void start_daemon(struct play *play)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "feeder.h"
@@ -415,6 +416,26 @@ static double put_tenth(struct feeder *feeder, const struct flood *flood, unsign
     return (double)(to - from) * 1e9 / (double)(until_now_ns() - begun_ns);
 }
 
+/* What the daemon has computed so far: what other programs do beside it does not show here. */
+static double cpu_seconds(const struct process *daemon)
+{
+    char path[64];
+    char line[1024] = "";
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)daemon->pid);
+    FILE *stat = fopen(path, "re");
+    assert_non_null(stat);
+    assert_non_null(fgets(line, sizeof(line), stat));
+    fclose(stat);
+    char *at = strrchr(line, ')'); /* the second field ends here; wanted are 14 and 15 */
+    for (int field = 2; at && field < 14; field++)
+        at = strchr(at + 1, ' ');
+    if (!at)
+        fail_msg("%s: %s", path, line);
+    unsigned long ticks = strtoul(at, &at, 10);
+    ticks += strtoul(at, NULL, 10);
+    return (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
 struct measured {
     double rates[TENTHS];
     uint64_t bytes[TENTHS];
@@ -430,15 +451,18 @@ static struct measured flood_quota(struct stage *stage, const struct flood *floo
     feeder_open(&feeder);
     spn_client *client = onlooker_client();
     for (unsigned i = 0; i < TENTHS; i++) {
+        double cpu_s = cpu_seconds(daemon);
         measured.rates[i] = put_tenth(&feeder, flood, i);
+        cpu_s = cpu_seconds(daemon) - cpu_s;
         measured.bytes[i] = onlooker_file_bytes(stage->data_dir);
         expect_file(stage, flood);
         uint64_t trimmed = onlooker_counter(client, "sponson_entries_trimmed_total");
         if (trimmed > 0 && measured.first_trimmed == TENTHS)
             measured.first_trimmed = i;
-        print_message("%2u0 %%: %.0f events/s, file %.1f MiB, %llu trimmed\n", i + 1,
-                      measured.rates[i], (double)measured.bytes[i] / MIB,
-                      (unsigned long long)trimmed);
+        print_message("%2u0 %%: %.0f events/s, %.2f us of the daemon's each, file %.1f MiB, %llu "
+                      "trimmed\n",
+                      i + 1, measured.rates[i], cpu_s * 1e6 * TENTHS / (double)flood->events,
+                      (double)measured.bytes[i] / MIB, (unsigned long long)trimmed);
     }
     assert_true(measured.first_trimmed < TENTHS / 2);
     expect_tails(flood, flood->events);
@@ -453,7 +477,9 @@ static void quota_holds(struct stage *stage)
 {
     struct flood flood = {"16M", 16 * MIB, until_scaled(300000), 1000, 0};
     struct measured measured = flood_quota(stage, &flood);
-    assert_true(measured.bytes[TENTHS - 1] <= measured.bytes[TENTHS / 2 - 1]);
+    /* Two times the quota came since then; where commits meet decides about some pages. */
+    assert_true(measured.bytes[TENTHS - 1] <=
+                measured.bytes[TENTHS / 2 - 1] + flood.quota_bytes / 32);
 }
 
 /* What is on the disk of a dead daemon. */
@@ -554,7 +580,7 @@ static void quota_campaign(struct stage *stage)
 
 /* -- the others -------------------------------------------------------------------------------- */
 
-enum { OTHERS = 10, ROUNDS = 20000, HOG_EVENTS = 5 };
+enum { OTHERS = 10, ROUNDS = 10000, HOG_EVENTS = 5 };
 
 static int by_value(const void *a, const void *b)
 {
@@ -591,6 +617,8 @@ static uint64_t measure_p99(struct stage *stage, bool stalls)
             put(&feeder, "hog", ++hog);
         uint64_t begun_ns = until_now_ns();
         put(&feeder, names[i % OTHERS], 2 + i / OTHERS);
+        spn_err err = spn_producer_flush(feeder.producer, 0); /* it is sent, not waited for */
+        (void)err;
         struct spn_item item = onlooker_expect(readers[i % OTHERS], SPN_ITEM_EVENT);
         took_ns[i] = until_now_ns() - begun_ns;
         expect_seq(&item.event, 2 + i / OTHERS);
