@@ -227,7 +227,9 @@ static void run_script(struct script *script)
         if (number % GROUP == 0)
             take_acks(script, number);
     }
-    if (script->deaths == 0 && rig_hits(&script->rig) > 0 && commit_failures(script) == 0)
+    /* The first commit of a new database is not the worker's: it has a line of its own. */
+    bool told = script->deaths == 0 && strstr(read_log(script), "event=retention") != NULL;
+    if (script->deaths == 0 && rig_hits(&script->rig) > 0 && commit_failures(script) == 0 && !told)
         fail_msg("%s, call %" PRIu64 ": it went on as if nothing had happened", script->row->name,
                  script->first);
     assert_int_equal(spn_producer_close(script->producer, 0, NULL), SPN_OK);
