@@ -225,7 +225,7 @@ static bool set_retention(struct daemon *daemon)
         err = journal_commit(daemon->journal);
     journal_abort(daemon->journal);
     if (err != SPN_E_DISK_FULL)
-        return check_dir(err, "retention", daemon->options.data_dir, NULL);
+        return check_dir(err, "database", daemon->options.data_dir, NULL);
     log_error("retention", "reason=\"no room to write the new rule: the one before holds\"");
     return true;
 }
