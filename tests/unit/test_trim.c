@@ -436,7 +436,7 @@ static void run(void **state)
     check_all();
     char *expected = rig_dump(&rig);
     for (enum accident accident = ABORTED; accident <= CRASHED; accident++)
-        for (size_t at = 0; at < steps; at += 1 + steps / 50) {
+        for (size_t at = 0; at < steps; at += 1 + steps / 25) {
             rig_restore(&rig);
             (void)trim_all(accident, at);
             char *found = rig_dump(&rig);
