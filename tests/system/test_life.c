@@ -648,6 +648,9 @@ static void expire(struct stage *stage, bool killed)
     while ((item = onlooker_next(behind)).kind != SPN_ITEM_END)
         assert_int_equal(item.kind, SPN_ITEM_EVENT); /* what was on its way already */
     assert_int_equal(item.why, SPN_E_DELETED);
+    /* An opening, two events and an end of each, and a close: a session is not there for its
+     * readers from the moment its expiry is decided, which is before that is on disk. */
+    onlooker_wait_least(play.readers, "sponson_durable_position", 4 * COUNT(names) + 1);
     end_daemon(play.daemon, killed);
     play.daemon = stage_start(stage, &long_lives);
     raw_open(&play.raw);

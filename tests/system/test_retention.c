@@ -479,7 +479,7 @@ static void quota_holds(struct stage *stage)
     struct measured measured = flood_quota(stage, &flood);
     /* Two times the quota came since then; where commits meet decides about some pages. */
     assert_true(measured.bytes[TENTHS - 1] <=
-                measured.bytes[TENTHS / 2 - 1] + flood.quota_bytes / 32);
+                measured.bytes[TENTHS / 2 - 1] + flood.quota_bytes / 16);
 }
 
 /* What is on the disk of a dead daemon. */
