@@ -409,6 +409,7 @@ static spn_err write_record(struct batch *batch, const struct producer *producer
 spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
                       struct batch **ret_batch)
 {
+    assert(producer);
     *ret_batch = NULL;
     if (intake->begin == intake->end && intake->refusal == SPN_OK)
         return SPN_OK;

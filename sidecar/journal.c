@@ -1146,6 +1146,8 @@ spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position
     if (err != SPN_OK)
         return err;
     uint64_t found = number_of_key(key);
+    if (found < position) /* a damaged tree must not lead a walk in circles */
+        return fail_with(SPN_E_CORRUPT, tables[TABLE_LOG].name, "positions do not ascend");
     err = looked_at(reader, record_get_entry(bytes_of(value), found, ret_entry), TABLE_LOG);
     if (err == SPN_OK)
         *ret_position = found;

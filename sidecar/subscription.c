@@ -516,10 +516,9 @@ static spn_err go_on(struct subscriptions *all, uint32_t slot, const struct ask 
     spn_err err = timeline_open(&timeline, all->options.journal, &answered->sessions[0].view);
     if (err == SPN_OK && subscription->state == LOCATING)
         err = locate(all, slot, &timeline);
-    else if (err == SPN_E_UNKNOWN_SESSION && subscription->state == BEHIND)
-        err = SPN_E_DELETED;
-    else if (err == SPN_OK && timeline.epoch != subscription->epoch)
-        err = SPN_E_DELETED; /* the name has another life by now */
+    else if ((err == SPN_E_UNKNOWN_SESSION && subscription->state == BEHIND) ||
+             (err == SPN_OK && timeline.epoch != subscription->epoch))
+        err = SPN_E_DELETED; /* the name has no life, or another one by now */
     return err == SPN_OK ? advance(all, slot, &timeline, answered->horizon) : err;
 }
 

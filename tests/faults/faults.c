@@ -31,22 +31,35 @@ static _Atomic int data_fd = -1;
 
 /* -- the functions behind ours ----------------------------------------------------------------- */
 
-#define REAL_MAP(X)                                                                                \
-    X(open, int, (const char *, int, ...))                                                         \
-    X(close, int, (int))                                                                           \
-    X(pwrite, ssize_t, (int, const void *, size_t, off_t))                                         \
-    X(writev, ssize_t, (int, const struct iovec *, int))                                           \
-    X(pwritev, ssize_t, (int, const struct iovec *, int, off_t))                                   \
-    X(fdatasync, int, (int))                                                                       \
-    X(fsync, int, (int))                                                                           \
-    X(msync, int, (void *, size_t, int))                                                           \
-    X(zmq_setsockopt, int, (void *, int, const void *, size_t))
-
 static struct {
-#define REAL_FIELD(name, result, arguments) result(*name) arguments;
-    REAL_MAP(REAL_FIELD)
-#undef REAL_FIELD
+    int (*open)(const char *path, int flags, ...);
+    int (*close)(int fd);
+    ssize_t (*pwrite)(int fd, const void *bytes, size_t size, off_t offset);
+    ssize_t (*writev)(int fd, const struct iovec *parts, int count);
+    ssize_t (*pwritev)(int fd, const struct iovec *parts, int count, off_t offset);
+    int (*fdatasync)(int fd);
+    int (*fsync)(int fd);
+    int (*zmq_setsockopt)(void *socket, int option, const void *value, size_t size);
 } real;
+
+/* Through memory, since ISO C has no conversion from an object's pointer to a function's. */
+static void find(void *ret_function, const char *name)
+{
+    void *found = dlsym(RTLD_NEXT, name);
+    memcpy(ret_function, &found, sizeof(found));
+}
+
+static void find_all(void)
+{
+    find(&real.open, "open");
+    find(&real.close, "close");
+    find(&real.pwrite, "pwrite");
+    find(&real.writev, "writev");
+    find(&real.pwritev, "pwritev");
+    find(&real.fdatasync, "fdatasync");
+    find(&real.fsync, "fsync");
+    find(&real.zmq_setsockopt, "zmq_setsockopt");
+}
 
 static uint64_t now_ns(void)
 {
@@ -72,10 +85,7 @@ __attribute__((constructor)) static void begin(void)
     const char *path;
     if (real.open)
         return;
-        /* ISO C has no conversion from an object pointer to a function's; POSIX has it so. */
-#define REAL_FIND(name, result, arguments) *(void **)&real.name = dlsym(RTLD_NEXT, #name);
-    REAL_MAP(REAL_FIND)
-#undef REAL_FIND
+    find_all();
     if ((path = getenv("FAULTS_CONTROL")) != NULL)
         map_control(path);
     if ((path = getenv("FAULTS_TAPE")) != NULL &&

@@ -48,8 +48,8 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"before_commit", "60000", 40, false}, {"after_commit", "60000", 40, false},
-    {"segment_step", "1", 12, false},      {"segment_done", "1", 12, false},
+    {"before_commit", "60000", 30, false}, {"after_commit", "60000", 30, false},
+    {"segment_step", "1", 3, false},       {"segment_done", "1", 8, false},
     {"recovery_tables", "60000", 1, true}, {"recovery_slice", "60000", 1, true},
     {"recovery_end", "60000", 1, true},
 };
@@ -62,7 +62,7 @@ static const struct crowd_plan plan = {
     .without_ids = 1,
     .sessions = 20000,
     .event_size = 60,
-    .window_events = 2048,
+    .window_events = 512,
 };
 
 static bool campaign;
@@ -250,7 +250,7 @@ static void copy_database(const char *from_dir, const char *to_dir, struct stage
 {
     const char *from_path = stage_format(stage, "%s/data.mdb", from_dir);
     const char *to_path = stage_format(stage, "%s/data.mdb", to_dir);
-    struct stat status;
+    struct stat status = {.st_size = 0};
     int from = open(from_path, O_RDONLY | O_CLOEXEC);
     int to = open(to_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(from >= 0 && to >= 0 && fstat(from, &status) == 0);

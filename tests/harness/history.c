@@ -204,17 +204,26 @@ __attribute__((format(printf, 3, 4))) static void note(struct history_verdict *v
     va_end(words);
 }
 
+/* A number behind this character, and where it ends; NULL: there is none. */
+static const char *read_number(const char *at, char before, uint64_t *ret_number)
+{
+    char *end;
+    if (!at || *at != before)
+        return NULL;
+    *ret_number = strtoull(at + 1, &end, 10);
+    return end > at + 1 ? end : NULL;
+}
+
 /* Which event the data says it is; false: none. */
 static bool read_data(struct spn_bytes data, uint64_t *ret_producer, uint64_t *ret_number)
 {
     char words[HISTORY_WORDS_SIZE];
-    char end = '\0';
     size_t size = data.size < sizeof(words) - 1 ? data.size : sizeof(words) - 1;
     if (size > 0)
         memcpy(words, data.data, size);
     words[size] = '\0';
-    return sscanf(words, "#%" SCNu64 "/%" SCNu64 "%c", ret_producer, ret_number, &end) == 3 &&
-           end == '#';
+    const char *at = read_number(read_number(words, '#', ret_producer), '/', ret_number);
+    return at && *at == '#';
 }
 
 static bool is_as_sent(const struct history *history, const struct sent *event,

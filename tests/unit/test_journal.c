@@ -968,6 +968,69 @@ static void run_damage(void **state)
     journal_close(journal);
 }
 
+enum {
+    PAGE = 4096,
+    PAGE_FLAGS = 10, /* LMDB's places in a page; mdb.c, struct MDB_page and MDB_node */
+    PAGE_LEAF = 2,
+    PAGE_FIRST_NODE = 16,
+    NODE_KEY = 8,
+    LEAVES = 3,
+};
+
+/* The log's leaf that begins with the lowest position above this one. */
+static uint8_t *find_leaf(uint8_t *bytes, size_t size, uint64_t above, uint64_t *ret_first)
+{
+    uint8_t *found = NULL;
+    for (uint8_t *page = bytes; page < bytes + size; page += PAGE) {
+        uint16_t node;
+        uint64_t first;
+        memcpy(&node, page + PAGE_FIRST_NODE, sizeof(node));
+        if (page[PAGE_FLAGS] != PAGE_LEAF || node > PAGE - NODE_KEY - sizeof(first) ||
+            !memmem(page, PAGE, "some data", 9))
+            continue;
+        memcpy(&first, page + node + NODE_KEY, sizeof(first));
+        if (first <= above || (found && first >= *ret_first))
+            continue;
+        found = page;
+        *ret_first = first;
+    }
+    assert_non_null(found);
+    return found;
+}
+
+/* A tree whose pages are not the ones that belong there, as after a disk that did not sync: whoever
+ * walks the log gets on, or is told. */
+static void a_tree_that_leads_back(void **state)
+{
+    enum { ENTRIES = 1000 };
+    (void)state;
+    struct journal *journal = open_journal();
+    append_commit(journal, 1, ENTRIES);
+    journal_close(journal);
+    size_t size;
+    uint64_t first = 0;
+    uint8_t *bytes = read_file("data.mdb", &size);
+    const uint8_t *leaf = find_leaf(bytes, size, first, &first);
+    for (int i = 1; i < LEAVES; i++) {
+        uint8_t *other = find_leaf(bytes, size, first, &first);
+        memcpy(other + sizeof(uint64_t), leaf + sizeof(uint64_t), PAGE - sizeof(uint64_t));
+    }
+    write_file("data.mdb", bytes, size);
+    free(bytes);
+
+    journal = open_journal();
+    struct journal_reader *reader = open_reader(journal);
+    struct record_entry entry;
+    spn_err err = SPN_OK;
+    for (uint64_t next = 1, position = 0; err == SPN_OK; next = position + 1) {
+        err = journal_read_entry_from(reader, next, &position, &entry);
+        assert_true(err != SPN_OK || position >= next);
+    }
+    assert_int_equal(err, SPN_E_CORRUPT);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
 /* Keys that this program does not write. */
 static void keys_of_a_wrong_size(void **state)
 {
@@ -2145,6 +2208,7 @@ int main(void)
     ADD(read_only_leaves_nothing_behind);
     for (size_t i = 0; i < COUNT(words); i++)
         add(words[i], run_damage, words[i]);
+    ADD(a_tree_that_leads_back);
     ADD(keys_of_a_wrong_size);
     ADD(a_full_map);
     ADD(a_full_disk);
