@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -70,7 +71,7 @@ struct bare {
     struct queue durable; /* writer to router */
     int durable_fd;       /* there is something in `durable` */
     struct hist latency;  /* of a batch, from sending to acknowledgement */
-    uint64_t commits;
+    atomic_uint_fast64_t commits;
 };
 
 static _Noreturn void die(const char *format, ...)
@@ -134,7 +135,7 @@ static void commit(struct bare *bare, struct node *nodes)
             append(bare, txn, bytes + at);
     }
     must_lmdb(mdb_txn_commit(txn), "commit");
-    bare->commits++;
+    atomic_fetch_add(&bare->commits, 1);
 }
 
 /* -- the queue --------------------------------------------------------------------------------- */
@@ -407,7 +408,7 @@ static void publish(struct bare *bare)
     printf("{\"events\":%llu,\"size\":%zu,\"batch\":%zu,\"in_flight\":%llu,\"commits\":%llu,"
            "\"events_per_second\":%.0f,\"ack_p50_us\":%.1f,\"ack_p99_us\":%.1f}\n",
            (unsigned long long)bare->count, bare->size, bare->batch,
-           (unsigned long long)bare->in_flight, (unsigned long long)bare->commits,
+           (unsigned long long)bare->in_flight, (unsigned long long)atomic_load(&bare->commits),
            (double)bare->count / seconds, us(&bare->latency, 50), us(&bare->latency, 99));
 }
 

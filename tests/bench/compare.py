@@ -13,6 +13,7 @@ import operator
 import os
 import pathlib
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import time
 
 import measures
 import plot
+from quiet import DISTURBED_SHARE, Quiet
 from servers import Failed, NotAvailable, version_of
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -122,6 +124,7 @@ class Lab:
         self.env = {**os.environ, "TMPDIR": str(base)}
         self.stream = base / "stream.sse"
         self.best = {}
+        self.quiet = Quiet(arguments.patience, self.say)
         self.help = subprocess.run([self.bin / "sponsond", "--help"], check=True,
                                    stdout=subprocess.PIPE).stdout.decode()
         self.join_streams(arguments.corpus)
@@ -205,7 +208,11 @@ def row(lab, target, found):
 
 
 def note(words, result):
-    return f" ({words.format(**result)})" if words else ""
+    share = result["others_share"]
+    parts = [words.format(**result)] if words else []
+    if share > DISTURBED_SHARE:
+        parts.append(f"disturbed: others used {share:.0%} of the processors")
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def table(rows):
@@ -222,23 +229,23 @@ def cpu_model():
     return "unknown"
 
 
-def surroundings(lab, arguments, loads):
-    sizes = lab.sizes
+def surroundings(lab, arguments):
+    runs, shares = lab.sizes.runs, lab.quiet.shares or [0]
     return [
-        f"{os.cpu_count()} cores, {cpu_model()}, {platform.system()} {platform.release()}; "
-        f"load average {loads[0]:.1f} before and {loads[1]:.1f} after (a load above 1 before means that "
-        "others worked here too).",
+        f"{os.cpu_count()} cores, {cpu_model()}, {platform.system()} {platform.release()}. While "
+        f"figures were taken others used {statistics.median(shares):.0%} of the processors (median), "
+        f"at most {max(shares):.0%}; the kernel's own threads count as others.",
         f"{version_of([lab.bin / 'sponsond', '--version'])}; "
         f"{version_of(['redis-server', '--version'])}, appendonly yes, appendfsync always, "
         "a Unix socket; both on the same disk.",
-        f"Effort: {arguments.effort}; " + ("the median of " + str(sizes.runs) + " runs."
-                                           if sizes.runs > 1 else "one run, not a median."),
+        f"Effort: {arguments.effort}; " + (f"the median of {runs} runs." if runs > 1
+                                           else "one run, not a median."),
     ]
 
 
-def write_report(path, lab, arguments, found, loads, plots):
+def write_report(path, lab, arguments, found, plots):
     rows = [cells for cells in (row(lab, target, found) for target in TARGETS) if cells]
-    lines = ["# The sidecar compared", "", "  \n".join(surroundings(lab, arguments, loads)), "",
+    lines = ["# The sidecar compared", "", "  \n".join(surroundings(lab, arguments)), "",
              table(rows), ""]
     for title, name in plots:
         lines += [f"![{title}]({name})", ""]
@@ -254,7 +261,7 @@ def curve(lab, values, measure, keys):
     for value in values:
         lab.say(f"plot: {measure.__name__} {value}")
         try:
-            found = measure(lab, value)
+            found = lab.quiet.measure(lambda: measure(lab, value))
         except (NotAvailable, Failed) as why:
             lab.say(f"plot: {why}")
             break
@@ -316,6 +323,9 @@ def parse_arguments():
                         default="full", help="one short run of each instead of a median of five")
     parser.add_argument("--tiny", dest="effort", action="store_const", const="tiny",
                         help="as little as possible, to see that all of it works")
+    parser.add_argument("--patience", metavar="SECONDS", type=float, default=0,
+                        help="wait so long in all for moments in which nobody else works on this "
+                        "machine, and repeat what was disturbed")
     parser.add_argument("--only", metavar="NAME", help="figures whose name begins like this, and those "
                         "they are compared with; no plots")
     return parser.parse_args()
@@ -327,11 +337,9 @@ def main():
     base = os.environ.get("TMPDIR", "/var/tmp")  # not /tmp, which is often memory
     with tempfile.TemporaryDirectory(prefix="spn-compare-", dir=base) as directory:
         lab = Lab(arguments, pathlib.Path(directory))
-        loads = [os.getloadavg()[0]]
         found = measure_all(lab, arguments.only)
         plots = draw(lab, found, arguments.output) if arguments.only is None else []
-        loads.append(os.getloadavg()[0])
-        missed = write_report(arguments.output / "report.md", lab, arguments, found, loads, plots)
+        missed = write_report(arguments.output / "report.md", lab, arguments, found, plots)
     print((arguments.output / "report.md").read_text())
     print(f"{missed} missed; {arguments.output / 'report.md'}")
 

@@ -313,7 +313,7 @@ def run_group(lab, group):
                 continue
             lab.say(name)
             try:
-                runs[name].append(measure(lab))
+                runs[name].append(lab.quiet.measure(lambda: measure(lab)))
             except (NotAvailable, Failed) as why:
                 failed[name] = why
     return {name: failed.get(name) or median_of(found) for name, found in runs.items()}

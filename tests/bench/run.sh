@@ -9,4 +9,4 @@ cd "$(dirname "$0")/../.."
 sh tests/packages.sh test
 cmake --preset bench >/dev/null
 cmake --build --preset bench >/dev/null
-exec python3 tests/bench/compare.py "$@"
+exec python3 -B tests/bench/compare.py "$@"

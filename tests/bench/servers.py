@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -29,8 +30,9 @@ def run_json(words, env=None, timeout=RUN_S):
     done = subprocess.run([str(word) for word in words], env=env, timeout=timeout, check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode != 0:
-        raise Failed(f"{pathlib.Path(words[0]).name} {words[1]}: exit {done.returncode}: "
-                     f"{done.stderr.decode().strip()}")
+        print(done.stderr.decode(), file=sys.stderr)
+        said = (done.stderr.decode().splitlines() or [""])[0]
+        raise Failed(f"{pathlib.Path(words[0]).name} {words[1]}: exit {done.returncode}: {said}")
     return json.loads(done.stdout)
 
 
@@ -64,6 +66,9 @@ class Server:
 
     def kill(self):
         self.end(subprocess.Popen.kill)
+
+    def last_words(self):
+        return ((self.dir / "log").read_text().splitlines() or ["it said nothing"])[-1]
 
     # -- what the kernel knows of it ---------------------------------------------------------------
 
@@ -112,7 +117,7 @@ class Sidecar(Server):
         took = time.monotonic() - started
         os.close(ready)
         if not byte:
-            raise Failed(f"sponsond did not start: {(self.dir / 'log').read_text().strip()}")
+            raise Failed(f"sponsond did not start: {self.last_words()}")
         return took
 
     def command(self, what, **options):
@@ -144,7 +149,7 @@ class Redis(Server):
         due = time.monotonic() + READY_S
         while not self.socket.exists():
             if self.process.poll() is not None or time.monotonic() > due:
-                raise Failed(f"redis-server: {(self.dir / 'log').read_text().strip()}")
+                raise Failed(f"redis-server: {self.last_words()}")
             time.sleep(0.01)
 
     def load(self, what, **options):

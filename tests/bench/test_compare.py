@@ -67,7 +67,11 @@ def main():
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert done.returncode == 0, done.stderr.decode()
         output = pathlib.Path(directory)
-        check_rows(rows_of((output / "report.md").read_text()))
+        try:
+            check_rows(rows_of((output / "report.md").read_text()))
+        except AssertionError:
+            print(done.stderr.decode())
+            raise
         for name in ("throughput.svg", "latency.svg"):
             check_plot(output / name)
         left = sorted(path.name for path in output.iterdir())

@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "machine.h"
+#include "until.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define LONG                                                                                       \
@@ -70,7 +71,8 @@ static void memory_is_counted(void **state)
         ((volatile char *)memory)[i] = 1;
     assert_true(machine_rss_anon(getpid(), &after));
     free(memory);
-    assert_true(after - before > SIZE / 10 * 9 && after - before < SIZE / 10 * 12);
+    assert_true(after - before > SIZE / 10 * 9);
+    assert_true(until_sanitized() || after - before < SIZE / 10 * 12); /* they shadow it */
     assert_false(machine_rss_anon(-1, &after));
 }
 
