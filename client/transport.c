@@ -146,8 +146,7 @@ static spn_err set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
-static spn_err open_socket(void *context, const char *dir, const char *name, int send_hwm,
-                           void **ret_socket, int *ret_fd)
+static spn_err open_socket(void *context, int send_hwm, void **ret_socket, int *ret_fd)
 {
     const struct {
         int option;
@@ -160,7 +159,6 @@ static spn_err open_socket(void *context, const char *dir, const char *name, int
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},
         {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
     };
-    char endpoint[TRANSPORT_DIR_SIZE + 32];
     size_t fd_size = sizeof(*ret_fd);
     spn_err err = SPN_OK;
 
@@ -169,9 +167,7 @@ static spn_err open_socket(void *context, const char *dir, const char *name, int
         return errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
     for (size_t i = 0; err == SPN_OK && i < sizeof(settings) / sizeof(settings[0]); i++)
         err = set_int(socket, settings[i].option, settings[i].value);
-    snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s", dir, name);
-    if (err == SPN_OK && (zmq_connect(socket, endpoint) != 0 ||
-                          zmq_getsockopt(socket, ZMQ_FD, ret_fd, &fd_size) != 0))
+    if (err == SPN_OK && zmq_getsockopt(socket, ZMQ_FD, ret_fd, &fd_size) != 0)
         err = SPN_E_SYSTEM;
     if (err == SPN_OK) {
         *ret_socket = socket;
@@ -181,6 +177,13 @@ static spn_err open_socket(void *context, const char *dir, const char *name, int
     zmq_close(socket);
     errno = saved;
     return err;
+}
+
+static spn_err connect_socket(void *socket, const char *dir, const char *name)
+{
+    char endpoint[TRANSPORT_DIR_SIZE + 32];
+    snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s", dir, name);
+    return zmq_connect(socket, endpoint) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
 static spn_err watch(int epoll_fd, int fd)
@@ -204,8 +207,9 @@ static spn_err open_descriptors(struct transport *transport)
     return err;
 }
 
-/* Without a bound on its queue, since ZeroMQ's own thread waits for room in it: a few bytes for
- * each connection that nobody has looked at yet. */
+/* Before the socket connects, so that no connection goes unheard. Without a bound on its queue,
+ * since ZeroMQ's own thread waits for room in it: a few bytes for each connection that nobody has
+ * looked at yet. */
 static spn_err open_monitor(struct transport *transport)
 {
     size_t fd_size = sizeof(transport->monitor_fd);
@@ -232,18 +236,18 @@ spn_err transport_open(struct transport *transport, const char *dir, int send_hw
         err = errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
         goto cleanup;
     }
-    err =
-        open_socket(transport->context, dir, INGEST_NAME, send_hwm > 0 ? send_hwm : INGEST_SEND_HWM,
-                    &transport->ingest, &transport->ingest_fd);
-    if (err != SPN_OK)
-        goto cleanup;
-    err = open_socket(transport->context, dir, READ_NAME, READ_SEND_HWM, &transport->read,
-                      &transport->read_fd);
+    err = open_socket(transport->context, send_hwm > 0 ? send_hwm : INGEST_SEND_HWM,
+                      &transport->ingest, &transport->ingest_fd);
+    if (err == SPN_OK)
+        err = open_socket(transport->context, READ_SEND_HWM, &transport->read, &transport->read_fd);
     if (err == SPN_OK)
         err = open_monitor(transport);
-    if (err != SPN_OK)
-        goto cleanup;
-    err = open_descriptors(transport);
+    if (err == SPN_OK)
+        err = connect_socket(transport->ingest, dir, INGEST_NAME);
+    if (err == SPN_OK)
+        err = connect_socket(transport->read, dir, READ_NAME);
+    if (err == SPN_OK)
+        err = open_descriptors(transport);
 cleanup:
     if (err != SPN_OK) {
         int saved = errno;
