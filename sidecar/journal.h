@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* journal: the only module that knows LMDB exists.
+/* journal: the only module that knows LMDB exists. In three files: journal.c opens and closes,
+ * journal_write.c writes and deletes, journal_read.c reads.
  *
  * Seven tables: log (position -> entry, append-only at its head), blocks (segment, epoch, first seq
  * -> block), segments (number -> what it covers), rows (epoch -> row), names (name -> epoch),
