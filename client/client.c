@@ -19,6 +19,8 @@ enum {
 #define NS_PER_MS UINT64_C(1000000)
 #define STOPPING_PAUSE_NS (100 * NS_PER_MS)
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
+/* A sidecar that starts makes its sockets first and opens them to its group then. */
+#define DENIED_FOR_NS (500 * NS_PER_MS)
 
 /* -- failures ---------------------------------------------------------------------------------- */
 
@@ -116,14 +118,16 @@ static spn_err take_messages(struct spn_client *client, void *socket)
 }
 
 /* Answers and questions die with a connection; whoever waits for one asks again at once. */
-static void notice_connection(struct spn_client *client, bool connected)
+static void notice_connection(struct spn_client *client)
 {
-    if (connected && !client->connected) {
+    bool fresh;
+    bool connected = transport_connected(&client->transport, &fresh);
+    if (fresh) {
         calls_lost(&client->calls);
         for (struct client_part *part = client->parts; part != NULL; part = part->next)
             part->ops->reconnected(part);
     }
-    client->connected = connected;
+    client->connected = connected && (client->connected || fresh);
 }
 
 /* Whatever touched a socket may have used up the edge that ZeroMQ's descriptor gives: ask the
@@ -143,8 +147,10 @@ static void settle(struct spn_client *client)
     }
     int ingest = transport_events(client->transport.ingest);
     int read = transport_events(client->transport.read);
+    int monitor = transport_events(client->transport.monitor);
     bool connected = (read & ZMQ_POLLOUT) != 0;
-    client->ready = ((ingest | read) & ZMQ_POLLIN) != 0 || connected != client->connected ||
+    bool moved = connected ? client->transport.fresh : client->connected;
+    client->ready = ((ingest | read | monitor) & ZMQ_POLLIN) != 0 || moved ||
                     (blocked && (ingest & ZMQ_POLLOUT) != 0) || (connected && read_blocked);
     transport_settle(&client->transport, client->ready || client->news, client->due_ns);
 }
@@ -152,7 +158,7 @@ static void settle(struct spn_client *client)
 static spn_err work(struct spn_client *client)
 {
     client->looked_ns = transport_now();
-    notice_connection(client, (transport_events(client->transport.read) & ZMQ_POLLOUT) != 0);
+    notice_connection(client);
     spn_err err = take_messages(client, client->transport.ingest);
     if (err == SPN_OK)
         err = take_messages(client, client->transport.read);
@@ -207,6 +213,17 @@ static spn_err open_answer(struct spn_client *client, struct call *call, enum wi
     return err;
 }
 
+/* Nobody answered: is there somebody? */
+static spn_err explain_silence(struct spn_client *client)
+{
+    char words[CLIENT_WORDS_SIZE] = "";
+    spn_err err = transport_probe(client->dir, words, sizeof(words));
+    if (err == SPN_E_TIMEOUT)
+        return client_fail(client, err, "somebody listens there, and does not answer");
+    return words[0] != '\0' ? client_fail(client, err, "%s", words)
+                            : client_fail(client, err, NULL);
+}
+
 spn_err client_ask(struct spn_client *client, struct call *call,
                    const struct client_question *question, uint64_t deadline_ns,
                    struct wire_in *ret_in)
@@ -234,20 +251,28 @@ spn_err client_ask(struct spn_client *client, struct call *call,
     }
     call->blocked = false;
     if (err == SPN_E_TIMEOUT && !client->connected)
-        err = client_fail(client, SPN_E_UNAVAILABLE, NULL);
+        err = explain_silence(client);
     return err;
 }
 
 /* -- open and close ---------------------------------------------------------------------------- */
 
+/* What is forbidden stays so: that is not waited for to the end. */
+static spn_err say_hello(struct spn_client *client, uint64_t deadline_ns, struct wire_in *ret_in)
+{
+    const struct client_question hello = {WIRE_HELLO, WIRE_WELCOME, NULL};
+    uint64_t denied_ns = earlier(deadline_ns, transport_now() + DENIED_FOR_NS);
+    spn_err err = client_ask(client, &client->call, &hello, denied_ns, ret_in);
+    if (err != SPN_E_UNAVAILABLE && err != SPN_E_TIMEOUT)
+        return err;
+    return client_ask(client, &client->call, &hello, deadline_ns, ret_in);
+}
+
 static spn_err shake_hands(struct spn_client *client, uint64_t deadline_ns)
 {
     struct wire_in in;
     struct wire_welcome welcome;
-    const struct client_question hello = {WIRE_HELLO, WIRE_WELCOME, NULL};
-    spn_err err = client_ask(client, &client->call, &hello, deadline_ns, &in);
-    if (err == SPN_E_TIMEOUT)
-        err = client_fail(client, SPN_E_UNAVAILABLE, NULL);
+    spn_err err = say_hello(client, deadline_ns, &in);
     if (err != SPN_OK)
         return err;
     wire_get_welcome(&in, &welcome);
@@ -267,12 +292,18 @@ static spn_err find_dir(struct spn_client *client, const struct spn_client_optio
                         uint64_t deadline_ns, char ret_dir[TRANSPORT_DIR_SIZE])
 {
     const char *own = options != NULL ? options->socket_dir : NULL;
+    bool at_once = options != NULL && options->at_once;
     const struct timespec pause = {.tv_nsec = (long)LOOK_AGAIN_NS};
     for (;;) {
         spn_err err = transport_find(own, ret_dir, client->words, sizeof(client->words));
-        client->err = err;
-        if (err != SPN_E_UNAVAILABLE || transport_now() >= deadline_ns)
-            return err;
+        if (err == SPN_OK && at_once)
+            err = transport_probe(ret_dir, client->words, sizeof(client->words));
+        if (err == SPN_E_TIMEOUT)
+            err = SPN_OK; /* somebody listens */
+        bool again = (err == SPN_E_UNAVAILABLE || err == SPN_E_SYSTEM) && !at_once;
+        client->err = err == SPN_E_SYSTEM ? SPN_E_PATH : err;
+        if (!again || transport_now() >= deadline_ns)
+            return client->err;
         nanosleep(&pause, NULL);
     }
 }
@@ -305,10 +336,19 @@ spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options
         err = client_fail(client, SPN_E_INVALID, "spn_client_options.size is not set");
         goto cleanup;
     }
+    if (options != NULL && options->send_hwm < 0) {
+        err = client_fail(client, SPN_E_INVALID, "spn_client_options.send_hwm is negative");
+        goto cleanup;
+    }
     err = find_dir(client, options, deadline_ns, dir);
     if (err != SPN_OK)
         goto cleanup;
-    err = transport_open(&client->transport, dir);
+    client->dir = strdup(dir);
+    if (client->dir == NULL) {
+        err = client_fail(client, SPN_E_NOMEM, NULL);
+        goto cleanup;
+    }
+    err = transport_open(&client->transport, dir, options != NULL ? options->send_hwm : 0);
     if (err != SPN_OK) {
         fail_system(client, err, "opening sockets");
         goto cleanup;
@@ -338,6 +378,7 @@ void spn_client_close(spn_client *client)
     else
         transport_close(&client->transport, client->linger_ms);
     fork_guard_release(&client->guard);
+    free(client->dir);
     free(client);
 }
 

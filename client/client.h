@@ -57,6 +57,7 @@ struct spn_client {
     size_t batch_bytes_max;
     uint32_t batch_events_max;
     int linger_ms;
+    char *dir; /* where the sockets are */
 
     bool connected;     /* as read.sock was when a turn looked */
     bool ready;         /* there is more to do at once */
@@ -93,8 +94,8 @@ struct client_question {
 
 /* Asks, and again when that is due, until there is an answer; *ret_in stands at its body and is
  * valid until the call is used again. A call that has been asked already goes on waiting.
- * SPN_E_UNAVAILABLE: the deadline came and there is no connection. SPN_E_TIMEOUT. What an ERROR
- * said. */
+ * The deadline came: SPN_E_TIMEOUT; or there is no connection, and then as transport_probe says.
+ * What an ERROR said. */
 spn_err client_ask(struct spn_client *client, struct call *call,
                    const struct client_question *question, uint64_t deadline_ns,
                    struct wire_in *ret_in) SPN_MUST_USE;

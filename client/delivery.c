@@ -143,13 +143,15 @@ struct window_cut delivery_cut(const struct delivery *delivery, struct wire_batc
                                      .base = delivery->window.base,
                                      .round = delivery->round,
                                      .count = cut.count,
-                                     .level = (uint8_t)delivery->options.level};
+                                     .level = (uint8_t)delivery->options.level,
+                                     .backpressure = delivery->backpressure};
     return cut;
 }
 
 void delivery_sent(struct delivery *delivery, const struct wire_batch *batch)
 {
     delivery->sent = batch->first + batch->count;
+    delivery->backpressure = 0;
     if (batch->first < delivery->sent_end) {
         uint64_t again_end =
             delivery->sent < delivery->sent_end ? delivery->sent : delivery->sent_end;
@@ -159,6 +161,13 @@ void delivery_sent(struct delivery *delivery, const struct wire_batch *batch)
         delivery->sent_end = delivery->sent;
     if (delivery->options.level == SPN_NONE)
         forget_sent(delivery);
+}
+
+void delivery_note_backpressure(struct delivery *delivery)
+{
+    delivery->counters.backpressure++;
+    if (delivery->backpressure < UINT32_MAX)
+        delivery->backpressure++;
 }
 
 void delivery_hurry(struct delivery *delivery)
@@ -219,6 +228,16 @@ static spn_err take_expect(struct delivery *delivery, struct wire_in in)
     return SPN_OK;
 }
 
+/* A refusal costs a round, and a session that somebody else closes may have thousands of events on
+ * their way: 16,000 took half a minute, and all other sessions of the producer waited. They are
+ * refused with the first. */
+static void skip_refused(struct delivery *delivery, uint64_t number, spn_err code)
+{
+    window_skip(&delivery->window, number, code);
+    if (code == SPN_E_CLOSED)
+        window_skip_session(&delivery->window, number, delivery->sent, code);
+}
+
 static spn_err take_refused(struct delivery *delivery, struct wire_in in)
 {
     struct wire_refused refused;
@@ -231,7 +250,7 @@ static spn_err take_refused(struct delivery *delivery, struct wire_in in)
     if (code == SPN_OK)
         code = SPN_E_PROTOCOL;
     if (refused.number >= delivery->window.base)
-        window_skip(&delivery->window, refused.number, code);
+        skip_refused(delivery, refused.number, code);
     else if (delivery->options.level == SPN_NONE)
         add_results(delivery, refused.number, 1, SPN_REFUSED, code);
     go_back(delivery, refused.number);

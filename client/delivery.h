@@ -60,6 +60,7 @@ struct delivery {
     uint64_t lost_end;    /* numbers below were counted as lost already, as far as they were */
     uint64_t asked_acked; /* acked when the last question went out */
     uint32_t round;
+    uint32_t backpressure; /* calls that found no room, not told to the sidecar yet */
     enum delivery_need need;
     bool moved;     /* there was progress; the owner clears it */
     spn_err failed; /* lasting: nothing is sent any more */
@@ -84,6 +85,8 @@ bool delivery_ready(const struct delivery *delivery);
 struct window_cut delivery_cut(const struct delivery *delivery, struct wire_batch *ret_batch);
 /* That batch is on its way. */
 void delivery_sent(struct delivery *delivery, const struct wire_batch *batch);
+/* A call ended without room. */
+void delivery_note_backpressure(struct delivery *delivery);
 /* Everything taken so far goes out without gathering. */
 void delivery_hurry(struct delivery *delivery);
 

@@ -101,6 +101,21 @@ static spn_err fetch_page(struct spn_client *client, int timeout_ms)
     return SPN_OK;
 }
 
+static struct spn_session session_of(const struct wire_session_row *row)
+{
+    return (struct spn_session){.name = row->name,
+                                .last_id = row->last_id,
+                                .epoch = row->epoch,
+                                .seq = row->seq,
+                                .position = row->position,
+                                .bytes = row->bytes,
+                                .opened_ms = row->opened_ms,
+                                .last_ms = row->last_ms,
+                                .duplicates = row->duplicates,
+                                .conflicts = row->conflicts,
+                                .state = (spn_session_state)row->state};
+}
+
 static spn_err next_row(struct spn_client *client, struct spn_session *ret_session)
 {
     struct inspect *inspect = client->inspect;
@@ -112,16 +127,7 @@ static spn_err next_row(struct spn_client *client, struct spn_session *ret_sessi
         return bad_answer(client);
     }
     keep(row.name, inspect->name, &inspect->name_size);
-    *ret_session = (struct spn_session){.name = row.name,
-                                        .last_id = row.last_id,
-                                        .epoch = row.epoch,
-                                        .seq = row.seq,
-                                        .position = row.position,
-                                        .bytes = row.bytes,
-                                        .opened_ms = row.opened_ms,
-                                        .last_ms = row.last_ms,
-                                        .duplicates = row.duplicates,
-                                        .conflicts = row.conflicts};
+    *ret_session = session_of(&row);
     return SPN_OK;
 }
 
@@ -151,6 +157,33 @@ spn_err spn_next_session(spn_client *client, struct spn_bytes after, struct spn_
     if (inspect->left == 0)
         return client_fail(client, SPN_E_END, NULL);
     return next_row(client, ret_session);
+}
+
+/* The bytes that are lent stay in the answer. */
+spn_err spn_get_session(spn_client *client, struct spn_bytes name, int timeout_ms,
+                        struct spn_session_info *ret_info)
+{
+    uint8_t bytes[TEXT_SIZE];
+    struct wire_out body = wire_out(bytes, sizeof(bytes));
+    const struct client_question question = {WIRE_INFO, WIRE_INFO_IS, &body};
+    struct wire_info_is info;
+    struct wire_in in;
+    spn_err err = client_check(client);
+    if (err != SPN_OK)
+        return err;
+    err = wire_check_session(name);
+    if (err != SPN_OK)
+        return client_fail(client, err, NULL);
+    wire_put_info(&body, name); /* which may be lent from the answer before */
+    calls_clear(&client->call);
+    err = client_ask(client, &client->call, &question, client_deadline(timeout_ms), &in);
+    if (err != SPN_OK)
+        return err;
+    wire_get_info_is(&in, &info);
+    if (!wire_in_done(&in) || info.row.name.size == 0)
+        return bad_answer(client);
+    *ret_info = (struct spn_session_info){session_of(&info.row), info.first_seq};
+    return SPN_OK;
 }
 
 /* -- health and counters ----------------------------------------------------------------------- */

@@ -6,7 +6,8 @@
  *
  * Owns     a page of session rows, the texts of the last health, the last counters. Made with the
  *          first question, freed with the client.
- * Lends    bytes of those: until the same question is asked again.
+ * Lends    bytes of those: until the same question is asked again; those of spn_get_session, which
+ *          lie in the client's call, until anything is asked.
  * Threads  those of its client.
  */
 #ifndef SPN_CLIENT_INSPECT_H

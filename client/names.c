@@ -26,6 +26,12 @@ const char *spn_result_name(spn_result result)
     return result >= SPN_STORED && result <= SPN_LOST ? names[result] : "?";
 }
 
+const char *spn_session_state_name(spn_session_state state)
+{
+    static const char *const names[] = {"live", "closed"};
+    return state >= SPN_LIVE && state <= SPN_CLOSED ? names[state] : "?";
+}
+
 struct spn_bytes spn_text(const char *text)
 {
     return (struct spn_bytes){text, strlen(text)};

@@ -150,14 +150,49 @@ static spn_err send_batch(struct spn_producer *producer)
     return SPN_OK;
 }
 
+static void give_id(const struct spn_producer *producer, struct wire_entry *entry,
+                    char given[SPN_GIVEN_ID_MAX])
+{
+    if (entry->kind == WIRE_EVENT && entry->id.size == 0)
+        entry->id = (struct spn_bytes){
+            given, write_given_id(producer, producer->delivery.window.next, given)};
+}
+
+/* Moves what is pending into the window, the oldest first, as far as there is room. It has waited
+ * enough: it is not gathered. True: there was some. */
+static bool admit_pending(struct spn_producer *producer)
+{
+    struct delivery *delivery = &producer->delivery;
+    uint64_t next = delivery->window.next;
+    const struct wire_entry *first;
+    while ((first = pending_first(&producer->pending)) != NULL) {
+        char given[SPN_GIVEN_ID_MAX];
+        struct wire_entry entry = *first;
+        give_id(producer, &entry, given);
+        size_t entry_size = wire_entry_size(&entry);
+        if (!window_has_room(&delivery->window, entry_size))
+            break;
+        delivery_put(delivery, &entry, entry_size);
+        pending_drop_first(&producer->pending);
+    }
+    if (delivery->window.next == next)
+        return false;
+    delivery_hurry(delivery);
+    return true;
+}
+
+/* With level none sending makes room. */
 static void send_batches(struct spn_producer *producer, uint64_t now_ns)
 {
     struct delivery *delivery = &producer->delivery;
     if (delivery_in_flight(delivery) == 0)
         producer->heard_ns = now_ns;
     producer->blocked = false;
-    while (!producer->blocked && delivery_ready(delivery))
-        producer->blocked = send_batch(producer) != SPN_OK;
+    (void)admit_pending(producer);
+    do {
+        while (!producer->blocked && delivery_ready(delivery))
+            producer->blocked = send_batch(producer) != SPN_OK;
+    } while (!producer->blocked && admit_pending(producer));
 }
 
 static void part_turn(struct client_part *part, uint64_t now_ns)
@@ -285,6 +320,20 @@ static spn_err take_id(struct spn_producer *producer, int timeout_ms, struct wir
     return SPN_OK;
 }
 
+/* A small window says how much may be on its way, not how many sessions there are. The token is the
+ * seed: random, and none of those who choose names know it. */
+static void start_pending(struct spn_producer *producer, const struct spn_producer_options *options,
+                          uint64_t token)
+{
+    size_t count_max = options->window_events;
+    size_t bytes_max = options->window_bytes;
+    if (count_max < WINDOW_EVENTS_DEFAULT)
+        count_max = WINDOW_EVENTS_DEFAULT;
+    if (bytes_max < WINDOW_BYTES_DEFAULT)
+        bytes_max = WINDOW_BYTES_DEFAULT;
+    pending_init(&producer->pending, count_max, bytes_max, token);
+}
+
 static spn_err start(struct spn_producer *producer, const struct spn_producer_options *options,
                      const struct wire_state *state)
 {
@@ -300,6 +349,8 @@ static spn_err start(struct spn_producer *producer, const struct spn_producer_op
     };
     producer->committed = state->durable;
     producer->send_timeout_ms = options->send_timeout_ms;
+    producer->latest_only = options->latest_only;
+    start_pending(producer, options, state->token);
     if (options->level == SPN_NONE)
         client->linger_ms = LINGER_MS;
     spn_err err = delivery_init(&producer->delivery, &limits, state);
@@ -311,6 +362,7 @@ static void free_producer(struct spn_producer *producer)
     client_remove(producer->client, &producer->part);
     calls_remove(&producer->client->calls, &producer->call);
     delivery_release(&producer->delivery);
+    pending_release(&producer->pending);
     free(producer);
 }
 
@@ -389,8 +441,29 @@ static spn_err check_event(struct spn_producer *producer, const struct spn_event
     return err == SPN_OK ? SPN_OK : client_fail(producer->client, err, NULL);
 }
 
+/* After an event was taken: is it time for a turn? */
+static bool should_look(const struct spn_producer *producer)
+{
+    if (!producer->blocked && delivery_ready(&producer->delivery))
+        return true;
+    return transport_now() - producer->client->looked_ns >= PRODUCER_LOOK_NS;
+}
+
+/* An entry that was checked, under the number that is next; false: there is no room for it. */
+static bool put_entry(struct spn_producer *producer, struct wire_entry entry, uint64_t *ret_ticket)
+{
+    char given[SPN_GIVEN_ID_MAX];
+    give_id(producer, &entry, given);
+    size_t entry_size = wire_entry_size(&entry);
+    if (producer->pending.count > 0 || !window_has_room(&producer->delivery.window, entry_size))
+        return false;
+    *ret_ticket = delivery_put(&producer->delivery, &entry, entry_size);
+    return true;
+}
+
 /* The window is full: everything in it goes out, and then it is the sidecar's turn. */
-static spn_err wait_for_room(struct spn_producer *producer, size_t entry_size)
+static spn_err wait_for_room(struct spn_producer *producer, const struct wire_entry *entry,
+                             uint64_t *ret_ticket)
 {
     struct spn_client *client = producer->client;
     uint64_t deadline_ns = client_deadline(producer->send_timeout_ms);
@@ -400,31 +473,59 @@ static spn_err wait_for_room(struct spn_producer *producer, size_t entry_size)
         err = client_turn(client);
         if (err == SPN_OK)
             err = check_usable(producer);
-        if (err != SPN_OK || window_has_room(&producer->delivery.window, entry_size))
+        if (err != SPN_OK || put_entry(producer, *entry, ret_ticket))
             return err;
         if (client_sleep(client, deadline_ns, TRANSPORT_NEVER) != SPN_OK)
             break;
     }
-    producer->delivery.counters.backpressure++;
+    delivery_note_backpressure(&producer->delivery);
     return client_fail(
         client, SPN_E_BACKPRESSURE, "%llu events wait for the sidecar%s",
         (unsigned long long)(producer->delivery.window.next - producer->delivery.window.base),
         client->connected ? "" : ", which is not connected");
 }
 
-/* After an event was taken: is it time for a turn? */
-static bool should_look(const struct spn_producer *producer)
+/* Latest only: now, or when there is room, if nothing newer of the session comes until then. What
+ * is in the window goes out, to make room. */
+static spn_err take_latest(struct spn_producer *producer, const struct wire_entry *entry,
+                           uint64_t *ret_ticket)
 {
-    if (!producer->blocked && delivery_ready(&producer->delivery))
-        return true;
-    return transport_now() - producer->client->looked_ns >= PRODUCER_LOOK_NS;
+    bool replaced;
+    if (put_entry(producer, *entry, ret_ticket))
+        return SPN_OK;
+    if (transport_now() - producer->client->looked_ns >= PRODUCER_LOOK_NS) {
+        spn_err err = client_turn(producer->client);
+        if (err == SPN_OK)
+            err = check_usable(producer);
+        if (err != SPN_OK || put_entry(producer, *entry, ret_ticket))
+            return err;
+    }
+    spn_err err = pending_put(&producer->pending, entry, &replaced);
+    if (err == SPN_E_TOO_MANY)
+        return client_fail(producer->client, err, "%zu entries with %zu bytes wait for room",
+                           producer->pending.count, producer->pending.bytes);
+    if (err != SPN_OK)
+        return client_fail(producer->client, err, NULL);
+    producer->delivery.counters.replaced += replaced;
+    delivery_hurry(&producer->delivery);
+    *ret_ticket = 0;
+    return SPN_OK;
+}
+
+/* As soon as there is room. */
+static spn_err take_entry(struct spn_producer *producer, const struct wire_entry *entry,
+                          uint64_t *ret_ticket)
+{
+    if (producer->latest_only)
+        return take_latest(producer, entry, ret_ticket);
+    if (put_entry(producer, *entry, ret_ticket))
+        return SPN_OK;
+    return wait_for_room(producer, entry, ret_ticket);
 }
 
 static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
                        const struct spn_event *event, uint64_t *ret_ticket)
 {
-    struct delivery *delivery = &producer->delivery;
-    char given[SPN_GIVEN_ID_MAX];
     struct wire_entry entry = {.kind = WIRE_EVENT,
                                .session = session,
                                .id = event->id,
@@ -436,16 +537,7 @@ static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
         err = check_event(producer, event);
     if (err != SPN_OK)
         return err;
-    if (entry.id.size == 0)
-        entry.id =
-            (struct spn_bytes){given, write_given_id(producer, delivery->window.next, given)};
-    size_t entry_size = wire_entry_size(&entry);
-    if (!window_has_room(&delivery->window, entry_size))
-        err = wait_for_room(producer, entry_size);
-    if (err != SPN_OK)
-        return err;
-    *ret_ticket = delivery_put(delivery, &entry, entry_size);
-    return SPN_OK;
+    return take_entry(producer, &entry, ret_ticket);
 }
 
 /* An event that was taken has its ticket, whatever the turn after it finds: a failure that lasts is
@@ -459,7 +551,7 @@ static void look(struct spn_producer *producer)
 spn_err spn_publish(spn_producer *producer, struct spn_bytes session, const struct spn_event *event,
                     uint64_t *ret_ticket)
 {
-    uint64_t ticket;
+    uint64_t ticket = 0;
     spn_err err = check_usable(producer);
     if (err == SPN_OK)
         err = publish(producer, session, event, &ticket);
@@ -478,11 +570,11 @@ spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
     size_t taken = 0;
     spn_err err = check_usable(producer);
     for (; err == SPN_OK && taken < count; taken++) {
-        uint64_t ticket;
+        uint64_t ticket = 0;
         err = publish(producer, session, &events[taken], &ticket);
         if (err != SPN_OK)
             break;
-        if (taken == 0 && ret_first != NULL)
+        if (ret_first != NULL && (taken == 0 || ticket == 0))
             *ret_first = ticket;
         if (delivery_gathered(&producer->delivery))
             look(producer);
@@ -493,11 +585,44 @@ spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
     return err;
 }
 
+/* -- ending sessions --------------------------------------------------------------------------- */
+
+static spn_err end_session(struct spn_producer *producer, enum wire_kind kind,
+                           struct spn_bytes session, uint64_t epoch, uint64_t *ret_ticket)
+{
+    const struct wire_entry entry = {.kind = (uint8_t)kind, .session = session, .epoch = epoch};
+    uint64_t ticket = 0;
+    spn_err err = check_usable(producer);
+    if (err == SPN_OK)
+        err = check_session(producer, session);
+    if (err == SPN_OK)
+        err = take_entry(producer, &entry, &ticket);
+    if (err != SPN_OK)
+        return err;
+    look(producer);
+    if (ret_ticket != NULL)
+        *ret_ticket = ticket;
+    return SPN_OK;
+}
+
+spn_err spn_session_close(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                          uint64_t *ret_ticket)
+{
+    return end_session(producer, WIRE_CLOSE, session, epoch, ret_ticket);
+}
+
+spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                           uint64_t *ret_ticket)
+{
+    return end_session(producer, WIRE_DELETE, session, epoch, ret_ticket);
+}
+
 /* -- results ----------------------------------------------------------------------------------- */
 
 static uint64_t unended(const struct spn_producer *producer)
 {
-    return producer->delivery.window.next - producer->delivery.window.base;
+    return producer->delivery.window.next - producer->delivery.window.base +
+           producer->pending.count;
 }
 
 /* A call that is about to wait: what is gathered goes out, since nobody will add to it. */
@@ -541,10 +666,9 @@ spn_err spn_producer_flush(spn_producer *producer, int timeout_ms)
     spn_err err = client_check(producer->client);
     if (err != SPN_OK)
         return err;
-    uint64_t last = producer->delivery.window.next - 1;
     delivery_hurry(&producer->delivery);
     err = client_turn(producer->client);
-    while (err == SPN_OK && producer->delivery.acked < last) {
+    while (err == SPN_OK && unended(producer) > 0) {
         err = check_usable(producer);
         if (err == SPN_OK)
             err = turn_and_sleep(producer, deadline_ns);
@@ -579,6 +703,7 @@ struct spn_counters spn_producer_counters(const spn_producer *producer)
 {
     struct spn_counters counters = producer->delivery.counters;
     counters.unacknowledged = unended(producer);
+    counters.pending = producer->pending.count;
     return counters;
 }
 

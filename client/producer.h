@@ -8,7 +8,7 @@
  * the last look at the sockets is PRODUCER_LOOK_NS old: a full stream looks once a batch, a slow
  * one at each event, and an acknowledgement is never picked up much later than it could be.
  *
- * Owns     its delivery and its call.
+ * Owns     its delivery, its call, what is pending (only with latest_only).
  * Borrows  the client, which outlives it.
  * Threads  those of its client.
  */
@@ -17,6 +17,7 @@
 
 #include "client.h"
 #include "delivery.h"
+#include "pending.h"
 
 #define PRODUCER_LOOK_NS UINT64_C(50000)
 #define PRODUCER_SILENCE_NS UINT64_C(1000000000)
@@ -27,6 +28,8 @@ struct spn_producer {
     struct client_part part; /* first: a part is its producer */
     struct spn_client *client;
     struct delivery delivery;
+    struct pending pending;
+    bool latest_only;
     struct call call;
     enum delivery_need asked; /* what the call is about */
     bool blocked;             /* ingest.sock took nothing at the last try */

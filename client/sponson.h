@@ -82,12 +82,17 @@ struct spn_client_options {
     size_t size;            /* sizeof(struct spn_client_options): later versions add fields */
     const char *socket_dir; /* NULL: $SPONSON_SOCKET_DIR; if that is not set, /run/sponson or
                                $XDG_RUNTIME_DIR/sponson, the first that has sockets in it */
+    bool at_once;           /* where nobody listens, fail instead of waiting for a start */
+    int send_hwm; /* batches that ZeroMQ may hold on their way to the sidecar (ZMQ_SNDHWM of
+                     ingest.sock); 0: 128. Bounds level none, which keeps no window */
 };
 
 /* Connects and shakes hands, up to timeout_ms; a sidecar that starts meanwhile is found. options
  * may be NULL.
- * SPN_E_UNAVAILABLE: no sidecar answered in time. SPN_E_VERSION: it speaks another major version.
- * SPN_E_PATH: a socket path is too long for a Unix socket. SPN_E_INVALID: options without a size.
+ * SPN_E_UNAVAILABLE: nobody listens there. SPN_E_TIMEOUT: somebody does, and did not answer in
+ * time. SPN_E_PATH: the sockets may not be opened (the detail says which, and why), or their path
+ * is too long for a Unix socket. SPN_E_VERSION: the sidecar speaks another major version.
+ * SPN_E_INVALID: options without a size.
  * SPN_E_NOMEM, SPN_E_SYSTEM.
  * ret_detail, if not NULL, gets words for a person (at most detail_size bytes with the NUL) when
  * the call fails, since there is no client to ask. */
@@ -150,14 +155,44 @@ struct spn_producer_options {
                              Opening an id fences whoever held it before. */
     size_t window_bytes;  /* in flight at most, up to 1 GiB; 0: 4 MiB. One event always fits */
     size_t window_events; /* in flight at most, up to 16,777,216; 0: 65,536 */
-    int send_timeout_ms;  /* how long spn_publish waits for room; 0 never waits */
+    int send_timeout_ms;  /* how long spn_publish waits for room; 0 never waits, -1 for ever */
+    bool latest_only;     /* see below; send_timeout_ms is not looked at then */
 };
+
+/* Latest only is for apps that must never stall and want, while the sidecar is behind, only the
+ * newest event of each session to get through: a proxy that only needs to know where its sessions
+ * stand.
+ *
+ * spn_publish then never waits and never returns SPN_E_BACKPRESSURE. While the window is full an
+ * event is held back as its session's pending one, and takes the place of the one that was pending
+ * before. What is pending goes out as soon as there is room, before anything that is published
+ * later, the session that has waited longest first.
+ *
+ * Tickets are the numbers that go over the wire, so what is pending has none yet (*ret_ticket is 0)
+ * and gets the next one when it leaves. An event that was replaced never has a ticket, a result, a
+ * seq or a given id: it is counted in spn_counters.replaced and never existed for the sidecar. So
+ * results stay one for each ticket, in order, and publish calls that succeeded = taken + pending +
+ * replaced. To learn that the newest is on disk, flush.
+ *
+ * spn_session_close and spn_session_delete do not wait either, and replace nothing: they go behind
+ * their session's pending event, are not replaced, and what is published afterwards is pending
+ * behind them.
+ *
+ * As many entries and bytes may be pending as the window has, or as the default window would have
+ * if that is more (65,536 and 4 MiB), and one of any size. Beyond that spn_publish returns
+ * SPN_E_TOO_MANY at once, and the event is not taken; sessions that have a pending event can still
+ * replace it. */
 
 /* Level durable, random id, default windows, send timeout 100 ms. */
 SPN_API struct spn_producer_options spn_producer_defaults(void);
 
 /* Takes the producer id at the sidecar. options may be NULL for the defaults.
- * SPN_E_UNAVAILABLE, SPN_E_TIMEOUT, SPN_E_INVALID, SPN_E_NOMEM. */
+ * SPN_E_UNAVAILABLE, SPN_E_TIMEOUT, SPN_E_INVALID, SPN_E_NOMEM.
+ * SPN_E_LIMIT: the sidecar knows as many ids as it may.
+ *
+ * The sidecar remembers a producer id, and how far it got, until it has not heard of it for
+ * --producer-ttl (a week by default). An app that keeps its id over restarts is one producer; each
+ * random id is another that is remembered for so long. */
 SPN_API spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,
                                   const struct spn_producer_options *options,
                                   int timeout_ms) SPN_MUST_USE;
@@ -168,9 +203,10 @@ SPN_API uint64_t spn_producer_committed(const spn_producer *producer);
 
 /* Hands one event over to be sent. ret_ticket may be NULL. While the in-flight window is full it
  * waits up to the send timeout.
- * SPN_E_BACKPRESSURE: no room in time, not taken. SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_BAD_TYPE,
- * SPN_E_BAD_DATA, SPN_E_EVENT_TOO_LARGE: not taken, no ticket used. SPN_E_FENCED: somebody else
- * opened the same id. Never SPN_E_UNAVAILABLE: a sidecar that restarts is ridden out.
+ * SPN_E_BACKPRESSURE: no room in time, not taken, nothing else lost: publish it again.
+ * SPN_E_TOO_MANY: with latest_only only. SPN_E_NOMEM. SPN_E_BAD_SESSION, SPN_E_BAD_ID,
+ * SPN_E_BAD_TYPE, SPN_E_BAD_DATA, SPN_E_EVENT_TOO_LARGE: not taken, no ticket used. SPN_E_FENCED:
+ * somebody else opened the same id. Never SPN_E_UNAVAILABLE: a sidecar that restarts is ridden out.
  *
  * An event goes out at once when nothing is in flight; while an acknowledgement is outstanding
  * events gather, up to a batch, and go out with the next call that finds it arrived:
@@ -181,10 +217,34 @@ SPN_API spn_err spn_publish(spn_producer *producer, struct spn_bytes session,
                             const struct spn_event *event, uint64_t *ret_ticket) SPN_MUST_USE;
 
 /* The same for count events of one session. *ret_taken, always set, says how many of the first
- * ones were taken, with consecutive tickets from *ret_first (may be NULL; set when any was). */
+ * ones were taken, with consecutive tickets from *ret_first (may be NULL; set when any was; 0 with
+ * latest_only when one of them was held back). SPN_E_BACKPRESSURE: the rest found no room. */
 SPN_API spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
                                  const struct spn_event *events, size_t count, size_t *ret_taken,
                                  uint64_t *ret_first) SPN_MUST_USE;
+
+/* Closes a session: it takes no more events, whoever publishes them (SPN_REFUSED, SPN_E_CLOSED;
+ * what was on its way behind the first that is refused is refused with it). What it has stays and
+ * can be read; who subscribes gets all of it and then SPN_ITEM_END with SPN_E_CLOSED.
+ *
+ * A close is not a call that waits for an answer. It takes a ticket as an event does, is carried
+ * out in order with this producer's events, and is sent again until it has ended: SPN_STORED; or
+ * SPN_DUPLICATE: that life was closed before; or SPN_REFUSED with SPN_E_UNKNOWN_SESSION: there is
+ * none, or SPN_E_OTHER_EPOCH: it has another life now. epoch: the life that is meant, as
+ * spn_last_event and others tell it; 0: whichever is current when the sidecar decides, which is
+ * what a producer wants that has just published to it.
+ *
+ * Fails as spn_publish does: SPN_E_BAD_SESSION, SPN_E_BACKPRESSURE, SPN_E_FENCED; then no ticket
+ * is used. ret_ticket may be NULL. */
+SPN_API spn_err spn_session_close(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                                  uint64_t *ret_ticket) SPN_MUST_USE;
+
+/* Deletes a session, closed or not, with all its events; who subscribes to it gets SPN_ITEM_END
+ * with SPN_E_DELETED. The next event for this name opens a new life: another epoch, seqs from 1,
+ * and no duplicates of what was deleted. All else is as with spn_session_close, but that nothing is
+ * a duplicate. */
+SPN_API spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                                   uint64_t *ret_ticket) SPN_MUST_USE;
 
 /* Room for an id that the library gives, with its NUL. */
 #define SPN_GIVEN_ID_MAX 48
@@ -213,8 +273,8 @@ SPN_API spn_err spn_producer_wait(spn_producer *producer, uint64_t ticket, int t
                                   struct spn_ack *ret_ack) SPN_MUST_USE;
 
 struct spn_counters {
-    uint64_t taken; /* tickets given */
-    uint64_t stored;
+    uint64_t taken;  /* tickets given */
+    uint64_t stored; /* events, closes, deletes: a close that was carried out counts here */
     uint64_t duplicates;
     uint64_t conflicts;
     uint64_t refused;
@@ -222,6 +282,8 @@ struct spn_counters {
     uint64_t resent;         /* events sent more than once */
     uint64_t backpressure;   /* publish calls that met a full window past the timeout */
     uint64_t unacknowledged; /* without a result yet; with level none: not sent yet */
+    uint64_t pending;        /* of these, held back without a ticket; see latest_only */
+    uint64_t replaced;       /* events that a newer one of their session replaced meanwhile */
 };
 
 SPN_API struct spn_counters spn_producer_counters(const spn_producer *producer);
@@ -293,8 +355,8 @@ typedef enum spn_item_kind {
     SPN_ITEM_VERDICT = 0, /* the first: where it begins; missing: events trimmed before that */
     SPN_ITEM_EVENT = 1,
     SPN_ITEM_GAP = 2, /* `missing` events were trimmed before they could be delivered */
-    SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_OTHER_EPOCH,
-                         SPN_E_CLOSED (all of it was delivered), SPN_E_DELETED, SPN_E_IO */
+    SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_CLOSED (all
+                         of it was delivered), SPN_E_DELETED (or expired), SPN_E_IO */
 } spn_item_kind;
 
 struct spn_item {
@@ -331,7 +393,14 @@ SPN_API void *spn_subscription_context(const spn_subscription *subscription);
 
 SPN_API void spn_unsubscribe(spn_subscription *subscription); /* frees it; takes NULL */
 
-/* -- the list of sessions ---------------------------------------------------------------------- */
+/* -- sessions ---------------------------------------------------------------------------------- */
+
+typedef enum spn_session_state {
+    SPN_LIVE = 0,
+    SPN_CLOSED = 1, /* takes no more events */
+} spn_session_state;
+
+SPN_API const char *spn_session_state_name(spn_session_state state);
 
 struct spn_session {
     struct spn_bytes name;
@@ -344,7 +413,18 @@ struct spn_session {
     uint64_t last_ms;
     uint32_t duplicates;
     uint32_t conflicts;
+    spn_session_state state;
 };
+
+struct spn_session_info {
+    struct spn_session session;
+    uint64_t first_seq; /* of the oldest event that is retained; session.seq + 1: none is */
+};
+
+/* All that is known of one session. SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION, SPN_E_TIMEOUT,
+ * SPN_E_UNAVAILABLE. */
+SPN_API spn_err spn_get_session(spn_client *client, struct spn_bytes name, int timeout_ms,
+                                struct spn_session_info *ret_info) SPN_MUST_USE;
 
 /* The first session, in byte order of names, whose name is greater than `after` and begins with
  * prefix (either may be empty). Walk the list by passing the last name as `after`; pages are

@@ -621,8 +621,12 @@ static const struct client_part_ops part_ops = {
 
 /* -- giving ------------------------------------------------------------------------------------ */
 
-static spn_err end_reason(uint8_t verdict)
+/* Where it went on from is gone, or has another life: either way what it was reading was deleted.
+ */
+static spn_err end_reason(const struct spn_subscription *subscription, uint8_t verdict)
 {
+    if (subscription->located && (verdict == WIRE_UNKNOWN_SESSION || verdict == WIRE_OTHER_EPOCH))
+        return SPN_E_DELETED;
     switch ((enum wire_verdict)verdict) {
     case WIRE_UNKNOWN_ID:
         return SPN_E_UNKNOWN_ID;
@@ -652,7 +656,7 @@ static void give_head(struct spn_subscription *subscription, struct spn_item *re
     struct wire_deliver head = subscription->first->head;
     drop_first(subscription);
     if (head.kind == WIRE_END) {
-        give_end(subscription, end_reason(head.verdict), ret_item);
+        give_end(subscription, end_reason(subscription, head.verdict), ret_item);
         return;
     }
     subscription->given = head.seq;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <time.h>
@@ -18,6 +19,7 @@
 #define INGEST_NAME "ingest.sock"
 #define READ_NAME "read.sock"
 #define RUN_DIR "/run/sponson"
+#define MONITOR "inproc://read-monitor"
 
 enum {
     /* In messages. What is in flight is bounded by the window; this bounds what level none, which
@@ -55,11 +57,20 @@ static spn_err check_path(const char *dir, char *words, size_t words_size)
     return SPN_E_PATH;
 }
 
+/* False: see errno. */
 static bool has_sockets(const char *dir)
 {
     char path[TRANSPORT_DIR_SIZE + sizeof("/" READ_NAME)];
     snprintf(path, sizeof(path), "%s/" READ_NAME, dir);
     return access(path, F_OK) == 0;
+}
+
+static void say_denied(const char *dir, int error, char *words, size_t words_size)
+{
+    char text[128];
+    const char *hint = error == EACCES ? " (see sponsond --socket-group)" : "";
+    snprintf(words, words_size, "%s/" READ_NAME ": %s%s", dir,
+             strerror_r(error, text, sizeof(text)), hint);
 }
 
 static spn_err use(const char *dir, char ret_dir[TRANSPORT_DIR_SIZE], char *words,
@@ -90,17 +101,42 @@ spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE],
 
     const char *candidates[] = {RUN_DIR, user_dir};
     size_t used = 0;
+    const char *denied = NULL;
     for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
         if (candidates[i][0] == '\0')
             continue;
         if (has_sockets(candidates[i]))
             return use(candidates[i], ret_dir, words, words_size);
+        if (errno == EACCES && denied == NULL)
+            denied = candidates[i];
         int wrote = snprintf(words + used, words_size - used, "%s%s",
                              used == 0 ? "no sockets in " : ", ", candidates[i]);
         if (wrote > 0 && (size_t)wrote < words_size - used)
             used += (size_t)wrote;
     }
-    return SPN_E_UNAVAILABLE;
+    if (denied == NULL)
+        return SPN_E_UNAVAILABLE;
+    say_denied(denied, EACCES, words, words_size);
+    return SPN_E_SYSTEM;
+}
+
+spn_err transport_probe(const char *dir, char *words, size_t words_size)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (check_path(dir, words, words_size) != SPN_OK)
+        return SPN_E_PATH;
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/" READ_NAME, dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return SPN_E_TIMEOUT; /* nothing is known, but that there was no answer */
+    int error = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ? 0 : errno;
+    close(fd);
+    if (error == ENOENT || error == ECONNREFUSED)
+        return SPN_E_UNAVAILABLE;
+    if (error == 0 || error == EAGAIN || error == EINTR) /* EAGAIN: more wait there than can */
+        return SPN_E_TIMEOUT;
+    say_denied(dir, error, words, words_size);
+    return SPN_E_PATH;
 }
 
 /* -- sockets ----------------------------------------------------------------------------------- */
@@ -110,8 +146,7 @@ static spn_err set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
-static spn_err open_socket(void *context, const char *dir, const char *name, int send_hwm,
-                           void **ret_socket, int *ret_fd)
+static spn_err open_socket(void *context, int send_hwm, void **ret_socket, int *ret_fd)
 {
     const struct {
         int option;
@@ -124,7 +159,6 @@ static spn_err open_socket(void *context, const char *dir, const char *name, int
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},
         {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
     };
-    char endpoint[TRANSPORT_DIR_SIZE + 32];
     size_t fd_size = sizeof(*ret_fd);
     spn_err err = SPN_OK;
 
@@ -133,9 +167,7 @@ static spn_err open_socket(void *context, const char *dir, const char *name, int
         return errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
     for (size_t i = 0; err == SPN_OK && i < sizeof(settings) / sizeof(settings[0]); i++)
         err = set_int(socket, settings[i].option, settings[i].value);
-    snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s", dir, name);
-    if (err == SPN_OK && (zmq_connect(socket, endpoint) != 0 ||
-                          zmq_getsockopt(socket, ZMQ_FD, ret_fd, &fd_size) != 0))
+    if (err == SPN_OK && zmq_getsockopt(socket, ZMQ_FD, ret_fd, &fd_size) != 0)
         err = SPN_E_SYSTEM;
     if (err == SPN_OK) {
         *ret_socket = socket;
@@ -145,6 +177,13 @@ static spn_err open_socket(void *context, const char *dir, const char *name, int
     zmq_close(socket);
     errno = saved;
     return err;
+}
+
+static spn_err connect_socket(void *socket, const char *dir, const char *name)
+{
+    char endpoint[TRANSPORT_DIR_SIZE + 32];
+    snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s", dir, name);
+    return zmq_connect(socket, endpoint) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
 static spn_err watch(int epoll_fd, int fd)
@@ -160,15 +199,34 @@ static spn_err open_descriptors(struct transport *transport)
     transport->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (transport->epoll_fd < 0 || transport->timer_fd < 0 || transport->event_fd < 0)
         return SPN_E_SYSTEM;
-    const int fds[] = {transport->ingest_fd, transport->read_fd, transport->timer_fd,
-                       transport->event_fd};
+    const int fds[] = {transport->ingest_fd, transport->read_fd, transport->monitor_fd,
+                       transport->timer_fd, transport->event_fd};
     spn_err err = SPN_OK;
     for (size_t i = 0; err == SPN_OK && i < sizeof(fds) / sizeof(fds[0]); i++)
         err = watch(transport->epoll_fd, fds[i]);
     return err;
 }
 
-spn_err transport_open(struct transport *transport, const char *dir)
+/* Before the socket connects, so that no connection goes unheard. Without a bound on its queue,
+ * since ZeroMQ's own thread waits for room in it: a few bytes for each connection that nobody has
+ * looked at yet. */
+static spn_err open_monitor(struct transport *transport)
+{
+    size_t fd_size = sizeof(transport->monitor_fd);
+    if (zmq_socket_monitor(transport->read, MONITOR, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
+        return SPN_E_SYSTEM;
+    transport->monitor = zmq_socket(transport->context, ZMQ_PAIR);
+    if (transport->monitor == NULL)
+        return errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
+    if (set_int(transport->monitor, ZMQ_RCVHWM, 0) != SPN_OK ||
+        set_int(transport->monitor, ZMQ_LINGER, 0) != SPN_OK ||
+        zmq_connect(transport->monitor, MONITOR) != 0 ||
+        zmq_getsockopt(transport->monitor, ZMQ_FD, &transport->monitor_fd, &fd_size) != 0)
+        return SPN_E_SYSTEM;
+    return SPN_OK;
+}
+
+spn_err transport_open(struct transport *transport, const char *dir, int send_hwm)
 {
     *transport = (struct transport){
         .epoll_fd = -1, .timer_fd = -1, .event_fd = -1, .armed_ns = TRANSPORT_NEVER};
@@ -178,15 +236,18 @@ spn_err transport_open(struct transport *transport, const char *dir)
         err = errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
         goto cleanup;
     }
-    err = open_socket(transport->context, dir, INGEST_NAME, INGEST_SEND_HWM, &transport->ingest,
-                      &transport->ingest_fd);
-    if (err != SPN_OK)
-        goto cleanup;
-    err = open_socket(transport->context, dir, READ_NAME, READ_SEND_HWM, &transport->read,
-                      &transport->read_fd);
-    if (err != SPN_OK)
-        goto cleanup;
-    err = open_descriptors(transport);
+    err = open_socket(transport->context, send_hwm > 0 ? send_hwm : INGEST_SEND_HWM,
+                      &transport->ingest, &transport->ingest_fd);
+    if (err == SPN_OK)
+        err = open_socket(transport->context, READ_SEND_HWM, &transport->read, &transport->read_fd);
+    if (err == SPN_OK)
+        err = open_monitor(transport);
+    if (err == SPN_OK)
+        err = connect_socket(transport->ingest, dir, INGEST_NAME);
+    if (err == SPN_OK)
+        err = connect_socket(transport->read, dir, READ_NAME);
+    if (err == SPN_OK)
+        err = open_descriptors(transport);
 cleanup:
     if (err != SPN_OK) {
         int saved = errno;
@@ -213,8 +274,13 @@ void transport_close(struct transport *transport, int linger_ms)
         (void)zmq_setsockopt(transport->ingest, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
         zmq_close(transport->ingest);
     }
-    if (transport->read != NULL)
+    /* No more news before nobody listens: ZeroMQ's thread would wait for a listener. */
+    if (transport->read != NULL) {
+        (void)zmq_socket_monitor(transport->read, NULL, 0);
         zmq_close(transport->read);
+    }
+    if (transport->monitor != NULL)
+        zmq_close(transport->monitor);
     while (zmq_ctx_term(transport->context) != 0 && errno == EINTR)
         continue;
     *transport = (struct transport){0};
@@ -247,6 +313,23 @@ spn_err transport_receive(void *socket, zmq_msg_t *message)
             return SPN_E_SYSTEM;
     }
     return SPN_OK;
+}
+
+/* An event is two frames: its number, of which there is but one, and an address. The connection is
+ * there before its event, so the events are looked at first: then the socket knows of each
+ * connection that one told of. */
+bool transport_connected(struct transport *transport, bool *ret_fresh)
+{
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    while (transport_receive(transport->monitor, &frame) == SPN_OK)
+        transport->fresh = true;
+    zmq_msg_close(&frame);
+    bool connected = (transport_events(transport->read) & ZMQ_POLLOUT) != 0;
+    *ret_fresh = connected && transport->fresh;
+    if (*ret_fresh)
+        transport->fresh = false;
+    return connected;
 }
 
 int transport_events(void *socket)
@@ -292,12 +375,14 @@ void transport_settle(struct transport *transport, bool ready, uint64_t due_ns)
 void transport_sleep(const struct transport *transport, uint64_t until_ns)
 {
     struct pollfd fds[] = {{.fd = transport->ingest_fd, .events = POLLIN},
-                           {.fd = transport->read_fd, .events = POLLIN}};
+                           {.fd = transport->read_fd, .events = POLLIN},
+                           {.fd = transport->monitor_fd, .events = POLLIN}};
     struct timespec left = {0};
     uint64_t now_ns = transport_now();
     if (until_ns != TRANSPORT_NEVER && until_ns > now_ns) {
         left.tv_sec = (time_t)((until_ns - now_ns) / NS_PER_S);
         left.tv_nsec = (long)((until_ns - now_ns) % NS_PER_S);
     }
-    (void)ppoll(fds, 2, until_ns == TRANSPORT_NEVER ? NULL : &left, NULL);
+    (void)ppoll(fds, sizeof(fds) / sizeof(fds[0]), until_ns == TRANSPORT_NEVER ? NULL : &left,
+                NULL);
 }

@@ -6,9 +6,10 @@
  * and an eventfd, and transport_settle, which ends every round of work, makes it tell the truth.
  *
  * A socket takes a message only while its connection stands (ZMQ_IMMEDIATE): nothing piles up for a
- * sidecar that is gone, and a connection that came back is seen.
+ * sidecar that is gone. A connection that broke and came back between two looks is seen too: ZeroMQ
+ * says on a third socket, the monitor, when read.sock has shaken hands.
  *
- * Owns     the context, both sockets, three descriptors.
+ * Owns     the context, the sockets, three descriptors.
  * Borrows  messages: those sent are ZeroMQ's afterwards.
  * Units    nanoseconds of CLOCK_MONOTONIC.
  * Threads  one; libzmq runs an I/O thread beside it.
@@ -31,11 +32,14 @@ struct transport {
     void *context;
     void *ingest;
     void *read;
+    void *monitor; /* of read */
     int ingest_fd;
     int read_fd;
+    int monitor_fd;
     int epoll_fd;
     int timer_fd;
     int event_fd;
+    bool fresh;        /* read.sock shook hands, and nobody was told yet */
     bool signalled;    /* event_fd is readable */
     uint64_t armed_ns; /* when timer_fd becomes readable */
 };
@@ -43,14 +47,19 @@ struct transport {
 uint64_t transport_now(void);
 
 /* The directory to use: socket_dir, or the first of the usual ones that has sockets in it.
- * SPN_E_UNAVAILABLE: none has. SPN_E_PATH: a socket's path would be longer than a Unix socket can
- * have. words: what was looked at, for a person, on failure. */
+ * SPN_E_UNAVAILABLE: none has. SPN_E_SYSTEM: none has, as far as can be seen: one may not be looked
+ * into. SPN_E_PATH: a socket's path would be longer than a Unix socket can have. words: what was
+ * looked at, for a person, on failure. */
 spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE], char *words,
                        size_t words_size) SPN_MUST_USE;
 
-/* Begins to connect, and goes on trying for as long as it is open. SPN_E_NOMEM, SPN_E_SYSTEM (see
- * errno). */
-spn_err transport_open(struct transport *transport, const char *dir) SPN_MUST_USE;
+/* Why nobody answers there: what a plain connect says. SPN_E_UNAVAILABLE: nobody listens.
+ * SPN_E_TIMEOUT: somebody does. SPN_E_PATH: it may not be tried, words says why. */
+spn_err transport_probe(const char *dir, char *words, size_t words_size) SPN_MUST_USE;
+
+/* Begins to connect, and goes on trying for as long as it is open. send_hwm: of ingest.sock, in
+ * messages; 0: the default. SPN_E_NOMEM, SPN_E_SYSTEM (see errno). */
+spn_err transport_open(struct transport *transport, const char *dir, int send_hwm) SPN_MUST_USE;
 /* Takes what was only zeroed. Up to linger_ms for what ZeroMQ has taken and not written yet. */
 void transport_close(struct transport *transport, int linger_ms);
 /* The same in a child process, where ZeroMQ must not be touched any more. */
@@ -61,6 +70,9 @@ void transport_abandon(struct transport *transport);
 spn_err transport_send(void *socket, zmq_msg_t *message) SPN_MUST_USE;
 /* Into an initialised message. SPN_E_END: nothing is there. */
 spn_err transport_receive(void *socket, zmq_msg_t *message) SPN_MUST_USE;
+/* Whether read.sock is connected; *ret_fresh: by another connection than at the last call. A
+ * connection counts once ZeroMQ has told of it on both ways, so that it is fresh once. */
+bool transport_connected(struct transport *transport, bool *ret_fresh);
 /* ZMQ_POLLIN and ZMQ_POLLOUT, as they stand. */
 int transport_events(void *socket);
 

@@ -152,6 +152,27 @@ void window_skip(struct window *window, uint64_t number, spn_err code)
     window->skips++;
 }
 
+static bool same_session(const uint8_t *a, const uint8_t *b)
+{
+    return a[ENTRY_SESSION] == b[ENTRY_SESSION] &&
+           memcmp(a + WIRE_ENTRY_HEAD_SIZE, b + WIRE_ENTRY_HEAD_SIZE, a[ENTRY_SESSION]) == 0;
+}
+
+void window_skip_session(struct window *window, uint64_t number, uint64_t end, spn_err code)
+{
+    assert(number >= window->base && end <= window->next);
+    const uint8_t *first = entry_at(window, number);
+    for (uint64_t at = number + 1; at < end; at++) {
+        const uint8_t *entry = entry_at(window, at);
+        if (!same_session(entry, first))
+            continue;
+        if (entry[ENTRY_KIND] == WIRE_DELETE)
+            return;
+        if (entry[ENTRY_KIND] == WIRE_EVENT)
+            window_skip(window, at, code);
+    }
+}
+
 bool window_is_skip(const struct window *window, uint64_t number, spn_err *ret_code)
 {
     if (window->skips == 0)

@@ -68,6 +68,9 @@ size_t window_bytes_from(const struct window *window, uint64_t first);
 
 /* Turns the entry of a number that is held into a skip and keeps why. */
 void window_skip(struct window *window, uint64_t number, spn_err code);
+/* The same for the events behind it, below end, of the same session, up to where that is deleted.
+ */
+void window_skip_session(struct window *window, uint64_t number, uint64_t end, spn_err code);
 /* Whether a held number is a skip, and then why. */
 bool window_is_skip(const struct window *window, uint64_t number, spn_err *ret_code);
 

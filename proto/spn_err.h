@@ -28,6 +28,7 @@ extern "C" {
     X(E_BACKPRESSURE, 6, "the in-flight window is full")                                           \
     X(E_END, 7, "no more items")                                                                   \
     X(E_FORKED, 8, "used in a child process of the one that opened it")                            \
+    X(E_TOO_MANY, 9, "too much waits for room already")                                            \
     X(E_PROTOCOL, 16, "not a valid message of this protocol")                                      \
     X(E_VERSION, 17, "protocol version not supported")                                             \
     X(E_STALE_TOKEN, 19, "producer token is not known")                                            \
@@ -50,7 +51,8 @@ extern "C" {
     X(E_NEWER_FORMAT, 67, "database has a newer format than this program knows")                   \
     X(E_IN_USE, 68, "already in use by another process")                                           \
     X(E_PATH, 69, "path is missing, too long or not accessible")                                   \
-    X(E_STOPPING, 70, "the sidecar is stopping")
+    X(E_STOPPING, 70, "the sidecar is stopping")                                                   \
+    X(E_LIMIT, 71, "a limit of the sidecar is reached")
 
 typedef enum spn_err {
 #define SPN_ERR_ENUM(name, number, text) SPN_##name = (number),

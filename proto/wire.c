@@ -14,6 +14,9 @@ static_assert(WIRE_SLICE_HEAD_SIZE == 8 + 4 * 8, "PROTOCOL.md: SLICE");
 static_assert(WIRE_DELIVER_HEAD_SIZE == 8 + 4 + 4 + 4 + 4 + 4 * 8, "PROTOCOL.md: DELIVER");
 static_assert(WIRE_GRANT_SIZE == 8 + 4 + 4 + 8, "PROTOCOL.md: grant");
 static_assert(WIRE_ITEM_HEAD_SIZE == 3 * 8 + 4 * 4, "PROTOCOL.md: item");
+static_assert(WIRE_SESSION_ROW_SIZE_MAX ==
+                  6 * 8 + 2 * 4 + 1 + 3 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
+              "PROTOCOL.md: session row");
 
 static const uint8_t magic[3] = {'S', 'P', 'N'};
 
@@ -267,7 +270,8 @@ void wire_put_batch(struct wire_out *out, const struct wire_batch *batch)
     put_u32(out, batch->round);
     put_u32(out, batch->count);
     put_u8(out, batch->level);
-    put_zeros(out, 7);
+    put_zeros(out, 3);
+    put_u32(out, batch->backpressure);
 }
 
 void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch)
@@ -278,7 +282,8 @@ void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch)
     ret_batch->round = get_u32(in);
     ret_batch->count = get_u32(in);
     ret_batch->level = get_u8(in);
-    get_zeros(in, 7);
+    get_zeros(in, 3);
+    ret_batch->backpressure = get_u32(in);
     /* Numbers start at 1 and must not wrap; count is bounded by the bytes that carry it. */
     if (ret_batch->base == 0 || ret_batch->base > ret_batch->first ||
         ret_batch->first > UINT64_MAX - ret_batch->count || ret_batch->count == 0 ||
@@ -286,17 +291,22 @@ void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch)
         in->bad = true;
 }
 
+/* A close or a delete: it is numbered as an event is, and carries an epoch where that has data. */
+static bool ends_session(uint8_t kind)
+{
+    return kind == WIRE_CLOSE || kind == WIRE_DELETE;
+}
+
 size_t wire_entry_size(const struct wire_entry *entry)
 {
+    if (ends_session(entry->kind))
+        return WIRE_ENTRY_HEAD_SIZE + entry->session.size + WIRE_EPOCH_SIZE;
     return WIRE_ENTRY_HEAD_SIZE + entry->session.size + entry->id.size + entry->type.size +
            entry->data.size;
 }
 
-void wire_put_entry(struct wire_out *out, const struct wire_entry *entry)
+static void put_entry_head(struct wire_out *out, const struct wire_entry *entry)
 {
-    if (entry->session.size > WIRE_SESSION_MAX || entry->id.size > WIRE_ID_MAX ||
-        entry->type.size > WIRE_TYPE_MAX || entry->data.size > WIRE_EVENT_DATA_MAX)
-        out->bad = true;
     put_u8(out, entry->kind);
     put_u8(out, (uint8_t)entry->session.size);
     put_u8(out, (uint8_t)entry->type.size);
@@ -305,6 +315,31 @@ void wire_put_entry(struct wire_out *out, const struct wire_entry *entry)
     put_u16(out, 0);
     put_u32(out, (uint32_t)entry->data.size);
     put_u32(out, entry->retry_ms);
+}
+
+static void put_end_of_session(struct wire_out *out, const struct wire_entry *entry)
+{
+    struct wire_entry head = {.kind = entry->kind,
+                              .session = entry->session,
+                              .data = {NULL, WIRE_EPOCH_SIZE},
+                              .retry_ms = WIRE_RETRY_NONE};
+    if (entry->session.size > WIRE_SESSION_MAX)
+        out->bad = true;
+    put_entry_head(out, &head);
+    put_bytes(out, entry->session);
+    put_u64(out, entry->epoch);
+}
+
+void wire_put_entry(struct wire_out *out, const struct wire_entry *entry)
+{
+    if (ends_session(entry->kind)) {
+        put_end_of_session(out, entry);
+        return;
+    }
+    if (entry->session.size > WIRE_SESSION_MAX || entry->id.size > WIRE_ID_MAX ||
+        entry->type.size > WIRE_TYPE_MAX || entry->data.size > WIRE_EVENT_DATA_MAX)
+        out->bad = true;
+    put_entry_head(out, entry);
     put_bytes(out, entry->session);
     put_bytes(out, entry->id);
     put_bytes(out, entry->type);
@@ -325,12 +360,17 @@ void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_en
     ret_entry->session = session_size > 0 ? own : session;
     ret_entry->id = get_bytes(in, id_size);
     ret_entry->type = get_bytes(in, type_size);
-    ret_entry->data = get_bytes(in, data_size);
-    if (ret_entry->kind != WIRE_EVENT && ret_entry->kind != WIRE_SKIP)
+    bool ends = ends_session(ret_entry->kind);
+    ret_entry->epoch = ends ? get_u64(in) : 0;
+    ret_entry->data = get_bytes(in, ends ? 0 : data_size);
+    if (ret_entry->kind != WIRE_EVENT && ret_entry->kind != WIRE_SKIP && !ends)
         in->bad = true;
-    if (ret_entry->kind == WIRE_EVENT && ret_entry->session.size == 0)
+    if (ret_entry->kind != WIRE_SKIP && ret_entry->session.size == 0)
         in->bad = true;
     if (ret_entry->kind == WIRE_SKIP && (session_size | type_size | id_size | data_size) != 0)
+        in->bad = true;
+    if (ends && ((type_size | id_size) != 0 || data_size != WIRE_EPOCH_SIZE ||
+                 ret_entry->retry_ms != WIRE_RETRY_NONE))
         in->bad = true;
 }
 
@@ -752,6 +792,8 @@ void wire_put_session_row(struct wire_out *out, const struct wire_session_row *r
     put_u64(out, row->last_ms);
     put_u32(out, row->duplicates);
     put_u32(out, row->conflicts);
+    put_u8(out, row->state);
+    put_zeros(out, 3);
     put_short(out, row->name);
     put_id(out, row->last_id);
 }
@@ -766,8 +808,38 @@ void wire_get_session_row(struct wire_in *in, struct wire_session_row *ret_row)
     ret_row->last_ms = get_u64(in);
     ret_row->duplicates = get_u32(in);
     ret_row->conflicts = get_u32(in);
+    ret_row->state = get_u8(in);
+    get_zeros(in, 3);
     ret_row->name = get_short(in);
     ret_row->last_id = get_id(in);
+    if (ret_row->state > WIRE_SESSION_CLOSED)
+        in->bad = true;
+}
+
+void wire_put_info(struct wire_out *out, struct spn_bytes session)
+{
+    put_short(out, session);
+}
+
+void wire_get_info(struct wire_in *in, struct spn_bytes *ret_session)
+{
+    *ret_session = get_short(in);
+}
+
+void wire_put_info_is(struct wire_out *out, const struct wire_info_is *info)
+{
+    wire_put_session_row(out, &info->row);
+    put_u64(out, info->first_seq);
+}
+
+void wire_get_info_is(struct wire_in *in, struct wire_info_is *ret_info)
+{
+    wire_get_session_row(in, &ret_info->row);
+    ret_info->first_seq = get_u64(in);
+    /* Seqs begin at 1, and what is retained begins behind the newest event at the latest: 0 wraps.
+     */
+    if (ret_info->first_seq - 1 > ret_info->row.seq)
+        in->bad = true;
 }
 
 void wire_put_health(struct wire_out *out, const struct wire_health *health)

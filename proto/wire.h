@@ -33,11 +33,13 @@ enum {
     WIRE_ITEM_HEAD_SIZE = 40,
     WIRE_DELIVER_HEAD_SIZE = 56,
     WIRE_GRANT_SIZE = 24,
+    WIRE_EPOCH_SIZE = 8, /* the data of a close or a delete */
 
     WIRE_SESSION_MAX = 255,
     WIRE_ID_MAX = 1024,
     WIRE_TYPE_MAX = 255,
     WIRE_PRODUCER_ID_SIZE = 16,
+    WIRE_SESSION_ROW_SIZE_MAX = 60 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
 
     WIRE_EVENT_DATA_MAX = 16 * 1024 * 1024, /* the hard limit; the sidecar's own is in WELCOME */
     WIRE_EVENT_DATA_DEFAULT = 1024 * 1024,
@@ -75,7 +77,9 @@ enum {
     X(SUBSCRIBE, 32)    /* c: a cursor with credit */                                              \
     X(DELIVER, 33)      /* s: what a subscription gets */                                          \
     X(CREDIT, 34)       /* c: how far subscriptions may be served; renews the lease */             \
-    X(UNSUBSCRIBE, 35)  /* c */
+    X(UNSUBSCRIBE, 35)  /* c */                                                                    \
+    X(INFO, 36)         /* c: all that is known of one session */                                  \
+    X(INFO_IS, 37)      /* s */
 
 enum wire_type {
 #define WIRE_TYPE_ENUM(name, number) WIRE_##name = (number),
@@ -86,7 +90,9 @@ enum wire_type {
 /* What an entry of a batch asks for. */
 enum wire_kind {
     WIRE_EVENT = 1,
-    WIRE_SKIP = 2, /* uses its number up and stores nothing */
+    WIRE_SKIP = 2,   /* uses its number up and stores nothing */
+    WIRE_CLOSE = 3,  /* no more events for this life of a session; what it has stays */
+    WIRE_DELETE = 4, /* ends this life of a session, and all it has is gone */
 };
 
 enum wire_level { WIRE_NONE = 0, WIRE_ACCEPTED = 1, WIRE_DURABLE = 2 };
@@ -150,14 +156,16 @@ void wire_put_header(struct wire_out *out, enum wire_type type, uint64_t request
 
 struct wire_batch {
     uint64_t token;
-    uint64_t first; /* number of the first entry */
-    uint64_t base;  /* lowest number that the client still holds; <= first */
-    uint32_t round; /* counts how often the client went back */
-    uint32_t count; /* entries that follow */
-    uint8_t level;  /* enum wire_level */
+    uint64_t first;        /* number of the first entry */
+    uint64_t base;         /* lowest number that the client still holds; <= first */
+    uint32_t round;        /* counts how often the client went back */
+    uint32_t count;        /* entries that follow */
+    uint8_t level;         /* enum wire_level */
+    uint32_t backpressure; /* publish calls that ended without room since the batch before */
 };
 
 struct wire_entry {
+    uint64_t epoch;           /* CLOSE, DELETE: the life that is meant; 0: the current one */
     uint8_t kind;             /* enum wire_kind */
     struct spn_bytes session; /* never empty once decoded by wire_get_entry */
     struct spn_bytes id;
@@ -170,12 +178,13 @@ void wire_put_batch(struct wire_out *out, const struct wire_batch *batch);
 void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch);
 
 /* The bytes wire_put_entry will write. An entry whose session is empty means: the same session as
- * the entry before it in the batch. */
+ * the entry before it in the batch. Of a close or a delete nothing is looked at but kind, session
+ * and epoch. */
 size_t wire_entry_size(const struct wire_entry *entry);
 void wire_put_entry(struct wire_out *out, const struct wire_entry *entry);
 /* session: of the entry before, or empty for the first. Marks bad an entry whose inner lengths lie,
- * whose kind is not known, a first one without a session, or a skip that has anything. Contents are
- * not checked. */
+ * whose kind is not known, a first one without a session, a skip that has anything, or a close or a
+ * delete that has more than a session and an epoch. Contents are not checked. */
 void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_entry *ret_entry);
 
 /* Numbers first .. first + count - 1 ended in this result. Numbers that an ACK covers and no run
@@ -329,7 +338,7 @@ struct wire_subscribe {
 };
 
 enum wire_delivery {
-    WIRE_VERDICT = 0, /* always the first */
+    WIRE_VERDICT = 0, /* the first, unless it ends at once */
     WIRE_EVENTS = 1,
     WIRE_GAP = 2, /* `missing` events were trimmed under the cursor */
     WIRE_END = 3, /* the last one: `verdict` says why */
@@ -364,6 +373,11 @@ struct wire_sessions_are {
     uint8_t more;
 };
 
+enum wire_session_state {
+    WIRE_LIVE = 0,
+    WIRE_SESSION_CLOSED = 1, /* takes no more events; what it has can be read */
+};
+
 struct wire_session_row {
     uint64_t epoch;
     uint64_t seq;
@@ -373,8 +387,14 @@ struct wire_session_row {
     uint64_t last_ms;
     uint32_t duplicates;
     uint32_t conflicts;
+    uint8_t state; /* enum wire_session_state */
     struct spn_bytes name;
     struct spn_bytes last_id;
+};
+
+struct wire_info_is {
+    struct wire_session_row row;
+    uint64_t first_seq; /* the oldest event that is retained; row.seq + 1: none is */
 };
 
 enum wire_health_status { WIRE_OK = 0, WIRE_DEGRADED = 1, WIRE_STOPPING = 2 };
@@ -433,6 +453,10 @@ void wire_put_sessions_are(struct wire_out *out, const struct wire_sessions_are 
 void wire_get_sessions_are(struct wire_in *in, struct wire_sessions_are *ret_sessions);
 void wire_put_session_row(struct wire_out *out, const struct wire_session_row *row);
 void wire_get_session_row(struct wire_in *in, struct wire_session_row *ret_row);
+void wire_put_info(struct wire_out *out, struct spn_bytes session);
+void wire_get_info(struct wire_in *in, struct spn_bytes *ret_session);
+void wire_put_info_is(struct wire_out *out, const struct wire_info_is *info);
+void wire_get_info_is(struct wire_in *in, struct wire_info_is *ret_info);
 void wire_put_health(struct wire_out *out, const struct wire_health *health);
 void wire_get_health(struct wire_in *in, struct wire_health *ret_health);
 void wire_put_stats_are(struct wire_out *out, const struct wire_stats_are *stats);

@@ -38,6 +38,8 @@ struct view {
     uint64_t epoch;      /* 0: there is no such session */
     uint32_t duplicates; /* counted since the row was written */
     uint32_t conflicts;
+    uint64_t
+        closed_position; /* of the entry that closed it, where a generation has that; 0: none */
     struct view_part parts[2]; /* older, newer */
 };
 

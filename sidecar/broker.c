@@ -11,10 +11,18 @@
 
 #include "err.h"
 #include "intake.h"
+#include "report.h"
 
 enum {
     RECEIVE_PER_TURN = 64, /* frames; then acknowledgements and asks have their turn */
     OWED_RETRY_MS = 10,    /* an acknowledgement that met a full pipe is tried again */
+    EVICT_SLOTS = 65536,   /* looked at per turn: 2 MB */
+    PRODUCERS_PER_TURN = 1024,
+    LOOK_MS_MIN = 100,
+    CONTENDED_MS = 1000,
+    SHARE_PART = 512, /* of the queue's bytes: 128 KiB */
+    PARKED_PART = 4,
+    SESSIONS_LEAST = 8192, /* that a generation has room for, however few may be hot */
 };
 
 /* A frame whose sessions come back from disk, and those of its producer behind it. */
@@ -39,14 +47,23 @@ struct broker {
     uint64_t queue_bytes;
     bool above_mark;
 
+    const struct producer *heard; /* the last one */
+    uint64_t contended_ns;        /* when another one was heard than before */
+
     struct producer *due_first; /* to be told how far they are */
     struct producer **due_end;
     bool owed; /* some of them met a full pipe */
+
+    uint64_t look_due_ns; /* at producers that nobody uses */
+    uint32_t looked_at;   /* of them, in this round */
 
     struct producer **waiting; /* with parked frames that may go on */
     size_t waiting_count;
     size_t waiting_room;
     size_t hydrating; /* asks at the reader */
+    size_t parked;    /* frames */
+
+    struct report report;
 
     bool stopping;
     bool stop_handed;
@@ -163,19 +180,75 @@ static bool is_touched(const struct generation *generation)
     return generation->first_position > 0 || generation->session_count > 0;
 }
 
+/* In time; and early, when the log could not be trimmed otherwise. */
 static void freeze_if_due(struct broker *broker)
 {
-    if (broker->freeze_due_ns > 0 &&
-        broker->options->clock->monotonic_ns() >= broker->freeze_due_ns &&
-        broker->state->active->first_position > 0)
+    const struct generation *active = broker->state->active;
+    if (broker->frozen || active->first_position == 0)
+        return;
+    if (active->bytes >= broker->options->generation_bytes_max ||
+        (broker->freeze_due_ns > 0 &&
+         broker->options->clock->monotonic_ns() >= broker->freeze_due_ns))
         (void)freeze(broker);
+}
+
+static bool is_in(const struct generation *generation, const struct session *session, uint32_t slot)
+{
+    return generation && generation_find(generation, session, slot);
+}
+
+/* The index does not have all of it yet, or a parked frame needs it: a frame is taken when all its
+ * sessions are in memory at once, so the first must not go while the last is on its way. What a
+ * dropped frame wanted stays until no frame is parked. */
+static bool is_pinned(const void *owner, uint32_t slot)
+{
+    const struct broker *broker = owner;
+    const struct session *session = &broker->state->sessions.slots[slot];
+    return (session->tracker->wanted && broker->parked > 0) ||
+           is_in(broker->state->active, session, slot) || is_in(broker->frozen, session, slot);
+}
+
+/* Sessions are hot that could be let go: not more than hot_max may be, and what the generations
+ * have must. */
+static bool has_idle(const struct broker *broker)
+{
+    uint64_t pinned = broker->state->active->session_count;
+    pinned += broker->frozen ? broker->frozen->session_count : 0;
+    uint32_t hot = broker->state->sessions.hot;
+    return hot > broker->options->hot_max && hot > pinned;
+}
+
+static void evict(struct broker *broker)
+{
+    struct sessions *sessions = &broker->state->sessions;
+    if (!has_idle(broker))
+        return;
+    size_t evicted =
+        sessions_evict(sessions, broker->options->hot_max, EVICT_SLOTS, is_pinned, broker);
+    metrics_add(&broker->options->metrics->sessions_evicted, evicted);
+}
+
+/* The index has buried what was deleted in this generation. */
+static void forget_deleted(struct broker *broker, const struct generation *written)
+{
+    struct sessions *sessions = &broker->state->sessions;
+    for (uint32_t i = 0; i < written->session_count; i++) {
+        uint32_t slot = written->sessions[i].slot;
+        const struct session *session = &sessions->slots[slot];
+        if (written->sessions[i].state == RECORD_DELETED &&
+            session->touched[written->serial & 1] == i && session->tracker &&
+            session->tracker->epoch == 0 && !is_in(broker->state->active, session, slot))
+            sessions_forget(sessions, slot);
+    }
 }
 
 /* -- handing over ------------------------------------------------------------------------------ */
 
 static void hand_over(struct broker *broker, struct batch *batch)
 {
-    batch->alone = batch->producer->queued++ == 0;
+    batch->alone = batch->producer && batch->producer->queued++ == 0;
+    if (batch->producer)
+        batch->producer->queued_bytes += batch->bytes;
     broker->queue_events += batch->number_count;
     broker->queue_bytes += batch->bytes;
     if (broker->freeze_due_ns == 0 && broker->state->active->first_position > 0)
@@ -200,15 +273,49 @@ static bool below_mark(struct broker *broker)
     return !broker->above_mark;
 }
 
+/* Sessions in a generation stay hot until it is written: there may be no more than may be hot. */
+static bool is_crowded(const struct broker *broker)
+{
+    uint32_t most = broker->options->hot_max;
+    if (most < SESSIONS_LEAST)
+        most = SESSIONS_LEAST;
+    return broker->state->active->session_count >= most;
+}
+
+/* Nothing of a generation can be trimmed before it is written, and it is written when all of it is
+ * in the log: one that alone is more than the quota would wait for its own room for ever. */
+static bool is_large(const struct broker *broker)
+{
+    return broker->state->active->bytes >= broker->options->generation_bytes_max;
+}
+
 /* Room for the largest batch in the active generation, or in the next one. */
 static bool has_room(struct broker *broker)
 {
-    return generation_has_room(broker->state->active, WIRE_BATCH_EVENTS_MAX) || freeze(broker);
+    bool room = generation_has_room(broker->state->active, WIRE_BATCH_EVENTS_MAX);
+    return (room && !is_crowded(broker) && !is_large(broker)) || freeze(broker);
 }
 
 static bool can_take(struct broker *broker)
 {
     return !broker->stopping && below_mark(broker) && has_room(broker);
+}
+
+/* One that floods would make the others wait for commits full of its events. While several are
+ * heard each may have only so much at the worker; what it sends beyond waits here, and beyond a
+ * part of the queue is left to the producer to send again. */
+static bool has_its_share(const struct broker *broker, const struct producer *producer)
+{
+    return producer->queued_bytes >= broker->options->queue_bytes_max / SHARE_PART &&
+           broker->options->clock->monotonic_ns() - broker->contended_ns <
+               CONTENDED_MS * 1000000ull;
+}
+
+static void note_heard(struct broker *broker, const struct producer *producer)
+{
+    if (broker->heard != producer && broker->heard)
+        broker->contended_ns = broker->options->clock->monotonic_ns();
+    broker->heard = producer;
 }
 
 /* -- one frame --------------------------------------------------------------------------------- */
@@ -231,22 +338,36 @@ static void answer_hole(struct broker *broker, struct producer *producer)
     producer->round = round;
 }
 
-static void answer_refusal(struct broker *broker, struct producer *producer)
+/* A refusal answers its round, though it waits for the disk: what comes behind it in the same round
+ * is no hole to be told of. */
+static void note_refusal(struct producer *producer, const struct wire_refused *refused)
 {
-    const struct intake *intake = &broker->intake;
+    if (!producer->round_answered || refused->round > producer->round)
+        producer->round = refused->round;
+    producer->round_answered = true;
+}
+
+static void count_refusal(struct metrics *metrics, spn_err why)
+{
+    metrics_add(why == SPN_E_CLOSED            ? &metrics->refused_closed
+                : why == SPN_E_UNKNOWN_SESSION ? &metrics->refused_unknown_session
+                : why == SPN_E_OTHER_EPOCH     ? &metrics->refused_other_epoch
+                                               : &metrics->refused_contents,
+                1);
+}
+
+/* Lost if the peer's pipe is full: it asks for its state when it does not get on. */
+static void answer_refusal(struct broker *broker, const struct producer *producer,
+                           const struct wire_refused *refused)
+{
     uint8_t bytes[WIRE_HEADER_SIZE + 24];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    wire_put_header(&out, WIRE_REFUSED, 0);
-    wire_put_refused(&out, &(struct wire_refused){.token = producer->token,
-                                                  .number = intake->head.first + intake->end,
-                                                  .round = intake->head.round,
-                                                  .code = (uint32_t)intake->refusal});
-    metrics_add(&broker->options->metrics->refused, 1);
-    if (send_to(broker, &producer->peer, bytes, wire_out_size(&out)) != SENT)
+    if (refused->token != producer->token)
         return;
-    if (!producer->round_answered || intake->head.round > producer->round)
-        producer->round = intake->head.round;
-    producer->round_answered = true;
+    wire_put_header(&out, WIRE_REFUSED, 0);
+    wire_put_refused(&out, refused);
+    count_refusal(broker->options->metrics, (spn_err)refused->code);
+    (void)send_to(broker, &producer->peer, bytes, wire_out_size(&out));
 }
 
 /* What the batch says about its sender, whether or not its events are new. */
@@ -254,6 +375,7 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
 {
     const struct wire_batch *head = &broker->intake.head;
     producer->peer = *peer;
+    producer->heard_ns = clock_database_ns(broker->options->clock);
     producer->level = head->level;
     uint64_t lost = producer_raise_base(producer, head->base);
     metrics_add(&broker->options->metrics->lost, lost);
@@ -268,22 +390,36 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
 static void park(struct broker *broker, struct producer *producer, const struct peer *peer,
                  zmq_msg_t *frame)
 {
-    struct parked *parked = malloc(sizeof(*parked));
+    bool room = producer->parked_bytes < broker->options->queue_bytes_max / PARKED_PART;
+    struct parked *parked = room ? malloc(sizeof(*parked)) : NULL;
     if (!parked)
         return; /* not taken: a hole for the client */
     *parked = (struct parked){.peer = *peer};
     zmq_msg_init(&parked->frame);
     zmq_msg_move(&parked->frame, frame);
     broker->queue_bytes += zmq_msg_size(&parked->frame);
+    producer->parked_bytes += zmq_msg_size(&parked->frame);
     if (producer->parked_last)
         producer->parked_last->next = parked;
     else
         producer->parked_first = parked;
     producer->parked_last = parked;
+    broker->parked++;
 }
 
 static void ask_for_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
                             uint64_t hash, uint32_t slot);
+
+/* Notes of the batch's sessions that are in memory whether it waits for the others. */
+static void want_sessions(struct broker *broker, bool wanted)
+{
+    const struct intake *intake = &broker->intake;
+    for (uint32_t i = intake->begin; i < intake->end; i++) {
+        uint32_t slot = intake->entries[i].kind == WIRE_SKIP ? SLOT_NONE : intake->slots[i];
+        if (slot != SLOT_NONE && broker->state->sessions.slots[slot].tracker)
+            broker->state->sessions.slots[slot].tracker->wanted = wanted;
+    }
+}
 
 /* True: the batch has to wait for sessions to come back from disk. */
 static bool hydrate(struct broker *broker, struct producer *producer)
@@ -291,6 +427,8 @@ static bool hydrate(struct broker *broker, struct producer *producer)
     struct intake *intake = &broker->intake;
     uint32_t cold_count;
     intake_look_up(intake, producer, broker->cold, &cold_count);
+    if (cold_count > 0 || producer->parked_first)
+        want_sessions(broker, cold_count > 0);
     for (uint32_t i = 0; i < cold_count; i++) {
         uint32_t at = broker->cold[i];
         struct spn_bytes name = intake->entries[at].session;
@@ -313,12 +451,13 @@ static bool take_batch(struct broker *broker, struct producer *producer, const s
         return true;
     struct batch *batch;
     spn_err err = intake_accept(&broker->intake, producer, frame, &batch);
+    (void)err; /* what was not taken for want of memory is a hole for the client */
+    if (batch && batch->refused.code != SPN_OK)
+        note_refusal(producer, &batch->refused);
     if (batch)
         hand_over(broker, batch);
     if (producer->level == WIRE_ACCEPTED)
         ack_due(broker, producer);
-    if (err == SPN_OK && broker->intake.refusal != SPN_OK)
-        answer_refusal(broker, producer);
     return false;
 }
 
@@ -339,13 +478,18 @@ static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t
     metrics_add(&broker->options->metrics->batches, 1);
     uint64_t token = broker->intake.head.token;
     struct producer *producer = producers_find_token(&broker->state->producers, token);
+    if (producer)
+        note_heard(broker, producer);
     if (!producer || producer->stale) {
         metrics_add(&broker->options->metrics->stale_tokens, 1);
         send_error(broker, peer, header.request, token, SPN_E_STALE_TOKEN,
                    err_text(SPN_E_STALE_TOKEN));
-    } else if (producer->parked_first || take_batch(broker, producer, peer, frame)) {
-        park(broker, producer, peer, frame);
+        return;
     }
+    metrics_add(&broker->options->metrics->backpressure, broker->intake.head.backpressure);
+    if (producer->parked_first || has_its_share(broker, producer) ||
+        take_batch(broker, producer, peer, frame))
+        park(broker, producer, peer, frame);
 }
 
 /* -- sessions that come back from disk --------------------------------------------------------- */
@@ -355,6 +499,8 @@ static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
     const struct session *session = &broker->state->sessions.slots[slot];
     struct generation *generations[2] = {broker->frozen, broker->state->active};
     *view = (struct view){.epoch = sessions_epoch(&broker->state->sessions, slot)};
+    if (view->epoch == 0)
+        return; /* it was deleted */
     for (size_t i = 0; i < 2; i++) {
         if (!generations[i])
             continue;
@@ -363,6 +509,8 @@ static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
             continue;
         view->duplicates += touched->duplicates;
         view->conflicts += touched->conflicts;
+        if (touched->state != RECORD_LIVE)
+            view->closed_position = touched->state_position;
         if (touched->count > 0)
             view->parts[i] = (struct view_part){.generation = generation_keep(generations[i]),
                                                 .first_seq = touched->first_seq,
@@ -390,6 +538,9 @@ static void ask_for_session(struct broker *broker, struct producer *producer, st
 
 static void wait_over(struct broker *broker, struct producer *producer)
 {
+    if (producer->waiting)
+        return;
+    producer->waiting = true;
     if (broker->waiting_count == broker->waiting_room) {
         size_t room = broker->waiting_room > 0 ? broker->waiting_room * 2 : 16;
         struct producer **waiting = realloc(broker->waiting, room * sizeof(struct producer *));
@@ -411,8 +562,8 @@ static void warm(struct broker *broker, struct ask *ask)
     if (sessions_find(sessions, name, ask->hash, &slot) == SESSIONS_HOT)
         return; /* another producer's frame asked for it too */
     slot = epoch != 0 ? sessions_find_epoch(sessions, ask->hash, epoch) : SLOT_NONE;
-    if (ask->tracker) {
-        assert(slot != SLOT_NONE);
+    if (slot != SLOT_NONE && ask->tracker) {
+        ask->tracker->wanted = true;
         sessions_warm(sessions, slot, ask->tracker);
         ask->tracker = NULL;
     } else if (slot != SLOT_NONE) {
@@ -448,7 +599,7 @@ static void take_hydrated(struct broker *broker, struct ask *ask)
 /* Goes on with what waited, until it has to wait again. */
 static void unpark(struct broker *broker, struct producer *producer)
 {
-    while (producer->parked_first && producer->hydrating == 0) {
+    while (producer->parked_first && producer->hydrating == 0 && !has_its_share(broker, producer)) {
         if (!has_room(broker)) {
             wait_over(broker, producer);
             return;
@@ -468,6 +619,8 @@ static void unpark(struct broker *broker, struct producer *producer)
         if (!producer->parked_first)
             producer->parked_last = NULL;
         broker->queue_bytes -= size;
+        producer->parked_bytes -= size;
+        broker->parked--;
         zmq_msg_close(&parked->frame);
         free(parked);
     }
@@ -476,8 +629,11 @@ static void unpark(struct broker *broker, struct producer *producer)
 /* Not held up by the queue's mark: parked frames count against it themselves. */
 static void unpark_waiting(struct broker *broker)
 {
-    while (broker->waiting_count > 0 && !broker->stopping && has_room(broker))
-        unpark(broker, broker->waiting[--broker->waiting_count]);
+    while (broker->waiting_count > 0 && !broker->stopping && has_room(broker)) {
+        struct producer *producer = broker->waiting[--broker->waiting_count];
+        producer->waiting = false;
+        unpark(broker, producer);
+    }
 }
 
 /* -- asks of the reader ------------------------------------------------------------------------ */
@@ -520,6 +676,7 @@ static void give_producer(struct broker *broker, struct ask *ask, struct produce
 {
     struct producers *producers = &broker->state->producers;
     ask->token = random_token(producers);
+    producer->heard_ns = clock_database_ns(broker->options->clock);
     spn_err err = producers_give(producers, producer, ask->token);
     struct batch *batch = err == SPN_OK ? intake_record_batch(&broker->intake, producer) : NULL;
     if (!batch) {
@@ -552,7 +709,11 @@ static void answer_open(struct broker *broker, struct ask *ask)
     } else if (producer && ask->token != 0 && producer->token != 0) {
         answer(broker, ask, SPN_E_FENCED);
     } else {
-        spn_err err = producer ? SPN_OK : producers_add(producers, ask->producer_id, &producer);
+        spn_err err = SPN_OK;
+        if (!producer && producers->count >= broker->options->producers_max)
+            err = SPN_E_LIMIT;
+        else if (!producer)
+            err = producers_add(producers, ask->producer_id, &producer);
         if (err == SPN_OK)
             give_producer(broker, ask, producer);
         else
@@ -602,16 +763,64 @@ static void take_ask(struct broker *broker, struct ask *ask)
         break;
     case ASK_STATE: {
         struct producer *producer = producers_find_token(&broker->state->producers, ask->token);
-        if (producer && !producer->stale)
+        if (producer && !producer->stale) {
+            producer->heard_ns = clock_database_ns(broker->options->clock);
             answer_state(broker, ask, producer);
-        else
+        } else {
             answer(broker, ask, SPN_E_STALE_TOKEN);
+        }
         break;
     }
     case ASK_HYDRATE:
         take_hydrated(broker, ask);
         break;
     }
+}
+
+/* -- producers that nobody uses ---------------------------------------------------------------- */
+
+static bool is_unused(const struct producer *producer, uint64_t now_ns, uint64_t ttl_ns)
+{
+    return producer->queued == 0 && !producer->parked_first && !producer->waiting &&
+           !producer->ack_due && producer->hydrating == 0 &&
+           producer->accepted == producer->durable && now_ns > producer->heard_ns &&
+           now_ns - producer->heard_ns >= ttl_ns;
+}
+
+/* What follows under its id is a new producer's, and is written after this. */
+static void forget_producer(struct broker *broker, struct producer *producer)
+{
+    struct batch *batch = intake_forget_batch(&broker->intake, producer);
+    if (!batch)
+        return; /* another time */
+    if (broker->heard == producer)
+        broker->heard = NULL;
+    producers_remove(&broker->state->producers, producer);
+    metrics_add(&broker->options->metrics->producers_expired, 1);
+    hand_over(broker, batch);
+}
+
+/* A part of the table in each turn; again after a sixteenth of their time to live. */
+static void forget_unused(struct broker *broker)
+{
+    struct producers *producers = &broker->state->producers;
+    uint64_t ttl_ns = broker->options->producer_ttl_ns;
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
+    if (ttl_ns == 0 || broker->stopping || now_ns < broker->look_due_ns)
+        return;
+    uint64_t now_database_ns = clock_database_ns(broker->options->clock);
+    uint32_t end = broker->looked_at + PRODUCERS_PER_TURN;
+    for (; broker->looked_at < producers->count && broker->looked_at < end; broker->looked_at++) {
+        struct producer *producer = producers->slots[producers->count - 1 - broker->looked_at];
+        if (is_unused(producer, now_database_ns, ttl_ns))
+            forget_producer(broker, producer);
+    }
+    if (broker->looked_at < producers->count)
+        return;
+    broker->looked_at = 0;
+    uint64_t part_ns = ttl_ns / 16;
+    broker->look_due_ns =
+        now_ns + (part_ns > LOOK_MS_MIN * 1000000ull ? part_ns : LOOK_MS_MIN * 1000000ull);
 }
 
 /* -- the phases -------------------------------------------------------------------------------- */
@@ -626,19 +835,41 @@ static void take_asks(struct broker *broker)
     }
 }
 
-static void end_batch(struct broker *broker, struct batch *batch)
+static void end_numbers(struct broker *broker, struct producer *producer, const struct batch *batch)
 {
-    struct producer *producer = batch->producer;
     producer->queued--;
-    broker->queue_events -= batch->number_count;
-    broker->queue_bytes -= batch->bytes;
+    producer->queued_bytes -= batch->bytes;
+    if (producer->parked_first && producer->hydrating == 0 && !has_its_share(broker, producer))
+        wait_over(broker, producer);
     producer->durable = batch->record.number;
     metrics_add(&broker->options->metrics->events_durable, batch->number_count);
     if (producer->level == WIRE_DURABLE)
         ack_due(broker, producer);
     if (batch->opened)
         answer_opened(broker, batch->opened, producer);
+    if (batch->refused.code != SPN_OK)
+        answer_refusal(broker, producer, &batch->refused);
+}
+
+static void end_batch(struct broker *broker, struct batch *batch)
+{
+    struct producer *producer = batch->producer;
+    broker->queue_events -= batch->number_count;
+    broker->queue_bytes -= batch->bytes;
+    if (producer)
+        end_numbers(broker, producer, batch);
     intake_free_batch(batch);
+}
+
+/* What finds no room now is found idle again. */
+static void expire(struct broker *broker, struct idle_sessions *idle)
+{
+    if (!broker->stopping && has_room(broker)) {
+        struct batch *batch = intake_expire(&broker->intake, broker->frozen, idle);
+        if (batch)
+            hand_over(broker, batch);
+    }
+    free(idle);
 }
 
 static void take_back(struct broker *broker)
@@ -651,8 +882,11 @@ static void take_back(struct broker *broker)
             end_batch(broker, (struct batch *)work);
         } else if (work->kind == WORK_GENERATION) {
             assert((struct generation *)work == broker->frozen);
+            forget_deleted(broker, broker->frozen);
             generation_drop(broker->frozen);
             broker->frozen = NULL;
+        } else if (work->kind == WORK_IDLE) {
+            expire(broker, (struct idle_sessions *)work);
         } else {
             broker->ended = true;
             broker->end = BROKER_DRAINED;
@@ -709,7 +943,9 @@ static void take_signals(struct broker *broker)
         if (broker->stopping) {
             broker->ended = true;
             broker->end = BROKER_KILLED;
+            continue;
         }
+        report_stopping(broker->options->stop_timeout_ns, broker->queue_events);
         broker->stopping = true;
         atomic_store(&broker->options->worker->draining, true);
         broker->stop_by_ns =
@@ -737,11 +973,15 @@ static void stop_on(struct broker *broker)
 static long wait_ms(const struct broker *broker)
 {
     uint64_t now_ns = broker->options->clock->monotonic_ns();
-    uint64_t due_ns = UINT64_MAX;
-    if (broker->owed)
+    uint64_t due_ns = report_due_ns(&broker->report);
+    if (has_idle(broker))
+        return 0;
+    if (broker->owed && now_ns + OWED_RETRY_MS * 1000000ull < due_ns)
         due_ns = now_ns + OWED_RETRY_MS * 1000000ull;
     if (broker->freeze_due_ns > 0 && !broker->frozen && broker->freeze_due_ns < due_ns)
         due_ns = broker->freeze_due_ns;
+    if (broker->options->producer_ttl_ns > 0 && !broker->stopping && broker->look_due_ns < due_ns)
+        due_ns = broker->look_due_ns;
     if (broker->stopping && broker->stop_by_ns < due_ns)
         due_ns = broker->stop_by_ns;
     if (due_ns == UINT64_MAX)
@@ -769,7 +1009,9 @@ static void publish_gauges(struct broker *broker)
     const struct sessions *sessions = &broker->state->sessions;
     metrics_set(&metrics->queue_events, broker->queue_events);
     metrics_set(&metrics->queue_bytes, broker->queue_bytes);
-    metrics_set(&metrics->sessions_known, sessions->count);
+    metrics_set(&metrics->queue_events_max, broker->options->queue_events_max);
+    metrics_set(&metrics->queue_bytes_max, broker->options->queue_bytes_max);
+    metrics_set(&metrics->sessions_known, sessions_known(sessions));
     metrics_set(&metrics->sessions_hot, sessions->hot);
     metrics_set(&metrics->tracker_bytes, sessions->tracker_bytes);
     metrics_set(&metrics->producers, broker->state->producers.count);
@@ -822,9 +1064,13 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         unpark_waiting(&broker);
         receive(&broker);
         freeze_if_due(&broker);
+        evict(&broker);
+        forget_unused(&broker);
         stop_on(&broker);
         handoff_push_chain(options->queue, &broker.handed_over);
         send_acks(&broker);
+        report_trouble(&broker.report, options->worker, broker.queue_events,
+                       options->clock->monotonic_ns());
     }
     *ret_end = broker.end;
     ret_left->numbers = broker.queue_events;

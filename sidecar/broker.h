@@ -4,7 +4,8 @@
  * One loop of phases. A batch is taken whole or up to its first event that cannot be stored:
  * number -> session -> tracker -> position. It goes to the worker as it is; its acknowledgement
  * leaves when it comes back. Above the queue's high-water mark, or while no generation has room,
- * ingest.sock is not read until the low-water mark.
+ * ingest.sock is not read until the low-water mark. Trackers that nobody uses are let go once all
+ * they know is in the index.
  *
  * Owns     producers, sessions and their trackers, the active generation, ingest.sock.
  * Borrows  the rest of its options.
@@ -34,6 +35,10 @@ struct broker_options {
     uint32_t queue_events_max;
     size_t queue_bytes_max;
     uint64_t row_interval_ns;
+    uint64_t generation_bytes_max; /* of the log: the most that cannot be trimmed yet */
+    uint64_t producer_ttl_ns;      /* producers that are not heard of are forgotten; 0: never */
+    uint32_t producers_max;
+    uint32_t hot_max; /* trackers in memory, but for those the index lacks */
     uint64_t stop_timeout_ns;
 };
 

@@ -2,7 +2,6 @@
 #include "endpoint.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,26 +18,17 @@ size_t endpoint_path_max(void)
     return sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
 }
 
-static spn_err give_to_group(const char *path, const char *group)
-{
-    if (group[0] == '\0')
-        return SPN_OK;
-    /* One thread runs at this point. */
-    const struct group *found = getgrnam(group); /* NOLINT(concurrency-mt-unsafe) */
-    if (!found)
-        return SPN_E_INVALID;
-    return chown(path, (uid_t)-1, found->gr_gid) == 0 ? SPN_OK : SPN_E_SYSTEM;
-}
-
-static spn_err configure(void *socket, int hwm, int64_t frame_max)
+static spn_err configure(void *socket, const struct endpoint_options *options)
 {
     int mandatory = 1;
     int linger = LINGER_MS;
     if (zmq_setsockopt(socket, ZMQ_ROUTER_MANDATORY, &mandatory, sizeof(mandatory)) != 0 ||
         zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger)) != 0 ||
-        zmq_setsockopt(socket, ZMQ_SNDHWM, &hwm, sizeof(hwm)) != 0 ||
-        zmq_setsockopt(socket, ZMQ_RCVHWM, &hwm, sizeof(hwm)) != 0 ||
-        zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) != 0)
+        zmq_setsockopt(socket, ZMQ_SNDHWM, &options->send_hwm, sizeof(options->send_hwm)) != 0 ||
+        zmq_setsockopt(socket, ZMQ_RCVHWM, &options->receive_hwm, sizeof(options->receive_hwm)) !=
+            0 ||
+        zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &options->frame_max, sizeof(options->frame_max)) !=
+            0)
         return SPN_E_SYSTEM;
     return SPN_OK;
 }
@@ -56,14 +46,14 @@ spn_err endpoint_bind(void **ret_socket, void *context, const struct endpoint_op
         return SPN_E_SYSTEM;
     /* Nobody can connect between the bind and the chmod who could not afterwards. */
     mode_t before = umask(0777 & ~options->mode);
-    spn_err err = configure(socket, options->hwm, options->frame_max);
+    spn_err err = configure(socket, options);
     if (err == SPN_OK && zmq_bind(socket, address) != 0)
         err = SPN_E_SYSTEM;
     umask(before);
     if (err == SPN_OK && chmod(path, options->mode) != 0)
         err = SPN_E_SYSTEM;
-    if (err == SPN_OK)
-        err = give_to_group(path, options->group);
+    if (err == SPN_OK && options->group != (gid_t)-1 && chown(path, (uid_t)-1, options->group) != 0)
+        err = SPN_E_SYSTEM;
     if (err == SPN_OK) {
         *ret_socket = socket;
         return SPN_OK;

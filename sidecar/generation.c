@@ -90,6 +90,14 @@ void generation_reach(struct generation *generation, uint64_t position)
     generation->last_position = position;
 }
 
+void generation_end(struct generation *generation, struct generation_session *touched,
+                    uint64_t position, enum record_state state)
+{
+    generation_reach(generation, position);
+    touched->state = (uint8_t)state;
+    touched->state_position = position;
+}
+
 void generation_append(struct generation *generation, struct generation_session *touched,
                        uint64_t position, uint64_t seq, uint32_t fingerprint)
 {

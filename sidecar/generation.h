@@ -38,11 +38,13 @@ struct generation_entry {
 
 struct generation_session {
     uint64_t epoch;
-    uint64_t first_seq; /* of its events here; seqs are consecutive */
-    uint64_t bytes;     /* of the session, as of its newest event here */
+    uint64_t first_seq;      /* of its events here; seqs are consecutive */
+    uint64_t bytes;          /* of the session, as of its newest event here */
+    uint64_t state_position; /* of the entry that closed or deleted it here; 0: none did */
     uint32_t slot;
     uint32_t newest;     /* entry of its newest event; GENERATION_NONE: opened, no event */
     uint32_t count;      /* events */
+    uint8_t state;       /* enum record_state, as of the newest entry here */
     uint32_t duplicates; /* since the session was last written */
     uint32_t conflicts;
 };
@@ -53,6 +55,7 @@ struct generation {
     uint32_t serial;
     uint64_t first_position; /* of the log; 0: nothing appended */
     uint64_t last_position;
+    uint64_t bytes; /* of the log, about: what it takes there */
     uint32_t entry_count;
     uint32_t session_count;
     struct generation_entry *entries;
@@ -76,6 +79,9 @@ struct generation_session *generation_touch(struct generation *generation, struc
 
 /* Notes that the log has grown to this position, by an entry that is no event. */
 void generation_reach(struct generation *generation, uint64_t position);
+/* Notes the entry that closes or deletes a touched session. */
+void generation_end(struct generation *generation, struct generation_session *touched,
+                    uint64_t position, enum record_state state);
 /* Appends an event of a touched session. Room must be. */
 void generation_append(struct generation *generation, struct generation_session *touched,
                        uint64_t position, uint64_t seq, uint32_t fingerprint);

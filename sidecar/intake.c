@@ -63,6 +63,8 @@ static bool same_bytes(struct spn_bytes a, struct spn_bytes b)
 
 static spn_err check_entry(const struct intake *intake, const struct wire_entry *entry)
 {
+    if (entry->kind != WIRE_EVENT)
+        return SPN_OK;
     spn_err err = entry->id.size > 0 ? wire_check_id(entry->id) : SPN_E_BAD_ID;
     if (err == SPN_OK)
         err = wire_check_type(entry->type);
@@ -75,8 +77,11 @@ static bool look_up_session(struct intake *intake, uint32_t i)
     struct sessions *sessions = &intake->state->sessions;
     struct spn_bytes name = intake->entries[i].session;
     intake->slots[i] = SLOT_NONE;
-    return sessions_find(sessions, name, sessions_hash(sessions, name), &intake->slots[i]) ==
-           SESSIONS_COLD;
+    enum sessions_found found =
+        sessions_find(sessions, name, sessions_hash(sessions, name), &intake->slots[i]);
+    if (found == SESSIONS_HOT)
+        sessions->slots[intake->slots[i]].tracker->recent = true;
+    return found == SESSIONS_COLD;
 }
 
 /* Each cold session of a batch is asked for once. A small table of marks that a new stamp clears; a
@@ -145,6 +150,8 @@ static void put_entry(struct taking *taking, const struct batch_entry *entry)
         batch->first_position = state->next_position;
     batch->entries[batch->entry_count++] = *entry;
     state->next_position++;
+    state->active->bytes += RECORD_ENTRY_HEAD_SIZE + RECORD_ENTRY_OVERHEAD +
+                            (size_t)entry->id_size + entry->type_size + entry->data_size;
 }
 
 static uint32_t offset_of(const struct taking *taking, struct spn_bytes bytes)
@@ -169,6 +176,25 @@ static void open_session(struct taking *taking, struct tracker *tracker, uint32_
     generation_reach(state->active, tracker->epoch);
     generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
     metrics_add(&taking->intake->metrics->sessions_opened, 1);
+}
+
+/* An entry that says no more than what became of the session. */
+static void put_end(struct taking *taking, uint32_t slot, uint64_t epoch, enum record_kind kind)
+{
+    struct broker_state *state = taking->intake->state;
+    struct session *session = &state->sessions.slots[slot];
+    const struct tracker *tracker = session->tracker;
+    struct generation_session *touched = generation_touch(state->active, session, slot, epoch);
+    generation_end(state->active, touched, state->next_position,
+                   kind == RECORD_CLOSE ? RECORD_CLOSED : RECORD_DELETED);
+    put_entry(taking, &(struct batch_entry){
+                          .epoch = epoch,
+                          .seq = tracker ? tracker->seq : 0,
+                          .bytes = tracker ? tracker->bytes : 0,
+                          .data_hash = record_hash((struct spn_bytes){NULL, 0}),
+                          .retry_ms = WIRE_RETRY_NONE,
+                          .kind = (uint8_t)kind,
+                      });
 }
 
 static void store_event(struct taking *taking, const struct wire_entry *from, uint32_t slot,
@@ -248,10 +274,75 @@ static spn_err take_event(struct taking *taking, uint32_t i, uint64_t number)
     enum tracker_verdict verdict = tracker_check(tracker, id, tag);
     if (verdict != TRACKER_NEW)
         return note_repeat(taking, number, slot, verdict);
+    if (tracker->closed)
+        return SPN_E_CLOSED;
     err = sessions_remember(&intake->state->sessions, slot, id, tag);
     if (err == SPN_OK)
         store_event(taking, entry, slot, id, data_hash);
     return err;
+}
+
+/* The slot of the session that a close or a delete means. */
+static spn_err find_meant(struct intake *intake, uint32_t i, uint32_t *ret_slot)
+{
+    struct sessions *sessions = &intake->state->sessions;
+    const struct wire_entry *entry = &intake->entries[i];
+    uint32_t slot = intake->slots[i];
+    if (slot == SLOT_NONE &&
+        sessions_find(sessions, entry->session, sessions_hash(sessions, entry->session), &slot) !=
+            SESSIONS_HOT)
+        return SPN_E_UNKNOWN_SESSION;
+    uint64_t epoch = sessions->slots[slot].tracker->epoch;
+    if (epoch == 0)
+        return SPN_E_UNKNOWN_SESSION;
+    if (entry->epoch != 0 && entry->epoch != epoch)
+        return SPN_E_OTHER_EPOCH;
+    *ret_slot = slot;
+    return SPN_OK;
+}
+
+static spn_err take_close(struct taking *taking, uint32_t i, uint64_t number)
+{
+    uint32_t slot;
+    spn_err err = find_meant(taking->intake, i, &slot);
+    if (err != SPN_OK)
+        return err;
+    struct tracker *tracker = taking->intake->state->sessions.slots[slot].tracker;
+    if (tracker->closed)
+        return producer_note(taking->producer, number, WIRE_DUPLICATE);
+    tracker->closed = true;
+    put_end(taking, slot, tracker->epoch, RECORD_CLOSE);
+    metrics_add(&taking->intake->metrics->sessions_closed, 1);
+    return SPN_OK;
+}
+
+static spn_err take_delete(struct taking *taking, uint32_t i)
+{
+    uint32_t slot;
+    spn_err err = find_meant(taking->intake, i, &slot);
+    if (err != SPN_OK)
+        return err;
+    struct tracker *tracker = taking->intake->state->sessions.slots[slot].tracker;
+    put_end(taking, slot, tracker->epoch, RECORD_DELETE);
+    tracker_clear(tracker);
+    tracker->epoch = tracker->seq = tracker->bytes = 0;
+    tracker->closed = false;
+    metrics_add(&taking->intake->metrics->sessions_deleted, 1);
+    return SPN_OK;
+}
+
+static spn_err take_number(struct taking *taking, uint32_t i, uint64_t number)
+{
+    switch (taking->intake->entries[i].kind) {
+    case WIRE_EVENT:
+        return take_event(taking, i, number);
+    case WIRE_CLOSE:
+        return take_close(taking, i, number);
+    case WIRE_DELETE:
+        return take_delete(taking, i);
+    default:
+        return producer_note(taking->producer, number, WIRE_REFUSED_RESULT);
+    }
 }
 
 static spn_err take_numbers(struct taking *taking)
@@ -259,9 +350,11 @@ static spn_err take_numbers(struct taking *taking)
     struct intake *intake = taking->intake;
     for (uint32_t i = intake->begin; i < intake->end; i++) {
         uint64_t number = intake->head.first + i;
-        spn_err err = intake->entries[i].kind == WIRE_SKIP
-                          ? producer_note(taking->producer, number, WIRE_REFUSED_RESULT)
-                          : take_event(taking, i, number);
+        spn_err err = take_number(taking, i, number);
+        if (err == SPN_E_CLOSED || err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_EPOCH) {
+            refuse_from(intake, i, err);
+            return SPN_OK;
+        }
         if (err != SPN_OK)
             return err;
         taking->producer->accepted = number;
@@ -272,6 +365,7 @@ static spn_err take_numbers(struct taking *taking)
 
 /* -- batches ----------------------------------------------------------------------------------- */
 
+/* producer: NULL for one without numbers. */
 static struct batch *new_batch(struct intake *intake, struct producer *producer, size_t entries)
 {
     struct batch *batch = malloc(sizeof(*batch) + entries * sizeof(batch->entries[0]));
@@ -284,7 +378,8 @@ static struct batch *new_batch(struct intake *intake, struct producer *producer,
         .time_ns = clock_database_ns(intake->clock),
         .wall_ms = intake->clock->wall_ms(),
     };
-    memcpy(batch->producer_id, producer->id, sizeof(batch->producer_id));
+    if (producer)
+        memcpy(batch->producer_id, producer->id, sizeof(batch->producer_id));
     zmq_msg_init(&batch->frame);
     return batch;
 }
@@ -314,17 +409,23 @@ static spn_err write_record(struct batch *batch, const struct producer *producer
 spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
                       struct batch **ret_batch)
 {
+    assert(producer);
     *ret_batch = NULL;
-    if (intake->begin == intake->end)
+    if (intake->begin == intake->end && intake->refusal == SPN_OK)
         return SPN_OK;
     /* Each event may open its session: two entries. */
     struct batch *batch = new_batch(intake, producer, 2 * (size_t)(intake->end - intake->begin));
     if (!batch)
         return SPN_E_NOMEM;
     batch->bytes += zmq_msg_size(frame);
-    batch->waits = intake->head.level == WIRE_DURABLE;
     struct taking taking = {intake, producer, batch, zmq_msg_data(frame)};
     spn_err err = take_numbers(&taking);
+    if (err == SPN_OK && intake->refusal != SPN_OK)
+        batch->refused = (struct wire_refused){.token = producer->token,
+                                               .number = intake->head.first + intake->end,
+                                               .round = intake->head.round,
+                                               .code = (uint32_t)intake->refusal};
+    batch->waits = intake->head.level == WIRE_DURABLE || batch->refused.code != SPN_OK;
     spn_err record_err = write_record(batch, producer);
     /* Taken is taken: without memory for its record the daemon cannot keep its word. */
     if (record_err != SPN_OK)
@@ -342,6 +443,58 @@ struct batch *intake_record_batch(struct intake *intake, struct producer *produc
         return NULL;
     batch->waits = true;
     if (write_record(batch, producer) == SPN_OK)
+        return batch;
+    intake_free_batch(batch);
+    return NULL;
+}
+
+struct batch *intake_forget_batch(struct intake *intake, const struct producer *producer)
+{
+    struct batch *batch = new_batch(intake, NULL, 0);
+    if (!batch)
+        return NULL;
+    batch->forgets = true;
+    memcpy(batch->producer_id, producer->id, sizeof(batch->producer_id));
+    return batch;
+}
+
+/* -- expiry ------------------------------------------------------------------------------------ */
+
+/* The slot of an idle session that has not been touched since; SLOT_NONE: it is not that one. */
+static uint32_t find_idle(const struct intake *intake, const struct generation *frozen,
+                          const struct idle_session *idle)
+{
+    const struct broker_state *state = intake->state;
+    const struct sessions *sessions = &state->sessions;
+    struct spn_bytes name = {idle->name, idle->name_size};
+    uint64_t hash = sessions_hash(sessions, name);
+    uint32_t slot = SLOT_NONE;
+    if (sessions_find(sessions, name, hash, &slot) != SESSIONS_HOT)
+        slot = sessions_find_epoch(sessions, hash, idle->epoch);
+    if (slot == SLOT_NONE || sessions_epoch(sessions, slot) != idle->epoch)
+        return SLOT_NONE;
+    const struct session *session = &sessions->slots[slot];
+    bool touched = generation_find(state->active, session, slot) ||
+                   (frozen && generation_find(frozen, session, slot));
+    return touched ? SLOT_NONE : slot;
+}
+
+struct batch *intake_expire(struct intake *intake, const struct generation *frozen,
+                            const struct idle_sessions *idle)
+{
+    struct batch *batch = new_batch(intake, NULL, idle->count);
+    if (!batch)
+        return NULL;
+    struct taking taking = {.intake = intake, .batch = batch};
+    for (size_t i = 0; i < idle->count; i++) {
+        uint32_t slot = find_idle(intake, frozen, &idle->sessions[i]);
+        if (slot == SLOT_NONE)
+            continue;
+        put_end(&taking, slot, idle->sessions[i].epoch, RECORD_EXPIRE);
+        sessions_forget(&intake->state->sessions, slot);
+    }
+    metrics_add(&intake->metrics->sessions_expired, batch->entry_count);
+    if (batch->entry_count > 0)
         return batch;
     intake_free_batch(batch);
     return NULL;

@@ -3,7 +3,8 @@
  *
  * Every number of it is decided here: already had, stored, duplicate, conflict, refused. Trackers,
  * the producer and the active generation move on; what is to be written comes out as a struct
- * batch.
+ * batch. The life of a session begins and ends here: its first event opens it, a numbered entry
+ * closes or deletes it, and what the worker found idle expires.
  *
  * Owns     scratch memory for one decoded batch: nothing is allocated per event.
  * Borrows  the broker's state.
@@ -56,13 +57,21 @@ void intake_look_up(struct intake *intake, const struct producer *producer, uint
                     uint32_t *ret_cold);
 
 /* Takes the numbers begin .. end of a batch without cold sessions. On success *ret_batch owns the
- * frame's message, or is NULL when there was nothing new in it. SPN_E_NOMEM: what was taken before
- * is in *ret_batch all the same (may be NULL), the rest was not taken: a hole for the client. */
+ * frame's message, or is NULL when there was nothing new in it. Where a number is refused the batch
+ * ends before it, and says so: what the refusal rests on is on disk with it. SPN_E_NOMEM: what was
+ * taken before is in *ret_batch all the same (may be NULL), the rest was not taken: a hole for the
+ * client. */
 spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
                       struct batch **ret_batch) SPN_MUST_USE;
 
 /* A batch without events, which only writes the producer's record. NULL: out of memory. */
 struct batch *intake_record_batch(struct intake *intake, struct producer *producer);
+/* Ends those of these sessions that are still what they were when their rows were written. NULL:
+ * none is, or out of memory (they are found again). Room for as many entries must be. */
+struct batch *intake_expire(struct intake *intake, const struct generation *frozen,
+                            const struct idle_sessions *idle);
+/* A batch that only deletes the producer's record. NULL: out of memory. */
+struct batch *intake_forget_batch(struct intake *intake, const struct producer *producer);
 void intake_free_batch(struct batch *batch);
 
 #endif

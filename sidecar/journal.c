@@ -1,97 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "journal.h"
+#include "journal_base.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* X(name, text, flags). Integer keys are native: a database does not travel between byte orders,
- * which is LMDB's rule anyway. */
-#define TABLE_MAP(X)                                                                               \
-    X(LOG, "log", MDB_INTEGERKEY)                                                                  \
-    X(BLOCKS, "blocks", 0)                                                                         \
-    X(ROWS, "rows", MDB_INTEGERKEY)                                                                \
-    X(NAMES, "names", 0)                                                                           \
-    X(PRODUCERS, "producers", 0)                                                                   \
-    X(META, "meta", 0)
-
-enum table {
-#define TABLE_ENUM(name, text, flags) TABLE_##name,
-    TABLE_MAP(TABLE_ENUM)
-#undef TABLE_ENUM
-        TABLES
-};
-
-static const struct {
-    const char *name;
-    unsigned flags;
-} tables[TABLES] = {
-#define TABLE_ROW(name, text, flags) {text, flags},
-    TABLE_MAP(TABLE_ROW)
-#undef TABLE_ROW
-};
-
 enum {
-    FREE_TABLE = 0, /* LMDB's own: the list of free pages */
-    MAIN_TABLE = 1, /* LMDB's own: the list of tables */
-
     FILE_MODE = 0600,
-    BLOCK_PREFIX_SIZE = 12, /* segment and epoch */
-    BLOCK_KEY_SIZE = 20,
-    KEY_SIZE_MAX = 511, /* LMDB's limit */
-    DROP_STEP = 1000,   /* blocks deleted in one transaction at open */
+    DROP_STEP = 1000, /* blocks deleted in one transaction at open */
 };
 
 /* A failed commit shows as EIO also when the disk was full: LMDB reports a short write so. With
  * less than this left, that is what happened. */
 static const uint64_t room_bytes_min = 1024 * 1024;
 
-static const char meta_key[] = "sponson";
-
 #define DATA_FILE "data.mdb" /* LMDB's name for it */
 
-/* What a commit makes true: `next` becomes `now` once it has returned. */
-struct journal_state {
-    struct record_meta meta;
-    uint64_t used_bytes;
-    bool leftovers; /* blocks above meta.segment are still there */
-};
-
-struct journal {
-    MDB_env *env;
-    MDB_dbi dbi[TABLES];
-    char *dir;
-    bool read_only;
-    uint64_t map_bytes;
-
-    /* The write transaction. */
-    MDB_txn *txn;                /* NULL: none */
-    MDB_cursor *cursors[TABLES]; /* opened on first use; LMDB frees them with the transaction */
-    spn_err failed; /* the first failure: nothing more is put, and it is not committed */
-    struct journal_state now;
-    struct journal_state next;
-};
-
-struct journal_reader {
-    struct journal *journal;
-    MDB_txn *txn;
-    MDB_txn *probe; /* see begin_snapshot */
-    MDB_cursor *cursors[TABLES];
-    unsigned renewed; /* bit per table: its cursor belongs to this snapshot */
-    bool active;
-    struct record_meta meta;
-    uint64_t newest;
-    uint64_t reads;
+const struct journal_table journal_tables[TABLES] = {
+#define TABLE_ROW(name, text, flags) {text, flags},
+    TABLE_MAP(TABLE_ROW)
+#undef TABLE_ROW
 };
 
 /* -- errors ------------------------------------------------------------------------------------ */
@@ -152,7 +87,7 @@ static spn_err code_of(int rc, const char *dir)
 }
 
 /* rc: of LMDB, or an errno. Leaves the words in detail and an errno in errno. */
-static spn_err fail(int rc, const char *dir, const char *doing)
+spn_err journal_fail(int rc, const char *dir, const char *doing)
 {
     assert(rc != 0);
     spn_err err = code_of(rc, dir);
@@ -162,325 +97,10 @@ static spn_err fail(int rc, const char *dir, const char *doing)
     return err;
 }
 
-static spn_err fail_with(spn_err err, const char *doing, const char *what)
+spn_err journal_fail_with(spn_err err, const char *doing, const char *what)
 {
     snprintf(detail, sizeof(detail), "%.384s: %.120s", doing, what);
     return err;
-}
-
-/* -- keys -------------------------------------------------------------------------------------- */
-
-/* Big-endian, so that byte order is numeric order. */
-static void put_block_key(uint8_t *key, uint32_t segment, uint64_t epoch, uint64_t seq)
-{
-    segment = htobe32(segment);
-    epoch = htobe64(epoch);
-    seq = htobe64(seq);
-    memcpy(key, &segment, sizeof(segment));
-    memcpy(key + 4, &epoch, sizeof(epoch));
-    memcpy(key + BLOCK_PREFIX_SIZE, &seq, sizeof(seq));
-}
-
-static uint64_t seq_of_block_key(const void *key)
-{
-    uint64_t seq;
-    memcpy(&seq, (const uint8_t *)key + BLOCK_PREFIX_SIZE, sizeof(seq));
-    return be64toh(seq);
-}
-
-static uint32_t segment_of_block_key(const void *key)
-{
-    uint32_t segment;
-    memcpy(&segment, key, sizeof(segment));
-    return be32toh(segment);
-}
-
-/* Of the log: LMDB itself requires integer keys to be of one size. */
-static uint64_t position_of_key(MDB_val key)
-{
-    uint64_t position = 0;
-    if (key.mv_size == sizeof(position))
-        memcpy(&position, key.mv_data, sizeof(position));
-    return position;
-}
-
-/* LMDB takes keys as pointers to non-const and only reads them. */
-static MDB_val val(const void *bytes, size_t size)
-{
-    return (MDB_val){.mv_size = size, .mv_data = (void *)bytes};
-}
-
-static struct spn_bytes bytes_of(MDB_val value)
-{
-    return (struct spn_bytes){value.mv_data, value.mv_size};
-}
-
-/* -- writing ----------------------------------------------------------------------------------- */
-
-/* The free list is not counted by walking it: pages of the tables are what is in use. */
-static int measure(const struct journal *journal, MDB_txn *txn, uint64_t *ret_used_bytes)
-{
-    uint64_t pages = 2; /* LMDB's two meta pages */
-    MDB_stat stat = {0};
-
-    for (size_t i = 0; i < TABLES + 2; i++) {
-        MDB_dbi dbi = i < TABLES ? journal->dbi[i] : (i == TABLES ? MAIN_TABLE : FREE_TABLE);
-        int rc = mdb_stat(txn, dbi, &stat);
-        if (rc != 0)
-            return rc;
-        pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
-    }
-    *ret_used_bytes = pages * stat.ms_psize;
-    return 0;
-}
-
-static spn_err poison(struct journal *journal, int rc, const char *doing)
-{
-    spn_err err = fail(rc, journal->dir, doing);
-    journal->failed = err;
-    return err;
-}
-
-spn_err journal_begin(struct journal *journal)
-{
-    assert(!journal->txn && !journal->read_only);
-    MDB_txn *txn = NULL;
-    int rc = mdb_txn_begin(journal->env, NULL, 0, &txn);
-    if (rc != 0)
-        return fail(rc, journal->dir, "begin");
-    journal->txn = txn;
-    journal->failed = SPN_OK;
-    journal->next = journal->now;
-    return SPN_OK;
-}
-
-static void forget_txn(struct journal *journal)
-{
-    journal->txn = NULL;
-    memset(journal->cursors, 0, sizeof(journal->cursors));
-}
-
-void journal_abort(struct journal *journal)
-{
-    if (!journal->txn)
-        return;
-    mdb_txn_abort(journal->txn);
-    forget_txn(journal);
-}
-
-spn_err journal_commit(struct journal *journal)
-{
-    assert(journal->txn);
-    int rc = 0;
-    if (journal->failed == SPN_OK)
-        rc = measure(journal, journal->txn, &journal->next.used_bytes);
-    if (rc != 0)
-        (void)poison(journal, rc, "commit");
-    if (journal->failed != SPN_OK) {
-        journal_abort(journal);
-        return journal->failed;
-    }
-    rc = mdb_txn_commit(journal->txn); /* frees the transaction whatever it returns */
-    forget_txn(journal);
-    if (rc != 0)
-        return fail(rc, journal->dir, "commit");
-    journal->now = journal->next;
-    return SPN_OK;
-}
-
-static int write_cursor(struct journal *journal, enum table table, MDB_cursor **ret_cursor)
-{
-    if (!journal->cursors[table]) {
-        int rc = mdb_cursor_open(journal->txn, journal->dbi[table], &journal->cursors[table]);
-        if (rc != 0)
-            return rc;
-    }
-    *ret_cursor = journal->cursors[table];
-    return 0;
-}
-
-/* Makes room for size bytes under the key: the caller encodes straight into the page. Cursors keep
- * their page between calls, so that keys in order do not descend from the root each time. */
-static spn_err put(struct journal *journal, enum table table, MDB_val key, size_t size,
-                   unsigned flags, void **ret_at)
-{
-    MDB_val value = {.mv_size = size, .mv_data = NULL};
-    MDB_cursor *cursor = NULL;
-
-    assert(journal->txn);
-    if (journal->failed != SPN_OK)
-        return journal->failed;
-    int rc = write_cursor(journal, table, &cursor);
-    if (rc == 0)
-        rc = mdb_cursor_put(cursor, &key, &value, flags | MDB_RESERVE);
-    if (rc != 0)
-        return poison(journal, rc, tables[table].name);
-    *ret_at = value.mv_data;
-    return SPN_OK;
-}
-
-spn_err journal_append(struct journal *journal, uint64_t position, const struct record_entry *entry)
-{
-    void *at = NULL;
-    MDB_val key = val(&position, sizeof(position));
-    spn_err err = put(journal, TABLE_LOG, key, record_entry_size(entry), MDB_APPEND, &at);
-    if (err == SPN_OK)
-        record_put_entry(at, position, entry);
-    return err;
-}
-
-spn_err journal_put_producer(struct journal *journal, const uint8_t *id,
-                             const struct record_producer *producer)
-{
-    void *at = NULL;
-    MDB_val key = val(id, RECORD_PRODUCER_ID_SIZE);
-    spn_err err = put(journal, TABLE_PRODUCERS, key, record_producer_size(producer), 0, &at);
-    if (err == SPN_OK)
-        record_put_producer(at, id, producer);
-    return err;
-}
-
-spn_err journal_put_name(struct journal *journal, struct spn_bytes name, uint64_t epoch)
-{
-    void *at = NULL;
-    MDB_val key = val(name.data, name.size);
-    spn_err err = put(journal, TABLE_NAMES, key, RECORD_NAME_SIZE, 0, &at);
-    if (err == SPN_OK)
-        record_put_name(at, name, epoch);
-    return err;
-}
-
-spn_err journal_put_row(struct journal *journal, uint64_t epoch, const struct record_row *row)
-{
-    void *at = NULL;
-    MDB_val key = val(&epoch, sizeof(epoch));
-    spn_err err = put(journal, TABLE_ROWS, key, record_row_size(row), 0, &at);
-    if (err == SPN_OK)
-        record_put_row(at, epoch, row);
-    return err;
-}
-
-/* Deletes blocks above the newest complete segment, from the end of the table, at most count_max.
- */
-static spn_err drop_leftovers(struct journal *journal, size_t count_max, size_t *ret_count)
-{
-    MDB_cursor *cursor = NULL;
-    size_t count = 0;
-    MDB_val key = {0}, value = {0};
-
-    int rc = write_cursor(journal, TABLE_BLOCKS, &cursor);
-    while (rc == 0 && count < count_max) {
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-        if (rc == 0 && key.mv_size != BLOCK_KEY_SIZE)
-            rc = MDB_CORRUPTED;
-        if (rc != 0 || segment_of_block_key(key.mv_data) <= journal->now.meta.segment)
-            break;
-        rc = mdb_cursor_del(cursor, 0);
-        count++;
-    }
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return poison(journal, rc, "drop unfinished segment");
-    if (count < count_max)
-        journal->next.leftovers = false;
-    *ret_count = count;
-    return SPN_OK;
-}
-
-spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_t epoch,
-                              uint64_t first_seq, uint32_t segment_before,
-                              const struct record_block_item *items, size_t count)
-{
-    uint8_t value[RECORD_BLOCK_SIZE_MAX];
-    uint8_t key[BLOCK_KEY_SIZE];
-    spn_err err = SPN_OK;
-    size_t dropped = 0;
-
-    assert(journal->txn);
-    if (journal->failed == SPN_OK && journal->next.leftovers)
-        err = drop_leftovers(journal, SIZE_MAX, &dropped);
-    while (err == SPN_OK && count > 0) {
-        void *at = NULL;
-        size_t size = 0;
-        size_t done =
-            record_put_block(value, segment, epoch, first_seq, segment_before, items, count, &size);
-        put_block_key(key, segment, epoch, first_seq);
-        err = put(journal, TABLE_BLOCKS, val(key, sizeof(key)), size, MDB_APPEND, &at);
-        if (err == SPN_OK && at)
-            memcpy(at, value, size);
-        items += done;
-        first_seq += done;
-        count -= done;
-    }
-    return err;
-}
-
-spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta)
-{
-    void *at = NULL;
-    struct record_meta next = *meta;
-    next.format = journal->now.meta.format;
-    memcpy(next.secret, journal->now.meta.secret, sizeof(next.secret));
-
-    MDB_val key = val(meta_key, sizeof(meta_key));
-    spn_err err = put(journal, TABLE_META, key, RECORD_META_SIZE, 0, &at);
-    if (err != SPN_OK)
-        return err;
-    record_put_meta(at, &next);
-    journal->next.meta = next;
-    return SPN_OK;
-}
-
-/* Not through the cursors: they stand where the next put will be. */
-static spn_err get(struct journal *journal, enum table table, uint64_t number, MDB_val *ret_value)
-{
-    MDB_val key = val(&number, sizeof(number));
-
-    assert(journal->txn);
-    if (journal->failed != SPN_OK)
-        return journal->failed;
-    int rc = mdb_get(journal->txn, journal->dbi[table], &key, ret_value);
-    if (rc != 0)
-        return rc == MDB_NOTFOUND ? SPN_E_END : poison(journal, rc, tables[table].name);
-    return SPN_OK;
-}
-
-spn_err journal_get_row(struct journal *journal, uint64_t epoch, struct record_row *ret_row)
-{
-    MDB_val value = {0};
-    spn_err err = get(journal, TABLE_ROWS, epoch, &value);
-    if (err == SPN_OK && record_get_row(bytes_of(value), epoch, ret_row) != SPN_OK)
-        return fail_with(SPN_E_CORRUPT, "rows", "a value is damaged");
-    return err;
-}
-
-spn_err journal_get_entry(struct journal *journal, uint64_t position,
-                          struct record_entry *ret_entry)
-{
-    MDB_val value = {0};
-    spn_err err = get(journal, TABLE_LOG, position, &value);
-    if (err == SPN_OK && record_get_entry(bytes_of(value), position, ret_entry) != SPN_OK)
-        return fail_with(SPN_E_CORRUPT, "log", "a value is damaged");
-    return err;
-}
-
-const struct record_meta *journal_meta(const struct journal *journal)
-{
-    return &journal->now.meta;
-}
-
-void journal_usage(struct journal *journal, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes)
-{
-    uint64_t used_bytes = journal->now.used_bytes;
-    if (journal->txn)
-        (void)measure(journal, journal->txn, &used_bytes);
-    *ret_used_bytes = used_bytes;
-    *ret_map_bytes = journal->map_bytes;
-}
-
-void journal_check_readers(struct journal *journal)
-{
-    int dead;
-    (void)mdb_reader_check(journal->env, &dead);
 }
 
 /* -- opening ----------------------------------------------------------------------------------- */
@@ -493,17 +113,17 @@ static spn_err check_dir(const struct journal_options *options, bool *ret_fresh)
     char path[PATH_MAX];
 
     if (stat(options->dir, &info) != 0)
-        return fail(errno, NULL, options->dir);
+        return journal_fail(errno, NULL, options->dir);
     if (!S_ISDIR(info.st_mode))
-        return fail(ENOTDIR, NULL, options->dir);
+        return journal_fail(ENOTDIR, NULL, options->dir);
     int size = snprintf(path, sizeof(path), "%s/" DATA_FILE, options->dir);
     if (size < 0 || (size_t)size >= sizeof(path))
-        return fail(ENAMETOOLONG, NULL, options->dir);
+        return journal_fail(ENAMETOOLONG, NULL, options->dir);
     bool there = stat(path, &info) == 0;
     if (!there && (errno != ENOENT || options->read_only))
-        return fail(errno, NULL, path);
+        return journal_fail(errno, NULL, path);
     if (options->read_only && info.st_size == 0)
-        return fail_with(SPN_E_PATH, path, "empty: no database there yet");
+        return journal_fail_with(SPN_E_PATH, path, "empty: no database there yet");
     *ret_fresh = !there || info.st_size == 0;
     return SPN_OK;
 }
@@ -536,41 +156,41 @@ static spn_err open_env(struct journal *journal, const struct journal_options *o
     if (rc == 0)
         rc = mdb_reader_check(journal->env, &dead);
     if (rc != 0)
-        return fail(rc, options->dir, options->dir);
+        return journal_fail(rc, options->dir, options->dir);
     journal->map_bytes = info.me_mapsize;
     return SPN_OK;
 }
 
-static int begin_or_renew(struct journal *journal, MDB_txn **txn)
+int journal_begin_or_renew(struct journal *journal, MDB_txn **txn)
 {
     return *txn ? mdb_txn_renew(*txn) : mdb_txn_begin(journal->env, NULL, MDB_RDONLY, txn);
 }
 
 /* A daemon may have made the map larger than this process has it. Only where nothing else of this
  * process is reading, so not in the daemon, whose own map it is. */
-static int begin_read(struct journal *journal, MDB_txn **txn)
+int journal_begin_read(struct journal *journal, MDB_txn **txn)
 {
-    int rc = begin_or_renew(journal, txn);
+    int rc = journal_begin_or_renew(journal, txn);
     if (rc != MDB_MAP_RESIZED || !journal->read_only)
         return rc;
     rc = mdb_env_set_mapsize(journal->env, 0);
-    return rc == 0 ? begin_or_renew(journal, txn) : rc;
+    return rc == 0 ? journal_begin_or_renew(journal, txn) : rc;
 }
 
 static spn_err read_meta(const struct journal *journal, MDB_txn *txn, struct record_meta *ret_meta)
 {
-    MDB_val key = val(meta_key, sizeof(meta_key));
+    MDB_val key = val(JOURNAL_META_KEY, sizeof(JOURNAL_META_KEY));
     MDB_val value = {0};
     int rc = mdb_get(txn, journal->dbi[TABLE_META], &key, &value);
     if (rc == MDB_NOTFOUND)
-        return fail_with(SPN_E_CORRUPT, "meta", "not a database of this program");
+        return journal_fail_with(SPN_E_CORRUPT, "meta", "not a database of this program");
     if (rc != 0)
-        return fail(rc, journal->dir, "meta");
+        return journal_fail(rc, journal->dir, "meta");
     spn_err err = record_get_meta(bytes_of(value), ret_meta);
     if (err == SPN_E_NEWER_FORMAT)
-        return fail_with(err, "meta", "written by a newer version of this program");
+        return journal_fail_with(err, "meta", "written by a newer version of this program");
     if (err != SPN_OK)
-        return fail_with(err, "meta", "damaged, or not of this program");
+        return journal_fail_with(err, "meta", "damaged, or not of this program");
     return SPN_OK;
 }
 
@@ -580,13 +200,15 @@ static spn_err open_tables(struct journal *journal, MDB_txn *txn)
 {
     for (size_t i = TABLES; i-- > 0;) {
         unsigned flags = 0;
-        int rc = mdb_dbi_open(txn, tables[i].name, tables[i].flags, &journal->dbi[i]);
+        int rc =
+            mdb_dbi_open(txn, journal_tables[i].name, journal_tables[i].flags, &journal->dbi[i]);
         if (rc == 0)
             rc = mdb_dbi_flags(txn, journal->dbi[i], &flags);
-        if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE || (rc == 0 && flags != tables[i].flags))
-            return fail_with(SPN_E_CORRUPT, "tables", "not a database of this program");
+        if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE ||
+            (rc == 0 && flags != journal_tables[i].flags))
+            return journal_fail_with(SPN_E_CORRUPT, "tables", "not a database of this program");
         if (rc != 0)
-            return fail(rc, journal->dir, tables[i].name);
+            return journal_fail(rc, journal->dir, journal_tables[i].name);
         if (i == TABLE_META) {
             spn_err err = read_meta(journal, txn, &journal->now.meta);
             if (err != SPN_OK)
@@ -603,11 +225,11 @@ static spn_err identify(struct journal *journal, bool *ret_empty)
     MDB_stat stat;
     spn_err err = SPN_OK;
 
-    int rc = begin_read(journal, &txn);
+    int rc = journal_begin_read(journal, &txn);
     if (rc == 0)
         rc = mdb_stat(txn, MAIN_TABLE, &stat);
     if (rc != 0) {
-        err = fail(rc, journal->dir, "open");
+        err = journal_fail(rc, journal->dir, "open");
         goto cleanup;
     }
     *ret_empty = stat.ms_entries == 0;
@@ -616,13 +238,13 @@ static spn_err identify(struct journal *journal, bool *ret_empty)
     err = open_tables(journal, txn);
     if (err != SPN_OK)
         goto cleanup;
-    rc = measure(journal, txn, &journal->now.used_bytes);
+    rc = journal_measure(journal, txn, &journal->now.used_bytes);
     if (rc == 0) {
         rc = mdb_txn_commit(txn); /* keeps the handles of the tables */
         txn = NULL;
     }
     if (rc != 0)
-        err = fail(rc, journal->dir, "open");
+        err = journal_fail(rc, journal->dir, "open");
 cleanup:
     mdb_txn_abort(txn); /* takes NULL */
     return err;
@@ -634,15 +256,15 @@ static spn_err create_tables(struct journal *journal)
 
     *meta = (struct record_meta){.format = RECORD_FORMAT, .next_position = 1};
     if (getentropy(meta->secret, sizeof(meta->secret)) != 0)
-        return fail(errno, NULL, "getentropy");
+        return journal_fail(errno, NULL, "getentropy");
     spn_err err = journal_begin(journal);
     if (err != SPN_OK)
         return err;
     for (size_t i = 0; i < TABLES; i++) {
-        int rc = mdb_dbi_open(journal->txn, tables[i].name, tables[i].flags | MDB_CREATE,
-                              &journal->dbi[i]);
+        int rc = mdb_dbi_open(journal->txn, journal_tables[i].name,
+                              journal_tables[i].flags | MDB_CREATE, &journal->dbi[i]);
         if (rc != 0) {
-            err = poison(journal, rc, "create");
+            err = journal_poison(journal, rc, "create");
             goto cleanup;
         }
     }
@@ -664,14 +286,14 @@ static spn_err sync_dirs(const char *dir)
 
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL)) {
-        err = fail(errno, dir, "sync directory");
+        err = journal_fail(errno, dir, "sync directory");
         goto cleanup;
     }
     parent_fd = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent_fd < 0 && errno == EACCES)
         goto cleanup;
     if (parent_fd < 0 || (fsync(parent_fd) != 0 && errno != EINVAL))
-        err = fail(errno, dir, "sync parent directory");
+        err = journal_fail(errno, dir, "sync parent directory");
 cleanup:
     if (parent_fd >= 0)
         close(parent_fd);
@@ -691,7 +313,7 @@ static spn_err drop_unfinished_segment(struct journal *journal)
     while (journal->now.leftovers) {
         spn_err err = journal_begin(journal);
         if (err == SPN_OK)
-            err = drop_leftovers(journal, step, &dropped);
+            err = journal_drop_leftovers(journal, step, &dropped);
         if (err == SPN_OK && dropped == 0) {
             journal->now.leftovers = false;
             journal_abort(journal); /* nothing to write */
@@ -717,7 +339,8 @@ static spn_err open_database(struct journal *journal)
     if (err != SPN_OK)
         return err;
     if (journal->read_only)
-        return empty ? fail_with(SPN_E_PATH, journal->dir, "no database there yet") : SPN_OK;
+        return empty ? journal_fail_with(SPN_E_PATH, journal->dir, "no database there yet")
+                     : SPN_OK;
     err = empty ? create_tables(journal) : drop_unfinished_segment(journal);
     if (err != SPN_OK)
         return err;
@@ -735,7 +358,7 @@ spn_err journal_open(struct journal **ret_journal, const struct journal_options 
     if (journal)
         journal->dir = strdup(options->dir);
     if (!journal || !journal->dir) {
-        err = fail(ENOMEM, NULL, "open");
+        err = journal_fail(ENOMEM, NULL, "open");
         goto cleanup;
     }
     journal->read_only = options->read_only;
@@ -762,299 +385,4 @@ void journal_close(struct journal *journal)
         mdb_env_close(journal->env);
     free(journal->dir);
     free(journal);
-}
-
-/* -- reading ----------------------------------------------------------------------------------- */
-
-/* LMDB reads the number of the newest commit, and then the meta page that belongs to it. A reader
- * that is held up in between can find that page two commits on: a commit that has not returned yet,
- * and may not be on disk, with the number of one that has. The snapshot after it would be an older
- * one (seen with 0.9.24: once in a million snapshots, beside commits that did not wait for the
- * disk). Such a page is written only after the number has moved; so if a second transaction, begun
- * afterwards, still has the same number, the snapshot is what it says. */
-static int begin_snapshot(struct journal_reader *reader)
-{
-    for (;;) {
-        int rc = begin_read(reader->journal, &reader->txn);
-        if (rc != 0)
-            return rc;
-        rc = begin_or_renew(reader->journal, &reader->probe);
-        bool same = rc == 0 && mdb_txn_id(reader->probe) == mdb_txn_id(reader->txn);
-        if (rc == 0)
-            mdb_txn_reset(reader->probe);
-        if (same)
-            return 0;
-        mdb_txn_reset(reader->txn);
-        if (rc != 0 && rc != MDB_MAP_RESIZED)
-            return rc;
-    }
-}
-
-spn_err journal_reader_open(struct journal_reader **ret_reader, struct journal *journal)
-{
-    struct journal_reader *reader = calloc(1, sizeof(*reader));
-    if (!reader)
-        return fail(ENOMEM, NULL, "open reader");
-    reader->journal = journal;
-    /* Begun once here, so that the slots in LMDB's reader table are ours from now on. */
-    int rc = begin_snapshot(reader);
-    for (size_t i = 0; rc == 0 && i < TABLES; i++)
-        rc = mdb_cursor_open(reader->txn, journal->dbi[i], &reader->cursors[i]);
-    if (rc != 0) {
-        journal_reader_close(reader);
-        return fail(rc, journal->dir, "open reader");
-    }
-    mdb_txn_reset(reader->txn);
-    *ret_reader = reader;
-    return SPN_OK;
-}
-
-void journal_reader_close(struct journal_reader *reader)
-{
-    if (!reader)
-        return;
-    for (size_t i = 0; i < TABLES; i++)
-        if (reader->cursors[i])
-            mdb_cursor_close(reader->cursors[i]);
-    mdb_txn_abort(reader->txn); /* takes NULL */
-    mdb_txn_abort(reader->probe);
-    free(reader);
-}
-
-static spn_err seek(struct journal_reader *reader, enum table table, MDB_cursor_op op, MDB_val *key,
-                    MDB_val *value)
-{
-    MDB_cursor *cursor = reader->cursors[table];
-    int rc = 0;
-
-    assert(reader->active);
-    if (!(reader->renewed & 1u << table))
-        rc = mdb_cursor_renew(reader->txn, cursor);
-    if (rc == 0) {
-        reader->renewed |= 1u << table;
-        rc = mdb_cursor_get(cursor, key, value, op);
-    }
-    if (rc != 0)
-        return rc == MDB_NOTFOUND ? SPN_E_END : fail(rc, reader->journal->dir, tables[table].name);
-    return SPN_OK;
-}
-
-/* What a decoder found, with words where it found damage. Counts the value. */
-static spn_err looked_at(struct journal_reader *reader, spn_err err, enum table table)
-{
-    reader->reads++;
-    if (err != SPN_OK)
-        return fail_with(err, tables[table].name, "a value is damaged");
-    return SPN_OK;
-}
-
-static spn_err look_around(struct journal_reader *reader)
-{
-    MDB_val key = val(meta_key, sizeof(meta_key));
-    MDB_val value = {0};
-    spn_err err = seek(reader, TABLE_META, MDB_SET_KEY, &key, &value);
-    if (err == SPN_E_END)
-        return fail_with(SPN_E_CORRUPT, "meta", "gone");
-    if (err != SPN_OK)
-        return err;
-    err = record_get_meta(bytes_of(value), &reader->meta);
-    if (err != SPN_OK)
-        return fail_with(err, "meta", "damaged");
-    reader->newest = 0;
-    err = seek(reader, TABLE_LOG, MDB_LAST, &key, &value);
-    if (err == SPN_OK)
-        reader->newest = position_of_key(key);
-    return err == SPN_E_END ? SPN_OK : err;
-}
-
-spn_err journal_reader_begin(struct journal_reader *reader)
-{
-    assert(!reader->active);
-    int rc = begin_snapshot(reader);
-    if (rc != 0)
-        return fail(rc, reader->journal->dir, "begin reading");
-    reader->active = true;
-    reader->renewed = 0;
-    spn_err err = look_around(reader);
-    if (err != SPN_OK)
-        journal_reader_end(reader);
-    return err;
-}
-
-void journal_reader_end(struct journal_reader *reader)
-{
-    if (!reader->active)
-        return;
-    mdb_txn_reset(reader->txn);
-    reader->active = false;
-}
-
-const struct record_meta *journal_reader_meta(const struct journal_reader *reader)
-{
-    return &reader->meta;
-}
-
-uint64_t journal_reader_newest(const struct journal_reader *reader)
-{
-    return reader->newest;
-}
-
-uint64_t journal_reader_reads(const struct journal_reader *reader)
-{
-    return reader->reads;
-}
-
-spn_err journal_read_entry(struct journal_reader *reader, uint64_t position,
-                           struct record_entry *ret_entry)
-{
-    MDB_val key = val(&position, sizeof(position));
-    MDB_val value = {0};
-    spn_err err = seek(reader, TABLE_LOG, MDB_SET, &key, &value);
-    if (err != SPN_OK)
-        return err;
-    err = record_get_entry(bytes_of(value), position, ret_entry);
-    return looked_at(reader, err, TABLE_LOG);
-}
-
-spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position,
-                                uint64_t *ret_position, struct record_entry *ret_entry)
-{
-    MDB_val key = val(&position, sizeof(position));
-    MDB_val value = {0};
-    spn_err err = seek(reader, TABLE_LOG, MDB_SET_RANGE, &key, &value);
-    if (err != SPN_OK)
-        return err;
-    uint64_t found = position_of_key(key);
-    if (found < position) /* a damaged tree must not lead a walk in circles */
-        return fail_with(SPN_E_CORRUPT, tables[TABLE_LOG].name, "positions do not ascend");
-    err = looked_at(reader, record_get_entry(bytes_of(value), found, ret_entry), TABLE_LOG);
-    if (err == SPN_OK)
-        *ret_position = found;
-    return err;
-}
-
-spn_err journal_read_name(struct journal_reader *reader, struct spn_bytes name, uint64_t *ret_epoch)
-{
-    MDB_val key = val(name.data, name.size);
-    MDB_val value = {0};
-    if (name.size < 1 || name.size > KEY_SIZE_MAX)
-        return SPN_E_END;
-    spn_err err = seek(reader, TABLE_NAMES, MDB_SET, &key, &value);
-    if (err != SPN_OK)
-        return err;
-    err = record_get_name(bytes_of(value), name, ret_epoch);
-    return looked_at(reader, err, TABLE_NAMES);
-}
-
-/* The first key greater than *key, which is returned in its place. */
-static spn_err seek_after(struct journal_reader *reader, enum table table, MDB_val *key,
-                          MDB_val *value)
-{
-    MDB_val after = *key;
-    if (after.mv_size == 0)
-        return seek(reader, table, MDB_FIRST, key, value);
-    spn_err err = seek(reader, table, MDB_SET_RANGE, key, value);
-    if (err == SPN_OK && key->mv_size == after.mv_size &&
-        memcmp(key->mv_data, after.mv_data, after.mv_size) == 0)
-        err = seek(reader, table, MDB_NEXT, key, value);
-    return err;
-}
-
-spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes after,
-                                struct spn_bytes *ret_name, uint64_t *ret_epoch)
-{
-    MDB_val key = val(after.data, after.size);
-    MDB_val value = {0};
-    if (after.size > KEY_SIZE_MAX)
-        return fail_with(SPN_E_INVALID, "names", "too long");
-    spn_err err = seek_after(reader, TABLE_NAMES, &key, &value);
-    if (err != SPN_OK)
-        return err;
-    err =
-        looked_at(reader, record_get_name(bytes_of(value), bytes_of(key), ret_epoch), TABLE_NAMES);
-    if (err == SPN_OK)
-        *ret_name = bytes_of(key);
-    return err;
-}
-
-spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch, struct record_row *ret_row)
-{
-    MDB_val key = val(&epoch, sizeof(epoch));
-    MDB_val value = {0};
-    spn_err err = seek(reader, TABLE_ROWS, MDB_SET, &key, &value);
-    if (err != SPN_OK)
-        return err;
-    return looked_at(reader, record_get_row(bytes_of(value), epoch, ret_row), TABLE_ROWS);
-}
-
-spn_err journal_read_producer_after(struct journal_reader *reader, bool first, uint8_t *id,
-                                    struct record_run *runs, struct record_producer *ret_producer)
-{
-    MDB_val key = val(id, first ? 0 : RECORD_PRODUCER_ID_SIZE);
-    MDB_val value = {0};
-    spn_err err = seek_after(reader, TABLE_PRODUCERS, &key, &value);
-    if (err != SPN_OK)
-        return err;
-    if (key.mv_size != RECORD_PRODUCER_ID_SIZE)
-        return looked_at(reader, SPN_E_CORRUPT, TABLE_PRODUCERS);
-    err = record_get_producer(bytes_of(value), key.mv_data, runs, ret_producer);
-    if (err == SPN_OK)
-        memcpy(id, key.mv_data, RECORD_PRODUCER_ID_SIZE);
-    return looked_at(reader, err, TABLE_PRODUCERS);
-}
-
-/* -- reading blocks ---------------------------------------------------------------------------- */
-
-uint32_t journal_row_segment(const struct journal_reader *reader, const struct record_row *row)
-{
-    return row->segment <= reader->meta.segment ? row->segment : row->segment_before;
-}
-
-/* The block under the key that a cursor came to, if it belongs to the same segment and session. */
-static spn_err take_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
-                          MDB_val key, MDB_val value, struct record_block *ret_block)
-{
-    uint8_t prefix[BLOCK_KEY_SIZE];
-
-    put_block_key(prefix, segment, epoch, 0);
-    if (key.mv_size != BLOCK_KEY_SIZE)
-        return looked_at(reader, SPN_E_CORRUPT, TABLE_BLOCKS);
-    if (memcmp(key.mv_data, prefix, BLOCK_PREFIX_SIZE) != 0)
-        return SPN_E_END;
-    spn_err err =
-        record_get_block(bytes_of(value), segment, epoch, seq_of_block_key(key.mv_data), ret_block);
-    return looked_at(reader, err, TABLE_BLOCKS);
-}
-
-spn_err journal_read_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
-                           uint64_t seq, struct record_block *ret_block)
-{
-    uint8_t wanted[BLOCK_KEY_SIZE];
-    MDB_val key = val(wanted, sizeof(wanted));
-    MDB_val value = {0};
-
-    put_block_key(wanted, segment, epoch, seq);
-    spn_err err = seek(reader, TABLE_BLOCKS, MDB_SET_RANGE, &key, &value);
-    if (err == SPN_E_END)
-        err = seek(reader, TABLE_BLOCKS, MDB_LAST, &key, &value);
-    else if (err == SPN_OK &&
-             !(key.mv_size == BLOCK_KEY_SIZE && memcmp(key.mv_data, wanted, BLOCK_KEY_SIZE) == 0))
-        err = seek(reader, TABLE_BLOCKS, MDB_PREV, &key, &value);
-    if (err != SPN_OK)
-        return err;
-    return take_block(reader, segment, epoch, key, value, ret_block);
-}
-
-spn_err journal_read_block_from(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
-                                uint64_t seq, struct record_block *ret_block)
-{
-    uint8_t wanted[BLOCK_KEY_SIZE];
-    MDB_val key = val(wanted, sizeof(wanted));
-    MDB_val value = {0};
-
-    put_block_key(wanted, segment, epoch, seq);
-    spn_err err = seek(reader, TABLE_BLOCKS, MDB_SET_RANGE, &key, &value);
-    if (err != SPN_OK)
-        return err;
-    return take_block(reader, segment, epoch, key, value, ret_block);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* journal: the only module that knows LMDB exists.
+/* journal: the only module that knows LMDB exists. In three files: journal.c opens and closes,
+ * journal_write.c writes and deletes, journal_read.c reads.
  *
- * Six tables: log (position -> entry, append-only at its head), blocks (segment, epoch, first seq
- * -> block), rows (epoch -> row), names (name -> epoch), producers (id -> record), meta.
+ * Seven tables: log (position -> entry, append-only at its head), blocks (segment, epoch, first seq
+ * -> block), segments (number -> what it covers), rows (epoch -> row), names (name -> epoch),
+ * producers (id -> record), meta.
  *
  * Owns     the LMDB environment and every file under the data directory but the daemon's lock file.
  * Borrows  bytes passed in: copied before the call returns.
@@ -66,7 +68,9 @@ spn_err journal_put_row(struct journal *journal, uint64_t epoch,
 spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_t epoch,
                               uint64_t first_seq, uint32_t segment_before,
                               const struct record_block_item *items, size_t count) SPN_MUST_USE;
-/* checkpoint, segment, next_position, clock_ns; format and secret stay. */
+spn_err journal_put_segment(struct journal *journal, uint32_t number,
+                            const struct record_segment *segment) SPN_MUST_USE;
+/* checkpoint, segment, next_position, clock_ns, retention; format and secret stay. */
 spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta) SPN_MUST_USE;
 
 /* The writer's own view, inside its transaction. SPN_E_END: not there. Bytes until the next put. */
@@ -74,6 +78,32 @@ spn_err journal_get_row(struct journal *journal, uint64_t epoch,
                         struct record_row *ret_row) SPN_MUST_USE;
 spn_err journal_get_entry(struct journal *journal, uint64_t position,
                           struct record_entry *ret_entry) SPN_MUST_USE;
+
+/* -- deleting, in the writer's transaction: what is not there counts as deleted ---------------- */
+
+/* Entries of the log from `from` to `to`, oldest first, at most count_max; but those stay that keep
+ * (may be NULL) says so of. *ret_next is where to go on: above `to` when all were looked at. */
+spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t to,
+                               bool (*keep)(const void *owner, uint64_t position),
+                               const void *owner, size_t count_max, uint64_t *ret_next,
+                               size_t *ret_count) SPN_MUST_USE;
+spn_err journal_delete_block(struct journal *journal, uint32_t segment, uint64_t epoch,
+                             uint64_t first_seq) SPN_MUST_USE;
+/* A segment's blocks, at most count_max, and its record with the last of them. *ret_count 0: it is
+ * gone. */
+spn_err journal_delete_segment(struct journal *journal, uint32_t number, size_t count_max,
+                               size_t *ret_count) SPN_MUST_USE;
+spn_err journal_delete_producer(struct journal *journal, const uint8_t *id) SPN_MUST_USE;
+spn_err journal_delete_row(struct journal *journal, uint64_t epoch) SPN_MUST_USE;
+/* Only if it still names this epoch. */
+spn_err journal_delete_name(struct journal *journal, struct spn_bytes name,
+                            uint64_t epoch) SPN_MUST_USE;
+
+/* Positions of the oldest entry of the log, and the segment with the lowest number, in the writer's
+ * own view. SPN_E_END: there is none. */
+spn_err journal_oldest_entry(struct journal *journal, uint64_t *ret_position) SPN_MUST_USE;
+spn_err journal_oldest_segment(struct journal *journal, uint32_t *ret_number,
+                               struct record_segment *ret_segment) SPN_MUST_USE;
 
 /* Clears the slots of readers whose process died: until then they stop LMDB from using pages again.
  * Done at open; call it every few seconds. */
@@ -83,6 +113,14 @@ void journal_check_readers(struct journal *journal);
  * under way. Writer's thread; costs nothing. */
 void journal_usage(struct journal *journal, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes);
 
+/* Blocks written and committed since it was opened. Writer's thread. */
+uint64_t journal_blocks_written(const struct journal *journal);
+
+/* Bytes of the file that are not in use, and how many commits the oldest reader is behind: it stops
+ * LMDB from using the pages again that went since. Looks through LMDB's table: every few seconds.
+ */
+void journal_slack(struct journal *journal, uint64_t *ret_free_bytes, uint64_t *ret_reader_lag);
+
 /* -- reading ----------------------------------------------------------------------------------- */
 
 spn_err journal_reader_open(struct journal_reader **ret_reader,
@@ -91,8 +129,8 @@ void journal_reader_close(struct journal_reader *reader); /* takes NULL */
 
 /* A snapshot, until journal_reader_end, of commits whose sync has returned, and never an older one
  * than the one before. Keep it short: it stops LMDB from using pages again. Fills the snapshot's
- * meta and newest position (0: empty log). A read-only journal follows a map that the daemon has
- * made larger; for that it may have one snapshot at a time. */
+ * meta and the newest position that came to disk, trimmed or not (0: none). A read-only journal
+ * follows a map that the daemon has made larger; for that it may have one snapshot at a time. */
 spn_err journal_reader_begin(struct journal_reader *reader) SPN_MUST_USE;
 void journal_reader_end(struct journal_reader *reader); /* outside a snapshot: does nothing */
 const struct record_meta *journal_reader_meta(const struct journal_reader *reader);
@@ -114,6 +152,13 @@ spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes 
                                 struct spn_bytes *ret_name, uint64_t *ret_epoch) SPN_MUST_USE;
 spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch,
                          struct record_row *ret_row) SPN_MUST_USE;
+/* The row with the lowest epoch above `after`. */
+spn_err journal_read_row_after(struct journal_reader *reader, uint64_t after, uint64_t *ret_epoch,
+                               struct record_row *ret_row) SPN_MUST_USE;
+/* The complete segment with the lowest number above `after`. */
+spn_err journal_read_segment_after(struct journal_reader *reader, uint32_t after,
+                                   uint32_t *ret_number,
+                                   struct record_segment *ret_segment) SPN_MUST_USE;
 /* Every producer in turn: *id is where to go on after (all zeros and first = true: the first). */
 spn_err journal_read_producer_after(struct journal_reader *reader, bool first, uint8_t *id,
                                     struct record_run *runs,
@@ -129,5 +174,9 @@ spn_err journal_read_block(struct journal_reader *reader, uint32_t segment, uint
 /* The session's first block in this segment with a first seq of seq or more. SPN_E_END: none. */
 spn_err journal_read_block_from(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
                                 uint64_t seq, struct record_block *ret_block) SPN_MUST_USE;
+/* A segment's blocks in turn, whatever their sessions: the first one at or behind (epoch, seq). */
+spn_err journal_read_segment_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
+                                   uint64_t seq, uint64_t *ret_epoch,
+                                   struct record_block *ret_block) SPN_MUST_USE;
 
 #endif

@@ -10,7 +10,8 @@
  *     after_commit         it is committed, and nobody has been told
  *     segment_step         some steps of a segment are committed, and others are not
  *     segment_done         all of them are, and the broker does not know
- *     recovery_tables      names and producers are read, the log is not
+ *     trim_step            some of what retention hides is deleted
+ *     recovery_tables      rows and producers are read, the log is not
  *     recovery_slice       a part of the log is read
  *     recovery_segment     recovery has written a segment, and has not committed it
  *     recovery_committed   it has

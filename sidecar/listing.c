@@ -105,6 +105,10 @@ static spn_err make_page(const struct page *page, const struct ask *from, struct
     struct ask *ask = ask_new(ASK_VIEW, count);
     if (!ask)
         return SPN_E_NOMEM;
+    if (zmq_msg_copy(&ask->frame, (zmq_msg_t *)(uintptr_t)&from->frame) != 0) {
+        ask_free(ask);
+        return SPN_E_NOMEM;
+    }
     ask->peer = from->peer;
     ask->request = from->request;
     ask->type = from->type;
@@ -117,17 +121,25 @@ static spn_err make_page(const struct page *page, const struct ask *from, struct
     return SPN_OK;
 }
 
+/* The SESSIONS request in the ask's frame. */
+static spn_err get_request(const struct ask *ask, struct wire_header *ret_header,
+                           struct wire_sessions *ret_request)
+{
+    zmq_msg_t *frame = (zmq_msg_t *)(uintptr_t)&ask->frame;
+    struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
+    spn_err err = wire_get_header(&in, ret_header);
+    wire_get_sessions(&in, ret_request);
+    return err == SPN_OK && wire_in_done(&in) ? SPN_OK : SPN_E_PROTOCOL;
+}
+
 spn_err listing_page(struct journal_reader *reader, const struct ask *generations,
                      struct ask **ret_page)
 {
-    zmq_msg_t *frame = (zmq_msg_t *)(uintptr_t)&generations->frame;
-    struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
     struct wire_header header;
     struct wire_sessions request;
-    spn_err err = wire_get_header(&in, &header);
-    wire_get_sessions(&in, &request);
-    if (err != SPN_OK || !wire_in_done(&in))
-        return SPN_E_PROTOCOL;
+    spn_err err = get_request(generations, &header, &request);
+    if (err != SPN_OK)
+        return err;
     struct page page = {.after = request.after, .prefix = request.prefix};
     page.count_max = request.count_max < LISTING_PAGE_MAX ? request.count_max : LISTING_PAGE_MAX;
     err = offer_names(reader, &page);
@@ -139,35 +151,36 @@ spn_err listing_page(struct journal_reader *reader, const struct ask *generation
 
 /* -- rows -------------------------------------------------------------------------------------- */
 
-static spn_err fill_row(struct journal_reader *reader, const struct ask_session *session,
-                        struct wire_session_row *row)
+spn_err listing_row(struct journal_reader *reader, const struct ask_session *session,
+                    struct timeline *ret_timeline, struct wire_session_row *ret_row)
 {
-    struct timeline timeline;
-    spn_err err = timeline_open(&timeline, reader, &session->view);
+    spn_err err = timeline_open(ret_timeline, reader, &session->view);
     if (err != SPN_OK)
         return err;
-    *row = (struct wire_session_row){
-        .epoch = timeline.epoch,
-        .seq = timeline.seq_last,
-        .position = timeline.position_last,
-        .bytes = timeline.row.bytes,
-        .opened_ms = timeline.row.opened_ms,
-        .last_ms = timeline.row.last_ms,
-        .duplicates = timeline.row.duplicates + session->view.duplicates,
-        .conflicts = timeline.row.conflicts + session->view.conflicts,
+    const struct timeline *timeline = ret_timeline;
+    *ret_row = (struct wire_session_row){
+        .epoch = timeline->epoch,
+        .seq = timeline->seq_last,
+        .position = timeline->position_last,
+        .bytes = timeline->row.bytes,
+        .opened_ms = timeline->row.opened_ms,
+        .last_ms = timeline->row.last_ms,
+        .duplicates = timeline->row.duplicates + session->view.duplicates,
+        .conflicts = timeline->row.conflicts + session->view.conflicts,
+        .state = timeline->closed ? WIRE_SESSION_CLOSED : WIRE_LIVE,
         .name = session->name,
-        .last_id = timeline.row.last_id,
+        .last_id = timeline->row.last_id,
     };
     struct record_entry entry;
-    err = timeline.has_row ? SPN_OK : journal_read_entry(reader, timeline.epoch, &entry);
-    if (err == SPN_OK && !timeline.has_row)
-        row->opened_ms = entry.wall_ms;
+    err = timeline->has_row ? SPN_OK : journal_read_entry(reader, timeline->epoch, &entry);
+    if (err == SPN_OK && !timeline->has_row)
+        ret_row->opened_ms = entry.wall_ms;
     if (err == SPN_OK || err == SPN_E_END)
-        err = journal_read_entry(reader, timeline.position_last, &entry);
+        err = journal_read_entry(reader, timeline->position_last, &entry);
     if (err == SPN_OK) {
-        row->bytes = entry.bytes;
-        row->last_ms = entry.wall_ms;
-        row->last_id = entry.id;
+        ret_row->bytes = entry.bytes;
+        ret_row->last_ms = entry.wall_ms;
+        ret_row->last_id = entry.id;
     }
     return err == SPN_E_END ? SPN_OK : err; /* trimmed: the row has it */
 }
@@ -184,20 +197,22 @@ static void put_rows(struct wire_out *out, const struct ask *page, uint32_t coun
 spn_err listing_rows(struct journal_reader *reader, const struct ask *page, uint8_t **ret_bytes,
                      size_t *ret_size)
 {
-    enum { ROW_SIZE_MAX = 6 * 8 + 2 * 4 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX };
     struct wire_session_row *rows = calloc(page->session_count + 1, sizeof(*rows));
-    size_t size_max = WIRE_HEADER_SIZE + 8 + page->session_count * ROW_SIZE_MAX;
+    size_t size_max = WIRE_HEADER_SIZE + 8 + page->session_count * WIRE_SESSION_ROW_SIZE_MAX;
     uint8_t *bytes = malloc(size_max);
     spn_err err = rows && bytes ? SPN_OK : SPN_E_NOMEM;
     uint32_t count = 0;
     for (size_t i = 0; i < page->session_count && err == SPN_OK; i++) {
-        err = fill_row(reader, &page->sessions[i], &rows[count]);
+        struct timeline timeline;
+        err = listing_row(reader, &page->sessions[i], &timeline, &rows[count]);
         if (err == SPN_OK)
             count++;
         else if (err == SPN_E_UNKNOWN_SESSION)
             err = SPN_OK; /* gone meanwhile, or not durable yet */
     }
-    if (err == SPN_OK) {
+    if (err == SPN_OK && count == 0 && page->more && page->session_count > 0) {
+        err = SPN_E_END;
+    } else if (err == SPN_OK) {
         struct wire_out out = wire_out(bytes, size_max);
         put_rows(&out, page, count, rows);
         *ret_size = wire_out_size(&out);
@@ -207,4 +222,30 @@ spn_err listing_rows(struct journal_reader *reader, const struct ask *page, uint
     free(rows);
     free(bytes);
     return err;
+}
+
+spn_err listing_go_on(const struct ask *page, struct ask **ret_generations)
+{
+    struct wire_header header;
+    struct wire_sessions request;
+    spn_err err = get_request(page, &header, &request);
+    struct ask *ask = err == SPN_OK ? ask_new(ASK_GENERATIONS, 0) : NULL;
+    if (!ask)
+        return err == SPN_OK ? SPN_E_NOMEM : err;
+    uint8_t bytes[WIRE_HEADER_SIZE + 4 + 2 * (1 + WIRE_SESSION_MAX)];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    request.after = page->sessions[page->session_count - 1].name;
+    wire_put_header(&out, WIRE_SESSIONS, header.request);
+    wire_put_sessions(&out, &request);
+    ask->peer = page->peer;
+    ask->request = page->request;
+    ask->type = page->type;
+    if (zmq_msg_init_size(&ask->frame, wire_out_size(&out)) != 0) {
+        zmq_msg_init(&ask->frame);
+        ask_free(ask);
+        return SPN_E_NOMEM;
+    }
+    memcpy(zmq_msg_data(&ask->frame), bytes, wire_out_size(&out));
+    *ret_generations = ask;
+    return SPN_OK;
 }

@@ -43,6 +43,14 @@ void log_info(const char *event, const char *format, ...)
     va_end(keys);
 }
 
+void log_warning(const char *event, const char *format, ...)
+{
+    va_list keys;
+    va_start(keys, format);
+    write_line("warning", event, format, keys);
+    va_end(keys);
+}
+
 void log_error(const char *event, const char *format, ...)
 {
     va_list keys;

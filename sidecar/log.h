@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* log: one fact a line, logfmt, on stderr: time, level, event, keys.
  *
- * Called by main only: modules return errors, they do not talk.
+ * Called by main and, for the loop, by report: modules return errors, they do not talk.
  */
 #ifndef SPN_LOG_H
 #define SPN_LOG_H
 
 /* format: the keys, as `key=%s other=%d`. Values that a person wrote go through log_quote. */
 void log_info(const char *event, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_warning(const char *event, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_error(const char *event, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 enum { LOG_QUOTED_MAX = 512 };

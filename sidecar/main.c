@@ -34,8 +34,7 @@ enum {
     EXIT_FAILED = 1,
     STOP_TIMEOUT_MS = 5000,
     MAP_RESERVE = 128 << 20,
-    INGEST_HWM = 4, /* batches of 1 MiB or more: what waits here is in no mark of the queue's */
-    READ_HWM = 256, /* answers and deliveries: bounds what a peer that does not read can hold */
+    ACKS_HWM = 256,              /* answers on ingest.sock: 64 KiB each at most */
     READ_FRAME_MAX = 128 * 1024, /* the largest request by far is CREDIT with 4,096 grants */
 };
 
@@ -64,15 +63,26 @@ struct daemon {
 };
 
 /* Says what failed with which thing, and why; true: go on. */
-static bool check(spn_err err, const char *event, const char *subject, const char *detail)
+static bool check_thing(spn_err err, const char *event, const char *key, const char *thing,
+                        const char *detail)
 {
     char quoted[2][LOG_QUOTED_MAX];
     if (err == SPN_OK)
         return true;
     const char *why = detail ? detail : err == SPN_E_SYSTEM ? strerror(errno) : err_text(err);
-    log_error(event, "code=%s subject=%s reason=%s", err_name(err), log_quote(subject, quoted[0]),
+    log_error(event, "code=%s %s=%s reason=%s", err_name(err), key, log_quote(thing, quoted[0]),
               log_quote(why, quoted[1]));
     return false;
+}
+
+static bool check(spn_err err, const char *event, const char *subject, const char *detail)
+{
+    return check_thing(err, event, "subject", subject, detail);
+}
+
+static bool check_dir(spn_err err, const char *event, const char *dir, const char *detail)
+{
+    return check_thing(err, event, "dir", dir, detail);
 }
 
 /* -- directories and locks --------------------------------------------------------------------- */
@@ -90,18 +100,50 @@ static bool make_parents(const char *path)
     return true;
 }
 
-static bool prepare_dir(const char *what, const char *path, bool make)
+static bool make_dir(const char *path, gid_t group)
+{
+    if (!make_parents(path))
+        return false;
+    if (mkdir(path, 0750) != 0)
+        return errno == EEXIST;
+    return group == OPTIONS_NO_GROUP || chown(path, (uid_t)-1, group) == 0;
+}
+
+/* An ordinary user who has no runtime directory ends up with root's. */
+static bool say_unusable(const char *what, const char *path, bool make, const char *reason)
+{
+    char why[256];
+    bool lost =
+        make && strcmp(what, "socket_dir") == 0 && geteuid() != 0 && !getenv("XDG_RUNTIME_DIR");
+    snprintf(why, sizeof(why), "%s%s", reason,
+             lost ? "; XDG_RUNTIME_DIR is not set: name a directory with --socket-dir" : "");
+    return check_dir(SPN_E_PATH, what, path, why);
+}
+
+/* One that others made is theirs: it is not changed. */
+static void check_group(const char *path, gid_t group, const struct stat *status)
+{
+    char quoted[LOG_QUOTED_MAX];
+    mode_t pass = status->st_gid == group ? S_IXGRP : S_IXOTH;
+    if (group == OPTIONS_NO_GROUP || (status->st_mode & pass) != 0)
+        return;
+    log_warning("socket_dir", "dir=%s reason=\"the group of --socket-group may not pass it\"",
+                log_quote(path, quoted));
+}
+
+/* group: who is to pass it; OPTIONS_NO_GROUP: only we. */
+static bool prepare_dir(const char *what, const char *path, bool make, gid_t group)
 {
     struct stat status;
-    if (make && stat(path, &status) != 0 && errno == ENOENT &&
-        (!make_parents(path) || (mkdir(path, 0750) != 0 && errno != EEXIST)))
-        return check(SPN_E_SYSTEM, what, path, NULL);
+    if (make && stat(path, &status) != 0 && errno == ENOENT && !make_dir(path, group))
+        return say_unusable(what, path, make, strerror(errno));
     if (stat(path, &status) != 0)
-        return check(SPN_E_PATH, what, path, strerror(errno));
+        return check_dir(SPN_E_PATH, what, path, strerror(errno));
     if (!S_ISDIR(status.st_mode))
-        return check(SPN_E_PATH, what, path, "not a directory");
+        return check_dir(SPN_E_PATH, what, path, "not a directory");
     if (access(path, W_OK | X_OK) != 0)
-        return check(SPN_E_PATH, what, path, "not writable");
+        return say_unusable(what, path, make, "not writable");
+    check_group(path, group, &status);
     return true;
 }
 
@@ -110,7 +152,7 @@ static bool take_lock(struct lockfile *lockfile, const char *dir, unsigned wait_
     pid_t holder = 0;
     spn_err err = lockfile_take(lockfile, dir, wait_s * 1000, &holder);
     if (err != SPN_E_IN_USE)
-        return check(err, "lock_failed", dir, NULL);
+        return check_dir(err, "lock_failed", dir, NULL);
     char quoted[LOG_QUOTED_MAX];
     log_error("already_running", "pid=%ld dir=%s", (long)holder, log_quote(dir, quoted));
     return false;
@@ -122,7 +164,7 @@ static bool check_socket_path(const struct options *options)
     if (size <= endpoint_path_max())
         return true;
     char quoted[LOG_QUOTED_MAX];
-    log_error("socket_path_too_long", "length=%zu limit=%zu path_dir=%s", size, endpoint_path_max(),
+    log_error("socket_path_too_long", "length=%zu limit=%zu dir=%s", size, endpoint_path_max(),
               log_quote(options->socket_dir, quoted));
     return false;
 }
@@ -138,8 +180,10 @@ static bool prepare(struct daemon *daemon)
 {
     const struct options *options = &daemon->options;
     return check_socket_path(options) &&
-           prepare_dir("data_dir", options->data_dir, options->data_dir_default) &&
-           prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default) &&
+           prepare_dir("data_dir", options->data_dir, options->data_dir_default,
+                       OPTIONS_NO_GROUP) &&
+           prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default,
+                       options->socket_group) &&
            take_lock(&daemon->data_lock, options->data_dir, options->wait_lock_s) &&
            (same_dir(options->data_dir, options->socket_dir) ||
             take_lock(&daemon->socket_lock, options->socket_dir, options->wait_lock_s));
@@ -154,11 +198,36 @@ static bool catch_signals(struct daemon *daemon)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP); /* of a terminal that is closed: no reason to lose what was accepted */
     signal(SIGPIPE, SIG_IGN);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return check(SPN_E_SYSTEM, "signals", "sigprocmask", NULL);
     daemon->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     return check(daemon->signal_fd < 0 ? SPN_E_SYSTEM : SPN_OK, "signals", "signalfd", NULL);
+}
+
+/* The rule is in the database, for everybody who reads it. */
+static bool set_retention(struct daemon *daemon)
+{
+    struct record_meta meta = *journal_meta(daemon->journal);
+    meta.retention = (struct record_retention){
+        .events_max = daemon->options.retention_events,
+        .bytes_max = daemon->options.retention_bytes,
+        .age_max_ns = daemon->options.retention_age_ms * 1000000u,
+    };
+    if (memcmp(&meta.retention, &journal_meta(daemon->journal)->retention,
+               sizeof(meta.retention)) == 0)
+        return true;
+    spn_err err = journal_begin(daemon->journal);
+    if (err == SPN_OK)
+        err = journal_put_meta(daemon->journal, &meta);
+    if (err == SPN_OK)
+        err = journal_commit(daemon->journal);
+    journal_abort(daemon->journal);
+    if (err != SPN_E_DISK_FULL)
+        return check_dir(err, "database", daemon->options.data_dir, NULL);
+    log_error("retention", "reason=\"no room to write the new rule: the one before holds\"");
+    return true;
 }
 
 static bool open_journal(struct daemon *daemon)
@@ -170,10 +239,10 @@ static bool open_journal(struct daemon *daemon)
         .size_max = options->quota_bytes + options->quota_bytes / 4 + MAP_RESERVE,
     };
     spn_err err = journal_open(&daemon->journal, &journal);
-    if (!check(err, "database", options->data_dir, NULL))
+    if (!check_dir(err, "database", options->data_dir, NULL))
         return false;
     memcpy(daemon->secret, journal_meta(daemon->journal)->secret, sizeof(daemon->secret));
-    return true;
+    return set_retention(daemon);
 }
 
 static bool recover(struct daemon *daemon)
@@ -187,12 +256,12 @@ static bool recover(struct daemon *daemon)
     struct recovered found;
     spn_err err =
         recovery_run(&daemon->state, daemon->journal, daemon->options.window_max, seed, &found);
-    if (!check(err, "recovery", daemon->options.data_dir, NULL))
+    if (!check_dir(err, "recovery", daemon->options.data_dir, NULL))
         return false;
     daemon->recovered = true;
     daemon->clock = clock_start(found.clock_ns);
     log_info("recovered", "entries=%llu sessions=%u producers=%u next_position=%llu took_ms=%llu",
-             (unsigned long long)found.entries, daemon->state.sessions.count,
+             (unsigned long long)found.entries, sessions_known(&daemon->state.sessions),
              daemon->state.producers.count, (unsigned long long)daemon->state.next_position,
              (unsigned long long)((clock_monotonic_ns() - begun_ns) / 1000000u));
     return true;
@@ -213,6 +282,7 @@ static bool start_worker(struct daemon *daemon)
                                .flush_interval_ns = daemon->options.flush_interval_ms * 1000000ull,
                                .durable = daemon->state.next_position - 1,
                                .quota_bytes = daemon->options.quota_bytes,
+                               .session_ttl_ns = daemon->options.session_ttl_ms * 1000000u,
                                .journal = daemon->journal,
                                .clock = &daemon->clock,
                                .metrics = &daemon->metrics,
@@ -224,20 +294,19 @@ static bool start_worker(struct daemon *daemon)
     return check(err, "start", "worker", NULL);
 }
 
-static bool bind_socket(struct daemon *daemon, const char *name, int hwm, int64_t frame_max,
-                        void **ret_socket)
+static bool bind_socket(struct daemon *daemon, const char *name, int receive_hwm, int send_hwm,
+                        int64_t frame_max, void **ret_socket)
 {
     struct endpoint_options endpoint = {
         .dir = daemon->options.socket_dir,
         .name = name,
         .mode = daemon->options.socket_mode,
         .group = daemon->options.socket_group,
-        .hwm = hwm,
+        .receive_hwm = receive_hwm,
+        .send_hwm = send_hwm,
         .frame_max = frame_max,
     };
-    spn_err err = endpoint_bind(ret_socket, daemon->context, &endpoint);
-    const char *detail = err == SPN_E_INVALID ? "no such group" : NULL;
-    return check(err, "bind", err == SPN_E_INVALID ? endpoint.group : name, detail);
+    return check(endpoint_bind(ret_socket, daemon->context, &endpoint), "bind", name, NULL);
 }
 
 /* A full batch, or one event of the largest size, with room for the heads and for what is told to
@@ -257,9 +326,10 @@ static bool start_sockets(struct daemon *daemon)
     if (!daemon->context)
         return check(SPN_E_SYSTEM, "start", "zmq_ctx_new", NULL);
     zmq_ctx_set(daemon->context, ZMQ_MAX_SOCKETS, 16);
-    if (!bind_socket(daemon, "ingest.sock", INGEST_HWM, ingest_frame_max(&daemon->options),
-                     &daemon->ingest) ||
-        !bind_socket(daemon, "read.sock", READ_HWM, READ_FRAME_MAX, &daemon->read))
+    if (!bind_socket(daemon, "ingest.sock", (int)daemon->options.ingest_hwm, ACKS_HWM,
+                     ingest_frame_max(&daemon->options), &daemon->ingest) ||
+        !bind_socket(daemon, "read.sock", (int)daemon->options.read_hwm,
+                     (int)daemon->options.read_hwm, READ_FRAME_MAX, &daemon->read))
         return false;
     spn_err err = reader_start(&daemon->reader, &(struct reader_options){
                                                     .socket = daemon->read,
@@ -335,6 +405,10 @@ static int serve(struct daemon *daemon)
         .queue_events_max = options->queue_events_max,
         .queue_bytes_max = options->queue_bytes_max,
         .row_interval_ns = options->row_interval_ms * 1000000ull,
+        .generation_bytes_max = options->quota_bytes / 8,
+        .hot_max = options->hot_sessions_max,
+        .producer_ttl_ns = options->producer_ttl_ms * 1000000u,
+        .producers_max = options->producers_max,
         .stop_timeout_ns = STOP_TIMEOUT_MS * 1000000ull,
     };
     enum broker_end end;

@@ -21,32 +21,56 @@
     X(events_durable, "sponson_events_durable_total")                                              \
     X(duplicates, "sponson_events_duplicate_total")                                                \
     X(conflicts, "sponson_events_conflict_total")                                                  \
-    X(refused, "sponson_events_refused_total")                                                     \
+    X(refused_contents, "sponson_events_refused_total{reason=\"contents\"}")                       \
+    X(refused_closed, "sponson_events_refused_total{reason=\"closed\"}")                           \
+    X(refused_unknown_session, "sponson_events_refused_total{reason=\"unknown_session\"}")         \
+    X(refused_other_epoch, "sponson_events_refused_total{reason=\"other_epoch\"}")                 \
     X(lost, "sponson_events_lost_total")                                                           \
     X(resent, "sponson_events_resent_total")                                                       \
     X(holes, "sponson_holes_total")                                                                \
     X(stale_tokens, "sponson_stale_tokens_total")                                                  \
     X(bad_frames, "sponson_ingest_bad_frames_total")                                               \
     X(acks_owed, "sponson_acks_owed_total")                                                        \
+    X(backpressure, "sponson_backpressure_timeouts_total") /* as the clients tell */               \
     X(queue_events, "sponson_queue_events")                                                        \
     X(queue_bytes, "sponson_queue_bytes")                                                          \
+    X(queue_events_max, "sponson_queue_events_max")                                                \
+    X(queue_bytes_max, "sponson_queue_bytes_max")                                                  \
     X(queue_high_water, "sponson_queue_high_water_total")                                          \
     X(sessions_known, "sponson_sessions_known")                                                    \
     X(sessions_hot, "sponson_sessions_hot")                                                        \
     X(sessions_opened, "sponson_sessions_opened_total")                                            \
+    X(sessions_closed, "sponson_sessions_closed_total")                                            \
+    X(sessions_deleted, "sponson_sessions_deleted_total")                                          \
+    X(sessions_expired, "sponson_sessions_expired_total")                                          \
+    X(sessions_evicted, "sponson_sessions_evicted_total")                                          \
     X(hydrations, "sponson_hydrations_total")                                                      \
     X(tracker_bytes, "sponson_tracker_bytes")                                                      \
     X(producers, "sponson_producers")                                                              \
+    X(producers_expired, "sponson_producers_expired_total")                                        \
     /* the worker's */                                                                             \
     X(commits, "sponson_commits_total")                                                            \
     X(commit_ns, "sponson_commit_nanoseconds_total")                                               \
+    X(commit_le_500us, "sponson_commit_seconds_bucket{le=\"0.0005\"}")                             \
+    X(commit_le_1ms, "sponson_commit_seconds_bucket{le=\"0.001\"}")                                \
+    X(commit_le_2ms, "sponson_commit_seconds_bucket{le=\"0.002\"}")                                \
+    X(commit_le_5ms, "sponson_commit_seconds_bucket{le=\"0.005\"}")                                \
+    X(commit_le_10ms, "sponson_commit_seconds_bucket{le=\"0.01\"}")                                \
+    X(commit_le_50ms, "sponson_commit_seconds_bucket{le=\"0.05\"}")                                \
+    X(commit_le_500ms, "sponson_commit_seconds_bucket{le=\"0.5\"}")                                \
+    X(commit_le_inf, "sponson_commit_seconds_bucket{le=\"+Inf\"}")                                 \
     X(commit_failures, "sponson_commit_failures_total")                                            \
     X(commit_retries, "sponson_commit_retries_total")                                              \
     X(segments, "sponson_segments_total")                                                          \
+    X(trimmed, "sponson_entries_trimmed_total")                                                    \
     X(rows_written, "sponson_rows_written_total")                                                  \
+    X(blocks_written, "sponson_blocks_written_total")                                              \
+    X(index_writes, "sponson_index_writes_total") /* rows and blocks */                            \
     X(index_entries_written, "sponson_index_entries_written_total")                                \
     X(database_used_bytes, "sponson_database_used_bytes")                                          \
+    X(database_free_bytes, "sponson_database_free_bytes")                                          \
     X(database_map_bytes, "sponson_database_map_bytes")                                            \
+    X(reader_lag, "sponson_oldest_reader_lag_commits")                                             \
     X(durable_position, "sponson_durable_position")                                                \
     X(checkpoint_position, "sponson_checkpoint_position")                                          \
     /* the reader's */                                                                             \
@@ -59,6 +83,13 @@
     X(live, "sponson_events_live_total")                                                           \
     X(gaps, "sponson_gaps_total")                                                                  \
     X(credit_stalls, "sponson_credit_stalls_total")
+
+/* X(dividend, divisor, name): told beside them as whole numbers; 0 while there is nothing to divide
+ * by. */
+#define METRICS_RATIO_MAP(X)                                                                       \
+    X(events_durable, commits, "sponson_events_per_commit")                                        \
+    X(index_entries_written, index_writes, "sponson_coalescing_ratio")                             \
+    X(tracker_bytes, sessions_hot, "sponson_tracker_bytes_per_session")
 
 struct metrics {
 #define METRICS_FIELD(field, name) atomic_uint_fast64_t field;

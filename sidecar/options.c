@@ -3,6 +3,8 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,9 @@
 
 enum {
     EXIT_USAGE = 2,
+    INGEST_HWM_DEFAULT = 4, /* batches of 1 MiB or more: no other mark knows of what waits here */
+    READ_HWM_DEFAULT = 256, /* answers and deliveries: what a peer that does not read can hold */
+    HWM_MAX = 1 << 20,
 
     KEY_DATA_DIR = 256,
     KEY_SOCKET_DIR,
@@ -22,15 +27,25 @@ enum {
     KEY_SOCKET_MODE,
     KEY_SOCKET_GROUP,
     KEY_QUOTA,
+    KEY_RETENTION_EVENTS,
+    KEY_RETENTION_BYTES,
+    KEY_RETENTION_AGE,
+    KEY_SESSION_TTL,
+    KEY_HOT_SESSIONS,
+    KEY_PRODUCER_TTL,
+    KEY_PRODUCERS,
     KEY_EVENT_DATA_MAX,
     KEY_WINDOW,
     KEY_QUEUE_EVENTS,
     KEY_QUEUE_BYTES,
+    KEY_INGEST_HWM,
+    KEY_READ_HWM,
     KEY_FLUSH_INTERVAL,
     KEY_ROW_INTERVAL,
 };
 
 #define MIB (1024ull * 1024)
+#define TIME_MS_MAX (36500ull * 86400000) /* a hundred years, so that sums do not overflow */
 
 static const struct argp_option table[] = {
     {"data-dir", KEY_DATA_DIR, "DIR", 0,
@@ -47,8 +62,28 @@ static const struct argp_option table[] = {
     {"ready-fd", KEY_READY_FD, "N", 0,
      "Write a line to file descriptor N when clients can connect, then close it", 0},
     {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "Mode of the sockets (default 0660)", 0},
-    {"socket-group", KEY_SOCKET_GROUP, "GROUP", 0, "Group of the sockets and their directory", 0},
-    {"quota", KEY_QUOTA, "BYTES", 0, "Size of the database at most (default 4 GiB)", 0},
+    {"socket-group", KEY_SOCKET_GROUP, "GROUP", 0,
+     "Group of the sockets, and of their directory when that is made (default: as it is). Who is "
+     "to "
+     "connect must be able to pass the directory",
+     0},
+    {"quota", KEY_QUOTA, "BYTES", 0,
+     "Size of the database at most; beyond it the oldest events go, and what that takes may need "
+     "a quarter and 128M more (default 4G; K, M and G are powers of 1,024, here and below)",
+     0},
+    {"retention-events", KEY_RETENTION_EVENTS, "N", 0,
+     "Keep the newest N events of a session (default 65536; 0: no limit)", 0},
+    {"retention-bytes", KEY_RETENTION_BYTES, "BYTES", 0,
+     "Keep the newest BYTES of a session's data (default 16M; 0: no limit)", 0},
+    {"retention-age", KEY_RETENTION_AGE, "TIME", 0,
+     "Keep events for TIME, such as 90s, 30m, 12h, 7d (default 0: no limit)", 0},
+    {"session-ttl", KEY_SESSION_TTL, "TIME", 0,
+     "Sessions that nobody publishes to for TIME expire (default 24h; 0: never)", 0},
+    {"hot-sessions", KEY_HOT_SESSIONS, "N", 0,
+     "Sessions whose state is held in memory, about (default 131072)", 0},
+    {"producer-ttl", KEY_PRODUCER_TTL, "TIME", 0,
+     "Producer ids that are not heard of for TIME are forgotten (default 7d; 0: never)", 0},
+    {"producers", KEY_PRODUCERS, "N", 0, "Producer ids that are known at most (default 65536)", 0},
     {"event-data-max", KEY_EVENT_DATA_MAX, "BYTES", 0,
      "Largest event data (default 1 MiB, at most 16 MiB)", 0},
     {"window", KEY_WINDOW, "IDS", 0,
@@ -57,6 +92,12 @@ static const struct argp_option table[] = {
      "High-water mark of the queue to disk, in events (default 65536)", 0},
     {"queue-bytes", KEY_QUEUE_BYTES, "BYTES", 0,
      "High-water mark of the queue to disk, in bytes (default 64 MiB)", 0},
+    {"ingest-hwm", KEY_INGEST_HWM, "N", 0,
+     "ZeroMQ's high-water mark of ingest.sock: batches from each client (default 4)", 0},
+    {"read-hwm", KEY_READ_HWM, "N", 0,
+     "ZeroMQ's high-water mark of read.sock: questions from, and answers to, each client (default "
+     "256)",
+     0},
     {"flush-interval", KEY_FLUSH_INTERVAL, "MS", 0,
      "How long events that nobody waits for may be held before a commit (default 100)", 0},
     {"row-interval", KEY_ROW_INTERVAL, "MS", 0,
@@ -92,6 +133,26 @@ static uint64_t number(const char *option, const char *value, uint64_t least, ui
     return result;
 }
 
+/* Milliseconds, from a whole number with ms, s, m, h or d behind it; alone, of seconds. */
+static uint64_t duration(const char *option, const char *value, uint64_t most_ms)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    char *end;
+    errno = 0;
+    unsigned long long parsed = strtoull(value, &end, 10);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+        if (errno == 0 && end != value && value[0] != '-' && strcmp(end, units[i].unit) == 0) {
+            if (parsed > most_ms / units[i].ms)
+                fail(option, value, "is too long");
+            return (uint64_t)parsed * units[i].ms;
+        }
+    fail(option, value, "not a time such as 500ms, 90s, 30m, 12h or 7d");
+    return 0;
+}
+
 static void path(const char *option, const char *value, char *ret_path)
 {
     if (value[0] == '\0')
@@ -112,9 +173,11 @@ static mode_t mode(const char *value)
 
 static void group(const char *value, struct options *options)
 {
-    if (value[0] == '\0' || strlen(value) >= sizeof(options->socket_group))
-        fail("socket-group", value, "not a group's name");
-    snprintf(options->socket_group, sizeof(options->socket_group), "%s", value);
+    /* One thread runs at this point. */
+    const struct group *found = getgrnam(value); /* NOLINT(concurrency-mt-unsafe) */
+    if (!found)
+        fail("socket-group", value, "no such group");
+    options->socket_group = found->gr_gid;
 }
 
 static error_t parse_limit(int key, const char *value, struct options *options)
@@ -122,6 +185,27 @@ static error_t parse_limit(int key, const char *value, struct options *options)
     switch (key) {
     case KEY_QUOTA:
         options->quota_bytes = number("quota", value, MIB, 1ull << 46);
+        return 0;
+    case KEY_RETENTION_EVENTS:
+        options->retention_events = number("retention-events", value, 0, UINT64_MAX);
+        return 0;
+    case KEY_RETENTION_BYTES:
+        options->retention_bytes = number("retention-bytes", value, 0, UINT64_MAX);
+        return 0;
+    case KEY_RETENTION_AGE:
+        options->retention_age_ms = duration("retention-age", value, TIME_MS_MAX);
+        return 0;
+    case KEY_SESSION_TTL:
+        options->session_ttl_ms = duration("session-ttl", value, TIME_MS_MAX);
+        return 0;
+    case KEY_HOT_SESSIONS:
+        options->hot_sessions_max = (uint32_t)number("hot-sessions", value, 1, 1u << 30);
+        return 0;
+    case KEY_PRODUCER_TTL:
+        options->producer_ttl_ms = duration("producer-ttl", value, TIME_MS_MAX);
+        return 0;
+    case KEY_PRODUCERS:
+        options->producers_max = (uint32_t)number("producers", value, 1, 1u << 24);
         return 0;
     case KEY_EVENT_DATA_MAX:
         options->event_data_max = (uint32_t)number("event-data-max", value, 1, WIRE_EVENT_DATA_MAX);
@@ -134,6 +218,12 @@ static error_t parse_limit(int key, const char *value, struct options *options)
         return 0;
     case KEY_QUEUE_BYTES:
         options->queue_bytes_max = number("queue-bytes", value, 1, 1ull << 36);
+        return 0;
+    case KEY_INGEST_HWM:
+        options->ingest_hwm = (uint32_t)number("ingest-hwm", value, 1, HWM_MAX);
+        return 0;
+    case KEY_READ_HWM:
+        options->read_hwm = (uint32_t)number("read-hwm", value, 1, HWM_MAX);
         return 0;
     case KEY_FLUSH_INTERVAL:
         options->flush_interval_ms = (uint32_t)number("flush-interval", value, 0, 60000);
@@ -163,6 +253,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_READY_FD:
         options->ready_fd = (int)number("ready-fd", value, 0, INT_MAX);
+        if (fcntl(options->ready_fd, F_GETFD) < 0)
+            fail("ready-fd", value, "not open");
         return 0;
     case KEY_SOCKET_MODE:
         options->socket_mode = mode(value);
@@ -203,21 +295,33 @@ void options_parse(struct options *ret_options, int argc, char **argv)
     static const struct argp argp = {
         .options = table,
         .parser = parse,
-        .doc = "Keeps event streams: takes server-sent events over a Unix socket, acknowledges "
-               "them when "
-               "they are on disk, and gives them back.\v"
-               "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, 2 usage.",
+        .doc =
+            "Keeps event streams: takes server-sent events over a Unix socket, acknowledges "
+            "them when "
+            "they are on disk, and gives them back.\v"
+            "SIGTERM, SIGINT and SIGHUP stop it: it takes no more events, has 5 s to bring those "
+            "it has to the disk, and says so in the log; a second signal ends it at once.\n\n"
+            "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, 2 usage.",
     };
     argp_program_version = "sponsond " SPONSON_VERSION;
     argp_err_exit_status = EXIT_USAGE;
     *ret_options = (struct options){
         .ready_fd = -1,
+        .socket_group = OPTIONS_NO_GROUP,
         .socket_mode = 0660,
         .quota_bytes = 4096 * MIB,
+        .retention_events = 65536,
+        .retention_bytes = 16 * MIB,
+        .session_ttl_ms = 24 * 3600 * 1000ull,
+        .hot_sessions_max = 131072,
+        .producer_ttl_ms = 7 * 86400000ull,
+        .producers_max = 65536,
         .event_data_max = WIRE_EVENT_DATA_DEFAULT,
         .window_max = TRACKER_WINDOW_DEFAULT,
         .queue_events_max = 65536,
         .queue_bytes_max = 64 * MIB,
+        .ingest_hwm = INGEST_HWM_DEFAULT,
+        .read_hwm = READ_HWM_DEFAULT,
         .flush_interval_ms = 100,
         .row_interval_ms = 60000,
     };

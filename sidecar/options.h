@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define OPTIONS_NO_GROUP ((gid_t)-1)
+
 struct options {
     char data_dir[PATH_MAX];
     char socket_dir[PATH_MAX];
@@ -20,12 +22,21 @@ struct options {
     unsigned wait_lock_s; /* how long to wait for another daemon to go */
     int ready_fd;         /* -1: none. A line is written to it, and it is closed, when ready */
     mode_t socket_mode;
-    char socket_group[64];   /* empty: as it is */
-    uint64_t quota_bytes;    /* of the database */
+    gid_t socket_group;        /* OPTIONS_NO_GROUP: as it is */
+    uint64_t quota_bytes;      /* of the database */
+    uint64_t retention_events; /* per session; 0: no limit, also below */
+    uint64_t retention_bytes;
+    uint64_t retention_age_ms;
+    uint64_t session_ttl_ms;   /* idle sessions expire */
+    uint32_t hot_sessions_max; /* trackers in memory */
+    uint64_t producer_ttl_ms;  /* producers that are not heard of are forgotten; 0: never */
+    uint32_t producers_max;
     uint32_t event_data_max; /* bytes */
     uint16_t window_max;     /* ids per session */
     uint32_t queue_events_max;
     uint64_t queue_bytes_max;
+    uint32_t ingest_hwm; /* ZeroMQ's, in messages to and from each client */
+    uint32_t read_hwm;
     uint32_t flush_interval_ms;
     uint32_t row_interval_ms;
 };

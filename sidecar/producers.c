@@ -109,6 +109,35 @@ spn_err producers_add(struct producers *producers, const uint8_t *id,
     return SPN_OK;
 }
 
+/* The last slot moves into a hole, so that there are none. */
+static void move_slot(struct producers *producers, uint32_t from, uint32_t to)
+{
+    struct producer *moved = producers->slots[from];
+    uint64_t id_hash = hash_of_id(moved->id);
+    slot_index_remove(&producers->by_id, id_hash, from);
+    if (moved->token != 0)
+        slot_index_remove(&producers->by_token, moved->token, from);
+    producers->slots[to] = moved;
+    slot_index_add(&producers->by_id, id_hash, to);
+    if (moved->token != 0)
+        slot_index_add(&producers->by_token, moved->token, to);
+}
+
+void producers_remove(struct producers *producers, struct producer *producer)
+{
+    uint32_t slot = find_slot(producers, producer->id);
+    uint32_t last = producers->count - 1;
+    assert(slot != SLOT_NONE && producers->slots[slot] == producer);
+    slot_index_remove(&producers->by_id, hash_of_id(producer->id), slot);
+    if (producer->token != 0)
+        slot_index_remove(&producers->by_token, producer->token, slot);
+    if (slot != last)
+        move_slot(producers, last, slot);
+    producers->count--;
+    free(producer->runs);
+    free(producer);
+}
+
 spn_err producers_give(struct producers *producers, struct producer *producer, uint64_t token)
 {
     assert(token != 0);

@@ -2,7 +2,7 @@
 /* producers: who holds a producer id, and how far did its numbers get?
  *
  * Owns     every producer known, and the results of its newest numbers.
- * Lends    struct producer: its address stays as long as the table.
+ * Lends    struct producer: its address stays until it is removed.
  * Threads  the broker's (recovery fills it before the broker runs). The worker gets copies.
  */
 #ifndef SPN_PRODUCERS_H
@@ -37,15 +37,19 @@ struct producer {
     bool stale;          /* its token is from before the start: the holder has to open again, and so
                             learns what was accepted and is lost */
     struct peer peer;    /* where its newest batch came from */
+    uint64_t heard_ns;   /* database clock: its holder's newest batch or question */
 
     struct record_run *runs; /* numbers that were not stored, ascending */
     size_t run_count;
     size_t run_room;
 
     uint32_t queued; /* batches at the worker */
-    bool ack_due;    /* in the list of those to be told */
+    size_t queued_bytes;
+    size_t parked_bytes;
+    bool ack_due; /* in the list of those to be told */
     struct producer *next_due;
     uint32_t hydrating; /* sessions of the first parked frame that are on their way */
+    bool waiting;       /* in the list of those whose parked frames may go on */
     struct parked *parked_first;
     struct parked *parked_last;
 };
@@ -68,6 +72,9 @@ struct producer *producers_find_token(const struct producers *producers, uint64_
 /* A new one without a holder. SPN_E_NOMEM. */
 spn_err producers_add(struct producers *producers, const uint8_t *id,
                       struct producer **ret_producer) SPN_MUST_USE;
+
+/* Takes the producer out of the table and frees it: nothing may refer to it any more. */
+void producers_remove(struct producers *producers, struct producer *producer);
 
 /* Gives the producer to the holder of this token, which is not 0 and not in use. SPN_E_NOMEM. */
 spn_err producers_give(struct producers *producers, struct producer *producer,

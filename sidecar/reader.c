@@ -124,15 +124,24 @@ static void health(struct reader *reader, struct caller caller)
     send_bytes(reader, caller.peer, &out);
 }
 
+static uint64_t ratio(uint64_t dividend, uint64_t divisor)
+{
+    return divisor > 0 ? dividend / divisor : 0;
+}
+
 static void stats(struct reader *reader, struct caller caller)
 {
+    const struct metrics *metrics = reader->options.metrics;
     const struct {
-        const atomic_uint_fast64_t *value;
+        uint64_t value;
         const char *name;
     } rows[] = {
-#define STATS_ROW(field, text) {&reader->options.metrics->field, text},
-        METRICS_MAP(STATS_ROW)
+#define STATS_ROW(field, text) {metrics_get(&metrics->field), text},
+#define STATS_RATIO(dividend, divisor, text)                                                       \
+    {ratio(metrics_get(&metrics->dividend), metrics_get(&metrics->divisor)), text},
+        METRICS_MAP(STATS_ROW) METRICS_RATIO_MAP(STATS_RATIO)
 #undef STATS_ROW
+#undef STATS_RATIO
     };
     size_t count = sizeof(rows) / sizeof(rows[0]);
     uint8_t bytes[ANSWER_MAX];
@@ -140,8 +149,8 @@ static void stats(struct reader *reader, struct caller caller)
     wire_put_header(&out, WIRE_STATS_ARE, caller.request);
     wire_put_stats_are(&out, &(struct wire_stats_are){.count = (uint32_t)count});
     for (size_t i = 0; i < count; i++)
-        wire_put_stat(&out, &(struct wire_stat){.value = metrics_get(rows[i].value),
-                                                .name = text_bytes(rows[i].name)});
+        wire_put_stat(
+            &out, &(struct wire_stat){.value = rows[i].value, .name = text_bytes(rows[i].name)});
     send_bytes(reader, caller.peer, &out);
 }
 
@@ -234,6 +243,15 @@ static spn_err request_last(struct reader *reader, struct caller caller, struct 
                              : SPN_E_PROTOCOL;
 }
 
+static spn_err request_info(struct reader *reader, struct caller caller, struct wire_in in,
+                            zmq_msg_t *frame)
+{
+    struct spn_bytes session;
+    wire_get_info(&in, &session);
+    return wire_in_done(&in) ? ask_about(reader, caller, WIRE_INFO, session, frame)
+                             : SPN_E_PROTOCOL;
+}
+
 static spn_err request_fetch(struct reader *reader, struct caller caller, struct wire_in in,
                              zmq_msg_t *frame)
 {
@@ -290,6 +308,8 @@ static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t typ
         return request_producer(reader, caller, type, in);
     case WIRE_LAST:
         return request_last(reader, caller, in, frame);
+    case WIRE_INFO:
+        return request_info(reader, caller, in, frame);
     case WIRE_FETCH:
         return request_fetch(reader, caller, in, frame);
     case WIRE_SESSIONS:
@@ -376,6 +396,24 @@ static spn_err answer_last(struct reader *reader, const struct ask *ask)
     return SPN_OK;
 }
 
+static spn_err answer_info(struct reader *reader, const struct ask *ask)
+{
+    struct timeline timeline;
+    struct wire_info_is info = {0};
+    spn_err err = listing_row(reader->journal, &ask->sessions[0], &timeline, &info.row);
+    if (err == SPN_OK)
+        err = timeline_retained(&timeline, 1, clock_database_ns(reader->options.clock),
+                                &info.first_seq);
+    if (err != SPN_OK)
+        return err;
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_INFO_IS, ask->request);
+    wire_put_info_is(&out, &info);
+    send_bytes(reader, &ask->peer, &out);
+    return SPN_OK;
+}
+
 static void send_slice(struct reader *reader, struct caller caller, const struct slice *slice)
 {
     size_t size = WIRE_HEADER_SIZE + WIRE_SLICE_HEAD_SIZE + slice->size;
@@ -419,7 +457,8 @@ static spn_err answer_fetch(struct reader *reader, struct ask *ask)
     if (err == SPN_OK)
         err = slice_find(&timeline, &start, reader->options.secret, &from);
     if (err == SPN_OK)
-        err = slice_read(slice, &timeline, from, bytes_max);
+        err =
+            slice_read(slice, &timeline, from, bytes_max, clock_database_ns(reader->options.clock));
     else if (slice_verdict(err, &slice->head.verdict)) {
         slice->head.epoch = timeline.epoch;
         slice->head.seq_last = timeline.seq_last;
@@ -430,7 +469,8 @@ static spn_err answer_fetch(struct reader *reader, struct ask *ask)
     return err;
 }
 
-/* One page of sessions goes to the broker twice: for the generations, then for the page's views. */
+/* One page of sessions goes to the broker twice: for the generations, then for the page's views;
+ * and again, where all of a page is gone. */
 static spn_err list_sessions(struct reader *reader, struct ask *ask)
 {
     struct ask *page;
@@ -445,6 +485,13 @@ static spn_err answer_sessions(struct reader *reader, const struct ask *ask)
     uint8_t *bytes;
     size_t size;
     spn_err err = listing_rows(reader->journal, ask, &bytes, &size);
+    if (err == SPN_E_END) {
+        struct ask *further;
+        err = listing_go_on(ask, &further);
+        if (err == SPN_OK)
+            push_ask(reader, further);
+        return err;
+    }
     if (err != SPN_OK)
         return err;
     struct wire_out out = wire_out(bytes, size);
@@ -463,6 +510,8 @@ static spn_err answer_from_disk(struct reader *reader, struct ask *ask)
         return answer_sessions(reader, ask);
     if (ask->type == WIRE_LAST)
         return answer_last(reader, ask);
+    if (ask->type == WIRE_INFO)
+        return answer_info(reader, ask);
     return answer_fetch(reader, ask);
 }
 

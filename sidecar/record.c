@@ -39,7 +39,8 @@ enum {
     ROW_OPENED = 48,
     ROW_LAST_MS = 56,
     ROW_LAST_NS = 64,
-    ROW_NAME = 72, /* then the last id */
+    ROW_STATE_POSITION = 72,
+    ROW_NAME = 80, /* then the last id */
 
     NAME_EPOCH = 4,
 
@@ -62,6 +63,10 @@ enum {
     FINGERPRINT_SIZE = 4,
     VARINT_SIZE_MAX = 10,
 
+    SEGMENT_EVENTS = 4,
+    SEGMENT_FIRST = 8,
+    SEGMENT_LAST = 16,
+
     /* The first 12 bytes are the same in every format, so that an old program can tell a newer
      * database from a foreign one. */
     META_MAGIC = 0,
@@ -72,11 +77,17 @@ enum {
     META_CLOCK = 32,
     META_SEGMENT = 40,
     META_SECRET = 48,
+    META_RETENTION_EVENTS = 240,
+    META_RETENTION_BYTES = 248,
+    META_RETENTION_AGE = 256,
+    META_END = 264,
 };
 
 static_assert((int)ENTRY_ID == (int)RECORD_ENTRY_HEAD_SIZE, "an entry's header");
 static_assert((int)NAME_EPOCH + 8 == (int)RECORD_NAME_SIZE, "a name's value");
-static_assert((int)META_SECRET + (int)RECORD_SECRET_SIZE <= (int)RECORD_META_SIZE, "meta");
+static_assert((int)SEGMENT_LAST + 8 == (int)RECORD_SEGMENT_SIZE, "a segment's value");
+static_assert((int)META_SECRET + (int)RECORD_SECRET_SIZE == (int)META_RETENTION_EVENTS, "meta");
+static_assert((int)META_END <= (int)RECORD_META_SIZE, "meta");
 static_assert((RECORD_BLOCK_SIZE_MAX - BLOCK_ITEMS - FINGERPRINT_SIZE) / (1 + FINGERPRINT_SIZE) +
                       1 ==
                   RECORD_BLOCK_ITEMS_MAX,
@@ -135,7 +146,7 @@ static uint8_t *put_bytes(uint8_t *at, struct spn_bytes bytes)
 
 /* A value that strays under another key, or into another table, must not pass there: the key is the
  * seed, mixed with a number of the table's own. */
-enum table { OF_ENTRY = 1, OF_ROW, OF_NAME, OF_PRODUCER, OF_BLOCK, OF_META };
+enum table { OF_ENTRY = 1, OF_ROW, OF_NAME, OF_PRODUCER, OF_BLOCK, OF_META, OF_SEGMENT };
 
 static uint32_t checksum(const uint8_t *bytes, size_t size, enum table table, uint64_t key)
 {
@@ -263,6 +274,7 @@ void record_put_row(void *value, uint64_t epoch, const struct record_row *row)
     put_u64(at + ROW_OPENED, row->opened_ms);
     put_u64(at + ROW_LAST_MS, row->last_ms);
     put_u64(at + ROW_LAST_NS, row->last_ns);
+    put_u64(at + ROW_STATE_POSITION, row->state_position);
     put_bytes(put_bytes(at + ROW_NAME, row->name), row->last_id);
     put_u32(at + CHECKSUM,
             checksum(at + ROW_STATE, record_row_size(row) - ROW_STATE, OF_ROW, epoch));
@@ -289,6 +301,7 @@ spn_err record_get_row(struct spn_bytes value, uint64_t epoch, struct record_row
         .opened_ms = get_u64(at + ROW_OPENED),
         .last_ms = get_u64(at + ROW_LAST_MS),
         .last_ns = get_u64(at + ROW_LAST_NS),
+        .state_position = get_u64(at + ROW_STATE_POSITION),
         .segment = get_u32(at + ROW_SEGMENT),
         .segment_before = get_u32(at + ROW_SEGMENT_BEFORE),
         .duplicates = get_u32(at + ROW_DUPLICATES),
@@ -497,6 +510,53 @@ spn_err record_get_items(const struct record_block *block, struct record_block_i
     return at == end ? SPN_OK : SPN_E_CORRUPT;
 }
 
+/* -- segments ---------------------------------------------------------------------------------- */
+
+static uint32_t segment_checksum(const uint8_t *value, uint32_t number)
+{
+    return checksum(value + SEGMENT_EVENTS, RECORD_SEGMENT_SIZE - SEGMENT_EVENTS, OF_SEGMENT,
+                    number);
+}
+
+void record_put_segment(void *value, uint32_t number, const struct record_segment *segment)
+{
+    uint8_t *at = value;
+
+    put_u32(at + SEGMENT_EVENTS, segment->events);
+    put_u64(at + SEGMENT_FIRST, segment->first);
+    put_u64(at + SEGMENT_LAST, segment->last);
+    put_u32(at + CHECKSUM, segment_checksum(at, number));
+}
+
+spn_err record_get_segment(struct spn_bytes value, uint32_t number,
+                           struct record_segment *ret_segment)
+{
+    const uint8_t *at = value.data;
+
+    if (value.size != RECORD_SEGMENT_SIZE || get_u32(at + CHECKSUM) != segment_checksum(at, number))
+        return SPN_E_CORRUPT;
+    struct record_segment segment = {
+        .first = get_u64(at + SEGMENT_FIRST),
+        .last = get_u64(at + SEGMENT_LAST),
+        .events = get_u32(at + SEGMENT_EVENTS),
+    };
+    if (segment.first > segment.last)
+        return SPN_E_CORRUPT;
+    *ret_segment = segment;
+    return SPN_OK;
+}
+
+/* -- retention --------------------------------------------------------------------------------- */
+
+bool record_retains(const struct record_retention *rule, const struct record_entry *event,
+                    uint64_t last_seq, uint64_t last_bytes, uint64_t now_ns)
+{
+    return (rule->events_max == 0 || last_seq - event->seq < rule->events_max) &&
+           (rule->bytes_max == 0 || last_bytes - event->bytes < rule->bytes_max) &&
+           (rule->age_max_ns == 0 || now_ns < event->time_ns ||
+            now_ns - event->time_ns < rule->age_max_ns);
+}
+
 /* -- meta -------------------------------------------------------------------------------------- */
 
 static uint32_t meta_checksum(const uint8_t *value)
@@ -517,6 +577,9 @@ void record_put_meta(void *value, const struct record_meta *meta)
     put_u64(at + META_CLOCK, meta->clock_ns);
     put_u32(at + META_SEGMENT, meta->segment);
     memcpy(at + META_SECRET, meta->secret, RECORD_SECRET_SIZE);
+    put_u64(at + META_RETENTION_EVENTS, meta->retention.events_max);
+    put_u64(at + META_RETENTION_BYTES, meta->retention.bytes_max);
+    put_u64(at + META_RETENTION_AGE, meta->retention.age_max_ns);
     put_u32(at + META_CHECKSUM, meta_checksum(at));
 }
 
@@ -539,6 +602,9 @@ spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
         .next_position = get_u64(at + META_NEXT_POSITION),
         .clock_ns = get_u64(at + META_CLOCK),
         .segment = get_u32(at + META_SEGMENT),
+        .retention = {.events_max = get_u64(at + META_RETENTION_EVENTS),
+                      .bytes_max = get_u64(at + META_RETENTION_BYTES),
+                      .age_max_ns = get_u64(at + META_RETENTION_AGE)},
     };
     memcpy(meta.secret, at + META_SECRET, RECORD_SECRET_SIZE);
     *ret_meta = meta;

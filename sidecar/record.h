@@ -18,11 +18,13 @@
 enum {
     RECORD_FORMAT = 1, /* meta.format; a newer one is refused */
     RECORD_ENTRY_HEAD_SIZE = 64,
-    RECORD_SECRET_SIZE = 192, /* keys the fingerprints of this database; random at creation */
+    RECORD_ENTRY_OVERHEAD = 18, /* beside its value in a page: LMDB's node, key and slot */
+    RECORD_SECRET_SIZE = 192,   /* keys the fingerprints of this database; random at creation */
     RECORD_PRODUCER_ID_SIZE = 16,
     RECORD_BLOCK_SIZE_MAX = 1900, /* above ~2,020 LMDB moves a value to whole overflow pages */
     RECORD_BLOCK_ITEMS_MAX = 376, /* as many items as ever fit a block: 5 bytes each */
     RECORD_NAME_SIZE = 12,
+    RECORD_SEGMENT_SIZE = 24,
     RECORD_RUNS_MAX = 4096,
 };
 
@@ -66,8 +68,9 @@ struct record_row {
     uint64_t bytes;
     uint64_t opened_ms;
     uint64_t last_ms;
-    uint64_t last_ns; /* database clock of the newest entry: activity */
-    uint32_t segment; /* newest segment with a block of it; 0: none */
+    uint64_t last_ns;        /* database clock of the newest entry: activity */
+    uint64_t state_position; /* of the entry that made it closed or deleted; 0: it is live */
+    uint32_t segment;        /* newest segment with a block of it; 0: none */
     uint32_t
         segment_before; /* the one before: what holds while `segment` is above the checkpoint */
     uint32_t duplicates;
@@ -138,6 +141,28 @@ spn_err record_get_block(struct spn_bytes value, uint32_t segment, uint64_t epoc
 spn_err record_get_items(const struct record_block *block,
                          struct record_block_item *items) SPN_MUST_USE;
 
+/* A complete segment: which part of the log it covers, and what of it is left. */
+struct record_segment {
+    uint64_t first; /* position */
+    uint64_t last;
+    uint32_t events; /* that were not trimmed when it was last looked at */
+};
+
+void record_put_segment(void *value, uint32_t number, const struct record_segment *segment);
+spn_err record_get_segment(struct spn_bytes value, uint32_t number,
+                           struct record_segment *ret_segment) SPN_MUST_USE;
+
+/* What of a session is kept: a rule, not state. 0: no limit. */
+struct record_retention {
+    uint64_t events_max; /* the newest so many */
+    uint64_t bytes_max;  /* an event goes when the data after it reaches so much */
+    uint64_t age_max_ns;
+};
+
+/* Whether an event is retained, when its session has come to last_seq and last_bytes. */
+bool record_retains(const struct record_retention *rule, const struct record_entry *event,
+                    uint64_t last_seq, uint64_t last_bytes, uint64_t now_ns);
+
 /* One value, under one key. */
 struct record_meta {
     uint32_t format;
@@ -146,9 +171,10 @@ struct record_meta {
     uint32_t segment;       /* the newest complete segment */
     uint64_t next_position; /* never give a lower one again; the log's end may be higher */
     uint64_t clock_ns;      /* database clock when this was written */
+    struct record_retention retention;
 };
 
-enum { RECORD_META_SIZE = 256 };
+enum { RECORD_META_SIZE = 320 };
 void record_put_meta(void *value, const struct record_meta *meta);
 /* SPN_E_CORRUPT: not ours; SPN_E_NEWER_FORMAT. */
 spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta) SPN_MUST_USE;

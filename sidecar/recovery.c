@@ -8,7 +8,7 @@
 #include "kill_point.h"
 #include "segment.h"
 
-enum { SNAPSHOT_ENTRIES_MAX = 65536 };
+enum { SNAPSHOT_ENTRIES_MAX = 65536, BURY_STEP = 1000 };
 
 struct recovery {
     struct broker_state *state;
@@ -16,6 +16,9 @@ struct recovery {
     struct journal_reader *reader;
     const uint8_t *secret;
     struct slot_index by_epoch;
+    uint64_t *dead; /* epochs of deleted sessions whose rows are still there */
+    size_t dead_count;
+    size_t dead_room;
     struct recovered found;
 };
 
@@ -54,24 +57,62 @@ static uint32_t find_epoch(const struct recovery *recovery, uint64_t epoch)
 
 /* -- tables ------------------------------------------------------------------------------------ */
 
-static spn_err load_names(struct recovery *recovery)
+static spn_err note_dead(struct recovery *recovery, uint64_t epoch)
+{
+    if (recovery->dead_count == recovery->dead_room) {
+        size_t room = recovery->dead_room > 0 ? recovery->dead_room * 2 : 64;
+        uint64_t *dead = realloc(recovery->dead, room * sizeof(*dead));
+        if (!dead)
+            return SPN_E_NOMEM;
+        recovery->dead = dead;
+        recovery->dead_room = room;
+    }
+    recovery->dead[recovery->dead_count++] = epoch;
+    return SPN_OK;
+}
+
+/* Of a segment that was not finished, a row's deletion and a whole new row count for nothing: the
+ * log has both. */
+static spn_err load_row(struct recovery *recovery, uint64_t epoch, const struct record_row *row)
 {
     struct sessions *sessions = &recovery->state->sessions;
     uint64_t checkpoint = journal_reader_meta(recovery->reader)->checkpoint;
-    struct spn_bytes name = {NULL, 0};
-    uint64_t epoch;
+    uint32_t slot;
+    if (epoch > checkpoint)
+        return SPN_OK;
+    if (row->state == RECORD_DELETED && row->state_position <= checkpoint)
+        return note_dead(recovery, epoch);
+    spn_err err = sessions_know(sessions, sessions_hash(sessions, row->name), epoch, &slot);
+    return err == SPN_OK ? index_epoch(recovery, epoch, slot) : err;
+}
+
+static spn_err load_rows(struct recovery *recovery)
+{
+    uint64_t epoch = 0;
+    struct record_row row;
     spn_err err;
-    while ((err = journal_read_name_after(recovery->reader, name, &name, &epoch)) == SPN_OK) {
-        if (epoch > checkpoint)
-            continue; /* of a segment that was not finished: the log has it */
-        uint32_t slot;
-        err = sessions_know(sessions, sessions_hash(sessions, name), epoch, &slot);
-        if (err == SPN_OK)
-            err = index_epoch(recovery, epoch, slot);
+    while ((err = journal_read_row_after(recovery->reader, epoch, &epoch, &row)) == SPN_OK) {
+        err = load_row(recovery, epoch, &row);
         if (err != SPN_OK)
             return err;
     }
     return err == SPN_E_END ? SPN_OK : err;
+}
+
+/* What a segment that was complete but for its burials has left. On a full disk it stays, and the
+ * next start comes to it. */
+static spn_err bury(struct recovery *recovery)
+{
+    spn_err err = SPN_OK;
+    for (size_t i = 0; err == SPN_OK && i < recovery->dead_count; i += BURY_STEP) {
+        err = journal_begin(recovery->journal);
+        for (size_t k = i; err == SPN_OK && k < i + BURY_STEP && k < recovery->dead_count; k++)
+            err = segment_bury(recovery->journal, recovery->dead[k]);
+        if (err == SPN_OK)
+            err = journal_commit(recovery->journal);
+        journal_abort(recovery->journal);
+    }
+    return err == SPN_E_DISK_FULL ? SPN_OK : err;
 }
 
 static spn_err load_producer(struct recovery *recovery, const uint8_t *id,
@@ -84,6 +125,7 @@ static spn_err load_producer(struct recovery *recovery, const uint8_t *id,
     if (err != SPN_OK)
         return err;
     producer->stale = true;
+    producer->heard_ns = record->time_ns;
     producer->accepted = record->number;
     producer->durable = record->number;
     producer->acked = record->number;
@@ -234,6 +276,27 @@ static spn_err apply_event(struct recovery *recovery, uint64_t position,
     return SPN_OK;
 }
 
+static spn_err apply_end(struct recovery *recovery, uint64_t position,
+                         const struct record_entry *entry)
+{
+    struct broker_state *state = recovery->state;
+    uint32_t slot = find_epoch(recovery, entry->epoch);
+    if (slot == SLOT_NONE)
+        return SPN_E_CORRUPT;
+    struct session *session = &state->sessions.slots[slot];
+    bool closed = entry->kind == RECORD_CLOSE;
+    struct generation_session *touched =
+        generation_touch(state->active, session, slot, entry->epoch);
+    generation_end(state->active, touched, position, closed ? RECORD_CLOSED : RECORD_DELETED);
+    if (closed && session->tracker)
+        session->tracker->closed = true;
+    if (closed)
+        return SPN_OK;
+    slot_index_remove(&recovery->by_epoch, hash_epoch(entry->epoch), slot);
+    sessions_forget(&state->sessions, slot);
+    return SPN_OK;
+}
+
 static spn_err apply(struct recovery *recovery, uint64_t position, const struct record_entry *entry)
 {
     recovery->found.entries++;
@@ -245,11 +308,16 @@ static spn_err apply(struct recovery *recovery, uint64_t position, const struct 
         if (err != SPN_OK)
             return err;
     }
+    recovery->state->active->bytes += record_entry_size(entry) + RECORD_ENTRY_OVERHEAD;
     switch (entry->kind) {
     case RECORD_OPEN:
         return apply_open(recovery, position, entry);
     case RECORD_EVENT:
         return apply_event(recovery, position, entry);
+    case RECORD_CLOSE:
+    case RECORD_DELETE:
+    case RECORD_EXPIRE:
+        return apply_end(recovery, position, entry);
     default:
         return SPN_E_CORRUPT;
     }
@@ -292,7 +360,7 @@ static spn_err load_tables(struct recovery *recovery)
 {
     spn_err err = journal_reader_begin(recovery->reader);
     if (err == SPN_OK)
-        err = load_names(recovery);
+        err = load_rows(recovery);
     if (err == SPN_OK)
         err = load_producers(recovery);
     journal_reader_end(recovery->reader);
@@ -327,8 +395,11 @@ spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16
     if (err == SPN_OK)
         err = load_tables(&recovery);
     if (err == SPN_OK)
+        err = bury(&recovery);
+    if (err == SPN_OK)
         err = read_log(&recovery);
     KILL_POINT("recovery_end");
+    free(recovery.dead);
     journal_reader_close(recovery.reader);
     slot_index_release(&recovery.by_epoch);
     if (err == SPN_OK)

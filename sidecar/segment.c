@@ -17,9 +17,10 @@ struct name {
 
 /* All that a step changes, so that an aborted transaction is undone by one assignment. */
 struct progress {
-    enum { GATHER, NAMES, SESSIONS, META, DONE } phase;
+    enum { GATHER, NAMES, SESSIONS, META, BURY, DONE } phase;
     uint32_t next; /* in the phase's array */
     uint64_t rows;
+
     uint64_t entries;
 };
 
@@ -134,14 +135,28 @@ static spn_err keep_name(struct segment *segment, uint64_t epoch, struct spn_byt
     return SPN_OK;
 }
 
+static bool is_opened_here(const struct generation *generation, uint64_t epoch)
+{
+    return generation->first_position > 0 && epoch >= generation->first_position;
+}
+
+static const struct generation_session *session_at(const struct segment *segment, uint32_t place)
+{
+    return &segment->generation->sessions[segment->order[place]];
+}
+
+static bool is_dead(const struct segment *segment, uint32_t place)
+{
+    return session_at(segment, place)->state == RECORD_DELETED;
+}
+
 /* Reads the name of the next session, if it was opened in this generation, from its entry. Changes
  * nothing on disk: once gathered, a name stays gathered whatever becomes of the transaction. */
 static spn_err gather_next(struct segment *segment, struct journal *journal)
 {
     const struct generation *generation = segment->generation;
-    uint64_t epoch = generation->sessions[segment->order[segment->now.next]].epoch;
-    bool opened_here = generation->first_position > 0 && epoch >= generation->first_position;
-    if (!opened_here) {
+    uint64_t epoch = session_at(segment, segment->now.next)->epoch;
+    if (!is_opened_here(generation, epoch) || is_dead(segment, segment->now.next)) {
         segment->now.next++;
         return SPN_OK;
     }
@@ -247,20 +262,50 @@ static spn_err advance_row(struct segment *segment, struct journal *journal,
     return hold(&row->last_id, bytes->last_id, sizeof(bytes->last_id));
 }
 
+/* What the entry says that closed or deleted it: closing counts as activity, so that it lingers for
+ * as long as an idle one. */
+static spn_err end_row(struct journal *journal, const struct generation_session *touched,
+                       struct record_row *row)
+{
+    struct record_entry ended;
+    spn_err err = journal_get_entry(journal, touched->state_position, &ended);
+    if (err != SPN_OK)
+        return err == SPN_E_END ? SPN_E_CORRUPT : err;
+    row->state = touched->state;
+    row->state_position = touched->state_position;
+    row->last_ns = ended.time_ns;
+    return SPN_OK;
+}
+
+/* The session's events here, and what they make of its row. */
+static spn_err write_events(struct segment *segment, struct journal *journal,
+                            const struct generation_session *touched, struct record_row *row,
+                            struct row_bytes *bytes)
+{
+    spn_err err = advance_row(segment, journal, touched, row, bytes);
+    if (err == SPN_OK)
+        err = fill_items(segment, touched);
+    if (err == SPN_OK)
+        err = journal_append_blocks(journal, segment->number, touched->epoch, touched->first_seq,
+                                    row->segment_before, segment->items, touched->count);
+    return err;
+}
+
 static spn_err write_next_session(struct segment *segment, struct journal *journal)
 {
-    const struct generation_session *touched =
-        &segment->generation->sessions[segment->order[segment->now.next++]];
+    const struct generation_session *touched = session_at(segment, segment->now.next++);
+    bool dead = touched->state == RECORD_DELETED;
+    if (dead && is_opened_here(segment->generation, touched->epoch))
+        /* The index never hears of it. What an interrupted attempt may have left would count as
+         * soon as the checkpoint moves: it goes before. */
+        return segment_bury(journal, touched->epoch);
     struct record_row row = {.seq = 0};
     struct row_bytes bytes;
     spn_err err = begin_row(journal, touched->epoch, &row, &bytes);
-    if (err == SPN_OK && touched->count > 0)
-        err = advance_row(segment, journal, touched, &row, &bytes);
-    if (err == SPN_OK)
-        err = fill_items(segment, touched);
-    if (err == SPN_OK && touched->count > 0)
-        err = journal_append_blocks(journal, segment->number, touched->epoch, touched->first_seq,
-                                    row.segment_before, segment->items, touched->count);
+    if (err == SPN_OK && touched->count > 0 && !dead)
+        err = write_events(segment, journal, touched, &row, &bytes);
+    if (err == SPN_OK && touched->state != RECORD_LIVE)
+        err = end_row(journal, touched, &row);
     row.duplicates += touched->duplicates;
     row.conflicts += touched->conflicts;
     if (err == SPN_OK)
@@ -268,6 +313,29 @@ static spn_err write_next_session(struct segment *segment, struct journal *journ
     segment->now.rows++;
     segment->now.entries += touched->count;
     return err;
+}
+
+/* -- burying ----------------------------------------------------------------------------------- */
+
+static spn_err bury_next(struct segment *segment, struct journal *journal)
+{
+    uint32_t place = segment->now.next++;
+    uint64_t epoch = session_at(segment, place)->epoch;
+    return is_dead(segment, place) ? segment_bury(journal, epoch) : SPN_OK;
+}
+
+spn_err segment_bury(struct journal *journal, uint64_t epoch)
+{
+    struct record_row row = {.seq = 0};
+    struct row_bytes bytes;
+    spn_err err = journal_get_row(journal, epoch, &row);
+    if (err == SPN_E_END)
+        return SPN_OK;
+    if (err == SPN_OK)
+        err = hold(&row.name, bytes.name, sizeof(bytes.name));
+    if (err == SPN_OK)
+        err = journal_delete_name(journal, row.name, epoch);
+    return err == SPN_OK ? journal_delete_row(journal, epoch) : err;
 }
 
 /* -- steps ------------------------------------------------------------------------------------- */
@@ -278,11 +346,18 @@ static spn_err write_meta(struct segment *segment, struct journal *journal,
     struct record_meta moved = *meta;
     /* A generation of nothing but duplicates has no positions: it leaves the checkpoint where it
      * is. */
-    if (segment->generation->last_position > 0)
-        moved.checkpoint = segment->generation->last_position;
+    const struct generation *generation = segment->generation;
+    spn_err err = SPN_OK;
+    if (generation->last_position > 0) {
+        struct record_segment covers = {.first = generation->first_position,
+                                        .last = generation->last_position,
+                                        .events = generation->entry_count};
+        moved.checkpoint = covers.last;
+        err = journal_put_segment(journal, segment->number, &covers);
+    }
     moved.segment = segment->number;
     segment->now.next++;
-    return journal_put_meta(journal, &moved);
+    return err == SPN_OK ? journal_put_meta(journal, &moved) : err;
 }
 
 static uint32_t phase_size(const struct segment *segment)
@@ -290,6 +365,7 @@ static uint32_t phase_size(const struct segment *segment)
     switch (segment->now.phase) {
     case GATHER:
     case SESSIONS:
+    case BURY:
         return segment->generation->session_count;
     case NAMES:
         return segment->name_count;
@@ -321,6 +397,8 @@ static spn_err do_next(struct segment *segment, struct journal *journal,
         return write_next_session(segment, journal);
     case META:
         return write_meta(segment, journal, meta);
+    case BURY:
+        return bury_next(segment, journal);
     case DONE:
         break;
     }

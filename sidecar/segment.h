@@ -7,9 +7,11 @@
  *   1. names of the sessions opened in it, in order of the names
  *   2. per session, in order of their epochs: blocks, then the row
  *   3. meta: the checkpoint moves
+ *   4. names and rows of sessions that were deleted in it go
  *
  * Until step 3 is on disk none of it counts: blocks above meta.segment are deleted by the next
- * start, and a row names the segment before as well.
+ * start, a row names the segment before as well, and says by which entry it was closed or deleted.
+ * After it, rows that say so are buried by the next start if step 4 did not come to it.
  *
  * Owns     its notes on how far it is; borrows the generation, which must stay.
  * Threads  the worker's.
@@ -34,6 +36,9 @@ void segment_free(struct segment *segment); /* takes NULL */
 spn_err segment_step(struct segment *segment, struct journal *journal, uint64_t (*now_ns)(void),
                      uint64_t until_ns, const struct record_meta *meta,
                      bool *ret_done) SPN_MUST_USE;
+
+/* Deletes the row of a deleted session, and its name if no later one has it. */
+spn_err segment_bury(struct journal *journal, uint64_t epoch) SPN_MUST_USE;
 
 /* The transaction of the steps since the last call was committed, or not: then they are done again.
  */

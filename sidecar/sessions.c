@@ -19,7 +19,7 @@ static uint64_t hash_of_slot(const void *owner, uint32_t slot)
 
 spn_err sessions_init(struct sessions *sessions, uint64_t seed, uint16_t window_max)
 {
-    *sessions = (struct sessions){.seed = seed, .window_max = window_max};
+    *sessions = (struct sessions){.seed = seed, .window_max = window_max, .free_first = SLOT_NONE};
     return slot_index_init(&sessions->by_name, hash_of_slot, sessions);
 }
 
@@ -79,7 +79,7 @@ uint32_t sessions_find_epoch(const struct sessions *sessions, uint64_t hash, uin
 static spn_err make_room(struct sessions *sessions)
 {
     spn_err err = slot_index_reserve(&sessions->by_name, 1);
-    if (err != SPN_OK || sessions->count < sessions->room)
+    if (err != SPN_OK || sessions->free_count > 0 || sessions->count < sessions->room)
         return err;
     if (sessions->room >= SLOT_NONE / 2)
         return SPN_E_NOMEM;
@@ -94,7 +94,13 @@ static spn_err make_room(struct sessions *sessions)
 
 static uint32_t take_slot(struct sessions *sessions, uint64_t hash)
 {
-    uint32_t slot = sessions->count++;
+    uint32_t slot = sessions->free_first;
+    if (sessions->free_count > 0) {
+        sessions->free_first = sessions->slots[slot].touched[0];
+        sessions->free_count--;
+    } else {
+        slot = sessions->count++;
+    }
     sessions->slots[slot] = (struct session){.hash = hash, .touched = {SLOT_NONE, SLOT_NONE}};
     slot_index_add(&sessions->by_name, hash, slot);
     return slot;
@@ -129,10 +135,64 @@ spn_err sessions_know(struct sessions *sessions, uint64_t hash, uint64_t epoch, 
 void sessions_warm(struct sessions *sessions, uint32_t slot, struct tracker *tracker)
 {
     assert(slot < sessions->count && !sessions->slots[slot].tracker);
+    tracker->recent = true;
     sessions->slots[slot].tracker = tracker;
     sessions->hot++;
     sessions->tracker_bytes += tracker_size(tracker);
 }
+
+/* -- getting rid of ---------------------------------------------------------------------------- */
+
+static void cool(struct sessions *sessions, uint32_t slot)
+{
+    struct session *session = &sessions->slots[slot];
+    session->epoch = session->tracker->epoch;
+    sessions->hot--;
+    sessions->tracker_bytes -= tracker_size(session->tracker);
+    tracker_free(session->tracker);
+    session->tracker = NULL;
+}
+
+void sessions_forget(struct sessions *sessions, uint32_t slot)
+{
+    struct session *session = &sessions->slots[slot];
+    if (session->tracker)
+        cool(sessions, slot);
+    slot_index_remove(&sessions->by_name, session->hash, slot);
+    *session = (struct session){.touched = {sessions->free_first, SLOT_NONE}};
+    sessions->free_first = slot;
+    sessions->free_count++;
+}
+
+size_t sessions_evict(struct sessions *sessions, uint32_t hot_max, size_t slots_max,
+                      bool (*pinned)(const void *owner, uint32_t slot), const void *owner)
+{
+    size_t evicted = 0;
+    for (size_t i = 0; i < slots_max && sessions->hot > hot_max; i++) {
+        uint32_t slot = sessions->hand++ % sessions->count;
+        sessions->hand %= sessions->count;
+        struct tracker *tracker = sessions->slots[slot].tracker;
+        if (!tracker)
+            continue;
+        if (tracker->recent || pinned(owner, slot)) {
+            tracker->recent = false;
+            continue;
+        }
+        evicted++;
+        if (tracker->epoch == 0)
+            sessions_forget(sessions, slot);
+        else
+            cool(sessions, slot);
+    }
+    return evicted;
+}
+
+uint32_t sessions_known(const struct sessions *sessions)
+{
+    return sessions->count - sessions->free_count;
+}
+
+/* -- the rest ---------------------------------------------------------------------------------- */
 
 spn_err sessions_remember(struct sessions *sessions, uint32_t slot, struct fingerprint id,
                           uint16_t tag)

@@ -3,7 +3,9 @@
  *
  * Every session on disk has a slot of 32 bytes; a hot one has its tracker in memory too. Of a cold
  * one only a hash of its name is here: whether it is really the one asked for, the reader finds out
- * on disk, and brings its tracker back.
+ * on disk, and brings its tracker back. Which one goes when there are too many hot ones is decided
+ * by a hand that goes round (the CLOCK algorithm): lists in order of use would cost three cache
+ * lines per event.
  *
  * Owns     slots and trackers.
  * Threads  the broker's (recovery fills it before the broker runs).
@@ -29,6 +31,9 @@ struct sessions {
     uint64_t seed;
     uint16_t window_max;
     uint32_t hot;
+    uint32_t free_first; /* slots that nobody has, chained by touched[0] */
+    uint32_t free_count;
+    uint32_t hand; /* of sessions_evict */
     uint64_t tracker_bytes;
 };
 
@@ -58,6 +63,18 @@ spn_err sessions_know(struct sessions *sessions, uint64_t hash, uint64_t epoch,
 
 /* Gives a cold session its tracker, which is the sessions' from then on. */
 void sessions_warm(struct sessions *sessions, uint32_t slot, struct tracker *tracker);
+
+/* The session is gone: its slot may become another's. */
+void sessions_forget(struct sessions *sessions, uint32_t slot);
+
+/* Looks at the next slots_max slots, and takes the tracker of those that are hot, were not touched
+ * since the last time round, and are not pinned: until hot_max are left. Sessions that were deleted
+ * are forgotten. Returns how many went. */
+size_t sessions_evict(struct sessions *sessions, uint32_t hot_max, size_t slots_max,
+                      bool (*pinned)(const void *owner, uint32_t slot), const void *owner);
+
+/* How many there are. */
+uint32_t sessions_known(const struct sessions *sessions);
 
 /* tracker_add on a hot session, which may move its tracker. SPN_E_NOMEM. */
 spn_err sessions_remember(struct sessions *sessions, uint32_t slot, struct fingerprint id,

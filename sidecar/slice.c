@@ -31,23 +31,29 @@ size_t slice_entry_size(const struct record_entry *entry)
 }
 
 spn_err slice_read(struct slice *slice, const struct timeline *timeline, uint64_t from,
-                   size_t bytes_max)
+                   size_t bytes_max, uint64_t now_ns)
 {
     size_t count;
-    uint64_t first;
-    spn_err err =
-        timeline_positions(timeline, from, SLICE_ENTRIES_MAX, slice->positions, &first, &count);
+    uint64_t first, retained;
+    spn_err err = timeline_retained(timeline, from, now_ns, &retained);
+    if (err == SPN_OK)
+        err = timeline_positions(timeline, retained, SLICE_ENTRIES_MAX, slice->positions, &first,
+                                 &count);
     if (err != SPN_OK)
         return err;
     slice->size = 0;
     slice->head = (struct wire_slice){.epoch = timeline->epoch,
-                                      .seq = from - 1,
+                                      .seq = retained - 1,
                                       .seq_last = timeline->seq_last,
-                                      .missing = first - from,
-                                      .verdict = first > from ? WIRE_TRIMMED : WIRE_RESUMED};
+                                      .missing = retained - from,
+                                      .verdict = retained > from ? WIRE_TRIMMED : WIRE_RESUMED};
+    if (first != retained && count > 0)
+        return SPN_E_CORRUPT;
     for (size_t i = 0; i < count; i++) {
         struct record_entry *entry = &slice->entries[i];
         err = journal_read_entry(timeline->reader, slice->positions[i], entry);
+        if (err == SPN_E_END && i > 0)
+            break; /* trimmed behind it: the next slice says how many */
         if (err != SPN_OK)
             return err == SPN_E_END ? SPN_E_CORRUPT : err;
         size_t size = slice_entry_size(entry);
@@ -88,6 +94,12 @@ bool slice_verdict(spn_err err, uint8_t *ret_verdict)
         return true;
     case SPN_E_OTHER_EPOCH:
         *ret_verdict = WIRE_OTHER_EPOCH;
+        return true;
+    case SPN_E_CLOSED:
+        *ret_verdict = WIRE_CLOSED;
+        return true;
+    case SPN_E_DELETED:
+        *ret_verdict = WIRE_DELETED;
         return true;
     default:
         return false;

@@ -32,9 +32,10 @@ struct slice_start {
 spn_err slice_find(const struct timeline *timeline, const struct slice_start *start,
                    const uint8_t *secret, uint64_t *ret_from) SPN_MUST_USE;
 
-/* Reads from this seq on: at least one event if there is one, then as many as bytes_max allows. */
+/* Reads from this seq on: at least one event if one is retained, then as many as bytes_max allows.
+ * now_ns: of the database clock. */
 spn_err slice_read(struct slice *slice, const struct timeline *timeline, uint64_t from,
-                   size_t bytes_max) SPN_MUST_USE;
+                   size_t bytes_max, uint64_t now_ns) SPN_MUST_USE;
 
 /* Appends one event as an item; slice_put all of a slice. */
 void slice_put_entry(struct wire_out *out, uint64_t position, const struct record_entry *entry);

@@ -49,6 +49,8 @@ struct subscription {
     bool blocked;      /* its socket was full */
     bool due;          /* in the list of those that ask once the snapshot is over */
     bool indexed;      /* in by_epoch */
+    bool dirty;        /* in the list of those that this scan has something for */
+    uint8_t ending;    /* enum wire_verdict that it ends with after what it has; 0: none */
     uint64_t epoch;
     uint64_t next_seq;
     uint64_t credit;
@@ -301,6 +303,12 @@ static bool settle(struct subscriptions *all, uint32_t slot, spn_err err)
     return true;
 }
 
+/* Of the database: what the age of an event is told by. */
+static uint64_t now_ns(const struct subscriptions *all)
+{
+    return clock_database_ns(all->options.clock);
+}
+
 /* -- behind: slices ---------------------------------------------------------------------------- */
 
 /* Asks the broker where the session stands, unless it is being asked or nothing could be sent. */
@@ -371,10 +379,9 @@ static spn_err begin_at(struct subscriptions *all, uint32_t slot, const struct t
                         uint64_t from)
 {
     struct subscription *subscription = all->slots[slot];
-    uint64_t position, first = from;
     uint64_t asked_seq = subscription->next_seq; /* wanted again if the verdict cannot go out */
-    size_t count;
-    spn_err err = timeline_positions(timeline, from, 1, &position, &first, &count);
+    uint64_t first = from;
+    spn_err err = timeline_retained(timeline, from, now_ns(all), &first);
     if (err == SPN_OK && !subscription->indexed)
         err = index_epoch(all, slot, timeline->epoch);
     if (err != SPN_OK)
@@ -462,7 +469,7 @@ static spn_err advance(struct subscriptions *all, uint32_t slot, const struct ti
     if (subscription->next_seq <= timeline->seq_last && subscription->sent < subscription->credit) {
         uint64_t left = subscription->credit - subscription->sent;
         err = slice_read(slice, timeline, subscription->next_seq,
-                         left < SLICE_BYTES ? (size_t)left : SLICE_BYTES);
+                         left < SLICE_BYTES ? (size_t)left : SLICE_BYTES, now_ns(all));
         if (err == SPN_OK && slice->head.missing > 0)
             err = send_gap(all, subscription, slice->head.missing);
         if (err == SPN_OK && slice->head.count > 0)
@@ -470,6 +477,8 @@ static spn_err advance(struct subscriptions *all, uint32_t slot, const struct ti
     }
     if (err != SPN_OK || subscription->next_seq <= timeline->seq_last)
         return err;
+    if (timeline->closed)
+        return SPN_E_CLOSED;
     join_scan(all, horizon);
     set_state(all, slot, LIVE);
     return SPN_OK;
@@ -507,8 +516,9 @@ static spn_err go_on(struct subscriptions *all, uint32_t slot, const struct ask 
     spn_err err = timeline_open(&timeline, all->options.journal, &answered->sessions[0].view);
     if (err == SPN_OK && subscription->state == LOCATING)
         err = locate(all, slot, &timeline);
-    else if (err == SPN_OK && timeline.epoch != subscription->epoch)
-        err = SPN_E_OTHER_EPOCH;
+    else if ((err == SPN_E_UNKNOWN_SESSION && subscription->state == BEHIND) ||
+             (err == SPN_OK && timeline.epoch != subscription->epoch))
+        err = SPN_E_DELETED; /* the name has no life, or another one by now */
     return err == SPN_OK ? advance(all, slot, &timeline, answered->horizon) : err;
 }
 
@@ -548,6 +558,16 @@ static bool out_room(struct subscription *subscription, size_t size)
     return true;
 }
 
+static void make_dirty(struct subscriptions *all, uint32_t slot)
+{
+    struct subscription *subscription = all->slots[slot];
+    if (subscription->dirty)
+        return;
+    subscription->dirty = true;
+    subscription->next_dirty = all->dirty;
+    all->dirty = slot;
+}
+
 static void offer_event(struct subscriptions *all, uint32_t slot, uint64_t position,
                         const struct record_entry *entry)
 {
@@ -565,11 +585,19 @@ static void offer_event(struct subscriptions *all, uint32_t slot, uint64_t posit
     struct wire_out out = wire_out(subscription->out->bytes + subscription->out_size, size);
     slice_put_entry(&out, position, entry);
     assert(!out.bad);
-    if (subscription->out_count++ == 0) {
-        subscription->next_dirty = all->dirty;
-        all->dirty = slot;
-    }
+    subscription->out_count++;
     subscription->out_size += size;
+    make_dirty(all, slot);
+}
+
+/* The session was closed or deleted. Whoever is behind finds out when it asks. */
+static void offer_end(struct subscriptions *all, uint32_t slot, const struct record_entry *entry)
+{
+    struct subscription *subscription = all->slots[slot];
+    if (subscription->state != LIVE)
+        return;
+    subscription->ending = entry->kind == RECORD_CLOSE ? WIRE_CLOSED : WIRE_DELETED;
+    make_dirty(all, slot);
 }
 
 /* Hands the message that was put together to ZeroMQ as it is. */
@@ -599,8 +627,11 @@ static void flush_dirty(struct subscriptions *all)
             return;
         }
         all->dirty = subscription->next_dirty;
-        spn_err err = send_out(all, subscription);
-        if (err == SPN_E_UNAVAILABLE) {
+        subscription->dirty = false;
+        spn_err err = subscription->out_count > 0 ? send_out(all, subscription) : SPN_OK;
+        if (err == SPN_OK && subscription->state == LIVE && subscription->ending != 0) {
+            end(all, slot, subscription->ending);
+        } else if (err == SPN_E_UNAVAILABLE) {
             /* Its subscriber may have others in the list: they stay until the lease is out. */
             subscription->subscriber->heard_ns = 0;
             set_state(all, slot, BEHIND);
@@ -635,9 +666,30 @@ static void offer(struct subscriptions *all, uint64_t position, const struct rec
     }
     size_t cursor = 0;
     uint32_t slot;
-    while ((slot = slot_index_next(&all->by_epoch, mix(entry->epoch), &cursor)) != SLOT_NONE)
-        if (all->slots[slot]->epoch == entry->epoch)
+    while ((slot = slot_index_next(&all->by_epoch, mix(entry->epoch), &cursor)) != SLOT_NONE) {
+        if (all->slots[slot]->epoch != entry->epoch)
+            continue;
+        if (entry->kind == RECORD_EVENT)
             offer_event(all, slot, position, entry);
+        else
+            offer_end(all, slot, entry);
+    }
+}
+
+/* Entries were trimmed before the scan came to them. Whoever depends on it finds out from the index
+ * what it missed. */
+static void pass_hole(struct subscriptions *all, uint64_t position)
+{
+    all->scanned = position - 1;
+    for (uint32_t slot = 0; slot < all->count; slot++) {
+        if (!all->slots[slot])
+            continue;
+        uint8_t state = all->slots[slot]->state;
+        if (state != LIVE && state != WAITING)
+            continue;
+        set_state(all, slot, state == LIVE ? BEHIND : LOCATING);
+        ask_later(all, slot);
+    }
 }
 
 /* One short snapshot; true: there is more. */
@@ -650,8 +702,12 @@ static bool scan_slice(struct subscriptions *all)
     spn_err err = journal_reader_begin(journal);
     while (err == SPN_OK && count < SCAN_ENTRIES) {
         err = journal_read_entry_from(journal, all->scanned + 1, &position, &entry);
+        if (err == SPN_E_END && journal_reader_newest(journal) > all->scanned)
+            pass_hole(all, journal_reader_newest(journal) + 1);
         if (err != SPN_OK)
             break;
+        if (position > all->scanned + 1)
+            pass_hole(all, position);
         offer(all, position, &entry);
         all->scanned = position;
         count++;

@@ -41,10 +41,12 @@ static spn_err index_end(struct timeline *timeline)
     struct record_block_item items[RECORD_BLOCK_ITEMS_MAX];
     spn_err err = journal_read_block(timeline->reader, timeline->segment, timeline->epoch,
                                      UINT64_MAX, &block);
+    if (err == SPN_E_END)
+        return SPN_OK; /* trimmed: the generation that is being written knows */
     if (err == SPN_OK)
         err = record_get_items(&block, items);
     if (err != SPN_OK)
-        return err == SPN_E_END ? SPN_E_CORRUPT : err;
+        return err;
     timeline->seq_last = block.first_seq + block.count - 1;
     timeline->position_last = items[block.count - 1].position;
     return SPN_OK;
@@ -82,7 +84,84 @@ spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
     } else if (err != SPN_E_END) {
         return err;
     }
-    return find_end(timeline);
+    err = find_end(timeline);
+    /* A row may know of events that neither the view nor the finished index has: then it is too
+     * early to say that nothing more comes. */
+    timeline->closed =
+        (view->closed_position > 0 && view->closed_position <= newest) ||
+        (timeline->row.state == RECORD_CLOSED && timeline->row.seq <= timeline->seq_last);
+    return err;
+}
+
+/* -- retention --------------------------------------------------------------------------------- */
+
+/* What the rule looks at: the newest event and the clock. */
+struct horizon {
+    uint64_t last_bytes;
+    uint64_t now_ns;
+};
+
+/* Whether this event is there and retained. Where the index begins later, *ret_first is its first.
+ */
+static spn_err is_retained(const struct timeline *timeline, const struct horizon *horizon,
+                           uint64_t seq, uint64_t *ret_first, bool *ret_is)
+{
+    uint64_t position;
+    size_t count;
+    struct record_entry event;
+    *ret_is = false;
+    spn_err err = timeline_positions(timeline, seq, 1, &position, ret_first, &count);
+    if (err != SPN_OK || count == 0 || *ret_first > seq)
+        return err;
+    err = journal_read_entry(timeline->reader, position, &event);
+    if (err == SPN_OK)
+        *ret_is = record_retains(&journal_reader_meta(timeline->reader)->retention, &event,
+                                 timeline->seq_last, horizon->last_bytes, horizon->now_ns);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+/* Events go oldest first, so between one that is gone and one that is there lies the first. */
+static spn_err search(const struct timeline *timeline, const struct horizon *horizon, uint64_t gone,
+                      uint64_t *ret_seq)
+{
+    uint64_t there = timeline->seq_last + 1;
+    spn_err err = SPN_OK;
+    while (err == SPN_OK && there - gone > 1) {
+        uint64_t middle = gone + (there - gone) / 2;
+        uint64_t first;
+        bool is;
+        err = is_retained(timeline, horizon, middle, &first, &is);
+        if (is)
+            there = middle;
+        else
+            gone = first > middle && first < there ? first - 1 : middle;
+    }
+    *ret_seq = there;
+    return err;
+}
+
+spn_err timeline_retained(const struct timeline *timeline, uint64_t seq_from, uint64_t now_ns,
+                          uint64_t *ret_seq)
+{
+    struct record_entry newest;
+    struct horizon horizon = {.now_ns = now_ns};
+    *ret_seq = seq_from;
+    if (seq_from > timeline->seq_last)
+        return SPN_OK;
+    spn_err err = journal_read_entry(timeline->reader, timeline->position_last, &newest);
+    if (err == SPN_E_END) { /* events go oldest first: they are all gone */
+        *ret_seq = timeline->seq_last + 1;
+        return SPN_OK;
+    }
+    if (err != SPN_OK)
+        return err;
+    horizon.last_bytes = newest.bytes;
+    uint64_t first;
+    bool is;
+    err = is_retained(timeline, &horizon, seq_from, &first, &is);
+    if (err != SPN_OK || is)
+        return err;
+    return search(timeline, &horizon, first > seq_from ? first - 1 : seq_from, ret_seq);
 }
 
 /* The part of the walk that generations answer: from seq on, which the part has. */
@@ -216,6 +295,7 @@ spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
     tracker->epoch = timeline->epoch;
     tracker->seq = timeline->seq_last;
     tracker->bytes = timeline->row.bytes;
+    tracker->closed = timeline->closed;
     spn_err err = fill_window(timeline, window_max, secret, &tracker);
     if (err == SPN_OK)
         *ret_tracker = tracker;

@@ -5,6 +5,8 @@
  * generation says is the same. A timeline stands on one snapshot of the database, taken after the
  * broker gave the view, so that nothing falls between the two.
  *
+ * What the retention rule hides counts as gone, whether or not it was trimmed yet.
+ *
  * Borrows  the reader inside its snapshot, the view; both must outlive it.
  * Threads  the reader's.
  */
@@ -23,11 +25,17 @@ struct timeline {
     uint64_t position_last;    /* of it, or of the opening */
     struct record_row row;     /* bytes: valid in the snapshot. All zeros where there is none yet */
     bool has_row;
+    bool closed; /* by an entry that is durable */
 };
 
 /* SPN_E_UNKNOWN_SESSION: nothing of it is durable. SPN_E_CORRUPT, SPN_E_IO. */
 spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
                       const struct view *view) SPN_MUST_USE;
+
+/* The first event from seq_from on that is retained now; behind the newest: none is. Costs two
+ * values where seq_from itself is, else a binary search. */
+spn_err timeline_retained(const struct timeline *timeline, uint64_t seq_from, uint64_t now_ns,
+                          uint64_t *ret_seq) SPN_MUST_USE;
 
 /* Positions of the events seq_from and on, at most count_max; *ret_first is the seq of the first,
  * higher than seq_from where the ones before it are gone. *ret_count 0: there is none. */

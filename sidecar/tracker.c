@@ -229,8 +229,9 @@ static struct tracker *grow(const struct tracker *old)
     tracker->epoch = old->epoch;
     tracker->seq = old->seq;
     tracker->bytes = old->bytes;
-    tracker->duplicates = old->duplicates;
-    tracker->conflicts = old->conflicts;
+    tracker->closed = old->closed;
+    tracker->recent = old->recent;
+    tracker->wanted = old->wanted;
     tracker->window_max = old->window_max;
     struct window window = window_of(old);
     for (uint16_t place = 0; place < old->count; place++)

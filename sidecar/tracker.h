@@ -45,13 +45,14 @@ struct tracker {
     uint64_t epoch; /* 0: no session of this name exists; the next event opens one */
     uint64_t seq;   /* of the newest event; 0: none yet */
     uint64_t bytes; /* of all data ever stored in this epoch */
-    uint32_t duplicates;
-    uint32_t conflicts;
     uint16_t window_max;
     uint16_t cap;   /* of the ring now */
     uint16_t count; /* ids in the ring */
     uint16_t next;  /* place that the next id takes */
     uint8_t name_size;
+    bool closed; /* nothing more is stored in this epoch */
+    bool recent; /* touched since sessions_evict last came by */
+    bool wanted; /* by a frame that is parked: the broker's note */
     _Alignas(8) uint8_t memory[];
 };
 

@@ -2,7 +2,8 @@
 /* work: what the broker hands to the worker, and gets back when it is done.
  *
  * Three kinds, in one queue, done in order: a batch of entries, a frozen generation, the order to
- * stop. Immutable from the moment it is handed over.
+ * stop. Immutable from the moment it is handed over. The other way comes one more: sessions that
+ * are idle for too long, for the broker to expire.
  *
  * Owns     a batch owns the ZeroMQ message it came in: the bytes of its events go from there to the
  *          page of the database in one copy.
@@ -16,8 +17,9 @@
 
 #include "handoff.h"
 #include "record.h"
+#include "wire.h"
 
-enum work_kind { WORK_BATCH, WORK_GENERATION, WORK_STOP };
+enum work_kind { WORK_BATCH, WORK_GENERATION, WORK_STOP, WORK_IDLE };
 
 struct work {
     struct handoff_node node;
@@ -50,8 +52,11 @@ struct batch {
     bool alone; /* its producer had nothing else at the worker: it sends the next one when
                    this one is acknowledged */
 
-    struct producer *producer; /* the broker's */
-    struct ask *opened;        /* a producer's opening, answered when this is on disk, or NULL */
+    struct producer *producer; /* the broker's; NULL: no numbers, ... */
+    bool forgets;              /* ... but a producer whose record goes; else sessions that expire */
+    struct wire_refused
+        refused;        /* the number behind these; told when they are on disk. Code 0: none */
+    struct ask *opened; /* a producer's opening, answered when this is on disk, or NULL */
     uint8_t producer_id[RECORD_PRODUCER_ID_SIZE];
     struct record_producer record; /* what the table says once this is on disk; owns its runs */
 
@@ -60,6 +65,21 @@ struct batch {
     uint64_t wall_ms;
     uint32_t entry_count;
     struct batch_entry entries[];
+};
+
+/* Sessions without activity for as long as they may live, as their rows say. */
+struct idle_session {
+    uint64_t epoch;
+    uint8_t name_size;
+    uint8_t name[WIRE_SESSION_MAX];
+};
+
+enum { IDLE_SESSIONS_MAX = 1024 };
+
+struct idle_sessions {
+    struct work work;
+    size_t count;
+    struct idle_session sessions[IDLE_SESSIONS_MAX];
 };
 
 #endif

@@ -11,13 +11,26 @@
 #define MS 1000000ull
 
 enum {
-    SEGMENT_STEP_MS = 2,
+    STEP_MS = 2, /* of a segment, of trimming, of a walk: how long commits may wait for it */
+    TRIM_STEP = 1000,
+    ROUND_AFTER_MS = 60000, /* all segments are looked at so long after one was written */
+    ROUND_FIRST_MS = 1000,  /* after the start: the rule may be another one than before */
+    INTERVAL_MS_MIN = 100,
+    SPAN_PARTS = 16, /* looks in a time to live, in the age that events may have */
     BACKOFF_FIRST_MS = 10,
     BACKOFF_MAX_MS = 500,
     GATHER_MAX_MS = 2,
     DEADLINES_MAX = 8,
     CHECK_READERS_EVERY_MS = 5000,
 };
+
+/* A change is for the log, too: the broker, who writes it, may be asleep. */
+static void note_trouble(struct worker *worker, spn_err err)
+{
+    if (atomic_exchange_explicit(&worker->trouble, (unsigned)err, memory_order_relaxed) !=
+        (unsigned)err)
+        handoff_nudge(worker->options.back);
+}
 
 /* -- taking work ------------------------------------------------------------------------------- */
 
@@ -81,6 +94,13 @@ static spn_err take_other_work(struct worker *worker)
 
 /* -- one transaction --------------------------------------------------------------------------- */
 
+/* What one did beside the batches. */
+struct transaction {
+    bool segment_done;
+    bool trim_stepped;
+    size_t trimmed;
+};
+
 static spn_err append_batch(struct journal *journal, const struct batch *batch)
 {
     const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
@@ -107,10 +127,13 @@ static spn_err append_batch(struct journal *journal, const struct batch *batch)
     return SPN_OK;
 }
 
-/* The producer's next batch in the same transaction would overwrite the record at once. */
+/* The producer's next batch in the same transaction would overwrite the record at once. What
+ * expires has no producer. */
 static bool is_last_of_producer(const struct batch *batch, const struct handoff_node *end)
 {
     const struct handoff_node *next = batch->work.node.next;
+    if (!batch->producer)
+        return false;
     return next == end || ((const struct work *)next)->kind != WORK_BATCH ||
            ((const struct batch *)next)->producer != batch->producer;
 }
@@ -120,7 +143,7 @@ static struct handoff_node *end_of_commit(const struct worker *worker)
 {
     struct handoff_node *node = worker->pending;
     size_t bytes = 0;
-    while (node && ((struct work *)node)->kind == WORK_BATCH && bytes < WORKER_COMMIT_BYTES_MAX) {
+    while (node && ((struct work *)node)->kind == WORK_BATCH && bytes < worker->commit_bytes_max) {
         bytes += ((struct batch *)node)->bytes;
         node = node->next;
     }
@@ -132,12 +155,42 @@ static spn_err write_batches(struct worker *worker, const struct handoff_node *e
     for (struct handoff_node *node = worker->pending; node != end; node = node->next) {
         const struct batch *batch = (struct batch *)node;
         spn_err err = append_batch(worker->options.journal, batch);
-        if (err == SPN_OK && is_last_of_producer(batch, end))
+        if (err == SPN_OK && batch->forgets)
+            err = journal_delete_producer(worker->options.journal, batch->producer_id);
+        else if (err == SPN_OK && batch->producer && is_last_of_producer(batch, end))
             err = journal_put_producer(worker->options.journal, batch->producer_id, &batch->record);
         if (err != SPN_OK)
             return err;
     }
     return SPN_OK;
+}
+
+static uint64_t step_end(const struct worker *worker)
+{
+    return worker->options.clock->monotonic_ns() + STEP_MS * MS;
+}
+
+/* Near the quota as much goes as comes, and some more, so that it gets further away from it. */
+static size_t trim_count(const struct worker *worker, const struct handoff_node *end)
+{
+    size_t count = TRIM_STEP;
+    for (struct handoff_node *node = worker->pending; node != end; node = node->next)
+        count += ((struct batch *)node)->entry_count;
+    return count;
+}
+
+static spn_err trim(struct worker *worker, const struct handoff_node *end, struct transaction *done)
+{
+    if (worker->near_quota && !worker->trim_stuck) {
+        spn_err err = trim_oldest(worker->options.journal, trim_count(worker, end), &done->trimmed);
+        worker->trim_stuck = err == SPN_OK && done->trimmed == 0;
+        trim_cancel(worker->trim);
+        return err;
+    }
+    if (worker->segment || trim_need(worker->trim) != TRIM_TO_WRITE)
+        return SPN_OK;
+    done->trim_stepped = true;
+    return trim_write(worker->trim, TRIM_STEP, &done->trimmed);
 }
 
 static spn_err step_segment(struct worker *worker, bool *ret_done)
@@ -147,13 +200,31 @@ static spn_err step_segment(struct worker *worker, bool *ret_done)
     if (meta.next_position <= last)
         meta.next_position = last + 1;
     meta.clock_ns = clock_database_ns(worker->options.clock);
-    uint64_t until_ns = worker->options.clock->monotonic_ns() + SEGMENT_STEP_MS * MS;
+    uint64_t until_ns = step_end(worker);
     return segment_step(worker->segment, worker->options.journal,
                         worker->options.clock->monotonic_ns, until_ns, &meta, ret_done);
 }
 
+/* Each bucket counts what is at most as long, as Prometheus wants it. */
+static void count_commit(struct metrics *metrics, uint64_t took_ns)
+{
+    const struct {
+        uint64_t le_ns;
+        atomic_uint_fast64_t *bucket;
+    } buckets[] = {
+        {500000, &metrics->commit_le_500us},   {1 * MS, &metrics->commit_le_1ms},
+        {2 * MS, &metrics->commit_le_2ms},     {5 * MS, &metrics->commit_le_5ms},
+        {10 * MS, &metrics->commit_le_10ms},   {50 * MS, &metrics->commit_le_50ms},
+        {500 * MS, &metrics->commit_le_500ms}, {UINT64_MAX, &metrics->commit_le_inf},
+    };
+    for (size_t i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++)
+        metrics_add(buckets[i].bucket, took_ns <= buckets[i].le_ns ? 1 : 0);
+    metrics_add(&metrics->commits, 1);
+    metrics_add(&metrics->commit_ns, took_ns);
+}
+
 static spn_err write_transaction(struct worker *worker, const struct handoff_node *end,
-                                 bool *ret_segment_done)
+                                 struct transaction *done)
 {
     struct journal *journal = worker->options.journal;
     spn_err err = journal_begin(journal);
@@ -161,7 +232,9 @@ static spn_err write_transaction(struct worker *worker, const struct handoff_nod
         return err;
     err = write_batches(worker, end);
     if (err == SPN_OK && worker->segment)
-        err = step_segment(worker, ret_segment_done);
+        err = step_segment(worker, &done->segment_done);
+    if (err == SPN_OK)
+        err = trim(worker, end, done);
     if (err != SPN_OK) {
         journal_abort(journal);
         return err;
@@ -170,10 +243,10 @@ static spn_err write_transaction(struct worker *worker, const struct handoff_nod
     KILL_POINT("before_commit");
     err = journal_commit(journal);
     KILL_POINT_IF(err == SPN_OK, "after_commit");
-    metrics_add(&worker->options.metrics->commits, err == SPN_OK ? 1 : 0);
     uint64_t took_ns = worker->options.clock->monotonic_ns() - begun_ns;
+    if (err == SPN_OK)
+        count_commit(worker->options.metrics, took_ns);
     worker->commit_mean_ns += took_ns / 8 - worker->commit_mean_ns / 8;
-    metrics_add(&worker->options.metrics->commit_ns, took_ns);
     return err;
 }
 
@@ -212,12 +285,21 @@ static void finish_segment(struct worker *worker)
     KILL_POINT("segment_done");
     metrics_add(&metrics->segments, 1);
     metrics_add(&metrics->rows_written, segment_rows(worker->segment));
+    uint64_t blocks = journal_blocks_written(worker->options.journal);
+    metrics_add(&metrics->index_writes,
+                segment_rows(worker->segment) + blocks - metrics_get(&metrics->blocks_written));
+    metrics_set(&metrics->blocks_written, blocks);
     metrics_add(&metrics->index_entries_written, segment_entries(worker->segment));
     uint64_t checkpoint = journal_meta(worker->options.journal)->checkpoint;
     metrics_set(&metrics->checkpoint_position, checkpoint);
     atomic_store_explicit(&worker->checkpoint, checkpoint, memory_order_release);
     segment_free(worker->segment);
     worker->segment = NULL;
+    worker->trim_stuck = false;
+    trim_look(worker->trim, 1); /* one written, one looked at: that keeps pace */
+    if (!deadline_is_set(&worker->round))
+        deadline_heap_insert(&worker->heap, &worker->round,
+                             worker->options.clock->monotonic_ns() + ROUND_AFTER_MS * MS);
     handoff_push(worker->options.back, &worker->frozen->work.node);
     worker->frozen = NULL;
 }
@@ -238,26 +320,46 @@ static void look_after_readers(struct worker *worker)
         return;
     worker->readers_checked_ns = now_ns;
     journal_check_readers(worker->options.journal);
+    uint64_t free_bytes, reader_lag;
+    journal_slack(worker->options.journal, &free_bytes, &reader_lag);
+    metrics_set(&worker->options.metrics->database_free_bytes, free_bytes);
+    metrics_set(&worker->options.metrics->reader_lag, reader_lag);
 }
 
-static void succeed(struct worker *worker, const struct handoff_node *end, bool segment_done)
+/* From here on the oldest entries go: a margin of commits below the quota. */
+static bool is_near_quota(const struct worker *worker, uint64_t used)
+{
+    uint64_t quota = worker->options.quota_bytes;
+    uint64_t margin = quota / 16;
+    if (margin < 2 * WORKER_COMMIT_BYTES_MAX)
+        margin = 2 * WORKER_COMMIT_BYTES_MAX;
+    return used >= quota - (margin < quota / 4 ? margin : quota / 4);
+}
+
+static void succeed(struct worker *worker, const struct handoff_node *end,
+                    const struct transaction *done)
 {
     worker->attempts = 0;
     worker->flush_due = false;
     worker->gathered = false;
     deadline_heap_remove(&worker->heap, &worker->flush);
     deadline_heap_remove(&worker->heap, &worker->gather);
-    atomic_store_explicit(&worker->trouble, SPN_OK, memory_order_relaxed);
+    note_trouble(worker, SPN_OK);
     give_back(worker, end);
     note_waiting(worker);
     if (worker->segment)
         segment_settle(worker->segment, true);
-    KILL_POINT_IF(worker->segment && !segment_done, "segment_step");
-    if (segment_done)
+    KILL_POINT_IF(worker->segment && !done->segment_done, "segment_step");
+    if (done->segment_done)
         finish_segment(worker);
+    KILL_POINT_IF(done->trimmed > 0, "trim_step");
+    if (done->trim_stepped)
+        trim_settle(worker->trim, true);
+    metrics_add(&worker->options.metrics->trimmed, done->trimmed);
     look_after_readers(worker);
     uint64_t used, map;
     journal_usage(worker->options.journal, &used, &map);
+    worker->near_quota = is_near_quota(worker, used);
     metrics_set(&worker->options.metrics->database_used_bytes, used);
     metrics_set(&worker->options.metrics->database_map_bytes, map);
 }
@@ -284,9 +386,11 @@ static bool may_pass(spn_err err)
 static void fail(struct worker *worker, spn_err err)
 {
     metrics_add(&worker->options.metrics->commit_failures, 1);
-    atomic_store_explicit(&worker->trouble, (unsigned)err, memory_order_relaxed);
+    note_trouble(worker, err);
     if (worker->segment)
         segment_settle(worker->segment, false);
+    if (trim_need(worker->trim) == TRIM_TO_WRITE)
+        trim_settle(worker->trim, false);
     if (!may_pass(err)) {
         atomic_store_explicit(&worker->fatal, (unsigned)err, memory_order_release);
         handoff_nudge(worker->options.back);
@@ -298,8 +402,8 @@ static void fail(struct worker *worker, spn_err err)
     metrics_add(&worker->options.metrics->commit_retries, 1);
 }
 
-/* Above the quota only segments are written: there is a reserve for them, and the log may not take
- * it. */
+/* Above the quota only segments are written, and the oldest entries go: there is a reserve for
+ * that, and the log may not take it. */
 static bool is_over_quota(const struct worker *worker)
 {
     uint64_t used, map;
@@ -315,23 +419,43 @@ static bool has_batches(const struct worker *worker)
 static void commit(struct worker *worker)
 {
     bool over = is_over_quota(worker);
-    if (over && !worker->segment) {
+    if (over && !worker->segment && worker->trim_stuck) {
         fail(worker, SPN_E_DISK_FULL);
         return;
     }
     struct handoff_node *end = over ? worker->pending : end_of_commit(worker);
-    bool segment_done = false;
-    spn_err err = write_transaction(worker, end, &segment_done);
+    struct transaction done = {0};
+    spn_err err = write_transaction(worker, end, &done);
     if (err != SPN_OK) {
         fail(worker, err);
         return;
     }
-    succeed(worker, end, segment_done);
-    if (over && has_batches(worker)) /* they are stuck all the same */
-        atomic_store_explicit(&worker->trouble, SPN_E_DISK_FULL, memory_order_relaxed);
+    succeed(worker, end, &done);
+    if (over && done.trimmed == 0 && has_batches(worker)) /* they are stuck all the same */
+        note_trouble(worker, SPN_E_DISK_FULL);
 }
 
 /* -- the loop ---------------------------------------------------------------------------------- */
+
+static uint64_t interval(uint64_t span_ns)
+{
+    uint64_t part_ns = span_ns / SPAN_PARTS;
+    return part_ns > INTERVAL_MS_MIN * MS ? part_ns : INTERVAL_MS_MIN * MS;
+}
+
+static uint64_t walk_interval_ns(const struct worker *worker)
+{
+    return interval(worker->options.session_ttl_ns);
+}
+
+/* Some time after a segment was written; by age events die without one. */
+static void begin_round(struct worker *worker, uint64_t now_ns)
+{
+    uint64_t age_max_ns = journal_meta(worker->options.journal)->retention.age_max_ns;
+    trim_look_at_all(worker->trim);
+    if (age_max_ns > 0)
+        deadline_heap_insert(&worker->heap, &worker->round, now_ns + interval(age_max_ns));
+}
 
 static void run_due(struct worker *worker)
 {
@@ -341,7 +465,45 @@ static void run_due(struct worker *worker)
         if (due == &worker->flush)
             worker->flush_due = true;
         else if (due == &worker->gather)
-            worker->gathered = true; /* a retry needs no more than to be over */
+            worker->gathered = true;
+        else if (due == &worker->round)
+            begin_round(worker, now_ns);
+        else if (due == &worker->walk)
+            worker->walking = true; /* a retry needs no more than to be over */
+}
+
+/* -- reading beside the commits ---------------------------------------------------------------- */
+
+static spn_err walk_rows(struct worker *worker)
+{
+    struct idle_sessions *found;
+    bool over;
+    spn_err err = idle_walk(&worker->idle, step_end(worker), &found, &over);
+    if (err == SPN_E_NOMEM)
+        return SPN_OK; /* it goes on from where it was */
+    if (err != SPN_OK)
+        return err;
+    if (found)
+        handoff_push(worker->options.back, &found->work.node);
+    worker->walking = !over;
+    if (over)
+        deadline_heap_insert(&worker->heap, &worker->walk,
+                             worker->options.clock->monotonic_ns() + walk_interval_ns(worker));
+    return SPN_OK;
+}
+
+static bool has_reading(const struct worker *worker)
+{
+    return !worker->stopping && (worker->walking || trim_need(worker->trim) == TRIM_TO_READ);
+}
+
+static void read_on(struct worker *worker)
+{
+    if (!has_reading(worker))
+        return;
+    spn_err err = worker->walking ? walk_rows(worker) : trim_read(worker->trim, step_end(worker));
+    if (err != SPN_OK)
+        fail(worker, err);
 }
 
 /* Producers with one batch in flight each answer an acknowledgement with their next batch.
@@ -366,11 +528,12 @@ static bool wants_commit(struct worker *worker)
 {
     if (deadline_is_set(&worker->retry))
         return false;
-    if (worker->segment)
+    if (worker->segment || (worker->near_quota && !worker->trim_stuck) ||
+        trim_need(worker->trim) == TRIM_TO_WRITE)
         return true;
     if (!has_batches(worker))
         return false;
-    if (worker->flush_due || worker->pending_bytes >= WORKER_COMMIT_BYTES_MAX)
+    if (worker->flush_due || worker->pending_bytes >= worker->commit_bytes_max)
         return true;
     if (worker->waited_for || atomic_load_explicit(&worker->watched, memory_order_relaxed))
         return !should_gather(worker);
@@ -412,14 +575,45 @@ static void *run(void *argument)
         if (err != SPN_OK)
             fail(worker, err);
         run_due(worker);
+        read_on(worker);
         if (wants_commit(worker))
             commit(worker);
-        else if (!is_done(worker))
+        else if (!is_done(worker) && !has_reading(worker))
             wait_for_work(worker);
     }
     if (worker->stop)
         handoff_push(worker->options.back, &worker->stop->node);
     return NULL;
+}
+
+static void release(struct worker *worker)
+{
+    trim_free(worker->trim);
+    idle_release(&worker->idle);
+    deadline_heap_release(&worker->heap);
+}
+
+static spn_err prepare(struct worker *worker)
+{
+    const struct worker_options *options = &worker->options;
+    uint64_t now_ns = options->clock->monotonic_ns();
+    uint64_t used, map;
+    journal_usage(options->journal, &used, &map);
+    worker->near_quota = is_near_quota(worker, used);
+    worker->commit_bytes_max = WORKER_COMMIT_BYTES_MAX;
+    if (worker->commit_bytes_max > options->quota_bytes / 16)
+        worker->commit_bytes_max = options->quota_bytes / 16;
+    spn_err err = deadline_heap_init(&worker->heap, DEADLINES_MAX);
+    if (err == SPN_OK)
+        err = trim_new(&worker->trim, options->journal, options->clock);
+    if (err == SPN_OK)
+        err = idle_init(&worker->idle, options->journal, options->clock, options->session_ttl_ns);
+    if (err != SPN_OK)
+        return err;
+    deadline_heap_insert(&worker->heap, &worker->round, now_ns + ROUND_FIRST_MS * MS);
+    if (options->session_ttl_ns > 0)
+        deadline_heap_insert(&worker->heap, &worker->walk, now_ns + walk_interval_ns(worker));
+    return SPN_OK;
 }
 
 spn_err worker_start(struct worker *worker, const struct worker_options *options)
@@ -429,6 +623,8 @@ spn_err worker_start(struct worker *worker, const struct worker_options *options
         .flush = DEADLINE_INIT,
         .retry = DEADLINE_INIT,
         .gather = DEADLINE_INIT,
+        .round = DEADLINE_INIT,
+        .walk = DEADLINE_INIT,
         .random = options->clock->monotonic_ns() | 1,
     };
     worker->pending_end = &worker->pending;
@@ -438,11 +634,11 @@ spn_err worker_start(struct worker *worker, const struct worker_options *options
     atomic_init(&worker->watched, false);
     metrics_set(&options->metrics->durable_position, options->durable);
     metrics_set(&options->metrics->checkpoint_position, checkpoint);
-    spn_err err = deadline_heap_init(&worker->heap, DEADLINES_MAX);
-    if (err == SPN_OK && pthread_create(&worker->thread, NULL, run, worker) != 0) {
-        deadline_heap_release(&worker->heap);
+    spn_err err = prepare(worker);
+    if (err == SPN_OK && pthread_create(&worker->thread, NULL, run, worker) != 0)
         err = SPN_E_SYSTEM;
-    }
+    if (err != SPN_OK)
+        release(worker);
     return err;
 }
 
@@ -450,5 +646,5 @@ void worker_join(struct worker *worker)
 {
     pthread_join(worker->thread, NULL);
     segment_free(worker->segment);
-    deadline_heap_release(&worker->heap);
+    release(worker);
 }

@@ -4,9 +4,10 @@
  * Drains what the broker handed over, appends it to the log, commits once for all of it, gives it
  * back. While one commit runs the next batch gathers. Producers that wait for each acknowledgement
  * come back together: as many as the last commits answered are waited for, at most as long as a
- * commit takes. What nobody waits for may be held up to the flush interval. Beside the commits it
- * writes frozen generations as segments, a few milliseconds at a time. A heap of deadlines says
- * what is due: a flush, a commit to try again.
+ * commit takes. What nobody waits for may be held up to the flush interval. Beside the commits, a
+ * few milliseconds at a time, it writes frozen generations as segments, trims what retention hides
+ * and what the quota has no room for, and looks for sessions to expire. A heap of deadlines says
+ * what is due: a flush, a commit to try again, a round of trimming, a walk over the rows.
  *
  * Owns     the journal's write transactions; the work in its hands; the heap.
  * Borrows  the journal, the clock, the metrics, both queues.
@@ -22,9 +23,11 @@
 
 #include "clock.h"
 #include "deadline_heap.h"
+#include "idle.h"
 #include "journal.h"
 #include "metrics.h"
 #include "segment.h"
+#include "trim.h"
 #include "work.h"
 
 enum {
@@ -41,6 +44,7 @@ struct worker_options {
     struct handoff *back;  /* to the broker: batches and generations that are done, and WORK_STOP */
     uint64_t durable;      /* position: what is on disk already */
     uint64_t quota_bytes;  /* of pages in use: above it nothing is appended */
+    uint64_t session_ttl_ns; /* idle sessions expire after it; 0: never */
 };
 
 struct worker {
@@ -71,6 +75,14 @@ struct worker {
     struct deadline flush;
     struct deadline retry;
     struct deadline gather;
+    struct deadline round; /* of trimming */
+    struct deadline walk;  /* over the rows */
+    struct trim *trim;
+    struct idle idle;
+    bool walking;
+    bool near_quota; /* the oldest entries have to go ... */
+    bool trim_stuck; /* ... but none may, until another segment is complete */
+    size_t commit_bytes_max;
     unsigned attempts; /* of the commit that is to be tried again */
     uint64_t random;
     uint64_t readers_checked_ns;

@@ -5,8 +5,8 @@ set -eu
 packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev"
 case "${1:-build}" in
 build) ;;
-test) packages="$packages libcmocka-dev python3 strace" ;;
-check) packages="$packages libcmocka-dev python3 strace clang clang-format clang-tidy cppcheck libclang-rt-14-dev git" ;;
+test) packages="$packages libcmocka-dev libhiredis-dev python3 strace" ;;
+check) packages="$packages libcmocka-dev libhiredis-dev python3 strace clang clang-format clang-tidy cppcheck libclang-rt-14-dev git" ;;
 *) echo "packages.sh: unknown set: $1" >&2; exit 2 ;;
 esac
 missing=""
@@ -16,7 +16,11 @@ for package in $packages; do
 done
 [ -n "$missing" ] || exit 0
 sudo=""
-[ "$(id -u)" -eq 0 ] || sudo="sudo"
+if [ "$(id -u)" -ne 0 ]; then
+    sudo="sudo"
+    command -v sudo >/dev/null ||
+        { echo "packages.sh: needs root or sudo to install:$missing" >&2; exit 1; }
+fi
 $sudo apt-get update -qq
 # shellcheck disable=SC2086 # a list of names
 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -37,6 +37,8 @@ def check(err, detail=None):
         sys.exit(f"{lib.spn_err_name(err).decode()}: {(detail or detail_of(client)).decode()}")
 
 
+if len(sys.argv) < 2:
+    sys.exit(__doc__)
 lib = CDLL(os.environ.get("SPONSON_LIBRARY", "libsponson.so.0"))
 lib.spn_err_name.restype = lib.spn_client_detail.restype = c_char_p
 lib.spn_publish.argtypes = [c_void_p, Bytes, c_void_p, c_void_p]

@@ -2,6 +2,7 @@
 /* producer: publishes its arguments as events of one session and waits until they are on disk.
  *
  *     producer SESSION TEXT...
+ *     cc producer.c -o producer $(pkg-config --cflags --libs sponson)
  */
 #include <stdio.h>
 

@@ -2,6 +2,7 @@
 /* reader: writes a session as text/event-stream, as a server would answer a browser.
  *
  *     reader SESSION [LAST-EVENT-ID]
+ *     cc reader.c -o reader $(pkg-config --cflags --libs sponson)
  */
 #include <stdio.h>
 #include <stdlib.h>

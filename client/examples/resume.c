@@ -2,6 +2,7 @@
 /* resume: what an HTTP handler does for a browser that comes back with Last-Event-ID.
  *
  *     resume SESSION [LAST-EVENT-ID [EVENTS]]
+ *     cc resume.c -o resume $(pkg-config --cflags --libs sponson)
  *
  * Writes what the browser missed and then what happens next, as text/event-stream. Ends after so
  * many events, where a handler ends with its connection.
@@ -32,8 +33,10 @@ int main(int argc, char **argv)
     struct spn_item item = {.kind = SPN_ITEM_VERDICT};
     struct spn_subscription_options options = {.size = sizeof(options), .otherwise = SPN_RESTART};
     unsigned long left = argc > 3 ? strtoul(argv[3], NULL, 10) : 0; /* 0: all */
-    if (argc < 2)
+    if (argc < 2) {
+        fputs("usage: resume SESSION [LAST-EVENT-ID [EVENTS]]\n", stderr);
         return 2;
+    }
     if (argc > 2 && argv[2][0] != '\0') {
         options.start = SPN_AFTER_ID;
         options.after = spn_text(argv[2]);
@@ -51,6 +54,8 @@ int main(int argc, char **argv)
     }
     if (err != SPN_OK)
         fprintf(stderr, "%s\n", client ? spn_client_detail(client) : detail);
+    else if (item.kind == SPN_ITEM_END)
+        fprintf(stderr, "%s\n", spn_err_text(item.why)); /* closed, deleted, not there */
     spn_unsubscribe(events);
     spn_client_close(client);
     return err != SPN_OK || (item.kind == SPN_ITEM_END && item.why != SPN_E_CLOSED);

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs the examples against a daemon of their own and compares what they print.
 #
-#     test_examples.sh SPONSOND PRODUCER READER [LIBRARY]      with LIBRARY: the ctypes example too
+#     test_examples.sh SPONSOND PRODUCER READER RESUME LATEST [LIBRARY]
+#
+# With LIBRARY: the ctypes example too.
 set -eu
-sponsond=$1 producer=$2 reader=$3 library=${4:-}
+sponsond=$1 producer=$2 reader=$3 resume=$4 latest=$5 library=${6:-}
 here=$(dirname "$0")
 dir=$(mktemp -d)
 daemon=
@@ -45,6 +47,22 @@ if "$reader" nobody 2> "$dir/refused"; then
     exit 1
 fi
 grep -q SPN_E_UNKNOWN_SESSION "$dir/refused"
+
+# However many got through on the way, none is unaccounted for and the newest is there.
+numbers=$(seq 1 1000)
+for i in $numbers; do echo "busy $i"; done > "$dir/lines"
+echo "quiet first" >> "$dir/lines"
+said=$("$latest" < "$dir/lines")
+expect "$(echo "$said" | awk '{ print $1 + $3 }')" 1001
+expect "$("$reader" busy | grep '^data: ' | tail -n 1)" "data: 1000"
+expect "$("$reader" quiet | grep '^data: ')" "data: first"
+expect "$("$resume" chat "$first" 2 | grep '^data: ')" "data: two
+data: three"
+if "$resume" nobody > "$dir/resumed" 2>&1; then
+    echo "a session that is not there was resumed" >&2
+    exit 1
+fi
+expect "$(cat "$dir/resumed")" "no such session"
 
 if [ -n "$library" ]; then
     export SPONSON_LIBRARY="$library"

@@ -9,6 +9,11 @@
 #include "text.h"
 #include "wire.h"
 
+enum {
+    ASK_WHY_MS = 1000,
+    SILENT_MS = 1000, /* of waiting for a sidecar */
+};
+
 /* -- errors ------------------------------------------------------------------------------------ */
 
 static const char *cli_verb; /* set once, before anything else runs */
@@ -23,7 +28,7 @@ static void tell(const char *what, const char *why)
 {
     const char *space = cli_verb ? " " : "";
     const char *verb = cli_verb ? cli_verb : "";
-    fprintf(stderr, "sponson%s%s: %s: %s\n", space, verb, what, why);
+    fprintf(stderr, "sponson%s%s: %s%s%s\n", space, verb, what, why ? ": " : "", why ? why : "");
 }
 
 void cli_error(const char *what, const char *why)
@@ -47,6 +52,8 @@ static int exit_of(spn_err err)
         return CLI_USAGE;
     case SPN_E_UNKNOWN_SESSION:
     case SPN_E_UNKNOWN_ID:
+    case SPN_E_OTHER_EPOCH:
+    case SPN_E_DELETED:
         return CLI_NOT_FOUND;
     case SPN_E_TIMEOUT:
         return CLI_TIMEOUT;
@@ -71,11 +78,39 @@ int cli_fail(const char *what, spn_err err, const char *detail)
     return exit_of(err);
 }
 
+void cli_tell_trouble(spn_client *client)
+{
+    struct spn_health health;
+    if (spn_get_health(client, ASK_WHY_MS, &health) == SPN_OK && health.status == SPN_DEGRADED)
+        cli_warn("the sidecar is degraded", health.reason);
+}
+
+int cli_fail_client(const char *what, spn_client *client, spn_err err)
+{
+    int exit_code = cli_fail(what, err, spn_client_detail(client));
+    if (err == SPN_E_TIMEOUT)
+        cli_tell_trouble(client);
+    return exit_code;
+}
+
 int cli_fail_errno(const char *what)
 {
     int number = errno;
     cli_error(what, strerrordesc_np(number));
     return number == ENOENT ? CLI_NOT_FOUND : CLI_FAILURE;
+}
+
+const char *cli_session_words(struct spn_bytes session, char ret_text[CLI_TEXT_SIZE])
+{
+    char quoted[TEXT_QUOTED_SIZE];
+    snprintf(ret_text, CLI_TEXT_SIZE, "session %s", text_quote(session, quoted));
+    return ret_text;
+}
+
+int cli_fail_session(struct spn_bytes session, spn_err err)
+{
+    char what[CLI_TEXT_SIZE];
+    return cli_fail(cli_session_words(session, what), err, NULL);
 }
 
 void cli_usage(const char *what, const char *why)
@@ -112,7 +147,17 @@ static const struct argp_option common_options[] = {
     {0},
 };
 
-const struct argp cli_common_argp = {.options = common_options, .parser = parse_common};
+/* What a verb means by --timeout when it is more than one question and its answer. */
+static char *filter_help(int key, const char *text, void *input)
+{
+    const struct cli_common *common = input;
+    if (key != KEY_TIMEOUT || !common || !common->timeout_help)
+        return (char *)(uintptr_t)text; /* argp's way to say: as it is */
+    return strdup(common->timeout_help);
+}
+
+const struct argp cli_common_argp = {
+    .options = common_options, .parser = parse_common, .help_filter = filter_help};
 
 /* argp and getopt both print what is wrong with an option, and argp then adds a second line.
  * Without an err_stream only getopt's is left. */
@@ -224,19 +269,62 @@ int cli_timeout_ms(const struct cli_common *common)
     return common->timeout_ms < 0 ? CLI_TIMEOUT_MS : common->timeout_ms;
 }
 
-int cli_connect(const struct cli_common *common, spn_client **ret_client)
+static spn_err connect_within(const struct cli_common *common, int timeout_ms,
+                              spn_client **ret_client, char ret_detail[CLI_TEXT_SIZE])
 {
-    char detail[CLI_TEXT_SIZE] = "";
     struct spn_client_options options = {
         .size = sizeof(options),
         .socket_dir = common->socket_dir,
+        .at_once = common->at_once,
     };
-    spn_err err =
-        spn_client_open(ret_client, &options, cli_timeout_ms(common), detail, sizeof(detail));
-    if (err == SPN_OK)
-        return CLI_OK;
+    ret_detail[0] = '\0';
+    return spn_client_open(ret_client, &options, timeout_ms, ret_detail, CLI_TEXT_SIZE);
+}
+
+/* For whoever sits at the terminal and wonders. */
+static void say_waiting(spn_err err, const char *dir, int timeout_ms)
+{
+    char what[CLI_TEXT_SIZE];
+    char why[CLI_TEXT_SIZE];
+    snprintf(what, sizeof(what), "%s%s%s",
+             err == SPN_E_TIMEOUT ? "waiting for an answer" : "waiting for a sidecar",
+             dir ? " in " : "", dir ? dir : "");
+    snprintf(why, sizeof(why), "for %.0f s", timeout_ms / 1000.0);
+    cli_warn(what, why);
+}
+
+static int fail_to_connect(spn_err err, const char *dir, const char *detail)
+{
+    char what[CLI_TEXT_SIZE];
+    const char *text = spn_err_text(err);
+    if (err == SPN_E_PATH) { /* the detail has the path and what is wrong with it */
+        tell(detail, NULL);
+        return exit_of(err);
+    }
+    if (err != SPN_E_UNAVAILABLE)
+        return cli_fail(dir ? dir : "sidecar", err, detail);
+    bool begins = strncmp(detail, text, strlen(text)) == 0;
+    snprintf(what, sizeof(what), "%s%s%s", begins ? "" : text, begins ? "" : ": ", detail);
+    cli_error(what, "start sponsond, or name its directory with --socket-dir or "
+                    "SPONSON_SOCKET_DIR");
+    return exit_of(err);
+}
+
+int cli_connect(const struct cli_common *common, spn_client **ret_client)
+{
+    char detail[CLI_TEXT_SIZE];
     const char *dir = common->socket_dir ? common->socket_dir : getenv("SPONSON_SOCKET_DIR");
-    return cli_fail(dir && *dir ? dir : "sidecar", err, detail);
+    int left_ms = cli_timeout_ms(common);
+    int first_ms = left_ms < SILENT_MS ? left_ms : SILENT_MS;
+    if (dir && !*dir)
+        dir = NULL;
+    spn_err err = connect_within(common, first_ms, ret_client, detail);
+    left_ms -= first_ms;
+    if (left_ms > 0 && (err == SPN_E_TIMEOUT || (err == SPN_E_UNAVAILABLE && !common->at_once))) {
+        say_waiting(err, dir, cli_timeout_ms(common));
+        err = connect_within(common, left_ms, ret_client, detail);
+    }
+    return err == SPN_OK ? CLI_OK : fail_to_connect(err, dir, detail);
 }
 
 /* -- output ------------------------------------------------------------------------------------ */

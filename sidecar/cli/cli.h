@@ -21,10 +21,12 @@
 #define CLI_EXIT_MAP(X)                                                                            \
     X(OK, 0, "done")                                                                               \
     X(FAILURE, 1, "failed; stderr has the reason")                                                 \
-    X(USAGE, 2, "the command line is wrong, an impossible session or event id included")           \
+    X(USAGE, 2,                                                                                    \
+      "the command line is wrong, an impossible session or event id included, or sockets that "    \
+      "may not be opened")                                                                         \
     X(NOT_FOUND, 3, "no such session, event id, file or database")                                 \
-    X(TIMEOUT, 4, "the sidecar did not answer in time")                                            \
-    X(NO_SIDECAR, 5, "no sidecar is running")
+    X(TIMEOUT, 4, "a sidecar is there and did not answer in time")                                 \
+    X(NO_SIDECAR, 5, "nobody listens there")
 
 enum cli_exit {
 #define CLI_EXIT_ENUM(name, number, text) CLI_##name = (number),
@@ -38,11 +40,14 @@ enum cli_exit {
     X(replay, "replay", "SESSION", "print a session's events")                                     \
     X(tail, "tail", "SESSION", "print a session's events as they come")                            \
     X(last, "last", "SESSION", "print a session's last event id")                                  \
+    X(info, "info", "SESSION", "print what is known of a session")                                 \
     X(sessions, "sessions", "", "list the sessions")                                               \
+    X(close, "close", "SESSION", "let a session take no more events")                              \
+    X(delete, "delete", "SESSION", "delete a session with all its events")                         \
     X(dump, "dump", "", "print the whole log, straight from the disk")                             \
     X(health, "health", "", "ask the sidecar how it is")                                           \
     X(stats, "stats", "", "print the sidecar's counters")                                          \
-    X(bench, "bench", "publish", "measure this machine")
+    X(bench, "bench", "WHAT", "measure this machine: publish, latency, replay, fanout, sessions")
 
 #define CLI_VERB_DECLARE(function, name, words, text) int verb_##function(int argc, char **argv);
 CLI_VERB_MAP(CLI_VERB_DECLARE)
@@ -53,7 +58,7 @@ CLI_VERB_MAP(CLI_VERB_DECLARE)
 /* The verb that errors name; NULL: none yet. */
 void cli_begin(const char *verb);
 
-/* "sponson VERB: what: why", one line on stderr. */
+/* "sponson VERB: what: why", one line on stderr. why NULL: what is a whole sentence. */
 void cli_error(const char *what, const char *why);
 /* The same for something that is told and does not end the verb. */
 void cli_warn(const char *what, const char *why);
@@ -65,6 +70,16 @@ enum { CLI_TEXT_SIZE = 512 };
  * more than the code's own, or NULL or "". Returns the exit code. */
 int cli_fail(const char *what, spn_err err, const char *detail);
 int cli_fail_errno(const char *what);
+/* cli_fail for what a call on this client returned. After a timeout the sidecar is asked whether it
+ * knows the reason. */
+int cli_fail_client(const char *what, spn_client *client, spn_err err);
+/* Says so if the sidecar answers that it is degraded. */
+void cli_tell_trouble(spn_client *client);
+
+/* "session 'name'", for `what`. Returns ret_text. */
+const char *cli_session_words(struct spn_bytes session, char ret_text[CLI_TEXT_SIZE]);
+/* cli_fail for a session that was named on the command line. */
+int cli_fail_session(struct spn_bytes session, spn_err err);
 
 /* cli_error, then exits with CLI_USAGE: for option parsers, which have nothing to clean up. */
 _Noreturn void cli_usage(const char *what, const char *why);
@@ -79,8 +94,10 @@ enum { CLI_KEY = 1000, CLI_COMMON_KEY = 2000 };
 
 /* Options of the verbs that talk to a sidecar, and the child parser that fills them. */
 struct cli_common {
-    const char *socket_dir; /* NULL: the library's search */
-    int timeout_ms;         /* -1: not given */
+    const char *socket_dir;   /* NULL: the library's search */
+    int timeout_ms;           /* -1: not given */
+    bool at_once;             /* a sidecar that is not there is not waited for */
+    const char *timeout_help; /* NULL: how long an answer is waited for */
 };
 
 extern const struct argp cli_common_argp;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -20,6 +21,7 @@ static spn_err try_open(const char *dir, struct journal **ret_journal)
 static int open_failed(const char *dir, spn_err err)
 {
     struct stat found;
+    char file[PATH_SIZE + 16];
     if (err != SPN_E_PATH)
         return cli_fail(dir, err, journal_detail());
     if (stat(dir, &found) != 0)
@@ -28,7 +30,10 @@ static int open_failed(const char *dir, spn_err err)
         errno = ENOTDIR;
         return cli_fail_errno(dir);
     }
-    cli_error(dir, journal_detail());
+    snprintf(file, sizeof(file), "%s/data.mdb", dir);
+    if (access(file, R_OK) != 0 && errno != ENOENT)
+        return cli_fail_errno(file);
+    cli_error(journal_detail(), NULL); /* it names the file */
     return CLI_NOT_FOUND;
 }
 

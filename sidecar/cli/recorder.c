@@ -15,7 +15,9 @@
 enum {
     PROGRESS_AFTER_MS = 1000, /* short inputs are not worth a line */
     PROGRESS_EVERY_MS = 250,
-    TOLD_MAX = 100, /* events told of one by one; further ones are counted */
+    STILL_MS = 2000, /* without an acknowledgement: time to say why */
+    ANSWER_MS = 500, /* for the sidecar to say how it is */
+    TOLD_MAX = 100,  /* events told of one by one; further ones are counted */
 };
 
 static int64_t now_ms(void)
@@ -164,7 +166,7 @@ static int take_acks(struct recorder *recorder)
     int exit_code = CLI_OK;
     spn_err err = spn_client_step(recorder->client);
     if (err != SPN_OK)
-        return cli_fail("sidecar", err, spn_client_detail(recorder->client));
+        return cli_fail_client("sidecar", recorder->client, err);
     while (exit_code == CLI_OK) {
         err = spn_producer_next_ack(recorder->producer, 0, &ack);
         if (err != SPN_OK)
@@ -175,7 +177,7 @@ static int take_acks(struct recorder *recorder)
     if (ack_log_write(recorder->ack_log) != SPN_OK)
         return cli_fail_errno(recorder->ack_log_name);
     if (err != SPN_OK && err != SPN_E_TIMEOUT && err != SPN_E_END)
-        return cli_fail("sidecar", err, spn_client_detail(recorder->client));
+        return cli_fail_client("sidecar", recorder->client, err);
     return exit_code;
 }
 
@@ -210,7 +212,7 @@ static int publish(struct recorder *recorder, const struct sse_event *parsed)
         return CLI_OK;
     }
     if (err != SPN_OK)
-        return cli_fail("sidecar", err, spn_client_detail(recorder->client));
+        return cli_fail_client("sidecar", recorder->client, err);
     if (recorder->in_flight.count == 0)
         recorder->progress_ms = now_ms();
     err = id_queue_push(&recorder->in_flight, recorder->events, event.id);
@@ -302,15 +304,31 @@ static bool wants_input(const struct recorder *recorder)
     return !recorder->input_ended && !recorder->has_waiting;
 }
 
+/* When somebody who waits wants to know why. */
+static int64_t look_at_ms(const struct recorder *recorder)
+{
+    int64_t since = recorder->progress_ms;
+    if (recorder->looked_ms > since)
+        since = recorder->looked_ms;
+    return since + STILL_MS;
+}
+
+static int64_t sooner(int64_t wait, int64_t left)
+{
+    left = left > 0 ? left : 0;
+    return wait < 0 || left < wait ? left : wait;
+}
+
 /* How long nothing needs to be looked at; -1: until something happens. */
 static int wait_ms(const struct recorder *recorder, int64_t now)
 {
     int64_t wait = recorder->progress ? PROGRESS_EVERY_MS : -1;
-    if (recorder->stall_ms >= 0 && recorder->in_flight.count > 0) {
-        int64_t left = recorder->progress_ms + recorder->stall_ms - now;
-        left = left > 0 ? left : 0;
-        wait = wait < 0 || left < wait ? left : wait;
-    }
+    if (recorder->in_flight.count == 0)
+        return (int)wait;
+    if (recorder->stall_ms >= 0)
+        wait = sooner(wait, recorder->progress_ms + recorder->stall_ms - now);
+    if (!recorder->wait_is_told)
+        wait = sooner(wait, look_at_ms(recorder) - now);
     return (int)wait;
 }
 
@@ -334,6 +352,34 @@ static int wait_for_something(struct recorder *recorder, const sigset_t *mask)
     return CLI_OK;
 }
 
+static void tell_wait(struct recorder *recorder, const char *state, const char *reason)
+{
+    char why[CLI_TEXT_SIZE];
+    snprintf(why, sizeof(why), "%s%swaiting; %zu events wait for their acknowledgement", reason,
+             *reason ? "; " : "", recorder->in_flight.count);
+    clear_progress(recorder);
+    cli_warn(state, why);
+    recorder->wait_is_told = true;
+}
+
+/* One line for each time that it comes to a halt. A sidecar that is well is only slow. */
+static void check_wait(struct recorder *recorder)
+{
+    struct spn_health health;
+    if (recorder->progress_ms > recorder->looked_ms)
+        recorder->wait_is_told = false;
+    if (recorder->in_flight.count == 0 || recorder->wait_is_told || now_ms() < look_at_ms(recorder))
+        return;
+    spn_err err = spn_get_health(recorder->client, ANSWER_MS, &health);
+    if (err == SPN_E_UNAVAILABLE)
+        tell_wait(recorder, "the sidecar is gone", "");
+    else if (err == SPN_E_TIMEOUT)
+        tell_wait(recorder, "the sidecar does not answer", "");
+    else if (err == SPN_OK && health.status == SPN_DEGRADED)
+        tell_wait(recorder, "the sidecar is degraded", health.reason);
+    recorder->looked_ms = now_ms();
+}
+
 static int check_stall(struct recorder *recorder)
 {
     char why[CLI_TEXT_SIZE];
@@ -344,6 +390,8 @@ static int check_stall(struct recorder *recorder)
              recorder->stall_ms / 1000.0, recorder->in_flight.count);
     clear_progress(recorder);
     cli_error("sidecar", why);
+    if (!recorder->wait_is_told)
+        cli_tell_trouble(recorder->client);
     return CLI_TIMEOUT;
 }
 
@@ -366,6 +414,8 @@ int recorder_run(struct recorder *recorder)
             exit_code = publish_buffer(recorder);
         if (exit_code == CLI_OK)
             exit_code = check_stall(recorder);
+        if (exit_code == CLI_OK)
+            check_wait(recorder);
     }
     clear_progress(recorder);
     sigprocmask(SIG_SETMASK, &mask, NULL);

@@ -47,7 +47,9 @@ struct recorder {
     int64_t progress_ms; /* when the last result came, or the first event after a pause went out */
     int64_t shown_ms;
     bool shown;
-    uint64_t told; /* events that a line on stderr was for */
+    int64_t looked_ms; /* when the sidecar was last asked why there is no progress */
+    bool wait_is_told; /* that there is none, and why */
+    uint64_t told;     /* events that a line on stderr was for */
 
     uint64_t events; /* complete events of the input */
     uint64_t stored;

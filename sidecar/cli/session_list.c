@@ -77,6 +77,7 @@ static spn_err known_set_row(struct known *known, uint64_t epoch, const struct r
     known->session.last_ms = row->last_ms;
     known->session.duplicates = row->duplicates;
     known->session.conflicts = row->conflicts;
+    known->session.state = row->state == RECORD_CLOSED ? SPN_CLOSED : SPN_LIVE;
     return known_set_texts(known, row->name, row->last_id);
 }
 
@@ -175,7 +176,8 @@ static spn_err add_touched(struct session_list *list, const struct log_item *ite
     return SPN_OK;
 }
 
-/* Entries hold sums, not differences: one that the row knew already changes nothing. */
+/* Entries hold sums, not differences: one that the row knew already changes nothing. Position and
+ * time are those of the newest event, and of the opening before there is one. */
 static spn_err apply(struct session_list *list, const struct log_item *item)
 {
     const struct record_entry *entry = &item->entry;
@@ -188,11 +190,15 @@ static spn_err apply(struct session_list *list, const struct log_item *item)
     struct spn_session *session = &known->session;
     if (entry->kind == RECORD_OPEN)
         session->opened_ms = entry->wall_ms;
-    if (item->position <= session->position)
+    if (entry->kind == RECORD_CLOSE)
+        session->state = SPN_CLOSED;
+    if (entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE)
+        known->gone = true;
+    bool counts = entry->kind == RECORD_OPEN || entry->kind == RECORD_EVENT;
+    if (!counts || item->position <= session->position)
         return SPN_OK;
     session->position = item->position;
     session->last_ms = entry->wall_ms;
-    known->gone = entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE;
     if (entry->kind != RECORD_EVENT)
         return SPN_OK;
     session->seq = entry->seq;

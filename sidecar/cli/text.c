@@ -160,9 +160,12 @@ bool text_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret_coun
     if (*text == '\0')
         return false;
     for (const char *at = text; *at != '\0'; at++) {
-        if (*at < '0' || *at > '9' || count > (UINT64_MAX - 9) / 10)
+        if (*at < '0' || *at > '9')
             return false;
-        count = count * 10 + (uint64_t)(*at - '0');
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (count > (UINT64_MAX - digit) / 10)
+            return false;
+        count = count * 10 + digit;
     }
     if (count < min || count > max)
         return false;

@@ -13,13 +13,16 @@
 #include "data_dir.h"
 #include "event_text.h"
 #include "log_walk.h"
+#include "retained.h"
 #include "text.h"
 
 struct dump {
     const char *data_dir;
     struct spn_bytes only; /* a session's name; size 0: all */
     enum event_format format;
+    bool all; /* also what retention hides */
 
+    struct retained *retained;
     struct out out;
     uint64_t unwritable; /* events that the format cannot carry */
     uint64_t nameless;   /* events whose session has no name any more */
@@ -36,8 +39,8 @@ static const struct argp_option options[] = {
      "(default); sse: text/event-stream, with a comment where another session's events begin",
      0},
     {"all", KEY_ALL, 0, 0,
-     "also what retention hides; this version has no retention and hides nothing, so that it "
-     "changes nothing",
+     "also what retention hides and was not trimmed yet, and events of sessions that were deleted "
+     "or expired (whose session may be null: names go first)",
      0},
     {"data-dir", KEY_DATA_DIR, "DIR", 0, DATA_DIR_HELP, 0},
     {0},
@@ -54,6 +57,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         dump->format = cli_format(arg);
         return 0;
     case KEY_ALL:
+        dump->all = true;
         return 0;
     case KEY_DATA_DIR:
         dump->data_dir = arg;
@@ -67,8 +71,8 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .doc =
-        "Print every event of the log in order, straight from the database: beside a running "
-        "sidecar, without one, or after it was killed."
+        "Print every retained event of the log in order, straight from the database: beside a "
+        "running sidecar, without one, or after it was killed."
         "\vtype is \"\" for an event that named none, which means \"message\". Data that is not "
         "UTF-8 is printed as base64, with \"encoding\":\"base64\" behind the other keys "
         "(\"id_encoding\" and \"type_encoding\" for an id or a type). The log as it was when the "
@@ -114,12 +118,18 @@ static void put_sse(struct dump *dump, struct spn_bytes session, const struct sp
     tell_unwritable(dump, event, err);
 }
 
-static void put_item(struct dump *dump, const struct log_item *item)
+static spn_err put_item(struct dump *dump, const struct log_item *item)
 {
     const struct record_entry *entry = &item->entry;
+    enum retained_answer retained;
+    if (entry->kind != RECORD_EVENT) {
+        dump->found = true;
+        return SPN_OK;
+    }
+    spn_err err = retained_ask(dump->retained, entry, &retained);
+    if (err != SPN_OK || (retained != RETAINED_YES && !dump->all))
+        return err;
     dump->found = true;
-    if (entry->kind != RECORD_EVENT)
-        return;
     struct spn_event event = {
         .id = entry->id,
         .type = entry->type,
@@ -130,11 +140,12 @@ static void put_item(struct dump *dump, const struct log_item *item)
         .epoch = entry->epoch,
         .time_ms = entry->wall_ms,
     };
-    dump->nameless += !item->session.data;
+    dump->nameless += !item->session.data && retained != RETAINED_DELETED;
     if (dump->format == EVENT_SSE)
         put_sse(dump, item->session, &event);
     else
         event_put_json(&dump->out, item->session, &event);
+    return SPN_OK;
 }
 
 /* -- the walk ---------------------------------------------------------------------------------- */
@@ -184,7 +195,9 @@ static int walk_log(struct dump *dump, struct log_walk *walk)
     spn_err err;
     while ((err = log_walk_next(walk, &items, &count)) == SPN_OK) {
         for (size_t i = 0; i < count; i++) {
-            put_item(dump, &items[i]);
+            err = put_item(dump, &items[i]);
+            if (err != SPN_OK)
+                return cli_fail("database", err, journal_detail());
             if (!out_settle(&dump->out)) /* cli_finish says why */
                 return CLI_FAILURE;
         }
@@ -205,13 +218,16 @@ int verb_dump(int argc, char **argv)
     if (exit_code != CLI_OK)
         return exit_code;
     out_init(&dump.out, STDOUT_FILENO);
-    spn_err err = log_walk_open(&walk, journal, dump.only, 1);
+    spn_err err = retained_open(&dump.retained, journal);
+    if (err == SPN_OK)
+        err = log_walk_open(&walk, journal, dump.only, 1);
     if (err != SPN_OK) {
         exit_code = cli_fail("database", err, journal_detail());
     } else {
         exit_code = walk_log(&dump, walk);
         log_walk_close(walk);
     }
+    retained_close(dump.retained);
     journal_close(journal);
     return cli_finish(&dump.out, exit_code);
 }

@@ -17,7 +17,10 @@ enum { KEY_WAIT = CLI_KEY, KEY_JSON };
 enum { POLL_MS = 100 };
 
 static const struct argp_option options[] = {
-    {"wait", KEY_WAIT, "SECONDS", 0, "wait so long for it to be well", 0},
+    {"wait", KEY_WAIT, "SECONDS", 0,
+     "wait so long for it to start and to be well (default: one that is not there is not waited "
+     "for)",
+     0},
     {"json", KEY_JSON, 0, 0,
      "an object with status, reason, version, pid, instance, uptime_ms, durable, checkpoint", 0},
     {0},
@@ -137,6 +140,8 @@ int verb_health(int argc, char **argv)
     cli_parse(&argp, argc, argv, &health);
     if (health.wait_ms > 0)
         health.common.timeout_ms = health.wait_ms;
+    else
+        health.common.at_once = true;
     int64_t until_ms = now_ms() + cli_timeout_ms(&health.common);
     int exit_code = cli_connect(&health.common, &client);
     if (exit_code != CLI_OK)

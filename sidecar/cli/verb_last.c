@@ -2,10 +2,7 @@
 /* verb_last: where a session stands: what an app asks before it goes on. */
 #include "cli.h"
 
-#include <stdio.h>
 #include <unistd.h>
-
-#include "text.h"
 
 struct last {
     struct cli_words words;
@@ -68,16 +65,12 @@ static void put_last(struct out *out, const struct spn_last *last)
 
 static int run(const struct last *last, spn_client *client)
 {
-    char what[CLI_TEXT_SIZE];
-    char quoted[TEXT_QUOTED_SIZE];
     struct spn_last found;
     struct out out;
     int exit_code = CLI_OK;
     spn_err err = spn_last_event(client, last->session, cli_timeout_ms(&last->common), &found);
-    if (err != SPN_OK) {
-        snprintf(what, sizeof(what), "session %s", text_quote(last->session, quoted));
-        return cli_fail(what, err, NULL);
-    }
+    if (err != SPN_OK)
+        return cli_fail_session(last->session, err);
     out_init(&out, STDOUT_FILENO);
     if (last->json)
         exit_code = cli_put_json(&out, last_json(last->session, &found));

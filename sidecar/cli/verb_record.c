@@ -45,7 +45,7 @@ static const struct argp argp = {
     .doc =
         "Store the events of a text/event-stream, from FILE or from standard input, each as soon "
         "as it is complete, and wait until they are on disk. A sidecar that goes away is waited "
-        "for; with --timeout, no longer than that."
+        "for, which is said on standard error; with --timeout, no longer than that."
         "\vPrints {\"session\", \"events\", \"stored\", \"duplicates\", \"conflicts\", "
         "\"refused\", \"last_event_id\"}: events is the sum of the four behind it, last_event_id "
         "is that of the last one stored or found stored, or null. \"unacknowledged\" is there too "
@@ -55,7 +55,11 @@ static const struct argp argp = {
         "0 when every event is stored or a duplicate, and with 1 when there were conflicts or "
         "refusals (too large, an id too long); those are told on standard error, and the others "
         "are stored.\n\n"
-        "SIGINT and SIGTERM end the input; a second one ends the program.",
+        "An input without events is no error: it exits with 0, with \"events\":0 and a warning; so "
+        "does one that ends within an event, which is not stored. Let what feeds it say whether it "
+        "failed: `curl -fsSN`, `set -o pipefail`.\n\n"
+        "SIGINT and SIGTERM end the input: what was read still waits for its acknowledgement. A "
+        "second one ends the program.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -119,7 +123,7 @@ static int open_sidecar(struct recorder *recorder, const struct cli_common *comm
     spn_err err =
         spn_producer_open(&recorder->producer, recorder->client, &producer, cli_timeout_ms(common));
     if (err != SPN_OK)
-        return cli_fail("sidecar", err, spn_client_detail(recorder->client));
+        return cli_fail_client("sidecar", recorder->client, err);
     recorder->ticket = spn_producer_committed(recorder->producer);
     return CLI_OK;
 }
@@ -148,7 +152,9 @@ int verb_record(int argc, char **argv)
 {
     struct record record = {
         .words = {.name = "SESSION", .count_min = 1, .count_max = 2},
-        .common = {.timeout_ms = -1},
+        .common = {.timeout_ms = -1,
+                   .timeout_help = "how long to wait, first for the sidecar (default: 5) and later "
+                                   "for an acknowledgement (default: for ever)"},
     };
     struct ack_log ack_log = {.fd = -1};
     cli_parse(&argp, argc, argv, &record);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "data_dir.h"
+#include "session_json.h"
 #include "session_list.h"
 #include "text.h"
 #include "wire.h"
@@ -15,20 +16,23 @@ struct sessions {
     struct cli_common common;
     const char *data_dir; /* NULL: ask the sidecar */
     struct spn_bytes prefix;
+    struct spn_bytes after; /* only names behind this one */
+    uint64_t limit;         /* 0: none */
     bool json;
 
     struct out out;
     uint64_t count;
 };
 
-enum { KEY_PREFIX = CLI_KEY, KEY_JSON, KEY_DATA_DIR };
+enum { KEY_PREFIX = CLI_KEY, KEY_AFTER, KEY_LIMIT, KEY_JSON, KEY_DATA_DIR };
 
 static const struct argp_option options[] = {
     {"prefix", KEY_PREFIX, "PREFIX", 0, "only sessions whose name begins with this", 0},
-    {"json", KEY_JSON, 0, 0,
-     "an object a line with session, epoch, seq, position, bytes, duplicates, conflicts, "
-     "last_event_id, opened, last",
-     0},
+    {"after", KEY_AFTER, "NAME", 0,
+     "only sessions whose name is behind this one, in the order of bytes", 0},
+    {"limit", KEY_LIMIT, "N", 0,
+     "N sessions at most; --after with the last one's name goes on behind them", 0},
+    {"json", KEY_JSON, 0, 0, "an object a line with " SESSION_JSON_KEYS, 0},
     {"data-dir", KEY_DATA_DIR, "DIR", 0,
      "read the database there instead of asking the sidecar; duplicates and conflicts are then "
      "those that were written with the index last",
@@ -36,16 +40,17 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static struct spn_bytes check_prefix(const char *text)
+/* Part of a session id, or what lies between two: any bytes, but no more than one can have. */
+static struct spn_bytes check_name(const char *option, const char *text)
 {
     char what[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
-    struct spn_bytes prefix = spn_text(text);
-    if (prefix.size > WIRE_SESSION_MAX) {
-        snprintf(what, sizeof(what), "--prefix %s", text_quote(prefix, quoted));
+    struct spn_bytes name = spn_text(text);
+    if (name.size > WIRE_SESSION_MAX) {
+        snprintf(what, sizeof(what), "%s %s", option, text_quote(name, quoted));
         cli_usage(what, "longer than a session id can be, 255 bytes");
     }
-    return prefix;
+    return name;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -53,7 +58,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct sessions *sessions = state->input;
     switch (key) {
     case KEY_PREFIX:
-        sessions->prefix = check_prefix(arg);
+        sessions->prefix = check_name("--prefix", arg);
+        return 0;
+    case KEY_AFTER:
+        sessions->after = check_name("--after", arg);
+        return 0;
+    case KEY_LIMIT:
+        sessions->limit = cli_count("--limit", arg, 1, UINT64_MAX);
         return 0;
     case KEY_JSON:
         sessions->json = true;
@@ -71,22 +82,16 @@ static const struct argp argp = {
     .parser = parse,
     .doc =
         "List the sessions in the order of their names, with the number of events ever stored, the "
-        "bytes of their data, and when the newest came.",
+        "bytes of their data, whether they are live or closed, and when the newest event came.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
 /* -- printing ---------------------------------------------------------------------------------- */
 
-static json_t *session_json(const struct spn_session *session)
+static void put_heads(struct sessions *sessions)
 {
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o*}", "session",
-                     cli_json_bytes(session->name), "epoch", (json_int_t)session->epoch, "seq",
-                     (json_int_t)session->seq, "position", (json_int_t)session->position, "bytes",
-                     (json_int_t)session->bytes, "duplicates", (json_int_t)session->duplicates,
-                     "conflicts", (json_int_t)session->conflicts, "last_event_id",
-                     session->seq > 0 ? cli_json_bytes(session->last_id) : json_null(), "opened",
-                     cli_json_time(session->opened_ms), "last", cli_json_time(session->last_ms),
-                     "last_event_id_encoding", cli_json_encoding(session->last_id));
+    out_text(&sessions->out, "    EVENTS         BYTES  DUPLICATES  CONFLICTS  STATE   "
+                             "NEWEST AT                 SESSION\n");
 }
 
 /* The name comes last: then nothing has to know how wide it is. */
@@ -95,12 +100,12 @@ static void put_row(struct sessions *sessions, const struct spn_session *session
     char row[CLI_TEXT_SIZE];
     char time[TEXT_TIME_SIZE];
     if (sessions->count == 0)
-        out_text(&sessions->out, "    EVENTS         BYTES  DUPLICATES  CONFLICTS  "
-                                 "LAST EVENT                SESSION\n");
+        put_heads(sessions);
     text_time(session->last_ms, time);
-    snprintf(row, sizeof(row), "%10llu  %12llu  %10lu  %9lu  %s  ",
+    snprintf(row, sizeof(row), "%10llu  %12llu  %10lu  %9lu  %-6s  %s  ",
              (unsigned long long)session->seq, (unsigned long long)session->bytes,
-             (unsigned long)session->duplicates, (unsigned long)session->conflicts, time);
+             (unsigned long)session->duplicates, (unsigned long)session->conflicts,
+             spn_session_state_name(session->state), time);
     out_text(&sessions->out, row);
     out_put(&sessions->out, session->name.data, session->name.size);
     out_text(&sessions->out, "\n");
@@ -110,7 +115,7 @@ static int put_session(struct sessions *sessions, const struct spn_session *sess
 {
     int exit_code = CLI_OK;
     if (sessions->json)
-        exit_code = cli_put_json(&sessions->out, session_json(session));
+        exit_code = cli_put_json(&sessions->out, session_json(session, 0));
     else
         put_row(sessions, session);
     sessions->count++;
@@ -119,18 +124,24 @@ static int put_session(struct sessions *sessions, const struct spn_session *sess
 
 /* -- where from -------------------------------------------------------------------------------- */
 
+static bool is_full(const struct sessions *sessions)
+{
+    return sessions->limit > 0 && sessions->count >= sessions->limit;
+}
+
 static int ask_sidecar(struct sessions *sessions)
 {
     spn_client *client;
     struct spn_session session;
     char after[WIRE_SESSION_MAX];
-    size_t after_size = 0;
+    size_t after_size = sessions->after.size;
     spn_err err = SPN_OK;
     int timeout_ms = cli_timeout_ms(&sessions->common);
     int exit_code = cli_connect(&sessions->common, &client);
     if (exit_code != CLI_OK)
         return exit_code;
-    while (exit_code == CLI_OK) {
+    memcpy(after, after_size > 0 ? sessions->after.data : "", after_size);
+    while (exit_code == CLI_OK && !is_full(sessions)) {
         err = spn_next_session(client, (struct spn_bytes){after, after_size}, sessions->prefix,
                                timeout_ms, &session);
         if (err != SPN_OK)
@@ -140,9 +151,16 @@ static int ask_sidecar(struct sessions *sessions)
         memcpy(after, session.name.data, after_size);
     }
     if (err != SPN_OK && err != SPN_E_END)
-        exit_code = cli_fail("sessions", err, spn_client_detail(client));
+        exit_code = cli_fail_client("sessions", client, err);
     spn_client_close(client);
     return exit_code;
+}
+
+static bool is_behind(struct spn_bytes name, struct spn_bytes after)
+{
+    size_t size = name.size < after.size ? name.size : after.size;
+    int order = size > 0 ? memcmp(name.data, after.data, size) : 0;
+    return order > 0 || (order == 0 && name.size > after.size);
 }
 
 static int list_database(struct sessions *sessions, struct session_list *list)
@@ -151,8 +169,10 @@ static int list_database(struct sessions *sessions, struct session_list *list)
     char why[CLI_TEXT_SIZE];
     spn_err err = SPN_OK;
     int exit_code = CLI_OK;
-    while (exit_code == CLI_OK && (err = session_list_next(list, &session)) == SPN_OK)
-        exit_code = put_session(sessions, &session);
+    while (exit_code == CLI_OK && !is_full(sessions) &&
+           (err = session_list_next(list, &session)) == SPN_OK)
+        if (is_behind(session.name, sessions->after))
+            exit_code = put_session(sessions, &session);
     if (err != SPN_OK && err != SPN_E_END)
         return cli_fail("database", err, journal_detail());
     if (session_list_damaged(list) > 0) {
@@ -188,5 +208,7 @@ int verb_sessions(int argc, char **argv)
     cli_parse(&argp, argc, argv, &sessions);
     out_init(&sessions.out, STDOUT_FILENO);
     int exit_code = sessions.data_dir ? read_database(&sessions) : ask_sidecar(&sessions);
+    if (exit_code == CLI_OK && sessions.count == 0 && !sessions.json)
+        put_heads(&sessions); /* an empty table is one all the same */
     return cli_finish(&sessions.out, exit_code);
 }

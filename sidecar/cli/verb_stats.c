@@ -78,7 +78,7 @@ int verb_stats(int argc, char **argv)
     spn_err err = spn_get_stats(client, cli_timeout_ms(&stats.common), &found, &count);
     out_init(&out, STDOUT_FILENO);
     if (err != SPN_OK)
-        exit_code = cli_fail("sidecar", err, spn_client_detail(client));
+        exit_code = cli_fail_client("sidecar", client, err);
     else if (stats.json)
         exit_code = cli_put_json(&out, stats_json(found, count));
     else

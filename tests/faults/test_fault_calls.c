@@ -93,13 +93,18 @@ static void expect_acked(struct script *script, const char *when)
     history_expect_whole(what, &verdict);
 }
 
-/* What daemons have said since the last time. */
-static const char *read_log(struct script *script)
+/* What daemons have said since the last death. */
+static const char *look_at_log(const struct script *script, size_t *ret_size)
 {
     struct spn_bytes log = stage_read_file(script->stage, script->log_path);
     const char *news = (const char *)log.data + script->log_read;
-    script->log_read = log.size;
+    *ret_size = log.size;
     return news;
+}
+
+static const char *read_log(struct script *script)
+{
+    return look_at_log(script, &script->log_read);
 }
 
 /* The daemon has ended by itself: only because of the fault, and not without a word. */
@@ -189,7 +194,7 @@ static void open_producer(struct script *script)
     }
 }
 
-/* The fault was noticed: the daemon counts it, or has ended. */
+/* The fault was noticed: the daemon counts it, says so, or has ended. */
 static bool look_noticed(void *argument)
 {
     struct script *script = argument;
@@ -197,6 +202,10 @@ static bool look_noticed(void *argument)
     size_t count;
     keep_alive(script);
     if (script->deaths > 0)
+        return true;
+    /* The first commit of a new database is not the worker's: it has a line of its own. */
+    size_t size;
+    if (strstr(look_at_log(script, &size), "event=retention"))
         return true;
     if (spn_get_stats(script->client, LOOK_MS, &stats, &count) != SPN_OK)
         return false; /* it may be about to end */

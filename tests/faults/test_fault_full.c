@@ -87,7 +87,8 @@ static void free_disk(struct full *full)
 
 static void start(struct full *full)
 {
-    struct stage_daemon options = {.data_dir = full->data_dir, .more = {"--row-interval", "200"}};
+    struct stage_daemon options = {.data_dir = full->data_dir,
+                                   .more = {STAGE_KEEP_ALL, "--row-interval", "200"}};
     full->daemon = stage_start(full->stage, &options);
 }
 

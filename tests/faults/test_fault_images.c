@@ -139,7 +139,7 @@ static void tell_sent(struct images *images)
 
 static void record_life(struct images *images, struct stage *stage)
 {
-    struct stage_daemon options = {.more = {"--row-interval", "20"}};
+    struct stage_daemon options = {.more = {STAGE_KEEP_ALL, "--row-interval", "20"}};
     struct rig rig;
     *images = (struct images){.stage = stage, .acked_least = UINT64_MAX};
     assert_int_equal(getrandom(&images->random, sizeof(images->random), 0), sizeof(images->random));
@@ -280,7 +280,7 @@ static int judge(struct images *images, uint64_t until_ns, struct history_verdic
 static void expect_daemon(struct images *images, uint64_t stored)
 {
     uint64_t replayed = 0;
-    struct stage_daemon options = {.data_dir = images->dir};
+    struct stage_daemon options = {.data_dir = images->dir, .more = {STAGE_KEEP_ALL}};
     struct process *daemon = stage_start(images->stage, &options);
     for (uint64_t i = 0; i < SESSIONS; i++) {
         struct event_list list = EVENT_LIST_INIT;

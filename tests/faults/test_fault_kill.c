@@ -76,7 +76,8 @@ static void start(struct kill *kill)
 {
     /* In some lives the index is written all the time, in others never. */
     static const char *const intervals[] = {"60000", "20", "1"};
-    struct stage_daemon options = {.more = {"--row-interval", intervals[kill->kills % 3]}};
+    struct stage_daemon options = {
+        .more = {STAGE_KEEP_ALL, "--row-interval", intervals[kill->kills % 3]}};
     kill->daemon = stage_start(kill->stage, &options);
 }
 
@@ -336,7 +337,7 @@ static void killed_batches_are_there_whole_or_not_at_all(struct stage *stage)
     size_t wanted = until_scaled(campaign ? BATCH_KILLS_CAMPAIGN : BATCH_KILLS);
     const char *path = stage_path(stage, "sender");
     struct sender *sender = map_sender(path);
-    struct process *daemon = stage_start(stage, NULL);
+    struct process *daemon = stage_start(stage, &(struct stage_daemon){.more = {STAGE_KEEP_ALL}});
     struct raw raw;
     size_t kills = 0;
     size_t cut_off = 0;

@@ -92,7 +92,7 @@ static void publish_all(struct order *order)
  * gone. */
 static void run(struct order *order, struct stage *stage, const struct faults_rule *rule)
 {
-    struct stage_daemon options = {.more = {"--row-interval", "20"}};
+    struct stage_daemon options = {.more = {STAGE_KEEP_ALL, "--row-interval", "20"}};
     *order = (struct order){.stage = stage};
     rig_open(&order->rig, stage);
     rig_record(&order->rig, "tape");
@@ -230,7 +230,7 @@ static void expect_no_ack_while_held(struct stage *stage, enum faults_kind kind)
 {
     const struct faults_rule hold = {
         .action = FAULTS_DELAY, .kinds = kind, .first = 1, .count = 1, .delay_ns = UINT64_MAX / 4};
-    struct stage_daemon options = {0};
+    struct stage_daemon options = {.more = {STAGE_KEEP_ALL}};
     struct order order = {.stage = stage};
     rig_open(&order.rig, stage);
     rig_under(&order.rig, &options);

@@ -92,7 +92,8 @@ static struct process *begin_killable(struct points *points, const char *point, 
 {
     struct stage_daemon options = {
         .data_dir = points->data_dir,
-        .more = {"--row-interval", points->row ? points->row->row_interval : "60000"},
+        .more = {STAGE_KEEP_ALL, "--row-interval",
+                 points->row ? points->row->row_interval : "60000"},
         .under = {"env", stage_format(points->stage, "SPONSON_KILL_POINT=%s:%u", point, hit)},
     };
     setenv("SPONSON_TEST_SPONSOND", POINTS_SPONSOND, 1);
@@ -103,7 +104,7 @@ static struct process *begin_killable(struct points *points, const char *point, 
 
 static struct process *start_plain(struct points *points)
 {
-    struct stage_daemon options = {.data_dir = points->data_dir};
+    struct stage_daemon options = {.data_dir = points->data_dir, .more = {STAGE_KEEP_ALL}};
     return stage_start(points->stage, &options);
 }
 
@@ -234,7 +235,7 @@ static const struct crowd_plan tail_plan = {
 static void make_tail(struct points *points)
 {
     struct stage_daemon options = {.data_dir = points->data_dir,
-                                   .more = {"--row-interval", "86400000"}};
+                                   .more = {STAGE_KEEP_ALL, "--row-interval", "86400000"}};
     crowd_open(&points->crowd, points->stage, &tail_plan);
     crowd_allow(&points->crowd, TAIL_EACH);
     struct process *daemon = stage_start(points->stage, &options);

@@ -83,7 +83,7 @@ static void start(struct power *power)
     /* In some lives the index is written all the time. */
     struct stage_daemon options = {
         .data_dir = power->data_dir,
-        .more = {"--row-interval", power->cuts % 2 ? "20" : "60000"},
+        .more = {STAGE_KEEP_ALL, "--row-interval", power->cuts % 2 ? "20" : "60000"},
     };
     power->daemon = stage_start(power->stage, &options);
 }
@@ -128,7 +128,7 @@ static void cut_without_syncs_is_found_out(struct stage *stage)
     static const struct faults_rule lying = {
         .action = FAULTS_SKIP, .kinds = FAULTS_ALL, .first = 1, .count = FAULTS_FOR_EVER};
     struct power power = {.stage = stage, .data_dir = mounts_ext4(stage, "disk", DISK_MIB)};
-    struct stage_daemon options = {.data_dir = power.data_dir};
+    struct stage_daemon options = {.data_dir = power.data_dir, .more = {STAGE_KEEP_ALL}};
     struct rig rig;
     rig_open(&rig, stage);
     rig_arm(&rig, &lying);

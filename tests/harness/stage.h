@@ -70,6 +70,10 @@ struct stage_daemon {
     const char *error_path;             /* NULL: the stage's log_path */
 };
 
+/* Words for a daemon whose log is compared with what was sent: nothing in it is hidden or trimmed.
+ */
+#define STAGE_KEEP_ALL "--retention-events", "0", "--retention-bytes", "0"
+
 /* Starts sponsond and waits until it is ready. options may be NULL. */
 struct process *stage_start(struct stage *stage, const struct stage_daemon *options);
 /* The same without waiting. *ret_ready_fd (may be NULL) becomes readable when it is ready or dead:

@@ -123,7 +123,8 @@ void raw_put_batch(struct raw_out *out, const struct raw_batch *batch)
     raw_put_number(out, batch->round, 4);
     raw_put_number(out, batch->count, 4);
     raw_put_number(out, batch->level, 1);
-    raw_put_zeros(out, 7);
+    raw_put_zeros(out, 3);
+    raw_put_zeros(out, 4); /* backpressure */
 }
 
 static size_t size_of(const char *text, size_t given)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every command and every program in README.md works.
+"""Every command and every program in README.md works, and every counter is described.
 
 A command is either run here against a real sidecar, with its capitals filled in, or it is part of what
 CI runs. One that is neither fails the test: so a new one cannot be forgotten.
@@ -41,11 +41,7 @@ def ci_runs(command):
 class Sidecar:
     def __init__(self, home):
         self.home = home
-        self.env = {**os.environ, "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}",
-                    "SPONSON_SOCKET_DIR": str(home / "sockets"),
-                    "SPONSON_DATA_DIR": str(home / "data")}
-        (home / "data").mkdir()
-        (home / "sockets").mkdir()
+        self.env = {**os.environ, "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}"}
         self.log = open(home / "log", "wb")
         self.daemon = None
 
@@ -57,6 +53,12 @@ class Sidecar:
             self.daemon.terminate()
             assert self.daemon.wait(DEADLINE_S) == 0, (self.home / "log").read_text()
 
+    def kill(self):
+        """After a failure: whoever waits for our output would wait for the daemon's, too."""
+        if self.daemon:
+            self.daemon.kill()
+            self.daemon.wait()
+
     def run(self, command, stdin=None):
         done = subprocess.run(["sh", "-c", command], env=self.env, input=stdin, timeout=DEADLINE_S,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
@@ -65,25 +67,36 @@ class Sidecar:
 
 
 def fill_in(command, sidecar, sample, last):
-    command = command.replace("curl -sN …", f"cat {sample}").replace("VERB", "record")
-    for word, value in (("--data-dir DIR", f"--data-dir {sidecar.home}/data"),
-                        ("--socket-dir DIR", f"--socket-dir {sidecar.home}/sockets"),
-                        ("SESSION", "chat"), ("FILE", str(sample)), ("--after ID", f"--after {last}")):
+    sample = shlex.quote(str(sample))
+    command = command.replace("curl -fsSN …", f"cat {sample}").replace("VERB", "record")
+    data = shlex.quote(str(sidecar.home / "data"))
+    for word, value in (("--data-dir DIR", f"--data-dir {data}"), ("SESSION", "chat"), ("FILE", sample), ("NAME", "chat"),
+                        ("--after ID", f"--after {shlex.quote(last)}")):
         command = command.replace(word, value)
     return re.sub(r"bench publish$", "bench publish --count 2000 --sessions 10", command)
 
 
+def start_as_written(text, sidecar):
+    """The block that ends with the daemon in the background: here it is ours, to be stopped."""
+    blocks = [b for b in re.findall(r"```sh\n(.*?)```", text, re.S) if "sponsond &" in b]
+    assert len(blocks) == 1, "README.md does not say how to start a sidecar"
+    block = blocks[0].replace("/tmp/spn", shlex.quote(str(sidecar.home)))
+    before, after = block.split("sponsond &")
+    named = sidecar.run(before + "echo \"$SPONSON_DATA_DIR:$SPONSON_SOCKET_DIR\"").strip()
+    data, sockets = named.split(":")
+    sidecar.env.update(SPONSON_DATA_DIR=data, SPONSON_SOCKET_DIR=sockets)
+    sidecar.start([])
+    sidecar.run(after)
+
+
 def check_commands(text, sidecar, sample):
     ran = 0
-    daemons = [c for c in commands(text) if c.startswith("sponsond --data-dir")]
-    assert daemons, "README.md does not say how to start a sidecar"
-    sidecar.start(shlex.split(fill_in(daemons[0], sidecar, sample, ""))[1:])
-    sidecar.run("sponson health --wait 30")
-    sidecar.run(f"sponson record chat {sample}")
+    start_as_written(text, sidecar)
+    sidecar.run(f"sponson record chat {shlex.quote(str(sample))}")
     last = sidecar.run("sponson last chat").strip()
     assert last, "no last id"
     for command in commands(text):
-        if command in daemons or ci_runs(command):
+        if command.startswith("sponsond &") or ci_runs(command):
             continue
         filled = fill_in(command, sidecar, sample, last)
         assert filled.startswith(("sponson", "cat")), f"README.md: nothing runs: {command}"
@@ -105,19 +118,31 @@ def check_program(text, sidecar):
     subprocess.run([COMPILER, *SANITIZE, f"-I{SOURCE / 'client'}", f"-I{SOURCE / 'proto'}", str(source),
                     f"-L{BUILD / 'lib'}", "-lsponson", f"-Wl,-rpath,{BUILD / 'lib'}", "-o",
                     str(program)], check=True, timeout=DEADLINE_S)
-    sidecar.run(str(program))
+    sidecar.run(shlex.quote(str(program)))
     assert "Hello" in sidecar.run("sponson replay chat-42")
 
 
+def check_counters():
+    """Every counter that there is has a row in the sidecar's README."""
+    names = set(re.findall(r'"(sponson_\w+)', (SOURCE / "sidecar/metrics.h").read_text()))
+    table = (SOURCE / "sidecar/README.md").read_text().split("## Counters")[1]
+    told = set(re.findall(r"`(sponson_\w+)`", table))
+    assert len(names) > 30 and names == told, f"counters and sidecar/README.md: {names ^ told}"
+
+
 def main():
+    check_counters()
     text = (SOURCE / "README.md").read_text()
     sample = sorted((SOURCE / "tests/data").glob("*.sse"))[0]
     with tempfile.TemporaryDirectory(prefix="spn") as home:
         sidecar = Sidecar(pathlib.Path(home))
         started = time.monotonic()
-        ran = check_commands(text, sidecar, sample)
-        check_program(text, sidecar)
-        sidecar.stop()
+        try:
+            ran = check_commands(text, sidecar, sample)
+            check_program(text, sidecar)
+            sidecar.stop()
+        finally:
+            sidecar.kill()
         assert ran >= 8, f"only {ran} commands of README.md were run"
         print(f"{ran} commands and a program of README.md work "
               f"({time.monotonic() - started:.1f} s)")

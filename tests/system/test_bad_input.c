@@ -143,7 +143,7 @@ static const struct row daemon_rows[] = {
      {"@/file", "not a directory"}},
     {"unknown group",
      {"--data-dir=@/data2", "--socket-dir=@/run2", "--socket-group=no-such-group"},
-     1,
+     2,
      {"no-such-group"}},
     {"data directory in use", {"--data-dir=@/data", "--socket-dir=@/run2"}, 1, {"@/data", "pid="}},
     {"socket directory in use", {"--data-dir=@/data2", "--socket-dir=@/run"}, 1, {"@/run", "pid="}},

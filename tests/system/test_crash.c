@@ -211,7 +211,8 @@ static void start_daemon(struct crash *crash)
 {
     /* In some lives the index is written all the time, in others never. */
     static const char *const intervals[] = {"60000", "20", "1"};
-    struct stage_daemon options = {.more = {"--row-interval", intervals[crash->kills % 3]}};
+    struct stage_daemon options = {
+        .more = {"--row-interval", intervals[crash->kills % 3], STAGE_KEEP_ALL}};
     int ready_fd;
     crash->daemon = stage_begin(crash->stage, &options, &ready_fd);
     if (!stage_is_ready(ready_fd, until_in(FINISH_MS)))

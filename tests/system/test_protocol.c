@@ -697,6 +697,8 @@ static bool list_page(struct raw *raw, uint32_t count_max, char *after, const ch
         raw_get(&in, 8);                             /* epoch */
         assert_int_equal(raw_get_number(&in, 8), 1); /* seq */
         raw_get(&in, 4 * 8 + 2 * 4); /* position, bytes, opened, newest; duplicates, conflicts */
+        assert_int_equal(raw_get_number(&in, 1), 0); /* live */
+        assert_int_equal(raw_get_number(&in, 3), 0);
         size_t size = (size_t)raw_get_number(&in, 1);
         const char *name = raw_get(&in, size);
         snprintf(after, 64, "%.*s", (int)size, name);

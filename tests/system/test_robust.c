@@ -145,6 +145,16 @@ static void loss_is_told_to_a_client_that_idles(struct stage *stage)
     expect_loss_told(daemon, client, producer);
 }
 
+/* The same, and it does nothing but wait: a loss is not told by what is published next. */
+static void loss_is_told_without_publishing(struct stage *stage)
+{
+    struct loss_look look;
+    struct process *daemon = lose_events(stage, &look.client, &look.producer);
+    until_passed_us(IDLE_US);
+    assert_true(until_true(until_in(STAGE_WAIT_MS), step_until_lost, &look));
+    expect_loss_told(daemon, look.client, look.producer);
+}
+
 /* -- bounds ------------------------------------------------------------------------------------ */
 
 enum { UNREAD_FETCHES = 250, UNREAD_DROPPED_MIN = 150, UNREAD_BYTES_MAX = 100 * MIB };
@@ -479,6 +489,7 @@ int main(void)
         STAGE_TEST(only_one_of_two_openings_holds),
         STAGE_TEST(loss_is_told_to_a_client_that_waits),
         STAGE_TEST(loss_is_told_to_a_client_that_idles),
+        STAGE_TEST(loss_is_told_without_publishing),
         STAGE_TEST(answers_that_nobody_reads_are_bounded),
         STAGE_TEST(a_session_is_brought_back_once),
         STAGE_TEST(results_count_against_the_queue),

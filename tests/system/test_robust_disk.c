@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_robust_disk: a full quota and a damaged database harm what they must and nothing else.
  *
- * Above its quota the daemon appends no events any more, says that it is degraded, and goes on
+ * At its quota the daemon trims the oldest entries. When nothing may be trimmed any more, because
+ * rows of sessions fill it, the daemon appends no events, says that it is degraded, and goes on
  * answering; the index it still writes, into a reserve, so that the next start is a short one. What
  * does not read back ends the daemon only where going on would mean to guess. */
 #include <lmdb.h>
@@ -21,10 +22,9 @@ static const char second_id[] = "second clientid.";
 #define MIB (1024u * 1024)
 
 enum {
-    LARGE = 900000,         /* bytes of data: two such events are above the small quota */
-    QUOTA = MIB,            /* the small one */
-    FLOOD = 40,             /* large events: many times the quota */
-    COMMIT_BYTES = 8 * MIB, /* of one transaction at most: so far a commit may be over it */
+    LARGE = 900000,    /* bytes of data: two such events are above the small quota */
+    QUOTA = MIB,       /* the small one */
+    LARGE_EVENTS = 12, /* many times the quota */
     RAW_E_BACKPRESSURE = 6,
 };
 
@@ -44,125 +44,7 @@ static void expect_replay(struct stage *stage, const char *session, uint64_t cou
     event_list_release(&got);
 }
 
-/* More is sent than the quota has room for. Returns how many events are on disk. */
-static uint64_t flood(struct raw *raw, struct raw *control, uint64_t token)
-{
-    for (uint64_t number = 1; number <= FLOOD; number++)
-        robust_send_large(raw, token, number, "large", LARGE);
-    robust_wait_status(control, ROBUST_DEGRADED);
-    uint64_t durable = robust_durable(control, token);
-    assert_true(durable > 0 && durable < FLOOD);
-    return durable;
-}
-
-/* -- a full quota ------------------------------------------------------------------------------ */
-
-/* Nothing waits for room: the index catches up with the log all the same. */
-static void index_is_written_above_the_quota(struct stage *stage)
-{
-    struct raw raw;
-    struct process *daemon = stage_start(stage, &small);
-    raw_open(&raw);
-    uint64_t token = raw_take_producer(&raw, first_id).token;
-    for (uint64_t number = 1; number <= 2; number++) {
-        robust_send_large(&raw, token, number, "large", LARGE);
-        raw_expect_acks(&raw, token, number);
-    }
-    robust_wait_counter(&raw, "sponson_database_used_bytes", QUOTA);
-    uint64_t durable = robust_counter(&raw, "sponson_durable_position");
-    robust_wait_counter(&raw, "sponson_checkpoint_position", durable);
-    expect_replay(stage, "large", 2);
-    raw_close(&raw);
-    assert_int_equal(stage_stop(daemon), 0);
-}
-
-/* After the flood: a start with the same quota writes the index and serves readers and stops as it
- * should; one with a larger quota takes the rest. */
-static void restart_where_the_quota_is_full(struct stage *stage, uint64_t token, uint64_t durable)
-{
-    struct raw raw;
-    struct raw_state state;
-    uint32_t code = 0;
-    struct process *daemon = stage_start(stage, &small);
-    raw_open(&raw);
-    uint64_t position = robust_counter(&raw, "sponson_durable_position");
-    robust_wait_counter(&raw, "sponson_checkpoint_position", position);
-    assert_int_equal(robust_last_seq(&raw, "large"), durable);
-    expect_replay(stage, "large", durable);
-    raw_close(&raw);
-    assert_int_equal(stage_stop(daemon), 0);
-
-    daemon = stage_start(stage, NULL);
-    raw_open(&raw);
-    assert_true(raw_try_producer(&raw, first_id, token, &state, &code));
-    assert_int_equal(state.durable, durable);
-    robust_send_large(&raw, token, durable + 1, "large", LARGE);
-    raw_expect_acks(&raw, token, durable + 1);
-    expect_replay(stage, "large", durable + 1);
-    assert_int_equal(robust_status(&raw), ROBUST_HEALTHY);
-    raw_close(&raw);
-    assert_int_equal(stage_stop(daemon), 0);
-}
-
-static void full_quota_stops_ingest_only(struct stage *stage)
-{
-    struct raw raw, control;
-    struct process *daemon = stage_start(stage, &small);
-    raw_open(&raw);
-    raw_open(&control);
-    uint64_t token = raw_take_producer(&raw, first_id).token;
-    uint64_t other = raw_take_producer(&control, second_id).token;
-    uint64_t durable = flood(&raw, &control, token);
-    assert_true(robust_counter(&control, "sponson_database_used_bytes") <
-                QUOTA + COMMIT_BYTES + 2 * MIB);
-    /* The next one may be as small as can be. */
-    raw_send_events(&control, &(struct raw_batch){other, 1, 1, 0, 1, 0}, "small");
-    robust_wait_counter(&control, "sponson_commit_retries_total",
-                        robust_counter(&control, "sponson_commit_retries_total") + 2);
-    assert_int_equal(robust_durable(&control, other), 0);
-    assert_int_equal(robust_durable(&control, token), durable);
-    expect_replay(stage, "large", durable);
-    raw_close(&raw);
-    raw_close(&control);
-    process_kill(daemon);
-    restart_where_the_quota_is_full(stage, token, durable);
-}
-
-enum { OPENING_MAX = 256, OPENINGS_MORE = 1000 };
-
-/* An opening is answered by a commit. While there are none only so many wait, and the others are
- * told; whatever needs no commit is answered. */
-static void openings_that_wait_leave_room_for_readers(struct stage *stage)
-{
-    struct raw raw, control;
-    struct raw_out out = {NULL, 0, 0};
-    struct process *daemon = stage_start(stage, &small);
-    raw_open(&raw);
-    raw_open(&control);
-    uint64_t durable = flood(&raw, &control, raw_take_producer(&raw, first_id).token);
-    for (uint64_t i = 1; i <= OPENING_MAX; i++) {
-        raw_clear(&out);
-        robust_put_open(&out, 1000 + i, second_id);
-        raw_send_out(raw.read, &out);
-    }
-    /* On the same connection, so in order: none of them was refused. */
-    assert_int_equal(robust_status(&raw), ROBUST_DEGRADED);
-    for (uint64_t i = 1; i <= OPENINGS_MORE; i++) {
-        raw_clear(&out);
-        robust_put_open(&out, 2000 + i, second_id);
-        raw_send_out(raw.read, &out);
-        assert_int_equal(raw_expect_error(raw.read, RAW_E_BACKPRESSURE).request, 2000 + i);
-    }
-    raw_release(&out);
-    assert_int_equal(robust_status(&control), ROBUST_DEGRADED);
-    assert_int_equal(robust_last_seq(&control, "large"), durable);
-    expect_replay(stage, "large", durable);
-    raw_close(&raw);
-    raw_close(&control);
-    process_kill(daemon);
-}
-
-/* -- a long tail under a full quota ------------------------------------------------------------ */
+/* -- many sessions --------------------------------------------------------------------------- */
 
 enum {
     BATCH = 4096,
@@ -195,6 +77,141 @@ static void expect_sessions(struct raw *raw, uint64_t durable)
     snprintf(name, sizeof(name), "s%llu", (unsigned long long)durable);
     assert_int_equal(robust_last_seq(raw, name), 1);
 }
+
+/* -- a full quota ------------------------------------------------------------------------------ */
+
+/* The index catches up with the log, and then the oldest events make room: what is left is the
+ * end of the session, and a reader is told how much is not. */
+static void oldest_events_go_at_the_quota(struct stage *stage)
+{
+    struct raw raw;
+    struct process *daemon = stage_start(stage, &small);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, first_id).token;
+    for (uint64_t number = 1; number <= LARGE_EVENTS; number++) {
+        robust_send_large(&raw, token, number, "large", LARGE);
+        raw_expect_acks(&raw, token, number);
+    }
+    uint64_t durable = robust_counter(&raw, "sponson_durable_position");
+    robust_wait_counter(&raw, "sponson_checkpoint_position", durable);
+    /* An opening and all events but one, or all of them, are more than the quota. */
+    robust_wait_counter(&raw, "sponson_entries_trimmed_total", LARGE_EVENTS - 1);
+    assert_true(robust_counter(&raw, "sponson_database_used_bytes") < QUOTA);
+    assert_int_equal(robust_status(&raw), ROBUST_HEALTHY);
+    assert_int_equal(robust_last_seq(&raw, "large"), LARGE_EVENTS);
+    robust_send_large(&raw, token, LARGE_EVENTS + 1, "large", 1);
+    raw_expect_acks(&raw, token, LARGE_EVENTS + 1);
+    struct event_list got = EVENT_LIST_INIT;
+    struct outcome replay = stage_run(stage, "replay", "large");
+    stage_expect_code(&replay, 0);
+    event_list_add_json(&got, replay.output, NULL);
+    assert_true(got.count > 0 && got.count <= 2);
+    for (size_t i = 0; i < got.count; i++)
+        assert_int_equal(got.items[i].seq, LARGE_EVENTS + 2 - got.count + i);
+    event_list_release(&got);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+/* Sessions of one event each: their rows stay, whatever is trimmed. Returns how many are on disk
+ * when there is no room for more. */
+static uint64_t fill_with_sessions(struct raw *raw, struct raw *control, uint64_t token)
+{
+    for (uint64_t batch = 0; batch < TAIL_BATCHES; batch++)
+        send_sessions(raw, token, 1 + batch * BATCH);
+    robust_wait_status(control, ROBUST_DEGRADED);
+    /* Retries come when there is nothing to be trimmed, and no segment under way. */
+    uint64_t retries = robust_counter(control, "sponson_commit_retries_total");
+    robust_wait_counter(control, "sponson_commit_retries_total", retries + 3);
+    uint64_t durable = robust_durable(control, token);
+    assert_true(durable > 0 && durable < SESSIONS);
+    return durable;
+}
+
+/* After that: a start with the same quota writes the index and serves readers and stops as it
+ * should; one with a larger quota takes the rest. */
+static void restart_where_the_quota_is_full(struct stage *stage, uint64_t token, uint64_t durable)
+{
+    struct raw raw;
+    struct raw_state state;
+    uint32_t code = 0;
+    struct process *daemon = stage_start(stage, &small);
+    raw_open(&raw);
+    uint64_t position = robust_counter(&raw, "sponson_durable_position");
+    robust_wait_counter(&raw, "sponson_checkpoint_position", position);
+    expect_sessions(&raw, durable);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+
+    daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    assert_true(raw_try_producer(&raw, first_id, token, &state, &code));
+    assert_int_equal(state.durable, durable);
+    robust_send_large(&raw, token, durable + 1, "large", LARGE);
+    raw_expect_acks(&raw, token, durable + 1);
+    expect_replay(stage, "large", 1);
+    assert_int_equal(robust_status(&raw), ROBUST_HEALTHY);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+static void full_quota_stops_ingest_only(struct stage *stage)
+{
+    struct raw raw, control;
+    struct process *daemon = stage_start(stage, &small);
+    raw_open(&raw);
+    raw_open(&control);
+    uint64_t token = raw_take_producer(&raw, first_id).token;
+    uint64_t other = raw_take_producer(&control, second_id).token;
+    uint64_t durable = fill_with_sessions(&raw, &control, token);
+    assert_true(robust_counter(&control, "sponson_database_used_bytes") < QUOTA + MIB);
+    /* The next one may be as small as can be. */
+    raw_send_events(&control, &(struct raw_batch){other, 1, 1, 0, 1, 0}, "small");
+    robust_wait_counter(&control, "sponson_commit_retries_total",
+                        robust_counter(&control, "sponson_commit_retries_total") + 2);
+    assert_int_equal(robust_durable(&control, other), 0);
+    assert_int_equal(robust_durable(&control, token), durable);
+    expect_sessions(&control, durable);
+    raw_close(&raw);
+    raw_close(&control);
+    process_kill(daemon);
+    restart_where_the_quota_is_full(stage, token, durable);
+}
+
+enum { OPENING_MAX = 256, OPENINGS_MORE = 1000 };
+
+/* An opening is answered by a commit. While there are none only so many wait, and the others are
+ * told; whatever needs no commit is answered. */
+static void openings_that_wait_leave_room_for_readers(struct stage *stage)
+{
+    struct raw raw, control;
+    struct raw_out out = {NULL, 0, 0};
+    struct process *daemon = stage_start(stage, &small);
+    raw_open(&raw);
+    raw_open(&control);
+    uint64_t durable = fill_with_sessions(&raw, &control, raw_take_producer(&raw, first_id).token);
+    for (uint64_t i = 1; i <= OPENING_MAX; i++) {
+        raw_clear(&out);
+        robust_put_open(&out, 1000 + i, second_id);
+        raw_send_out(raw.read, &out);
+    }
+    /* On the same connection, so in order: none of them was refused. */
+    assert_int_equal(robust_status(&raw), ROBUST_DEGRADED);
+    for (uint64_t i = 1; i <= OPENINGS_MORE; i++) {
+        raw_clear(&out);
+        robust_put_open(&out, 2000 + i, second_id);
+        raw_send_out(raw.read, &out);
+        assert_int_equal(raw_expect_error(raw.read, RAW_E_BACKPRESSURE).request, 2000 + i);
+    }
+    raw_release(&out);
+    assert_int_equal(robust_status(&control), ROBUST_DEGRADED);
+    expect_sessions(&control, durable);
+    raw_close(&raw);
+    raw_close(&control);
+    process_kill(daemon);
+}
+
+/* -- a long tail under a full quota ------------------------------------------------------------ */
 
 /* Kills a daemon under which sessions keep coming. Returns the token of their producer and how many
  * are on disk at least. */
@@ -378,9 +395,21 @@ static void damaged_block_ends_the_daemon(struct stage *stage)
     expect_end(stage, "blocks");
 }
 
-static void damaged_row_ends_the_daemon(struct stage *stage)
+/* All rows are read at the start: without one there is no telling whose events the log has. */
+static void damaged_row_stops_the_start(struct stage *stage)
 {
-    expect_end(stage, "rows");
+    struct raw raw;
+    struct process *daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, first_id).token;
+    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 3, 0}, "victim");
+    raw_expect_acks(&raw, token, 3);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+    damage(stage->data_dir, "rows", 0);
+    daemon = stage_begin(stage, NULL, NULL);
+    assert_int_equal(process_wait(daemon, until_in(STAGE_WAIT_MS)), 1);
+    assert_non_null(strstr(stage_log(stage), "event=recovery code=SPN_E_CORRUPT"));
 }
 
 /* -- the checkpoint ---------------------------------------------------------------------------- */
@@ -426,7 +455,7 @@ static void duplicates_leave_the_checkpoint(struct stage *stage)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STAGE_TEST(index_is_written_above_the_quota),
+        STAGE_TEST(oldest_events_go_at_the_quota),
         STAGE_TEST(full_quota_stops_ingest_only),
         STAGE_TEST(openings_that_wait_leave_room_for_readers),
         STAGE_TEST(long_tail_is_recovered_under_a_full_quota),
@@ -435,7 +464,7 @@ int main(void)
         STAGE_TEST(damaged_event_is_a_hole_in_the_window),
         STAGE_TEST(damaged_newest_event_is_a_hole_in_the_window),
         STAGE_TEST(damaged_block_ends_the_daemon),
-        STAGE_TEST(damaged_row_ends_the_daemon),
+        STAGE_TEST(damaged_row_stops_the_start),
         STAGE_TEST(duplicates_leave_the_checkpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,6 +163,7 @@ static void put_sessions(const struct fake *fake, struct wire_out *out,
     wire_put_sessions_are(out, &head);
     for (; at < end; at++) {
         const struct wire_session_row row = {.seq = at + 1,
+                                             .state = (uint8_t)(at % 2),
                                              .name = {fake->names[at], strlen(fake->names[at])},
                                              .last_id = {"last", 4}};
         wire_put_session_row(out, &row);
@@ -189,6 +190,15 @@ static void put_last(const struct fake *fake, struct wire_out *out)
         last.id = (struct spn_bytes){item->id, strlen(item->id)};
     }
     wire_put_last_is(out, &last);
+}
+
+/* Told as it is, but for a name that it does not have: then it is the one that was asked for. */
+static void put_info(const struct fake *fake, struct wire_out *out, struct spn_bytes session)
+{
+    struct wire_info_is info = fake->info;
+    if (info.row.name.data == NULL)
+        info.row.name = session;
+    wire_put_info_is(out, &info);
 }
 
 static void put_health(const struct fake *fake, struct wire_out *out)
@@ -302,6 +312,11 @@ static void put_answer(struct fake *fake, uint8_t type, struct wire_in in, struc
         wire_get_sessions(&in, &sessions);
         put_sessions(fake, out, &sessions);
         break;
+    case WIRE_INFO:
+        fake->infos++;
+        wire_get_info(&in, &session);
+        put_info(fake, out, session);
+        break;
     case WIRE_HEALTH:
         put_health(fake, out);
         break;
@@ -319,7 +334,7 @@ static spn_err err_to_tell(struct fake *fake, uint8_t type)
     spn_err err = fake->read_err;
     if (fake->major != WIRE_MAJOR)
         return SPN_E_VERSION;
-    if (err == SPN_OK || type < WIRE_OPEN || type > WIRE_FETCH)
+    if (err == SPN_OK || ((type < WIRE_OPEN || type > WIRE_FETCH) && type != WIRE_INFO))
         return SPN_OK;
     if (fake->err_count > 0 && --fake->err_count == 0)
         fake->read_err = SPN_OK;

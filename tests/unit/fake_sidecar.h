@@ -46,7 +46,7 @@ struct fake {
     struct wire_open open; /* the last of each */
     struct wire_ask ask;
     struct wire_fetch fetch;
-    unsigned lists;
+    unsigned lists, infos;
     unsigned subscribes, credits, unsubscribes;
     uint64_t subscribe_request;                   /* of the last SUBSCRIBE, ... */
     struct wire_subscribe subscribe;              /* ... whose session and id are not kept ... */
@@ -67,7 +67,7 @@ struct fake {
     uint64_t durable;
     struct wire_run runs[FAKE_RUNS_MAX];
     uint32_t run_count;
-    spn_err read_err;              /* not SPN_OK: the answer to OPEN, STATE, LAST, FETCH */
+    spn_err read_err;              /* not SPN_OK: the answer to OPEN, STATE, LAST, FETCH, INFO */
     unsigned err_count;            /* that often; 0: always */
     bool acks;                     /* acknowledges each batch as durable at once */
     const struct fake_item *items; /* the session that there is, "s"; ascending */
@@ -79,6 +79,7 @@ struct fake {
     const char *const *names; /* for the session list, ascending */
     size_t name_count;
     size_t page_rows;
+    struct wire_info_is info; /* of a session that is asked for by its name */
 
     pthread_t thread;
     atomic_bool running;

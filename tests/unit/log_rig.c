@@ -217,6 +217,7 @@ static void store(struct rig *rig, uint32_t session, const char *id, const char 
     memcpy(event->id, id, strlen(id));
     memcpy(event->data, data, strlen(data));
     of->bytes += strlen(data);
+    event->bytes = of->bytes;
     of->tracker->seq = of->count;
     of->tracker->bytes = of->bytes;
     append(rig, &(struct record_entry){.kind = RECORD_EVENT,
@@ -262,6 +263,50 @@ void rig_events(struct rig *rig, uint32_t session, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         rig_event(rig, session, NULL, NULL);
+}
+
+static void forget_life(struct rig_session *of)
+{
+    assert_true(of->dead_count < RIG_LIVES_MAX);
+    of->dead[of->dead_count++] = of->epoch;
+    of->epoch = of->bytes = of->closed_position = 0;
+    of->count = 0;
+    of->durable = false;
+    tracker_clear(of->tracker);
+    of->tracker->epoch = of->tracker->seq = of->tracker->bytes = 0;
+    of->tracker->closed = false;
+}
+
+void rig_end(struct rig *rig, uint32_t session, enum record_kind kind)
+{
+    struct rig_session *of = &rig->sessions[session];
+    assert_int_not_equal(of->epoch, 0);
+    append(rig, &(struct record_entry){.kind = (uint8_t)kind,
+                                       .epoch = of->epoch,
+                                       .seq = of->count,
+                                       .bytes = of->bytes,
+                                       .retry_ms = WIRE_RETRY_NONE});
+    struct generation_session *touched =
+        generation_touch(rig->active, &of->session, session, of->epoch);
+    generation_end(rig->active, touched, rig->next_position,
+                   kind == RECORD_CLOSE ? RECORD_CLOSED : RECORD_DELETED);
+    if (kind == RECORD_CLOSE) {
+        of->closed_position = rig->next_position;
+        of->tracker->closed = true;
+    } else {
+        forget_life(of);
+    }
+    rig->next_position++;
+}
+
+void rig_retain(struct rig *rig, struct record_retention rule)
+{
+    rig_commit(rig);
+    struct record_meta meta = *journal_meta(rig->journal);
+    meta.retention = rule;
+    assert_int_equal(journal_begin(rig->journal), SPN_OK);
+    assert_int_equal(journal_put_meta(rig->journal, &meta), SPN_OK);
+    assert_int_equal(journal_commit(rig->journal), SPN_OK);
 }
 
 void rig_commit(struct rig *rig)
@@ -367,12 +412,18 @@ void rig_view(struct rig *rig, uint32_t session, struct view *ret_view)
     const struct rig_session *of = &rig->sessions[session];
     struct generation *generations[2] = {rig->frozen, rig->active};
     *ret_view = (struct view){.epoch = of->epoch};
+    if (of->epoch == 0)
+        return;
     for (size_t i = 0; i < 2; i++) {
         if (!generations[i])
             continue;
         const struct generation_session *touched =
             generation_find(generations[i], &of->session, session);
-        if (!touched || touched->count == 0)
+        if (!touched || touched->epoch != of->epoch)
+            continue;
+        if (touched->state != RECORD_LIVE)
+            ret_view->closed_position = touched->state_position;
+        if (touched->count == 0)
             continue;
         ret_view->parts[i] = (struct view_part){.generation = generation_keep(generations[i]),
                                                 .first_seq = touched->first_seq,
@@ -392,33 +443,47 @@ static void dump_names(FILE *to, struct journal_reader *reader)
                       (unsigned long long)epoch);
 }
 
-static void dump_row(FILE *to, struct journal_reader *reader, uint64_t epoch)
+static void dump_rows(FILE *to, struct journal_reader *reader)
 {
     struct record_row row;
-    if (journal_read_row(reader, epoch, &row) != SPN_OK)
-        return;
-    const uint64_t numbers[] = {
-        epoch,       row.seq,        row.position,  row.bytes, row.opened_ms,      row.last_ms,
-        row.last_ns, row.duplicates, row.conflicts, row.state, row.segment_before, row.segment,
-    };
-    (void)fprintf(to, "row %.*s last=%.*s", (int)row.name.size, (const char *)row.name.data,
-                  (int)row.last_id.size, (const char *)row.last_id.data);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        (void)fprintf(to, " %llu", (unsigned long long)numbers[i]);
-    (void)fprintf(to, "\n");
+    uint64_t epoch = 0;
+    while (journal_read_row_after(reader, epoch, &epoch, &row) == SPN_OK) {
+        const uint64_t numbers[] = {
+            epoch,         row.seq,     row.position,       row.bytes,
+            row.opened_ms, row.last_ms, row.last_ns,        row.duplicates,
+            row.conflicts, row.state,   row.state_position, row.segment_before,
+            row.segment,
+        };
+        (void)fprintf(to, "row %.*s last=%.*s", (int)row.name.size, (const char *)row.name.data,
+                      (int)row.last_id.size, (const char *)row.last_id.data);
+        for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+            (void)fprintf(to, " %llu", (unsigned long long)numbers[i]);
+        (void)fprintf(to, "\n");
+    }
 }
 
-static void dump_blocks(FILE *to, struct journal_reader *reader, uint32_t segment, uint64_t epoch)
+static void dump_blocks(FILE *to, struct journal_reader *reader, uint32_t segment)
 {
-    struct record_block block = {.first_seq = 0};
+    struct record_block block;
+    uint64_t epoch = 0;
     uint64_t seq = 0;
-    while (journal_read_block_from(reader, segment, epoch, seq, &block) == SPN_OK) {
+    while (journal_read_segment_block(reader, segment, epoch, seq, &epoch, &block) == SPN_OK) {
         (void)fprintf(to, "block %u %llu %llu: before %u, %u items, %llx\n", segment,
                       (unsigned long long)epoch, (unsigned long long)block.first_seq,
                       block.segment_before, block.count,
                       (unsigned long long)record_hash(block.value));
-        seq = block.first_seq + block.count;
+        seq = block.first_seq + 1;
     }
+}
+
+static void dump_segments(FILE *to, struct journal_reader *reader)
+{
+    struct record_segment segment;
+    uint32_t number = 0;
+    while (journal_read_segment_after(reader, number, &number, &segment) == SPN_OK)
+        (void)fprintf(to, "segment %u %llu %llu: %u events\n", number,
+                      (unsigned long long)segment.first, (unsigned long long)segment.last,
+                      segment.events);
 }
 
 char *rig_dump(struct rig *rig)
@@ -435,11 +500,10 @@ char *rig_dump(struct rig *rig)
                   meta->segment, (unsigned long long)meta->next_position,
                   (unsigned long long)meta->clock_ns);
     dump_names(to, reader);
-    for (uint32_t i = 0; i < rig->session_count; i++) {
-        dump_row(to, reader, rig->sessions[i].epoch);
-        for (uint32_t segment = 1; segment <= meta->segment + 1; segment++)
-            dump_blocks(to, reader, segment, rig->sessions[i].epoch);
-    }
+    dump_rows(to, reader);
+    for (uint32_t segment = 1; segment <= meta->segment + 1; segment++)
+        dump_blocks(to, reader, segment);
+    dump_segments(to, reader);
     journal_reader_end(reader);
     journal_reader_close(reader);
     assert_int_equal(fclose(to), 0);

@@ -21,10 +21,16 @@
 #include "journal.h"
 #include "tracker.h"
 
-enum { RIG_PATH_MAX = 256, RIG_TEXT_MAX = 32, RIG_MAP_BYTES = 256 * 1024 * 1024 };
+enum {
+    RIG_PATH_MAX = 256,
+    RIG_TEXT_MAX = 32,
+    RIG_LIVES_MAX = 8,
+    RIG_MAP_BYTES = 256 * 1024 * 1024
+};
 
 struct rig_event {
     uint64_t position;
+    uint64_t bytes; /* of the session, up to and with it */
     bool durable;
     char id[RIG_TEXT_MAX];
     char data[RIG_TEXT_MAX];
@@ -35,6 +41,9 @@ struct rig_session {
     uint64_t epoch; /* 0: not opened */
     bool durable;   /* its opening is */
     uint64_t bytes;
+    uint64_t closed_position;     /* 0: it is not */
+    uint64_t dead[RIG_LIVES_MAX]; /* epochs of lives that were deleted */
+    size_t dead_count;
     struct session session; /* its places in generations, as the broker keeps them */
     struct tracker *tracker;
     struct rig_event *events;
@@ -77,7 +86,11 @@ void rig_open_session(struct rig *rig, uint32_t session);
  * is only counted, as in the broker. */
 void rig_event(struct rig *rig, uint32_t session, const char *id, const char *data);
 void rig_events(struct rig *rig, uint32_t session, size_t count);
+/* Closes, deletes or expires it. A deleted one is as if it had never been, but for its epoch. */
+void rig_end(struct rig *rig, uint32_t session, enum record_kind kind);
 void rig_commit(struct rig *rig);
+/* The rule, in a transaction of its own. */
+void rig_retain(struct rig *rig, struct record_retention rule);
 
 /* The active generation becomes the frozen one; there must be none. */
 void rig_freeze(struct rig *rig);
@@ -92,7 +105,7 @@ void rig_write_up_to_row(struct rig *rig, uint32_t session);
 /* What the broker would tell the reader. Release it. */
 void rig_view(struct rig *rig, uint32_t session, struct view *ret_view);
 
-/* All of names, rows, blocks and meta as text, to be compared. Free it. */
+/* All of names, rows, blocks, segments and meta as text, to be compared. Free it. */
 char *rig_dump(struct rig *rig);
 
 #endif

@@ -61,9 +61,10 @@ struct model {
     char last_id[NAME_SIZE];
     uint64_t epoch; /* 0: never opened */
     uint64_t seq;
-    uint64_t position;
+    uint64_t position; /* of the newest event, or of the opening */
     uint64_t bytes;
     uint64_t opened_ms;
+    bool closed;
     bool gone;
 };
 
@@ -75,16 +76,19 @@ static void append(struct model *model, uint64_t position, uint8_t kind)
         model->opened_ms = entry.wall_ms;
         model->seq = model->bytes = 0;
         model->last_id[0] = '\0';
+        model->closed = model->gone = false;
+        model->position = position;
         entry.data = text(model->name);
     }
     if (kind == RECORD_EVENT) {
         model->seq++;
         model->bytes += 3;
+        model->position = position;
         snprintf(model->last_id, NAME_SIZE, "id %llu", (unsigned long long)position);
         entry.id = text(model->last_id);
         entry.data = text("abc");
     }
-    model->position = position;
+    model->closed = model->closed || kind == RECORD_CLOSE;
     model->gone = kind == RECORD_DELETE || kind == RECORD_EXPIRE;
     entry.epoch = model->epoch;
     entry.seq = model->seq;
@@ -103,7 +107,9 @@ static void put_row(const struct model *model)
         .last_ms = model->position * 10,
         .duplicates = 5,
         .conflicts = 6,
-        .state = model->gone ? RECORD_DELETED : RECORD_LIVE,
+        .state = model->gone     ? RECORD_DELETED
+                 : model->closed ? RECORD_CLOSED
+                                 : RECORD_LIVE,
         .name = text(model->name),
         .last_id = text(model->last_id),
     };
@@ -137,6 +143,7 @@ static void check_session(const struct spn_session *session, const struct model 
     assert_int_equal(session->bytes, model->bytes);
     assert_int_equal(session->opened_ms, model->opened_ms);
     assert_int_equal(session->last_ms, model->position * 10);
+    assert_int_equal(session->state, model->closed ? SPN_CLOSED : SPN_LIVE);
     assert_int_equal(session->last_id.size, strlen(model->last_id));
     if (session->last_id.size > 0)
         assert_memory_equal(session->last_id.data, model->last_id, session->last_id.size);
@@ -173,7 +180,12 @@ static uint8_t random_kind(const struct model *model, unsigned random)
     if (model->epoch == 0 || model->gone)
         return RECORD_OPEN;
     random %= 100;
-    return random < 5 ? RECORD_DELETE : random < 8 ? RECORD_EXPIRE : RECORD_EVENT;
+    if (model->closed)
+        return random < 50 ? RECORD_DELETE : RECORD_EXPIRE;
+    return random < 5    ? RECORD_DELETE
+           : random < 8  ? RECORD_EXPIRE
+           : random < 20 ? RECORD_CLOSE
+                         : RECORD_EVENT;
 }
 
 /* rows_from: rows of sessions whose newest entry is above this were not written. */
@@ -193,11 +205,20 @@ static void write_history(struct model *models, unsigned seed, uint64_t checkpoi
     commit(checkpoint);
 }
 
+static size_t count_closed(const struct model *models)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < SESSIONS; i++)
+        count += models[i].closed && !models[i].gone;
+    return count;
+}
+
 static void check_history(unsigned seed, uint64_t checkpoint, uint64_t rows_until)
 {
     struct model *models = calloc(SESSIONS, sizeof(*models));
     assert_non_null(models);
     write_history(models, seed, checkpoint, rows_until);
+    assert_true(count_closed(models) > SESSIONS / 20);
     check_list(models, SESSIONS, "");
     check_list(models, SESSIONS, "s1");
     check_list(models, SESSIONS, "s0003"); /* a name itself */

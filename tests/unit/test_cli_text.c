@@ -248,7 +248,9 @@ static const struct {
     {" 1", 0, 9, false, 0},
     {"1 ", 0, 9, false, 0},
     {"99999999999999999999999", 0, UINT64_MAX, false, 0},
-    {"18446744073709551610", 0, UINT64_MAX, false, 0}, /* the last few are not worth the care */
+    {"18446744073709551615", 0, UINT64_MAX, true, UINT64_MAX},
+    {"18446744073709551616", 0, UINT64_MAX, false, 0},
+    {"18446744073709551620", 0, UINT64_MAX, false, 0},
     {"1844674407370955160", 0, UINT64_MAX, true, 1844674407370955160},
 };
 

@@ -19,6 +19,7 @@
 #include "sponson.h"
 #include "transport.h"
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define NS_PER_MS UINT64_C(1000000)
 #define DEADLINE_NS (10000 * NS_PER_MS)
 
@@ -573,6 +574,37 @@ static void idle_client_learns_what_a_restart_lost(void **state)
         expect_ack(ticket, ticket <= 6 ? SPN_STORED : SPN_LOST, ticket <= 6 ? SPN_OK : SPN_E_LOST);
 }
 
+/* What the app would see if it looked; it does not. */
+static void wait_for_connection(bool there)
+{
+    uint64_t give_up_ns = transport_now() + DEADLINE_NS;
+    while (((transport_events(client->transport.read) & ZMQ_POLLOUT) != 0) != there) {
+        assert_true(transport_now() < give_up_ns);
+        (void)fake_step(&fake, 1);
+    }
+}
+
+/* The connection broke and is back before the app looks: it looks as it did before. */
+static void loss_between_two_looks_is_told(void **state)
+{
+    (void)state;
+    open_both(SPN_ACCEPTED);
+    publish_numbers(10);
+    hurry();
+    until(received_up_to() == 10);
+    fake.accepted = 10;
+    fake_ack(&fake, 0, 10, WIRE_ACCEPTED, NULL, 0);
+    until(unacknowledged() == 0);
+    fake_stop(&fake);
+    wait_for_connection(false);
+    fake.accepted = fake.durable = 6;
+    fake_start(&fake);
+    wait_for_connection(true);
+    assert_true(client->connected);
+    until(spn_producer_counters(producer).lost == 4);
+    assert_int_equal(fake.states, 1);
+}
+
 static void state_that_an_ack_overtook_loses_nothing(void **state)
 {
     (void)state;
@@ -654,6 +686,83 @@ static void room_that_comes_in_time_is_taken(void **state)
     assert_int_equal(spn_producer_flush(producer, 5000), SPN_OK);
     fake_end(&fake);
     assert_int_equal(spn_producer_counters(producer).stored, 500);
+}
+
+/* A full window tells how many were taken, the sidecar is told how often that was, once, and all
+ * that was taken arrives. */
+static void full_window_tells_how_many_were_taken(void **state)
+{
+    (void)state;
+    struct spn_producer_options options = spn_producer_defaults();
+    struct spn_event events[] = {SPN_EVENT_INIT, SPN_EVENT_INIT, SPN_EVENT_INIT};
+    size_t taken = 9;
+    uint64_t first = 0;
+    options.window_events = 4;
+    options.send_timeout_ms = 0;
+    open_client();
+    open_producer(&options);
+    publish_numbers(2);
+    assert_int_equal(spn_publish_many(producer, spn_text("s"), events, 3, &taken, &first),
+                     SPN_E_BACKPRESSURE);
+    assert_int_equal(taken, 2);
+    assert_int_equal(first, 3);
+    assert_int_equal(spn_publish_many(producer, spn_text("s"), events, 3, &taken, &first),
+                     SPN_E_BACKPRESSURE);
+    assert_int_equal(taken, 0);
+    until(received_up_to() == 4);
+    fake_drop_batches(&fake);
+    fake_ack(&fake, 0, 4, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    publish_numbers(1);
+    until(received_up_to() == 5);
+    assert_int_equal(last_batch().backpressure, 2);
+    fake_ack(&fake, 4, 5, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    publish_numbers(1);
+    until(received_up_to() == 6);
+    assert_int_equal(last_batch().backpressure, 0);
+    assert_int_equal(spn_producer_counters(producer).backpressure, 2);
+}
+
+/* How long a call waits for room, when nothing makes some but a second of silence. */
+static const struct timeout_row {
+    const char *name;
+    int timeout_ms;
+    uint64_t least_ms;
+    spn_err err;
+} timeout_rows[] = {
+    {"send timeout: 0 never waits", 0, 0, SPN_E_BACKPRESSURE},
+    {"send timeout: it is waited for", 30, 30, SPN_E_BACKPRESSURE},
+    {"send timeout: -1 waits for ever", -1, 0, SPN_OK},
+};
+
+static void send_timeout(void **state)
+{
+    const struct timeout_row *row = *state;
+    struct spn_producer_options options = spn_producer_defaults();
+    struct spn_event event = SPN_EVENT_INIT;
+    setup(NULL);
+    assert_int_equal(options.send_timeout_ms, 100);
+    options.window_events = 1;
+    options.send_timeout_ms = row->timeout_ms;
+    open_client();
+    open_producer(&options);
+    publish_numbers(1);
+    until(received_up_to() == 1);
+    if (row->err ==
+        SPN_OK) { /* the silence of a second ends with a resend, which is acknowledged */
+        fake.acks = true;
+        fake_begin(&fake);
+    }
+    uint64_t start_ns = transport_now();
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), row->err);
+    uint64_t took_ns = transport_now() - start_ns;
+    if (row->err == SPN_OK)
+        fake_end(&fake);
+    assert_true(took_ns >= row->least_ms * NS_PER_MS);
+    assert_int_equal(spn_producer_counters(producer).taken, row->err == SPN_OK ? 2 : 1);
+    assert_int_equal(spn_producer_counters(producer).backpressure, row->err != SPN_OK);
+    teardown(NULL);
 }
 
 static void small_window_takes_one_large_event(void **state)
@@ -866,6 +975,217 @@ static void two_producers_share_a_client(void **state)
     assert_int_equal(spn_client_step(client), SPN_OK);
 }
 
+/* -- ending sessions --------------------------------------------------------------------------- */
+
+typedef spn_err end_call(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                         uint64_t *ret_ticket);
+
+/* A close or a delete between two events, and how it ends. */
+static const struct end_row {
+    const char *name;
+    end_call *call;
+    uint64_t epoch;
+    uint8_t kind;
+    uint8_t run;  /* WIRE_STORED: none is sent */
+    spn_err code; /* not SPN_OK: it is refused for this */
+    spn_result result;
+} end_rows[] = {
+    {"close: stored", spn_session_close, 0, WIRE_CLOSE, WIRE_STORED, SPN_OK, SPN_STORED},
+    {"close: of one life", spn_session_close, 100, WIRE_CLOSE, WIRE_STORED, SPN_OK, SPN_STORED},
+    {"close: closed before", spn_session_close, 0, WIRE_CLOSE, WIRE_DUPLICATE, SPN_OK,
+     SPN_DUPLICATE},
+    {"close: no such session", spn_session_close, 0, WIRE_CLOSE, WIRE_REFUSED_RESULT,
+     SPN_E_UNKNOWN_SESSION, SPN_REFUSED},
+    {"close: another life", spn_session_close, UINT64_MAX, WIRE_CLOSE, WIRE_REFUSED_RESULT,
+     SPN_E_OTHER_EPOCH, SPN_REFUSED},
+    {"delete: stored", spn_session_delete, 0, WIRE_DELETE, WIRE_STORED, SPN_OK, SPN_STORED},
+    {"delete: of one life", spn_session_delete, 5, WIRE_DELETE, WIRE_STORED, SPN_OK, SPN_STORED},
+    {"delete: no such session", spn_session_delete, 0, WIRE_DELETE, WIRE_REFUSED_RESULT,
+     SPN_E_UNKNOWN_SESSION, SPN_REFUSED},
+    {"delete: another life", spn_session_delete, 7, WIRE_DELETE, WIRE_REFUSED_RESULT,
+     SPN_E_OTHER_EPOCH, SPN_REFUSED},
+};
+
+/* The entry of a number in the newest batch that has it. */
+static struct wire_entry entry_of(uint64_t number)
+{
+    for (size_t i = fake.batch_count; i-- > 0;) {
+        const struct wire_batch *head = &fake.batches[i].head;
+        if (number >= head->first && number < head->first + head->count)
+            return fake_entry(&fake, i, (size_t)(number - head->first));
+    }
+    fail_msg("number %llu was not sent", (unsigned long long)number);
+    return (struct wire_entry){0};
+}
+
+static void expect_end(uint64_t number, const struct end_row *row)
+{
+    struct wire_entry entry = entry_of(number);
+    assert_int_equal(entry.kind, row->kind);
+    assert_int_equal(entry.session.size, 1);
+    assert_memory_equal(entry.session.data, "s", 1);
+    assert_int_equal(entry.epoch, row->epoch);
+}
+
+/* The sidecar is sent what was refused as a skip, and the event behind it again. */
+static void refuse_the_second(const struct end_row *row)
+{
+    fake_drop_batches(&fake);
+    fake_refuse(&fake, 2, 0, row->code);
+    until(received_up_to() == 3);
+    assert_int_equal(entry_of(2).kind, WIRE_SKIP);
+    assert_int_equal(entry_of(3).kind, WIRE_EVENT);
+}
+
+static void end_of_session(void **state)
+{
+    const struct end_row *row = *state;
+    uint64_t ticket = 0;
+    setup(NULL);
+    open_both(SPN_DURABLE);
+    publish_text("before");
+    assert_int_equal(row->call(producer, spn_text("s"), row->epoch, &ticket), SPN_OK);
+    assert_int_equal(ticket, 2);
+    assert_int_equal(publish_text("behind"), 3);
+    hurry();
+    until(received_up_to() == 3);
+    expect_end(2, row);
+    if (row->code != SPN_OK)
+        refuse_the_second(row);
+    const struct wire_run run = {.first = 2, .count = 1, .result = row->run};
+    fake_ack(&fake, 0, 3, WIRE_DURABLE, &run, row->run == WIRE_STORED ? 0 : 1);
+    until(unacknowledged() == 0);
+    expect_ack(1, SPN_STORED, SPN_OK);
+    expect_ack(2, row->result, row->code);
+    expect_ack(3, SPN_STORED, SPN_OK);
+    struct spn_counters counters = spn_producer_counters(producer);
+    assert_int_equal(counters.taken, 3);
+    assert_int_equal(counters.stored, row->result == SPN_STORED ? 3 : 2);
+    assert_int_equal(counters.duplicates, row->result == SPN_DUPLICATE);
+    assert_int_equal(counters.refused, row->result == SPN_REFUSED);
+    teardown(NULL);
+}
+
+/* Numbers from 1 on, all of session `s` but for t: s, t an event, C a close, D a delete of s. One
+ * is refused; what goes out then: e events, k skips, C and D. */
+static const struct refused_row {
+    const char *name;
+    const char *sent;
+    const char *gathered; /* published, and not on its way yet */
+    uint64_t number;
+    spn_err code;
+    const char *becomes; /* from `number` on */
+} refused_rows[] = {
+    {"refused: alone", "ssss", "", 2, SPN_E_BAD_ID, "kee"},
+    {"closed: all behind it", "sssss", "", 2, SPN_E_CLOSED, "kkkk"},
+    {"closed: the last", "sss", "", 3, SPN_E_CLOSED, "k"},
+    {"closed: other sessions go on", "stssts", "", 1, SPN_E_CLOSED, "kekkek"},
+    {"closed: up to a delete", "sssDss", "", 2, SPN_E_CLOSED, "kkDee"},
+    {"closed: a close is asked about", "ssCs", "", 1, SPN_E_CLOSED, "kkCk"},
+    {"closed: what was not sent is asked about", "ssts", "ss", 2, SPN_E_CLOSED, "kekee"},
+    {"unknown: a close alone", "CCs", "", 1, SPN_E_UNKNOWN_SESSION, "kCe"},
+};
+
+static void publish_script(const char *script)
+{
+    struct spn_event event = SPN_EVENT_INIT;
+    for (; *script; script++) {
+        spn_err err = *script == 'C'   ? spn_session_close(producer, spn_text("s"), 0, NULL)
+                      : *script == 'D' ? spn_session_delete(producer, spn_text("s"), 0, NULL)
+                      : *script == 't' ? spn_publish(producer, spn_text("t"), &event, NULL)
+                                       : spn_publish(producer, spn_text("s"), &event, NULL);
+        assert_int_equal(err, SPN_OK);
+    }
+}
+
+static void refused_with_the_first(void **state)
+{
+    static const char kinds[] = {'?', 'e', 'k', 'C', 'D'};
+    const struct refused_row *row = *state;
+    uint64_t sent = strlen(row->sent);
+    uint64_t last = sent + strlen(row->gathered);
+    setup(NULL);
+    open_both(SPN_DURABLE);
+    publish_script(row->sent);
+    hurry();
+    until(received_up_to() == sent);
+    publish_script(row->gathered);
+    fake_drop_batches(&fake);
+    fake_refuse(&fake, row->number, 0, row->code);
+    until(producer->delivery.round == 1);
+    hurry();
+    until(received_up_to() == last);
+    assert_int_equal(last - row->number + 1, strlen(row->becomes));
+    for (uint64_t number = row->number; number <= last; number++)
+        assert_int_equal(kinds[entry_of(number).kind], row->becomes[number - row->number]);
+    fake_ack(&fake, 0, last, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+    for (uint64_t number = 1; number <= last; number++) {
+        bool refused = number >= row->number && row->becomes[number - row->number] == 'k';
+        expect_ack(number, refused ? SPN_REFUSED : SPN_STORED, refused ? row->code : SPN_OK);
+    }
+    teardown(NULL);
+}
+
+/* Nobody asked for it again: the library does, with the epoch that the app gave. */
+static void end_of_session_is_sent_again(void **state)
+{
+    (void)state;
+    static const struct end_row row = {.kind = WIRE_DELETE, .epoch = 9};
+    open_both(SPN_DURABLE);
+    publish_text("a");
+    assert_int_equal(spn_session_delete(producer, spn_text("s"), 9, NULL), SPN_OK);
+    hurry();
+    until(received_up_to() == 2);
+    fake_drop_batches(&fake);
+    fake_error(&fake, fake.token, SPN_E_STALE_TOKEN, "restarted");
+    fake.token = 8;
+    fake.accepted = fake.durable = 1;
+    until(received_up_to() == 2);
+    assert_int_equal(fake.batches[0].head.first, 2);
+    expect_end(2, &row);
+    fake_ack(&fake, 1, 2, WIRE_DURABLE, NULL, 0);
+    until(unacknowledged() == 0);
+}
+
+/* With level none too, of what is not reported the refusal is. */
+static void refused_end_of_level_none_is_reported(void **state)
+{
+    (void)state;
+    open_both(SPN_NONE);
+    assert_int_equal(spn_session_close(producer, spn_text("s"), 0, NULL), SPN_OK);
+    until(received_up_to() == 1);
+    fake_refuse(&fake, 1, 0, SPN_E_UNKNOWN_SESSION);
+    until(spn_producer_counters(producer).refused == 1);
+    expect_ack(1, SPN_REFUSED, SPN_E_UNKNOWN_SESSION);
+}
+
+static void end_of_session_that_is_not_taken_uses_no_ticket(void **state)
+{
+    (void)state;
+    static end_call *const calls[] = {spn_session_close, spn_session_delete};
+    struct spn_producer_options options = spn_producer_defaults();
+    options.window_events = 2;
+    options.send_timeout_ms = 0;
+    open_client();
+    open_producer(&options);
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t ticket = 77;
+        assert_int_equal(calls[i](producer, spn_text(""), 0, &ticket), SPN_E_BAD_SESSION);
+        assert_int_equal(calls[i](producer, spn_text("a\nb"), 0, &ticket), SPN_E_BAD_SESSION);
+        assert_int_equal(ticket, 77);
+    }
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(calls[i](producer, spn_text("s"), 0, NULL), SPN_OK);
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t ticket = 77;
+        assert_int_equal(calls[i](producer, spn_text("s"), 0, &ticket), SPN_E_BACKPRESSURE);
+        assert_int_equal(ticket, 77);
+    }
+    assert_int_equal(spn_producer_counters(producer).taken, 2);
+    assert_int_equal(spn_producer_counters(producer).backpressure, 2);
+}
+
 /* -- event loops ------------------------------------------------------------------------------- */
 
 static bool fd_is_readable(int wait_ms)
@@ -1003,11 +1323,55 @@ static void no_sidecar_is_unavailable(void **state)
     assert_null(client);
 }
 
-static void deaf_sidecar_is_unavailable(void **state)
+/* Somebody is there: another thing than nobody. */
+static void deaf_sidecar_times_out(void **state)
 {
     (void)state;
+    char detail[256] = "";
     fake.deaf = true;
-    assert_int_equal(try_open(fake.dir, 50, NULL, 0), SPN_E_UNAVAILABLE);
+    assert_int_equal(try_open(fake.dir, 50, detail, sizeof(detail)), SPN_E_TIMEOUT);
+}
+
+/* One that is not waited for is told of before the time is over. */
+static void at_once_does_not_wait_for_a_start(void **state)
+{
+    (void)state;
+    struct spn_client_options options = {
+        .size = sizeof(options), .socket_dir = fake.dir, .at_once = true};
+    fake_begin(&fake);
+    assert_int_equal(spn_client_open(&client, &options, 60000, NULL, 0), SPN_OK);
+    fake_end(&fake);
+    spn_client_close(client);
+    client = NULL;
+    fake_stop(&fake);
+    uint64_t start_ns = transport_now();
+    assert_int_equal(spn_client_open(&client, &options, 60000, NULL, 0), SPN_E_UNAVAILABLE);
+    options.socket_dir = "/nowhere";
+    assert_int_equal(spn_client_open(&client, &options, 60000, NULL, 0), SPN_E_UNAVAILABLE);
+    assert_true(transport_now() - start_ns < 30000 * NS_PER_MS);
+}
+
+/* What a plain connect says: a file that is no socket refuses like a socket that nobody serves. */
+static void probe_tells_why_nobody_answers(void **state)
+{
+    (void)state;
+    const struct {
+        const char *dir;
+        spn_err err;
+        const char *words;
+    } rows[] = {
+        {fake.dir, SPN_E_TIMEOUT, ""},
+        {"/nowhere", SPN_E_UNAVAILABLE, ""},
+        {"/dev/null", SPN_E_PATH, "/dev/null/read.sock: Not a directory"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char words[256] = "";
+        assert_int_equal(transport_probe(rows[i].dir, words, sizeof(words)), rows[i].err);
+        assert_string_equal(words, rows[i].words);
+    }
+    fake_stop(&fake); /* its socket's file may stay */
+    char words[256] = "";
+    assert_int_equal(transport_probe(fake.dir, words, sizeof(words)), SPN_E_UNAVAILABLE);
 }
 
 static void other_version_is_told(void **state)
@@ -1081,6 +1445,7 @@ static int use_after_fork(void)
     struct spn_event event = SPN_EVENT_INIT;
     struct spn_ack ack;
     struct spn_last last;
+    struct spn_session_info info;
     if (spn_publish(producer, spn_text("s"), &event, NULL) != SPN_E_FORKED)
         return 1;
     if (spn_client_step(client) != SPN_E_FORKED)
@@ -1089,6 +1454,10 @@ static int use_after_fork(void)
         return 3;
     if (spn_last_event(client, spn_text("s"), -1, &last) != SPN_E_FORKED)
         return 4;
+    if (spn_session_close(producer, spn_text("s"), 0, NULL) != SPN_E_FORKED)
+        return 6;
+    if (spn_get_session(client, spn_text("s"), -1, &info) != SPN_E_FORKED)
+        return 7;
     if (spn_producer_close(producer, -1, NULL) != SPN_E_FORKED)
         return 5;
     spn_client_close(client); /* must neither hang nor disturb the parent */
@@ -1114,7 +1483,7 @@ static void child_process_is_told(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {
+    static const struct CMUnitTest plain[] = {
         TEST(lone_event_goes_out_at_once),
         TEST(events_gather_while_an_ack_is_outstanding),
         TEST(full_batch_does_not_wait),
@@ -1136,10 +1505,12 @@ int main(void)
         TEST(acks_that_lie_are_dropped),
         TEST(accepted_events_that_a_restart_loses_are_told),
         TEST(idle_client_learns_what_a_restart_lost),
+        TEST(loss_between_two_looks_is_told),
         TEST(state_that_an_ack_overtook_loses_nothing),
         TEST(level_none_keeps_nothing_and_reports_refusals),
         TEST(full_window_is_backpressure_after_the_timeout),
         TEST(room_that_comes_in_time_is_taken),
+        TEST(full_window_tells_how_many_were_taken),
         TEST(small_window_takes_one_large_event),
         TEST(gone_sidecar_is_backpressure_and_ridden_out),
         TEST(unread_results_are_dropped_oldest_first),
@@ -1149,18 +1520,36 @@ int main(void)
         TEST(own_id_goes_on_where_it_was),
         TEST(close_tells_what_is_left),
         TEST(two_producers_share_a_client),
+        TEST(end_of_session_is_sent_again),
+        TEST(refused_end_of_level_none_is_reported),
+        TEST(end_of_session_that_is_not_taken_uses_no_ticket),
         TEST(poll_drives_two_events_to_disk),
         TEST(poll_sees_what_a_step_left),
         TEST(poll_sees_what_another_call_took_in),
         TEST(poll_sees_the_timer),
         TEST(poll_sees_the_sidecar_come_back),
         TEST(no_sidecar_is_unavailable),
-        TEST(deaf_sidecar_is_unavailable),
+        TEST(deaf_sidecar_times_out),
+        TEST(at_once_does_not_wait_for_a_start),
+        TEST(probe_tells_why_nobody_answers),
         TEST(other_version_is_told),
         TEST(long_path_is_refused_with_its_length),
         TEST(environment_names_the_directory),
         TEST(bad_options_are_refused),
         TEST(child_process_is_told),
     };
+    static struct CMUnitTest
+        tests[COUNT(plain) + COUNT(end_rows) + COUNT(refused_rows) + COUNT(timeout_rows)];
+    memcpy(tests, plain, sizeof(plain));
+    for (size_t i = 0; i < COUNT(refused_rows); i++)
+        tests[COUNT(plain) + COUNT(end_rows) + i] =
+            (struct CMUnitTest){refused_rows[i].name, refused_with_the_first, NULL, NULL,
+                                (void *)(uintptr_t)&refused_rows[i]};
+    for (size_t i = 0; i < COUNT(end_rows); i++)
+        tests[COUNT(plain) + i] = (struct CMUnitTest){end_rows[i].name, end_of_session, NULL, NULL,
+                                                      (void *)(uintptr_t)&end_rows[i]};
+    for (size_t i = 0; i < COUNT(timeout_rows); i++)
+        tests[COUNT(plain) + COUNT(end_rows) + COUNT(refused_rows) + i] = (struct CMUnitTest){
+            timeout_rows[i].name, send_timeout, NULL, NULL, (void *)(uintptr_t)&timeout_rows[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,15 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { STEPS = 6, WINDOW = 4, DATA_MAX = 100, FRAME_MAX = 1024 * 1024, TOKEN = 77, RUNS_HERE = 16 };
+enum {
+    STEPS = 6,
+    WINDOW = 4,
+    DATA_MAX = 100,
+    FRAME_MAX = 1024 * 1024,
+    TOKEN = 77,
+    RUNS_HERE = 16,
+    ROUND = 5
+};
 
 /* -- memory that runs out ---------------------------------------------------------------------- */
 
@@ -100,34 +108,68 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* -- the model --------------------------------------------------------------------------------- */
+
+struct model_session {
+    uint64_t epoch;
+    uint64_t seq;
+    uint64_t bytes;
+    uint64_t before; /* epoch of the life before; 0: there was none */
+    uint64_t state_position;
+    uint8_t state; /* enum record_state */
+    uint32_t duplicates;
+    uint32_t conflicts;
+};
+
+static struct model_session model[128];
+static uint64_t model_position;
+static uint32_t model_entries; /* of the generation */
+
 /* -- batches as text --------------------------------------------------------------------------- */
 
 /* An entry is `session id [=data [:type]]`, a character each but the data, or `-`, a skip. Of what
  * cannot be stored there is a sign for each: session `?`, id `~` (a line feed) and `_` (none),
  * data `^` (a carriage return) and `*` (too large), type `%` (a NUL). A leading `"` says: the
- * session of the event before. */
+ * session of the event before. `C` and a session closes, `D` deletes it; then may follow which life
+ * is meant: `@` the current one, `<` the one before, `>` one that is not there yet. */
 struct entry_text {
     char session[2];
     char id[2];
     char data[DATA_MAX + 2];
     char type[2];
-    bool skip;
+    uint8_t kind; /* enum wire_kind */
+    char life;    /* of a close or a delete */
     bool same;
 };
 
+static const char *read_session(const char *at, struct entry_text *entry)
+{
+    entry->same = *at == '"';
+    entry->session[0] = *at == '?' ? '\x01' : *at;
+    return at + 1;
+}
+
+static const char *read_end(const char *at, struct entry_text *entry)
+{
+    entry->kind = *at == 'C' ? WIRE_CLOSE : WIRE_DELETE;
+    at = read_session(at + 1, entry);
+    if (*at != ' ' && *at != '\0')
+        entry->life = *at++;
+    return at;
+}
+
 static const char *read_entry(const char *at, struct entry_text *ret_entry)
 {
-    struct entry_text entry = {.skip = false};
+    struct entry_text entry = {.kind = WIRE_EVENT};
     while (*at == ' ')
         at++;
-    if (*at == '-') {
-        entry.skip = true;
+    if (*at == '-' || *at == 'C' || *at == 'D') {
+        at = *at == '-' ? at : read_end(at, &entry);
+        entry.kind = entry.kind == WIRE_EVENT ? WIRE_SKIP : entry.kind;
         *ret_entry = entry;
-        return at + 1;
+        return entry.kind == WIRE_SKIP ? at + 1 : at;
     }
-    entry.same = *at == '"';
-    entry.session[0] = *at == '?' ? '\x01' : *at;
-    at++;
+    at = read_session(at, &entry);
     entry.id[0] = *at == '~' ? '\n' : *at == '_' ? '\0' : *at;
     at++;
     if (*at == '=')
@@ -152,6 +194,25 @@ static struct spn_bytes text(const char *string)
     return (struct spn_bytes){string, strlen(string)};
 }
 
+static char session_named; /* by the last entry that named one, as the decoder remembers it */
+
+/* The lives of sessions are known when a batch is put together only as they were before it. */
+static uint64_t epoch_meant(const struct entry_text *entry)
+{
+    const struct model_session *session =
+        &model[(unsigned char)(entry->same ? session_named : entry->session[0])];
+    switch (entry->life) {
+    case '@':
+        return session->epoch;
+    case '<':
+        return session->before;
+    case '>':
+        return session->epoch + 1;
+    default:
+        return 0;
+    }
+}
+
 static uint32_t count_entries(const char *entries)
 {
     uint32_t count = 0;
@@ -163,10 +224,14 @@ static uint32_t count_entries(const char *entries)
 
 static void put_entry(struct wire_out *out, const struct entry_text *from)
 {
-    struct wire_entry entry = {.kind = from->skip ? WIRE_SKIP : WIRE_EVENT,
-                               .retry_ms = from->skip ? 0 : (uint32_t)from->id[0]};
-    if (!from->skip) {
+    struct wire_entry entry = {.kind = from->kind,
+                               .retry_ms = from->kind == WIRE_EVENT ? (uint32_t)from->id[0] : 0};
+    if (from->kind != WIRE_SKIP)
         entry.session = from->same ? text("") : text(from->session);
+    if (from->kind == WIRE_CLOSE || from->kind == WIRE_DELETE) {
+        entry.retry_ms = WIRE_RETRY_NONE;
+        entry.epoch = epoch_meant(from);
+    } else if (from->kind == WIRE_EVENT) {
         entry.id = text(from->id);
         entry.data = text(from->data);
         entry.type = from->type[0] == '%' ? (struct spn_bytes){"\0", 1} : text(from->type);
@@ -184,6 +249,8 @@ static spn_err decode(const struct wire_batch *head, const char *entries, zmq_ms
     for (const char *at = entries; *at != '\0';) {
         at = read_entry(at, &entry);
         put_entry(&out, &entry);
+        if (entry.session[0] != '\0' && !entry.same)
+            session_named = entry.session[0];
     }
     assert_false(out.bad);
     assert_int_equal(zmq_msg_init_size(ret_frame, wire_out_size(&out)), 0);
@@ -194,19 +261,7 @@ static spn_err decode(const struct wire_batch *head, const char *entries, zmq_ms
     return intake_decode(&intake, in);
 }
 
-/* -- the model --------------------------------------------------------------------------------- */
-
-struct model_session {
-    uint64_t epoch;
-    uint64_t seq;
-    uint64_t bytes;
-    uint32_t duplicates;
-    uint32_t conflicts;
-};
-
-static struct model_session model[128];
-static uint64_t model_position;
-static uint32_t model_entries; /* of the generation */
+/* -- what must come of it ---------------------------------------------------------------------- */
 
 /* What must come next in the batch for an entry that is stored. */
 static void check_stored(const struct batch *batch, uint32_t *at, const struct entry_text *entry,
@@ -215,7 +270,7 @@ static void check_stored(const struct batch *batch, uint32_t *at, const struct e
     const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
     struct model_session *session = &model[(unsigned char)session_name];
     if (session->epoch == 0) {
-        session->epoch = model_position++;
+        *session = (struct model_session){.epoch = model_position++, .before = session->before};
         const struct batch_entry *open = &batch->entries[(*at)++];
         assert_int_equal(open->kind, RECORD_OPEN);
         assert_int_equal(open->epoch, session->epoch);
@@ -248,6 +303,41 @@ static void check_stored(const struct batch *batch, uint32_t *at, const struct e
     assert_memory_equal(bytes + 1 + event->type_size, entry->data, event->data_size);
 }
 
+/* What must come next for one that closes or deletes. */
+static void check_end(const struct batch *batch, uint32_t *at, uint8_t kind, char session_name)
+{
+    struct model_session *session = &model[(unsigned char)session_name];
+    const struct batch_entry *end = &batch->entries[(*at)++];
+    assert_int_equal(end->kind, kind);
+    assert_int_equal(end->epoch, session->epoch);
+    assert_int_equal(end->seq, session->seq);
+    assert_int_equal(end->bytes, session->bytes);
+    assert_int_equal(end->id_size + end->type_size + end->data_size, 0);
+    assert_int_equal(end->data_hash, record_hash((struct spn_bytes){NULL, 0}));
+    assert_int_equal(end->retry_ms, WIRE_RETRY_NONE);
+    uint64_t position = model_position++;
+    if (kind == RECORD_CLOSE) {
+        session->state = RECORD_CLOSED;
+        session->state_position = position;
+        return;
+    }
+    *session = (struct model_session){
+        .before = session->epoch, .state = RECORD_DELETED, .state_position = position};
+}
+
+static void check_deleted(const struct tracker *tracker, const struct generation_session *touched,
+                          const struct model_session *session)
+{
+    assert_int_equal(tracker->epoch, 0);
+    assert_int_equal(tracker->seq, 0);
+    assert_int_equal(tracker->bytes, 0);
+    assert_int_equal(tracker->count, 0);
+    assert_false(tracker->closed);
+    assert_int_equal(touched->epoch, session->before);
+    assert_int_equal(touched->state, RECORD_DELETED);
+    assert_int_equal(touched->state_position, session->state_position);
+}
+
 static void check_generation(void)
 {
     for (unsigned name = 'a'; name <= 'z'; name++) {
@@ -261,10 +351,17 @@ static void check_generation(void)
         const struct tracker *tracker = broker.sessions.slots[slot].tracker;
         const struct generation_session *touched =
             generation_find(broker.active, &broker.sessions.slots[slot], slot);
+        assert_non_null(touched);
+        if (model[name].state == RECORD_DELETED) {
+            check_deleted(tracker, touched, &model[name]);
+            continue;
+        }
+        assert_int_equal(tracker->closed, model[name].state == RECORD_CLOSED);
+        assert_int_equal(touched->state, model[name].state);
+        assert_int_equal(touched->state_position, model[name].state_position);
         assert_int_equal(tracker->epoch, model[name].epoch);
         assert_int_equal(tracker->seq, model[name].seq);
         assert_int_equal(tracker->bytes, model[name].bytes);
-        assert_non_null(touched);
         assert_int_equal(touched->epoch, model[name].epoch);
         assert_int_equal(touched->count, model[name].seq);
         assert_int_equal(touched->first_seq, 1);
@@ -275,8 +372,9 @@ static void check_generation(void)
 
 /* -- rows -------------------------------------------------------------------------------------- */
 
-/* became: a letter per entry. `s` stored, `d` duplicate, `c` conflict, `k` skipped, `.` had before,
- * `!` refused, `-` behind it: not looked at. Empty: the whole batch leaves a hole. */
+/* became: a letter per entry. `s` stored, `d` duplicate, `c` conflict, `k` skipped, `x` closed, `D`
+ * deleted, `.` had before, `!` refused, `-` behind it: not looked at. Empty: the whole batch leaves
+ * a hole. */
 struct step {
     uint64_t first;
     const char *entries;
@@ -370,6 +468,80 @@ static const struct row {
     {"refused behind what was had",
      {SEND(1, "a1", "s"), REFUSE(1, "a1 ?1", ".!", SPN_E_BAD_SESSION)},
      {{0}}},
+    /* closing */
+    {"closed", {SEND(1, "a1=x Ca", "sx")}, {{0}}},
+    {"closed in the next batch", {SEND(1, "a1=x", "s"), SEND(2, "Ca", "x")}, {{0}}},
+    {"closed by its epoch", {SEND(1, "a1=x", "s"), SEND(2, "Ca@", "x")}, {{0}}},
+    {"closed as the same session", {SEND(1, "a1 C\"", "sx")}, {{0}}},
+    {"closed twice", {SEND(1, "a1 Ca", "sx"), SEND(3, "Ca", "d")}, {{3, 1, WIRE_DUPLICATE}}},
+    {"closed twice by its epoch",
+     {SEND(1, "a1 Ca", "sx"), SEND(3, "Ca@", "d")},
+     {{3, 1, WIRE_DUPLICATE}}},
+    {"closed twice in the batch", {SEND(1, "a1 Ca Ca b1", "sxds")}, {{3, 1, WIRE_DUPLICATE}}},
+    {"closed with another epoch",
+     {SEND(1, "a1", "s"), REFUSE(2, "Ca>", "!", SPN_E_OTHER_EPOCH), SEND(2, "Ca", "x")},
+     {{0}}},
+    {"closed twice, then with another epoch",
+     {SEND(1, "a1 Ca", "sx"), REFUSE(3, "Ca>", "!", SPN_E_OTHER_EPOCH)},
+     {{0}}},
+    {"closed and unknown", {REFUSE(1, "Ca", "!", SPN_E_UNKNOWN_SESSION)}, {{0}}},
+    {"closed and unknown, by an epoch", {REFUSE(1, "Ca>", "!", SPN_E_UNKNOWN_SESSION)}, {{0}}},
+    {"closed and unknown in the middle",
+     {REFUSE(1, "b1 Ca b2", "s!-", SPN_E_UNKNOWN_SESSION), SEND(2, "- b2", "ks")},
+     {{2, 1, WIRE_REFUSED_RESULT}}},
+    {"closed and cannot be", {REFUSE(1, "C?", "!", SPN_E_BAD_SESSION)}, {{0}}},
+    {"an event for a closed one",
+     {REFUSE(1, "a1 Ca a2 b1", "sx!-", SPN_E_CLOSED), SEND(3, "- b1", "ks")},
+     {{3, 1, WIRE_REFUSED_RESULT}}},
+    {"an event for a closed one in the next batch",
+     {SEND(1, "a1 Ca", "sx"), REFUSE(3, "a2", "!", SPN_E_CLOSED)},
+     {{0}}},
+    {"an event for a closed one, twice",
+     {SEND(1, "a1 Ca", "sx"), REFUSE(3, "a2", "!", SPN_E_CLOSED),
+      REFUSE(3, "a2", "!", SPN_E_CLOSED)},
+     {{0}}},
+    {"a duplicate for a closed one", {SEND(1, "a1=x Ca a1=x", "sxd")}, {{3, 1, WIRE_DUPLICATE}}},
+    {"a conflict for a closed one", {SEND(1, "a1=x Ca a1=y", "sxc")}, {{3, 1, WIRE_CONFLICT}}},
+    {"others go on beside a closed one", {SEND(1, "a1 Ca b1 c1", "sxss")}, {{0}}},
+    {"a close sent again", {SEND(1, "a1 Ca", "sx"), SEND(1, "a1 Ca b1", "..s")}, {{0}}},
+    /* deleting */
+    {"deleted", {SEND(1, "a1=x Da", "sD")}, {{0}}},
+    {"deleted in the next batch", {SEND(1, "a1=x", "s"), SEND(2, "Da", "D")}, {{0}}},
+    {"deleted by its epoch", {SEND(1, "a1=x", "s"), SEND(2, "Da@", "D")}, {{0}}},
+    {"deleted as the same session", {SEND(1, "a1 D\"", "sD")}, {{0}}},
+    {"deleted twice", {REFUSE(1, "a1 Da Da b1", "sD!-", SPN_E_UNKNOWN_SESSION)}, {{0}}},
+    {"deleted twice, a batch each",
+     {SEND(1, "a1 Da", "sD"), REFUSE(3, "Da", "!", SPN_E_UNKNOWN_SESSION)},
+     {{0}}},
+    {"deleted with another epoch",
+     {SEND(1, "a1", "s"), REFUSE(2, "Da>", "!", SPN_E_OTHER_EPOCH), SEND(2, "Da", "D")},
+     {{0}}},
+    {"deleted and unknown", {REFUSE(1, "Da", "!", SPN_E_UNKNOWN_SESSION)}, {{0}}},
+    {"deleted once closed", {SEND(1, "a1 Ca Da", "sxD")}, {{0}}},
+    {"closed once deleted", {REFUSE(1, "a1 Da Ca", "sD!", SPN_E_UNKNOWN_SESSION)}, {{0}}},
+    {"deleted and opened in one batch", {SEND(1, "a1=x Da a2=y", "sDs")}, {{0}}},
+    {"deleted and opened in the next", {SEND(1, "a1=x Da", "sD"), SEND(3, "a2=y", "s")}, {{0}}},
+    {"the same id in the next life",
+     {SEND(1, "a1=x Da a1=x", "sDs"), SEND(4, "a1=x", "d")},
+     {{4, 1, WIRE_DUPLICATE}}},
+    {"the same id and other data in the next life", {SEND(1, "a1=x Da a1=y", "sDs")}, {{0}}},
+    {"a closed one takes events in the next life", {SEND(1, "a1 Ca Da a1 a2", "sxDss")}, {{0}}},
+    {"closed in the next life too", {SEND(1, "a1 Ca Da a1 Ca", "sxDsx")}, {{0}}},
+    {"life after life", {SEND(1, "a1 Da a1 a2 Da a1 Da a1", "sDssDsDs")}, {{0}}},
+    {"the life before is deleted again",
+     {SEND(1, "a1 Da", "sD"), REFUSE(3, "a1 Da<", "s!", SPN_E_OTHER_EPOCH)},
+     {{0}}},
+    {"the life before is closed again",
+     {SEND(1, "a1 Da a2", "sDs"), REFUSE(4, "Ca<", "!", SPN_E_OTHER_EPOCH)},
+     {{0}}},
+    {"a delete sent again once there is a new life",
+     {SEND(1, "a1 Da a1", "sDs"), SEND(1, "a1 Da a1 a2", "...s")},
+     {{0}}},
+    {"what is refused first counts, found late",
+     {REFUSE(1, "Ca a~", "!-", SPN_E_UNKNOWN_SESSION)},
+     {{0}}},
+    {"what is refused first counts, found early", {REFUSE(1, "a~ Ca", "!-", SPN_E_BAD_ID)}, {{0}}},
+    /* base */
     {"base moves on", {SEND(1, "a1 a1", "sd"), RAISE(3, "a2", "s", 3)}, {{0}}},
     {"base raised with loss", {SEND(1, "a1", "s"), RAISE(5, "a5", "s", 5)}, {{0}}},
     {"base raised, and still a hole",
@@ -377,6 +549,17 @@ static const struct row {
      {{0}}},
     {"base raised at the start", {RAISE(10, "a1 a2", "ss", 10)}, {{0}}},
 };
+
+/* Told when what it rests on is on disk: it travels with the batch. */
+static void check_refused(const struct batch *batch, const struct step *step)
+{
+    assert_int_equal(batch->refused.code, step->refusal);
+    if (step->refusal == SPN_OK)
+        return;
+    assert_int_equal(batch->refused.token, TOKEN);
+    assert_int_equal(batch->refused.number, step->first + strcspn(step->became, "!"));
+    assert_int_equal(batch->refused.round, ROUND);
+}
 
 static void check_results(const struct batch *batch, const struct step *step)
 {
@@ -388,16 +571,23 @@ static void check_results(const struct batch *batch, const struct step *step)
     for (size_t i = 0; step->became[i] != '\0'; i++) {
         struct entry_text entry;
         text_at = read_entry(text_at, &entry);
-        session = entry.skip || entry.same ? session : entry.session[0];
+        session = entry.kind == WIRE_SKIP || entry.same ? session : entry.session[0];
         if (step->became[i] == 's')
             check_stored(batch, &at, &entry, session);
+        else if (step->became[i] == 'x' || step->became[i] == 'D')
+            check_end(batch, &at, step->became[i] == 'x' ? RECORD_CLOSE : RECORD_DELETE, session);
+        if (entry.kind != WIRE_EVENT) {
+            numbers += strchr("dxkD", step->became[i]) != NULL;
+            continue; /* only repeated events are counted in the row */
+        }
         model[(unsigned char)session].duplicates += step->became[i] == 'd';
         model[(unsigned char)session].conflicts += step->became[i] == 'c';
         numbers += strchr("sdck", step->became[i]) != NULL;
     }
-    assert_int_equal(batch != NULL, numbers > 0);
+    assert_int_equal(batch != NULL, numbers > 0 || step->refusal != SPN_OK);
     if (!batch)
         return;
+    check_refused(batch, step);
     assert_int_equal(batch->entry_count, at);
     assert_int_equal(batch->number_count, numbers);
     if (at > 0)
@@ -435,6 +625,7 @@ static void send_step(const struct step *step)
                               .first = step->first,
                               .base = step->base > 0 ? step->base : 1,
                               .count = count,
+                              .round = ROUND,
                               .level = WIRE_DURABLE};
     assert_int_equal(decode(&head, step->entries, &frame), SPN_OK);
     (void)producer_raise_base(producer, head.base); /* as the broker does */
@@ -443,14 +634,16 @@ static void send_step(const struct step *step)
         size_t size = zmq_msg_size(&frame);
         intake_look_up(&intake, producer, cold, &cold_count);
         assert_int_equal(cold_count, 0);
-        assert_int_equal(intake.refusal, step->refusal);
         assert_int_equal(intake.begin, strspn(step->became, "."));
-        assert_int_equal(intake.end, strcspn(step->became, "!"));
+        bool early = intake.refusal != SPN_OK; /* what an entry says is looked at first */
+        assert_int_equal(early, intake.end < count);
+        size_t entries = 2 * (size_t)(intake.end - intake.begin);
         assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
+        assert_int_equal(intake.refusal, step->refusal);
+        assert_int_equal(intake.end, strcspn(step->became, "!"));
         check_results(batch, step);
         if (batch) {
             /* The frame, the batch itself and its results: all that waits counts. */
-            size_t entries = 2 * (size_t)(intake.end - intake.begin);
             assert_int_equal(batch->bytes, size + sizeof(*batch) +
                                                entries * sizeof(batch->entries[0]) +
                                                batch->record.run_count * sizeof(struct record_run));
@@ -694,6 +887,240 @@ static void who_waits(void **state)
     }
 }
 
+/* What a refusal rests on is waited for at every level; an empty batch carries it too. */
+static void who_is_refused_waits(void **state)
+{
+    (void)state;
+    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
+    for (unsigned level = WIRE_NONE; level <= WIRE_DURABLE; level++) {
+        uint32_t cold_count;
+        zmq_msg_t frame;
+        struct batch *batch;
+        struct wire_batch head = {
+            .token = TOKEN, .first = 1, .base = 1, .count = 1, .level = (uint8_t)level};
+        assert_int_equal(decode(&head, "Ca", &frame), SPN_OK);
+        intake_look_up(&intake, producer, cold, &cold_count);
+        assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
+        assert_non_null(batch);
+        assert_true(batch->waits);
+        assert_int_equal(batch->refused.code, SPN_E_UNKNOWN_SESSION);
+        assert_int_equal(batch->entry_count, 0);
+        assert_int_equal(batch->number_count, 0);
+        assert_int_equal(producer->accepted, 0);
+        intake_free_batch(batch);
+        (void)zmq_msg_close(&frame);
+    }
+}
+
+/* A session that comes back from disk as a closed one, or is deleted as soon as it is back. */
+static const struct cold_end_row {
+    const char *name;
+    const char *entries;
+    bool closed;
+    spn_err refusal;
+    uint8_t kind; /* of the first entry; 0: none */
+} cold_end_rows[] = {
+    {"a cold one is closed", "Ca", false, SPN_OK, RECORD_CLOSE},
+    {"a cold one is closed by its epoch", "Ca@", false, SPN_OK, RECORD_CLOSE},
+    {"a cold one is closed by another", "Ca>", false, SPN_E_OTHER_EPOCH, 0},
+    {"a cold one was closed already", "Ca", true, SPN_OK, 0},
+    {"an event for a cold closed one", "a1", true, SPN_E_CLOSED, 0},
+    {"a duplicate for a cold closed one", "a2", true, SPN_OK, 0},
+    {"a cold one is deleted", "Da", false, SPN_OK, RECORD_DELETE},
+    {"a cold closed one is deleted", "Da", true, SPN_OK, RECORD_DELETE},
+    {"a cold one is deleted by another", "Da<", false, SPN_E_OTHER_EPOCH, 0},
+};
+
+static void cold_end(void **state)
+{
+    const struct cold_end_row *row = *state;
+    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
+    uint32_t cold_count;
+    zmq_msg_t frame;
+    struct batch *batch;
+    uint32_t slot = know("a", 500);
+    memset(model, 0, sizeof(model));
+    model['a'] = (struct model_session){.epoch = 500, .before = 400};
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 1};
+    assert_int_equal(decode(&head, row->entries, &frame), SPN_OK);
+    intake_look_up(&intake, producer, cold, &cold_count);
+    assert_int_equal(cold_count, 1); /* also for those it must be known */
+    warm(slot, "a", 500, "2");
+    broker.sessions.slots[slot].tracker->closed = row->closed;
+    intake_look_up(&intake, producer, cold, &cold_count);
+    assert_int_equal(cold_count, 0);
+    assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
+    assert_int_equal(intake.refusal, row->refusal);
+    assert_int_equal(batch->entry_count, row->kind != 0);
+    if (row->kind != 0) {
+        assert_int_equal(batch->entries[0].kind, row->kind);
+        assert_int_equal(batch->entries[0].epoch, 500);
+        assert_int_equal(batch->entries[0].seq, 40);
+        assert_int_equal(batch->entries[0].bytes, 4000);
+    }
+    intake_free_batch(batch);
+    (void)zmq_msg_close(&frame);
+}
+
+/* -- sessions that expire ---------------------------------------------------------------------- */
+
+enum touched_in { NOWHERE, ACTIVE, FROZEN, BOTH, BEFORE };
+
+/* Session `a` as it is when the worker says that a life of epoch 500 was idle too long. */
+static const struct expire_row {
+    const char *name;
+    enum sessions_found found;
+    uint64_t epoch; /* that it has by now */
+    enum touched_in touched;
+    bool expires;
+} expire_rows[] = {
+    {"a cold one expires", SESSIONS_COLD, 500, NOWHERE, true},
+    {"a hot one expires", SESSIONS_HOT, 500, NOWHERE, true},
+    {"a hot one touched before both generations expires", SESSIONS_HOT, 500, BEFORE, true},
+    {"a cold one touched before both generations expires", SESSIONS_COLD, 500, BEFORE, true},
+    {"a hot one in the active generation stays", SESSIONS_HOT, 500, ACTIVE, false},
+    {"a hot one in the frozen generation stays", SESSIONS_HOT, 500, FROZEN, false},
+    {"a hot one in both stays", SESSIONS_HOT, 500, BOTH, false},
+    {"a cold one in the active generation stays", SESSIONS_COLD, 500, ACTIVE, false},
+    {"a cold one in the frozen generation stays", SESSIONS_COLD, 500, FROZEN, false},
+    {"a hot one in its next life stays", SESSIONS_HOT, 900, NOWHERE, false},
+    {"a cold one in its next life stays", SESSIONS_COLD, 900, NOWHERE, false},
+    {"one that was deleted meanwhile", SESSIONS_HOT, 0, NOWHERE, false},
+    {"one that is not there any more", SESSIONS_ABSENT, 0, NOWHERE, false},
+};
+
+static void touch(struct generation *generation, uint32_t slot, uint64_t epoch)
+{
+    (void)generation_touch(generation, &broker.sessions.slots[slot], slot, epoch);
+}
+
+static void put_session(const struct expire_row *row, struct generation *frozen)
+{
+    if (row->found == SESSIONS_ABSENT)
+        return;
+    uint32_t slot = know("a", row->epoch);
+    if (row->found == SESSIONS_HOT)
+        warm(slot, "a", row->epoch, NULL);
+    if (row->touched == ACTIVE || row->touched == BOTH)
+        touch(broker.active, slot, row->epoch);
+    if (row->touched == FROZEN || row->touched == BOTH)
+        touch(frozen, slot, row->epoch);
+    /* A place that has been another's since. */
+    if (row->touched == BEFORE) {
+        touch(broker.active, slot, row->epoch);
+        broker.active->sessions[0].slot = slot + 1;
+    }
+}
+
+static struct idle_sessions *new_idle(const char *const *names, const uint64_t *epochs,
+                                      size_t count)
+{
+    struct idle_sessions *idle = calloc(1, sizeof(*idle));
+    assert_non_null(idle);
+    idle->count = count;
+    for (size_t i = 0; i < count; i++) {
+        idle->sessions[i].epoch = epochs[i];
+        idle->sessions[i].name_size = (uint8_t)strlen(names[i]);
+        memcpy(idle->sessions[i].name, names[i], strlen(names[i]));
+    }
+    return idle;
+}
+
+static void check_expired(const struct expire_row *row, const struct batch *batch)
+{
+    bool hot = row->found == SESSIONS_HOT;
+    assert_non_null(batch);
+    assert_null(batch->producer);
+    assert_int_equal(batch->number_count, 0);
+    assert_false(batch->waits);
+    assert_int_equal(batch->refused.code, SPN_OK);
+    assert_int_equal(batch->time_ns, now_ns);
+    assert_int_equal(batch->first_position, 1001);
+    assert_int_equal(batch->entry_count, 1);
+    assert_int_equal(batch->entries[0].kind, RECORD_EXPIRE);
+    assert_int_equal(batch->entries[0].epoch, 500);
+    assert_int_equal(batch->entries[0].seq, hot ? 40 : 0);
+    assert_int_equal(batch->entries[0].bytes, hot ? 4000 : 0);
+    assert_int_equal(batch->entries[0].id_size, 0);
+    assert_int_equal(batch->entries[0].data_size, 0);
+    uint32_t place = broker.active->session_count - 1;
+    assert_int_equal(broker.active->sessions[place].epoch, 500);
+    assert_int_equal(broker.active->sessions[place].state, RECORD_DELETED);
+    assert_int_equal(broker.active->sessions[place].state_position, 1001);
+}
+
+static void expire(void **state)
+{
+    const struct expire_row *row = *state;
+    struct generation *frozen = generation_new(broker.active->serial + 1);
+    assert_non_null(frozen);
+    put_session(row, frozen);
+    uint32_t known = sessions_known(&broker.sessions);
+    struct idle_sessions *idle = new_idle((const char *const[]){"a"}, (const uint64_t[]){500}, 1);
+    struct batch *batch = intake_expire(&intake, frozen, idle);
+    uint32_t slot;
+    uint64_t hash = sessions_hash(&broker.sessions, text("a"));
+    if (row->expires)
+        check_expired(row, batch);
+    else
+        assert_null(batch);
+    assert_int_equal(sessions_find(&broker.sessions, text("a"), hash, &slot),
+                     row->expires ? SESSIONS_ABSENT : row->found);
+    assert_int_equal(sessions_known(&broker.sessions), known - row->expires);
+    assert_int_equal(broker.next_position, 1001 + row->expires);
+    assert_int_equal(metrics_get(&metrics.sessions_expired), row->expires);
+    intake_free_batch(batch);
+    free(idle);
+    generation_drop(frozen);
+}
+
+/* Of several, also of one hash, each is decided by itself; what expired is opened anew. */
+static void expire_several(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "b", "c", "d", "a"};
+    static const uint64_t epochs[] = {500, 501, 502, 503, 499};
+    uint32_t slots[4];
+    uint32_t slot;
+    for (uint32_t i = 0; i < 4; i++)
+        slots[i] = know(names[i], epochs[i]);
+    uint64_t hash = sessions_hash(&broker.sessions, text("a"));
+    assert_int_equal(sessions_know(&broker.sessions, hash, 600, &slot), SPN_OK);
+    touch(broker.active, slots[1], 501);
+    warm(slots[2], "c", 502, NULL);
+    struct idle_sessions *idle = new_idle(names, epochs, COUNT(names));
+    struct batch *batch = intake_expire(&intake, NULL, idle);
+    assert_non_null(batch);
+    assert_int_equal(batch->entry_count, 3);
+    assert_int_equal(batch->entries[0].epoch, 500);
+    assert_int_equal(batch->entries[1].epoch, 502);
+    assert_int_equal(batch->entries[2].epoch, 503);
+    assert_int_equal(sessions_known(&broker.sessions), 2);
+    assert_int_equal(sessions_find_epoch(&broker.sessions, hash, 600), slot);
+    intake_free_batch(batch);
+    assert_null(intake_expire(&intake, NULL, idle)); /* they are gone */
+    free(idle);
+    memset(model, 0, sizeof(model));
+    model_position = 1004;
+    model_entries = 0;
+    send_step(&(struct step){.first = 1, .entries = "c1=x c2=y", .became = "ss"});
+}
+
+static void expire_without_memory(void **state)
+{
+    (void)state;
+    know("a", 500);
+    struct idle_sessions *idle = new_idle((const char *const[]){"a"}, (const uint64_t[]){500}, 1);
+    allocations_left = 0;
+    assert_null(intake_expire(&intake, NULL, idle));
+    allocations_left = UINT32_MAX;
+    assert_int_equal(broker.next_position, 1001);
+    struct batch *batch = intake_expire(&intake, NULL, idle); /* it is found again */
+    assert_non_null(batch);
+    intake_free_batch(batch);
+    free(idle);
+}
+
 static void record_batch(void **state)
 {
     (void)state;
@@ -778,23 +1205,33 @@ static void largest_batch(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + COUNT(bytes_rows) + 9] = {
-        cmocka_unit_test_setup_teardown(every_truncation_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(cold_sessions, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(cold_by_turns, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(cold_and_alike, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(refused_before_a_cold_one, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_waits, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(record_batch, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(largest_batch, set_up, tear_down),
-    };
-    size_t count = 9;
+    struct CMUnitTest
+        tests[COUNT(rows) + COUNT(bytes_rows) + COUNT(cold_end_rows) + COUNT(expire_rows) + 12] = {
+            cmocka_unit_test_setup_teardown(every_truncation_is_refused, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(cold_sessions, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(cold_by_turns, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(cold_and_alike, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(refused_before_a_cold_one, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(who_waits, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(who_is_refused_waits, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(expire_several, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(expire_without_memory, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(record_batch, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(largest_batch, set_up, tear_down),
+        };
+    size_t count = 12;
     for (size_t i = 0; i < COUNT(rows); i++)
         tests[count++] = (struct CMUnitTest){rows[i].name, run_row, set_up, tear_down,
                                              (void *)(uintptr_t)&rows[i]};
     for (size_t i = 0; i < COUNT(bytes_rows); i++)
         tests[count++] = (struct CMUnitTest){bytes_rows[i].name, bytes_of_a_batch, set_up,
                                              tear_down, (void *)(uintptr_t)&bytes_rows[i]};
+    for (size_t i = 0; i < COUNT(cold_end_rows); i++)
+        tests[count++] = (struct CMUnitTest){cold_end_rows[i].name, cold_end, set_up, tear_down,
+                                             (void *)(uintptr_t)&cold_end_rows[i]};
+    for (size_t i = 0; i < COUNT(expire_rows); i++)
+        tests[count++] = (struct CMUnitTest){expire_rows[i].name, expire, set_up, tear_down,
+                                             (void *)(uintptr_t)&expire_rows[i]};
     return _cmocka_run_group_tests("intake", tests, count, NULL, NULL);
 }

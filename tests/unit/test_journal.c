@@ -1844,9 +1844,334 @@ static void readers_in_other_threads(void **state)
     journal_close(journal);
 }
 
+/* -- deleting ---------------------------------------------------------------------------------- */
+
+/* The log has positions 1 to `last`. */
+static const struct delete_row {
+    const char *name;
+    uint64_t last, from, to;
+    uint64_t keep; /* multiples of it; 0: none */
+    size_t count_max;
+    uint64_t next;
+    size_t count;
+    uint64_t left; /* entries */
+} delete_rows[] = {
+    {"nothing is there", 0, 1, 9, 0, 99, 10, 0, 0},
+    {"all of it", 9, 1, 9, 0, 99, 10, 9, 0},
+    {"from the middle", 9, 4, 9, 0, 99, 10, 6, 3},
+    {"up to the middle", 9, 1, 5, 0, 99, 6, 5, 4},
+    {"in the middle", 9, 4, 5, 0, 99, 6, 2, 7},
+    {"one entry", 9, 4, 4, 0, 99, 5, 1, 8},
+    {"behind the end", 9, 20, 30, 0, 99, 31, 0, 9},
+    {"as many as there are", 9, 1, 9, 0, 9, 10, 9, 0},
+    {"fewer than there are", 9, 1, 9, 0, 4, 5, 4, 5},
+    {"none", 9, 1, 9, 0, 0, 1, 0, 9},
+    {"every third stays", 9, 1, 9, 3, 99, 10, 6, 3},
+    {"all stay", 9, 1, 9, 1, 99, 10, 0, 9},
+    {"those that stay do not count", 9, 1, 9, 3, 4, 6, 4, 5},
+    {"over many pages", 5000, 1, 5000, 0, 9999, 5001, 5000, 0},
+    {"over many pages, every tenth stays", 5000, 1, 5000, 10, 9999, 5001, 4500, 500},
+    {"over many pages, a thousand", 5000, 1, 4999, 10, 1000, 1112, 1000, 4000},
+};
+
+static bool keep_multiples(const void *owner, uint64_t position)
+{
+    return position % *(const uint64_t *)owner == 0;
+}
+
+static uint64_t count_log(struct journal *journal)
+{
+    struct journal_reader *reader = open_reader(journal);
+    struct record_entry entry;
+    uint64_t count = 0;
+    for (uint64_t at = 0; journal_read_entry_from(reader, at, &at, &entry) == SPN_OK; at++)
+        count++;
+    journal_reader_close(reader);
+    return count;
+}
+
+static void run_delete(void **state)
+{
+    const struct delete_row *row = *state;
+    struct journal *journal = open_journal();
+    uint64_t next = 0;
+    size_t count = 99;
+    append_commit(journal, 1, row->last);
+    for (int commit = 0; commit < 2; commit++) { /* first it comes to nothing */
+        assert_int_equal(journal_begin(journal), SPN_OK);
+        assert_int_equal(journal_delete_entries(journal, row->from, row->to,
+                                                row->keep ? keep_multiples : NULL, &row->keep,
+                                                row->count_max, &next, &count),
+                         SPN_OK);
+        assert_int_equal(count, row->count);
+        assert_int_equal(next, row->next);
+        /* The log goes on as if nothing had been. */
+        assert_int_equal(append(journal, row->last + 1), SPN_OK);
+        if (commit)
+            assert_int_equal(journal_commit(journal), SPN_OK);
+        journal_abort(journal);
+        assert_int_equal(count_log(journal), commit ? row->left + 1 : row->last);
+    }
+    struct journal_reader *reader = open_reader(journal);
+    for (uint64_t position = row->from; position < next && position <= row->last; position++) {
+        struct record_entry entry;
+        bool stays = row->keep > 0 && position % row->keep == 0;
+        assert_int_equal(journal_read_entry(reader, position, &entry), stays ? SPN_OK : SPN_E_END);
+    }
+    assert_int_equal(journal_reader_newest(reader), row->last + 1);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+/* What came to disk is durable, also when it was trimmed. */
+static void newest_of_a_trimmed_log(void **state)
+{
+    (void)state;
+    struct journal *journal = open_journal();
+    uint64_t next;
+    size_t count;
+    append_commit(journal, 1, 9);
+    struct record_meta meta = {.checkpoint = 7, .next_position = 8};
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
+    assert_int_equal(journal_delete_entries(journal, 1, 7, NULL, NULL, 99, &next, &count), SPN_OK);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    struct journal_reader *reader = open_reader(journal);
+    assert_int_equal(journal_reader_newest(reader), 9);
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_delete_entries(journal, 1, 9, NULL, NULL, 99, &next, &count), SPN_OK);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    next_snapshot(reader);
+    assert_int_equal(journal_reader_newest(reader), 7); /* as far as anybody can tell */
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+static void oldest(void **state)
+{
+    (void)state;
+    struct journal *journal = open_journal();
+    struct record_segment segment;
+    uint64_t position = 99;
+    uint32_t number = 99;
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_oldest_entry(journal, &position), SPN_E_END);
+    assert_int_equal(journal_oldest_segment(journal, &number, &segment), SPN_E_END);
+    for (uint32_t i = 300; i > 200; i -= 7) /* in order of numbers, whatever was put first */
+        assert_int_equal(
+            journal_put_segment(journal, i,
+                                &(struct record_segment){.first = i, .last = 2 * i, .events = 3}),
+            SPN_OK);
+    for (uint64_t i = 250; i < 300; i++)
+        assert_int_equal(append(journal, i), SPN_OK);
+    assert_int_equal(journal_oldest_entry(journal, &position), SPN_OK); /* its own view */
+    assert_int_equal(position, 250);
+    assert_int_equal(journal_oldest_segment(journal, &number, &segment), SPN_OK);
+    assert_int_equal(number, 202);
+    assert_int_equal(segment.first, 202);
+    assert_int_equal(segment.last, 404);
+    assert_int_equal(segment.events, 3);
+    journal_abort(journal);
+    journal_close(journal);
+}
+
+/* Segments and rows in turn: the number after which, what is found; 0: nothing. */
+static const struct after_row {
+    const char *name;
+    uint64_t after, found;
+} after_rows[] = {
+    {"the first", 0, 3},         {"before the first", 2, 3},      {"after the first", 3, 255},
+    {"between", 100, 255},       {"over a byte's end", 255, 256}, {"after the last", 70000, 0},
+    {"far behind", 1u << 31, 0}, {"the largest", UINT32_MAX, 0},
+};
+
+static void run_after(void **state)
+{
+    const struct after_row *row = *state;
+    static const uint32_t numbers[] = {3, 255, 256, 70000};
+    struct journal *journal = open_journal();
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        struct record_segment segment = {.first = numbers[i], .last = numbers[i]};
+        struct record_row of = {.seq = numbers[i], .name = TEXT("n")};
+        assert_int_equal(journal_put_segment(journal, numbers[i], &segment), SPN_OK);
+        assert_int_equal(journal_put_row(journal, numbers[i], &of), SPN_OK);
+    }
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    struct journal_reader *reader = open_reader(journal);
+    struct record_segment segment = {0};
+    struct record_row of = {0};
+    uint32_t number = 0;
+    uint64_t epoch = 0;
+    spn_err expected = row->found > 0 ? SPN_OK : SPN_E_END;
+    assert_int_equal(journal_read_segment_after(reader, (uint32_t)row->after, &number, &segment),
+                     expected);
+    assert_int_equal(number, row->found);
+    assert_int_equal(segment.first, row->found);
+    assert_int_equal(journal_read_row_after(reader, row->after, &epoch, &of), expected);
+    assert_int_equal(epoch, row->found);
+    assert_int_equal(of.seq, row->found);
+    assert_int_equal(journal_read_row_after(reader, UINT64_MAX, &epoch, &of), SPN_E_END);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+/* Segments 4, 5 and 6 of two sessions with two blocks each. */
+static struct journal *with_blocks(void)
+{
+    static struct record_block_item items[500];
+    struct journal *journal = open_journal();
+    for (uint32_t i = 0; i < COUNT(items); i++)
+        items[i] = (struct record_block_item){.position = 1000 + i, .fingerprint = i};
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    for (uint32_t segment = 4; segment < 7; segment++) {
+        for (uint64_t epoch = 7; epoch < 9; epoch++)
+            assert_int_equal(
+                journal_append_blocks(journal, segment, epoch, 1, 0, items, COUNT(items)), SPN_OK);
+        assert_int_equal(
+            journal_put_segment(journal, segment, &(struct record_segment){.first = 1, .last = 2}),
+            SPN_OK);
+    }
+    struct record_meta meta = {.segment = 6};
+    assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    return journal;
+}
+
+/* A segment's blocks as "epoch:first_seq "; with a + where its record is still there. */
+static void list_blocks(struct journal *journal, uint32_t segment, char *text, size_t size)
+{
+    struct journal_reader *reader = open_reader(journal);
+    struct record_segment record;
+    struct record_block block;
+    uint32_t number = 0;
+    uint64_t epoch = 0;
+    uint64_t seq = 0;
+    size_t used = 0;
+    text[0] = '\0';
+    while (journal_read_segment_block(reader, segment, epoch, seq, &epoch, &block) == SPN_OK) {
+        int more = snprintf(text + used, size - used, "%llu:%llu ", (unsigned long long)epoch,
+                            (unsigned long long)block.first_seq);
+        assert_true(more > 0 && used + (size_t)more < size);
+        used += (size_t)more;
+        seq = block.first_seq + 1;
+    }
+    spn_err err = journal_read_segment_after(reader, segment - 1, &number, &record);
+    if (err == SPN_OK && number == segment)
+        (void)snprintf(text + used, size - used, "+");
+    journal_reader_close(reader);
+}
+
+static void assert_blocks(struct journal *journal, uint32_t segment, const char *expected)
+{
+    char found[256];
+    list_blocks(journal, segment, found, sizeof(found));
+    assert_string_equal(found, expected);
+}
+
+#define WHOLE "7:1 7:377 8:1 8:377 +"
+
+static void blocks_of_a_segment(void **state)
+{
+    (void)state;
+    struct journal *journal = with_blocks();
+    assert_blocks(journal, 3, "");
+    for (uint32_t segment = 4; segment < 7; segment++)
+        assert_blocks(journal, segment, WHOLE);
+    assert_blocks(journal, 7, "");
+    struct journal_reader *reader = open_reader(journal);
+    struct record_block block;
+    uint64_t epoch;
+    assert_int_equal(journal_read_segment_block(reader, 5, 7, 2, &epoch, &block), SPN_OK);
+    assert_int_equal(epoch, 7);
+    assert_int_equal(block.first_seq, 377);
+    assert_int_equal(journal_read_segment_block(reader, 5, 7, 378, &epoch, &block), SPN_OK);
+    assert_int_equal(epoch, 8);
+    assert_int_equal(journal_read_segment_block(reader, 5, 8, 378, &epoch, &block), SPN_E_END);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+static void delete_one_block(void **state)
+{
+    (void)state;
+    struct journal *journal = with_blocks();
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_delete_block(journal, 5, 7, 377), SPN_OK);
+    assert_int_equal(journal_delete_block(journal, 5, 7, 376), SPN_OK); /* not there */
+    assert_int_equal(journal_delete_block(journal, 9, 7, 1), SPN_OK);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    assert_blocks(journal, 4, WHOLE);
+    assert_blocks(journal, 5, "7:1 8:1 8:377 +");
+    assert_blocks(journal, 6, WHOLE);
+    journal_close(journal);
+}
+
+/* So many blocks at a time; what is left after each, and how many went. */
+static const struct drop_row {
+    const char *name;
+    size_t count_max;
+    struct {
+        size_t count;
+        const char *left;
+    } steps[6];
+} drop_rows[] = {
+    {"a segment at once", 99, {{4, ""}, {0, ""}}},
+    {"one block at a time",
+     1,
+     {{1, "7:377 8:1 8:377 +"}, {1, "8:1 8:377 +"}, {1, "8:377 +"}, {1, "+"}, {0, ""}, {0, ""}}},
+    {"two blocks at a time", 2, {{2, "8:1 8:377 +"}, {2, "+"}, {0, ""}}},
+    {"three blocks at a time", 3, {{3, "8:377 +"}, {1, ""}, {0, ""}}},
+    {"as many blocks as there are", 4, {{4, "+"}, {0, ""}}},
+};
+
+static void run_drop(void **state)
+{
+    const struct drop_row *row = *state;
+    struct journal *journal = with_blocks();
+    for (size_t i = 0; i < COUNT(row->steps) && row->steps[i].left; i++) {
+        size_t count = 99;
+        assert_int_equal(journal_begin(journal), SPN_OK);
+        assert_int_equal(journal_delete_segment(journal, 5, row->count_max, &count), SPN_OK);
+        assert_int_equal(count, row->steps[i].count);
+        assert_int_equal(journal_commit(journal), SPN_OK);
+        assert_blocks(journal, 5, row->steps[i].left);
+        assert_blocks(journal, 4, WHOLE);
+        assert_blocks(journal, 6, WHOLE);
+    }
+    journal_close(journal);
+}
+
+static void delete_rows_and_names(void **state)
+{
+    (void)state;
+    struct journal *journal = open_journal();
+    struct record_row row = {.name = TEXT("name")};
+    uint64_t epoch = 0;
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_put_row(journal, 5, &row), SPN_OK);
+    assert_int_equal(journal_put_row(journal, 6, &row), SPN_OK);
+    assert_int_equal(journal_put_name(journal, text("name"), 6), SPN_OK);
+    assert_int_equal(journal_put_name(journal, text("nam"), 5), SPN_OK);
+    assert_int_equal(journal_delete_row(journal, 5), SPN_OK);
+    assert_int_equal(journal_delete_row(journal, 4), SPN_OK);                /* not there */
+    assert_int_equal(journal_delete_name(journal, text("name"), 5), SPN_OK); /* another's by now */
+    assert_int_equal(journal_delete_name(journal, text("other"), 5), SPN_OK);
+    assert_int_equal(journal_delete_name(journal, text("nam"), 5), SPN_OK);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    struct journal_reader *reader = open_reader(journal);
+    assert_int_equal(journal_read_row(reader, 5, &row), SPN_E_END);
+    assert_int_equal(journal_read_row(reader, 6, &row), SPN_OK);
+    assert_int_equal(journal_read_name(reader, text("name"), &epoch), SPN_OK);
+    assert_int_equal(epoch, 6);
+    assert_int_equal(journal_read_name(reader, text("nam"), &epoch), SPN_E_END);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
 /* -- all of them ------------------------------------------------------------------------------- */
 
-static struct CMUnitTest tests[128];
+static struct CMUnitTest tests[192];
 static size_t test_count;
 
 static void add(const char *name, CMUnitTestFunction function, const void *row)
@@ -1898,6 +2223,17 @@ int main(void)
     ADD(an_unfinished_segment_that_stays);
     ADD(an_unfinished_segment_on_a_broken_disk);
     ADD(memory_runs_out);
+    for (size_t i = 0; i < COUNT(delete_rows); i++)
+        add(delete_rows[i].name, run_delete, &delete_rows[i]);
+    for (size_t i = 0; i < COUNT(after_rows); i++)
+        add(after_rows[i].name, run_after, &after_rows[i]);
+    for (size_t i = 0; i < COUNT(drop_rows); i++)
+        add(drop_rows[i].name, run_drop, &drop_rows[i]);
+    ADD(newest_of_a_trimmed_log);
+    ADD(oldest);
+    ADD(blocks_of_a_segment);
+    ADD(delete_one_block);
+    ADD(delete_rows_and_names);
     ADD(read_only_beside_a_writer);
     ADD(dead_readers_are_cleared);
     ADD(readers_are_bounded);

@@ -39,7 +39,7 @@ static uint8_t filler[16 * 1024 * 1024];
 
 /* -- the values -------------------------------------------------------------------------------- */
 
-enum kind { ENTRY, ROW, NAME, PRODUCER, BLOCK, META, KINDS };
+enum kind { ENTRY, ROW, NAME, PRODUCER, BLOCK, SEGMENT, META, KINDS };
 
 struct block_of {
     uint32_t segment;
@@ -59,6 +59,7 @@ struct value {
     struct spn_bytes session;
     struct record_producer producer;
     struct block_of block;
+    struct record_segment segment;
     struct record_meta meta;
 };
 
@@ -118,11 +119,15 @@ static const struct value values[] = {
              .duplicates = 1,
              .conflicts = 2,
              .state = RECORD_CLOSED,
+             .state_position = 1235,
              .name = TEXT("chat-1"),
              .last_id = TEXT("id-9")}},
     {"a row without an id", ROW, .key = 4, .row = {.name = TEXT("x")}},
     {"a row of the longest strings", ROW, .key = 5,
-     .row = {.state = RECORD_DELETED, .name = {filler, 255}, .last_id = {filler, 1024}}},
+     .row = {.state = RECORD_DELETED,
+             .state_position = UINT64_MAX,
+             .name = {filler, 255},
+             .last_id = {filler, 1024}}},
     {"a name", NAME, .key = 99, .session = TEXT("chat-1")},
     {"the longest name", NAME, .key = UINT64_MAX, .session = {filler, 255}},
     {"a producer", PRODUCER,
@@ -133,13 +138,19 @@ static const struct value values[] = {
     {"a block of one", BLOCK, .block = {8, 7, 3, 5, one_item, 1}},
     {"a block of far positions", BLOCK, .block = {UINT32_MAX, 0, 1, 0, far_items, 6}},
     {"the fullest block", BLOCK, .block = {1, 0, 1, 1, many_items, RECORD_BLOCK_ITEMS_MAX}},
+    {"a segment", SEGMENT, .key = 8, .segment = {.first = 101, .last = 300, .events = 150}},
+    {"a segment of one entry that is no event", SEGMENT, .key = 1,
+     .segment = {.first = 1, .last = 1}},
+    {"a segment of the largest numbers", SEGMENT, .key = UINT32_MAX - 1,
+     .segment = {.first = UINT64_MAX, .last = UINT64_MAX, .events = UINT32_MAX}},
     {"meta", META,
      .meta = {.format = RECORD_FORMAT,
               .secret = {1, 2, 3},
               .checkpoint = 10,
               .segment = 20,
               .next_position = 30,
-              .clock_ns = 40}},
+              .clock_ns = 40,
+              .retention = {.events_max = 50, .bytes_max = 60, .age_max_ns = 70}}},
 };
 
 static uint8_t *encoded; /* of VALUE_MAX */
@@ -169,6 +180,9 @@ static size_t encode(const struct value *value)
                                           block->segment_before, block->items, block->count, &size),
                          block->count);
         return size;
+    case SEGMENT:
+        record_put_segment(encoded, (uint32_t)value->key, &value->segment);
+        return RECORD_SEGMENT_SIZE;
     default:
         record_put_meta(encoded, &value->meta);
         return RECORD_META_SIZE;
@@ -209,6 +223,8 @@ static spn_err decode_off(const struct value *value, struct spn_bytes bytes, uin
                 of->segment, block.segment_before, of->epoch, block.first_seq, items, block.count};
         }
         return err;
+    case SEGMENT:
+        return record_get_segment(bytes, (uint32_t)(value->key + off), &ret_value->segment);
     default:
         return record_get_meta(bytes, &ret_value->meta);
     }
@@ -254,6 +270,7 @@ static void assert_same_row(const struct record_row *left, const struct record_r
     assert_int_equal(left->duplicates, right->duplicates);
     assert_int_equal(left->conflicts, right->conflicts);
     assert_int_equal(left->state, right->state);
+    assert_int_equal(left->state_position, right->state_position);
     assert_bytes_equal(left->name, right->name);
     assert_bytes_equal(left->last_id, right->last_id);
 }
@@ -303,6 +320,11 @@ static void assert_same(const struct value *left, const struct value *right)
         assert_int_equal(left->block.first_seq, right->block.first_seq);
         assert_int_equal(left->block.count, right->block.count);
         assert_same_items(left->block.items, right->block.items, right->block.count);
+        break;
+    case SEGMENT:
+        assert_int_equal(left->segment.first, right->segment.first);
+        assert_int_equal(left->segment.last, right->segment.last);
+        assert_int_equal(left->segment.events, right->segment.events);
         break;
     default:
         assert_memory_equal(&left->meta, &right->meta, sizeof(left->meta));
@@ -364,6 +386,7 @@ static void flip(const struct value *value, size_t size, size_t bit)
     assert_memory_equal(&found.entry, &untouched.entry, sizeof(found.entry));
     assert_memory_equal(&found.row, &untouched.row, sizeof(found.row));
     assert_memory_equal(&found.producer, &untouched.producer, sizeof(found.producer));
+    assert_memory_equal(&found.segment, &untouched.segment, sizeof(found.segment));
     assert_memory_equal(&found.meta, &untouched.meta, sizeof(found.meta));
 }
 
@@ -406,6 +429,10 @@ static void run_value(void **state)
 
 /* -- the bytes themselves ---------------------------------------------------------------------- */
 
+#define ZEROS_21 "000000000000000000000000000000000000000000"
+#define ZEROS_63 ZEROS_21 ZEROS_21 ZEROS_21
+#define SECRET_HEX "010203" ZEROS_63 ZEROS_63 ZEROS_63
+
 /* What databases that are out there look like: a change here is a new RECORD_FORMAT. */
 static const struct golden {
     const char *name;
@@ -417,9 +444,9 @@ static const struct golden {
      "15cd5b07000000000068e5cf8b010000e732a595f4b57b1669642d3164656c74617b227465787422"
      "3a2268656c6c6f227d"},
     {"bytes of a row", "a row",
-     "bd238a6901060400070000000600000001000000020000000900000000000000d204000000000000"
-     "2e160000000000000068e5cf8b0100000168e5cf8b0100002a00000000000000636861742d316964"
-     "2d39"},
+     "60f86d6e01060400070000000600000001000000020000000900000000000000d204000000000000"
+     "2e160000000000000068e5cf8b0100000168e5cf8b0100002a00000000000000d304000000000000"
+     "636861742d3169642d39"},
     {"bytes of a name", "a name", "93b5b3796300000000000000"},
     {"bytes of a producer", "a producer",
      "0abd69ed030000000100000000000000020000000000000003000000000000000400000000000000"
@@ -427,9 +454,10 @@ static const struct golden {
     {"bytes of a block", "a block of far positions",
      "8bc44817000000000600000000000000000000000000000001ffffffff7f01000000808001020000"
      "00fefefeffffffffffff01030000000104000000"},
+    {"bytes of a segment", "a segment", "7ae4810c9600000065000000000000002c01000000000000"},
     {"bytes of meta", "meta",
-     "53504f4e534f4e0001000000a4eb9dee0a000000000000001e000000000000002800000000000000"
-     "140000000000000001020300"},
+     "53504f4e534f4e00010000002af41b290a000000000000001e000000000000002800000000000000"
+     "1400000000000000" SECRET_HEX "32000000000000003c000000000000004600000000000000"},
 };
 
 static void run_golden(void **state)
@@ -441,7 +469,7 @@ static void run_golden(void **state)
             continue;
         size_t size = encode(&values[i]);
         /* meta ends in zeros */
-        size = values[i].kind == META ? 52 : size;
+        size = values[i].kind == META ? 264 : size;
         for (size_t at = 0; at < size; at++)
             snprintf(text + 2 * at, 3, "%02x", encoded[at]);
     }
@@ -599,6 +627,52 @@ static void run_lie(void **state)
     free(copy);
 }
 
+/* -- segments ---------------------------------------------------------------------------------- */
+
+static void segment_that_ends_before_it_begins(void **state)
+{
+    (void)state;
+    uint8_t value[RECORD_SEGMENT_SIZE];
+    struct record_segment segment = {.first = 11, .last = 10};
+    record_put_segment(value, 3, &segment);
+    assert_int_equal(record_get_segment((struct spn_bytes){value, sizeof(value)}, 3, &segment),
+                     SPN_E_CORRUPT);
+}
+
+/* -- retention --------------------------------------------------------------------------------- */
+
+/* The session has come to seq 10 and 1,000 bytes; it is 5,000 ns. */
+static const struct retains_row {
+    const char *name;
+    struct record_retention rule;
+    uint64_t seq, bytes, time_ns; /* of the event */
+    bool retains;
+} retains_rows[] = {
+    {"no rule keeps the oldest", {0, 0, 0}, 1, 1, 0, true},
+    {"as many events", {4, 0, 0}, 7, 0, 0, true},
+    {"one event too many", {4, 0, 0}, 6, 0, 0, false},
+    {"one event, and it is the newest", {1, 0, 0}, 10, 0, 0, true},
+    {"one event, and it is the one before", {1, 0, 0}, 9, 0, 0, false},
+    {"fewer bytes behind it", {0, 300, 0}, 1, 701, 0, true},
+    {"as many bytes behind it", {0, 300, 0}, 1, 700, 0, false},
+    {"the newest is larger than the bytes", {0, 1, 0}, 10, 1000, 0, true},
+    {"younger", {0, 0, 100}, 1, 0, 4901, true},
+    {"as old", {0, 0, 100}, 1, 0, 4900, false},
+    {"the newest is as old", {0, 0, 100}, 10, 1000, 4900, false},
+    {"it comes from a clock that was ahead", {0, 0, 100}, 1, 0, 9000, true},
+    {"all three keep it", {4, 300, 100}, 7, 701, 4901, true},
+    {"all but the count", {4, 300, 100}, 6, 701, 4901, false},
+    {"all but the bytes", {4, 300, 100}, 7, 700, 4901, false},
+    {"all but the age", {4, 300, 100}, 7, 701, 4900, false},
+};
+
+static void run_retains(void **state)
+{
+    const struct retains_row *row = *state;
+    struct record_entry event = {.seq = row->seq, .bytes = row->bytes, .time_ns = row->time_ns};
+    assert_int_equal(record_retains(&row->rule, &event, 10, 1000, 5000), row->retains);
+}
+
 /* -- meta -------------------------------------------------------------------------------------- */
 
 static void newer_meta_is_told_from_a_foreign_one(void **state)
@@ -663,6 +737,7 @@ int main(void)
         cmocka_unit_test(hash_of_other_data),
         cmocka_unit_test(random_items_come_back),
         cmocka_unit_test(more_items_than_fit),
+        cmocka_unit_test(segment_that_ends_before_it_begins),
         cmocka_unit_test(newer_meta_is_told_from_a_foreign_one),
     };
     for (size_t i = 0; i < COUNT(values); i++)
@@ -671,6 +746,8 @@ int main(void)
         add(goldens[i].name, run_golden, &goldens[i]);
     for (size_t i = 0; i < COUNT(lies); i++)
         add(lies[i].name, run_lie, &lies[i]);
+    for (size_t i = 0; i < COUNT(retains_rows); i++)
+        add(retains_rows[i].name, run_retains, &retains_rows[i]);
     memcpy(tests + test_count, single, sizeof(single));
     test_count += COUNT(single);
     return _cmocka_run_group_tests("record", tests, test_count, fill, empty);

@@ -22,6 +22,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+enum { CLOSED = 3, DELETED = 4, EXPIRED = 5 }; /* what becomes of these sessions */
 enum { SESSIONS = 120, WINDOW = 16, SEED = 5, POSITIONS_MAX = 8000, OVERFLOW = 100 };
 
 static struct rig rig;
@@ -90,10 +91,80 @@ spn_err __wrap_journal_begin(struct journal *journal)
 /* -- scripts ----------------------------------------------------------------------------------- */
 
 /* m some 200 events of sessions, old and new, the first one among them · n openings only · F freeze
- * W write · h write up to the first session's row, and no further */
+ * W write · h write up to the first session's row, and no further · H up to the newest session's ·
+ * B write, but for burying · c close a session, d delete one, x let one expire, k delete the closed
+ * one; m opens those that are gone anew */
 static const char *const scripts[] = {
-    "",     "m",   "n",    "mFW",    "mFWm",    "mmmm",       "mFWmFWm",      "nFWm",     "mFWnFW",
-    "mFWF", "mFh", "mFhm", "mFWmFh", "mFWmFhm", "mnFWnmFhnm", "mFWmFWmFWmFh", "mFWnFWmn",
+    "",
+    "m",
+    "n",
+    "mFW",
+    "mFWm",
+    "mmmm",
+    "mFWmFWm",
+    "nFWm",
+    "mFWnFW",
+    "mFWF",
+    "mFh",
+    "mFhm",
+    "mFWmFh",
+    "mFWmFhm",
+    "mnFWnmFhnm",
+    "mFWmFWmFWmFh",
+    "mFWnFWmn",
+    /* closed: before, at and behind the checkpoint; in a segment that is not finished */
+    "mcmFW",
+    "mFWcFW",
+    "mFWmcFWm",
+    "mFWc",
+    "mFWcm",
+    "mFWcmFh",
+    "mFWcmFH",
+    "mFWcmFHm",
+    "mFHc",
+    /* deleted */
+    "mdFW",
+    "mFWdFW",
+    "mFWmdFW",
+    "mFWd",
+    "mFWdm",
+    "mFWdFWm",
+    "mFWdmFW",
+    "mFWdmFh",
+    "mFWdmFH",
+    "mFWdmFHm",
+    "mFHd",
+    "mFHdm",
+    "mdm",
+    "mdmdmdm",
+    "mFWdmdmdFW",
+    "mFWdmdmdmFH",
+    /* expired */
+    "mxFW",
+    "mFWxFW",
+    "mFWx",
+    "mFWxm",
+    "mFWxmFW",
+    "mFWxmFH",
+    /* closed, and then deleted */
+    "mckFW",
+    "mFWckFW",
+    "mFWck",
+    "mFWckm",
+    "mFWckmFH",
+    "mFWcFWk",
+    "mFWcFWkFW",
+    "mFWcFWkm",
+    /* not buried */
+    "mFWdFB",
+    "mFWdmFB",
+    "mFWdxFBm",
+    "mFWxmFBmd",
+    "mFWcFWkFB",
+    "mFWckmFBmFW",
+    "mFWdFBmFWdmFB",
+    "mcdxFWmckdxFH",
+    "mcdxFWmkdxFBmkdx",
 };
 
 static uint32_t session_limit; /* sessions from it on have not been used */
@@ -110,6 +181,8 @@ static void mix(void)
         if (i % 20 == 0)
             session = 0;
         const struct rig_session *of = &rig.sessions[session];
+        if (of->closed_position > 0)
+            continue;
         if (i % 9 == 0 && of->count > 0) /* a duplicate, or long ago and new */
             rig_event(&rig, session, of->events[(random >> 40) % of->count].id, NULL);
         else
@@ -123,6 +196,86 @@ static void open_some(void)
         rig_open_session(&rig, session_limit);
 }
 
+/* The session with the highest epoch that has an event in the frozen generation. */
+static uint32_t newest_touched(void)
+{
+    uint32_t newest = 0;
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        const struct rig_session *of = &rig.sessions[i];
+        const struct generation_session *touched = generation_find(rig.frozen, &of->session, i);
+        if (touched && touched->epoch == of->epoch && touched->count > 0 &&
+            of->epoch > rig.sessions[newest].epoch)
+            newest = i;
+    }
+    return newest;
+}
+
+/* Rows and names of the deleted as they were, with the word that they are. */
+static void put_back(const struct generation_session *dead, struct record_row row)
+{
+    struct journal_reader *reader;
+    uint64_t epoch;
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    bool named = journal_read_name(reader, row.name, &epoch) == SPN_OK;
+    journal_reader_close(reader);
+    row.state = RECORD_DELETED;
+    row.state_position = dead->state_position;
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_put_row(rig.journal, dead->epoch, &row), SPN_OK);
+    if (!named)
+        assert_int_equal(journal_put_name(rig.journal, row.name, dead->epoch), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+}
+
+/* As a crash leaves it that comes between the checkpoint and the burials. */
+static void write_without_burials(void)
+{
+    static struct record_row saved[GENERATION_SESSIONS_MAX / 1024];
+    const struct generation *generation = rig.frozen;
+    assert_true(generation->session_count <= COUNT(saved));
+    rig_commit(&rig);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    for (uint32_t i = 0; i < generation->session_count; i++) {
+        saved[i] = (struct record_row){.seq = 0};
+        if (generation->sessions[i].state == RECORD_DELETED &&
+            journal_get_row(rig.journal, generation->sessions[i].epoch, &saved[i]) == SPN_OK) {
+            saved[i].name = rig_name(&rig, generation->sessions[i].slot);
+            saved[i].last_id = rig_text("id");
+        }
+    }
+    journal_abort(rig.journal);
+    rig_write_frozen(&rig);
+    for (uint32_t i = 0; i < generation->session_count; i++)
+        if (saved[i].name.size > 0)
+            put_back(&generation->sessions[i], saved[i]);
+}
+
+/* c, d, x and k. */
+static void end_one(char how)
+{
+    static const enum record_kind kinds[] = {
+        ['c'] = RECORD_CLOSE, ['d'] = RECORD_DELETE, ['k'] = RECORD_DELETE, ['x'] = RECORD_EXPIRE};
+    uint32_t session = how == 'd' ? DELETED : how == 'x' ? EXPIRED : CLOSED;
+    if (rig.sessions[session].epoch == 0) /* the mix has not come to it */
+        rig_event(&rig, session, NULL, NULL);
+    if (how != 'c' || rig.sessions[session].closed_position == 0)
+        rig_end(&rig, session, kinds[(unsigned char)how]);
+}
+
+static void write_frozen(char how)
+{
+    if (how == 'h')
+        rig_write_up_to_row(&rig, 0);
+    else if (how == 'H')
+        rig_write_up_to_row(&rig, newest_touched());
+    else if (how == 'B')
+        write_without_burials();
+    else
+        rig_write_frozen(&rig);
+    rig_drop_frozen(&rig);
+}
+
 static void run_script(const char *script)
 {
     session_limit = 0;
@@ -134,12 +287,10 @@ static void run_script(const char *script)
             open_some();
         else if (*step == 'F')
             rig_freeze(&rig);
-        else if (*step == 'h')
-            rig_write_up_to_row(&rig, 0);
+        else if (strchr("cdxk", *step))
+            end_one(*step);
         else
-            rig_write_frozen(&rig);
-        if (*step == 'W' || *step == 'h')
-            rig_drop_frozen(&rig);
+            write_frozen(*step);
     }
     rig_commit(&rig);
     rig_close(&rig);
@@ -166,6 +317,7 @@ static void check_tracker(const struct rig_session *of, const struct tracker *tr
     assert_int_equal(tracker->epoch, of->epoch);
     assert_int_equal(tracker->seq, of->count);
     assert_int_equal(tracker->bytes, of->bytes);
+    assert_int_equal(tracker->closed, of->closed_position > 0);
     assert_int_equal(tracker->window_max, WINDOW);
     assert_int_equal(tracker->count, of->tracker->count);
     for (size_t i = 0; i < of->count; i++) {
@@ -193,13 +345,16 @@ static void check_generation(const struct rig_session *of, uint32_t slot)
     const struct generation_session *touched =
         generation_find(broker.active, &broker.sessions.slots[slot], slot);
     size_t known = covered(of);
-    if (known == of->count && of->epoch <= checkpoint()) {
+    bool closed = of->closed_position > checkpoint();
+    if (known == of->count && of->epoch <= checkpoint() && !closed) {
         assert_null(touched);
         return;
     }
     assert_non_null(touched);
     assert_int_equal(touched->epoch, of->epoch);
     assert_int_equal(touched->count, of->count - known);
+    assert_int_equal(touched->state, closed ? RECORD_CLOSED : RECORD_LIVE);
+    assert_int_equal(touched->state_position, closed ? of->closed_position : 0);
     assert_int_equal(touched->duplicates, 0);
     if (touched->count > 0)
         assert_int_equal(touched->first_seq, known + 1);
@@ -222,6 +377,8 @@ static void check_sessions(void)
         uint64_t hash = sessions_hash(&broker.sessions, rig_name(&rig, i));
         uint32_t slot = SLOT_NONE;
         enum sessions_found found = sessions_find(&broker.sessions, rig_name(&rig, i), hash, &slot);
+        for (size_t k = 0; k < of->dead_count; k++)
+            assert_int_equal(sessions_find_epoch(&broker.sessions, hash, of->dead[k]), SLOT_NONE);
         if (of->epoch == 0) {
             assert_int_equal(found, SESSIONS_ABSENT);
             continue;
@@ -233,7 +390,44 @@ static void check_sessions(void)
             check_tracker(of, broker.sessions.slots[slot].tracker);
         check_generation(of, slot);
     }
-    assert_int_equal(broker.sessions.count, opened);
+    assert_int_equal(sessions_known(&broker.sessions), opened);
+}
+
+/* What the log above the checkpoint says of the lives that ended: it has to be written yet. */
+static void check_ended(void)
+{
+    uint32_t dead = 0;
+    uint32_t expected = 0;
+    for (uint32_t i = 0; i < broker.active->session_count; i++)
+        dead += broker.active->sessions[i].state == RECORD_DELETED;
+    struct journal_reader *reader;
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    for (uint64_t at = checkpoint() + 1;; at++) {
+        struct record_entry entry;
+        if (journal_read_entry_from(reader, at, &at, &entry) != SPN_OK)
+            break;
+        expected += entry.kind == RECORD_DELETE || entry.kind == RECORD_EXPIRE;
+    }
+    journal_reader_close(reader);
+    assert_int_equal(dead, expected);
+}
+
+/* Rows and names on disk are of lives that go on, or that end above the checkpoint. */
+static void check_buried(void)
+{
+    struct journal_reader *reader;
+    struct record_row row;
+    struct spn_bytes name = {NULL, 0};
+    uint64_t epoch = 0;
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    while (journal_read_row_after(reader, epoch, &epoch, &row) == SPN_OK)
+        assert_true(row.state != RECORD_DELETED || row.state_position > checkpoint());
+    while (journal_read_name_after(reader, name, &name, &epoch) == SPN_OK)
+        if (epoch <= checkpoint())
+            assert_int_equal(journal_read_row(reader, epoch, &row), SPN_OK);
+    journal_reader_close(reader);
 }
 
 static void check_log(const struct recovered *found)
@@ -291,6 +485,8 @@ static void run(void **state)
     run_script(*state);
     struct recovered found = recover();
     check_sessions();
+    check_ended();
+    check_buried();
     check_log(&found);
     if (broker.active->first_position == 0)
         return;
@@ -299,6 +495,7 @@ static void run(void **state)
     recovery_release(&broker);
     found = recover();
     check_sessions();
+    check_buried();
     check_log(&found);
     assert_int_equal(broker.active->session_count, 0);
 }
@@ -519,6 +716,18 @@ static const struct corrupt_row {
      SPN_E_CORRUPT},
     {"a name that cannot be",
      {{.kind = RECORD_OPEN, .epoch = 1, .data = {"\n", 1}}},
+     SPN_E_CORRUPT},
+    {"a close of no session", {{.kind = RECORD_CLOSE, .epoch = 1}}, SPN_E_CORRUPT},
+    {"a delete of no session", {{.kind = RECORD_DELETE, .epoch = 1}}, SPN_E_CORRUPT},
+    {"a session expires twice",
+     {{.kind = RECORD_OPEN, .epoch = 1, .data = {"a", 1}},
+      {.kind = RECORD_EXPIRE, .epoch = 1},
+      {.kind = RECORD_EXPIRE, .epoch = 1}},
+     SPN_E_CORRUPT},
+    {"an event of a session that was deleted",
+     {{.kind = RECORD_OPEN, .epoch = 1, .data = {"a", 1}},
+      {.kind = RECORD_DELETE, .epoch = 1},
+      {.kind = RECORD_EVENT, .epoch = 1, .seq = 1, .id = {"1", 1}}},
      SPN_E_CORRUPT},
     {"no name", {{.kind = RECORD_OPEN, .epoch = 1, .data = {"", 0}}}, SPN_E_CORRUPT},
 };

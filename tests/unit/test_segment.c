@@ -3,7 +3,8 @@
  *
  * Sessions of 0, 1, 5 and 5,000 events and some sixty small ones. Written in one go it is compared
  * with the lists of the rig; then with aborted transactions and crashes between any two steps, as a
- * dump of all tables, with the dump of the first. */
+ * dump of all tables, with the dump of the first. A segment that a crash left complete but for its
+ * burials is not written again: they are made up for, as recovery does. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,18 @@
 #include "log_rig.h"
 #include "segment.h"
 
-enum { SESSIONS = 70, LARGE = 5000, STEPS_MAX = 64, NONE = 0, FEW = 1, FIVE = 2, MANY = 3 };
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum {
+    SESSIONS = 70,
+    LARGE = 5000,
+    STEPS_MAX = 64,
+    OTHERS_MAX = 8,
+    NONE = 0,
+    FEW = 1,
+    FIVE = 2,
+    MANY = 3
+};
 
 static struct rig the_rig; /* of the test that runs */
 
@@ -141,6 +153,39 @@ static struct segment *begin_segment(struct rig *rig)
     return segment;
 }
 
+/* It counts, whatever of its burials is left to do. */
+static bool is_complete(const struct rig *rig)
+{
+    return journal_meta(rig->journal)->checkpoint >= rig->frozen->last_position;
+}
+
+static void bury_the_rest(struct rig *rig)
+{
+    assert_int_equal(journal_begin(rig->journal), SPN_OK);
+    for (uint32_t i = 0; i < rig->frozen->session_count; i++) {
+        const struct generation_session *touched = &rig->frozen->sessions[i];
+        struct record_row row;
+        if (touched->state != RECORD_DELETED ||
+            journal_get_row(rig->journal, touched->epoch, &row) == SPN_E_END)
+            continue;
+        assert_int_equal(row.state, RECORD_DELETED); /* that is how recovery finds it */
+        assert_int_equal(row.state_position, touched->state_position);
+        assert_int_equal(segment_bury(rig->journal, touched->epoch), SPN_OK);
+    }
+    assert_int_equal(journal_commit(rig->journal), SPN_OK);
+}
+
+/* After a crash. NULL: there is nothing to write again. */
+static struct segment *resume(struct rig *rig)
+{
+    rig_close(rig);
+    rig_open(rig);
+    if (!is_complete(rig))
+        return begin_segment(rig);
+    bury_the_rest(rig);
+    return NULL;
+}
+
 /* A transaction of several steps that does not make it. */
 static void go_wrong(struct rig *rig, struct segment **segment, const struct plan *plan)
 {
@@ -159,9 +204,23 @@ static void go_wrong(struct rig *rig, struct segment **segment, const struct pla
         return;
     }
     segment_free(*segment);
-    rig_close(rig);
-    rig_open(rig);
-    *segment = begin_segment(rig);
+    *segment = resume(rig);
+}
+
+/* What a segment counts: not the sessions that came and went in it. */
+static void check_counters(const struct segment *segment, const struct generation *generation)
+{
+    uint64_t rows = 0;
+    uint64_t entries = 0;
+    for (uint32_t i = 0; i < generation->session_count; i++) {
+        const struct generation_session *touched = &generation->sessions[i];
+        bool unheard_of = touched->state == RECORD_DELETED && generation->first_position > 0 &&
+                          touched->epoch >= generation->first_position;
+        rows += unheard_of ? 0 : 1;
+        entries += unheard_of ? 0 : touched->count;
+    }
+    assert_int_equal(segment_rows(segment), rows);
+    assert_int_equal(segment_entries(segment), entries);
 }
 
 /* Returns how many steps it took. */
@@ -173,20 +232,18 @@ static size_t write_by_plan(struct rig *rig, const struct plan *plan)
         assert_true(steps < STEPS_MAX);
         if (plan->accident == ACCIDENT_CRASH && steps == plan->at) {
             segment_free(segment);
-            rig_close(rig);
-            rig_open(rig);
-            segment = begin_segment(rig);
+            segment = resume(rig);
         } else if (plan->accident != ACCIDENT_NONE && steps == plan->at) {
             go_wrong(rig, &segment, plan);
         }
+        if (!segment)
+            return steps;
         assert_int_equal(journal_begin(rig->journal), SPN_OK);
         done = one_step(rig, segment);
         assert_int_equal(journal_commit(rig->journal), SPN_OK);
         segment_settle(segment, true);
     }
-    uint64_t entries = rig->frozen->entry_count;
-    assert_int_equal(segment_rows(segment), rig->frozen->session_count);
-    assert_int_equal(segment_entries(segment), entries);
+    check_counters(segment, rig->frozen);
     segment_free(segment);
     return steps;
 }
@@ -246,13 +303,47 @@ static void check_row(struct rig *rig, struct journal_reader *reader, uint32_t s
     assert_int_equal(row.bytes, of->bytes);
     assert_int_equal(row.opened_ms, rig_wall_ms(of->epoch));
     assert_int_equal(row.last_ms, rig_wall_ms(position));
-    assert_int_equal(row.last_ns, rig_time_ns(position));
-    assert_int_equal(row.state, RECORD_LIVE);
+    assert_int_equal(row.last_ns,
+                     rig_time_ns(of->closed_position ? of->closed_position : position));
+    assert_int_equal(row.state, of->closed_position ? RECORD_CLOSED : RECORD_LIVE);
+    assert_int_equal(row.state_position, of->closed_position);
     assert_int_equal(row.name.size, strlen(of->name));
     assert_memory_equal(row.name.data, of->name, row.name.size);
     assert_int_equal(row.last_id.size, newest ? strlen(newest->id) : 0);
     if (newest)
         assert_memory_equal(row.last_id.data, newest->id, row.last_id.size);
+}
+
+/* Nothing is left of deleted lives but blocks that were there before. */
+static void check_buried(struct journal_reader *reader, const struct rig_session *of)
+{
+    uint32_t newest = journal_reader_meta(reader)->segment;
+    struct record_row row;
+    struct record_block block;
+    for (size_t i = 0; i < of->dead_count; i++) {
+        assert_int_equal(journal_read_row(reader, of->dead[i], &row), SPN_E_END);
+        assert_int_equal(journal_read_block(reader, newest, of->dead[i], UINT64_MAX, &block),
+                         SPN_E_END);
+    }
+}
+
+/* The newest segment says what it covers, if it covers anything. */
+static void check_segment_record(struct rig *rig, struct journal_reader *reader)
+{
+    const struct generation *generation = rig->frozen;
+    uint32_t newest = journal_reader_meta(reader)->segment;
+    struct record_segment segment;
+    uint32_t number = 0;
+    spn_err err = journal_read_segment_after(reader, newest - 1, &number, &segment);
+    if (!generation || generation->last_position == 0) {
+        assert_int_equal(err, generation ? SPN_E_END : SPN_OK);
+        return;
+    }
+    assert_int_equal(err, SPN_OK);
+    assert_int_equal(number, newest);
+    assert_int_equal(segment.first, generation->first_position);
+    assert_int_equal(segment.last, generation->last_position);
+    assert_int_equal(segment.events, generation->entry_count);
 }
 
 static void check_all(struct rig *rig)
@@ -264,11 +355,13 @@ static void check_all(struct rig *rig)
         spn_err err = journal_read_name(reader, rig_name(rig, i), &epoch);
         assert_int_equal(err, of->epoch > 0 ? SPN_OK : SPN_E_END);
         assert_int_equal(epoch, of->epoch);
+        check_buried(reader, of);
         if (of->epoch == 0)
             continue;
         check_row(rig, reader, i);
         check_chain(rig, reader, i);
     }
+    check_segment_record(rig, reader);
     journal_reader_close(reader);
 }
 
@@ -435,6 +528,8 @@ static void unfinished_does_not_count(void **state)
     second_segment(&the_rig);
     rig_save(&the_rig);
     for (size_t steps = 1; rig_write_some(&the_rig, steps); steps++) {
+        if (is_complete(&the_rig))
+            break; /* only burials are left */
         assert_int_equal(journal_meta(the_rig.journal)->segment, 1);
         struct journal_reader *reader = open_reader(&the_rig);
         for (uint32_t i = 0; i < 64; i++)
@@ -443,6 +538,180 @@ static void unfinished_does_not_count(void **state)
         rig_restore(&the_rig);
     }
 }
+
+/* -- sessions that end ------------------------------------------------------------------------- */
+
+/* What a session of the first segment, or a new one, goes through in a later generation: o open,
+ * e three events, c close, d delete, x expire; F: the next generation. */
+static const struct life_row {
+    const char *name;
+    uint32_t session; /* from 64 on: not opened before */
+    const char *script;
+} life_rows[] = {
+    {"closed", FIVE, "c"},
+    {"closed after events", FIVE, "ec"},
+    {"closed as soon as it was opened", 64, "oc"},
+    {"opened and closed", 64, "oec"},
+    {"closed, and later nothing", FIVE, "cF"},
+    {"events and closed in different ones", FIVE, "eFc"},
+    {"deleted", FIVE, "d"},
+    {"deleted after events", FIVE, "ed"},
+    {"deleted without ever an event", NONE, "d"},
+    {"a large one is deleted", MANY, "d"},
+    {"closed and deleted", FIVE, "ecd"},
+    {"closed, and deleted in the next", FIVE, "ecFd"},
+    {"expired", FIVE, "x"},
+    {"closed, and expired in the next", FIVE, "cFx"},
+    {"came and went", 64, "oed"},
+    {"came and went without an event", 64, "od"},
+    {"came, was closed, and went", 64, "oecd"},
+    {"came, and went in the next", 64, "oeFd"},
+    {"its name is used again at once", FIVE, "doe"},
+    {"its name is used again at once after events", FIVE, "edoe"},
+    {"its name is used again in the next", FIVE, "edFoe"},
+    {"its name is used again in the next but one", FIVE, "edFFoe"},
+    {"its name is used again and again", FIVE, "doedoedoe"},
+    {"its name is used again, and it is gone", FIVE, "doed"},
+    {"its name is used again, and it is gone in the next", FIVE, "doeFd"},
+    {"its name is used again and closed", FIVE, "xoec"},
+    {"a new name is used again at once", 64, "oedoe"},
+    {"a new name is used again in the next", 64, "oedFoe"},
+    {"a new name is used again, and it is gone", 64, "oedoed"},
+    {"deleted, and another generation is written", FIVE, "edF"},
+};
+
+/* Others live on beside it, some of them older. How many decides where a step ends. */
+static void events_of_others(struct rig *rig, uint32_t others)
+{
+    rig_event(rig, MANY, NULL, NULL);
+    rig_event(rig, 4, NULL, NULL);
+    for (uint32_t i = 20; i < 20 + others; i++)
+        rig_events(rig, i, i % 3);
+}
+
+/* Up to the next F, or the end. */
+static const char *live_on(struct rig *rig, const struct life_row *row, const char *step,
+                           uint32_t others)
+{
+    events_of_others(rig, others);
+    for (; *step != '\0' && *step != 'F'; step++) {
+        if (*step == 'o')
+            rig_open_session(rig, row->session);
+        else if (*step == 'e')
+            rig_events(rig, row->session, 3);
+        else
+            rig_end(rig, row->session,
+                    *step == 'c'   ? RECORD_CLOSE
+                    : *step == 'd' ? RECORD_DELETE
+                                   : RECORD_EXPIRE);
+    }
+    rig_commit(rig);
+    rig_freeze(rig);
+    return *step == 'F' ? step + 1 : NULL;
+}
+
+/* In one go, with aborted transactions, and with a crash between any two steps, the one between the
+ * checkpoint and the burials among them. */
+static void live(const struct life_row *row, uint32_t others)
+{
+    rig_init(&the_rig, SESSIONS, 16);
+    fill(&the_rig);
+    rig_freeze(&the_rig);
+    rig_write_frozen(&the_rig);
+    for (const char *step = row->script; step;) {
+        rig_drop_frozen(&the_rig);
+        step = live_on(&the_rig, row, step, others);
+        accidents(&the_rig, ACCIDENT_ABORT, 2);
+        check_all(&the_rig);
+        rig_restore(&the_rig);
+        accidents(&the_rig, ACCIDENT_CRASH, 1);
+        check_all(&the_rig);
+    }
+    rig_release(&the_rig);
+}
+
+static void run_life(void **state)
+{
+    for (uint32_t others = 0; others < OTHERS_MAX; others++)
+        live(*state, others);
+}
+
+/* Until the checkpoint moves, what was closed or deleted above it is as it was. */
+static void unfinished_end_does_not_count(void **state)
+{
+    (void)state;
+    rig_init(&the_rig, SESSIONS, 16);
+    second_segment(&the_rig);
+    rig_write_frozen(&the_rig);
+    rig_drop_frozen(&the_rig);
+    uint64_t epochs[2] = {the_rig.sessions[MANY].epoch, the_rig.sessions[FIVE].epoch};
+    rig_end(&the_rig, MANY, RECORD_DELETE);
+    rig_end(&the_rig, FIVE, RECORD_CLOSE);
+    rig_commit(&the_rig);
+    rig_freeze(&the_rig);
+    rig_save(&the_rig);
+    for (size_t steps = 1; rig_write_some(&the_rig, steps) && !is_complete(&the_rig); steps++) {
+        struct journal_reader *reader = open_reader(&the_rig);
+        uint64_t checkpoint = journal_reader_meta(reader)->checkpoint;
+        for (size_t i = 0; i < 2; i++) {
+            struct record_row row;
+            assert_int_equal(journal_read_row(reader, epochs[i], &row), SPN_OK);
+            assert_true(row.state == RECORD_LIVE || row.state_position > checkpoint);
+            assert_int_equal(row.segment, 2);
+        }
+        journal_reader_close(reader);
+        rig_restore(&the_rig);
+    }
+}
+
+/* A session that was opened, and whose row was written, in a segment that a crash cut short; after
+ * the restart it is deleted in the same generation. What is left of the first attempt must not
+ * bring it back, also when the second one is cut short before its burials. */
+static void deleted_after_an_interrupted_attempt(void **state)
+{
+    (void)state;
+    rig_init(&the_rig, SESSIONS, 16);
+    fill(&the_rig);
+    rig_freeze(&the_rig);
+    rig_write_up_to_row(&the_rig, FIVE);
+    rig_close(&the_rig);
+    rig_open(&the_rig);
+    generation_drop(the_rig.active); /* the log is read again: the same generation goes on */
+    the_rig.active = the_rig.frozen;
+    the_rig.frozen = NULL;
+    rig_end(&the_rig, FIVE, RECORD_DELETE);
+    rig_commit(&the_rig);
+    rig_freeze(&the_rig);
+    struct segment *segment = begin_segment(&the_rig);
+    while (!is_complete(&the_rig)) {
+        assert_int_equal(journal_begin(the_rig.journal), SPN_OK);
+        (void)one_step(&the_rig, segment);
+        assert_int_equal(journal_commit(the_rig.journal), SPN_OK);
+        segment_settle(segment, true);
+    }
+    segment_free(segment);
+    assert_null(resume(&the_rig));
+    check_all(&the_rig);
+}
+
+static void bury_what_is_not_there(void **state)
+{
+    (void)state;
+    rig_init(&the_rig, SESSIONS, 16);
+    fill(&the_rig);
+    rig_freeze(&the_rig);
+    rig_write_frozen(&the_rig);
+    char *before = rig_dump(&the_rig);
+    assert_int_equal(journal_begin(the_rig.journal), SPN_OK);
+    assert_int_equal(segment_bury(the_rig.journal, the_rig.next_position), SPN_OK);
+    assert_int_equal(journal_commit(the_rig.journal), SPN_OK);
+    char *after = rig_dump(&the_rig);
+    assert_string_equal(after, before);
+    free(after);
+    free(before);
+}
+
+/* -- generations of little --------------------------------------------------------------------- */
 
 /* A generation in which nothing was stored: only duplicates came. It must not take the checkpoint
  * with it, nor look for names in a log that may have been trimmed. */
@@ -553,7 +822,7 @@ static void corrupt(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    static const struct CMUnitTest single[] = {
         cmocka_unit_test_teardown(in_one_go, release),
         cmocka_unit_test_teardown(step_by_step, release),
         cmocka_unit_test_teardown(aborted, release),
@@ -563,11 +832,21 @@ int main(void)
         cmocka_unit_test_teardown(second_one_chains_to_the_first, release),
         cmocka_unit_test_teardown(second_one_with_accidents, release),
         cmocka_unit_test_teardown(unfinished_does_not_count, release),
+        cmocka_unit_test_teardown(unfinished_end_does_not_count, release),
+        cmocka_unit_test_teardown(deleted_after_an_interrupted_attempt, release),
+        cmocka_unit_test_teardown(bury_what_is_not_there, release),
         cmocka_unit_test_teardown(nothing_but_duplicates, release),
         cmocka_unit_test_teardown(nothing_at_all, release),
         cmocka_unit_test_teardown(only_a_row_is_left, release),
-        {corrupt_rows[0].name, corrupt, NULL, release, (void *)(uintptr_t)&corrupt_rows[0]},
-        {corrupt_rows[1].name, corrupt, NULL, release, (void *)(uintptr_t)&corrupt_rows[1]},
     };
-    return cmocka_run_group_tests_name("segment", tests, NULL, NULL);
+    static struct CMUnitTest tests[COUNT(single) + COUNT(corrupt_rows) + COUNT(life_rows)];
+    size_t count = COUNT(single);
+    memcpy(tests, single, sizeof(single));
+    for (size_t i = 0; i < COUNT(corrupt_rows); i++)
+        tests[count++] = (struct CMUnitTest){corrupt_rows[i].name, corrupt, NULL, release,
+                                             (void *)(uintptr_t)&corrupt_rows[i]};
+    for (size_t i = 0; i < COUNT(life_rows); i++)
+        tests[count++] = (struct CMUnitTest){life_rows[i].name, run_life, NULL, release,
+                                             (void *)(uintptr_t)&life_rows[i]};
+    return _cmocka_run_group_tests("segment", tests, count, NULL, NULL);
 }

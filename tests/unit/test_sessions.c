@@ -221,6 +221,194 @@ static void remember(void **state)
     sessions_release(&sessions);
 }
 
+/* -- getting rid of ---------------------------------------------------------------------------- */
+
+static bool is_pinned(const void *owner, uint32_t slot)
+{
+    const char *letters = owner;
+    return letters[slot] == 'p' || letters[slot] == 'P';
+}
+
+/* Sessions by slot, before and after. h hot, r hot and recent, p pinned, P pinned and recent, d
+ * deleted (hot, without an epoch), D deleted and recent, c cold, - nobody's. */
+static const struct evict_row {
+    const char *name;
+    const char *before;
+    uint32_t hot_max;
+    size_t slots_max;
+    size_t evicted;
+    const char *after;
+    uint32_t hand; /* where it stands afterwards; it began at 0 */
+} evict_rows[] = {
+    {"few enough", "hhh", 3, 99, 0, "hhh", 0},
+    {"nothing hot", "ccc", 0, 99, 0, "ccc", 0},
+    {"one too many", "hhh", 2, 99, 1, "chh", 1},
+    {"all", "hhh", 0, 99, 3, "ccc", 0},
+    {"the cold ones are passed", "cchh", 1, 99, 1, "ccch", 3},
+    {"the recent ones have another round", "rhr", 2, 99, 1, "hcr", 2},
+    {"all are recent: the second time round", "rrr", 2, 99, 1, "chh", 1},
+    {"all are recent, and all go", "rrr", 0, 99, 3, "ccc", 0},
+    {"pinned ones stay", "phph", 0, 4, 2, "pcpc", 0},
+    {"pinned ones stay, however often they are looked at", "ppp", 0, 99, 0, "ppp", 0},
+    {"pinned and recent ones are not recent any more", "PP", 0, 2, 0, "pp", 0},
+    {"so many slots at a time", "hhhh", 0, 2, 2, "cchh", 2},
+    {"so many slots, and none goes", "rrrr", 0, 2, 0, "hhrr", 2},
+    {"none", "hhhh", 0, 0, 0, "hhhh", 0},
+    {"a deleted one is forgotten", "dhh", 2, 99, 1, "-hh", 1},
+    {"a deleted one that is recent has another round", "Dhh", 2, 99, 1, "dch", 2},
+    {"a deleted one among others", "hdc", 0, 99, 2, "c-c", 2},
+    {"nobody's slots are passed", "-h-h", 1, 99, 1, "-c-h", 2},
+};
+
+static char slot_letter(const struct sessions *sessions, uint32_t slot, char was)
+{
+    const struct session *session = &sessions->slots[slot];
+    if (!session->tracker)
+        return session->epoch == 0 ? '-' : 'c';
+    if (session->tracker->epoch == 0)
+        return session->tracker->recent ? 'D' : 'd';
+    bool pinned = was == 'p' || was == 'P';
+    return (char)(session->tracker->recent ? (pinned ? 'P' : 'r') : (pinned ? 'p' : 'h'));
+}
+
+static void put_letter(struct sessions *sessions, char letter, uint32_t i)
+{
+    char name[2] = {(char)('a' + i), '\0'};
+    uint64_t hash = sessions_hash(sessions, text(name));
+    bool cold = letter == 'c' || letter == '-';
+    assert_int_equal(put(sessions, &(struct put){cold ? NULL : name, hash, cold ? 100 + i : 0}), i);
+    struct tracker *tracker = sessions->slots[i].tracker;
+    if (!tracker)
+        return;
+    tracker->epoch = letter == 'd' || letter == 'D' ? 0 : 100 + i;
+    tracker->recent = letter == 'r' || letter == 'P' || letter == 'D';
+}
+
+static void check_counts(const struct sessions *sessions)
+{
+    uint32_t hot = 0;
+    uint32_t known = 0;
+    for (uint32_t i = 0; i < sessions->count; i++) {
+        hot += sessions->slots[i].tracker != NULL;
+        known += sessions->slots[i].tracker != NULL || sessions->slots[i].epoch != 0;
+    }
+    assert_int_equal(sessions->hot, hot);
+    assert_int_equal(sessions_known(sessions), known);
+    assert_int_equal(sessions->tracker_bytes, sum_of_sizes(sessions));
+}
+
+static void evict(void **state)
+{
+    const struct evict_row *row = *state;
+    struct sessions sessions;
+    assert_int_equal(sessions_init(&sessions, 1, WINDOW), SPN_OK);
+    for (uint32_t i = 0; row->before[i] != '\0'; i++)
+        put_letter(&sessions, row->before[i], i);
+    for (uint32_t i = 0; row->before[i] != '\0'; i++)
+        if (row->before[i] == '-')
+            sessions_forget(&sessions, i);
+    assert_int_equal(
+        sessions_evict(&sessions, row->hot_max, row->slots_max, is_pinned, row->before),
+        row->evicted);
+    check_counts(&sessions);
+    for (uint32_t i = 0; row->after[i] != '\0'; i++) {
+        char name[2] = {(char)('a' + i), '\0'};
+        uint64_t hash = sessions_hash(&sessions, text(name));
+        uint32_t slot = 99;
+        assert_int_equal(slot_letter(&sessions, i, row->before[i]), row->after[i]);
+        enum sessions_found found = sessions_find(&sessions, text(name), hash, &slot);
+        assert_int_equal(found, row->after[i] == '-'   ? SESSIONS_ABSENT
+                                : row->after[i] == 'c' ? SESSIONS_COLD
+                                                       : SESSIONS_HOT);
+        if (row->after[i] == 'c') /* it keeps its epoch */
+            assert_int_equal(sessions_find_epoch(&sessions, hash, 100 + i), i);
+    }
+    assert_int_equal(sessions.hand, row->hand);
+    sessions_release(&sessions);
+}
+
+/* Of an evicted session there is what there was of a cold one: it can come back. */
+static void evicted_and_back(void **state)
+{
+    (void)state;
+    struct sessions sessions;
+    assert_int_equal(sessions_init(&sessions, 1, WINDOW), SPN_OK);
+    uint32_t slot = put(&sessions, &(struct put){"a", 7, 0});
+    sessions.slots[slot].tracker->epoch = 12;
+    sessions.slots[slot].touched[1] = 3;
+    sessions.slots[slot].tracker->recent = false;
+    assert_int_equal(sessions_evict(&sessions, 0, 1, is_pinned, "h"), 1);
+    assert_int_equal(sessions_epoch(&sessions, slot), 12);
+    assert_int_equal(sessions.slots[slot].touched[1], 3);
+    struct tracker *tracker = tracker_new(text("a"), WINDOW);
+    assert_non_null(tracker);
+    tracker->epoch = 12;
+    sessions_warm(&sessions, slot, tracker);
+    assert_true(tracker->recent); /* somebody asked for it */
+    assert_int_equal(sessions_evict(&sessions, 0, 1, is_pinned, "h"), 0);
+    check_counts(&sessions);
+    sessions_release(&sessions);
+}
+
+/* A slot becomes another's: nothing of the one before is left, also not its places. */
+static void slots_again(void **state)
+{
+    (void)state;
+    struct sessions sessions;
+    uint32_t slot;
+    assert_int_equal(sessions_init(&sessions, 1, WINDOW), SPN_OK);
+    uint32_t a = put(&sessions, &(struct put){"a", 7, 0});
+    uint32_t b = put(&sessions, &(struct put){NULL, 7, 5});
+    uint32_t c = put(&sessions, &(struct put){"c", 7, 0});
+    sessions.slots[a].touched[0] = sessions.slots[b].touched[1] = 1;
+    sessions_forget(&sessions, a);
+    sessions_forget(&sessions, b);
+    assert_int_equal(sessions_known(&sessions), 1);
+    assert_int_equal(sessions_find(&sessions, text("a"), 7, &slot), SESSIONS_ABSENT);
+    assert_int_equal(sessions_find_epoch(&sessions, 7, 5), SLOT_NONE);
+    assert_int_equal(sessions_find(&sessions, text("c"), 7, &slot), SESSIONS_HOT);
+    assert_int_equal(slot, c);
+    check_counts(&sessions);
+    assert_int_equal(put(&sessions, &(struct put){NULL, 9, 6}), b); /* the last one first */
+    assert_int_equal(put(&sessions, &(struct put){"d", 7, 0}), a);
+    assert_int_equal(put(&sessions, &(struct put){"e", 7, 0}), 3);
+    assert_int_equal(sessions.count, 4);
+    assert_int_equal(sessions_known(&sessions), 4);
+    assert_int_equal(sessions_find(&sessions, text("x"), 9, &slot), SESSIONS_COLD);
+    assert_int_equal(slot, b);
+    check_counts(&sessions);
+    sessions_release(&sessions);
+}
+
+/* Come and go for a long time: there are never more slots than there were sessions at once. */
+static void come_and_go(void **state)
+{
+    (void)state;
+    enum { ALIVE = 1500, ROUNDS = 6000 };
+    static uint32_t slots[ALIVE];
+    struct sessions sessions;
+    char name[16];
+    assert_int_equal(sessions_init(&sessions, 42, WINDOW), SPN_OK);
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        (void)snprintf(name, sizeof(name), "s%u", i);
+        uint32_t place = i < ALIVE ? i : (i * 7919) % ALIVE;
+        if (i >= ALIVE)
+            sessions_forget(&sessions, slots[place]);
+        uint64_t hash = sessions_hash(&sessions, text(name));
+        spn_err err = i % 2 ? sessions_know(&sessions, hash, i, &slots[place])
+                            : sessions_add(&sessions, text(name), hash, &slots[place]);
+        assert_int_equal(err, SPN_OK);
+        uint32_t slot;
+        assert_int_equal(sessions_find(&sessions, text(name), hash, &slot),
+                         i % 2 ? SESSIONS_COLD : SESSIONS_HOT);
+        assert_int_equal(slot, slots[place]);
+    }
+    assert_int_equal(sessions.count, ALIVE);
+    assert_int_equal(sessions_known(&sessions), ALIVE);
+    assert_int_equal(sessions.tracker_bytes, sum_of_sizes(&sessions));
+    sessions_release(&sessions);
+}
+
 /* -- many -------------------------------------------------------------------------------------- */
 
 static void many(void **state)
@@ -302,16 +490,22 @@ static void without_memory(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + 6] = {
+    struct CMUnitTest tests[COUNT(rows) + COUNT(evict_rows) + 9] = {
         {"warm", warm, NULL, NULL, NULL},
         {"opens later", opens_later, NULL, NULL, NULL},
         {"remember", remember, NULL, NULL, NULL},
+        {"evicted and back", evicted_and_back, NULL, NULL, NULL},
+        {"slots again", slots_again, NULL, NULL, NULL},
+        {"come and go", come_and_go, NULL, NULL, NULL},
         {"many", many, NULL, NULL, NULL},
         {"the hash is keyed", hash_is_keyed, NULL, NULL, NULL},
         {"without memory", without_memory, NULL, NULL, NULL},
     };
     for (size_t i = 0; i < COUNT(rows); i++)
-        tests[6 + i] =
+        tests[9 + i] =
             (struct CMUnitTest){rows[i].label, find, NULL, NULL, (void *)(uintptr_t)&rows[i]};
+    for (size_t i = 0; i < COUNT(evict_rows); i++)
+        tests[9 + COUNT(rows) + i] = (struct CMUnitTest){evict_rows[i].name, evict, NULL, NULL,
+                                                         (void *)(uintptr_t)&evict_rows[i]};
     return _cmocka_run_group_tests("sessions", tests, COUNT(tests), NULL, NULL);
 }

@@ -22,10 +22,10 @@
 
 enum { MAIN = 0, SESSIONS = 41, WINDOW = 16, EVENTS_MAX = 8000 };
 
-/* - nothing · o open · 1 5 c k that many events (c: 100, k: 1,000) · r one with an id that comes
- * again x events of forty other sessions · F freeze · W write it, and forget it · w write it, while
- * the broker still has it · h write it up to this session's row, and no further v the broker is
- * asked now, and not at the end · | what follows is in memory only */
+/* - nothing · C close · o open · 1 5 c k that many events (c: 100, k: 1,000) · r one with an id
+ * that comes again x events of forty other sessions · F freeze · W write it, and forget it · w
+ * write it, while the broker still has it · h write it up to this session's row, and no further v
+ * the broker is asked now, and not at the end · | what follows is in memory only */
 static char scripts[][256] = {
     /* not there */
     "- x xF xFW |o |5 xFW|5",
@@ -127,6 +127,9 @@ static void run_step(char step)
         rig_view(&rig, MAIN, &view);
         durable = rig.sessions[MAIN].count;
         viewed = true;
+        break;
+    case 'C':
+        rig_end(&rig, MAIN, RECORD_CLOSE);
         break;
     case '-':
         break;
@@ -352,15 +355,210 @@ static void gone(void **state)
     journal_reader_close(reader);
 }
 
+/* -- retention --------------------------------------------------------------------------------- */
+
+/* What is deleted from the log itself, as trimming and the quota do it: events by their seqs, from
+ * one to another. The index is left as it was. */
+struct cut {
+    uint64_t from, to;
+};
+
+/* The script's session, the rule, and from where the first retained event is asked for. The clock
+ * stands at the newest event of all. */
+static const struct retained_row {
+    const char *script;
+    struct record_retention rule;
+    struct cut cut;
+    uint64_t from;
+    uint64_t retained; /* seq */
+} retained_rows[] = {
+    /* no rule */
+    {"c", {0}, {0, 0}, 1, 1},
+    {"cFW", {0}, {0, 0}, 40, 40},
+    {"cFWcFc", {0}, {0, 0}, 300, 300},
+    {"cFW", {0}, {0, 0}, 101, 101},
+    {"o", {0}, {0, 0}, 1, 1},
+    {"oFW", {.events_max = 3}, {0, 0}, 1, 1},
+    /* by events: in a generation, on disk, over both and over segments */
+    {"c", {.events_max = 30}, {0, 0}, 1, 71},
+    {"c", {.events_max = 30}, {0, 0}, 70, 71},
+    {"c", {.events_max = 30}, {0, 0}, 71, 71},
+    {"c", {.events_max = 30}, {0, 0}, 90, 90},
+    {"c", {.events_max = 30}, {0, 0}, 101, 101},
+    {"c", {.events_max = 100}, {0, 0}, 1, 1},
+    {"c", {.events_max = 1}, {0, 0}, 1, 100},
+    {"cF", {.events_max = 30}, {0, 0}, 1, 71},
+    {"cFW", {.events_max = 30}, {0, 0}, 1, 71},
+    {"cFW5", {.events_max = 30}, {0, 0}, 1, 76},
+    {"cFW5F5", {.events_max = 8}, {0, 0}, 1, 103},
+    {"cFWcFWcFW", {.events_max = 150}, {0, 0}, 1, 151},
+    {"kFWkFWk", {.events_max = 1234}, {0, 0}, 1, 1767},
+    {"cxFWcxFhc", {.events_max = 150}, {0, 0}, 1, 151},
+    {"c|c", {.events_max = 30}, {0, 0}, 1, 71}, /* what is not durable hides nothing */
+    {"cF5W", {.events_max = 30}, {0, 0}, 1, 76},
+    /* by age: entries are 7 ns apart */
+    {"c", {.age_max_ns = 7 * 30}, {0, 0}, 1, 71},
+    {"cFW", {.age_max_ns = 7 * 30}, {0, 0}, 1, 71},
+    {"cFW5", {.age_max_ns = 7 * 30}, {0, 0}, 1, 76},
+    {"cFWc", {.age_max_ns = 7 * 5000}, {0, 0}, 1, 1},
+    {"5FWxxxF", {.age_max_ns = 7 * 60}, {0, 0}, 1, 6}, /* all of it is too old */
+    {"5FWxxxFW", {.age_max_ns = 7 * 60}, {0, 0}, 3, 6},
+    /* a front that was trimmed */
+    {"cFW", {0}, {1, 40}, 1, 41},
+    {"cFW", {0}, {1, 40}, 40, 41},
+    {"cFW", {0}, {1, 40}, 41, 41},
+    {"cFWcF", {0}, {1, 100}, 1, 101},
+    {"cFWcFWc", {0}, {1, 199}, 7, 200},
+    {"cFW", {0}, {1, 99}, 1, 100},
+    {"cFW", {0}, {1, 100}, 1, 101},
+    {"cFW", {0}, {1, 100}, 101, 101},
+    {"cFWxFW", {0}, {1, 100}, 50, 101},
+    {"kFWkFW", {0}, {1, 1500}, 1, 1501},
+    /* the rule hides more than was trimmed, and less */
+    {"cFW", {.events_max = 30}, {1, 40}, 1, 71},
+    {"cFW", {.events_max = 80}, {1, 40}, 1, 41},
+    /* a hole in the middle */
+    {"cFW", {0}, {20, 40}, 1, 1},
+    {"cFW", {0}, {20, 40}, 19, 19},
+    {"cFW", {0}, {20, 40}, 20, 41},
+    {"cFW", {0}, {20, 40}, 30, 41},
+    {"cFW", {0}, {20, 40}, 40, 41},
+    {"cFW", {0}, {20, 40}, 41, 41},
+    {"cFWcFWc", {0}, {101, 200}, 101, 201},
+    {"cFWcFWc", {0}, {90, 210}, 95, 211},
+};
+
+static void cut_out(const struct cut *cut)
+{
+    uint64_t next;
+    size_t count;
+    if (cut->from == 0)
+        return;
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    for (uint64_t seq = cut->from; seq <= cut->to; seq++) {
+        uint64_t position = of->events[seq - 1].position;
+        assert_int_equal(
+            journal_delete_entries(rig.journal, position, position, NULL, NULL, 1, &next, &count),
+            SPN_OK);
+        assert_int_equal(count, 1);
+    }
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+}
+
+static void assert_retained(uint64_t from, uint64_t now_ns, uint64_t expected)
+{
+    struct journal_reader *reader;
+    struct timeline timeline;
+    uint64_t seq = 0;
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    assert_int_equal(timeline_open(&timeline, reader, &view), SPN_OK);
+    assert_int_equal(timeline.seq_last, durable); /* whatever was trimmed */
+    assert_int_equal(timeline_retained(&timeline, from, now_ns, &seq), SPN_OK);
+    assert_int_equal(seq, expected);
+    journal_reader_close(reader);
+}
+
+static void retained(void **state)
+{
+    const struct retained_row *row = *state;
+    run_script(row->script);
+    rig_retain(&rig, row->rule);
+    cut_out(&row->cut);
+    assert_retained(row->from, rig_time_ns(rig.next_position - 1), row->retained);
+}
+
+/* By bytes, which differ from event to event: compared with the list. */
+static void retained_by_bytes(void **state)
+{
+    const char *script = *state;
+    run_script(script);
+    uint64_t all = of->events[durable - 1].bytes;
+    for (uint64_t bytes_max = 1; bytes_max <= all + 1; bytes_max += 1 + all / 50) {
+        uint64_t expected = 1;
+        while (all - of->events[expected - 1].bytes >= bytes_max)
+            expected++;
+        rig_retain(&rig, (struct record_retention){.bytes_max = bytes_max});
+        assert_retained(1, 0, expected);
+        assert_retained(durable, 0, durable);
+        if (expected > 1)
+            assert_retained(expected - 1, 0, expected);
+    }
+}
+
+/* Blocks may be gone as well: the index begins later than it is asked for. */
+static void retained_without_blocks(void **state)
+{
+    (void)state;
+    run_script("cFWcFWc");
+    cut_out(&(struct cut){1, 100});
+    size_t count;
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_delete_segment(rig.journal, 1, 1000, &count), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    for (uint64_t from = 1; from <= 100; from += 11)
+        assert_retained(from, 0, 101);
+    cut_out(&(struct cut){101, 150});
+    assert_retained(1, 0, 151);
+    assert_retained(120, 0, 151);
+    assert_retained(160, 0, 160);
+}
+
+/* -- closed ------------------------------------------------------------------------------------ */
+
+/* Closed as soon as that is durable, and as far as the view or the index know all of its events.
+ * C closes; the other letters as in the scripts. */
+static const struct closed_row {
+    const char *script;
+    bool closed;
+} closed_rows[] = {
+    {"5", false},       {"5FW", false},        {"5C", true},     {"5CF", true},
+    {"5CFW", true},     {"5FCFW", true},       {"5FWC", true},   {"5FWCF", true},
+    {"5FWCFW", true},   {"5FWCFWxFW", true},   {"5FWCFw", true}, {"5FW|C", false},
+    {"5|C", false},     {"oC", true},          {"oCFW", true},   {"cxFWcCxFh", true},
+    {"5FWv5CFW", true}, {"cxFWvcCxFh", false},
+};
+
+static void closed(void **state)
+{
+    const struct closed_row *row = *state;
+    struct journal_reader *reader;
+    struct timeline timeline;
+    run_script(row->script);
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    assert_int_equal(timeline_open(&timeline, reader, &view), SPN_OK);
+    assert_int_equal(timeline.closed, row->closed);
+    struct tracker *tracker = NULL;
+    assert_int_equal(timeline_tracker(&timeline, rig_name(&rig, MAIN), WINDOW,
+                                      journal_meta(rig.journal)->secret, &tracker),
+                     SPN_OK);
+    assert_int_equal(tracker->closed, row->closed);
+    tracker_free(tracker);
+    journal_reader_close(reader);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[SCRIPTS_MAX + 1] = {
-        {"gone", gone, NULL, release, NULL},
-    };
-    size_t count = 1;
+    static char *const by_bytes[] = {"c", "cFW", "cFWcFc", "kFWkF5", "cxFWcxFh"};
+    static struct CMUnitTest
+        tests[SCRIPTS_MAX + COUNT(retained_rows) + COUNT(by_bytes) + COUNT(closed_rows) + 2] = {
+            {"gone", gone, NULL, release, NULL},
+            {"retained without blocks", retained_without_blocks, NULL, release, NULL},
+        };
+    size_t count = 2;
+    for (size_t i = 0; i < COUNT(retained_rows); i++)
+        tests[count++] = (struct CMUnitTest){retained_rows[i].script, retained, NULL, release,
+                                             (void *)(uintptr_t)&retained_rows[i]};
+    for (size_t i = 0; i < COUNT(by_bytes); i++)
+        tests[count++] =
+            (struct CMUnitTest){by_bytes[i], retained_by_bytes, NULL, release, by_bytes[i]};
+    for (size_t i = 0; i < COUNT(closed_rows); i++)
+        tests[count++] = (struct CMUnitTest){closed_rows[i].script, closed, NULL, release,
+                                             (void *)(uintptr_t)&closed_rows[i]};
     for (size_t i = 0; i < COUNT(scripts); i++) {
         char *rest = NULL;
-        for (char *script = strtok_r(scripts[i], " ", &rest); script && count < SCRIPTS_MAX;
+        for (char *script = strtok_r(scripts[i], " ", &rest); script && count < COUNT(tests);
              script = strtok_r(NULL, " ", &rest))
             tests[count++] = (struct CMUnitTest){script, run, NULL, release, script};
     }

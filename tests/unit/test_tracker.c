@@ -159,8 +159,8 @@ static void check_shape(const struct tracker *tracker, const struct row *row, si
     assert_int_equal(tracker->epoch, 11);
     assert_int_equal(tracker->seq, 22);
     assert_int_equal(tracker->bytes, 33);
-    assert_int_equal(tracker->duplicates, 44);
-    assert_int_equal(tracker->conflicts, 55);
+    assert_true(tracker->closed);
+    assert_true(tracker->recent);
 }
 
 static void fill_fields(struct tracker *tracker)
@@ -168,8 +168,8 @@ static void fill_fields(struct tracker *tracker)
     tracker->epoch = 11;
     tracker->seq = 22;
     tracker->bytes = 33;
-    tracker->duplicates = 44;
-    tracker->conflicts = 55;
+    tracker->closed = true;
+    tracker->recent = true;
 }
 
 /* One event: a duplicate, a conflict or new, by what the window holds. */

@@ -50,10 +50,14 @@ static struct example {
      .text = "OPENED request=2 " TOKEN " " INSTANCE
              " accepted=5 durable=5; run first=3 count=2 result=1"},
     {.name = "BATCH",
-     .text = "BATCH request=0 " TOKEN " first=6 base=6 round=0 count=3 level=2"
+     .text = "BATCH request=0 " TOKEN " first=6 base=6 round=0 count=3 level=2 backpressure=5"
              "; event session=chat-7 id=a1 type=delta data=Hello"
              "; event session=chat-7 id=a2 type= data=world retry=2500"
              "; skip session=chat-7 id= type= data="},
+    {.name = "CLOSE",
+     .text = "BATCH request=0 " TOKEN " first=9 base=9 round=0 count=2 level=2 backpressure=0"
+             "; close session=chat-7 epoch=100 id= type= data="
+             "; delete session=chat-7 epoch=0 id= type= data="},
     {.name = "ACK",
      .text = "ACK request=0 " TOKEN " from=5 up_to=8 level=2; run first=8 count=1 result=3"},
     {.name = "EXPECT", .text = "EXPECT request=0 " TOKEN " number=7 round=1"},
@@ -74,7 +78,7 @@ static struct example {
     {.name = "SESSIONS_ARE",
      .text = "SESSIONS_ARE request=6 more=0"
              "; row epoch=100 seq=2 position=102 bytes=10 opened=1767225599000 last=1767225600000"
-             " duplicates=3 conflicts=1 name=chat-7 last_id=a2"},
+             " duplicates=3 conflicts=1 state=0 name=chat-7 last_id=a2"},
     {.name = "HEALTH", .text = "HEALTH request=7"},
     {.name = "HEALTH_IS",
      .text = "HEALTH_IS request=7 status=1 pid=4321 " INSTANCE " uptime=60000 durable=102"
@@ -94,6 +98,11 @@ static struct example {
      .text = "CREDIT request=0 count=2; grant subscription=3 incarnation=1 credit=262191"
              "; grant subscription=4 incarnation=2 credit=262144"},
     {.name = "UNSUBSCRIBE", .text = "UNSUBSCRIBE request=0 subscription=3 incarnation=1 credit=0"},
+    {.name = "INFO", .text = "INFO request=10 session=chat-7"},
+    {.name = "INFO_IS",
+     .text = "INFO_IS request=10 epoch=100 seq=2 position=102 bytes=10 opened=1767225599000"
+             " last=1767225600000 duplicates=3 conflicts=1 state=1 name=chat-7 last_id=a2"
+             " first_seq=2"},
 };
 
 static struct example *find_example(const char *name)
@@ -300,9 +309,10 @@ static const struct field_row {
     {"BATCH: level none", "BATCH", 48, 1, 0, true},
     {"BATCH: no such level", "BATCH", 48, 1, 3, false},
     {"BATCH: zero is not", "BATCH", 49, 1, 1, false},
-    {"BATCH: zero is not at its end", "BATCH", 55, 1, 1, false},
+    {"BATCH: zero is not at its end", "BATCH", 51, 1, 1, false},
+    {"BATCH: the most backpressure", "BATCH", 52, 4, UINT32_MAX, true},
     {"entry: kind 0", "BATCH", 56, 1, 0, false},
-    {"entry: kind 3", "BATCH", 56, 1, 3, false},
+    {"entry: kind 5", "BATCH", 56, 1, 5, false},
     {"entry: the first one without a session", "BATCH", 57, 1, 0, false},
     {"entry: zero is not", "BATCH", 59, 1, 1, false},
     {"entry: zero behind the id's size is not", "BATCH", 62, 1, 1, false},
@@ -310,6 +320,14 @@ static const struct field_row {
     {"entry: data that reaches beyond", "BATCH", 64, 4, UINT32_MAX, false},
     {"entry: a skip with the bytes of an event", "BATCH", 56, 1, WIRE_SKIP, false},
     {"entry: a skip with another retry", "BATCH", 123, 4, 0, true},
+    {"entry: a close with the bytes of an event", "BATCH", 56, 1, WIRE_CLOSE, false},
+    {"entry: a delete with the bytes of an event", "BATCH", 56, 1, WIRE_DELETE, false},
+    {"close: of the current life", "CLOSE", 78, 8, 0, true},
+    {"close: of the last life there is", "CLOSE", 78, 8, UINT64_MAX, true},
+    {"close: a delete in its place", "CLOSE", 56, 1, WIRE_DELETE, true},
+    {"close: an event in its place", "CLOSE", 56, 1, WIRE_EVENT, true},
+    {"close: a skip with its bytes", "CLOSE", 56, 1, WIRE_SKIP, false},
+    {"delete: a close in its place", "CLOSE", 86, 1, WIRE_CLOSE, true},
     {"ACK: from above up to", "ACK", 24, 8, 9, false},
     {"ACK: from is up to", "ACK", 24, 8, 8, true},
     {"ACK: more runs than counted", "ACK", 40, 4, 0, false},
@@ -349,6 +367,15 @@ static const struct field_row {
     {"SLICE: fewer items than counted", "SLICE", 20, 4, 2, false},
     {"item: zero is not", "SLICE", 92, 1, 1, false},
     {"SESSIONS_ARE: more", "SESSIONS_ARE", 20, 1, 1, true},
+    {"row: closed", "SESSIONS_ARE", 77, 1, WIRE_SESSION_CLOSED, true},
+    {"row: no such state", "SESSIONS_ARE", 77, 1, 2, false},
+    {"row: zero is not", "SESSIONS_ARE", 78, 1, 1, false},
+    {"row: zero is not, third byte", "SESSIONS_ARE", 80, 1, 1, false},
+    {"INFO_IS: all is retained", "INFO_IS", 87, 8, 1, true},
+    {"INFO_IS: nothing is retained", "INFO_IS", 87, 8, 3, true},
+    {"INFO_IS: what is retained begins at 0", "INFO_IS", 87, 8, 0, false},
+    {"INFO_IS: what is retained begins beyond", "INFO_IS", 87, 8, 4, false},
+    {"INFO_IS: no such state", "INFO_IS", 72, 1, 2, false},
     {"HEALTH_IS: stopping", "HEALTH_IS", 16, 1, WIRE_STOPPING, true},
     {"HEALTH_IS: no such status", "HEALTH_IS", 16, 1, 3, false},
 };
@@ -612,6 +639,121 @@ static void skip_with_something(void **state)
     }
 }
 
+static const struct end_row {
+    const char *name;
+    uint8_t kind;
+    size_t session;
+    bool fits;
+} end_rows[] = {
+    {"close: the shortest session", WIRE_CLOSE, 1, true},
+    {"close: the longest session", WIRE_CLOSE, 255, true},
+    {"close: a session too long", WIRE_CLOSE, 256, false},
+    {"delete: the session before", WIRE_DELETE, 0, true},
+    {"delete: the longest session", WIRE_DELETE, 255, true},
+    {"delete: a session too long", WIRE_DELETE, 256, false},
+};
+
+/* What only events have is not written of a close or a delete, and comes back empty. */
+static void end_of_session(void **state)
+{
+    const struct end_row *row = *state;
+    const struct wire_entry entry = {.kind = row->kind,
+                                     .session = {filler, row->session},
+                                     .id = TEXT("id"),
+                                     .type = TEXT("type"),
+                                     .data = TEXT("data"),
+                                     .retry_ms = 3,
+                                     .epoch = 0x0102030405060708};
+    struct wire_out out = wire_out(large, sizeof(large));
+    wire_put_entry(&out, &entry);
+    assert_int_equal(!out.bad, row->fits);
+    if (out.bad)
+        return;
+    assert_int_equal(wire_out_size(&out), WIRE_ENTRY_HEAD_SIZE + row->session + WIRE_EPOCH_SIZE);
+    assert_int_equal(wire_out_size(&out), wire_entry_size(&entry));
+    struct wire_entry back;
+    struct wire_in in = wire_in(large, wire_out_size(&out));
+    wire_get_entry(&in, (struct spn_bytes)TEXT("before"), &back);
+    assert_true(wire_in_done(&in));
+    assert_int_equal(back.kind, row->kind);
+    assert_int_equal(back.session.size, row->session > 0 ? row->session : 6);
+    assert_int_equal(back.id.size + back.type.size + back.data.size, 0);
+    assert_int_equal(back.retry_ms, WIRE_RETRY_NONE);
+    assert_int_equal(back.epoch, entry.epoch);
+}
+
+/* Has a close no more than it may have? Written as an event of the same bytes, whose kind is then
+ * changed: its lengths are right, and so only the rule for this kind can find it. */
+static const struct end_bytes_row {
+    const char *name;
+    struct spn_bytes session;
+    struct spn_bytes id;
+    struct spn_bytes type;
+    struct spn_bytes data;
+    uint32_t retry_ms;
+    bool passes;
+} end_bytes_rows[] = {
+    {"end: a session and an epoch", TEXT("s"), TEXT(""), TEXT(""), TEXT("12345678"),
+     WIRE_RETRY_NONE, true},
+    {"end: no session", TEXT(""), TEXT(""), TEXT(""), TEXT("12345678"), WIRE_RETRY_NONE, false},
+    {"end: an id", TEXT("s"), TEXT("i"), TEXT(""), TEXT("12345678"), WIRE_RETRY_NONE, false},
+    {"end: a type", TEXT("s"), TEXT(""), TEXT("t"), TEXT("12345678"), WIRE_RETRY_NONE, false},
+    {"end: 7 bytes", TEXT("s"), TEXT(""), TEXT(""), TEXT("1234567"), WIRE_RETRY_NONE, false},
+    {"end: 9 bytes", TEXT("s"), TEXT(""), TEXT(""), TEXT("123456789"), WIRE_RETRY_NONE, false},
+    {"end: no epoch", TEXT("s"), TEXT(""), TEXT(""), TEXT(""), WIRE_RETRY_NONE, false},
+    {"end: a retry", TEXT("s"), TEXT(""), TEXT(""), TEXT("12345678"), 0, false},
+};
+
+static void end_bytes(void **state)
+{
+    const struct end_bytes_row *row = *state;
+    static const uint8_t kinds[] = {WIRE_CLOSE, WIRE_DELETE};
+    const struct wire_entry event = {.kind = WIRE_EVENT,
+                                     .session = row->session,
+                                     .id = row->id,
+                                     .type = row->type,
+                                     .data = row->data,
+                                     .retry_ms = row->retry_ms};
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        uint8_t bytes[64];
+        struct wire_entry entry;
+        struct wire_out out = wire_out(bytes, sizeof(bytes));
+        wire_put_entry(&out, &event);
+        bytes[0] = kinds[i];
+        struct wire_in in = wire_in(bytes, wire_out_size(&out));
+        wire_get_entry(&in, (struct spn_bytes){NULL, 0}, &entry);
+        assert_int_equal(wire_in_done(&in), row->passes);
+    }
+}
+
+/* The epoch of a decoded event does not stay from what was there before. */
+static void event_has_no_epoch(void **state)
+{
+    (void)state;
+    uint8_t bytes[64];
+    const struct wire_entry event = {
+        .kind = WIRE_EVENT, .session = TEXT("s"), .id = TEXT("1"), .epoch = 5};
+    struct wire_entry back = {.epoch = 7};
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_entry(&out, &event);
+    struct wire_in in = wire_in(bytes, wire_out_size(&out));
+    wire_get_entry(&in, (struct spn_bytes){NULL, 0}, &back);
+    assert_true(wire_in_done(&in));
+    assert_int_equal(back.epoch, 0);
+}
+
+/* The largest row is as large as those who make room for it think. */
+static void largest_row(void **state)
+{
+    (void)state;
+    const struct wire_session_row row = {.name = {filler, WIRE_SESSION_MAX},
+                                         .last_id = {filler, WIRE_ID_MAX}};
+    struct wire_out out = wire_out(large, sizeof(large));
+    wire_put_session_row(&out, &row);
+    assert_false(out.bad);
+    assert_int_equal(wire_out_size(&out), WIRE_SESSION_ROW_SIZE_MAX);
+}
+
 /* -- checks ------------------------------------------------------------------------------------ */
 
 enum check { SESSION, ID, TYPE, DATA };
@@ -754,6 +896,10 @@ static void add_rows(void)
         add_test(limit_rows[i].name, entry_limit, &limit_rows[i]);
         add_test(limit_rows[i].name, item_limit, &limit_rows[i]);
     }
+    for (size_t i = 0; i < COUNT(end_rows); i++)
+        add_test(end_rows[i].name, end_of_session, &end_rows[i]);
+    for (size_t i = 0; i < COUNT(end_bytes_rows); i++)
+        add_test(end_bytes_rows[i].name, end_bytes, &end_bytes_rows[i]);
     for (size_t i = 0; i < COUNT(check_rows); i++)
         add_test(check_rows[i].name, check, &check_rows[i]);
 }
@@ -771,6 +917,8 @@ int main(void)
     add_test("the most runs", most_runs, NULL);
     add_test("session of the entry before", session_of_before, NULL);
     add_test("a skip with something", skip_with_something, NULL);
+    add_test("an event has no epoch", event_has_no_epoch, NULL);
+    add_test("the largest session row", largest_row, NULL);
     add_test("data size", data_size, NULL);
     return _cmocka_run_group_tests("wire", tests, test_count, make_page, free_page);
 }

@@ -25,7 +25,15 @@
 #define MS 1000000ull
 #define NEVER UINT64_MAX
 
-enum { FLUSH_MS = 100, PATIENCE_S = 20, BATCHES_MAX = 64, SESSIONS = 70, FRAME_SIZE = 64 };
+enum {
+    FLUSH_MS = 100,
+    ROUND_FIRST_MS = 1000,  /* after the start all segments are looked at ... */
+    ROUND_AFTER_MS = 60000, /* ... and so long after one was written */
+    PATIENCE_S = 20,
+    BATCHES_MAX = 64,
+    SESSIONS = 70,
+    FRAME_SIZE = 64
+};
 
 /* -- time and sleep ---------------------------------------------------------------------------- */
 
@@ -152,6 +160,7 @@ static struct batch *batches[BATCHES_MAX]; /* in the order in which they were ma
 static size_t batch_count;
 static uint64_t next_position;
 static uint64_t quota_bytes;
+static uint64_t session_ttl_ns;
 
 static int set_up(void **state)
 {
@@ -162,6 +171,7 @@ static int set_up(void **state)
     batch_count = 0;
     next_position = 1;
     quota_bytes = UINT64_MAX;
+    session_ttl_ns = 0;
     atomic_store(&now_ns, 1000 * MS);
     atomic_store(&tick_ns, 0);
     atomic_store(&commit_ns, 0);
@@ -173,7 +183,7 @@ static int set_up(void **state)
     return handoff_init(&back) == SPN_OK ? 0 : -1;
 }
 
-static void start(void)
+static void begin(void)
 {
     const struct worker_options options = {.flush_interval_ns = FLUSH_MS * MS,
                                            .journal = rig.journal,
@@ -182,14 +192,14 @@ static void start(void)
                                            .queue = &queue,
                                            .back = &back,
                                            .durable = next_position - 1,
-                                           .quota_bytes = quota_bytes};
+                                           .quota_bytes = quota_bytes,
+                                           .session_ttl_ns = session_ttl_ns};
     atomic_store(&begins, 0);
     atomic_store(&commits, 0);
     atomic_store(&checked_readers, 0);
     assert_int_equal(worker_start(&worker, &options), SPN_OK);
     running = true;
     wait_until_asleep();
-    assert_int_equal(atomic_load(&sleep_ns), NEVER);
 }
 
 static void give(struct work *const *works, size_t count)
@@ -218,6 +228,19 @@ static void pass_time(uint64_t ns)
 {
     atomic_fetch_add(&now_ns, ns);
     submit(NULL, 0);
+}
+
+/* Begun, and past the first round of trimming, which finds nothing to do. */
+static void start(void)
+{
+    begin();
+    if (!atomic_load(&free_running)) {
+        assert_in_range(atomic_load(&sleep_ns), ROUND_FIRST_MS * MS - 8 * atomic_load(&tick_ns),
+                        ROUND_FIRST_MS * MS);
+        pass_time(atomic_load(&sleep_ns));
+    }
+    assert_int_equal(atomic_load(&sleep_ns), NEVER);
+    assert_int_equal(atomic_load(&begins), 0);
 }
 
 static struct work *take_back(void)
@@ -262,8 +285,9 @@ static int tear_down(void **state)
     atomic_store(&free_running, true);
     if (running)
         stop();
-    while (take_back())
-        continue;
+    for (struct work *work = take_back(); work; work = take_back())
+        if (work->kind == WORK_IDLE)
+            free(work);
     for (size_t i = 0; i < batch_count; i++) {
         (void)zmq_msg_close(&batches[i]->frame);
         free(batches[i]);
@@ -382,6 +406,29 @@ static void fill_generation(void)
     rig_freeze(&rig);
     rig.frozen->work.kind = WORK_GENERATION;
     next_position = rig.next_position;
+}
+
+static uint64_t oldest_entry(void)
+{
+    uint64_t position = 0;
+    assert_int_equal(__real_journal_begin(rig.journal), SPN_OK); /* the worker sleeps */
+    spn_err err = journal_oldest_entry(rig.journal, &position);
+    journal_abort(rig.journal);
+    assert_true(err == SPN_OK || err == SPN_E_END);
+    return position;
+}
+
+static uint64_t count_entries(void)
+{
+    struct journal_reader *reader;
+    struct record_entry entry;
+    uint64_t count = 0;
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    for (uint64_t at = 0; journal_read_entry_from(reader, at, &at, &entry) == SPN_OK; at++)
+        count++;
+    journal_reader_close(reader);
+    return count;
 }
 
 /* -- committing -------------------------------------------------------------------------------- */
@@ -627,18 +674,22 @@ static void a_full_map(void **state)
     join_failed(SPN_E_IO);
 }
 
-/* Above the quota nothing is appended, but segments are written. */
+/* Above the quota nothing is appended, but segments are written, and the oldest entries go; here
+ * even when all have gone there is no room. */
 static void the_quota(void **state)
 {
     (void)state;
     fill_generation();
     uint64_t last = next_position - 1;
     quota_bytes = 1;
-    start();
+    begin(); /* there is nothing yet that may go */
+    pass_time(ROUND_FIRST_MS * MS);
     struct work *works[] = {&rig.frozen->work, make_batch(0, 1, true)};
     submit(works, COUNT(works));
     assert_ptr_equal(take_back(), &rig.frozen->work);
     assert_int_equal(atomic_load(&worker.checkpoint), last);
+    assert_int_equal(count_entries(), 0);
+    assert_true(metrics_get(&metrics.trimmed) >= last);
     unsigned before = atomic_load(&begins);
     for (uint64_t ms = 10; ms <= 80; ms *= 2) {
         assert_int_equal(atomic_load(&worker.trouble), SPN_E_DISK_FULL);
@@ -653,6 +704,28 @@ static void the_quota(void **state)
     atomic_fetch_add(&now_ns, 1000 * MS);
     give(NULL, 0);
     join_failed(SPN_E_IO);
+}
+
+/* The oldest make room for what comes, and no more of them go than that takes. */
+static void the_quota_makes_room(void **state)
+{
+    (void)state;
+    fill_generation();
+    uint64_t last = next_position - 1;
+    uint64_t map;
+    rig_write_frozen(&rig);
+    rig_drop_frozen(&rig);
+    journal_usage(rig.journal, &quota_bytes, &map);
+    begin();
+    uint64_t left = count_entries();
+    assert_in_range(left, last / 3, last * 3 / 4); /* a quarter of the pages, and up to a step */
+    submit_one(make_batch(0, 1, true));
+    expect_back(0, 1);
+    assert_int_equal(atomic_load(&worker.trouble), SPN_OK);
+    assert_int_equal(atomic_load(&worker.durable), last + 1);
+    assert_int_equal(count_entries(), left + 1);
+    assert_int_equal(oldest_entry(), last - left + 1); /* they went in order */
+    assert_int_equal(metrics_get(&metrics.trimmed), last - left);
 }
 
 static const struct fatal_row {
@@ -794,6 +867,8 @@ static void batches_beside_a_generation(void **state)
     assert_int_equal(atomic_load(&worker.checkpoint), last);
     assert_int_equal(atomic_load(&worker.durable), last + 3);
     assert_int_equal(journal_meta(rig.journal)->next_position, last + 1);
+    assert_in_range(atomic_load(&sleep_ns), (ROUND_AFTER_MS - 100) * MS, ROUND_AFTER_MS * MS);
+    pass_time(atomic_load(&sleep_ns));
     assert_int_equal(atomic_load(&sleep_ns), NEVER);
 }
 
@@ -842,6 +917,158 @@ static void a_generation_of_duplicates(void **state)
     assert_int_equal(metrics_get(&metrics.checkpoint_position), last);
     assert_int_equal(journal_meta(rig.journal)->checkpoint, last);
     assert_int_equal(journal_meta(rig.journal)->segment, 2);
+}
+
+/* -- trimming ---------------------------------------------------------------------------------- */
+
+/* Two events are kept of each session, and nothing that is no event. */
+static uint64_t retained(void)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < SESSIONS; i++)
+        count += rig.sessions[i].count < 2 ? rig.sessions[i].count : 2;
+    return count;
+}
+
+/* The rule may be another one than before: a second after the start everything is looked at. */
+static void trims_after_the_start(void **state)
+{
+    (void)state;
+    fill_generation();
+    uint64_t last = next_position - 1;
+    rig_write_frozen(&rig);
+    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    begin();
+    pass_time(ROUND_FIRST_MS * MS - 1);
+    assert_int_equal(count_entries(), last);
+    pass_time(1);
+    assert_int_equal(count_entries(), retained());
+    assert_int_equal(metrics_get(&metrics.trimmed), last - retained());
+    assert_int_equal(atomic_load(&sleep_ns), NEVER);
+}
+
+/* One segment written, one looked at; and all of them a minute later. Commits fail on the way. */
+static void trims_after_a_segment(void **state)
+{
+    (void)state;
+    fill_generation();
+    uint64_t last = next_position - 1;
+    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    start();
+    submit_one(&rig.frozen->work);
+    assert_ptr_equal(take_back(), &rig.frozen->work);
+    assert_int_equal(count_entries(), retained());
+    assert_int_equal(metrics_get(&metrics.trimmed), last - retained());
+    assert_int_equal(atomic_load(&sleep_ns), ROUND_AFTER_MS * MS);
+    pass_time(ROUND_AFTER_MS * MS);
+    assert_int_equal(count_entries(), retained());
+    assert_int_equal(atomic_load(&sleep_ns), NEVER);
+}
+
+static void trims_with_failures(void **state)
+{
+    (void)state;
+    fill_generation();
+    uint64_t last = next_position - 1;
+    rig_write_frozen(&rig);
+    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    begin();
+    for (unsigned at = 0; at < 3; at++) {
+        atomic_store(&fail_in_commit, at % 2 == 0);
+        fail_next(1, SPN_E_DISK_FULL);
+        pass_time(at == 0 ? ROUND_FIRST_MS * MS : atomic_load(&sleep_ns));
+        assert_int_equal(count_entries(), last); /* it was the first step each time */
+        assert_int_equal(atomic_load(&worker.trouble), SPN_E_DISK_FULL);
+    }
+    pass_time(atomic_load(&sleep_ns));
+    assert_int_equal(count_entries(), retained());
+    assert_int_equal(metrics_get(&metrics.trimmed), last - retained());
+    assert_int_equal(atomic_load(&worker.trouble), SPN_OK);
+}
+
+/* By age events die without a segment being written: a sixteenth of it passes between two looks. */
+static void trims_by_age(void **state)
+{
+    (void)state;
+    const uint64_t age_ns = 16000 * MS;
+    fill_generation();
+    uint64_t last = next_position - 1;
+    rig_write_frozen(&rig);
+    rig_retain(&rig, (struct record_retention){.age_max_ns = age_ns});
+    begin();
+    pass_time(ROUND_FIRST_MS * MS);
+    for (int i = 0; i < 15; i++) {
+        assert_int_equal(count_entries(), last);
+        assert_int_equal(atomic_load(&sleep_ns), age_ns / 16);
+        pass_time(age_ns / 16);
+    }
+    assert_int_equal(count_entries(), 0);
+}
+
+/* -- sessions that are idle -------------------------------------------------------------------- */
+
+/* Looked for sixteen times in a time to live; the broker is told of each. */
+static void finds_the_idle(void **state)
+{
+    (void)state;
+    fill_generation();
+    rig_write_frozen(&rig);
+    session_ttl_ns = 3200 * MS;
+    begin();
+    assert_int_equal(atomic_load(&sleep_ns), session_ttl_ns / 16);
+    struct idle_sessions *found = NULL;
+    for (unsigned i = 0; i < 16 && !found; i++) {
+        assert_true(atomic_load(&now_ns) < session_ttl_ns + rig_time_ns(next_position));
+        pass_time(atomic_load(&sleep_ns));
+        found = (struct idle_sessions *)take_back();
+    }
+    assert_non_null(found);
+    assert_int_equal(found->work.kind, WORK_IDLE);
+    assert_int_equal(found->count, SESSIONS);
+    for (uint32_t i = 0; i < SESSIONS; i++) /* they were opened in this order */
+        assert_int_equal(found->sessions[i].epoch, rig.sessions[i].epoch);
+    free(found);
+    assert_null(take_back());
+    pass_time(session_ttl_ns / 16); /* nobody did anything about it: they are found again */
+    found = (struct idle_sessions *)take_back();
+    assert_non_null(found);
+    free(found);
+    atomic_store(&tick_ns, 3 * MS); /* so slow that the walk takes two steps */
+    pass_time(session_ttl_ns / 16);
+    size_t count = 0;
+    size_t lists = 0;
+    while ((found = (struct idle_sessions *)take_back()) != NULL) {
+        lists++;
+        count += found->count;
+        free(found);
+    }
+    assert_int_equal(lists, 2);
+    assert_int_equal(count, SESSIONS);
+}
+
+/* What expires belongs to no producer: no record is written, also not for one whose id is zeros. */
+static void without_a_producer(void **state)
+{
+    (void)state;
+    static struct record_run runs[RECORD_RUNS_MAX];
+    struct journal_reader *reader;
+    uint8_t id[RECORD_PRODUCER_ID_SIZE] = {0};
+    struct record_producer record;
+    start();
+    struct batch *batch = (struct batch *)make_batch(0, 2, true);
+    batch->producer = NULL;
+    batch->number_count = 0;
+    memset(batch->producer_id, 0, sizeof(batch->producer_id));
+    batch->record = (struct record_producer){.token = 0};
+    submit_one(&batch->work);
+    expect_back(0, 1);
+    assert_int_equal(atomic_load(&worker.durable), 2);
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    check_entry(reader, 1);
+    check_entry(reader, 2);
+    assert_int_equal(journal_read_producer_after(reader, true, id, runs, &record), SPN_E_END);
+    journal_reader_close(reader);
 }
 
 /* -- the end ----------------------------------------------------------------------------------- */
@@ -920,6 +1147,7 @@ int main(void)
         TEST(retries_are_spread),
         TEST(a_full_map),
         TEST(the_quota),
+        TEST(the_quota_makes_room),
         FATAL(0),
         FATAL(1),
         FATAL(2),
@@ -930,6 +1158,12 @@ int main(void)
         TEST(batches_beside_a_generation),
         TEST(two_generations),
         TEST(a_generation_of_duplicates),
+        TEST(trims_after_the_start),
+        TEST(trims_after_a_segment),
+        TEST(trims_with_failures),
+        TEST(trims_by_age),
+        TEST(finds_the_idle),
+        TEST(without_a_producer),
         TEST(stops_last),
         TEST(stops_at_once),
         TEST(looks_after_readers),

@@ -64,18 +64,26 @@ static void say_retry(struct copy *copy, uint32_t retry_ms)
 
 /* -- ingest ------------------------------------------------------------------------------------ */
 
+static void say_entry(struct copy *copy, const struct wire_entry *entry)
+{
+    static const char *const kinds[] = {"?", "event", "skip", "close", "delete"};
+    say(copy, "; %s", kinds[entry->kind <= WIRE_DELETE ? entry->kind : 0]);
+    say_bytes(copy, "session", entry->session);
+    if (entry->kind == WIRE_CLOSE || entry->kind == WIRE_DELETE)
+        say_u64(copy, "epoch", entry->epoch);
+    say_bytes(copy, "id", entry->id);
+    say_bytes(copy, "type", entry->type);
+    say_bytes(copy, "data", entry->data);
+    say_retry(copy, entry->retry_ms);
+}
+
 static void copy_entries(struct copy *copy, uint32_t count)
 {
     struct spn_bytes session = {NULL, 0};
     for (uint32_t i = 0; i < count && !copy->in.bad; i++) {
         struct wire_entry entry;
         wire_get_entry(&copy->in, session, &entry);
-        say(copy, entry.kind == WIRE_SKIP ? "; skip" : "; event");
-        say_bytes(copy, "session", entry.session);
-        say_bytes(copy, "id", entry.id);
-        say_bytes(copy, "type", entry.type);
-        say_bytes(copy, "data", entry.data);
-        say_retry(copy, entry.retry_ms);
+        say_entry(copy, &entry);
         struct spn_bytes own = entry.session;
         if (own.data == session.data)
             entry.session = (struct spn_bytes){NULL, 0}; /* the one before it: not said again */
@@ -95,6 +103,7 @@ static void copy_batch(struct copy *copy)
     say_u64(copy, "round", batch.round);
     say_u64(copy, "count", batch.count);
     say_u64(copy, "level", batch.level);
+    say_u64(copy, "backpressure", batch.backpressure);
     copy_entries(copy, batch.count);
 }
 
@@ -330,22 +339,45 @@ static void copy_sessions(struct copy *copy)
     say_bytes(copy, "prefix", sessions.prefix);
 }
 
+static void say_row(struct copy *copy, const struct wire_session_row *row)
+{
+    say_u64(copy, "epoch", row->epoch);
+    say_u64(copy, "seq", row->seq);
+    say_u64(copy, "position", row->position);
+    say_u64(copy, "bytes", row->bytes);
+    say_u64(copy, "opened", row->opened_ms);
+    say_u64(copy, "last", row->last_ms);
+    say_u64(copy, "duplicates", row->duplicates);
+    say_u64(copy, "conflicts", row->conflicts);
+    say_u64(copy, "state", row->state);
+    say_bytes(copy, "name", row->name);
+    say_bytes(copy, "last_id", row->last_id);
+}
+
 static void copy_row(struct copy *copy)
 {
     struct wire_session_row row;
     wire_get_session_row(&copy->in, &row);
     wire_put_session_row(copy->out, &row);
     say(copy, "; row");
-    say_u64(copy, "epoch", row.epoch);
-    say_u64(copy, "seq", row.seq);
-    say_u64(copy, "position", row.position);
-    say_u64(copy, "bytes", row.bytes);
-    say_u64(copy, "opened", row.opened_ms);
-    say_u64(copy, "last", row.last_ms);
-    say_u64(copy, "duplicates", row.duplicates);
-    say_u64(copy, "conflicts", row.conflicts);
-    say_bytes(copy, "name", row.name);
-    say_bytes(copy, "last_id", row.last_id);
+    say_row(copy, &row);
+}
+
+static void copy_info(struct copy *copy)
+{
+    struct spn_bytes session;
+    wire_get_info(&copy->in, &session);
+    wire_put_info(copy->out, session);
+    say_bytes(copy, "session", session);
+}
+
+static void copy_info_is(struct copy *copy)
+{
+    struct wire_info_is info;
+    wire_get_info_is(&copy->in, &info);
+    wire_put_info_is(copy->out, &info);
+    say_row(copy, &info.row);
+    say_u64(copy, "first_seq", info.first_seq);
 }
 
 static void copy_sessions_are(struct copy *copy)
@@ -420,6 +452,8 @@ static const struct {
     {WIRE_DELIVER, "DELIVER", copy_deliver},
     {WIRE_CREDIT, "CREDIT", copy_credit},
     {WIRE_UNSUBSCRIBE, "UNSUBSCRIBE", copy_grant},
+    {WIRE_INFO, "INFO", copy_info},
+    {WIRE_INFO_IS, "INFO_IS", copy_info_is},
 };
 
 enum {

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench: what the measurements of `sponson bench` share: their table, their settings, the sidecar.
+ *
+ * A measurement is one function in a file of its own. It finds the sidecar running, measures, adds
+ * its figures to the report and returns an exit code; what went wrong it has told.
+ *
+ * Threads  the main one; a measurement starts others.
+ */
+#ifndef SPN_CLI_BENCH_H
+#define SPN_CLI_BENCH_H
+
+#include <stdatomic.h>
+
+#include "bench_report.h"
+#include "cli.h"
+#include "crew.h"
+#include "payloads.h"
+#include "temp_daemon.h"
+
+/* Options beyond those that all have. */
+enum bench_option {
+    BENCH_SESSIONS = 1,
+    BENCH_PRODUCERS = 2,
+    BENCH_ACK = 4,
+    BENCH_IN_FLIGHT = 8,
+    BENCH_RATE = 16,
+    BENCH_OTHERS = 32,
+    BENCH_ROUNDS = 64,
+    BENCH_SUBSCRIBERS = 128,
+    BENCH_PROCESSES = 256,
+    BENCH_COUNT = 512,
+};
+
+/* X(function, name, options it takes, events or rounds by default, text) */
+#define BENCH_MAP(X)                                                                               \
+    X(publish, "publish",                                                                          \
+      BENCH_COUNT | BENCH_SESSIONS | BENCH_PRODUCERS | BENCH_ACK | BENCH_IN_FLIGHT | BENCH_RATE,   \
+      1000000, "events per second and acknowledgement times, as fast as it goes or at a rate")     \
+    X(latency, "latency", BENCH_COUNT | BENCH_PRODUCERS | BENCH_RATE, 10000,                       \
+      "one event in flight per producer: until it is on disk, until a subscriber has it")          \
+    X(replay, "replay", BENCH_COUNT | BENCH_OTHERS | BENCH_ROUNDS, 100000,                         \
+      "events per second read back from one session among others")                                 \
+    X(fanout, "fanout", BENCH_ROUNDS | BENCH_SUBSCRIBERS | BENCH_PROCESSES, 0,                     \
+      "from one event's acknowledgement until the last of its subscribers has it")                 \
+    X(sessions, "sessions", BENCH_COUNT | BENCH_PRODUCERS | BENCH_ACK | BENCH_IN_FLIGHT, 1000000,  \
+      "sessions opened per second by an event each, and what one costs in memory")
+
+struct bench {
+    struct cli_words words;
+    struct cli_common common;
+    unsigned given; /* options on the command line */
+    size_t size;
+    const char *file; /* NULL: all payloads are `size` */
+    uint64_t sessions;
+    uint64_t count; /* 0: not given, until the measurement is known */
+    uint64_t producers;
+    uint64_t in_flight;
+    uint64_t rate;
+    uint64_t others;
+    uint64_t rounds;
+    uint64_t subscribers;
+    uint64_t processes;
+    spn_level level;
+    bool json;
+
+    struct temp_daemon daemon; /* pid 0: one that ran before */
+    struct payloads payloads;
+    atomic_bool stop;
+};
+
+#define BENCH_DECLARE(function, name, options, count, text)                                        \
+    int bench_##function(struct bench *bench, struct bench_report *report);
+BENCH_MAP(BENCH_DECLARE)
+#undef BENCH_DECLARE
+
+/* A crew with the bench's settings; close it with crew_close. */
+void bench_crew(struct bench *bench, struct crew *crew);
+
+/* A client of the sidecar that is measured. Says what went wrong and returns its exit code. */
+int bench_connect(const struct bench *bench, spn_client **ret_client);
+
+/* Figures that several measurements have. */
+void bench_put_rate(struct bench_report *report, const struct crew_result *result);
+void bench_put_payload(const struct bench *bench, struct bench_report *report);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "follow.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "event_text.h"
+#include "text.h"
+
+struct run {
+    const struct follow *follow;
+    spn_client *client;
+    struct spn_last last; /* when it began; only with exit_when_caught_up */
+    uint64_t printed;
+    struct out out;
+    int exit_code;
+};
+
+/* -- words ------------------------------------------------------------------------------------- */
+
+/* The words name what was looked for and not found, not what was done. */
+static int follow_failed(const struct run *run, spn_err err)
+{
+    char what[CLI_TEXT_SIZE];
+    if (err != SPN_E_UNKNOWN_ID)
+        return cli_fail_session(run->follow->session, err);
+    char quoted[TEXT_QUOTED_SIZE];
+    snprintf(what, sizeof(what), "event id %s", text_quote(run->follow->after, quoted));
+    return cli_fail(what, err, NULL);
+}
+
+static void tell_missing(uint64_t missing, const char *where)
+{
+    char why[CLI_TEXT_SIZE];
+    if (missing == 0)
+        return;
+    snprintf(why, sizeof(why), "%llu events %s are no longer retained", (unsigned long long)missing,
+             where);
+    cli_warn("retention", why);
+}
+
+/* -- items ------------------------------------------------------------------------------------- */
+
+static void put_event(struct run *run, const struct spn_event *event)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    run->printed++;
+    if (run->follow->format == EVENT_JSONL) {
+        event_put_json(&run->out, run->follow->session, event);
+        return;
+    }
+    spn_err err = event_put_sse(&run->out, event);
+    if (err == SPN_OK)
+        return;
+    snprintf(what, sizeof(what), "event %s", text_quote(event->id, quoted));
+    run->exit_code = cli_fail(what, err, "left out, --format jsonl can print it");
+}
+
+/* A session that was closed has come to its end, and whoever follows it wants to know that; one
+ * that is gone was not given whole. */
+static void put_end(struct run *run, spn_err why)
+{
+    char what[CLI_TEXT_SIZE];
+    if (why == SPN_E_CLOSED)
+        cli_warn(cli_session_words(run->follow->session, what), spn_err_text(why));
+    else
+        run->exit_code = follow_failed(run, why);
+}
+
+static bool is_over(struct run *run, const struct spn_item *item)
+{
+    const struct follow *follow = run->follow;
+    if (follow->count > 0 && run->printed >= follow->count)
+        return true;
+    if (!follow->exit_when_caught_up)
+        return false;
+    if (item->epoch != run->last.epoch) { /* deleted and opened anew while we began */
+        run->exit_code = follow_failed(run, SPN_E_OTHER_EPOCH);
+        return true;
+    }
+    return item->seq >= run->last.seq;
+}
+
+/* False: that was the last. */
+static bool put_item(struct run *run, const struct spn_item *item)
+{
+    switch (item->kind) {
+    case SPN_ITEM_VERDICT:
+        tell_missing(item->missing, "before these");
+        break;
+    case SPN_ITEM_EVENT:
+        put_event(run, &item->event);
+        break;
+    case SPN_ITEM_GAP:
+        tell_missing(item->missing, "in between");
+        break;
+    case SPN_ITEM_END:
+        put_end(run, item->why);
+        return false;
+    }
+    return !is_over(run, item);
+}
+
+/* -- the subscription -------------------------------------------------------------------------- */
+
+/* What is there at once, else what comes, before which everything is written out. */
+static spn_err next(struct run *run, spn_subscription *events, struct spn_item *item)
+{
+    const struct follow *follow = run->follow;
+    int timeout_ms = follow->exit_when_caught_up ? cli_timeout_ms(follow->common) : -1;
+    spn_err err = spn_subscription_next(events, 0, item);
+    if (err != SPN_E_TIMEOUT)
+        return err;
+    if (!out_flush(&run->out))
+        return SPN_E_END; /* cli_finish says why */
+    return spn_subscription_next(events, timeout_ms, item);
+}
+
+static spn_err subscribe(const struct run *run, spn_subscription **ret_events)
+{
+    const struct follow *follow = run->follow;
+    struct spn_subscription_options chosen = {
+        .size = sizeof(chosen),
+        .start = follow->earliest ? SPN_EARLIEST : SPN_NOW,
+        .otherwise = follow->exit_when_caught_up ? SPN_FAIL : SPN_WAIT,
+    };
+    if (follow->after.size > 0) {
+        chosen.start = SPN_AFTER_ID;
+        chosen.after = follow->after;
+    }
+    return spn_subscribe(ret_events, run->client, follow->session, &chosen);
+}
+
+static int print_events(struct run *run)
+{
+    const struct follow *follow = run->follow;
+    spn_subscription *events;
+    struct spn_item item;
+    spn_err err = SPN_OK;
+    if (follow->exit_when_caught_up)
+        err = spn_last_event(run->client, follow->session, cli_timeout_ms(follow->common),
+                             &run->last);
+    if (err == SPN_OK)
+        err = subscribe(run, &events);
+    if (err != SPN_OK)
+        return follow_failed(run, err);
+    while ((err = next(run, events, &item)) == SPN_OK)
+        if (!put_item(run, &item) || !out_settle(&run->out))
+            break;
+    if (err != SPN_OK && err != SPN_E_END)
+        run->exit_code = follow_failed(run, err);
+    spn_unsubscribe(events);
+    return run->exit_code;
+}
+
+int follow_run(const struct follow *follow)
+{
+    struct run run = {.follow = follow};
+    int exit_code = cli_connect(follow->common, &run.client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    out_init(&run.out, STDOUT_FILENO);
+    exit_code = print_events(&run);
+    exit_code = cli_finish(&run.out, exit_code);
+    spn_client_close(run.client);
+    return exit_code;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gate: threads that begin together, or not at all.
+ *
+ * Unlike a barrier it need not know how many come: when one of them cannot be started the others
+ * are sent home.
+ *
+ * Owns     a mutex and a condition.
+ * Threads  any.
+ */
+#ifndef SPN_CLI_GATE_H
+#define SPN_CLI_GATE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+enum gate_state { GATE_SHUT, GATE_OPEN, GATE_CANCELLED };
+
+struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t moved;
+    enum gate_state state;
+};
+
+#define GATE_INIT                                                                                  \
+    {                                                                                              \
+        .mutex = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER                      \
+    }
+
+/* Once, to either of the other two. */
+void gate_move(struct gate *gate, enum gate_state state);
+/* False: there is nothing to do. */
+bool gate_pass(struct gate *gate);
+
+#endif

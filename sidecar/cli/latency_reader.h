@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* latency_reader: a subscriber to all of a crew's sessions that measures how late events reach it.
+ *
+ * Events carry the moment that their time counts from as their id. Each session's first event is a
+ * warm-up without one: when all of those came the subscriptions stand.
+ *
+ * Owns     a client, its subscriptions, a histogram.
+ * Borrows  the load.
+ * Units    nanoseconds.
+ * Threads  the reader's part runs in its own; the rest belongs to who opened it.
+ */
+#ifndef SPN_CLI_LATENCY_READER_H
+#define SPN_CLI_LATENCY_READER_H
+
+#include "publisher.h"
+
+struct latency_reader {
+    const struct publisher_load *load;
+    spn_client *client;
+    spn_subscription **subscriptions;
+    uint64_t count; /* of them, one per session */
+    struct hist latency;
+    uint64_t received;         /* that were measured */
+    atomic_uint_fast64_t last; /* ends behind so many; UINT64_MAX: not known yet */
+    spn_err err;
+    char detail[256];
+};
+
+/* On failure err and detail say why. */
+spn_err latency_reader_open(struct latency_reader *reader,
+                            const struct publisher_load *load) SPN_MUST_USE;
+void latency_reader_close(struct latency_reader *reader); /* takes a zeroed one */
+
+/* Returns when every session's warm-up has come. */
+spn_err latency_reader_warm_up(struct latency_reader *reader) SPN_MUST_USE;
+
+/* A thread's main function. argument: struct latency_reader. Returns NULL; see err. */
+void *latency_reader_run(void *argument);
+
+/* From any thread: so many events were published in all. */
+void latency_reader_end(struct latency_reader *reader, uint64_t events);
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "retained.h"
+
+#include <stdlib.h>
+
+#include "log_walk.h"
+#include "slot_index.h"
+
+/* How far a session has come. */
+struct life {
+    uint64_t epoch;
+    uint64_t seq;
+    uint64_t bytes;
+    bool gone;
+    bool unknown; /* its row is damaged: all of it is shown */
+};
+
+struct retained {
+    struct journal_reader *reader;
+    struct record_retention rule;
+    uint64_t checkpoint; /* before the log was read: rows have all up to here */
+    uint64_t clock_ns;
+    struct life *lives;
+    size_t count;
+    size_t room;
+    struct slot_index by_epoch;
+};
+
+static uint64_t hash_epoch(uint64_t epoch)
+{
+    epoch *= UINT64_C(0x9E3779B97F4A7C15);
+    return epoch ^ epoch >> 32;
+}
+
+static uint64_t hash_of(const void *owner, uint32_t slot)
+{
+    const struct retained *retained = owner;
+    return hash_epoch(retained->lives[slot].epoch);
+}
+
+static struct life *find(const struct retained *retained, uint64_t epoch)
+{
+    size_t cursor = 0;
+    uint32_t slot;
+    while ((slot = slot_index_next(&retained->by_epoch, hash_epoch(epoch), &cursor)) != SLOT_NONE)
+        if (retained->lives[slot].epoch == epoch)
+            return &retained->lives[slot];
+    return NULL;
+}
+
+static spn_err read_row(struct retained *retained, struct life *life)
+{
+    struct record_row row;
+    spn_err err = journal_reader_begin(retained->reader);
+    if (err != SPN_OK)
+        return err;
+    err = journal_read_row(retained->reader, life->epoch, &row);
+    if (err == SPN_OK) {
+        life->seq = row.seq;
+        life->bytes = row.bytes;
+        life->gone = row.state == RECORD_DELETED;
+    }
+    journal_reader_end(retained->reader);
+    life->gone = life->gone || (err == SPN_E_END && life->epoch <= retained->checkpoint);
+    life->unknown = err == SPN_E_CORRUPT;
+    return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
+}
+
+/* The life of this epoch, from its row when it is met first. */
+static spn_err know(struct retained *retained, uint64_t epoch, struct life **ret_life)
+{
+    struct life life = {.epoch = epoch};
+    *ret_life = find(retained, epoch);
+    if (*ret_life)
+        return SPN_OK;
+    spn_err err = slot_index_reserve(&retained->by_epoch, 1);
+    if (err == SPN_OK)
+        err = read_row(retained, &life);
+    if (err != SPN_OK)
+        return err;
+    if (retained->count == retained->room) {
+        size_t room = retained->room > 0 ? retained->room * 2 : 64;
+        struct life *lives = realloc(retained->lives, room * sizeof(*lives));
+        if (!lives)
+            return SPN_E_NOMEM;
+        retained->lives = lives;
+        retained->room = room;
+    }
+    retained->lives[retained->count] = life;
+    slot_index_add(&retained->by_epoch, hash_epoch(epoch), (uint32_t)retained->count);
+    *ret_life = &retained->lives[retained->count++];
+    return SPN_OK;
+}
+
+static spn_err apply(struct retained *retained, const struct record_entry *entry)
+{
+    struct life *life;
+    spn_err err = know(retained, entry->epoch, &life);
+    if (err != SPN_OK)
+        return err;
+    if (entry->time_ns > retained->clock_ns)
+        retained->clock_ns = entry->time_ns;
+    if (entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE)
+        life->gone = true;
+    if (entry->kind == RECORD_EVENT && entry->seq > life->seq) {
+        life->seq = entry->seq;
+        life->bytes = entry->bytes;
+    }
+    return SPN_OK;
+}
+
+static spn_err read_log(struct retained *retained, struct journal *journal)
+{
+    struct log_walk *walk;
+    const struct log_item *items;
+    size_t count;
+    spn_err err =
+        log_walk_open(&walk, journal, (struct spn_bytes){NULL, 0}, LOG_WALK_ABOVE_CHECKPOINT);
+    if (err != SPN_OK)
+        return err;
+    while ((err = log_walk_next(walk, &items, &count)) == SPN_OK)
+        for (size_t i = 0; i < count && err == SPN_OK; i++)
+            err = apply(retained, &items[i].entry);
+    log_walk_close(walk);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+static spn_err read_rule(struct retained *retained)
+{
+    spn_err err = journal_reader_begin(retained->reader);
+    if (err != SPN_OK)
+        return err;
+    const struct record_meta *meta = journal_reader_meta(retained->reader);
+    retained->rule = meta->retention;
+    retained->checkpoint = meta->checkpoint;
+    retained->clock_ns = meta->clock_ns;
+    journal_reader_end(retained->reader);
+    return SPN_OK;
+}
+
+spn_err retained_open(struct retained **ret_retained, struct journal *journal)
+{
+    struct retained *retained = calloc(1, sizeof(*retained));
+    if (!retained)
+        return SPN_E_NOMEM;
+    spn_err err = slot_index_init(&retained->by_epoch, hash_of, retained);
+    if (err == SPN_OK)
+        err = journal_reader_open(&retained->reader, journal);
+    if (err == SPN_OK)
+        err = read_rule(retained);
+    if (err == SPN_OK)
+        err = read_log(retained, journal);
+    if (err != SPN_OK) {
+        retained_close(retained);
+        return err;
+    }
+    *ret_retained = retained;
+    return SPN_OK;
+}
+
+void retained_close(struct retained *retained)
+{
+    if (!retained)
+        return;
+    journal_reader_close(retained->reader);
+    slot_index_release(&retained->by_epoch);
+    free(retained->lives);
+    free(retained);
+}
+
+spn_err retained_ask(struct retained *retained, const struct record_entry *event,
+                     enum retained_answer *ret_answer)
+{
+    struct life *life;
+    spn_err err = know(retained, event->epoch, &life);
+    if (err != SPN_OK)
+        return err;
+    *ret_answer = RETAINED_YES;
+    if (life->unknown)
+        return SPN_OK;
+    if (event->seq > life->seq) { /* it came while the log was read */
+        life->seq = event->seq;
+        life->bytes = event->bytes;
+    }
+    if (life->gone)
+        *ret_answer = RETAINED_DELETED;
+    else if (!record_retains(&retained->rule, event, life->seq, life->bytes, retained->clock_ns))
+        *ret_answer = RETAINED_NO;
+    return SPN_OK;
+}

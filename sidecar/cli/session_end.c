@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session_end.h"
+
+/* One entry of a producer of its own, with level durable. */
+static spn_err send_end(spn_producer *producer, session_end_call *call, struct spn_bytes session,
+                        uint64_t epoch, int timeout_ms, struct spn_ack *ret_ack)
+{
+    uint64_t ticket;
+    spn_err err = call(producer, session, epoch, &ticket);
+    return err == SPN_OK ? spn_producer_wait(producer, ticket, timeout_ms, ret_ack) : err;
+}
+
+int session_end(spn_client *client, session_end_call *call, struct spn_bytes session,
+                uint64_t epoch, int timeout_ms, spn_result *ret_result)
+{
+    spn_producer *producer;
+    struct spn_ack ack;
+    int exit_code = CLI_OK;
+    spn_err err = spn_producer_open(&producer, client, NULL, timeout_ms);
+    if (err != SPN_OK)
+        return cli_fail_client("sidecar", client, err);
+    err = send_end(producer, call, session, epoch, timeout_ms, &ack);
+    if (err == SPN_E_TIMEOUT) {
+        exit_code = cli_fail("sidecar", err, "it may still do it");
+        cli_tell_trouble(client);
+    } else if (err != SPN_OK) {
+        exit_code = cli_fail_client("sidecar", client, err);
+    } else if (ack.code != SPN_OK) {
+        exit_code = cli_fail_session(session, ack.code);
+    } else {
+        *ret_result = ack.result;
+    }
+    err = spn_producer_close(producer, 0, NULL);
+    (void)err; /* what is not acknowledged by now has been told */
+    return exit_code;
+}

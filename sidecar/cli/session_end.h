@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session_end: a session is closed or deleted, and the word about it is on disk.
+ *
+ * What `close` and `delete` have in common.
+ *
+ * Borrows  all it is given, for the call.
+ * Threads  one.
+ */
+#ifndef SPN_CLI_SESSION_END_H
+#define SPN_CLI_SESSION_END_H
+
+#include "cli.h"
+
+/* spn_session_close or spn_session_delete. */
+typedef spn_err session_end_call(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                                 uint64_t *ret_ticket);
+
+#define SESSION_END_EPOCH_HELP                                                                     \
+    "only if this is the life that the session is in, as `sponson info` tells it"
+
+/* Waits up to timeout_ms for each answer. Says what went wrong and returns an exit code;
+ * *ret_result is set with CLI_OK. */
+int session_end(spn_client *client, session_end_call *call, struct spn_bytes session,
+                uint64_t epoch, int timeout_ms, spn_result *ret_result);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session_json: what is known of a session as a JSON object, the same in `sessions` and `info`. */
+#ifndef SPN_CLI_SESSION_JSON_H
+#define SPN_CLI_SESSION_JSON_H
+
+#include "cli.h"
+
+/* Its keys, as --help lists them. */
+#define SESSION_JSON_KEYS                                                                          \
+    "session, state, epoch, seq, position, bytes, duplicates, conflicts, last_event_id, opened, "  \
+    "last"
+
+/* first_seq: of the oldest event that is retained, which adds the keys first_seq and retained; 0:
+ * not known. NULL: out of memory. */
+json_t *session_json(const struct spn_session *session, uint64_t first_seq);
+
+#endif

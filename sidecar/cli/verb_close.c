@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_close: a session takes no more events. */
+#include "cli.h"
+
+#include "session_end.h"
+
+struct close {
+    struct cli_words words;
+    struct cli_common common;
+    uint64_t epoch; /* 0: whichever is current */
+};
+
+enum { KEY_EPOCH = CLI_KEY };
+
+static const struct argp_option options[] = {
+    {"epoch", KEY_EPOCH, "N", 0, SESSION_END_EPOCH_HELP, 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct close *close = state->input;
+    switch (key) {
+    case KEY_EPOCH:
+        close->epoch = cli_count("--epoch", arg, 1, UINT64_MAX);
+        return 0;
+    default:
+        return cli_parse_rest(key, arg, state, &close->words, &close->common);
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "SESSION",
+    .doc = "Close a session, and wait until that is on disk. It takes no more events, and whoever "
+           "follows it is told that it has ended; what it has can be read as before."
+           "\vExits with 0 also when it was closed before, which is said on standard error, and "
+           "with 3 when there is no such session, or with --epoch no such life of it.",
+    .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
+};
+
+int verb_close(int argc, char **argv)
+{
+    struct close close = {
+        .words = {.name = "SESSION", .count_min = 1, .count_max = 1},
+        .common = {.timeout_ms = -1},
+    };
+    char what[CLI_TEXT_SIZE];
+    spn_result result;
+    spn_client *client;
+    cli_parse(&argp, argc, argv, &close);
+    struct spn_bytes session = cli_session(close.words.at[0]);
+    int exit_code = cli_connect(&close.common, &client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    exit_code = session_end(client, spn_session_close, session, close.epoch,
+                            cli_timeout_ms(&close.common), &result);
+    if (exit_code == CLI_OK && result == SPN_DUPLICATE)
+        cli_warn(cli_session_words(session, what), "was closed already");
+    spn_client_close(client);
+    return exit_code;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_delete: a session is gone, with all its events.
+ *
+ * Asks first: what it asks about is one life of the session, and that is the one it deletes. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "session_end.h"
+#include "text.h"
+
+struct delete
+{
+    struct cli_words words;
+    struct cli_common common;
+    struct spn_bytes session;
+    uint64_t epoch; /* 0: whichever is current */
+    bool yes;
+};
+
+enum { KEY_EPOCH = CLI_KEY, KEY_YES };
+
+static const struct argp_option options[] = {
+    {"epoch", KEY_EPOCH, "N", 0, SESSION_END_EPOCH_HELP, 0},
+    {"yes", KEY_YES, 0, 0, "do not ask", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct delete *delete = state->input;
+    switch (key) {
+    case KEY_EPOCH:
+        delete->epoch = cli_count("--epoch", arg, 1, UINT64_MAX);
+        return 0;
+    case KEY_YES:
+        delete->yes = true;
+        return 0;
+    default:
+        return cli_parse_rest(key, arg, state, &delete->words, &delete->common);
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "SESSION",
+    .doc = "Delete a session with all its events, closed or not, and wait until that is on disk. "
+           "The next event for this name opens it anew. Asks before it does so."
+           "\vExits with 1 when the answer is not yes, with 2 when there is no terminal to ask on "
+           "and --yes is not given, and with 3 when there is no such session, or with --epoch no "
+           "such life of it.",
+    .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
+};
+
+/* -- asking ------------------------------------------------------------------------------------ */
+
+static bool is_yes(const char *answer)
+{
+    return strcmp(answer, "y\n") == 0 || strcmp(answer, "yes\n") == 0;
+}
+
+static int ask(struct delete *delete, spn_client *client)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    char answer[16] = "";
+    struct spn_session_info info;
+    spn_err err = spn_get_session(client, delete->session, cli_timeout_ms(&delete->common), &info);
+    if (err == SPN_OK && delete->epoch != 0 && delete->epoch != info.session.epoch)
+        err = SPN_E_OTHER_EPOCH;
+    if (err != SPN_OK)
+        return cli_fail_session(delete->session, err);
+    delete->epoch = info.session.epoch;
+    fprintf(stderr, "delete %s with %llu events? [y/N] ", text_quote(delete->session, quoted),
+            (unsigned long long)(info.session.seq + 1 - info.first_seq));
+    if (!fgets(answer, sizeof(answer), stdin))
+        fputs("\n", stderr); /* the end of the input, where an answer would have ended the line */
+    if (is_yes(answer))
+        return CLI_OK;
+    cli_error(cli_session_words(delete->session, what), "not deleted");
+    return CLI_FAILURE;
+}
+
+int verb_delete(int argc, char **argv)
+{
+    struct delete delete = {
+        .words = {.name = "SESSION", .count_min = 1, .count_max = 1},
+        .common = {.timeout_ms = -1},
+    };
+    spn_result ignored;
+    spn_client *client;
+    cli_parse(&argp, argc, argv, &delete);
+    delete.session = cli_session(delete.words.at[0]);
+    if (!delete.yes && !isatty(STDIN_FILENO))
+        cli_usage("--yes", "missing, and there is no terminal to ask on");
+    int exit_code = cli_connect(&delete.common, &client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    if (!delete.yes)
+        exit_code = ask(&delete, client);
+    if (exit_code == CLI_OK)
+        exit_code = session_end(client, spn_session_delete, delete.session, delete.epoch,
+                                cli_timeout_ms(&delete.common), &ignored);
+    spn_client_close(client);
+    return exit_code;
+}

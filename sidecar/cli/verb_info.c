@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_info: all that is known of one session. */
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "session_json.h"
+#include "text.h"
+
+struct info {
+    struct cli_words words;
+    struct cli_common common;
+    struct spn_bytes session;
+    bool json;
+};
+
+enum { KEY_JSON = CLI_KEY };
+
+static const struct argp_option options[] = {
+    {"json", KEY_JSON, 0, 0, "an object with " SESSION_JSON_KEYS ", first_seq, retained", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct info *info = state->input;
+    switch (key) {
+    case KEY_JSON:
+        info->json = true;
+        return 0;
+    default:
+        return cli_parse_rest(key, arg, state, &info->words, &info->common);
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "SESSION",
+    .doc = "Print what is known of a session: whether it is live or closed, the life it is in, how "
+           "many events that ever stored and how many are retained."
+           "\vExits with 3 when there is no such session.",
+    .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
+};
+
+/* -- printing ---------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 3, 4))) static void put_line(struct out *out, const char *name,
+                                                           const char *format, ...)
+{
+    char value[CLI_TEXT_SIZE];
+    char line[CLI_TEXT_SIZE + 32];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(value, sizeof(value), format, arguments);
+    va_end(arguments);
+    snprintf(line, sizeof(line), "%-15s  %s\n", name, value);
+    out_text(out, line);
+}
+
+static void put_number(struct out *out, const char *name, uint64_t number)
+{
+    put_line(out, name, "%llu", (unsigned long long)number);
+}
+
+static void put_time(struct out *out, const char *name, uint64_t time_ms)
+{
+    char time[TEXT_TIME_SIZE];
+    text_time(time_ms, time);
+    put_line(out, name, "%s", time);
+}
+
+static void put_retained(struct out *out, const struct spn_session_info *found)
+{
+    uint64_t retained = found->session.seq + 1 - found->first_seq;
+    if (retained == 0)
+        put_line(out, "retained", "none");
+    else
+        put_line(out, "retained", "%llu, from seq %llu", (unsigned long long)retained,
+                 (unsigned long long)found->first_seq);
+}
+
+static void put_table(struct out *out, const struct spn_session_info *found)
+{
+    const struct spn_session *session = &found->session;
+    char quoted[TEXT_QUOTED_SIZE];
+    put_line(out, "session", "%.*s", (int)session->name.size, (const char *)session->name.data);
+    put_line(out, "state", "%s", spn_session_state_name(session->state));
+    put_number(out, "epoch", session->epoch);
+    put_number(out, "events", session->seq);
+    put_retained(out, found);
+    put_number(out, "bytes", session->bytes);
+    put_number(out, "duplicates", session->duplicates);
+    put_number(out, "conflicts", session->conflicts);
+    put_number(out, "position", session->position);
+    put_time(out, "opened", session->opened_ms);
+    if (session->seq == 0)
+        return;
+    put_time(out, "last event", session->last_ms);
+    put_line(out, "last event id", "%s", text_quote(session->last_id, quoted));
+}
+
+static int run(const struct info *info, spn_client *client)
+{
+    struct spn_session_info found;
+    struct out out;
+    int exit_code = CLI_OK;
+    spn_err err = spn_get_session(client, info->session, cli_timeout_ms(&info->common), &found);
+    if (err != SPN_OK)
+        return cli_fail_session(info->session, err);
+    out_init(&out, STDOUT_FILENO);
+    if (info->json)
+        exit_code = cli_put_json(&out, session_json(&found.session, found.first_seq));
+    else
+        put_table(&out, &found);
+    return cli_finish(&out, exit_code);
+}
+
+int verb_info(int argc, char **argv)
+{
+    struct info info = {
+        .words = {.name = "SESSION", .count_min = 1, .count_max = 1},
+        .common = {.timeout_ms = -1},
+    };
+    spn_client *client;
+    cli_parse(&argp, argc, argv, &info);
+    info.session = cli_session(info.words.at[0]);
+    int exit_code = cli_connect(&info.common, &client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    exit_code = run(&info, client);
+    spn_client_close(client);
+    return exit_code;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "idle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOOK_AT_CLOCK_EVERY = 64 };
+
+spn_err idle_init(struct idle *idle, struct journal *journal, const struct clock *clock,
+                  uint64_t ttl_ns)
+{
+    *idle = (struct idle){.clock = clock, .ttl_ns = ttl_ns};
+    return journal_reader_open(&idle->reader, journal);
+}
+
+void idle_release(struct idle *idle)
+{
+    journal_reader_close(idle->reader);
+    idle->reader = NULL;
+}
+
+static bool is_idle(const struct idle *idle, const struct record_row *row, uint64_t now_ns)
+{
+    return row->state != RECORD_DELETED && now_ns > row->last_ns &&
+           now_ns - row->last_ns >= idle->ttl_ns;
+}
+
+static void note(struct idle_sessions *found, uint64_t epoch, const struct record_row *row)
+{
+    struct idle_session *session = &found->sessions[found->count++];
+    session->epoch = epoch;
+    session->name_size = (uint8_t)row->name.size;
+    memcpy(session->name, row->name.data, row->name.size);
+}
+
+static spn_err walk(struct idle *idle, uint64_t until_ns, struct idle_sessions *found)
+{
+    uint64_t now_ns = clock_database_ns(idle->clock);
+    struct record_row row;
+    for (unsigned i = 1; found->count < IDLE_SESSIONS_MAX; i++) {
+        uint64_t before = idle->epoch;
+        spn_err err = journal_read_row_after(idle->reader, before, &idle->epoch, &row);
+        if (err == SPN_E_CORRUPT && idle->epoch > before)
+            continue; /* it stays for ever */
+        if (err != SPN_OK)
+            return err;
+        if (is_idle(idle, &row, now_ns))
+            note(found, idle->epoch, &row);
+        if (i % LOOK_AT_CLOCK_EVERY == 0 && idle->clock->monotonic_ns() >= until_ns)
+            break;
+    }
+    return SPN_OK;
+}
+
+spn_err idle_walk(struct idle *idle, uint64_t until_ns, struct idle_sessions **ret_found,
+                  bool *ret_over)
+{
+    struct idle_sessions *found = malloc(sizeof(*found));
+    if (!found)
+        return SPN_E_NOMEM;
+    found->work.kind = WORK_IDLE;
+    found->count = 0;
+    *ret_over = false;
+    spn_err err = journal_reader_begin(idle->reader);
+    if (err == SPN_OK)
+        err = walk(idle, until_ns, found);
+    journal_reader_end(idle->reader);
+    if (err == SPN_E_END) {
+        idle->epoch = 0;
+        *ret_over = true;
+        err = SPN_OK;
+    }
+    if (err != SPN_OK || found->count == 0) {
+        free(found);
+        found = NULL;
+    }
+    *ret_found = found;
+    return err;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* idle: which sessions were not published to for too long?
+ *
+ * The rows say when each of them last got something. They are walked in order, a little at a time:
+ * there is no timer per session, and no write per event. What has happened since a row was written
+ * is the broker's to know, who decides.
+ *
+ * Owns     a reader of the journal, and its place in the walk.
+ * Threads  the worker's.
+ */
+#ifndef SPN_IDLE_H
+#define SPN_IDLE_H
+
+#include "clock.h"
+#include "journal.h"
+#include "work.h"
+
+struct idle {
+    struct journal_reader *reader;
+    const struct clock *clock;
+    uint64_t ttl_ns; /* 0: sessions do not expire */
+    uint64_t epoch;  /* the last one looked at */
+};
+
+spn_err idle_init(struct idle *idle, struct journal *journal, const struct clock *clock,
+                  uint64_t ttl_ns) SPN_MUST_USE;
+void idle_release(struct idle *idle);
+
+/* Walks on until the clock comes to until_ns, the list is full, or the walk is over, which then
+ * begins anew. *ret_found: malloced, or NULL when there are none. Damaged rows are
+ * passed over. SPN_E_NOMEM, SPN_E_IO. */
+spn_err idle_walk(struct idle *idle, uint64_t until_ns, struct idle_sessions **ret_found,
+                  bool *ret_over) SPN_MUST_USE;
+
+#endif

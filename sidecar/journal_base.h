@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* journal_base: what the three files of the journal share, and nobody else sees.
+ *
+ * journal.c opens and closes; journal_write.c has the one write transaction, journal_read.c the
+ * snapshots.
+ */
+#ifndef SPN_JOURNAL_BASE_H
+#define SPN_JOURNAL_BASE_H
+
+#include <endian.h>
+#include <lmdb.h>
+#include <string.h>
+
+#include "journal.h"
+
+/* X(name, text, flags). Integer keys are native: a database does not travel between byte orders,
+ * which is LMDB's rule anyway. */
+#define TABLE_MAP(X)                                                                               \
+    X(LOG, "log", MDB_INTEGERKEY)                                                                  \
+    X(BLOCKS, "blocks", 0)                                                                         \
+    X(SEGMENTS, "segments", MDB_INTEGERKEY)                                                        \
+    X(ROWS, "rows", MDB_INTEGERKEY)                                                                \
+    X(NAMES, "names", 0)                                                                           \
+    X(PRODUCERS, "producers", 0)                                                                   \
+    X(META, "meta", 0)
+
+enum table {
+#define TABLE_ENUM(name, text, flags) TABLE_##name,
+    TABLE_MAP(TABLE_ENUM)
+#undef TABLE_ENUM
+        TABLES
+};
+
+extern const struct journal_table {
+    const char *name;
+    unsigned flags;
+} journal_tables[TABLES];
+
+enum {
+    FREE_TABLE = 0, /* LMDB's own: the list of free pages */
+    MAIN_TABLE = 1, /* LMDB's own: the list of tables */
+
+    BLOCK_PREFIX_SIZE = 12, /* segment and epoch */
+    BLOCK_KEY_SIZE = 20,
+    KEY_SIZE_MAX = 511, /* LMDB's limit */
+};
+
+#define JOURNAL_META_KEY "sponson"
+
+/* What a commit makes true: `next` becomes `now` once it has returned. */
+struct journal_state {
+    struct record_meta meta;
+    uint64_t used_bytes;
+    uint64_t blocks_written;
+    bool leftovers; /* blocks above meta.segment are still there */
+};
+
+struct journal {
+    MDB_env *env;
+    MDB_dbi dbi[TABLES];
+    char *dir;
+    bool read_only;
+    uint64_t map_bytes;
+
+    /* The write transaction. */
+    MDB_txn *txn;                /* NULL: none */
+    MDB_cursor *cursors[TABLES]; /* opened on first use; LMDB frees them with the transaction */
+    spn_err failed; /* the first failure: nothing more is put, and it is not committed */
+    struct journal_state now;
+    struct journal_state next;
+};
+
+struct journal_reader {
+    struct journal *journal;
+    MDB_txn *txn;
+    MDB_txn *probe; /* see begin_snapshot */
+    MDB_cursor *cursors[TABLES];
+    unsigned renewed; /* bit per table: its cursor belongs to this snapshot */
+    bool active;
+    struct record_meta meta;
+    uint64_t newest;
+    uint64_t reads;
+};
+
+/* -- journal.c --------------------------------------------------------------------------------- */
+
+/* rc: of LMDB, or an errno. Leaves the words in journal_detail and an errno in errno. dir: where to
+ * look whether the disk is full; may be NULL. */
+spn_err journal_fail(int rc, const char *dir, const char *doing);
+spn_err journal_fail_with(spn_err err, const char *doing, const char *what);
+
+int journal_begin_or_renew(struct journal *journal, MDB_txn **txn);
+/* A daemon may have made the map larger than this process has it: followed where nothing else of
+ * this process is reading, so not in the daemon, whose own map it is. */
+int journal_begin_read(struct journal *journal, MDB_txn **txn);
+
+/* -- journal_write.c --------------------------------------------------------------------------- */
+
+int journal_measure(const struct journal *journal, MDB_txn *txn, uint64_t *ret_used_bytes);
+/* The transaction has failed: nothing more is put, and it is not committed. */
+spn_err journal_poison(struct journal *journal, int rc, const char *doing);
+/* Deletes blocks above the newest complete segment, from the end of the table, at most count_max.
+ */
+spn_err journal_drop_leftovers(struct journal *journal, size_t count_max, size_t *ret_count);
+
+/* -- keys -------------------------------------------------------------------------------------- */
+
+/* Big-endian, so that byte order is numeric order. */
+static inline void put_block_key(uint8_t *key, uint32_t segment, uint64_t epoch, uint64_t seq)
+{
+    segment = htobe32(segment);
+    epoch = htobe64(epoch);
+    seq = htobe64(seq);
+    memcpy(key, &segment, sizeof(segment));
+    memcpy(key + 4, &epoch, sizeof(epoch));
+    memcpy(key + BLOCK_PREFIX_SIZE, &seq, sizeof(seq));
+}
+
+static inline uint64_t seq_of_block_key(const void *key)
+{
+    uint64_t seq;
+    memcpy(&seq, (const uint8_t *)key + BLOCK_PREFIX_SIZE, sizeof(seq));
+    return be64toh(seq);
+}
+
+static inline uint64_t epoch_of_block_key(const void *key)
+{
+    uint64_t epoch;
+    memcpy(&epoch, (const uint8_t *)key + 4, sizeof(epoch));
+    return be64toh(epoch);
+}
+
+static inline uint32_t segment_of_block_key(const void *key)
+{
+    uint32_t segment;
+    memcpy(&segment, key, sizeof(segment));
+    return be32toh(segment);
+}
+
+/* A position, an epoch or a segment's number: LMDB itself requires integer keys to be of one size.
+ */
+static inline uint64_t number_of_key(MDB_val key)
+{
+    uint64_t number = 0;
+    if (key.mv_size == sizeof(number))
+        memcpy(&number, key.mv_data, sizeof(number));
+    return number;
+}
+
+/* LMDB takes keys as pointers to non-const and only reads them. */
+static inline MDB_val val(const void *bytes, size_t size)
+{
+    return (MDB_val){.mv_size = size, .mv_data = (void *)bytes};
+}
+
+static inline struct spn_bytes bytes_of(MDB_val value)
+{
+    return (struct spn_bytes){value.mv_data, value.mv_size};
+}
+
+#endif

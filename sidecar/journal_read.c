@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "journal_base.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* -- reading ----------------------------------------------------------------------------------- */
+
+/* LMDB reads the number of the newest commit, and then the meta page that belongs to it. A reader
+ * that is held up in between can find that page two commits on: a commit that has not returned yet,
+ * and may not be on disk, with the number of one that has. The snapshot after it would be an older
+ * one (seen with 0.9.24: once in a million snapshots, beside commits that did not wait for the
+ * disk). Such a page is written only after the number has moved; so if a second transaction, begun
+ * afterwards, still has the same number, the snapshot is what it says. */
+static int begin_snapshot(struct journal_reader *reader)
+{
+    for (;;) {
+        int rc = journal_begin_read(reader->journal, &reader->txn);
+        if (rc != 0)
+            return rc;
+        rc = journal_begin_or_renew(reader->journal, &reader->probe);
+        bool same = rc == 0 && mdb_txn_id(reader->probe) == mdb_txn_id(reader->txn);
+        if (rc == 0)
+            mdb_txn_reset(reader->probe);
+        if (same)
+            return 0;
+        mdb_txn_reset(reader->txn);
+        if (rc != 0 && rc != MDB_MAP_RESIZED)
+            return rc;
+    }
+}
+
+spn_err journal_reader_open(struct journal_reader **ret_reader, struct journal *journal)
+{
+    struct journal_reader *reader = calloc(1, sizeof(*reader));
+    if (!reader)
+        return journal_fail(ENOMEM, NULL, "open reader");
+    reader->journal = journal;
+    /* Begun once here, so that the slots in LMDB's reader table are ours from now on. */
+    int rc = begin_snapshot(reader);
+    for (size_t i = 0; rc == 0 && i < TABLES; i++)
+        rc = mdb_cursor_open(reader->txn, journal->dbi[i], &reader->cursors[i]);
+    if (rc != 0) {
+        journal_reader_close(reader);
+        return journal_fail(rc, journal->dir, "open reader");
+    }
+    mdb_txn_reset(reader->txn);
+    *ret_reader = reader;
+    return SPN_OK;
+}
+
+void journal_reader_close(struct journal_reader *reader)
+{
+    if (!reader)
+        return;
+    for (size_t i = 0; i < TABLES; i++)
+        if (reader->cursors[i])
+            mdb_cursor_close(reader->cursors[i]);
+    mdb_txn_abort(reader->txn); /* takes NULL */
+    mdb_txn_abort(reader->probe);
+    free(reader);
+}
+
+static spn_err seek(struct journal_reader *reader, enum table table, MDB_cursor_op op, MDB_val *key,
+                    MDB_val *value)
+{
+    MDB_cursor *cursor = reader->cursors[table];
+    int rc = 0;
+
+    assert(reader->active);
+    if (!(reader->renewed & 1u << table))
+        rc = mdb_cursor_renew(reader->txn, cursor);
+    if (rc == 0) {
+        reader->renewed |= 1u << table;
+        rc = mdb_cursor_get(cursor, key, value, op);
+    }
+    if (rc != 0)
+        return rc == MDB_NOTFOUND
+                   ? SPN_E_END
+                   : journal_fail(rc, reader->journal->dir, journal_tables[table].name);
+    return SPN_OK;
+}
+
+/* What a decoder found, with words where it found damage. Counts the value. */
+static spn_err looked_at(struct journal_reader *reader, spn_err err, enum table table)
+{
+    reader->reads++;
+    if (err != SPN_OK)
+        return journal_fail_with(err, journal_tables[table].name, "a value is damaged");
+    return SPN_OK;
+}
+
+static spn_err look_around(struct journal_reader *reader)
+{
+    MDB_val key = val(JOURNAL_META_KEY, sizeof(JOURNAL_META_KEY));
+    MDB_val value = {0};
+    spn_err err = seek(reader, TABLE_META, MDB_SET_KEY, &key, &value);
+    if (err == SPN_E_END)
+        return journal_fail_with(SPN_E_CORRUPT, "meta", "gone");
+    if (err != SPN_OK)
+        return err;
+    err = record_get_meta(bytes_of(value), &reader->meta);
+    if (err != SPN_OK)
+        return journal_fail_with(err, "meta", "damaged");
+    /* What was there may have been trimmed: it was on disk all the same. */
+    reader->newest = reader->meta.checkpoint;
+    err = seek(reader, TABLE_LOG, MDB_LAST, &key, &value);
+    if (err == SPN_OK && number_of_key(key) > reader->newest)
+        reader->newest = number_of_key(key);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+spn_err journal_reader_begin(struct journal_reader *reader)
+{
+    assert(!reader->active);
+    int rc = begin_snapshot(reader);
+    if (rc != 0)
+        return journal_fail(rc, reader->journal->dir, "begin reading");
+    reader->active = true;
+    reader->renewed = 0;
+    spn_err err = look_around(reader);
+    if (err != SPN_OK)
+        journal_reader_end(reader);
+    return err;
+}
+
+void journal_reader_end(struct journal_reader *reader)
+{
+    if (!reader->active)
+        return;
+    mdb_txn_reset(reader->txn);
+    reader->active = false;
+}
+
+const struct record_meta *journal_reader_meta(const struct journal_reader *reader)
+{
+    return &reader->meta;
+}
+
+uint64_t journal_reader_newest(const struct journal_reader *reader)
+{
+    return reader->newest;
+}
+
+uint64_t journal_reader_reads(const struct journal_reader *reader)
+{
+    return reader->reads;
+}
+
+spn_err journal_read_entry(struct journal_reader *reader, uint64_t position,
+                           struct record_entry *ret_entry)
+{
+    MDB_val key = val(&position, sizeof(position));
+    MDB_val value = {0};
+    spn_err err = seek(reader, TABLE_LOG, MDB_SET, &key, &value);
+    if (err != SPN_OK)
+        return err;
+    err = record_get_entry(bytes_of(value), position, ret_entry);
+    return looked_at(reader, err, TABLE_LOG);
+}
+
+spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position,
+                                uint64_t *ret_position, struct record_entry *ret_entry)
+{
+    MDB_val key = val(&position, sizeof(position));
+    MDB_val value = {0};
+    spn_err err = seek(reader, TABLE_LOG, MDB_SET_RANGE, &key, &value);
+    if (err != SPN_OK)
+        return err;
+    uint64_t found = number_of_key(key);
+    if (found < position) /* a damaged tree must not lead a walk in circles */
+        return journal_fail_with(SPN_E_CORRUPT, journal_tables[TABLE_LOG].name,
+                                 "positions do not ascend");
+    err = looked_at(reader, record_get_entry(bytes_of(value), found, ret_entry), TABLE_LOG);
+    if (err == SPN_OK)
+        *ret_position = found;
+    return err;
+}
+
+spn_err journal_read_name(struct journal_reader *reader, struct spn_bytes name, uint64_t *ret_epoch)
+{
+    MDB_val key = val(name.data, name.size);
+    MDB_val value = {0};
+    if (name.size < 1 || name.size > KEY_SIZE_MAX)
+        return SPN_E_END;
+    spn_err err = seek(reader, TABLE_NAMES, MDB_SET, &key, &value);
+    if (err != SPN_OK)
+        return err;
+    err = record_get_name(bytes_of(value), name, ret_epoch);
+    return looked_at(reader, err, TABLE_NAMES);
+}
+
+/* The first key greater than *key, which is returned in its place. */
+static spn_err seek_after(struct journal_reader *reader, enum table table, MDB_val *key,
+                          MDB_val *value)
+{
+    MDB_val after = *key;
+    if (after.mv_size == 0)
+        return seek(reader, table, MDB_FIRST, key, value);
+    spn_err err = seek(reader, table, MDB_SET_RANGE, key, value);
+    if (err == SPN_OK && key->mv_size == after.mv_size &&
+        memcmp(key->mv_data, after.mv_data, after.mv_size) == 0)
+        err = seek(reader, table, MDB_NEXT, key, value);
+    return err;
+}
+
+spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes after,
+                                struct spn_bytes *ret_name, uint64_t *ret_epoch)
+{
+    MDB_val key = val(after.data, after.size);
+    MDB_val value = {0};
+    if (after.size > KEY_SIZE_MAX)
+        return journal_fail_with(SPN_E_INVALID, "names", "too long");
+    spn_err err = seek_after(reader, TABLE_NAMES, &key, &value);
+    if (err != SPN_OK)
+        return err;
+    err =
+        looked_at(reader, record_get_name(bytes_of(value), bytes_of(key), ret_epoch), TABLE_NAMES);
+    if (err == SPN_OK)
+        *ret_name = bytes_of(key);
+    return err;
+}
+
+spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch, struct record_row *ret_row)
+{
+    MDB_val key = val(&epoch, sizeof(epoch));
+    MDB_val value = {0};
+    spn_err err = seek(reader, TABLE_ROWS, MDB_SET, &key, &value);
+    if (err != SPN_OK)
+        return err;
+    return looked_at(reader, record_get_row(bytes_of(value), epoch, ret_row), TABLE_ROWS);
+}
+
+/* The first key above `after` in a table of numbers. */
+static spn_err seek_number_after(struct journal_reader *reader, enum table table, uint64_t after,
+                                 uint64_t *ret_number, MDB_val *ret_value)
+{
+    uint64_t from = after + 1;
+    MDB_val key = val(&from, sizeof(from));
+    if (from == 0)
+        return SPN_E_END;
+    spn_err err = seek(reader, table, MDB_SET_RANGE, &key, ret_value);
+    if (err == SPN_OK)
+        *ret_number = number_of_key(key);
+    return err;
+}
+
+spn_err journal_read_row_after(struct journal_reader *reader, uint64_t after, uint64_t *ret_epoch,
+                               struct record_row *ret_row)
+{
+    MDB_val value = {0};
+    spn_err err = seek_number_after(reader, TABLE_ROWS, after, ret_epoch, &value);
+    if (err != SPN_OK)
+        return err;
+    return looked_at(reader, record_get_row(bytes_of(value), *ret_epoch, ret_row), TABLE_ROWS);
+}
+
+spn_err journal_read_segment_after(struct journal_reader *reader, uint32_t after,
+                                   uint32_t *ret_number, struct record_segment *ret_segment)
+{
+    MDB_val value = {0};
+    uint64_t number = 0;
+    spn_err err = seek_number_after(reader, TABLE_SEGMENTS, after, &number, &value);
+    if (err != SPN_OK)
+        return err;
+    *ret_number = (uint32_t)number;
+    return looked_at(reader, record_get_segment(bytes_of(value), *ret_number, ret_segment),
+                     TABLE_SEGMENTS);
+}
+
+spn_err journal_read_producer_after(struct journal_reader *reader, bool first, uint8_t *id,
+                                    struct record_run *runs, struct record_producer *ret_producer)
+{
+    MDB_val key = val(id, first ? 0 : RECORD_PRODUCER_ID_SIZE);
+    MDB_val value = {0};
+    spn_err err = seek_after(reader, TABLE_PRODUCERS, &key, &value);
+    if (err != SPN_OK)
+        return err;
+    if (key.mv_size != RECORD_PRODUCER_ID_SIZE)
+        return looked_at(reader, SPN_E_CORRUPT, TABLE_PRODUCERS);
+    err = record_get_producer(bytes_of(value), key.mv_data, runs, ret_producer);
+    if (err == SPN_OK)
+        memcpy(id, key.mv_data, RECORD_PRODUCER_ID_SIZE);
+    return looked_at(reader, err, TABLE_PRODUCERS);
+}
+
+/* -- reading blocks ---------------------------------------------------------------------------- */
+
+uint32_t journal_row_segment(const struct journal_reader *reader, const struct record_row *row)
+{
+    return row->segment <= reader->meta.segment ? row->segment : row->segment_before;
+}
+
+/* The block under the key that a cursor came to, if it belongs to the same segment and session. */
+static spn_err take_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
+                          MDB_val key, MDB_val value, struct record_block *ret_block)
+{
+    uint8_t prefix[BLOCK_KEY_SIZE];
+
+    put_block_key(prefix, segment, epoch, 0);
+    if (key.mv_size != BLOCK_KEY_SIZE)
+        return looked_at(reader, SPN_E_CORRUPT, TABLE_BLOCKS);
+    if (memcmp(key.mv_data, prefix, BLOCK_PREFIX_SIZE) != 0)
+        return SPN_E_END;
+    spn_err err =
+        record_get_block(bytes_of(value), segment, epoch, seq_of_block_key(key.mv_data), ret_block);
+    return looked_at(reader, err, TABLE_BLOCKS);
+}
+
+spn_err journal_read_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
+                           uint64_t seq, struct record_block *ret_block)
+{
+    uint8_t wanted[BLOCK_KEY_SIZE];
+    MDB_val key = val(wanted, sizeof(wanted));
+    MDB_val value = {0};
+
+    put_block_key(wanted, segment, epoch, seq);
+    spn_err err = seek(reader, TABLE_BLOCKS, MDB_SET_RANGE, &key, &value);
+    if (err == SPN_E_END)
+        err = seek(reader, TABLE_BLOCKS, MDB_LAST, &key, &value);
+    else if (err == SPN_OK &&
+             !(key.mv_size == BLOCK_KEY_SIZE && memcmp(key.mv_data, wanted, BLOCK_KEY_SIZE) == 0))
+        err = seek(reader, TABLE_BLOCKS, MDB_PREV, &key, &value);
+    if (err != SPN_OK)
+        return err;
+    return take_block(reader, segment, epoch, key, value, ret_block);
+}
+
+spn_err journal_read_block_from(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
+                                uint64_t seq, struct record_block *ret_block)
+{
+    uint8_t wanted[BLOCK_KEY_SIZE];
+    MDB_val key = val(wanted, sizeof(wanted));
+    MDB_val value = {0};
+
+    put_block_key(wanted, segment, epoch, seq);
+    spn_err err = seek(reader, TABLE_BLOCKS, MDB_SET_RANGE, &key, &value);
+    if (err != SPN_OK)
+        return err;
+    return take_block(reader, segment, epoch, key, value, ret_block);
+}
+
+spn_err journal_read_segment_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
+                                   uint64_t seq, uint64_t *ret_epoch,
+                                   struct record_block *ret_block)
+{
+    uint8_t wanted[BLOCK_KEY_SIZE];
+    MDB_val key = val(wanted, sizeof(wanted));
+    MDB_val value = {0};
+
+    put_block_key(wanted, segment, epoch, seq);
+    spn_err err = seek(reader, TABLE_BLOCKS, MDB_SET_RANGE, &key, &value);
+    if (err != SPN_OK)
+        return err;
+    if (key.mv_size != BLOCK_KEY_SIZE)
+        return looked_at(reader, SPN_E_CORRUPT, TABLE_BLOCKS);
+    if (segment_of_block_key(key.mv_data) != segment)
+        return SPN_E_END;
+    *ret_epoch = epoch_of_block_key(key.mv_data);
+    return take_block(reader, segment, *ret_epoch, key, value, ret_block);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report.h"
+
+#include "err.h"
+#include "log.h"
+
+#define MS 1000000ull
+
+enum { CALM_MS = 1000 };
+
+static void say_degraded(spn_err trouble, uint64_t events_waiting)
+{
+    char quoted[LOG_QUOTED_MAX];
+    log_warning("degraded", "code=%s reason=%s events_waiting=%llu", err_name(trouble),
+                log_quote(err_text(trouble), quoted), (unsigned long long)events_waiting);
+}
+
+void report_trouble(struct report *report, const struct worker *worker, uint64_t events_waiting,
+                    uint64_t now_ns)
+{
+    spn_err trouble = (spn_err)atomic_load_explicit(&worker->trouble, memory_order_relaxed);
+    if (trouble != SPN_OK) {
+        if (trouble != report->told)
+            say_degraded(trouble, events_waiting);
+        report->told = trouble;
+        report->healthy_ns = 0;
+    } else if (report->told != SPN_OK && report->healthy_ns == 0) {
+        report->healthy_ns = now_ns + CALM_MS * MS;
+    } else if (report->told != SPN_OK && now_ns >= report->healthy_ns) {
+        log_info("healthy", "was=%s events_waiting=%llu", err_name(report->told),
+                 (unsigned long long)events_waiting);
+        *report = (struct report){0};
+    }
+}
+
+uint64_t report_due_ns(const struct report *report)
+{
+    return report->healthy_ns > 0 ? report->healthy_ns : UINT64_MAX;
+}
+
+void report_stopping(uint64_t timeout_ns, uint64_t events_waiting)
+{
+    log_info("stopping", "timeout_ms=%llu events_waiting=%llu",
+             (unsigned long long)(timeout_ns / MS), (unsigned long long)events_waiting);
+}

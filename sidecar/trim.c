@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LOOK_AT_CLOCK_EVERY = 16,
+    BLOCKS_FIRST = 64,
+    WORTHWHILE = 4, /* one in so many is dead */
+};
+
+/* A block that has no event left. */
+struct dead_block {
+    uint64_t epoch;
+    uint64_t first_seq;
+};
+
+/* What a step changes, so that an aborted transaction is undone by one assignment. */
+struct progress {
+    enum { LOOKING, ENTRIES, BLOCKS } phase;
+    uint64_t position; /* next */
+    size_t block;      /* next */
+};
+
+/* The session whose blocks are looked at. */
+struct owner {
+    uint64_t epoch; /* 0: none yet */
+    bool gone;
+    uint64_t seq;
+    uint64_t bytes;
+};
+
+struct trim {
+    struct journal *journal;
+    struct journal_reader *reader;
+    const struct clock *clock;
+    size_t to_look_at;
+    uint32_t number; /* the newest segment that was looked at, or is */
+    bool inside;     /* it is being looked at */
+
+    struct record_segment segment;
+    struct owner owner;
+    uint64_t epoch; /* next block: at or behind this */
+    uint64_t seq;
+    uint8_t *live; /* bit per position of the segment: an event that stays */
+    uint32_t live_count;
+    struct dead_block *dead;
+    size_t dead_count;
+    size_t dead_room;
+
+    struct progress now;
+    struct progress committed;
+};
+
+spn_err trim_new(struct trim **ret_trim, struct journal *journal, const struct clock *clock)
+{
+    struct trim *trim = calloc(1, sizeof(*trim));
+    if (!trim)
+        return SPN_E_NOMEM;
+    trim->journal = journal;
+    trim->clock = clock;
+    spn_err err = journal_reader_open(&trim->reader, journal);
+    if (err != SPN_OK) {
+        trim_free(trim);
+        return err;
+    }
+    *ret_trim = trim;
+    return SPN_OK;
+}
+
+static void forget_segment(struct trim *trim)
+{
+    free(trim->live);
+    free(trim->dead);
+    trim->live = NULL;
+    trim->dead = NULL;
+    trim->dead_count = trim->dead_room = 0;
+    trim->live_count = 0;
+    trim->inside = false;
+    trim->now = trim->committed = (struct progress){.phase = LOOKING};
+}
+
+void trim_free(struct trim *trim)
+{
+    if (!trim)
+        return;
+    forget_segment(trim);
+    journal_reader_close(trim->reader);
+    free(trim);
+}
+
+void trim_look(struct trim *trim, size_t segments)
+{
+    trim->to_look_at += segments;
+}
+
+void trim_look_at_all(struct trim *trim)
+{
+    if (trim->inside)
+        return;
+    trim->to_look_at = SIZE_MAX / 2; /* until the round is over */
+    trim->number = 0;
+}
+
+void trim_cancel(struct trim *trim)
+{
+    forget_segment(trim);
+}
+
+enum trim_need trim_need(const struct trim *trim)
+{
+    if (trim->now.phase != LOOKING)
+        return TRIM_TO_WRITE;
+    return trim->inside || trim->to_look_at > 0 ? TRIM_TO_READ : TRIM_NOTHING;
+}
+
+/* -- looking ----------------------------------------------------------------------------------- */
+
+static bool get_bit(const struct trim *trim, uint64_t position)
+{
+    uint64_t bit = position - trim->segment.first;
+    return trim->live[bit / 8] & 1u << bit % 8;
+}
+
+static void set_bit(struct trim *trim, uint64_t position)
+{
+    uint64_t bit = position - trim->segment.first;
+    trim->live[bit / 8] |= (uint8_t)(1u << bit % 8);
+}
+
+/* The next segment, after the newest one the oldest. SPN_E_END: there is none, or a round is over.
+ */
+static spn_err enter(struct trim *trim)
+{
+    bool round = trim->to_look_at >= SIZE_MAX / 4;
+    trim->to_look_at--; /* what does not read back has been looked at too */
+    spn_err err =
+        journal_read_segment_after(trim->reader, trim->number, &trim->number, &trim->segment);
+    if (err == SPN_E_END && trim->number > 0 && !round) {
+        trim->number = 0;
+        err = journal_read_segment_after(trim->reader, 0, &trim->number, &trim->segment);
+    }
+    if (err != SPN_OK)
+        return err;
+    trim->live = calloc((trim->segment.last - trim->segment.first) / 8 + 1, 1);
+    if (!trim->live)
+        return SPN_E_NOMEM;
+    trim->owner.epoch = 0;
+    trim->epoch = trim->seq = 0;
+    trim->inside = true;
+    return SPN_OK;
+}
+
+static spn_err know_owner(struct trim *trim, uint64_t epoch)
+{
+    struct record_row row;
+    if (trim->owner.epoch == epoch)
+        return SPN_OK;
+    spn_err err = journal_read_row(trim->reader, epoch, &row);
+    if (err != SPN_OK && err != SPN_E_END)
+        return err;
+    trim->owner = (struct owner){.epoch = epoch, .gone = true};
+    if (err == SPN_OK)
+        trim->owner = (struct owner){
+            .epoch = epoch,
+            .gone = row.state == RECORD_DELETED &&
+                    row.state_position <= journal_reader_meta(trim->reader)->checkpoint,
+            .seq = row.seq,
+            .bytes = row.bytes,
+        };
+    return SPN_OK;
+}
+
+/* Whether an event stays. Its entry is read only where more counts than its number. */
+static spn_err stays(struct trim *trim, uint64_t seq, uint64_t position, uint64_t now_ns,
+                     bool *ret_stays)
+{
+    const struct record_retention *rule = &journal_reader_meta(trim->reader)->retention;
+    const struct owner *owner = &trim->owner;
+    struct record_entry event = {.seq = seq, .bytes = owner->bytes, .time_ns = now_ns};
+    bool by_bytes = rule->bytes_max > 0 && owner->bytes >= rule->bytes_max;
+    *ret_stays = false;
+    if (owner->gone || !record_retains(rule, &event, owner->seq, owner->bytes, now_ns))
+        return SPN_OK;
+    if (by_bytes || rule->age_max_ns > 0) {
+        spn_err err = journal_read_entry(trim->reader, position, &event);
+        if (err == SPN_E_END)
+            return SPN_OK; /* trimmed already */
+        if (err != SPN_OK)
+            return err;
+    }
+    *ret_stays = record_retains(rule, &event, owner->seq, owner->bytes, now_ns);
+    return SPN_OK;
+}
+
+/* The first item of a block that stays: events go oldest first. */
+static spn_err find_first(struct trim *trim, const struct record_block *block,
+                          const struct record_block_item *items, uint64_t now_ns,
+                          uint32_t *ret_first)
+{
+    uint32_t low = 0;
+    uint32_t high = block->count;
+    while (low < high) {
+        /* Most blocks are all there: the first item tells. */
+        uint32_t middle = low == 0 && high == block->count ? 0 : low + (high - low) / 2;
+        bool is;
+        spn_err err = stays(trim, block->first_seq + middle, items[middle].position, now_ns, &is);
+        if (err != SPN_OK)
+            return err;
+        if (is)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    *ret_first = low;
+    return SPN_OK;
+}
+
+static spn_err note_dead(struct trim *trim, uint64_t epoch, uint64_t first_seq)
+{
+    if (trim->dead_count == trim->dead_room) {
+        size_t room = trim->dead_room > 0 ? trim->dead_room * 2 : BLOCKS_FIRST;
+        struct dead_block *dead = realloc(trim->dead, room * sizeof(*dead));
+        if (!dead)
+            return SPN_E_NOMEM;
+        trim->dead = dead;
+        trim->dead_room = room;
+    }
+    trim->dead[trim->dead_count++] = (struct dead_block){.epoch = epoch, .first_seq = first_seq};
+    return SPN_OK;
+}
+
+/* SPN_E_END: that was the segment's last. */
+static spn_err look_at_next(struct trim *trim, uint64_t now_ns)
+{
+    struct record_block block;
+    struct record_block_item items[RECORD_BLOCK_ITEMS_MAX];
+    uint64_t epoch;
+    uint32_t first;
+    spn_err err = journal_read_segment_block(trim->reader, trim->number, trim->epoch, trim->seq,
+                                             &epoch, &block);
+    if (err == SPN_OK)
+        err = record_get_items(&block, items);
+    if (err == SPN_OK)
+        err = know_owner(trim, epoch);
+    if (err == SPN_OK)
+        err = find_first(trim, &block, items, now_ns, &first);
+    if (err != SPN_OK)
+        return err;
+    trim->epoch = epoch;
+    trim->seq = block.first_seq + 1;
+    if (first == block.count)
+        return note_dead(trim, epoch, block.first_seq);
+    for (uint32_t i = first; i < block.count; i++) {
+        if (items[i].position < trim->segment.first || items[i].position > trim->segment.last)
+            return SPN_E_CORRUPT;
+        set_bit(trim, items[i].position);
+    }
+    trim->live_count += block.count - first;
+    return SPN_OK;
+}
+
+static void decide(struct trim *trim)
+{
+    uint32_t events = trim->segment.events;
+    uint32_t dead = events > trim->live_count ? events - trim->live_count : 0;
+    if (trim->live_count > 0 && (dead == 0 || dead < events / WORTHWHILE)) {
+        forget_segment(trim);
+        return;
+    }
+    trim->now = trim->committed =
+        (struct progress){.phase = ENTRIES, .position = trim->segment.first};
+}
+
+static spn_err look(struct trim *trim, uint64_t until_ns)
+{
+    uint64_t now_ns = clock_database_ns(trim->clock);
+    spn_err err = trim->inside ? SPN_OK : enter(trim);
+    if (err == SPN_E_END)
+        trim->to_look_at = 0;
+    for (unsigned i = 1; err == SPN_OK; i++) {
+        err = look_at_next(trim, now_ns);
+        if (err == SPN_E_END) {
+            decide(trim);
+            return SPN_OK;
+        }
+        if (i % LOOK_AT_CLOCK_EVERY == 0 && trim->clock->monotonic_ns() >= until_ns)
+            break;
+    }
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+spn_err trim_read(struct trim *trim, uint64_t until_ns)
+{
+    spn_err err = journal_reader_begin(trim->reader);
+    if (err == SPN_OK)
+        err = look(trim, until_ns);
+    journal_reader_end(trim->reader);
+    if (err == SPN_E_NOMEM || err == SPN_E_CORRUPT) {
+        /* Another time; or never: what is damaged stays until the quota takes it. */
+        forget_segment(trim);
+        err = SPN_OK;
+    }
+    return err;
+}
+
+/* -- deleting ---------------------------------------------------------------------------------- */
+
+static bool keep(const void *owner, uint64_t position)
+{
+    return get_bit(owner, position);
+}
+
+static spn_err write_entries(struct trim *trim, size_t count_max, size_t *ret_count)
+{
+    spn_err err = journal_delete_entries(trim->journal, trim->now.position, trim->segment.last,
+                                         keep, trim, count_max, &trim->now.position, ret_count);
+    if (err == SPN_OK && trim->now.position > trim->segment.last)
+        trim->now.phase = BLOCKS;
+    return err;
+}
+
+static spn_err write_blocks(struct trim *trim, size_t count_max)
+{
+    spn_err err = SPN_OK;
+    for (size_t i = 0; err == SPN_OK && i < count_max && trim->now.block < trim->dead_count; i++) {
+        const struct dead_block *dead = &trim->dead[trim->now.block++];
+        err = journal_delete_block(trim->journal, trim->number, dead->epoch, dead->first_seq);
+    }
+    if (err != SPN_OK || trim->now.block < trim->dead_count)
+        return err;
+    size_t left;
+    struct record_segment segment = trim->segment;
+    segment.events = trim->live_count;
+    trim->now.phase = LOOKING;
+    return trim->live_count > 0
+               ? journal_put_segment(trim->journal, trim->number, &segment)
+               : journal_delete_segment(trim->journal, trim->number, SIZE_MAX, &left);
+}
+
+spn_err trim_write(struct trim *trim, size_t count_max, size_t *ret_trimmed)
+{
+    *ret_trimmed = 0;
+    if (trim->now.phase == ENTRIES)
+        return write_entries(trim, count_max, ret_trimmed);
+    return write_blocks(trim, count_max);
+}
+
+void trim_settle(struct trim *trim, bool committed)
+{
+    if (committed)
+        trim->committed = trim->now;
+    else
+        trim->now = trim->committed;
+    if (trim->now.phase == LOOKING)
+        forget_segment(trim);
+}
+
+/* -- the quota --------------------------------------------------------------------------------- */
+
+/* One kind of thing of the oldest segment: entries while it has any, then blocks. */
+static spn_err drop_some(struct journal *journal, size_t count_max, size_t *ret_count)
+{
+    uint32_t number;
+    struct record_segment segment;
+    uint64_t oldest, next;
+    *ret_count = 0;
+    spn_err err = journal_oldest_segment(journal, &number, &segment);
+    if (err != SPN_OK)
+        return err;
+    err = journal_oldest_entry(journal, &oldest);
+    if (err == SPN_OK && oldest <= segment.last)
+        return journal_delete_entries(journal, oldest, segment.last, NULL, NULL, count_max, &next,
+                                      ret_count);
+    if (err != SPN_OK && err != SPN_E_END)
+        return err;
+    err = journal_delete_segment(journal, number, count_max, ret_count);
+    if (err == SPN_OK && *ret_count == 0)
+        *ret_count = 1; /* its record */
+    return err;
+}
+
+spn_err trim_oldest(struct journal *journal, size_t count_max, size_t *ret_count)
+{
+    spn_err err = SPN_OK;
+    *ret_count = 0;
+    while (err == SPN_OK && *ret_count < count_max) {
+        size_t count;
+        err = drop_some(journal, count_max - *ret_count, &count);
+        *ret_count += count;
+        if (count == 0)
+            break;
+    }
+    return err == SPN_E_END ? SPN_OK : err;
+}

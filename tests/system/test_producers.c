@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_producers: ids that nobody uses are forgotten, there are only so many, and one that floods
+ * leaves room for the others.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "event_list.h"
+#include "feeder.h"
+#include "stage.h"
+
+enum {
+    ASK_MS = 10000,
+    FLOOD_BATCH = 512,
+    FLOOD_SIZE = 256,
+    MODEST_EVENTS = 300,
+};
+
+/* A producer with an id of the test's own, on a client of its own. */
+struct holder {
+    spn_client *client;
+    spn_producer *producer;
+};
+
+static spn_err take_id(struct holder *holder, char name)
+{
+    uint8_t id[SPN_PRODUCER_ID_SIZE];
+    memset(id, name, sizeof(id));
+    struct spn_producer_options options = spn_producer_defaults();
+    options.id = id;
+    int ms = until_left_ms(until_in(ASK_MS));
+    assert_int_equal(spn_client_open(&holder->client, NULL, ms, NULL, 0), SPN_OK);
+    spn_err err = spn_producer_open(&holder->producer, holder->client, &options, ms);
+    if (err != SPN_OK)
+        spn_client_close(holder->client);
+    return err;
+}
+
+static void leave(struct holder *holder)
+{
+    assert_int_equal(spn_producer_close(holder->producer, until_left_ms(until_in(ASK_MS)), NULL),
+                     SPN_OK);
+    spn_client_close(holder->client);
+}
+
+static void publish_one(struct holder *holder, const char *session)
+{
+    struct spn_event event = SPN_EVENT_INIT;
+    event.data = spn_text("x");
+    assert_int_equal(spn_publish(holder->producer, spn_text(session), &event, NULL), SPN_OK);
+    assert_int_equal(spn_producer_flush(holder->producer, until_left_ms(until_in(ASK_MS))), SPN_OK);
+}
+
+static uint64_t stat_of(struct stage *stage, const char *name)
+{
+    struct outcome stats = stage_run(stage, "stats", "--json");
+    stage_expect_code(&stats, 0);
+    return event_json_number(stats.out, name);
+}
+
+struct look {
+    struct stage *stage;
+    struct holder *heard; /* keeps publishing meanwhile; NULL: nobody does */
+    uint64_t expired;
+};
+
+static bool has_expired(void *argument)
+{
+    struct look *look = argument;
+    if (look->heard)
+        publish_one(look->heard, "s");
+    return stat_of(look->stage, "sponson_producers_expired_total") >= look->expired;
+}
+
+/* The one that is heard of goes on for many times its time to live; the other one is forgotten. */
+static void unused_ids_are_forgotten(struct stage *stage)
+{
+    struct process *daemon =
+        stage_start(stage, &(struct stage_daemon){.more = {"--producer-ttl", "700ms"}});
+    struct holder heard, other;
+    assert_int_equal(take_id(&heard, 'h'), SPN_OK);
+    assert_int_equal(take_id(&other, 'o'), SPN_OK);
+    publish_one(&other, "s");
+    leave(&other);
+    assert_true(until_true(until_in(STAGE_WAIT_MS), has_expired, &(struct look){stage, &heard, 1}));
+    assert_int_equal(stat_of(stage, "sponson_producers"), 1);
+    assert_int_equal(take_id(&other, 'o'), SPN_OK);
+    assert_int_equal(spn_producer_committed(other.producer), 0); /* as a new one */
+    publish_one(&other, "s");
+    leave(&other);
+    leave(&heard);
+    /* What was forgotten is not on disk either, and what is on disk is forgotten by the next. */
+    assert_true(until_true(until_in(STAGE_WAIT_MS), has_expired, &(struct look){stage, NULL, 3}));
+    assert_int_equal(stage_stop(daemon), 0);
+    daemon = stage_start(stage, NULL);
+    assert_int_equal(stat_of(stage, "sponson_producers"), 0);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+static void ids_survive_a_kill_until_their_time(struct stage *stage)
+{
+    static const struct stage_daemon brief = {.more = {"--producer-ttl", "700ms"}};
+    struct process *daemon = stage_start(stage, NULL);
+    struct holder holder;
+    assert_int_equal(take_id(&holder, 'k'), SPN_OK);
+    publish_one(&holder, "s");
+    leave(&holder);
+    process_kill(daemon);
+    daemon = stage_start(stage, &brief);
+    assert_true(until_true(until_in(STAGE_WAIT_MS), has_expired, &(struct look){stage, NULL, 1}));
+    assert_int_equal(stage_stop(daemon), 0);
+    daemon = stage_start(stage, NULL);
+    assert_int_equal(stat_of(stage, "sponson_producers"), 0);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+static void table_has_a_limit(struct stage *stage)
+{
+    struct process *daemon =
+        stage_start(stage, &(struct stage_daemon){.more = {"--producers", "2"}});
+    struct holder first, second, third;
+    assert_int_equal(take_id(&first, '1'), SPN_OK);
+    assert_int_equal(take_id(&second, '2'), SPN_OK);
+    assert_int_equal(take_id(&third, '3'), SPN_E_LIMIT);
+    publish_one(&first, "s"); /* nobody else is harmed */
+    struct holder again;
+    assert_int_equal(take_id(&again, '2'), SPN_OK); /* known ids are no new ones */
+    publish_one(&again, "s");
+    leave(&again);
+    leave(&first);
+    (void)spn_producer_close(second.producer, 0, NULL); /* it was fenced */
+    spn_client_close(second.client);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+/* -- a flood ----------------------------------------------------------------------------------- */
+
+/* Keeps the window full; true: it took some. */
+static void flood_on(struct feeder *flood, const struct spn_event *events)
+{
+    size_t taken;
+    spn_err err =
+        spn_publish_many(flood->producer, spn_text("flood"), events, FLOOD_BATCH, &taken, NULL);
+    assert_true(err == SPN_OK || err == SPN_E_BACKPRESSURE);
+    struct spn_ack ack;
+    while (spn_producer_next_ack(flood->producer, 0, &ack) == SPN_OK)
+        assert_int_equal(ack.result, SPN_STORED);
+}
+
+/* How many of the flood's events came into the log before the modest one's last. */
+static uint64_t flood_between(struct stage *stage)
+{
+    struct outcome last = stage_run(stage, "last", "modest", "--json");
+    stage_expect_code(&last, 0);
+    return event_json_number(last.out, "position");
+}
+
+/* One with a single event in flight beside one whose window is always full: what counts is how much
+ * of the flood is taken between two of the modest one's events, not how long that takes here. */
+static void flood_leaves_room(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    static char data[FLOOD_SIZE];
+    static struct spn_event events[FLOOD_BATCH];
+    memset(data, 'f', sizeof(data));
+    for (size_t i = 0; i < FLOOD_BATCH; i++) {
+        events[i] = (struct spn_event)SPN_EVENT_INIT;
+        events[i].data = (struct spn_bytes){data, sizeof(data)};
+    }
+    struct feeder flood, modest;
+    feeder_open(&flood);
+    feeder_open(&modest);
+    size_t count = until_scaled(MODEST_EVENTS);
+    for (size_t i = 0; i < count; i++) {
+        struct spn_counters before = spn_producer_counters(modest.producer);
+        feeder_put(&modest, "modest", "", "m");
+        assert_int_equal(spn_producer_flush(modest.producer, 0) == SPN_E_FENCED, false);
+        while (spn_producer_counters(modest.producer).stored == before.stored) {
+            flood_on(&flood, events);
+            assert_int_equal(spn_client_step(modest.client), SPN_OK);
+        }
+    }
+    uint64_t beside = flood_between(stage) - count;
+    printf("%zu modest events, %llu of the flood beside them, %llu for each\n", count,
+           (unsigned long long)beside, (unsigned long long)(beside / count));
+    assert_true(beside > 0);
+    /* Its share at the worker is 128 KiB, about 350 of these; two commits may be on their way. */
+    assert_true(beside / count < 4000);
+    feeder_settle(&modest);
+    feeder_settle(&flood);
+    feeder_close(&modest);
+    feeder_close(&flood);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STAGE_TEST(unused_ids_are_forgotten),
+        STAGE_TEST(ids_survive_a_kill_until_their_time),
+        STAGE_TEST(table_has_a_limit),
+        STAGE_TEST(flood_leaves_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
