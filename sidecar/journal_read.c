@@ -191,6 +191,13 @@ spn_err journal_read_name(struct journal_reader *reader, struct spn_bytes name, 
     return looked_at(reader, err, TABLE_NAMES);
 }
 
+static bool is_greater(MDB_val key, MDB_val than)
+{
+    size_t shorter = key.mv_size < than.mv_size ? key.mv_size : than.mv_size;
+    int order = memcmp(key.mv_data, than.mv_data, shorter);
+    return order > 0 || (order == 0 && key.mv_size > than.mv_size);
+}
+
 /* The first key greater than *key, which is returned in its place. */
 static spn_err seek_after(struct journal_reader *reader, enum table table, MDB_val *key,
                           MDB_val *value)
@@ -202,6 +209,8 @@ static spn_err seek_after(struct journal_reader *reader, enum table table, MDB_v
     if (err == SPN_OK && key->mv_size == after.mv_size &&
         memcmp(key->mv_data, after.mv_data, after.mv_size) == 0)
         err = seek(reader, table, MDB_NEXT, key, value);
+    if (err == SPN_OK && !is_greater(*key, after)) /* a walk must not go in circles */
+        return journal_fail_with(SPN_E_CORRUPT, journal_tables[table].name, "keys do not ascend");
     return err;
 }
 
@@ -241,6 +250,8 @@ static spn_err seek_number_after(struct journal_reader *reader, enum table table
     if (from == 0)
         return SPN_E_END;
     spn_err err = seek(reader, table, MDB_SET_RANGE, &key, ret_value);
+    if (err == SPN_OK && number_of_key(key) < from)
+        return journal_fail_with(SPN_E_CORRUPT, journal_tables[table].name, "keys do not ascend");
     if (err == SPN_OK)
         *ret_number = number_of_key(key);
     return err;

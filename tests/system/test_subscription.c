@@ -268,6 +268,8 @@ struct reader {
     bool begun;
 };
 
+static const struct stage_daemon keeps = {.more = {STAGE_KEEP_ALL}};
+
 /* The readers' thread fails nothing by itself: it says what is wrong, and the test fails. */
 struct readers {
     const struct load *load;
@@ -401,7 +403,7 @@ static unsigned write_and_kill(struct stage *stage, struct readers *all, struct 
         if (now_ns >= kill_ns) {
             if (kill_ns != start_ns) {
                 process_kill(daemon);
-                daemon = stage_start(stage, NULL);
+                daemon = stage_start(stage, &keeps);
                 kills++;
             }
             unsigned span = load->kill_ms_max - load->kill_ms_min;
@@ -445,7 +447,7 @@ static void run_load(struct stage *stage, const struct load *load)
 {
     struct feeder feeder;
     pthread_t thread;
-    struct process *daemon = stage_start(stage, NULL);
+    struct process *daemon = stage_start(stage, &keeps);
     struct readers *all = stage_keep(stage, calloc(1, sizeof(*all)));
     all->load = load;
     all->random = until_now_ns() | 1;
