@@ -128,7 +128,7 @@ static void come_and_go(struct stage *stage, const struct crowd *crowd)
 
 static void sessions_come_and_go(struct stage *stage)
 {
-    const struct crowd crowd = {until_scaled(50000), "1000", 1000};
+    const struct crowd crowd = {50000, "1000", 1000};
     come_and_go(stage, &crowd);
 }
 
