@@ -330,6 +330,8 @@ static int put_surroundings(const struct bench *bench, struct bench_report *repo
         bench_report_count(report, "cores", "cores", (uint64_t)machine.cores);
         bench_report_text(report, "kernel", "kernel", machine.kernel);
         bench_report_text(report, "sidecar_version", "sidecar", health.version);
+        bench_report_count(report, "event_data_max_bytes", "largest event",
+                           spn_client_data_max(client));
         bench_report_flag(report, "own_sidecar", bench->daemon.pid > 0);
         bench_report_text(report, "sidecar_of", "which",
                           bench->daemon.pid > 0 ? "started for this, default settings"

@@ -22,7 +22,7 @@ import time
 import measures
 import plot
 from quiet import DISTURBED_SHARE, Quiet
-from servers import Failed, NotAvailable, version_of
+from servers import Failed, NotAvailable, has_redis, version_of
 
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
@@ -230,14 +230,15 @@ def cpu_model():
 
 
 def surroundings(lab, arguments):
-    runs, shares = lab.sizes.runs, lab.quiet.shares or [0]
+    runs, shares, speeds = lab.sizes.runs, lab.quiet.shares or [0], lab.quiet.speeds or [0]
     return [
         f"{os.cpu_count()} cores, {cpu_model()}, {platform.system()} {platform.release()}. While "
         f"figures were taken others used {statistics.median(shares):.0%} of the processors (median), "
-        f"at most {max(shares):.0%}; the kernel's own threads count as others.",
-        f"{version_of([lab.bin / 'sponsond', '--version'])}; "
-        f"{version_of(['redis-server', '--version'])}, appendonly yes, appendfsync always, "
-        "a Unix socket; both on the same disk.",
+        f"at most {max(shares):.0%}; the kernel's own threads count as others. One processor hashed "
+        f"{min(speeds):,.0f} to {max(speeds):,.0f} MB/s (SHA-256): how fast this machine was.",
+        f"{version_of([lab.bin / 'sponsond', '--version'])}; " + (
+            has_redis(lab) or version_of(["redis-server", "--version"]) +
+            ", appendonly yes, appendfsync always, a Unix socket, on the same disk") + ".",
         f"Effort: {arguments.effort}; " + (f"the median of {runs} runs." if runs > 1
                                            else "one run, not a median."),
     ]

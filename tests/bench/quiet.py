@@ -2,8 +2,10 @@
 """Who else used the processors while something was measured?
 
 On a machine that others use, too, a figure is worth little unless one knows. With patience a measurement
-waits for a quiet moment, and is repeated when somebody came in between.
+waits for a quiet moment, and is repeated when somebody came in between. A virtual machine may become
+slower without anybody being seen: so a processor's own speed is looked at, too.
 """
+import hashlib
 import os
 import resource
 import time
@@ -29,11 +31,23 @@ def own_s():
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
+def speed():
+    """Megabytes that one processor hashes in a second, just now."""
+    block = bytes(1 << 20)
+    best = 0.0
+    for _ in range(5):
+        started = time.perf_counter()
+        hashlib.sha256(block).digest()
+        best = max(best, len(block) / 1e6 / (time.perf_counter() - started))
+    return best
+
+
 class Quiet:
     def __init__(self, patience_s, say):
         self.left_s = patience_s
         self.say = say
         self.shares = []  # of others, one per measurement
+        self.speeds = []  # of a processor, before each
 
     def wait(self):
         """Until nobody has worked for a while, or patience ends."""
@@ -50,6 +64,7 @@ class Quiet:
         """What run() finds, and under "others_share" how much others worked meanwhile."""
         while True:
             self.wait()
+            self.speeds.append(speed())
             started, busy, own = time.monotonic(), busy_s(), own_s()
             found = run()
             took = time.monotonic() - started
