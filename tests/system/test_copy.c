@@ -114,6 +114,20 @@ static void a_copy_is_the_same(struct stage *stage)
     event_list_add_json(&got, second.output, NULL);
     expect_rows(&wanted);
     event_list_expect_same("the copy", &got, &wanted);
+
+    /* And a reader that was in the middle of the one goes on from there in the other. */
+    size_t middle = wanted.count / 2;
+    struct event_list rest = EVENT_LIST_INIT;
+    const char *id = stage_format(stage, "%.*s", (int)wanted.items[middle].id.size,
+                                  (const char *)wanted.items[middle].id.data);
+    struct outcome after =
+        stage_run(stage, "replay", "s", "--after", id, "--socket-dir", other_run);
+    stage_expect_code(&after, 0);
+    event_list_add_json(&rest, after.output, NULL);
+    assert_int_equal(rest.count, wanted.count - middle - 1);
+    for (size_t i = 0; i < rest.count; i++)
+        assert_true(event_bytes_same(rest.items[i].id, wanted.items[middle + 1 + i].id));
+    event_list_release(&rest);
     event_list_release(&wanted);
     event_list_release(&got);
 }
