@@ -38,7 +38,7 @@ enum bench_option {
       1000000, "events per second and acknowledgement times, as fast as it goes or at a rate")     \
     X(latency, "latency", BENCH_COUNT | BENCH_PRODUCERS | BENCH_RATE, 10000,                       \
       "one event in flight per producer: until it is on disk, until a subscriber has it")          \
-    X(replay, "replay", BENCH_COUNT | BENCH_OTHERS | BENCH_ROUNDS, 100000,                         \
+    X(replay, "replay", BENCH_COUNT | BENCH_OTHERS | BENCH_ROUNDS, 50000,                          \
       "events per second read back from one session among others")                                 \
     X(fanout, "fanout", BENCH_ROUNDS | BENCH_SUBSCRIBERS | BENCH_PROCESSES, 0,                     \
       "from one event's acknowledgement until the last of its subscribers has it")                 \

@@ -13,7 +13,8 @@ struct replays {
     struct bench *bench;
     spn_client *client;
     struct spn_bytes session;
-    uint64_t events; /* in it */
+    uint64_t stored; /* in it */
+    uint64_t events; /* read, in the last round: the rest is no longer retained */
     double *per_second;
     uint64_t rounds;
 };
@@ -34,13 +35,15 @@ static int read_once(struct replays *replays, double *ret_per_second)
     while ((err = spn_replay_next(replay, timeout_ms, &event)) == SPN_OK)
         events++;
     uint64_t finished_ns = publisher_now_ns();
+    uint64_t missing = spn_replay_missing(replay);
     spn_replay_close(replay);
     if (err != SPN_E_END)
         return cli_fail("replay", err, spn_client_detail(replays->client));
-    if (events != replays->events) {
+    if (events == 0 || events + missing != replays->stored) {
         cli_error("replay", "the session has another number of events than were stored in it");
         return CLI_FAILURE;
     }
+    replays->events = events;
     *ret_per_second = (double)events * 1e9 / (double)(finished_ns - started_ns);
     return CLI_OK;
 }
@@ -83,6 +86,7 @@ static void put_figures(const struct replays *replays, struct bench_report *repo
                        (uint64_t)replays->per_second[replays->rounds - 1]);
     bench_report_count(report, "rounds", "rounds", replays->rounds);
     bench_report_count(report, "events", "events of the session", replays->events);
+    bench_report_count(report, "missing", "no longer retained", replays->stored - replays->events);
     bench_report_heading(report, "with");
     bench_put_payload(bench, report);
     bench_report_count(report, "others", "other sessions", bench->others);
@@ -99,7 +103,7 @@ static int replay(struct bench *bench, struct bench_report *report, const struct
     struct replays replays = {
         .bench = bench,
         .session = publisher_session(&crew->load, 0, name),
-        .events = (stored.events + bench->others) / (bench->others + 1),
+        .stored = (stored.events + bench->others) / (bench->others + 1),
     };
     int exit_code = bench_connect(bench, &replays.client);
     if (exit_code != CLI_OK)

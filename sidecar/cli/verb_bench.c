@@ -57,7 +57,7 @@ static const struct argp_option options[] = {
      "take types and data from this recorded text/event-stream instead, over and over", 2},
     {"sessions", KEY_SESSIONS, "COUNT", 0, "spread over so many sessions (default: 100)", 2},
     {"count", KEY_COUNT, "COUNT", 0,
-     "events in all (default: 1000000; latency: 10000; replay: of the one session, 100000)", 2},
+     "events in all (default: 1000000; latency: 10000; replay: of the one session, 50000)", 2},
     {"producers", KEY_PRODUCERS, "COUNT", 0, "threads, each with a connection (default: 1)", 2},
     {"ack", KEY_ACK, "durable|accepted", 0, "the level waited for (default: durable)", 2},
     {"in-flight", KEY_IN_FLIGHT, "COUNT", 0,

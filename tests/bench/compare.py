@@ -107,7 +107,8 @@ TARGETS = (
            sizes=("idle_s",)),
     Target("idle: memory", "idle", "mb", "MB", 10, False),
     Target("bytes written per byte of payload, steady state", "write_amplification", "ratio", "",
-           3, False, note="before anything is trimmed {untrimmed:.2f}"),
+           3, False, note="over {events} events at {events_per_second:,.0f} events/s with a quota of "
+           "{quota}; before anything is trimmed {untrimmed:.2f}"),
 )
 
 
@@ -125,8 +126,6 @@ class Lab:
         self.stream = base / "stream.sse"
         self.best = {}
         self.quiet = Quiet(arguments.patience, self.say)
-        self.help = subprocess.run([self.bin / "sponsond", "--help"], check=True,
-                                   stdout=subprocess.PIPE).stdout.decode()
         self.join_streams(arguments.corpus)
 
     def join_streams(self, corpus):
@@ -138,9 +137,6 @@ class Lab:
         with open(self.stream, "wb") as out:
             for path in files:
                 out.write(path.read_bytes().removeprefix(b"\xef\xbb\xbf") + b"\n\n")
-
-    def sponsond_has(self, option):
-        return option in self.help
 
     def start(self, words):
         return subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL,

@@ -168,6 +168,17 @@ static void the_sidecar_that_runs_is_taken(struct stage *stage)
     stage_expect_code(&done, NO_SIDECAR);
 }
 
+/* What the sidecar retains of a session is read, the rest is told. */
+static void a_replay_reads_what_is_retained(struct stage *stage)
+{
+    stage_start(stage, &(struct stage_daemon){.more = {"--retention-events", "100"}});
+    struct outcome done = stage_run(stage, "bench", "replay", "--count", "300", "--others", "1",
+                                    "--rounds", "1", "--json");
+    stage_expect_code(&done, OK);
+    assert_int_equal(event_json_number(done.out, "events"), 100);
+    assert_int_equal(event_json_number(done.out, "missing"), 200);
+}
+
 /* What is in the sidecar afterwards is what the file has, over and over, without its ids. */
 static void payloads_come_from_a_file(struct stage *stage)
 {
@@ -240,9 +251,8 @@ static void an_interrupt_ends_it_with_figures(struct stage *stage)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STAGE_TEST(each_says_what_it_promises),
-        STAGE_TEST(the_sidecar_that_runs_is_taken),
-        STAGE_TEST(payloads_come_from_a_file),
+        STAGE_TEST(each_says_what_it_promises),        STAGE_TEST(the_sidecar_that_runs_is_taken),
+        STAGE_TEST(a_replay_reads_what_is_retained),   STAGE_TEST(payloads_come_from_a_file),
         STAGE_TEST(an_interrupt_ends_it_with_figures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
