@@ -14,8 +14,8 @@
  * Errors   every fallible call returns an spn_err that must be looked at; on failure what a ret_
  *          pointer names is untouched unless said otherwise. spn_client_detail has the words.
  * Threads  one client, with all that came from it, per thread at a time. The library starts no
- *          threads of its own (libzmq runs one I/O thread per client), has no callbacks and no
- *          globals. After a fork the child gets SPN_E_FORKED, and may only close what it inherited.
+ *          threads of its own (libzmq runs one I/O thread for all clients of a process), and has no
+ *          callbacks. After a fork the child gets SPN_E_FORKED, and may only close what it inherited.
  */
 #ifndef SPONSON_H
 #define SPONSON_H

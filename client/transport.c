@@ -3,8 +3,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "context.h"
+
 #define INGEST_NAME "ingest.sock"
 #define READ_NAME "read.sock"
 #define RUN_DIR "/run/sponson"
-#define MONITOR "inproc://read-monitor"
 
 enum {
     /* In messages. What is in flight is bounded by the window; this bounds what level none, which
@@ -212,15 +215,19 @@ static spn_err open_descriptors(struct transport *transport)
  * looked at yet. */
 static spn_err open_monitor(struct transport *transport)
 {
+    static atomic_uint_fast64_t opened; /* names each one in the context that all clients share */
+    char endpoint[64];
     size_t fd_size = sizeof(transport->monitor_fd);
-    if (zmq_socket_monitor(transport->read, MONITOR, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
+    snprintf(endpoint, sizeof(endpoint), "inproc://read-monitor-%" PRIuFAST64,
+             atomic_fetch_add_explicit(&opened, 1, memory_order_relaxed));
+    if (zmq_socket_monitor(transport->read, endpoint, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
         return SPN_E_SYSTEM;
     transport->monitor = zmq_socket(transport->context, ZMQ_PAIR);
     if (transport->monitor == NULL)
         return errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
     if (set_int(transport->monitor, ZMQ_RCVHWM, 0) != SPN_OK ||
         set_int(transport->monitor, ZMQ_LINGER, 0) != SPN_OK ||
-        zmq_connect(transport->monitor, MONITOR) != 0 ||
+        zmq_connect(transport->monitor, endpoint) != 0 ||
         zmq_getsockopt(transport->monitor, ZMQ_FD, &transport->monitor_fd, &fd_size) != 0)
         return SPN_E_SYSTEM;
     return SPN_OK;
@@ -230,14 +237,10 @@ spn_err transport_open(struct transport *transport, const char *dir, int send_hw
 {
     *transport = (struct transport){
         .epoll_fd = -1, .timer_fd = -1, .event_fd = -1, .armed_ns = TRANSPORT_NEVER};
-    spn_err err = SPN_OK;
-    transport->context = zmq_ctx_new();
-    if (transport->context == NULL) {
-        err = errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
-        goto cleanup;
-    }
-    err = open_socket(transport->context, send_hwm > 0 ? send_hwm : INGEST_SEND_HWM,
-                      &transport->ingest, &transport->ingest_fd);
+    spn_err err = context_get(&transport->context);
+    if (err == SPN_OK)
+        err = open_socket(transport->context, send_hwm > 0 ? send_hwm : INGEST_SEND_HWM,
+                          &transport->ingest, &transport->ingest_fd);
     if (err == SPN_OK)
         err = open_socket(transport->context, READ_SEND_HWM, &transport->read, &transport->read_fd);
     if (err == SPN_OK)
@@ -248,7 +251,6 @@ spn_err transport_open(struct transport *transport, const char *dir, int send_hw
         err = connect_socket(transport->read, dir, READ_NAME);
     if (err == SPN_OK)
         err = open_descriptors(transport);
-cleanup:
     if (err != SPN_OK) {
         int saved = errno;
         transport_close(transport, 0);
@@ -281,8 +283,7 @@ void transport_close(struct transport *transport, int linger_ms)
     }
     if (transport->monitor != NULL)
         zmq_close(transport->monitor);
-    while (zmq_ctx_term(transport->context) != 0 && errno == EINTR)
-        continue;
+    context_put();
     *transport = (struct transport){0};
 }
 

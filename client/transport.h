@@ -9,10 +9,10 @@
  * sidecar that is gone. A connection that broke and came back between two looks is seen too: ZeroMQ
  * says on a third socket, the monitor, when read.sock has shaken hands.
  *
- * Owns     the context, the sockets, three descriptors.
+ * Owns     the sockets, three descriptors.
  * Borrows  messages: those sent are ZeroMQ's afterwards.
  * Units    nanoseconds of CLOCK_MONOTONIC.
- * Threads  one; libzmq runs an I/O thread beside it.
+ * Threads  one.
  */
 #ifndef SPN_CLIENT_TRANSPORT_H
 #define SPN_CLIENT_TRANSPORT_H
@@ -60,7 +60,8 @@ spn_err transport_probe(const char *dir, char *words, size_t words_size) SPN_MUS
 /* Begins to connect, and goes on trying for as long as it is open. send_hwm: of ingest.sock, in
  * messages; 0: the default. SPN_E_NOMEM, SPN_E_SYSTEM (see errno). */
 spn_err transport_open(struct transport *transport, const char *dir, int send_hwm) SPN_MUST_USE;
-/* Takes what was only zeroed. Up to linger_ms for what ZeroMQ has taken and not written yet. */
+/* Takes what was only zeroed. What ZeroMQ has taken and not written yet it goes on writing for up
+ * to linger_ms; the last client of the process waits for that. */
 void transport_close(struct transport *transport, int linger_ms);
 /* The same in a child process, where ZeroMQ must not be touched any more. */
 void transport_abandon(struct transport *transport);
