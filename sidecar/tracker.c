@@ -10,7 +10,10 @@
 
 #include "record.h"
 
-enum { CAP_FIRST = 8 };
+enum {
+    CAP_FIRST = 8,
+    SCAN_MAX = 128, /* ids: two cache lines, which memchr reads faster than an index is walked */
+};
 
 #define PLACE_NONE UINT16_MAX
 
@@ -30,79 +33,50 @@ uint16_t fingerprint_tag(uint64_t data_hash, struct spn_bytes type)
 /* -- the one piece of memory ------------------------------------------------------------------- */
 
 struct window {
+    uint8_t *high;
     uint64_t *low;
     uint16_t *tags;
-    uint8_t *index; /* places of two bytes in a ring of more than 128, of one in a smaller one */
-    bool wide;
-    uint8_t *high;
-    size_t slots;
+    uint16_t *index; /* NULL: places are found by looking at high */
+    size_t slots;    /* of the index */
 };
+
+static size_t round_up_to_8(size_t size)
+{
+    return (size + 7) & ~(size_t)7;
+}
 
 /* One more than cap at least: a search ends at an empty slot. */
 static size_t slots_of(size_t cap)
 {
-    return cap + (cap + 1) / 2;
-}
-
-static bool is_wide(size_t cap)
-{
-    return cap > 128;
+    return cap <= SCAN_MAX ? 0 : cap + (cap + 1) / 2;
 }
 
 static size_t window_size(size_t cap)
 {
-    return cap * (sizeof(uint64_t) + sizeof(uint16_t) + 1) + slots_of(cap) * (is_wide(cap) ? 2 : 1);
-}
-
-/* The ring begins at a multiple of 8. */
-static size_t name_room(size_t name_size)
-{
-    return (name_size + 7) & ~(size_t)7;
+    return round_up_to_8(cap) + cap * (sizeof(uint64_t) + sizeof(uint16_t)) +
+           slots_of(cap) * sizeof(uint16_t);
 }
 
 static struct window window_of(const struct tracker *tracker)
 {
     size_t cap = tracker->cap;
     struct window window = {.slots = slots_of(cap)};
-    uint8_t *at = (uint8_t *)(uintptr_t)tracker->memory + name_room(tracker->name_size);
+    uint8_t *at = (uint8_t *)(uintptr_t)tracker->memory + round_up_to_8(tracker->name_size);
+    window.high = at;
+    at += round_up_to_8(cap);
     window.low = (uint64_t *)(void *)at;
     at += cap * sizeof(uint64_t);
     window.tags = (uint16_t *)(void *)at;
     at += cap * sizeof(uint16_t);
-    window.wide = is_wide(cap);
-    window.index = at;
-    at += window.slots * (is_wide(cap) ? 2 : 1);
-    window.high = at;
+    if (window.slots > 0)
+        window.index = (uint16_t *)(void *)at;
     return window;
-}
-
-static uint16_t place_at(const struct window *window, size_t slot)
-{
-    if (!window->wide)
-        return window->index[slot] == UINT8_MAX ? PLACE_NONE : window->index[slot];
-    uint16_t place;
-    memcpy(&place, window->index + slot * sizeof(place), sizeof(place));
-    return place;
-}
-
-static void set_place(struct window *window, size_t slot, uint16_t place)
-{
-    if (window->wide)
-        memcpy(window->index + slot * sizeof(place), &place, sizeof(place));
-    else
-        window->index[slot] = place == PLACE_NONE ? UINT8_MAX : (uint8_t)place;
-}
-
-static size_t home_of(const struct window *window, struct fingerprint id)
-{
-    if (!window->wide)
-        return (id.high * window->slots) >> 8;
-    return (size_t)(((id.low & UINT32_MAX) * window->slots) >> 32);
 }
 
 static struct tracker *allocate(struct spn_bytes name, size_t cap)
 {
-    struct tracker *tracker = malloc(sizeof(*tracker) + name_room(name.size) + window_size(cap));
+    struct tracker *tracker =
+        malloc(sizeof(*tracker) + round_up_to_8(name.size) + window_size(cap));
     if (!tracker)
         return NULL;
     *tracker = (struct tracker){.cap = (uint16_t)cap, .name_size = (uint8_t)name.size};
@@ -133,7 +107,7 @@ struct spn_bytes tracker_name(const struct tracker *tracker)
 
 size_t tracker_size(const struct tracker *tracker)
 {
-    return sizeof(*tracker) + name_room(tracker->name_size) + window_size(tracker->cap);
+    return sizeof(*tracker) + round_up_to_8(tracker->name_size) + window_size(tracker->cap);
 }
 
 void tracker_clear(struct tracker *tracker)
@@ -142,14 +116,29 @@ void tracker_clear(struct tracker *tracker)
     tracker->count = 0;
     tracker->next = 0;
     for (size_t i = 0; i < window.slots; i++)
-        set_place(&window, i, PLACE_NONE);
+        window.index[i] = PLACE_NONE;
 }
 
 /* -- the window -------------------------------------------------------------------------------- */
 
-static struct fingerprint id_at(const struct window *window, uint16_t place)
+static bool has_at(const struct window *window, uint16_t place, struct fingerprint id)
 {
-    return (struct fingerprint){.low = window->low[place], .high = window->high[place]};
+    return window->low[place] == id.low && window->high[place] == id.high;
+}
+
+static uint16_t scan(const struct window *window, size_t count, struct fingerprint id)
+{
+    const uint8_t *end = window->high + count;
+    const uint8_t *at = window->high;
+    for (; (at = memchr(at, id.high, (size_t)(end - at))) != NULL; at++)
+        if (window->low[at - window->high] == id.low)
+            return (uint16_t)(at - window->high);
+    return PLACE_NONE;
+}
+
+static size_t home_of(const struct window *window, uint64_t low)
+{
+    return (size_t)(((low & UINT32_MAX) * window->slots) >> 32);
 }
 
 static size_t next_slot(const struct window *window, size_t slot)
@@ -157,12 +146,12 @@ static size_t next_slot(const struct window *window, size_t slot)
     return slot + 1 < window->slots ? slot + 1 : 0;
 }
 
-/* The slot of this fingerprint, or the empty one where it would go. */
+/* The slot of this fingerprint in the index, or the empty one where it would go. */
 static size_t find_slot(const struct window *window, struct fingerprint id)
 {
-    for (size_t slot = home_of(window, id);; slot = next_slot(window, slot)) {
-        uint16_t place = place_at(window, slot);
-        if (place == PLACE_NONE || (window->high[place] == id.high && window->low[place] == id.low))
+    for (size_t slot = home_of(window, id.low);; slot = next_slot(window, slot)) {
+        uint16_t place = window->index[slot];
+        if (place == PLACE_NONE || has_at(window, place, id))
             return slot;
     }
 }
@@ -171,7 +160,8 @@ enum tracker_verdict tracker_check(const struct tracker *tracker, struct fingerp
                                    uint16_t tag)
 {
     struct window window = window_of(tracker);
-    uint16_t place = place_at(&window, find_slot(&window, id));
+    uint16_t place =
+        window.index ? window.index[find_slot(&window, id)] : scan(&window, tracker->count, id);
     if (place == PLACE_NONE)
         return TRACKER_NEW;
     return window.tags[place] == tag ? TRACKER_DUPLICATE : TRACKER_CONFLICT;
@@ -183,6 +173,11 @@ static size_t forward(const struct window *window, size_t a, size_t b)
     return b >= a ? b - a : b + window->slots - a;
 }
 
+static struct fingerprint id_at(const struct window *window, uint16_t place)
+{
+    return (struct fingerprint){.low = window->low[place], .high = window->high[place]};
+}
+
 /* Closes the hole by moving back what would not be found over it (Knuth 6.4, algorithm R). */
 static void forget(struct window *window, uint16_t place)
 {
@@ -190,30 +185,32 @@ static void forget(struct window *window, uint16_t place)
     size_t at = hole;
     for (;;) {
         at = next_slot(window, at);
-        uint16_t moved = place_at(window, at);
+        uint16_t moved = window->index[at];
         if (moved == PLACE_NONE)
             break;
-        size_t home = home_of(window, id_at(window, moved));
+        size_t home = home_of(window, window->low[moved]);
         if (forward(window, home, at) >= forward(window, hole, at)) {
-            set_place(window, hole, moved);
+            window->index[hole] = moved;
             hole = at;
         }
     }
-    set_place(window, hole, PLACE_NONE);
+    window->index[hole] = PLACE_NONE;
 }
 
 static void insert(struct tracker *tracker, struct fingerprint id, uint16_t tag)
 {
     struct window window = window_of(tracker);
     uint16_t place = tracker->next;
-    if (tracker->count == tracker->cap)
+    bool full = tracker->count == tracker->cap;
+    if (full && window.index)
         forget(&window, place);
-    else
+    if (!full)
         tracker->count++;
     window.low[place] = id.low;
     window.high[place] = id.high;
     window.tags[place] = tag;
-    set_place(&window, find_slot(&window, id), place);
+    if (window.index)
+        window.index[find_slot(&window, id)] = place;
     tracker->next = (uint16_t)(place + 1 < tracker->cap ? place + 1 : 0);
 }
 

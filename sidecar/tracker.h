@@ -4,13 +4,13 @@
  * One session's state in memory: how far it is, and a window of its most recent ids. One piece of
  * memory that grows with the window:
  *
- *   struct tracker | name | low[cap] u64 | tags[cap] u16 | index[slots] u16 or u8 | high[cap] u8
+ *   struct tracker | name | high[cap] u8 | low[cap] u64 | tags[cap] u16 | index[slots] u16
  *
  * low and high are a 72-bit fingerprint of the id, the tag 16 bits of its data. They form a ring in
- * order of arrival; index is a hash table over it, cap * 3/2 slots of ring places, with linear
- * probing. So a check and an add take O(1), whatever the window. A window of up to 128 ids finds
- * its slots by `high` alone: index and high lie side by side in five cache lines, and the kilobyte
- * of `low` is looked at for ids that are there.
+ * order of arrival. A window of up to 128 ids is searched by looking at every `high`, which is two
+ * cache lines; the kilobyte of `low` is looked at for one id in two that are not there. A larger
+ * window has an index: a hash table of ring places, cap * 3/2 slots, with linear probing. So a
+ * check and an add take O(1), whatever the window.
  *
  * Fingerprints are keyed with the database's secret: ids that collide cannot be made from outside,
  * and one in 2^65 events of honest ones (window 128) is taken for another.
