@@ -107,8 +107,9 @@ TARGETS = (
            sizes=("idle_s",)),
     Target("idle: memory", "idle", "mb", "MB", 10, False),
     Target("bytes written per byte of payload, steady state", "write_amplification", "ratio", "",
-           3, False, note="over {events} events at {events_per_second:,.0f} events/s with a quota of "
-           "{quota}; before anything is trimmed {untrimmed:.2f}"),
+           3, False, note="by the disk, over {events} events at {events_per_second:,.0f} events/s with a "
+           "quota of {quota}; passed to write calls {passed:.2f}; before anything is trimmed "
+           "{untrimmed:.2f}"),
 )
 
 

@@ -241,9 +241,11 @@ def write_amplification(lab):
         first = sidecar.bench("publish", sessions=1000, count=fill // 4)
         untrimmed = (sidecar.written() - before) / (first["events"] * DATA_BYTES)
         sidecar.bench("publish", sessions=1000, count=fill)
-        before = sidecar.written()
+        before, passed_before = sidecar.written(), sidecar.passed()
         steady = sidecar.bench("publish", sessions=1000, count=2 * fill)
-        return {"ratio": (sidecar.written() - before) / (steady["events"] * DATA_BYTES),
+        payload = steady["events"] * DATA_BYTES
+        return {"ratio": (sidecar.written() - before) / payload,
+                "passed": (sidecar.passed() - passed_before) / payload,
                 "untrimmed": untrimmed, "quota": lab.sizes.quota, "events": steady["events"],
                 "events_per_second": steady["events_per_second"]}
 

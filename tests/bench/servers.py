@@ -14,6 +14,7 @@ import tempfile
 import time
 
 READY_S = 120
+SECTOR = 512  # bytes, in what the kernel tells of disks
 RUN_S = 900
 
 
@@ -79,9 +80,20 @@ class Server:
         """Bytes. The database's map, which counts as resident, is left out."""
         return int(re.search(r"RssAnon:\s+(\d+) kB", self.proc("status")).group(1)) * 1024
 
+    def passed(self):
+        """Bytes that it passed to calls that write."""
+        return int(re.search(r"^wchar: (\d+)", self.proc("io"), re.M).group(1))
+
     def written(self):
-        """Bytes handed to the disk."""
-        return int(re.search(r"^write_bytes: (\d+)", self.proc("io"), re.M).group(1))
+        """Bytes that the disk under its directory wrote, for others too: the file system's journal is
+        in it. Not /proc/PID/io's write_bytes: that counts a whole folio, of up to megabytes, when a
+        page of it changes. NotAvailable: it is no disk of its own."""
+        device = os.stat(self.dir).st_dev
+        stat = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat")
+        try:
+            return int(stat.read_text().split()[6]) * SECTOR
+        except OSError as why:
+            raise NotAvailable(f"no count of what was written: {why}") from why
 
     def wake_ups(self):
         """How often any of its threads was scheduled."""
