@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -885,6 +886,8 @@ static void take_back(struct broker *broker)
             forget_deleted(broker, broker->frozen);
             generation_drop(broker->frozen);
             broker->frozen = NULL;
+            if (!is_touched(broker->state->active))
+                (void)malloc_trim(0); /* quiet after a load: what it took goes back to the system */
         } else if (work->kind == WORK_IDLE) {
             expire(broker, (struct idle_sessions *)work);
         } else {
