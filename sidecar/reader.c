@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -619,6 +620,7 @@ static bool receive_one(struct reader *reader)
 static void *run(void *argument)
 {
     struct reader *reader = argument;
+    (void)prctl(PR_SET_NAME, "spn-reader");
     long wait_ms = -1;
     while (!atomic_load(&reader->stop)) {
         zmq_pollitem_t items[] = {

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 #include "generation.h"
 #include "kill_point.h"
@@ -569,6 +570,7 @@ static bool is_done(const struct worker *worker)
 static void *run(void *argument)
 {
     struct worker *worker = argument;
+    (void)prctl(PR_SET_NAME, "spn-worker");
     while (!is_done(worker)) {
         take_work(worker);
         spn_err err = deadline_is_set(&worker->retry) ? SPN_OK : take_other_work(worker);
