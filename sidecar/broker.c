@@ -15,7 +15,7 @@
 #include "report.h"
 
 enum {
-    RECEIVE_PER_TURN = 64, /* frames; then acknowledgements and asks have their turn */
+    RECEIVE_PER_TURN = 8, /* frames; then acknowledgements and asks have their turn */
     OWED_RETRY_MS = 10,    /* an acknowledgement that met a full pipe is tried again */
     EVICT_SLOTS = 65536,   /* looked at per turn: 2 MB */
     PRODUCERS_PER_TURN = 1024,
@@ -1063,6 +1063,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         publish_gauges(&broker);
         wait_for_events(&broker);
         take_back(&broker);
+        send_acks(&broker);
         take_asks(&broker);
         unpark_waiting(&broker);
         receive(&broker);
