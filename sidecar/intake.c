@@ -150,7 +150,7 @@ static void put_entry(struct taking *taking, const struct batch_entry *entry)
         batch->first_position = state->next_position;
     batch->entries[batch->entry_count++] = *entry;
     state->next_position++;
-    state->active->bytes += RECORD_ENTRY_HEAD_SIZE + RECORD_ENTRY_OVERHEAD +
+    state->active->bytes += RECORD_ENTRY_HEAD + RECORD_ENTRY_OVERHEAD +
                             (size_t)entry->id_size + entry->type_size + entry->data_size;
 }
 

@@ -113,7 +113,7 @@ spn_err journal_append(struct journal *journal, uint64_t position, const struct 
 {
     void *at = NULL;
     MDB_val key = val(&position, sizeof(position));
-    spn_err err = put(journal, TABLE_LOG, key, record_entry_size(entry), MDB_APPEND, &at);
+    spn_err err = put(journal, TABLE_LOG, key, record_entry_size(position, entry), MDB_APPEND, &at);
     if (err == SPN_OK)
         record_put_entry(at, position, entry);
     return err;

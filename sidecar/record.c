@@ -13,18 +13,11 @@
 enum {
     CHECKSUM = 0,
 
-    ENTRY_KIND = 4,
-    ENTRY_TYPE_SIZE = 5,
-    ENTRY_ID_SIZE = 6,
-    ENTRY_DATA_SIZE = 8,
-    ENTRY_RETRY = 12,
-    ENTRY_EPOCH = 16,
-    ENTRY_SEQ = 24,
-    ENTRY_BYTES = 32,
-    ENTRY_TIME = 40,
-    ENTRY_WALL = 48,
-    ENTRY_DATA_HASH = 56,
-    ENTRY_ID = 64, /* then type, then data */
+    ENTRY_KIND = 4, /* one byte; then half a byte for each number: how many bytes it has */
+    ENTRY_ID_SIZE = 8,
+    ENTRY_TYPE_SIZE = 10,
+    ENTRY_NUMBERS = 11, /* then id, type and data, which is what remains */
+    ENTRY_HEAD_MAX = ENTRY_NUMBERS + 6 * 8,
 
     ROW_STATE = 4,
     ROW_NAME_SIZE = 5,
@@ -83,7 +76,6 @@ enum {
     META_END = 264,
 };
 
-static_assert((int)ENTRY_ID == (int)RECORD_ENTRY_HEAD_SIZE, "an entry's header");
 static_assert((int)NAME_EPOCH + 8 == (int)RECORD_NAME_SIZE, "a name's value");
 static_assert((int)SEGMENT_LAST + 8 == (int)RECORD_SEGMENT_SIZE, "a segment's value");
 static_assert((int)META_SECRET + (int)RECORD_SECRET_SIZE == (int)META_RETENTION_EVENTS, "meta");
@@ -161,9 +153,38 @@ uint64_t record_hash(struct spn_bytes data)
 
 /* -- entries ----------------------------------------------------------------------------------- */
 
-size_t record_entry_size(const struct record_entry *entry)
+/* What an entry has numbers for, in this order. They are stored without their leading zeros, which
+ * are half of a header otherwise: the epoch as its distance back, no retry as 0. */
+enum number { DISTANCE, SEQ, BYTES, TIME, WALL, RETRY, NUMBERS };
+
+static void numbers_of(uint64_t position, const struct record_entry *entry, uint64_t *numbers)
 {
-    return ENTRY_ID + entry->id.size + entry->type.size + entry->data.size;
+    numbers[DISTANCE] = position - entry->epoch;
+    numbers[SEQ] = entry->seq;
+    numbers[BYTES] = entry->bytes;
+    numbers[TIME] = entry->time_ns;
+    numbers[WALL] = entry->wall_ms;
+    numbers[RETRY] = (uint32_t)(entry->retry_ms + 1);
+}
+
+static unsigned width_of(uint64_t number)
+{
+    return (71 - (unsigned)__builtin_clzll(number | 1)) / 8 * (number > 0);
+}
+
+static uint64_t low_bytes(uint64_t value, unsigned width)
+{
+    return width < 8 ? value & ((UINT64_C(1) << 8 * width) - 1) : value;
+}
+
+size_t record_entry_size(uint64_t position, const struct record_entry *entry)
+{
+    uint64_t numbers[NUMBERS];
+    size_t size = ENTRY_NUMBERS + entry->id.size + entry->type.size + entry->data.size;
+    numbers_of(position, entry, numbers);
+    for (size_t i = 0; i < NUMBERS; i++)
+        size += width_of(numbers[i]);
+    return size;
 }
 
 static bool behind(struct spn_bytes first, struct spn_bytes second)
@@ -183,67 +204,102 @@ static void put_strings(uint8_t *at, const struct record_entry *entry)
     put_bytes(at, entry->data);
 }
 
-/* The hash of the data is part of the header, and the checksum covers header, id and type: so a
- * caller that has hashed the data to look for duplicates need not touch it again. */
-static uint32_t entry_checksum(const uint8_t *value, size_t id_size, size_t type_size,
+/* Over header, id and type, and over the data by its hash: so a caller that has hashed the data to
+ * look for duplicates need not touch it again. */
+static uint32_t entry_checksum(const uint8_t *value, size_t size, uint64_t data_hash,
                                uint64_t position)
 {
-    return checksum(value + ENTRY_KIND, ENTRY_ID - ENTRY_KIND + id_size + type_size, OF_ENTRY,
-                    position);
+    return checksum(value + ENTRY_KIND, size - ENTRY_KIND, OF_ENTRY, position ^ data_hash);
+}
+
+/* Returns its size. head has room for a whole number behind its end. */
+static size_t put_head(uint8_t head[ENTRY_HEAD_MAX], uint64_t position,
+                       const struct record_entry *entry)
+{
+    uint64_t numbers[NUMBERS];
+    uint32_t widths = 0;
+    size_t size = ENTRY_NUMBERS;
+    numbers_of(position, entry, numbers);
+    for (unsigned i = 0; i < NUMBERS; i++) {
+        unsigned width = width_of(numbers[i]);
+        put_u64(head + size, numbers[i]);
+        size += width;
+        widths |= width << (8 + 4 * i);
+    }
+    put_u32(head + ENTRY_KIND, widths | entry->kind);
+    put_u16(head + ENTRY_ID_SIZE, (uint16_t)entry->id.size);
+    head[ENTRY_TYPE_SIZE] = (uint8_t)entry->type.size;
+    return size;
 }
 
 void record_put_entry(void *value, uint64_t position, const struct record_entry *entry)
 {
+    uint8_t head[ENTRY_HEAD_MAX];
     uint8_t *at = value;
 
     assert(entry->id.size <= UINT16_MAX && entry->type.size <= UINT8_MAX &&
            entry->data.size <= UINT32_MAX);
-    at[ENTRY_KIND] = entry->kind;
-    at[ENTRY_TYPE_SIZE] = (uint8_t)entry->type.size;
-    put_u16(at + ENTRY_ID_SIZE, (uint16_t)entry->id.size);
-    put_u32(at + ENTRY_DATA_SIZE, (uint32_t)entry->data.size);
-    put_u32(at + ENTRY_RETRY, entry->retry_ms);
-    put_u64(at + ENTRY_EPOCH, entry->epoch);
-    put_u64(at + ENTRY_SEQ, entry->seq);
-    put_u64(at + ENTRY_BYTES, entry->bytes);
-    put_u64(at + ENTRY_TIME, entry->time_ns);
-    put_u64(at + ENTRY_WALL, entry->wall_ms);
-    put_u64(at + ENTRY_DATA_HASH, entry->data_hash);
-    put_strings(at + ENTRY_ID, entry);
-    put_u32(at + CHECKSUM, entry_checksum(at, entry->id.size, entry->type.size, position));
+    size_t size = put_head(head, position, entry);
+    memcpy(at + ENTRY_KIND, head + ENTRY_KIND, size - ENTRY_KIND);
+    put_strings(at + size, entry);
+    size += entry->id.size + entry->type.size;
+    put_u32(at + CHECKSUM, entry_checksum(at, size, entry->data_hash, position));
+}
+
+/* Returns where they end, NULL: beyond the value. */
+static const uint8_t *get_numbers(struct spn_bytes value, uint64_t *numbers)
+{
+    const uint8_t *at = (const uint8_t *)value.data + ENTRY_NUMBERS;
+    const uint8_t *end = (const uint8_t *)value.data + value.size;
+    uint32_t widths = get_u32((const uint8_t *)value.data + ENTRY_KIND) >> 8;
+    for (size_t i = 0; i < NUMBERS; i++, widths >>= 4) {
+        unsigned width = widths & 15;
+        size_t left = (size_t)(end - at);
+        uint8_t last[8] = {0};
+        if (width > 8 || width > left)
+            return NULL;
+        if (left < sizeof(last))
+            memcpy(last, at, left);
+        numbers[i] = low_bytes(get_u64(left < sizeof(last) ? last : at), width);
+        at += width;
+    }
+    return at;
 }
 
 spn_err record_get_entry(struct spn_bytes value, uint64_t position, struct record_entry *ret_entry)
 {
     const uint8_t *at = value.data;
+    uint64_t numbers[NUMBERS];
 
-    if (value.size < ENTRY_ID)
+    if (value.size < ENTRY_NUMBERS)
+        return SPN_E_CORRUPT;
+    const uint8_t *id = get_numbers(value, numbers);
+    if (!id)
         return SPN_E_CORRUPT;
     size_t id_size = get_u16(at + ENTRY_ID_SIZE);
     size_t type_size = at[ENTRY_TYPE_SIZE];
-    size_t data_size = get_u32(at + ENTRY_DATA_SIZE);
-    if (ENTRY_ID + id_size + type_size + data_size != value.size)
+    size_t head_size = (size_t)(id - at);
+    if (head_size + id_size + type_size > value.size || numbers[RETRY] > UINT32_MAX)
         return SPN_E_CORRUPT;
-    if (get_u32(at + CHECKSUM) != entry_checksum(at, id_size, type_size, position))
+    const uint8_t *type = id + id_size;
+    struct spn_bytes data = {type + type_size, value.size - head_size - id_size - type_size};
+    uint64_t data_hash = record_hash(data);
+    if (get_u32(at + CHECKSUM) !=
+        entry_checksum(at, head_size + id_size + type_size, data_hash, position))
         return SPN_E_CORRUPT;
     if (at[ENTRY_KIND] < RECORD_OPEN || at[ENTRY_KIND] > RECORD_EXPIRE)
         return SPN_E_CORRUPT;
-
-    struct spn_bytes data = {at + ENTRY_ID + id_size + type_size, data_size};
-    uint64_t data_hash = record_hash(data);
-    if (get_u64(at + ENTRY_DATA_HASH) != data_hash)
-        return SPN_E_CORRUPT;
     *ret_entry = (struct record_entry){
         .kind = at[ENTRY_KIND],
-        .epoch = get_u64(at + ENTRY_EPOCH),
-        .seq = get_u64(at + ENTRY_SEQ),
-        .bytes = get_u64(at + ENTRY_BYTES),
-        .time_ns = get_u64(at + ENTRY_TIME),
-        .wall_ms = get_u64(at + ENTRY_WALL),
-        .retry_ms = get_u32(at + ENTRY_RETRY),
+        .epoch = position - numbers[DISTANCE],
+        .seq = numbers[SEQ],
+        .bytes = numbers[BYTES],
+        .time_ns = numbers[TIME],
+        .wall_ms = numbers[WALL],
+        .retry_ms = (uint32_t)numbers[RETRY] - 1,
         .data_hash = data_hash,
-        .id = {at + ENTRY_ID, id_size},
-        .type = {at + ENTRY_ID + id_size, type_size},
+        .id = {id, id_size},
+        .type = {type, type_size},
         .data = data,
     };
     return SPN_OK;

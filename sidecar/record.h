@@ -17,7 +17,7 @@
 
 enum {
     RECORD_FORMAT = 1, /* meta.format; a newer one is refused */
-    RECORD_ENTRY_HEAD_SIZE = 64,
+    RECORD_ENTRY_HEAD = 32, /* of an entry, about: numbers take the bytes they need */
     RECORD_ENTRY_OVERHEAD = 18, /* beside its value in a page: LMDB's node, key and slot */
     RECORD_SECRET_SIZE = 192,   /* keys the fingerprints of this database; random at creation */
     RECORD_PRODUCER_ID_SIZE = 16,
@@ -45,7 +45,7 @@ struct record_entry {
     uint64_t time_ns; /* database clock */
     uint64_t wall_ms;
     uint32_t retry_ms;  /* WIRE_RETRY_NONE: none */
-    uint64_t data_hash; /* record_hash of the data; in memory only, saves hashing it twice */
+    uint64_t data_hash; /* record_hash of the data; not stored, saves hashing it twice */
     struct spn_bytes id;
     struct spn_bytes type;
     struct spn_bytes data;
@@ -54,7 +54,7 @@ struct record_entry {
 /* The hash of the data that entries, tags and checksums are made with (XXH3, 64 bits). */
 uint64_t record_hash(struct spn_bytes data);
 
-size_t record_entry_size(const struct record_entry *entry);
+size_t record_entry_size(uint64_t position, const struct record_entry *entry);
 /* Writes record_entry_size bytes to value (8-byte aligned or not). Uses entry->data_hash.
  * id, type and data are copied with one memcpy when they lie one behind the other. */
 void record_put_entry(void *value, uint64_t position, const struct record_entry *entry);

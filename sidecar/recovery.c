@@ -308,7 +308,7 @@ static spn_err apply(struct recovery *recovery, uint64_t position, const struct 
         if (err != SPN_OK)
             return err;
     }
-    recovery->state->active->bytes += record_entry_size(entry) + RECORD_ENTRY_OVERHEAD;
+    recovery->state->active->bytes += record_entry_size(position, entry) + RECORD_ENTRY_OVERHEAD;
     switch (entry->kind) {
     case RECORD_OPEN:
         return apply_open(recovery, position, entry);

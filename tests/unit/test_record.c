@@ -165,7 +165,7 @@ static size_t encode(const struct value *value)
     case ENTRY:
         entry.data_hash = record_hash(entry.data);
         record_put_entry(encoded, value->key, &entry);
-        return record_entry_size(&entry);
+        return record_entry_size(value->key, &entry);
     case ROW:
         record_put_row(encoded, value->key, &value->row);
         return record_row_size(&value->row);
@@ -440,9 +440,8 @@ static const struct golden {
     const char *bytes;
 } goldens[] = {
     {"bytes of an event", "an event with everything",
-     "588d30910205040010000000c409000003000000000000000500000000000000e803000000000000"
-     "15cd5b07000000000068e5cf8b010000e732a595f4b57b1669642d3164656c74617b227465787422"
-     "3a2268656c6c6f227d"},
+     "96d6f4d7021142260400054a05e80315cd5b070068e5cf8b01c50969642d3164656c74617b227465"
+     "7874223a2268656c6c6f227d"},
     {"bytes of a row", "a row",
      "60f86d6e01060400070000000600000001000000020000000900000000000000d204000000000000"
      "2e160000000000000068e5cf8b0100000168e5cf8b0100002a00000000000000d304000000000000"
@@ -493,8 +492,37 @@ static void strings_together_or_apart(void **state)
     record_put_entry(first, 5, &entry);
     entry.type.data = type;
     record_put_entry(second, 5, &entry);
-    assert_memory_equal(first, second, record_entry_size(&entry));
-    assert_memory_equal(first + RECORD_ENTRY_HEAD_SIZE, together, sizeof(together) - 1);
+    size_t size = record_entry_size(5, &entry);
+    assert_memory_equal(first, second, size);
+    assert_memory_equal(first + size - (sizeof(together) - 1), together, sizeof(together) - 1);
+}
+
+/* A number takes as many bytes as it has. */
+static void numbers_of_every_width(void **state)
+{
+    (void)state;
+    const uint64_t position = UINT64_C(1) << 40;
+    uint8_t value[128];
+    struct record_entry nothing = {.kind = RECORD_EVENT,
+                                   .epoch = position,
+                                   .retry_ms = UINT32_MAX,
+                                   .data_hash = record_hash((struct spn_bytes){0})};
+    size_t least = record_entry_size(position, &nothing);
+    for (unsigned bits = 1; bits <= 64; bits++) {
+        uint64_t number = UINT64_MAX >> (64 - bits);
+        struct record_entry entry = nothing, found = {0};
+        entry.epoch = position - number;
+        entry.seq = entry.bytes = entry.time_ns = entry.wall_ms = number;
+        size_t size = record_entry_size(position, &entry);
+        assert_int_equal(size, least + 5u * ((bits + 7) / 8));
+        record_put_entry(value, position, &entry);
+        assert_int_equal(record_get_entry((struct spn_bytes){value, size}, position, &found),
+                         SPN_OK);
+        assert_same_entry(&found, &entry);
+        for (size_t less = 0; less < size; less++)
+            assert_int_equal(record_get_entry((struct spn_bytes){value, less}, position, &found),
+                             SPN_E_CORRUPT);
+    }
 }
 
 static void kinds_and_states_not_known(void **state)
@@ -507,7 +535,7 @@ static void kinds_and_states_not_known(void **state)
                                      .data_hash = record_hash((struct spn_bytes){0})};
         record_put_entry(value, 1, &entry);
         assert_int_equal(
-            record_get_entry((struct spn_bytes){value, RECORD_ENTRY_HEAD_SIZE}, 1, &entry),
+            record_get_entry((struct spn_bytes){value, record_entry_size(1, &entry)}, 1, &entry),
             SPN_E_CORRUPT);
     }
     struct record_row row = {.state = RECORD_DELETED + 1};
@@ -524,7 +552,7 @@ static void hash_of_other_data(void **state)
     struct record_entry entry = {.kind = RECORD_EVENT, .data = TEXT("data"), .data_hash = 1};
     record_put_entry(value, 1, &entry);
     assert_int_equal(
-        record_get_entry((struct spn_bytes){value, record_entry_size(&entry)}, 1, &entry),
+        record_get_entry((struct spn_bytes){value, record_entry_size(1, &entry)}, 1, &entry),
         SPN_E_CORRUPT);
 }
 
@@ -733,6 +761,7 @@ int main(void)
 {
     static const struct CMUnitTest single[] = {
         cmocka_unit_test(strings_together_or_apart),
+        cmocka_unit_test(numbers_of_every_width),
         cmocka_unit_test(kinds_and_states_not_known),
         cmocka_unit_test(hash_of_other_data),
         cmocka_unit_test(random_items_come_back),
