@@ -38,8 +38,8 @@ void calls_clear(struct call *call)
     call->blocked = false;
 }
 
-spn_err calls_ask(struct calls *calls, struct call *call, void *socket, enum wire_type type,
-                  const struct wire_out *body, uint64_t now_ns)
+spn_err calls_ask(struct calls *calls, struct call *call, struct transport_socket *socket,
+                  enum wire_type type, const struct wire_out *body, uint64_t now_ns)
 {
     size_t body_size = body != NULL ? wire_out_size(body) : 0;
     uint64_t patience_ns = call->patience_ns;

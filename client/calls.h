@@ -18,6 +18,8 @@
 
 #include "wire.h"
 
+struct transport_socket;
+
 struct call {
     struct call *next;
     uint64_t request;  /* 0: nothing is under way */
@@ -38,8 +40,8 @@ void calls_remove(struct calls *calls, struct call *call); /* takes one that was
 
 /* Sends a question of this type with this body. A socket that takes nothing is not an error:
  * the call stays due. SPN_E_NOMEM, SPN_E_SYSTEM. */
-spn_err calls_ask(struct calls *calls, struct call *call, void *socket, enum wire_type type,
-                  const struct wire_out *body, uint64_t now_ns) SPN_MUST_USE;
+spn_err calls_ask(struct calls *calls, struct call *call, struct transport_socket *socket,
+                  enum wire_type type, const struct wire_out *body, uint64_t now_ns) SPN_MUST_USE;
 /* Whether the question has to be asked (again) now. */
 bool calls_due(const struct call *call, uint64_t now_ns);
 /* Takes the message if it answers a call that is under way; else leaves it. */

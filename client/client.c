@@ -98,7 +98,7 @@ static void take_answer(struct spn_client *client, zmq_msg_t *message)
             return;
 }
 
-static spn_err take_messages(struct spn_client *client, void *socket)
+static spn_err take_messages(struct spn_client *client, struct transport_socket *socket)
 {
     zmq_msg_t message;
     zmq_msg_init(&message);
@@ -108,7 +108,7 @@ static spn_err take_messages(struct spn_client *client, void *socket)
         if (err != SPN_OK)
             break;
         client->news = true;
-        if (socket == client->transport.ingest)
+        if (socket == &client->transport.ingest)
             hand_to_parts(client, &message);
         else
             take_answer(client, &message);
@@ -145,9 +145,10 @@ static void settle(struct spn_client *client)
         if (due_ns < client->due_ns)
             client->due_ns = due_ns;
     }
-    int ingest = transport_events(client->transport.ingest);
-    int read = transport_events(client->transport.read);
-    int monitor = transport_events(client->transport.monitor);
+    transport_look_again(&client->transport);
+    int ingest = client->transport.ingest.events;
+    int read = client->transport.read.events;
+    int monitor = client->transport.monitor.events;
     bool connected = (read & ZMQ_POLLOUT) != 0;
     bool moved = connected ? client->transport.fresh : client->connected;
     client->ready = ((ingest | read | monitor) & ZMQ_POLLIN) != 0 || moved ||
@@ -158,10 +159,11 @@ static void settle(struct spn_client *client)
 static spn_err work(struct spn_client *client)
 {
     client->looked_ns = transport_now();
+    transport_look(&client->transport);
     notice_connection(client);
-    spn_err err = take_messages(client, client->transport.ingest);
+    spn_err err = take_messages(client, &client->transport.ingest);
     if (err == SPN_OK)
-        err = take_messages(client, client->transport.read);
+        err = take_messages(client, &client->transport.read);
     for (struct client_part *part = client->parts; part != NULL; part = part->next)
         part->ops->turn(part, client->looked_ns);
     return err == SPN_OK ? SPN_OK : fail_system(client, err, "receiving");
@@ -233,7 +235,7 @@ spn_err client_ask(struct spn_client *client, struct call *call,
         uint64_t now_ns = transport_now();
         err = SPN_OK;
         if (calls_due(call, now_ns))
-            err = calls_ask(&client->calls, call, client->transport.read, question->type,
+            err = calls_ask(&client->calls, call, &client->transport.read, question->type,
                             question->body, now_ns);
         if (err == SPN_OK)
             err = client_turn(client);

@@ -122,7 +122,7 @@ static void ask(struct spn_producer *producer, uint64_t now_ns)
         const struct wire_ask message = {.token = delivery->token, .base = delivery->window.base};
         wire_put_ask(&body, &message);
     }
-    if (calls_ask(&producer->client->calls, &producer->call, producer->client->transport.read,
+    if (calls_ask(&producer->client->calls, &producer->call, &producer->client->transport.read,
                   open ? WIRE_OPEN : WIRE_STATE, &body, now_ns) != SPN_OK)
         producer->call.again_ns = now_ns + PRODUCER_SILENCE_NS; /* no memory: later */
     producer->asked = delivery->need;
@@ -141,7 +141,7 @@ static spn_err send_batch(struct spn_producer *producer)
     wire_put_header(&out, WIRE_BATCH, 0);
     wire_put_batch(&out, &batch);
     memcpy(out.at, cut.bytes, cut.size);
-    spn_err err = transport_send(producer->client->transport.ingest, &message);
+    spn_err err = transport_send(&producer->client->transport.ingest, &message);
     if (err != SPN_OK) {
         zmq_msg_close(&message);
         return err;

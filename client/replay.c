@@ -120,7 +120,7 @@ static spn_err ask_ahead(struct spn_replay *replay)
     if (replay->caught_up)
         return SPN_OK;
     put_fetch(replay, &body);
-    spn_err err = calls_ask(&client->calls, &replay->call, client->transport.read, WIRE_FETCH,
+    spn_err err = calls_ask(&client->calls, &replay->call, &client->transport.read, WIRE_FETCH,
                             &body, transport_now());
     replay->call.blocked = false;
     return err == SPN_OK ? client_turn(client) : client_fail(client, err, NULL);

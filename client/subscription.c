@@ -280,7 +280,7 @@ static spn_err send_bytes(struct spn_client *client, const struct wire_out *out)
     if (zmq_msg_init_size(&message, wire_out_size(out)) != 0)
         return SPN_E_NOMEM;
     memcpy(zmq_msg_data(&message), out->start, wire_out_size(out));
-    spn_err err = transport_send(client->transport.read, &message);
+    spn_err err = transport_send(&client->transport.read, &message);
     if (err != SPN_OK)
         zmq_msg_close(&message);
     return err;

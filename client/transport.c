@@ -149,7 +149,7 @@ static spn_err set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
-static spn_err open_socket(void *context, int send_hwm, void **ret_socket, int *ret_fd)
+static spn_err open_socket(void *context, int send_hwm, struct transport_socket *ret_socket)
 {
     const struct {
         int option;
@@ -162,7 +162,8 @@ static spn_err open_socket(void *context, int send_hwm, void **ret_socket, int *
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},
         {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
     };
-    size_t fd_size = sizeof(*ret_fd);
+    int fd = -1;
+    size_t fd_size = sizeof(fd);
     spn_err err = SPN_OK;
 
     void *socket = zmq_socket(context, ZMQ_DEALER);
@@ -170,10 +171,10 @@ static spn_err open_socket(void *context, int send_hwm, void **ret_socket, int *
         return errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
     for (size_t i = 0; err == SPN_OK && i < sizeof(settings) / sizeof(settings[0]); i++)
         err = set_int(socket, settings[i].option, settings[i].value);
-    if (err == SPN_OK && zmq_getsockopt(socket, ZMQ_FD, ret_fd, &fd_size) != 0)
+    if (err == SPN_OK && zmq_getsockopt(socket, ZMQ_FD, &fd, &fd_size) != 0)
         err = SPN_E_SYSTEM;
     if (err == SPN_OK) {
-        *ret_socket = socket;
+        *ret_socket = (struct transport_socket){.socket = socket, .fd = fd, .touched = true};
         return SPN_OK;
     }
     int saved = errno;
@@ -202,7 +203,7 @@ static spn_err open_descriptors(struct transport *transport)
     transport->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (transport->epoll_fd < 0 || transport->timer_fd < 0 || transport->event_fd < 0)
         return SPN_E_SYSTEM;
-    const int fds[] = {transport->ingest_fd, transport->read_fd, transport->monitor_fd,
+    const int fds[] = {transport->ingest.fd, transport->read.fd, transport->monitor.fd,
                        transport->timer_fd, transport->event_fd};
     spn_err err = SPN_OK;
     for (size_t i = 0; err == SPN_OK && i < sizeof(fds) / sizeof(fds[0]); i++)
@@ -217,18 +218,19 @@ static spn_err open_monitor(struct transport *transport)
 {
     static atomic_uint_fast64_t opened; /* names each one in the context that all clients share */
     char endpoint[64];
-    size_t fd_size = sizeof(transport->monitor_fd);
+    size_t fd_size = sizeof(transport->monitor.fd);
     snprintf(endpoint, sizeof(endpoint), "inproc://read-monitor-%" PRIuFAST64,
              atomic_fetch_add_explicit(&opened, 1, memory_order_relaxed));
-    if (zmq_socket_monitor(transport->read, endpoint, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
+    if (zmq_socket_monitor(transport->read.socket, endpoint, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
         return SPN_E_SYSTEM;
-    transport->monitor = zmq_socket(transport->context, ZMQ_PAIR);
-    if (transport->monitor == NULL)
+    transport->monitor.touched = true;
+    transport->monitor.socket = zmq_socket(transport->context, ZMQ_PAIR);
+    if (transport->monitor.socket == NULL)
         return errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
-    if (set_int(transport->monitor, ZMQ_RCVHWM, 0) != SPN_OK ||
-        set_int(transport->monitor, ZMQ_LINGER, 0) != SPN_OK ||
-        zmq_connect(transport->monitor, endpoint) != 0 ||
-        zmq_getsockopt(transport->monitor, ZMQ_FD, &transport->monitor_fd, &fd_size) != 0)
+    if (set_int(transport->monitor.socket, ZMQ_RCVHWM, 0) != SPN_OK ||
+        set_int(transport->monitor.socket, ZMQ_LINGER, 0) != SPN_OK ||
+        zmq_connect(transport->monitor.socket, endpoint) != 0 ||
+        zmq_getsockopt(transport->monitor.socket, ZMQ_FD, &transport->monitor.fd, &fd_size) != 0)
         return SPN_E_SYSTEM;
     return SPN_OK;
 }
@@ -240,15 +242,15 @@ spn_err transport_open(struct transport *transport, const char *dir, int send_hw
     spn_err err = context_get(&transport->context);
     if (err == SPN_OK)
         err = open_socket(transport->context, send_hwm > 0 ? send_hwm : INGEST_SEND_HWM,
-                          &transport->ingest, &transport->ingest_fd);
+                          &transport->ingest);
     if (err == SPN_OK)
-        err = open_socket(transport->context, READ_SEND_HWM, &transport->read, &transport->read_fd);
+        err = open_socket(transport->context, READ_SEND_HWM, &transport->read);
     if (err == SPN_OK)
         err = open_monitor(transport);
     if (err == SPN_OK)
-        err = connect_socket(transport->ingest, dir, INGEST_NAME);
+        err = connect_socket(transport->ingest.socket, dir, INGEST_NAME);
     if (err == SPN_OK)
-        err = connect_socket(transport->read, dir, READ_NAME);
+        err = connect_socket(transport->read.socket, dir, READ_NAME);
     if (err == SPN_OK)
         err = open_descriptors(transport);
     if (err != SPN_OK) {
@@ -272,17 +274,17 @@ void transport_close(struct transport *transport, int linger_ms)
     if (transport->context == NULL)
         return;
     close_descriptors(transport);
-    if (transport->ingest != NULL) {
-        (void)zmq_setsockopt(transport->ingest, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
-        zmq_close(transport->ingest);
+    if (transport->ingest.socket != NULL) {
+        (void)zmq_setsockopt(transport->ingest.socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
+        zmq_close(transport->ingest.socket);
     }
     /* No more news before nobody listens: ZeroMQ's thread would wait for a listener. */
-    if (transport->read != NULL) {
-        (void)zmq_socket_monitor(transport->read, NULL, 0);
-        zmq_close(transport->read);
+    if (transport->read.socket != NULL) {
+        (void)zmq_socket_monitor(transport->read.socket, NULL, 0);
+        zmq_close(transport->read.socket);
     }
-    if (transport->monitor != NULL)
-        zmq_close(transport->monitor);
+    if (transport->monitor.socket != NULL)
+        zmq_close(transport->monitor.socket);
     context_put();
     *transport = (struct transport){0};
 }
@@ -293,10 +295,47 @@ void transport_abandon(struct transport *transport)
     *transport = (struct transport){0};
 }
 
+/* -- looking, sending, receiving --------------------------------------------------------------- */
+
 /* EINTR: a signal found us in a call that never blocks; the call is made again. */
-spn_err transport_send(void *socket, zmq_msg_t *message)
+static void ask_events(struct transport_socket *socket)
 {
-    while (zmq_msg_send(message, socket, ZMQ_DONTWAIT) < 0) {
+    size_t size = sizeof(socket->events);
+    while (zmq_getsockopt(socket->socket, ZMQ_EVENTS, &socket->events, &size) != 0 &&
+           errno == EINTR)
+        continue;
+    socket->touched = false;
+}
+
+/* The monitor comes first here and in transport_look: a connection is there before the event that
+ * tells of it, and so the socket knows of each connection that an event told of. */
+void transport_look_again(struct transport *transport)
+{
+    struct transport_socket *sockets[] = {&transport->monitor, &transport->ingest,
+                                          &transport->read};
+    for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++)
+        if (sockets[i]->touched)
+            ask_events(sockets[i]);
+}
+
+void transport_look(struct transport *transport)
+{
+    struct transport_socket *sockets[] = {&transport->monitor, &transport->ingest,
+                                          &transport->read};
+    struct pollfd fds[] = {{.fd = transport->monitor.fd, .events = POLLIN},
+                           {.fd = transport->ingest.fd, .events = POLLIN},
+                           {.fd = transport->read.fd, .events = POLLIN}};
+    bool known = poll(fds, sizeof(fds) / sizeof(fds[0]), 0) >= 0;
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+        if (!known || fds[i].revents != 0)
+            sockets[i]->touched = true;
+    transport_look_again(transport);
+}
+
+spn_err transport_send(struct transport_socket *socket, zmq_msg_t *message)
+{
+    socket->touched = true;
+    while (zmq_msg_send(message, socket->socket, ZMQ_DONTWAIT) < 0) {
         if (errno == EAGAIN)
             return SPN_E_BACKPRESSURE;
         if (errno != EINTR)
@@ -305,9 +344,12 @@ spn_err transport_send(void *socket, zmq_msg_t *message)
     return SPN_OK;
 }
 
-spn_err transport_receive(void *socket, zmq_msg_t *message)
+spn_err transport_receive(struct transport_socket *socket, zmq_msg_t *message)
 {
-    while (zmq_msg_recv(message, socket, ZMQ_DONTWAIT) < 0) {
+    if (!socket->touched && (socket->events & ZMQ_POLLIN) == 0)
+        return SPN_E_END;
+    socket->touched = true;
+    while (zmq_msg_recv(message, socket->socket, ZMQ_DONTWAIT) < 0) {
         if (errno == EAGAIN)
             return SPN_E_END;
         if (errno != EINTR)
@@ -316,30 +358,19 @@ spn_err transport_receive(void *socket, zmq_msg_t *message)
     return SPN_OK;
 }
 
-/* An event is two frames: its number, of which there is but one, and an address. The connection is
- * there before its event, so the events are looked at first: then the socket knows of each
- * connection that one told of. */
+/* An event is two frames: its number, of which there is but one, and an address. */
 bool transport_connected(struct transport *transport, bool *ret_fresh)
 {
     zmq_msg_t frame;
     zmq_msg_init(&frame);
-    while (transport_receive(transport->monitor, &frame) == SPN_OK)
+    while (transport_receive(&transport->monitor, &frame) == SPN_OK)
         transport->fresh = true;
     zmq_msg_close(&frame);
-    bool connected = (transport_events(transport->read) & ZMQ_POLLOUT) != 0;
+    bool connected = (transport->read.events & ZMQ_POLLOUT) != 0;
     *ret_fresh = connected && transport->fresh;
     if (*ret_fresh)
         transport->fresh = false;
     return connected;
-}
-
-int transport_events(void *socket)
-{
-    int events = 0;
-    size_t size = sizeof(events);
-    while (zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) != 0 && errno == EINTR)
-        continue;
-    return events;
 }
 
 /* -- waiting ----------------------------------------------------------------------------------- */
@@ -375,9 +406,9 @@ void transport_settle(struct transport *transport, bool ready, uint64_t due_ns)
 
 void transport_sleep(const struct transport *transport, uint64_t until_ns)
 {
-    struct pollfd fds[] = {{.fd = transport->ingest_fd, .events = POLLIN},
-                           {.fd = transport->read_fd, .events = POLLIN},
-                           {.fd = transport->monitor_fd, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = transport->ingest.fd, .events = POLLIN},
+                           {.fd = transport->read.fd, .events = POLLIN},
+                           {.fd = transport->monitor.fd, .events = POLLIN}};
     struct timespec left = {0};
     uint64_t now_ns = transport_now();
     if (until_ns != TRANSPORT_NEVER && until_ns > now_ns) {

@@ -5,6 +5,10 @@
  * silent although messages wait. So there is a descriptor of our own, an epoll over theirs, a timer
  * and an eventfd, and transport_settle, which ends every round of work, makes it tell the truth.
  *
+ * To ask a socket costs ZeroMQ several system calls. One that was not touched since it was asked,
+ * and whose descriptor is silent, has nothing new to say: transport_look finds that out for all
+ * three sockets in one call, and transport_look_again leaves it at those that were touched.
+ *
  * A socket takes a message only while its connection stands (ZMQ_IMMEDIATE): nothing piles up for a
  * sidecar that is gone. A connection that broke and came back between two looks is seen too: ZeroMQ
  * says on a third socket, the monitor, when read.sock has shaken hands.
@@ -28,14 +32,18 @@
 
 enum { TRANSPORT_DIR_SIZE = 4096 };
 
+struct transport_socket {
+    void *socket;
+    int fd;
+    int events;   /* ZMQ_POLLIN and ZMQ_POLLOUT, as it said last */
+    bool touched; /* since then */
+};
+
 struct transport {
     void *context;
-    void *ingest;
-    void *read;
-    void *monitor; /* of read */
-    int ingest_fd;
-    int read_fd;
-    int monitor_fd;
+    struct transport_socket ingest;
+    struct transport_socket read;
+    struct transport_socket monitor; /* of read */
     int epoll_fd;
     int timer_fd;
     int event_fd;
@@ -66,20 +74,22 @@ void transport_close(struct transport *transport, int linger_ms);
 /* The same in a child process, where ZeroMQ must not be touched any more. */
 void transport_abandon(struct transport *transport);
 
+/* Brings every socket's events up to date; transport_look_again: of those touched since. */
+void transport_look(struct transport *transport);
+void transport_look_again(struct transport *transport);
 /* On SPN_OK the message is gone; on failure it is still the caller's.
  * SPN_E_BACKPRESSURE: not connected, or ZeroMQ's queue is full. */
-spn_err transport_send(void *socket, zmq_msg_t *message) SPN_MUST_USE;
+spn_err transport_send(struct transport_socket *socket, zmq_msg_t *message) SPN_MUST_USE;
 /* Into an initialised message. SPN_E_END: nothing is there. */
-spn_err transport_receive(void *socket, zmq_msg_t *message) SPN_MUST_USE;
-/* Whether read.sock is connected; *ret_fresh: by another connection than at the last call. A
- * connection counts once ZeroMQ has told of it on both ways, so that it is fresh once. */
+spn_err transport_receive(struct transport_socket *socket, zmq_msg_t *message) SPN_MUST_USE;
+/* Whether read.sock was connected at the last look; *ret_fresh: by another connection than at the
+ * last call. A connection counts once ZeroMQ has told of it on both ways, so that it is fresh once.
+ */
 bool transport_connected(struct transport *transport, bool *ret_fresh);
-/* ZMQ_POLLIN and ZMQ_POLLOUT, as they stand. */
-int transport_events(void *socket);
 
 /* Makes the descriptor readable if ready, or once due_ns has come. */
 void transport_settle(struct transport *transport, bool ready, uint64_t due_ns);
-/* Sleeps until a socket may have news or until_ns has come. Only when transport_events had none. */
+/* Sleeps until a socket may have news or until_ns has come. Only behind a look that found none. */
 void transport_sleep(const struct transport *transport, uint64_t until_ns);
 
 #endif
