@@ -3,7 +3,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -16,8 +18,8 @@
 
 enum {
     RECEIVE_PER_TURN = 8, /* frames; then acknowledgements and asks have their turn */
-    OWED_RETRY_MS = 10,    /* an acknowledgement that met a full pipe is tried again */
-    EVICT_SLOTS = 65536,   /* looked at per turn: 2 MB */
+    OWED_RETRY_MS = 10,   /* an acknowledgement that met a full pipe is tried again */
+    EVICT_SLOTS = 65536,  /* looked at per turn: 2 MB */
     PRODUCERS_PER_TURN = 1024,
     LOOK_MS_MIN = 100,
     CONTENDED_MS = 1000,
@@ -55,6 +57,9 @@ struct broker {
     struct producer **due_end;
     bool owed; /* some of them met a full pipe */
 
+    int ingest_fd;   /* ZeroMQ's, which is edge-triggered */
+    bool ingest_due; /* there may be a message, though the descriptor is silent */
+
     uint64_t look_due_ns; /* at producers that nobody uses */
     uint32_t looked_at;   /* of them, in this round */
 
@@ -82,6 +87,7 @@ static enum sent send_to(struct broker *broker, const struct peer *peer, const v
 {
     if (peer->size == 0)
         return SENT_GONE;
+    broker->ingest_due = true; /* to send is to use up the descriptor's edge, maybe */
     if (zmq_send(broker->options->ingest, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
         return errno == EAGAIN ? SENT_FULL : SENT_GONE;
     /* The peer's pipe has room for whole messages: what began can be ended. */
@@ -902,13 +908,13 @@ static void take_back(struct broker *broker)
     }
 }
 
-/* True: there was a message. */
+/* False: there is no message. */
 static bool receive_one(struct broker *broker)
 {
     struct peer peer;
     int size = zmq_recv(broker->options->ingest, peer.bytes, sizeof(peer.bytes), ZMQ_DONTWAIT);
     if (size < 0)
-        return false;
+        return errno == EINTR; /* then nothing is known */
     peer.size = (uint8_t)(size <= PEER_MAX ? size : 0);
     zmq_msg_t frame;
     zmq_msg_init(&frame);
@@ -934,9 +940,19 @@ static bool receive_one(struct broker *broker)
 
 static void receive(struct broker *broker)
 {
-    for (int i = 0; i < RECEIVE_PER_TURN && can_take(broker); i++)
-        if (!receive_one(broker))
-            break;
+    for (int i = 0; i < RECEIVE_PER_TURN && broker->ingest_due && can_take(broker); i++)
+        broker->ingest_due = receive_one(broker);
+}
+
+/* Asks the socket itself, where the descriptor would not say. */
+static bool has_message(struct broker *broker)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+    if (broker->ingest_due &&
+        zmq_getsockopt(broker->options->ingest, ZMQ_EVENTS, &events, &size) == 0)
+        broker->ingest_due = (events & ZMQ_POLLIN) != 0;
+    return broker->ingest_due;
 }
 
 static void take_signals(struct broker *broker)
@@ -973,7 +989,7 @@ static void stop_on(struct broker *broker)
     }
 }
 
-static long wait_ms(const struct broker *broker)
+static int wait_ms(const struct broker *broker)
 {
     uint64_t now_ns = broker->options->clock->monotonic_ns();
     uint64_t due_ns = report_due_ns(&broker->report);
@@ -989,21 +1005,32 @@ static long wait_ms(const struct broker *broker)
         due_ns = broker->stop_by_ns;
     if (due_ns == UINT64_MAX)
         return -1;
-    return due_ns > now_ns ? (long)((due_ns - now_ns) / 1000000u) + 1 : 0;
+    uint64_t left_ms = due_ns > now_ns ? (due_ns - now_ns) / 1000000u + 1 : 0;
+    return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
+/* zmq_poll would ask the socket twice each time, and each of these is several system calls. */
 static void wait_for_events(struct broker *broker)
 {
-    zmq_pollitem_t items[] = {
-        {.fd = broker->options->signal_fd, .events = ZMQ_POLLIN},
-        {.fd = broker->options->back->event_fd, .events = ZMQ_POLLIN},
-        {.fd = broker->options->asks->event_fd, .events = ZMQ_POLLIN},
-        {.socket = broker->options->ingest, .events = ZMQ_POLLIN},
+    enum { SIGNAL, BACK, ASKS, INGEST };
+    struct pollfd fds[] = {
+        [SIGNAL] = {.fd = broker->options->signal_fd, .events = POLLIN},
+        [BACK] = {.fd = broker->options->back->event_fd, .events = POLLIN},
+        [ASKS] = {.fd = broker->options->asks->event_fd, .events = POLLIN},
+        [INGEST] = {.fd = broker->ingest_fd, .events = POLLIN},
     };
-    int count = can_take(broker) ? 4 : 3;
-    (void)zmq_poll(items, count, wait_ms(broker)); /* a failure only turns the loop once more */
-    if (items[0].revents != 0)
+    bool takes = can_take(broker);
+    int timeout_ms = takes && has_message(broker) ? 0 : wait_ms(broker);
+    if (poll(fds, takes ? INGEST + 1 : INGEST, timeout_ms) <= 0)
+        return; /* a failure only turns the loop once more */
+    if (fds[SIGNAL].revents != 0)
         take_signals(broker);
+    if (fds[BACK].revents != 0)
+        take_back(broker);
+    if (fds[ASKS].revents != 0)
+        take_asks(broker);
+    if (takes && fds[INGEST].revents != 0)
+        broker->ingest_due = true;
 }
 
 static void publish_gauges(struct broker *broker)
@@ -1047,13 +1074,18 @@ static void take_over_frozen(struct broker *broker)
 spn_err broker_run(const struct broker_options *options, struct broker_state *state,
                    enum broker_end *ret_end, struct broker_left *ret_left)
 {
-    struct broker broker = {.options = options, .state = state};
+    struct broker broker = {.options = options, .state = state, .ingest_due = true};
     broker.due_end = &broker.due_first;
     broker.cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*broker.cold));
+    size_t fd_size = sizeof(broker.ingest_fd);
     spn_err err = intake_init(&broker.intake, options, state);
-    if (err != SPN_OK || !broker.cold) {
+    if (err == SPN_OK && !broker.cold)
+        err = SPN_E_NOMEM;
+    if (err == SPN_OK && zmq_getsockopt(options->ingest, ZMQ_FD, &broker.ingest_fd, &fd_size) != 0)
+        err = SPN_E_SYSTEM;
+    if (err != SPN_OK) {
         release(&broker);
-        return SPN_E_NOMEM;
+        return err;
     }
     if (state->frozen)
         take_over_frozen(&broker);
@@ -1062,9 +1094,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
     while (!broker.ended) {
         publish_gauges(&broker);
         wait_for_events(&broker);
-        take_back(&broker);
         send_acks(&broker);
-        take_asks(&broker);
         unpark_waiting(&broker);
         receive(&broker);
         freeze_if_due(&broker);

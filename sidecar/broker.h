@@ -64,7 +64,8 @@ struct broker_left {
     uint64_t numbers; /* events that were accepted and are not on disk */
 };
 
-/* Runs until it ends. The state's parts stay the caller's to release. SPN_E_NOMEM: did not begin.
+/* Runs until it ends. The state's parts stay the caller's to release. SPN_E_NOMEM, SPN_E_SYSTEM:
+ * did not begin.
  */
 spn_err broker_run(const struct broker_options *options, struct broker_state *state,
                    enum broker_end *ret_end, struct broker_left *ret_left) SPN_MUST_USE;
