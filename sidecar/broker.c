@@ -22,8 +22,10 @@ enum {
     EVICT_SLOTS = 65536,  /* looked at per turn: 2 MB */
     PRODUCERS_PER_TURN = 1024,
     LOOK_MS_MIN = 100,
-    CONTENDED_MS = 1000,
-    SHARE_PART = 512, /* of the queue's bytes: 128 KiB */
+    MODEST_MS = 100,
+    SHARED_PART =
+        512, /* of the queue's bytes: 128 KiB, for all who flood beside one who does not */
+    FLOOD_BYTES = 65536,
     PARKED_PART = 4,
     SESSIONS_LEAST = 8192, /* that a generation has room for, however few may be hot */
 };
@@ -50,8 +52,9 @@ struct broker {
     uint64_t queue_bytes;
     bool above_mark;
 
-    const struct producer *heard; /* the last one */
-    uint64_t contended_ns;        /* when another one was heard than before */
+    const struct producer *modest; /* the last one of those who do not flood */
+    uint64_t modest_ns;
+    uint32_t waiting_for_share; /* producers with frames that do */
 
     struct producer *due_first; /* to be told how far they are */
     struct producer **due_end;
@@ -308,21 +311,36 @@ static bool can_take(struct broker *broker)
     return !broker->stopping && below_mark(broker) && has_room(broker);
 }
 
-/* One that floods would make the others wait for commits full of its events. While several are
- * heard each may have only so much at the worker; what it sends beyond waits here, and beyond a
- * part of the queue is left to the producer to send again. */
-static bool has_its_share(const struct broker *broker, const struct producer *producer)
+static bool is_recent(uint64_t then_ns, uint64_t now_ns)
 {
-    return producer->queued_bytes >= broker->options->queue_bytes_max / SHARE_PART &&
-           broker->options->clock->monotonic_ns() - broker->contended_ns <
-               CONTENDED_MS * 1000000ull;
+    return then_ns > 0 && now_ns - then_ns < MODEST_MS * 1000000ull;
 }
 
-static void note_heard(struct broker *broker, const struct producer *producer)
+/* Producers that flood would make one that waits for an event or two wait for commits full of
+ * theirs. While such a one is heard, they divide a part of the queue among them; what they send
+ * beyond waits here, and beyond a part of the queue it is left to the producer to send again. Among
+ * themselves ZeroMQ hears them in turn. */
+static bool has_its_share(const struct broker *broker, const struct producer *producer)
 {
-    if (broker->heard != producer && broker->heard)
-        broker->contended_ns = broker->options->clock->monotonic_ns();
-    broker->heard = producer;
+    if (producer->queued_bytes < FLOOD_BYTES || broker->modest == producer ||
+        !is_recent(broker->modest_ns, broker->options->clock->monotonic_ns()))
+        return false;
+    uint64_t share = broker->options->queue_bytes_max / SHARED_PART;
+    if (broker->waiting_for_share > 1)
+        share /= broker->waiting_for_share;
+    return producer->queued_bytes >= share;
+}
+
+static void note_heard(struct broker *broker, struct producer *producer)
+{
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
+    if (producer->queued_bytes >= FLOOD_BYTES)
+        producer->flooded_ns = now_ns;
+    bool floods = is_recent(producer->flooded_ns, now_ns);
+    if (floods && broker->modest != producer)
+        return;
+    broker->modest = producer;
+    broker->modest_ns = floods ? 0 : now_ns;
 }
 
 /* -- one frame --------------------------------------------------------------------------------- */
@@ -406,10 +424,12 @@ static void park(struct broker *broker, struct producer *producer, const struct 
     zmq_msg_move(&parked->frame, frame);
     broker->queue_bytes += zmq_msg_size(&parked->frame);
     producer->parked_bytes += zmq_msg_size(&parked->frame);
-    if (producer->parked_last)
+    if (producer->parked_last) {
         producer->parked_last->next = parked;
-    else
+    } else {
         producer->parked_first = parked;
+        broker->waiting_for_share++;
+    }
     producer->parked_last = parked;
     broker->parked++;
 }
@@ -623,8 +643,10 @@ static void unpark(struct broker *broker, struct producer *producer)
         if (current && take_batch(broker, producer, &parked->peer, &parked->frame))
             return;
         producer->parked_first = parked->next;
-        if (!producer->parked_first)
+        if (!producer->parked_first) {
             producer->parked_last = NULL;
+            broker->waiting_for_share--;
+        }
         broker->queue_bytes -= size;
         producer->parked_bytes -= size;
         broker->parked--;
@@ -800,8 +822,8 @@ static void forget_producer(struct broker *broker, struct producer *producer)
     struct batch *batch = intake_forget_batch(&broker->intake, producer);
     if (!batch)
         return; /* another time */
-    if (broker->heard == producer)
-        broker->heard = NULL;
+    if (broker->modest == producer)
+        broker->modest = NULL;
     producers_remove(&broker->state->producers, producer);
     metrics_add(&broker->options->metrics->producers_expired, 1);
     hand_over(broker, batch);
