@@ -12,7 +12,8 @@
 #define MS 1000000ull
 
 enum {
-    STEP_MS = 2, /* of a segment, of trimming, of a walk: how long commits may wait for it */
+    STEP_MS_MIN = 1, /* of a segment, of a walk: how long commits may wait for it */
+    STEP_MS_MAX = 2,
     TRIM_STEP = 1000,
     ROUND_AFTER_MS = 60000, /* all segments are looked at so long after one was written */
     ROUND_FIRST_MS = 1000,  /* after the start: the rule may be another one than before */
@@ -166,9 +167,15 @@ static spn_err write_batches(struct worker *worker, const struct handoff_node *e
     return SPN_OK;
 }
 
+/* As long as a commit takes, within bounds: who waits for small ones would notice more. */
 static uint64_t step_end(const struct worker *worker)
 {
-    return worker->options.clock->monotonic_ns() + STEP_MS * MS;
+    uint64_t step_ns = worker->commit_mean_ns;
+    if (step_ns < STEP_MS_MIN * MS)
+        step_ns = STEP_MS_MIN * MS;
+    if (step_ns > STEP_MS_MAX * MS)
+        step_ns = STEP_MS_MAX * MS;
+    return worker->options.clock->monotonic_ns() + step_ns;
 }
 
 /* Near the quota as much goes as comes, and some more, so that it gets further away from it. */
