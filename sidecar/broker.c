@@ -25,7 +25,7 @@ enum {
     MODEST_MS = 100,
     SHARED_PART =
         512, /* of the queue's bytes: 128 KiB, for all who flood beside one who does not */
-    FLOOD_BYTES = 65536,
+    FLOOD_BYTES = 32768,
     PARKED_PART = 4,
     SESSIONS_LEAST = 8192, /* that a generation has room for, however few may be hot */
 };

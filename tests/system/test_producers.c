@@ -186,7 +186,7 @@ static void flood_leaves_room(struct stage *stage)
     printf("%zu modest events, %llu of the flood beside them, %llu for each\n", count,
            (unsigned long long)beside, (unsigned long long)(beside / count));
     assert_true(beside > 0);
-    /* Its share at the worker is 128 KiB, about 350 of these; two commits may be on their way. */
+    /* Its share at the worker is 64 KiB, about 180 of these; two commits may be on their way. */
     assert_true(beside / count < 4000);
     feeder_settle(&modest);
     feeder_settle(&flood);
