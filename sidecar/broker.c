@@ -380,11 +380,18 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
     uint64_t lost = producer_raise_base(producer, head->base);
     metrics_add(&broker->options->metrics->lost, lost);
     if (head->first <= producer->accepted) {
-        metrics_add(&broker->options->metrics->resent, producer->accepted + 1 - head->first);
         if (producer->acked > head->base - 1)
             producer->acked = head->base - 1;
         ack_due(broker, producer);
     }
+}
+
+/* Of a batch that is taken now: one that has to wait comes by again. */
+static void count_resent(struct broker *broker, const struct producer *producer)
+{
+    const struct wire_batch *head = &broker->intake.head;
+    uint64_t had = head->first <= producer->accepted ? producer->accepted + 1 - head->first : 0;
+    metrics_add(&broker->options->metrics->resent, had < head->count ? had : head->count);
 }
 
 static void park(struct broker *broker, struct producer *producer, const struct peer *peer,
@@ -449,6 +456,7 @@ static bool take_batch(struct broker *broker, struct producer *producer, const s
     }
     if (hydrate(broker, producer))
         return true;
+    count_resent(broker, producer);
     struct batch *batch;
     spn_err err = intake_accept(&broker->intake, producer, frame, &batch);
     (void)err; /* what was not taken for want of memory is a hole for the client */
