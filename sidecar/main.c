@@ -224,7 +224,7 @@ static bool set_retention(struct daemon *daemon)
     if (err == SPN_OK)
         err = journal_commit(daemon->journal);
     journal_abort(daemon->journal);
-    if (err != SPN_E_DISK_FULL)
+    if (!journal_lacks_room(err))
         return check_dir(err, "database", daemon->options.data_dir, NULL);
     log_error("retention", "reason=\"no room to write the new rule: the one before holds\"");
     return true;
