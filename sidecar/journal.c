@@ -12,6 +12,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "kill_point.h"
+
 enum {
     FILE_MODE = 0600,
     DROP_STEP = 1000, /* blocks deleted in one transaction at open */
@@ -327,6 +329,7 @@ static spn_err drop_unfinished_segment(struct journal *journal)
         }
         if (err == SPN_OK)
             err = journal_commit(journal);
+        KILL_POINT_IF(err == SPN_OK, "leftovers_step");
         journal_abort(journal);
         if (journal_lacks_room(err) && step > 1)
             step /= 2;
