@@ -705,6 +705,23 @@ static void answer_opened(struct broker *broker, struct ask *ask, const struct p
         answer(broker, ask, SPN_E_FENCED);
 }
 
+/* Whoever comes with a token was known once and was forgotten, when all it had sent was on disk:
+ * nothing below its base is missing. */
+static spn_err add_producer(struct broker *broker, const struct ask *ask,
+                            struct producer **ret_producer)
+{
+    struct producers *producers = &broker->state->producers;
+    if (producers->count >= broker->options->producers_max)
+        return SPN_E_LIMIT;
+    spn_err err = producers_add(producers, ask->producer_id, ret_producer);
+    if (err != SPN_OK || ask->token == 0)
+        return err;
+    struct producer *producer = *ret_producer;
+    (void)producer_raise_base(producer, ask->base);
+    producer->durable = producer->acked = producer->accepted;
+    return SPN_OK;
+}
+
 static void answer_open(struct broker *broker, struct ask *ask)
 {
     struct producers *producers = &broker->state->producers;
@@ -717,11 +734,7 @@ static void answer_open(struct broker *broker, struct ask *ask)
     } else if (producer && ask->token != 0 && producer->token != 0) {
         answer(broker, ask, SPN_E_FENCED);
     } else {
-        spn_err err = SPN_OK;
-        if (!producer && producers->count >= broker->options->producers_max)
-            err = SPN_E_LIMIT;
-        else if (!producer)
-            err = producers_add(producers, ask->producer_id, &producer);
+        spn_err err = producer ? SPN_OK : add_producer(broker, ask, &producer);
         if (err == SPN_OK)
             give_producer(broker, ask, producer);
         else
