@@ -1032,6 +1032,7 @@ static void publish_gauges(struct broker *broker)
     metrics_set(&metrics->queue_bytes, broker->queue_bytes);
     metrics_set(&metrics->queue_events_max, broker->options->queue_events_max);
     metrics_set(&metrics->queue_bytes_max, broker->options->queue_bytes_max);
+    metrics_set(&metrics->queue_above_mark, !below_mark(broker));
     metrics_set(&metrics->sessions_known, sessions_known(sessions));
     metrics_set(&metrics->sessions_hot, sessions->hot);
     metrics_set(&metrics->tracker_bytes, sessions->tracker_bytes);

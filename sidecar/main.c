@@ -331,6 +331,8 @@ static bool start_sockets(struct daemon *daemon)
         !bind_socket(daemon, "read.sock", (int)daemon->options.read_hwm,
                      (int)daemon->options.read_hwm, READ_FRAME_MAX, &daemon->read))
         return false;
+    metrics_set(&daemon->metrics.ingest_hwm, daemon->options.ingest_hwm);
+    metrics_set(&daemon->metrics.read_hwm, daemon->options.read_hwm);
     spn_err err = reader_start(&daemon->reader, &(struct reader_options){
                                                     .socket = daemon->read,
                                                     .journal = daemon->journal,

@@ -160,6 +160,16 @@ static void expect_all(struct app *app, unsigned count)
     free(ids);
 }
 
+/* What an operator sees of them. */
+static void expect_marks(struct raw *control, bool above)
+{
+    assert_int_equal(robust_counter(control, "sponson_queue_events_max"), 1);
+    assert_int_equal(robust_counter(control, "sponson_ingest_hwm"), 1);
+    assert_int_equal(robust_counter(control, "sponson_read_hwm"), 1);
+    assert_int_equal(robust_counter(control, "sponson_queue_above_mark"), above);
+    assert_int_equal(robust_counter(control, "sponson_queue_events"), above);
+}
+
 static void hold_and_let_go(struct stage *stage, spn_level level)
 {
     struct raw control;
@@ -176,6 +186,7 @@ static void hold_and_let_go(struct stage *stage, spn_level level)
                   (int)level, taken, DATA, (unsigned long long)(failed_ns / NS_PER_MS));
     assert_true(taken >= 1);
     assert_true(failed_ns >= 90 * NS_PER_MS);
+    expect_marks(&control, true);
 
     robust_limit_files(daemon, RLIM_INFINITY);
     struct attempt attempt = {.app = &app, .number = taken + 1};
@@ -188,6 +199,7 @@ static void hold_and_let_go(struct stage *stage, spn_level level)
     assert_int_equal(counters.taken, taken + 1);
     assert_int_equal(counters.backpressure, 1 + attempt.failures);
     assert_int_equal(robust_counter(&control, timeouts), counters.backpressure);
+    expect_marks(&control, false);
     raw_close(&control);
     close_app(&app);
     assert_int_equal(stage_stop(daemon), 0);
