@@ -5,6 +5,9 @@
 
 #include "err.h"
 
+/* Two: after a pause one event goes out alone, and as a probe would tell nothing. */
+enum { PROBE_EVENTS = 2 };
+
 spn_err delivery_init(struct delivery *delivery, const struct delivery_options *options,
                       const struct wire_state *state)
 {
@@ -68,11 +71,26 @@ static void end_range(struct delivery *delivery, uint64_t first, uint64_t last, 
         add_results(delivery, plain, last - plain + 1, result, codes[result]);
 }
 
+/* A few events were sent again, to see whether what was sent before them got lost. Batches are
+ * taken whole and in order: a sidecar that has these and no others has them from here or from
+ * there, and a full batch will tell; one that has fewer, or more, has what was sent before. */
+static void judge_probe(struct delivery *delivery, uint64_t up_to)
+{
+    if (delivery->probe == 0 || up_to < delivery->probe)
+        return;
+    bool told = up_to + 1 != delivery->sent || delivery->sent == delivery->sent_end;
+    delivery->probe = told ? 0 : delivery->sent;
+    delivery->probe_events = delivery->options.batch_events_max;
+    if (told)
+        delivery->sent = delivery->sent_end;
+}
+
 /* Everything up to up_to has ended: as the runs say, the rest was stored. The runs were checked. */
 static void end_up_to(struct delivery *delivery, uint64_t up_to, struct wire_in runs,
                       uint32_t run_count)
 {
     uint64_t next = delivery->acked + 1;
+    judge_probe(delivery, up_to);
     for (uint32_t i = 0; i < run_count; i++) {
         struct wire_run run;
         wire_get_run(&runs, &run);
@@ -96,7 +114,6 @@ static void end_up_to(struct delivery *delivery, uint64_t up_to, struct wire_in 
         delivery->accepted = up_to;
     window_forget(&delivery->window, up_to + 1);
     delivery->moved = true;
-    delivery->probe = 0;
 }
 
 /* With level none an event has ended once it is sent. */
@@ -135,9 +152,10 @@ bool delivery_ready(const struct delivery *delivery)
 struct window_cut delivery_cut(const struct delivery *delivery, struct wire_batch *ret_batch)
 {
     assert(delivery_ready(delivery));
-    struct window_cut cut =
-        window_cut(&delivery->window, delivery->sent, delivery->options.batch_bytes_max,
-                   delivery->options.batch_events_max);
+    uint32_t events_max =
+        delivery->probe != 0 ? delivery->probe_events : delivery->options.batch_events_max;
+    struct window_cut cut = window_cut(&delivery->window, delivery->sent,
+                                       delivery->options.batch_bytes_max, events_max);
     *ret_batch = (struct wire_batch){.token = delivery->token,
                                      .first = delivery->sent,
                                      .base = delivery->window.base,
@@ -349,6 +367,7 @@ static void resend(struct delivery *delivery, bool opened, uint64_t accepted, ui
     } else if (accepted >= delivery->acked && accepted <= known && accepted + 1 < delivery->sent) {
         go_back(delivery, accepted + 1);
         delivery->probe = delivery->sent;
+        delivery->probe_events = PROBE_EVENTS;
     }
 }
 
@@ -367,6 +386,7 @@ spn_err delivery_take_state(struct delivery *delivery, bool opened, struct wire_
     uint64_t durable = state.durable < sent_last ? state.durable : sent_last;
     uint64_t accepted = state.accepted < sent_last ? state.accepted : sent_last;
     uint64_t known = delivery->accepted;
+    judge_probe(delivery, accepted);
     if (delivery->options.level != SPN_NONE && durable > delivery->acked)
         end_up_to(delivery, durable, in, state.run_count);
     resend(delivery, opened, accepted, known);

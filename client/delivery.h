@@ -54,12 +54,13 @@ struct delivery {
     uint64_t acked;
     uint64_t sent;
     uint64_t sent_end;
-    uint64_t accepted;    /* highest number that the sidecar was seen to hold */
-    uint64_t urgent;      /* numbers up to this one are sent without gathering */
-    uint64_t probe;       /* not 0: only one batch, from this number on, until there is progress */
-    uint64_t lost_end;    /* numbers below were counted as lost already, as far as they were */
+    uint64_t accepted; /* highest number that the sidecar was seen to hold */
+    uint64_t urgent;   /* numbers up to this one are sent without gathering */
+    uint64_t probe;    /* not 0: only one batch, from this number on, until there is news of it */
+    uint64_t lost_end; /* numbers below were counted as lost already, as far as they were */
     uint64_t asked_acked; /* acked when the last question went out */
     uint32_t round;
+    uint32_t probe_events; /* in that batch */
     uint32_t backpressure; /* calls that found no room, not told to the sidecar yet */
     enum delivery_need need;
     bool moved;     /* there was progress; the owner clears it */

@@ -126,6 +126,7 @@ static void ask(struct spn_producer *producer, uint64_t now_ns)
                   open ? WIRE_OPEN : WIRE_STATE, &body, now_ns) != SPN_OK)
         producer->call.again_ns = now_ns + PRODUCER_SILENCE_NS; /* no memory: later */
     producer->asked = delivery->need;
+    producer->beat_ns = now_ns + PRODUCER_BEAT_NS;
     delivery_asked(delivery);
 }
 
@@ -209,6 +210,10 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
     if (delivery->need == DELIVERY_NOTHING && delivery_in_flight(delivery) > 0 &&
         now_ns >= producer->heard_ns + PRODUCER_SILENCE_NS)
         delivery->need = DELIVERY_STATE;
+    if (delivery_in_flight(delivery) > 0)
+        producer->beat_ns = now_ns + PRODUCER_BEAT_NS;
+    else if (delivery->need == DELIVERY_NOTHING && now_ns >= producer->beat_ns)
+        delivery->need = DELIVERY_STATE;
     if (delivery->need != DELIVERY_NOTHING &&
         (producer->asked != delivery->need || calls_due(&producer->call, now_ns)))
         ask(producer, now_ns);
@@ -233,7 +238,7 @@ static uint64_t part_due_ns(const struct client_part *part)
     if (delivery->need != DELIVERY_NOTHING)
         return producer->call.blocked ? TRANSPORT_NEVER : producer->call.again_ns;
     return delivery_in_flight(delivery) > 0 ? producer->heard_ns + PRODUCER_SILENCE_NS
-                                            : TRANSPORT_NEVER;
+                                            : producer->beat_ns;
 }
 
 static bool part_blocked(const struct client_part *part)
@@ -348,6 +353,7 @@ static spn_err start(struct spn_producer *producer, const struct spn_producer_op
         .batch_events_max = client->batch_events_max,
     };
     producer->committed = state->durable;
+    producer->beat_ns = transport_now() + PRODUCER_BEAT_NS;
     producer->send_timeout_ms = options->send_timeout_ms;
     producer->latest_only = options->latest_only;
     start_pending(producer, options, state->token);

@@ -21,6 +21,8 @@
 
 #define PRODUCER_LOOK_NS UINT64_C(50000)
 #define PRODUCER_SILENCE_NS UINT64_C(1000000000)
+/* So often the sidecar, which forgets producers that it does not hear of, hears of an idle one. */
+#define PRODUCER_BEAT_NS UINT64_C(10000000000)
 
 enum { PRODUCER_PREFIX_SIZE = 23 }; /* 22 characters of base64url and a hyphen */
 
@@ -34,6 +36,7 @@ struct spn_producer {
     enum delivery_need asked; /* what the call is about */
     bool blocked;             /* ingest.sock took nothing at the last try */
     uint64_t heard_ns;        /* last progress, or when there began to be something in flight */
+    uint64_t beat_ns;         /* when to be heard of, if there is nothing to send until then */
     uint64_t committed;       /* when it was opened */
     int send_timeout_ms;
     uint8_t id[WIRE_PRODUCER_ID_SIZE];

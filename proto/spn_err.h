@@ -46,13 +46,14 @@ extern "C" {
     X(E_DELETED, 54, "the session was deleted or has expired")                                     \
     X(E_LOST, 53, "accepted, but lost before it was durable")                                      \
     X(E_IO, 64, "storage failed")                                                                  \
-    X(E_DISK_FULL, 65, "no room left on the disk or in the quota")                                 \
+    X(E_DISK_FULL, 65, "no room left on the disk")                                                 \
     X(E_CORRUPT, 66, "not a database of this program, or damaged")                                 \
     X(E_NEWER_FORMAT, 67, "database has a newer format than this program knows")                   \
     X(E_IN_USE, 68, "already in use by another process")                                           \
     X(E_PATH, 69, "path is missing, too long or not accessible")                                   \
     X(E_STOPPING, 70, "the sidecar is stopping")                                                   \
-    X(E_LIMIT, 71, "a limit of the sidecar is reached")
+    X(E_LIMIT, 71, "a limit of the sidecar is reached")                                            \
+    X(E_QUOTA_FULL, 72, "the quota is reached and nothing may be trimmed")
 
 typedef enum spn_err {
 #define SPN_ERR_ENUM(name, number, text) SPN_##name = (number),

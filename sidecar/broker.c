@@ -405,11 +405,18 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
     uint64_t lost = producer_raise_base(producer, head->base);
     metrics_add(&broker->options->metrics->lost, lost);
     if (head->first <= producer->accepted) {
-        metrics_add(&broker->options->metrics->resent, producer->accepted + 1 - head->first);
         if (producer->acked > head->base - 1)
             producer->acked = head->base - 1;
         ack_due(broker, producer);
     }
+}
+
+/* Of a batch that is taken now: one that has to wait comes by again. */
+static void count_resent(struct broker *broker, const struct producer *producer)
+{
+    const struct wire_batch *head = &broker->intake.head;
+    uint64_t had = head->first <= producer->accepted ? producer->accepted + 1 - head->first : 0;
+    metrics_add(&broker->options->metrics->resent, had < head->count ? had : head->count);
 }
 
 static void park(struct broker *broker, struct producer *producer, const struct peer *peer,
@@ -476,6 +483,7 @@ static bool take_batch(struct broker *broker, struct producer *producer, const s
     }
     if (hydrate(broker, producer))
         return true;
+    count_resent(broker, producer);
     struct batch *batch;
     spn_err err = intake_accept(&broker->intake, producer, frame, &batch);
     (void)err; /* what was not taken for want of memory is a hole for the client */
@@ -726,6 +734,23 @@ static void answer_opened(struct broker *broker, struct ask *ask, const struct p
         answer(broker, ask, SPN_E_FENCED);
 }
 
+/* Whoever comes with a token was known once and was forgotten, when all it had sent was on disk:
+ * nothing below its base is missing. */
+static spn_err add_producer(struct broker *broker, const struct ask *ask,
+                            struct producer **ret_producer)
+{
+    struct producers *producers = &broker->state->producers;
+    if (producers->count >= broker->options->producers_max)
+        return SPN_E_LIMIT;
+    spn_err err = producers_add(producers, ask->producer_id, ret_producer);
+    if (err != SPN_OK || ask->token == 0)
+        return err;
+    struct producer *producer = *ret_producer;
+    (void)producer_raise_base(producer, ask->base);
+    producer->durable = producer->acked = producer->accepted;
+    return SPN_OK;
+}
+
 static void answer_open(struct broker *broker, struct ask *ask)
 {
     struct producers *producers = &broker->state->producers;
@@ -738,11 +763,7 @@ static void answer_open(struct broker *broker, struct ask *ask)
     } else if (producer && ask->token != 0 && producer->token != 0) {
         answer(broker, ask, SPN_E_FENCED);
     } else {
-        spn_err err = SPN_OK;
-        if (!producer && producers->count >= broker->options->producers_max)
-            err = SPN_E_LIMIT;
-        else if (!producer)
-            err = producers_add(producers, ask->producer_id, &producer);
+        spn_err err = producer ? SPN_OK : add_producer(broker, ask, &producer);
         if (err == SPN_OK)
             give_producer(broker, ask, producer);
         else
@@ -1063,6 +1084,7 @@ static void publish_gauges(struct broker *broker)
     metrics_set(&metrics->queue_bytes, broker->queue_bytes);
     metrics_set(&metrics->queue_events_max, broker->options->queue_events_max);
     metrics_set(&metrics->queue_bytes_max, broker->options->queue_bytes_max);
+    metrics_set(&metrics->queue_above_mark, !below_mark(broker));
     metrics_set(&metrics->sessions_known, sessions_known(sessions));
     metrics_set(&metrics->sessions_hot, sessions->hot);
     metrics_set(&metrics->tracker_bytes, sessions->tracker_bytes);

@@ -12,6 +12,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "kill_point.h"
+
 enum {
     FILE_MODE = 0600,
     DROP_STEP = 1000, /* blocks deleted in one transaction at open */
@@ -52,7 +54,8 @@ static spn_err code_of(int rc, const char *dir)
         return SPN_OK;
     case MDB_NOTFOUND:
         return SPN_E_END;
-    case MDB_MAP_FULL:
+    case MDB_MAP_FULL: /* which is as large as the quota and its reserve */
+        return SPN_E_QUOTA_FULL;
     case ENOSPC:
     case EDQUOT:
     case EFBIG: /* a limit of the process or the filesystem */
@@ -84,6 +87,11 @@ static spn_err code_of(int rc, const char *dir)
     default:
         return rc > 0 ? SPN_E_SYSTEM : SPN_E_IO; /* MDB_PANIC and what should not happen */
     }
+}
+
+bool journal_lacks_room(spn_err err)
+{
+    return err == SPN_E_DISK_FULL || err == SPN_E_QUOTA_FULL;
 }
 
 /* rc: of LMDB, or an errno. Leaves the words in detail and an errno in errno. */
@@ -321,10 +329,11 @@ static spn_err drop_unfinished_segment(struct journal *journal)
         }
         if (err == SPN_OK)
             err = journal_commit(journal);
+        KILL_POINT_IF(err == SPN_OK, "leftovers_step");
         journal_abort(journal);
-        if (err == SPN_E_DISK_FULL && step > 1)
+        if (journal_lacks_room(err) && step > 1)
             step /= 2;
-        else if (err == SPN_E_DISK_FULL)
+        else if (journal_lacks_room(err))
             return SPN_OK;
         else if (err != SPN_OK)
             return err;

@@ -11,10 +11,10 @@
  * Lends    bytes to readers: valid until journal_reader_end.
  * Units    sizes in bytes.
  * Threads  one writer (the worker). Each reader belongs to one thread.
- * Errors   SPN_E_DISK_FULL: no room on the disk or in the map; the transaction is lost, the
- *          environment is not. SPN_E_IO: storage failed or LMDB panicked; only a restart tells what
- *          is on disk. SPN_E_CORRUPT: bytes that we did not write. SPN_E_IN_USE: LMDB's table of
- *          readers is full (126 slots; a reader takes two). SPN_E_SYSTEM: see errno.
+ * Errors   SPN_E_DISK_FULL: no room on the disk, SPN_E_QUOTA_FULL: none in the map; the transaction
+ *          is lost, the environment is not. SPN_E_IO: storage failed or LMDB panicked; only a
+ * restart tells what is on disk. SPN_E_CORRUPT: bytes that we did not write. SPN_E_IN_USE: LMDB's
+ * table of readers is full (126 slots; a reader takes two). SPN_E_SYSTEM: see errno.
  */
 #ifndef SPN_JOURNAL_H
 #define SPN_JOURNAL_H
@@ -44,6 +44,9 @@ void journal_close(struct journal *journal); /* takes NULL */
  * or errno's text. Like errno it takes no object: a failed open leaves none, and readers have
  * threads of their own. Valid until this thread's next failure. */
 const char *journal_detail(void);
+
+/* SPN_E_DISK_FULL or SPN_E_QUOTA_FULL: it may pass. */
+bool journal_lacks_room(spn_err err);
 
 /* Meta as of open, and as of the last successful commit after it. Writer's thread. */
 const struct record_meta *journal_meta(const struct journal *journal);

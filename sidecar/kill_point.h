@@ -11,6 +11,7 @@
  *     segment_step         some steps of a segment are committed, and others are not
  *     segment_done         all of them are, and the broker does not know
  *     trim_step            some of what retention hides is deleted
+ *     leftovers_step       a start has deleted some of what lies beyond the checkpoint
  *     recovery_tables      rows and producers are read, the log is not
  *     recovery_slice       a part of the log is read
  *     recovery_segment     recovery has written a segment, and has not committed it

@@ -224,7 +224,7 @@ static bool set_retention(struct daemon *daemon)
     if (err == SPN_OK)
         err = journal_commit(daemon->journal);
     journal_abort(daemon->journal);
-    if (err != SPN_E_DISK_FULL)
+    if (!journal_lacks_room(err))
         return check_dir(err, "database", daemon->options.data_dir, NULL);
     log_error("retention", "reason=\"no room to write the new rule: the one before holds\"");
     return true;
@@ -331,6 +331,8 @@ static bool start_sockets(struct daemon *daemon)
         !bind_socket(daemon, "read.sock", (int)daemon->options.read_hwm,
                      (int)daemon->options.read_hwm, READ_FRAME_MAX, &daemon->read))
         return false;
+    metrics_set(&daemon->metrics.ingest_hwm, daemon->options.ingest_hwm);
+    metrics_set(&daemon->metrics.read_hwm, daemon->options.read_hwm);
     spn_err err = reader_start(&daemon->reader, &(struct reader_options){
                                                     .socket = daemon->read,
                                                     .journal = daemon->journal,

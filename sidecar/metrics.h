@@ -36,7 +36,10 @@
     X(queue_bytes, "sponson_queue_bytes")                                                          \
     X(queue_events_max, "sponson_queue_events_max")                                                \
     X(queue_bytes_max, "sponson_queue_bytes_max")                                                  \
+    X(queue_above_mark, "sponson_queue_above_mark")                                                \
     X(queue_high_water, "sponson_queue_high_water_total")                                          \
+    X(ingest_hwm, "sponson_ingest_hwm")                                                            \
+    X(read_hwm, "sponson_read_hwm")                                                                \
     X(sessions_known, "sponson_sessions_known")                                                    \
     X(sessions_hot, "sponson_sessions_hot")                                                        \
     X(sessions_opened, "sponson_sessions_opened_total")                                            \

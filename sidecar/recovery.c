@@ -112,7 +112,7 @@ static spn_err bury(struct recovery *recovery)
             err = journal_commit(recovery->journal);
         journal_abort(recovery->journal);
     }
-    return err == SPN_E_DISK_FULL ? SPN_OK : err;
+    return journal_lacks_room(err) ? SPN_OK : err;
 }
 
 static spn_err load_producer(struct recovery *recovery, const uint8_t *id,
@@ -219,7 +219,7 @@ static spn_err write_generation(struct recovery *recovery)
     if (!fresh)
         return SPN_E_NOMEM;
     err = write_segment(recovery, full);
-    if (err == SPN_E_DISK_FULL) {
+    if (journal_lacks_room(err)) {
         state->frozen = full; /* it waits for the worker, which tries again */
     } else if (err != SPN_OK) {
         generation_drop(fresh);

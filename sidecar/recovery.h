@@ -20,7 +20,7 @@ struct recovered {
 };
 
 /* On success *state is the caller's to release by recovery_release. SPN_E_CORRUPT, SPN_E_NOMEM,
- * SPN_E_IO, SPN_E_DISK_FULL. */
+ * SPN_E_IO, SPN_E_DISK_FULL, SPN_E_QUOTA_FULL. */
 spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16_t window_max,
                      uint64_t seed, struct recovered *ret_recovered) SPN_MUST_USE;
 void recovery_release(struct broker_state *state);

@@ -388,7 +388,7 @@ static uint64_t backoff_ns(struct worker *worker)
 /* What went wrong may pass: no room, no memory. Anything else only a restart can judge. */
 static bool may_pass(spn_err err)
 {
-    return err == SPN_E_DISK_FULL || err == SPN_E_NOMEM;
+    return journal_lacks_room(err) || err == SPN_E_NOMEM;
 }
 
 static void fail(struct worker *worker, spn_err err)
@@ -428,7 +428,7 @@ static void commit(struct worker *worker)
 {
     bool over = is_over_quota(worker);
     if (over && !worker->segment && worker->trim_stuck) {
-        fail(worker, SPN_E_DISK_FULL);
+        fail(worker, SPN_E_QUOTA_FULL);
         return;
     }
     struct handoff_node *end = over ? worker->pending : end_of_commit(worker);
@@ -440,7 +440,7 @@ static void commit(struct worker *worker)
     }
     succeed(worker, end, &done);
     if (over && done.trimmed == 0 && has_batches(worker)) /* they are stuck all the same */
-        note_trouble(worker, SPN_E_DISK_FULL);
+        note_trouble(worker, SPN_E_QUOTA_FULL);
 }
 
 /* -- the loop ---------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@ struct crowd_plan {
     uint32_t members;
     uint32_t without_ids;   /* the first so many publish without ids of their own */
     uint32_t sessions;      /* that all of them share */
+    uint32_t lone_every;    /* one event in so many is the only one of its session; 0: none is */
     uint32_t event_size;    /* bytes of data */
     uint32_t window_events; /* 0: the library's default */
     uint32_t window_bytes;

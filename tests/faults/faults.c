@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lmdb.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ enum { OTHER = 0, DATA, META };
 static struct faults_control *control;
 static int tape_fd = -1;
 static int hwm = -1;
+static unsigned lmdb_flags;
 static _Atomic unsigned char fds[FDS_MAX];
 static _Atomic int data_fd = -1;
 
@@ -40,6 +42,7 @@ static struct {
     int (*fdatasync)(int fd);
     int (*fsync)(int fd);
     int (*zmq_setsockopt)(void *socket, int option, const void *value, size_t size);
+    int (*mdb_env_open)(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
 } real;
 
 /* Through memory, since ISO C has no conversion from an object's pointer to a function's. */
@@ -59,6 +62,7 @@ static void find_all(void)
     find(&real.fdatasync, "fdatasync");
     find(&real.fsync, "fsync");
     find(&real.zmq_setsockopt, "zmq_setsockopt");
+    find(&real.mdb_env_open, "mdb_env_open");
 }
 
 static uint64_t now_ns(void)
@@ -93,6 +97,8 @@ __attribute__((constructor)) static void begin(void)
         abort();
     if ((path = getenv("FAULTS_HWM")) != NULL)
         hwm = (int)strtol(path, NULL, 10);
+    if ((path = getenv("FAULTS_LMDB_FLAGS")) != NULL)
+        lmdb_flags = (unsigned)strtoul(path, NULL, 0);
 }
 
 /* -- the rule ---------------------------------------------------------------------------------- */
@@ -310,4 +316,10 @@ EXPORT int zmq_setsockopt(void *socket, int option, const void *value, size_t si
     if (hwm >= 0 && is_mark)
         return real.zmq_setsockopt(socket, option, &hwm, sizeof(hwm));
     return real.zmq_setsockopt(socket, option, value, size);
+}
+
+EXPORT int mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode)
+{
+    begin();
+    return real.mdb_env_open(env, path, flags | lmdb_flags, mode);
 }

@@ -26,7 +26,8 @@
  * faults_take, and after a write its bytes. A skipped sync is not on it. The order on the tape is
  * the order of the calls, since LMDB has one writer.
  *
- * FAULTS_HWM sets the high-water marks of all ZeroMQ sockets, whatever the program asks for.
+ * FAULTS_HWM sets the high-water marks of all ZeroMQ sockets, whatever the program asks for, and
+ * FAULTS_LMDB_FLAGS adds flags to those with which it opens its database.
  *
  * Threads  any; a rule that changes while a call is under way may or may not apply to that call.
  */

@@ -102,7 +102,10 @@ static bool look_degraded(void *argument)
     crowd_check(&full->crowd);
     assert_true(process_runs(full->daemon));
     assert_int_equal(spn_get_health(full->client, WAIT_MS, &health), SPN_OK);
-    return health.status == SPN_DEGRADED;
+    if (health.status != SPN_DEGRADED)
+        return false;
+    assert_string_equal(health.reason, "no room left on the disk");
+    return true;
 }
 
 static void wait_degraded(struct full *full)

@@ -5,10 +5,11 @@
  * carries it, the first sync that began after that write, and the first write of a meta page that
  * began after that sync: when that one returned, and not before, the event was durable. The
  * acknowledgement as a client sees it has to come later, by the same clock. That the check sees
- * what it is for is shown with acknowledgements that come a moment earlier, and with a disk whose
- * syncs do nothing. */
+ * what it is for is shown with acknowledgements that come a moment earlier, with a disk whose syncs
+ * do nothing, and with MDB_NOSYNC. */
 #include <errno.h>
 #include <inttypes.h>
+#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,9 +89,10 @@ static void publish_all(struct order *order)
         assert_true(take_ack(order, ACK_MS));
 }
 
-/* A daemon with this rule from its start; all is published and acknowledged, and the daemon is
- * gone. */
-static void run(struct order *order, struct stage *stage, const struct faults_rule *rule)
+/* A daemon with this rule from its start, and more flags for its database; all is published and
+ * acknowledged, and the daemon is gone. */
+static void run(struct order *order, struct stage *stage, const struct faults_rule *rule,
+                unsigned lmdb_flags)
 {
     struct stage_daemon options = {.more = {STAGE_KEEP_ALL, "--row-interval", "20"}};
     *order = (struct order){.stage = stage};
@@ -99,6 +101,7 @@ static void run(struct order *order, struct stage *stage, const struct faults_ru
     if (rule)
         rig_arm(&order->rig, rule);
     rig_under(&order->rig, &options);
+    rig_add_word(&options, stage_format(stage, "FAULTS_LMDB_FLAGS=%u", lmdb_flags));
     struct process *daemon = stage_start(stage, &options);
     open_producer(order);
     publish_all(order);
@@ -192,7 +195,7 @@ static struct verdict check(const struct order *order, uint64_t earlier_ns)
 static void acknowledgements_follow_their_commit(struct stage *stage)
 {
     struct order order;
-    run(&order, stage, NULL);
+    run(&order, stage, NULL, 0);
     struct verdict verdict = check(&order, 0);
     print_message("%zu acknowledgements, %zu commits: %zu before the disk had them, %zu without a "
                   "sync, %zu never written\n",
@@ -215,13 +218,26 @@ static void missing_sync_is_seen(struct stage *stage)
     static const struct faults_rule lying = {
         .action = FAULTS_SKIP, .kinds = FAULTS_SYNC, .first = 1, .count = FAULTS_FOR_EVER};
     struct order order;
-    run(&order, stage, &lying);
+    run(&order, stage, &lying, 0);
     struct verdict verdict = check(&order, 0);
     print_message("%zu acknowledgements, %" PRIu64 " syncs that did nothing: %zu seen\n",
                   verdict.checked, rig_hits(&order.rig), verdict.unsynced);
     assert_true(rig_hits(&order.rig) > 0);
     assert_int_equal(verdict.checked, EVENTS);
     assert_int_equal(verdict.unsynced, EVENTS);
+    rig_close(&order.rig);
+}
+
+/* LMDB writes meta pages like any other then, and syncs nothing: nothing is ever sure. */
+static void no_sync_is_seen(struct stage *stage)
+{
+    struct order order;
+    run(&order, stage, NULL, MDB_NOSYNC);
+    struct verdict verdict = check(&order, 0);
+    print_message("MDB_NOSYNC: %zu acknowledgements, %zu before the disk had them\n",
+                  verdict.checked, verdict.early);
+    assert_int_equal(verdict.checked, EVENTS);
+    assert_int_equal(verdict.early, EVENTS);
     rig_close(&order.rig);
 }
 
@@ -270,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(acknowledgements_follow_their_commit),
         STAGE_TEST(missing_sync_is_seen),
+        STAGE_TEST(no_sync_is_seen),
         STAGE_TEST(no_acknowledgement_while_pages_are_written),
         STAGE_TEST(no_acknowledgement_while_the_sync_lasts),
         STAGE_TEST(no_acknowledgement_while_the_meta_page_is_written),

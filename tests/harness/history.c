@@ -28,7 +28,11 @@ struct producer {
 struct session {
     char *name;
     uint64_t seq;     /* of its newest in the log */
-    uint64_t *newest; /* per producer: its highest number in the log */
+    uint64_t *newest; /* per producer: its highest number in the log, ... */
+    uint64_t *oldest; /* ... and its lowest; 0: none */
+    uint64_t sent;
+    uint64_t acked;
+    uint64_t stored;
 };
 
 struct history {
@@ -39,6 +43,7 @@ struct history {
     uint32_t *index; /* hash of a name -> place in sessions; open addressing */
     uint32_t index_size;
     uint64_t position;
+    uint64_t events_max;            /* that the log keeps of a session; 0: all */
     struct history_verdict verdict; /* what the dump showed so far */
 };
 
@@ -99,6 +104,7 @@ static uint32_t know_session(struct history *history, const char *name)
     history->sessions[*place] = (struct session){
         .name = must(strdup(name)),
         .newest = must(calloc(history->producer_count, sizeof(uint64_t))),
+        .oldest = must(calloc(history->producer_count, sizeof(uint64_t))),
     };
     return *place;
 }
@@ -123,6 +129,7 @@ void history_free(struct history *history)
     for (uint32_t i = 0; i < history->session_count; i++) {
         free(history->sessions[i].name);
         free(history->sessions[i].newest);
+        free(history->sessions[i].oldest);
     }
     free(history->producers);
     free(history->sessions);
@@ -177,6 +184,11 @@ void history_acked(struct history *history, uint32_t producer, uint64_t number,
     event->marks |= result == HISTORY_STORED ? ACKED : DENIED;
 }
 
+void history_retains(struct history *history, uint64_t events_max)
+{
+    history->events_max = events_max;
+}
+
 void history_forget(struct history *history)
 {
     for (uint32_t i = 0; i < history->producer_count; i++)
@@ -185,6 +197,7 @@ void history_forget(struct history *history)
     for (uint32_t i = 0; i < history->session_count; i++) {
         history->sessions[i].seq = 0;
         memset(history->sessions[i].newest, 0, history->producer_count * sizeof(uint64_t));
+        memset(history->sessions[i].oldest, 0, history->producer_count * sizeof(uint64_t));
     }
     history->position = 0;
     history->verdict = (struct history_verdict){0};
@@ -247,6 +260,10 @@ static void check_order(struct history *history, const struct history_entry *ent
              producer, number, session->newest[producer]);
     else
         session->newest[producer] = number;
+    if (session->oldest[producer] == 0)
+        session->oldest[producer] = number;
+    if (session->seq == 0 && history->events_max > 0 && entry->seq > 0)
+        session->seq = entry->seq - 1; /* what is before it is hidden */
     if (entry->seq != session->seq + 1 || entry->position <= history->position)
         note(verdict, &verdict->misnumbered,
              "misnumbered: %s: seq %" PRIu64 " behind %" PRIu64 ", position %" PRIu64
@@ -281,32 +298,94 @@ void history_dumped(struct history *history, const struct history_entry *entry)
 /* -- the verdict ------------------------------------------------------------------------------- */
 
 static void judge_event(struct history_verdict *verdict, uint32_t producer, size_t number,
-                        uint8_t marks, bool later_is_there)
+                        uint8_t marks, bool others_are_there)
 {
-    verdict->acked += (marks & ACKED) != 0;
-    verdict->stored += (marks & IN_LOG) != 0;
-    if ((marks & ACKED) && !(marks & IN_LOG))
-        note(verdict, &verdict->lost, "lost: %" PRIu32 "/%zu was acknowledged", producer, number);
-    else if (!(marks & IN_LOG) && later_is_there)
-        note(verdict, &verdict->skipped, "skipped: %" PRIu32 "/%zu, and later ones are there",
-             producer, number);
+    if (!(marks & IN_LOG) && others_are_there)
+        note(verdict, &verdict->skipped, "skipped: %" PRIu32 "/%zu, and others are there", producer,
+             number);
     if (marks & DENIED)
         note(verdict, &verdict->denied, "denied: %" PRIu32 "/%zu was sent once", producer, number);
+}
+
+/* All of them are in the log, up to the last one. */
+static void judge_all(const struct history *history, struct history_verdict *verdict, uint32_t i)
+{
+    const struct producer *producer = &history->producers[i];
+    bool later_is_there = false;
+    for (size_t number = producer->count; number > 0; number--) {
+        uint8_t marks = producer->events[number - 1].marks;
+        bool lost = (marks & ACKED) && !(marks & IN_LOG);
+        if (lost)
+            note(verdict, &verdict->lost, "lost: %" PRIu32 "/%zu was acknowledged", i, number);
+        judge_event(verdict, i, number, marks, later_is_there && !lost);
+        later_is_there = later_is_there || (marks & IN_LOG);
+    }
+}
+
+/* What is hidden came before what is not. */
+static void judge_retained(const struct history *history, struct history_verdict *verdict,
+                           uint32_t i)
+{
+    const struct producer *producer = &history->producers[i];
+    for (size_t number = producer->count; number > 0; number--) {
+        const struct sent *event = &producer->events[number - 1];
+        uint64_t oldest = history->sessions[event->session].oldest[i];
+        uint64_t newest = history->sessions[event->session].newest[i];
+        judge_event(verdict, i, number, event->marks, oldest < number && number < newest);
+    }
+}
+
+static void judge_session(const struct history *history, struct history_verdict *verdict,
+                          const struct session *session)
+{
+    uint64_t retained = session->seq < history->events_max ? session->seq : history->events_max;
+    if (session->seq < session->acked)
+        note(verdict, &verdict->lost, "lost: %s was given %" PRIu64 " events, not %" PRIu64,
+             session->name, session->seq, session->acked);
+    if (session->seq > session->sent)
+        note(verdict, &verdict->doubled, "doubled: %s was given %" PRIu64 " events, not %" PRIu64,
+             session->name, session->seq, session->sent);
+    if (session->stored < retained)
+        note(verdict, &verdict->lost, "lost: %s has %" PRIu64 " of its newest %" PRIu64,
+             session->name, session->stored, retained);
+    if (session->stored > retained)
+        note(verdict, &verdict->misnumbered, "misnumbered: %s shows %" PRIu64 ", not %" PRIu64,
+             session->name, session->stored, retained);
+}
+
+static void count_events(struct history *history, struct history_verdict *verdict)
+{
+    for (uint32_t i = 0; i < history->session_count; i++) {
+        struct session *session = &history->sessions[i];
+        session->sent = session->acked = session->stored = 0;
+    }
+    for (uint32_t i = 0; i < history->producer_count; i++)
+        for (size_t j = 0; j < history->producers[i].count; j++) {
+            const struct sent *event = &history->producers[i].events[j];
+            struct session *session = &history->sessions[event->session];
+            session->sent++;
+            session->acked += (event->marks & ACKED) != 0;
+            session->stored += (event->marks & IN_LOG) != 0;
+        }
+    for (uint32_t i = 0; i < history->session_count; i++) {
+        const struct session *session = &history->sessions[i];
+        verdict->sent += session->sent;
+        verdict->acked += session->acked;
+        verdict->stored += session->stored;
+    }
 }
 
 struct history_verdict history_judge(struct history *history)
 {
     struct history_verdict verdict = history->verdict;
-    for (uint32_t i = 0; i < history->producer_count; i++) {
-        const struct producer *producer = &history->producers[i];
-        bool later_is_there = false;
-        for (size_t number = producer->count; number > 0; number--) {
-            uint8_t marks = producer->events[number - 1].marks;
-            judge_event(&verdict, i, number, marks, later_is_there);
-            later_is_there = later_is_there || (marks & IN_LOG);
-        }
-        verdict.sent += producer->count;
-    }
+    count_events(history, &verdict);
+    for (uint32_t i = 0; i < history->producer_count; i++)
+        if (history->events_max == 0)
+            judge_all(history, &verdict, i);
+        else
+            judge_retained(history, &verdict, i);
+    for (uint32_t i = 0; history->events_max > 0 && i < history->session_count; i++)
+        judge_session(history, &verdict, &history->sessions[i]);
     return verdict;
 }
 

@@ -33,6 +33,11 @@ size_t history_put_data(char *data, size_t size, uint32_t producer, uint64_t num
 void history_sent(struct history *history, uint32_t producer, uint64_t number, const char *session,
                   const char *id);
 
+/* The log keeps the newest so many events of each session and hides the others; 0, as at first: it
+ * keeps all of them. What is hidden is judged by the numbers of what is not: a session's last seq
+ * says how many events it was given. */
+void history_retains(struct history *history, uint64_t events_max);
+
 /* The producer was told that the event ended so. */
 enum history_result { HISTORY_STORED, HISTORY_NOT_STORED };
 void history_acked(struct history *history, uint32_t producer, uint64_t number,
@@ -59,7 +64,8 @@ struct history_verdict {
     uint64_t lost;        /* acknowledged as stored, and not in the log */
     uint64_t doubled;     /* in the log again */
     uint64_t reordered;   /* behind an event of its producer with a higher number, in a session */
-    uint64_t skipped;     /* not in the log, and a later one of its producer is */
+    uint64_t skipped;     /* not in the log, and it should be: a later one of its producer is; where
+                             some are hidden, an earlier one of its producer and session */
     uint64_t foreign;     /* in the log, and nobody sent it, or with another session or id */
     uint64_t misnumbered; /* its seq or its position does not follow the one before */
     uint64_t denied;      /* sent once, and said to be a duplicate, a conflict or lost */

@@ -2,8 +2,7 @@
 /* test_backpressure: a sidecar that does not get on holds its producers up, in bounded room, and
  * what was taken arrives; a latest-only producer is not held up and its newest arrives first.
  *
- * Held is the whole daemon, by SIGSTOP, or its worker, by a disk that is full. */
-#include <signal.h>
+ * Held is the worker, by a disk that is full. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,19 +80,20 @@ static uint64_t expect_ids(struct app *app, const char *session, const unsigned 
 
 /* -- latest only ------------------------------------------------------------------------------- */
 
-/* A thousand events go into a daemon that does nothing: it gets the first and the newest, and the
- * newest before what another session published behind it. */
+/* A thousand events while the worker is held: it gets the first and the newest, and the newest
+ * before what another session published behind it. */
 static void of_a_thousand_the_newest_arrives(struct stage *stage)
 {
     static const unsigned first_and_newest[] = {1, MANY};
     static const unsigned one[] = {1};
-    struct process *daemon = stage_start(stage, NULL);
+    struct process *daemon =
+        stage_start(stage, &(struct stage_daemon){.prepare = robust_bear_full_disk});
     struct spn_producer_options options = spn_producer_defaults();
     options.latest_only = true;
     options.window_events = 1;
     options.send_timeout_ms = -1; /* a call that waited would never return */
     struct app app = open_app(0, &options);
-    process_signal(daemon, SIGSTOP);
+    robust_limit_files(daemon, 0);
     for (unsigned number = 1; number <= MANY; number++)
         assert_int_equal(publish(&app, "s", number), SPN_OK);
     struct spn_counters counters = spn_producer_counters(app.producer);
@@ -101,7 +101,7 @@ static void of_a_thousand_the_newest_arrives(struct stage *stage)
     assert_int_equal(counters.replaced, MANY - 2);
     assert_int_equal(counters.taken, 1);
     assert_int_equal(publish(&app, "t", 1), SPN_OK);
-    process_signal(daemon, SIGCONT);
+    robust_limit_files(daemon, RLIM_INFINITY);
     assert_int_equal(spn_producer_flush(app.producer, until_left_ms(until_in(ASK_MS))), SPN_OK);
     counters = spn_producer_counters(app.producer);
     assert_int_equal(counters.stored, 3);
@@ -160,6 +160,16 @@ static void expect_all(struct app *app, unsigned count)
     free(ids);
 }
 
+/* What an operator sees of them. */
+static void expect_marks(struct raw *control, bool above)
+{
+    assert_int_equal(robust_counter(control, "sponson_queue_events_max"), 1);
+    assert_int_equal(robust_counter(control, "sponson_ingest_hwm"), 1);
+    assert_int_equal(robust_counter(control, "sponson_read_hwm"), 1);
+    assert_int_equal(robust_counter(control, "sponson_queue_above_mark"), above);
+    assert_int_equal(robust_counter(control, "sponson_queue_events"), above);
+}
+
 static void hold_and_let_go(struct stage *stage, spn_level level)
 {
     struct raw control;
@@ -176,6 +186,7 @@ static void hold_and_let_go(struct stage *stage, spn_level level)
                   (int)level, taken, DATA, (unsigned long long)(failed_ns / NS_PER_MS));
     assert_true(taken >= 1);
     assert_true(failed_ns >= 90 * NS_PER_MS);
+    expect_marks(&control, true);
 
     robust_limit_files(daemon, RLIM_INFINITY);
     struct attempt attempt = {.app = &app, .number = taken + 1};
@@ -188,6 +199,7 @@ static void hold_and_let_go(struct stage *stage, spn_level level)
     assert_int_equal(counters.taken, taken + 1);
     assert_int_equal(counters.backpressure, 1 + attempt.failures);
     assert_int_equal(robust_counter(&control, timeouts), counters.backpressure);
+    expect_marks(&control, false);
     raw_close(&control);
     close_app(&app);
     assert_int_equal(stage_stop(daemon), 0);

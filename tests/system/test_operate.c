@@ -83,7 +83,7 @@ static void a_full_disk_is_logged_once(struct stage *stage)
     uint64_t token;
     struct process *daemon = start_full(stage, &raw, &token);
     expect_in(stage_log(stage), "level=warning event=degraded code=SPN_E_DISK_FULL "
-                                "reason=\"no room left on the disk or in the quota\" "
+                                "reason=\"no room left on the disk\" "
                                 "events_waiting=1\n");
     robust_wait_counter(&raw, "sponson_commit_retries_total", 5);
     assert_null(strstr(stage_log(stage), "event=healthy"));
@@ -123,8 +123,7 @@ static void the_stop_is_logged_when_it_begins(struct stage *stage)
 /* Whoever waited in vain is told why, where the sidecar knows. */
 static void a_timeout_names_the_reason(struct stage *stage)
 {
-    static const char reason[] =
-        "the sidecar is degraded: no room left on the disk or in the quota\n";
+    static const char reason[] = "the sidecar is degraded: no room left on the disk\n";
     struct raw raw;
     uint64_t token;
     start_full(stage, &raw, &token);
@@ -188,8 +187,8 @@ static void a_recording_says_what_it_waits_for(struct stage *stage)
     wait_stored();
     robust_limit_files(daemon, FULL_AT);
     feed(fds[1], "data: 2\n\ndata: 3\n\n");
-    wait_errors(recorder, "sponson record: the sidecar is degraded: no room left on the disk or in "
-                          "the quota; waiting; ");
+    wait_errors(recorder, "sponson record: the sidecar is degraded: no room left on the disk; "
+                          "waiting; ");
     process_kill(daemon);
     daemon = stage_start(stage, NULL);
     wait_stored();

@@ -99,6 +99,37 @@ static void unused_ids_are_forgotten(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* An app that sleeps for longer than that goes on as if it had not: what was acknowledged is not
+ * lost. */
+static void sleeping_holder_loses_nothing(struct stage *stage)
+{
+    struct process *daemon =
+        stage_start(stage, &(struct stage_daemon){.more = {"--producer-ttl", "300ms"}});
+    struct holder holder;
+    assert_int_equal(take_id(&holder, 'z'), SPN_OK);
+    for (uint64_t lives = 1; lives <= 3; lives++) {
+        publish_one(&holder, "s");
+        publish_one(&holder, "s");
+        assert_true(
+            until_true(until_in(STAGE_WAIT_MS), has_expired, &(struct look){stage, NULL, lives}));
+    }
+    publish_one(&holder, "s");
+    struct spn_counters counters = spn_producer_counters(holder.producer);
+    assert_int_equal(counters.lost, 0);
+    assert_int_equal(counters.stored, 7);
+    assert_int_equal(stat_of(stage, "sponson_events_lost_total"), 0);
+    struct spn_last last;
+    assert_int_equal(
+        spn_last_event(holder.client, spn_text("s"), until_left_ms(until_in(ASK_MS)), &last),
+        SPN_OK);
+    assert_int_equal(last.seq, 7);
+    leave(&holder);
+    assert_int_equal(take_id(&holder, 'z'), SPN_OK);
+    assert_int_equal(spn_producer_committed(holder.producer), 7); /* its numbers went on */
+    leave(&holder);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 static void ids_survive_a_kill_until_their_time(struct stage *stage)
 {
     static const struct stage_daemon brief = {.more = {"--producer-ttl", "700ms"}};
@@ -199,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STAGE_TEST(unused_ids_are_forgotten),
+        STAGE_TEST(sleeping_holder_loses_nothing),
         STAGE_TEST(ids_survive_a_kill_until_their_time),
         STAGE_TEST(table_has_a_limit),
         STAGE_TEST(flood_leaves_room),

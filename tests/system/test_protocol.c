@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "raw.h"
+#include "robust.h"
 #include "stage.h"
 
 static const char producer_a[] = "raw producer  A."; /* 16 bytes */
@@ -179,6 +180,30 @@ static void resends_overlap(struct stage *stage)
     raw_send_events(&raw, &(struct raw_batch){token, 3, 3, 1, 3, 0}, "s");
     assert_int_equal(raw_expect_acks(&raw, token, 5).run_count, 0);
     expect_counted(&raw, "s", 5);
+    assert_int_equal(robust_counter(&raw, "sponson_events_resent_total"), 2 + 2 + 3);
+    raw_close(&raw);
+}
+
+/* A batch that has to wait for its session to come back from disk is looked at twice. */
+static void resent_numbers_count_once(struct stage *stage)
+{
+    struct raw raw;
+    struct raw_state state;
+    uint32_t code = 0;
+    struct process *daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 3, 0}, "s");
+    raw_expect_acks(&raw, token, 3);
+    assert_int_equal(stage_stop(daemon), 0);
+    stage_start(stage, NULL);
+    raw_reconnect(&raw);
+    assert_true(raw_try_producer(&raw, producer_a, token, &state, &code));
+    raw_send_events(&raw, &(struct raw_batch){token, 2, 2, 1, 4, 0}, "s");
+    raw_expect_acks(&raw, token, 5);
+    assert_int_equal(robust_counter(&raw, "sponson_hydrations_total"), 1);
+    assert_int_equal(robust_counter(&raw, "sponson_events_resent_total"), 2);
+    assert_int_equal(robust_last_seq(&raw, "s"), 5);
     raw_close(&raw);
 }
 
@@ -769,6 +794,7 @@ int main(void)
         STAGE_TEST(shakes_hands),
         STAGE_TEST(acknowledges_batches),
         STAGE_TEST(resends_overlap),
+        STAGE_TEST(resent_numbers_count_once),
         STAGE_TEST(holes_are_asked_for_once),
         STAGE_TEST(refusals_are_skipped),
         STAGE_TEST(results_are_told_again),

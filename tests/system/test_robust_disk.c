@@ -155,6 +155,16 @@ static void restart_where_the_quota_is_full(struct stage *stage, uint64_t token,
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* A full disk would be another reason, with another remedy. */
+static void expect_quota_named(struct stage *stage)
+{
+    struct outcome health = stage_run(stage, "health", "--json");
+    stage_expect_code(&health, 1);
+    char *reason = stage_keep(stage, event_json_string(health.out, "reason"));
+    assert_string_equal(reason, "the quota is reached and nothing may be trimmed");
+    assert_non_null(strstr(stage_log(stage), "event=degraded code=SPN_E_QUOTA_FULL "));
+}
+
 static void full_quota_stops_ingest_only(struct stage *stage)
 {
     struct raw raw, control;
@@ -165,6 +175,7 @@ static void full_quota_stops_ingest_only(struct stage *stage)
     uint64_t other = raw_take_producer(&control, second_id).token;
     uint64_t durable = fill_with_sessions(&raw, &control, token);
     assert_true(robust_counter(&control, "sponson_database_used_bytes") < QUOTA + MIB);
+    expect_quota_named(stage);
     /* The next one may be as small as can be. */
     raw_send_events(&control, &(struct raw_batch){other, 1, 1, 0, 1, 0}, "small");
     robust_wait_counter(&control, "sponson_commit_retries_total",

@@ -465,6 +465,85 @@ static void accepted_through_all_trouble(void **state)
         run(SPN_ACCEPTED, 200, 20, memory);
 }
 
+/* -- a sidecar that does not read -------------------------------------------------------------- */
+
+enum { WINDOW = 200, SILENCES = 3 };
+
+/* A full window goes out, the first event alone as after a pause; then nothing is heard. */
+static void fall_silent(void)
+{
+    start(SPN_DURABLE, WINDOW, true, FORGETS);
+    for (int i = 0; i < WINDOW; i++) {
+        put_event();
+        send_batches();
+    }
+    delivery_hurry(&delivery);
+    send_batches();
+    assert_true(to_sidecar.count > 2);
+    assert_int_equal(delivery.sent, WINDOW + 1);
+}
+
+static void ask_in_silence(void)
+{
+    ask(true);
+    take_answer();
+    send_batches();
+}
+
+/* It reads on, a batch and a commit at a time, and is asked when there is no more to read. */
+static void read_on(void)
+{
+    for (int steps = 0; delivery.acked < WINDOW; steps++) {
+        assert_true(steps < 2 * WINDOW);
+        if (to_sidecar.count == 0) {
+            ask_in_silence();
+            continue; /* the first answer may only say that it took something */
+        }
+        struct frame *frame = pop(&to_sidecar);
+        take_batch(wire_in(frame->bytes, frame->size));
+        commit();
+        send_ack();
+        while (to_client.count > 0)
+            take_message();
+        send_batches();
+        check_order();
+    }
+    for (uint64_t number = 1; number <= WINDOW; number++)
+        assert_int_equal(model.stored[number], 1);
+}
+
+/* However long it is silent, what waits for it is not sent again. */
+static void slow_is_not_deaf(void **state)
+{
+    (void)state;
+    fall_silent();
+    for (int i = 0; i < SILENCES; i++)
+        ask_in_silence();
+    read_on();
+    assert_in_range(delivery.counters.resent, 1, 2 * SILENCES);
+    assert_int_equal(delivery.counters.stored + delivery.counters.duplicates, WINDOW);
+    delivery_release(&delivery);
+}
+
+/* What got lost is sent again, and little else. */
+static void what_is_lost_is_sent_again(void **state)
+{
+    (void)state;
+    for (size_t arrive = 0; arrive < 4; arrive++) {
+        fall_silent();
+        uint64_t arrived = 0;
+        for (size_t i = 0; i < arrive; i++) {
+            struct frame *frame = pop(&to_sidecar);
+            take_batch(wire_in(frame->bytes, frame->size));
+            arrived = model.accepted;
+        }
+        to_sidecar.count = 0;
+        read_on();
+        assert_in_range(delivery.counters.resent, WINDOW - arrived, WINDOW - arrived + 2);
+        delivery_release(&delivery);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -487,6 +566,8 @@ int main(void)
         cmocka_unit_test(calm_sea),
         cmocka_unit_test(durable_through_all_trouble),
         cmocka_unit_test(accepted_through_all_trouble),
+        cmocka_unit_test(slow_is_not_deaf),
+        cmocka_unit_test(what_is_lost_is_sent_again),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

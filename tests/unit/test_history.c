@@ -12,6 +12,7 @@
  *     I<producer><number><session>     in the log, with another id
  *     e<producer><number><session>     in the log, with no id
  *     f                                forget
+ *     k<count>                         the log retains so many of each session
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -54,6 +55,19 @@ static const struct row rows[] = {
     {"called a duplicate", "s01A d01 l01A", {1, 0, 1, .denied = 1}},
     {"called a duplicate, and gone", "s01A d01", {1, 0, 0, .denied = 1}},
     {"forgotten", "s01A a01 l01A xA f l01A", {.sent = 1, .stored = 1}},
+    {"hidden", "k1 s01A s02A a01 a02 L02A", {2, 2, 1, .lost = 0}},
+    {"one producer's are hidden", "k1 s01A s11A a01 a11 L11A", {2, 2, 1, .lost = 0}},
+    {"fewer than are retained", "k2 s01A a01 l01A", {1, 1, 1, .lost = 0}},
+    {"retained, all of it gone", "k1 s01A a01", {1, 1, 0, .lost = 1}},
+    {"retained, and one is gone", "k2 s01A s02A a01 a02 L02A", {2, 2, 1, .lost = 1}},
+    {"lost before it was hidden", "k1 s01A s02A s03A a01 a02 a03 L03A", {3, 3, 1, .lost = 1}},
+    {"doubled before it was hidden", "k1 s01A a01 L01A", {1, 1, 1, .doubled = 1}},
+    {"not hidden", "k1 s01A s02A l01A l02A", {2, 0, 2, .misnumbered = 1}},
+    {"skipped among what is retained", "k2 s01A s02A s03A L01A l03A", {3, 0, 2, .skipped = 1}},
+    {"reordered among it", "k2 s01A s02A s03A L03A l02A", {3, 0, 2, .reordered = 1}},
+    {"a hole in the seqs of it",
+     "k2 s01A s02A s03A l01A L03A",
+     {3, 0, 2, .skipped = 1, .misnumbered = 1}},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -105,6 +119,9 @@ static void say(struct history *history, struct log *log, const char *word)
     case 'f':
         history_forget(history);
         *log = (struct log){0};
+        return;
+    case 'k':
+        history_retains(history, (uint64_t)(word[1] - '0'));
         return;
     default:
         dump(history, log, word);

@@ -1085,7 +1085,7 @@ static void a_full_map(void **state)
     struct journal *journal = open_at(dir, MIB, false);
     assert_non_null(journal);
     uint64_t position = fill(journal, 1, 10000, &err);
-    assert_int_equal(err, SPN_E_DISK_FULL);
+    assert_int_equal(err, SPN_E_QUOTA_FULL);
     assert_in_range(position, 50, 110);
     journal_usage(journal, &used_bytes, &map_bytes);
     assert_int_equal(map_bytes, MIB);
@@ -1098,21 +1098,21 @@ static void a_full_map(void **state)
         assert_int_equal(journal_read_entry(reader, i, &entry), SPN_OK);
     journal_reader_close(reader);
     assert_int_equal(fill(journal, position, 10000, &err), position);
-    assert_int_equal(err, SPN_E_DISK_FULL);
+    assert_int_equal(err, SPN_E_QUOTA_FULL);
     append_commit(journal, position, 1);
 
     /* Not committed either where the caller has overlooked it. */
     assert_int_equal(journal_begin(journal), SPN_OK);
     static const uint8_t large[MIB];
     assert_int_equal(append_data(journal, position + 1, (struct spn_bytes){large, sizeof(large)}),
-                     SPN_E_DISK_FULL);
-    assert_int_equal(journal_commit(journal), SPN_E_DISK_FULL);
+                     SPN_E_QUOTA_FULL);
+    assert_int_equal(journal_commit(journal), SPN_E_QUOTA_FULL);
     journal_close(journal);
 
     journal = open_at(dir, 2 * MIB, false);
     assert_non_null(journal);
     assert_true(fill(journal, position + 1, 10000, &err) > position + 50);
-    assert_int_equal(err, SPN_E_DISK_FULL);
+    assert_int_equal(err, SPN_E_QUOTA_FULL);
     journal_close(journal);
 }
 

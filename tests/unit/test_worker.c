@@ -657,13 +657,13 @@ static void a_full_map(void **state)
         durable = atomic_load(&worker.durable);
         submit_one(make_batch(0, 400, true));
     }
-    assert_int_equal(atomic_load(&worker.trouble), SPN_E_DISK_FULL);
+    assert_int_equal(atomic_load(&worker.trouble), SPN_E_QUOTA_FULL);
     assert_true(durable > 0);
     for (int i = 0; i < 5; i++) {
         unsigned before = atomic_load(&begins);
         pass_time(atomic_load(&sleep_ns));
         assert_int_equal(atomic_load(&begins), before + 1);
-        assert_int_equal(atomic_load(&worker.trouble), SPN_E_DISK_FULL);
+        assert_int_equal(atomic_load(&worker.trouble), SPN_E_QUOTA_FULL);
     }
     assert_int_equal(atomic_load(&worker.durable), durable);
     check_disk(durable);
@@ -692,7 +692,7 @@ static void the_quota(void **state)
     assert_true(metrics_get(&metrics.trimmed) >= last);
     unsigned before = atomic_load(&begins);
     for (uint64_t ms = 10; ms <= 80; ms *= 2) {
-        assert_int_equal(atomic_load(&worker.trouble), SPN_E_DISK_FULL);
+        assert_int_equal(atomic_load(&worker.trouble), SPN_E_QUOTA_FULL);
         assert_in_range(atomic_load(&sleep_ns), ms * MS * 3 / 4, ms * MS);
         pass_time(atomic_load(&sleep_ns));
     }
