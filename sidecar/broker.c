@@ -23,8 +23,7 @@ enum {
     PRODUCERS_PER_TURN = 1024,
     LOOK_MS_MIN = 100,
     MODEST_MS = 100,
-    SHARED_PART =
-        512, /* of the queue's bytes: 128 KiB, for all who flood beside one who does not */
+    SHARED_PART = 1024, /* of the queue: 64 KiB, for those who flood beside one who does not */
     FLOOD_BYTES = 32768,
     PARKED_PART = 4,
     SESSIONS_LEAST = 8192, /* that a generation has room for, however few may be hot */
