@@ -17,9 +17,10 @@
 #include "report.h"
 
 enum {
-    RECEIVE_PER_TURN = 8, /* frames; then acknowledgements and asks have their turn */
-    OWED_RETRY_MS = 10,   /* an acknowledgement that met a full pipe is tried again */
-    EVICT_SLOTS = 65536,  /* looked at per turn: 2 MB */
+    FRAMES_PER_TURN = 64,    /* at most, and ... */
+    NUMBERS_PER_TURN = 2048, /* ... about; then acknowledgements and asks have their turn */
+    OWED_RETRY_MS = 10,      /* an acknowledgement that met a full pipe is tried again */
+    EVICT_SLOTS = 65536,     /* looked at per turn: 2 MB */
     PRODUCERS_PER_TURN = 1024,
     LOOK_MS_MIN = 100,
     MODEST_MS = 100,
@@ -982,7 +983,10 @@ static bool receive_one(struct broker *broker)
 
 static void receive(struct broker *broker)
 {
-    for (int i = 0; i < RECEIVE_PER_TURN && broker->ingest_due && can_take(broker); i++)
+    uint64_t numbers_max = broker->queue_events + NUMBERS_PER_TURN;
+    for (int i = 0; i < FRAMES_PER_TURN && broker->queue_events < numbers_max &&
+                    broker->ingest_due && can_take(broker);
+         i++)
         broker->ingest_due = receive_one(broker);
 }
 
