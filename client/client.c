@@ -85,7 +85,7 @@ static void hand_to_parts(struct spn_client *client, zmq_msg_t *message)
     if (err != SPN_OK)
         return;
     for (struct client_part *part = client->parts; part != NULL; part = part->next)
-        if (part->ops->take(part, header.type, in))
+        if (part->ops->take != NULL && part->ops->take(part, header.type, in))
             return;
 }
 
@@ -117,6 +117,16 @@ static spn_err take_messages(struct spn_client *client, void *socket)
     return err == SPN_E_END ? SPN_OK : err;
 }
 
+/* Without one the ingest socket is only looked at, by settle: a look costs a system call or two,
+ * and an app may have a client for each of its readers. */
+static bool has_producer(const struct spn_client *client)
+{
+    for (const struct client_part *part = client->parts; part != NULL; part = part->next)
+        if (part->ops->take != NULL)
+            return true;
+    return false;
+}
+
 /* Answers and questions die with a connection; whoever waits for one asks again at once. */
 static void notice_connection(struct spn_client *client)
 {
@@ -131,7 +141,8 @@ static void notice_connection(struct spn_client *client)
 }
 
 /* Whatever touched a socket may have used up the edge that ZeroMQ's descriptor gives: ask the
- * sockets themselves, last. */
+ * sockets themselves, last. Not the monitor: it was read to its end, and nothing else touches it.
+ */
 static void settle(struct spn_client *client)
 {
     bool blocked = false;
@@ -147,10 +158,10 @@ static void settle(struct spn_client *client)
     }
     int ingest = transport_events(client->transport.ingest);
     int read = transport_events(client->transport.read);
-    int monitor = transport_events(client->transport.monitor);
     bool connected = (read & ZMQ_POLLOUT) != 0;
     bool moved = connected ? client->transport.fresh : client->connected;
-    client->ready = ((ingest | read | monitor) & ZMQ_POLLIN) != 0 || moved ||
+    client->acks = (ingest & ZMQ_POLLIN) != 0;
+    client->ready = ((ingest | read) & ZMQ_POLLIN) != 0 || moved ||
                     (blocked && (ingest & ZMQ_POLLOUT) != 0) || (connected && read_blocked);
     transport_settle(&client->transport, client->ready || client->news, client->due_ns);
 }
@@ -159,7 +170,9 @@ static spn_err work(struct spn_client *client)
 {
     client->looked_ns = transport_now();
     notice_connection(client);
-    spn_err err = take_messages(client, client->transport.ingest);
+    spn_err err = SPN_OK;
+    if (client->acks || has_producer(client))
+        err = take_messages(client, client->transport.ingest);
     if (err == SPN_OK)
         err = take_messages(client, client->transport.read);
     for (struct client_part *part = client->parts; part != NULL; part = part->next)

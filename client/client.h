@@ -23,7 +23,8 @@ enum { CLIENT_WORDS_SIZE = 512 };
 struct client_part;
 
 struct client_part_ops {
-    /* A message of ingest.sock, after its header; true: it was for this part alone. */
+    /* A message of ingest.sock, after its header; true: it was for this part alone. NULL: it has
+     * nothing to do with that socket. */
     bool (*take)(struct client_part *part, uint8_t type, struct wire_in body);
     /* A message of read.sock that no call waited for; true: it was for this part, which may have
      * moved it away. NULL: there are none. */
@@ -61,6 +62,7 @@ struct spn_client {
 
     bool connected;     /* as read.sock was when a turn looked */
     bool ready;         /* there is more to do at once */
+    bool acks;          /* ingest.sock had something when a turn ended */
     bool news;          /* something came in since spn_client_step was last called */
     uint64_t due_ns;    /* when a turn is due without anything coming in */
     uint64_t looked_ns; /* when the last turn began */
