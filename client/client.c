@@ -85,7 +85,7 @@ static void hand_to_parts(struct spn_client *client, zmq_msg_t *message)
     if (err != SPN_OK)
         return;
     for (struct client_part *part = client->parts; part != NULL; part = part->next)
-        if (part->ops->take(part, header.type, in))
+        if (part->ops->take != NULL && part->ops->take(part, header.type, in))
             return;
 }
 

@@ -23,7 +23,8 @@ enum { CLIENT_WORDS_SIZE = 512 };
 struct client_part;
 
 struct client_part_ops {
-    /* A message of ingest.sock, after its header; true: it was for this part alone. */
+    /* A message of ingest.sock, after its header; true: it was for this part alone. NULL: it has
+     * nothing to do with that socket. */
     bool (*take)(struct client_part *part, uint8_t type, struct wire_in body);
     /* A message of read.sock that no call waited for; true: it was for this part, which may have
      * moved it away. NULL: there are none. */

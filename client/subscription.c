@@ -554,14 +554,6 @@ static bool part_take_answer(struct client_part *part, zmq_msg_t *message)
 
 /* -- a part of the client's turn --------------------------------------------------------------- */
 
-static bool part_take(struct client_part *part, uint8_t type, struct wire_in body)
-{
-    (void)part;
-    (void)type;
-    (void)body;
-    return false;
-}
-
 static void part_turn(struct client_part *part, uint64_t now_ns)
 {
     struct subscriptions *all = (struct subscriptions *)part;
@@ -609,7 +601,6 @@ static spn_err part_failed(const struct client_part *part)
 }
 
 static const struct client_part_ops part_ops = {
-    .take = part_take,
     .take_answer = part_take_answer,
     .turn = part_turn,
     .reconnected = part_reconnected,
@@ -758,11 +749,17 @@ static bool give(struct spn_subscription *subscription, struct spn_item *ret_ite
     return gave;
 }
 
-/* While there are items the sockets are looked at only now and then: a look costs more than an
- * item. */
+/* While there are items the sockets are looked at only now and then, and so they are by an app that
+ * does not wait: a look costs more than an item. */
 static spn_err glance(struct spn_client *client)
 {
     return transport_now() - client->looked_ns >= LOOK_NS ? client_turn(client) : SPN_OK;
+}
+
+/* For one that does not wait a look that old is as good as one now. */
+static bool is_over(const struct spn_client *client, int timeout_ms)
+{
+    return timeout_ms == 0 && !client->ready;
 }
 
 /* After an item: a grant goes out at once, for the app may come back only when there is more. A
@@ -790,6 +787,8 @@ spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
         }
         if (subscription->end_given)
             return client_fail(client, SPN_E_END, NULL);
+        if (is_over(client, timeout_ms))
+            return client_fail(client, SPN_E_TIMEOUT, NULL);
         err = client_turn(client);
         if (err == SPN_OK && link_alone(&subscription->ready))
             err = client_sleep(client, deadline_ns, TRANSPORT_NEVER);
@@ -818,6 +817,8 @@ spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **r
         }
         if (all->active == 0)
             return client_fail(client, SPN_E_END, NULL);
+        if (is_over(client, timeout_ms))
+            return client_fail(client, SPN_E_TIMEOUT, NULL);
         err = client_turn(client);
         if (err == SPN_OK && link_alone(&all->ready))
             err = client_sleep(client, deadline_ns, TRANSPORT_NEVER);

@@ -29,6 +29,7 @@ struct view_part {
     struct generation *generation; /* a reference; NULL: nothing there */
     uint64_t first_seq;
     uint32_t newest; /* entry */
+    uint32_t mark;   /* the newest of these events; GENERATION_NONE: they have none */
     uint32_t count;
     uint32_t session_count; /* ASK_GENERATIONS: records that may be read */
 };

@@ -550,6 +550,7 @@ static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
             view->parts[i] = (struct view_part){.generation = generation_keep(generations[i]),
                                                 .first_seq = touched->first_seq,
                                                 .newest = touched->newest,
+                                                .mark = touched->mark,
                                                 .count = touched->count};
     }
 }

@@ -16,6 +16,7 @@ static void *reserve(size_t size)
 
 #define ENTRIES_BYTES (GENERATION_ENTRIES_MAX * sizeof(struct generation_entry))
 #define SESSIONS_BYTES (GENERATION_SESSIONS_MAX * sizeof(struct generation_session))
+#define MARKS_BYTES (GENERATION_MARKS_MAX * sizeof(struct generation_mark))
 
 struct generation *generation_new(uint32_t serial)
 {
@@ -26,7 +27,8 @@ struct generation *generation_new(uint32_t serial)
     generation->serial = serial;
     generation->entries = reserve(ENTRIES_BYTES);
     generation->sessions = reserve(SESSIONS_BYTES);
-    if (generation->entries && generation->sessions)
+    generation->marks = reserve(MARKS_BYTES);
+    if (generation->entries && generation->sessions && generation->marks)
         return generation;
     generation_drop(generation);
     return NULL;
@@ -47,6 +49,8 @@ void generation_drop(struct generation *generation)
         munmap(generation->entries, ENTRIES_BYTES);
     if (generation->sessions)
         munmap(generation->sessions, SESSIONS_BYTES);
+    if (generation->marks)
+        munmap(generation->marks, MARKS_BYTES);
     free(generation);
 }
 
@@ -78,6 +82,7 @@ struct generation_session *generation_touch(struct generation *generation, struc
         .epoch = epoch,
         .slot = slot,
         .newest = GENERATION_NONE,
+        .mark = GENERATION_NONE,
     };
     return &generation->sessions[place];
 }
@@ -98,6 +103,20 @@ void generation_end(struct generation *generation, struct generation_session *to
     touched->state_position = position;
 }
 
+/* So many marks have the first count events of a session. */
+static uint32_t marks_of(uint32_t count)
+{
+    return count > 0 ? (count - 1) / GENERATION_MARK_EVERY : 0;
+}
+
+static void put_mark(struct generation *generation, struct generation_session *touched,
+                     uint32_t entry)
+{
+    uint32_t place = generation->mark_count++;
+    generation->marks[place] = (struct generation_mark){.entry = entry, .previous = touched->mark};
+    touched->mark = place;
+}
+
 void generation_append(struct generation *generation, struct generation_session *touched,
                        uint64_t position, uint64_t seq, uint32_t fingerprint)
 {
@@ -113,5 +132,32 @@ void generation_append(struct generation *generation, struct generation_session 
         touched->first_seq = seq;
     assert(seq == touched->first_seq + touched->count);
     touched->newest = place;
+    if (marks_of(touched->count + 1) > marks_of(touched->count))
+        put_mark(generation, touched, place);
     touched->count++;
+}
+
+uint32_t generation_mark_back(const struct generation *generation, uint32_t mark, uint32_t had,
+                              uint32_t count)
+{
+    for (uint32_t hops = marks_of(had) - marks_of(count); hops > 0; hops--)
+        mark = generation->marks[mark].previous;
+    return mark;
+}
+
+uint32_t generation_seek(const struct generation *generation, uint32_t newest, uint32_t mark,
+                         uint32_t count, uint32_t index)
+{
+    uint32_t place = newest;
+    uint32_t at = count - 1;
+    /* From the nearest mark that is not before it, if there is one. */
+    uint32_t wanted = (index + GENERATION_MARK_EVERY - 1) / GENERATION_MARK_EVERY;
+    if (wanted > 0 && wanted <= marks_of(count)) {
+        at = wanted * GENERATION_MARK_EVERY;
+        mark = generation_mark_back(generation, mark, count, at + 1);
+        place = generation->marks[mark].entry;
+    }
+    for (; at > index; at--)
+        place = generation->entries[place].previous;
+    return place;
 }

@@ -6,13 +6,16 @@
  * which writes it as a segment. Two at most are alive at a time, told apart by the lowest bit of
  * their serial.
  *
+ * A session's events can be found by number without walking over all behind them: every 256th one
+ * has a mark, and the marks are chained back like the entries.
+ *
  * Whether a session was touched is answered without clearing anything when a generation ends: the
  * session remembers its place, and the place is right if the record there names the session.
  *
- * Owns     its two arrays; address space at once, memory as it fills.
- * Lends    itself: who holds a reference may read the entries up to the newest one that it was told
- *          of; they never change. Records of sessions may be read once it is frozen.
- * Threads  the broker appends; references are counted atomically.
+ * Owns     its arrays; address space at once, memory as it fills.
+ * Lends    itself: who holds a reference may read the entries and marks up to the newest ones that
+ * it was told of; they never change. Records of sessions may be read once it is frozen. Threads the
+ * broker appends; references are counted atomically.
  */
 #ifndef SPN_GENERATION_H
 #define SPN_GENERATION_H
@@ -26,6 +29,8 @@
 enum {
     GENERATION_ENTRIES_MAX = 512 * 1024,
     GENERATION_SESSIONS_MAX = 128 * 1024,
+    GENERATION_MARK_EVERY = 256, /* events of a session */
+    GENERATION_MARKS_MAX = GENERATION_ENTRIES_MAX / GENERATION_MARK_EVERY,
 };
 
 #define GENERATION_NONE UINT32_MAX
@@ -36,6 +41,12 @@ struct generation_entry {
     uint32_t fingerprint; /* low 32 bits of the id's */
 };
 
+/* Of the events 256, 512, ... of a session, counted from 0 for its first one here. */
+struct generation_mark {
+    uint32_t entry;
+    uint32_t previous; /* mark of the same session */
+};
+
 struct generation_session {
     uint64_t epoch;
     uint64_t first_seq;      /* of its events here; seqs are consecutive */
@@ -43,6 +54,7 @@ struct generation_session {
     uint64_t state_position; /* of the entry that closed or deleted it here; 0: none did */
     uint32_t slot;
     uint32_t newest;     /* entry of its newest event; GENERATION_NONE: opened, no event */
+    uint32_t mark;       /* its newest; GENERATION_NONE: it has none */
     uint32_t count;      /* events */
     uint8_t state;       /* enum record_state, as of the newest entry here */
     uint32_t duplicates; /* since the session was last written */
@@ -58,7 +70,9 @@ struct generation {
     uint64_t bytes; /* of the log, about: what it takes there */
     uint32_t entry_count;
     uint32_t session_count;
+    uint32_t mark_count;
     struct generation_entry *entries;
+    struct generation_mark *marks;
     struct generation_session *sessions;
 };
 
@@ -85,5 +99,13 @@ void generation_end(struct generation *generation, struct generation_session *to
 /* Appends an event of a touched session. Room must be. */
 void generation_append(struct generation *generation, struct generation_session *touched,
                        uint64_t position, uint64_t seq, uint32_t fingerprint);
+
+/* Entry of a session's event, counted from 0 for its first one here. newest, mark, count: what the
+ * session's record said when there were more than index events. */
+uint32_t generation_seek(const struct generation *generation, uint32_t newest, uint32_t mark,
+                         uint32_t count, uint32_t index);
+/* The newest mark of the session's first count events, where mark was that of its first had. */
+uint32_t generation_mark_back(const struct generation *generation, uint32_t mark, uint32_t had,
+                              uint32_t count);
 
 #endif

@@ -8,9 +8,8 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "fetch.h"
 #include "listing.h"
-#include "parcel.h"
-#include "slice.h"
 #include "subscription.h"
 #include "version.h"
 
@@ -19,8 +18,7 @@ enum {
         256,          /* answered by a commit, which a full disk delays: they may not take it all */
     ASKED_MAX = 1024, /* at the broker; above it read.sock is not read */
     RECEIVE_PER_TURN = 64,
-    SLICE_BYTES_MAX = 256 * 1024, /* of an answer; one event always fits */
-    ANSWER_MAX = 8192,            /* of answers whose size is bounded by their fields */
+    ANSWER_MAX = 8192, /* of answers whose size is bounded by their fields */
 };
 
 struct reader {
@@ -32,6 +30,7 @@ struct reader {
     size_t opening; /* of them, producers */
     uint64_t started_ns;
     struct subscriptions *subscriptions;
+    struct fetch fetch;
     struct slice slice; /* scratch, valid in one snapshot */
 };
 
@@ -415,59 +414,20 @@ static spn_err answer_info(struct reader *reader, const struct ask *ask)
     return SPN_OK;
 }
 
-static void send_slice(struct reader *reader, struct caller caller, const struct slice *slice)
-{
-    size_t size = WIRE_HEADER_SIZE + WIRE_SLICE_HEAD_SIZE + slice->size;
-    struct parcel *parcel = parcel_resize(NULL, size);
-    if (!parcel) {
-        metrics_add(&reader->options.metrics->answers_dropped, 1);
-        return;
-    }
-    struct wire_out out = wire_out(parcel->bytes, size);
-    wire_put_header(&out, WIRE_SLICE, caller.request);
-    wire_put_slice(&out, &slice->head);
-    slice_put(&out, slice);
-    assert(!out.bad && wire_out_size(&out) == size);
-    zmq_msg_t message;
-    if (parcel_message(&message, parcel, size, reader->options.metrics) != SPN_OK) {
-        metrics_add(&reader->options.metrics->answers_dropped, 1);
-        return;
-    }
-    send_message(reader, caller.peer, &message);
-    zmq_msg_close(&message);
-    metrics_add(&reader->options.metrics->replayed, slice->head.count);
-}
-
+/* An answer that finds no room is asked for again. */
 static spn_err answer_fetch(struct reader *reader, struct ask *ask)
 {
-    struct wire_in in = wire_in(zmq_msg_data(&ask->frame), zmq_msg_size(&ask->frame));
-    struct wire_header header;
-    struct wire_fetch fetch;
-    spn_err err = wire_get_header(&in, &header);
-    wire_get_fetch(&in, &fetch);
-    struct slice_start start = {
-        .start = fetch.start, .epoch = fetch.epoch, .seq = fetch.seq, .id = fetch.id};
-    size_t bytes_max = fetch.bytes_max < SLICE_BYTES_MAX ? fetch.bytes_max : SLICE_BYTES_MAX;
-    struct timeline timeline = {0};
-    struct slice *slice = &reader->slice;
-    slice->head = (struct wire_slice){0};
-    slice->size = 0;
-    uint64_t from;
-    if (err == SPN_OK)
-        err = timeline_open(&timeline, reader->journal, &ask->sessions[0].view);
-    if (err == SPN_OK)
-        err = slice_find(&timeline, &start, reader->options.secret, &from);
-    if (err == SPN_OK)
-        err =
-            slice_read(slice, &timeline, from, bytes_max, clock_database_ns(reader->options.clock));
-    else if (slice_verdict(err, &slice->head.verdict)) {
-        slice->head.epoch = timeline.epoch;
-        slice->head.seq_last = timeline.seq_last;
-        err = SPN_OK;
+    zmq_msg_t message;
+    spn_err err = fetch_answer(&reader->fetch, ask, &message);
+    if (err == SPN_E_BACKPRESSURE || err == SPN_E_NOMEM) {
+        metrics_add(&reader->options.metrics->answers_dropped, 1);
+        return SPN_OK;
     }
-    if (err == SPN_OK)
-        send_slice(reader, caller_of(ask), slice);
-    return err;
+    if (err != SPN_OK)
+        return err;
+    send_message(reader, &ask->peer, &message);
+    zmq_msg_close(&message);
+    return SPN_OK;
 }
 
 /* One page of sessions goes to the broker twice: for the generations, then for the page's views;
@@ -617,6 +577,11 @@ static bool receive_one(struct reader *reader)
     return true;
 }
 
+static long sooner_ms(long a_ms, long b_ms)
+{
+    return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 static void *run(void *argument)
 {
     struct reader *reader = argument;
@@ -627,13 +592,16 @@ static void *run(void *argument)
             {.fd = reader->options.answers->event_fd, .events = ZMQ_POLLIN},
             {.socket = reader->options.socket, .events = ZMQ_POLLIN},
         };
-        (void)zmq_poll(items, reader->asked < ASKED_MAX ? 2 : 1, wait_ms);
+        bool ahead = fetch_wants(&reader->fetch);
+        int ready = zmq_poll(items, reader->asked < ASKED_MAX ? 2 : 1, ahead ? 0 : wait_ms);
+        if (ready == 0 && ahead)
+            fetch_ahead(&reader->fetch);
         take_answers(reader);
         for (int i = 0; i < RECEIVE_PER_TURN && reader->asked < ASKED_MAX; i++)
             if (!receive_one(reader))
                 break;
         subscriptions_scan(reader->subscriptions);
-        wait_ms = subscriptions_tick(reader->subscriptions);
+        wait_ms = sooner_ms(subscriptions_tick(reader->subscriptions), fetch_tick(&reader->fetch));
     }
     return NULL;
 }
@@ -659,6 +627,11 @@ spn_err reader_start(struct reader **ret_reader, const struct reader_options *op
     reader->options = *options;
     reader->started_ns = options->clock->monotonic_ns();
     spn_err err = journal_reader_open(&reader->journal, options->journal);
+    fetch_init(&reader->fetch, &(struct fetch_options){.journal = reader->journal,
+                                                       .clock = options->clock,
+                                                       .metrics = options->metrics,
+                                                       .secret = options->secret,
+                                                       .slice = &reader->slice});
     if (err == SPN_OK)
         err = new_subscriptions(reader);
     if (err == SPN_OK && pthread_create(&reader->thread, NULL, run, reader) != 0)
@@ -680,6 +653,7 @@ void reader_stop(struct reader *reader)
     atomic_store(&reader->stop, true);
     handoff_nudge(reader->options.answers);
     pthread_join(reader->thread, NULL);
+    fetch_release(&reader->fetch);
     subscriptions_free(reader->subscriptions);
     journal_reader_close(reader->journal);
     free(reader);

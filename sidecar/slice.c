@@ -34,11 +34,9 @@ spn_err slice_read(struct slice *slice, const struct timeline *timeline, uint64_
                    size_t bytes_max, uint64_t now_ns)
 {
     size_t count;
-    uint64_t first, retained;
-    spn_err err = timeline_retained(timeline, from, now_ns, &retained);
-    if (err == SPN_OK)
-        err = timeline_positions(timeline, retained, SLICE_ENTRIES_MAX, slice->positions, &first,
-                                 &count);
+    uint64_t retained;
+    spn_err err = timeline_read_retained(timeline, from, now_ns, SLICE_ENTRIES_MAX,
+                                         slice->positions, &retained, &count);
     if (err != SPN_OK)
         return err;
     slice->size = 0;
@@ -47,8 +45,6 @@ spn_err slice_read(struct slice *slice, const struct timeline *timeline, uint64_
                                       .seq_last = timeline->seq_last,
                                       .missing = retained - from,
                                       .verdict = retained > from ? WIRE_TRIMMED : WIRE_RESUMED};
-    if (first != retained && count > 0)
-        return SPN_E_CORRUPT;
     for (size_t i = 0; i < count; i++) {
         struct record_entry *entry = &slice->entries[i];
         err = journal_read_entry(timeline->reader, slice->positions[i], entry);

@@ -16,6 +16,7 @@ static struct view_part durable_part(const struct view_part *part, uint64_t newe
         durable.newest = entries[durable.newest].previous;
         durable.count--;
     }
+    durable.mark = generation_mark_back(part->generation, part->mark, part->count, durable.count);
     if (durable.count == 0)
         durable.generation = NULL;
     return durable;
@@ -101,6 +102,18 @@ struct horizon {
     uint64_t now_ns;
 };
 
+static spn_err look_at(const struct timeline *timeline, const struct horizon *horizon,
+                       uint64_t position, bool *ret_is)
+{
+    struct record_entry event;
+    *ret_is = false;
+    spn_err err = journal_read_entry(timeline->reader, position, &event);
+    if (err == SPN_OK)
+        *ret_is = record_retains(&journal_reader_meta(timeline->reader)->retention, &event,
+                                 timeline->seq_last, horizon->last_bytes, horizon->now_ns);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
 /* Whether this event is there and retained. Where the index begins later, *ret_first is its first.
  */
 static spn_err is_retained(const struct timeline *timeline, const struct horizon *horizon,
@@ -108,16 +121,11 @@ static spn_err is_retained(const struct timeline *timeline, const struct horizon
 {
     uint64_t position;
     size_t count;
-    struct record_entry event;
     *ret_is = false;
     spn_err err = timeline_positions(timeline, seq, 1, &position, ret_first, &count);
     if (err != SPN_OK || count == 0 || *ret_first > seq)
         return err;
-    err = journal_read_entry(timeline->reader, position, &event);
-    if (err == SPN_OK)
-        *ret_is = record_retains(&journal_reader_meta(timeline->reader)->retention, &event,
-                                 timeline->seq_last, horizon->last_bytes, horizon->now_ns);
-    return err == SPN_E_END ? SPN_OK : err;
+    return look_at(timeline, horizon, position, ret_is);
 }
 
 /* Events go oldest first, so between one that is gone and one that is there lies the first. */
@@ -140,28 +148,51 @@ static spn_err search(const struct timeline *timeline, const struct horizon *hor
     return err;
 }
 
+/* SPN_E_END: the newest event is gone, and with it all of them. */
+static spn_err look_from(const struct timeline *timeline, uint64_t now_ns,
+                         struct horizon *ret_horizon)
+{
+    struct record_entry newest;
+    spn_err err = journal_read_entry(timeline->reader, timeline->position_last, &newest);
+    if (err == SPN_OK)
+        *ret_horizon = (struct horizon){.last_bytes = newest.bytes, .now_ns = now_ns};
+    return err;
+}
+
+spn_err timeline_read_retained(const struct timeline *timeline, uint64_t seq_from, uint64_t now_ns,
+                               size_t count_max, uint64_t *positions, uint64_t *ret_first,
+                               size_t *ret_count)
+{
+    struct horizon horizon;
+    uint64_t first;
+    bool is = false;
+    *ret_first = seq_from;
+    *ret_count = 0;
+    if (seq_from > timeline->seq_last)
+        return SPN_OK;
+    spn_err err = look_from(timeline, now_ns, &horizon);
+    if (err == SPN_E_END) {
+        *ret_first = timeline->seq_last + 1;
+        return SPN_OK;
+    }
+    if (err == SPN_OK)
+        err = timeline_positions(timeline, seq_from, count_max, positions, &first, ret_count);
+    if (err == SPN_OK && *ret_count > 0 && first == seq_from)
+        err = look_at(timeline, &horizon, positions[0], &is);
+    if (err != SPN_OK || is)
+        return err;
+    err = search(timeline, &horizon, first > seq_from ? first - 1 : seq_from, ret_first);
+    if (err == SPN_OK)
+        err = timeline_positions(timeline, *ret_first, count_max, positions, &first, ret_count);
+    return err == SPN_OK && *ret_count > 0 && first != *ret_first ? SPN_E_CORRUPT : err;
+}
+
 spn_err timeline_retained(const struct timeline *timeline, uint64_t seq_from, uint64_t now_ns,
                           uint64_t *ret_seq)
 {
-    struct record_entry newest;
-    struct horizon horizon = {.now_ns = now_ns};
-    *ret_seq = seq_from;
-    if (seq_from > timeline->seq_last)
-        return SPN_OK;
-    spn_err err = journal_read_entry(timeline->reader, timeline->position_last, &newest);
-    if (err == SPN_E_END) { /* events go oldest first: they are all gone */
-        *ret_seq = timeline->seq_last + 1;
-        return SPN_OK;
-    }
-    if (err != SPN_OK)
-        return err;
-    horizon.last_bytes = newest.bytes;
-    uint64_t first;
-    bool is;
-    err = is_retained(timeline, &horizon, seq_from, &first, &is);
-    if (err != SPN_OK || is)
-        return err;
-    return search(timeline, &horizon, first > seq_from ? first - 1 : seq_from, ret_seq);
+    uint64_t position;
+    size_t count;
+    return timeline_read_retained(timeline, seq_from, now_ns, 1, &position, ret_seq, &count);
 }
 
 /* The part of the walk that generations answer: from seq on, which the part has. */
@@ -171,9 +202,8 @@ static size_t part_positions(const struct view_part *part, uint64_t seq, size_t 
     uint64_t left = part->first_seq + part->count - seq;
     size_t count = left < count_max ? (size_t)left : count_max;
     const struct generation_entry *entries = part->generation->entries;
-    uint32_t place = part->newest;
-    for (uint64_t skip = left - count; skip > 0; skip--)
-        place = entries[place].previous;
+    uint32_t last = (uint32_t)(seq - part->first_seq + count - 1);
+    uint32_t place = generation_seek(part->generation, part->newest, part->mark, part->count, last);
     for (size_t i = count; i > 0; i--) {
         positions[i - 1] = entries[place].position;
         place = entries[place].previous;

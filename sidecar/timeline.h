@@ -37,6 +37,11 @@ spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
 spn_err timeline_retained(const struct timeline *timeline, uint64_t seq_from, uint64_t now_ns,
                           uint64_t *ret_seq) SPN_MUST_USE;
 
+/* The same, with the positions of that event and the following ones. */
+spn_err timeline_read_retained(const struct timeline *timeline, uint64_t seq_from, uint64_t now_ns,
+                               size_t count_max, uint64_t *positions, uint64_t *ret_first,
+                               size_t *ret_count) SPN_MUST_USE;
+
 /* Positions of the events seq_from and on, at most count_max; *ret_first is the seq of the first,
  * higher than seq_from where the ones before it are gone. *ret_count 0: there is none. */
 spn_err timeline_positions(const struct timeline *timeline, uint64_t seq_from, size_t count_max,

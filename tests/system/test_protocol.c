@@ -17,7 +17,8 @@ static const char producer_b[] = "raw producer  B.";
 
 enum {
     BATCH_MAX = 4096,
-    MANY = 700, /* more than a slice takes */
+    MANY = 700, /* more than an answer of MANY_BYTES takes */
+    MANY_BYTES = 16384,
     NAMES_SIZE = 256,
 };
 
@@ -616,7 +617,7 @@ static void fetches_in_slices(struct stage *stage)
     stage_start(stage, NULL);
     raw_open(&raw);
     fill(&raw, "s", MANY);
-    struct slice slice = fetch(&raw, 0, 1 << 20, 0, 0, "s", "");
+    struct slice slice = fetch(&raw, 0, MANY_BYTES, 0, 0, "s", "");
     uint64_t seq = 0;
     size_t slices = 0;
     for (;;) {
@@ -630,11 +631,11 @@ static void fetches_in_slices(struct stage *stage)
         if (seq == MANY)
             break;
         assert_true(slice.count > 0);
-        slice = fetch(&raw, 2, 1 << 20, slice.epoch, seq, "s", "");
+        slice = fetch(&raw, 2, MANY_BYTES, slice.epoch, seq, "s", "");
     }
     assert_true(slices > 1);
     /* Caught up: nothing, and the cursor stands at the end. */
-    slice = fetch(&raw, 2, 1 << 20, slice.epoch, MANY, "s", "");
+    slice = fetch(&raw, 2, MANY_BYTES, slice.epoch, MANY, "s", "");
     assert_int_equal(slice.count, 0);
     assert_int_equal(slice.seq, MANY);
     end_slice(&slice);

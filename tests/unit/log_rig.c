@@ -428,6 +428,7 @@ void rig_view(struct rig *rig, uint32_t session, struct view *ret_view)
         ret_view->parts[i] = (struct view_part){.generation = generation_keep(generations[i]),
                                                 .first_seq = touched->first_seq,
                                                 .newest = touched->newest,
+                                                .mark = touched->mark,
                                                 .count = touched->count};
     }
 }

@@ -191,6 +191,55 @@ static void chains(void **state)
     generation_drop(generation);
 }
 
+/* -- by number --------------------------------------------------------------------------------- */
+
+/* Three sessions by turns, as often as their weights say. What a record said when a session had so
+ * many events leads to each of them, also when the session has grown since, and so does what is
+ * made of it for fewer. */
+enum { BY_NUMBER = 3, EVENTS_BY_NUMBER = 1600 };
+
+static const uint32_t told_at[] = {1, 2, 255, 256, 257, 258, 300, 512, 513, 514, 769, 1100};
+
+static void check_told(const struct generation *generation, const uint32_t *entries,
+                       struct generation_session told)
+{
+    uint32_t newest = entries[told.count - 1];
+    assert_int_equal(told.mark == GENERATION_NONE, told.count <= GENERATION_MARK_EVERY);
+    for (uint32_t i = 0; i < told.count; i++)
+        assert_int_equal(generation_seek(generation, newest, told.mark, told.count, i), entries[i]);
+    for (uint32_t fewer = 1; fewer <= told.count; fewer += 51) {
+        uint32_t mark = generation_mark_back(generation, told.mark, told.count, fewer);
+        assert_int_equal(mark == GENERATION_NONE, fewer <= GENERATION_MARK_EVERY);
+        assert_int_equal(generation_seek(generation, entries[fewer - 1], mark, fewer, fewer / 2),
+                         entries[fewer / 2]);
+    }
+}
+
+static void by_number(void **state)
+{
+    (void)state;
+    static const uint32_t turns[] = {0, 1, 0, 2, 0, 1};
+    static uint32_t entries[BY_NUMBER][EVENTS_BY_NUMBER];
+    struct generation_session told[BY_NUMBER][COUNT(told_at)];
+    struct generation *generation = make(1);
+    struct session sessions[BY_NUMBER] = {untouched, untouched, untouched};
+    size_t tellings[BY_NUMBER] = {0};
+    uint64_t position = 1;
+    for (uint32_t turn = 0; turn < 2 * EVENTS_BY_NUMBER; turn++, position++) {
+        uint32_t s = turns[turn % COUNT(turns)];
+        struct generation_session *touched = generation_touch(generation, &sessions[s], s, 10 + s);
+        entries[s][touched->count] = generation->entry_count;
+        generation_append(generation, touched, position, touched->count + 1, 0);
+        if (tellings[s] < COUNT(told_at) && touched->count == told_at[tellings[s]])
+            told[s][tellings[s]++] = *touched;
+    }
+    assert_int_equal(tellings[0], COUNT(told_at));
+    for (uint32_t s = 0; s < BY_NUMBER; s++)
+        for (size_t i = 0; i < tellings[s]; i++)
+            check_told(generation, entries[s], told[s][i]);
+    generation_drop(generation);
+}
+
 /* -- room and references ----------------------------------------------------------------------- */
 
 static const struct room_row {
@@ -338,8 +387,9 @@ static void against_a_table(void **state)
 
 /* -- all of them ------------------------------------------------------------------------------- */
 
-static struct CMUnitTest tests[COUNT(touch_rows) + COUNT(chain_rows) + COUNT(room_rows) + 4] = {
+static struct CMUnitTest tests[COUNT(touch_rows) + COUNT(chain_rows) + COUNT(room_rows) + 5] = {
     {"another epoch", another_epoch, NULL, NULL, NULL},
+    {"by number", by_number, NULL, NULL, NULL},
     {"filled up", filled_up, NULL, NULL, NULL},
     {"references", references, NULL, NULL, NULL},
     {"against a table", against_a_table, NULL, NULL, NULL},
@@ -347,7 +397,7 @@ static struct CMUnitTest tests[COUNT(touch_rows) + COUNT(chain_rows) + COUNT(roo
 
 static void add_rows(void)
 {
-    size_t at = 4;
+    size_t at = 5;
     for (size_t i = 0; i < COUNT(touch_rows); i++)
         tests[at++] = (struct CMUnitTest){touch_rows[i].name, touch_over_serials, NULL, NULL,
                                           (void *)(uintptr_t)&touch_rows[i]};

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fetch.h"
+
+#include <assert.h>
+
+enum {
+    BYTES_MAX = 256 * 1024, /* of an answer's items; one event always fits */
+    ANSWER_NS = 1000000,    /* then the others have their turn */
+    AHEAD_MS = 100,         /* that it is kept */
+    HEADS_SIZE = WIRE_HEADER_SIZE + WIRE_SLICE_HEAD_SIZE,
+};
+
+static uint64_t database_ns(const struct fetch *fetch)
+{
+    return clock_database_ns(fetch->options.clock);
+}
+
+/* -- an answer --------------------------------------------------------------------------------- */
+
+static bool reaches_end(const struct wire_slice *head)
+{
+    return head->count == 0 || head->seq >= head->seq_last;
+}
+
+static bool is_complete(const struct fetch_answer *answer)
+{
+    return reaches_end(&answer->head) || answer->size >= answer->bytes_max;
+}
+
+static void put(struct fetch_answer *answer, const struct slice *slice)
+{
+    struct wire_out out = wire_out(answer->parcel->bytes + HEADS_SIZE + answer->size, slice->size);
+    slice_put(&out, slice);
+    assert(!out.bad && wire_out_size(&out) == slice->size);
+    answer->size += slice->size;
+}
+
+/* With room for what follows, if something does. */
+static spn_err begin_with(struct fetch_answer *answer, const struct slice *slice)
+{
+    bool all = reaches_end(&slice->head) || slice->size >= answer->bytes_max;
+    answer->parcel = parcel_resize(NULL, HEADS_SIZE + (all ? slice->size : answer->bytes_max));
+    if (!answer->parcel)
+        return SPN_E_NOMEM;
+    answer->head = slice->head;
+    put(answer, slice);
+    return SPN_OK;
+}
+
+/* False: it does not fit, or does not follow. */
+static bool go_on_with(struct fetch_answer *answer, const struct slice *slice)
+{
+    if (slice->head.missing > 0 || slice->head.count == 0 ||
+        answer->size + slice->size > answer->bytes_max)
+        return false;
+    answer->head.count += slice->head.count;
+    answer->head.seq = slice->head.seq;
+    answer->head.seq_last = slice->head.seq_last;
+    put(answer, slice);
+    return true;
+}
+
+/* One more slice, in another snapshot. False: the answer ends with what it has. */
+static bool read_more(struct fetch *fetch, const struct view *view, struct fetch_answer *answer,
+                      uint64_t from)
+{
+    struct journal_reader *journal = fetch->options.journal;
+    struct slice *slice = fetch->options.slice;
+    struct timeline timeline;
+    spn_err err = journal_reader_begin(journal);
+    if (err == SPN_OK)
+        err = timeline_open(&timeline, journal, view);
+    if (err == SPN_OK)
+        err = slice_read(slice, &timeline, from, answer->bytes_max - answer->size,
+                         database_ns(fetch));
+    bool more = false;
+    if (err == SPN_OK && answer->parcel)
+        more = go_on_with(answer, slice);
+    else if (err == SPN_OK && slice->head.missing == 0)
+        more = begin_with(answer, slice) == SPN_OK;
+    journal_reader_end(journal);
+    return more;
+}
+
+/* Takes the parcel over. */
+static spn_err make_message(struct fetch *fetch, const struct fetch_answer *answer,
+                            uint64_t request, zmq_msg_t *ret_message)
+{
+    size_t size = HEADS_SIZE + answer->size;
+    struct parcel *fitting = parcel_resize(answer->parcel, size);
+    struct parcel *parcel = fitting ? fitting : answer->parcel;
+    struct wire_out out = wire_out(parcel->bytes, HEADS_SIZE);
+    wire_put_header(&out, WIRE_SLICE, request);
+    wire_put_slice(&out, &answer->head);
+    assert(!out.bad && wire_out_size(&out) == HEADS_SIZE);
+    metrics_add(&fetch->options.metrics->replayed, answer->head.count);
+    return parcel_message(ret_message, parcel, size, fetch->options.metrics);
+}
+
+/* -- ahead ------------------------------------------------------------------------------------- */
+
+static void end_reading(struct fetch *fetch)
+{
+    view_release(&fetch->view);
+    fetch->view = (struct view){.epoch = 0};
+}
+
+static void forget_ahead(struct fetch *fetch)
+{
+    end_reading(fetch);
+    parcel_free(fetch->ahead.parcel);
+    fetch->ahead = (struct fetch_answer){.parcel = NULL};
+    fetch->ahead_from = 0;
+}
+
+/* What follows this answer will be asked for, and is read by the view that the answer was. */
+static void plan_ahead(struct fetch *fetch, struct view *view, const struct fetch_answer *answer)
+{
+    if (reaches_end(&answer->head) || fetch->ahead_from != 0)
+        return; /* somebody else's is there: one at a time */
+    fetch->view = *view;
+    *view = (struct view){.epoch = view->epoch};
+    fetch->ahead.bytes_max = answer->bytes_max;
+    fetch->ahead_from = answer->head.seq + 1;
+    fetch->ahead_ns = fetch->options.clock->monotonic_ns();
+}
+
+/* True: the answer begins with what was read ahead. */
+static bool take_ahead(struct fetch *fetch, const struct timeline *timeline, uint64_t from,
+                       struct fetch_answer *answer)
+{
+    struct fetch_answer *ahead = &fetch->ahead;
+    uint64_t retained;
+    if (!ahead->parcel || ahead->head.epoch != timeline->epoch || fetch->ahead_from != from ||
+        ahead->bytes_max != answer->bytes_max)
+        return false;
+    if (timeline_retained(timeline, from, database_ns(fetch), &retained) != SPN_OK ||
+        retained != from)
+        return false;
+    *answer = *ahead;
+    answer->head.seq_last = timeline->seq_last;
+    ahead->parcel = NULL;
+    forget_ahead(fetch);
+    return true;
+}
+
+bool fetch_wants(const struct fetch *fetch)
+{
+    return fetch->view.epoch != 0;
+}
+
+void fetch_ahead(struct fetch *fetch)
+{
+    struct fetch_answer *ahead = &fetch->ahead;
+    uint64_t from = ahead->parcel ? ahead->head.seq + 1 : fetch->ahead_from;
+    if (!read_more(fetch, &fetch->view, ahead, from) || is_complete(ahead))
+        end_reading(fetch);
+}
+
+long fetch_tick(struct fetch *fetch)
+{
+    if (fetch->ahead_from == 0)
+        return -1;
+    uint64_t now_ns = fetch->options.clock->monotonic_ns();
+    if (now_ns - fetch->ahead_ns < AHEAD_MS * 1000000ull)
+        return AHEAD_MS;
+    forget_ahead(fetch);
+    return -1;
+}
+
+/* -- fetching ---------------------------------------------------------------------------------- */
+
+/* The first slice, or a verdict that says why there is none. */
+static spn_err begin(struct fetch *fetch, const struct view *view, const struct slice_start *start,
+                     struct fetch_answer *answer)
+{
+    struct timeline timeline = {0};
+    struct slice *slice = fetch->options.slice;
+    uint64_t from;
+    slice->head = (struct wire_slice){0};
+    slice->size = 0;
+    spn_err err = timeline_open(&timeline, fetch->options.journal, view);
+    if (err == SPN_OK)
+        err = slice_find(&timeline, start, fetch->options.secret, &from);
+    if (err == SPN_OK) {
+        if (take_ahead(fetch, &timeline, from, answer))
+            return SPN_OK;
+        err = slice_read(slice, &timeline, from, answer->bytes_max, database_ns(fetch));
+    } else if (slice_verdict(err, &slice->head.verdict)) {
+        slice->head.epoch = timeline.epoch;
+        slice->head.seq_last = timeline.seq_last;
+        err = SPN_OK;
+    }
+    return err == SPN_OK ? begin_with(answer, slice) : err;
+}
+
+spn_err fetch_answer(struct fetch *fetch, struct ask *ask, zmq_msg_t *ret_message)
+{
+    struct wire_in in = wire_in(zmq_msg_data(&ask->frame), zmq_msg_size(&ask->frame));
+    struct wire_header header;
+    struct wire_fetch request;
+    spn_err err = wire_get_header(&in, &header);
+    if (err != SPN_OK)
+        return err;
+    wire_get_fetch(&in, &request);
+    struct slice_start start = {
+        .start = request.start, .epoch = request.epoch, .seq = request.seq, .id = request.id};
+    struct fetch_answer answer = {.bytes_max = request.bytes_max < BYTES_MAX ? request.bytes_max
+                                                                             : BYTES_MAX};
+    struct view *view = &ask->sessions[0].view;
+    const struct clock *clock = fetch->options.clock;
+    uint64_t until_ns = clock->monotonic_ns() + ANSWER_NS;
+    err = begin(fetch, view, &start, &answer);
+    journal_reader_end(fetch->options.journal);
+    if (err != SPN_OK)
+        return err;
+    while (!is_complete(&answer) && clock->monotonic_ns() < until_ns)
+        if (!read_more(fetch, view, &answer, answer.head.seq + 1))
+            break;
+    plan_ahead(fetch, view, &answer);
+    return make_message(fetch, &answer, ask->request, ret_message);
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+void fetch_init(struct fetch *fetch, const struct fetch_options *options)
+{
+    *fetch = (struct fetch){.options = *options};
+}
+
+void fetch_release(struct fetch *fetch)
+{
+    forget_ahead(fetch);
+}
