@@ -150,6 +150,7 @@ static spn_err open_env(struct journal *journal, const struct journal_options *o
 {
     unsigned flags = MDB_NORDAHEAD | MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0);
     MDB_envinfo info;
+    int fd = -1;
     int dead;
 
     int rc = mdb_env_create(&journal->env);
@@ -163,9 +164,12 @@ static spn_err open_env(struct journal *journal, const struct journal_options *o
         rc = mdb_env_info(journal->env, &info);
     if (rc == 0)
         rc = mdb_reader_check(journal->env, &dead);
+    if (rc == 0)
+        rc = mdb_env_get_fd(journal->env, &fd);
     if (rc != 0)
         return journal_fail(rc, options->dir, options->dir);
     journal->map_bytes = info.me_mapsize;
+    headroom_init(&journal->headroom, fd, options->headroom_max);
     return SPN_OK;
 }
 

@@ -26,8 +26,9 @@ struct journal_reader;
 
 struct journal_options {
     const char *dir;
-    size_t size_max; /* of the map: quota and reserve. Ignored when read-only */
-    bool read_only;  /* for the command line: works beside a running daemon and after a kill -9 */
+    size_t size_max;       /* of the map: quota and reserve. Ignored when read-only */
+    uint64_t headroom_max; /* up to here room is made in the file ahead of need; 0: none is */
+    bool read_only; /* for the command line: works beside a running daemon and after a kill -9 */
 };
 
 /* Creates the database where there is none (not when read-only), and reads meta. SPN_E_PATH: the

@@ -11,6 +11,7 @@
 #include <lmdb.h>
 #include <string.h>
 
+#include "headroom.h"
 #include "journal.h"
 
 /* X(name, text, flags). Integer keys are native: a database does not travel between byte orders,
@@ -61,6 +62,7 @@ struct journal {
     char *dir;
     bool read_only;
     uint64_t map_bytes;
+    struct headroom headroom;
 
     /* The write transaction. */
     MDB_txn *txn;                /* NULL: none */

@@ -58,6 +58,14 @@ void journal_abort(struct journal *journal)
     forget_txn(journal);
 }
 
+static void make_headroom(struct journal *journal)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    if (mdb_env_info(journal->env, &info) == 0 && mdb_env_stat(journal->env, &stat) == 0)
+        headroom_make(&journal->headroom, (info.me_last_pgno + 1) * stat.ms_psize);
+}
+
 spn_err journal_commit(struct journal *journal)
 {
     assert(journal->txn);
@@ -70,6 +78,7 @@ spn_err journal_commit(struct journal *journal)
         journal_abort(journal);
         return journal->failed;
     }
+    make_headroom(journal);
     rc = mdb_txn_commit(journal->txn); /* frees the transaction whatever it returns */
     forget_txn(journal);
     if (rc != 0)

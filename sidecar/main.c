@@ -237,6 +237,7 @@ static bool open_journal(struct daemon *daemon)
     struct journal_options journal = {
         .dir = options->data_dir,
         .size_max = options->quota_bytes + options->quota_bytes / 4 + MAP_RESERVE,
+        .headroom_max = options->quota_bytes,
     };
     spn_err err = journal_open(&daemon->journal, &journal);
     if (!check_dir(err, "database", options->data_dir, NULL))
