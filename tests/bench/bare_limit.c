@@ -8,6 +8,7 @@
  *
  *   bare_limit publish [size] [batch] [count] [in-flight]   256 1024 1000000 16384
  *   bare_limit latency [size] [count]                       256 2000: one at a time
+ *   bare_limit each [size] [clients] [count]                256 50 50000: one at a time of each
  *
  * The database is in a directory made in $TMPDIR or /var/tmp, and removed. Prints one JSON object.
  */
@@ -33,6 +34,7 @@
 enum {
     SIZE_BYTES_MAX = 1 << 20,
     BATCH_MAX = 65536,
+    CLIENTS_MAX = 256,
     IN_FLIGHT_MAX = 65536,
     PATH_SIZE = 256,
     ROUTING_ID_SIZE = 8,
@@ -378,7 +380,9 @@ static void start(void *(*run)(void *), struct bare *bare)
 
 static void *connect_dealer(const struct bare *bare)
 {
-    void *context = zmq_ctx_new();
+    static void *context; /* of all dealers */
+    if (!context)
+        context = zmq_ctx_new();
     void *dealer = zmq_socket(context, ZMQ_DEALER);
     must_zmq(dealer && zmq_connect(dealer, bare->endpoint) == 0, "connect");
     return dealer;
@@ -386,6 +390,7 @@ static void *connect_dealer(const struct bare *bare)
 
 static void *connect_server(struct bare *bare)
 {
+    use_socket(bare, "socket");
     queue_init(&bare->arrived);
     queue_init(&bare->durable);
     bare->durable_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -403,7 +408,6 @@ static void publish(struct bare *bare)
 {
     make_dir(bare);
     open_log(bare);
-    use_socket(bare, "socket");
     double seconds = publish_all(bare, connect_server(bare));
     printf("{\"events\":%llu,\"size\":%zu,\"batch\":%zu,\"in_flight\":%llu,\"commits\":%llu,"
            "\"events_per_second\":%.0f,\"ack_p50_us\":%.1f,\"ack_p99_us\":%.1f}\n",
@@ -428,7 +432,6 @@ static void latency(struct bare *bare)
     use_socket(bare, "echo");
     start(echo, bare);
     time_round_trips(bare, connect_dealer(bare), &trips);
-    use_socket(bare, "socket");
     publish_all(bare, connect_server(bare));
     printf("{\"count\":%llu,\"size\":%zu,\"commit_p50_us\":%.1f,\"commit_p99_us\":%.1f,"
            "\"round_trip_p50_us\":%.1f,\"round_trip_p99_us\":%.1f,\"chain_p50_us\":%.1f,"
@@ -436,6 +439,53 @@ static void latency(struct bare *bare)
            (unsigned long long)bare->count, bare->size, us(&commits, 50), us(&commits, 99),
            us(&trips, 50), us(&trips, 99), us(&bare->latency, 50), us(&bare->latency, 99));
     free(bytes);
+}
+
+/* One of many, each in a thread and with one event in flight. */
+struct client {
+    struct bare *bare;
+    void *dealer;
+    pthread_t thread;
+    struct hist latency;
+};
+
+static void *publish_one_by_one(void *argument)
+{
+    struct client *client = argument;
+    uint64_t last;
+    for (uint64_t i = 0; i < client->bare->count; i++) {
+        uint64_t sent_ns = now_ns();
+        send_batch(client->bare, client->dealer, i + 1, 1);
+        must_zmq(zmq_recv(client->dealer, &last, sizeof(last), 0) == sizeof(last),
+                 "acknowledgement");
+        hist_add(&client->latency, now_ns() - sent_ns);
+    }
+    return NULL;
+}
+
+static void each(struct bare *bare, size_t count)
+{
+    static struct client clients[CLIENTS_MAX];
+    make_dir(bare);
+    open_log(bare);
+    bare->count /= count; /* of each */
+    for (size_t i = 0; i < count; i++)
+        clients[i] = (struct client){
+            .bare = bare, .dealer = i == 0 ? connect_server(bare) : connect_dealer(bare)};
+    uint64_t started_ns = now_ns();
+    for (size_t i = 0; i < count; i++)
+        if (pthread_create(&clients[i].thread, NULL, publish_one_by_one, &clients[i]) != 0)
+            die("bare_limit: no thread\n");
+    for (size_t i = 0; i < count; i++) {
+        pthread_join(clients[i].thread, NULL);
+        hist_merge(&bare->latency, &clients[i].latency);
+    }
+    double seconds = (double)(now_ns() - started_ns) / 1e9;
+    printf("{\"events\":%llu,\"size\":%zu,\"clients\":%zu,\"commits\":%llu,"
+           "\"events_per_second\":%.0f,\"ack_p50_us\":%.1f,\"ack_p99_us\":%.1f}\n",
+           (unsigned long long)(bare->count * count), bare->size, count,
+           (unsigned long long)atomic_load(&bare->commits), (double)(bare->count * count) / seconds,
+           us(&bare->latency, 50), us(&bare->latency, 99));
 }
 
 static uint64_t number(int argc, char **argv, int index, uint64_t otherwise, uint64_t max)
@@ -459,9 +509,14 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "latency") == 0) {
         bare.count = number(argc, argv, 3, 2000, UINT32_MAX);
         latency(&bare);
+    } else if (strcmp(what, "each") == 0) {
+        size_t clients = (size_t)number(argc, argv, 3, 50, CLIENTS_MAX);
+        bare.count = number(argc, argv, 4, 50000, UINT32_MAX);
+        each(&bare, clients);
     } else {
         die("usage: bare_limit publish [size] [batch] [count] [in-flight]\n"
-            "       bare_limit latency [size] [count]\n");
+            "       bare_limit latency [size] [count]\n"
+            "       bare_limit each [size] [clients] [count]\n");
     }
     return 0;
 }

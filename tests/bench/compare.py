@@ -82,6 +82,9 @@ TARGETS = (
            against="redis_one_each", key="ack_p99_us", words="Redis with 50 clients",
            note="{events_per_second:,.0f} events/s, p50 {ack_p50_us:,.0f} us",
            note_against="{events_per_second:,.0f} events/s, p50 {ack_p50_us:,.0f} us"),
+    Target("", "one_each", "ack_p99_us", "us", against="bare_one_each", key="ack_p99_us",
+           words="the bare limit with 50 clients",
+           note_against="{events_per_second:,.0f} events/s, p50 {ack_p50_us:,.0f} us"),
     Target("50,000 events/s offered, p99", "offered_50000", "ack_p99_us", "us", 5000, False,
            note="{events_per_second:,.0f} events/s came through, p50 {ack_p50_us:,.0f} us, "
                 "p99.9 {ack_p999_us:,.0f} us"),

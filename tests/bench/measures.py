@@ -135,6 +135,11 @@ def one_each(lab):
                              count=lab.sizes.one_each)
 
 
+def bare_one_each(lab):
+    return run_json([lab.bin / "bare_limit", "each", DATA_BYTES, 50, lab.sizes.one_each],
+                    env=lab.env)
+
+
 def redis_one_each(lab):
     why = has_redis(lab)
     if why:
@@ -263,7 +268,7 @@ GROUPS = (
     {"new_sessions": new_sessions,
      "redis_new": lambda lab: redis_publish(lab, keys=lab.sizes.new_sessions)},
     {"latency": latency, "bare_latency": bare_latency},
-    {"one_each": one_each, "redis_one_each": redis_one_each},
+    {"one_each": one_each, "redis_one_each": redis_one_each, "bare_one_each": bare_one_each},
     {"offered_50000": lambda lab: offered(lab, 50_000)},
     {"replay_9": lambda lab: replay(lab, 9, lab.sizes.replay),
      "replay_0": lambda lab: replay(lab, 0, lab.sizes.replay),
