@@ -54,7 +54,7 @@ struct broker {
 
     const struct producer *modest; /* the last one of those who do not flood */
     uint64_t modest_ns;
-    uint32_t waiting_for_share; /* producers with frames that do */
+    uint32_t parked_producers; /* with frames that wait, most of them for their share */
 
     struct producer *due_first; /* to be told how far they are */
     struct producer **due_end;
@@ -326,8 +326,8 @@ static bool has_its_share(const struct broker *broker, const struct producer *pr
         !is_recent(broker->modest_ns, broker->options->clock->monotonic_ns()))
         return false;
     uint64_t share = broker->options->queue_bytes_max / SHARED_PART;
-    if (broker->waiting_for_share > 1)
-        share /= broker->waiting_for_share;
+    if (broker->parked_producers > 1)
+        share /= broker->parked_producers;
     return producer->queued_bytes >= share;
 }
 
@@ -435,7 +435,7 @@ static void park(struct broker *broker, struct producer *producer, const struct 
         producer->parked_last->next = parked;
     } else {
         producer->parked_first = parked;
-        broker->waiting_for_share++;
+        broker->parked_producers++;
     }
     producer->parked_last = parked;
     broker->parked++;
@@ -654,7 +654,7 @@ static void unpark(struct broker *broker, struct producer *producer)
         producer->parked_first = parked->next;
         if (!producer->parked_first) {
             producer->parked_last = NULL;
-            broker->waiting_for_share--;
+            broker->parked_producers--;
         }
         broker->queue_bytes -= size;
         producer->parked_bytes -= size;
