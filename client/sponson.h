@@ -15,7 +15,8 @@
  *          pointer names is untouched unless said otherwise. spn_client_detail has the words.
  * Threads  one client, with all that came from it, per thread at a time. The library starts no
  *          threads of its own (libzmq runs one I/O thread for all clients of a process), and has no
- *          callbacks. After a fork the child gets SPN_E_FORKED, and may only close what it inherited.
+ *          callbacks. After a fork the child gets SPN_E_FORKED, and may only close what it
+ * inherited.
  */
 #ifndef SPONSON_H
 #define SPONSON_H

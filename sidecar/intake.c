@@ -150,8 +150,8 @@ static void put_entry(struct taking *taking, const struct batch_entry *entry)
         batch->first_position = state->next_position;
     batch->entries[batch->entry_count++] = *entry;
     state->next_position++;
-    state->active->bytes += RECORD_ENTRY_HEAD + RECORD_ENTRY_OVERHEAD +
-                            (size_t)entry->id_size + entry->type_size + entry->data_size;
+    state->active->bytes += RECORD_ENTRY_HEAD + RECORD_ENTRY_OVERHEAD + (size_t)entry->id_size +
+                            entry->type_size + entry->data_size;
 }
 
 static uint32_t offset_of(const struct taking *taking, struct spn_bytes bytes)

@@ -16,8 +16,8 @@
 #include "spn_err.h"
 
 enum {
-    RECORD_FORMAT = 1, /* meta.format; a newer one is refused */
-    RECORD_ENTRY_HEAD = 32, /* of an entry, about: numbers take the bytes they need */
+    RECORD_FORMAT = 1,          /* meta.format; a newer one is refused */
+    RECORD_ENTRY_HEAD = 32,     /* of an entry, about: numbers take the bytes they need */
     RECORD_ENTRY_OVERHEAD = 18, /* beside its value in a page: LMDB's node, key and slot */
     RECORD_SECRET_SIZE = 192,   /* keys the fingerprints of this database; random at creation */
     RECORD_PRODUCER_ID_SIZE = 16,
