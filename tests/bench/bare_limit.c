@@ -481,10 +481,11 @@ static void each(struct bare *bare, size_t count)
         hist_merge(&bare->latency, &clients[i].latency);
     }
     double seconds = (double)(now_ns() - started_ns) / 1e9;
+    uint64_t events = bare->count * count;
     printf("{\"events\":%llu,\"size\":%zu,\"clients\":%zu,\"commits\":%llu,"
            "\"events_per_second\":%.0f,\"ack_p50_us\":%.1f,\"ack_p99_us\":%.1f}\n",
-           (unsigned long long)(bare->count * count), bare->size, count,
-           (unsigned long long)atomic_load(&bare->commits), (double)(bare->count * count) / seconds,
+           (unsigned long long)events, bare->size, count,
+           (unsigned long long)atomic_load(&bare->commits), (double)events / seconds,
            us(&bare->latency, 50), us(&bare->latency, 99));
 }
 
