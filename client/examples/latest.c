@@ -3,6 +3,7 @@
  * behind, only the newest event of each.
  *
  *     latest < LINES          each is "SESSION TEXT"
+ *     cc latest.c -o latest $(pkg-config --cflags --libs sponson)
  */
 #include <stdio.h>
 #include <string.h>
