@@ -16,7 +16,7 @@
  * Threads  one client, with all that came from it, per thread at a time. The library starts no
  *          threads of its own (libzmq runs one I/O thread for all clients of a process), and has no
  *          callbacks. After a fork the child gets SPN_E_FORKED, and may only close what it
- * inherited.
+ *          inherited; a client that it opens itself works.
  */
 #ifndef SPONSON_H
 #define SPONSON_H
@@ -210,8 +210,8 @@ SPN_API uint64_t spn_producer_committed(const spn_producer *producer);
  * somebody else opened the same id. Never SPN_E_UNAVAILABLE: a sidecar that restarts is ridden out.
  *
  * An event goes out at once when nothing is in flight; while an acknowledgement is outstanding
- * events gather, up to a batch, and go out with the next call that finds it arrived:
- * spn_publish, spn_client_step or any call that waits. An app that stops calling calls
+ * events gather, and go out when there are 256 of them or 64 KiB, or with the next call that finds
+ * it arrived: spn_publish, spn_client_step or any call that waits. An app that stops calling calls
  * spn_producer_flush(producer, 0) first, or watches spn_client_fd. A call that waits for results
  * sends what is gathered before it sleeps. */
 SPN_API spn_err spn_publish(spn_producer *producer, struct spn_bytes session,
@@ -225,8 +225,9 @@ SPN_API spn_err spn_publish_many(spn_producer *producer, struct spn_bytes sessio
                                  uint64_t *ret_first) SPN_MUST_USE;
 
 /* Closes a session: it takes no more events, whoever publishes them (SPN_REFUSED, SPN_E_CLOSED;
- * what was on its way behind the first that is refused is refused with it). What it has stays and
- * can be read; who subscribes gets all of it and then SPN_ITEM_END with SPN_E_CLOSED.
+ * what was on its way behind the first that is refused is refused with it; an id that is in the
+ * window is a duplicate or a conflict as before). What it has stays and can be read; who subscribes
+ * gets all of it and then SPN_ITEM_END with SPN_E_CLOSED.
  *
  * A close is not a call that waits for an answer. It takes a ticket as an event does, is carried
  * out in order with this producer's events, and is sent again until it has ended: SPN_STORED; or
@@ -347,7 +348,7 @@ typedef enum spn_otherwise {
 struct spn_subscription_options {
     size_t size; /* sizeof(struct spn_subscription_options) */
     spn_start start;
-    struct spn_bytes after; /* with SPN_AFTER_ID */
+    struct spn_bytes after; /* with SPN_AFTER_ID; not empty then */
     spn_otherwise otherwise;
     size_t window_bytes; /* that may be on their way unread; 0: 256 KiB. One event always fits */
 };

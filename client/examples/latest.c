@@ -3,6 +3,7 @@
  * behind, only the newest event of each.
  *
  *     latest < LINES          each is "SESSION TEXT"
+ *     cc latest.c -o latest $(pkg-config --cflags --libs sponson)
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,12 +14,11 @@
 static spn_err note(spn_producer *producer, char *line)
 {
     struct spn_event event = SPN_EVENT_INIT;
-    char *text = strchr(line, ' ');
     line[strcspn(line, "\n")] = '\0';
-    if (text == NULL)
-        return SPN_E_INVALID;
-    *text = '\0';
-    event.data = spn_text(text + 1);
+    char *text = line + strcspn(line, " ");
+    if (*text != '\0')
+        *text++ = '\0';
+    event.data = spn_text(text);
     return spn_publish(producer, spn_text(line), &event, NULL);
 }
 
