@@ -34,7 +34,7 @@ extern "C" {
     X(E_STALE_TOKEN, 19, "producer token is not known")                                            \
     X(E_FENCED, 20, "another client has opened this producer id since")                            \
     X(E_BAD_SESSION, 32, "session id is not 1-255 bytes of UTF-8 without control characters")      \
-    X(E_BAD_ID, 33, "event id has a NUL, CR or LF, or is too long")                                \
+    X(E_BAD_ID, 33, "event id is empty, too long, or has a NUL, CR or LF")                         \
     X(E_BAD_TYPE, 34, "event type has a NUL, CR or LF, or is too long")                            \
     X(E_BAD_DATA, 35, "event data has a CR, which an event stream cannot carry")                   \
     X(E_EVENT_TOO_LARGE, 36, "event is larger than the limit")                                     \

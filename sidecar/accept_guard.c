@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,9 +19,16 @@
 #include "accept_guard.h"
 
 static int spare_fd = -1;
+static atomic_uint_fast64_t *turned_away;
 
-void accept_guard_init(void)
+void accept_guard_init(atomic_uint_fast64_t *refused)
 {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    turned_away = refused;
     spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
@@ -32,6 +40,8 @@ static int turn_away(int socket)
     int fd = (int)syscall(SYS_accept4, socket, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0)
         close(fd);
+    if (turned_away)
+        atomic_fetch_add_explicit(turned_away, 1, memory_order_relaxed);
     spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     errno = ECONNABORTED;
     return -1;

@@ -3,7 +3,10 @@
 #ifndef SPN_ACCEPT_GUARD_H
 #define SPN_ACCEPT_GUARD_H
 
-/* Takes the spare descriptor. Before any socket is bound. */
-void accept_guard_init(void);
+#include <stdatomic.h>
+
+/* Takes the spare descriptor, and as many others as this process may have. Before any socket is
+ * bound. refused: counts connections that were turned away; stays the caller's. */
+void accept_guard_init(atomic_uint_fast64_t *refused);
 
 #endif

@@ -322,7 +322,7 @@ static int64_t ingest_frame_max(const struct options *options)
 
 static bool start_sockets(struct daemon *daemon)
 {
-    accept_guard_init();
+    accept_guard_init(&daemon->metrics.connections_refused);
     daemon->context = zmq_ctx_new();
     if (!daemon->context)
         return check(SPN_E_SYSTEM, "start", "zmq_ctx_new", NULL);

@@ -254,7 +254,7 @@ struct spn_bytes cli_event_id(const char *text)
     char what[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
     struct spn_bytes id = spn_text(text);
-    spn_err err = wire_check_id(id);
+    spn_err err = id.size > 0 ? wire_check_id(id) : SPN_E_BAD_ID;
     if (err != SPN_OK) {
         snprintf(what, sizeof(what), "event id %s", text_quote(id, quoted));
         cli_usage(what, spn_err_text(err));

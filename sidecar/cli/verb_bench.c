@@ -238,18 +238,22 @@ static void raise_descriptor_limit(void)
 
 /* -- which sidecar ----------------------------------------------------------------------------- */
 
-/* A sidecar named on the command line has to be there. */
+/* A sidecar named on the command line has to be there; and one that is there, but does not answer
+ * or may not be used, is not passed over. */
 static int find_sidecar(struct bench *bench)
 {
     spn_client *probe;
+    char detail[CLI_TEXT_SIZE];
     struct spn_client_options client = {.size = sizeof(client)};
     if (bench->common.socket_dir)
         return CLI_OK;
-    spn_err err = spn_client_open(&probe, &client, PROBE_MS, NULL, 0);
+    spn_err err = spn_client_open(&probe, &client, PROBE_MS, detail, sizeof(detail));
     if (err == SPN_OK) {
         spn_client_close(probe);
         return CLI_OK;
     }
+    if (err != SPN_E_UNAVAILABLE)
+        return cli_fail("sidecar", err, detail);
     int exit_code = temp_daemon_start(&bench->daemon);
     if (exit_code == CLI_OK)
         bench->common.socket_dir = bench->daemon.socket_dir;

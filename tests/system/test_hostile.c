@@ -677,6 +677,10 @@ static void bears_its_limit_of_files(struct stage *stage)
         struct outcome health = stage_run(stage, "health", "--wait", "20");
         stage_expect_code(&health, 0);
     }
+    struct outcome stats = stage_run(stage, "stats");
+    const char *refused = strstr(stats.out, "sponson_connections_refused_total");
+    assert_non_null(refused);
+    assert_true(strtoull(refused + strlen("sponson_connections_refused_total"), NULL, 10) > 0);
     end(&bout);
 }
 
