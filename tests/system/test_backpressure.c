@@ -239,6 +239,39 @@ static void all_gets_through_where_every_bound_is_one(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* -- memory ------------------------------------------------------------------------------------ */
+
+/* Each arrives alone, so that ZeroMQ reads each into a buffer of its own. */
+static void small_batches_that_wait_take_what_is_counted(struct stage *stage)
+{
+    struct raw raw, control;
+    struct process *daemon =
+        stage_start(stage, &(struct stage_daemon){.prepare = robust_bear_full_disk});
+    raw_open(&raw);
+    raw_open(&control);
+    struct raw_batch batch = {.token = raw_take_producer(&raw, "sixteen bytes id").token,
+                              .first = 1,
+                              .base = 1,
+                              .count = 1};
+    robust_limit_files(daemon, 0);
+    size_t before = robust_anonymous_bytes(daemon);
+    for (; batch.first <= 2 * MANY; batch.first++) {
+        raw_send_events(&raw, &batch, "s");
+        robust_wait_counter(&control, "sponson_batches_total", batch.first);
+    }
+    size_t grown = robust_anonymous_bytes(daemon) - before;
+    uint64_t counted = robust_counter(&control, "sponson_queue_bytes");
+    print_message("%d batches take %zu bytes, and %llu are counted\n", 2 * MANY, grown,
+                  (unsigned long long)counted);
+    assert_int_equal(robust_counter(&control, "sponson_queue_events"), 2 * MANY);
+    assert_true(grown < 8 * counted);
+    robust_limit_files(daemon, RLIM_INFINITY);
+    (void)raw_expect_acks(&raw, batch.token, 2 * MANY);
+    raw_close(&control);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 static void marks_that_cannot_be_are_refused(struct stage *stage)
 {
     static const char *const options[] = {"--ingest-hwm", "--read-hwm"};
@@ -263,6 +296,7 @@ int main(void)
         STAGE_TEST(full_memory_is_told_after_the_timeout),
         STAGE_TEST(full_queues_are_told_after_the_timeout),
         STAGE_TEST(all_gets_through_where_every_bound_is_one),
+        STAGE_TEST(small_batches_that_wait_take_what_is_counted),
         STAGE_TEST(marks_that_cannot_be_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
