@@ -32,6 +32,8 @@ def check_rows(rows):
     for cells, target in zip(rows, compare.TARGETS):
         assert cells[0] == target.what, f"{cells[0]} is not {target.what}"
         verdict = cells[-1].split(",")[0]
+        if target.wanted is None and verdict == "":
+            verdict = "met"
         assert verdict in ("met", compare.MISSED, compare.NOT_AVAILABLE), f"no verdict: {cells}"
         if verdict == compare.NOT_AVAILABLE:
             assert any(why in cells[2] for why in EXPECTED), f"not available: {cells}"
