@@ -100,8 +100,9 @@ struct spn_client_options {
 SPN_API spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
                                 int timeout_ms, char *ret_detail, size_t detail_size) SPN_MUST_USE;
 
-/* Takes NULL. Events that are not acknowledged yet are dropped: see spn_producer_close. After
- * events of level none it takes up to 100 ms, so that the last of them leave the process. */
+/* Takes NULL. Events that are not acknowledged yet are dropped: see spn_producer_close. The last
+ * events of level none have 100 ms to leave the process: the last client to be closed waits for
+ * them, and so a process that wants them gone closes all its clients before it exits. */
 SPN_API void spn_client_close(spn_client *client);
 
 /* Words about the last failure on this client; never NULL, valid until its next call. */
