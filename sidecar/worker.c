@@ -187,7 +187,18 @@ static size_t trim_count(const struct worker *worker, const struct handoff_node 
     return count;
 }
 
-static spn_err trim(struct worker *worker, const struct handoff_node *end, struct transaction *done)
+/* What retention hides and a segment take turns: under full load a segment is always being
+ * written. */
+static bool is_trims_turn(struct worker *worker)
+{
+    bool turn =
+        trim_need(worker->trim) == TRIM_TO_WRITE && (!worker->segment || worker->segment_stepped);
+    worker->segment_stepped = worker->segment && !turn;
+    return turn;
+}
+
+static spn_err trim(struct worker *worker, const struct handoff_node *end, bool turn,
+                    struct transaction *done)
 {
     if (worker->near_quota && !worker->trim_stuck) {
         spn_err err = trim_oldest(worker->options.journal, trim_count(worker, end), &done->trimmed);
@@ -195,7 +206,7 @@ static spn_err trim(struct worker *worker, const struct handoff_node *end, struc
         trim_cancel(worker->trim);
         return err;
     }
-    if (worker->segment || trim_need(worker->trim) != TRIM_TO_WRITE)
+    if (!turn)
         return SPN_OK;
     done->trim_stepped = true;
     return trim_write(worker->trim, TRIM_STEP, &done->trimmed);
@@ -235,14 +246,15 @@ static spn_err write_transaction(struct worker *worker, const struct handoff_nod
                                  struct transaction *done)
 {
     struct journal *journal = worker->options.journal;
+    bool turn = is_trims_turn(worker);
     spn_err err = journal_begin(journal);
     if (err != SPN_OK)
         return err;
     err = write_batches(worker, end);
-    if (err == SPN_OK && worker->segment)
+    if (err == SPN_OK && worker->segment && !turn)
         err = step_segment(worker, &done->segment_done);
     if (err == SPN_OK)
-        err = trim(worker, end, done);
+        err = trim(worker, end, turn, done);
     if (err != SPN_OK) {
         journal_abort(journal);
         return err;

@@ -68,6 +68,7 @@ struct worker {
     uint64_t commit_mean_ns;
     struct generation *frozen; /* being written */
     struct segment *segment;
+    bool segment_stepped; /* in the last transaction */
     bool stopping;
     struct work *stop;
 

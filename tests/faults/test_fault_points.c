@@ -107,7 +107,8 @@ static struct stage_daemon options_of(struct points *points)
     return (struct stage_daemon){
         .data_dir = points->data_dir,
         .more = {"--retention-events", stage_format(points->stage, "%u", row ? row->retained : 0),
-                 "--retention-bytes", "0", "--row-interval", row ? row->row_interval : "60000"},
+                 "--retention-bytes", "0", "--quota", "64G", "--row-interval",
+                 row ? row->row_interval : "60000"},
     };
 }
 
