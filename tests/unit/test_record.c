@@ -28,7 +28,7 @@
 enum {
     VALUE_MAX = 17 * 1024 * 1024,
     THOROUGH_MAX = 4096, /* larger values: every bit of the first bytes, then samples */
-    THOROUGH_HEAD = 64,
+    THOROUGH_HEAD = 16,
     SAMPLES = 61,
 };
 
