@@ -307,8 +307,23 @@ static void ask_events(struct transport_socket *socket)
     socket->touched = false;
 }
 
-/* The monitor comes first here and in transport_look: a connection is there before the event that
- * tells of it, and so the socket knows of each connection that an event told of. */
+/* The monitor comes first here and below: a connection is there before the event that tells of it,
+ * and so the socket knows of each connection that an event told of. NULL: for as long as it takes.
+ * Negative: errno. */
+static int wait_for_news(struct transport *transport, const struct timespec *time)
+{
+    struct transport_socket *sockets[] = {&transport->monitor, &transport->ingest,
+                                          &transport->read};
+    struct pollfd fds[] = {{.fd = transport->monitor.fd, .events = POLLIN},
+                           {.fd = transport->ingest.fd, .events = POLLIN},
+                           {.fd = transport->read.fd, .events = POLLIN}};
+    int ready = ppoll(fds, sizeof(fds) / sizeof(fds[0]), time, NULL);
+    for (size_t i = 0; ready > 0 && i < sizeof(fds) / sizeof(fds[0]); i++)
+        if (fds[i].revents != 0)
+            sockets[i]->touched = true;
+    return ready;
+}
+
 void transport_look_again(struct transport *transport)
 {
     struct transport_socket *sockets[] = {&transport->monitor, &transport->ingest,
@@ -320,15 +335,9 @@ void transport_look_again(struct transport *transport)
 
 void transport_look(struct transport *transport)
 {
-    struct transport_socket *sockets[] = {&transport->monitor, &transport->ingest,
-                                          &transport->read};
-    struct pollfd fds[] = {{.fd = transport->monitor.fd, .events = POLLIN},
-                           {.fd = transport->ingest.fd, .events = POLLIN},
-                           {.fd = transport->read.fd, .events = POLLIN}};
-    bool known = poll(fds, sizeof(fds) / sizeof(fds[0]), 0) >= 0;
-    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-        if (!known || fds[i].revents != 0)
-            sockets[i]->touched = true;
+    static const struct timespec at_once = {0};
+    if (wait_for_news(transport, &at_once) < 0) /* then nothing is known of any */
+        transport->monitor.touched = transport->ingest.touched = transport->read.touched = true;
     transport_look_again(transport);
 }
 
@@ -404,17 +413,13 @@ void transport_settle(struct transport *transport, bool ready, uint64_t due_ns)
     transport->signalled = ready;
 }
 
-void transport_sleep(const struct transport *transport, uint64_t until_ns)
+void transport_sleep(struct transport *transport, uint64_t until_ns)
 {
-    struct pollfd fds[] = {{.fd = transport->ingest.fd, .events = POLLIN},
-                           {.fd = transport->read.fd, .events = POLLIN},
-                           {.fd = transport->monitor.fd, .events = POLLIN}};
     struct timespec left = {0};
     uint64_t now_ns = transport_now();
     if (until_ns != TRANSPORT_NEVER && until_ns > now_ns) {
         left.tv_sec = (time_t)((until_ns - now_ns) / NS_PER_S);
         left.tv_nsec = (long)((until_ns - now_ns) % NS_PER_S);
     }
-    (void)ppoll(fds, sizeof(fds) / sizeof(fds[0]), until_ns == TRANSPORT_NEVER ? NULL : &left,
-                NULL);
+    (void)wait_for_news(transport, until_ns == TRANSPORT_NEVER ? NULL : &left);
 }

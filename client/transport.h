@@ -90,6 +90,6 @@ bool transport_connected(struct transport *transport, bool *ret_fresh);
 /* Makes the descriptor readable if ready, or once due_ns has come. */
 void transport_settle(struct transport *transport, bool ready, uint64_t due_ns);
 /* Sleeps until a socket may have news or until_ns has come. Only behind a look that found none. */
-void transport_sleep(const struct transport *transport, uint64_t until_ns);
+void transport_sleep(struct transport *transport, uint64_t until_ns);
 
 #endif

@@ -7,9 +7,9 @@
  * ahead, for one at a time. It is given out like anything else: after the broker said where the
  * session stands, and if the retention rule hides none of it by then.
  *
- * Owns     the answer read ahead and the view it is read by; neither lasts longer than it is of
- * use. Borrows  its options; the journal's reader is its own while it is called. Threads  the
- * reader's.
+ * Owns     the answer read ahead, and the view it is read by.
+ * Borrows  its options; the journal's reader is its own while it is called.
+ * Threads  the reader's.
  */
 #ifndef SPN_FETCH_H
 #define SPN_FETCH_H

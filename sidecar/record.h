@@ -5,7 +5,8 @@
  *          read from.
  * Units    sizes in bytes; *_ms wall time since 1970, shown only; *_ns the database clock.
  * Errors   every value carries a checksum over all its bytes and its key. A decode that meets
- * another checksum or lengths that lie gives SPN_E_CORRUPT. Threads  pure functions.
+ *          another checksum or lengths that lie gives SPN_E_CORRUPT.
+ * Threads  pure functions.
  */
 #ifndef SPN_RECORD_H
 #define SPN_RECORD_H

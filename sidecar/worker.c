@@ -188,8 +188,8 @@ static size_t trim_count(const struct worker *worker, const struct handoff_node 
 }
 
 /* What retention hides and a segment take turns: under full load a segment is always being
- * written. */
-static bool is_trims_turn(struct worker *worker)
+ * written. True: it is trimming's. */
+static bool take_turns(struct worker *worker)
 {
     bool turn =
         trim_need(worker->trim) == TRIM_TO_WRITE && (!worker->segment || worker->segment_stepped);
@@ -246,7 +246,7 @@ static spn_err write_transaction(struct worker *worker, const struct handoff_nod
                                  struct transaction *done)
 {
     struct journal *journal = worker->options.journal;
-    bool turn = is_trims_turn(worker);
+    bool turn = take_turns(worker);
     spn_err err = journal_begin(journal);
     if (err != SPN_OK)
         return err;

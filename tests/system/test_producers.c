@@ -16,6 +16,7 @@ enum {
     FLOOD_BATCH = 512,
     FLOOD_SIZE = 256,
     MODEST_EVENTS = 300,
+    FLOOD_EVENTS = 200000,
 };
 
 /* A producer with an id of the test's own, on a client of its own. */
@@ -168,7 +169,17 @@ static void table_has_a_limit(struct stage *stage)
 
 /* -- a flood ----------------------------------------------------------------------------------- */
 
-/* Keeps the window full; true: it took some. */
+static void fill_batch(struct spn_event events[FLOOD_BATCH])
+{
+    static char data[FLOOD_SIZE];
+    memset(data, 'f', sizeof(data));
+    for (size_t i = 0; i < FLOOD_BATCH; i++) {
+        events[i] = (struct spn_event)SPN_EVENT_INIT;
+        events[i].data = (struct spn_bytes){data, sizeof(data)};
+    }
+}
+
+/* Keeps the window full. */
 static void flood_on(struct feeder *flood, const struct spn_event *events)
 {
     size_t taken;
@@ -193,13 +204,8 @@ static uint64_t flood_between(struct stage *stage)
 static void flood_leaves_room(struct stage *stage)
 {
     struct process *daemon = stage_start(stage, NULL);
-    static char data[FLOOD_SIZE];
     static struct spn_event events[FLOOD_BATCH];
-    memset(data, 'f', sizeof(data));
-    for (size_t i = 0; i < FLOOD_BATCH; i++) {
-        events[i] = (struct spn_event)SPN_EVENT_INIT;
-        events[i].data = (struct spn_bytes){data, sizeof(data)};
-    }
+    fill_batch(events);
     struct feeder flood, modest;
     feeder_open(&flood);
     feeder_open(&modest);
@@ -226,6 +232,29 @@ static void flood_leaves_room(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* Nobody waits for a single event: then two floods fill their commits. */
+static void floods_do_not_hold_each_other(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    static struct spn_event events[FLOOD_BATCH];
+    fill_batch(events);
+    struct feeder floods[2];
+    for (size_t i = 0; i < 2; i++)
+        feeder_open(&floods[i]);
+    while (spn_producer_counters(floods[1].producer).stored < until_scaled(FLOOD_EVENTS))
+        for (size_t i = 0; i < 2; i++)
+            flood_on(&floods[i], events);
+    for (size_t i = 0; i < 2; i++) {
+        feeder_settle(&floods[i]);
+        feeder_close(&floods[i]);
+    }
+    uint64_t each = stat_of(stage, "sponson_events_per_commit");
+    printf("%llu events for each commit\n", (unsigned long long)each);
+    if (!until_sanitized()) /* which makes the feeding slower, and not the disk */
+        assert_true(each > 600);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +263,7 @@ int main(void)
         STAGE_TEST(ids_survive_a_kill_until_their_time),
         STAGE_TEST(table_has_a_limit),
         STAGE_TEST(flood_leaves_room),
+        STAGE_TEST(floods_do_not_hold_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

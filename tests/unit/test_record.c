@@ -433,7 +433,7 @@ static void run_value(void **state)
 #define ZEROS_63 ZEROS_21 ZEROS_21 ZEROS_21
 #define SECRET_HEX "010203" ZEROS_63 ZEROS_63 ZEROS_63
 
-/* What databases that are out there look like: a change here is a new RECORD_FORMAT. */
+/* What databases look like: once a version is out, a change here is a new RECORD_FORMAT. */
 static const struct golden {
     const char *name;
     const char *value;

@@ -99,12 +99,15 @@ static atomic_uint fail_count;      /* how many of them */
 static atomic_uint fail_err;        /* spn_err */
 static atomic_bool fail_in_commit;  /* and not in begin */
 static atomic_uint checked_readers; /* how often */
+static atomic_uint trimmed_beside;  /* commits while a segment was written and trimming went on */
 
 static bool should_fail(unsigned attempt)
 {
     unsigned from = atomic_load(&fail_from);
     return from > 0 && attempt >= from && attempt - from < atomic_load(&fail_count);
 }
+
+static void note_turns(void);
 
 spn_err __real_journal_begin(struct journal *journal);
 spn_err __wrap_journal_begin(struct journal *journal);
@@ -130,6 +133,7 @@ spn_err __wrap_journal_commit(struct journal *journal)
     }
     spn_err err = __real_journal_commit(journal);
     atomic_fetch_add(&commits, err == SPN_OK);
+    note_turns();
     return err;
 }
 
@@ -162,6 +166,12 @@ static uint64_t next_position;
 static uint64_t quota_bytes;
 static uint64_t session_ttl_ns;
 
+static void note_turns(void)
+{
+    if (worker.segment && metrics_get(&metrics.trimmed) > 0)
+        atomic_fetch_add(&trimmed_beside, 1);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -178,6 +188,7 @@ static int set_up(void **state)
     atomic_store(&free_running, false);
     atomic_store(&fail_from, 0);
     atomic_store(&fail_in_commit, false);
+    atomic_store(&trimmed_beside, 0);
     if (sem_init(&asleep, 0, 0) != 0 || handoff_init(&queue) != SPN_OK)
         return -1;
     return handoff_init(&back) == SPN_OK ? 0 : -1;
@@ -965,6 +976,33 @@ static void trims_after_a_segment(void **state)
     assert_int_equal(atomic_load(&sleep_ns), NEVER);
 }
 
+/* A segment that takes long does not hold it up, nor it the segment. */
+static void trims_beside_a_segment(void **state)
+{
+    (void)state;
+    fill_generation();
+    rig_write_frozen(&rig);
+    rig_drop_frozen(&rig);
+    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    for (uint32_t i = 0; i < SESSIONS; i++)
+        rig_events(&rig, i, 20);
+    rig_commit(&rig);
+    rig_freeze(&rig);
+    rig.frozen->work.kind = WORK_GENERATION;
+    next_position = rig.next_position;
+    uint64_t last = next_position - 1;
+    begin();
+    atomic_store(&tick_ns, MS / 4); /* a step is short */
+    atomic_fetch_add(&now_ns, ROUND_FIRST_MS * MS);
+    submit_one(&rig.frozen->work);
+    assert_ptr_equal(take_back(), &rig.frozen->work);
+    assert_int_equal(atomic_load(&worker.checkpoint), last);
+    assert_true(atomic_load(&trimmed_beside) > 0);
+    pass_time(atomic_load(&sleep_ns)); /* what the second segment hides of the first is seen then */
+    assert_int_equal(count_entries(), retained());
+    assert_int_equal(metrics_get(&metrics.trimmed), last - retained());
+}
+
 static void trims_with_failures(void **state)
 {
     (void)state;
@@ -1160,6 +1198,7 @@ int main(void)
         TEST(a_generation_of_duplicates),
         TEST(trims_after_the_start),
         TEST(trims_after_a_segment),
+        TEST(trims_beside_a_segment),
         TEST(trims_with_failures),
         TEST(trims_by_age),
         TEST(finds_the_idle),
