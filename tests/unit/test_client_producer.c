@@ -522,7 +522,7 @@ static void lost_ack_is_made_up_for_by_the_state(void **state)
 static void acks_that_lie_are_dropped(void **state)
 {
     (void)state;
-    static const uint8_t garbage[] = "SPN\x01\x00\x02 is no ack";
+    static const uint8_t garbage[] = "SPN\x02\x00\x02 is no ack";
     const struct wire_run backwards[] = {{.first = 3, .count = 1}, {.first = 1, .count = 1}};
     open_both(SPN_DURABLE);
     publish_numbers(3);

@@ -399,11 +399,11 @@ static const struct version_row {
     spn_err err;
     uint8_t major;
 } version_rows[] = {
-    {"ours", WIRE_HEADER_SIZE, SPN_OK, 1},
-    {"an older one", WIRE_HEADER_SIZE, SPN_E_VERSION, 0},
-    {"a newer one", WIRE_HEADER_SIZE, SPN_E_VERSION, 2},
+    {"ours", WIRE_HEADER_SIZE, SPN_OK, WIRE_MAJOR},
+    {"an older one", WIRE_HEADER_SIZE, SPN_E_VERSION, WIRE_MAJOR - 1},
+    {"a newer one", WIRE_HEADER_SIZE, SPN_E_VERSION, WIRE_MAJOR + 1},
     {"the last one", WIRE_HEADER_SIZE, SPN_E_VERSION, 255},
-    {"a newer one, cut off", WIRE_HEADER_SIZE - 1, SPN_E_PROTOCOL, 2},
+    {"a newer one, cut off", WIRE_HEADER_SIZE - 1, SPN_E_PROTOCOL, WIRE_MAJOR + 1},
 };
 
 /* Another major version's frame is read no further than the number that the answer echoes. */
@@ -426,7 +426,7 @@ static void other_magic(void **state)
 {
     (void)state;
     for (size_t at = 0; at < 3; at++) {
-        uint8_t frame[WIRE_HEADER_SIZE] = {'S', 'P', 'N', 1};
+        uint8_t frame[WIRE_HEADER_SIZE] = {'S', 'P', 'N', WIRE_MAJOR};
         frame[at] ^= 0x20;
         struct wire_in in = wire_in(frame, sizeof(frame));
         struct wire_header header;
