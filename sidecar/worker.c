@@ -15,6 +15,9 @@ enum {
     STEP_MS_MIN = 1, /* of a segment, of a walk: how long commits may wait for it */
     STEP_MS_MAX = 2,
     TRIM_STEP = 1000,
+    /* With one alone the look would follow the newest segment, which hides nothing yet, and never
+     * come to the older ones while segments keep coming. */
+    LOOKED_AT_PER_WRITTEN = 2,
     ROUND_AFTER_MS = 60000, /* all segments are looked at so long after one was written */
     ROUND_FIRST_MS = 1000,  /* after the start: the rule may be another one than before */
     INTERVAL_MS_MIN = 100,
@@ -316,7 +319,7 @@ static void finish_segment(struct worker *worker)
     segment_free(worker->segment);
     worker->segment = NULL;
     worker->trim_stuck = false;
-    trim_look(worker->trim, 1); /* one written, one looked at: that keeps pace */
+    trim_look(worker->trim, LOOKED_AT_PER_WRITTEN);
     if (!deadline_is_set(&worker->round))
         deadline_heap_insert(&worker->heap, &worker->round,
                              worker->options.clock->monotonic_ns() + ROUND_AFTER_MS * MS);

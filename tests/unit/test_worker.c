@@ -958,7 +958,7 @@ static void trims_after_the_start(void **state)
     assert_int_equal(atomic_load(&sleep_ns), NEVER);
 }
 
-/* One segment written, one looked at; and all of them a minute later. Commits fail on the way. */
+/* One segment written, and looked at; and all of them a minute later. */
 static void trims_after_a_segment(void **state)
 {
     (void)state;
@@ -974,6 +974,26 @@ static void trims_after_a_segment(void **state)
     pass_time(ROUND_AFTER_MS * MS);
     assert_int_equal(count_entries(), retained());
     assert_int_equal(atomic_load(&sleep_ns), NEVER);
+}
+
+/* Each hides what the one before it has: no round has to come. */
+static void segments_that_keep_coming_draw_no_look_away_from_the_older_ones(void **state)
+{
+    (void)state;
+    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    start();
+    for (int i = 0; i < 4; i++) {
+        for (uint32_t session = 0; session < SESSIONS; session++)
+            rig_events(&rig, session, 2);
+        rig_commit(&rig);
+        rig_freeze(&rig);
+        rig.frozen->work.kind = WORK_GENERATION;
+        submit_one(&rig.frozen->work);
+        assert_ptr_equal(take_back(), &rig.frozen->work);
+        rig_drop_frozen(&rig);
+        /* The first has nothing that is hidden: its openings stay too. */
+        assert_int_equal(count_entries(), i == 0 ? 3 * SESSIONS : 2 * SESSIONS);
+    }
 }
 
 /* A segment that takes long does not hold it up, nor it the segment. */
@@ -1198,6 +1218,7 @@ int main(void)
         TEST(a_generation_of_duplicates),
         TEST(trims_after_the_start),
         TEST(trims_after_a_segment),
+        TEST(segments_that_keep_coming_draw_no_look_away_from_the_older_ones),
         TEST(trims_beside_a_segment),
         TEST(trims_with_failures),
         TEST(trims_by_age),
