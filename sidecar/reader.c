@@ -2,6 +2,7 @@
 #include "reader.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -606,10 +607,19 @@ static void *run(void *argument)
     return NULL;
 }
 
+static spn_err send_delivery(void *socket, const struct peer *peer, zmq_msg_t *message)
+{
+    if (zmq_send(socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
+        zmq_msg_send(message, socket, ZMQ_DONTWAIT) < 0)
+        return errno == EAGAIN ? SPN_E_BACKPRESSURE : SPN_E_UNAVAILABLE;
+    return SPN_OK;
+}
+
 static spn_err new_subscriptions(struct reader *reader)
 {
     return subscriptions_new(&reader->subscriptions,
-                             &(struct subscriptions_options){.socket = reader->options.socket,
+                             &(struct subscriptions_options){.send = send_delivery,
+                                                             .socket = reader->options.socket,
                                                              .journal = reader->journal,
                                                              .worker = reader->options.worker,
                                                              .asks = reader->options.asks,

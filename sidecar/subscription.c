@@ -27,6 +27,20 @@ enum subscription_state {
     WAITING,  /* for its session to be opened */
     BEHIND,   /* served by slices, while it has credit */
     LIVE,     /* served by the scan */
+    ENDING,   /* its end found no room yet */
+    STATES,
+};
+
+/* What may follow what. Anything may be forgotten.
+ *
+ *   LOCATING <-> WAITING
+ *   LOCATING --> BEHIND <-> LIVE
+ *   all but WAITING --> ENDING */
+static const bool may_follow[STATES][STATES] = {
+    [LOCATING] = {[WAITING] = true, [BEHIND] = true, [ENDING] = true},
+    [WAITING] = {[LOCATING] = true},
+    [BEHIND] = {[LIVE] = true, [ENDING] = true},
+    [LIVE] = {[BEHIND] = true, [ENDING] = true},
 };
 
 /* One client's socket. */
@@ -48,10 +62,10 @@ struct subscription {
     bool asking;       /* at the broker */
     bool blocked;      /* its socket was full */
     bool due;          /* in the list of those that ask once the snapshot is over */
-    bool indexed;      /* in by_epoch */
+    bool indexed;      /* in by_epoch: its verdict went out, epoch and next_seq are the cursor */
     bool dirty;        /* in the list of those that this scan has something for */
     uint8_t ending;    /* enum wire_verdict that it ends with after what it has; 0: none */
-    uint64_t epoch;
+    uint64_t epoch;    /* not indexed: of the start that was asked for, as is next_seq */
     uint64_t next_seq;
     uint64_t credit;
     uint64_t sent;
@@ -145,20 +159,53 @@ static void publish_gauges(struct subscriptions *all)
     atomic_store(&all->options.worker->watched, all->live + all->waiting > 0);
 }
 
+static void count_state(struct subscriptions *all, uint32_t slot, bool in)
+{
+    const struct subscription *subscription = all->slots[slot];
+    if (subscription->state == WAITING && in)
+        slot_index_add(&all->by_name, name_hash(subscription->name), slot);
+    else if (subscription->state == WAITING)
+        slot_index_remove(&all->by_name, name_hash(subscription->name), slot);
+    size_t *count = subscription->state == WAITING ? &all->waiting
+                    : subscription->state == LIVE  ? &all->live
+                                                   : NULL;
+    if (count)
+        *count = in ? *count + 1 : *count - 1;
+}
+
+/* What holds in each state, whatever was sent and whatever failed. */
+static void check_state(const struct subscription *subscription)
+{
+    switch ((enum subscription_state)subscription->state) {
+    case LOCATING:
+        assert(!subscription->indexed);
+        break;
+    case WAITING:
+        assert(!subscription->indexed && !subscription->asking && !subscription->blocked);
+        break;
+    case BEHIND:
+        assert(subscription->indexed && subscription->epoch > 0 && subscription->next_seq > 0);
+        break;
+    case LIVE:
+        assert(subscription->indexed && subscription->epoch > 0 && subscription->next_seq > 0);
+        assert(!subscription->asking && !subscription->blocked && subscription->ending == 0);
+        break;
+    case ENDING:
+        assert(subscription->ending != 0);
+        break;
+    case STATES:
+        assert(false);
+    }
+}
+
 static void set_state(struct subscriptions *all, uint32_t slot, enum subscription_state state)
 {
     struct subscription *subscription = all->slots[slot];
-    if (subscription->state == WAITING && state != WAITING) {
-        slot_index_remove(&all->by_name, name_hash(subscription->name), slot);
-        all->waiting--;
-    }
-    all->live -= subscription->state == LIVE ? 1 : 0;
-    if (state == WAITING && subscription->state != WAITING) {
-        slot_index_add(&all->by_name, name_hash(subscription->name), slot);
-        all->waiting++;
-    }
-    all->live += state == LIVE ? 1 : 0;
+    assert(may_follow[subscription->state][state]);
+    count_state(all, slot, false);
     subscription->state = (uint8_t)state;
+    count_state(all, slot, true);
+    check_state(subscription);
     publish_gauges(all);
 }
 
@@ -193,7 +240,7 @@ static void forget(struct subscriptions *all, uint32_t slot)
         unlink_due(all, slot);
     struct subscriber *subscriber = subscription->subscriber;
     set_blocked(all, subscription, false);
-    set_state(all, slot, LOCATING);
+    count_state(all, slot, false);
     if (subscription->indexed)
         slot_index_remove(&all->by_epoch, mix(subscription->epoch), slot);
     slot_index_remove(&all->by_key, key_hash(subscriber, subscription->number), slot);
@@ -227,16 +274,12 @@ static void put_heads(uint8_t *bytes, const struct wire_deliver *deliver)
     assert(!out.bad);
 }
 
-/* SPN_E_BACKPRESSURE: the socket is full; nothing was sent. SPN_E_UNAVAILABLE: the peer is gone. */
 static spn_err send_message(struct subscriptions *all, const struct peer *peer, zmq_msg_t *message)
 {
-    if (zmq_send(all->options.socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
-        zmq_msg_send(message, all->options.socket, ZMQ_DONTWAIT) < 0) {
-        spn_err err = errno == EAGAIN ? SPN_E_BACKPRESSURE : SPN_E_UNAVAILABLE;
+    spn_err err = all->options.send(all->options.socket, peer, message);
+    if (err != SPN_OK)
         zmq_msg_close(message);
-        return err;
-    }
-    return SPN_OK;
+    return err;
 }
 
 static struct wire_deliver delivery(const struct subscription *subscription,
@@ -277,14 +320,28 @@ static spn_err send_items(struct subscriptions *all, struct subscription *subscr
     return SPN_OK;
 }
 
+/* An end that finds no room is kept until there is: the client knows no other way to learn it. */
 static void end(struct subscriptions *all, uint32_t slot, uint8_t verdict)
 {
     struct subscription *subscription = all->slots[slot];
     struct wire_deliver deliver = delivery(subscription, WIRE_END);
     deliver.verdict = verdict;
-    /* If it does not arrive, the client's next grant is answered with another end. */
-    (void)send_plain(all, &subscription->subscriber->peer, &deliver);
-    forget(all, slot);
+    spn_err err = send_plain(all, &subscription->subscriber->peer, &deliver);
+    if (err == SPN_OK || err == SPN_E_UNAVAILABLE) {
+        forget(all, slot);
+        return;
+    }
+    subscription->ending = verdict;
+    if (subscription->state != ENDING)
+        set_state(all, slot, ENDING);
+    set_blocked(all, subscription, true);
+}
+
+/* The scan cannot serve it. What ended its session it finds out when it asks. */
+static void fall_behind(struct subscriptions *all, uint32_t slot)
+{
+    all->slots[slot]->ending = 0;
+    set_state(all, slot, BEHIND);
 }
 
 /* What became of a delivery decides how it goes on; false: the subscription is gone. */
@@ -296,9 +353,9 @@ static bool settle(struct subscriptions *all, uint32_t slot, spn_err err)
         return false;
     }
     if (err != SPN_OK) {
-        set_blocked(all, subscription, true);
         if (subscription->state == LIVE)
-            set_state(all, slot, BEHIND);
+            fall_behind(all, slot);
+        set_blocked(all, subscription, true);
     }
     return true;
 }
@@ -311,13 +368,20 @@ static uint64_t now_ns(const struct subscriptions *all)
 
 /* -- behind: slices ---------------------------------------------------------------------------- */
 
+static bool may_ask(const struct subscription *subscription)
+{
+    return subscription && !subscription->asking &&
+           (subscription->state == LOCATING ||
+            (subscription->state == BEHIND && subscription->sent < subscription->credit));
+}
+
 /* Asks the broker where the session stands, unless it is being asked or nothing could be sent. */
 static void ask(struct subscriptions *all, uint32_t slot)
 {
     struct subscription *subscription = all->slots[slot];
-    bool starving = subscription->state == BEHIND && subscription->sent >= subscription->credit;
-    if (subscription->asking || starving || subscription->state == WAITING ||
-        subscription->state == LIVE)
+    if (subscription->state == ENDING)
+        end(all, slot, subscription->ending);
+    if (!may_ask(all->slots[slot]))
         return;
     struct ask *asked = ask_new(ASK_VIEW, 1);
     if (!asked) {
@@ -363,38 +427,37 @@ static void ask_due(struct subscriptions *all)
     }
 }
 
-static spn_err index_epoch(struct subscriptions *all, uint32_t slot, uint64_t epoch)
-{
-    spn_err err = slot_index_reserve(&all->by_epoch, 1);
-    if (err != SPN_OK)
-        return err;
-    all->slots[slot]->epoch = epoch;
-    slot_index_add(&all->by_epoch, mix(epoch), slot);
-    all->slots[slot]->indexed = true;
-    return SPN_OK;
-}
-
-/* The start is found: the verdict goes out. */
-static spn_err begin_at(struct subscriptions *all, uint32_t slot, const struct timeline *timeline,
-                        uint64_t from)
+/* Its verdict went out, or is in the client's queue for good. */
+static void begin_at(struct subscriptions *all, uint32_t slot, uint64_t epoch, uint64_t next_seq)
 {
     struct subscription *subscription = all->slots[slot];
-    uint64_t asked_seq = subscription->next_seq; /* wanted again if the verdict cannot go out */
+    subscription->epoch = epoch;
+    subscription->next_seq = next_seq;
+    slot_index_add(&all->by_epoch, mix(epoch), slot);
+    subscription->indexed = true;
+    set_state(all, slot, BEHIND);
+}
+
+/* The start is found: the verdict goes out. If it cannot, the start is looked for again as it was
+ * asked for, in the life that the session has by then. */
+static spn_err send_verdict(struct subscriptions *all, uint32_t slot,
+                            const struct timeline *timeline, uint64_t from)
+{
+    const struct subscription *subscription = all->slots[slot];
     uint64_t first = from;
     spn_err err = timeline_retained(timeline, from, now_ns(all), &first);
-    if (err == SPN_OK && !subscription->indexed)
-        err = index_epoch(all, slot, timeline->epoch);
+    if (err == SPN_OK)
+        err = slot_index_reserve(&all->by_epoch, 1);
     if (err != SPN_OK)
         return err;
-    subscription->next_seq = first;
     struct wire_deliver deliver = delivery(subscription, WIRE_VERDICT);
     deliver.verdict = first > from ? WIRE_TRIMMED : WIRE_RESUMED;
     deliver.missing = first - from;
+    deliver.epoch = timeline->epoch;
+    deliver.seq = first - 1;
     err = send_plain(all, &subscription->subscriber->peer, &deliver);
     if (err == SPN_OK)
-        set_state(all, slot, BEHIND);
-    else
-        subscription->next_seq = asked_seq;
+        begin_at(all, slot, timeline->epoch, first);
     return err;
 }
 
@@ -412,7 +475,7 @@ static spn_err locate(struct subscriptions *all, uint32_t slot, const struct tim
         from = 1;
         err = SPN_OK;
     }
-    return err == SPN_OK ? begin_at(all, slot, timeline, from) : err;
+    return err == SPN_OK ? send_verdict(all, slot, timeline, from) : err;
 }
 
 static spn_err send_gap(struct subscriptions *all, struct subscription *subscription,
@@ -484,29 +547,28 @@ static spn_err advance(struct subscriptions *all, uint32_t slot, const struct ti
     return SPN_OK;
 }
 
-/* The session is not there, or is another one by now. */
-static void end_or_wait(struct subscriptions *all, uint32_t slot, spn_err err, uint64_t horizon)
+/* The verdict says that it waits: a client that knows wants the earliest after a restart. */
+static spn_err wait_for_session(struct subscriptions *all, uint32_t slot, uint64_t horizon)
 {
     struct subscription *subscription = all->slots[slot];
-    uint8_t verdict = WIRE_FAILED;
-    (void)slice_verdict(err, &verdict);
-    if (err != SPN_E_UNKNOWN_SESSION || subscription->otherwise != WIRE_WAIT ||
-        subscription->state != LOCATING) {
-        end(all, slot, verdict);
-        return;
-    }
-    if (slot_index_reserve(&all->by_name, 1) != SPN_OK) {
-        end(all, slot, WIRE_FAILED);
-        return;
-    }
+    spn_err err = slot_index_reserve(&all->by_name, 1);
+    if (err != SPN_OK)
+        return err;
+    struct wire_deliver deliver = delivery(subscription, WIRE_VERDICT);
+    deliver.verdict = WIRE_UNKNOWN_SESSION;
+    err = send_plain(all, &subscription->subscriber->peer, &deliver);
+    if (err != SPN_OK)
+        return err;
     join_scan(all, horizon);
     subscription->start = WIRE_EARLIEST;
     set_state(all, slot, WAITING);
-    /* Whoever knows that it waits asks for the earliest after a restart. That it may not arrive
-     * costs no more than that. */
-    struct wire_deliver deliver = delivery(subscription, WIRE_VERDICT);
-    deliver.verdict = WIRE_UNKNOWN_SESSION;
-    (void)send_plain(all, &subscription->subscriber->peer, &deliver);
+    return SPN_OK;
+}
+
+static bool is_to_wait(const struct subscription *subscription, spn_err err)
+{
+    return err == SPN_E_UNKNOWN_SESSION && subscription->otherwise == WIRE_WAIT &&
+           subscription->state == LOCATING;
 }
 
 static spn_err go_on(struct subscriptions *all, uint32_t slot, const struct ask *answered)
@@ -529,15 +591,21 @@ void subscriptions_answer(struct subscriptions *all, const struct ask *answered)
     if (!subscription || subscription->serial != answered->serial)
         return; /* it is gone */
     subscription->asking = false;
+    set_blocked(all, subscription, false);
     spn_err err = answered->err;
+    uint8_t verdict = WIRE_FAILED;
     if (err == SPN_OK)
         err = go_on(all, slot, answered);
-    if (err == SPN_OK)
+    if (is_to_wait(subscription, err))
+        err = wait_for_session(all, slot, answered->horizon);
+    if (err == SPN_OK) {
         ask_later(all, slot); /* on, while it is behind and has credit */
-    else if (err == SPN_E_BACKPRESSURE || err == SPN_E_UNAVAILABLE || err == SPN_E_NOMEM)
+    } else if (err == SPN_E_BACKPRESSURE || err == SPN_E_UNAVAILABLE || err == SPN_E_NOMEM) {
         (void)settle(all, slot, err);
-    else
-        end_or_wait(all, slot, err, answered->horizon);
+    } else {
+        (void)slice_verdict(err, &verdict);
+        end(all, slot, verdict);
+    }
 }
 
 /* -- live: the scan ---------------------------------------------------------------------------- */
@@ -568,25 +636,37 @@ static void make_dirty(struct subscriptions *all, uint32_t slot)
     all->dirty = slot;
 }
 
-static void offer_event(struct subscriptions *all, uint32_t slot, uint64_t position,
-                        const struct record_entry *entry)
+/* One event more in the message being put together. False: no credit, or no memory. */
+static bool gather(struct subscription *subscription, uint64_t position,
+                   const struct record_entry *entry)
 {
-    struct subscription *subscription = all->slots[slot];
-    if (subscription->state != LIVE ||
-        entry->seq != subscription->next_seq + subscription->out_count)
-        return;
     size_t size = slice_entry_size(entry);
     size_t gathered = subscription->out_size > 0 ? subscription->out_size - HEADS_SIZE : 0;
-    if (subscription->sent + gathered >= subscription->credit || !out_room(subscription, size)) {
-        metrics_add(&all->options.metrics->credit_stalls, 1);
-        set_state(all, slot, BEHIND);
-        return;
-    }
+    if (subscription->sent + gathered >= subscription->credit || !out_room(subscription, size))
+        return false;
     struct wire_out out = wire_out(subscription->out->bytes + subscription->out_size, size);
     slice_put_entry(&out, position, entry);
     assert(!out.bad);
     subscription->out_count++;
     subscription->out_size += size;
+    return true;
+}
+
+/* What lies below the cursor was delivered by a slice. What lies above it says that something
+ * between did not come this way: the slices have it. */
+static void offer_event(struct subscriptions *all, uint32_t slot, uint64_t position,
+                        const struct record_entry *entry)
+{
+    struct subscription *subscription = all->slots[slot];
+    uint64_t wanted = subscription->next_seq + subscription->out_count;
+    if (subscription->state != LIVE || entry->seq < wanted)
+        return;
+    if (entry->seq > wanted || !gather(subscription, position, entry)) {
+        metrics_add(&all->options.metrics->credit_stalls, entry->seq == wanted ? 1 : 0);
+        fall_behind(all, slot);
+        ask_later(all, slot);
+        return;
+    }
     make_dirty(all, slot);
 }
 
@@ -634,7 +714,8 @@ static void flush_dirty(struct subscriptions *all)
         } else if (err == SPN_E_UNAVAILABLE) {
             /* Its subscriber may have others in the list: they stay until the lease is out. */
             subscription->subscriber->heard_ns = 0;
-            set_state(all, slot, BEHIND);
+            if (subscription->state == LIVE)
+                fall_behind(all, slot);
         } else {
             (void)settle(all, slot, err);
         }
@@ -687,7 +768,10 @@ static void pass_hole(struct subscriptions *all, uint64_t position)
         uint8_t state = all->slots[slot]->state;
         if (state != LIVE && state != WAITING)
             continue;
-        set_state(all, slot, state == LIVE ? BEHIND : LOCATING);
+        if (state == LIVE)
+            fall_behind(all, slot);
+        else
+            set_state(all, slot, LOCATING);
         ask_later(all, slot);
     }
 }

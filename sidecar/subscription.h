@@ -32,6 +32,9 @@ enum {
 struct subscriptions;
 
 struct subscriptions_options {
+    /* Sends a message, and takes it over only then. SPN_E_BACKPRESSURE: no room for it now;
+     * SPN_E_UNAVAILABLE: the peer is gone. */
+    spn_err (*send)(void *socket, const struct peer *peer, zmq_msg_t *message);
     void *socket;
     struct journal_reader *journal;
     struct worker *worker; /* told whether anybody is watching */

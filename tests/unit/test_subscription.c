@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_subscription: what a client gets, whichever message finds no room.
+ *
+ * A script of what happens to sessions runs beside subscriptions, with the first, the second, …,
+ * the last message finding no room, for a while or for long. Whatever that was, the client must
+ * have got, in the end, what the plain lists of the lives say: all events of the life that its
+ * verdict named, in order, and an end if that life is over. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "log_rig.h"
+#include "subscription.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define TICK_NS UINT64_C(20000000)
+
+enum {
+    MAIN = 0,
+    OTHER = 1, /* what happens to it moves the log on */
+    SESSIONS = 2,
+    WINDOW = 16,
+    LIVES_MAX = 4,
+    EVENTS_MAX = 32,
+    SENDS_MAX = 64, /* more than any script makes */
+    CREDIT = 1 << 20,
+};
+
+/* A life of MAIN, as it was written. */
+struct life {
+    uint64_t epoch;
+    size_t count;
+    bool closed;
+    bool deleted;
+    char ids[EVENTS_MAX][RIG_TEXT_MAX];
+};
+
+/* What the client knows. */
+struct view_of_client {
+    bool waits;
+    bool located;
+    bool ended;
+    uint8_t verdict;
+    uint8_t why;
+    uint64_t first; /* seq of the verdict */
+    uint64_t epoch;
+    uint64_t seq;
+};
+
+static struct rig rig;
+static struct journal_reader *reader;
+static struct metrics metrics;
+static struct worker worker;
+static struct handoff asks;
+static struct slice scratch;
+static struct subscriptions *subscriptions;
+static struct life lives[LIVES_MAX];
+static size_t life_count;
+static struct view_of_client client;
+static uint64_t now_ns;
+static size_t sends;
+static size_t full_at;  /* this send, and all until full_for more have been tried */
+static size_t full_for; /* find no room */
+static size_t refused;
+
+static uint64_t fake_monotonic_ns(void)
+{
+    return now_ns;
+}
+
+static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns};
+static const struct peer peer = {.size = 1, .bytes = {7}};
+
+/* -- the client -------------------------------------------------------------------------------- */
+
+static const struct life *life_of(uint64_t epoch)
+{
+    for (size_t i = 0; i < life_count; i++)
+        if (lives[i].epoch == epoch)
+            return &lives[i];
+    fail_msg("no life has epoch %llu", (unsigned long long)epoch);
+    return NULL;
+}
+
+static void take_events(const struct wire_deliver *head, struct wire_in *in)
+{
+    const struct life *life = life_of(head->epoch);
+    for (uint32_t i = 0; i < head->count; i++) {
+        struct wire_item item;
+        wire_get_item(in, &item);
+        assert_false(in->bad);
+        assert_int_equal(item.seq, client.seq + 1);
+        assert_in_range(item.seq, 1, life->count);
+        assert_int_equal(item.id.size, strlen(life->ids[item.seq - 1]));
+        assert_memory_equal(item.id.data, life->ids[item.seq - 1], item.id.size);
+        client.seq++;
+    }
+}
+
+static void take_delivery(const struct wire_deliver *head, struct wire_in *in)
+{
+    assert_false(client.ended);
+    if (head->kind == WIRE_VERDICT && head->verdict == WIRE_UNKNOWN_SESSION) {
+        client.waits = true;
+    } else if (head->kind == WIRE_VERDICT) {
+        assert_false(client.located);
+        client.located = true;
+        client.verdict = head->verdict;
+        client.epoch = head->epoch;
+        client.first = client.seq = head->seq;
+    } else if (head->kind == WIRE_END) {
+        client.ended = true;
+        client.why = head->verdict;
+    } else {
+        assert_int_equal(head->kind, WIRE_EVENTS);
+        assert_true(client.located);
+        assert_int_equal(head->epoch, client.epoch);
+        take_events(head, in);
+    }
+    assert_int_equal(head->seq, client.seq);
+}
+
+static spn_err fake_send(void *socket, const struct peer *to, zmq_msg_t *message)
+{
+    struct wire_header header;
+    struct wire_deliver head;
+    (void)socket;
+    assert_int_equal(to->size, peer.size);
+    sends++;
+    if (sends >= full_at && sends < full_at + full_for) {
+        refused++;
+        return SPN_E_BACKPRESSURE;
+    }
+    struct wire_in in = wire_in(zmq_msg_data(message), zmq_msg_size(message));
+    assert_int_equal(wire_get_header(&in, &header), SPN_OK);
+    assert_int_equal(header.type, WIRE_DELIVER);
+    wire_get_deliver(&in, &head);
+    take_delivery(&head, &in);
+    assert_true(wire_in_done(&in));
+    zmq_msg_close(message);
+    return SPN_OK;
+}
+
+/* -- the sidecar ------------------------------------------------------------------------------- */
+
+static void start(void)
+{
+    static const uint8_t secret[RECORD_SECRET_SIZE];
+    rig_init(&rig, SESSIONS, WINDOW);
+    client = (struct view_of_client){.located = false};
+    memset(&metrics, 0, sizeof(metrics));
+    life_count = sends = refused = 0;
+    atomic_store(&worker.durable, 0);
+    assert_int_equal(handoff_init(&asks), SPN_OK);
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(
+        subscriptions_new(&subscriptions, &(struct subscriptions_options){.send = fake_send,
+                                                                          .journal = reader,
+                                                                          .worker = &worker,
+                                                                          .asks = &asks,
+                                                                          .clock = &fake_clock,
+                                                                          .metrics = &metrics,
+                                                                          .secret = secret,
+                                                                          .slice = &scratch}),
+        SPN_OK);
+}
+
+static void drop_asks(void)
+{
+    struct handoff_node *next;
+    for (struct handoff_node *node = handoff_take(&asks); node; node = next) {
+        next = node->next;
+        ask_free((struct ask *)node);
+    }
+}
+
+static int release(void **state)
+{
+    (void)state;
+    if (!subscriptions)
+        return 0;
+    subscriptions_free(subscriptions);
+    subscriptions = NULL;
+    drop_asks();
+    handoff_release(&asks);
+    journal_reader_close(reader);
+    rig_release(&rig);
+    assert_int_equal(metrics_get(&metrics.unsent), 0);
+    return 0;
+}
+
+static uint32_t session_of(const struct ask *ask)
+{
+    for (uint32_t i = 0; i < SESSIONS; i++)
+        if (ask->sessions[0].name.size == rig_name(&rig, i).size &&
+            memcmp(ask->sessions[0].name.data, rig_name(&rig, i).data,
+                   ask->sessions[0].name.size) == 0)
+            return i;
+    fail_msg("an ask for a session that is not there");
+    return 0;
+}
+
+/* The broker's answers to what was asked; false: nothing was. */
+static bool answer_asks(void)
+{
+    struct handoff_node *node = handoff_take(&asks);
+    bool any = node != NULL;
+    while (node) {
+        struct handoff_node *next = node->next;
+        struct ask *ask = (struct ask *)node;
+        rig_view(&rig, session_of(ask), &ask->sessions[0].view);
+        ask->horizon = rig.next_position - 1;
+        assert_int_equal(journal_reader_begin(reader), SPN_OK);
+        subscriptions_answer(subscriptions, ask);
+        journal_reader_end(reader);
+        ask_free(ask);
+        node = next;
+    }
+    return any;
+}
+
+static void tick(void)
+{
+    now_ns += TICK_NS;
+    (void)subscriptions_tick(subscriptions);
+}
+
+static void step(void)
+{
+    (void)answer_asks();
+    subscriptions_scan(subscriptions);
+    tick();
+}
+
+/* -- scripts ----------------------------------------------------------------------------------- */
+
+static void subscribe(const struct wire_subscribe *request)
+{
+    uint8_t bytes[512];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    struct wire_subscribe whole = *request;
+    whole.subscription = 3;
+    whole.incarnation = 1;
+    whole.session = rig_name(&rig, MAIN);
+    whole.credit = CREDIT;
+    wire_put_subscribe(&out, &whole);
+    assert_false(out.bad);
+    assert_int_equal(
+        subscriptions_subscribe(subscriptions, &peer, wire_in(bytes, wire_out_size(&out))), SPN_OK);
+}
+
+static void note_event(void)
+{
+    const struct rig_session *of = &rig.sessions[MAIN];
+    if (life_count == 0 || lives[life_count - 1].epoch != of->epoch)
+        lives[life_count++] = (struct life){.epoch = of->epoch};
+    struct life *life = &lives[life_count - 1];
+    assert_true(life->count < EVENTS_MAX);
+    memcpy(life->ids[life->count++], of->events[of->count - 1].id, RIG_TEXT_MAX);
+}
+
+/* e: an event; o: one of the other session; c, d: close, delete; s, w: subscribe from the earliest,
+ * or wait; a: after the second event of the first life; n: what comes next; F, W: the generation is
+ * frozen, and written; .: the reader's turn. What a letter wrote is durable with the next turn. */
+static void run_letter(char letter)
+{
+    switch (letter) {
+    case 'e':
+        rig_event(&rig, MAIN, NULL, NULL);
+        note_event();
+        break;
+    case 'o':
+        rig_event(&rig, OTHER, NULL, NULL);
+        break;
+    case 'c':
+        rig_end(&rig, MAIN, RECORD_CLOSE);
+        lives[life_count - 1].closed = true;
+        break;
+    case 'd':
+        rig_end(&rig, MAIN, RECORD_DELETE);
+        lives[life_count - 1].deleted = true;
+        break;
+    case 's':
+        subscribe(&(struct wire_subscribe){.start = WIRE_EARLIEST});
+        break;
+    case 'w':
+        subscribe(&(struct wire_subscribe){.start = WIRE_EARLIEST, .otherwise = WIRE_WAIT});
+        break;
+    case 'a':
+        subscribe(&(struct wire_subscribe){
+            .start = WIRE_AFTER_SEQ, .epoch = lives[0].epoch, .seq = 2, .otherwise = WIRE_RESTART});
+        break;
+    case 'n':
+        subscribe(&(struct wire_subscribe){.start = WIRE_NOW});
+        break;
+    case 'F':
+        rig_freeze(&rig);
+        break;
+    case 'W':
+        rig_write_frozen(&rig);
+        rig_drop_frozen(&rig);
+        break;
+    default:
+        assert_int_equal(letter, '.');
+        rig_commit(&rig);
+        atomic_store(&worker.durable, rig.next_position - 1);
+        step();
+    }
+}
+
+static void run(const char *script)
+{
+    for (; *script != '\0'; script++)
+        run_letter(*script);
+    run_letter('.');
+    for (int i = 0; i < 3 || sends < full_at + full_for; i++) {
+        step();
+        if (i > SENDS_MAX)
+            break; /* it has nothing more to send */
+    }
+    for (int i = 0; i < 3; i++)
+        step();
+}
+
+/* All of the life that the verdict named, and its end; or one of the next life was told of. */
+static void check_outcome(void)
+{
+    if (!client.located) {
+        assert_true(client.ended || (client.waits && lives[life_count - 1].deleted));
+        return;
+    }
+    const struct life *life = life_of(client.epoch);
+    if (life->deleted) {
+        assert_true(client.ended);
+        assert_in_set(client.why, ((const uintmax_t[]){WIRE_DELETED, WIRE_CLOSED}), 2);
+        return;
+    }
+    assert_ptr_equal(life, &lives[life_count - 1]);
+    assert_int_equal(client.seq, life->count);
+    assert_int_equal(client.ended, life->closed);
+    if (life->closed)
+        assert_int_equal(client.why, WIRE_CLOSED);
+}
+
+static const struct script_row {
+    const char *name;
+    const char *script;
+} script_rows[] = {
+    {"another life's events under the wrong epoch", "eees.deee.e.e."},
+    {"another life while the verdict waits, on disk", "eees.FWdeee.e.e."},
+    {"after a seq of another life, and restart", "eeea.deeeee.e.e."},
+    {"after a seq that is there", "eeea.e.e.ee."},
+    {"waiting for the session", "ow.o.e.e.ee."},
+    {"waiting, and deleted at once", "w.ed.eee.e."},
+    {"caught up, and more", "ees.e.e.eee.e."},
+    {"caught up, and closed", "ees.e.c."},
+    {"caught up, and closed with the last event", "ees.e.ec."},
+    {"behind, and closed", "ees.eeec."},
+    {"caught up, and deleted", "ees.e.d."},
+    {"deleted with its last events, and another life", "ees.e.eed.ee."},
+    {"deleted and written again at once", "ees.e.edee.ee."},
+    {"what comes next", "een.e.ee.e."},
+    {"what comes next, closed", "een.e.ec."},
+    {"no session", "os.o."},
+};
+
+/* Every message finds no room once, for a few tries, for many. */
+static void for_every_send(void **state)
+{
+    const struct script_row *row = *state;
+    static const size_t spans[] = {1, 2, 3, 5, 8};
+    size_t seen = 0;
+    for (size_t i = 0; i < COUNT(spans); i++)
+        for (size_t at = 1; at <= SENDS_MAX; at++) {
+            full_at = at;
+            full_for = spans[i];
+            start();
+            run(row->script);
+            check_outcome();
+            seen += refused;
+            bool over = sends < at;
+            release(NULL);
+            if (over)
+                break;
+        }
+    assert_true(seen > 0);
+}
+
+static struct CMUnitTest tests[COUNT(script_rows)];
+
+int main(void)
+{
+    for (size_t i = 0; i < COUNT(script_rows); i++)
+        tests[i] = (struct CMUnitTest){script_rows[i].name, for_every_send, NULL, release,
+                                       (void *)(uintptr_t)&script_rows[i]};
+    return _cmocka_run_group_tests("subscription", tests, COUNT(tests), NULL, NULL);
+}
