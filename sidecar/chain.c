@@ -67,19 +67,25 @@ static spn_err walk_back(struct journal_reader *reader, uint64_t epoch, uint32_t
     return found ? SPN_OK : SPN_E_END;
 }
 
-/* The block with the session's next seq: in the same segment, or the first of the one that is next
- * on the trail. */
+static uint64_t seq_after(const struct record_block *block)
+{
+    return block->first_seq + block->count;
+}
+
+/* The session's next block: in the same segment, or the first of the one that is next on the trail.
+ * It need not follow at once: segments are trimmed one by one, so that what an older one still has
+ * may end before what is left of a newer one begins. */
 static spn_err step_forward(struct journal_reader *reader, uint64_t epoch, struct trail *trail,
                             struct record_block *block)
 {
     const uint32_t *segments = trail_segments(trail);
-    uint64_t seq_next = block->first_seq + block->count;
+    uint64_t seq_next = seq_after(block);
 
     spn_err err =
         journal_read_block_from(reader, segments[trail->count - 1], epoch, seq_next, block);
     if (err == SPN_E_END && --trail->count > 0)
         err = journal_read_block_from(reader, segments[trail->count - 1], epoch, 0, block);
-    if (err == SPN_OK && block->first_seq != seq_next)
+    if (err == SPN_OK && block->first_seq < seq_next)
         return SPN_E_CORRUPT;
     return err;
 }
@@ -110,9 +116,11 @@ spn_err chain_collect(struct journal_reader *reader, uint64_t epoch, uint32_t se
     size_t count = 0;
 
     spn_err err = walk_back(reader, epoch, segment, seq_from, &trail, &block);
+    if (err == SPN_OK && seq_after(&block) <= seq_from)
+        err = step_forward(reader, epoch, &trail, &block);
     if (err == SPN_OK && block.first_seq > seq_from)
         first_seq = block.first_seq;
-    while (err == SPN_OK && count < positions_max) {
+    while (err == SPN_OK && count < positions_max && block.first_seq <= first_seq + count) {
         size_t taken = 0;
         err = take(&block, first_seq + count, positions_max - count, positions + count, &taken);
         count += taken;

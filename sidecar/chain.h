@@ -2,7 +2,9 @@
 /* chain: where are a session's entries on disk?
  *
  * A session's blocks form a chain from its newest segment back to its oldest: every block names the
- * segment before its own. Inside a segment they ascend by seq.
+ * segment before its own. Inside a segment they ascend by seq. Segments are trimmed one by one, in
+ * any order, so that seqs may be missing between two blocks. A segment that has lost all blocks of
+ * the session ends the chain: what older ones have is out of reach, and hidden by retention.
  *
  * Owns     nothing beyond a call.
  * Borrows  the reader, inside a snapshot.
@@ -16,11 +18,11 @@
 
 #include "journal.h"
 
-/* The positions of the events seq_from, seq_from + 1, … as far as they are in blocks, at most
- * positions_max. segment: from journal_row_segment.
+/* The positions of the first events from seq_from on that are in blocks: consecutive ones, up to
+ * the first that is in none, at most positions_max. segment: from journal_row_segment.
  *
- * *ret_first_seq is the seq of positions[0]: greater than seq_from when older blocks were trimmed,
- * equal to it otherwise, also when *ret_count is 0 (none is in a block: look in the generations).
+ * *ret_first_seq is the seq of positions[0]: greater than seq_from when blocks were trimmed, equal
+ * to it otherwise, also when *ret_count is 0 (none is in a block: look in the generations).
  * Costs one value per segment between the newest and the one with seq_from, and then one per block.
  * positions may have been written to on failure. */
 spn_err chain_collect(struct journal_reader *reader, uint64_t epoch, uint32_t segment,

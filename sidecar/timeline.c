@@ -114,37 +114,40 @@ static spn_err look_at(const struct timeline *timeline, const struct horizon *ho
     return err == SPN_E_END ? SPN_OK : err;
 }
 
-/* Whether this event is there and retained. Where the index begins later, *ret_first is its first.
- */
-static spn_err is_retained(const struct timeline *timeline, const struct horizon *horizon,
-                           uint64_t seq, uint64_t *ret_first, bool *ret_is)
+/* Whether the first event from seq on that the index has is retained; it is named in *ret_first. As
+ * events go oldest first, all before one for which this holds are followed by one for which it
+ * holds: also where the index has holes. */
+static spn_err leads_to_retained(const struct timeline *timeline, const struct horizon *horizon,
+                                 uint64_t seq, uint64_t *ret_first, bool *ret_is)
 {
     uint64_t position;
     size_t count;
     *ret_is = false;
     spn_err err = timeline_positions(timeline, seq, 1, &position, ret_first, &count);
-    if (err != SPN_OK || count == 0 || *ret_first > seq)
+    if (err != SPN_OK || count == 0)
         return err;
     return look_at(timeline, horizon, position, ret_is);
 }
 
-/* Events go oldest first, so between one that is gone and one that is there lies the first. */
+/* The first retained event after `gone`, which is not: by halves. */
 static spn_err search(const struct timeline *timeline, const struct horizon *horizon, uint64_t gone,
                       uint64_t *ret_seq)
 {
-    uint64_t there = timeline->seq_last + 1;
+    uint64_t leads = timeline->seq_last + 1; /* to *ret_seq */
     spn_err err = SPN_OK;
-    while (err == SPN_OK && there - gone > 1) {
-        uint64_t middle = gone + (there - gone) / 2;
+    *ret_seq = leads;
+    while (err == SPN_OK && leads - gone > 1) {
+        uint64_t middle = gone + (leads - gone) / 2;
         uint64_t first;
         bool is;
-        err = is_retained(timeline, horizon, middle, &first, &is);
-        if (is)
-            there = middle;
-        else
-            gone = first > middle && first < there ? first - 1 : middle;
+        err = leads_to_retained(timeline, horizon, middle, &first, &is);
+        if (is) {
+            leads = middle;
+            *ret_seq = first;
+        } else {
+            gone = first < leads ? first : leads - 1;
+        }
     }
-    *ret_seq = there;
     return err;
 }
 
@@ -176,12 +179,12 @@ spn_err timeline_read_retained(const struct timeline *timeline, uint64_t seq_fro
         return SPN_OK;
     }
     if (err == SPN_OK)
-        err = timeline_positions(timeline, seq_from, count_max, positions, &first, ret_count);
-    if (err == SPN_OK && *ret_count > 0 && first == seq_from)
+        err = timeline_positions(timeline, seq_from, count_max, positions, ret_first, ret_count);
+    if (err == SPN_OK && *ret_count > 0)
         err = look_at(timeline, &horizon, positions[0], &is);
     if (err != SPN_OK || is)
         return err;
-    err = search(timeline, &horizon, first > seq_from ? first - 1 : seq_from, ret_first);
+    err = search(timeline, &horizon, *ret_first, ret_first);
     if (err == SPN_OK)
         err = timeline_positions(timeline, *ret_first, count_max, positions, &first, ret_count);
     return err == SPN_OK && *ret_count > 0 && first != *ret_first ? SPN_E_CORRUPT : err;

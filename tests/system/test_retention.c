@@ -94,7 +94,7 @@ static const struct rule {
 };
 
 /* What a cursor at CURSOR is told. */
-static void expect_cursor(const char *session, uint64_t epoch, uint64_t first)
+static void expect_cursor(const char *session, uint64_t epoch, uint64_t first, uint64_t last)
 {
     struct raw raw;
     struct raw_out out = {NULL, 0, 0};
@@ -111,7 +111,7 @@ static void expect_cursor(const char *session, uint64_t epoch, uint64_t first)
     raw_get_number(&in, 4);
     assert_int_equal(raw_get_number(&in, 8), epoch);
     raw_get_number(&in, 8);
-    assert_int_equal(raw_get_number(&in, 8), EVENTS);
+    assert_int_equal(raw_get_number(&in, 8), last);
     assert_int_equal(raw_get_number(&in, 8), first - 1 - CURSOR);
     raw_drop(&in);
     raw_release(&out);
@@ -126,7 +126,7 @@ static void expect_retained(const char *session, uint64_t first, uint64_t last)
     assert_int_equal(spn_get_session(client, spn_text(session), ONLOOKER_ASK_MS, &info), SPN_OK);
     assert_int_equal(info.session.seq, last);
     assert_int_equal(info.first_seq, first);
-    expect_cursor(session, info.session.epoch, first);
+    expect_cursor(session, info.session.epoch, first, last);
     spn_subscription *reader = onlooker_subscribe(client, session, SPN_EARLIEST, 0);
     struct spn_item item = onlooker_expect(reader, SPN_ITEM_VERDICT);
     assert_int_equal(item.missing, first - 1);
@@ -169,6 +169,45 @@ static void events_are_counted(struct stage *stage)
 static void bytes_are_counted(struct stage *stage)
 {
     obey(stage, &rules[1]);
+}
+
+enum { SPARED = 6, TURNS = 3 };
+
+/* Waits until the index has all there is. */
+static void settle_index(spn_client *client)
+{
+    uint64_t durable = onlooker_counter(client, "sponson_durable_position");
+    onlooker_wait_least(client, "sponson_checkpoint_position", durable);
+}
+
+/* A segment that others have too much in to be trimmed keeps old events of a session; a newer one
+ * has lost the session's first blocks. Between the two there is a hole, below the retained events:
+ * no reader may take it for damage. */
+static void holes_below_the_retained_events(struct stage *stage)
+{
+    struct stage_daemon trims = {.more = {"--row-interval", "100", "--retention-events", "100"}};
+    struct process *daemon = stage_start(stage, &trims);
+    struct feeder feeder;
+    feeder_open(&feeder);
+    spn_client *client = onlooker_client();
+    put_many(&feeder, "s", 1, EVENTS);
+    for (int i = 0; i < SPARED; i++)
+        put_many(&feeder, (const char[]){'t', (char)('0' + i), '\0'}, 1, KEPT);
+    settle_index(client);
+    for (uint64_t turn = 1; turn <= TURNS; turn++) {
+        onlooker_wait_least(client, "sponson_entries_trimmed_total", turn * (EVENTS - KEPT));
+        put_many(&feeder, "s", turn * EVENTS + 1, (turn + 1) * EVENTS);
+        settle_index(client);
+        expect_retained("s", (turn + 1) * EVENTS - KEPT + 1, (turn + 1) * EVENTS);
+    }
+    onlooker_wait_least(client, "sponson_entries_trimmed_total", (TURNS + 1) * (EVENTS - KEPT));
+    process_kill(daemon);
+    stage_start(stage, &trims);
+    expect_retained("s", (TURNS + 1) * EVENTS - KEPT + 1, (TURNS + 1) * EVENTS);
+    for (int i = 0; i < SPARED; i++)
+        assert_int_equal(replay_tail(client, (const char[]){'t', (char)('0' + i), '\0'}, KEPT), 1);
+    feeder_close(&feeder);
+    spn_client_close(client);
 }
 
 enum { AGE_MS = 2000 };
@@ -650,6 +689,7 @@ int main(int argc, char **argv)
         STAGE_TEST(events_are_counted),
         STAGE_TEST(bytes_are_counted),
         STAGE_TEST(events_grow_old),
+        STAGE_TEST(holes_below_the_retained_events),
         STAGE_TEST(stalled_reader_gets_what_is_retained),
         STAGE_TEST(live_reader_is_told_of_gaps),
         STAGE_TEST(quota_holds),
