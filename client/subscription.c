@@ -12,7 +12,6 @@ enum {
     SLOTS_MAX = 1 << 20,
     GRANTS_PER_MESSAGE = 256,
     SUBSCRIBE_MAX = WIRE_HEADER_SIZE + 8 + 4 + 4 + 3 * 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
-    HEADS_SIZE = WIRE_HEADER_SIZE + WIRE_DELIVER_HEAD_SIZE,
     SHARED_BYTES = 8192, /* that ZeroMQ reads at a time */
 };
 
@@ -24,7 +23,16 @@ enum {
 struct frame {
     struct frame *next;
     struct wire_deliver head;
-    zmq_msg_t message;
+    const uint8_t *items; /* in copied, or in the message */
+    zmq_msg_t message;    /* empty, when they were copied */
+    uint8_t copied[];
+};
+
+/* One that came in. */
+struct delivered {
+    struct wire_deliver head;
+    struct wire_in items;
+    zmq_msg_t *message; /* that it is in */
 };
 
 /* A place in a ring; alone it points to itself. */
@@ -220,33 +228,34 @@ static void drop_frames(struct spn_subscription *subscription)
     link_leave(&subscription->ready);
 }
 
-/* ZeroMQ hands out a small message within the buffer that it read it into, which has 18 KB and
- * would wait with it: an event of a hundred bytes that is not read yet took 8.7 KB. */
-static bool take_over(zmq_msg_t *ret_message, zmq_msg_t *message)
+/* Whether the items are best left where they are. A message is as large as all of its deliveries,
+ * and waits for the last of them to be read. And ZeroMQ hands out a small one within the buffer
+ * that it read it into, which has 18 KB and would wait with it: an event of a hundred bytes that
+ * is not read yet took 8.7 KB. */
+static bool is_shared(const struct delivered *delivered)
 {
-    size_t size = zmq_msg_size(message);
-    if (size > SHARED_BYTES) {
-        zmq_msg_init(ret_message);
-        zmq_msg_move(ret_message, message);
-        return true;
-    }
-    if (zmq_msg_init_size(ret_message, size) != 0)
-        return false;
-    memcpy(zmq_msg_data(ret_message), zmq_msg_data(message), size);
-    return true;
+    size_t size = zmq_msg_size(delivered->message);
+    return size > SHARED_BYTES && delivered->head.size > size / 2;
 }
 
-/* Takes the message over. False: no memory. */
-static bool keep_frame(struct spn_subscription *subscription, const struct wire_deliver *head,
-                       zmq_msg_t *message)
+/* False: no memory. */
+static bool keep_frame(struct spn_subscription *subscription, const struct delivered *delivered)
 {
-    struct frame *frame = malloc(sizeof(*frame));
-    if (frame == NULL || !take_over(&frame->message, message)) {
+    bool shared = is_shared(delivered);
+    size_t size = delivered->head.size;
+    struct frame *frame = malloc(sizeof(*frame) + (shared ? 0 : size));
+    if (frame == NULL)
+        return false;
+    zmq_msg_init(&frame->message);
+    if (shared && zmq_msg_copy(&frame->message, delivered->message) != 0) {
         free(frame);
         return false;
     }
+    frame->items = shared ? delivered->items.at : frame->copied;
+    if (!shared && size > 0)
+        memcpy(frame->copied, delivered->items.at, size);
     frame->next = NULL;
-    frame->head = *head;
+    frame->head = delivered->head;
     *subscription->end = frame;
     subscription->end = &frame->next;
     link_join(&all_of(subscription)->ready, &subscription->ready);
@@ -447,12 +456,9 @@ static void fail_subscription(struct spn_subscription *subscription, spn_err err
 }
 
 /* Whether the delivery goes on where the one before it ended. */
-static bool fits(const struct spn_subscription *subscription, const struct wire_deliver *head,
-                 size_t items_size)
+static bool fits(const struct spn_subscription *subscription, const struct wire_deliver *head)
 {
-    if (head->kind != WIRE_EVENTS && items_size > 0)
-        return false;
-    if (head->bytes != subscription->bytes + items_size)
+    if (head->bytes != subscription->bytes + head->size)
         return false;
     switch ((enum wire_delivery)head->kind) {
     case WIRE_VERDICT:
@@ -475,15 +481,15 @@ static bool fits(const struct spn_subscription *subscription, const struct wire_
 }
 
 /* The verdict of a later incarnation is not the app's business; what it missed is. */
-static void take_fitting(struct spn_subscription *subscription, struct wire_deliver *head,
-                         size_t items_size, zmq_msg_t *message)
+static void take_fitting(struct spn_subscription *subscription, struct delivered *delivered)
 {
+    struct wire_deliver *head = &delivered->head;
     if (head->kind == WIRE_VERDICT && subscription->located) {
         head->kind = WIRE_GAP;
         all_of(subscription)->resumed++;
     }
     bool worth = head->kind != WIRE_GAP || head->missing > 0;
-    if (worth && !keep_frame(subscription, head, message)) {
+    if (worth && !keep_frame(subscription, delivered)) {
         subscribe_after_pause(subscription);
         return;
     }
@@ -498,7 +504,7 @@ static void take_fitting(struct spn_subscription *subscription, struct wire_deli
     }
     subscription->received = head->seq;
     subscription->bytes = head->bytes;
-    subscription->unread += items_size;
+    subscription->unread += head->size;
 }
 
 /* Where one is not known the others may be unknown as well. Their answers bring us here again. */
@@ -512,9 +518,9 @@ static void ask_for_all(struct subscriptions *all)
     all->beat_ns = now_ns;
 }
 
-static void take_delivery(struct spn_subscription *subscription, struct wire_deliver *head,
-                          size_t items_size, zmq_msg_t *message)
+static void take_delivery(struct spn_subscription *subscription, struct delivered *delivered)
 {
+    const struct wire_deliver *head = &delivered->head;
     if (subscription->ended || subscription->subscribe ||
         head->incarnation != subscription->incarnation)
         return;
@@ -525,8 +531,8 @@ static void take_delivery(struct spn_subscription *subscription, struct wire_del
     } else if (head->kind == WIRE_VERDICT && head->verdict == WIRE_UNKNOWN_SESSION &&
                !subscription->located) {
         subscription->start = WIRE_EARLIEST; /* it waits: all that the session will have is new */
-    } else if (fits(subscription, head, items_size)) {
-        take_fitting(subscription, head, items_size, message);
+    } else if (fits(subscription, head)) {
+        take_fitting(subscription, delivered);
     } else if (head->kind == WIRE_VERDICT && head->verdict <= WIRE_TRIMMED &&
                subscription->located) {
         fail_subscription(subscription, SPN_E_PROTOCOL); /* it would be the same again */
@@ -548,12 +554,27 @@ static void take_error(struct subscriptions *all, uint64_t request, struct wire_
         fail_subscription(subscription, err != SPN_OK ? err : SPN_E_PROTOCOL);
 }
 
+/* A message that lies about its lengths is taken up to there: what is missing then is seen by the
+ * next delivery, or by nobody, as if it had not been sent. */
+static void take_deliveries(struct subscriptions *all, struct wire_in in, zmq_msg_t *message)
+{
+    struct delivered delivered = {.message = message};
+    uint32_t count;
+    wire_get_deliveries(&in, &count);
+    for (uint32_t i = 0; i < count && !in.bad; i++) {
+        wire_get_deliver(&in, &delivered.head, &delivered.items);
+        struct spn_subscription *subscription =
+            in.bad ? NULL : find(all, delivered.head.subscription);
+        if (subscription != NULL)
+            take_delivery(subscription, &delivered);
+    }
+}
+
 static bool part_take_answer(struct client_part *part, zmq_msg_t *message)
 {
     struct subscriptions *all = (struct subscriptions *)part;
     struct wire_in in = wire_in(zmq_msg_data(message), zmq_msg_size(message));
     struct wire_header header = {0};
-    struct wire_deliver head;
     spn_err err = wire_get_header(&in, &header);
     if (header.type == WIRE_ERROR && (err == SPN_OK || err == SPN_E_VERSION) &&
         (header.request & REQUEST_MARK) != 0) {
@@ -562,10 +583,7 @@ static bool part_take_answer(struct client_part *part, zmq_msg_t *message)
     }
     if (err != SPN_OK || header.type != WIRE_DELIVER)
         return false;
-    wire_get_deliver(&in, &head);
-    struct spn_subscription *subscription = in.bad ? NULL : find(all, head.subscription);
-    if (subscription != NULL)
-        take_delivery(subscription, &head, (size_t)(in.end - in.at), message);
+    take_deliveries(all, in, message);
     return true;
 }
 
@@ -701,10 +719,8 @@ static bool give_event(struct spn_subscription *subscription, struct spn_item *r
 
 static void open_frame(struct spn_subscription *subscription)
 {
-    struct frame *frame = subscription->first;
-    uint8_t *bytes = zmq_msg_data(&frame->message);
-    subscription->items =
-        wire_in(bytes + HEADS_SIZE, zmq_msg_size(&frame->message) - (size_t)HEADS_SIZE);
+    const struct frame *frame = subscription->first;
+    subscription->items = wire_in(frame->items, frame->head.size);
     subscription->left = frame->head.count;
     subscription->opened = true;
 }

@@ -656,6 +656,20 @@ void wire_get_subscribe(struct wire_in *in, struct wire_subscribe *ret_subscribe
         in->bad = true;
 }
 
+void wire_put_deliveries(struct wire_out *out, uint32_t count)
+{
+    put_u32(out, count);
+    put_zeros(out, 4);
+}
+
+void wire_get_deliveries(struct wire_in *in, uint32_t *ret_count)
+{
+    *ret_count = get_u32(in);
+    get_zeros(in, 4);
+    if (*ret_count == 0)
+        in->bad = true;
+}
+
 void wire_put_deliver(struct wire_out *out, const struct wire_deliver *deliver)
 {
     put_u64(out, deliver->subscription);
@@ -664,14 +678,15 @@ void wire_put_deliver(struct wire_out *out, const struct wire_deliver *deliver)
     put_u8(out, deliver->verdict);
     put_zeros(out, 2);
     put_u32(out, deliver->count);
-    put_zeros(out, 4);
+    put_u32(out, deliver->size);
     put_u64(out, deliver->epoch);
     put_u64(out, deliver->seq);
     put_u64(out, deliver->bytes);
     put_u64(out, deliver->missing);
 }
 
-void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver)
+void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver,
+                      struct wire_in *ret_items)
 {
     ret_deliver->subscription = get_u64(in);
     ret_deliver->incarnation = get_u32(in);
@@ -679,13 +694,20 @@ void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver)
     ret_deliver->verdict = get_u8(in);
     get_zeros(in, 2);
     ret_deliver->count = get_u32(in);
-    get_zeros(in, 4);
+    ret_deliver->size = get_u32(in);
     ret_deliver->epoch = get_u64(in);
     ret_deliver->seq = get_u64(in);
     ret_deliver->bytes = get_u64(in);
     ret_deliver->missing = get_u64(in);
     if (ret_deliver->kind > WIRE_END || ret_deliver->verdict > WIRE_FAILED)
         in->bad = true;
+    if (ret_deliver->size > 0 && ret_deliver->kind != WIRE_EVENTS)
+        in->bad = true;
+    if (!in->bad && ret_deliver->size > (size_t)(in->end - in->at))
+        in->bad = true;
+    *ret_items = wire_in(in->at, in->bad ? 0 : ret_deliver->size);
+    ret_items->bad = in->bad;
+    in->at += in->bad ? 0 : ret_deliver->size;
 }
 
 void wire_put_grants(struct wire_out *out, uint32_t count)

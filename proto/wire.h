@@ -31,6 +31,7 @@ enum {
     WIRE_RUN_SIZE = 16,
     WIRE_SLICE_HEAD_SIZE = 40,
     WIRE_ITEM_HEAD_SIZE = 40,
+    WIRE_DELIVERIES_HEAD_SIZE = 8,
     WIRE_DELIVER_HEAD_SIZE = 56,
     WIRE_GRANT_SIZE = 24,
     WIRE_EPOCH_SIZE = 8, /* the data of a close or a delete */
@@ -344,12 +345,14 @@ enum wire_delivery {
     WIRE_END = 3, /* the last one: `verdict` says why */
 };
 
+/* One of those in a DELIVER, which lie one after the other. */
 struct wire_deliver {
     uint64_t subscription;
     uint32_t incarnation;
     uint8_t kind;    /* enum wire_delivery */
     uint8_t verdict; /* VERDICT, END: enum wire_verdict */
     uint32_t count;  /* EVENTS: items that follow */
+    uint32_t size;   /* EVENTS: bytes of these items */
     uint64_t epoch;
     uint64_t seq;     /* where the cursor stands after this */
     uint64_t bytes;   /* of items delivered in this incarnation, these included */
@@ -437,8 +440,13 @@ void wire_put_slice(struct wire_out *out, const struct wire_slice *slice);
 void wire_get_slice(struct wire_in *in, struct wire_slice *ret_slice);
 void wire_put_subscribe(struct wire_out *out, const struct wire_subscribe *subscribe);
 void wire_get_subscribe(struct wire_in *in, struct wire_subscribe *ret_subscribe);
+/* count: of the deliveries that follow. */
+void wire_put_deliveries(struct wire_out *out, uint32_t count);
+void wire_get_deliveries(struct wire_in *in, uint32_t *ret_count);
 void wire_put_deliver(struct wire_out *out, const struct wire_deliver *deliver);
-void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver);
+/* *ret_items: its items, which are passed over; bad when they are not all there. */
+void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver,
+                      struct wire_in *ret_items);
 /* CREDIT: a count of 4 bytes, then grants. UNSUBSCRIBE: one grant, whose credit is 0. */
 void wire_put_grants(struct wire_out *out, uint32_t count);
 void wire_get_grants(struct wire_in *in, uint32_t *ret_count);

@@ -19,7 +19,7 @@ enum {
     BLOCKED_RETRY_MS = 10,
     LEASE_LOOK_MS = 1000,
     SLOTS_FIRST = 64,
-    HEADS_SIZE = WIRE_HEADER_SIZE + WIRE_DELIVER_HEAD_SIZE,
+    HEADS_SIZE = WIRE_HEADER_SIZE + WIRE_DELIVERIES_HEAD_SIZE + WIRE_DELIVER_HEAD_SIZE,
 };
 
 enum subscription_state {
@@ -270,6 +270,7 @@ static void put_heads(uint8_t *bytes, const struct wire_deliver *deliver)
 {
     struct wire_out out = wire_out(bytes, HEADS_SIZE);
     wire_put_header(&out, WIRE_DELIVER, 0);
+    wire_put_deliveries(&out, 1);
     wire_put_deliver(&out, deliver);
     assert(!out.bad);
 }
@@ -503,6 +504,7 @@ static spn_err send_slice(struct subscriptions *all, struct subscription *subscr
     struct wire_deliver deliver = delivery(subscription, WIRE_EVENTS);
     deliver.count = slice->head.count;
     deliver.seq = slice->head.seq;
+    deliver.size = (uint32_t)slice->size;
     deliver.bytes += slice->size;
     spn_err err = send_items(all, subscription, parcel, slice->size, &deliver);
     metrics_add(&all->options.metrics->replayed, err == SPN_OK ? slice->head.count : 0);
@@ -687,6 +689,7 @@ static spn_err send_out(struct subscriptions *all, struct subscription *subscrip
     struct wire_deliver deliver = delivery(subscription, WIRE_EVENTS);
     deliver.count = subscription->out_count;
     deliver.seq += subscription->out_count;
+    deliver.size = (uint32_t)items;
     deliver.bytes += items;
     struct parcel *out = subscription->out;
     subscription->out = NULL;

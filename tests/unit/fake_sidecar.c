@@ -540,28 +540,62 @@ size_t fake_items_size(uint32_t count, size_t data_size)
     return (WIRE_ITEM_HEAD_SIZE + 2 + 1 + data_size) * count;
 }
 
-void fake_deliver(struct fake *fake, const struct wire_deliver *head, uint64_t seq_first,
-                  size_t data_size)
+static struct {
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out;
+    uint32_t count;
+    bool open;
+} pack;
+
+void fake_pack(void)
 {
-    static uint8_t bytes[ANSWER_MAX];
+    pack.out = wire_out(pack.bytes, sizeof(pack.bytes));
+    pack.count = 0;
+    pack.open = true;
+    wire_put_header(&pack.out, WIRE_DELIVER, 0);
+    wire_put_deliveries(&pack.out, 0);
+}
+
+void fake_send_pack(struct fake *fake)
+{
+    struct wire_out head = wire_out(pack.bytes + WIRE_HEADER_SIZE, WIRE_DELIVERIES_HEAD_SIZE);
+    wire_put_deliveries(&head, pack.count);
+    assert_false(pack.out.bad);
+    fake_read_raw(fake, pack.bytes, wire_out_size(&pack.out));
+    pack.open = false;
+}
+
+static void put_items(uint32_t count, uint64_t seq_first, size_t data_size)
+{
     static char data[ANSWER_MAX];
-    struct wire_out out = wire_out(bytes, sizeof(bytes));
-    wire_put_header(&out, WIRE_DELIVER, 0);
-    wire_put_deliver(&out, head);
-    for (uint32_t i = 0; head->kind == WIRE_EVENTS && i < head->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         memset(data, '.', data_size);
         uint64_t seq = seq_first + i;
         snprintf(data, sizeof(data), "%llu", (unsigned long long)seq);
-        wire_put_item(&out, &(struct wire_item){.seq = seq,
-                                                .position = 1000 + seq,
-                                                .time_ms = 5,
-                                                .retry_ms = WIRE_RETRY_NONE,
-                                                .id = {"id", 2},
-                                                .type = {"t", 1},
-                                                .data = {data, data_size}});
+        wire_put_item(&pack.out, &(struct wire_item){.seq = seq,
+                                                     .position = 1000 + seq,
+                                                     .time_ms = 5,
+                                                     .retry_ms = WIRE_RETRY_NONE,
+                                                     .id = {"id", 2},
+                                                     .type = {"t", 1},
+                                                     .data = {data, data_size}});
     }
-    assert_false(out.bad);
-    fake_read_raw(fake, bytes, wire_out_size(&out));
+}
+
+void fake_deliver(struct fake *fake, const struct wire_deliver *head, uint64_t seq_first,
+                  size_t data_size)
+{
+    struct wire_deliver whole = *head;
+    bool alone = !pack.open;
+    uint32_t count = head->kind == WIRE_EVENTS ? head->count : 0;
+    whole.size = (uint32_t)fake_items_size(count, data_size);
+    if (alone)
+        fake_pack();
+    wire_put_deliver(&pack.out, &whole);
+    put_items(count, seq_first, data_size);
+    pack.count++;
+    if (alone)
+        fake_send_pack(fake);
 }
 
 void fake_read_error(struct fake *fake, uint64_t request, spn_err code)

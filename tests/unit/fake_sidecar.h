@@ -106,6 +106,9 @@ void fake_expect(struct fake *fake, uint64_t number, uint32_t round);
 void fake_refuse(struct fake *fake, uint64_t number, uint32_t round, spn_err code);
 void fake_error(struct fake *fake, uint64_t token, spn_err code, const char *detail);
 void fake_send_raw(struct fake *fake, const void *bytes, size_t size);
+/* What is delivered between the two goes out in one message. */
+void fake_pack(void);
+void fake_send_pack(struct fake *fake);
 
 /* A DELIVER on read.sock as it is told, bytes included. Of EVENTS, head.count items from
  * seq_first on; data_size bytes of data each, with the seq in front. */

@@ -339,6 +339,36 @@ static void refused_subscribe_is_an_end(void **state)
     expect_end(&stream, SPN_E_PROTOCOL);
 }
 
+/* The last of many keeps only its own bytes, not the message; a large one keeps the message. */
+static void several_deliveries_in_one_message(void **state)
+{
+    (void)state;
+    struct stream one = begin(0);
+    struct stream other = begin(0);
+    struct stream large = begin(0);
+    struct stream stranger = begin(0);
+    spn_unsubscribe(stranger.subscription);
+    fake_pack();
+    deliver_events(&one, 2);
+    deliver_events(&stranger, 1);
+    deliver_gap(&other, 3);
+    deliver_events(&one, 1);
+    deliver_events(&large, 300);
+    deliver_events(&other, 1);
+    deliver_end(&one, WIRE_CLOSED);
+    fake_send_pack(&fake);
+    step_until_quiet();
+    struct spn_item item;
+    assert_int_equal(spn_subscription_next(other.subscription, WAIT_MS, &item), SPN_OK);
+    assert_int_equal(item.kind, SPN_ITEM_GAP);
+    expect_events(&other, 4, 4);
+    expect_events(&large, 1, 300);
+    expect_events(&one, 1, 3);
+    expect_end(&one, SPN_E_CLOSED);
+    expect_nothing(&other);
+    expect_nothing(&large);
+}
+
 static void event_is_lent_until_the_next_call(void **state)
 {
     (void)state;
@@ -529,10 +559,12 @@ static void no_truncation_passes(void **state)
         struct stream stream = begin(0);
         struct wire_out out = wire_out(bytes, sizeof(bytes));
         wire_put_header(&out, WIRE_DELIVER, 0);
+        wire_put_deliveries(&out, 1);
         stream.head.kind = WIRE_EVENTS;
         stream.head.count = 1;
+        stream.head.size = WIRE_ITEM_HEAD_SIZE + 3;
         stream.head.seq = 1;
-        stream.head.bytes = WIRE_ITEM_HEAD_SIZE + 3;
+        stream.head.bytes = stream.head.size;
         wire_put_deliver(&out, &stream.head);
         wire_put_item(&out, &(struct wire_item){.seq = 1, .data = {"abc", 3}});
         size_t size = wire_out_size(&out);
@@ -540,8 +572,9 @@ static void no_truncation_passes(void **state)
             break;
         fake_read_raw(&fake, bytes, cut);
         stream.head.bytes -= size - cut; /* the head tells the same lie */
-        if (cut > WIRE_HEADER_SIZE + WIRE_DELIVER_HEAD_SIZE) {
-            out.at = bytes + WIRE_HEADER_SIZE;
+        stream.head.size -= (uint32_t)(size - cut);
+        if (cut > WIRE_HEADER_SIZE + WIRE_DELIVERIES_HEAD_SIZE + WIRE_DELIVER_HEAD_SIZE) {
+            out.at = bytes + WIRE_HEADER_SIZE + WIRE_DELIVERIES_HEAD_SIZE;
             wire_put_deliver(&out, &stream.head);
             fake_read_raw(&fake, bytes, cut);
         }
@@ -828,6 +861,7 @@ int main(void)
         TEST(hole_is_filled),
         TEST(hole_between_items_is_filled),
         TEST(cursor_does_not_go_back),
+        TEST(several_deliveries_in_one_message),
         TEST(no_truncation_passes),
         TEST(restart_goes_on_after_the_last_event),
         TEST(restart_before_the_verdict_asks_the_same),

@@ -87,13 +87,13 @@ static const struct life *life_of(uint64_t epoch)
     return NULL;
 }
 
-static void take_events(const struct wire_deliver *head, struct wire_in *in)
+static void take_events(const struct wire_deliver *head, struct wire_in *items)
 {
     const struct life *life = life_of(head->epoch);
     for (uint32_t i = 0; i < head->count; i++) {
         struct wire_item item;
-        wire_get_item(in, &item);
-        assert_false(in->bad);
+        wire_get_item(items, &item);
+        assert_false(items->bad);
         assert_int_equal(item.seq, client.seq + 1);
         assert_in_range(item.seq, 1, life->count);
         assert_int_equal(item.id.size, strlen(life->ids[item.seq - 1]));
@@ -102,7 +102,7 @@ static void take_events(const struct wire_deliver *head, struct wire_in *in)
     }
 }
 
-static void take_delivery(const struct wire_deliver *head, struct wire_in *in)
+static void take_delivery(const struct wire_deliver *head, struct wire_in *items)
 {
     assert_false(client.ended);
     if (head->kind == WIRE_VERDICT && head->verdict == WIRE_UNKNOWN_SESSION) {
@@ -120,8 +120,9 @@ static void take_delivery(const struct wire_deliver *head, struct wire_in *in)
         assert_int_equal(head->kind, WIRE_EVENTS);
         assert_true(client.located);
         assert_int_equal(head->epoch, client.epoch);
-        take_events(head, in);
+        take_events(head, items);
     }
+    assert_true(wire_in_done(items));
     assert_int_equal(head->seq, client.seq);
 }
 
@@ -129,6 +130,8 @@ static spn_err fake_send(void *socket, const struct peer *to, zmq_msg_t *message
 {
     struct wire_header header;
     struct wire_deliver head;
+    struct wire_in items;
+    uint32_t count;
     (void)socket;
     assert_int_equal(to->size, peer.size);
     sends++;
@@ -139,8 +142,11 @@ static spn_err fake_send(void *socket, const struct peer *to, zmq_msg_t *message
     struct wire_in in = wire_in(zmq_msg_data(message), zmq_msg_size(message));
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
     assert_int_equal(header.type, WIRE_DELIVER);
-    wire_get_deliver(&in, &head);
-    take_delivery(&head, &in);
+    wire_get_deliveries(&in, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        wire_get_deliver(&in, &head, &items);
+        take_delivery(&head, &items);
+    }
     assert_true(wire_in_done(&in));
     zmq_msg_close(message);
     return SPN_OK;

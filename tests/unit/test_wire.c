@@ -91,9 +91,10 @@ static struct example {
      .text = "SUBSCRIBE request=9 subscription=3 incarnation=1 start=1 otherwise=2 epoch=0 seq=0"
              " credit=262144 session=chat-7 id=a1"},
     {.name = "DELIVER",
-     .text = "DELIVER request=0 subscription=3 incarnation=1 kind=1 verdict=0 count=1 epoch=100"
-             " seq=2 bytes=47 missing=0; item seq=2 position=102 time=1767225600000 id=a2 type="
-             " data=world retry=2500"},
+     .text = "DELIVER request=0 count=2; delivery subscription=3 incarnation=1 kind=1 verdict=0"
+             " count=1 size=47 epoch=100 seq=2 bytes=47 missing=0; item seq=2 position=102"
+             " time=1767225600000 id=a2 type= data=world retry=2500; delivery subscription=4"
+             " incarnation=1 kind=3 verdict=6 count=0 size=0 epoch=90 seq=7 bytes=0 missing=0"},
     {.name = "CREDIT",
      .text = "CREDIT request=0 count=2; grant subscription=3 incarnation=1 credit=262191"
              "; grant subscription=4 incarnation=2 credit=262144"},
@@ -353,11 +354,17 @@ static const struct field_row {
     {"SUBSCRIBE: otherwise fail", "SUBSCRIBE", 29, 1, WIRE_FAIL, true},
     {"SUBSCRIBE: no such otherwise", "SUBSCRIBE", 29, 1, 3, false},
     {"SUBSCRIBE: not zero", "SUBSCRIBE", 30, 1, 1, false},
-    {"DELIVER: an end", "DELIVER", 28, 1, WIRE_END, true},
-    {"DELIVER: no such kind", "DELIVER", 28, 1, 4, false},
-    {"DELIVER: the last verdict", "DELIVER", 29, 1, WIRE_FAILED, true},
-    {"DELIVER: no such verdict", "DELIVER", 29, 1, 9, false},
-    {"DELIVER: not zero", "DELIVER", 36, 4, 1, false},
+    {"DELIVER: fewer deliveries than it says", "DELIVER", 16, 4, 3, false},
+    {"DELIVER: more deliveries than it says", "DELIVER", 16, 4, 1, false},
+    {"DELIVER: no deliveries", "DELIVER", 16, 4, 0, false},
+    {"DELIVER: not zero", "DELIVER", 20, 4, 1, false},
+    {"DELIVER: a gap", "DELIVER", 139, 1, WIRE_GAP, true},
+    {"DELIVER: items in what has none", "DELIVER", 36, 1, WIRE_END, false},
+    {"DELIVER: no such kind", "DELIVER", 139, 1, 4, false},
+    {"DELIVER: the last verdict", "DELIVER", 140, 1, WIRE_FAILED, true},
+    {"DELIVER: no such verdict", "DELIVER", 140, 1, 9, false},
+    {"DELIVER: more bytes of items than there are", "DELIVER", 44, 4, 47 + 57, false},
+    {"DELIVER: fewer bytes of items than there are", "DELIVER", 44, 4, 46, false},
     {"CREDIT: fewer grants than it says", "CREDIT", 16, 4, 3, false},
     {"CREDIT: more grants than it says", "CREDIT", 16, 4, 1, false},
     {"CREDIT: not zero", "CREDIT", 32, 4, 1, false},

@@ -293,18 +293,36 @@ static void copy_subscribe(struct copy *copy)
 static void copy_deliver(struct copy *copy)
 {
     struct wire_deliver deliver;
-    wire_get_deliver(&copy->in, &deliver);
+    struct wire_in items;
+    struct wire_in frame;
+    wire_get_deliver(&copy->in, &deliver, &items);
     wire_put_deliver(copy->out, &deliver);
+    say(copy, "; delivery");
     say_u64(copy, "subscription", deliver.subscription);
     say_u64(copy, "incarnation", deliver.incarnation);
     say_u64(copy, "kind", deliver.kind);
     say_u64(copy, "verdict", deliver.verdict);
     say_u64(copy, "count", deliver.count);
+    say_u64(copy, "size", deliver.size);
     say_u64(copy, "epoch", deliver.epoch);
     say_u64(copy, "seq", deliver.seq);
     say_u64(copy, "bytes", deliver.bytes);
     say_u64(copy, "missing", deliver.missing);
+    frame = copy->in;
+    copy->in = items;
     copy_items(copy, deliver.count);
+    frame.bad = frame.bad || !wire_in_done(&copy->in);
+    copy->in = frame;
+}
+
+static void copy_delivers(struct copy *copy)
+{
+    uint32_t count;
+    wire_get_deliveries(&copy->in, &count);
+    wire_put_deliveries(copy->out, count);
+    say_u64(copy, "count", count);
+    for (uint32_t i = 0; i < count && !copy->in.bad; i++)
+        copy_deliver(copy);
 }
 
 static void copy_grant(struct copy *copy)
@@ -449,7 +467,7 @@ static const struct {
     {WIRE_STATS, "STATS", copy_nothing},
     {WIRE_STATS_ARE, "STATS_ARE", copy_stats_are},
     {WIRE_SUBSCRIBE, "SUBSCRIBE", copy_subscribe},
-    {WIRE_DELIVER, "DELIVER", copy_deliver},
+    {WIRE_DELIVER, "DELIVER", copy_delivers},
     {WIRE_CREDIT, "CREDIT", copy_credit},
     {WIRE_UNSUBSCRIBE, "UNSUBSCRIBE", copy_grant},
     {WIRE_INFO, "INFO", copy_info},
