@@ -90,6 +90,7 @@ static void end_up_to(struct delivery *delivery, uint64_t up_to, struct wire_in 
                       uint32_t run_count)
 {
     uint64_t next = delivery->acked + 1;
+    delivery->runs_untold += run_count;
     judge_probe(delivery, up_to);
     for (uint32_t i = 0; i < run_count; i++) {
         struct wire_run run;
@@ -170,6 +171,7 @@ void delivery_sent(struct delivery *delivery, const struct wire_batch *batch)
 {
     delivery->sent = batch->first + batch->count;
     delivery->backpressure = 0;
+    delivery->runs_untold = 0;
     if (batch->first < delivery->sent_end) {
         uint64_t again_end =
             delivery->sent < delivery->sent_end ? delivery->sent : delivery->sent_end;
@@ -230,7 +232,7 @@ static spn_err take_ack(struct delivery *delivery, struct wire_in in)
         return SPN_E_PROTOCOL; /* never sent */
     if (ack.from <= delivery->acked)
         end_up_to(delivery, ack.up_to, in, ack.run_count);
-    else if (delivery->need == DELIVERY_NOTHING)
+    else if (delivery->need < DELIVERY_STATE)
         delivery->need = DELIVERY_STATE; /* an earlier one got lost, and its runs with it */
     return SPN_OK;
 }
@@ -353,18 +355,27 @@ static bool lose_above(struct delivery *delivery, uint64_t accepted)
     return true;
 }
 
+bool delivery_owes_base(const struct delivery *delivery)
+{
+    return delivery->runs_untold >= DELIVERY_RUNS_UNTOLD_MAX && delivery_in_flight(delivery) > 0 &&
+           !delivery_ready(delivery);
+}
+
 void delivery_asked(struct delivery *delivery)
 {
     delivery->asked_acked = delivery->acked;
+    delivery->telling = delivery->need == DELIVERY_BASE;
+    delivery->runs_untold = 0;
 }
 
 /* known: what it was seen to hold before. If it holds more now it is slow, not deaf, and what was
- * sent is on its way. */
+ * sent is on its way. It is, too, when it was only told of the base. */
 static void resend(struct delivery *delivery, bool opened, uint64_t accepted, uint64_t known)
 {
     if (lose_above(delivery, accepted) || opened) {
         go_back(delivery, accepted + 1);
-    } else if (accepted >= delivery->acked && accepted <= known && accepted + 1 < delivery->sent) {
+    } else if (!delivery->telling && accepted >= delivery->acked && accepted <= known &&
+               accepted + 1 < delivery->sent) {
         go_back(delivery, accepted + 1);
         delivery->probe = delivery->sent;
         delivery->probe_events = PROBE_EVENTS;

@@ -27,11 +27,13 @@
 enum {
     DELIVERY_GATHER_EVENTS = 256,
     DELIVERY_GATHER_BYTES = 64 * 1024,
+    DELIVERY_RUNS_UNTOLD_MAX = 1024, /* a quarter of what the sidecar keeps for a producer */
 };
 
 /* What the owner has to ask the sidecar on read.sock. */
 enum delivery_need {
     DELIVERY_NOTHING,
+    DELIVERY_BASE, /* the state, but only to say how many results are known */
     DELIVERY_STATE,
     DELIVERY_OPEN, /* until it is answered nothing is sent */
 };
@@ -62,6 +64,8 @@ struct delivery {
     uint32_t round;
     uint32_t probe_events; /* in that batch */
     uint32_t backpressure; /* calls that found no room, not told to the sidecar yet */
+    uint32_t runs_untold;  /* runs of results since the sidecar last heard of the base */
+    bool telling;          /* the last question went out for DELIVERY_BASE */
     enum delivery_need need;
     bool moved;     /* there was progress; the owner clears it */
     spn_err failed; /* lasting: nothing is sent any more */
@@ -99,6 +103,9 @@ bool delivery_owns(const struct delivery *delivery, uint8_t type, struct wire_in
  * *ret_detail: words of an ERROR. */
 spn_err delivery_take(struct delivery *delivery, uint8_t type, struct wire_in in,
                       struct spn_bytes *ret_detail) SPN_MUST_USE;
+/* Whether the sidecar should hear of the base though nothing is to be sent: it takes no more of a
+ * producer whose results it has to keep. */
+bool delivery_owes_base(const struct delivery *delivery);
 /* An OPEN or STATE goes out. */
 void delivery_asked(struct delivery *delivery);
 /* Its answer, at its body. SPN_E_PROTOCOL as above. */

@@ -207,13 +207,15 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
     if (delivery->moved)
         producer->heard_ns = now_ns;
     delivery->moved = false;
-    if (delivery->need == DELIVERY_NOTHING && delivery_in_flight(delivery) > 0 &&
+    if (delivery->need < DELIVERY_STATE && delivery_in_flight(delivery) > 0 &&
         now_ns >= producer->heard_ns + PRODUCER_SILENCE_NS)
         delivery->need = DELIVERY_STATE;
     if (delivery_in_flight(delivery) > 0)
         producer->beat_ns = now_ns + PRODUCER_BEAT_NS;
     else if (delivery->need == DELIVERY_NOTHING && now_ns >= producer->beat_ns)
         delivery->need = DELIVERY_STATE;
+    if (delivery->need == DELIVERY_NOTHING && delivery_owes_base(delivery))
+        delivery->need = DELIVERY_BASE;
     if (delivery->need != DELIVERY_NOTHING &&
         (producer->asked != delivery->need || calls_due(&producer->call, now_ns)))
         ask(producer, now_ns);
@@ -225,7 +227,7 @@ static void part_reconnected(struct client_part *part)
 {
     struct delivery *delivery = &producer_of(part)->delivery;
     bool may_lose = delivery_in_flight(delivery) > 0 || delivery->options.level == SPN_ACCEPTED;
-    if (delivery->need == DELIVERY_NOTHING && may_lose)
+    if (delivery->need < DELIVERY_STATE && may_lose)
         delivery->need = DELIVERY_STATE;
 }
 

@@ -31,7 +31,8 @@ enum {
     SHARED_BYTES = 8192,   /* that ZeroMQ reads at a time */
 };
 
-/* A frame whose sessions come back from disk, and those of its producer behind it. */
+/* A frame that waits for its sessions to come back from disk, for its producer's share of the queue
+ * or for room for its results, and those of its producer after it. */
 struct parked {
     struct parked *next;
     zmq_msg_t frame;
@@ -407,8 +408,8 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
     uint64_t lost = producer_raise_base(producer, head->base);
     metrics_add(&broker->options->metrics->lost, lost);
     if (head->first <= producer->accepted) {
-        if (producer->acked > head->base - 1)
-            producer->acked = head->base - 1;
+        if (producer->acked > producer->base - 1)
+            producer->acked = producer->base - 1;
         ack_due(broker, producer);
     }
 }
@@ -417,6 +418,8 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
 static void count_resent(struct broker *broker, const struct producer *producer)
 {
     const struct wire_batch *head = &broker->intake.head;
+    if (producer->held == head->first)
+        return; /* the first part of it was taken */
     uint64_t had = head->first <= producer->accepted ? producer->accepted + 1 - head->first : 0;
     metrics_add(&broker->options->metrics->resent, had < head->count ? had : head->count);
 }
@@ -495,8 +498,11 @@ static bool take_batch(struct broker *broker, struct producer *producer, const s
         hand_over(broker, batch);
     if (producer->level == WIRE_ACCEPTED)
         ack_due(broker, producer);
-    return false;
+    producer->held = broker->intake.held ? broker->intake.head.first : 0;
+    return broker->intake.held;
 }
+
+static void unpark(struct broker *broker, struct producer *producer);
 
 static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t *frame)
 {
@@ -524,9 +530,14 @@ static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t
         return;
     }
     metrics_add(&broker->options->metrics->backpressure, broker->intake.head.backpressure);
-    if (producer->parked_first || has_its_share(broker, producer) ||
-        take_batch(broker, producer, peer, frame))
+    bool waits = producer->parked_first;
+    uint64_t base = broker->intake.head.base;
+    if (waits || has_its_share(broker, producer) || take_batch(broker, producer, peer, frame))
         park(broker, producer, peer, frame);
+    if (waits && base > producer->base) {
+        producer_settle(producer, base); /* those before it may wait for just that */
+        unpark(broker, producer);
+    }
 }
 
 /* -- sessions that come back from disk --------------------------------------------------------- */
@@ -683,6 +694,14 @@ static void answer(struct broker *broker, struct ask *ask, spn_err err)
     handoff_push(broker->options->answers, &ask->node);
 }
 
+/* A holder that asks says in its base how many results it knows: a batch may wait for just that. */
+static void settle(struct broker *broker, struct producer *producer, uint64_t base)
+{
+    producer_settle(producer, base);
+    if (producer->held != 0 && producer->parked_first && producer->hydrating == 0)
+        wait_over(broker, producer);
+}
+
 static void answer_state(struct broker *broker, struct ask *ask, const struct producer *producer)
 {
     ask->runs = malloc(WIRE_RUNS_MAX * sizeof(*ask->runs));
@@ -761,6 +780,7 @@ static void answer_open(struct broker *broker, struct ask *ask)
         answer(broker, ask, SPN_E_STOPPING);
     } else if (producer && ask->token != 0 && ask->token == producer->token) {
         producer->stale = false;
+        settle(broker, producer, ask->base);
         answer_state(broker, ask, producer);
     } else if (producer && ask->token != 0 && producer->token != 0) {
         answer(broker, ask, SPN_E_FENCED);
@@ -817,6 +837,7 @@ static void take_ask(struct broker *broker, struct ask *ask)
         struct producer *producer = producers_find_token(&broker->state->producers, ask->token);
         if (producer && !producer->stale) {
             producer->heard_ns = clock_database_ns(broker->options->clock);
+            settle(broker, producer, ask->base);
             answer_state(broker, ask, producer);
         } else {
             answer(broker, ask, SPN_E_STALE_TOKEN);

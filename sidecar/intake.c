@@ -109,6 +109,7 @@ void intake_look_up(struct intake *intake, const struct producer *producer, uint
     intake->begin = had < head->count ? (uint32_t)had : head->count;
     intake->end = head->count;
     intake->refusal = SPN_OK;
+    intake->held = false;
     intake->stamp++;
     *ret_cold = 0;
     const struct wire_entry *before = NULL;
@@ -198,7 +199,7 @@ static void put_end(struct taking *taking, uint32_t slot, uint64_t epoch, enum r
 }
 
 static void store_event(struct taking *taking, const struct wire_entry *from, uint32_t slot,
-                        struct fingerprint id, uint64_t data_hash)
+                        struct fingerprint id)
 {
     struct broker_state *state = taking->intake->state;
     struct tracker *tracker = state->sessions.slots[slot].tracker;
@@ -214,7 +215,7 @@ static void store_event(struct taking *taking, const struct wire_entry *from, ui
                           .epoch = tracker->epoch,
                           .seq = tracker->seq,
                           .bytes = tracker->bytes,
-                          .data_hash = data_hash,
+                          .data_hash = record_hash(from->data),
                           .offset = offset_of(taking, from->id),
                           .data_size = (uint32_t)from->data.size,
                           .retry_ms = from->retry_ms,
@@ -268,8 +269,7 @@ static spn_err take_event(struct taking *taking, uint32_t i, uint64_t number)
     if (err != SPN_OK)
         return err;
     struct fingerprint id = fingerprint_of(entry->id, intake->secret);
-    uint64_t data_hash = record_hash(entry->data);
-    uint16_t tag = fingerprint_tag(data_hash, entry->type);
+    uint32_t tag = fingerprint_tag(entry->data, entry->type, intake->secret);
     const struct tracker *tracker = intake->state->sessions.slots[slot].tracker;
     enum tracker_verdict verdict = tracker_check(tracker, id, tag);
     if (verdict != TRACKER_NEW)
@@ -278,7 +278,7 @@ static spn_err take_event(struct taking *taking, uint32_t i, uint64_t number)
         return SPN_E_CLOSED;
     err = sessions_remember(&intake->state->sessions, slot, id, tag);
     if (err == SPN_OK)
-        store_event(taking, entry, slot, id, data_hash);
+        store_event(taking, entry, slot, id);
     return err;
 }
 
@@ -355,6 +355,11 @@ static spn_err take_numbers(struct taking *taking)
             refuse_from(intake, i, err);
             return SPN_OK;
         }
+        if (err == SPN_E_TOO_MANY) {
+            refuse_from(intake, i, SPN_OK);
+            intake->held = true;
+            return SPN_OK;
+        }
         if (err != SPN_OK)
             return err;
         taking->producer->accepted = number;
@@ -420,6 +425,10 @@ spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_
     batch->bytes += zmq_msg_size(frame);
     struct taking taking = {intake, producer, batch, zmq_msg_data(frame)};
     spn_err err = take_numbers(&taking);
+    if (intake->held && batch->number_count == 0) {
+        intake_free_batch(batch);
+        return SPN_OK;
+    }
     if (err == SPN_OK && intake->refusal != SPN_OK)
         batch->refused = (struct wire_refused){.token = producer->token,
                                                .number = intake->head.first + intake->end,
@@ -430,7 +439,10 @@ spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_
     /* Taken is taken: without memory for its record the daemon cannot keep its word. */
     if (record_err != SPN_OK)
         abort();
-    zmq_msg_move(&batch->frame, frame);
+    if (!intake->held)
+        zmq_msg_move(&batch->frame, frame);
+    else if (zmq_msg_copy(&batch->frame, frame) != 0)
+        abort(); /* it fails for what is no message only */
     metrics_add(&intake->metrics->events_accepted, batch->number_count);
     *ret_batch = batch;
     return err;

@@ -37,7 +37,8 @@ struct intake {
     uint32_t end;              /* entries from it on are not taken ... */
     struct intake_mark *marks; /* cold sessions that were noted, under this ... */
     uint32_t stamp;            /* ... stamp */
-    spn_err refusal;           /* ... because this one is refused; SPN_OK: all are taken */
+    spn_err refusal;           /* ... because this one is refused; SPN_OK: all are taken, ... */
+    bool held;                 /* ... or this one waits: the producer's runs are full */
 };
 
 spn_err intake_init(struct intake *intake, const struct broker_options *options,
@@ -58,9 +59,10 @@ void intake_look_up(struct intake *intake, const struct producer *producer, uint
 
 /* Takes the numbers begin .. end of a batch without cold sessions. On success *ret_batch owns the
  * frame's message, or is NULL when there was nothing new in it. Where a number is refused the batch
- * ends before it, and says so: what the refusal rests on is on disk with it. SPN_E_NOMEM: what was
- * taken before is in *ret_batch all the same (may be NULL), the rest was not taken: a hole for the
- * client. */
+ * ends before it, and says so: what the refusal rests on is on disk with it. Where the producer's
+ * runs are full it ends too: then intake->held, and the frame stays the caller's, for the rest of
+ * it once the base has risen. SPN_E_NOMEM: what was taken before is in *ret_batch all the same (may
+ * be NULL), the rest was not taken: a hole for the client. */
 spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
                       struct batch **ret_batch) SPN_MUST_USE;
 

@@ -150,6 +150,7 @@ spn_err producers_give(struct producers *producers, struct producer *producer, u
     producer->token = token;
     producer->round_answered = false;
     producer->stale = false;
+    producer->held = 0;
     producer->peer.size = 0;
     slot_index_add(&producers->by_token, token, slot);
     return SPN_OK;
@@ -166,25 +167,30 @@ static void drop_runs(struct producer *producer, size_t count)
 
 uint64_t producer_raise_base(struct producer *producer, uint64_t base)
 {
+    uint64_t lost = base > producer->accepted + 1 ? base - 1 - producer->accepted : 0;
+    producer->accepted += lost;
+    producer_settle(producer, base);
+    return lost;
+}
+
+void producer_settle(struct producer *producer, uint64_t base)
+{
+    if (base > producer->accepted + 1)
+        base = producer->accepted + 1;
     if (base <= producer->base)
-        return 0;
+        return;
     producer->base = base;
     size_t gone = 0;
     while (producer->runs && gone < producer->run_count &&
            producer->runs[gone].first + producer->runs[gone].count <= base)
         gone++;
     drop_runs(producer, gone);
-    if (base <= producer->accepted + 1)
-        return 0;
-    uint64_t lost = base - 1 - producer->accepted;
-    producer->accepted = base - 1;
-    return lost;
 }
 
 static spn_err make_run_room(struct producer *producer)
 {
     if (producer->run_count == RECORD_RUNS_MAX)
-        drop_runs(producer, 1);
+        return SPN_E_TOO_MANY;
     if (producer->runs && producer->run_count < producer->run_room)
         return SPN_OK;
     size_t room = producer->run_room > 0 ? producer->run_room * 2 : RUNS_FIRST;

@@ -42,6 +42,7 @@ struct producer {
     struct record_run *runs; /* numbers that were not stored, ascending */
     size_t run_count;
     size_t run_room;
+    uint64_t held; /* first number of the batch whose rest waits for room for runs; 0: none does */
 
     uint32_t queued; /* batches at the worker */
     size_t queued_bytes;
@@ -85,8 +86,12 @@ spn_err producers_give(struct producers *producers, struct producer *producer,
  * returns how many, that is, how many were lost. */
 uint64_t producer_raise_base(struct producer *producer, uint64_t base);
 
-/* Notes how a number ended; numbers ascend. Stored ones need no note. The newest RECORD_RUNS_MAX
- * runs are kept. SPN_E_NOMEM. */
+/* The holder knows how all below base ended: their runs go. Nothing is skipped over. */
+void producer_settle(struct producer *producer, uint64_t base);
+
+/* Notes how a number ended; numbers ascend. Stored ones need no note. SPN_E_TOO_MANY: there are
+ * RECORD_RUNS_MAX runs, and this number needs another one: it has to wait until the base rises.
+ * SPN_E_NOMEM. */
 spn_err producer_note(struct producer *producer, uint64_t number,
                       enum wire_result result) SPN_MUST_USE;
 

@@ -258,7 +258,7 @@ static spn_err apply_event(struct recovery *recovery, uint64_t position,
     struct session *session = &state->sessions.slots[slot];
     struct fingerprint id = fingerprint_of(entry->id, recovery->secret);
     if (session->tracker) {
-        uint16_t tag = fingerprint_tag(entry->data_hash, entry->type);
+        uint32_t tag = fingerprint_tag(entry->data, entry->type, recovery->secret);
         spn_err err = tracker_check(session->tracker, id, tag) == TRACKER_NEW
                           ? sessions_remember(&state->sessions, slot, id, tag)
                           : SPN_OK;

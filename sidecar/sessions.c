@@ -195,7 +195,7 @@ uint32_t sessions_known(const struct sessions *sessions)
 /* -- the rest ---------------------------------------------------------------------------------- */
 
 spn_err sessions_remember(struct sessions *sessions, uint32_t slot, struct fingerprint id,
-                          uint16_t tag)
+                          uint32_t tag)
 {
     struct tracker **tracker = &sessions->slots[slot].tracker;
     size_t before = tracker_size(*tracker);

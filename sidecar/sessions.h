@@ -78,7 +78,7 @@ uint32_t sessions_known(const struct sessions *sessions);
 
 /* tracker_add on a hot session, which may move its tracker. SPN_E_NOMEM. */
 spn_err sessions_remember(struct sessions *sessions, uint32_t slot, struct fingerprint id,
-                          uint16_t tag) SPN_MUST_USE;
+                          uint32_t tag) SPN_MUST_USE;
 
 uint64_t sessions_epoch(const struct sessions *sessions, uint32_t slot);
 

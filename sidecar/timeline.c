@@ -293,7 +293,7 @@ static spn_err remember_entry(const struct timeline *timeline, uint64_t position
         return err;
     (*tracker)->bytes = entry.bytes;
     struct fingerprint id = fingerprint_of(entry.id, secret);
-    uint16_t tag = fingerprint_tag(record_hash(entry.data), entry.type);
+    uint32_t tag = fingerprint_tag(entry.data, entry.type, secret);
     if (tracker_check(*tracker, id, tag) != TRACKER_NEW)
         return SPN_OK; /* an id that came again after it had left the window: the newer one counts
                           when the older one is out; both in reach can only be after a larger window

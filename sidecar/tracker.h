@@ -4,16 +4,17 @@
  * One session's state in memory: how far it is, and a window of its most recent ids. One piece of
  * memory that grows with the window:
  *
- *   struct tracker | name | high[cap] u8 | low[cap] u64 | tags[cap] u16 | index[slots] u16
+ *   struct tracker | name | high[cap] u8 | low[cap] u64 | tags[cap] u32 | index[slots] u16
  *
- * low and high are a 72-bit fingerprint of the id, the tag 16 bits of its data. They form a ring in
- * order of arrival. A window of up to 128 ids is searched by looking at every `high`, which is two
- * cache lines; the kilobyte of `low` is looked at for one id in two that are not there. A larger
- * window has an index: a hash table of ring places, cap * 3/2 slots, with linear probing. So a
- * check and an add take O(1), whatever the window.
+ * low and high are a 72-bit fingerprint of the id, the tag 32 bits of its type and data. They form
+ * a ring in order of arrival. A window of up to 128 ids is searched by looking at every `high`,
+ * which is two cache lines; the kilobyte of `low` is looked at for one id in two that are not
+ * there. A larger window has an index: a hash table of ring places, cap * 3/2 slots, with linear
+ * probing. So a check and an add take O(1), whatever the window.
  *
- * Fingerprints are keyed with the database's secret: ids that collide cannot be made from outside,
- * and one in 2^65 events of honest ones (window 128) is taken for another.
+ * Fingerprints and tags are keyed with the database's secret: what collides cannot be made from
+ * outside. One in 2^65 events of honest ones (window 128) is taken for another, and one conflict in
+ * 2^32 for a duplicate.
  *
  * Owns     itself.
  * Threads  one at a time; built by the reader when a session comes back, then the broker's.
@@ -38,8 +39,8 @@ struct fingerprint {
 
 /* secret: RECORD_SECRET_SIZE random bytes of the database. */
 struct fingerprint fingerprint_of(struct spn_bytes id, const uint8_t *secret);
-/* Tells contents apart: data and type. data_hash: record_hash of the data. */
-uint16_t fingerprint_tag(uint64_t data_hash, struct spn_bytes type);
+/* Tells contents apart: data and type. An empty type is told from every other one. */
+uint32_t fingerprint_tag(struct spn_bytes data, struct spn_bytes type, const uint8_t *secret);
 
 struct tracker {
     uint64_t epoch; /* 0: no session of this name exists; the next event opens one */
@@ -66,11 +67,11 @@ struct spn_bytes tracker_name(const struct tracker *tracker);
 size_t tracker_size(const struct tracker *tracker);
 
 enum tracker_verdict tracker_check(const struct tracker *tracker, struct fingerprint id,
-                                   uint16_t tag);
+                                   uint32_t tag);
 
 /* Puts an id that tracker_check called new into the window; the oldest leaves a full one. Growing
  * moves the tracker: *tracker is the new one. SPN_E_NOMEM: nothing happened. */
-spn_err tracker_add(struct tracker **tracker, struct fingerprint id, uint16_t tag) SPN_MUST_USE;
+spn_err tracker_add(struct tracker **tracker, struct fingerprint id, uint32_t tag) SPN_MUST_USE;
 
 /* An empty window for the next epoch. */
 void tracker_clear(struct tracker *tracker);

@@ -98,7 +98,7 @@ TARGETS = (
            10_000, False, note="median of {rounds} rounds, longest {last_max_us:,.0f} us, each one's "
            "median {each_p50_us:,.0f} us; {subscribers} connections in {processes} processes",
            sizes=("subscribers",)),
-    Target("memory per session with 128 ids", "memory_per_session", "bytes", "B", 1.75 * 1024, False,
+    Target("memory per session with 128 ids", "memory_per_session", "bytes", "B", 2 * 1024, False,
            note="growth over {sessions} sessions", sizes=("many_sessions",)),
     Target("1,000,000 sessions, 10,000 of them hot, idle", "memory_idle", "mb", "MB", 64, False,
            note="{known} and {hot}", sizes=("known_sessions",)),

@@ -126,12 +126,92 @@ static void without_ids_nothing_is_a_duplicate(struct stage *stage)
     record(stage, "pings", bytes, (struct counts){.stored = 3});
 }
 
+/* The two have the same upper 16 bits of an XXH3 without a key. */
+static void one_conflict_in_65536_was_a_duplicate(struct stage *stage)
+{
+    static const char stream[] = "id: c-36881\ndata: {\"n\":36881}\n\n"
+                                 "id: c-36881\ndata: {\"n\":1002228329181406191}\n\n";
+    struct spn_bytes bytes = {stream, sizeof(stream) - 1};
+    struct process *daemon = stage_start(stage, NULL);
+    record(stage, "x", bytes, (struct counts){.stored = 1, .conflicts = 1});
+    /* The same when the window comes back from the log, and from the index. */
+    process_kill(daemon);
+    daemon = stage_start(stage, NULL);
+    record(stage, "x", bytes, (struct counts){.duplicates = 1, .conflicts = 1});
+    assert_int_equal(stage_stop(daemon), 0);
+    stage_start(stage, NULL);
+    record(stage, "x", bytes, (struct counts){.duplicates = 1, .conflicts = 1});
+}
+
+/* Every id twice, with other data. */
+static struct spn_bytes make_conflicts(struct stage *stage, size_t count)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    assert_non_null(file);
+    for (size_t i = 0; i < count; i++)
+        fprintf(file, "id: a%zu\ndata: x\n\nid: a%zu\ndata: y\n\n", i, i);
+    assert_int_equal(fclose(file), 0);
+    stage_keep(stage, text);
+    return (struct spn_bytes){text, size};
+}
+
+static void conflicts_above_4096_runs_were_stored(struct stage *stage)
+{
+    size_t count = until_scaled(30000);
+    stage_start(stage, NULL);
+    record(stage, "s", make_conflicts(stage, count),
+           (struct counts){.stored = count, .conflicts = count});
+    struct outcome info = stage_run(stage, "info", "s", "--json");
+    assert_int_equal(event_json_number(info.out, "seq"), count);
+    assert_int_equal(event_json_number(info.out, "conflicts"), count);
+}
+
+struct stored_look {
+    struct stage *stage;
+    uint64_t seq;
+};
+
+static bool has_stored(void *argument)
+{
+    struct stored_look *look = argument;
+    struct outcome info = stage_run(look->stage, "info", "s", "--json");
+    return info.code == 0 && event_json_number(info.out, "seq") >= look->seq;
+}
+
+/* Killed while the runs are full or about to be: how each number ended is on disk with it. */
+static void conflicts_above_4096_runs_through_a_kill(struct stage *stage)
+{
+    size_t count = until_scaled(30000);
+    struct spn_bytes stream = make_conflicts(stage, count);
+    struct process *daemon = stage_start(stage, NULL);
+    const char *path = stage_write_file(stage, "conflicts.sse", stream);
+    struct process *recorder = stage_begin_run(stage, "record", "s", path);
+    for (uint64_t kills = 1; kills <= 3; kills++) {
+        struct stored_look look = {stage, kills * count / 4};
+        assert_true(until_true(until_in(STAGE_WAIT_MS), has_stored, &look));
+        process_kill(daemon);
+        daemon = stage_start(stage, NULL);
+    }
+    struct outcome done = stage_end(stage, recorder, until_in(STAGE_WAIT_MS));
+    assert_int_equal(event_json_number(done.out, "stored"), count);
+    assert_int_equal(event_json_number(done.out, "conflicts"), count);
+    struct outcome info = stage_run(stage, "info", "s", "--json");
+    assert_int_equal(event_json_number(info.out, "seq"), count);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STAGE_TEST(second_run_stores_nothing),          STAGE_TEST(changed_data_is_a_conflict),
-        STAGE_TEST(sessions_do_not_share_ids),          STAGE_TEST(window_is_bounded),
+        STAGE_TEST(second_run_stores_nothing),
+        STAGE_TEST(changed_data_is_a_conflict),
+        STAGE_TEST(sessions_do_not_share_ids),
+        STAGE_TEST(window_is_bounded),
         STAGE_TEST(without_ids_nothing_is_a_duplicate),
+        STAGE_TEST(one_conflict_in_65536_was_a_duplicate),
+        STAGE_TEST(conflicts_above_4096_runs_were_stored),
+        STAGE_TEST(conflicts_above_4096_runs_through_a_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,6 +159,12 @@ struct fingerprint rig_fingerprint(const struct rig *rig, const char *id)
     return fingerprint_of(rig_text(id), journal_meta(rig->journal)->secret);
 }
 
+uint32_t rig_tag(const struct rig *rig, const char *data)
+{
+    return fingerprint_tag(rig_text(data), (struct spn_bytes){NULL, 0},
+                           journal_meta(rig->journal)->secret);
+}
+
 uint64_t rig_time_ns(uint64_t position)
 {
     return 1000000 + position * 7;
@@ -246,7 +252,7 @@ void rig_event(struct rig *rig, uint32_t session, const char *id, const char *da
     id = id ? id : made_up[0];
     data = data ? data : made_up[1];
     struct fingerprint print = rig_fingerprint(rig, id);
-    uint16_t tag = fingerprint_tag(record_hash(rig_text(data)), (struct spn_bytes){NULL, 0});
+    uint32_t tag = rig_tag(rig, data);
     enum tracker_verdict verdict = tracker_check(of->tracker, print, tag);
     if (verdict == TRACKER_NEW) {
         assert_int_equal(tracker_add(&of->tracker, print, tag), SPN_OK);

@@ -77,7 +77,8 @@ void rig_restore(struct rig *rig);
 struct spn_bytes rig_text(const char *text);
 struct spn_bytes rig_name(const struct rig *rig, uint32_t session);
 struct fingerprint rig_fingerprint(const struct rig *rig, const char *id);
-uint64_t rig_time_ns(uint64_t position); /* of the entry there */
+uint32_t rig_tag(const struct rig *rig, const char *data); /* of an event without a type */
+uint64_t rig_time_ns(uint64_t position);                   /* of the entry there */
 uint64_t rig_wall_ms(uint64_t position);
 
 /* Into the open transaction, which is begun when there is none. */

@@ -519,6 +519,37 @@ static void lost_ack_is_made_up_for_by_the_state(void **state)
     until(unacknowledged() == 0);
 }
 
+/* The sidecar keeps what runs say until it hears of the base, and takes no more when it has too
+ * many of them: who has nothing to send asks for the state, and sends nothing again. */
+static void base_was_told_with_the_next_batch_only(void **state)
+{
+    (void)state;
+    enum { STEP = 16, ACKS = DELIVERY_RUNS_UNTOLD_MAX / STEP, ALL = 2 * STEP * ACKS + 100 };
+    struct wire_run runs[STEP];
+    open_both(SPN_DURABLE);
+    publish_numbers(ALL);
+    hurry();
+    until(fake.batch_count == 1);
+    fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
+    until(received_up_to() == ALL);
+    for (uint64_t i = 0, from = 1; i < ACKS; i++, from += 2 * (uint64_t)STEP) {
+        assert_int_equal(fake.states, 0);
+        for (uint64_t k = 0; k < STEP; k++)
+            runs[k] =
+                (struct wire_run){.first = from + 1 + 2 * k, .count = 1, .result = WIRE_CONFLICT};
+        fake_ack(&fake, from, from + 2 * (uint64_t)STEP, WIRE_DURABLE, runs, STEP);
+        until(unacknowledged() == ALL - from - 2 * (uint64_t)STEP);
+    }
+    fake.accepted = fake.durable = 2 * (uint64_t)STEP * ACKS + 1;
+    uint64_t start_ns = transport_now();
+    until(fake.states == 1);
+    assert_true(transport_now() - start_ns < PRODUCER_SILENCE_NS);
+    assert_int_equal(fake.ask.base, fake.durable + 1);
+    until(producer->delivery.need == DELIVERY_NOTHING);
+    assert_int_equal(spn_producer_counters(producer).resent, 0);
+    assert_int_equal(spn_producer_counters(producer).conflicts, DELIVERY_RUNS_UNTOLD_MAX);
+}
+
 static void acks_that_lie_are_dropped(void **state)
 {
     (void)state;
@@ -1535,6 +1566,7 @@ int main(void)
         TEST(progress_is_no_silence),
         TEST(slow_sidecar_is_not_sent_everything_again),
         TEST(lost_ack_is_made_up_for_by_the_state),
+        TEST(base_was_told_with_the_next_batch_only),
         TEST(acks_that_lie_are_dropped),
         TEST(accepted_events_that_a_restart_loses_are_told),
         TEST(idle_client_learns_what_a_restart_lost),

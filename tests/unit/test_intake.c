@@ -742,6 +742,55 @@ static void bytes_of_a_batch(void **state)
     free(bytes);
 }
 
+/* -- more results than a producer's record has room for ---------------------------------------- */
+
+static struct batch *accept_what_fits(zmq_msg_t *frame)
+{
+    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
+    uint32_t cold_count;
+    struct batch *batch;
+    intake_look_up(&intake, producer, cold, &cold_count);
+    assert_int_equal(cold_count, 0);
+    assert_int_equal(intake_accept(&intake, producer, frame, &batch), SPN_OK);
+    return batch;
+}
+
+/* A batch ends where the runs are full, and the rest of it is taken once the base has risen. */
+static void results_above_4096_runs_were_dropped(void **state)
+{
+    (void)state;
+    zmq_msg_t frame;
+    producer->accepted = 2 * RECORD_RUNS_MAX - 2;
+    for (uint64_t number = 1; number < 2 * RECORD_RUNS_MAX - 2; number += 2)
+        assert_int_equal(producer_note(producer, number, WIRE_CONFLICT), SPN_OK);
+    uint64_t first = producer->accepted + 1;
+    struct wire_batch head = {
+        .token = TOKEN, .first = first, .base = 1, .count = 6, .level = WIRE_DURABLE};
+    assert_int_equal(decode(&head, "a1=x a1=y a2 a2=y a2=z a3=^", &frame), SPN_OK);
+    struct batch *batch = accept_what_fits(&frame);
+    assert_true(intake.held);
+    assert_int_equal(batch->number_count,
+                     3); /* stored, the last run that there is room for, stored */
+    assert_int_equal(batch->refused.code, SPN_OK);
+    assert_int_equal(batch->record.run_count, RECORD_RUNS_MAX);
+    assert_int_equal(zmq_msg_size(&batch->frame), zmq_msg_size(&frame));
+    assert_int_equal(producer->accepted, first + 2);
+    intake_free_batch(batch);
+    assert_null(accept_what_fits(&frame)); /* nothing more fits */
+    assert_true(intake.held);
+    assert_int_equal(producer->accepted, first + 2);
+    producer_settle(producer, 3);
+    batch = accept_what_fits(&frame);
+    assert_false(intake.held);
+    assert_int_equal(batch->number_count, 2); /* two conflicts: one run */
+    assert_int_equal(batch->refused.code, SPN_E_BAD_DATA);
+    assert_int_equal(batch->refused.number, first + 5);
+    assert_int_equal(batch->record.run_count, RECORD_RUNS_MAX);
+    assert_int_equal(zmq_msg_size(&frame), 0);
+    intake_free_batch(batch);
+    (void)zmq_msg_close(&frame);
+}
+
 /* -- sessions that are not in memory ----------------------------------------------------------- */
 
 static uint32_t know(const char *name, uint64_t epoch)
@@ -756,7 +805,7 @@ static uint32_t know(const char *name, uint64_t epoch)
 static void warm(uint32_t slot, const char *name, uint64_t epoch, const char *id)
 {
     struct tracker *tracker = tracker_new(text(name), WINDOW);
-    uint16_t tag = fingerprint_tag(record_hash(text("")), text(""));
+    uint32_t tag = fingerprint_tag(text(""), text(""), secret);
     assert_non_null(tracker);
     tracker->epoch = epoch;
     tracker->seq = 40;
@@ -1205,21 +1254,22 @@ static void largest_batch(void **state)
 
 int main(void)
 {
-    struct CMUnitTest
-        tests[COUNT(rows) + COUNT(bytes_rows) + COUNT(cold_end_rows) + COUNT(expire_rows) + 12] = {
-            cmocka_unit_test_setup_teardown(every_truncation_is_refused, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(cold_sessions, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(cold_by_turns, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(cold_and_alike, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(refused_before_a_cold_one, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(who_waits, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(who_is_refused_waits, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(expire_several, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(expire_without_memory, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(record_batch, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(largest_batch, set_up, tear_down),
-        };
+    struct CMUnitTest tests[COUNT(rows) + COUNT(bytes_rows) + COUNT(cold_end_rows) +
+                            COUNT(expire_rows) + 12] = {
+        cmocka_unit_test_setup_teardown(every_truncation_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cold_sessions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cold_by_turns, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cold_and_alike, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refused_before_a_cold_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_refused_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(results_above_4096_runs_were_dropped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(expire_several, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(expire_without_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(record_batch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(largest_batch, set_up, tear_down),
+    };
     size_t count = 12;
     for (size_t i = 0; i < COUNT(rows); i++)
         tests[count++] = (struct CMUnitTest){rows[i].name, run_row, set_up, tear_down,

@@ -195,23 +195,30 @@ static void raise_base(void **state)
     free(producer.runs);
 }
 
-/* The newest RECORD_RUNS_MAX runs are kept. */
-static void cap(void **state)
+/* What needs one run more waits until the base has risen past one. */
+static void runs_above_4096_were_dropped_unread(void **state)
 {
     (void)state;
-    struct producer producer = {.base = 1};
+    uint64_t last = RECORD_RUNS_MAX;
+    struct producer producer = {.base = 1, .accepted = last};
     static struct wire_run runs[WIRE_RUNS_MAX];
-    uint64_t last = RECORD_RUNS_MAX + 100;
     for (uint64_t number = 1; number <= last; number++)
         assert_int_equal(producer_note(&producer, number, number % 2 ? D : C), SPN_OK);
+    assert_int_equal(producer_note(&producer, last + 1, C), SPN_OK); /* no new run */
+    assert_int_equal(producer_note(&producer, last + 2, D), SPN_E_TOO_MANY);
+    producer.accepted = last + 1;
     assert_int_equal(producer.run_count, RECORD_RUNS_MAX);
-    assert_int_equal(producer.runs[0].first, 101);
-    assert_int_equal(producer.runs[RECORD_RUNS_MAX - 1].first, last);
     assert_int_equal(producer_runs(&producer, 1, UINT64_MAX - 1, runs), RECORD_RUNS_MAX);
-    assert_int_equal(runs[0].first, 101);
-    assert_int_equal(producer_note(&producer, last + 1, last % 2 ? D : C), SPN_OK); /* no new run */
-    assert_int_equal(producer.run_count, RECORD_RUNS_MAX);
-    assert_int_equal(producer.runs[0].first, 101);
+    assert_int_equal(runs[0].first, 1);
+    assert_int_equal(runs[RECORD_RUNS_MAX - 1].first, last);
+    producer_settle(&producer, 2);
+    assert_int_equal(producer_note(&producer, last + 2, D), SPN_OK);
+    assert_int_equal(producer.runs[0].first, 2);
+    assert_int_equal(producer_note(&producer, last + 3, C), SPN_E_TOO_MANY);
+    producer_settle(&producer, UINT64_MAX); /* never past what was accepted */
+    assert_int_equal(producer.base, last + 2);
+    assert_int_equal(producer.accepted, last + 1);
+    assert_int_equal(producer.run_count, 1);
     free(producer.runs);
 }
 
@@ -384,7 +391,7 @@ static void without_memory(void **state)
 /* -- all of them ------------------------------------------------------------------------------- */
 
 static struct CMUnitTest tests[COUNT(note_rows) + COUNT(clip_rows) + COUNT(base_rows) + 7] = {
-    {"the newest runs are kept", cap, NULL, NULL, NULL},
+    {"runs above 4,096 were dropped unread", runs_above_4096_were_dropped_unread, NULL, NULL, NULL},
     {"the longest run", longest_run, NULL, NULL, NULL},
     {"a note without memory", note_without_memory, NULL, NULL, NULL},
     {"a new one", a_new_one, NULL, NULL, NULL},

@@ -307,9 +307,9 @@ static struct recovered recover(void)
 
 /* -- what must be found ------------------------------------------------------------------------ */
 
-static uint16_t tag_of(const struct rig_event *event)
+static uint32_t tag_of(const struct rig_event *event)
 {
-    return fingerprint_tag(record_hash(rig_text(event->data)), (struct spn_bytes){NULL, 0});
+    return rig_tag(&rig, event->data);
 }
 
 static void check_tracker(const struct rig_session *of, const struct tracker *tracker)

@@ -235,9 +235,9 @@ static void check_find(const struct timeline *timeline)
     }
 }
 
-static uint16_t tag_of(const struct rig_event *event)
+static uint32_t tag_of(const struct rig_event *event)
 {
-    return fingerprint_tag(record_hash(rig_text(event->data)), (struct spn_bytes){NULL, 0});
+    return rig_tag(&rig, event->data);
 }
 
 /* What a tracker knows that saw the last window_max durable events. */
@@ -258,7 +258,7 @@ static void assert_same_window(const struct tracker *a, const struct tracker *b)
     assert_int_equal(a->count, b->count);
     for (size_t i = 0; i < of->count; i++) {
         struct fingerprint id = rig_fingerprint(&rig, of->events[i].id);
-        uint16_t tag = tag_of(&of->events[i]);
+        uint32_t tag = tag_of(&of->events[i]);
         assert_int_equal(tracker_check(a, id, tag), tracker_check(b, id, tag));
         tag = (uint16_t)(tag ^ 1);
         assert_int_equal(tracker_check(a, id, tag), tracker_check(b, id, tag));

@@ -30,6 +30,7 @@ enum { POOL_MAX = 4096, STEPS_MIN = 8000 };
 static const uint8_t secret[RECORD_SECRET_SIZE] =
     "a secret of the test that is long enough, and on";
 static const uint8_t other_secret[RECORD_SECRET_SIZE] = "another one";
+static const uint8_t fill_of_a_page[4096] = "of more bytes than XXH3 has a short way for";
 static const struct spn_bytes chat = TEXT("chat-with-twenty-by.");
 
 /* -- memory that runs out ---------------------------------------------------------------------- */
@@ -48,7 +49,7 @@ void *__wrap_malloc(size_t size)
 
 struct known {
     struct fingerprint id;
-    uint16_t tag;
+    uint32_t tag;
 };
 
 struct model {
@@ -63,7 +64,7 @@ static bool same(struct fingerprint a, struct fingerprint b)
 }
 
 static enum tracker_verdict model_check(const struct model *model, struct fingerprint id,
-                                        uint16_t tag)
+                                        uint32_t tag)
 {
     for (size_t i = 0; i < model->count; i++)
         if (same(model->ring[i].id, id))
@@ -71,7 +72,7 @@ static enum tracker_verdict model_check(const struct model *model, struct finger
     return TRACKER_NEW;
 }
 
-static void model_add(struct model *model, struct fingerprint id, uint16_t tag)
+static void model_add(struct model *model, struct fingerprint id, uint32_t tag)
 {
     if (model->count == model->count_max)
         memmove(model->ring, model->ring + 1, --model->count * sizeof(*model->ring));
@@ -145,7 +146,7 @@ static void check_pool(const struct tracker *tracker, const struct model *model,
 {
     size_t stride = pool > 400 ? 7 : 1;
     for (size_t i = pool % stride; i < pool; i += stride)
-        for (uint16_t tag = 0; tag < 2; tag++)
+        for (uint32_t tag = 0; tag < 2; tag++)
             assert_int_equal(tracker_check(tracker, shape->id(i), tag),
                              model_check(model, shape->id(i), tag));
 }
@@ -173,7 +174,7 @@ static void fill_fields(struct tracker *tracker)
 }
 
 /* One event: a duplicate, a conflict or new, by what the window holds. */
-static void step(struct tracker **tracker, struct model *model, struct fingerprint id, uint16_t tag)
+static void step(struct tracker **tracker, struct model *model, struct fingerprint id, uint32_t tag)
 {
     enum tracker_verdict verdict = model_check(model, id, tag);
     assert_int_equal(tracker_check(*tracker, id, tag), verdict);
@@ -199,7 +200,7 @@ static void against_a_list(void **state)
         uint64_t roll = random_next(&random);
         /* By turns in order and at random; a few come again at once. */
         size_t at = i / 1000 % 2 ? (roll >> 32) % pool : (i - roll % 16 / 15) % pool;
-        step(&tracker, &model, row->shape->id(at), (uint16_t)(roll >> 8 & 1));
+        step(&tracker, &model, row->shape->id(at), (uint32_t)(roll >> 8 & 1));
         if (i == 5 || i == 40 || i == 1500)
             check_pool(tracker, &model, row->shape, pool);
     }
@@ -252,7 +253,7 @@ static void size_of_a_full_window(void **state)
         before = tracker_size(tracker);
     }
     assert_int_equal(tracker->count, 128);
-    assert_true(tracker_size(tracker) <= 1750);
+    assert_true(tracker_size(tracker) <= 1750); /* 2 KB with its share of everything else */
     tracker_free(tracker);
 }
 
@@ -334,21 +335,54 @@ static void tags(void **state)
     } contents[] = {{"a", ""}, {"b", ""}, {"a", "x"}, {"a", "y"}, {"b", "x"}, {"", ""}, {"", "a"}};
     for (size_t i = 0; i < COUNT(contents); i++)
         for (size_t j = 0; j < COUNT(contents); j++) {
-            uint16_t tag[2];
+            uint32_t tag[2];
             const size_t pair[2] = {i, j};
             for (size_t k = 0; k < 2; k++) {
                 const char *data = contents[pair[k]].data;
                 const char *type = contents[pair[k]].type;
-                tag[k] = fingerprint_tag(record_hash((struct spn_bytes){data, strlen(data)}),
-                                         (struct spn_bytes){type, strlen(type)});
+                tag[k] = fingerprint_tag((struct spn_bytes){data, strlen(data)},
+                                         (struct spn_bytes){type, strlen(type)}, secret);
             }
             assert_int_equal(tag[0] == tag[1], i == j);
         }
 }
 
+/* Tags that agree in their upper or their lower half tell two contents apart all the same. */
+static void one_conflict_in_65536_was_taken_for_a_duplicate(void **state)
+{
+    (void)state;
+    struct tracker *tracker = tracker_new(chat, TRACKER_WINDOW_DEFAULT);
+    assert_non_null(tracker);
+    assert_int_equal(tracker_add(&tracker, real(1), 0x12345678), SPN_OK);
+    assert_int_equal(tracker_check(tracker, real(1), 0x12345678), TRACKER_DUPLICATE);
+    assert_int_equal(tracker_check(tracker, real(1), 0x12340000), TRACKER_CONFLICT);
+    assert_int_equal(tracker_check(tracker, real(1), 0x00005678), TRACKER_CONFLICT);
+    tracker_free(tracker);
+}
+
+/* The first pair has the same upper 16 bits without a key; which pairs do, the secret decides. */
+static void tags_are_keyed(void **state)
+{
+    (void)state;
+    static const struct spn_bytes type = {NULL, 0};
+    static const struct spn_bytes pair[2] = {TEXT("{\"n\":36881}"),
+                                             TEXT("{\"n\":1002228329181406191}")};
+    assert_int_equal(record_hash(pair[0]) >> 48, record_hash(pair[1]) >> 48);
+    assert_int_not_equal(fingerprint_tag(pair[0], type, secret),
+                         fingerprint_tag(pair[1], type, secret));
+    assert_int_not_equal(fingerprint_tag(pair[0], type, secret),
+                         fingerprint_tag(pair[0], type, other_secret));
+    static const struct spn_bytes large = {fill_of_a_page, sizeof(fill_of_a_page)};
+    assert_int_not_equal(fingerprint_tag(large, type, secret),
+                         fingerprint_tag(large, type, other_secret));
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + 6] = {
+    struct CMUnitTest tests[COUNT(rows) + 8] = {
+        {"one conflict in 65,536 was taken for a duplicate",
+         one_conflict_in_65536_was_taken_for_a_duplicate, NULL, NULL, NULL},
+        {"tags are keyed", tags_are_keyed, NULL, NULL, NULL},
         {"the oldest leaves first", leaves_in_order, NULL, NULL, NULL},
         {"size of a full window", size_of_a_full_window, NULL, NULL, NULL},
         {"names of every size", names_of_every_size, NULL, NULL, NULL},
@@ -363,7 +397,7 @@ int main(void)
             *row = (struct row){.shape = &shapes[s], .window_max = windows[w]};
             (void)snprintf(row->name, sizeof(row->name), "window %u, %s", windows[w],
                            shapes[s].name);
-            tests[6 + at] = (struct CMUnitTest){row->name, against_a_list, NULL, NULL, row};
+            tests[8 + at] = (struct CMUnitTest){row->name, against_a_list, NULL, NULL, row};
         }
     return _cmocka_run_group_tests("tracker", tests, COUNT(tests), NULL, NULL);
 }
