@@ -4,9 +4,8 @@
 #include <assert.h>
 
 enum {
-    BYTES_MAX = 256 * 1024, /* of an answer's items; one event always fits */
-    ANSWER_NS = 1000000,    /* then the others have their turn */
-    AHEAD_MS = 100,         /* that it is kept */
+    ANSWER_NS = 1000000, /* then the others have their turn */
+    AHEAD_MS = 100,      /* that it is kept */
     HEADS_SIZE = WIRE_HEADER_SIZE + WIRE_SLICE_HEAD_SIZE,
 };
 
@@ -82,9 +81,9 @@ static bool read_more(struct fetch *fetch, const struct view *view, struct fetch
     return more;
 }
 
-/* Takes the parcel over. */
-static spn_err make_message(struct fetch *fetch, const struct fetch_answer *answer,
-                            uint64_t request, zmq_msg_t *ret_message)
+/* Takes the answer's parcel over. */
+static struct parcel *finish(struct fetch *fetch, const struct fetch_answer *answer,
+                             uint64_t request, size_t *ret_size)
 {
     size_t size = HEADS_SIZE + answer->size;
     struct parcel *fitting = parcel_resize(answer->parcel, size);
@@ -94,7 +93,8 @@ static spn_err make_message(struct fetch *fetch, const struct fetch_answer *answ
     wire_put_slice(&out, &answer->head);
     assert(!out.bad && wire_out_size(&out) == HEADS_SIZE);
     metrics_add(&fetch->options.metrics->replayed, answer->head.count);
-    return parcel_message(ret_message, parcel, size, fetch->options.metrics);
+    *ret_size = size;
+    return parcel;
 }
 
 /* -- ahead ------------------------------------------------------------------------------------- */
@@ -194,7 +194,8 @@ static spn_err begin(struct fetch *fetch, const struct view *view, const struct 
     return err == SPN_OK ? begin_with(answer, slice) : err;
 }
 
-spn_err fetch_answer(struct fetch *fetch, struct ask *ask, zmq_msg_t *ret_message)
+spn_err fetch_answer(struct fetch *fetch, struct ask *ask, struct parcel **ret_parcel,
+                     size_t *ret_size)
 {
     struct wire_in in = wire_in(zmq_msg_data(&ask->frame), zmq_msg_size(&ask->frame));
     struct wire_header header;
@@ -205,8 +206,8 @@ spn_err fetch_answer(struct fetch *fetch, struct ask *ask, zmq_msg_t *ret_messag
     wire_get_fetch(&in, &request);
     struct slice_start start = {
         .start = request.start, .epoch = request.epoch, .seq = request.seq, .id = request.id};
-    struct fetch_answer answer = {.bytes_max = request.bytes_max < BYTES_MAX ? request.bytes_max
-                                                                             : BYTES_MAX};
+    struct fetch_answer answer = {
+        .bytes_max = request.bytes_max < FETCH_BYTES_MAX ? request.bytes_max : FETCH_BYTES_MAX};
     struct view *view = &ask->sessions[0].view;
     const struct clock *clock = fetch->options.clock;
     uint64_t until_ns = clock->monotonic_ns() + ANSWER_NS;
@@ -218,7 +219,8 @@ spn_err fetch_answer(struct fetch *fetch, struct ask *ask, zmq_msg_t *ret_messag
         if (!read_more(fetch, view, &answer, answer.head.seq + 1))
             break;
     plan_ahead(fetch, view, &answer);
-    return make_message(fetch, &answer, ask->request, ret_message);
+    *ret_parcel = finish(fetch, &answer, ask->request, ret_size);
+    return SPN_OK;
 }
 
 /* -- life -------------------------------------------------------------------------------------- */

@@ -19,6 +19,8 @@
 #include "parcel.h"
 #include "slice.h"
 
+enum { FETCH_BYTES_MAX = 256 * 1024 }; /* of an answer's items; one event always fits */
+
 struct fetch_options {
     struct journal_reader *journal;
     const struct clock *clock;
@@ -46,10 +48,11 @@ struct fetch {
 void fetch_init(struct fetch *fetch, const struct fetch_options *options);
 void fetch_release(struct fetch *fetch);
 
-/* ask: an ASK_VIEW with a FETCH in its frame, answered. In a snapshot, which it ends. *ret_message:
- * send and close it. SPN_E_BACKPRESSURE, SPN_E_NOMEM: not now. SPN_E_CORRUPT, SPN_E_IO,
- * SPN_E_BAD_ID, SPN_E_PROTOCOL. */
-spn_err fetch_answer(struct fetch *fetch, struct ask *ask, zmq_msg_t *ret_message) SPN_MUST_USE;
+/* ask: an ASK_VIEW with a FETCH in its frame, answered. In a snapshot, which it ends. *ret_parcel:
+ * a SLICE of *ret_size bytes; yours. SPN_E_NOMEM: not now. SPN_E_CORRUPT, SPN_E_IO, SPN_E_BAD_ID,
+ * SPN_E_PROTOCOL. */
+spn_err fetch_answer(struct fetch *fetch, struct ask *ask, struct parcel **ret_parcel,
+                     size_t *ret_size) SPN_MUST_USE;
 
 /* Whether there is something to read ahead; then fetch_ahead reads a slice. Outside snapshots. */
 bool fetch_wants(const struct fetch *fetch);

@@ -194,13 +194,13 @@ static void put_rows(struct wire_out *out, const struct ask *page, uint32_t coun
         wire_put_session_row(out, &rows[i]);
 }
 
-spn_err listing_rows(struct journal_reader *reader, const struct ask *page, uint8_t **ret_bytes,
-                     size_t *ret_size)
+spn_err listing_rows(struct journal_reader *reader, const struct ask *page,
+                     struct parcel **ret_parcel, size_t *ret_size)
 {
     struct wire_session_row *rows = calloc(page->session_count + 1, sizeof(*rows));
     size_t size_max = WIRE_HEADER_SIZE + 8 + page->session_count * WIRE_SESSION_ROW_SIZE_MAX;
-    uint8_t *bytes = malloc(size_max);
-    spn_err err = rows && bytes ? SPN_OK : SPN_E_NOMEM;
+    struct parcel *parcel = parcel_resize(NULL, size_max);
+    spn_err err = rows && parcel ? SPN_OK : SPN_E_NOMEM;
     uint32_t count = 0;
     for (size_t i = 0; i < page->session_count && err == SPN_OK; i++) {
         struct timeline timeline;
@@ -213,14 +213,15 @@ spn_err listing_rows(struct journal_reader *reader, const struct ask *page, uint
     if (err == SPN_OK && count == 0 && page->more && page->session_count > 0) {
         err = SPN_E_END;
     } else if (err == SPN_OK) {
-        struct wire_out out = wire_out(bytes, size_max);
+        struct wire_out out = wire_out(parcel->bytes, size_max);
         put_rows(&out, page, count, rows);
+        struct parcel *fitting = parcel_resize(parcel, wire_out_size(&out));
         *ret_size = wire_out_size(&out);
-        *ret_bytes = bytes;
-        bytes = NULL;
+        *ret_parcel = fitting ? fitting : parcel;
+        parcel = NULL;
     }
     free(rows);
-    free(bytes);
+    parcel_free(parcel);
     return err;
 }
 

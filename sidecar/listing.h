@@ -12,6 +12,7 @@
 #define SPN_LISTING_H
 
 #include "ask.h"
+#include "parcel.h"
 #include "timeline.h"
 
 enum { LISTING_PAGE_MAX = 128 };
@@ -26,10 +27,11 @@ spn_err listing_page(struct journal_reader *reader, const struct ask *generation
 spn_err listing_row(struct journal_reader *reader, const struct ask_session *session,
                     struct timeline *ret_timeline, struct wire_session_row *ret_row) SPN_MUST_USE;
 
-/* page: the same, answered. *ret_bytes: a SESSIONS_ARE message; free it. SPN_E_END: none of these
- * names is a session any more, but there are more behind them: go on with listing_go_on. */
-spn_err listing_rows(struct journal_reader *reader, const struct ask *page, uint8_t **ret_bytes,
-                     size_t *ret_size) SPN_MUST_USE;
+/* page: the same, answered. *ret_parcel: a SESSIONS_ARE of *ret_size bytes; yours. SPN_E_END: none
+ * of these names is a session any more, but there are more behind them: go on with listing_go_on.
+ */
+spn_err listing_rows(struct journal_reader *reader, const struct ask *page,
+                     struct parcel **ret_parcel, size_t *ret_size) SPN_MUST_USE;
 
 /* An ASK_GENERATIONS with the page's request from behind its last name on: a caller goes on after a
  * row, so that a page without one would be the end of the list to it. SPN_E_NOMEM. */

@@ -82,6 +82,7 @@
     X(replayed, "sponson_events_replayed_total")                                                   \
     X(unsent, "sponson_answers_unsent_bytes") /* ZeroMQ's thread lowers it */                      \
     X(answers_dropped, "sponson_answers_dropped_total")                                            \
+    X(stalled_cut, "sponson_stalled_connections_cut_total")                                        \
     X(connections_refused, "sponson_connections_refused_total")                                    \
     X(subscriptions, "sponson_subscriptions")                                                      \
     X(live, "sponson_events_live_total")                                                           \

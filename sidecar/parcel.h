@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parcel: bytes on their way to a peer, sent without a copy.
+/* parcel: bytes on their way to a peer, sent without a copy and counted until they are gone.
  *
- * Filled by one thread, let go by ZeroMQ's, or by ours when the peer is gone. What peers do not
- * read is bounded in all: metrics->unsent counts it.
+ * Filled by one thread, let go by ZeroMQ's, or by ours when the peer is gone. While it is on its
+ * way it is charged to an account: its peer's, and so its user's, and in all (metrics->unsent). An
+ * account outlives its owner for as long as ZeroMQ has something of it.
  *
- * Owns     its bytes, until a message takes it over.
- * Threads  one until then.
+ * Owns     a parcel its bytes and a share in its account.
+ * Threads  filled by one; freed by any.
  */
 #ifndef SPN_PARCEL_H
 #define SPN_PARCEL_H
@@ -16,21 +17,42 @@
 #include "metrics.h"
 #include "spn_err.h"
 
-enum { PARCEL_UNSENT_MAX = 64 * 1024 * 1024 }; /* bytes; one message always fits */
+enum {
+    PARCEL_COST = 256
+}; /* bytes that one takes beside its own: its struct and ZeroMQ's, malloc */
+
+struct account {
+    struct metrics *metrics;
+    struct account *parent; /* charged with it; NULL: none */
+    atomic_size_t held;     /* bytes on their way */
+    atomic_size_t taken;    /* bytes that left ever since, whether sent or thrown away */
+    atomic_uint owners;
+};
+
+/* NULL: out of memory. parent: it takes a share in it. */
+struct account *account_new(struct metrics *metrics, struct account *parent);
+void account_let_go(struct account *account); /* of the owner's share; takes NULL */
+/* So many bytes more are on their way; so many are not any longer. */
+void account_charge(struct account *account, size_t size);
+void account_discharge(struct account *account, size_t size);
 
 struct parcel {
-    struct metrics *metrics;
-    atomic_size_t size; /* stored last, looked at first: orders filling and freeing */
+    struct account *account; /* NULL: it is not on its way yet */
+    atomic_size_t charged;   /* stored last, looked at first: orders filling and freeing */
+    struct parcel *next;     /* in a queue */
+    zmq_msg_t message;       /* of its bytes, once it is on its way */
     uint8_t bytes[];
 };
 
-/* Makes room for so many bytes; parcel NULL: a new one. NULL: out of memory, the old one stays. */
+/* Makes room for so many bytes; parcel NULL: a new one. NULL: out of memory, the old one stays.
+ * Only before it is on its way. */
 struct parcel *parcel_resize(struct parcel *parcel, size_t room);
-void parcel_free(struct parcel *parcel); /* takes NULL */
 
-/* A message of its first size bytes, which takes it over, also on failure. SPN_E_BACKPRESSURE: too
- * many bytes wait already; SPN_E_NOMEM. */
-spn_err parcel_message(zmq_msg_t *ret_message, struct parcel *parcel, size_t size,
-                       struct metrics *metrics) SPN_MUST_USE;
+/* Its first size bytes are on their way from now on, as its message. The account was charged for
+ * them and PARCEL_COST, and is discharged when they are gone. SPN_E_NOMEM: unchanged. */
+spn_err parcel_seal(struct parcel *parcel, size_t size, struct account *account) SPN_MUST_USE;
+
+/* Takes NULL, one that is not on its way, and one whose message was not sent. */
+void parcel_free(struct parcel *parcel);
 
 #endif

@@ -11,6 +11,7 @@
 #include "err.h"
 #include "fetch.h"
 #include "listing.h"
+#include "outbox.h"
 #include "subscription.h"
 #include "version.h"
 
@@ -30,6 +31,7 @@ struct reader {
     size_t asked;
     size_t opening; /* of them, producers */
     uint64_t started_ns;
+    struct outbox *outbox;
     struct subscriptions *subscriptions;
     struct fetch fetch;
     struct slice slice; /* scratch, valid in one snapshot */
@@ -37,32 +39,30 @@ struct reader {
 
 /* Where an answer goes. */
 struct caller {
-    const struct peer *peer;
+    struct outbox_peer *peer;
     uint64_t request;
 };
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
-/* A peer whose pipe is full does not read its answers; it asks again if it still wants one. */
-static void send_message(struct reader *reader, const struct peer *peer, zmq_msg_t *message)
+/* A peer that leaves too much unread asks again if it still wants the answer. */
+static void send_parcel(struct reader *reader, struct outbox_peer *peer, struct parcel *parcel,
+                        size_t size)
 {
-    int sent =
-        zmq_send(reader->options.socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    if (sent >= 0)
-        sent = zmq_msg_send(message, reader->options.socket, ZMQ_DONTWAIT);
-    if (sent < 0)
+    if (outbox_put(reader->outbox, peer, parcel, size) != SPN_OK)
         metrics_add(&reader->options.metrics->answers_dropped, 1);
 }
 
-static void send_bytes(struct reader *reader, const struct peer *peer, const struct wire_out *out)
+static void send_bytes(struct reader *reader, struct caller caller, const struct wire_out *out)
 {
     assert(!out->bad);
-    zmq_msg_t message;
-    if (zmq_msg_init_size(&message, wire_out_size(out)) != 0)
+    struct parcel *parcel = parcel_resize(NULL, wire_out_size(out));
+    if (!parcel) {
+        metrics_add(&reader->options.metrics->answers_dropped, 1);
         return;
-    memcpy(zmq_msg_data(&message), out->start, wire_out_size(out));
-    send_message(reader, peer, &message);
-    zmq_msg_close(&message);
+    }
+    memcpy(parcel->bytes, out->start, wire_out_size(out));
+    send_parcel(reader, caller.peer, parcel, wire_out_size(out));
 }
 
 static void send_error(struct reader *reader, struct caller caller, spn_err err)
@@ -73,12 +73,7 @@ static void send_error(struct reader *reader, struct caller caller, spn_err err)
     wire_put_header(&out, WIRE_ERROR, caller.request);
     wire_put_error(&out,
                    &(struct wire_error){.code = (uint32_t)err, .detail = {text, strlen(text)}});
-    send_bytes(reader, caller.peer, &out);
-}
-
-static struct caller caller_of(const struct ask *ask)
-{
-    return (struct caller){.peer = &ask->peer, .request = ask->request};
+    send_bytes(reader, caller, &out);
 }
 
 static struct spn_bytes text_bytes(const char *text)
@@ -98,7 +93,7 @@ static void welcome(struct reader *reader, struct caller caller)
                                                   .batch_bytes_max = WIRE_BATCH_BYTES_MAX,
                                                   .batch_events_max = WIRE_BATCH_EVENTS_MAX,
                                                   .version = text_bytes(SPONSON_VERSION)});
-    send_bytes(reader, caller.peer, &out);
+    send_bytes(reader, caller, &out);
 }
 
 static void health(struct reader *reader, struct caller caller)
@@ -122,7 +117,7 @@ static void health(struct reader *reader, struct caller caller)
                               .version = text_bytes(SPONSON_VERSION),
                               .reason = text_bytes(trouble == SPN_OK ? "" : err_text(trouble)),
                           });
-    send_bytes(reader, caller.peer, &out);
+    send_bytes(reader, caller, &out);
 }
 
 static uint64_t ratio(uint64_t dividend, uint64_t divisor)
@@ -152,7 +147,7 @@ static void stats(struct reader *reader, struct caller caller)
     for (size_t i = 0; i < count; i++)
         wire_put_stat(
             &out, &(struct wire_stat){.value = rows[i].value, .name = text_bytes(rows[i].name)});
-    send_bytes(reader, caller.peer, &out);
+    send_bytes(reader, caller, &out);
 }
 
 /* -- asking the broker ------------------------------------------------------------------------- */
@@ -193,7 +188,7 @@ static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t ty
         ask_free(ask);
         return err;
     }
-    ask->peer = *caller.peer;
+    ask->peer = caller.peer->peer;
     ask->request = caller.request;
     ask->type = type;
     zmq_msg_move(&ask->frame, frame);
@@ -210,7 +205,7 @@ static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t
     if (!ask)
         return SPN_E_NOMEM;
     reader->opening += type == WIRE_OPEN ? 1 : 0;
-    ask->peer = *caller.peer;
+    ask->peer = caller.peer->peer;
     ask->request = caller.request;
     ask->type = type;
     memcpy(ask->producer_id, open->producer, sizeof(ask->producer_id));
@@ -225,7 +220,7 @@ static spn_err ask_sessions(struct reader *reader, struct caller caller, zmq_msg
     struct ask *ask = ask_new(ASK_GENERATIONS, 0);
     if (!ask)
         return SPN_E_NOMEM;
-    ask->peer = *caller.peer;
+    ask->peer = caller.peer->peer;
     ask->request = caller.request;
     ask->type = WIRE_SESSIONS;
     zmq_msg_move(&ask->frame, frame);
@@ -326,7 +321,7 @@ static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t typ
     }
 }
 
-static void take_request(struct reader *reader, const struct peer *peer, zmq_msg_t *frame)
+static void take_request(struct reader *reader, struct outbox_peer *peer, zmq_msg_t *frame)
 {
     struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
     struct wire_header header = {0};
@@ -344,19 +339,21 @@ static void take_request(struct reader *reader, const struct peer *peer, zmq_msg
 
 /* -- answers that needed the broker ------------------------------------------------------------ */
 
-static void answer_state(struct reader *reader, const struct ask *ask)
+static void answer_state(struct reader *reader, struct caller caller, const struct ask *ask)
 {
     size_t size = WIRE_HEADER_SIZE + 64 + ask->state.run_count * WIRE_RUN_SIZE;
-    uint8_t *bytes = malloc(size);
-    if (!bytes)
+    struct parcel *parcel = parcel_resize(NULL, size);
+    if (!parcel) {
+        metrics_add(&reader->options.metrics->answers_dropped, 1);
         return;
-    struct wire_out out = wire_out(bytes, size);
+    }
+    struct wire_out out = wire_out(parcel->bytes, size);
     wire_put_header(&out, ask->type == WIRE_OPEN ? WIRE_OPENED : WIRE_STATE_IS, ask->request);
     wire_put_state(&out, &ask->state);
     for (uint32_t i = 0; i < ask->state.run_count; i++)
         wire_put_run(&out, &ask->runs[i]);
-    send_bytes(reader, &ask->peer, &out);
-    free(bytes);
+    assert(!out.bad);
+    send_parcel(reader, caller.peer, parcel, wire_out_size(&out));
 }
 
 /* The newest event's id: from its entry, or from the row once the entry is gone. */
@@ -377,7 +374,7 @@ static spn_err last_id(const struct timeline *timeline, struct wire_last_is *las
     return err == SPN_E_END ? SPN_E_CORRUPT : err;
 }
 
-static spn_err answer_last(struct reader *reader, const struct ask *ask)
+static spn_err answer_last(struct reader *reader, struct caller caller, const struct ask *ask)
 {
     struct timeline timeline;
     spn_err err = timeline_open(&timeline, reader->journal, &ask->sessions[0].view);
@@ -393,11 +390,11 @@ static spn_err answer_last(struct reader *reader, const struct ask *ask)
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     wire_put_header(&out, WIRE_LAST_IS, ask->request);
     wire_put_last_is(&out, &last);
-    send_bytes(reader, &ask->peer, &out);
+    send_bytes(reader, caller, &out);
     return SPN_OK;
 }
 
-static spn_err answer_info(struct reader *reader, const struct ask *ask)
+static spn_err answer_info(struct reader *reader, struct caller caller, const struct ask *ask)
 {
     struct timeline timeline;
     struct wire_info_is info = {0};
@@ -411,24 +408,25 @@ static spn_err answer_info(struct reader *reader, const struct ask *ask)
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     wire_put_header(&out, WIRE_INFO_IS, ask->request);
     wire_put_info_is(&out, &info);
-    send_bytes(reader, &ask->peer, &out);
+    send_bytes(reader, caller, &out);
     return SPN_OK;
 }
 
-/* An answer that finds no room is asked for again. */
-static spn_err answer_fetch(struct reader *reader, struct ask *ask)
+/* An answer that finds no room is asked for again: nothing is read for one that cannot. */
+static spn_err answer_fetch(struct reader *reader, struct caller caller, struct ask *ask)
 {
-    zmq_msg_t message;
-    spn_err err = fetch_answer(&reader->fetch, ask, &message);
-    if (err == SPN_E_BACKPRESSURE || err == SPN_E_NOMEM) {
+    struct parcel *parcel;
+    size_t size;
+    if (!outbox_has_room(reader->outbox, caller.peer, FETCH_BYTES_MAX)) {
         metrics_add(&reader->options.metrics->answers_dropped, 1);
         return SPN_OK;
     }
-    if (err != SPN_OK)
-        return err;
-    send_message(reader, &ask->peer, &message);
-    zmq_msg_close(&message);
-    return SPN_OK;
+    spn_err err = fetch_answer(&reader->fetch, ask, &parcel, &size);
+    if (err == SPN_OK)
+        send_parcel(reader, caller.peer, parcel, size);
+    if (err == SPN_E_NOMEM)
+        metrics_add(&reader->options.metrics->answers_dropped, 1);
+    return err == SPN_E_NOMEM ? SPN_OK : err;
 }
 
 /* One page of sessions goes to the broker twice: for the generations, then for the page's views;
@@ -442,39 +440,34 @@ static spn_err list_sessions(struct reader *reader, struct ask *ask)
     return err;
 }
 
-static spn_err answer_sessions(struct reader *reader, const struct ask *ask)
+static spn_err answer_sessions(struct reader *reader, struct caller caller, const struct ask *ask)
 {
-    uint8_t *bytes;
+    struct parcel *parcel;
     size_t size;
-    spn_err err = listing_rows(reader->journal, ask, &bytes, &size);
-    if (err == SPN_E_END) {
+    spn_err err = listing_rows(reader->journal, ask, &parcel, &size);
+    if (err == SPN_OK) {
+        send_parcel(reader, caller.peer, parcel, size);
+    } else if (err == SPN_E_END) {
         struct ask *further;
         err = listing_go_on(ask, &further);
         if (err == SPN_OK)
             push_ask(reader, further);
-        return err;
     }
-    if (err != SPN_OK)
-        return err;
-    struct wire_out out = wire_out(bytes, size);
-    out.at = out.end;
-    send_bytes(reader, &ask->peer, &out);
-    free(bytes);
-    return SPN_OK;
+    return err;
 }
 
 /* Inside a snapshot, which was begun after the broker answered. */
-static spn_err answer_from_disk(struct reader *reader, struct ask *ask)
+static spn_err answer_from_disk(struct reader *reader, struct caller caller, struct ask *ask)
 {
     if (ask->kind == ASK_GENERATIONS)
         return list_sessions(reader, ask);
     if (ask->type == WIRE_SESSIONS)
-        return answer_sessions(reader, ask);
+        return answer_sessions(reader, caller, ask);
     if (ask->type == WIRE_LAST)
-        return answer_last(reader, ask);
+        return answer_last(reader, caller, ask);
     if (ask->type == WIRE_INFO)
-        return answer_info(reader, ask);
-    return answer_fetch(reader, ask);
+        return answer_info(reader, caller, ask);
+    return answer_fetch(reader, caller, ask);
 }
 
 /* An ask of a subscription's is not a request's: it is answered by a delivery, or not at all. */
@@ -487,21 +480,24 @@ static void finish_subscription(struct reader *reader, struct ask *ask)
     ask_free(ask);
 }
 
+/* A peer that is gone meanwhile is met as a new one, and found to be gone when it is sent to. */
 static void finish_ask(struct reader *reader, struct ask *ask)
 {
+    struct caller caller = {.peer = outbox_meet(reader->outbox, &ask->peer, NULL),
+                            .request = ask->request};
     reader->asked--;
     reader->opening -= ask->kind == ASK_OPEN ? 1 : 0;
-    spn_err err = ask->err;
+    spn_err err = caller.peer ? ask->err : SPN_E_NOMEM;
     if (err == SPN_OK && (ask->kind == ASK_OPEN || ask->kind == ASK_STATE)) {
-        answer_state(reader, ask);
+        answer_state(reader, caller, ask);
     } else if (err == SPN_OK) {
         err = journal_reader_begin(reader->journal);
         if (err == SPN_OK)
-            err = answer_from_disk(reader, ask);
+            err = answer_from_disk(reader, caller, ask);
         journal_reader_end(reader->journal);
     }
-    if (err != SPN_OK)
-        send_error(reader, caller_of(ask), err);
+    if (err != SPN_OK && caller.peer)
+        send_error(reader, caller, err);
     ask_free(ask);
 }
 
@@ -570,10 +566,11 @@ static bool receive_one(struct reader *reader)
         frames++;
         more = zmq_msg_more(&frame);
     }
-    if (frames == 1)
-        take_request(reader, &peer, &frame);
-    else
-        send_error(reader, (struct caller){.peer = &peer}, SPN_E_PROTOCOL);
+    struct outbox_peer *from = outbox_meet(reader->outbox, &peer, &frame);
+    if (from && frames == 1)
+        take_request(reader, from, &frame);
+    else if (from)
+        send_error(reader, (struct caller){.peer = from}, SPN_E_PROTOCOL);
     zmq_msg_close(&frame);
     return true;
 }
@@ -583,31 +580,40 @@ static long sooner_ms(long a_ms, long b_ms)
     return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
 }
 
+/* Returns in how many ms to call again; -1: never. What was packed goes out before. */
+static long tick(struct reader *reader)
+{
+    long wait_ms = sooner_ms(subscriptions_tick(reader->subscriptions), fetch_tick(&reader->fetch));
+    outbox_flush(reader->outbox);
+    return sooner_ms(wait_ms, outbox_tick(reader->outbox));
+}
+
 static void *run(void *argument)
 {
     struct reader *reader = argument;
     (void)prctl(PR_SET_NAME, "spn-reader");
     long wait_ms = -1;
+    bool more = false;
     while (!atomic_load(&reader->stop)) {
         zmq_pollitem_t items[] = {
             {.fd = reader->options.answers->event_fd, .events = ZMQ_POLLIN},
             {.socket = reader->options.socket, .events = ZMQ_POLLIN},
         };
         bool ahead = fetch_wants(&reader->fetch);
-        int ready = zmq_poll(items, reader->asked < ASKED_MAX ? 2 : 1, ahead ? 0 : wait_ms);
-        if (ready == 0 && ahead)
+        int ready = zmq_poll(items, reader->asked < ASKED_MAX ? 2 : 1, ahead || more ? 0 : wait_ms);
+        if (ready == 0 && ahead && !more)
             fetch_ahead(&reader->fetch);
         take_answers(reader);
         for (int i = 0; i < RECEIVE_PER_TURN && reader->asked < ASKED_MAX; i++)
             if (!receive_one(reader))
                 break;
-        subscriptions_scan(reader->subscriptions);
-        wait_ms = sooner_ms(subscriptions_tick(reader->subscriptions), fetch_tick(&reader->fetch));
+        more = subscriptions_scan(reader->subscriptions);
+        wait_ms = tick(reader);
     }
     return NULL;
 }
 
-static spn_err send_delivery(void *socket, const struct peer *peer, zmq_msg_t *message)
+static spn_err send_message(void *socket, const struct peer *peer, zmq_msg_t *message)
 {
     if (zmq_send(socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
         zmq_msg_send(message, socket, ZMQ_DONTWAIT) < 0)
@@ -615,11 +621,19 @@ static spn_err send_delivery(void *socket, const struct peer *peer, zmq_msg_t *m
     return SPN_OK;
 }
 
+static spn_err new_outbox(struct reader *reader)
+{
+    return outbox_new(&reader->outbox,
+                      &(struct outbox_options){.send = send_message,
+                                               .socket = reader->options.socket,
+                                               .clock = reader->options.clock,
+                                               .metrics = reader->options.metrics});
+}
+
 static spn_err new_subscriptions(struct reader *reader)
 {
     return subscriptions_new(&reader->subscriptions,
-                             &(struct subscriptions_options){.send = send_delivery,
-                                                             .socket = reader->options.socket,
+                             &(struct subscriptions_options){.outbox = reader->outbox,
                                                              .journal = reader->journal,
                                                              .worker = reader->options.worker,
                                                              .asks = reader->options.asks,
@@ -643,11 +657,14 @@ spn_err reader_start(struct reader **ret_reader, const struct reader_options *op
                                                        .secret = options->secret,
                                                        .slice = &reader->slice});
     if (err == SPN_OK)
+        err = new_outbox(reader);
+    if (err == SPN_OK)
         err = new_subscriptions(reader);
     if (err == SPN_OK && pthread_create(&reader->thread, NULL, run, reader) != 0)
         err = SPN_E_SYSTEM;
     if (err != SPN_OK) {
         subscriptions_free(reader->subscriptions);
+        outbox_free(reader->outbox);
         journal_reader_close(reader->journal);
         free(reader);
         return err;
@@ -665,6 +682,7 @@ void reader_stop(struct reader *reader)
     pthread_join(reader->thread, NULL);
     fetch_release(&reader->fetch);
     subscriptions_free(reader->subscriptions);
+    outbox_free(reader->outbox);
     journal_reader_close(reader->journal);
     free(reader);
 }

@@ -2,24 +2,24 @@
 #include "subscription.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "parcel.h"
+#include "link.h"
 
 #define MS 1000000ull
 
 enum {
     SLICE_BYTES = 256 * 1024, /* one delivery, as a rule */
     SCAN_ENTRIES = 256,
-    BLOCKED_RETRY_MS = 10,
+    SCANS_PER_TURN = 8,
+    ASKS_MAX = 1024,       /* at the broker; the others wait for their turn */
+    RETRIES_PER_TURN = 64, /* of a subscriber's subscriptions that found no room */
     LEASE_LOOK_MS = 1000,
     SLOTS_FIRST = 64,
-    HEADS_SIZE = WIRE_HEADER_SIZE + WIRE_DELIVERIES_HEAD_SIZE + WIRE_DELIVER_HEAD_SIZE,
 };
 
 enum subscription_state {
@@ -45,61 +45,61 @@ static const bool may_follow[STATES][STATES] = {
 
 /* One client's socket. */
 struct subscriber {
-    struct peer peer;
+    struct outbox_peer *peer;
     uint64_t heard_ns;
-    size_t count; /* subscriptions */
-    struct subscriber *next;
+    struct link all;
+    struct link subscriptions; /* its own */
+    struct link blocked;       /* those of them that found no room */
+    struct link stalled;       /* in the ring of those that have such */
 };
 
 struct subscription {
     struct subscriber *subscriber;
-    uint64_t serial; /* never used twice: tells an ask's answer for a former one apart */
+    struct link own;     /* its subscriber's */
+    struct link scanned; /* in the ring of those that the scan serves: WAITING, LIVE */
+    struct link blocked; /* in its subscriber's ring: it found no room */
+    struct link due;     /* in the ring of those that ask, or end, outside of snapshots */
+    uint64_t serial;     /* never used twice: tells an ask's answer for a former one apart */
     uint64_t number;
+    uint32_t slot;
     uint32_t incarnation;
     uint8_t state;     /* enum subscription_state */
     uint8_t start;     /* enum wire_start, while LOCATING */
     uint8_t otherwise; /* enum wire_otherwise */
+    uint8_t ending;    /* ENDING: enum wire_verdict that it ends with; else 0 */
     bool asking;       /* at the broker */
-    bool blocked;      /* its socket was full */
-    bool due;          /* in the list of those that ask once the snapshot is over */
     bool indexed;      /* in by_epoch: its verdict went out, epoch and next_seq are the cursor */
-    bool dirty;        /* in the list of those that this scan has something for */
-    uint8_t ending;    /* enum wire_verdict that it ends with after what it has; 0: none */
     uint64_t epoch;    /* not indexed: of the start that was asked for, as is next_seq */
     uint64_t next_seq;
     uint64_t credit;
     uint64_t sent;
-    struct spn_bytes name; /* in texts */
-    struct spn_bytes id;   /* in texts */
-
-    struct parcel *out; /* deliveries of this scan, in one message */
-    size_t out_size;
-    size_t out_room;
-    uint32_t out_count;
-    uint32_t next_dirty;
-    uint32_t next_due;
-    uint8_t texts[]; /* the session's name, then the id */
+    uint32_t newest_count; /* items of its newest live delivery, which may still grow ... */
+    uint32_t newest_size;  /* ... and their bytes */
+    uint8_t *id;           /* of the start; NULL: none, or it is located */
+    uint16_t id_size;
+    uint8_t name_size;
+    uint8_t name[];
 };
 
 struct subscriptions {
     struct subscriptions_options options;
     struct subscription **slots; /* NULL: free */
+    uint32_t *free;              /* slots below count that are free: a stack */
+    uint32_t free_count;
     uint32_t count;
     uint32_t room;
-    uint32_t used;
     struct slot_index by_key;   /* (subscriber, number) */
     struct slot_index by_epoch; /* those that know it */
     struct slot_index by_name;  /* WAITING */
-    struct subscriber *subscribers;
+    struct link subscribers;
+    struct link scanned;
+    struct link stalled; /* subscribers */
+    struct link due;
     uint64_t serial;
-    uint64_t scanned;   /* position; all entries up to it were offered */
+    uint64_t position;  /* of the scan; all entries up to it were offered */
     uint64_t looked_ns; /* at leases */
-    size_t live;
-    size_t waiting;
-    size_t blocked;
-    uint64_t retried_ns; /* blocked ones */
-    uint32_t dirty;      /* list of slots */
-    uint32_t due;        /* the same */
+    uint64_t retried_ns;
+    size_t asking;
 };
 
 /* -- indexes ----------------------------------------------------------------------------------- */
@@ -119,6 +119,11 @@ static uint64_t name_hash(struct spn_bytes name)
     return XXH3_64bits(name.data, name.size);
 }
 
+static struct spn_bytes name_of(const struct subscription *subscription)
+{
+    return (struct spn_bytes){subscription->name, subscription->name_size};
+}
+
 static const struct subscription *at_slot(const void *owner, uint32_t slot)
 {
     return ((const struct subscriptions *)owner)->slots[slot];
@@ -134,43 +139,50 @@ static uint64_t epoch_of(const void *owner, uint32_t slot)
     return mix(at_slot(owner, slot)->epoch);
 }
 
-static uint64_t name_of(const void *owner, uint32_t slot)
+static uint64_t waiting_of(const void *owner, uint32_t slot)
 {
-    return name_hash(at_slot(owner, slot)->name);
+    return name_hash(name_of(at_slot(owner, slot)));
 }
 
-static uint32_t find(const struct subscriptions *all, const struct subscriber *subscriber,
-                     uint64_t number)
+/* NULL: there is none. */
+static struct subscription *find(const struct subscriptions *all,
+                                 const struct subscriber *subscriber, uint64_t number)
 {
     size_t cursor = 0;
     uint32_t slot;
-    while ((slot = slot_index_next(&all->by_key, key_hash(subscriber, number), &cursor)) !=
-           SLOT_NONE)
+    while (subscriber && (slot = slot_index_next(&all->by_key, key_hash(subscriber, number),
+                                                 &cursor)) != SLOT_NONE)
         if (all->slots[slot]->subscriber == subscriber && all->slots[slot]->number == number)
-            return slot;
-    return SLOT_NONE;
+            return all->slots[slot];
+    return NULL;
+}
+
+static uint32_t used(const struct subscriptions *all)
+{
+    return all->count - all->free_count;
 }
 
 /* -- states ------------------------------------------------------------------------------------ */
 
 static void publish_gauges(struct subscriptions *all)
 {
-    metrics_set(&all->options.metrics->subscriptions, all->used);
-    atomic_store(&all->options.worker->watched, all->live + all->waiting > 0);
+    metrics_set(&all->options.metrics->subscriptions, used(all));
+    atomic_store(&all->options.worker->watched, !link_alone(&all->scanned));
 }
 
-static void count_state(struct subscriptions *all, uint32_t slot, bool in)
+static void enter_state(struct subscriptions *all, struct subscription *subscription)
 {
-    const struct subscription *subscription = all->slots[slot];
-    if (subscription->state == WAITING && in)
-        slot_index_add(&all->by_name, name_hash(subscription->name), slot);
-    else if (subscription->state == WAITING)
-        slot_index_remove(&all->by_name, name_hash(subscription->name), slot);
-    size_t *count = subscription->state == WAITING ? &all->waiting
-                    : subscription->state == LIVE  ? &all->live
-                                                   : NULL;
-    if (count)
-        *count = in ? *count + 1 : *count - 1;
+    if (subscription->state == WAITING)
+        slot_index_add(&all->by_name, name_hash(name_of(subscription)), subscription->slot);
+    if (subscription->state == WAITING || subscription->state == LIVE)
+        link_join(&all->scanned, &subscription->scanned);
+}
+
+static void leave_state(struct subscriptions *all, struct subscription *subscription)
+{
+    if (subscription->state == WAITING)
+        slot_index_remove(&all->by_name, name_hash(name_of(subscription)), subscription->slot);
+    link_leave(&subscription->scanned);
 }
 
 /* What holds in each state, whatever was sent and whatever failed. */
@@ -181,14 +193,15 @@ static void check_state(const struct subscription *subscription)
         assert(!subscription->indexed);
         break;
     case WAITING:
-        assert(!subscription->indexed && !subscription->asking && !subscription->blocked);
+        assert(!subscription->indexed && !subscription->asking &&
+               link_alone(&subscription->blocked));
         break;
     case BEHIND:
         assert(subscription->indexed && subscription->epoch > 0 && subscription->next_seq > 0);
         break;
     case LIVE:
         assert(subscription->indexed && subscription->epoch > 0 && subscription->next_seq > 0);
-        assert(!subscription->asking && !subscription->blocked && subscription->ending == 0);
+        assert(!subscription->asking && link_alone(&subscription->blocked));
         break;
     case ENDING:
         assert(subscription->ending != 0);
@@ -198,89 +211,102 @@ static void check_state(const struct subscription *subscription)
     }
 }
 
-static void set_state(struct subscriptions *all, uint32_t slot, enum subscription_state state)
+static void set_state(struct subscriptions *all, struct subscription *subscription,
+                      enum subscription_state state)
 {
-    struct subscription *subscription = all->slots[slot];
     assert(may_follow[subscription->state][state]);
-    count_state(all, slot, false);
+    leave_state(all, subscription);
     subscription->state = (uint8_t)state;
-    count_state(all, slot, true);
+    enter_state(all, subscription);
     check_state(subscription);
     publish_gauges(all);
 }
 
-static void set_blocked(struct subscriptions *all, struct subscription *subscription, bool blocked)
+/* It found no room, or no memory: it goes on when there is some. */
+static void block(struct subscriptions *all, struct subscription *subscription)
 {
-    if (blocked != subscription->blocked)
-        all->blocked = blocked ? all->blocked + 1 : all->blocked - 1;
-    subscription->blocked = blocked;
+    link_join(&subscription->subscriber->blocked, &subscription->blocked);
+    link_join(&all->stalled, &subscription->subscriber->stalled);
 }
 
-static void drop_subscriber(struct subscriptions *all, struct subscriber *subscriber)
+static void unblock(struct subscription *subscription)
 {
-    struct subscriber **at = &all->subscribers;
-    while (*at != subscriber)
-        at = &(*at)->next;
-    *at = subscriber->next;
+    link_leave(&subscription->blocked);
+    if (link_alone(&subscription->subscriber->blocked))
+        link_leave(&subscription->subscriber->stalled);
+}
+
+/* Not inside somebody's snapshot, and not while an index is walked: by the tick. */
+static void later(struct subscriptions *all, struct subscription *subscription)
+{
+    link_join(&all->due, &subscription->due);
+}
+
+static void drop_subscriber(struct subscriber *subscriber)
+{
+    link_leave(&subscriber->all);
+    link_leave(&subscriber->stalled);
+    subscriber->peer->subscriber = NULL;
     free(subscriber);
 }
 
-static void unlink_due(struct subscriptions *all, uint32_t slot)
+static void drop_id(struct subscription *subscription)
 {
-    uint32_t *at = &all->due;
-    while (*at != slot)
-        at = &all->slots[*at]->next_due;
-    *at = all->slots[slot]->next_due;
+    free(subscription->id);
+    subscription->id = NULL;
+    subscription->id_size = 0;
 }
 
-static void forget(struct subscriptions *all, uint32_t slot)
+static void free_subscription(struct subscription *subscription)
 {
-    struct subscription *subscription = all->slots[slot];
-    if (subscription->due)
-        unlink_due(all, slot);
-    struct subscriber *subscriber = subscription->subscriber;
-    set_blocked(all, subscription, false);
-    count_state(all, slot, false);
-    if (subscription->indexed)
-        slot_index_remove(&all->by_epoch, mix(subscription->epoch), slot);
-    slot_index_remove(&all->by_key, key_hash(subscriber, subscription->number), slot);
-    all->slots[slot] = NULL;
-    all->used--;
-    parcel_free(subscription->out);
+    drop_id(subscription);
     free(subscription);
-    if (--subscriber->count == 0)
-        drop_subscriber(all, subscriber);
+}
+
+/* Its subscriber stays. */
+static void take_out(struct subscriptions *all, struct subscription *subscription)
+{
+    struct subscriber *subscriber = subscription->subscriber;
+    unblock(subscription);
+    link_leave(&subscription->due);
+    link_leave(&subscription->own);
+    leave_state(all, subscription);
+    if (subscription->indexed)
+        slot_index_remove(&all->by_epoch, mix(subscription->epoch), subscription->slot);
+    slot_index_remove(&all->by_key, key_hash(subscriber, subscription->number), subscription->slot);
+    all->slots[subscription->slot] = NULL;
+    all->free[all->free_count++] = subscription->slot;
+    all->asking -= subscription->asking ? 1 : 0;
+    subscriber->peer->user->subscriptions--;
+    free_subscription(subscription);
     publish_gauges(all);
 }
 
-/* The client is gone: all that it had. */
-static void forget_subscriber(struct subscriptions *all, const struct subscriber *subscriber)
+static void forget(struct subscriptions *all, struct subscription *subscription)
 {
-    size_t left = subscriber->count;
-    for (uint32_t slot = 0; slot < all->count && left > 0; slot++)
-        if (all->slots[slot] && all->slots[slot]->subscriber == subscriber) {
-            left--;
-            forget(all, slot);
-        }
+    struct subscriber *subscriber = subscription->subscriber;
+    take_out(all, subscription);
+    if (link_alone(&subscriber->subscriptions))
+        drop_subscriber(subscriber);
 }
 
-/* -- sending ----------------------------------------------------------------------------------- */
-
-static void put_heads(uint8_t *bytes, const struct wire_deliver *deliver)
+/* The client is gone: all that it had. */
+static void forget_subscriber(struct subscriptions *all, struct subscriber *subscriber)
 {
-    struct wire_out out = wire_out(bytes, HEADS_SIZE);
-    wire_put_header(&out, WIRE_DELIVER, 0);
-    wire_put_deliveries(&out, 1);
+    while (!link_alone(&subscriber->subscriptions))
+        take_out(all, LINK_OWNER(subscriber->subscriptions.next, struct subscription, own));
+    drop_subscriber(subscriber);
+}
+
+/* -- delivering --------------------------------------------------------------------------------
+
+ * What was put into the outbox is delivered, or its client is gone: only then the cursor moves. */
+
+static void put_head(uint8_t *bytes, const struct wire_deliver *deliver)
+{
+    struct wire_out out = wire_out(bytes, WIRE_DELIVER_HEAD_SIZE);
     wire_put_deliver(&out, deliver);
     assert(!out.bad);
-}
-
-static spn_err send_message(struct subscriptions *all, const struct peer *peer, zmq_msg_t *message)
-{
-    spn_err err = all->options.send(all->options.socket, peer, message);
-    if (err != SPN_OK)
-        zmq_msg_close(message);
-    return err;
 }
 
 static struct wire_deliver delivery(const struct subscription *subscription,
@@ -295,70 +321,30 @@ static struct wire_deliver delivery(const struct subscription *subscription,
 }
 
 /* One without items. */
-static spn_err send_plain(struct subscriptions *all, const struct peer *peer,
-                          const struct wire_deliver *deliver)
+static spn_err deliver_plain(struct subscriptions *all, struct outbox_peer *peer,
+                             const struct wire_deliver *deliver)
 {
-    zmq_msg_t message;
-    if (zmq_msg_init_size(&message, HEADS_SIZE) != 0)
-        return SPN_E_NOMEM;
-    put_heads(zmq_msg_data(&message), deliver);
-    return send_message(all, peer, &message);
-}
-
-/* One with items of this size, which lie in the parcel behind the room for the heads. */
-static spn_err send_items(struct subscriptions *all, struct subscription *subscription,
-                          struct parcel *parcel, size_t size, const struct wire_deliver *deliver)
-{
-    zmq_msg_t message;
-    put_heads(parcel->bytes, deliver);
-    spn_err err = parcel_message(&message, parcel, HEADS_SIZE + size, all->options.metrics);
+    uint8_t *bytes;
+    spn_err err = outbox_deliver(all->options.outbox, peer, 0, WIRE_DELIVER_HEAD_SIZE, &bytes);
     if (err == SPN_OK)
-        err = send_message(all, &subscription->subscriber->peer, &message);
-    if (err != SPN_OK)
-        return err;
-    subscription->sent += size;
-    subscription->next_seq = deliver->seq + 1;
-    return SPN_OK;
+        put_head(bytes, deliver);
+    return err;
 }
 
 /* An end that finds no room is kept until there is: the client knows no other way to learn it. */
-static void end(struct subscriptions *all, uint32_t slot, uint8_t verdict)
+static void end(struct subscriptions *all, struct subscription *subscription, uint8_t verdict)
 {
-    struct subscription *subscription = all->slots[slot];
     struct wire_deliver deliver = delivery(subscription, WIRE_END);
     deliver.verdict = verdict;
-    spn_err err = send_plain(all, &subscription->subscriber->peer, &deliver);
+    spn_err err = deliver_plain(all, subscription->subscriber->peer, &deliver);
     if (err == SPN_OK || err == SPN_E_UNAVAILABLE) {
-        forget(all, slot);
+        forget(all, subscription);
         return;
     }
     subscription->ending = verdict;
     if (subscription->state != ENDING)
-        set_state(all, slot, ENDING);
-    set_blocked(all, subscription, true);
-}
-
-/* The scan cannot serve it. What ended its session it finds out when it asks. */
-static void fall_behind(struct subscriptions *all, uint32_t slot)
-{
-    all->slots[slot]->ending = 0;
-    set_state(all, slot, BEHIND);
-}
-
-/* What became of a delivery decides how it goes on; false: the subscription is gone. */
-static bool settle(struct subscriptions *all, uint32_t slot, spn_err err)
-{
-    struct subscription *subscription = all->slots[slot];
-    if (err == SPN_E_UNAVAILABLE) {
-        forget_subscriber(all, subscription->subscriber);
-        return false;
-    }
-    if (err != SPN_OK) {
-        if (subscription->state == LIVE)
-            fall_behind(all, slot);
-        set_blocked(all, subscription, true);
-    }
-    return true;
+        set_state(all, subscription, ENDING);
+    block(all, subscription);
 }
 
 /* Of the database: what the age of an event is told by. */
@@ -371,80 +357,84 @@ static uint64_t now_ns(const struct subscriptions *all)
 
 static bool may_ask(const struct subscription *subscription)
 {
-    return subscription && !subscription->asking &&
+    return !subscription->asking &&
            (subscription->state == LOCATING ||
             (subscription->state == BEHIND && subscription->sent < subscription->credit));
 }
 
-/* Asks the broker where the session stands, unless it is being asked or nothing could be sent. */
-static void ask(struct subscriptions *all, uint32_t slot)
+/* The life that the name has on disk; 0: none. */
+static spn_err look_up_name(struct subscriptions *all, const struct subscription *subscription,
+                            uint64_t *ret_epoch)
 {
-    struct subscription *subscription = all->slots[slot];
-    if (subscription->state == ENDING)
-        end(all, slot, subscription->ending);
-    if (!may_ask(all->slots[slot]))
+    struct journal_reader *journal = all->options.journal;
+    spn_err err = journal_reader_begin(journal);
+    *ret_epoch = 0;
+    if (err == SPN_OK)
+        err = journal_read_name(journal, name_of(subscription), ret_epoch);
+    journal_reader_end(journal);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+/* Asks the broker where the session stands. */
+static void ask(struct subscriptions *all, struct subscription *subscription)
+{
+    uint64_t epoch;
+    spn_err err = look_up_name(all, subscription, &epoch);
+    if (err != SPN_OK) {
+        end(all, subscription, WIRE_FAILED);
         return;
+    }
     struct ask *asked = ask_new(ASK_VIEW, 1);
     if (!asked) {
-        set_blocked(all, subscription, true); /* tried again by the tick */
+        block(all, subscription);
         return;
     }
-    ask_name(asked, 0, subscription->name);
-    uint64_t epoch = 0;
-    spn_err err = journal_reader_begin(all->options.journal);
-    if (err == SPN_OK)
-        err = journal_read_name(all->options.journal, subscription->name, &epoch);
-    journal_reader_end(all->options.journal);
-    if (err != SPN_OK && err != SPN_E_END) {
-        ask_free(asked);
-        end(all, slot, WIRE_FAILED);
-        return;
-    }
-    asked->sessions[0].epoch = err == SPN_OK ? epoch : 0;
+    ask_name(asked, 0, name_of(subscription));
+    asked->sessions[0].epoch = epoch;
     asked->type = WIRE_SUBSCRIBE;
-    asked->slot = slot;
+    asked->slot = subscription->slot;
     asked->serial = subscription->serial;
     subscription->asking = true;
+    all->asking++;
     handoff_push(all->options.asks, &asked->node);
 }
 
-/* Asking reads the names on disk: not inside somebody's snapshot. */
-static void ask_later(struct subscriptions *all, uint32_t slot)
+/* What it has to do next, as far as it is its turn. */
+static void go_on_with(struct subscriptions *all, struct subscription *subscription)
 {
-    if (all->slots[slot]->due)
-        return;
-    all->slots[slot]->due = true;
-    all->slots[slot]->next_due = all->due;
-    all->due = slot;
+    if (subscription->state == ENDING)
+        end(all, subscription, subscription->ending);
+    else if (may_ask(subscription))
+        ask(all, subscription);
 }
 
-static void ask_due(struct subscriptions *all)
+/* As many as may ask at a time; each answer brings us here again. */
+static void go_on_with_due(struct subscriptions *all)
 {
-    while (all->due != SLOT_NONE) {
-        uint32_t slot = all->due;
-        all->due = all->slots[slot]->next_due;
-        all->slots[slot]->due = false;
-        ask(all, slot);
+    while (!link_alone(&all->due) && all->asking < ASKS_MAX) {
+        struct subscription *subscription = LINK_OWNER(all->due.next, struct subscription, due);
+        link_leave(&subscription->due);
+        go_on_with(all, subscription);
     }
 }
 
-/* Its verdict went out, or is in the client's queue for good. */
-static void begin_at(struct subscriptions *all, uint32_t slot, uint64_t epoch, uint64_t next_seq)
+/* Its verdict is on its way. */
+static void begin_at(struct subscriptions *all, struct subscription *subscription, uint64_t epoch,
+                     uint64_t next_seq)
 {
-    struct subscription *subscription = all->slots[slot];
     subscription->epoch = epoch;
     subscription->next_seq = next_seq;
-    slot_index_add(&all->by_epoch, mix(epoch), slot);
+    slot_index_add(&all->by_epoch, mix(epoch), subscription->slot);
     subscription->indexed = true;
-    set_state(all, slot, BEHIND);
+    drop_id(subscription);
+    set_state(all, subscription, BEHIND);
 }
 
 /* The start is found: the verdict goes out. If it cannot, the start is looked for again as it was
  * asked for, in the life that the session has by then. */
-static spn_err send_verdict(struct subscriptions *all, uint32_t slot,
-                            const struct timeline *timeline, uint64_t from)
+static spn_err deliver_verdict(struct subscriptions *all, struct subscription *subscription,
+                               const struct timeline *timeline, uint64_t from)
 {
-    const struct subscription *subscription = all->slots[slot];
     uint64_t first = from;
     spn_err err = timeline_retained(timeline, from, now_ns(all), &first);
     if (err == SPN_OK)
@@ -456,19 +446,19 @@ static spn_err send_verdict(struct subscriptions *all, uint32_t slot,
     deliver.missing = first - from;
     deliver.epoch = timeline->epoch;
     deliver.seq = first - 1;
-    err = send_plain(all, &subscription->subscriber->peer, &deliver);
+    err = deliver_plain(all, subscription->subscriber->peer, &deliver);
     if (err == SPN_OK)
-        begin_at(all, slot, timeline->epoch, first);
+        begin_at(all, subscription, timeline->epoch, first);
     return err;
 }
 
-static spn_err locate(struct subscriptions *all, uint32_t slot, const struct timeline *timeline)
+static spn_err locate(struct subscriptions *all, struct subscription *subscription,
+                      const struct timeline *timeline)
 {
-    struct subscription *subscription = all->slots[slot];
     struct slice_start start = {.start = subscription->start,
                                 .epoch = subscription->epoch,
                                 .seq = subscription->next_seq,
-                                .id = subscription->id};
+                                .id = {subscription->id, subscription->id_size}};
     uint64_t from = 1;
     spn_err err = slice_find(timeline, &start, all->options.secret, &from);
     if ((err == SPN_E_UNKNOWN_ID || err == SPN_E_OTHER_EPOCH) &&
@@ -476,39 +466,43 @@ static spn_err locate(struct subscriptions *all, uint32_t slot, const struct tim
         from = 1;
         err = SPN_OK;
     }
-    return err == SPN_OK ? send_verdict(all, slot, timeline, from) : err;
+    return err == SPN_OK ? deliver_verdict(all, subscription, timeline, from) : err;
 }
 
-static spn_err send_gap(struct subscriptions *all, struct subscription *subscription,
-                        uint64_t missing)
+static spn_err deliver_gap(struct subscriptions *all, struct subscription *subscription,
+                           uint64_t missing)
 {
     struct wire_deliver deliver = delivery(subscription, WIRE_GAP);
     deliver.seq += missing;
     deliver.missing = missing;
-    spn_err err = send_plain(all, &subscription->subscriber->peer, &deliver);
-    if (err == SPN_OK)
-        subscription->next_seq += missing;
-    metrics_add(&all->options.metrics->gaps, err == SPN_OK ? 1 : 0);
-    return err;
+    spn_err err = deliver_plain(all, subscription->subscriber->peer, &deliver);
+    if (err != SPN_OK)
+        return err;
+    subscription->next_seq += missing;
+    metrics_add(&all->options.metrics->gaps, 1);
+    return SPN_OK;
 }
 
-static spn_err send_slice(struct subscriptions *all, struct subscription *subscription,
-                          const struct slice *slice)
+static spn_err deliver_slice(struct subscriptions *all, struct subscription *subscription,
+                             const struct slice *slice)
 {
-    struct parcel *parcel = parcel_resize(NULL, HEADS_SIZE + slice->size);
-    if (!parcel)
-        return SPN_E_NOMEM;
-    struct wire_out out = wire_out(parcel->bytes + HEADS_SIZE, slice->size);
-    slice_put(&out, slice);
-    assert(!out.bad && wire_out_size(&out) == slice->size);
+    uint8_t *bytes;
+    size_t size = WIRE_DELIVER_HEAD_SIZE + slice->size;
+    spn_err err =
+        outbox_deliver(all->options.outbox, subscription->subscriber->peer, 0, size, &bytes);
+    if (err != SPN_OK)
+        return err;
+    subscription->next_seq = slice->head.seq + 1;
+    subscription->sent += slice->size;
     struct wire_deliver deliver = delivery(subscription, WIRE_EVENTS);
     deliver.count = slice->head.count;
-    deliver.seq = slice->head.seq;
     deliver.size = (uint32_t)slice->size;
-    deliver.bytes += slice->size;
-    spn_err err = send_items(all, subscription, parcel, slice->size, &deliver);
-    metrics_add(&all->options.metrics->replayed, err == SPN_OK ? slice->head.count : 0);
-    return err;
+    put_head(bytes, &deliver);
+    struct wire_out out = wire_out(bytes + WIRE_DELIVER_HEAD_SIZE, slice->size);
+    slice_put(&out, slice);
+    assert(!out.bad && wire_out_size(&out) == slice->size);
+    metrics_add(&all->options.metrics->replayed, slice->head.count);
+    return SPN_OK;
 }
 
 /* Somebody begins to depend on the scan who knows of nothing beyond horizon: what was committed
@@ -519,51 +513,60 @@ static void join_scan(struct subscriptions *all, uint64_t horizon)
     uint64_t newest = journal_reader_newest(all->options.journal);
     if (horizon > newest)
         horizon = newest;
-    if (all->live + all->waiting == 0 || all->scanned > horizon)
-        all->scanned = horizon;
+    if (link_alone(&all->scanned) || all->position > horizon)
+        all->position = horizon;
+}
+
+/* What the next slice may have, if there is room for it: it is not read for nothing. */
+static spn_err deliver_next(struct subscriptions *all, struct subscription *subscription,
+                            const struct timeline *timeline)
+{
+    struct slice *slice = all->options.slice;
+    uint64_t left = subscription->credit - subscription->sent;
+    size_t bytes_max = left < SLICE_BYTES ? (size_t)left : SLICE_BYTES;
+    if (!outbox_has_room(all->options.outbox, subscription->subscriber->peer, bytes_max))
+        return SPN_E_BACKPRESSURE;
+    spn_err err = slice_read(slice, timeline, subscription->next_seq, bytes_max, now_ns(all));
+    if (err == SPN_OK && slice->head.missing > 0)
+        err = deliver_gap(all, subscription, slice->head.missing);
+    if (err == SPN_OK && slice->head.count > 0)
+        err = deliver_slice(all, subscription, slice);
+    return err;
 }
 
 /* The next slice. When that was the last there is, the scan takes over: it stands at or before what
  * the view knew, so that nothing can fall between. */
-static spn_err advance(struct subscriptions *all, uint32_t slot, const struct timeline *timeline,
-                       uint64_t horizon)
+static spn_err advance(struct subscriptions *all, struct subscription *subscription,
+                       const struct timeline *timeline, uint64_t horizon)
 {
-    struct subscription *subscription = all->slots[slot];
-    struct slice *slice = all->options.slice;
     spn_err err = SPN_OK;
-    if (subscription->next_seq <= timeline->seq_last && subscription->sent < subscription->credit) {
-        uint64_t left = subscription->credit - subscription->sent;
-        err = slice_read(slice, timeline, subscription->next_seq,
-                         left < SLICE_BYTES ? (size_t)left : SLICE_BYTES, now_ns(all));
-        if (err == SPN_OK && slice->head.missing > 0)
-            err = send_gap(all, subscription, slice->head.missing);
-        if (err == SPN_OK && slice->head.count > 0)
-            err = send_slice(all, subscription, slice);
-    }
+    if (subscription->next_seq <= timeline->seq_last && subscription->sent < subscription->credit)
+        err = deliver_next(all, subscription, timeline);
     if (err != SPN_OK || subscription->next_seq <= timeline->seq_last)
         return err;
     if (timeline->closed)
         return SPN_E_CLOSED;
     join_scan(all, horizon);
-    set_state(all, slot, LIVE);
+    set_state(all, subscription, LIVE);
     return SPN_OK;
 }
 
 /* The verdict says that it waits: a client that knows wants the earliest after a restart. */
-static spn_err wait_for_session(struct subscriptions *all, uint32_t slot, uint64_t horizon)
+static spn_err wait_for_session(struct subscriptions *all, struct subscription *subscription,
+                                uint64_t horizon)
 {
-    struct subscription *subscription = all->slots[slot];
     spn_err err = slot_index_reserve(&all->by_name, 1);
     if (err != SPN_OK)
         return err;
     struct wire_deliver deliver = delivery(subscription, WIRE_VERDICT);
     deliver.verdict = WIRE_UNKNOWN_SESSION;
-    err = send_plain(all, &subscription->subscriber->peer, &deliver);
+    err = deliver_plain(all, subscription->subscriber->peer, &deliver);
     if (err != SPN_OK)
         return err;
     join_scan(all, horizon);
     subscription->start = WIRE_EARLIEST;
-    set_state(all, slot, WAITING);
+    drop_id(subscription);
+    set_state(all, subscription, WAITING);
     return SPN_OK;
 }
 
@@ -573,156 +576,114 @@ static bool is_to_wait(const struct subscription *subscription, spn_err err)
            subscription->state == LOCATING;
 }
 
-static spn_err go_on(struct subscriptions *all, uint32_t slot, const struct ask *answered)
+static spn_err go_on(struct subscriptions *all, struct subscription *subscription,
+                     const struct ask *answered)
 {
-    const struct subscription *subscription = all->slots[slot];
     struct timeline timeline;
     spn_err err = timeline_open(&timeline, all->options.journal, &answered->sessions[0].view);
     if (err == SPN_OK && subscription->state == LOCATING)
-        err = locate(all, slot, &timeline);
+        err = locate(all, subscription, &timeline);
     else if ((err == SPN_E_UNKNOWN_SESSION && subscription->state == BEHIND) ||
              (err == SPN_OK && timeline.epoch != subscription->epoch))
         err = SPN_E_DELETED; /* the name has no life, or another one by now */
-    return err == SPN_OK ? advance(all, slot, &timeline, answered->horizon) : err;
+    if (err == SPN_OK)
+        err = advance(all, subscription, &timeline, answered->horizon);
+    if (is_to_wait(subscription, err))
+        err = wait_for_session(all, subscription, answered->horizon);
+    return err;
 }
 
 void subscriptions_answer(struct subscriptions *all, const struct ask *answered)
 {
-    uint32_t slot = answered->slot;
-    struct subscription *subscription = slot < all->count ? all->slots[slot] : NULL;
+    struct subscription *subscription =
+        answered->slot < all->count ? all->slots[answered->slot] : NULL;
+    uint8_t verdict = WIRE_FAILED;
     if (!subscription || subscription->serial != answered->serial)
         return; /* it is gone */
     subscription->asking = false;
-    set_blocked(all, subscription, false);
+    all->asking--;
+    unblock(subscription);
     spn_err err = answered->err;
-    uint8_t verdict = WIRE_FAILED;
     if (err == SPN_OK)
-        err = go_on(all, slot, answered);
-    if (is_to_wait(subscription, err))
-        err = wait_for_session(all, slot, answered->horizon);
+        err = go_on(all, subscription, answered);
     if (err == SPN_OK) {
-        ask_later(all, slot); /* on, while it is behind and has credit */
-    } else if (err == SPN_E_BACKPRESSURE || err == SPN_E_UNAVAILABLE || err == SPN_E_NOMEM) {
-        (void)settle(all, slot, err);
-    } else {
+        later(all, subscription); /* on, while it is behind and has credit */
+    } else if (err == SPN_E_BACKPRESSURE || err == SPN_E_NOMEM) {
+        block(all, subscription);
+    } else if (err != SPN_E_UNAVAILABLE) { /* else its subscriber is gone, and the tick sees it */
         (void)slice_verdict(err, &verdict);
-        end(all, slot, verdict);
+        end(all, subscription, verdict);
     }
 }
 
 /* -- live: the scan ---------------------------------------------------------------------------- */
 
-/* Room for one more item in the message being put together, behind the heads. */
-static bool out_room(struct subscription *subscription, size_t size)
+/* The scan cannot serve it. What ended its session it finds out when it asks. */
+static void fall_behind(struct subscriptions *all, struct subscription *subscription)
 {
-    if (subscription->out_size == 0)
-        subscription->out_size = HEADS_SIZE;
-    if (subscription->out_size + size <= subscription->out_room)
-        return true;
-    size_t room = 2 * (subscription->out_size + size);
-    struct parcel *out = parcel_resize(subscription->out, room);
-    if (!out)
-        return false;
-    subscription->out = out;
-    subscription->out_room = room;
-    return true;
+    set_state(all, subscription, BEHIND);
+    later(all, subscription);
 }
 
-static void make_dirty(struct subscriptions *all, uint32_t slot)
+/* One event more, in the same delivery as the one before it, if that is the outbox's newest. */
+static spn_err deliver_live(struct subscriptions *all, struct subscription *subscription,
+                            uint64_t position, const struct record_entry *entry)
 {
-    struct subscription *subscription = all->slots[slot];
-    if (subscription->dirty)
-        return;
-    subscription->dirty = true;
-    subscription->next_dirty = all->dirty;
-    all->dirty = slot;
-}
-
-/* One event more in the message being put together. False: no credit, or no memory. */
-static bool gather(struct subscription *subscription, uint64_t position,
-                   const struct record_entry *entry)
-{
+    struct outbox *outbox = all->options.outbox;
+    struct outbox_peer *peer = subscription->subscriber->peer;
+    uint8_t *head;
+    uint8_t *item;
     size_t size = slice_entry_size(entry);
-    size_t gathered = subscription->out_size > 0 ? subscription->out_size - HEADS_SIZE : 0;
-    if (subscription->sent + gathered >= subscription->credit || !out_room(subscription, size))
-        return false;
-    struct wire_out out = wire_out(subscription->out->bytes + subscription->out_size, size);
+    if (!outbox_extend(outbox, peer, subscription->serial, size, &head, &item)) {
+        spn_err err = outbox_deliver(outbox, peer, subscription->serial,
+                                     WIRE_DELIVER_HEAD_SIZE + size, &head);
+        if (err != SPN_OK)
+            return err;
+        item = head + WIRE_DELIVER_HEAD_SIZE;
+        subscription->newest_count = 0;
+        subscription->newest_size = 0;
+    }
+    subscription->newest_count++;
+    subscription->newest_size += (uint32_t)size;
+    subscription->next_seq = entry->seq + 1;
+    subscription->sent += size;
+    struct wire_deliver deliver = delivery(subscription, WIRE_EVENTS);
+    deliver.count = subscription->newest_count;
+    deliver.size = subscription->newest_size;
+    put_head(head, &deliver);
+    struct wire_out out = wire_out(item, size);
     slice_put_entry(&out, position, entry);
     assert(!out.bad);
-    subscription->out_count++;
-    subscription->out_size += size;
-    return true;
+    metrics_add(&all->options.metrics->live, 1);
+    return SPN_OK;
 }
 
 /* What lies below the cursor was delivered by a slice. What lies above it says that something
  * between did not come this way: the slices have it. */
-static void offer_event(struct subscriptions *all, uint32_t slot, uint64_t position,
-                        const struct record_entry *entry)
+static void offer_event(struct subscriptions *all, struct subscription *subscription,
+                        uint64_t position, const struct record_entry *entry)
 {
-    struct subscription *subscription = all->slots[slot];
-    uint64_t wanted = subscription->next_seq + subscription->out_count;
-    if (subscription->state != LIVE || entry->seq < wanted)
+    if (subscription->state != LIVE || entry->seq < subscription->next_seq)
         return;
-    if (entry->seq > wanted || !gather(subscription, position, entry)) {
-        metrics_add(&all->options.metrics->credit_stalls, entry->seq == wanted ? 1 : 0);
-        fall_behind(all, slot);
-        ask_later(all, slot);
-        return;
+    if (entry->seq > subscription->next_seq) {
+        fall_behind(all, subscription);
+    } else if (subscription->sent >= subscription->credit) {
+        metrics_add(&all->options.metrics->credit_stalls, 1);
+        fall_behind(all, subscription);
+    } else if (deliver_live(all, subscription, position, entry) != SPN_OK) {
+        fall_behind(all, subscription);
     }
-    make_dirty(all, slot);
 }
 
 /* The session was closed or deleted. Whoever is behind finds out when it asks. */
-static void offer_end(struct subscriptions *all, uint32_t slot, const struct record_entry *entry)
+static void offer_end(struct subscriptions *all, struct subscription *subscription,
+                      const struct record_entry *entry)
 {
-    struct subscription *subscription = all->slots[slot];
     if (subscription->state != LIVE)
         return;
     subscription->ending = entry->kind == RECORD_CLOSE ? WIRE_CLOSED : WIRE_DELETED;
-    make_dirty(all, slot);
-}
-
-/* Hands the message that was put together to ZeroMQ as it is. */
-static spn_err send_out(struct subscriptions *all, struct subscription *subscription)
-{
-    size_t items = subscription->out_size - HEADS_SIZE;
-    struct wire_deliver deliver = delivery(subscription, WIRE_EVENTS);
-    deliver.count = subscription->out_count;
-    deliver.seq += subscription->out_count;
-    deliver.size = (uint32_t)items;
-    deliver.bytes += items;
-    struct parcel *out = subscription->out;
-    subscription->out = NULL;
-    subscription->out_size = subscription->out_room = 0;
-    subscription->out_count = 0;
-    spn_err err = send_items(all, subscription, out, items, &deliver);
-    metrics_add(&all->options.metrics->live, err == SPN_OK ? deliver.count : 0);
-    return err;
-}
-
-static void flush_dirty(struct subscriptions *all)
-{
-    while (all->dirty != SLOT_NONE) {
-        uint32_t slot = all->dirty;
-        struct subscription *subscription = all->slots[slot];
-        if (!subscription) {
-            assert(false); /* nothing is forgotten between offering and flushing but below */
-            return;
-        }
-        all->dirty = subscription->next_dirty;
-        subscription->dirty = false;
-        spn_err err = subscription->out_count > 0 ? send_out(all, subscription) : SPN_OK;
-        if (err == SPN_OK && subscription->state == LIVE && subscription->ending != 0) {
-            end(all, slot, subscription->ending);
-        } else if (err == SPN_E_UNAVAILABLE) {
-            /* Its subscriber may have others in the list: they stay until the lease is out. */
-            subscription->subscriber->heard_ns = 0;
-            if (subscription->state == LIVE)
-                fall_behind(all, slot);
-        } else {
-            (void)settle(all, slot, err);
-        }
-    }
+    set_state(all, subscription, ENDING);
+    later(all, subscription);
 }
 
 /* Sessions that somebody waits for are opened by an entry with their name. */
@@ -731,13 +692,13 @@ static void offer_open(struct subscriptions *all, const struct record_entry *ent
     size_t cursor = 0;
     uint32_t slot;
     uint64_t hash = name_hash(entry->data);
-    while (all->waiting > 0 &&
-           (slot = slot_index_next(&all->by_name, hash, &cursor)) != SLOT_NONE) {
-        struct spn_bytes name = all->slots[slot]->name;
-        if (name.size != entry->data.size || memcmp(name.data, entry->data.data, name.size) != 0)
+    while ((slot = slot_index_next(&all->by_name, hash, &cursor)) != SLOT_NONE) {
+        struct subscription *subscription = all->slots[slot];
+        if (subscription->name_size != entry->data.size ||
+            memcmp(subscription->name, entry->data.data, entry->data.size) != 0)
             continue;
-        set_state(all, slot, LOCATING);
-        ask_later(all, slot);
+        set_state(all, subscription, LOCATING);
+        later(all, subscription);
         cursor = 0;
     }
 }
@@ -754,9 +715,9 @@ static void offer(struct subscriptions *all, uint64_t position, const struct rec
         if (all->slots[slot]->epoch != entry->epoch)
             continue;
         if (entry->kind == RECORD_EVENT)
-            offer_event(all, slot, position, entry);
+            offer_event(all, all->slots[slot], position, entry);
         else
-            offer_end(all, slot, entry);
+            offer_end(all, all->slots[slot], entry);
     }
 }
 
@@ -764,18 +725,16 @@ static void offer(struct subscriptions *all, uint64_t position, const struct rec
  * what it missed. */
 static void pass_hole(struct subscriptions *all, uint64_t position)
 {
-    all->scanned = position - 1;
-    for (uint32_t slot = 0; slot < all->count; slot++) {
-        if (!all->slots[slot])
-            continue;
-        uint8_t state = all->slots[slot]->state;
-        if (state != LIVE && state != WAITING)
-            continue;
-        if (state == LIVE)
-            fall_behind(all, slot);
-        else
-            set_state(all, slot, LOCATING);
-        ask_later(all, slot);
+    all->position = position - 1;
+    while (!link_alone(&all->scanned)) {
+        struct subscription *subscription =
+            LINK_OWNER(all->scanned.next, struct subscription, scanned);
+        if (subscription->state == LIVE) {
+            fall_behind(all, subscription);
+        } else {
+            set_state(all, subscription, LOCATING);
+            later(all, subscription);
+        }
     }
 }
 
@@ -788,96 +747,95 @@ static bool scan_slice(struct subscriptions *all)
     int count = 0;
     spn_err err = journal_reader_begin(journal);
     while (err == SPN_OK && count < SCAN_ENTRIES) {
-        err = journal_read_entry_from(journal, all->scanned + 1, &position, &entry);
-        if (err == SPN_E_END && journal_reader_newest(journal) > all->scanned)
+        err = journal_read_entry_from(journal, all->position + 1, &position, &entry);
+        if (err == SPN_E_END && journal_reader_newest(journal) > all->position)
             pass_hole(all, journal_reader_newest(journal) + 1);
         if (err != SPN_OK)
             break;
-        if (position > all->scanned + 1)
+        if (position > all->position + 1)
             pass_hole(all, position);
         offer(all, position, &entry);
-        all->scanned = position;
+        all->position = position;
         count++;
     }
     journal_reader_end(journal);
-    flush_dirty(all);
+    outbox_flush(all->options.outbox);
     return count == SCAN_ENTRIES;
 }
 
-/* Sockets that were full are tried again a little later. */
-static void ask_blocked(struct subscriptions *all)
+bool subscriptions_scan(struct subscriptions *all)
 {
-    uint64_t now_ns = all->options.clock->monotonic_ns();
-    if (now_ns - all->retried_ns < BLOCKED_RETRY_MS * MS)
-        return;
-    all->retried_ns = now_ns;
-    for (uint32_t slot = 0; slot < all->count && all->blocked > 0; slot++)
-        if (all->slots[slot] && all->slots[slot]->blocked) {
-            set_blocked(all, all->slots[slot], false);
-            ask(all, slot);
-        }
-}
-
-void subscriptions_scan(struct subscriptions *all)
-{
-    while (all->live + all->waiting > 0 &&
-           atomic_load(&all->options.worker->durable) > all->scanned && scan_slice(all))
-        ;
+    int scans = 0;
+    while (!link_alone(&all->scanned) &&
+           atomic_load(&all->options.worker->durable) > all->position) {
+        if (scans++ == SCANS_PER_TURN)
+            return true;
+        if (!scan_slice(all))
+            break;
+    }
+    return false;
 }
 
 /* -- requests ---------------------------------------------------------------------------------- */
 
-static struct subscriber *find_subscriber(struct subscriptions *all, const struct peer *peer)
+static struct subscriber *take_subscriber(struct subscriptions *all, struct outbox_peer *peer)
 {
-    for (struct subscriber *at = all->subscribers; at; at = at->next)
-        if (at->peer.size == peer->size && memcmp(at->peer.bytes, peer->bytes, peer->size) == 0)
-            return at;
-    return NULL;
-}
-
-static struct subscriber *take_subscriber(struct subscriptions *all, const struct peer *peer)
-{
-    struct subscriber *subscriber = find_subscriber(all, peer);
+    struct subscriber *subscriber = peer->subscriber;
     if (!subscriber) {
         subscriber = calloc(1, sizeof(*subscriber));
         if (!subscriber)
             return NULL;
-        subscriber->peer = *peer;
-        subscriber->next = all->subscribers;
-        all->subscribers = subscriber;
+        subscriber->peer = peer;
+        link_init(&subscriber->all);
+        link_init(&subscriber->subscriptions);
+        link_init(&subscriber->blocked);
+        link_init(&subscriber->stalled);
+        link_join(&all->subscribers, &subscriber->all);
+        peer->subscriber = subscriber;
     }
     subscriber->heard_ns = all->options.clock->monotonic_ns();
     return subscriber;
 }
 
-static spn_err free_slot(struct subscriptions *all, uint32_t *ret_slot)
+static spn_err grow(struct subscriptions *all)
 {
-    if (all->used < all->count)
-        for (uint32_t slot = 0; slot < all->count; slot++)
-            if (!all->slots[slot]) {
-                *ret_slot = slot;
-                return SPN_OK;
-            }
-    if (all->count == all->room) {
-        uint32_t room = all->room > 0 ? all->room * 2 : SLOTS_FIRST;
-        if (room > SUBSCRIPTIONS_MAX)
-            return SPN_E_NOMEM;
-        struct subscription **slots = realloc(all->slots, room * sizeof(struct subscription *));
-        if (!slots)
-            return SPN_E_NOMEM;
-        all->slots = slots;
-        all->room = room;
-    }
-    *ret_slot = all->count;
+    uint32_t room = all->room > 0 ? all->room * 2 : SLOTS_FIRST;
+    struct subscription **slots = realloc(all->slots, room * sizeof(struct subscription *));
+    if (!slots)
+        return SPN_E_NOMEM;
+    all->slots = slots;
+    uint32_t *free_slots = realloc(all->free, room * sizeof(uint32_t));
+    if (!free_slots)
+        return SPN_E_NOMEM;
+    all->free = free_slots;
+    all->room = room;
     return SPN_OK;
+}
+
+/* A slot that will be taken. A user may have no more than what is left to the others. */
+static spn_err reserve_slot(struct subscriptions *all, const struct user *user)
+{
+    if (user->subscriptions >= SUBSCRIPTIONS_MAX - used(all))
+        return SPN_E_LIMIT;
+    if (all->free_count > 0 || all->count < all->room)
+        return SPN_OK;
+    return grow(all);
+}
+
+static uint32_t take_slot(struct subscriptions *all)
+{
+    return all->free_count > 0 ? all->free[--all->free_count] : all->count++;
 }
 
 static struct subscription *make(struct subscriptions *all, const struct wire_subscribe *from)
 {
-    struct subscription *subscription =
-        malloc(sizeof(*subscription) + from->session.size + from->id.size);
-    if (!subscription)
+    struct subscription *subscription = malloc(sizeof(*subscription) + from->session.size);
+    uint8_t *id = from->id.size > 0 ? malloc(from->id.size) : NULL;
+    if (!subscription || (from->id.size > 0 && !id)) {
+        free(subscription);
+        free(id);
         return NULL;
+    }
     *subscription = (struct subscription){
         .serial = ++all->serial,
         .number = from->subscription,
@@ -887,40 +845,43 @@ static struct subscription *make(struct subscriptions *all, const struct wire_su
         .epoch = from->epoch,
         .next_seq = from->seq,
         .credit = from->credit,
-        .name = {subscription->texts, from->session.size},
-        .id = {subscription->texts + from->session.size, from->id.size},
+        .id = id,
+        .id_size = (uint16_t)from->id.size,
+        .name_size = (uint8_t)from->session.size,
     };
-    memcpy(subscription->texts, from->session.data, from->session.size);
-    if (from->id.size > 0)
-        memcpy(subscription->texts + from->session.size, from->id.data, from->id.size);
+    memcpy(subscription->name, from->session.data, from->session.size);
+    if (id)
+        memcpy(id, from->id.data, from->id.size);
+    link_init(&subscription->own);
+    link_init(&subscription->scanned);
+    link_init(&subscription->blocked);
+    link_init(&subscription->due);
     return subscription;
 }
 
 static spn_err add(struct subscriptions *all, struct subscriber *subscriber,
                    const struct wire_subscribe *from)
 {
-    uint32_t slot;
     spn_err err = slot_index_reserve(&all->by_key, 1);
     if (err == SPN_OK)
-        err = free_slot(all, &slot);
+        err = reserve_slot(all, subscriber->peer->user);
     if (err != SPN_OK)
         return err;
     struct subscription *subscription = make(all, from);
     if (!subscription)
         return SPN_E_NOMEM;
     subscription->subscriber = subscriber;
-    all->slots[slot] = subscription;
-    if (slot == all->count)
-        all->count++;
-    all->used++;
-    subscriber->count++;
-    slot_index_add(&all->by_key, key_hash(subscriber, subscription->number), slot);
+    subscription->slot = take_slot(all);
+    all->slots[subscription->slot] = subscription;
+    link_join(&subscriber->subscriptions, &subscription->own);
+    subscriber->peer->user->subscriptions++;
+    slot_index_add(&all->by_key, key_hash(subscriber, subscription->number), subscription->slot);
     publish_gauges(all);
-    ask(all, slot);
+    later(all, subscription);
     return SPN_OK;
 }
 
-spn_err subscriptions_subscribe(struct subscriptions *all, const struct peer *peer,
+spn_err subscriptions_subscribe(struct subscriptions *all, struct outbox_peer *peer,
                                 struct wire_in in)
 {
     struct wire_subscribe request;
@@ -932,49 +893,52 @@ spn_err subscriptions_subscribe(struct subscriptions *all, const struct peer *pe
         err = request.id.size > 0 ? wire_check_id(request.id) : SPN_E_BAD_ID;
     if (err != SPN_OK)
         return err;
+    if (request.start != WIRE_AFTER_ID)
+        request.id.size = 0;
     struct subscriber *subscriber = take_subscriber(all, peer);
     if (!subscriber)
         return SPN_E_NOMEM;
-    uint32_t slot = find(all, subscriber, request.subscription);
-    if (slot != SLOT_NONE && all->slots[slot]->incarnation >= request.incarnation)
+    struct subscription *former = find(all, subscriber, request.subscription);
+    if (former && former->incarnation >= request.incarnation)
         return SPN_E_INVALID;
-    subscriber->count++; /* stays while one replaces the other */
-    if (slot != SLOT_NONE)
-        forget(all, slot);
+    if (former)
+        take_out(all, former);
     err = add(all, subscriber, &request);
-    if (--subscriber->count == 0)
-        drop_subscriber(all, subscriber);
+    if (link_alone(&subscriber->subscriptions))
+        drop_subscriber(subscriber);
     return err;
 }
 
-/* SLOT_NONE: there is no such one, and its client was told. */
-static uint32_t find_or_tell(struct subscriptions *all, const struct peer *peer,
-                             const struct wire_grant *which)
+/* NULL: there is no such one, and its client is told. If there is no room for that, it reads
+ * nothing, and will ask again. */
+static struct subscription *find_or_tell(struct subscriptions *all, struct outbox_peer *peer,
+                                         const struct wire_grant *which)
 {
-    struct subscriber *subscriber = find_subscriber(all, peer);
-    uint32_t slot = subscriber ? find(all, subscriber, which->subscription) : SLOT_NONE;
-    if (slot != SLOT_NONE && all->slots[slot]->incarnation == which->incarnation)
-        return slot;
+    struct subscription *found = find(all, peer->subscriber, which->subscription);
+    if (found && found->incarnation == which->incarnation)
+        return found;
     struct wire_deliver gone = {.subscription = which->subscription,
                                 .incarnation = which->incarnation,
                                 .kind = WIRE_END,
                                 .verdict = WIRE_UNSUBSCRIBED};
-    (void)send_plain(all, peer, &gone);
-    return SLOT_NONE;
+    if (deliver_plain(all, peer, &gone) != SPN_OK)
+        metrics_add(&all->options.metrics->answers_dropped, 1);
+    return NULL;
 }
 
-static void grant(struct subscriptions *all, const struct peer *peer,
+static void grant(struct subscriptions *all, struct outbox_peer *peer,
                   const struct wire_grant *grant)
 {
-    uint32_t slot = find_or_tell(all, peer, grant);
-    if (slot == SLOT_NONE)
+    struct subscription *subscription = find_or_tell(all, peer, grant);
+    if (!subscription)
         return;
-    if (grant->credit > all->slots[slot]->credit)
-        all->slots[slot]->credit = grant->credit;
-    ask(all, slot);
+    if (grant->credit > subscription->credit)
+        subscription->credit = grant->credit;
+    if (may_ask(subscription) && link_alone(&subscription->blocked))
+        later(all, subscription);
 }
 
-spn_err subscriptions_credit(struct subscriptions *all, const struct peer *peer, struct wire_in in)
+spn_err subscriptions_credit(struct subscriptions *all, struct outbox_peer *peer, struct wire_in in)
 {
     struct wire_in look = in;
     struct wire_grant one;
@@ -984,9 +948,8 @@ spn_err subscriptions_credit(struct subscriptions *all, const struct peer *peer,
         wire_get_grant(&look, &one);
     if (!wire_in_done(&look))
         return SPN_E_PROTOCOL;
-    struct subscriber *subscriber = find_subscriber(all, peer);
-    if (subscriber)
-        subscriber->heard_ns = all->options.clock->monotonic_ns();
+    if (peer->subscriber)
+        peer->subscriber->heard_ns = all->options.clock->monotonic_ns();
     wire_get_grants(&in, &count);
     for (uint32_t i = 0; i < count; i++) {
         wire_get_grant(&in, &one);
@@ -995,45 +958,76 @@ spn_err subscriptions_credit(struct subscriptions *all, const struct peer *peer,
     return SPN_OK;
 }
 
-spn_err subscriptions_unsubscribe(struct subscriptions *all, const struct peer *peer,
+spn_err subscriptions_unsubscribe(struct subscriptions *all, struct outbox_peer *peer,
                                   struct wire_in in)
 {
     struct wire_grant which;
     wire_get_grant(&in, &which);
     if (!wire_in_done(&in) || which.credit != 0)
         return SPN_E_PROTOCOL;
-    uint32_t slot = find_or_tell(all, peer, &which);
-    if (slot != SLOT_NONE)
-        forget(all, slot);
+    struct subscription *subscription = find_or_tell(all, peer, &which);
+    if (subscription)
+        forget(all, subscription);
     return SPN_OK;
 }
 
 /* -- time -------------------------------------------------------------------------------------- */
 
-static void look_at_leases(struct subscriptions *all, uint64_t now_ns)
+static void forget_gone(struct subscriptions *all)
 {
-    struct subscriber *subscriber = all->subscribers;
-    while (subscriber) {
-        struct subscriber *next = subscriber->next;
-        if (now_ns - subscriber->heard_ns > LEASE_MS * MS)
+    struct outbox_peer *peer;
+    while ((peer = outbox_next_gone(all->options.outbox)) != NULL)
+        forget_subscriber(all, peer->subscriber);
+}
+
+static void look_at_leases(struct subscriptions *all, uint64_t now)
+{
+    struct link *next;
+    all->looked_ns = now;
+    for (struct link *link = all->subscribers.next; link != &all->subscribers; link = next) {
+        struct subscriber *subscriber = LINK_OWNER(link, struct subscriber, all);
+        next = link->next;
+        if (now - subscriber->heard_ns > LEASE_MS * MS)
             forget_subscriber(all, subscriber);
-        subscriber = next;
+    }
+}
+
+/* Some of those of one that has room again. */
+static void retry_some(struct subscriptions *all, struct subscriber *subscriber)
+{
+    for (int i = 0; i < RETRIES_PER_TURN && !link_alone(&subscriber->blocked); i++) {
+        struct subscription *subscription =
+            LINK_OWNER(subscriber->blocked.next, struct subscription, blocked);
+        unblock(subscription);
+        later(all, subscription);
+    }
+}
+
+/* A look at each subscriber that had no room, not at what it has. */
+static void retry_blocked(struct subscriptions *all, uint64_t now)
+{
+    struct link *next;
+    all->retried_ns = now;
+    for (struct link *link = all->stalled.next; link != &all->stalled; link = next) {
+        struct subscriber *subscriber = LINK_OWNER(link, struct subscriber, stalled);
+        next = link->next;
+        if (outbox_has_room(all->options.outbox, subscriber->peer, SLICE_BYTES))
+            retry_some(all, subscriber);
     }
 }
 
 long subscriptions_tick(struct subscriptions *all)
 {
-    ask_due(all);
-    if (all->blocked > 0)
-        ask_blocked(all);
-    if (!all->subscribers)
-        return -1;
-    uint64_t now_ns = all->options.clock->monotonic_ns();
-    if (now_ns - all->looked_ns >= LEASE_LOOK_MS * MS) {
-        all->looked_ns = now_ns;
-        look_at_leases(all, now_ns);
-    }
-    return all->blocked > 0 ? BLOCKED_RETRY_MS : LEASE_LOOK_MS;
+    uint64_t now = all->options.clock->monotonic_ns();
+    forget_gone(all);
+    if (!link_alone(&all->stalled) && now - all->retried_ns >= OUTBOX_RETRY_MS * MS)
+        retry_blocked(all, now);
+    if (now - all->looked_ns >= LEASE_LOOK_MS * MS)
+        look_at_leases(all, now);
+    go_on_with_due(all);
+    if (!link_alone(&all->stalled))
+        return OUTBOX_RETRY_MS;
+    return link_alone(&all->subscribers) ? -1 : LEASE_LOOK_MS;
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -1045,13 +1039,15 @@ spn_err subscriptions_new(struct subscriptions **ret_subscriptions,
     if (!all)
         return SPN_E_NOMEM;
     all->options = *options;
-    all->dirty = SLOT_NONE;
-    all->due = SLOT_NONE;
+    link_init(&all->subscribers);
+    link_init(&all->scanned);
+    link_init(&all->stalled);
+    link_init(&all->due);
     spn_err err = slot_index_init(&all->by_key, key_of, all);
     if (err == SPN_OK)
         err = slot_index_init(&all->by_epoch, epoch_of, all);
     if (err == SPN_OK)
-        err = slot_index_init(&all->by_name, name_of, all);
+        err = slot_index_init(&all->by_name, waiting_of, all);
     if (err != SPN_OK) {
         subscriptions_free(all);
         return err;
@@ -1064,12 +1060,12 @@ void subscriptions_free(struct subscriptions *all)
 {
     if (!all)
         return;
-    for (uint32_t slot = 0; slot < all->count; slot++)
-        if (all->slots[slot])
-            forget(all, slot);
+    while (!link_alone(&all->subscribers))
+        forget_subscriber(all, LINK_OWNER(all->subscribers.next, struct subscriber, all));
     slot_index_release(&all->by_key);
     slot_index_release(&all->by_epoch);
     slot_index_release(&all->by_name);
     free(all->slots);
+    free(all->free);
     free(all);
 }

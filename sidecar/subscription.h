@@ -6,12 +6,12 @@
  * scan stood to what is durable now, for all subscriptions. Between the two there is no hand-over
  * to get wrong: the scan never stands ahead of a snapshot that a slice was read in, and an event is
  * delivered only if it is the very next one of the cursor. One that the scan cannot serve, for want
- * of credit or of room in the socket, is behind from then on.
+ * of credit or of room in its client's outbox, is behind from then on.
  *
  * A subscription without credit costs its struct and its session's name, nothing else.
  *
  * Owns     subscriptions, subscribers and their leases.
- * Borrows  read.sock, the journal's reader, the queue to the broker.
+ * Borrows  the outbox, the journal's reader, the queue to the broker.
  * Units    credit in bytes of encoded items.
  * Threads  the reader's.
  */
@@ -21,6 +21,7 @@
 #include "ask.h"
 #include "clock.h"
 #include "metrics.h"
+#include "outbox.h"
 #include "slice.h"
 #include "worker.h"
 
@@ -32,10 +33,7 @@ enum {
 struct subscriptions;
 
 struct subscriptions_options {
-    /* Sends a message, and takes it over only then. SPN_E_BACKPRESSURE: no room for it now;
-     * SPN_E_UNAVAILABLE: the peer is gone. */
-    spn_err (*send)(void *socket, const struct peer *peer, zmq_msg_t *message);
-    void *socket;
+    struct outbox *outbox;
     struct journal_reader *journal;
     struct worker *worker; /* told whether anybody is watching */
     struct handoff *asks;
@@ -50,22 +48,25 @@ spn_err subscriptions_new(struct subscriptions **ret_subscriptions,
 void subscriptions_free(struct subscriptions *subscriptions); /* takes NULL */
 
 /* SPN_E_PROTOCOL, SPN_E_INVALID (this number is taken by the same or a higher incarnation),
- * SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_NOMEM. */
-spn_err subscriptions_subscribe(struct subscriptions *subscriptions, const struct peer *peer,
+ * SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_NOMEM, SPN_E_LIMIT (its user has as many as are left to
+ * the others). */
+spn_err subscriptions_subscribe(struct subscriptions *subscriptions, struct outbox_peer *peer,
                                 struct wire_in in) SPN_MUST_USE;
 /* SPN_E_PROTOCOL. */
-spn_err subscriptions_credit(struct subscriptions *subscriptions, const struct peer *peer,
+spn_err subscriptions_credit(struct subscriptions *subscriptions, struct outbox_peer *peer,
                              struct wire_in in) SPN_MUST_USE;
-spn_err subscriptions_unsubscribe(struct subscriptions *subscriptions, const struct peer *peer,
+spn_err subscriptions_unsubscribe(struct subscriptions *subscriptions, struct outbox_peer *peer,
                                   struct wire_in in) SPN_MUST_USE;
 
 /* The broker's answer to an ask of a subscription's, inside a snapshot. */
 void subscriptions_answer(struct subscriptions *subscriptions, const struct ask *ask);
 
-/* Serves those that have caught up with what became durable. Begins and ends its own snapshots. */
-void subscriptions_scan(struct subscriptions *subscriptions);
+/* Serves those that have caught up with what became durable. Begins and ends its own snapshots.
+ * True: there is more than one turn may take. */
+bool subscriptions_scan(struct subscriptions *subscriptions);
 
-/* What is due: leases, sockets that were full. Returns in how many ms to call again; -1: never. */
+/* What is due: leases, clients that had no room, and what has to be asked. Returns in how many ms
+ * to call again; -1: never. */
 long subscriptions_tick(struct subscriptions *subscriptions);
 
 #endif

@@ -100,13 +100,14 @@ static void check_item(struct wire_in *in, uint64_t seq)
 static struct wire_slice ask_for(const struct wire_fetch *request)
 {
     struct ask *ask = make_ask(request);
-    zmq_msg_t message;
+    struct parcel *parcel;
+    size_t size;
     struct wire_header header;
     struct wire_slice slice;
     rig_commit(&rig);
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
-    assert_int_equal(fetch_answer(&fetch, ask, &message), SPN_OK);
-    struct wire_in in = wire_in(zmq_msg_data(&message), zmq_msg_size(&message));
+    assert_int_equal(fetch_answer(&fetch, ask, &parcel, &size), SPN_OK);
+    struct wire_in in = wire_in(parcel->bytes, size);
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
     assert_int_equal(header.type, WIRE_SLICE);
     assert_int_equal(header.request, 7);
@@ -114,7 +115,7 @@ static struct wire_slice ask_for(const struct wire_fetch *request)
     for (uint32_t i = 0; i < slice.count; i++)
         check_item(&in, slice.seq - slice.count + 1 + i);
     assert_true(wire_in_done(&in));
-    zmq_msg_close(&message);
+    parcel_free(parcel);
     ask_free(ask);
     return slice;
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "log_rig.h"
+#include "outbox.h"
 #include "subscription.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -27,7 +28,8 @@ enum {
     WINDOW = 16,
     LIVES_MAX = 4,
     EVENTS_MAX = 32,
-    SENDS_MAX = 64, /* more than any script makes */
+    TRIES_MAX = 64,    /* more than any script makes */
+    SETTLE_STEPS = 48, /* what found no room found some, and all that follows from it happened */
     CREDIT = 1 << 20,
 };
 
@@ -58,15 +60,51 @@ static struct metrics metrics;
 static struct worker worker;
 static struct handoff asks;
 static struct slice scratch;
+static struct outbox *outbox;
+static struct outbox_peer *to;
 static struct subscriptions *subscriptions;
 static struct life lives[LIVES_MAX];
 static size_t life_count;
 static struct view_of_client client;
 static uint64_t now_ns;
-static size_t sends;
-static size_t full_at;  /* this send, and all until full_for more have been tried */
-static size_t full_for; /* find no room */
+static size_t tries;     /* of what is counted */
+static size_t full_at;   /* this try, and all until full_for more have been made */
+static size_t full_for;  /* find no room */
+static bool full_outbox; /* deliveries are counted; else messages */
 static size_t refused;
+
+static bool is_full(void)
+{
+    tries++;
+    bool full = tries >= full_at && tries < full_at + full_for;
+    refused += full ? 1 : 0;
+    return full;
+}
+
+spn_err __real_outbox_deliver(struct outbox *box, struct outbox_peer *peer, uint64_t tag,
+                              size_t size, uint8_t **ret_bytes);
+spn_err __wrap_outbox_deliver(struct outbox *box, struct outbox_peer *peer, uint64_t tag,
+                              size_t size, uint8_t **ret_bytes);
+bool __real_outbox_extend(struct outbox *box, struct outbox_peer *peer, uint64_t tag, size_t size,
+                          uint8_t **ret_head, uint8_t **ret_bytes);
+bool __wrap_outbox_extend(struct outbox *box, struct outbox_peer *peer, uint64_t tag, size_t size,
+                          uint8_t **ret_head, uint8_t **ret_bytes);
+
+spn_err __wrap_outbox_deliver(struct outbox *box, struct outbox_peer *peer, uint64_t tag,
+                              size_t size, uint8_t **ret_bytes)
+{
+    if (full_outbox && is_full())
+        return SPN_E_BACKPRESSURE;
+    return __real_outbox_deliver(box, peer, tag, size, ret_bytes);
+}
+
+bool __wrap_outbox_extend(struct outbox *box, struct outbox_peer *peer, uint64_t tag, size_t size,
+                          uint8_t **ret_head, uint8_t **ret_bytes)
+{
+    if (full_outbox && tries + 1 >= full_at && tries < full_at + full_for)
+        return false;
+    return __real_outbox_extend(box, peer, tag, size, ret_head, ret_bytes);
+}
 
 static uint64_t fake_monotonic_ns(void)
 {
@@ -126,19 +164,16 @@ static void take_delivery(const struct wire_deliver *head, struct wire_in *items
     assert_int_equal(head->seq, client.seq);
 }
 
-static spn_err fake_send(void *socket, const struct peer *to, zmq_msg_t *message)
+static spn_err fake_send(void *socket, const struct peer *whom, zmq_msg_t *message)
 {
     struct wire_header header;
     struct wire_deliver head;
     struct wire_in items;
     uint32_t count;
     (void)socket;
-    assert_int_equal(to->size, peer.size);
-    sends++;
-    if (sends >= full_at && sends < full_at + full_for) {
-        refused++;
+    assert_int_equal(whom->size, peer.size);
+    if (!full_outbox && is_full())
         return SPN_E_BACKPRESSURE;
-    }
     struct wire_in in = wire_in(zmq_msg_data(message), zmq_msg_size(message));
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
     assert_int_equal(header.type, WIRE_DELIVER);
@@ -160,12 +195,18 @@ static void start(void)
     rig_init(&rig, SESSIONS, WINDOW);
     client = (struct view_of_client){.located = false};
     memset(&metrics, 0, sizeof(metrics));
-    life_count = sends = refused = 0;
+    life_count = tries = refused = 0;
     atomic_store(&worker.durable, 0);
     assert_int_equal(handoff_init(&asks), SPN_OK);
     assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(outbox_new(&outbox, &(struct outbox_options){.send = fake_send,
+                                                                  .clock = &fake_clock,
+                                                                  .metrics = &metrics}),
+                     SPN_OK);
+    to = outbox_meet(outbox, &peer, NULL);
+    assert_non_null(to);
     assert_int_equal(
-        subscriptions_new(&subscriptions, &(struct subscriptions_options){.send = fake_send,
+        subscriptions_new(&subscriptions, &(struct subscriptions_options){.outbox = outbox,
                                                                           .journal = reader,
                                                                           .worker = &worker,
                                                                           .asks = &asks,
@@ -191,6 +232,7 @@ static int release(void **state)
     if (!subscriptions)
         return 0;
     subscriptions_free(subscriptions);
+    outbox_free(outbox);
     subscriptions = NULL;
     drop_asks();
     handoff_release(&asks);
@@ -234,12 +276,14 @@ static void tick(void)
 {
     now_ns += TICK_NS;
     (void)subscriptions_tick(subscriptions);
+    outbox_flush(outbox);
+    (void)outbox_tick(outbox);
 }
 
 static void step(void)
 {
     (void)answer_asks();
-    subscriptions_scan(subscriptions);
+    (void)subscriptions_scan(subscriptions);
     tick();
 }
 
@@ -257,7 +301,7 @@ static void subscribe(const struct wire_subscribe *request)
     wire_put_subscribe(&out, &whole);
     assert_false(out.bad);
     assert_int_equal(
-        subscriptions_subscribe(subscriptions, &peer, wire_in(bytes, wire_out_size(&out))), SPN_OK);
+        subscriptions_subscribe(subscriptions, to, wire_in(bytes, wire_out_size(&out))), SPN_OK);
 }
 
 static void note_event(void)
@@ -324,12 +368,7 @@ static void run(const char *script)
     for (; *script != '\0'; script++)
         run_letter(*script);
     run_letter('.');
-    for (int i = 0; i < 3 || sends < full_at + full_for; i++) {
-        step();
-        if (i > SENDS_MAX)
-            break; /* it has nothing more to send */
-    }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < SETTLE_STEPS; i++)
         step();
 }
 
@@ -376,20 +415,19 @@ static const struct script_row {
 };
 
 /* Every message finds no room once, for a few tries, for many. */
-static void for_every_send(void **state)
+static void for_every_try(const char *script)
 {
-    const struct script_row *row = *state;
     static const size_t spans[] = {1, 2, 3, 5, 8};
     size_t seen = 0;
     for (size_t i = 0; i < COUNT(spans); i++)
-        for (size_t at = 1; at <= SENDS_MAX; at++) {
+        for (size_t at = 1; at <= TRIES_MAX; at++) {
             full_at = at;
             full_for = spans[i];
             start();
-            run(row->script);
+            run(script);
             check_outcome();
             seen += refused;
-            bool over = sends < at;
+            bool over = tries < at;
             release(NULL);
             if (over)
                 break;
@@ -397,12 +435,27 @@ static void for_every_send(void **state)
     assert_true(seen > 0);
 }
 
-static struct CMUnitTest tests[COUNT(script_rows)];
+static void no_room_in_the_outbox(void **state)
+{
+    full_outbox = true;
+    for_every_try(((const struct script_row *)*state)->script);
+}
+
+static void no_room_in_zeromq(void **state)
+{
+    full_outbox = false;
+    for_every_try(((const struct script_row *)*state)->script);
+}
+
+static struct CMUnitTest tests[2 * COUNT(script_rows)];
 
 int main(void)
 {
-    for (size_t i = 0; i < COUNT(script_rows); i++)
-        tests[i] = (struct CMUnitTest){script_rows[i].name, for_every_send, NULL, release,
-                                       (void *)(uintptr_t)&script_rows[i]};
+    for (size_t i = 0; i < COUNT(script_rows); i++) {
+        tests[2 * i] = (struct CMUnitTest){script_rows[i].name, no_room_in_the_outbox, NULL,
+                                           release, (void *)(uintptr_t)&script_rows[i]};
+        tests[2 * i + 1] = (struct CMUnitTest){script_rows[i].name, no_room_in_zeromq, NULL,
+                                               release, (void *)(uintptr_t)&script_rows[i]};
+    }
     return _cmocka_run_group_tests("subscription", tests, COUNT(tests), NULL, NULL);
 }
