@@ -60,11 +60,20 @@ static void put_fetch(const struct spn_replay *replay, struct wire_out *body)
     wire_put_fetch(body, &fetch);
 }
 
+static spn_err fail_unknown_id(struct spn_replay *replay, uint64_t missing)
+{
+    if (missing == 0)
+        return client_fail(replay->client, SPN_E_UNKNOWN_ID, NULL);
+    return client_fail(replay->client, SPN_E_UNKNOWN_ID,
+                       "no such event id among those retained: %llu are no longer",
+                       (unsigned long long)missing);
+}
+
 static spn_err read_verdict(struct spn_replay *replay, const struct wire_slice *slice)
 {
     switch ((enum wire_verdict)slice->verdict) {
     case WIRE_UNKNOWN_ID:
-        return client_fail(replay->client, SPN_E_UNKNOWN_ID, NULL);
+        return fail_unknown_id(replay, slice->missing);
     case WIRE_UNKNOWN_SESSION:
         return client_fail(replay->client, SPN_E_UNKNOWN_SESSION, NULL);
     case WIRE_OTHER_EPOCH:

@@ -134,7 +134,9 @@ typedef enum spn_level {
 /* How an event ended; each ends in exactly one. */
 typedef enum spn_result {
     SPN_STORED = 0,
-    SPN_DUPLICATE = 1, /* same id and same data within the session's window: not stored again */
+    SPN_DUPLICATE = 1, /* same id and same data within the session's window: not stored again. An
+                          id is recognised for certain while fewer than 128 entries with an id
+                          followed it in this life and its entry is retained */
     SPN_CONFLICT = 2,  /* same id, other data: not stored */
     SPN_REFUSED = 3,   /* see spn_ack.code */
     SPN_LOST = 4,      /* below level durable: accepted, and lost with the sidecar's memory */
@@ -312,7 +314,8 @@ SPN_API spn_err spn_last_event(spn_client *client, struct spn_bytes session, int
 
 /* Starts reading a session up to its newest durable event. after: the id to go on after; empty or
  * data NULL: from the earliest retained.
- * SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_TIMEOUT,
+ * SPN_E_UNKNOWN_ID: no retained event has it; the words say how many events of the session are not
+ * retained any more. SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_TIMEOUT,
  * SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client,
                                 struct spn_bytes session, struct spn_bytes after,
@@ -358,14 +361,16 @@ typedef enum spn_item_kind {
     SPN_ITEM_VERDICT = 0, /* the first: where it begins; missing: events trimmed before that */
     SPN_ITEM_EVENT = 1,
     SPN_ITEM_GAP = 2, /* `missing` events were trimmed before they could be delivered */
-    SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_CLOSED (all
-                         of it was delivered), SPN_E_DELETED (or expired), SPN_E_IO */
+    SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID (no retained event
+                         has it; of the session `missing` events are not retained any more: 0: it
+                         never had it), SPN_E_CLOSED (all of it was delivered), SPN_E_DELETED (or
+                         expired), SPN_E_IO */
 } spn_item_kind;
 
 struct spn_item {
     spn_item_kind kind;
     struct spn_event event; /* SPN_ITEM_EVENT: valid until the next call on the subscription */
-    uint64_t missing;       /* SPN_ITEM_VERDICT, SPN_ITEM_GAP */
+    uint64_t missing;       /* SPN_ITEM_VERDICT, SPN_ITEM_GAP, SPN_ITEM_END by an unknown id */
     uint64_t seq;           /* where the cursor stands */
     uint64_t epoch;
     spn_err why; /* SPN_ITEM_END */

@@ -683,6 +683,7 @@ static void give_head(struct spn_subscription *subscription, struct spn_item *re
     drop_first(subscription);
     if (head.kind == WIRE_END) {
         give_end(subscription, end_reason(subscription, head.verdict), ret_item);
+        ret_item->missing = head.missing;
         return;
     }
     subscription->given = head.seq;

@@ -290,8 +290,8 @@ struct wire_fetch {
 
 enum wire_verdict {
     WIRE_RESUMED = 0,
-    WIRE_TRIMMED = 1, /* `missing` events between the start and the first one here are gone */
-    WIRE_UNKNOWN_ID = 2,
+    WIRE_TRIMMED = 1,    /* `missing` events between the start and the first one here are gone */
+    WIRE_UNKNOWN_ID = 2, /* no retained event has it; of this life `missing` are not retained */
     WIRE_UNKNOWN_SESSION = 3,
     WIRE_OTHER_EPOCH = 4,
     WIRE_CLOSED = 5,       /* END: the session was closed, and all of it was delivered */
@@ -356,7 +356,7 @@ struct wire_deliver {
     uint64_t epoch;
     uint64_t seq;     /* where the cursor stands after this */
     uint64_t bytes;   /* of items delivered in this incarnation, these included */
-    uint64_t missing; /* VERDICT trimmed, GAP */
+    uint64_t missing; /* VERDICT trimmed, GAP, END by an unknown id */
 };
 
 struct wire_grant {

@@ -170,6 +170,18 @@ long fetch_tick(struct fetch *fetch)
 
 /* -- fetching ---------------------------------------------------------------------------------- */
 
+/* Says why there is nothing to begin with. */
+static spn_err refuse(const struct fetch *fetch, const struct timeline *timeline, spn_err why,
+                      struct wire_slice *head)
+{
+    if (!slice_verdict(why, &head->verdict))
+        return why;
+    head->epoch = timeline->epoch;
+    head->seq_last = timeline->seq_last;
+    return why == SPN_E_UNKNOWN_ID ? timeline_missing(timeline, database_ns(fetch), &head->missing)
+                                   : SPN_OK;
+}
+
 /* The first slice, or a verdict that says why there is none. */
 static spn_err begin(struct fetch *fetch, const struct view *view, const struct slice_start *start,
                      struct fetch_answer *answer)
@@ -181,15 +193,13 @@ static spn_err begin(struct fetch *fetch, const struct view *view, const struct 
     slice->size = 0;
     spn_err err = timeline_open(&timeline, fetch->options.journal, view);
     if (err == SPN_OK)
-        err = slice_find(&timeline, start, fetch->options.secret, &from);
+        err = slice_find(&timeline, start, fetch->options.secret, database_ns(fetch), &from);
     if (err == SPN_OK) {
         if (take_ahead(fetch, &timeline, from, answer))
             return SPN_OK;
         err = slice_read(slice, &timeline, from, answer->bytes_max, database_ns(fetch));
-    } else if (slice_verdict(err, &slice->head.verdict)) {
-        slice->head.epoch = timeline.epoch;
-        slice->head.seq_last = timeline.seq_last;
-        err = SPN_OK;
+    } else {
+        err = refuse(fetch, &timeline, err, &slice->head);
     }
     return err == SPN_OK ? begin_with(answer, slice) : err;
 }

@@ -2,7 +2,7 @@
 #include "slice.h"
 
 spn_err slice_find(const struct timeline *timeline, const struct slice_start *start,
-                   const uint8_t *secret, uint64_t *ret_from)
+                   const uint8_t *secret, uint64_t now_ns, uint64_t *ret_from)
 {
     uint64_t after = 0;
     if (start->start == WIRE_NOW) {
@@ -17,7 +17,7 @@ spn_err slice_find(const struct timeline *timeline, const struct slice_start *st
         if (err != SPN_OK)
             return err;
         uint32_t fingerprint = (uint32_t)fingerprint_of(start->id, secret).low;
-        err = timeline_find(timeline, start->id, fingerprint, &after);
+        err = timeline_find(timeline, start->id, fingerprint, now_ns, &after);
         if (err != SPN_OK)
             return err;
     }

@@ -28,9 +28,10 @@ struct slice_start {
     struct spn_bytes id;
 };
 
-/* The seq that is wanted first. SPN_E_OTHER_EPOCH, SPN_E_UNKNOWN_ID, SPN_E_BAD_ID. */
+/* The seq that is wanted first. SPN_E_OTHER_EPOCH, SPN_E_BAD_ID. SPN_E_UNKNOWN_ID: none of the
+ * retained events has it. now_ns: of the database clock. */
 spn_err slice_find(const struct timeline *timeline, const struct slice_start *start,
-                   const uint8_t *secret, uint64_t *ret_from) SPN_MUST_USE;
+                   const uint8_t *secret, uint64_t now_ns, uint64_t *ret_from) SPN_MUST_USE;
 
 /* Reads from this seq on: at least one event if one is retained, then as many as bytes_max allows.
  * now_ns: of the database clock. */

@@ -71,6 +71,7 @@ struct subscription {
     bool indexed;      /* in by_epoch: its verdict went out, epoch and next_seq are the cursor */
     uint64_t epoch;    /* not indexed: of the start that was asked for, as is next_seq */
     uint64_t next_seq;
+    uint64_t missing; /* of its life when its id was not found: the end says so */
     uint64_t credit;
     uint64_t sent;
     uint32_t newest_count; /* items of its newest live delivery, which may still grow ... */
@@ -336,6 +337,7 @@ static void end(struct subscriptions *all, struct subscription *subscription, ui
 {
     struct wire_deliver deliver = delivery(subscription, WIRE_END);
     deliver.verdict = verdict;
+    deliver.missing = subscription->missing;
     spn_err err = deliver_plain(all, subscription->subscriber->peer, &deliver);
     if (err == SPN_OK || err == SPN_E_UNAVAILABLE) {
         forget(all, subscription);
@@ -460,11 +462,15 @@ static spn_err locate(struct subscriptions *all, struct subscription *subscripti
                                 .seq = subscription->next_seq,
                                 .id = {subscription->id, subscription->id_size}};
     uint64_t from = 1;
-    spn_err err = slice_find(timeline, &start, all->options.secret, &from);
+    spn_err err = slice_find(timeline, &start, all->options.secret, now_ns(all), &from);
     if ((err == SPN_E_UNKNOWN_ID || err == SPN_E_OTHER_EPOCH) &&
         subscription->otherwise == WIRE_RESTART) {
         from = 1;
         err = SPN_OK;
+    }
+    if (err == SPN_E_UNKNOWN_ID) {
+        spn_err counted = timeline_missing(timeline, now_ns(all), &subscription->missing);
+        return counted == SPN_OK ? err : counted;
     }
     return err == SPN_OK ? deliver_verdict(all, subscription, timeline, from) : err;
 }

@@ -264,10 +264,22 @@ static spn_err find_in_part(const struct timeline *timeline, const struct view_p
     return SPN_E_UNKNOWN_ID;
 }
 
-spn_err timeline_find(const struct timeline *timeline, struct spn_bytes id, uint32_t fingerprint,
-                      uint64_t *ret_seq)
+/* Whether the index has newer events than the view: then it has all that the view has, too. */
+static bool index_is_ahead(const struct timeline *timeline)
 {
-    for (size_t i = 2; i > 0; i--) {
+    for (size_t i = 0; i < 2; i++) {
+        const struct view_part *part = &timeline->parts[i];
+        if (part->generation && part->first_seq + part->count > timeline->seq_last)
+            return false;
+    }
+    return true;
+}
+
+/* The newest event with this id that is there still. */
+static spn_err find_newest(const struct timeline *timeline, struct spn_bytes id,
+                           uint32_t fingerprint, uint64_t *ret_seq)
+{
+    for (size_t i = index_is_ahead(timeline) ? 0 : 2; i > 0; i--) {
         const struct view_part *part = &timeline->parts[i - 1];
         spn_err err = part->generation ? find_in_part(timeline, part, id, fingerprint, ret_seq)
                                        : SPN_E_UNKNOWN_ID;
@@ -278,6 +290,30 @@ spn_err timeline_find(const struct timeline *timeline, struct spn_bytes id, uint
     spn_err err = chain_find(timeline->reader, timeline->epoch, timeline->segment, fingerprint, id,
                              ret_seq, &position);
     return err == SPN_E_END ? SPN_E_UNKNOWN_ID : err;
+}
+
+/* A newer one with the same id may be gone already: then this one is hidden, too. */
+spn_err timeline_find(const struct timeline *timeline, struct spn_bytes id, uint32_t fingerprint,
+                      uint64_t now_ns, uint64_t *ret_seq)
+{
+    uint64_t seq, retained;
+    spn_err err = find_newest(timeline, id, fingerprint, &seq);
+    if (err == SPN_OK)
+        err = timeline_retained(timeline, seq, now_ns, &retained);
+    if (err == SPN_OK && retained != seq)
+        err = SPN_E_UNKNOWN_ID;
+    if (err == SPN_OK)
+        *ret_seq = seq;
+    return err;
+}
+
+spn_err timeline_missing(const struct timeline *timeline, uint64_t now_ns, uint64_t *ret_count)
+{
+    uint64_t first;
+    spn_err err = timeline_retained(timeline, 1, now_ns, &first);
+    if (err == SPN_OK)
+        *ret_count = first - 1;
+    return err;
 }
 
 /* -- trackers ---------------------------------------------------------------------------------- */
@@ -291,7 +327,9 @@ static spn_err remember_entry(const struct timeline *timeline, uint64_t position
         return SPN_OK; /* trimmed, or damaged: a hole in the window, not the end of the daemon */
     if (err != SPN_OK)
         return err;
-    (*tracker)->bytes = entry.bytes;
+    if (entry.bytes >
+        (*tracker)->bytes) /* newer ones may be gone by their age, which the row has */
+        (*tracker)->bytes = entry.bytes;
     struct fingerprint id = fingerprint_of(entry.id, secret);
     uint32_t tag = fingerprint_tag(entry.data, entry.type, secret);
     if (tracker_check(*tracker, id, tag) != TRACKER_NEW)
@@ -327,7 +365,8 @@ spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
         return SPN_E_NOMEM;
     tracker->epoch = timeline->epoch;
     tracker->seq = timeline->seq_last;
-    tracker->bytes = timeline->row.bytes;
+    if (timeline->row.seq <= timeline->seq_last) /* not ahead of the view */
+        tracker->bytes = timeline->row.bytes;
     tracker->closed = timeline->closed;
     spn_err err = fill_window(timeline, window_max, secret, &tracker);
     if (err == SPN_OK)

@@ -48,9 +48,14 @@ spn_err timeline_positions(const struct timeline *timeline, uint64_t seq_from, s
                            uint64_t *positions, uint64_t *ret_first,
                            size_t *ret_count) SPN_MUST_USE;
 
-/* The newest event with this id. fingerprint: low 32 bits. SPN_E_UNKNOWN_ID. */
+/* The newest event with this id, if it is retained now: what the rule hides is not found, whether
+ * or not it was trimmed yet. fingerprint: low 32 bits. SPN_E_UNKNOWN_ID. */
 spn_err timeline_find(const struct timeline *timeline, struct spn_bytes id, uint32_t fingerprint,
-                      uint64_t *ret_seq) SPN_MUST_USE;
+                      uint64_t now_ns, uint64_t *ret_seq) SPN_MUST_USE;
+
+/* How many events of this life are not retained now. */
+spn_err timeline_missing(const struct timeline *timeline, uint64_t now_ns,
+                         uint64_t *ret_count) SPN_MUST_USE;
 
 /* The session's tracker, with its window as it was. The caller's. SPN_E_NOMEM. */
 spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,

@@ -18,15 +18,20 @@ struct run {
 
 /* -- words ------------------------------------------------------------------------------------- */
 
-/* The words name what was looked for and not found, not what was done. */
 static int follow_failed(const struct run *run, spn_err err)
 {
+    return cli_fail_session(run->follow->session, err);
+}
+
+/* The words name what was looked for and not found, not what was done. */
+static int id_not_found(const struct run *run, uint64_t missing)
+{
     char what[CLI_TEXT_SIZE];
-    if (err != SPN_E_UNKNOWN_ID)
-        return cli_fail_session(run->follow->session, err);
+    char why[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
     snprintf(what, sizeof(what), "event id %s", text_quote(run->follow->after, quoted));
-    return cli_fail(what, err, NULL);
+    snprintf(why, sizeof(why), "%llu events are no longer retained", (unsigned long long)missing);
+    return cli_fail(what, SPN_E_UNKNOWN_ID, missing > 0 ? why : NULL);
 }
 
 static void tell_missing(uint64_t missing, const char *where)
@@ -59,13 +64,15 @@ static void put_event(struct run *run, const struct spn_event *event)
 
 /* A session that was closed has come to its end, and whoever follows it wants to know that; one
  * that is gone was not given whole. */
-static void put_end(struct run *run, spn_err why)
+static void put_end(struct run *run, const struct spn_item *end)
 {
     char what[CLI_TEXT_SIZE];
-    if (why == SPN_E_CLOSED)
-        cli_warn(cli_session_words(run->follow->session, what), spn_err_text(why));
+    if (end->why == SPN_E_CLOSED)
+        cli_warn(cli_session_words(run->follow->session, what), spn_err_text(end->why));
+    else if (end->why == SPN_E_UNKNOWN_ID)
+        run->exit_code = id_not_found(run, end->missing);
     else
-        run->exit_code = follow_failed(run, why);
+        run->exit_code = follow_failed(run, end->why);
 }
 
 static bool is_over(struct run *run, const struct spn_item *item)
@@ -96,7 +103,7 @@ static bool put_item(struct run *run, const struct spn_item *item)
         tell_missing(item->missing, "in between");
         break;
     case SPN_ITEM_END:
-        put_end(run, item->why);
+        put_end(run, item);
         return false;
     }
     return !is_over(run, item);

@@ -201,6 +201,26 @@ static void conflicts_above_4096_runs_through_a_kill(struct stage *stage)
     assert_int_equal(event_json_number(info.out, "seq"), count);
 }
 
+/* An id is recognised for certain while fewer than a window of entries with an id followed it: by a
+ * tracker that lived through them, by one that a kill took, and by one that comes from the index.
+ */
+static void ids_are_recognised_while_fewer_than_a_window_followed(struct stage *stage)
+{
+    static const struct stage_daemon indexes = {.more = {"--row-interval", "20"}};
+    struct process *daemon = stage_start(stage, &indexes);
+    struct spn_bytes all = make_stream(stage, MANY, 0);
+    struct spn_bytes before = make_stream(stage, MANY - WINDOW, 0);
+    struct spn_bytes last = {(const char *)all.data + before.size, all.size - before.size};
+    record(stage, "orders", all, (struct counts){.stored = MANY});
+    record(stage, "orders", last, (struct counts){.duplicates = WINDOW});
+    process_kill(daemon);
+    daemon = stage_start(stage, &indexes);
+    record(stage, "orders", last, (struct counts){.duplicates = WINDOW});
+    assert_int_equal(stage_stop(daemon), 0);
+    stage_start(stage, &indexes);
+    record(stage, "orders", last, (struct counts){.duplicates = WINDOW});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +232,7 @@ int main(void)
         STAGE_TEST(one_conflict_in_65536_was_a_duplicate),
         STAGE_TEST(conflicts_above_4096_runs_were_stored),
         STAGE_TEST(conflicts_above_4096_runs_through_a_kill),
+        STAGE_TEST(ids_are_recognised_while_fewer_than_a_window_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

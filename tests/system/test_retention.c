@@ -93,6 +93,34 @@ static const struct rule {
     {"--retention-bytes", "10000"}, /* an event stays while less than that came behind it */
 };
 
+/* What a start after the id of an event is told that is not retained. */
+static void expect_unknown_id(struct stage *stage, const char *session, uint64_t seq,
+                              uint64_t missing)
+{
+    const char *id = stage_format(stage, "e%llu", (unsigned long long)seq);
+    const char *gone = stage_format(stage,
+                                    "sponson replay: event id '%s': no such event id in the "
+                                    "session: %llu events are no longer retained\n",
+                                    id, (unsigned long long)missing);
+    struct outcome done = stage_run(stage, "replay", session, "--after", id);
+    stage_expect_code(&done, 3);
+    assert_string_equal(done.err, gone);
+    spn_client *client = onlooker_client();
+    spn_replay *replay = NULL;
+    assert_int_equal(
+        spn_replay_open(&replay, client, spn_text(session), spn_text(id), ONLOOKER_ASK_MS),
+        SPN_E_UNKNOWN_ID);
+    struct spn_subscription_options after = {
+        .size = sizeof(after), .start = SPN_AFTER_ID, .after = spn_text(id)};
+    spn_subscription *reader = NULL;
+    assert_int_equal(spn_subscribe(&reader, client, spn_text(session), &after), SPN_OK);
+    struct spn_item end = onlooker_expect(reader, SPN_ITEM_END);
+    assert_int_equal(end.why, SPN_E_UNKNOWN_ID);
+    assert_int_equal(end.missing, missing);
+    spn_unsubscribe(reader);
+    spn_client_close(client);
+}
+
 /* What a cursor at CURSOR is told. */
 static void expect_cursor(const char *session, uint64_t epoch, uint64_t first, uint64_t last)
 {
@@ -255,6 +283,30 @@ static void events_grow_old(struct stage *stage)
     put_many(&feeder, "s", EVENTS + 1, EVENTS + 1); /* the session goes on where it was */
     feeder_close(&feeder);
     spn_client_close(client);
+}
+
+/* Whether or not trimming came by. */
+static void an_id_that_is_not_retained_is_unknown_at_once(struct stage *stage)
+{
+    static const struct stage_daemon hides = {
+        .more = {"--row-interval", NEVER, "--retention-events", "100"}};
+    static const struct stage_daemon trims = {
+        .more = {"--row-interval", "20", "--retention-events", "100"}};
+    struct feeder feeder;
+    struct process *daemon = stage_start(stage, &hides);
+    feeder_open(&feeder);
+    put_many(&feeder, "s", 1, EVENTS);
+    feeder_close(&feeder);
+    expect_unknown_id(stage, "s", 1, EVENTS - KEPT);
+    expect_unknown_id(stage, "s", EVENTS - KEPT, EVENTS - KEPT);
+    expect_unknown_id(stage, "s", 2 * EVENTS, EVENTS - KEPT);
+    process_kill(daemon);
+    stage_start(stage, &trims);
+    spn_client *client = onlooker_client();
+    onlooker_wait_least(client, "sponson_entries_trimmed_total", EVENTS - KEPT);
+    spn_client_close(client);
+    expect_unknown_id(stage, "s", 1, EVENTS - KEPT);
+    expect_unknown_id(stage, "s", EVENTS - KEPT, EVENTS - KEPT);
 }
 
 /* -- a reader that stalls ---------------------------------------------------------------------- */
@@ -689,6 +741,7 @@ int main(int argc, char **argv)
         STAGE_TEST(events_are_counted),
         STAGE_TEST(bytes_are_counted),
         STAGE_TEST(events_grow_old),
+        STAGE_TEST(an_id_that_is_not_retained_is_unknown_at_once),
         STAGE_TEST(holes_below_the_retained_events),
         STAGE_TEST(stalled_reader_gets_what_is_retained),
         STAGE_TEST(live_reader_is_told_of_gaps),

@@ -205,7 +205,8 @@ static void check_positions(const struct timeline *timeline)
 
 static spn_err find(const struct timeline *timeline, const char *id, uint64_t *ret_seq)
 {
-    return timeline_find(timeline, rig_text(id), (uint32_t)rig_fingerprint(&rig, id).low, ret_seq);
+    return timeline_find(timeline, rig_text(id), (uint32_t)rig_fingerprint(&rig, id).low, 0,
+                         ret_seq);
 }
 
 static size_t newest_with(const char *id)
@@ -231,7 +232,8 @@ static void check_find(const struct timeline *timeline)
     /* The fingerprint is only a hint: the same one with another id is another id. */
     if (durable > 0) {
         uint32_t print = (uint32_t)rig_fingerprint(&rig, of->events[durable - 1].id).low;
-        assert_int_equal(timeline_find(timeline, rig_text("other"), print, &seq), SPN_E_UNKNOWN_ID);
+        assert_int_equal(timeline_find(timeline, rig_text("other"), print, 0, &seq),
+                         SPN_E_UNKNOWN_ID);
     }
 }
 
