@@ -42,6 +42,14 @@ spn_err client_fail(struct spn_client *client, spn_err err, const char *format, 
     return err;
 }
 
+void client_note(struct spn_client *client, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(client->words, sizeof(client->words), format, arguments);
+    va_end(arguments);
+}
+
 static spn_err fail_system(struct spn_client *client, spn_err err, const char *what)
 {
     char text[128];

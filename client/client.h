@@ -76,6 +76,10 @@ spn_err client_check(struct spn_client *client) SPN_MUST_USE;
 spn_err client_fail(struct spn_client *client, spn_err err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Words for spn_client_detail where no call fails. */
+void client_note(struct spn_client *client, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 void client_add(struct spn_client *client, struct client_part *part);
 void client_remove(struct spn_client *client, struct client_part *part);
 

@@ -2,6 +2,7 @@
 #include "delivery.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "err.h"
 
@@ -16,7 +17,9 @@ spn_err delivery_init(struct delivery *delivery, const struct delivery_options *
                                   .acked = state->durable,
                                   .sent = state->durable + 1,
                                   .sent_end = state->durable + 1,
-                                  .accepted = state->durable};
+                                  .accepted = state->durable,
+                                  .lost_end = state->durable + 1,
+                                  .seen = state->mark};
     results_init(&delivery->results, options->window_events);
     return window_init(&delivery->window, options->window_bytes, options->window_events,
                        options->entry_max, state->durable + 1);
@@ -226,6 +229,8 @@ static spn_err take_ack(struct delivery *delivery, struct wire_in in)
     wire_get_ack(&in, &ack);
     if (in.bad || !runs_are_good(in, ack.run_count))
         return SPN_E_PROTOCOL;
+    if (delivery->seen.position < ack.position)
+        delivery->seen.position = ack.position;
     if (ack.level < (uint8_t)delivery->options.level || ack.up_to <= delivery->acked)
         return SPN_OK;
     if (ack.up_to >= delivery->sent_end)
@@ -361,6 +366,18 @@ bool delivery_owes_base(const struct delivery *delivery)
            !delivery_ready(delivery);
 }
 
+/* An older copy of the database, or another one, is told by its mark. What it has less of is lost
+ * like what was only accepted; but nobody reckons with that. */
+static void take_mark(struct delivery *delivery, const struct wire_mark *mark, uint64_t lost)
+{
+    struct wire_mark *seen = &delivery->seen;
+    bool same = memcmp(seen->database, mark->database, sizeof(seen->database)) == 0;
+    if (!same || mark->position < seen->position)
+        delivery->gone += lost;
+    if (!same || mark->position > seen->position)
+        *seen = *mark;
+}
+
 void delivery_asked(struct delivery *delivery)
 {
     delivery->asked_acked = delivery->acked;
@@ -400,7 +417,10 @@ spn_err delivery_take_state(struct delivery *delivery, bool opened, struct wire_
     judge_probe(delivery, accepted);
     if (delivery->options.level != SPN_NONE && durable > delivery->acked)
         end_up_to(delivery, durable, in, state.run_count);
+    uint64_t lost = delivery->counters.lost;
     resend(delivery, opened, accepted, known);
+    if (opened)
+        take_mark(delivery, &state.mark, delivery->counters.lost - lost);
     delivery->accepted = accepted > delivery->acked ? accepted : delivery->acked;
     return SPN_OK;
 }

@@ -60,7 +60,9 @@ struct delivery {
     uint64_t urgent;   /* numbers up to this one are sent without gathering */
     uint64_t probe;    /* not 0: only one batch, from this number on, until there is news of it */
     uint64_t lost_end; /* numbers below were counted as lost already, as far as they were */
-    uint64_t asked_acked; /* acked when the last question went out */
+    uint64_t asked_acked;  /* acked when the last question went out */
+    struct wire_mark seen; /* how far the sidecar's database was seen to be */
+    uint64_t gone;         /* events that were acknowledged as durable and are not there any more */
     uint32_t round;
     uint32_t probe_events; /* in that batch */
     uint32_t backpressure; /* calls that found no room, not told to the sidecar yet */

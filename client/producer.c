@@ -12,7 +12,7 @@ enum {
     WINDOW_BYTES_DEFAULT = 4 * 1024 * 1024,
     WINDOW_EVENTS_DEFAULT = 65536,
     SEND_TIMEOUT_MS_DEFAULT = 100,
-    LINGER_MS = 100,  /* what level none gets for what ZeroMQ has not written at the close */
+    LINGER_MS = 100,  /* what ZeroMQ gets for what it has not written at the close */
     DECIMAL_MAX = 20, /* digits of UINT64_MAX */
 };
 
@@ -90,6 +90,19 @@ static bool part_take(struct client_part *part, uint8_t type, struct wire_in bod
     return true;
 }
 
+/* Each ticket has had its result: that the event is gone all the same is counted, and said. */
+static void note_gone(struct spn_producer *producer)
+{
+    uint64_t gone = producer->delivery.gone;
+    if (gone == producer->gone_told)
+        return;
+    client_note(producer->client,
+                "the sidecar has an older copy of its database, or another one: %llu events that "
+                "were acknowledged are not in it",
+                (unsigned long long)(gone - producer->gone_told));
+    producer->gone_told = gone;
+}
+
 static void take_answer(struct spn_producer *producer)
 {
     bool opened = producer->asked == DELIVERY_OPEN;
@@ -102,6 +115,7 @@ static void take_answer(struct spn_producer *producer)
         delivery_take_error(&producer->delivery, err);
     note_failure(producer, detail);
     calls_clear(&producer->call);
+    note_gone(producer);
     if (err != SPN_OK) /* not now; asked again after a pause */
         producer->call.again_ns = transport_now() + PRODUCER_SILENCE_NS;
     producer->asked = DELIVERY_NOTHING;
@@ -115,7 +129,10 @@ static void ask(struct spn_producer *producer, uint64_t now_ns)
     struct wire_out body = wire_out(bytes, sizeof(bytes));
     bool open = delivery->need == DELIVERY_OPEN;
     if (open) {
-        struct wire_open message = {.token = delivery->token, .base = delivery->window.base};
+        struct wire_open message = {.token = delivery->token,
+                                    .base = delivery->window.base,
+                                    .kept = producer->kept,
+                                    .known = delivery->seen};
         memcpy(message.producer, producer->id, sizeof(message.producer));
         wire_put_open(&body, &message);
     } else {
@@ -297,6 +314,7 @@ static spn_err read_options(struct spn_client *client, const struct spn_producer
 
 static spn_err choose_id(struct spn_producer *producer, const uint8_t *id)
 {
+    producer->kept = id != NULL;
     if (id != NULL)
         memcpy(producer->id, id, sizeof(producer->id));
     else if (getrandom(producer->id, sizeof(producer->id), 0) != (ssize_t)sizeof(producer->id))
@@ -311,7 +329,7 @@ static spn_err take_id(struct spn_producer *producer, int timeout_ms, struct wir
 {
     uint8_t bytes[64];
     struct wire_out body = wire_out(bytes, sizeof(bytes));
-    struct wire_open open = {.token = 0, .base = 1};
+    struct wire_open open = {.token = 0, .base = 1, .kept = producer->kept};
     struct wire_in in;
     memcpy(open.producer, producer->id, sizeof(open.producer));
     wire_put_open(&body, &open);
@@ -715,6 +733,24 @@ struct spn_counters spn_producer_counters(const spn_producer *producer)
     return counters;
 }
 
+/* Nothing is outstanding: with a random id the sidecar need not remember it. If it does not get
+ * there the sidecar forgets it in time. */
+static void leave(struct spn_producer *producer)
+{
+    struct spn_client *client = producer->client;
+    zmq_msg_t message;
+    if (producer->kept || !client->connected || producer->delivery.failed != SPN_OK ||
+        zmq_msg_init_size(&message, WIRE_HEADER_SIZE + sizeof(producer->delivery.token)) != 0)
+        return;
+    struct wire_out out = wire_out(zmq_msg_data(&message), zmq_msg_size(&message));
+    wire_put_header(&out, WIRE_LEAVE, 0);
+    wire_put_leave(&out, producer->delivery.token);
+    if (transport_send(&client->transport.ingest, &message) != SPN_OK)
+        zmq_msg_close(&message);
+    else
+        client->linger_ms = LINGER_MS;
+}
+
 spn_err spn_producer_close(spn_producer *producer, int timeout_ms, uint64_t *ret_unacknowledged)
 {
     if (producer == NULL) {
@@ -725,6 +761,8 @@ spn_err spn_producer_close(spn_producer *producer, int timeout_ms, uint64_t *ret
     spn_err err = spn_producer_flush(producer, timeout_ms);
     if (ret_unacknowledged != NULL)
         *ret_unacknowledged = unended(producer);
+    if (err == SPN_OK)
+        leave(producer);
     free_producer(producer);
     return err;
 }

@@ -39,6 +39,8 @@ struct spn_producer {
     uint64_t beat_ns;         /* when to be heard of, if there is nothing to send until then */
     uint64_t committed;       /* when it was opened */
     int send_timeout_ms;
+    bool kept; /* the id is the app's own */
+    uint64_t gone_told;
     uint8_t id[WIRE_PRODUCER_ID_SIZE];
     char prefix[PRODUCER_PREFIX_SIZE];
 

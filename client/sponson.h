@@ -139,7 +139,8 @@ typedef enum spn_result {
                           followed it in this life and its entry is retained */
     SPN_CONFLICT = 2,  /* same id, other data: not stored */
     SPN_REFUSED = 3,   /* see spn_ack.code */
-    SPN_LOST = 4,      /* below level durable: accepted, and lost with the sidecar's memory */
+    SPN_LOST = 4,      /* below level durable: accepted, and lost with the sidecar's memory. At any
+                          level: the sidecar has an older copy of its database, or another one */
 } spn_result;
 
 SPN_API const char *spn_result_name(spn_result result);
@@ -192,11 +193,11 @@ SPN_API struct spn_producer_options spn_producer_defaults(void);
 
 /* Takes the producer id at the sidecar. options may be NULL for the defaults.
  * SPN_E_UNAVAILABLE, SPN_E_TIMEOUT, SPN_E_INVALID, SPN_E_NOMEM.
- * SPN_E_LIMIT: the sidecar knows as many ids as it may.
+ * SPN_E_LIMIT: the sidecar knows as many ids as it may, and all of them are in use.
  *
- * The sidecar remembers a producer id, and how far it got, until it has not heard of it for
- * --producer-ttl (a week by default). An app that keeps its id over restarts is one producer; each
- * random id is another that is remembered for so long. */
+ * The sidecar remembers an id that the app gives, and how far it got, until it has not heard of it
+ * for --producer-ttl (a week by default). A random id is forgotten when its producer is closed with
+ * nothing outstanding. */
 SPN_API spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,
                                   const struct spn_producer_options *options,
                                   int timeout_ms) SPN_MUST_USE;
@@ -283,9 +284,11 @@ struct spn_counters {
     uint64_t duplicates;
     uint64_t conflicts;
     uint64_t refused;
-    uint64_t lost;           /* also those whose result you had fetched before they were lost */
-    uint64_t resent;         /* events sent more than once */
-    uint64_t backpressure;   /* publish calls that met a full window past the timeout */
+    uint64_t lost;         /* also those whose result you had fetched before they were lost. Above 0
+                              with level durable: the sidecar's database was replaced by an older
+                              copy, or another one; spn_client_detail has the words */
+    uint64_t resent;       /* events sent more than once */
+    uint64_t backpressure; /* publish calls that met a full window past the timeout */
     uint64_t unacknowledged; /* without a result yet; with level none: not sent yet */
     uint64_t pending;        /* of these, held back without a ticket; see latest_only */
     uint64_t replaced;       /* events that a newer one of their session replaced meanwhile */
@@ -293,7 +296,8 @@ struct spn_counters {
 
 SPN_API struct spn_counters spn_producer_counters(const spn_producer *producer);
 
-/* Flushes for up to timeout_ms, then frees the producer whatever the outcome. ret_unacknowledged
+/* Flushes for up to timeout_ms, then frees the producer whatever the outcome. With nothing
+ * outstanding the sidecar is told that a random id is not used any more. ret_unacknowledged
  * (may be NULL) is how many events have no result. SPN_E_TIMEOUT: there were some. Takes NULL. */
 SPN_API spn_err spn_producer_close(spn_producer *producer, int timeout_ms,
                                    uint64_t *ret_unacknowledged);
@@ -448,7 +452,8 @@ typedef enum spn_status { SPN_HEALTHY = 0, SPN_DEGRADED = 1, SPN_STOPPING = 2 } 
 
 struct spn_health {
     spn_status status;
-    const char *reason;  /* why it is degraded; "" while healthy; valid until the next call */
+    const char *reason;  /* why it is degraded; while healthy what will be trouble if it goes on, or
+                            ""; valid until the next call */
     const char *version; /* the sidecar's; valid until the next call */
     uint32_t pid;
     uint64_t instance; /* random, one per start */

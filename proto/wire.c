@@ -8,7 +8,7 @@
 static_assert(WIRE_HEADER_SIZE == 4 + 1 + 1 + 2 + 8, "PROTOCOL.md: header");
 static_assert(WIRE_BATCH_HEAD_SIZE == 3 * 8 + 2 * 4 + 8, "PROTOCOL.md: BATCH");
 static_assert(WIRE_ENTRY_HEAD_SIZE == 4 + 2 + 2 + 4 + 4, "PROTOCOL.md: entry");
-static_assert(WIRE_ACK_HEAD_SIZE == 3 * 8 + 4 + 4, "PROTOCOL.md: ACK");
+static_assert(WIRE_ACK_HEAD_SIZE == 3 * 8 + 4 + 4 + 8, "PROTOCOL.md: ACK");
 static_assert(WIRE_RUN_SIZE == 8 + 4 + 4, "PROTOCOL.md: run");
 static_assert(WIRE_SLICE_HEAD_SIZE == 8 + 4 * 8, "PROTOCOL.md: SLICE");
 static_assert(WIRE_DELIVER_HEAD_SIZE == 8 + 4 + 4 + 4 + 4 + 4 * 8, "PROTOCOL.md: DELIVER");
@@ -400,6 +400,7 @@ void wire_put_ack(struct wire_out *out, const struct wire_ack *ack)
     put_u32(out, ack->run_count);
     put_u8(out, ack->level);
     put_zeros(out, 3);
+    put_u64(out, ack->position);
 }
 
 void wire_get_ack(struct wire_in *in, struct wire_ack *ret_ack)
@@ -410,6 +411,7 @@ void wire_get_ack(struct wire_in *in, struct wire_ack *ret_ack)
     ret_ack->run_count = get_u32(in);
     ret_ack->level = get_u8(in);
     get_zeros(in, 3);
+    ret_ack->position = get_u64(in);
     if (ret_ack->from > ret_ack->up_to || ret_ack->run_count > WIRE_RUNS_MAX ||
         ret_ack->level > WIRE_DURABLE)
         in->bad = true;
@@ -483,11 +485,39 @@ void wire_get_welcome(struct wire_in *in, struct wire_welcome *ret_welcome)
         in->bad = true;
 }
 
+static void put_mark(struct wire_out *out, const struct wire_mark *mark)
+{
+    put_bytes(out, (struct spn_bytes){mark->database, sizeof(mark->database)});
+    put_u64(out, mark->position);
+}
+
+static void get_mark(struct wire_in *in, struct wire_mark *ret_mark)
+{
+    struct spn_bytes database = get_bytes(in, sizeof(ret_mark->database));
+    memset(ret_mark->database, 0, sizeof(ret_mark->database));
+    if (database.data)
+        memcpy(ret_mark->database, database.data, sizeof(ret_mark->database));
+    ret_mark->position = get_u64(in);
+}
+
+void wire_put_leave(struct wire_out *out, uint64_t token)
+{
+    put_u64(out, token);
+}
+
+void wire_get_leave(struct wire_in *in, uint64_t *ret_token)
+{
+    *ret_token = get_u64(in);
+}
+
 void wire_put_open(struct wire_out *out, const struct wire_open *open)
 {
     put_bytes(out, (struct spn_bytes){open->producer, sizeof(open->producer)});
     put_u64(out, open->token);
     put_u64(out, open->base);
+    put_u8(out, open->kept);
+    put_zeros(out, 7);
+    put_mark(out, &open->known);
 }
 
 void wire_get_open(struct wire_in *in, struct wire_open *ret_open)
@@ -498,7 +528,11 @@ void wire_get_open(struct wire_in *in, struct wire_open *ret_open)
         memcpy(ret_open->producer, producer.data, sizeof(ret_open->producer));
     ret_open->token = get_u64(in);
     ret_open->base = get_u64(in);
-    if (ret_open->base == 0)
+    uint8_t kept = get_u8(in);
+    get_zeros(in, 7);
+    get_mark(in, &ret_open->known);
+    ret_open->kept = kept == 1;
+    if (ret_open->base == 0 || kept > 1)
         in->bad = true;
 }
 
@@ -509,6 +543,7 @@ void wire_put_state(struct wire_out *out, const struct wire_state *state)
     put_u64(out, state->accepted);
     put_u64(out, state->durable);
     put_u32(out, state->run_count);
+    put_mark(out, &state->mark);
 }
 
 void wire_get_state(struct wire_in *in, struct wire_state *ret_state)
@@ -518,6 +553,7 @@ void wire_get_state(struct wire_in *in, struct wire_state *ret_state)
     ret_state->accepted = get_u64(in);
     ret_state->durable = get_u64(in);
     ret_state->run_count = get_u32(in);
+    get_mark(in, &ret_state->mark);
     if (ret_state->durable > ret_state->accepted || ret_state->run_count > WIRE_RUNS_MAX)
         in->bad = true;
 }

@@ -27,7 +27,7 @@ enum {
     WIRE_HEADER_SIZE = 16,
     WIRE_BATCH_HEAD_SIZE = 40,
     WIRE_ENTRY_HEAD_SIZE = 16,
-    WIRE_ACK_HEAD_SIZE = 32,
+    WIRE_ACK_HEAD_SIZE = 40,
     WIRE_RUN_SIZE = 16,
     WIRE_SLICE_HEAD_SIZE = 40,
     WIRE_ITEM_HEAD_SIZE = 40,
@@ -40,6 +40,7 @@ enum {
     WIRE_ID_MAX = 1024,
     WIRE_TYPE_MAX = 255,
     WIRE_PRODUCER_ID_SIZE = 16,
+    WIRE_DATABASE_ID_SIZE = 16,
     WIRE_SESSION_ROW_SIZE_MAX = 60 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
 
     WIRE_EVENT_DATA_MAX = 16 * 1024 * 1024, /* the hard limit; the sidecar's own is in WELCOME */
@@ -80,7 +81,8 @@ enum {
     X(CREDIT, 34)       /* c: how far subscriptions may be served; renews the lease */             \
     X(UNSUBSCRIBE, 35)  /* c */                                                                    \
     X(INFO, 36)         /* c: all that is known of one session */                                  \
-    X(INFO_IS, 37)      /* s */
+    X(INFO_IS, 37)      /* s */                                                                    \
+    X(LEAVE, 38)        /* c, ingest.sock: this producer ends */
 
 enum wire_type {
 #define WIRE_TYPE_ENUM(name, number) WIRE_##name = (number),
@@ -202,6 +204,7 @@ struct wire_ack {
     uint64_t up_to;
     uint32_t run_count; /* runs that follow, ascending */
     uint8_t level;      /* the level they have reached */
+    uint64_t position;  /* the durable mark of the sidecar */
 };
 
 struct wire_expect {
@@ -244,10 +247,18 @@ struct wire_welcome {
     struct spn_bytes version; /* text, at most 63 bytes */
 };
 
+/* How far a database has come. */
+struct wire_mark {
+    uint8_t database[WIRE_DATABASE_ID_SIZE];
+    uint64_t position; /* the highest that is durable */
+};
+
 struct wire_open {
     uint8_t producer[WIRE_PRODUCER_ID_SIZE];
     uint64_t token; /* held before, to go on after a restart; 0: a new holder, fences all others */
     uint64_t base;  /* as in a batch */
+    bool kept;      /* the app's own id, for as long as it may be remembered; else random */
+    struct wire_mark known; /* what the holder has seen; zeros: nothing */
 };
 
 /* OPENED and STATE_IS: how far a producer's numbers got. */
@@ -257,6 +268,7 @@ struct wire_state {
     uint64_t accepted;  /* highest number taken into memory */
     uint64_t durable;   /* highest number committed */
     uint32_t run_count; /* results of the numbers base .. durable that were not stored */
+    struct wire_mark mark;
 };
 
 struct wire_ask { /* STATE */
@@ -424,6 +436,8 @@ struct wire_stat {
 
 void wire_put_welcome(struct wire_out *out, const struct wire_welcome *welcome);
 void wire_get_welcome(struct wire_in *in, struct wire_welcome *ret_welcome);
+void wire_put_leave(struct wire_out *out, uint64_t token);
+void wire_get_leave(struct wire_in *in, uint64_t *ret_token);
 void wire_put_open(struct wire_out *out, const struct wire_open *open);
 void wire_get_open(struct wire_in *in, struct wire_open *ret_open);
 void wire_put_state(struct wire_out *out, const struct wire_state *state);

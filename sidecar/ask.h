@@ -70,6 +70,9 @@ struct ask {
     uint8_t producer_id[WIRE_PRODUCER_ID_SIZE]; /* OPEN */
     uint64_t token;                             /* OPEN, STATE */
     uint64_t base;                              /* OPEN, STATE */
+    struct producer_owner owner;                /* OPEN */
+    struct wire_mark known;                     /* OPEN: what its holder has seen */
+    const char *detail;                         /* OPEN out: more words for an error, or NULL */
     struct wire_state state;                    /* OPEN, STATE out */
     struct wire_run *runs;                      /* OPEN, STATE out: malloced, or NULL */
 

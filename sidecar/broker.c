@@ -14,6 +14,7 @@
 
 #include "err.h"
 #include "intake.h"
+#include "peer.h"
 #include "report.h"
 
 enum {
@@ -29,6 +30,8 @@ enum {
     PARKED_PART = 4,
     SESSIONS_LEAST = 8192, /* that a generation has room for, however few may be hot */
     SHARED_BYTES = 8192,   /* that ZeroMQ reads at a time */
+    OTHERS_PART = 8,       /* of the producers: left for other users' processes */
+    LEFT_PER_TURN = 64,
 };
 
 /* A frame that waits for its sessions to come back from disk, for its producer's share of the queue
@@ -76,6 +79,7 @@ struct broker {
     size_t parked;    /* frames */
 
     struct report report;
+    struct wire_mark database; /* without a position */
 
     bool stopping;
     bool stop_handed;
@@ -137,11 +141,13 @@ static enum sent send_ack(struct broker *broker, struct producer *producer)
     size_t count = producer_runs(producer, producer->acked + 1, up_to, runs);
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     wire_put_header(&out, WIRE_ACK, 0);
-    wire_put_ack(&out, &(struct wire_ack){.token = producer->token,
-                                          .from = producer->acked,
-                                          .up_to = up_to,
-                                          .run_count = (uint32_t)count,
-                                          .level = producer->level});
+    wire_put_ack(&out,
+                 &(struct wire_ack){.token = producer->token,
+                                    .from = producer->acked,
+                                    .up_to = up_to,
+                                    .run_count = (uint32_t)count,
+                                    .level = producer->level,
+                                    .position = atomic_load(&broker->options->worker->durable)});
     for (size_t i = 0; i < count; i++)
         wire_put_run(&out, &runs[i]);
     assert(!out.bad);
@@ -260,8 +266,10 @@ static void forget_deleted(struct broker *broker, const struct generation *writt
 static void hand_over(struct broker *broker, struct batch *batch)
 {
     batch->alone = batch->producer && batch->producer->queued++ == 0;
-    if (batch->producer)
+    if (batch->producer) {
         batch->producer->queued_bytes += batch->bytes;
+        producer_written(&broker->state->producers, batch->producer);
+    }
     broker->queue_events += batch->number_count;
     broker->queue_bytes += batch->bytes;
     if (broker->freeze_due_ns == 0 && broker->state->active->first_position > 0)
@@ -403,7 +411,7 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
 {
     const struct wire_batch *head = &broker->intake.head;
     producer->peer = *peer;
-    producer->heard_ns = clock_database_ns(broker->options->clock);
+    producer_heard(&broker->state->producers, producer, clock_database_ns(broker->options->clock));
     producer->level = head->level;
     uint64_t lost = producer_raise_base(producer, head->base);
     metrics_add(&broker->options->metrics->lost, lost);
@@ -504,20 +512,36 @@ static bool take_batch(struct broker *broker, struct producer *producer, const s
 
 static void unpark(struct broker *broker, struct producer *producer);
 
+/* It is forgotten by forget_left, once nothing of it is on its way. */
+static spn_err take_leave(struct broker *broker, struct wire_in in)
+{
+    uint64_t token;
+    wire_get_leave(&in, &token);
+    if (!wire_in_done(&in))
+        return SPN_E_PROTOCOL;
+    struct producer *producer = producers_find_token(&broker->state->producers, token);
+    if (producer)
+        producer_leave(&broker->state->producers, producer);
+    return SPN_OK;
+}
+
 static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t *frame)
 {
     struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
     struct wire_header header = {0};
     spn_err err = wire_get_header(&in, &header);
-    if (err == SPN_OK && header.type != WIRE_BATCH)
+    if (err == SPN_OK && header.type == WIRE_LEAVE)
+        err = take_leave(broker, in);
+    else if (err == SPN_OK && header.type != WIRE_BATCH)
         err = SPN_E_PROTOCOL;
-    if (err == SPN_OK)
+    else if (err == SPN_OK)
         err = intake_decode(&broker->intake, in);
     if (err != SPN_OK) {
         metrics_add(&broker->options->metrics->bad_frames, 1);
         send_error(broker, peer, header.request, 0, err, err_text(err));
-        return;
     }
+    if (err != SPN_OK || header.type != WIRE_BATCH)
+        return;
     metrics_add(&broker->options->metrics->batches, 1);
     uint64_t token = broker->intake.head.token;
     struct producer *producer = producers_find_token(&broker->state->producers, token);
@@ -715,7 +739,9 @@ static void answer_state(struct broker *broker, struct ask *ask, const struct pr
         .accepted = producer->accepted,
         .durable = producer->durable,
         .run_count = (uint32_t)producer_runs(producer, ask->base, producer->durable, ask->runs),
+        .mark = broker->database,
     };
+    ask->state.mark.position = atomic_load(&broker->options->worker->durable);
     answer(broker, ask, SPN_OK);
 }
 
@@ -729,13 +755,18 @@ static uint64_t random_token(const struct producers *producers)
 }
 
 /* A new holder: fenced off from the old one at once, answered when its token, and so everything
- * that was accepted before it, is on disk. */
+ * that was accepted before it, is on disk. An id that nothing was published under yet is not
+ * written: to open it again costs nothing, and floods of them stay in memory. */
 static void give_producer(struct broker *broker, struct ask *ask, struct producer *producer)
 {
     struct producers *producers = &broker->state->producers;
     ask->token = random_token(producers);
-    producer->heard_ns = clock_database_ns(broker->options->clock);
+    producer_heard(producers, producer, clock_database_ns(broker->options->clock));
     spn_err err = producers_give(producers, producer, ask->token);
+    if (err == SPN_OK && !producer->written) {
+        answer_state(broker, ask, producer);
+        return;
+    }
     struct batch *batch = err == SPN_OK ? intake_record_batch(&broker->intake, producer) : NULL;
     if (!batch) {
         answer(broker, ask, SPN_E_NOMEM);
@@ -755,16 +786,95 @@ static void answer_opened(struct broker *broker, struct ask *ask, const struct p
         answer(broker, ask, SPN_E_FENCED);
 }
 
+/* What follows under its id is a new producer's, and is written after this. SPN_E_NOMEM: another
+ * time. */
+static spn_err remove_producer(struct broker *broker, struct producer *producer)
+{
+    if (producer->written) {
+        struct batch *batch = intake_forget_batch(&broker->intake, producer);
+        if (!batch)
+            return SPN_E_NOMEM;
+        hand_over(broker, batch);
+    }
+    if (broker->modest == producer)
+        broker->modest = NULL;
+    producers_remove(&broker->state->producers, producer);
+    return SPN_OK;
+}
+
+/* How many producers the processes of one user may have. */
+static uint32_t share_max(const struct broker *broker)
+{
+    uint32_t most = broker->options->producers_max;
+    return most - most / OTHERS_PART;
+}
+
+static spn_err refuse_producer(struct broker *broker, struct ask *ask, bool all)
+{
+    const struct broker_options *options = broker->options;
+    metrics_add(&options->metrics->producers_refused, 1);
+    report_limit(&broker->report,
+                 &(struct report_limit){
+                     .option = "--producers",
+                     .max = options->producers_max,
+                     .uid = ask->owner.uid,
+                     .held = producers_of(&broker->state->producers, ask->owner.uid),
+                     .refused = metrics_get(&options->metrics->producers_refused),
+                     .now_ns = options->clock->monotonic_ns(),
+                 });
+    ask->detail = all ? "as many producers are known as --producers allows; unused ones are "
+                        "forgotten after --producer-ttl"
+                      : "this user's processes have as many producers as one user may: seven "
+                        "eighths of --producers";
+    return SPN_E_LIMIT;
+}
+
+/* At the limit one that nobody misses goes: of this user's, when it is the user's own limit. */
+static spn_err make_room(struct broker *broker, struct ask *ask)
+{
+    struct producers *producers = &broker->state->producers;
+    uint32_t uid = ask->owner.uid;
+    bool all = producers->count >= broker->options->producers_max;
+    if (!all && (uid == PEER_NO_UID || producers_of(producers, uid) < share_max(broker)))
+        return SPN_OK;
+    struct producer *gone = producers_expendable(producers, all ? UINT32_MAX : uid,
+                                                 clock_database_ns(broker->options->clock));
+    if (!gone)
+        return refuse_producer(broker, ask, all);
+    metrics_add(&broker->options->metrics->producers_evicted, 1);
+    return remove_producer(broker, gone);
+}
+
+/* The holder has seen more of the database than there is, or another one: what it knows to be
+ * durable is not. */
+static bool is_ahead(const struct broker *broker, const struct wire_mark *known)
+{
+    static const struct wire_mark nothing;
+    if (memcmp(known, &nothing, sizeof(nothing)) == 0)
+        return false;
+    return memcmp(known->database, broker->database.database, sizeof(known->database)) != 0 ||
+           known->position > atomic_load(&broker->options->worker->durable);
+}
+
+static void note_ahead(struct broker *broker, const struct wire_mark *known)
+{
+    metrics_add(&broker->options->metrics->went_back, 1);
+    report_ahead(&broker->report, known->position, atomic_load(&broker->options->worker->durable),
+                 memcmp(known->database, broker->database.database, sizeof(known->database)) != 0,
+                 broker->options->clock->monotonic_ns());
+}
+
 /* Whoever comes with a token was known once and was forgotten, when all it had sent was on disk:
- * nothing below its base is missing. */
-static spn_err add_producer(struct broker *broker, const struct ask *ask,
+ * nothing below its base is missing. Of one that is ahead everything is: it is told so by numbers
+ * from 1 on. */
+static spn_err add_producer(struct broker *broker, struct ask *ask, bool ahead,
                             struct producer **ret_producer)
 {
     struct producers *producers = &broker->state->producers;
-    if (producers->count >= broker->options->producers_max)
-        return SPN_E_LIMIT;
-    spn_err err = producers_add(producers, ask->producer_id, ret_producer);
-    if (err != SPN_OK || ask->token == 0)
+    spn_err err = make_room(broker, ask);
+    if (err == SPN_OK)
+        err = producers_add(producers, ask->producer_id, &ask->owner, ret_producer);
+    if (err != SPN_OK || ask->token == 0 || ahead)
         return err;
     struct producer *producer = *ret_producer;
     (void)producer_raise_base(producer, ask->base);
@@ -776,16 +886,20 @@ static void answer_open(struct broker *broker, struct ask *ask)
 {
     struct producers *producers = &broker->state->producers;
     struct producer *producer = producers_find_id(producers, ask->producer_id);
+    bool ahead = ask->token != 0 && is_ahead(broker, &ask->known);
+    if (ahead)
+        note_ahead(broker, &ask->known);
     if (broker->stopping) {
         answer(broker, ask, SPN_E_STOPPING);
     } else if (producer && ask->token != 0 && ask->token == producer->token) {
         producer->stale = false;
         settle(broker, producer, ask->base);
         answer_state(broker, ask, producer);
-    } else if (producer && ask->token != 0 && producer->token != 0) {
+    } else if (producer && ask->token != 0 && producer->token != 0 && !ahead) {
         answer(broker, ask, SPN_E_FENCED);
     } else {
-        spn_err err = producer ? SPN_OK : add_producer(broker, ask, &producer);
+        /* The token of one that is ahead may be newer than the one that is here. */
+        spn_err err = producer ? SPN_OK : add_producer(broker, ask, ahead, &producer);
         if (err == SPN_OK)
             give_producer(broker, ask, producer);
         else
@@ -836,7 +950,8 @@ static void take_ask(struct broker *broker, struct ask *ask)
     case ASK_STATE: {
         struct producer *producer = producers_find_token(&broker->state->producers, ask->token);
         if (producer && !producer->stale) {
-            producer->heard_ns = clock_database_ns(broker->options->clock);
+            producer_heard(&broker->state->producers, producer,
+                           clock_database_ns(broker->options->clock));
             settle(broker, producer, ask->base);
             answer_state(broker, ask, producer);
         } else {
@@ -854,23 +969,28 @@ static void take_ask(struct broker *broker, struct ask *ask)
 
 static bool is_unused(const struct producer *producer, uint64_t now_ns, uint64_t ttl_ns)
 {
-    return producer->queued == 0 && !producer->parked_first && !producer->waiting &&
-           !producer->ack_due && producer->hydrating == 0 &&
-           producer->accepted == producer->durable && now_ns > producer->heard_ns &&
+    return producer_is_idle(producer) && now_ns > producer->heard_ns &&
            now_ns - producer->heard_ns >= ttl_ns;
 }
 
-/* What follows under its id is a new producer's, and is written after this. */
-static void forget_producer(struct broker *broker, struct producer *producer)
+/* Those that have ended come first in their lists, and stay until nothing of them is on its way. */
+static void forget_left_in(struct broker *broker, const struct producer_list *list)
 {
-    struct batch *batch = intake_forget_batch(&broker->intake, producer);
-    if (!batch)
-        return; /* another time */
-    if (broker->modest == producer)
-        broker->modest = NULL;
-    producers_remove(&broker->state->producers, producer);
-    metrics_add(&broker->options->metrics->producers_expired, 1);
-    hand_over(broker, batch);
+    struct producer *producer = list->first;
+    for (int i = 0; i < LEFT_PER_TURN && producer && producer->left; i++) {
+        struct producer *next = producer->after;
+        if (producer_is_idle(producer) && remove_producer(broker, producer) == SPN_OK)
+            metrics_add(&broker->options->metrics->producers_left, 1);
+        producer = next;
+    }
+}
+
+static void forget_left(struct broker *broker)
+{
+    if (broker->stopping)
+        return;
+    forget_left_in(broker, &broker->state->producers.unwritten);
+    forget_left_in(broker, &broker->state->producers.random);
 }
 
 /* A part of the table in each turn; again after a sixteenth of their time to live. */
@@ -885,8 +1005,9 @@ static void forget_unused(struct broker *broker)
     uint32_t end = broker->looked_at + PRODUCERS_PER_TURN;
     for (; broker->looked_at < producers->count && broker->looked_at < end; broker->looked_at++) {
         struct producer *producer = producers->slots[producers->count - 1 - broker->looked_at];
-        if (is_unused(producer, now_database_ns, ttl_ns))
-            forget_producer(broker, producer);
+        if (is_unused(producer, now_database_ns, ttl_ns) &&
+            remove_producer(broker, producer) == SPN_OK)
+            metrics_add(&broker->options->metrics->producers_expired, 1);
     }
     if (broker->looked_at < producers->count)
         return;
@@ -1128,6 +1249,7 @@ static void publish_gauges(struct broker *broker)
     metrics_set(&metrics->sessions_hot, sessions->hot);
     metrics_set(&metrics->tracker_bytes, sessions->tracker_bytes);
     metrics_set(&metrics->producers, broker->state->producers.count);
+    metrics_set(&metrics->producers_max, broker->options->producers_max);
 }
 
 static void release(struct broker *broker)
@@ -1159,6 +1281,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
 {
     struct broker broker = {.options = options, .state = state, .ingest_due = true};
     broker.due_end = &broker.due_first;
+    record_database_id(options->secret, broker.database.database);
     broker.cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*broker.cold));
     size_t fd_size = sizeof(broker.ingest_fd);
     spn_err err = intake_init(&broker.intake, options, state);
@@ -1183,6 +1306,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         freeze_if_due(&broker);
         evict(&broker);
         forget_unused(&broker);
+        forget_left(&broker);
         stop_on(&broker);
         handoff_push_chain(options->queue, &broker.handed_over);
         send_acks(&broker);

@@ -37,8 +37,8 @@ struct broker_options {
     uint64_t row_interval_ns;
     uint64_t generation_bytes_max; /* of the log: the most that cannot be trimmed yet */
     uint64_t producer_ttl_ns;      /* producers that are not heard of are forgotten; 0: never */
-    uint32_t producers_max;
-    uint32_t hot_max; /* trackers in memory, but for those the index lacks */
+    uint32_t producers_max;        /* an eighth of them is not for one user's processes alone */
+    uint32_t hot_max;              /* trackers in memory, but for those the index lacks */
     uint64_t stop_timeout_ns;
 };
 

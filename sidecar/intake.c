@@ -398,6 +398,8 @@ static spn_err write_record(struct batch *batch, const struct producer *producer
         .base = producer->base,
         .time_ns = batch->time_ns,
         .run_count = producer->run_count,
+        .kept = producer->kept,
+        .uid = producer->uid,
     };
     if (producer->run_count == 0)
         return SPN_OK;

@@ -50,7 +50,12 @@
     X(hydrations, "sponson_hydrations_total")                                                      \
     X(tracker_bytes, "sponson_tracker_bytes")                                                      \
     X(producers, "sponson_producers")                                                              \
+    X(producers_max, "sponson_producers_max")                                                      \
     X(producers_expired, "sponson_producers_expired_total")                                        \
+    X(producers_left, "sponson_producers_left_total")                                              \
+    X(producers_evicted, "sponson_producers_evicted_total")                                        \
+    X(producers_refused, "sponson_producers_refused_total")                                        \
+    X(went_back, "sponson_holders_ahead_total")                                                    \
     /* the worker's */                                                                             \
     X(commits, "sponson_commits_total")                                                            \
     X(commit_ns, "sponson_commit_nanoseconds_total")                                               \

@@ -45,10 +45,134 @@ void producers_release(struct producers *producers)
         free(producers->slots[i]);
     }
     free(producers->slots);
+    free(producers->shares);
     slot_index_release(&producers->by_id);
     slot_index_release(&producers->by_token);
     producers->slots = NULL;
+    producers->shares = NULL;
     producers->count = 0;
+    producers->share_count = 0;
+}
+
+/* -- lists ------------------------------------------------------------------------------------- */
+
+static void unlink_from_list(struct producer *producer)
+{
+    struct producer_list *list = producer->list;
+    if (!list)
+        return;
+    *(producer->before ? &producer->before->after : &list->first) = producer->after;
+    *(producer->after ? &producer->after->before : &list->last) = producer->before;
+    producer->list = NULL;
+    producer->before = producer->after = NULL;
+}
+
+static void append_to(struct producer_list *list, struct producer *producer)
+{
+    unlink_from_list(producer);
+    producer->list = list;
+    producer->before = list->last;
+    *(list->last ? &list->last->after : &list->first) = producer;
+    list->last = producer;
+}
+
+static void put_first(struct producer_list *list, struct producer *producer)
+{
+    unlink_from_list(producer);
+    producer->list = list;
+    producer->after = list->first;
+    *(list->first ? &list->first->before : &list->last) = producer;
+    list->first = producer;
+}
+
+void producer_written(struct producers *producers, struct producer *producer)
+{
+    if (producer->written)
+        return;
+    producer->written = true;
+    if (producer->kept)
+        unlink_from_list(producer);
+    else
+        append_to(&producers->random, producer);
+}
+
+void producer_heard(struct producers *producers, struct producer *producer, uint64_t now_ns)
+{
+    producer->heard_ns = now_ns;
+    producer->left = false;
+    if (producer->list == &producers->random)
+        append_to(&producers->random, producer);
+}
+
+void producer_leave(struct producers *producers, struct producer *producer)
+{
+    producer->left = true;
+    if (!producer->kept)
+        put_first(producer->written ? &producers->random : &producers->unwritten, producer);
+}
+
+bool producer_is_idle(const struct producer *producer)
+{
+    return producer->queued == 0 && !producer->parked_first && !producer->waiting &&
+           !producer->ack_due && producer->hydrating == 0 &&
+           producer->accepted == producer->durable;
+}
+
+static struct producer *first_idle(const struct producer_list *list, uint32_t uid,
+                                   uint64_t heard_before_ns)
+{
+    struct producer *producer = list->first;
+    for (int i = 0; producer && i < PRODUCERS_LOOK_MAX; i++, producer = producer->after)
+        if ((uid == UINT32_MAX || producer->uid == uid) && producer_is_idle(producer) &&
+            (producer->left || producer->heard_ns <= heard_before_ns))
+            return producer;
+    return NULL;
+}
+
+struct producer *producers_expendable(const struct producers *producers, uint32_t uid,
+                                      uint64_t now_ns)
+{
+    struct producer *producer = first_idle(&producers->unwritten, uid, UINT64_MAX);
+    if (producer || now_ns < PRODUCERS_UNHEARD_NS)
+        return producer ? producer : first_idle(&producers->random, uid, 0);
+    return first_idle(&producers->random, uid, now_ns - PRODUCERS_UNHEARD_NS);
+}
+
+/* -- shares ------------------------------------------------------------------------------------ */
+
+static struct producer_share *find_share(const struct producers *producers, uint32_t uid)
+{
+    for (size_t i = 0; i < producers->share_count; i++)
+        if (producers->shares[i].count > 0 && producers->shares[i].uid == uid)
+            return &producers->shares[i];
+    return NULL;
+}
+
+uint32_t producers_of(const struct producers *producers, uint32_t uid)
+{
+    const struct producer_share *share = find_share(producers, uid);
+    return share ? share->count : 0;
+}
+
+/* NULL: out of memory. */
+static struct producer_share *make_share(struct producers *producers, uint32_t uid)
+{
+    struct producer_share *share = find_share(producers, uid);
+    for (size_t i = 0; !share && i < producers->share_count; i++)
+        if (producers->shares[i].count == 0)
+            share = &producers->shares[i];
+    if (!share) {
+        size_t count = producers->share_count + 1;
+        struct producer_share *shares = realloc(producers->shares, count * sizeof(*shares));
+        if (!shares)
+            return NULL;
+        producers->shares = shares;
+        producers->share_count = count;
+        share = &shares[count - 1];
+        share->count = 0;
+    }
+    share->uid = uid;
+    return share;
 }
 
 static uint32_t find_slot(const struct producers *producers, const uint8_t *id)
@@ -92,14 +216,19 @@ static spn_err make_room(struct producers *producers)
 }
 
 spn_err producers_add(struct producers *producers, const uint8_t *id,
-                      struct producer **ret_producer)
+                      const struct producer_owner *owner, struct producer **ret_producer)
 {
     spn_err err = make_room(producers);
     if (err != SPN_OK)
         return err;
-    struct producer *producer = calloc(1, sizeof(*producer));
+    struct producer_share *share = make_share(producers, owner->uid);
+    struct producer *producer = share ? calloc(1, sizeof(*producer)) : NULL;
     if (!producer)
         return SPN_E_NOMEM;
+    share->count++;
+    producer->uid = owner->uid;
+    producer->kept = owner->kept;
+    append_to(&producers->unwritten, producer);
     memcpy(producer->id, id, WIRE_PRODUCER_ID_SIZE);
     producer->base = 1;
     producers->slots[producers->count] = producer;
@@ -134,6 +263,8 @@ void producers_remove(struct producers *producers, struct producer *producer)
     if (slot != last)
         move_slot(producers, last, slot);
     producers->count--;
+    unlink_from_list(producer);
+    find_share(producers, producer->uid)->count--;
     free(producer->runs);
     free(producer);
 }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* producers: who holds a producer id, and how far did its numbers get?
  *
+ * There are only so many. Which one goes for a new one is told by two lists: those of which nothing
+ * is on its way to disk yet, in the order in which they were opened, and those with a random id, in
+ * the order in which they were heard of. An id that an app keeps is in neither once it is on disk.
+ *
  * Owns     every producer known, and the results of its newest numbers.
  * Lends    struct producer: its address stays until it is removed.
  * Threads  the broker's (recovery fills it before the broker runs). The worker gets copies.
@@ -14,7 +18,9 @@
 #include "slot_index.h"
 #include "wire.h"
 
-enum { PEER_MAX = 255 };
+enum { PEER_MAX = 255, PRODUCERS_LOOK_MAX = 256 };
+
+#define PRODUCERS_UNHEARD_NS (3600 * 1000000000ull)
 
 /* Where answers go: a routing id that ZeroMQ made up. */
 struct peer {
@@ -54,6 +60,25 @@ struct producer {
     uint64_t flooded_ns; /* when it had much at the worker, by the monotonic clock */
     struct parked *parked_first;
     struct parked *parked_last;
+
+    uint32_t uid;               /* of who opened it; UINT32_MAX: not known */
+    bool kept;                  /* the app keeps its id; else it is random */
+    bool written;               /* its record is on disk, or on its way */
+    bool left;                  /* its holder has ended */
+    struct producer_list *list; /* NULL: in none */
+    struct producer *before;    /* there */
+    struct producer *after;
+};
+
+struct producer_list {
+    struct producer *first;
+    struct producer *last;
+};
+
+/* How many producers the processes of one user have. */
+struct producer_share {
+    uint32_t uid;
+    uint32_t count;
 };
 
 struct producers {
@@ -62,6 +87,16 @@ struct producers {
     uint32_t room;
     struct slot_index by_id;
     struct slot_index by_token;
+    struct producer_list unwritten;
+    struct producer_list random;
+    struct producer_share *shares; /* those with a count of 0 are given to others */
+    size_t share_count;
+};
+
+/* Who asks for an id. */
+struct producer_owner {
+    uint32_t uid; /* UINT32_MAX: not known */
+    bool kept;
 };
 
 spn_err producers_init(struct producers *producers) SPN_MUST_USE;
@@ -73,7 +108,27 @@ struct producer *producers_find_token(const struct producers *producers, uint64_
 
 /* A new one without a holder. SPN_E_NOMEM. */
 spn_err producers_add(struct producers *producers, const uint8_t *id,
+                      const struct producer_owner *owner,
                       struct producer **ret_producer) SPN_MUST_USE;
+
+/* How many this user has. */
+uint32_t producers_of(const struct producers *producers, uint32_t uid);
+
+/* Its record is on its way to disk. */
+void producer_written(struct producers *producers, struct producer *producer);
+/* Its holder was heard of, at this time of the database clock. */
+void producer_heard(struct producers *producers, struct producer *producer, uint64_t now_ns);
+/* Its holder has ended: with a random id it goes before the others. */
+void producer_leave(struct producers *producers, struct producer *producer);
+
+/* Nothing of it is on its way anywhere: it may be removed. */
+bool producer_is_idle(const struct producer *producer);
+
+/* Which idle one goes for a new one, of this user's or, with UINT32_MAX, of all: the first that was
+ * never written; else the first random one whose holder has ended or was not heard of for
+ * PRODUCERS_UNHEARD_NS. Looks at PRODUCERS_LOOK_MAX of each. NULL: none. */
+struct producer *producers_expendable(const struct producers *producers, uint32_t uid,
+                                      uint64_t now_ns);
 
 /* Takes the producer out of the table and frees it: nothing may refer to it any more. */
 void producers_remove(struct producers *producers, struct producer *producer);

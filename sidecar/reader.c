@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -12,6 +13,7 @@
 #include "fetch.h"
 #include "listing.h"
 #include "outbox.h"
+#include "peer.h"
 #include "subscription.h"
 #include "version.h"
 
@@ -21,6 +23,7 @@ enum {
     ASKED_MAX = 1024, /* at the broker; above it read.sock is not read */
     RECEIVE_PER_TURN = 64,
     ANSWER_MAX = 8192, /* of answers whose size is bounded by their fields */
+    WORDS_MAX = 128,
 };
 
 struct reader {
@@ -65,15 +68,21 @@ static void send_bytes(struct reader *reader, struct caller caller, const struct
     send_parcel(reader, caller.peer, parcel, wire_out_size(out));
 }
 
-static void send_error(struct reader *reader, struct caller caller, spn_err err)
+/* detail: NULL for the code's own words. */
+static void send_words(struct reader *reader, struct caller caller, spn_err err, const char *detail)
 {
     uint8_t bytes[WIRE_HEADER_SIZE + 16 + 255];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    const char *text = err_text(err);
+    const char *text = detail ? detail : err_text(err);
     wire_put_header(&out, WIRE_ERROR, caller.request);
     wire_put_error(&out,
                    &(struct wire_error){.code = (uint32_t)err, .detail = {text, strlen(text)}});
     send_bytes(reader, caller, &out);
+}
+
+static void send_error(struct reader *reader, struct caller caller, spn_err err)
+{
+    send_words(reader, caller, err, NULL);
 }
 
 static struct spn_bytes text_bytes(const char *text)
@@ -96,6 +105,18 @@ static void welcome(struct reader *reader, struct caller caller)
     send_bytes(reader, caller, &out);
 }
 
+/* What will be trouble if it goes on, while the status is ok still: words, or none. */
+static const char *warn(const struct metrics *metrics, char words[WORDS_MAX])
+{
+    uint64_t count = metrics_get(&metrics->producers);
+    uint64_t most = metrics_get(&metrics->producers_max);
+    words[0] = '\0';
+    if (most > 0 && count * 10 >= most * 9)
+        (void)snprintf(words, WORDS_MAX, "%llu producers of the %llu that --producers allows",
+                       (unsigned long long)count, (unsigned long long)most);
+    return words;
+}
+
 static void health(struct reader *reader, struct caller caller)
 {
     const struct worker *worker = reader->options.worker;
@@ -104,6 +125,9 @@ static void health(struct reader *reader, struct caller caller)
     uint8_t status = trouble != SPN_OK                ? WIRE_DEGRADED
                      : atomic_load(&worker->draining) ? WIRE_STOPPING
                                                       : WIRE_OK;
+    char warning[WORDS_MAX];
+    const char *reason =
+        trouble == SPN_OK ? warn(reader->options.metrics, warning) : err_text(trouble);
     uint8_t bytes[ANSWER_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     wire_put_header(&out, WIRE_HEALTH_IS, caller.request);
@@ -115,7 +139,7 @@ static void health(struct reader *reader, struct caller caller)
                               .durable = atomic_load(&worker->durable),
                               .checkpoint = atomic_load(&worker->checkpoint),
                               .version = text_bytes(SPONSON_VERSION),
-                              .reason = text_bytes(trouble == SPN_OK ? "" : err_text(trouble)),
+                              .reason = text_bytes(reason),
                           });
     send_bytes(reader, caller, &out);
 }
@@ -197,7 +221,7 @@ static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t ty
 }
 
 static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t type,
-                            const struct wire_open *open)
+                            const struct wire_open *open, uint32_t uid)
 {
     if (type == WIRE_OPEN && reader->opening >= OPENING_MAX)
         return SPN_E_BACKPRESSURE;
@@ -211,6 +235,8 @@ static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t
     memcpy(ask->producer_id, open->producer, sizeof(ask->producer_id));
     ask->token = open->token;
     ask->base = open->base;
+    ask->owner = (struct producer_owner){.uid = uid, .kept = open->kept};
+    ask->known = open->known;
     push_ask(reader, ask);
     return SPN_OK;
 }
@@ -266,7 +292,7 @@ static spn_err request_sessions(struct reader *reader, struct caller caller, str
 }
 
 static spn_err request_producer(struct reader *reader, struct caller caller, uint8_t type,
-                                struct wire_in in)
+                                struct wire_in in, zmq_msg_t *frame)
 {
     struct wire_open open = {.base = 1};
     struct wire_ask ask;
@@ -277,7 +303,8 @@ static spn_err request_producer(struct reader *reader, struct caller caller, uin
         open.token = ask.token;
         open.base = ask.base;
     }
-    return wire_in_done(&in) ? ask_producer(reader, caller, type, &open) : SPN_E_PROTOCOL;
+    return wire_in_done(&in) ? ask_producer(reader, caller, type, &open, peer_uid(frame))
+                             : SPN_E_PROTOCOL;
 }
 
 static spn_err request_plain(struct reader *reader, struct caller caller, struct wire_in in,
@@ -301,7 +328,7 @@ static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t typ
         return request_plain(reader, caller, in, stats);
     case WIRE_OPEN:
     case WIRE_STATE:
-        return request_producer(reader, caller, type, in);
+        return request_producer(reader, caller, type, in, frame);
     case WIRE_LAST:
         return request_last(reader, caller, in, frame);
     case WIRE_INFO:
@@ -341,7 +368,7 @@ static void take_request(struct reader *reader, struct outbox_peer *peer, zmq_ms
 
 static void answer_state(struct reader *reader, struct caller caller, const struct ask *ask)
 {
-    size_t size = WIRE_HEADER_SIZE + 64 + ask->state.run_count * WIRE_RUN_SIZE;
+    size_t size = WIRE_HEADER_SIZE + 96 + ask->state.run_count * WIRE_RUN_SIZE;
     struct parcel *parcel = parcel_resize(NULL, size);
     if (!parcel) {
         metrics_add(&reader->options.metrics->answers_dropped, 1);
@@ -497,7 +524,7 @@ static void finish_ask(struct reader *reader, struct ask *ask)
         journal_reader_end(reader->journal);
     }
     if (err != SPN_OK && caller.peer)
-        send_error(reader, caller, err);
+        send_words(reader, caller, err, ask->detail);
     ask_free(ask);
 }
 

@@ -42,7 +42,12 @@ enum {
     PRODUCER_NUMBER = 16,
     PRODUCER_BASE = 24,
     PRODUCER_TIME = 32,
-    PRODUCER_RUNS = 40,
+    PRODUCER_RUNS = 40, /* then, in newer records, the owner */
+
+    OWNER_UID = 0,
+    OWNER_KEPT = 4,
+    OWNER_ZERO = 5,
+    OWNER_SIZE = 8,
 
     RUN_FIRST = 0,
     RUN_COUNT = 8,
@@ -394,9 +399,17 @@ spn_err record_get_name(struct spn_bytes value, struct spn_bytes name, uint64_t 
 
 /* -- producers --------------------------------------------------------------------------------- */
 
+void record_database_id(const uint8_t *secret, uint8_t ret_id[RECORD_DATABASE_ID_SIZE])
+{
+    XXH128_canonical_t id;
+    XXH128_canonicalFromHash(&id, XXH3_128bits(secret, RECORD_SECRET_SIZE));
+    static_assert(sizeof(id) == RECORD_DATABASE_ID_SIZE, "all of it");
+    memcpy(ret_id, id.digest, sizeof(id));
+}
+
 size_t record_producer_size(const struct record_producer *producer)
 {
-    return PRODUCER_RUNS + producer->run_count * RUN_SIZE;
+    return PRODUCER_RUNS + producer->run_count * RUN_SIZE + OWNER_SIZE;
 }
 
 static uint32_t producer_checksum(const uint8_t *value, size_t size, const uint8_t *id)
@@ -421,6 +434,10 @@ void record_put_producer(void *value, const uint8_t *id, const struct record_pro
         put_u32(run + RUN_COUNT, producer->runs[i].count);
         run[RUN_RESULT] = producer->runs[i].result;
     }
+    uint8_t *owner = at + PRODUCER_RUNS + producer->run_count * RUN_SIZE;
+    put_u32(owner + OWNER_UID, producer->uid);
+    owner[OWNER_KEPT] = producer->kept;
+    memset(owner + OWNER_ZERO, 0, OWNER_SIZE - OWNER_ZERO);
     put_u32(at + CHECKSUM, producer_checksum(at, record_producer_size(producer), id));
 }
 
@@ -432,7 +449,9 @@ spn_err record_get_producer(struct spn_bytes value, const uint8_t *id, struct re
     if (value.size < PRODUCER_RUNS)
         return SPN_E_CORRUPT;
     size_t run_count = get_u32(at + PRODUCER_RUN_COUNT);
-    if (run_count > RECORD_RUNS_MAX || PRODUCER_RUNS + run_count * RUN_SIZE != value.size)
+    size_t runs_end = PRODUCER_RUNS + run_count * RUN_SIZE;
+    bool owned = value.size == runs_end + OWNER_SIZE;
+    if (run_count > RECORD_RUNS_MAX || (!owned && value.size != runs_end))
         return SPN_E_CORRUPT;
     if (get_u32(at + CHECKSUM) != producer_checksum(at, value.size, id))
         return SPN_E_CORRUPT;
@@ -451,6 +470,8 @@ spn_err record_get_producer(struct spn_bytes value, const uint8_t *id, struct re
         .time_ns = get_u64(at + PRODUCER_TIME),
         .runs = runs,
         .run_count = run_count,
+        .kept = owned ? at[runs_end + OWNER_KEPT] : true,
+        .uid = owned ? get_u32(at + runs_end + OWNER_UID) : UINT32_MAX,
     };
     return SPN_OK;
 }

@@ -22,6 +22,7 @@ enum {
     RECORD_ENTRY_OVERHEAD = 18, /* beside its value in a page: LMDB's node, key and slot */
     RECORD_SECRET_SIZE = 192,   /* keys the fingerprints of this database; random at creation */
     RECORD_PRODUCER_ID_SIZE = 16,
+    RECORD_DATABASE_ID_SIZE = 16,
     RECORD_BLOCK_SIZE_MAX = 1900, /* above ~2,020 LMDB moves a value to whole overflow pages */
     RECORD_BLOCK_ITEMS_MAX = 376, /* as many items as ever fit a block: 5 bytes each */
     RECORD_NAME_SIZE = 12,
@@ -108,7 +109,12 @@ struct record_producer {
     uint64_t time_ns;              /* database clock of the last change */
     const struct record_run *runs; /* encode: ascending, of numbers >= base */
     size_t run_count;
+    bool kept;    /* its app keeps the id; of older records, which do not say, this is assumed */
+    uint32_t uid; /* of who opened it; UINT32_MAX: not known */
 };
+
+/* Tells one database from another: one way from its secret, so that copies have the same. */
+void record_database_id(const uint8_t *secret, uint8_t ret_id[RECORD_DATABASE_ID_SIZE]);
 
 size_t record_producer_size(const struct record_producer *producer);
 void record_put_producer(void *value, const uint8_t *id, const struct record_producer *producer);

@@ -119,11 +119,13 @@ static spn_err load_producer(struct recovery *recovery, const uint8_t *id,
                              const struct record_producer *record)
 {
     struct producer *producer;
-    spn_err err = producers_add(&recovery->state->producers, id, &producer);
+    const struct producer_owner owner = {.uid = record->uid, .kept = record->kept};
+    spn_err err = producers_add(&recovery->state->producers, id, &owner, &producer);
     if (err == SPN_OK && record->token != 0)
         err = producers_give(&recovery->state->producers, producer, record->token);
     if (err != SPN_OK)
         return err;
+    producer_written(&recovery->state->producers, producer);
     producer->stale = true;
     producer->heard_ns = record->time_ns;
     producer->accepted = record->number;

@@ -6,7 +6,7 @@
 
 #define MS 1000000ull
 
-enum { CALM_MS = 1000 };
+enum { CALM_MS = 1000, AGAIN_MS = 60000 };
 
 static void say_degraded(spn_err trouble, uint64_t events_waiting)
 {
@@ -29,8 +29,34 @@ void report_trouble(struct report *report, const struct worker *worker, uint64_t
     } else if (report->told != SPN_OK && now_ns >= report->healthy_ns) {
         log_info("healthy", "was=%s events_waiting=%llu", err_name(report->told),
                  (unsigned long long)events_waiting);
-        *report = (struct report){0};
+        report->told = SPN_OK;
+        report->healthy_ns = 0;
     }
+}
+
+static bool may_say(uint64_t *next_ns, uint64_t now_ns)
+{
+    if (now_ns < *next_ns)
+        return false;
+    *next_ns = now_ns + AGAIN_MS * MS;
+    return true;
+}
+
+void report_limit(struct report *report, const struct report_limit *limit)
+{
+    if (may_say(&report->limit_ns, limit->now_ns))
+        log_warning("limit", "option=%s max=%llu uid=%u held=%u refused=%llu", limit->option,
+                    (unsigned long long)limit->max, limit->uid, limit->held,
+                    (unsigned long long)limit->refused);
+}
+
+void report_ahead(struct report *report, uint64_t seen, uint64_t durable, bool other,
+                  uint64_t now_ns)
+{
+    if (may_say(&report->ahead_ns, now_ns))
+        log_warning(other ? "other_database" : "older_database", "seen=%llu durable=%llu what=%s",
+                    (unsigned long long)seen, (unsigned long long)durable,
+                    "\"a producer knows events as durable that are not here: its app is told\"");
 }
 
 uint64_t report_due_ns(const struct report *report)

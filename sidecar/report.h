@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report: what an operator reads in the log while the daemon runs: when trouble begins and ends,
- * and that it stops.
+ * that it stops, what limit was met, and that the database is older than what its users know.
  *
  * Trouble is told at once, its end only after it has been gone for a while: a database at its quota
  * goes in and out of trouble with each segment, and that is one fact, not a hundred lines.
@@ -12,6 +12,7 @@
 #ifndef SPN_REPORT_H
 #define SPN_REPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "worker.h"
@@ -19,7 +20,27 @@
 struct report {
     spn_err told;        /* the trouble that the log knows of; SPN_OK: none */
     uint64_t healthy_ns; /* when to say that it is over; 0: it is not, or there is none */
+    uint64_t limit_ns;   /* when the log may name a limit again */
+    uint64_t ahead_ns;   /* when it may name a holder that is ahead again */
 };
+
+/* A limit that an option sets, and who met it. */
+struct report_limit {
+    const char *option;
+    uint64_t max;
+    uint32_t uid;
+    uint32_t held;    /* by that user's processes */
+    uint64_t refused; /* so far, whoever was */
+    uint64_t now_ns;
+};
+
+/* At most once a minute. */
+void report_limit(struct report *report, const struct report_limit *limit);
+
+/* A holder has seen a durable position above this database's, or another database (other): the
+ * files are an older copy, or others. At most once a minute. */
+void report_ahead(struct report *report, uint64_t seen, uint64_t durable, bool other,
+                  uint64_t now_ns);
 
 /* Looks at worker->trouble. events_waiting: accepted, and not on disk. */
 void report_trouble(struct report *report, const struct worker *worker, uint64_t events_waiting,

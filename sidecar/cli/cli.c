@@ -68,6 +68,10 @@ int cli_fail(const char *what, spn_err err, const char *detail)
 {
     char why[CLI_TEXT_SIZE];
     const char *text = spn_err_text(err);
+    size_t what_size = strlen(what);
+    if (detail && strncmp(detail, what, what_size) == 0 &&
+        strncmp(detail + what_size, ": ", 2) == 0)
+        detail += what_size + 2; /* the library's words say already whose they are */
     if (!detail || !*detail || strcmp(detail, text) == 0)
         snprintf(why, sizeof(why), "%s", text);
     else if (strstr(detail, text))

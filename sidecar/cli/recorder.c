@@ -395,6 +395,21 @@ static int check_stall(struct recorder *recorder)
     return CLI_TIMEOUT;
 }
 
+/* What had its result already and is gone all the same. */
+static int check_lost(struct recorder *recorder)
+{
+    char why[CLI_TEXT_SIZE];
+    uint64_t lost = spn_producer_counters(recorder->producer).lost;
+    if (lost == 0)
+        return CLI_OK;
+    snprintf(why, sizeof(why),
+             "%llu events that were acknowledged are not in its database any more: it is an older "
+             "copy, or another one",
+             (unsigned long long)lost);
+    cli_error("sidecar", why);
+    return CLI_FAILURE;
+}
+
 static bool is_done(const struct recorder *recorder)
 {
     return recorder->input_ended && !recorder->has_waiting && recorder->in_flight.count == 0 &&
@@ -418,6 +433,8 @@ int recorder_run(struct recorder *recorder)
             check_wait(recorder);
     }
     clear_progress(recorder);
+    if (exit_code == CLI_OK)
+        exit_code = check_lost(recorder);
     sigprocmask(SIG_SETMASK, &mask, NULL);
     return exit_code;
 }

@@ -338,7 +338,10 @@ struct raw_state raw_get_state(struct raw_in *in)
         .accepted = raw_get_number(in, 8),
         .durable = raw_get_number(in, 8),
     };
-    state.run_count = get_runs(in, (uint32_t)raw_get_number(in, 4), state.runs, 0);
+    uint32_t runs = (uint32_t)raw_get_number(in, 4);
+    memcpy(state.database, raw_get(in, sizeof(state.database)), sizeof(state.database));
+    state.position = raw_get_number(in, 8);
+    state.run_count = get_runs(in, runs, state.runs, 0);
     raw_end(in);
     raw_drop(in);
     assert_true(state.token != 0);
@@ -355,6 +358,8 @@ bool raw_try_producer(struct raw *raw, const char *id16, uint64_t token,
     raw_put(&out, id16, 16);
     raw_put_number(&out, token, 8);
     raw_put_number(&out, 1, 8);
+    raw_put_number(&out, raw->random_ids ? 0 : 1, 1);
+    raw_put_zeros(&out, 7 + 16 + 8); /* nothing seen yet */
     raw_send_out(raw->read, &out);
     raw_release(&out);
     if (!raw_receive(raw->read, ANSWER_MS, &in))
@@ -393,6 +398,7 @@ struct raw_ack raw_expect_acks(struct raw *raw, uint64_t token, uint64_t up_to)
         uint32_t count = (uint32_t)raw_get_number(&in, 4);
         ack.level = (uint8_t)raw_get_number(&in, 1);
         raw_get_zeros(&in, 3);
+        ack.position = raw_get_number(&in, 8);
         runs = get_runs(&in, count, ack.runs, runs);
         raw_end(&in);
         raw_drop(&in);

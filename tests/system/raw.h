@@ -41,6 +41,7 @@ enum raw_type {
     RAW_DELIVER = 33,
     RAW_CREDIT = 34,
     RAW_UNSUBSCRIBE = 35,
+    RAW_LEAVE = 38,
 };
 
 /* Codes, as the document numbers them. */
@@ -68,6 +69,7 @@ struct raw {
     void *ingest;
     void *read;
     uint64_t request; /* of the last ask */
+    bool random_ids;  /* what OPEN says of its ids */
 };
 
 /* Connects to the sidecar in $SPONSON_SOCKET_DIR. */
@@ -165,6 +167,8 @@ struct raw_state {
     uint64_t instance;
     uint64_t accepted;
     uint64_t durable;
+    uint8_t database[16];
+    uint64_t position;
     uint32_t run_count;
     struct raw_run runs[RAW_RUNS_MAX];
 };
@@ -174,6 +178,7 @@ struct raw_ack {
     uint64_t from;
     uint64_t up_to;
     uint8_t level;
+    uint64_t position;
     uint32_t run_count;
     struct raw_run runs[RAW_RUNS_MAX];
 };

@@ -75,6 +75,11 @@ static bool has_expired(void *argument)
     return stat_of(look->stage, "sponson_producers_expired_total") >= look->expired;
 }
 
+static bool all_have_left(void *argument)
+{
+    return stat_of(argument, "sponson_producers") == 0;
+}
+
 /* The one that is heard of goes on for many times its time to live; the other one is forgotten. */
 static void unused_ids_are_forgotten(struct stage *stage)
 {
@@ -148,13 +153,111 @@ static void ids_survive_a_kill_until_their_time(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* Six of five: each one has gone before the next one comes. */
+static void short_lived_producers_filled_the_table(struct stage *stage)
+{
+    static const char stream[] = "data: x\n\n";
+    const struct spn_bytes bytes = {stream, sizeof(stream) - 1};
+    struct process *daemon =
+        stage_start(stage, &(struct stage_daemon){.more = {"--producers", "5"}});
+    for (int i = 0; i < 6; i++) {
+        const char *session = stage_format(stage, "s%d", i);
+        const char *words[] = {"record", session, NULL};
+        struct outcome done = stage_run_words(stage, words, bytes);
+        stage_expect_code(&done, 0);
+    }
+    for (int i = 0; i < 6; i++) {
+        const char *session = stage_format(stage, "s%d", i);
+        struct outcome closed = stage_run(stage, "close", session);
+        stage_expect_code(&closed, 0);
+        struct outcome deleted = stage_run(stage, "delete", session, "--yes");
+        stage_expect_code(&deleted, 0);
+    }
+    assert_true(until_true(until_in(STAGE_WAIT_MS), all_have_left, stage));
+    assert_int_equal(stat_of(stage, "sponson_producers_refused_total"), 0);
+    assert_int_equal(stage_stop(daemon), 0);
+    daemon = stage_start(stage, NULL); /* nor are they on disk */
+    assert_int_equal(stat_of(stage, "sponson_producers"), 0);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+static struct outcome health_of(struct stage *stage)
+{
+    return stage_run(stage, "health");
+}
+
+/* What is refused says which option it is; the log does too; and health says it before. */
+static void limit_of_producers_was_not_named(struct stage *stage)
+{
+    static const char stream[] = "data: x\n\n";
+    struct process *daemon =
+        stage_start(stage, &(struct stage_daemon){.more = {"--producers", "4"}});
+    struct holder holders[4];
+    for (int i = 0; i < 4; i++) {
+        struct outcome health = health_of(stage);
+        stage_expect_code(&health, 0);
+        assert_null(strstr(health.out, "--producers"));
+        assert_int_equal(take_id(&holders[i], (char)('a' + i)), SPN_OK);
+        publish_one(&holders[i], "s"); /* it is known on disk: only its time to live ends it */
+    }
+    struct outcome health = health_of(stage);
+    stage_expect_code(&health, 0);
+    assert_non_null(strstr(health.out, "4 producers of the 4 that --producers allows"));
+    const char *words[] = {"record", "more", NULL};
+    struct outcome refused =
+        stage_run_words(stage, words, (struct spn_bytes){stream, sizeof(stream) - 1});
+    stage_expect_code(&refused, 1);
+    assert_non_null(strstr(refused.err, "--producers"));
+    assert_null(strstr(refused.err, "sidecar: sidecar:"));
+    assert_int_equal(stat_of(stage, "sponson_producers_refused_total"), 1);
+    assert_non_null(strstr(stage_log(stage), "option=--producers max=4"));
+    for (int i = 0; i < 4; i++)
+        leave(&holders[i]);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+/* Ids that nothing is published under go first, and are not on disk: who publishes gets in. */
+static void flood_of_opens_took_all_producers(struct stage *stage)
+{
+    static const struct stage_daemon few = {.more = {"--producers", "64"}};
+    struct process *daemon = stage_start(stage, &few);
+    struct holder old, flood[200], late;
+    assert_int_equal(take_id(&old, 'o'), SPN_OK);
+    publish_one(&old, "s");
+    spn_client *client;
+    assert_int_equal(spn_client_open(&client, NULL, ASK_MS, NULL, 0), SPN_OK);
+    struct spn_producer_options options = spn_producer_defaults();
+    for (size_t i = 0; i < sizeof(flood) / sizeof(flood[0]); i++) {
+        uint8_t id[SPN_PRODUCER_ID_SIZE] = {(uint8_t)i, 'f'};
+        options.id = id;
+        assert_int_equal(spn_producer_open(&flood[i].producer, client, &options, ASK_MS), SPN_OK);
+    }
+    assert_int_equal(take_id(&late, 'l'), SPN_OK);
+    publish_one(&late, "s");
+    publish_one(&old, "s");
+    flood[0].client = client; /* one that went comes again */
+    publish_one(&flood[0], "s");
+    assert_int_equal(stat_of(stage, "sponson_producers"), 64 - 64 / 8);
+    for (size_t i = 0; i < sizeof(flood) / sizeof(flood[0]); i++)
+        (void)spn_producer_close(flood[i].producer, 0, NULL);
+    spn_client_close(client);
+    leave(&old);
+    leave(&late);
+    assert_int_equal(stage_stop(daemon), 0);
+    daemon = stage_start(stage, &few);
+    assert_int_equal(stat_of(stage, "sponson_producers"), 3); /* those that published */
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 static void table_has_a_limit(struct stage *stage)
 {
     struct process *daemon =
         stage_start(stage, &(struct stage_daemon){.more = {"--producers", "2"}});
     struct holder first, second, third;
     assert_int_equal(take_id(&first, '1'), SPN_OK);
+    publish_one(&first, "s");
     assert_int_equal(take_id(&second, '2'), SPN_OK);
+    publish_one(&second, "s");
     assert_int_equal(take_id(&third, '3'), SPN_E_LIMIT);
     publish_one(&first, "s"); /* nobody else is harmed */
     struct holder again;
@@ -164,6 +267,83 @@ static void table_has_a_limit(struct stage *stage)
     leave(&first);
     (void)spn_producer_close(second.producer, 0, NULL); /* it was fenced */
     spn_client_close(second.client);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+/* -- files that are not those of before -------------------------------------------------------- */
+
+struct lost_look {
+    struct holder *holder;
+    uint64_t lost;
+};
+
+static bool has_lost(void *argument)
+{
+    struct lost_look *look = argument;
+    assert_int_equal(spn_client_step(look->holder->client), SPN_OK);
+    return spn_producer_counters(look->holder->producer).lost >= look->lost;
+}
+
+static void run_shell(struct stage *stage, const char *command)
+{
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    struct process *shell = stage_process(stage, &(struct process_options){.argv = argv});
+    assert_int_equal(process_wait(shell, until_in(STAGE_WAIT_MS)), 0);
+}
+
+static struct process *restart(struct stage *stage, struct process *daemon, const char *between)
+{
+    assert_int_equal(stage_stop(daemon), 0);
+    run_shell(stage, stage_format(stage, between, stage->data_dir, stage->data_dir));
+    return stage_start(stage, NULL);
+}
+
+/* Both had their results; of one the copy knows the id and fewer events, of the other nothing. */
+static void older_copy_lost_events_in_silence(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    struct holder known, later;
+    assert_int_equal(take_id(&known, 'k'), SPN_OK);
+    publish_one(&known, "s");
+    daemon = restart(stage, daemon, "cp -a %s %s.copy");
+    publish_one(&known, "s");
+    publish_one(&known, "s");
+    assert_int_equal(take_id(&later, 'l'), SPN_OK);
+    publish_one(&later, "s");
+    publish_one(&later, "s");
+    daemon = restart(stage, daemon, "rm -r %1$s && cp -a %1$s.copy %1$s");
+    assert_true(until_true(until_in(STAGE_WAIT_MS), has_lost, &(struct lost_look){&known, 2}));
+    assert_non_null(strstr(spn_client_detail(known.client), "2 events that were acknowledged"));
+    assert_true(until_true(until_in(STAGE_WAIT_MS), has_lost, &(struct lost_look){&later, 2}));
+    publish_one(&known, "s");
+    publish_one(&later, "s");
+    struct spn_counters counters = spn_producer_counters(known.producer);
+    assert_int_equal(counters.lost, 2);
+    counters = spn_producer_counters(later.producer);
+    assert_int_equal(counters.lost, 2);
+    assert_int_equal(stat_of(stage, "sponson_holders_ahead_total"), 2);
+    assert_int_equal(stat_of(stage, "sponson_events_lost_total"), 4);
+    assert_non_null(strstr(stage_log(stage), "older_database"));
+    leave(&known);
+    leave(&later);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+static void other_database_lost_events_in_silence(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    struct holder holder;
+    assert_int_equal(take_id(&holder, 'h'), SPN_OK);
+    publish_one(&holder, "s");
+    publish_one(&holder, "s");
+    daemon = restart(stage, daemon, "rm -r %s/*");
+    assert_true(until_true(until_in(STAGE_WAIT_MS), has_lost, &(struct lost_look){&holder, 2}));
+    publish_one(&holder, "s");
+    struct spn_counters counters = spn_producer_counters(holder.producer);
+    assert_int_equal(counters.lost, 2);
+    assert_int_equal(counters.stored, 1);
+    assert_non_null(strstr(stage_log(stage), "other_database"));
+    leave(&holder);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
@@ -262,6 +442,11 @@ int main(void)
         STAGE_TEST(sleeping_holder_loses_nothing),
         STAGE_TEST(ids_survive_a_kill_until_their_time),
         STAGE_TEST(table_has_a_limit),
+        STAGE_TEST(short_lived_producers_filled_the_table),
+        STAGE_TEST(limit_of_producers_was_not_named),
+        STAGE_TEST(flood_of_opens_took_all_producers),
+        STAGE_TEST(older_copy_lost_events_in_silence),
+        STAGE_TEST(other_database_lost_events_in_silence),
         STAGE_TEST(flood_leaves_room),
         STAGE_TEST(floods_do_not_hold_each_other),
     };

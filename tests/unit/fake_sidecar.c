@@ -95,7 +95,8 @@ static void put_state(const struct fake *fake, struct wire_out *out)
                                      .instance = fake->instance,
                                      .accepted = fake->accepted,
                                      .durable = fake->durable,
-                                     .run_count = fake->run_count};
+                                     .run_count = fake->run_count,
+                                     .mark = fake->mark};
     wire_put_state(out, &state);
     for (uint32_t i = 0; i < fake->run_count; i++)
         wire_put_run(out, &fake->runs[i]);
@@ -378,6 +379,11 @@ static void take_batch(struct fake *fake, zmq_msg_t *frame)
     struct wire_header header;
     struct wire_entry entry = {0};
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
+    if (header.type == WIRE_LEAVE) {
+        fake->batch_count--;
+        fake->leaves++;
+        return;
+    }
     assert_int_equal(header.type, WIRE_BATCH);
     wire_get_batch(&in, &batch->head);
     for (uint32_t i = 0; i < batch->head.count; i++)
@@ -486,8 +492,12 @@ void fake_ack(struct fake *fake, uint64_t from, uint64_t up_to, uint8_t level,
 {
     uint8_t bytes[1024];
     struct wire_out out = begin(bytes, sizeof(bytes), WIRE_ACK);
-    const struct wire_ack ack = {
-        .token = fake->token, .from = from, .up_to = up_to, .run_count = run_count, .level = level};
+    const struct wire_ack ack = {.token = fake->token,
+                                 .from = from,
+                                 .up_to = up_to,
+                                 .run_count = run_count,
+                                 .level = level,
+                                 .position = fake->mark.position};
     wire_put_ack(&out, &ack);
     for (uint32_t i = 0; i < run_count; i++)
         wire_put_run(&out, &runs[i]);

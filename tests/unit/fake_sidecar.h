@@ -42,7 +42,7 @@ struct fake {
     /* What was received. */
     struct fake_batch batches[FAKE_BATCHES_MAX];
     size_t batch_count;
-    unsigned hellos, opens, states, fetches;
+    unsigned hellos, opens, states, fetches, leaves;
     struct wire_open open; /* the last of each */
     struct wire_ask ask;
     struct wire_fetch fetch;
@@ -65,6 +65,7 @@ struct fake {
     uint64_t instance;
     uint64_t accepted;
     uint64_t durable;
+    struct wire_mark mark;
     struct wire_run runs[FAKE_RUNS_MAX];
     uint32_t run_count;
     spn_err read_err;              /* not SPN_OK: the answer to OPEN, STATE, LAST, FETCH, INFO */

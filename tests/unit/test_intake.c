@@ -91,7 +91,8 @@ static int set_up(void **state)
     broker = (struct broker_state){.active = generation_new(1), .next_position = 1001};
     if (!broker.active || producers_init(&broker.producers) != SPN_OK ||
         sessions_init(&broker.sessions, 3, WINDOW) != SPN_OK ||
-        producers_add(&broker.producers, id, &producer) != SPN_OK ||
+        producers_add(&broker.producers, id, &(struct producer_owner){.kept = true}, &producer) !=
+            SPN_OK ||
         producers_give(&broker.producers, producer, TOKEN) != SPN_OK)
         return -1;
     memset(&metrics, 0, sizeof(metrics));

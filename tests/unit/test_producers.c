@@ -257,6 +257,8 @@ static void note_without_memory(void **state)
 
 /* -- ids and tokens ---------------------------------------------------------------------------- */
 
+static const struct producer_owner owner = {.uid = 1000};
+
 static const uint8_t *id_of(uint32_t i)
 {
     static uint8_t id[WIRE_PRODUCER_ID_SIZE];
@@ -272,7 +274,7 @@ static void a_new_one(void **state)
     struct producer *producer = NULL;
     assert_int_equal(producers_init(&producers), SPN_OK);
     assert_null(producers_find_id(&producers, id_of(1)));
-    assert_int_equal(producers_add(&producers, id_of(1), &producer), SPN_OK);
+    assert_int_equal(producers_add(&producers, id_of(1), &owner, &producer), SPN_OK);
     assert_ptr_equal(producers_find_id(&producers, id_of(1)), producer);
     assert_null(producers_find_id(&producers, id_of(2)));
     assert_memory_equal(producer->id, id_of(1), WIRE_PRODUCER_ID_SIZE);
@@ -291,8 +293,8 @@ static void give(void **state)
     struct producers producers;
     struct producer *one, *two;
     assert_int_equal(producers_init(&producers), SPN_OK);
-    assert_int_equal(producers_add(&producers, id_of(1), &one), SPN_OK);
-    assert_int_equal(producers_add(&producers, id_of(2), &two), SPN_OK);
+    assert_int_equal(producers_add(&producers, id_of(1), &owner, &one), SPN_OK);
+    assert_int_equal(producers_add(&producers, id_of(2), &owner, &two), SPN_OK);
     assert_int_equal(producers_give(&producers, one, 10), SPN_OK);
     assert_int_equal(producers_give(&producers, two, 20), SPN_OK);
     assert_ptr_equal(producers_find_token(&producers, 10), one);
@@ -331,7 +333,7 @@ static void many(void **state)
     uint64_t random = 88172645463325252u;
     assert_int_equal(producers_init(&producers), SPN_OK);
     for (uint32_t i = 0; i < MANY; i++)
-        assert_int_equal(producers_add(&producers, id_of(i), &all[i]), SPN_OK);
+        assert_int_equal(producers_add(&producers, id_of(i), &owner, &all[i]), SPN_OK);
     for (int step = 0; step < STEPS; step++) {
         uint64_t token = random_next(&random);
         size_t at = random_next(&random) % MANY;
@@ -371,7 +373,7 @@ static void without_memory(void **state)
         for (unsigned granted = 0; err == SPN_E_NOMEM; granted++) {
             assert_null(producers_find_id(&producers, id_of(i)));
             allocations_left = granted;
-            err = producers_add(&producers, id_of(i), &producer);
+            err = producers_add(&producers, id_of(i), &owner, &producer);
             allocations_left = UINT32_MAX;
         }
         assert_int_equal(err, SPN_OK);
@@ -388,9 +390,65 @@ static void without_memory(void **state)
     producers_release(&producers);
 }
 
+/* -- who goes for a new one -------------------------------------------------------------------- */
+
+enum { PEOPLE = 8 };
+
+#define HOUR PRODUCERS_UNHEARD_NS
+
+static void open_people(struct producers *producers, struct producer **people)
+{
+    assert_int_equal(producers_init(producers), SPN_OK);
+    for (uint32_t i = 0; i < PEOPLE; i++) {
+        const struct producer_owner of = {.uid = 1000 + i % 2, .kept = i < 2};
+        assert_int_equal(producers_add(producers, id_of(i), &of, &people[i]), SPN_OK);
+        producer_heard(producers, people[i], HOUR + i);
+    }
+}
+
+/* First what was never written, kept or not; then random ids that have ended or are not heard of;
+ * kept ones never. */
+static void producers_at_the_limit_go_in_order(void **state)
+{
+    (void)state;
+    struct producers producers;
+    struct producer *people[PEOPLE];
+    uint64_t now_ns = 3 * HOUR;
+    open_people(&producers, people);
+    assert_int_equal(producers_of(&producers, 1000), PEOPLE / 2);
+    assert_int_equal(producers_of(&producers, 1001), PEOPLE / 2);
+    assert_int_equal(producers_of(&producers, 1002), 0);
+    assert_ptr_equal(producers_expendable(&producers, UINT32_MAX, now_ns), people[0]);
+    assert_ptr_equal(producers_expendable(&producers, 1001, now_ns), people[1]);
+    assert_null(producers_expendable(&producers, 1002, now_ns));
+    for (uint32_t i = 0; i < PEOPLE; i++)
+        producer_written(&producers, people[i]);
+    assert_ptr_equal(producers_expendable(&producers, UINT32_MAX, now_ns), people[2]);
+    assert_ptr_equal(producers_expendable(&producers, 1001, now_ns), people[3]);
+    people[2]->queued = 1; /* something is on its way */
+    assert_ptr_equal(producers_expendable(&producers, UINT32_MAX, now_ns), people[3]);
+    for (uint32_t i = 2; i < PEOPLE; i++)
+        producer_heard(&producers, people[i], now_ns - 1);
+    assert_null(producers_expendable(&producers, UINT32_MAX, now_ns));
+    producer_leave(&producers, people[6]);
+    producer_leave(&producers, people[0]); /* kept: for nothing */
+    assert_ptr_equal(producers_expendable(&producers, UINT32_MAX, now_ns), people[6]);
+    assert_null(producers_expendable(&producers, 1001, now_ns));
+    producer_heard(&producers, people[6], now_ns); /* it goes on */
+    assert_null(producers_expendable(&producers, UINT32_MAX, now_ns));
+    for (uint32_t i = 0; i < PEOPLE; i++)
+        producers_remove(&producers, people[i]);
+    assert_null(producers.unwritten.first);
+    assert_null(producers.random.first);
+    assert_null(producers.random.last);
+    assert_int_equal(producers_of(&producers, 1000), 0);
+    producers_release(&producers);
+}
+
 /* -- all of them ------------------------------------------------------------------------------- */
 
-static struct CMUnitTest tests[COUNT(note_rows) + COUNT(clip_rows) + COUNT(base_rows) + 7] = {
+static struct CMUnitTest tests[COUNT(note_rows) + COUNT(clip_rows) + COUNT(base_rows) + 8] = {
+    {"producers at the limit go in order", producers_at_the_limit_go_in_order, NULL, NULL, NULL},
     {"runs above 4,096 were dropped unread", runs_above_4096_were_dropped_unread, NULL, NULL, NULL},
     {"the longest run", longest_run, NULL, NULL, NULL},
     {"a note without memory", note_without_memory, NULL, NULL, NULL},

@@ -131,7 +131,14 @@ static const struct value values[] = {
     {"a name", NAME, .key = 99, .session = TEXT("chat-1")},
     {"the longest name", NAME, .key = UINT64_MAX, .session = {filler, 255}},
     {"a producer", PRODUCER,
-     .producer = {.token = 1, .number = 2, .base = 3, .time_ns = 4, .runs = runs, .run_count = 3}},
+     .producer = {.token = 1,
+                  .number = 2,
+                  .base = 3,
+                  .time_ns = 4,
+                  .runs = runs,
+                  .run_count = 3,
+                  .kept = true,
+                  .uid = 1000}},
     {"a producer without runs", PRODUCER, .producer = {.token = UINT64_MAX}},
     {"a producer of many runs", PRODUCER,
      .producer = {.token = 1, .runs = many_runs, .run_count = RECORD_RUNS_MAX}},
@@ -283,6 +290,8 @@ static void assert_same_producer(const struct record_producer *left,
     assert_int_equal(left->base, right->base);
     assert_int_equal(left->time_ns, right->time_ns);
     assert_int_equal(left->run_count, right->run_count);
+    assert_int_equal(left->kept, right->kept);
+    assert_int_equal(left->uid, right->uid);
     for (size_t i = 0; i < right->run_count; i++) {
         assert_int_equal(left->runs[i].first, right->runs[i].first);
         assert_int_equal(left->runs[i].count, right->runs[i].count);
@@ -448,8 +457,9 @@ static const struct golden {
      "636861742d3169642d39"},
     {"bytes of a name", "a name", "93b5b3796300000000000000"},
     {"bytes of a producer", "a producer",
-     "0abd69ed030000000100000000000000020000000000000003000000000000000400000000000000"
-     "070000000000000001000000010900000000000000ffffffff02ffffffffffffffff0300000004"},
+     "9f052ce1030000000100000000000000020000000000000003000000000000000400000000000000"
+     "070000000000000001000000010900000000000000ffffffff02ffffffffffffffff0300000004e8"
+     "03000001000000"},
     {"bytes of a block", "a block of far positions",
      "8bc44817000000000600000000000000000000000000000001ffffffff7f01000000808001020000"
      "00fefefeffffffffffff01030000000104000000"},
@@ -473,6 +483,26 @@ static void run_golden(void **state)
             snprintf(text + 2 * at, 3, "%02x", encoded[at]);
     }
     assert_string_equal(text, golden->bytes);
+}
+
+/* -- producers --------------------------------------------------------------------------------- */
+
+/* What was written before records had an owner. */
+static void producers_without_an_owner(void **state)
+{
+    (void)state;
+    static const uint8_t old[] =
+        "\x0a\xbd\x69\xed\x03\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0"
+        "\x04\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x01\0\0\0\x01\x09\0\0\0\0\0\0\0\xff\xff\xff\xff\x02"
+        "\xff\xff\xff\xff\xff\xff\xff\xff\x03\0\0\0\x04";
+    static struct record_run found[RECORD_RUNS_MAX];
+    struct record_producer producer;
+    const struct spn_bytes value = {old, sizeof(old) - 1};
+    assert_int_equal(record_get_producer(value, producer_id, found, &producer), SPN_OK);
+    assert_int_equal(producer.token, 1);
+    assert_int_equal(producer.run_count, 3);
+    assert_true(producer.kept); /* only its time to live ends it, as before */
+    assert_int_equal(producer.uid, UINT32_MAX);
 }
 
 /* -- entries ----------------------------------------------------------------------------------- */
@@ -760,6 +790,7 @@ static void add(const char *name, CMUnitTestFunction function, const void *row)
 int main(void)
 {
     static const struct CMUnitTest single[] = {
+        cmocka_unit_test(producers_without_an_owner),
         cmocka_unit_test(strings_together_or_apart),
         cmocka_unit_test(numbers_of_every_width),
         cmocka_unit_test(kinds_and_states_not_known),

@@ -33,6 +33,7 @@ enum { FRAME_MAX = 4096, LINE_MAX_SIZE = 512, TEXT_MAX = 2048, FLIPS_PER_EXAMPLE
 
 #define TOKEN "token=1122334455667788"
 #define INSTANCE "token=a1b2c3d4e5f60718"
+#define MARK "database=abcdefghijklmnop position=102"
 
 static struct example {
     const char *name;
@@ -45,10 +46,12 @@ static struct example {
      .text = "WELCOME request=1 " INSTANCE
              " data_max=1048576 bytes_max=1048576 events_max=4096 version=0.1.0"},
     {.name = "OPEN",
-     .text = "OPEN request=2 producer=ABCDEFGHIJKLMNOP token=0000000000000000 base=1"},
+     .text = "OPEN request=2 producer=ABCDEFGHIJKLMNOP token=0000000000000000 base=1 kept=1"
+             " database=abcdefghijklmnop position=90"},
     {.name = "OPENED",
-     .text = "OPENED request=2 " TOKEN " " INSTANCE
-             " accepted=5 durable=5; run first=3 count=2 result=1"},
+     .text = "OPENED request=2 " TOKEN " " INSTANCE " accepted=5 durable=5 " MARK
+             "; run first=3 count=2 result=1"},
+    {.name = "LEAVE", .text = "LEAVE request=0 " TOKEN},
     {.name = "BATCH",
      .text = "BATCH request=0 " TOKEN " first=6 base=6 round=0 count=3 level=2 backpressure=5"
              "; event session=chat-7 id=a1 type=delta data=Hello"
@@ -59,13 +62,15 @@ static struct example {
              "; close session=chat-7 epoch=100 id= type= data="
              "; delete session=chat-7 epoch=0 id= type= data="},
     {.name = "ACK",
-     .text = "ACK request=0 " TOKEN " from=5 up_to=8 level=2; run first=8 count=1 result=3"},
+     .text = "ACK request=0 " TOKEN
+             " from=5 up_to=8 level=2 position=102; run first=8 count=1 result=3"},
     {.name = "EXPECT", .text = "EXPECT request=0 " TOKEN " number=7 round=1"},
     {.name = "REFUSED", .text = "REFUSED request=0 " TOKEN " number=8 round=2 code=36"},
     {.name = "ERROR",
      .text = "ERROR request=0 " TOKEN " code=19 detail=producer token is not known"},
     {.name = "STATE", .text = "STATE request=3 " TOKEN " base=6"},
-    {.name = "STATE_IS", .text = "STATE_IS request=3 " TOKEN " " INSTANCE " accepted=8 durable=7"},
+    {.name = "STATE_IS",
+     .text = "STATE_IS request=3 " TOKEN " " INSTANCE " accepted=8 durable=7 " MARK},
     {.name = "LAST", .text = "LAST request=4 session=chat-7"},
     {.name = "LAST_IS",
      .text = "LAST_IS request=4 epoch=100 seq=2 position=102 time=1767225600000 id=a2"},
@@ -335,15 +340,18 @@ static const struct field_row {
     {"ACK: fewer runs than counted", "ACK", 40, 4, 2, false},
     {"ACK: no such level", "ACK", 44, 1, 3, false},
     {"ACK: zero is not", "ACK", 45, 1, 1, false},
-    {"run: the last result", "ACK", 60, 1, WIRE_LOST, true},
-    {"run: no such result", "ACK", 60, 1, 5, false},
-    {"run: numbers that wrap", "ACK", 48, 8, UINT64_MAX, false},
-    {"run: zero is not", "ACK", 61, 1, 1, false},
+    {"run: the last result", "ACK", 68, 1, WIRE_LOST, true},
+    {"run: no such result", "ACK", 68, 1, 5, false},
+    {"run: numbers that wrap", "ACK", 56, 8, UINT64_MAX, false},
+    {"run: zero is not", "ACK", 69, 1, 1, false},
     {"EXPECT: zero is not", "EXPECT", 36, 1, 1, false},
     {"WELCOME: the largest event there is", "WELCOME", 24, 4, WIRE_EVENT_DATA_MAX, true},
     {"WELCOME: a larger one", "WELCOME", 24, 4, WIRE_EVENT_DATA_MAX + 1, false},
     {"WELCOME: batches of nothing", "WELCOME", 32, 4, 0, false},
     {"OPEN: base 0", "OPEN", 40, 8, 0, false},
+    {"OPEN: a random id", "OPEN", 48, 1, 0, true},
+    {"OPEN: no such kind of id", "OPEN", 48, 1, 2, false},
+    {"OPEN: zero is not", "OPEN", 49, 1, 1, false},
     {"OPENED: durable above accepted", "OPENED", 40, 8, 6, false},
     {"OPENED: fewer runs than counted", "OPENED", 48, 4, 2, false},
     {"STATE: base 0", "STATE", 24, 8, 0, false},

@@ -126,6 +126,7 @@ static void copy_ack(struct copy *copy)
     say_u64(copy, "from", ack.from);
     say_u64(copy, "up_to", ack.up_to);
     say_u64(copy, "level", ack.level);
+    say_u64(copy, "position", ack.position);
     copy_runs(copy, ack.run_count);
 }
 
@@ -179,6 +180,20 @@ static void copy_welcome(struct copy *copy)
     say_bytes(copy, "version", welcome.version);
 }
 
+static void say_mark(struct copy *copy, const struct wire_mark *mark)
+{
+    say_bytes(copy, "database", (struct spn_bytes){mark->database, sizeof(mark->database)});
+    say_u64(copy, "position", mark->position);
+}
+
+static void copy_leave(struct copy *copy)
+{
+    uint64_t token;
+    wire_get_leave(&copy->in, &token);
+    wire_put_leave(copy->out, token);
+    say_token(copy, token);
+}
+
 static void copy_open(struct copy *copy)
 {
     struct wire_open open;
@@ -187,6 +202,8 @@ static void copy_open(struct copy *copy)
     say_bytes(copy, "producer", (struct spn_bytes){open.producer, sizeof(open.producer)});
     say_token(copy, open.token);
     say_u64(copy, "base", open.base);
+    say_u64(copy, "kept", open.kept);
+    say_mark(copy, &open.known);
 }
 
 static void copy_state(struct copy *copy)
@@ -198,6 +215,7 @@ static void copy_state(struct copy *copy)
     say_token(copy, state.instance);
     say_u64(copy, "accepted", state.accepted);
     say_u64(copy, "durable", state.durable);
+    say_mark(copy, &state.mark);
     copy_runs(copy, state.run_count);
 }
 
@@ -452,6 +470,7 @@ static const struct {
     {WIRE_ERROR, "ERROR", copy_error},
     {WIRE_HELLO, "HELLO", copy_nothing},
     {WIRE_WELCOME, "WELCOME", copy_welcome},
+    {WIRE_LEAVE, "LEAVE", copy_leave},
     {WIRE_OPEN, "OPEN", copy_open},
     {WIRE_OPENED, "OPENED", copy_state},
     {WIRE_STATE, "STATE", copy_ask},
