@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_siege: a modest producer and a reader work on beside whoever may open the sockets.
+ *
+ * A row is an attack (attack.c), a process of its own that goes on at full speed until it is
+ * killed. Beside it the neighbours do what they always do, and so they do before it beside a
+ * harmless load that is as busy. What is wanted of the daemon:
+ *
+ *     nobody waits too long     99th percentiles are at most three times those beside the harmless
+ *                               load; below a floor there is no verdict
+ *     memory has marks          RssAnon stays below their sum
+ *     nothing stays             what the attack took is given back soon after it is over
+ *     it lives                  the same process, healthy, with all that the neighbours published
+ *
+ * Times and memory are for a plain build; with sanitizers only the last one counts. */
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "attack.h"
+#include "check.h"
+#include "feeder.h"
+#include "neighbours.h"
+#include "robust.h"
+#include "stage.h"
+
+#define MIB (1024u * 1024)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum {
+    LOOK_MS = 700, /* at the neighbours, beside the harmless load and beside the attack */
+    LOOK_MS_CAMPAIGN = 8000,
+    FLOOR_MS = 50, /* of who looks for so short a time, while others use the machine */
+    FLOOR_MS_CAMPAIGN = 20,
+    TIMES = 3, /* as long as beside the harmless load */
+    TRIES = 3, /* noise of the machine passes, what the attack does stays */
+    BACK_MS = 10000,
+    BACK_SLACK = 8 * MIB,
+    BEGIN_MS = 20000,
+    OTHER_UID = 65534,
+    BOOK_EVENTS = 64,
+    BOOK_DATA = 100000,
+    MANY_SESSIONS = 1000,
+    NAME_SIZE = 200,
+    ID_SIZE = 900,
+    FILES_MAX = 256, /* descriptors of the daemon in the row about them */
+};
+
+struct row {
+    const char *attack;
+    const char *harmless;
+    const char *more[8];   /* words for the daemon */
+    void (*prepare)(void); /* in the attacker: it becomes somebody else */
+    void (*prepare_daemon)(void);
+    bool off;
+};
+
+static void become_other(void)
+{
+    if (getuid() == 0 &&
+        (setgroups(0, NULL) != 0 || setgid(OTHER_UID) != 0 || setuid(OTHER_UID) != 0))
+        _exit(EXIT_FAILURE);
+}
+
+static void limit_files(void)
+{
+    const struct rlimit limit = {FILES_MAX, FILES_MAX};
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static const char questions[] = "harmless_questions";
+static const char visits[] = "harmless_visits";
+
+static const struct row rows[] = {
+    {.attack = "planted_ids", .harmless = questions, .off = true},
+    {.attack = "half_greetings", .harmless = visits},
+    {.attack = "no_greetings", .harmless = visits},
+    {.attack = "hang_ups", .harmless = visits},
+    {.attack = "connections",
+     .harmless = visits,
+     .prepare = become_other,
+     .prepare_daemon = limit_files,
+     .off = true},
+    {.attack = "endless_messages", .harmless = questions, .off = true},
+    {.attack = "lengths_that_lie", .harmless = visits},
+    {.attack = "large_frames", .harmless = questions},
+    {.attack = "commands", .harmless = questions},
+    {.attack = "empty_messages", .harmless = questions},
+    {.attack = "stale_batches", .harmless = questions},
+    {.attack = "unread_lists", .harmless = "harmless_lists", .off = true},
+    {.attack = "unread_states", .harmless = "harmless_states", .off = true},
+    {.attack = "unread_counters", .harmless = "harmless_counters", .off = true},
+    {.attack = "unread_replays", .harmless = "harmless_replays", .off = true},
+    {.attack = "unread_grants", .harmless = "harmless_grants", .off = true},
+    {.attack = "stalled_subscribers", .harmless = "harmless_replays", .off = true},
+    {.attack = "subscriptions", .harmless = "harmless_subscriptions", .off = true},
+    {.attack = "producers",
+     .harmless = "harmless_producers",
+     .more = {"--producers", "2000"},
+     .off = true},
+};
+
+struct siege {
+    struct stage *stage;
+    const struct row *row;
+    struct process *daemon;
+    struct process *load;
+    struct attack_page *page;
+    const char *page_path;
+    struct neighbours *neighbours;
+    size_t anonymous_max;
+};
+
+static bool campaign;
+
+/* -- the sum of the marks ---------------------------------------------------------------------- */
+
+/* As sidecar/README.md has it. */
+static size_t marks_sum(void)
+{
+    return 400 * (size_t)MIB;
+}
+
+/* -- loads ------------------------------------------------------------------------------------- */
+
+static void make_page(struct siege *siege)
+{
+    siege->page_path = stage_path(siege->stage, "page");
+    int fd = open(siege->page_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    assert_true(fd >= 0 && ftruncate(fd, sizeof(*siege->page)) == 0 && fchmod(fd, 0666) == 0);
+    siege->page = mmap(NULL, sizeof(*siege->page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    assert_true(siege->page != MAP_FAILED);
+}
+
+static bool look_begun(void *argument)
+{
+    struct siege *siege = argument;
+    if (!process_runs(siege->load))
+        fail_msg("%s: the load ended with %d", siege->row->attack, siege->load->code);
+    return atomic_load(&siege->page->done) > 0 || !process_runs(siege->daemon);
+}
+
+static void begin_load(struct siege *siege, const char *name, void (*prepare)(void))
+{
+    const char *words[] = {"/proc/self/exe", "attack", name, siege->page_path, NULL};
+    const struct process_options options = {
+        .argv = words, .error_path = siege->stage->log_path, .prepare = prepare};
+    memset(siege->page, 0, sizeof(*siege->page));
+    siege->load = stage_process(siege->stage, &options);
+    if (!until_true(until_in(BEGIN_MS), look_begun, siege))
+        fail_msg("%s: it does nothing", name);
+}
+
+static void end_load(struct siege *siege)
+{
+    process_kill(siege->load);
+    process_release(siege->load);
+}
+
+/* -- what is there to be asked for ------------------------------------------------------------- */
+
+static void fill(struct stage *stage)
+{
+    struct feeder feeder;
+    char *data = stage_keep(stage, malloc(BOOK_DATA + 1));
+    memset(data, 'd', BOOK_DATA);
+    data[BOOK_DATA] = '\0';
+    feeder_open(&feeder);
+    for (int i = 0; i < BOOK_EVENTS; i++)
+        feeder_put(&feeder, ATTACK_BOOK, stage_format(stage, "%d", i), data);
+    for (int i = 0; i < MANY_SESSIONS; i++)
+        feeder_put(&feeder, stage_format(stage, "%0*d", NAME_SIZE, i),
+                   stage_format(stage, "%0*d", ID_SIZE, i), "x");
+    feeder_settle(&feeder);
+    feeder_close(&feeder);
+}
+
+/* -- looking ----------------------------------------------------------------------------------- */
+
+static bool is_judged(void)
+{
+    return !until_sanitized();
+}
+
+static void look_at_memory(struct siege *siege)
+{
+    size_t now = robust_anonymous_bytes(siege->daemon);
+    if (now > siege->anonymous_max)
+        siege->anonymous_max = now;
+}
+
+static void expect_alive(struct siege *siege)
+{
+    if (!process_runs(siege->daemon))
+        fail_msg("%s: the daemon ended with %d", siege->row->attack, siege->daemon->code);
+}
+
+static void look(struct siege *siege, uint64_t ret_p99_ns[NEIGHBOURS_KINDS])
+{
+    uint64_t due_ns = until_now_ns() + (campaign ? LOOK_MS_CAMPAIGN : LOOK_MS) * 1000000ull;
+    neighbours_look(siege->neighbours);
+    do {
+        expect_alive(siege);
+        neighbours_turn(siege->neighbours);
+        look_at_memory(siege);
+    } while (!until_over(due_ns));
+    for (int kind = 0; kind < NEIGHBOURS_KINDS; kind++)
+        ret_p99_ns[kind] = neighbours_p99_ns(siege->neighbours, (enum neighbours_kind)kind);
+}
+
+struct figures {
+    uint64_t harmless_ns[NEIGHBOURS_KINDS];
+    uint64_t attacked_ns[NEIGHBOURS_KINDS];
+    uint64_t done, cut, refused;
+};
+
+/* The kind that waits too long; NEIGHBOURS_VISIT: none does. Of who comes anew is only wanted that
+ * he gets in: before libzmq accepts it, an attacker's connection is as good as his. */
+static int find_slow(const struct figures *figures)
+{
+    uint64_t floor_ns = (campaign ? FLOOR_MS_CAMPAIGN : FLOOR_MS) * 1000000ull;
+    int kind = 0;
+    while (kind < NEIGHBOURS_VISIT &&
+           (figures->attacked_ns[kind] <= floor_ns ||
+            figures->attacked_ns[kind] <= TIMES * figures->harmless_ns[kind]))
+        kind++;
+    return kind;
+}
+
+static void compare_loads(struct siege *siege, struct figures *figures)
+{
+    begin_load(siege, siege->row->harmless, NULL);
+    look(siege, figures->harmless_ns);
+    end_load(siege);
+    siege->anonymous_max = 0;
+    begin_load(siege, siege->row->attack, siege->row->prepare);
+    look(siege, figures->attacked_ns);
+    expect_alive(siege);
+    end_load(siege);
+    figures->done = atomic_load(&siege->page->done);
+    figures->cut = atomic_load(&siege->page->cut);
+    figures->refused = atomic_load(&siege->page->refused);
+}
+
+struct back_look {
+    struct siege *siege;
+    size_t most;
+};
+
+static bool look_given_back(void *argument)
+{
+    const struct back_look *look = argument;
+    return robust_anonymous_bytes(look->siege->daemon) <= look->most;
+}
+
+static bool wait_given_back(struct siege *siege, size_t before)
+{
+    struct back_look look = {siege, before + BACK_SLACK};
+    return !is_judged() || until_true(until_in(BACK_MS), look_given_back, &look);
+}
+
+/* -- a row ------------------------------------------------------------------------------------- */
+
+static void begin(struct siege *siege, struct stage *stage, const struct row *row)
+{
+    static struct neighbours neighbours;
+    struct stage_daemon options = {.more = {"--socket-mode", "0666"},
+                                   .prepare = row->prepare_daemon};
+    *siege = (struct siege){.stage = stage, .row = row, .neighbours = &neighbours};
+    memcpy(options.more + 2, row->more, sizeof(row->more));
+    /* For who is somebody else. */
+    assert_int_equal(chmod(stage->dir, 0711) + chmod(stage->socket_dir, 0755), 0);
+    siege->daemon = stage_start(stage, &options);
+    make_page(siege);
+    fill(stage);
+    neighbours_open(&neighbours, row->attack);
+    uint64_t none[NEIGHBOURS_KINDS];
+    look(siege, none); /* so that memory has its size */
+}
+
+static void judge(const struct siege *siege, const struct figures *figures)
+{
+    const char *name = siege->row->attack;
+    int slow = find_slow(figures);
+    if (!is_judged())
+        return;
+    if (slow < NEIGHBOURS_VISIT)
+        fail_msg("%s: %s: p99 is %.1f ms, and %.1f ms beside %s", name, neighbours_names[slow],
+                 (double)figures->attacked_ns[slow] / 1e6, (double)figures->harmless_ns[slow] / 1e6,
+                 siege->row->harmless);
+    if (siege->anonymous_max > marks_sum())
+        fail_msg("%s: %zu MiB of RssAnon, the marks allow %zu", name, siege->anonymous_max / MIB,
+                 marks_sum() / MIB);
+}
+
+static void print_figures(const struct siege *siege, const struct figures *figures)
+{
+    print_message("%s: %" PRIu64 " done, %" PRIu64 " cut, %" PRIu64 " refused; p99 in ms, harmless "
+                  "and attacked:",
+                  siege->row->attack, figures->done, figures->cut, figures->refused);
+    for (int kind = 0; kind < NEIGHBOURS_KINDS; kind++)
+        print_message(" %s %.1f %.1f", neighbours_names[kind],
+                      (double)figures->harmless_ns[kind] / 1e6,
+                      (double)figures->attacked_ns[kind] / 1e6);
+    print_message("; RssAnon at most %zu MiB\n", siege->anonymous_max / MIB);
+}
+
+static void end(struct siege *siege)
+{
+    neighbours_close(siege->neighbours);
+    struct outcome health = stage_run(siege->stage, "health");
+    stage_expect_code(&health, 0);
+    assert_int_equal(stage_stop(siege->daemon), 0);
+    munmap(siege->page, sizeof(*siege->page));
+}
+
+static const struct row *current;
+
+static void run_row(struct stage *stage)
+{
+    struct siege siege;
+    struct figures figures;
+    begin(&siege, stage, current);
+    size_t before = robust_anonymous_bytes(siege.daemon);
+    for (int i = 0; i < TRIES; i++) {
+        compare_loads(&siege, &figures);
+        print_figures(&siege, &figures);
+        if (!is_judged() || find_slow(&figures) == NEIGHBOURS_VISIT)
+            break;
+        (void)wait_given_back(&siege, before);
+    }
+    assert_true(figures.done > 0);
+    judge(&siege, &figures);
+    uint64_t since_ns = until_now_ns();
+    if (!wait_given_back(&siege, before))
+        fail_msg("%s: %zu MiB of RssAnon after it, %zu before", current->attack,
+                 robust_anonymous_bytes(siege.daemon) / MIB, before / MIB);
+    print_message("%s: given back after %" PRIu64 " ms\n", current->attack,
+                  (until_now_ns() - since_ns) / 1000000);
+    end(&siege);
+}
+
+static int set_up_row(void **state)
+{
+    current = *state;
+    *state = (void *)(uintptr_t)run_row;
+    return stage_setup(state);
+}
+
+/* siege [campaign] [ROW] */
+int main(int argc, char **argv)
+{
+    if (argc > 3 && strcmp(argv[1], "attack") == 0)
+        return attack_run(argv[2], argv[3]);
+    campaign = argc > 1 && strcmp(argv[1], "campaign") == 0;
+    const char *only = argc > 1 + campaign ? argv[1 + campaign] : NULL;
+    struct CMUnitTest tests[COUNT(rows)];
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (only ? strcmp(rows[i].attack, only) == 0 : !rows[i].off)
+            tests[count++] = (struct CMUnitTest){rows[i].attack, stage_run_test, set_up_row,
+                                                 stage_teardown, (void *)(uintptr_t)&rows[i]};
+    return _cmocka_run_group_tests("siege", tests, count, NULL, NULL);
+}
