@@ -36,6 +36,7 @@ enum {
     MAP_RESERVE = 128 << 20,
     ACKS_HWM = 256,              /* answers on ingest.sock: 64 KiB each at most */
     READ_FRAME_MAX = 128 * 1024, /* the largest request by far is CREDIT with 4,096 grants */
+    QUESTIONS_HWM = 16,          /* of each client, that ZeroMQ holds: 2 MiB at most */
 };
 
 struct daemon {
@@ -322,6 +323,7 @@ static int64_t ingest_frame_max(const struct options *options)
 
 static bool start_sockets(struct daemon *daemon)
 {
+    int read_hwm = (int)daemon->options.read_hwm;
     accept_guard_init(&daemon->metrics.connections_refused);
     daemon->context = zmq_ctx_new();
     if (!daemon->context)
@@ -329,8 +331,8 @@ static bool start_sockets(struct daemon *daemon)
     zmq_ctx_set(daemon->context, ZMQ_MAX_SOCKETS, 16);
     if (!bind_socket(daemon, "ingest.sock", (int)daemon->options.ingest_hwm, ACKS_HWM,
                      ingest_frame_max(&daemon->options), &daemon->ingest) ||
-        !bind_socket(daemon, "read.sock", (int)daemon->options.read_hwm,
-                     (int)daemon->options.read_hwm, READ_FRAME_MAX, &daemon->read))
+        !bind_socket(daemon, "read.sock", read_hwm < QUESTIONS_HWM ? read_hwm : QUESTIONS_HWM,
+                     read_hwm, READ_FRAME_MAX, &daemon->read))
         return false;
     metrics_set(&daemon->metrics.ingest_hwm, daemon->options.ingest_hwm);
     metrics_set(&daemon->metrics.read_hwm, daemon->options.read_hwm);
