@@ -36,8 +36,10 @@ void ask_free(struct ask *ask)
 {
     if (!ask)
         return;
-    for (size_t i = 0; ask->sessions && i < ask->session_count; i++)
+    for (size_t i = 0; ask->sessions && i < ask->session_count; i++) {
         view_release(&ask->sessions[i].view);
+        view_release(&ask->sessions[i].next);
+    }
     view_release(&ask->generations);
     tracker_free(ask->tracker);
     zmq_msg_close(&ask->frame);

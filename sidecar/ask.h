@@ -34,10 +34,14 @@ struct view_part {
     uint32_t session_count; /* ASK_GENERATIONS: records that may be read */
 };
 
-/* What the broker knows about a session beyond its row. */
+/* What the broker knows about one life of a session beyond its row. The first one of a name is the
+ * one that is durable when it is asked; where its end is on the way, the life after it follows, and
+ * whoever looks at a snapshot of the disk sees in it which of them holds. */
 struct view {
-    uint64_t epoch;      /* 0: there is no such session */
-    uint32_t duplicates; /* counted since the row was written */
+    uint64_t epoch;          /* 0: there is no such session */
+    uint64_t ended_position; /* of the entry that ends it; 0: none does */
+    const struct view *next; /* the life after that; NULL: none is known */
+    uint32_t duplicates;     /* counted since the row was written */
     uint32_t conflicts;
     uint64_t
         closed_position; /* of the entry that closed it, where a generation has that; 0: none */
@@ -49,6 +53,7 @@ struct ask_session {
     struct spn_bytes name; /* into name_bytes */
     uint64_t epoch;        /* in: from the names on disk; 0: not there */
     struct view view;      /* out */
+    struct view next;      /* out: what view.next names */
     uint8_t name_bytes[WIRE_SESSION_MAX];
 };
 

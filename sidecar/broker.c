@@ -566,13 +566,12 @@ static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t
 
 /* -- sessions that come back from disk --------------------------------------------------------- */
 
-static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
+/* What the generations have of a life. slot: the one that they name. */
+static void fill_life(struct broker *broker, const struct session *session, uint32_t slot,
+                      uint64_t epoch, struct view *view)
 {
-    const struct session *session = &broker->state->sessions.slots[slot];
     struct generation *generations[2] = {broker->frozen, broker->state->active};
-    *view = (struct view){.epoch = sessions_epoch(&broker->state->sessions, slot)};
-    if (view->epoch == 0)
-        return; /* it was deleted */
+    *view = (struct view){.epoch = epoch};
     for (size_t i = 0; i < 2; i++) {
         if (!generations[i])
             continue;
@@ -581,7 +580,7 @@ static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
             continue;
         view->duplicates += touched->duplicates;
         view->conflicts += touched->conflicts;
-        if (touched->state != RECORD_LIVE)
+        if (touched->state == RECORD_CLOSED)
             view->closed_position = touched->state_position;
         if (touched->count > 0)
             view->parts[i] = (struct view_part){.generation = generation_keep(generations[i]),
@@ -590,6 +589,25 @@ static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
                                                 .mark = touched->mark,
                                                 .count = touched->count};
     }
+}
+
+/* The newest life, as the broker decides by it. */
+static void fill_view(struct broker *broker, uint32_t slot, struct view *view)
+{
+    const struct sessions *sessions = &broker->state->sessions;
+    uint64_t epoch = sessions_epoch(sessions, slot);
+    *view = (struct view){.epoch = 0};
+    if (epoch != 0) /* else it was deleted */
+        fill_life(broker, &sessions->slots[slot], slot, epoch, view);
+}
+
+/* A life whose end is not on disk, as far as the broker knows. */
+static void fill_ending(struct broker *broker, const struct ending *ending, struct view *view)
+{
+    fill_life(broker, &ending->session, ending->slot, ending->epoch, view);
+    view->ended_position = ending->position;
+    if (ending->closed_position > 0)
+        view->closed_position = ending->closed_position;
 }
 
 static void ask_for_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
@@ -910,15 +928,24 @@ static void answer_open(struct broker *broker, struct ask *ask)
 static void answer_view(struct broker *broker, struct ask *ask)
 {
     struct sessions *sessions = &broker->state->sessions;
+    struct endings *endings = &broker->intake.endings;
+    endings_settle(endings, atomic_load(&broker->options->worker->durable));
     for (size_t i = 0; i < ask->session_count; i++) {
         struct ask_session *session = &ask->sessions[i];
         uint64_t hash = sessions_hash(sessions, session->name);
+        const struct ending *ending = endings_find(endings, session->name, hash);
+        struct view *newest = &session->view;
         uint32_t slot = SLOT_NONE;
+        if (ending) {
+            fill_ending(broker, ending, &session->view);
+            newest = &session->next;
+            session->view.next = newest;
+        }
         if (sessions_find(sessions, session->name, hash, &slot) != SESSIONS_HOT)
             slot = session->epoch != 0 ? sessions_find_epoch(sessions, hash, session->epoch)
                                        : SLOT_NONE;
         if (slot != SLOT_NONE)
-            fill_view(broker, slot, &session->view);
+            fill_view(broker, slot, newest);
     }
     ask->horizon = broker->state->next_position - 1;
     answer(broker, ask, SPN_OK);
@@ -1089,6 +1116,7 @@ static void take_back(struct broker *broker)
         }
         node = next;
     }
+    endings_settle(&broker->intake.endings, atomic_load(&broker->options->worker->durable));
     if (atomic_load(&broker->options->worker->fatal) != SPN_OK) {
         broker->ended = true;
         broker->end = BROKER_FAILED;

@@ -119,6 +119,7 @@ static void plan_ahead(struct fetch *fetch, struct view *view, const struct fetc
     if (reaches_end(&answer->head) || fetch->ahead_from != 0)
         return; /* somebody else's is there: one at a time */
     fetch->view = *view;
+    fetch->view.next = NULL; /* the asker's: what ends meanwhile is not read on */
     *view = (struct view){.epoch = view->epoch};
     fetch->ahead.bytes_max = answer->bytes_max;
     fetch->ahead_from = answer->head.seq + 1;

@@ -18,7 +18,8 @@ spn_err intake_init(struct intake *intake, const struct broker_options *options,
     intake->entries = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->entries));
     intake->slots = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->slots));
     intake->marks = calloc(INTAKE_MARKS, sizeof(*intake->marks));
-    if (intake->entries && intake->slots && intake->marks)
+    if (endings_init(&intake->endings) == SPN_OK && intake->entries && intake->slots &&
+        intake->marks)
         return SPN_OK;
     intake_release(intake);
     return SPN_E_NOMEM;
@@ -26,6 +27,7 @@ spn_err intake_init(struct intake *intake, const struct broker_options *options,
 
 void intake_release(struct intake *intake)
 {
+    endings_release(&intake->endings);
     free(intake->entries);
     free(intake->slots);
     free(intake->marks);
@@ -198,6 +200,36 @@ static void put_end(struct taking *taking, uint32_t slot, uint64_t epoch, enum r
                       });
 }
 
+/* Where a generation has it that the session was closed: the entry that ends it takes its place. */
+static uint64_t closed_position(const struct generation *generation, const struct session *session,
+                                uint32_t slot, uint64_t epoch)
+{
+    const struct generation_session *touched = generation_find(generation, session, slot);
+    return touched && touched->epoch == epoch && touched->state == RECORD_CLOSED
+               ? touched->state_position
+               : 0;
+}
+
+/* Ends a life by a delete or an expiry: gone for what is decided from here on, there for readers
+ * until that is on disk. SPN_E_NOMEM: nothing happened. */
+static spn_err end_life(struct taking *taking, uint32_t slot, struct spn_bytes name, uint64_t epoch,
+                        enum record_kind kind)
+{
+    struct intake *intake = taking->intake;
+    struct broker_state *state = intake->state;
+    const struct session *session = &state->sessions.slots[slot];
+    struct ending *ending;
+    spn_err err = endings_add(&intake->endings, name, session->hash, state->next_position, &ending);
+    if (err != SPN_OK)
+        return err;
+    ending->closed_position = closed_position(state->active, session, slot, epoch);
+    put_end(taking, slot, epoch, kind);
+    ending->epoch = epoch;
+    ending->session = *session;
+    ending->slot = slot;
+    return SPN_OK;
+}
+
 static void store_event(struct taking *taking, const struct wire_entry *from, uint32_t slot,
                         struct fingerprint id)
 {
@@ -323,7 +355,9 @@ static spn_err take_delete(struct taking *taking, uint32_t i)
     if (err != SPN_OK)
         return err;
     struct tracker *tracker = taking->intake->state->sessions.slots[slot].tracker;
-    put_end(taking, slot, tracker->epoch, RECORD_DELETE);
+    err = end_life(taking, slot, tracker_name(tracker), tracker->epoch, RECORD_DELETE);
+    if (err != SPN_OK)
+        return err;
     tracker_clear(tracker);
     tracker->epoch = tracker->seq = tracker->bytes = 0;
     tracker->closed = false;
@@ -504,7 +538,9 @@ struct batch *intake_expire(struct intake *intake, const struct generation *froz
         uint32_t slot = find_idle(intake, frozen, &idle->sessions[i]);
         if (slot == SLOT_NONE)
             continue;
-        put_end(&taking, slot, idle->sessions[i].epoch, RECORD_EXPIRE);
+        struct spn_bytes name = {idle->sessions[i].name, idle->sessions[i].name_size};
+        if (end_life(&taking, slot, name, idle->sessions[i].epoch, RECORD_EXPIRE) != SPN_OK)
+            continue; /* found again */
         sessions_forget(&intake->state->sessions, slot);
     }
     metrics_add(&intake->metrics->sessions_expired, batch->entry_count);

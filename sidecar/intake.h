@@ -6,7 +6,7 @@
  * batch. The life of a session begins and ends here: its first event opens it, a numbered entry
  * closes or deletes it, and what the worker found idle expires.
  *
- * Owns     scratch memory for one decoded batch: nothing is allocated per event.
+ * Owns     scratch memory for one decoded batch: nothing is allocated per event; the endings.
  * Borrows  the broker's state.
  * Threads  the broker's.
  */
@@ -14,6 +14,7 @@
 #define SPN_INTAKE_H
 
 #include "broker.h"
+#include "endings.h"
 
 enum { INTAKE_MARKS = 8192 };
 
@@ -28,6 +29,7 @@ struct intake {
     struct metrics *metrics;
     const uint8_t *secret;
     size_t data_max;
+    struct endings endings; /* that readers do not see yet */
 
     /* The batch that was decoded last. */
     struct wire_batch head;

@@ -72,10 +72,12 @@ static spn_err find_end(struct timeline *timeline)
 spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
                       const struct view *view)
 {
-    if (view->epoch == 0)
-        return SPN_E_UNKNOWN_SESSION;
-    *timeline = (struct timeline){.reader = reader, .epoch = view->epoch};
     uint64_t newest = journal_reader_newest(reader);
+    while (view && view->ended_position > 0 && view->ended_position <= newest)
+        view = view->next;
+    if (!view || view->epoch == 0)
+        return SPN_E_UNKNOWN_SESSION;
+    *timeline = (struct timeline){.reader = reader, .view = view, .epoch = view->epoch};
     for (size_t i = 0; i < 2; i++)
         timeline->parts[i] = durable_part(&view->parts[i], newest);
     spn_err err = journal_read_row(reader, view->epoch, &timeline->row);

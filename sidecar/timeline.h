@@ -18,6 +18,7 @@
 
 struct timeline {
     struct journal_reader *reader;
+    const struct view *view; /* of the life that holds in this snapshot; borrowed */
     uint64_t epoch;
     struct view_part parts[2]; /* only what is durable in this snapshot; borrowed references */
     uint32_t segment;          /* newest on disk; 0: none */

@@ -648,8 +648,7 @@ static void expire(struct stage *stage, bool killed)
     while ((item = onlooker_next(behind)).kind != SPN_ITEM_END)
         assert_int_equal(item.kind, SPN_ITEM_EVENT); /* what was on its way already */
     assert_int_equal(item.why, SPN_E_DELETED);
-    /* An opening, two events and an end of each, and a close: a session is not there for its
-     * readers from the moment its expiry is decided, which is before that is on disk. */
+    /* An opening, two events and an end of each, and a close. */
     onlooker_wait_least(play.readers, "sponson_durable_position", 4 * COUNT(names) + 1);
     end_daemon(play.daemon, killed);
     play.daemon = stage_start(stage, &long_lives);
@@ -736,6 +735,7 @@ static void killed_while_many_expire(struct stage *stage)
     process_kill(daemon);
     daemon = stage_start(stage, &short_lives);
     onlooker_wait_least(client, "sponson_sessions_expired_total", left);
+    onlooker_wait_least(client, "sponson_durable_position", 3 * HERD); /* each one's end is */
     assert_int_equal(count_herd(client, there[0]), 0);
     onlooker_wait_most(client, "sponson_sessions_known", 0);
     spn_err err = spn_producer_close(producer, 0, NULL);
