@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -1190,6 +1191,10 @@ static void take_signals(struct broker *broker)
 {
     struct signalfd_siginfo info;
     while (read(broker->options->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            report_hangup();
+            continue;
+        }
         if (broker->stopping) {
             broker->ended = true;
             broker->end = BROKER_KILLED;

@@ -192,14 +192,15 @@ static bool prepare(struct daemon *daemon)
 
 /* -- start ------------------------------------------------------------------------------------- */
 
-/* Signals come in through a descriptor; the threads started later inherit the mask. */
+/* Signals come in through a descriptor; the threads started later inherit the mask. SIGHUP, of a
+ * service that is reloaded or a terminal that is closed, is taken so that it stops nothing. */
 static bool catch_signals(struct daemon *daemon)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP); /* of a terminal that is closed: no reason to lose what was accepted */
+    sigaddset(&set, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return check(SPN_E_SYSTEM, "signals", "sigprocmask", NULL);

@@ -299,8 +299,9 @@ void options_parse(struct options *ret_options, int argc, char **argv)
             "Keeps event streams: takes server-sent events over a Unix socket, acknowledges "
             "them when "
             "they are on disk, and gives them back.\v"
-            "SIGTERM, SIGINT and SIGHUP stop it: it takes no more events, has 5 s to bring those "
-            "it has to the disk, and says so in the log; a second signal ends it at once.\n\n"
+            "SIGTERM and SIGINT stop it: it takes no more events, has 5 s to bring those it has to "
+            "the disk, and says so in the log; a second one ends it at once. SIGHUP is ignored, "
+            "with a line in the log.\n\n"
             "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, 2 usage.",
     };
     argp_program_version = "sponsond " SPONSON_VERSION;

@@ -64,6 +64,11 @@ uint64_t report_due_ns(const struct report *report)
     return report->healthy_ns > 0 ? report->healthy_ns : UINT64_MAX;
 }
 
+void report_hangup(void)
+{
+    log_info("hangup", "what=%s", "\"SIGHUP is ignored: nothing is loaded anew, nothing stops\"");
+}
+
 void report_stopping(uint64_t timeout_ns, uint64_t events_waiting)
 {
     log_info("stopping", "timeout_ms=%llu events_waiting=%llu",

@@ -48,6 +48,9 @@ void report_trouble(struct report *report, const struct worker *worker, uint64_t
 /* When to look again; UINT64_MAX: when the worker nudges. */
 uint64_t report_due_ns(const struct report *report);
 
+/* A SIGHUP came, which changes nothing. */
+void report_hangup(void);
+
 void report_stopping(uint64_t timeout_ns, uint64_t events_waiting);
 
 #endif

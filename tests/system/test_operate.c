@@ -99,7 +99,7 @@ static void a_full_disk_is_logged_once(struct stage *stage)
 /* What stops it is told at once, not when the time for it is over. */
 static void the_stop_is_logged_when_it_begins(struct stage *stage)
 {
-    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    static const int signals[] = {SIGTERM, SIGINT};
     struct raw raw;
     uint64_t token;
     struct process *daemon = start_full(stage, &raw, &token);
@@ -116,6 +116,28 @@ static void the_stop_is_logged_when_it_begins(struct stage *stage)
         assert_int_equal(times_in_log(stage, "event=stopping"), i + 2);
         assert_int_equal(times_in_log(stage, "event=stopped"), i + 2);
     }
+}
+
+/* It stopped it with exit code 0, and the service manager did not start it again. Neither while it
+ * serves nor while it stops, where a second signal ends it at once. */
+static void a_hangup_stops_nothing(struct stage *stage)
+{
+    struct raw raw;
+    uint64_t token;
+    struct process *daemon = start_full(stage, &raw, &token);
+    process_signal(daemon, SIGHUP);
+    wait_log(stage, "level=info event=hangup");
+    struct outcome done = stage_run(stage, "stats");
+    stage_expect_code(&done, OK);
+    process_signal(daemon, SIGTERM);
+    wait_log(stage, "event=stopping");
+    process_signal(daemon, SIGHUP);
+    robust_limit_files(daemon, RLIM_INFINITY);
+    assert_int_equal(process_wait(daemon, until_in(STAGE_WAIT_MS)), 0);
+    raw_close(&raw);
+    assert_int_equal(times_in_log(stage, "event=hangup"), 2);
+    assert_int_equal(times_in_log(stage, "event=stopping"), 1);
+    assert_int_equal(times_in_log(stage, "event=stopped "), 1);
 }
 
 /* -- the command line in hard times ------------------------------------------------------------ */
@@ -355,6 +377,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(a_full_disk_is_logged_once),
         STAGE_TEST(the_stop_is_logged_when_it_begins),
+        STAGE_TEST(a_hangup_stops_nothing),
         STAGE_TEST(a_timeout_names_the_reason),
         STAGE_TEST(a_recording_says_what_it_waits_for),
         STAGE_TEST(sockets_that_may_not_be_opened_are_told),
