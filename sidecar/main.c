@@ -18,13 +18,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "accept_guard.h"
 #include "broker.h"
 #include "endpoint.h"
 #include "err.h"
 #include "lockfile.h"
 #include "log.h"
 #include "options.h"
+#include "peer_guard.h"
 #include "reader.h"
 #include "recovery.h"
 #include "version.h"
@@ -47,6 +47,7 @@ struct daemon {
     uint64_t instance;
     uint8_t secret[RECORD_SECRET_SIZE]; /* a copy: the journal's meta is the worker's */
     struct metrics metrics;
+    struct connections_news connections_news;
     struct journal *journal;
     struct broker_state state;
     bool recovered;
@@ -325,7 +326,9 @@ static int64_t ingest_frame_max(const struct options *options)
 static bool start_sockets(struct daemon *daemon)
 {
     int read_hwm = (int)daemon->options.read_hwm;
-    accept_guard_init(&daemon->metrics.connections_refused);
+    daemon->connections_news.refused_count = &daemon->metrics.connections_refused;
+    daemon->connections_news.cut_count = &daemon->metrics.connections_cut;
+    peer_guard_init(&daemon->connections_news);
     daemon->context = zmq_ctx_new();
     if (!daemon->context)
         return check(SPN_E_SYSTEM, "start", "zmq_ctx_new", NULL);

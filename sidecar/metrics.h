@@ -89,6 +89,7 @@
     X(answers_dropped, "sponson_answers_dropped_total")                                            \
     X(stalled_cut, "sponson_stalled_connections_cut_total")                                        \
     X(connections_refused, "sponson_connections_refused_total")                                    \
+    X(connections_cut, "sponson_connections_cut_total")                                            \
     X(subscriptions, "sponson_subscriptions")                                                      \
     X(live, "sponson_events_live_total")                                                           \
     X(gaps, "sponson_gaps_total")                                                                  \

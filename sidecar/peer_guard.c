@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* peer_guard: what libzmq 4.3.4 lets peers do to the process that it serves, they cannot do to this
+ * one.
+ *
+ * The executable's own functions go before the C library's, so libzmq calls these:
+ *
+ *   accept4   libzmq aborts when accepting on ipc:// fails with EMFILE (ipc_listener.cpp). One
+ *             descriptor is held in reserve; with it the connection is accepted and closed at once,
+ *             so that the peer sees a refusal. ECONNABORTED is for libzmq a "never mind". Who may
+ *             come in while there are descriptors: connections.h.
+ *   recv      hands on only what libzmq bears (zmtp.h). A connection that sent something else is at
+ *             its end.
+ *   close     a connection is forgotten with its descriptor, before another gets that.
+ *   rand      libzmq never seeds it, and the ids of connections follow from it.
+ *
+ * Other sockets of the process pass through untouched: only descriptors that came out of accept4
+ * are known.
+ *
+ * Owns     the spare descriptor and the records of the connections.
+ * Threads  libzmq's I/O thread; of close and rand any.
+ */
+#include "peer_guard.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Of messages on their way, of all connections together: eight of the largest with default
+ * options. */
+#define HELD_MAX (UINT64_C(64) << 20)
+
+#define INTERPOSED __attribute__((visibility("default")))
+
+typedef int (*close_function)(int fd);
+
+static int spare_fd = -1;
+static struct connections connections;
+static struct connections_news *guard_news;
+
+void peer_guard_init(struct connections_news *news)
+{
+    struct rlimit limit;
+    unsigned fd_max = CONNECTIONS_FD_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max < CONNECTIONS_FD_MAX ? limit.rlim_max : CONNECTIONS_FD_MAX;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        fd_max = (unsigned)limit.rlim_cur;
+    }
+    guard_news = news;
+    connections_init(&connections, fd_max, geteuid(), HELD_MAX);
+    spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Only the I/O thread counts here. */
+static void count(atomic_uint_fast64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* -- the door ---------------------------------------------------------------------------------- */
+
+static int refuse(enum connections_door door, uid_t uid)
+{
+    if (guard_news) {
+        atomic_store_explicit(&guard_news->door, door, memory_order_relaxed);
+        atomic_store_explicit(&guard_news->refused_uid, uid, memory_order_relaxed);
+        count(guard_news->refused_count);
+    }
+    errno = ECONNABORTED;
+    return -1;
+}
+
+static uid_t uid_of(int fd)
+{
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t size = sizeof(peer);
+    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    return peer.uid;
+}
+
+static void close_plain(int fd)
+{
+    (void)syscall(SYS_close, fd);
+}
+
+/* Takes the waiting connection off the queue, or else libzmq would be woken for it without end. */
+static int turn_away(int socket)
+{
+    uid_t uid = (uid_t)-1;
+    if (spare_fd >= 0)
+        close_plain(spare_fd);
+    int fd = (int)syscall(SYS_accept4, socket, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) {
+        uid = uid_of(fd);
+        close_plain(fd);
+    }
+    spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return refuse(CONNECTIONS_FULL, uid);
+}
+
+INTERPOSED int accept4(int socket, struct sockaddr *restrict address, socklen_t *restrict size,
+                       int flags)
+{
+    int fd = (int)syscall(SYS_accept4, socket, address, size, flags);
+    if (fd < 0)
+        return errno == EMFILE || errno == ENFILE ? turn_away(socket) : fd;
+    uid_t uid = uid_of(fd);
+    enum connections_door door = connections_enter(&connections, fd, uid);
+    if (door == CONNECTIONS_OPEN)
+        return fd;
+    close_plain(fd);
+    return refuse(door, uid);
+}
+
+INTERPOSED int close(int fd)
+{
+    static _Atomic(close_function) next;
+    close_function found = atomic_load_explicit(&next, memory_order_relaxed);
+    if (!found) { /* the C library's, a sanitizer's or a test's */
+        void *symbol = dlsym(RTLD_NEXT, "close");
+        memcpy(&found, &symbol, sizeof(found));
+        atomic_store_explicit(&next, found, memory_order_relaxed);
+    }
+    if (connections_is_known(&connections, fd))
+        connections_leave(&connections, fd);
+    return found(fd);
+}
+
+/* -- what is heard ----------------------------------------------------------------------------- */
+
+static void note_cut(enum zmtp_verdict verdict, int fd)
+{
+    atomic_store_explicit(&guard_news->verdict, verdict, memory_order_relaxed);
+    atomic_store_explicit(&guard_news->cut_uid, connections_uid(&connections, fd),
+                          memory_order_relaxed);
+    count(guard_news->cut_count);
+}
+
+INTERPOSED ssize_t recv(int fd, void *bytes, size_t size, int flags)
+{
+    if (connections_is_cut(&connections, fd))
+        return 0;
+    ssize_t got = syscall(SYS_recvfrom, fd, bytes, size, flags, NULL, NULL);
+    if (got <= 0 || (flags & MSG_PEEK) != 0)
+        return got;
+    int cut_fd = -1;
+    enum zmtp_verdict verdict = connections_heard(&connections, fd, bytes, (size_t)got, &cut_fd);
+    if (verdict == ZMTP_GOOD)
+        return got;
+    note_cut(verdict, cut_fd);
+    if (cut_fd == fd)
+        return 0;
+    (void)shutdown(cut_fd, SHUT_RDWR); /* libzmq looks at it, and finds its end */
+    return got;
+}
+
+INTERPOSED int rand(void)
+{
+    int number = 0;
+    (void)!getrandom(&number, sizeof(number), 0);
+    return number & RAND_MAX;
+}

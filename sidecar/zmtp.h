@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* zmtp: is what a peer sends ZMTP 3 that libzmq bears?
+ *
+ * libzmq 4.3.4 buffers the frames of a message without any bound until the last one (72 MB of
+ * 3-byte frames took 1.5 GB), and aborts the process when a peer names an identity that it is about
+ * to give out itself. So the bytes of a connection are followed here, before libzmq has them: the
+ * greeting, the frames with flags and size, and what the first frame, READY, names. Of a message's
+ * content only the size is looked at.
+ *
+ *   greeting 64 ─▶ flags 1 ─▶ size 1 or 8 ─▶ body ─┐
+ *                     ▲                            │
+ *                     └────────────────────────────┘
+ *
+ * However the bytes are cut into pieces, the verdict is the same.
+ *
+ * Borrows  the bytes, during the call.
+ * Units    bytes.
+ * Threads  one for each struct.
+ */
+#ifndef SPN_ZMTP_H
+#define SPN_ZMTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(verdict, words for the log). What is not ZMTP_GOOD ends the connection. */
+#define ZMTP_VERDICT_MAP(X)                                                                        \
+    X(GOOD, "good")                                                                                \
+    X(VERSION, "a greeting that is not ZMTP 3")                                                    \
+    X(READY, "no READY, or one that is damaged")                                                   \
+    X(IDENTITY, "an identity that the sidecar might give out")                                     \
+    X(COMMAND, "a command that is damaged or too long")                                            \
+    X(FRAMES, "a message of more than two frames")                                                 \
+    X(MORE_SIZE, "a frame over 64 KiB that is not the last of its message")                        \
+    X(HELD, "a message that was not sent to its end while there was no more room for such")
+
+enum zmtp_verdict {
+#define ZMTP_VERDICT_ENUM(name, words) ZMTP_##name,
+    ZMTP_VERDICT_MAP(ZMTP_VERDICT_ENUM)
+#undef ZMTP_VERDICT_ENUM
+        ZMTP_VERDICTS
+};
+
+enum {
+    ZMTP_GREETING_SIZE = 64,
+    ZMTP_COMMAND_MAX = 1024, /* READY of a DEALER has 28 bytes and its identity, at most 255 */
+    ZMTP_MORE_SIZE_MAX = 64 * 1024,
+};
+
+enum zmtp_state { ZMTP_IN_GREETING, ZMTP_IN_FLAGS, ZMTP_IN_SIZE, ZMTP_IN_BODY };
+
+/* All zeros: at the beginning of a connection. */
+struct zmtp {
+    enum zmtp_state state;
+    enum zmtp_verdict verdict;
+    bool ready; /* READY has come */
+    bool named; /* and it names an identity */
+    uint8_t flags;
+    uint8_t more_frames; /* of the message under way */
+    uint8_t have;        /* bytes of the greeting, or of the size */
+    uint64_t size;       /* of the frame */
+    uint64_t left;       /* of its body */
+    uint64_t held;       /* bytes of the message under way that libzmq holds */
+    uint64_t messages;   /* that have come to their end */
+    uint8_t command[ZMTP_COMMAND_MAX];
+};
+
+/* The next bytes of the connection. The first verdict that is not ZMTP_GOOD stays. */
+enum zmtp_verdict zmtp_follow(struct zmtp *zmtp, const uint8_t *bytes, size_t size);
+
+const char *zmtp_words(enum zmtp_verdict verdict);
+
+#endif
