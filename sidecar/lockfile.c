@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "own_files.h"
 
 enum { TRY_EVERY_MS = 20, PID_TEXT_MAX = 16 };
 
@@ -45,12 +46,29 @@ static spn_err lock(int fd, unsigned wait_ms)
     }
 }
 
+/* A link is not followed, and what it would have led to is not cut to our pid. */
+static int open_own(const char *dir)
+{
+    int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0)
+        return -1;
+    int fd =
+        openat(dir_fd, LOCKFILE_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+    int saved = errno;
+    close(dir_fd);
+    if (fd >= 0 && own_files_check_open(dir, fd)) {
+        saved = EPERM;
+        close(fd);
+        fd = -1;
+    }
+    errno = saved;
+    return fd;
+}
+
 spn_err lockfile_take(struct lockfile *lockfile, const char *dir, unsigned wait_ms,
                       pid_t *ret_holder)
 {
-    char path[PATH_MAX + 16];
-    snprintf(path, sizeof(path), "%s/sponsond.lock", dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    int fd = open_own(dir);
     if (fd < 0)
         return SPN_E_SYSTEM;
     spn_err err = lock(fd, wait_ms);

@@ -11,6 +11,8 @@
 
 #include "spn_err.h"
 
+#define LOCKFILE_NAME "sponsond.lock"
+
 struct lockfile {
     int fd;
 };
@@ -20,9 +22,9 @@ struct lockfile {
         .fd = -1                                                                                   \
     }
 
-/* Takes `sponsond.lock` in dir, waiting up to wait_ms for its holder to end.
- * SPN_E_IN_USE: *ret_holder is the holder's pid, 0 if the file does not say. SPN_E_SYSTEM: see
- * errno. */
+/* Takes `sponsond.lock` in dir, which must be ours (own_files.h), waiting up to wait_ms for its
+ * holder to end. SPN_E_IN_USE: *ret_holder is the holder's pid, 0 if the file does not say.
+ * SPN_E_SYSTEM: see errno. */
 spn_err lockfile_take(struct lockfile *lockfile, const char *dir, unsigned wait_ms,
                       pid_t *ret_holder) SPN_MUST_USE;
 void lockfile_release(struct lockfile *lockfile);

@@ -24,6 +24,7 @@
 #include "lockfile.h"
 #include "log.h"
 #include "options.h"
+#include "own_files.h"
 #include "peer_guard.h"
 #include "reader.h"
 #include "recovery.h"
@@ -149,9 +150,36 @@ static bool prepare_dir(const char *what, const char *path, bool make, gid_t gro
     return true;
 }
 
+/* True: what has this name is ours, or there is nothing. */
+static bool check_file(const char *dir, const char *name, mode_t kind)
+{
+    char path[PATH_MAX + 32];
+    const char *reason = own_files_check(dir, name, kind);
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    return check_thing(reason ? SPN_E_PATH : SPN_OK, "not_ours", "file", path, reason);
+}
+
+/* Who may write to the data may have us write elsewhere; who may write to the sockets' directory,
+ * but not take away what is ours in it, can do no more than keep us from starting. */
+static bool check_writers(const struct options *options)
+{
+    char quoted[2][LOG_QUOTED_MAX];
+    struct stat status;
+    const char *reason = own_files_check_dir(options->data_dir);
+    if (reason)
+        return check_dir(SPN_E_PATH, "data_dir", options->data_dir, reason);
+    reason = own_files_check_dir(options->socket_dir);
+    if (reason && stat(options->socket_dir, &status) == 0 && (status.st_mode & S_ISVTX) == 0)
+        log_warning("socket_dir", "dir=%s reason=%s", log_quote(options->socket_dir, quoted[0]),
+                    log_quote(reason, quoted[1]));
+    return true;
+}
+
 static bool take_lock(struct lockfile *lockfile, const char *dir, unsigned wait_s)
 {
     pid_t holder = 0;
+    if (!check_file(dir, LOCKFILE_NAME, S_IFREG))
+        return false;
     spn_err err = lockfile_take(lockfile, dir, wait_s * 1000, &holder);
     if (err != SPN_E_IN_USE)
         return check_dir(err, "lock_failed", dir, NULL);
@@ -186,6 +214,7 @@ static bool prepare(struct daemon *daemon)
                        OPTIONS_NO_GROUP) &&
            prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default,
                        options->socket_group) &&
+           check_writers(options) &&
            take_lock(&daemon->data_lock, options->data_dir, options->wait_lock_s) &&
            (same_dir(options->data_dir, options->socket_dir) ||
             take_lock(&daemon->socket_lock, options->socket_dir, options->wait_lock_s));
@@ -242,6 +271,10 @@ static bool open_journal(struct daemon *daemon)
         .size_max = options->quota_bytes + options->quota_bytes / 4 + MAP_RESERVE,
         .headroom_max = options->quota_bytes,
     };
+    /* LMDB opens its files by name, and follows links. */
+    if (!check_file(options->data_dir, "data.mdb", S_IFREG) ||
+        !check_file(options->data_dir, "lock.mdb", S_IFREG))
+        return false;
     spn_err err = journal_open(&daemon->journal, &journal);
     if (!check_dir(err, "database", options->data_dir, NULL))
         return false;
@@ -310,6 +343,8 @@ static bool bind_socket(struct daemon *daemon, const char *name, int receive_hwm
         .send_hwm = send_hwm,
         .frame_max = frame_max,
     };
+    if (!check_file(endpoint.dir, name, S_IFSOCK)) /* libzmq would delete it */
+        return false;
     return check(endpoint_bind(ret_socket, daemon->context, &endpoint), "bind", name, NULL);
 }
 

@@ -8,12 +8,17 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "own_files.h"
 
 enum { PATH_SIZE = 4096 };
+
+#define LOCK_FILE "lock.mdb" /* LMDB's name for it */
 
 static spn_err try_open(const char *dir, struct journal **ret_journal)
 {
     struct journal_options options = {.dir = dir, .read_only = true};
+    if (own_files_check(dir, LOCK_FILE, S_IFREG)) /* LMDB writes to it, wherever it leads */
+        return SPN_E_SYSTEM;
     return journal_open(ret_journal, &options);
 }
 
@@ -22,6 +27,12 @@ static int open_failed(const char *dir, spn_err err)
 {
     struct stat found;
     char file[PATH_SIZE + 16];
+    const char *reason = own_files_check(dir, LOCK_FILE, S_IFREG);
+    if (reason) {
+        snprintf(file, sizeof(file), "%s/" LOCK_FILE, dir);
+        cli_error(file, reason);
+        return CLI_FAILURE;
+    }
     if (err != SPN_E_PATH)
         return cli_fail(dir, err, journal_detail());
     if (stat(dir, &found) != 0)
