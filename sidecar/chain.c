@@ -135,6 +135,21 @@ spn_err chain_collect(struct journal_reader *reader, uint64_t epoch, uint32_t se
     return SPN_OK;
 }
 
+spn_err chain_segment_before(struct journal_reader *reader, uint64_t epoch, uint32_t segment,
+                             uint64_t seq, uint32_t *ret_segment)
+{
+    struct trail trail = {.count_max = NEAR_MAX};
+    struct record_block block;
+    spn_err err = walk_back(reader, epoch, segment, seq, &trail, &block);
+    free(trail.far);
+    if (err != SPN_OK)
+        return err;
+    if (seq < block.first_seq || seq >= seq_after(&block))
+        return SPN_E_END;
+    *ret_segment = block.segment_before;
+    return SPN_OK;
+}
+
 /* SPN_E_END: the entry is gone, or has another id. */
 static spn_err verify(struct journal_reader *reader, uint64_t epoch, uint64_t seq,
                       uint64_t position, struct spn_bytes id)

@@ -29,6 +29,11 @@ spn_err chain_collect(struct journal_reader *reader, uint64_t epoch, uint32_t se
                       uint64_t seq_from, size_t positions_max, uint64_t *positions,
                       uint64_t *ret_first_seq, size_t *ret_count) SPN_MUST_USE;
 
+/* The segment before the one whose block has seq, that has blocks of the session; 0: none.
+ * SPN_E_END: no block has seq. */
+spn_err chain_segment_before(struct journal_reader *reader, uint64_t epoch, uint32_t segment,
+                             uint64_t seq, uint32_t *ret_segment) SPN_MUST_USE;
+
 /* The newest event in blocks that has this id. fingerprint: the low 32 bits of the id's; each item
  * that matches it costs one log entry to verify. One that is trimmed counts as not there.
  * SPN_E_END: none. */

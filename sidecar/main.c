@@ -242,14 +242,14 @@ static bool catch_signals(struct daemon *daemon)
 static bool set_retention(struct daemon *daemon)
 {
     struct record_meta meta = *journal_meta(daemon->journal);
-    meta.retention = (struct record_retention){
+    const struct record_retention rule = {
         .events_max = daemon->options.retention_events,
         .bytes_max = daemon->options.retention_bytes,
         .age_max_ns = daemon->options.retention_age_ms * 1000000u,
     };
-    if (memcmp(&meta.retention, &journal_meta(daemon->journal)->retention,
-               sizeof(meta.retention)) == 0)
+    if (memcmp(&meta.retention, &rule, sizeof(rule)) == 0)
         return true;
+    record_set_rule(&meta, &rule);
     spn_err err = journal_begin(daemon->journal);
     if (err == SPN_OK)
         err = journal_put_meta(daemon->journal, &meta);

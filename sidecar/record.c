@@ -78,7 +78,11 @@ enum {
     META_RETENTION_EVENTS = 240,
     META_RETENTION_BYTES = 248,
     META_RETENTION_AGE = 256,
-    META_END = 264,
+    META_NARROWEST_EVENTS = 264,
+    META_NARROWEST_BYTES = 272,
+    META_NARROWEST_AGE = 280,
+    META_NARROWEST_KNOWN = 288, /* 0 in databases that did not keep it */
+    META_END = 292,
 };
 
 static_assert((int)NAME_EPOCH + 8 == (int)RECORD_NAME_SIZE, "a name's value");
@@ -634,6 +638,21 @@ bool record_retains(const struct record_retention *rule, const struct record_ent
             now_ns - event->time_ns < rule->age_max_ns);
 }
 
+/* 0: no limit. */
+static uint64_t narrower(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+void record_set_rule(struct record_meta *meta, const struct record_retention *rule)
+{
+    struct record_retention *narrowest = &meta->narrowest;
+    meta->retention = *rule;
+    narrowest->events_max = narrower(narrowest->events_max, rule->events_max);
+    narrowest->bytes_max = narrower(narrowest->bytes_max, rule->bytes_max);
+    narrowest->age_max_ns = narrower(narrowest->age_max_ns, rule->age_max_ns);
+}
+
 /* -- meta -------------------------------------------------------------------------------------- */
 
 static uint32_t meta_checksum(const uint8_t *value)
@@ -657,6 +676,10 @@ void record_put_meta(void *value, const struct record_meta *meta)
     put_u64(at + META_RETENTION_EVENTS, meta->retention.events_max);
     put_u64(at + META_RETENTION_BYTES, meta->retention.bytes_max);
     put_u64(at + META_RETENTION_AGE, meta->retention.age_max_ns);
+    put_u64(at + META_NARROWEST_EVENTS, meta->narrowest.events_max);
+    put_u64(at + META_NARROWEST_BYTES, meta->narrowest.bytes_max);
+    put_u64(at + META_NARROWEST_AGE, meta->narrowest.age_max_ns);
+    put_u32(at + META_NARROWEST_KNOWN, 1);
     put_u32(at + META_CHECKSUM, meta_checksum(at));
 }
 
@@ -682,7 +705,13 @@ spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
         .retention = {.events_max = get_u64(at + META_RETENTION_EVENTS),
                       .bytes_max = get_u64(at + META_RETENTION_BYTES),
                       .age_max_ns = get_u64(at + META_RETENTION_AGE)},
+        .narrowest = {.events_max = 1, .bytes_max = 1, .age_max_ns = 1},
     };
+    if (get_u32(at + META_NARROWEST_KNOWN) != 0)
+        meta.narrowest =
+            (struct record_retention){.events_max = get_u64(at + META_NARROWEST_EVENTS),
+                                      .bytes_max = get_u64(at + META_NARROWEST_BYTES),
+                                      .age_max_ns = get_u64(at + META_NARROWEST_AGE)};
     memcpy(meta.secret, at + META_SECRET, RECORD_SECRET_SIZE);
     *ret_meta = meta;
     return SPN_OK;

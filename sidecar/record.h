@@ -179,7 +179,13 @@ struct record_meta {
     uint64_t next_position; /* never give a lower one again; the log's end may be higher */
     uint64_t clock_ns;      /* database clock when this was written */
     struct record_retention retention;
+    struct record_retention narrowest; /* of all rules so far: what trimming may have gone by. Of a
+                                          database that did not keep it: all but the newest event of
+                                          a session may be gone */
 };
+
+/* The rule from now on. */
+void record_set_rule(struct record_meta *meta, const struct record_retention *rule);
 
 enum { RECORD_META_SIZE = 320 };
 void record_put_meta(void *value, const struct record_meta *meta);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "absence.h"
 #include "chain.h"
 
 /* Leaves off what is not in the snapshot yet. */
@@ -69,6 +70,16 @@ static spn_err find_end(struct timeline *timeline)
     return durable ? SPN_OK : SPN_E_UNKNOWN_SESSION;
 }
 
+/* Deleted since the broker gave the view: what it had may be gone already. */
+static bool is_buried(const struct timeline *timeline)
+{
+    uint64_t checkpoint = journal_reader_meta(timeline->reader)->checkpoint;
+    const struct record_row *row = &timeline->row;
+    if (!timeline->has_row)
+        return timeline->epoch <= checkpoint;
+    return row->state == RECORD_DELETED && row->state_position <= checkpoint;
+}
+
 spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
                       const struct view *view)
 {
@@ -87,6 +98,8 @@ spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
     } else if (err != SPN_E_END) {
         return err;
     }
+    if (is_buried(timeline))
+        return SPN_E_UNKNOWN_SESSION;
     err = find_end(timeline);
     /* A row may know of events that neither the view nor the finished index has: then it is too
      * early to say that nothing more comes. */
@@ -164,17 +177,13 @@ static spn_err look_from(const struct timeline *timeline, uint64_t now_ns,
     return err;
 }
 
-spn_err timeline_read_retained(const struct timeline *timeline, uint64_t seq_from, uint64_t now_ns,
-                               size_t count_max, uint64_t *positions, uint64_t *ret_first,
-                               size_t *ret_count)
+static spn_err find_retained(const struct timeline *timeline, uint64_t seq_from, uint64_t now_ns,
+                             size_t count_max, uint64_t *positions, uint64_t *ret_first,
+                             size_t *ret_count)
 {
     struct horizon horizon;
     uint64_t first;
     bool is = false;
-    *ret_first = seq_from;
-    *ret_count = 0;
-    if (seq_from > timeline->seq_last)
-        return SPN_OK;
     spn_err err = look_from(timeline, now_ns, &horizon);
     if (err == SPN_E_END) {
         *ret_first = timeline->seq_last + 1;
@@ -190,6 +199,21 @@ spn_err timeline_read_retained(const struct timeline *timeline, uint64_t seq_fro
     if (err == SPN_OK)
         err = timeline_positions(timeline, *ret_first, count_max, positions, &first, ret_count);
     return err == SPN_OK && *ret_count > 0 && first != *ret_first ? SPN_E_CORRUPT : err;
+}
+
+spn_err timeline_read_retained(const struct timeline *timeline, uint64_t seq_from, uint64_t now_ns,
+                               size_t count_max, uint64_t *positions, uint64_t *ret_first,
+                               size_t *ret_count)
+{
+    *ret_first = seq_from;
+    *ret_count = 0;
+    if (seq_from > timeline->seq_last)
+        return SPN_OK;
+    spn_err err =
+        find_retained(timeline, seq_from, now_ns, count_max, positions, ret_first, ret_count);
+    if (err == SPN_OK && *ret_first > seq_from)
+        err = absence_check(timeline, *ret_first);
+    return err;
 }
 
 spn_err timeline_retained(const struct timeline *timeline, uint64_t seq_from, uint64_t now_ns,

@@ -33,8 +33,10 @@ struct timeline {
 spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
                       const struct view *view) SPN_MUST_USE;
 
-/* The first event from seq_from on that is retained now; behind the newest: none is. Costs two
- * values where seq_from itself is, else a binary search. */
+/* The first event from seq_from on that is retained now; after the newest: none is. Costs two
+ * values where seq_from itself is, else a binary search. SPN_E_CORRUPT: what is missing before it
+ * was not taken by retention (absence.h). Where an earlier rule kept less, events that it spared by
+ * chance, between others that it took, may be passed over. */
 spn_err timeline_retained(const struct timeline *timeline, uint64_t seq_from, uint64_t now_ns,
                           uint64_t *ret_seq) SPN_MUST_USE;
 

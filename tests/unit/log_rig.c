@@ -309,7 +309,7 @@ void rig_retain(struct rig *rig, struct record_retention rule)
 {
     rig_commit(rig);
     struct record_meta meta = *journal_meta(rig->journal);
-    meta.retention = rule;
+    record_set_rule(&meta, &rule);
     assert_int_equal(journal_begin(rig->journal), SPN_OK);
     assert_int_equal(journal_put_meta(rig->journal, &meta), SPN_OK);
     assert_int_equal(journal_commit(rig->journal), SPN_OK);

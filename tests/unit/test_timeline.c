@@ -360,10 +360,13 @@ static void gone(void **state)
 /* -- retention --------------------------------------------------------------------------------- */
 
 /* What is deleted from the log itself, as trimming and the quota do it: events by their seqs, from
- * one to another. The index is left as it was. */
+ * one to another; from 1 on, all entries that are in front of the log. The index is left as it was.
+ */
 struct cut {
     uint64_t from, to;
 };
+
+enum { DAMAGED = 0 };
 
 /* The script's session, the rule, and from where the first retained event is asked for. The clock
  * stands at the newest event of all. */
@@ -372,7 +375,7 @@ static const struct retained_row {
     struct record_retention rule;
     struct cut cut;
     uint64_t from;
-    uint64_t retained; /* seq */
+    uint64_t retained; /* seq. DAMAGED: what is missing was not taken by retention */
 } retained_rows[] = {
     /* no rule */
     {"c", {0}, {0, 0}, 1, 1},
@@ -422,12 +425,35 @@ static const struct retained_row {
     /* a hole in the middle */
     {"cFW", {0}, {20, 40}, 1, 1},
     {"cFW", {0}, {20, 40}, 19, 19},
-    {"cFW", {0}, {20, 40}, 20, 41},
-    {"cFW", {0}, {20, 40}, 30, 41},
-    {"cFW", {0}, {20, 40}, 40, 41},
+    {"cFW", {0}, {20, 40}, 20, DAMAGED},
+    {"cFW", {0}, {20, 40}, 30, DAMAGED},
+    {"cFW", {0}, {20, 40}, 40, DAMAGED},
     {"cFW", {0}, {20, 40}, 41, 41},
-    {"cFWcFWc", {0}, {101, 200}, 101, 201},
-    {"cFWcFWc", {0}, {90, 210}, 95, 211},
+    {"cFWcFWc", {0}, {101, 200}, 101, DAMAGED},
+    {"cFWcFWc", {0}, {90, 210}, 95, DAMAGED},
+    {"cFW", {0}, {100, 100}, 1, DAMAGED}, /* the newest of all */
+    {"cFW", {0}, {100, 100}, 100, DAMAGED},
+};
+
+/* Holes that an earlier rule may have made, or must not have. */
+static const struct changed_row {
+    const char *script;
+    struct record_retention rule;
+    struct cut cut;
+    uint64_t from;
+    uint64_t retained;
+    struct record_retention before;
+} changed_rows[] = {
+    {"cFW", {0}, {20, 40}, 20, 41, {.events_max = 60}},
+    {"cFW", {0}, {20, 40}, 20, DAMAGED, {.events_max = 61}},
+    /* what is spared before such a hole may be passed over */
+    {"cFW", {.events_max = 90}, {20, 40}, 1, 41, {.events_max = 60}},
+    {"cFW", {.events_max = 90}, {20, 40}, 15, 15, {.events_max = 60}},
+    {"cFW", {.events_max = 90}, {20, 40}, 20, DAMAGED, {0}},
+    {"cFW", {.events_max = 70}, {20, 40}, 20, DAMAGED, {.events_max = 80}},
+    {"cFW", {0}, {20, 40}, 20, 41, {.bytes_max = 400}},
+    {"cFW", {0}, {20, 40}, 20, DAMAGED, {.bytes_max = 4000}},
+    {"cFW", {0}, {100, 100}, 1, 101, {.age_max_ns = 7}},
 };
 
 static void cut_out(const struct cut *cut)
@@ -436,7 +462,12 @@ static void cut_out(const struct cut *cut)
     size_t count;
     if (cut->from == 0)
         return;
+    rig_commit(&rig);
     assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    if (cut->from == 1)
+        assert_int_equal(journal_delete_entries(rig.journal, 0, of->events[0].position - 1, NULL,
+                                                NULL, SIZE_MAX, &next, &count),
+                         SPN_OK);
     for (uint64_t seq = cut->from; seq <= cut->to; seq++) {
         uint64_t position = of->events[seq - 1].position;
         assert_int_equal(
@@ -456,8 +487,10 @@ static void assert_retained(uint64_t from, uint64_t now_ns, uint64_t expected)
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
     assert_int_equal(timeline_open(&timeline, reader, &view), SPN_OK);
     assert_int_equal(timeline.seq_last, durable); /* whatever was trimmed */
-    assert_int_equal(timeline_retained(&timeline, from, now_ns, &seq), SPN_OK);
-    assert_int_equal(seq, expected);
+    assert_int_equal(timeline_retained(&timeline, from, now_ns, &seq),
+                     expected == DAMAGED ? SPN_E_CORRUPT : SPN_OK);
+    if (expected != DAMAGED)
+        assert_int_equal(seq, expected);
     journal_reader_close(reader);
 }
 
@@ -465,6 +498,16 @@ static void retained(void **state)
 {
     const struct retained_row *row = *state;
     run_script(row->script);
+    rig_retain(&rig, row->rule);
+    cut_out(&row->cut);
+    assert_retained(row->from, rig_time_ns(rig.next_position - 1), row->retained);
+}
+
+static void retained_after_a_change(void **state)
+{
+    const struct changed_row *row = *state;
+    run_script(row->script);
+    rig_retain(&rig, row->before);
     rig_retain(&rig, row->rule);
     cut_out(&row->cut);
     assert_retained(row->from, rig_time_ns(rig.next_position - 1), row->retained);
@@ -543,15 +586,18 @@ static void closed(void **state)
 int main(void)
 {
     static char *const by_bytes[] = {"c", "cFW", "cFWcFc", "kFWkF5", "cxFWcxFh"};
-    static struct CMUnitTest
-        tests[SCRIPTS_MAX + COUNT(retained_rows) + COUNT(by_bytes) + COUNT(closed_rows) + 2] = {
-            {"gone", gone, NULL, release, NULL},
-            {"retained without blocks", retained_without_blocks, NULL, release, NULL},
-        };
+    static struct CMUnitTest tests[SCRIPTS_MAX + COUNT(retained_rows) + COUNT(changed_rows) +
+                                   COUNT(by_bytes) + COUNT(closed_rows) + 2] = {
+        {"gone", gone, NULL, release, NULL},
+        {"retained without blocks", retained_without_blocks, NULL, release, NULL},
+    };
     size_t count = 2;
     for (size_t i = 0; i < COUNT(retained_rows); i++)
         tests[count++] = (struct CMUnitTest){retained_rows[i].script, retained, NULL, release,
                                              (void *)(uintptr_t)&retained_rows[i]};
+    for (size_t i = 0; i < COUNT(changed_rows); i++)
+        tests[count++] = (struct CMUnitTest){changed_rows[i].script, retained_after_a_change, NULL,
+                                             release, (void *)(uintptr_t)&changed_rows[i]};
     for (size_t i = 0; i < COUNT(by_bytes); i++)
         tests[count++] =
             (struct CMUnitTest){by_bytes[i], retained_by_bytes, NULL, release, by_bytes[i]};

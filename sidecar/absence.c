@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "absence.h"
+
+#include "chain.h"
+
+/* The event that may be missing. */
+struct suspect {
+    uint64_t seq;
+    uint64_t position; /* 0: no block and no generation has it */
+    bool bytes_known;
+    uint64_t bytes; /* of the session up to and with it */
+};
+
+/* How far the session has come, as trimming may have known it: a row can be ahead of the view. */
+static spn_err newest_bytes(const struct timeline *timeline, uint64_t *ret_bytes)
+{
+    struct record_entry newest;
+    spn_err err = journal_read_entry(timeline->reader, timeline->position_last, &newest);
+    *ret_bytes = timeline->row.bytes;
+    if (err == SPN_OK && newest.bytes > *ret_bytes)
+        *ret_bytes = newest.bytes;
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+static spn_err look_up(const struct timeline *timeline, uint64_t seq, struct suspect *ret_suspect)
+{
+    uint64_t position, first;
+    size_t count;
+    *ret_suspect = (struct suspect){.seq = seq};
+    spn_err err = timeline_positions(timeline, seq, 1, &position, &first, &count);
+    if (err == SPN_OK && count > 0 && first == seq)
+        ret_suspect->position = position;
+    return err;
+}
+
+/* What the event after it, which is there, says of it. */
+static spn_err ask_next(const struct timeline *timeline, struct suspect *suspect)
+{
+    struct suspect next;
+    struct record_entry entry;
+    if (suspect->seq >= timeline->seq_last)
+        return SPN_OK;
+    spn_err err = look_up(timeline, suspect->seq + 1, &next);
+    if (err == SPN_OK)
+        err = journal_read_entry(timeline->reader, next.position, &entry);
+    if (err != SPN_OK)
+        return err == SPN_E_END ? SPN_OK : err;
+    suspect->bytes_known = true;
+    suspect->bytes = entry.bytes - entry.data.size;
+    return SPN_OK;
+}
+
+/* Whether trimming may have taken it by some rule. */
+static spn_err was_hidden(const struct timeline *timeline, struct suspect *suspect, bool *ret_was)
+{
+    const struct record_retention *rule = &journal_reader_meta(timeline->reader)->narrowest;
+    uint64_t last = timeline->row.seq > timeline->seq_last ? timeline->row.seq : timeline->seq_last;
+    uint64_t last_bytes;
+    *ret_was =
+        rule->age_max_ns > 0 || (rule->events_max > 0 && last - suspect->seq >= rule->events_max);
+    if (*ret_was || rule->bytes_max == 0)
+        return SPN_OK;
+    spn_err err = newest_bytes(timeline, &last_bytes);
+    if (err == SPN_OK)
+        err = ask_next(timeline, suspect);
+    *ret_was =
+        err == SPN_OK && suspect->bytes_known && last_bytes - suspect->bytes >= rule->bytes_max;
+    return err;
+}
+
+/* Whether the quota took something of a segment: a block whose entries it took goes by the next
+ * look under the rule, or with all of the segment. 0: there is none. */
+static spn_err segment_was_taken(const struct timeline *timeline, uint32_t number, uint64_t front,
+                                 bool *ret_was)
+{
+    struct record_segment segment;
+    uint32_t found;
+    *ret_was = false;
+    if (number == 0)
+        return SPN_OK;
+    spn_err err = journal_read_segment_after(timeline->reader, number - 1, &found, &segment);
+    *ret_was = err == SPN_E_END || (err == SPN_OK && (found != number || segment.first < front));
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+/* The segment that it was in, or the newest of those it may have been in. */
+static spn_err find_segment(const struct timeline *timeline, uint64_t seq, uint32_t *ret_number)
+{
+    *ret_number = timeline->segment;
+    spn_err err = chain_segment_before(timeline->reader, timeline->epoch, timeline->segment,
+                                       seq + 1, ret_number);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+/* Whether the quota may have taken it. */
+static spn_err was_taken(const struct timeline *timeline, const struct suspect *suspect,
+                         bool *ret_was)
+{
+    struct record_entry entry;
+    uint64_t front = UINT64_MAX;
+    uint32_t number;
+    *ret_was = false;
+    spn_err err = journal_read_entry_from(timeline->reader, 0, &front, &entry);
+    if (err != SPN_OK && err != SPN_E_END)
+        return err;
+    if (suspect->position > 0) {
+        *ret_was = suspect->position < front;
+        return SPN_OK;
+    }
+    err = find_segment(timeline, suspect->seq, &number);
+    return err == SPN_OK ? segment_was_taken(timeline, number, front, ret_was) : err;
+}
+
+spn_err absence_check(const struct timeline *timeline, uint64_t first)
+{
+    struct suspect suspect;
+    struct record_entry entry;
+    bool explained = false;
+    spn_err err = look_up(timeline, first - 1, &suspect);
+    if (err == SPN_OK && suspect.position > 0) {
+        err = journal_read_entry(timeline->reader, suspect.position, &entry);
+        explained = err == SPN_OK; /* it is there: the rule hides it */
+        err = err == SPN_E_END ? SPN_OK : err;
+    }
+    if (err == SPN_OK && !explained)
+        err = was_hidden(timeline, &suspect, &explained);
+    if (err == SPN_OK && !explained)
+        err = was_taken(timeline, &suspect, &explained);
+    return err == SPN_OK && !explained ? SPN_E_CORRUPT : err;
+}
