@@ -107,6 +107,7 @@ static struct spn_session session_of(const struct wire_session_row *row)
                                 .last_id = row->last_id,
                                 .epoch = row->epoch,
                                 .seq = row->seq,
+                                .markers = row->markers,
                                 .position = row->position,
                                 .bytes = row->bytes,
                                 .opened_ms = row->opened_ms,
@@ -182,7 +183,8 @@ spn_err spn_get_session(spn_client *client, struct spn_bytes name, int timeout_m
     wire_get_info_is(&in, &info);
     if (!wire_in_done(&in) || info.row.name.size == 0)
         return bad_answer(client);
-    *ret_info = (struct spn_session_info){session_of(&info.row), info.first_seq};
+    *ret_info = (struct spn_session_info){
+        .session = session_of(&info.row), .first_seq = info.first_seq, .markers = info.markers};
     return SPN_OK;
 }
 

@@ -10,6 +10,7 @@ enum { BUCKETS_MIN = 64 };
 struct pending_entry {
     struct wire_entry entry; /* its bytes lie in `bytes`, one after the other */
     struct pending_entry *next;
+    struct pending_entry *before;
     struct pending_entry *chain; /* of its bucket */
     uint64_t hash;
     uint8_t *bytes;
@@ -85,15 +86,21 @@ static spn_err grow(struct pending *pending)
     return SPN_OK;
 }
 
-static struct pending_entry *newest_of(const struct pending *pending, uint64_t hash,
-                                       struct spn_bytes session)
+/* The first one of the session in what is left of its bucket. */
+static struct pending_entry *find(struct pending_entry *held, uint64_t hash,
+                                  struct spn_bytes session)
 {
-    struct pending_entry *held = pending->bucket_count > 0 ? *bucket_of(pending, hash) : NULL;
     for (; held != NULL; held = held->chain)
         if (held->hash == hash && held->entry.session.size == session.size &&
             memcmp(held->entry.session.data, session.data, session.size) == 0)
             break;
     return held;
+}
+
+static struct pending_entry *newest_of(const struct pending *pending, uint64_t hash,
+                                       struct spn_bytes session)
+{
+    return pending->bucket_count > 0 ? find(*bucket_of(pending, hash), hash, session) : NULL;
 }
 
 /* -- entries ----------------------------------------------------------------------------------- */
@@ -161,20 +168,76 @@ static spn_err append(struct pending *pending, const struct wire_entry *entry, u
     }
     link_entry(pending, held);
     *(pending->first != NULL ? &pending->last->next : &pending->first) = held;
+    held->before = pending->count > 0 ? pending->last : NULL;
     pending->last = held;
     pending->count++;
     pending->bytes = bytes;
     return SPN_OK;
 }
 
-spn_err pending_put(struct pending *pending, const struct wire_entry *entry, bool *ret_replaced)
+static void drop(struct pending *pending, struct pending_entry *held)
+{
+    unlink_entry(pending, held);
+    *(held->before != NULL ? &held->before->next : &pending->first) = held->next;
+    *(held->next != NULL ? &held->next->before : &pending->last) = held->before;
+    pending->count--;
+    pending->bytes -= wire_entry_size(&held->entry);
+    free_entry(held);
+}
+
+static bool is_marker(const struct pending_entry *held)
+{
+    return held != NULL && (held->entry.kind == WIRE_MARKER || held->entry.kind == WIRE_RESET);
+}
+
+static bool is_event(const struct pending_entry *held)
+{
+    return held != NULL && held->entry.kind == WIRE_EVENT;
+}
+
+/* newest: of the session; NULL: it has none. */
+static spn_err put_event(struct pending *pending, const struct wire_entry *entry, uint64_t hash,
+                         struct pending_entry *newest, unsigned *ret_replaced)
+{
+    struct pending_entry *marker = is_marker(newest) ? newest : NULL;
+    struct pending_entry *event = marker ? find(marker->chain, hash, entry->session) : newest;
+    struct pending_entry *place = is_event(event) ? event : marker;
+    spn_err err = place ? replace(pending, place, entry) : append(pending, entry, hash);
+    if (err != SPN_OK)
+        return err;
+    *ret_replaced = place != NULL;
+    if (marker && place != marker) {
+        drop(pending, marker);
+        ++*ret_replaced;
+    }
+    return SPN_OK;
+}
+
+static spn_err put_marker(struct pending *pending, const struct wire_entry *entry, uint64_t hash,
+                          struct pending_entry *newest, unsigned *ret_replaced)
+{
+    spn_err err = SPN_OK;
+    bool replaces = is_marker(newest);
+    if (replaces && entry->kind == WIRE_MARKER && entry->id.size == 0)
+        newest->entry.retry_ms = entry->retry_ms; /* the id that waits stays */
+    else
+        err = replaces ? replace(pending, newest, entry) : append(pending, entry, hash);
+    if (err == SPN_OK)
+        *ret_replaced = replaces;
+    return err;
+}
+
+spn_err pending_put(struct pending *pending, const struct wire_entry *entry, unsigned *ret_replaced)
 {
     uint64_t hash = hash_of(pending, entry->session);
     struct pending_entry *newest = newest_of(pending, hash, entry->session);
-    bool replaces = newest != NULL && newest->entry.kind == WIRE_EVENT && entry->kind == WIRE_EVENT;
-    spn_err err = replaces ? replace(pending, newest, entry) : append(pending, entry, hash);
+    if (entry->kind == WIRE_EVENT)
+        return put_event(pending, entry, hash, newest, ret_replaced);
+    if (entry->kind == WIRE_MARKER || entry->kind == WIRE_RESET)
+        return put_marker(pending, entry, hash, newest, ret_replaced);
+    spn_err err = append(pending, entry, hash);
     if (err == SPN_OK)
-        *ret_replaced = replaces;
+        *ret_replaced = 0;
     return err;
 }
 
@@ -185,11 +248,6 @@ const struct wire_entry *pending_first(const struct pending *pending)
 
 void pending_drop_first(struct pending *pending)
 {
-    struct pending_entry *held = pending->first;
-    assert(held != NULL);
-    unlink_entry(pending, held);
-    pending->first = held->next;
-    pending->count--;
-    pending->bytes -= wire_entry_size(&held->entry);
-    free_entry(held);
+    assert(pending->first != NULL);
+    drop(pending, pending->first);
 }

@@ -6,8 +6,9 @@
  *
  * One queue in the order of arrival, and a hash of sessions beside it. An event takes the place of
  * its session's newest entry when that is an event too, and keeps that one's place in the queue: a
- * session with many events does not push itself back, and waits no longer than the others. A close
- * or a delete is never replaced, so that what comes before and behind it stays there.
+ * session with many events does not push itself back, and waits no longer than the others. A marker
+ * takes the place of a marker, and waits behind an event until the next one takes the place of
+ * both. A close or a delete is never replaced, so that what comes before and behind it stays there.
  *
  * Entries have no numbers yet, and events without an id have none until they get their number.
  *
@@ -42,10 +43,10 @@ struct pending {
 void pending_init(struct pending *pending, size_t count_max, size_t bytes_max, uint64_t seed);
 void pending_release(struct pending *pending); /* takes what was only zeroed */
 
-/* Takes an entry in; *ret_replaced: in place of another. SPN_E_TOO_MANY, SPN_E_NOMEM: it was not
+/* Takes an entry in; *ret_replaced: in place of how many. SPN_E_TOO_MANY, SPN_E_NOMEM: it was not
  * taken, and all is as it was. */
 spn_err pending_put(struct pending *pending, const struct wire_entry *entry,
-                    bool *ret_replaced) SPN_MUST_USE;
+                    unsigned *ret_replaced) SPN_MUST_USE;
 
 /* The oldest; NULL: there is none. */
 const struct wire_entry *pending_first(const struct pending *pending);

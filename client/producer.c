@@ -454,15 +454,32 @@ static spn_err check_session(struct spn_producer *producer, struct spn_bytes ses
     return SPN_OK;
 }
 
+/* What a marker cannot say. */
+static bool is_no_marker(const struct spn_event *event)
+{
+    if (event->kind == SPN_EVENT)
+        return false;
+    if (event->kind != SPN_MARKER && event->kind != SPN_RESET)
+        return true;
+    bool says_nothing = event->id.size == 0 && event->retry_ms == SPN_RETRY_NONE;
+    return event->type.size > 0 || event->data.size > 0 ||
+           (event->kind == SPN_RESET ? event->id.size > 0 : says_nothing);
+}
+
 static spn_err check_event(struct spn_producer *producer, const struct spn_event *event)
 {
+    if (is_no_marker(event))
+        return client_fail(producer->client, SPN_E_INVALID,
+                           "a marker has an id or a retry, and nothing else; a reset has no id");
     spn_err err = event->id.size > 0 ? wire_check_id(event->id) : SPN_OK;
     if (err == SPN_OK && event->type.size > 0)
         err = wire_check_type(event->type);
     if (err == SPN_OK)
         err = wire_check_data(event->data, producer->client->data_max);
     if (err == SPN_E_EVENT_TOO_LARGE)
-        return client_fail(producer->client, err, "event data has %zu bytes, the limit is %zu",
+        return client_fail(producer->client, err,
+                           "event data has %zu bytes, the limit is %zu (sponsond's "
+                           "--event-data-max)",
                            event->data.size, producer->client->data_max);
     return err == SPN_OK ? SPN_OK : client_fail(producer->client, err, NULL);
 }
@@ -516,7 +533,7 @@ static spn_err wait_for_room(struct spn_producer *producer, const struct wire_en
 static spn_err take_latest(struct spn_producer *producer, const struct wire_entry *entry,
                            uint64_t *ret_ticket)
 {
-    bool replaced;
+    unsigned replaced;
     if (put_entry(producer, *entry, ret_ticket))
         return SPN_OK;
     if (transport_now() - producer->client->looked_ns >= PRODUCER_LOOK_NS) {
@@ -552,17 +569,19 @@ static spn_err take_entry(struct spn_producer *producer, const struct wire_entry
 static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
                        const struct spn_event *event, uint64_t *ret_ticket)
 {
-    struct wire_entry entry = {.kind = WIRE_EVENT,
-                               .session = session,
-                               .id = event->id,
-                               .type = event->type,
-                               .data = event->data,
-                               .retry_ms = event->retry_ms};
+    static const uint8_t kinds[] = {
+        [SPN_EVENT] = WIRE_EVENT, [SPN_MARKER] = WIRE_MARKER, [SPN_RESET] = WIRE_RESET};
     spn_err err = check_session(producer, session);
     if (err == SPN_OK)
         err = check_event(producer, event);
     if (err != SPN_OK)
         return err;
+    struct wire_entry entry = {.kind = kinds[event->kind],
+                               .session = session,
+                               .id = event->id,
+                               .type = event->type,
+                               .data = event->data,
+                               .retry_ms = event->retry_ms};
     return take_entry(producer, &entry, ret_ticket);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replay.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,9 @@ enum {
     LAST_BODY_SIZE = 1 + WIRE_SESSION_MAX,
     FETCH_BODY_SIZE = 1 + 4 + 8 + 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
 };
+
+static_assert((int)SPN_MARKER == (int)WIRE_ITEM_MARKER && (int)SPN_RESET == (int)WIRE_ITEM_RESET,
+              "kinds of items");
 
 /* -- the last event ---------------------------------------------------------------------------- */
 
@@ -199,7 +203,8 @@ static spn_err next_item(struct spn_replay *replay, struct spn_event *ret_event)
                            (unsigned long long)replay->seq_next);
     replay->left--;
     replay->seq_next = item.seq + 1;
-    *ret_event = (struct spn_event){.id = item.id,
+    *ret_event = (struct spn_event){.kind = (spn_event_kind)item.kind,
+                                    .id = item.id,
                                     .type = item.type,
                                     .data = item.data,
                                     .retry_ms = item.retry_ms,

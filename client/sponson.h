@@ -56,11 +56,25 @@ SPN_API const char *spn_version(void);
 
 #define SPN_RETRY_NONE UINT32_MAX
 
-/* One server-sent event. The second half is the sidecar's and ignored on publish. */
+/* What is published, and what is read. */
+typedef enum spn_event_kind {
+    SPN_EVENT = 0,
+    /* No event: what a block of an event stream says that has no data. An id, which is in force
+     * from here on (a reader can go on after it, and it is the session's last id), a retry, or
+     * both; without an id the one in force stays. It has a seq and is retained as an event is, is
+     * written again as it came, and dispatches nothing. */
+    SPN_MARKER = 1,
+    SPN_RESET = 2, /* a marker after which no id is in force: an `id:` without a value */
+} spn_event_kind;
+
+/* One server-sent event, or a marker, which has no type and no data. The second half is the
+ * sidecar's and ignored on publish. */
 struct spn_event {
-    struct spn_bytes id;   /* up to 1,024 bytes without NUL, CR, LF; empty: the library gives one */
+    spn_event_kind kind;
+    struct spn_bytes id;   /* up to 4,096 bytes without NUL, CR, LF; empty: the library gives one,
+                              but not to a marker */
     struct spn_bytes type; /* the `event:` field, up to 255 bytes; empty: "message" */
-    struct spn_bytes data; /* any bytes but CR; the sidecar's limit, 1 MiB by default */
+    struct spn_bytes data; /* any bytes but CR; the sidecar's limit, 4 MiB by default */
     uint32_t retry_ms;     /* SPN_RETRY_NONE: none. Mind that 0 is a value: use SPN_EVENT_INIT */
 
     uint64_t seq;      /* number in its session: 1, 2, 3 ... */
@@ -183,6 +197,9 @@ struct spn_producer_options {
  * their session's pending event, are not replaced, and what is published afterwards is pending
  * behind them.
  *
+ * A marker takes the place of its session's pending marker, and waits behind its pending event; the
+ * next event takes the place of both. One with a retry alone leaves the pending marker its id.
+ *
  * As many entries and bytes may be pending as the window has, or as the default window would have
  * if that is more (65,536 and 4 MiB), and one of any size. Beyond that spn_publish returns
  * SPN_E_TOO_MANY at once, and the event is not taken; sessions that have a pending event can still
@@ -209,6 +226,7 @@ SPN_API uint64_t spn_producer_committed(const spn_producer *producer);
 /* Hands one event over to be sent. ret_ticket may be NULL. While the in-flight window is full it
  * waits up to the send timeout.
  * SPN_E_BACKPRESSURE: no room in time, not taken, nothing else lost: publish it again.
+ * SPN_E_INVALID: a marker with a type or data, with neither id nor retry, or a reset with an id.
  * SPN_E_TOO_MANY: with latest_only only. SPN_E_NOMEM. SPN_E_BAD_SESSION, SPN_E_BAD_ID,
  * SPN_E_BAD_TYPE, SPN_E_BAD_DATA, SPN_E_EVENT_TOO_LARGE: not taken, no ticket used. SPN_E_FENCED:
  * somebody else opened the same id. Never SPN_E_UNAVAILABLE: a sidecar that restarts is ridden out.
@@ -305,8 +323,8 @@ SPN_API spn_err spn_producer_close(spn_producer *producer, int timeout_ms,
 /* -- reading ----------------------------------------------------------------------------------- */
 
 struct spn_last {
-    struct spn_bytes id; /* of the newest durable event; empty while there is none */
-    uint64_t seq;        /* 0 while there is none */
+    struct spn_bytes id; /* in force after the newest durable event or marker; empty: none is */
+    uint64_t seq;        /* of that one; 0 while there is none */
     uint64_t epoch;
     uint64_t position;
     uint64_t time_ms;
@@ -325,10 +343,11 @@ SPN_API spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client,
                                 struct spn_bytes session, struct spn_bytes after,
                                 int timeout_ms) SPN_MUST_USE;
 
-/* The next event. SPN_E_END: caught up with what was durable when it was asked; calling again asks
- * again. SPN_E_OTHER_EPOCH: the session was opened anew meanwhile; SPN_E_UNKNOWN_SESSION: it was
- * deleted. SPN_E_PROTOCOL: the sidecar left an event out; nothing after it is given. Rides through
- * a restart of the sidecar within the timeout; after SPN_E_TIMEOUT call again. */
+/* The next event or marker. SPN_E_END: caught up with what was durable when it was asked; calling
+ * again asks again. SPN_E_OTHER_EPOCH: the session was opened anew meanwhile;
+ * SPN_E_UNKNOWN_SESSION: it was deleted. SPN_E_PROTOCOL: the sidecar left an event out; nothing
+ * after it is given. Rides through a restart of the sidecar within the timeout; after SPN_E_TIMEOUT
+ * call again. */
 SPN_API spn_err spn_replay_next(spn_replay *replay, int timeout_ms,
                                 struct spn_event *ret_event) SPN_MUST_USE;
 
@@ -363,8 +382,8 @@ struct spn_subscription_options {
 
 typedef enum spn_item_kind {
     SPN_ITEM_VERDICT = 0, /* the first: where it begins; missing: events trimmed before that */
-    SPN_ITEM_EVENT = 1,
-    SPN_ITEM_GAP = 2, /* `missing` events were trimmed before they could be delivered */
+    SPN_ITEM_EVENT = 1,   /* or a marker: event.kind says which */
+    SPN_ITEM_GAP = 2,     /* `missing` events were trimmed before they could be delivered */
     SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID (no retained event
                          has it; of the session `missing` events are not retained any more: 0: it
                          never had it), SPN_E_CLOSED (all of it was delivered), SPN_E_DELETED (or
@@ -418,7 +437,8 @@ struct spn_session {
     struct spn_bytes name;
     struct spn_bytes last_id;
     uint64_t epoch;
-    uint64_t seq; /* events ever stored in this epoch */
+    uint64_t seq;     /* events and markers ever stored in this epoch */
+    uint64_t markers; /* of them */
     uint64_t position;
     uint64_t bytes;
     uint64_t opened_ms;
@@ -430,7 +450,8 @@ struct spn_session {
 
 struct spn_session_info {
     struct spn_session session;
-    uint64_t first_seq; /* of the oldest event that is retained; session.seq + 1: none is */
+    uint64_t first_seq; /* of the oldest entry that is retained; session.seq + 1: none is */
+    uint64_t markers;   /* of those that are retained */
 };
 
 /* All that is known of one session. SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION, SPN_E_TIMEOUT,
@@ -478,14 +499,15 @@ SPN_API spn_err spn_get_stats(spn_client *client, int timeout_ms, const struct s
 
 /* -- text/event-stream ------------------------------------------------------------------------- */
 
-/* An incremental parser after the HTML standard, section 9.2. event_max: 0 for 1 MiB. */
+/* An incremental parser after the HTML standard, section 9.2. event_max: 0 for 4 MiB. */
 SPN_API spn_err spn_sse_open(spn_sse **ret_sse, size_t event_max) SPN_MUST_USE;
 SPN_API void spn_sse_close(spn_sse *sse); /* takes NULL */
 
-/* Consumes bytes until an event is complete or the input is used up; *ret_used says how many, and
- * is set on every return. SPN_OK: *ret_event is filled, its id only when the event itself set one
- * (an id: field); the bytes are valid until the next call. SPN_E_END: all used, no event yet.
- * SPN_E_EVENT_TOO_LARGE: an event over the limit is being skipped; go on with the rest. */
+/* Consumes bytes until an event or a marker is complete or the input is used up; *ret_used says how
+ * many, and is set on every return. SPN_OK: *ret_event is filled, its id only when the event itself
+ * set one (an id: field); the bytes are valid until the next call. SPN_E_END: all used, no event
+ * yet. A marker's id is its own, and empty where only the retry is. SPN_E_EVENT_TOO_LARGE: an event
+ * over the limit is being skipped; go on with the rest. */
 SPN_API spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_used,
                              struct spn_event *ret_event) SPN_MUST_USE;
 

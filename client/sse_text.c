@@ -10,7 +10,7 @@
 #include "sponson.h"
 #include "sse.h"
 
-enum { EVENT_MAX_DEFAULT = 1024 * 1024 };
+enum { EVENT_MAX_DEFAULT = 4 * 1024 * 1024 };
 
 struct spn_sse {
     struct sse_parser parser;
@@ -36,6 +36,13 @@ void spn_sse_close(spn_sse *sse)
     free(sse);
 }
 
+static spn_event_kind kind_of(const struct sse_event *event)
+{
+    if (!event->marker)
+        return SPN_EVENT;
+    return event->id.data != NULL && event->id.size == 0 ? SPN_RESET : SPN_MARKER;
+}
+
 spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_used,
                      struct spn_event *ret_event)
 {
@@ -46,7 +53,8 @@ spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_u
         return err;
     if (!ready)
         return SPN_E_END;
-    *ret_event = (struct spn_event){.id = event.id,
+    *ret_event = (struct spn_event){.kind = kind_of(&event),
+                                    .id = event.id,
                                     .type = event.type,
                                     .data = event.data,
                                     .retry_ms = event.has_retry ? event.retry_ms : SPN_RETRY_NONE};
@@ -60,11 +68,14 @@ struct spn_bytes spn_sse_last_id(const spn_sse *sse)
 
 spn_err spn_sse_format(const struct spn_event *event, void *out, size_t out_size, size_t *ret_size)
 {
-    struct sse_event text = {.type = event->type,
+    struct sse_event text = {.marker = event->kind != SPN_EVENT,
+                             .type = event->type,
                              .data = event->data,
                              .has_retry = event->retry_ms != SPN_RETRY_NONE,
                              .retry_ms = event->retry_ms};
-    if (event->id.size > 0)
+    if (event->kind == SPN_RESET)
+        text.id = (struct spn_bytes){"", 0};
+    else if (event->id.size > 0)
         text.id = event->id;
     *ret_size = sse_format_size(&text);
     if (*ret_size > out_size)

@@ -704,7 +704,8 @@ static bool give_event(struct spn_subscription *subscription, struct spn_item *r
         return false;
     subscription->given = item.seq;
     *ret_item = (struct spn_item){.kind = SPN_ITEM_EVENT,
-                                  .event = {.id = item.id,
+                                  .event = {.kind = (spn_event_kind)item.kind,
+                                            .id = item.id,
                                             .type = item.type,
                                             .data = item.data,
                                             .retry_ms = item.retry_ms,

@@ -168,7 +168,7 @@ void window_skip_session(struct window *window, uint64_t number, uint64_t end, s
             continue;
         if (entry[ENTRY_KIND] == WIRE_DELETE)
             return;
-        if (entry[ENTRY_KIND] == WIRE_EVENT)
+        if (wire_is_stored(entry[ENTRY_KIND]))
             window_skip(window, at, code);
     }
 }

@@ -133,7 +133,7 @@ static bool block_too_large(const struct sse_parser *parser)
            parser->data.size - 1 + parser->type.size + parser->id.size > parser->event_size_max;
 }
 
-/* Keeps the retry: it waits for an event that carries it out. */
+/* Keeps the retry of an event that was too large: the next block carries it out. */
 static void block_clear(struct sse_parser *parser)
 {
     text_clear(&parser->data);
@@ -147,14 +147,17 @@ static void block_clear(struct sse_parser *parser)
 static void block_fill(const struct sse_parser *parser, struct sse_event *event)
 {
     *event = (struct sse_event){
+        .marker = !block_has_data(parser),
         .last_id = text_bytes(&parser->last_id),
-        .type = text_bytes(&parser->type),
-        .data = {parser->data.data, parser->data.size - 1},
         .has_retry = parser->has_retry,
         .retry_ms = parser->has_retry ? parser->retry_ms : 0,
     };
     if (parser->has_id)
         event->id = event->last_id;
+    if (event->marker)
+        return;
+    event->type = text_bytes(&parser->type);
+    event->data = (struct spn_bytes){parser->data.data, parser->data.size - 1};
 }
 
 /* A blank line. The id takes effect whether or not there is an event to dispatch. */
@@ -163,7 +166,7 @@ static spn_err block_end(struct sse_parser *parser, bool *ret_ready, struct sse_
     bool too_large = block_too_large(parser);
     if (parser->has_id && !parser->id.overflow)
         text_swap(&parser->id, &parser->last_id);
-    if (!too_large && block_has_data(parser)) {
+    if (!too_large && (block_has_data(parser) || parser->has_id || parser->has_retry)) {
         block_fill(parser, ret_event);
         parser->has_retry = false;
         *ret_ready = true;
@@ -194,6 +197,10 @@ static void line_begin_value(struct sse_parser *parser)
 {
     parser->field = (uint8_t)field_named(parser->name, parser->name_size);
     parser->part = parser->field == FIELD_UNKNOWN ? PART_IGNORED : PART_COLON;
+    if (parser->field != FIELD_UNKNOWN || parser->name_size == 0)
+        parser->known = true;
+    else
+        parser->unknown = true;
     parser->value_bad = false;
     if (parser->field == FIELD_EVENT)
         text_clear(&parser->type);
@@ -361,11 +368,21 @@ spn_err sse_parser_feed(struct sse_parser *parser, const void *bytes, size_t siz
 
 bool sse_parser_pending(const struct sse_parser *parser)
 {
-    if (block_has_data(parser) || parser->has_id || parser->type.size > 0 || parser->type.overflow)
+    if (block_has_data(parser) || parser->has_id || parser->has_retry || parser->type.size > 0 ||
+        parser->type.overflow)
         return true;
     if (parser->part == PART_NAME)
         return parser->name_size > 0;
-    return parser->part != PART_IGNORED && parser->field != FIELD_RETRY;
+    return parser->part != PART_IGNORED;
+}
+
+bool sse_parser_is_foreign(const struct sse_parser *parser)
+{
+    if (parser->known)
+        return false;
+    bool unfinished = parser->part == PART_NAME && parser->name_size > 0;
+    bool field = unfinished && field_named(parser->name, parser->name_size) != FIELD_UNKNOWN;
+    return !field && (parser->unknown || unfinished);
 }
 
 /* -- formatter -------------------------------------------------------------------------------- */
@@ -438,10 +455,12 @@ size_t sse_format_size(const struct sse_event *event)
     size_t size = 1; /* the blank line */
     if (event->id.data != NULL)
         size += field_size("id", event->id);
-    if (event->type.size > 0)
-        size += field_size("event", event->type);
     if (event->has_retry)
         size += field_size("retry", decimal(event->retry_ms, &digits));
+    if (event->marker)
+        return size;
+    if (event->type.size > 0)
+        size += field_size("event", event->type);
     struct spn_bytes rest = event->data;
     do
         size += field_size("data", next_line(&rest));
@@ -449,13 +468,21 @@ size_t sse_format_size(const struct sse_event *event)
     return size;
 }
 
+static char *put_data(char *at, struct spn_bytes data)
+{
+    do
+        at = put_field(at, "data", next_line(&data));
+    while (data.data != NULL);
+    return at;
+}
+
 spn_err sse_format(const struct sse_event *event, void *out, size_t out_size, size_t *ret_size)
 {
     if (!fits_a_line(event->id))
         return SPN_E_BAD_ID;
-    if (!fits_a_line(event->type))
+    if (!event->marker && !fits_a_line(event->type))
         return SPN_E_BAD_TYPE;
-    if (has_byte(event->data, '\r'))
+    if (!event->marker && has_byte(event->data, '\r'))
         return SPN_E_BAD_DATA;
     size_t size = sse_format_size(event);
     if (size > out_size)
@@ -465,14 +492,12 @@ spn_err sse_format(const struct sse_event *event, void *out, size_t out_size, si
     char *at = out;
     if (event->id.data != NULL)
         at = put_field(at, "id", event->id);
-    if (event->type.size > 0)
+    if (!event->marker && event->type.size > 0)
         at = put_field(at, "event", event->type);
     if (event->has_retry)
         at = put_field(at, "retry", decimal(event->retry_ms, &digits));
-    struct spn_bytes rest = event->data;
-    do
-        at = put_field(at, "data", next_line(&rest));
-    while (rest.data != NULL);
+    if (!event->marker)
+        at = put_data(at, event->data);
     at = put(at, "\n", 1);
     assert((size_t)(at - (char *)out) == size);
     *ret_size = (size_t)(at - (char *)out);

@@ -5,6 +5,10 @@
  * time. The pieces never show: the same stream gives the same events however it was cut. The
  * formatter is its reverse: what sse_format writes, the parser reads back as the same event.
  *
+ * A block without data dispatches nothing, and says something all the same when it has an id, which
+ * is in force from its blank line on, or a retry. It comes out as a marker, so that whoever stores
+ * the stream can resume after it and write it again.
+ *
  * Two choices of ours: nothing is decoded, so bytes that are not UTF-8 come out as they came in,
  * where a browser would put U+FFFD (a sidecar must hand on what it was given); and a retry that
  * does not fit 32 bits is ignored. The content type of the stream and the waiting before a
@@ -27,6 +31,7 @@
 #include "spn_err.h"
 
 struct sse_event {
+    bool marker; /* no event: a block without data. It has an id or a retry, no type and no data */
     /* The id set on this very event; data is NULL when it has none. An empty `id:` field gives
      * size 0 with data that is not NULL: it resets the last event id. */
     struct spn_bytes id;
@@ -35,7 +40,7 @@ struct sse_event {
     struct spn_bytes last_id;
     struct spn_bytes type; /* the `event:` field; size 0 when absent or empty: means "message" */
     struct spn_bytes data;
-    bool has_retry; /* a retry in this block, or in earlier ones that dispatched nothing */
+    bool has_retry; /* a retry in this block, or in one before it that was too large */
     uint32_t retry_ms;
 };
 
@@ -56,6 +61,8 @@ struct sse_parser {
 
     /* The stream. */
     uint8_t bom_size; /* bytes of a leading BOM seen so far, 3 once that is decided */
+    bool known;       /* a line was a field or a comment */
+    bool unknown;     /* a line was neither, and not blank */
     bool after_cr;    /* the last line ended with CR: an LF that follows belongs to it */
     struct sse_text last_id;
 
@@ -83,9 +90,9 @@ struct sse_parser {
 void sse_parser_init(struct sse_parser *parser, size_t event_size_max);
 void sse_parser_release(struct sse_parser *parser); /* takes NULL and what was only zeroed */
 
-/* Takes bytes until one event is complete or the input is used up. *ret_used says how many were
- * taken: feed the rest again, until nothing is left. A CR that ends an event dispatches it at
- * once, without waiting for an LF; that LF is then swallowed by the next call.
+/* Takes bytes until one event or marker is complete or the input is used up. *ret_used says how
+ * many were taken: feed the rest again, until nothing is left. A CR that ends an event dispatches
+ * it at once, without waiting for an LF; that LF is then swallowed by the next call.
  *
  * *ret_ready says whether *ret_event was filled; without an event *ret_event is untouched.
  *
@@ -101,10 +108,15 @@ void sse_parser_release(struct sse_parser *parser); /* takes NULL and what was o
 spn_err sse_parser_feed(struct sse_parser *parser, const void *bytes, size_t size, size_t *ret_used,
                         bool *ret_ready, struct sse_event *ret_event) SPN_MUST_USE;
 
-/* True when the stream, if it ended here, would lose bytes of an unfinished event: a data, event or
- * id field whose block has no blank line yet, or a line that may still become a field. At the
+/* True when the stream, if it ended here, would lose bytes of an unfinished block: a field without
+ * its blank line yet, or a line that may still become a field. At the
  * end of a stream the standard drops these, so there is nothing else to call. */
 bool sse_parser_pending(const struct sse_parser *parser);
+
+/* True when what was fed had lines, and none of them was a field that the standard knows or a
+ * comment: it is no event stream, but a page or a message of somebody's. The last line counts
+ * although it is not ended. */
+bool sse_parser_is_foreign(const struct sse_parser *parser);
 
 /* -- formatter -------------------------------------------------------------------------------- */
 
@@ -112,7 +124,8 @@ bool sse_parser_pending(const struct sse_parser *parser);
 size_t sse_format_size(const struct sse_event *event);
 
 /* Writes id (when set), event (when not empty), retry, one data line for each line of data, and
- * the blank line that dispatches it. There is always a data line: without one it is no event.
+ * the blank line that dispatches it. There is always a data line, since without one it is no event;
+ * and never in a marker, of which only id and retry are looked at.
  *
  * SPN_E_BAD_ID: NUL, CR or LF in the id. SPN_E_BAD_TYPE: the same in the type. SPN_E_BAD_DATA: CR
  * in the data. SPN_E_EVENT_TOO_LARGE: larger than out_size. Nothing is written on failure. How long

@@ -15,7 +15,7 @@ static_assert(WIRE_DELIVER_HEAD_SIZE == 8 + 4 + 4 + 4 + 4 + 4 * 8, "PROTOCOL.md:
 static_assert(WIRE_GRANT_SIZE == 8 + 4 + 4 + 8, "PROTOCOL.md: grant");
 static_assert(WIRE_ITEM_HEAD_SIZE == 3 * 8 + 4 * 4, "PROTOCOL.md: item");
 static_assert(WIRE_SESSION_ROW_SIZE_MAX ==
-                  6 * 8 + 2 * 4 + 1 + 3 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
+                  7 * 8 + 2 * 4 + 1 + 3 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
               "PROTOCOL.md: session row");
 
 static const uint8_t magic[3] = {'S', 'P', 'N'};
@@ -305,6 +305,17 @@ size_t wire_entry_size(const struct wire_entry *entry)
            entry->data.size;
 }
 
+/* A marker has no type and no data, and says something. */
+static bool lies_as_marker(const struct wire_entry *entry)
+{
+    if (entry->kind != WIRE_MARKER && entry->kind != WIRE_RESET)
+        return false;
+    if (entry->type.size > 0 || entry->data.size > 0)
+        return true;
+    return entry->kind == WIRE_RESET ? entry->id.size > 0
+                                     : entry->id.size == 0 && entry->retry_ms == WIRE_RETRY_NONE;
+}
+
 static void put_entry_head(struct wire_out *out, const struct wire_entry *entry)
 {
     put_u8(out, entry->kind);
@@ -363,7 +374,9 @@ void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_en
     bool ends = ends_session(ret_entry->kind);
     ret_entry->epoch = ends ? get_u64(in) : 0;
     ret_entry->data = get_bytes(in, ends ? 0 : data_size);
-    if (ret_entry->kind != WIRE_EVENT && ret_entry->kind != WIRE_SKIP && !ends)
+    if (!wire_is_stored(ret_entry->kind) && ret_entry->kind != WIRE_SKIP && !ends)
+        in->bad = true;
+    if (lies_as_marker(ret_entry))
         in->bad = true;
     if (ret_entry->kind != WIRE_SKIP && ret_entry->session.size == 0)
         in->bad = true;
@@ -791,7 +804,8 @@ void wire_put_item(struct wire_out *out, const struct wire_item *item)
     put_u32(out, (uint32_t)item->data.size);
     put_u16(out, (uint16_t)item->id.size);
     put_u16(out, (uint16_t)item->type.size);
-    put_zeros(out, 4);
+    put_u8(out, item->kind);
+    put_zeros(out, 3);
     put_bytes(out, item->id);
     put_bytes(out, item->type);
     put_bytes(out, item->data);
@@ -806,8 +820,10 @@ void wire_get_item(struct wire_in *in, struct wire_item *ret_item)
     uint32_t data_size = get_u32(in);
     uint16_t id_size = get_u16(in);
     uint16_t type_size = get_u16(in);
-    get_zeros(in, 4);
-    if (id_size > WIRE_ID_MAX || type_size > WIRE_TYPE_MAX || data_size > WIRE_EVENT_DATA_MAX)
+    ret_item->kind = get_u8(in);
+    get_zeros(in, 3);
+    if (ret_item->kind > WIRE_ITEM_RESET || id_size > WIRE_ID_MAX || type_size > WIRE_TYPE_MAX ||
+        data_size > WIRE_EVENT_DATA_MAX)
         in->bad = true;
     ret_item->id = get_bytes(in, id_size);
     ret_item->type = get_bytes(in, type_size);
@@ -848,6 +864,7 @@ void wire_put_session_row(struct wire_out *out, const struct wire_session_row *r
     put_u64(out, row->bytes);
     put_u64(out, row->opened_ms);
     put_u64(out, row->last_ms);
+    put_u64(out, row->markers);
     put_u32(out, row->duplicates);
     put_u32(out, row->conflicts);
     put_u8(out, row->state);
@@ -864,13 +881,14 @@ void wire_get_session_row(struct wire_in *in, struct wire_session_row *ret_row)
     ret_row->bytes = get_u64(in);
     ret_row->opened_ms = get_u64(in);
     ret_row->last_ms = get_u64(in);
+    ret_row->markers = get_u64(in);
     ret_row->duplicates = get_u32(in);
     ret_row->conflicts = get_u32(in);
     ret_row->state = get_u8(in);
     get_zeros(in, 3);
     ret_row->name = get_short(in);
     ret_row->last_id = get_id(in);
-    if (ret_row->state > WIRE_SESSION_CLOSED)
+    if (ret_row->state > WIRE_SESSION_CLOSED || ret_row->markers > ret_row->seq)
         in->bad = true;
 }
 
@@ -888,15 +906,18 @@ void wire_put_info_is(struct wire_out *out, const struct wire_info_is *info)
 {
     wire_put_session_row(out, &info->row);
     put_u64(out, info->first_seq);
+    put_u64(out, info->markers);
 }
 
 void wire_get_info_is(struct wire_in *in, struct wire_info_is *ret_info)
 {
     wire_get_session_row(in, &ret_info->row);
     ret_info->first_seq = get_u64(in);
+    ret_info->markers = get_u64(in);
     /* Seqs begin at 1, and what is retained begins behind the newest event at the latest: 0 wraps.
      */
-    if (ret_info->first_seq - 1 > ret_info->row.seq)
+    if (ret_info->first_seq - 1 > ret_info->row.seq ||
+        ret_info->markers > ret_info->row.seq + 1 - ret_info->first_seq)
         in->bad = true;
 }
 

@@ -37,14 +37,14 @@ enum {
     WIRE_EPOCH_SIZE = 8, /* the data of a close or a delete */
 
     WIRE_SESSION_MAX = 255,
-    WIRE_ID_MAX = 1024,
+    WIRE_ID_MAX = 4096,
     WIRE_TYPE_MAX = 255,
     WIRE_PRODUCER_ID_SIZE = 16,
     WIRE_DATABASE_ID_SIZE = 16,
-    WIRE_SESSION_ROW_SIZE_MAX = 60 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
+    WIRE_SESSION_ROW_SIZE_MAX = 68 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
 
     WIRE_EVENT_DATA_MAX = 16 * 1024 * 1024, /* the hard limit; the sidecar's own is in WELCOME */
-    WIRE_EVENT_DATA_DEFAULT = 1024 * 1024,
+    WIRE_EVENT_DATA_DEFAULT = 4 * 1024 * 1024,
     WIRE_BATCH_BYTES_MAX = 1024 * 1024, /* of entries; one event of the maximum size always fits */
     WIRE_BATCH_EVENTS_MAX = 4096,
     WIRE_RUNS_MAX = 4096, /* result runs one message may carry */
@@ -96,7 +96,16 @@ enum wire_kind {
     WIRE_SKIP = 2,   /* uses its number up and stores nothing */
     WIRE_CLOSE = 3,  /* no more events for this life of a session; what it has stays */
     WIRE_DELETE = 4, /* ends this life of a session, and all it has is gone */
+    WIRE_MARKER = 5, /* no event: an id that is in force from here on, or a retry, or both */
+    WIRE_RESET = 6,  /* the same, where it is an empty id that is in force */
 };
+
+/* Whether an entry has a number in its session: an event, or a marker, which is stored as one is,
+ * and which readers are told from it. */
+static inline bool wire_is_stored(uint8_t kind)
+{
+    return kind == WIRE_EVENT || kind == WIRE_MARKER || kind == WIRE_RESET;
+}
 
 enum wire_level { WIRE_NONE = 0, WIRE_ACCEPTED = 1, WIRE_DURABLE = 2 };
 
@@ -186,8 +195,9 @@ void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch);
 size_t wire_entry_size(const struct wire_entry *entry);
 void wire_put_entry(struct wire_out *out, const struct wire_entry *entry);
 /* session: of the entry before, or empty for the first. Marks bad an entry whose inner lengths lie,
- * whose kind is not known, a first one without a session, a skip that has anything, or a close or a
- * delete that has more than a session and an epoch. Contents are not checked. */
+ * whose kind is not known, a first one without a session, a skip that has anything, a close or a
+ * delete that has more than a session and an epoch, a marker with a type or data, one with neither
+ * id nor retry, or a reset with an id. Contents are not checked. */
 void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_entry *ret_entry);
 
 /* Numbers first .. first + count - 1 ended in this result. Numbers that an ACK covers and no run
@@ -321,7 +331,11 @@ struct wire_slice {
     uint64_t missing;
 };
 
+/* What an item is. */
+enum wire_item_kind { WIRE_ITEM_EVENT = 0, WIRE_ITEM_MARKER = 1, WIRE_ITEM_RESET = 2 };
+
 struct wire_item {
+    uint8_t kind; /* enum wire_item_kind */
     uint64_t seq;
     uint64_t position;
     uint64_t time_ms;
@@ -396,6 +410,7 @@ enum wire_session_state {
 struct wire_session_row {
     uint64_t epoch;
     uint64_t seq;
+    uint64_t markers; /* of the seqs 1 .. seq */
     uint64_t position;
     uint64_t bytes; /* of all data it ever stored */
     uint64_t opened_ms;
@@ -409,7 +424,8 @@ struct wire_session_row {
 
 struct wire_info_is {
     struct wire_session_row row;
-    uint64_t first_seq; /* the oldest event that is retained; row.seq + 1: none is */
+    uint64_t first_seq; /* the oldest entry that is retained; row.seq + 1: none is */
+    uint64_t markers;   /* of those retained */
 };
 
 enum wire_health_status { WIRE_OK = 0, WIRE_DEGRADED = 1, WIRE_STOPPING = 2 };

@@ -65,9 +65,10 @@ static bool same_bytes(struct spn_bytes a, struct spn_bytes b)
 
 static spn_err check_entry(const struct intake *intake, const struct wire_entry *entry)
 {
-    if (entry->kind != WIRE_EVENT)
+    if (!wire_is_stored(entry->kind))
         return SPN_OK;
-    spn_err err = entry->id.size > 0 ? wire_check_id(entry->id) : SPN_E_BAD_ID;
+    bool needs_id = entry->kind == WIRE_EVENT;
+    spn_err err = entry->id.size > 0 || !needs_id ? wire_check_id(entry->id) : SPN_E_BAD_ID;
     if (err == SPN_OK)
         err = wire_check_type(entry->type);
     return err == SPN_OK ? wire_check_data(entry->data, intake->data_max) : err;
@@ -162,12 +163,13 @@ static uint32_t offset_of(const struct taking *taking, struct spn_bytes bytes)
     return (uint32_t)((const uint8_t *)bytes.data - taking->frame);
 }
 
-/* The first event of a session opens it: an entry with its name, whose position is its epoch. */
+/* The first event or marker of a session opens it: an entry with its name, whose position is its
+ * epoch. */
 static void open_session(struct taking *taking, struct tracker *tracker, uint32_t slot,
                          struct spn_bytes name)
 {
     struct broker_state *state = taking->intake->state;
-    tracker->epoch = state->next_position;
+    tracker->epoch = tracker->id_position = state->next_position;
     put_entry(taking, &(struct batch_entry){
                           .epoch = tracker->epoch,
                           .data_hash = record_hash(name),
@@ -194,6 +196,7 @@ static void put_end(struct taking *taking, uint32_t slot, uint64_t epoch, enum r
                           .epoch = epoch,
                           .seq = tracker ? tracker->seq : 0,
                           .bytes = tracker ? tracker->bytes : 0,
+                          .markers = tracker ? tracker->markers : 0,
                           .data_hash = record_hash((struct spn_bytes){NULL, 0}),
                           .retry_ms = WIRE_RETRY_NONE,
                           .kind = (uint8_t)kind,
@@ -230,31 +233,46 @@ static spn_err end_life(struct taking *taking, uint32_t slot, struct spn_bytes n
     return SPN_OK;
 }
 
-static void store_event(struct taking *taking, const struct wire_entry *from, uint32_t slot,
-                        struct fingerprint id)
+/* What an entry says of the id in force: its own, none, or that the one before it stays. */
+static void note_id(struct tracker *tracker, const struct wire_entry *from, uint64_t position)
+{
+    bool stays = from->kind == WIRE_MARKER && from->id.size == 0;
+    if (!stays)
+        tracker->id_position = position;
+}
+
+static void store(struct taking *taking, const struct wire_entry *from, uint32_t slot,
+                  struct fingerprint id)
 {
     struct broker_state *state = taking->intake->state;
     struct tracker *tracker = state->sessions.slots[slot].tracker;
     if (tracker->epoch == 0)
         open_session(taking, tracker, slot, from->session);
+    bool marker = from->kind != WIRE_EVENT;
+    uint64_t position = state->next_position;
     tracker->seq++;
     tracker->bytes += from->data.size;
+    tracker->markers += marker;
+    note_id(tracker, from, position);
     struct generation_session *touched =
         generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
     touched->bytes = tracker->bytes;
-    generation_append(state->active, touched, state->next_position, tracker->seq, (uint32_t)id.low);
-    put_entry(taking, &(struct batch_entry){
-                          .epoch = tracker->epoch,
-                          .seq = tracker->seq,
-                          .bytes = tracker->bytes,
-                          .data_hash = record_hash(from->data),
-                          .offset = offset_of(taking, from->id),
-                          .data_size = (uint32_t)from->data.size,
-                          .retry_ms = from->retry_ms,
-                          .id_size = (uint16_t)from->id.size,
-                          .type_size = (uint8_t)from->type.size,
-                          .kind = RECORD_EVENT,
-                      });
+    generation_append(state->active, touched, position, tracker->seq, (uint32_t)id.low);
+    put_entry(taking,
+              &(struct batch_entry){
+                  .epoch = tracker->epoch,
+                  .seq = tracker->seq,
+                  .bytes = tracker->bytes,
+                  .markers = tracker->markers,
+                  .id_position = tracker->id_position != position ? tracker->id_position : 0,
+                  .data_hash = record_hash(from->data),
+                  .offset = offset_of(taking, from->id),
+                  .data_size = (uint32_t)from->data.size,
+                  .retry_ms = from->retry_ms,
+                  .id_size = (uint16_t)from->id.size,
+                  .type_size = (uint8_t)from->type.size,
+                  .kind = marker ? RECORD_MARKER : RECORD_EVENT,
+              });
     metrics_add(&taking->intake->metrics->bytes_accepted, from->data.size);
 }
 
@@ -290,10 +308,25 @@ static spn_err find_or_add(struct intake *intake, struct spn_bytes name, uint32_
     return sessions_add(sessions, name, hash, ret_slot);
 }
 
-static spn_err take_event(struct taking *taking, uint32_t i, uint64_t number)
+/* An id that is empty says nothing about what came before. */
+static enum tracker_verdict check_id(const struct tracker *tracker, const struct wire_entry *entry,
+                                     struct fingerprint id, uint32_t tag)
+{
+    return entry->id.size > 0 ? tracker_check(tracker, id, tag) : TRACKER_NEW;
+}
+
+static spn_err remember_id(struct intake *intake, uint32_t slot, const struct wire_entry *entry,
+                           struct fingerprint id, uint32_t tag)
+{
+    return entry->id.size > 0 ? sessions_remember(&intake->state->sessions, slot, id, tag) : SPN_OK;
+}
+
+/* An event or a marker. */
+static spn_err take_stored(struct taking *taking, uint32_t i, uint64_t number)
 {
     struct intake *intake = taking->intake;
     const struct wire_entry *entry = &intake->entries[i];
+    bool marker = entry->kind != WIRE_EVENT;
     uint32_t slot = intake->slots[i];
     spn_err err = SPN_OK;
     if (slot == SLOT_NONE)
@@ -301,16 +334,17 @@ static spn_err take_event(struct taking *taking, uint32_t i, uint64_t number)
     if (err != SPN_OK)
         return err;
     struct fingerprint id = fingerprint_of(entry->id, intake->secret);
-    uint32_t tag = fingerprint_tag(entry->data, entry->type, intake->secret);
+    uint32_t tag =
+        marker ? TRACKER_MARKER : fingerprint_tag(entry->data, entry->type, intake->secret);
     const struct tracker *tracker = intake->state->sessions.slots[slot].tracker;
-    enum tracker_verdict verdict = tracker_check(tracker, id, tag);
+    enum tracker_verdict verdict = check_id(tracker, entry, id, tag);
     if (verdict != TRACKER_NEW)
         return note_repeat(taking, number, slot, verdict);
     if (tracker->closed)
         return SPN_E_CLOSED;
-    err = sessions_remember(&intake->state->sessions, slot, id, tag);
+    err = remember_id(intake, slot, entry, id, tag);
     if (err == SPN_OK)
-        store_event(taking, entry, slot, id);
+        store(taking, entry, slot, id);
     return err;
 }
 
@@ -360,6 +394,7 @@ static spn_err take_delete(struct taking *taking, uint32_t i)
         return err;
     tracker_clear(tracker);
     tracker->epoch = tracker->seq = tracker->bytes = 0;
+    tracker->markers = tracker->id_position = 0;
     tracker->closed = false;
     metrics_add(&taking->intake->metrics->sessions_deleted, 1);
     return SPN_OK;
@@ -369,7 +404,9 @@ static spn_err take_number(struct taking *taking, uint32_t i, uint64_t number)
 {
     switch (taking->intake->entries[i].kind) {
     case WIRE_EVENT:
-        return take_event(taking, i, number);
+    case WIRE_MARKER:
+    case WIRE_RESET:
+        return take_stored(taking, i, number);
     case WIRE_CLOSE:
         return take_close(taking, i, number);
     case WIRE_DELETE:

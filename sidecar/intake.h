@@ -3,8 +3,8 @@
  *
  * Every number of it is decided here: already had, stored, duplicate, conflict, refused. Trackers,
  * the producer and the active generation move on; what is to be written comes out as a struct
- * batch. The life of a session begins and ends here: its first event opens it, a numbered entry
- * closes or deletes it, and what the worker found idle expires.
+ * batch. The life of a session begins and ends here: its first event or marker opens it, a numbered
+ * entry closes or deletes it, and what the worker found idle expires.
  *
  * Owns     scratch memory for one decoded batch: nothing is allocated per event; the endings.
  * Borrows  the broker's state.

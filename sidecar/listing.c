@@ -163,6 +163,7 @@ spn_err listing_row(struct journal_reader *reader, const struct ask_session *ses
         .seq = timeline->seq_last,
         .position = timeline->position_last,
         .bytes = timeline->row.bytes,
+        .markers = timeline->row.markers,
         .opened_ms = timeline->row.opened_ms,
         .last_ms = timeline->row.last_ms,
         .duplicates = timeline->row.duplicates + timeline->view->duplicates,
@@ -179,8 +180,9 @@ spn_err listing_row(struct journal_reader *reader, const struct ask_session *ses
         err = journal_read_entry(reader, timeline->position_last, &entry);
     if (err == SPN_OK) {
         ret_row->bytes = entry.bytes;
+        ret_row->markers = entry.markers;
         ret_row->last_ms = entry.wall_ms;
-        ret_row->last_id = entry.id;
+        err = timeline_last_id(timeline, &entry, &ret_row->last_id);
     }
     return err == SPN_E_END ? SPN_OK : err; /* trimmed: the row has it */
 }

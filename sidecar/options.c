@@ -85,7 +85,7 @@ static const struct argp_option table[] = {
      "Producer ids that are not heard of for TIME are forgotten (default 7d; 0: never)", 0},
     {"producers", KEY_PRODUCERS, "N", 0, "Producer ids that are known at most (default 65536)", 0},
     {"event-data-max", KEY_EVENT_DATA_MAX, "BYTES", 0,
-     "Largest event data (default 1 MiB, at most 16 MiB)", 0},
+     "Largest event data (default 4 MiB, at most 16 MiB)", 0},
     {"window", KEY_WINDOW, "IDS", 0,
      "Ids per session that duplicates are found among (default 128, at most 16384)", 0},
     {"queue-events", KEY_QUEUE_EVENTS, "N", 0,

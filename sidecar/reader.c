@@ -386,7 +386,7 @@ static void answer_state(struct reader *reader, struct caller caller, const stru
     send_parcel(reader, caller.peer, parcel, wire_out_size(&out));
 }
 
-/* The newest event's id: from its entry, or from the row once the entry is gone. */
+/* The id in force: from the newest entry, or from the row once that is gone. */
 static spn_err last_id(const struct timeline *timeline, struct wire_last_is *last)
 {
     struct record_entry entry;
@@ -399,7 +399,7 @@ static spn_err last_id(const struct timeline *timeline, struct wire_last_is *las
     }
     if (err == SPN_OK) {
         last->time_ms = entry.wall_ms;
-        last->id = entry.id;
+        err = timeline_last_id(timeline, &entry, &last->id);
     }
     return err == SPN_E_END ? SPN_E_CORRUPT : err;
 }
@@ -424,14 +424,30 @@ static spn_err answer_last(struct reader *reader, struct caller caller, const st
     return SPN_OK;
 }
 
+/* Which entries are retained, and how many of them are markers. */
+static spn_err look_at_retained(struct reader *reader, const struct timeline *timeline,
+                                struct wire_info_is *info)
+{
+    uint64_t position;
+    size_t count;
+    struct record_entry first;
+    spn_err err = timeline_read_retained(timeline, 1, clock_database_ns(reader->options.clock), 1,
+                                         &position, &info->first_seq, &count);
+    if (err != SPN_OK || count == 0)
+        return err;
+    err = journal_read_entry(reader->journal, position, &first);
+    if (err == SPN_OK)
+        info->markers = info->row.markers - first.markers + (first.kind == RECORD_MARKER);
+    return err == SPN_E_END ? SPN_E_CORRUPT : err;
+}
+
 static spn_err answer_info(struct reader *reader, struct caller caller, const struct ask *ask)
 {
     struct timeline timeline;
     struct wire_info_is info = {0};
     spn_err err = listing_row(reader->journal, &ask->sessions[0], &timeline, &info.row);
     if (err == SPN_OK)
-        err = timeline_retained(&timeline, 1, clock_database_ns(reader->options.clock),
-                                &info.first_seq);
+        err = look_at_retained(reader, &timeline, &info);
     if (err != SPN_OK)
         return err;
     uint8_t bytes[ANSWER_MAX];

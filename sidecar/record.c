@@ -17,7 +17,8 @@ enum {
     ENTRY_ID_SIZE = 8,
     ENTRY_TYPE_SIZE = 10,
     ENTRY_NUMBERS = 11, /* then id, type and data, which is what remains */
-    ENTRY_HEAD_MAX = ENTRY_NUMBERS + 6 * 8,
+    ENTRY_MORE = 0x80,  /* in the kind: two more numbers follow, with their widths in one byte */
+    ENTRY_HEAD_MAX = ENTRY_NUMBERS + 6 * 8 + 1 + 2 * 8,
 
     ROW_STATE = 4,
     ROW_NAME_SIZE = 5,
@@ -33,7 +34,8 @@ enum {
     ROW_LAST_MS = 56,
     ROW_LAST_NS = 64,
     ROW_STATE_POSITION = 72,
-    ROW_NAME = 80, /* then the last id */
+    ROW_NAME = 80, /* then the last id, then the markers where there are any */
+    ROW_MARKERS_SIZE = 8,
 
     NAME_EPOCH = 4,
 
@@ -163,8 +165,9 @@ uint64_t record_hash(struct spn_bytes data)
 /* -- entries ----------------------------------------------------------------------------------- */
 
 /* What an entry has numbers for, in this order. They are stored without their leading zeros, which
- * are half of a header otherwise: the epoch as its distance back, no retry as 0. */
-enum number { DISTANCE, SEQ, BYTES, TIME, WALL, RETRY, NUMBERS };
+ * are half of a header otherwise: positions as their distance back, no retry as 0. The last two are
+ * there only where one of them is not 0: a session without markers does not pay for them. */
+enum number { DISTANCE, SEQ, BYTES, TIME, WALL, RETRY, MARKERS, ID_DISTANCE, NUMBERS };
 
 static void numbers_of(uint64_t position, const struct record_entry *entry, uint64_t *numbers)
 {
@@ -174,6 +177,13 @@ static void numbers_of(uint64_t position, const struct record_entry *entry, uint
     numbers[TIME] = entry->time_ns;
     numbers[WALL] = entry->wall_ms;
     numbers[RETRY] = (uint32_t)(entry->retry_ms + 1);
+    numbers[MARKERS] = entry->markers;
+    numbers[ID_DISTANCE] = entry->id_position > 0 ? position - entry->id_position : 0;
+}
+
+static bool has_more(const uint64_t *numbers)
+{
+    return (numbers[MARKERS] | numbers[ID_DISTANCE]) > 0;
 }
 
 static unsigned width_of(uint64_t number)
@@ -193,7 +203,7 @@ size_t record_entry_size(uint64_t position, const struct record_entry *entry)
     numbers_of(position, entry, numbers);
     for (size_t i = 0; i < NUMBERS; i++)
         size += width_of(numbers[i]);
-    return size;
+    return size + has_more(numbers);
 }
 
 static bool behind(struct spn_bytes first, struct spn_bytes second)
@@ -221,24 +231,41 @@ static uint32_t entry_checksum(const uint8_t *value, size_t size, uint64_t data_
     return checksum(value + ENTRY_KIND, size - ENTRY_KIND, OF_ENTRY, position ^ data_hash);
 }
 
-/* Returns its size. head has room for a whole number behind its end. */
+/* Numbers one after the other; returns where they end. There is room for a whole one behind. */
+static uint8_t *put_numbers(uint8_t *at, const uint64_t *numbers, unsigned count,
+                            uint32_t *ret_widths)
+{
+    uint32_t widths = 0;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned width = width_of(numbers[i]);
+        put_u64(at, numbers[i]);
+        at += width;
+        widths |= width << (4 * i);
+    }
+    *ret_widths = widths;
+    return at;
+}
+
+/* Returns its size. */
 static size_t put_head(uint8_t head[ENTRY_HEAD_MAX], uint64_t position,
                        const struct record_entry *entry)
 {
     uint64_t numbers[NUMBERS];
-    uint32_t widths = 0;
-    size_t size = ENTRY_NUMBERS;
+    uint32_t widths;
+    uint8_t kind = entry->kind;
     numbers_of(position, entry, numbers);
-    for (unsigned i = 0; i < NUMBERS; i++) {
-        unsigned width = width_of(numbers[i]);
-        put_u64(head + size, numbers[i]);
-        size += width;
-        widths |= width << (8 + 4 * i);
+    uint8_t *end = put_numbers(head + ENTRY_NUMBERS, numbers, MARKERS, &widths);
+    put_u32(head + ENTRY_KIND, widths << 8);
+    if (has_more(numbers)) {
+        uint8_t *more = end;
+        kind |= ENTRY_MORE;
+        end = put_numbers(more + 1, numbers + MARKERS, NUMBERS - MARKERS, &widths);
+        *more = (uint8_t)widths;
     }
-    put_u32(head + ENTRY_KIND, widths | entry->kind);
+    head[ENTRY_KIND] = kind;
     put_u16(head + ENTRY_ID_SIZE, (uint16_t)entry->id.size);
     head[ENTRY_TYPE_SIZE] = (uint8_t)entry->type.size;
-    return size;
+    return (size_t)(end - head);
 }
 
 void record_put_entry(void *value, uint64_t position, const struct record_entry *entry)
@@ -256,12 +283,10 @@ void record_put_entry(void *value, uint64_t position, const struct record_entry 
 }
 
 /* Returns where they end, NULL: beyond the value. */
-static const uint8_t *get_numbers(struct spn_bytes value, uint64_t *numbers)
+static const uint8_t *get_numbers(const uint8_t *at, const uint8_t *end, uint32_t widths,
+                                  uint64_t *numbers, size_t count)
 {
-    const uint8_t *at = (const uint8_t *)value.data + ENTRY_NUMBERS;
-    const uint8_t *end = (const uint8_t *)value.data + value.size;
-    uint32_t widths = get_u32((const uint8_t *)value.data + ENTRY_KIND) >> 8;
-    for (size_t i = 0; i < NUMBERS; i++, widths >>= 4) {
+    for (size_t i = 0; i < count; i++, widths >>= 4) {
         unsigned width = widths & 15;
         size_t left = (size_t)(end - at);
         uint8_t last[8] = {0};
@@ -275,6 +300,19 @@ static const uint8_t *get_numbers(struct spn_bytes value, uint64_t *numbers)
     return at;
 }
 
+/* The same for all that an entry has. */
+static const uint8_t *get_all_numbers(struct spn_bytes value, uint64_t *numbers)
+{
+    const uint8_t *start = value.data;
+    const uint8_t *end = start + value.size;
+    const uint8_t *at =
+        get_numbers(start + ENTRY_NUMBERS, end, get_u32(start + ENTRY_KIND) >> 8, numbers, MARKERS);
+    numbers[MARKERS] = numbers[ID_DISTANCE] = 0;
+    if (!at || !(start[ENTRY_KIND] & ENTRY_MORE))
+        return at;
+    return at < end ? get_numbers(at + 1, end, *at, numbers + MARKERS, NUMBERS - MARKERS) : NULL;
+}
+
 spn_err record_get_entry(struct spn_bytes value, uint64_t position, struct record_entry *ret_entry)
 {
     const uint8_t *at = value.data;
@@ -282,7 +320,7 @@ spn_err record_get_entry(struct spn_bytes value, uint64_t position, struct recor
 
     if (value.size < ENTRY_NUMBERS)
         return SPN_E_CORRUPT;
-    const uint8_t *id = get_numbers(value, numbers);
+    const uint8_t *id = get_all_numbers(value, numbers);
     if (!id)
         return SPN_E_CORRUPT;
     size_t id_size = get_u16(at + ENTRY_ID_SIZE);
@@ -296,11 +334,15 @@ spn_err record_get_entry(struct spn_bytes value, uint64_t position, struct recor
     if (get_u32(at + CHECKSUM) !=
         entry_checksum(at, head_size + id_size + type_size, data_hash, position))
         return SPN_E_CORRUPT;
-    if (at[ENTRY_KIND] < RECORD_OPEN || at[ENTRY_KIND] > RECORD_EXPIRE)
+    uint8_t kind = at[ENTRY_KIND] & (ENTRY_MORE - 1);
+    if (kind < RECORD_OPEN || kind > RECORD_MARKER)
         return SPN_E_CORRUPT;
+    uint64_t id_distance = numbers[ID_DISTANCE];
     *ret_entry = (struct record_entry){
-        .kind = at[ENTRY_KIND],
+        .kind = kind,
         .epoch = position - numbers[DISTANCE],
+        .markers = numbers[MARKERS],
+        .id_position = id_distance > 0 ? position - id_distance : 0,
         .seq = numbers[SEQ],
         .bytes = numbers[BYTES],
         .time_ns = numbers[TIME],
@@ -318,7 +360,8 @@ spn_err record_get_entry(struct spn_bytes value, uint64_t position, struct recor
 
 size_t record_row_size(const struct record_row *row)
 {
-    return ROW_NAME + row->name.size + row->last_id.size;
+    return ROW_NAME + row->name.size + row->last_id.size +
+           (row->markers > 0 ? ROW_MARKERS_SIZE : 0);
 }
 
 void record_put_row(void *value, uint64_t epoch, const struct record_row *row)
@@ -340,7 +383,9 @@ void record_put_row(void *value, uint64_t epoch, const struct record_row *row)
     put_u64(at + ROW_LAST_MS, row->last_ms);
     put_u64(at + ROW_LAST_NS, row->last_ns);
     put_u64(at + ROW_STATE_POSITION, row->state_position);
-    put_bytes(put_bytes(at + ROW_NAME, row->name), row->last_id);
+    uint8_t *end = put_bytes(put_bytes(at + ROW_NAME, row->name), row->last_id);
+    if (row->markers > 0)
+        put_u64(end, row->markers);
     put_u32(at + CHECKSUM,
             checksum(at + ROW_STATE, record_row_size(row) - ROW_STATE, OF_ROW, epoch));
 }
@@ -353,7 +398,9 @@ spn_err record_get_row(struct spn_bytes value, uint64_t epoch, struct record_row
         return SPN_E_CORRUPT;
     size_t name_size = at[ROW_NAME_SIZE];
     size_t last_id_size = get_u16(at + ROW_LAST_ID_SIZE);
-    if (ROW_NAME + name_size + last_id_size != value.size)
+    size_t size = ROW_NAME + name_size + last_id_size;
+    bool has_markers = size + ROW_MARKERS_SIZE == value.size;
+    if (size != value.size && !has_markers)
         return SPN_E_CORRUPT;
     if (get_u32(at + CHECKSUM) != checksum(at + ROW_STATE, value.size - ROW_STATE, OF_ROW, epoch))
         return SPN_E_CORRUPT;
@@ -363,6 +410,7 @@ spn_err record_get_row(struct spn_bytes value, uint64_t epoch, struct record_row
         .seq = get_u64(at + ROW_SEQ),
         .position = get_u64(at + ROW_POSITION),
         .bytes = get_u64(at + ROW_BYTES),
+        .markers = has_markers ? get_u64(at + size) : 0,
         .opened_ms = get_u64(at + ROW_OPENED),
         .last_ms = get_u64(at + ROW_LAST_MS),
         .last_ns = get_u64(at + ROW_LAST_NS),

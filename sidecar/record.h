@@ -37,13 +37,24 @@ enum record_kind {
     RECORD_CLOSE = 3,
     RECORD_DELETE = 4,
     RECORD_EXPIRE = 5,
+    RECORD_MARKER = 6, /* an id, empty for a reset, or a retry, without an event */
 };
+
+/* Whether an entry has a seq of its own: events and markers. */
+static inline bool record_is_stored(uint8_t kind)
+{
+    return kind == RECORD_EVENT || kind == RECORD_MARKER;
+}
 
 struct record_entry {
     uint8_t kind;     /* enum record_kind */
     uint64_t epoch;   /* the session: position of its RECORD_OPEN */
     uint64_t seq;     /* number in the session; 0 in RECORD_OPEN */
     uint64_t bytes;   /* data bytes of the session up to and with this entry */
+    uint64_t markers; /* of the session up to and with this entry */
+    /* RECORD_MARKER with a retry alone: where to look for the id that stays in force. It is that of
+     * the entry there, or, up to the row's own position, the row's. Else 0. */
+    uint64_t id_position;
     uint64_t time_ns; /* database clock */
     uint64_t wall_ms;
     uint32_t retry_ms;  /* WIRE_RETRY_NONE: none */
@@ -68,6 +79,7 @@ struct record_row {
     uint64_t seq;
     uint64_t position; /* of the newest entry */
     uint64_t bytes;
+    uint64_t markers; /* of the seqs 1 .. seq */
     uint64_t opened_ms;
     uint64_t last_ms;
     uint64_t last_ns;        /* database clock of the newest entry: activity */

@@ -245,13 +245,28 @@ static spn_err apply_open(struct recovery *recovery, uint64_t position,
     if (err != SPN_OK)
         return err;
     sessions->slots[slot].tracker->epoch = position;
+    sessions->slots[slot].tracker->id_position = position;
     generation_reach(state->active, position);
     generation_touch(state->active, &sessions->slots[slot], slot, position);
     return index_epoch(recovery, position, slot);
 }
 
-static spn_err apply_event(struct recovery *recovery, uint64_t position,
-                           const struct record_entry *entry)
+/* What the entry leaves in the tracker of its session. */
+static spn_err remember(struct recovery *recovery, uint32_t slot, uint64_t position,
+                        const struct record_entry *entry, struct fingerprint id)
+{
+    struct sessions *sessions = &recovery->state->sessions;
+    uint32_t tag = fingerprint_tag_of(entry, recovery->secret);
+    bool new =
+        entry->id.size > 0 && tracker_check(sessions->slots[slot].tracker, id, tag) == TRACKER_NEW;
+    spn_err err = new ? sessions_remember(sessions, slot, id, tag) : SPN_OK;
+    if (err == SPN_OK)
+        tracker_follow(sessions->slots[slot].tracker, position, entry);
+    return err;
+}
+
+static spn_err apply_stored(struct recovery *recovery, uint64_t position,
+                            const struct record_entry *entry)
 {
     struct broker_state *state = recovery->state;
     uint32_t slot = find_epoch(recovery, entry->epoch);
@@ -259,16 +274,9 @@ static spn_err apply_event(struct recovery *recovery, uint64_t position,
         return SPN_E_CORRUPT;
     struct session *session = &state->sessions.slots[slot];
     struct fingerprint id = fingerprint_of(entry->id, recovery->secret);
-    if (session->tracker) {
-        uint32_t tag = fingerprint_tag(entry->data, entry->type, recovery->secret);
-        spn_err err = tracker_check(session->tracker, id, tag) == TRACKER_NEW
-                          ? sessions_remember(&state->sessions, slot, id, tag)
-                          : SPN_OK;
-        if (err != SPN_OK)
-            return err;
-        session->tracker->seq = entry->seq;
-        session->tracker->bytes = entry->bytes;
-    }
+    spn_err err = session->tracker ? remember(recovery, slot, position, entry, id) : SPN_OK;
+    if (err != SPN_OK)
+        return err;
     struct generation_session *touched =
         generation_touch(state->active, session, slot, entry->epoch);
     if (touched->count > 0 && entry->seq != touched->first_seq + touched->count)
@@ -315,7 +323,8 @@ static spn_err apply(struct recovery *recovery, uint64_t position, const struct 
     case RECORD_OPEN:
         return apply_open(recovery, position, entry);
     case RECORD_EVENT:
-        return apply_event(recovery, position, entry);
+    case RECORD_MARKER:
+        return apply_stored(recovery, position, entry);
     case RECORD_CLOSE:
     case RECORD_DELETE:
     case RECORD_EXPIRE:

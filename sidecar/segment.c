@@ -240,26 +240,45 @@ static spn_err begin_row(struct journal *journal, uint64_t epoch, struct record_
     return err == SPN_E_END ? SPN_E_CORRUPT : err;
 }
 
-/* What the newest event says. */
+/* The id in force after the newest entry. One that leaves it says where it is, and the row has it
+ * already when that is not in this segment. */
+static spn_err advance_last_id(struct journal *journal, uint64_t row_position,
+                               const struct record_entry *newest, struct record_row *row,
+                               struct row_bytes *bytes)
+{
+    struct record_entry entry = *newest;
+    if (newest->id_position > 0 && newest->id_position <= row_position)
+        return SPN_OK;
+    spn_err err = SPN_OK;
+    if (newest->id_position > 0)
+        err = journal_get_entry(journal, newest->id_position, &entry);
+    if (err != SPN_OK)
+        return err == SPN_E_END ? SPN_E_CORRUPT : err;
+    row->last_id = entry.id;
+    return hold(&row->last_id, bytes->last_id, sizeof(bytes->last_id));
+}
+
+/* What the newest entry with a seq says. */
 static spn_err advance_row(struct segment *segment, struct journal *journal,
                            const struct generation_session *touched, struct record_row *row,
                            struct row_bytes *bytes)
 {
     struct record_entry newest;
+    uint64_t position_before = row->position;
     row->position = segment->generation->entries[touched->newest].position;
     spn_err err = journal_get_entry(journal, row->position, &newest);
     if (err != SPN_OK)
         return err == SPN_E_END ? SPN_E_CORRUPT : err;
     row->seq = newest.seq;
     row->bytes = newest.bytes;
+    row->markers = newest.markers;
     row->last_ms = newest.wall_ms;
     row->last_ns = newest.time_ns;
-    row->last_id = newest.id;
     /* A row that an interrupted attempt at this very segment has left names it already. */
     if (row->segment != segment->number)
         row->segment_before = row->segment;
     row->segment = segment->number;
-    return hold(&row->last_id, bytes->last_id, sizeof(bytes->last_id));
+    return advance_last_id(journal, position_before, &newest, row, bytes);
 }
 
 /* What the entry says that closed or deleted it: closing counts as activity, so that it lingers for

@@ -62,9 +62,17 @@ spn_err slice_read(struct slice *slice, const struct timeline *timeline, uint64_
     return SPN_OK;
 }
 
+static uint8_t item_kind(const struct record_entry *entry)
+{
+    if (entry->kind != RECORD_MARKER)
+        return WIRE_ITEM_EVENT;
+    return entry->id.size == 0 && entry->id_position == 0 ? WIRE_ITEM_RESET : WIRE_ITEM_MARKER;
+}
+
 void slice_put_entry(struct wire_out *out, uint64_t position, const struct record_entry *entry)
 {
-    wire_put_item(out, &(struct wire_item){.seq = entry->seq,
+    wire_put_item(out, &(struct wire_item){.kind = item_kind(entry),
+                                           .seq = entry->seq,
                                            .position = position,
                                            .time_ms = entry->wall_ms,
                                            .retry_ms = entry->retry_ms,

@@ -720,7 +720,7 @@ static void offer(struct subscriptions *all, uint64_t position, const struct rec
     while ((slot = slot_index_next(&all->by_epoch, mix(entry->epoch), &cursor)) != SLOT_NONE) {
         if (all->slots[slot]->epoch != entry->epoch)
             continue;
-        if (entry->kind == RECORD_EVENT)
+        if (record_is_stored(entry->kind))
             offer_event(all, all->slots[slot], position, entry);
         else
             offer_end(all, all->slots[slot], entry);

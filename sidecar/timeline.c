@@ -6,6 +6,11 @@
 #include "absence.h"
 #include "chain.h"
 
+enum {
+    WINDOW_STEP = 128,    /* entries read at a time, forward or back */
+    LOOK_BACK_MAX = 4096, /* beyond a window, for markers without an id: some milliseconds */
+};
+
 /* Leaves off what is not in the snapshot yet. */
 static struct view_part durable_part(const struct view_part *part, uint64_t newest)
 {
@@ -342,6 +347,23 @@ spn_err timeline_missing(const struct timeline *timeline, uint64_t now_ns, uint6
     return err;
 }
 
+spn_err timeline_last_id(const struct timeline *timeline, const struct record_entry *newest,
+                         struct spn_bytes *ret_id)
+{
+    struct record_entry entry = *newest;
+    const struct record_row *row = &timeline->row;
+    uint64_t position = newest->id_position;
+    spn_err err = SPN_OK;
+    if (position > 0 && timeline->has_row && position <= row->position &&
+        row->position <= timeline->position_last)
+        entry.id = row->last_id;
+    else if (position > 0)
+        err = journal_read_entry(timeline->reader, position, &entry);
+    if (err == SPN_OK)
+        *ret_id = entry.id;
+    return err == SPN_E_END ? SPN_E_CORRUPT : err;
+}
+
 /* -- trackers ---------------------------------------------------------------------------------- */
 
 static spn_err remember_entry(const struct timeline *timeline, uint64_t position,
@@ -356,24 +378,67 @@ static spn_err remember_entry(const struct timeline *timeline, uint64_t position
     if (entry.bytes >
         (*tracker)->bytes) /* newer ones may be gone by their age, which the row has */
         (*tracker)->bytes = entry.bytes;
+    if (entry.markers > (*tracker)->markers)
+        (*tracker)->markers = entry.markers;
     struct fingerprint id = fingerprint_of(entry.id, secret);
-    uint32_t tag = fingerprint_tag(entry.data, entry.type, secret);
-    if (tracker_check(*tracker, id, tag) != TRACKER_NEW)
+    uint32_t tag = fingerprint_tag_of(&entry, secret);
+    if (entry.id.size == 0 || tracker_check(*tracker, id, tag) != TRACKER_NEW)
         return SPN_OK; /* an id that came again after it had left the window: the newer one counts
                           when the older one is out; both in reach can only be after a larger window
                         */
     return tracker_add(tracker, id, tag);
 }
 
+static spn_err count_ids(const struct timeline *timeline, const uint64_t *positions, size_t count,
+                         size_t *ids)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct record_entry entry;
+        spn_err err = journal_read_entry(timeline->reader, positions[i], &entry);
+        if (err == SPN_OK)
+            *ids += entry.id.size > 0;
+        else if (err != SPN_E_END && err != SPN_E_CORRUPT)
+            return err;
+    }
+    return SPN_OK;
+}
+
+/* The window is one of ids, and a marker may have none: as far back as it takes, within reason. */
+static spn_err find_window(const struct timeline *timeline, uint16_t window_max, uint64_t *ret_seq)
+{
+    uint64_t seq = timeline->seq_last + 1;
+    size_t ids = 0;
+    spn_err err = SPN_OK;
+    for (size_t looked = 0; err == SPN_OK && seq > 1 && ids < window_max &&
+                            looked < window_max + (size_t)LOOK_BACK_MAX;
+         looked += WINDOW_STEP) {
+        uint64_t positions[WINDOW_STEP];
+        uint64_t from = seq > WINDOW_STEP ? seq - WINDOW_STEP : 1;
+        uint64_t first;
+        size_t count;
+        err = timeline_positions(timeline, from, (size_t)(seq - from), positions, &first, &count);
+        if (err == SPN_OK)
+            err = count_ids(timeline, positions, count, &ids);
+        seq = from;
+    }
+    *ret_seq = seq;
+    return err;
+}
+
 static spn_err fill_window(const struct timeline *timeline, uint16_t window_max,
                            const uint8_t *secret, struct tracker **tracker)
 {
     uint64_t seq = timeline->seq_last >= window_max ? timeline->seq_last - window_max + 1 : 1;
+    if ((*tracker)->markers > 0) {
+        spn_err err = find_window(timeline, window_max, &seq);
+        if (err != SPN_OK)
+            return err;
+    }
     while (seq <= timeline->seq_last) {
-        uint64_t positions[128];
+        uint64_t positions[WINDOW_STEP];
         uint64_t first;
         size_t count;
-        spn_err err = timeline_positions(timeline, seq, 128, positions, &first, &count);
+        spn_err err = timeline_positions(timeline, seq, WINDOW_STEP, positions, &first, &count);
         for (size_t i = 0; err == SPN_OK && i < count; i++)
             err = remember_entry(timeline, positions[i], secret, tracker);
         if (err != SPN_OK || count == 0)
@@ -383,6 +448,22 @@ static spn_err fill_window(const struct timeline *timeline, uint16_t window_max,
     return SPN_OK;
 }
 
+/* What the newest entry says, or the row where that entry is gone. */
+static spn_err follow_newest(const struct timeline *timeline, struct tracker *tracker)
+{
+    struct record_entry newest;
+    tracker->seq = timeline->seq_last;
+    if (timeline->row.seq <= timeline->seq_last) { /* not ahead of the view */
+        tracker->bytes = timeline->row.bytes;
+        tracker->markers = timeline->row.markers;
+    }
+    tracker->id_position = timeline->position_last;
+    spn_err err = journal_read_entry(timeline->reader, timeline->position_last, &newest);
+    if (err == SPN_OK && record_is_stored(newest.kind))
+        tracker_follow(tracker, timeline->position_last, &newest);
+    return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
+}
+
 spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
                          uint16_t window_max, const uint8_t *secret, struct tracker **ret_tracker)
 {
@@ -390,11 +471,10 @@ spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
     if (!tracker)
         return SPN_E_NOMEM;
     tracker->epoch = timeline->epoch;
-    tracker->seq = timeline->seq_last;
-    if (timeline->row.seq <= timeline->seq_last) /* not ahead of the view */
-        tracker->bytes = timeline->row.bytes;
     tracker->closed = timeline->closed;
-    spn_err err = fill_window(timeline, window_max, secret, &tracker);
+    spn_err err = follow_newest(timeline, tracker);
+    if (err == SPN_OK)
+        err = fill_window(timeline, window_max, secret, &tracker);
     if (err == SPN_OK)
         *ret_tracker = tracker;
     else

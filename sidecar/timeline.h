@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* timeline: one session's durable events in order, wherever they are known.
+/* timeline: one session's durable events and markers in order, wherever they are known.
  *
  * The index on disk has the older ones, the generations the newer ones. Both may have some: what a
  * generation says is the same. A timeline stands on one snapshot of the database, taken after the
@@ -59,6 +59,11 @@ spn_err timeline_find(const struct timeline *timeline, struct spn_bytes id, uint
 /* How many events of this life are not retained now. */
 spn_err timeline_missing(const struct timeline *timeline, uint64_t now_ns,
                          uint64_t *ret_count) SPN_MUST_USE;
+
+/* The id that is in force after the newest entry, which was read: its own, or an earlier one where
+ * it leaves that. Bytes: valid in the snapshot. */
+spn_err timeline_last_id(const struct timeline *timeline, const struct record_entry *newest,
+                         struct spn_bytes *ret_id) SPN_MUST_USE;
 
 /* The session's tracker, with its window as it was. The caller's. SPN_E_NOMEM. */
 spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,

@@ -23,15 +23,30 @@ struct fingerprint fingerprint_of(struct spn_bytes id, const uint8_t *secret)
     return (struct fingerprint){.low = hash.low64, .high = (uint8_t)hash.high64};
 }
 
+/* What an event without a type is (HTML standard, 9.2.6). */
+static bool is_message(struct spn_bytes type)
+{
+    static const char message[] = "message";
+    return type.size == 0 || (type.size == sizeof(message) - 1 &&
+                              memcmp(type.data, message, sizeof(message) - 1) == 0);
+}
+
 /* The checksum of an entry is not keyed, so that the data is hashed twice: 15 ns for 256 bytes. The
  * factor keeps data and type from changing places (2^64 divided by the golden ratio). */
 uint32_t fingerprint_tag(struct spn_bytes data, struct spn_bytes type, const uint8_t *secret)
 {
     uint64_t hash = XXH3_64bits_withSecret(data.data, data.size, secret, RECORD_SECRET_SIZE);
-    if (type.size > 0)
+    if (!is_message(type))
         hash += 0x9e3779b97f4a7c15u *
                 XXH3_64bits_withSecret(type.data, type.size, secret, RECORD_SECRET_SIZE);
-    return (uint32_t)(hash >> 32);
+    uint32_t tag = (uint32_t)(hash >> 32);
+    return tag != TRACKER_MARKER ? tag : 0;
+}
+
+uint32_t fingerprint_tag_of(const struct record_entry *entry, const uint8_t *secret)
+{
+    return entry->kind == RECORD_MARKER ? TRACKER_MARKER
+                                        : fingerprint_tag(entry->data, entry->type, secret);
 }
 
 /* -- the one piece of memory ------------------------------------------------------------------- */
@@ -114,6 +129,14 @@ size_t tracker_size(const struct tracker *tracker)
     return sizeof(*tracker) + round_up_to_8(tracker->name_size) + window_size(tracker->cap);
 }
 
+void tracker_follow(struct tracker *tracker, uint64_t position, const struct record_entry *entry)
+{
+    tracker->seq = entry->seq;
+    tracker->bytes = entry->bytes;
+    tracker->markers = entry->markers;
+    tracker->id_position = entry->id_position > 0 ? entry->id_position : position;
+}
+
 void tracker_clear(struct tracker *tracker)
 {
     struct window window = window_of(tracker);
@@ -160,13 +183,22 @@ static size_t find_slot(const struct window *window, struct fingerprint id)
     }
 }
 
+static uint16_t find(const struct tracker *tracker, const struct window *window,
+                     struct fingerprint id)
+{
+    return window->index ? window->index[find_slot(window, id)] : scan(window, tracker->count, id);
+}
+
 enum tracker_verdict tracker_check(const struct tracker *tracker, struct fingerprint id,
                                    uint32_t tag)
 {
     struct window window = window_of(tracker);
-    uint16_t place =
-        window.index ? window.index[find_slot(&window, id)] : scan(&window, tracker->count, id);
+    uint16_t place = find(tracker, &window, id);
     if (place == PLACE_NONE)
+        return TRACKER_NEW;
+    if (tag == TRACKER_MARKER)
+        return TRACKER_DUPLICATE;
+    if (window.tags[place] == TRACKER_MARKER)
         return TRACKER_NEW;
     return window.tags[place] == tag ? TRACKER_DUPLICATE : TRACKER_CONFLICT;
 }
@@ -201,6 +233,18 @@ static void forget(struct window *window, uint16_t place)
     window->index[hole] = PLACE_NONE;
 }
 
+/* Takes an id out of the window. Its place stays, with a fingerprint that nobody has. */
+static void take_out(const struct tracker *tracker, struct fingerprint id)
+{
+    struct window window = window_of(tracker);
+    uint16_t place = find(tracker, &window, id);
+    if (place == PLACE_NONE)
+        return;
+    if (window.index)
+        forget(&window, place);
+    window.low[place] = ~id.low;
+}
+
 static void insert(struct tracker *tracker, struct fingerprint id, uint32_t tag)
 {
     struct window window = window_of(tracker);
@@ -230,6 +274,8 @@ static struct tracker *grow(const struct tracker *old)
     tracker->epoch = old->epoch;
     tracker->seq = old->seq;
     tracker->bytes = old->bytes;
+    tracker->markers = old->markers;
+    tracker->id_position = old->id_position;
     tracker->closed = old->closed;
     tracker->recent = old->recent;
     tracker->wanted = old->wanted;
@@ -249,6 +295,7 @@ spn_err tracker_add(struct tracker **tracker, struct fingerprint id, uint32_t ta
         tracker_free(*tracker);
         *tracker = grown;
     }
+    take_out(*tracker, id);
     insert(*tracker, id, tag);
     return SPN_OK;
 }

@@ -12,6 +12,9 @@
  * there. A larger window has an index: a hash table of ring places, cap * 3/2 slots, with linear
  * probing. So a check and an add take O(1), whatever the window.
  *
+ * An id that came with a marker has a tag that no event has: another marker with it is a duplicate,
+ * and so is one with the id of an event, but an event with it is new and takes its place.
+ *
  * Fingerprints and tags are keyed with the database's secret: what collides cannot be made from
  * outside. One in 2^65 events of honest ones (window 128) is taken for another, and one conflict in
  * 2^32 for a duplicate.
@@ -39,13 +42,23 @@ struct fingerprint {
 
 /* secret: RECORD_SECRET_SIZE random bytes of the database. */
 struct fingerprint fingerprint_of(struct spn_bytes id, const uint8_t *secret);
-/* Tells contents apart: data and type. An empty type is told from every other one. */
+/* The tag of an id without an event. */
+#define TRACKER_MARKER UINT32_MAX
+
+/* Tells contents apart: data and type, where none is "message". Never TRACKER_MARKER. */
 uint32_t fingerprint_tag(struct spn_bytes data, struct spn_bytes type, const uint8_t *secret);
 
+struct record_entry;
+
+/* The tag of an entry of the log that has a seq. */
+uint32_t fingerprint_tag_of(const struct record_entry *entry, const uint8_t *secret);
+
 struct tracker {
-    uint64_t epoch; /* 0: no session of this name exists; the next event opens one */
-    uint64_t seq;   /* of the newest event; 0: none yet */
-    uint64_t bytes; /* of all data ever stored in this epoch */
+    uint64_t epoch;       /* 0: no session of this name exists; the next event opens one */
+    uint64_t seq;         /* of the newest event; 0: none yet */
+    uint64_t bytes;       /* of all data ever stored in this epoch */
+    uint64_t markers;     /* of the seqs 1 .. seq */
+    uint64_t id_position; /* see record_entry, of the last entry that says what id is in force */
     uint16_t window_max;
     uint16_t cap;   /* of the ring now */
     uint16_t count; /* ids in the ring */
@@ -69,9 +82,14 @@ size_t tracker_size(const struct tracker *tracker);
 enum tracker_verdict tracker_check(const struct tracker *tracker, struct fingerprint id,
                                    uint32_t tag);
 
-/* Puts an id that tracker_check called new into the window; the oldest leaves a full one. Growing
+/* Puts an id that tracker_check called new into the window; the oldest leaves a full one. Where a
+ * marker had it, the event has it from then on, and is the newest. Growing
  * moves the tracker: *tracker is the new one. SPN_E_NOMEM: nothing happened. */
 spn_err tracker_add(struct tracker **tracker, struct fingerprint id, uint32_t tag) SPN_MUST_USE;
+
+/* Takes over what the newest entry of the session, at this position, says of it: how far it is, and
+ * where the id in force is to be found. */
+void tracker_follow(struct tracker *tracker, uint64_t position, const struct record_entry *entry);
 
 /* An empty window for the next epoch. */
 void tracker_clear(struct tracker *tracker);

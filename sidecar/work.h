@@ -31,6 +31,8 @@ struct batch_entry {
     uint64_t epoch;
     uint64_t seq;
     uint64_t bytes;
+    uint64_t markers;
+    uint64_t id_position;
     uint64_t data_hash;
     uint32_t offset; /* of the id in the frame */
     uint32_t data_size;

@@ -117,6 +117,8 @@ static spn_err append_batch(struct journal *journal, const struct batch *batch)
             .epoch = from->epoch,
             .seq = from->seq,
             .bytes = from->bytes,
+            .markers = from->markers,
+            .id_position = from->id_position,
             .time_ns = batch->time_ns,
             .wall_ms = batch->wall_ms,
             .retry_ms = from->retry_ms,

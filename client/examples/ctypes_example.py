@@ -20,7 +20,7 @@ class Bytes(Structure):
 
 
 class Event(Structure):
-    _fields_ = [("id", Bytes), ("type", Bytes), ("data", Bytes), ("retry_ms", c_uint32),
+    _fields_ = [("kind", c_int), ("id", Bytes), ("type", Bytes), ("data", Bytes), ("retry_ms", c_uint32),
                 ("seq", c_uint64), ("position", c_uint64), ("epoch", c_uint64),
                 ("time_ms", c_uint64)]
 

@@ -7,26 +7,66 @@
 
 /* -- JSON strings ----------------------------------------------------------------------------- */
 
-/* 0: stands for itself; 'u': \u00NN; else the letter behind the backslash (RFC 8259, section 7). */
+/* 0: stands for itself; 'l': may begin a line end; 'u': \u00NN; else the letter behind the
+ * backslash (RFC 8259, section 7). */
 static const char escapes[256] = {
     ['\0'] = 'u', [1] = 'u',    [2] = 'u',    [3] = 'u',     [4] = 'u',    [5] = 'u',
     [6] = 'u',    [7] = 'u',    ['\b'] = 'b', ['\t'] = 't',  ['\n'] = 'n', [11] = 'u',
     ['\f'] = 'f', ['\r'] = 'r', [14] = 'u',   [15] = 'u',    [16] = 'u',   [17] = 'u',
     [18] = 'u',   [19] = 'u',   [20] = 'u',   [21] = 'u',    [22] = 'u',   [23] = 'u',
     [24] = 'u',   [25] = 'u',   [26] = 'u',   [27] = 'u',    [28] = 'u',   [29] = 'u',
-    [30] = 'u',   [31] = 'u',   ['"'] = '"',  ['\\'] = '\\',
+    [30] = 'u',   [31] = 'u',   ['"'] = '"',  ['\\'] = '\\', [0xC2] = 'l', [0xE2] = 'l',
 };
 
 enum {
-    ESCAPED_SIZE_MAX = 6, /* \u00NN */
+    ESCAPED_SIZE_MAX = 6, /* \u00NN, of one byte */
     PIECE_SIZE = 4096,    /* room is made for a piece at its worst, not for 16 MiB at once */
 };
+
+/* The line ends of Unicode that are not ASCII, which JSON allows as they are: NEL, line separator,
+ * paragraph separator. Returns their size and how they are escaped; 0: another character. A piece
+ * may begin or end within one: see piece_size. */
+static size_t line_end(const uint8_t *from, size_t left, const char **ret_escape)
+{
+    static const struct {
+        const char *bytes;
+        const char *escape;
+    } ends[] = {{"\xC2\x85", "\\u0085"}, {"\xE2\x80\xA8", "\\u2028"}, {"\xE2\x80\xA9", "\\u2029"}};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        size_t size = strlen(ends[i].bytes);
+        *ret_escape = ends[i].escape;
+        if (left >= size && memcmp(from, ends[i].bytes, size) == 0)
+            return size;
+    }
+    return 0;
+}
+
+/* Pieces end between characters. */
+static size_t piece_size(const uint8_t *from, size_t left)
+{
+    if (left <= PIECE_SIZE)
+        return left;
+    size_t size = PIECE_SIZE;
+    while (size > PIECE_SIZE - 4 && (from[size] & 0xC0) == 0x80)
+        size--;
+    return size;
+}
 
 static char *put_escaped(char *to, const uint8_t *from, size_t size)
 {
     static const char hex[] = "0123456789abcdef";
     for (size_t i = 0; i < size; i++) {
         char escape = escapes[from[i]];
+        if (escape == 'l') {
+            const char *escaped;
+            size_t end = line_end(from + i, size - i, &escaped);
+            if (end > 0) {
+                to = mempcpy(to, escaped, ESCAPED_SIZE_MAX);
+                i += end - 1;
+                continue;
+            }
+            escape = 0;
+        }
         if (escape == 0) {
             *to++ = (char)from[i];
             continue;
@@ -49,7 +89,7 @@ void json_put_string(struct out *out, struct spn_bytes bytes)
     size_t left = bytes.size;
     out_put(out, "\"", 1);
     while (left > 0) {
-        size_t size = left < PIECE_SIZE ? left : PIECE_SIZE;
+        size_t size = piece_size(from, left);
         char *at = out_reserve(out, size * ESCAPED_SIZE_MAX);
         if (!at)
             return;
@@ -106,6 +146,15 @@ static bool put_bytes(struct out *out, const char *key, struct spn_bytes bytes)
     return true;
 }
 
+static bool put_bytes_or_null(struct out *out, const char *key, struct spn_bytes bytes, bool none)
+{
+    if (!none)
+        return put_bytes(out, key, bytes);
+    out_text(out, key);
+    out_text(out, "null");
+    return false;
+}
+
 static void put_number(struct out *out, const char *key, uint64_t number)
 {
     out_text(out, key);
@@ -122,9 +171,11 @@ void event_put_json(struct out *out, struct spn_bytes session, const struct spn_
         out_text(out, ",\"session\":null");
     put_number(out, ",\"epoch\":", event->epoch);
     put_number(out, ",\"seq\":", event->seq);
-    bool id_encoded = put_bytes(out, ",\"id\":", event->id);
+    bool marker = event->kind != SPN_EVENT;
+    bool no_id = event->kind == SPN_MARKER && event->id.size == 0;
+    bool id_encoded = put_bytes_or_null(out, ",\"id\":", event->id, no_id);
     bool type_encoded = put_bytes(out, ",\"type\":", event->type);
-    bool data_encoded = put_bytes(out, ",\"data\":", event->data);
+    bool data_encoded = put_bytes_or_null(out, ",\"data\":", event->data, marker);
     if (event->retry_ms == SPN_RETRY_NONE)
         out_text(out, ",\"retry\":null");
     else
@@ -139,6 +190,8 @@ void event_put_json(struct out *out, struct spn_bytes session, const struct spn_
         out_text(out, ",\"id_encoding\":\"base64\"");
     if (type_encoded)
         out_text(out, ",\"type_encoding\":\"base64\"");
+    if (marker)
+        out_text(out, ",\"marker\":true");
     out_text(out, "}\n");
 }
 

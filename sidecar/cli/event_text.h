@@ -21,14 +21,17 @@ enum event_format { EVENT_JSONL, EVENT_SSE };
  * always in this order. What is not UTF-8 becomes base64 (RFC 4648, padded), and a key after the
  * others says so: "encoding" for data, "id_encoding" and "type_encoding". type is "" for an event
  * without an `event:` field, which means "message". A session with data NULL has no known name:
- * null. */
+ * null. A marker has data null, and after the others the key "marker" with true; its id is null
+ * where it leaves the one in force, and "" where it resets that. The line ends that Unicode knows
+ * beside LF (U+0085, U+2028, U+2029) are escaped: who splits at them finds a line a line. */
 void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event);
 
 /* With the blank line. SPN_E_BAD_ID, SPN_E_BAD_TYPE, SPN_E_BAD_DATA: an event stream cannot carry
  * it, nothing is written. SPN_E_NOMEM. */
 spn_err event_put_sse(struct out *out, const struct spn_event *event) SPN_MUST_USE;
 
-/* A JSON string with its quotes. The bytes must be UTF-8. */
+/* A JSON string with its quotes. The bytes must be UTF-8. Control characters and whatever somebody
+ * takes for the end of a line are escaped. */
 void json_put_string(struct out *out, struct spn_bytes bytes);
 
 /* RFC 4648, section 4, padded. */

@@ -50,7 +50,7 @@ static void put_event(struct run *run, const struct spn_event *event)
 {
     char what[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
-    run->printed++;
+    run->printed += event->kind == SPN_EVENT;
     if (run->follow->format == EVENT_JSONL) {
         event_put_json(&run->out, run->follow->session, event);
         return;

@@ -6,7 +6,8 @@
 
 struct head {
     uint64_t number;
-    uint64_t size;
+    uint32_t size;
+    uint8_t kind;
 };
 
 enum { CAPACITY_MIN = 4096 };
@@ -46,9 +47,10 @@ static spn_err make_room(struct id_queue *queue, size_t size)
     return SPN_OK;
 }
 
-spn_err id_queue_push(struct id_queue *queue, uint64_t number, struct spn_bytes id)
+spn_err id_queue_push(struct id_queue *queue, const struct queued *queued)
 {
-    struct head head = {.number = number, .size = id.size};
+    struct spn_bytes id = queued->id;
+    struct head head = {.number = queued->number, .size = (uint32_t)id.size, .kind = queued->kind};
     spn_err err = make_room(queue, sizeof(head) + id.size);
     if (err != SPN_OK)
         return err;
@@ -60,15 +62,18 @@ spn_err id_queue_push(struct id_queue *queue, uint64_t number, struct spn_bytes 
     return SPN_OK;
 }
 
-bool id_queue_pop(struct id_queue *queue, uint64_t *ret_number, struct spn_bytes *ret_id)
+bool id_queue_pop(struct id_queue *queue, struct queued *ret_queued)
 {
     struct head head;
     if (queue->count == 0)
         return false;
     memcpy(&head, queue->data + queue->head, sizeof(head));
-    *ret_number = head.number;
-    *ret_id = (struct spn_bytes){queue->data + queue->head + sizeof(head), (size_t)head.size};
-    queue->head += sizeof(head) + (size_t)head.size;
+    *ret_queued = (struct queued){
+        .number = head.number,
+        .kind = head.kind,
+        .id = {queue->data + queue->head + sizeof(head), head.size},
+    };
+    queue->head += sizeof(head) + head.size;
     queue->count--;
     if (queue->count == 0)
         queue->head = queue->tail = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* id_queue: the ids of events in flight, first in, first out.
+/* id_queue: what is known of events and markers in flight, first in, first out.
  *
  * Acknowledgements come in the order in which events were handed over, so a queue is all that is
  * needed to say which event each one means.
@@ -18,8 +18,14 @@
 
 #include "spn_err.h"
 
+struct queued {
+    uint64_t number; /* the caller's */
+    uint8_t kind;    /* the caller's */
+    struct spn_bytes id;
+};
+
 struct id_queue {
-    char *data; /* head .. tail: (number, size, id) one behind the other */
+    char *data; /* head .. tail: (number, size and kind, id) one behind the other */
     size_t head;
     size_t tail;
     size_t capacity;
@@ -30,9 +36,9 @@ void id_queue_init(struct id_queue *queue);
 void id_queue_release(struct id_queue *queue);
 
 /* The id may be empty. SPN_E_NOMEM: not taken. */
-spn_err id_queue_push(struct id_queue *queue, uint64_t number, struct spn_bytes id) SPN_MUST_USE;
+spn_err id_queue_push(struct id_queue *queue, const struct queued *queued) SPN_MUST_USE;
 
 /* False: it was empty. */
-bool id_queue_pop(struct id_queue *queue, uint64_t *ret_number, struct spn_bytes *ret_id);
+bool id_queue_pop(struct id_queue *queue, struct queued *ret_queued);
 
 #endif

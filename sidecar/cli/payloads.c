@@ -81,6 +81,8 @@ static spn_err parse(struct payloads *payloads, spn_sse *sse, struct spn_bytes s
         done += used;
         if (err == SPN_E_END)
             break;
+        if (err == SPN_OK && event.kind != SPN_EVENT)
+            continue;
         if (err == SPN_OK)
             err = make_room(payloads, &room);
         if (err != SPN_OK)

@@ -60,10 +60,12 @@ static void show_progress(struct recorder *recorder, int64_t now)
             (unsigned long long)on_disk);
 }
 
-/* An event that is not in the session as it was given. */
-static void tell_event(struct recorder *recorder, uint64_t number, struct spn_bytes id,
+/* An event, or the marker behind it, that is not in the session as it was given. */
+static void tell_event(struct recorder *recorder, uint64_t number, const struct spn_event *event,
                        const char *why)
 {
+    struct spn_bytes id = event->id;
+    const char *what_it_is = event->kind == SPN_EVENT ? "event" : "marker after event";
     char what[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
     if (recorder->told == TOLD_MAX) {
@@ -75,10 +77,10 @@ static void tell_event(struct recorder *recorder, uint64_t number, struct spn_by
     recorder->told++;
     clear_progress(recorder);
     if (id.size > 0)
-        snprintf(what, sizeof(what), "event %llu with id %s", (unsigned long long)number,
+        snprintf(what, sizeof(what), "%s %llu with id %s", what_it_is, (unsigned long long)number,
                  text_quote(id, quoted));
     else
-        snprintf(what, sizeof(what), "event %llu", (unsigned long long)number);
+        snprintf(what, sizeof(what), "%s %llu", what_it_is, (unsigned long long)number);
     cli_warn(what, why);
 }
 
@@ -87,7 +89,9 @@ static void refusal_text(const struct recorder *recorder, const struct spn_event
                          spn_err err, char why[CLI_TEXT_SIZE])
 {
     if (err == SPN_E_EVENT_TOO_LARGE)
-        snprintf(why, CLI_TEXT_SIZE, "not stored: larger than the limit of %zu bytes of data",
+        snprintf(why, CLI_TEXT_SIZE,
+                 "not stored: larger than the limit of %zu bytes of data (sponsond's "
+                 "--event-data-max)",
                  spn_client_data_max(recorder->client));
     else if (err == SPN_E_BAD_ID && event->id.size > WIRE_ID_MAX)
         snprintf(why, CLI_TEXT_SIZE, "not stored: its id has %zu bytes, the limit is %d",
@@ -99,48 +103,87 @@ static void refusal_text(const struct recorder *recorder, const struct spn_event
         snprintf(why, CLI_TEXT_SIZE, "not stored: %s", spn_err_text(err));
 }
 
-/* event: as far as it is known any more. */
+/* event: as far as it is known any more. A marker has the number of the event before it. */
 static void refuse(struct recorder *recorder, uint64_t number, const struct spn_event *event,
                    spn_err err)
 {
     char why[CLI_TEXT_SIZE];
-    recorder->refused++;
+    if (event->kind == SPN_EVENT)
+        recorder->refused++;
+    else
+        recorder->markers_refused++;
     refusal_text(recorder, event, err, why);
-    tell_event(recorder, number, event->id, why);
+    tell_event(recorder, number, event, why);
 }
 
 /* -- results ----------------------------------------------------------------------------------- */
 
-static void keep_durable(struct recorder *recorder, uint64_t number, struct spn_bytes id)
+static void keep_last_id(struct recorder *recorder, struct spn_bytes id)
 {
-    ack_log_add(recorder->ack_log, number, id);
-    memcpy(recorder->last_id, id.data, id.size);
+    if (id.size > 0)
+        memcpy(recorder->last_id, id.data, id.size);
     recorder->last_id_size = id.size;
 }
 
-static void count_result(struct recorder *recorder, const struct spn_ack *ack, uint64_t number,
-                         struct spn_bytes id)
+/* A marker without an id leaves the one in force. Its number is an event's: it is in no log. */
+static void keep_durable(struct recorder *recorder, uint64_t number, const struct spn_event *event)
 {
-    const struct spn_event event = {.id = id};
+    if (event->kind != SPN_MARKER || event->id.size > 0)
+        keep_last_id(recorder, event->id);
+    if (event->kind == SPN_EVENT)
+        ack_log_add(recorder->ack_log, number, event->id);
+    else
+        recorder->markers++;
+}
+
+/* An upstream that numbers its events from the start again, in a response or after its own restart,
+ * comes to its first id again, and it is another event. */
+static void look_for_restart(struct recorder *recorder, uint64_t number,
+                             const struct spn_event *event)
+{
+    char quoted[TEXT_QUOTED_SIZE];
+    char what[CLI_TEXT_SIZE];
+    struct spn_bytes id = event->id;
+    if (number == recorder->first_number || recorder->restart_is_told || event->kind != SPN_EVENT ||
+        id.size == 0 || id.size != recorder->first_id_size ||
+        memcmp(id.data, recorder->first_id, id.size) != 0)
+        return;
+    recorder->restart_is_told = true;
+    clear_progress(recorder);
+    snprintf(what, sizeof(what), "the ids of the input restart at event %llu",
+             (unsigned long long)number);
+    char why[CLI_TEXT_SIZE];
+    snprintf(why, sizeof(why),
+             "%s came before, for another event; --ids new or --ids prefix=TEXT keeps them apart",
+             text_quote(id, quoted));
+    cli_warn(what, why);
+}
+
+/* event: kind, and the id that it has in the session. */
+static void count_result(struct recorder *recorder, const struct spn_ack *ack, uint64_t number,
+                         const struct spn_event *event)
+{
     switch (ack->result) {
     case SPN_STORED:
-        recorder->stored++;
-        keep_durable(recorder, number, id);
+        recorder->stored += event->kind == SPN_EVENT;
+        look_for_restart(recorder, number, event);
+        keep_durable(recorder, number, event);
         break;
     case SPN_DUPLICATE:
-        recorder->duplicates++;
-        keep_durable(recorder, number, id);
+        recorder->duplicates += event->kind == SPN_EVENT;
+        keep_durable(recorder, number, event);
         break;
     case SPN_CONFLICT:
         recorder->conflicts++;
-        tell_event(recorder, number, id,
-                   "not stored: the session has this id already, with other data");
+        look_for_restart(recorder, number, event);
+        tell_event(recorder, number, event,
+                   "not stored: the session has this id already, with other data or another type");
         break;
     case SPN_REFUSED:
-        refuse(recorder, number, &event, ack->code);
+        refuse(recorder, number, event, ack->code);
         break;
     case SPN_LOST:
-        refuse(recorder, number, &event, SPN_E_LOST);
+        refuse(recorder, number, event, SPN_E_LOST);
         break;
     }
 }
@@ -148,15 +191,15 @@ static void count_result(struct recorder *recorder, const struct spn_ack *ack, u
 static int take_ack(struct recorder *recorder, const struct spn_ack *ack)
 {
     char given[SPN_GIVEN_ID_MAX];
-    struct spn_bytes id;
-    uint64_t number;
-    if (ack->ticket != ++recorder->ticket || !id_queue_pop(&recorder->in_flight, &number, &id)) {
+    struct queued queued;
+    if (ack->ticket != ++recorder->ticket || !id_queue_pop(&recorder->in_flight, &queued)) {
         cli_error("acknowledgements", "they do not match what was sent");
         return CLI_FAILURE;
     }
-    if (id.size == 0)
-        id = (struct spn_bytes){given, spn_given_id(recorder->producer, ack->ticket, given)};
-    count_result(recorder, ack, number, id);
+    struct spn_event event = {.kind = (spn_event_kind)queued.kind, .id = queued.id};
+    if (event.kind == SPN_EVENT && event.id.size == 0)
+        event.id = (struct spn_bytes){given, spn_given_id(recorder->producer, ack->ticket, given)};
+    count_result(recorder, ack, queued.number, &event);
     return CLI_OK;
 }
 
@@ -189,16 +232,58 @@ static bool is_refusal(spn_err err)
            err == SPN_E_EVENT_TOO_LARGE;
 }
 
+static spn_event_kind kind_of(const struct sse_event *parsed)
+{
+    if (!parsed->marker)
+        return SPN_EVENT;
+    return parsed->id.data != NULL && parsed->id.size == 0 ? SPN_RESET : SPN_MARKER;
+}
+
+static void put_prefix(struct recorder *recorder, struct spn_event *event)
+{
+    struct spn_bytes prefix = recorder->prefix;
+    if (event->id.size == 0 || event->id.size > sizeof(recorder->id) - prefix.size)
+        return; /* none, or one that is refused as it is */
+    memcpy(recorder->id, prefix.data, prefix.size);
+    memcpy(recorder->id + prefix.size, event->id.data, event->id.size);
+    event->id = (struct spn_bytes){recorder->id, prefix.size + event->id.size};
+}
+
+/* What the ids of the input become. False: nothing is left of a marker. */
+static bool choose_id(struct recorder *recorder, struct spn_event *event)
+{
+    if (recorder->ids == RECORDER_IDS_PREFIX)
+        put_prefix(recorder, event);
+    if (recorder->ids != RECORDER_IDS_NEW)
+        return true;
+    event->id = (struct spn_bytes){NULL, 0};
+    if (event->kind == SPN_RESET)
+        event->kind = SPN_MARKER;
+    return event->kind == SPN_EVENT || event->retry_ms != SPN_RETRY_NONE;
+}
+
+static void note_first_id(struct recorder *recorder, const struct spn_event *event)
+{
+    if (recorder->first_number > 0 || event->kind != SPN_EVENT || event->id.size == 0)
+        return;
+    recorder->first_number = recorder->events;
+    recorder->first_id_size = event->id.size;
+    memcpy(recorder->first_id, event->id.data, event->id.size);
+}
+
 /* Only an id that the event set itself is its id. One that an earlier block set stays in force for
  * a browser that resumes, but as an id here it would make this event a duplicate of that one. */
 static int publish(struct recorder *recorder, const struct sse_event *parsed)
 {
     struct spn_event event = {
+        .kind = kind_of(parsed),
         .id = parsed->id,
         .type = parsed->type,
         .data = parsed->data,
         .retry_ms = parsed->has_retry ? parsed->retry_ms : SPN_RETRY_NONE,
     };
+    if (!choose_id(recorder, &event))
+        return CLI_OK;
     if (recorder->in_flight.count == RECORDER_IN_FLIGHT_MAX) {
         recorder->has_waiting = true;
         return CLI_OK;
@@ -215,7 +300,10 @@ static int publish(struct recorder *recorder, const struct sse_event *parsed)
         return cli_fail_client("sidecar", recorder->client, err);
     if (recorder->in_flight.count == 0)
         recorder->progress_ms = now_ms();
-    err = id_queue_push(&recorder->in_flight, recorder->events, event.id);
+    note_first_id(recorder, &event);
+    err = id_queue_push(
+        &recorder->in_flight,
+        &(struct queued){.number = recorder->events, .kind = (uint8_t)event.kind, .id = event.id});
     return err == SPN_OK ? CLI_OK : cli_fail("events in flight", err, NULL);
 }
 
@@ -236,7 +324,7 @@ static int parse_next(struct recorder *recorder)
         return cli_fail(recorder->input_name, err, NULL);
     if (!ready)
         return CLI_OK;
-    recorder->events++;
+    recorder->events += !recorder->waiting.marker;
     return publish(recorder, &recorder->waiting);
 }
 
@@ -268,7 +356,7 @@ static int read_input(struct recorder *recorder)
     if (sse_parser_pending(&recorder->parser)) {
         clear_progress(recorder);
         cli_warn(recorder->input_name,
-                 "the last event is unfinished, no blank line ends it: not stored");
+                 "the last block is unfinished, no blank line ends it: not stored");
     }
     return CLI_OK;
 }

@@ -21,6 +21,13 @@
 #include "sse.h"
 #include "wire.h"
 
+/* What becomes of the ids of the input. */
+enum recorder_ids {
+    RECORDER_IDS_KEEP,   /* as they are */
+    RECORDER_IDS_NEW,    /* each event gets one from the library; markers keep their retry alone */
+    RECORDER_IDS_PREFIX, /* with a text before them */
+};
+
 /* Events whose result has not been fetched. The library keeps as many results. */
 enum { RECORDER_IN_FLIGHT_MAX = 16384, RECORDER_READ_SIZE = 64 * 1024 };
 
@@ -32,6 +39,8 @@ struct recorder {
     const char *ack_log_name;
     const char *input_name;
     int input_fd;
+    enum recorder_ids ids;
+    struct spn_bytes prefix;
     int stall_ms;  /* give up without progress for so long; -1: never */
     bool progress; /* tell a person at a terminal how far it got */
 
@@ -51,13 +60,20 @@ struct recorder {
     bool wait_is_told; /* that there is none, and why */
     uint64_t told;     /* events that a line on stderr was for */
 
-    uint64_t events; /* complete events of the input */
+    uint64_t events;  /* complete events of the input */
+    uint64_t markers; /* and what it said beside them, as far as it is in the session; or not: */
+    uint64_t markers_refused;
     uint64_t stored;
     uint64_t duplicates;
     uint64_t conflicts;
     uint64_t refused;
-    size_t last_id_size; /* of the newest event that is in the session: stored, or a duplicate */
+    size_t last_id_size; /* in force after the newest entry that is stored, or a duplicate */
     char last_id[WIRE_ID_MAX];
+    uint64_t first_number; /* of the first event with an id of its own; 0: none yet */
+    size_t first_id_size;
+    char first_id[WIRE_ID_MAX];
+    bool restart_is_told;     /* that its id came again with something else */
+    char id[2 * WIRE_ID_MAX]; /* with the prefix, of the entry that is being published */
 };
 
 /* What it borrows is set before. event_size_max: of the parser. */

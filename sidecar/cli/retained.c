@@ -102,7 +102,7 @@ static spn_err apply(struct retained *retained, const struct record_entry *entry
         retained->clock_ns = entry->time_ns;
     if (entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE)
         life->gone = true;
-    if (entry->kind == RECORD_EVENT && entry->seq > life->seq) {
+    if (record_is_stored(entry->kind) && entry->seq > life->seq) {
         life->seq = entry->seq;
         life->bytes = entry->bytes;
     }

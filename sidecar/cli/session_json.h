@@ -7,11 +7,12 @@
 
 /* Its keys, as --help lists them. */
 #define SESSION_JSON_KEYS                                                                          \
-    "session, state, epoch, seq, position, bytes, duplicates, conflicts, last_event_id, opened, "  \
+    "session, state, epoch, seq, markers, position, bytes, duplicates, conflicts, last_event_id, " \
+    "opened, "                                                                                     \
     "last"
 
-/* first_seq: of the oldest event that is retained, which adds the keys first_seq and retained; 0:
- * not known. NULL: out of memory. */
-json_t *session_json(const struct spn_session *session, uint64_t first_seq);
+/* info: what is retained of it, which adds the keys first_seq, retained and retained_markers; NULL:
+ * not known. Returns NULL: out of memory. */
+json_t *session_json(const struct spn_session *session, const struct spn_session_info *info);
 
 #endif

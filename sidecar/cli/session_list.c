@@ -73,6 +73,7 @@ static spn_err known_set_row(struct known *known, uint64_t epoch, const struct r
     known->session.seq = row->seq;
     known->session.position = row->position;
     known->session.bytes = row->bytes;
+    known->session.markers = row->markers;
     known->session.opened_ms = row->opened_ms;
     known->session.last_ms = row->last_ms;
     known->session.duplicates = row->duplicates;
@@ -194,15 +195,18 @@ static spn_err apply(struct session_list *list, const struct log_item *item)
         session->state = SPN_CLOSED;
     if (entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE)
         known->gone = true;
-    bool counts = entry->kind == RECORD_OPEN || entry->kind == RECORD_EVENT;
+    bool counts = entry->kind == RECORD_OPEN || record_is_stored(entry->kind);
     if (!counts || item->position <= session->position)
         return SPN_OK;
     session->position = item->position;
     session->last_ms = entry->wall_ms;
-    if (entry->kind != RECORD_EVENT)
+    if (!record_is_stored(entry->kind))
         return SPN_OK;
     session->seq = entry->seq;
     session->bytes = entry->bytes;
+    session->markers = entry->markers;
+    if (entry->id_position > 0) /* a marker that leaves the id in force */
+        return SPN_OK;
     return known_set_texts(known, session->name, entry->id);
 }
 

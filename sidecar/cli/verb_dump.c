@@ -73,7 +73,9 @@ static const struct argp argp = {
     .doc =
         "Print every retained event of the log in order, straight from the database: beside a "
         "running sidecar, without one, or after it was killed."
-        "\vtype is \"\" for an event that named none, which means \"message\". Data that is not "
+        "\vAn id or a retry that came without an event is a line too: its data is null and its "
+        "marker true; id is null where it leaves the one before it in force. type is \"\" for an "
+        "event that named none, which means \"message\". Data that is not "
         "UTF-8 is printed as base64, with \"encoding\":\"base64\" behind the other keys "
         "(\"id_encoding\" and \"type_encoding\" for an id or a type). The log as it was when the "
         "dump began is printed.",
@@ -118,11 +120,18 @@ static void put_sse(struct dump *dump, struct spn_bytes session, const struct sp
     tell_unwritable(dump, event, err);
 }
 
+static spn_event_kind kind_of(const struct record_entry *entry)
+{
+    if (entry->kind == RECORD_EVENT)
+        return SPN_EVENT;
+    return entry->id.size == 0 && entry->id_position == 0 ? SPN_RESET : SPN_MARKER;
+}
+
 static spn_err put_item(struct dump *dump, const struct log_item *item)
 {
     const struct record_entry *entry = &item->entry;
     enum retained_answer retained;
-    if (entry->kind != RECORD_EVENT) {
+    if (!record_is_stored(entry->kind)) {
         dump->found = true;
         return SPN_OK;
     }
@@ -131,6 +140,7 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
         return err;
     dump->found = true;
     struct spn_event event = {
+        .kind = kind_of(entry),
         .id = entry->id,
         .type = entry->type,
         .data = entry->data,

@@ -19,7 +19,11 @@ struct info {
 enum { KEY_JSON = CLI_KEY };
 
 static const struct argp_option options[] = {
-    {"json", KEY_JSON, 0, 0, "an object with " SESSION_JSON_KEYS ", first_seq, retained", 0},
+    {"json", KEY_JSON, 0, 0,
+     "an object with " SESSION_JSON_KEYS
+     ", first_seq, retained, retained_markers; seq counts events and markers, retained events "
+     "alone",
+     0},
     {0},
 };
 
@@ -40,7 +44,8 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "SESSION",
     .doc = "Print what is known of a session: whether it is live or closed, the life it is in, how "
-           "many events that ever stored and how many are retained."
+           "many events that ever stored and how many are retained. Markers (ids and retries that "
+           "came without an event) are counted beside them; seqs number both."
            "\vExits with 3 when there is no such session.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
@@ -74,8 +79,9 @@ static void put_time(struct out *out, const char *name, uint64_t time_ms)
 
 static void put_retained(struct out *out, const struct spn_session_info *found)
 {
-    uint64_t retained = found->session.seq + 1 - found->first_seq;
-    if (retained == 0)
+    uint64_t entries = found->session.seq + 1 - found->first_seq;
+    uint64_t retained = entries - found->markers;
+    if (entries == 0)
         put_line(out, "retained", "none");
     else
         put_line(out, "retained", "%llu, from seq %llu", (unsigned long long)retained,
@@ -89,7 +95,9 @@ static void put_table(struct out *out, const struct spn_session_info *found)
     put_line(out, "session", "%.*s", (int)session->name.size, (const char *)session->name.data);
     put_line(out, "state", "%s", spn_session_state_name(session->state));
     put_number(out, "epoch", session->epoch);
-    put_number(out, "events", session->seq);
+    put_number(out, "events", session->seq - session->markers);
+    if (session->markers > 0)
+        put_number(out, "markers", session->markers);
     put_retained(out, found);
     put_number(out, "bytes", session->bytes);
     put_number(out, "duplicates", session->duplicates);
@@ -99,7 +107,8 @@ static void put_table(struct out *out, const struct spn_session_info *found)
     if (session->seq == 0)
         return;
     put_time(out, "last event", session->last_ms);
-    put_line(out, "last event id", "%s", text_quote(session->last_id, quoted));
+    put_line(out, "last event id", "%s",
+             session->last_id.size > 0 ? text_quote(session->last_id, quoted) : "none");
 }
 
 static int run(const struct info *info, spn_client *client)
@@ -112,7 +121,7 @@ static int run(const struct info *info, spn_client *client)
         return cli_fail_session(info->session, err);
     out_init(&out, STDOUT_FILENO);
     if (info->json)
-        exit_code = cli_put_json(&out, session_json(&found.session, found.first_seq));
+        exit_code = cli_put_json(&out, session_json(&found.session, &found));
     else
         put_table(&out, &found);
     return cli_finish(&out, exit_code);

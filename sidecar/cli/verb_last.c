@@ -35,8 +35,10 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "SESSION",
-    .doc = "Print the id of a session's newest event that is on disk. A session without events has "
-           "none: then nothing is printed, or null.",
+    .doc =
+        "Print the event id that is in force at a session's end, as far as that is on disk: what "
+        "an app that writes it to a browser goes on after. A session without events has none, and "
+        "so has one whose last id was reset: then nothing is printed, or null.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -48,7 +50,8 @@ static json_t *last_json(struct spn_bytes session, const struct spn_last *last)
                          "last_event_id", "time");
     return json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o*}", "session", cli_json_bytes(session),
                      "epoch", (json_int_t)last->epoch, "seq", (json_int_t)last->seq, "position",
-                     (json_int_t)last->position, "last_event_id", cli_json_bytes(last->id), "time",
+                     (json_int_t)last->position, "last_event_id",
+                     last->id.size > 0 ? cli_json_bytes(last->id) : json_null(), "time",
                      cli_json_time(last->time_ms), "last_event_id_encoding",
                      cli_json_encoding(last->id));
 }
@@ -57,6 +60,10 @@ static void put_last(struct out *out, const struct spn_last *last)
 {
     if (last->seq == 0) {
         cli_warn("session", "has no events yet");
+        return;
+    }
+    if (last->id.size == 0) {
+        cli_warn("session", "no event id is in force");
         return;
     }
     out_put(out, last->id.data, last->id.size);

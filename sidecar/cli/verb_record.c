@@ -14,17 +14,38 @@ struct record {
     struct cli_words words;
     struct cli_common common;
     const char *ack_log_path;
+    enum recorder_ids ids;
+    struct spn_bytes prefix;
 };
 
-enum { KEY_ACK_LOG = CLI_KEY };
+enum { KEY_ACK_LOG = CLI_KEY, KEY_IDS };
 
 static const struct argp_option options[] = {
     {"ack-log", KEY_ACK_LOG, "FILE", 0,
      "append a line \"number id\" to FILE for each event once it is on disk; the number is the "
      "event's in the input, from 1",
      0},
+    {"ids", KEY_IDS, "keep|new|prefix=TEXT", 0,
+     "what becomes of the input's own ids: kept (default), left out so that each event gets a new "
+     "one, or kept with TEXT before them; for upstreams whose ids come again",
+     0},
     {0},
 };
+
+static void parse_ids(struct record *record, const char *arg)
+{
+    static const char prefix[] = "prefix=";
+    if (strcmp(arg, "keep") == 0) {
+        record->ids = RECORDER_IDS_KEEP;
+    } else if (strcmp(arg, "new") == 0) {
+        record->ids = RECORDER_IDS_NEW;
+    } else if (strncmp(arg, prefix, strlen(prefix)) == 0 && arg[strlen(prefix)] != '\0') {
+        record->ids = RECORDER_IDS_PREFIX;
+        record->prefix = cli_event_id(arg + strlen(prefix));
+    } else {
+        cli_usage("--ids", "keep, new or prefix=TEXT");
+    }
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -32,6 +53,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case KEY_ACK_LOG:
         record->ack_log_path = arg;
+        return 0;
+    case KEY_IDS:
+        parse_ids(record, arg);
         return 0;
     default:
         return cli_parse_rest(key, arg, state, &record->words, &record->common);
@@ -47,17 +71,23 @@ static const struct argp argp = {
         "as it is complete, and wait until they are on disk. A sidecar that goes away is waited "
         "for, which is said on standard error; with --timeout, no longer than that."
         "\vPrints {\"session\", \"events\", \"stored\", \"duplicates\", \"conflicts\", "
-        "\"refused\", \"last_event_id\"}: events is the sum of the four behind it, last_event_id "
-        "is that of the last one stored or found stored, or null. \"unacknowledged\" is there too "
-        "when it had to stop before all of them had an answer.\n\n"
+        "\"refused\", \"markers\", \"last_event_id\"}: events is the sum of the four behind it; "
+        "markers is how many ids and retries came without an event and are in the session; "
+        "last_event_id is the id in force after the last of all that is there, or null. "
+        "\"markers_refused\" is there too when some were, and \"unacknowledged\" when it had to "
+        "stop before all had an answer.\n\n"
         "An event without an id: field of its own gets an id. One with an id that the session has "
-        "lately had is a duplicate when its data is the same, and a conflict when not. Exits with "
+        "lately had is a duplicate when its data and type are the same (its retry is not looked "
+        "at; no type is \"message\"), and a conflict when not. An upstream whose first id comes "
+        "again for another event numbers anew: that is said once, and --ids helps. Exits with "
         "0 when every event is stored or a duplicate, and with 1 when there were conflicts or "
         "refusals (too large, an id too long); those are told on standard error, and the others "
         "are stored.\n\n"
-        "An input without events is no error: it exits with 0, with \"events\":0 and a warning; so "
-        "does one that ends within an event, which is not stored. Let what feeds it say whether it "
-        "failed: `curl -fsSN`, `set -o pipefail`.\n\n"
+        "An input that is no event stream is an error, exit code 1: it has lines, and none of them "
+        "is a field (data, event, id, retry) or a comment. An input without events is none: it "
+        "exits with 0, with \"events\":0 and a warning; so does one that ends within an event, "
+        "which is not stored. Let what feeds it say whether it failed: `curl -fsSN`, `set -o "
+        "pipefail`.\n\n"
         "SIGINT and SIGTERM end the input: what was read still waits for its acknowledgement. A "
         "second one ends the program.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
@@ -71,22 +101,31 @@ static json_t *summary_json(const struct recorder *recorder)
     uint64_t ended =
         recorder->stored + recorder->duplicates + recorder->conflicts + recorder->refused;
     uint64_t open = recorder->events - ended;
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o*}", "session",
+    uint64_t markers_refused = recorder->markers_refused;
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o*, s:o*}", "session",
                      cli_json_bytes(recorder->session), "events", (json_int_t)recorder->events,
                      "stored", (json_int_t)recorder->stored, "duplicates",
                      (json_int_t)recorder->duplicates, "conflicts", (json_int_t)recorder->conflicts,
-                     "refused", (json_int_t)recorder->refused, "last_event_id",
+                     "refused", (json_int_t)recorder->refused, "markers",
+                     (json_int_t)recorder->markers, "last_event_id",
                      last_id.size > 0 ? cli_json_bytes(last_id) : json_null(),
-                     "last_event_id_encoding", cli_json_encoding(last_id), "unacknowledged",
-                     open > 0 ? json_integer((json_int_t)open) : NULL);
+                     "last_event_id_encoding", cli_json_encoding(last_id), "markers_refused",
+                     markers_refused > 0 ? json_integer((json_int_t)markers_refused) : NULL,
+                     "unacknowledged", open > 0 ? json_integer((json_int_t)open) : NULL);
 }
 
 static int summarize(const struct recorder *recorder, int exit_code)
 {
     struct out out;
-    if (exit_code == CLI_OK && recorder->events == 0)
+    if (exit_code == CLI_OK && sse_parser_is_foreign(&recorder->parser)) {
+        cli_error(recorder->input_name,
+                  "no event stream: none of its lines is a field or a comment");
+        exit_code = CLI_FAILURE;
+    } else if (exit_code == CLI_OK && recorder->events + recorder->markers == 0) {
         cli_warn(recorder->input_name, "no events in it");
-    if (exit_code == CLI_OK && recorder->conflicts + recorder->refused > 0)
+    }
+    if (exit_code == CLI_OK &&
+        recorder->conflicts + recorder->refused + recorder->markers_refused > 0)
         exit_code = CLI_FAILURE;
     out_init(&out, STDOUT_FILENO);
     int printed = cli_put_json(&out, summary_json(recorder));
@@ -163,6 +202,8 @@ int verb_record(int argc, char **argv)
         return cli_fail("memory", SPN_E_NOMEM, NULL);
     recorder->session = cli_session(record.words.at[0]);
     recorder->ack_log = &ack_log;
+    recorder->ids = record.ids;
+    recorder->prefix = record.prefix;
     recorder->stall_ms = record.common.timeout_ms;
     recorder->progress = isatty(STDERR_FILENO);
     int exit_code = open_input(recorder, record.words.at[1]);

@@ -115,7 +115,7 @@ static int put_session(struct sessions *sessions, const struct spn_session *sess
 {
     int exit_code = CLI_OK;
     if (sessions->json)
-        exit_code = cli_put_json(&sessions->out, session_json(session, 0));
+        exit_code = cli_put_json(&sessions->out, session_json(session, NULL));
     else
         put_row(sessions, session);
     sessions->count++;

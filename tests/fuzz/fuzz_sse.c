@@ -65,7 +65,7 @@ static void log_put_bytes(struct log *log, struct spn_bytes bytes)
 
 static void log_event(struct log *log, const struct sse_event *event)
 {
-    log_put(log, "E", 1);
+    log_put(log, event->marker ? "M" : "E", 1);
     log_put_bytes(log, event->id);
     log_put_bytes(log, event->last_id);
     log_put_bytes(log, event->type);
@@ -141,6 +141,8 @@ static spn_err wanted_err(const struct sse_event *event)
 {
     if (has(event->id, '\0') || has(event->id, '\r') || has(event->id, '\n'))
         return SPN_E_BAD_ID;
+    if (event->marker)
+        return SPN_OK;
     if (has(event->type, '\0') || has(event->type, '\r') || has(event->type, '\n'))
         return SPN_E_BAD_TYPE;
     return has(event->data, '\r') ? SPN_E_BAD_DATA : SPN_OK;
@@ -151,6 +153,10 @@ static struct sse_event normal_form(const struct sse_event *event)
 {
     struct sse_event normal = *event;
     normal.last_id = event->id.data != NULL ? event->id : (struct spn_bytes){"", 0};
+    if (normal.marker) {
+        normal.type = normal.data = (struct spn_bytes){NULL, 0};
+        return normal;
+    }
     if (normal.type.data == NULL)
         normal.type.data = "";
     if (normal.data.data == NULL)
@@ -193,6 +199,9 @@ static void check_made_event(const char *bytes, size_t size, uint8_t first, uint
     if ((second & 1) != 0)
         event.id = (struct spn_bytes){bytes, id_size};
     check_round_trip(&event);
+    event.marker = true;
+    if (event.id.data != NULL || event.has_retry)
+        check_round_trip(&event);
 }
 
 /* -- the reader after the standard's text ------------------------------------------------------ */
@@ -228,16 +237,19 @@ static void reader_dispatch(struct reader *reader, struct log *log)
     size_t sum = reader->data.size + reader->type.size + id_size;
     if (id_too_large || (reader->data.size > 0 && sum - 1 > reader->event_size_max)) {
         log_too_large(log);
-    } else if (reader->data.size > 0) {
+    } else if (reader->data.size > 0 || reader->has_id || reader->has_retry) {
         struct sse_event event = {
+            .marker = reader->data.size == 0,
             .last_id = {reader->last_id.bytes, reader->last_id.size},
-            .type = {reader->type.bytes, reader->type.size},
-            .data = {reader->data.bytes, reader->data.size - 1},
             .has_retry = reader->has_retry,
             .retry_ms = reader->has_retry ? reader->retry_ms : 0,
         };
         if (reader->has_id)
             event.id = event.last_id;
+        if (!event.marker) {
+            event.type = (struct spn_bytes){reader->type.bytes, reader->type.size};
+            event.data = (struct spn_bytes){reader->data.bytes, reader->data.size - 1};
+        }
         log_event(log, &event);
         check_round_trip(&event);
         reader->has_retry = false;

@@ -73,6 +73,8 @@ static void add_parsed(struct event_list *list, const struct sse_event *event)
     item->type = copy(event->type);
     item->data = copy(event->data);
     item->retry_ms = event->has_retry ? (int64_t)event->retry_ms : -1;
+    item->marker = event->marker;
+    list->markers += event->marker;
 }
 
 void event_list_add_sse(struct event_list *list, struct spn_bytes stream)
@@ -165,6 +167,8 @@ void event_item_from_json(struct event_item *item, const char *line, size_t size
     item->seq = number_of(object, "seq");
     json_t *retry = json_object_get(object, "retry");
     item->retry_ms = json_is_integer(retry) ? json_integer_value(retry) : -1;
+    item->marker = json_is_true(json_object_get(object, "marker"));
+    assert_int_equal(item->marker, json_is_null(json_object_get(object, "data")));
     json_decref(object);
 }
 
@@ -182,6 +186,8 @@ void event_list_add_json(struct event_list *list, struct spn_bytes lines, const 
             !event_bytes_same(item->session, (struct spn_bytes){session, strlen(session)})) {
             event_item_release(item);
             list->count--;
+        } else {
+            list->markers += item->marker;
         }
         at = stop + 1;
     }
@@ -229,7 +235,9 @@ void event_list_expect_same(const char *what, const struct event_list *got,
         if (a->retry_ms != b->retry_ms)
             fail_msg("%s, event %zu: retry is %lld, not %lld", what, i + 1, (long long)a->retry_ms,
                      (long long)b->retry_ms);
-        if (b->id.size > 0)
+        if (a->marker != b->marker)
+            fail_msg("%s, event %zu: a marker, or not", what, i + 1);
+        if (b->id.size > 0 || b->marker)
             expect_bytes(what, i, "id", a->id, b->id);
         else if (a->id.size == 0)
             fail_msg("%s, event %zu has no id", what, i + 1);

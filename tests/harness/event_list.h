@@ -22,6 +22,7 @@ struct event_item {
     struct spn_bytes type;
     struct spn_bytes data;
     int64_t retry_ms;  /* -1: none */
+    bool marker;       /* no event: an id or a retry alone */
     uint64_t position; /* these three 0 when it came from a stream */
     uint64_t epoch;
     uint64_t seq;
@@ -30,6 +31,7 @@ struct event_item {
 struct event_list {
     struct event_item *items;
     size_t count;
+    size_t markers; /* of them */
     size_t room;
 };
 
@@ -40,7 +42,7 @@ struct event_list {
 
 void event_list_release(struct event_list *list);
 
-/* Appends the events of a whole stream. */
+/* Appends the events and markers of a whole stream. */
 void event_list_add_sse(struct event_list *list, struct spn_bytes stream);
 /* Appends what the lines say; those of one session, or of all while session is NULL. */
 void event_list_add_json(struct event_list *list, struct spn_bytes lines, const char *session);

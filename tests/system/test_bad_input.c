@@ -339,7 +339,8 @@ static void strange_databases_are_left_alone(struct stage *stage)
 /* -- the command line -------------------------------------------------------------------------- */
 
 #define X256 X100 X100 X10 X10 X10 X10 X10 "xxxxxx"
-#define X1025 X256 X256 X256 X256 "x"
+#define X1024 X256 X256 X256 X256
+#define X4097 X1024 X1024 X1024 X1024 "x"
 
 static const struct row cli_rows[] = {
     {"no verb", {NULL}, 2, {"sponson"}},
@@ -354,7 +355,7 @@ static const struct row cli_rows[] = {
     {"session that is no UTF-8", {"replay", "a\xff"}, 2, {"a\\xff", "UTF-8"}},
     {"session empty in a dump", {"dump", "--session", ""}, 2, {"session"}},
     {"event id too long",
-     {"replay", "bystander", "--after", X1025},
+     {"replay", "bystander", "--after", X4097},
      2,
      {"event id", X10, "too long"}},
     {"event id with an LF", {"replay", "bystander", "--after", "a\nb"}, 2, {"event id", "a\\x0ab"}},
@@ -418,7 +419,7 @@ struct event_row {
     spn_err err;
 };
 
-static char data_over[(1 << 20) + 1];
+static char data_over[(4 << 20) + 1];
 
 static const struct event_row event_rows[] = {
     {"session empty", "", "1", 1, "", "d", 1, SPN_E_BAD_SESSION},
@@ -427,7 +428,7 @@ static const struct event_row event_rows[] = {
     {"id with a NUL", "s", "a\0b", 3, "", "d", 1, SPN_E_BAD_ID},
     {"id with a CR", "s", "a\rb", 3, "", "d", 1, SPN_E_BAD_ID},
     {"id with an LF", "s", "a\nb", 3, "", "d", 1, SPN_E_BAD_ID},
-    {"id too long", "s", X1025, 1025, "", "d", 1, SPN_E_BAD_ID},
+    {"id too long", "s", X4097, 4097, "", "d", 1, SPN_E_BAD_ID},
     {"type too long", "s", "1", 1, X256, "d", 1, SPN_E_BAD_TYPE},
     {"type with an LF", "s", "1", 1, "a\nb", "d", 1, SPN_E_BAD_TYPE},
     {"data with a CR", "s", "1", 1, "", "a\rb", 3, SPN_E_BAD_DATA},

@@ -263,18 +263,21 @@ static void recording_twice_finds_duplicates(struct stage *stage)
     static const char stream[] = "id: 1\ndata: a\n\nid: 2\ndata: b\n\n";
     struct outcome done = record_text(stage, "s", stream);
     stage_expect_code(&done, OK);
-    assert_string_equal(done.out, "{\"session\":\"s\",\"events\":2,\"stored\":2,\"duplicates\":0,"
-                                  "\"conflicts\":0,\"refused\":0,\"last_event_id\":\"2\"}\n");
+    assert_string_equal(done.out,
+                        "{\"session\":\"s\",\"events\":2,\"stored\":2,\"duplicates\":0,"
+                        "\"conflicts\":0,\"refused\":0,\"markers\":0,\"last_event_id\":\"2\"}\n");
     struct outcome before = stage_run(stage, "dump");
     done = record_text(stage, "s", stream);
     stage_expect_code(&done, OK);
-    assert_string_equal(done.out, "{\"session\":\"s\",\"events\":2,\"stored\":0,\"duplicates\":2,"
-                                  "\"conflicts\":0,\"refused\":0,\"last_event_id\":\"2\"}\n");
+    assert_string_equal(done.out,
+                        "{\"session\":\"s\",\"events\":2,\"stored\":0,\"duplicates\":2,"
+                        "\"conflicts\":0,\"refused\":0,\"markers\":0,\"last_event_id\":\"2\"}\n");
     assert_string_equal(done.err, "");
     done = record_text(stage, "s", "id: 1\ndata: a\n\nid: 2\ndata: B\n\nid: 3\ndata: c\n\n");
     stage_expect_code(&done, FAILURE);
-    assert_string_equal(done.out, "{\"session\":\"s\",\"events\":3,\"stored\":1,\"duplicates\":1,"
-                                  "\"conflicts\":1,\"refused\":0,\"last_event_id\":\"3\"}\n");
+    assert_string_equal(done.out,
+                        "{\"session\":\"s\",\"events\":3,\"stored\":1,\"duplicates\":1,"
+                        "\"conflicts\":1,\"refused\":0,\"markers\":0,\"last_event_id\":\"3\"}\n");
     assert_int_equal(lines_in(done.err), 1);
     expect_in(done.err, "event 2 with id '2': not stored: ");
     struct outcome after = stage_run(stage, "dump");
@@ -293,23 +296,25 @@ static void an_id_is_one_events(struct stage *stage)
     struct event_list list = EVENT_LIST_INIT;
     done = stage_run(stage, "replay", "s");
     event_list_add_json(&list, done.output, NULL);
-    assert_int_equal(list.count, 4);
+    assert_int_equal(list.count, 5);
     assert_true(event_bytes_same(list.items[0].id, bytes_of("x")));
-    for (size_t i = 1; i < 4; i++)
-        assert_true(list.items[i].id.size > 20);
+    assert_true(list.items[2].marker && event_bytes_same(list.items[2].id, bytes_of("y")));
+    for (size_t i = 1; i < 5; i++)
+        assert_true(list.items[i].marker || list.items[i].id.size > 20);
     event_list_release(&list);
 }
 
 static void input_without_events_is_no_error(struct stage *stage)
 {
     stage_start(stage, NULL);
-    static const char *const inputs[] = {"", "\n\n", ": comment\n\n", "id: 1\n\n", "retry: 5\n\n"};
+    static const char *const inputs[] = {"", "\n\n", ": comment\n\n", "event: x\n\n",
+                                         "retry: x\n\n"};
     for (size_t i = 0; i < COUNT(inputs); i++) {
         struct outcome done = record_text(stage, "s", inputs[i]);
         stage_expect_code(&done, OK);
-        assert_string_equal(done.out,
-                            "{\"session\":\"s\",\"events\":0,\"stored\":0,\"duplicates\":0,"
-                            "\"conflicts\":0,\"refused\":0,\"last_event_id\":null}\n");
+        assert_string_equal(
+            done.out, "{\"session\":\"s\",\"events\":0,\"stored\":0,\"duplicates\":0,"
+                      "\"conflicts\":0,\"refused\":0,\"markers\":0,\"last_event_id\":null}\n");
         assert_string_equal(done.err, "sponson record: standard input: no events in it\n");
     }
 }
@@ -321,7 +326,7 @@ static void an_unfinished_event_is_told(struct stage *stage)
     stage_expect_code(&done, OK);
     assert_int_equal(event_json_number(done.out, "events"), 1);
     assert_int_equal(lines_in(done.err), 1);
-    expect_in(done.err, "standard input: the last event is unfinished");
+    expect_in(done.err, "standard input: the last block is unfinished");
 }
 
 static char *put_many(char *at, char byte, size_t count)
@@ -333,19 +338,19 @@ static char *put_many(char *at, char byte, size_t count)
 /* One too large, one with a long id, one with a long type; the others are stored. */
 static void what_is_refused_is_told(struct stage *stage)
 {
-    enum { MIB = 1024 * 1024 };
+    enum { LIMIT = 4 * 1024 * 1024 };
     stage_start(stage, NULL);
-    char *text = stage_keep(stage, calloc(1, 5 * MIB));
+    char *text = stage_keep(stage, calloc(1, 5 * LIMIT));
     char *at = stpcpy(text, "data: first\n\ndata: ");
-    at = put_many(at, 'x', MIB + 1);
+    at = put_many(at, 'x', LIMIT + 1);
     at = stpcpy(at, "\n\nid: ");
-    at = put_many(at, 'i', 1025);
+    at = put_many(at, 'i', 4097);
     at = stpcpy(at, "\ndata: b\n\nevent: ");
     at = put_many(at, 't', 256);
     at = stpcpy(at, "\ndata: c\n\ndata: ");
-    at = put_many(at, 'y', MIB); /* just not */
+    at = put_many(at, 'y', LIMIT); /* just not */
     at = stpcpy(at, "\n\ndata: ");
-    at = put_many(at, 'z', 2 * MIB); /* so large that it is not even kept */
+    at = put_many(at, 'z', 2 * LIMIT); /* so large that it is not even kept */
     stpcpy(at, "\n\ndata: last\n\n");
     struct outcome done = record_text(stage, "s", text);
     stage_expect_code(&done, FAILURE);
@@ -353,11 +358,13 @@ static void what_is_refused_is_told(struct stage *stage)
     assert_int_equal(event_json_number(done.out, "stored"), 3);
     assert_int_equal(event_json_number(done.out, "refused"), 4);
     assert_int_equal(lines_in(done.err), 4);
-    expect_in(done.err, "event 2: not stored: larger than the limit of 1048576 bytes");
+    expect_in(done.err, "event 2: not stored: larger than the limit of 4194304 bytes of data "
+                        "(sponsond's --event-data-max)");
     expect_in(done.err, "event 3 with id 'iii");
-    expect_in(done.err, "its id has 1025 bytes, the limit is 1024\n");
+    expect_in(done.err, "its id has 4097 bytes, the limit is 4096\n");
     expect_in(done.err, "event 4: not stored: its type has 256 bytes, the limit is 255\n");
-    expect_in(done.err, "event 6: not stored: larger than the limit of 1048576 bytes");
+    expect_in(done.err, "event 6: not stored: larger than the limit of 4194304 bytes of data "
+                        "(sponsond's --event-data-max)");
 }
 
 /* -- record, live ------------------------------------------------------------------------------ */

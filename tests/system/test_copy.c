@@ -16,7 +16,7 @@
         text, sizeof(text) - 1                                                                     \
     }
 
-enum { OPEN_MS = 10000, ID_MAX = 1024, TYPE_MAX = 255, DATA_MAX = 1024 * 1024 };
+enum { OPEN_MS = 10000, ID_MAX = 4096, TYPE_MAX = 255, DATA_MAX = 4 * 1024 * 1024 };
 
 static char filler[DATA_MAX];
 

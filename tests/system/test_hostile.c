@@ -28,7 +28,7 @@ enum {
     GARBAGE_SIZE_MAX = 400,
     UNREAD_FRAMES = 20000,
     HUGE_FRAME = 64 << 20,
-    DATA_MAX = 1 << 20,
+    DATA_MAX = 4 << 20,
     FILES_MAX = 40, /* the daemon's limit in the test of it */
     CONNECTIONS = 120,
 };
@@ -270,7 +270,9 @@ static const struct lie lies[] = {
     {"zero of the head is not", 49, 3, 1},
     {"last zero of the head is not", 51, 1, 1},
     {"kind 0", 56, 1, 0},
-    {"kind unknown", 56, 1, 5},
+    {"kind unknown", 56, 1, 7},
+    {"a marker with the bytes of an event", 56, 1, 5},
+    {"a reset with the bytes of an event", 56, 1, 6},
     {"a close with the bytes of an event", 56, 1, 3},
     {"a delete with the bytes of an event", 56, 1, 4},
     {"first entry without a session", 57, 1, 0},
@@ -279,7 +281,7 @@ static const struct lie lies[] = {
     {"type longer than it is", 58, 1, 2},
     {"zero of an entry is not", 59, 1, 1},
     {"id longer than it is", 60, 2, 2},
-    {"id over the limit", 60, 2, 1025},
+    {"id over the limit", 60, 2, 4097},
     {"id as long as can be", 60, 2, 65535},
     {"second zero of an entry is not", 62, 2, 1},
     {"data longer than it is", 64, 4, 4},

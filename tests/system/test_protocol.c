@@ -115,7 +115,7 @@ static uint64_t hello(struct raw *raw)
     struct raw_out none = {NULL, 0, 0};
     struct raw_in in = raw_ask(raw, &none, RAW_HELLO, RAW_WELCOME);
     uint64_t instance = raw_get_number(&in, 8);
-    assert_int_equal(raw_get_number(&in, 4), 1 << 20); /* largest event data */
+    assert_int_equal(raw_get_number(&in, 4), 4 << 20); /* largest event data */
     assert_int_equal(raw_get_number(&in, 4), 1 << 20); /* largest batch */
     assert_int_equal(raw_get_number(&in, 4), BATCH_MAX);
     size_t size = (size_t)raw_get_number(&in, 1);
@@ -722,7 +722,9 @@ static bool list_page(struct raw *raw, uint32_t count_max, char *after, const ch
     for (uint64_t i = 0; i < count; i++) {
         raw_get(&in, 8);                             /* epoch */
         assert_int_equal(raw_get_number(&in, 8), 1); /* seq */
-        raw_get(&in, 4 * 8 + 2 * 4); /* position, bytes, opened, newest; duplicates, conflicts */
+        raw_get(&in, 4 * 8);                         /* position, bytes, opened, newest */
+        assert_int_equal(raw_get_number(&in, 8), 0); /* markers */
+        raw_get(&in, 2 * 4);                         /* duplicates, conflicts */
         assert_int_equal(raw_get_number(&in, 1), 0); /* live */
         assert_int_equal(raw_get_number(&in, 3), 0);
         size_t size = (size_t)raw_get_number(&in, 1);

@@ -76,8 +76,26 @@ static const struct {
     {"escapes",
      {.data = BYTES("\"\\/\b\f\n\t\x01\x1f\x7f\0\xE2\x80\xA8"), .retry_ms = SPN_RETRY_NONE},
      "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"\",\"type\":\"\","
-     "\"data\":\"\\\"\\\\/\\b\\f\\n\\t\\u0001\\u001f\x7f\\u0000\xE2\x80\xA8\",\"retry\":null,"
+     "\"data\":\"\\\"\\\\/\\b\\f\\n\\t\\u0001\\u001f\x7f\\u0000\\u2028\",\"retry\":null,"
      "\"time\":\"1970-01-01T00:00:00.000Z\"}\n"},
+    {"line ends of Unicode, and characters that begin like them",
+     {.data = BYTES("\xC2\x85\xE2\x80\xA8\xE2\x80\xA9\xC2\x84\xE2\x80\xA7\xE2\x81\xA8"),
+      .retry_ms = SPN_RETRY_NONE},
+     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"\",\"type\":\"\","
+     "\"data\":\"\\u0085\\u2028\\u2029\xC2\x84\xE2\x80\xA7\xE2\x81\xA8\",\"retry\":null,"
+     "\"time\":\"1970-01-01T00:00:00.000Z\"}\n"},
+    {"a marker",
+     {.kind = SPN_MARKER, .id = BYTES("c1"), .retry_ms = SPN_RETRY_NONE},
+     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"c1\",\"type\":\"\","
+     "\"data\":null,\"retry\":null,\"time\":\"1970-01-01T00:00:00.000Z\",\"marker\":true}\n"},
+    {"a marker with a retry alone",
+     {.kind = SPN_MARKER, .retry_ms = 5},
+     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":null,\"type\":\"\","
+     "\"data\":null,\"retry\":5,\"time\":\"1970-01-01T00:00:00.000Z\",\"marker\":true}\n"},
+    {"a reset",
+     {.kind = SPN_RESET, .retry_ms = SPN_RETRY_NONE},
+     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"\",\"type\":\"\","
+     "\"data\":null,\"retry\":null,\"time\":\"1970-01-01T00:00:00.000Z\",\"marker\":true}\n"},
 };
 
 static void lines_are_as_documented(void **state)

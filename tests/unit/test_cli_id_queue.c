@@ -28,21 +28,28 @@ static struct spn_bytes id_of(uint64_t number, char *room)
 static void check_pop(struct id_queue *queue, uint64_t expected)
 {
     char room[ID_MAX];
-    uint64_t number;
-    struct spn_bytes id;
-    assert_true(id_queue_pop(queue, &number, &id));
-    assert_int_equal(number, expected);
+    struct queued queued;
+    assert_true(id_queue_pop(queue, &queued));
+    assert_int_equal(queued.number, expected);
+    assert_int_equal(queued.kind, expected % 3);
     struct spn_bytes wanted = id_of(expected, room);
-    assert_int_equal(id.size, wanted.size);
-    if (id.size > 0)
-        assert_memory_equal(id.data, wanted.data, id.size);
+    assert_int_equal(queued.id.size, wanted.size);
+    if (wanted.size > 0)
+        assert_memory_equal(queued.id.data, wanted.data, wanted.size);
+}
+
+static void push(struct id_queue *queue, uint64_t number)
+{
+    char room[ID_MAX];
+    const struct queued queued = {
+        .number = number, .kind = (uint8_t)(number % 3), .id = id_of(number, room)};
+    assert_int_equal(id_queue_push(queue, &queued), SPN_OK);
 }
 
 static void ids_come_out_in_order(void **state)
 {
     (void)state;
     struct id_queue queue;
-    char room[ID_MAX];
     uint64_t pushed = 0;
     uint64_t popped = 0;
     unsigned seed = 3;
@@ -50,10 +57,9 @@ static void ids_come_out_in_order(void **state)
     for (size_t i = 0; i < STEPS; i++) {
         seed = seed * 1103515245 + 12345;
         bool fills = i / 5000 % 2 == 0; /* runs nearly full for a while, then nearly empty */
-        bool push = (seed >> 16) % 100 < (fills ? 60u : 40u);
-        if (push && pushed - popped < IN_FLIGHT_MAX) {
-            pushed++;
-            assert_int_equal(id_queue_push(&queue, pushed, id_of(pushed, room)), SPN_OK);
+        bool fill = (seed >> 16) % 100 < (fills ? 60u : 40u);
+        if (fill && pushed - popped < IN_FLIGHT_MAX) {
+            push(&queue, ++pushed);
         } else if (pushed > popped) {
             check_pop(&queue, ++popped);
         }
@@ -70,10 +76,9 @@ static void a_queue_that_never_empties_stays_small(void **state)
 {
     (void)state;
     struct id_queue queue;
-    char room[ID_MAX];
     id_queue_init(&queue);
     for (uint64_t number = 1; number <= STEPS; number++) {
-        assert_int_equal(id_queue_push(&queue, number, id_of(number, room)), SPN_OK);
+        push(&queue, number);
         if (number > 1)
             check_pop(&queue, number - 1);
     }
@@ -85,15 +90,14 @@ static void an_empty_one_says_so(void **state)
 {
     (void)state;
     struct id_queue queue;
-    uint64_t number = 42;
-    struct spn_bytes id = {NULL, 0};
+    struct queued queued = {.number = 42};
     id_queue_init(&queue);
-    assert_false(id_queue_pop(&queue, &number, &id));
-    assert_int_equal(id_queue_push(&queue, 1, (struct spn_bytes){NULL, 0}), SPN_OK);
-    assert_true(id_queue_pop(&queue, &number, &id));
-    assert_int_equal(id.size, 0);
-    assert_false(id_queue_pop(&queue, &number, &id));
-    assert_int_equal(number, 1);
+    assert_false(id_queue_pop(&queue, &queued));
+    assert_int_equal(id_queue_push(&queue, &(struct queued){.number = 1}), SPN_OK);
+    assert_true(id_queue_pop(&queue, &queued));
+    assert_int_equal(queued.id.size, 0);
+    assert_false(id_queue_pop(&queue, &queued));
+    assert_int_equal(queued.number, 1);
     id_queue_release(&queue);
 }
 

@@ -19,7 +19,7 @@ static char filler[64];
 
 static spn_err put(struct pending *pending, const char *session, size_t data_size)
 {
-    bool replaced;
+    unsigned replaced;
     const struct wire_entry entry = {.kind = WIRE_EVENT,
                                      .session = {session, strlen(session)},
                                      .data = {filler, data_size},
@@ -98,12 +98,74 @@ static void each_session_is_found(void **state)
     pending_release(&pending);
 }
 
+/* E: event, M: marker with an id, r: with a retry alone, R: reset, C: close, of one session. What
+ * is pending then, and how many were replaced on the way. */
+static const struct mix {
+    const char *name;
+    const char *put;
+    const char *pending;
+    unsigned replaced;
+} mixes[] = {
+    {"an event replaces an event", "EE", "E", 1},
+    {"a marker waits behind the event", "EM", "EM", 0},
+    {"a marker replaces a marker", "EMM", "EM", 1},
+    {"an event replaces both", "EME", "E", 2},
+    {"an id after each event, for long", "EMEMEMEMEM", "EM", 8},
+    {"an event replaces a marker that waits alone", "ME", "E", 1},
+    {"a retry alone leaves the marker its id", "Mr", "M", 1},
+    {"and a reset its reset", "Rr", "R", 1},
+    {"a reset is a marker", "EMR", "ER", 1},
+    {"a close keeps its place among them", "EMCME", "EMCE", 1},
+    {"and so does what comes behind it", "ECEME", "ECE", 2},
+};
+
+static struct wire_entry entry_of(char letter)
+{
+    struct wire_entry entry = {.kind = WIRE_EVENT, .session = {"s", 1}, .retry_ms = 0};
+    entry.kind = letter == 'M' || letter == 'r' ? WIRE_MARKER
+                 : letter == 'R'                ? WIRE_RESET
+                 : letter == 'C'                ? WIRE_CLOSE
+                                                : WIRE_EVENT;
+    if (letter == 'M')
+        entry.id = (struct spn_bytes){"i", 1};
+    return entry;
+}
+
+static void run_mix(void **state)
+{
+    const struct mix *mix = *state;
+    struct pending pending;
+    unsigned replaced = 0;
+    pending_init(&pending, 100, 10000, 1);
+    for (const char *at = mix->put; *at != '\0'; at++) {
+        unsigned more = 99;
+        const struct wire_entry entry = entry_of(*at);
+        assert_int_equal(pending_put(&pending, &entry, &more), SPN_OK);
+        replaced += more;
+    }
+    assert_int_equal(replaced, mix->replaced);
+    assert_int_equal(pending.count, strlen(mix->pending));
+    for (const char *at = mix->pending; *at != '\0'; at++) {
+        const struct wire_entry wanted = entry_of(*at);
+        const struct wire_entry *first = pending_first(&pending);
+        assert_int_equal(first->kind, wanted.kind);
+        assert_int_equal(first->id.size, wanted.id.size);
+        pending_drop_first(&pending);
+    }
+    assert_null(pending_first(&pending));
+    assert_int_equal(pending.bytes, 0);
+    pending_release(&pending);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + 1];
+    struct CMUnitTest tests[COUNT(rows) + COUNT(mixes) + 1];
     for (size_t i = 0; i < COUNT(rows); i++)
         tests[i] =
             (struct CMUnitTest){rows[i].name, run_row, NULL, NULL, (void *)(uintptr_t)&rows[i]};
+    for (size_t i = 0; i < COUNT(mixes); i++)
+        tests[COUNT(rows) + 1 + i] =
+            (struct CMUnitTest){mixes[i].name, run_mix, NULL, NULL, (void *)(uintptr_t)&mixes[i]};
     tests[COUNT(rows)] = (struct CMUnitTest)cmocka_unit_test(each_session_is_found);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

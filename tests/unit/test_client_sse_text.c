@@ -39,7 +39,7 @@ static void events_one_at_a_time(void **state)
     (void)state;
     static const char text[] = "id: 1\ndata: a\n\n"
                                "event: t\nretry: 5\ndata: b\ndata: c\n\n"
-                               "id: 2\n\ndata";
+                               "id: 2\n\nid:\n\nretry: 8\n\ndata";
     struct spn_event event;
     size_t at = 0;
     size_t used = 0;
@@ -56,9 +56,23 @@ static void events_one_at_a_time(void **state)
     assert_int_equal(event.retry_ms, 5);
     expect_text(spn_sse_last_id(sse), "1");
     at += used;
+    assert_int_equal(event.kind, SPN_EVENT);
+    assert_int_equal(spn_sse_next(sse, text + at, sizeof(text) - 1 - at, &used, &event), SPN_OK);
+    assert_int_equal(event.kind, SPN_MARKER);
+    expect_text(event.id, "2");
+    assert_int_equal(event.data.size, 0);
+    at += used;
+    assert_int_equal(spn_sse_next(sse, text + at, sizeof(text) - 1 - at, &used, &event), SPN_OK);
+    assert_int_equal(event.kind, SPN_RESET);
+    expect_text(spn_sse_last_id(sse), "");
+    at += used;
+    assert_int_equal(spn_sse_next(sse, text + at, sizeof(text) - 1 - at, &used, &event), SPN_OK);
+    assert_int_equal(event.kind, SPN_MARKER);
+    assert_int_equal(event.id.size, 0);
+    assert_int_equal(event.retry_ms, 8);
+    at += used;
     assert_int_equal(spn_sse_next(sse, text + at, sizeof(text) - 1 - at, &used, &event), SPN_E_END);
     assert_int_equal(at + used, sizeof(text) - 1);
-    expect_text(spn_sse_last_id(sse), "2"); /* set without an event */
 }
 
 static void large_event_is_passed_over(void **state)

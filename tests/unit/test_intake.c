@@ -115,6 +115,8 @@ struct model_session {
     uint64_t epoch;
     uint64_t seq;
     uint64_t bytes;
+    uint64_t markers;
+    uint64_t id_position;
     uint64_t before; /* epoch of the life before; 0: there was none */
     uint64_t state_position;
     uint8_t state; /* enum record_state */
@@ -131,8 +133,10 @@ static uint32_t model_entries; /* of the generation */
 /* An entry is `session id [=data [:type]]`, a character each but the data, or `-`, a skip. Of what
  * cannot be stored there is a sign for each: session `?`, id `~` (a line feed) and `_` (none),
  * data `^` (a carriage return) and `*` (too large), type `%` (a NUL). A leading `"` says: the
- * session of the event before. `C` and a session closes, `D` deletes it; then may follow which life
- * is meant: `@` the current one, `<` the one before, `>` one that is not there yet. */
+ * session of the event before. `M` before session and id makes a marker of it, with a retry where
+ * there is no id; `R` and a session is a reset. `C` and a session closes, `D` deletes it; then may
+ * follow which life is meant: `@` the current one, `<` the one before, `>` one that is not there
+ * yet. */
 struct entry_text {
     char session[2];
     char id[2];
@@ -169,6 +173,15 @@ static const char *read_entry(const char *at, struct entry_text *ret_entry)
         entry.kind = entry.kind == WIRE_EVENT ? WIRE_SKIP : entry.kind;
         *ret_entry = entry;
         return entry.kind == WIRE_SKIP ? at + 1 : at;
+    }
+    if (*at == 'R') {
+        entry.kind = WIRE_RESET;
+        *ret_entry = entry;
+        return read_session(at + 1, ret_entry);
+    }
+    if (*at == 'M') {
+        entry.kind = WIRE_MARKER;
+        at++;
     }
     at = read_session(at, &entry);
     entry.id[0] = *at == '~' ? '\n' : *at == '_' ? '\0' : *at;
@@ -225,14 +238,13 @@ static uint32_t count_entries(const char *entries)
 
 static void put_entry(struct wire_out *out, const struct entry_text *from)
 {
-    struct wire_entry entry = {.kind = from->kind,
-                               .retry_ms = from->kind == WIRE_EVENT ? (uint32_t)from->id[0] : 0};
+    struct wire_entry entry = {.kind = from->kind, .retry_ms = (uint32_t)from->id[0]};
     if (from->kind != WIRE_SKIP)
         entry.session = from->same ? text("") : text(from->session);
     if (from->kind == WIRE_CLOSE || from->kind == WIRE_DELETE) {
         entry.retry_ms = WIRE_RETRY_NONE;
         entry.epoch = epoch_meant(from);
-    } else if (from->kind == WIRE_EVENT) {
+    } else if (wire_is_stored(from->kind)) {
         entry.id = text(from->id);
         entry.data = text(from->data);
         entry.type = from->type[0] == '%' ? (struct spn_bytes){"\0", 1} : text(from->type);
@@ -271,7 +283,9 @@ static void check_stored(const struct batch *batch, uint32_t *at, const struct e
     const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
     struct model_session *session = &model[(unsigned char)session_name];
     if (session->epoch == 0) {
-        *session = (struct model_session){.epoch = model_position++, .before = session->before};
+        *session = (struct model_session){
+            .epoch = model_position, .id_position = model_position, .before = session->before};
+        model_position++;
         const struct batch_entry *open = &batch->entries[(*at)++];
         assert_int_equal(open->kind, RECORD_OPEN);
         assert_int_equal(open->epoch, session->epoch);
@@ -284,24 +298,31 @@ static void check_stored(const struct batch *batch, uint32_t *at, const struct e
         assert_int_equal(open->retry_ms, WIRE_RETRY_NONE);
     }
     const struct generation_entry *indexed = &broker.active->entries[model_entries++];
+    bool keeps_id = entry->kind == WIRE_MARKER && entry->id[0] == '\0';
+    if (!keeps_id)
+        session->id_position = model_position;
+    session->markers += entry->kind != WIRE_EVENT;
     assert_int_equal(indexed->position, model_position++);
     assert_int_equal(indexed->fingerprint, (uint32_t)fingerprint_of(text(entry->id), secret).low);
     session->seq++;
     session->bytes += strlen(entry->data);
     const struct batch_entry *event = &batch->entries[(*at)++];
-    assert_int_equal(event->kind, RECORD_EVENT);
+    assert_int_equal(event->kind, entry->kind == WIRE_EVENT ? RECORD_EVENT : RECORD_MARKER);
+    assert_int_equal(event->markers, session->markers);
+    assert_int_equal(event->id_position, keeps_id ? session->id_position : 0);
     assert_int_equal(event->epoch, session->epoch);
     assert_int_equal(event->seq, session->seq);
     assert_int_equal(event->bytes, session->bytes);
     assert_int_equal(event->data_hash, record_hash(text(entry->data)));
     assert_int_equal(event->retry_ms, (uint32_t)entry->id[0]);
-    assert_int_equal(event->id_size, 1);
+    size_t id_size = strlen(entry->id);
+    assert_int_equal(event->id_size, id_size);
     assert_int_equal(event->type_size, strlen(entry->type));
     assert_int_equal(event->data_size, strlen(entry->data));
     const uint8_t *bytes = frame + event->offset;
-    assert_int_equal(bytes[0], entry->id[0]);
-    assert_memory_equal(bytes + 1, entry->type, event->type_size);
-    assert_memory_equal(bytes + 1 + event->type_size, entry->data, event->data_size);
+    assert_memory_equal(bytes, entry->id, id_size);
+    assert_memory_equal(bytes + id_size, entry->type, event->type_size);
+    assert_memory_equal(bytes + id_size + event->type_size, entry->data, event->data_size);
 }
 
 /* What must come next for one that closes or deletes. */
@@ -363,6 +384,8 @@ static void check_generation(void)
         assert_int_equal(tracker->epoch, model[name].epoch);
         assert_int_equal(tracker->seq, model[name].seq);
         assert_int_equal(tracker->bytes, model[name].bytes);
+        assert_int_equal(tracker->markers, model[name].markers);
+        assert_int_equal(tracker->id_position, model[name].id_position);
         assert_int_equal(touched->epoch, model[name].epoch);
         assert_int_equal(touched->count, model[name].seq);
         assert_int_equal(touched->first_seq, 1);
@@ -469,6 +492,31 @@ static const struct row {
     {"refused behind what was had",
      {SEND(1, "a1", "s"), REFUSE(1, "a1 ?1", ".!", SPN_E_BAD_SESSION)},
      {{0}}},
+    /* markers */
+    {"a marker", {SEND(1, "Ma1", "s")}, {{0}}},
+    {"a marker opens its session, and an event follows", {SEND(1, "Ma1 a2=x", "ss")}, {{0}}},
+    {"a marker twice", {SEND(1, "Ma1 Ma1", "sd")}, {{2, 1, WIRE_DUPLICATE}}},
+    {"a marker with an event's id", {SEND(1, "a1=x Ma1", "sd")}, {{2, 1, WIRE_DUPLICATE}}},
+    {"an event with a marker's id is stored, once",
+     {SEND(1, "Ma1 a1=x a1=x a1=y Ma1", "ssdcd")},
+     {{3, 1, WIRE_DUPLICATE}, {4, 1, WIRE_CONFLICT}, {5, 1, WIRE_DUPLICATE}}},
+    {"an event that takes a marker's id is the newest of the window",
+     {SEND(1, "Ma1 a2 a1=x a3 a4 a1=x", "sssssd")},
+     {{6, 1, WIRE_DUPLICATE}}},
+    {"a retry alone, in each place", {SEND(1, "Ma_ a1 Ma_ Ma_ Ra Ma_ Ma2 Ma_", "ssssssss")}, {{0}}},
+    {"resets are not looked for", {SEND(1, "a1 Ra Ra a2 Ra", "sssss")}, {{0}}},
+    {"what has no id leaves the window alone",
+     {SEND(1, "a1 Ma_ Ra Ma_ Ra Ma_ a1", "ssssssd")},
+     {{7, 1, WIRE_DUPLICATE}}},
+    {"a marker's id that cannot be", {REFUSE(1, "Ma~", "!", SPN_E_BAD_ID)}, {{0}}},
+    {"a marker for a closed one",
+     {REFUSE(1, "a1 Ca Ma2", "sx!", SPN_E_CLOSED), REFUSE(3, "Ra", "!", SPN_E_CLOSED),
+      REFUSE(3, "Ma_", "!", SPN_E_CLOSED)},
+     {{0}}},
+    {"a marker's duplicate for a closed one",
+     {SEND(1, "a1 Ca Ma1", "sxd")},
+     {{3, 1, WIRE_DUPLICATE}}},
+    {"markers of the next life", {SEND(1, "Ma1 Ra Da Ma1 Ma_ a1", "ssDsss")}, {{0}}},
     /* closing */
     {"closed", {SEND(1, "a1=x Ca", "sx")}, {{0}}},
     {"closed in the next batch", {SEND(1, "a1=x", "s"), SEND(2, "Ca", "x")}, {{0}}},
@@ -577,7 +625,7 @@ static void check_results(const struct batch *batch, const struct step *step)
             check_stored(batch, &at, &entry, session);
         else if (step->became[i] == 'x' || step->became[i] == 'D')
             check_end(batch, &at, step->became[i] == 'x' ? RECORD_CLOSE : RECORD_DELETE, session);
-        if (entry.kind != WIRE_EVENT) {
+        if (!wire_is_stored(entry.kind)) {
             numbers += strchr("dxkD", step->became[i]) != NULL;
             continue; /* only repeated events are counted in the row */
         }

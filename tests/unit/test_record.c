@@ -84,6 +84,19 @@ static const struct value values[] = {
                .id = TEXT("id-1"),
                .type = TEXT("delta"),
                .data = TEXT("{\"text\":\"hello\"}")}},
+    {"a marker with an id", ENTRY, .key = 9,
+     .entry = {.kind = RECORD_MARKER, .epoch = 1, .seq = 7, .markers = 3, .id = TEXT("c1")}},
+    {"a marker with a retry alone", ENTRY, .key = 9,
+     .entry = {.kind = RECORD_MARKER,
+               .epoch = 1,
+               .seq = 8,
+               .markers = 4,
+               .id_position = 7,
+               .retry_ms = 5}},
+    {"a marker far from the id in force", ENTRY, .key = UINT64_MAX,
+     .entry = {.kind = RECORD_MARKER, .epoch = 1, .markers = UINT64_MAX, .id_position = 1}},
+    {"an event of a session with markers", ENTRY, .key = 300,
+     .entry = {.kind = RECORD_EVENT, .epoch = 1, .seq = 9, .markers = 256, .data = TEXT("data")}},
     {"an event with nothing", ENTRY, .key = 2, .entry = {.kind = RECORD_EVENT}},
     {"an event of the largest numbers", ENTRY, .key = UINT64_MAX,
      .entry = {.kind = RECORD_EXPIRE,
@@ -97,7 +110,7 @@ static const struct value values[] = {
     {"an event of a binary id", ENTRY, .key = 9,
      .entry = {.kind = RECORD_EVENT, .id = TEXT("\xff\1")}},
     {"an event with the longest id and type", ENTRY, .key = 10,
-     .entry = {.kind = RECORD_EVENT, .id = {filler, 1024}, .type = {filler, 255}}},
+     .entry = {.kind = RECORD_EVENT, .id = {filler, 4096}, .type = {filler, 255}}},
     {"an event of 240 hashed bytes", ENTRY, .key = 11,
      .entry = {.kind = RECORD_EVENT, .id = {filler, 180}, .data = {filler, 240}}},
     {"an event of 241 hashed bytes", ENTRY, .key = 12,
@@ -127,7 +140,10 @@ static const struct value values[] = {
      .row = {.state = RECORD_DELETED,
              .state_position = UINT64_MAX,
              .name = {filler, 255},
-             .last_id = {filler, 1024}}},
+             .last_id = {filler, 4096}}},
+    {"a row with markers", ROW, .key = 1,
+     .row = {.seq = 5, .markers = 2, .name = TEXT("s"), .last_id = TEXT("i")}},
+    {"a row with markers, and nothing else", ROW, .key = 1, .row = {.markers = 1}},
     {"a name", NAME, .key = 99, .session = TEXT("chat-1")},
     {"the longest name", NAME, .key = UINT64_MAX, .session = {filler, 255}},
     {"a producer", PRODUCER,
@@ -256,6 +272,8 @@ static void assert_same_entry(const struct record_entry *left, const struct reco
     assert_int_equal(left->epoch, right->epoch);
     assert_int_equal(left->seq, right->seq);
     assert_int_equal(left->bytes, right->bytes);
+    assert_int_equal(left->markers, right->markers);
+    assert_int_equal(left->id_position, right->id_position);
     assert_int_equal(left->time_ns, right->time_ns);
     assert_int_equal(left->wall_ms, right->wall_ms);
     assert_int_equal(left->retry_ms, right->retry_ms);
@@ -270,6 +288,7 @@ static void assert_same_row(const struct record_row *left, const struct record_r
     assert_int_equal(left->seq, right->seq);
     assert_int_equal(left->position, right->position);
     assert_int_equal(left->bytes, right->bytes);
+    assert_int_equal(left->markers, right->markers);
     assert_int_equal(left->opened_ms, right->opened_ms);
     assert_int_equal(left->last_ms, right->last_ms);
     assert_int_equal(left->last_ns, right->last_ns);
@@ -595,7 +614,7 @@ static void numbers_of_every_width(void **state)
 static void kinds_and_states_not_known(void **state)
 {
     (void)state;
-    static const uint8_t kinds[] = {0, RECORD_EXPIRE + 1, 255};
+    static const uint8_t kinds[] = {0, RECORD_MARKER + 1, 127};
     uint8_t value[128];
     for (size_t i = 0; i < COUNT(kinds); i++) {
         struct record_entry entry = {.kind = kinds[i],

@@ -79,6 +79,7 @@ static int guard_close(void **state)
 
 struct expected {
     bool too_large;
+    bool marker;
     struct spn_bytes id; /* left out: not set on this event */
     struct spn_bytes last_id;
     struct spn_bytes type;
@@ -90,7 +91,7 @@ struct expected {
 struct stream {
     const char *name;
     struct spn_bytes input;
-    struct expected events[EVENTS_MAX]; /* up to the first one without data and too_large */
+    struct expected events[EVENTS_MAX]; /* up to the first one that is nothing */
     size_t size_max;                    /* 0: SIZE_MAX_DEFAULT */
     bool pending;                       /* at the end */
 };
@@ -126,13 +127,20 @@ static void expect_bytes(const struct replay *replay, const char *what, struct s
     explain(replay, what);
 }
 
+static bool is_expected(const struct expected *wanted)
+{
+    return wanted->marker || wanted->data.data != NULL;
+}
+
 static void expect_event(const struct replay *replay, const struct sse_event *event)
 {
     if (replay->count >= EVENTS_MAX)
         explain(replay, "more than the table can say");
     const struct expected *wanted = &replay->stream->events[replay->count];
-    if (wanted->data.data == NULL)
+    if (!is_expected(wanted))
         explain(replay, wanted->too_large ? "let through" : "not expected");
+    if (event->marker != wanted->marker)
+        explain(replay, "a marker, or not");
     if ((event->id.data != NULL) != (wanted->id.data != NULL))
         explain(replay, "id is set, or not");
     if (event->last_id.data == NULL)
@@ -209,7 +217,7 @@ static void replay_cut(const struct stream *stream, struct cut cut)
     }
     if (replay.count < EVENTS_MAX) {
         const struct expected *next = &stream->events[replay.count];
-        if (next->too_large || next->data.data != NULL)
+        if (next->too_large || is_expected(next))
             explain(&replay, "missing");
     }
     if (sse_parser_pending(&replay.parser) != stream->pending)
@@ -390,13 +398,37 @@ static const struct stream rules[] = {
     {"id: one with NUL leaves the one in force", B("id:a\ndata:x\n\nid:\0\ndata:y\n\n"),
      .events = {{.id = B("a"), .last_id = B("a"), .data = B("x")},
                 {.last_id = B("a"), .data = B("y")}}},
-    {"id: in a block without data it sticks, but is not set on the next event",
-     B("id:a\n\ndata:x\n\n"), .events = {{.last_id = B("a"), .data = B("x")}}},
+    {"id: in a block without data it is a marker, and is not set on the next event",
+     B("id:a\n\ndata:x\n\n"),
+     .events = {{.marker = true, .id = B("a"), .last_id = B("a")},
+                {.last_id = B("a"), .data = B("x")}}},
     {"id: reset in a block without data", B("id:a\ndata:x\n\nid\n\ndata:y\n\n"),
-     .events = {{.id = B("a"), .last_id = B("a"), .data = B("x")}, {.data = B("y")}}},
+     .events = {{.id = B("a"), .last_id = B("a"), .data = B("x")},
+                {.marker = true, .id = B("")},
+                {.data = B("y")}}},
+    {"id: after each event in a block of its own, as some servers send it",
+     B("data:1\n\nid:c1\n\ndata:2\n\nid:c2\n\n"),
+     .events = {{.data = B("1")},
+                {.marker = true, .id = B("c1"), .last_id = B("c1")},
+                {.last_id = B("c1"), .data = B("2")},
+                {.marker = true, .id = B("c2"), .last_id = B("c2")}}},
+    {"id: with an empty data line it is an event, as MCP primes its clients",
+     B("id:a\ndata:\n\nid:b\ndata\n\n"),
+     .events = {{.id = B("a"), .last_id = B("a"), .data = B("")},
+                {.id = B("b"), .last_id = B("b"), .data = B("")}}},
+    {"marker: the last id wins, the type goes, comments and unknown fields are nothing",
+     B(":a\n\nevent:t\nid:a\nid:b\nretry:7\n\nunheard:of\n\nevent:t\n\ndata:x\n\n"),
+     .events = {{.marker = true, .id = B("b"), .last_id = B("b"), .has_retry = true, .retry_ms = 7},
+                {.last_id = B("b"), .data = B("x")}}},
+    {"marker: an id with NUL is none, a bad retry is none", B("id:a\0\n\nretry:x\n\n"),
+     .events = {{0}}},
+    {"marker: not without its blank line", B("id:a\n\nid:b\n"),
+     .events = {{.marker = true, .id = B("a"), .last_id = B("a")}}, .pending = true},
 
-    {"retry: from a block without data, then not again", B("retry:7\n\ndata:x\n\ndata:y\n\n"),
-     .events = {{.data = B("x"), .has_retry = true, .retry_ms = 7}, {.data = B("y")}}},
+    {"retry: alone it is a marker that leaves the id", B("id:a\ndata:x\n\nretry:7\n\ndata:y\n\n"),
+     .events = {{.id = B("a"), .last_id = B("a"), .data = B("x")},
+                {.marker = true, .last_id = B("a"), .has_retry = true, .retry_ms = 7},
+                {.last_id = B("a"), .data = B("y")}}},
     {"retry: the last valid one wins",
      B("retry:7\nretry:8\nretry:\nretry:9a\nretry:a9\nretry:-9\nretry:+9\nretry:9 \nretry:  9\n"
        "retry:0x9\nretry:9.0\nretry:/\nretry::\nretry:;\ndata:x\n\n"),
@@ -466,6 +498,10 @@ static const struct stream limits[] = {
                 {.too_large = true},
                 {.too_large = true},
                 {.last_id = B("a"), .data = B("y")}},
+     .size_max = 8},
+    {"limit: a marker's id of that size", B("id:12345678\n\ndata:x\n\n"),
+     .events = {{.marker = true, .id = B("12345678"), .last_id = B("12345678")},
+                {.last_id = B("12345678"), .data = B("x")}},
      .size_max = 8},
     {"limit: the retry of a skipped event waits for the next",
      B("retry:7\ndata:123456789\n\ndata:y\n\n"),
@@ -585,8 +621,11 @@ static const struct {
     {"\xEF\xBB\xBF", false},
     {"\xEF\xBB", false},
     {"\xEF\xBBx", false},
-    {"retry:1", false},
-    {"retry:1\n", false},
+    {"retry:1", true},
+    {"retry:1\n", true},
+    {"retry:x\n", false},
+    {"retry:1\n\n", false},
+    {"id:1\n\n", false},
     {"da", true},
     {"data", true},
     {"data:", true},
@@ -746,6 +785,16 @@ static const struct text texts[] = {
      {.last_id = B("1"), .data = B("a")},
      B("data: a\n\n"),
      SPN_OK},
+    {"format: a marker", {.marker = true, .id = B("1")}, B("id: 1\n\n"), SPN_OK},
+    {"format: a marker that resets", {.marker = true, .id = B("")}, B("id: \n\n"), SPN_OK},
+    {"format: a marker with a retry alone",
+     {.marker = true, .has_retry = true, .retry_ms = 5},
+     B("retry: 5\n\n"),
+     SPN_OK},
+    {"format: a marker with both",
+     {.marker = true, .id = B("1"), .has_retry = true},
+     B("id: 1\nretry: 0\n\n"),
+     SPN_OK},
     {"format: NUL in data", {.data = B("a\0b")}, B("data: a\0b\n\n"), SPN_OK},
 
     {"refused: NUL in the id", {.id = B("a\0b"), .data = B("a")}, {0}, SPN_E_BAD_ID},
@@ -796,6 +845,7 @@ static void room_of_one_byte_less(void **state)
 static struct expected expected_of(const struct sse_event *event)
 {
     struct expected expected = {
+        .marker = event->marker,
         .id = event->id,
         .last_id = event->id,
         .type = event->type,

@@ -237,6 +237,64 @@ static void leaves_in_order(void **state)
     }
 }
 
+/* -- markers ----------------------------------------------------------------------------------- */
+
+/* What came, a place of the window each; an id that an event took from a marker is dead. */
+struct arrival {
+    size_t id;
+    uint32_t tag;
+    bool dead;
+};
+
+static enum tracker_verdict judge(const struct arrival *arrivals, size_t count, size_t window,
+                                  size_t id, uint32_t tag, size_t *ret_at)
+{
+    for (size_t i = count; i-- > 0 && i + window >= count;) {
+        if (arrivals[i].dead || arrivals[i].id != id)
+            continue;
+        *ret_at = i;
+        if (tag == TRACKER_MARKER)
+            return TRACKER_DUPLICATE;
+        if (arrivals[i].tag == TRACKER_MARKER)
+            return TRACKER_NEW;
+        return arrivals[i].tag == tag ? TRACKER_DUPLICATE : TRACKER_CONFLICT;
+    }
+    *ret_at = SIZE_MAX;
+    return TRACKER_NEW;
+}
+
+/* A marker's id is a duplicate's, and an event takes it over, and is then the newest. */
+static void markers_give_way_to_events(void **state)
+{
+    (void)state;
+    enum { STEPS = 20000 };
+    static struct arrival arrivals[STEPS];
+    for (size_t w = 0; w < COUNT(windows); w++) {
+        struct tracker *tracker = tracker_new(chat, windows[w]);
+        uint64_t random = 88172645463325252u;
+        size_t count = 0;
+        size_t taken_over = 0;
+        assert_non_null(tracker);
+        for (size_t step = 0; step < STEPS; step++) {
+            uint64_t roll = random_next(&random);
+            size_t id = (roll >> 32) % (windows[w] + windows[w] / 2u + 2u);
+            uint32_t tag = roll % 3 == 0 ? TRACKER_MARKER : (uint32_t)(roll % 3);
+            size_t at;
+            enum tracker_verdict verdict = judge(arrivals, count, windows[w], id, tag, &at);
+            assert_int_equal(tracker_check(tracker, real(id), tag), verdict);
+            if (verdict != TRACKER_NEW)
+                continue;
+            if (at != SIZE_MAX)
+                arrivals[at].dead = true;
+            taken_over += at != SIZE_MAX;
+            assert_int_equal(tracker_add(&tracker, real(id), tag), SPN_OK);
+            arrivals[count++] = (struct arrival){.id = id, .tag = tag};
+        }
+        assert_true(taken_over > 0);
+        tracker_free(tracker);
+    }
+}
+
 /* -- memory ------------------------------------------------------------------------------------ */
 
 static void size_of_a_full_window(void **state)
@@ -379,7 +437,7 @@ static void tags_are_keyed(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + 8] = {
+    struct CMUnitTest tests[COUNT(rows) + 9] = {
         {"one conflict in 65,536 was taken for a duplicate",
          one_conflict_in_65536_was_taken_for_a_duplicate, NULL, NULL, NULL},
         {"tags are keyed", tags_are_keyed, NULL, NULL, NULL},
@@ -389,6 +447,7 @@ int main(void)
         {"without memory", without_memory, NULL, NULL, NULL},
         {"fingerprints", fingerprints, NULL, NULL, NULL},
         {"tags", tags, NULL, NULL, NULL},
+        {"markers give way to events", markers_give_way_to_events, NULL, NULL, NULL},
     };
     for (size_t s = 0; s < COUNT(shapes); s++)
         for (size_t w = 0; w < COUNT(windows); w++) {
@@ -397,7 +456,7 @@ int main(void)
             *row = (struct row){.shape = &shapes[s], .window_max = windows[w]};
             (void)snprintf(row->name, sizeof(row->name), "window %u, %s", windows[w],
                            shapes[s].name);
-            tests[8 + at] = (struct CMUnitTest){row->name, against_a_list, NULL, NULL, row};
+            tests[9 + at] = (struct CMUnitTest){row->name, against_a_list, NULL, NULL, row};
         }
     return _cmocka_run_group_tests("tracker", tests, COUNT(tests), NULL, NULL);
 }

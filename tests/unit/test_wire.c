@@ -27,7 +27,7 @@
         text, sizeof(text) - 1                                                                     \
     }
 
-enum { FRAME_MAX = 4096, LINE_MAX_SIZE = 512, TEXT_MAX = 2048, FLIPS_PER_EXAMPLE = 20000 };
+enum { FRAME_MAX = 8192, LINE_MAX_SIZE = 512, TEXT_MAX = 2048, FLIPS_PER_EXAMPLE = 20000 };
 
 /* -- the examples ------------------------------------------------------------------------------ */
 
@@ -44,7 +44,7 @@ static struct example {
     {.name = "HELLO", .text = "HELLO request=1"},
     {.name = "WELCOME",
      .text = "WELCOME request=1 " INSTANCE
-             " data_max=1048576 bytes_max=1048576 events_max=4096 version=0.1.0"},
+             " data_max=4194304 bytes_max=1048576 events_max=4096 version=0.1.0"},
     {.name = "OPEN",
      .text = "OPEN request=2 producer=ABCDEFGHIJKLMNOP token=0000000000000000 base=1 kept=1"
              " database=abcdefghijklmnop position=90"},
@@ -61,6 +61,11 @@ static struct example {
      .text = "BATCH request=0 " TOKEN " first=9 base=9 round=0 count=2 level=2 backpressure=0"
              "; close session=chat-7 epoch=100 id= type= data="
              "; delete session=chat-7 epoch=0 id= type= data="},
+    {.name = "MARKERS",
+     .text = "BATCH request=0 " TOKEN " first=11 base=11 round=0 count=3 level=2 backpressure=0"
+             "; marker session=chat-7 id=c1 type= data="
+             "; marker session=chat-7 id= type= data= retry=3000"
+             "; reset session=chat-7 id= type= data="},
     {.name = "ACK",
      .text = "ACK request=0 " TOKEN
              " from=5 up_to=8 level=2 position=102; run first=8 count=1 result=3"},
@@ -77,13 +82,14 @@ static struct example {
     {.name = "FETCH",
      .text = "FETCH request=5 start=1 bytes_max=65536 epoch=0 seq=0 session=chat-7 id=a1"},
     {.name = "SLICE",
-     .text = "SLICE request=5 verdict=0 count=1 epoch=100 seq=2 seq_last=2 missing=0"
-             "; item seq=2 position=102 time=1767225600000 id=a2 type= data=world retry=2500"},
+     .text = "SLICE request=5 verdict=0 count=2 epoch=100 seq=3 seq_last=3 missing=0"
+             "; item seq=2 position=102 time=1767225600000 id=a2 type= data=world retry=2500"
+             "; marker seq=3 position=103 time=1767225600000 id=c1 type= data="},
     {.name = "SESSIONS", .text = "SESSIONS request=6 count_max=100 after=chat-6 prefix=chat-"},
     {.name = "SESSIONS_ARE",
      .text = "SESSIONS_ARE request=6 more=0"
              "; row epoch=100 seq=2 position=102 bytes=10 opened=1767225599000 last=1767225600000"
-             " duplicates=3 conflicts=1 state=0 name=chat-7 last_id=a2"},
+             " markers=0 duplicates=3 conflicts=1 state=0 name=chat-7 last_id=a2"},
     {.name = "HEALTH", .text = "HEALTH request=7"},
     {.name = "HEALTH_IS",
      .text = "HEALTH_IS request=7 status=1 pid=4321 " INSTANCE " uptime=60000 durable=102"
@@ -107,8 +113,8 @@ static struct example {
     {.name = "INFO", .text = "INFO request=10 session=chat-7"},
     {.name = "INFO_IS",
      .text = "INFO_IS request=10 epoch=100 seq=2 position=102 bytes=10 opened=1767225599000"
-             " last=1767225600000 duplicates=3 conflicts=1 state=1 name=chat-7 last_id=a2"
-             " first_seq=2"},
+             " last=1767225600000 markers=0 duplicates=3 conflicts=1 state=1 name=chat-7 last_id=a2"
+             " first_seq=2 retained_markers=0"},
 };
 
 static struct example *find_example(const char *name)
@@ -318,7 +324,12 @@ static const struct field_row {
     {"BATCH: zero is not at its end", "BATCH", 51, 1, 1, false},
     {"BATCH: the most backpressure", "BATCH", 52, 4, UINT32_MAX, true},
     {"entry: kind 0", "BATCH", 56, 1, 0, false},
-    {"entry: kind 5", "BATCH", 56, 1, 5, false},
+    {"entry: kind 7", "BATCH", 56, 1, 7, false},
+    {"entry: a marker with the bytes of an event", "BATCH", 56, 1, WIRE_MARKER, false},
+    {"marker: an event in its place", "MARKERS", 56, 1, WIRE_EVENT, true},
+    {"marker: a reset with its id", "MARKERS", 56, 1, WIRE_RESET, false},
+    {"marker: a reset in its place, with a retry", "MARKERS", 80, 1, WIRE_RESET, true},
+    {"marker: with neither id nor retry", "MARKERS", 92, 4, WIRE_RETRY_NONE, false},
     {"entry: the first one without a session", "BATCH", 57, 1, 0, false},
     {"entry: zero is not", "BATCH", 59, 1, 1, false},
     {"entry: zero behind the id's size is not", "BATCH", 62, 1, 1, false},
@@ -379,18 +390,25 @@ static const struct field_row {
     {"SLICE: the last verdict", "SLICE", 16, 1, WIRE_OTHER_EPOCH, true},
     {"SLICE: no such verdict", "SLICE", 16, 1, 5, false},
     {"SLICE: zero is not", "SLICE", 17, 1, 1, false},
-    {"SLICE: fewer items than counted", "SLICE", 20, 4, 2, false},
-    {"item: zero is not", "SLICE", 92, 1, 1, false},
+    {"SLICE: fewer items than counted", "SLICE", 20, 4, 3, false},
+    {"item: the last kind", "SLICE", 92, 1, WIRE_ITEM_RESET, true},
+    {"item: no such kind", "SLICE", 92, 1, 3, false},
+    {"item: zero is not", "SLICE", 93, 1, 1, false},
+    {"item: zero is not at its end", "SLICE", 95, 1, 1, false},
     {"SESSIONS_ARE: more", "SESSIONS_ARE", 20, 1, 1, true},
-    {"row: closed", "SESSIONS_ARE", 77, 1, WIRE_SESSION_CLOSED, true},
-    {"row: no such state", "SESSIONS_ARE", 77, 1, 2, false},
-    {"row: zero is not", "SESSIONS_ARE", 78, 1, 1, false},
-    {"row: zero is not, third byte", "SESSIONS_ARE", 80, 1, 1, false},
-    {"INFO_IS: all is retained", "INFO_IS", 87, 8, 1, true},
-    {"INFO_IS: nothing is retained", "INFO_IS", 87, 8, 3, true},
-    {"INFO_IS: what is retained begins at 0", "INFO_IS", 87, 8, 0, false},
-    {"INFO_IS: what is retained begins beyond", "INFO_IS", 87, 8, 4, false},
-    {"INFO_IS: no such state", "INFO_IS", 72, 1, 2, false},
+    {"row: closed", "SESSIONS_ARE", 85, 1, WIRE_SESSION_CLOSED, true},
+    {"row: no such state", "SESSIONS_ARE", 85, 1, 2, false},
+    {"row: zero is not", "SESSIONS_ARE", 86, 1, 1, false},
+    {"row: zero is not, third byte", "SESSIONS_ARE", 88, 1, 1, false},
+    {"row: nothing but markers", "SESSIONS_ARE", 69, 8, 2, true},
+    {"row: more markers than seqs", "SESSIONS_ARE", 69, 8, 3, false},
+    {"INFO_IS: all is retained", "INFO_IS", 95, 8, 1, true},
+    {"INFO_IS: nothing is retained", "INFO_IS", 95, 8, 3, true},
+    {"INFO_IS: what is retained begins at 0", "INFO_IS", 95, 8, 0, false},
+    {"INFO_IS: what is retained begins beyond", "INFO_IS", 95, 8, 4, false},
+    {"INFO_IS: no such state", "INFO_IS", 80, 1, 2, false},
+    {"INFO_IS: a marker is retained", "INFO_IS", 103, 8, 1, true},
+    {"INFO_IS: more markers than are retained", "INFO_IS", 103, 8, 2, false},
     {"HEALTH_IS: stopping", "HEALTH_IS", 16, 1, WIRE_STOPPING, true},
     {"HEALTH_IS: no such status", "HEALTH_IS", 16, 1, 3, false},
 };
@@ -455,7 +473,7 @@ static void other_magic(void **state)
 /* -- limits ------------------------------------------------------------------------------------ */
 
 static uint8_t filler[WIRE_EVENT_DATA_MAX + 1];
-static uint8_t large[WIRE_EVENT_DATA_MAX + 4096];
+static uint8_t large[WIRE_EVENT_DATA_MAX + 8192];
 
 static const struct limit_row {
     const char *name;
@@ -465,10 +483,10 @@ static const struct limit_row {
     size_t data;
     bool fits;
 } limit_rows[] = {
-    {"everything at its limit", 255, 1024, 255, WIRE_EVENT_DATA_MAX, true},
+    {"everything at its limit", 255, 4096, 255, WIRE_EVENT_DATA_MAX, true},
     {"nothing but an id", 0, 1, 0, 0, true},
     {"a session too long", 256, 1, 0, 0, false},
-    {"an id too long", 1, 1025, 0, 0, false},
+    {"an id too long", 1, 4097, 0, 0, false},
     {"an id too long for its field", 1, 65537, 0, 0, false},
     {"a type too long", 1, 1, 256, 0, false},
     {"data too long", 1, 1, 0, WIRE_EVENT_DATA_MAX + 1, false},
@@ -528,7 +546,7 @@ static void item_too_large_is_not_read(void **state)
     static const struct {
         size_t id;
         size_t type;
-    } rows[] = {{1025, 0}, {1, 256}};
+    } rows[] = {{4097, 0}, {1, 256}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         memset(large, 0, WIRE_ITEM_HEAD_SIZE);
         large[32] = (uint8_t)rows[i].id;
@@ -560,17 +578,17 @@ static void short_bytes_limit(void **state)
 static void id_bytes_limit(void **state)
 {
     (void)state;
-    for (size_t size = 1000; size <= 1030; size++) {
+    for (size_t size = 4090; size <= 4100; size++) {
         struct wire_out out = wire_out(large, sizeof(large));
         struct wire_last_is last = {.id = {filler, size}};
         wire_put_last_is(&out, &last);
-        assert_int_equal(out.bad, size > 1024);
+        assert_int_equal(out.bad, size > 4096);
     }
     struct wire_last_is last;
     memset(large, 0, 32);
     large[32] = 0x01;
-    large[33] = 0x04; /* 1,025 */
-    struct wire_in in = wire_in(large, 34 + 1025);
+    large[33] = 0x10; /* 4,097 */
+    struct wire_in in = wire_in(large, 34 + 4097);
     wire_get_last_is(&in, &last);
     assert_true(in.bad);
 }
@@ -741,6 +759,45 @@ static void end_bytes(void **state)
     }
 }
 
+/* What a marker may be. Written as an event of the same bytes, as above. */
+static const struct marker_row {
+    const char *name;
+    uint8_t kind;
+    struct wire_entry entry;
+    bool passes;
+} marker_rows[] = {
+    {"marker: an id", WIRE_MARKER, {.id = TEXT("i"), .retry_ms = WIRE_RETRY_NONE}, true},
+    {"marker: a retry of 0", WIRE_MARKER, {.retry_ms = 0}, true},
+    {"marker: both", WIRE_MARKER, {.id = TEXT("i"), .retry_ms = 1}, true},
+    {"marker: neither", WIRE_MARKER, {.retry_ms = WIRE_RETRY_NONE}, false},
+    {"marker: a type", WIRE_MARKER, {.id = TEXT("i"), .type = TEXT("t")}, false},
+    {"marker: data", WIRE_MARKER, {.id = TEXT("i"), .data = TEXT("d")}, false},
+    {"reset: nothing", WIRE_RESET, {.retry_ms = WIRE_RETRY_NONE}, true},
+    {"reset: a retry", WIRE_RESET, {.retry_ms = 1}, true},
+    {"reset: an id", WIRE_RESET, {.id = TEXT("i"), .retry_ms = WIRE_RETRY_NONE}, false},
+    {"reset: data", WIRE_RESET, {.data = TEXT("d")}, false},
+};
+
+static void marker_bytes(void **state)
+{
+    const struct marker_row *row = *state;
+    uint8_t bytes[64];
+    struct wire_entry entry = row->entry;
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    entry.kind = WIRE_EVENT;
+    entry.session = (struct spn_bytes)TEXT("s");
+    wire_put_entry(&out, &entry);
+    bytes[0] = row->kind;
+    struct wire_in in = wire_in(bytes, wire_out_size(&out));
+    wire_get_entry(&in, (struct spn_bytes){NULL, 0}, &entry);
+    assert_int_equal(wire_in_done(&in), row->passes);
+    if (!row->passes)
+        return;
+    assert_int_equal(entry.kind, row->kind);
+    assert_int_equal(entry.id.size, row->entry.id.size);
+    assert_int_equal(entry.retry_ms, row->entry.retry_ms);
+}
+
 /* The epoch of a decoded event does not stay from what was there before. */
 static void event_has_no_epoch(void **state)
 {
@@ -831,8 +888,8 @@ static const struct check_row {
     {"id: NUL", TEXT("a\0"), ID, true},
     {"id: CR", TEXT("\ra"), ID, true},
     {"id: LF", TEXT("a\nb"), ID, true},
-    {"id: 1,024 bytes", {filler, 1024}, ID, false},
-    {"id: 1,025 bytes", {filler, 1025}, ID, true},
+    {"id: 4,096 bytes", {filler, 4096}, ID, false},
+    {"id: 4,097 bytes", {filler, 4097}, ID, true},
     {"type: empty", TEXT(""), TYPE, false},
     {"type: any bytes", TEXT("\xff\x01"), TYPE, false},
     {"type: NUL", TEXT("\0"), TYPE, true},
@@ -915,6 +972,8 @@ static void add_rows(void)
         add_test(end_rows[i].name, end_of_session, &end_rows[i]);
     for (size_t i = 0; i < COUNT(end_bytes_rows); i++)
         add_test(end_bytes_rows[i].name, end_bytes, &end_bytes_rows[i]);
+    for (size_t i = 0; i < COUNT(marker_rows); i++)
+        add_test(marker_rows[i].name, marker_bytes, &marker_rows[i]);
     for (size_t i = 0; i < COUNT(check_rows); i++)
         add_test(check_rows[i].name, check, &check_rows[i]);
 }

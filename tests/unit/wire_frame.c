@@ -66,8 +66,8 @@ static void say_retry(struct copy *copy, uint32_t retry_ms)
 
 static void say_entry(struct copy *copy, const struct wire_entry *entry)
 {
-    static const char *const kinds[] = {"?", "event", "skip", "close", "delete"};
-    say(copy, "; %s", kinds[entry->kind <= WIRE_DELETE ? entry->kind : 0]);
+    static const char *const kinds[] = {"?", "event", "skip", "close", "delete", "marker", "reset"};
+    say(copy, "; %s", kinds[entry->kind <= WIRE_RESET ? entry->kind : 0]);
     say_bytes(copy, "session", entry->session);
     if (entry->kind == WIRE_CLOSE || entry->kind == WIRE_DELETE)
         say_u64(copy, "epoch", entry->epoch);
@@ -267,7 +267,8 @@ static void copy_items(struct copy *copy, uint32_t count)
         struct wire_item item;
         wire_get_item(&copy->in, &item);
         wire_put_item(copy->out, &item);
-        say(copy, "; item");
+        static const char *const kinds[] = {"item", "marker", "reset"};
+        say(copy, "; %s", kinds[item.kind <= WIRE_ITEM_RESET ? item.kind : 0]);
         say_u64(copy, "seq", item.seq);
         say_u64(copy, "position", item.position);
         say_u64(copy, "time", item.time_ms);
@@ -383,6 +384,7 @@ static void say_row(struct copy *copy, const struct wire_session_row *row)
     say_u64(copy, "bytes", row->bytes);
     say_u64(copy, "opened", row->opened_ms);
     say_u64(copy, "last", row->last_ms);
+    say_u64(copy, "markers", row->markers);
     say_u64(copy, "duplicates", row->duplicates);
     say_u64(copy, "conflicts", row->conflicts);
     say_u64(copy, "state", row->state);
@@ -414,6 +416,7 @@ static void copy_info_is(struct copy *copy)
     wire_put_info_is(copy->out, &info);
     say_row(copy, &info.row);
     say_u64(copy, "first_seq", info.first_seq);
+    say_u64(copy, "retained_markers", info.markers);
 }
 
 static void copy_sessions_are(struct copy *copy)
