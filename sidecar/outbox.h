@@ -3,15 +3,15 @@
  *
  * ZeroMQ bounds what waits for a peer in messages, memory is used in bytes. So each peer has a
  * queue before ZeroMQ's, and what lies in either is counted together. Nobody may hold more than
- * what is left to the others: a user no more than is free, a peer no more than is free to its user,
- * and PEER_BYTES_MAX. So however many do not read, the next one finds room. What found none is
- * refused to whoever has it, before anything changes; what found room is sent, or its peer is gone.
+ * what is left to the others: a user no more than is free, a peer an eighth of what is free to its
+ * user. So however many do not read, the next one finds room. What found none is refused to whoever
+ * has it, before anything changes; what found room is sent, or its peer is gone.
  *
- *   held                  bytes queued, packed, and with ZeroMQ; one message always fits into
- * nothing user's held           <= OUTBOX_BYTES_MAX - all held peer's held           <=
- * OUTBOX_BYTES_MAX - all held - its user's held, and OUTBOX_PEER_MAX
+ *   held          bytes queued, packed, and with ZeroMQ; one message always fits into nothing
+ *   user's held   <= OUTBOX_BYTES_MAX - all held
+ *   peer's held   <= (OUTBOX_BYTES_MAX - all held - its user's held) / OUTBOX_PEER_PART
  *
- * Deliveries are packed: those between two flushes travel in one message, up to PACK_BYTES_MAX.
+ * Deliveries are packed: those between two flushes travel in one message, up to OUTBOX_PACK_MAX.
  *
  * A peer that takes nothing of what waits for it for OUTBOX_STALL_MS is cut: its connection is shut
  * down, so that ZeroMQ throws away what it holds. A client connects again when it goes on.
@@ -33,7 +33,7 @@
 
 enum {
     OUTBOX_BYTES_MAX = 64 * 1024 * 1024,
-    OUTBOX_PEER_MAX = 8 * 1024 * 1024,
+    OUTBOX_PEER_PART = 8, /* so that ten that do not read leave the next one 700 KB, not 2 */
     OUTBOX_FIRST_MAX = 256 * 1024 + 4096, /* this much always fits into nothing */
     OUTBOX_PACK_MAX = 128 * 1024,         /* a larger delivery has a message of its own */
     OUTBOX_STALL_MS = 30000,
