@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "listing.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "timeline.h"
+
+enum { KEPT_MS = 1000 }; /* that names are kept for the next page */
 
 /* The smallest names so far that fit the request, ascending. One more than a page holds says that
  * there is more. */
@@ -19,13 +22,6 @@ struct page {
     } rows[LISTING_PAGE_MAX + 1];
 };
 
-static int compare(struct spn_bytes a, struct spn_bytes b)
-{
-    size_t shorter = a.size < b.size ? a.size : b.size;
-    int order = shorter > 0 ? memcmp(a.data, b.data, shorter) : 0;
-    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 static bool has_prefix(struct spn_bytes name, struct spn_bytes prefix)
 {
     return name.size >= prefix.size &&
@@ -35,12 +31,12 @@ static bool has_prefix(struct spn_bytes name, struct spn_bytes prefix)
 /* A name may come twice: from disk and from the log. The later epoch is its life. */
 static void offer(struct page *page, struct spn_bytes name, uint64_t epoch)
 {
-    if (!has_prefix(name, page->prefix) || compare(name, page->after) <= 0)
+    if (!has_prefix(name, page->prefix) || opened_names_compare(name, page->after) <= 0)
         return;
     size_t at = page->count;
-    while (at > 0 && compare(name, page->rows[at - 1].name) < 0)
+    while (at > 0 && opened_names_compare(name, page->rows[at - 1].name) < 0)
         at--;
-    if (at > 0 && compare(name, page->rows[at - 1].name) == 0) {
+    if (at > 0 && opened_names_compare(name, page->rows[at - 1].name) == 0) {
         if (epoch > page->rows[at - 1].epoch)
             page->rows[at - 1].epoch = epoch;
         return;
@@ -60,7 +56,7 @@ static spn_err offer_names(struct journal_reader *reader, struct page *page)
     /* Start right before the prefix, when that is further on than `after`. */
     struct spn_bytes name = page->after;
     uint64_t epoch;
-    if (compare(page->prefix, page->after) > 0) {
+    if (opened_names_compare(page->prefix, page->after) > 0) {
         name = page->prefix;
         spn_err err = journal_read_name(reader, name, &epoch);
         if (err == SPN_OK)
@@ -79,24 +75,62 @@ static spn_err offer_names(struct journal_reader *reader, struct page *page)
     return SPN_OK;
 }
 
-/* Sessions opened above the snapshot's checkpoint, from their opening entries. */
-static spn_err offer_opened(struct journal_reader *reader, struct page *page,
-                            const struct view_part *part)
+static bool is_full(const struct page *page)
 {
-    uint64_t checkpoint = journal_reader_meta(reader)->checkpoint;
-    for (uint32_t i = 0; i < part->session_count; i++) {
-        uint64_t epoch = part->generation->sessions[i].epoch;
-        if (epoch <= checkpoint || epoch > journal_reader_newest(reader))
-            continue;
-        struct record_entry open;
-        spn_err err = journal_read_entry(reader, epoch, &open);
-        if (err == SPN_E_END)
-            continue;
-        if (err != SPN_OK)
-            return err;
-        offer(page, open.data, epoch);
+    return page->count > page->count_max;
+}
+
+/* Sessions opened above the snapshot's checkpoint, from where the page begins. */
+static void offer_opened(struct page *page, const struct opened_names *names)
+{
+    bool behind_prefix = opened_names_compare(page->after, page->prefix) < 0;
+    size_t i = opened_names_seek(names, behind_prefix ? page->prefix : page->after);
+    for (; i < names->count; i++) {
+        struct spn_bytes name = opened_names_at(names, i);
+        if (opened_names_compare(name, page->after) > 0 && !has_prefix(name, page->prefix))
+            return;
+        if (is_full(page) && opened_names_compare(name, page->rows[page->count - 1].name) > 0)
+            return;
+        offer(page, name, names->sorted[i].epoch);
     }
-    return SPN_OK;
+}
+
+/* -- names that are not on disk yet ------------------------------------------------------------ */
+
+/* The names of this generation, as far as they were read; else the place of one that is not asked
+ * about any more. */
+static struct opened_names *names_of(struct listing *listing, const struct view *generations,
+                                     struct generation *generation)
+{
+    struct opened_names *other = NULL;
+    for (size_t i = 0; i < LISTING_PARTS; i++) {
+        struct generation *known = listing->opened[i].generation;
+        if (known == generation)
+            return &listing->opened[i];
+        if (!known || (known != generations->parts[0].generation &&
+                       known != generations->parts[1].generation))
+            other = &listing->opened[i];
+    }
+    assert(other); /* two places, and two that are asked about */
+    opened_names_begin(other, generation);
+    return other;
+}
+
+static spn_err read_opened(struct listing *listing, struct journal_reader *reader,
+                           const struct view *generations,
+                           const struct opened_names *ret_names[LISTING_PARTS])
+{
+    spn_err err = SPN_OK;
+    for (size_t i = 0; i < LISTING_PARTS && err == SPN_OK; i++) {
+        const struct view_part *part = &generations->parts[i];
+        ret_names[i] = NULL;
+        if (!part->generation)
+            continue;
+        struct opened_names *names = names_of(listing, generations, part->generation);
+        err = opened_names_read(names, reader, part->session_count);
+        ret_names[i] = names;
+    }
+    return err;
 }
 
 static spn_err make_page(const struct page *page, const struct ask *from, struct ask **ret_page)
@@ -132,21 +166,49 @@ static spn_err get_request(const struct ask *ask, struct wire_header *ret_header
     return err == SPN_OK && wire_in_done(&in) ? SPN_OK : SPN_E_PROTOCOL;
 }
 
-spn_err listing_page(struct journal_reader *reader, const struct ask *generations,
-                     struct ask **ret_page)
+spn_err listing_page(struct listing *listing, struct journal_reader *reader,
+                     const struct ask *generations, struct ask **ret_page)
 {
+    const struct opened_names *names[LISTING_PARTS];
     struct wire_header header;
     struct wire_sessions request;
+    listing->used_ns = listing->clock->monotonic_ns();
     spn_err err = get_request(generations, &header, &request);
+    if (err == SPN_OK)
+        err = read_opened(listing, reader, &generations->generations, names);
     if (err != SPN_OK)
         return err;
     struct page page = {.after = request.after, .prefix = request.prefix};
     page.count_max = request.count_max < LISTING_PAGE_MAX ? request.count_max : LISTING_PAGE_MAX;
     err = offer_names(reader, &page);
-    for (size_t i = 0; i < 2 && err == SPN_OK; i++)
-        if (generations->generations.parts[i].generation)
-            err = offer_opened(reader, &page, &generations->generations.parts[i]);
+    for (size_t i = 0; i < LISTING_PARTS && err == SPN_OK; i++)
+        if (names[i])
+            offer_opened(&page, names[i]);
     return err == SPN_OK ? make_page(&page, generations, ret_page) : err;
+}
+
+long listing_tick(struct listing *listing)
+{
+    bool any = false;
+    for (size_t i = 0; i < LISTING_PARTS; i++)
+        any = any || listing->opened[i].generation;
+    if (!any)
+        return -1;
+    if (listing->clock->monotonic_ns() - listing->used_ns < KEPT_MS * UINT64_C(1000000))
+        return KEPT_MS;
+    listing_release(listing);
+    return -1;
+}
+
+void listing_init(struct listing *listing, const struct clock *clock)
+{
+    *listing = (struct listing){.clock = clock};
+}
+
+void listing_release(struct listing *listing)
+{
+    for (size_t i = 0; i < LISTING_PARTS; i++)
+        opened_names_release(&listing->opened[i]);
 }
 
 /* -- rows -------------------------------------------------------------------------------------- */
@@ -227,22 +289,41 @@ spn_err listing_rows(struct journal_reader *reader, const struct ask *page,
     return err;
 }
 
+static spn_err ask_again(const struct ask *from, struct ask **ret_generations)
+{
+    struct ask *ask = ask_new(ASK_GENERATIONS, 0);
+    if (!ask)
+        return SPN_E_NOMEM;
+    ask->peer = from->peer;
+    ask->request = from->request;
+    ask->type = from->type;
+    *ret_generations = ask;
+    return SPN_OK;
+}
+
+spn_err listing_come_again(struct ask *generations, struct ask **ret_generations)
+{
+    spn_err err = ask_again(generations, ret_generations);
+    if (err == SPN_OK)
+        zmq_msg_move(&(*ret_generations)->frame, &generations->frame);
+    return err;
+}
+
 spn_err listing_go_on(const struct ask *page, struct ask **ret_generations)
 {
-    struct wire_header header;
-    struct wire_sessions request;
-    spn_err err = get_request(page, &header, &request);
-    struct ask *ask = err == SPN_OK ? ask_new(ASK_GENERATIONS, 0) : NULL;
-    if (!ask)
-        return err == SPN_OK ? SPN_E_NOMEM : err;
     uint8_t bytes[WIRE_HEADER_SIZE + 4 + 2 * (1 + WIRE_SESSION_MAX)];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
+    struct wire_header header;
+    struct wire_sessions request;
+    struct ask *ask;
+    spn_err err = get_request(page, &header, &request);
+    if (err == SPN_OK)
+        err = ask_again(page, &ask);
+    if (err != SPN_OK)
+        return err;
     request.after = page->sessions[page->session_count - 1].name;
     wire_put_header(&out, WIRE_SESSIONS, header.request);
     wire_put_sessions(&out, &request);
-    ask->peer = page->peer;
-    ask->request = page->request;
-    ask->type = page->type;
     if (zmq_msg_init_size(&ask->frame, wire_out_size(&out)) != 0) {
         zmq_msg_init(&ask->frame);
         ask_free(ask);

@@ -2,9 +2,10 @@
 /* listing: sessions by name, a page at a time.
  *
  * Two turns with the broker. First the generations: sessions opened since the checkpoint are not
- * among the names on disk; their opening entries are in the log. Then, with the page's names, how
- * far each of them is.
+ * among the names on disk; their opening entries are in the log, and are read once for all pages.
+ * Then, with the page's names, how far each of them is.
  *
+ * Owns     names that were read, for a second.
  * Borrows  the reader inside its snapshot.
  * Threads  the reader's.
  */
@@ -12,16 +13,37 @@
 #define SPN_LISTING_H
 
 #include "ask.h"
+#include "clock.h"
+#include "opened_names.h"
 #include "parcel.h"
 #include "timeline.h"
 
-enum { LISTING_PAGE_MAX = 128 };
+enum {
+    LISTING_PAGE_MAX = 128,
+    LISTING_PARTS = 2, /* generations: the frozen one, and the active one */
+};
+
+/* Names that are not on disk yet, kept from one page to the next. */
+struct listing {
+    const struct clock *clock;
+    struct opened_names opened[LISTING_PARTS];
+    uint64_t used_ns;
+};
+
+void listing_init(struct listing *listing, const struct clock *clock);
+void listing_release(struct listing *listing);
+/* Forgets names that no page asked about for a second. Returns in how many ms to call again; -1:
+ * never. */
+long listing_tick(struct listing *listing);
 
 /* generations: an ASK_GENERATIONS that was answered, with a SESSIONS request in its frame.
- * *ret_page: an ASK_VIEW of the page's sessions for the same caller. SPN_E_PROTOCOL, SPN_E_NOMEM,
- * SPN_E_CORRUPT. */
-spn_err listing_page(struct journal_reader *reader, const struct ask *generations,
-                     struct ask **ret_page) SPN_MUST_USE;
+ * *ret_page: an ASK_VIEW of the page's sessions for the same caller. SPN_E_END: there are more
+ * names to be read than one turn may take: go on with listing_come_again. SPN_E_PROTOCOL,
+ * SPN_E_NOMEM, SPN_E_CORRUPT. */
+spn_err listing_page(struct listing *listing, struct journal_reader *reader,
+                     const struct ask *generations, struct ask **ret_page) SPN_MUST_USE;
+/* The same question again, whose frame it takes. SPN_E_NOMEM. */
+spn_err listing_come_again(struct ask *generations, struct ask **ret_generations) SPN_MUST_USE;
 
 /* What is told of one session, and the timeline it was read from. Bytes: valid in the snapshot. */
 spn_err listing_row(struct journal_reader *reader, const struct ask_session *session,

@@ -40,6 +40,7 @@ struct reader {
     struct outbox *outbox;
     struct subscriptions *subscriptions;
     struct fetch fetch;
+    struct listing listing;
     struct slice slice; /* scratch, valid in one snapshot */
 };
 
@@ -480,7 +481,9 @@ static spn_err answer_fetch(struct reader *reader, struct caller caller, struct 
 static spn_err list_sessions(struct reader *reader, struct ask *ask)
 {
     struct ask *page;
-    spn_err err = listing_page(reader->journal, ask, &page);
+    spn_err err = listing_page(&reader->listing, reader->journal, ask, &page);
+    if (err == SPN_E_END)
+        err = listing_come_again(ask, &page);
     if (err == SPN_OK)
         push_ask(reader, page);
     return err;
@@ -646,6 +649,7 @@ static long give_back(struct reader *reader, bool happened)
 static long tick(struct reader *reader, bool happened)
 {
     long wait_ms = sooner_ms(subscriptions_tick(reader->subscriptions), fetch_tick(&reader->fetch));
+    wait_ms = sooner_ms(wait_ms, listing_tick(&reader->listing));
     outbox_flush(reader->outbox);
     return sooner_ms(sooner_ms(wait_ms, outbox_tick(reader->outbox)), give_back(reader, happened));
 }
@@ -713,6 +717,7 @@ spn_err reader_start(struct reader **ret_reader, const struct reader_options *op
     reader->options = *options;
     reader->started_ns = options->clock->monotonic_ns();
     spn_err err = journal_reader_open(&reader->journal, options->journal);
+    listing_init(&reader->listing, options->clock);
     fetch_init(&reader->fetch, &(struct fetch_options){.journal = reader->journal,
                                                        .clock = options->clock,
                                                        .metrics = options->metrics,
@@ -743,6 +748,7 @@ void reader_stop(struct reader *reader)
     handoff_nudge(reader->options.answers);
     pthread_join(reader->thread, NULL);
     fetch_release(&reader->fetch);
+    listing_release(&reader->listing);
     subscriptions_free(reader->subscriptions);
     outbox_free(reader->outbox);
     journal_reader_close(reader->journal);
