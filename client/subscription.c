@@ -89,6 +89,8 @@ struct subscriptions {
     uint32_t free_hint;
     uint32_t beat_slot; /* where the next beat begins to look */
     bool beat_all;      /* the next beat asks for all of them */
+    bool beat_again;    /* grants did not go out: the beat after has those of all */
+    bool forgotten; /* an UNSUBSCRIBE did not go out: the sidecar may go on with what it meant */
     uint64_t asked_all_ns;
     bool blocked;
     uint64_t resumed; /* verdicts that the app did not see */
@@ -312,13 +314,14 @@ static spn_err send_bytes(struct spn_client *client, const struct wire_out *out)
     return err;
 }
 
-/* A grant that cannot go out is in the next beat again, or is void after a restart. */
+/* Grants that cannot go out are in the next beat again, or are void after a restart. */
 static void grants_send(struct grants *grants)
 {
     struct wire_out head = wire_out(grants->bytes, WIRE_HEADER_SIZE + 4);
     wire_put_header(&head, WIRE_CREDIT, 0);
     wire_put_grants(&head, grants->count);
-    (void)send_bytes(grants->all->client, &grants->out);
+    if (send_bytes(grants->all->client, &grants->out) != SPN_OK)
+        grants->all->beat_again = true;
     grants_begin(grants, grants->all);
 }
 
@@ -434,7 +437,8 @@ static void beat(struct subscriptions *all, uint64_t now_ns)
     }
     if (grants.count > 0 || asked == 0)
         grants_send(&grants);
-    all->beat_all = false;
+    all->beat_all = all->beat_again;
+    all->beat_again = false;
     all->beat_ns = now_ns + SUBSCRIPTION_BEAT_NS;
 }
 
@@ -554,6 +558,22 @@ static void take_error(struct subscriptions *all, uint64_t request, struct wire_
         fail_subscription(subscription, err != SPN_OK ? err : SPN_E_PROTOCOL);
 }
 
+static spn_err send_unsubscribe(struct spn_client *client, uint64_t number, uint32_t incarnation)
+{
+    uint8_t bytes[WIRE_HEADER_SIZE + WIRE_GRANT_SIZE];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_UNSUBSCRIBE, 0);
+    wire_put_grant(&out, &(struct wire_grant){.subscription = number, .incarnation = incarnation});
+    return send_bytes(client, &out);
+}
+
+/* Of one that is not here any more. */
+static void take_stray(struct subscriptions *all, const struct wire_deliver *head)
+{
+    if (all->forgotten && head->kind != WIRE_END)
+        (void)send_unsubscribe(all->client, head->subscription, head->incarnation);
+}
+
 /* A message that lies about its lengths is taken up to there: what is missing then is seen by the
  * next delivery, or by nobody, as if it had not been sent. */
 static void take_deliveries(struct subscriptions *all, struct wire_in in, zmq_msg_t *message)
@@ -563,10 +583,13 @@ static void take_deliveries(struct subscriptions *all, struct wire_in in, zmq_ms
     wire_get_deliveries(&in, &count);
     for (uint32_t i = 0; i < count && !in.bad; i++) {
         wire_get_deliver(&in, &delivered.head, &delivered.items);
-        struct spn_subscription *subscription =
-            in.bad ? NULL : find(all, delivered.head.subscription);
+        if (in.bad)
+            return;
+        struct spn_subscription *subscription = find(all, delivered.head.subscription);
         if (subscription != NULL)
             take_delivery(subscription, &delivered);
+        else
+            take_stray(all, &delivered.head);
     }
 }
 
@@ -967,17 +990,6 @@ void *spn_subscription_context(const spn_subscription *subscription)
     return subscription->context;
 }
 
-/* What cannot go out now has no connection to go out on, and the sidecar forgets with that. */
-static void send_unsubscribe(const struct spn_subscription *subscription)
-{
-    uint8_t bytes[WIRE_HEADER_SIZE + WIRE_GRANT_SIZE];
-    struct wire_out out = wire_out(bytes, sizeof(bytes));
-    wire_put_header(&out, WIRE_UNSUBSCRIBE, 0);
-    wire_put_grant(&out, &(struct wire_grant){.subscription = subscription->number,
-                                              .incarnation = subscription->incarnation});
-    (void)send_bytes(subscription->client, &out);
-}
-
 static void free_subscription(struct spn_subscription *subscription)
 {
     drop_frames(subscription);
@@ -993,8 +1005,9 @@ void spn_unsubscribe(spn_subscription *subscription)
     bool alive = !fork_guard_is_child(&client->guard);
     bool known = !subscription->ended && subscription->incarnation > 0;
     take_from_slot(client->subscriptions, subscription);
-    if (alive && known)
-        send_unsubscribe(subscription);
+    if (alive && known &&
+        send_unsubscribe(client, subscription->number, subscription->incarnation) != SPN_OK)
+        client->subscriptions->forgotten = true;
     free_subscription(subscription);
     if (alive && client_turn(client) != SPN_OK)
         return; /* the next call says so */

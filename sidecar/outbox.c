@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,8 +23,7 @@ enum {
     PACK_FIRST = 512,
     PACK_HEADS = WIRE_HEADER_SIZE + WIRE_DELIVERIES_HEAD_SIZE,
     LOOK_MS = 1000,
-    TRIM_BYTES = 8 * 1024 * 1024, /* waited at a time: worth giving back to the system */
-    IDLE_MS = 2000,               /* that a peer is remembered which has nothing and says nothing */
+    IDLE_MS = 2000, /* that a peer is remembered which has nothing and says nothing */
 };
 
 struct outbox {
@@ -38,8 +36,6 @@ struct outbox {
     struct link gone; /* not in all */
     uint64_t looked_ns;
     uint64_t retried_ns;
-    uint64_t peak; /* of what waited in all, since memory was given back */
-    bool quiet;    /* at the last look */
 };
 
 static uint64_t now_ns(const struct outbox *outbox)
@@ -330,13 +326,11 @@ static spn_err check_room(const struct outbox *outbox, const struct outbox_peer 
 }
 
 /* Charged; the clock of a peer that had nothing begins here. */
-static void charge(struct outbox *outbox, struct outbox_peer *peer, size_t size)
+static void charge(const struct outbox *outbox, struct outbox_peer *peer, size_t size)
 {
     if (held_by(peer->account) == 0)
         peer->moved_ns = now_ns(outbox);
     account_charge(peer->account, size);
-    uint64_t unsent = metrics_get(&outbox->options.metrics->unsent);
-    outbox->peak = unsent > outbox->peak ? unsent : outbox->peak;
 }
 
 spn_err outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
@@ -448,19 +442,6 @@ static void look_at(struct outbox *outbox, struct outbox_peer *peer, uint64_t no
     }
 }
 
-/* What waited lies in the arenas of two threads, who would keep it. A load that goes on needs it
- * again: so not before it was quiet for a while. */
-static void give_back_memory(struct outbox *outbox)
-{
-    bool over = outbox->peak >= TRIM_BYTES &&
-                metrics_get(&outbox->options.metrics->unsent) < outbox->peak / 8;
-    if (over && outbox->quiet) {
-        (void)malloc_trim(0);
-        outbox->peak = 0;
-    }
-    outbox->quiet = over;
-}
-
 static void look(struct outbox *outbox, uint64_t now)
 {
     struct link *next;
@@ -469,7 +450,6 @@ static void look(struct outbox *outbox, uint64_t now)
         next = link->next;
         look_at(outbox, LINK_OWNER(link, struct outbox_peer, all), now);
     }
-    give_back_memory(outbox);
 }
 
 static void forget_gone(struct outbox *outbox)
@@ -507,7 +487,7 @@ long outbox_tick(struct outbox *outbox)
     forget_gone(outbox);
     if (!link_alone(&outbox->stuck))
         return OUTBOX_RETRY_MS;
-    return link_alone(&outbox->all) && outbox->peak < TRIM_BYTES ? -1 : LOOK_MS;
+    return link_alone(&outbox->all) ? -1 : LOOK_MS;
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
