@@ -1229,6 +1229,8 @@ static int wait_ms(const struct broker *broker)
 {
     uint64_t now_ns = broker->options->clock->monotonic_ns();
     uint64_t due_ns = report_due_ns(&broker->report);
+    if (watch_due_ns(broker->options->watch) < due_ns)
+        due_ns = watch_due_ns(broker->options->watch);
     if (has_idle(broker))
         return 0;
     if (broker->owed && now_ns + OWED_RETRY_MS * 1000000ull < due_ns)
@@ -1267,6 +1269,17 @@ static void wait_for_events(struct broker *broker)
         take_asks(broker);
     if (takes && fds[INGEST].revents != 0)
         broker->ingest_due = true;
+}
+
+static void look_around(struct broker *broker)
+{
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
+    report_trouble(&broker->report, broker->options->worker, broker->queue_events, now_ns);
+    report_connections(&broker->report, broker->options->connections, now_ns);
+    if (!broker->ended && watch_look(broker->options->watch, now_ns) != SPN_OK) {
+        broker->ended = true;
+        broker->end = BROKER_LOST;
+    }
 }
 
 static void publish_gauges(struct broker *broker)
@@ -1343,8 +1356,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         stop_on(&broker);
         handoff_push_chain(options->queue, &broker.handed_over);
         send_acks(&broker);
-        report_trouble(&broker.report, options->worker, broker.queue_events,
-                       options->clock->monotonic_ns());
+        look_around(&broker);
     }
     *ret_end = broker.end;
     ret_left->numbers = broker.queue_events;

@@ -17,12 +17,15 @@
 #include "ask.h"
 #include "clock.h"
 #include "metrics.h"
+#include "watch.h"
 #include "worker.h"
 
 struct broker_options {
     void *ingest;  /* ROUTER, bound, ROUTER_MANDATORY */
     int signal_fd; /* readable: a signal to stop */
     struct worker *worker;
+    struct watch *watch;
+    const struct connections_news *connections;
     struct handoff *queue;   /* to the worker */
     struct handoff *back;    /* from the worker */
     struct handoff *asks;    /* from the reader: its asks, and our hydrations answered */
@@ -58,6 +61,7 @@ enum broker_end {
     BROKER_LEFT,    /* stopped by a signal; the stop timeout ran out first */
     BROKER_KILLED,  /* a second signal */
     BROKER_FAILED,  /* the worker died: worker->fatal says of what */
+    BROKER_LOST,    /* what it stands on was removed or replaced; the log says what */
 };
 
 struct broker_left {

@@ -10,8 +10,12 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "own_files.h"
+
 /* So that the last acknowledgements reach peers that read. */
 enum { LINGER_MS = 100 };
+
+enum { PATH_SIZE = PATH_MAX + 32, BOUND_MAX = 8 };
 
 size_t endpoint_path_max(void)
 {
@@ -33,33 +37,76 @@ static spn_err configure(void *socket, const struct endpoint_options *options)
     return SPN_OK;
 }
 
-spn_err endpoint_bind(void **ret_socket, void *context, const struct endpoint_options *options)
+/* False: too long for a socket's path. */
+static bool put_path(const struct endpoint *endpoint, char path[PATH_SIZE])
 {
-    char path[PATH_MAX + 32];
-    char address[PATH_MAX + 40];
-    snprintf(path, sizeof(path), "%s/%s", options->dir, options->name);
-    if (strlen(path) > endpoint_path_max())
-        return SPN_E_PATH;
+    snprintf(path, PATH_SIZE, "%s/%s", endpoint->options.dir, endpoint->options.name);
+    return strlen(path) <= endpoint_path_max();
+}
+
+static spn_err bind_path(struct endpoint *endpoint, const char *path)
+{
+    const struct endpoint_options *options = &endpoint->options;
+    char address[PATH_SIZE + 8];
+    struct stat status;
     snprintf(address, sizeof(address), "ipc://%s", path);
-    void *socket = zmq_socket(context, ZMQ_ROUTER);
-    if (!socket)
-        return SPN_E_SYSTEM;
+    if (own_files_check(options->dir, options->name, S_IFSOCK))
+        return SPN_E_PATH; /* libzmq would delete it */
+    /* A listener for each time, so that connections stay; these descriptors are not for ever. */
+    if (endpoint->bound >= BOUND_MAX && zmq_unbind(endpoint->socket, address) == 0)
+        endpoint->bound = 0;
     /* Nobody can connect between the bind and the chmod who could not afterwards. */
     mode_t before = umask(0777 & ~options->mode);
-    spn_err err = configure(socket, options);
-    if (err == SPN_OK && zmq_bind(socket, address) != 0)
-        err = SPN_E_SYSTEM;
+    int rc = zmq_bind(endpoint->socket, address);
     umask(before);
-    if (err == SPN_OK && chmod(path, options->mode) != 0)
-        err = SPN_E_SYSTEM;
-    if (err == SPN_OK && options->group != (gid_t)-1 && chown(path, (uid_t)-1, options->group) != 0)
-        err = SPN_E_SYSTEM;
-    if (err == SPN_OK) {
-        *ret_socket = socket;
-        return SPN_OK;
-    }
+    if (rc != 0)
+        return SPN_E_SYSTEM;
+    endpoint->bound++;
+    if (chmod(path, options->mode) != 0 ||
+        (options->group != (gid_t)-1 && chown(path, (uid_t)-1, options->group) != 0) ||
+        lstat(path, &status) != 0)
+        return SPN_E_SYSTEM;
+    atomic_store_explicit(&endpoint->inode, status.st_ino, memory_order_relaxed);
+    return SPN_OK;
+}
+
+spn_err endpoint_open(struct endpoint *endpoint, void *context,
+                      const struct endpoint_options *options)
+{
+    char path[PATH_SIZE];
+    endpoint->options = *options;
+    if (!put_path(endpoint, path))
+        return SPN_E_PATH;
+    endpoint->socket = zmq_socket(context, ZMQ_ROUTER);
+    if (!endpoint->socket)
+        return SPN_E_SYSTEM;
+    spn_err err = configure(endpoint->socket, options);
+    if (err == SPN_OK)
+        err = bind_path(endpoint, path);
     int saved = errno;
-    zmq_close(socket);
+    if (err != SPN_OK)
+        endpoint_close(endpoint);
     errno = saved;
     return err;
+}
+
+void endpoint_close(struct endpoint *endpoint)
+{
+    if (endpoint->socket)
+        zmq_close(endpoint->socket);
+    endpoint->socket = NULL;
+}
+
+bool endpoint_is_there(const struct endpoint *endpoint)
+{
+    char path[PATH_SIZE];
+    struct stat status;
+    return put_path(endpoint, path) && lstat(path, &status) == 0 &&
+           status.st_ino == atomic_load_explicit(&endpoint->inode, memory_order_relaxed);
+}
+
+spn_err endpoint_bind_again(struct endpoint *endpoint)
+{
+    char path[PATH_SIZE];
+    return put_path(endpoint, path) ? bind_path(endpoint, path) : SPN_E_PATH;
 }

@@ -23,7 +23,8 @@ enum {
  * less than this left, that is what happened. */
 static const uint64_t room_bytes_min = 1024 * 1024;
 
-#define DATA_FILE "data.mdb" /* LMDB's name for it */
+#define DATA_FILE "data.mdb" /* LMDB's names for them */
+#define LOCK_FILE "lock.mdb"
 
 const struct journal_table journal_tables[TABLES] = {
 #define TABLE_ROW(name, text, flags) {text, flags},
@@ -146,6 +147,15 @@ static void remove_unborn(const char *dir)
     errno = errno_kept;
 }
 
+/* LMDB holds it open, so that its inode is not given again, and does not say which it is. Where
+ * none can be made, who only reads does without. */
+static void note_lock_file(struct journal *journal, const char *dir)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/" LOCK_FILE, dir);
+    (void)stat(path, &journal->lock_file);
+}
+
 static spn_err open_env(struct journal *journal, const struct journal_options *options)
 {
     unsigned flags = MDB_NORDAHEAD | MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0);
@@ -170,6 +180,7 @@ static spn_err open_env(struct journal *journal, const struct journal_options *o
         return journal_fail(rc, options->dir, options->dir);
     journal->map_bytes = info.me_mapsize;
     headroom_init(&journal->headroom, fd, options->headroom_max);
+    note_lock_file(journal, options->dir);
     return SPN_OK;
 }
 
@@ -387,6 +398,28 @@ cleanup:
     if (err != SPN_OK && fresh)
         remove_unborn(options->dir);
     return err;
+}
+
+/* By name, as the next start will. That a path cannot be looked at says nothing. */
+static bool leads_to(const char *dir, const char *name, const struct stat *open_file)
+{
+    char path[PATH_MAX];
+    struct stat there;
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    if (stat(path, &there) != 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    return there.st_ino == open_file->st_ino && there.st_dev == open_file->st_dev;
+}
+
+spn_err journal_look(const struct journal *journal)
+{
+    struct stat data;
+    if (fstat(journal->headroom.fd, &data) != 0)
+        return SPN_OK;
+    if (data.st_nlink > 0 && leads_to(journal->dir, DATA_FILE, &data) &&
+        leads_to(journal->dir, LOCK_FILE, &journal->lock_file))
+        return SPN_OK;
+    return journal_fail_with(SPN_E_GONE, journal->dir, "removed or replaced while in use");
 }
 
 void journal_close(struct journal *journal)

@@ -52,10 +52,15 @@ bool journal_lacks_room(spn_err err);
 /* Meta as of open, and as of the last successful commit after it. Writer's thread. */
 const struct record_meta *journal_meta(const struct journal *journal);
 
+/* Does the directory still lead to the files that are open? SPN_E_GONE: no; what is committed goes
+ * where nobody finds it. A commit looks by itself. Any thread. */
+spn_err journal_look(const struct journal *journal) SPN_MUST_USE;
+
 /* -- writing: one transaction at a time -------------------------------------------------------- */
 
 spn_err journal_begin(struct journal *journal) SPN_MUST_USE;
-/* Returns after the data and the meta page are on disk. On failure the transaction is gone. */
+/* Returns after the data and the meta page are on disk. On failure the transaction is gone.
+ * SPN_E_GONE: it is on disk, in a file that is no longer there. */
 spn_err journal_commit(struct journal *journal) SPN_MUST_USE;
 void journal_abort(struct journal *journal); /* no transaction: does nothing */
 

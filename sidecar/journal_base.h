@@ -10,6 +10,7 @@
 #include <endian.h>
 #include <lmdb.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "headroom.h"
 #include "journal.h"
@@ -63,6 +64,7 @@ struct journal {
     bool read_only;
     uint64_t map_bytes;
     struct headroom headroom;
+    struct stat lock_file; /* LMDB's, as of open */
 
     /* The write transaction. */
     MDB_txn *txn;                /* NULL: none */

@@ -84,7 +84,7 @@ spn_err journal_commit(struct journal *journal)
     if (rc != 0)
         return journal_fail(rc, journal->dir, "commit");
     journal->now = journal->next;
-    return SPN_OK;
+    return journal_look(journal);
 }
 
 static int write_cursor(struct journal *journal, enum table table, MDB_cursor **ret_cursor)

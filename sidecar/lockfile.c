@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,8 +84,28 @@ spn_err lockfile_take(struct lockfile *lockfile, const char *dir, unsigned wait_
         errno = saved;
         return err;
     }
+    lockfile_release(lockfile);
     lockfile->fd = fd;
+    lockfile->dir = dir;
     return SPN_OK;
+}
+
+spn_err lockfile_look(struct lockfile *lockfile, bool *ret_renewed)
+{
+    struct stat locked;
+    struct stat there;
+    pid_t holder;
+    char path[PATH_MAX + 32];
+    *ret_renewed = false;
+    if (lockfile->fd < 0)
+        return SPN_OK;
+    snprintf(path, sizeof(path), "%s/" LOCKFILE_NAME, lockfile->dir);
+    if (lstat(path, &there) == 0 && fstat(lockfile->fd, &locked) == 0 &&
+        there.st_ino == locked.st_ino && there.st_dev == locked.st_dev)
+        return SPN_OK;
+    spn_err err = lockfile_take(lockfile, lockfile->dir, 0, &holder);
+    *ret_renewed = err == SPN_OK;
+    return err;
 }
 
 void lockfile_release(struct lockfile *lockfile)

@@ -61,8 +61,9 @@ struct daemon {
     bool worker_runs;
     struct reader *reader;
     void *context;
-    void *ingest;
-    void *read;
+    struct endpoint ingest;
+    struct endpoint read;
+    struct watch watch;
 };
 
 /* Says what failed with which thing, and why; true: go on. */
@@ -332,7 +333,7 @@ static bool start_worker(struct daemon *daemon)
 }
 
 static bool bind_socket(struct daemon *daemon, const char *name, int receive_hwm, int send_hwm,
-                        int64_t frame_max, void **ret_socket)
+                        int64_t frame_max, struct endpoint *ret_endpoint)
 {
     struct endpoint_options endpoint = {
         .dir = daemon->options.socket_dir,
@@ -345,7 +346,7 @@ static bool bind_socket(struct daemon *daemon, const char *name, int receive_hwm
     };
     if (!check_file(endpoint.dir, name, S_IFSOCK)) /* libzmq would delete it */
         return false;
-    return check(endpoint_bind(ret_socket, daemon->context, &endpoint), "bind", name, NULL);
+    return check(endpoint_open(ret_endpoint, daemon->context, &endpoint), "bind", name, NULL);
 }
 
 /* A full batch, or one event of the largest size, with room for the heads and for what is told to
@@ -376,7 +377,8 @@ static bool start_sockets(struct daemon *daemon)
     metrics_set(&daemon->metrics.ingest_hwm, daemon->options.ingest_hwm);
     metrics_set(&daemon->metrics.read_hwm, daemon->options.read_hwm);
     spn_err err = reader_start(&daemon->reader, &(struct reader_options){
-                                                    .socket = daemon->read,
+                                                    .socket = daemon->read.socket,
+                                                    .endpoint = &daemon->read,
                                                     .journal = daemon->journal,
                                                     .worker = &daemon->worker,
                                                     .asks = &daemon->asks,
@@ -422,6 +424,9 @@ static int say_end(const struct daemon *daemon, enum broker_end end, struct brok
     case BROKER_KILLED:
         log_error("stopped_at_once", "events_not_on_disk=%llu", (unsigned long long)left.numbers);
         return EXIT_FAILED;
+    case BROKER_LOST: /* what it lost is in the log already */
+        log_error("stopped_at_once", "events_not_on_disk=%llu", (unsigned long long)left.numbers);
+        return EXIT_FAILED;
     case BROKER_FAILED:
         log_error("storage_failed", "code=%s reason=%s events_not_on_disk=%llu", err_name(fatal),
                   log_quote(err_text(fatal), quoted), (unsigned long long)left.numbers);
@@ -434,7 +439,9 @@ static int serve(struct daemon *daemon)
 {
     const struct options *options = &daemon->options;
     struct broker_options broker = {
-        .ingest = daemon->ingest,
+        .ingest = daemon->ingest.socket,
+        .watch = &daemon->watch,
+        .connections = &daemon->connections_news,
         .signal_fd = daemon->signal_fd,
         .worker = &daemon->worker,
         .queue = &daemon->queue,
@@ -455,6 +462,13 @@ static int serve(struct daemon *daemon)
         .producers_max = options->producers_max,
         .stop_timeout_ns = STOP_TIMEOUT_MS * 1000000ull,
     };
+    daemon->watch = (struct watch){
+        .journal = daemon->journal,
+        .locks = {&daemon->data_lock, &daemon->socket_lock},
+        .ingest = &daemon->ingest,
+        .read = &daemon->read,
+        .reader = &daemon->answers,
+    };
     enum broker_end end;
     struct broker_left left;
     spn_err err = broker_run(&broker, &daemon->state, &end, &left);
@@ -462,7 +476,7 @@ static int serve(struct daemon *daemon)
         return EXIT_FAILED;
     int code = say_end(daemon, end, left);
     /* The worker may be in the middle of a commit that does not end: leave as kill -9 would. */
-    if (end == BROKER_LEFT || end == BROKER_KILLED)
+    if (end == BROKER_LEFT || end == BROKER_KILLED || end == BROKER_LOST)
         _exit(code);
     return code;
 }
@@ -488,10 +502,8 @@ static void stop(struct daemon *daemon)
         handoff_release(&daemon->queue);
         handoff_release(&daemon->back);
     }
-    if (daemon->ingest)
-        zmq_close(daemon->ingest);
-    if (daemon->read)
-        zmq_close(daemon->read);
+    endpoint_close(&daemon->ingest);
+    endpoint_close(&daemon->read);
     if (daemon->context)
         zmq_ctx_term(daemon->context);
     if (daemon->recovered)

@@ -17,6 +17,7 @@
 #include "peer.h"
 #include "subscription.h"
 #include "version.h"
+#include "watch.h"
 
 enum {
     OPENING_MAX =
@@ -670,6 +671,7 @@ static void *run(void *argument)
         if (ready == 0 && ahead && !more)
             fetch_ahead(&reader->fetch);
         take_answers(reader);
+        watch_bind_wanted(reader->options.endpoint);
         for (int i = 0; i < RECEIVE_PER_TURN && reader->asked < ASKED_MAX; i++)
             if (!receive_one(reader))
                 break;

@@ -16,11 +16,13 @@
 
 #include "ask.h"
 #include "clock.h"
+#include "endpoint.h"
 #include "metrics.h"
 #include "worker.h"
 
 struct reader_options {
-    void *socket; /* ROUTER, bound, ROUTER_MANDATORY; the reader's from the start on */
+    void *socket;              /* ROUTER, bound, ROUTER_MANDATORY; the reader's from the start on */
+    struct endpoint *endpoint; /* the same; bound again when somebody wants it (watch.h) */
     struct journal *journal;
     struct worker *worker;   /* durable, checkpoint, trouble; watched */
     struct handoff *asks;    /* to the broker */

@@ -6,7 +6,7 @@
 
 #define MS 1000000ull
 
-enum { CALM_MS = 1000, AGAIN_MS = 60000 };
+enum { CALM_MS = 1000, AGAIN_MS = 60000, CONNECTIONS_EVERY_MS = 5000 };
 
 static void say_degraded(spn_err trouble, uint64_t events_waiting)
 {
@@ -67,6 +67,31 @@ uint64_t report_due_ns(const struct report *report)
 void report_hangup(void)
 {
     log_info("hangup", "what=%s", "\"SIGHUP is ignored: nothing is loaded anew, nothing stops\"");
+}
+
+static unsigned get(const atomic_uint *number)
+{
+    return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+void report_connections(struct report *report, const struct connections_news *news, uint64_t now_ns)
+{
+    char quoted[LOG_QUOTED_MAX];
+    uint64_t refused = metrics_get(news->refused_count);
+    uint64_t cut = metrics_get(news->cut_count);
+    if (now_ns < report->connections_ns || (refused == report->refused && cut == report->cut))
+        return;
+    if (refused > report->refused)
+        log_warning("connections_refused", "count=%llu newest_uid=%u reason=%s",
+                    (unsigned long long)(refused - report->refused), get(&news->refused_uid),
+                    log_quote(connections_door_words(get(&news->door)), quoted));
+    if (cut > report->cut)
+        log_warning("connections_cut", "count=%llu newest_uid=%u reason=%s",
+                    (unsigned long long)(cut - report->cut), get(&news->cut_uid),
+                    log_quote(zmtp_words(get(&news->verdict)), quoted));
+    report->refused = refused;
+    report->cut = cut;
+    report->connections_ns = now_ns + CONNECTIONS_EVERY_MS * MS;
 }
 
 void report_stopping(uint64_t timeout_ns, uint64_t events_waiting)

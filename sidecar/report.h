@@ -15,13 +15,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "connections.h"
 #include "worker.h"
 
 struct report {
     spn_err told;        /* the trouble that the log knows of; SPN_OK: none */
     uint64_t healthy_ns; /* when to say that it is over; 0: it is not, or there is none */
-    uint64_t limit_ns;   /* when the log may name a limit again */
-    uint64_t ahead_ns;   /* when it may name a holder that is ahead again */
+    uint64_t refused;    /* connections that the log knows of */
+    uint64_t cut;
+    uint64_t connections_ns; /* when it may be told of others */
+    uint64_t limit_ns;       /* when the log may name a limit again */
+    uint64_t ahead_ns;       /* when it may name a holder that is ahead again */
 };
 
 /* A limit that an option sets, and who met it. */
@@ -50,6 +54,11 @@ uint64_t report_due_ns(const struct report *report);
 
 /* A SIGHUP came, which changes nothing. */
 void report_hangup(void);
+
+/* Connections that were turned away or cut since it was told last: a line of each, every few
+ * seconds at most. */
+void report_connections(struct report *report, const struct connections_news *news,
+                        uint64_t now_ns);
 
 void report_stopping(uint64_t timeout_ns, uint64_t events_waiting);
 

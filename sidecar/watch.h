@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* watch: is everything that the daemon stands on still where it was?
+ *
+ * The sockets, the locks and the database are open, and go on as they are when somebody removes or
+ * moves them: nobody finds the sockets any more, another daemon can lock what is there now, events
+ * go into a file that has no name. So every two seconds their paths are looked at.
+ *
+ *   sockets    are bound again; connections that there are go on
+ *   locks      are made and taken again; when another daemon has one, this one ends
+ *   database   the daemon ends; each commit looks too, before it is acknowledged
+ *
+ * It is part of the broker's loop, which is why it may log: what it finds is not asked for by
+ * anybody.
+ *
+ * Borrows  all that it looks at.
+ * Units    nanoseconds of the monotonic clock.
+ * Threads  the broker's.
+ */
+#ifndef SPN_WATCH_H
+#define SPN_WATCH_H
+
+#include "endpoint.h"
+#include "handoff.h"
+#include "journal.h"
+#include "lockfile.h"
+
+enum { WATCH_LOCKS = 2, WATCH_SOCKETS = 2 };
+
+struct watch {
+    struct journal *journal;
+    struct lockfile *locks[WATCH_LOCKS]; /* one that is not taken is passed over */
+    struct endpoint *ingest;             /* the broker's */
+    struct endpoint *read;               /* the reader's, which is woken to bind it */
+    struct handoff *reader;
+    uint64_t due_ns;
+    bool told_lock[WATCH_LOCKS];
+    bool told_socket[WATCH_SOCKETS];
+};
+
+/* When to look; 0: at once. */
+uint64_t watch_due_ns(const struct watch *watch);
+/* Looks when it is due. SPN_E_GONE, SPN_E_IN_USE: the daemon has to end; the log says of what. */
+spn_err watch_look(struct watch *watch, uint64_t now_ns) SPN_MUST_USE;
+
+/* The reader's part: binds its socket when it was found gone. */
+void watch_bind_wanted(struct endpoint *endpoint);
+
+#endif
