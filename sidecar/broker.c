@@ -134,7 +134,8 @@ static enum sent send_ack(struct broker *broker, struct producer *producer)
 {
     static_assert(sizeof(struct wire_run) >= WIRE_RUN_SIZE,
                   "the buffer below holds the encoded runs");
-    uint64_t up_to = producer->level == WIRE_ACCEPTED ? producer->accepted : producer->durable;
+    bool early = producer->level == WIRE_ACCEPTED && producer->on_disk;
+    uint64_t up_to = early ? producer->accepted : producer->durable;
     if (producer->level == WIRE_NONE || up_to <= producer->acked)
         return SENT;
     static struct wire_run runs[WIRE_RUNS_MAX];
@@ -775,11 +776,16 @@ static uint64_t random_token(const struct producers *producers)
 
 /* A new holder: fenced off from the old one at once, answered when its token, and so everything
  * that was accepted before it, is on disk. An id that nothing was published under yet is not
- * written: to open it again costs nothing, and floods of them stay in memory. */
+ * written: to open it again costs nothing, and floods of them stay in memory. Whoever comes with a
+ * token for an id that is not known keeps it: the answer may be lost, and then it comes with that
+ * one again. */
 static void give_producer(struct broker *broker, struct ask *ask, struct producer *producer)
 {
     struct producers *producers = &broker->state->producers;
-    ask->token = random_token(producers);
+    bool keeps =
+        producer->token == 0 && ask->token != 0 && !producers_find_token(producers, ask->token);
+    if (!keeps)
+        ask->token = random_token(producers);
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
     spn_err err = producers_give(producers, producer, ask->token);
     if (err == SPN_OK && !producer->written) {
@@ -1065,8 +1071,9 @@ static void end_numbers(struct broker *broker, struct producer *producer, const 
         wait_over(broker, producer);
     producer->durable = batch->record.number;
     metrics_add(&broker->options->metrics->events_durable, batch->number_count);
-    if (producer->level == WIRE_DURABLE)
+    if (producer->level == WIRE_DURABLE || !producer->on_disk)
         ack_due(broker, producer);
+    producer->on_disk = true;
     if (batch->opened)
         answer_opened(broker, batch->opened, producer);
     if (batch->refused.code != SPN_OK)

@@ -507,7 +507,8 @@ spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_
                                                .number = intake->head.first + intake->end,
                                                .round = intake->head.round,
                                                .code = (uint32_t)intake->refusal};
-    batch->waits = intake->head.level == WIRE_DURABLE || batch->refused.code != SPN_OK;
+    batch->waits =
+        intake->head.level == WIRE_DURABLE || batch->refused.code != SPN_OK || !producer->on_disk;
     spn_err record_err = write_record(batch, producer);
     /* Taken is taken: without memory for its record the daemon cannot keep its word. */
     if (record_err != SPN_OK)

@@ -61,10 +61,11 @@ struct producer {
     struct parked *parked_first;
     struct parked *parked_last;
 
-    uint32_t uid;               /* of who opened it; UINT32_MAX: not known */
-    bool kept;                  /* the app keeps its id; else it is random */
-    bool written;               /* its record is on disk, or on its way */
-    bool left;                  /* its holder has ended */
+    uint32_t uid; /* of who opened it; UINT32_MAX: not known */
+    bool kept;    /* the app keeps its id; else it is random */
+    bool written; /* its record is on disk, or on its way ... */
+    bool on_disk; /* ... no more: before that a kill forgets it, and with it what was accepted */
+    bool left;    /* its holder has ended */
     struct producer_list *list; /* NULL: in none */
     struct producer *before;    /* there */
     struct producer *after;

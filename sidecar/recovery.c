@@ -126,6 +126,7 @@ static spn_err load_producer(struct recovery *recovery, const uint8_t *id,
     if (err != SPN_OK)
         return err;
     producer_written(&recovery->state->producers, producer);
+    producer->on_disk = true;
     producer->stale = true;
     producer->heard_ns = record->time_ns;
     producer->accepted = record->number;

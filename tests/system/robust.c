@@ -38,6 +38,19 @@ void robust_put_open(struct raw_out *out, uint64_t request, const char *id16)
     raw_put(out, id16, 16);
     raw_put_number(out, 0, 8); /* no token held before */
     raw_put_number(out, 1, 8);
+    raw_put_number(out, 1, 1); /* kept */
+    raw_put_zeros(out, 7 + 16 + 8);
+}
+
+void robust_know_producer(struct raw *raw, const char *id16)
+{
+    struct raw_out out = {NULL, 0, 0};
+    uint64_t token = raw_take_producer(raw, id16).token;
+    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 1, RAW_DURABLE});
+    raw_put_skip(&out);
+    raw_send_out(raw->ingest, &out);
+    raw_release(&out);
+    raw_expect_acks(raw, token, 1);
 }
 
 void robust_put_fetch(struct raw_out *out, uint64_t request, const char *session, const char *after)

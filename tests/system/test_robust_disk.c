@@ -191,8 +191,8 @@ static void full_quota_stops_ingest_only(struct stage *stage)
 
 enum { OPENING_MAX = 256, OPENINGS_MORE = 1000 };
 
-/* An opening is answered by a commit. While there are none only so many wait, and the others are
- * told; whatever needs no commit is answered. */
+/* An opening of an id that something was published under is answered by a commit. While there are
+ * none only so many wait, and the others are told; whatever needs no commit is answered. */
 static void openings_that_wait_leave_room_for_readers(struct stage *stage)
 {
     struct raw raw, control;
@@ -200,6 +200,7 @@ static void openings_that_wait_leave_room_for_readers(struct stage *stage)
     struct process *daemon = stage_start(stage, &small);
     raw_open(&raw);
     raw_open(&control);
+    robust_know_producer(&control, second_id);
     uint64_t durable = fill_with_sessions(&raw, &control, raw_take_producer(&raw, first_id).token);
     for (uint64_t i = 1; i <= OPENING_MAX; i++) {
         raw_clear(&out);

@@ -95,6 +95,7 @@ static int set_up(void **state)
             SPN_OK ||
         producers_give(&broker.producers, producer, TOKEN) != SPN_OK)
         return -1;
+    producer->on_disk = true;
     memset(&metrics, 0, sizeof(metrics));
     return intake_init(&intake, &options, &broker) == SPN_OK ? 0 : -1;
 }
