@@ -319,9 +319,16 @@ static bool has_room(struct broker *broker)
     return (room && !is_crowded(broker) && !is_large(broker)) || freeze(broker);
 }
 
+/* What is taken now would wait, and what is to make room would wait behind it. */
+static bool is_quota_full(const struct broker *broker)
+{
+    return atomic_load_explicit(&broker->options->worker->trouble, memory_order_relaxed) ==
+           SPN_E_QUOTA_FULL;
+}
+
 static bool can_take(struct broker *broker)
 {
-    return !broker->stopping && below_mark(broker) && has_room(broker);
+    return !broker->stopping && !is_quota_full(broker) && below_mark(broker) && has_room(broker);
 }
 
 static bool is_recent(uint64_t then_ns, uint64_t now_ns)
@@ -1090,11 +1097,20 @@ static void end_batch(struct broker *broker, struct batch *batch)
     intake_free_batch(batch);
 }
 
+/* Their names and rows go with the segment that has their ends: as soon as may be. */
+static void expire_early(struct broker *broker, const struct batch *batch)
+{
+    metrics_add(&broker->options->metrics->sessions_expired_early, batch->entry_count);
+    broker->freeze_due_ns = broker->options->clock->monotonic_ns();
+}
+
 /* What finds no room now is found idle again. */
 static void expire(struct broker *broker, struct idle_sessions *idle)
 {
     if (!broker->stopping && has_room(broker)) {
         struct batch *batch = intake_expire(&broker->intake, broker->frozen, idle);
+        if (batch && idle->early)
+            expire_early(broker, batch);
         if (batch)
             hand_over(broker, batch);
     }

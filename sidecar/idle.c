@@ -25,7 +25,7 @@ static bool is_idle(const struct idle *idle, const struct record_row *row, uint6
            now_ns - row->last_ns >= idle->ttl_ns;
 }
 
-static void note(struct idle_sessions *found, uint64_t epoch, const struct record_row *row)
+void idle_note(struct idle_sessions *found, uint64_t epoch, const struct record_row *row)
 {
     struct idle_session *session = &found->sessions[found->count++];
     session->epoch = epoch;
@@ -45,7 +45,7 @@ static spn_err walk(struct idle *idle, uint64_t until_ns, struct idle_sessions *
         if (err != SPN_OK)
             return err;
         if (is_idle(idle, &row, now_ns))
-            note(found, idle->epoch, &row);
+            idle_note(found, idle->epoch, &row);
         if (i % LOOK_AT_CLOCK_EVERY == 0 && idle->clock->monotonic_ns() >= until_ns)
             break;
     }
@@ -59,6 +59,7 @@ spn_err idle_walk(struct idle *idle, uint64_t until_ns, struct idle_sessions **r
     if (!found)
         return SPN_E_NOMEM;
     found->work.kind = WORK_IDLE;
+    found->early = false;
     found->count = 0;
     *ret_over = false;
     spn_err err = journal_reader_begin(idle->reader);

@@ -22,6 +22,9 @@ struct idle {
     uint64_t epoch;  /* the last one looked at */
 };
 
+/* Puts a session into a list that has room. */
+void idle_note(struct idle_sessions *found, uint64_t epoch, const struct record_row *row);
+
 spn_err idle_init(struct idle *idle, struct journal *journal, const struct clock *clock,
                   uint64_t ttl_ns) SPN_MUST_USE;
 void idle_release(struct idle *idle);

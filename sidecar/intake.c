@@ -227,6 +227,7 @@ static spn_err end_life(struct taking *taking, uint32_t slot, struct spn_bytes n
         return err;
     ending->closed_position = closed_position(state->active, session, slot, epoch);
     put_end(taking, slot, epoch, kind);
+    taking->batch->ends = true;
     ending->epoch = epoch;
     ending->session = *session;
     ending->slot = slot;
@@ -540,6 +541,7 @@ struct batch *intake_forget_batch(struct intake *intake, const struct producer *
     if (!batch)
         return NULL;
     batch->forgets = true;
+    batch->ends = true;
     memcpy(batch->producer_id, producer->id, sizeof(batch->producer_id));
     return batch;
 }

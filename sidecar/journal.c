@@ -261,7 +261,7 @@ static spn_err identify(struct journal *journal, bool *ret_empty)
     err = open_tables(journal, txn);
     if (err != SPN_OK)
         goto cleanup;
-    rc = journal_measure(journal, txn, &journal->now.used_bytes);
+    rc = journal_measure(journal, txn, &journal->now);
     if (rc == 0) {
         rc = mdb_txn_commit(txn); /* keeps the handles of the tables */
         txn = NULL;

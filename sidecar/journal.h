@@ -121,6 +121,8 @@ void journal_check_readers(struct journal *journal);
 /* Bytes of pages in use (not free), and of the map: as of the last commit, or of the transaction
  * under way. Writer's thread; costs nothing. */
 void journal_usage(struct journal *journal, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes);
+/* Of the bytes in use, those of names and rows, as of the last commit. */
+uint64_t journal_names_bytes(const struct journal *journal);
 
 /* Blocks written and committed since it was opened. Writer's thread. */
 uint64_t journal_blocks_written(const struct journal *journal);

@@ -53,6 +53,7 @@ enum {
 struct journal_state {
     struct record_meta meta;
     uint64_t used_bytes;
+    uint64_t names_bytes; /* of them, in names and rows */
     uint64_t blocks_written;
     bool leftovers; /* blocks above meta.segment are still there */
 };
@@ -100,7 +101,8 @@ int journal_begin_read(struct journal *journal, MDB_txn **txn);
 
 /* -- journal_write.c --------------------------------------------------------------------------- */
 
-int journal_measure(const struct journal *journal, MDB_txn *txn, uint64_t *ret_used_bytes);
+/* Fills in the sizes only. */
+int journal_measure(const struct journal *journal, MDB_txn *txn, struct journal_state *ret_state);
 /* The transaction has failed: nothing more is put, and it is not committed. */
 spn_err journal_poison(struct journal *journal, int rc, const char *doing);
 /* Deletes blocks above the newest complete segment, from the end of the table, at most count_max.

@@ -8,9 +8,10 @@
 /* -- writing ----------------------------------------------------------------------------------- */
 
 /* The free list is not counted by walking it: pages of the tables are what is in use. */
-int journal_measure(const struct journal *journal, MDB_txn *txn, uint64_t *ret_used_bytes)
+int journal_measure(const struct journal *journal, MDB_txn *txn, struct journal_state *ret_state)
 {
     uint64_t pages = 2; /* LMDB's two meta pages */
+    uint64_t names = 0;
     MDB_stat stat = {0};
 
     for (size_t i = 0; i < TABLES + 2; i++) {
@@ -18,9 +19,12 @@ int journal_measure(const struct journal *journal, MDB_txn *txn, uint64_t *ret_u
         int rc = mdb_stat(txn, dbi, &stat);
         if (rc != 0)
             return rc;
-        pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+        size_t table = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+        pages += table;
+        names += i == TABLE_ROWS || i == TABLE_NAMES ? table : 0;
     }
-    *ret_used_bytes = pages * stat.ms_psize;
+    ret_state->used_bytes = pages * stat.ms_psize;
+    ret_state->names_bytes = names * stat.ms_psize;
     return 0;
 }
 
@@ -71,7 +75,7 @@ spn_err journal_commit(struct journal *journal)
     assert(journal->txn);
     int rc = 0;
     if (journal->failed == SPN_OK)
-        rc = journal_measure(journal, journal->txn, &journal->next.used_bytes);
+        rc = journal_measure(journal, journal->txn, &journal->next);
     if (rc != 0)
         (void)journal_poison(journal, rc, "commit");
     if (journal->failed != SPN_OK) {
@@ -448,11 +452,16 @@ const struct record_meta *journal_meta(const struct journal *journal)
 
 void journal_usage(struct journal *journal, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes)
 {
-    uint64_t used_bytes = journal->now.used_bytes;
+    struct journal_state state = journal->now;
     if (journal->txn)
-        (void)journal_measure(journal, journal->txn, &used_bytes);
-    *ret_used_bytes = used_bytes;
+        (void)journal_measure(journal, journal->txn, &state);
+    *ret_used_bytes = state.used_bytes;
     *ret_map_bytes = journal->map_bytes;
+}
+
+uint64_t journal_names_bytes(const struct journal *journal)
+{
+    return journal->now.names_bytes;
 }
 
 uint64_t journal_blocks_written(const struct journal *journal)

@@ -46,6 +46,7 @@
     X(sessions_closed, "sponson_sessions_closed_total")                                            \
     X(sessions_deleted, "sponson_sessions_deleted_total")                                          \
     X(sessions_expired, "sponson_sessions_expired_total")                                          \
+    X(sessions_expired_early, "sponson_sessions_expired_early_total")                              \
     X(sessions_evicted, "sponson_sessions_evicted_total")                                          \
     X(hydrations, "sponson_hydrations_total")                                                      \
     X(tracker_bytes, "sponson_tracker_bytes")                                                      \

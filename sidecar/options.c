@@ -68,7 +68,9 @@ static const struct argp_option table[] = {
      "connect must be able to pass the directory",
      0},
     {"quota", KEY_QUOTA, "BYTES", 0,
-     "Size of the database at most; beyond it the oldest events go, and what that takes may need "
+     "Size of the database at most; beyond it the oldest events go, then the sessions that are "
+     "idle "
+     "for the longest time, and what that takes may need "
      "a quarter and 128M more (default 4G; K, M and G are powers of 1,024, here and below)",
      0},
     {"retention-events", KEY_RETENTION_EVENTS, "N", 0,

@@ -51,6 +51,7 @@ struct batch {
     size_t bytes;          /* counts against the queue's mark */
     uint32_t number_count; /* the producer's numbers in it; counts against the queue's mark */
     bool waits;            /* somebody waits for it: commit at once */
+    bool ends;             /* a session's life, or a producer: at the quota the reserve is for it */
     bool alone; /* its producer had nothing else at the worker: it sends the next one when
                    this one is acknowledged */
 
@@ -80,6 +81,7 @@ enum { IDLE_SESSIONS_MAX = 1024 };
 
 struct idle_sessions {
     struct work work;
+    bool early; /* before their time, for want of room */
     size_t count;
     struct idle_session sessions[IDLE_SESSIONS_MAX];
 };

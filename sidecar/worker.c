@@ -27,6 +27,8 @@ enum {
     GATHER_MAX_MS = 2,
     DEADLINES_MAX = 8,
     CHECK_READERS_EVERY_MS = 5000,
+    NAMES_PART = 2,        /* of the quota: names and rows above it expire early near the quota */
+    EARLY_AGAIN_MS = 1000, /* if no segment was written by then */
 };
 
 /* A change is for the log, too: the broker, who writes it, may be asleep. */
@@ -44,12 +46,22 @@ static struct work *first_work(const struct worker *worker)
     return (struct work *)worker->pending;
 }
 
+/* It may be what the quota waits for. */
+static void note_ends(struct worker *worker)
+{
+    worker->pending_ends++;
+    if (atomic_load_explicit(&worker->trouble, memory_order_relaxed) == SPN_E_QUOTA_FULL)
+        deadline_heap_remove(&worker->heap, &worker->retry);
+}
+
 static void note_batch(struct worker *worker, const struct batch *batch)
 {
     worker->pending_bytes += batch->bytes;
     worker->pending_batches++;
     if (batch->waits)
         worker->waited_for = true;
+    if (batch->ends)
+        note_ends(worker);
 }
 
 static void take_work(struct worker *worker)
@@ -64,6 +76,8 @@ static void take_work(struct worker *worker)
             note_batch(worker, (struct batch *)work);
         else
             worker->waited_for = true;
+        if (work->kind == WORK_GENERATION)
+            note_ends(worker);
         worker->pending_end = &node->next;
     }
 }
@@ -93,6 +107,7 @@ static spn_err take_other_work(struct worker *worker)
         if (err != SPN_OK)
             return err;
         worker->frozen = (struct generation *)pop_work(worker);
+        worker->pending_ends--;
     }
     return SPN_OK;
 }
@@ -298,6 +313,7 @@ static void give_back(struct worker *worker, const struct handoff_node *end)
         struct batch *batch = (struct batch *)pop_work(worker);
         worker->pending_bytes -= batch->bytes;
         worker->pending_batches--;
+        worker->pending_ends -= batch->ends ? 1 : 0;
         worker->expected[0] += batch->alone ? 1 : 0;
         handoff_chain_add(&done, &batch->work.node);
     }
@@ -321,6 +337,7 @@ static void finish_segment(struct worker *worker)
     segment_free(worker->segment);
     worker->segment = NULL;
     worker->trim_stuck = false;
+    deadline_heap_remove(&worker->heap, &worker->early_again);
     trim_look(worker->trim, LOOKED_AT_PER_WRITTEN);
     if (!deadline_is_set(&worker->round))
         deadline_heap_insert(&worker->heap, &worker->round,
@@ -361,6 +378,11 @@ static bool is_near_quota(const struct worker *worker, uint64_t used)
     return used >= quota - (margin < quota / 4 ? margin : quota / 4);
 }
 
+static bool is_names_full(const struct worker *worker)
+{
+    return journal_names_bytes(worker->options.journal) >= worker->options.quota_bytes / NAMES_PART;
+}
+
 static void succeed(struct worker *worker, const struct handoff_node *end,
                     const struct transaction *done)
 {
@@ -369,7 +391,6 @@ static void succeed(struct worker *worker, const struct handoff_node *end,
     worker->gathered = false;
     deadline_heap_remove(&worker->heap, &worker->flush);
     deadline_heap_remove(&worker->heap, &worker->gather);
-    note_trouble(worker, SPN_OK);
     give_back(worker, end);
     note_waiting(worker);
     if (worker->segment)
@@ -385,6 +406,7 @@ static void succeed(struct worker *worker, const struct handoff_node *end,
     uint64_t used, map;
     journal_usage(worker->options.journal, &used, &map);
     worker->near_quota = is_near_quota(worker, used);
+    worker->names_full = is_names_full(worker);
     metrics_set(&worker->options.metrics->database_used_bytes, used);
     metrics_set(&worker->options.metrics->database_map_bytes, map);
 }
@@ -428,12 +450,21 @@ static void fail(struct worker *worker, spn_err err)
 }
 
 /* Above the quota only segments are written, and the oldest entries go: there is a reserve for
- * that, and the log may not take it. */
+ * that, and the log may not take it, but for what ends sessions. */
 static bool is_over_quota(const struct worker *worker)
 {
     uint64_t used, map;
     journal_usage(worker->options.journal, &used, &map);
     return used >= worker->options.quota_bytes;
+}
+
+/* What ends sessions waits, and what waits before it, with half of the reserve left. */
+static bool may_draw_on_reserve(const struct worker *worker)
+{
+    uint64_t used, map;
+    journal_usage(worker->options.journal, &used, &map);
+    uint64_t quota = worker->options.quota_bytes;
+    return worker->pending_ends > 0 && map > quota && used < quota + (map - quota) / 2;
 }
 
 static bool has_batches(const struct worker *worker)
@@ -443,7 +474,7 @@ static bool has_batches(const struct worker *worker)
 
 static void commit(struct worker *worker)
 {
-    bool over = is_over_quota(worker);
+    bool over = is_over_quota(worker) && !may_draw_on_reserve(worker);
     if (over && !worker->segment && worker->trim_stuck) {
         fail(worker, SPN_E_QUOTA_FULL);
         return;
@@ -456,8 +487,9 @@ static void commit(struct worker *worker)
         return;
     }
     succeed(worker, end, &done);
-    if (over && done.trimmed == 0 && has_batches(worker)) /* they are stuck all the same */
-        note_trouble(worker, SPN_E_QUOTA_FULL);
+    bool stuck =
+        is_over_quota(worker) && done.trimmed == 0 && (has_batches(worker) || worker->trim_stuck);
+    note_trouble(worker, stuck ? SPN_E_QUOTA_FULL : SPN_OK);
 }
 
 /* -- the loop ---------------------------------------------------------------------------------- */
@@ -494,7 +526,7 @@ static void run_due(struct worker *worker)
         else if (due == &worker->round)
             begin_round(worker, now_ns);
         else if (due == &worker->walk)
-            worker->walking = true; /* a retry needs no more than to be over */
+            worker->walking = true; /* a retry, or early_again, needs no more than to be over */
 }
 
 /* -- reading beside the commits ---------------------------------------------------------------- */
@@ -517,16 +549,43 @@ static spn_err walk_rows(struct worker *worker)
     return SPN_OK;
 }
 
+/* A few at a time: what they give back shows when the segment with their ends is written. */
+static bool wants_early(const struct worker *worker)
+{
+    return worker->near_quota && (worker->trim_stuck || worker->names_full) &&
+           !deadline_is_set(&worker->early_again);
+}
+
+static spn_err walk_early(struct worker *worker)
+{
+    struct idle_sessions *found;
+    bool over;
+    spn_err err = early_walk(&worker->early, step_end(worker), &found, &over);
+    if (err == SPN_E_NOMEM)
+        over = true; /* another time */
+    else if (err != SPN_OK)
+        return err;
+    else if (found)
+        handoff_push(worker->options.back, &found->work.node);
+    if (over || found)
+        deadline_heap_insert(&worker->heap, &worker->early_again,
+                             worker->options.clock->monotonic_ns() + EARLY_AGAIN_MS * MS);
+    return SPN_OK;
+}
+
 static bool has_reading(const struct worker *worker)
 {
-    return !worker->stopping && (worker->walking || trim_need(worker->trim) == TRIM_TO_READ);
+    return !worker->stopping &&
+           (worker->walking || wants_early(worker) || trim_need(worker->trim) == TRIM_TO_READ);
 }
 
 static void read_on(struct worker *worker)
 {
     if (!has_reading(worker))
         return;
-    spn_err err = worker->walking ? walk_rows(worker) : trim_read(worker->trim, step_end(worker));
+    spn_err err = worker->walking       ? walk_rows(worker)
+                  : wants_early(worker) ? walk_early(worker)
+                                        : trim_read(worker->trim, step_end(worker));
     if (err != SPN_OK)
         fail(worker, err);
 }
@@ -616,6 +675,7 @@ static void release(struct worker *worker)
 {
     trim_free(worker->trim);
     idle_release(&worker->idle);
+    early_release(&worker->early);
     deadline_heap_release(&worker->heap);
 }
 
@@ -634,6 +694,9 @@ static spn_err prepare(struct worker *worker)
         err = trim_new(&worker->trim, options->journal, options->clock);
     if (err == SPN_OK)
         err = idle_init(&worker->idle, options->journal, options->clock, options->session_ttl_ns);
+    if (err == SPN_OK)
+        err = early_init(&worker->early, options->journal, options->clock);
+    worker->names_full = is_names_full(worker);
     if (err != SPN_OK)
         return err;
     deadline_heap_insert(&worker->heap, &worker->round, now_ns + ROUND_FIRST_MS * MS);
@@ -651,6 +714,7 @@ spn_err worker_start(struct worker *worker, const struct worker_options *options
         .gather = DEADLINE_INIT,
         .round = DEADLINE_INIT,
         .walk = DEADLINE_INIT,
+        .early_again = DEADLINE_INIT,
         .random = options->clock->monotonic_ns() | 1,
     };
     worker->pending_end = &worker->pending;

@@ -23,6 +23,7 @@
 
 #include "clock.h"
 #include "deadline_heap.h"
+#include "early.h"
 #include "idle.h"
 #include "journal.h"
 #include "metrics.h"
@@ -61,7 +62,8 @@ struct worker {
     struct handoff_node **pending_end;
     size_t pending_bytes;
     size_t pending_batches;
-    bool waited_for; /* somebody waits for something pending */
+    size_t pending_ends; /* batches that end sessions, and generations: what makes room */
+    bool waited_for;     /* somebody waits for something pending */
     bool flush_due;
     bool gathered;      /* long enough */
     size_t expected[2]; /* producers that the last two commits answered */
@@ -81,8 +83,11 @@ struct worker {
     struct trim *trim;
     struct idle idle;
     bool walking;
-    bool near_quota; /* the oldest entries have to go ... */
-    bool trim_stuck; /* ... but none may, until another segment is complete */
+    struct early early;
+    struct deadline early_again; /* while it is set, what was given out has its time */
+    bool near_quota;             /* the oldest entries have to go ... */
+    bool trim_stuck;             /* ... but none may, until another segment is complete */
+    bool names_full;             /* names and rows have more than their part of the quota */
     size_t commit_bytes_max;
     unsigned attempts; /* of the commit that is to be tried again */
     uint64_t random;
