@@ -356,12 +356,14 @@ static spn_err real_send(void *socket, const struct peer *peer, zmq_msg_t *messa
 static int setup_real(void **state)
 {
     int one = 1;
+    int none = 0;
     (void)state;
     memset(&metrics, 0, sizeof(metrics));
     snprintf(address, sizeof(address), "ipc:///tmp/test_outbox.%d.sock", (int)getpid());
     context = zmq_ctx_new();
     router = zmq_socket(context, ZMQ_ROUTER);
     zmq_setsockopt(router, ZMQ_ROUTER_MANDATORY, &one, sizeof(one));
+    zmq_setsockopt(router, ZMQ_LINGER, &none, sizeof(none));
     if (zmq_bind(router, address) != 0)
         return -1;
     return outbox_new(&outbox, &(struct outbox_options){.send = real_send,
