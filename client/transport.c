@@ -33,8 +33,12 @@ enum {
      * connection that broke looks. */
     READ_SEND_HWM = 1 << 20,
     RECEIVE_HWM = 1024,
-    RECONNECT_MS = 20,
-    RECONNECT_MAX_MS = 200,
+    /* A sidecar that is away is looked for less and less often. One that has no descriptors left
+     * takes each connection and closes it, which ZeroMQ takes for a success and comes again after
+     * the first of these: with 20 ms the clients of one program were refused thousands of times a
+     * second. */
+    RECONNECT_MS = 100,
+    RECONNECT_MAX_MS = 1000,
 };
 
 #define NS_PER_S UINT64_C(1000000000)

@@ -39,6 +39,8 @@ enum {
     HALF_SIZE = 2 << 20,
     HELD_MAX = 64, /* MiB: the daemon's mark */
     FILES_MAX = 120,
+    FILES_FEW = 45,
+    CLIENTS = 30,
     STRANGER = 65533,
     OTHER = 65532,
 };
@@ -286,6 +288,37 @@ static void health_answers_when_others_hold_all_descriptors(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+static void limit_files_more(void)
+{
+    struct rlimit limit = {FILES_FEW, FILES_FEW};
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Clients that were connected find a daemon that has no descriptors for all of them: each of their
+ * sockets comes again ten times a second at most. The one that counts came in first. */
+static void refused_clients_do_not_come_again_without_a_pause(struct stage *stage)
+{
+    struct stage_daemon options = {.prepare = limit_files_more};
+    struct feeder feeders[CLIENTS];
+    struct raw raw;
+    struct process *daemon = stage_start(stage, NULL);
+    for (size_t i = 0; i < CLIENTS; i++)
+        feeder_open(&feeders[i]);
+    assert_int_equal(stage_stop(daemon), 0);
+    daemon = stage_start(stage, &options);
+    raw_open(&raw);
+    uint64_t before = robust_wait_counter(&raw, "sponson_connections_refused_total", 1);
+    uint64_t begun_ns = until_now_ns();
+    until_passed_us(2000000);
+    uint64_t refused = robust_counter(&raw, "sponson_connections_refused_total") - before;
+    uint64_t tenths = (until_now_ns() - begun_ns) / 100000000u + 1;
+    assert_in_range(refused, 1, 2 * CLIENTS * tenths);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+    for (size_t i = 0; i < CLIENTS; i++)
+        feeder_close(&feeders[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +327,7 @@ int main(void)
         STAGE_TEST(a_message_that_never_ends_is_cut),
         STAGE_TEST(halves_of_messages_are_held_to_a_mark),
         STAGE_TEST(older_versions_of_zmtp_are_refused),
+        STAGE_TEST(refused_clients_do_not_come_again_without_a_pause),
         STAGE_TEST(health_answers_when_others_hold_all_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
