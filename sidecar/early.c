@@ -88,7 +88,7 @@ static void begin_again(struct early *early)
 
 static spn_err look(struct early *early, uint64_t until_ns)
 {
-    struct record_row row;
+    struct record_row row = {.seq = 0};
     for (unsigned i = 1;; i++) {
         uint64_t before = early->epoch;
         spn_err err = journal_read_row_after(early->reader, before, &early->epoch, &row);
@@ -113,7 +113,7 @@ static spn_err give(struct early *early, struct idle_sessions *found)
     while (early->next < early->count && found->count < count_max &&
            found->count < IDLE_SESSIONS_MAX) {
         const struct early_session *session = &early->oldest[early->next++];
-        struct record_row row;
+        struct record_row row = {.seq = 0};
         spn_err err = journal_read_row(early->reader, session->epoch, &row);
         if (err == SPN_E_END || err == SPN_E_CORRUPT)
             continue;

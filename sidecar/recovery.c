@@ -421,6 +421,14 @@ spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16
     return err;
 }
 
+spn_err recovery_index(struct broker_state *state, struct journal *journal, uint64_t clock_ns)
+{
+    struct recovery recovery = {.state = state, .journal = journal};
+    recovery.found.clock_ns = clock_ns;
+    spn_err err = write_frozen(&recovery);
+    return err == SPN_OK ? write_segment(&recovery, state->active) : err;
+}
+
 void recovery_release(struct broker_state *state)
 {
     producers_release(&state->producers);

@@ -23,6 +23,10 @@ struct recovered {
  * SPN_E_IO, SPN_E_DISK_FULL, SPN_E_QUOTA_FULL. */
 spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16_t window_max,
                      uint64_t seed, struct recovered *ret_recovered) SPN_MUST_USE;
+/* Writes what is above the checkpoint as segments, where no worker does: journal_lacks_room when
+ * there is none for it; the next start comes to it. */
+spn_err recovery_index(struct broker_state *state, struct journal *journal,
+                       uint64_t clock_ns) SPN_MUST_USE;
 void recovery_release(struct broker_state *state);
 
 #endif

@@ -5,9 +5,14 @@
 #include "cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "data_dir.h"
+#include "lockfile.h"
+#include "offline.h"
 #include "session_end.h"
 #include "text.h"
 
@@ -18,13 +23,21 @@ struct delete
     struct spn_bytes session;
     uint64_t epoch; /* 0: whichever is current */
     bool yes;
+    bool offline;
+    const char *data_dir;
 };
 
-enum { KEY_EPOCH = CLI_KEY, KEY_YES };
+enum { KEY_EPOCH = CLI_KEY, KEY_YES, KEY_OFFLINE, KEY_DATA_DIR };
+
+/* Beyond the file there is: for what a deletion writes before it gives pages back. */
+#define ROOM_BYTES (128u * 1024 * 1024)
 
 static const struct argp_option options[] = {
     {"epoch", KEY_EPOCH, "N", 0, SESSION_END_EPOCH_HELP, 0},
     {"yes", KEY_YES, 0, 0, "do not ask", 0},
+    {"offline", KEY_OFFLINE, 0, 0,
+     "without a sidecar, in the database itself: none may run on it. Needs --yes", 0},
+    {"data-dir", KEY_DATA_DIR, "DIR", 0, "with --offline: " DATA_DIR_HELP, 0},
     {0},
 };
 
@@ -34,6 +47,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case KEY_EPOCH:
         delete->epoch = cli_count("--epoch", arg, 1, UINT64_MAX);
+        return 0;
+    case KEY_OFFLINE:
+        delete->offline = true;
+        return 0;
+    case KEY_DATA_DIR:
+        delete->data_dir = arg;
         return 0;
     case KEY_YES:
         delete->yes = true;
@@ -84,6 +103,57 @@ static int ask(struct delete *delete, spn_client *client)
     return CLI_FAILURE;
 }
 
+/* -- without a sidecar ------------------------------------------------------------------------- */
+
+static int open_locked(const char *dir, struct journal **ret_journal)
+{
+    char file[CLI_TEXT_SIZE];
+    struct stat found;
+    snprintf(file, sizeof(file), "%s/data.mdb", dir);
+    if (stat(file, &found) != 0)
+        return cli_fail_errno(file);
+    const struct journal_options how = {.dir = dir, .size_max = (size_t)found.st_size + ROOM_BYTES};
+    spn_err err = journal_open(ret_journal, &how);
+    return err == SPN_OK ? CLI_OK : cli_fail(dir, err, journal_detail());
+}
+
+static int delete_in(const struct delete *delete, const char *dir)
+{
+    struct journal *journal;
+    int exit_code = open_locked(dir, &journal);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    spn_err err = offline_delete(journal, delete->session);
+    if (err == SPN_E_UNKNOWN_SESSION)
+        exit_code = cli_fail_session(delete->session, err);
+    else if (err != SPN_OK)
+        exit_code = cli_fail(dir, err, journal_detail());
+    journal_close(journal);
+    return exit_code;
+}
+
+static int delete_offline(const struct delete *delete)
+{
+    char why[CLI_TEXT_SIZE];
+    struct lockfile lock = LOCKFILE_INIT;
+    pid_t holder = 0;
+    const char *dir = delete->data_dir ? delete->data_dir : getenv("SPONSON_DATA_DIR");
+    if (!dir || !*dir)
+        cli_usage("--offline", "needs --data-dir, or SPONSON_DATA_DIR");
+    spn_err err = lockfile_take(&lock, dir, 0, &holder);
+    if (err == SPN_E_IN_USE) {
+        snprintf(why, sizeof(why), "a sidecar runs on it, pid %ld: leave --offline out, or stop it",
+                 (long)holder);
+        cli_error(dir, why);
+        return CLI_FAILURE;
+    }
+    if (err != SPN_OK)
+        return cli_fail_errno(dir);
+    int exit_code = delete_in(delete, dir);
+    lockfile_release(&lock);
+    return exit_code;
+}
+
 int verb_delete(int argc, char **argv)
 {
     struct delete delete = {
@@ -94,6 +164,10 @@ int verb_delete(int argc, char **argv)
     spn_client *client;
     cli_parse(&argp, argc, argv, &delete);
     delete.session = cli_session(delete.words.at[0]);
+    if (delete.offline && !delete.yes)
+        cli_usage("--offline", "needs --yes");
+    if (delete.offline)
+        return delete_offline(&delete);
     if (!delete.yes && !isatty(STDIN_FILENO))
         cli_usage("--yes", "missing, and there is no terminal to ask on");
     int exit_code = cli_connect(&delete.common, &client);

@@ -136,11 +136,59 @@ static void restart_above_the_quota_did_not_help(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+static void record(struct stage *stage, const char *session)
+{
+    static const char stream[] = "id: 1\ndata: x\n\n";
+    const char *words[] = {"record", session, NULL};
+    struct outcome done =
+        stage_run_words(stage, words, (struct spn_bytes){stream, sizeof(stream) - 1});
+    stage_expect_code(&done, 0);
+}
+
+static struct outcome delete_offline(struct stage *stage, const char *session)
+{
+    return stage_run(stage, "delete", "--offline", session, "--yes", "--data-dir", stage->data_dir);
+}
+
+static void expect_sessions(struct stage *stage, bool first, bool second)
+{
+    struct outcome info = stage_run(stage, "info", "first");
+    stage_expect_code(&info, first ? 0 : 3);
+    info = stage_run(stage, "info", "second");
+    stage_expect_code(&info, second ? 0 : 3);
+}
+
+/* In the log or in the index; not while a daemon runs; and a start finds it done. */
+static void nothing_could_be_deleted_without_a_daemon(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record(stage, "first");
+    record(stage, "second");
+    struct outcome refused = delete_offline(stage, "first");
+    stage_expect_code(&refused, 1);
+    assert_non_null(strstr(refused.err, "a sidecar runs on it"));
+    process_kill(daemon);
+    struct outcome done = delete_offline(stage, "first");
+    stage_expect_code(&done, 0);
+    done = delete_offline(stage, "first");
+    stage_expect_code(&done, 3);
+    daemon = stage_start(stage, NULL);
+    expect_sessions(stage, false, true);
+    record(stage, "first"); /* another life */
+    assert_int_equal(stage_stop(daemon), 0);
+    done = delete_offline(stage, "second");
+    stage_expect_code(&done, 0);
+    daemon = stage_start(stage, NULL);
+    expect_sessions(stage, true, false);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STAGE_TEST(quota_filled_by_names_alone_stopped_everybody),
         STAGE_TEST(restart_above_the_quota_did_not_help),
+        STAGE_TEST(nothing_could_be_deleted_without_a_daemon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "offline.h"
+
+#include <time.h>
+
+#include "recovery.h"
+
+/* The slot of the session that has this name now; SLOT_NONE: there is none. */
+static spn_err find(const struct broker_state *state, struct journal *journal,
+                    struct spn_bytes name, uint32_t *ret_slot)
+{
+    const struct sessions *sessions = &state->sessions;
+    uint64_t hash = sessions_hash(sessions, name);
+    if (sessions_find(sessions, name, hash, ret_slot) == SESSIONS_HOT)
+        return SPN_OK;
+    struct journal_reader *reader;
+    uint64_t epoch = 0;
+    spn_err err = journal_reader_open(&reader, journal);
+    if (err != SPN_OK)
+        return err;
+    err = journal_reader_begin(reader);
+    if (err == SPN_OK)
+        err = journal_read_name(reader, name, &epoch);
+    journal_reader_end(reader);
+    journal_reader_close(reader);
+    *ret_slot = err == SPN_OK ? sessions_find_epoch(sessions, hash, epoch) : SLOT_NONE;
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+static uint64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* As the broker and the worker would. */
+static spn_err end_life(struct broker_state *state, struct journal *journal, uint32_t slot,
+                        uint64_t clock_ns)
+{
+    struct session *session = &state->sessions.slots[slot];
+    uint64_t epoch = sessions_epoch(&state->sessions, slot);
+    const struct record_entry entry = {
+        .kind = RECORD_DELETE,
+        .epoch = epoch,
+        .seq = session->tracker ? session->tracker->seq : 0,
+        .bytes = session->tracker ? session->tracker->bytes : 0,
+        .time_ns = clock_ns,
+        .wall_ms = wall_ms(),
+        .retry_ms = WIRE_RETRY_NONE,
+        .data_hash = record_hash((struct spn_bytes){NULL, 0}),
+    };
+    spn_err err = journal_begin(journal);
+    if (err == SPN_OK)
+        err = journal_append(journal, state->next_position, &entry);
+    if (err == SPN_OK)
+        err = journal_commit(journal);
+    journal_abort(journal);
+    if (err != SPN_OK)
+        return err;
+    generation_end(state->active, generation_touch(state->active, session, slot, epoch),
+                   state->next_position, RECORD_DELETED);
+    state->next_position++;
+    return SPN_OK;
+}
+
+spn_err offline_delete(struct journal *journal, struct spn_bytes name)
+{
+    struct broker_state state;
+    struct recovered found;
+    uint32_t slot = SLOT_NONE;
+    spn_err err = recovery_run(&state, journal, TRACKER_WINDOW_DEFAULT, 0, &found);
+    if (err != SPN_OK)
+        return err;
+    err = find(&state, journal, name, &slot);
+    if (err == SPN_OK && slot == SLOT_NONE)
+        err = SPN_E_UNKNOWN_SESSION;
+    if (err == SPN_OK)
+        err = end_life(&state, journal, slot, found.clock_ns);
+    if (err == SPN_OK)
+        err = recovery_index(&state, journal, found.clock_ns);
+    recovery_release(&state);
+    return err;
+}
