@@ -149,7 +149,7 @@ spn_err early_walk(struct early *early, uint64_t until_ns, struct idle_sessions 
     *ret_found = NULL;
     *ret_over = false;
     if (!early->oldest)
-        early->oldest = malloc(REMEMBERED_MAX * sizeof(*early->oldest));
+        early->oldest = calloc(REMEMBERED_MAX, sizeof(*early->oldest));
     struct idle_sessions *found = early->oldest ? malloc(sizeof(*found)) : NULL;
     if (!found)
         return SPN_E_NOMEM;
