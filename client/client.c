@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "err.h"
+#include "sized.h"
 #include "inspect.h"
 #include "subscription.h"
 
@@ -26,6 +27,8 @@ enum {
 
 spn_err client_check(struct spn_client *client)
 {
+    if (client == NULL)
+        return SPN_E_INVALID;
     return fork_guard_is_child(&client->guard) ? client_fail(client, SPN_E_FORKED, NULL) : SPN_OK;
 }
 
@@ -60,6 +63,8 @@ static spn_err fail_system(struct spn_client *client, spn_err err, const char *w
 
 const char *spn_client_detail(const spn_client *client)
 {
+    if (client == NULL)
+        return err_text(SPN_E_INVALID);
     return client->words[0] != '\0' ? client->words : err_text(client->err);
 }
 
@@ -301,8 +306,8 @@ static spn_err shake_hands(struct spn_client *client, uint64_t deadline_ns)
 static spn_err find_dir(struct spn_client *client, const struct spn_client_options *options,
                         uint64_t deadline_ns, char ret_dir[TRANSPORT_DIR_SIZE])
 {
-    const char *own = options != NULL ? options->socket_dir : NULL;
-    bool at_once = options != NULL && options->at_once;
+    const char *own = options->socket_dir;
+    bool at_once = options->at_once;
     const struct timespec pause = {.tv_nsec = (long)LOOK_AGAIN_NS};
     for (;;) {
         spn_err err = transport_find(own, ret_dir, client->words, sizeof(client->words));
@@ -336,21 +341,31 @@ spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options
     uint64_t deadline_ns = client_deadline(timeout_ms);
     char dir[TRANSPORT_DIR_SIZE] = "";
     spn_err err = SPN_OK;
+    struct spn_client_options chosen = {.size = sizeof(chosen)};
+    if (ret_client == NULL) {
+        copy_detail(NULL, SPN_E_INVALID, dir, ret_detail, detail_size);
+        return SPN_E_INVALID;
+    }
     struct spn_client *client = calloc(1, sizeof(*client));
     if (client == NULL) {
         err = SPN_E_NOMEM;
         goto cleanup;
     }
     fork_guard_init(&client->guard);
-    if (options != NULL && options->size < sizeof(*options)) {
-        err = client_fail(client, SPN_E_INVALID, "spn_client_options.size is not set");
+    if (options != NULL &&
+        !sized_take(&chosen, sizeof(chosen), SIZED_THROUGH(struct spn_client_options, socket_dir),
+                    options)) {
+        err =
+            client_fail(client, SPN_E_INVALID,
+                        "spn_client_options.size is not set, or of a later version that sets what "
+                        "this one does not know");
         goto cleanup;
     }
-    if (options != NULL && options->send_hwm < 0) {
+    if (chosen.send_hwm < 0) {
         err = client_fail(client, SPN_E_INVALID, "spn_client_options.send_hwm is negative");
         goto cleanup;
     }
-    err = find_dir(client, options, deadline_ns, dir);
+    err = find_dir(client, &chosen, deadline_ns, dir);
     if (err != SPN_OK)
         goto cleanup;
     client->dir = strdup(dir);
@@ -358,7 +373,7 @@ spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options
         err = client_fail(client, SPN_E_NOMEM, NULL);
         goto cleanup;
     }
-    err = transport_open(&client->transport, dir, options != NULL ? options->send_hwm : 0);
+    err = transport_open(&client->transport, dir, chosen.send_hwm);
     if (err != SPN_OK) {
         fail_system(client, err, "opening sockets");
         goto cleanup;
@@ -396,12 +411,12 @@ void spn_client_close(spn_client *client)
 
 size_t spn_client_data_max(const spn_client *client)
 {
-    return client->data_max;
+    return client != NULL ? client->data_max : 0;
 }
 
 int spn_client_fd(const spn_client *client)
 {
-    return client->transport.epoll_fd;
+    return client != NULL ? client->transport.epoll_fd : -1;
 }
 
 spn_err spn_client_step(spn_client *client)

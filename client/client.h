@@ -70,7 +70,7 @@ struct spn_client {
     char words[CLIENT_WORDS_SIZE];
 };
 
-/* SPN_E_FORKED in a child process. */
+/* SPN_E_FORKED in a child process. SPN_E_INVALID: there is no client. */
 spn_err client_check(struct spn_client *client) SPN_MUST_USE;
 /* Notes a failure for spn_client_detail and returns it; format NULL: the code's own words. */
 spn_err client_fail(struct spn_client *client, spn_err err, const char *format, ...)
@@ -79,6 +79,15 @@ spn_err client_fail(struct spn_client *client, spn_err err, const char *format, 
 /* Words for spn_client_detail where no call fails. */
 void client_note(struct spn_client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The same, for calls that fill something the caller must name. */
+static inline spn_err client_check_for(struct spn_client *client, const void *filled)
+{
+    spn_err err = client_check(client);
+    if (err == SPN_OK && filled == NULL)
+        err = client_fail(client, SPN_E_INVALID, "there is nothing to put the answer in");
+    return err;
+}
 
 void client_add(struct spn_client *client, struct client_part *part);
 void client_remove(struct spn_client *client, struct client_part *part);

@@ -38,9 +38,9 @@ void inspect_free(struct inspect *inspect)
     free(inspect);
 }
 
-static spn_err prepare(struct spn_client *client)
+static spn_err prepare(struct spn_client *client, const void *filled)
 {
-    spn_err err = client_check(client);
+    spn_err err = client_check_for(client, filled);
     if (err != SPN_OK || client->inspect != NULL)
         return err;
     client->inspect = calloc(1, sizeof(*client->inspect));
@@ -135,7 +135,7 @@ static spn_err next_row(struct spn_client *client, struct spn_session *ret_sessi
 spn_err spn_next_session(spn_client *client, struct spn_bytes after, struct spn_bytes prefix,
                          int timeout_ms, struct spn_session *ret_session)
 {
-    spn_err err = prepare(client);
+    spn_err err = prepare(client, ret_session);
     if (err != SPN_OK)
         return err;
     if (after.size > WIRE_SESSION_MAX || prefix.size > WIRE_SESSION_MAX)
@@ -169,7 +169,7 @@ spn_err spn_get_session(spn_client *client, struct spn_bytes name, int timeout_m
     const struct client_question question = {WIRE_INFO, WIRE_INFO_IS, &body};
     struct wire_info_is info;
     struct wire_in in;
-    spn_err err = client_check(client);
+    spn_err err = client_check_for(client, ret_info);
     if (err != SPN_OK)
         return err;
     err = wire_check_session(name);
@@ -203,7 +203,7 @@ spn_err spn_get_health(spn_client *client, int timeout_ms, struct spn_health *re
     const struct client_question question = {WIRE_HEALTH, WIRE_HEALTH_IS, NULL};
     struct wire_health health;
     struct wire_in in;
-    spn_err err = prepare(client);
+    spn_err err = prepare(client, ret_health);
     if (err != SPN_OK)
         return err;
     calls_clear(&client->call);
@@ -262,7 +262,7 @@ spn_err spn_get_stats(spn_client *client, int timeout_ms, const struct spn_stat 
     const struct client_question question = {WIRE_STATS, WIRE_STATS_ARE, NULL};
     struct wire_stats_are head;
     struct wire_in in;
-    spn_err err = prepare(client);
+    spn_err err = prepare(client, ret_stats != NULL ? (const void *)ret_count : NULL);
     if (err != SPN_OK)
         return err;
     calls_clear(&client->call);

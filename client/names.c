@@ -34,5 +34,5 @@ const char *spn_session_state_name(spn_session_state state)
 
 struct spn_bytes spn_text(const char *text)
 {
-    return (struct spn_bytes){text, strlen(text)};
+    return (struct spn_bytes){text, text != NULL ? strlen(text) : 0};
 }

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "err.h"
+#include "sized.h"
 
 enum {
     WINDOW_BYTES_DEFAULT = 4 * 1024 * 1024,
@@ -53,7 +54,9 @@ static size_t write_given_id(const struct spn_producer *producer, uint64_t numbe
 
 size_t spn_given_id(const spn_producer *producer, uint64_t ticket, char ret_id[SPN_GIVEN_ID_MAX])
 {
-    size_t length = write_given_id(producer, ticket, ret_id);
+    if (ret_id == NULL)
+        return 0;
+    size_t length = producer != NULL ? write_given_id(producer, ticket, ret_id) : 0;
     ret_id[length] = '\0';
     return length;
 }
@@ -296,13 +299,20 @@ static spn_err read_options(struct spn_client *client, const struct spn_producer
     *ret_options = spn_producer_defaults();
     if (options == NULL)
         return SPN_OK;
-    if (options->size < sizeof(*options))
-        return client_fail(client, SPN_E_INVALID, "spn_producer_options.size is not set");
-    *ret_options = *options;
+    if (!sized_take(ret_options, sizeof(*ret_options),
+                    SIZED_THROUGH(struct spn_producer_options, level), options))
+        return client_fail(client, SPN_E_INVALID,
+                           "spn_producer_options.size is not set, or of a later version that sets "
+                           "what this one does not know");
     if (ret_options->window_bytes == 0)
         ret_options->window_bytes = WINDOW_BYTES_DEFAULT;
     if (ret_options->window_events == 0)
         ret_options->window_events = WINDOW_EVENTS_DEFAULT;
+    if (ret_options->send_timeout_ms < -1)
+        return client_fail(client, SPN_E_INVALID,
+                           "send_timeout_ms is %d: 0 is not to wait, -1 to "
+                           "wait for ever",
+                           ret_options->send_timeout_ms);
     if (ret_options->level < SPN_NONE || ret_options->level > SPN_DURABLE)
         return client_fail(client, SPN_E_INVALID, "no such level: %d", (int)ret_options->level);
     if (ret_options->window_bytes > WINDOW_BYTES_MAX ||
@@ -397,7 +407,7 @@ spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,
 {
     struct spn_producer_options chosen;
     struct wire_state state;
-    spn_err err = client_check(client);
+    spn_err err = client_check_for(client, ret_producer);
     if (err == SPN_OK)
         err = read_options(client, options, &chosen);
     if (err != SPN_OK)
@@ -427,14 +437,19 @@ cleanup:
 
 uint64_t spn_producer_committed(const spn_producer *producer)
 {
-    return producer->committed;
+    return producer != NULL ? producer->committed : 0;
 }
 
 /* -- publish ----------------------------------------------------------------------------------- */
 
+static struct spn_client *client_of(const struct spn_producer *producer)
+{
+    return producer != NULL ? producer->client : NULL;
+}
+
 static spn_err check_usable(struct spn_producer *producer)
 {
-    spn_err err = client_check(producer->client);
+    spn_err err = client_check(client_of(producer));
     if (err != SPN_OK || producer->delivery.failed == SPN_OK)
         return err;
     err = producer->delivery.failed;
@@ -598,6 +613,8 @@ spn_err spn_publish(spn_producer *producer, struct spn_bytes session, const stru
 {
     uint64_t ticket = 0;
     spn_err err = check_usable(producer);
+    if (err == SPN_OK && event == NULL)
+        err = client_fail(producer->client, SPN_E_INVALID, "there is no event");
     if (err == SPN_OK)
         err = publish(producer, session, event, &ticket);
     if (err != SPN_OK)
@@ -614,6 +631,10 @@ spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
 {
     size_t taken = 0;
     spn_err err = check_usable(producer);
+    if (ret_taken == NULL)
+        return SPN_E_INVALID;
+    if (err == SPN_OK && events == NULL && count > 0)
+        err = client_fail(producer->client, SPN_E_INVALID, "there are no events");
     for (; err == SPN_OK && taken < count; taken++) {
         uint64_t ticket = 0;
         err = publish(producer, session, &events[taken], &ticket);
@@ -681,10 +702,10 @@ static spn_err turn_and_sleep(struct spn_producer *producer, uint64_t deadline_n
 
 spn_err spn_producer_next_ack(spn_producer *producer, int timeout_ms, struct spn_ack *ret_ack)
 {
-    struct delivery *delivery = &producer->delivery;
-    spn_err err = client_check(producer->client);
+    spn_err err = client_check_for(client_of(producer), ret_ack);
     if (err != SPN_OK)
         return err;
+    struct delivery *delivery = &producer->delivery;
     if (results_next(&delivery->results, ret_ack))
         return SPN_OK;
     uint64_t deadline_ns = client_deadline(timeout_ms);
@@ -708,7 +729,7 @@ spn_err spn_producer_next_ack(spn_producer *producer, int timeout_ms, struct spn
 spn_err spn_producer_flush(spn_producer *producer, int timeout_ms)
 {
     uint64_t deadline_ns = client_deadline(timeout_ms);
-    spn_err err = client_check(producer->client);
+    spn_err err = client_check(client_of(producer));
     if (err != SPN_OK)
         return err;
     delivery_hurry(&producer->delivery);
@@ -724,11 +745,11 @@ spn_err spn_producer_flush(spn_producer *producer, int timeout_ms)
 spn_err spn_producer_wait(spn_producer *producer, uint64_t ticket, int timeout_ms,
                           struct spn_ack *ret_ack)
 {
-    struct delivery *delivery = &producer->delivery;
     uint64_t deadline_ns = client_deadline(timeout_ms);
-    spn_err err = client_check(producer->client);
+    spn_err err = client_check_for(client_of(producer), ret_ack);
     if (err != SPN_OK)
         return err;
+    struct delivery *delivery = &producer->delivery;
     if (ticket > delivery->acked && ticket < delivery->window.next) {
         delivery_hurry(delivery);
         err = client_turn(producer->client);
@@ -746,6 +767,8 @@ spn_err spn_producer_wait(spn_producer *producer, uint64_t ticket, int timeout_m
 
 struct spn_counters spn_producer_counters(const spn_producer *producer)
 {
+    if (producer == NULL)
+        return (struct spn_counters){0};
     struct spn_counters counters = producer->delivery.counters;
     counters.unacknowledged = unended(producer);
     counters.pending = producer->pending.count;

@@ -24,7 +24,7 @@ spn_err spn_last_event(spn_client *client, struct spn_bytes session, int timeout
     const struct client_question question = {WIRE_LAST, WIRE_LAST_IS, &body};
     struct wire_last_is last;
     struct wire_in in;
-    spn_err err = client_check(client);
+    spn_err err = client_check_for(client, ret_last);
     if (err != SPN_OK)
         return err;
     err = wire_check_session(session);
@@ -166,7 +166,7 @@ static void copy(struct spn_bytes from, uint8_t *bytes, size_t *size)
 spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_bytes session,
                         struct spn_bytes after, int timeout_ms)
 {
-    spn_err err = client_check(client);
+    spn_err err = client_check_for(client, ret_replay);
     if (err != SPN_OK)
         return err;
     err = wire_check_session(session);
@@ -217,7 +217,7 @@ static spn_err next_item(struct spn_replay *replay, struct spn_event *ret_event)
 
 spn_err spn_replay_next(spn_replay *replay, int timeout_ms, struct spn_event *ret_event)
 {
-    spn_err err = client_check(replay->client);
+    spn_err err = client_check_for(replay != NULL ? replay->client : NULL, ret_event);
     if (err != SPN_OK)
         return err;
     if (replay->left == 0) {
@@ -237,7 +237,7 @@ spn_err spn_replay_next(spn_replay *replay, int timeout_ms, struct spn_event *re
 
 uint64_t spn_replay_missing(const spn_replay *replay)
 {
-    return replay->missing;
+    return replay != NULL ? replay->missing : 0;
 }
 
 void spn_replay_close(spn_replay *replay)

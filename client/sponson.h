@@ -13,6 +13,12 @@
  * Units    timeouts in milliseconds: 0 never waits, -1 waits for ever.
  * Errors   every fallible call returns an spn_err that must be looked at; on failure what a ret_
  *          pointer names is untouched unless said otherwise. spn_client_detail has the words.
+ *          NULL where an object, an event or a place for the answer is wanted is SPN_E_INVALID; a
+ *          call that returns no spn_err then gives 0, -1 for a descriptor, or nothing. Bytes with a
+ *          size and no data are SPN_E_INVALID too.
+ * Sizes    a struct of options begins with its size, which says what the app knows of it: fields
+ *          that a smaller one does not have are taken as their default, and fields of a larger one,
+ *          of a later version, must be zero as long as this version does not know them.
  * Threads  one client, with all that came from it, per thread at a time. The library starts no
  *          threads of its own (libzmq runs one I/O thread for all clients of a process), and has no
  *          callbacks. After a fork the child gets SPN_E_FORKED, and may only close what it
@@ -94,7 +100,7 @@ SPN_API struct spn_bytes spn_text(const char *text);
 /* -- client ------------------------------------------------------------------------------------ */
 
 struct spn_client_options {
-    size_t size;            /* sizeof(struct spn_client_options): later versions add fields */
+    size_t size; /* sizeof(struct spn_client_options): later versions add fields behind */
     const char *socket_dir; /* NULL: $SPONSON_SOCKET_DIR; if that is not set, /run/sponson or
                                $XDG_RUNTIME_DIR/sponson, the first that has sockets in it */
     bool at_once;           /* where nobody listens, fail instead of waiting for a start */
@@ -108,7 +114,8 @@ struct spn_client_options {
  * time. SPN_E_PATH: the sockets may not be opened (the detail says which, and why), or their path
  * is too long for a Unix socket. SPN_E_VERSION: the sidecar speaks another major version.
  * SPN_E_INVALID: options without a size.
- * SPN_E_NOMEM, SPN_E_SYSTEM.
+ * SPN_E_SYSTEM: a system call failed, as the detail says. With fewer than 16 free descriptors that
+ * is so before any is used: libzmq would abort the process where it finds none. SPN_E_NOMEM.
  * ret_detail, if not NULL, gets words for a person (at most detail_size bytes with the NUL) when
  * the call fails, since there is no client to ask. */
 SPN_API spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
@@ -174,7 +181,8 @@ struct spn_producer_options {
                              Opening an id fences whoever held it before. */
     size_t window_bytes;  /* in flight at most, up to 1 GiB; 0: 4 MiB. One event always fits */
     size_t window_events; /* in flight at most, up to 16,777,216; 0: 65,536 */
-    int send_timeout_ms;  /* how long spn_publish waits for room; 0 never waits, -1 for ever */
+    int send_timeout_ms;  /* how long spn_publish waits for room; 0 never waits, -1 for ever; less
+                             is SPN_E_INVALID */
     bool latest_only;     /* see below; send_timeout_ms is not looked at then */
 };
 

@@ -18,7 +18,7 @@ struct spn_sse {
 
 spn_err spn_sse_open(spn_sse **ret_sse, size_t event_max)
 {
-    if (event_max > SIZE_MAX / 4)
+    if (ret_sse == NULL || event_max > SIZE_MAX / 4)
         return SPN_E_INVALID;
     struct spn_sse *sse = calloc(1, sizeof(*sse));
     if (sse == NULL)
@@ -48,6 +48,8 @@ spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_u
 {
     struct sse_event event;
     bool ready = false;
+    if (sse == NULL || ret_used == NULL || ret_event == NULL || (bytes == NULL && size > 0))
+        return SPN_E_INVALID;
     spn_err err = sse_parser_feed(&sse->parser, bytes, size, ret_used, &ready, &event);
     if (err != SPN_OK)
         return err;
@@ -63,11 +65,15 @@ spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_u
 
 struct spn_bytes spn_sse_last_id(const spn_sse *sse)
 {
+    if (sse == NULL)
+        return (struct spn_bytes){NULL, 0};
     return (struct spn_bytes){sse->parser.last_id.data, sse->parser.last_id.size};
 }
 
 spn_err spn_sse_format(const struct spn_event *event, void *out, size_t out_size, size_t *ret_size)
 {
+    if (event == NULL || ret_size == NULL || (out == NULL && out_size > 0))
+        return SPN_E_INVALID;
     struct sse_event text = {.marker = event->kind != SPN_EVENT,
                              .type = event->type,
                              .data = event->data,

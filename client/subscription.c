@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "sized.h"
 
 enum {
     SLOTS_FIRST = 16,
@@ -833,9 +834,9 @@ static void send_grants(struct spn_client *client)
 spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
                               struct spn_item *ret_item)
 {
-    struct spn_client *client = subscription->client;
+    struct spn_client *client = subscription != NULL ? subscription->client : NULL;
     uint64_t deadline_ns = client_deadline(timeout_ms);
-    spn_err err = client_check(client);
+    spn_err err = client_check_for(client, ret_item);
     if (err == SPN_OK)
         err = glance(client);
     while (err == SPN_OK) {
@@ -858,8 +859,8 @@ spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **r
                         struct spn_item *ret_item)
 {
     uint64_t deadline_ns = client_deadline(timeout_ms);
-    struct subscriptions *all = client->subscriptions;
-    spn_err err = client_check(client);
+    spn_err err = client_check_for(client, ret_subscription != NULL ? ret_item : NULL);
+    struct subscriptions *all = err == SPN_OK ? client->subscriptions : NULL;
     if (err == SPN_OK && all == NULL)
         return client_fail(client, SPN_E_END, NULL);
     if (err == SPN_OK)
@@ -909,7 +910,7 @@ static spn_err check_options(struct spn_bytes session,
     spn_err err = wire_check_session(session);
     if (err != SPN_OK)
         return err;
-    if (options->size < sizeof(*options) || (unsigned)options->otherwise > SPN_WAIT)
+    if ((unsigned)options->otherwise > SPN_WAIT)
         return SPN_E_INVALID;
     switch (options->start) {
     case SPN_EARLIEST:
@@ -950,17 +951,21 @@ static struct spn_subscription *make(struct spn_client *client, struct spn_bytes
 spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
                       struct spn_bytes session, const struct spn_subscription_options *options)
 {
-    const struct spn_subscription_options defaults = {.size = sizeof(defaults)};
-    const struct spn_subscription_options *chosen = options != NULL ? options : &defaults;
-    spn_err err = client_check(client);
+    struct spn_subscription_options chosen = {.size = sizeof(chosen)};
+    spn_err err = client_check_for(client, ret_subscription);
     if (err != SPN_OK)
         return err;
-    err = check_options(session, chosen);
+    if (options != NULL &&
+        !sized_take(&chosen, sizeof(chosen),
+                    SIZED_THROUGH(struct spn_subscription_options, otherwise), options))
+        err = SPN_E_INVALID;
+    if (err == SPN_OK)
+        err = check_options(session, &chosen);
     if (err == SPN_OK)
         err = prepare(client);
     if (err != SPN_OK)
         return client_fail(client, err, NULL);
-    struct spn_subscription *subscription = make(client, session, chosen);
+    struct spn_subscription *subscription = make(client, session, &chosen);
     if (subscription == NULL)
         return client_fail(client, SPN_E_NOMEM, NULL);
     if (client->subscriptions->active == 0)
@@ -982,12 +987,13 @@ spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
 
 void spn_subscription_set_context(spn_subscription *subscription, void *context)
 {
-    subscription->context = context;
+    if (subscription != NULL)
+        subscription->context = context;
 }
 
 void *spn_subscription_context(const spn_subscription *subscription)
 {
-    return subscription->context;
+    return subscription != NULL ? subscription->context : NULL;
 }
 
 static void free_subscription(struct spn_subscription *subscription)

@@ -27,6 +27,7 @@
 enum {
     /* In messages. What is in flight is bounded by the window; this bounds what level none, which
      * has no window, can pile up. */
+    DESCRIPTORS_NEEDED = 16,
     INGEST_SEND_HWM = 128,
     /* What goes out on read.sock is bounded by who sends it: one question for each call, one
      * SUBSCRIBE for each subscription, a CREDIT a second. It must not look full, for that is how a
@@ -239,10 +240,28 @@ static spn_err open_monitor(struct transport *transport)
     return SPN_OK;
 }
 
+/* libzmq 4.3.4 aborts the process when it finds no descriptor for its threads and their mailboxes.
+ * The first client of a process takes 12, and two connections come later. */
+static bool has_descriptors(void)
+{
+    int taken[DESCRIPTORS_NEEDED];
+    size_t count = 0;
+    while (count < DESCRIPTORS_NEEDED && (taken[count] = eventfd(0, EFD_CLOEXEC)) >= 0)
+        count++;
+    bool enough = count == DESCRIPTORS_NEEDED;
+    int saved = errno;
+    while (count > 0)
+        close(taken[--count]);
+    errno = saved;
+    return enough;
+}
+
 spn_err transport_open(struct transport *transport, const char *dir, int send_hwm)
 {
     *transport = (struct transport){
         .epoll_fd = -1, .timer_fd = -1, .event_fd = -1, .armed_ns = TRANSPORT_NEVER};
+    if (!has_descriptors())
+        return SPN_E_SYSTEM;
     spn_err err = context_get(&transport->context);
     if (err == SPN_OK)
         err = open_socket(transport->context, send_hwm > 0 ? send_hwm : INGEST_SEND_HWM,

@@ -191,9 +191,16 @@ static size_t utf8_length(const uint8_t *bytes, size_t size)
     return length;
 }
 
+static bool is_nowhere(struct spn_bytes bytes)
+{
+    return bytes.data == NULL && bytes.size > 0;
+}
+
 spn_err wire_check_session(struct spn_bytes session)
 {
     const uint8_t *bytes = session.data;
+    if (is_nowhere(session))
+        return SPN_E_INVALID;
     if (session.size == 0 || session.size > WIRE_SESSION_MAX)
         return SPN_E_BAD_SESSION;
     for (size_t i = 0; i < session.size;) {
@@ -216,16 +223,22 @@ static bool has_any(struct spn_bytes bytes, const char *set, size_t set_size)
 
 spn_err wire_check_id(struct spn_bytes id)
 {
+    if (is_nowhere(id))
+        return SPN_E_INVALID;
     return id.size > WIRE_ID_MAX || has_any(id, "\0\r\n", 3) ? SPN_E_BAD_ID : SPN_OK;
 }
 
 spn_err wire_check_type(struct spn_bytes type)
 {
+    if (is_nowhere(type))
+        return SPN_E_INVALID;
     return type.size > WIRE_TYPE_MAX || has_any(type, "\0\r\n", 3) ? SPN_E_BAD_TYPE : SPN_OK;
 }
 
 spn_err wire_check_data(struct spn_bytes data, size_t data_max)
 {
+    if (is_nowhere(data))
+        return SPN_E_INVALID;
     if (data.size > data_max)
         return SPN_E_EVENT_TOO_LARGE;
     return has_any(data, "\r", 1) ? SPN_E_BAD_DATA : SPN_OK;

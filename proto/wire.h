@@ -140,7 +140,9 @@ bool wire_in_done(const struct wire_in *in);
 
 /* -- checks, the same in client and sidecar ---------------------------------------------------- */
 
-/* SPN_E_BAD_SESSION: empty, over WIRE_SESSION_MAX, not UTF-8, or with control characters (U+0000 to
+/* All of them: SPN_E_INVALID: bytes that are nowhere.
+ *
+ * SPN_E_BAD_SESSION: empty, over WIRE_SESSION_MAX, not UTF-8, or with control characters (U+0000 to
  * U+001F, U+007F to U+009F). */
 spn_err wire_check_session(struct spn_bytes session) SPN_MUST_USE;
 /* SPN_E_BAD_ID: over WIRE_ID_MAX, or with NUL, CR or LF (HTML standard 9.2.6 cannot carry them). */
