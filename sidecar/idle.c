@@ -40,11 +40,10 @@ static spn_err walk(struct idle *idle, uint64_t until_ns, struct idle_sessions *
     for (unsigned i = 1; found->count < IDLE_SESSIONS_MAX; i++) {
         uint64_t before = idle->epoch;
         spn_err err = journal_read_row_after(idle->reader, before, &idle->epoch, &row);
-        if (err == SPN_E_CORRUPT && idle->epoch > before)
-            continue; /* it stays for ever */
-        if (err != SPN_OK)
+        bool damaged = err == SPN_E_CORRUPT && idle->epoch > before; /* it stays for ever */
+        if (err != SPN_OK && !damaged)
             return err;
-        if (is_idle(idle, &row, now_ns))
+        if (!damaged && is_idle(idle, &row, now_ns))
             idle_note(found, idle->epoch, &row);
         if (i % LOOK_AT_CLOCK_EVERY == 0 && idle->clock->monotonic_ns() >= until_ns)
             break;

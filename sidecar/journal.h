@@ -73,7 +73,13 @@ spn_err journal_put_name(struct journal *journal, struct spn_bytes name,
                          uint64_t epoch) SPN_MUST_USE;
 spn_err journal_put_row(struct journal *journal, uint64_t epoch,
                         const struct record_row *row) SPN_MUST_USE;
-/* Keys must ascend within and over segments. Writes as many blocks as the items need. */
+/* Keys must ascend within and over segments. One block, of as many of the items as fit: *ret_done,
+ * at least one; RECORD_BLOCK_ITEMS_MAX or more fill it. */
+spn_err journal_append_block(struct journal *journal, uint32_t segment, uint64_t epoch,
+                             uint64_t first_seq, uint32_t segment_before,
+                             const struct record_block_item *items, size_t count,
+                             size_t *ret_done) SPN_MUST_USE;
+/* The same, as many blocks as the items need. */
 spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_t epoch,
                               uint64_t first_seq, uint32_t segment_before,
                               const struct record_block_item *items, size_t count) SPN_MUST_USE;
@@ -91,7 +97,8 @@ spn_err journal_get_entry(struct journal *journal, uint64_t position,
 /* -- deleting, in the writer's transaction: what is not there counts as deleted ---------------- */
 
 /* Entries of the log from `from` to `to`, oldest first, at most count_max; but those stay that keep
- * (may be NULL) says so of. *ret_next is where to go on: above `to` when all were looked at. */
+ * (may be NULL) says so of. Of these it passes 8 * count_max at most. *ret_next is where to go on:
+ * above `to` when all were looked at. */
 spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t to,
                                bool (*keep)(const void *owner, uint64_t position),
                                const void *owner, size_t count_max, uint64_t *ret_next,

@@ -189,32 +189,43 @@ spn_err journal_drop_leftovers(struct journal *journal, size_t count_max, size_t
     return SPN_OK;
 }
 
-spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_t epoch,
-                              uint64_t first_seq, uint32_t segment_before,
-                              const struct record_block_item *items, size_t count)
+spn_err journal_append_block(struct journal *journal, uint32_t segment, uint64_t epoch,
+                             uint64_t first_seq, uint32_t segment_before,
+                             const struct record_block_item *items, size_t count, size_t *ret_done)
 {
     uint8_t value[RECORD_BLOCK_SIZE_MAX];
     uint8_t key[BLOCK_KEY_SIZE];
     spn_err err = SPN_OK;
     size_t dropped = 0;
+    size_t size = 0;
+    void *at = NULL;
 
-    assert(journal->txn);
+    assert(journal->txn && count > 0);
     if (journal->failed == SPN_OK && journal->next.leftovers)
         err = journal_drop_leftovers(journal, SIZE_MAX, &dropped);
-    while (err == SPN_OK && count > 0) {
-        void *at = NULL;
-        size_t size = 0;
-        size_t done =
-            record_put_block(value, segment, epoch, first_seq, segment_before, items, count, &size);
-        put_block_key(key, segment, epoch, first_seq);
-        err = put(journal, TABLE_BLOCKS, val(key, sizeof(key)), size, MDB_APPEND, &at);
-        if (err == SPN_OK && at)
-            memcpy(at, value, size);
-        journal->next.blocks_written++;
-        items += done;
-        first_seq += done;
-        count -= done;
-    }
+    if (err != SPN_OK)
+        return err;
+    size_t done =
+        record_put_block(value, segment, epoch, first_seq, segment_before, items, count, &size);
+    put_block_key(key, segment, epoch, first_seq);
+    err = put(journal, TABLE_BLOCKS, val(key, sizeof(key)), size, MDB_APPEND, &at);
+    if (err != SPN_OK)
+        return err;
+    memcpy(at, value, size);
+    journal->next.blocks_written++;
+    *ret_done = done;
+    return SPN_OK;
+}
+
+spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_t epoch,
+                              uint64_t first_seq, uint32_t segment_before,
+                              const struct record_block_item *items, size_t count)
+{
+    spn_err err = SPN_OK;
+    size_t done = 0;
+    for (size_t at = 0; err == SPN_OK && at < count; at += done)
+        err = journal_append_block(journal, segment, epoch, first_seq + at, segment_before,
+                                   items + at, count - at, &done);
     return err;
 }
 
@@ -282,6 +293,9 @@ spn_err journal_get_entry(struct journal *journal, uint64_t position,
 
 /* -- deleting ---------------------------------------------------------------------------------- */
 
+/* Passing an entry that stays costs a tenth of deleting one. */
+enum { LOOKS_PER_DELETION = 8 };
+
 spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t to,
                                bool (*keep)(const void *owner, uint64_t position),
                                const void *owner, size_t count_max, uint64_t *ret_next,
@@ -290,6 +304,8 @@ spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t 
     MDB_cursor *cursor = NULL;
     MDB_val key = val(&from, sizeof(from));
     MDB_val value = {0};
+    size_t looks =
+        count_max < SIZE_MAX / LOOKS_PER_DELETION ? count_max * LOOKS_PER_DELETION : SIZE_MAX;
 
     assert(journal->txn);
     *ret_count = 0;
@@ -299,7 +315,7 @@ spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t 
     int rc = mdb_cursor_open(journal->txn, journal->dbi[TABLE_LOG], &cursor);
     if (rc == 0)
         rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    while (rc == 0 && *ret_count < count_max) {
+    while (rc == 0 && *ret_count < count_max && looks-- > 0) {
         uint64_t position = number_of_key(key);
         *ret_next = position;
         if (position > to)

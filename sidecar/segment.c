@@ -7,7 +7,10 @@
 
 #include "wire.h"
 
-enum { LOOK_AT_CLOCK_EVERY = 16, ENTRIES_PER_LOOK = 1024 };
+enum {
+    LOOK_AT_CLOCK_EVERY = 16,
+    EVENTS_AT_A_TIME = 1024, /* of a session; and events written between two looks at the clock */
+};
 
 struct name {
     uint64_t epoch;
@@ -18,9 +21,9 @@ struct name {
 /* All that a step changes, so that an aborted transaction is undone by one assignment. */
 struct progress {
     enum { GATHER, NAMES, SESSIONS, META, BURY, DONE } phase;
-    uint32_t next; /* in the phase's array */
+    uint32_t next;    /* in the phase's array */
+    uint32_t written; /* events of the next session, which is under way: their blocks are written */
     uint64_t rows;
-
     uint64_t entries;
 };
 
@@ -35,8 +38,7 @@ struct segment {
     uint32_t name_count;
     uint32_t name_room;
 
-    struct record_block_item *items; /* of one session */
-    size_t item_room;
+    struct record_block_item items[EVENTS_AT_A_TIME]; /* of one session */
 };
 
 struct keyed {
@@ -110,7 +112,6 @@ void segment_free(struct segment *segment)
         return;
     free_names(segment);
     free(segment->order);
-    free(segment->items);
     free(segment);
 }
 
@@ -179,25 +180,23 @@ static spn_err write_next_name(struct segment *segment, struct journal *journal)
 
 /* -- sessions ---------------------------------------------------------------------------------- */
 
-/* The session's events here, in order. */
-static spn_err fill_items(struct segment *segment, const struct generation_session *touched)
+/* The session's next events here, in order. Returns how many. */
+static size_t fill_items(struct segment *segment, const struct generation_session *touched)
 {
-    if (touched->count > segment->item_room) {
-        struct record_block_item *items = realloc(segment->items, touched->count * sizeof(*items));
-        if (!items)
-            return SPN_E_NOMEM;
-        segment->items = items;
-        segment->item_room = touched->count;
-    }
-    uint32_t place = touched->newest;
-    for (size_t i = touched->count; i > 0; i--) {
-        const struct generation_entry *entry = &segment->generation->entries[place];
+    const struct generation *generation = segment->generation;
+    uint32_t from = segment->now.written;
+    uint32_t left = touched->count - from;
+    uint32_t count = left < EVENTS_AT_A_TIME ? left : EVENTS_AT_A_TIME;
+    uint32_t place = generation_seek(generation, touched->newest, touched->mark, touched->count,
+                                     from + count - 1);
+    for (size_t i = count; i > 0; i--) {
+        const struct generation_entry *entry = &generation->entries[place];
         segment->items[i - 1] = (struct record_block_item){.position = entry->position,
                                                            .fingerprint = entry->fingerprint};
         place = entry->previous;
     }
-    assert(touched->count == 0 || place == GENERATION_NONE);
-    return SPN_OK;
+    assert(from > 0 || place == GENERATION_NONE);
+    return count;
 }
 
 /* The bytes of a row outlive what they were read from: writing moves pages. */
@@ -258,6 +257,13 @@ static spn_err advance_last_id(struct journal *journal, uint64_t row_position,
     return hold(&row->last_id, bytes->last_id, sizeof(bytes->last_id));
 }
 
+/* The segment before this one that has blocks of the session. A row that an interrupted attempt at
+ * this very segment has left names this one already. */
+static uint32_t segment_before(const struct segment *segment, const struct record_row *row)
+{
+    return row->segment != segment->number ? row->segment : row->segment_before;
+}
+
 /* What the newest entry with a seq says. */
 static spn_err advance_row(struct segment *segment, struct journal *journal,
                            const struct generation_session *touched, struct record_row *row,
@@ -274,9 +280,7 @@ static spn_err advance_row(struct segment *segment, struct journal *journal,
     row->markers = newest.markers;
     row->last_ms = newest.wall_ms;
     row->last_ns = newest.time_ns;
-    /* A row that an interrupted attempt at this very segment has left names it already. */
-    if (row->segment != segment->number)
-        row->segment_before = row->segment;
+    row->segment_before = segment_before(segment, row);
     row->segment = segment->number;
     return advance_last_id(journal, position_before, &newest, row, bytes);
 }
@@ -296,41 +300,70 @@ static spn_err end_row(struct journal *journal, const struct generation_session 
     return SPN_OK;
 }
 
-/* The session's events here, and what they make of its row. */
+/* Blocks of the session's next events, as many as there are at a time. What may not fill a block
+ * waits for those that follow it: blocks are the same however often a session is left and come back
+ * to. */
 static spn_err write_events(struct segment *segment, struct journal *journal,
-                            const struct generation_session *touched, struct record_row *row,
-                            struct row_bytes *bytes)
+                            const struct generation_session *touched, const struct record_row *row)
 {
-    spn_err err = advance_row(segment, journal, touched, row, bytes);
-    if (err == SPN_OK)
-        err = fill_items(segment, touched);
-    if (err == SPN_OK)
-        err = journal_append_blocks(journal, segment->number, touched->epoch, touched->first_seq,
-                                    row->segment_before, segment->items, touched->count);
+    size_t count = fill_items(segment, touched);
+    bool last = segment->now.written + count == touched->count;
+    spn_err err = SPN_OK;
+    for (size_t at = 0;
+         err == SPN_OK && at < count && (last || count - at >= RECORD_BLOCK_ITEMS_MAX);) {
+        size_t done = 0;
+        err = journal_append_block(
+            journal, segment->number, touched->epoch, touched->first_seq + segment->now.written,
+            segment_before(segment, row), segment->items + at, count - at, &done);
+        at += done;
+        segment->now.written += (uint32_t)done;
+        segment->now.entries += done;
+    }
     return err;
 }
 
+/* What the generation says of it. */
+static spn_err write_row(struct segment *segment, struct journal *journal,
+                         const struct generation_session *touched, struct record_row *row,
+                         struct row_bytes *bytes)
+{
+    spn_err err = SPN_OK;
+    if (segment->now.written > 0)
+        err = advance_row(segment, journal, touched, row, bytes);
+    if (err == SPN_OK && touched->state != RECORD_LIVE)
+        err = end_row(journal, touched, row);
+    row->duplicates += touched->duplicates;
+    row->conflicts += touched->conflicts;
+    if (err == SPN_OK)
+        err = journal_put_row(journal, touched->epoch, row);
+    segment->now.rows++;
+    return err;
+}
+
+/* Some of the next session: blocks, and when all are written the row. Until then nothing names
+ * them: a crash in between leaves blocks above the newest complete segment, as any other does. */
 static spn_err write_next_session(struct segment *segment, struct journal *journal)
 {
-    const struct generation_session *touched = session_at(segment, segment->now.next++);
+    const struct generation_session *touched = session_at(segment, segment->now.next);
     bool dead = touched->state == RECORD_DELETED;
-    if (dead && is_opened_here(segment->generation, touched->epoch))
-        /* The index never hears of it. What an interrupted attempt may have left would count as
-         * soon as the checkpoint moves: it goes before. */
-        return segment_bury(journal, touched->epoch);
     struct record_row row = {.seq = 0};
     struct row_bytes bytes;
-    spn_err err = begin_row(journal, touched->epoch, &row, &bytes);
-    if (err == SPN_OK && touched->count > 0 && !dead)
-        err = write_events(segment, journal, touched, &row, &bytes);
-    if (err == SPN_OK && touched->state != RECORD_LIVE)
-        err = end_row(journal, touched, &row);
-    row.duplicates += touched->duplicates;
-    row.conflicts += touched->conflicts;
-    if (err == SPN_OK)
-        err = journal_put_row(journal, touched->epoch, &row);
-    segment->now.rows++;
-    segment->now.entries += touched->count;
+    spn_err err = SPN_OK;
+    if (dead && is_opened_here(segment->generation, touched->epoch)) {
+        /* The index never hears of it. What an interrupted attempt may have left would count as
+         * soon as the checkpoint moves: it goes before. */
+        segment->now.next++;
+        return segment_bury(journal, touched->epoch);
+    }
+    err = begin_row(journal, touched->epoch, &row, &bytes);
+    if (err == SPN_OK && !dead && touched->count > 0)
+        err = write_events(segment, journal, touched, &row);
+    if (err != SPN_OK || (!dead && segment->now.written < touched->count))
+        return err;
+    err = write_row(segment, journal, touched, &row, &bytes);
+    segment->now.entries += touched->count - segment->now.written; /* of a deleted one */
+    segment->now.next++;
+    segment->now.written = 0;
     return err;
 }
 
@@ -438,7 +471,7 @@ spn_err segment_step(struct segment *segment, struct journal *journal, uint64_t 
         if (err != SPN_OK)
             return err;
         if (++steps % LOOK_AT_CLOCK_EVERY == 0 ||
-            segment->now.entries - looked_at > ENTRIES_PER_LOOK) {
+            segment->now.entries - looked_at >= EVENTS_AT_A_TIME) {
             looked_at = segment->now.entries;
             if (now_ns() >= until_ns)
                 break;

@@ -5,7 +5,7 @@
  * Written in steps, beside the commits of events:
  *
  *   1. names of the sessions opened in it, in order of the names
- *   2. per session, in order of their epochs: blocks, then the row
+ *   2. per session, in order of their epochs: blocks, a few at a time, then the row, once
  *   3. meta: the checkpoint moves
  *   4. names and rows of sessions that were deleted in it go
  *
@@ -31,8 +31,9 @@ spn_err segment_new(struct segment **ret_segment, const struct generation *gener
                     uint32_t number) SPN_MUST_USE;
 void segment_free(struct segment *segment); /* takes NULL */
 
-/* Writes on inside the journal's transaction until it is done or now_ns() reaches until_ns.
- * meta: what to store when done; checkpoint and segment are filled in here. */
+/* Writes on inside the journal's transaction until it is done or now_ns() reaches until_ns, which
+ * is looked at every 16 names or rows and every 1,024 events: a session with more takes several
+ * steps. meta: what to store when done; checkpoint and segment are filled in here. */
 spn_err segment_step(struct segment *segment, struct journal *journal, uint64_t (*now_ns)(void),
                      uint64_t until_ns, const struct record_meta *meta,
                      bool *ret_done) SPN_MUST_USE;

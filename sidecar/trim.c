@@ -38,6 +38,8 @@ struct trim {
     size_t to_look_at;
     uint32_t number; /* the newest segment that was looked at, or is */
     bool inside;     /* it is being looked at */
+    bool stepped; /* since the last settlement something was deleted, or there was nothing left */
+    uint64_t now_ns; /* of the look: one moment for all of a segment, so that oldest goes first */
 
     struct record_segment segment;
     struct owner owner;
@@ -78,6 +80,7 @@ static void forget_segment(struct trim *trim)
     trim->dead_count = trim->dead_room = 0;
     trim->live_count = 0;
     trim->inside = false;
+    trim->stepped = false;
     trim->now = trim->committed = (struct progress){.phase = LOOKING};
 }
 
@@ -143,12 +146,13 @@ static spn_err enter(struct trim *trim)
     }
     if (err != SPN_OK)
         return err;
+    trim->inside = true;
     trim->live = calloc((trim->segment.last - trim->segment.first) / 8 + 1, 1);
     if (!trim->live)
         return SPN_E_NOMEM;
     trim->owner.epoch = 0;
     trim->epoch = trim->seq = 0;
-    trim->inside = true;
+    trim->now_ns = clock_database_ns(trim->clock);
     return SPN_OK;
 }
 
@@ -173,9 +177,9 @@ static spn_err know_owner(struct trim *trim, uint64_t epoch)
 }
 
 /* Whether an event stays. Its entry is read only where more counts than its number. */
-static spn_err stays(struct trim *trim, uint64_t seq, uint64_t position, uint64_t now_ns,
-                     bool *ret_stays)
+static spn_err stays(struct trim *trim, uint64_t seq, uint64_t position, bool *ret_stays)
 {
+    uint64_t now_ns = trim->now_ns;
     const struct record_retention *rule = &journal_reader_meta(trim->reader)->retention;
     const struct owner *owner = &trim->owner;
     struct record_entry event = {.seq = seq, .bytes = owner->bytes, .time_ns = now_ns};
@@ -196,8 +200,7 @@ static spn_err stays(struct trim *trim, uint64_t seq, uint64_t position, uint64_
 
 /* The first item of a block that stays: events go oldest first. */
 static spn_err find_first(struct trim *trim, const struct record_block *block,
-                          const struct record_block_item *items, uint64_t now_ns,
-                          uint32_t *ret_first)
+                          const struct record_block_item *items, uint32_t *ret_first)
 {
     uint32_t low = 0;
     uint32_t high = block->count;
@@ -205,7 +208,7 @@ static spn_err find_first(struct trim *trim, const struct record_block *block,
         /* Most blocks are all there: the first item tells. */
         uint32_t middle = low == 0 && high == block->count ? 0 : low + (high - low) / 2;
         bool is;
-        spn_err err = stays(trim, block->first_seq + middle, items[middle].position, now_ns, &is);
+        spn_err err = stays(trim, block->first_seq + middle, items[middle].position, &is);
         if (err != SPN_OK)
             return err;
         if (is)
@@ -232,7 +235,7 @@ static spn_err note_dead(struct trim *trim, uint64_t epoch, uint64_t first_seq)
 }
 
 /* SPN_E_END: that was the segment's last. */
-static spn_err look_at_next(struct trim *trim, uint64_t now_ns)
+static spn_err look_at_next(struct trim *trim)
 {
     struct record_block block;
     struct record_block_item items[RECORD_BLOCK_ITEMS_MAX];
@@ -245,7 +248,7 @@ static spn_err look_at_next(struct trim *trim, uint64_t now_ns)
     if (err == SPN_OK)
         err = know_owner(trim, epoch);
     if (err == SPN_OK)
-        err = find_first(trim, &block, items, now_ns, &first);
+        err = find_first(trim, &block, items, &first);
     if (err != SPN_OK)
         return err;
     trim->epoch = epoch;
@@ -275,12 +278,11 @@ static void decide(struct trim *trim)
 
 static spn_err look(struct trim *trim, uint64_t until_ns)
 {
-    uint64_t now_ns = clock_database_ns(trim->clock);
     spn_err err = trim->inside ? SPN_OK : enter(trim);
     if (err == SPN_E_END)
         trim->to_look_at = 0;
     for (unsigned i = 1; err == SPN_OK; i++) {
-        err = look_at_next(trim, now_ns);
+        err = look_at_next(trim);
         if (err == SPN_E_END) {
             decide(trim);
             return SPN_OK;
@@ -291,14 +293,25 @@ static spn_err look(struct trim *trim, uint64_t until_ns)
     return err == SPN_E_END ? SPN_OK : err;
 }
 
+/* The segment that was being looked at is the next one again. */
+static void look_again(struct trim *trim)
+{
+    if (trim->inside) {
+        trim->number--;
+        trim->to_look_at++;
+    }
+    forget_segment(trim);
+}
+
 spn_err trim_read(struct trim *trim, uint64_t until_ns)
 {
     spn_err err = journal_reader_begin(trim->reader);
     if (err == SPN_OK)
         err = look(trim, until_ns);
     journal_reader_end(trim->reader);
-    if (err == SPN_E_NOMEM || err == SPN_E_CORRUPT) {
-        /* Another time; or never: what is damaged stays until the quota takes it. */
+    if (err == SPN_E_NOMEM)
+        look_again(trim);
+    if (err == SPN_E_CORRUPT) { /* what is damaged stays until the quota takes it */
         forget_segment(trim);
         err = SPN_OK;
     }
@@ -342,6 +355,7 @@ static spn_err write_blocks(struct trim *trim, size_t count_max)
 spn_err trim_write(struct trim *trim, size_t count_max, size_t *ret_trimmed)
 {
     *ret_trimmed = 0;
+    trim->stepped = true;
     if (trim->now.phase == ENTRIES)
         return write_entries(trim, count_max, ret_trimmed);
     return write_blocks(trim, count_max);
@@ -349,6 +363,9 @@ spn_err trim_write(struct trim *trim, size_t count_max, size_t *ret_trimmed)
 
 void trim_settle(struct trim *trim, bool committed)
 {
+    if (!trim->stepped)
+        return;
+    trim->stepped = false;
     if (committed)
         trim->committed = trim->now;
     else

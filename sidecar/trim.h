@@ -37,12 +37,14 @@ enum trim_need { TRIM_NOTHING, TRIM_TO_READ, TRIM_TO_WRITE };
 enum trim_need trim_need(const struct trim *trim);
 
 /* TRIM_TO_READ: looks on until the clock comes to until_ns, outside of a transaction. A segment
- * that does not read back is passed over. */
+ * that does not read back is passed over. SPN_E_NOMEM: the segment is the next one again. */
 spn_err trim_read(struct trim *trim, uint64_t until_ns) SPN_MUST_USE;
 
-/* TRIM_TO_WRITE: deletes at most count_max entries or blocks, inside the journal's transaction. */
+/* TRIM_TO_WRITE: deletes at most count_max entries or blocks, inside the journal's transaction, and
+ * passes at most eight times as many entries that stay. */
 spn_err trim_write(struct trim *trim, size_t count_max, size_t *ret_trimmed) SPN_MUST_USE;
-/* That transaction was committed, or not: then the step is done again. */
+/* That transaction was committed, or not: then the step is done again. Where none was done since
+ * the last call, nothing happens. */
 void trim_settle(struct trim *trim, bool committed);
 
 /* Inside the journal's transaction: the oldest entries and blocks, at most count_max. *ret_count 0:

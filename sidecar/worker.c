@@ -24,6 +24,7 @@ enum {
     SPAN_PARTS = 16, /* looks in a time to live, in the age that events may have */
     BACKOFF_FIRST_MS = 10,
     BACKOFF_MAX_MS = 500,
+    READ_AGAIN_MS = 100, /* after memory ran out */
     GATHER_MAX_MS = 2,
     DEADLINES_MAX = 8,
     CHECK_READERS_EVERY_MS = 5000,
@@ -117,7 +118,6 @@ static spn_err take_other_work(struct worker *worker)
 /* What one did beside the batches. */
 struct transaction {
     bool segment_done;
-    bool trim_stepped;
     size_t trimmed;
 };
 
@@ -226,10 +226,7 @@ static spn_err trim(struct worker *worker, const struct handoff_node *end, bool 
         trim_cancel(worker->trim);
         return err;
     }
-    if (!turn)
-        return SPN_OK;
-    done->trim_stepped = true;
-    return trim_write(worker->trim, TRIM_STEP, &done->trimmed);
+    return turn ? trim_write(worker->trim, TRIM_STEP, &done->trimmed) : SPN_OK;
 }
 
 static spn_err step_segment(struct worker *worker, bool *ret_done)
@@ -399,8 +396,7 @@ static void succeed(struct worker *worker, const struct handoff_node *end,
     if (done->segment_done)
         finish_segment(worker);
     KILL_POINT_IF(done->trimmed > 0, "trim_step");
-    if (done->trim_stepped)
-        trim_settle(worker->trim, true);
+    trim_settle(worker->trim, true);
     metrics_add(&worker->options.metrics->trimmed, done->trimmed);
     look_after_readers(worker);
     uint64_t used, map;
@@ -436,13 +432,13 @@ static void fail(struct worker *worker, spn_err err)
     note_trouble(worker, err);
     if (worker->segment)
         segment_settle(worker->segment, false);
-    if (trim_need(worker->trim) == TRIM_TO_WRITE)
-        trim_settle(worker->trim, false);
+    trim_settle(worker->trim, false);
     if (!may_pass(err)) {
         atomic_store_explicit(&worker->fatal, (unsigned)err, memory_order_release);
         handoff_nudge(worker->options.back);
         return;
     }
+    deadline_heap_remove(&worker->heap, &worker->retry);
     deadline_heap_insert(&worker->heap, &worker->retry,
                          worker->options.clock->monotonic_ns() + backoff_ns(worker));
     worker->attempts++;
@@ -526,7 +522,7 @@ static void run_due(struct worker *worker)
         else if (due == &worker->round)
             begin_round(worker, now_ns);
         else if (due == &worker->walk)
-            worker->walking = true; /* a retry, or early_again, needs no more than to be over */
+            worker->walking = true; /* the others need no more than to be over */
 }
 
 /* -- reading beside the commits ---------------------------------------------------------------- */
@@ -536,9 +532,7 @@ static spn_err walk_rows(struct worker *worker)
     struct idle_sessions *found;
     bool over;
     spn_err err = idle_walk(&worker->idle, step_end(worker), &found, &over);
-    if (err == SPN_E_NOMEM)
-        return SPN_OK; /* it goes on from where it was */
-    if (err != SPN_OK)
+    if (err != SPN_OK) /* it goes on from where it was */
         return err;
     if (found)
         handoff_push(worker->options.back, &found->work.node);
@@ -575,7 +569,7 @@ static spn_err walk_early(struct worker *worker)
 
 static bool has_reading(const struct worker *worker)
 {
-    return !worker->stopping &&
+    return !worker->stopping && !deadline_is_set(&worker->reread) &&
            (worker->walking || wants_early(worker) || trim_need(worker->trim) == TRIM_TO_READ);
 }
 
@@ -586,7 +580,10 @@ static void read_on(struct worker *worker)
     spn_err err = worker->walking       ? walk_rows(worker)
                   : wants_early(worker) ? walk_early(worker)
                                         : trim_read(worker->trim, step_end(worker));
-    if (err != SPN_OK)
+    if (err == SPN_E_NOMEM) /* nobody waits for it: not at once, and commits go on */
+        deadline_heap_insert(&worker->heap, &worker->reread,
+                             worker->options.clock->monotonic_ns() + READ_AGAIN_MS * MS);
+    else if (err != SPN_OK)
         fail(worker, err);
 }
 
@@ -715,6 +712,7 @@ spn_err worker_start(struct worker *worker, const struct worker_options *options
         .round = DEADLINE_INIT,
         .walk = DEADLINE_INIT,
         .early_again = DEADLINE_INIT,
+        .reread = DEADLINE_INIT,
         .random = options->clock->monotonic_ns() | 1,
     };
     worker->pending_end = &worker->pending;

@@ -78,8 +78,9 @@ struct worker {
     struct deadline flush;
     struct deadline retry;
     struct deadline gather;
-    struct deadline round; /* of trimming */
-    struct deadline walk;  /* over the rows */
+    struct deadline round;  /* of trimming */
+    struct deadline walk;   /* over the rows */
+    struct deadline reread; /* reading beside the commits waits for memory until then */
     struct trim *trim;
     struct idle idle;
     bool walking;

@@ -1923,6 +1923,28 @@ static void run_delete(void **state)
     journal_close(journal);
 }
 
+/* A call passes a bounded number of entries that stay, and says where it came to. */
+static void a_deletion_walked_over_all_that_stays(void **state)
+{
+    (void)state;
+    enum { ALL = 1000, COUNT_MAX = 10, LOOKS = 8 * COUNT_MAX };
+    const uint64_t keep = 1; /* all of them */
+    struct journal *journal = open_journal();
+    uint64_t next = 1;
+    append_commit(journal, 1, ALL);
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    for (uint64_t calls = 1; next <= ALL; calls++) {
+        size_t count = 99;
+        assert_int_equal(journal_delete_entries(journal, next, ALL, keep_multiples, &keep,
+                                                COUNT_MAX, &next, &count),
+                         SPN_OK);
+        assert_int_equal(count, 0);
+        assert_int_equal(next, calls * LOOKS < ALL ? calls * LOOKS + 1 : ALL + 1);
+    }
+    journal_abort(journal);
+    journal_close(journal);
+}
+
 /* What came to disk is durable, also when it was trimmed. */
 static void newest_of_a_trimmed_log(void **state)
 {
@@ -2229,6 +2251,7 @@ int main(void)
         add(after_rows[i].name, run_after, &after_rows[i]);
     for (size_t i = 0; i < COUNT(drop_rows); i++)
         add(drop_rows[i].name, run_drop, &drop_rows[i]);
+    ADD(a_deletion_walked_over_all_that_stays);
     ADD(newest_of_a_trimmed_log);
     ADD(oldest);
     ADD(blocks_of_a_segment);

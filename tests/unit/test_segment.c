@@ -248,6 +248,36 @@ static size_t write_by_plan(struct rig *rig, const struct plan *plan)
     return steps;
 }
 
+enum { AT_A_TIME = 1024 }; /* events */
+
+/* A session with many events is written over several steps, its row with the last of them: no step
+ * writes more than so many events, whatever the clock says only after it. */
+static void a_large_session_was_one_step(void **state)
+{
+    (void)state;
+    struct rig *rig = &the_rig;
+    rig_init(rig, SESSIONS, 16);
+    rig_events(rig, MANY, LARGE);
+    rig_commit(rig);
+    rig_freeze(rig);
+    struct segment *segment = begin_segment(rig);
+    size_t steps = 0;
+    for (bool done = false; !done; steps++) {
+        uint64_t before = segment_entries(segment);
+        uint64_t rows = segment_rows(segment);
+        assert_int_equal(journal_begin(rig->journal), SPN_OK);
+        done = one_step(rig, segment);
+        assert_int_equal(journal_commit(rig->journal), SPN_OK);
+        segment_settle(segment, true);
+        assert_true(segment_entries(segment) - before < 2 * AT_A_TIME);
+        assert_true(rows == segment_rows(segment) || segment_entries(segment) == LARGE);
+    }
+    assert_int_equal(segment_entries(segment), LARGE);
+    assert_int_equal(segment_rows(segment), 1);
+    assert_true(steps >= LARGE / (2 * AT_A_TIME));
+    segment_free(segment);
+}
+
 /* -- what must be there ------------------------------------------------------------------------ */
 
 static struct journal_reader *open_reader(struct rig *rig)
@@ -825,6 +855,7 @@ int main(void)
     static const struct CMUnitTest single[] = {
         cmocka_unit_test_teardown(in_one_go, release),
         cmocka_unit_test_teardown(step_by_step, release),
+        cmocka_unit_test_teardown(a_large_session_was_one_step, release),
         cmocka_unit_test_teardown(aborted, release),
         cmocka_unit_test_teardown(aborted_to_the_end, release),
         cmocka_unit_test_teardown(crashed, release),

@@ -597,6 +597,33 @@ static void rounds(void **state)
     assert_int_equal(trim_need(trim), TRIM_NOTHING);
 }
 
+/* Settling undoes the last step too, after which there is nothing more to write; and where nothing
+ * was written it does nothing. */
+static void the_last_step_was_not_undone(void **state)
+{
+    (void)state;
+    size_t trimmed;
+    prepare(&(struct row){"", "a9 b9 W a9 W", EVENTS(3)});
+    open_trim();
+    assert_int_equal(trim_read(trim, 0), SPN_OK);
+    trim_settle(trim, false); /* another's transaction */
+    for (;;) {
+        while (trim_need(trim) == TRIM_TO_READ)
+            assert_int_equal(trim_read(trim, 0), SPN_OK);
+        if (trim_need(trim) == TRIM_NOTHING)
+            break;
+        assert_int_equal(journal_begin(rig.journal), SPN_OK);
+        assert_int_equal(trim_write(trim, STEP, &trimmed), SPN_OK);
+        journal_abort(rig.journal);
+        trim_settle(trim, false);
+        assert_int_equal(trim_need(trim), TRIM_TO_WRITE); /* the same again, twice */
+        trim_settle(trim, false);
+        assert_int_equal(trim_need(trim), TRIM_TO_WRITE);
+        assert_true(one_step(true));
+    }
+    check_all();
+}
+
 /* The quota has taken the segment that was looked at. */
 static void cancelled(void **state)
 {
@@ -772,6 +799,7 @@ int main(void)
         cmocka_unit_test_teardown(over_time, release),
         cmocka_unit_test_teardown(by_turns, release),
         cmocka_unit_test_teardown(rounds, release),
+        cmocka_unit_test_teardown(the_last_step_was_not_undone, release),
         cmocka_unit_test_teardown(cancelled, release),
         cmocka_unit_test_teardown(quota_and_rule, release),
     };

@@ -27,6 +27,7 @@
 
 enum {
     FLUSH_MS = 100,
+    READ_AGAIN_MS = 100,
     ROUND_FIRST_MS = 1000,  /* after the start all segments are looked at ... */
     ROUND_AFTER_MS = 60000, /* ... and so long after one was written */
     PATIENCE_S = 20,
@@ -143,6 +144,20 @@ void __wrap_journal_check_readers(struct journal *journal)
     __real_journal_check_readers(journal);
 }
 
+static atomic_bool no_memory; /* for what reads beside the commits */
+static atomic_uint refused;   /* how often it was refused */
+
+spn_err __real_journal_reader_begin(struct journal_reader *reader);
+spn_err __wrap_journal_reader_begin(struct journal_reader *reader);
+
+spn_err __wrap_journal_reader_begin(struct journal_reader *reader)
+{
+    if (!atomic_load(&no_memory))
+        return __real_journal_reader_begin(reader);
+    atomic_fetch_add(&refused, 1);
+    return SPN_E_NOMEM;
+}
+
 static void fail_next(unsigned count, spn_err err)
 {
     atomic_store(&fail_err, (unsigned)err);
@@ -189,6 +204,8 @@ static int set_up(void **state)
     atomic_store(&fail_from, 0);
     atomic_store(&fail_in_commit, false);
     atomic_store(&trimmed_beside, 0);
+    atomic_store(&no_memory, false);
+    atomic_store(&refused, 0);
     if (sem_init(&asleep, 0, 0) != 0 || handoff_init(&queue) != SPN_OK)
         return -1;
     return handoff_init(&back) == SPN_OK ? 0 : -1;
@@ -1050,6 +1067,42 @@ static void trims_with_failures(void **state)
     assert_int_equal(atomic_load(&worker.trouble), SPN_OK);
 }
 
+/* Reading beside the commits is tried again a little later, and no loop turns until then. */
+static void without_memory_the_loop_turned_and_turned(void **state)
+{
+    (void)state;
+    fill_generation();
+    uint64_t last = next_position - 1;
+    rig_write_frozen(&rig);
+    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    session_ttl_ns = 160000 * MS;
+    begin();
+    atomic_store(&no_memory, true);
+    pass_time(ROUND_FIRST_MS * MS); /* asleep again: else nobody would wake us */
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(atomic_load(&sleep_ns), READ_AGAIN_MS * MS);
+        assert_int_equal(atomic_load(&refused), 1 + i);
+        pass_time(READ_AGAIN_MS * MS);
+    }
+    atomic_store(&no_memory, false);
+    assert_int_equal(count_entries(), last);
+    pass_time(READ_AGAIN_MS * MS);
+    assert_int_equal(count_entries(), retained());
+    pass_time(atomic_load(&sleep_ns)); /* to the walk over the rows */
+    atomic_store(&no_memory, true);
+    atomic_store(&refused, 0);
+    while (atomic_load(&refused) == 0)
+        pass_time(atomic_load(&sleep_ns));
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(atomic_load(&sleep_ns), READ_AGAIN_MS * MS);
+        assert_int_equal(atomic_load(&refused), 1 + i);
+        pass_time(READ_AGAIN_MS * MS);
+    }
+    atomic_store(&no_memory, false);
+    pass_time(READ_AGAIN_MS * MS);
+    assert_int_not_equal(atomic_load(&sleep_ns), READ_AGAIN_MS * MS);
+}
+
 /* By age events die without a segment being written: a sixteenth of it passes between two looks. */
 static void trims_by_age(void **state)
 {
@@ -1227,6 +1280,7 @@ int main(void)
         TEST(segments_that_keep_coming_draw_no_look_away_from_the_older_ones),
         TEST(trims_beside_a_segment),
         TEST(trims_with_failures),
+        TEST(without_memory_the_loop_turned_and_turned),
         TEST(trims_by_age),
         TEST(finds_the_idle),
         TEST(without_a_producer),
