@@ -395,7 +395,8 @@ typedef enum spn_item_kind {
     SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID (no retained event
                          has it; of the session `missing` events are not retained any more: 0: it
                          never had it), SPN_E_CLOSED (all of it was delivered), SPN_E_DELETED (or
-                         expired), SPN_E_IO */
+                         expired), SPN_E_LIMIT (its user has as many subscriptions as are left to
+                         others), SPN_E_IO */
 } spn_item_kind;
 
 struct spn_item {

@@ -225,8 +225,11 @@ bool outbox_has_room(const struct outbox *outbox, const struct outbox_peer *peer
     if (held == 0 && size <= OUTBOX_FIRST_MAX)
         return true;
     size_t all_left = less(OUTBOX_BYTES_MAX, metrics_get(&outbox->options.metrics->unsent));
-    if (held == 0)
-        return size <= all_left;
+    if (size > all_left)
+        return false;
+    /* One that is larger than a peer's part need not wait for a moment in which nothing waits. */
+    if (held == 0 || (held <= OUTBOX_FIRST_MAX && size > OUTBOX_FIRST_MAX))
+        return true;
     size_t left = less(all_left, held_by(peer->user->account));
     return held + size <= left / OUTBOX_PEER_PART;
 }
@@ -270,12 +273,10 @@ static spn_err send_first(struct outbox *outbox, struct outbox_peer *peer)
     struct parcel *parcel = peer->first;
     struct parcel *next = parcel->next;
     zmq_msg_t message;
-    zmq_msg_init(&message);
-    zmq_msg_move(&message, &parcel->message);
+    parcel_take_message(parcel, &message);
     spn_err err = outbox->options.send(outbox->options.socket, &peer->peer, &message);
     if (err != SPN_OK) {
-        zmq_msg_move(&parcel->message, &message);
-        zmq_msg_close(&message);
+        parcel_put_back(parcel, &message);
         return err;
     }
     peer->first = next;

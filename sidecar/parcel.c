@@ -75,6 +75,21 @@ spn_err parcel_seal(struct parcel *parcel, size_t size, struct account *account)
     return SPN_OK;
 }
 
+void parcel_take_message(struct parcel *parcel, zmq_msg_t *ret_message)
+{
+    zmq_msg_init(ret_message);
+    zmq_msg_move(ret_message, &parcel->message);
+    size_t charged = atomic_load_explicit(&parcel->charged, memory_order_relaxed);
+    atomic_store_explicit(&parcel->charged, charged, memory_order_release);
+}
+
+void parcel_put_back(struct parcel *parcel, zmq_msg_t *message)
+{
+    zmq_msg_init(&parcel->message);
+    zmq_msg_move(&parcel->message, message);
+    zmq_msg_close(message);
+}
+
 void parcel_free(struct parcel *parcel)
 {
     if (!parcel)
@@ -84,7 +99,6 @@ void parcel_free(struct parcel *parcel)
         return;
     }
     zmq_msg_t message; /* not where it is freed with the parcel */
-    zmq_msg_init(&message);
-    zmq_msg_move(&message, &parcel->message);
+    parcel_take_message(parcel, &message);
     zmq_msg_close(&message);
 }

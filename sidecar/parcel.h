@@ -38,7 +38,7 @@ void account_discharge(struct account *account, size_t size);
 
 struct parcel {
     struct account *account; /* NULL: it is not on its way yet */
-    atomic_size_t charged;   /* stored last, looked at first: orders filling and freeing */
+    atomic_size_t charged;   /* stored last, looked at first: orders use and freeing */
     struct parcel *next;     /* in a queue */
     zmq_msg_t message;       /* of its bytes, once it is on its way */
     uint8_t bytes[];
@@ -51,6 +51,11 @@ struct parcel *parcel_resize(struct parcel *parcel, size_t room);
 /* Its first size bytes are on their way from now on, as its message. The account was charged for
  * them and PARCEL_COST, and is discharged when they are gone. SPN_E_NOMEM: unchanged. */
 spn_err parcel_seal(struct parcel *parcel, size_t size, struct account *account) SPN_MUST_USE;
+
+/* *ret_message: its message, to be sent: the parcel is ZeroMQ's with that, and may be freed by its
+ * thread at once. What could not be sent is put back. */
+void parcel_take_message(struct parcel *parcel, zmq_msg_t *ret_message);
+void parcel_put_back(struct parcel *parcel, zmq_msg_t *message);
 
 /* Takes NULL, one that is not on its way, and one whose message was not sent. */
 void parcel_free(struct parcel *parcel);

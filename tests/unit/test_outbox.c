@@ -260,6 +260,7 @@ static void a_large_message_fits_into_nothing_while_there_is_room(void **state)
     struct outbox_peer *peer = meet(1);
     assert_int_equal(put(peer, 2 * LARGE), SPN_OK);
     assert_int_equal(put(peer, PIECE), SPN_E_BACKPRESSURE);
+    assert_int_equal(put(meet(2), 100), SPN_OK);
     assert_int_equal(put(meet(2), 2 * LARGE), SPN_OK);
     assert_int_equal(put(meet(3), 5 * LARGE), SPN_E_BACKPRESSURE);
     assert_int_equal(put(meet(3), OUTBOX_FIRST_MAX), SPN_OK);

@@ -447,7 +447,34 @@ static void no_room_in_zeromq(void **state)
     for_every_try(((const struct script_row *)*state)->script);
 }
 
-static struct CMUnitTest tests[2 * COUNT(script_rows)];
+/* A user has no more of them than are left to the others; ends make room again. */
+static void a_user_leaves_subscriptions_to_the_others(void **state)
+{
+    (void)state;
+    uint8_t bytes[512];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    struct wire_subscribe request = {.subscription = 1, .incarnation = 1};
+    full_at = SIZE_MAX;
+    start();
+    request.session = rig_name(&rig, MAIN);
+    wire_put_subscribe(&out, &request);
+    struct wire_in in = wire_in(bytes, wire_out_size(&out));
+    to->user->subscriptions = SUBSCRIPTIONS_MAX;
+    assert_int_equal(subscriptions_subscribe(subscriptions, to, in), SPN_E_LIMIT);
+    assert_null(to->subscriber);
+    to->user->subscriptions = SUBSCRIPTIONS_MAX - 1;
+    assert_int_equal(subscriptions_subscribe(subscriptions, to, in), SPN_OK);
+    assert_int_equal(to->user->subscriptions, SUBSCRIPTIONS_MAX);
+    step(); /* it asks */
+    step();
+    assert_true(client.ended); /* there is no such session */
+    assert_int_equal(to->user->subscriptions, SUBSCRIPTIONS_MAX - 1);
+}
+
+static struct CMUnitTest tests[2 * COUNT(script_rows) + 1] = {
+    [2 * COUNT(script_rows)] = {"a user leaves subscriptions to the others",
+                                a_user_leaves_subscriptions_to_the_others, NULL, release, NULL},
+};
 
 int main(void)
 {
