@@ -66,6 +66,7 @@ static struct subscriptions *subscriptions;
 static struct life lives[LIVES_MAX];
 static size_t life_count;
 static struct view_of_client client;
+static char asked; /* letter of the script that subscribed */
 static uint64_t now_ns;
 static size_t tries;     /* of what is counted */
 static size_t full_at;   /* this try, and all until full_for more have been made */
@@ -319,6 +320,8 @@ static void note_event(void)
  * frozen, and written; .: the reader's turn. What a letter wrote is durable with the next turn. */
 static void run_letter(char letter)
 {
+    if (strchr("swan", letter))
+        asked = letter;
     switch (letter) {
     case 'e':
         rig_event(&rig, MAIN, NULL, NULL);
@@ -380,6 +383,8 @@ static void check_outcome(void)
         return;
     }
     const struct life *life = life_of(client.epoch);
+    if (asked != 'n') /* the start as it was asked for, in the life that it begins in */
+        assert_int_equal(client.first, asked == 'a' && life == &lives[0] ? 2 : 0);
     if (life->deleted) {
         assert_true(client.ended);
         assert_in_set(client.why, ((const uintmax_t[]){WIRE_DELETED, WIRE_CLOSED}), 2);
