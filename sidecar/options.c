@@ -80,7 +80,9 @@ static const struct argp_option table[] = {
     {"retention-age", KEY_RETENTION_AGE, "TIME", 0,
      "Keep events for TIME, such as 90s, 30m, 12h, 7d (default 0: no limit)", 0},
     {"session-ttl", KEY_SESSION_TTL, "TIME", 0,
-     "Sessions that nobody publishes to for TIME expire (default 24h; 0: never)", 0},
+     "Sessions that nobody publishes to for TIME expire (default 24h; 0: never); late by up to "
+     "--row-interval, since rows say when they last got something",
+     0},
     {"hot-sessions", KEY_HOT_SESSIONS, "N", 0,
      "Sessions whose state is held in memory, about (default 131072)", 0},
     {"producer-ttl", KEY_PRODUCER_TTL, "TIME", 0,

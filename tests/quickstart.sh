@@ -5,7 +5,14 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh tests/packages.sh build
-cmake --workflow --preset release >/dev/null
+build_log=$(mktemp)
+if ! cmake --workflow --preset release >"$build_log" 2>&1; then
+    cat "$build_log" >&2
+    echo "quickstart: the build failed, see above" >&2
+    rm -f "$build_log"
+    exit 1
+fi
+rm -f "$build_log"
 PATH="$PWD/build/release/bin:$PATH"
 
 home=$(mktemp -d)

@@ -58,6 +58,8 @@ struct bench {
     uint64_t rate;
     uint64_t others;
     uint64_t rounds;
+    bool keep;                      /* the sessions */
+    char name[PUBLISHER_NAME_SIZE]; /* with which all its sessions' names begin; "": none yet */
     uint64_t subscribers;
     uint64_t processes;
     spn_level level;

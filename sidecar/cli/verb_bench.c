@@ -42,6 +42,7 @@ enum {
     KEY_ROUNDS,
     KEY_SUBSCRIBERS,
     KEY_PROCESSES,
+    KEY_KEEP,
     KEY_JSON,
 };
 
@@ -71,6 +72,7 @@ static const struct argp_option options[] = {
     {"subscribers", KEY_SUBSCRIBERS, "COUNT", 0,
      "of the session, each with a connection (default: 1000)", 2},
     {"processes", KEY_PROCESSES, "COUNT", 0, "that the subscribers are in (default: 4)", 2},
+    {"keep", KEY_KEEP, 0, 0, "leave the sessions in a sidecar that ran", 2},
     {"json", KEY_JSON, 0, 0, "one object", 2},
     {0},
 };
@@ -142,6 +144,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         bench->level = parse_level(arg);
         bench->given |= BENCH_ACK;
         return 0;
+    case KEY_KEEP:
+        bench->keep = true;
+        return 0;
     case KEY_JSON:
         bench->json = true;
         return 0;
@@ -156,11 +161,12 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "publish|latency|replay|fanout|sessions",
-    .doc = "Measure the sidecar on this machine."
-           "\vA sidecar that runs is used, and keeps the events, in sessions named bench-…. When "
-           "none runs, one is started in a temporary directory under $TMPDIR or /var/tmp, and "
-           "removed.\n\nTimes are those of an acknowledgement: from publishing an event until it "
-           "is on disk and the producer knows. Percentiles are at most 1.6 % above the true value.",
+    .doc =
+        "Measure the sidecar on this machine."
+        "\vA sidecar that runs is used; its sessions, named bench-…, are deleted afterwards. When "
+        "none runs, one is started in a temporary directory under $TMPDIR or /var/tmp, and "
+        "removed.\n\nTimes are those of an acknowledgement: from publishing an event until it "
+        "is on disk and the producer knows. Percentiles are at most 1.6 % above the true value.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -296,6 +302,7 @@ void bench_crew(struct bench *bench, struct crew *crew)
             },
     };
     crew_name(crew);
+    memcpy(bench->name, crew->load.name, sizeof(bench->name));
 }
 
 void bench_put_rate(struct bench_report *report, const struct crew_result *result)
@@ -362,6 +369,52 @@ static int measure(struct bench *bench, const struct measurement *measurement)
     return exit_code;
 }
 
+/* -- what is left ------------------------------------------------------------------------------ */
+
+static spn_err delete_sessions(spn_client *client, spn_producer *producer, const char *prefix,
+                               int timeout_ms)
+{
+    char name[SPN_GIVEN_ID_MAX];
+    struct spn_bytes after = {name, 0};
+    struct spn_session session;
+    spn_err err;
+    while ((err = spn_next_session(client, after, spn_text(prefix), timeout_ms, &session)) ==
+           SPN_OK) {
+        if (session.name.size > sizeof(name))
+            break;
+        memcpy(name, session.name.data, session.name.size);
+        after.size = session.name.size;
+        err = spn_session_delete(producer, after, session.epoch, NULL);
+        if (err != SPN_OK)
+            return err;
+    }
+    return err == SPN_E_END ? spn_producer_flush(producer, timeout_ms) : err;
+}
+
+/* A sidecar that is somebody's is left as it was found. */
+static int clean_up(const struct bench *bench)
+{
+    struct spn_producer_options chosen = spn_producer_defaults();
+    spn_client *client;
+    spn_producer *producer = NULL;
+    int timeout_ms = cli_timeout_ms(&bench->common);
+    if (bench->keep || bench->daemon.pid > 0 || bench->name[0] == '\0')
+        return CLI_OK;
+    int exit_code = bench_connect(bench, &client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    chosen.send_timeout_ms = timeout_ms;
+    spn_err err = spn_producer_open(&producer, client, &chosen, timeout_ms);
+    if (err == SPN_OK)
+        err = delete_sessions(client, producer, bench->name, timeout_ms);
+    if (err != SPN_OK)
+        exit_code = cli_fail_client("deleting the sessions of the bench", client, err);
+    err = spn_producer_close(producer, 0, NULL);
+    (void)err;
+    spn_client_close(client);
+    return exit_code;
+}
+
 int verb_bench(int argc, char **argv)
 {
     struct bench bench = {
@@ -388,6 +441,9 @@ int verb_bench(int argc, char **argv)
         exit_code = find_sidecar(&bench);
     if (exit_code == CLI_OK)
         exit_code = measure(&bench, measurement);
+    int cleaned = clean_up(&bench);
+    if (exit_code == CLI_OK)
+        exit_code = cleaned;
     temp_daemon_stop(&bench.daemon);
     payloads_release(&bench.payloads);
     return exit_code;

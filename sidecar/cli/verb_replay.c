@@ -14,7 +14,8 @@ struct replay {
 enum { KEY_AFTER = CLI_KEY, KEY_FORMAT };
 
 static const struct argp_option options[] = {
-    {"after", KEY_AFTER, "ID", 0, "only what comes after the event with this id", 0},
+    {"after", KEY_AFTER, "ID", 0,
+     "only what comes after the event with this id; '': from the earliest", 0},
     {"format", KEY_FORMAT, "sse|jsonl", 0, FOLLOW_FORMAT_HELP, 0},
     {0},
 };
@@ -24,7 +25,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct replay *replay = state->input;
     switch (key) {
     case KEY_AFTER:
-        replay->follow.after = cli_event_id(arg);
+        if (*arg != '\0') /* none, as in spn_replay_open: from the earliest */
+            replay->follow.after = cli_event_id(arg);
         return 0;
     case KEY_FORMAT:
         replay->follow.format = cli_format(arg);

@@ -133,7 +133,7 @@ class Sidecar(Server):
         return took
 
     def command(self, what, **options):
-        words = [self.lab.bin / "sponson", "bench", what, "--json", f"--socket-dir={self.dir}/run"]
+        words = [self.lab.bin / "sponson", "bench", what, "--json", "--keep", f"--socket-dir={self.dir}/run"]
         return words + [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
 
     def bench(self, what, **options):

@@ -199,8 +199,8 @@ static void payloads_come_from_a_file(struct stage *stage)
     struct event_list wanted = EVENT_LIST_INIT;
     struct event_list got = EVENT_LIST_INIT;
     stage_start(stage, NULL);
-    struct outcome done = stage_run(stage, "bench", "publish", "--file", file, "--count", "6",
-                                    "--sessions", "1", "--json");
+    struct outcome done = stage_run(stage, "bench", "publish", "--keep", "--file", file, "--count",
+                                    "6", "--sessions", "1", "--json");
     stage_expect_code(&done, OK);
     assert_int_equal(event_json_number(done.out, "stored"), 6);
     done = stage_run(stage, "dump");
@@ -261,12 +261,30 @@ static void an_interrupt_ends_it_with_figures(struct stage *stage)
     unsetenv("TMPDIR");
 }
 
+/* Nothing is left in a sidecar that is somebody's, unless that is asked for. */
+static void a_sidecar_that_ran_was_left_full(struct stage *stage)
+{
+    static const char *const whats[] = {"publish", "latency", "replay", "sessions"};
+    stage_start(stage, NULL);
+    for (size_t i = 0; i < sizeof(whats) / sizeof(whats[0]); i++) {
+        struct outcome done = stage_run(stage, "bench", whats[i], "--count", "300");
+        stage_expect_code(&done, 0);
+        done = stage_run(stage, "sessions", "--json");
+        assert_string_equal(done.out, "");
+    }
+    struct outcome done = stage_run(stage, "bench", "publish", "--count", "300", "--keep");
+    stage_expect_code(&done, 0);
+    done = stage_run(stage, "sessions", "--json");
+    assert_non_null(strstr(done.out, "\"bench-"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STAGE_TEST(each_says_what_it_promises),     STAGE_TEST(a_sidecar_that_hangs_is_told_of),
-        STAGE_TEST(the_sidecar_that_runs_is_taken), STAGE_TEST(a_replay_reads_what_is_retained),
-        STAGE_TEST(payloads_come_from_a_file),      STAGE_TEST(an_interrupt_ends_it_with_figures),
+        STAGE_TEST(a_sidecar_that_ran_was_left_full),  STAGE_TEST(each_says_what_it_promises),
+        STAGE_TEST(a_sidecar_that_hangs_is_told_of),   STAGE_TEST(the_sidecar_that_runs_is_taken),
+        STAGE_TEST(a_replay_reads_what_is_retained),   STAGE_TEST(payloads_come_from_a_file),
+        STAGE_TEST(an_interrupt_ends_it_with_figures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

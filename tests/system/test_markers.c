@@ -72,6 +72,7 @@ static void check_id_without_data(struct stage *stage)
     expect_replay(stage, "s", NULL, stream);
     expect_replay(stage, "s", "c1", "id: e2\ndata: 2\n\nid: c2\n\n");
     expect_replay(stage, "s", "c2", "");
+    expect_replay(stage, "s", "", stream); /* as in the library: from the earliest */
     struct outcome info = stage_run(stage, "info", "s", "--json");
     assert_int_equal(event_json_number(info.out, "seq"), 4);
     assert_int_equal(event_json_number(info.out, "markers"), 2);
