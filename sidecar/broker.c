@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "intake.h"
 #include "peer.h"
 #include "report.h"
+#include "slack.h"
 
 enum {
     FRAMES_PER_TURN = 64,    /* at most, and ... */
@@ -65,7 +65,11 @@ struct broker {
 
     struct producer *due_first; /* to be told how far they are */
     struct producer **due_end;
-    bool owed; /* some of them met a full pipe */
+    struct producer *owed_first; /* those that met a full pipe, until it is tried again */
+    struct producer **owed_end;
+    uint64_t owed_due_ns;
+    struct slack slack;
+    uint64_t slack_due_ns;
 
     int ingest_fd;   /* ZeroMQ's, which is edge-triggered */
     bool ingest_due; /* there may be a message, though the descriptor is silent */
@@ -93,16 +97,28 @@ struct broker {
 
 enum sent { SENT, SENT_FULL, SENT_GONE };
 
-static enum sent send_to(struct broker *broker, const struct peer *peer, const void *bytes,
-                         size_t size)
+/* Whether there is room for a message is known before it is made. SENT: send_body has to follow. */
+static enum sent send_address(struct broker *broker, const struct peer *peer)
 {
     if (peer->size == 0)
         return SENT_GONE;
     broker->ingest_due = true; /* to send is to use up the descriptor's edge, maybe */
     if (zmq_send(broker->options->ingest, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
         return errno == EAGAIN ? SENT_FULL : SENT_GONE;
-    /* The peer's pipe has room for whole messages: what began can be ended. */
+    return SENT;
+}
+
+/* The peer's pipe has room for whole messages: what began can be ended. */
+static enum sent send_body(struct broker *broker, const void *bytes, size_t size)
+{
     return zmq_send(broker->options->ingest, bytes, size, ZMQ_DONTWAIT) < 0 ? SENT_GONE : SENT;
+}
+
+static enum sent send_to(struct broker *broker, const struct peer *peer, const void *bytes,
+                         size_t size)
+{
+    enum sent sent = send_address(broker, peer);
+    return sent == SENT ? send_body(broker, bytes, size) : sent;
 }
 
 static void send_error(struct broker *broker, const struct peer *peer, uint64_t request,
@@ -138,6 +154,9 @@ static enum sent send_ack(struct broker *broker, struct producer *producer)
     uint64_t up_to = early ? producer->accepted : producer->durable;
     if (producer->level == WIRE_NONE || up_to <= producer->acked)
         return SENT;
+    enum sent sent = send_address(broker, &producer->peer);
+    if (sent != SENT)
+        return sent;
     static struct wire_run runs[WIRE_RUNS_MAX];
     static uint8_t bytes[WIRE_HEADER_SIZE + WIRE_ACK_HEAD_SIZE + WIRE_RUNS_MAX * WIRE_RUN_SIZE];
     size_t count = producer_runs(producer, producer->acked + 1, up_to, runs);
@@ -153,26 +172,46 @@ static enum sent send_ack(struct broker *broker, struct producer *producer)
     for (size_t i = 0; i < count; i++)
         wire_put_run(&out, &runs[i]);
     assert(!out.bad);
-    enum sent sent = send_to(broker, &producer->peer, bytes, wire_out_size(&out));
+    sent = send_body(broker, bytes, wire_out_size(&out));
     if (sent == SENT)
         producer->acked = up_to;
     return sent;
 }
 
+/* Until then nothing is tried of it: to find that a thousand pipes are full takes a while too. */
+static void owe(struct broker *broker, struct producer *producer, uint64_t now_ns)
+{
+    metrics_add(&broker->options->metrics->acks_owed, 1);
+    if (!broker->owed_first)
+        broker->owed_due_ns = now_ns + OWED_RETRY_MS * 1000000ull;
+    producer->ack_due = true;
+    producer->next_due = NULL;
+    *broker->owed_end = producer;
+    broker->owed_end = &producer->next_due;
+}
+
+static void take_owed(struct broker *broker, uint64_t now_ns)
+{
+    if (!broker->owed_first || now_ns < broker->owed_due_ns)
+        return;
+    *broker->due_end = broker->owed_first;
+    broker->due_end = broker->owed_end;
+    broker->owed_first = NULL;
+    broker->owed_end = &broker->owed_first;
+}
+
 static void send_acks(struct broker *broker)
 {
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
+    take_owed(broker, now_ns);
     struct producer *producer = broker->due_first;
     broker->due_first = NULL;
     broker->due_end = &broker->due_first;
-    broker->owed = false;
     while (producer) {
         struct producer *next = producer->next_due;
         producer->ack_due = false;
-        if (send_ack(broker, producer) == SENT_FULL) {
-            metrics_add(&broker->options->metrics->acks_owed, 1);
-            broker->owed = true;
-            ack_due(broker, producer);
-        }
+        if (send_ack(broker, producer) == SENT_FULL)
+            owe(broker, producer, now_ns);
         producer = next;
     }
 }
@@ -1130,8 +1169,6 @@ static void take_back(struct broker *broker)
             forget_deleted(broker, broker->frozen);
             generation_drop(broker->frozen);
             broker->frozen = NULL;
-            if (!is_touched(broker->state->active))
-                (void)malloc_trim(0); /* quiet after a load: what it took goes back to the system */
         } else if (work->kind == WORK_IDLE) {
             expire(broker, (struct idle_sessions *)work);
         } else {
@@ -1256,8 +1293,10 @@ static int wait_ms(const struct broker *broker)
         due_ns = watch_due_ns(broker->options->watch);
     if (has_idle(broker))
         return 0;
-    if (broker->owed && now_ns + OWED_RETRY_MS * 1000000ull < due_ns)
-        due_ns = now_ns + OWED_RETRY_MS * 1000000ull;
+    if (broker->owed_first && broker->owed_due_ns < due_ns)
+        due_ns = broker->owed_due_ns;
+    if (broker->slack_due_ns < due_ns)
+        due_ns = broker->slack_due_ns;
     if (broker->freeze_due_ns > 0 && !broker->frozen && broker->freeze_due_ns < due_ns)
         due_ns = broker->freeze_due_ns;
     if (broker->options->producer_ttl_ns > 0 && !broker->stopping && broker->look_due_ns < due_ns)
@@ -1282,7 +1321,10 @@ static void wait_for_events(struct broker *broker)
     };
     bool takes = can_take(broker);
     int timeout_ms = takes && has_message(broker) ? 0 : wait_ms(broker);
-    if (poll(fds, takes ? INGEST + 1 : INGEST, timeout_ms) <= 0)
+    int ready = poll(fds, takes ? INGEST + 1 : INGEST, timeout_ms);
+    broker->slack_due_ns = slack_tick(&broker->slack, broker->options->clock->monotonic_ns(),
+                                      ready > 0 || timeout_ms == 0);
+    if (ready <= 0)
         return; /* a failure only turns the loop once more */
     if (fds[SIGNAL].revents != 0)
         take_signals(broker);
@@ -1350,6 +1392,8 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
 {
     struct broker broker = {.options = options, .state = state, .ingest_due = true};
     broker.due_end = &broker.due_first;
+    broker.owed_end = &broker.owed_first;
+    broker.slack_due_ns = UINT64_MAX;
     record_database_id(options->secret, broker.database.database);
     broker.cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*broker.cold));
     size_t fd_size = sizeof(broker.ingest_fd);

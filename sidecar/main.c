@@ -35,7 +35,7 @@ enum {
     EXIT_FAILED = 1,
     STOP_TIMEOUT_MS = 5000,
     MAP_RESERVE = 128 << 20,
-    ACKS_HWM = 256,              /* answers on ingest.sock: 64 KiB each at most */
+    ACKS_HWM = 32,               /* answers on ingest.sock: 64 KiB each at most */
     READ_FRAME_MAX = 128 * 1024, /* the largest request by far is CREDIT with 4,096 grants */
     QUESTIONS_HWM = 16,          /* of each client, that ZeroMQ holds: 2 MiB at most */
 };

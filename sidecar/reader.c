@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "fetch.h"
 #include "listing.h"
 #include "outbox.h"
+#include "slack.h"
 #include "peer.h"
 #include "subscription.h"
 #include "version.h"
@@ -26,7 +26,6 @@ enum {
     RECEIVE_PER_TURN = 64,
     ANSWER_MAX = 8192, /* of answers whose size is bounded by their fields */
     WORDS_MAX = 128,
-    GIVE_BACK_MS = 4000,
 };
 
 struct reader {
@@ -37,7 +36,7 @@ struct reader {
     size_t asked;
     size_t opening; /* of them, producers */
     uint64_t started_ns;
-    uint64_t give_back_ns; /* when memory goes back to the system; 0: nothing happened since */
+    struct slack slack;
     struct outbox *outbox;
     struct subscriptions *subscriptions;
     struct fetch fetch;
@@ -630,20 +629,11 @@ static long sooner_ms(long a_ms, long b_ms)
     return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
 }
 
-/* What answers, questions and connections took stays with malloc, since something small always
- * lies above it. Some time after anything happened it goes back to the system. */
 static long give_back(struct reader *reader, bool happened)
 {
     uint64_t now_ns = reader->options.clock->monotonic_ns();
-    if (happened && reader->give_back_ns == 0)
-        reader->give_back_ns = now_ns + GIVE_BACK_MS * 1000000ull;
-    if (reader->give_back_ns == 0)
-        return -1;
-    if (now_ns < reader->give_back_ns)
-        return (long)((reader->give_back_ns - now_ns) / 1000000) + 1;
-    reader->give_back_ns = 0;
-    (void)malloc_trim(0);
-    return -1;
+    uint64_t due_ns = slack_tick(&reader->slack, now_ns, happened);
+    return due_ns == UINT64_MAX ? -1 : (long)((due_ns - now_ns) / 1000000) + 1;
 }
 
 /* Returns in how many ms to call again; -1: never. What was packed goes out before. */

@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "raw.h"
+#include "robust.h"
 #include "until.h"
 #include "zmtp_peer.h"
 
@@ -25,6 +26,7 @@ enum {
     MORE_FRAMES_MAX = 24 << 20, /* 72 MB of them, and no more */
     LARGE = 4 << 20,
     RUNS = 4096,
+    HEADER_SIZE = 16,
     SUBSCRIPTIONS = 300,
     WINDOW = 256 << 10,
     RENEW_MS = 5000,
@@ -53,6 +55,8 @@ struct attacker {
     int fds[PEERS_MAX]; /* -1: none */
     size_t at;          /* the peer whose turn it is */
     uint64_t number;
+    uint64_t tokens[PEERS_MAX];
+    uint64_t numbers[PEERS_MAX]; /* next */
     uint64_t renew_ns;
     struct raw_out out; /* what all of them send */
     struct inbox inboxes[PEERS_MAX];
@@ -123,23 +127,27 @@ static void take_answers(struct attacker *attacker, size_t peer)
         note_cut(attacker, peer);
 }
 
-/* One peer after the other, a frame each; who has no room is passed over. */
-static void send_frame(struct attacker *attacker, size_t peer)
+/* False: it has no room now, or was cut. */
+static bool send_frame(struct attacker *attacker, size_t peer)
 {
     const struct raw_out *out = &attacker->out;
     if (!connect_greeted(attacker, peer))
-        return;
-    if (!zmtp_has_room(attacker->fds[peer]))
+        return false;
+    if (!zmtp_has_room(attacker->fds[peer])) {
         until_passed_us(PAUSE_US);
-    else if (zmtp_send_frame(attacker->fds[peer], 0, out->bytes, out->size))
-        note_done(attacker);
-    else
+        return false;
+    }
+    if (!zmtp_send_frame(attacker->fds[peer], 0, out->bytes, out->size)) {
         note_cut(attacker, peer);
+        return false;
+    }
+    note_done(attacker);
+    return true;
 }
 
 static void send_unread(struct attacker *attacker)
 {
-    send_frame(attacker, next_peer(attacker));
+    (void)send_frame(attacker, next_peer(attacker));
 }
 
 static void put_question(struct attacker *attacker, enum raw_type type)
@@ -205,7 +213,7 @@ static void ask_and_take(struct attacker *attacker)
     if (attacker->fds[peer] < 0)
         attacker->inboxes[peer] = (struct inbox){.left = 0};
     for (size_t i = 0; i < attacker->asked; i++)
-        send_frame(attacker, peer);
+        (void)send_frame(attacker, peer);
     if (attacker->fds[peer] >= 0)
         attacker->inboxes[peer].due = attacker->asked;
 }
@@ -222,7 +230,7 @@ static void visit(struct attacker *attacker)
 static void send_and_take(struct attacker *attacker)
 {
     size_t peer = next_peer(attacker);
-    send_frame(attacker, peer);
+    (void)send_frame(attacker, peer);
     take_answers(attacker, peer);
 }
 
@@ -289,7 +297,7 @@ static void hang_up(struct attacker *attacker)
 {
     size_t peer = next_peer(attacker);
     drop(attacker, peer);
-    send_frame(attacker, peer);
+    (void)send_frame(attacker, peer);
 }
 
 /* As many as it may, and all of them stay. */
@@ -453,6 +461,42 @@ static void prepare_states(struct attacker *attacker)
     raw_put_number(&attacker->out, 1, 8);
 }
 
+/* Duplicates and skips by turns: no acknowledgement has more to tell, and nothing is written. */
+static void prepare_acks(struct attacker *attacker)
+{
+    struct raw raw;
+    raw_open(&raw);
+    for (size_t peer = 0; peer < attacker->peers; peer++) {
+        uint64_t id[2] = {(uint64_t)getpid(), peer};
+        attacker->tokens[peer] = raw_take_producer(&raw, (const char *)id).token;
+        attacker->numbers[peer] = 1;
+    }
+    raw_close(&raw);
+    raw_clear(&attacker->out);
+    raw_put_batch(&attacker->out, &(struct raw_batch){1, 1, 1, 0, RUNS, RAW_DURABLE});
+    for (int i = 0; i < RUNS; i += 2) {
+        raw_put_entry(&attacker->out,
+                      &(struct raw_entry){.session = "acks", .id = "1", .data = "x"});
+        raw_put_skip(&attacker->out);
+    }
+}
+
+static void send_batch(struct attacker *attacker)
+{
+    size_t peer = next_peer(attacker);
+    uint64_t number = attacker->numbers[peer];
+    const uint64_t head[] = {attacker->tokens[peer], number, number}; /* first and base */
+    memcpy(attacker->out.bytes + HEADER_SIZE, head, sizeof(head));    /* little-endian */
+    if (send_frame(attacker, peer))
+        attacker->numbers[peer] += RUNS;
+}
+
+static void send_batch_and_take(struct attacker *attacker)
+{
+    send_batch(attacker);
+    take_answers(attacker, attacker->at);
+}
+
 static void prepare_batches(struct attacker *attacker)
 {
     static char data[WINDOW];
@@ -498,12 +542,12 @@ static void stall(struct attacker *attacker)
         bool is_new = attacker->fds[peer] < 0;
         for (uint64_t i = 0; is_new && i < SUBSCRIPTIONS; i++) {
             put_subscribe(attacker, i, ATTACK_BOOK);
-            send_frame(attacker, peer);
+            (void)send_frame(attacker, peer);
         }
         put_question(attacker, RAW_CREDIT);
         raw_put_number(&attacker->out, 0, 4);
         if (renew && !is_new)
-            send_frame(attacker, peer);
+            (void)send_frame(attacker, peer);
     }
     if (renew)
         attacker->renew_ns = until_in(RENEW_MS);
@@ -514,7 +558,7 @@ static void subscribe_on_and_on(struct attacker *attacker)
 {
     size_t peer = next_peer(attacker);
     put_subscribe(attacker, ++attacker->number, "not there");
-    send_frame(attacker, peer);
+    (void)send_frame(attacker, peer);
     take_answers(attacker, peer);
 }
 
@@ -526,17 +570,15 @@ static void subscribe_and_leave(struct attacker *attacker)
     raw_put_number(&attacker->out, attacker->number, 8);
     raw_put_number(&attacker->out, 1, 4);
     raw_put_zeros(&attacker->out, 12);
-    send_frame(attacker, attacker->at);
+    (void)send_frame(attacker, attacker->at);
     take_answers(attacker, attacker->at);
 }
 
 static void open_one(struct attacker *attacker, uint64_t number)
 {
     uint64_t id[2] = {(uint64_t)getpid(), number};
-    put_question(attacker, RAW_OPEN);
-    raw_put(&attacker->out, id, sizeof(id));
-    raw_put_number(&attacker->out, 0, 8);
-    raw_put_number(&attacker->out, 1, 8);
+    raw_clear(&attacker->out);
+    robust_put_open(&attacker->out, 1, (const char *)id);
     send_and_take(attacker);
 }
 
@@ -563,6 +605,7 @@ static const struct attack attacks[] = {
     {"harmless_grants", {reading, reading}, 40, 0, prepare_grants, send_and_take},
     {"harmless_subscriptions", {reading, reading}, 4, 0, NULL, subscribe_and_leave},
     {"harmless_producers", {reading, reading}, 4, 0, NULL, open_again},
+    {"harmless_acks", {ingest, ingest}, 40, 0, prepare_acks, send_batch_and_take},
     {"planted_ids", {ingest, reading}, 1000, 0, NULL, plant_id},
     {"half_greetings", {ingest, reading}, 200, 0, NULL, greet_by_half},
     {"no_greetings", {ingest, reading}, 24, 0, NULL, say_anything},
@@ -574,6 +617,7 @@ static const struct attack attacks[] = {
     {"commands", {ingest, reading}, 8, 0, prepare_ping, send_command},
     {"empty_messages", {ingest, reading}, 16, 0, prepare_empty, send_unread},
     {"stale_batches", {ingest, ingest}, 4, 0, prepare_batches, send_unread},
+    {"unread_acks", {ingest, ingest}, 40, 0, prepare_acks, send_batch},
     {"unread_lists", {reading, reading}, 40, 0, prepare_lists, send_unread},
     {"unread_states", {reading, reading}, 60, 0, prepare_states, send_unread},
     {"unread_counters", {reading, reading}, 200, 0, prepare_counters, send_unread},
@@ -608,12 +652,26 @@ static void run(struct attacker *attacker, const struct attack *attack)
         attack->turn(attacker);
 }
 
+static const struct attack *find(const char *name)
+{
+    for (size_t i = 0; i < COUNT(attacks); i++)
+        if (strcmp(attacks[i].name, name) == 0)
+            return &attacks[i];
+    return NULL;
+}
+
+size_t attack_peers(const char *name)
+{
+    const struct attack *attack = find(name);
+    return attack ? attack->peers : 0;
+}
+
 int attack_run(const char *name, const char *page_path)
 {
     static struct attacker attacker;
+    const struct attack *attack = find(name);
     attacker.page = map_page(page_path);
-    for (size_t i = 0; attacker.page && i < COUNT(attacks); i++)
-        if (strcmp(attacks[i].name, name) == 0)
-            run(&attacker, &attacks[i]);
+    if (attacker.page && attack)
+        run(&attacker, attack);
     return 2;
 }

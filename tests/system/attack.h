@@ -24,6 +24,9 @@ struct attack_page {
 /* A long session, which some of them ask for. */
 #define ATTACK_BOOK "book"
 
+/* How many connections it has at a time; 0: there is no such attack. */
+size_t attack_peers(const char *name);
+
 /* Runs the attack of this name, which never returns; the page is a file. Exit code 2: there is no
  * such attack, or no page. */
 int attack_run(const char *name, const char *page_path);
