@@ -28,7 +28,8 @@ static bool is_complete(const struct fetch_answer *answer)
 
 static void put(struct fetch_answer *answer, const struct slice *slice)
 {
-    struct wire_out out = wire_out(answer->parcel->bytes + HEADS_SIZE + answer->size, slice->size);
+    struct wire_out out =
+        wire_out(answer->parcel->bytes + HEADS_SIZE + answer->size, answer->room - answer->size);
     slice_put(&out, slice);
     assert(!out.bad && wire_out_size(&out) == slice->size);
     answer->size += slice->size;
@@ -38,7 +39,8 @@ static void put(struct fetch_answer *answer, const struct slice *slice)
 static spn_err begin_with(struct fetch_answer *answer, const struct slice *slice)
 {
     bool all = reaches_end(&slice->head) || slice->size >= answer->bytes_max;
-    answer->parcel = parcel_resize(NULL, HEADS_SIZE + (all ? slice->size : answer->bytes_max));
+    answer->room = all ? slice->size : answer->bytes_max;
+    answer->parcel = parcel_resize(NULL, HEADS_SIZE + answer->room);
     if (!answer->parcel)
         return SPN_E_NOMEM;
     answer->head = slice->head;
@@ -46,11 +48,25 @@ static spn_err begin_with(struct fetch_answer *answer, const struct slice *slice
     return SPN_OK;
 }
 
+/* What was read ahead up to the end has room for that alone, and more may have come since. */
+static bool make_room(struct fetch_answer *answer, size_t size)
+{
+    if (size <= answer->room)
+        return true;
+    struct parcel *larger = parcel_resize(answer->parcel, HEADS_SIZE + answer->bytes_max);
+    if (!larger)
+        return false;
+    answer->parcel = larger;
+    answer->room = answer->bytes_max;
+    return true;
+}
+
 /* False: it does not fit, or does not follow. */
 static bool go_on_with(struct fetch_answer *answer, const struct slice *slice)
 {
     if (slice->head.missing > 0 || slice->head.count == 0 ||
-        answer->size + slice->size > answer->bytes_max)
+        answer->size + slice->size > answer->bytes_max ||
+        !make_room(answer, answer->size + slice->size))
         return false;
     answer->head.count += slice->head.count;
     answer->head.seq = slice->head.seq;

@@ -34,6 +34,7 @@ struct fetch_answer {
     struct parcel *parcel; /* NULL: there is nothing yet */
     struct wire_slice head;
     size_t size; /* of the items */
+    size_t room; /* the parcel's for them */
     size_t bytes_max;
 };
 

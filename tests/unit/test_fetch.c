@@ -327,16 +327,36 @@ static void for_one_at_a_time(void **state)
     assert_null(fetch.ahead.parcel);
 }
 
+/* What was read ahead up to the end is the beginning of an answer that has more by now: it was
+ * written beyond its parcel. */
+static void what_reached_the_end_ahead_has_room_for_what_came_since(void **state)
+{
+    (void)state;
+    start();
+    run("k");
+    look_ns = 1000000; /* a slice at a time */
+    struct wire_slice first = ask_after(of->epoch, of->count - 300, WIDE);
+    read_ahead(100);
+    assert_non_null(fetch.ahead.parcel);
+    assert_int_equal(fetch.ahead.head.seq, of->count);
+    run("k");
+    look_ns = 0;
+    struct wire_slice next = ask_after(first.epoch, first.seq, WIDE);
+    assert_int_equal(next.seq, of->count);
+}
+
 /* -- all of them ------------------------------------------------------------------------------- */
 
-static struct CMUnitTest tests[COUNT(walk_rows) + COUNT(since_rows) + 2] = {
+static struct CMUnitTest tests[COUNT(walk_rows) + COUNT(since_rows) + 3] = {
     {"for one at a time", for_one_at_a_time, NULL, release, NULL},
     {"the rule moves in the middle", rule_moves_in_the_middle, NULL, release, NULL},
+    {"what reached the end ahead has room for what came since",
+     what_reached_the_end_ahead_has_room_for_what_came_since, NULL, release, NULL},
 };
 
 int main(void)
 {
-    size_t at = 2;
+    size_t at = 3;
     for (size_t i = 0; i < COUNT(walk_rows); i++)
         tests[at++] = (struct CMUnitTest){walk_rows[i].name, walk, NULL, release,
                                           (void *)(uintptr_t)&walk_rows[i]};
