@@ -25,6 +25,7 @@ enum {
     ASKED_MAX = 1024, /* at the broker; above it read.sock is not read */
     RECEIVE_PER_TURN = 64,
     ANSWER_MAX = 8192, /* of answers whose size is bounded by their fields */
+    STATE_SIZE_MAX = WIRE_HEADER_SIZE + 96 + WIRE_RUNS_MAX * WIRE_RUN_SIZE,
     WORDS_MAX = 128,
 };
 
@@ -229,6 +230,11 @@ static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t
 {
     if (type == WIRE_OPEN && reader->opening >= OPENING_MAX)
         return SPN_E_BACKPRESSURE;
+    /* The broker copies a state's results: not for who would not get them. */
+    if (!outbox_has_room(reader->outbox, caller.peer, STATE_SIZE_MAX)) {
+        metrics_add(&reader->options.metrics->answers_dropped, 1);
+        return SPN_OK;
+    }
     struct ask *ask = ask_new(type == WIRE_OPEN ? ASK_OPEN : ASK_STATE, 0);
     if (!ask)
         return SPN_E_NOMEM;

@@ -59,6 +59,7 @@ struct subscription {
     struct link scanned; /* in the ring of those that the scan serves: WAITING, LIVE */
     struct link blocked; /* in its subscriber's ring: it found no room */
     struct link due;     /* in the ring of those that ask, or end, outside of snapshots */
+    struct link group;   /* of those that wait for the same name, or follow the same life */
     uint64_t serial;     /* never used twice: tells an ask's answer for a former one apart */
     uint64_t number;
     uint32_t slot;
@@ -68,8 +69,10 @@ struct subscription {
     uint8_t otherwise; /* enum wire_otherwise */
     uint8_t ending;    /* ENDING: enum wire_verdict that it ends with; else 0 */
     bool asking;       /* at the broker */
-    bool indexed;      /* in by_epoch: its verdict went out, epoch and next_seq are the cursor */
-    uint64_t epoch;    /* not indexed: of the start that was asked for, as is next_seq */
+    bool leads;        /* its group: it is the one in by_name, or by_epoch */
+    bool indexed; /* in by_epoch, or led by one there: its verdict went out, epoch and next_seq are
+                     the cursor */
+    uint64_t epoch; /* not indexed: of the start that was asked for, as is next_seq */
     uint64_t next_seq;
     uint64_t missing; /* of its life when its id was not found: the end says so */
     uint64_t credit;
@@ -90,8 +93,8 @@ struct subscriptions {
     uint32_t count;
     uint32_t room;
     struct slot_index by_key;   /* (subscriber, number) */
-    struct slot_index by_epoch; /* those that know it */
-    struct slot_index by_name;  /* WAITING */
+    struct slot_index by_epoch; /* those that know it: one of each group */
+    struct slot_index by_name;  /* WAITING: one of each group */
     struct link subscribers;
     struct link scanned;
     struct link stalled; /* subscribers */
@@ -158,6 +161,57 @@ static struct subscription *find(const struct subscriptions *all,
     return NULL;
 }
 
+/* One of those that wait for this name. NULL: nobody does. */
+static struct subscription *find_waiting(const struct subscriptions *all, struct spn_bytes name)
+{
+    size_t cursor = 0;
+    uint32_t slot;
+    while ((slot = slot_index_next(&all->by_name, name_hash(name), &cursor)) != SLOT_NONE)
+        if (all->slots[slot]->name_size == name.size &&
+            memcmp(all->slots[slot]->name, name.data, name.size) == 0)
+            return all->slots[slot];
+    return NULL;
+}
+
+/* One of those that follow this life. NULL: nobody does. */
+static struct subscription *find_following(const struct subscriptions *all, uint64_t epoch)
+{
+    size_t cursor = 0;
+    uint32_t slot;
+    while ((slot = slot_index_next(&all->by_epoch, mix(epoch), &cursor)) != SLOT_NONE)
+        if (all->slots[slot]->epoch == epoch)
+            return all->slots[slot];
+    return NULL;
+}
+
+/* An index that had all of a group would be searched through for each: 22,000 that waited for one
+ * name took seconds to go. leader: any of the group; NULL: it is the first. */
+static void join_group(struct slot_index *index, uint64_t hash, struct subscription *leader,
+                       struct subscription *subscription)
+{
+    if (leader) {
+        link_join(&leader->group, &subscription->group);
+        return;
+    }
+    slot_index_add(index, hash, subscription->slot);
+    subscription->leads = true;
+}
+
+static void leave_group(struct slot_index *index, uint64_t hash, struct subscription *subscription)
+{
+    bool alone = link_alone(&subscription->group);
+    struct subscription *next = LINK_OWNER(subscription->group.next, struct subscription, group);
+    link_leave(&subscription->group);
+    if (!subscription->leads)
+        return;
+    subscription->leads = false;
+    slot_index_remove(index, hash, subscription->slot);
+    if (alone)
+        return;
+    slot_index_add(index, hash, next->slot);
+    next->leads = true;
+}
+
 static uint32_t used(const struct subscriptions *all)
 {
     return all->count - all->free_count;
@@ -174,7 +228,8 @@ static void publish_gauges(struct subscriptions *all)
 static void enter_state(struct subscriptions *all, struct subscription *subscription)
 {
     if (subscription->state == WAITING)
-        slot_index_add(&all->by_name, name_hash(name_of(subscription)), subscription->slot);
+        join_group(&all->by_name, name_hash(name_of(subscription)),
+                   find_waiting(all, name_of(subscription)), subscription);
     if (subscription->state == WAITING || subscription->state == LIVE)
         link_join(&all->scanned, &subscription->scanned);
 }
@@ -182,7 +237,7 @@ static void enter_state(struct subscriptions *all, struct subscription *subscrip
 static void leave_state(struct subscriptions *all, struct subscription *subscription)
 {
     if (subscription->state == WAITING)
-        slot_index_remove(&all->by_name, name_hash(name_of(subscription)), subscription->slot);
+        leave_group(&all->by_name, name_hash(name_of(subscription)), subscription);
     link_leave(&subscription->scanned);
 }
 
@@ -273,7 +328,7 @@ static void take_out(struct subscriptions *all, struct subscription *subscriptio
     link_leave(&subscription->own);
     leave_state(all, subscription);
     if (subscription->indexed)
-        slot_index_remove(&all->by_epoch, mix(subscription->epoch), subscription->slot);
+        leave_group(&all->by_epoch, mix(subscription->epoch), subscription);
     slot_index_remove(&all->by_key, key_hash(subscriber, subscription->number), subscription->slot);
     all->slots[subscription->slot] = NULL;
     all->free[all->free_count++] = subscription->slot;
@@ -426,7 +481,7 @@ static void begin_at(struct subscriptions *all, struct subscription *subscriptio
 {
     subscription->epoch = epoch;
     subscription->next_seq = next_seq;
-    slot_index_add(&all->by_epoch, mix(epoch), subscription->slot);
+    join_group(&all->by_epoch, mix(epoch), find_following(all, epoch), subscription);
     subscription->indexed = true;
     drop_id(subscription);
     set_state(all, subscription, BEHIND);
@@ -695,17 +750,10 @@ static void offer_end(struct subscriptions *all, struct subscription *subscripti
 /* Sessions that somebody waits for are opened by an entry with their name. */
 static void offer_open(struct subscriptions *all, const struct record_entry *entry)
 {
-    size_t cursor = 0;
-    uint32_t slot;
-    uint64_t hash = name_hash(entry->data);
-    while ((slot = slot_index_next(&all->by_name, hash, &cursor)) != SLOT_NONE) {
-        struct subscription *subscription = all->slots[slot];
-        if (subscription->name_size != entry->data.size ||
-            memcmp(subscription->name, entry->data.data, entry->data.size) != 0)
-            continue;
+    struct subscription *subscription;
+    while ((subscription = find_waiting(all, entry->data)) != NULL) {
         set_state(all, subscription, LOCATING);
         later(all, subscription);
-        cursor = 0;
     }
 }
 
@@ -715,15 +763,15 @@ static void offer(struct subscriptions *all, uint64_t position, const struct rec
         offer_open(all, entry);
         return;
     }
-    size_t cursor = 0;
-    uint32_t slot;
-    while ((slot = slot_index_next(&all->by_epoch, mix(entry->epoch), &cursor)) != SLOT_NONE) {
-        if (all->slots[slot]->epoch != entry->epoch)
-            continue;
+    struct subscription *first = find_following(all, entry->epoch);
+    struct subscription *at = first;
+    while (at) {
+        struct subscription *next = LINK_OWNER(at->group.next, struct subscription, group);
         if (record_is_stored(entry->kind))
-            offer_event(all, all->slots[slot], position, entry);
+            offer_event(all, at, position, entry);
         else
-            offer_end(all, all->slots[slot], entry);
+            offer_end(all, at, entry);
+        at = next == first ? NULL : next;
     }
 }
 
@@ -862,6 +910,7 @@ static struct subscription *make(struct subscriptions *all, const struct wire_su
     link_init(&subscription->scanned);
     link_init(&subscription->blocked);
     link_init(&subscription->due);
+    link_init(&subscription->group);
     return subscription;
 }
 

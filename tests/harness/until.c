@@ -3,13 +3,18 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     LOOK_EVERY_US = 3000,
     LEFT_MAX_MS = 60000, /* callers ask again */
     SANITIZED_PATIENCE = 8,
     SANITIZED_WORK = 10,
+    BUSY_MAX = 8,
+    BUSY_LOOK_NS = 1000000000,
 };
 
 uint64_t until_now_ns(void)
@@ -29,9 +34,32 @@ size_t until_scaled(size_t amount)
     return until_sanitized() ? (amount + SANITIZED_WORK - 1) / SANITIZED_WORK : amount;
 }
 
+/* 1 on a quiet machine, and one more for each process that waits on each processor. */
+static unsigned busyness(void)
+{
+    static atomic_uint_fast64_t looked_ns;
+    static atomic_uint times = 1;
+    uint64_t now_ns = until_now_ns();
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    double load;
+    if (now_ns - atomic_load(&looked_ns) >= BUSY_LOOK_NS && processors > 0 &&
+        getloadavg(&load, 1) == 1) {
+        double found = 1 + load / (double)processors;
+        atomic_store(&times, found < BUSY_MAX ? (unsigned)found : BUSY_MAX);
+        atomic_store(&looked_ns, now_ns);
+    }
+    return atomic_load(&times);
+}
+
+int until_patient_ms(int ms)
+{
+    return ms * (int)busyness() * (until_sanitized() ? SANITIZED_PATIENCE : 1);
+}
+
 uint64_t until_in(int ms)
 {
-    return until_now_ns() + (uint64_t)ms * 1000000u * (until_sanitized() ? SANITIZED_PATIENCE : 1);
+    uint64_t now_ns = until_now_ns();
+    return ms > 0 ? now_ns + (uint64_t)until_patient_ms(ms) * 1000000u : now_ns;
 }
 
 bool until_over(uint64_t due_ns)

@@ -6,8 +6,9 @@
  * again, a few milliseconds apart.
  *
  * Units    milliseconds in, nanoseconds of the monotonic clock inside. Programs built with
- * sanitizers are given a multiple of the time: what a test states is for a plain build. Threads
- * any.
+ * sanitizers, and programs on a machine that others keep busy, are given a multiple of the time:
+ * what a test states is for a plain build on a quiet machine.
+ * Threads  any.
  */
 #ifndef SPN_UNTIL_H
 #define SPN_UNTIL_H
@@ -18,6 +19,8 @@
 
 /* The moment this many milliseconds from now. */
 uint64_t until_in(int ms);
+/* So many milliseconds of a quiet machine and a plain build, here and now. */
+int until_patient_ms(int ms);
 uint64_t until_now_ns(void);
 bool until_over(uint64_t due_ns);
 /* For poll: rounded up, 0 once it is over. */
