@@ -136,7 +136,7 @@ static size_t marks_sum(const struct row *row)
 {
     size_t connection = (CONNECTION_KIB + QUESTIONS * (size_t)row->question_kib) * 1024;
     return 16 * (size_t)MIB +                          /* the program */
-           QUEUE_MIB * (size_t)MIB / 4 * 5 + 5 * MIB + /* what is not on disk */
+           QUEUE_MIB * (size_t)MIB / 4 * 5 + 11 * MIB + /* what is not on disk */
            64 * (size_t)MIB +                          /* answers */
            37 * (size_t)MIB +                          /* generations */
            32 * (size_t)MIB +                          /* a commit */
