@@ -253,6 +253,10 @@ static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t
 
 static spn_err ask_sessions(struct reader *reader, struct caller caller, zmq_msg_t *frame)
 {
+    if (!outbox_has_room(reader->outbox, caller.peer, FETCH_BYTES_MAX)) {
+        metrics_add(&reader->options.metrics->answers_dropped, 1);
+        return SPN_OK;
+    }
     struct ask *ask = ask_new(ASK_GENERATIONS, 0);
     if (!ask)
         return SPN_E_NOMEM;

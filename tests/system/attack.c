@@ -24,7 +24,7 @@ enum {
     PIECE = 16384, /* of a message without an end, at a time */
     MORE_SIZE = 3,
     MORE_FRAMES_MAX = 24 << 20, /* 72 MB of them, and no more */
-    LARGE = 10 << 20, /* beyond what either socket takes */
+    LARGE = 10 << 20,           /* beyond what either socket takes */
     RUNS = 4096,
     HEADER_SIZE = 16,
     SUBSCRIPTIONS = 300,

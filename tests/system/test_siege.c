@@ -135,13 +135,13 @@ static const struct stage_daemon near_marks = {.more = {"--socket-mode", "0666",
 static size_t marks_sum(const struct row *row)
 {
     size_t connection = (CONNECTION_KIB + QUESTIONS * (size_t)row->question_kib) * 1024;
-    return 16 * (size_t)MIB +                          /* the program */
+    return 16 * (size_t)MIB +                           /* the program */
            QUEUE_MIB * (size_t)MIB / 4 * 5 + 11 * MIB + /* what is not on disk */
-           64 * (size_t)MIB +                          /* answers */
-           37 * (size_t)MIB +                          /* generations */
-           32 * (size_t)MIB +                          /* a commit */
-           HOT_SESSIONS * (size_t)(320 + 128 * 13) +   /* trackers */
-           PRODUCERS * (size_t)(256 + 4096 * 16) +     /* producers and their results */
+           64 * (size_t)MIB +                           /* answers */
+           37 * (size_t)MIB +                           /* generations */
+           32 * (size_t)MIB +                           /* a commit */
+           HOT_SESSIONS * (size_t)(320 + 128 * 13) +    /* trackers */
+           PRODUCERS * (size_t)(256 + 4096 * 16) +      /* producers and their results */
            SUBSCRIPTIONS * (size_t)600 + attack_peers(row->attack) * connection;
 }
 
@@ -243,7 +243,8 @@ struct figures {
  * he gets in: before libzmq accepts it, an attacker's connection is as good as his. */
 static int find_slow(const struct figures *figures)
 {
-    uint64_t floor_ns = (campaign ? FLOOR_MS_CAMPAIGN : FLOOR_MS) * 1000000ull;
+    int floor_ms = campaign ? FLOOR_MS_CAMPAIGN : until_patient_ms(FLOOR_MS);
+    uint64_t floor_ns = (uint64_t)floor_ms * 1000000;
     int kind = 0;
     while (kind < NEIGHBOURS_VISIT &&
            (figures->attacked_ns[kind] <= floor_ns ||
