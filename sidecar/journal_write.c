@@ -209,7 +209,7 @@ spn_err journal_append_block(struct journal *journal, uint32_t segment, uint64_t
         record_put_block(value, segment, epoch, first_seq, segment_before, items, count, &size);
     put_block_key(key, segment, epoch, first_seq);
     err = put(journal, TABLE_BLOCKS, val(key, sizeof(key)), size, MDB_APPEND, &at);
-    if (err != SPN_OK)
+    if (err != SPN_OK || !at)
         return err;
     memcpy(at, value, size);
     journal->next.blocks_written++;

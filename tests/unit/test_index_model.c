@@ -83,13 +83,13 @@ static uint64_t print_hazards(void)
 
 static uint64_t random_state;
 
-/* 0 .. below - 1 */
+/* 0 .. below - 1; 0 below 0 */
 static uint64_t any(uint64_t below)
 {
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
-    return (random_state >> 11) % below;
+    return below > 0 ? (random_state >> 11) % below : 0;
 }
 
 static bool one_in(uint64_t n)
