@@ -422,8 +422,6 @@ static int say_end(const struct daemon *daemon, enum broker_end end, struct brok
                   (unsigned long long)left.numbers);
         return EXIT_FAILED;
     case BROKER_KILLED:
-        log_error("stopped_at_once", "events_not_on_disk=%llu", (unsigned long long)left.numbers);
-        return EXIT_FAILED;
     case BROKER_LOST: /* what it lost is in the log already */
         log_error("stopped_at_once", "events_not_on_disk=%llu", (unsigned long long)left.numbers);
         return EXIT_FAILED;

@@ -67,8 +67,9 @@ static uint64_t cut_so_far(void)
 /* As libzmq makes the first identity of a socket, with a generator that nobody seeded. */
 static uint32_t guess(void)
 {
-    uint32_t low = (uint32_t)rand(); /* NOLINT: the very generator that is guessed */
-    return low | (uint32_t)rand() << 31;
+    uint32_t low = (uint32_t)rand();  /* NOLINT: the very generator that is guessed */
+    uint32_t high = (uint32_t)rand(); /* NOLINT */
+    return low | high << 31;
 }
 
 /* Identities that libzmq would give to the next connections are named by others before. */
