@@ -321,13 +321,15 @@ static void data_and_sockets_may_share_a_directory(struct stage *stage)
 
 enum {
     SEGMENTS = 60,
-    HELD_UP = 40,
+    HELD_UP = 100,
     OTHERS = 60,           /* events of other sessions per round ... */
     MANY_OTHERS = 3000,    /* ... or so many, for a segment that takes its time */
     OTHER_SESSIONS = 6000, /* that they go to */
     BEHIND = 100,
-    HUGE_EVENT = 4 * MIB, /* a slice of its own, which keeps the daemon's reader busy */
-    FETCHES = 15,         /* of such, and one of "s" behind each: a pipe holds all the answers */
+    /* A slice of its own, which keeps the daemon's reader busy. So many, and one of "s" after each,
+     * are within what one peer may leave unread. */
+    HUGE_EVENT = 384 * 1024,
+    FETCHES = 15,
 };
 
 struct churn {
@@ -363,7 +365,7 @@ static void send_fetch(struct churn *churn, const char *session, const char *aft
 
 static struct process *begin_churn(struct churn *churn, struct stage *stage)
 {
-    struct stage_daemon options = {.more = {"--row-interval", "5", "--event-data-max", "4M"}};
+    struct stage_daemon options = {.more = {"--row-interval", "5"}};
     struct process *daemon = stage_start(stage, &options);
     int ms = until_left_ms(until_in(ASK_MS));
     *churn = (struct churn){.events = 0};
