@@ -1073,7 +1073,14 @@ static void forget_left(struct broker *broker)
     forget_left_in(broker, &broker->state->producers.random);
 }
 
-/* A part of the table in each turn; again after a sixteenth of their time to live. */
+/* A sixteenth of their time to live. */
+static uint64_t look_interval_ns(const struct broker *broker)
+{
+    uint64_t part_ns = broker->options->producer_ttl_ns / 16;
+    return part_ns > LOOK_MS_MIN * 1000000ull ? part_ns : LOOK_MS_MIN * 1000000ull;
+}
+
+/* A part of the table in each turn. */
 static void forget_unused(struct broker *broker)
 {
     struct producers *producers = &broker->state->producers;
@@ -1092,9 +1099,7 @@ static void forget_unused(struct broker *broker)
     if (broker->looked_at < producers->count)
         return;
     broker->looked_at = 0;
-    uint64_t part_ns = ttl_ns / 16;
-    broker->look_due_ns =
-        now_ns + (part_ns > LOOK_MS_MIN * 1000000ull ? part_ns : LOOK_MS_MIN * 1000000ull);
+    broker->look_due_ns = now_ns + look_interval_ns(broker);
 }
 
 /* -- the phases -------------------------------------------------------------------------------- */
@@ -1406,6 +1411,8 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         release(&broker);
         return err;
     }
+    /* Nobody could be heard of while nothing ran: they may come back first. */
+    broker.look_due_ns = options->clock->monotonic_ns() + look_interval_ns(&broker);
     if (state->frozen)
         take_over_frozen(&broker);
     if (state->active->first_position > 0)

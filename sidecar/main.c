@@ -283,6 +283,55 @@ static bool open_journal(struct daemon *daemon)
     return set_retention(daemon);
 }
 
+/* So that the next start knows how long nothing ran. Without room it goes by an older note, or by
+ * the newest entry; that is no reason to stop. */
+static void note_clock(struct daemon *daemon)
+{
+    struct record_meta meta = *journal_meta(daemon->journal);
+    meta.catch_up_max_ns = daemon->options.clock_catch_up_max_ms * 1000000u;
+    clock_note(&daemon->clock, &meta);
+    spn_err err = journal_begin(daemon->journal);
+    if (err == SPN_OK)
+        err = journal_put_meta(daemon->journal, &meta);
+    if (err == SPN_OK)
+        err = journal_commit(daemon->journal);
+    journal_abort(daemon->journal);
+    if (err != SPN_OK)
+        log_warning("clock_note",
+                    "code=%s reason=\"cannot note the time: the next start goes by an "
+                    "older note\"",
+                    err_name(err));
+}
+
+static void say_clock(const struct clock_resumed *resumed)
+{
+    static const char *const by[] = {
+        [CLOCK_BY_BOOT] = "boot", [CLOCK_BY_WALL] = "wall", [CLOCK_BY_NOTHING] = "nothing"};
+    unsigned long long forward_ms = resumed->forward_ns / 1000000u;
+    if (resumed->cut_ns > 0)
+        log_warning("clock", "by=wall forward_ms=%llu not_counted_ms=%llu reason=%s", forward_ms,
+                    (unsigned long long)resumed->cut_ns / 1000000u,
+                    "\"the wall clock went on by more than --clock-catch-up-max\"");
+    else if (resumed->back_ms > 0)
+        log_warning("clock", "by=wall forward_ms=0 back_ms=%llu reason=%s",
+                    (unsigned long long)resumed->back_ms,
+                    "\"the wall clock went back: the time that nothing ran does not count\"");
+    else
+        log_info("clock", "by=%s forward_ms=%llu", by[resumed->by], forward_ms);
+}
+
+/* Ages count the time that nothing ran, too. */
+static void start_clock(struct daemon *daemon, const struct clock_found *found)
+{
+    struct record_moment now = clock_now();
+    struct record_meta meta = *journal_meta(daemon->journal);
+    meta.catch_up_max_ns = daemon->options.clock_catch_up_max_ms * 1000000u;
+    struct clock_resumed resumed = clock_resume(&meta, found, &now);
+    daemon->clock = clock_start(&resumed, &now);
+    say_clock(&resumed);
+    note_clock(daemon);
+}
+
 static bool recover(struct daemon *daemon)
 {
     uint64_t seed;
@@ -297,7 +346,7 @@ static bool recover(struct daemon *daemon)
     if (!check_dir(err, "recovery", daemon->options.data_dir, NULL))
         return false;
     daemon->recovered = true;
-    daemon->clock = clock_start(found.clock_ns);
+    start_clock(daemon, &found.clock);
     log_info("recovered", "entries=%llu sessions=%u producers=%u next_position=%llu took_ms=%llu",
              (unsigned long long)found.entries, sessions_known(&daemon->state.sessions),
              daemon->state.producers.count, (unsigned long long)daemon->state.next_position,
@@ -495,6 +544,8 @@ static void stop(struct daemon *daemon)
     reader_stop(daemon->reader);
     if (daemon->worker_runs) {
         worker_join(&daemon->worker);
+        if (atomic_load(&daemon->worker.fatal) == SPN_OK)
+            note_clock(daemon);
         drop_asks(&daemon->asks);
         drop_asks(&daemon->answers);
         handoff_release(&daemon->queue);

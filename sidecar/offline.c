@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "offline.h"
 
-#include <time.h>
-
 #include "recovery.h"
 
 /* The slot of the session that has this name now; SLOT_NONE: there is none. */
@@ -27,16 +25,9 @@ static spn_err find(const struct broker_state *state, struct journal *journal,
     return err == SPN_E_END ? SPN_OK : err;
 }
 
-static uint64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* As the broker and the worker would. */
 static spn_err end_life(struct broker_state *state, struct journal *journal, uint32_t slot,
-                        uint64_t clock_ns)
+                        uint64_t clock_ns, const struct record_moment *now)
 {
     struct session *session = &state->sessions.slots[slot];
     uint64_t epoch = sessions_epoch(&state->sessions, slot);
@@ -46,7 +37,7 @@ static spn_err end_life(struct broker_state *state, struct journal *journal, uin
         .seq = session->tracker ? session->tracker->seq : 0,
         .bytes = session->tracker ? session->tracker->bytes : 0,
         .time_ns = clock_ns,
-        .wall_ms = wall_ms(),
+        .wall_ms = now->wall_ms,
         .retry_ms = WIRE_RETRY_NONE,
         .data_hash = record_hash((struct spn_bytes){NULL, 0}),
     };
@@ -72,13 +63,15 @@ spn_err offline_delete(struct journal *journal, struct spn_bytes name)
     spn_err err = recovery_run(&state, journal, TRACKER_WINDOW_DEFAULT, 0, &found);
     if (err != SPN_OK)
         return err;
+    struct record_moment now = clock_now();
+    struct clock_resumed clock = clock_resume(journal_meta(journal), &found.clock, &now);
     err = find(&state, journal, name, &slot);
     if (err == SPN_OK && slot == SLOT_NONE)
         err = SPN_E_UNKNOWN_SESSION;
     if (err == SPN_OK)
-        err = end_life(&state, journal, slot, found.clock_ns);
+        err = end_life(&state, journal, slot, clock.database_ns, &now);
     if (err == SPN_OK)
-        err = recovery_index(&state, journal, found.clock_ns);
+        err = recovery_index(&state, journal);
     recovery_release(&state);
     return err;
 }

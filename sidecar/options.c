@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "tracker.h"
 #include "version.h"
 #include "wire.h"
@@ -31,6 +32,7 @@ enum {
     KEY_RETENTION_BYTES,
     KEY_RETENTION_AGE,
     KEY_SESSION_TTL,
+    KEY_CLOCK_CATCH_UP_MAX,
     KEY_HOT_SESSIONS,
     KEY_PRODUCER_TTL,
     KEY_PRODUCERS,
@@ -82,6 +84,10 @@ static const struct argp_option table[] = {
     {"session-ttl", KEY_SESSION_TTL, "TIME", 0,
      "Sessions that nobody publishes to for TIME expire (default 24h; 0: never); late by up to "
      "--row-interval, since rows say when they last got something",
+     0},
+    {"clock-catch-up-max", KEY_CLOCK_CATCH_UP_MAX, "TIME", 0,
+     "Ages count the time that nothing ran. After a restart of the machine only the wall clock "
+     "says how long that was: it counts forward only, and at most TIME (default 7d; 0: not at all)",
      0},
     {"hot-sessions", KEY_HOT_SESSIONS, "N", 0,
      "Sessions whose state is held in memory, about (default 131072)", 0},
@@ -202,6 +208,9 @@ static error_t parse_limit(int key, const char *value, struct options *options)
     case KEY_SESSION_TTL:
         options->session_ttl_ms = duration("session-ttl", value, TIME_MS_MAX);
         return 0;
+    case KEY_CLOCK_CATCH_UP_MAX:
+        options->clock_catch_up_max_ms = duration("clock-catch-up-max", value, TIME_MS_MAX);
+        return 0;
     case KEY_HOT_SESSIONS:
         options->hot_sessions_max = (uint32_t)number("hot-sessions", value, 1, 1u << 30);
         return 0;
@@ -318,6 +327,7 @@ void options_parse(struct options *ret_options, int argc, char **argv)
         .retention_events = 65536,
         .retention_bytes = 16 * MIB,
         .session_ttl_ms = 24 * 3600 * 1000ull,
+        .clock_catch_up_max_ms = CLOCK_CATCH_UP_MAX_MS,
         .hot_sessions_max = 131072,
         .producer_ttl_ms = 7 * 86400000ull,
         .producers_max = 65536,

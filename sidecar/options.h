@@ -27,9 +27,10 @@ struct options {
     uint64_t retention_events; /* per session; 0: no limit, also below */
     uint64_t retention_bytes;
     uint64_t retention_age_ms;
-    uint64_t session_ttl_ms;   /* idle sessions expire */
-    uint32_t hot_sessions_max; /* trackers in memory */
-    uint64_t producer_ttl_ms;  /* producers that are not heard of are forgotten; 0: never */
+    uint64_t session_ttl_ms;        /* idle sessions expire */
+    uint64_t clock_catch_up_max_ms; /* what ages may grow by at a start, by the wall clock alone */
+    uint32_t hot_sessions_max;      /* trackers in memory */
+    uint64_t producer_ttl_ms;       /* producers that are not heard of are forgotten; 0: never */
     uint32_t producers_max;
     uint32_t event_data_max; /* bytes */
     uint16_t window_max;     /* ids per session */

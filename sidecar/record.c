@@ -84,7 +84,12 @@ enum {
     META_NARROWEST_BYTES = 272,
     META_NARROWEST_AGE = 280,
     META_NARROWEST_KNOWN = 288, /* 0 in databases that did not keep it */
-    META_END = 292,
+    META_NOTE = 320,            /* the older ones end here, in zeros */
+    META_WALL = 320,
+    META_BOOT_TIME = 328,
+    META_BOOT_ID = 336,
+    META_CATCH_UP = 352,
+    META_END = 360,
 };
 
 static_assert((int)NAME_EPOCH + 8 == (int)RECORD_NAME_SIZE, "a name's value");
@@ -703,9 +708,9 @@ void record_set_rule(struct record_meta *meta, const struct record_retention *ru
 
 /* -- meta -------------------------------------------------------------------------------------- */
 
-static uint32_t meta_checksum(const uint8_t *value)
+static uint32_t meta_checksum(const uint8_t *value, size_t size)
 {
-    return checksum(value + META_CHECKPOINT, RECORD_META_SIZE - META_CHECKPOINT, OF_META,
+    return checksum(value + META_CHECKPOINT, size - META_CHECKPOINT, OF_META,
                     get_u32(value + META_FORMAT));
 }
 
@@ -728,7 +733,19 @@ void record_put_meta(void *value, const struct record_meta *meta)
     put_u64(at + META_NARROWEST_BYTES, meta->narrowest.bytes_max);
     put_u64(at + META_NARROWEST_AGE, meta->narrowest.age_max_ns);
     put_u32(at + META_NARROWEST_KNOWN, 1);
-    put_u32(at + META_CHECKSUM, meta_checksum(at));
+    put_u64(at + META_WALL, meta->clock_at.wall_ms);
+    put_u64(at + META_BOOT_TIME, meta->clock_at.boot_ns);
+    memcpy(at + META_BOOT_ID, meta->clock_at.boot_id, RECORD_BOOT_ID_SIZE);
+    put_u64(at + META_CATCH_UP, meta->catch_up_max_ns);
+    put_u32(at + META_CHECKSUM, meta_checksum(at, RECORD_META_SIZE));
+}
+
+static void get_note(const uint8_t *at, struct record_meta *meta)
+{
+    meta->clock_at.wall_ms = get_u64(at + META_WALL);
+    meta->clock_at.boot_ns = get_u64(at + META_BOOT_TIME);
+    memcpy(meta->clock_at.boot_id, at + META_BOOT_ID, RECORD_BOOT_ID_SIZE);
+    meta->catch_up_max_ns = get_u64(at + META_CATCH_UP);
 }
 
 spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
@@ -739,9 +756,10 @@ spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
         return SPN_E_CORRUPT;
     if (get_u32(at + META_FORMAT) > RECORD_FORMAT)
         return SPN_E_NEWER_FORMAT;
-    if (get_u32(at + META_FORMAT) != RECORD_FORMAT || value.size != RECORD_META_SIZE)
+    if (get_u32(at + META_FORMAT) != RECORD_FORMAT ||
+        (value.size != RECORD_META_SIZE && value.size != META_NOTE))
         return SPN_E_CORRUPT;
-    if (get_u32(at + META_CHECKSUM) != meta_checksum(at))
+    if (get_u32(at + META_CHECKSUM) != meta_checksum(at, value.size))
         return SPN_E_CORRUPT;
 
     struct record_meta meta = {
@@ -761,6 +779,8 @@ spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
                                       .bytes_max = get_u64(at + META_NARROWEST_BYTES),
                                       .age_max_ns = get_u64(at + META_NARROWEST_AGE)};
     memcpy(meta.secret, at + META_SECRET, RECORD_SECRET_SIZE);
+    if (value.size > META_NOTE)
+        get_note(at, &meta);
     *ret_meta = meta;
     return SPN_OK;
 }

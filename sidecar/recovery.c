@@ -92,6 +92,7 @@ static spn_err load_rows(struct recovery *recovery)
     struct record_row row;
     spn_err err;
     while ((err = journal_read_row_after(recovery->reader, epoch, &epoch, &row)) == SPN_OK) {
+        clock_find(&recovery->found.clock, row.last_ns, row.last_ms);
         err = load_row(recovery, epoch, &row);
         if (err != SPN_OK)
             return err;
@@ -155,8 +156,7 @@ static spn_err load_producers(struct recovery *recovery)
     while ((err = journal_read_producer_after(recovery->reader, first, id, runs, &record)) ==
            SPN_OK) {
         first = false;
-        if (record.time_ns > recovery->found.clock_ns)
-            recovery->found.clock_ns = record.time_ns;
+        clock_find(&recovery->found.clock, record.time_ns, 0);
         err = load_producer(recovery, id, &record);
         if (err != SPN_OK)
             break;
@@ -172,6 +172,8 @@ static uint64_t no_clock(void)
     return 0;
 }
 
+/* The clock stays as it was noted, a pair of moments of one run; rows keep the times of the entries
+ * that go below the checkpoint. */
 static spn_err write_segment(struct recovery *recovery, const struct generation *generation)
 {
     struct record_meta meta = *journal_meta(recovery->journal);
@@ -179,7 +181,6 @@ static spn_err write_segment(struct recovery *recovery, const struct generation 
     bool done;
     if (meta.next_position <= generation->last_position)
         meta.next_position = generation->last_position + 1;
-    meta.clock_ns = recovery->found.clock_ns;
     spn_err err = segment_new(&segment, generation, meta.segment + 1);
     if (err == SPN_OK)
         err = journal_begin(recovery->journal);
@@ -311,8 +312,7 @@ static spn_err apply_end(struct recovery *recovery, uint64_t position,
 static spn_err apply(struct recovery *recovery, uint64_t position, const struct record_entry *entry)
 {
     recovery->found.entries++;
-    if (entry->time_ns > recovery->found.clock_ns)
-        recovery->found.clock_ns = entry->time_ns;
+    clock_find(&recovery->found.clock, entry->time_ns, entry->wall_ms);
     recovery->state->next_position = position + 1;
     if (!generation_has_room(recovery->state->active, 1)) {
         spn_err err = write_generation(recovery);
@@ -397,7 +397,7 @@ spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16
 {
     const struct record_meta *meta = journal_meta(journal);
     struct recovery recovery = {.state = state, .journal = journal, .secret = meta->secret};
-    recovery.found.clock_ns = meta->clock_ns;
+    clock_find(&recovery.found.clock, meta->clock_ns, meta->clock_at.wall_ms);
     spn_err err = init_state(state, window_max, seed);
     state->next_position = meta->next_position > 0 ? meta->next_position : 1;
     if (err == SPN_OK)
@@ -421,10 +421,9 @@ spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16
     return err;
 }
 
-spn_err recovery_index(struct broker_state *state, struct journal *journal, uint64_t clock_ns)
+spn_err recovery_index(struct broker_state *state, struct journal *journal)
 {
     struct recovery recovery = {.state = state, .journal = journal};
-    recovery.found.clock_ns = clock_ns;
     spn_err err = write_frozen(&recovery);
     return err == SPN_OK ? write_segment(&recovery, state->active) : err;
 }

@@ -12,11 +12,12 @@
 #define SPN_RECOVERY_H
 
 #include "broker.h"
+#include "clock.h"
 #include "journal.h"
 
 struct recovered {
-    uint64_t entries;  /* read from the log */
-    uint64_t clock_ns; /* highest database time found */
+    uint64_t entries; /* read from the log */
+    struct clock_found clock;
 };
 
 /* On success *state is the caller's to release by recovery_release. SPN_E_CORRUPT, SPN_E_NOMEM,
@@ -25,8 +26,7 @@ spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16
                      uint64_t seed, struct recovered *ret_recovered) SPN_MUST_USE;
 /* Writes what is above the checkpoint as segments, where no worker does: journal_lacks_room when
  * there is none for it; the next start comes to it. */
-spn_err recovery_index(struct broker_state *state, struct journal *journal,
-                       uint64_t clock_ns) SPN_MUST_USE;
+spn_err recovery_index(struct broker_state *state, struct journal *journal) SPN_MUST_USE;
 void recovery_release(struct broker_state *state);
 
 #endif

@@ -20,6 +20,7 @@ enum {
     LOOKED_AT_PER_WRITTEN = 2,
     ROUND_AFTER_MS = 60000, /* all segments are looked at so long after one was written */
     ROUND_FIRST_MS = 1000,  /* after the start: the rule may be another one than before */
+    WALK_FIRST_MS = 1000,   /* after the start: much may have become idle while nothing ran */
     INTERVAL_MS_MIN = 100,
     SPAN_PARTS = 16, /* looks in a time to live, in the age that events may have */
     BACKOFF_FIRST_MS = 10,
@@ -235,7 +236,7 @@ static spn_err step_segment(struct worker *worker, bool *ret_done)
     uint64_t last = worker->frozen->last_position;
     if (meta.next_position <= last)
         meta.next_position = last + 1;
-    meta.clock_ns = clock_database_ns(worker->options.clock);
+    clock_note(worker->options.clock, &meta);
     uint64_t until_ns = step_end(worker);
     return segment_step(worker->segment, worker->options.journal,
                         worker->options.clock->monotonic_ns, until_ns, &meta, ret_done);
@@ -697,8 +698,11 @@ static spn_err prepare(struct worker *worker)
     if (err != SPN_OK)
         return err;
     deadline_heap_insert(&worker->heap, &worker->round, now_ns + ROUND_FIRST_MS * MS);
+    uint64_t walk_ns = walk_interval_ns(worker);
     if (options->session_ttl_ns > 0)
-        deadline_heap_insert(&worker->heap, &worker->walk, now_ns + walk_interval_ns(worker));
+        deadline_heap_insert(&worker->heap, &worker->walk,
+                             now_ns +
+                                 (walk_ns < WALK_FIRST_MS * MS ? walk_ns : WALK_FIRST_MS * MS));
     return SPN_OK;
 }
 

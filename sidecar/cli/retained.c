@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "clock.h"
 #include "log_walk.h"
 #include "slot_index.h"
 
@@ -17,9 +18,9 @@ struct life {
 
 struct retained {
     struct journal_reader *reader;
-    struct record_retention rule;
-    uint64_t checkpoint; /* before the log was read: rows have all up to here */
-    uint64_t clock_ns;
+    struct record_meta meta; /* before the log was read: rows have all up to its checkpoint */
+    struct clock_found found;
+    uint64_t now_ns; /* database clock, as a sidecar that starts now has it */
     struct life *lives;
     size_t count;
     size_t room;
@@ -61,7 +62,7 @@ static spn_err read_row(struct retained *retained, struct life *life)
         life->gone = row.state == RECORD_DELETED;
     }
     journal_reader_end(retained->reader);
-    life->gone = life->gone || (err == SPN_E_END && life->epoch <= retained->checkpoint);
+    life->gone = life->gone || (err == SPN_E_END && life->epoch <= retained->meta.checkpoint);
     life->unknown = err == SPN_E_CORRUPT;
     return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
 }
@@ -98,8 +99,7 @@ static spn_err apply(struct retained *retained, const struct record_entry *entry
     spn_err err = know(retained, entry->epoch, &life);
     if (err != SPN_OK)
         return err;
-    if (entry->time_ns > retained->clock_ns)
-        retained->clock_ns = entry->time_ns;
+    clock_find(&retained->found, entry->time_ns, entry->wall_ms);
     if (entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE)
         life->gone = true;
     if (record_is_stored(entry->kind) && entry->seq > life->seq) {
@@ -125,17 +125,22 @@ static spn_err read_log(struct retained *retained, struct journal *journal)
     return err == SPN_E_END ? SPN_OK : err;
 }
 
-static spn_err read_rule(struct retained *retained)
+static spn_err read_meta(struct retained *retained)
 {
     spn_err err = journal_reader_begin(retained->reader);
     if (err != SPN_OK)
         return err;
     const struct record_meta *meta = journal_reader_meta(retained->reader);
-    retained->rule = meta->retention;
-    retained->checkpoint = meta->checkpoint;
-    retained->clock_ns = meta->clock_ns;
+    retained->meta = *meta;
+    clock_find(&retained->found, meta->clock_ns, meta->clock_at.wall_ms);
     journal_reader_end(retained->reader);
     return SPN_OK;
+}
+
+static void tell_time(struct retained *retained)
+{
+    struct record_moment now = clock_now();
+    retained->now_ns = clock_resume(&retained->meta, &retained->found, &now).database_ns;
 }
 
 spn_err retained_open(struct retained **ret_retained, struct journal *journal)
@@ -147,13 +152,14 @@ spn_err retained_open(struct retained **ret_retained, struct journal *journal)
     if (err == SPN_OK)
         err = journal_reader_open(&retained->reader, journal);
     if (err == SPN_OK)
-        err = read_rule(retained);
+        err = read_meta(retained);
     if (err == SPN_OK)
         err = read_log(retained, journal);
     if (err != SPN_OK) {
         retained_close(retained);
         return err;
     }
+    tell_time(retained);
     *ret_retained = retained;
     return SPN_OK;
 }
@@ -184,7 +190,8 @@ spn_err retained_ask(struct retained *retained, const struct record_entry *event
     }
     if (life->gone)
         *ret_answer = RETAINED_DELETED;
-    else if (!record_retains(&retained->rule, event, life->seq, life->bytes, retained->clock_ns))
+    else if (!record_retains(&retained->meta.retention, event, life->seq, life->bytes,
+                             retained->now_ns))
         *ret_answer = RETAINED_NO;
     return SPN_OK;
 }

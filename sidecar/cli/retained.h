@@ -3,7 +3,7 @@
  *
  * The rule is in the database; how far each session has come, its row says, and the log above the
  * checkpoint, which is read first. Deleted and expired sessions have no row, or one that says so.
- * Age is told by the clock of the newest entry: no other clock is the database's.
+ * Age is told by the clock that a sidecar would have that started now.
  *
  * Owns     a journal reader, and 40 bytes for every session it was asked about.
  * Borrows  the journal, until retained_close.

@@ -121,7 +121,7 @@ static uint64_t now_ns(void)
     return rig_time_ns(rig.next_position);
 }
 
-static const struct clock model_clock = {.monotonic_ns = now_ns};
+static const struct clock model_clock = {.monotonic_ns = now_ns, .boot_ns = now_ns};
 
 static const struct rig_event *event_of(const struct rig_session *of, uint64_t seq)
 {

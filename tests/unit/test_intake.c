@@ -69,6 +69,7 @@ static uint64_t fake_wall_ms(void)
 }
 
 static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns,
+                                        .boot_ns = fake_monotonic_ns,
                                         .wall_ms = fake_wall_ms,
                                         .database_base_ns = 100000,
                                         .started_ns = 4000};

@@ -440,7 +440,7 @@ static void check_log(const struct recovered *found)
     uint64_t clock_ns = journal_meta(rig.journal)->clock_ns;
     if (last > checkpoint() && rig_time_ns(last) > clock_ns)
         clock_ns = rig_time_ns(last);
-    assert_int_equal(found->clock_ns, clock_ns);
+    assert_int_equal(found->clock.database_ns, clock_ns);
 }
 
 /* -- and written again ------------------------------------------------------------------------- */
@@ -572,7 +572,7 @@ static void producers_come_back(void **state)
     assert_int_equal(broker.producers.count, COUNT(stored));
     for (size_t i = 0; i < COUNT(stored); i++)
         check_producer(i);
-    assert_int_equal(found.clock_ns, 90);
+    assert_int_equal(found.clock.database_ns, 90);
     assert_int_equal(found.entries, 0);
     assert_int_equal(broker.next_position, 1);
     /* Their runs go on. */

@@ -41,7 +41,8 @@ static uint64_t fake_monotonic_ns(void)
     return now_ns;
 }
 
-static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns};
+static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns,
+                                        .boot_ns = fake_monotonic_ns};
 
 /* -- damage ------------------------------------------------------------------------------------ */
 

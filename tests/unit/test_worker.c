@@ -56,7 +56,8 @@ static uint64_t fake_wall_ms(void)
     return 1767225600000;
 }
 
-static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns, .wall_ms = fake_wall_ms};
+static const struct clock fake_clock = {
+    .monotonic_ns = fake_monotonic_ns, .boot_ns = fake_monotonic_ns, .wall_ms = fake_wall_ms};
 
 int __real_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
                  const sigset_t *mask);
