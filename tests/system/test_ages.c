@@ -9,6 +9,8 @@
 #include "check.h"
 #include "clock.h"
 #include "journal.h"
+#include "raw.h"
+#include "robust.h"
 #include "stage.h"
 
 #define HOUR_MS INT64_C(3600000)
@@ -139,6 +141,26 @@ static void a_wall_clock_alone_counts_within_the_bound(struct stage *stage)
     expect_logged(stage, "level=warning event=clock by=wall forward_ms=604800000 ");
 }
 
+/* Nobody could be heard of meanwhile: who comes back has its numbers still. */
+static void producers_are_not_forgotten_for_what_nothing_ran(struct stage *stage)
+{
+    static const char id[] = "a kept producer.";
+    static const struct stage_daemon options = {.more = {"--producer-ttl", "24h"}};
+    struct raw raw;
+    struct process *daemon = stage_start(stage, &options);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, id).token;
+    robust_send_large(&raw, token, 1, "s", 1);
+    raw_expect_acks(&raw, token, 1);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+    restart_machine(stage, 5 * DAY_MS, true);
+    stage_start(stage, &options);
+    raw_open(&raw);
+    assert_int_equal(raw_take_producer(&raw, id).durable, 1);
+    raw_close(&raw);
+}
+
 /* After an orderly stop only rows have wall times. */
 static void an_older_database_goes_on_from_its_newest_event(struct stage *stage)
 {
@@ -160,6 +182,7 @@ int main(void)
         STAGE_TEST(events_grow_old_after_a_kill),
         STAGE_TEST(sessions_expire_that_were_idle_while_the_machine_was_off),
         STAGE_TEST(a_wall_clock_alone_counts_within_the_bound),
+        STAGE_TEST(producers_are_not_forgotten_for_what_nothing_ran),
         STAGE_TEST(an_older_database_goes_on_from_its_newest_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
