@@ -124,6 +124,12 @@ static void a_retry_alone_leaves_the_id(struct stage *stage)
     expect_replay(stage, "s", NULL, all);
 }
 
+static bool has_trimmed(void *argument)
+{
+    struct outcome stats = stage_run(argument, "stats", "--json");
+    return event_json_number(stats.out, "sponson_entries_trimmed_total") > 0;
+}
+
 /* The entry with the id is gone when only the newest markers are retained: the row has it. */
 static void the_last_id_outlives_its_event(struct stage *stage)
 {
@@ -134,6 +140,8 @@ static void the_last_id_outlives_its_event(struct stage *stage)
     for (int i = 0; i < 5; i++) {
         record(stage, "s", "retry: 1\n\nretry: 2\n\nretry: 3\n\n");
         expect_last(stage, "s", "far");
+        if (i > 0)
+            assert_true(until_true(until_in(STAGE_WAIT_MS), has_trimmed, stage));
         assert_int_equal(stage_stop(daemon), 0);
         daemon = stage_start(stage, &few);
         expect_last(stage, "s", "far");
