@@ -54,7 +54,8 @@ extern "C" {
     X(E_STOPPING, 70, "the sidecar is stopping")                                                   \
     X(E_LIMIT, 71, "a limit of the sidecar is reached")                                            \
     X(E_QUOTA_FULL, 72, "the quota is reached and nothing may be trimmed")                         \
-    X(E_GONE, 73, "the database was removed or replaced while it was in use")
+    X(E_GONE, 73, "the database was removed or replaced while it was in use")                      \
+    X(E_OLDER_FORMAT, 74, "database has an older format than this program reads")
 
 typedef enum spn_err {
 #define SPN_ERR_ENUM(name, number, text) SPN_##name = (number),

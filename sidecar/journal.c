@@ -68,6 +68,7 @@ static spn_err code_of(int rc, const char *dir)
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_INCOMPATIBLE:
+    case MDB_BAD_TXN: /* LMDB condemns a transaction that met damage: what follows in it fails so */
         return SPN_E_CORRUPT;
     case MDB_KEYEXIST: /* MDB_APPEND: the key does not ascend */
     case MDB_BAD_VALSIZE:
@@ -211,7 +212,11 @@ static spn_err read_meta(const struct journal *journal, MDB_txn *txn, struct rec
         return journal_fail(rc, journal->dir, "meta");
     spn_err err = record_get_meta(bytes_of(value), ret_meta);
     if (err == SPN_E_NEWER_FORMAT)
-        return journal_fail_with(err, "meta", "written by a newer version of this program");
+        return journal_fail_with(err, "meta", "written by a newer version of this program: use it");
+    if (err == SPN_E_OLDER_FORMAT)
+        return journal_fail_with(err, "meta",
+                                 "written by an older version of this program: dump it with that "
+                                 "version, and record the events anew with this one");
     if (err != SPN_OK)
         return journal_fail_with(err, "meta", "damaged, or not of this program");
     return SPN_OK;

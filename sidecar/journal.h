@@ -33,10 +33,10 @@ struct journal_options {
 
 /* Creates the database where there is none (not when read-only), and reads meta. SPN_E_PATH: the
  * directory is missing or not accessible, or read-only and there is no database; SPN_E_CORRUPT:
- * another program's database; SPN_E_NEWER_FORMAT. Both are left unchanged; a creation that fails
- * leaves no data file.
- * A writable open syncs the directory and its parent, and deletes blocks above meta.segment, which
- * a crash left behind (on a full disk they stay until the next segment is written). */
+ * another program's database; SPN_E_NEWER_FORMAT, SPN_E_OLDER_FORMAT. All are left unchanged; a
+ * creation that fails leaves no data file. A writable open syncs the directory and its parent, and
+ * deletes blocks above meta.segment, which a crash left behind (on a full disk they stay until the
+ * next segment is written). */
 spn_err journal_open(struct journal **ret_journal,
                      const struct journal_options *options) SPN_MUST_USE;
 void journal_close(struct journal *journal); /* takes NULL */
@@ -159,7 +159,8 @@ uint64_t journal_reader_reads(const struct journal_reader *reader);
 /* SPN_E_END: no such thing. SPN_E_CORRUPT: it is there, but damaged. */
 spn_err journal_read_entry(struct journal_reader *reader, uint64_t position,
                            struct record_entry *ret_entry) SPN_MUST_USE;
-/* The first entry at or after position, for walking the log. */
+/* The first entry at or after position, for walking the log. SPN_E_CORRUPT: *ret_position is the
+ * last position of what is damaged; whoever goes on does so after it. */
 spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position,
                                 uint64_t *ret_position,
                                 struct record_entry *ret_entry) SPN_MUST_USE;

@@ -82,6 +82,7 @@ struct journal_reader {
     MDB_cursor *cursors[TABLES];
     unsigned renewed; /* bit per table: its cursor belongs to this snapshot */
     bool active;
+    bool condemned; /* by LMDB, after a failure: the transaction is not used for another snapshot */
     struct record_meta meta;
     uint64_t newest;
     uint64_t reads;

@@ -50,36 +50,57 @@ spn_err journal_reader_open(struct journal_reader **ret_reader, struct journal *
     return SPN_OK;
 }
 
+static void drop_txn(struct journal_reader *reader)
+{
+    for (size_t i = 0; i < TABLES; i++) {
+        if (reader->cursors[i])
+            mdb_cursor_close(reader->cursors[i]);
+        reader->cursors[i] = NULL;
+    }
+    mdb_txn_abort(reader->txn); /* takes NULL */
+    reader->txn = NULL;
+}
+
 void journal_reader_close(struct journal_reader *reader)
 {
     if (!reader)
         return;
-    for (size_t i = 0; i < TABLES; i++)
-        if (reader->cursors[i])
-            mdb_cursor_close(reader->cursors[i]);
-    mdb_txn_abort(reader->txn); /* takes NULL */
+    drop_txn(reader);
     mdb_txn_abort(reader->probe);
     free(reader);
+}
+
+/* The table's cursor in this snapshot. */
+static int take_cursor(struct journal_reader *reader, enum table table, MDB_cursor **ret_cursor)
+{
+    MDB_cursor **cursor = &reader->cursors[table];
+    int rc = 0;
+    if (!*cursor)
+        rc = mdb_cursor_open(reader->txn, reader->journal->dbi[table], cursor);
+    else if (!(reader->renewed & 1u << table))
+        rc = mdb_cursor_renew(reader->txn, *cursor);
+    if (rc != 0)
+        return rc;
+    reader->renewed |= 1u << table;
+    *ret_cursor = *cursor;
+    return 0;
 }
 
 static spn_err seek(struct journal_reader *reader, enum table table, MDB_cursor_op op, MDB_val *key,
                     MDB_val *value)
 {
-    MDB_cursor *cursor = reader->cursors[table];
-    int rc = 0;
+    MDB_cursor *cursor = NULL;
 
     assert(reader->active);
-    if (!(reader->renewed & 1u << table))
-        rc = mdb_cursor_renew(reader->txn, cursor);
-    if (rc == 0) {
-        reader->renewed |= 1u << table;
+    int rc = take_cursor(reader, table, &cursor);
+    if (rc == 0)
         rc = mdb_cursor_get(cursor, key, value, op);
-    }
-    if (rc != 0)
-        return rc == MDB_NOTFOUND
-                   ? SPN_E_END
-                   : journal_fail(rc, reader->journal->dir, journal_tables[table].name);
-    return SPN_OK;
+    if (rc == 0)
+        return SPN_OK;
+    if (rc == MDB_NOTFOUND)
+        return SPN_E_END;
+    reader->condemned = true;
+    return journal_fail(rc, reader->journal->dir, journal_tables[table].name);
 }
 
 /* What a decoder found, with words where it found damage. Counts the value. */
@@ -129,7 +150,11 @@ void journal_reader_end(struct journal_reader *reader)
 {
     if (!reader->active)
         return;
-    mdb_txn_reset(reader->txn);
+    if (reader->condemned)
+        drop_txn(reader);
+    else
+        mdb_txn_reset(reader->txn);
+    reader->condemned = false;
     reader->active = false;
 }
 
@@ -165,6 +190,7 @@ spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position
 {
     MDB_val key = val(&position, sizeof(position));
     MDB_val value = {0};
+    *ret_position = position;
     spn_err err = seek(reader, TABLE_LOG, MDB_SET_RANGE, &key, &value);
     if (err != SPN_OK)
         return err;
@@ -172,10 +198,8 @@ spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position
     if (found < position) /* a damaged tree must not lead a walk in circles */
         return journal_fail_with(SPN_E_CORRUPT, journal_tables[TABLE_LOG].name,
                                  "positions do not ascend");
-    err = looked_at(reader, record_get_entry(bytes_of(value), found, ret_entry), TABLE_LOG);
-    if (err == SPN_OK)
-        *ret_position = found;
-    return err;
+    *ret_position = found;
+    return looked_at(reader, record_get_entry(bytes_of(value), found, ret_entry), TABLE_LOG);
 }
 
 spn_err journal_read_name(struct journal_reader *reader, struct spn_bytes name, uint64_t *ret_epoch)

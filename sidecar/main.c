@@ -89,6 +89,16 @@ static bool check_dir(spn_err err, const char *event, const char *dir, const cha
     return check_thing(err, event, "dir", dir, detail);
 }
 
+/* What the journal says has more words than the code has. */
+static bool check_database(spn_err err, const char *event, const char *dir)
+{
+    char why[512];
+    if (err == SPN_OK)
+        return true;
+    snprintf(why, sizeof(why), "%s (%s)", err_text(err), journal_detail());
+    return check_dir(err, event, dir, why);
+}
+
 /* -- directories and locks --------------------------------------------------------------------- */
 
 static bool make_parents(const char *path)
@@ -277,7 +287,7 @@ static bool open_journal(struct daemon *daemon)
         !check_file(options->data_dir, "lock.mdb", S_IFREG))
         return false;
     spn_err err = journal_open(&daemon->journal, &journal);
-    if (!check_dir(err, "database", options->data_dir, NULL))
+    if (!check_database(err, "database", options->data_dir))
         return false;
     memcpy(daemon->secret, journal_meta(daemon->journal)->secret, sizeof(daemon->secret));
     return set_retention(daemon);
@@ -343,7 +353,7 @@ static bool recover(struct daemon *daemon)
     struct recovered found;
     spn_err err =
         recovery_run(&daemon->state, daemon->journal, daemon->options.window_max, seed, &found);
-    if (!check_dir(err, "recovery", daemon->options.data_dir, NULL))
+    if (!check_database(err, "recovery", daemon->options.data_dir))
         return false;
     daemon->recovered = true;
     start_clock(daemon, &found.clock);

@@ -89,6 +89,7 @@
     X(unsent, "sponson_answers_unsent_bytes") /* ZeroMQ's thread lowers it */                      \
     X(answers_dropped, "sponson_answers_dropped_total")                                            \
     X(stalled_cut, "sponson_stalled_connections_cut_total")                                        \
+    X(damaged_reads, "sponson_damaged_reads_total") /* the broker's and the worker's, too */       \
     X(connections_refused, "sponson_connections_refused_total")                                    \
     X(connections_cut, "sponson_connections_cut_total")                                            \
     X(subscriptions, "sponson_subscriptions")                                                      \
@@ -122,6 +123,12 @@ static inline void metrics_set(atomic_uint_fast64_t *metric, uint64_t value)
 static inline void metrics_add(atomic_uint_fast64_t *metric, uint64_t value)
 {
     metrics_set(metric, metrics_get(metric) + value);
+}
+
+/* One more, of a metric that several threads write. */
+static inline void metrics_count(atomic_uint_fast64_t *metric)
+{
+    atomic_fetch_add_explicit(metric, 1, memory_order_relaxed);
 }
 
 #endif

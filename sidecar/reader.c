@@ -539,6 +539,13 @@ static void finish_subscription(struct reader *reader, struct ask *ask)
     ask_free(ask);
 }
 
+/* The broker writes the log, and may be asleep. */
+static void note_damage(struct reader *reader)
+{
+    metrics_count(&reader->options.metrics->damaged_reads);
+    handoff_nudge(reader->options.asks);
+}
+
 /* A peer that is gone meanwhile is met as a new one, and found to be gone when it is sent to. */
 static void finish_ask(struct reader *reader, struct ask *ask)
 {
@@ -555,6 +562,8 @@ static void finish_ask(struct reader *reader, struct ask *ask)
             err = answer_from_disk(reader, caller, ask);
         journal_reader_end(reader->journal);
     }
+    if (err == SPN_E_CORRUPT)
+        note_damage(reader);
     if (err != SPN_OK && caller.peer)
         send_words(reader, caller, err, ask->detail);
     ask_free(ask);

@@ -756,8 +756,9 @@ spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
         return SPN_E_CORRUPT;
     if (get_u32(at + META_FORMAT) > RECORD_FORMAT)
         return SPN_E_NEWER_FORMAT;
-    if (get_u32(at + META_FORMAT) != RECORD_FORMAT ||
-        (value.size != RECORD_META_SIZE && value.size != META_NOTE))
+    if (get_u32(at + META_FORMAT) < RECORD_FORMAT)
+        return SPN_E_OLDER_FORMAT;
+    if (value.size != RECORD_META_SIZE && value.size != META_NOTE)
         return SPN_E_CORRUPT;
     if (get_u32(at + META_CHECKSUM) != meta_checksum(at, value.size))
         return SPN_E_CORRUPT;

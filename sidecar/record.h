@@ -211,7 +211,7 @@ void record_set_rule(struct record_meta *meta, const struct record_retention *ru
 
 enum { RECORD_META_SIZE = 384 };
 void record_put_meta(void *value, const struct record_meta *meta);
-/* SPN_E_CORRUPT: not ours; SPN_E_NEWER_FORMAT. */
+/* SPN_E_CORRUPT: not ours, or damaged; SPN_E_NEWER_FORMAT, SPN_E_OLDER_FORMAT. */
 spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta) SPN_MUST_USE;
 
 #endif

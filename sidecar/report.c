@@ -6,7 +6,7 @@
 
 #define MS 1000000ull
 
-enum { CALM_MS = 1000, AGAIN_MS = 60000, CONNECTIONS_EVERY_MS = 5000 };
+enum { CALM_MS = 1000, AGAIN_MS = 60000, CONNECTIONS_EVERY_MS = 5000, DAMAGE_EVERY_MS = 10000 };
 
 static void say_degraded(spn_err trouble, uint64_t events_waiting)
 {
@@ -57,6 +57,19 @@ void report_ahead(struct report *report, uint64_t seen, uint64_t durable, bool o
         log_warning(other ? "other_database" : "older_database", "seen=%llu durable=%llu what=%s",
                     (unsigned long long)seen, (unsigned long long)durable,
                     "\"a producer knows events as durable that are not here: its app is told\"");
+}
+
+void report_damage(struct report *report, uint64_t reads, uint64_t now_ns)
+{
+    if (reads == report->damaged ||
+        (report->damaged > 0 && now_ns - report->damaged_ns < DAMAGE_EVERY_MS * MS))
+        return;
+    log_error("damaged",
+              "code=SPN_E_CORRUPT reads=%llu reason=\"what was read from the database is "
+              "damaged: its session is given up, the others are served\"",
+              (unsigned long long)reads);
+    report->damaged = reads;
+    report->damaged_ns = now_ns;
 }
 
 uint64_t report_due_ns(const struct report *report)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report: what an operator reads in the log while the daemon runs: when trouble begins and ends,
  * that it stops, what limit was met, and that the database is older than what its users know.
+ * that something is damaged, and that it stops.
  *
  * Trouble is told at once, its end only after it has been gone for a while: a database at its quota
  * goes in and out of trouble with each segment, and that is one fact, not a hundred lines.
@@ -26,6 +27,8 @@ struct report {
     uint64_t connections_ns; /* when it may be told of others */
     uint64_t limit_ns;       /* when the log may name a limit again */
     uint64_t ahead_ns;       /* when it may name a holder that is ahead again */
+    uint64_t damaged;        /* damaged reads that the log knows of */
+    uint64_t damaged_ns;     /* when it was told of them */
 };
 
 /* A limit that an option sets, and who met it. */
@@ -49,6 +52,8 @@ void report_ahead(struct report *report, uint64_t seen, uint64_t durable, bool o
 /* Looks at worker->trouble. events_waiting: accepted, and not on disk. */
 void report_trouble(struct report *report, const struct worker *worker, uint64_t events_waiting,
                     uint64_t now_ns);
+/* Damage that was met: at most one line every ten seconds. reads: how often so far. */
+void report_damage(struct report *report, uint64_t reads, uint64_t now_ns);
 /* When to look again; UINT64_MAX: when the worker nudges. */
 uint64_t report_due_ns(const struct report *report);
 

@@ -775,8 +775,8 @@ static void offer(struct subscriptions *all, uint64_t position, const struct rec
     }
 }
 
-/* Entries were trimmed before the scan came to them. Whoever depends on it finds out from the index
- * what it missed. */
+/* Entries were trimmed before the scan came to them, or are damaged. Whoever depends on it finds
+ * out from the index what it missed. */
 static void pass_hole(struct subscriptions *all, uint64_t position)
 {
     all->position = position - 1;
@@ -792,7 +792,15 @@ static void pass_hole(struct subscriptions *all, uint64_t position)
     }
 }
 
-/* One short snapshot; true: there is more. */
+/* The session that has the damaged entry is not known; each finds out for itself. */
+static void pass_damage(struct subscriptions *all, uint64_t position)
+{
+    metrics_count(&all->options.metrics->damaged_reads);
+    handoff_nudge(all->options.asks); /* the broker, who writes the log, may be asleep */
+    pass_hole(all, position + 1);
+}
+
+/* One short snapshot, which ends where damage is met; true: there is more. */
 static bool scan_slice(struct subscriptions *all)
 {
     struct journal_reader *journal = all->options.journal;
@@ -804,6 +812,8 @@ static bool scan_slice(struct subscriptions *all)
         err = journal_read_entry_from(journal, all->position + 1, &position, &entry);
         if (err == SPN_E_END && journal_reader_newest(journal) > all->position)
             pass_hole(all, journal_reader_newest(journal) + 1);
+        if (err == SPN_E_CORRUPT)
+            pass_damage(all, position);
         if (err != SPN_OK)
             break;
         if (position > all->position + 1)
@@ -814,7 +824,7 @@ static bool scan_slice(struct subscriptions *all)
     }
     journal_reader_end(journal);
     outbox_flush(all->options.outbox);
-    return count == SCAN_ENTRIES;
+    return count == SCAN_ENTRIES || err == SPN_E_CORRUPT;
 }
 
 bool subscriptions_scan(struct subscriptions *all)

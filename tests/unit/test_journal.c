@@ -823,7 +823,7 @@ static const struct foreign {
     {"refuses a newer format", newer_format, true, SPN_E_NEWER_FORMAT},
     {"refuses a newer format of other tables", newer_format_of_other_tables, true,
      SPN_E_NEWER_FORMAT},
-    {"refuses format 0", format_zero, true, SPN_E_CORRUPT},
+    {"an older format is named, not called damaged", format_zero, true, SPN_E_OLDER_FORMAT},
     {"refuses a short meta", short_meta, true, SPN_E_CORRUPT},
     {"refuses a damaged meta", damaged_meta, true, SPN_E_CORRUPT},
 };

@@ -813,10 +813,11 @@ static void newer_meta_is_told_from_a_foreign_one(void **state)
     assert_int_equal(record_get_meta((struct spn_bytes){value, sizeof(value)}, &found),
                      SPN_E_NEWER_FORMAT);
     assert_int_equal(record_get_meta((struct spn_bytes){value, 11}, &found), SPN_E_CORRUPT);
-    meta.format = 0;
+    meta.format = RECORD_FORMAT - 1;
     record_put_meta(value, &meta);
     assert_int_equal(record_get_meta((struct spn_bytes){value, RECORD_META_SIZE}, &found),
-                     SPN_E_CORRUPT);
+                     SPN_E_OLDER_FORMAT);
+    assert_int_equal(record_get_meta((struct spn_bytes){value, 12}, &found), SPN_E_OLDER_FORMAT);
     assert_int_equal(record_get_meta((struct spn_bytes){zeros, sizeof(zeros)}, &found),
                      SPN_E_CORRUPT);
 }

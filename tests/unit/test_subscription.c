@@ -116,6 +116,22 @@ static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns,
                                         .boot_ns = fake_monotonic_ns};
 static const struct peer peer = {.size = 1, .bytes = {7}};
 
+/* -- damage ------------------------------------------------------------------------------------ */
+
+static uint64_t damaged_position; /* its entry does not read; 0: all do */
+
+spn_err __real_journal_read_entry_from(struct journal_reader *from, uint64_t position,
+                                       uint64_t *ret_position, struct record_entry *ret_entry);
+spn_err __wrap_journal_read_entry_from(struct journal_reader *from, uint64_t position,
+                                       uint64_t *ret_position, struct record_entry *ret_entry);
+
+spn_err __wrap_journal_read_entry_from(struct journal_reader *from, uint64_t position,
+                                       uint64_t *ret_position, struct record_entry *ret_entry)
+{
+    spn_err err = __real_journal_read_entry_from(from, position, ret_position, ret_entry);
+    return err == SPN_OK && *ret_position == damaged_position ? SPN_E_CORRUPT : err;
+}
+
 /* -- the client -------------------------------------------------------------------------------- */
 
 static const struct life *life_of(uint64_t epoch)
@@ -477,7 +493,25 @@ static void a_user_leaves_subscriptions_to_the_others(void **state)
     assert_int_equal(to->user->subscriptions, SUBSCRIPTIONS_MAX - 1);
 }
 
-static struct CMUnitTest tests[2 * COUNT(script_rows) + 1] = {
+/* The scan goes on after it, and somebody is told. */
+static void one_damaged_entry_does_not_stop_live_delivery(void **state)
+{
+    (void)state;
+    full_at = full_for = 0;
+    start();
+    run("oees.");
+    damaged_position = rig.next_position;
+    run("o.");
+    run("e.e.ee.");
+    damaged_position = 0;
+    check_outcome();
+    assert_int_equal(metrics_get(&metrics.damaged_reads), 1);
+}
+
+static struct CMUnitTest tests[2 * COUNT(script_rows) + 2] = {
+    [2 * COUNT(script_rows) + 1] = {"one damaged entry does not stop live delivery",
+                                    one_damaged_entry_does_not_stop_live_delivery, NULL, release,
+                                    NULL},
     [2 * COUNT(script_rows)] = {"a user leaves subscriptions to the others",
                                 a_user_leaves_subscriptions_to_the_others, NULL, release, NULL},
 };
