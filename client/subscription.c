@@ -688,6 +688,8 @@ static spn_err end_reason(const struct spn_subscription *subscription, uint8_t v
         return SPN_E_CLOSED;
     case WIRE_DELETED:
         return SPN_E_DELETED;
+    case WIRE_DAMAGED:
+        return SPN_E_CORRUPT;
     default:
         return SPN_E_IO;
     }

@@ -761,7 +761,7 @@ void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver,
     ret_deliver->seq = get_u64(in);
     ret_deliver->bytes = get_u64(in);
     ret_deliver->missing = get_u64(in);
-    if (ret_deliver->kind > WIRE_END || ret_deliver->verdict > WIRE_FAILED)
+    if (ret_deliver->kind > WIRE_END || ret_deliver->verdict > WIRE_DAMAGED)
         in->bad = true;
     if (ret_deliver->size > 0 && ret_deliver->kind != WIRE_EVENTS)
         in->bad = true;

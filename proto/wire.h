@@ -322,6 +322,7 @@ enum wire_verdict {
     WIRE_DELETED = 6,      /* END: deleted or expired */
     WIRE_UNSUBSCRIBED = 7, /* END: no such subscription here: subscribe again */
     WIRE_FAILED = 8,       /* END: the sidecar cannot read it */
+    WIRE_DAMAGED = 9,      /* END: what it would read next is damaged */
 };
 
 struct wire_slice {

@@ -436,6 +436,7 @@ static void count_refusal(struct metrics *metrics, spn_err why)
     metrics_add(why == SPN_E_CLOSED            ? &metrics->refused_closed
                 : why == SPN_E_UNKNOWN_SESSION ? &metrics->refused_unknown_session
                 : why == SPN_E_OTHER_EPOCH     ? &metrics->refused_other_epoch
+                : why == SPN_E_CORRUPT         ? &metrics->refused_damaged
                                                : &metrics->refused_contents,
                 1);
 }
@@ -720,9 +721,27 @@ static void fail(struct broker *broker, spn_err err)
     handoff_nudge(broker->options->queue); /* the worker looks at it when it wakes */
 }
 
+/* Where the session stands does not read: it takes nothing more until it is deleted. */
+static void give_up(struct broker *broker, struct ask *ask)
+{
+    struct metrics *metrics = broker->options->metrics;
+    if (ask->sessions[0].epoch != ask->sessions[0].view.epoch)
+        return; /* its name does not read: nobody knows which session it is */
+    ask->tracker = tracker_new(ask->sessions[0].name, broker->state->sessions.window_max);
+    ask->err = ask->tracker ? SPN_OK : SPN_E_NOMEM;
+    if (!ask->tracker)
+        return;
+    ask->tracker->epoch = ask->sessions[0].epoch;
+    ask->tracker->damaged = true;
+    metrics_add(&metrics->sessions_damaged, 1);
+    metrics_count(&metrics->damaged_reads);
+}
+
 static void take_hydrated(struct broker *broker, struct ask *ask)
 {
     struct producer *producer = ask->waiting;
+    if (ask->err == SPN_E_CORRUPT)
+        give_up(broker, ask);
     if (ask->err == SPN_OK)
         warm(broker, ask);
     else if (ask->err == SPN_E_NOMEM)

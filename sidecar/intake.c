@@ -338,6 +338,8 @@ static spn_err take_stored(struct taking *taking, uint32_t i, uint64_t number)
     uint32_t tag =
         marker ? TRACKER_MARKER : fingerprint_tag(entry->data, entry->type, intake->secret);
     const struct tracker *tracker = intake->state->sessions.slots[slot].tracker;
+    if (tracker->damaged)
+        return SPN_E_CORRUPT;
     enum tracker_verdict verdict = check_id(tracker, entry, id, tag);
     if (verdict != TRACKER_NEW)
         return note_repeat(taking, number, slot, verdict);
@@ -375,6 +377,8 @@ static spn_err take_close(struct taking *taking, uint32_t i, uint64_t number)
     if (err != SPN_OK)
         return err;
     struct tracker *tracker = taking->intake->state->sessions.slots[slot].tracker;
+    if (tracker->damaged)
+        return SPN_E_CORRUPT;
     if (tracker->closed)
         return producer_note(taking->producer, number, WIRE_DUPLICATE);
     tracker->closed = true;
@@ -396,7 +400,7 @@ static spn_err take_delete(struct taking *taking, uint32_t i)
     tracker_clear(tracker);
     tracker->epoch = tracker->seq = tracker->bytes = 0;
     tracker->markers = tracker->id_position = 0;
-    tracker->closed = false;
+    tracker->closed = tracker->damaged = false;
     metrics_add(&taking->intake->metrics->sessions_deleted, 1);
     return SPN_OK;
 }
@@ -417,13 +421,20 @@ static spn_err take_number(struct taking *taking, uint32_t i, uint64_t number)
     }
 }
 
+/* What rests on the session's state. */
+static bool is_refusal(spn_err err)
+{
+    return err == SPN_E_CLOSED || err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_EPOCH ||
+           err == SPN_E_CORRUPT;
+}
+
 static spn_err take_numbers(struct taking *taking)
 {
     struct intake *intake = taking->intake;
     for (uint32_t i = intake->begin; i < intake->end; i++) {
         uint64_t number = intake->head.first + i;
         spn_err err = take_number(taking, i, number);
-        if (err == SPN_E_CLOSED || err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_EPOCH) {
+        if (is_refusal(err)) {
             refuse_from(intake, i, err);
             return SPN_OK;
         }

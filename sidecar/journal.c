@@ -132,10 +132,11 @@ static spn_err check_dir(const struct journal_options *options, bool *ret_fresh)
     bool there = stat(path, &info) == 0;
     if (!there && (errno != ENOENT || options->read_only))
         return journal_fail(errno, NULL, path);
-    if (options->read_only && info.st_size == 0)
-        return journal_fail_with(SPN_E_PATH, path, "empty: no database there yet");
-    *ret_fresh = !there || info.st_size == 0;
-    return SPN_OK;
+    *ret_fresh = !there;
+    if (there && info.st_size == 0)
+        return journal_fail_with(SPN_E_CORRUPT, path,
+                                 "empty: cut to nothing, or never begun; remove it to begin anew");
+    return there && !options->read_only ? journal_check_size(path) : SPN_OK;
 }
 
 /* What a failed creation has left would be taken for another program's file. */
@@ -198,6 +199,8 @@ int journal_begin_read(struct journal *journal, MDB_txn **txn)
     if (rc != MDB_MAP_RESIZED || !journal->read_only)
         return rc;
     rc = mdb_env_set_mapsize(journal->env, 0);
+    if (rc == 0 && journal->pages && journal_open_pages(journal) != SPN_OK)
+        rc = MDB_CORRUPTED;
     return rc == 0 ? journal_begin_or_renew(journal, txn) : rc;
 }
 
@@ -367,9 +370,12 @@ static spn_err open_database(struct journal *journal)
     spn_err err = identify(journal, &empty);
     if (err != SPN_OK)
         return err;
-    if (journal->read_only)
-        return empty ? journal_fail_with(SPN_E_PATH, journal->dir, "no database there yet")
-                     : SPN_OK;
+    if (journal->read_only && empty)
+        return journal_fail_with(SPN_E_PATH, journal->dir, "no database there yet");
+    if (!empty)
+        err = journal_check_pages(journal);
+    if (err != SPN_OK || journal->read_only)
+        return err;
     err = empty ? create_tables(journal) : drop_unfinished_segment(journal);
     if (err != SPN_OK)
         return err;
@@ -392,6 +398,8 @@ spn_err journal_open(struct journal **ret_journal, const struct journal_options 
     }
     journal->read_only = options->read_only;
     err = open_env(journal, options);
+    if (err == SPN_OK)
+        err = journal_open_pages(journal);
     if (err == SPN_OK)
         err = open_database(journal);
     if (err != SPN_OK)
@@ -427,11 +435,17 @@ spn_err journal_look(const struct journal *journal)
     return journal_fail_with(SPN_E_GONE, journal->dir, "removed or replaced while in use");
 }
 
+const struct journal_damage *journal_damage(const struct journal *journal)
+{
+    return &journal->damage;
+}
+
 void journal_close(struct journal *journal)
 {
     if (!journal)
         return;
     journal_abort(journal);
+    pages_close(journal->pages);
     if (journal->env)
         mdb_env_close(journal->env);
     free(journal->dir);

@@ -41,6 +41,22 @@ spn_err journal_open(struct journal **ret_journal,
                      const struct journal_options *options) SPN_MUST_USE;
 void journal_close(struct journal *journal); /* takes NULL */
 
+/* What a writable open found damaged and mended: for the log of the daemon. By table, in the order
+ * of JOURNAL_TABLES. */
+#define JOURNAL_TABLE_NAMES                                                                        \
+    {                                                                                              \
+        "log", "blocks", "segments", "rows", "names", "producers", "meta"                          \
+    }
+enum { JOURNAL_TABLES = 7 };
+struct journal_damage {
+    uint64_t leaves[JOURNAL_TABLES];  /* pages of values that are lost */
+    uint64_t missing[JOURNAL_TABLES]; /* values that are not where they were counted */
+    uint64_t lost_from;               /* positions; 0: none */
+    uint64_t lost_to;
+    bool free_list; /* the list of free pages: they are not used again */
+};
+const struct journal_damage *journal_damage(const struct journal *journal);
+
 /* The words behind the calling thread's last error, for a person: what was being done, and LMDB's
  * or errno's text. Like errno it takes no object: a failed open leaves none, and readers have
  * threads of their own. Valid until this thread's next failure. */
@@ -111,7 +127,7 @@ spn_err journal_delete_segment(struct journal *journal, uint32_t number, size_t 
                                size_t *ret_count) SPN_MUST_USE;
 spn_err journal_delete_producer(struct journal *journal, const uint8_t *id) SPN_MUST_USE;
 spn_err journal_delete_row(struct journal *journal, uint64_t epoch) SPN_MUST_USE;
-/* Only if it still names this epoch. */
+/* Only if it still names this epoch, or is damaged. */
 spn_err journal_delete_name(struct journal *journal, struct spn_bytes name,
                             uint64_t epoch) SPN_MUST_USE;
 
@@ -164,14 +180,18 @@ spn_err journal_read_entry(struct journal_reader *reader, uint64_t position,
 spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position,
                                 uint64_t *ret_position,
                                 struct record_entry *ret_entry) SPN_MUST_USE;
+/* Of an entry that is damaged: the session that it may have been of. 0: no telling. */
+uint64_t journal_guess_epoch(struct journal_reader *reader, uint64_t position);
 spn_err journal_read_name(struct journal_reader *reader, struct spn_bytes name,
                           uint64_t *ret_epoch) SPN_MUST_USE;
-/* The first name greater than `after` in byte order; empty: the very first. */
+/* The first name greater than `after` in byte order; empty: the very first. SPN_E_CORRUPT: when
+ * *ret_name is another one, the walk can go on after it. */
 spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes after,
                                 struct spn_bytes *ret_name, uint64_t *ret_epoch) SPN_MUST_USE;
 spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch,
                          struct record_row *ret_row) SPN_MUST_USE;
-/* The row with the lowest epoch above `after`. */
+/* The row with the lowest epoch above `after`. SPN_E_CORRUPT: when *ret_epoch is above it, the walk
+ * can go on after it; so with segments and producers. */
 spn_err journal_read_row_after(struct journal_reader *reader, uint64_t after, uint64_t *ret_epoch,
                                struct record_row *ret_row) SPN_MUST_USE;
 /* The complete segment with the lowest number above `after`. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* journal_base: what the three files of the journal share, and nobody else sees.
+/* journal_base: what the files of the journal share, and nobody else sees.
  *
- * journal.c opens and closes; journal_write.c has the one write transaction, journal_read.c the
- * snapshots.
+ * journal.c opens and closes; journal_check.c finds damage before LMDB is let near it;
+ * journal_write.c has the one write transaction, journal_read.c the snapshots.
  */
 #ifndef SPN_JOURNAL_BASE_H
 #define SPN_JOURNAL_BASE_H
@@ -14,6 +14,7 @@
 
 #include "headroom.h"
 #include "journal.h"
+#include "pages.h"
 
 /* X(name, text, flags). Integer keys are native: a database does not travel between byte orders,
  * which is LMDB's rule anyway. */
@@ -67,6 +68,12 @@ struct journal {
     struct headroom headroom;
     struct stat lock_file; /* LMDB's, as of open */
 
+    struct pages *pages;
+    size_t trees[TABLES];   /* of a table, in snapshots of pages */
+    unsigned careful;       /* bit per table: its pages are looked at before each read */
+    uint64_t log_unchecked; /* positions up to here were not looked at when it was opened */
+    struct journal_damage damage;
+
     /* The write transaction. */
     MDB_txn *txn;                /* NULL: none */
     MDB_cursor *cursors[TABLES]; /* opened on first use; LMDB frees them with the transaction */
@@ -82,6 +89,10 @@ struct journal_reader {
     MDB_cursor *cursors[TABLES];
     unsigned renewed; /* bit per table: its cursor belongs to this snapshot */
     bool active;
+    struct pages_snapshot pages; /* while the journal is careful */
+    uint64_t looked_first;       /* positions whose leaf was looked at in this snapshot */
+    uint64_t looked_last;
+    struct pages_damage met; /* the last one that was met */
     bool condemned; /* by LMDB, after a failure: the transaction is not used for another snapshot */
     struct record_meta meta;
     uint64_t newest;
@@ -99,6 +110,22 @@ int journal_begin_or_renew(struct journal *journal, MDB_txn **txn);
 /* A daemon may have made the map larger than this process has it: followed where nothing else of
  * this process is reading, so not in the daemon, whose own map it is. */
 int journal_begin_read(struct journal *journal, MDB_txn **txn);
+
+/* -- journal_check.c --------------------------------------------------------------------------- */
+
+/* The data file has all that its newest commit has. */
+spn_err journal_check_size(const char *path);
+/* Once LMDB has opened it, and when it has taken another map. */
+spn_err journal_open_pages(struct journal *journal);
+/* Of a database that is ours. A writable one is mended, where that is possible. */
+spn_err journal_check_pages(struct journal *journal);
+/* Of the transaction just begun. SPN_E_END: begin again. */
+spn_err journal_take_pages(struct journal_reader *reader);
+/* Whether LMDB may look for this key. */
+spn_err journal_trust(struct journal_reader *reader, enum table table, MDB_cursor_op op,
+                      MDB_val key);
+/* In the log: the last position of the damage that was met last. */
+uint64_t journal_met_last(const struct journal_reader *reader);
 
 /* -- journal_write.c --------------------------------------------------------------------------- */
 

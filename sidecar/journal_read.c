@@ -23,8 +23,11 @@ static int begin_snapshot(struct journal_reader *reader)
         bool same = rc == 0 && mdb_txn_id(reader->probe) == mdb_txn_id(reader->txn);
         if (rc == 0)
             mdb_txn_reset(reader->probe);
-        if (same)
+        spn_err err = same ? journal_take_pages(reader) : SPN_E_END;
+        if (err == SPN_OK)
             return 0;
+        if (err == SPN_E_CORRUPT)
+            rc = MDB_CORRUPTED;
         mdb_txn_reset(reader->txn);
         if (rc != 0 && rc != MDB_MAP_RESIZED)
             return rc;
@@ -92,6 +95,9 @@ static spn_err seek(struct journal_reader *reader, enum table table, MDB_cursor_
     MDB_cursor *cursor = NULL;
 
     assert(reader->active);
+    spn_err err = journal_trust(reader, table, op, *key);
+    if (err != SPN_OK)
+        return err;
     int rc = take_cursor(reader, table, &cursor);
     if (rc == 0)
         rc = mdb_cursor_get(cursor, key, value, op);
@@ -173,16 +179,56 @@ uint64_t journal_reader_reads(const struct journal_reader *reader)
     return reader->reads;
 }
 
+/* Whether this position, where nothing is, is among those that damage took. */
+static spn_err ask_lost(struct journal_reader *reader, uint64_t position, uint64_t *ret_end)
+{
+    MDB_val key = val(&position, sizeof(position));
+    MDB_val value = {0};
+    uint64_t before = position - 1;
+    spn_err err = journal_trust(reader, TABLE_LOG, MDB_SET, val(&before, sizeof(before)));
+    if (err == SPN_OK)
+        err = seek(reader, TABLE_LOG, MDB_SET_RANGE, &key, &value);
+    if (err == SPN_OK)
+        err = seek(reader, TABLE_LOG, MDB_PREV, &key, &value);
+    else if (err == SPN_E_END)
+        err = seek(reader, TABLE_LOG, MDB_LAST, &key, &value);
+    if (err == SPN_OK)
+        err = record_get_lost(bytes_of(value), number_of_key(key), ret_end);
+    if (err != SPN_OK)
+        return err;
+    return *ret_end > position ? journal_fail_with(SPN_E_CORRUPT, "log", "lost to damage")
+                               : SPN_E_END;
+}
+
 spn_err journal_read_entry(struct journal_reader *reader, uint64_t position,
                            struct record_entry *ret_entry)
 {
     MDB_val key = val(&position, sizeof(position));
     MDB_val value = {0};
+    uint64_t end;
     spn_err err = seek(reader, TABLE_LOG, MDB_SET, &key, &value);
+    if (err == SPN_E_END)
+        return ask_lost(reader, position, &end);
     if (err != SPN_OK)
         return err;
     err = record_get_entry(bytes_of(value), position, ret_entry);
     return looked_at(reader, err, TABLE_LOG);
+}
+
+/* The last position of what does not read at this key: of more than it, where damage took more. */
+static uint64_t last_damaged(uint64_t found, MDB_val value)
+{
+    uint64_t end = 0;
+    return record_get_lost(bytes_of(value), found, &end) == SPN_OK ? end - 1 : found;
+}
+
+/* The last position of the damage that was just met, which may be all there is. */
+static uint64_t last_met(const struct journal_reader *reader, uint64_t position)
+{
+    uint64_t last = reader->condemned ? position : journal_met_last(reader);
+    if (last > reader->newest)
+        last = reader->newest;
+    return last > position ? last : position;
 }
 
 spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position,
@@ -190,16 +236,33 @@ spn_err journal_read_entry_from(struct journal_reader *reader, uint64_t position
 {
     MDB_val key = val(&position, sizeof(position));
     MDB_val value = {0};
-    *ret_position = position;
+    uint64_t end = 0;
     spn_err err = seek(reader, TABLE_LOG, MDB_SET_RANGE, &key, &value);
+    if (err == SPN_E_CORRUPT)
+        *ret_position = last_met(reader, position);
     if (err != SPN_OK)
         return err;
     uint64_t found = number_of_key(key);
+    *ret_position = position;
     if (found < position) /* a damaged tree must not lead a walk in circles */
         return journal_fail_with(SPN_E_CORRUPT, journal_tables[TABLE_LOG].name,
                                  "positions do not ascend");
-    *ret_position = found;
-    return looked_at(reader, record_get_entry(bytes_of(value), found, ret_entry), TABLE_LOG);
+    if (found > position && ask_lost(reader, position, &end) == SPN_E_CORRUPT) {
+        *ret_position = end > position ? end - 1 : position;
+        return SPN_E_CORRUPT;
+    }
+    err = record_get_entry(bytes_of(value), found, ret_entry);
+    *ret_position = err == SPN_OK ? found : last_damaged(found, value);
+    return looked_at(reader, err, TABLE_LOG);
+}
+
+uint64_t journal_guess_epoch(struct journal_reader *reader, uint64_t position)
+{
+    MDB_val key = val(&position, sizeof(position));
+    MDB_val value = {0};
+    if (seek(reader, TABLE_LOG, MDB_SET, &key, &value) != SPN_OK)
+        return 0;
+    return record_guess_epoch(bytes_of(value), position);
 }
 
 spn_err journal_read_name(struct journal_reader *reader, struct spn_bytes name, uint64_t *ret_epoch)
@@ -248,11 +311,8 @@ spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes 
     spn_err err = seek_after(reader, TABLE_NAMES, &key, &value);
     if (err != SPN_OK)
         return err;
-    err =
-        looked_at(reader, record_get_name(bytes_of(value), bytes_of(key), ret_epoch), TABLE_NAMES);
-    if (err == SPN_OK)
-        *ret_name = bytes_of(key);
-    return err;
+    *ret_name = bytes_of(key);
+    return looked_at(reader, record_get_name(bytes_of(value), *ret_name, ret_epoch), TABLE_NAMES);
 }
 
 spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch, struct record_row *ret_row)
@@ -314,9 +374,8 @@ spn_err journal_read_producer_after(struct journal_reader *reader, bool first, u
         return err;
     if (key.mv_size != RECORD_PRODUCER_ID_SIZE)
         return looked_at(reader, SPN_E_CORRUPT, TABLE_PRODUCERS);
-    err = record_get_producer(bytes_of(value), key.mv_data, runs, ret_producer);
-    if (err == SPN_OK)
-        memcpy(id, key.mv_data, RECORD_PRODUCER_ID_SIZE);
+    memcpy(id, key.mv_data, RECORD_PRODUCER_ID_SIZE);
+    err = record_get_producer(bytes_of(value), id, runs, ret_producer);
     return looked_at(reader, err, TABLE_PRODUCERS);
 }
 

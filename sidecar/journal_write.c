@@ -296,6 +296,13 @@ spn_err journal_get_entry(struct journal *journal, uint64_t position,
 /* Passing an entry that stays costs a tenth of deleting one. */
 enum { LOOKS_PER_DELETION = 8 };
 
+/* What damage took is not forgotten before everything up to there goes. */
+static bool is_lost(uint64_t position, MDB_val value)
+{
+    uint64_t end;
+    return record_get_lost(bytes_of(value), position, &end) == SPN_OK;
+}
+
 spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t to,
                                bool (*keep)(const void *owner, uint64_t position),
                                const void *owner, size_t count_max, uint64_t *ret_next,
@@ -320,7 +327,7 @@ spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t 
         *ret_next = position;
         if (position > to)
             break;
-        if (!keep || !keep(owner, position)) {
+        if (!keep || !(is_lost(position, value) || keep(owner, position))) {
             rc = mdb_cursor_del(cursor, 0);
             *ret_count += rc == 0 ? 1 : 0;
         }
@@ -412,7 +419,7 @@ spn_err journal_delete_name(struct journal *journal, struct spn_bytes name, uint
     int rc = mdb_get(journal->txn, journal->dbi[TABLE_NAMES], &key, &value);
     if (rc != 0)
         return rc == MDB_NOTFOUND ? SPN_OK : journal_poison(journal, rc, "names");
-    if (record_get_name(bytes_of(value), name, &named) != SPN_OK || named != epoch)
+    if (record_get_name(bytes_of(value), name, &named) == SPN_OK && named != epoch)
         return SPN_OK;
     return delete_key(journal, TABLE_NAMES, key);
 }

@@ -318,7 +318,8 @@ static const uint8_t *get_all_numbers(struct spn_bytes value, uint64_t *numbers)
     return at < end ? get_numbers(at + 1, end, *at, numbers + MARKERS, NUMBERS - MARKERS) : NULL;
 }
 
-spn_err record_get_entry(struct spn_bytes value, uint64_t position, struct record_entry *ret_entry)
+/* Of any kind. */
+static spn_err get_entry(struct spn_bytes value, uint64_t position, struct record_entry *ret_entry)
 {
     const uint8_t *at = value.data;
     uint64_t numbers[NUMBERS];
@@ -340,8 +341,6 @@ spn_err record_get_entry(struct spn_bytes value, uint64_t position, struct recor
         entry_checksum(at, head_size + id_size + type_size, data_hash, position))
         return SPN_E_CORRUPT;
     uint8_t kind = at[ENTRY_KIND] & (ENTRY_MORE - 1);
-    if (kind < RECORD_OPEN || kind > RECORD_MARKER)
-        return SPN_E_CORRUPT;
     uint64_t id_distance = numbers[ID_DISTANCE];
     *ret_entry = (struct record_entry){
         .kind = kind,
@@ -358,6 +357,48 @@ spn_err record_get_entry(struct spn_bytes value, uint64_t position, struct recor
         .type = {type, type_size},
         .data = data,
     };
+    return SPN_OK;
+}
+
+spn_err record_get_entry(struct spn_bytes value, uint64_t position, struct record_entry *ret_entry)
+{
+    struct record_entry entry;
+    spn_err err = get_entry(value, position, &entry);
+    if (err != SPN_OK)
+        return err;
+    if (entry.kind < RECORD_OPEN || entry.kind > RECORD_MARKER)
+        return SPN_E_CORRUPT;
+    *ret_entry = entry;
+    return SPN_OK;
+}
+
+uint64_t record_guess_epoch(struct spn_bytes value, uint64_t position)
+{
+    uint64_t numbers[NUMBERS];
+    if (value.size < ENTRY_NUMBERS || !get_all_numbers(value, numbers) ||
+        numbers[DISTANCE] > position)
+        return 0;
+    return position - numbers[DISTANCE];
+}
+
+size_t record_put_lost(void *value, uint64_t position, uint64_t end)
+{
+    struct record_entry lost = {.kind = RECORD_LOST,
+                                .epoch = position,
+                                .seq = end,
+                                .retry_ms = UINT32_MAX,
+                                .data_hash = record_hash((struct spn_bytes){NULL, 0})};
+    record_put_entry(value, position, &lost);
+    return record_entry_size(position, &lost);
+}
+
+spn_err record_get_lost(struct spn_bytes value, uint64_t position, uint64_t *ret_end)
+{
+    struct record_entry lost;
+    if (value.size < ENTRY_NUMBERS || ((const uint8_t *)value.data)[ENTRY_KIND] != RECORD_LOST ||
+        get_entry(value, position, &lost) != SPN_OK || lost.seq <= position)
+        return SPN_E_END;
+    *ret_end = lost.seq;
     return SPN_OK;
 }
 
@@ -409,7 +450,7 @@ spn_err record_get_row(struct spn_bytes value, uint64_t epoch, struct record_row
         return SPN_E_CORRUPT;
     if (get_u32(at + CHECKSUM) != checksum(at + ROW_STATE, value.size - ROW_STATE, OF_ROW, epoch))
         return SPN_E_CORRUPT;
-    if (at[ROW_STATE] > RECORD_DELETED)
+    if (at[ROW_STATE] > RECORD_DAMAGED)
         return SPN_E_CORRUPT;
     *ret_row = (struct record_row){
         .seq = get_u64(at + ROW_SEQ),

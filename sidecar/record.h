@@ -39,6 +39,7 @@ enum record_kind {
     RECORD_DELETE = 4,
     RECORD_EXPIRE = 5,
     RECORD_MARKER = 6, /* an id, empty for a reset, or a retry, without an event */
+    RECORD_LOST = 32, /* no change: positions from here on that damage took; see record_put_lost */
 };
 
 /* Whether an entry has a seq of its own: events and markers. */
@@ -75,6 +76,15 @@ void record_put_entry(void *value, uint64_t position, const struct record_entry 
 spn_err record_get_entry(struct spn_bytes value, uint64_t position,
                          struct record_entry *ret_entry) SPN_MUST_USE;
 
+/* What an entry that is damaged says of its session, whatever its checksum is; 0: nothing. */
+uint64_t record_guess_epoch(struct spn_bytes value, uint64_t position);
+
+/* What is put in the place of entries that cannot be read any more: from this position on, below
+ * `end`, nothing is known of what was there. record_get_lost: SPN_E_END: it is something else. */
+enum { RECORD_LOST_SIZE_MAX = 64 };
+size_t record_put_lost(void *value, uint64_t position, uint64_t end);
+spn_err record_get_lost(struct spn_bytes value, uint64_t position, uint64_t *ret_end) SPN_MUST_USE;
+
 /* A session's persisted state as of the checkpoint, under its epoch. */
 struct record_row {
     uint64_t seq;
@@ -95,7 +105,13 @@ struct record_row {
     struct spn_bytes last_id;
 };
 
-enum record_state { RECORD_LIVE = 0, RECORD_CLOSED = 1, RECORD_DELETED = 2 };
+/* RECORD_DAMAGED: its row was lost to damage; this one has its name, so that it can be deleted. */
+enum record_state {
+    RECORD_LIVE = 0,
+    RECORD_CLOSED = 1,
+    RECORD_DELETED = 2,
+    RECORD_DAMAGED = 3,
+};
 
 size_t record_row_size(const struct record_row *row);
 void record_put_row(void *value, uint64_t epoch, const struct record_row *row);

@@ -6,9 +6,16 @@
 
 #include "clock.h"
 #include "kill_point.h"
+#include "salvage.h"
 #include "segment.h"
 
 enum { SNAPSHOT_ENTRIES_MAX = 65536, BURY_STEP = 1000 };
+
+struct epochs {
+    uint64_t *list;
+    size_t count;
+    size_t room;
+};
 
 struct recovery {
     struct broker_state *state;
@@ -16,9 +23,11 @@ struct recovery {
     struct journal_reader *reader;
     const uint8_t *secret;
     struct slot_index by_epoch;
-    uint64_t *dead; /* epochs of deleted sessions whose rows are still there */
-    size_t dead_count;
-    size_t dead_room;
+    struct epochs dead;     /* deleted sessions whose rows are still there */
+    struct epochs damaged;  /* rows that do not read */
+    struct epochs given_up; /* sessions whose entries above the checkpoint are not all there */
+    uint64_t rows_sum;  /* of all sessions' epochs with their names, as the rows have them, ... */
+    uint64_t names_sum; /* ... and as the names do: they differ where one of them is not there */
     struct recovered found;
 };
 
@@ -57,17 +66,17 @@ static uint32_t find_epoch(const struct recovery *recovery, uint64_t epoch)
 
 /* -- tables ------------------------------------------------------------------------------------ */
 
-static spn_err note_dead(struct recovery *recovery, uint64_t epoch)
+static spn_err note_epoch(struct epochs *epochs, uint64_t epoch)
 {
-    if (recovery->dead_count == recovery->dead_room) {
-        size_t room = recovery->dead_room > 0 ? recovery->dead_room * 2 : 64;
-        uint64_t *dead = realloc(recovery->dead, room * sizeof(*dead));
-        if (!dead)
+    if (epochs->count == epochs->room) {
+        size_t room = epochs->room > 0 ? epochs->room * 2 : 64;
+        uint64_t *list = realloc(epochs->list, room * sizeof(*list));
+        if (!list)
             return SPN_E_NOMEM;
-        recovery->dead = dead;
-        recovery->dead_room = room;
+        epochs->list = list;
+        epochs->room = room;
     }
-    recovery->dead[recovery->dead_count++] = epoch;
+    epochs->list[epochs->count++] = epoch;
     return SPN_OK;
 }
 
@@ -80,9 +89,12 @@ static spn_err load_row(struct recovery *recovery, uint64_t epoch, const struct 
     uint32_t slot;
     if (epoch > checkpoint)
         return SPN_OK;
+    recovery->found.given_up += row->state == RECORD_DAMAGED;
     if (row->state == RECORD_DELETED && row->state_position <= checkpoint)
-        return note_dead(recovery, epoch);
-    spn_err err = sessions_know(sessions, sessions_hash(sessions, row->name), epoch, &slot);
+        return note_epoch(&recovery->dead, epoch);
+    uint64_t hash = sessions_hash(sessions, row->name);
+    recovery->rows_sum += row->state == RECORD_DELETED ? 0 : hash_epoch(epoch ^ hash);
+    spn_err err = sessions_know(sessions, hash, epoch, &slot);
     return err == SPN_OK ? index_epoch(recovery, epoch, slot) : err;
 }
 
@@ -91,13 +103,18 @@ static spn_err load_rows(struct recovery *recovery)
     uint64_t epoch = 0;
     struct record_row row;
     spn_err err;
-    while ((err = journal_read_row_after(recovery->reader, epoch, &epoch, &row)) == SPN_OK) {
-        clock_find(&recovery->found.clock, row.last_ns, row.last_ms);
-        err = load_row(recovery, epoch, &row);
+    for (;;) {
+        uint64_t before = epoch;
+        err = journal_read_row_after(recovery->reader, epoch, &epoch, &row);
+        if (err == SPN_OK)
+            clock_find(&recovery->found.clock, row.last_ns, row.last_ms);
+        if (err == SPN_OK)
+            err = load_row(recovery, epoch, &row);
+        else if (err == SPN_E_CORRUPT && epoch > before)
+            err = note_epoch(&recovery->damaged, epoch);
         if (err != SPN_OK)
-            return err;
+            return err == SPN_E_END ? SPN_OK : err;
     }
-    return err == SPN_E_END ? SPN_OK : err;
 }
 
 /* What a segment that was complete but for its burials has left. On a full disk it stays, and the
@@ -105,15 +122,59 @@ static spn_err load_rows(struct recovery *recovery)
 static spn_err bury(struct recovery *recovery)
 {
     spn_err err = SPN_OK;
-    for (size_t i = 0; err == SPN_OK && i < recovery->dead_count; i += BURY_STEP) {
+    for (size_t i = 0; err == SPN_OK && i < recovery->dead.count; i += BURY_STEP) {
         err = journal_begin(recovery->journal);
-        for (size_t k = i; err == SPN_OK && k < i + BURY_STEP && k < recovery->dead_count; k++)
-            err = segment_bury(recovery->journal, recovery->dead[k]);
+        for (size_t k = i; err == SPN_OK && k < i + BURY_STEP && k < recovery->dead.count; k++)
+            err = segment_bury(recovery->journal, recovery->dead.list[k]);
         if (err == SPN_OK)
             err = journal_commit(recovery->journal);
         journal_abort(recovery->journal);
     }
     return journal_lacks_room(err) ? SPN_OK : err;
+}
+
+/* Whether names and rows belong together. A session whose name was lost would be opened again at
+ * seq 1. */
+static spn_err compare_names(struct recovery *recovery, bool *ret_same)
+{
+    struct spn_bytes name = {NULL, 0};
+    uint64_t checkpoint = journal_reader_meta(recovery->reader)->checkpoint;
+    uint64_t epoch;
+    spn_err err;
+    while ((err = journal_read_name_after(recovery->reader, name, &name, &epoch)) == SPN_OK)
+        if (epoch <= checkpoint)
+            recovery->names_sum +=
+                hash_epoch(epoch ^ sessions_hash(&recovery->state->sessions, name));
+    *ret_same = err == SPN_E_END && recovery->names_sum == recovery->rows_sum &&
+                recovery->damaged.count == 0;
+    return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
+}
+
+static spn_err salvage(struct recovery *recovery)
+{
+    struct salvaged salvaged;
+    bool same;
+    spn_err err = compare_names(recovery, &same);
+    if (err != SPN_OK || same)
+        return err;
+    err = salvage_run(recovery->journal, recovery->reader, recovery->damaged.list,
+                      recovery->damaged.count, recovery->found.clock.database_ns, &salvaged);
+    if (err != SPN_OK)
+        return err;
+    recovery->found.names = salvaged.names;
+    recovery->found.nobodys = salvaged.nobodys;
+    journal_reader_end(recovery->reader); /* what was written is in the next snapshot */
+    err = journal_reader_begin(recovery->reader);
+    for (size_t i = 0; i < salvaged.count && err == SPN_OK; i++) {
+        struct record_row row;
+        err = journal_read_row(recovery->reader, salvaged.epochs[i], &row);
+        if (err == SPN_OK)
+            err = load_row(recovery, salvaged.epochs[i], &row);
+        else if (err == SPN_E_END)
+            err = SPN_OK; /* there was no room to write it */
+    }
+    free(salvaged.epochs);
+    return err;
 }
 
 static spn_err load_producer(struct recovery *recovery, const uint8_t *id,
@@ -153,8 +214,17 @@ static spn_err load_producers(struct recovery *recovery)
     struct record_producer record;
     bool first = true;
     spn_err err;
-    while ((err = journal_read_producer_after(recovery->reader, first, id, runs, &record)) ==
-           SPN_OK) {
+    for (;;) {
+        uint8_t before[RECORD_PRODUCER_ID_SIZE];
+        memcpy(before, id, sizeof(before));
+        err = journal_read_producer_after(recovery->reader, first, id, runs, &record);
+        if (err == SPN_E_CORRUPT && (first || memcmp(before, id, sizeof(before)) != 0)) {
+            recovery->found.producers++;
+            first = false;
+            continue;
+        }
+        if (err != SPN_OK)
+            break;
         first = false;
         clock_find(&recovery->found.clock, record.time_ns, 0);
         err = load_producer(recovery, id, &record);
@@ -235,6 +305,79 @@ static spn_err write_generation(struct recovery *recovery)
     return SPN_OK;
 }
 
+/* -- damage above the checkpoint --------------------------------------------------------------- */
+
+static bool is_given_up(const struct recovery *recovery, uint64_t epoch)
+{
+    for (size_t i = 0; i < recovery->given_up.count; i++)
+        if (recovery->given_up.list[i] == epoch)
+            return true;
+    return false;
+}
+
+static bool met_damage(const struct recovery *recovery)
+{
+    return recovery->found.lost > 0 || recovery->found.nobodys > 0;
+}
+
+/* An entry of a session that nobody knows: what opened it was lost. */
+static spn_err pass_orphan(struct recovery *recovery)
+{
+    if (!met_damage(recovery))
+        return SPN_E_CORRUPT;
+    recovery->found.nobodys++;
+    return SPN_OK;
+}
+
+/* Events before this one are not there. Where nothing is damaged the generation itself sees to it
+ * that none is. */
+static bool lacks_events(struct recovery *recovery, const struct session *session, uint32_t slot,
+                         const struct record_entry *entry)
+{
+    struct record_row row;
+    const struct generation_session *touched =
+        generation_find(recovery->state->active, session, slot);
+    if (!met_damage(recovery))
+        return false;
+    if (touched && touched->epoch == entry->epoch && touched->count > 0)
+        return entry->seq != touched->first_seq + touched->count;
+    if (journal_read_row(recovery->reader, entry->epoch, &row) == SPN_OK)
+        return row.seq + 1 < entry->seq;
+    return entry->seq > 1;
+}
+
+static spn_err give_up(struct recovery *recovery, uint64_t epoch)
+{
+    uint32_t slot = find_epoch(recovery, epoch);
+    spn_err err = note_epoch(&recovery->given_up, epoch);
+    if (err == SPN_OK)
+        err = salvage_give_up(recovery->journal, recovery->reader, epoch,
+                              recovery->found.clock.database_ns);
+    if (err != SPN_OK || slot == SLOT_NONE)
+        return err;
+    recovery->found.given_up++;
+    struct session *session = &recovery->state->sessions.slots[slot];
+    if (session->tracker)
+        session->tracker->damaged = true;
+    return SPN_OK;
+}
+
+/* Entries from here to `last` do not read. Whose they were shows where a later one does not follow;
+ * of one alone its own head may say it. */
+static spn_err pass_damage(struct recovery *recovery, uint64_t from, uint64_t last)
+{
+    struct recovered *found = &recovery->found;
+    uint64_t newest = journal_reader_newest(recovery->reader);
+    if (last > newest + 1)
+        last = newest;
+    found->lost_from = found->lost > 0 ? found->lost_from : from;
+    found->lost += last - from + 1;
+    recovery->state->next_position = last + 1;
+    uint64_t epoch = journal_guess_epoch(recovery->reader, last);
+    bool known = epoch != 0 && find_epoch(recovery, epoch) != SLOT_NONE;
+    return known && !is_given_up(recovery, epoch) ? give_up(recovery, epoch) : SPN_OK;
+}
+
 static spn_err apply_open(struct recovery *recovery, uint64_t position,
                           const struct record_entry *entry)
 {
@@ -273,8 +416,12 @@ static spn_err apply_stored(struct recovery *recovery, uint64_t position,
     struct broker_state *state = recovery->state;
     uint32_t slot = find_epoch(recovery, entry->epoch);
     if (slot == SLOT_NONE)
-        return SPN_E_CORRUPT;
+        return pass_orphan(recovery);
+    if (is_given_up(recovery, entry->epoch))
+        return SPN_OK;
     struct session *session = &state->sessions.slots[slot];
+    if (lacks_events(recovery, session, slot, entry))
+        return give_up(recovery, entry->epoch);
     struct fingerprint id = fingerprint_of(entry->id, recovery->secret);
     spn_err err = session->tracker ? remember(recovery, slot, position, entry, id) : SPN_OK;
     if (err != SPN_OK)
@@ -294,7 +441,7 @@ static spn_err apply_end(struct recovery *recovery, uint64_t position,
     struct broker_state *state = recovery->state;
     uint32_t slot = find_epoch(recovery, entry->epoch);
     if (slot == SLOT_NONE)
-        return SPN_E_CORRUPT;
+        return pass_orphan(recovery);
     struct session *session = &state->sessions.slots[slot];
     bool closed = entry->kind == RECORD_CLOSE;
     struct generation_session *touched =
@@ -345,6 +492,8 @@ static spn_err read_slice(struct recovery *recovery, uint64_t *next, bool *ret_e
         err = journal_read_entry_from(recovery->reader, *next, &position, &entry);
         if (err == SPN_OK)
             err = apply(recovery, position, &entry);
+        else if (err == SPN_E_CORRUPT)
+            err = pass_damage(recovery, *next, position);
         if (err == SPN_OK)
             *next = position + 1;
     }
@@ -373,6 +522,8 @@ static spn_err load_tables(struct recovery *recovery)
     spn_err err = journal_reader_begin(recovery->reader);
     if (err == SPN_OK)
         err = load_rows(recovery);
+    if (err == SPN_OK)
+        err = salvage(recovery);
     if (err == SPN_OK)
         err = load_producers(recovery);
     journal_reader_end(recovery->reader);
@@ -411,7 +562,9 @@ spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16
     if (err == SPN_OK)
         err = read_log(&recovery);
     KILL_POINT("recovery_end");
-    free(recovery.dead);
+    free(recovery.dead.list);
+    free(recovery.damaged.list);
+    free(recovery.given_up.list);
     journal_reader_close(recovery.reader);
     slot_index_release(&recovery.by_epoch);
     if (err == SPN_OK)

@@ -18,6 +18,14 @@
 struct recovered {
     uint64_t entries; /* read from the log */
     struct clock_found clock;
+
+    /* What damage took. */
+    uint64_t given_up;  /* sessions that answer SPN_E_CORRUPT until they are deleted */
+    uint64_t names;     /* written again */
+    uint64_t nobodys;   /* rows, names and entries that nothing else belongs to */
+    uint64_t producers; /* that are forgotten */
+    uint64_t lost;      /* positions above the checkpoint that do not read, ... */
+    uint64_t lost_from; /* ... and the first of them */
 };
 
 /* On success *state is the caller's to release by recovery_release. SPN_E_CORRUPT, SPN_E_NOMEM,

@@ -432,13 +432,29 @@ static spn_err look_up_name(struct subscriptions *all, const struct subscription
     return err == SPN_E_END ? SPN_OK : err;
 }
 
+/* The broker, who writes the log, may be asleep. */
+static void note_damage(struct subscriptions *all)
+{
+    metrics_count(&all->options.metrics->damaged_reads);
+    handoff_nudge(all->options.asks);
+}
+
+/* The verdict for what does not read back. */
+static uint8_t failure(struct subscriptions *all, spn_err err)
+{
+    if (err != SPN_E_CORRUPT)
+        return WIRE_FAILED;
+    note_damage(all);
+    return WIRE_DAMAGED;
+}
+
 /* Asks the broker where the session stands. */
 static void ask(struct subscriptions *all, struct subscription *subscription)
 {
     uint64_t epoch;
     spn_err err = look_up_name(all, subscription, &epoch);
     if (err != SPN_OK) {
-        end(all, subscription, WIRE_FAILED);
+        end(all, subscription, failure(all, err));
         return;
     }
     struct ask *asked = ask_new(ASK_VIEW, 1);
@@ -672,7 +688,8 @@ void subscriptions_answer(struct subscriptions *all, const struct ask *answered)
     } else if (err == SPN_E_BACKPRESSURE || err == SPN_E_NOMEM) {
         block(all, subscription);
     } else if (err != SPN_E_UNAVAILABLE) { /* else its subscriber is gone, and the tick sees it */
-        (void)slice_verdict(err, &verdict);
+        if (!slice_verdict(err, &verdict))
+            verdict = failure(all, err);
         end(all, subscription, verdict);
     }
 }
@@ -795,8 +812,7 @@ static void pass_hole(struct subscriptions *all, uint64_t position)
 /* The session that has the damaged entry is not known; each finds out for itself. */
 static void pass_damage(struct subscriptions *all, uint64_t position)
 {
-    metrics_count(&all->options.metrics->damaged_reads);
-    handoff_nudge(all->options.asks); /* the broker, who writes the log, may be asleep */
+    note_damage(all);
     pass_hole(all, position + 1);
 }
 

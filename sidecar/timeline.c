@@ -97,6 +97,8 @@ spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
     for (size_t i = 0; i < 2; i++)
         timeline->parts[i] = durable_part(&view->parts[i], newest);
     spn_err err = journal_read_row(reader, view->epoch, &timeline->row);
+    if (err == SPN_OK && timeline->row.state == RECORD_DAMAGED)
+        return SPN_E_CORRUPT; /* it is given up */
     if (err == SPN_OK) {
         timeline->has_row = true;
         timeline->segment = journal_row_segment(reader, &timeline->row);

@@ -277,6 +277,7 @@ static struct tracker *grow(const struct tracker *old)
     tracker->markers = old->markers;
     tracker->id_position = old->id_position;
     tracker->closed = old->closed;
+    tracker->damaged = old->damaged;
     tracker->recent = old->recent;
     tracker->wanted = old->wanted;
     tracker->window_max = old->window_max;

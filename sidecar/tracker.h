@@ -64,9 +64,10 @@ struct tracker {
     uint16_t count; /* ids in the ring */
     uint16_t next;  /* place that the next id takes */
     uint8_t name_size;
-    bool closed; /* nothing more is stored in this epoch */
-    bool recent; /* touched since sessions_evict last came by */
-    bool wanted; /* by a frame that is parked: the broker's note */
+    bool closed;  /* nothing more is stored in this epoch */
+    bool damaged; /* the same, and nothing is given out: it can only be deleted */
+    bool recent;  /* touched since sessions_evict last came by */
+    bool wanted;  /* by a frame that is parked: the broker's note */
     _Alignas(8) uint8_t memory[];
 };
 

@@ -9,7 +9,7 @@ enum {
     SLICE_ENTRIES_MAX = 256,
     SLICE_SIZE_MAX = 1024 * 1024,
     NAMES = 8192,           /* a power of two: 2 MB of names */
-    DAMAGED_RUN_MAX = 4096, /* damaged entries in a row after which we give up */
+    DAMAGED_RUN_MAX = 4096, /* damages in a row after which we give up */
 };
 
 struct name {
@@ -165,13 +165,17 @@ static spn_err take(struct log_walk *walk, uint64_t position, const struct recor
     return SPN_OK;
 }
 
-/* A damaged entry is left out: what is behind it may be all that is left of somebody's data. */
-static spn_err pass_damaged(struct log_walk *walk)
+/* What is damaged, up to this position, is left out: what comes after it may be all that is left of
+ * somebody's data. */
+static spn_err pass_damaged(struct log_walk *walk, uint64_t last)
 {
-    if (walk->damaged++ == 0)
+    if (last > walk->newest)
+        last = walk->newest;
+    if (walk->damaged == 0)
         walk->damaged_first = walk->from;
+    walk->damaged += last - walk->from + 1;
     walk->damaged_run++;
-    walk->from++;
+    walk->from = last + 1;
     return walk->damaged_run > DAMAGED_RUN_MAX ? SPN_E_CORRUPT : SPN_OK;
 }
 
@@ -183,7 +187,7 @@ static spn_err step(struct log_walk *walk)
         return SPN_E_END;
     spn_err err = journal_read_entry_from(walk->reader, walk->from, &position, &entry);
     if (err == SPN_E_CORRUPT)
-        return pass_damaged(walk);
+        return pass_damaged(walk, position);
     if (err == SPN_OK && position > walk->newest)
         return SPN_E_END;
     if (err == SPN_OK)

@@ -12,6 +12,7 @@
 
 #include "data_dir.h"
 #include "event_text.h"
+#include "last_words.h"
 #include "log_walk.h"
 #include "retained.h"
 #include "text.h"
@@ -224,6 +225,8 @@ int verb_dump(int argc, char **argv)
     struct journal *journal;
     struct log_walk *walk;
     cli_parse(&argp, argc, argv, &dump);
+    last_words_init("sponson dump: database: damaged, so that it cannot be read on: signal ",
+                    CLI_FAILURE);
     int exit_code = data_dir_open(dump.data_dir, &journal);
     if (exit_code != CLI_OK)
         return exit_code;

@@ -3,8 +3,7 @@
  *
  * At its quota the daemon trims the oldest entries. When names and rows of sessions fill it, those
  * go that got nothing for the longest time. While nothing can be written the daemon says that it is
- * degraded, and goes on answering. What
- * does not read back ends the daemon only where going on would mean to guess. */
+ * degraded, and goes on answering. What does not read back is given up, and no more than that. */
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -363,38 +362,56 @@ static void damaged_newest_event_is_a_hole_in_the_window(struct stage *stage)
     expect_further_events(stage, 3);
 }
 
-/* Where the session stands is not known any more: the daemon ends, soon, and says why. */
-static void expect_end(struct stage *stage, const char *table)
+/* Where the session stands is not known any more: it takes nothing, others do, and it can be
+ * deleted; then its name is free. */
+static void expect_given_up(struct stage *stage, const char *table)
 {
     struct raw raw;
     uint64_t token;
     struct process *daemon = meet_damage(stage, table, 0, &raw, &token);
     send_further(&raw, token);
-    assert_int_equal(process_wait(daemon, until_in(STAGE_WAIT_MS)), 1);
-    assert_non_null(strstr(stage_log(stage), "storage_failed code=SPN_E_CORRUPT"));
+    struct outcome replay = stage_run(stage, "replay", "victim");
+    stage_expect_code(&replay, 1);
+    assert_non_null(strstr(replay.err, "damaged"));
+    expect_replay(stage, "bystander", 1);
+    assert_true(robust_counter(&raw, "sponson_sessions_damaged_total") > 0);
+    assert_non_null(strstr(stage_log(stage), "event=damaged code=SPN_E_CORRUPT"));
+    assert_true(process_runs(daemon));
     raw_close(&raw);
-}
-
-static void damaged_block_ends_the_daemon(struct stage *stage)
-{
-    expect_end(stage, "blocks");
-}
-
-/* All rows are read at the start: without one there is no telling whose events the log has. */
-static void damaged_row_stops_the_start(struct stage *stage)
-{
-    struct raw raw;
-    struct process *daemon = stage_start(stage, NULL);
+    struct outcome deleted = stage_run(stage, "delete", "victim", "--yes");
+    stage_expect_code(&deleted, 0);
     raw_open(&raw);
-    uint64_t token = raw_take_producer(&raw, first_id).token;
-    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 3, 0}, "victim");
-    raw_expect_acks(&raw, token, 3);
+    token = raw_take_producer(&raw, first_id).token;
+    uint64_t first = robust_durable(&raw, token) + 1;
+    raw_send_events(&raw, &(struct raw_batch){token, first, first, 0, 1, 0}, "victim");
+    raw_expect_acks(&raw, token, first);
+    expect_replay(stage, "victim", 1);
     raw_close(&raw);
     assert_int_equal(stage_stop(daemon), 0);
-    damage(stage->data_dir, "rows", 0);
-    daemon = stage_begin(stage, NULL, NULL);
-    assert_int_equal(process_wait(daemon, until_in(STAGE_WAIT_MS)), 1);
-    assert_non_null(strstr(stage_log(stage), "event=recovery code=SPN_E_CORRUPT"));
+}
+
+static void damaged_block_gives_up_its_session_only(struct stage *stage)
+{
+    expect_given_up(stage, "blocks");
+}
+
+static void damaged_row_does_not_stop_the_start(struct stage *stage)
+{
+    expect_given_up(stage, "rows");
+}
+
+/* Names and rows say the same twice. */
+static void damaged_name_is_written_again(struct stage *stage)
+{
+    struct raw raw;
+    uint64_t token;
+    struct process *daemon = meet_damage(stage, "names", 0, &raw, &token);
+    send_further(&raw, token);
+    assert_int_equal(raw_expect_acks(&raw, token, 2).run_count, 0);
+    expect_replay(stage, "victim", 4);
+    assert_non_null(strstr(stage_log(stage), "names_restored=1"));
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
 }
 
 /* -- the checkpoint ---------------------------------------------------------------------------- */
@@ -448,8 +465,9 @@ int main(void)
         STAGE_TEST(long_tail_is_recovered_on_a_full_disk),
         STAGE_TEST(damaged_event_is_a_hole_in_the_window),
         STAGE_TEST(damaged_newest_event_is_a_hole_in_the_window),
-        STAGE_TEST(damaged_block_ends_the_daemon),
-        STAGE_TEST(damaged_row_stops_the_start),
+        STAGE_TEST(damaged_block_gives_up_its_session_only),
+        STAGE_TEST(damaged_row_does_not_stop_the_start),
+        STAGE_TEST(damaged_name_is_written_again),
         STAGE_TEST(duplicates_leave_the_checkpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

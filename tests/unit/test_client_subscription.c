@@ -318,6 +318,7 @@ static void ends_have_their_reasons(void **state)
         {WIRE_OTHER_EPOCH, SPN_E_OTHER_EPOCH},
         {WIRE_DELETED, SPN_E_DELETED},
         {WIRE_FAILED, SPN_E_IO},
+        {WIRE_DAMAGED, SPN_E_CORRUPT},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct stream stream = subscribe(NULL);

@@ -910,8 +910,31 @@ static void read_only_leaves_nothing_behind(void **state)
     assert_false(exists("lock.mdb"));
     assert_false(exists("data.mdb"));
     write_file("data.mdb", "", 0);
-    assert_int_equal(try_open(dir, true), SPN_E_PATH);
+    assert_int_equal(try_open(dir, true), SPN_E_CORRUPT);
     assert_false(exists("lock.mdb"));
+}
+
+static void a_file_cut_to_nothing_is_no_new_database(void **state)
+{
+    (void)state;
+    write_file("data.mdb", "", 0);
+    assert_int_equal(try_open(dir, false), SPN_E_CORRUPT);
+    assert_non_null(strstr(journal_detail(), "cut to nothing"));
+    assert_false(exists("lock.mdb"));
+}
+
+static void a_cut_file_is_refused_not_touched(void **state)
+{
+    (void)state;
+    size_t size;
+    struct journal *journal = open_journal();
+    append_commit(journal, 1, 1000);
+    journal_close(journal);
+    uint8_t *bytes = read_file("data.mdb", &size);
+    write_file("data.mdb", bytes, size / 2 / 4096 * 4096);
+    free(bytes);
+    assert_int_equal(try_open(dir, false), SPN_E_CORRUPT);
+    assert_non_null(strstr(journal_detail(), "cut to "));
 }
 
 /* -- damage ------------------------------------------------------------------------------------ */
@@ -2225,6 +2248,8 @@ int main(void)
     for (size_t i = 0; i < COUNT(foreigns); i++)
         add(foreigns[i].name, run_foreign, &foreigns[i]);
     ADD(an_empty_environment_is_taken);
+    ADD(a_file_cut_to_nothing_is_no_new_database);
+    ADD(a_cut_file_is_refused_not_touched);
     ADD(garbage_files);
     ADD(paths);
     ADD(read_only_leaves_nothing_behind);

@@ -632,7 +632,7 @@ static void kinds_and_states_not_known(void **state)
             record_get_entry((struct spn_bytes){value, record_entry_size(1, &entry)}, 1, &entry),
             SPN_E_CORRUPT);
     }
-    struct record_row row = {.state = RECORD_DELETED + 1};
+    struct record_row row = {.state = RECORD_DAMAGED + 1};
     record_put_row(value, 1, &row);
     assert_int_equal(record_get_row((struct spn_bytes){value, record_row_size(&row)}, 1, &row),
                      SPN_E_CORRUPT);

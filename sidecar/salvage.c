@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "salvage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire.h"
+
+/* One row that says that its session is given up. */
+static spn_err put_given_up(struct journal *journal, uint64_t epoch, struct spn_bytes name,
+                            uint64_t clock_ns)
+{
+    struct record_row row = {
+        .position = epoch, .last_ns = clock_ns, .state = RECORD_DAMAGED, .name = name};
+    return journal_put_row(journal, epoch, &row);
+}
+
+/* -- rows without names ------------------------------------------------------------------------ */
+
+/* The row's name is not there, or names an earlier life. */
+static spn_err check_name(struct journal *journal, struct journal_reader *reader, uint64_t epoch,
+                          const struct record_row *row, struct salvaged *salvaged)
+{
+    uint64_t named = 0;
+    spn_err err = journal_read_name(reader, row->name, &named);
+    if ((err == SPN_OK && named >= epoch) || row->state == RECORD_DELETED ||
+        epoch > journal_reader_meta(reader)->checkpoint)
+        return SPN_OK;
+    if (err != SPN_OK && err != SPN_E_END && err != SPN_E_CORRUPT)
+        return err;
+    salvaged->names++;
+    return journal_put_name(journal, row->name, epoch);
+}
+
+static spn_err check_names(struct journal *journal, struct journal_reader *reader,
+                           struct salvaged *salvaged)
+{
+    uint64_t epoch = 0;
+    struct record_row row;
+    for (;;) {
+        uint64_t before = epoch;
+        spn_err err = journal_read_row_after(reader, before, &epoch, &row);
+        if (err == SPN_E_CORRUPT && epoch > before)
+            continue;
+        if (err == SPN_OK)
+            err = check_name(journal, reader, epoch, &row, salvaged);
+        if (err != SPN_OK)
+            return err == SPN_E_END ? SPN_OK : err;
+    }
+}
+
+/* -- names without rows ------------------------------------------------------------------------ */
+
+static spn_err note(struct salvaged *salvaged, uint64_t epoch)
+{
+    uint64_t *epochs = realloc(salvaged->epochs, (salvaged->count + 1) * sizeof(*salvaged->epochs));
+    if (!epochs)
+        return SPN_E_NOMEM;
+    salvaged->epochs = epochs;
+    epochs[salvaged->count++] = epoch;
+    return SPN_OK;
+}
+
+static spn_err check_row(struct journal *journal, struct journal_reader *reader,
+                         struct spn_bytes name, uint64_t epoch, uint64_t clock_ns,
+                         struct salvaged *salvaged)
+{
+    struct record_row row;
+    if (epoch > journal_reader_meta(reader)->checkpoint)
+        return SPN_OK; /* the log has it */
+    spn_err err = journal_read_row(reader, epoch, &row);
+    if (err != SPN_E_END && err != SPN_E_CORRUPT)
+        return err;
+    err = note(salvaged, epoch);
+    return err == SPN_OK ? put_given_up(journal, epoch, name, clock_ns) : err;
+}
+
+static spn_err check_rows(struct journal *journal, struct journal_reader *reader, uint64_t clock_ns,
+                          struct salvaged *salvaged)
+{
+    struct spn_bytes name = {NULL, 0};
+    for (;;) {
+        const void *before = name.data;
+        uint64_t epoch = 0;
+        spn_err err = journal_read_name_after(reader, name, &name, &epoch);
+        if (err == SPN_E_CORRUPT && name.data != before) {
+            /* If its row is whole, it has just been written again. */
+            salvaged->nobodys++;
+            continue;
+        }
+        if (err == SPN_OK)
+            err = check_row(journal, reader, name, epoch, clock_ns, salvaged);
+        if (err != SPN_OK)
+            return err == SPN_E_END ? SPN_OK : err;
+    }
+}
+
+/* -- what belongs to nothing ------------------------------------------------------------------- */
+
+static bool is_given_up(const struct salvaged *salvaged, uint64_t epoch)
+{
+    for (size_t i = 0; i < salvaged->count; i++)
+        if (salvaged->epochs[i] == epoch)
+            return true;
+    return false;
+}
+
+static spn_err drop_rows(struct journal *journal, const uint64_t *damaged, size_t count,
+                         struct salvaged *salvaged)
+{
+    spn_err err = SPN_OK;
+    for (size_t i = 0; i < count && err == SPN_OK; i++) {
+        if (is_given_up(salvaged, damaged[i]))
+            continue;
+        salvaged->nobodys++;
+        err = journal_delete_row(journal, damaged[i]);
+    }
+    return err;
+}
+
+/* Names that do not read, before those that are known are written again. */
+static spn_err drop_names(struct journal *journal, struct journal_reader *reader)
+{
+    struct spn_bytes name = {NULL, 0};
+    for (;;) {
+        const void *before = name.data;
+        uint64_t epoch = 0;
+        spn_err err = journal_read_name_after(reader, name, &name, &epoch);
+        if (err == SPN_E_CORRUPT && name.data != before)
+            err = journal_delete_name(journal, name, 0);
+        if (err != SPN_OK)
+            return err == SPN_E_END ? SPN_OK : err;
+    }
+}
+
+/* -- all of it --------------------------------------------------------------------------------- */
+
+spn_err salvage_run(struct journal *journal, struct journal_reader *reader, const uint64_t *damaged,
+                    size_t damaged_count, uint64_t clock_ns, struct salvaged *ret_salvaged)
+{
+    struct salvaged salvaged = {.count = 0};
+    spn_err err = journal_begin(journal);
+    if (err == SPN_OK)
+        err = drop_names(journal, reader);
+    if (err == SPN_OK)
+        err = check_names(journal, reader, &salvaged);
+    if (err == SPN_OK)
+        err = check_rows(journal, reader, clock_ns, &salvaged);
+    if (err == SPN_OK)
+        err = drop_rows(journal, damaged, damaged_count, &salvaged);
+    if (err == SPN_OK)
+        err = journal_commit(journal);
+    journal_abort(journal);
+    if (err != SPN_OK && !journal_lacks_room(err)) {
+        free(salvaged.epochs);
+        return err;
+    }
+    *ret_salvaged = salvaged;
+    return SPN_OK;
+}
+
+/* As its row says, or the entry that opened it. */
+static spn_err find_name(struct journal_reader *reader, uint64_t epoch, struct spn_bytes *ret_name)
+{
+    struct record_row row;
+    struct record_entry open;
+    spn_err err = journal_read_row(reader, epoch, &row);
+    if (err == SPN_OK) {
+        *ret_name = row.name;
+        return SPN_OK;
+    }
+    err = journal_read_entry(reader, epoch, &open);
+    if (err == SPN_OK && (open.kind != RECORD_OPEN || open.data.size > WIRE_SESSION_MAX))
+        err = SPN_E_CORRUPT;
+    if (err == SPN_OK)
+        *ret_name = open.data;
+    return err;
+}
+
+spn_err salvage_give_up(struct journal *journal, struct journal_reader *reader, uint64_t epoch,
+                        uint64_t clock_ns)
+{
+    struct spn_bytes name;
+    spn_err err = find_name(reader, epoch, &name);
+    if (err == SPN_OK)
+        err = journal_begin(journal);
+    if (err == SPN_OK)
+        err = put_given_up(journal, epoch, name, clock_ns);
+    if (err == SPN_OK)
+        err = journal_put_name(journal, name, epoch);
+    if (err == SPN_OK)
+        err = journal_commit(journal);
+    journal_abort(journal);
+    return journal_lacks_room(err) || err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
+}
