@@ -74,6 +74,7 @@ static spn_err code_of(int rc, const char *dir)
     case MDB_BAD_VALSIZE:
         return SPN_E_INVALID;
     case MDB_READERS_FULL:
+    case EAGAIN: /* LMDB's lock for this process's id: somebody of another namespace has the same */
         return SPN_E_IN_USE;
     case ENOMEM:
         return SPN_E_NOMEM;
@@ -96,12 +97,18 @@ bool journal_lacks_room(spn_err err)
     return err == SPN_E_DISK_FULL || err == SPN_E_QUOTA_FULL;
 }
 
+/* In containers, processes that know nothing of each other have the same ids. */
+static const char same_pid[] =
+    "a process of another container has it open under the same process id, which LMDB locks: wait "
+    "until it has ended, or start under another id";
+
 /* rc: of LMDB, or an errno. Leaves the words in detail and an errno in errno. */
 spn_err journal_fail(int rc, const char *dir, const char *doing)
 {
     assert(rc != 0);
     spn_err err = code_of(rc, dir);
-    snprintf(detail, sizeof(detail), "%.384s: %.120s", doing, mdb_strerror(rc));
+    const char *why = rc == EAGAIN ? same_pid : mdb_strerror(rc);
+    snprintf(detail, sizeof(detail), "%.344s: %.160s", doing, why);
     if (rc > 0)
         errno = rc;
     return err;

@@ -14,7 +14,8 @@
  * Errors   SPN_E_DISK_FULL: no room on the disk, SPN_E_QUOTA_FULL: none in the map; the transaction
  *          is lost, the environment is not. SPN_E_IO: storage failed or LMDB panicked; only a
  * restart tells what is on disk. SPN_E_CORRUPT: bytes that we did not write. SPN_E_IN_USE: LMDB's
- * table of readers is full (126 slots; a reader takes two). SPN_E_SYSTEM: see errno.
+ * table of readers is full (126 slots; a reader takes two); with errno EAGAIN, a process of another
+ * container has the same id, by which LMDB locks. SPN_E_SYSTEM: see errno.
  */
 #ifndef SPN_JOURNAL_H
 #define SPN_JOURNAL_H

@@ -2,24 +2,49 @@
 #include "data_dir.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "own_files.h"
 
-enum { PATH_SIZE = 4096 };
+enum { PATH_SIZE = 4096, PIDS_MAX = 16 };
 
 #define LOCK_FILE "lock.mdb" /* LMDB's name for it */
 
+/* Goes on as a child, under another process id; the parent waits and ends as it did. */
+static bool take_other_pid(void)
+{
+    int status;
+    pid_t child = fork();
+    if (child < 0)
+        return false;
+    if (child == 0)
+        return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            _exit(CLI_FAILURE);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+/* LMDB locks by process id, and the daemon of another container may have ours: as a rule both are
+ * 1. */
 static spn_err try_open(const char *dir, struct journal **ret_journal)
 {
     struct journal_options options = {.dir = dir, .read_only = true};
     if (own_files_check(dir, LOCK_FILE, S_IFREG)) /* LMDB writes to it, wherever it leads */
         return SPN_E_SYSTEM;
-    return journal_open(ret_journal, &options);
+    for (int tries = 0;; tries++) {
+        errno = 0;
+        spn_err err = journal_open(ret_journal, &options);
+        if (err != SPN_E_IN_USE || errno != EAGAIN || tries == PIDS_MAX || !take_other_pid())
+            return err;
+    }
 }
 
 /* A directory that is not there and one without a database read differently. */

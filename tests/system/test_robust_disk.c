@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "event_list.h"
@@ -414,6 +415,30 @@ static void damaged_name_is_written_again(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* -- containers -------------------------------------------------------------------------------- */
+
+/* Both are process 1 of a namespace of their own. */
+static void dump_beside_a_daemon_of_the_same_pid(struct stage *stage)
+{
+    struct stage_daemon options = {.under = {"unshare", "--pid", "--fork", "--kill-child"}};
+    struct raw raw;
+    if (geteuid() != 0 || system("unshare --pid --fork true 2>/dev/null") != 0)
+        skip();
+    struct process *daemon = stage_start(stage, &options);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, first_id).token;
+    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 3, 0}, "s");
+    raw_expect_acks(&raw, token, 3);
+    raw_close(&raw);
+    struct process_options dump = {
+        .argv = (const char *const[]){"unshare", "--pid", "--fork", stage_sponson(), "dump",
+                                      "--data-dir", stage->data_dir, NULL}};
+    struct outcome outcome = stage_end(stage, stage_process(stage, &dump), until_in(STAGE_WAIT_MS));
+    stage_expect_code(&outcome, 0);
+    assert_non_null(strstr(outcome.out, "\"seq\":3"));
+    process_kill(daemon);
+}
+
 /* -- the checkpoint ---------------------------------------------------------------------------- */
 
 enum { WINDOW_EVENTS = 100 };
@@ -468,6 +493,7 @@ int main(void)
         STAGE_TEST(damaged_block_gives_up_its_session_only),
         STAGE_TEST(damaged_row_does_not_stop_the_start),
         STAGE_TEST(damaged_name_is_written_again),
+        STAGE_TEST(dump_beside_a_daemon_of_the_same_pid),
         STAGE_TEST(duplicates_leave_the_checkpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
