@@ -54,7 +54,9 @@ struct journal_damage {
     uint64_t missing[JOURNAL_TABLES]; /* values that are not where they were counted */
     uint64_t lost_from;               /* positions; 0: none */
     uint64_t lost_to;
-    bool free_list; /* the list of free pages: they are not used again */
+    bool free_list;   /* the list of free pages: they are not used again */
+    bool blocks_lost; /* now or at an earlier start: what has no block may be retained all the same
+                       */
 };
 const struct journal_damage *journal_damage(const struct journal *journal);
 

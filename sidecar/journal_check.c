@@ -158,7 +158,7 @@ static spn_err mend(struct journal *journal, const struct pages_damage *damage)
     struct pages_key key = mending_key(table, damage);
     if (table == TABLE_LOG)
         return mend_log(journal, damage, &key);
-    return pages_mend(journal->pages, damage, &key, (struct spn_bytes){"", 1});
+    return pages_mend(journal->pages, damage, &key, (struct spn_bytes){"", PAGES_MARK_SIZE});
 }
 
 /* Names and rows are counted: a leaf of an earlier time looks whole. */
@@ -207,6 +207,7 @@ spn_err journal_check_pages(struct journal *journal)
     struct findings findings = {.count = 0};
     struct pages_snapshot snapshot;
     uint64_t entries[PAGES_TREES_MAX];
+    uint64_t marks[PAGES_TREES_MAX];
     bool free_whole;
     spn_err err = pages_snapshot(journal->pages, 0, &snapshot, NULL);
     if (err != SPN_OK || !find_trees(journal, &snapshot))
@@ -222,7 +223,7 @@ spn_err journal_check_pages(struct journal *journal)
         journal->log_unchecked = journal->now.meta.next_position;
     }
     err = pages_check(journal->pages, &snapshot, large ? log : SIZE_MAX, note, &findings, entries,
-                      &free_whole);
+                      marks, &free_whole);
     if (err == SPN_E_CORRUPT)
         err = journal_fail_with(err, "damaged", "two places of the index have the same page");
     else if (err == SPN_OK && findings.beyond)
@@ -230,6 +231,9 @@ spn_err journal_check_pages(struct journal *journal)
     if (err == SPN_OK)
         err = mend_all(journal, &snapshot, &findings, entries, free_whole);
     free(findings.damages);
+    journal->damage.blocks_lost = marks[journal->trees[TABLE_BLOCKS]] > 0 ||
+                                  journal->damage.leaves[TABLE_BLOCKS] > 0 ||
+                                  journal->damage.missing[TABLE_BLOCKS] > 0;
     return err;
 }
 

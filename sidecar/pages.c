@@ -531,6 +531,7 @@ struct check {
     pages_tell *tell;
     void *owner;
     uint64_t *entries;
+    uint64_t *marks;
     uint8_t *seen; /* bit per page */
     bool twice;    /* a page was seen again */
 };
@@ -556,6 +557,7 @@ static void count_leaf(struct check *check, const struct place *place)
     check->entries[check->tree] += node_count(place->page);
     for (size_t i = 0; i < node_count(place->page); i++) {
         const uint8_t *node = node_at(place->page, i);
+        check->marks[check->tree] += value_size(node) == PAGES_MARK_SIZE;
         if (get_u16(node + NODE_FLAGS) & HAS_OVERFLOW)
             see_overflows(check, node);
     }
@@ -654,15 +656,17 @@ static bool free_is_whole(struct check *check)
 
 spn_err pages_check(const struct pages *pages, const struct pages_snapshot *snapshot, size_t sparse,
                     pages_tell *tell_damage, void *owner, uint64_t ret_entries[PAGES_TREES_MAX],
-                    bool *ret_free_whole)
+                    uint64_t ret_marks[PAGES_TREES_MAX], bool *ret_free_whole)
 {
     struct check check = {.pages = pages,
                           .snapshot = snapshot,
                           .sparse = sparse,
                           .tell = tell_damage,
                           .owner = owner,
-                          .entries = ret_entries};
+                          .entries = ret_entries,
+                          .marks = ret_marks};
     memset(ret_entries, 0, PAGES_TREES_MAX * sizeof(*ret_entries));
+    memset(ret_marks, 0, PAGES_TREES_MAX * sizeof(*ret_marks));
     check.seen = calloc(snapshot->last / 8 + 1, 1);
     if (!check.seen)
         return SPN_E_NOMEM;

@@ -30,6 +30,7 @@
 enum {
     PAGES_TREES_MAX = 16,
     PAGES_KEY_MAX = 511,
+    PAGES_MARK_SIZE = 1,
     PAGES_FREE = 0, /* LMDB's own trees come first */
     PAGES_MAIN = 1,
 };
@@ -92,13 +93,14 @@ spn_err pages_look(const struct pages *pages, const struct pages_snapshot *snaps
                    struct pages_damage *ret_damage) SPN_MUST_USE;
 
 /* Looks at all pages of all trees; of one of them, `sparse` (SIZE_MAX: of none), at the first and
- * the last leaf only. Calls tell for each damaged one. ret_entries: how many the leaves have.
+ * the last leaf only. Calls tell for each damaged one. ret_entries: how many the leaves have;
+ * ret_marks: those of them with a value of PAGES_MARK_SIZE, which only mending writes.
  * *ret_free_whole: the list of free pages is whole, and has none that a tree has too, where LMDB
  * would write. SPN_E_CORRUPT: a page is in two places. SPN_E_NOMEM. */
 typedef void pages_tell(void *owner, const struct pages_damage *damage);
 spn_err pages_check(const struct pages *pages, const struct pages_snapshot *snapshot, size_t sparse,
                     pages_tell *tell, void *owner, uint64_t ret_entries[PAGES_TREES_MAX],
-                    bool *ret_free_whole) SPN_MUST_USE;
+                    uint64_t ret_marks[PAGES_TREES_MAX], bool *ret_free_whole) SPN_MUST_USE;
 
 /* Puts a leaf with this one value in the place of a damaged one. Takes effect at once. */
 spn_err pages_mend(const struct pages *pages, const struct pages_damage *damage,

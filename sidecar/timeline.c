@@ -441,6 +441,8 @@ static spn_err fill_window(const struct timeline *timeline, uint16_t window_max,
         uint64_t first;
         size_t count;
         spn_err err = timeline_positions(timeline, seq, WINDOW_STEP, positions, &first, &count);
+        if (err == SPN_OK && (count == 0 || first > seq))
+            err = absence_check(timeline, count > 0 ? first : timeline->seq_last + 1);
         for (size_t i = 0; err == SPN_OK && i < count; i++)
             err = remember_entry(timeline, positions[i], secret, tracker);
         if (err != SPN_OK || count == 0)

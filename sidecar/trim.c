@@ -93,14 +93,21 @@ void trim_free(struct trim *trim)
     free(trim);
 }
 
+/* What no block has would be taken for hidden: where damage took blocks only the quota trims. */
+static bool may_look(const struct trim *trim)
+{
+    return !journal_damage(trim->journal)->blocks_lost;
+}
+
 void trim_look(struct trim *trim, size_t segments)
 {
-    trim->to_look_at += segments;
+    if (may_look(trim))
+        trim->to_look_at += segments;
 }
 
 void trim_look_at_all(struct trim *trim)
 {
-    if (trim->inside)
+    if (trim->inside || !may_look(trim))
         return;
     trim->to_look_at = SIZE_MAX / 2; /* until the round is over */
     trim->number = 0;

@@ -31,7 +31,7 @@ enum {
     LARGE = 6000, /* goes to overflow pages */
     PAGE = 4096,
     HEAD = 16, /* of a page */
-    ROUNDS = 60,
+    ROUNDS = 50,
     ROUNDS_CAMPAIGN = 1000,
     OPEN_MS = 10000,
     END_MS = 20000,
@@ -63,6 +63,7 @@ struct damage {
     uint8_t *bytes; /* and damaged */
     size_t bytes_size;
     const char *dir; /* of the damaged one */
+    bool blocks;     /* only leaves of blocks are damaged */
     char what[200];
     uint64_t random;
     struct tally tallies[KINDS];
@@ -143,10 +144,31 @@ static size_t pages_used(const struct damage *damage)
     return (size_t)last + 1;
 }
 
+/* A leaf of blocks: its keys are 20 bytes, and no other table's. */
+static bool has_blocks(const struct damage *damage, size_t page)
+{
+    const uint8_t *bytes = damage->whole + page * PAGE;
+    uint16_t lower, node, key_size;
+    memcpy(&lower, bytes + 12, sizeof(lower));
+    memcpy(&node, bytes + HEAD, sizeof(node));
+    if (page < 2 || bytes[10] != 2 || lower <= HEAD || node > PAGE - 8)
+        return false;
+    memcpy(&key_size, bytes + node + 6, sizeof(key_size));
+    return key_size == 20;
+}
+
+static size_t choose_page(struct damage *damage, size_t used)
+{
+    size_t page = next_random(damage) % used;
+    for (int tries = 0; damage->blocks && !has_blocks(damage, page) && tries < 100000; tries++)
+        page = next_random(damage) % used;
+    return page;
+}
+
 static void damage_pages(struct damage *damage, enum kind kind)
 {
     size_t used = pages_used(damage);
-    size_t page = next_random(damage) % used;
+    size_t page = choose_page(damage, used);
     size_t other = next_random(damage) % used;
     size_t at = next_random(damage) % (kind == HEADER ? HEAD : PAGE);
     unsigned bit = next_random(damage) % 8;
@@ -399,9 +421,28 @@ static void nobody_is_told_anything_wrong(struct stage *stage)
     assert_true(signals <= rounds / SIGNALS_PART);
 }
 
+/* Events that no block has any more looked hidden: trimming took them, and then they were said to
+ * be no longer retained. */
+static void lost_blocks_are_not_taken_for_retention(struct stage *stage)
+{
+    struct damage damage = {.random = seed, .blocks = true};
+    size_t rounds = until_scaled(campaign ? ROUNDS_CAMPAIGN / 10 : ROUNDS / 5);
+    size_t failed = 0;
+    record_life(&damage, stage);
+    for (size_t i = 0; i < rounds; i++) {
+        enum kind kind = i % 2 == 0 ? HEADER : ZEROED;
+        write_damaged(&damage, kind);
+        try_daemon(&damage, &damage.tallies[kind]);
+        failed += damage.tallies[kind].replays_failed > 0;
+    }
+    print_message("%zu leaves of blocks\n", rounds);
+    assert_true(failed > 0);
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {STAGE_TEST(nobody_is_told_anything_wrong)};
+    const struct CMUnitTest tests[] = {STAGE_TEST(nobody_is_told_anything_wrong),
+                                       STAGE_TEST(lost_blocks_are_not_taken_for_retention)};
     campaign = argc > 1 && strcmp(argv[1], "campaign") == 0;
     if (argc > 2)
         seed = strtoull(argv[2], NULL, 10);
