@@ -114,8 +114,7 @@ void producer_leave(struct producers *producers, struct producer *producer)
 bool producer_is_idle(const struct producer *producer)
 {
     return producer->queued == 0 && !producer->parked_first && !producer->waiting &&
-           !producer->ack_due && producer->hydrating == 0 &&
-           producer->accepted == producer->durable;
+           !producer->ack_due && producer->hydrating == 0;
 }
 
 static struct producer *first_idle(const struct producer_list *list, uint32_t uid,

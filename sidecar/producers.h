@@ -122,7 +122,8 @@ void producer_heard(struct producers *producers, struct producer *producer, uint
 /* Its holder has ended: with a random id it goes before the others. */
 void producer_leave(struct producers *producers, struct producer *producer);
 
-/* Nothing of it is on its way anywhere: it may be removed. */
+/* Nothing of it is on its way anywhere: it may be removed. Numbers that were skipped over are
+ * accepted and in no batch: whoever skips some and sends nothing else has none on the way. */
 bool producer_is_idle(const struct producer *producer);
 
 /* Which idle one goes for a new one, of this user's or, with UINT32_MAX, of all: the first that was

@@ -445,10 +445,29 @@ static void producers_at_the_limit_go_in_order(void **state)
     producers_release(&producers);
 }
 
+/* Numbers that were skipped over are in no batch: nothing of them is on its way. */
+static void who_skipped_numbers_and_sent_nothing_stayed_for_ever(void **state)
+{
+    (void)state;
+    struct producers producers;
+    struct producer *people[PEOPLE];
+    open_people(&producers, people);
+    for (uint32_t i = 0; i < PEOPLE; i++)
+        assert_int_equal(producer_raise_base(people[i], 1000), 999);
+    assert_true(producer_is_idle(people[0]));
+    assert_ptr_equal(producers_expendable(&producers, UINT32_MAX, 3 * HOUR), people[0]);
+    producers_release(&producers);
+}
+
 /* -- all of them ------------------------------------------------------------------------------- */
 
-static struct CMUnitTest tests[COUNT(note_rows) + COUNT(clip_rows) + COUNT(base_rows) + 8] = {
+enum { PLAIN_TESTS = 9 };
+
+static struct CMUnitTest tests[COUNT(note_rows) + COUNT(clip_rows) + COUNT(base_rows) +
+                               PLAIN_TESTS] = {
     {"producers at the limit go in order", producers_at_the_limit_go_in_order, NULL, NULL, NULL},
+    {"who skipped numbers and sent nothing stayed for ever",
+     who_skipped_numbers_and_sent_nothing_stayed_for_ever, NULL, NULL, NULL},
     {"runs above 4,096 were dropped unread", runs_above_4096_were_dropped_unread, NULL, NULL, NULL},
     {"the longest run", longest_run, NULL, NULL, NULL},
     {"a note without memory", note_without_memory, NULL, NULL, NULL},
@@ -460,7 +479,7 @@ static struct CMUnitTest tests[COUNT(note_rows) + COUNT(clip_rows) + COUNT(base_
 
 static void add_rows(void)
 {
-    size_t at = 7;
+    size_t at = PLAIN_TESTS;
     for (size_t i = 0; i < COUNT(note_rows); i++)
         tests[at++] = (struct CMUnitTest){note_rows[i].name, note, NULL, NULL,
                                           (void *)(uintptr_t)&note_rows[i]};
