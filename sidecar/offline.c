@@ -55,7 +55,7 @@ static spn_err end_life(struct broker_state *state, struct journal *journal, uin
     return SPN_OK;
 }
 
-spn_err offline_delete(struct journal *journal, struct spn_bytes name)
+spn_err offline_delete(struct journal *journal, struct spn_bytes name, uint64_t epoch)
 {
     struct broker_state state;
     struct recovered found;
@@ -68,6 +68,8 @@ spn_err offline_delete(struct journal *journal, struct spn_bytes name)
     err = find(&state, journal, name, &slot);
     if (err == SPN_OK && slot == SLOT_NONE)
         err = SPN_E_UNKNOWN_SESSION;
+    if (err == SPN_OK && epoch != 0 && sessions_epoch(&state.sessions, slot) != epoch)
+        err = SPN_E_OTHER_EPOCH;
     if (err == SPN_OK)
         err = end_life(&state, journal, slot, clock.database_ns, &now);
     if (err == SPN_OK)

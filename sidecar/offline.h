@@ -12,8 +12,9 @@
 #include "journal.h"
 
 /* Deletes a session, closed or not, with its name and row; the pages of its events are given back
- * when they are trimmed, by the next daemon. It needs no room but the reserve's.
- * SPN_E_UNKNOWN_SESSION; SPN_E_CORRUPT, SPN_E_NOMEM, SPN_E_IO, SPN_E_DISK_FULL. */
-spn_err offline_delete(struct journal *journal, struct spn_bytes name) SPN_MUST_USE;
+ * when they are trimmed, by the next daemon. It needs no room but the reserve's. epoch: the life
+ * that is meant; 0: whichever is current. SPN_E_UNKNOWN_SESSION, SPN_E_OTHER_EPOCH; SPN_E_CORRUPT,
+ * SPN_E_NOMEM, SPN_E_IO, SPN_E_DISK_FULL. */
+spn_err offline_delete(struct journal *journal, struct spn_bytes name, uint64_t epoch) SPN_MUST_USE;
 
 #endif

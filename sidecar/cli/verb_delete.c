@@ -123,8 +123,8 @@ static int delete_in(const struct delete *delete, const char *dir)
     int exit_code = open_locked(dir, &journal);
     if (exit_code != CLI_OK)
         return exit_code;
-    spn_err err = offline_delete(journal, delete->session);
-    if (err == SPN_E_UNKNOWN_SESSION)
+    spn_err err = offline_delete(journal, delete->session, delete->epoch);
+    if (err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_EPOCH)
         exit_code = cli_fail_session(delete->session, err);
     else if (err != SPN_OK)
         exit_code = cli_fail(dir, err, journal_detail());

@@ -183,12 +183,27 @@ static void nothing_could_be_deleted_without_a_daemon(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* A life that was deleted stays so; the one that the name has by now is another one's. */
+static void offline_deletion_took_any_life_for_the_one_that_was_named(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record(stage, "first");
+    assert_int_equal(stage_stop(daemon), 0);
+    struct outcome other = stage_run(stage, "delete", "--offline", "first", "--yes", "--epoch",
+                                     "999", "--data-dir", stage->data_dir);
+    stage_expect_code(&other, 3);
+    struct outcome same = stage_run(stage, "delete", "--offline", "first", "--yes", "--epoch", "1",
+                                    "--data-dir", stage->data_dir);
+    stage_expect_code(&same, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STAGE_TEST(quota_filled_by_names_alone_stopped_everybody),
         STAGE_TEST(restart_above_the_quota_did_not_help),
         STAGE_TEST(nothing_could_be_deleted_without_a_daemon),
+        STAGE_TEST(offline_deletion_took_any_life_for_the_one_that_was_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
