@@ -571,29 +571,12 @@ static void finish_ask(struct reader *reader, struct ask *ask)
 
 /* -- for the broker ---------------------------------------------------------------------------- */
 
-static spn_err hydrate(struct reader *reader, struct ask *ask)
-{
-    struct ask_session *session = &ask->sessions[0];
-    spn_err err = journal_read_name(reader->journal, session->name, &session->epoch);
-    if (err == SPN_E_END)
-        session->epoch = 0;
-    else if (err != SPN_OK)
-        return err;
-    if (session->epoch == 0 || session->epoch != session->view.epoch)
-        return SPN_OK;
-    struct timeline timeline;
-    err = timeline_open(&timeline, reader->journal, &session->view);
-    if (err == SPN_OK)
-        err = timeline_tracker(&timeline, session->name, reader->options.window_max,
-                               reader->options.secret, &ask->tracker);
-    return err;
-}
-
 static void take_hydrate(struct reader *reader, struct ask *ask)
 {
     ask->err = journal_reader_begin(reader->journal);
     if (ask->err == SPN_OK)
-        ask->err = hydrate(reader, ask);
+        ask->err = timeline_hydrate(reader->journal, &ask->sessions[0], reader->options.window_max,
+                                    reader->options.secret, &ask->tracker);
     journal_reader_end(reader->journal);
     handoff_push(reader->options.asks, &ask->node);
 }

@@ -485,3 +485,25 @@ spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
         tracker_free(tracker);
     return err;
 }
+
+spn_err timeline_hydrate(struct journal_reader *reader, struct ask_session *session,
+                         uint16_t window_max, const uint8_t *secret, struct tracker **ret_tracker)
+{
+    struct timeline timeline;
+    spn_err err = journal_read_name(reader, session->name, &session->epoch);
+    if (err == SPN_E_END)
+        session->epoch = 0;
+    else if (err != SPN_OK)
+        return err;
+    if (session->epoch == 0 || session->epoch != session->view.epoch)
+        return SPN_OK;
+    err = timeline_open(&timeline, reader, &session->view);
+    if (err == SPN_E_UNKNOWN_SESSION && is_buried(&timeline)) {
+        session->epoch =
+            0; /* it has expired since: its name is there until the burial comes to it */
+        return SPN_OK;
+    }
+    return err == SPN_OK
+               ? timeline_tracker(&timeline, session->name, window_max, secret, ret_tracker)
+               : err;
+}
