@@ -10,9 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "data_dir.h"
+#include "journal.h"
 #include "lockfile.h"
 #include "offline.h"
+#include "own_files.h"
 #include "session_end.h"
 #include "text.h"
 
@@ -37,7 +38,8 @@ static const struct argp_option options[] = {
     {"yes", KEY_YES, 0, 0, "do not ask", 0},
     {"offline", KEY_OFFLINE, 0, 0,
      "without a sidecar, in the database itself: none may run on it. Needs --yes", 0},
-    {"data-dir", KEY_DATA_DIR, "DIR", 0, "with --offline: " DATA_DIR_HELP, 0},
+    {"data-dir", KEY_DATA_DIR, "DIR", 0,
+     "with --offline: where the database is (default: $SPONSON_DATA_DIR)", 0},
     {0},
 };
 
@@ -94,7 +96,7 @@ static int ask(struct delete *delete, spn_client *client)
         return cli_fail_session(delete->session, err);
     delete->epoch = info.session.epoch;
     fprintf(stderr, "delete %s with %llu events? [y/N] ", text_quote(delete->session, quoted),
-            (unsigned long long)(info.session.seq + 1 - info.first_seq));
+            (unsigned long long)(info.session.seq + 1 - info.first_seq - info.markers));
     if (!fgets(answer, sizeof(answer), stdin))
         fputs("\n", stderr); /* the end of the input, where an answer would have ended the line */
     if (is_yes(answer))
@@ -104,6 +106,23 @@ static int ask(struct delete *delete, spn_client *client)
 }
 
 /* -- without a sidecar ------------------------------------------------------------------------- */
+
+/* What a daemon does not start on is not written to either. */
+static int check_own(const char *dir)
+{
+    static const char *const names[] = {"data.mdb", "lock.mdb"};
+    char file[CLI_TEXT_SIZE];
+    const char *reason = own_files_check_dir(dir);
+    snprintf(file, sizeof(file), "%s", dir);
+    for (size_t i = 0; !reason && i < sizeof(names) / sizeof(names[0]); i++) {
+        reason = own_files_check(dir, names[i], S_IFREG);
+        snprintf(file, sizeof(file), "%s/%s", dir, names[i]);
+    }
+    if (!reason)
+        return CLI_OK;
+    cli_error(file, reason);
+    return CLI_FAILURE;
+}
 
 static int open_locked(const char *dir, struct journal **ret_journal)
 {
@@ -140,6 +159,9 @@ static int delete_offline(const struct delete *delete)
     const char *dir = delete->data_dir ? delete->data_dir : getenv("SPONSON_DATA_DIR");
     if (!dir || !*dir)
         cli_usage("--offline", "needs --data-dir, or SPONSON_DATA_DIR");
+    int exit_code = check_own(dir);
+    if (exit_code != CLI_OK)
+        return exit_code;
     spn_err err = lockfile_take(&lock, dir, 0, &holder);
     if (err == SPN_E_IN_USE) {
         snprintf(why, sizeof(why), "a sidecar runs on it, pid %ld: leave --offline out, or stop it",
@@ -149,7 +171,7 @@ static int delete_offline(const struct delete *delete)
     }
     if (err != SPN_OK)
         return cli_fail_errno(dir);
-    int exit_code = delete_in(delete, dir);
+    exit_code = delete_in(delete, dir);
     lockfile_release(&lock);
     return exit_code;
 }
@@ -166,6 +188,8 @@ int verb_delete(int argc, char **argv)
     delete.session = cli_session(delete.words.at[0]);
     if (delete.offline && !delete.yes)
         cli_usage("--offline", "needs --yes");
+    if (delete.data_dir && !delete.offline)
+        cli_usage("--data-dir", "needs --offline");
     if (delete.offline)
         return delete_offline(&delete);
     if (!delete.yes && !isatty(STDIN_FILENO))

@@ -3,8 +3,11 @@
  *
  * Sessions with the longest names and last ids there are, more of them than the quota has room for:
  * those that got nothing for the longest time go, and everybody goes on. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "event_list.h"
@@ -197,6 +200,34 @@ static void offline_deletion_took_any_life_for_the_one_that_was_named(struct sta
     stage_expect_code(&same, 0);
 }
 
+/* LMDB opens its lock to write, wherever a link leads. */
+static void offline_wrote_where_a_link_led(struct stage *stage)
+{
+    static const char precious[] = "precious";
+    char found[sizeof(precious)] = "";
+    struct process *daemon = stage_start(stage, NULL);
+    record(stage, "first");
+    assert_int_equal(stage_stop(daemon), 0);
+    const char *lock = stage_format(stage, "%s/lock.mdb", stage->data_dir);
+    const char *target = stage_format(stage, "%s/target", stage->socket_dir);
+    int fd = open(target, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, precious, sizeof(precious)), sizeof(precious));
+    assert_int_equal(unlink(lock), 0);
+    assert_int_equal(symlink(target, lock), 0);
+    struct outcome done = delete_offline(stage, "first");
+    stage_expect_code(&done, 1);
+    assert_non_null(strstr(done.err, "lock.mdb: a symbolic link"));
+    assert_int_equal(pread(fd, found, sizeof(found), 0), sizeof(found));
+    assert_string_equal(found, precious);
+    close(fd);
+    assert_int_equal(unlink(lock), 0);
+    assert_int_equal(chmod(stage->data_dir, 0777), 0);
+    done = delete_offline(stage, "first");
+    stage_expect_code(&done, 1);
+    assert_non_null(strstr(done.err, "everybody may write to it"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +235,7 @@ int main(void)
         STAGE_TEST(restart_above_the_quota_did_not_help),
         STAGE_TEST(nothing_could_be_deleted_without_a_daemon),
         STAGE_TEST(offline_deletion_took_any_life_for_the_one_that_was_named),
+        STAGE_TEST(offline_wrote_where_a_link_led),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
