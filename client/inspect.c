@@ -138,6 +138,8 @@ spn_err spn_next_session(spn_client *client, struct spn_bytes after, struct spn_
     spn_err err = prepare(client, ret_session);
     if (err != SPN_OK)
         return err;
+    if ((after.data == NULL && after.size > 0) || (prefix.data == NULL && prefix.size > 0))
+        return client_fail(client, SPN_E_INVALID, NULL);
     if (after.size > WIRE_SESSION_MAX || prefix.size > WIRE_SESSION_MAX)
         return client_fail(client, SPN_E_BAD_SESSION, NULL);
     struct inspect *inspect = client->inspect;

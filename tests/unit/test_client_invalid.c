@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,6 +102,8 @@ static void null_crashed(void **state)
         spn_get_session(client, text, 0, NULL),
         spn_next_session(NULL, text, text, 0, &session),
         spn_next_session(client, text, text, 0, NULL),
+        spn_next_session(client, nowhere, text, 0, &session),
+        spn_next_session(client, text, nowhere, 0, &session),
         spn_get_health(NULL, 0, &health),
         spn_get_health(client, 0, NULL),
         spn_get_stats(NULL, 0, &stats, &count),
@@ -209,6 +212,21 @@ static void options_of_another_version_were_refused(void **state)
     assert_int_equal(spn_subscribe(&reader, client, text, (void *)&subscription), SPN_E_INVALID);
 }
 
+/* A size that was not set is whatever lay there; as much as that was looked through. */
+static void a_size_that_is_none_was_read_beyond_the_struct(void **state)
+{
+    (void)state;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    spn_producer *other;
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    struct spn_producer_options *options = (void *)pages; /* and zeros to the end of the page */
+    options->size = (size_t)(uintptr_t)pages;
+    assert_int_equal(spn_producer_open(&other, client, options, 0), SPN_E_INVALID);
+    munmap(pages, 2 * page);
+}
+
 /* -- descriptors ------------------------------------------------------------------------------- */
 
 /* In a process of its own, where no client was: libzmq aborted it with 2 to 4 free descriptors. */
@@ -257,6 +275,7 @@ int main(void)
         cmocka_unit_test(markers_that_say_too_much_or_nothing),
         cmocka_unit_test(a_timeout_below_for_ever_is_refused),
         cmocka_unit_test(options_of_another_version_were_refused),
+        cmocka_unit_test(a_size_that_is_none_was_read_beyond_the_struct),
         cmocka_unit_test(few_descriptors_aborted_the_app),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
