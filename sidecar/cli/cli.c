@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event_text.h"
 #include "text.h"
 #include "wire.h"
 
@@ -350,8 +351,7 @@ int cli_put_json(struct out *out, json_t *json)
     json_decref(json);
     if (!line)
         return cli_fail("JSON", SPN_E_NOMEM, NULL);
-    out_text(out, line);
-    out_text(out, "\n");
+    json_put_line(out, (struct spn_bytes){line, strlen(line)});
     free(line);
     return CLI_OK;
 }

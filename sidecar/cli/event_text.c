@@ -100,6 +100,24 @@ void json_put_string(struct out *out, struct spn_bytes bytes)
     out_put(out, "\"", 1);
 }
 
+void json_put_line(struct out *out, struct spn_bytes json)
+{
+    const uint8_t *from = json.data;
+    size_t begin = 0;
+    for (size_t at = 0; at < json.size; at++) {
+        const char *escaped;
+        size_t end = escapes[from[at]] == 'l' ? line_end(from + at, json.size - at, &escaped) : 0;
+        if (end == 0)
+            continue;
+        out_put(out, from + begin, at - begin);
+        out_put(out, escaped, ESCAPED_SIZE_MAX);
+        begin = at + end;
+        at = begin - 1;
+    }
+    out_put(out, from + begin, json.size - begin);
+    out_put(out, "\n", 1);
+}
+
 /* -- base64 ----------------------------------------------------------------------------------- */
 
 static const char base64_digits[] =

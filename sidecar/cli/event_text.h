@@ -34,6 +34,10 @@ spn_err event_put_sse(struct out *out, const struct spn_event *event) SPN_MUST_U
  * takes for the end of a line are escaped. */
 void json_put_string(struct out *out, struct spn_bytes bytes);
 
+/* A line of JSON that was put together elsewhere, where line ends of Unicode stood for themselves:
+ * in JSON they can be nowhere but in strings. */
+void json_put_line(struct out *out, struct spn_bytes json);
+
 /* RFC 4648, section 4, padded. */
 void base64_put(struct out *out, struct spn_bytes bytes);
 

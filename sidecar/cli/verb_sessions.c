@@ -103,9 +103,9 @@ static void put_row(struct sessions *sessions, const struct spn_session *session
         put_heads(sessions);
     text_time(session->last_ms, time);
     snprintf(row, sizeof(row), "%10llu  %12llu  %10lu  %9lu  %-6s  %s  ",
-             (unsigned long long)session->seq, (unsigned long long)session->bytes,
-             (unsigned long)session->duplicates, (unsigned long)session->conflicts,
-             spn_session_state_name(session->state), time);
+             (unsigned long long)(session->seq - session->markers),
+             (unsigned long long)session->bytes, (unsigned long)session->duplicates,
+             (unsigned long)session->conflicts, spn_session_state_name(session->state), time);
     out_text(&sessions->out, row);
     out_put(&sessions->out, session->name.data, session->name.size);
     out_text(&sessions->out, "\n");

@@ -290,6 +290,42 @@ static void what_is_no_event_stream_is_an_error(struct stage *stage)
     }
 }
 
+/* seq numbers both; `info` and `sessions` say how many events there are. */
+static void a_list_took_markers_for_events(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record(stage, "s", "id: p\n\ndata: 1\n\nretry: 5\n\nid: c\n\n");
+    struct outcome list = stage_run(stage, "sessions");
+    stage_expect_code(&list, 0);
+    const char *row = strchr(list.out, '\n');
+    assert_non_null(row);
+    assert_int_equal(strtoul(row, NULL, 10), 1);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+/* Who splits lines of JSON as Unicode does found two where there was one. */
+static void an_id_broke_a_line_of_json(struct stage *stage)
+{
+    static const char *const verbs[] = {"info", "last"};
+    static const char escaped[] = "\"last_event_id\":\"a\\u2028b\\u2029c\\u0085d\"";
+    struct process *daemon = stage_start(stage, NULL);
+    struct outcome done = record(stage, "s\xE2\x80\xA8",
+                                 "id: a\xE2\x80\xA8"
+                                 "b\xE2\x80\xA9"
+                                 "c\xC2\x85"
+                                 "d\ndata: 1\n\n");
+    assert_non_null(strstr(done.out, escaped));
+    assert_non_null(strstr(done.out, "{\"session\":\"s\\u2028\","));
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        done = stage_run(stage, verbs[i], "s\xE2\x80\xA8", "--json");
+        stage_expect_code(&done, 0);
+        assert_non_null(strstr(done.out, escaped));
+    }
+    done = stage_run(stage, "sessions", "--json");
+    assert_non_null(strstr(done.out, escaped));
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +338,8 @@ int main(void)
         STAGE_TEST(new_and_prefixed_ids_lose_nothing),
         STAGE_TEST(message_is_no_type_of_its_own),
         STAGE_TEST(what_is_no_event_stream_is_an_error),
+        STAGE_TEST(a_list_took_markers_for_events),
+        STAGE_TEST(an_id_broke_a_line_of_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
