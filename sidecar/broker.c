@@ -57,6 +57,7 @@ struct broker {
 
     uint64_t queue_events; /* at the worker, or parked */
     uint64_t queue_bytes;
+    uint64_t held_bytes; /* of them, parked by producers whose results have no room */
     bool above_mark;
 
     const struct producer *modest; /* the last one of those who do not flood */
@@ -481,17 +482,40 @@ static void count_resent(struct broker *broker, const struct producer *producer)
     metrics_add(&broker->options->metrics->resent, had < head->count ? had : head->count);
 }
 
+/* first: of the batch whose rest waits for room for its results; 0: none does. */
+static void set_held(struct broker *broker, struct producer *producer, uint64_t first)
+{
+    if (producer->held == 0 && first != 0)
+        broker->held_bytes += producer->parked_bytes;
+    else if (producer->held != 0 && first == 0)
+        broker->held_bytes -= producer->parked_bytes;
+    producer->held = first;
+}
+
+/* What waits for its holder to take results may wait for ever: all of it together gets no more of
+ * the queue than one producer does, or a few such holders would leave nothing to the others. */
+static bool is_held_too_much(const struct broker *broker, const struct producer *producer)
+{
+    return producer->held != 0 &&
+           broker->held_bytes >= broker->options->queue_bytes_max / PARKED_PART;
+}
+
 static void park(struct broker *broker, struct producer *producer, const struct peer *peer,
                  zmq_msg_t *frame)
 {
-    bool room = producer->parked_bytes < broker->options->queue_bytes_max / PARKED_PART;
+    bool room = producer->parked_bytes < broker->options->queue_bytes_max / PARKED_PART &&
+                !is_held_too_much(broker, producer);
     struct parked *parked = room ? malloc(sizeof(*parked)) : NULL;
-    if (!parked)
-        return; /* not taken: a hole for the client */
+    if (!parked) { /* not taken: a hole for the client */
+        if (!producer->parked_first)
+            set_held(broker, producer, 0);
+        return;
+    }
     *parked = (struct parked){.peer = *peer, .bytes = sizeof(*parked) + zmq_msg_size(frame)};
     zmq_msg_init(&parked->frame);
     zmq_msg_move(&parked->frame, frame);
     broker->queue_bytes += parked->bytes;
+    broker->held_bytes += producer->held != 0 ? parked->bytes : 0;
     producer->parked_bytes += parked->bytes;
     if (producer->parked_last) {
         producer->parked_last->next = parked;
@@ -501,6 +525,24 @@ static void park(struct broker *broker, struct producer *producer, const struct 
     }
     producer->parked_last = parked;
     broker->parked++;
+}
+
+static void drop_first_parked(struct broker *broker, struct producer *producer)
+{
+    struct parked *parked = producer->parked_first;
+    producer->parked_first = parked->next;
+    if (!producer->parked_first) {
+        producer->parked_last = NULL;
+        broker->parked_producers--;
+    }
+    broker->queue_bytes -= parked->bytes;
+    broker->held_bytes -= producer->held != 0 ? parked->bytes : 0;
+    producer->parked_bytes -= parked->bytes;
+    broker->parked--;
+    if (!producer->parked_first)
+        set_held(broker, producer, 0);
+    zmq_msg_close(&parked->frame);
+    free(parked);
 }
 
 static void ask_for_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
@@ -555,7 +597,7 @@ static bool take_batch(struct broker *broker, struct producer *producer, const s
         hand_over(broker, batch);
     if (producer->level == WIRE_ACCEPTED)
         ack_due(broker, producer);
-    producer->held = broker->intake.held ? broker->intake.head.first : 0;
+    set_held(broker, producer, broker->intake.held ? broker->intake.head.first : 0);
     return broker->intake.held;
 }
 
@@ -770,18 +812,10 @@ static void unpark(struct broker *broker, struct producer *producer)
             err = intake_decode(&broker->intake, in);
         /* A frame of a holder that was fenced meanwhile is dropped. */
         bool current = err == SPN_OK && broker->intake.head.token == producer->token;
-        if (current && take_batch(broker, producer, &parked->peer, &parked->frame))
+        bool waits = current && take_batch(broker, producer, &parked->peer, &parked->frame);
+        if (waits && !is_held_too_much(broker, producer))
             return;
-        producer->parked_first = parked->next;
-        if (!producer->parked_first) {
-            producer->parked_last = NULL;
-            broker->parked_producers--;
-        }
-        broker->queue_bytes -= parked->bytes;
-        producer->parked_bytes -= parked->bytes;
-        broker->parked--;
-        zmq_msg_close(&parked->frame);
-        free(parked);
+        drop_first_parked(broker, producer); /* taken, or a hole for the client */
     }
 }
 
@@ -852,6 +886,7 @@ static void give_producer(struct broker *broker, struct ask *ask, struct produce
     if (!keeps)
         ask->token = random_token(producers);
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
+    set_held(broker, producer, 0);
     spn_err err = producers_give(producers, producer, ask->token);
     if (err == SPN_OK && !producer->written) {
         answer_state(broker, ask, producer);

@@ -31,6 +31,11 @@ enum {
     DATA_MAX = 4 << 20,
     FILES_MAX = 40, /* the daemon's limit in the test of it */
     CONNECTIONS = 120,
+    BATCH_MAX = 4096, /* and so many results that are not plain are kept of a producer */
+    HOLDERS = 6,
+    HELD_FRAMES = 8,
+    CONFLICTS = 6000, /* which need more results than are kept */
+    HELD_SIZE = 200 << 10,
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -681,9 +686,83 @@ static void bears_its_limit_of_files(struct stage *stage)
     end(&bout);
 }
 
+/* By turns an event and a skip: each skip is a result of its own. */
+static void send_results(struct raw *raw, struct raw_batch head)
+{
+    struct raw_out out = {NULL, 0, 0};
+    raw_put_batch(&out, &head);
+    for (uint64_t number = head.first; number < head.first + head.count; number++) {
+        if (number % 2 == 0)
+            raw_put_skip(&out);
+        else
+            raw_put_event(&out, "attack", number);
+    }
+    raw_send_out(raw->ingest, &out);
+    raw_release(&out);
+}
+
+/* As many results as are kept, one batch that needs another, and frames that wait for that. */
+static void wait_for_base(struct raw *raw, uint64_t token)
+{
+    static char data[HELD_SIZE];
+    struct raw_batch head = {.token = token, .first = 1, .base = 1, .count = BATCH_MAX};
+    head.level = RAW_NONE;
+    for (int i = 0; i < 3; i++, head.first += BATCH_MAX)
+        send_results(raw, head);
+    memset(data, 'x', sizeof(data));
+    head.count = 1;
+    for (int i = 0; i < HELD_FRAMES; i++, head.first++) {
+        struct raw_out out = {NULL, 0, 0};
+        raw_put_batch(&out, &head);
+        raw_put_entry(&out,
+                      &(struct raw_entry){
+                          .session = "attack", .id = "x", .data = data, .data_size = sizeof(data)});
+        raw_send_out(raw->ingest, &out);
+        raw_release(&out);
+    }
+}
+
+/* Each id twice, with other data. */
+static void expect_conflicts_told(struct stage *stage)
+{
+    const char *words[] = {"record", "conflicts", NULL};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    assert_non_null(file);
+    for (int i = 0; i < CONFLICTS; i++)
+        fprintf(file, "id: %d\ndata: x\n\nid: %d\ndata: y\n\n", i, i);
+    assert_int_equal(fclose(file), 0);
+    stage_keep(stage, text);
+    struct outcome done = stage_run_words(stage, words, (struct spn_bytes){text, size});
+    stage_expect_code(&done, 1);
+    assert_int_equal(event_json_number(done.out, "stored"), CONFLICTS);
+    assert_int_equal(event_json_number(done.out, "conflicts"), CONFLICTS);
+}
+
+/* Producers that take no results have frames that wait for them to, and were counted against the
+ * queue's mark for ever: a few of them, and nobody was heard any more. */
+static void results_that_nobody_takes_stopped_everybody(struct stage *stage)
+{
+    struct bout bout;
+    char id[] = "results holder 0";
+    struct stage_daemon options = {.more = {"--queue-bytes", "4M"}};
+    begin_with(&bout, stage, &options);
+    for (int i = 0; i < HOLDERS; i++) {
+        id[sizeof(id) - 2] = (char)('0' + i);
+        wait_for_base(&bout.raw, raw_take_producer(&bout.raw, id).token);
+        feed(&bout);
+    }
+    raw_reconnect(&bout.raw); /* they are gone */
+    feed(&bout);
+    expect_conflicts_told(stage);
+    end(&bout);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STAGE_TEST(results_that_nobody_takes_stopped_everybody),
         STAGE_TEST(refuses_bad_headers),
         STAGE_TEST(refuses_unknown_types),
         STAGE_TEST(refuses_garbage),
