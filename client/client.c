@@ -25,10 +25,8 @@ enum {
 
 /* -- failures ---------------------------------------------------------------------------------- */
 
-spn_err client_check(struct spn_client *client)
+spn_err client_check_process(struct spn_client *client)
 {
-    if (client == NULL)
-        return SPN_E_INVALID;
     return fork_guard_is_child(&client->guard) ? client_fail(client, SPN_E_FORKED, NULL) : SPN_OK;
 }
 

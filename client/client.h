@@ -70,8 +70,15 @@ struct spn_client {
     char words[CLIENT_WORDS_SIZE];
 };
 
-/* SPN_E_FORKED in a child process. SPN_E_INVALID: there is no client. */
-spn_err client_check(struct spn_client *client) SPN_MUST_USE;
+/* SPN_E_FORKED in a child process. */
+spn_err client_check_process(struct spn_client *client) SPN_MUST_USE;
+
+/* The same. SPN_E_INVALID: there is no client. */
+static inline spn_err client_check(struct spn_client *client)
+{
+    return client != NULL ? client_check_process(client) : SPN_E_INVALID;
+}
+
 /* Notes a failure for spn_client_detail and returns it; format NULL: the code's own words. */
 spn_err client_fail(struct spn_client *client, spn_err err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -80,12 +87,20 @@ spn_err client_fail(struct spn_client *client, spn_err err, const char *format, 
 void client_note(struct spn_client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The same, for calls that fill something the caller must name. */
+/* Notes what the app got wrong and returns SPN_E_INVALID. */
+static inline spn_err client_refuse(struct spn_client *client, const char *words)
+{
+    client->err = SPN_E_INVALID;
+    client_note(client, "%s", words);
+    return SPN_E_INVALID;
+}
+
+/* client_check, for calls that fill something the caller must name. */
 static inline spn_err client_check_for(struct spn_client *client, const void *filled)
 {
     spn_err err = client_check(client);
     if (err == SPN_OK && filled == NULL)
-        err = client_fail(client, SPN_E_INVALID, "there is nothing to put the answer in");
+        err = client_refuse(client, "there is nothing to put the answer in");
     return err;
 }
 

@@ -614,7 +614,7 @@ spn_err spn_publish(spn_producer *producer, struct spn_bytes session, const stru
     uint64_t ticket = 0;
     spn_err err = check_usable(producer);
     if (err == SPN_OK && event == NULL)
-        err = client_fail(producer->client, SPN_E_INVALID, "there is no event");
+        err = client_refuse(producer->client, "there is no event");
     if (err == SPN_OK)
         err = publish(producer, session, event, &ticket);
     if (err != SPN_OK)
@@ -634,7 +634,7 @@ spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
     if (ret_taken == NULL)
         return SPN_E_INVALID;
     if (err == SPN_OK && events == NULL && count > 0)
-        err = client_fail(producer->client, SPN_E_INVALID, "there are no events");
+        err = client_refuse(producer->client, "there are no events");
     for (; err == SPN_OK && taken < count; taken++) {
         uint64_t ticket = 0;
         err = publish(producer, session, &events[taken], &ticket);

@@ -453,10 +453,11 @@ static void look(struct outbox *outbox, uint64_t now)
     }
 }
 
-static void forget_gone(struct outbox *outbox)
+/* Those of them that have no subscriber. */
+static void forget_ring(struct outbox *outbox, struct link *ring)
 {
     struct link *next;
-    for (struct link *link = outbox->gone.next; link != &outbox->gone; link = next) {
+    for (struct link *link = ring->next; link != ring; link = next) {
         struct outbox_peer *peer = LINK_OWNER(link, struct outbox_peer, all);
         next = link->next;
         if (!peer->subscriber)
@@ -485,7 +486,7 @@ long outbox_tick(struct outbox *outbox)
         retry(outbox, now);
     if (now - outbox->looked_ns >= LOOK_MS * MS)
         look(outbox, now);
-    forget_gone(outbox);
+    forget_ring(outbox, &outbox->gone);
     if (!link_alone(&outbox->stuck))
         return OUTBOX_RETRY_MS;
     return link_alone(&outbox->all) ? -1 : LOOK_MS;
@@ -511,8 +512,7 @@ void outbox_free(struct outbox *outbox)
 {
     if (!outbox)
         return;
-    while (!link_alone(&outbox->all))
-        forget(outbox, LINK_OWNER(outbox->all.next, struct outbox_peer, all));
-    forget_gone(outbox);
+    forget_ring(outbox, &outbox->all);
+    forget_ring(outbox, &outbox->gone);
     free(outbox);
 }

@@ -349,8 +349,12 @@ static void forget(struct subscriptions *all, struct subscription *subscription)
 /* The client is gone: all that it had. */
 static void forget_subscriber(struct subscriptions *all, struct subscriber *subscriber)
 {
-    while (!link_alone(&subscriber->subscriptions))
-        take_out(all, LINK_OWNER(subscriber->subscriptions.next, struct subscription, own));
+    struct link *next;
+    for (struct link *link = subscriber->subscriptions.next; link != &subscriber->subscriptions;
+         link = next) {
+        next = link->next;
+        take_out(all, LINK_OWNER(link, struct subscription, own));
+    }
     drop_subscriber(subscriber);
 }
 
@@ -743,14 +747,12 @@ static void offer_event(struct subscriptions *all, struct subscription *subscrip
 {
     if (subscription->state != LIVE || entry->seq < subscription->next_seq)
         return;
-    if (entry->seq > subscription->next_seq) {
-        fall_behind(all, subscription);
-    } else if (subscription->sent >= subscription->credit) {
-        metrics_add(&all->options.metrics->credit_stalls, 1);
-        fall_behind(all, subscription);
-    } else if (deliver_live(all, subscription, position, entry) != SPN_OK) {
-        fall_behind(all, subscription);
-    }
+    bool next = entry->seq == subscription->next_seq;
+    bool credit = subscription->sent < subscription->credit;
+    if (next && credit && deliver_live(all, subscription, position, entry) == SPN_OK)
+        return;
+    metrics_add(&all->options.metrics->credit_stalls, next && !credit ? 1 : 0);
+    fall_behind(all, subscription);
 }
 
 /* The session was closed or deleted. Whoever is behind finds out when it asks. */
@@ -1141,8 +1143,11 @@ void subscriptions_free(struct subscriptions *all)
 {
     if (!all)
         return;
-    while (!link_alone(&all->subscribers))
-        forget_subscriber(all, LINK_OWNER(all->subscribers.next, struct subscriber, all));
+    struct link *next;
+    for (struct link *link = all->subscribers.next; link != &all->subscribers; link = next) {
+        next = link->next;
+        forget_subscriber(all, LINK_OWNER(link, struct subscriber, all));
+    }
     slot_index_release(&all->by_key);
     slot_index_release(&all->by_epoch);
     slot_index_release(&all->by_name);

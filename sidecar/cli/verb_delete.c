@@ -138,7 +138,7 @@ static int open_locked(const char *dir, struct journal **ret_journal)
 
 static int delete_in(const struct delete *delete, const char *dir)
 {
-    struct journal *journal;
+    struct journal *journal = NULL;
     int exit_code = open_locked(dir, &journal);
     if (exit_code != CLI_OK)
         return exit_code;

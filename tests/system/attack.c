@@ -240,7 +240,7 @@ static void send_and_take(struct attacker *attacker)
 static uint32_t number_of_base(uint64_t base)
 {
     uint32_t number = 0;
-    srand(1);
+    srand(1); /* NOLINT: libzmq's */
     for (uint64_t i = 0; i <= base; i++) {
         uint32_t low = (uint32_t)rand();       /* NOLINT: libzmq's */
         number = (uint32_t)rand() << 31 | low; /* NOLINT */

@@ -401,7 +401,7 @@ static void flood_leaves_room(struct stage *stage)
     }
     uint64_t beside = flood_between(stage) - count;
     printf("%zu modest events, %llu of the flood beside them, %llu for each\n", count,
-           (unsigned long long)beside, (unsigned long long)(beside / count));
+           (unsigned long long)beside, (unsigned long long)(count > 0 ? beside / count : 0));
     assert_true(beside > 0);
     /* Its share at the worker is 64 KiB, about 180 of these; two commits may be on their way. */
     assert_true(beside / count < 4000);
