@@ -19,7 +19,8 @@ spn_err delivery_init(struct delivery *delivery, const struct delivery_options *
                                   .sent_end = state->durable + 1,
                                   .accepted = state->durable,
                                   .lost_end = state->durable + 1,
-                                  .seen = state->mark};
+                                  .seen = state->mark,
+                                  .instance = state->instance};
     results_init(&delivery->results, options->window_events);
     return window_init(&delivery->window, options->window_bytes, options->window_events,
                        options->entry_max, state->durable + 1);
@@ -366,16 +367,16 @@ bool delivery_owes_base(const struct delivery *delivery)
            !delivery_ready(delivery);
 }
 
-/* An older copy of the database, or another one, is told by its mark. What it has less of is lost
- * like what was only accepted; but nobody reckons with that. */
+/* An older copy of the database, or another one, is told by its mark, or by the loss of what was
+ * durable. What it has less of is lost like what was only accepted; but nobody reckons with that.
+ */
 static void take_mark(struct delivery *delivery, const struct wire_mark *mark, uint64_t lost)
 {
     struct wire_mark *seen = &delivery->seen;
     bool same = memcmp(seen->database, mark->database, sizeof(seen->database)) == 0;
-    if (!same || mark->position < seen->position)
+    if (!same || mark->position < seen->position || delivery->options.level == SPN_DURABLE)
         delivery->gone += lost;
-    if (!same || mark->position > seen->position)
-        *seen = *mark;
+    *seen = *mark;
 }
 
 void delivery_asked(struct delivery *delivery)
@@ -408,6 +409,7 @@ spn_err delivery_take_state(struct delivery *delivery, bool opened, struct wire_
     if (!opened && state.token != delivery->token)
         return SPN_OK;
     delivery->token = state.token;
+    delivery->instance = state.instance;
     delivery->need = DELIVERY_NOTHING;
 
     uint64_t sent_last = delivery->sent_end - 1; /* what was never sent has no result */

@@ -62,6 +62,7 @@ struct delivery {
     uint64_t lost_end; /* numbers below were counted as lost already, as far as they were */
     uint64_t asked_acked;  /* acked when the last question went out */
     struct wire_mark seen; /* how far the sidecar's database was seen to be */
+    uint64_t instance;     /* that told it */
     uint64_t gone;         /* events that were acknowledged as durable and are not there any more */
     uint32_t round;
     uint32_t probe_events; /* in that batch */

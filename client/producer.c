@@ -128,14 +128,15 @@ static void take_answer(struct spn_producer *producer)
 static void ask(struct spn_producer *producer, uint64_t now_ns)
 {
     struct delivery *delivery = &producer->delivery;
-    uint8_t bytes[64];
+    uint8_t bytes[96];
     struct wire_out body = wire_out(bytes, sizeof(bytes));
     bool open = delivery->need == DELIVERY_OPEN;
     if (open) {
         struct wire_open message = {.token = delivery->token,
                                     .base = delivery->window.base,
                                     .kept = producer->kept,
-                                    .known = delivery->seen};
+                                    .known = delivery->seen,
+                                    .instance = delivery->instance};
         memcpy(message.producer, producer->id, sizeof(message.producer));
         wire_put_open(&body, &message);
     } else {
@@ -337,7 +338,7 @@ static spn_err choose_id(struct spn_producer *producer, const uint8_t *id)
  * something. */
 static spn_err take_id(struct spn_producer *producer, int timeout_ms, struct wire_state *ret_state)
 {
-    uint8_t bytes[64];
+    uint8_t bytes[96];
     struct wire_out body = wire_out(bytes, sizeof(bytes));
     struct wire_open open = {.token = 0, .base = 1, .kept = producer->kept};
     struct wire_in in;

@@ -544,6 +544,7 @@ void wire_put_open(struct wire_out *out, const struct wire_open *open)
     put_u8(out, open->kept);
     put_zeros(out, 7);
     put_mark(out, &open->known);
+    put_u64(out, open->instance);
 }
 
 void wire_get_open(struct wire_in *in, struct wire_open *ret_open)
@@ -557,6 +558,7 @@ void wire_get_open(struct wire_in *in, struct wire_open *ret_open)
     uint8_t kept = get_u8(in);
     get_zeros(in, 7);
     get_mark(in, &ret_open->known);
+    ret_open->instance = get_u64(in);
     ret_open->kept = kept == 1;
     if (ret_open->base == 0 || kept > 1)
         in->bad = true;

@@ -271,6 +271,7 @@ struct wire_open {
     uint64_t base;  /* as in a batch */
     bool kept;      /* the app's own id, for as long as it may be remembered; else random */
     struct wire_mark known; /* what the holder has seen; zeros: nothing */
+    uint64_t instance;      /* that it has seen it of; 0: none */
 };
 
 /* OPENED and STATE_IS: how far a producer's numbers got. */

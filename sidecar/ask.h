@@ -77,6 +77,7 @@ struct ask {
     uint64_t base;                              /* OPEN, STATE */
     struct producer_owner owner;                /* OPEN */
     struct wire_mark known;                     /* OPEN: what its holder has seen */
+    uint64_t known_of;                          /* OPEN: the instance that it has seen it of */
     const char *detail;                         /* OPEN out: more words for an error, or NULL */
     struct wire_state state;                    /* OPEN, STATE out */
     struct wire_run *runs;                      /* OPEN, STATE out: malloced, or NULL */

@@ -85,7 +85,7 @@ struct broker {
     size_t parked;    /* frames */
 
     struct report report;
-    struct wire_mark database; /* without a position */
+    struct wire_mark database; /* with the position that was durable at the start */
 
     bool stopping;
     bool stop_handed;
@@ -970,23 +970,36 @@ static spn_err make_room(struct broker *broker, struct ask *ask)
     return remove_producer(broker, gone);
 }
 
-/* The holder has seen more of the database than there is, or another one: what it knows to be
- * durable is not. */
-static bool is_ahead(const struct broker *broker, const struct wire_mark *known)
+static bool is_other_database(const struct broker *broker, const struct ask *ask)
 {
-    static const struct wire_mark nothing;
-    if (memcmp(known, &nothing, sizeof(nothing)) == 0)
-        return false;
-    return memcmp(known->database, broker->database.database, sizeof(known->database)) != 0 ||
-           known->position > atomic_load(&broker->options->worker->durable);
+    return memcmp(ask->known.database, broker->database.database, sizeof(ask->known.database)) != 0;
 }
 
-static void note_ahead(struct broker *broker, const struct wire_mark *known)
+/* How far the database was when the holder can have seen it last. What was added since the start
+ * does not count for one that has not heard of us yet: others may have gone on where an older copy
+ * ends, beyond what it has seen. */
+static uint64_t seen_at_most(const struct broker *broker, const struct ask *ask)
+{
+    return ask->known_of == broker->options->instance
+               ? atomic_load(&broker->options->worker->durable)
+               : broker->database.position;
+}
+
+/* The holder has seen more of the database than there was, or another one: what it knows to be
+ * durable is not. */
+static bool is_ahead(const struct broker *broker, const struct ask *ask)
+{
+    static const struct wire_mark nothing;
+    if (memcmp(&ask->known, &nothing, sizeof(nothing)) == 0)
+        return false;
+    return is_other_database(broker, ask) || ask->known.position > seen_at_most(broker, ask);
+}
+
+static void note_ahead(struct broker *broker, const struct ask *ask)
 {
     metrics_add(&broker->options->metrics->went_back, 1);
-    report_ahead(&broker->report, known->position, atomic_load(&broker->options->worker->durable),
-                 memcmp(known->database, broker->database.database, sizeof(known->database)) != 0,
-                 broker->options->clock->monotonic_ns());
+    report_ahead(&broker->report, ask->known.position, seen_at_most(broker, ask),
+                 is_other_database(broker, ask), broker->options->clock->monotonic_ns());
 }
 
 /* Whoever comes with a token was known once and was forgotten, when all it had sent was on disk:
@@ -1011,9 +1024,10 @@ static void answer_open(struct broker *broker, struct ask *ask)
 {
     struct producers *producers = &broker->state->producers;
     struct producer *producer = producers_find_id(producers, ask->producer_id);
-    bool ahead = ask->token != 0 && is_ahead(broker, &ask->known);
-    if (ahead)
-        note_ahead(broker, &ask->known);
+    bool ahead = ask->token != 0 && is_ahead(broker, ask);
+    bool again = producer && ask->token == producer->token && !producer->stale;
+    if (ahead && !again) /* an OPEN that is sent twice is one holder's */
+        note_ahead(broker, ask);
     if (broker->stopping) {
         answer(broker, ask, SPN_E_STOPPING);
     } else if (producer && ask->token != 0 && ask->token == producer->token) {
@@ -1456,6 +1470,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
     broker.owed_end = &broker.owed_first;
     broker.slack_due_ns = UINT64_MAX;
     record_database_id(options->secret, broker.database.database);
+    broker.database.position = atomic_load(&options->worker->durable);
     broker.cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*broker.cold));
     size_t fd_size = sizeof(broker.ingest_fd);
     spn_err err = intake_init(&broker.intake, options, state);

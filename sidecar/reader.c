@@ -247,6 +247,7 @@ static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t
     ask->base = open->base;
     ask->owner = (struct producer_owner){.uid = uid, .kept = open->kept};
     ask->known = open->known;
+    ask->known_of = open->instance;
     push_ask(reader, ask);
     return SPN_OK;
 }

@@ -359,7 +359,7 @@ bool raw_try_producer(struct raw *raw, const char *id16, uint64_t token,
     raw_put_number(&out, token, 8);
     raw_put_number(&out, 1, 8);
     raw_put_number(&out, raw->random_ids ? 0 : 1, 1);
-    raw_put_zeros(&out, 7 + 16 + 8); /* nothing seen yet */
+    raw_put_zeros(&out, 7 + 16 + 8 + 8); /* nothing seen yet */
     raw_send_out(raw->read, &out);
     raw_release(&out);
     if (!raw_receive(raw->read, ANSWER_MS, &in))

@@ -329,6 +329,35 @@ static void older_copy_lost_events_in_silence(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* Others have added more since than it has seen: only what there was at the start counts. */
+static void quiet_holder_was_not_told_of_an_older_copy(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    struct holder busy, quiet;
+    assert_int_equal(take_id(&busy, 'b'), SPN_OK);
+    publish_one(&busy, "s");
+    daemon = restart(stage, daemon, "cp -a %s %s.copy");
+    assert_int_equal(take_id(&quiet, 'q'), SPN_OK);
+    publish_one(&quiet, "q");
+    publish_one(&quiet, "q");
+    daemon = restart(stage, daemon, "rm -r %1$s && cp -a %1$s.copy %1$s");
+    for (int i = 0; i < 10; i++)
+        publish_one(&busy, "s");
+    publish_one(&quiet, "q");
+    struct spn_counters counters = spn_producer_counters(quiet.producer);
+    assert_int_equal(counters.lost, 2);
+    assert_int_equal(counters.stored, 1);
+    assert_non_null(strstr(spn_client_detail(quiet.client), "2 events that were acknowledged"));
+    assert_int_equal(stat_of(stage, "sponson_holders_ahead_total"), 1);
+    daemon = restart(stage, daemon, "true"); /* which it has not seen to go back again */
+    publish_one(&busy, "s");
+    publish_one(&quiet, "q");
+    assert_int_equal(stat_of(stage, "sponson_holders_ahead_total"), 0);
+    leave(&busy);
+    leave(&quiet);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 static void other_database_lost_events_in_silence(struct stage *stage)
 {
     struct process *daemon = stage_start(stage, NULL);
@@ -446,6 +475,7 @@ int main(void)
         STAGE_TEST(limit_of_producers_was_not_named),
         STAGE_TEST(flood_of_opens_took_all_producers),
         STAGE_TEST(older_copy_lost_events_in_silence),
+        STAGE_TEST(quiet_holder_was_not_told_of_an_older_copy),
         STAGE_TEST(other_database_lost_events_in_silence),
         STAGE_TEST(flood_leaves_room),
         STAGE_TEST(floods_do_not_hold_each_other),

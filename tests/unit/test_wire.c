@@ -47,7 +47,7 @@ static struct example {
              " data_max=4194304 bytes_max=1048576 events_max=4096 version=0.1.0"},
     {.name = "OPEN",
      .text = "OPEN request=2 producer=ABCDEFGHIJKLMNOP token=0000000000000000 base=1 kept=1"
-             " database=abcdefghijklmnop position=90"},
+             " database=abcdefghijklmnop position=90 " INSTANCE},
     {.name = "OPENED",
      .text = "OPENED request=2 " TOKEN " " INSTANCE " accepted=5 durable=5 " MARK
              "; run first=3 count=2 result=1"},

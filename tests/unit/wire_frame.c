@@ -204,6 +204,7 @@ static void copy_open(struct copy *copy)
     say_u64(copy, "base", open.base);
     say_u64(copy, "kept", open.kept);
     say_mark(copy, &open.known);
+    say_token(copy, open.instance);
 }
 
 static void copy_state(struct copy *copy)
