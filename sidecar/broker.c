@@ -492,19 +492,20 @@ static void set_held(struct broker *broker, struct producer *producer, uint64_t 
     producer->held = first;
 }
 
-/* What waits for its holder to take results may wait for ever: all of it together gets no more of
- * the queue than one producer does, or a few such holders would leave nothing to the others. */
-static bool is_held_too_much(const struct broker *broker, const struct producer *producer)
+/* What waits for its holder to take results may wait for ever: all of it together gets about as
+ * much of the queue as one producer may have that waits, or a few such holders would leave nothing
+ * to the others. */
+static bool is_held_above(const struct broker *broker, const struct producer *producer,
+                          uint64_t bytes_max)
 {
-    return producer->held != 0 &&
-           broker->held_bytes >= broker->options->queue_bytes_max / PARKED_PART;
+    return producer->held != 0 && broker->held_bytes >= bytes_max;
 }
 
 static void park(struct broker *broker, struct producer *producer, const struct peer *peer,
                  zmq_msg_t *frame)
 {
-    bool room = producer->parked_bytes < broker->options->queue_bytes_max / PARKED_PART &&
-                !is_held_too_much(broker, producer);
+    uint64_t bytes_max = broker->options->queue_bytes_max / PARKED_PART;
+    bool room = producer->parked_bytes < bytes_max && !is_held_above(broker, producer, bytes_max);
     struct parked *parked = room ? malloc(sizeof(*parked)) : NULL;
     if (!parked) { /* not taken: a hole for the client */
         if (!producer->parked_first)
@@ -796,9 +797,11 @@ static void take_hydrated(struct broker *broker, struct ask *ask)
     ask_free(ask);
 }
 
-/* Goes on with what waited, until it has to wait again. */
+/* Goes on with what waited, until it has to wait again: for its results only with what fits, and a
+ * half more, since it was parked for another reason. */
 static void unpark(struct broker *broker, struct producer *producer)
 {
+    uint64_t held_max = broker->options->queue_bytes_max / PARKED_PART / 2 * 3;
     while (producer->parked_first && producer->hydrating == 0 && !has_its_share(broker, producer)) {
         if (!has_room(broker)) {
             wait_over(broker, producer);
@@ -813,7 +816,7 @@ static void unpark(struct broker *broker, struct producer *producer)
         /* A frame of a holder that was fenced meanwhile is dropped. */
         bool current = err == SPN_OK && broker->intake.head.token == producer->token;
         bool waits = current && take_batch(broker, producer, &parked->peer, &parked->frame);
-        if (waits && !is_held_too_much(broker, producer))
+        if (waits && !is_held_above(broker, producer, held_max))
             return;
         drop_first_parked(broker, producer); /* taken, or a hole for the client */
     }
@@ -923,6 +926,8 @@ static spn_err remove_producer(struct broker *broker, struct producer *producer)
     }
     if (broker->modest == producer)
         broker->modest = NULL;
+    while (producer->parked_first)
+        drop_first_parked(broker, producer);
     producers_remove(&broker->state->producers, producer);
     return SPN_OK;
 }

@@ -113,8 +113,8 @@ void producer_leave(struct producers *producers, struct producer *producer)
 
 bool producer_is_idle(const struct producer *producer)
 {
-    return producer->queued == 0 && !producer->parked_first && !producer->waiting &&
-           !producer->ack_due && producer->hydrating == 0;
+    return producer->queued == 0 && (!producer->parked_first || producer->held != 0) &&
+           !producer->waiting && !producer->ack_due && producer->hydrating == 0;
 }
 
 static struct producer *first_idle(const struct producer_list *list, uint32_t uid,

@@ -123,7 +123,9 @@ void producer_heard(struct producers *producers, struct producer *producer, uint
 void producer_leave(struct producers *producers, struct producer *producer);
 
 /* Nothing of it is on its way anywhere: it may be removed. Numbers that were skipped over are
- * accepted and in no batch: whoever skips some and sends nothing else has none on the way. */
+ * accepted and in no batch: whoever skips some and sends nothing else has none on the way. Frames
+ * that wait for its holder to take results are where they were when they came: nothing of them is
+ * accepted that is not on disk. */
 bool producer_is_idle(const struct producer *producer);
 
 /* Which idle one goes for a new one, of this user's or, with UINT32_MAX, of all: the first that was

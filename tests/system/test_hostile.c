@@ -19,6 +19,7 @@
 #include "feeder.h"
 #include "raw.h"
 #include "stage.h"
+#include "until.h"
 
 static const char attacker_id[] = "raw attacker id.";
 
@@ -740,13 +741,24 @@ static void expect_conflicts_told(struct stage *stage)
     assert_int_equal(event_json_number(done.out, "conflicts"), CONFLICTS);
 }
 
+/* All but the one who behaves well. */
+static bool holders_are_forgotten(void *argument)
+{
+    struct bout *bout = argument;
+    feed(bout);
+    struct outcome stats = stage_run(bout->stage, "stats", "--json");
+    stage_expect_code(&stats, 0);
+    return event_json_number(stats.out, "sponson_producers") == 1;
+}
+
 /* Producers that take no results have frames that wait for them to, and were counted against the
- * queue's mark for ever: a few of them, and nobody was heard any more. */
+ * queue's mark for ever: a few of them, and nobody was heard any more. Nor were they ever
+ * forgotten. */
 static void results_that_nobody_takes_stopped_everybody(struct stage *stage)
 {
     struct bout bout;
     char id[] = "results holder 0";
-    struct stage_daemon options = {.more = {"--queue-bytes", "4M"}};
+    struct stage_daemon options = {.more = {"--queue-bytes", "4M", "--producer-ttl", "3s"}};
     begin_with(&bout, stage, &options);
     for (int i = 0; i < HOLDERS; i++) {
         id[sizeof(id) - 2] = (char)('0' + i);
@@ -756,6 +768,7 @@ static void results_that_nobody_takes_stopped_everybody(struct stage *stage)
     raw_reconnect(&bout.raw); /* they are gone */
     feed(&bout);
     expect_conflicts_told(stage);
+    assert_true(until_true(until_in(STAGE_WAIT_MS), holders_are_forgotten, &bout));
     end(&bout);
 }
 
