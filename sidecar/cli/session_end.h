@@ -16,7 +16,7 @@ typedef spn_err session_end_call(spn_producer *producer, struct spn_bytes sessio
                                  uint64_t *ret_ticket);
 
 #define SESSION_END_EPOCH_HELP                                                                     \
-    "only if this is the life that the session is in, as `sponson info` tells it"
+    "only if this is the life that the session is in, as `sponson info` prints it"
 
 /* Waits up to timeout_ms for each answer. Says what went wrong and returns an exit code;
  * *ret_result is set with CLI_OK. */

@@ -34,8 +34,8 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "SESSION",
     .doc = "Close a session, and wait until that is on disk. It takes no more events, and whoever "
-           "follows it is told that it has ended; what it has can be read as before."
-           "\vExits with 0 also when it was closed before, which is said on standard error, and "
+           "follows it learns that it has ended; what it has can be read as before."
+           "\vExits with 0 also when it was closed before, as standard error says, and "
            "with 3 when there is no such session, or with --epoch no such life of it.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };

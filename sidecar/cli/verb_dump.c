@@ -77,7 +77,7 @@ static const struct argp argp = {
         "\vAn id or a retry that came without an event is a line too: its data is null and its "
         "marker true; id is null where it leaves the one before it in force. type is \"\" for an "
         "event that named none, which means \"message\". Data that is not "
-        "UTF-8 is printed as base64, with \"encoding\":\"base64\" behind the other keys "
+        "UTF-8 is printed as base64, with \"encoding\":\"base64\" after the other keys "
         "(\"id_encoding\" and \"type_encoding\" for an id or a type). The log as it was when the "
         "dump began is printed.",
 };

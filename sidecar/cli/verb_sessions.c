@@ -29,9 +29,9 @@ enum { KEY_PREFIX = CLI_KEY, KEY_AFTER, KEY_LIMIT, KEY_JSON, KEY_DATA_DIR };
 static const struct argp_option options[] = {
     {"prefix", KEY_PREFIX, "PREFIX", 0, "only sessions whose name begins with this", 0},
     {"after", KEY_AFTER, "NAME", 0,
-     "only sessions whose name is behind this one, in the order of bytes", 0},
+     "only sessions whose name comes after this one, in the order of bytes", 0},
     {"limit", KEY_LIMIT, "N", 0,
-     "N sessions at most; --after with the last one's name goes on behind them", 0},
+     "N sessions at most; --after with the last one's name goes on after them", 0},
     {"json", KEY_JSON, 0, 0, "an object a line with " SESSION_JSON_KEYS, 0},
     {"data-dir", KEY_DATA_DIR, "DIR", 0,
      "read the database there instead of asking the sidecar; duplicates and conflicts are then "

@@ -13,12 +13,13 @@ struct tail {
 enum { KEY_AFTER = CLI_KEY, KEY_EARLIEST, KEY_FORMAT, KEY_COUNT, KEY_CAUGHT_UP };
 
 static const struct argp_option options[] = {
-    {"after", KEY_AFTER, "ID", 0, "begin behind the event with this id (default: now)", 0},
+    {"after", KEY_AFTER, "ID", 0, "begin after the event with this id (default: now)", 0},
     {"earliest", KEY_EARLIEST, 0, 0, "begin with the earliest event that is retained", 0},
     {"format", KEY_FORMAT, "sse|jsonl", 0, FOLLOW_FORMAT_HELP, 0},
     {"count", KEY_COUNT, "N", 0, "end after N events", 0},
     {"exit-when-caught-up", KEY_CAUGHT_UP, 0, 0,
-     "end behind the newest event of when it began; a session that does not exist is not waited "
+     "end after the event that was the newest when it began; a session that does not exist is not "
+     "waited "
      "for",
      0},
     {0},
@@ -56,7 +57,7 @@ static const struct argp argp = {
     .doc = "Print the events of a session as they are stored. Waits for a session that does not "
            "exist yet and rides through restarts of the sidecar."
            "\vEnds with exit code 0 when the session is closed and all of it was printed, which "
-           "is said on standard error, and with 3 when it is deleted or expires.",
+           "standard error says, and with 3 when it is deleted or expires.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 

@@ -324,6 +324,10 @@ static void older_copy_lost_events_in_silence(struct stage *stage)
     assert_int_equal(stat_of(stage, "sponson_holders_ahead_total"), 2);
     assert_int_equal(stat_of(stage, "sponson_events_lost_total"), 4);
     assert_non_null(strstr(stage_log(stage), "older_database"));
+    daemon = restart(stage, daemon, "true"); /* the same files: they did not go back again */
+    publish_one(&known, "s");
+    publish_one(&later, "s");
+    assert_int_equal(stat_of(stage, "sponson_holders_ahead_total"), 0);
     leave(&known);
     leave(&later);
     assert_int_equal(stage_stop(daemon), 0);
@@ -349,10 +353,6 @@ static void quiet_holder_was_not_told_of_an_older_copy(struct stage *stage)
     assert_int_equal(counters.stored, 1);
     assert_non_null(strstr(spn_client_detail(quiet.client), "2 events that were acknowledged"));
     assert_int_equal(stat_of(stage, "sponson_holders_ahead_total"), 1);
-    daemon = restart(stage, daemon, "true"); /* which it has not seen to go back again */
-    publish_one(&busy, "s");
-    publish_one(&quiet, "q");
-    assert_int_equal(stat_of(stage, "sponson_holders_ahead_total"), 0);
     leave(&busy);
     leave(&quiet);
     assert_int_equal(stage_stop(daemon), 0);
