@@ -189,7 +189,7 @@ static spn_err find_retained(const struct timeline *timeline, uint64_t seq_from,
                              size_t *ret_count)
 {
     struct horizon horizon;
-    uint64_t first;
+    uint64_t first = 0;
     bool is = false;
     spn_err err = look_from(timeline, now_ns, &horizon);
     if (err == SPN_E_END) {

@@ -156,8 +156,9 @@ static int delete_offline(const struct delete *delete)
     char why[CLI_TEXT_SIZE];
     struct lockfile lock = LOCKFILE_INIT;
     pid_t holder = 0;
-    const char *dir = delete->data_dir ? delete->data_dir : getenv("SPONSON_DATA_DIR");
-    if (!dir || !*dir)
+    const char *named = delete->data_dir ? delete->data_dir : getenv("SPONSON_DATA_DIR");
+    const char *dir = named ? named : "";
+    if (!*dir)
         cli_usage("--offline", "needs --data-dir, or SPONSON_DATA_DIR");
     int exit_code = check_own(dir);
     if (exit_code != CLI_OK)
