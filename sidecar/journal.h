@@ -135,7 +135,8 @@ spn_err journal_delete_name(struct journal *journal, struct spn_bytes name,
                             uint64_t epoch) SPN_MUST_USE;
 
 /* Positions of the oldest entry of the log, and the segment with the lowest number, in the writer's
- * own view. SPN_E_END: there is none. */
+ * own view. SPN_E_END: there is none. SPN_E_CORRUPT: the segment's record is damaged; *ret_number
+ * is filled all the same. */
 spn_err journal_oldest_entry(struct journal *journal, uint64_t *ret_position) SPN_MUST_USE;
 spn_err journal_oldest_segment(struct journal *journal, uint32_t *ret_number,
                                struct record_segment *ret_segment) SPN_MUST_USE;

@@ -383,7 +383,8 @@ void trim_settle(struct trim *trim, bool committed)
 
 /* -- the quota --------------------------------------------------------------------------------- */
 
-/* One kind of thing of the oldest segment: entries while it has any, then blocks. */
+/* One kind of thing of the oldest segment: entries while it has any, then blocks. Of one whose
+ * record is damaged nobody knows the entries: they go with those of the segment after it. */
 static spn_err drop_some(struct journal *journal, size_t count_max, size_t *ret_count)
 {
     uint32_t number;
@@ -391,10 +392,11 @@ static spn_err drop_some(struct journal *journal, size_t count_max, size_t *ret_
     uint64_t oldest, next;
     *ret_count = 0;
     spn_err err = journal_oldest_segment(journal, &number, &segment);
-    if (err != SPN_OK)
+    bool damaged = err == SPN_E_CORRUPT;
+    if (err != SPN_OK && !damaged)
         return err;
     err = journal_oldest_entry(journal, &oldest);
-    if (err == SPN_OK && oldest <= segment.last)
+    if (err == SPN_OK && !damaged && oldest <= segment.last)
         return journal_delete_entries(journal, oldest, segment.last, NULL, NULL, count_max, &next,
                                       ret_count);
     if (err != SPN_OK && err != SPN_E_END)

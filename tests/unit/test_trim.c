@@ -76,6 +76,18 @@ spn_err __wrap_journal_read_segment_block(struct journal_reader *reader, uint32_
     return segment == damaged_blocks ? SPN_E_CORRUPT : err;
 }
 
+spn_err __real_journal_oldest_segment(struct journal *journal, uint32_t *ret_number,
+                                      struct record_segment *ret_segment);
+spn_err __wrap_journal_oldest_segment(struct journal *journal, uint32_t *ret_number,
+                                      struct record_segment *ret_segment);
+
+spn_err __wrap_journal_oldest_segment(struct journal *journal, uint32_t *ret_number,
+                                      struct record_segment *ret_segment)
+{
+    spn_err err = __real_journal_oldest_segment(journal, ret_number, ret_segment);
+    return err == SPN_OK && *ret_number == damaged_record ? SPN_E_CORRUPT : err;
+}
+
 /* -- scripts ----------------------------------------------------------------------------------- */
 
 static struct rig rig;
@@ -769,6 +781,30 @@ static void quota(void **state)
     journal_reader_close(reader);
 }
 
+/* The entries of a segment whose record is damaged go with those of the next one. */
+static void a_damaged_record_ended_what_the_quota_takes(void **state)
+{
+    (void)state;
+    for (uint32_t number = 1; number <= 3; number++) {
+        uint32_t number_left;
+        struct record_segment record_left;
+        prepare(&(struct row){"", "a9 b9 W a9 W b9 W a3", EVENTS(0)});
+        damaged_record = number;
+        for (size_t steps = 0; drop(4, steps % 3 != 1) > 0; steps++)
+            assert_true(steps < STEPS_MAX);
+        damaged_record = 0;
+        /* Nobody says how far the last segment went. */
+        uint64_t left = number < 3 ? journal_meta(rig.journal)->checkpoint + 1
+                                   : rig.sessions[1].events[9].position;
+        assert_int_equal(front(), left);
+        assert_int_equal(journal_begin(rig.journal), SPN_OK);
+        assert_int_equal(journal_oldest_segment(rig.journal, &number_left, &record_left),
+                         SPN_E_END);
+        journal_abort(rig.journal);
+        (void)release(NULL);
+    }
+}
+
 /* What the quota has begun the rule goes on with. */
 static void quota_and_rule(void **state)
 {
@@ -802,6 +838,7 @@ int main(void)
         cmocka_unit_test_teardown(rounds, release),
         cmocka_unit_test_teardown(the_last_step_was_not_undone, release),
         cmocka_unit_test_teardown(cancelled, release),
+        cmocka_unit_test_teardown(a_damaged_record_ended_what_the_quota_takes, release),
         cmocka_unit_test_teardown(quota_and_rule, release),
     };
     static struct CMUnitTest
