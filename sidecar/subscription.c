@@ -36,12 +36,16 @@ enum subscription_state {
  *   LOCATING <-> WAITING
  *   LOCATING --> BEHIND <-> LIVE
  *   all but WAITING --> ENDING */
-static const bool may_follow[STATES][STATES] = {
-    [LOCATING] = {[WAITING] = true, [BEHIND] = true, [ENDING] = true},
-    [WAITING] = {[LOCATING] = true},
-    [BEHIND] = {[LIVE] = true, [ENDING] = true},
-    [LIVE] = {[BEHIND] = true, [ENDING] = true},
-};
+static inline bool may_follow(uint8_t state, uint8_t next)
+{
+    static const bool table[STATES][STATES] = {
+        [LOCATING] = {[WAITING] = true, [BEHIND] = true, [ENDING] = true},
+        [WAITING] = {[LOCATING] = true},
+        [BEHIND] = {[LIVE] = true, [ENDING] = true},
+        [LIVE] = {[BEHIND] = true, [ENDING] = true},
+    };
+    return table[state][next];
+}
 
 /* One client's socket. */
 struct subscriber {
@@ -270,7 +274,7 @@ static void check_state(const struct subscription *subscription)
 static void set_state(struct subscriptions *all, struct subscription *subscription,
                       enum subscription_state state)
 {
-    assert(may_follow[subscription->state][state]);
+    assert(may_follow(subscription->state, (uint8_t)state));
     leave_state(all, subscription);
     subscription->state = (uint8_t)state;
     enter_state(all, subscription);

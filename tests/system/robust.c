@@ -39,7 +39,7 @@ void robust_put_open(struct raw_out *out, uint64_t request, const char *id16)
     raw_put_number(out, 0, 8); /* no token held before */
     raw_put_number(out, 1, 8);
     raw_put_number(out, 1, 1); /* kept */
-    raw_put_zeros(out, 7 + 16 + 8);
+    raw_put_zeros(out, 7 + 16 + 8 + 8);
 }
 
 void robust_know_producer(struct raw *raw, const char *id16)

@@ -521,6 +521,8 @@ static size_t put_ask(struct raw_out *out, uint8_t type, uint64_t token)
         raw_put_number(out, token, 8);
         raw_put_number(out, 1, 8);
     }
+    if (type == RAW_OPEN)
+        raw_put_zeros(out, 8 + 24 + 8); /* a random id; nothing seen yet */
     if (type == RAW_FETCH) {
         raw_put_number(out, 1, 1);
         raw_put_number(out, 1000, 4);
