@@ -114,7 +114,8 @@ static void note_death(struct script *script)
     int code = script->daemon->code;
     bool says_why = strstr(news, "level=error event=storage_failed code=SPN_E_") ||
                     strstr(news, "level=error event=database code=SPN_E_") ||
-                    strstr(news, "level=error event=recovery code=SPN_E_");
+                    strstr(news, "level=error event=recovery code=SPN_E_") ||
+                    strstr(news, "level=error event=start code=SPN_E_");
     if (code != 1 || !says_why || rig_hits(&script->rig) == 0)
         fail_msg("%s, call %" PRIu64 ": exit code %d, %" PRIu64 " faults, and it said: %s",
                  script->row->name, script->first, code, rig_hits(&script->rig), news);
