@@ -489,7 +489,7 @@ spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
 spn_err timeline_hydrate(struct journal_reader *reader, struct ask_session *session,
                          uint16_t window_max, const uint8_t *secret, struct tracker **ret_tracker)
 {
-    struct timeline timeline;
+    struct timeline timeline = {.reader = reader};
     spn_err err = journal_read_name(reader, session->name, &session->epoch);
     if (err == SPN_E_END)
         session->epoch = 0;

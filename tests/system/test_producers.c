@@ -433,7 +433,7 @@ static void flood_leaves_room(struct stage *stage)
            (unsigned long long)beside, (unsigned long long)(count > 0 ? beside / count : 0));
     assert_true(beside > 0);
     /* Its share at the worker is 64 KiB, about 180 of these; two commits may be on their way. */
-    assert_true(beside / count < 4000);
+    assert_true(beside < 4000 * count);
     feeder_settle(&modest);
     feeder_settle(&flood);
     feeder_close(&modest);

@@ -422,7 +422,7 @@ static void dump_beside_a_daemon_of_the_same_pid(struct stage *stage)
 {
     struct stage_daemon options = {.under = {"unshare", "--pid", "--fork", "--kill-child"}};
     struct raw raw;
-    if (geteuid() != 0 || system("unshare --pid --fork true 2>/dev/null") != 0)
+    if (geteuid() != 0 || system("unshare --pid --fork true 2>/dev/null") != 0) /* NOLINT */
         skip();
     struct process *daemon = stage_start(stage, &options);
     raw_open(&raw);
