@@ -28,8 +28,8 @@ const char *spn_result_name(spn_result result)
 
 const char *spn_session_state_name(spn_session_state state)
 {
-    static const char *const names[] = {"live", "closed"};
-    return state >= SPN_LIVE && state <= SPN_CLOSED ? names[state] : "?";
+    static const char *const names[] = {"live", "closed", "damaged"};
+    return state >= SPN_LIVE && state <= SPN_DAMAGED ? names[state] : "?";
 }
 
 struct spn_bytes spn_text(const char *text)

@@ -100,7 +100,7 @@ SPN_API struct spn_bytes spn_text(const char *text);
 /* -- client ------------------------------------------------------------------------------------ */
 
 struct spn_client_options {
-    size_t size; /* sizeof(struct spn_client_options): later versions add fields behind */
+    size_t size; /* sizeof(struct spn_client_options): later versions add fields at the end */
     const char *socket_dir; /* NULL: $SPONSON_SOCKET_DIR; if that is not set, /run/sponson or
                                $XDG_RUNTIME_DIR/sponson, the first that has sockets in it */
     bool at_once;           /* where nobody listens, fail instead of waiting for a start */
@@ -201,11 +201,11 @@ struct spn_producer_options {
  * results stay one for each ticket, in order, and publish calls that succeeded = taken + pending +
  * replaced. To learn that the newest is on disk, flush.
  *
- * spn_session_close and spn_session_delete do not wait either, and replace nothing: they go behind
+ * spn_session_close and spn_session_delete do not wait either, and replace nothing: they go after
  * their session's pending event, are not replaced, and what is published afterwards is pending
- * behind them.
+ * after them.
  *
- * A marker takes the place of its session's pending marker, and waits behind its pending event; the
+ * A marker takes the place of its session's pending marker, and waits after its pending event; the
  * next event takes the place of both. One with a retry alone leaves the pending marker its id.
  *
  * As many entries and bytes may be pending as the window has, or as the default window would have
@@ -255,7 +255,7 @@ SPN_API spn_err spn_publish_many(spn_producer *producer, struct spn_bytes sessio
                                  uint64_t *ret_first) SPN_MUST_USE;
 
 /* Closes a session: it takes no more events, whoever publishes them (SPN_REFUSED, SPN_E_CLOSED;
- * what was on its way behind the first that is refused is refused with it; an id that is in the
+ * what was on its way after the first that is refused is refused with it; an id that is in the
  * window is a duplicate or a conflict as before). What it has stays and can be read; who subscribes
  * gets all of it and then SPN_ITEM_END with SPN_E_CLOSED.
  *
@@ -263,7 +263,7 @@ SPN_API spn_err spn_publish_many(spn_producer *producer, struct spn_bytes sessio
  * out in order with this producer's events, and is sent again until it has ended: SPN_STORED; or
  * SPN_DUPLICATE: that life was closed before; or SPN_REFUSED with SPN_E_UNKNOWN_SESSION: there is
  * none, or SPN_E_OTHER_EPOCH: it has another life now. epoch: the life that is meant, as
- * spn_last_event and others tell it; 0: whichever is current when the sidecar decides, which is
+ * spn_last_event and others return it; 0: whichever is current when the sidecar decides, which is
  * what a producer wants that has just published to it.
  *
  * Fails as spn_publish does: SPN_E_BAD_SESSION, SPN_E_BACKPRESSURE, SPN_E_FENCED; then no ticket
@@ -323,7 +323,7 @@ struct spn_counters {
 SPN_API struct spn_counters spn_producer_counters(const spn_producer *producer);
 
 /* Flushes for up to timeout_ms, then frees the producer whatever the outcome. With nothing
- * outstanding the sidecar is told that a random id is not used any more. ret_unacknowledged
+ * outstanding the sidecar learns that a random id is not used any more. ret_unacknowledged
  * (may be NULL) is how many events have no result. SPN_E_TIMEOUT: there were some. Takes NULL. */
 SPN_API spn_err spn_producer_close(spn_producer *producer, int timeout_ms,
                                    uint64_t *ret_unacknowledged);
@@ -370,7 +370,7 @@ SPN_API void spn_replay_close(spn_replay *replay); /* takes NULL */
 typedef enum spn_start {
     SPN_EARLIEST = 0,
     SPN_AFTER_ID = 1, /* what a browser asks for with Last-Event-ID */
-    SPN_NOW = 3,      /* behind the newest event that is durable when the sidecar is asked */
+    SPN_NOW = 3,      /* after the newest event that is durable when the sidecar is asked */
 } spn_start;
 
 /* What it means when the start cannot be had. */
@@ -438,6 +438,9 @@ SPN_API void spn_unsubscribe(spn_subscription *subscription); /* frees it; takes
 typedef enum spn_session_state {
     SPN_LIVE = 0,
     SPN_CLOSED = 1, /* takes no more events */
+    /* Of a list: the database is damaged where the session stands, so that no more than its name
+     * is known, and the numbers are 0. It can be deleted. */
+    SPN_DAMAGED = 2,
 } spn_session_state;
 
 SPN_API const char *spn_session_state_name(spn_session_state state);

@@ -903,7 +903,7 @@ void wire_get_session_row(struct wire_in *in, struct wire_session_row *ret_row)
     get_zeros(in, 3);
     ret_row->name = get_short(in);
     ret_row->last_id = get_id(in);
-    if (ret_row->state > WIRE_SESSION_CLOSED || ret_row->markers > ret_row->seq)
+    if (ret_row->state > WIRE_SESSION_DAMAGED || ret_row->markers > ret_row->seq)
         in->bad = true;
 }
 

@@ -269,6 +269,11 @@ spn_err listing_rows(struct journal_reader *reader, const struct ask *page,
     for (size_t i = 0; i < page->session_count && err == SPN_OK; i++) {
         struct timeline timeline;
         err = listing_row(reader, &page->sessions[i], &timeline, &rows[count]);
+        if (err == SPN_E_CORRUPT) { /* the others are listed all the same */
+            rows[count] = (struct wire_session_row){.state = WIRE_SESSION_DAMAGED,
+                                                    .name = page->sessions[i].name};
+            err = SPN_OK;
+        }
         if (err == SPN_OK)
             count++;
         else if (err == SPN_E_UNKNOWN_SESSION)

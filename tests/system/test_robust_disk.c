@@ -365,7 +365,7 @@ static void damaged_newest_event_is_a_hole_in_the_window(struct stage *stage)
 
 /* Where the session stands is not known any more: it takes nothing, others do, and it can be
  * deleted; then its name is free. */
-static void expect_given_up(struct stage *stage, const char *table)
+static void expect_given_up(struct stage *stage, const char *table, const char *listed)
 {
     struct raw raw;
     uint64_t token;
@@ -375,6 +375,10 @@ static void expect_given_up(struct stage *stage, const char *table)
     stage_expect_code(&replay, 1);
     assert_non_null(strstr(replay.err, "damaged"));
     expect_replay(stage, "bystander", 1);
+    struct outcome list = stage_run(stage, "sessions", "--json");
+    stage_expect_code(&list, 0);
+    assert_non_null(strstr(list.out, "\"bystander\",\"state\":\"live\""));
+    assert_non_null(strstr(list.out, listed));
     assert_true(robust_counter(&raw, "sponson_sessions_damaged_total") > 0);
     assert_non_null(strstr(stage_log(stage), "event=damaged code=SPN_E_CORRUPT"));
     assert_true(process_runs(daemon));
@@ -393,12 +397,12 @@ static void expect_given_up(struct stage *stage, const char *table)
 
 static void damaged_block_gives_up_its_session_only(struct stage *stage)
 {
-    expect_given_up(stage, "blocks");
+    expect_given_up(stage, "blocks", "\"victim\",\"state\":\"live\""); /* its row is whole */
 }
 
 static void damaged_row_does_not_stop_the_start(struct stage *stage)
 {
-    expect_given_up(stage, "rows");
+    expect_given_up(stage, "rows", "\"victim\",\"state\":\"damaged\"");
 }
 
 /* Names and rows say the same twice. */

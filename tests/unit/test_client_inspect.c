@@ -223,7 +223,8 @@ static void states_have_names(void **state)
     (void)state;
     assert_string_equal(spn_session_state_name(SPN_LIVE), "live");
     assert_string_equal(spn_session_state_name(SPN_CLOSED), "closed");
-    assert_string_equal(spn_session_state_name((spn_session_state)2), "?");
+    assert_string_equal(spn_session_state_name(SPN_DAMAGED), "damaged");
+    assert_string_equal(spn_session_state_name((spn_session_state)3), "?");
 }
 
 /* -- the sidecar ------------------------------------------------------------------------------- */
