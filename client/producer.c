@@ -12,7 +12,6 @@
 enum {
     WINDOW_BYTES_DEFAULT = 4 * 1024 * 1024,
     WINDOW_EVENTS_DEFAULT = 65536,
-    SEND_TIMEOUT_MS_DEFAULT = 100,
     LINGER_MS = 100,  /* what ZeroMQ gets for what it has not written at the close */
     DECIMAL_MAX = 20, /* digits of UINT64_MAX */
 };
@@ -284,15 +283,6 @@ static const struct client_part_ops part_ops = {
 };
 
 /* -- open -------------------------------------------------------------------------------------- */
-
-struct spn_producer_options spn_producer_defaults(void)
-{
-    return (struct spn_producer_options){.size = sizeof(struct spn_producer_options),
-                                         .level = SPN_DURABLE,
-                                         .window_bytes = WINDOW_BYTES_DEFAULT,
-                                         .window_events = WINDOW_EVENTS_DEFAULT,
-                                         .send_timeout_ms = SEND_TIMEOUT_MS_DEFAULT};
-}
 
 static spn_err read_options(struct spn_client *client, const struct spn_producer_options *options,
                             struct spn_producer_options *ret_options)

@@ -213,8 +213,16 @@ struct spn_producer_options {
  * SPN_E_TOO_MANY at once, and the event is not taken; sessions that have a pending event can still
  * replace it. */
 
-/* Level durable, random id, default windows, send timeout 100 ms. */
-SPN_API struct spn_producer_options spn_producer_defaults(void);
+/* Level durable, random id, default windows, send timeout 100 ms. Part of the app: a library that
+ * has more fields could not return them to one that has no room for them. */
+static inline struct spn_producer_options spn_producer_defaults(void)
+{
+    struct spn_producer_options options = {0};
+    options.size = sizeof(options);
+    options.level = SPN_DURABLE;
+    options.send_timeout_ms = 100;
+    return options;
+}
 
 /* Takes the producer id at the sidecar. options may be NULL for the defaults.
  * SPN_E_UNAVAILABLE, SPN_E_TIMEOUT, SPN_E_INVALID, SPN_E_NOMEM.

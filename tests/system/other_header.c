@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* other_header: an app that was built against another version of sponson.h than the library's.
+ *
+ * Publishes and follows one event, with options of each kind. LATER: its header has a field more in
+ * each, which the library does not know: zeros are taken, anything else is refused. Exit code 0: it
+ * went as it should; else the number of the step that did not. */
+#include <string.h>
+
+#include "sponson.h"
+
+enum { WAIT_MS = 10000 };
+
+#ifdef LATER
+#define SET_UNKNOWN(options) (options).of_a_later_version[3] = 7
+#define CLEAR_UNKNOWN(options) (options).of_a_later_version[3] = 0
+#else
+#define SET_UNKNOWN(options) (void)0
+#define CLEAR_UNKNOWN(options) (void)0
+#endif
+
+static spn_err expected(void)
+{
+#ifdef LATER
+    return SPN_E_INVALID;
+#else
+    return SPN_OK;
+#endif
+}
+
+/* Tries what nobody knows yet, and then for good. */
+static spn_client *open_client(void)
+{
+    spn_client *client = NULL;
+    struct spn_client_options options = {.size = sizeof(options)};
+    SET_UNKNOWN(options);
+    if (spn_client_open(&client, &options, WAIT_MS, NULL, 0) != expected())
+        return NULL;
+    spn_client_close(client);
+    client = NULL;
+    CLEAR_UNKNOWN(options);
+    return spn_client_open(&client, &options, WAIT_MS, NULL, 0) == SPN_OK ? client : NULL;
+}
+
+static spn_producer *open_producer(spn_client *client)
+{
+    spn_producer *producer = NULL;
+    struct spn_producer_options options = spn_producer_defaults();
+    SET_UNKNOWN(options);
+    if (spn_producer_open(&producer, client, &options, WAIT_MS) != expected() ||
+        spn_producer_close(producer, WAIT_MS, NULL) != SPN_OK)
+        return NULL;
+    CLEAR_UNKNOWN(options);
+    return spn_producer_open(&producer, client, &options, WAIT_MS) == SPN_OK ? producer : NULL;
+}
+
+static spn_subscription *subscribe(spn_client *client)
+{
+    spn_subscription *subscription = NULL;
+    struct spn_subscription_options options = {.size = sizeof(options), .start = SPN_EARLIEST};
+    SET_UNKNOWN(options);
+    if (spn_subscribe(&subscription, client, spn_text("s"), &options) != expected())
+        return NULL;
+    spn_unsubscribe(subscription);
+    CLEAR_UNKNOWN(options);
+    return spn_subscribe(&subscription, client, spn_text("s"), &options) == SPN_OK ? subscription
+                                                                                   : NULL;
+}
+
+int main(void)
+{
+    struct spn_event event = SPN_EVENT_INIT;
+    struct spn_item item;
+    spn_client *client = open_client();
+    if (!client)
+        return 1;
+    spn_producer *producer = open_producer(client);
+    if (!producer)
+        return 2;
+    event.data = spn_text("hello");
+    if (spn_publish(producer, spn_text("s"), &event, NULL) != SPN_OK ||
+        spn_producer_flush(producer, WAIT_MS) != SPN_OK)
+        return 3;
+    spn_subscription *subscription = subscribe(client);
+    if (!subscription)
+        return 4;
+    do
+        if (spn_subscription_next(subscription, WAIT_MS, &item) != SPN_OK)
+            return 5;
+    while (item.kind != SPN_ITEM_EVENT);
+    if (item.event.data.size != 5 || memcmp(item.event.data.data, "hello", 5) != 0)
+        return 6;
+    spn_unsubscribe(subscription);
+    if (spn_producer_close(producer, WAIT_MS, NULL) != SPN_OK)
+        return 7;
+    spn_client_close(client);
+    return 0;
+}
