@@ -288,10 +288,8 @@ static spn_err read_options(struct spn_client *client, const struct spn_producer
                             struct spn_producer_options *ret_options)
 {
     *ret_options = spn_producer_defaults();
-    if (options == NULL)
-        return SPN_OK;
-    if (!sized_take(ret_options, sizeof(*ret_options),
-                    SIZED_THROUGH(struct spn_producer_options, level), options))
+    if (options != NULL && !sized_take(ret_options, sizeof(*ret_options),
+                                       SIZED_THROUGH(struct spn_producer_options, level), options))
         return client_fail(client, SPN_E_INVALID,
                            "spn_producer_options.size is not set, or of a later version that sets "
                            "what this one does not know");

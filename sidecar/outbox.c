@@ -428,6 +428,15 @@ static bool shut_down(const struct outbox_peer *peer)
     return true;
 }
 
+/* Whether the connection that the peer was heard on is still there, as far as is known. Of one that
+ * is gone ZeroMQ informs whoever sends, and nobody else. */
+static bool is_connected(const struct outbox_peer *peer)
+{
+    struct stat stat;
+    return peer->fd < 0 ||
+           (fstat(peer->fd, &stat) == 0 && S_ISSOCK(stat.st_mode) && stat.st_ino == peer->inode);
+}
+
 static void look_at(struct outbox *outbox, struct outbox_peer *peer, uint64_t now)
 {
     size_t held = held_by(peer->account);
@@ -437,6 +446,8 @@ static void look_at(struct outbox *outbox, struct outbox_peer *peer, uint64_t no
     peer->taken = taken;
     if (now - peer->moved_ns > OUTBOX_STALL_MS * MS && shut_down(peer)) {
         metrics_add(&outbox->options.metrics->stalled_cut, 1);
+        set_gone(outbox, peer);
+    } else if (held == 0 && !is_connected(peer)) {
         set_gone(outbox, peer);
     } else if (!peer->subscriber && held == 0 && now - peer->heard_ns > IDLE_MS * MS) {
         forget(outbox, peer);

@@ -14,7 +14,8 @@
  * Deliveries are packed: those between two flushes travel in one message, up to OUTBOX_PACK_MAX.
  *
  * A peer that takes nothing of what waits for it for OUTBOX_STALL_MS is cut: its connection is shut
- * down, so that ZeroMQ throws away what it holds. A client connects again when it goes on.
+ * down, so that ZeroMQ throws away what it holds. A client connects again when it goes on. One whose
+ * connection is gone is forgotten within a second or two, though nothing is sent to it.
  *
  * Owns     peers, their queues, their users.
  * Borrows  the socket.

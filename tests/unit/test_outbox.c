@@ -481,6 +481,27 @@ static void a_descriptor_that_is_anothers_is_left_alone(void **state)
     assert_true(wait_unsent(0));
 }
 
+/* Nothing is sent to it: what it had stayed until its lease was over. */
+static void a_connection_that_is_gone_kept_what_it_had(void **state)
+{
+    (void)state;
+    void *leaves = open_dealer(0);
+    struct outbox_peer *peer = hear(leaves);
+    struct outbox_peer *stays = hear(open_dealer(1));
+    peer->subscriber = (struct subscriber *)(void *)peer;
+    stays->subscriber = (struct subscriber *)(void *)stays;
+    later(2000);
+    assert_null(outbox_next_gone(outbox));
+    zmq_close(leaves);
+    dealers[0] = NULL;
+    for (uint64_t due_ns = until_in(WAIT_MS); !outbox_next_gone(outbox);) {
+        later(2000);
+        assert_false(until_over(due_ns));
+    }
+    assert_ptr_equal(outbox_next_gone(outbox), peer);
+    peer->subscriber = stays->subscriber = NULL;
+}
+
 /* -- all of them ------------------------------------------------------------------------------- */
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -502,6 +523,7 @@ int main(void)
         TEST(a_quiet_peer_is_forgotten_when_it_has_nothing),
         REAL_TEST(a_stalled_connection_is_shut_down),
         REAL_TEST(a_descriptor_that_is_anothers_is_left_alone),
+        REAL_TEST(a_connection_that_is_gone_kept_what_it_had),
     };
     return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);
 }
