@@ -174,14 +174,18 @@ static void forget(struct outbox *outbox, struct outbox_peer *peer)
     free(peer);
 }
 
-static void note_connection(struct outbox_peer *peer, zmq_msg_t *message)
+/* 0: no socket has it any more. */
+static ino_t inode_of(int fd)
 {
     struct stat stat;
+    return fstat(fd, &stat) == 0 && S_ISSOCK(stat.st_mode) ? stat.st_ino : 0;
+}
+
+/* A message may wait for longer than the connection that it came by is there. */
+static void note_connection(struct outbox_peer *peer, zmq_msg_t *message)
+{
     peer->fd = zmq_msg_get(message, ZMQ_SRCFD);
-    if (peer->fd >= 0 && fstat(peer->fd, &stat) == 0 && S_ISSOCK(stat.st_mode))
-        peer->inode = stat.st_ino;
-    else
-        peer->fd = -1;
+    peer->inode = peer->fd >= 0 ? inode_of(peer->fd) : 0;
 }
 
 struct outbox_peer *outbox_meet(struct outbox *outbox, const struct peer *peer, zmq_msg_t *message)
@@ -418,11 +422,10 @@ bool outbox_extend(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag
  * what it is, and its inode says what that is. False: there is no descriptor for a copy. */
 static bool shut_down(const struct outbox_peer *peer)
 {
-    struct stat stat;
-    int copy = peer->fd >= 0 ? fcntl(peer->fd, F_DUPFD_CLOEXEC, 0) : -1;
+    int copy = peer->inode != 0 ? fcntl(peer->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy < 0)
-        return peer->fd < 0 || errno == EBADF;
-    if (fstat(copy, &stat) == 0 && S_ISSOCK(stat.st_mode) && stat.st_ino == peer->inode)
+        return peer->inode == 0 || errno == EBADF;
+    if (inode_of(copy) == peer->inode)
         (void)shutdown(copy, SHUT_RDWR);
     close(copy);
     return true;
@@ -432,9 +435,7 @@ static bool shut_down(const struct outbox_peer *peer)
  * is gone ZeroMQ informs whoever sends, and nobody else. */
 static bool is_connected(const struct outbox_peer *peer)
 {
-    struct stat stat;
-    return peer->fd < 0 ||
-           (fstat(peer->fd, &stat) == 0 && S_ISSOCK(stat.st_mode) && stat.st_ino == peer->inode);
+    return peer->fd < 0 || (peer->inode != 0 && inode_of(peer->fd) == peer->inode);
 }
 
 static void look_at(struct outbox *outbox, struct outbox_peer *peer, uint64_t now)

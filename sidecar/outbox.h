@@ -14,8 +14,8 @@
  * Deliveries are packed: those between two flushes travel in one message, up to OUTBOX_PACK_MAX.
  *
  * A peer that takes nothing of what waits for it for OUTBOX_STALL_MS is cut: its connection is shut
- * down, so that ZeroMQ throws away what it holds. A client connects again when it goes on. One whose
- * connection is gone is forgotten within a second or two, though nothing is sent to it.
+ * down, so that ZeroMQ throws away what it holds. A client connects again when it goes on. One
+ * whose connection is gone is forgotten within a second or two, though nothing is sent to it.
  *
  * Owns     peers, their queues, their users.
  * Borrows  the socket.
@@ -69,8 +69,8 @@ struct outbox_peer {
     size_t newest_at;    /* its newest delivery */
     uint64_t newest_tag; /* whose that is; 0: nobody's */
 
-    int fd; /* as of its newest message, and what it was then; it may be another's by now */
-    uint64_t inode;
+    int fd;      /* as of its newest message, and what it was then; it may be another's by now */
+    ino_t inode; /* 0: it was no connection's */
     uint64_t heard_ns;
     uint64_t moved_ns; /* when it last took something, or had nothing to take */
     size_t taken;      /* as of then */

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,8 +239,8 @@ static void hoarders_leave_room_for_the_next(void **state)
 {
     (void)state;
     answer = SPN_E_BACKPRESSURE;
-    for (uint16_t i = 0; i < PEERS_MAX; i++) {
-        struct outbox_peer *peer = meet(i);
+    for (int i = 0; i < PEERS_MAX; i++) {
+        struct outbox_peer *peer = meet((uint16_t)i);
         assert_true(outbox_has_room(outbox, peer, OUTBOX_FIRST_MAX));
         size_t pieces = fill(peer);
         assert_true(pieces >= 1);
@@ -405,17 +406,22 @@ static void *open_dealer(size_t i)
 }
 
 /* What it asks arrives. */
-static struct outbox_peer *hear(void *dealer)
+static struct peer receive(void *dealer, zmq_msg_t *message)
 {
     struct peer peer;
-    zmq_msg_t message;
-    if (dealer)
-        assert_int_equal(zmq_send(dealer, "?", 1, 0), 1);
+    assert_int_equal(zmq_send(dealer, "?", 1, 0), 1);
     zmq_pollitem_t item = {.socket = router, .events = ZMQ_POLLIN};
     assert_int_equal(zmq_poll(&item, 1, WAIT_MS), 1);
     peer.size = (uint8_t)zmq_recv(router, peer.bytes, sizeof(peer.bytes), 0);
-    zmq_msg_init(&message);
-    assert_int_equal(zmq_msg_recv(&message, router, 0), 1);
+    zmq_msg_init(message);
+    assert_int_equal(zmq_msg_recv(message, router, 0), 1);
+    return peer;
+}
+
+static struct outbox_peer *hear(void *dealer)
+{
+    zmq_msg_t message;
+    struct peer peer = receive(dealer, &message);
     struct outbox_peer *met = outbox_meet(outbox, &peer, &message);
     zmq_msg_close(&message);
     assert_non_null(met);
@@ -502,6 +508,28 @@ static void a_connection_that_is_gone_kept_what_it_had(void **state)
     peer->subscriber = stays->subscriber = NULL;
 }
 
+/* What it sent waited here for longer than it was there itself. */
+static void a_connection_that_was_gone_before_it_was_heard(void **state)
+{
+    (void)state;
+    zmq_msg_t message;
+    void *leaves = open_dealer(0);
+    struct peer name = receive(leaves, &message);
+    int fd = zmq_msg_get(&message, ZMQ_SRCFD);
+    assert_true(fd >= 0);
+    zmq_close(leaves);
+    dealers[0] = NULL;
+    for (uint64_t due_ns = until_in(WAIT_MS); fcntl(fd, F_GETFD) != -1;)
+        assert_false(until_over(due_ns));
+    struct outbox_peer *peer = outbox_meet(outbox, &name, &message);
+    zmq_msg_close(&message);
+    assert_non_null(peer);
+    peer->subscriber = (struct subscriber *)(void *)peer;
+    later(2000);
+    assert_ptr_equal(outbox_next_gone(outbox), peer);
+    peer->subscriber = NULL;
+}
+
 /* -- all of them ------------------------------------------------------------------------------- */
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -524,6 +552,7 @@ int main(void)
         REAL_TEST(a_stalled_connection_is_shut_down),
         REAL_TEST(a_descriptor_that_is_anothers_is_left_alone),
         REAL_TEST(a_connection_that_is_gone_kept_what_it_had),
+        REAL_TEST(a_connection_that_was_gone_before_it_was_heard),
     };
     return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);
 }
