@@ -153,35 +153,37 @@ static struct got take_rows(const uint8_t *bytes, size_t size)
     return got;
 }
 
+/* The rows of a page, or an ask for what comes after it when they were all gone. */
+static struct ask *take_page(struct ask *page, struct got *ret_got)
+{
+    struct parcel *parcel;
+    size_t size;
+    struct ask *further = NULL;
+    for (size_t i = 0; i < page->session_count; i++)
+        rig_view(&rig, session_of(page->sessions[i].name), &page->sessions[i].view);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    spn_err err = listing_rows(reader, page, &parcel, &size);
+    if (err == SPN_E_END) {
+        assert_int_equal(listing_go_on(page, &further), SPN_OK);
+    } else {
+        assert_int_equal(err, SPN_OK);
+        *ret_got = take_rows(parcel->bytes, size);
+        parcel_free(parcel);
+    }
+    ask_free(page);
+    journal_reader_end(reader);
+    return further;
+}
+
 /* One page of rows, after those that are gone were passed. */
 static struct got get_page(const char *after, const char *prefix, uint32_t count_max)
 {
-    struct ask *page = page_of(ask_for(rig_text(after), rig_text(prefix), count_max));
-    for (int turn = 0; turn < TURNS_MAX; turn++) {
-        struct parcel *parcel;
-        size_t size;
-        struct ask *further;
-        for (size_t i = 0; i < page->session_count; i++)
-            rig_view(&rig, session_of(page->sessions[i].name), &page->sessions[i].view);
-        assert_int_equal(journal_reader_begin(reader), SPN_OK);
-        spn_err err = listing_rows(reader, page, &parcel, &size);
-        if (err == SPN_E_END)
-            assert_int_equal(listing_go_on(page, &further), SPN_OK);
-        else
-            assert_int_equal(err, SPN_OK);
-        ask_free(page);
-        struct got got = {0};
-        if (err == SPN_OK) {
-            got = take_rows(parcel->bytes, size);
-            parcel_free(parcel);
-        }
-        journal_reader_end(reader);
-        if (err == SPN_OK)
-            return got;
-        page = page_of(further);
-    }
-    fail_msg("no end of pages");
-    return (struct got){0};
+    struct got got = {0};
+    struct ask *ask = ask_for(rig_text(after), rig_text(prefix), count_max);
+    for (int turn = 0; ask && turn < TURNS_MAX; turn++)
+        ask = take_page(page_of(ask), &got);
+    assert_null(ask);
+    return got;
 }
 
 /* -- walks ------------------------------------------------------------------------------------- */
