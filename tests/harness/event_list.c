@@ -210,6 +210,13 @@ char *event_json_string(const char *object, const char *key)
     return string;
 }
 
+uint64_t event_stat(struct stage *stage, const char *name)
+{
+    struct outcome stats = stage_run(stage, "stats", "--json");
+    stage_expect_code(&stats, 0);
+    return event_json_number(stats.out, name);
+}
+
 /* -- comparing --------------------------------------------------------------------------------- */
 
 static void expect_bytes(const char *what, size_t at, const char *field, struct spn_bytes got,

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "spn_err.h"
+#include "stage.h"
 
 struct event_item {
     struct spn_bytes session; /* size 0 when it came from a stream */
@@ -65,5 +66,8 @@ bool event_bytes_same(struct spn_bytes a, struct spn_bytes b);
 uint64_t event_json_number(const char *object, const char *key);
 /* One string, malloced; NULL for null. */
 char *event_json_string(const char *object, const char *key);
+
+/* A counter of the daemon's, by its name in `sponson stats`. */
+uint64_t event_stat(struct stage *stage, const char *name);
 
 #endif

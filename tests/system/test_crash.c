@@ -239,9 +239,7 @@ static void start_lane(struct crash *crash, size_t at)
 /* Committed, and the acknowledgement died with the daemon: what must not be stored twice. */
 static void note_resends(struct crash *crash)
 {
-    struct outcome stats = stage_run(crash->stage, "stats", "--json");
-    stage_expect_code(&stats, 0);
-    crash->resends += event_json_number(stats.out, "sponson_events_resent_total") > 0;
+    crash->resends += event_stat(crash->stage, "sponson_events_resent_total") > 0;
 }
 
 /* One kill; whether it counts. */

@@ -93,8 +93,7 @@ static void changed_data_is_a_conflict(struct stage *stage)
         fail_msg("the conflict is not told of by its id: %s", done.err);
     struct outcome after = dump(stage);
     assert_string_equal(after.out, before.out);
-    struct outcome stats = stage_run(stage, "stats", "--json");
-    assert_int_equal(event_json_number(stats.out, "sponson_events_conflict_total"), 1);
+    assert_int_equal(event_stat(stage, "sponson_events_conflict_total"), 1);
 }
 
 static void sessions_do_not_share_ids(struct stage *stage)

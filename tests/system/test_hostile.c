@@ -748,9 +748,7 @@ static bool holders_are_forgotten(void *argument)
 {
     struct bout *bout = argument;
     feed(bout);
-    struct outcome stats = stage_run(bout->stage, "stats", "--json");
-    stage_expect_code(&stats, 0);
-    return event_json_number(stats.out, "sponson_producers") == 1;
+    return event_stat(bout->stage, "sponson_producers") == 1;
 }
 
 /* Producers that take no results have frames that wait for them to, and were counted against the

@@ -256,9 +256,7 @@ static void delete_asks_on_a_terminal(struct stage *stage)
 
 static bool one_subscribed(void *argument)
 {
-    struct outcome done = stage_run(argument, "stats", "--json");
-    stage_expect_code(&done, OK);
-    return event_json_number(done.out, "sponson_subscriptions") == 1;
+    return event_stat(argument, "sponson_subscriptions") == 1;
 }
 
 static struct process *begin_tail(struct stage *stage)

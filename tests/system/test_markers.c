@@ -126,8 +126,7 @@ static void a_retry_alone_leaves_the_id(struct stage *stage)
 
 static bool has_trimmed(void *argument)
 {
-    struct outcome stats = stage_run(argument, "stats", "--json");
-    return event_json_number(stats.out, "sponson_entries_trimmed_total") > 0;
+    return event_stat(argument, "sponson_entries_trimmed_total") > 0;
 }
 
 /* The entry with the id is gone when only the newest markers are retained: the row has it. */

@@ -50,13 +50,6 @@ static spn_producer *open_producer(spn_client **ret_client)
     return producer;
 }
 
-static uint64_t stat_of(struct stage *stage, const char *name)
-{
-    struct outcome stats = stage_run(stage, "stats", "--json");
-    stage_expect_code(&stats, 0);
-    return event_json_number(stats.out, name);
-}
-
 static bool is_there(spn_client *client, struct spn_bytes session)
 {
     struct spn_last last;
@@ -106,7 +99,7 @@ static void quota_filled_by_names_alone_stopped_everybody(struct stage *stage)
     assert_int_equal(spn_producer_counters(producer).stored, 2 * MANY);
     assert_true(is_there(client, name_of(2 * MANY - 1)));
     expect_gone(client, MANY / 2);
-    assert_true(stat_of(stage, "sponson_sessions_expired_early_total") > 0);
+    assert_true(event_stat(stage, "sponson_sessions_expired_early_total") > 0);
     assert_true(until_true(until_in(WAIT_MS), is_well, stage));
     /* Whoever else comes gets what it wants, and deleting works. */
     publish(producer, spn_text("another"), 0);
@@ -114,7 +107,7 @@ static void quota_filled_by_names_alone_stopped_everybody(struct stage *stage)
     struct outcome deleted = stage_run(stage, "delete", "another", "--yes");
     stage_expect_code(&deleted, 0);
     print_message("%llu of %d sessions expired early\n",
-                  (unsigned long long)stat_of(stage, "sponson_sessions_expired_early_total"),
+                  (unsigned long long)event_stat(stage, "sponson_sessions_expired_early_total"),
                   2 * MANY);
     assert_int_equal(spn_producer_close(producer, until_left_ms(until_in(WAIT_MS)), NULL), SPN_OK);
     spn_client_close(client);

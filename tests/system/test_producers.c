@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_producers: ids that nobody uses are forgotten, there are only so many, and one that floods
- * leaves room for the others.
- */
+/* test_producers: ids that nobody uses are forgotten, there are only so many, and who was
+ * acknowledged more than there is on disk hears of it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 #include "event_list.h"
-#include "feeder.h"
+#include "sponson.h"
 #include "stage.h"
 
 enum {
     ASK_MS = 10000,
-    FLOOD_BATCH = 512,
-    FLOOD_SIZE = 256,
-    MODEST_EVENTS = 300,
-    FLOOD_EVENTS = 200000,
 };
 
 /* A producer with an id of the test's own, on a client of its own. */
@@ -54,13 +49,6 @@ static void publish_one(struct holder *holder, const char *session)
     assert_int_equal(spn_producer_flush(holder->producer, until_left_ms(until_in(ASK_MS))), SPN_OK);
 }
 
-static uint64_t stat_of(struct stage *stage, const char *name)
-{
-    struct outcome stats = stage_run(stage, "stats", "--json");
-    stage_expect_code(&stats, 0);
-    return event_json_number(stats.out, name);
-}
-
 struct look {
     struct stage *stage;
     struct holder *heard; /* keeps publishing meanwhile; NULL: nobody does */
@@ -72,12 +60,12 @@ static bool has_expired(void *argument)
     struct look *look = argument;
     if (look->heard)
         publish_one(look->heard, "s");
-    return stat_of(look->stage, "sponson_producers_expired_total") >= look->expired;
+    return event_stat(look->stage, "sponson_producers_expired_total") >= look->expired;
 }
 
 static bool all_have_left(void *argument)
 {
-    return stat_of(argument, "sponson_producers") == 0;
+    return event_stat(argument, "sponson_producers") == 0;
 }
 
 /* The one that is heard of goes on for many times its time to live; the other one is forgotten. */
@@ -91,7 +79,7 @@ static void unused_ids_are_forgotten(struct stage *stage)
     publish_one(&other, "s");
     leave(&other);
     assert_true(until_true(until_in(STAGE_WAIT_MS), has_expired, &(struct look){stage, &heard, 1}));
-    assert_int_equal(stat_of(stage, "sponson_producers"), 1);
+    assert_int_equal(event_stat(stage, "sponson_producers"), 1);
     assert_int_equal(take_id(&other, 'o'), SPN_OK);
     assert_int_equal(spn_producer_committed(other.producer), 0); /* as a new one */
     publish_one(&other, "s");
@@ -101,7 +89,7 @@ static void unused_ids_are_forgotten(struct stage *stage)
     assert_true(until_true(until_in(STAGE_WAIT_MS), has_expired, &(struct look){stage, NULL, 3}));
     assert_int_equal(stage_stop(daemon), 0);
     daemon = stage_start(stage, NULL);
-    assert_int_equal(stat_of(stage, "sponson_producers"), 0);
+    assert_int_equal(event_stat(stage, "sponson_producers"), 0);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
@@ -123,7 +111,7 @@ static void sleeping_holder_loses_nothing(struct stage *stage)
     struct spn_counters counters = spn_producer_counters(holder.producer);
     assert_int_equal(counters.lost, 0);
     assert_int_equal(counters.stored, 7);
-    assert_int_equal(stat_of(stage, "sponson_events_lost_total"), 0);
+    assert_int_equal(event_stat(stage, "sponson_events_lost_total"), 0);
     struct spn_last last;
     assert_int_equal(
         spn_last_event(holder.client, spn_text("s"), until_left_ms(until_in(ASK_MS)), &last),
@@ -149,7 +137,7 @@ static void ids_survive_a_kill_until_their_time(struct stage *stage)
     assert_true(until_true(until_in(STAGE_WAIT_MS), has_expired, &(struct look){stage, NULL, 1}));
     assert_int_equal(stage_stop(daemon), 0);
     daemon = stage_start(stage, NULL);
-    assert_int_equal(stat_of(stage, "sponson_producers"), 0);
+    assert_int_equal(event_stat(stage, "sponson_producers"), 0);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
@@ -174,10 +162,10 @@ static void short_lived_producers_filled_the_table(struct stage *stage)
         stage_expect_code(&deleted, 0);
     }
     assert_true(until_true(until_in(STAGE_WAIT_MS), all_have_left, stage));
-    assert_int_equal(stat_of(stage, "sponson_producers_refused_total"), 0);
+    assert_int_equal(event_stat(stage, "sponson_producers_refused_total"), 0);
     assert_int_equal(stage_stop(daemon), 0);
     daemon = stage_start(stage, NULL); /* nor are they on disk */
-    assert_int_equal(stat_of(stage, "sponson_producers"), 0);
+    assert_int_equal(event_stat(stage, "sponson_producers"), 0);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
@@ -209,7 +197,7 @@ static void limit_of_producers_was_not_named(struct stage *stage)
     stage_expect_code(&refused, 1);
     assert_non_null(strstr(refused.err, "--producers"));
     assert_null(strstr(refused.err, "sidecar: sidecar:"));
-    assert_int_equal(stat_of(stage, "sponson_producers_refused_total"), 1);
+    assert_int_equal(event_stat(stage, "sponson_producers_refused_total"), 1);
     assert_non_null(strstr(stage_log(stage), "option=--producers max=4"));
     for (int i = 0; i < 4; i++)
         leave(&holders[i]);
@@ -237,7 +225,7 @@ static void flood_of_opens_took_all_producers(struct stage *stage)
     publish_one(&old, "s");
     flood[0].client = client; /* one that went comes again */
     publish_one(&flood[0], "s");
-    assert_int_equal(stat_of(stage, "sponson_producers"), 64 - 64 / 8);
+    assert_int_equal(event_stat(stage, "sponson_producers"), 64 - 64 / 8);
     for (size_t i = 0; i < sizeof(flood) / sizeof(flood[0]); i++)
         (void)spn_producer_close(flood[i].producer, 0, NULL);
     spn_client_close(client);
@@ -245,7 +233,7 @@ static void flood_of_opens_took_all_producers(struct stage *stage)
     leave(&late);
     assert_int_equal(stage_stop(daemon), 0);
     daemon = stage_start(stage, &few);
-    assert_int_equal(stat_of(stage, "sponson_producers"), 3); /* those that published */
+    assert_int_equal(event_stat(stage, "sponson_producers"), 3); /* those that published */
     assert_int_equal(stage_stop(daemon), 0);
 }
 
@@ -321,13 +309,13 @@ static void older_copy_lost_events_in_silence(struct stage *stage)
     assert_int_equal(counters.lost, 2);
     counters = spn_producer_counters(later.producer);
     assert_int_equal(counters.lost, 2);
-    assert_int_equal(stat_of(stage, "sponson_holders_ahead_total"), 2);
-    assert_int_equal(stat_of(stage, "sponson_events_lost_total"), 4);
+    assert_int_equal(event_stat(stage, "sponson_holders_ahead_total"), 2);
+    assert_int_equal(event_stat(stage, "sponson_events_lost_total"), 4);
     assert_non_null(strstr(stage_log(stage), "older_database"));
     daemon = restart(stage, daemon, "true"); /* the same files: they did not go back again */
     publish_one(&known, "s");
     publish_one(&later, "s");
-    assert_int_equal(stat_of(stage, "sponson_holders_ahead_total"), 0);
+    assert_int_equal(event_stat(stage, "sponson_holders_ahead_total"), 0);
     leave(&known);
     leave(&later);
     assert_int_equal(stage_stop(daemon), 0);
@@ -352,7 +340,7 @@ static void quiet_holder_was_not_told_of_an_older_copy(struct stage *stage)
     assert_int_equal(counters.lost, 2);
     assert_int_equal(counters.stored, 1);
     assert_non_null(strstr(spn_client_detail(quiet.client), "2 events that were acknowledged"));
-    assert_int_equal(stat_of(stage, "sponson_holders_ahead_total"), 1);
+    assert_int_equal(event_stat(stage, "sponson_holders_ahead_total"), 1);
     leave(&busy);
     leave(&quiet);
     assert_int_equal(stage_stop(daemon), 0);
@@ -376,94 +364,6 @@ static void other_database_lost_events_in_silence(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
-/* -- a flood ----------------------------------------------------------------------------------- */
-
-static void fill_batch(struct spn_event events[FLOOD_BATCH])
-{
-    static char data[FLOOD_SIZE];
-    memset(data, 'f', sizeof(data));
-    for (size_t i = 0; i < FLOOD_BATCH; i++) {
-        events[i] = (struct spn_event)SPN_EVENT_INIT;
-        events[i].data = (struct spn_bytes){data, sizeof(data)};
-    }
-}
-
-/* Keeps the window full. */
-static void flood_on(struct feeder *flood, const struct spn_event *events)
-{
-    size_t taken;
-    spn_err err =
-        spn_publish_many(flood->producer, spn_text("flood"), events, FLOOD_BATCH, &taken, NULL);
-    assert_true(err == SPN_OK || err == SPN_E_BACKPRESSURE);
-    struct spn_ack ack;
-    while (spn_producer_next_ack(flood->producer, 0, &ack) == SPN_OK)
-        assert_int_equal(ack.result, SPN_STORED);
-}
-
-/* How many of the flood's events came into the log before the modest one's last. */
-static uint64_t flood_between(struct stage *stage)
-{
-    struct outcome last = stage_run(stage, "last", "modest", "--json");
-    stage_expect_code(&last, 0);
-    return event_json_number(last.out, "position");
-}
-
-/* One with a single event in flight beside one whose window is always full: what counts is how much
- * of the flood is taken between two of the modest one's events, not how long that takes here. */
-static void flood_leaves_room(struct stage *stage)
-{
-    struct process *daemon = stage_start(stage, NULL);
-    static struct spn_event events[FLOOD_BATCH];
-    fill_batch(events);
-    struct feeder flood, modest;
-    feeder_open(&flood);
-    feeder_open(&modest);
-    size_t count = until_scaled(MODEST_EVENTS);
-    for (size_t i = 0; i < count; i++) {
-        struct spn_counters before = spn_producer_counters(modest.producer);
-        feeder_put(&modest, "modest", "", "m");
-        assert_int_equal(spn_producer_flush(modest.producer, 0) == SPN_E_FENCED, false);
-        while (spn_producer_counters(modest.producer).stored == before.stored) {
-            flood_on(&flood, events);
-            assert_int_equal(spn_client_step(modest.client), SPN_OK);
-        }
-    }
-    uint64_t beside = flood_between(stage) - count;
-    printf("%zu modest events, %llu of the flood beside them, %llu for each\n", count,
-           (unsigned long long)beside, (unsigned long long)(count > 0 ? beside / count : 0));
-    assert_true(beside > 0);
-    /* Its share at the worker is 64 KiB, about 180 of these; two commits may be on their way. */
-    assert_true(beside < 4000 * count);
-    feeder_settle(&modest);
-    feeder_settle(&flood);
-    feeder_close(&modest);
-    feeder_close(&flood);
-    assert_int_equal(stage_stop(daemon), 0);
-}
-
-/* Nobody waits for a single event: then two floods fill their commits. */
-static void floods_do_not_hold_each_other(struct stage *stage)
-{
-    struct process *daemon = stage_start(stage, NULL);
-    static struct spn_event events[FLOOD_BATCH];
-    fill_batch(events);
-    struct feeder floods[2];
-    for (size_t i = 0; i < 2; i++)
-        feeder_open(&floods[i]);
-    while (spn_producer_counters(floods[1].producer).stored < until_scaled(FLOOD_EVENTS))
-        for (size_t i = 0; i < 2; i++)
-            flood_on(&floods[i], events);
-    for (size_t i = 0; i < 2; i++) {
-        feeder_settle(&floods[i]);
-        feeder_close(&floods[i]);
-    }
-    uint64_t each = stat_of(stage, "sponson_events_per_commit");
-    printf("%llu events for each commit\n", (unsigned long long)each);
-    if (!until_sanitized()) /* which makes the feeding slower, and not the disk */
-        assert_true(each > 600);
-    assert_int_equal(stage_stop(daemon), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,8 +377,6 @@ int main(void)
         STAGE_TEST(older_copy_lost_events_in_silence),
         STAGE_TEST(quiet_holder_was_not_told_of_an_older_copy),
         STAGE_TEST(other_database_lost_events_in_silence),
-        STAGE_TEST(flood_leaves_room),
-        STAGE_TEST(floods_do_not_hold_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

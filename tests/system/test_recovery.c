@@ -221,13 +221,6 @@ static void expect_windows(const struct group *groups, size_t count)
     feeder_close(&feeder);
 }
 
-static uint64_t ask_stat(struct stage *stage, const char *name)
-{
-    struct outcome stats = stage_run(stage, "stats", "--json");
-    stage_expect_code(&stats, 0);
-    return event_json_number(stats.out, name);
-}
-
 static uint64_t entries_behind(struct stage *stage)
 {
     struct outcome health = stage_run(stage, "health", "--json");
@@ -277,7 +270,7 @@ static void kill_far_behind(struct stage *stage)
     assert_int_equal(entries_behind(stage), behind);
     expect_standing(far_groups, COUNT(far_groups));
     expect_windows(far_groups, COUNT(far_groups));
-    assert_true(ask_stat(stage, "sponson_hydrations_total") > 0);
+    assert_true(event_stat(stage, "sponson_hydrations_total") > 0);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
@@ -342,7 +335,7 @@ static void hydrates_from_segments(struct stage *stage)
         store_all(index_groups, COUNT(index_groups), thirds[i]);
         assert_true(until_true(until_in(STAGE_WAIT_MS), is_index_complete, stage));
     }
-    assert_true(ask_stat(stage, "sponson_segments_total") >= COUNT(thirds));
+    assert_true(event_stat(stage, "sponson_segments_total") >= COUNT(thirds));
     process_kill(daemon);
     daemon = start(stage, NEVER);
     assert_int_equal(entries_behind(stage), 0);
@@ -351,7 +344,7 @@ static void hydrates_from_segments(struct stage *stage)
     start(stage, NEVER);
     expect_standing(index_groups, COUNT(index_groups));
     expect_windows(index_groups, COUNT(index_groups));
-    assert_true(ask_stat(stage, "sponson_hydrations_total") >= 350);
+    assert_true(event_stat(stage, "sponson_hydrations_total") >= 350);
 }
 
 static void hydrates_after_a_stop(struct stage *stage)
@@ -361,7 +354,7 @@ static void hydrates_after_a_stop(struct stage *stage)
     store_all(index_groups, COUNT(index_groups), bounds_since);
     assert_int_equal(stage_stop(daemon), 0);
     start(stage, NEVER);
-    assert_int_equal(ask_stat(stage, "sponson_sessions_hot"), 0);
+    assert_int_equal(event_stat(stage, "sponson_sessions_hot"), 0);
     expect_standing(index_groups, COUNT(index_groups));
     expect_windows(index_groups, COUNT(index_groups));
 }

@@ -34,7 +34,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum {
-    LOOK_MS = 700, /* at the neighbours, beside the harmless load and beside the attack */
+    FIRST_LOOK_MS = 200, /* so that memory has its size */
+    LOOK_MS = 500,       /* at the neighbours, beside the harmless load and beside the attack */
     LOOK_MS_CAMPAIGN = 8000,
     FLOOR_MS = 50, /* of who looks for so short a time, while others use the machine */
     FLOOR_MS_CAMPAIGN = 20,
@@ -220,9 +221,9 @@ static void expect_alive(struct siege *siege)
         fail_msg("%s: the daemon ended with %d", siege->row->attack, siege->daemon->code);
 }
 
-static void look(struct siege *siege, uint64_t ret_p99_ns[NEIGHBOURS_KINDS])
+static void look(struct siege *siege, uint64_t ms, uint64_t ret_p99_ns[NEIGHBOURS_KINDS])
 {
-    uint64_t due_ns = until_now_ns() + (campaign ? LOOK_MS_CAMPAIGN : LOOK_MS) * 1000000ull;
+    uint64_t due_ns = until_now_ns() + ms * 1000000;
     neighbours_look(siege->neighbours);
     do {
         expect_alive(siege);
@@ -255,12 +256,13 @@ static int find_slow(const struct figures *figures)
 
 static void compare_loads(struct siege *siege, struct figures *figures)
 {
+    uint64_t ms = campaign ? LOOK_MS_CAMPAIGN : LOOK_MS;
     begin_load(siege, siege->row->harmless, NULL);
-    look(siege, figures->harmless_ns);
+    look(siege, ms, figures->harmless_ns);
     end_load(siege);
     siege->anonymous_max = 0;
     begin_load(siege, siege->row->attack, siege->row->prepare);
-    look(siege, figures->attacked_ns);
+    look(siege, ms, figures->attacked_ns);
     expect_alive(siege);
     end_load(siege);
     figures->done = atomic_load(&siege->page->done);
@@ -300,7 +302,7 @@ static void begin(struct siege *siege, struct stage *stage, const struct row *ro
     fill(stage);
     neighbours_open(&neighbours, row->attack);
     uint64_t none[NEIGHBOURS_KINDS];
-    look(siege, none); /* so that memory has its size */
+    look(siege, FIRST_LOOK_MS, none);
 }
 
 static void judge(const struct siege *siege, const struct figures *figures)

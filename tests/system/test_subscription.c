@@ -93,13 +93,6 @@ static void expect_events(spn_subscription *subscription, uint64_t from, uint64_
     }
 }
 
-static uint64_t stat_of(struct stage *stage, const char *name)
-{
-    struct outcome stats = stage_run(stage, "stats", "--json");
-    stage_expect_code(&stats, 0);
-    return event_json_number(stats.out, name);
-}
-
 /* -- live -------------------------------------------------------------------------------------- */
 
 enum { LIVE_EVENTS = 300 };
@@ -147,7 +140,7 @@ static void what_is_published_arrives(struct stage *stage)
 
 static bool one_subscribed(void *stage)
 {
-    return stat_of(stage, "sponson_subscriptions") == 1;
+    return event_stat(stage, "sponson_subscriptions") == 1;
 }
 
 static void wait_for_session(struct stage *stage, bool killed)
@@ -217,7 +210,7 @@ static void stalled_reader_gets_everything(struct stage *stage)
         put_event(&feeder, "s", seq);
     feeder_settle(&feeder);
     expect_events(reader, 2, last); /* the other one is not held up */
-    assert_true(stat_of(stage, "sponson_credit_stalls_total") > 0);
+    assert_true(event_stat(stage, "sponson_credit_stalls_total") > 0);
     expect_events(stalled, 2, last);
     put_event(&feeder, "s", last + 1);
     expect_events(stalled, last + 1, last + 1);
@@ -854,7 +847,7 @@ static void credit_is_kept_to(struct stage *stage)
 
 static bool none_subscribed(void *stage)
 {
-    return stat_of(stage, "sponson_subscriptions") == 0;
+    return event_stat(stage, "sponson_subscriptions") == 0;
 }
 
 /* Whoever is gone is found out by the next delivery to it. */
@@ -875,7 +868,7 @@ static void gone_reader_is_forgotten(struct stage *stage)
         expect_delivery(&raw, VERDICT, RESUMED);
         expect_delivery(&raw, EVENTS, 0);
     }
-    assert_int_equal(stat_of(stage, "sponson_subscriptions"), 3);
+    assert_int_equal(event_stat(stage, "sponson_subscriptions"), 3);
     raw_close(&raw);
     put_event(&feeder, "s", 2);
     feeder_settle(&feeder);
