@@ -1418,8 +1418,7 @@ static void look_around(struct broker *broker)
 {
     uint64_t now_ns = broker->options->clock->monotonic_ns();
     report_trouble(&broker->report, broker->options->worker, broker->queue_events, now_ns);
-    report_damage(&broker->report, metrics_get(&broker->options->metrics->damaged_reads),
-                  broker->options->clock->monotonic_ns());
+    report_damage(&broker->report, metrics_get(&broker->options->metrics->damaged_reads), now_ns);
     report_connections(&broker->report, broker->options->connections, now_ns);
     if (!broker->ended && watch_look(broker->options->watch, now_ns) != SPN_OK) {
         broker->ended = true;

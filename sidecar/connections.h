@@ -81,6 +81,7 @@ struct connections {
 struct connections_news {
     atomic_uint_fast64_t *refused_count; /* the metrics' */
     atomic_uint_fast64_t *cut_count;
+    atomic_uint_fast64_t *stalled_count; /* were cut because they took nothing (outbox.h) */
     atomic_uint door;
     atomic_uint refused_uid;
     atomic_uint verdict;

@@ -457,6 +457,7 @@ static bool start_sockets(struct daemon *daemon)
     int read_hwm = (int)daemon->options.read_hwm;
     daemon->connections_news.refused_count = &daemon->metrics.connections_refused;
     daemon->connections_news.cut_count = &daemon->metrics.connections_cut;
+    daemon->connections_news.stalled_count = &daemon->metrics.stalled_cut;
     peer_guard_init(&daemon->connections_news);
     daemon->context = zmq_ctx_new();
     if (!daemon->context)

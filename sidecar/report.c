@@ -92,7 +92,9 @@ void report_connections(struct report *report, const struct connections_news *ne
     char quoted[LOG_QUOTED_MAX];
     uint64_t refused = metrics_get(news->refused_count);
     uint64_t cut = metrics_get(news->cut_count);
-    if (now_ns < report->connections_ns || (refused == report->refused && cut == report->cut))
+    uint64_t stalled = metrics_get(news->stalled_count);
+    if (now_ns < report->connections_ns ||
+        (refused == report->refused && cut == report->cut && stalled == report->stalled))
         return;
     if (refused > report->refused)
         log_warning("connections_refused", "count=%llu newest_uid=%u reason=%s",
@@ -102,8 +104,13 @@ void report_connections(struct report *report, const struct connections_news *ne
         log_warning("connections_cut", "count=%llu newest_uid=%u reason=%s",
                     (unsigned long long)(cut - report->cut), get(&news->cut_uid),
                     log_quote(zmtp_words(get(&news->verdict)), quoted));
+    if (stalled > report->stalled)
+        log_warning("connections_stalled", "count=%llu reason=%s",
+                    (unsigned long long)(stalled - report->stalled),
+                    "\"cut: they took nothing of what waited for them\"");
     report->refused = refused;
     report->cut = cut;
+    report->stalled = stalled;
     report->connections_ns = now_ns + CONNECTIONS_EVERY_MS * MS;
 }
 

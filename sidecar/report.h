@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report: what an operator reads in the log while the daemon runs: when trouble begins and ends,
- * that it stops, what limit was met, and that the database is older than what its users know.
- * that something is damaged, and that it stops.
+ * what limit was met, that the database is older than what its users know, that something is
+ * damaged, and that it stops.
  *
  * Trouble is told at once, its end only after it has been gone for a while: a database at its quota
  * goes in and out of trouble with each segment, and that is one fact, not a hundred lines.
@@ -24,6 +24,7 @@ struct report {
     uint64_t healthy_ns; /* when to say that it is over; 0: it is not, or there is none */
     uint64_t refused;    /* connections that the log knows of */
     uint64_t cut;
+    uint64_t stalled;
     uint64_t connections_ns; /* when it may be told of others */
     uint64_t limit_ns;       /* when the log may name a limit again */
     uint64_t ahead_ns;       /* when it may name a holder that is ahead again */
@@ -60,7 +61,7 @@ uint64_t report_due_ns(const struct report *report);
 /* A SIGHUP came, which changes nothing. */
 void report_hangup(void);
 
-/* Connections that were turned away or cut since it was told last: a line of each, every few
+/* Connections that were turned away or cut since the last lines: one line of each kind, every few
  * seconds at most. */
 void report_connections(struct report *report, const struct connections_news *news,
                         uint64_t now_ns);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_producers: ids that nobody uses are forgotten, there are only so many, and who was
  * acknowledged more than there is on disk hears of it. */
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "event_list.h"
@@ -12,6 +15,9 @@
 
 enum {
     ASK_MS = 10000,
+    STRANGER = 65534, /* a user */
+    ALL = 64,
+    ALL_OF_ONE = ALL - ALL / 8, /* that one user's processes may have */
 };
 
 /* A producer with an id of the test's own, on a client of its own. */
@@ -225,7 +231,7 @@ static void flood_of_opens_took_all_producers(struct stage *stage)
     publish_one(&old, "s");
     flood[0].client = client; /* one that went comes again */
     publish_one(&flood[0], "s");
-    assert_int_equal(event_stat(stage, "sponson_producers"), 64 - 64 / 8);
+    assert_int_equal(event_stat(stage, "sponson_producers"), ALL_OF_ONE);
     for (size_t i = 0; i < sizeof(flood) / sizeof(flood[0]); i++)
         (void)spn_producer_close(flood[i].producer, 0, NULL);
     spn_client_close(client);
@@ -234,6 +240,61 @@ static void flood_of_opens_took_all_producers(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
     daemon = stage_start(stage, &few);
     assert_int_equal(event_stat(stage, "sponson_producers"), 3); /* those that published */
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+/* In a process of its own: opens producers, each with an event that is stored, until no more may
+ * be. Returns how many that were. */
+static int take_all(void)
+{
+    spn_client *client;
+    spn_producer *producers[ALL + 1];
+    int count = 0;
+    struct spn_producer_options options = spn_producer_defaults();
+    struct spn_event event = SPN_EVENT_INIT;
+    spn_err err = spn_client_open(&client, NULL, until_left_ms(until_in(ASK_MS)), NULL, 0);
+    while (err == SPN_OK && count <= ALL) {
+        uint8_t id[SPN_PRODUCER_ID_SIZE] = {(uint8_t)count, 't'};
+        int ms = until_left_ms(until_in(ASK_MS));
+        options.id = id;
+        err = spn_producer_open(&producers[count], client, &options, ms);
+        count += err == SPN_OK;
+        if (err == SPN_OK)
+            err = spn_publish(producers[count - 1], spn_text("theirs"), &event, NULL);
+        if (err == SPN_OK)
+            err = spn_producer_flush(producers[count - 1], ms);
+    }
+    return err == SPN_E_LIMIT ? count : 0;
+}
+
+static void become_stranger(void)
+{
+    if (setgroups(0, NULL) != 0 || setgid(STRANGER) != 0 || setuid(STRANGER) != 0)
+        _exit(EXIT_FAILURE);
+}
+
+/* What one user's processes may not have is left to the others. */
+static void one_user_took_all_producers(struct stage *stage)
+{
+    if (geteuid() != 0) {
+        print_message("skipped: only root can be two users\n");
+        skip();
+    }
+    assert_int_equal(chmod(stage->dir, 0711) + chmod(stage->socket_dir, 0711), 0);
+    struct process *daemon = stage_start(
+        stage, &(struct stage_daemon){.more = {"--producers", "64", "--socket-mode", "0666"}});
+    const char *const words[] = {"/proc/self/exe", "take_all", NULL};
+    struct process *stranger =
+        stage_process(stage, &(struct process_options){.argv = words, .prepare = become_stranger});
+    assert_int_equal(process_wait(stranger, until_in(STAGE_WAIT_MS)), ALL_OF_ONE);
+    struct holder own[ALL - ALL_OF_ONE], more;
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        assert_int_equal(take_id(&own[i], (char)('a' + i)), SPN_OK);
+        publish_one(&own[i], "s");
+    }
+    assert_int_equal(take_id(&more, 'm'), SPN_E_LIMIT); /* what they published under is theirs */
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        leave(&own[i]);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
@@ -364,13 +425,16 @@ static void other_database_lost_events_in_silence(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "take_all") == 0)
+        return take_all();
     const struct CMUnitTest tests[] = {
         STAGE_TEST(unused_ids_are_forgotten),
         STAGE_TEST(sleeping_holder_loses_nothing),
         STAGE_TEST(ids_survive_a_kill_until_their_time),
         STAGE_TEST(table_has_a_limit),
+        STAGE_TEST(one_user_took_all_producers),
         STAGE_TEST(short_lived_producers_filled_the_table),
         STAGE_TEST(limit_of_producers_was_not_named),
         STAGE_TEST(flood_of_opens_took_all_producers),

@@ -347,6 +347,11 @@ static void put_large(struct feeder *feeder)
     feeder_settle(feeder);
 }
 
+static bool stall_is_logged(void *argument)
+{
+    return strstr(stage_log(argument), "event=connections_stalled") != NULL;
+}
+
 /* Three of them have credit for 225 MiB, and do not read. */
 static void stalled_subscribers(struct stage *stage)
 {
@@ -369,6 +374,7 @@ static void stalled_subscribers(struct stage *stage)
         robust_wait_counter(&scene.raw, "sponson_answers_unsent_bytes", 1);
         wait_most(&scene, "sponson_subscriptions", 0, CUT_MS);
         assert_true(robust_counter(&scene.raw, "sponson_stalled_connections_cut_total") >= STALLED);
+        assert_true(until_true(until_in(STAGE_WAIT_MS), stall_is_logged, stage));
     }
     for (size_t i = 0; i < STALLED && !is_long; i++)
         zmq_close(stalled[i]);
