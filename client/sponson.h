@@ -367,7 +367,8 @@ SPN_API spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client,
 SPN_API spn_err spn_replay_next(spn_replay *replay, int timeout_ms,
                                 struct spn_event *ret_event) SPN_MUST_USE;
 
-/* How many events between the start and the last one given were no longer retained. */
+/* How many events between the start and the last one given were no longer retained, markers among
+ * them. */
 SPN_API uint64_t spn_replay_missing(const spn_replay *replay);
 
 SPN_API void spn_replay_close(spn_replay *replay); /* takes NULL */
@@ -410,7 +411,7 @@ typedef enum spn_item_kind {
 struct spn_item {
     spn_item_kind kind;
     struct spn_event event; /* SPN_ITEM_EVENT: valid until the next call on the subscription */
-    uint64_t missing;       /* SPN_ITEM_VERDICT, SPN_ITEM_GAP, SPN_ITEM_END by an unknown id */
+    uint64_t missing;       /* events and markers; of a verdict, a gap, an end by an unknown id */
     uint64_t seq;           /* where the cursor stands */
     uint64_t epoch;
     spn_err why; /* SPN_ITEM_END */
