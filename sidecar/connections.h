@@ -86,6 +86,7 @@ struct connections_news {
     atomic_uint refused_uid;
     atomic_uint verdict;
     atomic_uint cut_uid;
+    atomic_uint stalled_uid;
 };
 
 void connections_init(struct connections *connections, unsigned fd_max, uid_t own_uid,

@@ -470,20 +470,22 @@ static bool start_sockets(struct daemon *daemon)
         return false;
     metrics_set(&daemon->metrics.ingest_hwm, daemon->options.ingest_hwm);
     metrics_set(&daemon->metrics.read_hwm, daemon->options.read_hwm);
-    spn_err err = reader_start(&daemon->reader, &(struct reader_options){
-                                                    .socket = daemon->read.socket,
-                                                    .endpoint = &daemon->read,
-                                                    .journal = daemon->journal,
-                                                    .worker = &daemon->worker,
-                                                    .asks = &daemon->asks,
-                                                    .answers = &daemon->answers,
-                                                    .clock = &daemon->clock,
-                                                    .metrics = &daemon->metrics,
-                                                    .secret = daemon->secret,
-                                                    .instance = daemon->instance,
-                                                    .data_max = daemon->options.event_data_max,
-                                                    .window_max = daemon->options.window_max,
-                                                });
+    spn_err err =
+        reader_start(&daemon->reader, &(struct reader_options){
+                                          .socket = daemon->read.socket,
+                                          .endpoint = &daemon->read,
+                                          .journal = daemon->journal,
+                                          .worker = &daemon->worker,
+                                          .asks = &daemon->asks,
+                                          .answers = &daemon->answers,
+                                          .clock = &daemon->clock,
+                                          .metrics = &daemon->metrics,
+                                          .stalled_uid = &daemon->connections_news.stalled_uid,
+                                          .secret = daemon->secret,
+                                          .instance = daemon->instance,
+                                          .data_max = daemon->options.event_data_max,
+                                          .window_max = daemon->options.window_max,
+                                      });
     return check(err, "start", "reader", NULL);
 }
 

@@ -181,29 +181,54 @@ static ino_t inode_of(int fd)
     return fstat(fd, &stat) == 0 && S_ISSOCK(stat.st_mode) ? stat.st_ino : 0;
 }
 
-/* A message may wait for longer than the connection that it came by is there. */
-static void note_connection(struct outbox_peer *peer, zmq_msg_t *message)
+/* ZeroMQ makes such an id for a connection, and never again; others are the peers' own. */
+static bool has_made_id(const struct outbox_peer *peer)
 {
-    peer->fd = zmq_msg_get(message, ZMQ_SRCFD);
-    peer->inode = peer->fd >= 0 ? inode_of(peer->fd) : 0;
+    return peer->peer.bytes[0] == 0;
+}
+
+static void note_connection(struct outbox_peer *peer, int fd, ino_t inode)
+{
+    peer->fd = fd;
+    peer->inode = inode;
+}
+
+/* The connection that the message came by, as far as is known: the message may have waited for
+ * longer than the connection was there, and its descriptor be another's by now. So the first that a
+ * peer was heard on stays; one with an id of its own may have come again with it, as another peer.
+ */
+static struct outbox_peer *meet_by(struct outbox *outbox, struct outbox_peer *met,
+                                   const struct peer *peer, zmq_msg_t *message)
+{
+    int fd = zmq_msg_get(message, ZMQ_SRCFD);
+    ino_t inode = fd >= 0 ? inode_of(fd) : 0;
+    if (met && met->inode != 0 && inode != 0 && inode != met->inode && !has_made_id(met)) {
+        set_gone(outbox, met);
+        met = NULL;
+    }
+    if (!met)
+        met = add(outbox, peer, peer_uid(message));
+    if (met && met->inode == 0)
+        note_connection(met, fd, inode);
+    return met;
 }
 
 struct outbox_peer *outbox_meet(struct outbox *outbox, const struct peer *peer, zmq_msg_t *message)
 {
     struct outbox_peer *met = find(outbox, peer);
-    if (!met)
-        met = add(outbox, peer, message ? peer_uid(message) : PEER_NO_UID);
-    if (!met)
-        return NULL;
     if (message)
-        note_connection(met, message);
-    met->heard_ns = now_ns(outbox);
+        met = meet_by(outbox, met, peer, message);
+    else if (!met)
+        met = add(outbox, peer, PEER_NO_UID);
+    if (met)
+        met->heard_ns = now_ns(outbox);
     return met;
 }
 
-struct outbox_peer *outbox_next_gone(const struct outbox *outbox)
+struct outbox_peer *outbox_next_gone(const struct outbox *outbox, const struct outbox_peer *after)
 {
-    for (struct link *link = outbox->gone.next; link != &outbox->gone; link = link->next) {
+    const struct link *first = after ? &after->all : &outbox->gone;
+    for (struct link *link = first->next; link != &outbox->gone; link = link->next) {
         struct outbox_peer *peer = LINK_OWNER(link, struct outbox_peer, all);
         if (peer->subscriber)
             return peer;
@@ -420,13 +445,17 @@ bool outbox_extend(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag
 
 /* The descriptor may have been closed meanwhile and be another connection's: a copy of it stays
  * what it is, and its inode says what that is. False: there is no descriptor for a copy. */
-static bool shut_down(const struct outbox_peer *peer)
+static bool shut_down(const struct outbox *outbox, const struct outbox_peer *peer)
 {
     int copy = peer->inode != 0 ? fcntl(peer->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy < 0)
         return peer->inode == 0 || errno == EBADF;
-    if (inode_of(copy) == peer->inode)
-        (void)shutdown(copy, SHUT_RDWR);
+    if (inode_of(copy) == peer->inode && shutdown(copy, SHUT_RDWR) == 0) {
+        metrics_add(&outbox->options.metrics->stalled_cut, 1);
+        if (outbox->options.stalled_uid)
+            atomic_store_explicit(outbox->options.stalled_uid, peer->user->uid,
+                                  memory_order_relaxed);
+    }
     close(copy);
     return true;
 }
@@ -445,14 +474,11 @@ static void look_at(struct outbox *outbox, struct outbox_peer *peer, uint64_t no
     if (held == 0 || taken != peer->taken)
         peer->moved_ns = now;
     peer->taken = taken;
-    if (now - peer->moved_ns > OUTBOX_STALL_MS * MS && shut_down(peer)) {
-        metrics_add(&outbox->options.metrics->stalled_cut, 1);
+    if ((now - peer->moved_ns > OUTBOX_STALL_MS * MS && shut_down(outbox, peer)) ||
+        (held == 0 && !is_connected(peer)))
         set_gone(outbox, peer);
-    } else if (held == 0 && !is_connected(peer)) {
-        set_gone(outbox, peer);
-    } else if (!peer->subscriber && held == 0 && now - peer->heard_ns > IDLE_MS * MS) {
+    else if (!peer->subscriber && held == 0 && now - peer->heard_ns > IDLE_MS * MS)
         forget(outbox, peer);
-    }
 }
 
 static void look(struct outbox *outbox, uint64_t now)
@@ -504,7 +530,8 @@ long outbox_tick(struct outbox *outbox)
     return link_alone(&outbox->all) ? -1 : LOOK_MS;
 }
 
-/* -- life -------------------------------------------------------------------------------------- */
+/* -- life
+ * -------------------------------------------------------------------------------------- */
 
 spn_err outbox_new(struct outbox **ret_outbox, const struct outbox_options *options)
 {

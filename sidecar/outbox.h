@@ -15,7 +15,8 @@
  *
  * A peer that takes nothing of what waits for it for OUTBOX_STALL_MS is cut: its connection is shut
  * down, so that ZeroMQ throws away what it holds. A client connects again when it goes on. One
- * whose connection is gone is forgotten within a second or two, though nothing is sent to it.
+ * whose connection is gone is forgotten within a second or two, though nothing is sent to it; but
+ * not one that was first heard when another had its descriptor already.
  *
  * Owns     peers, their queues, their users.
  * Borrows  the socket.
@@ -69,8 +70,8 @@ struct outbox_peer {
     size_t newest_at;    /* its newest delivery */
     uint64_t newest_tag; /* whose that is; 0: nobody's */
 
-    int fd;      /* as of its newest message, and what it was then; it may be another's by now */
-    ino_t inode; /* 0: it was no connection's */
+    int fd;      /* of its connection; it may be another's by now */
+    ino_t inode; /* of its connection; 0: that was gone when it was first heard of */
     uint64_t heard_ns;
     uint64_t moved_ns; /* when it last took something, or had nothing to take */
     size_t taken;      /* as of then */
@@ -88,6 +89,7 @@ struct outbox_options {
     void *socket;
     const struct clock *clock;
     struct metrics *metrics;
+    atomic_uint *stalled_uid; /* whose connection was cut last; may be NULL */
 };
 
 spn_err outbox_new(struct outbox **ret_outbox, const struct outbox_options *options) SPN_MUST_USE;
@@ -116,8 +118,9 @@ bool outbox_extend(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag
 /* Sends what was packed. */
 void outbox_flush(struct outbox *outbox);
 
-/* One with a subscriber whose connection is gone; NULL: there is none. */
-struct outbox_peer *outbox_next_gone(const struct outbox *outbox);
+/* The next one with a subscriber whose connection is gone; NULL: there is none. after: the one
+ * before it, since the last outbox_tick; NULL: the first is asked for. */
+struct outbox_peer *outbox_next_gone(const struct outbox *outbox, const struct outbox_peer *after);
 
 /* What is due: peers that ZeroMQ had no room for, peers that take nothing. Returns in how many ms
  * to call again; -1: never. */

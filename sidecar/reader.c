@@ -688,7 +688,8 @@ static spn_err new_outbox(struct reader *reader)
                       &(struct outbox_options){.send = send_message,
                                                .socket = reader->options.socket,
                                                .clock = reader->options.clock,
-                                               .metrics = reader->options.metrics});
+                                               .metrics = reader->options.metrics,
+                                               .stalled_uid = reader->options.stalled_uid});
 }
 
 static spn_err new_subscriptions(struct reader *reader)

@@ -29,6 +29,7 @@ struct reader_options {
     struct handoff *answers; /* from the broker */
     const struct clock *clock;
     struct metrics *metrics;
+    atomic_uint *stalled_uid; /* see outbox.h */
     const uint8_t *secret;
     uint64_t instance;
     uint32_t data_max;

@@ -105,8 +105,8 @@ void report_connections(struct report *report, const struct connections_news *ne
                     (unsigned long long)(cut - report->cut), get(&news->cut_uid),
                     log_quote(zmtp_words(get(&news->verdict)), quoted));
     if (stalled > report->stalled)
-        log_warning("connections_stalled", "count=%llu reason=%s",
-                    (unsigned long long)(stalled - report->stalled),
+        log_warning("connections_stalled", "count=%llu newest_uid=%u reason=%s",
+                    (unsigned long long)(stalled - report->stalled), get(&news->stalled_uid),
                     "\"cut: they took nothing of what waited for them\"");
     report->refused = refused;
     report->cut = cut;

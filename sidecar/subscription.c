@@ -1062,8 +1062,8 @@ spn_err subscriptions_unsubscribe(struct subscriptions *all, struct outbox_peer 
 
 static void forget_gone(struct subscriptions *all)
 {
-    struct outbox_peer *peer;
-    while ((peer = outbox_next_gone(all->options.outbox)) != NULL)
+    struct outbox_peer *peer = NULL;
+    while ((peer = outbox_next_gone(all->options.outbox, peer)) != NULL)
         forget_subscriber(all, peer->subscriber);
 }
 

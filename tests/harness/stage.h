@@ -72,7 +72,7 @@ struct stage_daemon {
 
 /* Words for a daemon whose log is compared with what was sent: nothing in it is hidden or trimmed.
  */
-#define STAGE_KEEP_ALL "--retention-events", "0", "--retention-bytes", "0"
+#define STAGE_KEEP_ALL "--retention-events", "0", "--retention-bytes", "0", "--quota", "64G"
 
 /* Starts sponsond and waits until it is ready. options may be NULL. */
 struct process *stage_start(struct stage *stage, const struct stage_daemon *options);
