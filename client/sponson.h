@@ -447,8 +447,9 @@ SPN_API void spn_unsubscribe(spn_subscription *subscription); /* frees it; takes
 typedef enum spn_session_state {
     SPN_LIVE = 0,
     SPN_CLOSED = 1, /* takes no more events */
-    /* Of a list: the database is damaged where the session stands, so that no more than its name
-     * is known, and the numbers are 0. It can be deleted. */
+    /* Of a list: something of it does not read. With an epoch of 0 all of it was given up: no more
+     * than its name is known, it takes nothing more, and can be deleted. With another one its
+     * newest event does not read: the numbers are older, the id is missing, and it goes on. */
     SPN_DAMAGED = 2,
 } spn_session_state;
 

@@ -409,7 +409,7 @@ struct wire_sessions_are {
 enum wire_session_state {
     WIRE_LIVE = 0,
     WIRE_SESSION_CLOSED = 1,  /* takes no more events; what it has can be read */
-    WIRE_SESSION_DAMAGED = 2, /* of a list: no more than its name is known */
+    WIRE_SESSION_DAMAGED = 2, /* of a list: something of it does not read; epoch 0: all of it */
 };
 
 struct wire_session_row {

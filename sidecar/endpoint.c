@@ -108,5 +108,10 @@ bool endpoint_is_there(const struct endpoint *endpoint)
 spn_err endpoint_bind_again(struct endpoint *endpoint)
 {
     char path[PATH_SIZE];
-    return put_path(endpoint, path) ? bind_path(endpoint, path) : SPN_E_PATH;
+    spn_err err = put_path(endpoint, path) ? bind_path(endpoint, path) : SPN_E_PATH;
+    const char *why = err == SPN_E_SYSTEM ? strerrordesc_np(errno) : NULL;
+    if (err == SPN_E_PATH)
+        why = own_files_check(endpoint->options.dir, endpoint->options.name, S_IFSOCK);
+    atomic_store_explicit(&endpoint->obstacle, why, memory_order_relaxed);
+    return err;
 }

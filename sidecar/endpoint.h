@@ -38,6 +38,7 @@ struct endpoint {
     _Atomic(ino_t) inode;  /* of the path, when it was bound; it is not given again meanwhile */
     unsigned bound;        /* times */
     atomic_bool is_wanted; /* whoever looks found that it is gone: for the socket's own thread */
+    _Atomic(const char *) obstacle; /* words: why it could not be bound again; NULL: it could */
 };
 
 /* Longest path that fits struct sockaddr_un, without its NUL. */
@@ -51,7 +52,7 @@ void endpoint_close(struct endpoint *endpoint); /* not open: does nothing */
 
 /* The path leads to this socket. */
 bool endpoint_is_there(const struct endpoint *endpoint);
-/* Errors as endpoint_open; the socket stays, and it may be tried again. */
+/* Errors as endpoint_open; the socket stays, and it may be tried again. Sets obstacle. */
 spn_err endpoint_bind_again(struct endpoint *endpoint) SPN_MUST_USE;
 
 #endif

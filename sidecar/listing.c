@@ -51,21 +51,33 @@ static void offer(struct page *page, struct spn_bytes name, uint64_t epoch)
     page->rows[at].epoch = epoch;
 }
 
+/* The next name; of one that is damaged the epoch is 0. */
+static spn_err next_name(struct journal_reader *reader, struct spn_bytes after,
+                         struct spn_bytes *ret_name, uint64_t *ret_epoch)
+{
+    *ret_name = (struct spn_bytes){NULL, 0};
+    spn_err err = journal_read_name_after(reader, after, ret_name, ret_epoch);
+    if (err != SPN_E_CORRUPT || !ret_name->data)
+        return err;
+    *ret_epoch = 0;
+    return SPN_OK;
+}
+
 static spn_err offer_names(struct journal_reader *reader, struct page *page)
 {
     /* Start right before the prefix, when that is further on than `after`. */
     struct spn_bytes name = page->after;
-    uint64_t epoch;
+    uint64_t epoch = 0;
     if (opened_names_compare(page->prefix, page->after) > 0) {
         name = page->prefix;
         spn_err err = journal_read_name(reader, name, &epoch);
-        if (err == SPN_OK)
-            offer(page, page->prefix, epoch);
+        if (err == SPN_OK || err == SPN_E_CORRUPT)
+            offer(page, page->prefix, err == SPN_OK ? epoch : 0);
         else if (err != SPN_E_END)
             return err;
     }
     for (size_t i = 0; i <= page->count_max; i++) {
-        spn_err err = journal_read_name_after(reader, name, &name, &epoch);
+        spn_err err = next_name(reader, name, &name, &epoch);
         if (err == SPN_E_END || (err == SPN_OK && !has_prefix(name, page->prefix)))
             return SPN_OK;
         if (err != SPN_OK)
@@ -216,6 +228,7 @@ void listing_release(struct listing *listing)
 spn_err listing_row(struct journal_reader *reader, const struct ask_session *session,
                     struct timeline *ret_timeline, struct wire_session_row *ret_row)
 {
+    *ret_row = (struct wire_session_row){.name = session->name};
     spn_err err = timeline_open(ret_timeline, reader, &session->view);
     if (err != SPN_OK)
         return err;
@@ -259,19 +272,23 @@ static void put_rows(struct wire_out *out, const struct ask *page, uint32_t coun
 }
 
 spn_err listing_rows(struct journal_reader *reader, const struct ask *page,
-                     struct parcel **ret_parcel, size_t *ret_size)
+                     struct parcel **ret_parcel, size_t *ret_size, size_t *ret_damaged)
 {
     struct wire_session_row *rows = calloc(page->session_count + 1, sizeof(*rows));
     size_t size_max = WIRE_HEADER_SIZE + 8 + page->session_count * WIRE_SESSION_ROW_SIZE_MAX;
     struct parcel *parcel = parcel_resize(NULL, size_max);
     spn_err err = rows && parcel ? SPN_OK : SPN_E_NOMEM;
     uint32_t count = 0;
+    *ret_damaged = 0;
     for (size_t i = 0; i < page->session_count && err == SPN_OK; i++) {
         struct timeline timeline;
         err = listing_row(reader, &page->sessions[i], &timeline, &rows[count]);
+        if (err == SPN_E_UNKNOWN_SESSION && page->sessions[i].epoch == 0)
+            err = SPN_E_CORRUPT;    /* its name does not read */
         if (err == SPN_E_CORRUPT) { /* the others are listed all the same */
-            rows[count] = (struct wire_session_row){.state = WIRE_SESSION_DAMAGED,
-                                                    .name = page->sessions[i].name};
+            rows[count].state = WIRE_SESSION_DAMAGED;
+            rows[count].last_id = (struct spn_bytes){NULL, 0};
+            (*ret_damaged)++;
             err = SPN_OK;
         }
         if (err == SPN_OK)

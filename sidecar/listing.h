@@ -45,15 +45,17 @@ spn_err listing_page(struct listing *listing, struct journal_reader *reader,
 /* The same question again, whose frame it takes. SPN_E_NOMEM. */
 spn_err listing_come_again(struct ask *generations, struct ask **ret_generations) SPN_MUST_USE;
 
-/* What is told of one session, and the timeline it was read from. Bytes: valid in the snapshot. */
+/* What a list has of one session, and the timeline it was read from. Bytes: valid in the snapshot.
+ * SPN_E_CORRUPT: the row has what could be read, and at least the name. */
 spn_err listing_row(struct journal_reader *reader, const struct ask_session *session,
                     struct timeline *ret_timeline, struct wire_session_row *ret_row) SPN_MUST_USE;
 
-/* page: the same, answered. *ret_parcel: a SESSIONS_ARE of *ret_size bytes; yours. SPN_E_END: none
- * of these names is a session any more, but there are more behind them: go on with listing_go_on.
- */
+/* page: the same, answered. *ret_parcel: a SESSIONS_ARE of *ret_size bytes; yours. *ret_damaged:
+ * sessions of which something does not read; they are in the list. SPN_E_END: none of these names
+ * is a session any more, but there are more after them: go on with listing_go_on. */
 spn_err listing_rows(struct journal_reader *reader, const struct ask *page,
-                     struct parcel **ret_parcel, size_t *ret_size) SPN_MUST_USE;
+                     struct parcel **ret_parcel, size_t *ret_size,
+                     size_t *ret_damaged) SPN_MUST_USE;
 
 /* An ASK_GENERATIONS with the page's request from behind its last name on: a caller goes on after a
  * row, so that a page without one would be the end of the list to it. SPN_E_NOMEM. */

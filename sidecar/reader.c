@@ -500,11 +500,21 @@ static spn_err list_sessions(struct reader *reader, struct ask *ask)
     return err;
 }
 
+/* The broker writes the log, and may be asleep. */
+static void note_damage(struct reader *reader)
+{
+    metrics_count(&reader->options.metrics->damaged_reads);
+    handoff_nudge(reader->options.asks);
+}
+
 static spn_err answer_sessions(struct reader *reader, struct caller caller, const struct ask *ask)
 {
     struct parcel *parcel;
     size_t size;
-    spn_err err = listing_rows(reader->journal, ask, &parcel, &size);
+    size_t damaged;
+    spn_err err = listing_rows(reader->journal, ask, &parcel, &size, &damaged);
+    if (damaged > 0)
+        note_damage(reader);
     if (err == SPN_OK) {
         send_parcel(reader, caller.peer, parcel, size);
     } else if (err == SPN_E_END) {
@@ -538,13 +548,6 @@ static void finish_subscription(struct reader *reader, struct ask *ask)
     subscriptions_answer(reader->subscriptions, ask);
     journal_reader_end(reader->journal);
     ask_free(ask);
-}
-
-/* The broker writes the log, and may be asleep. */
-static void note_damage(struct reader *reader)
-{
-    metrics_count(&reader->options.metrics->damaged_reads);
-    handoff_nudge(reader->options.asks);
 }
 
 /* A peer that is gone meanwhile is met as a new one, and found to be gone when it is sent to. */

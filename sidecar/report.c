@@ -65,8 +65,8 @@ void report_damage(struct report *report, uint64_t reads, uint64_t now_ns)
         (report->damaged > 0 && now_ns - report->damaged_ns < DAMAGE_EVERY_MS * MS))
         return;
     log_error("damaged",
-              "code=SPN_E_CORRUPT reads=%llu reason=\"what was read from the database is "
-              "damaged: its session is given up, the others are served\"",
+              "code=SPN_E_CORRUPT reads=%llu reason=\"something in the database is damaged: who "
+              "needs it gets this code, all else is served; dump shows where\"",
               (unsigned long long)reads);
     report->damaged = reads;
     report->damaged_ns = now_ns;

@@ -21,6 +21,17 @@ static const char *words_of(spn_err err)
     return err == SPN_E_SYSTEM ? strerror(errno) : err_text(err);
 }
 
+/* What lies in its place is not deleted: the daemon waits until it is taken away. */
+static void say_blocked(const struct endpoint *endpoint, bool is_there, bool *told)
+{
+    char quoted[2][LOG_QUOTED_MAX];
+    const char *why = atomic_load_explicit(&endpoint->obstacle, memory_order_relaxed);
+    if (!is_there && why && !*told)
+        log_warning("socket_blocked", "name=%s dir=%s reason=%s", endpoint->options.name,
+                    log_quote(endpoint->options.dir, quoted[0]), log_quote(why, quoted[1]));
+    *told = !is_there && why;
+}
+
 static void say_socket(const struct endpoint *endpoint, bool is_there, bool *told)
 {
     char quoted[LOG_QUOTED_MAX];
@@ -32,7 +43,7 @@ static void say_socket(const struct endpoint *endpoint, bool is_there, bool *tol
                  log_quote(endpoint->options.dir, quoted));
     else
         log_warning("socket_gone",
-                    "name=%s dir=%s reason=\"removed or replaced: it is bound again\"",
+                    "name=%s dir=%s reason=\"removed or replaced: binding it again\"",
                     endpoint->options.name, log_quote(endpoint->options.dir, quoted));
 }
 
@@ -51,9 +62,12 @@ static void look_at_sockets(struct watch *watch)
         atomic_store(&watch->ingest->is_wanted, true);
         watch_bind_wanted(watch->ingest);
     }
-    say_socket(watch->ingest, endpoint_is_there(watch->ingest), &watch->told_socket[0]);
-    bool is_there = endpoint_is_there(watch->read);
+    bool is_there = endpoint_is_there(watch->ingest);
+    say_socket(watch->ingest, is_there, &watch->told_socket[0]);
+    say_blocked(watch->ingest, is_there, &watch->told_blocked[0]);
+    is_there = endpoint_is_there(watch->read);
     say_socket(watch->read, is_there, &watch->told_socket[1]);
+    say_blocked(watch->read, is_there, &watch->told_blocked[1]);
     if (is_there)
         return;
     atomic_store(&watch->read->is_wanted, true);

@@ -35,6 +35,7 @@ struct watch {
     uint64_t due_ns;
     bool told_lock[WATCH_LOCKS];
     bool told_socket[WATCH_SOCKETS];
+    bool told_blocked[WATCH_SOCKETS];
 };
 
 /* When to look; 0: at once. */

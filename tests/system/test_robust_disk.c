@@ -405,6 +405,62 @@ static void damaged_row_does_not_stop_the_start(struct stage *stage)
     expect_given_up(stage, "rows", "\"victim\",\"state\":\"damaged\"");
 }
 
+static void expect_listed(struct stage *stage, const char *words)
+{
+    struct outcome list = stage_run(stage, "sessions", "--json");
+    stage_expect_code(&list, 0);
+    assert_non_null(strstr(list.out, "\"bystander\",\"state\":\"live\""));
+    if (!strstr(list.out, words))
+        fail_msg("%s is not in: %s", words, list.out);
+}
+
+static bool damage_is_logged(void *argument)
+{
+    return strstr(stage_log(argument), "event=damaged") != NULL;
+}
+
+static void expect_counted(struct stage *stage, struct raw *raw)
+{
+    assert_true(robust_counter(raw, "sponson_damaged_reads_total") > 0);
+    assert_true(until_true(until_in(STAGE_WAIT_MS), damage_is_logged, stage));
+}
+
+/* It goes on, and so its epoch is in the list: who deletes what was given up leaves it alone. */
+static void a_list_gave_up_a_session_that_goes_on(struct stage *stage)
+{
+    struct raw raw;
+    uint64_t token;
+    struct process *daemon = meet_damage(stage, "log", 3, &raw, &token);
+    expect_listed(stage, "\"victim\",\"state\":\"damaged\",\"epoch\":1,");
+    expect_counted(stage, &raw);
+    send_further(&raw, token);
+    assert_int_equal(raw_expect_acks(&raw, token, 2).run_count, 0);
+    expect_listed(stage, "\"victim\",\"state\":\"live\",\"epoch\":1,");
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+/* While the daemon runs: at a start it is written again. */
+static void a_damaged_name_failed_the_whole_list(struct stage *stage)
+{
+    struct raw raw;
+    struct process *daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, first_id).token;
+    raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 3, 0}, "bystander");
+    raw_send_events(&raw, &(struct raw_batch){token, 4, 4, 0, 3, 0}, "victim");
+    raw_expect_acks(&raw, token, 6);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+    daemon = stage_start(stage, NULL);
+    damage(stage->data_dir, "names", 1);
+    raw_open(&raw);
+    expect_listed(stage, "\"victim\",\"state\":\"damaged\",\"epoch\":0,");
+    expect_counted(stage, &raw);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* Names and rows say the same twice. */
 static void damaged_name_is_written_again(struct stage *stage)
 {
@@ -496,6 +552,8 @@ int main(void)
         STAGE_TEST(damaged_newest_event_is_a_hole_in_the_window),
         STAGE_TEST(damaged_block_gives_up_its_session_only),
         STAGE_TEST(damaged_row_does_not_stop_the_start),
+        STAGE_TEST(a_list_gave_up_a_session_that_goes_on),
+        STAGE_TEST(a_damaged_name_failed_the_whole_list),
         STAGE_TEST(damaged_name_is_written_again),
         STAGE_TEST(dump_beside_a_daemon_of_the_same_pid),
         STAGE_TEST(duplicates_leave_the_checkpoint),

@@ -177,7 +177,7 @@ static void a_file_that_came_in_place_of_a_socket_is_not_deleted(struct stage *s
     const char *file = stage_write_file(stage, "file", (struct spn_bytes){text, sizeof(text) - 1});
     assert_int_equal(rename(file, path), 0);
     wait_log(stage, "event=socket_gone name=read.sock");
-    until_passed_us(100000); /* the reader has been woken */
+    wait_log(stage, "event=socket_blocked name=read.sock");
     assert_string_equal((const char *)stage_read_file(stage, path).data, text);
     assert_int_equal(unlink(path), 0);
     wait_sockets(stage);

@@ -158,11 +158,13 @@ static struct ask *take_page(struct ask *page, struct got *ret_got)
 {
     struct parcel *parcel;
     size_t size;
+    size_t damaged;
     struct ask *further = NULL;
     for (size_t i = 0; i < page->session_count; i++)
         rig_view(&rig, session_of(page->sessions[i].name), &page->sessions[i].view);
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
-    spn_err err = listing_rows(reader, page, &parcel, &size);
+    spn_err err = listing_rows(reader, page, &parcel, &size, &damaged);
+    assert_int_equal(damaged, 0);
     if (err == SPN_E_END) {
         assert_int_equal(listing_go_on(page, &further), SPN_OK);
     } else {
