@@ -20,6 +20,7 @@ enum retained_answer {
     RETAINED_YES,
     RETAINED_NO,      /* the rule hides it */
     RETAINED_DELETED, /* its session is no more */
+    RETAINED_UNKNOWN, /* its session's row is damaged: it may be any of these */
 };
 
 spn_err retained_open(struct retained **ret_retained, struct journal *journal) SPN_MUST_USE;

@@ -27,6 +27,7 @@ struct dump {
     struct out out;
     uint64_t unwritable; /* events that the format cannot carry */
     uint64_t nameless;   /* events whose session has no name any more */
+    uint64_t rowless;    /* events whose session's row is damaged */
     char session[256];   /* in the last comment of an event stream of all sessions */
     bool found;          /* something of the session asked for */
 };
@@ -128,6 +129,12 @@ static spn_event_kind kind_of(const struct record_entry *entry)
     return entry->id.size == 0 && entry->id_position == 0 ? SPN_RESET : SPN_MARKER;
 }
 
+/* In doubt it is: a dump saves what can be saved. */
+static bool is_shown(enum retained_answer retained)
+{
+    return retained == RETAINED_YES || retained == RETAINED_UNKNOWN;
+}
+
 static spn_err put_item(struct dump *dump, const struct log_item *item)
 {
     const struct record_entry *entry = &item->entry;
@@ -137,7 +144,7 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
         return SPN_OK;
     }
     spn_err err = retained_ask(dump->retained, entry, &retained);
-    if (err != SPN_OK || (retained != RETAINED_YES && !dump->all))
+    if (err != SPN_OK || (!is_shown(retained) && !dump->all))
         return err;
     dump->found = true;
     struct spn_event event = {
@@ -151,6 +158,7 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
         .epoch = entry->epoch,
         .time_ms = entry->wall_ms,
     };
+    dump->rowless += retained == RETAINED_UNKNOWN;
     dump->nameless += !item->session.data && retained != RETAINED_DELETED;
     if (dump->format == EVENT_SSE)
         put_sse(dump, item->session, &event);
@@ -160,6 +168,16 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
 }
 
 /* -- the walk ---------------------------------------------------------------------------------- */
+
+/* One line, when there are some. */
+static void tell_count(uint64_t count, const char *which)
+{
+    char why[CLI_TEXT_SIZE];
+    if (count == 0)
+        return;
+    snprintf(why, sizeof(why), "%llu %s", (unsigned long long)count, which);
+    cli_error("log", why);
+}
 
 static int tell_losses(const struct dump *dump, const struct log_walk *walk)
 {
@@ -171,17 +189,12 @@ static int tell_losses(const struct dump *dump, const struct log_walk *walk)
                  (unsigned long long)damaged, (unsigned long long)first);
         cli_error("log", why);
     }
-    if (dump->nameless > 0) {
-        snprintf(why, sizeof(why), "%llu events of sessions whose name is damaged or missing",
-                 (unsigned long long)dump->nameless);
-        cli_error("log", why);
-    }
-    if (dump->unwritable > 0) {
-        snprintf(why, sizeof(why), "%llu events cannot be written as an event stream",
-                 (unsigned long long)dump->unwritable);
-        cli_error("log", why);
-    }
-    return damaged + dump->nameless + dump->unwritable > 0 ? CLI_FAILURE : CLI_OK;
+    tell_count(dump->nameless, "events of sessions whose name is damaged or missing");
+    tell_count(dump->rowless,
+               "events of sessions whose row is damaged: of these some may have been "
+               "deleted or no longer retained");
+    tell_count(dump->unwritable, "events cannot be written as an event stream");
+    return damaged + dump->nameless + dump->rowless + dump->unwritable > 0 ? CLI_FAILURE : CLI_OK;
 }
 
 static int check_found(const struct dump *dump, struct log_walk *walk)

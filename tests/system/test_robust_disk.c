@@ -419,6 +419,69 @@ static void damaged_name_is_written_again(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* Zeros in the place of the first page with values of this table. */
+static void zero_leaf(struct stage *stage, const char *table)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_stat stat;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    uint64_t number;
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 8), 0);
+    assert_int_equal(mdb_env_open(env, stage->data_dir, MDB_RDONLY, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, table, 0, &dbi), 0);
+    assert_int_equal(mdb_stat(txn, dbi, &stat), 0);
+    assert_int_equal(mdb_cursor_open(txn, dbi, &cursor), 0);
+    assert_int_equal(mdb_cursor_get(cursor, &key, &value, MDB_FIRST), 0);
+    /* A page begins with its number. */
+    size_t within = (uintptr_t)value.mv_data % stat.ms_psize;
+    memcpy(&number, (const uint8_t *)value.mv_data - within, sizeof(number));
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(txn);
+    mdb_env_close(env);
+    FILE *file = fopen(stage_format(stage, "%s/data.mdb", stage->data_dir), "r+");
+    uint8_t *zeros = stage_keep(stage, calloc(1, stat.ms_psize));
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (long)(number * stat.ms_psize), SEEK_SET), 0);
+    assert_int_equal(fwrite(zeros, stat.ms_psize, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void record_one(struct stage *stage, const char *session)
+{
+    static const char one[] = "id: 1\ndata: x\n\n";
+    struct outcome recorded = stage_run_words(stage, (const char *const[]){"record", session, NULL},
+                                              (struct spn_bytes){one, sizeof(one) - 1});
+    stage_expect_code(&recorded, 0);
+}
+
+/* Two sessions, of which one was deleted since; then the pages of this table are zeros. */
+static void leave_zeros(struct stage *stage, const char *table)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record_one(stage, "keep");
+    record_one(stage, "gone");
+    struct outcome deleted = stage_run(stage, "delete", "gone", "--yes");
+    stage_expect_code(&deleted, 0);
+    assert_int_equal(stage_stop(daemon), 0);
+    zero_leaf(stage, table);
+}
+
+/* It saves what can be saved, and leaves no doubt that it may be too much. */
+static void dump_without_rows_says_that_some_may_be_deleted(struct stage *stage)
+{
+    leave_zeros(stage, "rows");
+    struct outcome dump = stage_run(stage, "dump");
+    stage_expect_code(&dump, 1);
+    assert_non_null(strstr(dump.out, "\"session\":\"keep\""));
+    assert_non_null(strstr(dump.err, "2 events of sessions whose row is damaged: of these some may "
+                                     "have been deleted or no longer retained"));
+}
+
 /* -- containers -------------------------------------------------------------------------------- */
 
 /* Both are process 1 of a namespace of their own. */
@@ -497,6 +560,7 @@ int main(void)
         STAGE_TEST(damaged_block_gives_up_its_session_only),
         STAGE_TEST(damaged_row_does_not_stop_the_start),
         STAGE_TEST(damaged_name_is_written_again),
+        STAGE_TEST(dump_without_rows_says_that_some_may_be_deleted),
         STAGE_TEST(dump_beside_a_daemon_of_the_same_pid),
         STAGE_TEST(duplicates_leave_the_checkpoint),
     };
