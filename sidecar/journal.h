@@ -51,7 +51,9 @@ void journal_close(struct journal *journal); /* takes NULL */
 enum { JOURNAL_TABLES = 7 };
 struct journal_damage {
     uint64_t leaves[JOURNAL_TABLES];  /* pages of values that are lost */
-    uint64_t missing[JOURNAL_TABLES]; /* values that are not where they were counted */
+    uint64_t missing[JOURNAL_TABLES]; /* values that were counted and are not there; 0 where that
+                                       * is not known: of a large log, or where more are there */
+    bool miscounted[JOURNAL_TABLES];  /* another number is there than was counted */
     uint64_t lost_from;               /* positions; 0: none */
     uint64_t lost_to;
     bool free_list;   /* the list of free pages: they are not used again */

@@ -168,11 +168,14 @@ static spn_err compare_counts(struct journal *journal, const struct pages_snapsh
     spn_err err = SPN_OK;
     for (size_t table = 0; table < TABLES && err == SPN_OK; table++) {
         const struct pages_tree *tree = &snapshot->trees[journal->trees[table]];
-        uint64_t found = entries[journal->trees[table]] + journal->damage.leaves[table];
-        if ((table == TABLE_LOG && journal->log_unchecked > 0) || tree->entries == found)
+        uint64_t left = entries[journal->trees[table]];
+        uint64_t found = left + journal->damage.leaves[table]; /* a mended leaf has one value */
+        if (table == TABLE_LOG && journal->log_unchecked > 0)
             continue;
-        journal->damage.missing[table] = tree->entries > found ? tree->entries - found : 1;
-        err = pages_mend_count(journal->pages, tree, found);
+        journal->damage.missing[table] = tree->entries > left ? tree->entries - left : 0;
+        journal->damage.miscounted[table] = tree->entries != left;
+        if (tree->entries != found)
+            err = pages_mend_count(journal->pages, tree, found);
     }
     return err;
 }
@@ -233,7 +236,7 @@ spn_err journal_check_pages(struct journal *journal)
     free(findings.damages);
     journal->damage.blocks_lost = marks[journal->trees[TABLE_BLOCKS]] > 0 ||
                                   journal->damage.leaves[TABLE_BLOCKS] > 0 ||
-                                  journal->damage.missing[TABLE_BLOCKS] > 0;
+                                  journal->damage.miscounted[TABLE_BLOCKS];
     return err;
 }
 

@@ -482,6 +482,19 @@ static void dump_without_rows_says_that_some_may_be_deleted(struct stage *stage)
                                      "have been deleted or no longer retained"));
 }
 
+/* What is mended looks whole to the next start: whoever mends it says so, and how much it was. */
+static void offline_deletion_says_what_it_mends(struct stage *stage)
+{
+    leave_zeros(stage, "rows");
+    struct outcome deleted = stage_run(stage, "delete", "gone", "--offline", "--yes");
+    stage_expect_code(&deleted, 3);
+    assert_non_null(strstr(deleted.err, "code=SPN_E_CORRUPT table=rows pages=1 missing=1\n"));
+    assert_non_null(strstr(deleted.err, "code=SPN_E_CORRUPT sessions_given_up=1 names_restored=0"));
+    deleted = stage_run(stage, "delete", "keep", "--offline", "--yes");
+    stage_expect_code(&deleted, 0);
+    assert_null(strstr(deleted.err, "table=rows"));
+}
+
 /* -- containers -------------------------------------------------------------------------------- */
 
 /* Both are process 1 of a namespace of their own. */
@@ -560,6 +573,7 @@ int main(void)
         STAGE_TEST(damaged_block_gives_up_its_session_only),
         STAGE_TEST(damaged_row_does_not_stop_the_start),
         STAGE_TEST(damaged_name_is_written_again),
+        STAGE_TEST(offline_deletion_says_what_it_mends),
         STAGE_TEST(dump_without_rows_says_that_some_may_be_deleted),
         STAGE_TEST(dump_beside_a_daemon_of_the_same_pid),
         STAGE_TEST(duplicates_leave_the_checkpoint),
