@@ -82,7 +82,10 @@ static const struct argp argp = {
     .parser = parse,
     .doc =
         "List the sessions in the order of their names, with the number of events ever stored, the "
-        "bytes of their data, whether they are live or closed, and when the newest event came.",
+        "bytes of their data, whether they are live or closed, and when the newest event came."
+        "\vThe state is live, closed, or damaged: then the database is damaged where the session "
+        "stands, no more than its name is known (- in the table, null in JSON), and it takes and "
+        "gives out nothing, but can be deleted.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -90,23 +93,40 @@ static const struct argp argp = {
 
 static void put_heads(struct sessions *sessions)
 {
-    out_text(&sessions->out, "    EVENTS         BYTES  DUPLICATES  CONFLICTS  STATE   "
+    out_text(&sessions->out, "    EVENTS         BYTES  DUPLICATES  CONFLICTS  STATE    "
                              "NEWEST AT                 SESSION\n");
+}
+
+static void put_numbers(struct out *out, const struct spn_session *session)
+{
+    char row[CLI_TEXT_SIZE];
+    char time[TEXT_TIME_SIZE] = "-";
+    if (session->last_ms > 0)
+        text_time(session->last_ms, time);
+    snprintf(row, sizeof(row), "%10llu  %12llu  %10lu  %9lu  %-7s  %-24s  ",
+             (unsigned long long)(session->seq - session->markers),
+             (unsigned long long)session->bytes, (unsigned long)session->duplicates,
+             (unsigned long)session->conflicts, spn_session_state_name(session->state), time);
+    out_text(out, row);
+}
+
+static void put_nothing_known(struct out *out, const struct spn_session *session)
+{
+    char row[CLI_TEXT_SIZE];
+    snprintf(row, sizeof(row), "%10s  %12s  %10s  %9s  %-7s  %-24s  ", "-", "-", "-", "-",
+             spn_session_state_name(session->state), "-");
+    out_text(out, row);
 }
 
 /* The name comes last: then nothing has to know how wide it is. */
 static void put_row(struct sessions *sessions, const struct spn_session *session)
 {
-    char row[CLI_TEXT_SIZE];
-    char time[TEXT_TIME_SIZE];
     if (sessions->count == 0)
         put_heads(sessions);
-    text_time(session->last_ms, time);
-    snprintf(row, sizeof(row), "%10llu  %12llu  %10lu  %9lu  %-6s  %s  ",
-             (unsigned long long)(session->seq - session->markers),
-             (unsigned long long)session->bytes, (unsigned long)session->duplicates,
-             (unsigned long)session->conflicts, spn_session_state_name(session->state), time);
-    out_text(&sessions->out, row);
+    if (session->state == SPN_DAMAGED)
+        put_nothing_known(&sessions->out, session);
+    else
+        put_numbers(&sessions->out, session);
     out_put(&sessions->out, session->name.data, session->name.size);
     out_text(&sessions->out, "\n");
 }

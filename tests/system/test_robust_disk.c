@@ -495,6 +495,36 @@ static void offline_deletion_says_what_it_mends(struct stage *stage)
     assert_null(strstr(deleted.err, "table=rows"));
 }
 
+static void expect_listed(struct stage *stage, const char *where, const char *dir)
+{
+    static const char json[] =
+        "{\"session\":\"keep\",\"state\":\"damaged\",\"epoch\":null,\"seq\":null,"
+        "\"markers\":null,\"position\":null,\"bytes\":null,\"duplicates\":null,"
+        "\"conflicts\":null,\"last_event_id\":null,\"opened\":null,\"last\":null}\n";
+    static const char table[] =
+        "    EVENTS         BYTES  DUPLICATES  CONFLICTS  STATE    NEWEST AT                 "
+        "SESSION\n"
+        "         -             -           -          -  damaged  -                         "
+        "keep\n";
+    struct outcome list = stage_run(stage, "sessions", "--json", where, dir);
+    stage_expect_code(&list, 0);
+    assert_string_equal(list.out, json);
+    list = stage_run(stage, "sessions", where, dir);
+    stage_expect_code(&list, 0);
+    assert_string_equal(list.out, table);
+}
+
+/* From the sidecar or from its database, before the damage is mended and after. */
+static void nothing_is_made_up_of_a_damaged_session(struct stage *stage)
+{
+    leave_zeros(stage, "rows");
+    expect_listed(stage, "--data-dir", stage->data_dir);
+    struct process *daemon = stage_start(stage, NULL);
+    expect_listed(stage, "--data-dir", stage->data_dir);
+    expect_listed(stage, "--socket-dir", stage->socket_dir);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* -- containers -------------------------------------------------------------------------------- */
 
 /* Both are process 1 of a namespace of their own. */
@@ -574,6 +604,7 @@ int main(void)
         STAGE_TEST(damaged_row_does_not_stop_the_start),
         STAGE_TEST(damaged_name_is_written_again),
         STAGE_TEST(offline_deletion_says_what_it_mends),
+        STAGE_TEST(nothing_is_made_up_of_a_damaged_session),
         STAGE_TEST(dump_without_rows_says_that_some_may_be_deleted),
         STAGE_TEST(dump_beside_a_daemon_of_the_same_pid),
         STAGE_TEST(duplicates_leave_the_checkpoint),
