@@ -42,6 +42,11 @@ spn_err journal_open(struct journal **ret_journal,
                      const struct journal_options *options) SPN_MUST_USE;
 void journal_close(struct journal *journal); /* takes NULL */
 
+/* For who reads what is left, before journal_open: what is missing may be in its way.
+ * SPN_E_CORRUPT: the file ends before its last page, as the detail says with both sizes, or that is
+ * not known. A writable open fails then. */
+spn_err journal_check_whole(const char *dir) SPN_MUST_USE;
+
 /* What a writable open found damaged and mended: for the log of the daemon. By table, in the order
  * of JOURNAL_TABLES. */
 #define JOURNAL_TABLE_NAMES                                                                        \

@@ -27,15 +27,15 @@ spn_err journal_check_size(const char *path)
     char why[160];
     struct stat info;
     uint64_t needed, map;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        int errno_kept = errno;
-        if (fd >= 0)
-            close(fd);
-        return journal_fail(errno_kept, NULL, path);
-    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return journal_fail(errno, NULL, path);
+    /* The size comes second: a daemon that goes on meanwhile makes the file longer first. */
     spn_err err = pages_measure(fd, &needed, &map);
+    int errno_kept = fstat(fd, &info) == 0 ? 0 : errno;
     close(fd);
+    if (errno_kept != 0)
+        return journal_fail(errno_kept, NULL, path);
     if (err == SPN_E_END)
         return SPN_OK; /* not LMDB's: it says so itself */
     if (err != SPN_OK)

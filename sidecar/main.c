@@ -91,12 +91,14 @@ static bool check_dir(spn_err err, const char *event, const char *dir, const cha
     return check_thing(err, event, "dir", dir, detail);
 }
 
-/* What the journal says has more words than the code has. */
+/* What the journal says has more words than the code has; of damage, all that there are. */
 static bool check_database(spn_err err, const char *event, const char *dir)
 {
     char why[512];
     if (err == SPN_OK)
         return true;
+    if (err == SPN_E_CORRUPT && *journal_detail())
+        return check_dir(err, event, dir, journal_detail());
     snprintf(why, sizeof(why), "%s (%s)", err_text(err), journal_detail());
     return check_dir(err, event, dir, why);
 }

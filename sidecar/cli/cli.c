@@ -75,7 +75,7 @@ int cli_fail(const char *what, spn_err err, const char *detail)
         detail += what_size + 2; /* the library's words say already whose they are */
     if (!detail || !*detail || strcmp(detail, text) == 0)
         snprintf(why, sizeof(why), "%s", text);
-    else if (strstr(detail, text))
+    else if (err == SPN_E_CORRUPT || strstr(detail, text)) /* what is damaged it says itself */
         snprintf(why, sizeof(why), "%s", detail);
     else
         snprintf(why, sizeof(why), "%s: %s", text, detail);

@@ -240,7 +240,8 @@ int verb_dump(int argc, char **argv)
     cli_parse(&argp, argc, argv, &dump);
     last_words_init("sponson dump: database: damaged, so that it cannot be read on: signal ",
                     CLI_FAILURE);
-    int exit_code = data_dir_open(dump.data_dir, &journal);
+    bool whole = true;
+    int exit_code = data_dir_open(dump.data_dir, &journal, &whole);
     if (exit_code != CLI_OK)
         return exit_code;
     out_init(&dump.out, STDOUT_FILENO);
@@ -255,5 +256,5 @@ int verb_dump(int argc, char **argv)
     }
     retained_close(dump.retained);
     journal_close(journal);
-    return cli_finish(&dump.out, exit_code);
+    return cli_finish(&dump.out, exit_code == CLI_OK && !whole ? CLI_FAILURE : exit_code);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "data_dir.h"
+#include "last_words.h"
 #include "session_json.h"
 #include "session_list.h"
 #include "text.h"
@@ -208,7 +209,10 @@ static int read_database(struct sessions *sessions)
 {
     struct journal *journal;
     struct session_list *list;
-    int exit_code = data_dir_open(sessions->data_dir, &journal);
+    last_words_init("sponson sessions: database: damaged, so that it cannot be read on: signal ",
+                    CLI_FAILURE);
+    bool whole = true;
+    int exit_code = data_dir_open(sessions->data_dir, &journal, &whole);
     if (exit_code != CLI_OK)
         return exit_code;
     spn_err err = session_list_open(&list, journal, sessions->prefix);
@@ -219,7 +223,7 @@ static int read_database(struct sessions *sessions)
         session_list_close(list);
     }
     journal_close(journal);
-    return exit_code;
+    return exit_code == CLI_OK && !whole ? CLI_FAILURE : exit_code;
 }
 
 int verb_sessions(int argc, char **argv)

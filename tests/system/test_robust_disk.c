@@ -525,6 +525,40 @@ static void nothing_is_made_up_of_a_damaged_session(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+enum { META_PAGES_BYTES = 8192 };
+
+/* Of any part that is left, a dump says that it is a part. */
+static void a_cut_file_is_called_one(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record_one(stage, "s");
+    assert_int_equal(stage_stop(daemon), 0);
+    const char *file = stage_format(stage, "%s/data.mdb", stage->data_dir);
+    for (off_t size = 12 * 4096; size >= META_PAGES_BYTES; size -= 4096) {
+        const char *cut = stage_format(stage, "%s: cut to %lld of ", file, (long long)size);
+        assert_int_equal(truncate(file, size), 0);
+        struct outcome dump = stage_run(stage, "dump");
+        stage_expect_code(&dump, 1);
+        if (!strstr(dump.err, cut))
+            fail_msg("%s is not in: %s", cut, dump.err);
+        struct outcome list = stage_run(stage, "sessions", "--data-dir", stage->data_dir);
+        stage_expect_code(&list, 1);
+        if (!strstr(list.err, cut))
+            fail_msg("%s is not in: %s", cut, list.err);
+    }
+}
+
+/* One session is no file: its words do not doubt whose the database is. */
+static void a_damaged_session_is_not_another_programs(struct stage *stage)
+{
+    leave_zeros(stage, "rows");
+    struct process *daemon = stage_start(stage, NULL);
+    struct outcome replay = stage_run(stage, "replay", "keep");
+    stage_expect_code(&replay, 1);
+    assert_non_null(strstr(replay.err, "session 'keep': damaged data\n"));
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* -- containers -------------------------------------------------------------------------------- */
 
 /* Both are process 1 of a namespace of their own. */
@@ -605,6 +639,8 @@ int main(void)
         STAGE_TEST(damaged_name_is_written_again),
         STAGE_TEST(offline_deletion_says_what_it_mends),
         STAGE_TEST(nothing_is_made_up_of_a_damaged_session),
+        STAGE_TEST(a_cut_file_is_called_one),
+        STAGE_TEST(a_damaged_session_is_not_another_programs),
         STAGE_TEST(dump_without_rows_says_that_some_may_be_deleted),
         STAGE_TEST(dump_beside_a_daemon_of_the_same_pid),
         STAGE_TEST(duplicates_leave_the_checkpoint),
