@@ -207,9 +207,10 @@ int cli_seconds_ms(const char *option, const char *text)
     char what[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
     int ms = 0;
-    if (!text_seconds(text, &ms)) {
+    const char *why = text_seconds(text, &ms);
+    if (why) {
         snprintf(what, sizeof(what), "%s %s", option, text_quote(spn_text(text), quoted));
-        cli_usage(what, "not a number of seconds above 0");
+        cli_usage(what, why);
     }
     return ms;
 }

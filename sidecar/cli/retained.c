@@ -182,7 +182,8 @@ spn_err retained_ask(struct retained *retained, const struct record_entry *event
     if (err != SPN_OK)
         return err;
     *ret_answer = RETAINED_YES;
-    if (event->seq > life->seq) { /* it came while the log was read */
+    bool stored = record_is_stored(event->kind);
+    if (stored && event->seq > life->seq) { /* it came while the log was read */
         life->seq = event->seq;
         life->bytes = event->bytes;
     }
@@ -190,8 +191,8 @@ spn_err retained_ask(struct retained *retained, const struct record_entry *event
         *ret_answer = RETAINED_DELETED;
     else if (life->unknown)
         *ret_answer = RETAINED_UNKNOWN;
-    else if (!record_retains(&retained->meta.retention, event, life->seq, life->bytes,
-                             retained->now_ns))
+    else if (stored && !record_retains(&retained->meta.retention, event, life->seq, life->bytes,
+                                       retained->now_ns))
         *ret_answer = RETAINED_NO;
     return SPN_OK;
 }

@@ -26,6 +26,7 @@ enum retained_answer {
 spn_err retained_open(struct retained **ret_retained, struct journal *journal) SPN_MUST_USE;
 void retained_close(struct retained *retained); /* takes NULL */
 
+/* Of an entry that is no event: of its session. */
 spn_err retained_ask(struct retained *retained, const struct record_entry *event,
                      enum retained_answer *ret_answer) SPN_MUST_USE;
 

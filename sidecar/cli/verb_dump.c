@@ -30,6 +30,7 @@ struct dump {
     uint64_t rowless;    /* events whose session's row is damaged */
     char session[256];   /* in the last comment of an event stream of all sessions */
     bool found;          /* something of the session asked for */
+    bool ended;          /* a life of it that is no more */
 };
 
 enum { KEY_SESSION = CLI_KEY, KEY_FORMAT, KEY_ALL, KEY_DATA_DIR };
@@ -80,7 +81,11 @@ static const struct argp argp = {
         "event that named none, which means \"message\". Data that is not "
         "UTF-8 is printed as base64, with \"encoding\":\"base64\" after the other keys "
         "(\"id_encoding\" and \"type_encoding\" for an id or a type). The log as it was when the "
-        "dump began is printed.",
+        "dump began is printed.\n\n"
+        "Exits with 1 when damage was met, or the file was cut: what can be read is printed all "
+        "the "
+        "same, and standard error says how much is not. Exits with 3 when there is no such "
+        "session; one that was deleted is there with --all, until its events are trimmed.",
 };
 
 /* -- printing ---------------------------------------------------------------------------------- */
@@ -139,14 +144,17 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
 {
     const struct record_entry *entry = &item->entry;
     enum retained_answer retained;
-    if (!record_is_stored(entry->kind)) {
-        dump->found = true;
+    if (!record_is_stored(entry->kind) && dump->only.size == 0)
         return SPN_OK;
-    }
     spn_err err = retained_ask(dump->retained, entry, &retained);
-    if (err != SPN_OK || (!is_shown(retained) && !dump->all))
+    if (err != SPN_OK)
         return err;
+    dump->ended = dump->ended || retained == RETAINED_DELETED;
+    if (!is_shown(retained) && !dump->all)
+        return SPN_OK;
     dump->found = true;
+    if (!record_is_stored(entry->kind))
+        return SPN_OK;
     struct spn_event event = {
         .kind = kind_of(entry),
         .id = entry->id,
@@ -203,7 +211,8 @@ static int check_found(const struct dump *dump, struct log_walk *walk)
     char quoted[TEXT_QUOTED_SIZE];
     if (dump->only.size == 0 || dump->found)
         return CLI_OK;
-    spn_err err = log_walk_find(walk, dump->only);
+    /* The index may have one that was deleted lately. */
+    spn_err err = dump->ended ? SPN_E_END : log_walk_find(walk, dump->only);
     if (err == SPN_OK)
         return CLI_OK;
     if (err == SPN_E_END)

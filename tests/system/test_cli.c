@@ -114,6 +114,7 @@ static const struct {
     {{"sessions", "--after", LONG_NAME}, USAGE, "--after 'aaaa"},
     {{"sessions", "--limit", "0"}, USAGE, "--limit '0'"},
     {{"health", "--wait", "x"}, USAGE, "--wait 'x'"},
+    {{"health", "--wait", "99999999999999999999"}, USAGE, "too large, a year at most"},
     {{"stats", "x"}, USAGE, "'x'"},
     {{"bench"}, USAGE, "say what to measure: publish"},
     {{"bench", "subscribe"}, USAGE, "'subscribe'"},
@@ -213,6 +214,20 @@ static void what_is_not_there_is_not_found(struct stage *stage)
     done = stage_run(stage, "replay", "s", "--after", "2");
     stage_expect_code(&done, NOT_FOUND);
     expect_in(done.err, "event id '2'");
+    done = record_text(stage, "gone", "id: 1\ndata: a\n\n");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "delete", "gone", "--yes");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "dump", "--session", "gone", "--all");
+    stage_expect_code(&done, OK);
+    assert_int_equal(lines_in(done.out), 1);
+    done = stage_run(stage, "dump", "--session", "gone");
+    stage_expect_code(&done, NOT_FOUND);
+    done = record_text(stage, "reset", "id\ndata: a\n\nid\n\n");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "last", "reset");
+    stage_expect_code(&done, OK);
+    assert_string_equal(done.err, "sponson last: session 'reset': no event id is in force\n");
     done = stage_run(stage, "dump", "--session", "other");
     stage_expect_code(&done, NOT_FOUND);
     expect_in(done.err, "session 'other'");
