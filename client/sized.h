@@ -4,7 +4,8 @@
  * The app may have been built against another version of the header. What it knows comes from it,
  * the rest is the default; what only it knows must be zero, since it would be lost. Looking for
  * that has a bound: a size that nobody set may be any number. A new field begins where the struct
- * of the version before ended, padding included: what lies in padding is not zero for certain.
+ * of the version before ended, padding included: what lies in padding is not zero for certain. Its
+ * default is 0: a library from before it refuses an app that sets anything else.
  *
  * Threads  pure functions.
  */

@@ -89,10 +89,17 @@ struct spn_event {
     uint64_t time_ms;  /* wall time at the sidecar, since 1970; for people only */
 };
 
+#ifdef __cplusplus /* which names fields in a list from C++20 on only */
+#define SPN_EVENT_INIT                                                                             \
+    {                                                                                              \
+        SPN_EVENT, {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, SPN_RETRY_NONE, 0, 0, 0, 0            \
+    }
+#else
 #define SPN_EVENT_INIT                                                                             \
     {                                                                                              \
         .retry_ms = SPN_RETRY_NONE                                                                 \
     }
+#endif
 
 /* Bytes of a C string, without its NUL. */
 SPN_API struct spn_bytes spn_text(const char *text);
@@ -214,10 +221,13 @@ struct spn_producer_options {
  * replace it. */
 
 /* Level durable, random id, default windows, send timeout 100 ms. Part of the app: a library that
- * has more fields could not return them to one that has no room for them. */
+ * has more fields could not return them to one that has no room for them.
+ * For who adds a field: its default is 0, and nothing is set here; a library from before the field
+ * refuses anything else. */
 static inline struct spn_producer_options spn_producer_defaults(void)
 {
-    struct spn_producer_options options = {0};
+    static struct spn_producer_options zero; /* a list would warn in C or in C++ */
+    struct spn_producer_options options = zero;
     options.size = sizeof(options);
     options.level = SPN_DURABLE;
     options.send_timeout_ms = 100;

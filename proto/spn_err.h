@@ -47,7 +47,7 @@ extern "C" {
     X(E_LOST, 53, "accepted, but lost before it was durable")                                      \
     X(E_IO, 64, "storage failed")                                                                  \
     X(E_DISK_FULL, 65, "no room left on the disk")                                                 \
-    X(E_CORRUPT, 66, "not a database of this program, or damaged")                                 \
+    X(E_CORRUPT, 66, "damaged data")                                                               \
     X(E_NEWER_FORMAT, 67, "database has a newer format than this program knows")                   \
     X(E_IN_USE, 68, "already in use by another process")                                           \
     X(E_PATH, 69, "path is missing, too long or not accessible")                                   \

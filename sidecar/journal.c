@@ -120,6 +120,9 @@ spn_err journal_fail_with(spn_err err, const char *doing, const char *what)
     return err;
 }
 
+/* Of a file as a whole; what is damaged in one of ours has other words. */
+static const char not_ours[] = "not a database of this program";
+
 /* -- opening ----------------------------------------------------------------------------------- */
 
 /* *ret_fresh: there is no database yet. Looked at before LMDB does, which would create one, or
@@ -140,6 +143,8 @@ static spn_err check_dir(const struct journal_options *options, bool *ret_fresh)
     if (!there && (errno != ENOENT || options->read_only))
         return journal_fail(errno, NULL, path);
     *ret_fresh = !there;
+    if (there && !S_ISREG(info.st_mode))
+        return journal_fail_with(SPN_E_CORRUPT, path, "not a regular file");
     if (there && info.st_size == 0)
         return journal_fail_with(SPN_E_CORRUPT, path,
                                  "empty: cut to nothing, or never begun; remove it to begin anew");
@@ -185,6 +190,8 @@ static spn_err open_env(struct journal *journal, const struct journal_options *o
         rc = mdb_reader_check(journal->env, &dead);
     if (rc == 0)
         rc = mdb_env_get_fd(journal->env, &fd);
+    if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
+        return journal_fail_with(SPN_E_CORRUPT, options->dir, not_ours);
     if (rc != 0)
         return journal_fail(rc, options->dir, options->dir);
     journal->map_bytes = info.me_mapsize;
@@ -217,7 +224,7 @@ static spn_err read_meta(const struct journal *journal, MDB_txn *txn, struct rec
     MDB_val value = {0};
     int rc = mdb_get(txn, journal->dbi[TABLE_META], &key, &value);
     if (rc == MDB_NOTFOUND)
-        return journal_fail_with(SPN_E_CORRUPT, "meta", "not a database of this program");
+        return journal_fail_with(SPN_E_CORRUPT, "meta", not_ours);
     if (rc != 0)
         return journal_fail(rc, journal->dir, "meta");
     spn_err err = record_get_meta(bytes_of(value), ret_meta);
@@ -244,7 +251,7 @@ static spn_err open_tables(struct journal *journal, MDB_txn *txn)
             rc = mdb_dbi_flags(txn, journal->dbi[i], &flags);
         if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE ||
             (rc == 0 && flags != journal_tables[i].flags))
-            return journal_fail_with(SPN_E_CORRUPT, "tables", "not a database of this program");
+            return journal_fail_with(SPN_E_CORRUPT, "tables", not_ours);
         if (rc != 0)
             return journal_fail(rc, journal->dir, journal_tables[i].name);
         if (i == TABLE_META) {
@@ -440,6 +447,13 @@ spn_err journal_look(const struct journal *journal)
         leads_to(journal->dir, LOCK_FILE, &journal->lock_file))
         return SPN_OK;
     return journal_fail_with(SPN_E_GONE, journal->dir, "removed or replaced while in use");
+}
+
+spn_err journal_check_whole(const char *dir)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/" DATA_FILE, dir);
+    return journal_check_size(path);
 }
 
 const struct journal_damage *journal_damage(const struct journal *journal)

@@ -42,6 +42,11 @@ spn_err journal_open(struct journal **ret_journal,
                      const struct journal_options *options) SPN_MUST_USE;
 void journal_close(struct journal *journal); /* takes NULL */
 
+/* For who reads what is left, before journal_open: what is missing may be in its way.
+ * SPN_E_CORRUPT: the file ends before its last page, as the detail says with both sizes, or that is
+ * not known. A writable open fails then. */
+spn_err journal_check_whole(const char *dir) SPN_MUST_USE;
+
 /* What a writable open found damaged and mended: for the log of the daemon. By table, in the order
  * of JOURNAL_TABLES. */
 #define JOURNAL_TABLE_NAMES                                                                        \
@@ -51,7 +56,9 @@ void journal_close(struct journal *journal); /* takes NULL */
 enum { JOURNAL_TABLES = 7 };
 struct journal_damage {
     uint64_t leaves[JOURNAL_TABLES];  /* pages of values that are lost */
-    uint64_t missing[JOURNAL_TABLES]; /* values that are not where they were counted */
+    uint64_t missing[JOURNAL_TABLES]; /* values that were counted and are not there; 0 where that
+                                       * is not known: of a large log, or where more are there */
+    bool miscounted[JOURNAL_TABLES];  /* another number is there than was counted */
     uint64_t lost_from;               /* positions; 0: none */
     uint64_t lost_to;
     bool free_list;   /* the list of free pages: they are not used again */

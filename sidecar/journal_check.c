@@ -27,15 +27,15 @@ spn_err journal_check_size(const char *path)
     char why[160];
     struct stat info;
     uint64_t needed, map;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        int errno_kept = errno;
-        if (fd >= 0)
-            close(fd);
-        return journal_fail(errno_kept, NULL, path);
-    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return journal_fail(errno, NULL, path);
+    /* The size comes second: a daemon that goes on meanwhile makes the file longer first. */
     spn_err err = pages_measure(fd, &needed, &map);
+    int errno_kept = fstat(fd, &info) == 0 ? 0 : errno;
     close(fd);
+    if (errno_kept != 0)
+        return journal_fail(errno_kept, NULL, path);
     if (err == SPN_E_END)
         return SPN_OK; /* not LMDB's: it says so itself */
     if (err != SPN_OK)
@@ -168,11 +168,14 @@ static spn_err compare_counts(struct journal *journal, const struct pages_snapsh
     spn_err err = SPN_OK;
     for (size_t table = 0; table < TABLES && err == SPN_OK; table++) {
         const struct pages_tree *tree = &snapshot->trees[journal->trees[table]];
-        uint64_t found = entries[journal->trees[table]] + journal->damage.leaves[table];
-        if ((table == TABLE_LOG && journal->log_unchecked > 0) || tree->entries == found)
+        uint64_t left = entries[journal->trees[table]];
+        uint64_t found = left + journal->damage.leaves[table]; /* a mended leaf has one value */
+        if (table == TABLE_LOG && journal->log_unchecked > 0)
             continue;
-        journal->damage.missing[table] = tree->entries > found ? tree->entries - found : 1;
-        err = pages_mend_count(journal->pages, tree, found);
+        journal->damage.missing[table] = tree->entries > left ? tree->entries - left : 0;
+        journal->damage.miscounted[table] = tree->entries != left;
+        if (tree->entries != found)
+            err = pages_mend_count(journal->pages, tree, found);
     }
     return err;
 }
@@ -233,7 +236,7 @@ spn_err journal_check_pages(struct journal *journal)
     free(findings.damages);
     journal->damage.blocks_lost = marks[journal->trees[TABLE_BLOCKS]] > 0 ||
                                   journal->damage.leaves[TABLE_BLOCKS] > 0 ||
-                                  journal->damage.missing[TABLE_BLOCKS] > 0;
+                                  journal->damage.miscounted[TABLE_BLOCKS];
     return err;
 }
 

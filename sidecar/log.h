@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* log: one fact a line, logfmt, on stderr: time, level, event, keys.
  *
- * Called by main and, for the loop, by report: modules return errors, they do not talk.
+ * Called by main, by mended and, for the loop, by report: modules return errors, they do not talk.
  */
 #ifndef SPN_LOG_H
 #define SPN_LOG_H

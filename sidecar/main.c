@@ -24,6 +24,7 @@
 #include "last_words.h"
 #include "lockfile.h"
 #include "log.h"
+#include "mended.h"
 #include "options.h"
 #include "own_files.h"
 #include "peer_guard.h"
@@ -90,12 +91,14 @@ static bool check_dir(spn_err err, const char *event, const char *dir, const cha
     return check_thing(err, event, "dir", dir, detail);
 }
 
-/* What the journal says has more words than the code has. */
+/* What the journal says has more words than the code has; of damage, all that there are. */
 static bool check_database(spn_err err, const char *event, const char *dir)
 {
     char why[512];
     if (err == SPN_OK)
         return true;
+    if (err == SPN_E_CORRUPT && *journal_detail())
+        return check_dir(err, event, dir, journal_detail());
     snprintf(why, sizeof(why), "%s (%s)", err_text(err), journal_detail());
     return check_dir(err, event, dir, why);
 }
@@ -274,36 +277,6 @@ static bool set_retention(struct daemon *daemon)
     return true;
 }
 
-/* What was found damaged before LMDB was let near it, a line for each table. */
-static void say_mended(const struct journal_damage *damage)
-{
-    static const char *const names[] = JOURNAL_TABLE_NAMES;
-    for (size_t i = 0; i < JOURNAL_TABLES; i++)
-        if (damage->leaves[i] > 0 || damage->missing[i] > 0)
-            log_error("damaged", "code=SPN_E_CORRUPT table=%s pages=%llu missing=%llu", names[i],
-                      (unsigned long long)damage->leaves[i],
-                      (unsigned long long)damage->missing[i]);
-    if (damage->lost_from > 0)
-        log_error("damaged", "code=SPN_E_CORRUPT lost_from=%llu lost_to=%llu",
-                  (unsigned long long)damage->lost_from, (unsigned long long)damage->lost_to);
-    if (damage->free_list)
-        log_error("damaged",
-                  "code=SPN_E_CORRUPT table=free reason=\"free pages are not used again\"");
-}
-
-/* What it meant for sessions and producers. */
-static void say_given_up(const struct recovered *found)
-{
-    if (found->given_up + found->names + found->nobodys + found->producers + found->lost == 0)
-        return;
-    log_error("damaged",
-              "code=SPN_E_CORRUPT sessions_given_up=%llu names_restored=%llu nobodys=%llu "
-              "producers_forgotten=%llu positions_lost=%llu lost_from=%llu",
-              (unsigned long long)found->given_up, (unsigned long long)found->names,
-              (unsigned long long)found->nobodys, (unsigned long long)found->producers,
-              (unsigned long long)found->lost, (unsigned long long)found->lost_from);
-}
-
 static bool open_journal(struct daemon *daemon)
 {
     const struct options *options = &daemon->options;
@@ -320,7 +293,7 @@ static bool open_journal(struct daemon *daemon)
     spn_err err = journal_open(&daemon->journal, &journal);
     if (!check_database(err, "database", options->data_dir))
         return false;
-    say_mended(journal_damage(daemon->journal));
+    mended_log_pages(journal_damage(daemon->journal));
     memcpy(daemon->secret, journal_meta(daemon->journal)->secret, sizeof(daemon->secret));
     return set_retention(daemon);
 }
@@ -388,7 +361,7 @@ static bool recover(struct daemon *daemon)
     if (!check_database(err, "recovery", daemon->options.data_dir))
         return false;
     daemon->recovered = true;
-    say_given_up(&found);
+    mended_log_recovered(&found);
     metrics_set(&daemon->metrics.sessions_damaged, found.given_up);
     start_clock(daemon, &found.clock);
     log_info("recovered", "entries=%llu sessions=%u producers=%u next_position=%llu took_ms=%llu",

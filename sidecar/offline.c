@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "offline.h"
 
-#include "recovery.h"
-
 /* The slot of the session that has this name now; SLOT_NONE: there is none. */
 static spn_err find(const struct broker_state *state, struct journal *journal,
                     struct spn_bytes name, uint32_t *ret_slot)
@@ -55,16 +53,17 @@ static spn_err end_life(struct broker_state *state, struct journal *journal, uin
     return SPN_OK;
 }
 
-spn_err offline_delete(struct journal *journal, struct spn_bytes name, uint64_t epoch)
+spn_err offline_delete(struct journal *journal, struct spn_bytes name, uint64_t epoch,
+                       struct recovered *ret_found)
 {
     struct broker_state state;
-    struct recovered found;
     uint32_t slot = SLOT_NONE;
-    spn_err err = recovery_run(&state, journal, TRACKER_WINDOW_DEFAULT, 0, &found);
+    *ret_found = (struct recovered){0};
+    spn_err err = recovery_run(&state, journal, TRACKER_WINDOW_DEFAULT, 0, ret_found);
     if (err != SPN_OK)
         return err;
     struct record_moment now = clock_now();
-    struct clock_resumed clock = clock_resume(journal_meta(journal), &found.clock, &now);
+    struct clock_resumed clock = clock_resume(journal_meta(journal), &ret_found->clock, &now);
     err = find(&state, journal, name, &slot);
     if (err == SPN_OK && slot == SLOT_NONE)
         err = SPN_E_UNKNOWN_SESSION;

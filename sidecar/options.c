@@ -80,7 +80,9 @@ static const struct argp_option table[] = {
     {"retention-bytes", KEY_RETENTION_BYTES, "BYTES", 0,
      "Keep the newest BYTES of a session's data (default 16M; 0: no limit)", 0},
     {"retention-age", KEY_RETENTION_AGE, "TIME", 0,
-     "Keep events for TIME, such as 90s, 30m, 12h, 7d (default 0: no limit)", 0},
+     "Keep events for TIME, such as 500ms, 90s, 30m, 12h, 7d; a number without a unit is seconds, "
+     "here and below (default 0: no limit)",
+     0},
     {"session-ttl", KEY_SESSION_TTL, "TIME", 0,
      "Sessions that nobody publishes to for TIME expire (default 24h; 0: never); late by up to "
      "--row-interval, since rows say when they last got something",
@@ -130,9 +132,10 @@ static uint64_t number(const char *option, const char *value, uint64_t least, ui
     unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
     if (shift > 0)
         end++;
-    if (errno != 0 || end == value || *end != '\0' || value[0] == '-' ||
-        parsed > UINT64_MAX >> shift)
+    if (end == value || *end != '\0' || value[0] == '-')
         fail(option, value, "not a whole number");
+    if (errno == ERANGE || parsed > UINT64_MAX >> shift)
+        fail(option, value, "too large");
     uint64_t result = (uint64_t)parsed << shift;
     if (result < least || result > most) {
         char why[96];
@@ -154,8 +157,8 @@ static uint64_t duration(const char *option, const char *value, uint64_t most_ms
     errno = 0;
     unsigned long long parsed = strtoull(value, &end, 10);
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-        if (errno == 0 && end != value && value[0] != '-' && strcmp(end, units[i].unit) == 0) {
-            if (parsed > most_ms / units[i].ms)
+        if (end != value && value[0] != '-' && strcmp(end, units[i].unit) == 0) {
+            if (errno == ERANGE || parsed > most_ms / units[i].ms)
                 fail(option, value, "is too long");
             return (uint64_t)parsed * units[i].ms;
         }
@@ -313,9 +316,10 @@ void options_parse(struct options *ret_options, int argc, char **argv)
             "them when "
             "they are on disk, and gives them back.\v"
             "SIGTERM and SIGINT stop it: it takes no more events, has 5 s to bring those it has to "
-            "the disk, and says so in the log; a second one ends it at once. SIGHUP is ignored, "
-            "with a line in the log.\n\n"
-            "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, 2 usage.",
+            "the disk, and says so in the log; a second one, of either kind, ends it at once. "
+            "SIGHUP is ignored, with a line in the log.\n\n"
+            "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, or ended at "
+            "once by a second signal, 2 usage.",
     };
     argp_program_version = "sponsond " SPONSON_VERSION;
     argp_err_exit_status = EXIT_USAGE;

@@ -75,7 +75,7 @@ int cli_fail(const char *what, spn_err err, const char *detail)
         detail += what_size + 2; /* the library's words say already whose they are */
     if (!detail || !*detail || strcmp(detail, text) == 0)
         snprintf(why, sizeof(why), "%s", text);
-    else if (strstr(detail, text))
+    else if (err == SPN_E_CORRUPT || strstr(detail, text)) /* what is damaged it says itself */
         snprintf(why, sizeof(why), "%s", detail);
     else
         snprintf(why, sizeof(why), "%s: %s", text, detail);
@@ -207,9 +207,10 @@ int cli_seconds_ms(const char *option, const char *text)
     char what[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
     int ms = 0;
-    if (!text_seconds(text, &ms)) {
+    const char *why = text_seconds(text, &ms);
+    if (why) {
         snprintf(what, sizeof(what), "%s %s", option, text_quote(spn_text(text), quoted));
-        cli_usage(what, "not a number of seconds above 0");
+        cli_usage(what, why);
     }
     return ms;
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -34,17 +35,27 @@ static bool take_other_pid(void)
 
 /* LMDB locks by process id, and the daemon of another container may have ours: as a rule both are
  * 1. */
-static spn_err try_open(const char *dir, struct journal **ret_journal)
+static spn_err try_open(const char *dir, struct journal **ret_journal, bool *ret_whole)
 {
     struct journal_options options = {.dir = dir, .read_only = true};
     if (own_files_check(dir, LOCK_FILE, S_IFREG)) /* LMDB writes to it, wherever it leads */
         return SPN_E_SYSTEM;
+    *ret_whole = journal_check_whole(dir) != SPN_E_CORRUPT;
+    if (!*ret_whole) /* at once: what is not there may end what follows */
+        cli_error(journal_detail(), NULL);
     for (int tries = 0;; tries++) {
         errno = 0;
         spn_err err = journal_open(ret_journal, &options);
         if (err != SPN_E_IN_USE || errno != EAGAIN || tries == PIDS_MAX || !take_other_pid())
             return err;
     }
+}
+
+/* "DIR/data.mdb: why" */
+static bool names_file(const char *dir, const char *detail)
+{
+    size_t size = strlen(dir);
+    return strncmp(detail, dir, size) == 0 && detail[size] == '/';
 }
 
 /* A directory that is not there and one without a database read differently. */
@@ -56,6 +67,10 @@ static int open_failed(const char *dir, spn_err err)
     if (reason) {
         snprintf(file, sizeof(file), "%s/" LOCK_FILE, dir);
         cli_error(file, reason);
+        return CLI_FAILURE;
+    }
+    if (err == SPN_E_CORRUPT && names_file(dir, journal_detail())) {
+        cli_error(journal_detail(), NULL);
         return CLI_FAILURE;
     }
     if (err != SPN_E_PATH)
@@ -73,9 +88,9 @@ static int open_failed(const char *dir, spn_err err)
     return CLI_NOT_FOUND;
 }
 
-static int open_named(const char *dir, struct journal **ret_journal)
+static int open_named(const char *dir, struct journal **ret_journal, bool *ret_whole)
 {
-    spn_err err = try_open(dir, ret_journal);
+    spn_err err = try_open(dir, ret_journal, ret_whole);
     return err == SPN_OK ? CLI_OK : open_failed(dir, err);
 }
 
@@ -92,20 +107,20 @@ static const char *user_dir(char *path)
     return path;
 }
 
-int data_dir_open(const char *given, struct journal **ret_journal)
+int data_dir_open(const char *given, struct journal **ret_journal, bool *ret_whole)
 {
     static const char system_dir[] = "/var/lib/sponson";
     char path[PATH_SIZE];
     char why[PATH_SIZE + 128];
     const char *from_environment = getenv("SPONSON_DATA_DIR");
     if (given)
-        return open_named(given, ret_journal);
+        return open_named(given, ret_journal, ret_whole);
     if (from_environment && *from_environment)
-        return open_named(from_environment, ret_journal);
+        return open_named(from_environment, ret_journal, ret_whole);
 
     const char *dirs[] = {system_dir, user_dir(path)};
     for (size_t i = 0; i < 2 && dirs[i]; i++) {
-        spn_err err = try_open(dirs[i], ret_journal);
+        spn_err err = try_open(dirs[i], ret_journal, ret_whole);
         if (err != SPN_E_PATH)
             return err == SPN_OK ? CLI_OK : open_failed(dirs[i], err);
     }

@@ -13,7 +13,8 @@
     "where the database is (default: $SPONSON_DATA_DIR, or the first of /var/lib/sponson and "     \
     "$XDG_DATA_HOME/sponson, which is ~/.local/share/sponson, that has one)"
 
-/* given: from the command line, or NULL. Says what went wrong and returns its exit code. */
-int data_dir_open(const char *given, struct journal **ret_journal);
+/* given: from the command line, or NULL. Says what went wrong and returns its exit code.
+ * *ret_whole: false where the file was cut, which is printed too: what can be read is not all. */
+int data_dir_open(const char *given, struct journal **ret_journal, bool *ret_whole);
 
 #endif

@@ -12,6 +12,8 @@
 #include "cli.h"
 #include "text.h"
 
+#define KEEPS_APART "--ids new or --ids prefix=TEXT keeps them apart"
+
 enum {
     PROGRESS_AFTER_MS = 1000, /* short inputs are not worth a line */
     PROGRESS_EVERY_MS = 250,
@@ -118,18 +120,9 @@ static void refuse(struct recorder *recorder, uint64_t number, const struct spn_
 
 /* -- results ----------------------------------------------------------------------------------- */
 
-static void keep_last_id(struct recorder *recorder, struct spn_bytes id)
-{
-    if (id.size > 0)
-        memcpy(recorder->last_id, id.data, id.size);
-    recorder->last_id_size = id.size;
-}
-
-/* A marker without an id leaves the one in force. Its number is an event's: it is in no log. */
+/* A marker's number is an event's: it is in no log. */
 static void keep_durable(struct recorder *recorder, uint64_t number, const struct spn_event *event)
 {
-    if (event->kind != SPN_MARKER || event->id.size > 0)
-        keep_last_id(recorder, event->id);
     if (event->kind == SPN_EVENT)
         ack_log_add(recorder->ack_log, number, event->id);
     else
@@ -153,10 +146,19 @@ static void look_for_restart(struct recorder *recorder, uint64_t number,
     snprintf(what, sizeof(what), "the ids of the input restart at event %llu",
              (unsigned long long)number);
     char why[CLI_TEXT_SIZE];
-    snprintf(why, sizeof(why),
-             "%s came before, for another event; --ids new or --ids prefix=TEXT keeps them apart",
-             text_quote(id, quoted));
+    snprintf(why, sizeof(why), "%s came before, for another event%s", text_quote(id, quoted),
+             recorder->ids == RECORDER_IDS_KEEP ? "; " KEEPS_APART : "");
     cli_warn(what, why);
+}
+
+/* The input of an earlier run may have numbered its events the same: nothing restarts then. */
+static void tell_conflicts(const struct recorder *recorder)
+{
+    char what[CLI_TEXT_SIZE];
+    if (recorder->conflicts == 0 || recorder->restart_is_told || recorder->ids != RECORDER_IDS_KEEP)
+        return;
+    snprintf(what, sizeof(what), "%llu events not stored", (unsigned long long)recorder->conflicts);
+    cli_warn(what, "the session has other events with their ids; " KEEPS_APART);
 }
 
 /* event: kind, and the id that it has in the session. */
@@ -521,6 +523,7 @@ int recorder_run(struct recorder *recorder)
             check_wait(recorder);
     }
     clear_progress(recorder);
+    tell_conflicts(recorder);
     if (exit_code == CLI_OK)
         exit_code = check_lost(recorder);
     sigprocmask(SIG_SETMASK, &mask, NULL);

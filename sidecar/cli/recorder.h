@@ -67,8 +67,6 @@ struct recorder {
     uint64_t duplicates;
     uint64_t conflicts;
     uint64_t refused;
-    size_t last_id_size; /* in force after the newest entry that is stored, or a duplicate */
-    char last_id[WIRE_ID_MAX];
     uint64_t first_number; /* of the first event with an id of its own; 0: none yet */
     size_t first_id_size;
     char first_id[WIRE_ID_MAX];

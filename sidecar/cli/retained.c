@@ -13,7 +13,7 @@ struct life {
     uint64_t seq;
     uint64_t bytes;
     bool gone;
-    bool unknown; /* its row is damaged: all of it is shown */
+    bool unknown; /* its row is damaged, or says that one was */
 };
 
 struct retained {
@@ -63,7 +63,7 @@ static spn_err read_row(struct retained *retained, struct life *life)
     }
     journal_reader_end(retained->reader);
     life->gone = life->gone || (err == SPN_E_END && life->epoch <= retained->meta.checkpoint);
-    life->unknown = err == SPN_E_CORRUPT;
+    life->unknown = err == SPN_E_CORRUPT || (err == SPN_OK && row.state == RECORD_DAMAGED);
     return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
 }
 
@@ -182,16 +182,17 @@ spn_err retained_ask(struct retained *retained, const struct record_entry *event
     if (err != SPN_OK)
         return err;
     *ret_answer = RETAINED_YES;
-    if (life->unknown)
-        return SPN_OK;
-    if (event->seq > life->seq) { /* it came while the log was read */
+    bool stored = record_is_stored(event->kind);
+    if (stored && event->seq > life->seq) { /* it came while the log was read */
         life->seq = event->seq;
         life->bytes = event->bytes;
     }
     if (life->gone)
         *ret_answer = RETAINED_DELETED;
-    else if (!record_retains(&retained->meta.retention, event, life->seq, life->bytes,
-                             retained->now_ns))
+    else if (life->unknown)
+        *ret_answer = RETAINED_UNKNOWN;
+    else if (stored && !record_retains(&retained->meta.retention, event, life->seq, life->bytes,
+                                       retained->now_ns))
         *ret_answer = RETAINED_NO;
     return SPN_OK;
 }

@@ -20,11 +20,13 @@ enum retained_answer {
     RETAINED_YES,
     RETAINED_NO,      /* the rule hides it */
     RETAINED_DELETED, /* its session is no more */
+    RETAINED_UNKNOWN, /* its session's row is damaged: it may be any of these */
 };
 
 spn_err retained_open(struct retained **ret_retained, struct journal *journal) SPN_MUST_USE;
 void retained_close(struct retained *retained); /* takes NULL */
 
+/* Of an entry that is no event: of its session. */
 spn_err retained_ask(struct retained *retained, const struct record_entry *event,
                      enum retained_answer *ret_answer) SPN_MUST_USE;
 

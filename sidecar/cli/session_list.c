@@ -66,8 +66,18 @@ static spn_err known_set_texts(struct known *known, struct spn_bytes name, struc
     return SPN_OK;
 }
 
+/* Nothing is known of it but its name. */
+static spn_err known_set_damaged(struct known *known, uint64_t epoch, struct spn_bytes name)
+{
+    known->gone = false;
+    known->session = (struct spn_session){.epoch = epoch, .state = SPN_DAMAGED};
+    return known_set_texts(known, name, (struct spn_bytes){NULL, 0});
+}
+
 static spn_err known_set_row(struct known *known, uint64_t epoch, const struct record_row *row)
 {
+    if (row->state == RECORD_DAMAGED)
+        return known_set_damaged(known, epoch, row->name);
     known->gone = row->state == RECORD_DELETED;
     known->session.epoch = epoch;
     known->session.seq = row->seq;
@@ -136,7 +146,8 @@ static struct known *find_touched(struct session_list *list, uint64_t epoch)
 }
 
 /* What the row says, if there is one: the log above the checkpoint goes on from there. */
-static spn_err read_row(struct session_list *list, uint64_t epoch, struct known *known)
+static spn_err read_row(struct session_list *list, uint64_t epoch, struct spn_bytes name,
+                        struct known *known)
 {
     struct record_row row;
     spn_err err = journal_reader_begin(list->reader);
@@ -145,6 +156,8 @@ static spn_err read_row(struct session_list *list, uint64_t epoch, struct known 
     err = journal_read_row(list->reader, epoch, &row);
     if (err == SPN_OK)
         err = known_set_row(known, epoch, &row);
+    else if (err == SPN_E_CORRUPT)
+        err = known_set_damaged(known, epoch, name);
     journal_reader_end(list->reader);
     return err == SPN_E_END ? SPN_OK : err;
 }
@@ -164,7 +177,7 @@ static spn_err add_touched(struct session_list *list, const struct log_item *ite
         list->touched = touched;
         list->touched_capacity = capacity;
     }
-    err = read_row(list, item->entry.epoch, &known);
+    err = read_row(list, item->entry.epoch, item->session, &known);
     if (err == SPN_OK && !known.text)
         err = known_set_texts(&known, item->session, (struct spn_bytes){NULL, 0});
     if (err != SPN_OK) {
@@ -191,7 +204,7 @@ static spn_err apply(struct session_list *list, const struct log_item *item)
     struct spn_session *session = &known->session;
     if (entry->kind == RECORD_OPEN)
         session->opened_ms = entry->wall_ms;
-    if (entry->kind == RECORD_CLOSE)
+    if (entry->kind == RECORD_CLOSE && session->state == SPN_LIVE)
         session->state = SPN_CLOSED;
     if (entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE)
         known->gone = true;
@@ -266,9 +279,13 @@ static spn_err read_next_row(struct session_list *list)
     list->after_size = (uint8_t)name.size;
     memmove(list->after, name.data, name.size);
     err = journal_read_row(list->reader, epoch, &row);
-    if (err != SPN_OK)
-        return err == SPN_E_END ? SPN_OK : err;
-    err = known_set_row(&list->page[list->page_count], epoch, &row);
+    if (err == SPN_E_END)
+        return SPN_OK;
+    struct known *known = &list->page[list->page_count];
+    if (err == SPN_OK)
+        err = known_set_row(known, epoch, &row);
+    else if (err == SPN_E_CORRUPT)
+        err = known_set_damaged(known, epoch, name);
     list->page_count += err == SPN_OK;
     return err;
 }
@@ -338,6 +355,8 @@ spn_err session_list_next(struct session_list *list, struct spn_session *ret_ses
             best = row;
     } while (best->gone);
     *ret_session = best->session;
+    if (ret_session->state == SPN_DAMAGED) /* what the log has of it is not all */
+        *ret_session = (struct spn_session){.name = best->session.name, .state = SPN_DAMAGED};
     return SPN_OK;
 }
 

@@ -143,15 +143,17 @@ char *text_quote(struct spn_bytes bytes, char ret_text[TEXT_QUOTED_SIZE])
     return ret_text;
 }
 
-bool text_seconds(const char *text, int *ret_ms)
+const char *text_seconds(const char *text, int *ret_ms)
 {
     char *end;
     double seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || !(seconds > 0) || seconds > 86400.0 * 366)
-        return false;
+    if (end == text || *end != '\0' || !(seconds > 0))
+        return "not a number of seconds above 0";
+    if (seconds > 86400.0 * 366)
+        return "too large, a year at most";
     double ms = ceil(seconds * 1000);
     *ret_ms = ms < INT32_MAX ? (int)ms : INT32_MAX;
-    return true;
+    return NULL;
 }
 
 bool text_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret_count)

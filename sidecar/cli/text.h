@@ -28,8 +28,9 @@ enum { TEXT_QUOTED_SIZE = 128 };
  * printable becomes \xNN, and what is long is cut with an ellipsis. Returns ret_text. */
 char *text_quote(struct spn_bytes bytes, char ret_text[TEXT_QUOTED_SIZE]);
 
-/* "1.5" seconds to milliseconds, rounded up. False: not a number above 0, or over a year. */
-bool text_seconds(const char *text, int *ret_ms);
+/* "1.5" seconds to milliseconds, rounded up. NULL, or why not, in words: it is not a number above
+ * 0, or it is over a year. */
+const char *text_seconds(const char *text, int *ret_ms);
 
 /* A decimal number without sign or space, min to max. */
 bool text_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret_count);

@@ -12,6 +12,7 @@
 
 #include "journal.h"
 #include "lockfile.h"
+#include "mended.h"
 #include "offline.h"
 #include "own_files.h"
 #include "session_end.h"
@@ -136,13 +137,18 @@ static int open_locked(const char *dir, struct journal **ret_journal)
     return err == SPN_OK ? CLI_OK : cli_fail(dir, err, journal_detail());
 }
 
+/* Damage that is met is mended, as a start would: the next start meets none, so it is logged here,
+ * whatever becomes of the deletion. */
 static int delete_in(const struct delete *delete, const char *dir)
 {
     struct journal *journal = NULL;
+    struct recovered found;
     int exit_code = open_locked(dir, &journal);
     if (exit_code != CLI_OK)
         return exit_code;
-    spn_err err = offline_delete(journal, delete->session, delete->epoch);
+    mended_log_pages(journal_damage(journal));
+    spn_err err = offline_delete(journal, delete->session, delete->epoch, &found);
+    mended_log_recovered(&found);
     if (err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_EPOCH)
         exit_code = cli_fail_session(delete->session, err);
     else if (err != SPN_OK)

@@ -27,8 +27,10 @@ struct dump {
     struct out out;
     uint64_t unwritable; /* events that the format cannot carry */
     uint64_t nameless;   /* events whose session has no name any more */
+    uint64_t rowless;    /* events whose session's row is damaged */
     char session[256];   /* in the last comment of an event stream of all sessions */
     bool found;          /* something of the session asked for */
+    bool ended;          /* a life of it that is no more */
 };
 
 enum { KEY_SESSION = CLI_KEY, KEY_FORMAT, KEY_ALL, KEY_DATA_DIR };
@@ -79,7 +81,11 @@ static const struct argp argp = {
         "event that named none, which means \"message\". Data that is not "
         "UTF-8 is printed as base64, with \"encoding\":\"base64\" after the other keys "
         "(\"id_encoding\" and \"type_encoding\" for an id or a type). The log as it was when the "
-        "dump began is printed.",
+        "dump began is printed.\n\n"
+        "Exits with 1 when damage was met, or the file was cut: what can be read is printed all "
+        "the "
+        "same, and standard error says how much is not. Exits with 3 when there is no such "
+        "session; one that was deleted is there with --all, until its events are trimmed.",
 };
 
 /* -- printing ---------------------------------------------------------------------------------- */
@@ -128,18 +134,27 @@ static spn_event_kind kind_of(const struct record_entry *entry)
     return entry->id.size == 0 && entry->id_position == 0 ? SPN_RESET : SPN_MARKER;
 }
 
+/* In doubt it is: a dump saves what can be saved. */
+static bool is_shown(enum retained_answer retained)
+{
+    return retained == RETAINED_YES || retained == RETAINED_UNKNOWN;
+}
+
 static spn_err put_item(struct dump *dump, const struct log_item *item)
 {
     const struct record_entry *entry = &item->entry;
     enum retained_answer retained;
-    if (!record_is_stored(entry->kind)) {
-        dump->found = true;
+    if (!record_is_stored(entry->kind) && dump->only.size == 0)
         return SPN_OK;
-    }
     spn_err err = retained_ask(dump->retained, entry, &retained);
-    if (err != SPN_OK || (retained != RETAINED_YES && !dump->all))
+    if (err != SPN_OK)
         return err;
+    dump->ended = dump->ended || retained == RETAINED_DELETED;
+    if (!is_shown(retained) && !dump->all)
+        return SPN_OK;
     dump->found = true;
+    if (!record_is_stored(entry->kind))
+        return SPN_OK;
     struct spn_event event = {
         .kind = kind_of(entry),
         .id = entry->id,
@@ -151,6 +166,7 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
         .epoch = entry->epoch,
         .time_ms = entry->wall_ms,
     };
+    dump->rowless += retained == RETAINED_UNKNOWN;
     dump->nameless += !item->session.data && retained != RETAINED_DELETED;
     if (dump->format == EVENT_SSE)
         put_sse(dump, item->session, &event);
@@ -160,6 +176,16 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
 }
 
 /* -- the walk ---------------------------------------------------------------------------------- */
+
+/* One line, when there are some. */
+static void tell_count(uint64_t count, const char *which)
+{
+    char why[CLI_TEXT_SIZE];
+    if (count == 0)
+        return;
+    snprintf(why, sizeof(why), "%llu %s", (unsigned long long)count, which);
+    cli_error("log", why);
+}
 
 static int tell_losses(const struct dump *dump, const struct log_walk *walk)
 {
@@ -171,17 +197,12 @@ static int tell_losses(const struct dump *dump, const struct log_walk *walk)
                  (unsigned long long)damaged, (unsigned long long)first);
         cli_error("log", why);
     }
-    if (dump->nameless > 0) {
-        snprintf(why, sizeof(why), "%llu events of sessions whose name is damaged or missing",
-                 (unsigned long long)dump->nameless);
-        cli_error("log", why);
-    }
-    if (dump->unwritable > 0) {
-        snprintf(why, sizeof(why), "%llu events cannot be written as an event stream",
-                 (unsigned long long)dump->unwritable);
-        cli_error("log", why);
-    }
-    return damaged + dump->nameless + dump->unwritable > 0 ? CLI_FAILURE : CLI_OK;
+    tell_count(dump->nameless, "events of sessions whose name is damaged or missing");
+    tell_count(dump->rowless,
+               "events of sessions whose row is damaged: of these some may have been "
+               "deleted or no longer retained");
+    tell_count(dump->unwritable, "events cannot be written as an event stream");
+    return damaged + dump->nameless + dump->rowless + dump->unwritable > 0 ? CLI_FAILURE : CLI_OK;
 }
 
 static int check_found(const struct dump *dump, struct log_walk *walk)
@@ -190,7 +211,8 @@ static int check_found(const struct dump *dump, struct log_walk *walk)
     char quoted[TEXT_QUOTED_SIZE];
     if (dump->only.size == 0 || dump->found)
         return CLI_OK;
-    spn_err err = log_walk_find(walk, dump->only);
+    /* The index may have one that was deleted lately. */
+    spn_err err = dump->ended ? SPN_E_END : log_walk_find(walk, dump->only);
     if (err == SPN_OK)
         return CLI_OK;
     if (err == SPN_E_END)
@@ -227,7 +249,8 @@ int verb_dump(int argc, char **argv)
     cli_parse(&argp, argc, argv, &dump);
     last_words_init("sponson dump: database: damaged, so that it cannot be read on: signal ",
                     CLI_FAILURE);
-    int exit_code = data_dir_open(dump.data_dir, &journal);
+    bool whole = true;
+    int exit_code = data_dir_open(dump.data_dir, &journal, &whole);
     if (exit_code != CLI_OK)
         return exit_code;
     out_init(&dump.out, STDOUT_FILENO);
@@ -242,5 +265,5 @@ int verb_dump(int argc, char **argv)
     }
     retained_close(dump.retained);
     journal_close(journal);
-    return cli_finish(&dump.out, exit_code);
+    return cli_finish(&dump.out, exit_code == CLI_OK && !whole ? CLI_FAILURE : exit_code);
 }

@@ -56,14 +56,15 @@ static json_t *last_json(struct spn_bytes session, const struct spn_last *last)
                      cli_json_encoding(last->id));
 }
 
-static void put_last(struct out *out, const struct spn_last *last)
+static void put_last(struct out *out, struct spn_bytes session, const struct spn_last *last)
 {
+    char what[CLI_TEXT_SIZE];
     if (last->seq == 0) {
-        cli_warn("session", "has no events yet");
+        cli_warn(cli_session_words(session, what), "no events yet");
         return;
     }
     if (last->id.size == 0) {
-        cli_warn("session", "no event id is in force");
+        cli_warn(cli_session_words(session, what), "no event id is in force");
         return;
     }
     out_put(out, last->id.data, last->id.size);
@@ -82,7 +83,7 @@ static int run(const struct last *last, spn_client *client)
     if (last->json)
         exit_code = cli_put_json(&out, last_json(last->session, &found));
     else
-        put_last(&out, &found);
+        put_last(&out, last->session, &found);
     return cli_finish(&out, exit_code);
 }
 

@@ -73,16 +73,22 @@ static const struct argp argp = {
         "\vPrints {\"session\", \"events\", \"stored\", \"duplicates\", \"conflicts\", "
         "\"refused\", \"markers\", \"last_event_id\"}: events is the sum of the four after it; "
         "markers is how many ids and retries came without an event and are in the session; "
-        "last_event_id is the id in force after the last of all that is there, or null. "
-        "\"markers_refused\" is there too when some were, and \"unacknowledged\" when it had to "
-        "stop before all had an answer.\n\n"
+        "last_event_id is what `sponson last` prints afterwards, whoever published it: the id in "
+        "force at the session's end. It is null when there is none, and when the sidecar could not "
+        "be asked. \"markers_refused\" is there too when some were; \"lost\" when events that had "
+        "been acknowledged, and are counted, are not in the database any more, because an older "
+        "copy took its place; and \"unacknowledged\" when it had to stop before all had an "
+        "answer.\n\n"
         "An event without an id: field of its own gets an id. One with an id that the session has "
         "lately had is a duplicate when its data and type are the same (its retry is not looked "
         "at; no type is \"message\"), and a conflict when not. An upstream whose first id comes "
-        "again for another event numbers anew: one warning says so, and --ids helps. Exits with "
+        "again for another event numbers anew: one warning says so, or that there were conflicts, "
+        "and --ids helps. Exits with "
         "0 when every event is stored or a duplicate, and with 1 when there were conflicts or "
-        "refusals (too large, an id too long); standard error names those, and the others "
-        "are stored.\n\n"
+        "refusals (too large, an id too long), also of markers, which standard error names "
+        "while the others are stored; when events that had been acknowledged are lost; and when "
+        "something fails: the input or the file of --ack-log cannot be read or written, or the "
+        "sidecar refuses to go on. It exits with 4 when --timeout is over.\n\n"
         "An input that is no event stream is an error, exit code 1: it has lines, and none of them "
         "is a field (data, event, id, retry) or a comment. An input without events is none: it "
         "exits with 0, with \"events\":0 and a warning; so does one that ends within an event, "
@@ -95,28 +101,43 @@ static const struct argp argp = {
 
 /* -- the summary ------------------------------------------------------------------------------- */
 
-static json_t *summary_json(const struct recorder *recorder)
+/* Empty: none is in force, or nobody says. */
+static struct spn_bytes ask_last_id(struct recorder *recorder, int timeout_ms)
 {
-    struct spn_bytes last_id = {recorder->last_id, recorder->last_id_size};
-    uint64_t ended =
-        recorder->stored + recorder->duplicates + recorder->conflicts + recorder->refused;
-    uint64_t open = recorder->events - ended;
-    uint64_t markers_refused = recorder->markers_refused;
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o*, s:o*}", "session",
-                     cli_json_bytes(recorder->session), "events", (json_int_t)recorder->events,
-                     "stored", (json_int_t)recorder->stored, "duplicates",
-                     (json_int_t)recorder->duplicates, "conflicts", (json_int_t)recorder->conflicts,
-                     "refused", (json_int_t)recorder->refused, "markers",
-                     (json_int_t)recorder->markers, "last_event_id",
-                     last_id.size > 0 ? cli_json_bytes(last_id) : json_null(),
-                     "last_event_id_encoding", cli_json_encoding(last_id), "markers_refused",
-                     markers_refused > 0 ? json_integer((json_int_t)markers_refused) : NULL,
-                     "unacknowledged", open > 0 ? json_integer((json_int_t)open) : NULL);
+    struct spn_last last;
+    spn_err err = spn_last_event(recorder->client, recorder->session, timeout_ms, &last);
+    if (err == SPN_OK)
+        return last.id;
+    if (err != SPN_E_UNKNOWN_SESSION)
+        cli_warn("last event id not known", spn_err_text(err));
+    return (struct spn_bytes){NULL, 0};
 }
 
-static int summarize(const struct recorder *recorder, int exit_code)
+static json_t *optional(uint64_t count)
+{
+    return count > 0 ? json_integer((json_int_t)count) : NULL;
+}
+
+static json_t *summary_json(const struct recorder *recorder, struct spn_bytes last_id)
+{
+    uint64_t ended =
+        recorder->stored + recorder->duplicates + recorder->conflicts + recorder->refused;
+    return json_pack(
+        "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o*, s:o*, s:o*}", "session",
+        cli_json_bytes(recorder->session), "events", (json_int_t)recorder->events, "stored",
+        (json_int_t)recorder->stored, "duplicates", (json_int_t)recorder->duplicates, "conflicts",
+        (json_int_t)recorder->conflicts, "refused", (json_int_t)recorder->refused, "markers",
+        (json_int_t)recorder->markers, "last_event_id",
+        last_id.size > 0 ? cli_json_bytes(last_id) : json_null(), "last_event_id_encoding",
+        cli_json_encoding(last_id), "markers_refused", optional(recorder->markers_refused), "lost",
+        optional(spn_producer_counters(recorder->producer).lost), "unacknowledged",
+        optional(recorder->events - ended));
+}
+
+static int summarize(struct recorder *recorder, int exit_code, int timeout_ms)
 {
     struct out out;
+    struct spn_bytes last_id = {NULL, 0};
     if (exit_code == CLI_OK && sse_parser_is_foreign(&recorder->parser)) {
         cli_error(recorder->input_name,
                   "no event stream: none of its lines is a field or a comment");
@@ -127,8 +148,10 @@ static int summarize(const struct recorder *recorder, int exit_code)
     if (exit_code == CLI_OK &&
         recorder->conflicts + recorder->refused + recorder->markers_refused > 0)
         exit_code = CLI_FAILURE;
+    if (exit_code == CLI_OK || exit_code == CLI_FAILURE)
+        last_id = ask_last_id(recorder, timeout_ms);
     out_init(&out, STDOUT_FILENO);
-    int printed = cli_put_json(&out, summary_json(recorder));
+    int printed = cli_put_json(&out, summary_json(recorder, last_id));
     return cli_finish(&out, exit_code != CLI_OK ? exit_code : printed);
 }
 
@@ -167,10 +190,10 @@ static int open_sidecar(struct recorder *recorder, const struct cli_common *comm
     return CLI_OK;
 }
 
-static int run(struct recorder *recorder)
+static int run(struct recorder *recorder, const struct cli_common *common)
 {
     recorder_init(recorder, spn_client_data_max(recorder->client));
-    int exit_code = summarize(recorder, recorder_run(recorder));
+    int exit_code = summarize(recorder, recorder_run(recorder), cli_timeout_ms(common));
     recorder_release(recorder);
     return exit_code;
 }
@@ -212,7 +235,7 @@ int verb_record(int argc, char **argv)
     if (exit_code == CLI_OK)
         exit_code = open_sidecar(recorder, &record.common);
     if (exit_code == CLI_OK)
-        exit_code = run(recorder);
+        exit_code = run(recorder, &record.common);
     close_all(recorder);
     return exit_code;
 }

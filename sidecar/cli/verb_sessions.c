@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "data_dir.h"
+#include "last_words.h"
 #include "session_json.h"
 #include "session_list.h"
 #include "text.h"
@@ -82,7 +83,10 @@ static const struct argp argp = {
     .parser = parse,
     .doc =
         "List the sessions in the order of their names, with the number of events ever stored, the "
-        "bytes of their data, whether they are live or closed, and when the newest event came.",
+        "bytes of their data, whether they are live or closed, and when the newest event came."
+        "\vThe state is live, closed, or damaged: then the database is damaged where the session "
+        "stands, no more than its name is known (- in the table, null in JSON), and it takes and "
+        "gives out nothing, but can be deleted.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -90,23 +94,40 @@ static const struct argp argp = {
 
 static void put_heads(struct sessions *sessions)
 {
-    out_text(&sessions->out, "    EVENTS         BYTES  DUPLICATES  CONFLICTS  STATE   "
+    out_text(&sessions->out, "    EVENTS         BYTES  DUPLICATES  CONFLICTS  STATE    "
                              "NEWEST AT                 SESSION\n");
+}
+
+static void put_numbers(struct out *out, const struct spn_session *session)
+{
+    char row[CLI_TEXT_SIZE];
+    char time[TEXT_TIME_SIZE] = "-";
+    if (session->last_ms > 0)
+        text_time(session->last_ms, time);
+    snprintf(row, sizeof(row), "%10llu  %12llu  %10lu  %9lu  %-7s  %-24s  ",
+             (unsigned long long)(session->seq - session->markers),
+             (unsigned long long)session->bytes, (unsigned long)session->duplicates,
+             (unsigned long)session->conflicts, spn_session_state_name(session->state), time);
+    out_text(out, row);
+}
+
+static void put_nothing_known(struct out *out, const struct spn_session *session)
+{
+    char row[CLI_TEXT_SIZE];
+    snprintf(row, sizeof(row), "%10s  %12s  %10s  %9s  %-7s  %-24s  ", "-", "-", "-", "-",
+             spn_session_state_name(session->state), "-");
+    out_text(out, row);
 }
 
 /* The name comes last: then nothing has to know how wide it is. */
 static void put_row(struct sessions *sessions, const struct spn_session *session)
 {
-    char row[CLI_TEXT_SIZE];
-    char time[TEXT_TIME_SIZE];
     if (sessions->count == 0)
         put_heads(sessions);
-    text_time(session->last_ms, time);
-    snprintf(row, sizeof(row), "%10llu  %12llu  %10lu  %9lu  %-6s  %s  ",
-             (unsigned long long)(session->seq - session->markers),
-             (unsigned long long)session->bytes, (unsigned long)session->duplicates,
-             (unsigned long)session->conflicts, spn_session_state_name(session->state), time);
-    out_text(&sessions->out, row);
+    if (session->state == SPN_DAMAGED)
+        put_nothing_known(&sessions->out, session);
+    else
+        put_numbers(&sessions->out, session);
     out_put(&sessions->out, session->name.data, session->name.size);
     out_text(&sessions->out, "\n");
 }
@@ -188,7 +209,10 @@ static int read_database(struct sessions *sessions)
 {
     struct journal *journal;
     struct session_list *list;
-    int exit_code = data_dir_open(sessions->data_dir, &journal);
+    last_words_init("sponson sessions: database: damaged, so that it cannot be read on: signal ",
+                    CLI_FAILURE);
+    bool whole = true;
+    int exit_code = data_dir_open(sessions->data_dir, &journal, &whole);
     if (exit_code != CLI_OK)
         return exit_code;
     spn_err err = session_list_open(&list, journal, sessions->prefix);
@@ -199,7 +223,7 @@ static int read_database(struct sessions *sessions)
         session_list_close(list);
     }
     journal_close(journal);
-    return exit_code;
+    return exit_code == CLI_OK && !whole ? CLI_FAILURE : exit_code;
 }
 
 int verb_sessions(int argc, char **argv)

@@ -122,7 +122,9 @@ static const struct row daemon_rows[] = {
     {"window of words", {"--window=many"}, 2, {"--window", "many"}},
     {"window too large", {"--window=16385"}, 2, {"--window", "16385", "16384"}},
     {"negative number", {"--queue-events=-1"}, 2, {"--queue-events", "-1"}},
-    {"number out of all bounds", {"--quota=99999999999999999999"}, 2, {"--quota", "9999999"}},
+    {"number out of all bounds", {"--quota=99999999999999999999"}, 2, {"--quota", "too large"}},
+    {"unit out of all bounds", {"--quota=99999999999G"}, 2, {"--quota", "too large"}},
+    {"time out of all bounds", {"--session-ttl=99999999999999999999"}, 2, {"is too long"}},
     {"event data over the hard limit", {"--event-data-max=17M"}, 2, {"--event-data-max", "17M"}},
     {"mode that is not octal", {"--socket-mode=0899"}, 2, {"--socket-mode", "0899"}},
     {"missing data directory",
@@ -287,6 +289,8 @@ static void make_databases(struct stage *stage)
     stage_make_dir(stage, "text");
     stage_write_file(stage, "text/data.mdb", (struct spn_bytes){text_file, sizeof(text_file) - 1});
     char *page = stage_keep(stage, calloc(1, 65536));
+    stage_make_dir(stage, "empty");
+    stage_write_file(stage, "empty/data.mdb", (struct spn_bytes){text_file, 0});
     stage_make_dir(stage, "zeros");
     stage_write_file(stage, "zeros/data.mdb", (struct spn_bytes){page, 65536});
     make_foreign(stage_make_dir(stage, "foreign"), false);
@@ -306,6 +310,7 @@ static const struct database_row databases[] = {
     {"foreign", "SPN_E_CORRUPT", "not a database of this program"},
     {"alike", "SPN_E_CORRUPT", "not a database of this program"},
     {"newer", "SPN_E_NEWER_FORMAT", "newer format"},
+    {"empty", "SPN_E_CORRUPT", "data.mdb: empty: "},
 };
 
 /* Neither the daemon nor the command line takes it, and both leave it as it is. */
@@ -323,6 +328,8 @@ static void expect_database_refused(struct stage *stage, const struct database_r
     expect_row(stage, &dump, &done);
     done = stage_run(stage, "sessions", "--data-dir", dir);
     expect_row(stage, &dump, &done);
+    if (strstr(done.err, "damaged"))
+        fail_msg("%s is called damaged: %s", row->name, done.err);
     if (!event_bytes_same(stage_read_file(stage, file), before))
         fail_msg("%s was changed", file);
 }
@@ -334,6 +341,18 @@ static void strange_databases_are_left_alone(struct stage *stage)
     for (size_t i = 0; i < COUNT(databases); i++)
         expect_database_refused(stage, &databases[i]);
     expect_bystander_well(stage, bystander);
+}
+
+/* What is no file may not even be waited for. */
+static void a_pipe_is_no_database(struct stage *stage)
+{
+    const char *dir = stage_make_dir(stage, "pipe");
+    const char *file = stage_format(stage, "%s/data.mdb", dir);
+    const char *says = stage_format(stage, "sponson dump: %s: not a regular file\n", file);
+    assert_int_equal(mkfifo(file, 0600), 0);
+    struct outcome done = stage_run(stage, "dump", "--data-dir", dir);
+    stage_expect_code(&done, 1);
+    assert_string_equal(done.err, says);
 }
 
 /* -- the command line -------------------------------------------------------------------------- */
@@ -501,6 +520,7 @@ int main(void)
         STAGE_TEST(socket_path_limit_is_exact),
         STAGE_TEST(unwritable_directory_is_named),
         STAGE_TEST(strange_databases_are_left_alone),
+        STAGE_TEST(a_pipe_is_no_database),
         STAGE_TEST(command_line_names_what_is_wrong),
         STAGE_TEST(no_sidecar_is_told),
         STAGE_TEST(library_refuses_before_it_sends),

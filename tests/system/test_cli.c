@@ -114,6 +114,7 @@ static const struct {
     {{"sessions", "--after", LONG_NAME}, USAGE, "--after 'aaaa"},
     {{"sessions", "--limit", "0"}, USAGE, "--limit '0'"},
     {{"health", "--wait", "x"}, USAGE, "--wait 'x'"},
+    {{"health", "--wait", "99999999999999999999"}, USAGE, "too large, a year at most"},
     {{"stats", "x"}, USAGE, "'x'"},
     {{"bench"}, USAGE, "say what to measure: publish"},
     {{"bench", "subscribe"}, USAGE, "'subscribe'"},
@@ -213,6 +214,20 @@ static void what_is_not_there_is_not_found(struct stage *stage)
     done = stage_run(stage, "replay", "s", "--after", "2");
     stage_expect_code(&done, NOT_FOUND);
     expect_in(done.err, "event id '2'");
+    done = record_text(stage, "gone", "id: 1\ndata: a\n\n");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "delete", "gone", "--yes");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "dump", "--session", "gone", "--all");
+    stage_expect_code(&done, OK);
+    assert_int_equal(lines_in(done.out), 1);
+    done = stage_run(stage, "dump", "--session", "gone");
+    stage_expect_code(&done, NOT_FOUND);
+    done = record_text(stage, "reset", "id\ndata: a\n\nid\n\n");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "last", "reset");
+    stage_expect_code(&done, OK);
+    assert_string_equal(done.err, "sponson last: session 'reset': no event id is in force\n");
     done = stage_run(stage, "dump", "--session", "other");
     stage_expect_code(&done, NOT_FOUND);
     expect_in(done.err, "session 'other'");
@@ -277,11 +292,58 @@ static void recording_twice_finds_duplicates(struct stage *stage)
     assert_string_equal(done.out,
                         "{\"session\":\"s\",\"events\":3,\"stored\":1,\"duplicates\":1,"
                         "\"conflicts\":1,\"refused\":0,\"markers\":0,\"last_event_id\":\"3\"}\n");
-    assert_int_equal(lines_in(done.err), 1);
+    assert_int_equal(lines_in(done.err), 2);
     expect_in(done.err, "event 2 with id '2': not stored: ");
     struct outcome after = stage_run(stage, "dump");
     assert_int_equal(lines_in(after.out), lines_in(before.out) + 1);
     assert_true(begins_with(after.out, before.out));
+}
+
+#define KEEPS_APART "--ids new or --ids prefix=TEXT keeps them apart\n"
+
+/* Each response is a run, and each numbers from 1: nothing restarts within one. */
+static void an_upstream_that_numbers_anew_is_advised(struct stage *stage)
+{
+    static const char *const again[] = {"record", "s", "--ids", "prefix=x-", NULL};
+    static const char other[] = "id: 1\ndata: c\n\nid: 2\ndata: d\n\n";
+    stage_start(stage, NULL);
+    struct outcome done = record_text(stage, "s", "id: 1\ndata: a\n\nid: 2\ndata: b\n\n");
+    stage_expect_code(&done, OK);
+    done = record_text(stage, "s", other);
+    stage_expect_code(&done, FAILURE);
+    assert_int_equal(event_json_number(done.out, "conflicts"), 2);
+    assert_int_equal(lines_in(done.err), 3);
+    expect_in(done.err,
+              "2 events not stored: the session has other events with their ids; " KEEPS_APART);
+    done = stage_run_words(stage, again, bytes_of(other));
+    stage_expect_code(&done, OK);
+    done = stage_run_words(stage, again, bytes_of("id: 1\ndata: e\n\nid: 1\ndata: f\n\n"));
+    stage_expect_code(&done, FAILURE);
+    assert_null(strstr(done.err, "--ids")); /* it has just been given */
+}
+
+static void expect_last_id(const struct outcome *done, const char *id)
+{
+    char *found = event_json_string(done->out, "last_event_id");
+    assert_string_equal(found, id);
+    free(found);
+}
+
+/* What an app goes on after is where the session stands, not where the input does. */
+static void last_event_id_is_the_sessions(struct stage *stage)
+{
+    static const char first[] = "id: 1\ndata: a\n\n";
+    stage_start(stage, NULL);
+    struct outcome done = record_text(stage, "s", "id: 1\ndata: a\n\nid: 2\ndata: b\n\n");
+    expect_last_id(&done, "2");
+    done = record_text(stage, "s", first);
+    stage_expect_code(&done, OK);
+    expect_last_id(&done, "2");
+    done = record_text(stage, "s", "id: 1\ndata: other\n\n");
+    stage_expect_code(&done, FAILURE);
+    expect_last_id(&done, "2");
+    done = record_text(stage, "s", "id\n\n");
+    assert_non_null(strstr(done.out, "\"last_event_id\":null"));
 }
 
 /* An id stays in force for a browser that resumes, but it is the id of one event only. */
@@ -603,6 +665,33 @@ static void a_silent_sidecar_times_out(struct stage *stage)
     process_signal(daemon, SIGCONT);
 }
 
+/* What was acknowledged is in the summary as stored, and gone: the summary says that, too. */
+static void events_that_an_older_copy_lacks_are_counted(struct stage *stage)
+{
+    const char *copy = stage_format(stage, "cp -a %1$s %1$s.copy", stage->data_dir);
+    const char *back = stage_format(stage, "rm -r %1$s && cp -a %1$s.copy %1$s", stage->data_dir);
+    struct process *daemon = stage_start(stage, NULL);
+    struct feed feed = begin_feed(stage, "s");
+    feed_text(&feed, "id: 1\ndata: 1\n\n");
+    expect_acks(&feed, 1);
+    assert_int_equal(stage_stop(daemon), 0);
+    run_shell(stage, copy);
+    daemon = stage_start(stage, NULL);
+    feed_text(&feed, "id: 2\ndata: 2\n\nid: 3\ndata: 3\n\n");
+    expect_acks(&feed, 3);
+    assert_int_equal(stage_stop(daemon), 0);
+    run_shell(stage, back);
+    daemon = stage_start(stage, NULL);
+    feed_text(&feed, "id: 4\ndata: 4\n\n");
+    expect_acks(&feed, 4);
+    struct outcome done = end_feed(stage, &feed);
+    stage_expect_code(&done, FAILURE);
+    assert_int_equal(event_json_number(done.out, "stored"), 4);
+    assert_int_equal(event_json_number(done.out, "lost"), 2);
+    expect_in(done.err, "2 events that were acknowledged are not in its database any more");
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* -- kill -9 of the recorder ------------------------------------------------------------------- */
 
 static void a_killed_recorder_leaves_a_true_log(struct stage *stage)
@@ -774,6 +863,8 @@ int main(void)
         STAGE_TEST(output_that_cannot_be_written_is_told),
         STAGE_TEST(a_closed_pipe_ends_it_quietly),
         STAGE_TEST(recording_twice_finds_duplicates),
+        STAGE_TEST(an_upstream_that_numbers_anew_is_advised),
+        STAGE_TEST(last_event_id_is_the_sessions),
         STAGE_TEST(an_id_is_one_events),
         STAGE_TEST(input_without_events_is_no_error),
         STAGE_TEST(an_unfinished_event_is_told),
@@ -784,6 +875,7 @@ int main(void)
         STAGE_TEST(an_interrupt_ends_the_input),
         STAGE_TEST(a_second_interrupt_ends_the_wait),
         STAGE_TEST(a_silent_sidecar_times_out),
+        STAGE_TEST(events_that_an_older_copy_lacks_are_counted),
         STAGE_TEST(a_killed_recorder_leaves_a_true_log),
         STAGE_TEST(dump_and_replay_agree),
         STAGE_TEST(last_is_for_scripts),

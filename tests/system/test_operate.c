@@ -118,6 +118,19 @@ static void the_stop_is_logged_when_it_begins(struct stage *stage)
     }
 }
 
+/* Not everything is on disk then, and its exit code does not claim so. */
+static void a_second_signal_ends_it_at_once(struct stage *stage)
+{
+    struct raw raw;
+    uint64_t token;
+    struct process *daemon = start_full(stage, &raw, &token);
+    process_signal(daemon, SIGTERM);
+    wait_log(stage, "level=info event=stopping timeout_ms=5000 events_waiting=1\n");
+    process_signal(daemon, SIGINT);
+    assert_int_equal(process_wait(daemon, until_in(STAGE_WAIT_MS)), 1);
+    raw_close(&raw);
+}
+
 /* It stopped it with exit code 0, and the service manager did not start it again. Neither while it
  * serves nor while it stops, where a second signal ends it at once. */
 static void a_hangup_stops_nothing(struct stage *stage)
@@ -377,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(a_full_disk_is_logged_once),
         STAGE_TEST(the_stop_is_logged_when_it_begins),
+        STAGE_TEST(a_second_signal_ends_it_at_once),
         STAGE_TEST(a_hangup_stops_nothing),
         STAGE_TEST(a_timeout_names_the_reason),
         STAGE_TEST(a_recording_says_what_it_waits_for),

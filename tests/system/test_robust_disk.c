@@ -475,6 +475,146 @@ static void damaged_name_is_written_again(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* Zeros in the place of the first page with values of this table. */
+static void zero_leaf(struct stage *stage, const char *table)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_stat stat;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    uint64_t number;
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 8), 0);
+    assert_int_equal(mdb_env_open(env, stage->data_dir, MDB_RDONLY, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, table, 0, &dbi), 0);
+    assert_int_equal(mdb_stat(txn, dbi, &stat), 0);
+    assert_int_equal(mdb_cursor_open(txn, dbi, &cursor), 0);
+    assert_int_equal(mdb_cursor_get(cursor, &key, &value, MDB_FIRST), 0);
+    /* A page begins with its number. */
+    size_t within = (uintptr_t)value.mv_data % stat.ms_psize;
+    memcpy(&number, (const uint8_t *)value.mv_data - within, sizeof(number));
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(txn);
+    mdb_env_close(env);
+    FILE *file = fopen(stage_format(stage, "%s/data.mdb", stage->data_dir), "r+");
+    uint8_t *zeros = stage_keep(stage, calloc(1, stat.ms_psize));
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (long)(number * stat.ms_psize), SEEK_SET), 0);
+    assert_int_equal(fwrite(zeros, stat.ms_psize, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void record_one(struct stage *stage, const char *session)
+{
+    static const char one[] = "id: 1\ndata: x\n\n";
+    struct outcome recorded = stage_run_words(stage, (const char *const[]){"record", session, NULL},
+                                              (struct spn_bytes){one, sizeof(one) - 1});
+    stage_expect_code(&recorded, 0);
+}
+
+/* Two sessions, of which one was deleted since; then the pages of this table are zeros. */
+static void leave_zeros(struct stage *stage, const char *table)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record_one(stage, "keep");
+    record_one(stage, "gone");
+    struct outcome deleted = stage_run(stage, "delete", "gone", "--yes");
+    stage_expect_code(&deleted, 0);
+    assert_int_equal(stage_stop(daemon), 0);
+    zero_leaf(stage, table);
+}
+
+/* It saves what can be saved, and leaves no doubt that it may be too much. */
+static void dump_without_rows_says_that_some_may_be_deleted(struct stage *stage)
+{
+    leave_zeros(stage, "rows");
+    struct outcome dump = stage_run(stage, "dump");
+    stage_expect_code(&dump, 1);
+    assert_non_null(strstr(dump.out, "\"session\":\"keep\""));
+    assert_non_null(strstr(dump.err, "2 events of sessions whose row is damaged: of these some may "
+                                     "have been deleted or no longer retained"));
+}
+
+/* What is mended looks whole to the next start: whoever mends it says so, and how much it was. */
+static void offline_deletion_says_what_it_mends(struct stage *stage)
+{
+    leave_zeros(stage, "rows");
+    struct outcome deleted = stage_run(stage, "delete", "gone", "--offline", "--yes");
+    stage_expect_code(&deleted, 3);
+    assert_non_null(strstr(deleted.err, "code=SPN_E_CORRUPT table=rows pages=1 missing=1\n"));
+    assert_non_null(strstr(deleted.err, "code=SPN_E_CORRUPT sessions_given_up=1 names_restored=0"));
+    deleted = stage_run(stage, "delete", "keep", "--offline", "--yes");
+    stage_expect_code(&deleted, 0);
+    assert_null(strstr(deleted.err, "table=rows"));
+}
+
+static void expect_listed(struct stage *stage, const char *where, const char *dir)
+{
+    static const char json[] =
+        "{\"session\":\"keep\",\"state\":\"damaged\",\"epoch\":null,\"seq\":null,"
+        "\"markers\":null,\"position\":null,\"bytes\":null,\"duplicates\":null,"
+        "\"conflicts\":null,\"last_event_id\":null,\"opened\":null,\"last\":null}\n";
+    static const char table[] =
+        "    EVENTS         BYTES  DUPLICATES  CONFLICTS  STATE    NEWEST AT                 "
+        "SESSION\n"
+        "         -             -           -          -  damaged  -                         "
+        "keep\n";
+    struct outcome list = stage_run(stage, "sessions", "--json", where, dir);
+    stage_expect_code(&list, 0);
+    assert_string_equal(list.out, json);
+    list = stage_run(stage, "sessions", where, dir);
+    stage_expect_code(&list, 0);
+    assert_string_equal(list.out, table);
+}
+
+/* From the sidecar or from its database, before the damage is mended and after. */
+static void nothing_is_made_up_of_a_damaged_session(struct stage *stage)
+{
+    leave_zeros(stage, "rows");
+    expect_listed(stage, "--data-dir", stage->data_dir);
+    struct process *daemon = stage_start(stage, NULL);
+    expect_listed(stage, "--data-dir", stage->data_dir);
+    expect_listed(stage, "--socket-dir", stage->socket_dir);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
+enum { META_PAGES_BYTES = 8192 };
+
+/* Of any part that is left, a dump says that it is a part. */
+static void a_cut_file_is_called_one(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record_one(stage, "s");
+    assert_int_equal(stage_stop(daemon), 0);
+    const char *file = stage_format(stage, "%s/data.mdb", stage->data_dir);
+    for (off_t size = 12 * 4096; size >= META_PAGES_BYTES; size -= 4096) {
+        const char *cut = stage_format(stage, "%s: cut to %lld of ", file, (long long)size);
+        assert_int_equal(truncate(file, size), 0);
+        struct outcome dump = stage_run(stage, "dump");
+        stage_expect_code(&dump, 1);
+        if (!strstr(dump.err, cut))
+            fail_msg("%s is not in: %s", cut, dump.err);
+        struct outcome list = stage_run(stage, "sessions", "--data-dir", stage->data_dir);
+        stage_expect_code(&list, 1);
+        if (!strstr(list.err, cut))
+            fail_msg("%s is not in: %s", cut, list.err);
+    }
+}
+
+/* One session is no file: its words do not doubt whose the database is. */
+static void a_damaged_session_is_not_another_programs(struct stage *stage)
+{
+    leave_zeros(stage, "rows");
+    struct process *daemon = stage_start(stage, NULL);
+    struct outcome replay = stage_run(stage, "replay", "keep");
+    stage_expect_code(&replay, 1);
+    assert_non_null(strstr(replay.err, "session 'keep': damaged data\n"));
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* -- containers -------------------------------------------------------------------------------- */
 
 /* Both are process 1 of a namespace of their own. */
@@ -555,6 +695,11 @@ int main(void)
         STAGE_TEST(a_list_gave_up_a_session_that_goes_on),
         STAGE_TEST(a_damaged_name_failed_the_whole_list),
         STAGE_TEST(damaged_name_is_written_again),
+        STAGE_TEST(offline_deletion_says_what_it_mends),
+        STAGE_TEST(nothing_is_made_up_of_a_damaged_session),
+        STAGE_TEST(a_cut_file_is_called_one),
+        STAGE_TEST(a_damaged_session_is_not_another_programs),
+        STAGE_TEST(dump_without_rows_says_that_some_may_be_deleted),
         STAGE_TEST(dump_beside_a_daemon_of_the_same_pid),
         STAGE_TEST(duplicates_leave_the_checkpoint),
     };
