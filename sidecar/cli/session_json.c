@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session_json.h"
 
-/* Of a damaged session no number is known. */
+/* Of a session that was given up no number is known. */
 static json_t *known_number(const struct spn_session *session, uint64_t value)
 {
-    return session->state == SPN_DAMAGED ? json_null() : json_integer((json_int_t)value);
+    return session->epoch == 0 ? json_null() : json_integer((json_int_t)value);
 }
 
 static json_t *known_time(uint64_t time_ms)

@@ -84,9 +84,10 @@ static const struct argp argp = {
     .doc =
         "List the sessions in the order of their names, with the number of events ever stored, the "
         "bytes of their data, whether they are live or closed, and when the newest event came."
-        "\vThe state is live, closed, or damaged: then the database is damaged where the session "
-        "stands, no more than its name is known (- in the table, null in JSON), and it takes and "
-        "gives out nothing, but can be deleted.",
+        "\vThe state is live, closed, or damaged. When no more than the name of a damaged session "
+        "is "
+        "known (- in the table, null in JSON), it takes and gives out nothing, but can be deleted. "
+        "Otherwise its newest event does not read, and it goes on.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -124,7 +125,7 @@ static void put_row(struct sessions *sessions, const struct spn_session *session
 {
     if (sessions->count == 0)
         put_heads(sessions);
-    if (session->state == SPN_DAMAGED)
+    if (session->epoch == 0)
         put_nothing_known(&sessions->out, session);
     else
         put_numbers(&sessions->out, session);
