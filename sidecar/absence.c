@@ -3,12 +3,12 @@
 
 #include "chain.h"
 
+enum { READ_AT_A_TIME = 128 };
+
 /* The event that may be missing. */
 struct suspect {
     uint64_t seq;
     uint64_t position; /* 0: no block and no generation has it */
-    bool bytes_known;
-    uint64_t bytes; /* of the session up to and with it */
 };
 
 /* How far the session has come, as trimming may have known it: a row can be ahead of the view. */
@@ -33,53 +33,86 @@ static spn_err look_up(const struct timeline *timeline, uint64_t seq, struct sus
     return err;
 }
 
-/* What the event after it, which is there, says of it. */
-static spn_err ask_next(const struct timeline *timeline, struct suspect *suspect)
+/* The bytes of the session before the next event that is there. Those in between are gone as well,
+ * also where a block has them: it stays for the last of its events. SPN_E_END: there is none. */
+static spn_err bytes_before_next(const struct timeline *timeline, uint64_t seq, uint64_t *ret_bytes)
 {
-    struct suspect next;
-    struct record_entry entry;
-    if (suspect->seq >= timeline->seq_last)
-        return SPN_OK;
-    spn_err err = look_up(timeline, suspect->seq + 1, &next);
+    uint64_t positions[READ_AT_A_TIME];
+    struct record_entry next;
+    uint64_t first;
+    size_t count;
+    spn_err err = timeline_positions(timeline, seq + 1, READ_AT_A_TIME, positions, &first, &count);
+    while (err == SPN_OK && count > 0) {
+        for (size_t i = 0; i < count; i++) {
+            err = journal_read_entry(timeline->reader, positions[i], &next);
+            if (err == SPN_OK)
+                *ret_bytes = next.bytes - next.data.size;
+            if (err != SPN_E_END)
+                return err;
+        }
+        err =
+            timeline_positions(timeline, first + count, READ_AT_A_TIME, positions, &first, &count);
+    }
+    return err == SPN_OK ? SPN_E_END : err;
+}
+
+/* At most so many bytes came after it, as far as trimming may have known the session. Where the row
+ * is ahead, what comes after the timeline's newest event is not in the timeline; and an entry that
+ * is damaged says nothing. */
+static spn_err bytes_after(const struct timeline *timeline, uint64_t seq, uint64_t *ret_bytes)
+{
+    bool ahead = timeline->row.seq > timeline->seq_last;
+    uint64_t last_bytes;
+    uint64_t before_next = 0;
+    spn_err err = newest_bytes(timeline, &last_bytes);
     if (err == SPN_OK)
-        err = journal_read_entry(timeline->reader, next.position, &entry);
-    if (err != SPN_OK)
-        return err == SPN_E_END ? SPN_OK : err;
-    suspect->bytes_known = true;
-    suspect->bytes = entry.bytes - entry.data.size;
-    return SPN_OK;
+        err = bytes_before_next(timeline, seq, &before_next);
+    if (err == SPN_E_END) {
+        before_next = ahead ? 0 : last_bytes;
+        err = SPN_OK;
+    }
+    if (err == SPN_OK)
+        *ret_bytes = last_bytes - before_next;
+    if (err == SPN_E_CORRUPT)
+        *ret_bytes = UINT64_MAX;
+    return err == SPN_E_CORRUPT ? SPN_OK : err;
 }
 
 /* Whether trimming may have taken it by some rule. */
-static spn_err was_hidden(const struct timeline *timeline, struct suspect *suspect, bool *ret_was)
+static spn_err was_hidden(const struct timeline *timeline, uint64_t seq, bool *ret_was)
 {
     const struct record_retention *rule = &journal_reader_meta(timeline->reader)->narrowest;
     uint64_t last = timeline->row.seq > timeline->seq_last ? timeline->row.seq : timeline->seq_last;
-    uint64_t last_bytes;
-    *ret_was =
-        rule->age_max_ns > 0 || (rule->events_max > 0 && last - suspect->seq >= rule->events_max);
+    uint64_t bytes;
+    *ret_was = rule->age_max_ns > 0 || (rule->events_max > 0 && last - seq >= rule->events_max);
     if (*ret_was || rule->bytes_max == 0)
         return SPN_OK;
-    spn_err err = newest_bytes(timeline, &last_bytes);
-    if (err == SPN_OK)
-        err = ask_next(timeline, suspect);
-    *ret_was =
-        err == SPN_OK && suspect->bytes_known && last_bytes - suspect->bytes >= rule->bytes_max;
+    spn_err err = bytes_after(timeline, seq, &bytes);
+    *ret_was = err == SPN_OK && bytes >= rule->bytes_max;
     return err;
 }
 
 /* Whether the quota took something of a segment: a block whose entries it took goes by the next
- * look under the rule, or with all of the segment. 0: there is none. */
+ * look under the rule, or with all of the segment. 0: there is none. What damage took of the front
+ * does not read. */
 static spn_err segment_was_taken(const struct timeline *timeline, uint32_t number, uint64_t front,
                                  bool *ret_was)
 {
     struct record_segment segment;
-    uint32_t found;
+    struct record_entry oldest;
+    uint32_t found = number;
     *ret_was = false;
     if (number == 0)
         return SPN_OK;
     spn_err err = journal_read_segment_after(timeline->reader, number - 1, &found, &segment);
-    *ret_was = err == SPN_E_END || (err == SPN_OK && (found != number || segment.first < front));
+    if (err == SPN_E_END || found != number) { /* the one after it may be damaged */
+        *ret_was = true;
+        return SPN_OK;
+    }
+    if (err != SPN_OK || segment.first >= front)
+        return err;
+    err = journal_read_entry(timeline->reader, segment.first, &oldest);
+    *ret_was = err == SPN_E_END;
     return err == SPN_E_END ? SPN_OK : err;
 }
 
@@ -101,7 +134,7 @@ static spn_err was_taken(const struct timeline *timeline, const struct suspect *
     uint32_t number;
     *ret_was = false;
     spn_err err = journal_read_entry_from(timeline->reader, 0, &front, &entry);
-    if (err != SPN_OK && err != SPN_E_END)
+    if (err != SPN_OK && err != SPN_E_END && err != SPN_E_CORRUPT) /* the front may be anybody's */
         return err;
     if (suspect->position > 0) {
         *ret_was = suspect->position < front;
@@ -123,7 +156,7 @@ spn_err absence_check(const struct timeline *timeline, uint64_t first)
         err = err == SPN_E_END ? SPN_OK : err;
     }
     if (err == SPN_OK && !explained)
-        err = was_hidden(timeline, &suspect, &explained);
+        err = was_hidden(timeline, suspect.seq, &explained);
     if (err == SPN_OK && !explained)
         err = was_taken(timeline, &suspect, &explained);
     return err == SPN_OK && !explained ? SPN_E_CORRUPT : err;

@@ -14,9 +14,10 @@
 
 #include "timeline.h"
 
-/* A walk came to `first` and was given nothing right before it; first is retained, or seq_last + 1:
- * none is. SPN_OK: the event before it is there and hidden, or retention took it, and then all the
- * others before it. SPN_E_CORRUPT: it is missing for no reason. */
+/* A walk came to `first` and was given nothing right before it; first is in the index, whether or
+ * not it is there itself, or seq_last + 1: there is none. SPN_OK: the event before it is there and
+ * hidden, or retention took it, and then all the others before it. SPN_E_CORRUPT: it is missing for
+ * no reason. */
 spn_err absence_check(const struct timeline *timeline, uint64_t first) SPN_MUST_USE;
 
 #endif

@@ -398,22 +398,28 @@ static void answer_state(struct reader *reader, struct caller caller, const stru
     send_parcel(reader, caller.peer, parcel, wire_out_size(&out));
 }
 
-/* The id in force: from the newest entry, or from the row once that is gone. */
-static spn_err last_id(const struct timeline *timeline, struct wire_last_is *last)
+/* The newest entry and the id in force: as the row says, once they are trimmed. It may be ahead of
+ * the view: then it knows of a newer entry, which is durable. */
+static spn_err read_last(const struct timeline *timeline, struct wire_last_is *last)
 {
     struct record_entry entry;
+    const struct record_row *row = &timeline->row;
+    *last = (struct wire_last_is){
+        .epoch = timeline->epoch, .seq = timeline->seq_last, .position = timeline->position_last};
     spn_err err = journal_read_entry(timeline->reader, timeline->position_last, &entry);
-    if (err == SPN_E_END && timeline->has_row &&
-        timeline->row.position == timeline->position_last) {
-        last->time_ms = timeline->row.last_ms;
-        last->id = timeline->row.last_id;
-        return SPN_OK;
-    }
     if (err == SPN_OK) {
         last->time_ms = entry.wall_ms;
         err = timeline_last_id(timeline, &entry, &last->id);
     }
-    return err == SPN_E_END ? SPN_E_CORRUPT : err;
+    if (err != SPN_E_END)
+        return err;
+    if (!timeline->has_row || row->position < timeline->position_last)
+        return SPN_E_CORRUPT;
+    last->seq = row->seq;
+    last->position = row->position;
+    last->time_ms = row->last_ms;
+    last->id = row->last_id;
+    return SPN_OK;
 }
 
 static spn_err answer_last(struct reader *reader, struct caller caller, const struct ask *ask)
@@ -422,12 +428,9 @@ static spn_err answer_last(struct reader *reader, struct caller caller, const st
     spn_err err = timeline_open(&timeline, reader->journal, &ask->sessions[0].view);
     struct wire_last_is last = {0};
     if (err == SPN_OK)
-        err = last_id(&timeline, &last);
+        err = read_last(&timeline, &last);
     if (err != SPN_OK)
         return err;
-    last.epoch = timeline.epoch;
-    last.seq = timeline.seq_last;
-    last.position = timeline.position_last;
     uint8_t bytes[ANSWER_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     wire_put_header(&out, WIRE_LAST_IS, ask->request);

@@ -363,7 +363,8 @@ spn_err timeline_last_id(const struct timeline *timeline, const struct record_en
         err = journal_read_entry(timeline->reader, position, &entry);
     if (err == SPN_OK)
         *ret_id = entry.id;
-    return err == SPN_E_END ? SPN_E_CORRUPT : err;
+    bool ahead = timeline->row.position > timeline->position_last;
+    return err == SPN_E_END && !ahead ? SPN_E_CORRUPT : err;
 }
 
 /* -- trackers ---------------------------------------------------------------------------------- */

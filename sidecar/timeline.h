@@ -61,7 +61,8 @@ spn_err timeline_missing(const struct timeline *timeline, uint64_t now_ns,
                          uint64_t *ret_count) SPN_MUST_USE;
 
 /* The id that is in force after the newest entry, which was read: its own, or an earlier one where
- * it leaves that. Bytes: valid in the snapshot. */
+ * it leaves that. Bytes: valid in the snapshot. SPN_E_END: it was trimmed, by a row that is ahead
+ * of the timeline and has a later one. */
 spn_err timeline_last_id(const struct timeline *timeline, const struct record_entry *newest,
                          struct spn_bytes *ret_id) SPN_MUST_USE;
 

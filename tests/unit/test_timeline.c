@@ -59,9 +59,61 @@ static struct view view;
 static bool viewed;    /* before the end */
 static size_t indexed; /* events as of the last segment */
 
+/* -- damage ------------------------------------------------------------------------------------ */
+
+static uint64_t damaged_position; /* its entry does not read; 0: all do */
+static uint64_t damaged_to;       /* nor what was after it, up to here */
+static uint32_t damaged_record;   /* number of the segment whose record does not; 0: none */
+
+static bool is_damaged(uint64_t position)
+{
+    return damaged_position > 0 && (position == damaged_position ||
+                                    (position > damaged_position && position <= damaged_to));
+}
+
+spn_err __real_journal_read_entry(struct journal_reader *from, uint64_t position,
+                                  struct record_entry *ret_entry);
+spn_err __wrap_journal_read_entry(struct journal_reader *from, uint64_t position,
+                                  struct record_entry *ret_entry);
+spn_err __real_journal_read_entry_from(struct journal_reader *from, uint64_t position,
+                                       uint64_t *ret_position, struct record_entry *ret_entry);
+spn_err __wrap_journal_read_entry_from(struct journal_reader *from, uint64_t position,
+                                       uint64_t *ret_position, struct record_entry *ret_entry);
+
+spn_err __wrap_journal_read_entry(struct journal_reader *from, uint64_t position,
+                                  struct record_entry *ret_entry)
+{
+    spn_err err = __real_journal_read_entry(from, position, ret_entry);
+    return is_damaged(position) ? SPN_E_CORRUPT : err;
+}
+
+spn_err __wrap_journal_read_entry_from(struct journal_reader *from, uint64_t position,
+                                       uint64_t *ret_position, struct record_entry *ret_entry)
+{
+    spn_err err = __real_journal_read_entry_from(from, position, ret_position, ret_entry);
+    if (!is_damaged(position) && (err != SPN_OK || !is_damaged(*ret_position)))
+        return err;
+    *ret_position = damaged_position > damaged_to ? damaged_position : damaged_to;
+    return SPN_E_CORRUPT;
+}
+
+spn_err __real_journal_read_segment_after(struct journal_reader *from, uint32_t after,
+                                          uint32_t *ret_number, struct record_segment *ret_segment);
+spn_err __wrap_journal_read_segment_after(struct journal_reader *from, uint32_t after,
+                                          uint32_t *ret_number, struct record_segment *ret_segment);
+
+spn_err __wrap_journal_read_segment_after(struct journal_reader *from, uint32_t after,
+                                          uint32_t *ret_number, struct record_segment *ret_segment)
+{
+    spn_err err = __real_journal_read_segment_after(from, after, ret_number, ret_segment);
+    return err == SPN_OK && *ret_number == damaged_record ? SPN_E_CORRUPT : err;
+}
+
 static int release(void **state)
 {
     (void)state;
+    damaged_position = damaged_to = 0;
+    damaged_record = 0;
     view_release(&view);
     rig_release(&rig);
     return 0;
@@ -497,6 +549,40 @@ static const struct changed_row {
     {"cFW", {0}, {20, 40}, 20, 41, {.bytes_max = 400}},
     {"cFW", {0}, {20, 40}, 20, DAMAGED, {.bytes_max = 4000}},
     {"cFW", {0}, {100, 100}, 1, 101, {.age_max_ns = 7}},
+    /* The view is old, and the row of a segment that is being written is ahead of it: trimming goes
+     * by the row, and may have taken the newest event that the view knows. */
+    {"5FWvcxFh", {0}, {2, 5}, 2, 6, {.events_max = 100}},
+    {"5FWvcxFh", {0}, {2, 5}, 2, DAMAGED, {.events_max = 101}},
+    {"5FWvcxFh", {0}, {2, 5}, 2, 6, {.bytes_max = 400}},
+    {"5FWvcxFh", {0}, {2, 5}, 2, DAMAGED, {.bytes_max = 4000}},
+};
+
+/* The first block is gone, all of it; of the second the first events are, while it stays for the
+ * others. The window goes back to the first event. */
+static const struct window_row {
+    const char *script;
+    struct cut cut;
+    struct record_retention before;
+    spn_err err;
+    uint64_t damaged; /* seq of an event that does not read, too */
+} window_rows[] = {
+    {"5FW5FW5FW", {2, 5}, {0}, SPN_E_CORRUPT, 0},
+    {"5FW5FW5FW", {2, 7}, {0}, SPN_E_CORRUPT, 0},
+    {"5FW5FW5FW", {2, 5}, {.events_max = 10}, SPN_OK, 0},
+    {"5FW5FW5FW", {2, 5}, {.events_max = 11}, SPN_E_CORRUPT, 0},
+    {"5FW5FW5FW", {2, 7}, {.events_max = 8}, SPN_OK, 0},
+    {"5FW5FW5FW", {2, 5}, {.bytes_max = 60}, SPN_OK, 0},
+    {"5FW5FW5FW", {2, 5}, {.bytes_max = 80}, SPN_E_CORRUPT, 0},
+    {"5FW5FW5FW", {2, 7}, {.bytes_max = 50}, SPN_OK, 0},
+    {"5FW5FW5FW", {2, 10}, {.bytes_max = 30}, SPN_OK, 0},
+    {"5FW5FW5FW", {2, 7}, {.bytes_max = 80}, SPN_E_CORRUPT, 0},
+    {"5FW5FW5", {2, 10}, {.bytes_max = 30}, SPN_OK, 0},
+    {"5FW5FW5FW", {2, 15}, {.bytes_max = 1}, SPN_E_CORRUPT, 0}, /* the newest of all */
+    /* one that is damaged is a hole in the window, and says nothing of those before it */
+    {"5FW5FW5FW", {2, 7}, {.bytes_max = 50}, SPN_OK, 8},
+    {"5FW5FW5FW", {2, 7}, {.bytes_max = 50}, SPN_OK, 15},
+    {"5FW5FW5FW", {2, 7}, {0}, SPN_E_CORRUPT, 8},
+    {"5FW5FW5FW", {2, 7}, {.bytes_max = 800}, SPN_E_CORRUPT, 9},
 };
 
 static void cut_out(const struct cut *cut)
@@ -556,6 +642,38 @@ static void retained_after_a_change(void **state)
     assert_retained(row->from, rig_time_ns(rig.next_position - 1), row->retained);
 }
 
+static spn_err hydrate(struct tracker **ret_tracker)
+{
+    struct journal_reader *reader;
+    struct timeline timeline;
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    assert_int_equal(timeline_open(&timeline, reader, &view), SPN_OK);
+    spn_err err = timeline_tracker(&timeline, rig_name(&rig, MAIN), WINDOW,
+                                   journal_meta(rig.journal)->secret, ret_tracker);
+    journal_reader_close(reader);
+    return err;
+}
+
+/* A session with a rule by bytes was given up as damaged, where trimming had taken a block of its
+ * window and then, out of the next block, some events. */
+static void window_without_a_block(void **state)
+{
+    const struct window_row *row = *state;
+    struct tracker *tracker = NULL;
+    run_script(row->script);
+    rig_retain(&rig, row->before);
+    cut_out(&row->cut);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_delete_block(rig.journal, 1, of->epoch, 1), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    damaged_position = row->damaged > 0 ? of->events[row->damaged - 1].position : 0;
+    assert_int_equal(hydrate(&tracker), row->err);
+    if (row->err == SPN_OK)
+        assert_int_equal(tracker->seq, of->count);
+    tracker_free(tracker);
+}
+
 /* By bytes, which differ from event to event: compared with the list. */
 static void retained_by_bytes(void **state)
 {
@@ -574,22 +692,115 @@ static void retained_by_bytes(void **state)
     }
 }
 
+static void delete_segment(uint32_t number)
+{
+    size_t count;
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_delete_segment(rig.journal, number, 1000, &count), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+}
+
 /* Blocks may be gone as well: the index begins later than it is asked for. */
 static void retained_without_blocks(void **state)
 {
     (void)state;
     run_script("cFWcFWc");
     cut_out(&(struct cut){1, 100});
-    size_t count;
-    assert_int_equal(journal_begin(rig.journal), SPN_OK);
-    assert_int_equal(journal_delete_segment(rig.journal, 1, 1000, &count), SPN_OK);
-    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    delete_segment(1);
     for (uint64_t from = 1; from <= 100; from += 11)
         assert_retained(from, 0, 101);
     cut_out(&(struct cut){101, 150});
     assert_retained(1, 0, 151);
     assert_retained(120, 0, 151);
     assert_retained(160, 0, 160);
+}
+
+/* The quota took the front of the log, and what is the front now is damaged: this session was taken
+ * for damaged as well, and every other that the quota took something of. */
+static void what_the_quota_took_in_front_of_damage(void **state)
+{
+    (void)state;
+    run_script("cFWxFW");
+    cut_out(&(struct cut){1, 100});
+    damaged_position = rig.sessions[1].epoch;
+    assert_retained(1, 0, 101);
+    assert_retained(50, 0, 101);
+}
+
+/* The front of the log is lost, and a block with it: that was not the quota. */
+static void what_damage_took_of_the_front(void **state)
+{
+    (void)state;
+    run_script("cFWcFW");
+    cut_out(&(struct cut){1, 50});
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_delete_block(rig.journal, 1, of->epoch, 1), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    assert_retained(1, 0, 101); /* as if it was */
+    damaged_position = of->epoch;
+    damaged_to = of->events[49].position;
+    assert_retained(1, 0, DAMAGED);
+}
+
+/* The record of the segment after the one that the quota took does not read. */
+static void what_the_quota_took_before_a_damaged_record(void **state)
+{
+    (void)state;
+    run_script("cFWcFWc");
+    cut_out(&(struct cut){1, 100});
+    delete_segment(1);
+    damaged_record = 2;
+    assert_retained(1, 0, 101);
+}
+
+/* -- the id in force --------------------------------------------------------------------------- */
+
+/* A marker that leaves the id as it is: the rig has none. */
+static void leave_the_id(uint64_t id_position)
+{
+    struct rig_session *session = &rig.sessions[MAIN];
+    uint64_t position = rig.next_position++;
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_append(rig.journal, position,
+                                    &(struct record_entry){.kind = RECORD_MARKER,
+                                                           .epoch = session->epoch,
+                                                           .seq = session->count + 1,
+                                                           .bytes = session->bytes,
+                                                           .markers = 1,
+                                                           .id_position = id_position,
+                                                           .retry_ms = 1000,
+                                                           .data_hash = record_hash(rig_text(""))}),
+                     SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    struct generation_session *touched =
+        generation_touch(rig.active, &session->session, MAIN, session->epoch);
+    generation_append(rig.active, touched, position, session->count + 1, 0);
+    session->events[session->count++] =
+        (struct rig_event){.position = position, .bytes = session->bytes, .durable = true};
+}
+
+/* The newest entry that an old view knows is such a marker, and the row is ahead: trimming may have
+ * taken the event with the id. */
+static void an_id_that_was_trimmed_is_no_damage_where_the_row_is_ahead(void **state)
+{
+    (void)state;
+    struct journal_reader *reader;
+    struct timeline timeline;
+    struct record_entry newest;
+    struct spn_bytes id;
+    run_script("1");
+    leave_the_id(of->events[0].position);
+    for (const char *step = "FWvcxFh"; *step != '\0'; step++)
+        run_step(*step);
+    rig_commit(&rig);
+    cut_out(&(struct cut){1, 1});
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    assert_int_equal(timeline_open(&timeline, reader, &view), SPN_OK);
+    assert_int_equal(timeline.seq_last, 2);
+    assert_int_equal(journal_read_entry(reader, timeline.position_last, &newest), SPN_OK);
+    assert_int_equal(timeline_last_id(&timeline, &newest, &id), SPN_E_END);
+    journal_reader_close(reader);
 }
 
 /* -- closed ------------------------------------------------------------------------------------ */
@@ -630,19 +841,30 @@ int main(void)
 {
     static char *const by_bytes[] = {"c", "cFW", "cFWcFc", "kFWkF5", "cxFWcxFh"};
     static struct CMUnitTest tests[SCRIPTS_MAX + COUNT(retained_rows) + COUNT(changed_rows) +
-                                   COUNT(by_bytes) + COUNT(closed_rows) + 3] = {
-        {"gone", gone, NULL, release, NULL},
-        {"who asked for a session that was being buried ended",
-         who_asked_for_a_session_that_was_being_buried_ended, NULL, release, NULL},
-        {"retained without blocks", retained_without_blocks, NULL, release, NULL},
-    };
-    size_t count = 3;
+                                   COUNT(window_rows) + COUNT(by_bytes) + COUNT(closed_rows) + 7] =
+        {
+            {"gone", gone, NULL, release, NULL},
+            {"who asked for a session that was being buried ended",
+             who_asked_for_a_session_that_was_being_buried_ended, NULL, release, NULL},
+            {"retained without blocks", retained_without_blocks, NULL, release, NULL},
+            {"what the quota took in front of damage", what_the_quota_took_in_front_of_damage, NULL,
+             release, NULL},
+            {"what damage took of the front", what_damage_took_of_the_front, NULL, release, NULL},
+            {"what the quota took before a damaged record",
+             what_the_quota_took_before_a_damaged_record, NULL, release, NULL},
+            {"an id that was trimmed is no damage where the row is ahead",
+             an_id_that_was_trimmed_is_no_damage_where_the_row_is_ahead, NULL, release, NULL},
+        };
+    size_t count = 7;
     for (size_t i = 0; i < COUNT(retained_rows); i++)
         tests[count++] = (struct CMUnitTest){retained_rows[i].script, retained, NULL, release,
                                              (void *)(uintptr_t)&retained_rows[i]};
     for (size_t i = 0; i < COUNT(changed_rows); i++)
         tests[count++] = (struct CMUnitTest){changed_rows[i].script, retained_after_a_change, NULL,
                                              release, (void *)(uintptr_t)&changed_rows[i]};
+    for (size_t i = 0; i < COUNT(window_rows); i++)
+        tests[count++] = (struct CMUnitTest){window_rows[i].script, window_without_a_block, NULL,
+                                             release, (void *)(uintptr_t)&window_rows[i]};
     for (size_t i = 0; i < COUNT(by_bytes); i++)
         tests[count++] =
             (struct CMUnitTest){by_bytes[i], retained_by_bytes, NULL, release, by_bytes[i]};
