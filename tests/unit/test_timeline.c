@@ -789,6 +789,7 @@ static void an_id_that_was_trimmed_is_no_damage_where_the_row_is_ahead(void **st
     struct record_entry newest;
     struct spn_bytes id;
     run_script("1");
+    view_release(&view); /* a later one is taken */
     leave_the_id(of->events[0].position);
     for (const char *step = "FWvcxFh"; *step != '\0'; step++)
         run_step(*step);
