@@ -10,6 +10,7 @@
 #include <zmq.h>
 
 #include "check.h"
+#include "event_list.h"
 #include "feeder.h"
 #include "onlooker.h"
 #include "raw.h"
@@ -25,6 +26,8 @@ enum {
     GRANTS = 4096,
     CROWD = 2000, /* subscriptions of one client */
     ROUNDS = 10,
+    LIFE_EVENTS = 5,
+    WAITERS = 8000,
     LISTED = 300, /* sessions */
     LISTERS = 40,
     LISTS = 100, /* questions of each */
@@ -257,6 +260,95 @@ static void two_thousand_subscriptions_of_one_client_stay_live(struct stage *sta
     end(&scene);
 }
 
+static void put_large(struct feeder *feeder)
+{
+    char id[TEXT_SIZE];
+    static char data[16 * 1024];
+    memset(data, 'd', sizeof(data) - 1);
+    for (unsigned i = 0; i < 64; i++) {
+        snprintf(id, sizeof(id), "%u", i);
+        feeder_put(feeder, "large", id, data);
+    }
+    feeder_settle(feeder);
+}
+
+static void put_life(struct feeder *feeder, const char *life)
+{
+    char id[TEXT_SIZE];
+    for (unsigned i = 1; i <= LIFE_EVENTS; i++) {
+        snprintf(id, sizeof(id), "%s-%u", life, i);
+        feeder_put(feeder, "lived twice", id, life);
+    }
+    feeder_settle(feeder);
+}
+
+static uint64_t epoch_of(struct stage *stage, const char *session)
+{
+    struct outcome info = stage_run(stage, "info", session, "--json");
+    stage_expect_code(&info, 0);
+    return event_json_number(info.out, "epoch");
+}
+
+/* Whether it is of this subscription, which has all of its session's second life then. */
+static bool has_second_life(struct raw_in *in, uint64_t wanted, uint64_t epoch)
+{
+    uint64_t number = raw_get_number(in, 8);
+    (void)raw_get(in, 4);
+    uint8_t kind = (uint8_t)raw_get_number(in, 1);
+    (void)raw_get(in, 1 + 2 + 4);
+    size_t size = raw_get_number(in, 4);
+    uint64_t of = raw_get_number(in, 8);
+    uint64_t seq = raw_get_number(in, 8);
+    (void)raw_get(in, 2 * 8 + size);
+    if (number != wanted)
+        return false;
+    assert_in_range(kind, VERDICT, EVENTS);
+    assert_int_equal(of, epoch);
+    return kind == EVENTS && seq == LIFE_EVENTS;
+}
+
+static void read_second_life(void *socket, uint64_t number, uint64_t epoch)
+{
+    bool all = false;
+    struct raw_in in;
+    while (!all) {
+        assert_true(raw_receive(socket, READ_MS, &in));
+        assert_int_equal(in.type, RAW_DELIVER);
+        uint32_t count = (uint32_t)raw_get_number(&in, 4);
+        raw_get_zeros(&in, 4);
+        for (uint32_t i = 0; i < count; i++)
+            all = has_second_life(&in, number, epoch) || all;
+        raw_end(&in);
+        raw_drop(&in);
+    }
+}
+
+/* Nobody reads while the session is deleted and written again: a verdict finds no room. The epoch
+ * had been noted already, so the next life's events came under it, and then nothing. Large events
+ * fill what the client may hold, and many small verdicts the rest. */
+static void another_life_came_under_the_epoch_before_it(struct stage *stage)
+{
+    struct scene scene;
+    begin(&scene, stage);
+    void *reader = open_reader(stage, scene.raw.context);
+    uint64_t number = 0;
+    put_life(&scene.feeder, "first");
+    put_large(&scene.feeder);
+    while (number < STALLED_EACH)
+        send_subscribe(reader, number++, "large", FAIL, 256 * 1024);
+    robust_wait_counter(&scene.raw, "sponson_answers_unsent_bytes", 4 * MIB);
+    while (number < STALLED_EACH + WAITERS)
+        send_subscribe(reader, number++, "nobody's", WAIT, MIB);
+    send_subscribe(reader, number, "lived twice", WAIT, MIB);
+    robust_wait_counter(&scene.raw, "sponson_subscriptions", number + 1);
+    struct outcome deleted = stage_run(stage, "delete", "lived twice", "--yes");
+    stage_expect_code(&deleted, 0);
+    put_life(&scene.feeder, "second");
+    read_second_life(reader, number, epoch_of(stage, "lived twice"));
+    zmq_close(reader);
+    end(&scene);
+}
+
 /* -- who does not read takes nothing from the others ------------------------------------------- */
 
 static void expect_replay(struct scene *scene, const char *session, size_t least)
@@ -335,18 +427,6 @@ static void lists_that_nobody_reads(struct stage *stage)
     end(&scene);
 }
 
-static void put_large(struct feeder *feeder)
-{
-    char id[TEXT_SIZE];
-    static char data[16 * 1024];
-    memset(data, 'd', sizeof(data) - 1);
-    for (unsigned i = 0; i < 64; i++) {
-        snprintf(id, sizeof(id), "%u", i);
-        feeder_put(feeder, "large", id, data);
-    }
-    feeder_settle(feeder);
-}
-
 static bool stall_is_logged(void *argument)
 {
     return strstr(stage_log(argument), "event=connections_stalled") != NULL;
@@ -392,6 +472,7 @@ int main(int argc, char **argv)
         STAGE_TEST(verdicts_of_a_thousand_that_wait),
         STAGE_TEST(grants_after_a_restart_are_all_answered),
         STAGE_TEST(two_thousand_subscriptions_of_one_client_stay_live),
+        STAGE_TEST(another_life_came_under_the_epoch_before_it),
         STAGE_TEST(lists_that_nobody_reads),
         STAGE_TEST(stalled_subscribers),
     };
