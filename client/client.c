@@ -18,7 +18,7 @@ enum {
 };
 
 #define NS_PER_MS UINT64_C(1000000)
-#define STOPPING_PAUSE_NS (100 * NS_PER_MS)
+#define PASSING_PAUSE_NS (100 * NS_PER_MS)
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
 /* A sidecar that starts makes its sockets first and opens them to its group then. */
 #define DENIED_FOR_NS (500 * NS_PER_MS)
@@ -208,7 +208,13 @@ spn_err client_sleep(struct spn_client *client, uint64_t deadline_ns, uint64_t w
     return SPN_OK;
 }
 
-/* A sidecar that is stopping is about to be another one: that is no answer. */
+/* No answers: a sidecar that is stopping is about to be another one, and one where too many
+ * producers are being opened takes the next a moment later. */
+static bool will_pass(spn_err err)
+{
+    return err == SPN_E_STOPPING || err == SPN_E_BACKPRESSURE;
+}
+
 static spn_err open_answer(struct spn_client *client, struct call *call, enum wire_type type,
                            struct wire_in *ret_in)
 {
@@ -221,8 +227,8 @@ static spn_err open_answer(struct spn_client *client, struct call *call, enum wi
     else
         client_fail(client, err, NULL);
     calls_clear(call);
-    if (err == SPN_E_STOPPING)
-        call->again_ns = transport_now() + STOPPING_PAUSE_NS;
+    if (will_pass(err))
+        call->again_ns = transport_now() + PASSING_PAUSE_NS;
     return err;
 }
 
@@ -254,7 +260,7 @@ spn_err client_ask(struct spn_client *client, struct call *call,
             break;
         if (call->answered) {
             err = open_answer(client, call, question->answer, ret_in);
-            if (err != SPN_E_STOPPING)
+            if (!will_pass(err))
                 break;
         }
         /* What the socket did not take waits for the connection, not for a clock. */

@@ -372,6 +372,17 @@ static void fenced_producer_stops(void **state)
     assert_int_equal(fake.batch_count, 1);
 }
 
+/* Beside a flood of opened producers: it was given up at once. */
+static void too_many_openings_pass(void **state)
+{
+    (void)state;
+    open_client();
+    fake.read_err = SPN_E_BACKPRESSURE;
+    fake.err_count = 2;
+    open_producer(NULL);
+    assert_int_equal(fake.opens, 3);
+}
+
 static void fenced_while_it_opens_again(void **state)
 {
     (void)state;
@@ -1549,6 +1560,7 @@ int main(void)
     static const struct CMUnitTest plain[] = {
         TEST(lone_event_goes_out_at_once),
         TEST(events_gather_while_an_ack_is_outstanding),
+        TEST(too_many_openings_pass),
         TEST(full_batch_does_not_wait),
         TEST(flush_without_time_sends_what_is_gathered),
         TEST(hole_is_filled_from_where_it_begins),
