@@ -37,7 +37,7 @@ enum {
     FIRST_LOOK_MS = 200, /* so that memory has its size */
     LOOK_MS = 500,       /* at the neighbours, beside the harmless load and beside the attack */
     LOOK_MS_CAMPAIGN = 8000,
-    FLOOR_MS = 50, /* of who looks for so short a time, while others use the machine */
+    FLOOR_MS = 100, /* of a look so short that what is late once decides; the campaign looks on */
     FLOOR_MS_CAMPAIGN = 20,
     TIMES = 3, /* as long as beside the harmless load */
     TRIES = 3, /* noise of the machine passes, what the attack does stays */
