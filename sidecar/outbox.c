@@ -191,12 +191,6 @@ static bool has_made_id(const struct outbox_peer *peer)
     return peer->peer.bytes[0] == 0;
 }
 
-static void note_connection(struct outbox_peer *peer, int fd, ino_t inode)
-{
-    peer->fd = fd;
-    peer->inode = inode;
-}
-
 /* The connection that the message came by, as far as is known: the message may have waited for
  * longer than the connection was there, and its descriptor be another's by now. So the first that a
  * peer was heard on stays; one with an id of its own may have come again with it, as another peer.
@@ -212,8 +206,10 @@ static struct outbox_peer *meet_by(struct outbox *outbox, struct outbox_peer *me
     }
     if (!met)
         met = add(outbox, peer, peer_uid(message));
-    if (met && met->inode == 0)
-        note_connection(met, fd, inode);
+    if (met && met->inode == 0) {
+        met->fd = fd;
+        met->inode = inode;
+    }
     return met;
 }
 

@@ -11,7 +11,7 @@
     "opened, "                                                                                     \
     "last"
 
-/* What is not known is null: all but the name and the state of a damaged session.
+/* What is not known is null: all but the name and the state of a session that was given up.
  * info: what is retained of it, which adds the keys first_seq, retained and retained_markers; NULL:
  * not known. Returns NULL: out of memory. */
 json_t *session_json(const struct spn_session *session, const struct spn_session_info *info);

@@ -43,11 +43,12 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "SESSION",
-    .doc = "Print what is known of a session: whether it is live or closed, the life it is in, how "
-           "many events that ever stored and how many are retained. Markers (ids and retries that "
-           "came without an event) are counted beside them; seqs number both."
-           "\vThe state is live or closed. Of a session that `sponson sessions` lists as damaged "
-           "nothing is known: an error, exit code 1. Exits with 3 when there is no such session.",
+    .doc =
+        "Print what is known of a session: whether it is live or closed, the life it is in, how "
+        "many events that ever stored and how many are retained. Markers (ids and retries that "
+        "came without an event) are counted beside them; seqs number both."
+        "\vThe state is live or closed. A session that `sponson sessions` lists as damaged is an "
+        "error: exit code 1. Exits with 3 when there is no such session.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
