@@ -346,6 +346,12 @@ static void check_dump(struct crash *crash)
     fclose(lines);
 }
 
+/* A slow machine gets fewer acknowledgements in the same lives: it has more of these. */
+static bool wants_kills(const struct crash *crash)
+{
+    return crash->counted < kills_wanted || crash->acks_before < until_scaled(ACKS_MIN);
+}
+
 static void acknowledged_events_survive(struct stage *stage)
 {
     struct crash crash = {.stage = stage};
@@ -355,7 +361,7 @@ static void acknowledged_events_survive(struct stage *stage)
     for (size_t i = 0; i < LANES; i++)
         start_lane(&crash, i);
     uint64_t due_ns = until_in((int)kills_wanted * MS_PER_KILL);
-    while (crash.counted < kills_wanted && !until_over(due_ns)) {
+    while (wants_kills(&crash) && !until_over(due_ns)) {
         kill_once(&crash);
         start_daemon(&crash);
     }
@@ -378,7 +384,7 @@ static void acknowledged_events_survive(struct stage *stage)
         (unsigned long long)(crash.counted ? crash.in_flight / crash.counted : 0), crash.resends,
         (unsigned long long)crash.acks_before, (unsigned long long)events);
     assert_true(crash.counted > 0);
-    assert_int_equal(crash.counted, kills_wanted);
+    assert_true(crash.counted >= kills_wanted);
     assert_true(crash.acks_before >= until_scaled(ACKS_MIN));
 }
 
