@@ -198,9 +198,11 @@ static bool has_made_id(const struct outbox_peer *peer)
 static struct outbox_peer *meet_by(struct outbox *outbox, struct outbox_peer *met,
                                    const struct peer *peer, zmq_msg_t *message)
 {
+    if (met && met->inode != 0 && has_made_id(met))
+        return met;
     int fd = zmq_msg_get(message, ZMQ_SRCFD);
     ino_t inode = fd >= 0 ? inode_of(fd) : 0;
-    if (met && met->inode != 0 && inode != 0 && inode != met->inode && !has_made_id(met)) {
+    if (met && met->inode != 0 && inode != 0 && inode != met->inode) {
         set_gone(outbox, met);
         met = NULL;
     }

@@ -24,6 +24,8 @@ enum {
         256,          /* answered by a commit, which a full disk delays: they may not take it all */
     ASKED_MAX = 1024, /* at the broker; above it read.sock is not read */
     RECEIVE_PER_TURN = 64,
+    DROPS_PER_PAUSE = 64,
+    PAUSE_MS = 1,
     ANSWER_MAX = 8192, /* of answers whose size is bounded by their fields */
     STATE_SIZE_MAX = WIRE_HEADER_SIZE + 96 + WIRE_RUNS_MAX * WIRE_RUN_SIZE,
     WORDS_MAX = 128,
@@ -37,6 +39,8 @@ struct reader {
     size_t asked;
     size_t opening; /* of them, producers */
     uint64_t started_ns;
+    uint64_t dropped;  /* answers, when it paused last */
+    uint64_t pause_ns; /* its end; 0: there was none */
     struct slack slack;
     struct outbox *outbox;
     struct subscriptions *subscriptions;
@@ -54,11 +58,25 @@ struct caller {
 /* -- answers ----------------------------------------------------------------------------------- */
 
 /* A peer that leaves too much unread asks again if it still wants the answer. */
+static void drop_answer(struct reader *reader)
+{
+    metrics_add(&reader->options.metrics->answers_dropped, 1);
+}
+
+/* Nothing is done for an answer that has no room. */
+static bool has_room(struct reader *reader, struct caller caller, size_t size)
+{
+    bool found = outbox_has_room(reader->outbox, caller.peer, size);
+    if (!found)
+        drop_answer(reader);
+    return found;
+}
+
 static void send_parcel(struct reader *reader, struct outbox_peer *peer, struct parcel *parcel,
                         size_t size)
 {
     if (outbox_put(reader->outbox, peer, parcel, size) != SPN_OK)
-        metrics_add(&reader->options.metrics->answers_dropped, 1);
+        drop_answer(reader);
 }
 
 static void send_bytes(struct reader *reader, struct caller caller, const struct wire_out *out)
@@ -66,7 +84,7 @@ static void send_bytes(struct reader *reader, struct caller caller, const struct
     assert(!out->bad);
     struct parcel *parcel = parcel_resize(NULL, wire_out_size(out));
     if (!parcel) {
-        metrics_add(&reader->options.metrics->answers_dropped, 1);
+        drop_answer(reader);
         return;
     }
     memcpy(parcel->bytes, out->start, wire_out_size(out));
@@ -169,6 +187,8 @@ static void stats(struct reader *reader, struct caller caller)
 #undef STATS_RATIO
     };
     size_t count = sizeof(rows) / sizeof(rows[0]);
+    if (!has_room(reader, caller, ANSWER_MAX))
+        return;
     uint8_t bytes[ANSWER_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     wire_put_header(&out, WIRE_STATS_ARE, caller.request);
@@ -208,6 +228,8 @@ static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t ty
     spn_err err = wire_check_session(name);
     if (err != SPN_OK)
         return err;
+    if (!has_room(reader, caller, type == WIRE_FETCH ? FETCH_BYTES_MAX : ANSWER_MAX))
+        return SPN_OK;
     struct ask *ask = ask_new(ASK_VIEW, 1);
     if (!ask)
         return SPN_E_NOMEM;
@@ -231,10 +253,8 @@ static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t
     if (type == WIRE_OPEN && reader->opening >= OPENING_MAX)
         return SPN_E_BACKPRESSURE;
     /* The broker copies a state's results: not for who would not get them. */
-    if (!outbox_has_room(reader->outbox, caller.peer, STATE_SIZE_MAX)) {
-        metrics_add(&reader->options.metrics->answers_dropped, 1);
+    if (!has_room(reader, caller, STATE_SIZE_MAX))
         return SPN_OK;
-    }
     struct ask *ask = ask_new(type == WIRE_OPEN ? ASK_OPEN : ASK_STATE, 0);
     if (!ask)
         return SPN_E_NOMEM;
@@ -254,10 +274,8 @@ static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t
 
 static spn_err ask_sessions(struct reader *reader, struct caller caller, zmq_msg_t *frame)
 {
-    if (!outbox_has_room(reader->outbox, caller.peer, FETCH_BYTES_MAX)) {
-        metrics_add(&reader->options.metrics->answers_dropped, 1);
+    if (!has_room(reader, caller, FETCH_BYTES_MAX))
         return SPN_OK;
-    }
     struct ask *ask = ask_new(ASK_GENERATIONS, 0);
     if (!ask)
         return SPN_E_NOMEM;
@@ -386,7 +404,7 @@ static void answer_state(struct reader *reader, struct caller caller, const stru
     size_t size = WIRE_HEADER_SIZE + 96 + ask->state.run_count * WIRE_RUN_SIZE;
     struct parcel *parcel = parcel_resize(NULL, size);
     if (!parcel) {
-        metrics_add(&reader->options.metrics->answers_dropped, 1);
+        drop_answer(reader);
         return;
     }
     struct wire_out out = wire_out(parcel->bytes, size);
@@ -478,15 +496,13 @@ static spn_err answer_fetch(struct reader *reader, struct caller caller, struct 
 {
     struct parcel *parcel;
     size_t size;
-    if (!outbox_has_room(reader->outbox, caller.peer, FETCH_BYTES_MAX)) {
-        metrics_add(&reader->options.metrics->answers_dropped, 1);
+    if (!has_room(reader, caller, FETCH_BYTES_MAX))
         return SPN_OK;
-    }
     spn_err err = fetch_answer(&reader->fetch, ask, &parcel, &size);
     if (err == SPN_OK)
         send_parcel(reader, caller.peer, parcel, size);
     if (err == SPN_E_NOMEM)
-        metrics_add(&reader->options.metrics->answers_dropped, 1);
+        drop_answer(reader);
     return err == SPN_E_NOMEM ? SPN_OK : err;
 }
 
@@ -654,6 +670,24 @@ static long tick(struct reader *reader, bool happened)
     return sooner_ms(sooner_ms(wait_ms, outbox_tick(reader->outbox)), give_back(reader, happened));
 }
 
+/* ZeroMQ goes on reading from whoever asks on and on and reads nothing, as long as what it asked is
+ * taken from ZeroMQ. So what is dropped is paid for in time: it costs no more of the machine than
+ * that. */
+static bool pauses(struct reader *reader)
+{
+    uint64_t dropped = metrics_get(&reader->options.metrics->answers_dropped);
+    if (dropped - reader->dropped < DROPS_PER_PAUSE && reader->pause_ns == 0)
+        return false;
+    uint64_t now_ns = reader->options.clock->monotonic_ns();
+    if (reader->pause_ns == 0)
+        reader->pause_ns = now_ns + PAUSE_MS * UINT64_C(1000000);
+    if (now_ns < reader->pause_ns)
+        return true;
+    reader->dropped = dropped;
+    reader->pause_ns = 0;
+    return false;
+}
+
 static void *run(void *argument)
 {
     struct reader *reader = argument;
@@ -666,12 +700,16 @@ static void *run(void *argument)
             {.socket = reader->options.socket, .events = ZMQ_POLLIN},
         };
         bool ahead = fetch_wants(&reader->fetch);
-        int ready = zmq_poll(items, reader->asked < ASKED_MAX ? 2 : 1, ahead || more ? 0 : wait_ms);
+        bool paused = pauses(reader);
+        bool listens = reader->asked < ASKED_MAX && !paused;
+        if (paused)
+            wait_ms = sooner_ms(wait_ms, PAUSE_MS);
+        int ready = zmq_poll(items, listens ? 2 : 1, ahead || more ? 0 : wait_ms);
         if (ready == 0 && ahead && !more)
             fetch_ahead(&reader->fetch);
         take_answers(reader);
         watch_bind_wanted(reader->options.endpoint);
-        for (int i = 0; i < RECEIVE_PER_TURN && reader->asked < ASKED_MAX; i++)
+        for (int i = 0; i < RECEIVE_PER_TURN && listens && reader->asked < ASKED_MAX; i++)
             if (!receive_one(reader))
                 break;
         more = subscriptions_scan(reader->subscriptions);

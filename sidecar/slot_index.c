@@ -42,24 +42,36 @@ static void put(struct slot_index *index, uint64_t hash, uint32_t slot)
     index->cells[at] = (struct slot_cell){.tag = tag_of(hash), .slot = slot};
 }
 
+static spn_err resize(struct slot_index *index, size_t cells)
+{
+    struct slot_index other = *index;
+    other.cells = cells_new(cells);
+    if (!other.cells)
+        return SPN_E_NOMEM;
+    other.mask = cells - 1;
+    for (size_t i = 0; i <= index->mask; i++)
+        if (index->cells[i].slot != SLOT_NONE)
+            put(&other, index->hash_of(index->owner, index->cells[i].slot), index->cells[i].slot);
+    free(index->cells);
+    *index = other;
+    return SPN_OK;
+}
+
 spn_err slot_index_reserve(struct slot_index *index, size_t count)
 {
     size_t cells = index->mask + 1;
     while ((index->count + count) * 4 > cells * 3)
         cells *= 2;
-    if (cells == index->mask + 1)
-        return SPN_OK;
-    struct slot_index grown = *index;
-    grown.cells = cells_new(cells);
-    if (!grown.cells)
-        return SPN_E_NOMEM;
-    grown.mask = cells - 1;
-    for (size_t i = 0; i <= index->mask; i++)
-        if (index->cells[i].slot != SLOT_NONE)
-            put(&grown, index->hash_of(index->owner, index->cells[i].slot), index->cells[i].slot);
-    free(index->cells);
-    *index = grown;
-    return SPN_OK;
+    return cells == index->mask + 1 ? SPN_OK : resize(index, cells);
+}
+
+void slot_index_shrink(struct slot_index *index)
+{
+    size_t cells = index->mask + 1;
+    while (cells > CELLS_MIN && index->count * 8 <= cells)
+        cells /= 2;
+    if (cells < index->mask + 1)
+        (void)resize(index, cells); /* without memory for fewer it keeps what it has */
 }
 
 void slot_index_add(struct slot_index *index, uint64_t hash, uint32_t slot)

@@ -26,7 +26,7 @@ struct slot_index {
     struct slot_cell *cells;
     size_t mask; /* cells - 1, a power of two minus one */
     size_t count;
-    uint64_t (*hash_of)(const void *owner, uint32_t slot); /* for growing */
+    uint64_t (*hash_of)(const void *owner, uint32_t slot); /* when their number changes */
     const void *owner;
 };
 
@@ -40,6 +40,8 @@ spn_err slot_index_reserve(struct slot_index *index, size_t count) SPN_MUST_USE;
 /* After a reserve. */
 void slot_index_add(struct slot_index *index, uint64_t hash, uint32_t slot);
 void slot_index_remove(struct slot_index *index, uint64_t hash, uint32_t slot);
+/* Gives back cells of which at most an eighth is used. Not between a reserve and its adds. */
+void slot_index_shrink(struct slot_index *index);
 
 /* Walks the slots that may have this hash: begin with *cursor = 0, until SLOT_NONE. */
 uint32_t slot_index_next(const struct slot_index *index, uint64_t hash, size_t *cursor);

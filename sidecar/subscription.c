@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "link.h"
+#include "slot_table.h"
 
 #define MS 1000000ull
 
@@ -19,7 +20,6 @@ enum {
     ASKS_MAX = 1024,       /* at the broker; the others wait for their turn */
     RETRIES_PER_TURN = 64, /* of a subscriber's subscriptions that found no room */
     LEASE_LOOK_MS = 1000,
-    SLOTS_FIRST = 64,
 };
 
 enum subscription_state {
@@ -91,11 +91,7 @@ struct subscription {
 
 struct subscriptions {
     struct subscriptions_options options;
-    struct subscription **slots; /* NULL: free */
-    uint32_t *free;              /* slots below count that are free: a stack */
-    uint32_t free_count;
-    uint32_t count;
-    uint32_t room;
+    struct slot_table slots;
     struct slot_index by_key;   /* (subscriber, number) */
     struct slot_index by_epoch; /* those that know it: one of each group */
     struct slot_index by_name;  /* WAITING: one of each group */
@@ -132,9 +128,10 @@ static struct spn_bytes name_of(const struct subscription *subscription)
     return (struct spn_bytes){subscription->name, subscription->name_size};
 }
 
-static const struct subscription *at_slot(const void *owner, uint32_t slot)
+/* NULL: nothing is there. */
+static struct subscription *at_slot(const void *owner, uint32_t slot)
 {
-    return ((const struct subscriptions *)owner)->slots[slot];
+    return slot_table_at(&((const struct subscriptions *)owner)->slots, slot);
 }
 
 static uint64_t key_of(const void *owner, uint32_t slot)
@@ -159,9 +156,11 @@ static struct subscription *find(const struct subscriptions *all,
     size_t cursor = 0;
     uint32_t slot;
     while (subscriber && (slot = slot_index_next(&all->by_key, key_hash(subscriber, number),
-                                                 &cursor)) != SLOT_NONE)
-        if (all->slots[slot]->subscriber == subscriber && all->slots[slot]->number == number)
-            return all->slots[slot];
+                                                 &cursor)) != SLOT_NONE) {
+        struct subscription *found = at_slot(all, slot);
+        if (found->subscriber == subscriber && found->number == number)
+            return found;
+    }
     return NULL;
 }
 
@@ -170,10 +169,11 @@ static struct subscription *find_waiting(const struct subscriptions *all, struct
 {
     size_t cursor = 0;
     uint32_t slot;
-    while ((slot = slot_index_next(&all->by_name, name_hash(name), &cursor)) != SLOT_NONE)
-        if (all->slots[slot]->name_size == name.size &&
-            memcmp(all->slots[slot]->name, name.data, name.size) == 0)
-            return all->slots[slot];
+    while ((slot = slot_index_next(&all->by_name, name_hash(name), &cursor)) != SLOT_NONE) {
+        struct subscription *found = at_slot(all, slot);
+        if (found->name_size == name.size && memcmp(found->name, name.data, name.size) == 0)
+            return found;
+    }
     return NULL;
 }
 
@@ -183,8 +183,8 @@ static struct subscription *find_following(const struct subscriptions *all, uint
     size_t cursor = 0;
     uint32_t slot;
     while ((slot = slot_index_next(&all->by_epoch, mix(epoch), &cursor)) != SLOT_NONE)
-        if (all->slots[slot]->epoch == epoch)
-            return all->slots[slot];
+        if (at_slot(all, slot)->epoch == epoch)
+            return at_slot(all, slot);
     return NULL;
 }
 
@@ -216,16 +216,11 @@ static void leave_group(struct slot_index *index, uint64_t hash, struct subscrip
     next->leads = true;
 }
 
-static uint32_t used(const struct subscriptions *all)
-{
-    return all->count - all->free_count;
-}
-
 /* -- states ------------------------------------------------------------------------------------ */
 
 static void publish_gauges(struct subscriptions *all)
 {
-    metrics_set(&all->options.metrics->subscriptions, used(all));
+    metrics_set(&all->options.metrics->subscriptions, slot_table_used(&all->slots));
     atomic_store(&all->options.worker->watched, !link_alone(&all->scanned));
 }
 
@@ -334,8 +329,7 @@ static void take_out(struct subscriptions *all, struct subscription *subscriptio
     if (subscription->indexed)
         leave_group(&all->by_epoch, mix(subscription->epoch), subscription);
     slot_index_remove(&all->by_key, key_hash(subscriber, subscription->number), subscription->slot);
-    all->slots[subscription->slot] = NULL;
-    all->free[all->free_count++] = subscription->slot;
+    slot_table_remove(&all->slots, subscription->slot);
     all->asking -= subscription->asking ? 1 : 0;
     subscriber->peer->user->subscriptions--;
     free_subscription(subscription);
@@ -680,8 +674,7 @@ static spn_err go_on(struct subscriptions *all, struct subscription *subscriptio
 
 void subscriptions_answer(struct subscriptions *all, const struct ask *answered)
 {
-    struct subscription *subscription =
-        answered->slot < all->count ? all->slots[answered->slot] : NULL;
+    struct subscription *subscription = slot_table_at(&all->slots, answered->slot);
     uint8_t verdict = WIRE_FAILED;
     if (!subscription || subscription->serial != answered->serial)
         return; /* it is gone */
@@ -883,34 +876,12 @@ static struct subscriber *take_subscriber(struct subscriptions *all, struct outb
     return subscriber;
 }
 
-static spn_err grow(struct subscriptions *all)
-{
-    uint32_t room = all->room > 0 ? all->room * 2 : SLOTS_FIRST;
-    struct subscription **slots = realloc(all->slots, room * sizeof(struct subscription *));
-    if (!slots)
-        return SPN_E_NOMEM;
-    all->slots = slots;
-    uint32_t *free_slots = realloc(all->free, room * sizeof(uint32_t));
-    if (!free_slots)
-        return SPN_E_NOMEM;
-    all->free = free_slots;
-    all->room = room;
-    return SPN_OK;
-}
-
 /* A slot that will be taken. A user may have no more than what is left to the others. */
 static spn_err reserve_slot(struct subscriptions *all, const struct user *user)
 {
-    if (user->subscriptions >= SUBSCRIPTIONS_MAX - used(all))
+    if (user->subscriptions >= SUBSCRIPTIONS_MAX - slot_table_used(&all->slots))
         return SPN_E_LIMIT;
-    if (all->free_count > 0 || all->count < all->room)
-        return SPN_OK;
-    return grow(all);
-}
-
-static uint32_t take_slot(struct subscriptions *all)
-{
-    return all->free_count > 0 ? all->free[--all->free_count] : all->count++;
+    return slot_table_reserve(&all->slots);
 }
 
 static struct subscription *make(struct subscriptions *all, const struct wire_subscribe *from)
@@ -958,8 +929,7 @@ static spn_err add(struct subscriptions *all, struct subscriber *subscriber,
     if (!subscription)
         return SPN_E_NOMEM;
     subscription->subscriber = subscriber;
-    subscription->slot = take_slot(all);
-    all->slots[subscription->slot] = subscription;
+    subscription->slot = slot_table_add(&all->slots, subscription);
     link_join(&subscriber->subscriptions, &subscription->own);
     subscriber->peer->user->subscriptions++;
     slot_index_add(&all->by_key, key_hash(subscriber, subscription->number), subscription->slot);
@@ -1079,6 +1049,15 @@ static void look_at_leases(struct subscriptions *all, uint64_t now)
     }
 }
 
+/* What many subscriptions took, when few are left. */
+static void give_back(struct subscriptions *all)
+{
+    slot_table_shrink(&all->slots);
+    slot_index_shrink(&all->by_key);
+    slot_index_shrink(&all->by_epoch);
+    slot_index_shrink(&all->by_name);
+}
+
 /* Some of those of one that has room again. */
 static void retry_some(struct subscriptions *all, struct subscriber *subscriber)
 {
@@ -1109,8 +1088,11 @@ long subscriptions_tick(struct subscriptions *all)
     forget_gone(all);
     if (!link_alone(&all->stalled) && now - all->retried_ns >= OUTBOX_RETRY_MS * MS)
         retry_blocked(all, now);
-    if (now - all->looked_ns >= LEASE_LOOK_MS * MS)
+    bool looks = now - all->looked_ns >= LEASE_LOOK_MS * MS;
+    if (looks)
         look_at_leases(all, now);
+    if (looks || link_alone(&all->subscribers))
+        give_back(all);
     go_on_with_due(all);
     if (!link_alone(&all->stalled))
         return OUTBOX_RETRY_MS;
@@ -1155,7 +1137,6 @@ void subscriptions_free(struct subscriptions *all)
     slot_index_release(&all->by_key);
     slot_index_release(&all->by_epoch);
     slot_index_release(&all->by_name);
-    free(all->slots);
-    free(all->free);
+    slot_table_release(&all->slots);
     free(all);
 }

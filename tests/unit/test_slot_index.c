@@ -163,6 +163,8 @@ static void against_a_scan(void **state)
             model.there[slot] = false;
             model.count--;
         }
+        if (step % 50 == 0)
+            slot_index_shrink(&index);
         check_hash(&index, &model, model.hashes[slot]);
         if (step % 500 == 0)
             check_all(&index, &model);
@@ -226,6 +228,34 @@ static void reserve(void **state)
     slot_index_release(&index);
 }
 
+/* What 10,000 took is given back when a few are left; without memory for fewer it stays. */
+static void shrink(void **state)
+{
+    (void)state;
+    static struct model model;
+    struct slot_index index;
+    memset(&model, 0, sizeof(model));
+    assert_int_equal(slot_index_init(&index, hash_of, &model), SPN_OK);
+    assert_int_equal(slot_index_reserve(&index, 10000), SPN_OK);
+    for (uint32_t i = 0; i < 40; i++) {
+        model.hashes[i] = spread(i);
+        model.there[i] = true;
+        model.count++;
+        slot_index_add(&index, model.hashes[i], i);
+    }
+    struct slot_index before = index;
+    no_memory = true;
+    slot_index_shrink(&index);
+    no_memory = false;
+    assert_memory_equal(&index, &before, sizeof(index));
+    slot_index_shrink(&index);
+    assert_int_equal(index.mask + 1, 256); /* 40 are more than an eighth of it */
+    check_all(&index, &model);
+    slot_index_shrink(&index);
+    assert_int_equal(index.mask + 1, 256);
+    slot_index_release(&index);
+}
+
 /* The highest slot there can be is not taken for an empty cell. */
 static uint64_t any_hash(const void *owner, uint32_t slot)
 {
@@ -251,13 +281,14 @@ static void the_highest_slot(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(shapes) + 3] = {
+    struct CMUnitTest tests[COUNT(shapes) + 4] = {
         {"nothing in an empty one", nothing_in_an_empty_one, NULL, NULL, NULL},
         {"reserve", reserve, NULL, NULL, NULL},
+        {"shrink", shrink, NULL, NULL, NULL},
         {"the highest slot", the_highest_slot, NULL, NULL, NULL},
     };
     for (size_t i = 0; i < COUNT(shapes); i++)
-        tests[3 + i] = (struct CMUnitTest){shapes[i].name, against_a_scan, NULL, NULL,
+        tests[4 + i] = (struct CMUnitTest){shapes[i].name, against_a_scan, NULL, NULL,
                                            (void *)(uintptr_t)&shapes[i]};
     return _cmocka_run_group_tests("slot_index", tests, COUNT(tests), NULL, NULL);
 }

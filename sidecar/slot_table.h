@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* slot_table: a number for each of somebody's things, for a slot_index to know it by.
+ *
+ * Numbers that were given back are given out again.
+ *
+ * Owns     the table (12 bytes a slot), not the things.
+ * Threads  one.
+ */
+#ifndef SPN_SLOT_TABLE_H
+#define SPN_SLOT_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "spn_err.h"
+
+struct slot_table { /* all zero: empty */
+    void **things;  /* NULL: free */
+    uint32_t *free; /* slots below count that are free: a stack */
+    uint32_t free_count;
+    uint32_t count;
+    uint32_t room;
+};
+
+void slot_table_release(struct slot_table *table);
+
+/* So that the next add cannot fail. SPN_E_NOMEM. */
+spn_err slot_table_reserve(struct slot_table *table) SPN_MUST_USE;
+/* After a reserve. The slot of this thing, which is not NULL. */
+uint32_t slot_table_add(struct slot_table *table, void *thing);
+void slot_table_remove(struct slot_table *table, uint32_t slot);
+
+/* Gives back what lies after the last slot in use, where that is at most a quarter of the way. Not
+ * between a reserve and its add. */
+void slot_table_shrink(struct slot_table *table);
+
+/* NULL: nothing has this slot. */
+static inline void *slot_table_at(const struct slot_table *table, uint32_t slot)
+{
+    return slot < table->count ? table->things[slot] : NULL;
+}
+
+static inline uint32_t slot_table_used(const struct slot_table *table)
+{
+    return table->count - table->free_count;
+}
+
+#endif
