@@ -24,9 +24,10 @@ enum {
         256,          /* answered by a commit, which a full disk delays: they may not take it all */
     ASKED_MAX = 1024, /* at the broker; above it read.sock is not read */
     RECEIVE_PER_TURN = 64,
-    DROPS_PER_PAUSE = 64,
+    UNANSWERED_MAX = 64, /* messages of peers that have no room, before a pause */
     PAUSE_MS = 1,
     ANSWER_MAX = 8192, /* of answers whose size is bounded by their fields */
+    ANSWER_MIN = 128,
     STATE_SIZE_MAX = WIRE_HEADER_SIZE + 96 + WIRE_RUNS_MAX * WIRE_RUN_SIZE,
     WORDS_MAX = 128,
 };
@@ -39,8 +40,8 @@ struct reader {
     size_t asked;
     size_t opening; /* of them, producers */
     uint64_t started_ns;
-    uint64_t dropped;  /* answers, when it paused last */
-    uint64_t pause_ns; /* its end; 0: there was none */
+    size_t unanswered; /* since the last pause: messages of peers that had no room */
+    uint64_t pause_ns; /* its end; 0: there is none */
     struct slack slack;
     struct outbox *outbox;
     struct subscriptions *subscriptions;
@@ -61,6 +62,7 @@ struct caller {
 static void drop_answer(struct reader *reader)
 {
     metrics_add(&reader->options.metrics->answers_dropped, 1);
+    reader->unanswered++;
 }
 
 /* Nothing is done for an answer that has no room. */
@@ -641,10 +643,14 @@ static bool receive_one(struct reader *reader)
         more = zmq_msg_more(&frame);
     }
     struct outbox_peer *from = outbox_meet(reader->outbox, &peer, &frame);
+    size_t unanswered = reader->unanswered;
     if (from && frames == 1)
         take_request(reader, from, &frame);
     else if (from)
         send_error(reader, (struct caller){.peer = from}, SPN_E_PROTOCOL);
+    if (from && reader->unanswered == unanswered &&
+        !outbox_has_room(reader->outbox, from, ANSWER_MIN))
+        reader->unanswered++;
     zmq_msg_close(&frame);
     return true;
 }
@@ -671,21 +677,28 @@ static long tick(struct reader *reader, bool happened)
 }
 
 /* ZeroMQ goes on reading from whoever asks on and on and reads nothing, as long as what it asked is
- * taken from ZeroMQ. So what is dropped is paid for in time: it costs no more of the machine than
- * that. */
+ * taken from ZeroMQ. */
 static bool pauses(struct reader *reader)
 {
-    uint64_t dropped = metrics_get(&reader->options.metrics->answers_dropped);
-    if (dropped - reader->dropped < DROPS_PER_PAUSE && reader->pause_ns == 0)
+    if (reader->unanswered < UNANSWERED_MAX)
         return false;
     uint64_t now_ns = reader->options.clock->monotonic_ns();
     if (reader->pause_ns == 0)
         reader->pause_ns = now_ns + PAUSE_MS * UINT64_C(1000000);
     if (now_ns < reader->pause_ns)
         return true;
-    reader->dropped = dropped;
+    reader->unanswered = 0;
     reader->pause_ns = 0;
     return false;
+}
+
+/* Some of what is there. */
+static void receive(struct reader *reader)
+{
+    for (int i = 0; i < RECEIVE_PER_TURN; i++)
+        if (reader->asked >= ASKED_MAX || reader->unanswered >= UNANSWERED_MAX ||
+            !receive_one(reader))
+            return;
 }
 
 static void *run(void *argument)
@@ -709,9 +722,7 @@ static void *run(void *argument)
             fetch_ahead(&reader->fetch);
         take_answers(reader);
         watch_bind_wanted(reader->options.endpoint);
-        for (int i = 0; i < RECEIVE_PER_TURN && listens && reader->asked < ASKED_MAX; i++)
-            if (!receive_one(reader))
-                break;
+        receive(reader);
         more = subscriptions_scan(reader->subscriptions);
         wait_ms = tick(reader, ready > 0);
     }

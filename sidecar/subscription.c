@@ -966,29 +966,33 @@ spn_err subscriptions_subscribe(struct subscriptions *all, struct outbox_peer *p
     return err;
 }
 
-/* NULL: there is no such one, and its client is told. If there is no room for that, it reads
- * nothing, and will ask again. */
-static struct subscription *find_or_tell(struct subscriptions *all, struct outbox_peer *peer,
+/* NULL: there is no such one. */
+static struct subscription *find_granted(const struct subscriptions *all,
+                                         const struct outbox_peer *peer,
                                          const struct wire_grant *which)
 {
     struct subscription *found = find(all, peer->subscriber, which->subscription);
-    if (found && found->incarnation == which->incarnation)
-        return found;
+    return found && found->incarnation == which->incarnation ? found : NULL;
+}
+
+/* That there is none. False: there is no room for that; its client reads nothing, and will ask
+ * again. */
+static bool tell_gone(struct subscriptions *all, struct outbox_peer *peer,
+                      const struct wire_grant *which)
+{
     struct wire_deliver gone = {.subscription = which->subscription,
                                 .incarnation = which->incarnation,
                                 .kind = WIRE_END,
                                 .verdict = WIRE_UNSUBSCRIBED};
-    if (deliver_plain(all, peer, &gone) != SPN_OK)
+    bool told = deliver_plain(all, peer, &gone) == SPN_OK;
+    if (!told)
         metrics_add(&all->options.metrics->answers_dropped, 1);
-    return NULL;
+    return told;
 }
 
-static void grant(struct subscriptions *all, struct outbox_peer *peer,
+static void grant(struct subscriptions *all, struct subscription *subscription,
                   const struct wire_grant *grant)
 {
-    struct subscription *subscription = find_or_tell(all, peer, grant);
-    if (!subscription)
-        return;
     if (grant->credit > subscription->credit)
         subscription->credit = grant->credit;
     if (may_ask(subscription) && link_alone(&subscription->blocked))
@@ -1007,10 +1011,15 @@ spn_err subscriptions_credit(struct subscriptions *all, struct outbox_peer *peer
         return SPN_E_PROTOCOL;
     if (peer->subscriber)
         peer->subscriber->heard_ns = all->options.clock->monotonic_ns();
+    bool has_room = true;
     wire_get_grants(&in, &count);
     for (uint32_t i = 0; i < count; i++) {
         wire_get_grant(&in, &one);
-        grant(all, peer, &one);
+        struct subscription *subscription = find_granted(all, peer, &one);
+        if (subscription)
+            grant(all, subscription, &one);
+        else if (has_room) /* of 4,096 that found none the first is enough */
+            has_room = tell_gone(all, peer, &one);
     }
     return SPN_OK;
 }
@@ -1022,9 +1031,11 @@ spn_err subscriptions_unsubscribe(struct subscriptions *all, struct outbox_peer 
     wire_get_grant(&in, &which);
     if (!wire_in_done(&in) || which.credit != 0)
         return SPN_E_PROTOCOL;
-    struct subscription *subscription = find_or_tell(all, peer, &which);
+    struct subscription *subscription = find_granted(all, peer, &which);
     if (subscription)
         forget(all, subscription);
+    else
+        (void)tell_gone(all, peer, &which);
     return SPN_OK;
 }
 
