@@ -217,6 +217,28 @@ uint64_t event_stat(struct stage *stage, const char *name)
     return event_json_number(stats.out, name);
 }
 
+struct gauge_look {
+    struct stage *stage;
+    const char *name;
+    uint64_t wanted;
+    uint64_t found;
+};
+
+static bool look_at_gauge(void *argument)
+{
+    struct gauge_look *look = argument;
+    look->found = event_stat(look->stage, look->name);
+    return look->found == look->wanted;
+}
+
+void event_wait_gauge(struct stage *stage, const char *name, uint64_t value)
+{
+    struct gauge_look look = {.stage = stage, .name = name, .wanted = value};
+    if (!until_true(until_in(STAGE_WAIT_MS), look_at_gauge, &look))
+        fail_msg("%s is %llu, not %llu", name, (unsigned long long)look.found,
+                 (unsigned long long)value);
+}
+
 /* -- comparing --------------------------------------------------------------------------------- */
 
 static void expect_bytes(const char *what, size_t at, const char *field, struct spn_bytes got,

@@ -69,5 +69,7 @@ char *event_json_string(const char *object, const char *key);
 
 /* A counter of the daemon's, by its name in `sponson stats`. */
 uint64_t event_stat(struct stage *stage, const char *name);
+/* Of a gauge, which may be a turn of the sidecar's behind its counters: waits until it is this. */
+void event_wait_gauge(struct stage *stage, const char *name, uint64_t value);
 
 #endif

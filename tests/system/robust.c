@@ -114,6 +114,21 @@ uint64_t robust_wait_counter(struct raw *raw, const char *name, uint64_t least)
     return look.value;
 }
 
+static bool look_at_gauge(void *argument)
+{
+    struct counter_look *look = argument;
+    look->value = robust_counter(look->raw, look->name);
+    return look->value == look->least;
+}
+
+void robust_wait_gauge(struct raw *raw, const char *name, uint64_t value)
+{
+    struct counter_look look = {.raw = raw, .name = name, .least = value};
+    if (!until_true(until_in(STAGE_WAIT_MS), look_at_gauge, &look))
+        fail_msg("%s is %llu, not %llu", name, (unsigned long long)look.value,
+                 (unsigned long long)value);
+}
+
 int robust_status(struct raw *raw)
 {
     struct raw_in in = ask_plain(raw, RAW_HEALTH, RAW_HEALTH_IS);

@@ -30,6 +30,8 @@ void robust_put_fetch(struct raw_out *out, uint64_t request, const char *session
 uint64_t robust_counter(struct raw *raw, const char *name);
 /* Waits until the counter is at least this, and gives it. */
 uint64_t robust_wait_counter(struct raw *raw, const char *name, uint64_t least);
+/* Of a gauge, which may be a turn of the sidecar's behind its counters: waits until it is this. */
+void robust_wait_gauge(struct raw *raw, const char *name, uint64_t value);
 
 /* ROBUST_HEALTHY, ROBUST_DEGRADED ... */
 int robust_status(struct raw *raw);

@@ -85,7 +85,7 @@ static void unused_ids_are_forgotten(struct stage *stage)
     publish_one(&other, "s");
     leave(&other);
     assert_true(until_true(until_in(STAGE_WAIT_MS), has_expired, &(struct look){stage, &heard, 1}));
-    assert_int_equal(event_stat(stage, "sponson_producers"), 1);
+    event_wait_gauge(stage, "sponson_producers", 1);
     assert_int_equal(take_id(&other, 'o'), SPN_OK);
     assert_int_equal(spn_producer_committed(other.producer), 0); /* as a new one */
     publish_one(&other, "s");
@@ -95,7 +95,7 @@ static void unused_ids_are_forgotten(struct stage *stage)
     assert_true(until_true(until_in(STAGE_WAIT_MS), has_expired, &(struct look){stage, NULL, 3}));
     assert_int_equal(stage_stop(daemon), 0);
     daemon = stage_start(stage, NULL);
-    assert_int_equal(event_stat(stage, "sponson_producers"), 0);
+    event_wait_gauge(stage, "sponson_producers", 0);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
@@ -143,7 +143,7 @@ static void ids_survive_a_kill_until_their_time(struct stage *stage)
     assert_true(until_true(until_in(STAGE_WAIT_MS), has_expired, &(struct look){stage, NULL, 1}));
     assert_int_equal(stage_stop(daemon), 0);
     daemon = stage_start(stage, NULL);
-    assert_int_equal(event_stat(stage, "sponson_producers"), 0);
+    event_wait_gauge(stage, "sponson_producers", 0);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
@@ -171,7 +171,7 @@ static void short_lived_producers_filled_the_table(struct stage *stage)
     assert_int_equal(event_stat(stage, "sponson_producers_refused_total"), 0);
     assert_int_equal(stage_stop(daemon), 0);
     daemon = stage_start(stage, NULL); /* nor are they on disk */
-    assert_int_equal(event_stat(stage, "sponson_producers"), 0);
+    event_wait_gauge(stage, "sponson_producers", 0);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
@@ -231,7 +231,7 @@ static void flood_of_opens_took_all_producers(struct stage *stage)
     publish_one(&old, "s");
     flood[0].client = client; /* one that went comes again */
     publish_one(&flood[0], "s");
-    assert_int_equal(event_stat(stage, "sponson_producers"), ALL_OF_ONE);
+    event_wait_gauge(stage, "sponson_producers", ALL_OF_ONE);
     for (size_t i = 0; i < sizeof(flood) / sizeof(flood[0]); i++)
         (void)spn_producer_close(flood[i].producer, 0, NULL);
     spn_client_close(client);
@@ -239,7 +239,7 @@ static void flood_of_opens_took_all_producers(struct stage *stage)
     leave(&late);
     assert_int_equal(stage_stop(daemon), 0);
     daemon = stage_start(stage, &few);
-    assert_int_equal(event_stat(stage, "sponson_producers"), 3); /* those that published */
+    event_wait_gauge(stage, "sponson_producers", 3); /* those that published */
     assert_int_equal(stage_stop(daemon), 0);
 }
 
