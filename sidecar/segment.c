@@ -340,6 +340,22 @@ static spn_err write_row(struct segment *segment, struct journal *journal,
     return err;
 }
 
+/* The index never hears of a session that came and went here. What an interrupted attempt may have
+ * left of it would count as soon as the checkpoint moves: it goes before. Names are written first,
+ * so there may be one without a row, and only the entry that opened the session knows it. */
+static spn_err forget_attempt(struct journal *journal, uint64_t epoch)
+{
+    struct record_entry open;
+    struct row_bytes bytes;
+    spn_err err = journal_get_entry(journal, epoch, &open);
+    if (err == SPN_OK)
+        err = hold(&open.data, bytes.name, sizeof(bytes.name));
+    if (err == SPN_OK)
+        err = journal_delete_name(journal, open.data, epoch);
+    bool known = err == SPN_OK || err == SPN_E_END || err == SPN_E_CORRUPT;
+    return known ? segment_bury(journal, epoch) : err;
+}
+
 /* Some of the next session: blocks, and when all are written the row. Until then nothing names
  * them: a crash in between leaves blocks above the newest complete segment, as any other does. */
 static spn_err write_next_session(struct segment *segment, struct journal *journal)
@@ -350,10 +366,8 @@ static spn_err write_next_session(struct segment *segment, struct journal *journ
     struct row_bytes bytes;
     spn_err err = SPN_OK;
     if (dead && is_opened_here(segment->generation, touched->epoch)) {
-        /* The index never hears of it. What an interrupted attempt may have left would count as
-         * soon as the checkpoint moves: it goes before. */
         segment->now.next++;
-        return segment_bury(journal, touched->epoch);
+        return forget_attempt(journal, touched->epoch);
     }
     err = begin_row(journal, touched->epoch, &row, &bytes);
     if (err == SPN_OK && !dead && touched->count > 0)

@@ -466,6 +466,7 @@ static void recover(void)
     rig.frozen = NULL;
     assert_int_equal(recovery_run(&state, rig.journal, window, random_state, &recovered), SPN_OK);
     assert_true(state.next_position <= rig.next_position);
+    assert_int_equal(recovered.given_up + recovered.names + recovered.nobodys + recovered.lost, 0);
     for (uint32_t i = 0; i < rig.session_count; i++)
         adopt_session(&state, i);
     rig.active = state.active;
