@@ -13,8 +13,8 @@
 
 #include <zmq.h>
 
-#include "generation.h"
 #include "producers.h"
+#include "view.h"
 
 enum ask_kind {
     ASK_VIEW,        /* reader -> broker: sessions by name */
@@ -22,30 +22,6 @@ enum ask_kind {
     ASK_OPEN,        /* reader -> broker: a producer id */
     ASK_STATE,       /* reader -> broker: a producer token */
     ASK_HYDRATE,     /* broker -> reader */
-};
-
-/* A session's events in one generation, as of the moment of asking. */
-struct view_part {
-    struct generation *generation; /* a reference; NULL: nothing there */
-    uint64_t first_seq;
-    uint32_t newest; /* entry */
-    uint32_t mark;   /* the newest of these events; GENERATION_NONE: they have none */
-    uint32_t count;
-    uint32_t session_count; /* ASK_GENERATIONS: records that may be read */
-};
-
-/* What the broker knows about one life of a session beyond its row. The first one of a name is the
- * one that is durable when it is asked; where its end is on the way, the life after it follows, and
- * whoever looks at a snapshot of the disk sees in it which of them holds. */
-struct view {
-    uint64_t epoch;          /* 0: there is no such session */
-    uint64_t ended_position; /* of the entry that ends it; 0: none does */
-    const struct view *next; /* the life after that; NULL: none is known */
-    uint32_t duplicates;     /* counted since the row was written */
-    uint32_t conflicts;
-    uint64_t
-        closed_position; /* of the entry that closed it, where a generation has that; 0: none */
-    struct view_part parts[2]; /* older, newer */
 };
 
 /* A session asked about. */
@@ -90,15 +66,6 @@ struct ask {
     uint64_t hash;            /* HYDRATE: of the name */
     struct tracker *tracker;  /* HYDRATE out: NULL when the epoch is not the view's */
 };
-
-/* Lets go of the references. */
-static inline void view_release(struct view *view)
-{
-    for (size_t i = 0; i < 2; i++) {
-        generation_drop(view->parts[i].generation);
-        view->parts[i].generation = NULL;
-    }
-}
 
 /* NULL: out of memory. */
 struct ask *ask_new(enum ask_kind kind, size_t session_count);

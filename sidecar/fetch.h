@@ -14,6 +14,7 @@
 #ifndef SPN_FETCH_H
 #define SPN_FETCH_H
 
+#include "ask.h"
 #include "clock.h"
 #include "metrics.h"
 #include "parcel.h"

@@ -598,10 +598,12 @@ static void finish_ask(struct reader *reader, struct ask *ask)
 
 static void take_hydrate(struct reader *reader, struct ask *ask)
 {
+    struct ask_session *session = &ask->sessions[0];
     ask->err = journal_reader_begin(reader->journal);
     if (ask->err == SPN_OK)
-        ask->err = timeline_hydrate(reader->journal, &ask->sessions[0], reader->options.window_max,
-                                    reader->options.secret, &ask->tracker);
+        ask->err = timeline_hydrate(reader->journal, &session->view, session->name,
+                                    reader->options.window_max, reader->options.secret,
+                                    &session->epoch, &ask->tracker);
     journal_reader_end(reader->journal);
     handoff_push(reader->options.asks, &ask->node);
 }

@@ -487,24 +487,24 @@ spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
     return err;
 }
 
-spn_err timeline_hydrate(struct journal_reader *reader, struct ask_session *session,
-                         uint16_t window_max, const uint8_t *secret, struct tracker **ret_tracker)
+spn_err timeline_hydrate(struct journal_reader *reader, const struct view *view,
+                         struct spn_bytes name, uint16_t window_max, const uint8_t *secret,
+                         uint64_t *ret_epoch, struct tracker **ret_tracker)
 {
     struct timeline timeline = {.reader = reader};
-    spn_err err = journal_read_name(reader, session->name, &session->epoch);
+    uint64_t epoch;
+    spn_err err = journal_read_name(reader, name, &epoch);
     if (err == SPN_E_END)
-        session->epoch = 0;
+        epoch = 0;
     else if (err != SPN_OK)
         return err;
-    if (session->epoch == 0 || session->epoch != session->view.epoch)
+    *ret_epoch = epoch;
+    if (epoch == 0 || epoch != view->epoch)
         return SPN_OK;
-    err = timeline_open(&timeline, reader, &session->view);
+    err = timeline_open(&timeline, reader, view);
     if (err == SPN_E_UNKNOWN_SESSION && is_buried(&timeline)) {
-        session->epoch =
-            0; /* it has expired since: its name is there until the burial comes to it */
+        *ret_epoch = 0; /* it has expired since: its name is there until the burial comes to it */
         return SPN_OK;
     }
-    return err == SPN_OK
-               ? timeline_tracker(&timeline, session->name, window_max, secret, ret_tracker)
-               : err;
+    return err == SPN_OK ? timeline_tracker(&timeline, name, window_max, secret, ret_tracker) : err;
 }

@@ -13,8 +13,8 @@
 #ifndef SPN_TIMELINE_H
 #define SPN_TIMELINE_H
 
-#include "ask.h"
 #include "journal.h"
+#include "view.h"
 
 struct timeline {
     struct journal_reader *reader;
@@ -71,11 +71,10 @@ spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
                          uint16_t window_max, const uint8_t *secret,
                          struct tracker **ret_tracker) SPN_MUST_USE;
 
-/* The same for a session that the broker asks for, whose view it gave. session->epoch: whose the
- * name is on disk; 0: nobody's, or a life's that has ended since. *ret_tracker: only where that is
- * the view's. */
-spn_err timeline_hydrate(struct journal_reader *reader, struct ask_session *session,
-                         uint16_t window_max, const uint8_t *secret,
-                         struct tracker **ret_tracker) SPN_MUST_USE;
+/* The same for the session of this view and name. *ret_epoch: whose the name is on disk; 0:
+ * nobody's, or an epoch's that has ended since. *ret_tracker: only where that is the view's. */
+spn_err timeline_hydrate(struct journal_reader *reader, const struct view *view,
+                         struct spn_bytes name, uint16_t window_max, const uint8_t *secret,
+                         uint64_t *ret_epoch, struct tracker **ret_tracker) SPN_MUST_USE;
 
 #endif

@@ -424,15 +424,16 @@ static void who_asked_for_a_session_that_was_being_buried_ended(void **state)
 {
     (void)state;
     struct journal_reader *reader;
-    struct ask_session session = {.epoch = 0};
+    struct view broker_view = {.epoch = 0};
+    uint64_t epoch;
     struct tracker *tracker = NULL;
     rig_init(&rig, SESSIONS, WINDOW);
     for (uint32_t i = 0; i < SESSIONS; i++)
         rig_events(&rig, i, 5);
     index_all();
     uint64_t checkpoint = journal_meta(rig.journal)->checkpoint;
-    session.name = rig_name(&rig, SESSIONS - 1);
-    rig_view(&rig, SESSIONS - 1, &session.view);
+    struct spn_bytes name = rig_name(&rig, SESSIONS - 1);
+    rig_view(&rig, SESSIONS - 1, &broker_view);
     for (uint32_t i = 0; i < SESSIONS; i++)
         rig_end(&rig, i, RECORD_EXPIRE);
     rig_freeze(&rig);
@@ -440,14 +441,14 @@ static void who_asked_for_a_session_that_was_being_buried_ended(void **state)
         assert_true(rig_write_some(&rig, steps));
     assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
-    assert_int_equal(journal_read_name(reader, session.name, &session.epoch), SPN_OK);
-    assert_int_equal(session.epoch, session.view.epoch); /* else this is not that moment */
-    assert_int_equal(
-        timeline_hydrate(reader, &session, WINDOW, journal_meta(rig.journal)->secret, &tracker),
-        SPN_OK);
-    assert_int_equal(session.epoch, 0);
+    assert_int_equal(journal_read_name(reader, name, &epoch), SPN_OK);
+    assert_int_equal(epoch, broker_view.epoch); /* else this is not that moment */
+    const uint8_t *secret = journal_meta(rig.journal)->secret;
+    assert_int_equal(timeline_hydrate(reader, &broker_view, name, WINDOW, secret, &epoch, &tracker),
+                     SPN_OK);
+    assert_int_equal(epoch, 0);
     assert_null(tracker);
-    view_release(&session.view);
+    view_release(&broker_view);
     journal_reader_end(reader);
     journal_reader_close(reader);
 }
