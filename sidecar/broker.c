@@ -169,7 +169,7 @@ static enum sent send_ack(struct broker *broker, struct producer *producer)
                                     .up_to = up_to,
                                     .run_count = (uint32_t)count,
                                     .level = producer->level,
-                                    .position = atomic_load(&broker->options->worker->durable)});
+                                    .position = atomic_load(&broker->options->commits->durable)});
     for (size_t i = 0; i < count; i++)
         wire_put_run(&out, &runs[i]);
     assert(!out.bad);
@@ -362,7 +362,7 @@ static bool has_room(struct broker *broker)
 /* What is taken now would wait, and what is to make room would wait behind it. */
 static bool is_quota_full(const struct broker *broker)
 {
-    return atomic_load_explicit(&broker->options->worker->trouble, memory_order_relaxed) ==
+    return atomic_load_explicit(&broker->options->commits->trouble, memory_order_relaxed) ==
            SPN_E_QUOTA_FULL;
 }
 
@@ -760,7 +760,7 @@ static void fail(struct broker *broker, spn_err err)
 {
     broker->ended = true;
     broker->end = BROKER_FAILED;
-    atomic_store(&broker->options->worker->fatal, (unsigned)err);
+    atomic_store(&broker->options->commits->fatal, (unsigned)err);
     handoff_nudge(broker->options->queue); /* the worker looks at it when it wakes */
 }
 
@@ -863,7 +863,7 @@ static void answer_state(struct broker *broker, struct ask *ask, const struct pr
         .run_count = (uint32_t)producer_runs(producer, ask->base, producer->durable, ask->runs),
         .mark = broker->database,
     };
-    ask->state.mark.position = atomic_load(&broker->options->worker->durable);
+    ask->state.mark.position = atomic_load(&broker->options->commits->durable);
     answer(broker, ask, SPN_OK);
 }
 
@@ -986,7 +986,7 @@ static bool is_other_database(const struct broker *broker, const struct ask *ask
 static uint64_t seen_at_most(const struct broker *broker, const struct ask *ask)
 {
     return ask->known_of == broker->options->instance
-               ? atomic_load(&broker->options->worker->durable)
+               ? atomic_load(&broker->options->commits->durable)
                : broker->database.position;
 }
 
@@ -1055,7 +1055,7 @@ static void answer_view(struct broker *broker, struct ask *ask)
 {
     struct sessions *sessions = &broker->state->sessions;
     struct endings *endings = &broker->intake.endings;
-    endings_settle(endings, atomic_load(&broker->options->worker->durable));
+    endings_settle(endings, atomic_load(&broker->options->commits->durable));
     for (size_t i = 0; i < ask->session_count; i++) {
         struct ask_session *session = &ask->sessions[i];
         uint64_t hash = sessions_hash(sessions, session->name);
@@ -1255,8 +1255,8 @@ static void take_back(struct broker *broker)
         }
         node = next;
     }
-    endings_settle(&broker->intake.endings, atomic_load(&broker->options->worker->durable));
-    if (atomic_load(&broker->options->worker->fatal) != SPN_OK) {
+    endings_settle(&broker->intake.endings, atomic_load(&broker->options->commits->durable));
+    if (atomic_load(&broker->options->commits->fatal) != SPN_OK) {
         broker->ended = true;
         broker->end = BROKER_FAILED;
     }
@@ -1340,7 +1340,7 @@ static void take_signals(struct broker *broker)
         }
         report_stopping(broker->options->stop_timeout_ns, broker->queue_events);
         broker->stopping = true;
-        atomic_store(&broker->options->worker->draining, true);
+        atomic_store(&broker->options->commits->draining, true);
         broker->stop_by_ns =
             broker->options->clock->monotonic_ns() + broker->options->stop_timeout_ns;
     }
@@ -1417,7 +1417,7 @@ static void wait_for_events(struct broker *broker)
 static void look_around(struct broker *broker)
 {
     uint64_t now_ns = broker->options->clock->monotonic_ns();
-    report_trouble(&broker->report, broker->options->worker, broker->queue_events, now_ns);
+    report_trouble(&broker->report, broker->options->commits, broker->queue_events, now_ns);
     report_damage(&broker->report, metrics_get(&broker->options->metrics->damaged_reads), now_ns);
     report_connections(&broker->report, broker->options->connections, now_ns);
     if (!broker->ended && watch_look(broker->options->watch, now_ns) != SPN_OK) {
@@ -1474,7 +1474,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
     broker.owed_end = &broker.owed_first;
     broker.slack_due_ns = UINT64_MAX;
     record_database_id(options->secret, broker.database.database);
-    broker.database.position = atomic_load(&options->worker->durable);
+    broker.database.position = atomic_load(&options->commits->durable);
     broker.cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*broker.cold));
     size_t fd_size = sizeof(broker.ingest_fd);
     spn_err err = intake_init(&broker.intake, options, state);

@@ -15,15 +15,16 @@
 #define SPN_BROKER_H
 
 #include "ask.h"
+#include "work.h"
 #include "clock.h"
 #include "metrics.h"
 #include "watch.h"
-#include "worker.h"
+#include "commit_state.h"
 
 struct broker_options {
     void *ingest;  /* ROUTER, bound, ROUTER_MANDATORY */
     int signal_fd; /* readable: a signal to stop */
-    struct worker *worker;
+    struct commit_state *commits;
     struct watch *watch;
     const struct connections_news *connections;
     struct handoff *queue;   /* to the worker */
@@ -60,7 +61,7 @@ enum broker_end {
     BROKER_DRAINED, /* stopped by a signal; everything is on disk */
     BROKER_LEFT,    /* stopped by a signal; the stop timeout ran out first */
     BROKER_KILLED,  /* a second signal */
-    BROKER_FAILED,  /* the worker died: worker->fatal says of what */
+    BROKER_FAILED,  /* the worker died: commits->fatal says of what */
     BROKER_LOST,    /* what it stands on was removed or replaced; the log says what */
 };
 

@@ -153,7 +153,6 @@ spn_err early_walk(struct early *early, uint64_t until_ns, struct idle_sessions 
     struct idle_sessions *found = early->oldest ? malloc(sizeof(*found)) : NULL;
     if (!found)
         return SPN_E_NOMEM;
-    found->work.kind = WORK_IDLE;
     found->early = true;
     found->count = 0;
     spn_err err = journal_reader_begin(early->reader);

@@ -13,8 +13,8 @@
 #define SPN_EARLY_H
 
 #include "clock.h"
+#include "idle.h"
 #include "journal.h"
-#include "work.h"
 
 struct early_session;
 

@@ -23,8 +23,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "handoff.h"
+#include "record.h"
 #include "sessions.h"
-#include "work.h"
 
 enum {
     GENERATION_ENTRIES_MAX = 512 * 1024,

@@ -18,6 +18,12 @@ struct handoff_node {
     struct handoff_node *next;
 };
 
+/* Work of several kinds in one queue. */
+struct work {
+    struct handoff_node node;
+    unsigned kind; /* the queue's own list of them */
+};
+
 #ifdef SPONSON_SEED_RACE
 /* A plain pointer where an atomic belongs: built by one test only, to see that ThreadSanitizer
  * reports a race in this very queue. */

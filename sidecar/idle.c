@@ -57,7 +57,6 @@ spn_err idle_walk(struct idle *idle, uint64_t until_ns, struct idle_sessions **r
     struct idle_sessions *found = malloc(sizeof(*found));
     if (!found)
         return SPN_E_NOMEM;
-    found->work.kind = WORK_IDLE;
     found->early = false;
     found->count = 0;
     *ret_over = false;

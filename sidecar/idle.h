@@ -12,8 +12,25 @@
 #define SPN_IDLE_H
 
 #include "clock.h"
+#include "handoff.h"
 #include "journal.h"
-#include "work.h"
+#include "wire.h"
+
+/* Sessions without activity for as long as they may live, as their rows say. */
+struct idle_session {
+    uint64_t epoch;
+    uint8_t name_size;
+    uint8_t name[WIRE_SESSION_MAX];
+};
+
+enum { IDLE_SESSIONS_MAX = 1024 };
+
+struct idle_sessions {
+    struct work work;
+    bool early; /* before their time, for want of room */
+    size_t count;
+    struct idle_session sessions[IDLE_SESSIONS_MAX];
+};
 
 struct idle {
     struct journal_reader *reader;

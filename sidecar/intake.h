@@ -15,6 +15,7 @@
 
 #include "broker.h"
 #include "endings.h"
+#include "idle.h"
 
 enum { INTAKE_MARKS = 8192 };
 

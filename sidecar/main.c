@@ -31,6 +31,7 @@
 #include "reader.h"
 #include "recovery.h"
 #include "version.h"
+#include "worker.h"
 
 enum {
     EXIT_DRAINED = 0,
@@ -448,7 +449,7 @@ static bool start_sockets(struct daemon *daemon)
                                           .socket = daemon->read.socket,
                                           .endpoint = &daemon->read,
                                           .journal = daemon->journal,
-                                          .worker = &daemon->worker,
+                                          .commits = &daemon->worker.state,
                                           .asks = &daemon->asks,
                                           .answers = &daemon->answers,
                                           .clock = &daemon->clock,
@@ -479,12 +480,12 @@ static void say_ready(const struct daemon *daemon)
 
 static int say_end(const struct daemon *daemon, enum broker_end end, struct broker_left left)
 {
-    spn_err fatal = (spn_err)atomic_load(&daemon->worker.fatal);
+    spn_err fatal = (spn_err)atomic_load(&daemon->worker.state.fatal);
     char quoted[LOG_QUOTED_MAX];
     switch (end) {
     case BROKER_DRAINED:
         log_info("stopped", "durable=%llu",
-                 (unsigned long long)atomic_load(&daemon->worker.durable));
+                 (unsigned long long)atomic_load(&daemon->worker.state.durable));
         return EXIT_DRAINED;
     case BROKER_LEFT:
         log_error("stop_timeout", "timeout_ms=%d events_not_on_disk=%llu", STOP_TIMEOUT_MS,
@@ -510,7 +511,7 @@ static int serve(struct daemon *daemon)
         .watch = &daemon->watch,
         .connections = &daemon->connections_news,
         .signal_fd = daemon->signal_fd,
-        .worker = &daemon->worker,
+        .commits = &daemon->worker.state,
         .queue = &daemon->queue,
         .back = &daemon->back,
         .asks = &daemon->asks,
@@ -564,7 +565,7 @@ static void stop(struct daemon *daemon)
     reader_stop(daemon->reader);
     if (daemon->worker_runs) {
         worker_join(&daemon->worker);
-        if (atomic_load(&daemon->worker.fatal) == SPN_OK)
+        if (atomic_load(&daemon->worker.state.fatal) == SPN_OK)
             note_clock(daemon);
         drop_asks(&daemon->asks);
         drop_asks(&daemon->answers);

@@ -144,12 +144,12 @@ static const char *warn(const struct metrics *metrics, char words[WORDS_MAX])
 
 static void health(struct reader *reader, struct caller caller)
 {
-    const struct worker *worker = reader->options.worker;
-    spn_err trouble = (spn_err)atomic_load_explicit(&worker->trouble, memory_order_relaxed);
+    const struct commit_state *commits = reader->options.commits;
+    spn_err trouble = (spn_err)atomic_load_explicit(&commits->trouble, memory_order_relaxed);
     uint64_t up_ns = reader->options.clock->monotonic_ns() - reader->started_ns;
-    uint8_t status = trouble != SPN_OK                ? WIRE_DEGRADED
-                     : atomic_load(&worker->draining) ? WIRE_STOPPING
-                                                      : WIRE_OK;
+    uint8_t status = trouble != SPN_OK                 ? WIRE_DEGRADED
+                     : atomic_load(&commits->draining) ? WIRE_STOPPING
+                                                       : WIRE_OK;
     char warning[WORDS_MAX];
     const char *reason =
         trouble == SPN_OK ? warn(reader->options.metrics, warning) : err_text(trouble);
@@ -161,8 +161,8 @@ static void health(struct reader *reader, struct caller caller)
                               .pid = (uint32_t)getpid(),
                               .instance = reader->options.instance,
                               .uptime_ms = up_ns / 1000000u,
-                              .durable = atomic_load(&worker->durable),
-                              .checkpoint = atomic_load(&worker->checkpoint),
+                              .durable = atomic_load(&commits->durable),
+                              .checkpoint = atomic_load(&commits->checkpoint),
                               .version = text_bytes(SPONSON_VERSION),
                               .reason = text_bytes(reason),
                           });
@@ -754,7 +754,7 @@ static spn_err new_subscriptions(struct reader *reader)
     return subscriptions_new(&reader->subscriptions,
                              &(struct subscriptions_options){.outbox = reader->outbox,
                                                              .journal = reader->journal,
-                                                             .worker = reader->options.worker,
+                                                             .commits = reader->options.commits,
                                                              .asks = reader->options.asks,
                                                              .clock = reader->options.clock,
                                                              .metrics = reader->options.metrics,

@@ -18,15 +18,15 @@
 #include "clock.h"
 #include "endpoint.h"
 #include "metrics.h"
-#include "worker.h"
+#include "commit_state.h"
 
 struct reader_options {
     void *socket;              /* ROUTER, bound, ROUTER_MANDATORY; the reader's from the start on */
     struct endpoint *endpoint; /* the same; bound again when somebody wants it (watch.h) */
     struct journal *journal;
-    struct worker *worker;   /* durable, checkpoint, trouble; watched */
-    struct handoff *asks;    /* to the broker */
-    struct handoff *answers; /* from the broker */
+    struct commit_state *commits; /* durable, checkpoint, trouble; watched */
+    struct handoff *asks;         /* to the broker */
+    struct handoff *answers;      /* from the broker */
     const struct clock *clock;
     struct metrics *metrics;
     atomic_uint *stalled_uid; /* see outbox.h */

@@ -3,6 +3,7 @@
 
 #include "err.h"
 #include "log.h"
+#include "metrics.h"
 
 #define MS 1000000ull
 
@@ -15,10 +16,10 @@ static void say_degraded(spn_err trouble, uint64_t events_waiting)
                 log_quote(err_text(trouble), quoted), (unsigned long long)events_waiting);
 }
 
-void report_trouble(struct report *report, const struct worker *worker, uint64_t events_waiting,
-                    uint64_t now_ns)
+void report_trouble(struct report *report, const struct commit_state *commits,
+                    uint64_t events_waiting, uint64_t now_ns)
 {
-    spn_err trouble = (spn_err)atomic_load_explicit(&worker->trouble, memory_order_relaxed);
+    spn_err trouble = (spn_err)atomic_load_explicit(&commits->trouble, memory_order_relaxed);
     if (trouble != SPN_OK) {
         if (trouble != report->told)
             say_degraded(trouble, events_waiting);

@@ -6,7 +6,7 @@
  * Trouble is told at once, its end only after it has been gone for a while: a database at its quota
  * goes in and out of trouble with each segment, and that is one fact, not a hundred lines.
  *
- * Borrows  the worker's atomics.
+ * Borrows  the state of commits.
  * Units    nanoseconds of the monotonic clock.
  * Threads  the broker's, whose loop it is part of.
  */
@@ -17,7 +17,8 @@
 #include <stdint.h>
 
 #include "connections.h"
-#include "worker.h"
+#include "commit_state.h"
+#include "spn_err.h"
 
 struct report {
     spn_err told;        /* the trouble that the log knows of; SPN_OK: none */
@@ -50,9 +51,9 @@ void report_limit(struct report *report, const struct report_limit *limit);
 void report_ahead(struct report *report, uint64_t seen, uint64_t durable, bool other,
                   uint64_t now_ns);
 
-/* Looks at worker->trouble. events_waiting: accepted, and not on disk. */
-void report_trouble(struct report *report, const struct worker *worker, uint64_t events_waiting,
-                    uint64_t now_ns);
+/* Looks at commits->trouble. events_waiting: accepted, and not on disk. */
+void report_trouble(struct report *report, const struct commit_state *commits,
+                    uint64_t events_waiting, uint64_t now_ns);
 /* Damage that was met: at most one line every ten seconds. reads: how often so far. */
 void report_damage(struct report *report, uint64_t reads, uint64_t now_ns);
 /* When to look again; UINT64_MAX: when the worker nudges. */

@@ -10,6 +10,7 @@
 #define SPN_SLICE_H
 
 #include "timeline.h"
+#include "wire.h"
 
 enum { SLICE_ENTRIES_MAX = 256 };
 

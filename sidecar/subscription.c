@@ -221,7 +221,7 @@ static void leave_group(struct slot_index *index, uint64_t hash, struct subscrip
 static void publish_gauges(struct subscriptions *all)
 {
     metrics_set(&all->options.metrics->subscriptions, slot_table_used(&all->slots));
-    atomic_store(&all->options.worker->watched, !link_alone(&all->scanned));
+    atomic_store(&all->options.commits->watched, !link_alone(&all->scanned));
 }
 
 static void enter_state(struct subscriptions *all, struct subscription *subscription)
@@ -846,7 +846,7 @@ bool subscriptions_scan(struct subscriptions *all)
 {
     int scans = 0;
     while (!link_alone(&all->scanned) &&
-           atomic_load(&all->options.worker->durable) > all->position) {
+           atomic_load(&all->options.commits->durable) > all->position) {
         if (scans++ == SCANS_PER_TURN)
             return true;
         if (!scan_slice(all))

@@ -23,7 +23,7 @@
 #include "metrics.h"
 #include "outbox.h"
 #include "slice.h"
-#include "worker.h"
+#include "commit_state.h"
 
 enum {
     SUBSCRIPTIONS_MAX = 1 << 20,
@@ -35,7 +35,7 @@ struct subscriptions;
 struct subscriptions_options {
     struct outbox *outbox;
     struct journal_reader *journal;
-    struct worker *worker; /* told whether anybody is watching */
+    struct commit_state *commits; /* told whether anybody is watching */
     struct handoff *asks;
     const struct clock *clock;
     struct metrics *metrics;

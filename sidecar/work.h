@@ -21,11 +21,6 @@
 
 enum work_kind { WORK_BATCH, WORK_GENERATION, WORK_STOP, WORK_IDLE };
 
-struct work {
-    struct handoff_node node;
-    enum work_kind kind;
-};
-
 /* One entry of the log. Its bytes are id, type and data, one behind the other in the frame. */
 struct batch_entry {
     uint64_t epoch;
@@ -68,22 +63,6 @@ struct batch {
     uint64_t wall_ms;
     uint32_t entry_count;
     struct batch_entry entries[];
-};
-
-/* Sessions without activity for as long as they may live, as their rows say. */
-struct idle_session {
-    uint64_t epoch;
-    uint8_t name_size;
-    uint8_t name[WIRE_SESSION_MAX];
-};
-
-enum { IDLE_SESSIONS_MAX = 1024 };
-
-struct idle_sessions {
-    struct work work;
-    bool early; /* before their time, for want of room */
-    size_t count;
-    struct idle_session sessions[IDLE_SESSIONS_MAX];
 };
 
 #endif

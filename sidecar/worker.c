@@ -36,7 +36,7 @@ enum {
 /* A change is for the log, too: the broker, who writes it, may be asleep. */
 static void note_trouble(struct worker *worker, spn_err err)
 {
-    if (atomic_exchange_explicit(&worker->trouble, (unsigned)err, memory_order_relaxed) !=
+    if (atomic_exchange_explicit(&worker->state.trouble, (unsigned)err, memory_order_relaxed) !=
         (unsigned)err)
         handoff_nudge(worker->options.back);
 }
@@ -52,7 +52,7 @@ static struct work *first_work(const struct worker *worker)
 static void note_ends(struct worker *worker)
 {
     worker->pending_ends++;
-    if (atomic_load_explicit(&worker->trouble, memory_order_relaxed) == SPN_E_QUOTA_FULL)
+    if (atomic_load_explicit(&worker->state.trouble, memory_order_relaxed) == SPN_E_QUOTA_FULL)
         deadline_heap_remove(&worker->heap, &worker->retry);
 }
 
@@ -299,8 +299,8 @@ static void give_back(struct worker *worker, const struct handoff_node *end)
             durable = batch->first_position + batch->entry_count - 1;
     }
     if (durable > 0) {
-        atomic_store(&worker->durable, durable); /* before looking whether it is watched */
-        if (atomic_load(&worker->watched))
+        atomic_store(&worker->state.durable, durable); /* before looking whether it is watched */
+        if (atomic_load(&worker->state.watched))
             handoff_nudge(worker->options.watch);
         metrics_set(&worker->options.metrics->durable_position, durable);
     }
@@ -331,7 +331,7 @@ static void finish_segment(struct worker *worker)
     metrics_add(&metrics->index_entries_written, segment_entries(worker->segment));
     uint64_t checkpoint = journal_meta(worker->options.journal)->checkpoint;
     metrics_set(&metrics->checkpoint_position, checkpoint);
-    atomic_store_explicit(&worker->checkpoint, checkpoint, memory_order_release);
+    atomic_store_explicit(&worker->state.checkpoint, checkpoint, memory_order_release);
     segment_free(worker->segment);
     worker->segment = NULL;
     worker->trim_stuck = false;
@@ -435,7 +435,7 @@ static void fail(struct worker *worker, spn_err err)
         segment_settle(worker->segment, false);
     trim_settle(worker->trim, false);
     if (!may_pass(err)) {
-        atomic_store_explicit(&worker->fatal, (unsigned)err, memory_order_release);
+        atomic_store_explicit(&worker->state.fatal, (unsigned)err, memory_order_release);
         handoff_nudge(worker->options.back);
         return;
     }
@@ -528,6 +528,12 @@ static void run_due(struct worker *worker)
 
 /* -- reading beside the commits ---------------------------------------------------------------- */
 
+static void give_idle(struct worker *worker, struct idle_sessions *found)
+{
+    found->work.kind = WORK_IDLE;
+    handoff_push(worker->options.back, &found->work.node);
+}
+
 static spn_err walk_rows(struct worker *worker)
 {
     struct idle_sessions *found;
@@ -536,7 +542,7 @@ static spn_err walk_rows(struct worker *worker)
     if (err != SPN_OK) /* it goes on from where it was */
         return err;
     if (found)
-        handoff_push(worker->options.back, &found->work.node);
+        give_idle(worker, found);
     worker->walking = !over;
     if (over)
         deadline_heap_insert(&worker->heap, &worker->walk,
@@ -561,7 +567,7 @@ static spn_err walk_early(struct worker *worker)
     else if (err != SPN_OK)
         return err;
     else if (found)
-        handoff_push(worker->options.back, &found->work.node);
+        give_idle(worker, found);
     if (over || found)
         deadline_heap_insert(&worker->heap, &worker->early_again,
                              worker->options.clock->monotonic_ns() + EARLY_AGAIN_MS * MS);
@@ -617,7 +623,7 @@ static bool wants_commit(struct worker *worker)
         return false;
     if (worker->flush_due || worker->pending_bytes >= worker->commit_bytes_max)
         return true;
-    if (worker->waited_for || atomic_load_explicit(&worker->watched, memory_order_relaxed))
+    if (worker->waited_for || atomic_load_explicit(&worker->state.watched, memory_order_relaxed))
         return !should_gather(worker);
     if (!deadline_is_set(&worker->flush))
         deadline_heap_insert(&worker->heap, &worker->flush,
@@ -645,7 +651,7 @@ static void wait_for_work(struct worker *worker)
 static bool is_done(const struct worker *worker)
 {
     return (worker->stopping && !worker->pending && !worker->segment) ||
-           atomic_load_explicit(&worker->fatal, memory_order_relaxed) != SPN_OK;
+           atomic_load_explicit(&worker->state.fatal, memory_order_relaxed) != SPN_OK;
 }
 
 static void *run(void *argument)
@@ -721,9 +727,9 @@ spn_err worker_start(struct worker *worker, const struct worker_options *options
     };
     worker->pending_end = &worker->pending;
     uint64_t checkpoint = journal_meta(options->journal)->checkpoint;
-    atomic_init(&worker->durable, options->durable);
-    atomic_init(&worker->checkpoint, checkpoint);
-    atomic_init(&worker->watched, false);
+    atomic_init(&worker->state.durable, options->durable);
+    atomic_init(&worker->state.checkpoint, checkpoint);
+    atomic_init(&worker->state.watched, false);
     metrics_set(&options->metrics->durable_position, options->durable);
     metrics_set(&options->metrics->checkpoint_position, checkpoint);
     spn_err err = prepare(worker);

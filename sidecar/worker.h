@@ -11,7 +11,7 @@
  *
  * Owns     the journal's write transactions; the work in its hands; the heap.
  * Borrows  the journal, the clock, the metrics, both queues.
- * Lends    durable, checkpoint, trouble: atomics that any thread reads.
+ * Lends    its state, which any thread reads.
  * Units    nanoseconds, bytes, positions of the log.
  * Threads  its own.
  */
@@ -19,9 +19,9 @@
 #define SPN_WORKER_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "clock.h"
+#include "commit_state.h"
 #include "deadline_heap.h"
 #include "early.h"
 #include "idle.h"
@@ -50,12 +50,7 @@ struct worker_options {
 
 struct worker {
     struct worker_options options;
-    atomic_uint_fast64_t durable;    /* position: its commit has returned */
-    atomic_uint_fast64_t checkpoint; /* position */
-    atomic_bool watched;             /* the reader's: somebody waits for what becomes durable */
-    atomic_bool draining;            /* the broker's: a signal came */
-    atomic_uint trouble;             /* spn_err of the last commit; SPN_OK: healthy */
-    atomic_uint fatal;               /* spn_err that ended the worker; SPN_OK: it runs */
+    struct commit_state state;
     pthread_t thread;
 
     struct handoff_node *pending; /* work in order; the first is the next */

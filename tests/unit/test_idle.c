@@ -137,7 +137,6 @@ static void check_found(const struct idle_sessions *found, const char *expected)
         return;
     }
     assert_non_null(found);
-    assert_int_equal(found->work.kind, WORK_IDLE);
     assert_int_equal(found->count, strlen(expected));
     for (size_t i = 0; i < found->count; i++) {
         const struct rig_session *of = &rig.sessions[expected[i] - 'a'];

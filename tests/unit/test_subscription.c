@@ -57,7 +57,7 @@ struct view_of_client {
 static struct rig rig;
 static struct journal_reader *reader;
 static struct metrics metrics;
-static struct worker worker;
+static struct commit_state commits;
 static struct handoff asks;
 static struct slice scratch;
 static struct outbox *outbox;
@@ -214,7 +214,7 @@ static void start(void)
     client = (struct view_of_client){.located = false};
     memset(&metrics, 0, sizeof(metrics));
     life_count = tries = refused = 0;
-    atomic_store(&worker.durable, 0);
+    atomic_store(&commits.durable, 0);
     assert_int_equal(handoff_init(&asks), SPN_OK);
     assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
     assert_int_equal(outbox_new(&outbox, &(struct outbox_options){.send = fake_send,
@@ -226,7 +226,7 @@ static void start(void)
     assert_int_equal(
         subscriptions_new(&subscriptions, &(struct subscriptions_options){.outbox = outbox,
                                                                           .journal = reader,
-                                                                          .worker = &worker,
+                                                                          .commits = &commits,
                                                                           .asks = &asks,
                                                                           .clock = &fake_clock,
                                                                           .metrics = &metrics,
@@ -378,7 +378,7 @@ static void run_letter(char letter)
     default:
         assert_int_equal(letter, '.');
         rig_commit(&rig);
-        atomic_store(&worker.durable, rig.next_position - 1);
+        atomic_store(&commits.durable, rig.next_position - 1);
         step();
     }
 }

@@ -303,8 +303,8 @@ static void join_failed(spn_err err)
 {
     worker_join(&worker);
     running = false;
-    assert_int_equal(atomic_load(&worker.fatal), err);
-    assert_int_equal(atomic_load(&worker.trouble), err);
+    assert_int_equal(atomic_load(&worker.state.fatal), err);
+    assert_int_equal(atomic_load(&worker.state.trouble), err);
 }
 
 static int tear_down(void **state)
@@ -400,7 +400,7 @@ static void check_disk(uint64_t last)
     struct journal_reader *reader;
     static struct record_run runs[RECORD_RUNS_MAX];
     uint64_t numbers[COUNT(producers)] = {0};
-    assert_int_equal(atomic_load(&worker.durable), last);
+    assert_int_equal(atomic_load(&worker.state.durable), last);
     assert_int_equal(metrics_get(&metrics.durable_position), last);
     assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
@@ -627,22 +627,22 @@ static void no_room(void **state)
     for (int round = 0; round < 2; round++) {
         unsigned failures = COUNT(longest_ms);
         unsigned before = atomic_load(&begins);
-        uint64_t durable = atomic_load(&worker.durable);
+        uint64_t durable = atomic_load(&worker.state.durable);
         atomic_store(&fail_in_commit, round == 1);
         fail_next(failures, round == 0 ? SPN_E_DISK_FULL : SPN_E_NOMEM);
         submit_one(make_batch(0, 1, true));
         for (unsigned i = 0; i < failures; i++) {
             assert_int_equal(atomic_load(&begins) - before, i + 1);
-            assert_int_equal(atomic_load(&worker.trouble), atomic_load(&fail_err));
-            assert_int_equal(atomic_load(&worker.durable), durable);
+            assert_int_equal(atomic_load(&worker.state.trouble), atomic_load(&fail_err));
+            assert_int_equal(atomic_load(&worker.state.durable), durable);
             assert_in_range(atomic_load(&sleep_ns), longest_ms[i] * MS * 3 / 4, longest_ms[i] * MS);
             if (i % 3 == 0)
                 submit_one(make_batch(1, 1, true)); /* does not hurry it */
             assert_int_equal(atomic_load(&begins) - before, i + 1);
             pass_time(atomic_load(&sleep_ns));
         }
-        assert_int_equal(atomic_load(&worker.trouble), SPN_OK);
-        assert_int_equal(atomic_load(&worker.fatal), SPN_OK);
+        assert_int_equal(atomic_load(&worker.state.trouble), SPN_OK);
+        assert_int_equal(atomic_load(&worker.state.fatal), SPN_OK);
         assert_int_equal(atomic_load(&sleep_ns), NEVER);
         check_disk(5u * (unsigned)(round + 1));
         expect_back(5u * (unsigned)round, 5);
@@ -681,20 +681,20 @@ static void a_full_map(void **state)
     assert_int_equal(journal_open(&rig.journal, &options), SPN_OK);
     start();
     uint64_t durable = 0;
-    while (atomic_load(&worker.trouble) == SPN_OK) {
+    while (atomic_load(&worker.state.trouble) == SPN_OK) {
         assert_true(batch_count < BATCHES_MAX);
-        durable = atomic_load(&worker.durable);
+        durable = atomic_load(&worker.state.durable);
         submit_one(make_batch(0, 400, true));
     }
-    assert_int_equal(atomic_load(&worker.trouble), SPN_E_QUOTA_FULL);
+    assert_int_equal(atomic_load(&worker.state.trouble), SPN_E_QUOTA_FULL);
     assert_true(durable > 0);
     for (int i = 0; i < 5; i++) {
         unsigned before = atomic_load(&begins);
         pass_time(atomic_load(&sleep_ns));
         assert_int_equal(atomic_load(&begins), before + 1);
-        assert_int_equal(atomic_load(&worker.trouble), SPN_E_QUOTA_FULL);
+        assert_int_equal(atomic_load(&worker.state.trouble), SPN_E_QUOTA_FULL);
     }
-    assert_int_equal(atomic_load(&worker.durable), durable);
+    assert_int_equal(atomic_load(&worker.state.durable), durable);
     check_disk(durable);
     expect_back(0, batch_count - 1);
     fail_next(1, SPN_E_IO); /* or it would not end */
@@ -722,17 +722,17 @@ static void the_quota(void **state)
     assert_int_equal(early->kind, WORK_IDLE);
     assert_true(((struct idle_sessions *)early)->early);
     free(early);
-    assert_int_equal(atomic_load(&worker.checkpoint), last);
+    assert_int_equal(atomic_load(&worker.state.checkpoint), last);
     assert_int_equal(count_entries(), 0);
     assert_true(metrics_get(&metrics.trimmed) >= last);
     unsigned before = atomic_load(&begins);
     for (uint64_t ms = 10; ms <= 80; ms *= 2) {
-        assert_int_equal(atomic_load(&worker.trouble), SPN_E_QUOTA_FULL);
+        assert_int_equal(atomic_load(&worker.state.trouble), SPN_E_QUOTA_FULL);
         assert_in_range(atomic_load(&sleep_ns), ms * MS * 3 / 4, ms * MS);
         pass_time(atomic_load(&sleep_ns));
     }
     assert_int_equal(atomic_load(&begins), before);
-    assert_int_equal(atomic_load(&worker.durable), last);
+    assert_int_equal(atomic_load(&worker.state.durable), last);
     assert_null(take_back());
     fail_next(1, SPN_E_IO);
     worker.options.quota_bytes = UINT64_MAX; /* it sleeps: or it would not end */
@@ -756,8 +756,8 @@ static void the_quota_makes_room(void **state)
     assert_in_range(left, last / 3, last * 3 / 4); /* a quarter of the pages, and up to a step */
     submit_one(make_batch(0, 1, true));
     expect_back(0, 1);
-    assert_int_equal(atomic_load(&worker.trouble), SPN_OK);
-    assert_int_equal(atomic_load(&worker.durable), last + 1);
+    assert_int_equal(atomic_load(&worker.state.trouble), SPN_OK);
+    assert_int_equal(atomic_load(&worker.state.durable), last + 1);
     assert_int_equal(count_entries(), left + 1);
     assert_int_equal(oldest_entry(), last - left + 1); /* they went in order */
     assert_int_equal(metrics_get(&metrics.trimmed), last - left);
@@ -801,7 +801,7 @@ static void ended_by_the_broker(void **state)
     (void)state;
     start();
     submit_one(make_batch(0, 1, false));
-    atomic_store(&worker.fatal, SPN_E_CORRUPT);
+    atomic_store(&worker.state.fatal, SPN_E_CORRUPT);
     give(NULL, 0);
     worker_join(&worker);
     running = false;
@@ -836,7 +836,7 @@ static void a_generation(void **state)
     submit_one(&rig.frozen->work);
     assert_ptr_equal(take_back(), &rig.frozen->work);
     assert_null(take_back());
-    assert_int_equal(atomic_load(&worker.checkpoint), last);
+    assert_int_equal(atomic_load(&worker.state.checkpoint), last);
     assert_int_equal(metrics_get(&metrics.checkpoint_position), last);
     assert_int_equal(metrics_get(&metrics.segments), 1);
     assert_int_equal(metrics_get(&metrics.rows_written), SESSIONS);
@@ -899,8 +899,8 @@ static void batches_beside_a_generation(void **state)
     assert_ptr_equal(take_back(), works[3]);
     assert_ptr_equal(take_back(), works[1]);
     assert_null(take_back());
-    assert_int_equal(atomic_load(&worker.checkpoint), last);
-    assert_int_equal(atomic_load(&worker.durable), last + 3);
+    assert_int_equal(atomic_load(&worker.state.checkpoint), last);
+    assert_int_equal(atomic_load(&worker.state.durable), last + 3);
     assert_int_equal(journal_meta(rig.journal)->next_position, last + 1);
     assert_in_range(atomic_load(&sleep_ns), (ROUND_AFTER_MS - 100) * MS, ROUND_AFTER_MS * MS);
     pass_time(atomic_load(&sleep_ns));
@@ -927,7 +927,7 @@ static void two_generations(void **state)
     assert_ptr_equal(take_back(), works[1]);
     assert_null(take_back());
     assert_int_equal(journal_meta(rig.journal)->segment, 2);
-    assert_int_equal(atomic_load(&worker.checkpoint), rig.frozen->last_position);
+    assert_int_equal(atomic_load(&worker.state.checkpoint), rig.frozen->last_position);
     generation_drop(first);
 }
 
@@ -948,7 +948,7 @@ static void a_generation_of_duplicates(void **state)
     rig.frozen->work.kind = WORK_GENERATION;
     submit_one(&rig.frozen->work);
     assert_ptr_equal(take_back(), &rig.frozen->work);
-    assert_int_equal(atomic_load(&worker.checkpoint), last);
+    assert_int_equal(atomic_load(&worker.state.checkpoint), last);
     assert_int_equal(metrics_get(&metrics.checkpoint_position), last);
     assert_int_equal(journal_meta(rig.journal)->checkpoint, last);
     assert_int_equal(journal_meta(rig.journal)->segment, 2);
@@ -1040,7 +1040,7 @@ static void trims_beside_a_segment(void **state)
     atomic_fetch_add(&now_ns, ROUND_FIRST_MS * MS);
     submit_one(&rig.frozen->work);
     assert_ptr_equal(take_back(), &rig.frozen->work);
-    assert_int_equal(atomic_load(&worker.checkpoint), last);
+    assert_int_equal(atomic_load(&worker.state.checkpoint), last);
     assert_true(atomic_load(&trimmed_beside) > 0);
     pass_time(atomic_load(&sleep_ns)); /* what the second segment hides of the first is seen then */
     assert_int_equal(count_entries(), retained());
@@ -1060,12 +1060,12 @@ static void trims_with_failures(void **state)
         fail_next(1, SPN_E_DISK_FULL);
         pass_time(at == 0 ? ROUND_FIRST_MS * MS : atomic_load(&sleep_ns));
         assert_int_equal(count_entries(), last); /* it was the first step each time */
-        assert_int_equal(atomic_load(&worker.trouble), SPN_E_DISK_FULL);
+        assert_int_equal(atomic_load(&worker.state.trouble), SPN_E_DISK_FULL);
     }
     pass_time(atomic_load(&sleep_ns));
     assert_int_equal(count_entries(), retained());
     assert_int_equal(metrics_get(&metrics.trimmed), last - retained());
-    assert_int_equal(atomic_load(&worker.trouble), SPN_OK);
+    assert_int_equal(atomic_load(&worker.state.trouble), SPN_OK);
 }
 
 /* Reading beside the commits is tried again a little later, and no loop turns until then. */
@@ -1180,7 +1180,7 @@ static void without_a_producer(void **state)
     batch->record = (struct record_producer){.token = 0};
     submit_one(&batch->work);
     expect_back(0, 1);
-    assert_int_equal(atomic_load(&worker.durable), 2);
+    assert_int_equal(atomic_load(&worker.state.durable), 2);
     assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
     check_entry(reader, 1);
@@ -1212,9 +1212,9 @@ static void stops_last(void **state)
     for (size_t i = 0; i < COUNT(works); i++)
         assert_ptr_equal(take_back(), works[i]);
     assert_null(take_back());
-    assert_int_equal(atomic_load(&worker.fatal), SPN_OK);
-    assert_int_equal(atomic_load(&worker.durable), next_position - 1);
-    assert_int_equal(atomic_load(&worker.checkpoint), rig.frozen->last_position);
+    assert_int_equal(atomic_load(&worker.state.fatal), SPN_OK);
+    assert_int_equal(atomic_load(&worker.state.durable), next_position - 1);
+    assert_int_equal(atomic_load(&worker.state.checkpoint), rig.frozen->last_position);
 }
 
 static void stops_at_once(void **state)
