@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "broker.h"
+#include "database_clock.h"
 #include "endpoint.h"
 #include "err.h"
 #include "last_words.h"
@@ -305,7 +306,7 @@ static void note_clock(struct daemon *daemon)
 {
     struct record_meta meta = *journal_meta(daemon->journal);
     meta.catch_up_max_ns = daemon->options.clock_catch_up_max_ms * 1000000u;
-    clock_note(&daemon->clock, &meta);
+    database_clock_note(&daemon->clock, &meta);
     spn_err err = journal_begin(daemon->journal);
     if (err == SPN_OK)
         err = journal_put_meta(daemon->journal, &meta);
@@ -319,7 +320,7 @@ static void note_clock(struct daemon *daemon)
                     err_name(err));
 }
 
-static void say_clock(const struct clock_resumed *resumed)
+static void say_clock(const struct database_clock_resumed *resumed)
 {
     static const char *const by[] = {
         [CLOCK_BY_BOOT] = "boot", [CLOCK_BY_WALL] = "wall", [CLOCK_BY_NOTHING] = "nothing"};
@@ -337,13 +338,13 @@ static void say_clock(const struct clock_resumed *resumed)
 }
 
 /* Ages count the time that nothing ran, too. */
-static void start_clock(struct daemon *daemon, const struct clock_found *found)
+static void start_clock(struct daemon *daemon, const struct database_clock_found *found)
 {
-    struct record_moment now = clock_now();
+    struct clock_moment now = clock_now();
     struct record_meta meta = *journal_meta(daemon->journal);
     meta.catch_up_max_ns = daemon->options.clock_catch_up_max_ms * 1000000u;
-    struct clock_resumed resumed = clock_resume(&meta, found, &now);
-    daemon->clock = clock_start(&resumed, &now);
+    struct database_clock_resumed resumed = database_clock_resume(&meta, found, &now);
+    daemon->clock = database_clock_start(&resumed, &now);
     say_clock(&resumed);
     note_clock(daemon);
 }

@@ -25,7 +25,7 @@ static spn_err find(const struct broker_state *state, struct journal *journal,
 
 /* As the broker and the worker would. */
 static spn_err end_life(struct broker_state *state, struct journal *journal, uint32_t slot,
-                        uint64_t clock_ns, const struct record_moment *now)
+                        uint64_t clock_ns, const struct clock_moment *now)
 {
     struct session *session = &state->sessions.slots[slot];
     uint64_t epoch = sessions_epoch(&state->sessions, slot);
@@ -62,8 +62,9 @@ spn_err offline_delete(struct journal *journal, struct spn_bytes name, uint64_t 
     spn_err err = recovery_run(&state, journal, TRACKER_WINDOW_DEFAULT, 0, ret_found);
     if (err != SPN_OK)
         return err;
-    struct record_moment now = clock_now();
-    struct clock_resumed clock = clock_resume(journal_meta(journal), &ret_found->clock, &now);
+    struct clock_moment now = clock_now();
+    struct database_clock_resumed clock =
+        database_clock_resume(journal_meta(journal), &ret_found->clock, &now);
     err = find(&state, journal, name, &slot);
     if (err == SPN_OK && slot == SLOT_NONE)
         err = SPN_E_UNKNOWN_SESSION;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "database_clock.h"
 #include "tracker.h"
 #include "version.h"
 #include "wire.h"

@@ -776,7 +776,7 @@ void record_put_meta(void *value, const struct record_meta *meta)
     put_u32(at + META_NARROWEST_KNOWN, 1);
     put_u64(at + META_WALL, meta->clock_at.wall_ms);
     put_u64(at + META_BOOT_TIME, meta->clock_at.boot_ns);
-    memcpy(at + META_BOOT_ID, meta->clock_at.boot_id, RECORD_BOOT_ID_SIZE);
+    memcpy(at + META_BOOT_ID, meta->clock_at.boot_id, CLOCK_BOOT_ID_SIZE);
     put_u64(at + META_CATCH_UP, meta->catch_up_max_ns);
     put_u32(at + META_CHECKSUM, meta_checksum(at, RECORD_META_SIZE));
 }
@@ -785,7 +785,7 @@ static void get_note(const uint8_t *at, struct record_meta *meta)
 {
     meta->clock_at.wall_ms = get_u64(at + META_WALL);
     meta->clock_at.boot_ns = get_u64(at + META_BOOT_TIME);
-    memcpy(meta->clock_at.boot_id, at + META_BOOT_ID, RECORD_BOOT_ID_SIZE);
+    memcpy(meta->clock_at.boot_id, at + META_BOOT_ID, CLOCK_BOOT_ID_SIZE);
     meta->catch_up_max_ns = get_u64(at + META_CATCH_UP);
 }
 

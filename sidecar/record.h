@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clock.h"
 #include "spn_err.h"
 
 enum {
@@ -27,7 +28,6 @@ enum {
     RECORD_BLOCK_ITEMS_MAX = 376, /* as many items as ever fit a block: 5 bytes each */
     RECORD_NAME_SIZE = 12,
     RECORD_SEGMENT_SIZE = 24,
-    RECORD_BOOT_ID_SIZE = 16,
     RECORD_RUNS_MAX = 4096,
 };
 
@@ -199,23 +199,16 @@ struct record_retention {
 bool record_retains(const struct record_retention *rule, const struct record_entry *event,
                     uint64_t last_seq, uint64_t last_bytes, uint64_t now_ns);
 
-/* A moment on the clocks that outlive the process. All zeros: not known, as in older databases. */
-struct record_moment {
-    uint64_t wall_ms;
-    uint64_t boot_ns; /* since the machine was started, its sleep included */
-    uint8_t boot_id[RECORD_BOOT_ID_SIZE];
-};
-
 /* One value, under one key. */
 struct record_meta {
     uint32_t format;
     uint8_t secret[RECORD_SECRET_SIZE];
-    uint64_t checkpoint;           /* rows and index are complete up to this position */
-    uint32_t segment;              /* the newest complete segment */
-    uint64_t next_position;        /* never give a lower one again; the log's end may be higher */
-    uint64_t clock_ns;             /* database clock ... */
-    struct record_moment clock_at; /* ... at this moment */
-    uint64_t catch_up_max_ns;      /* how much of the wall clock's difference counts at a start */
+    uint64_t checkpoint;          /* rows and index are complete up to this position */
+    uint32_t segment;             /* the newest complete segment */
+    uint64_t next_position;       /* never give a lower one again; the log's end may be higher */
+    uint64_t clock_ns;            /* database clock ... */
+    struct clock_moment clock_at; /* ... at this moment */
+    uint64_t catch_up_max_ns;     /* how much of the wall clock's difference counts at a start */
     struct record_retention retention;
     struct record_retention narrowest; /* of all rules so far: what trimming may have gone by. Of a
                                           database that did not keep it: all but the newest event of

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
 #include "kill_point.h"
 #include "salvage.h"
 #include "segment.h"
@@ -107,7 +106,7 @@ static spn_err load_rows(struct recovery *recovery)
         uint64_t before = epoch;
         err = journal_read_row_after(recovery->reader, epoch, &epoch, &row);
         if (err == SPN_OK)
-            clock_find(&recovery->found.clock, row.last_ns, row.last_ms);
+            database_clock_find(&recovery->found.clock, row.last_ns, row.last_ms);
         if (err == SPN_OK)
             err = load_row(recovery, epoch, &row);
         else if (err == SPN_E_CORRUPT && epoch > before)
@@ -226,7 +225,7 @@ static spn_err load_producers(struct recovery *recovery)
         if (err != SPN_OK)
             break;
         first = false;
-        clock_find(&recovery->found.clock, record.time_ns, 0);
+        database_clock_find(&recovery->found.clock, record.time_ns, 0);
         err = load_producer(recovery, id, &record);
         if (err != SPN_OK)
             break;
@@ -459,7 +458,7 @@ static spn_err apply_end(struct recovery *recovery, uint64_t position,
 static spn_err apply(struct recovery *recovery, uint64_t position, const struct record_entry *entry)
 {
     recovery->found.entries++;
-    clock_find(&recovery->found.clock, entry->time_ns, entry->wall_ms);
+    database_clock_find(&recovery->found.clock, entry->time_ns, entry->wall_ms);
     recovery->state->next_position = position + 1;
     if (!generation_has_room(recovery->state->active, 1)) {
         spn_err err = write_generation(recovery);
@@ -548,7 +547,7 @@ spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16
 {
     const struct record_meta *meta = journal_meta(journal);
     struct recovery recovery = {.state = state, .journal = journal, .secret = meta->secret};
-    clock_find(&recovery.found.clock, meta->clock_ns, meta->clock_at.wall_ms);
+    database_clock_find(&recovery.found.clock, meta->clock_ns, meta->clock_at.wall_ms);
     spn_err err = init_state(state, window_max, seed);
     state->next_position = meta->next_position > 0 ? meta->next_position : 1;
     if (err == SPN_OK)

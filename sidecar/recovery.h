@@ -12,12 +12,12 @@
 #define SPN_RECOVERY_H
 
 #include "broker.h"
-#include "clock.h"
+#include "database_clock.h"
 #include "journal.h"
 
 struct recovered {
     uint64_t entries; /* read from the log */
-    struct clock_found clock;
+    struct database_clock_found clock;
 
     /* What damage took. */
     uint64_t given_up;  /* sessions that answer SPN_E_CORRUPT until they are deleted */

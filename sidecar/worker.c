@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+#include "database_clock.h"
 #include "generation.h"
 #include "kill_point.h"
 
@@ -236,7 +237,7 @@ static spn_err step_segment(struct worker *worker, bool *ret_done)
     uint64_t last = worker->frozen->last_position;
     if (meta.next_position <= last)
         meta.next_position = last + 1;
-    clock_note(worker->options.clock, &meta);
+    database_clock_note(worker->options.clock, &meta);
     uint64_t until_ns = step_end(worker);
     return segment_step(worker->segment, worker->options.journal,
                         worker->options.clock->monotonic_ns, until_ns, &meta, ret_done);

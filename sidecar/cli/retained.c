@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "clock.h"
+#include "database_clock.h"
 #include "log_walk.h"
 #include "slot_index.h"
 
@@ -19,7 +19,7 @@ struct life {
 struct retained {
     struct journal_reader *reader;
     struct record_meta meta; /* before the log was read: rows have all up to its checkpoint */
-    struct clock_found found;
+    struct database_clock_found found;
     uint64_t now_ns; /* database clock, as a sidecar that starts now has it */
     struct life *lives;
     size_t count;
@@ -99,7 +99,7 @@ static spn_err apply(struct retained *retained, const struct record_entry *entry
     spn_err err = know(retained, entry->epoch, &life);
     if (err != SPN_OK)
         return err;
-    clock_find(&retained->found, entry->time_ns, entry->wall_ms);
+    database_clock_find(&retained->found, entry->time_ns, entry->wall_ms);
     if (entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE)
         life->gone = true;
     if (record_is_stored(entry->kind) && entry->seq > life->seq) {
@@ -132,15 +132,15 @@ static spn_err read_meta(struct retained *retained)
         return err;
     const struct record_meta *meta = journal_reader_meta(retained->reader);
     retained->meta = *meta;
-    clock_find(&retained->found, meta->clock_ns, meta->clock_at.wall_ms);
+    database_clock_find(&retained->found, meta->clock_ns, meta->clock_at.wall_ms);
     journal_reader_end(retained->reader);
     return SPN_OK;
 }
 
 static void tell_time(struct retained *retained)
 {
-    struct record_moment now = clock_now();
-    retained->now_ns = clock_resume(&retained->meta, &retained->found, &now).database_ns;
+    struct clock_moment now = clock_now();
+    retained->now_ns = database_clock_resume(&retained->meta, &retained->found, &now).database_ns;
 }
 
 spn_err retained_open(struct retained **ret_retained, struct journal *journal)

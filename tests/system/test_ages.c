@@ -65,7 +65,7 @@ static void restart_machine(struct stage *stage, int64_t away_ms, bool noted)
     meta.clock_at.boot_id[0] ^= 1;
     meta.clock_at.wall_ms -= (uint64_t)away_ms;
     if (!noted)
-        meta.clock_at = (struct record_moment){0};
+        meta.clock_at = (struct clock_moment){0};
     assert_int_equal(journal_begin(journal), SPN_OK);
     assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
     assert_int_equal(journal_commit(journal), SPN_OK);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clock: what the database clock shows after a start, whatever became of the machine's clocks. */
+/* test_database_clock: what the database clock shows after a start, whatever became of the
+ * machine's clocks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +10,7 @@
 
 #include <string.h>
 
-#include "clock.h"
+#include "database_clock.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -32,7 +33,7 @@ static const struct row {
     uint64_t boot_s;
     uint64_t wall_s;
     uint64_t shows_s;
-    enum clock_by by;
+    enum database_clock_by by;
     uint64_t cut_s;
     uint64_t back_s;
 } rows[] = {
@@ -89,18 +90,18 @@ static void run_row(void **state)
                      .boot_ns = row->meta_boot == NO_BOOT ? 0 : 500 * S},
         .catch_up_max_ns = WEEK_S * S,
     };
-    struct record_moment now = {.wall_ms = row->wall_s * 1000, .boot_ns = row->boot_s * S};
+    struct clock_moment now = {.wall_ms = row->wall_s * 1000, .boot_ns = row->boot_s * S};
     meta.clock_at.boot_id[3] = (uint8_t)row->meta_boot;
     now.boot_id[3] = (uint8_t)row->boot;
-    struct clock_found found = {0};
+    struct database_clock_found found = {0};
     for (int i = 0; i < 2; i++) { /* in whatever order it is found */
-        found = (struct clock_found){0};
+        found = (struct database_clock_found){0};
         if (i == 0)
-            clock_find(&found, meta.clock_ns, meta.clock_at.wall_ms);
-        clock_find(&found, row->newest_s * S, row->newest_wall_s * 1000);
+            database_clock_find(&found, meta.clock_ns, meta.clock_at.wall_ms);
+        database_clock_find(&found, row->newest_s * S, row->newest_wall_s * 1000);
         if (i == 1)
-            clock_find(&found, meta.clock_ns, meta.clock_at.wall_ms);
-        struct clock_resumed resumed = clock_resume(&meta, &found, &now);
+            database_clock_find(&found, meta.clock_ns, meta.clock_at.wall_ms);
+        struct database_clock_resumed resumed = database_clock_resume(&meta, &found, &now);
         assert_int_equal(resumed.database_ns, row->shows_s * S);
         assert_int_equal(resumed.by, row->by);
         assert_int_equal(resumed.database_ns - resumed.forward_ns, found.database_ns);
@@ -158,16 +159,16 @@ static void a_note_of_any_moment_will_do(void **state)
     fake_wall = NOON_S * 1000;
     for (uint64_t noted_s = 500; noted_s < 600; noted_s += 33) {
         struct record_meta meta = {.catch_up_max_ns = 0};
-        struct clock_found found = {0};
+        struct database_clock_found found = {0};
         fake_boot = noted_s * S;
-        clock_note(&fake_clock, &meta);
+        database_clock_note(&fake_clock, &meta);
         assert_int_equal(meta.clock_ns, clock_database_ns(&fake_clock));
         assert_int_equal(meta.clock_at.wall_ms, fake_wall);
-        clock_find(&found, meta.clock_ns, meta.clock_at.wall_ms);
-        struct record_moment now = {.boot_ns = 900 * S, .boot_id = {BOOT_A}};
-        struct clock_resumed resumed = clock_resume(&meta, &found, &now);
+        database_clock_find(&found, meta.clock_ns, meta.clock_at.wall_ms);
+        struct clock_moment now = {.boot_ns = 900 * S, .boot_id = {BOOT_A}};
+        struct database_clock_resumed resumed = database_clock_resume(&meta, &found, &now);
         assert_int_equal(resumed.by, CLOCK_BY_BOOT);
-        struct clock clock = clock_start(&resumed, &now);
+        struct clock clock = database_clock_start(&resumed, &now);
         fake_boot = 900 * S;
         assert_int_equal(clock.database_base_ns, clock_database_ns(&fake_clock));
         assert_int_equal(clock.started_ns, fake_boot);
@@ -178,10 +179,10 @@ static void a_note_of_any_moment_will_do(void **state)
 static void the_real_clocks(void **state)
 {
     (void)state;
-    static const uint8_t unknown[RECORD_BOOT_ID_SIZE];
+    static const uint8_t unknown[CLOCK_BOOT_ID_SIZE];
     uint64_t monotonic_ns = clock_monotonic_ns();
-    struct record_moment first = clock_now();
-    struct record_moment second = clock_now();
+    struct clock_moment first = clock_now();
+    struct clock_moment second = clock_now();
     assert_true(first.boot_ns >= monotonic_ns);
     assert_true(second.boot_ns >= first.boot_ns);
     assert_true(first.wall_ms > NOON_S * 1000);
