@@ -14,7 +14,7 @@
 
 #include "err.h"
 #include "intake.h"
-#include "peer.h"
+#include "peer_uid.h"
 #include "report.h"
 #include "slack.h"
 

@@ -115,3 +115,11 @@ spn_err endpoint_bind_again(struct endpoint *endpoint)
     atomic_store_explicit(&endpoint->obstacle, why, memory_order_relaxed);
     return err;
 }
+
+void endpoint_bind_wanted(struct endpoint *endpoint)
+{
+    if (!atomic_exchange(&endpoint->is_wanted, false))
+        return;
+    spn_err err = endpoint_bind_again(endpoint);
+    (void)err;
+}

@@ -54,5 +54,7 @@ void endpoint_close(struct endpoint *endpoint); /* not open: does nothing */
 bool endpoint_is_there(const struct endpoint *endpoint);
 /* Errors as endpoint_open; the socket stays, and it may be tried again. Sets obstacle. */
 spn_err endpoint_bind_again(struct endpoint *endpoint) SPN_MUST_USE;
+/* Binds again where somebody found that it is gone; where that fails, it is looked for again. */
+void endpoint_bind_wanted(struct endpoint *endpoint);
 
 #endif

@@ -13,7 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "peer.h"
+#include "peer_uid.h"
 #include "wire.h"
 
 #define MS UINT64_C(1000000)

@@ -31,7 +31,7 @@
 #include "clock.h"
 #include "link.h"
 #include "parcel.h"
-#include "producers.h"
+#include "peer.h"
 
 enum {
     OUTBOX_BYTES_MAX = 64 * 1024 * 1024,

@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* peer: who is at the other end of a connection.
+/* peer: where a message came from, and an answer goes.
  */
 #ifndef SPN_PEER_H
 #define SPN_PEER_H
 
-#include <sys/types.h>
-#include <zmq.h>
+#include <stdint.h>
 
-#define PEER_NO_UID ((uid_t)-1)
+enum { PEER_MAX = 255 };
 
-/* The user whose process made the connection that a message came on, as the kernel says; ZeroMQ has
- * it as `localhost:uid:gid:pid` on ipc://. PEER_NO_UID: it is not known. */
-uid_t peer_uid(zmq_msg_t *message);
-
-/* Ends at ':' from the right: a name before it may have such. PEER_NO_UID: it is no such address.
- */
-uid_t peer_uid_of_address(const char *address);
+/* A routing id: made up by ZeroMQ, or chosen by the peer. */
+struct peer {
+    uint8_t size; /* 0: nobody */
+    uint8_t bytes[PEER_MAX];
+};
 
 #endif

@@ -14,19 +14,14 @@
 
 #include <stdbool.h>
 
+#include "peer.h"
 #include "record.h"
 #include "slot_index.h"
 #include "wire.h"
 
-enum { PEER_MAX = 255, PRODUCERS_LOOK_MAX = 256 };
+enum { PRODUCERS_LOOK_MAX = 256 };
 
 #define PRODUCERS_UNHEARD_NS (3600 * 1000000000ull)
-
-/* Where answers go: a routing id that ZeroMQ made up. */
-struct peer {
-    uint8_t size; /* 0: nobody */
-    uint8_t bytes[PEER_MAX];
-};
 
 struct parked; /* a frame that waits for sessions to come back from disk: broker.c */
 

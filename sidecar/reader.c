@@ -14,10 +14,9 @@
 #include "listing.h"
 #include "outbox.h"
 #include "slack.h"
-#include "peer.h"
+#include "peer_uid.h"
 #include "subscription.h"
 #include "version.h"
-#include "watch.h"
 
 enum {
     OPENING_MAX =
@@ -723,7 +722,7 @@ static void *run(void *argument)
         if (ready == 0 && ahead && !more)
             fetch_ahead(&reader->fetch);
         take_answers(reader);
-        watch_bind_wanted(reader->options.endpoint);
+        endpoint_bind_wanted(reader->options.endpoint);
         receive(reader);
         more = subscriptions_scan(reader->subscriptions);
         wait_ms = tick(reader, ready > 0);

@@ -22,7 +22,7 @@
 
 struct reader_options {
     void *socket;              /* ROUTER, bound, ROUTER_MANDATORY; the reader's from the start on */
-    struct endpoint *endpoint; /* the same; bound again when somebody wants it (watch.h) */
+    struct endpoint *endpoint; /* the same; bound again when somebody wants it */
     struct journal *journal;
     struct commit_state *commits; /* durable, checkpoint, trouble; watched */
     struct handoff *asks;         /* to the broker */

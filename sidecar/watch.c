@@ -47,20 +47,12 @@ static void say_socket(const struct endpoint *endpoint, bool is_there, bool *tol
                     endpoint->options.name, log_quote(endpoint->options.dir, quoted));
 }
 
-void watch_bind_wanted(struct endpoint *endpoint)
-{
-    if (!atomic_exchange(&endpoint->is_wanted, false))
-        return;
-    spn_err err = endpoint_bind_again(endpoint); /* else again when it is looked at next */
-    (void)err;
-}
-
 static void look_at_sockets(struct watch *watch)
 {
     if (!endpoint_is_there(watch->ingest)) {
         say_socket(watch->ingest, false, &watch->told_socket[0]);
         atomic_store(&watch->ingest->is_wanted, true);
-        watch_bind_wanted(watch->ingest);
+        endpoint_bind_wanted(watch->ingest);
     }
     bool is_there = endpoint_is_there(watch->ingest);
     say_socket(watch->ingest, is_there, &watch->told_socket[0]);

@@ -43,7 +43,4 @@ uint64_t watch_due_ns(const struct watch *watch);
 /* Looks when it is due. SPN_E_GONE, SPN_E_IN_USE: the daemon has to end; the log says of what. */
 spn_err watch_look(struct watch *watch, uint64_t now_ns) SPN_MUST_USE;
 
-/* The reader's part: binds its socket when it was found gone. */
-void watch_bind_wanted(struct endpoint *endpoint);
-
 #endif
