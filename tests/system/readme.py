@@ -124,7 +124,7 @@ def check_program(text, sidecar):
 
 def check_counters():
     """Every counter that there is has a row in the sidecar's README."""
-    names = set(re.findall(r'"(sponson_\w+)', (SOURCE / "sidecar/metrics.h").read_text()))
+    names = set(re.findall(r'"(sponson_\w+)', (SOURCE / "sidecar/base/metrics.h").read_text()))
     table = (SOURCE / "sidecar/README.md").read_text().split("## Counters")[1]
     told = set(re.findall(r"`(sponson_\w+)`", table))
     assert len(names) > 30 and names == told, f"counters and sidecar/README.md: {names ^ told}"
