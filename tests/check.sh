@@ -7,6 +7,7 @@ sh tests/packages.sh check
 sources=$(git ls-files '*.c' '*.h')
 # shellcheck disable=SC2086 # a list of names
 clang-format --dry-run -Werror $sources
+sh tests/storeys.sh
 cmake --preset dev >/dev/null
 cmake --build --preset dev
 cmake --preset clang >/dev/null

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "deadline_heap.h"
+#include "base/deadline_heap.h"
 
 #include <assert.h>
 #include <stdlib.h>

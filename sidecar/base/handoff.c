@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "handoff.h"
+#include "base/handoff.h"
 
 #include <stdint.h>
 #include <sys/eventfd.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "last_words.h"
+#include "base/last_words.h"
 
 #include <signal.h>
 #include <stddef.h>

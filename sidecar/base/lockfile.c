@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lockfile.h"
+#include "base/lockfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "own_files.h"
+#include "base/own_files.h"
 
 enum { TRY_EVERY_MS = 20, PID_TEXT_MAX = 16 };
 

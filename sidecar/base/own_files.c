@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "own_files.h"
+#include "base/own_files.h"
 
 #include <limits.h>
 #include <stdbool.h>

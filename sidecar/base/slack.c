@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "slack.h"
+#include "base/slack.h"
 
 #include <malloc.h>
 

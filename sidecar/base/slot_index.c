@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "slot_index.h"
+#include "base/slot_index.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "slot_table.h"
+#include "base/slot_table.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ack_log.h"
+#include "cli/ack_log.h"
 
 #include <assert.h>
 #include <errno.h>

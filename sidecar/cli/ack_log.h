@@ -18,7 +18,7 @@
 
 #include <stdint.h>
 
-#include "out.h"
+#include "cli/out.h"
 
 struct ack_log {
     int fd; /* -1: there is none, and everything is dropped */

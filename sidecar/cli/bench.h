@@ -11,11 +11,11 @@
 
 #include <stdatomic.h>
 
-#include "bench_report.h"
-#include "cli.h"
-#include "crew.h"
-#include "payloads.h"
-#include "temp_daemon.h"
+#include "cli/bench_report.h"
+#include "cli/cli.h"
+#include "cli/crew.h"
+#include "cli/payloads.h"
+#include "cli/temp_daemon.h"
 
 /* Options beyond those that all have. */
 enum bench_option {

@@ -4,12 +4,12 @@
  *
  * The subscribers are in processes of their own. A round is one event; the next one waits until all
  * have got it. */
-#include "bench.h"
+#include "cli/bench.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "fanout_reader.h"
+#include "cli/fanout_reader.h"
 
 enum { ROUNDS = 20, OPEN_MS = 120000 };
 

@@ -4,9 +4,9 @@
  * Every producer has a session of its own; one subscriber, on a connection and in a thread of its
  * own, reads them all. Both times of an event count from the same moment, and both are taken for
  * every event. */
-#include "bench.h"
+#include "cli/bench.h"
 
-#include "latency_reader.h"
+#include "cli/latency_reader.h"
 
 struct latency {
     struct crew crew;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_publish: events per second, and what each waits for its acknowledgement. */
-#include "bench.h"
+#include "cli/bench.h"
 
 static const char *level_name(spn_level level)
 {

@@ -3,7 +3,7 @@
  *
  * All sessions get an event in turn, so that two events of one are as far apart in the log as there
  * are sessions. */
-#include "bench.h"
+#include "cli/bench.h"
 
 #include <stdlib.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bench_report.h"
+#include "cli/bench_report.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "cli/cli.h"
 
 enum { LINE_SIZE = 256, KEY_SIZE = 64 };
 

@@ -12,8 +12,8 @@
 
 #include <jansson.h>
 
-#include "hist.h"
-#include "out.h"
+#include "cli/hist.h"
+#include "cli/out.h"
 
 struct bench_report {
     struct out lines;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_sessions: every event opens a session: how many per second, and what does one cost the
  * sidecar in memory? The latter only when the sidecar is our own: nobody else grows it then. */
-#include "bench.h"
+#include "cli/bench.h"
 
-#include "machine.h"
+#include "cli/machine.h"
 
 static void put_memory(struct bench_report *report, const struct crew_result *result,
                        uint64_t before, uint64_t after)

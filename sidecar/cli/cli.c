@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "event_text.h"
-#include "text.h"
+#include "cli/event_text.h"
+#include "cli/text.h"
 #include "wire.h"
 
 enum {

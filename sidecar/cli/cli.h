@@ -15,8 +15,8 @@
 
 #include "sponson.h"
 
-#include "event_text.h"
-#include "out.h"
+#include "cli/event_text.h"
+#include "cli/out.h"
 
 #define CLI_EXIT_MAP(X)                                                                            \
     X(OK, 0, "done")                                                                               \

@@ -11,7 +11,7 @@
 #ifndef SPN_CLI_CREW_H
 #define SPN_CLI_CREW_H
 
-#include "publisher.h"
+#include "cli/publisher.h"
 
 struct crew {
     struct publisher_load load; /* set before, but for name and gate */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "data_dir.h"
+#include "cli/data_dir.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli.h"
-#include "own_files.h"
+#include "cli/cli.h"
+#include "base/own_files.h"
 
 enum { PATH_SIZE = 4096, PIDS_MAX = 16 };
 

@@ -7,7 +7,7 @@
 #ifndef SPN_CLI_DATA_DIR_H
 #define SPN_CLI_DATA_DIR_H
 
-#include "journal.h"
+#include "store/journal.h"
 
 #define DATA_DIR_HELP                                                                              \
     "where the database is (default: $SPONSON_DATA_DIR, or the first of /var/lib/sponson and "     \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "event_text.h"
+#include "cli/event_text.h"
 
 #include <string.h>
 
-#include "text.h"
+#include "cli/text.h"
 
 /* -- JSON strings ----------------------------------------------------------------------------- */
 

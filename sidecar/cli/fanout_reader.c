@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fanout_reader.h"
+#include "cli/fanout_reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli.h"
-#include "publisher.h"
+#include "cli/cli.h"
+#include "cli/publisher.h"
 
 enum { READY_MAX = 64 };
 

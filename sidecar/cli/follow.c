@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "follow.h"
+#include "cli/follow.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-#include "event_text.h"
-#include "text.h"
+#include "cli/event_text.h"
+#include "cli/text.h"
 
 struct run {
     const struct follow *follow;

@@ -12,7 +12,7 @@
 #ifndef SPN_CLI_FOLLOW_H
 #define SPN_CLI_FOLLOW_H
 
-#include "cli.h"
+#include "cli/cli.h"
 
 struct follow {
     const struct cli_common *common;

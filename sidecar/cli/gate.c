@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gate.h"
+#include "cli/gate.h"
 
 void gate_move(struct gate *gate, enum gate_state state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hist.h"
+#include "cli/hist.h"
 
 #include <math.h>
 #include <stddef.h>

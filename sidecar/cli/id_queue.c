@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "id_queue.h"
+#include "cli/id_queue.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "latency_reader.h"
+#include "cli/latency_reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>

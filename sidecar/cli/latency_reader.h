@@ -12,7 +12,7 @@
 #ifndef SPN_CLI_LATENCY_READER_H
 #define SPN_CLI_LATENCY_READER_H
 
-#include "publisher.h"
+#include "cli/publisher.h"
 
 struct latency_reader {
     const struct publisher_load *load;

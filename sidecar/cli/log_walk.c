@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "log_walk.h"
+#include "cli/log_walk.h"
 
 #include <assert.h>
 #include <stdlib.h>

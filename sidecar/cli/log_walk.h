@@ -15,7 +15,7 @@
 #ifndef SPN_CLI_LOG_WALK_H
 #define SPN_CLI_LOG_WALK_H
 
-#include "journal.h"
+#include "store/journal.h"
 
 struct log_walk;
 

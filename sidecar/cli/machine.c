@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "machine.h"
+#include "cli/machine.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -4,13 +4,13 @@
  * `sponson VERB …`: what stands before the verb is ours, the rest is the verb's, which sees
  * "sponson VERB" as its own name.
  */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "text.h"
+#include "cli/text.h"
 
 #define STRING(x) #x
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "payloads.h"
+#include "cli/payloads.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "publisher.h"
+#include "cli/publisher.h"
 
 #include <poll.h>
 #include <stdio.h>

@@ -17,9 +17,9 @@
 
 #include "sponson.h"
 
-#include "gate.h"
-#include "hist.h"
-#include "payloads.h"
+#include "cli/gate.h"
+#include "cli/hist.h"
+#include "cli/payloads.h"
 
 enum {
     PUBLISHER_NAME_SIZE = 24,  /* of what a session's name begins with */

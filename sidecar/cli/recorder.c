@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "recorder.h"
+#include "cli/recorder.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli.h"
-#include "text.h"
+#include "cli/cli.h"
+#include "cli/text.h"
 
 #define KEEPS_APART "--ids new or --ids prefix=TEXT keeps them apart"
 

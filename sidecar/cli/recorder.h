@@ -16,8 +16,8 @@
 
 #include "sponson.h"
 
-#include "ack_log.h"
-#include "id_queue.h"
+#include "cli/ack_log.h"
+#include "cli/id_queue.h"
 #include "sse.h"
 #include "wire.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "retained.h"
+#include "cli/retained.h"
 
 #include <stdlib.h>
 
-#include "database_clock.h"
-#include "log_walk.h"
-#include "slot_index.h"
+#include "store/database_clock.h"
+#include "cli/log_walk.h"
+#include "base/slot_index.h"
 
 /* How far a session has come. */
 struct life {

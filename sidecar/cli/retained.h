@@ -12,7 +12,7 @@
 #ifndef SPN_CLI_RETAINED_H
 #define SPN_CLI_RETAINED_H
 
-#include "journal.h"
+#include "store/journal.h"
 
 struct retained;
 

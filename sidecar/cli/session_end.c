@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "session_end.h"
+#include "cli/session_end.h"
 
 /* One entry of a producer of its own, with level durable. */
 static spn_err send_end(spn_producer *producer, session_end_call *call, struct spn_bytes session,

@@ -9,7 +9,7 @@
 #ifndef SPN_CLI_SESSION_END_H
 #define SPN_CLI_SESSION_END_H
 
-#include "cli.h"
+#include "cli/cli.h"
 
 /* spn_session_close or spn_session_delete. */
 typedef spn_err session_end_call(spn_producer *producer, struct spn_bytes session, uint64_t epoch,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "session_json.h"
+#include "cli/session_json.h"
 
 /* Of a session that was given up no number is known. */
 static json_t *known_number(const struct spn_session *session, uint64_t value)

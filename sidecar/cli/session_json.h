@@ -3,7 +3,7 @@
 #ifndef SPN_CLI_SESSION_JSON_H
 #define SPN_CLI_SESSION_JSON_H
 
-#include "cli.h"
+#include "cli/cli.h"
 
 /* Its keys, as --help lists them. */
 #define SESSION_JSON_KEYS                                                                          \

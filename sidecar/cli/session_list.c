@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "session_list.h"
+#include "cli/session_list.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "log_walk.h"
-#include "slot_index.h"
+#include "cli/log_walk.h"
+#include "base/slot_index.h"
 #include "wire.h"
 
 enum { PAGE_ROWS = 256 };

@@ -14,7 +14,7 @@
 
 #include "sponson.h"
 
-#include "journal.h"
+#include "store/journal.h"
 
 struct session_list;
 

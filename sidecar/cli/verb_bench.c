@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_bench: how fast is this machine with this sidecar? Options, and which sidecar; what is
  * measured is in bench_*.c. */
-#include "bench.h"
+#include "cli/bench.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -10,8 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "machine.h"
-#include "text.h"
+#include "cli/machine.h"
+#include "cli/text.h"
 #include "wire.h"
 
 enum {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_close: a session takes no more events. */
-#include "cli.h"
+#include "cli/cli.h"
 
-#include "session_end.h"
+#include "cli/session_end.h"
 
 struct close {
     struct cli_words words;

@@ -2,7 +2,7 @@
 /* verb_delete: a session is gone, with all its events.
  *
  * Asks first: what it asks about is one life of the session, and that is the one it deletes. */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "journal.h"
-#include "lockfile.h"
-#include "mended.h"
-#include "offline.h"
-#include "own_files.h"
-#include "session_end.h"
-#include "text.h"
+#include "store/journal.h"
+#include "base/lockfile.h"
+#include "recover/mended.h"
+#include "recover/offline.h"
+#include "base/own_files.h"
+#include "cli/session_end.h"
+#include "cli/text.h"
 
 struct delete
 {

@@ -4,18 +4,18 @@
  * Works beside a running sidecar, without one, and after one was killed. A dump is also what is
  * left to save from a damaged database: it goes on behind what it cannot read, and says so.
  */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "data_dir.h"
-#include "event_text.h"
-#include "last_words.h"
-#include "log_walk.h"
-#include "retained.h"
-#include "text.h"
+#include "cli/data_dir.h"
+#include "cli/event_text.h"
+#include "base/last_words.h"
+#include "cli/log_walk.h"
+#include "cli/retained.h"
+#include "cli/text.h"
 
 struct dump {
     const char *data_dir;

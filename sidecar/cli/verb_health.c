@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_health: is the sidecar well? For people, and for whoever starts things after it. */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <stdio.h>
 #include <time.h>

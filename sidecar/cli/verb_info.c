@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_info: all that is known of one session. */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "session_json.h"
-#include "text.h"
+#include "cli/session_json.h"
+#include "cli/text.h"
 
 struct info {
     struct cli_words words;

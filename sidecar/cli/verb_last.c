@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_last: where a session stands: what an app asks before it goes on. */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <unistd.h>
 

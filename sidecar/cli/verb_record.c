@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_record: a text/event-stream into a session, and a line that says how it went. */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "ack_log.h"
-#include "recorder.h"
+#include "cli/ack_log.h"
+#include "cli/recorder.h"
 
 struct record {
     struct cli_words words;

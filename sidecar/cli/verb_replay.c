@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_replay: a session's events from the sidecar, up to the newest that is durable: a tail from
  * the earliest one that ends when it has caught up. */
-#include "cli.h"
+#include "cli/cli.h"
 
-#include "follow.h"
+#include "cli/follow.h"
 
 struct replay {
     struct cli_words words;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_sessions: the sessions there are, from the sidecar or straight from its database. */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "data_dir.h"
-#include "last_words.h"
-#include "session_json.h"
-#include "session_list.h"
-#include "text.h"
+#include "cli/data_dir.h"
+#include "base/last_words.h"
+#include "cli/session_json.h"
+#include "cli/session_list.h"
+#include "cli/text.h"
 #include "wire.h"
 
 struct sessions {

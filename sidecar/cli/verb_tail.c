@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_tail: a session's events as they become durable, through restarts of the sidecar. */
-#include "cli.h"
+#include "cli/cli.h"
 
-#include "follow.h"
+#include "cli/follow.h"
 
 struct tail {
     struct cli_words words;

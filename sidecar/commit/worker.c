@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker.h"
+#include "commit/worker.h"
 
 #include <assert.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-#include "database_clock.h"
-#include "generation.h"
-#include "kill_point.h"
+#include "store/database_clock.h"
+#include "index/generation.h"
+#include "base/kill_point.h"
 
 #define MS 1000000ull
 

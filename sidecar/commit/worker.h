@@ -20,16 +20,16 @@
 
 #include <pthread.h>
 
-#include "clock.h"
-#include "commit_state.h"
-#include "deadline_heap.h"
-#include "early.h"
-#include "idle.h"
-#include "journal.h"
-#include "metrics.h"
-#include "segment.h"
-#include "trim.h"
-#include "work.h"
+#include "base/clock.h"
+#include "mail/commit_state.h"
+#include "base/deadline_heap.h"
+#include "index/early.h"
+#include "index/idle.h"
+#include "store/journal.h"
+#include "base/metrics.h"
+#include "index/segment.h"
+#include "index/trim.h"
+#include "mail/work.h"
 
 enum {
     WORKER_COMMIT_BYTES_MAX = 8 * 1024 * 1024, /* one transaction; more waits for the next */

@@ -18,21 +18,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker.h"
-#include "database_clock.h"
-#include "endpoint.h"
+#include "ingest/broker.h"
+#include "store/database_clock.h"
+#include "net/endpoint.h"
 #include "err.h"
-#include "last_words.h"
-#include "lockfile.h"
-#include "log.h"
-#include "mended.h"
-#include "options.h"
-#include "own_files.h"
-#include "peer_guard.h"
-#include "reader.h"
-#include "recovery.h"
-#include "version.h"
-#include "worker.h"
+#include "base/last_words.h"
+#include "base/lockfile.h"
+#include "base/log.h"
+#include "recover/mended.h"
+#include "daemon/options.h"
+#include "base/own_files.h"
+#include "net/peer_guard.h"
+#include "read/reader.h"
+#include "recover/recovery.h"
+#include "base/version.h"
+#include "commit/worker.h"
 
 enum {
     EXIT_DRAINED = 0,

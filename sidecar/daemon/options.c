@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "options.h"
+#include "daemon/options.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "database_clock.h"
-#include "tracker.h"
-#include "version.h"
+#include "store/database_clock.h"
+#include "state/tracker.h"
+#include "base/version.h"
 #include "wire.h"
 
 enum {

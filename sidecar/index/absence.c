@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "absence.h"
+#include "index/absence.h"
 
-#include "chain.h"
+#include "index/chain.h"
 
 enum { READ_AT_A_TIME = 128 };
 

@@ -12,7 +12,7 @@
 #ifndef SPN_ABSENCE_H
 #define SPN_ABSENCE_H
 
-#include "timeline.h"
+#include "index/timeline.h"
 
 /* A walk came to `first` and was given nothing right before it; first is in the index, whether or
  * not it is there itself, or seq_last + 1: there is none. SPN_OK: the event before it is there and

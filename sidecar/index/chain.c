@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "chain.h"
+#include "index/chain.h"
 
 #include <stdlib.h>
 #include <string.h>

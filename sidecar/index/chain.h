@@ -16,7 +16,7 @@
 
 #include <stddef.h>
 
-#include "journal.h"
+#include "store/journal.h"
 
 /* The positions of the first events from seq_from on that are in blocks: consecutive ones, up to
  * the first that is in none, at most positions_max. segment: from journal_row_segment.

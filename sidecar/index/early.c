@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "early.h"
+#include "index/early.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "idle.h"
+#include "index/idle.h"
 
 enum {
     LOOK_AT_CLOCK_EVERY = 64,

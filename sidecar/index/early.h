@@ -12,9 +12,9 @@
 #ifndef SPN_EARLY_H
 #define SPN_EARLY_H
 
-#include "clock.h"
-#include "idle.h"
-#include "journal.h"
+#include "base/clock.h"
+#include "index/idle.h"
+#include "store/journal.h"
 
 struct early_session;
 

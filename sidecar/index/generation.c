@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "generation.h"
+#include "index/generation.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -23,9 +23,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "handoff.h"
-#include "record.h"
-#include "sessions.h"
+#include "base/handoff.h"
+#include "store/record.h"
+#include "state/sessions.h"
 
 enum {
     GENERATION_ENTRIES_MAX = 512 * 1024,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "idle.h"
+#include "index/idle.h"
 
 #include <stdlib.h>
 #include <string.h>

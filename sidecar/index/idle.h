@@ -11,9 +11,9 @@
 #ifndef SPN_IDLE_H
 #define SPN_IDLE_H
 
-#include "clock.h"
-#include "handoff.h"
-#include "journal.h"
+#include "base/clock.h"
+#include "base/handoff.h"
+#include "store/journal.h"
 #include "wire.h"
 
 /* Sessions without activity for as long as they may live, as their rows say. */

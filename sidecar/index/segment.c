@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "segment.h"
+#include "index/segment.h"
 
 #include <assert.h>
 #include <stdlib.h>

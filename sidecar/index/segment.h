@@ -21,8 +21,8 @@
 
 #include <stdbool.h>
 
-#include "generation.h"
-#include "journal.h"
+#include "index/generation.h"
+#include "store/journal.h"
 
 struct segment;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "slice.h"
+#include "index/slice.h"
 
 spn_err slice_find(const struct timeline *timeline, const struct slice_start *start,
                    const uint8_t *secret, uint64_t now_ns, uint64_t *ret_from)

@@ -9,7 +9,7 @@
 #ifndef SPN_SLICE_H
 #define SPN_SLICE_H
 
-#include "timeline.h"
+#include "index/timeline.h"
 #include "wire.h"
 
 enum { SLICE_ENTRIES_MAX = 256 };

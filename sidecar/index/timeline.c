@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "timeline.h"
+#include "index/timeline.h"
 
 #include <string.h>
 
-#include "absence.h"
-#include "chain.h"
+#include "index/absence.h"
+#include "index/chain.h"
 
 enum {
     WINDOW_STEP = 128,    /* entries read at a time, forward or back */

@@ -13,8 +13,8 @@
 #ifndef SPN_TIMELINE_H
 #define SPN_TIMELINE_H
 
-#include "journal.h"
-#include "view.h"
+#include "store/journal.h"
+#include "index/view.h"
 
 struct timeline {
     struct journal_reader *reader;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "trim.h"
+#include "index/trim.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -16,8 +16,8 @@
 #ifndef SPN_TRIM_H
 #define SPN_TRIM_H
 
-#include "clock.h"
-#include "journal.h"
+#include "base/clock.h"
+#include "store/journal.h"
 
 struct trim;
 

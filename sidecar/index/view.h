@@ -9,7 +9,7 @@
 #ifndef SPN_VIEW_H
 #define SPN_VIEW_H
 
-#include "generation.h"
+#include "index/generation.h"
 
 /* A session's events in one generation, as of the moment of asking. */
 struct view_part {

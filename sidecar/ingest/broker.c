@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker.h"
+#include "ingest/broker.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "err.h"
-#include "intake.h"
-#include "peer_uid.h"
-#include "report.h"
-#include "slack.h"
+#include "ingest/intake.h"
+#include "net/peer_uid.h"
+#include "ingest/report.h"
+#include "base/slack.h"
 
 enum {
     FRAMES_PER_TURN = 64,    /* at most, and ... */

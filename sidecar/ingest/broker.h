@@ -14,12 +14,12 @@
 #ifndef SPN_BROKER_H
 #define SPN_BROKER_H
 
-#include "ask.h"
-#include "work.h"
-#include "clock.h"
-#include "metrics.h"
-#include "watch.h"
-#include "commit_state.h"
+#include "mail/ask.h"
+#include "mail/work.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "ingest/watch.h"
+#include "mail/commit_state.h"
 
 struct broker_options {
     void *ingest;  /* ROUTER, bound, ROUTER_MANDATORY */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "intake.h"
+#include "ingest/intake.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -13,9 +13,9 @@
 #ifndef SPN_INTAKE_H
 #define SPN_INTAKE_H
 
-#include "broker.h"
-#include "endings.h"
-#include "idle.h"
+#include "ingest/broker.h"
+#include "state/endings.h"
+#include "index/idle.h"
 
 enum { INTAKE_MARKS = 8192 };
 

@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "connections.h"
-#include "commit_state.h"
+#include "net/connections.h"
+#include "mail/commit_state.h"
 #include "spn_err.h"
 
 struct report {

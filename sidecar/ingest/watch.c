@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "watch.h"
+#include "ingest/watch.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "err.h"
-#include "log.h"
+#include "base/log.h"
 
 #define INTERVAL_NS (UINT64_C(2000) * 1000000)
 

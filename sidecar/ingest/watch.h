@@ -19,10 +19,10 @@
 #ifndef SPN_WATCH_H
 #define SPN_WATCH_H
 
-#include "endpoint.h"
-#include "handoff.h"
-#include "journal.h"
-#include "lockfile.h"
+#include "net/endpoint.h"
+#include "base/handoff.h"
+#include "store/journal.h"
+#include "base/lockfile.h"
 
 enum { WATCH_LOCKS = 2, WATCH_SOCKETS = 2 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ask.h"
+#include "mail/ask.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -13,8 +13,8 @@
 
 #include <zmq.h>
 
-#include "producers.h"
-#include "view.h"
+#include "state/producers.h"
+#include "index/view.h"
 
 enum ask_kind {
     ASK_VIEW,        /* reader -> broker: sessions by name */

@@ -15,8 +15,8 @@
 #include <stdbool.h>
 #include <zmq.h>
 
-#include "handoff.h"
-#include "record.h"
+#include "base/handoff.h"
+#include "store/record.h"
 #include "wire.h"
 
 enum work_kind { WORK_BATCH, WORK_GENERATION, WORK_STOP, WORK_IDLE };

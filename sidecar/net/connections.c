@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "connections.h"
+#include "net/connections.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -27,7 +27,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "zmtp.h"
+#include "net/zmtp.h"
 
 enum {
     CONNECTIONS_KEPT = 16,        /* descriptors for uid 0 and the daemon's own */

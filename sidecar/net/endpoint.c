@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "endpoint.h"
+#include "net/endpoint.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#include "own_files.h"
+#include "base/own_files.h"
 
 /* So that the last acknowledgements reach peers that read. */
 enum { LINGER_MS = 100 };

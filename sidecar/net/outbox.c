@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "outbox.h"
+#include "net/outbox.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "peer_uid.h"
+#include "net/peer_uid.h"
 #include "wire.h"
 
 #define MS UINT64_C(1000000)

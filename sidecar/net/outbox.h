@@ -28,10 +28,10 @@
 
 #include <sys/types.h>
 
-#include "clock.h"
-#include "link.h"
-#include "parcel.h"
-#include "peer.h"
+#include "base/clock.h"
+#include "base/link.h"
+#include "net/parcel.h"
+#include "base/peer.h"
 
 enum {
     OUTBOX_BYTES_MAX = 64 * 1024 * 1024,

@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 #include <zmq.h>
 
-#include "metrics.h"
+#include "base/metrics.h"
 #include "spn_err.h"
 
 enum {

@@ -19,7 +19,7 @@
  * Owns     the spare descriptor and the records of the connections.
  * Threads  libzmq's I/O thread; of close and rand any.
  */
-#include "peer_guard.h"
+#include "net/peer_guard.h"
 
 #include <dlfcn.h>
 #include <errno.h>

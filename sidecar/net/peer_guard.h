@@ -3,7 +3,7 @@
 #ifndef SPN_PEER_GUARD_H
 #define SPN_PEER_GUARD_H
 
-#include "connections.h"
+#include "net/connections.h"
 
 /* Takes the spare descriptor, and as many others as this process may have. Before any socket is
  * bound. news: is kept up to date; stays the caller's. */

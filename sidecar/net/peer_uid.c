@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "peer_uid.h"
+#include "net/peer_uid.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zmtp.h"
+#include "net/zmtp.h"
 
 #include <string.h>
 

@@ -14,11 +14,11 @@
 #ifndef SPN_FETCH_H
 #define SPN_FETCH_H
 
-#include "ask.h"
-#include "clock.h"
-#include "metrics.h"
-#include "parcel.h"
-#include "slice.h"
+#include "mail/ask.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "net/parcel.h"
+#include "index/slice.h"
 
 enum { FETCH_BYTES_MAX = 256 * 1024 }; /* of an answer's items; one event always fits */
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "listing.h"
+#include "read/listing.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "timeline.h"
+#include "index/timeline.h"
 
 enum { KEPT_MS = 1000 }; /* that names are kept for the next page */
 

@@ -12,11 +12,11 @@
 #ifndef SPN_LISTING_H
 #define SPN_LISTING_H
 
-#include "ask.h"
-#include "clock.h"
-#include "opened_names.h"
-#include "parcel.h"
-#include "timeline.h"
+#include "mail/ask.h"
+#include "base/clock.h"
+#include "read/opened_names.h"
+#include "net/parcel.h"
+#include "index/timeline.h"
 
 enum {
     LISTING_PAGE_MAX = 128,

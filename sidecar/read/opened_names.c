@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "opened_names.h"
+#include "read/opened_names.h"
 
 #include <stdlib.h>
 #include <string.h>

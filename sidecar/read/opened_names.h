@@ -12,8 +12,8 @@
 #ifndef SPN_OPENED_NAMES_H
 #define SPN_OPENED_NAMES_H
 
-#include "generation.h"
-#include "journal.h"
+#include "index/generation.h"
+#include "store/journal.h"
 
 enum { OPENED_NAMES_AT_A_TIME = 8192 }; /* read by one call: some milliseconds */
 

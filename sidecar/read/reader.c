@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "reader.h"
+#include "read/reader.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "err.h"
-#include "fetch.h"
-#include "listing.h"
-#include "outbox.h"
-#include "slack.h"
-#include "peer_uid.h"
-#include "subscription.h"
-#include "version.h"
+#include "read/fetch.h"
+#include "read/listing.h"
+#include "net/outbox.h"
+#include "base/slack.h"
+#include "net/peer_uid.h"
+#include "read/subscription.h"
+#include "base/version.h"
 
 enum {
     OPENING_MAX =

@@ -14,11 +14,11 @@
 
 #include <pthread.h>
 
-#include "ask.h"
-#include "clock.h"
-#include "endpoint.h"
-#include "metrics.h"
-#include "commit_state.h"
+#include "mail/ask.h"
+#include "base/clock.h"
+#include "net/endpoint.h"
+#include "base/metrics.h"
+#include "mail/commit_state.h"
 
 struct reader_options {
     void *socket;              /* ROUTER, bound, ROUTER_MANDATORY; the reader's from the start on */
@@ -29,7 +29,7 @@ struct reader_options {
     struct handoff *answers;      /* from the broker */
     const struct clock *clock;
     struct metrics *metrics;
-    atomic_uint *stalled_uid; /* see outbox.h */
+    atomic_uint *stalled_uid; /* see net/outbox.h */
     const uint8_t *secret;
     uint64_t instance;
     uint32_t data_max;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "subscription.h"
+#include "read/subscription.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -8,8 +8,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "link.h"
-#include "slot_table.h"
+#include "base/link.h"
+#include "base/slot_table.h"
 
 #define MS 1000000ull
 

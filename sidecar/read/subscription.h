@@ -18,12 +18,12 @@
 #ifndef SPN_SUBSCRIPTION_H
 #define SPN_SUBSCRIPTION_H
 
-#include "ask.h"
-#include "clock.h"
-#include "metrics.h"
-#include "outbox.h"
-#include "slice.h"
-#include "commit_state.h"
+#include "mail/ask.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "net/outbox.h"
+#include "index/slice.h"
+#include "mail/commit_state.h"
 
 enum {
     SUBSCRIPTIONS_MAX = 1 << 20,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mended.h"
+#include "recover/mended.h"
 
-#include "log.h"
+#include "base/log.h"
 
 static void log_table(const struct journal_damage *damage, size_t table)
 {

@@ -10,8 +10,8 @@
 #ifndef SPN_MENDED_H
 #define SPN_MENDED_H
 
-#include "journal.h"
-#include "recovery.h"
+#include "store/journal.h"
+#include "recover/recovery.h"
 
 /* What was found damaged before LMDB was let near it, a line for each table. */
 void mended_log_pages(const struct journal_damage *damage);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "offline.h"
+#include "recover/offline.h"
 
 /* The slot of the session that has this name now; SLOT_NONE: there is none. */
 static spn_err find(const struct broker_state *state, struct journal *journal,

@@ -9,8 +9,8 @@
 #ifndef SPN_OFFLINE_H
 #define SPN_OFFLINE_H
 
-#include "journal.h"
-#include "recovery.h"
+#include "store/journal.h"
+#include "recover/recovery.h"
 
 /* Deletes a session, closed or not, with its name and row; the pages of its events are given back
  * when they are trimmed, by the next daemon. It needs no room but the reserve's. epoch: the life

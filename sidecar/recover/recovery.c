@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "recovery.h"
+#include "recover/recovery.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "kill_point.h"
-#include "salvage.h"
-#include "segment.h"
+#include "base/kill_point.h"
+#include "recover/salvage.h"
+#include "index/segment.h"
 
 enum { SNAPSHOT_ENTRIES_MAX = 65536, BURY_STEP = 1000 };
 

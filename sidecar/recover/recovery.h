@@ -11,9 +11,9 @@
 #ifndef SPN_RECOVERY_H
 #define SPN_RECOVERY_H
 
-#include "broker.h"
-#include "database_clock.h"
-#include "journal.h"
+#include "ingest/broker.h"
+#include "store/database_clock.h"
+#include "store/journal.h"
 
 struct recovered {
     uint64_t entries; /* read from the log */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "salvage.h"
+#include "recover/salvage.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -12,7 +12,7 @@
 #ifndef SPN_SALVAGE_H
 #define SPN_SALVAGE_H
 
-#include "journal.h"
+#include "store/journal.h"
 
 struct salvaged {
     uint64_t *epochs; /* sessions given up; the caller's to free */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "endings.h"
+#include "state/endings.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 #ifndef SPN_ENDINGS_H
 #define SPN_ENDINGS_H
 
-#include "sessions.h"
+#include "state/sessions.h"
 
 struct ending {
     struct ending *next;      /* in the order of the log */

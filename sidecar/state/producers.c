@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "producers.h"
+#include "state/producers.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -14,16 +14,16 @@
 
 #include <stdbool.h>
 
-#include "peer.h"
-#include "record.h"
-#include "slot_index.h"
+#include "base/peer.h"
+#include "store/record.h"
+#include "base/slot_index.h"
 #include "wire.h"
 
 enum { PRODUCERS_LOOK_MAX = 256 };
 
 #define PRODUCERS_UNHEARD_NS (3600 * 1000000000ull)
 
-struct parked; /* a frame that waits for sessions to come back from disk: broker.c */
+struct parked; /* a frame that waits for sessions to come back from disk: ingest/broker.c */
 
 struct producer {
     uint8_t id[WIRE_PRODUCER_ID_SIZE];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sessions.h"
+#include "state/sessions.h"
 
 #include <assert.h>
 #include <stdbool.h>

@@ -13,14 +13,14 @@
 #ifndef SPN_SESSIONS_H
 #define SPN_SESSIONS_H
 
-#include "slot_index.h"
-#include "tracker.h"
+#include "base/slot_index.h"
+#include "state/tracker.h"
 
 struct session {
     uint64_t hash;
     uint64_t epoch;          /* of a cold one; a hot one's is in its tracker */
     struct tracker *tracker; /* NULL: cold */
-    uint32_t touched[2];     /* place in a generation, by its serial's lowest bit: generation.h */
+    uint32_t touched[2]; /* place in a generation, by its serial's lowest bit: index/generation.h */
 };
 
 struct sessions {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "database_clock.h"
+#include "store/database_clock.h"
 
 #include <string.h>
 

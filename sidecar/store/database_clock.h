@@ -7,8 +7,8 @@
 #ifndef SPN_DATABASE_CLOCK_H
 #define SPN_DATABASE_CLOCK_H
 
-#include "clock.h"
-#include "record.h"
+#include "base/clock.h"
+#include "store/record.h"
 
 enum { CLOCK_CATCH_UP_MAX_MS = 7 * 86400000 }; /* by default */
 

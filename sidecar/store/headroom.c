@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "headroom.h"
+#include "store/headroom.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "journal_base.h"
+#include "store/journal_base.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "kill_point.h"
+#include "base/kill_point.h"
 
 enum {
     FILE_MODE = 0600,

@@ -20,7 +20,7 @@
 #ifndef SPN_JOURNAL_H
 #define SPN_JOURNAL_H
 
-#include "record.h"
+#include "store/record.h"
 
 struct journal;
 struct journal_reader;

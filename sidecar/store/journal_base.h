@@ -12,9 +12,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "headroom.h"
-#include "journal.h"
-#include "pages.h"
+#include "store/headroom.h"
+#include "store/journal.h"
+#include "store/pages.h"
 
 /* X(name, text, flags). Integer keys are native: a database does not travel between byte orders,
  * which is LMDB's rule anyway. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "journal_base.h"
+#include "store/journal_base.h"
 
 #include <assert.h>
 #include <stdio.h>

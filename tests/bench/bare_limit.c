@@ -29,7 +29,7 @@
 #include <lmdb.h>
 #include <zmq.h>
 
-#include "hist.h"
+#include "cli/hist.h"
 
 enum {
     SIZE_BYTES_MAX = 1 << 20,

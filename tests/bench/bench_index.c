@@ -7,7 +7,7 @@
  *
  *   bench_index [events] [dir]      10,000,000 events; in a directory made in dir and removed
  */
-#include "chain.h"
+#include "index/chain.h"
 
 #include <errno.h>
 #include <stdarg.h>

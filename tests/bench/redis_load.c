@@ -26,8 +26,8 @@
 
 #include <hiredis/hiredis.h>
 
-#include "hist.h"
-#include "payloads.h"
+#include "cli/hist.h"
+#include "cli/payloads.h"
 
 enum {
     KEY_SIZE = 64,

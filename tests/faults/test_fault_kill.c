@@ -24,7 +24,7 @@
 #include "check.h"
 #include "crowd.h"
 #include "dump.h"
-#include "journal.h"
+#include "store/journal.h"
 #include "robust.h"
 
 enum {

@@ -27,7 +27,7 @@
 #include "crowd.h"
 #include "dump.h"
 #include "event_list.h"
-#include "generation.h"
+#include "index/generation.h"
 #include "sponson.h"
 
 enum {

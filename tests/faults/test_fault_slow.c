@@ -13,10 +13,10 @@
 #include "check.h"
 #include "crowd.h"
 #include "dump.h"
-#include "generation.h"
+#include "index/generation.h"
 #include "rig.h"
 #include "robust.h"
-#include "worker.h"
+#include "commit/worker.h"
 
 #define MIB (1024u * 1024u)
 

@@ -4,14 +4,14 @@
  *
  * The first two bytes of the input say where the rest is cut. Half of the inputs begin after a good
  * greeting, which is never guessed. A second reader of the frames, which has all bytes at once and
- * no state, says what is bad; it shares nothing with zmtp.c but the limits. */
+ * no state, says what is bad; it shares nothing with net/zmtp.c but the limits. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "zmtp.h"
+#include "net/zmtp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "check.h"
-#include "journal.h"
+#include "store/journal.h"
 #include "until.h"
 
 enum { OPEN_MS = 10000, WAIT_MS = 20000 };

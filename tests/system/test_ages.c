@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "check.h"
-#include "clock.h"
-#include "journal.h"
+#include "base/clock.h"
+#include "store/journal.h"
 #include "raw.h"
 #include "robust.h"
 #include "stage.h"

@@ -13,7 +13,7 @@
 
 #include "check.h"
 #include "event_list.h"
-#include "record.h"
+#include "store/record.h"
 #include "sponson.h"
 #include "stage.h"
 

@@ -25,7 +25,7 @@
 
 #include "check.h"
 #include "event_list.h"
-#include "journal.h"
+#include "store/journal.h"
 #include "stage.h"
 
 enum {

@@ -10,7 +10,7 @@
 #include "check.h"
 #include "event_list.h"
 #include "feeder.h"
-#include "journal.h"
+#include "store/journal.h"
 #include "stage.h"
 
 enum {

@@ -15,7 +15,7 @@
 
 #include "check.h"
 #include "feeder.h"
-#include "journal.h"
+#include "store/journal.h"
 #include "onlooker.h"
 #include "raw.h"
 #include "robust.h"

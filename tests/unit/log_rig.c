@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "segment.h"
+#include "index/segment.h"
 #include "wire.h"
 
 /* -- the directory ----------------------------------------------------------------------------- */

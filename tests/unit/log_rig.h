@@ -16,10 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ask.h"
-#include "generation.h"
-#include "journal.h"
-#include "tracker.h"
+#include "index/view.h"
+#include "index/generation.h"
+#include "store/journal.h"
+#include "state/tracker.h"
 
 enum {
     RIG_PATH_MAX = 256,

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "work.h"
+#include "mail/work.h"
 
 enum { BATCHES = 64, ROUNDS = 2000, NAP_MS = 20, LIFE_S = 30 };
 

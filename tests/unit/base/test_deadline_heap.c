@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "deadline_heap.h"
+#include "base/deadline_heap.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

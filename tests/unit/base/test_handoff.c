@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "handoff.h"
+#include "base/handoff.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

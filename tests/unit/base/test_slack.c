@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "slack.h"
+#include "base/slack.h"
 
 #define MS 1000000ull
 #define SPAN (SLACK_MS * MS)

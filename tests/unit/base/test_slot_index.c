@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "slot_index.h"
+#include "base/slot_index.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

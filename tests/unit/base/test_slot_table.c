@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "slot_table.h"
+#include "base/slot_table.h"
 
 enum { THINGS = 3000, STEPS = 200000, ROOM_MIN = 64 };
 

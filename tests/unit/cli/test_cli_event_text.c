@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "event_text.h"
+#include "cli/event_text.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define BYTES(text)                                                                                \

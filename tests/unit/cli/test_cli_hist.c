@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hist.h"
+#include "cli/hist.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "id_queue.h"
+#include "cli/id_queue.h"
 
 enum { ID_MAX = 1024, STEPS = 200000, IN_FLIGHT_MAX = 500 };
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "log_walk.h"
+#include "cli/log_walk.h"
 
 enum { MIB = 1024 * 1024, SLICE_MAX = 256 };
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "machine.h"
+#include "cli/machine.h"
 #include "until.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ack_log.h"
-#include "out.h"
+#include "cli/ack_log.h"
+#include "cli/out.h"
 
 static struct spn_bytes text(const char *bytes)
 {

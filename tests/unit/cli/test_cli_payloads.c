@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "payloads.h"
+#include "cli/payloads.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

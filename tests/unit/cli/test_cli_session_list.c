@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "session_list.h"
+#include "cli/session_list.h"
 
 enum { MIB = 1024 * 1024, SESSIONS = 700, ENTRIES = 6000, NAME_SIZE = 32 };
 

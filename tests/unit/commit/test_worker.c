@@ -19,7 +19,8 @@
 #include <time.h>
 
 #include "log_rig.h"
-#include "worker.h"
+#include "state/producers.h"
+#include "commit/worker.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MS 1000000ull

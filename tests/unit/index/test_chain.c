@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "chain.h"
+#include "index/chain.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "generation.h"
+#include "index/generation.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "idle.h"
+#include "index/idle.h"
 #include "log_rig.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

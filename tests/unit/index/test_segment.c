@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chain.h"
+#include "index/chain.h"
 #include "log_rig.h"
-#include "segment.h"
+#include "index/segment.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "log_rig.h"
-#include "timeline.h"
+#include "index/timeline.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -18,8 +18,8 @@
 #include <string.h>
 
 #include "log_rig.h"
-#include "timeline.h"
-#include "trim.h"
+#include "index/timeline.h"
+#include "index/trim.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

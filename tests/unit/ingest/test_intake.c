@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "intake.h"
+#include "ingest/intake.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

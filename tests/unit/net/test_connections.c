@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-#include "connections.h"
+#include "net/connections.h"
 
 enum {
     FD_MAX = 200,

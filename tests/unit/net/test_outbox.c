@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "outbox.h"
+#include "net/outbox.h"
 #include "until.h"
 #include "wire.h"
 

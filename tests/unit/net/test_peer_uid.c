@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "peer_uid.h"
+#include "net/peer_uid.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

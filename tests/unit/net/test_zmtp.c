@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "zmtp.h"
+#include "net/zmtp.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

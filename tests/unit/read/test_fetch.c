@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#include "fetch.h"
+#include "read/fetch.h"
 #include "log_rig.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "listing.h"
+#include "read/listing.h"
 #include "log_rig.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "log_rig.h"
-#include "outbox.h"
-#include "subscription.h"
+#include "net/outbox.h"
+#include "read/subscription.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TICK_NS UINT64_C(20000000)

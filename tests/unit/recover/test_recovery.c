@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "log_rig.h"
-#include "recovery.h"
-#include "segment.h"
-#include "timeline.h"
+#include "recover/recovery.h"
+#include "index/segment.h"
+#include "index/timeline.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

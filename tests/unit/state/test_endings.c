@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "endings.h"
+#include "state/endings.h"
 
 enum { NAMES = 40, STEPS = 20000, PENDING_MAX = 300 };
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "producers.h"
+#include "state/producers.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record.h"
-#include "sessions.h"
+#include "store/record.h"
+#include "state/sessions.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record.h"
-#include "tracker.h"
+#include "store/record.h"
+#include "state/tracker.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TEXT(text)                                                                                 \

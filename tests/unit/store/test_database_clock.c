@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "database_clock.h"
+#include "store/database_clock.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "headroom.h"
+#include "store/headroom.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MIB (UINT64_C(1) << 20)

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record.h"
+#include "store/record.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TEXT(text)                                                                                 \

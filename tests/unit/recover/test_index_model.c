@@ -22,10 +22,10 @@
 #include <string.h>
 
 #include "log_rig.h"
-#include "recovery.h"
-#include "segment.h"
-#include "slice.h"
-#include "trim.h"
+#include "recover/recovery.h"
+#include "index/segment.h"
+#include "index/slice.h"
+#include "index/trim.h"
 #include "until.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
