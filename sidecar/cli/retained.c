@@ -191,8 +191,8 @@ spn_err retained_ask(struct retained *retained, const struct record_entry *event
         *ret_answer = RETAINED_DELETED;
     else if (life->unknown)
         *ret_answer = RETAINED_UNKNOWN;
-    else if (stored && !record_retains(&retained->meta.retention, event, life->seq, life->bytes,
-                                       retained->now_ns))
+    else if (stored && !retention_keeps(&retained->meta.retention, event, life->seq, life->bytes,
+                                        retained->now_ns))
         *ret_answer = RETAINED_NO;
     return SPN_OK;
 }

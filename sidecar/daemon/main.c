@@ -259,7 +259,7 @@ static bool catch_signals(struct daemon *daemon)
 static bool set_retention(struct daemon *daemon)
 {
     struct record_meta meta = *journal_meta(daemon->journal);
-    const struct record_retention rule = {
+    const struct retention rule = {
         .events_max = daemon->options.retention_events,
         .bytes_max = daemon->options.retention_bytes,
         .age_max_ns = daemon->options.retention_age_ms * 1000000u,

@@ -81,7 +81,7 @@ static spn_err bytes_after(const struct timeline *timeline, uint64_t seq, uint64
 /* Whether trimming may have taken it by some rule. */
 static spn_err was_hidden(const struct timeline *timeline, uint64_t seq, bool *ret_was)
 {
-    const struct record_retention *rule = &journal_reader_meta(timeline->reader)->narrowest;
+    const struct retention *rule = &journal_reader_meta(timeline->reader)->narrowest;
     uint64_t last = timeline->row.seq > timeline->seq_last ? timeline->row.seq : timeline->seq_last;
     uint64_t bytes;
     *ret_was = rule->age_max_ns > 0 || (rule->events_max > 0 && last - seq >= rule->events_max);

@@ -24,7 +24,7 @@
 #include <stdbool.h>
 
 #include "base/handoff.h"
-#include "store/record.h"
+#include "store/record_row.h"
 #include "state/sessions.h"
 
 enum {

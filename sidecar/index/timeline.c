@@ -131,8 +131,8 @@ static spn_err look_at(const struct timeline *timeline, const struct horizon *ho
     *ret_is = false;
     spn_err err = journal_read_entry(timeline->reader, position, &event);
     if (err == SPN_OK)
-        *ret_is = record_retains(&journal_reader_meta(timeline->reader)->retention, &event,
-                                 timeline->seq_last, horizon->last_bytes, horizon->now_ns);
+        *ret_is = retention_keeps(&journal_reader_meta(timeline->reader)->retention, &event,
+                                  timeline->seq_last, horizon->last_bytes, horizon->now_ns);
     return err == SPN_E_END ? SPN_OK : err;
 }
 

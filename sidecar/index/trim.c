@@ -187,12 +187,12 @@ static spn_err know_owner(struct trim *trim, uint64_t epoch)
 static spn_err stays(struct trim *trim, uint64_t seq, uint64_t position, bool *ret_stays)
 {
     uint64_t now_ns = trim->now_ns;
-    const struct record_retention *rule = &journal_reader_meta(trim->reader)->retention;
+    const struct retention *rule = &journal_reader_meta(trim->reader)->retention;
     const struct owner *owner = &trim->owner;
     struct record_entry event = {.seq = seq, .bytes = owner->bytes, .time_ns = now_ns};
     bool by_bytes = rule->bytes_max > 0 && owner->bytes >= rule->bytes_max;
     *ret_stays = false;
-    if (owner->gone || !record_retains(rule, &event, owner->seq, owner->bytes, now_ns))
+    if (owner->gone || !retention_keeps(rule, &event, owner->seq, owner->bytes, now_ns))
         return SPN_OK;
     if (by_bytes || rule->age_max_ns > 0) {
         spn_err err = journal_read_entry(trim->reader, position, &event);
@@ -201,7 +201,7 @@ static spn_err stays(struct trim *trim, uint64_t seq, uint64_t position, bool *r
         if (err != SPN_OK)
             return err;
     }
-    *ret_stays = record_retains(rule, &event, owner->seq, owner->bytes, now_ns);
+    *ret_stays = retention_keeps(rule, &event, owner->seq, owner->bytes, now_ns);
     return SPN_OK;
 }
 

@@ -16,7 +16,8 @@
 #include <zmq.h>
 
 #include "base/handoff.h"
-#include "store/record.h"
+#include "store/record_entry.h"
+#include "store/record_producer.h"
 #include "wire.h"
 
 enum work_kind { WORK_BATCH, WORK_GENERATION, WORK_STOP, WORK_IDLE };

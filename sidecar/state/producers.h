@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 #include "base/peer.h"
-#include "store/record.h"
+#include "store/record_producer.h"
 #include "base/slot_index.h"
 #include "wire.h"
 

@@ -8,7 +8,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "store/record.h"
+#include "store/record_entry.h"
+#include "store/record_meta.h"
 
 enum {
     CAP_FIRST = 8,

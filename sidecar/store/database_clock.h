@@ -8,7 +8,7 @@
 #define SPN_DATABASE_CLOCK_H
 
 #include "base/clock.h"
-#include "store/record.h"
+#include "store/record_meta.h"
 
 enum { CLOCK_CATCH_UP_MAX_MS = 7 * 86400000 }; /* by default */
 

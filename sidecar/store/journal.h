@@ -20,7 +20,11 @@
 #ifndef SPN_JOURNAL_H
 #define SPN_JOURNAL_H
 
-#include "store/record.h"
+#include "store/record_block.h"
+#include "store/record_entry.h"
+#include "store/record_meta.h"
+#include "store/record_producer.h"
+#include "store/record_row.h"
 
 struct journal;
 struct journal_reader;

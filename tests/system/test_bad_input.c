@@ -13,7 +13,7 @@
 
 #include "check.h"
 #include "event_list.h"
-#include "store/record.h"
+#include "store/record_meta.h"
 #include "sponson.h"
 #include "stage.h"
 

@@ -305,7 +305,7 @@ void rig_end(struct rig *rig, uint32_t session, enum record_kind kind)
     rig->next_position++;
 }
 
-void rig_retain(struct rig *rig, struct record_retention rule)
+void rig_retain(struct rig *rig, struct retention rule)
 {
     rig_commit(rig);
     struct record_meta meta = *journal_meta(rig->journal);

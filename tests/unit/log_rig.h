@@ -91,7 +91,7 @@ void rig_events(struct rig *rig, uint32_t session, size_t count);
 void rig_end(struct rig *rig, uint32_t session, enum record_kind kind);
 void rig_commit(struct rig *rig);
 /* The rule, in a transaction of its own. */
-void rig_retain(struct rig *rig, struct record_retention rule);
+void rig_retain(struct rig *rig, struct retention rule);
 
 /* The active generation becomes the frozen one; there must be none. */
 void rig_freeze(struct rig *rig);

@@ -973,7 +973,7 @@ static void trims_after_the_start(void **state)
     fill_generation();
     uint64_t last = next_position - 1;
     rig_write_frozen(&rig);
-    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    rig_retain(&rig, (struct retention){.events_max = 2});
     begin();
     pass_time(ROUND_FIRST_MS * MS - 1);
     assert_int_equal(count_entries(), last);
@@ -989,7 +989,7 @@ static void trims_after_a_segment(void **state)
     (void)state;
     fill_generation();
     uint64_t last = next_position - 1;
-    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    rig_retain(&rig, (struct retention){.events_max = 2});
     start();
     submit_one(&rig.frozen->work);
     assert_ptr_equal(take_back(), &rig.frozen->work);
@@ -1005,7 +1005,7 @@ static void trims_after_a_segment(void **state)
 static void segments_that_keep_coming_draw_no_look_away_from_the_older_ones(void **state)
 {
     (void)state;
-    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    rig_retain(&rig, (struct retention){.events_max = 2});
     start();
     for (int i = 0; i < 4; i++) {
         for (uint32_t session = 0; session < SESSIONS; session++)
@@ -1028,7 +1028,7 @@ static void trims_beside_a_segment(void **state)
     fill_generation();
     rig_write_frozen(&rig);
     rig_drop_frozen(&rig);
-    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    rig_retain(&rig, (struct retention){.events_max = 2});
     for (uint32_t i = 0; i < SESSIONS; i++)
         rig_events(&rig, i, 20);
     rig_commit(&rig);
@@ -1054,7 +1054,7 @@ static void trims_with_failures(void **state)
     fill_generation();
     uint64_t last = next_position - 1;
     rig_write_frozen(&rig);
-    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    rig_retain(&rig, (struct retention){.events_max = 2});
     begin();
     for (unsigned at = 0; at < 3; at++) {
         atomic_store(&fail_in_commit, at % 2 == 0);
@@ -1076,7 +1076,7 @@ static void without_memory_the_loop_turned_and_turned(void **state)
     fill_generation();
     uint64_t last = next_position - 1;
     rig_write_frozen(&rig);
-    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    rig_retain(&rig, (struct retention){.events_max = 2});
     session_ttl_ns = 160000 * MS;
     begin();
     atomic_store(&no_memory, true);
@@ -1113,7 +1113,7 @@ static void trims_by_age(void **state)
     fill_generation();
     uint64_t last = next_position - 1;
     rig_write_frozen(&rig);
-    rig_retain(&rig, (struct record_retention){.age_max_ns = age_ns});
+    rig_retain(&rig, (struct retention){.age_max_ns = age_ns});
     begin();
     pass_time(ROUND_FIRST_MS * MS);
     for (int i = 0; i < 15; i++) {

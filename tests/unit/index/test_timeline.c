@@ -468,7 +468,7 @@ enum { DAMAGED = 0 };
  * stands at the newest event of all. */
 static const struct retained_row {
     const char *script;
-    struct record_retention rule;
+    struct retention rule;
     struct cut cut;
     uint64_t from;
     uint64_t retained; /* seq. DAMAGED: what is missing was not taken by retention */
@@ -534,11 +534,11 @@ static const struct retained_row {
 /* Holes that an earlier rule may have made, or must not have. */
 static const struct changed_row {
     const char *script;
-    struct record_retention rule;
+    struct retention rule;
     struct cut cut;
     uint64_t from;
     uint64_t retained;
-    struct record_retention before;
+    struct retention before;
 } changed_rows[] = {
     {"cFW", {0}, {20, 40}, 20, 41, {.events_max = 60}},
     {"cFW", {0}, {20, 40}, 20, DAMAGED, {.events_max = 61}},
@@ -563,7 +563,7 @@ static const struct changed_row {
 static const struct window_row {
     const char *script;
     struct cut cut;
-    struct record_retention before;
+    struct retention before;
     spn_err err;
     uint64_t damaged; /* seq of an event that does not read, too */
 } window_rows[] = {
@@ -685,7 +685,7 @@ static void retained_by_bytes(void **state)
         uint64_t expected = 1;
         while (all - of->events[expected - 1].bytes >= bytes_max)
             expected++;
-        rig_retain(&rig, (struct record_retention){.bytes_max = bytes_max});
+        rig_retain(&rig, (struct retention){.bytes_max = bytes_max});
         assert_retained(1, 0, expected);
         assert_retained(durable, 0, durable);
         if (expected > 1)

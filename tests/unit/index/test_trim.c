@@ -159,8 +159,8 @@ static bool is_retained_at(const struct rig_session *of, size_t i, size_t count)
 {
     struct record_entry event = {
         .seq = i + 1, .bytes = of->events[i].bytes, .time_ns = rig_time_ns(of->events[i].position)};
-    return record_retains(&journal_meta(rig.journal)->retention, &event, count,
-                          of->events[count - 1].bytes, now_ns);
+    return retention_keeps(&journal_meta(rig.journal)->retention, &event, count,
+                           of->events[count - 1].bytes, now_ns);
 }
 
 /* As readers see it. */
@@ -384,7 +384,7 @@ static size_t trim_all(enum accident accident, size_t at)
 static const struct row {
     const char *name;
     const char *script;
-    struct record_retention rule;
+    struct retention rule;
 } rows[] = {
     {"no rule", "a9 b9 W a9 W", EVENTS(0)},
     {"nothing to trim", "a5 b5 W", EVENTS(5)},
@@ -520,7 +520,7 @@ static void over_time(void **state)
 {
     (void)state;
     run_script("a16 W");
-    rig_retain(&rig, (struct record_retention){.events_max = 16});
+    rig_retain(&rig, (struct retention){.events_max = 16});
     for (int i = 0; i < 20; i++) {
         rig_events(&rig, 0, 1);
         now_ns = rig_time_ns(rig.next_position);
@@ -577,7 +577,7 @@ static void by_turns(void **state)
     trim_look(trim, 2);
     go_on(); /* 1 and 2, where there is nothing to do yet */
     check_whole("1234");
-    rig_retain(&rig, (struct record_retention){.events_max = 2});
+    rig_retain(&rig, (struct retention){.events_max = 2});
     trim_look(trim, 1);
     go_on();
     check_whole("124");

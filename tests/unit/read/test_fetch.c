@@ -32,7 +32,7 @@ static size_t looks;     /* until the rule hides some hundred events; 0: it does
 static uint64_t fake_monotonic_ns(void)
 {
     if (looks > 0 && --looks == 0)
-        rig_retain(&rig, (struct record_retention){.events_max = of->count - 700});
+        rig_retain(&rig, (struct retention){.events_max = of->count - 700});
     now_ns += look_ns;
     return now_ns;
 }
@@ -255,10 +255,10 @@ static void change(enum change change, uint64_t seq)
         rig_end(&rig, MAIN, RECORD_DELETE);
         break;
     case HIDES_BEFORE:
-        rig_retain(&rig, (struct record_retention){.events_max = of->count - seq});
+        rig_retain(&rig, (struct retention){.events_max = of->count - seq});
         break;
     case HIDES_IT:
-        rig_retain(&rig, (struct record_retention){.events_max = of->count - seq - 10});
+        rig_retain(&rig, (struct retention){.events_max = of->count - seq - 10});
         break;
     case LATE:
         assert_true(fetch_tick(&fetch) > 0);

@@ -104,7 +104,7 @@ static struct trim *trim;
 static struct segment *segment; /* of rig.frozen; NULL: none is being written */
 static struct journal_reader *reader;
 static uint16_t window;
-static struct record_retention rule;
+static struct retention rule;
 static uint64_t taken;    /* positions below it went for the quota */
 static bool by_quota;     /* in this world the quota takes something */
 static uint64_t burst;    /* events published at a time, about */
@@ -133,7 +133,7 @@ static bool retains(const struct rig_session *of, uint64_t seq, uint64_t last)
     const struct rig_event *event = event_of(of, seq);
     const struct record_entry entry = {
         .seq = seq, .bytes = event->bytes, .time_ns = rig_time_ns(event->position)};
-    return record_retains(&rule, &entry, last, event_of(of, last)->bytes, now_ns());
+    return retention_keeps(&rule, &entry, last, event_of(of, last)->bytes, now_ns());
 }
 
 /* The first event from seq on that the rule retains when the session has come to `last`. */
@@ -390,9 +390,9 @@ static void close_world(void)
     reader = NULL;
 }
 
-static struct record_retention any_rule(void)
+static struct retention any_rule(void)
 {
-    struct record_retention any_of = {0};
+    struct retention any_of = {0};
     if (one_in(2))
         any_of.events_max = 1 + any(one_in(2) ? 30 : 2000);
     if (one_in(4))
@@ -409,7 +409,7 @@ static bool keeps_less(uint64_t limit, uint64_t than)
 
 static void change_rule(void)
 {
-    struct record_retention other = any_rule();
+    struct retention other = any_rule();
     bool narrower = keeps_less(other.events_max, rule.events_max) ||
                     keeps_less(other.bytes_max, rule.bytes_max) ||
                     keeps_less(other.age_max_ns, rule.age_max_ns);

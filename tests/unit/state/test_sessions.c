@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/record.h"
+#include "store/record_entry.h"
 #include "state/sessions.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

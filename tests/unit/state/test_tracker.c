@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/record.h"
+#include "store/record_entry.h"
+#include "store/record_meta.h"
 #include "state/tracker.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

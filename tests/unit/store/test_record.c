@@ -17,7 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/record.h"
+#include "store/record_block.h"
+#include "store/record_entry.h"
+#include "store/record_meta.h"
+#include "store/record_producer.h"
+#include "store/record_row.h"
+#include "store/retention.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TEXT(text)                                                                                 \
@@ -552,7 +557,7 @@ static void meta_of_an_older_database(void **state)
     assert_int_equal(meta.narrowest.events_max, 1);
     assert_int_equal(meta.narrowest.bytes_max, 1);
     assert_int_equal(meta.narrowest.age_max_ns, 1);
-    record_set_rule(&meta, &(struct record_retention){.events_max = 9});
+    record_set_rule(&meta, &(struct retention){.events_max = 9});
     assert_int_equal(meta.narrowest.events_max, 1);
 }
 
@@ -560,8 +565,8 @@ static void the_narrowest_rule_is_kept(void **state)
 {
     (void)state;
     struct record_meta meta = {0};
-    record_set_rule(&meta, &(struct record_retention){.events_max = 9, .bytes_max = 100});
-    record_set_rule(&meta, &(struct record_retention){.events_max = 50, .age_max_ns = 7});
+    record_set_rule(&meta, &(struct retention){.events_max = 9, .bytes_max = 100});
+    record_set_rule(&meta, &(struct retention){.events_max = 50, .age_max_ns = 7});
     assert_int_equal(meta.retention.events_max, 50);
     assert_int_equal(meta.retention.bytes_max, 0);
     assert_int_equal(meta.narrowest.events_max, 9);
@@ -766,7 +771,7 @@ static void segment_that_ends_before_it_begins(void **state)
 /* The session has come to seq 10 and 1,000 bytes; it is 5,000 ns. */
 static const struct retains_row {
     const char *name;
-    struct record_retention rule;
+    struct retention rule;
     uint64_t seq, bytes, time_ns; /* of the event */
     bool retains;
 } retains_rows[] = {
@@ -792,7 +797,7 @@ static void run_retains(void **state)
 {
     const struct retains_row *row = *state;
     struct record_entry event = {.seq = row->seq, .bytes = row->bytes, .time_ns = row->time_ns};
-    assert_int_equal(record_retains(&row->rule, &event, 10, 1000, 5000), row->retains);
+    assert_int_equal(retention_keeps(&row->rule, &event, 10, 1000, 5000), row->retains);
 }
 
 /* -- meta -------------------------------------------------------------------------------------- */

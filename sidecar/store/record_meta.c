@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/record_meta.h"
+
+#include <assert.h>
+
+#include "store/record_value.h"
+
+enum {
+    /* The first 12 bytes are the same in every format, so that an old program can tell a newer
+     * database from a foreign one. */
+    META_MAGIC = 0,
+    META_FORMAT = 8,
+    META_CHECKSUM = 12,
+    META_CHECKPOINT = 16,
+    META_NEXT_POSITION = 24,
+    META_CLOCK = 32,
+    META_SEGMENT = 40,
+    META_SECRET = 48,
+    META_RETENTION_EVENTS = 240,
+    META_RETENTION_BYTES = 248,
+    META_RETENTION_AGE = 256,
+    META_NARROWEST_EVENTS = 264,
+    META_NARROWEST_BYTES = 272,
+    META_NARROWEST_AGE = 280,
+    META_NARROWEST_KNOWN = 288, /* 0 in databases that did not keep it */
+    META_NOTE = 320,            /* the older ones end here, in zeros */
+    META_WALL = 320,
+    META_BOOT_TIME = 328,
+    META_BOOT_ID = 336,
+    META_CATCH_UP = 352,
+    META_END = 360,
+};
+
+static_assert((int)META_SECRET + (int)RECORD_SECRET_SIZE == (int)META_RETENTION_EVENTS, "meta");
+static_assert((int)META_END <= (int)RECORD_META_SIZE, "meta");
+
+static const uint8_t magic[8] = {'S', 'P', 'O', 'N', 'S', 'O', 'N', 0};
+
+void record_database_id(const uint8_t *secret, uint8_t ret_id[RECORD_DATABASE_ID_SIZE])
+{
+    XXH128_canonical_t id;
+    XXH128_canonicalFromHash(&id, XXH3_128bits(secret, RECORD_SECRET_SIZE));
+    static_assert(sizeof(id) == RECORD_DATABASE_ID_SIZE, "all of it");
+    memcpy(ret_id, id.digest, sizeof(id));
+}
+
+static uint32_t meta_checksum(const uint8_t *value, size_t size)
+{
+    return record_checksum(value + META_CHECKPOINT, size - META_CHECKPOINT, OF_META,
+                           get_u32(value + META_FORMAT));
+}
+
+void record_put_meta(void *value, const struct record_meta *meta)
+{
+    uint8_t *at = value;
+
+    memset(at, 0, RECORD_META_SIZE);
+    memcpy(at + META_MAGIC, magic, sizeof(magic));
+    put_u32(at + META_FORMAT, meta->format);
+    put_u64(at + META_CHECKPOINT, meta->checkpoint);
+    put_u64(at + META_NEXT_POSITION, meta->next_position);
+    put_u64(at + META_CLOCK, meta->clock_ns);
+    put_u32(at + META_SEGMENT, meta->segment);
+    memcpy(at + META_SECRET, meta->secret, RECORD_SECRET_SIZE);
+    put_u64(at + META_RETENTION_EVENTS, meta->retention.events_max);
+    put_u64(at + META_RETENTION_BYTES, meta->retention.bytes_max);
+    put_u64(at + META_RETENTION_AGE, meta->retention.age_max_ns);
+    put_u64(at + META_NARROWEST_EVENTS, meta->narrowest.events_max);
+    put_u64(at + META_NARROWEST_BYTES, meta->narrowest.bytes_max);
+    put_u64(at + META_NARROWEST_AGE, meta->narrowest.age_max_ns);
+    put_u32(at + META_NARROWEST_KNOWN, 1);
+    put_u64(at + META_WALL, meta->clock_at.wall_ms);
+    put_u64(at + META_BOOT_TIME, meta->clock_at.boot_ns);
+    memcpy(at + META_BOOT_ID, meta->clock_at.boot_id, CLOCK_BOOT_ID_SIZE);
+    put_u64(at + META_CATCH_UP, meta->catch_up_max_ns);
+    put_u32(at + META_CHECKSUM, meta_checksum(at, RECORD_META_SIZE));
+}
+
+static void get_note(const uint8_t *at, struct record_meta *meta)
+{
+    meta->clock_at.wall_ms = get_u64(at + META_WALL);
+    meta->clock_at.boot_ns = get_u64(at + META_BOOT_TIME);
+    memcpy(meta->clock_at.boot_id, at + META_BOOT_ID, CLOCK_BOOT_ID_SIZE);
+    meta->catch_up_max_ns = get_u64(at + META_CATCH_UP);
+}
+
+spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
+{
+    const uint8_t *at = value.data;
+
+    if (value.size < META_CHECKSUM || memcmp(at + META_MAGIC, magic, sizeof(magic)) != 0)
+        return SPN_E_CORRUPT;
+    if (get_u32(at + META_FORMAT) > RECORD_FORMAT)
+        return SPN_E_NEWER_FORMAT;
+    if (get_u32(at + META_FORMAT) < RECORD_FORMAT)
+        return SPN_E_OLDER_FORMAT;
+    if (value.size != RECORD_META_SIZE && value.size != META_NOTE)
+        return SPN_E_CORRUPT;
+    if (get_u32(at + META_CHECKSUM) != meta_checksum(at, value.size))
+        return SPN_E_CORRUPT;
+
+    struct record_meta meta = {
+        .format = RECORD_FORMAT,
+        .checkpoint = get_u64(at + META_CHECKPOINT),
+        .next_position = get_u64(at + META_NEXT_POSITION),
+        .clock_ns = get_u64(at + META_CLOCK),
+        .segment = get_u32(at + META_SEGMENT),
+        .retention = {.events_max = get_u64(at + META_RETENTION_EVENTS),
+                      .bytes_max = get_u64(at + META_RETENTION_BYTES),
+                      .age_max_ns = get_u64(at + META_RETENTION_AGE)},
+        .narrowest = {.events_max = 1, .bytes_max = 1, .age_max_ns = 1},
+    };
+    if (get_u32(at + META_NARROWEST_KNOWN) != 0)
+        meta.narrowest = (struct retention){.events_max = get_u64(at + META_NARROWEST_EVENTS),
+                                            .bytes_max = get_u64(at + META_NARROWEST_BYTES),
+                                            .age_max_ns = get_u64(at + META_NARROWEST_AGE)};
+    memcpy(meta.secret, at + META_SECRET, RECORD_SECRET_SIZE);
+    if (value.size > META_NOTE)
+        get_note(at, &meta);
+    *ret_meta = meta;
+    return SPN_OK;
+}
+
+void record_set_rule(struct record_meta *meta, const struct retention *rule)
+{
+    meta->retention = *rule;
+    retention_narrow(&meta->narrowest, rule);
+}

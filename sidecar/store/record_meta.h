@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record_meta: the one value that says what the database is.
+ *
+ * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value they were
+ *          read from.
+ * Units    sizes in bytes; *_ms wall time since 1970, shown only; *_ns the database clock.
+ * Errors   every value carries a checksum over all its bytes and its key. A decode that meets
+ *          another checksum or lengths that lie gives SPN_E_CORRUPT.
+ * Threads  pure functions.
+ */
+#ifndef SPN_RECORD_META_H
+#define SPN_RECORD_META_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "spn_err.h"
+#include "store/retention.h"
+
+enum {
+    RECORD_FORMAT = 1,        /* meta.format; a newer one is refused */
+    RECORD_SECRET_SIZE = 192, /* keys the fingerprints of this database; random at creation */
+    RECORD_DATABASE_ID_SIZE = 16,
+};
+
+/* Tells one database from another: one way from its secret, so that copies have the same. */
+void record_database_id(const uint8_t *secret, uint8_t ret_id[RECORD_DATABASE_ID_SIZE]);
+
+/* One value, under one key. */
+struct record_meta {
+    uint32_t format;
+    uint8_t secret[RECORD_SECRET_SIZE];
+    uint64_t checkpoint;          /* rows and index are complete up to this position */
+    uint32_t segment;             /* the newest complete segment */
+    uint64_t next_position;       /* never give a lower one again; the log's end may be higher */
+    uint64_t clock_ns;            /* database clock ... */
+    struct clock_moment clock_at; /* ... at this moment */
+    uint64_t catch_up_max_ns;     /* how much of the wall clock's difference counts at a start */
+    struct retention retention;
+    struct retention narrowest; /* of all rules so far: what trimming may have gone by. Of a
+                                          database that did not keep it: all but the newest event of
+                                          a session may be gone */
+};
+
+/* The rule from now on. */
+void record_set_rule(struct record_meta *meta, const struct retention *rule);
+
+enum { RECORD_META_SIZE = 384 };
+void record_put_meta(void *value, const struct record_meta *meta);
+/* SPN_E_CORRUPT: not ours, or damaged; SPN_E_NEWER_FORMAT, SPN_E_OLDER_FORMAT. */
+spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta) SPN_MUST_USE;
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record_row: a session's row and its name in the index.
+ *
+ * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value they were
+ *          read from.
+ * Units    sizes in bytes; *_ms wall time since 1970, shown only; *_ns the database clock.
+ * Errors   every value carries a checksum over all its bytes and its key. A decode that meets
+ *          another checksum or lengths that lie gives SPN_E_CORRUPT.
+ * Threads  pure functions.
+ */
+#ifndef SPN_RECORD_ROW_H
+#define SPN_RECORD_ROW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "spn_err.h"
+
+enum { RECORD_NAME_SIZE = 12 };
+
+/* A session's persisted state as of the checkpoint, under its epoch. */
+struct record_row {
+    uint64_t seq;
+    uint64_t position; /* of the newest entry */
+    uint64_t bytes;
+    uint64_t markers; /* of the seqs 1 .. seq */
+    uint64_t opened_ms;
+    uint64_t last_ms;
+    uint64_t last_ns;        /* database clock of the newest entry: activity */
+    uint64_t state_position; /* of the entry that made it closed or deleted; 0: it is live */
+    uint32_t segment;        /* newest segment with a block of it; 0: none */
+    uint32_t
+        segment_before; /* the one before: what holds while `segment` is above the checkpoint */
+    uint32_t duplicates;
+    uint32_t conflicts;
+    uint8_t state; /* enum record_state */
+    struct spn_bytes name;
+    struct spn_bytes last_id;
+};
+
+/* RECORD_DAMAGED: its row was lost to damage; this one has its name, so that it can be deleted. */
+enum record_state {
+    RECORD_LIVE = 0,
+    RECORD_CLOSED = 1,
+    RECORD_DELETED = 2,
+    RECORD_DAMAGED = 3,
+};
+
+size_t record_row_size(const struct record_row *row);
+void record_put_row(void *value, uint64_t epoch, const struct record_row *row);
+spn_err record_get_row(struct spn_bytes value, uint64_t epoch,
+                       struct record_row *ret_row) SPN_MUST_USE;
+
+/* The epoch of the newest session with this name: RECORD_NAME_SIZE bytes under the name. */
+void record_put_name(void *value, struct spn_bytes name, uint64_t epoch);
+spn_err record_get_name(struct spn_bytes value, struct spn_bytes name,
+                        uint64_t *ret_epoch) SPN_MUST_USE;
+
+#endif
