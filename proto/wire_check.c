@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What names, ids, types and data may be. */
+#include <string.h>
+
+#include "wire.h"
+
+/* Length of the UTF-8 sequence at bytes (RFC 3629, table in section 4), 0 if there is none. */
+static size_t utf8_length(const uint8_t *bytes, size_t size)
+{
+    uint8_t first = bytes[0];
+    if (first < 0x80)
+        return 1;
+    size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    if (first < 0xC2 || first > 0xF4 || size < length)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((bytes[i] & 0xC0) != 0x80)
+            return 0;
+    if ((first == 0xE0 && bytes[1] < 0xA0) || (first == 0xED && bytes[1] > 0x9F) ||
+        (first == 0xF0 && bytes[1] < 0x90) || (first == 0xF4 && bytes[1] > 0x8F))
+        return 0; /* overlong, surrogate, or above U+10FFFF */
+    return length;
+}
+
+static bool is_nowhere(struct spn_bytes bytes)
+{
+    return bytes.data == NULL && bytes.size > 0;
+}
+
+spn_err wire_check_session(struct spn_bytes session)
+{
+    const uint8_t *bytes = session.data;
+    if (is_nowhere(session))
+        return SPN_E_INVALID;
+    if (session.size == 0 || session.size > WIRE_SESSION_MAX)
+        return SPN_E_BAD_SESSION;
+    for (size_t i = 0; i < session.size;) {
+        size_t length = utf8_length(bytes + i, session.size - i);
+        bool c1 = length == 2 && bytes[i] == 0xC2 && bytes[i + 1] < 0xA0;
+        if (length == 0 || bytes[i] < 0x20 || bytes[i] == 0x7F || c1)
+            return SPN_E_BAD_SESSION;
+        i += length;
+    }
+    return SPN_OK;
+}
+
+static bool has_any(struct spn_bytes bytes, const char *set, size_t set_size)
+{
+    for (size_t i = 0; i < set_size; i++)
+        if (bytes.size > 0 && memchr(bytes.data, set[i], bytes.size))
+            return true;
+    return false;
+}
+
+spn_err wire_check_id(struct spn_bytes id)
+{
+    if (is_nowhere(id))
+        return SPN_E_INVALID;
+    return id.size > WIRE_ID_MAX || has_any(id, "\0\r\n", 3) ? SPN_E_BAD_ID : SPN_OK;
+}
+
+spn_err wire_check_type(struct spn_bytes type)
+{
+    if (is_nowhere(type))
+        return SPN_E_INVALID;
+    return type.size > WIRE_TYPE_MAX || has_any(type, "\0\r\n", 3) ? SPN_E_BAD_TYPE : SPN_OK;
+}
+
+spn_err wire_check_data(struct spn_bytes data, size_t data_max)
+{
+    if (is_nowhere(data))
+        return SPN_E_INVALID;
+    if (data.size > data_max)
+        return SPN_E_EVENT_TOO_LARGE;
+    return has_any(data, "\r", 1) ? SPN_E_BAD_DATA : SPN_OK;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Subscriptions on read.sock, and the items of slices and deliveries. */
+#include <assert.h>
+
+#include "wire_buffer.h"
+
+static_assert(WIRE_DELIVER_HEAD_SIZE == 8 + 4 + 4 + 4 + 4 + 4 * 8, "PROTOCOL.md: DELIVER");
+static_assert(WIRE_GRANT_SIZE == 8 + 4 + 4 + 8, "PROTOCOL.md: grant");
+static_assert(WIRE_ITEM_HEAD_SIZE == 3 * 8 + 4 * 4, "PROTOCOL.md: item");
+
+void wire_put_subscribe(struct wire_out *out, const struct wire_subscribe *subscribe)
+{
+    put_u64(out, subscribe->subscription);
+    put_u32(out, subscribe->incarnation);
+    put_u8(out, subscribe->start);
+    put_u8(out, subscribe->otherwise);
+    put_zeros(out, 2);
+    put_u64(out, subscribe->epoch);
+    put_u64(out, subscribe->seq);
+    put_u64(out, subscribe->credit);
+    put_short(out, subscribe->session);
+    put_id(out, subscribe->id);
+}
+
+void wire_get_subscribe(struct wire_in *in, struct wire_subscribe *ret_subscribe)
+{
+    ret_subscribe->subscription = get_u64(in);
+    ret_subscribe->incarnation = get_u32(in);
+    ret_subscribe->start = get_u8(in);
+    ret_subscribe->otherwise = get_u8(in);
+    get_zeros(in, 2);
+    ret_subscribe->epoch = get_u64(in);
+    ret_subscribe->seq = get_u64(in);
+    ret_subscribe->credit = get_u64(in);
+    ret_subscribe->session = get_short(in);
+    ret_subscribe->id = get_id(in);
+    if (ret_subscribe->start > WIRE_NOW || ret_subscribe->otherwise > WIRE_WAIT)
+        in->bad = true;
+}
+
+void wire_put_deliveries(struct wire_out *out, uint32_t count)
+{
+    put_u32(out, count);
+    put_zeros(out, 4);
+}
+
+void wire_get_deliveries(struct wire_in *in, uint32_t *ret_count)
+{
+    *ret_count = get_u32(in);
+    get_zeros(in, 4);
+    if (*ret_count == 0)
+        in->bad = true;
+}
+
+void wire_put_deliver(struct wire_out *out, const struct wire_deliver *deliver)
+{
+    put_u64(out, deliver->subscription);
+    put_u32(out, deliver->incarnation);
+    put_u8(out, deliver->kind);
+    put_u8(out, deliver->verdict);
+    put_zeros(out, 2);
+    put_u32(out, deliver->count);
+    put_u32(out, deliver->size);
+    put_u64(out, deliver->epoch);
+    put_u64(out, deliver->seq);
+    put_u64(out, deliver->bytes);
+    put_u64(out, deliver->missing);
+}
+
+void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver,
+                      struct wire_in *ret_items)
+{
+    ret_deliver->subscription = get_u64(in);
+    ret_deliver->incarnation = get_u32(in);
+    ret_deliver->kind = get_u8(in);
+    ret_deliver->verdict = get_u8(in);
+    get_zeros(in, 2);
+    ret_deliver->count = get_u32(in);
+    ret_deliver->size = get_u32(in);
+    ret_deliver->epoch = get_u64(in);
+    ret_deliver->seq = get_u64(in);
+    ret_deliver->bytes = get_u64(in);
+    ret_deliver->missing = get_u64(in);
+    if (ret_deliver->kind > WIRE_END || ret_deliver->verdict > WIRE_DAMAGED)
+        in->bad = true;
+    if (ret_deliver->size > 0 && ret_deliver->kind != WIRE_EVENTS)
+        in->bad = true;
+    if (!in->bad && ret_deliver->size > (size_t)(in->end - in->at))
+        in->bad = true;
+    *ret_items = wire_in(in->at, in->bad ? 0 : ret_deliver->size);
+    ret_items->bad = in->bad;
+    in->at += in->bad ? 0 : ret_deliver->size;
+}
+
+void wire_put_grants(struct wire_out *out, uint32_t count)
+{
+    put_u32(out, count);
+}
+
+void wire_get_grants(struct wire_in *in, uint32_t *ret_count)
+{
+    *ret_count = get_u32(in);
+    if (*ret_count > WIRE_GRANTS_MAX)
+        in->bad = true;
+}
+
+void wire_put_grant(struct wire_out *out, const struct wire_grant *grant)
+{
+    put_u64(out, grant->subscription);
+    put_u32(out, grant->incarnation);
+    put_zeros(out, 4);
+    put_u64(out, grant->credit);
+}
+
+void wire_get_grant(struct wire_in *in, struct wire_grant *ret_grant)
+{
+    ret_grant->subscription = get_u64(in);
+    ret_grant->incarnation = get_u32(in);
+    get_zeros(in, 4);
+    ret_grant->credit = get_u64(in);
+}
+
+size_t wire_item_size(const struct wire_item *item)
+{
+    return WIRE_ITEM_HEAD_SIZE + item->id.size + item->type.size + item->data.size;
+}
+
+void wire_put_item(struct wire_out *out, const struct wire_item *item)
+{
+    if (item->id.size > WIRE_ID_MAX || item->type.size > WIRE_TYPE_MAX ||
+        item->data.size > WIRE_EVENT_DATA_MAX)
+        out->bad = true;
+    put_u64(out, item->seq);
+    put_u64(out, item->position);
+    put_u64(out, item->time_ms);
+    put_u32(out, item->retry_ms);
+    put_u32(out, (uint32_t)item->data.size);
+    put_u16(out, (uint16_t)item->id.size);
+    put_u16(out, (uint16_t)item->type.size);
+    put_u8(out, item->kind);
+    put_zeros(out, 3);
+    put_bytes(out, item->id);
+    put_bytes(out, item->type);
+    put_bytes(out, item->data);
+}
+
+void wire_get_item(struct wire_in *in, struct wire_item *ret_item)
+{
+    ret_item->seq = get_u64(in);
+    ret_item->position = get_u64(in);
+    ret_item->time_ms = get_u64(in);
+    ret_item->retry_ms = get_u32(in);
+    uint32_t data_size = get_u32(in);
+    uint16_t id_size = get_u16(in);
+    uint16_t type_size = get_u16(in);
+    ret_item->kind = get_u8(in);
+    get_zeros(in, 3);
+    if (ret_item->kind > WIRE_ITEM_RESET || id_size > WIRE_ID_MAX || type_size > WIRE_TYPE_MAX ||
+        data_size > WIRE_EVENT_DATA_MAX)
+        in->bad = true;
+    ret_item->id = get_bytes(in, id_size);
+    ret_item->type = get_bytes(in, type_size);
+    ret_item->data = get_bytes(in, data_size);
+}
