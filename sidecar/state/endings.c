@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "state/endings.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROOM_FIRST = 64 };
+static const struct ending *at_place(const struct endings *endings, uint32_t place)
+{
+    return slot_table_at(&endings->places, place);
+}
 
 static uint64_t hash_of_place(const void *owner, uint32_t place)
 {
-    return ((const struct endings *)owner)->places[place]->hash;
+    return at_place(owner, place)->hash;
 }
 
 spn_err endings_init(struct endings *endings)
@@ -26,29 +28,7 @@ void endings_release(struct endings *endings)
         endings->first = next;
     }
     slot_index_release(&endings->by_name);
-    free(endings->places);
-    free(endings->free_places);
-    endings->places = NULL;
-    endings->free_places = NULL;
-}
-
-static spn_err make_room(struct endings *endings)
-{
-    if (endings->free_count > 0)
-        return SPN_OK;
-    uint32_t room = endings->room > 0 ? endings->room * 2 : ROOM_FIRST;
-    struct ending **places = realloc(endings->places, room * sizeof(struct ending *));
-    if (!places)
-        return SPN_E_NOMEM;
-    endings->places = places;
-    uint32_t *free_places = realloc(endings->free_places, room * sizeof(*free_places));
-    if (!free_places)
-        return SPN_E_NOMEM;
-    endings->free_places = free_places;
-    for (uint32_t place = room; place > endings->room; place--)
-        free_places[endings->free_count++] = place - 1;
-    endings->room = room;
-    return SPN_OK;
+    slot_table_release(&endings->places);
 }
 
 spn_err endings_add(struct endings *endings, struct spn_bytes name, uint64_t hash,
@@ -56,14 +36,13 @@ spn_err endings_add(struct endings *endings, struct spn_bytes name, uint64_t has
 {
     spn_err err = slot_index_reserve(&endings->by_name, 1);
     if (err == SPN_OK)
-        err = make_room(endings);
+        err = slot_table_reserve(&endings->places);
     struct ending *ending = err == SPN_OK ? malloc(sizeof(*ending) + name.size) : NULL;
     if (!ending)
         return SPN_E_NOMEM;
     *ending = (struct ending){.hash = hash, .position = position, .name_size = name.size};
     memcpy(ending->name, name.data, name.size);
-    ending->place = endings->free_places[--endings->free_count];
-    endings->places[ending->place] = ending;
+    ending->place = slot_table_add(&endings->places, ending);
     slot_index_add(&endings->by_name, hash, ending->place);
     *endings->end = ending;
     endings->end = &ending->next;
@@ -79,8 +58,12 @@ void endings_settle(struct endings *endings, uint64_t durable)
         if (!endings->first)
             endings->end = &endings->first;
         slot_index_remove(&endings->by_name, settled->hash, settled->place);
-        endings->free_places[endings->free_count++] = settled->place;
+        slot_table_remove(&endings->places, settled->place);
         free(settled);
+    }
+    if (!endings->first) { /* what a million at once took is given back */
+        slot_table_shrink(&endings->places);
+        slot_index_shrink(&endings->by_name);
     }
 }
 
@@ -92,7 +75,7 @@ const struct ending *endings_find(const struct endings *endings, struct spn_byte
     uint32_t place;
     while (endings->first &&
            (place = slot_index_next(&endings->by_name, hash, &cursor)) != SLOT_NONE) {
-        const struct ending *ending = endings->places[place];
+        const struct ending *ending = at_place(endings, place);
         if (ending->name_size == name.size && memcmp(ending->name, name.data, name.size) == 0 &&
             (!oldest || ending->position < oldest->position))
             oldest = ending;

@@ -12,6 +12,7 @@
 #ifndef SPN_ENDINGS_H
 #define SPN_ENDINGS_H
 
+#include "base/slot_table.h"
 #include "state/sessions.h"
 
 struct ending {
@@ -28,10 +29,7 @@ struct ending {
 };
 
 struct endings {
-    struct ending **places;
-    uint32_t room;
-    uint32_t free_count;
-    uint32_t *free_places;
+    struct slot_table places;
     struct slot_index by_name;
     struct ending *first;
     struct ending **end;
