@@ -2,7 +2,6 @@
 #include "read/reader.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "read/fetch.h"
 #include "read/listing.h"
 #include "net/outbox.h"
+#include "net/router.h"
 #include "base/slack.h"
 #include "net/peer_uid.h"
 #include "read/subscription.h"
@@ -33,6 +33,7 @@ enum {
 
 struct reader {
     struct reader_options options;
+    struct router router; /* read.sock */
     struct journal_reader *journal;
     pthread_t thread;
     atomic_bool stop;
@@ -629,20 +630,10 @@ static void take_answers(struct reader *reader)
 static bool receive_one(struct reader *reader)
 {
     struct peer peer;
-    int size = zmq_recv(reader->options.socket, peer.bytes, sizeof(peer.bytes), ZMQ_DONTWAIT);
-    if (size < 0)
-        return false;
-    peer.size = (uint8_t)(size <= PEER_MAX ? size : 0);
     zmq_msg_t frame;
-    zmq_msg_init(&frame);
-    size_t frames = 0;
-    int more = 1;
-    size_t more_size = sizeof(more);
-    zmq_getsockopt(reader->options.socket, ZMQ_RCVMORE, &more, &more_size);
-    while (more && zmq_msg_recv(&frame, reader->options.socket, 0) >= 0) {
-        frames++;
-        more = zmq_msg_more(&frame);
-    }
+    size_t frames;
+    if (!router_receive(&reader->router, &peer, &frame, &frames))
+        return false;
     struct outbox_peer *from = outbox_meet(reader->outbox, &peer, &frame);
     size_t unanswered = reader->unanswered;
     if (from && frames == 1)
@@ -711,7 +702,7 @@ static void *run(void *argument)
     while (!atomic_load(&reader->stop)) {
         zmq_pollitem_t items[] = {
             {.fd = reader->options.answers->event_fd, .events = ZMQ_POLLIN},
-            {.socket = reader->options.socket, .events = ZMQ_POLLIN},
+            {.socket = &reader->router, .events = ZMQ_POLLIN},
         };
         bool ahead = fetch_wants(&reader->fetch);
         bool paused = pauses(reader);
@@ -730,19 +721,16 @@ static void *run(void *argument)
     return NULL;
 }
 
-static spn_err send_message(void *socket, const struct peer *peer, zmq_msg_t *message)
+static spn_err send_message(void *router, const struct peer *peer, zmq_msg_t *message)
 {
-    if (zmq_send(socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
-        zmq_msg_send(message, socket, ZMQ_DONTWAIT) < 0)
-        return errno == EAGAIN ? SPN_E_BACKPRESSURE : SPN_E_UNAVAILABLE;
-    return SPN_OK;
+    return router_send_message(router, peer, message);
 }
 
 static spn_err new_outbox(struct reader *reader)
 {
     return outbox_new(&reader->outbox,
                       &(struct outbox_options){.send = send_message,
-                                               .socket = reader->options.socket,
+                                               .socket = &reader->router,
                                                .clock = reader->options.clock,
                                                .metrics = reader->options.metrics,
                                                .stalled_uid = reader->options.stalled_uid});
@@ -775,6 +763,8 @@ spn_err reader_start(struct reader **ret_reader, const struct reader_options *op
                                                        .metrics = options->metrics,
                                                        .secret = options->secret,
                                                        .slice = &reader->slice});
+    if (err == SPN_OK)
+        err = router_init(&reader->router, options->socket);
     if (err == SPN_OK)
         err = new_outbox(reader);
     if (err == SPN_OK)

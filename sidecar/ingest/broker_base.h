@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* broker_base: the broker's state, and what its files do for each other.
+ *
+ * broker.c is the loop: it takes frames, hands batches to the worker and takes them back. parking.c
+ * keeps frames that wait. holders.c opens and forgets producers. What needs less than all of this
+ * has a header of its own: acks, share, freezing, views, intake.
+ *
+ * Threads  the broker's.
+ */
+#ifndef SPN_BROKER_BASE_H
+#define SPN_BROKER_BASE_H
+
+#include "base/slack.h"
+#include "ingest/acks.h"
+#include "ingest/broker.h"
+#include "ingest/freezing.h"
+#include "ingest/intake.h"
+#include "ingest/report.h"
+#include "ingest/share.h"
+#include "ingest/views.h"
+#include "net/router.h"
+
+struct parking {
+    uint32_t *cold;            /* scratch for intake_look_up */
+    size_t parked;             /* frames */
+    uint64_t held_bytes;       /* parked by producers whose results have no room */
+    struct producer **waiting; /* with parked frames that may go on */
+    size_t waiting_count;
+    size_t waiting_room;
+    size_t hydrating; /* asks at the reader */
+};
+
+struct holders {
+    struct wire_mark database; /* with the position that was durable at the start */
+    uint64_t look_due_ns;      /* at producers that nobody uses */
+    uint32_t looked_at;        /* of them, in this round */
+};
+
+struct broker {
+    const struct broker_options *options;
+    struct broker_state *state;
+    struct router router; /* ingest.sock */
+    struct acks acks;
+    struct share share;
+    struct intake intake;
+    struct freezing freezing;
+    struct parking parking;
+    struct holders holders;
+    struct report report;
+    struct handoff_chain handed_over; /* in this turn: the worker gets it in one piece */
+
+    uint64_t queue_events; /* at the worker, or parked */
+    uint64_t queue_bytes;
+    bool above_mark;
+
+    struct slack slack;
+    uint64_t slack_due_ns;
+
+    bool stopping;
+    bool stop_handed;
+    uint64_t stop_by_ns;
+    bool ended;
+    enum broker_end end;
+};
+
+static inline struct views broker_views(const struct broker *broker)
+{
+    return (struct views){broker->state, broker->freezing.frozen};
+}
+
+/* broker.c */
+
+/* To the worker, with this turn. */
+void broker_hand_over(struct broker *broker, struct batch *batch);
+/* Back to the reader. */
+void broker_answer(struct broker *broker, struct ask *ask, spn_err err);
+/* Takes a decoded batch of this producer. True: its frame has to be parked. */
+bool broker_take_batch(struct broker *broker, struct producer *producer, const struct peer *peer,
+                       zmq_msg_t *frame);
+/* What comes from this producer waits, so that others need not (share.h). */
+bool broker_must_wait(const struct broker *broker, const struct producer *producer);
+/* The daemon ends, for this reason. */
+void broker_fail(struct broker *broker, spn_err err);
+
+/* parking.c */
+
+spn_err parking_init(struct broker *broker) SPN_MUST_USE;
+void parking_release(struct broker *broker);
+/* Takes the frame over, or there is no room for it: then it is not taken, a hole for the client. */
+void parking_park(struct broker *broker, struct producer *producer, const struct peer *peer,
+                  zmq_msg_t *frame);
+void parking_drop(struct broker *broker, struct producer *producer); /* all of its frames */
+/* first: of the batch whose rest waits for room for its results; 0: none does. */
+void parking_set_held(struct broker *broker, struct producer *producer, uint64_t first);
+/* Looks up the sessions of the decoded batch. True: some have to come back from disk first. */
+bool parking_load(struct broker *broker, struct producer *producer);
+/* One of them came. */
+void parking_take_loaded(struct broker *broker, struct ask *ask);
+/* Its frames may go on, with parking_go_on_waiting. */
+void parking_wait_over(struct broker *broker, struct producer *producer);
+void parking_go_on(struct broker *broker, struct producer *producer);
+void parking_go_on_waiting(struct broker *broker);
+
+/* holders.c */
+
+void holders_init(struct broker *broker);
+void holders_open(struct broker *broker, struct ask *ask);
+void holders_state(struct broker *broker, struct ask *ask);
+/* The token that was given with this OPEN is on disk. */
+void holders_opened(struct broker *broker, struct ask *ask, const struct producer *producer);
+/* A LEAVE. SPN_E_PROTOCOL. */
+spn_err holders_leave(struct broker *broker, struct wire_in in) SPN_MUST_USE;
+void holders_forget_left(struct broker *broker);
+void holders_forget_unused(struct broker *broker);
+uint64_t holders_due_ns(const struct broker *broker); /* UINT64_MAX: never */
+
+#endif

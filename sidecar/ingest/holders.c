@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* holders: who opens a producer, who is fenced by that, and which producers are forgotten. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "ingest/broker_base.h"
+#include "net/peer_uid.h"
+#include "store/record_meta.h"
+
+enum {
+    PRODUCERS_PER_TURN = 1024,
+    LOOK_MS_MIN = 100,
+    OTHERS_PART = 8, /* of the producers: left for other users' processes */
+    LEFT_PER_TURN = 64,
+};
+
+/* -- answers ------------------------------------------------------------------------------------
+ */
+
+/* A holder that asks says in its base how many results it knows: a batch may wait for just that. */
+static void settle(struct broker *broker, struct producer *producer, uint64_t base)
+{
+    producer_settle(producer, base);
+    if (producer->held != 0 && producer->parked_first && producer->hydrating == 0)
+        parking_wait_over(broker, producer);
+}
+
+static void answer_state(struct broker *broker, struct ask *ask, const struct producer *producer)
+{
+    ask->runs = malloc(WIRE_RUNS_MAX * sizeof(*ask->runs));
+    if (!ask->runs) {
+        broker_answer(broker, ask, SPN_E_NOMEM);
+        return;
+    }
+    ask->state = (struct wire_state){
+        .token = producer->token,
+        .instance = broker->options->instance,
+        .accepted = producer->accepted,
+        .durable = producer->durable,
+        .run_count = (uint32_t)producer_runs(producer, ask->base, producer->durable, ask->runs),
+        .mark = broker->holders.database,
+    };
+    ask->state.mark.position = atomic_load(&broker->options->commits->durable);
+    broker_answer(broker, ask, SPN_OK);
+}
+
+/* -- a new holder -------------------------------------------------------------------------------
+ */
+
+static uint64_t random_token(const struct producers *producers)
+{
+    uint64_t token = 0;
+    while (token == 0 || producers_find_token(producers, token))
+        if (getrandom(&token, sizeof(token), 0) != (ssize_t)sizeof(token))
+            token = 0;
+    return token;
+}
+
+/* A new holder: fenced off from the old one at once, answered when its token, and so everything
+ * that was accepted before it, is on disk. An id that nothing was published under yet is not
+ * written: to open it again costs nothing, and floods of them stay in memory. Whoever comes with a
+ * token for an id that is not known keeps it: the answer may be lost, and then it comes with that
+ * one again. */
+static void give_producer(struct broker *broker, struct ask *ask, struct producer *producer)
+{
+    struct producers *producers = &broker->state->producers;
+    bool keeps =
+        producer->token == 0 && ask->token != 0 && !producers_find_token(producers, ask->token);
+    if (!keeps)
+        ask->token = random_token(producers);
+    producer_heard(producers, producer, clock_database_ns(broker->options->clock));
+    parking_set_held(broker, producer, 0);
+    spn_err err = producers_give(producers, producer, ask->token);
+    if (err == SPN_OK && !producer->written) {
+        answer_state(broker, ask, producer);
+        return;
+    }
+    struct batch *batch = err == SPN_OK ? intake_record_batch(&broker->intake, producer) : NULL;
+    if (!batch) {
+        broker_answer(broker, ask, SPN_E_NOMEM);
+        return;
+    }
+    batch->opened = ask;
+    producer->acked = producer->accepted; /* what came before was the earlier holder's */
+    broker_hand_over(broker, batch);
+}
+
+/* Its token is on disk. Somebody may have opened the same id since: then this one is fenced. */
+void holders_opened(struct broker *broker, struct ask *ask, const struct producer *producer)
+{
+    if (ask->token == producer->token)
+        answer_state(broker, ask, producer);
+    else
+        broker_answer(broker, ask, SPN_E_FENCED);
+}
+
+/* What follows under its id is a new producer's, and is written after this. SPN_E_NOMEM: another
+ * time. */
+static spn_err remove_producer(struct broker *broker, struct producer *producer)
+{
+    if (producer->written) {
+        struct batch *batch = intake_forget_batch(&broker->intake, producer);
+        if (!batch)
+            return SPN_E_NOMEM;
+        broker_hand_over(broker, batch);
+    }
+    share_forget(&broker->share, producer);
+    parking_drop(broker, producer);
+    producers_remove(&broker->state->producers, producer);
+    return SPN_OK;
+}
+
+/* -- how many there may be ----------------------------------------------------------------------
+ */
+
+/* How many producers the processes of one user may have. */
+static uint32_t share_max(const struct broker *broker)
+{
+    uint32_t most = broker->options->producers_max;
+    return most - most / OTHERS_PART;
+}
+
+static spn_err refuse_producer(struct broker *broker, struct ask *ask, bool all)
+{
+    const struct broker_options *options = broker->options;
+    metrics_add(&options->metrics->producers_refused, 1);
+    report_limit(&broker->report,
+                 &(struct report_limit){
+                     .option = "--producers",
+                     .max = options->producers_max,
+                     .uid = ask->owner.uid,
+                     .held = producers_of(&broker->state->producers, ask->owner.uid),
+                     .refused = metrics_get(&options->metrics->producers_refused),
+                     .now_ns = options->clock->monotonic_ns(),
+                 });
+    ask->detail = all ? "as many producers are known as --producers allows; unused ones are "
+                        "forgotten after --producer-ttl"
+                      : "this user's processes have as many producers as one user may: seven "
+                        "eighths of --producers";
+    return SPN_E_LIMIT;
+}
+
+/* At the limit one that nobody misses goes: of this user's, when it is the user's own limit. */
+static spn_err make_room(struct broker *broker, struct ask *ask)
+{
+    struct producers *producers = &broker->state->producers;
+    uint32_t uid = ask->owner.uid;
+    bool all = producers->count >= broker->options->producers_max;
+    if (!all && (uid == PEER_NO_UID || producers_of(producers, uid) < share_max(broker)))
+        return SPN_OK;
+    struct producer *gone = producers_expendable(producers, all ? UINT32_MAX : uid,
+                                                 clock_database_ns(broker->options->clock));
+    if (!gone)
+        return refuse_producer(broker, ask, all);
+    metrics_add(&broker->options->metrics->producers_evicted, 1);
+    return remove_producer(broker, gone);
+}
+
+/* -- a database that went back ------------------------------------------------------------------
+ */
+
+static bool is_other_database(const struct broker *broker, const struct ask *ask)
+{
+    return memcmp(ask->known.database, broker->holders.database.database,
+                  sizeof(ask->known.database)) != 0;
+}
+
+/* How far the database was when the holder can have seen it last. What was added since the start
+ * does not count for one that has not heard of us yet: others may have gone on where an older copy
+ * ends, beyond what it has seen. */
+static uint64_t seen_at_most(const struct broker *broker, const struct ask *ask)
+{
+    return ask->known_of == broker->options->instance
+               ? atomic_load(&broker->options->commits->durable)
+               : broker->holders.database.position;
+}
+
+/* The holder has seen more of the database than there was, or another one: what it knows to be
+ * durable is not. */
+static bool is_ahead(const struct broker *broker, const struct ask *ask)
+{
+    static const struct wire_mark nothing;
+    if (memcmp(&ask->known, &nothing, sizeof(nothing)) == 0)
+        return false;
+    return is_other_database(broker, ask) || ask->known.position > seen_at_most(broker, ask);
+}
+
+static void note_ahead(struct broker *broker, const struct ask *ask)
+{
+    metrics_add(&broker->options->metrics->went_back, 1);
+    report_ahead(&broker->report, ask->known.position, seen_at_most(broker, ask),
+                 is_other_database(broker, ask), broker->options->clock->monotonic_ns());
+}
+
+/* -- OPEN and STATE -----------------------------------------------------------------------------
+ */
+
+/* Whoever comes with a token was known once and was forgotten, when all it had sent was on disk:
+ * nothing below its base is missing. Of one that is ahead everything is: it is told so by numbers
+ * from 1 on. */
+static spn_err add_producer(struct broker *broker, struct ask *ask, bool ahead,
+                            struct producer **ret_producer)
+{
+    struct producers *producers = &broker->state->producers;
+    spn_err err = make_room(broker, ask);
+    if (err == SPN_OK)
+        err = producers_add(producers, ask->producer_id, &ask->owner, ret_producer);
+    if (err != SPN_OK || ask->token == 0 || ahead)
+        return err;
+    struct producer *producer = *ret_producer;
+    (void)producer_raise_base(producer, ask->base);
+    producer->durable = producer->acked = producer->accepted;
+    return SPN_OK;
+}
+
+void holders_open(struct broker *broker, struct ask *ask)
+{
+    struct producers *producers = &broker->state->producers;
+    struct producer *producer = producers_find_id(producers, ask->producer_id);
+    bool ahead = ask->token != 0 && is_ahead(broker, ask);
+    bool again = producer && ask->token == producer->token && !producer->stale;
+    if (ahead && !again) /* an OPEN that is sent twice is one holder's */
+        note_ahead(broker, ask);
+    if (broker->stopping) {
+        broker_answer(broker, ask, SPN_E_STOPPING);
+    } else if (producer && ask->token != 0 && ask->token == producer->token) {
+        producer->stale = false;
+        settle(broker, producer, ask->base);
+        answer_state(broker, ask, producer);
+    } else if (producer && ask->token != 0 && producer->token != 0 && !ahead) {
+        broker_answer(broker, ask, SPN_E_FENCED);
+    } else {
+        /* The token of one that is ahead may be newer than the one that is here. */
+        spn_err err = producer ? SPN_OK : add_producer(broker, ask, ahead, &producer);
+        if (err == SPN_OK)
+            give_producer(broker, ask, producer);
+        else
+            broker_answer(broker, ask, err);
+    }
+}
+
+void holders_state(struct broker *broker, struct ask *ask)
+{
+    struct producers *producers = &broker->state->producers;
+    struct producer *producer = producers_find_token(producers, ask->token);
+    if (!producer || producer->stale) {
+        broker_answer(broker, ask, SPN_E_STALE_TOKEN);
+        return;
+    }
+    producer_heard(producers, producer, clock_database_ns(broker->options->clock));
+    settle(broker, producer, ask->base);
+    answer_state(broker, ask, producer);
+}
+
+/* It is forgotten by forget_left, once nothing of it is on its way. */
+spn_err holders_leave(struct broker *broker, struct wire_in in)
+{
+    uint64_t token;
+    wire_get_leave(&in, &token);
+    if (!wire_in_done(&in))
+        return SPN_E_PROTOCOL;
+    struct producer *producer = producers_find_token(&broker->state->producers, token);
+    if (producer)
+        producer_leave(&broker->state->producers, producer);
+    return SPN_OK;
+}
+
+/* -- producers that nobody uses -----------------------------------------------------------------
+ */
+
+static bool is_unused(const struct producer *producer, uint64_t now_ns, uint64_t ttl_ns)
+{
+    return producer_is_idle(producer) && now_ns > producer->heard_ns &&
+           now_ns - producer->heard_ns >= ttl_ns;
+}
+
+/* Those that have ended come first in their lists, and stay until nothing of them is on its way. */
+static void forget_left_in(struct broker *broker, const struct producer_list *list)
+{
+    struct producer *producer = list->first;
+    for (int i = 0; i < LEFT_PER_TURN && producer && producer->left; i++) {
+        struct producer *next = producer->after;
+        if (producer_is_idle(producer) && remove_producer(broker, producer) == SPN_OK)
+            metrics_add(&broker->options->metrics->producers_left, 1);
+        producer = next;
+    }
+}
+
+void holders_forget_left(struct broker *broker)
+{
+    if (broker->stopping)
+        return;
+    forget_left_in(broker, &broker->state->producers.unwritten);
+    forget_left_in(broker, &broker->state->producers.random);
+}
+
+/* A sixteenth of their time to live. */
+static uint64_t look_interval_ns(const struct broker *broker)
+{
+    uint64_t part_ns = broker->options->producer_ttl_ns / 16;
+    return part_ns > LOOK_MS_MIN * 1000000ull ? part_ns : LOOK_MS_MIN * 1000000ull;
+}
+
+/* A part of the table in each turn. */
+void holders_forget_unused(struct broker *broker)
+{
+    struct producers *producers = &broker->state->producers;
+    uint64_t ttl_ns = broker->options->producer_ttl_ns;
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
+    if (ttl_ns == 0 || broker->stopping || now_ns < broker->holders.look_due_ns)
+        return;
+    uint64_t now_database_ns = clock_database_ns(broker->options->clock);
+    uint32_t end = broker->holders.looked_at + PRODUCERS_PER_TURN;
+    for (; broker->holders.looked_at < producers->count && broker->holders.looked_at < end;
+         broker->holders.looked_at++) {
+        struct producer *producer =
+            producers->slots[producers->count - 1 - broker->holders.looked_at];
+        if (is_unused(producer, now_database_ns, ttl_ns) &&
+            remove_producer(broker, producer) == SPN_OK)
+            metrics_add(&broker->options->metrics->producers_expired, 1);
+    }
+    if (broker->holders.looked_at < producers->count)
+        return;
+    broker->holders.looked_at = 0;
+    broker->holders.look_due_ns = now_ns + look_interval_ns(broker);
+}
+
+void holders_init(struct broker *broker)
+{
+    struct wire_mark *database = &broker->holders.database;
+    record_database_id(broker->options->secret, database->database);
+    database->position = atomic_load(&broker->options->commits->durable);
+    /* Nobody could be heard of while nothing ran: they may come back first. */
+    broker->holders.look_due_ns = broker->options->clock->monotonic_ns() + look_interval_ns(broker);
+}
+
+uint64_t holders_due_ns(const struct broker *broker)
+{
+    return broker->options->producer_ttl_ns > 0 && !broker->stopping ? broker->holders.look_due_ns
+                                                                     : UINT64_MAX;
+}

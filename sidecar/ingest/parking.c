@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* parking: frames that wait, and the sessions that they wait for. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "ingest/broker_base.h"
+
+enum { PARKED_PART = 4 };
+
+/* A frame that waits for its sessions to come back from disk, for its producer's share of the queue
+ * or for room for its results, and those of its producer after it. */
+struct parked {
+    struct parked *next;
+    zmq_msg_t frame;
+    struct peer peer;
+    size_t bytes; /* of it all: what it counts against the queue's mark */
+};
+
+/* -- frames that wait ---------------------------------------------------------------------------
+ */
+
+/* first: of the batch whose rest waits for room for its results; 0: none does. */
+void parking_set_held(struct broker *broker, struct producer *producer, uint64_t first)
+{
+    if (producer->held == 0 && first != 0)
+        broker->parking.held_bytes += producer->parked_bytes;
+    else if (producer->held != 0 && first == 0)
+        broker->parking.held_bytes -= producer->parked_bytes;
+    producer->held = first;
+}
+
+/* What waits for its holder to take results may wait for ever: all of it together gets about as
+ * much of the queue as one producer may have that waits, or a few such holders would leave nothing
+ * to the others. */
+static bool is_held_above(const struct broker *broker, const struct producer *producer,
+                          uint64_t bytes_max)
+{
+    return producer->held != 0 && broker->parking.held_bytes >= bytes_max;
+}
+
+void parking_park(struct broker *broker, struct producer *producer, const struct peer *peer,
+                  zmq_msg_t *frame)
+{
+    uint64_t bytes_max = broker->options->queue_bytes_max / PARKED_PART;
+    bool room = producer->parked_bytes < bytes_max && !is_held_above(broker, producer, bytes_max);
+    struct parked *parked = room ? malloc(sizeof(*parked)) : NULL;
+    if (!parked) { /* not taken: a hole for the client */
+        if (!producer->parked_first)
+            parking_set_held(broker, producer, 0);
+        return;
+    }
+    *parked = (struct parked){.peer = *peer, .bytes = sizeof(*parked) + zmq_msg_size(frame)};
+    zmq_msg_init(&parked->frame);
+    zmq_msg_move(&parked->frame, frame);
+    broker->queue_bytes += parked->bytes;
+    broker->parking.held_bytes += producer->held != 0 ? parked->bytes : 0;
+    producer->parked_bytes += parked->bytes;
+    if (producer->parked_last) {
+        producer->parked_last->next = parked;
+    } else {
+        producer->parked_first = parked;
+        broker->share.waiting++;
+    }
+    producer->parked_last = parked;
+    broker->parking.parked++;
+}
+
+static void drop_first_parked(struct broker *broker, struct producer *producer)
+{
+    struct parked *parked = producer->parked_first;
+    producer->parked_first = parked->next;
+    if (!producer->parked_first) {
+        producer->parked_last = NULL;
+        broker->share.waiting--;
+    }
+    broker->queue_bytes -= parked->bytes;
+    broker->parking.held_bytes -= producer->held != 0 ? parked->bytes : 0;
+    producer->parked_bytes -= parked->bytes;
+    broker->parking.parked--;
+    if (!producer->parked_first)
+        parking_set_held(broker, producer, 0);
+    zmq_msg_close(&parked->frame);
+    free(parked);
+}
+
+/* -- sessions that come back from disk ----------------------------------------------------------
+ */
+
+static void ask_for_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
+                            uint64_t hash, uint32_t slot)
+{
+    struct ask *ask = ask_new(ASK_HYDRATE, 1);
+    if (!ask)
+        abort(); /* nothing else would ever wake the parked frame */
+    ask->hash = hash;
+    ask->slot = slot;
+    ask->waiting = producer;
+    ask_name(ask, 0, name);
+    struct views views = broker_views(broker);
+    views_fill(&views, slot, &ask->sessions[0].view);
+    producer->hydrating++;
+    broker->parking.hydrating++;
+    metrics_add(&broker->options->metrics->hydrations, 1);
+    handoff_push(broker->options->answers, &ask->node);
+}
+
+/* Notes of the batch's sessions that are in memory whether it waits for the others. */
+static void want_sessions(struct broker *broker, bool wanted)
+{
+    const struct intake *intake = &broker->intake;
+    for (uint32_t i = intake->begin; i < intake->end; i++) {
+        uint32_t slot = intake->entries[i].kind == WIRE_SKIP ? SLOT_NONE : intake->slots[i];
+        if (slot != SLOT_NONE && broker->state->sessions.slots[slot].tracker)
+            broker->state->sessions.slots[slot].tracker->wanted = wanted;
+    }
+}
+
+/* True: the batch has to wait for sessions to come back from disk. */
+bool parking_load(struct broker *broker, struct producer *producer)
+{
+    struct intake *intake = &broker->intake;
+    uint32_t cold_count;
+    intake_look_up(intake, producer, broker->parking.cold, &cold_count);
+    if (cold_count > 0 || producer->parked_first)
+        want_sessions(broker, cold_count > 0);
+    for (uint32_t i = 0; i < cold_count; i++) {
+        uint32_t at = broker->parking.cold[i];
+        struct spn_bytes name = intake->entries[at].session;
+        ask_for_session(broker, producer, name, sessions_hash(&broker->state->sessions, name),
+                        intake->slots[at]);
+    }
+    return cold_count > 0;
+}
+
+void parking_wait_over(struct broker *broker, struct producer *producer)
+{
+    if (producer->waiting)
+        return;
+    producer->waiting = true;
+    if (broker->parking.waiting_count == broker->parking.waiting_room) {
+        size_t room = broker->parking.waiting_room > 0 ? broker->parking.waiting_room * 2 : 16;
+        struct producer **waiting =
+            realloc(broker->parking.waiting, room * sizeof(struct producer *));
+        if (!waiting)
+            abort();
+        broker->parking.waiting = waiting;
+        broker->parking.waiting_room = room;
+    }
+    broker->parking.waiting[broker->parking.waiting_count++] = producer;
+}
+
+/* The answer: its tracker; or that the name is somebody else's (epoch 0: nobody's). */
+static void warm(struct broker *broker, struct ask *ask)
+{
+    struct sessions *sessions = &broker->state->sessions;
+    struct spn_bytes name = ask->sessions[0].name;
+    uint64_t epoch = ask->sessions[0].epoch;
+    uint32_t slot;
+    if (sessions_find(sessions, name, ask->hash, &slot) == SESSIONS_HOT)
+        return; /* another producer's frame asked for it too */
+    slot = epoch != 0 ? sessions_find_epoch(sessions, ask->hash, epoch) : SLOT_NONE;
+    if (slot != SLOT_NONE && ask->tracker) {
+        ask->tracker->wanted = true;
+        sessions_warm(sessions, slot, ask->tracker);
+        ask->tracker = NULL;
+    } else if (slot != SLOT_NONE) {
+        ask_for_session(broker, ask->waiting, name, ask->hash, slot);
+    } else if (sessions_add(sessions, name, ask->hash, &slot) != SPN_OK) {
+        abort();
+    }
+}
+
+/* Where the session stands does not read: it takes nothing more until it is deleted. */
+static void give_up(struct broker *broker, struct ask *ask)
+{
+    struct metrics *metrics = broker->options->metrics;
+    if (ask->sessions[0].epoch != ask->sessions[0].view.epoch)
+        return; /* its name does not read: nobody knows which session it is */
+    ask->tracker = tracker_new(ask->sessions[0].name, broker->state->sessions.window_max);
+    ask->err = ask->tracker ? SPN_OK : SPN_E_NOMEM;
+    if (!ask->tracker)
+        return;
+    ask->tracker->epoch = ask->sessions[0].epoch;
+    ask->tracker->damaged = true;
+    metrics_add(&metrics->sessions_damaged, 1);
+    metrics_count(&metrics->damaged_reads);
+}
+
+void parking_take_loaded(struct broker *broker, struct ask *ask)
+{
+    struct producer *producer = ask->waiting;
+    if (ask->err == SPN_E_CORRUPT)
+        give_up(broker, ask);
+    if (ask->err == SPN_OK)
+        warm(broker, ask);
+    else if (ask->err == SPN_E_NOMEM)
+        ask_for_session(broker, producer, ask->sessions[0].name, ask->hash, ask->slot);
+    broker->parking.hydrating--;
+    if (--producer->hydrating == 0)
+        parking_wait_over(broker, producer);
+    if (ask->err != SPN_OK && ask->err != SPN_E_NOMEM)
+        broker_fail(broker,
+                    ask->err); /* the database does not read back: only a restart can judge */
+    ask_free(ask);
+}
+
+/* -- going on -----------------------------------------------------------------------------------
+ */
+
+/* Goes on with what waited, until it has to wait again: for its results only with what fits, and a
+ * half more, since it was parked for another reason. */
+void parking_go_on(struct broker *broker, struct producer *producer)
+{
+    uint64_t held_max = broker->options->queue_bytes_max / PARKED_PART / 2 * 3;
+    while (producer->parked_first && producer->hydrating == 0 &&
+           !broker_must_wait(broker, producer)) {
+        if (!freezing_has_room(&broker->freezing)) {
+            parking_wait_over(broker, producer);
+            return;
+        }
+        struct parked *parked = producer->parked_first;
+        struct wire_in in = wire_in(zmq_msg_data(&parked->frame), zmq_msg_size(&parked->frame));
+        struct wire_header header;
+        spn_err err = wire_get_header(&in, &header);
+        if (err == SPN_OK)
+            err = intake_decode(&broker->intake, in);
+        /* A frame of a holder that was fenced meanwhile is dropped. */
+        bool current = err == SPN_OK && broker->intake.head.token == producer->token;
+        bool waits = current && broker_take_batch(broker, producer, &parked->peer, &parked->frame);
+        if (waits && !is_held_above(broker, producer, held_max))
+            return;
+        drop_first_parked(broker, producer); /* taken, or a hole for the client */
+    }
+}
+
+/* Not held up by the queue's mark: parked frames count against it themselves. */
+void parking_go_on_waiting(struct broker *broker)
+{
+    while (broker->parking.waiting_count > 0 && !broker->stopping &&
+           freezing_has_room(&broker->freezing)) {
+        struct producer *producer = broker->parking.waiting[--broker->parking.waiting_count];
+        producer->waiting = false;
+        parking_go_on(broker, producer);
+    }
+}
+
+void parking_drop(struct broker *broker, struct producer *producer)
+{
+    while (producer->parked_first)
+        drop_first_parked(broker, producer);
+}
+
+spn_err parking_init(struct broker *broker)
+{
+    broker->parking.cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*broker->parking.cold));
+    return broker->parking.cold ? SPN_OK : SPN_E_NOMEM;
+}
+
+void parking_release(struct broker *broker)
+{
+    struct producers *producers = &broker->state->producers;
+    for (uint32_t i = 0; i < producers->count; i++)
+        parking_drop(broker, producers->slots[i]);
+    free(broker->parking.waiting);
+    free(broker->parking.cold);
+}
