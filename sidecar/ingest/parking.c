@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* parking: frames that wait, and the sessions that they wait for. */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "ingest/broker_base.h"

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* subscription_base: subscriptions and subscribers, and what the files about them do for each
+ * other.
+ *
+ * subscription.c takes requests and looks after time. subscription_table.c knows who is subscribed,
+ * and in which state. subscription_cursor.c moves one on by slices while it is behind,
+ * subscription_scan.c all that are live by one pass over the log. subscription_deliver.c puts what
+ * either has into the outbox.
+ *
+ * Threads  the reader's.
+ */
+#ifndef SPN_SUBSCRIPTION_BASE_H
+#define SPN_SUBSCRIPTION_BASE_H
+
+#include "base/link.h"
+#include "base/slot_index.h"
+#include "base/slot_table.h"
+#include "read/subscription.h"
+
+#define MS 1000000ull
+
+enum {
+    SLICE_BYTES = 256 * 1024, /* one delivery, as a rule */
+    SCAN_ENTRIES = 256,
+    SCANS_PER_TURN = 8,
+    ASKS_MAX = 1024,       /* at the broker; the others wait for their turn */
+    RETRIES_PER_TURN = 64, /* of a subscriber's subscriptions that found no room */
+    LEASE_LOOK_MS = 1000,
+};
+
+enum subscription_state {
+    LOCATING, /* its start is not known yet */
+    WAITING,  /* for its session to be opened */
+    BEHIND,   /* served by slices, while it has credit */
+    LIVE,     /* served by the scan */
+    ENDING,   /* its end found no room yet */
+    STATES,
+};
+
+/* One client's socket. */
+struct subscriber {
+    struct outbox_peer *peer;
+    uint64_t heard_ns;
+    struct link all;
+    struct link subscriptions; /* its own */
+    struct link blocked;       /* those of them that found no room */
+    struct link stalled;       /* in the ring of those that have such */
+};
+
+struct subscription {
+    struct subscriber *subscriber;
+    struct link own;     /* its subscriber's */
+    struct link scanned; /* in the ring of those that the scan serves: WAITING, LIVE */
+    struct link blocked; /* in its subscriber's ring: it found no room */
+    struct link due;     /* in the ring of those that ask, or end, outside of snapshots */
+    struct link group;   /* of those that wait for the same name, or follow the same life */
+    uint64_t serial;     /* never used twice: tells an ask's answer for a former one apart */
+    uint64_t number;
+    uint32_t slot;
+    uint32_t incarnation;
+    uint8_t state;     /* enum subscription_state */
+    uint8_t start;     /* enum wire_start, while LOCATING */
+    uint8_t otherwise; /* enum wire_otherwise */
+    uint8_t ending;    /* ENDING: enum wire_verdict that it ends with; else 0 */
+    bool asking;       /* at the broker */
+    bool leads;        /* its group: it is the one in by_name, or by_epoch */
+    bool indexed; /* in by_epoch, or led by one there: its verdict went out, epoch and next_seq are
+                     the cursor */
+    uint64_t epoch; /* not indexed: of the start that was asked for, as is next_seq */
+    uint64_t next_seq;
+    uint64_t missing; /* of its life when its id was not found: the end says so */
+    uint64_t credit;
+    uint64_t sent;
+    uint32_t newest_count; /* items of its newest live delivery, which may still grow ... */
+    uint32_t newest_size;  /* ... and their bytes */
+    uint8_t *id;           /* of the start; NULL: none, or it is located */
+    uint16_t id_size;
+    uint8_t name_size;
+    uint8_t name[];
+};
+
+struct subscriptions {
+    struct subscriptions_options options;
+    struct slot_table slots;
+    struct slot_index by_key;   /* (subscriber, number) */
+    struct slot_index by_epoch; /* those that know it: one of each group */
+    struct slot_index by_name;  /* WAITING: one of each group */
+    struct link subscribers;
+    struct link scanned;
+    struct link stalled; /* subscribers */
+    struct link due;
+    uint64_t serial;
+    uint64_t position;  /* of the scan; all entries up to it were offered */
+    uint64_t looked_ns; /* at leases */
+    uint64_t retried_ns;
+    size_t asking;
+};
+
+/* subscription_table.c */
+
+spn_err subscription_table_init(struct subscriptions *all) SPN_MUST_USE;
+void subscription_table_release(struct subscriptions *all);
+
+struct spn_bytes subscription_name_of(const struct subscription *subscription);
+
+/* NULL: there is none. */
+struct subscription *subscription_find(const struct subscriptions *all,
+                                       const struct subscriber *subscriber, uint64_t number);
+
+/* One of those that wait for this name. NULL: nobody does. */
+struct subscription *subscription_find_waiting(const struct subscriptions *all,
+                                               struct spn_bytes name);
+
+/* One of those that follow this life. NULL: nobody does. */
+struct subscription *subscription_find_following(const struct subscriptions *all, uint64_t epoch);
+
+/* It follows the life of its epoch from now on. Room in by_epoch must be reserved. */
+void subscription_follow(struct subscriptions *all, struct subscription *subscription);
+void subscription_set_state(struct subscriptions *all, struct subscription *subscription,
+                            enum subscription_state state);
+
+/* It found no room, or no memory: it goes on when there is some. */
+void subscription_block(struct subscriptions *all, struct subscription *subscription);
+void subscription_unblock(struct subscription *subscription);
+
+/* Not inside somebody's snapshot, and not while an index is walked: by the tick. */
+void subscription_later(struct subscriptions *all, struct subscription *subscription);
+void subscription_drop_subscriber(struct subscriber *subscriber);
+void subscription_drop_id(struct subscription *subscription);
+
+/* Its subscriber stays. */
+void subscription_take_out(struct subscriptions *all, struct subscription *subscription);
+void subscription_forget(struct subscriptions *all, struct subscription *subscription);
+
+/* The client is gone: all that it had. */
+void subscription_forget_subscriber(struct subscriptions *all, struct subscriber *subscriber);
+struct subscriber *subscription_take_subscriber(struct subscriptions *all,
+                                                struct outbox_peer *peer);
+spn_err subscription_add(struct subscriptions *all, struct subscriber *subscriber,
+                         const struct wire_subscribe *from);
+
+/* What many subscriptions took, when few are left. */
+void subscription_give_back(struct subscriptions *all);
+
+/* subscription_deliver.c */
+
+struct wire_deliver subscription_delivery(const struct subscription *subscription,
+                                          enum wire_delivery kind);
+
+/* One without items. */
+spn_err subscription_deliver_plain(struct subscriptions *all, struct outbox_peer *peer,
+                                   const struct wire_deliver *deliver);
+
+/* An end that finds no room is kept until there is: the client knows no other way to learn it. */
+void subscription_end(struct subscriptions *all, struct subscription *subscription,
+                      uint8_t verdict);
+spn_err subscription_deliver_gap(struct subscriptions *all, struct subscription *subscription,
+                                 uint64_t missing);
+spn_err subscription_deliver_slice(struct subscriptions *all, struct subscription *subscription,
+                                   const struct slice *slice);
+
+/* One event more, in the same delivery as the one before it, if that is the outbox's newest. */
+spn_err subscription_deliver_live(struct subscriptions *all, struct subscription *subscription,
+                                  uint64_t position, const struct record_entry *entry);
+
+/* subscription_cursor.c */
+
+bool subscription_may_ask(const struct subscription *subscription);
+
+/* The broker, who writes the log, may be asleep. */
+void subscription_note_damage(struct subscriptions *all);
+
+/* As many as may ask at a time; each answer brings us here again. */
+void subscription_go_on_with_due(struct subscriptions *all);
+
+/* subscription_scan.c */
+
+/* Somebody begins to depend on the scan who knows of nothing beyond horizon: what was committed
+ * since the broker answered is in this snapshot, but not in the view. The scan may have passed it
+ * already; then it goes back. To the others that is nothing: they know the seq that they want. */
+void subscription_join_scan(struct subscriptions *all, uint64_t horizon);
+
+#endif

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* subscription_cursor: where a subscription begins, and how it goes on while it is behind. */
+
+#include "read/subscription_base.h"
+
+/* Of the database: what the age of an event is told by. */
+static uint64_t now_ns(const struct subscriptions *all)
+{
+    return clock_database_ns(all->options.clock);
+}
+
+bool subscription_may_ask(const struct subscription *subscription)
+{
+    return !subscription->asking &&
+           (subscription->state == LOCATING ||
+            (subscription->state == BEHIND && subscription->sent < subscription->credit));
+}
+
+/* The life that the name has on disk; 0: none. */
+static spn_err look_up_name(struct subscriptions *all, const struct subscription *subscription,
+                            uint64_t *ret_epoch)
+{
+    struct journal_reader *journal = all->options.journal;
+    spn_err err = journal_reader_begin(journal);
+    *ret_epoch = 0;
+    if (err == SPN_OK)
+        err = journal_read_name(journal, subscription_name_of(subscription), ret_epoch);
+    journal_reader_end(journal);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+void subscription_note_damage(struct subscriptions *all)
+{
+    metrics_count(&all->options.metrics->damaged_reads);
+    handoff_nudge(all->options.asks);
+}
+
+/* The verdict for what does not read back. */
+static uint8_t failure(struct subscriptions *all, spn_err err)
+{
+    if (err != SPN_E_CORRUPT)
+        return WIRE_FAILED;
+    subscription_note_damage(all);
+    return WIRE_DAMAGED;
+}
+
+/* Asks the broker where the session stands. */
+static void ask(struct subscriptions *all, struct subscription *subscription)
+{
+    uint64_t epoch;
+    spn_err err = look_up_name(all, subscription, &epoch);
+    if (err != SPN_OK) {
+        subscription_end(all, subscription, failure(all, err));
+        return;
+    }
+    struct ask *asked = ask_new(ASK_VIEW, 1);
+    if (!asked) {
+        subscription_block(all, subscription);
+        return;
+    }
+    ask_name(asked, 0, subscription_name_of(subscription));
+    asked->sessions[0].epoch = epoch;
+    asked->type = WIRE_SUBSCRIBE;
+    asked->slot = subscription->slot;
+    asked->serial = subscription->serial;
+    subscription->asking = true;
+    all->asking++;
+    handoff_push(all->options.asks, &asked->node);
+}
+
+/* What it has to do next, as far as it is its turn. */
+static void go_on_with(struct subscriptions *all, struct subscription *subscription)
+{
+    if (subscription->state == ENDING)
+        subscription_end(all, subscription, subscription->ending);
+    else if (subscription_may_ask(subscription))
+        ask(all, subscription);
+}
+
+void subscription_go_on_with_due(struct subscriptions *all)
+{
+    while (!link_alone(&all->due) && all->asking < ASKS_MAX) {
+        struct subscription *subscription = LINK_OWNER(all->due.next, struct subscription, due);
+        link_leave(&subscription->due);
+        go_on_with(all, subscription);
+    }
+}
+
+/* Its verdict is on its way. */
+static void begin_at(struct subscriptions *all, struct subscription *subscription, uint64_t epoch,
+                     uint64_t next_seq)
+{
+    subscription->epoch = epoch;
+    subscription->next_seq = next_seq;
+    subscription_follow(all, subscription);
+    subscription_drop_id(subscription);
+    subscription_set_state(all, subscription, BEHIND);
+}
+
+/* The start is found: the verdict goes out. If it cannot, the start is looked for again as it was
+ * asked for, in the life that the session has by then. */
+static spn_err deliver_verdict(struct subscriptions *all, struct subscription *subscription,
+                               const struct timeline *timeline, uint64_t from)
+{
+    uint64_t first = from;
+    spn_err err = timeline_retained(timeline, from, now_ns(all), &first);
+    if (err == SPN_OK)
+        err = slot_index_reserve(&all->by_epoch, 1);
+    if (err != SPN_OK)
+        return err;
+    struct wire_deliver deliver = subscription_delivery(subscription, WIRE_VERDICT);
+    deliver.verdict = first > from ? WIRE_TRIMMED : WIRE_RESUMED;
+    deliver.missing = first - from;
+    deliver.epoch = timeline->epoch;
+    deliver.seq = first - 1;
+    err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver);
+    if (err == SPN_OK)
+        begin_at(all, subscription, timeline->epoch, first);
+    return err;
+}
+
+static spn_err locate(struct subscriptions *all, struct subscription *subscription,
+                      const struct timeline *timeline)
+{
+    struct slice_start start = {.start = subscription->start,
+                                .epoch = subscription->epoch,
+                                .seq = subscription->next_seq,
+                                .id = {subscription->id, subscription->id_size}};
+    uint64_t from = 1;
+    spn_err err = slice_find(timeline, &start, all->options.secret, now_ns(all), &from);
+    if ((err == SPN_E_UNKNOWN_ID || err == SPN_E_OTHER_EPOCH) &&
+        subscription->otherwise == WIRE_RESTART) {
+        from = 1;
+        err = SPN_OK;
+    }
+    if (err == SPN_E_UNKNOWN_ID) {
+        spn_err counted = timeline_missing(timeline, now_ns(all), &subscription->missing);
+        return counted == SPN_OK ? err : counted;
+    }
+    return err == SPN_OK ? deliver_verdict(all, subscription, timeline, from) : err;
+}
+
+/* What the next slice may have, if there is room for it: it is not read for nothing. */
+static spn_err deliver_next(struct subscriptions *all, struct subscription *subscription,
+                            const struct timeline *timeline)
+{
+    struct slice *slice = all->options.slice;
+    uint64_t left = subscription->credit - subscription->sent;
+    size_t bytes_max = left < SLICE_BYTES ? (size_t)left : SLICE_BYTES;
+    if (!outbox_has_room(all->options.outbox, subscription->subscriber->peer, bytes_max))
+        return SPN_E_BACKPRESSURE;
+    spn_err err = slice_read(slice, timeline, subscription->next_seq, bytes_max, now_ns(all));
+    if (err == SPN_OK && slice->head.missing > 0)
+        err = subscription_deliver_gap(all, subscription, slice->head.missing);
+    if (err == SPN_OK && slice->head.count > 0)
+        err = subscription_deliver_slice(all, subscription, slice);
+    return err;
+}
+
+/* The next slice. When that was the last there is, the scan takes over: it stands at or before what
+ * the view knew, so that nothing can fall between. */
+static spn_err advance(struct subscriptions *all, struct subscription *subscription,
+                       const struct timeline *timeline, uint64_t horizon)
+{
+    spn_err err = SPN_OK;
+    if (subscription->next_seq <= timeline->seq_last && subscription->sent < subscription->credit)
+        err = deliver_next(all, subscription, timeline);
+    if (err != SPN_OK || subscription->next_seq <= timeline->seq_last)
+        return err;
+    if (timeline->closed)
+        return SPN_E_CLOSED;
+    subscription_join_scan(all, horizon);
+    subscription_set_state(all, subscription, LIVE);
+    return SPN_OK;
+}
+
+/* The verdict says that it waits: a client that knows wants the earliest after a restart. */
+static spn_err wait_for_session(struct subscriptions *all, struct subscription *subscription,
+                                uint64_t horizon)
+{
+    spn_err err = slot_index_reserve(&all->by_name, 1);
+    if (err != SPN_OK)
+        return err;
+    struct wire_deliver deliver = subscription_delivery(subscription, WIRE_VERDICT);
+    deliver.verdict = WIRE_UNKNOWN_SESSION;
+    err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver);
+    if (err != SPN_OK)
+        return err;
+    subscription_join_scan(all, horizon);
+    subscription->start = WIRE_EARLIEST;
+    subscription_drop_id(subscription);
+    subscription_set_state(all, subscription, WAITING);
+    return SPN_OK;
+}
+
+static bool is_to_wait(const struct subscription *subscription, spn_err err)
+{
+    return err == SPN_E_UNKNOWN_SESSION && subscription->otherwise == WIRE_WAIT &&
+           subscription->state == LOCATING;
+}
+
+static spn_err go_on(struct subscriptions *all, struct subscription *subscription,
+                     const struct ask *answered)
+{
+    struct timeline timeline;
+    spn_err err = timeline_open(&timeline, all->options.journal, &answered->sessions[0].view);
+    if (err == SPN_OK && subscription->state == LOCATING)
+        err = locate(all, subscription, &timeline);
+    else if ((err == SPN_E_UNKNOWN_SESSION && subscription->state == BEHIND) ||
+             (err == SPN_OK && timeline.epoch != subscription->epoch))
+        err = SPN_E_DELETED; /* the name has no life, or another one by now */
+    if (err == SPN_OK)
+        err = advance(all, subscription, &timeline, answered->horizon);
+    if (is_to_wait(subscription, err))
+        err = wait_for_session(all, subscription, answered->horizon);
+    return err;
+}
+
+void subscriptions_answer(struct subscriptions *all, const struct ask *answered)
+{
+    struct subscription *subscription = slot_table_at(&all->slots, answered->slot);
+    uint8_t verdict = WIRE_FAILED;
+    if (!subscription || subscription->serial != answered->serial)
+        return; /* it is gone */
+    subscription->asking = false;
+    all->asking--;
+    subscription_unblock(subscription);
+    spn_err err = answered->err;
+    if (err == SPN_OK)
+        err = go_on(all, subscription, answered);
+    if (err == SPN_OK) {
+        subscription_later(all, subscription); /* on, while it is behind and has credit */
+    } else if (err == SPN_E_BACKPRESSURE || err == SPN_E_NOMEM) {
+        subscription_block(all, subscription);
+    } else if (err != SPN_E_UNAVAILABLE) { /* else its subscriber is gone, and the tick sees it */
+        if (!slice_verdict(err, &verdict))
+            verdict = failure(all, err);
+        subscription_end(all, subscription, verdict);
+    }
+}

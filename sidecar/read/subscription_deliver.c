@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* subscription_deliver: deliveries, packed by the outbox.
+ *
+ * What was put into the outbox is delivered, or its client is gone: only then the cursor moves. */
+#include <assert.h>
+
+#include "read/subscription_base.h"
+
+/* -- delivering --------------------------------------------------------------------------------
+
+ * What was put into the outbox is delivered, or its client is gone: only then the cursor moves. */
+static void put_head(uint8_t *bytes, const struct wire_deliver *deliver)
+{
+    struct wire_out out = wire_out(bytes, WIRE_DELIVER_HEAD_SIZE);
+    wire_put_deliver(&out, deliver);
+    assert(!out.bad);
+}
+
+struct wire_deliver subscription_delivery(const struct subscription *subscription,
+                                          enum wire_delivery kind)
+{
+    return (struct wire_deliver){.subscription = subscription->number,
+                                 .incarnation = subscription->incarnation,
+                                 .kind = (uint8_t)kind,
+                                 .epoch = subscription->epoch,
+                                 .seq = subscription->next_seq > 0 ? subscription->next_seq - 1 : 0,
+                                 .bytes = subscription->sent};
+}
+
+spn_err subscription_deliver_plain(struct subscriptions *all, struct outbox_peer *peer,
+                                   const struct wire_deliver *deliver)
+{
+    uint8_t *bytes;
+    spn_err err = outbox_deliver(all->options.outbox, peer, 0, WIRE_DELIVER_HEAD_SIZE, &bytes);
+    if (err == SPN_OK)
+        put_head(bytes, deliver);
+    return err;
+}
+
+void subscription_end(struct subscriptions *all, struct subscription *subscription, uint8_t verdict)
+{
+    struct wire_deliver deliver = subscription_delivery(subscription, WIRE_END);
+    deliver.verdict = verdict;
+    deliver.missing = subscription->missing;
+    spn_err err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver);
+    if (err == SPN_OK || err == SPN_E_UNAVAILABLE) {
+        subscription_forget(all, subscription);
+        return;
+    }
+    subscription->ending = verdict;
+    if (subscription->state != ENDING)
+        subscription_set_state(all, subscription, ENDING);
+    subscription_block(all, subscription);
+}
+
+spn_err subscription_deliver_gap(struct subscriptions *all, struct subscription *subscription,
+                                 uint64_t missing)
+{
+    struct wire_deliver deliver = subscription_delivery(subscription, WIRE_GAP);
+    deliver.seq += missing;
+    deliver.missing = missing;
+    spn_err err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver);
+    if (err != SPN_OK)
+        return err;
+    subscription->next_seq += missing;
+    metrics_add(&all->options.metrics->gaps, 1);
+    return SPN_OK;
+}
+
+spn_err subscription_deliver_slice(struct subscriptions *all, struct subscription *subscription,
+                                   const struct slice *slice)
+{
+    uint8_t *bytes;
+    size_t size = WIRE_DELIVER_HEAD_SIZE + slice->size;
+    spn_err err =
+        outbox_deliver(all->options.outbox, subscription->subscriber->peer, 0, size, &bytes);
+    if (err != SPN_OK)
+        return err;
+    subscription->next_seq = slice->head.seq + 1;
+    subscription->sent += slice->size;
+    struct wire_deliver deliver = subscription_delivery(subscription, WIRE_EVENTS);
+    deliver.count = slice->head.count;
+    deliver.size = (uint32_t)slice->size;
+    put_head(bytes, &deliver);
+    struct wire_out out = wire_out(bytes + WIRE_DELIVER_HEAD_SIZE, slice->size);
+    slice_put(&out, slice);
+    assert(!out.bad && wire_out_size(&out) == slice->size);
+    metrics_add(&all->options.metrics->replayed, slice->head.count);
+    return SPN_OK;
+}
+
+spn_err subscription_deliver_live(struct subscriptions *all, struct subscription *subscription,
+                                  uint64_t position, const struct record_entry *entry)
+{
+    struct outbox *outbox = all->options.outbox;
+    struct outbox_peer *peer = subscription->subscriber->peer;
+    uint8_t *head;
+    uint8_t *item;
+    size_t size = slice_entry_size(entry);
+    if (!outbox_extend(outbox, peer, subscription->serial, size, &head, &item)) {
+        spn_err err = outbox_deliver(outbox, peer, subscription->serial,
+                                     WIRE_DELIVER_HEAD_SIZE + size, &head);
+        if (err != SPN_OK)
+            return err;
+        item = head + WIRE_DELIVER_HEAD_SIZE;
+        subscription->newest_count = 0;
+        subscription->newest_size = 0;
+    }
+    subscription->newest_count++;
+    subscription->newest_size += (uint32_t)size;
+    subscription->next_seq = entry->seq + 1;
+    subscription->sent += size;
+    struct wire_deliver deliver = subscription_delivery(subscription, WIRE_EVENTS);
+    deliver.count = subscription->newest_count;
+    deliver.size = subscription->newest_size;
+    put_head(head, &deliver);
+    struct wire_out out = wire_out(item, size);
+    slice_put_entry(&out, position, entry);
+    assert(!out.bad);
+    metrics_add(&all->options.metrics->live, 1);
+    return SPN_OK;
+}
