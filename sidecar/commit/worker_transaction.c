@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker_transaction: one write transaction, and what becomes of it. */
+#include <poll.h>
+
+#include "commit/worker_base.h"
+#include "base/kill_point.h"
+#include "store/database_clock.h"
+
+/* A change is for the log, too: the broker, who writes it, may be asleep. */
+static void note_trouble(struct worker *worker, spn_err err)
+{
+    if (atomic_exchange_explicit(&worker->state.trouble, (unsigned)err, memory_order_relaxed) !=
+        (unsigned)err)
+        handoff_nudge(worker->options.back);
+}
+
+static spn_err append_batch(struct journal *journal, const struct batch *batch)
+{
+    const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
+    for (uint32_t i = 0; i < batch->entry_count; i++) {
+        const struct batch_entry *from = &batch->entries[i];
+        const uint8_t *at = frame + from->offset;
+        struct record_entry entry = {
+            .kind = from->kind,
+            .epoch = from->epoch,
+            .seq = from->seq,
+            .bytes = from->bytes,
+            .markers = from->markers,
+            .id_position = from->id_position,
+            .time_ns = batch->time_ns,
+            .wall_ms = batch->wall_ms,
+            .retry_ms = from->retry_ms,
+            .data_hash = from->data_hash,
+            .id = {at, from->id_size},
+            .type = {at + from->id_size, from->type_size},
+            .data = {at + from->id_size + from->type_size, from->data_size},
+        };
+        spn_err err = journal_append(journal, batch->first_position + i, &entry);
+        if (err != SPN_OK)
+            return err;
+    }
+    return SPN_OK;
+}
+
+/* The producer's next batch in the same transaction would overwrite the record at once. What
+ * expires has no producer. */
+static bool is_last_of_producer(const struct batch *batch, const struct handoff_node *end)
+{
+    const struct handoff_node *next = batch->work.node.next;
+    if (!batch->producer)
+        return false;
+    return next == end || ((const struct work *)next)->kind != WORK_BATCH ||
+           ((const struct batch *)next)->producer != batch->producer;
+}
+
+/* The pending batches that go into the next transaction; returns the node behind them. */
+static struct handoff_node *end_of_commit(const struct worker *worker)
+{
+    struct handoff_node *node = worker->pending;
+    size_t bytes = 0;
+    while (node && ((struct work *)node)->kind == WORK_BATCH && bytes < worker->commit_bytes_max) {
+        bytes += ((struct batch *)node)->bytes;
+        node = node->next;
+    }
+    return node;
+}
+
+static spn_err write_batches(struct worker *worker, const struct handoff_node *end)
+{
+    for (struct handoff_node *node = worker->pending; node != end; node = node->next) {
+        const struct batch *batch = (struct batch *)node;
+        spn_err err = append_batch(worker->options.journal, batch);
+        if (err == SPN_OK && batch->forgets)
+            err = journal_delete_producer(worker->options.journal, batch->producer_id);
+        else if (err == SPN_OK && batch->producer && is_last_of_producer(batch, end))
+            err = journal_put_producer(worker->options.journal, batch->producer_id, &batch->record);
+        if (err != SPN_OK)
+            return err;
+    }
+    return SPN_OK;
+}
+
+uint64_t worker_step_end(const struct worker *worker)
+{
+    uint64_t step_ns = worker->commit_mean_ns;
+    if (step_ns < STEP_MS_MIN * MS)
+        step_ns = STEP_MS_MIN * MS;
+    if (step_ns > STEP_MS_MAX * MS)
+        step_ns = STEP_MS_MAX * MS;
+    return worker->options.clock->monotonic_ns() + step_ns;
+}
+
+/* Near the quota as much goes as comes, and some more, so that it gets further away from it. */
+static size_t trim_count(const struct worker *worker, const struct handoff_node *end)
+{
+    size_t count = TRIM_STEP;
+    for (struct handoff_node *node = worker->pending; node != end; node = node->next)
+        count += ((struct batch *)node)->entry_count;
+    return count;
+}
+
+/* What retention hides and a segment take turns: under full load a segment is always being
+ * written. True: it is trimming's. */
+static bool take_turns(struct worker *worker)
+{
+    bool turn =
+        trim_need(worker->trim) == TRIM_TO_WRITE && (!worker->segment || worker->segment_stepped);
+    worker->segment_stepped = worker->segment && !turn;
+    return turn;
+}
+
+static spn_err trim(struct worker *worker, const struct handoff_node *end, bool turn,
+                    struct transaction *done)
+{
+    if (worker->near_quota && !worker->trim_stuck) {
+        spn_err err = trim_oldest(worker->options.journal, trim_count(worker, end), &done->trimmed);
+        worker->trim_stuck = err == SPN_OK && done->trimmed == 0;
+        trim_cancel(worker->trim);
+        return err;
+    }
+    return turn ? trim_write(worker->trim, TRIM_STEP, &done->trimmed) : SPN_OK;
+}
+
+static spn_err step_segment(struct worker *worker, bool *ret_done)
+{
+    struct record_meta meta = *journal_meta(worker->options.journal);
+    uint64_t last = worker->frozen->last_position;
+    if (meta.next_position <= last)
+        meta.next_position = last + 1;
+    database_clock_note(worker->options.clock, &meta);
+    uint64_t until_ns = worker_step_end(worker);
+    return segment_step(worker->segment, worker->options.journal,
+                        worker->options.clock->monotonic_ns, until_ns, &meta, ret_done);
+}
+
+/* Each bucket counts what is at most as long, as Prometheus wants it. */
+static void count_commit(struct metrics *metrics, uint64_t took_ns)
+{
+    const struct {
+        uint64_t le_ns;
+        atomic_uint_fast64_t *bucket;
+    } buckets[] = {
+        {500000, &metrics->commit_le_500us},   {1 * MS, &metrics->commit_le_1ms},
+        {2 * MS, &metrics->commit_le_2ms},     {5 * MS, &metrics->commit_le_5ms},
+        {10 * MS, &metrics->commit_le_10ms},   {50 * MS, &metrics->commit_le_50ms},
+        {500 * MS, &metrics->commit_le_500ms}, {UINT64_MAX, &metrics->commit_le_inf},
+    };
+    for (size_t i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++)
+        metrics_add(buckets[i].bucket, took_ns <= buckets[i].le_ns ? 1 : 0);
+    metrics_add(&metrics->commits, 1);
+    metrics_add(&metrics->commit_ns, took_ns);
+}
+
+static spn_err write_transaction(struct worker *worker, const struct handoff_node *end,
+                                 struct transaction *done)
+{
+    struct journal *journal = worker->options.journal;
+    bool turn = take_turns(worker);
+    spn_err err = journal_begin(journal);
+    if (err != SPN_OK)
+        return err;
+    err = write_batches(worker, end);
+    if (err == SPN_OK && worker->segment && !turn)
+        err = step_segment(worker, &done->segment_done);
+    if (err == SPN_OK)
+        err = trim(worker, end, turn, done);
+    if (err != SPN_OK) {
+        journal_abort(journal);
+        return err;
+    }
+    uint64_t begun_ns = worker->options.clock->monotonic_ns();
+    KILL_POINT("before_commit");
+    err = journal_commit(journal);
+    KILL_POINT_IF(err == SPN_OK, "after_commit");
+    uint64_t took_ns = worker->options.clock->monotonic_ns() - begun_ns;
+    if (err == SPN_OK)
+        count_commit(worker->options.metrics, took_ns);
+    worker->commit_mean_ns += took_ns / 8 - worker->commit_mean_ns / 8;
+    return err;
+}
+
+/* A process that was killed while it read would hold pages for ever. */
+static void look_after_readers(struct worker *worker)
+{
+    uint64_t now_ns = worker->options.clock->monotonic_ns();
+    if (now_ns - worker->readers_checked_ns < CHECK_READERS_EVERY_MS * MS)
+        return;
+    worker->readers_checked_ns = now_ns;
+    journal_check_readers(worker->options.journal);
+    uint64_t free_bytes, reader_lag;
+    journal_slack(worker->options.journal, &free_bytes, &reader_lag);
+    metrics_set(&worker->options.metrics->database_free_bytes, free_bytes);
+    metrics_set(&worker->options.metrics->reader_lag, reader_lag);
+}
+
+bool worker_is_near_quota(const struct worker *worker, uint64_t used)
+{
+    uint64_t quota = worker->options.quota_bytes;
+    uint64_t margin = quota / 16;
+    if (margin < 2 * WORKER_COMMIT_BYTES_MAX)
+        margin = 2 * WORKER_COMMIT_BYTES_MAX;
+    return used >= quota - (margin < quota / 4 ? margin : quota / 4);
+}
+
+bool worker_is_names_full(const struct worker *worker)
+{
+    return journal_names_bytes(worker->options.journal) >= worker->options.quota_bytes / NAMES_PART;
+}
+
+static void succeed(struct worker *worker, const struct handoff_node *end,
+                    const struct transaction *done)
+{
+    worker->attempts = 0;
+    worker->flush_due = false;
+    worker->gathered = false;
+    deadline_heap_remove(&worker->heap, &worker->flush);
+    deadline_heap_remove(&worker->heap, &worker->gather);
+    worker_give_back(worker, end);
+    worker_note_waiting(worker);
+    if (worker->segment)
+        segment_settle(worker->segment, true);
+    KILL_POINT_IF(worker->segment && !done->segment_done, "segment_step");
+    if (done->segment_done)
+        worker_finish_segment(worker);
+    KILL_POINT_IF(done->trimmed > 0, "trim_step");
+    trim_settle(worker->trim, true);
+    metrics_add(&worker->options.metrics->trimmed, done->trimmed);
+    look_after_readers(worker);
+    uint64_t used, map;
+    journal_usage(worker->options.journal, &used, &map);
+    worker->near_quota = worker_is_near_quota(worker, used);
+    worker->names_full = worker_is_names_full(worker);
+    metrics_set(&worker->options.metrics->database_used_bytes, used);
+    metrics_set(&worker->options.metrics->database_map_bytes, map);
+}
+
+/* Doubles from 10 ms to 500 ms, less up to a quarter, so that many sidecars on a disk that filled
+ * up do not all come back at once. */
+static uint64_t backoff_ns(struct worker *worker)
+{
+    unsigned doublings = worker->attempts < 6 ? worker->attempts : 6;
+    uint64_t ms = (uint64_t)BACKOFF_FIRST_MS << doublings;
+    uint64_t ns = (ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS) * MS;
+    worker->random ^= worker->random << 13;
+    worker->random ^= worker->random >> 7;
+    worker->random ^= worker->random << 17;
+    return ns - worker->random % (ns / 4);
+}
+
+/* What went wrong may pass: no room, no memory. Anything else only a restart can judge. */
+static bool may_pass(spn_err err)
+{
+    return journal_lacks_room(err) || err == SPN_E_NOMEM;
+}
+
+void worker_fail(struct worker *worker, spn_err err)
+{
+    metrics_add(&worker->options.metrics->commit_failures, 1);
+    note_trouble(worker, err);
+    if (worker->segment)
+        segment_settle(worker->segment, false);
+    trim_settle(worker->trim, false);
+    if (!may_pass(err)) {
+        atomic_store_explicit(&worker->state.fatal, (unsigned)err, memory_order_release);
+        handoff_nudge(worker->options.back);
+        return;
+    }
+    deadline_heap_remove(&worker->heap, &worker->retry);
+    deadline_heap_insert(&worker->heap, &worker->retry,
+                         worker->options.clock->monotonic_ns() + backoff_ns(worker));
+    worker->attempts++;
+    metrics_add(&worker->options.metrics->commit_retries, 1);
+}
+
+/* Above the quota only segments are written, and the oldest entries go: there is a reserve for
+ * that, and the log may not take it, but for what ends sessions. */
+static bool is_over_quota(const struct worker *worker)
+{
+    uint64_t used, map;
+    journal_usage(worker->options.journal, &used, &map);
+    return used >= worker->options.quota_bytes;
+}
+
+/* What ends sessions waits, and what waits before it, with half of the reserve left. */
+static bool may_draw_on_reserve(const struct worker *worker)
+{
+    uint64_t used, map;
+    journal_usage(worker->options.journal, &used, &map);
+    uint64_t quota = worker->options.quota_bytes;
+    return worker->pending_ends > 0 && map > quota && used < quota + (map - quota) / 2;
+}
+
+void worker_commit(struct worker *worker)
+{
+    bool over = is_over_quota(worker) && !may_draw_on_reserve(worker);
+    if (over && !worker->segment && worker->trim_stuck) {
+        worker_fail(worker, SPN_E_QUOTA_FULL);
+        return;
+    }
+    struct handoff_node *end = over ? worker->pending : end_of_commit(worker);
+    struct transaction done = {0};
+    spn_err err = write_transaction(worker, end, &done);
+    if (err != SPN_OK) {
+        worker_fail(worker, err);
+        return;
+    }
+    succeed(worker, end, &done);
+    bool stuck = is_over_quota(worker) && done.trimmed == 0 &&
+                 (worker_has_batches(worker) || worker->trim_stuck);
+    note_trouble(worker, stuck ? SPN_E_QUOTA_FULL : SPN_OK);
+}

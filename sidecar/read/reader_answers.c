@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reader_answers: answers, and what is read from disk for them. */
+#include <assert.h>
+#include <string.h>
+
+#include "read/reader_base.h"
+#include "err.h"
+
+/* A peer that leaves too much unread asks again if it still wants the answer. */
+static void drop_answer(struct reader *reader)
+{
+    metrics_add(&reader->options.metrics->answers_dropped, 1);
+    reader->unanswered++;
+}
+
+bool reader_has_room(struct reader *reader, struct caller caller, size_t size)
+{
+    bool found = outbox_has_room(reader->outbox, caller.peer, size);
+    if (!found)
+        drop_answer(reader);
+    return found;
+}
+
+static void send_parcel(struct reader *reader, struct outbox_peer *peer, struct parcel *parcel,
+                        size_t size)
+{
+    if (outbox_put(reader->outbox, peer, parcel, size) != SPN_OK)
+        drop_answer(reader);
+}
+
+void reader_send_bytes(struct reader *reader, struct caller caller, const struct wire_out *out)
+{
+    assert(!out->bad);
+    struct parcel *parcel = parcel_resize(NULL, wire_out_size(out));
+    if (!parcel) {
+        drop_answer(reader);
+        return;
+    }
+    memcpy(parcel->bytes, out->start, wire_out_size(out));
+    send_parcel(reader, caller.peer, parcel, wire_out_size(out));
+}
+
+/* detail: NULL for the code's own words. */
+static void send_words(struct reader *reader, struct caller caller, spn_err err, const char *detail)
+{
+    uint8_t bytes[WIRE_HEADER_SIZE + 16 + 255];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    const char *text = detail ? detail : err_text(err);
+    wire_put_header(&out, WIRE_ERROR, caller.request);
+    wire_put_error(&out,
+                   &(struct wire_error){.code = (uint32_t)err, .detail = {text, strlen(text)}});
+    reader_send_bytes(reader, caller, &out);
+}
+
+void reader_send_error(struct reader *reader, struct caller caller, spn_err err)
+{
+    send_words(reader, caller, err, NULL);
+}
+
+static void answer_state(struct reader *reader, struct caller caller, const struct ask *ask)
+{
+    size_t size = WIRE_HEADER_SIZE + 96 + ask->state.run_count * WIRE_RUN_SIZE;
+    struct parcel *parcel = parcel_resize(NULL, size);
+    if (!parcel) {
+        drop_answer(reader);
+        return;
+    }
+    struct wire_out out = wire_out(parcel->bytes, size);
+    wire_put_header(&out, ask->type == WIRE_OPEN ? WIRE_OPENED : WIRE_STATE_IS, ask->request);
+    wire_put_state(&out, &ask->state);
+    for (uint32_t i = 0; i < ask->state.run_count; i++)
+        wire_put_run(&out, &ask->runs[i]);
+    assert(!out.bad);
+    send_parcel(reader, caller.peer, parcel, wire_out_size(&out));
+}
+
+/* The newest entry and the id in force: as the row says, once they are trimmed. It may be ahead of
+ * the view: then it knows of a newer entry, which is durable. */
+static spn_err read_last(const struct timeline *timeline, struct wire_last_is *last)
+{
+    struct record_entry entry;
+    const struct record_row *row = &timeline->row;
+    *last = (struct wire_last_is){
+        .epoch = timeline->epoch, .seq = timeline->seq_last, .position = timeline->position_last};
+    spn_err err = journal_read_entry(timeline->reader, timeline->position_last, &entry);
+    if (err == SPN_OK) {
+        last->time_ms = entry.wall_ms;
+        err = timeline_last_id(timeline, &entry, &last->id);
+    }
+    if (err != SPN_E_END)
+        return err;
+    if (!timeline->has_row || row->position < timeline->position_last)
+        return SPN_E_CORRUPT;
+    last->seq = row->seq;
+    last->position = row->position;
+    last->time_ms = row->last_ms;
+    last->id = row->last_id;
+    return SPN_OK;
+}
+
+static spn_err answer_last(struct reader *reader, struct caller caller, const struct ask *ask)
+{
+    struct timeline timeline;
+    spn_err err = timeline_open(&timeline, reader->journal, &ask->sessions[0].view);
+    struct wire_last_is last = {0};
+    if (err == SPN_OK)
+        err = read_last(&timeline, &last);
+    if (err != SPN_OK)
+        return err;
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_LAST_IS, ask->request);
+    wire_put_last_is(&out, &last);
+    reader_send_bytes(reader, caller, &out);
+    return SPN_OK;
+}
+
+/* Which entries are retained, and how many of them are markers. */
+static spn_err look_at_retained(struct reader *reader, const struct timeline *timeline,
+                                struct wire_info_is *info)
+{
+    uint64_t position;
+    size_t count;
+    struct record_entry first;
+    spn_err err = timeline_read_retained(timeline, 1, clock_database_ns(reader->options.clock), 1,
+                                         &position, &info->first_seq, &count);
+    if (err != SPN_OK || count == 0)
+        return err;
+    err = journal_read_entry(reader->journal, position, &first);
+    if (err == SPN_OK)
+        info->markers = info->row.markers - first.markers + (first.kind == RECORD_MARKER);
+    return err == SPN_E_END ? SPN_E_CORRUPT : err;
+}
+
+static spn_err answer_info(struct reader *reader, struct caller caller, const struct ask *ask)
+{
+    struct timeline timeline;
+    struct wire_info_is info = {0};
+    spn_err err = listing_row(reader->journal, &ask->sessions[0], &timeline, &info.row);
+    if (err == SPN_OK)
+        err = look_at_retained(reader, &timeline, &info);
+    if (err != SPN_OK)
+        return err;
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_INFO_IS, ask->request);
+    wire_put_info_is(&out, &info);
+    reader_send_bytes(reader, caller, &out);
+    return SPN_OK;
+}
+
+/* An answer that finds no room is asked for again: nothing is read for one that cannot. */
+static spn_err answer_fetch(struct reader *reader, struct caller caller, struct ask *ask)
+{
+    struct parcel *parcel;
+    size_t size;
+    if (!reader_has_room(reader, caller, FETCH_BYTES_MAX))
+        return SPN_OK;
+    spn_err err = fetch_answer(&reader->fetch, ask, &parcel, &size);
+    if (err == SPN_OK)
+        send_parcel(reader, caller.peer, parcel, size);
+    if (err == SPN_E_NOMEM)
+        drop_answer(reader);
+    return err == SPN_E_NOMEM ? SPN_OK : err;
+}
+
+/* One page of sessions goes to the broker twice: for the generations, then for the page's views;
+ * and again, where all of a page is gone. */
+static spn_err list_sessions(struct reader *reader, struct ask *ask)
+{
+    struct ask *page;
+    spn_err err = listing_page(&reader->listing, reader->journal, ask, &page);
+    if (err == SPN_E_END)
+        err = listing_come_again(ask, &page);
+    if (err == SPN_OK)
+        reader_push_ask(reader, page);
+    return err;
+}
+
+/* The broker writes the log, and may be asleep. */
+static void note_damage(struct reader *reader)
+{
+    metrics_count(&reader->options.metrics->damaged_reads);
+    handoff_nudge(reader->options.asks);
+}
+
+static spn_err answer_sessions(struct reader *reader, struct caller caller, const struct ask *ask)
+{
+    struct parcel *parcel;
+    size_t size;
+    size_t damaged;
+    spn_err err = listing_rows(reader->journal, ask, &parcel, &size, &damaged);
+    if (damaged > 0)
+        note_damage(reader);
+    if (err == SPN_OK) {
+        send_parcel(reader, caller.peer, parcel, size);
+    } else if (err == SPN_E_END) {
+        struct ask *further;
+        err = listing_go_on(ask, &further);
+        if (err == SPN_OK)
+            reader_push_ask(reader, further);
+    }
+    return err;
+}
+
+/* Inside a snapshot, which was begun after the broker answered. */
+static spn_err answer_from_disk(struct reader *reader, struct caller caller, struct ask *ask)
+{
+    if (ask->kind == ASK_GENERATIONS)
+        return list_sessions(reader, ask);
+    if (ask->type == WIRE_SESSIONS)
+        return answer_sessions(reader, caller, ask);
+    if (ask->type == WIRE_LAST)
+        return answer_last(reader, caller, ask);
+    if (ask->type == WIRE_INFO)
+        return answer_info(reader, caller, ask);
+    return answer_fetch(reader, caller, ask);
+}
+
+void reader_finish_subscription(struct reader *reader, struct ask *ask)
+{
+    if (ask->err == SPN_OK)
+        ask->err = journal_reader_begin(reader->journal);
+    subscriptions_answer(reader->subscriptions, ask);
+    journal_reader_end(reader->journal);
+    ask_free(ask);
+}
+
+void reader_finish_ask(struct reader *reader, struct ask *ask)
+{
+    struct caller caller = {.peer = outbox_meet(reader->outbox, &ask->peer, NULL),
+                            .request = ask->request};
+    reader->asked--;
+    reader->opening -= ask->kind == ASK_OPEN ? 1 : 0;
+    spn_err err = caller.peer ? ask->err : SPN_E_NOMEM;
+    if (err == SPN_OK && (ask->kind == ASK_OPEN || ask->kind == ASK_STATE)) {
+        answer_state(reader, caller, ask);
+    } else if (err == SPN_OK) {
+        err = journal_reader_begin(reader->journal);
+        if (err == SPN_OK)
+            err = answer_from_disk(reader, caller, ask);
+        journal_reader_end(reader->journal);
+    }
+    if (err == SPN_E_CORRUPT)
+        note_damage(reader);
+    if (err != SPN_OK && caller.peer)
+        send_words(reader, caller, err, ask->detail);
+    ask_free(ask);
+}
+
+void reader_take_hydrate(struct reader *reader, struct ask *ask)
+{
+    struct ask_session *session = &ask->sessions[0];
+    ask->err = journal_reader_begin(reader->journal);
+    if (ask->err == SPN_OK)
+        ask->err = timeline_hydrate(reader->journal, &session->view, session->name,
+                                    reader->options.window_max, reader->options.secret,
+                                    &session->epoch, &ask->tracker);
+    journal_reader_end(reader->journal);
+    handoff_push(reader->options.asks, &ask->node);
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reader_requests: what is asked on read.sock. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "read/reader_base.h"
+#include "base/version.h"
+#include "err.h"
+#include "net/peer_uid.h"
+
+static struct spn_bytes text_bytes(const char *text)
+{
+    return (struct spn_bytes){text, strlen(text)};
+}
+
+static void welcome(struct reader *reader, struct caller caller)
+{
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_WELCOME, caller.request);
+    wire_put_welcome(&out, &(struct wire_welcome){.instance = reader->options.instance,
+                                                  .data_max = reader->options.data_max,
+                                                  .batch_bytes_max = WIRE_BATCH_BYTES_MAX,
+                                                  .batch_events_max = WIRE_BATCH_EVENTS_MAX,
+                                                  .version = text_bytes(SPONSON_VERSION)});
+    reader_send_bytes(reader, caller, &out);
+}
+
+/* What will be trouble if it goes on, while the status is ok still: words, or none. */
+static const char *warn(const struct metrics *metrics, char words[WORDS_MAX])
+{
+    uint64_t count = metrics_get(&metrics->producers);
+    uint64_t most = metrics_get(&metrics->producers_max);
+    words[0] = '\0';
+    if (most > 0 && count * 10 >= most * 9)
+        (void)snprintf(words, WORDS_MAX, "%llu producers of the %llu that --producers allows",
+                       (unsigned long long)count, (unsigned long long)most);
+    return words;
+}
+
+static void health(struct reader *reader, struct caller caller)
+{
+    const struct commit_state *commits = reader->options.commits;
+    spn_err trouble = (spn_err)atomic_load_explicit(&commits->trouble, memory_order_relaxed);
+    uint64_t up_ns = reader->options.clock->monotonic_ns() - reader->started_ns;
+    uint8_t status = trouble != SPN_OK                 ? WIRE_DEGRADED
+                     : atomic_load(&commits->draining) ? WIRE_STOPPING
+                                                       : WIRE_OK;
+    char warning[WORDS_MAX];
+    const char *reason =
+        trouble == SPN_OK ? warn(reader->options.metrics, warning) : err_text(trouble);
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_HEALTH_IS, caller.request);
+    wire_put_health(&out, &(struct wire_health){
+                              .status = status,
+                              .pid = (uint32_t)getpid(),
+                              .instance = reader->options.instance,
+                              .uptime_ms = up_ns / 1000000u,
+                              .durable = atomic_load(&commits->durable),
+                              .checkpoint = atomic_load(&commits->checkpoint),
+                              .version = text_bytes(SPONSON_VERSION),
+                              .reason = text_bytes(reason),
+                          });
+    reader_send_bytes(reader, caller, &out);
+}
+
+static uint64_t ratio(uint64_t dividend, uint64_t divisor)
+{
+    return divisor > 0 ? dividend / divisor : 0;
+}
+
+static void stats(struct reader *reader, struct caller caller)
+{
+    const struct metrics *metrics = reader->options.metrics;
+    const struct {
+        uint64_t value;
+        const char *name;
+    } rows[] = {
+#define STATS_ROW(field, text) {metrics_get(&metrics->field), text},
+#define STATS_RATIO(dividend, divisor, text)                                                       \
+    {ratio(metrics_get(&metrics->dividend), metrics_get(&metrics->divisor)), text},
+        METRICS_MAP(STATS_ROW) METRICS_RATIO_MAP(STATS_RATIO)
+#undef STATS_ROW
+#undef STATS_RATIO
+    };
+    size_t count = sizeof(rows) / sizeof(rows[0]);
+    if (!reader_has_room(reader, caller, ANSWER_MAX))
+        return;
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_STATS_ARE, caller.request);
+    wire_put_stats_are(&out, &(struct wire_stats_are){.count = (uint32_t)count});
+    for (size_t i = 0; i < count; i++)
+        wire_put_stat(
+            &out, &(struct wire_stat){.value = rows[i].value, .name = text_bytes(rows[i].name)});
+    reader_send_bytes(reader, caller, &out);
+}
+
+void reader_push_ask(struct reader *reader, struct ask *ask)
+{
+    reader->asked++;
+    handoff_push(reader->options.asks, &ask->node);
+}
+
+/* The session's epoch according to the names on disk; 0: not there. */
+static spn_err look_up_name(struct reader *reader, struct ask_session *session)
+{
+    spn_err err = journal_reader_begin(reader->journal);
+    if (err == SPN_OK)
+        err = journal_read_name(reader->journal, session->name, &session->epoch);
+    journal_reader_end(reader->journal);
+    if (err == SPN_E_END) {
+        session->epoch = 0;
+        err = SPN_OK;
+    }
+    return err;
+}
+
+/* An ask about one session, for the request in the frame, which it takes over. */
+static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t type,
+                         struct spn_bytes name, zmq_msg_t *frame)
+{
+    spn_err err = wire_check_session(name);
+    if (err != SPN_OK)
+        return err;
+    if (!reader_has_room(reader, caller, type == WIRE_FETCH ? FETCH_BYTES_MAX : ANSWER_MAX))
+        return SPN_OK;
+    struct ask *ask = ask_new(ASK_VIEW, 1);
+    if (!ask)
+        return SPN_E_NOMEM;
+    ask_name(ask, 0, name);
+    err = look_up_name(reader, &ask->sessions[0]);
+    if (err != SPN_OK) {
+        ask_free(ask);
+        return err;
+    }
+    ask->peer = caller.peer->peer;
+    ask->request = caller.request;
+    ask->type = type;
+    zmq_msg_move(&ask->frame, frame);
+    reader_push_ask(reader, ask);
+    return SPN_OK;
+}
+
+static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t type,
+                            const struct wire_open *open, uint32_t uid)
+{
+    if (type == WIRE_OPEN && reader->opening >= OPENING_MAX)
+        return SPN_E_BACKPRESSURE;
+    /* The broker copies a state's results: not for who would not get them. */
+    if (!reader_has_room(reader, caller, STATE_SIZE_MAX))
+        return SPN_OK;
+    struct ask *ask = ask_new(type == WIRE_OPEN ? ASK_OPEN : ASK_STATE, 0);
+    if (!ask)
+        return SPN_E_NOMEM;
+    reader->opening += type == WIRE_OPEN ? 1 : 0;
+    ask->peer = caller.peer->peer;
+    ask->request = caller.request;
+    ask->type = type;
+    memcpy(ask->producer_id, open->producer, sizeof(ask->producer_id));
+    ask->token = open->token;
+    ask->base = open->base;
+    ask->owner = (struct producer_owner){.uid = uid, .kept = open->kept};
+    ask->known = open->known;
+    ask->known_of = open->instance;
+    reader_push_ask(reader, ask);
+    return SPN_OK;
+}
+
+static spn_err ask_sessions(struct reader *reader, struct caller caller, zmq_msg_t *frame)
+{
+    if (!reader_has_room(reader, caller, FETCH_BYTES_MAX))
+        return SPN_OK;
+    struct ask *ask = ask_new(ASK_GENERATIONS, 0);
+    if (!ask)
+        return SPN_E_NOMEM;
+    ask->peer = caller.peer->peer;
+    ask->request = caller.request;
+    ask->type = WIRE_SESSIONS;
+    zmq_msg_move(&ask->frame, frame);
+    reader_push_ask(reader, ask);
+    return SPN_OK;
+}
+
+static spn_err request_last(struct reader *reader, struct caller caller, struct wire_in in,
+                            zmq_msg_t *frame)
+{
+    struct spn_bytes session;
+    wire_get_last(&in, &session);
+    return wire_in_done(&in) ? ask_about(reader, caller, WIRE_LAST, session, frame)
+                             : SPN_E_PROTOCOL;
+}
+
+static spn_err request_info(struct reader *reader, struct caller caller, struct wire_in in,
+                            zmq_msg_t *frame)
+{
+    struct spn_bytes session;
+    wire_get_info(&in, &session);
+    return wire_in_done(&in) ? ask_about(reader, caller, WIRE_INFO, session, frame)
+                             : SPN_E_PROTOCOL;
+}
+
+static spn_err request_fetch(struct reader *reader, struct caller caller, struct wire_in in,
+                             zmq_msg_t *frame)
+{
+    struct wire_fetch fetch;
+    wire_get_fetch(&in, &fetch);
+    return wire_in_done(&in) ? ask_about(reader, caller, WIRE_FETCH, fetch.session, frame)
+                             : SPN_E_PROTOCOL;
+}
+
+static spn_err request_sessions(struct reader *reader, struct caller caller, struct wire_in in,
+                                zmq_msg_t *frame)
+{
+    struct wire_sessions sessions;
+    wire_get_sessions(&in, &sessions);
+    return wire_in_done(&in) ? ask_sessions(reader, caller, frame) : SPN_E_PROTOCOL;
+}
+
+static spn_err request_producer(struct reader *reader, struct caller caller, uint8_t type,
+                                struct wire_in in, zmq_msg_t *frame)
+{
+    struct wire_open open = {.base = 1};
+    struct wire_ask ask;
+    if (type == WIRE_OPEN) {
+        wire_get_open(&in, &open);
+    } else {
+        wire_get_ask(&in, &ask);
+        open.token = ask.token;
+        open.base = ask.base;
+    }
+    return wire_in_done(&in) ? ask_producer(reader, caller, type, &open, peer_uid(frame))
+                             : SPN_E_PROTOCOL;
+}
+
+static spn_err request_plain(struct reader *reader, struct caller caller, struct wire_in in,
+                             void (*reply)(struct reader *, struct caller))
+{
+    if (!wire_in_done(&in))
+        return SPN_E_PROTOCOL;
+    reply(reader, caller);
+    return SPN_OK;
+}
+
+static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t type,
+                        struct wire_in in, zmq_msg_t *frame)
+{
+    switch (type) {
+    case WIRE_HELLO:
+        return request_plain(reader, caller, in, welcome);
+    case WIRE_HEALTH:
+        return request_plain(reader, caller, in, health);
+    case WIRE_STATS:
+        return request_plain(reader, caller, in, stats);
+    case WIRE_OPEN:
+    case WIRE_STATE:
+        return request_producer(reader, caller, type, in, frame);
+    case WIRE_LAST:
+        return request_last(reader, caller, in, frame);
+    case WIRE_INFO:
+        return request_info(reader, caller, in, frame);
+    case WIRE_FETCH:
+        return request_fetch(reader, caller, in, frame);
+    case WIRE_SESSIONS:
+        return request_sessions(reader, caller, in, frame);
+    case WIRE_SUBSCRIBE:
+        return subscriptions_subscribe(reader->subscriptions, caller.peer, in);
+    case WIRE_CREDIT:
+        return subscriptions_credit(reader->subscriptions, caller.peer, in);
+    case WIRE_UNSUBSCRIBE:
+        return subscriptions_unsubscribe(reader->subscriptions, caller.peer, in);
+    default:
+        return SPN_E_PROTOCOL;
+    }
+}
+
+void reader_take_request(struct reader *reader, struct outbox_peer *peer, zmq_msg_t *frame)
+{
+    struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
+    struct wire_header header = {0};
+    spn_err err = wire_get_header(&in, &header);
+    struct caller caller = {.peer = peer, .request = header.request};
+    metrics_add(&reader->options.metrics->requests, 1);
+    if (err == SPN_OK)
+        err = dispatch(reader, caller, header.type, in, frame);
+    if (err == SPN_OK)
+        return;
+    if (err == SPN_E_PROTOCOL || err == SPN_E_VERSION)
+        metrics_add(&reader->options.metrics->read_bad_frames, 1);
+    reader_send_error(reader, caller, err);
+}
