@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pages_base: the format of LMDB's file, and what the files that know it do for each other.
+ *
+ * pages.c finds pages and reads what they say. pages_whole.c says whether one is what LMDB wrote.
+ * pages_check.c looks at all of them, pages_mend.c replaces one.
+ */
+#ifndef SPN_PAGES_BASE_H
+#define SPN_PAGES_BASE_H
+
+#include "store/pages.h"
+
+/* Where things lie; mdb.c of LMDB 0.9.24: struct MDB_page, MDB_node, MDB_db, MDB_meta. */
+enum {
+    PAGE_NUMBER = 0,
+    PAGE_FLAGS = 10,
+    PAGE_LOWER = 12,
+    PAGE_UPPER = 14,
+    PAGE_COUNT = 12, /* of an overflow page: how many there are */
+    PAGE_HEAD = 16,
+
+    IS_BRANCH = 0x01,
+    IS_LEAF = 0x02,
+    IS_OVERFLOW = 0x04,
+    IS_META = 0x08,
+    TRANSIENT = 0xc010, /* flags that mean nothing on the disk */
+
+    NODE_LOW = 0,  /* of the size of the value, or of the number of a page */
+    NODE_HIGH = 2, /* the same */
+    NODE_FLAGS = 4,
+    NODE_KEY_SIZE = 6,
+    NODE_KEY = 8,
+
+    HAS_OVERFLOW = 0x01,
+    HAS_TREE = 0x02,
+
+    DB_PAD = 0, /* of the first tree: the size of a page */
+    DB_FLAGS = 4,
+    DB_DEPTH = 6,
+    DB_BRANCHES = 8,
+    DB_LEAVES = 16,
+    DB_OVERFLOWS = 24,
+    DB_ENTRIES = 32,
+    DB_ROOT = 40,
+    DB_SIZE = 48,
+    DB_NUMBERS = 0x08, /* MDB_INTEGERKEY */
+
+    META_MAGIC = PAGE_HEAD,
+    META_VERSION = META_MAGIC + 4,
+    META_MAP = META_MAGIC + 16,
+    META_TREES = META_MAGIC + 24,
+    META_LAST = META_TREES + 2 * DB_SIZE,
+    META_TXNID = META_LAST + 8,
+    META_END = META_TXNID + 8,
+
+    METAS = 2,
+    DEPTH_MAX = 32,
+    NODES_LEAST = 2, /* of a branch */
+    PAGE_SIZE_MIN = 512,
+    PAGE_SIZE_MAX = 32768,
+};
+
+struct pages {
+    int fd;
+    size_t page_size;
+    const uint8_t *map;
+    size_t map_size;
+    _Atomic uint64_t count; /* of pages that the file has */
+};
+
+/* A page of a tree, and the keys between which it lies. */
+struct place {
+    const uint8_t *page;
+    uint64_t number;
+    unsigned level; /* 1: a leaf */
+    struct pages_key first;
+    struct pages_key end;
+};
+
+struct check {
+    const struct pages *pages;
+    const struct pages_snapshot *snapshot;
+    size_t tree;
+    size_t sparse;
+    pages_tell *tell;
+    void *owner;
+    uint64_t *entries;
+    uint64_t *marks;
+    uint8_t *seen; /* bit per page */
+    bool twice;    /* a page was seen again */
+};
+
+/* pages_whole.c */
+
+int pages_compare(bool numbers, const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size);
+bool pages_is_whole(const struct pages *pages, const struct pages_snapshot *snapshot,
+                    const struct place *place, size_t tree);
+
+/* pages.c */
+
+uint16_t pages_get_u16(const uint8_t *at);
+uint32_t pages_get_u32(const uint8_t *at);
+uint64_t pages_get_u64(const uint8_t *at);
+
+/* NULL: there is no such page. */
+const uint8_t *pages_page_at(const struct pages *pages, const struct pages_snapshot *snapshot,
+                             uint64_t number);
+size_t pages_node_count(const uint8_t *page);
+const uint8_t *pages_node_at(const uint8_t *page, size_t i);
+uint64_t pages_value_size(const uint8_t *node);
+void pages_describe(const struct place *place, size_t tree, struct pages_damage *ret_damage);
+
+/* The i-th page below a whole branch. */
+struct place pages_below(const struct pages *pages, const struct pages_snapshot *snapshot,
+                         const struct place *branch, size_t i);
+struct place pages_root_of(const struct pages *pages, const struct pages_snapshot *snapshot,
+                           size_t tree);
+
+#endif
