@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* subscription_base: a client's subscriptions, and what the files about them do for each other.
+ *
+ * subscription.c has the public calls. subscription_table.c knows which subscription has which
+ * number. subscription_credit.c renews credit and the lease. subscription_take.c takes what comes
+ * from the sidecar, as a part of the client's turn.
+ *
+ * Threads  those of its client.
+ */
+#ifndef SPN_CLIENT_SUBSCRIPTION_BASE_H
+#define SPN_CLIENT_SUBSCRIPTION_BASE_H
+
+#include "subscription.h"
+
+enum {
+    SLOTS_FIRST = 16,
+    SLOTS_MAX = 1 << 20,
+    GRANTS_PER_MESSAGE = 256,
+    SUBSCRIBE_MAX = WIRE_HEADER_SIZE + 8 + 4 + 4 + 3 * 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
+    SHARED_BYTES = 8192, /* that ZeroMQ reads at a time */
+};
+
+#define LOOK_NS                                                                                    \
+    UINT64_C(50000) /* how old the last look at the sockets may be while there are items */
+#define REQUEST_MARK (UINT64_C(1) << 63) /* of SUBSCRIBE; the rest is the subscription's number */
+
+/* A delivery that waits to be read. */
+struct frame {
+    struct frame *next;
+    struct wire_deliver head;
+    const uint8_t *items; /* in copied, or in the message */
+    zmq_msg_t message;    /* empty, when they were copied */
+    uint8_t copied[];
+};
+
+/* One that came in. */
+struct delivered {
+    struct wire_deliver head;
+    struct wire_in items;
+    zmq_msg_t *message; /* that it is in */
+};
+
+/* A place in a ring; alone it points to itself. */
+struct link {
+    struct link *next;
+    struct link *previous;
+};
+
+struct spn_subscription {
+    struct link ready;   /* in the ring of those that have something to give */
+    struct link pending; /* in the ring of those that have something to send */
+    struct spn_client *client;
+    void *context;
+    uint64_t number;
+    uint32_t incarnation;
+    uint8_t start;
+    uint8_t otherwise;
+    bool subscribe; /* pending: to be subscribed (again); else to be granted */
+    bool located;   /* the verdict was received: the cursor is (epoch, received) */
+    bool silent;    /* nothing came since the last beat */
+    bool ended;     /* its end was received, or it failed */
+    bool end_given;
+    spn_err failed; /* an end that no delivery told */
+
+    uint64_t epoch;
+    uint64_t received;
+    uint64_t given;
+    uint64_t bytes;  /* received in this incarnation */
+    uint64_t credit; /* granted in this incarnation */
+    uint64_t unread;
+    uint64_t window;
+    uint64_t subscribed_ns;
+    uint64_t again_ns; /* not to be subscribed before */
+
+    struct frame *first; /* being read */
+    struct frame **end;
+    struct wire_in items; /* of the first one */
+    uint32_t left;        /* items of it */
+    bool opened;          /* items and left are set */
+
+    struct spn_bytes session; /* behind the struct */
+    struct spn_bytes after;
+};
+
+struct subscriptions {
+    struct client_part part; /* first: the part is all of them */
+    struct spn_client *client;
+    struct spn_subscription **slots; /* NULL: free */
+    uint32_t count;
+    uint32_t room;
+    uint32_t used;
+    uint32_t active; /* not ended */
+    uint32_t serial; /* in numbers, so that none is used twice */
+    uint32_t free_hint;
+    uint32_t beat_slot; /* where the next beat begins to look */
+    bool beat_all;      /* the next beat asks for all of them */
+    bool beat_again;    /* grants did not go out: the beat after has those of all */
+    bool forgotten; /* an UNSUBSCRIBE did not go out: the sidecar may go on with what it meant */
+    uint64_t asked_all_ns;
+    bool blocked;
+    uint64_t resumed; /* verdicts that the app did not see */
+    uint64_t beat_ns;
+    uint64_t due_ns; /* of what waits in pending */
+    struct link ready;
+    struct link pending;
+};
+
+struct grants {
+    struct subscriptions *all;
+    struct wire_out out;
+    uint32_t count;
+    uint8_t bytes[WIRE_HEADER_SIZE + 4 + GRANTS_PER_MESSAGE * WIRE_GRANT_SIZE];
+};
+
+/* subscription_table.c */
+
+void sub_link_init(struct link *link);
+bool sub_link_alone(const struct link *link);
+void sub_link_leave(struct link *link);
+
+/* At the end of the ring, unless it is in one already. */
+void sub_link_join(struct link *ring, struct link *link);
+struct spn_subscription *sub_of_ready(struct link *link);
+struct spn_subscription *sub_of_pending(struct link *link);
+struct subscriptions *sub_all_of(const struct spn_subscription *subscription);
+struct spn_subscription *sub_find(const struct subscriptions *all, uint64_t number);
+spn_err sub_put_in_slot(struct subscriptions *all, struct spn_subscription *subscription);
+void sub_take_from_slot(struct subscriptions *all, const struct spn_subscription *subscription);
+void sub_drop_first(struct spn_subscription *subscription);
+
+/* All that was received and not given is forgotten. */
+void sub_drop_frames(struct spn_subscription *subscription);
+
+/* subscription_credit.c */
+
+/* Half a window at a time: a grant costs a message, and the sidecar must not run dry. */
+void sub_note_read(struct spn_subscription *subscription, size_t size);
+void sub_want_subscribe(struct spn_subscription *subscription, uint64_t again_ns);
+
+/* The sidecar said something that should not be: again, but not in a circle at full speed. */
+void sub_subscribe_after_pause(struct spn_subscription *subscription);
+
+/* Sends what waits to be sent, oldest first. */
+void sub_send_pending(struct subscriptions *all, uint64_t now_ns);
+
+/* Renews the lease, and lets the sidecar say which subscriptions it does not know. */
+void sub_beat(struct subscriptions *all, uint64_t now_ns);
+
+/* Where one is not known the others may be unknown as well. Their answers bring us here again. */
+void sub_ask_for_all(struct subscriptions *all);
+spn_err sub_send_unsubscribe(struct spn_client *client, uint64_t number, uint32_t incarnation);
+
+/* After an item: a grant goes out at once, for the app may come back only when there is more. A
+ * failure is the next call's. */
+void sub_send_grants(struct spn_client *client);
+
+/* subscription_take.c */
+
+extern const struct client_part_ops sub_part_ops;
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* subscription_table: subscriptions by number, and the rings that they are in. */
+#include <stdlib.h>
+
+#include "subscription_base.h"
+
+void sub_link_init(struct link *link)
+{
+    link->next = link->previous = link;
+}
+
+bool sub_link_alone(const struct link *link)
+{
+    return link->next == link;
+}
+
+void sub_link_leave(struct link *link)
+{
+    link->previous->next = link->next;
+    link->next->previous = link->previous;
+    sub_link_init(link);
+}
+
+void sub_link_join(struct link *ring, struct link *link)
+{
+    if (!sub_link_alone(link))
+        return;
+    link->next = ring;
+    link->previous = ring->previous;
+    ring->previous->next = link;
+    ring->previous = link;
+}
+
+struct spn_subscription *sub_of_ready(struct link *link)
+{
+    return (struct spn_subscription *)(void *)((char *)link -
+                                               offsetof(struct spn_subscription, ready));
+}
+
+struct spn_subscription *sub_of_pending(struct link *link)
+{
+    return (struct spn_subscription *)(void *)((char *)link -
+                                               offsetof(struct spn_subscription, pending));
+}
+
+struct subscriptions *sub_all_of(const struct spn_subscription *subscription)
+{
+    return subscription->client->subscriptions;
+}
+
+static uint32_t slot_of(uint64_t number)
+{
+    return (uint32_t)number;
+}
+
+struct spn_subscription *sub_find(const struct subscriptions *all, uint64_t number)
+{
+    uint32_t slot = slot_of(number);
+    struct spn_subscription *found = slot < all->count ? all->slots[slot] : NULL;
+    return found != NULL && found->number == number ? found : NULL;
+}
+
+static spn_err free_slot(struct subscriptions *all, uint32_t *ret_slot)
+{
+    uint32_t slot = all->free_hint; /* none below is free */
+    while (slot < all->count && all->slots[slot] != NULL)
+        slot++;
+    all->free_hint = slot;
+    if (slot == all->room) {
+        uint32_t room = all->room > 0 ? all->room * 2 : SLOTS_FIRST;
+        if (room > SLOTS_MAX)
+            return SPN_E_NOMEM;
+        struct spn_subscription **slots =
+            realloc(all->slots, room * sizeof(struct spn_subscription *));
+        if (slots == NULL)
+            return SPN_E_NOMEM;
+        all->slots = slots;
+        all->room = room;
+    }
+    *ret_slot = slot;
+    return SPN_OK;
+}
+
+spn_err sub_put_in_slot(struct subscriptions *all, struct spn_subscription *subscription)
+{
+    uint32_t slot;
+    spn_err err = free_slot(all, &slot);
+    if (err != SPN_OK)
+        return err;
+    subscription->number = ((uint64_t)(++all->serial & INT32_MAX) << 32) | slot;
+    all->slots[slot] = subscription;
+    if (slot == all->count)
+        all->count++;
+    all->used++;
+    all->active++;
+    return SPN_OK;
+}
+
+void sub_take_from_slot(struct subscriptions *all, const struct spn_subscription *subscription)
+{
+    uint32_t slot = slot_of(subscription->number);
+    all->slots[slot] = NULL;
+    all->used--;
+    all->active -= subscription->ended ? 0 : 1;
+    if (slot < all->free_hint)
+        all->free_hint = slot;
+}
+
+void sub_drop_first(struct spn_subscription *subscription)
+{
+    struct frame *frame = subscription->first;
+    subscription->first = frame->next;
+    if (frame->next == NULL)
+        subscription->end = &subscription->first;
+    subscription->opened = false;
+    zmq_msg_close(&frame->message);
+    free(frame);
+}
+
+void sub_drop_frames(struct spn_subscription *subscription)
+{
+    while (subscription->first != NULL)
+        sub_drop_first(subscription);
+    subscription->unread = 0;
+    subscription->received = subscription->given;
+    sub_link_leave(&subscription->ready);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* subscription_take: what comes from the sidecar. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "subscription_base.h"
+
+/* Whether the items are best left where they are. A message is as large as all of its deliveries,
+ * and waits for the last of them to be read. And ZeroMQ hands out a small one within the buffer
+ * that it read it into, which has 18 KB and would wait with it: an event of a hundred bytes that
+ * is not read yet took 8.7 KB. */
+static bool is_shared(const struct delivered *delivered)
+{
+    size_t size = zmq_msg_size(delivered->message);
+    return size > SHARED_BYTES && delivered->head.size > size / 2;
+}
+
+/* False: no memory. */
+static bool keep_frame(struct spn_subscription *subscription, const struct delivered *delivered)
+{
+    bool shared = is_shared(delivered);
+    size_t size = delivered->head.size;
+    struct frame *frame = malloc(sizeof(*frame) + (shared ? 0 : size));
+    if (frame == NULL)
+        return false;
+    zmq_msg_init(&frame->message);
+    if (shared && zmq_msg_copy(&frame->message, delivered->message) != 0) {
+        free(frame);
+        return false;
+    }
+    frame->items = shared ? delivered->items.at : frame->copied;
+    if (!shared && size > 0)
+        memcpy(frame->copied, delivered->items.at, size);
+    frame->next = NULL;
+    frame->head = delivered->head;
+    *subscription->end = frame;
+    subscription->end = &frame->next;
+    sub_link_join(&sub_all_of(subscription)->ready, &subscription->ready);
+    return true;
+}
+
+static void set_ended(struct spn_subscription *subscription)
+{
+    if (!subscription->ended)
+        sub_all_of(subscription)->active--;
+    subscription->ended = true;
+    sub_link_leave(&subscription->pending);
+}
+
+static void fail_subscription(struct spn_subscription *subscription, spn_err err)
+{
+    subscription->failed = err;
+    set_ended(subscription);
+    sub_link_join(&sub_all_of(subscription)->ready, &subscription->ready);
+}
+
+/* Whether the delivery goes on where the one before it ended. */
+static bool fits(const struct spn_subscription *subscription, const struct wire_deliver *head)
+{
+    if (head->bytes != subscription->bytes + head->size)
+        return false;
+    switch ((enum wire_delivery)head->kind) {
+    case WIRE_VERDICT:
+        if (head->verdict > WIRE_TRIMMED)
+            return false;
+        return !subscription->located || (head->epoch == subscription->epoch &&
+                                          head->seq == subscription->received + head->missing);
+    case WIRE_EVENTS:
+        return subscription->located && head->count > 0 && head->epoch == subscription->epoch &&
+               head->seq == subscription->received + head->count;
+    case WIRE_GAP:
+        return subscription->located && head->epoch == subscription->epoch &&
+               head->seq == subscription->received + head->missing;
+    case WIRE_END:
+        return head->verdict > WIRE_TRIMMED &&
+               (head->verdict != WIRE_CLOSED ||
+                (subscription->located && head->seq == subscription->received));
+    }
+    return false;
+}
+
+/* The verdict of a later incarnation is not the app's business; what it missed is. */
+static void take_fitting(struct spn_subscription *subscription, struct delivered *delivered)
+{
+    struct wire_deliver *head = &delivered->head;
+    if (head->kind == WIRE_VERDICT && subscription->located) {
+        head->kind = WIRE_GAP;
+        sub_all_of(subscription)->resumed++;
+    }
+    bool worth = head->kind != WIRE_GAP || head->missing > 0;
+    if (worth && !keep_frame(subscription, delivered)) {
+        sub_subscribe_after_pause(subscription);
+        return;
+    }
+    if (head->kind == WIRE_VERDICT) {
+        subscription->located = true;
+        subscription->epoch = head->epoch;
+        subscription->given = head->seq;
+    }
+    if (head->kind == WIRE_END) {
+        set_ended(subscription);
+        return;
+    }
+    subscription->received = head->seq;
+    subscription->bytes = head->bytes;
+    subscription->unread += head->size;
+}
+
+static void take_delivery(struct spn_subscription *subscription, struct delivered *delivered)
+{
+    const struct wire_deliver *head = &delivered->head;
+    if (subscription->ended || subscription->subscribe ||
+        head->incarnation != subscription->incarnation)
+        return;
+    subscription->silent = false;
+    if (head->kind == WIRE_END && head->verdict == WIRE_UNSUBSCRIBED) {
+        sub_ask_for_all(sub_all_of(subscription));
+        sub_subscribe_after_pause(subscription);
+    } else if (head->kind == WIRE_VERDICT && head->verdict == WIRE_UNKNOWN_SESSION &&
+               !subscription->located) {
+        subscription->start = WIRE_EARLIEST; /* it waits: all that the session will have is new */
+    } else if (fits(subscription, head)) {
+        take_fitting(subscription, delivered);
+    } else if (head->kind == WIRE_VERDICT && head->verdict <= WIRE_TRIMMED &&
+               subscription->located) {
+        fail_subscription(subscription, SPN_E_PROTOCOL); /* it would be the same again */
+    } else {
+        sub_subscribe_after_pause(subscription);
+    }
+}
+
+/* An ERROR to a SUBSCRIBE. What passes is left to the beat. */
+static void take_error(struct subscriptions *all, uint64_t request, struct wire_in *in)
+{
+    struct wire_error error;
+    struct spn_subscription *subscription = sub_find(all, request & ~REQUEST_MARK);
+    wire_get_error(in, &error);
+    if (!wire_in_done(in) || subscription == NULL || subscription->ended)
+        return;
+    spn_err err = err_from_wire(error.code);
+    if (err != SPN_E_NOMEM && err != SPN_E_STOPPING)
+        fail_subscription(subscription, err != SPN_OK ? err : SPN_E_PROTOCOL);
+}
+
+/* Of one that is not here any more. */
+static void take_stray(struct subscriptions *all, const struct wire_deliver *head)
+{
+    if (all->forgotten && head->kind != WIRE_END)
+        (void)sub_send_unsubscribe(all->client, head->subscription, head->incarnation);
+}
+
+/* A message that lies about its lengths is taken up to there: what is missing then is seen by the
+ * next delivery, or by nobody, as if it had not been sent. */
+static void take_deliveries(struct subscriptions *all, struct wire_in in, zmq_msg_t *message)
+{
+    struct delivered delivered = {.message = message};
+    uint32_t count;
+    wire_get_deliveries(&in, &count);
+    for (uint32_t i = 0; i < count && !in.bad; i++) {
+        wire_get_deliver(&in, &delivered.head, &delivered.items);
+        if (in.bad)
+            return;
+        struct spn_subscription *subscription = sub_find(all, delivered.head.subscription);
+        if (subscription != NULL)
+            take_delivery(subscription, &delivered);
+        else
+            take_stray(all, &delivered.head);
+    }
+}
+
+static bool part_take_answer(struct client_part *part, zmq_msg_t *message)
+{
+    struct subscriptions *all = (struct subscriptions *)part;
+    struct wire_in in = wire_in(zmq_msg_data(message), zmq_msg_size(message));
+    struct wire_header header = {0};
+    spn_err err = wire_get_header(&in, &header);
+    if (header.type == WIRE_ERROR && (err == SPN_OK || err == SPN_E_VERSION) &&
+        (header.request & REQUEST_MARK) != 0) {
+        take_error(all, header.request, &in);
+        return true;
+    }
+    if (err != SPN_OK || header.type != WIRE_DELIVER)
+        return false;
+    take_deliveries(all, in, message);
+    return true;
+}
+
+static void part_turn(struct client_part *part, uint64_t now_ns)
+{
+    struct subscriptions *all = (struct subscriptions *)part;
+    if (!all->client->connected) {
+        all->blocked = !sub_link_alone(&all->pending);
+        all->due_ns = TRANSPORT_NEVER;
+        return;
+    }
+    sub_send_pending(all, now_ns);
+    if (all->active > 0 && now_ns >= all->beat_ns)
+        sub_beat(all, now_ns);
+}
+
+static void part_reconnected(struct client_part *part)
+{
+    struct subscriptions *all = (struct subscriptions *)part;
+    for (uint32_t slot = 0; slot < all->count; slot++)
+        if (all->slots[slot] != NULL)
+            sub_want_subscribe(all->slots[slot], 0);
+}
+
+static uint64_t part_due_ns(const struct client_part *part)
+{
+    const struct subscriptions *all = (const struct subscriptions *)part;
+    if (all->active == 0 || !all->client->connected)
+        return TRANSPORT_NEVER;
+    return all->beat_ns < all->due_ns ? all->beat_ns : all->due_ns;
+}
+
+static bool part_blocked(const struct client_part *part)
+{
+    (void)part;
+    return false;
+}
+
+static bool part_read_blocked(const struct client_part *part)
+{
+    return ((const struct subscriptions *)part)->blocked;
+}
+
+static spn_err part_failed(const struct client_part *part)
+{
+    (void)part;
+    return SPN_OK;
+}
+
+const struct client_part_ops sub_part_ops = {
+    .take_answer = part_take_answer,
+    .turn = part_turn,
+    .reconnected = part_reconnected,
+    .due_ns = part_due_ns,
+    .blocked = part_blocked,
+    .read_blocked = part_read_blocked,
+    .failed = part_failed,
+};
