@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* producer_base: what the files about a producer do for each other.
+ *
+ * producer.c opens, waits and closes. producer_publish.c takes events in. producer_turn.c is its
+ * part of the client's turn: what is sent, and what comes back. given_id.c makes ids for events
+ * that come without one.
+ *
+ * Threads  those of its client.
+ */
+#ifndef SPN_CLIENT_PRODUCER_BASE_H
+#define SPN_CLIENT_PRODUCER_BASE_H
+
+#include "producer.h"
+
+enum {
+    WINDOW_BYTES_DEFAULT = 4 * 1024 * 1024,
+    WINDOW_EVENTS_DEFAULT = 65536,
+    LINGER_MS = 100,  /* what ZeroMQ gets for what it has not written at the close */
+    DECIMAL_MAX = 20, /* digits of UINT64_MAX */
+};
+
+/* given_id.c */
+
+/* RFC 4648, section 5, without padding: 16 bytes give 22 characters. */
+void prod_encode_prefix(const uint8_t id[WIRE_PRODUCER_ID_SIZE], char out[PRODUCER_PREFIX_SIZE]);
+
+/* Written without a NUL; returns its length. */
+size_t prod_write_given_id(const struct spn_producer *producer, uint64_t number,
+                           char out[SPN_GIVEN_ID_MAX]);
+
+/* producer_turn.c */
+
+extern const struct client_part_ops prod_part_ops;
+
+void prod_give_id(const struct spn_producer *producer, struct wire_entry *entry,
+                  char given[SPN_GIVEN_ID_MAX]);
+
+/* producer_publish.c */
+
+struct spn_client *prod_client_of(const struct spn_producer *producer);
+spn_err prod_check_usable(struct spn_producer *producer);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* producer_publish: events, closes and deletes that an app hands over. */
+#include <string.h>
+#include <sys/random.h>
+
+#include "producer_base.h"
+
+struct spn_client *prod_client_of(const struct spn_producer *producer)
+{
+    return producer != NULL ? producer->client : NULL;
+}
+
+spn_err prod_check_usable(struct spn_producer *producer)
+{
+    spn_err err = client_check(prod_client_of(producer));
+    if (err != SPN_OK || producer->delivery.failed == SPN_OK)
+        return err;
+    err = producer->delivery.failed;
+    return producer->client->err == err ? err : client_fail(producer->client, err, NULL);
+}
+
+static spn_err check_session(struct spn_producer *producer, struct spn_bytes session)
+{
+    if (session.size > 0 && session.size == producer->session_size &&
+        memcmp(session.data, producer->session, session.size) == 0)
+        return SPN_OK;
+    spn_err err = wire_check_session(session);
+    if (err != SPN_OK)
+        return client_fail(producer->client, err, NULL);
+    memcpy(producer->session, session.data, session.size);
+    producer->session_size = session.size;
+    return SPN_OK;
+}
+
+/* What a marker cannot say. */
+static bool is_no_marker(const struct spn_event *event)
+{
+    if (event->kind == SPN_EVENT)
+        return false;
+    if (event->kind != SPN_MARKER && event->kind != SPN_RESET)
+        return true;
+    bool says_nothing = event->id.size == 0 && event->retry_ms == SPN_RETRY_NONE;
+    return event->type.size > 0 || event->data.size > 0 ||
+           (event->kind == SPN_RESET ? event->id.size > 0 : says_nothing);
+}
+
+static spn_err check_event(struct spn_producer *producer, const struct spn_event *event)
+{
+    if (is_no_marker(event))
+        return client_fail(producer->client, SPN_E_INVALID,
+                           "a marker has an id or a retry, and nothing else; a reset has no id");
+    spn_err err = event->id.size > 0 ? wire_check_id(event->id) : SPN_OK;
+    if (err == SPN_OK && event->type.size > 0)
+        err = wire_check_type(event->type);
+    if (err == SPN_OK)
+        err = wire_check_data(event->data, producer->client->data_max);
+    if (err == SPN_E_EVENT_TOO_LARGE)
+        return client_fail(producer->client, err,
+                           "event data has %zu bytes, the limit is %zu (sponsond's "
+                           "--event-data-max)",
+                           event->data.size, producer->client->data_max);
+    return err == SPN_OK ? SPN_OK : client_fail(producer->client, err, NULL);
+}
+
+/* After an event was taken: is it time for a turn? */
+static bool should_look(const struct spn_producer *producer)
+{
+    if (!producer->blocked && delivery_ready(&producer->delivery))
+        return true;
+    return transport_now() - producer->client->looked_ns >= PRODUCER_LOOK_NS;
+}
+
+/* An entry that was checked, under the number that is next; false: there is no room for it. */
+static bool put_entry(struct spn_producer *producer, struct wire_entry entry, uint64_t *ret_ticket)
+{
+    char given[SPN_GIVEN_ID_MAX];
+    prod_give_id(producer, &entry, given);
+    size_t entry_size = wire_entry_size(&entry);
+    if (producer->pending.count > 0 || !window_has_room(&producer->delivery.window, entry_size))
+        return false;
+    *ret_ticket = delivery_put(&producer->delivery, &entry, entry_size);
+    return true;
+}
+
+/* The window is full: everything in it goes out, and then it is the sidecar's turn. */
+static spn_err wait_for_room(struct spn_producer *producer, const struct wire_entry *entry,
+                             uint64_t *ret_ticket)
+{
+    struct spn_client *client = producer->client;
+    uint64_t deadline_ns = client_deadline(producer->send_timeout_ms);
+    spn_err err;
+    for (;;) {
+        delivery_hurry(&producer->delivery);
+        err = client_turn(client);
+        if (err == SPN_OK)
+            err = prod_check_usable(producer);
+        if (err != SPN_OK || put_entry(producer, *entry, ret_ticket))
+            return err;
+        if (client_sleep(client, deadline_ns, TRANSPORT_NEVER) != SPN_OK)
+            break;
+    }
+    delivery_note_backpressure(&producer->delivery);
+    return client_fail(
+        client, SPN_E_BACKPRESSURE, "%llu events wait for the sidecar%s",
+        (unsigned long long)(producer->delivery.window.next - producer->delivery.window.base),
+        client->connected ? "" : ", which is not connected");
+}
+
+/* Latest only: now, or when there is room, if nothing newer of the session comes until then. What
+ * is in the window goes out, to make room. */
+static spn_err take_latest(struct spn_producer *producer, const struct wire_entry *entry,
+                           uint64_t *ret_ticket)
+{
+    unsigned replaced;
+    if (put_entry(producer, *entry, ret_ticket))
+        return SPN_OK;
+    if (transport_now() - producer->client->looked_ns >= PRODUCER_LOOK_NS) {
+        spn_err err = client_turn(producer->client);
+        if (err == SPN_OK)
+            err = prod_check_usable(producer);
+        if (err != SPN_OK || put_entry(producer, *entry, ret_ticket))
+            return err;
+    }
+    spn_err err = pending_put(&producer->pending, entry, &replaced);
+    if (err == SPN_E_TOO_MANY)
+        return client_fail(producer->client, err, "%zu entries with %zu bytes wait for room",
+                           producer->pending.count, producer->pending.bytes);
+    if (err != SPN_OK)
+        return client_fail(producer->client, err, NULL);
+    producer->delivery.counters.replaced += replaced;
+    delivery_hurry(&producer->delivery);
+    *ret_ticket = 0;
+    return SPN_OK;
+}
+
+/* As soon as there is room. */
+static spn_err take_entry(struct spn_producer *producer, const struct wire_entry *entry,
+                          uint64_t *ret_ticket)
+{
+    if (producer->latest_only)
+        return take_latest(producer, entry, ret_ticket);
+    if (put_entry(producer, *entry, ret_ticket))
+        return SPN_OK;
+    return wait_for_room(producer, entry, ret_ticket);
+}
+
+static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
+                       const struct spn_event *event, uint64_t *ret_ticket)
+{
+    static const uint8_t kinds[] = {
+        [SPN_EVENT] = WIRE_EVENT, [SPN_MARKER] = WIRE_MARKER, [SPN_RESET] = WIRE_RESET};
+    spn_err err = check_session(producer, session);
+    if (err == SPN_OK)
+        err = check_event(producer, event);
+    if (err != SPN_OK)
+        return err;
+    struct wire_entry entry = {.kind = kinds[event->kind],
+                               .session = session,
+                               .id = event->id,
+                               .type = event->type,
+                               .data = event->data,
+                               .retry_ms = event->retry_ms};
+    return take_entry(producer, &entry, ret_ticket);
+}
+
+/* An event that was taken has its ticket, whatever the turn after it finds: a failure that lasts is
+ * reported by the next call. */
+static void look(struct spn_producer *producer)
+{
+    if (should_look(producer) && client_turn(producer->client) != SPN_OK)
+        return;
+}
+
+spn_err spn_publish(spn_producer *producer, struct spn_bytes session, const struct spn_event *event,
+                    uint64_t *ret_ticket)
+{
+    uint64_t ticket = 0;
+    spn_err err = prod_check_usable(producer);
+    if (err == SPN_OK && event == NULL)
+        err = client_refuse(producer->client, "there is no event");
+    if (err == SPN_OK)
+        err = publish(producer, session, event, &ticket);
+    if (err != SPN_OK)
+        return err;
+    look(producer);
+    if (ret_ticket != NULL)
+        *ret_ticket = ticket;
+    return SPN_OK;
+}
+
+spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
+                         const struct spn_event *events, size_t count, size_t *ret_taken,
+                         uint64_t *ret_first)
+{
+    size_t taken = 0;
+    spn_err err = prod_check_usable(producer);
+    if (ret_taken == NULL)
+        return SPN_E_INVALID;
+    if (err == SPN_OK && events == NULL && count > 0)
+        err = client_refuse(producer->client, "there are no events");
+    for (; err == SPN_OK && taken < count; taken++) {
+        uint64_t ticket = 0;
+        err = publish(producer, session, &events[taken], &ticket);
+        if (err != SPN_OK)
+            break;
+        if (ret_first != NULL && (taken == 0 || ticket == 0))
+            *ret_first = ticket;
+        if (delivery_gathered(&producer->delivery))
+            look(producer);
+    }
+    if (taken > 0)
+        look(producer);
+    *ret_taken = taken;
+    return err;
+}
+
+static spn_err end_session(struct spn_producer *producer, enum wire_kind kind,
+                           struct spn_bytes session, uint64_t epoch, uint64_t *ret_ticket)
+{
+    const struct wire_entry entry = {.kind = (uint8_t)kind, .session = session, .epoch = epoch};
+    uint64_t ticket = 0;
+    spn_err err = prod_check_usable(producer);
+    if (err == SPN_OK)
+        err = check_session(producer, session);
+    if (err == SPN_OK)
+        err = take_entry(producer, &entry, &ticket);
+    if (err != SPN_OK)
+        return err;
+    look(producer);
+    if (ret_ticket != NULL)
+        *ret_ticket = ticket;
+    return SPN_OK;
+}
+
+spn_err spn_session_close(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                          uint64_t *ret_ticket)
+{
+    return end_session(producer, WIRE_CLOSE, session, epoch, ret_ticket);
+}
+
+spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
+                           uint64_t *ret_ticket)
+{
+    return end_session(producer, WIRE_DELETE, session, epoch, ret_ticket);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* producer_turn: what a producer sends, and what comes back. */
+#include <string.h>
+#include <sys/random.h>
+
+#include "producer_base.h"
+
+static struct spn_producer *producer_of(struct client_part *part)
+{
+    return (struct spn_producer *)part;
+}
+
+static const struct spn_producer *const_producer_of(const struct client_part *part)
+{
+    return (const struct spn_producer *)part;
+}
+
+/* Words for spn_client_detail, when the sidecar's error ended the producer. */
+static void note_failure(struct spn_producer *producer, struct spn_bytes detail)
+{
+    if (producer->delivery.failed != SPN_OK && detail.size > 0)
+        client_fail(producer->client, producer->delivery.failed, "sidecar: %.*s", (int)detail.size,
+                    (const char *)detail.data);
+}
+
+/* A message that lies is dropped whole: if it mattered, the state a second later says so again. */
+static bool part_take(struct client_part *part, uint8_t type, struct wire_in body)
+{
+    struct spn_producer *producer = producer_of(part);
+    struct spn_bytes detail;
+    if (!delivery_owns(&producer->delivery, type, body))
+        return false;
+    if (delivery_take(&producer->delivery, type, body, &detail) == SPN_OK)
+        note_failure(producer, detail);
+    return true;
+}
+
+/* Each ticket has had its result: that the event is gone all the same is counted, and said. */
+static void note_gone(struct spn_producer *producer)
+{
+    uint64_t gone = producer->delivery.gone;
+    if (gone == producer->gone_told)
+        return;
+    client_note(producer->client,
+                "the sidecar has an older copy of its database, or another one: %llu events that "
+                "were acknowledged are not in it",
+                (unsigned long long)(gone - producer->gone_told));
+    producer->gone_told = gone;
+}
+
+static void take_answer(struct spn_producer *producer)
+{
+    bool opened = producer->asked == DELIVERY_OPEN;
+    struct wire_in in;
+    struct spn_bytes detail;
+    spn_err err = calls_read(&producer->call, opened ? WIRE_OPENED : WIRE_STATE_IS, &in, &detail);
+    if (err == SPN_OK)
+        err = delivery_take_state(&producer->delivery, opened, in);
+    else
+        delivery_take_error(&producer->delivery, err);
+    note_failure(producer, detail);
+    calls_clear(&producer->call);
+    note_gone(producer);
+    if (err != SPN_OK) /* not now; asked again after a pause */
+        producer->call.again_ns = transport_now() + PRODUCER_SILENCE_NS;
+    producer->asked = DELIVERY_NOTHING;
+    producer->heard_ns = transport_now(); /* the next question waits for a second of silence too */
+}
+
+static void ask(struct spn_producer *producer, uint64_t now_ns)
+{
+    struct delivery *delivery = &producer->delivery;
+    uint8_t bytes[96];
+    struct wire_out body = wire_out(bytes, sizeof(bytes));
+    bool open = delivery->need == DELIVERY_OPEN;
+    if (open) {
+        struct wire_open message = {.token = delivery->token,
+                                    .base = delivery->window.base,
+                                    .kept = producer->kept,
+                                    .known = delivery->seen,
+                                    .instance = delivery->instance};
+        memcpy(message.producer, producer->id, sizeof(message.producer));
+        wire_put_open(&body, &message);
+    } else {
+        const struct wire_ask message = {.token = delivery->token, .base = delivery->window.base};
+        wire_put_ask(&body, &message);
+    }
+    if (calls_ask(&producer->client->calls, &producer->call, &producer->client->transport.read,
+                  open ? WIRE_OPEN : WIRE_STATE, &body, now_ns) != SPN_OK)
+        producer->call.again_ns = now_ns + PRODUCER_SILENCE_NS; /* no memory: later */
+    producer->asked = delivery->need;
+    producer->beat_ns = now_ns + PRODUCER_BEAT_NS;
+    delivery_asked(delivery);
+}
+
+/* SPN_E_BACKPRESSURE: ingest.sock takes nothing now. */
+static spn_err send_batch(struct spn_producer *producer)
+{
+    struct wire_batch batch;
+    struct window_cut cut = delivery_cut(&producer->delivery, &batch);
+    zmq_msg_t message;
+    if (zmq_msg_init_size(&message, WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE + cut.size) != 0)
+        return SPN_E_NOMEM;
+    struct wire_out out = wire_out(zmq_msg_data(&message), WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE);
+    wire_put_header(&out, WIRE_BATCH, 0);
+    wire_put_batch(&out, &batch);
+    memcpy(out.at, cut.bytes, cut.size);
+    spn_err err = transport_send(&producer->client->transport.ingest, &message);
+    if (err != SPN_OK) {
+        zmq_msg_close(&message);
+        return err;
+    }
+    delivery_sent(&producer->delivery, &batch);
+    return SPN_OK;
+}
+
+void prod_give_id(const struct spn_producer *producer, struct wire_entry *entry,
+                  char given[SPN_GIVEN_ID_MAX])
+{
+    if (entry->kind == WIRE_EVENT && entry->id.size == 0)
+        entry->id = (struct spn_bytes){
+            given, prod_write_given_id(producer, producer->delivery.window.next, given)};
+}
+
+/* Moves what is pending into the window, the oldest first, as far as there is room. It has waited
+ * enough: it is not gathered. True: there was some. */
+static bool admit_pending(struct spn_producer *producer)
+{
+    struct delivery *delivery = &producer->delivery;
+    uint64_t next = delivery->window.next;
+    const struct wire_entry *first;
+    while ((first = pending_first(&producer->pending)) != NULL) {
+        char given[SPN_GIVEN_ID_MAX];
+        struct wire_entry entry = *first;
+        prod_give_id(producer, &entry, given);
+        size_t entry_size = wire_entry_size(&entry);
+        if (!window_has_room(&delivery->window, entry_size))
+            break;
+        delivery_put(delivery, &entry, entry_size);
+        pending_drop_first(&producer->pending);
+    }
+    if (delivery->window.next == next)
+        return false;
+    delivery_hurry(delivery);
+    return true;
+}
+
+/* With level none sending makes room. */
+static void send_batches(struct spn_producer *producer, uint64_t now_ns)
+{
+    struct delivery *delivery = &producer->delivery;
+    if (delivery_in_flight(delivery) == 0)
+        producer->heard_ns = now_ns;
+    producer->blocked = false;
+    (void)admit_pending(producer);
+    do {
+        while (!producer->blocked && delivery_ready(delivery))
+            producer->blocked = send_batch(producer) != SPN_OK;
+    } while (!producer->blocked && admit_pending(producer));
+}
+
+static void part_turn(struct client_part *part, uint64_t now_ns)
+{
+    struct spn_producer *producer = producer_of(part);
+    struct delivery *delivery = &producer->delivery;
+    if (producer->call.answered)
+        take_answer(producer);
+    if (delivery->failed != SPN_OK)
+        return;
+    if (delivery->moved)
+        producer->heard_ns = now_ns;
+    delivery->moved = false;
+    if (delivery->need < DELIVERY_STATE && delivery_in_flight(delivery) > 0 &&
+        now_ns >= producer->heard_ns + PRODUCER_SILENCE_NS)
+        delivery->need = DELIVERY_STATE;
+    if (delivery_in_flight(delivery) > 0)
+        producer->beat_ns = now_ns + PRODUCER_BEAT_NS;
+    else if (delivery->need == DELIVERY_NOTHING && now_ns >= producer->beat_ns)
+        delivery->need = DELIVERY_STATE;
+    if (delivery->need == DELIVERY_NOTHING && delivery_owes_base(delivery))
+        delivery->need = DELIVERY_BASE;
+    if (delivery->need != DELIVERY_NOTHING &&
+        (producer->asked != delivery->need || calls_due(&producer->call, now_ns)))
+        ask(producer, now_ns);
+    send_batches(producer, now_ns);
+}
+
+/* At level accepted even what was acknowledged may be gone. */
+static void part_reconnected(struct client_part *part)
+{
+    struct delivery *delivery = &producer_of(part)->delivery;
+    bool may_lose = delivery_in_flight(delivery) > 0 || delivery->options.level == SPN_ACCEPTED;
+    if (delivery->need < DELIVERY_STATE && may_lose)
+        delivery->need = DELIVERY_STATE;
+}
+
+static uint64_t part_due_ns(const struct client_part *part)
+{
+    const struct spn_producer *producer = const_producer_of(part);
+    const struct delivery *delivery = &producer->delivery;
+    if (delivery->failed != SPN_OK)
+        return TRANSPORT_NEVER;
+    if (delivery->need != DELIVERY_NOTHING)
+        return producer->call.blocked ? TRANSPORT_NEVER : producer->call.again_ns;
+    return delivery_in_flight(delivery) > 0 ? producer->heard_ns + PRODUCER_SILENCE_NS
+                                            : producer->beat_ns;
+}
+
+static bool part_blocked(const struct client_part *part)
+{
+    return const_producer_of(part)->blocked;
+}
+
+static spn_err part_failed(const struct client_part *part)
+{
+    return const_producer_of(part)->delivery.failed;
+}
+
+const struct client_part_ops prod_part_ops = {
+    .take = part_take,
+    .turn = part_turn,
+    .reconnected = part_reconnected,
+    .due_ns = part_due_ns,
+    .blocked = part_blocked,
+    .failed = part_failed,
+};
