@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* producer_publish: events, closes and deletes that an app hands over. */
 #include <string.h>
-#include <sys/random.h>
 
 #include "producer_base.h"
 

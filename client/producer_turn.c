@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* producer_turn: what a producer sends, and what comes back. */
 #include <string.h>
-#include <sys/random.h>
 
 #include "producer_base.h"
 

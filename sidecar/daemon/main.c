@@ -1,38 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main: puts the daemon together, and takes it apart.
- *
- * The order matters: locks, then the database, then recovery, then the worker, then the sockets, so
- * that a second daemon on the same directories touches nothing and a client that connects is
- * served.
- *
- * Owns     everything that lives as long as the daemon; lends it to the threads.
- * Threads  this one becomes the broker's.
- */
-#include <errno.h>
+#include "daemon/main_base.h"
+
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ingest/broker.h"
-#include "store/database_clock.h"
-#include "net/endpoint.h"
-#include "err.h"
 #include "base/last_words.h"
-#include "base/lockfile.h"
 #include "base/log.h"
-#include "recover/mended.h"
-#include "daemon/options.h"
 #include "base/own_files.h"
-#include "net/peer_guard.h"
-#include "read/reader.h"
-#include "recover/recovery.h"
 #include "base/version.h"
-#include "commit/worker.h"
+#include "err.h"
+#include "net/peer_guard.h"
+#include "recover/mended.h"
+#include "recover/recovery.h"
+#include "store/database_clock.h"
 
 enum {
     EXIT_DRAINED = 0,
@@ -44,200 +28,8 @@ enum {
     QUESTIONS_HWM = 16,          /* of each client, that ZeroMQ holds: 2 MiB at most */
 };
 
-struct daemon {
-    struct options options;
-    struct lockfile data_lock;
-    struct lockfile socket_lock;
-    int signal_fd;
-    uint64_t instance;
-    uint8_t secret[RECORD_SECRET_SIZE]; /* a copy: the journal's meta is the worker's */
-    struct metrics metrics;
-    struct connections_news connections_news;
-    struct journal *journal;
-    struct broker_state state;
-    bool recovered;
-    struct clock clock;
-    struct handoff queue;
-    struct handoff back;
-    struct handoff asks;
-    struct handoff answers;
-    struct worker worker;
-    bool worker_runs;
-    struct reader *reader;
-    void *context;
-    struct endpoint ingest;
-    struct endpoint read;
-    struct watch watch;
-};
-
-/* Says what failed with which thing, and why; true: go on. */
-static bool check_thing(spn_err err, const char *event, const char *key, const char *thing,
-                        const char *detail)
-{
-    char quoted[2][LOG_QUOTED_MAX];
-    if (err == SPN_OK)
-        return true;
-    const char *why = detail ? detail : err == SPN_E_SYSTEM ? strerror(errno) : err_text(err);
-    log_error(event, "code=%s %s=%s reason=%s", err_name(err), key, log_quote(thing, quoted[0]),
-              log_quote(why, quoted[1]));
-    return false;
-}
-
-static bool check(spn_err err, const char *event, const char *subject, const char *detail)
-{
-    return check_thing(err, event, "subject", subject, detail);
-}
-
-static bool check_dir(spn_err err, const char *event, const char *dir, const char *detail)
-{
-    return check_thing(err, event, "dir", dir, detail);
-}
-
-/* What the journal says has more words than the code has; of damage, all that there are. */
-static bool check_database(spn_err err, const char *event, const char *dir)
-{
-    char why[512];
-    if (err == SPN_OK)
-        return true;
-    if (err == SPN_E_CORRUPT && *journal_detail())
-        return check_dir(err, event, dir, journal_detail());
-    snprintf(why, sizeof(why), "%s (%s)", err_text(err), journal_detail());
-    return check_dir(err, event, dir, why);
-}
-
-/* -- directories and locks --------------------------------------------------------------------- */
-
-static bool make_parents(const char *path)
-{
-    char part[PATH_MAX];
-    snprintf(part, sizeof(part), "%s", path);
-    for (char *at = strchr(part + 1, '/'); at; at = strchr(at + 1, '/')) {
-        *at = '\0';
-        if (mkdir(part, 0755) != 0 && errno != EEXIST)
-            return false;
-        *at = '/';
-    }
-    return true;
-}
-
-static bool make_dir(const char *path, gid_t group)
-{
-    if (!make_parents(path))
-        return false;
-    if (mkdir(path, 0750) != 0)
-        return errno == EEXIST;
-    return group == OPTIONS_NO_GROUP || chown(path, (uid_t)-1, group) == 0;
-}
-
-/* An ordinary user who has no runtime directory ends up with root's. */
-static bool say_unusable(const char *what, const char *path, bool make, const char *reason)
-{
-    char why[256];
-    bool lost =
-        make && strcmp(what, "socket_dir") == 0 && geteuid() != 0 && !getenv("XDG_RUNTIME_DIR");
-    snprintf(why, sizeof(why), "%s%s", reason,
-             lost ? "; XDG_RUNTIME_DIR is not set: name a directory with --socket-dir" : "");
-    return check_dir(SPN_E_PATH, what, path, why);
-}
-
-/* One that others made is theirs: it is not changed. */
-static void check_group(const char *path, gid_t group, const struct stat *status)
-{
-    char quoted[LOG_QUOTED_MAX];
-    mode_t pass = status->st_gid == group ? S_IXGRP : S_IXOTH;
-    if (group == OPTIONS_NO_GROUP || (status->st_mode & pass) != 0)
-        return;
-    log_warning("socket_dir", "dir=%s reason=\"the group of --socket-group may not pass it\"",
-                log_quote(path, quoted));
-}
-
-/* group: who is to pass it; OPTIONS_NO_GROUP: only we. */
-static bool prepare_dir(const char *what, const char *path, bool make, gid_t group)
-{
-    struct stat status;
-    if (make && stat(path, &status) != 0 && errno == ENOENT && !make_dir(path, group))
-        return say_unusable(what, path, make, strerror(errno));
-    if (stat(path, &status) != 0)
-        return check_dir(SPN_E_PATH, what, path, strerror(errno));
-    if (!S_ISDIR(status.st_mode))
-        return check_dir(SPN_E_PATH, what, path, "not a directory");
-    if (access(path, W_OK | X_OK) != 0)
-        return say_unusable(what, path, make, "not writable");
-    check_group(path, group, &status);
-    return true;
-}
-
-/* True: what has this name is ours, or there is nothing. */
-static bool check_file(const char *dir, const char *name, mode_t kind)
-{
-    char path[PATH_MAX + 32];
-    const char *reason = own_files_check(dir, name, kind);
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    return check_thing(reason ? SPN_E_PATH : SPN_OK, "not_ours", "file", path, reason);
-}
-
-/* Who may write to the data may have us write elsewhere; who may write to the sockets' directory,
- * but not take away what is ours in it, can do no more than keep us from starting. */
-static bool check_writers(const struct options *options)
-{
-    char quoted[2][LOG_QUOTED_MAX];
-    struct stat status;
-    const char *reason = own_files_check_dir(options->data_dir);
-    if (reason)
-        return check_dir(SPN_E_PATH, "data_dir", options->data_dir, reason);
-    reason = own_files_check_dir(options->socket_dir);
-    if (reason && stat(options->socket_dir, &status) == 0 && (status.st_mode & S_ISVTX) == 0)
-        log_warning("socket_dir", "dir=%s reason=%s", log_quote(options->socket_dir, quoted[0]),
-                    log_quote(reason, quoted[1]));
-    return true;
-}
-
-static bool take_lock(struct lockfile *lockfile, const char *dir, unsigned wait_s)
-{
-    pid_t holder = 0;
-    if (!check_file(dir, LOCKFILE_NAME, S_IFREG))
-        return false;
-    spn_err err = lockfile_take(lockfile, dir, wait_s * 1000, &holder);
-    if (err != SPN_E_IN_USE)
-        return check_dir(err, "lock_failed", dir, NULL);
-    char quoted[LOG_QUOTED_MAX];
-    log_error("already_running", "pid=%ld dir=%s", (long)holder, log_quote(dir, quoted));
-    return false;
-}
-
-static bool check_socket_path(const struct options *options)
-{
-    size_t size = strlen(options->socket_dir) + strlen("/ingest.sock");
-    if (size <= endpoint_path_max())
-        return true;
-    char quoted[LOG_QUOTED_MAX];
-    log_error("socket_path_too_long", "length=%zu limit=%zu dir=%s", size, endpoint_path_max(),
-              log_quote(options->socket_dir, quoted));
-    return false;
-}
-
-static bool same_dir(const char *a, const char *b)
-{
-    struct stat status[2];
-    return stat(a, &status[0]) == 0 && stat(b, &status[1]) == 0 &&
-           status[0].st_dev == status[1].st_dev && status[0].st_ino == status[1].st_ino;
-}
-
-static bool prepare(struct daemon *daemon)
-{
-    const struct options *options = &daemon->options;
-    return check_socket_path(options) &&
-           prepare_dir("data_dir", options->data_dir, options->data_dir_default,
-                       OPTIONS_NO_GROUP) &&
-           prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default,
-                       options->socket_group) &&
-           check_writers(options) &&
-           take_lock(&daemon->data_lock, options->data_dir, options->wait_lock_s) &&
-           (same_dir(options->data_dir, options->socket_dir) ||
-            take_lock(&daemon->socket_lock, options->socket_dir, options->wait_lock_s));
-}
-
-/* -- start ------------------------------------------------------------------------------------- */
+/* -- start --------------------------------------------------------------------------------------
+ */
 
 /* Signals come in through a descriptor; the threads started later inherit the mask. SIGHUP, of a
  * service that is reloaded or a terminal that is closed, is taken so that it stops nothing. */
@@ -250,9 +42,9 @@ static bool catch_signals(struct daemon *daemon)
     sigaddset(&set, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
-        return check(SPN_E_SYSTEM, "signals", "sigprocmask", NULL);
+        return daemon_check(SPN_E_SYSTEM, "signals", "sigprocmask", NULL);
     daemon->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    return check(daemon->signal_fd < 0 ? SPN_E_SYSTEM : SPN_OK, "signals", "signalfd", NULL);
+    return daemon_check(daemon->signal_fd < 0 ? SPN_E_SYSTEM : SPN_OK, "signals", "signalfd", NULL);
 }
 
 /* The rule is in the database, for everybody who reads it. */
@@ -274,7 +66,7 @@ static bool set_retention(struct daemon *daemon)
         err = journal_commit(daemon->journal);
     journal_abort(daemon->journal);
     if (!journal_lacks_room(err))
-        return check_dir(err, "database", daemon->options.data_dir, NULL);
+        return daemon_check_dir(err, "database", daemon->options.data_dir, NULL);
     log_error("retention", "reason=\"no room to write the new rule: the one before holds\"");
     return true;
 }
@@ -289,11 +81,11 @@ static bool open_journal(struct daemon *daemon)
         .headroom_max = options->quota_bytes,
     };
     /* LMDB opens its files by name, and follows links. */
-    if (!check_file(options->data_dir, "data.mdb", S_IFREG) ||
-        !check_file(options->data_dir, "lock.mdb", S_IFREG))
+    if (!daemon_check_file(options->data_dir, "data.mdb", S_IFREG) ||
+        !daemon_check_file(options->data_dir, "lock.mdb", S_IFREG))
         return false;
     spn_err err = journal_open(&daemon->journal, &journal);
-    if (!check_database(err, "database", options->data_dir))
+    if (!daemon_check_database(err, "database", options->data_dir))
         return false;
     mended_log_pages(journal_damage(daemon->journal));
     memcpy(daemon->secret, journal_meta(daemon->journal)->secret, sizeof(daemon->secret));
@@ -355,12 +147,12 @@ static bool recover(struct daemon *daemon)
     if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed) ||
         getrandom(&daemon->instance, sizeof(daemon->instance), 0) !=
             (ssize_t)sizeof(daemon->instance))
-        return check(SPN_E_SYSTEM, "random", "getrandom", NULL);
+        return daemon_check(SPN_E_SYSTEM, "random", "getrandom", NULL);
     uint64_t begun_ns = clock_monotonic_ns();
     struct recovered found;
     spn_err err =
         recovery_run(&daemon->state, daemon->journal, daemon->options.window_max, seed, &found);
-    if (!check_database(err, "recovery", daemon->options.data_dir))
+    if (!daemon_check_database(err, "recovery", daemon->options.data_dir))
         return false;
     daemon->recovered = true;
     mended_log_recovered(&found);
@@ -397,7 +189,7 @@ static bool start_worker(struct daemon *daemon)
                                .back = &daemon->back,
                            });
     daemon->worker_runs = err == SPN_OK;
-    return check(err, "start", "worker", NULL);
+    return daemon_check(err, "start", "worker", NULL);
 }
 
 static bool bind_socket(struct daemon *daemon, const char *name, int receive_hwm, int send_hwm,
@@ -412,9 +204,10 @@ static bool bind_socket(struct daemon *daemon, const char *name, int receive_hwm
         .send_hwm = send_hwm,
         .frame_max = frame_max,
     };
-    if (!check_file(endpoint.dir, name, S_IFSOCK)) /* libzmq would delete it */
+    if (!daemon_check_file(endpoint.dir, name, S_IFSOCK)) /* libzmq would delete it */
         return false;
-    return check(endpoint_open(ret_endpoint, daemon->context, &endpoint), "bind", name, NULL);
+    return daemon_check(endpoint_open(ret_endpoint, daemon->context, &endpoint), "bind", name,
+                        NULL);
 }
 
 /* A full batch, or one event of the largest size, with room for the heads and for what is told to
@@ -436,7 +229,7 @@ static bool start_sockets(struct daemon *daemon)
     peer_guard_init(&daemon->connections_news);
     daemon->context = zmq_ctx_new();
     if (!daemon->context)
-        return check(SPN_E_SYSTEM, "start", "zmq_ctx_new", NULL);
+        return daemon_check(SPN_E_SYSTEM, "start", "zmq_ctx_new", NULL);
     zmq_ctx_set(daemon->context, ZMQ_MAX_SOCKETS, 16);
     if (!bind_socket(daemon, "ingest.sock", (int)daemon->options.ingest_hwm, ACKS_HWM,
                      ingest_frame_max(&daemon->options), &daemon->ingest) ||
@@ -461,7 +254,7 @@ static bool start_sockets(struct daemon *daemon)
                                           .data_max = daemon->options.event_data_max,
                                           .window_max = daemon->options.window_max,
                                       });
-    return check(err, "start", "reader", NULL);
+    return daemon_check(err, "start", "reader", NULL);
 }
 
 static void say_ready(const struct daemon *daemon)
@@ -477,7 +270,8 @@ static void say_ready(const struct daemon *daemon)
     close(daemon->options.ready_fd);
 }
 
-/* -- run and stop ------------------------------------------------------------------------------ */
+/* -- run and stop -------------------------------------------------------------------------------
+ */
 
 static int say_end(const struct daemon *daemon, enum broker_end end, struct broker_left left)
 {
@@ -541,7 +335,7 @@ static int serve(struct daemon *daemon)
     enum broker_end end;
     struct broker_left left;
     spn_err err = broker_run(&broker, &daemon->state, &end, &left);
-    if (!check(err, "start", "broker", NULL))
+    if (!daemon_check(err, "start", "broker", NULL))
         return EXIT_FAILED;
     int code = say_end(daemon, end, left);
     /* The worker may be in the middle of a commit that does not end: leave as kill -9 would. */
@@ -596,7 +390,7 @@ int main(int argc, char **argv)
         "time=- level=error event=crashed reason=\"a signal in a read of the database, if "
         "it is damaged, or a fault of the program\" signal=",
         0);
-    bool ready = catch_signals(&daemon) && prepare(&daemon) && open_journal(&daemon) &&
+    bool ready = catch_signals(&daemon) && daemon_prepare(&daemon) && open_journal(&daemon) &&
                  recover(&daemon) && start_worker(&daemon) && start_sockets(&daemon);
     if (!ready)
         return EXIT_FAILED; /* the kernel takes back what was taken */

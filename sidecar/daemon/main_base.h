@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main_base: the daemon as a whole.
+ *
+ * main.c puts it together, and takes it apart. The order matters: locks, then the database, then
+ * recovery, then the worker, then the sockets, so that a second daemon on the same directories
+ * touches nothing and a client that connects is served. prepare.c looks at the directories.
+ *
+ * Owns     everything that lives as long as the daemon; lends it to the threads.
+ * Threads  the main thread, which becomes the broker's.
+ */
+#ifndef SPN_MAIN_BASE_H
+#define SPN_MAIN_BASE_H
+
+#include "base/lockfile.h"
+#include "base/metrics.h"
+#include "commit/worker.h"
+#include "daemon/options.h"
+#include "ingest/broker.h"
+#include "net/connections.h"
+#include "net/endpoint.h"
+#include "read/reader.h"
+
+struct daemon {
+    struct options options;
+    struct lockfile data_lock;
+    struct lockfile socket_lock;
+    int signal_fd;
+    uint64_t instance;
+    uint8_t secret[RECORD_SECRET_SIZE]; /* a copy: the journal's meta is the worker's */
+    struct metrics metrics;
+    struct connections_news connections_news;
+    struct journal *journal;
+    struct broker_state state;
+    bool recovered;
+    struct clock clock;
+    struct handoff queue;
+    struct handoff back;
+    struct handoff asks;
+    struct handoff answers;
+    struct worker worker;
+    bool worker_runs;
+    struct reader *reader;
+    void *context;
+    struct endpoint ingest;
+    struct endpoint read;
+    struct watch watch;
+};
+
+/* prepare.c */
+
+bool daemon_check(spn_err err, const char *event, const char *subject, const char *detail);
+bool daemon_check_dir(spn_err err, const char *event, const char *dir, const char *detail);
+
+/* What the journal says has more words than the code has; of damage, all that there are. */
+bool daemon_check_database(spn_err err, const char *event, const char *dir);
+
+/* True: what has this name is ours, or there is nothing. */
+bool daemon_check_file(const char *dir, const char *name, mode_t kind);
+bool daemon_prepare(struct daemon *daemon);
+
+#endif

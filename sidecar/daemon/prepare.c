@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* prepare: the directories that the daemon works in, and their locks. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/own_files.h"
+#include "daemon/main_base.h"
+#include "err.h"
+
+/* Says what failed with which thing, and why; true: go on. */
+static bool check_thing(spn_err err, const char *event, const char *key, const char *thing,
+                        const char *detail)
+{
+    char quoted[2][LOG_QUOTED_MAX];
+    if (err == SPN_OK)
+        return true;
+    const char *why = detail ? detail : err == SPN_E_SYSTEM ? strerror(errno) : err_text(err);
+    log_error(event, "code=%s %s=%s reason=%s", err_name(err), key, log_quote(thing, quoted[0]),
+              log_quote(why, quoted[1]));
+    return false;
+}
+
+bool daemon_check(spn_err err, const char *event, const char *subject, const char *detail)
+{
+    return check_thing(err, event, "subject", subject, detail);
+}
+
+bool daemon_check_dir(spn_err err, const char *event, const char *dir, const char *detail)
+{
+    return check_thing(err, event, "dir", dir, detail);
+}
+
+bool daemon_check_database(spn_err err, const char *event, const char *dir)
+{
+    char why[512];
+    if (err == SPN_OK)
+        return true;
+    if (err == SPN_E_CORRUPT && *journal_detail())
+        return daemon_check_dir(err, event, dir, journal_detail());
+    snprintf(why, sizeof(why), "%s (%s)", err_text(err), journal_detail());
+    return daemon_check_dir(err, event, dir, why);
+}
+
+static bool make_parents(const char *path)
+{
+    char part[PATH_MAX];
+    snprintf(part, sizeof(part), "%s", path);
+    for (char *at = strchr(part + 1, '/'); at; at = strchr(at + 1, '/')) {
+        *at = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return false;
+        *at = '/';
+    }
+    return true;
+}
+
+static bool make_dir(const char *path, gid_t group)
+{
+    if (!make_parents(path))
+        return false;
+    if (mkdir(path, 0750) != 0)
+        return errno == EEXIST;
+    return group == OPTIONS_NO_GROUP || chown(path, (uid_t)-1, group) == 0;
+}
+
+/* An ordinary user who has no runtime directory ends up with root's. */
+static bool say_unusable(const char *what, const char *path, bool make, const char *reason)
+{
+    char why[256];
+    bool lost =
+        make && strcmp(what, "socket_dir") == 0 && geteuid() != 0 && !getenv("XDG_RUNTIME_DIR");
+    snprintf(why, sizeof(why), "%s%s", reason,
+             lost ? "; XDG_RUNTIME_DIR is not set: name a directory with --socket-dir" : "");
+    return daemon_check_dir(SPN_E_PATH, what, path, why);
+}
+
+/* One that others made is theirs: it is not changed. */
+static void check_group(const char *path, gid_t group, const struct stat *status)
+{
+    char quoted[LOG_QUOTED_MAX];
+    mode_t pass = status->st_gid == group ? S_IXGRP : S_IXOTH;
+    if (group == OPTIONS_NO_GROUP || (status->st_mode & pass) != 0)
+        return;
+    log_warning("socket_dir", "dir=%s reason=\"the group of --socket-group may not pass it\"",
+                log_quote(path, quoted));
+}
+
+/* group: who is to pass it; OPTIONS_NO_GROUP: only we. */
+static bool prepare_dir(const char *what, const char *path, bool make, gid_t group)
+{
+    struct stat status;
+    if (make && stat(path, &status) != 0 && errno == ENOENT && !make_dir(path, group))
+        return say_unusable(what, path, make, strerror(errno));
+    if (stat(path, &status) != 0)
+        return daemon_check_dir(SPN_E_PATH, what, path, strerror(errno));
+    if (!S_ISDIR(status.st_mode))
+        return daemon_check_dir(SPN_E_PATH, what, path, "not a directory");
+    if (access(path, W_OK | X_OK) != 0)
+        return say_unusable(what, path, make, "not writable");
+    check_group(path, group, &status);
+    return true;
+}
+
+bool daemon_check_file(const char *dir, const char *name, mode_t kind)
+{
+    char path[PATH_MAX + 32];
+    const char *reason = own_files_check(dir, name, kind);
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    return check_thing(reason ? SPN_E_PATH : SPN_OK, "not_ours", "file", path, reason);
+}
+
+/* Who may write to the data may have us write elsewhere; who may write to the sockets' directory,
+ * but not take away what is ours in it, can do no more than keep us from starting. */
+static bool check_writers(const struct options *options)
+{
+    char quoted[2][LOG_QUOTED_MAX];
+    struct stat status;
+    const char *reason = own_files_check_dir(options->data_dir);
+    if (reason)
+        return daemon_check_dir(SPN_E_PATH, "data_dir", options->data_dir, reason);
+    reason = own_files_check_dir(options->socket_dir);
+    if (reason && stat(options->socket_dir, &status) == 0 && (status.st_mode & S_ISVTX) == 0)
+        log_warning("socket_dir", "dir=%s reason=%s", log_quote(options->socket_dir, quoted[0]),
+                    log_quote(reason, quoted[1]));
+    return true;
+}
+
+static bool take_lock(struct lockfile *lockfile, const char *dir, unsigned wait_s)
+{
+    pid_t holder = 0;
+    if (!daemon_check_file(dir, LOCKFILE_NAME, S_IFREG))
+        return false;
+    spn_err err = lockfile_take(lockfile, dir, wait_s * 1000, &holder);
+    if (err != SPN_E_IN_USE)
+        return daemon_check_dir(err, "lock_failed", dir, NULL);
+    char quoted[LOG_QUOTED_MAX];
+    log_error("already_running", "pid=%ld dir=%s", (long)holder, log_quote(dir, quoted));
+    return false;
+}
+
+static bool check_socket_path(const struct options *options)
+{
+    size_t size = strlen(options->socket_dir) + strlen("/ingest.sock");
+    if (size <= endpoint_path_max())
+        return true;
+    char quoted[LOG_QUOTED_MAX];
+    log_error("socket_path_too_long", "length=%zu limit=%zu dir=%s", size, endpoint_path_max(),
+              log_quote(options->socket_dir, quoted));
+    return false;
+}
+
+static bool same_dir(const char *a, const char *b)
+{
+    struct stat status[2];
+    return stat(a, &status[0]) == 0 && stat(b, &status[1]) == 0 &&
+           status[0].st_dev == status[1].st_dev && status[0].st_ino == status[1].st_ino;
+}
+
+bool daemon_prepare(struct daemon *daemon)
+{
+    const struct options *options = &daemon->options;
+    return check_socket_path(options) &&
+           prepare_dir("data_dir", options->data_dir, options->data_dir_default,
+                       OPTIONS_NO_GROUP) &&
+           prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default,
+                       options->socket_group) &&
+           check_writers(options) &&
+           take_lock(&daemon->data_lock, options->data_dir, options->wait_lock_s) &&
+           (same_dir(options->data_dir, options->socket_dir) ||
+            take_lock(&daemon->socket_lock, options->socket_dir, options->wait_lock_s));
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* intake_base: what the files about batches do for each other.
+ *
+ * intake.c decides what becomes of each number of a batch. intake_session.c begins and ends the
+ * lives of sessions. intake_batch.c makes what goes to the worker.
+ */
+#ifndef SPN_INTAKE_BASE_H
+#define SPN_INTAKE_BASE_H
+
+#include "ingest/intake.h"
+
+/* Where one batch is being put together. */
+struct taking {
+    struct intake *intake;
+    struct producer *producer;
+    struct batch *batch;
+    const uint8_t *frame;
+};
+
+/* intake_batch.c */
+
+void intake_put_entry(struct taking *taking, const struct batch_entry *entry);
+uint32_t intake_offset_of(const struct taking *taking, struct spn_bytes bytes);
+
+/* producer: NULL for one without numbers. */
+struct batch *intake_new_batch(struct intake *intake, struct producer *producer, size_t entries);
+
+/* What the producers' table will say once this batch is on disk. */
+spn_err intake_write_record(struct batch *batch, const struct producer *producer);
+
+/* intake_session.c */
+
+/* The first event or marker of a session opens it: an entry with its name, whose position is its
+ * epoch. */
+void intake_open_session(struct taking *taking, struct tracker *tracker, uint32_t slot,
+                         struct spn_bytes name);
+spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number);
+spn_err intake_take_delete(struct taking *taking, uint32_t i);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* intake_batch: what goes to the worker: batches with events, and those without. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/intake_base.h"
+
+void intake_put_entry(struct taking *taking, const struct batch_entry *entry)
+{
+    struct broker_state *state = taking->intake->state;
+    struct batch *batch = taking->batch;
+    if (batch->entry_count == 0)
+        batch->first_position = state->next_position;
+    batch->entries[batch->entry_count++] = *entry;
+    state->next_position++;
+    state->active->bytes += RECORD_ENTRY_HEAD + RECORD_ENTRY_OVERHEAD + (size_t)entry->id_size +
+                            entry->type_size + entry->data_size;
+}
+
+uint32_t intake_offset_of(const struct taking *taking, struct spn_bytes bytes)
+{
+    return (uint32_t)((const uint8_t *)bytes.data - taking->frame);
+}
+
+struct batch *intake_new_batch(struct intake *intake, struct producer *producer, size_t entries)
+{
+    struct batch *batch = malloc(sizeof(*batch) + entries * sizeof(batch->entries[0]));
+    if (!batch)
+        return NULL;
+    *batch = (struct batch){
+        .work.kind = WORK_BATCH,
+        .bytes = sizeof(*batch) + entries * sizeof(batch->entries[0]),
+        .producer = producer,
+        .time_ns = clock_database_ns(intake->clock),
+        .wall_ms = intake->clock->wall_ms(),
+    };
+    if (producer)
+        memcpy(batch->producer_id, producer->id, sizeof(batch->producer_id));
+    zmq_msg_init(&batch->frame);
+    return batch;
+}
+
+spn_err intake_write_record(struct batch *batch, const struct producer *producer)
+{
+    batch->record = (struct record_producer){
+        .token = producer->token,
+        .number = producer->accepted,
+        .base = producer->base,
+        .time_ns = batch->time_ns,
+        .run_count = producer->run_count,
+        .kept = producer->kept,
+        .uid = producer->uid,
+    };
+    if (producer->run_count == 0)
+        return SPN_OK;
+    size_t size = producer->run_count * sizeof(*producer->runs);
+    struct record_run *runs = malloc(size);
+    if (!runs)
+        return SPN_E_NOMEM;
+    memcpy(runs, producer->runs, size);
+    batch->record.runs = runs;
+    batch->bytes += size;
+    return SPN_OK;
+}
+
+struct batch *intake_record_batch(struct intake *intake, struct producer *producer)
+{
+    struct batch *batch = intake_new_batch(intake, producer, 0);
+    if (!batch)
+        return NULL;
+    batch->waits = true;
+    if (intake_write_record(batch, producer) == SPN_OK)
+        return batch;
+    intake_free_batch(batch);
+    return NULL;
+}
+
+struct batch *intake_forget_batch(struct intake *intake, const struct producer *producer)
+{
+    struct batch *batch = intake_new_batch(intake, NULL, 0);
+    if (!batch)
+        return NULL;
+    batch->forgets = true;
+    batch->ends = true;
+    memcpy(batch->producer_id, producer->id, sizeof(batch->producer_id));
+    return batch;
+}
+
+void intake_free_batch(struct batch *batch)
+{
+    if (!batch)
+        return;
+    zmq_msg_close(&batch->frame);
+    free((void *)(uintptr_t)batch->record.runs);
+    free(batch);
+}
