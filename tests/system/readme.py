@@ -130,8 +130,20 @@ def check_counters():
     assert len(names) > 30 and names == told, f"counters and sidecar/README.md: {names ^ told}"
 
 
+def check_walk():
+    """Each function of the walk of an event is in the file that the sidecar's README names."""
+    walk = (SOURCE / "sidecar/README.md").read_text().split("## An event, from socket to disk")[1]
+    rows = re.findall(r"^\| `(\w+/\w+\.c)` \| `(\w+)` \|", walk.split("\n## ")[0], re.M)
+    assert len(rows) > 15, "sidecar/README.md: no walk"
+    for name, function in rows:
+        text = (SOURCE / "sidecar" / name).read_text()
+        assert re.search(rf"^[a-z][\w *]*\b{function}\(", text, re.M), f"{name} has no {function}"
+    assert len({name for name, _ in rows}) <= 14, "the walk is too long"
+
+
 def main():
     check_counters()
+    check_walk()
     text = (SOURCE / "README.md").read_text()
     sample = sorted((SOURCE / "tests/data").glob("*.sse"))[0]
     with tempfile.TemporaryDirectory(prefix="spn") as home:
