@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/pages.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,27 +13,6 @@
 static const uint32_t lmdb_magic = 0xBEEFC0DE;
 
 static const uint32_t lmdb_version = 1;
-
-uint16_t pages_get_u16(const uint8_t *at)
-{
-    uint16_t value;
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-uint32_t pages_get_u32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-uint64_t pages_get_u64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
 
 /* -- meta pages ---------------------------------------------------------------------------------
  */
@@ -318,6 +298,7 @@ static spn_err look(const struct pages *pages, const struct pages_snapshot *snap
             pages_describe(place, tree, ret_damage);
             return SPN_E_CORRUPT;
         }
+        assert(place->page);
         if (place->level == 1)
             return SPN_OK;
         size_t i = node_for(place, snapshot->trees[tree].numbers, key, key_size);

@@ -7,6 +7,8 @@
 #ifndef SPN_PAGES_BASE_H
 #define SPN_PAGES_BASE_H
 
+#include <string.h>
+
 #include "store/pages.h"
 
 /* Where things lie; mdb.c of LMDB 0.9.24: struct MDB_page, MDB_node, MDB_db, MDB_meta. */
@@ -95,11 +97,28 @@ int pages_compare(bool numbers, const uint8_t *a, size_t a_size, const uint8_t *
 bool pages_is_whole(const struct pages *pages, const struct pages_snapshot *snapshot,
                     const struct place *place, size_t tree);
 
-/* pages.c */
+static inline uint16_t pages_get_u16(const uint8_t *at)
+{
+    uint16_t value;
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
 
-uint16_t pages_get_u16(const uint8_t *at);
-uint32_t pages_get_u32(const uint8_t *at);
-uint64_t pages_get_u64(const uint8_t *at);
+static inline uint32_t pages_get_u32(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+static inline uint64_t pages_get_u64(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+/* pages.c */
 
 /* NULL: there is no such page. */
 const uint8_t *pages_page_at(const struct pages *pages, const struct pages_snapshot *snapshot,

@@ -90,10 +90,10 @@ static int setup(void **state)
     memset(knows, 0, sizeof(knows));
     is_full = is_gone = false;
     refused = sent = 0;
-    for (uint8_t i = 0; i < PRODUCERS; i++) {
-        producers[i].token = 100u + i;
+    for (size_t i = 0; i < PRODUCERS; i++) {
+        producers[i].token = 100 + i;
         producers[i].level = WIRE_DURABLE;
-        producers[i].peer = (struct peer){.size = 1, .bytes = {i}};
+        producers[i].peer = (struct peer){.size = 1, .bytes = {(uint8_t)i}};
     }
     acks_init(&acks, &router, &commits, &metrics);
     return 0;
