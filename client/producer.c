@@ -11,8 +11,7 @@
 
 static_assert(SPN_PRODUCER_ID_SIZE == WIRE_PRODUCER_ID_SIZE, "one producer id");
 
-/* -- open ---------------------------------------------------------------------------------------
- */
+/* -- open -------------------------------------------------------------------------------------- */
 
 static spn_err read_options(struct spn_client *client, const struct spn_producer_options *options,
                             struct spn_producer_options *ret_options)
@@ -159,8 +158,7 @@ uint64_t spn_producer_committed(const spn_producer *producer)
     return producer != NULL ? producer->committed : 0;
 }
 
-/* -- results ------------------------------------------------------------------------------------
- */
+/* -- results ----------------------------------------------------------------------------------- */
 
 static uint64_t unended(const struct spn_producer *producer)
 {

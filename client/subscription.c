@@ -7,8 +7,7 @@
 #include "sized.h"
 #include "subscription_base.h"
 
-/* -- giving -------------------------------------------------------------------------------------
- */
+/* -- giving ------------------------------------------------------------------------------------ */
 
 /* Where it went on from is gone, or has another life: either way what it was reading was deleted.
  */
@@ -216,8 +215,7 @@ spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **r
     return err;
 }
 
-/* -- life ---------------------------------------------------------------------------------------
- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 static spn_err prepare(struct spn_client *client)
 {

@@ -15,7 +15,7 @@ enum line_part {
 
 enum line_field { FIELD_UNKNOWN, FIELD_DATA, FIELD_EVENT, FIELD_ID, FIELD_RETRY };
 
-/* -- buffers ---------------------------------------------------------------------------------- */
+/* -- buffers ----------------------------------------------------------------------------------- */
 
 enum { TEXT_CAPACITY_MIN = 256 };
 
@@ -72,7 +72,7 @@ static struct spn_bytes text_bytes(const struct sse_text *text)
     return (struct spn_bytes){text->data != NULL ? text->data : "", text->size};
 }
 
-/* -- parser: stream --------------------------------------------------------------------------- */
+/* -- parser: stream ---------------------------------------------------------------------------- */
 
 static const char bom[] = "\xEF\xBB\xBF";
 enum { BOM_SIZE = sizeof(bom) - 1 };
@@ -115,7 +115,7 @@ static size_t line_length(const char *input, size_t size)
     return size;
 }
 
-/* -- parser: block ---------------------------------------------------------------------------- */
+/* -- parser: block ----------------------------------------------------------------------------- */
 
 static bool block_has_data(const struct sse_parser *parser)
 {
@@ -175,7 +175,7 @@ static spn_err block_end(struct sse_parser *parser, bool *ret_ready, struct sse_
     return too_large ? SPN_E_EVENT_TOO_LARGE : SPN_OK;
 }
 
-/* -- parser: line ----------------------------------------------------------------------------- */
+/* -- parser: line ------------------------------------------------------------------------------ */
 
 static enum line_field field_named(const char *name, size_t size)
 {
@@ -304,7 +304,7 @@ static spn_err line_end(struct sse_parser *parser, bool *ret_ready, struct sse_e
     return SPN_OK;
 }
 
-/* -- parser: calls ---------------------------------------------------------------------------- */
+/* -- parser: calls ----------------------------------------------------------------------------- */
 
 void sse_parser_init(struct sse_parser *parser, size_t event_size_max)
 {
@@ -385,7 +385,7 @@ bool sse_parser_is_foreign(const struct sse_parser *parser)
     return !field && (parser->unknown || unfinished);
 }
 
-/* -- formatter -------------------------------------------------------------------------------- */
+/* -- formatter --------------------------------------------------------------------------------- */
 
 static bool has_byte(struct spn_bytes bytes, char byte)
 {

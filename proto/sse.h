@@ -44,7 +44,7 @@ struct sse_event {
     uint32_t retry_ms;
 };
 
-/* -- parser ----------------------------------------------------------------------------------- */
+/* -- parser ------------------------------------------------------------------------------------ */
 
 struct sse_text {
     char *data;
@@ -118,7 +118,7 @@ bool sse_parser_pending(const struct sse_parser *parser);
  * although it is not ended. */
 bool sse_parser_is_foreign(const struct sse_parser *parser);
 
-/* -- formatter -------------------------------------------------------------------------------- */
+/* -- formatter --------------------------------------------------------------------------------- */
 
 /* Exactly what sse_format writes for this event. Reads the data once, to count its lines. */
 size_t sse_format_size(const struct sse_event *event);

@@ -13,7 +13,7 @@ static_assert(WIRE_RUN_SIZE == 8 + 4 + 4, "PROTOCOL.md: run");
 
 static const uint8_t magic[3] = {'S', 'P', 'N'};
 
-/* -- buffers ---------------------------------------------------------------------------------- */
+/* -- buffers ----------------------------------------------------------------------------------- */
 
 struct wire_in wire_in(const void *bytes, size_t size)
 {

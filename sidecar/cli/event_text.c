@@ -5,7 +5,7 @@
 
 #include "cli/text.h"
 
-/* -- JSON strings ----------------------------------------------------------------------------- */
+/* -- JSON strings ------------------------------------------------------------------------------ */
 
 /* 0: stands for itself; 'l': may begin a line end; 'u': \u00NN; else the letter behind the
  * backslash (RFC 8259, section 7). */
@@ -118,7 +118,7 @@ void json_put_line(struct out *out, struct spn_bytes json)
     out_put(out, "\n", 1);
 }
 
-/* -- base64 ----------------------------------------------------------------------------------- */
+/* -- base64 ------------------------------------------------------------------------------------ */
 
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -147,7 +147,7 @@ void base64_put(struct out *out, struct spn_bytes bytes)
         out->size += groups * 4;
 }
 
-/* -- events ----------------------------------------------------------------------------------- */
+/* -- events ------------------------------------------------------------------------------------ */
 
 /* True when it had to be encoded. */
 static bool put_bytes(struct out *out, const char *key, struct spn_bytes bytes)

@@ -6,8 +6,7 @@
 
 #include "commit/worker_base.h"
 
-/* -- the loop -----------------------------------------------------------------------------------
- */
+/* -- the loop ---------------------------------------------------------------------------------- */
 
 static uint64_t interval(uint64_t span_ns)
 {
@@ -44,8 +43,7 @@ static void run_due(struct worker *worker)
             worker->walking = true; /* the others need no more than to be over */
 }
 
-/* -- reading beside the commits -----------------------------------------------------------------
- */
+/* -- reading beside the commits ---------------------------------------------------------------- */
 
 static void give_idle(struct worker *worker, struct idle_sessions *found)
 {

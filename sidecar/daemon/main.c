@@ -28,8 +28,7 @@ enum {
     QUESTIONS_HWM = 16,          /* of each client, that ZeroMQ holds: 2 MiB at most */
 };
 
-/* -- start --------------------------------------------------------------------------------------
- */
+/* -- start ------------------------------------------------------------------------------------- */
 
 /* Signals come in through a descriptor; the threads started later inherit the mask. SIGHUP, of a
  * service that is reloaded or a terminal that is closed, is taken so that it stops nothing. */
@@ -270,8 +269,7 @@ static void say_ready(const struct daemon *daemon)
     close(daemon->options.ready_fd);
 }
 
-/* -- run and stop -------------------------------------------------------------------------------
- */
+/* -- run and stop ------------------------------------------------------------------------------ */
 
 static int say_end(const struct daemon *daemon, enum broker_end end, struct broker_left left)
 {

@@ -15,8 +15,7 @@ enum {
     LEFT_PER_TURN = 64,
 };
 
-/* -- answers ------------------------------------------------------------------------------------
- */
+/* -- answers ----------------------------------------------------------------------------------- */
 
 /* A holder that asks says in its base how many results it knows: a batch may wait for just that. */
 static void settle(struct broker *broker, struct producer *producer, uint64_t base)
@@ -45,8 +44,7 @@ static void answer_state(struct broker *broker, struct ask *ask, const struct pr
     broker_answer(broker, ask, SPN_OK);
 }
 
-/* -- a new holder -------------------------------------------------------------------------------
- */
+/* -- a new holder ------------------------------------------------------------------------------ */
 
 static uint64_t random_token(const struct producers *producers)
 {
@@ -111,8 +109,7 @@ static spn_err remove_producer(struct broker *broker, struct producer *producer)
     return SPN_OK;
 }
 
-/* -- how many there may be ----------------------------------------------------------------------
- */
+/* -- how many there may be --------------------------------------------------------------------- */
 
 /* How many producers the processes of one user may have. */
 static uint32_t share_max(const struct broker *broker)
@@ -157,8 +154,7 @@ static spn_err make_room(struct broker *broker, struct ask *ask)
     return remove_producer(broker, gone);
 }
 
-/* -- a database that went back ------------------------------------------------------------------
- */
+/* -- a database that went back ----------------------------------------------------------------- */
 
 static bool is_other_database(const struct broker *broker, const struct ask *ask)
 {
@@ -193,8 +189,7 @@ static void note_ahead(struct broker *broker, const struct ask *ask)
                  is_other_database(broker, ask), broker->options->clock->monotonic_ns());
 }
 
-/* -- OPEN and STATE -----------------------------------------------------------------------------
- */
+/* -- OPEN and STATE ---------------------------------------------------------------------------- */
 
 /* Whoever comes with a token was known once and was forgotten, when all it had sent was on disk:
  * nothing below its base is missing. Of one that is ahead everything is: it is told so by numbers
@@ -266,8 +261,7 @@ spn_err holders_leave(struct broker *broker, struct wire_in in)
     return SPN_OK;
 }
 
-/* -- producers that nobody uses -----------------------------------------------------------------
- */
+/* -- producers that nobody uses ---------------------------------------------------------------- */
 
 static bool is_unused(const struct producer *producer, uint64_t now_ns, uint64_t ttl_ns)
 {

@@ -38,8 +38,7 @@ void intake_release(struct intake *intake)
     intake->marks = NULL;
 }
 
-/* -- decode -------------------------------------------------------------------------------------
- */
+/* -- decode ------------------------------------------------------------------------------------ */
 
 spn_err intake_decode(struct intake *intake, struct wire_in in)
 {
@@ -59,8 +58,7 @@ bool intake_has_hole(const struct intake *intake, const struct producer *produce
     return intake->head.first > producer->accepted + 1;
 }
 
-/* -- look up ------------------------------------------------------------------------------------
- */
+/* -- look up ----------------------------------------------------------------------------------- */
 
 static bool same_bytes(struct spn_bytes a, struct spn_bytes b)
 {
@@ -303,8 +301,7 @@ static spn_err take_numbers(struct taking *taking)
     return SPN_OK;
 }
 
-/* -- batches ------------------------------------------------------------------------------------
- */
+/* -- batches ----------------------------------------------------------------------------------- */
 
 spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
                       struct batch **ret_batch)

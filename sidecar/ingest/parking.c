@@ -15,8 +15,7 @@ struct parked {
     size_t bytes; /* of it all: what it counts against the queue's mark */
 };
 
-/* -- frames that wait ---------------------------------------------------------------------------
- */
+/* -- frames that wait -------------------------------------------------------------------------- */
 
 /* first: of the batch whose rest waits for room for its results; 0: none does. */
 void parking_set_held(struct broker *broker, struct producer *producer, uint64_t first)
@@ -82,8 +81,7 @@ static void drop_first_parked(struct broker *broker, struct producer *producer)
     free(parked);
 }
 
-/* -- sessions that come back from disk ----------------------------------------------------------
- */
+/* -- sessions that come back from disk --------------------------------------------------------- */
 
 static void ask_for_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
                             uint64_t hash, uint32_t slot)
@@ -203,8 +201,7 @@ void parking_take_loaded(struct broker *broker, struct ask *ask)
     ask_free(ask);
 }
 
-/* -- going on -----------------------------------------------------------------------------------
- */
+/* -- going on ---------------------------------------------------------------------------------- */
 
 /* Goes on with what waited, until it has to wait again: for its results only with what fits, and a
  * half more, since it was parked for another reason. */

@@ -532,8 +532,7 @@ long outbox_tick(struct outbox *outbox)
     return link_alone(&outbox->all) ? -1 : LOOK_MS;
 }
 
-/* -- life
- * -------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 spn_err outbox_new(struct outbox **ret_outbox, const struct outbox_options *options)
 {

@@ -5,8 +5,7 @@
 
 #include "read/subscription_base.h"
 
-/* -- requests -----------------------------------------------------------------------------------
- */
+/* -- requests ---------------------------------------------------------------------------------- */
 
 spn_err subscriptions_subscribe(struct subscriptions *all, struct outbox_peer *peer,
                                 struct wire_in in)
@@ -109,8 +108,7 @@ spn_err subscriptions_unsubscribe(struct subscriptions *all, struct outbox_peer 
     return SPN_OK;
 }
 
-/* -- time ---------------------------------------------------------------------------------------
- */
+/* -- time -------------------------------------------------------------------------------------- */
 
 static void forget_gone(struct subscriptions *all)
 {
@@ -172,8 +170,7 @@ long subscriptions_tick(struct subscriptions *all)
     return link_alone(&all->subscribers) ? -1 : LEASE_LOOK_MS;
 }
 
-/* -- life ---------------------------------------------------------------------------------------
- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 spn_err subscriptions_new(struct subscriptions **ret_subscriptions,
                           const struct subscriptions_options *options)

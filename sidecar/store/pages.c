@@ -14,8 +14,7 @@ static const uint32_t lmdb_magic = 0xBEEFC0DE;
 
 static const uint32_t lmdb_version = 1;
 
-/* -- meta pages ---------------------------------------------------------------------------------
- */
+/* -- meta pages -------------------------------------------------------------------------------- */
 
 static bool is_meta(const uint8_t *page)
 {
@@ -125,8 +124,7 @@ const uint8_t *pages_page_at(const struct pages *pages, const struct pages_snaps
     return pages->map + number * pages->page_size;
 }
 
-/* -- keys ---------------------------------------------------------------------------------------
- */
+/* -- keys -------------------------------------------------------------------------------------- */
 
 static void set_key(struct pages_key *key, const uint8_t *bytes, size_t size)
 {
@@ -190,8 +188,7 @@ struct place pages_root_of(const struct pages *pages, const struct pages_snapsho
         .page = pages_page_at(pages, snapshot, of->root), .number = of->root, .level = of->depth};
 }
 
-/* -- the trees ----------------------------------------------------------------------------------
- */
+/* -- the trees --------------------------------------------------------------------------------- */
 
 static bool read_tree(const uint8_t *db, struct pages_tree *tree)
 {
@@ -211,6 +208,7 @@ static bool read_tree(const uint8_t *db, struct pages_tree *tree)
 static bool list_trees(const struct pages *pages, struct pages_snapshot *snapshot,
                        const struct place *list)
 {
+    assert(list->page);
     for (size_t i = 0; i < pages_node_count(list->page); i++) {
         const uint8_t *node = pages_node_at(list->page, i);
         size_t size = pages_get_u16(node + NODE_KEY_SIZE);
@@ -266,8 +264,7 @@ size_t pages_find(const struct pages_snapshot *snapshot, const char *name)
     return SIZE_MAX;
 }
 
-/* -- looking ------------------------------------------------------------------------------------
- */
+/* -- looking ----------------------------------------------------------------------------------- */
 
 /* The last node with a key that is not above this one; the first has no key. */
 static size_t node_for(const struct place *branch, bool numbers, const uint8_t *key, size_t size)

@@ -44,7 +44,7 @@ static void expect_replay(struct stage *stage, const char *session, uint64_t cou
     event_list_release(&got);
 }
 
-/* -- many sessions --------------------------------------------------------------------------- */
+/* -- many sessions ----------------------------------------------------------------------------- */
 
 enum {
     BATCH = 4096,

@@ -28,7 +28,7 @@ static struct spn_bytes session_of(const char *text)
     return (struct spn_bytes){text, strlen(text)};
 }
 
-/* -- golden lines ----------------------------------------------------------------------------- */
+/* -- golden lines ------------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;
@@ -124,7 +124,7 @@ static void a_session_without_a_name_is_null(void **state)
     out_release(&out);
 }
 
-/* -- reading back ----------------------------------------------------------------------------- */
+/* -- reading back ------------------------------------------------------------------------------ */
 
 static json_t *read_line(struct out *out)
 {
@@ -220,7 +220,7 @@ static void keys_are_in_order(void **state)
     out_release(&out);
 }
 
-/* -- base64 ----------------------------------------------------------------------------------- */
+/* -- base64 ------------------------------------------------------------------------------------ */
 
 /* RFC 4648, section 10, and the digits that differ between the alphabets. */
 static const struct {
@@ -254,7 +254,7 @@ static void base64_is_the_standards(void **state)
     }
 }
 
-/* -- text/event-stream ------------------------------------------------------------------------ */
+/* -- text/event-stream ------------------------------------------------------------------------- */
 
 static void check_stream(struct spn_bytes data)
 {

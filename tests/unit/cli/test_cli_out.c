@@ -22,7 +22,7 @@ static struct spn_bytes text(const char *bytes)
     return (struct spn_bytes){bytes, strlen(bytes)};
 }
 
-/* -- out -------------------------------------------------------------------------------------- */
+/* -- out --------------------------------------------------------------------------------------- */
 
 static void without_a_file_bytes_stay(void **state)
 {
@@ -88,8 +88,7 @@ static void what_went_wrong_is_kept(void **state)
     close(fd);
 }
 
-/* -- what goes into the kernel at a time (linked with --wrap=write) ------------------------------
- */
+/* -- what goes into the kernel at a time (linked with --wrap=write) ---------------------------- */
 
 ssize_t __wrap_write(int fd, const void *bytes, size_t size);
 ssize_t __real_write(int fd, const void *bytes, size_t size);
@@ -115,7 +114,7 @@ ssize_t __wrap_write(int fd, const void *bytes, size_t size)
     return __real_write(fd, bytes, size);
 }
 
-/* -- ack_log ---------------------------------------------------------------------------------- */
+/* -- ack_log ----------------------------------------------------------------------------------- */
 
 static void check_file(const char *path, const char *expected)
 {

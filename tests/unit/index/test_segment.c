@@ -42,7 +42,7 @@ static int release(void **state)
     return 0;
 }
 
-/* -- names go to the table in order ----------------------------------------------------------- */
+/* -- names go to the table in order ------------------------------------------------------------ */
 
 static uint8_t name_before[256];
 static size_t name_before_size;

@@ -34,7 +34,7 @@ enum { EVENTS_MAX = 8, SIZE_MAX_DEFAULT = 64 * 1024, CUT_TWICE_MAX = 64 };
 #define X512 X64 X64 X64 X64 X64 X64 X64 X64
 #define X2048 X512 X512 X512 X512
 
-/* -- memory that runs out --------------------------------------------------------------------- */
+/* -- memory that runs out ---------------------------------------------------------------------- */
 
 static size_t allocations_until_failure; /* 0: none fails */
 static size_t failures;
@@ -75,7 +75,7 @@ static int guard_close(void **state)
     return munmap(guard - GUARD_ROOM, GUARD_ROOM + (size_t)sysconf(_SC_PAGESIZE));
 }
 
-/* -- streams ---------------------------------------------------------------------------------- */
+/* -- streams ----------------------------------------------------------------------------------- */
 
 struct expected {
     bool too_large;
@@ -745,7 +745,7 @@ static void memory_runs_out_at_a_line_end(void **state)
     sse_parser_release(&parser);
 }
 
-/* -- formatter -------------------------------------------------------------------------------- */
+/* -- formatter --------------------------------------------------------------------------------- */
 
 struct text {
     const char *name;
@@ -840,7 +840,7 @@ static void room_of_one_byte_less(void **state)
     assert_int_equal(out[0], '#');
 }
 
-/* -- round trip ------------------------------------------------------------------------------- */
+/* -- round trip -------------------------------------------------------------------------------- */
 
 static struct expected expected_of(const struct sse_event *event)
 {
@@ -939,7 +939,7 @@ static void events_come_back_in_one_stream(void **state)
     replay_every_cut(&stream);
 }
 
-/* -- all of them ------------------------------------------------------------------------------ */
+/* -- all of them ------------------------------------------------------------------------------- */
 
 static struct CMUnitTest tests[256];
 static size_t test_count;
