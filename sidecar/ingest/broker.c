@@ -370,13 +370,10 @@ static void stop_on(struct broker *broker)
 static int wait_ms(const struct broker *broker)
 {
     const uint64_t due[] = {
-        report_due_ns(&broker->report),
-        watch_due_ns(broker->options->watch),
-        acks_due_ns(&broker->acks),
-        broker->slack_due_ns,
-        freezing_due_ns(&broker->freezing),
-        holders_due_ns(broker),
-        broker->stopping ? broker->stop_by_ns : UINT64_MAX,
+        report_due_ns(&broker->report), watch_due_ns(broker->options->watch),
+        acks_due_ns(&broker->acks),     broker->slack_due_ns,
+        parking_due_ns(broker),         freezing_due_ns(&broker->freezing),
+        holders_due_ns(broker),         broker->stopping ? broker->stop_by_ns : UINT64_MAX,
     };
     uint64_t now_ns = broker->options->clock->monotonic_ns();
     uint64_t due_ns = UINT64_MAX;

@@ -21,13 +21,12 @@
 #include "net/router.h"
 
 struct parking {
-    uint32_t *cold;            /* scratch for intake_look_up */
-    size_t parked;             /* frames */
-    uint64_t held_bytes;       /* parked by producers whose results have no room */
-    struct producer **waiting; /* with parked frames that may go on */
-    size_t waiting_count;
-    size_t waiting_room;
-    size_t hydrating; /* asks at the reader */
+    uint32_t *cold;           /* scratch for intake_look_up */
+    size_t parked;            /* frames */
+    uint64_t held_bytes;      /* parked by producers whose results have no room */
+    struct producer *waiting; /* with parked frames that may go on */
+    uint64_t again_ns;        /* they wait until then, since memory ran out; 0: they need not */
+    size_t hydrating;         /* asks at the reader */
 };
 
 struct holders {
@@ -100,6 +99,7 @@ void parking_take_loaded(struct broker *broker, struct ask *ask);
 void parking_wait_over(struct broker *broker, struct producer *producer);
 void parking_go_on(struct broker *broker, struct producer *producer);
 void parking_go_on_waiting(struct broker *broker);
+uint64_t parking_due_ns(const struct broker *broker); /* UINT64_MAX: when something happens */
 
 /* holders.c */
 

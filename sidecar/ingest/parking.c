@@ -4,7 +4,10 @@
 
 #include "ingest/broker_base.h"
 
-enum { PARKED_PART = 4 };
+enum {
+    PARKED_PART = 4,
+    NO_MEMORY_MS = 10, /* then what memory ran out for is tried again */
+};
 
 /* A frame that waits for its sessions to come back from disk, for its producer's share of the queue
  * or for room for its results, and those of its producer after it. */
@@ -83,12 +86,22 @@ static void drop_first_parked(struct broker *broker, struct producer *producer)
 
 /* -- sessions that come back from disk --------------------------------------------------------- */
 
+/* Memory ran out for what this producer's frame needs: it looks again in a while. */
+static void look_again(struct broker *broker, struct producer *producer)
+{
+    broker->parking.again_ns =
+        broker->options->clock->monotonic_ns() + NO_MEMORY_MS * UINT64_C(1000000);
+    parking_wait_over(broker, producer);
+}
+
 static void ask_for_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
                             uint64_t hash, uint32_t slot)
 {
     struct ask *ask = ask_new(ASK_HYDRATE, 1);
-    if (!ask)
-        abort(); /* nothing else would ever wake the parked frame */
+    if (!ask) {
+        look_again(broker, producer);
+        return;
+    }
     ask->hash = hash;
     ask->slot = slot;
     ask->waiting = producer;
@@ -134,16 +147,8 @@ void parking_wait_over(struct broker *broker, struct producer *producer)
     if (producer->waiting)
         return;
     producer->waiting = true;
-    if (broker->parking.waiting_count == broker->parking.waiting_room) {
-        size_t room = broker->parking.waiting_room > 0 ? broker->parking.waiting_room * 2 : 16;
-        struct producer **waiting =
-            realloc(broker->parking.waiting, room * sizeof(struct producer *));
-        if (!waiting)
-            abort();
-        broker->parking.waiting = waiting;
-        broker->parking.waiting_room = room;
-    }
-    broker->parking.waiting[broker->parking.waiting_count++] = producer;
+    producer->next_waiting = broker->parking.waiting;
+    broker->parking.waiting = producer;
 }
 
 /* The answer: its tracker; or that the name is somebody else's (epoch 0: nobody's). */
@@ -163,7 +168,7 @@ static void warm(struct broker *broker, struct ask *ask)
     } else if (slot != SLOT_NONE) {
         ask_for_session(broker, ask->waiting, name, ask->hash, slot);
     } else if (sessions_add(sessions, name, ask->hash, &slot) != SPN_OK) {
-        abort();
+        look_again(broker, ask->waiting);
     }
 }
 
@@ -191,7 +196,7 @@ void parking_take_loaded(struct broker *broker, struct ask *ask)
     if (ask->err == SPN_OK)
         warm(broker, ask);
     else if (ask->err == SPN_E_NOMEM)
-        ask_for_session(broker, producer, ask->sessions[0].name, ask->hash, ask->slot);
+        look_again(broker, producer);
     broker->parking.hydrating--;
     if (--producer->hydrating == 0)
         parking_wait_over(broker, producer);
@@ -232,12 +237,23 @@ void parking_go_on(struct broker *broker, struct producer *producer)
 /* Not held up by the queue's mark: parked frames count against it themselves. */
 void parking_go_on_waiting(struct broker *broker)
 {
-    while (broker->parking.waiting_count > 0 && !broker->stopping &&
+    struct parking *parking = &broker->parking;
+    if (parking->again_ns > 0 && broker->options->clock->monotonic_ns() < parking->again_ns)
+        return;
+    parking->again_ns = 0;
+    while (parking->waiting && parking->again_ns == 0 && !broker->stopping &&
            freezing_has_room(&broker->freezing)) {
-        struct producer *producer = broker->parking.waiting[--broker->parking.waiting_count];
+        struct producer *producer = parking->waiting;
+        parking->waiting = producer->next_waiting;
         producer->waiting = false;
         parking_go_on(broker, producer);
     }
+}
+
+uint64_t parking_due_ns(const struct broker *broker)
+{
+    return broker->parking.again_ns > 0 && !broker->stopping ? broker->parking.again_ns
+                                                             : UINT64_MAX;
 }
 
 void parking_drop(struct broker *broker, struct producer *producer)
@@ -257,6 +273,5 @@ void parking_release(struct broker *broker)
     struct producers *producers = &broker->state->producers;
     for (uint32_t i = 0; i < producers->count; i++)
         parking_drop(broker, producers->slots[i]);
-    free(broker->parking.waiting);
     free(broker->parking.cold);
 }

@@ -50,9 +50,10 @@ struct producer {
     size_t parked_bytes;
     bool ack_due; /* in the list of those to be told */
     struct producer *next_due;
-    uint32_t hydrating;  /* sessions of the first parked frame that are on their way */
-    bool waiting;        /* in the list of those whose parked frames may go on */
-    uint64_t flooded_ns; /* when it had much at the worker, by the monotonic clock */
+    uint32_t hydrating;            /* sessions of the first parked frame that are on their way */
+    bool waiting;                  /* in the list of those whose parked frames may go on ... */
+    struct producer *next_waiting; /* ... which is linked by this */
+    uint64_t flooded_ns;           /* when it had much at the worker, by the monotonic clock */
     struct parked *parked_first;
     struct parked *parked_last;
 
