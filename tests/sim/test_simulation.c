@@ -1,0 +1,1014 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_simulation: the whole daemon in one thread, by a seed.
+ *
+ * Broker, worker and reader are the daemon's own, with its database. Each is a fiber that runs
+ * until it waits for something; the seed says which one goes on, when time does, when ZeroMQ is
+ * full, when a connection is lost with what was on its way, and when the process dies: between any
+ * two turns, before a commit, and after it. Producers and subscribers live through all of it. What
+ * they know is the oracle:
+ *
+ *     acknowledged is on disk     a producer that opens again finds at least what was acknowledged
+ *     once and in order           each number of each producer is in the log once, in order
+ *     delivered stays             an event that was delivered as (session, seq) is that for ever
+ *     nothing is left out         each subscriber gets every seq, one after the other
+ *
+ * A life is a process of its own, so that dying costs nothing; the clients are in memory that all
+ * lives share. The same seed is the same run. Arguments: the first seed, how many. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "commit/worker.h"
+#include "ingest/broker.h"
+#include "net/connections.h"
+#include "net/endpoint.h"
+#include "net/router.h"
+#include "read/reader.h"
+#include "recover/recovery.h"
+#include "store/database_clock.h"
+
+#define MS UINT64_C(1000000)
+
+enum {
+    SEEDS = 1000,
+    LIVES = 4, /* the last one does not die */
+    PRODUCERS = 3,
+    SESSIONS = 4,
+    SUBSCRIBER = 9, /* its peer's name; producers are 0, 1, ... */
+    NUMBERS = 120,  /* of each producer, in all lives */
+    WINDOW = 32,
+    BATCH_MAX = 5,
+    SEQS_MAX = PRODUCERS * NUMBERS,
+    TURNS_MIN = 200, /* of a life that dies */
+    TURNS_SPAN = 1200,
+    TURNS_TO_REST = 60000,
+    FRAMES_MAX = 64,
+    FRAME_MAX = 2048,
+    PATIENCE_NS = 300 * 1000000,
+    CREDIT_STEP = 400,
+    STACK_SIZE = 512 * 1024,
+    DIED = 0,
+    SETTLED = 3,
+    WRONG = 2,
+};
+
+/* -- what the clients know --------------------------------------------------------------------- */
+
+struct producer_client {
+    uint64_t token;
+    uint64_t sent;
+    uint64_t acked;
+    uint32_t round;
+    bool open; /* in this life */
+    uint64_t heard_ns;
+};
+
+struct subscriber {
+    uint32_t incarnation;
+    bool subscribed; /* in this life */
+    bool located;
+    uint64_t epoch;
+    uint64_t seq;
+    uint64_t bytes;
+    uint64_t credit;
+    uint64_t heard_ns;
+};
+
+struct hazards {
+    uint64_t died, died_before_commit, died_after_commit, in_flight, full, lost, opened_again,
+        resumed, delivered;
+};
+
+struct shared {
+    uint64_t random;
+    uint64_t seed;
+    struct producer_client producers[PRODUCERS];
+    struct subscriber subscribers[SESSIONS];
+    uint32_t got[SESSIONS][SEQS_MAX + 1]; /* by seq: producer and number; 0: not delivered yet */
+    struct hazards hazards;
+    char wrong[256];
+};
+
+static struct shared *shared;
+static const char *data_dir;
+
+/* -- this life --------------------------------------------------------------------------------- */
+
+struct fiber {
+    ucontext_t context;
+    void *(*function)(void *);
+    void *argument;
+    struct pollfd fds[4];
+    nfds_t count;
+    uint64_t due_ns; /* fake time; UINT64_MAX: it waits for events only */
+    int result;
+    bool there;
+    bool ended;
+};
+
+enum { BROKER, WORKER, READER, FIBERS };
+enum { INGEST = 1, READ = 2 }; /* sockets */
+
+struct frame {
+    uint8_t peer;
+    size_t size;
+    uint8_t bytes[FRAME_MAX];
+};
+
+struct inbox {
+    struct frame frames[FRAMES_MAX];
+    size_t count;
+};
+
+static struct fiber fibers[FIBERS];
+static struct fiber *running;
+static int next_fiber; /* that pthread_create makes */
+static ucontext_t scheduler;
+static struct inbox inboxes[3]; /* by socket */
+static bool is_full[3];
+static uint64_t now_ns = 1000 * MS;
+static bool is_last;
+static bool harmless;         /* the last life comes to rest */
+static unsigned commits_left; /* until it dies at one; 0: it does not */
+static bool dies_before;
+
+static void __attribute__((noreturn, format(printf, 1, 2))) wrong(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(shared->wrong, sizeof(shared->wrong), format, arguments);
+    va_end(arguments);
+    _exit(WRONG);
+}
+
+static void expect(bool holds, const char *what)
+{
+    if (!holds)
+        wrong("%s", what);
+}
+
+static uint64_t roll(uint64_t sides)
+{
+    shared->random ^= shared->random << 13;
+    shared->random ^= shared->random >> 7;
+    shared->random ^= shared->random << 17;
+    return (shared->random >> 16) % sides;
+}
+
+static void die(void)
+{
+    shared->hazards.died++;
+    for (size_t i = 0; i < PRODUCERS; i++)
+        shared->hazards.in_flight += shared->producers[i].sent > shared->producers[i].acked;
+    _exit(DIED);
+}
+
+static uint64_t fake_ns(void)
+{
+    return now_ns;
+}
+
+static uint64_t fake_wall_ms(void)
+{
+    return 1767225600000u + now_ns / MS;
+}
+
+static struct spn_bytes name_of(uint64_t session)
+{
+    static const char *const names[SESSIONS] = {"s0", "s1", "s2", "s3"};
+    return (struct spn_bytes){names[session], 2};
+}
+
+/* -- sending to the daemon --------------------------------------------------------------------- */
+
+static void send_frame(int socket, uint8_t peer, const struct wire_out *out)
+{
+    struct inbox *inbox = &inboxes[socket];
+    expect(!out->bad, "a frame of the simulation has no room");
+    if (inbox->count == FRAMES_MAX)
+        return; /* as if it was lost */
+    struct frame *frame = &inbox->frames[inbox->count++];
+    frame->peer = peer;
+    frame->size = wire_out_size(out);
+    memcpy(frame->bytes, out->start, frame->size);
+}
+
+static void send_open(uint8_t producer)
+{
+    uint8_t bytes[FRAME_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    struct producer_client *client = &shared->producers[producer];
+    struct wire_open open = {.token = client->token, .base = client->acked + 1, .kept = true};
+    memset(open.producer, 'a' + producer, sizeof(open.producer));
+    wire_put_header(&out, WIRE_OPEN, 1);
+    wire_put_open(&out, &open);
+    send_frame(READ, producer, &out);
+}
+
+static void send_batch(uint8_t producer)
+{
+    uint8_t bytes[FRAME_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    struct producer_client *client = &shared->producers[producer];
+    uint64_t count = 1 + roll(BATCH_MAX);
+    if (client->sent + count > NUMBERS)
+        count = NUMBERS - client->sent;
+    if (count == 0 || client->sent + count > client->acked + WINDOW)
+        return;
+    wire_put_header(&out, WIRE_BATCH, 0);
+    wire_put_batch(&out, &(struct wire_batch){.token = client->token,
+                                              .first = client->sent + 1,
+                                              .base = client->acked + 1,
+                                              .round = client->round,
+                                              .count = (uint32_t)count,
+                                              .level = WIRE_DURABLE});
+    for (uint64_t i = 0; i < count; i++) {
+        char id[24];
+        uint64_t number = client->sent + 1 + i;
+        int size = snprintf(id, sizeof(id), "%u %u", (unsigned)producer, (unsigned)number);
+        wire_put_entry(&out,
+                       &(struct wire_entry){.kind = WIRE_EVENT,
+                                            .session = name_of((number * 7 + producer) % SESSIONS),
+                                            .id = {id, (size_t)size},
+                                            .data = {id, (size_t)size},
+                                            .retry_ms = WIRE_RETRY_NONE});
+    }
+    send_frame(INGEST, producer, &out);
+    client->sent += count;
+}
+
+static void send_subscribe(uint64_t session)
+{
+    uint8_t bytes[FRAME_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    struct subscriber *subscriber = &shared->subscribers[session];
+    subscriber->incarnation++;
+    subscriber->subscribed = true;
+    subscriber->located = false;
+    subscriber->bytes = 0;
+    subscriber->credit = CREDIT_STEP;
+    shared->hazards.resumed += subscriber->epoch != 0;
+    wire_put_header(&out, WIRE_SUBSCRIBE, 1);
+    wire_put_subscribe(
+        &out, &(struct wire_subscribe){.subscription = session,
+                                       .incarnation = subscriber->incarnation,
+                                       .start = subscriber->epoch ? WIRE_AFTER_SEQ : WIRE_EARLIEST,
+                                       .otherwise = WIRE_WAIT,
+                                       .epoch = subscriber->epoch,
+                                       .seq = subscriber->epoch ? subscriber->seq : 0,
+                                       .credit = subscriber->credit,
+                                       .session = name_of(session)});
+    send_frame(READ, SUBSCRIBER, &out);
+}
+
+/* The lease, and room for more. */
+static void send_credit(uint64_t session)
+{
+    uint8_t bytes[FRAME_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    struct subscriber *subscriber = &shared->subscribers[session];
+    subscriber->credit = subscriber->bytes + CREDIT_STEP;
+    wire_put_header(&out, WIRE_CREDIT, 0);
+    wire_put_grants(&out, 1);
+    wire_put_grant(&out, &(struct wire_grant){.subscription = session,
+                                              .incarnation = subscriber->incarnation,
+                                              .credit = subscriber->credit});
+    send_frame(READ, SUBSCRIBER, &out);
+}
+
+/* -- what comes back --------------------------------------------------------------------------- */
+
+static void take_opened(struct producer_client *client, struct wire_in *in)
+{
+    struct wire_state state;
+    wire_get_state(in, &state);
+    expect(state.durable >= client->acked, "what was acknowledged is not on disk");
+    expect(state.run_count == 0, "a number was not stored");
+    if (client->open)
+        return; /* the answer to an OPEN that was sent again */
+    shared->hazards.opened_again += client->token != 0;
+    client->token = state.token;
+    client->open = true;
+    client->acked = client->sent = state.durable;
+    client->round++;
+}
+
+static void take_ack(struct producer_client *client, struct wire_in *in)
+{
+    struct wire_ack ack;
+    wire_get_ack(in, &ack);
+    expect(ack.run_count == 0, "a number was not stored");
+    expect(ack.token != client->token || ack.up_to <= client->sent,
+           "more is acknowledged than was sent");
+    if (ack.token != client->token || ack.up_to <= client->acked)
+        return;
+    client->acked = ack.up_to;
+}
+
+static void take_expect(struct producer_client *client, struct wire_in *in)
+{
+    struct wire_expect hole;
+    wire_get_expect(in, &hole);
+    if (hole.token != client->token || hole.round != client->round || hole.number > client->sent)
+        return;
+    client->sent = hole.number - 1;
+    client->round++;
+}
+
+static void note_delivered(uint64_t session, uint64_t seq, struct spn_bytes id)
+{
+    char text[24] = {0};
+    unsigned producer, number;
+    expect(id.size < sizeof(text), "an id that nobody sent");
+    memcpy(text, id.data, id.size);
+    expect(sscanf(text, "%u %u", &producer, &number) == 2, "an id that nobody sent");
+    uint32_t what = producer << 16 | number;
+    uint32_t *got = &shared->got[session][seq];
+    if (seq > SEQS_MAX || (*got != 0 && *got != what))
+        wrong("s%u: seq %u is %u:%u, and was %u:%u", (unsigned)session, (unsigned)seq, producer,
+              number, *got >> 16, *got & 0xffff);
+    *got = what;
+    shared->hazards.delivered++;
+}
+
+static void take_events(uint64_t session, const struct wire_deliver *head, struct wire_in *items)
+{
+    struct subscriber *subscriber = &shared->subscribers[session];
+    expect(subscriber->located && head->epoch == subscriber->epoch, "events of another epoch");
+    for (uint32_t i = 0; i < head->count; i++) {
+        struct wire_item item;
+        wire_get_item(items, &item);
+        expect(!items->bad, "an item does not read");
+        if (item.seq != subscriber->seq + 1)
+            wrong("s%u: seq %u comes after %u", (unsigned)session, (unsigned)item.seq,
+                  (unsigned)subscriber->seq);
+        subscriber->seq = item.seq;
+        note_delivered(session, item.seq, item.id);
+    }
+    subscriber->bytes = head->bytes;
+}
+
+static void take_verdict(uint64_t session, const struct wire_deliver *head)
+{
+    struct subscriber *subscriber = &shared->subscribers[session];
+    if (head->verdict == WIRE_UNKNOWN_SESSION) {
+        expect(subscriber->epoch == 0, "a session that was there is not known");
+        return;
+    }
+    expect(head->verdict == WIRE_RESUMED, "a verdict that cannot be");
+    if (subscriber->epoch != 0)
+        expect(head->epoch == subscriber->epoch && head->seq == subscriber->seq,
+               "it begins where it was not asked to");
+    subscriber->located = true;
+    subscriber->epoch = head->epoch;
+    subscriber->seq = head->seq;
+}
+
+static void take_delivery(const struct wire_deliver *head, struct wire_in *items)
+{
+    uint64_t session = head->subscription;
+    expect(session < SESSIONS, "a subscription that nobody has");
+    struct subscriber *subscriber = &shared->subscribers[session];
+    if (head->incarnation != subscriber->incarnation || !subscriber->subscribed)
+        return;
+    subscriber->heard_ns = now_ns;
+    if (head->kind == WIRE_VERDICT)
+        take_verdict(session, head);
+    else if (head->kind == WIRE_EVENTS)
+        take_events(session, head, items);
+    else if (head->kind == WIRE_END && head->verdict == WIRE_UNSUBSCRIBED)
+        subscriber->subscribed = false;
+    else
+        wrong("s%u: delivery of kind %u, verdict %u", (unsigned)session, head->kind, head->verdict);
+}
+
+static void take_deliveries(struct wire_in *in)
+{
+    uint32_t count;
+    wire_get_deliveries(in, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct wire_deliver head;
+        struct wire_in items;
+        wire_get_deliver(in, &head, &items);
+        expect(!in->bad, "a delivery does not read");
+        take_delivery(&head, &items);
+    }
+}
+
+static void take_message(uint8_t peer, const void *bytes, size_t size)
+{
+    struct wire_in in = wire_in(bytes, size);
+    struct wire_header header;
+    expect(wire_get_header(&in, &header) == SPN_OK, "a header does not read");
+    if (header.type == WIRE_DELIVER) {
+        take_deliveries(&in);
+        return;
+    }
+    expect(peer < PRODUCERS, "an answer to nobody");
+    struct producer_client *client = &shared->producers[peer];
+    client->heard_ns = now_ns;
+    if (header.type == WIRE_OPENED)
+        take_opened(client, &in);
+    else if (header.type == WIRE_ACK)
+        take_ack(client, &in);
+    else if (header.type == WIRE_EXPECT)
+        take_expect(client, &in);
+    else
+        wrong("producer %u got a message of type %u", peer, header.type);
+}
+
+/* -- clients go on ----------------------------------------------------------------------------- */
+
+static void producer_turn(uint8_t producer)
+{
+    struct producer_client *client = &shared->producers[producer];
+    bool impatient = now_ns - client->heard_ns > PATIENCE_NS;
+    if (!client->open) {
+        if (client->heard_ns == 0 || impatient) {
+            send_open(producer);
+            client->heard_ns = now_ns;
+        }
+        return;
+    }
+    if (impatient && client->acked < client->sent) {
+        client->sent = client->acked;
+        client->round++;
+        client->heard_ns = now_ns;
+    }
+    send_batch(producer);
+}
+
+static void subscriber_turn(uint64_t session)
+{
+    struct subscriber *subscriber = &shared->subscribers[session];
+    bool impatient = now_ns - subscriber->heard_ns > PATIENCE_NS;
+    if (!subscriber->subscribed) {
+        send_subscribe(session);
+        subscriber->heard_ns = now_ns;
+    } else if (impatient || subscriber->credit - subscriber->bytes < CREDIT_STEP / 2) {
+        send_credit(session);
+        if (impatient)
+            subscriber->heard_ns = now_ns;
+    }
+}
+
+static void lose_connection(int socket)
+{
+    shared->hazards.lost += inboxes[socket].count > 0;
+    if (inboxes[socket].count > 0)
+        inboxes[socket].count = roll(inboxes[socket].count);
+}
+
+/* -- fibers ------------------------------------------------------------------------------------ */
+
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+                 const sigset_t *signals);
+int __wrap_zmq_poll(zmq_pollitem_t *items, int count, long timeout_ms);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument);
+int __wrap_pthread_join(pthread_t thread, void **ret);
+spn_err __real_journal_commit(struct journal *journal);
+spn_err __wrap_journal_commit(struct journal *journal);
+
+static void yield(uint64_t due_ns)
+{
+    running->due_ns = due_ns;
+    swapcontext(&running->context, &scheduler);
+}
+
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    memcpy(running->fds, fds, count * sizeof(*fds));
+    running->count = count;
+    yield(timeout_ms < 0 ? UINT64_MAX : now_ns + (uint64_t)timeout_ms * MS);
+    memcpy(fds, running->fds, count * sizeof(*fds));
+    return running->result;
+}
+
+int __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+                 const sigset_t *signals)
+{
+    (void)signals;
+    memcpy(running->fds, fds, count * sizeof(*fds));
+    running->count = count;
+    yield(!timeout ? UINT64_MAX
+                   : now_ns + (uint64_t)timeout->tv_sec * 1000 * MS + (uint64_t)timeout->tv_nsec);
+    return running->result;
+}
+
+int __wrap_zmq_poll(zmq_pollitem_t *items, int count, long timeout_ms)
+{
+    running->count = (nfds_t)count;
+    for (int i = 0; i < count; i++)
+        running->fds[i] =
+            (struct pollfd){.fd = items[i].socket ? -READ : items[i].fd, .events = POLLIN};
+    yield(timeout_ms < 0 ? UINT64_MAX : now_ns + (uint64_t)timeout_ms * MS);
+    for (int i = 0; i < count; i++)
+        items[i].revents = running->fds[i].revents ? ZMQ_POLLIN : 0;
+    return running->result;
+}
+
+static void run_fiber(void)
+{
+    (void)running->function(running->argument);
+    running->ended = true;
+    swapcontext(&running->context, &scheduler);
+}
+
+static void make_fiber(int which, void *(*function)(void *), void *argument)
+{
+    struct fiber *fiber = &fibers[which];
+    fiber->function = function;
+    fiber->argument = argument;
+    fiber->there = true;
+    getcontext(&fiber->context);
+    fiber->context.uc_stack.ss_sp = malloc(STACK_SIZE);
+    fiber->context.uc_stack.ss_size = STACK_SIZE;
+    fiber->context.uc_link = NULL;
+    expect(fiber->context.uc_stack.ss_sp != NULL, "no memory for a stack");
+    makecontext(&fiber->context, run_fiber, 0);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument)
+{
+    (void)thread;
+    (void)attributes;
+    make_fiber(next_fiber++, function, argument);
+    return 0;
+}
+
+int __wrap_pthread_join(pthread_t thread, void **ret)
+{
+    (void)thread;
+    (void)ret;
+    return 0;
+}
+
+/* Before and after: both must be survived. */
+spn_err __wrap_journal_commit(struct journal *journal)
+{
+    if (!running)
+        return __real_journal_commit(journal);
+    bool dies = commits_left > 0 && --commits_left == 0;
+    if (dies && dies_before) {
+        shared->hazards.died_before_commit++;
+        die();
+    }
+    running->count = 0;
+    yield(now_ns);
+    spn_err err = __real_journal_commit(journal);
+    if (dies) {
+        shared->hazards.died_after_commit++;
+        die();
+    }
+    yield(now_ns);
+    return err;
+}
+
+/* What it waits for has come, or its time is over. */
+static bool look_ready(struct fiber *fiber)
+{
+    if (!fiber->there || fiber->ended)
+        return false;
+    fiber->result = 0;
+    for (nfds_t i = 0; i < fiber->count; i++) {
+        struct pollfd *item = &fiber->fds[i];
+        item->revents = 0;
+        if (item->fd == -INGEST || item->fd == -READ)
+            item->revents = inboxes[-item->fd].count > 0 ? POLLIN : 0;
+        else if (item->fd >= 0)
+            (void)__real_poll(item, 1, 0);
+        fiber->result += item->revents != 0;
+    }
+    return fiber->result > 0 || now_ns >= fiber->due_ns;
+}
+
+static void resume(struct fiber *fiber)
+{
+    running = fiber;
+    swapcontext(&scheduler, &fiber->context);
+    running = NULL;
+}
+
+/* False: none can go on at this time. */
+static bool run_one(void)
+{
+    uint64_t first = roll(FIBERS);
+    for (uint64_t i = 0; i < FIBERS; i++) {
+        struct fiber *fiber = &fibers[(first + i) % FIBERS];
+        if (look_ready(fiber)) {
+            resume(fiber);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* -- ZeroMQ, and what is beside it ------------------------------------------------------------- */
+
+spn_err __wrap_router_init(struct router *router, void *socket);
+bool __wrap_router_has_message(struct router *router);
+bool __wrap_router_receive(struct router *router, struct peer *ret_peer, zmq_msg_t *ret_frame,
+                           size_t *ret_frames);
+spn_err __wrap_router_send_address(struct router *router, const struct peer *peer);
+spn_err __wrap_router_send_body(struct router *router, const void *bytes, size_t size);
+spn_err __wrap_router_send(struct router *router, const struct peer *peer, const void *bytes,
+                           size_t size);
+spn_err __wrap_router_send_message(struct router *router, const struct peer *peer,
+                                   zmq_msg_t *message);
+uint64_t __wrap_watch_due_ns(const struct watch *watch);
+spn_err __wrap_watch_look(struct watch *watch, uint64_t at_ns);
+void __wrap_endpoint_bind_wanted(struct endpoint *endpoint);
+
+static int socket_of(const struct router *router)
+{
+    return (int)(intptr_t)router->socket;
+}
+
+spn_err __wrap_router_init(struct router *router, void *socket)
+{
+    *router = (struct router){.socket = socket, .fd = -(int)(intptr_t)socket};
+    return SPN_OK;
+}
+
+bool __wrap_router_has_message(struct router *router)
+{
+    router->due = inboxes[socket_of(router)].count > 0;
+    return router->due;
+}
+
+bool __wrap_router_receive(struct router *router, struct peer *ret_peer, zmq_msg_t *ret_frame,
+                           size_t *ret_frames)
+{
+    struct inbox *inbox = &inboxes[socket_of(router)];
+    router->due = inbox->count > 0;
+    if (inbox->count == 0)
+        return false;
+    const struct frame *frame = &inbox->frames[0];
+    *ret_peer = (struct peer){.size = 1, .bytes = {frame->peer}};
+    expect(zmq_msg_init_size(ret_frame, frame->size) == 0, "no memory for a frame");
+    memcpy(zmq_msg_data(ret_frame), frame->bytes, frame->size);
+    memmove(inbox->frames, inbox->frames + 1, --inbox->count * sizeof(inbox->frames[0]));
+    *ret_frames = 1;
+    return true;
+}
+
+static struct peer addressed;
+
+spn_err __wrap_router_send_address(struct router *router, const struct peer *peer)
+{
+    bool full = is_full[socket_of(router)];
+    addressed = *peer;
+    shared->hazards.full += full;
+    return peer->size == 0 ? SPN_E_UNAVAILABLE : full ? SPN_E_BACKPRESSURE : SPN_OK;
+}
+
+spn_err __wrap_router_send_body(struct router *router, const void *bytes, size_t size)
+{
+    (void)router;
+    take_message(addressed.bytes[0], bytes, size);
+    return SPN_OK;
+}
+
+spn_err __wrap_router_send(struct router *router, const struct peer *peer, const void *bytes,
+                           size_t size)
+{
+    spn_err err = __wrap_router_send_address(router, peer);
+    return err == SPN_OK ? __wrap_router_send_body(router, bytes, size) : err;
+}
+
+spn_err __wrap_router_send_message(struct router *router, const struct peer *peer,
+                                   zmq_msg_t *message)
+{
+    spn_err err = __wrap_router_send(router, peer, zmq_msg_data(message), zmq_msg_size(message));
+    if (err == SPN_OK)
+        zmq_msg_close(message);
+    return err;
+}
+
+uint64_t __wrap_watch_due_ns(const struct watch *watch)
+{
+    (void)watch;
+    return UINT64_MAX;
+}
+
+spn_err __wrap_watch_look(struct watch *watch, uint64_t at_ns)
+{
+    (void)watch;
+    (void)at_ns;
+    return SPN_OK;
+}
+
+void __wrap_endpoint_bind_wanted(struct endpoint *endpoint)
+{
+    (void)endpoint;
+}
+
+/* -- a life ------------------------------------------------------------------------------------ */
+
+struct daemon {
+    struct journal *journal;
+    struct broker_state state;
+    struct clock clock;
+    struct metrics metrics;
+    struct handoff queue, back, asks, answers;
+    struct worker worker;
+    struct reader *reader;
+    struct broker_options options;
+};
+
+static struct daemon it;
+static atomic_uint_fast64_t nothing;
+static const struct connections_news news = {
+    .refused_count = &nothing, .cut_count = &nothing, .stalled_count = &nothing};
+
+static void *run_broker(void *argument)
+{
+    enum broker_end end;
+    struct broker_left left;
+    (void)argument;
+    expect(broker_run(&it.options, &it.state, &end, &left) == SPN_OK, "the broker did not begin");
+    wrong("the broker ended with %d", (int)end);
+    return NULL;
+}
+
+static void start_threads(const uint8_t *secret)
+{
+    next_fiber = WORKER;
+    const struct worker_options worker = {.flush_interval_ns = 5 * MS,
+                                          .durable = it.state.next_position - 1,
+                                          .quota_bytes = 64 << 20,
+                                          .journal = it.journal,
+                                          .clock = &it.clock,
+                                          .metrics = &it.metrics,
+                                          .queue = &it.queue,
+                                          .watch = &it.answers,
+                                          .back = &it.back};
+    expect(worker_start(&it.worker, &worker) == SPN_OK, "the worker did not begin");
+    static const struct reader_options more;
+    struct reader_options reader = more;
+    reader.socket = (void *)(intptr_t)READ;
+    reader.journal = it.journal;
+    reader.commits = &it.worker.state;
+    reader.asks = &it.asks;
+    reader.answers = &it.answers;
+    reader.clock = &it.clock;
+    reader.metrics = &it.metrics;
+    reader.secret = secret;
+    reader.instance = roll(UINT32_MAX) + 1;
+    reader.data_max = 1 << 16;
+    reader.window_max = TRACKER_WINDOW_DEFAULT;
+    expect(reader_start(&it.reader, &reader) == SPN_OK, "the reader did not begin");
+    it.options = (struct broker_options){.ingest = (void *)(intptr_t)INGEST,
+                                         .signal_fd = -10,
+                                         .commits = &it.worker.state,
+                                         .connections = &news,
+                                         .queue = &it.queue,
+                                         .back = &it.back,
+                                         .asks = &it.asks,
+                                         .answers = &it.answers,
+                                         .clock = &it.clock,
+                                         .metrics = &it.metrics,
+                                         .secret = secret,
+                                         .instance = reader.instance,
+                                         .data_max = 1 << 16,
+                                         .queue_events_max = 64,
+                                         .queue_bytes_max = 1 << 20,
+                                         .row_interval_ns = 30 * MS,
+                                         .generation_bytes_max = 8 << 20,
+                                         .producers_max = 100,
+                                         .hot_max = 2,
+                                         .stop_timeout_ns = 5000 * MS};
+    make_fiber(BROKER, run_broker, NULL);
+}
+
+static void start_daemon(void)
+{
+    struct recovered found;
+    const struct journal_options journal = {.dir = data_dir, .size_max = 256 << 20};
+    expect(journal_open(&it.journal, &journal) == SPN_OK, "the database does not open");
+    expect(recovery_run(&it.state, it.journal, TRACKER_WINDOW_DEFAULT, shared->seed, &found) ==
+               SPN_OK,
+           "the database does not recover");
+    it.clock = (struct clock){.monotonic_ns = fake_ns,
+                              .boot_ns = fake_ns,
+                              .wall_ms = fake_wall_ms,
+                              .database_base_ns = found.clock.database_ns,
+                              .started_ns = now_ns};
+    expect(handoff_init(&it.queue) == SPN_OK && handoff_init(&it.back) == SPN_OK &&
+               handoff_init(&it.asks) == SPN_OK && handoff_init(&it.answers) == SPN_OK,
+           "no event descriptors");
+    start_threads(journal_meta(it.journal)->secret);
+}
+
+static void begin_clients(void)
+{
+    for (size_t i = 0; i < PRODUCERS; i++) {
+        shared->producers[i].open = false;
+        shared->producers[i].heard_ns = 0;
+    }
+    for (size_t i = 0; i < SESSIONS; i++) {
+        shared->subscribers[i].subscribed = false;
+        shared->subscribers[i].heard_ns = now_ns;
+    }
+}
+
+static void harm(void)
+{
+    is_full[INGEST] = roll(3) == 0;
+    is_full[READ] = roll(3) == 0;
+    if (roll(20) == 0)
+        lose_connection(roll(2) == 0 ? INGEST : READ);
+}
+
+/* One thing happens. */
+static void turn(void)
+{
+    uint64_t what = roll(10);
+    if (what < 5 && run_one())
+        return;
+    if (what < 7)
+        producer_turn((uint8_t)roll(PRODUCERS));
+    else if (what < 8)
+        subscriber_turn(roll(SESSIONS));
+    else
+        now_ns += roll(5) * MS;
+    if (harmless)
+        is_full[INGEST] = is_full[READ] = false;
+    else if (roll(8) == 0)
+        harm();
+}
+
+static bool is_settled(void)
+{
+    uint64_t delivered = 0;
+    for (size_t i = 0; i < PRODUCERS; i++)
+        if (shared->producers[i].acked < NUMBERS)
+            return false;
+    for (size_t i = 0; i < SESSIONS; i++)
+        delivered += shared->subscribers[i].seq;
+    return delivered == SEQS_MAX;
+}
+
+/* -- what is on disk --------------------------------------------------------------------------- */
+
+static void look_at_event(const struct record_entry *entry, uint64_t *numbers, uint64_t *count)
+{
+    char text[24] = {0};
+    unsigned producer, number;
+    expect(entry->id.size < sizeof(text), "the log has an id that nobody sent");
+    memcpy(text, entry->id.data, entry->id.size);
+    expect(sscanf(text, "%u %u", &producer, &number) == 2, "the log has an id that nobody sent");
+    if (number != ++numbers[producer])
+        wrong("the log has %u:%u in the place of %u", producer, number,
+              (unsigned)numbers[producer]);
+    uint32_t got = shared->got[(number * 7 + producer) % SESSIONS][entry->seq];
+    expect(got == (producer << 16 | number), "the log has another event than was delivered");
+    ++*count;
+}
+
+static void look_at_log(void)
+{
+    struct journal_reader *reader;
+    struct record_entry entry;
+    uint64_t numbers[PRODUCERS] = {0};
+    uint64_t position = 0;
+    uint64_t count = 0;
+    expect(journal_reader_open(&reader, it.journal) == SPN_OK &&
+               journal_reader_begin(reader) == SPN_OK,
+           "the log does not read");
+    while (journal_read_entry_from(reader, position + 1, &position, &entry) == SPN_OK)
+        if (record_is_stored(entry.kind))
+            look_at_event(&entry, numbers, &count);
+    if (count != SEQS_MAX)
+        wrong("the log has %u events", (unsigned)count);
+}
+
+static void live(unsigned life)
+{
+    uint64_t turns = TURNS_MIN + roll(TURNS_SPAN);
+    is_last = life + 1 == LIVES;
+    commits_left = is_last ? 0 : (unsigned)roll(40);
+    dies_before = roll(2) == 0;
+    now_ns = (1000 + life * 100000) * MS;
+    start_daemon();
+    begin_clients();
+    for (uint64_t i = 0; i < (is_last ? TURNS_TO_REST : turns); i++) {
+        harmless = is_last && i > turns;
+        turn();
+        if (harmless && is_settled()) {
+            look_at_log();
+            _exit(SETTLED);
+        }
+    }
+    if (is_last)
+        wrong("it does not come to rest: %u %u %u acknowledged, seqs %u %u %u %u",
+              (unsigned)shared->producers[0].acked, (unsigned)shared->producers[1].acked,
+              (unsigned)shared->producers[2].acked, (unsigned)shared->subscribers[0].seq,
+              (unsigned)shared->subscribers[1].seq, (unsigned)shared->subscribers[2].seq,
+              (unsigned)shared->subscribers[3].seq);
+    die();
+}
+
+/* -- seeds ------------------------------------------------------------------------------------- */
+
+static uint64_t first_seed = 1;
+static uint64_t seed_count = SEEDS;
+
+static void clear_dir(void)
+{
+    static const char *const files[] = {"data.mdb", "lock.mdb"};
+    for (size_t i = 0; i < 2; i++) {
+        char path[256];
+        snprintf(path, sizeof(path), "%s/%s", data_dir, files[i]);
+        unlink(path);
+    }
+}
+
+static void run_life(unsigned life)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        int quiet = open("/dev/null", O_WRONLY);
+        dup2(quiet, STDERR_FILENO);
+        live(life);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    int wanted = life + 1 == LIVES ? SETTLED : DIED;
+    if (!WIFEXITED(status))
+        fail_msg("seed %llu, life %u: signal %d", (unsigned long long)shared->seed, life,
+                 WTERMSIG(status));
+    if (WEXITSTATUS(status) != wanted)
+        fail_msg("seed %llu, life %u: %s", (unsigned long long)shared->seed, life, shared->wrong);
+}
+
+static void run_seed(uint64_t seed)
+{
+    struct hazards hazards = shared->hazards;
+    memset(shared, 0, sizeof(*shared));
+    shared->hazards = hazards;
+    shared->seed = seed;
+    shared->random = seed * 0x9E3779B97F4A7C15u + 1;
+    clear_dir();
+    for (unsigned life = 0; life < LIVES; life++)
+        run_life(life);
+}
+
+static void all_seeds(void **state)
+{
+    char dir[] = "/dev/shm/spn-sim-XXXXXX";
+    char other[] = "/tmp/spn-sim-XXXXXX";
+    (void)state;
+    data_dir = mkdtemp(dir) ? dir : mkdtemp(other);
+    assert_non_null(data_dir);
+    shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(shared != MAP_FAILED);
+    for (uint64_t i = 0; i < seed_count; i++)
+        run_seed(first_seed + i);
+    clear_dir();
+    rmdir(data_dir);
+    const struct hazards *hazards = &shared->hazards;
+    print_message("seeds %llu to %llu: died %llu times, %llu before a commit and %llu after one, "
+                  "%llu producers with events in flight; %llu full pipes, %llu connections lost, "
+                  "%llu opened again, %llu subscribed again, %llu delivered\n",
+                  (unsigned long long)first_seed, (unsigned long long)(first_seed + seed_count - 1),
+                  (unsigned long long)hazards->died,
+                  (unsigned long long)hazards->died_before_commit,
+                  (unsigned long long)hazards->died_after_commit,
+                  (unsigned long long)hazards->in_flight, (unsigned long long)hazards->full,
+                  (unsigned long long)hazards->lost, (unsigned long long)hazards->opened_again,
+                  (unsigned long long)hazards->resumed, (unsigned long long)hazards->delivered);
+    assert_true(hazards->died >= seed_count && hazards->in_flight >= seed_count);
+    assert_true(hazards->died_before_commit > 0 && hazards->died_after_commit > 0);
+    assert_true(hazards->full > 0 && hazards->lost > 0);
+    assert_true(hazards->opened_again > 0 && hazards->resumed > 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_seeds)};
+    if (argc > 1)
+        first_seed = strtoull(argv[1], NULL, 10);
+    if (argc > 2)
+        seed_count = strtoull(argv[2], NULL, 10);
+    return cmocka_run_group_tests_name("simulation", tests, NULL, NULL);
+}
