@@ -37,6 +37,7 @@
 #include "ingest/broker.h"
 #include "net/connections.h"
 #include "net/endpoint.h"
+#include "net/outbox.h"
 #include "net/router.h"
 #include "read/reader.h"
 #include "recover/recovery.h"
@@ -90,8 +91,8 @@ struct subscriber {
 };
 
 struct hazards {
-    uint64_t died, died_before_commit, died_after_commit, in_flight, full, lost, opened_again,
-        resumed, delivered;
+    uint64_t died, died_before_commit, died_after_commit, in_flight, full, no_room, lost,
+        opened_again, resumed, delivered;
 };
 
 struct shared {
@@ -141,6 +142,7 @@ static int next_fiber; /* that pthread_create makes */
 static ucontext_t scheduler;
 static struct inbox inboxes[3]; /* by socket */
 static bool is_full[3];
+static bool has_no_room; /* the outbox, for any peer */
 static uint64_t now_ns = 1000 * MS;
 static bool is_last;
 static bool harmless;         /* the last life comes to rest */
@@ -634,6 +636,14 @@ spn_err __wrap_router_send(struct router *router, const struct peer *peer, const
                            size_t size);
 spn_err __wrap_router_send_message(struct router *router, const struct peer *peer,
                                    zmq_msg_t *message);
+spn_err __real_outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
+                          size_t size);
+spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
+                          size_t size);
+spn_err __real_outbox_deliver(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag,
+                              size_t size, uint8_t **ret_bytes);
+spn_err __wrap_outbox_deliver(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag,
+                              size_t size, uint8_t **ret_bytes);
 uint64_t __wrap_watch_due_ns(const struct watch *watch);
 spn_err __wrap_watch_look(struct watch *watch, uint64_t at_ns);
 void __wrap_endpoint_bind_wanted(struct endpoint *endpoint);
@@ -702,6 +712,24 @@ spn_err __wrap_router_send_message(struct router *router, const struct peer *pee
     if (err == SPN_OK)
         zmq_msg_close(message);
     return err;
+}
+
+spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
+                          size_t size)
+{
+    if (!has_no_room)
+        return __real_outbox_put(outbox, peer, parcel, size);
+    shared->hazards.no_room++;
+    parcel_free(parcel);
+    return SPN_E_BACKPRESSURE;
+}
+
+spn_err __wrap_outbox_deliver(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag,
+                              size_t size, uint8_t **ret_bytes)
+{
+    shared->hazards.no_room += has_no_room;
+    return has_no_room ? SPN_E_BACKPRESSURE
+                       : __real_outbox_deliver(outbox, peer, tag, size, ret_bytes);
 }
 
 uint64_t __wrap_watch_due_ns(const struct watch *watch)
@@ -835,6 +863,7 @@ static void harm(void)
 {
     is_full[INGEST] = roll(3) == 0;
     is_full[READ] = roll(3) == 0;
+    has_no_room = roll(3) == 0;
     if (roll(20) == 0)
         lose_connection(roll(2) == 0 ? INGEST : READ);
 }
@@ -852,7 +881,7 @@ static void turn(void)
     else
         now_ns += roll(5) * MS;
     if (harmless)
-        is_full[INGEST] = is_full[READ] = false;
+        is_full[INGEST] = is_full[READ] = has_no_room = false;
     else if (roll(8) == 0)
         harm();
 }
@@ -987,19 +1016,20 @@ static void all_seeds(void **state)
     clear_dir();
     rmdir(data_dir);
     const struct hazards *hazards = &shared->hazards;
-    print_message("seeds %llu to %llu: died %llu times, %llu before a commit and %llu after one, "
-                  "%llu producers with events in flight; %llu full pipes, %llu connections lost, "
-                  "%llu opened again, %llu subscribed again, %llu delivered\n",
-                  (unsigned long long)first_seed, (unsigned long long)(first_seed + seed_count - 1),
-                  (unsigned long long)hazards->died,
-                  (unsigned long long)hazards->died_before_commit,
-                  (unsigned long long)hazards->died_after_commit,
-                  (unsigned long long)hazards->in_flight, (unsigned long long)hazards->full,
-                  (unsigned long long)hazards->lost, (unsigned long long)hazards->opened_again,
-                  (unsigned long long)hazards->resumed, (unsigned long long)hazards->delivered);
+    print_message(
+        "seeds %llu to %llu: died %llu times, %llu before a commit and %llu after one, "
+        "%llu producers with events in flight; %llu full pipes, %llu times no room, %llu "
+        "connections lost, "
+        "%llu opened again, %llu subscribed again, %llu delivered\n",
+        (unsigned long long)first_seed, (unsigned long long)(first_seed + seed_count - 1),
+        (unsigned long long)hazards->died, (unsigned long long)hazards->died_before_commit,
+        (unsigned long long)hazards->died_after_commit, (unsigned long long)hazards->in_flight,
+        (unsigned long long)hazards->full, (unsigned long long)hazards->no_room,
+        (unsigned long long)hazards->lost, (unsigned long long)hazards->opened_again,
+        (unsigned long long)hazards->resumed, (unsigned long long)hazards->delivered);
     assert_true(hazards->died >= seed_count && hazards->in_flight >= seed_count);
     assert_true(hazards->died_before_commit > 0 && hazards->died_after_commit > 0);
-    assert_true(hazards->full > 0 && hazards->lost > 0);
+    assert_true(hazards->full > 0 && hazards->no_room > 0 && hazards->lost > 0);
     assert_true(hazards->opened_again > 0 && hazards->resumed > 0);
 }
 
