@@ -10,7 +10,9 @@
  *     acknowledged is on disk     a producer that opens again finds at least what was acknowledged
  *     once and in order           each number of each producer is in the log once, in order
  *     delivered stays             an event that was delivered as (session, seq) is that for ever
- *     nothing is left out         each subscriber gets every seq, one after the other
+ *     nothing is left out         each subscriber gets every seq, one after the other; where a rule
+ *                                 of retention holds, or is told how many are gone
+ *     retained is there           the newest events of each session, as many as the rule keeps
  *
  * A life is a process of its own, so that dying costs nothing; the clients are in memory that all
  * lives share. The same seed is the same run. Arguments: the first seed, how many. */
@@ -50,8 +52,10 @@ enum {
     LIVES = 4, /* the last one does not die */
     PRODUCERS = 3,
     SESSIONS = 4,
-    SUBSCRIBER = 9, /* its peer's name; producers are 0, 1, ... */
-    NUMBERS = 120,  /* of each producer, in all lives */
+    SUBSCRIBERS = 2 * SESSIONS, /* the second half begins anew with each life, at the earliest */
+    SUBSCRIBER = 9,             /* their peer's name; producers are 0, 1, ... */
+    RETAINED = 20,              /* events of a session, with every second seed */
+    NUMBERS = 120,              /* of each producer, in all lives */
     WINDOW = 32,
     BATCH_MAX = 5,
     SEQS_MAX = PRODUCERS * NUMBERS,
@@ -73,6 +77,7 @@ enum {
 struct producer_client {
     uint64_t token;
     uint64_t sent;
+    uint64_t reached; /* the highest number that was sent, in any life */
     uint64_t acked;
     uint32_t round;
     bool open; /* in this life */
@@ -92,14 +97,14 @@ struct subscriber {
 
 struct hazards {
     uint64_t died, died_before_commit, died_after_commit, in_flight, full, no_room, lost,
-        opened_again, resumed, delivered;
+        opened_again, resumed, delivered, trimmed, gaps;
 };
 
 struct shared {
     uint64_t random;
     uint64_t seed;
     struct producer_client producers[PRODUCERS];
-    struct subscriber subscribers[SESSIONS];
+    struct subscriber subscribers[SUBSCRIBERS];
     uint32_t got[SESSIONS][SEQS_MAX + 1]; /* by seq: producer and number; 0: not delivered yet */
     struct hazards hazards;
     char wrong[256];
@@ -252,13 +257,15 @@ static void send_batch(uint8_t producer)
     }
     send_frame(INGEST, producer, &out);
     client->sent += count;
+    if (client->reached < client->sent)
+        client->reached = client->sent;
 }
 
-static void send_subscribe(uint64_t session)
+static void send_subscribe(uint64_t number)
 {
     uint8_t bytes[FRAME_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    struct subscriber *subscriber = &shared->subscribers[session];
+    struct subscriber *subscriber = &shared->subscribers[number];
     subscriber->incarnation++;
     subscriber->subscribed = true;
     subscriber->located = false;
@@ -267,27 +274,27 @@ static void send_subscribe(uint64_t session)
     shared->hazards.resumed += subscriber->epoch != 0;
     wire_put_header(&out, WIRE_SUBSCRIBE, 1);
     wire_put_subscribe(
-        &out, &(struct wire_subscribe){.subscription = session,
+        &out, &(struct wire_subscribe){.subscription = number,
                                        .incarnation = subscriber->incarnation,
                                        .start = subscriber->epoch ? WIRE_AFTER_SEQ : WIRE_EARLIEST,
                                        .otherwise = WIRE_WAIT,
                                        .epoch = subscriber->epoch,
                                        .seq = subscriber->epoch ? subscriber->seq : 0,
                                        .credit = subscriber->credit,
-                                       .session = name_of(session)});
+                                       .session = name_of(number % SESSIONS)});
     send_frame(READ, SUBSCRIBER, &out);
 }
 
 /* The lease, and room for more. */
-static void send_credit(uint64_t session)
+static void send_credit(uint64_t number)
 {
     uint8_t bytes[FRAME_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    struct subscriber *subscriber = &shared->subscribers[session];
+    struct subscriber *subscriber = &shared->subscribers[number];
     subscriber->credit = subscriber->bytes + CREDIT_STEP;
     wire_put_header(&out, WIRE_CREDIT, 0);
     wire_put_grants(&out, 1);
-    wire_put_grant(&out, &(struct wire_grant){.subscription = session,
+    wire_put_grant(&out, &(struct wire_grant){.subscription = number,
                                               .incarnation = subscriber->incarnation,
                                               .credit = subscriber->credit});
     send_frame(READ, SUBSCRIBER, &out);
@@ -303,8 +310,8 @@ static void take_opened(struct producer_client *client, struct wire_in *in)
     expect(state.run_count == 0, "a number was not stored");
     if (client->open)
         return; /* the answer to an OPEN that was sent again */
-    shared->hazards.opened_again += client->token != 0;
-    client->token = state.token;
+    expect(state.token == client->token, "another token than it came with");
+    shared->hazards.opened_again += client->acked > 0;
     client->open = true;
     client->acked = client->sent = state.durable;
     client->round++;
@@ -315,11 +322,13 @@ static void take_ack(struct producer_client *client, struct wire_in *in)
     struct wire_ack ack;
     wire_get_ack(in, &ack);
     expect(ack.run_count == 0, "a number was not stored");
-    expect(ack.token != client->token || ack.up_to <= client->sent,
+    expect(ack.token != client->token || ack.up_to <= client->reached,
            "more is acknowledged than was sent");
     if (ack.token != client->token || ack.up_to <= client->acked)
         return;
     client->acked = ack.up_to;
+    if (client->sent < client->acked)
+        client->sent = client->acked;
 }
 
 static void take_expect(struct producer_client *client, struct wire_in *in)
@@ -348,9 +357,10 @@ static void note_delivered(uint64_t session, uint64_t seq, struct spn_bytes id)
     shared->hazards.delivered++;
 }
 
-static void take_events(uint64_t session, const struct wire_deliver *head, struct wire_in *items)
+static void take_events(uint64_t number, const struct wire_deliver *head, struct wire_in *items)
 {
-    struct subscriber *subscriber = &shared->subscribers[session];
+    uint64_t session = number % SESSIONS;
+    struct subscriber *subscriber = &shared->subscribers[number];
     expect(subscriber->located && head->epoch == subscriber->epoch, "events of another epoch");
     for (uint32_t i = 0; i < head->count; i++) {
         struct wire_item item;
@@ -365,38 +375,56 @@ static void take_events(uint64_t session, const struct wire_deliver *head, struc
     subscriber->bytes = head->bytes;
 }
 
-static void take_verdict(uint64_t session, const struct wire_deliver *head)
+static bool has_rule(void)
 {
-    struct subscriber *subscriber = &shared->subscribers[session];
+    return shared->seed % 2 == 0;
+}
+
+static void take_verdict(struct subscriber *subscriber, const struct wire_deliver *head)
+{
     if (head->verdict == WIRE_UNKNOWN_SESSION) {
         expect(subscriber->epoch == 0, "a session that was there is not known");
         return;
     }
-    expect(head->verdict == WIRE_RESUMED, "a verdict that cannot be");
-    if (subscriber->epoch != 0)
-        expect(head->epoch == subscriber->epoch && head->seq == subscriber->seq,
-               "it begins where it was not asked to");
+    bool trimmed = head->verdict == WIRE_TRIMMED && has_rule();
+    if (head->verdict != WIRE_RESUMED && !trimmed)
+        wrong("a subscription begins with verdict %u", head->verdict);
+    uint64_t from = subscriber->epoch != 0 ? subscriber->seq : 0;
+    expect(subscriber->epoch == 0 || head->epoch == subscriber->epoch, "another epoch");
+    expect(head->seq == from + (trimmed ? head->missing : 0), "it does not begin where it should");
+    shared->hazards.trimmed += trimmed;
     subscriber->located = true;
     subscriber->epoch = head->epoch;
     subscriber->seq = head->seq;
 }
 
+static void take_gap(struct subscriber *subscriber, const struct wire_deliver *head)
+{
+    expect(subscriber->located && has_rule(), "a gap that cannot be");
+    expect(head->seq == subscriber->seq + head->missing, "a gap of another size");
+    subscriber->seq = head->seq;
+    shared->hazards.gaps++;
+}
+
 static void take_delivery(const struct wire_deliver *head, struct wire_in *items)
 {
-    uint64_t session = head->subscription;
-    expect(session < SESSIONS, "a subscription that nobody has");
-    struct subscriber *subscriber = &shared->subscribers[session];
+    uint64_t number = head->subscription;
+    expect(number < SUBSCRIBERS, "a subscription that nobody has");
+    struct subscriber *subscriber = &shared->subscribers[number];
     if (head->incarnation != subscriber->incarnation || !subscriber->subscribed)
         return;
     subscriber->heard_ns = now_ns;
     if (head->kind == WIRE_VERDICT)
-        take_verdict(session, head);
+        take_verdict(subscriber, head);
     else if (head->kind == WIRE_EVENTS)
-        take_events(session, head, items);
+        take_events(number, head, items);
+    else if (head->kind == WIRE_GAP)
+        take_gap(subscriber, head);
     else if (head->kind == WIRE_END && head->verdict == WIRE_UNSUBSCRIBED)
         subscriber->subscribed = false;
     else
-        wrong("s%u: delivery of kind %u, verdict %u", (unsigned)session, head->kind, head->verdict);
+        wrong("subscription %u: delivery of kind %u, verdict %u", (unsigned)number, head->kind,
+              head->verdict);
 }
 
 static void take_deliveries(struct wire_in *in)
@@ -455,15 +483,15 @@ static void producer_turn(uint8_t producer)
     send_batch(producer);
 }
 
-static void subscriber_turn(uint64_t session)
+static void subscriber_turn(uint64_t number)
 {
-    struct subscriber *subscriber = &shared->subscribers[session];
+    struct subscriber *subscriber = &shared->subscribers[number];
     bool impatient = now_ns - subscriber->heard_ns > PATIENCE_NS;
     if (!subscriber->subscribed) {
-        send_subscribe(session);
+        send_subscribe(number);
         subscriber->heard_ns = now_ns;
     } else if (impatient || subscriber->credit - subscriber->bytes < CREDIT_STEP / 2) {
-        send_credit(session);
+        send_credit(number);
         if (impatient)
             subscriber->heard_ns = now_ns;
     }
@@ -828,11 +856,22 @@ static void start_threads(const uint8_t *secret)
     make_fiber(BROKER, run_broker, NULL);
 }
 
+static void set_rule(void)
+{
+    struct record_meta meta = *journal_meta(it.journal);
+    const struct retention rule = {.events_max = has_rule() ? RETAINED : 0};
+    record_set_rule(&meta, &rule);
+    expect(journal_begin(it.journal) == SPN_OK && journal_put_meta(it.journal, &meta) == SPN_OK &&
+               journal_commit(it.journal) == SPN_OK,
+           "the rule is not written");
+}
+
 static void start_daemon(void)
 {
     struct recovered found;
     const struct journal_options journal = {.dir = data_dir, .size_max = 256 << 20};
     expect(journal_open(&it.journal, &journal) == SPN_OK, "the database does not open");
+    set_rule();
     expect(recovery_run(&it.state, it.journal, TRACKER_WINDOW_DEFAULT, shared->seed, &found) ==
                SPN_OK,
            "the database does not recover");
@@ -853,9 +892,12 @@ static void begin_clients(void)
         shared->producers[i].open = false;
         shared->producers[i].heard_ns = 0;
     }
-    for (size_t i = 0; i < SESSIONS; i++) {
-        shared->subscribers[i].subscribed = false;
-        shared->subscribers[i].heard_ns = now_ns;
+    for (size_t i = 0; i < SUBSCRIBERS; i++) {
+        struct subscriber *subscriber = &shared->subscribers[i];
+        subscriber->subscribed = false;
+        subscriber->heard_ns = now_ns;
+        if (i >= SESSIONS)
+            subscriber->epoch = subscriber->seq = 0;
     }
 }
 
@@ -877,9 +919,9 @@ static void turn(void)
     if (what < 7)
         producer_turn((uint8_t)roll(PRODUCERS));
     else if (what < 8)
-        subscriber_turn(roll(SESSIONS));
+        subscriber_turn(roll(SUBSCRIBERS));
     else
-        now_ns += roll(5) * MS;
+        now_ns += roll(20) * MS;
     if (harmless)
         is_full[INGEST] = is_full[READ] = has_no_room = false;
     else if (roll(8) == 0)
@@ -888,47 +930,59 @@ static void turn(void)
 
 static bool is_settled(void)
 {
-    uint64_t delivered = 0;
+    uint64_t seqs[2] = {0, 0};
     for (size_t i = 0; i < PRODUCERS; i++)
         if (shared->producers[i].acked < NUMBERS)
             return false;
-    for (size_t i = 0; i < SESSIONS; i++)
-        delivered += shared->subscribers[i].seq;
-    return delivered == SEQS_MAX;
+    for (size_t i = 0; i < SUBSCRIBERS; i++)
+        seqs[i / SESSIONS] += shared->subscribers[i].seq;
+    return seqs[0] == SEQS_MAX && seqs[1] == SEQS_MAX;
 }
 
 /* -- what is on disk --------------------------------------------------------------------------- */
 
-static void look_at_event(const struct record_entry *entry, uint64_t *numbers, uint64_t *count)
+struct found {
+    uint64_t numbers[PRODUCERS];
+    bool seqs[SESSIONS][SEQS_MAX + 1];
+};
+
+static void look_at_event(struct found *found, const struct record_entry *entry)
 {
     char text[24] = {0};
     unsigned producer, number;
     expect(entry->id.size < sizeof(text), "the log has an id that nobody sent");
     memcpy(text, entry->id.data, entry->id.size);
     expect(sscanf(text, "%u %u", &producer, &number) == 2, "the log has an id that nobody sent");
-    if (number != ++numbers[producer])
-        wrong("the log has %u:%u in the place of %u", producer, number,
-              (unsigned)numbers[producer]);
-    uint32_t got = shared->got[(number * 7 + producer) % SESSIONS][entry->seq];
-    expect(got == (producer << 16 | number), "the log has another event than was delivered");
-    ++*count;
+    if (number <= found->numbers[producer])
+        wrong("the log has %u:%u after %u", producer, number, (unsigned)found->numbers[producer]);
+    found->numbers[producer] = number;
+    uint64_t session = (number * 7 + producer) % SESSIONS;
+    uint32_t got = shared->got[session][entry->seq];
+    expect(got == 0 || got == (producer << 16 | number),
+           "the log has another event than was delivered");
+    found->seqs[session][entry->seq] = true;
 }
 
 static void look_at_log(void)
 {
+    static struct found found;
     struct journal_reader *reader;
     struct record_entry entry;
-    uint64_t numbers[PRODUCERS] = {0};
     uint64_t position = 0;
-    uint64_t count = 0;
     expect(journal_reader_open(&reader, it.journal) == SPN_OK &&
                journal_reader_begin(reader) == SPN_OK,
            "the log does not read");
     while (journal_read_entry_from(reader, position + 1, &position, &entry) == SPN_OK)
         if (record_is_stored(entry.kind))
-            look_at_event(&entry, numbers, &count);
-    if (count != SEQS_MAX)
-        wrong("the log has %u events", (unsigned)count);
+            look_at_event(&found, &entry);
+    for (size_t i = 0; i < SESSIONS; i++) {
+        uint64_t last = shared->subscribers[i].seq;
+        uint64_t first = has_rule() && last > RETAINED ? last - RETAINED + 1 : 1;
+        for (uint64_t seq = first; seq <= last; seq++)
+            if (!found.seqs[i][seq])
+                wrong("s%u: seq %u of %u is not in the log", (unsigned)i, (unsigned)seq,
+                      (unsigned)last);
+    }
 }
 
 static void live(unsigned life)
@@ -997,6 +1051,8 @@ static void run_seed(uint64_t seed)
     shared->hazards = hazards;
     shared->seed = seed;
     shared->random = seed * 0x9E3779B97F4A7C15u + 1;
+    for (size_t i = 0; i < PRODUCERS; i++)
+        shared->producers[i].token = roll(UINT32_MAX) + 1; /* so that an OPEN may be sent again */
     clear_dir();
     for (unsigned life = 0; life < LIVES; life++)
         run_life(life);
@@ -1020,17 +1076,20 @@ static void all_seeds(void **state)
         "seeds %llu to %llu: died %llu times, %llu before a commit and %llu after one, "
         "%llu producers with events in flight; %llu full pipes, %llu times no room, %llu "
         "connections lost, "
-        "%llu opened again, %llu subscribed again, %llu delivered\n",
+        "%llu opened again, %llu subscribed again, %llu delivered, %llu trimmed starts, %llu "
+        "gaps\n",
         (unsigned long long)first_seed, (unsigned long long)(first_seed + seed_count - 1),
         (unsigned long long)hazards->died, (unsigned long long)hazards->died_before_commit,
         (unsigned long long)hazards->died_after_commit, (unsigned long long)hazards->in_flight,
         (unsigned long long)hazards->full, (unsigned long long)hazards->no_room,
         (unsigned long long)hazards->lost, (unsigned long long)hazards->opened_again,
-        (unsigned long long)hazards->resumed, (unsigned long long)hazards->delivered);
+        (unsigned long long)hazards->resumed, (unsigned long long)hazards->delivered,
+        (unsigned long long)hazards->trimmed, (unsigned long long)hazards->gaps);
     assert_true(hazards->died >= seed_count && hazards->in_flight >= seed_count);
     assert_true(hazards->died_before_commit > 0 && hazards->died_after_commit > 0);
     assert_true(hazards->full > 0 && hazards->no_room > 0 && hazards->lost > 0);
     assert_true(hazards->opened_again > 0 && hazards->resumed > 0);
+    assert_true(hazards->trimmed > 0 && hazards->gaps > 0);
 }
 
 int main(int argc, char **argv)
