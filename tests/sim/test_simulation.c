@@ -341,18 +341,29 @@ static void take_expect(struct producer_client *client, struct wire_in *in)
     client->round++;
 }
 
-static void note_delivered(uint64_t session, uint64_t seq, struct spn_bytes id)
+/* An id is the producer and the number, with a space between. */
+static uint32_t what_is(struct spn_bytes id)
 {
     char text[24] = {0};
-    unsigned producer, number;
-    expect(id.size < sizeof(text), "an id that nobody sent");
+    char *end;
+    if (id.size >= sizeof(text))
+        wrong("an id that nobody sent");
     memcpy(text, id.data, id.size);
-    expect(sscanf(text, "%u %u", &producer, &number) == 2, "an id that nobody sent");
-    uint32_t what = producer << 16 | number;
+    unsigned long producer = strtoul(text, &end, 10);
+    unsigned long number = strtoul(end, &end, 10);
+    if (*end != '\0' || producer >= PRODUCERS || number == 0 || number > NUMBERS)
+        wrong("an id that nobody sent: %s", text);
+    return (uint32_t)(producer << 16 | number);
+}
+
+static void note_delivered(uint64_t session, uint64_t seq, struct spn_bytes id)
+{
+    uint32_t what = what_is(id);
+    expect(seq <= SEQS_MAX, "a seq that cannot be");
     uint32_t *got = &shared->got[session][seq];
-    if (seq > SEQS_MAX || (*got != 0 && *got != what))
-        wrong("s%u: seq %u is %u:%u, and was %u:%u", (unsigned)session, (unsigned)seq, producer,
-              number, *got >> 16, *got & 0xffff);
+    if (*got != 0 && *got != what)
+        wrong("s%u: seq %u is %u:%u, and was %u:%u", (unsigned)session, (unsigned)seq, what >> 16,
+              what & 0xffff, *got >> 16, *got & 0xffff);
     *got = what;
     shared->hazards.delivered++;
 }
@@ -579,7 +590,7 @@ static void make_fiber(int which, void *(*function)(void *), void *argument)
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*function)(void *), void *argument)
 {
-    (void)thread;
+    *thread = (pthread_t)next_fiber;
     (void)attributes;
     make_fiber(next_fiber++, function, argument);
     return 0;
@@ -948,18 +959,15 @@ struct found {
 
 static void look_at_event(struct found *found, const struct record_entry *entry)
 {
-    char text[24] = {0};
-    unsigned producer, number;
-    expect(entry->id.size < sizeof(text), "the log has an id that nobody sent");
-    memcpy(text, entry->id.data, entry->id.size);
-    expect(sscanf(text, "%u %u", &producer, &number) == 2, "the log has an id that nobody sent");
+    uint32_t what = what_is(entry->id);
+    uint32_t producer = what >> 16;
+    uint32_t number = what & 0xffff;
     if (number <= found->numbers[producer])
         wrong("the log has %u:%u after %u", producer, number, (unsigned)found->numbers[producer]);
     found->numbers[producer] = number;
     uint64_t session = (number * 7 + producer) % SESSIONS;
     uint32_t got = shared->got[session][entry->seq];
-    expect(got == 0 || got == (producer << 16 | number),
-           "the log has another event than was delivered");
+    expect(got == 0 || got == what, "the log has another event than was delivered");
     found->seqs[session][entry->seq] = true;
 }
 
@@ -1060,8 +1068,8 @@ static void run_seed(uint64_t seed)
 
 static void all_seeds(void **state)
 {
-    char dir[] = "/dev/shm/spn-sim-XXXXXX";
-    char other[] = "/tmp/spn-sim-XXXXXX";
+    static char dir[] = "/dev/shm/spn-sim-XXXXXX";
+    static char other[] = "/tmp/spn-sim-XXXXXX";
     (void)state;
     data_dir = mkdtemp(dir) ? dir : mkdtemp(other);
     assert_non_null(data_dir);

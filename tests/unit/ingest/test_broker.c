@@ -220,12 +220,13 @@ static void lose_frame(void)
 static void store_event(const struct batch *batch, const struct batch_entry *entry)
 {
     char id[32] = {0};
-    size_t producer;
-    unsigned long long number;
+    char *end;
     const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
     assert_true(entry->id_size < sizeof(id));
     memcpy(id, frame + entry->offset, entry->id_size);
-    assert_int_equal(sscanf(id, "%zu %llu", &producer, &number), 2);
+    size_t producer = strtoul(id, &end, 10);
+    uint64_t number = strtoull(end, NULL, 10);
+    assert_true(producer < PRODUCERS);
     assert_int_equal(number, stored[producer] + 1);
     stored[producer] = number;
 }
@@ -500,12 +501,12 @@ static void begin_state(struct broker_state *state)
     assert_non_null(state->active);
     assert_int_equal(producers_init(&state->producers), SPN_OK);
     assert_int_equal(sessions_init(&state->sessions, 3, TRACKER_WINDOW_DEFAULT), SPN_OK);
-    for (uint8_t i = 0; i < PRODUCERS; i++) {
-        uint8_t id[WIRE_PRODUCER_ID_SIZE] = {i};
+    for (size_t i = 0; i < PRODUCERS; i++) {
+        uint8_t id[WIRE_PRODUCER_ID_SIZE] = {(uint8_t)i};
         struct producer *producer;
         const struct producer_owner owner = {.kept = true};
         assert_int_equal(producers_add(&state->producers, id, &owner, &producer), SPN_OK);
-        assert_int_equal(producers_give(&state->producers, producer, 1u + i), SPN_OK);
+        assert_int_equal(producers_give(&state->producers, producer, 1 + i), SPN_OK);
         producer->written = producer->on_disk = true;
     }
     for (uint64_t i = 0; i < SESSIONS; i++) {
