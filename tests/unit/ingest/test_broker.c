@@ -516,8 +516,16 @@ static void begin_state(struct broker_state *state)
     }
 }
 
+/* A generation may be on its way to the worker when everything is stored. */
 static void end_world(struct broker_state *state)
 {
+    take_all(&queue, &at_worker_end);
+    while (at_worker) {
+        struct handoff_node *next = at_worker->next;
+        assert_int_equal(((struct work *)at_worker)->kind, WORK_GENERATION);
+        generation_drop((struct generation *)at_worker);
+        at_worker = next;
+    }
     generation_drop(state->active);
     generation_drop(state->frozen);
     sessions_release(&state->sessions);
