@@ -100,7 +100,7 @@ static void *run(void *argument)
     while (!atomic_load(&reader->stop)) {
         zmq_pollitem_t items[] = {
             {.fd = reader->options.answers->event_fd, .events = ZMQ_POLLIN},
-            {.socket = &reader->router, .events = ZMQ_POLLIN},
+            {.socket = reader->router.socket, .events = ZMQ_POLLIN},
         };
         bool ahead = fetch_wants(&reader->fetch);
         bool paused = pauses(reader);

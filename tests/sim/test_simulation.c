@@ -558,6 +558,9 @@ int __wrap_zmq_poll(zmq_pollitem_t *items, int count, long timeout_ms)
 {
     running->count = (nfds_t)count;
     for (int i = 0; i < count; i++)
+        expect(!items[i].socket || items[i].socket == (void *)(intptr_t)READ,
+               "what is waited for is no socket");
+    for (int i = 0; i < count; i++)
         running->fds[i] =
             (struct pollfd){.fd = items[i].socket ? -READ : items[i].fd, .events = POLLIN};
     yield(timeout_ms < 0 ? UINT64_MAX : now_ns + (uint64_t)timeout_ms * MS);

@@ -23,6 +23,8 @@ static const char client_id[] = "operator client.";
 
 enum { OK, FAILURE, USAGE, NOT_FOUND, TIMEOUT, NO_SIDECAR };
 
+enum { IDLE_MS = 1000 };
+
 enum {
     LARGE = 100000, /* bytes of data */
     FULL_AT =
@@ -363,6 +365,39 @@ static void a_directory_closed_to_the_group_is_told(struct stage *stage)
 }
 
 /* What is wrong with an option is told before anything is touched. */
+/* User and system, of the process and its threads. */
+static uint64_t cpu_ms(const struct process *process)
+{
+    char path[64];
+    char line[1024] = "";
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)process->pid);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof(line), file));
+    fclose(file);
+    char *at = strrchr(line, ')'); /* the third field follows */
+    assert_non_null(at);
+    for (int field = 2; field < 14; field++)
+        at = strchr(at + 1, ' ');
+    uint64_t user = strtoull(at, &at, 10);
+    return (user + strtoull(at, NULL, 10)) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+/* A loop that waits for something that is always there, or for no socket at all, looks like this
+ * from outside: everything works, and a processor is busy. */
+static void a_sidecar_that_has_nothing_to_do_rests(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    struct outcome health = stage_run(stage, "health");
+    stage_expect_code(&health, OK);
+    uint64_t before_ms = cpu_ms(daemon);
+    until_passed_us(IDLE_MS * 1000); /* measured, not waited for */
+    uint64_t used_ms = cpu_ms(daemon) - before_ms;
+    if (used_ms > IDLE_MS / 10)
+        fail_msg("%llu ms of a processor in %d ms", (unsigned long long)used_ms, IDLE_MS);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 static void bad_options_are_usage(struct stage *stage)
 {
     static const struct {
@@ -400,6 +435,7 @@ int main(void)
         STAGE_TEST(an_empty_list_has_a_head),
         STAGE_TEST(a_database_that_may_not_be_read_is_told),
         STAGE_TEST(a_directory_closed_to_the_group_is_told),
+        STAGE_TEST(a_sidecar_that_has_nothing_to_do_rests),
         STAGE_TEST(bad_options_are_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
