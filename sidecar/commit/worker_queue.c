@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker_queue: the work in the worker's hands, in order. */
-#include <poll.h>
 
 #include "commit/worker_base.h"
 #include "base/kill_point.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker_transaction: one write transaction, and what becomes of it. */
-#include <poll.h>
 
 #include "commit/worker_base.h"
 #include "base/kill_point.h"

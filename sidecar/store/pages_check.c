@@ -2,8 +2,6 @@
 /* pages_check: all pages of a snapshot, and the list of free ones. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "store/pages_base.h"
 

@@ -2,8 +2,6 @@
 /* pages_mend: what replaces a damaged leaf. */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/pages_base.h"

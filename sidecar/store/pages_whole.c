@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pages_whole: is a page what LMDB wrote? */
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "store/pages_base.h"
 
