@@ -76,17 +76,20 @@ static spn_err check_entry(const struct intake *intake, const struct wire_entry 
     return err == SPN_OK ? wire_check_data(entry->data, intake->data_max) : err;
 }
 
-/* Finds one entry's session; true: it is cold. */
-static bool look_up_session(struct intake *intake, uint32_t i)
+/* Finds one entry's session. The name of a hot one was checked when it came first. */
+static spn_err look_up_session(struct intake *intake, uint32_t i, bool *ret_cold)
 {
     struct sessions *sessions = &intake->state->sessions;
     struct spn_bytes name = intake->entries[i].session;
-    intake->slots[i] = SLOT_NONE;
     enum sessions_found found =
         sessions_find(sessions, name, sessions_hash(sessions, name), &intake->slots[i]);
-    if (found == SESSIONS_HOT)
-        sessions->slots[intake->slots[i]].tracker->recent = true;
-    return found == SESSIONS_COLD;
+    *ret_cold = found == SESSIONS_COLD;
+    if (found != SESSIONS_HOT)
+        return wire_check_session(name);
+    struct tracker *tracker = sessions->slots[intake->slots[i]].tracker;
+    tracker->recent = true;
+    tracker_expect(tracker);
+    return SPN_OK;
 }
 
 /* Each cold session of a batch is asked for once. A small table of marks that a new stamp clears; a
@@ -124,14 +127,14 @@ void intake_look_up(struct intake *intake, const struct producer *producer, uint
         if (entry->kind == WIRE_SKIP)
             continue;
         bool same = before && same_bytes(before->session, entry->session);
-        spn_err err = same ? SPN_OK : wire_check_session(entry->session);
+        bool is_cold = false;
+        intake->slots[i] = same ? slot_before : SLOT_NONE;
+        spn_err err = same ? SPN_OK : look_up_session(intake, i, &is_cold);
         if (err == SPN_OK)
             err = check_entry(intake, entry);
         if (err != SPN_OK)
             refuse_from(intake, i, err);
-        else if (same)
-            intake->slots[i] = slot_before;
-        else if (look_up_session(intake, i) && first_of_slot(intake, intake->slots[i]))
+        else if (is_cold && first_of_slot(intake, intake->slots[i]))
             cold[(*ret_cold)++] = i;
         slot_before = intake->slots[i];
         before = entry;

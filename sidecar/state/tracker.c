@@ -143,6 +143,7 @@ void tracker_clear(struct tracker *tracker)
     struct window window = window_of(tracker);
     tracker->count = 0;
     tracker->next = 0;
+    tracker->marked = false;
     for (size_t i = 0; i < window.slots; i++)
         window.index[i] = PLACE_NONE;
 }
@@ -188,6 +189,18 @@ static uint16_t find(const struct tracker *tracker, const struct window *window,
                      struct fingerprint id)
 {
     return window->index ? window->index[find_slot(window, id)] : scan(window, tracker->count, id);
+}
+
+void tracker_expect(const struct tracker *tracker)
+{
+    struct window window = window_of(tracker);
+    enum { LINE = 64 };
+    if (window.index)
+        return;
+    for (size_t at = 0; at < tracker->cap; at += LINE)
+        __builtin_prefetch(window.high + at);
+    __builtin_prefetch(&window.low[tracker->next], 1);
+    __builtin_prefetch(&window.tags[tracker->next], 1);
 }
 
 enum tracker_verdict tracker_check(const struct tracker *tracker, struct fingerprint id,
@@ -258,6 +271,7 @@ static void insert(struct tracker *tracker, struct fingerprint id, uint32_t tag)
     window.low[place] = id.low;
     window.high[place] = id.high;
     window.tags[place] = tag;
+    tracker->marked |= tag == TRACKER_MARKER;
     if (window.index)
         window.index[find_slot(&window, id)] = place;
     tracker->next = (uint16_t)(place + 1 < tracker->cap ? place + 1 : 0);
@@ -297,7 +311,8 @@ spn_err tracker_add(struct tracker **tracker, struct fingerprint id, uint32_t ta
         tracker_free(*tracker);
         *tracker = grown;
     }
-    take_out(*tracker, id);
+    if ((*tracker)->marked)
+        take_out(*tracker, id);
     insert(*tracker, id, tag);
     return SPN_OK;
 }

@@ -68,6 +68,7 @@ struct tracker {
     bool damaged; /* the same, and nothing is given out: it can only be deleted */
     bool recent;  /* touched since sessions_evict last came by */
     bool wanted;  /* by a frame that is parked: the broker's note */
+    bool marked;  /* an id of the window may be a marker's */
     _Alignas(8) uint8_t memory[];
 };
 
@@ -79,6 +80,9 @@ void tracker_free(struct tracker *tracker); /* takes NULL */
 
 struct spn_bytes tracker_name(const struct tracker *tracker);
 size_t tracker_size(const struct tracker *tracker);
+
+/* Fetches what the next check and add look at, so that they need not wait for it. */
+void tracker_expect(const struct tracker *tracker);
 
 enum tracker_verdict tracker_check(const struct tracker *tracker, struct fingerprint id,
                                    uint32_t tag);
