@@ -32,8 +32,9 @@ size_t prod_write_given_id(const struct spn_producer *producer, uint64_t number,
 
 extern const struct client_part_ops prod_part_ops;
 
-void prod_give_id(const struct spn_producer *producer, struct wire_entry *entry,
-                  char given[SPN_GIVEN_ID_MAX]);
+/* An entry that was checked, under the number that is next; an event without an id is given one.
+ * false: there is no room for it. */
+bool prod_put(struct spn_producer *producer, const struct wire_entry *entry, uint64_t *ret_ticket);
 
 /* producer_publish.c */
 

@@ -69,16 +69,11 @@ static bool should_look(const struct spn_producer *producer)
     return transport_now() - producer->client->looked_ns >= PRODUCER_LOOK_NS;
 }
 
-/* An entry that was checked, under the number that is next; false: there is no room for it. */
-static bool put_entry(struct spn_producer *producer, struct wire_entry entry, uint64_t *ret_ticket)
+/* What is pending goes before. false: not now. */
+static bool put_entry(struct spn_producer *producer, const struct wire_entry *entry,
+                      uint64_t *ret_ticket)
 {
-    char given[SPN_GIVEN_ID_MAX];
-    prod_give_id(producer, &entry, given);
-    size_t entry_size = wire_entry_size(&entry);
-    if (producer->pending.count > 0 || !window_has_room(&producer->delivery.window, entry_size))
-        return false;
-    *ret_ticket = delivery_put(&producer->delivery, &entry, entry_size);
-    return true;
+    return producer->pending.count == 0 && prod_put(producer, entry, ret_ticket);
 }
 
 /* The window is full: everything in it goes out, and then it is the sidecar's turn. */
@@ -93,7 +88,7 @@ static spn_err wait_for_room(struct spn_producer *producer, const struct wire_en
         err = client_turn(client);
         if (err == SPN_OK)
             err = prod_check_usable(producer);
-        if (err != SPN_OK || put_entry(producer, *entry, ret_ticket))
+        if (err != SPN_OK || put_entry(producer, entry, ret_ticket))
             return err;
         if (client_sleep(client, deadline_ns, TRANSPORT_NEVER) != SPN_OK)
             break;
@@ -111,13 +106,13 @@ static spn_err take_latest(struct spn_producer *producer, const struct wire_entr
                            uint64_t *ret_ticket)
 {
     unsigned replaced;
-    if (put_entry(producer, *entry, ret_ticket))
+    if (put_entry(producer, entry, ret_ticket))
         return SPN_OK;
     if (transport_now() - producer->client->looked_ns >= PRODUCER_LOOK_NS) {
         spn_err err = client_turn(producer->client);
         if (err == SPN_OK)
             err = prod_check_usable(producer);
-        if (err != SPN_OK || put_entry(producer, *entry, ret_ticket))
+        if (err != SPN_OK || put_entry(producer, entry, ret_ticket))
             return err;
     }
     spn_err err = pending_put(&producer->pending, entry, &replaced);
@@ -138,7 +133,7 @@ static spn_err take_entry(struct spn_producer *producer, const struct wire_entry
 {
     if (producer->latest_only)
         return take_latest(producer, entry, ret_ticket);
-    if (put_entry(producer, *entry, ret_ticket))
+    if (put_entry(producer, entry, ret_ticket))
         return SPN_OK;
     return wait_for_room(producer, entry, ret_ticket);
 }

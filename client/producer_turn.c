@@ -113,12 +113,22 @@ static spn_err send_batch(struct spn_producer *producer)
     return SPN_OK;
 }
 
-void prod_give_id(const struct spn_producer *producer, struct wire_entry *entry,
-                  char given[SPN_GIVEN_ID_MAX])
+bool prod_put(struct spn_producer *producer, const struct wire_entry *entry, uint64_t *ret_ticket)
 {
-    if (entry->kind == WIRE_EVENT && entry->id.size == 0)
-        entry->id = (struct spn_bytes){
-            given, prod_write_given_id(producer, producer->delivery.window.next, given)};
+    struct delivery *delivery = &producer->delivery;
+    char given[SPN_GIVEN_ID_MAX];
+    struct wire_entry with_id;
+    if (entry->kind == WIRE_EVENT && entry->id.size == 0) {
+        with_id = *entry;
+        with_id.id =
+            (struct spn_bytes){given, prod_write_given_id(producer, delivery->window.next, given)};
+        entry = &with_id;
+    }
+    size_t entry_size = wire_entry_size(entry);
+    if (!window_has_room(&delivery->window, entry_size))
+        return false;
+    *ret_ticket = delivery_put(delivery, entry, entry_size);
+    return true;
 }
 
 /* Moves what is pending into the window, the oldest first, as far as there is room. It has waited
@@ -128,16 +138,10 @@ static bool admit_pending(struct spn_producer *producer)
     struct delivery *delivery = &producer->delivery;
     uint64_t next = delivery->window.next;
     const struct wire_entry *first;
-    while ((first = pending_first(&producer->pending)) != NULL) {
-        char given[SPN_GIVEN_ID_MAX];
-        struct wire_entry entry = *first;
-        prod_give_id(producer, &entry, given);
-        size_t entry_size = wire_entry_size(&entry);
-        if (!window_has_room(&delivery->window, entry_size))
-            break;
-        delivery_put(delivery, &entry, entry_size);
+    uint64_t ticket;
+    while ((first = pending_first(&producer->pending)) != NULL &&
+           prod_put(producer, first, &ticket))
         pending_drop_first(&producer->pending);
-    }
     if (delivery->window.next == next)
         return false;
     delivery_hurry(delivery);
