@@ -77,6 +77,7 @@ struct journal {
     /* The write transaction. */
     MDB_txn *txn;                /* NULL: none */
     MDB_cursor *cursors[TABLES]; /* opened on first use; LMDB frees them with the transaction */
+    MDB_cursor *getters[TABLES]; /* the same */
     spn_err failed; /* the first failure: nothing more is put, and it is not committed */
     struct journal_state now;
     struct journal_state next;

@@ -52,6 +52,7 @@ static void forget_txn(struct journal *journal)
 {
     journal->txn = NULL;
     memset(journal->cursors, 0, sizeof(journal->cursors));
+    memset(journal->getters, 0, sizeof(journal->getters));
 }
 
 void journal_abort(struct journal *journal)
@@ -91,15 +92,16 @@ spn_err journal_commit(struct journal *journal)
     return journal_look(journal);
 }
 
+static int open_once(struct journal *journal, enum table table, MDB_cursor **cursor)
+{
+    return *cursor ? 0 : mdb_cursor_open(journal->txn, journal->dbi[table], cursor);
+}
+
 static int write_cursor(struct journal *journal, enum table table, MDB_cursor **ret_cursor)
 {
-    if (!journal->cursors[table]) {
-        int rc = mdb_cursor_open(journal->txn, journal->dbi[table], &journal->cursors[table]);
-        if (rc != 0)
-            return rc;
-    }
+    int rc = open_once(journal, table, &journal->cursors[table]);
     *ret_cursor = journal->cursors[table];
-    return 0;
+    return rc;
 }
 
 /* Makes room for size bytes under the key: the caller encodes straight into the page. Cursors keep
@@ -257,7 +259,8 @@ spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta
     return SPN_OK;
 }
 
-/* Not through the cursors: they stand where the next put will be. */
+/* Not through the cursors that put: they stand where the next one will be. What is asked for in
+ * order mostly lies in the page that was looked at last, and nothing descends from the root. */
 static spn_err get(struct journal *journal, enum table table, uint64_t number, MDB_val *ret_value)
 {
     MDB_val key = val(&number, sizeof(number));
@@ -265,7 +268,9 @@ static spn_err get(struct journal *journal, enum table table, uint64_t number, M
     assert(journal->txn);
     if (journal->failed != SPN_OK)
         return journal->failed;
-    int rc = mdb_get(journal->txn, journal->dbi[table], &key, ret_value);
+    int rc = open_once(journal, table, &journal->getters[table]);
+    if (rc == 0)
+        rc = mdb_cursor_get(journal->getters[table], &key, ret_value, MDB_SET);
     if (rc != 0)
         return rc == MDB_NOTFOUND ? SPN_E_END
                                   : journal_poison(journal, rc, journal_tables[table].name);
