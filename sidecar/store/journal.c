@@ -161,13 +161,21 @@ static void remove_unborn(const char *dir)
     errno = errno_kept;
 }
 
+/* Not stat, which asks for the times too. Since Linux 6.13 a file that was asked gets a new time
+ * with the next write, and the inode is written with each commit (seen: one took 418 us, now 373).
+ */
+static int which_file(int fd, const char *path, struct statx *ret_file)
+{
+    return statx(fd, path, AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_NLINK, ret_file);
+}
+
 /* LMDB holds it open, so that its inode is not given again, and does not say which it is. Where
  * none can be made, who only reads does without. */
 static void note_lock_file(struct journal *journal, const char *dir)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof(path), "%s/" LOCK_FILE, dir);
-    (void)stat(path, &journal->lock_file);
+    (void)which_file(AT_FDCWD, path, &journal->lock_file);
 }
 
 static spn_err open_env(struct journal *journal, const struct journal_options *options)
@@ -428,22 +436,23 @@ cleanup:
 }
 
 /* By name, as the next start will. That a path cannot be looked at says nothing. */
-static bool leads_to(const char *dir, const char *name, const struct stat *open_file)
+static bool leads_to(const char *dir, const char *name, const struct statx *open_file)
 {
     char path[PATH_MAX];
-    struct stat there;
+    struct statx there;
     snprintf(path, sizeof(path), "%s/%s", dir, name);
-    if (stat(path, &there) != 0)
+    if (which_file(AT_FDCWD, path, &there) != 0)
         return errno != ENOENT && errno != ENOTDIR;
-    return there.st_ino == open_file->st_ino && there.st_dev == open_file->st_dev;
+    return there.stx_ino == open_file->stx_ino && there.stx_dev_major == open_file->stx_dev_major &&
+           there.stx_dev_minor == open_file->stx_dev_minor;
 }
 
 spn_err journal_look(const struct journal *journal)
 {
-    struct stat data;
-    if (fstat(journal->headroom.fd, &data) != 0)
+    struct statx data;
+    if (which_file(journal->headroom.fd, "", &data) != 0)
         return SPN_OK;
-    if (data.st_nlink > 0 && leads_to(journal->dir, DATA_FILE, &data) &&
+    if (data.stx_nlink > 0 && leads_to(journal->dir, DATA_FILE, &data) &&
         leads_to(journal->dir, LOCK_FILE, &journal->lock_file))
         return SPN_OK;
     return journal_fail_with(SPN_E_GONE, journal->dir, "removed or replaced while in use");

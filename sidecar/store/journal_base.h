@@ -66,7 +66,7 @@ struct journal {
     bool read_only;
     uint64_t map_bytes;
     struct headroom headroom;
-    struct stat lock_file; /* LMDB's, as of open */
+    struct statx lock_file; /* LMDB's, as of open */
 
     struct pages *pages;
     size_t trees[TABLES];   /* of a table, in snapshots of pages */
