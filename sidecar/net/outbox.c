@@ -13,6 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/file_id.h"
 #include "net/peer_uid.h"
 #include "wire.h"
 
@@ -174,15 +175,12 @@ static void forget(struct outbox *outbox, struct outbox_peer *peer)
     free(peer);
 }
 
-/* 0: no socket has it any more. ZeroMQ may close it meanwhile, and the number be given out again:
- * statx, unlike fstat, is no access to the descriptor in the eyes of ThreadSanitizer. */
+/* 0: no socket has it any more. ZeroMQ may close it meanwhile, and the number be given out again.
+ */
 static ino_t inode_of(int fd)
 {
-    struct statx found;
-    return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO, &found) == 0 &&
-                   S_ISSOCK(found.stx_mode)
-               ? found.stx_ino
-               : 0;
+    struct file_id found;
+    return file_id_of(fd, "", &found) && S_ISSOCK(found.mode) ? found.inode : 0;
 }
 
 /* ZeroMQ makes such an id for a connection, and never again; others are the peers' own. */

@@ -161,21 +161,13 @@ static void remove_unborn(const char *dir)
     errno = errno_kept;
 }
 
-/* Not stat, which asks for the times too. Since Linux 6.13 a file that was asked gets a new time
- * with the next write, and the inode is written with each commit (seen: one took 418 us, now 373).
- */
-static int which_file(int fd, const char *path, struct statx *ret_file)
-{
-    return statx(fd, path, AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_NLINK, ret_file);
-}
-
 /* LMDB holds it open, so that its inode is not given again, and does not say which it is. Where
  * none can be made, who only reads does without. */
 static void note_lock_file(struct journal *journal, const char *dir)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof(path), "%s/" LOCK_FILE, dir);
-    (void)which_file(AT_FDCWD, path, &journal->lock_file);
+    (void)file_id_of(AT_FDCWD, path, &journal->lock_file);
 }
 
 static spn_err open_env(struct journal *journal, const struct journal_options *options)
@@ -436,23 +428,22 @@ cleanup:
 }
 
 /* By name, as the next start will. That a path cannot be looked at says nothing. */
-static bool leads_to(const char *dir, const char *name, const struct statx *open_file)
+static bool leads_to(const char *dir, const char *name, const struct file_id *open_file)
 {
     char path[PATH_MAX];
-    struct statx there;
+    struct file_id there;
     snprintf(path, sizeof(path), "%s/%s", dir, name);
-    if (which_file(AT_FDCWD, path, &there) != 0)
+    if (!file_id_of(AT_FDCWD, path, &there))
         return errno != ENOENT && errno != ENOTDIR;
-    return there.stx_ino == open_file->stx_ino && there.stx_dev_major == open_file->stx_dev_major &&
-           there.stx_dev_minor == open_file->stx_dev_minor;
+    return file_id_same(&there, open_file);
 }
 
 spn_err journal_look(const struct journal *journal)
 {
-    struct statx data;
-    if (which_file(journal->headroom.fd, "", &data) != 0)
+    struct file_id data;
+    if (!file_id_of(journal->headroom.fd, "", &data))
         return SPN_OK;
-    if (data.stx_nlink > 0 && leads_to(journal->dir, DATA_FILE, &data) &&
+    if (data.links > 0 && leads_to(journal->dir, DATA_FILE, &data) &&
         leads_to(journal->dir, LOCK_FILE, &journal->lock_file))
         return SPN_OK;
     return journal_fail_with(SPN_E_GONE, journal->dir, "removed or replaced while in use");

@@ -10,8 +10,8 @@
 #include <endian.h>
 #include <lmdb.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/file_id.h"
 #include "store/headroom.h"
 #include "store/journal.h"
 #include "store/pages.h"
@@ -66,7 +66,7 @@ struct journal {
     bool read_only;
     uint64_t map_bytes;
     struct headroom headroom;
-    struct statx lock_file; /* LMDB's, as of open */
+    struct file_id lock_file; /* LMDB's, as of open */
 
     struct pages *pages;
     size_t trees[TABLES];   /* of a table, in snapshots of pages */

@@ -109,27 +109,6 @@ static spn_err seek(struct journal_reader *reader, enum table table, MDB_cursor_
     return journal_fail(rc, reader->journal->dir, journal_tables[table].name);
 }
 
-/* MDB_SET_RANGE for who asks in the order of the keys: what is wanted is mostly the next one from
- * where the cursor stands, which spares LMDB the search in the page. Damaged pages are looked at
- * before a search only. */
-static spn_err seek_onward(struct journal_reader *reader, enum table table, MDB_val *key,
-                           MDB_val *value)
-{
-    MDB_dbi dbi = reader->journal->dbi[table];
-    MDB_cursor *cursor = reader->cursors[table];
-    MDB_val at = {0};
-    bool stands = cursor && reader->renewed & 1u << table &&
-                  !(reader->journal->careful & 1u << table) &&
-                  mdb_cursor_get(cursor, &at, value, MDB_GET_CURRENT) == 0;
-    if (stands && mdb_cmp(reader->txn, dbi, &at, key) < 0 &&
-        mdb_cursor_get(cursor, &at, value, MDB_NEXT) == 0 &&
-        mdb_cmp(reader->txn, dbi, &at, key) >= 0) {
-        *key = at;
-        return SPN_OK;
-    }
-    return seek(reader, table, MDB_SET_RANGE, key, value);
-}
-
 /* What a decoder found, with words where it found damage. Counts the value. */
 static spn_err looked_at(struct journal_reader *reader, spn_err err, enum table table)
 {
@@ -340,9 +319,7 @@ spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch, struct r
 {
     MDB_val key = val(&epoch, sizeof(epoch));
     MDB_val value = {0};
-    spn_err err = seek_onward(reader, TABLE_ROWS, &key, &value);
-    if (err == SPN_OK && number_of_key(key) != epoch)
-        err = SPN_E_END;
+    spn_err err = seek(reader, TABLE_ROWS, MDB_SET, &key, &value);
     if (err != SPN_OK)
         return err;
     return looked_at(reader, record_get_row(bytes_of(value), epoch, ret_row), TABLE_ROWS);
@@ -458,6 +435,26 @@ spn_err journal_read_block_from(struct journal_reader *reader, uint32_t segment,
     return take_block(reader, segment, epoch, key, value, ret_block);
 }
 
+/* MDB_SET_RANGE for the walk over a segment: what is wanted is mostly the next key from where the
+ * cursor stands, which spares LMDB the search in the page. Not where the next key may be another
+ * than the wanted one: who looks at the neighbour of a value meets the damage of its page. */
+static spn_err seek_block_onward(struct journal_reader *reader, MDB_val *key, MDB_val *value)
+{
+    const unsigned bit = 1u << TABLE_BLOCKS;
+    MDB_dbi dbi = reader->journal->dbi[TABLE_BLOCKS];
+    MDB_cursor *cursor = reader->cursors[TABLE_BLOCKS];
+    MDB_val at = {0};
+    bool stands = cursor && (reader->renewed & bit) && !(reader->journal->careful & bit) &&
+                  mdb_cursor_get(cursor, &at, value, MDB_GET_CURRENT) == 0;
+    if (stands && mdb_cmp(reader->txn, dbi, key, &at) > 0 &&
+        mdb_cursor_get(cursor, &at, value, MDB_NEXT) == 0 &&
+        mdb_cmp(reader->txn, dbi, key, &at) <= 0) {
+        *key = at;
+        return SPN_OK;
+    }
+    return seek(reader, TABLE_BLOCKS, MDB_SET_RANGE, key, value);
+}
+
 spn_err journal_read_segment_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
                                    uint64_t seq, uint64_t *ret_epoch,
                                    struct record_block *ret_block)
@@ -467,7 +464,7 @@ spn_err journal_read_segment_block(struct journal_reader *reader, uint32_t segme
     MDB_val value = {0};
 
     put_block_key(wanted, segment, epoch, seq);
-    spn_err err = seek_onward(reader, TABLE_BLOCKS, &key, &value);
+    spn_err err = seek_block_onward(reader, &key, &value);
     if (err != SPN_OK)
         return err;
     if (key.mv_size != BLOCK_KEY_SIZE)
