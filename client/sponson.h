@@ -128,7 +128,9 @@ struct spn_client_options {
 SPN_API spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
                                 int timeout_ms, char *ret_detail, size_t detail_size) SPN_MUST_USE;
 
-/* Takes NULL. Events that are not acknowledged yet are dropped: see spn_producer_close. The last
+/* Takes NULL. Close its producers before: one that is not closed keeps its place among those that
+ * the sidecar knows for an hour or longer. Events that are not acknowledged yet are dropped: see
+ * spn_producer_close. The last
  * events of level none have 100 ms to leave the process: the last client to be closed waits for
  * them, and so a process that wants them gone closes all its clients before it exits. */
 SPN_API void spn_client_close(spn_client *client);

@@ -5,6 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh tests/packages.sh build
+echo "== build"
 build_log=$(mktemp)
 if ! cmake --workflow --preset release >"$build_log" 2>&1; then
     cat "$build_log" >&2
@@ -48,9 +49,9 @@ start
 sponson sessions
 for file in tests/data/*.sse; do
     session=$(basename "$file" .sse)
-    echo "$session: $(sponson replay "$session" | wc -l) events, the last is $(sponson last "$session")"
+    echo "$session: $(sponson replay "$session" | wc -l) events and markers, the last is $(sponson last "$session")"
 done
 replayed=$(for file in tests/data/*.sse; do sponson replay "$(basename "$file" .sse)"; done | wc -l)
 [ "$replayed" -eq "$(wc -l <"$home/dump.jsonl")" ] && [ "$replayed" -gt 0 ] ||
     { echo "quickstart: $replayed events replayed, the log has another number" >&2; exit 1; }
-echo "== all $replayed events survived"
+echo "== all $replayed survived"

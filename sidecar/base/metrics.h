@@ -59,6 +59,7 @@
     X(producers_evicted, "sponson_producers_evicted_total")                                        \
     X(producers_refused, "sponson_producers_refused_total")                                        \
     X(went_back, "sponson_holders_ahead_total")                                                    \
+    X(ingest_blocked, "sponson_ingest_blocked")                                                    \
     /* the worker's */                                                                             \
     X(commits, "sponson_commits_total")                                                            \
     X(commit_ns, "sponson_commit_nanoseconds_total")                                               \

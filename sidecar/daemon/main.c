@@ -329,6 +329,7 @@ static int serve(struct daemon *daemon)
         .ingest = &daemon->ingest,
         .read = &daemon->read,
         .reader = &daemon->answers,
+        .metrics = &daemon->metrics,
     };
     enum broker_end end;
     struct broker_left left;

@@ -48,8 +48,8 @@ spn_err slice_read(struct slice *slice, const struct timeline *timeline, uint64_
     for (size_t i = 0; i < count; i++) {
         struct record_entry *entry = &slice->entries[i];
         err = journal_read_entry(timeline->reader, slice->positions[i], entry);
-        if (err == SPN_E_END && i > 0)
-            break; /* trimmed behind it: the next slice says how many */
+        if ((err == SPN_E_END || err == SPN_E_CORRUPT) && i > 0)
+            break; /* the next slice says how many are trimmed, or that it is damaged */
         if (err != SPN_OK)
             return err == SPN_E_END ? SPN_E_CORRUPT : err;
         size_t size = slice_entry_size(entry);

@@ -132,7 +132,8 @@ static spn_err refuse_producer(struct broker *broker, struct ask *ask, bool all)
                      .now_ns = options->clock->monotonic_ns(),
                  });
     ask->detail = all ? "as many producers are known as --producers allows; unused ones are "
-                        "forgotten after --producer-ttl"
+                        "forgotten: an hour after they were heard of last, or, with an id that "
+                        "is kept, after --producer-ttl"
                       : "this user's processes have as many producers as one user may: seven "
                         "eighths of --producers";
     return SPN_E_LIMIT;

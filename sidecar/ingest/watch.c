@@ -57,6 +57,7 @@ static void look_at_sockets(struct watch *watch)
     bool is_there = endpoint_is_there(watch->ingest);
     say_socket(watch->ingest, is_there, &watch->told_socket[0]);
     say_blocked(watch->ingest, is_there, &watch->told_blocked[0]);
+    metrics_set(&watch->metrics->ingest_blocked, watch->told_blocked[0]);
     is_there = endpoint_is_there(watch->read);
     say_socket(watch->read, is_there, &watch->told_socket[1]);
     say_blocked(watch->read, is_there, &watch->told_blocked[1]);

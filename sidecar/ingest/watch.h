@@ -23,6 +23,7 @@
 #include "base/handoff.h"
 #include "store/journal.h"
 #include "base/lockfile.h"
+#include "base/metrics.h"
 
 enum { WATCH_LOCKS = 2, WATCH_SOCKETS = 2 };
 
@@ -32,6 +33,7 @@ struct watch {
     struct endpoint *ingest;             /* the broker's */
     struct endpoint *read;               /* the reader's, which is woken to bind it */
     struct handoff *reader;
+    struct metrics *metrics;
     uint64_t due_ns;
     bool told_lock[WATCH_LOCKS];
     bool told_socket[WATCH_SOCKETS];

@@ -36,20 +36,33 @@ static const char *warn(const struct metrics *metrics, char words[WORDS_MAX])
     if (most > 0 && count * 10 >= most * 9)
         (void)snprintf(words, WORDS_MAX, "%llu producers of the %llu that --producers allows",
                        (unsigned long long)count, (unsigned long long)most);
+    else if (metrics_get(&metrics->sessions_damaged) + metrics_get(&metrics->damaged_reads) > 0)
+        (void)snprintf(words, WORDS_MAX, "damaged data in the database: the log says what");
     return words;
+}
+
+/* Why nothing is acknowledged, or nobody can publish; NULL: it is well. */
+static const char *why_degraded(const struct reader *reader)
+{
+    unsigned trouble =
+        atomic_load_explicit(&reader->options.commits->trouble, memory_order_relaxed);
+    if (trouble != SPN_OK)
+        return err_text((spn_err)trouble);
+    return metrics_get(&reader->options.metrics->ingest_blocked) > 0
+               ? "something else lies in the place of ingest.sock"
+               : NULL;
 }
 
 static void health(struct reader *reader, struct caller caller)
 {
     const struct commit_state *commits = reader->options.commits;
-    spn_err trouble = (spn_err)atomic_load_explicit(&commits->trouble, memory_order_relaxed);
+    const char *trouble = why_degraded(reader);
     uint64_t up_ns = reader->options.clock->monotonic_ns() - reader->started_ns;
-    uint8_t status = trouble != SPN_OK                 ? WIRE_DEGRADED
+    uint8_t status = trouble                           ? WIRE_DEGRADED
                      : atomic_load(&commits->draining) ? WIRE_STOPPING
                                                        : WIRE_OK;
     char warning[WORDS_MAX];
-    const char *reason =
-        trouble == SPN_OK ? warn(reader->options.metrics, warning) : err_text(trouble);
+    const char *reason = trouble ? trouble : warn(reader->options.metrics, warning);
     uint8_t bytes[ANSWER_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     wire_put_header(&out, WIRE_HEALTH_IS, caller.request);

@@ -125,7 +125,8 @@ spn_err journal_take_pages(struct journal_reader *reader);
 /* Whether LMDB may look for this key. */
 spn_err journal_trust(struct journal_reader *reader, enum table table, MDB_cursor_op op,
                       MDB_val key);
-/* In the log: the last position of the damage that was met last. */
+/* In the log: the first and the last position of the damage that was met last. */
+uint64_t journal_met_first(const struct journal_reader *reader);
 uint64_t journal_met_last(const struct journal_reader *reader);
 
 /* -- journal_write.c --------------------------------------------------------------------------- */

@@ -286,6 +286,11 @@ spn_err journal_trust(struct journal_reader *reader, enum table table, MDB_curso
     return SPN_OK;
 }
 
+uint64_t journal_met_first(const struct journal_reader *reader)
+{
+    return reader->met.first.size > 0 ? number_of(&reader->met.first) : 1;
+}
+
 uint64_t journal_met_last(const struct journal_reader *reader)
 {
     return reader->met.end.size > 0 ? number_of(&reader->met.end) - 1 : UINT64_MAX;

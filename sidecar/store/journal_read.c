@@ -118,6 +118,19 @@ static spn_err looked_at(struct journal_reader *reader, spn_err err, enum table 
     return SPN_OK;
 }
 
+/* The newest position where the end of the log does not read: what is before it may be all that is
+ * left. Beside the daemon's own reading, whose database was mended when it started. */
+static spn_err guess_newest(struct journal_reader *reader, spn_err err)
+{
+    if (!reader->journal->read_only || reader->condemned)
+        return err;
+    uint64_t given = reader->meta.next_position - 1;
+    uint64_t lost = journal_met_first(reader);
+    reader->newest = reader->newest > given ? reader->newest : given;
+    reader->newest = reader->newest > lost ? reader->newest : lost;
+    return SPN_OK;
+}
+
 static spn_err look_around(struct journal_reader *reader)
 {
     MDB_val key = val(JOURNAL_META_KEY, sizeof(JOURNAL_META_KEY));
@@ -135,6 +148,8 @@ static spn_err look_around(struct journal_reader *reader)
     err = seek(reader, TABLE_LOG, MDB_LAST, &key, &value);
     if (err == SPN_OK && number_of_key(key) > reader->newest)
         reader->newest = number_of_key(key);
+    if (err == SPN_E_CORRUPT)
+        err = guess_newest(reader, err);
     return err == SPN_E_END ? SPN_OK : err;
 }
 

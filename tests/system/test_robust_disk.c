@@ -475,8 +475,8 @@ static void damaged_name_is_written_again(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
-/* Zeros in the place of the first page with values of this table. */
-static void zero_leaf(struct stage *stage, const char *table)
+/* Zeros in the place of the first page with values of this table, or of the last one. */
+static void zero_leaf(struct stage *stage, const char *table, MDB_cursor_op which)
 {
     MDB_env *env;
     MDB_txn *txn;
@@ -492,7 +492,7 @@ static void zero_leaf(struct stage *stage, const char *table)
     assert_int_equal(mdb_dbi_open(txn, table, 0, &dbi), 0);
     assert_int_equal(mdb_stat(txn, dbi, &stat), 0);
     assert_int_equal(mdb_cursor_open(txn, dbi, &cursor), 0);
-    assert_int_equal(mdb_cursor_get(cursor, &key, &value, MDB_FIRST), 0);
+    assert_int_equal(mdb_cursor_get(cursor, &key, &value, which), 0);
     /* A page begins with its number. */
     size_t within = (uintptr_t)value.mv_data % stat.ms_psize;
     memcpy(&number, (const uint8_t *)value.mv_data - within, sizeof(number));
@@ -524,7 +524,62 @@ static void leave_zeros(struct stage *stage, const char *table)
     struct outcome deleted = stage_run(stage, "delete", "gone", "--yes");
     stage_expect_code(&deleted, 0);
     assert_int_equal(stage_stop(daemon), 0);
-    zero_leaf(stage, table);
+    zero_leaf(stage, table, MDB_FIRST);
+}
+
+enum { MANY = 200, DAMAGED_FIRST = 100 };
+
+static void record_many(struct stage *stage)
+{
+    char *text = stage_keep(stage, malloc(MANY * 64));
+    size_t size = 0;
+    assert_non_null(text);
+    for (int i = 1; i <= MANY; i++)
+        size += (size_t)sprintf(text + size, "id: %d\ndata: %020d\n\n", i, i);
+    struct outcome recorded = stage_run_words(stage, (const char *const[]){"record", "s", NULL},
+                                              (struct spn_bytes){text, size});
+    stage_expect_code(&recorded, 0);
+}
+
+/* What is before the damaged end may be all that is left. */
+static void a_dump_has_what_is_before_a_damaged_end(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record_many(stage);
+    assert_int_equal(stage_stop(daemon), 0);
+    zero_leaf(stage, "log", MDB_LAST);
+    for (int with_name = 0; with_name < 2; with_name++) {
+        struct outcome dump =
+            with_name ? stage_run(stage, "dump", "--session", "s") : stage_run(stage, "dump");
+        stage_expect_code(&dump, 1);
+        int count = 0;
+        for (const char *at = dump.out; (at = strstr(at, "\"session\":\"s\"")) != NULL; at++)
+            count++;
+        if (count < MANY / 2 || count >= MANY)
+            fail_msg("%d events of %d are dumped", count, MANY);
+        assert_non_null(strstr(dump.err, "damaged"));
+    }
+    struct outcome list = stage_run(stage, "sessions", "--data-dir", stage->data_dir);
+    assert_non_null(strstr(list.out, "s\n"));
+}
+
+/* And a replay gives what it can before it says that the rest does not read. */
+static void a_replay_has_what_is_before_the_damage(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record_many(stage);
+    assert_int_equal(stage_stop(daemon), 0);
+    damage(stage->data_dir, "log", DAMAGED_FIRST); /* after the opening and so many less one */
+    daemon = stage_start(stage, NULL);
+    struct outcome replay = stage_run(stage, "replay", "s", "--format", "sse");
+    stage_expect_code(&replay, 1);
+    assert_non_null(strstr(replay.out, "id: 99\n"));
+    assert_null(strstr(replay.out, "id: 100\n"));
+    assert_non_null(strstr(replay.err, "session 's': damaged data"));
+    struct outcome health = stage_run(stage, "health");
+    stage_expect_code(&health, 0);
+    assert_non_null(strstr(health.out, "damaged data in the database"));
+    assert_int_equal(stage_stop(daemon), 0);
 }
 
 /* It saves what can be saved, and leaves no doubt that it may be too much. */
@@ -700,6 +755,8 @@ int main(void)
         STAGE_TEST(a_cut_file_is_called_one),
         STAGE_TEST(a_damaged_session_is_not_another_programs),
         STAGE_TEST(dump_without_rows_says_that_some_may_be_deleted),
+        STAGE_TEST(a_dump_has_what_is_before_a_damaged_end),
+        STAGE_TEST(a_replay_has_what_is_before_the_damage),
         STAGE_TEST(dump_beside_a_daemon_of_the_same_pid),
         STAGE_TEST(duplicates_leave_the_checkpoint),
     };

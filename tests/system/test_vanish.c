@@ -185,6 +185,24 @@ static void a_file_that_came_in_place_of_a_socket_is_not_deleted(struct stage *s
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* Who has the other socket learns why nobody can publish. */
+static void a_blocked_ingest_socket_is_no_good_health(struct stage *stage)
+{
+    static const char text[] = "somebody's\n";
+    struct process *daemon = stage_start(stage, NULL);
+    const char *path = in_dir(stage, stage->socket_dir, "ingest.sock");
+    const char *file = stage_write_file(stage, "file", (struct spn_bytes){text, sizeof(text) - 1});
+    assert_int_equal(rename(file, path), 0);
+    wait_log(stage, "event=socket_blocked name=ingest.sock");
+    struct outcome health = stage_run(stage, "health");
+    stage_expect_code(&health, 1);
+    assert_non_null(strstr(health.out, "something else lies in the place of ingest.sock"));
+    assert_int_equal(unlink(path), 0);
+    wait_sockets(stage);
+    expect_served(stage);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* -- locks ------------------------------------------------------------------------------------- */
 
 static void a_lock_that_is_removed_is_taken_again(struct stage *stage)
@@ -225,6 +243,7 @@ int main(void)
         STAGE_TEST(sockets_that_are_removed_are_bound_again),
         STAGE_TEST(a_directory_of_sockets_that_is_made_anew_gets_them),
         STAGE_TEST(a_file_that_came_in_place_of_a_socket_is_not_deleted),
+        STAGE_TEST(a_blocked_ingest_socket_is_no_good_health),
         STAGE_TEST(a_lock_that_is_removed_is_taken_again),
         STAGE_TEST(a_lock_that_another_has_taken_ends_the_daemon),
     };
