@@ -169,37 +169,45 @@ static void a_directory_of_sockets_that_is_made_anew_gets_them(struct stage *sta
     assert_int_equal(stage_stop(daemon), 0);
 }
 
-static void a_file_that_came_in_place_of_a_socket_is_not_deleted(struct stage *stage)
+static const char somebodys[] = "somebody's\n";
+
+/* A file of somebody else's, moved into the place of this socket. */
+static const char *block(struct stage *stage, const char *name)
 {
-    static const char text[] = "somebody's\n";
-    struct process *daemon = stage_start(stage, NULL);
-    const char *path = in_dir(stage, stage->socket_dir, "read.sock");
-    const char *file = stage_write_file(stage, "file", (struct spn_bytes){text, sizeof(text) - 1});
+    const char *path = in_dir(stage, stage->socket_dir, name);
+    const char *file =
+        stage_write_file(stage, "file", (struct spn_bytes){somebodys, sizeof(somebodys) - 1});
     assert_int_equal(rename(file, path), 0);
-    wait_log(stage, "event=socket_gone name=read.sock");
-    wait_log(stage, "event=socket_blocked name=read.sock");
-    assert_string_equal((const char *)stage_read_file(stage, path).data, text);
+    wait_log(stage, stage_format(stage, "event=socket_blocked name=%s", name));
+    return path;
+}
+
+static void unblock(struct stage *stage, const char *path)
+{
     assert_int_equal(unlink(path), 0);
     wait_sockets(stage);
     expect_served(stage);
+}
+
+static void a_file_that_came_in_place_of_a_socket_is_not_deleted(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    const char *path = block(stage, "read.sock");
+    assert_non_null(strstr(stage_log(stage), "event=socket_gone name=read.sock"));
+    assert_string_equal((const char *)stage_read_file(stage, path).data, somebodys);
+    unblock(stage, path);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
 /* Who has the other socket learns why nobody can publish. */
 static void a_blocked_ingest_socket_is_no_good_health(struct stage *stage)
 {
-    static const char text[] = "somebody's\n";
     struct process *daemon = stage_start(stage, NULL);
-    const char *path = in_dir(stage, stage->socket_dir, "ingest.sock");
-    const char *file = stage_write_file(stage, "file", (struct spn_bytes){text, sizeof(text) - 1});
-    assert_int_equal(rename(file, path), 0);
-    wait_log(stage, "event=socket_blocked name=ingest.sock");
+    const char *path = block(stage, "ingest.sock");
     struct outcome health = stage_run(stage, "health");
     stage_expect_code(&health, 1);
     assert_non_null(strstr(health.out, "something else lies in the place of ingest.sock"));
-    assert_int_equal(unlink(path), 0);
-    wait_sockets(stage);
-    expect_served(stage);
+    unblock(stage, path);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
