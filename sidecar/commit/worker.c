@@ -47,8 +47,8 @@ static void run_due(struct worker *worker)
 
 static void give_idle(struct worker *worker, struct idle_sessions *found)
 {
-    found->work.kind = WORK_IDLE;
-    handoff_push(worker->options.back, &found->work.node);
+    found->message.kind = MESSAGE_IDLE;
+    mailbox_put(worker->options.broker, &found->message);
 }
 
 static spn_err walk_rows(struct worker *worker)
@@ -159,7 +159,7 @@ static void wait_for_work(struct worker *worker)
         wait.tv_sec = (time_t)(wait_ns / 1000000000u);
         wait.tv_nsec = (long)(wait_ns % 1000000000u);
     }
-    struct pollfd queue = {.fd = worker->options.queue->event_fd, .events = POLLIN};
+    struct pollfd queue = {.fd = worker->options.mailbox->event_fd, .events = POLLIN};
     /* A signal or a spurious wake-up only makes the loop turn once more. */
     int ready = ppoll(&queue, 1, next ? &wait : NULL, NULL);
     (void)ready;
@@ -188,7 +188,7 @@ static void *run(void *argument)
             wait_for_work(worker);
     }
     if (worker->stop)
-        handoff_push(worker->options.back, &worker->stop->node);
+        mailbox_put(worker->options.broker, worker->stop);
     return NULL;
 }
 

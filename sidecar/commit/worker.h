@@ -10,7 +10,7 @@
  * what is due: a flush, a commit to try again, a round of trimming, a walk over the rows.
  *
  * Owns     the journal's write transactions; the work in its hands; the heap.
- * Borrows  the journal, the clock, the metrics, both queues.
+ * Borrows  the journal, the clock, the metrics, the mailboxes.
  * Lends    its state, which any thread reads.
  * Units    nanoseconds, bytes, positions of the log.
  * Threads  its own.
@@ -21,6 +21,7 @@
 #include <pthread.h>
 
 #include "base/clock.h"
+#include "base/mailbox.h"
 #include "mail/commit_state.h"
 #include "base/deadline_heap.h"
 #include "index/early.h"
@@ -29,7 +30,6 @@
 #include "base/metrics.h"
 #include "index/segment.h"
 #include "index/trim.h"
-#include "mail/work.h"
 
 enum {
     WORKER_COMMIT_BYTES_MAX = 8 * 1024 * 1024, /* one transaction; more waits for the next */
@@ -40,11 +40,11 @@ struct worker_options {
     struct journal *journal;
     const struct clock *clock;
     struct metrics *metrics;
-    struct handoff *queue; /* from the broker */
-    struct handoff *watch; /* to the reader: nudged when something became durable and is watched */
-    struct handoff *back;  /* to the broker: batches and generations that are done, and WORK_STOP */
-    uint64_t durable;      /* position: what is on disk already */
-    uint64_t quota_bytes;  /* of pages in use: above it nothing is appended */
+    struct mailbox *mailbox; /* the worker's own */
+    struct mailbox *broker;
+    struct mailbox *reader;  /* nudged when something became durable and is watched */
+    uint64_t durable;        /* position: what is on disk already */
+    uint64_t quota_bytes;    /* of pages in use: above it nothing is appended */
     uint64_t session_ttl_ns; /* idle sessions expire after it; 0: never */
 };
 
@@ -53,8 +53,8 @@ struct worker {
     struct commit_state state;
     pthread_t thread;
 
-    struct handoff_node *pending; /* work in order; the first is the next */
-    struct handoff_node **pending_end;
+    struct message *pending; /* work in order; the first is the next */
+    struct message **pending_end;
     size_t pending_bytes;
     size_t pending_batches;
     size_t pending_ends; /* batches that end sessions, and generations: what makes room */
@@ -67,7 +67,7 @@ struct worker {
     struct segment *segment;
     bool segment_stepped; /* in the last transaction */
     bool stopping;
-    struct work *stop;
+    struct message *stop;
 
     struct deadline_heap heap;
     struct deadline flush;
@@ -93,7 +93,7 @@ struct worker {
 /* Starts the thread. SPN_E_NOMEM, SPN_E_SYSTEM. *worker must not move afterwards. */
 spn_err worker_start(struct worker *worker, const struct worker_options *options) SPN_MUST_USE;
 
-/* Waits for the thread to end: after WORK_STOP came back, or after fatal was set. */
+/* Waits for the thread to end: after MESSAGE_STOP came back, or after fatal was set. */
 void worker_join(struct worker *worker);
 
 #endif

@@ -10,6 +10,8 @@
 #define SPN_WORKER_BASE_H
 
 #include "commit/worker.h"
+#include "mail/batch.h"
+#include "mail/mail.h"
 
 #define MS 1000000ull
 
@@ -48,7 +50,7 @@ void worker_take_work(struct worker *worker);
 /* A generation is written once all work before it is on disk; the order to stop is obeyed once
  * there is nothing else. */
 spn_err worker_take_other_work(struct worker *worker);
-void worker_give_back(struct worker *worker, const struct handoff_node *end);
+void worker_give_back(struct worker *worker, const struct message *end);
 void worker_finish_segment(struct worker *worker);
 void worker_note_waiting(struct worker *worker);
 bool worker_has_batches(const struct worker *worker);

@@ -4,11 +4,6 @@
 #include "commit/worker_base.h"
 #include "base/kill_point.h"
 
-static struct work *first_work(const struct worker *worker)
-{
-    return (struct work *)worker->pending;
-}
-
 /* It may be what the quota waits for. */
 static void note_ends(struct worker *worker)
 {
@@ -29,26 +24,25 @@ static void note_batch(struct worker *worker, const struct batch *batch)
 
 void worker_take_work(struct worker *worker)
 {
-    struct handoff_node *taken = handoff_take(worker->options.queue);
+    struct message *taken = mailbox_take(worker->options.mailbox);
     if (!taken)
         return;
     *worker->pending_end = taken;
-    for (struct handoff_node *node = taken; node; node = node->next) {
-        struct work *work = (struct work *)node;
-        if (work->kind == WORK_BATCH)
+    for (struct message *work = taken; work; work = work->next) {
+        if (work->kind == MESSAGE_BATCH)
             note_batch(worker, (struct batch *)work);
         else
             worker->waited_for = true;
-        if (work->kind == WORK_GENERATION)
+        if (work->kind == MESSAGE_GENERATION)
             note_ends(worker);
-        worker->pending_end = &node->next;
+        worker->pending_end = &work->next;
     }
 }
 
-static struct work *pop_work(struct worker *worker)
+static struct message *pop_work(struct worker *worker)
 {
-    struct work *work = first_work(worker);
-    worker->pending = work->node.next;
+    struct message *work = worker->pending;
+    worker->pending = work->next;
     if (!worker->pending)
         worker->pending_end = &worker->pending;
     return work;
@@ -56,13 +50,13 @@ static struct work *pop_work(struct worker *worker)
 
 spn_err worker_take_other_work(struct worker *worker)
 {
-    while (worker->pending && first_work(worker)->kind != WORK_BATCH && !worker->segment) {
-        if (first_work(worker)->kind == WORK_STOP) {
+    while (worker->pending && worker->pending->kind != MESSAGE_BATCH && !worker->segment) {
+        if (worker->pending->kind == MESSAGE_STOP) {
             worker->stop = pop_work(worker);
             worker->stopping = true;
             continue;
         }
-        struct generation *generation = (struct generation *)first_work(worker);
+        struct generation *generation = (struct generation *)worker->pending;
         uint32_t number = journal_meta(worker->options.journal)->segment + 1;
         spn_err err = segment_new(&worker->segment, generation, number);
         if (err != SPN_OK)
@@ -73,10 +67,10 @@ spn_err worker_take_other_work(struct worker *worker)
     return SPN_OK;
 }
 
-void worker_give_back(struct worker *worker, const struct handoff_node *end)
+void worker_give_back(struct worker *worker, const struct message *end)
 {
     uint64_t durable = 0;
-    for (struct handoff_node *node = worker->pending; node != end; node = node->next) {
+    for (struct message *node = worker->pending; node != end; node = node->next) {
         const struct batch *batch = (struct batch *)node;
         if (batch->entry_count > 0)
             durable = batch->first_position + batch->entry_count - 1;
@@ -84,10 +78,10 @@ void worker_give_back(struct worker *worker, const struct handoff_node *end)
     if (durable > 0) {
         atomic_store(&worker->state.durable, durable); /* before looking whether it is watched */
         if (atomic_load(&worker->state.watched))
-            handoff_nudge(worker->options.watch);
+            mailbox_nudge(worker->options.reader);
         metrics_set(&worker->options.metrics->durable_position, durable);
     }
-    struct handoff_chain done = {0};
+    struct message_chain done = {0};
     worker->expected[1] = worker->expected[0];
     worker->expected[0] = 0;
     while (worker->pending != end) {
@@ -96,9 +90,9 @@ void worker_give_back(struct worker *worker, const struct handoff_node *end)
         worker->pending_batches--;
         worker->pending_ends -= batch->ends ? 1 : 0;
         worker->expected[0] += batch->alone ? 1 : 0;
-        handoff_chain_add(&done, &batch->work.node);
+        message_chain_add(&done, &batch->message);
     }
-    handoff_push_chain(worker->options.back, &done);
+    mailbox_put_chain(worker->options.broker, &done);
 }
 
 void worker_finish_segment(struct worker *worker)
@@ -123,19 +117,19 @@ void worker_finish_segment(struct worker *worker)
     if (!deadline_is_set(&worker->round))
         deadline_heap_insert(&worker->heap, &worker->round,
                              worker->options.clock->monotonic_ns() + ROUND_AFTER_MS * MS);
-    handoff_push(worker->options.back, &worker->frozen->work.node);
+    mailbox_put(worker->options.broker, &worker->frozen->message);
     worker->frozen = NULL;
 }
 
 void worker_note_waiting(struct worker *worker)
 {
     worker->waited_for = false;
-    for (struct handoff_node *node = worker->pending; node; node = node->next)
-        if (((struct work *)node)->kind != WORK_BATCH || ((struct batch *)node)->waits)
+    for (struct message *node = worker->pending; node; node = node->next)
+        if (node->kind != MESSAGE_BATCH || ((struct batch *)node)->waits)
             worker->waited_for = true;
 }
 
 bool worker_has_batches(const struct worker *worker)
 {
-    return worker->pending && first_work(worker)->kind == WORK_BATCH;
+    return worker->pending && worker->pending->kind == MESSAGE_BATCH;
 }

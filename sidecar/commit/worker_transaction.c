@@ -10,7 +10,7 @@ static void note_trouble(struct worker *worker, spn_err err)
 {
     if (atomic_exchange_explicit(&worker->state.trouble, (unsigned)err, memory_order_relaxed) !=
         (unsigned)err)
-        handoff_nudge(worker->options.back);
+        mailbox_nudge(worker->options.broker);
 }
 
 static spn_err append_batch(struct journal *journal, const struct batch *batch)
@@ -43,30 +43,30 @@ static spn_err append_batch(struct journal *journal, const struct batch *batch)
 
 /* The producer's next batch in the same transaction would overwrite the record at once. What
  * expires has no producer. */
-static bool is_last_of_producer(const struct batch *batch, const struct handoff_node *end)
+static bool is_last_of_producer(const struct batch *batch, const struct message *end)
 {
-    const struct handoff_node *next = batch->work.node.next;
+    const struct message *next = batch->message.next;
     if (!batch->producer)
         return false;
-    return next == end || ((const struct work *)next)->kind != WORK_BATCH ||
+    return next == end || next->kind != MESSAGE_BATCH ||
            ((const struct batch *)next)->producer != batch->producer;
 }
 
 /* The pending batches that go into the next transaction; returns the node behind them. */
-static struct handoff_node *end_of_commit(const struct worker *worker)
+static struct message *end_of_commit(const struct worker *worker)
 {
-    struct handoff_node *node = worker->pending;
+    struct message *node = worker->pending;
     size_t bytes = 0;
-    while (node && ((struct work *)node)->kind == WORK_BATCH && bytes < worker->commit_bytes_max) {
+    while (node && node->kind == MESSAGE_BATCH && bytes < worker->commit_bytes_max) {
         bytes += ((struct batch *)node)->bytes;
         node = node->next;
     }
     return node;
 }
 
-static spn_err write_batches(struct worker *worker, const struct handoff_node *end)
+static spn_err write_batches(struct worker *worker, const struct message *end)
 {
-    for (struct handoff_node *node = worker->pending; node != end; node = node->next) {
+    for (struct message *node = worker->pending; node != end; node = node->next) {
         const struct batch *batch = (struct batch *)node;
         spn_err err = append_batch(worker->options.journal, batch);
         if (err == SPN_OK && batch->forgets)
@@ -90,10 +90,10 @@ uint64_t worker_step_end(const struct worker *worker)
 }
 
 /* Near the quota as much goes as comes, and some more, so that it gets further away from it. */
-static size_t trim_count(const struct worker *worker, const struct handoff_node *end)
+static size_t trim_count(const struct worker *worker, const struct message *end)
 {
     size_t count = TRIM_STEP;
-    for (struct handoff_node *node = worker->pending; node != end; node = node->next)
+    for (struct message *node = worker->pending; node != end; node = node->next)
         count += ((struct batch *)node)->entry_count;
     return count;
 }
@@ -108,7 +108,7 @@ static bool take_turns(struct worker *worker)
     return turn;
 }
 
-static spn_err trim(struct worker *worker, const struct handoff_node *end, bool turn,
+static spn_err trim(struct worker *worker, const struct message *end, bool turn,
                     struct transaction *done)
 {
     if (worker->near_quota && !worker->trim_stuck) {
@@ -150,7 +150,7 @@ static void count_commit(struct metrics *metrics, uint64_t took_ns)
     metrics_add(&metrics->commit_ns, took_ns);
 }
 
-static spn_err write_transaction(struct worker *worker, const struct handoff_node *end,
+static spn_err write_transaction(struct worker *worker, const struct message *end,
                                  struct transaction *done)
 {
     struct journal *journal = worker->options.journal;
@@ -206,7 +206,7 @@ bool worker_is_names_full(const struct worker *worker)
     return journal_names_bytes(worker->options.journal) >= worker->options.quota_bytes / NAMES_PART;
 }
 
-static void succeed(struct worker *worker, const struct handoff_node *end,
+static void succeed(struct worker *worker, const struct message *end,
                     const struct transaction *done)
 {
     worker->attempts = 0;
@@ -261,7 +261,7 @@ void worker_fail(struct worker *worker, spn_err err)
     trim_settle(worker->trim, false);
     if (!may_pass(err)) {
         atomic_store_explicit(&worker->state.fatal, (unsigned)err, memory_order_release);
-        handoff_nudge(worker->options.back);
+        mailbox_nudge(worker->options.broker);
         return;
     }
     deadline_heap_remove(&worker->heap, &worker->retry);
@@ -296,7 +296,7 @@ void worker_commit(struct worker *worker)
         worker_fail(worker, SPN_E_QUOTA_FULL);
         return;
     }
-    struct handoff_node *end = over ? worker->pending : end_of_commit(worker);
+    struct message *end = over ? worker->pending : end_of_commit(worker);
     struct transaction done = {0};
     spn_err err = write_transaction(worker, end, &done);
     if (err != SPN_OK) {

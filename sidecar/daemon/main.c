@@ -166,13 +166,11 @@ static bool recover(struct daemon *daemon)
 
 static bool start_worker(struct daemon *daemon)
 {
-    spn_err err = handoff_init(&daemon->queue);
+    spn_err err = mailbox_init(&daemon->to_broker);
     if (err == SPN_OK)
-        err = handoff_init(&daemon->back);
+        err = mailbox_init(&daemon->to_worker);
     if (err == SPN_OK)
-        err = handoff_init(&daemon->asks);
-    if (err == SPN_OK)
-        err = handoff_init(&daemon->answers);
+        err = mailbox_init(&daemon->to_reader);
     if (err == SPN_OK)
         err = worker_start(&daemon->worker,
                            &(struct worker_options){
@@ -183,9 +181,9 @@ static bool start_worker(struct daemon *daemon)
                                .journal = daemon->journal,
                                .clock = &daemon->clock,
                                .metrics = &daemon->metrics,
-                               .queue = &daemon->queue,
-                               .watch = &daemon->answers,
-                               .back = &daemon->back,
+                               .mailbox = &daemon->to_worker,
+                               .broker = &daemon->to_broker,
+                               .reader = &daemon->to_reader,
                            });
     daemon->worker_runs = err == SPN_OK;
     return daemon_check(err, "start", "worker", NULL);
@@ -243,8 +241,8 @@ static bool start_sockets(struct daemon *daemon)
                                           .endpoint = &daemon->read,
                                           .journal = daemon->journal,
                                           .commits = &daemon->worker.state,
-                                          .asks = &daemon->asks,
-                                          .answers = &daemon->answers,
+                                          .mailbox = &daemon->to_reader,
+                                          .broker = &daemon->to_broker,
                                           .clock = &daemon->clock,
                                           .metrics = &daemon->metrics,
                                           .stalled_uid = &daemon->connections_news.stalled_uid,
@@ -305,10 +303,9 @@ static int serve(struct daemon *daemon)
         .connections = &daemon->connections_news,
         .signal_fd = daemon->signal_fd,
         .commits = &daemon->worker.state,
-        .queue = &daemon->queue,
-        .back = &daemon->back,
-        .asks = &daemon->asks,
-        .answers = &daemon->answers,
+        .mailbox = &daemon->to_broker,
+        .worker = &daemon->to_worker,
+        .reader = &daemon->to_reader,
         .clock = &daemon->clock,
         .metrics = &daemon->metrics,
         .secret = daemon->secret,
@@ -328,7 +325,7 @@ static int serve(struct daemon *daemon)
         .locks = {&daemon->data_lock, &daemon->socket_lock},
         .ingest = &daemon->ingest,
         .read = &daemon->read,
-        .reader = &daemon->answers,
+        .reader = &daemon->to_reader,
         .metrics = &daemon->metrics,
     };
     enum broker_end end;
@@ -343,17 +340,6 @@ static int serve(struct daemon *daemon)
     return code;
 }
 
-static void drop_asks(struct handoff *handoff)
-{
-    struct handoff_node *node = handoff_take(handoff);
-    while (node) {
-        struct handoff_node *next = node->next;
-        ask_free((struct ask *)node);
-        node = next;
-    }
-    handoff_release(handoff);
-}
-
 static void stop(struct daemon *daemon)
 {
     reader_stop(daemon->reader);
@@ -361,10 +347,9 @@ static void stop(struct daemon *daemon)
         worker_join(&daemon->worker);
         if (atomic_load(&daemon->worker.state.fatal) == SPN_OK)
             note_clock(daemon);
-        drop_asks(&daemon->asks);
-        drop_asks(&daemon->answers);
-        handoff_release(&daemon->queue);
-        handoff_release(&daemon->back);
+        mail_drop(&daemon->to_broker);
+        mail_drop(&daemon->to_worker);
+        mail_drop(&daemon->to_reader);
     }
     endpoint_close(&daemon->ingest);
     endpoint_close(&daemon->read);

@@ -33,10 +33,9 @@ struct daemon {
     struct broker_state state;
     bool recovered;
     struct clock clock;
-    struct handoff queue;
-    struct handoff back;
-    struct handoff asks;
-    struct handoff answers;
+    struct mailbox to_broker;
+    struct mailbox to_worker;
+    struct mailbox to_reader;
     struct worker worker;
     bool worker_runs;
     struct reader *reader;

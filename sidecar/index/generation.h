@@ -23,7 +23,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "base/handoff.h"
+#include "base/mailbox.h"
 #include "store/record_row.h"
 #include "state/sessions.h"
 
@@ -63,7 +63,7 @@ struct generation_session {
 };
 
 struct generation {
-    struct work work; /* on its way to the worker and back */
+    struct message message; /* on its way to the worker and back */
     atomic_uint references;
     uint32_t serial;
     uint64_t first_position; /* of the log; 0: nothing appended */

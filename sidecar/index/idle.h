@@ -12,7 +12,7 @@
 #define SPN_IDLE_H
 
 #include "base/clock.h"
-#include "base/handoff.h"
+#include "base/mailbox.h"
 #include "store/journal.h"
 #include "wire.h"
 
@@ -26,7 +26,7 @@ struct idle_session {
 enum { IDLE_SESSIONS_MAX = 1024 };
 
 struct idle_sessions {
-    struct work work;
+    struct message message;
     bool early; /* before their time, for want of room */
     size_t count;
     struct idle_session sessions[IDLE_SESSIONS_MAX];

@@ -18,7 +18,7 @@ struct view_part {
     uint32_t newest; /* entry */
     uint32_t mark;   /* the newest of these events; GENERATION_NONE: they have none */
     uint32_t count;
-    uint32_t session_count; /* ASK_GENERATIONS: records that may be read */
+    uint32_t session_count; /* of the generation, that may be read */
 };
 
 /* What the broker knows about one life of a session beyond its row. The first one of a name is the

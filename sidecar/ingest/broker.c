@@ -15,7 +15,7 @@
 
 enum {
     FRAMES_PER_TURN = 64,    /* at most, and ... */
-    NUMBERS_PER_TURN = 2048, /* ... about; then acknowledgements and asks have their turn */
+    NUMBERS_PER_TURN = 2048, /* ... about; then acknowledgements and mail have their turn */
     SHARED_BYTES = 8192,     /* that ZeroMQ reads at a time */
 };
 
@@ -31,7 +31,7 @@ void broker_hand_over(struct broker *broker, struct batch *batch)
     broker->queue_events += batch->number_count;
     broker->queue_bytes += batch->bytes;
     freezing_note(&broker->freezing);
-    handoff_chain_add(&broker->handed_over, &batch->work.node);
+    message_chain_add(&broker->handed_over, &batch->message);
 }
 
 /* Above the high-water mark nothing is taken until half of it is gone. */
@@ -162,59 +162,39 @@ static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t
     }
 }
 
-void broker_fail(struct broker *broker, spn_err err)
+static void end_with(struct broker *broker, enum broker_end end)
 {
     broker->ended = true;
-    broker->end = BROKER_FAILED;
-    atomic_store(&broker->options->commits->fatal, (unsigned)err);
-    handoff_nudge(broker->options->queue); /* the worker looks at it when it wakes */
+    broker->end = end;
 }
 
-/* -- asks of the reader ------------------------------------------------------------------------ */
-
-void broker_answer(struct broker *broker, struct ask *ask, spn_err err)
+void broker_fail(struct broker *broker, spn_err err)
 {
-    ask->err = err;
-    handoff_push(broker->options->answers, &ask->node);
+    end_with(broker, BROKER_FAILED);
+    atomic_store(&broker->options->commits->fatal, (unsigned)err);
+    mailbox_nudge(broker->options->worker); /* the worker looks at it when it wakes */
 }
 
-static void take_ask(struct broker *broker, struct ask *ask)
+/* -- mail ------------------------------------------------------------------------------------- */
+
+static void settle_endings(struct broker *broker)
+{
+    endings_settle(&broker->intake.endings, atomic_load(&broker->options->commits->durable));
+}
+
+static void answer_sessions(struct broker *broker, struct session_question *question)
 {
     struct views views = broker_views(broker);
-    switch (ask->kind) {
-    case ASK_VIEW: {
-        struct endings *endings = &broker->intake.endings;
-        endings_settle(endings, atomic_load(&broker->options->commits->durable));
-        views_answer(&views, endings, ask);
-        broker_answer(broker, ask, SPN_OK);
-        break;
-    }
-    case ASK_GENERATIONS:
-        views_generations(&views, ask);
-        broker_answer(broker, ask, SPN_OK);
-        break;
-    case ASK_OPEN:
-        holders_open(broker, ask);
-        break;
-    case ASK_STATE:
-        holders_state(broker, ask);
-        break;
-    case ASK_HYDRATE:
-        parking_take_loaded(broker, ask);
-        break;
-    }
+    settle_endings(broker);
+    views_sessions(&views, &broker->intake.endings, question);
+    mailbox_put(broker->options->reader, &question->message);
 }
 
-/* -- the phases -------------------------------------------------------------------------------- */
-
-static void take_asks(struct broker *broker)
+static void answer_generations(struct broker *broker, struct generations_question *question)
 {
-    struct handoff_node *node = handoff_take(broker->options->asks);
-    while (node) {
-        struct handoff_node *next = node->next;
-        take_ask(broker, (struct ask *)node);
-        node = next;
-    }
+    struct views views = broker_views(broker);
+    views_generations(&views, question);
+    mailbox_put(broker->options->reader, &question->message);
 }
 
 static void end_numbers(struct broker *broker, struct producer *producer, const struct batch *batch)
@@ -241,7 +221,7 @@ static void end_batch(struct broker *broker, struct batch *batch)
     broker->queue_bytes -= batch->bytes;
     if (producer)
         end_numbers(broker, producer, batch);
-    intake_free_batch(batch);
+    batch_free(batch);
 }
 
 /* Their names and rows go with the segment that has their ends: as soon as may be. */
@@ -264,30 +244,49 @@ static void expire(struct broker *broker, struct idle_sessions *idle)
     free(idle);
 }
 
-static void take_back(struct broker *broker)
+static void take_message(struct broker *broker, struct message *message)
 {
-    struct handoff_node *node = handoff_take(broker->options->back);
-    while (node) {
-        struct handoff_node *next = node->next;
-        struct work *work = (struct work *)node;
-        if (work->kind == WORK_BATCH) {
-            end_batch(broker, (struct batch *)work);
-        } else if (work->kind == WORK_GENERATION) {
-            assert((struct generation *)work == broker->freezing.frozen);
-            freezing_written(&broker->freezing);
-        } else if (work->kind == WORK_IDLE) {
-            expire(broker, (struct idle_sessions *)work);
-        } else {
-            broker->ended = true;
-            broker->end = BROKER_DRAINED;
-        }
-        node = next;
+    switch ((enum message_kind)message->kind) {
+    case MESSAGE_BATCH:
+        end_batch(broker, (struct batch *)message);
+        break;
+    case MESSAGE_GENERATION:
+        assert((struct generation *)message == broker->freezing.frozen);
+        freezing_written(&broker->freezing);
+        break;
+    case MESSAGE_STOP:
+        end_with(broker, BROKER_DRAINED);
+        break;
+    case MESSAGE_IDLE:
+        expire(broker, (struct idle_sessions *)message);
+        break;
+    case MESSAGE_SESSIONS:
+    case MESSAGE_SUBSCRIPTION:
+        answer_sessions(broker, (struct session_question *)message);
+        break;
+    case MESSAGE_GENERATIONS:
+        answer_generations(broker, (struct generations_question *)message);
+        break;
+    case MESSAGE_HOLDER:
+        holders_answer(broker, (struct holder_question *)message);
+        break;
+    case MESSAGE_LOAD:
+        parking_take_loaded(broker, (struct load *)message);
+        break;
     }
-    endings_settle(&broker->intake.endings, atomic_load(&broker->options->commits->durable));
-    if (atomic_load(&broker->options->commits->fatal) != SPN_OK) {
-        broker->ended = true;
-        broker->end = BROKER_FAILED;
+}
+
+static void take_mail(struct broker *broker)
+{
+    struct message *message = mailbox_take(broker->options->mailbox);
+    while (message) {
+        struct message *next = message->next;
+        take_message(broker, message);
+        message = next;
     }
+    settle_endings(broker);
+    if (atomic_load(&broker->options->commits->fatal) != SPN_OK)
+        end_with(broker, BROKER_FAILED);
 }
 
 /* ZeroMQ hands out small frames within the buffer that it read them into, and one that waits keeps
@@ -337,8 +336,7 @@ static void take_signals(struct broker *broker)
             continue;
         }
         if (broker->stopping) {
-            broker->ended = true;
-            broker->end = BROKER_KILLED;
+            end_with(broker, BROKER_KILLED);
             continue;
         }
         report_stopping(broker->options->stop_timeout_ns, broker->queue_events);
@@ -357,14 +355,12 @@ static void stop_on(struct broker *broker)
         return;
     if (!broker->stop_handed &&
         (!freezing_is_touched(&broker->freezing) || freezing_freeze(&broker->freezing))) {
-        broker->state->stop.kind = WORK_STOP;
-        handoff_chain_add(&broker->handed_over, &broker->state->stop.node);
+        broker->state->stop.kind = MESSAGE_STOP;
+        message_chain_add(&broker->handed_over, &broker->state->stop);
         broker->stop_handed = true;
     }
-    if (!broker->ended && broker->options->clock->monotonic_ns() >= broker->stop_by_ns) {
-        broker->ended = true;
-        broker->end = BROKER_LEFT;
-    }
+    if (!broker->ended && broker->options->clock->monotonic_ns() >= broker->stop_by_ns)
+        end_with(broker, BROKER_LEFT);
 }
 
 static int wait_ms(const struct broker *broker)
@@ -390,11 +386,10 @@ static int wait_ms(const struct broker *broker)
 /* zmq_poll would ask the socket twice each time, and each of these is several system calls. */
 static void wait_for_events(struct broker *broker)
 {
-    enum { SIGNAL, BACK, ASKS, INGEST };
+    enum { SIGNAL, MAIL, INGEST };
     struct pollfd fds[] = {
         [SIGNAL] = {.fd = broker->options->signal_fd, .events = POLLIN},
-        [BACK] = {.fd = broker->options->back->event_fd, .events = POLLIN},
-        [ASKS] = {.fd = broker->options->asks->event_fd, .events = POLLIN},
+        [MAIL] = {.fd = broker->options->mailbox->event_fd, .events = POLLIN},
         [INGEST] = {.fd = broker->router.fd, .events = POLLIN},
     };
     bool takes = can_take(broker);
@@ -406,10 +401,8 @@ static void wait_for_events(struct broker *broker)
         return; /* a failure only turns the loop once more */
     if (fds[SIGNAL].revents != 0)
         take_signals(broker);
-    if (fds[BACK].revents != 0)
-        take_back(broker);
-    if (fds[ASKS].revents != 0)
-        take_asks(broker);
+    if (fds[MAIL].revents != 0)
+        take_mail(broker);
     if (takes && fds[INGEST].revents != 0)
         broker->router.due = true;
 }
@@ -420,10 +413,8 @@ static void look_around(struct broker *broker)
     report_trouble(&broker->report, broker->options->commits, broker->queue_events, now_ns);
     report_damage(&broker->report, metrics_get(&broker->options->metrics->damaged_reads), now_ns);
     report_connections(&broker->report, broker->options->connections, now_ns);
-    if (!broker->ended && watch_look(broker->options->watch, now_ns) != SPN_OK) {
-        broker->ended = true;
-        broker->end = BROKER_LOST;
-    }
+    if (!broker->ended && watch_look(broker->options->watch, now_ns) != SPN_OK)
+        end_with(broker, BROKER_LOST);
 }
 
 static void publish_gauges(struct broker *broker)
@@ -490,7 +481,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         holders_forget_unused(&broker);
         holders_forget_left(&broker);
         stop_on(&broker);
-        handoff_push_chain(options->queue, &broker.handed_over);
+        mailbox_put_chain(options->worker, &broker.handed_over);
         send_acks(&broker);
         look_around(&broker);
     }

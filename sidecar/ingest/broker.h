@@ -14,12 +14,15 @@
 #ifndef SPN_BROKER_H
 #define SPN_BROKER_H
 
-#include "mail/ask.h"
-#include "mail/work.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "index/generation.h"
 #include "ingest/watch.h"
+#include "mail/batch.h"
 #include "mail/commit_state.h"
+#include "mail/mail.h"
+#include "state/producers.h"
+#include "state/sessions.h"
 
 struct broker_options {
     void *ingest;  /* ROUTER, bound, ROUTER_MANDATORY */
@@ -27,10 +30,9 @@ struct broker_options {
     struct commit_state *commits;
     struct watch *watch;
     const struct connections_news *connections;
-    struct handoff *queue;   /* to the worker */
-    struct handoff *back;    /* from the worker */
-    struct handoff *asks;    /* from the reader: its asks, and our hydrations answered */
-    struct handoff *answers; /* to the reader: its asks answered, and our hydrations */
+    struct mailbox *mailbox; /* the broker's own */
+    struct mailbox *worker;
+    struct mailbox *reader;
     const struct clock *clock;
     struct metrics *metrics;
     const uint8_t *secret; /* of the database: keys fingerprints */
@@ -53,8 +55,7 @@ struct broker_state {
     struct generation *active; /* what is above the checkpoint */
     struct generation *frozen; /* what recovery had no room to write; the broker takes it over */
     uint64_t next_position;
-    struct work
-        stop; /* the order to stop: the worker may still have it when broker_run has returned */
+    struct message stop; /* the worker may still have it when broker_run has returned */
 };
 
 enum broker_end {

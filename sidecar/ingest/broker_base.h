@@ -18,6 +18,7 @@
 #include "ingest/report.h"
 #include "ingest/share.h"
 #include "ingest/views.h"
+#include "mail/load.h"
 #include "net/router.h"
 
 struct parking {
@@ -26,7 +27,7 @@ struct parking {
     uint64_t held_bytes;      /* parked by producers whose results have no room */
     struct producer *waiting; /* with parked frames that may go on */
     uint64_t again_ns;        /* they wait until then, since memory ran out; 0: they need not */
-    size_t hydrating;         /* asks at the reader */
+    size_t hydrating;         /* loads at the reader */
 };
 
 struct holders {
@@ -46,7 +47,7 @@ struct broker {
     struct parking parking;
     struct holders holders;
     struct report report;
-    struct handoff_chain handed_over; /* in this turn: the worker gets it in one piece */
+    struct message_chain handed_over; /* in this turn: the worker gets it in one piece */
 
     uint64_t queue_events; /* at the worker, or parked */
     uint64_t queue_bytes;
@@ -71,8 +72,6 @@ static inline struct views broker_views(const struct broker *broker)
 
 /* To the worker, with this turn. */
 void broker_hand_over(struct broker *broker, struct batch *batch);
-/* Back to the reader. */
-void broker_answer(struct broker *broker, struct ask *ask, spn_err err);
 /* Takes a decoded batch of this producer. True: its frame has to be parked. */
 bool broker_take_batch(struct broker *broker, struct producer *producer, const struct peer *peer,
                        zmq_msg_t *frame);
@@ -94,7 +93,7 @@ void parking_set_held(struct broker *broker, struct producer *producer, uint64_t
 /* Looks up the sessions of the decoded batch. True: some have to come back from disk first. */
 bool parking_load(struct broker *broker, struct producer *producer);
 /* One of them came. */
-void parking_take_loaded(struct broker *broker, struct ask *ask);
+void parking_take_loaded(struct broker *broker, struct load *load);
 /* Its frames may go on, with parking_go_on_waiting. */
 void parking_wait_over(struct broker *broker, struct producer *producer);
 void parking_go_on(struct broker *broker, struct producer *producer);
@@ -104,10 +103,11 @@ uint64_t parking_due_ns(const struct broker *broker); /* UINT64_MAX: when someth
 /* holders.c */
 
 void holders_init(struct broker *broker);
-void holders_open(struct broker *broker, struct ask *ask);
-void holders_state(struct broker *broker, struct ask *ask);
+/* An OPEN or a STATE. */
+void holders_answer(struct broker *broker, struct holder_question *question);
 /* The token that was given with this OPEN is on disk. */
-void holders_opened(struct broker *broker, struct ask *ask, const struct producer *producer);
+void holders_opened(struct broker *broker, struct holder_question *question,
+                    const struct producer *producer);
 /* A LEAVE. SPN_E_PROTOCOL. */
 spn_err holders_leave(struct broker *broker, struct wire_in in) SPN_MUST_USE;
 void holders_forget_left(struct broker *broker);

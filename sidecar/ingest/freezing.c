@@ -12,15 +12,15 @@ static uint64_t now_ns(const struct freezing *freezing)
 }
 
 void freezing_init(struct freezing *freezing, const struct broker_options *options,
-                   struct broker_state *state, struct handoff_chain *handed_over)
+                   struct broker_state *state, struct message_chain *handed_over)
 {
     *freezing = (struct freezing){.options = options, .state = state, .handed_over = handed_over};
     if (state
             ->frozen) { /* what recovery could not write for want of room, the worker tries again */
         freezing->frozen = state->frozen;
         state->frozen = NULL;
-        freezing->frozen->work.kind = WORK_GENERATION;
-        handoff_push(options->queue, &freezing->frozen->work.node);
+        freezing->frozen->message.kind = MESSAGE_GENERATION;
+        mailbox_put(options->worker, &freezing->frozen->message);
     }
     freezing_note(freezing);
 }
@@ -51,8 +51,8 @@ bool freezing_freeze(struct freezing *freezing)
     if (!fresh)
         return false; /* tried again with the next batch */
     freezing->frozen = state->active;
-    freezing->frozen->work.kind = WORK_GENERATION;
-    handoff_chain_add(freezing->handed_over, &freezing->frozen->work.node);
+    freezing->frozen->message.kind = MESSAGE_GENERATION;
+    message_chain_add(freezing->handed_over, &freezing->frozen->message);
     state->active = fresh;
     freezing->due_ns = 0;
     return true;

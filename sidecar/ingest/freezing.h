@@ -14,7 +14,7 @@
 struct freezing {
     const struct broker_options *options;
     struct broker_state *state;
-    struct handoff_chain *handed_over;
+    struct message_chain *handed_over;
     struct generation *frozen; /* at the worker; NULL: none */
     uint64_t due_ns;           /* of the active one, once it has something; 0: it has nothing */
     bool keeps_wanted;         /* while sessions are let go */
@@ -22,7 +22,7 @@ struct freezing {
 
 /* The worker gets what recovery had no room to write. */
 void freezing_init(struct freezing *freezing, const struct broker_options *options,
-                   struct broker_state *state, struct handoff_chain *handed_over);
+                   struct broker_state *state, struct message_chain *handed_over);
 
 /* Room for the largest batch in the active generation, or in the next one. */
 bool freezing_has_room(struct freezing *freezing);

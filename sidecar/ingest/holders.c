@@ -25,23 +25,31 @@ static void settle(struct broker *broker, struct producer *producer, uint64_t ba
         parking_wait_over(broker, producer);
 }
 
-static void answer_state(struct broker *broker, struct ask *ask, const struct producer *producer)
+static void answer(struct broker *broker, struct holder_question *question, spn_err err)
 {
-    ask->runs = malloc(WIRE_RUNS_MAX * sizeof(*ask->runs));
-    if (!ask->runs) {
-        broker_answer(broker, ask, SPN_E_NOMEM);
+    question->err = err;
+    mailbox_put(broker->options->reader, &question->message);
+}
+
+static void answer_state(struct broker *broker, struct holder_question *question,
+                         const struct producer *producer)
+{
+    question->runs = malloc(WIRE_RUNS_MAX * sizeof(*question->runs));
+    if (!question->runs) {
+        answer(broker, question, SPN_E_NOMEM);
         return;
     }
-    ask->state = (struct wire_state){
+    question->state = (struct wire_state){
         .token = producer->token,
         .instance = broker->options->instance,
         .accepted = producer->accepted,
         .durable = producer->durable,
-        .run_count = (uint32_t)producer_runs(producer, ask->base, producer->durable, ask->runs),
+        .run_count =
+            (uint32_t)producer_runs(producer, question->base, producer->durable, question->runs),
         .mark = broker->holders.database,
     };
-    ask->state.mark.position = atomic_load(&broker->options->commits->durable);
-    broker_answer(broker, ask, SPN_OK);
+    question->state.mark.position = atomic_load(&broker->options->commits->durable);
+    answer(broker, question, SPN_OK);
 }
 
 /* -- a new holder ------------------------------------------------------------------------------ */
@@ -60,37 +68,39 @@ static uint64_t random_token(const struct producers *producers)
  * written: to open it again costs nothing, and floods of them stay in memory. Whoever comes with a
  * token for an id that is not known keeps it: the answer may be lost, and then it comes with that
  * one again. */
-static void give_producer(struct broker *broker, struct ask *ask, struct producer *producer)
+static void give_producer(struct broker *broker, struct holder_question *question,
+                          struct producer *producer)
 {
     struct producers *producers = &broker->state->producers;
-    bool keeps =
-        producer->token == 0 && ask->token != 0 && !producers_find_token(producers, ask->token);
+    bool keeps = producer->token == 0 && question->token != 0 &&
+                 !producers_find_token(producers, question->token);
     if (!keeps)
-        ask->token = random_token(producers);
+        question->token = random_token(producers);
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
     parking_set_held(broker, producer, 0);
-    spn_err err = producers_give(producers, producer, ask->token);
+    spn_err err = producers_give(producers, producer, question->token);
     if (err == SPN_OK && !producer->written) {
-        answer_state(broker, ask, producer);
+        answer_state(broker, question, producer);
         return;
     }
     struct batch *batch = err == SPN_OK ? intake_record_batch(&broker->intake, producer) : NULL;
     if (!batch) {
-        broker_answer(broker, ask, SPN_E_NOMEM);
+        answer(broker, question, SPN_E_NOMEM);
         return;
     }
-    batch->opened = ask;
+    batch->opened = question;
     producer->acked = producer->accepted; /* what came before was the earlier holder's */
     broker_hand_over(broker, batch);
 }
 
 /* Its token is on disk. Somebody may have opened the same id since: then this one is fenced. */
-void holders_opened(struct broker *broker, struct ask *ask, const struct producer *producer)
+void holders_opened(struct broker *broker, struct holder_question *question,
+                    const struct producer *producer)
 {
-    if (ask->token == producer->token)
-        answer_state(broker, ask, producer);
+    if (question->token == producer->token)
+        answer_state(broker, question, producer);
     else
-        broker_answer(broker, ask, SPN_E_FENCED);
+        answer(broker, question, SPN_E_FENCED);
 }
 
 /* What follows under its id is a new producer's, and is written after this. SPN_E_NOMEM: another
@@ -118,7 +128,7 @@ static uint32_t share_max(const struct broker *broker)
     return most - most / OTHERS_PART;
 }
 
-static spn_err refuse_producer(struct broker *broker, struct ask *ask, bool all)
+static spn_err refuse_producer(struct broker *broker, struct holder_question *question, bool all)
 {
     const struct broker_options *options = broker->options;
     metrics_add(&options->metrics->producers_refused, 1);
@@ -126,68 +136,69 @@ static spn_err refuse_producer(struct broker *broker, struct ask *ask, bool all)
                  &(struct report_limit){
                      .option = "--producers",
                      .max = options->producers_max,
-                     .uid = ask->owner.uid,
-                     .held = producers_of(&broker->state->producers, ask->owner.uid),
+                     .uid = question->owner.uid,
+                     .held = producers_of(&broker->state->producers, question->owner.uid),
                      .refused = metrics_get(&options->metrics->producers_refused),
                      .now_ns = options->clock->monotonic_ns(),
                  });
-    ask->detail = all ? "as many producers are known as --producers allows; unused ones are "
-                        "forgotten: an hour after they were heard of last, or, with an id that "
-                        "is kept, after --producer-ttl"
-                      : "this user's processes have as many producers as one user may: seven "
-                        "eighths of --producers";
+    question->detail = all ? "as many producers are known as --producers allows; unused ones are "
+                             "forgotten: an hour after they were heard of last, or, with an id "
+                             "that is kept, after --producer-ttl"
+                           : "this user's processes have as many producers as one user may: seven "
+                             "eighths of --producers";
     return SPN_E_LIMIT;
 }
 
 /* At the limit one that nobody misses goes: of this user's, when it is the user's own limit. */
-static spn_err make_room(struct broker *broker, struct ask *ask)
+static spn_err make_room(struct broker *broker, struct holder_question *question)
 {
     struct producers *producers = &broker->state->producers;
-    uint32_t uid = ask->owner.uid;
+    uint32_t uid = question->owner.uid;
     bool all = producers->count >= broker->options->producers_max;
     if (!all && (uid == PEER_NO_UID || producers_of(producers, uid) < share_max(broker)))
         return SPN_OK;
     struct producer *gone = producers_expendable(producers, all ? UINT32_MAX : uid,
                                                  clock_database_ns(broker->options->clock));
     if (!gone)
-        return refuse_producer(broker, ask, all);
+        return refuse_producer(broker, question, all);
     metrics_add(&broker->options->metrics->producers_evicted, 1);
     return remove_producer(broker, gone);
 }
 
 /* -- a database that went back ----------------------------------------------------------------- */
 
-static bool is_other_database(const struct broker *broker, const struct ask *ask)
+static bool is_other_database(const struct broker *broker, const struct holder_question *question)
 {
-    return memcmp(ask->known.database, broker->holders.database.database,
-                  sizeof(ask->known.database)) != 0;
+    return memcmp(question->known.database, broker->holders.database.database,
+                  sizeof(question->known.database)) != 0;
 }
 
 /* How far the database was when the holder can have seen it last. What was added since the start
  * does not count for one that has not heard of us yet: others may have gone on where an older copy
  * ends, beyond what it has seen. */
-static uint64_t seen_at_most(const struct broker *broker, const struct ask *ask)
+static uint64_t seen_at_most(const struct broker *broker, const struct holder_question *question)
 {
-    return ask->known_of == broker->options->instance
+    return question->known_of == broker->options->instance
                ? atomic_load(&broker->options->commits->durable)
                : broker->holders.database.position;
 }
 
 /* The holder has seen more of the database than there was, or another one: what it knows to be
  * durable is not. */
-static bool is_ahead(const struct broker *broker, const struct ask *ask)
+static bool is_ahead(const struct broker *broker, const struct holder_question *question)
 {
     static const struct wire_mark nothing;
-    if (memcmp(&ask->known, &nothing, sizeof(nothing)) == 0)
+    if (memcmp(&question->known, &nothing, sizeof(nothing)) == 0)
         return false;
-    return is_other_database(broker, ask) || ask->known.position > seen_at_most(broker, ask);
+    return is_other_database(broker, question) ||
+           question->known.position > seen_at_most(broker, question);
 }
 
-static void note_ahead(struct broker *broker, const struct ask *ask)
+static void note_ahead(struct broker *broker, const struct holder_question *question)
 {
     metrics_add(&broker->options->metrics->went_back, 1);
-    report_ahead(&broker->report, ask->known.position, seen_at_most(broker, ask),
-                 is_other_database(broker, ask), broker->options->clock->monotonic_ns());
+    report_ahead(&broker->report, question->known.position, seen_at_most(broker, question),
+                 is_other_database(broker, question), broker->options->clock->monotonic_ns());
 }
 
 /* -- OPEN and STATE ---------------------------------------------------------------------------- */
@@ -195,58 +206,66 @@ static void note_ahead(struct broker *broker, const struct ask *ask)
 /* Whoever comes with a token was known once and was forgotten, when all it had sent was on disk:
  * nothing below its base is missing. Of one that is ahead everything is: it is told so by numbers
  * from 1 on. */
-static spn_err add_producer(struct broker *broker, struct ask *ask, bool ahead,
+static spn_err add_producer(struct broker *broker, struct holder_question *question, bool ahead,
                             struct producer **ret_producer)
 {
     struct producers *producers = &broker->state->producers;
-    spn_err err = make_room(broker, ask);
+    spn_err err = make_room(broker, question);
     if (err == SPN_OK)
-        err = producers_add(producers, ask->producer_id, &ask->owner, ret_producer);
-    if (err != SPN_OK || ask->token == 0 || ahead)
+        err = producers_add(producers, question->producer_id, &question->owner, ret_producer);
+    if (err != SPN_OK || question->token == 0 || ahead)
         return err;
     struct producer *producer = *ret_producer;
-    (void)producer_raise_base(producer, ask->base);
+    (void)producer_raise_base(producer, question->base);
     producer->durable = producer->acked = producer->accepted;
     return SPN_OK;
 }
 
-void holders_open(struct broker *broker, struct ask *ask)
+static void open_producer(struct broker *broker, struct holder_question *question)
 {
     struct producers *producers = &broker->state->producers;
-    struct producer *producer = producers_find_id(producers, ask->producer_id);
-    bool ahead = ask->token != 0 && is_ahead(broker, ask);
-    bool again = producer && ask->token == producer->token && !producer->stale;
+    struct producer *producer = producers_find_id(producers, question->producer_id);
+    bool ahead = question->token != 0 && is_ahead(broker, question);
+    bool again = producer && question->token == producer->token && !producer->stale;
     if (ahead && !again) /* an OPEN that is sent twice is one holder's */
-        note_ahead(broker, ask);
+        note_ahead(broker, question);
     if (broker->stopping) {
-        broker_answer(broker, ask, SPN_E_STOPPING);
-    } else if (producer && ask->token != 0 && ask->token == producer->token) {
+        answer(broker, question, SPN_E_STOPPING);
+    } else if (producer && question->token != 0 && question->token == producer->token) {
         producer->stale = false;
-        settle(broker, producer, ask->base);
-        answer_state(broker, ask, producer);
-    } else if (producer && ask->token != 0 && producer->token != 0 && !ahead) {
-        broker_answer(broker, ask, SPN_E_FENCED);
+        settle(broker, producer, question->base);
+        answer_state(broker, question, producer);
+    } else if (producer && question->token != 0 && producer->token != 0 && !ahead) {
+        answer(broker, question, SPN_E_FENCED);
     } else {
         /* The token of one that is ahead may be newer than the one that is here. */
-        spn_err err = producer ? SPN_OK : add_producer(broker, ask, ahead, &producer);
+        spn_err err = producer ? SPN_OK : add_producer(broker, question, ahead, &producer);
         if (err == SPN_OK)
-            give_producer(broker, ask, producer);
+            give_producer(broker, question, producer);
         else
-            broker_answer(broker, ask, err);
+            answer(broker, question, err);
     }
 }
 
-void holders_state(struct broker *broker, struct ask *ask)
+static void look_at_producer(struct broker *broker, struct holder_question *question)
 {
     struct producers *producers = &broker->state->producers;
-    struct producer *producer = producers_find_token(producers, ask->token);
+    struct producer *producer = producers_find_token(producers, question->token);
     if (!producer || producer->stale) {
-        broker_answer(broker, ask, SPN_E_STALE_TOKEN);
+        answer(broker, question, SPN_E_STALE_TOKEN);
         return;
     }
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
-    settle(broker, producer, ask->base);
-    answer_state(broker, ask, producer);
+    settle(broker, producer, question->base);
+    answer_state(broker, question, producer);
+}
+
+void holders_answer(struct broker *broker, struct holder_question *question)
+{
+    if (question->asker.type == WIRE_OPEN)
+        open_producer(broker, question);
+    else
+        look_at_producer(broker, question);
 }
 
 /* It is forgotten by forget_left, once nothing of it is on its way. */

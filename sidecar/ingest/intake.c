@@ -93,7 +93,7 @@ static spn_err look_up_session(struct intake *intake, uint32_t i, bool *ret_cold
 }
 
 /* Each cold session of a batch is asked for once. A small table of marks that a new stamp clears; a
- * collision costs an ask too many. */
+ * collision costs a question too many. */
 static bool first_of_slot(struct intake *intake, uint32_t slot)
 {
     struct intake_mark *mark = &intake->marks[slot % INTAKE_MARKS];
@@ -322,7 +322,7 @@ spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_
     struct taking taking = {intake, producer, batch, zmq_msg_data(frame)};
     spn_err err = take_numbers(&taking);
     if (intake->held && batch->number_count == 0) {
-        intake_free_batch(batch);
+        batch_free(batch);
         return SPN_OK;
     }
     if (err == SPN_OK && intake->refusal != SPN_OK)

@@ -77,6 +77,5 @@ struct batch *intake_expire(struct intake *intake, const struct generation *froz
                             const struct idle_sessions *idle);
 /* A batch that only deletes the producer's record. NULL: out of memory. */
 struct batch *intake_forget_batch(struct intake *intake, const struct producer *producer);
-void intake_free_batch(struct batch *batch);
 
 #endif

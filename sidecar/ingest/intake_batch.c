@@ -28,7 +28,7 @@ struct batch *intake_new_batch(struct intake *intake, struct producer *producer,
     if (!batch)
         return NULL;
     *batch = (struct batch){
-        .work.kind = WORK_BATCH,
+        .message.kind = MESSAGE_BATCH,
         .bytes = sizeof(*batch) + entries * sizeof(batch->entries[0]),
         .producer = producer,
         .time_ns = clock_database_ns(intake->clock),
@@ -71,7 +71,7 @@ struct batch *intake_record_batch(struct intake *intake, struct producer *produc
     batch->waits = true;
     if (intake_write_record(batch, producer) == SPN_OK)
         return batch;
-    intake_free_batch(batch);
+    batch_free(batch);
     return NULL;
 }
 
@@ -84,13 +84,4 @@ struct batch *intake_forget_batch(struct intake *intake, const struct producer *
     batch->ends = true;
     memcpy(batch->producer_id, producer->id, sizeof(batch->producer_id));
     return batch;
-}
-
-void intake_free_batch(struct batch *batch)
-{
-    if (!batch)
-        return;
-    zmq_msg_close(&batch->frame);
-    free((void *)(uintptr_t)batch->record.runs);
-    free(batch);
 }

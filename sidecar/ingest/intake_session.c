@@ -164,6 +164,6 @@ struct batch *intake_expire(struct intake *intake, const struct generation *froz
     metrics_add(&intake->metrics->sessions_expired, batch->entry_count);
     if (batch->entry_count > 0)
         return batch;
-    intake_free_batch(batch);
+    batch_free(batch);
     return NULL;
 }

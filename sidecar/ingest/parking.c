@@ -94,24 +94,23 @@ static void look_again(struct broker *broker, struct producer *producer)
     parking_wait_over(broker, producer);
 }
 
-static void ask_for_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
-                            uint64_t hash, uint32_t slot)
+static void load_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
+                         uint64_t hash, uint32_t slot)
 {
-    struct ask *ask = ask_new(ASK_HYDRATE, 1);
-    if (!ask) {
+    struct load *load = load_new(name);
+    if (!load) {
         look_again(broker, producer);
         return;
     }
-    ask->hash = hash;
-    ask->slot = slot;
-    ask->waiting = producer;
-    ask_name(ask, 0, name);
+    load->waiting = producer;
+    load->hash = hash;
+    load->slot = slot;
     struct views views = broker_views(broker);
-    views_fill(&views, slot, &ask->sessions[0].view);
+    views_fill(&views, slot, &load->view);
     producer->hydrating++;
     broker->parking.hydrating++;
     metrics_add(&broker->options->metrics->hydrations, 1);
-    handoff_push(broker->options->answers, &ask->node);
+    mailbox_put(broker->options->reader, &load->message);
 }
 
 /* Notes of the batch's sessions that are in memory whether it waits for the others. */
@@ -136,8 +135,8 @@ bool parking_load(struct broker *broker, struct producer *producer)
     for (uint32_t i = 0; i < cold_count; i++) {
         uint32_t at = broker->parking.cold[i];
         struct spn_bytes name = intake->entries[at].session;
-        ask_for_session(broker, producer, name, sessions_hash(&broker->state->sessions, name),
-                        intake->slots[at]);
+        load_session(broker, producer, name, sessions_hash(&broker->state->sessions, name),
+                     intake->slots[at]);
     }
     return cold_count > 0;
 }
@@ -152,58 +151,55 @@ void parking_wait_over(struct broker *broker, struct producer *producer)
 }
 
 /* The answer: its tracker; or that the name is somebody else's (epoch 0: nobody's). */
-static void warm(struct broker *broker, struct ask *ask)
+static void warm(struct broker *broker, struct load *load)
 {
     struct sessions *sessions = &broker->state->sessions;
-    struct spn_bytes name = ask->sessions[0].name;
-    uint64_t epoch = ask->sessions[0].epoch;
     uint32_t slot;
-    if (sessions_find(sessions, name, ask->hash, &slot) == SESSIONS_HOT)
+    if (sessions_find(sessions, load->name, load->hash, &slot) == SESSIONS_HOT)
         return; /* another producer's frame asked for it too */
-    slot = epoch != 0 ? sessions_find_epoch(sessions, ask->hash, epoch) : SLOT_NONE;
-    if (slot != SLOT_NONE && ask->tracker) {
-        ask->tracker->wanted = true;
-        sessions_warm(sessions, slot, ask->tracker);
-        ask->tracker = NULL;
+    slot = load->epoch != 0 ? sessions_find_epoch(sessions, load->hash, load->epoch) : SLOT_NONE;
+    if (slot != SLOT_NONE && load->tracker) {
+        load->tracker->wanted = true;
+        sessions_warm(sessions, slot, load->tracker);
+        load->tracker = NULL;
     } else if (slot != SLOT_NONE) {
-        ask_for_session(broker, ask->waiting, name, ask->hash, slot);
-    } else if (sessions_add(sessions, name, ask->hash, &slot) != SPN_OK) {
-        look_again(broker, ask->waiting);
+        load_session(broker, load->waiting, load->name, load->hash, slot);
+    } else if (sessions_add(sessions, load->name, load->hash, &slot) != SPN_OK) {
+        look_again(broker, load->waiting);
     }
 }
 
 /* Where the session stands does not read: it takes nothing more until it is deleted. */
-static void give_up(struct broker *broker, struct ask *ask)
+static void give_up(struct broker *broker, struct load *load)
 {
     struct metrics *metrics = broker->options->metrics;
-    if (ask->sessions[0].epoch != ask->sessions[0].view.epoch)
+    if (load->epoch != load->view.epoch)
         return; /* its name does not read: nobody knows which session it is */
-    ask->tracker = tracker_new(ask->sessions[0].name, broker->state->sessions.window_max);
-    ask->err = ask->tracker ? SPN_OK : SPN_E_NOMEM;
-    if (!ask->tracker)
+    load->tracker = tracker_new(load->name, broker->state->sessions.window_max);
+    load->err = load->tracker ? SPN_OK : SPN_E_NOMEM;
+    if (!load->tracker)
         return;
-    ask->tracker->epoch = ask->sessions[0].epoch;
-    ask->tracker->damaged = true;
+    load->tracker->epoch = load->epoch;
+    load->tracker->damaged = true;
     metrics_add(&metrics->sessions_damaged, 1);
     metrics_count(&metrics->damaged_reads);
 }
 
-void parking_take_loaded(struct broker *broker, struct ask *ask)
+void parking_take_loaded(struct broker *broker, struct load *load)
 {
-    struct producer *producer = ask->waiting;
-    if (ask->err == SPN_E_CORRUPT)
-        give_up(broker, ask);
-    if (ask->err == SPN_OK)
-        warm(broker, ask);
-    else if (ask->err == SPN_E_NOMEM)
+    struct producer *producer = load->waiting;
+    if (load->err == SPN_E_CORRUPT)
+        give_up(broker, load);
+    if (load->err == SPN_OK)
+        warm(broker, load);
+    else if (load->err == SPN_E_NOMEM)
         look_again(broker, producer);
     broker->parking.hydrating--;
     if (--producer->hydrating == 0)
         parking_wait_over(broker, producer);
-    if (ask->err != SPN_OK && ask->err != SPN_E_NOMEM)
-        broker_fail(broker,
-                    ask->err); /* the database does not read back: only a restart can judge */
-    ask_free(ask);
+    if (load->err != SPN_OK && load->err != SPN_E_NOMEM)
+        broker_fail(broker, load->err); /* the database does not read: only a restart can judge */
+    load_free(load);
 }
 
 /* -- going on ---------------------------------------------------------------------------------- */

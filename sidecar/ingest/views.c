@@ -45,11 +45,12 @@ static void fill_ending(const struct views *views, const struct ending *ending, 
         view->closed_position = ending->closed_position;
 }
 
-void views_answer(const struct views *views, const struct endings *endings, struct ask *ask)
+void views_sessions(const struct views *views, const struct endings *endings,
+                    struct session_question *question)
 {
     const struct sessions *sessions = &views->state->sessions;
-    for (size_t i = 0; i < ask->session_count; i++) {
-        struct ask_session *session = &ask->sessions[i];
+    for (size_t i = 0; i < question->count; i++) {
+        struct session_asked *session = &question->sessions[i];
         uint64_t hash = sessions_hash(sessions, session->name);
         const struct ending *ending = endings_find(endings, session->name, hash);
         struct view *newest = &session->view;
@@ -65,15 +66,15 @@ void views_answer(const struct views *views, const struct endings *endings, stru
         if (slot != SLOT_NONE)
             views_fill(views, slot, newest);
     }
-    ask->horizon = views->state->next_position - 1;
+    question->horizon = views->state->next_position - 1;
 }
 
-void views_generations(const struct views *views, struct ask *ask)
+void views_generations(const struct views *views, struct generations_question *question)
 {
     struct generation *generations[2] = {views->frozen, views->state->active};
     for (size_t i = 0; i < 2; i++)
         if (generations[i])
-            ask->generations.parts[i] =
+            question->view.parts[i] =
                 (struct view_part){.generation = generation_keep(generations[i]),
                                    .session_count = generations[i]->session_count};
 }

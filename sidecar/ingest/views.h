@@ -8,6 +8,7 @@
 #define SPN_VIEWS_H
 
 #include "ingest/broker.h"
+#include "mail/question.h"
 #include "state/endings.h"
 
 struct views {
@@ -18,9 +19,9 @@ struct views {
 /* The session of this slot, as the broker decides by it. */
 void views_fill(const struct views *views, uint32_t slot, struct view *view);
 
-/* Fills in an ASK_VIEW. endings: settled up to what is durable. */
-void views_answer(const struct views *views, const struct endings *endings, struct ask *ask);
-/* Fills in an ASK_GENERATIONS. */
-void views_generations(const struct views *views, struct ask *ask);
+/* Both answer a question. endings: settled up to what is durable. */
+void views_sessions(const struct views *views, const struct endings *endings,
+                    struct session_question *question);
+void views_generations(const struct views *views, struct generations_question *question);
 
 #endif

@@ -64,7 +64,7 @@ static void look_at_sockets(struct watch *watch)
     if (is_there)
         return;
     atomic_store(&watch->read->is_wanted, true);
-    handoff_nudge(watch->reader);
+    mailbox_nudge(watch->reader);
 }
 
 /* -- locks ------------------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@
 #define SPN_WATCH_H
 
 #include "net/endpoint.h"
-#include "base/handoff.h"
+#include "base/mailbox.h"
 #include "store/journal.h"
 #include "base/lockfile.h"
 #include "base/metrics.h"
@@ -32,7 +32,7 @@ struct watch {
     struct lockfile *locks[WATCH_LOCKS]; /* one that is not taken is passed over */
     struct endpoint *ingest;             /* the broker's */
     struct endpoint *read;               /* the reader's, which is woken to bind it */
-    struct handoff *reader;
+    struct mailbox *reader;
     struct metrics *metrics;
     uint64_t due_ns;
     bool told_lock[WATCH_LOCKS];

@@ -221,10 +221,10 @@ static spn_err begin(struct fetch *fetch, const struct view *view, const struct 
     return err == SPN_OK ? begin_with(answer, slice) : err;
 }
 
-spn_err fetch_answer(struct fetch *fetch, struct ask *ask, struct parcel **ret_parcel,
-                     size_t *ret_size)
+spn_err fetch_answer(struct fetch *fetch, struct session_question *question,
+                     struct parcel **ret_parcel, size_t *ret_size)
 {
-    struct wire_in in = wire_in(zmq_msg_data(&ask->frame), zmq_msg_size(&ask->frame));
+    struct wire_in in = wire_in(zmq_msg_data(&question->frame), zmq_msg_size(&question->frame));
     struct wire_header header;
     struct wire_fetch request;
     spn_err err = wire_get_header(&in, &header);
@@ -235,7 +235,7 @@ spn_err fetch_answer(struct fetch *fetch, struct ask *ask, struct parcel **ret_p
         .start = request.start, .epoch = request.epoch, .seq = request.seq, .id = request.id};
     struct fetch_answer answer = {
         .bytes_max = request.bytes_max < FETCH_BYTES_MAX ? request.bytes_max : FETCH_BYTES_MAX};
-    struct view *view = &ask->sessions[0].view;
+    struct view *view = &question->sessions[0].view;
     const struct clock *clock = fetch->options.clock;
     uint64_t until_ns = clock->monotonic_ns() + ANSWER_NS;
     err = begin(fetch, view, &start, &answer);
@@ -246,7 +246,7 @@ spn_err fetch_answer(struct fetch *fetch, struct ask *ask, struct parcel **ret_p
         if (!read_more(fetch, view, &answer, answer.head.seq + 1))
             break;
     plan_ahead(fetch, view, &answer);
-    *ret_parcel = finish(fetch, &answer, ask->request, ret_size);
+    *ret_parcel = finish(fetch, &answer, question->asker.request, ret_size);
     return SPN_OK;
 }
 

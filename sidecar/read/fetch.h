@@ -14,7 +14,7 @@
 #ifndef SPN_FETCH_H
 #define SPN_FETCH_H
 
-#include "mail/ask.h"
+#include "mail/question.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "net/parcel.h"
@@ -50,11 +50,11 @@ struct fetch {
 void fetch_init(struct fetch *fetch, const struct fetch_options *options);
 void fetch_release(struct fetch *fetch);
 
-/* ask: an ASK_VIEW with a FETCH in its frame, answered. In a snapshot, which it ends. *ret_parcel:
+/* question: answered, with a FETCH in its frame. In a snapshot, which it ends. *ret_parcel:
  * a SLICE of *ret_size bytes; yours. SPN_E_NOMEM: not now. SPN_E_CORRUPT, SPN_E_IO, SPN_E_BAD_ID,
  * SPN_E_PROTOCOL. */
-spn_err fetch_answer(struct fetch *fetch, struct ask *ask, struct parcel **ret_parcel,
-                     size_t *ret_size) SPN_MUST_USE;
+spn_err fetch_answer(struct fetch *fetch, struct session_question *question,
+                     struct parcel **ret_parcel, size_t *ret_size) SPN_MUST_USE;
 
 /* Whether there is something to read ahead; then fetch_ahead reads a slice. Outside snapshots. */
 bool fetch_wants(const struct fetch *fetch);

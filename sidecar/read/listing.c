@@ -145,49 +145,48 @@ static spn_err read_opened(struct listing *listing, struct journal_reader *reade
     return err;
 }
 
-static spn_err make_page(const struct page *page, const struct ask *from, struct ask **ret_page)
+static spn_err make_page(const struct page *page, const struct generations_question *from,
+                         struct session_question **ret_page)
 {
     size_t count = page->count < page->count_max ? page->count : page->count_max;
-    struct ask *ask = ask_new(ASK_VIEW, count);
-    if (!ask)
+    struct session_question *question = session_question_new(MESSAGE_SESSIONS, count);
+    if (!question)
         return SPN_E_NOMEM;
-    if (zmq_msg_copy(&ask->frame, (zmq_msg_t *)(uintptr_t)&from->frame) != 0) {
-        ask_free(ask);
+    if (zmq_msg_copy(&question->frame, (zmq_msg_t *)(uintptr_t)&from->frame) != 0) {
+        session_question_free(question);
         return SPN_E_NOMEM;
     }
-    ask->peer = from->peer;
-    ask->request = from->request;
-    ask->type = from->type;
-    ask->more = page->count > count;
+    question->asker = from->asker;
+    question->more = page->count > count;
     for (size_t i = 0; i < count; i++) {
-        ask_name(ask, i, page->rows[i].name);
-        ask->sessions[i].epoch = page->rows[i].epoch;
+        session_question_name(question, i, page->rows[i].name);
+        question->sessions[i].epoch = page->rows[i].epoch;
     }
-    *ret_page = ask;
+    *ret_page = question;
     return SPN_OK;
 }
 
-/* The SESSIONS request in the ask's frame. */
-static spn_err get_request(const struct ask *ask, struct wire_header *ret_header,
+/* A SESSIONS request. */
+static spn_err get_request(const zmq_msg_t *frame, struct wire_header *ret_header,
                            struct wire_sessions *ret_request)
 {
-    zmq_msg_t *frame = (zmq_msg_t *)(uintptr_t)&ask->frame;
-    struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
+    struct wire_in in = wire_in(zmq_msg_data((zmq_msg_t *)(uintptr_t)frame), zmq_msg_size(frame));
     spn_err err = wire_get_header(&in, ret_header);
     wire_get_sessions(&in, ret_request);
     return err == SPN_OK && wire_in_done(&in) ? SPN_OK : SPN_E_PROTOCOL;
 }
 
 spn_err listing_page(struct listing *listing, struct journal_reader *reader,
-                     const struct ask *generations, struct ask **ret_page)
+                     const struct generations_question *generations,
+                     struct session_question **ret_page)
 {
     const struct opened_names *names[LISTING_PARTS];
     struct wire_header header;
     struct wire_sessions request;
     listing->used_ns = listing->clock->monotonic_ns();
-    spn_err err = get_request(generations, &header, &request);
+    spn_err err = get_request(&generations->frame, &header, &request);
     if (err == SPN_OK)
-        err = read_opened(listing, reader, &generations->generations, names);
+        err = read_opened(listing, reader, &generations->view, names);
     if (err != SPN_OK)
         return err;
     struct page page = {.after = request.after, .prefix = request.prefix};
@@ -225,7 +224,7 @@ void listing_release(struct listing *listing)
 
 /* -- rows -------------------------------------------------------------------------------------- */
 
-spn_err listing_row(struct journal_reader *reader, const struct ask_session *session,
+spn_err listing_row(struct journal_reader *reader, const struct session_asked *session,
                     struct timeline *ret_timeline, struct wire_session_row *ret_row)
 {
     *ret_row = (struct wire_session_row){.name = session->name};
@@ -262,25 +261,25 @@ spn_err listing_row(struct journal_reader *reader, const struct ask_session *ses
     return err == SPN_E_END ? SPN_OK : err; /* trimmed: the row has it */
 }
 
-static void put_rows(struct wire_out *out, const struct ask *page, uint32_t count,
+static void put_rows(struct wire_out *out, const struct session_question *page, uint32_t count,
                      const struct wire_session_row *rows)
 {
-    wire_put_header(out, WIRE_SESSIONS_ARE, page->request);
+    wire_put_header(out, WIRE_SESSIONS_ARE, page->asker.request);
     wire_put_sessions_are(out, &(struct wire_sessions_are){.count = count, .more = page->more});
     for (uint32_t i = 0; i < count; i++)
         wire_put_session_row(out, &rows[i]);
 }
 
-spn_err listing_rows(struct journal_reader *reader, const struct ask *page,
+spn_err listing_rows(struct journal_reader *reader, const struct session_question *page,
                      struct parcel **ret_parcel, size_t *ret_size, size_t *ret_damaged)
 {
-    struct wire_session_row *rows = calloc(page->session_count + 1, sizeof(*rows));
-    size_t size_max = WIRE_HEADER_SIZE + 8 + page->session_count * WIRE_SESSION_ROW_SIZE_MAX;
+    struct wire_session_row *rows = calloc(page->count + 1, sizeof(*rows));
+    size_t size_max = WIRE_HEADER_SIZE + 8 + page->count * WIRE_SESSION_ROW_SIZE_MAX;
     struct parcel *parcel = parcel_resize(NULL, size_max);
     spn_err err = rows && parcel ? SPN_OK : SPN_E_NOMEM;
     uint32_t count = 0;
     *ret_damaged = 0;
-    for (size_t i = 0; i < page->session_count && err == SPN_OK; i++) {
+    for (size_t i = 0; i < page->count && err == SPN_OK; i++) {
         struct timeline timeline;
         err = listing_row(reader, &page->sessions[i], &timeline, &rows[count]);
         if (err == SPN_E_UNKNOWN_SESSION && page->sessions[i].epoch == 0)
@@ -296,7 +295,7 @@ spn_err listing_rows(struct journal_reader *reader, const struct ask *page,
         else if (err == SPN_E_UNKNOWN_SESSION)
             err = SPN_OK; /* gone meanwhile, or not durable yet */
     }
-    if (err == SPN_OK && count == 0 && page->more && page->session_count > 0) {
+    if (err == SPN_OK && count == 0 && page->more && page->count > 0) {
         err = SPN_E_END;
     } else if (err == SPN_OK) {
         struct wire_out out = wire_out(parcel->bytes, size_max);
@@ -311,47 +310,39 @@ spn_err listing_rows(struct journal_reader *reader, const struct ask *page,
     return err;
 }
 
-static spn_err ask_again(const struct ask *from, struct ask **ret_generations)
+spn_err listing_come_again(struct generations_question *generations,
+                           struct generations_question **ret_again)
 {
-    struct ask *ask = ask_new(ASK_GENERATIONS, 0);
-    if (!ask)
+    struct generations_question *again = generations_question_new(&generations->asker);
+    if (!again)
         return SPN_E_NOMEM;
-    ask->peer = from->peer;
-    ask->request = from->request;
-    ask->type = from->type;
-    *ret_generations = ask;
+    zmq_msg_move(&again->frame, &generations->frame);
+    *ret_again = again;
     return SPN_OK;
 }
 
-spn_err listing_come_again(struct ask *generations, struct ask **ret_generations)
-{
-    spn_err err = ask_again(generations, ret_generations);
-    if (err == SPN_OK)
-        zmq_msg_move(&(*ret_generations)->frame, &generations->frame);
-    return err;
-}
-
-spn_err listing_go_on(const struct ask *page, struct ask **ret_generations)
+spn_err listing_go_on(const struct session_question *page,
+                      struct generations_question **ret_further)
 {
     uint8_t bytes[WIRE_HEADER_SIZE + 4 + 2 * (1 + WIRE_SESSION_MAX)];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     struct wire_header header;
     struct wire_sessions request;
-    struct ask *ask;
-    spn_err err = get_request(page, &header, &request);
-    if (err == SPN_OK)
-        err = ask_again(page, &ask);
+    spn_err err = get_request(&page->frame, &header, &request);
     if (err != SPN_OK)
         return err;
-    request.after = page->sessions[page->session_count - 1].name;
+    struct generations_question *further = generations_question_new(&page->asker);
+    if (!further)
+        return SPN_E_NOMEM;
+    request.after = page->sessions[page->count - 1].name;
     wire_put_header(&out, WIRE_SESSIONS, header.request);
     wire_put_sessions(&out, &request);
-    if (zmq_msg_init_size(&ask->frame, wire_out_size(&out)) != 0) {
-        zmq_msg_init(&ask->frame);
-        ask_free(ask);
+    if (zmq_msg_init_size(&further->frame, wire_out_size(&out)) != 0) {
+        zmq_msg_init(&further->frame);
+        generations_question_free(further);
         return SPN_E_NOMEM;
     }
-    memcpy(zmq_msg_data(&ask->frame), bytes, wire_out_size(&out));
-    *ret_generations = ask;
+    memcpy(zmq_msg_data(&further->frame), bytes, wire_out_size(&out));
+    *ret_further = further;
     return SPN_OK;
 }

@@ -12,7 +12,7 @@
 #ifndef SPN_LISTING_H
 #define SPN_LISTING_H
 
-#include "mail/ask.h"
+#include "mail/question.h"
 #include "base/clock.h"
 #include "read/opened_names.h"
 #include "net/parcel.h"
@@ -36,29 +36,31 @@ void listing_release(struct listing *listing);
  * never. */
 long listing_tick(struct listing *listing);
 
-/* generations: an ASK_GENERATIONS that was answered, with a SESSIONS request in its frame.
- * *ret_page: an ASK_VIEW of the page's sessions for the same caller. SPN_E_END: there are more
- * names to be read than one turn may take: go on with listing_come_again. SPN_E_PROTOCOL,
- * SPN_E_NOMEM, SPN_E_CORRUPT. */
+/* generations: answered, with a SESSIONS request in its frame. *ret_page: the question for the
+ * page's sessions. SPN_E_END: there are more names to be read than one turn may take: go on with
+ * listing_come_again. SPN_E_PROTOCOL, SPN_E_NOMEM, SPN_E_CORRUPT. */
 spn_err listing_page(struct listing *listing, struct journal_reader *reader,
-                     const struct ask *generations, struct ask **ret_page) SPN_MUST_USE;
+                     const struct generations_question *generations,
+                     struct session_question **ret_page) SPN_MUST_USE;
 /* The same question again, whose frame it takes. SPN_E_NOMEM. */
-spn_err listing_come_again(struct ask *generations, struct ask **ret_generations) SPN_MUST_USE;
+spn_err listing_come_again(struct generations_question *generations,
+                           struct generations_question **ret_again) SPN_MUST_USE;
 
 /* What a list has of one session, and the timeline it was read from. Bytes: valid in the snapshot.
  * SPN_E_CORRUPT: the row has what could be read, and at least the name. */
-spn_err listing_row(struct journal_reader *reader, const struct ask_session *session,
+spn_err listing_row(struct journal_reader *reader, const struct session_asked *session,
                     struct timeline *ret_timeline, struct wire_session_row *ret_row) SPN_MUST_USE;
 
 /* page: the same, answered. *ret_parcel: a SESSIONS_ARE of *ret_size bytes; yours. *ret_damaged:
  * sessions of which something does not read; they are in the list. SPN_E_END: none of these names
  * is a session any more, but there are more after them: go on with listing_go_on. */
-spn_err listing_rows(struct journal_reader *reader, const struct ask *page,
+spn_err listing_rows(struct journal_reader *reader, const struct session_question *page,
                      struct parcel **ret_parcel, size_t *ret_size,
                      size_t *ret_damaged) SPN_MUST_USE;
 
-/* An ASK_GENERATIONS with the page's request from behind its last name on: a caller goes on after a
- * row, so that a page without one would be the end of the list to it. SPN_E_NOMEM. */
-spn_err listing_go_on(const struct ask *page, struct ask **ret_generations) SPN_MUST_USE;
+/* For the page's request, from after its last name on: a caller goes on after a row, so that a page
+ * without one would be the end of the list to it. SPN_E_NOMEM. */
+spn_err listing_go_on(const struct session_question *page,
+                      struct generations_question **ret_further) SPN_MUST_USE;
 
 #endif

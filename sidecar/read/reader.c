@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "read/reader.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
@@ -8,19 +9,39 @@
 
 /* -- the loop ---------------------------------------------------------------------------------- */
 
-static void take_answers(struct reader *reader)
+static void take_message(struct reader *reader, struct message *message)
 {
-    struct handoff_node *node = handoff_take(reader->options.answers);
-    while (node) {
-        struct handoff_node *next = node->next;
-        struct ask *ask = (struct ask *)node;
-        if (ask->kind == ASK_HYDRATE)
-            reader_take_hydrate(reader, ask);
-        else if (ask->type == WIRE_SUBSCRIBE)
-            reader_finish_subscription(reader, ask);
-        else
-            reader_finish_ask(reader, ask);
-        node = next;
+    switch ((enum message_kind)message->kind) {
+    case MESSAGE_SESSIONS:
+        reader_finish_sessions(reader, (struct session_question *)message);
+        break;
+    case MESSAGE_SUBSCRIPTION:
+        reader_finish_subscription(reader, (struct session_question *)message);
+        break;
+    case MESSAGE_GENERATIONS:
+        reader_finish_generations(reader, (struct generations_question *)message);
+        break;
+    case MESSAGE_HOLDER:
+        reader_finish_holder(reader, (struct holder_question *)message);
+        break;
+    case MESSAGE_LOAD:
+        reader_load(reader, (struct load *)message);
+        break;
+    case MESSAGE_BATCH:
+    case MESSAGE_GENERATION:
+    case MESSAGE_STOP:
+    case MESSAGE_IDLE:
+        assert(!"sent to the reader");
+    }
+}
+
+static void take_mail(struct reader *reader)
+{
+    struct message *message = mailbox_take(reader->options.mailbox);
+    while (message) {
+        struct message *next = message->next;
+        take_message(reader, message);
+        message = next;
     }
 }
 
@@ -99,7 +120,7 @@ static void *run(void *argument)
     bool more = false;
     while (!atomic_load(&reader->stop)) {
         zmq_pollitem_t items[] = {
-            {.fd = reader->options.answers->event_fd, .events = ZMQ_POLLIN},
+            {.fd = reader->options.mailbox->event_fd, .events = ZMQ_POLLIN},
             {.socket = reader->router.socket, .events = ZMQ_POLLIN},
         };
         bool ahead = fetch_wants(&reader->fetch);
@@ -110,7 +131,7 @@ static void *run(void *argument)
         int ready = zmq_poll(items, listens ? 2 : 1, ahead || more ? 0 : wait_ms);
         if (ready == 0 && ahead && !more)
             fetch_ahead(&reader->fetch);
-        take_answers(reader);
+        take_mail(reader);
         endpoint_bind_wanted(reader->options.endpoint);
         receive(reader);
         more = subscriptions_scan(reader->subscriptions);
@@ -140,7 +161,7 @@ static spn_err new_subscriptions(struct reader *reader)
                              &(struct subscriptions_options){.outbox = reader->outbox,
                                                              .journal = reader->journal,
                                                              .commits = reader->options.commits,
-                                                             .asks = reader->options.asks,
+                                                             .broker = reader->options.broker,
                                                              .clock = reader->options.clock,
                                                              .metrics = reader->options.metrics,
                                                              .secret = reader->options.secret,
@@ -185,7 +206,7 @@ void reader_stop(struct reader *reader)
     if (!reader)
         return;
     atomic_store(&reader->stop, true);
-    handoff_nudge(reader->options.answers);
+    mailbox_nudge(reader->options.mailbox);
     pthread_join(reader->thread, NULL);
     fetch_release(&reader->fetch);
     listing_release(&reader->listing);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reader: answers what is asked on read.sock, and reads from disk for whoever needs it.
  *
- * A request that needs more than the disk goes to the broker as an ask and is answered when it
+ * A request that needs more than the disk becomes a question to the broker and is answered when it
  * comes back. Every answer about events stands on one short snapshot, and so names durable ones
  * only.
  *
@@ -14,7 +14,7 @@
 
 #include <pthread.h>
 
-#include "mail/ask.h"
+#include "mail/mail.h"
 #include "base/clock.h"
 #include "net/endpoint.h"
 #include "base/metrics.h"
@@ -25,8 +25,8 @@ struct reader_options {
     struct endpoint *endpoint; /* the same; bound again when somebody wants it */
     struct journal *journal;
     struct commit_state *commits; /* durable, checkpoint, trouble; watched */
-    struct handoff *asks;         /* to the broker */
-    struct handoff *answers;      /* from the broker */
+    struct mailbox *mailbox;      /* the reader's own */
+    struct mailbox *broker;
     const struct clock *clock;
     struct metrics *metrics;
     atomic_uint *stalled_uid; /* see net/outbox.h */

@@ -57,19 +57,21 @@ void reader_send_error(struct reader *reader, struct caller caller, spn_err err)
     send_words(reader, caller, err, NULL);
 }
 
-static void answer_state(struct reader *reader, struct caller caller, const struct ask *ask)
+static void answer_state(struct reader *reader, struct caller caller,
+                         const struct holder_question *question)
 {
-    size_t size = WIRE_HEADER_SIZE + 96 + ask->state.run_count * WIRE_RUN_SIZE;
+    size_t size = WIRE_HEADER_SIZE + 96 + question->state.run_count * WIRE_RUN_SIZE;
     struct parcel *parcel = parcel_resize(NULL, size);
     if (!parcel) {
         drop_answer(reader);
         return;
     }
     struct wire_out out = wire_out(parcel->bytes, size);
-    wire_put_header(&out, ask->type == WIRE_OPEN ? WIRE_OPENED : WIRE_STATE_IS, ask->request);
-    wire_put_state(&out, &ask->state);
-    for (uint32_t i = 0; i < ask->state.run_count; i++)
-        wire_put_run(&out, &ask->runs[i]);
+    wire_put_header(&out, question->asker.type == WIRE_OPEN ? WIRE_OPENED : WIRE_STATE_IS,
+                    caller.request);
+    wire_put_state(&out, &question->state);
+    for (uint32_t i = 0; i < question->state.run_count; i++)
+        wire_put_run(&out, &question->runs[i]);
     assert(!out.bad);
     send_parcel(reader, caller.peer, parcel, wire_out_size(&out));
 }
@@ -98,10 +100,11 @@ static spn_err read_last(const struct timeline *timeline, struct wire_last_is *l
     return SPN_OK;
 }
 
-static spn_err answer_last(struct reader *reader, struct caller caller, const struct ask *ask)
+static spn_err answer_last(struct reader *reader, struct caller caller,
+                           const struct session_question *question)
 {
     struct timeline timeline;
-    spn_err err = timeline_open(&timeline, reader->journal, &ask->sessions[0].view);
+    spn_err err = timeline_open(&timeline, reader->journal, &question->sessions[0].view);
     struct wire_last_is last = {0};
     if (err == SPN_OK)
         err = read_last(&timeline, &last);
@@ -109,7 +112,7 @@ static spn_err answer_last(struct reader *reader, struct caller caller, const st
         return err;
     uint8_t bytes[ANSWER_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    wire_put_header(&out, WIRE_LAST_IS, ask->request);
+    wire_put_header(&out, WIRE_LAST_IS, caller.request);
     wire_put_last_is(&out, &last);
     reader_send_bytes(reader, caller, &out);
     return SPN_OK;
@@ -132,31 +135,33 @@ static spn_err look_at_retained(struct reader *reader, const struct timeline *ti
     return err == SPN_E_END ? SPN_E_CORRUPT : err;
 }
 
-static spn_err answer_info(struct reader *reader, struct caller caller, const struct ask *ask)
+static spn_err answer_info(struct reader *reader, struct caller caller,
+                           const struct session_question *question)
 {
     struct timeline timeline;
     struct wire_info_is info = {0};
-    spn_err err = listing_row(reader->journal, &ask->sessions[0], &timeline, &info.row);
+    spn_err err = listing_row(reader->journal, &question->sessions[0], &timeline, &info.row);
     if (err == SPN_OK)
         err = look_at_retained(reader, &timeline, &info);
     if (err != SPN_OK)
         return err;
     uint8_t bytes[ANSWER_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    wire_put_header(&out, WIRE_INFO_IS, ask->request);
+    wire_put_header(&out, WIRE_INFO_IS, caller.request);
     wire_put_info_is(&out, &info);
     reader_send_bytes(reader, caller, &out);
     return SPN_OK;
 }
 
 /* An answer that finds no room is asked for again: nothing is read for one that cannot. */
-static spn_err answer_fetch(struct reader *reader, struct caller caller, struct ask *ask)
+static spn_err answer_fetch(struct reader *reader, struct caller caller,
+                            struct session_question *question)
 {
     struct parcel *parcel;
     size_t size;
     if (!reader_has_room(reader, caller, FETCH_BYTES_MAX))
         return SPN_OK;
-    spn_err err = fetch_answer(&reader->fetch, ask, &parcel, &size);
+    spn_err err = fetch_answer(&reader->fetch, question, &parcel, &size);
     if (err == SPN_OK)
         send_parcel(reader, caller.peer, parcel, size);
     if (err == SPN_E_NOMEM)
@@ -166,14 +171,18 @@ static spn_err answer_fetch(struct reader *reader, struct caller caller, struct 
 
 /* One page of sessions goes to the broker twice: for the generations, then for the page's views;
  * and again, where all of a page is gone. */
-static spn_err list_sessions(struct reader *reader, struct ask *ask)
+static spn_err list_sessions(struct reader *reader, struct generations_question *generations)
 {
-    struct ask *page;
-    spn_err err = listing_page(&reader->listing, reader->journal, ask, &page);
-    if (err == SPN_E_END)
-        err = listing_come_again(ask, &page);
+    struct session_question *page;
+    struct generations_question *again;
+    spn_err err = listing_page(&reader->listing, reader->journal, generations, &page);
     if (err == SPN_OK)
-        reader_push_ask(reader, page);
+        reader_ask(reader, &page->message);
+    if (err != SPN_E_END)
+        return err;
+    err = listing_come_again(generations, &again);
+    if (err == SPN_OK)
+        reader_ask(reader, &again->message);
     return err;
 }
 
@@ -181,81 +190,117 @@ static spn_err list_sessions(struct reader *reader, struct ask *ask)
 static void note_damage(struct reader *reader)
 {
     metrics_count(&reader->options.metrics->damaged_reads);
-    handoff_nudge(reader->options.asks);
+    mailbox_nudge(reader->options.broker);
 }
 
-static spn_err answer_sessions(struct reader *reader, struct caller caller, const struct ask *ask)
+static spn_err answer_sessions(struct reader *reader, struct caller caller,
+                               const struct session_question *page)
 {
     struct parcel *parcel;
     size_t size;
     size_t damaged;
-    spn_err err = listing_rows(reader->journal, ask, &parcel, &size, &damaged);
+    spn_err err = listing_rows(reader->journal, page, &parcel, &size, &damaged);
     if (damaged > 0)
         note_damage(reader);
     if (err == SPN_OK) {
         send_parcel(reader, caller.peer, parcel, size);
     } else if (err == SPN_E_END) {
-        struct ask *further;
-        err = listing_go_on(ask, &further);
+        struct generations_question *further;
+        err = listing_go_on(page, &further);
         if (err == SPN_OK)
-            reader_push_ask(reader, further);
+            reader_ask(reader, &further->message);
     }
     return err;
 }
 
-/* Inside a snapshot, which was begun after the broker answered. */
-static spn_err answer_from_disk(struct reader *reader, struct caller caller, struct ask *ask)
+static spn_err answer_from_disk(struct reader *reader, struct caller caller,
+                                struct session_question *question)
 {
-    if (ask->kind == ASK_GENERATIONS)
-        return list_sessions(reader, ask);
-    if (ask->type == WIRE_SESSIONS)
-        return answer_sessions(reader, caller, ask);
-    if (ask->type == WIRE_LAST)
-        return answer_last(reader, caller, ask);
-    if (ask->type == WIRE_INFO)
-        return answer_info(reader, caller, ask);
-    return answer_fetch(reader, caller, ask);
-}
-
-void reader_finish_subscription(struct reader *reader, struct ask *ask)
-{
-    if (ask->err == SPN_OK)
-        ask->err = journal_reader_begin(reader->journal);
-    subscriptions_answer(reader->subscriptions, ask);
-    journal_reader_end(reader->journal);
-    ask_free(ask);
-}
-
-void reader_finish_ask(struct reader *reader, struct ask *ask)
-{
-    struct caller caller = {.peer = outbox_meet(reader->outbox, &ask->peer, NULL),
-                            .request = ask->request};
-    reader->asked--;
-    reader->opening -= ask->kind == ASK_OPEN ? 1 : 0;
-    spn_err err = caller.peer ? ask->err : SPN_E_NOMEM;
-    if (err == SPN_OK && (ask->kind == ASK_OPEN || ask->kind == ASK_STATE)) {
-        answer_state(reader, caller, ask);
-    } else if (err == SPN_OK) {
-        err = journal_reader_begin(reader->journal);
-        if (err == SPN_OK)
-            err = answer_from_disk(reader, caller, ask);
-        journal_reader_end(reader->journal);
+    switch (question->asker.type) {
+    case WIRE_SESSIONS:
+        return answer_sessions(reader, caller, question);
+    case WIRE_LAST:
+        return answer_last(reader, caller, question);
+    case WIRE_INFO:
+        return answer_info(reader, caller, question);
+    default:
+        return answer_fetch(reader, caller, question);
     }
+}
+
+/* -- what comes back from the broker ----------------------------------------------------------- */
+
+void reader_ask(struct reader *reader, struct message *question)
+{
+    reader->asked++;
+    mailbox_put(reader->options.broker, question);
+}
+
+/* A peer that is gone meanwhile is met as a new one, and found to be gone when it is sent to. */
+static struct caller come_back(struct reader *reader, const struct asker *asker)
+{
+    reader->asked--;
+    return (struct caller){.peer = outbox_meet(reader->outbox, &asker->peer, NULL),
+                           .request = asker->request};
+}
+
+static void fail(struct reader *reader, struct caller caller, spn_err err, const char *detail)
+{
     if (err == SPN_E_CORRUPT)
         note_damage(reader);
     if (err != SPN_OK && caller.peer)
-        send_words(reader, caller, err, ask->detail);
-    ask_free(ask);
+        send_words(reader, caller, err, detail);
 }
 
-void reader_take_hydrate(struct reader *reader, struct ask *ask)
+/* Snapshots are begun after the broker answered. */
+void reader_finish_sessions(struct reader *reader, struct session_question *question)
 {
-    struct ask_session *session = &ask->sessions[0];
-    ask->err = journal_reader_begin(reader->journal);
-    if (ask->err == SPN_OK)
-        ask->err = timeline_hydrate(reader->journal, &session->view, session->name,
-                                    reader->options.window_max, reader->options.secret,
-                                    &session->epoch, &ask->tracker);
+    struct caller caller = come_back(reader, &question->asker);
+    spn_err err = caller.peer ? journal_reader_begin(reader->journal) : SPN_E_NOMEM;
+    if (err == SPN_OK)
+        err = answer_from_disk(reader, caller, question);
     journal_reader_end(reader->journal);
-    handoff_push(reader->options.asks, &ask->node);
+    fail(reader, caller, err, NULL);
+    session_question_free(question);
+}
+
+void reader_finish_generations(struct reader *reader, struct generations_question *question)
+{
+    struct caller caller = come_back(reader, &question->asker);
+    spn_err err = caller.peer ? journal_reader_begin(reader->journal) : SPN_E_NOMEM;
+    if (err == SPN_OK)
+        err = list_sessions(reader, question);
+    journal_reader_end(reader->journal);
+    fail(reader, caller, err, NULL);
+    generations_question_free(question);
+}
+
+void reader_finish_holder(struct reader *reader, struct holder_question *question)
+{
+    struct caller caller = come_back(reader, &question->asker);
+    reader->opening -= question->asker.type == WIRE_OPEN ? 1 : 0;
+    if (question->err == SPN_OK && caller.peer)
+        answer_state(reader, caller, question);
+    fail(reader, caller, question->err, question->detail);
+    holder_question_free(question);
+}
+
+/* It is answered by a delivery, or not at all. */
+void reader_finish_subscription(struct reader *reader, struct session_question *question)
+{
+    spn_err err = journal_reader_begin(reader->journal);
+    subscriptions_answer(reader->subscriptions, question, err);
+    journal_reader_end(reader->journal);
+    session_question_free(question);
+}
+
+void reader_load(struct reader *reader, struct load *load)
+{
+    load->err = journal_reader_begin(reader->journal);
+    if (load->err == SPN_OK)
+        load->err =
+            timeline_hydrate(reader->journal, &load->view, load->name, reader->options.window_max,
+                             reader->options.secret, &load->epoch, &load->tracker);
+    journal_reader_end(reader->journal);
+    mailbox_put(reader->options.broker, &load->message);
 }

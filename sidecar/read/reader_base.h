@@ -15,6 +15,7 @@
 #include "read/fetch.h"
 #include "read/listing.h"
 #include "read/reader.h"
+#include "mail/load.h"
 #include "read/subscription.h"
 
 enum {
@@ -57,7 +58,6 @@ struct caller {
 
 /* reader_requests.c */
 
-void reader_push_ask(struct reader *reader, struct ask *ask);
 void reader_take_request(struct reader *reader, struct outbox_peer *peer, zmq_msg_t *frame);
 
 /* reader_answers.c */
@@ -67,11 +67,14 @@ bool reader_has_room(struct reader *reader, struct caller caller, size_t size);
 void reader_send_bytes(struct reader *reader, struct caller caller, const struct wire_out *out);
 void reader_send_error(struct reader *reader, struct caller caller, spn_err err);
 
-/* An ask of a subscription's is not a request's: it is answered by a delivery, or not at all. */
-void reader_finish_subscription(struct reader *reader, struct ask *ask);
-
-/* A peer that is gone meanwhile is met as a new one, and found to be gone when it is sent to. */
-void reader_finish_ask(struct reader *reader, struct ask *ask);
-void reader_take_hydrate(struct reader *reader, struct ask *ask);
+/* To the broker, for a caller: it is counted until it comes back. */
+void reader_ask(struct reader *reader, struct message *question);
+/* They have come back. */
+void reader_finish_sessions(struct reader *reader, struct session_question *question);
+void reader_finish_subscription(struct reader *reader, struct session_question *question);
+void reader_finish_generations(struct reader *reader, struct generations_question *question);
+void reader_finish_holder(struct reader *reader, struct holder_question *question);
+/* The broker wants it, and gets it back. */
+void reader_load(struct reader *reader, struct load *load);
 
 #endif

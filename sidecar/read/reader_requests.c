@@ -111,14 +111,8 @@ static void stats(struct reader *reader, struct caller caller)
     reader_send_bytes(reader, caller, &out);
 }
 
-void reader_push_ask(struct reader *reader, struct ask *ask)
-{
-    reader->asked++;
-    handoff_push(reader->options.asks, &ask->node);
-}
-
 /* The session's epoch according to the names on disk; 0: not there. */
-static spn_err look_up_name(struct reader *reader, struct ask_session *session)
+static spn_err look_up_name(struct reader *reader, struct session_asked *session)
 {
     spn_err err = journal_reader_begin(reader->journal);
     if (err == SPN_OK)
@@ -131,7 +125,12 @@ static spn_err look_up_name(struct reader *reader, struct ask_session *session)
     return err;
 }
 
-/* An ask about one session, for the request in the frame, which it takes over. */
+static struct asker asker_of(struct caller caller, uint8_t type)
+{
+    return (struct asker){.peer = caller.peer->peer, .request = caller.request, .type = type};
+}
+
+/* Where does this session stand? For the request in the frame, which it takes over. */
 static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t type,
                          struct spn_bytes name, zmq_msg_t *frame)
 {
@@ -140,20 +139,18 @@ static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t ty
         return err;
     if (!reader_has_room(reader, caller, type == WIRE_FETCH ? FETCH_BYTES_MAX : ANSWER_MAX))
         return SPN_OK;
-    struct ask *ask = ask_new(ASK_VIEW, 1);
-    if (!ask)
+    struct session_question *question = session_question_new(MESSAGE_SESSIONS, 1);
+    if (!question)
         return SPN_E_NOMEM;
-    ask_name(ask, 0, name);
-    err = look_up_name(reader, &ask->sessions[0]);
+    session_question_name(question, 0, name);
+    err = look_up_name(reader, &question->sessions[0]);
     if (err != SPN_OK) {
-        ask_free(ask);
+        session_question_free(question);
         return err;
     }
-    ask->peer = caller.peer->peer;
-    ask->request = caller.request;
-    ask->type = type;
-    zmq_msg_move(&ask->frame, frame);
-    reader_push_ask(reader, ask);
+    question->asker = asker_of(caller, type);
+    zmq_msg_move(&question->frame, frame);
+    reader_ask(reader, &question->message);
     return SPN_OK;
 }
 
@@ -165,20 +162,18 @@ static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t
     /* The broker copies a state's results: not for who would not get them. */
     if (!reader_has_room(reader, caller, STATE_SIZE_MAX))
         return SPN_OK;
-    struct ask *ask = ask_new(type == WIRE_OPEN ? ASK_OPEN : ASK_STATE, 0);
-    if (!ask)
+    struct asker asker = asker_of(caller, type);
+    struct holder_question *question = holder_question_new(&asker);
+    if (!question)
         return SPN_E_NOMEM;
     reader->opening += type == WIRE_OPEN ? 1 : 0;
-    ask->peer = caller.peer->peer;
-    ask->request = caller.request;
-    ask->type = type;
-    memcpy(ask->producer_id, open->producer, sizeof(ask->producer_id));
-    ask->token = open->token;
-    ask->base = open->base;
-    ask->owner = (struct producer_owner){.uid = uid, .kept = open->kept};
-    ask->known = open->known;
-    ask->known_of = open->instance;
-    reader_push_ask(reader, ask);
+    memcpy(question->producer_id, open->producer, sizeof(question->producer_id));
+    question->token = open->token;
+    question->base = open->base;
+    question->owner = (struct producer_owner){.uid = uid, .kept = open->kept};
+    question->known = open->known;
+    question->known_of = open->instance;
+    reader_ask(reader, &question->message);
     return SPN_OK;
 }
 
@@ -186,14 +181,12 @@ static spn_err ask_sessions(struct reader *reader, struct caller caller, zmq_msg
 {
     if (!reader_has_room(reader, caller, FETCH_BYTES_MAX))
         return SPN_OK;
-    struct ask *ask = ask_new(ASK_GENERATIONS, 0);
-    if (!ask)
+    struct asker asker = asker_of(caller, WIRE_SESSIONS);
+    struct generations_question *question = generations_question_new(&asker);
+    if (!question)
         return SPN_E_NOMEM;
-    ask->peer = caller.peer->peer;
-    ask->request = caller.request;
-    ask->type = WIRE_SESSIONS;
-    zmq_msg_move(&ask->frame, frame);
-    reader_push_ask(reader, ask);
+    zmq_msg_move(&question->frame, frame);
+    reader_ask(reader, &question->message);
     return SPN_OK;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* subscription: cursors with credit.
  *
- * A subscription that is behind reads slices of its session through a timeline, one ask of the
+ * A subscription that is behind reads slices of its session through a timeline, one question to the
  * broker each. One that has caught up is served from the scan: the log is read once, from where the
  * scan stood to what is durable now, for all subscriptions. Between the two there is no hand-over
  * to get wrong: the scan never stands ahead of a snapshot that a slice was read in, and an event is
@@ -18,7 +18,7 @@
 #ifndef SPN_SUBSCRIPTION_H
 #define SPN_SUBSCRIPTION_H
 
-#include "mail/ask.h"
+#include "mail/question.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "net/outbox.h"
@@ -36,7 +36,7 @@ struct subscriptions_options {
     struct outbox *outbox;
     struct journal_reader *journal;
     struct commit_state *commits; /* told whether anybody is watching */
-    struct handoff *asks;
+    struct mailbox *broker;
     const struct clock *clock;
     struct metrics *metrics;
     const uint8_t *secret;
@@ -58,8 +58,9 @@ spn_err subscriptions_credit(struct subscriptions *subscriptions, struct outbox_
 spn_err subscriptions_unsubscribe(struct subscriptions *subscriptions, struct outbox_peer *peer,
                                   struct wire_in in) SPN_MUST_USE;
 
-/* The broker's answer to an ask of a subscription's, inside a snapshot. */
-void subscriptions_answer(struct subscriptions *subscriptions, const struct ask *ask);
+/* A subscription's question has come back; inside a snapshot, or err says why there is none. */
+void subscriptions_answer(struct subscriptions *subscriptions,
+                          const struct session_question *question, spn_err err);
 
 /* Serves those that have caught up with what became durable. Begins and ends its own snapshots.
  * True: there is more than one turn may take. */

@@ -54,7 +54,7 @@ struct subscription {
     struct link blocked; /* in its subscriber's ring: it found no room */
     struct link due;     /* in the ring of those that ask, or end, outside of snapshots */
     struct link group;   /* of those that wait for the same name, or follow the same life */
-    uint64_t serial;     /* never used twice: tells an ask's answer for a former one apart */
+    uint64_t serial;     /* never used twice: tells an answer for a former one apart */
     uint64_t number;
     uint32_t slot;
     uint32_t incarnation;

@@ -32,7 +32,7 @@ static spn_err look_up_name(struct subscriptions *all, const struct subscription
 void subscription_note_damage(struct subscriptions *all)
 {
     metrics_count(&all->options.metrics->damaged_reads);
-    handoff_nudge(all->options.asks);
+    mailbox_nudge(all->options.broker);
 }
 
 /* The verdict for what does not read back. */
@@ -53,19 +53,18 @@ static void ask(struct subscriptions *all, struct subscription *subscription)
         subscription_end(all, subscription, failure(all, err));
         return;
     }
-    struct ask *asked = ask_new(ASK_VIEW, 1);
-    if (!asked) {
+    struct session_question *question = session_question_new(MESSAGE_SUBSCRIPTION, 1);
+    if (!question) {
         subscription_block(all, subscription);
         return;
     }
-    ask_name(asked, 0, subscription_name_of(subscription));
-    asked->sessions[0].epoch = epoch;
-    asked->type = WIRE_SUBSCRIBE;
-    asked->slot = subscription->slot;
-    asked->serial = subscription->serial;
+    session_question_name(question, 0, subscription_name_of(subscription));
+    question->sessions[0].epoch = epoch;
+    question->subscription = subscription->slot;
+    question->serial = subscription->serial;
     subscription->asking = true;
     all->asking++;
-    handoff_push(all->options.asks, &asked->node);
+    mailbox_put(all->options.broker, &question->message);
 }
 
 /* What it has to do next, as far as it is its turn. */
@@ -200,7 +199,7 @@ static bool is_to_wait(const struct subscription *subscription, spn_err err)
 }
 
 static spn_err go_on(struct subscriptions *all, struct subscription *subscription,
-                     const struct ask *answered)
+                     const struct session_question *answered)
 {
     struct timeline timeline;
     spn_err err = timeline_open(&timeline, all->options.journal, &answered->sessions[0].view);
@@ -216,16 +215,16 @@ static spn_err go_on(struct subscriptions *all, struct subscription *subscriptio
     return err;
 }
 
-void subscriptions_answer(struct subscriptions *all, const struct ask *answered)
+void subscriptions_answer(struct subscriptions *all, const struct session_question *answered,
+                          spn_err err)
 {
-    struct subscription *subscription = slot_table_at(&all->slots, answered->slot);
+    struct subscription *subscription = slot_table_at(&all->slots, answered->subscription);
     uint8_t verdict = WIRE_FAILED;
     if (!subscription || subscription->serial != answered->serial)
         return; /* it is gone */
     subscription->asking = false;
     all->asking--;
     subscription_unblock(subscription);
-    spn_err err = answered->err;
     if (err == SPN_OK)
         err = go_on(all, subscription, answered);
     if (err == SPN_OK) {

@@ -799,7 +799,7 @@ struct daemon {
     struct broker_state state;
     struct clock clock;
     struct metrics metrics;
-    struct handoff queue, back, asks, answers;
+    struct mailbox to_broker, to_worker, to_reader;
     struct worker worker;
     struct reader *reader;
     struct broker_options options;
@@ -829,17 +829,17 @@ static void start_threads(const uint8_t *secret)
                                           .journal = it.journal,
                                           .clock = &it.clock,
                                           .metrics = &it.metrics,
-                                          .queue = &it.queue,
-                                          .watch = &it.answers,
-                                          .back = &it.back};
+                                          .mailbox = &it.to_worker,
+                                          .broker = &it.to_broker,
+                                          .reader = &it.to_reader};
     expect(worker_start(&it.worker, &worker) == SPN_OK, "the worker did not begin");
     static const struct reader_options more;
     struct reader_options reader = more;
     reader.socket = (void *)(intptr_t)READ;
     reader.journal = it.journal;
     reader.commits = &it.worker.state;
-    reader.asks = &it.asks;
-    reader.answers = &it.answers;
+    reader.mailbox = &it.to_reader;
+    reader.broker = &it.to_broker;
     reader.clock = &it.clock;
     reader.metrics = &it.metrics;
     reader.secret = secret;
@@ -851,10 +851,9 @@ static void start_threads(const uint8_t *secret)
                                          .signal_fd = -10,
                                          .commits = &it.worker.state,
                                          .connections = &news,
-                                         .queue = &it.queue,
-                                         .back = &it.back,
-                                         .asks = &it.asks,
-                                         .answers = &it.answers,
+                                         .mailbox = &it.to_broker,
+                                         .worker = &it.to_worker,
+                                         .reader = &it.to_reader,
                                          .clock = &it.clock,
                                          .metrics = &it.metrics,
                                          .secret = secret,
@@ -894,8 +893,8 @@ static void start_daemon(void)
                               .wall_ms = fake_wall_ms,
                               .database_base_ns = found.clock.database_ns,
                               .started_ns = now_ns};
-    expect(handoff_init(&it.queue) == SPN_OK && handoff_init(&it.back) == SPN_OK &&
-               handoff_init(&it.asks) == SPN_OK && handoff_init(&it.answers) == SPN_OK,
+    expect(mailbox_init(&it.to_broker) == SPN_OK && mailbox_init(&it.to_worker) == SPN_OK &&
+               mailbox_init(&it.to_reader) == SPN_OK,
            "no event descriptors");
     start_threads(journal_meta(it.journal)->secret);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* seeded_race: does ThreadSanitizer see a race in our own queue?
  *
- * Batches go to a worker and come back, as in the daemon, through sidecar/handoff.c. Built twice in
+ * Batches go to a worker and come back, as in the daemon, through sidecar/mailbox.c. Built twice in
  * the tsan build: with the race that SPONSON_SEED_RACE puts there, which must be reported with the
  * project's suppressions in force, and without it, where nothing may be reported.
  *
@@ -14,18 +14,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "mail/work.h"
+#include "mail/batch.h"
 
 enum { BATCHES = 64, ROUNDS = 2000, NAP_MS = 20, LIFE_S = 30 };
 
-static struct handoff queue; /* broker -> worker */
-static struct handoff back;  /* worker -> broker */
+static struct mailbox queue; /* broker -> worker */
+static struct mailbox back;  /* worker -> broker */
 static atomic_bool stop;
 
 /* Sleeps until woken; a race may have lost the wake-up. */
-static void nap(const struct handoff *handoff)
+static void nap(const struct mailbox *mailbox)
 {
-    struct pollfd woken = {.fd = handoff->event_fd, .events = POLLIN};
+    struct pollfd woken = {.fd = mailbox->event_fd, .events = POLLIN};
     (void)poll(&woken, 1, NAP_MS);
 }
 
@@ -33,14 +33,14 @@ static void *run_worker(void *argument)
 {
     (void)argument;
     while (!atomic_load(&stop)) {
-        struct handoff_node *node = handoff_take(&queue);
+        struct message *node = mailbox_take(&queue);
         if (!node)
             nap(&queue);
         while (node) {
             struct batch *batch = (struct batch *)node;
             node = node->next;
             batch->record.number = batch->first_position + batch->number_count;
-            handoff_push(&back, &batch->work.node);
+            mailbox_put(&back, &batch->message);
         }
     }
     return NULL;
@@ -51,7 +51,7 @@ static void hand_over(struct batch *batch, uint64_t position)
     batch->first_position = position;
     batch->number_count = 1;
     batch->record.number = 0;
-    handoff_push(&queue, &batch->work.node);
+    mailbox_put(&queue, &batch->message);
 }
 
 /* Returns how many came back. */
@@ -61,7 +61,7 @@ static uint64_t run_broker(struct batch *batches)
     for (size_t i = 0; i < BATCHES; i++)
         hand_over(&batches[i], i + 1);
     for (int round = 0; round < ROUNDS; round++) {
-        struct handoff_node *node = handoff_take(&back);
+        struct message *node = mailbox_take(&back);
         if (!node)
             nap(&back);
         while (node) {
@@ -81,7 +81,7 @@ static uint64_t run_both(struct batch *batches)
         return 0;
     uint64_t count = run_broker(batches);
     atomic_store(&stop, true);
-    handoff_nudge(&queue);
+    mailbox_nudge(&queue);
     (void)pthread_join(worker, NULL);
     return count;
 }
@@ -91,10 +91,10 @@ int main(void)
     struct batch *batches = calloc(BATCHES, sizeof(*batches));
     uint64_t count = 0;
     (void)alarm(LIFE_S);
-    if (batches && handoff_init(&queue) == SPN_OK && handoff_init(&back) == SPN_OK) {
+    if (batches && mailbox_init(&queue) == SPN_OK && mailbox_init(&back) == SPN_OK) {
         count = run_both(batches);
-        handoff_release(&queue);
-        handoff_release(&back);
+        mailbox_release(&queue);
+        mailbox_release(&back);
     }
     free(batches);
     (void)printf("%llu batches came back\n", (unsigned long long)count);

@@ -21,6 +21,8 @@
 #include "log_rig.h"
 #include "state/producers.h"
 #include "commit/worker.h"
+#include "mail/batch.h"
+#include "mail/mail.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MS 1000000ull
@@ -171,8 +173,8 @@ static void fail_next(unsigned count, spn_err err)
 
 static struct rig rig;
 static struct metrics metrics;
-static struct handoff queue;
-static struct handoff back;
+static struct mailbox to_worker;
+static struct mailbox to_broker;
 static struct worker worker;
 static bool running;
 
@@ -208,9 +210,9 @@ static int set_up(void **state)
     atomic_store(&trimmed_beside, 0);
     atomic_store(&no_memory, false);
     atomic_store(&refused, 0);
-    if (sem_init(&asleep, 0, 0) != 0 || handoff_init(&queue) != SPN_OK)
+    if (sem_init(&asleep, 0, 0) != 0 || mailbox_init(&to_worker) != SPN_OK)
         return -1;
-    return handoff_init(&back) == SPN_OK ? 0 : -1;
+    return mailbox_init(&to_broker) == SPN_OK ? 0 : -1;
 }
 
 static void begin(void)
@@ -219,8 +221,8 @@ static void begin(void)
                                            .journal = rig.journal,
                                            .clock = &fake_clock,
                                            .metrics = &metrics,
-                                           .queue = &queue,
-                                           .back = &back,
+                                           .mailbox = &to_worker,
+                                           .broker = &to_broker,
                                            .durable = next_position - 1,
                                            .quota_bytes = quota_bytes,
                                            .session_ttl_ns = session_ttl_ns};
@@ -232,24 +234,24 @@ static void begin(void)
     wait_until_asleep();
 }
 
-static void give(struct work *const *works, size_t count)
+static void give(struct message *const *works, size_t count)
 {
     pthread_mutex_lock(&gate);
     for (size_t i = 0; i < count; i++)
-        handoff_push(&queue, &works[i]->node);
+        mailbox_put(&to_worker, works[i]);
     if (count == 0)
-        handoff_nudge(&queue);
+        mailbox_nudge(&to_worker);
     pthread_mutex_unlock(&gate);
 }
 
 /* Gives it all at once, and waits until there is nothing left to do but sleep. */
-static void submit(struct work *const *works, size_t count)
+static void submit(struct message *const *works, size_t count)
 {
     give(works, count);
     wait_until_asleep();
 }
 
-static void submit_one(struct work *work)
+static void submit_one(struct message *work)
 {
     submit(&work, 1);
 }
@@ -273,28 +275,28 @@ static void start(void)
     assert_int_equal(atomic_load(&begins), 0);
 }
 
-static struct work *take_back(void)
+static struct message *take_back(void)
 {
-    static struct handoff_node *taken;
+    static struct message *taken;
     if (!taken)
-        taken = handoff_take(&back);
-    struct handoff_node *first = taken;
+        taken = mailbox_take(&to_broker);
+    struct message *first = taken;
     if (first)
         taken = first->next;
-    return (struct work *)first;
+    return (struct message *)first;
 }
 
 static void stop(void)
 {
-    struct work order = {.kind = WORK_STOP};
+    struct message order = {.kind = MESSAGE_STOP};
     if (!running)
         return;
-    struct work *works[] = {&order};
+    struct message *works[] = {&order};
     give(works, 1);
     worker_join(&worker);
     running = false;
-    struct work *last = NULL;
-    for (struct work *work = take_back(); work; work = take_back())
+    struct message *last = NULL;
+    for (struct message *work = take_back(); work; work = take_back())
         last = work;
     assert_ptr_equal(last, &order);
 }
@@ -315,15 +317,15 @@ static int tear_down(void **state)
     atomic_store(&free_running, true);
     if (running)
         stop();
-    for (struct work *work = take_back(); work; work = take_back())
-        if (work->kind == WORK_IDLE)
+    for (struct message *work = take_back(); work; work = take_back())
+        if (work->kind == MESSAGE_IDLE)
             free(work);
     for (size_t i = 0; i < batch_count; i++) {
         (void)zmq_msg_close(&batches[i]->frame);
         free(batches[i]);
     }
-    handoff_release(&queue);
-    handoff_release(&back);
+    mailbox_release(&to_worker);
+    mailbox_release(&to_broker);
     sem_destroy(&asleep);
     rig_release(&rig);
     return 0;
@@ -333,14 +335,14 @@ static int tear_down(void **state)
 
 /* `events` events of one session, each with its own data in one frame; the session is the first
  * position there is. */
-static struct work *make_batch(size_t producer, uint32_t events, bool waits)
+static struct message *make_batch(size_t producer, uint32_t events, bool waits)
 {
     struct batch *batch = calloc(1, sizeof(*batch) + events * sizeof(batch->entries[0]));
     assert_non_null(batch);
     assert_true(batch_count < BATCHES_MAX);
     batches[batch_count++] = batch;
     assert_int_equal(zmq_msg_init_size(&batch->frame, FRAME_SIZE * (events + 1)), 0);
-    batch->work.kind = WORK_BATCH;
+    batch->message.kind = MESSAGE_BATCH;
     batch->bytes = zmq_msg_size(&batch->frame);
     batch->number_count = events;
     batch->waits = waits;
@@ -371,7 +373,7 @@ static struct work *make_batch(size_t producer, uint32_t events, bool waits)
         };
         next_position++;
     }
-    return &batch->work;
+    return &batch->message;
 }
 
 static void check_entry(struct journal_reader *reader, uint64_t position)
@@ -422,7 +424,7 @@ static void check_disk(uint64_t last)
 static void expect_back(size_t first, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        assert_ptr_equal(take_back(), &batches[first + i]->work);
+        assert_ptr_equal(take_back(), &batches[first + i]->message);
     assert_null(take_back());
 }
 
@@ -434,7 +436,7 @@ static void fill_generation(void)
     rig_events(&rig, 3, 3000);
     rig_commit(&rig);
     rig_freeze(&rig);
-    rig.frozen->work.kind = WORK_GENERATION;
+    rig.frozen->message.kind = MESSAGE_GENERATION;
     next_position = rig.next_position;
 }
 
@@ -468,8 +470,9 @@ static void one_commit_for_all(void **state)
 {
     (void)state;
     start();
-    struct work *works[] = {make_batch(0, 3, true), make_batch(1, 1, true), make_batch(0, 2, false),
-                            make_batch(2, 4, true), make_batch(2, 1, true)};
+    struct message *works[] = {make_batch(0, 3, true), make_batch(1, 1, true),
+                               make_batch(0, 2, false), make_batch(2, 4, true),
+                               make_batch(2, 1, true)};
     submit(works, COUNT(works));
     assert_int_equal(atomic_load(&commits), 1);
     assert_int_equal(metrics_get(&metrics.commits), 1);
@@ -508,7 +511,7 @@ static void more_than_one_commit_holds(void **state)
     };
     start();
     for (size_t r = 0; r < COUNT(rows); r++) {
-        struct work *works[6];
+        struct message *works[6];
         unsigned before = atomic_load(&commits);
         for (size_t i = 0; i < 6; i++) {
             works[i] = make_batch(i % 2, 1, true);
@@ -569,7 +572,7 @@ static void too_much_to_hold(void **state)
 {
     (void)state;
     start();
-    struct work *work = make_batch(0, 1, false);
+    struct message *work = make_batch(0, 1, false);
     ((struct batch *)work)->bytes = WORKER_COMMIT_BYTES_MAX - 1;
     submit_one(work);
     assert_int_equal(atomic_load(&commits), 0);
@@ -594,11 +597,11 @@ static void gathers(void **state)
     for (size_t r = 0; r < COUNT(rows); r++) {
         atomic_store(&commit_ns, rows[r].commit_ms * MS);
         start();
-        struct work *both[] = {make_batch(0, 1, true), make_batch(1, 1, true)};
+        struct message *both[] = {make_batch(0, 1, true), make_batch(1, 1, true)};
         ((struct batch *)both[0])->alone = ((struct batch *)both[1])->alone = true;
         submit(both, 2);
         assert_int_equal(atomic_load(&commits), 1);
-        struct work *next = make_batch(0, 1, true);
+        struct message *next = make_batch(0, 1, true);
         ((struct batch *)next)->alone = true;
         submit_one(next);
         assert_int_equal(atomic_load(&commits), 1);
@@ -714,13 +717,13 @@ static void the_quota(void **state)
     quota_bytes = 1;
     begin(); /* there is nothing yet that may go */
     pass_time(ROUND_FIRST_MS * MS);
-    struct work *works[] = {&rig.frozen->work, make_batch(0, 1, true)};
+    struct message *works[] = {&rig.frozen->message, make_batch(0, 1, true)};
     submit(works, COUNT(works));
-    assert_ptr_equal(take_back(), &rig.frozen->work);
-    struct work *early =
+    assert_ptr_equal(take_back(), &rig.frozen->message);
+    struct message *early =
         take_back(); /* names and rows are left: some may go, and nobody ends them */
     assert_non_null(early);
-    assert_int_equal(early->kind, WORK_IDLE);
+    assert_int_equal(early->kind, MESSAGE_IDLE);
     assert_true(((struct idle_sessions *)early)->early);
     free(early);
     assert_int_equal(atomic_load(&worker.state.checkpoint), last);
@@ -784,9 +787,9 @@ static void fatal(void **state)
     expect_back(0, 1);
     atomic_store(&fail_in_commit, row->in_commit);
     fail_next(UINT32_MAX, row->err);
-    struct work *work = make_batch(0, 1, true);
+    struct message *work = make_batch(0, 1, true);
     give(&work, 1);
-    struct pollfd woken = {.fd = back.event_fd, .events = POLLIN};
+    struct pollfd woken = {.fd = to_broker.event_fd, .events = POLLIN};
     assert_int_equal(poll(&woken, 1, PATIENCE_S * 1000), 1);
     join_failed(row->err);
     assert_null(take_back());
@@ -834,8 +837,8 @@ static void a_generation(void **state)
     char *expected = dump_behind_meta();
     rig_restore(&rig);
     start();
-    submit_one(&rig.frozen->work);
-    assert_ptr_equal(take_back(), &rig.frozen->work);
+    submit_one(&rig.frozen->message);
+    assert_ptr_equal(take_back(), &rig.frozen->message);
     assert_null(take_back());
     assert_int_equal(atomic_load(&worker.state.checkpoint), last);
     assert_int_equal(metrics_get(&metrics.checkpoint_position), last);
@@ -869,8 +872,8 @@ static void a_generation_with_failures(void **state)
         atomic_store(&fail_err, SPN_E_DISK_FULL);
         atomic_store(&fail_count, at % 3 + 1);
         atomic_store(&fail_from, at);
-        submit_one(&rig.frozen->work);
-        assert_ptr_equal(take_back(), &rig.frozen->work);
+        submit_one(&rig.frozen->message);
+        assert_ptr_equal(take_back(), &rig.frozen->message);
         steps = atomic_load(&commits);
         assert_true(steps > 3);
         assert_int_equal(atomic_load(&begins), steps + at % 3 + 1);
@@ -892,8 +895,8 @@ static void batches_beside_a_generation(void **state)
     uint64_t last = next_position - 1;
     atomic_store(&tick_ns, 1 * MS);
     start();
-    struct work *works[] = {make_batch(0, 1, false), &rig.frozen->work, make_batch(0, 1, false),
-                            make_batch(1, 1, true)};
+    struct message *works[] = {make_batch(0, 1, false), &rig.frozen->message,
+                               make_batch(0, 1, false), make_batch(1, 1, true)};
     submit(works, COUNT(works));
     assert_ptr_equal(take_back(), works[0]);
     assert_ptr_equal(take_back(), works[2]);
@@ -918,11 +921,11 @@ static void two_generations(void **state)
     rig_events(&rig, 3, 700);
     rig_commit(&rig);
     rig_freeze(&rig);
-    rig.frozen->work.kind = WORK_GENERATION;
+    rig.frozen->message.kind = MESSAGE_GENERATION;
     next_position = rig.next_position;
     atomic_store(&tick_ns, 1 * MS);
     start();
-    struct work *works[] = {&first->work, &rig.frozen->work};
+    struct message *works[] = {&first->message, &rig.frozen->message};
     submit(works, COUNT(works));
     assert_ptr_equal(take_back(), works[0]);
     assert_ptr_equal(take_back(), works[1]);
@@ -939,16 +942,16 @@ static void a_generation_of_duplicates(void **state)
     fill_generation();
     uint64_t last = next_position - 1;
     start();
-    submit_one(&rig.frozen->work);
-    assert_ptr_equal(take_back(), &rig.frozen->work);
+    submit_one(&rig.frozen->message);
+    assert_ptr_equal(take_back(), &rig.frozen->message);
     rig_drop_frozen(&rig);
     const struct rig_event *event = &rig.sessions[5].events[0];
     rig_event(&rig, 5, event->id, event->data);
     assert_int_equal(rig.active->entry_count, 0);
     rig_freeze(&rig);
-    rig.frozen->work.kind = WORK_GENERATION;
-    submit_one(&rig.frozen->work);
-    assert_ptr_equal(take_back(), &rig.frozen->work);
+    rig.frozen->message.kind = MESSAGE_GENERATION;
+    submit_one(&rig.frozen->message);
+    assert_ptr_equal(take_back(), &rig.frozen->message);
     assert_int_equal(atomic_load(&worker.state.checkpoint), last);
     assert_int_equal(metrics_get(&metrics.checkpoint_position), last);
     assert_int_equal(journal_meta(rig.journal)->checkpoint, last);
@@ -991,8 +994,8 @@ static void trims_after_a_segment(void **state)
     uint64_t last = next_position - 1;
     rig_retain(&rig, (struct retention){.events_max = 2});
     start();
-    submit_one(&rig.frozen->work);
-    assert_ptr_equal(take_back(), &rig.frozen->work);
+    submit_one(&rig.frozen->message);
+    assert_ptr_equal(take_back(), &rig.frozen->message);
     assert_int_equal(count_entries(), retained());
     assert_int_equal(metrics_get(&metrics.trimmed), last - retained());
     assert_int_equal(atomic_load(&sleep_ns), ROUND_AFTER_MS * MS);
@@ -1012,9 +1015,9 @@ static void segments_that_keep_coming_draw_no_look_away_from_the_older_ones(void
             rig_events(&rig, session, 2);
         rig_commit(&rig);
         rig_freeze(&rig);
-        rig.frozen->work.kind = WORK_GENERATION;
-        submit_one(&rig.frozen->work);
-        assert_ptr_equal(take_back(), &rig.frozen->work);
+        rig.frozen->message.kind = MESSAGE_GENERATION;
+        submit_one(&rig.frozen->message);
+        assert_ptr_equal(take_back(), &rig.frozen->message);
         rig_drop_frozen(&rig);
         /* The first has nothing that is hidden: its openings stay too. */
         assert_int_equal(count_entries(), i == 0 ? 3 * SESSIONS : 2 * SESSIONS);
@@ -1033,14 +1036,14 @@ static void trims_beside_a_segment(void **state)
         rig_events(&rig, i, 20);
     rig_commit(&rig);
     rig_freeze(&rig);
-    rig.frozen->work.kind = WORK_GENERATION;
+    rig.frozen->message.kind = MESSAGE_GENERATION;
     next_position = rig.next_position;
     uint64_t last = next_position - 1;
     begin();
     atomic_store(&tick_ns, MS / 4); /* a step is short */
     atomic_fetch_add(&now_ns, ROUND_FIRST_MS * MS);
-    submit_one(&rig.frozen->work);
-    assert_ptr_equal(take_back(), &rig.frozen->work);
+    submit_one(&rig.frozen->message);
+    assert_ptr_equal(take_back(), &rig.frozen->message);
     assert_int_equal(atomic_load(&worker.state.checkpoint), last);
     assert_true(atomic_load(&trimmed_beside) > 0);
     pass_time(atomic_load(&sleep_ns)); /* what the second segment hides of the first is seen then */
@@ -1142,7 +1145,7 @@ static void finds_the_idle(void **state)
         found = (struct idle_sessions *)take_back();
     }
     assert_non_null(found);
-    assert_int_equal(found->work.kind, WORK_IDLE);
+    assert_int_equal(found->message.kind, MESSAGE_IDLE);
     assert_int_equal(found->count, SESSIONS);
     for (uint32_t i = 0; i < SESSIONS; i++) /* they were opened in this order */
         assert_int_equal(found->sessions[i].epoch, rig.sessions[i].epoch);
@@ -1179,7 +1182,7 @@ static void without_a_producer(void **state)
     batch->number_count = 0;
     memset(batch->producer_id, 0, sizeof(batch->producer_id));
     batch->record = (struct record_producer){.token = 0};
-    submit_one(&batch->work);
+    submit_one(&batch->message);
     expect_back(0, 1);
     assert_int_equal(atomic_load(&worker.state.durable), 2);
     assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
@@ -1197,11 +1200,11 @@ static void stops_last(void **state)
 {
     (void)state;
     fill_generation();
-    struct work order = {.kind = WORK_STOP};
+    struct message order = {.kind = MESSAGE_STOP};
     start();
     fail_next(3, SPN_E_DISK_FULL);
-    struct work *works[] = {make_batch(0, 1, false), make_batch(1, 2, false), &rig.frozen->work,
-                            &order};
+    struct message *works[] = {make_batch(0, 1, false), make_batch(1, 2, false),
+                               &rig.frozen->message, &order};
     give(works, COUNT(works));
     for (int i = 0; i < 3; i++) {
         wait_until_asleep();

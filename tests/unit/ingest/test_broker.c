@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "ingest/broker.h"
+#include "mail/load.h"
 #include "net/connections.h"
 #include "net/router.h"
 
@@ -55,7 +56,7 @@ static int steps;
 static bool at_rest; /* nothing bad happens any more */
 static bool loses;   /* frames get lost: else nobody has to send anything twice */
 static bool is_full;
-static unsigned no_memory; /* calls of ask_new that fail */
+static unsigned no_memory; /* calls of load_new that fail */
 
 static struct frame {
     size_t producer;
@@ -63,12 +64,12 @@ static struct frame {
 } frames[FRAMES_MAX];
 static size_t frame_count;
 
-static struct handoff queue, back, asks, answers;
-static struct handoff_node *at_worker; /* in order */
-static struct handoff_node **at_worker_end;
-static struct handoff_node *at_reader;
-static bool back_due, asks_due;
-static struct work stop;
+static struct mailbox to_broker, to_worker, to_reader;
+static struct message *at_worker; /* in order */
+static struct message **at_worker_end;
+static struct message *at_reader;
+static bool mail_due;
+static struct message stop;
 static bool stop_sent;
 
 static struct commit_state commits;
@@ -243,29 +244,29 @@ static void commit_batch(struct batch *batch)
     assert_int_equal(batch->record.number, stored[batch->producer->token - 1]);
 }
 
-static void take_all(struct handoff *from, struct handoff_node ***end)
+static void take_all(struct mailbox *from, struct message ***end)
 {
-    struct handoff_node *node = handoff_take(from);
+    struct message *node = mailbox_take(from);
     **end = node;
     for (; node; node = node->next)
         *end = &node->next;
 }
 
-static void give_back(struct handoff_node *node)
+static void give_back(struct message *node)
 {
-    handoff_push(&back, node);
-    back_due = true;
+    mailbox_put(&to_broker, node);
+    mail_due = true;
 }
 
 static void work_on(size_t count)
 {
-    take_all(&queue, &at_worker_end);
+    take_all(&to_worker, &at_worker_end);
     for (; count > 0 && at_worker; count--) {
-        struct handoff_node *node = at_worker;
+        struct message *node = at_worker;
         at_worker = node->next;
         if (!at_worker)
             at_worker_end = &at_worker;
-        if (((struct work *)node)->kind == WORK_BATCH)
+        if (node->kind == MESSAGE_BATCH)
             commit_batch((struct batch *)node);
         atomic_store(&commits.durable, next_position - 1);
         give_back(node);
@@ -275,29 +276,27 @@ static void work_on(size_t count)
 /* -- the reader -------------------------------------------------------------------------------- */
 
 /* All sessions are known from disk, and have no event there. */
-static void bring_back(struct ask *ask)
+static void bring_back(struct load *load)
 {
-    struct ask_session *session = &ask->sessions[0];
-    assert_int_equal(ask->kind, ASK_HYDRATE);
+    assert_int_equal(load->message.kind, MESSAGE_LOAD);
     if (!at_rest && roll(4) == 0) {
-        ask->err = SPN_E_NOMEM;
+        load->err = SPN_E_NOMEM;
         hazards.reader_failed++;
     } else {
-        session->epoch = 1 + (uint64_t)(((const char *)session->name.data)[1] - '0');
-        ask->tracker = tracker_new(session->name, TRACKER_WINDOW_DEFAULT);
-        assert_non_null(ask->tracker);
-        ask->tracker->epoch = session->epoch;
+        load->epoch = 1 + (uint64_t)(((const char *)load->name.data)[1] - '0');
+        load->tracker = tracker_new(load->name, TRACKER_WINDOW_DEFAULT);
+        assert_non_null(load->tracker);
+        load->tracker->epoch = load->epoch;
         hazards.loaded++;
     }
-    handoff_push(&asks, &ask->node);
-    asks_due = true;
+    give_back(&load->message);
 }
 
 static void read_on(void)
 {
-    struct handoff_node *node = handoff_take(&answers);
+    struct message *node = mailbox_take(&to_reader);
     while (node) {
-        struct handoff_node *next = node->next;
+        struct message *next = node->next;
         node->next = at_reader;
         at_reader = node;
         node = next;
@@ -306,7 +305,7 @@ static void read_on(void)
         return;
     node = at_reader;
     at_reader = node->next;
-    bring_back((struct ask *)node);
+    bring_back((struct load *)node);
 }
 
 /* -- time goes on ------------------------------------------------------------------------------ */
@@ -359,26 +358,26 @@ static void step(void)
     if (roll(2) == 0)
         read_on();
     if (at_rest && is_done() && !at_worker && frame_count == 0 && !stop_sent) {
-        stop.kind = WORK_STOP;
-        give_back(&stop.node);
+        stop.kind = MESSAGE_STOP;
+        give_back(&stop);
         stop_sent = true;
     }
 }
 
 int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 
-/* signals, the worker, the reader, ingest.sock where that is read */
+/* signals, mail, ingest.sock where that is read */
 int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     int ready = 0;
     (void)timeout_ms;
     step();
     for (nfds_t i = 0; i < count; i++) {
-        bool due = (i == 1 && back_due) || (i == 2 && asks_due) || (i == 3 && frame_count > 0);
+        bool due = (i == 1 && mail_due) || (i == 2 && frame_count > 0);
         fds[i].revents = due ? POLLIN : 0;
         ready += due;
     }
-    back_due = asks_due = false;
+    mail_due = false;
     return ready;
 }
 
@@ -394,8 +393,8 @@ spn_err __wrap_router_send(struct router *router, const struct peer *peer, const
                            size_t size);
 uint64_t __wrap_watch_due_ns(const struct watch *watch);
 spn_err __wrap_watch_look(struct watch *watch, uint64_t at_ns);
-struct ask *__real_ask_new(enum ask_kind kind, size_t session_count);
-struct ask *__wrap_ask_new(enum ask_kind kind, size_t session_count);
+struct load *__real_load_new(struct spn_bytes name);
+struct load *__wrap_load_new(struct spn_bytes name);
 
 spn_err __wrap_router_init(struct router *router, void *socket)
 {
@@ -461,14 +460,14 @@ spn_err __wrap_watch_look(struct watch *watch, uint64_t at_ns)
     return SPN_OK;
 }
 
-struct ask *__wrap_ask_new(enum ask_kind kind, size_t session_count)
+struct load *__wrap_load_new(struct spn_bytes name)
 {
     if (no_memory > 0) {
         no_memory--;
         hazards.no_memory++;
         return NULL;
     }
-    return __real_ask_new(kind, session_count);
+    return __real_load_new(name);
 }
 
 /* -- a run ------------------------------------------------------------------------------------- */
@@ -483,16 +482,15 @@ static void begin_world(uint64_t seed)
     now_ns = 1000 * MS;
     steps = 0;
     loses = seed % 2 == 0;
-    at_rest = is_full = back_due = asks_due = stop_sent = false;
+    at_rest = is_full = mail_due = stop_sent = false;
     no_memory = 0;
     next_position = FIRST_POSITION;
     atomic_store(&commits.durable, FIRST_POSITION - 1);
     at_worker = at_reader = NULL;
     at_worker_end = &at_worker;
-    assert_int_equal(handoff_init(&queue), SPN_OK);
-    assert_int_equal(handoff_init(&back), SPN_OK);
-    assert_int_equal(handoff_init(&asks), SPN_OK);
-    assert_int_equal(handoff_init(&answers), SPN_OK);
+    assert_int_equal(mailbox_init(&to_broker), SPN_OK);
+    assert_int_equal(mailbox_init(&to_worker), SPN_OK);
+    assert_int_equal(mailbox_init(&to_reader), SPN_OK);
 }
 
 static void begin_state(struct broker_state *state)
@@ -519,10 +517,10 @@ static void begin_state(struct broker_state *state)
 /* A generation may be on its way to the worker when everything is stored. */
 static void end_world(struct broker_state *state)
 {
-    take_all(&queue, &at_worker_end);
+    take_all(&to_worker, &at_worker_end);
     while (at_worker) {
-        struct handoff_node *next = at_worker->next;
-        assert_int_equal(((struct work *)at_worker)->kind, WORK_GENERATION);
+        struct message *next = at_worker->next;
+        assert_int_equal(at_worker->kind, MESSAGE_GENERATION);
         generation_drop((struct generation *)at_worker);
         at_worker = next;
     }
@@ -530,10 +528,9 @@ static void end_world(struct broker_state *state)
     generation_drop(state->frozen);
     sessions_release(&state->sessions);
     producers_release(&state->producers);
-    handoff_release(&queue);
-    handoff_release(&back);
-    handoff_release(&asks);
-    handoff_release(&answers);
+    mailbox_release(&to_broker);
+    mailbox_release(&to_worker);
+    mailbox_release(&to_reader);
 }
 
 static void run_seed(uint64_t seed)
@@ -551,10 +548,9 @@ static void run_seed(uint64_t seed)
         .signal_fd = -1,
         .commits = &commits,
         .connections = &news,
-        .queue = &queue,
-        .back = &back,
-        .asks = &asks,
-        .answers = &answers,
+        .mailbox = &to_broker,
+        .worker = &to_worker,
+        .reader = &to_reader,
         .clock = &fake_clock,
         .metrics = &metrics,
         .secret = secret,

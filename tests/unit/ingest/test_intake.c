@@ -647,7 +647,7 @@ static void check_results(const struct batch *batch, const struct step *step)
 
 static void check_record(const struct batch *batch)
 {
-    assert_int_equal(batch->work.kind, WORK_BATCH);
+    assert_int_equal(batch->message.kind, MESSAGE_BATCH);
     assert_ptr_equal(batch->producer, producer);
     assert_memory_equal(batch->producer_id, producer->id, sizeof(producer->id));
     assert_int_equal(batch->time_ns, now_ns);
@@ -703,7 +703,7 @@ static void send_step(const struct step *step)
             check_record(batch);
         }
         assert_int_equal(broker.next_position, model_position);
-        intake_free_batch(batch);
+        batch_free(batch);
     }
     check_generation();
     assert_int_equal(broker.active->entry_count, model_entries);
@@ -826,7 +826,7 @@ static void results_above_4096_runs_were_dropped(void **state)
     assert_int_equal(batch->record.run_count, RECORD_RUNS_MAX);
     assert_int_equal(zmq_msg_size(&batch->frame), zmq_msg_size(&frame));
     assert_int_equal(producer->accepted, first + 2);
-    intake_free_batch(batch);
+    batch_free(batch);
     assert_null(accept_what_fits(&frame)); /* nothing more fits */
     assert_true(intake.held);
     assert_int_equal(producer->accepted, first + 2);
@@ -838,7 +838,7 @@ static void results_above_4096_runs_were_dropped(void **state)
     assert_int_equal(batch->refused.number, first + 5);
     assert_int_equal(batch->record.run_count, RECORD_RUNS_MAX);
     assert_int_equal(zmq_msg_size(&frame), 0);
-    intake_free_batch(batch);
+    batch_free(batch);
     (void)zmq_msg_close(&frame);
 }
 
@@ -905,7 +905,7 @@ static void cold_sessions(void **state)
         assert_int_equal(batch->entries[i].seq, stored[i].seq);
     }
     assert_int_equal(batch->record.run_count, 2);
-    intake_free_batch(batch);
+    batch_free(batch);
     (void)zmq_msg_close(&frame);
 }
 
@@ -982,7 +982,7 @@ static void who_waits(void **state)
         intake_look_up(&intake, producer, cold, &cold_count);
         assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
         assert_int_equal(batch->waits, level == WIRE_DURABLE);
-        intake_free_batch(batch);
+        batch_free(batch);
         (void)zmq_msg_close(&frame);
     }
 }
@@ -1007,7 +1007,7 @@ static void who_is_refused_waits(void **state)
         assert_int_equal(batch->entry_count, 0);
         assert_int_equal(batch->number_count, 0);
         assert_int_equal(producer->accepted, 0);
-        intake_free_batch(batch);
+        batch_free(batch);
         (void)zmq_msg_close(&frame);
     }
 }
@@ -1058,7 +1058,7 @@ static void cold_end(void **state)
         assert_int_equal(batch->entries[0].seq, 40);
         assert_int_equal(batch->entries[0].bytes, 4000);
     }
-    intake_free_batch(batch);
+    batch_free(batch);
     (void)zmq_msg_close(&frame);
 }
 
@@ -1169,7 +1169,7 @@ static void expire(void **state)
     assert_int_equal(sessions_known(&broker.sessions), known - row->expires);
     assert_int_equal(broker.next_position, 1001 + row->expires);
     assert_int_equal(metrics_get(&metrics.sessions_expired), row->expires);
-    intake_free_batch(batch);
+    batch_free(batch);
     free(idle);
     generation_drop(frozen);
 }
@@ -1197,7 +1197,7 @@ static void expire_several(void **state)
     assert_int_equal(batch->entries[2].epoch, 503);
     assert_int_equal(sessions_known(&broker.sessions), 2);
     assert_int_equal(sessions_find_epoch(&broker.sessions, hash, 600), slot);
-    intake_free_batch(batch);
+    batch_free(batch);
     assert_null(intake_expire(&intake, NULL, idle)); /* they are gone */
     free(idle);
     memset(model, 0, sizeof(model));
@@ -1217,7 +1217,7 @@ static void expire_without_memory(void **state)
     assert_int_equal(broker.next_position, 1001);
     struct batch *batch = intake_expire(&intake, NULL, idle); /* it is found again */
     assert_non_null(batch);
-    intake_free_batch(batch);
+    batch_free(batch);
     free(idle);
 }
 
@@ -1233,13 +1233,13 @@ static void record_batch(void **state)
     assert_int_equal(batch->number_count, 0);
     assert_true(batch->waits);
     check_record(batch);
-    intake_free_batch(batch);
+    batch_free(batch);
     for (unsigned granted = 0; granted < 2; granted++) {
         allocations_left = granted;
         assert_null(intake_record_batch(&intake, producer));
         allocations_left = UINT32_MAX;
     }
-    intake_free_batch(NULL);
+    batch_free(NULL);
 }
 
 /* Whichever allocation fails: what is in the batch was taken, the rest comes again, and in the end
@@ -1276,7 +1276,7 @@ static void without_memory(void **state)
         } else {
             assert_int_equal(producer->accepted, before);
         }
-        intake_free_batch(batch);
+        batch_free(batch);
         (void)zmq_msg_close(&frame);
     }
     assert_true(failed_once);

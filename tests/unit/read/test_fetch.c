@@ -67,21 +67,21 @@ static int release(void **state)
 
 /* -- asking ------------------------------------------------------------------------------------ */
 
-static struct ask *make_ask(const struct wire_fetch *request)
+static struct session_question *make_question(const struct wire_fetch *request)
 {
     uint8_t bytes[400];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    struct ask *ask = ask_new(ASK_VIEW, 1);
-    assert_non_null(ask);
+    struct session_question *question = session_question_new(MESSAGE_SESSIONS, 1);
+    assert_non_null(question);
     wire_put_header(&out, WIRE_FETCH, 7);
     wire_put_fetch(&out, request);
     assert_false(out.bad);
-    assert_int_equal(zmq_msg_init_size(&ask->frame, wire_out_size(&out)), 0);
-    memcpy(zmq_msg_data(&ask->frame), bytes, wire_out_size(&out));
-    ask->request = 7;
-    ask_name(ask, 0, rig_name(&rig, MAIN));
-    rig_view(&rig, MAIN, &ask->sessions[0].view);
-    return ask;
+    assert_int_equal(zmq_msg_init_size(&question->frame, wire_out_size(&out)), 0);
+    memcpy(zmq_msg_data(&question->frame), bytes, wire_out_size(&out));
+    question->asker.request = 7;
+    session_question_name(question, 0, rig_name(&rig, MAIN));
+    rig_view(&rig, MAIN, &question->sessions[0].view);
+    return question;
 }
 
 static void check_item(struct wire_in *in, uint64_t seq)
@@ -100,14 +100,14 @@ static void check_item(struct wire_in *in, uint64_t seq)
 
 static struct wire_slice ask_for(const struct wire_fetch *request)
 {
-    struct ask *ask = make_ask(request);
+    struct session_question *question = make_question(request);
     struct parcel *parcel;
     size_t size;
     struct wire_header header;
     struct wire_slice slice;
     rig_commit(&rig);
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
-    assert_int_equal(fetch_answer(&fetch, ask, &parcel, &size), SPN_OK);
+    assert_int_equal(fetch_answer(&fetch, question, &parcel, &size), SPN_OK);
     struct wire_in in = wire_in(parcel->bytes, size);
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
     assert_int_equal(header.type, WIRE_SLICE);
@@ -117,7 +117,7 @@ static struct wire_slice ask_for(const struct wire_fetch *request)
         check_item(&in, slice.seq - slice.count + 1 + i);
     assert_true(wire_in_done(&in));
     parcel_free(parcel);
-    ask_free(ask);
+    session_question_free(question);
     return slice;
 }
 

@@ -74,48 +74,50 @@ static uint32_t session_of(struct spn_bytes name)
     return 0;
 }
 
-static void fill_generations(struct ask *ask)
+static void fill_generations(struct generations_question *question)
 {
     struct generation *const both[] = {rig.frozen, rig.active};
     for (size_t i = 0; i < COUNT(both); i++)
         if (both[i])
-            ask->generations.parts[i] = (struct view_part){.generation = generation_keep(both[i]),
-                                                           .session_count = both[i]->session_count};
+            question->view.parts[i] = (struct view_part){.generation = generation_keep(both[i]),
+                                                         .session_count = both[i]->session_count};
 }
 
-static struct ask *ask_for(struct spn_bytes after, struct spn_bytes prefix, uint32_t count_max)
+static struct generations_question *ask_for(struct spn_bytes after, struct spn_bytes prefix,
+                                            uint32_t count_max)
 {
     uint8_t bytes[600];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    struct ask *ask = ask_new(ASK_GENERATIONS, 0);
-    assert_non_null(ask);
+    struct generations_question *question =
+        generations_question_new(&(struct asker){.type = WIRE_SESSIONS});
+    assert_non_null(question);
     wire_put_header(&out, WIRE_SESSIONS, 7);
     wire_put_sessions(
         &out, &(struct wire_sessions){.count_max = count_max, .after = after, .prefix = prefix});
     assert_false(out.bad);
-    assert_int_equal(zmq_msg_init_size(&ask->frame, wire_out_size(&out)), 0);
-    memcpy(zmq_msg_data(&ask->frame), bytes, wire_out_size(&out));
-    ask->type = WIRE_SESSIONS;
-    return ask;
+    assert_int_equal(zmq_msg_init_size(&question->frame, wire_out_size(&out)), 0);
+    memcpy(zmq_msg_data(&question->frame), bytes, wire_out_size(&out));
+    return question;
 }
 
-/* The broker's two turns; takes the ask over. */
-static struct ask *page_of(struct ask *ask)
+/* The broker's two turns; takes the question over. */
+static struct session_question *page_of(struct generations_question *question)
 {
     for (int turn = 0; turn < TURNS_MAX; turn++) {
-        struct ask *next;
-        fill_generations(ask);
+        struct session_question *page;
+        struct generations_question *again = NULL;
+        fill_generations(question);
         assert_int_equal(journal_reader_begin(reader), SPN_OK);
-        spn_err err = listing_page(&listing, reader, ask, &next);
+        spn_err err = listing_page(&listing, reader, question, &page);
         journal_reader_end(reader);
         if (err == SPN_E_END)
-            assert_int_equal(listing_come_again(ask, &next), SPN_OK);
+            assert_int_equal(listing_come_again(question, &again), SPN_OK);
         else
             assert_int_equal(err, SPN_OK);
-        ask_free(ask);
+        generations_question_free(question);
         if (err == SPN_OK)
-            return next;
-        ask = next;
+            return page;
+        question = again;
     }
     fail_msg("no end of turns");
     return NULL;
@@ -153,14 +155,14 @@ static struct got take_rows(const uint8_t *bytes, size_t size)
     return got;
 }
 
-/* The rows of a page, or an ask for what comes after it when they were all gone. */
-static struct ask *take_page(struct ask *page, struct got *ret_got)
+/* The rows of a page, or a question for what comes after it when they were all gone. */
+static struct generations_question *take_page(struct session_question *page, struct got *ret_got)
 {
     struct parcel *parcel;
     size_t size;
     size_t damaged;
-    struct ask *further = NULL;
-    for (size_t i = 0; i < page->session_count; i++)
+    struct generations_question *further = NULL;
+    for (size_t i = 0; i < page->count; i++)
         rig_view(&rig, session_of(page->sessions[i].name), &page->sessions[i].view);
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
     spn_err err = listing_rows(reader, page, &parcel, &size, &damaged);
@@ -172,7 +174,7 @@ static struct ask *take_page(struct ask *page, struct got *ret_got)
         *ret_got = take_rows(parcel->bytes, size);
         parcel_free(parcel);
     }
-    ask_free(page);
+    session_question_free(page);
     journal_reader_end(reader);
     return further;
 }
@@ -181,10 +183,10 @@ static struct ask *take_page(struct ask *page, struct got *ret_got)
 static struct got get_page(const char *after, const char *prefix, uint32_t count_max)
 {
     struct got got = {0};
-    struct ask *ask = ask_for(rig_text(after), rig_text(prefix), count_max);
-    for (int turn = 0; ask && turn < TURNS_MAX; turn++)
-        ask = take_page(page_of(ask), &got);
-    assert_null(ask);
+    struct generations_question *question = ask_for(rig_text(after), rig_text(prefix), count_max);
+    for (int turn = 0; question && turn < TURNS_MAX; turn++)
+        question = take_page(page_of(question), &got);
+    assert_null(question);
     return got;
 }
 
@@ -291,13 +293,13 @@ static void pages_do_not_read_a_generation_again(void **state)
     char after[RIG_TEXT_MAX] = "";
     for (bool more = true; more; pages++) {
         reads = 0;
-        struct ask *page = page_of(ask_for(rig_text(after), rig_text(""), 50));
+        struct session_question *page = page_of(ask_for(rig_text(after), rig_text(""), 50));
         all += reads;
         more = page->more;
-        struct spn_bytes last = page->sessions[page->session_count - 1].name;
+        struct spn_bytes last = page->sessions[page->count - 1].name;
         memcpy(after, last.data, last.size);
         after[last.size] = '\0';
-        ask_free(page);
+        session_question_free(page);
     }
     print_message("%zu pages, %zu entries read\n", pages, all);
     assert_int_equal(pages, SESSIONS / 50);

@@ -58,7 +58,7 @@ static struct rig rig;
 static struct journal_reader *reader;
 static struct metrics metrics;
 static struct commit_state commits;
-static struct handoff asks;
+static struct mailbox to_broker;
 static struct slice scratch;
 static struct outbox *outbox;
 static struct outbox_peer *to;
@@ -215,7 +215,7 @@ static void start(void)
     memset(&metrics, 0, sizeof(metrics));
     life_count = tries = refused = 0;
     atomic_store(&commits.durable, 0);
-    assert_int_equal(handoff_init(&asks), SPN_OK);
+    assert_int_equal(mailbox_init(&to_broker), SPN_OK);
     assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
     assert_int_equal(outbox_new(&outbox, &(struct outbox_options){.send = fake_send,
                                                                   .clock = &fake_clock,
@@ -227,7 +227,7 @@ static void start(void)
         subscriptions_new(&subscriptions, &(struct subscriptions_options){.outbox = outbox,
                                                                           .journal = reader,
                                                                           .commits = &commits,
-                                                                          .asks = &asks,
+                                                                          .broker = &to_broker,
                                                                           .clock = &fake_clock,
                                                                           .metrics = &metrics,
                                                                           .secret = secret,
@@ -235,12 +235,12 @@ static void start(void)
         SPN_OK);
 }
 
-static void drop_asks(void)
+static void drop_questions(void)
 {
-    struct handoff_node *next;
-    for (struct handoff_node *node = handoff_take(&asks); node; node = next) {
+    struct message *next;
+    for (struct message *node = mailbox_take(&to_broker); node; node = next) {
         next = node->next;
-        ask_free((struct ask *)node);
+        session_question_free((struct session_question *)node);
     }
 }
 
@@ -252,39 +252,39 @@ static int release(void **state)
     subscriptions_free(subscriptions);
     outbox_free(outbox);
     subscriptions = NULL;
-    drop_asks();
-    handoff_release(&asks);
+    drop_questions();
+    mailbox_release(&to_broker);
     journal_reader_close(reader);
     rig_release(&rig);
     assert_int_equal(metrics_get(&metrics.unsent), 0);
     return 0;
 }
 
-static uint32_t session_of(const struct ask *ask)
+static uint32_t session_of(const struct session_question *question)
 {
     for (uint32_t i = 0; i < SESSIONS; i++)
-        if (ask->sessions[0].name.size == rig_name(&rig, i).size &&
-            memcmp(ask->sessions[0].name.data, rig_name(&rig, i).data,
-                   ask->sessions[0].name.size) == 0)
+        if (question->sessions[0].name.size == rig_name(&rig, i).size &&
+            memcmp(question->sessions[0].name.data, rig_name(&rig, i).data,
+                   question->sessions[0].name.size) == 0)
             return i;
-    fail_msg("an ask for a session that is not there");
+    fail_msg("a question about a session that is not there");
     return 0;
 }
 
 /* The broker's answers to what was asked; false: nothing was. */
-static bool answer_asks(void)
+static bool answer_questions(void)
 {
-    struct handoff_node *node = handoff_take(&asks);
+    struct message *node = mailbox_take(&to_broker);
     bool any = node != NULL;
     while (node) {
-        struct handoff_node *next = node->next;
-        struct ask *ask = (struct ask *)node;
-        rig_view(&rig, session_of(ask), &ask->sessions[0].view);
-        ask->horizon = rig.next_position - 1;
+        struct message *next = node->next;
+        struct session_question *question = (struct session_question *)node;
+        rig_view(&rig, session_of(question), &question->sessions[0].view);
+        question->horizon = rig.next_position - 1;
         assert_int_equal(journal_reader_begin(reader), SPN_OK);
-        subscriptions_answer(subscriptions, ask);
+        subscriptions_answer(subscriptions, question, SPN_OK);
         journal_reader_end(reader);
-        ask_free(ask);
+        session_question_free(question);
         node = next;
     }
     return any;
@@ -300,7 +300,7 @@ static void tick(void)
 
 static void step(void)
 {
-    (void)answer_asks();
+    (void)answer_questions();
     (void)subscriptions_scan(subscriptions);
     tick();
 }

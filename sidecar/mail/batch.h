@@ -1,26 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* work: what the broker hands to the worker, and gets back when it is done.
+/* batch: what the worker writes to the log in one piece: a producer's numbers, or the end of
+ * sessions or of a producer.
  *
- * Three kinds, in one queue, done in order: a batch of entries, a frozen generation, the order to
- * stop. Immutable from the moment it is handed over. The other way comes one more: sessions that
- * are idle for too long, for the broker to expire.
+ * Immutable from the moment it is handed over.
  *
- * Owns     a batch owns the ZeroMQ message it came in: the bytes of its events go from there to the
- *          page of the database in one copy.
+ * Owns     the ZeroMQ message it came in: the bytes of its events go from there to the page of the
+ *          database in one copy.
  * Threads  the broker's, then the worker's, then the broker's again.
  */
-#ifndef SPN_WORK_H
-#define SPN_WORK_H
+#ifndef SPN_BATCH_H
+#define SPN_BATCH_H
 
 #include <stdbool.h>
 #include <zmq.h>
 
-#include "base/handoff.h"
+#include "base/mailbox.h"
 #include "store/record_entry.h"
 #include "store/record_producer.h"
 #include "wire.h"
-
-enum work_kind { WORK_BATCH, WORK_GENERATION, WORK_STOP, WORK_IDLE };
 
 /* One entry of the log. Its bytes are id, type and data, one behind the other in the frame. */
 struct batch_entry {
@@ -39,10 +36,10 @@ struct batch_entry {
 };
 
 struct producer;
-struct ask;
+struct holder_question;
 
 struct batch {
-    struct work work;
+    struct message message;
     zmq_msg_t frame;
     size_t bytes;          /* counts against the queue's mark */
     uint32_t number_count; /* the producer's numbers in it; counts against the queue's mark */
@@ -54,8 +51,8 @@ struct batch {
     struct producer *producer; /* the broker's; NULL: no numbers, ... */
     bool forgets;              /* ... but a producer whose record goes; else sessions that expire */
     struct wire_refused
-        refused;        /* the number behind these; told when they are on disk. Code 0: none */
-    struct ask *opened; /* a producer's opening, answered when this is on disk, or NULL */
+        refused; /* the number behind these; told when they are on disk. Code 0: none */
+    struct holder_question *opened; /* an OPEN, answered when this is on disk, or NULL */
     uint8_t producer_id[RECORD_PRODUCER_ID_SIZE];
     struct record_producer record; /* what the table says once this is on disk; owns its runs */
 
@@ -65,5 +62,7 @@ struct batch {
     uint32_t entry_count;
     struct batch_entry entries[];
 };
+
+void batch_free(struct batch *batch); /* takes NULL */
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_handoff: nodes arrive in order, each once, with what was written into them, and the consumer
+/* test_mailbox: nodes arrive in order, each once, with what was written into them, and the consumer
  * is woken once per batch.
  *
  * The last tests pass a million nodes between threads. What a node carries is plain memory: with
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/handoff.h"
+#include "base/mailbox.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -30,7 +30,7 @@ enum {
 };
 
 struct parcel {
-    struct handoff_node node; /* first */
+    struct message node; /* first */
     uint32_t from;
     uint64_t number;
     uint64_t check;
@@ -41,9 +41,9 @@ static uint64_t check_of(uint32_t from, uint64_t number)
     return (number + 1) * 0x9E3779B97F4A7C15u ^ from;
 }
 
-static bool is_readable(const struct handoff *handoff)
+static bool is_readable(const struct mailbox *mailbox)
 {
-    struct pollfd fd = {.fd = handoff->event_fd, .events = POLLIN};
+    struct pollfd fd = {.fd = mailbox->event_fd, .events = POLLIN};
     return poll(&fd, 1, 0) == 1;
 }
 
@@ -73,12 +73,12 @@ static const struct row {
     {"two nudges", "nntpt", "!! ! "},
 };
 
-static size_t push_chain(struct handoff *handoff, struct parcel *parcels, size_t count)
+static size_t push_chain(struct mailbox *mailbox, struct parcel *parcels, size_t count)
 {
-    struct handoff_chain chain = {0};
+    struct message_chain chain = {0};
     for (size_t i = 0; i < count; i++)
-        handoff_chain_add(&chain, &parcels[i].node);
-    handoff_push_chain(handoff, &chain);
+        message_chain_add(&chain, &parcels[i].node);
+    mailbox_put_chain(mailbox, &chain);
     assert_null(chain.newest);
     assert_null(chain.oldest);
     return count;
@@ -87,63 +87,63 @@ static size_t push_chain(struct handoff *handoff, struct parcel *parcels, size_t
 static void run_row(void **state)
 {
     const struct row *row = *state;
-    struct handoff handoff;
+    struct mailbox mailbox;
     struct parcel parcels[NODES];
     size_t pushed = 0;
     size_t taken = 0;
-    assert_int_equal(handoff_init(&handoff), SPN_OK);
-    assert_false(is_readable(&handoff));
+    assert_int_equal(mailbox_init(&mailbox), SPN_OK);
+    assert_false(is_readable(&mailbox));
     for (size_t i = 0; row->steps[i] != '\0'; i++) {
         if (row->steps[i] == 'p')
-            handoff_push(&handoff, &parcels[pushed++].node);
+            mailbox_put(&mailbox, &parcels[pushed++].node);
         else if (row->steps[i] == 'n')
-            handoff_nudge(&handoff);
+            mailbox_nudge(&mailbox);
         else if (row->steps[i] == 'c' || row->steps[i] == 'e')
-            pushed += push_chain(&handoff, &parcels[pushed], row->steps[i] == 'c' ? 3 : 0);
+            pushed += push_chain(&mailbox, &parcels[pushed], row->steps[i] == 'c' ? 3 : 0);
         else
-            for (struct handoff_node *node = handoff_take(&handoff); node; node = node->next)
+            for (struct message *node = mailbox_take(&mailbox); node; node = node->next)
                 assert_ptr_equal(node, &parcels[taken++].node);
         if (row->steps[i] == 't')
             assert_int_equal(taken, pushed);
-        assert_int_equal(is_readable(&handoff), row->woken[i] == '!');
+        assert_int_equal(is_readable(&mailbox), row->woken[i] == '!');
     }
-    handoff_release(&handoff);
+    mailbox_release(&mailbox);
 }
 
 /* The eventfd counts: one for the whole batch. */
 static void one_wake_up_per_batch(void **state)
 {
     (void)state;
-    struct handoff handoff;
+    struct mailbox mailbox;
     struct parcel parcels[NODES];
     uint64_t count = 0;
-    assert_int_equal(handoff_init(&handoff), SPN_OK);
+    assert_int_equal(mailbox_init(&mailbox), SPN_OK);
     for (size_t i = 0; i < NODES; i++)
-        handoff_push(&handoff, &parcels[i].node);
-    assert_int_equal(read(handoff.event_fd, &count, sizeof(count)), sizeof(count));
+        mailbox_put(&mailbox, &parcels[i].node);
+    assert_int_equal(read(mailbox.event_fd, &count, sizeof(count)), sizeof(count));
     assert_int_equal(count, 1);
     size_t taken = 0; /* somebody else has quieted it: the nodes are there all the same */
-    for (struct handoff_node *node = handoff_take(&handoff); node; node = node->next)
+    for (struct message *node = mailbox_take(&mailbox); node; node = node->next)
         taken++;
     assert_int_equal(taken, NODES);
-    handoff_release(&handoff);
+    mailbox_release(&mailbox);
 }
 
 static void released_twice(void **state)
 {
     (void)state;
-    struct handoff handoff;
-    assert_int_equal(handoff_init(&handoff), SPN_OK);
-    handoff_release(&handoff);
-    assert_int_equal(handoff.event_fd, -1);
-    handoff_release(&handoff);
+    struct mailbox mailbox;
+    assert_int_equal(mailbox_init(&mailbox), SPN_OK);
+    mailbox_release(&mailbox);
+    assert_int_equal(mailbox.event_fd, -1);
+    mailbox_release(&mailbox);
 }
 
 /* -- threads ----------------------------------------------------------------------------------- */
 
 struct pusher {
-    struct handoff *out;
-    struct handoff back;
+    struct mailbox *out;
+    struct mailbox back;
     uint32_t from;
     uint64_t count;
     struct parcel pool[POOL];
@@ -151,18 +151,18 @@ struct pusher {
 };
 
 /* Sleeps until woken, as the daemon's threads do: a wake-up that is lost shows. */
-static bool wait_for(const struct handoff *handoff)
+static bool wait_for(const struct mailbox *mailbox)
 {
-    struct pollfd fd = {.fd = handoff->event_fd, .events = POLLIN};
+    struct pollfd fd = {.fd = mailbox->event_fd, .events = POLLIN};
     return poll(&fd, 1, PATIENCE_MS) == 1;
 }
 
-static struct handoff_node *take_or_wait(struct handoff *handoff, bool *late)
+static struct message *take_or_wait(struct mailbox *mailbox, bool *late)
 {
-    struct handoff_node *node = handoff_take(handoff);
+    struct message *node = mailbox_take(mailbox);
     while (!node && !*late) {
-        *late = !wait_for(handoff);
-        node = handoff_take(handoff);
+        *late = !wait_for(mailbox);
+        node = mailbox_take(mailbox);
     }
     return node;
 }
@@ -170,8 +170,8 @@ static struct handoff_node *take_or_wait(struct handoff *handoff, bool *late)
 static void *push_all(void *argument)
 {
     struct pusher *pusher = argument;
-    struct handoff_node *free_nodes = NULL;
-    struct handoff_chain chain = {0};
+    struct message *free_nodes = NULL;
+    struct message_chain chain = {0};
     for (size_t i = 0; i < POOL; i++) {
         pusher->pool[i].node.next = free_nodes;
         free_nodes = &pusher->pool[i].node;
@@ -186,16 +186,16 @@ static void *push_all(void *argument)
         parcel->from = pusher->from;
         parcel->number = number;
         parcel->check = check_of(pusher->from, number);
-        handoff_chain_add(&chain, &parcel->node);
+        message_chain_add(&chain, &parcel->node);
         if (number % 7 < 3 || !free_nodes) /* one, or up to five at once */
-            handoff_push_chain(pusher->out, &chain);
+            mailbox_put_chain(pusher->out, &chain);
     }
-    handoff_push_chain(pusher->out, &chain);
+    mailbox_put_chain(pusher->out, &chain);
     return NULL;
 }
 
 /* The consumer: here, so that it may assert. Scribbles on what it gives back. */
-static void take_all(struct handoff *in, struct pusher *pushers, size_t pusher_count)
+static void take_all(struct mailbox *in, struct pusher *pushers, size_t pusher_count)
 {
     uint64_t next[PUSHERS] = {0};
     uint64_t left = 0;
@@ -203,7 +203,7 @@ static void take_all(struct handoff *in, struct pusher *pushers, size_t pusher_c
     for (size_t i = 0; i < pusher_count; i++)
         left += pushers[i].count;
     while (left > 0) {
-        struct handoff_node *node = take_or_wait(in, &late);
+        struct message *node = take_or_wait(in, &late);
         assert_non_null(node);
         while (node) {
             struct parcel *parcel = (struct parcel *)node;
@@ -213,26 +213,26 @@ static void take_all(struct handoff *in, struct pusher *pushers, size_t pusher_c
             assert_int_equal(parcel->check, check_of(parcel->from, parcel->number));
             next[parcel->from]++;
             left--;
-            struct handoff *back = &pushers[parcel->from].back;
+            struct mailbox *back = &pushers[parcel->from].back;
             parcel->check = 0;
-            handoff_push(back, &parcel->node);
+            mailbox_put(back, &parcel->node);
         }
     }
-    assert_null(handoff_take(in));
+    assert_null(mailbox_take(in));
 }
 
 static void pass(size_t pusher_count)
 {
-    struct handoff in;
+    struct mailbox in;
     struct pusher *pushers = calloc(pusher_count, sizeof(*pushers));
     pthread_t threads[PUSHERS];
     assert_non_null(pushers);
-    assert_int_equal(handoff_init(&in), SPN_OK);
+    assert_int_equal(mailbox_init(&in), SPN_OK);
     for (uint32_t i = 0; i < pusher_count; i++) {
         pushers[i].out = &in;
         pushers[i].from = i;
         pushers[i].count = PASSES / pusher_count;
-        assert_int_equal(handoff_init(&pushers[i].back), SPN_OK);
+        assert_int_equal(mailbox_init(&pushers[i].back), SPN_OK);
     }
     for (size_t i = 0; i < pusher_count; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, push_all, &pushers[i]), 0);
@@ -240,9 +240,9 @@ static void pass(size_t pusher_count)
     for (size_t i = 0; i < pusher_count; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
         assert_false(pushers[i].late);
-        handoff_release(&pushers[i].back);
+        mailbox_release(&pushers[i].back);
     }
-    handoff_release(&in);
+    mailbox_release(&in);
     free(pushers);
 }
 
@@ -269,5 +269,5 @@ int main(void)
     for (size_t i = 0; i < COUNT(rows); i++)
         tests[4 + i] =
             (struct CMUnitTest){rows[i].name, run_row, NULL, NULL, (void *)(uintptr_t)&rows[i]};
-    return _cmocka_run_group_tests("handoff", tests, COUNT(tests), NULL, NULL);
+    return _cmocka_run_group_tests("mailbox", tests, COUNT(tests), NULL, NULL);
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mail/mail.h"
+
+#include <stdlib.h>
+
+#include "index/idle.h"
+#include "mail/batch.h"
+#include "mail/load.h"
+#include "mail/question.h"
+
+static void drop(struct message *message)
+{
+    switch ((enum message_kind)message->kind) {
+    case MESSAGE_BATCH:
+        holder_question_free(((struct batch *)message)->opened);
+        batch_free((struct batch *)message);
+        break;
+    case MESSAGE_IDLE:
+        free((struct idle_sessions *)message);
+        break;
+    case MESSAGE_SESSIONS:
+    case MESSAGE_SUBSCRIPTION:
+        session_question_free((struct session_question *)message);
+        break;
+    case MESSAGE_GENERATIONS:
+        generations_question_free((struct generations_question *)message);
+        break;
+    case MESSAGE_HOLDER:
+        holder_question_free((struct holder_question *)message);
+        break;
+    case MESSAGE_LOAD:
+        load_free((struct load *)message);
+        break;
+    case MESSAGE_GENERATION:
+    case MESSAGE_STOP:
+        break; /* the broker's state has them */
+    }
+}
+
+void mail_drop(struct mailbox *mailbox)
+{
+    struct message *message = mailbox_take(mailbox);
+    while (message) {
+        struct message *next = message->next;
+        drop(message);
+        message = next;
+    }
+    mailbox_release(mailbox);
+}

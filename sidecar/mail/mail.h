@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mail: what messages there are between the threads. Each thread has one mailbox.
+ *
+ * A message that asks for something comes back as its own answer: the same struct, filled in.
+ */
+#ifndef SPN_MAIL_H
+#define SPN_MAIL_H
+
+#include "base/mailbox.h"
+
+enum message_kind {
+    /* broker -> worker, and back when it is on disk */
+    MESSAGE_BATCH,      /* struct batch */
+    MESSAGE_GENERATION, /* struct generation, frozen */
+    MESSAGE_STOP,       /* struct message: nothing comes after it */
+    /* worker -> broker, which frees it */
+    MESSAGE_IDLE, /* struct idle_sessions, to expire */
+    /* reader -> broker, and back with the answer */
+    MESSAGE_SESSIONS,     /* struct session_question, of a caller */
+    MESSAGE_SUBSCRIPTION, /* struct session_question, of a subscription */
+    MESSAGE_GENERATIONS,  /* struct generations_question */
+    MESSAGE_HOLDER,       /* struct holder_question */
+    /* broker -> reader, and back with the tracker */
+    MESSAGE_LOAD, /* struct load */
+};
+
+/* What is left in a mailbox when its threads have ended is freed, and the mailbox released. */
+void mail_drop(struct mailbox *mailbox);
+
+#endif

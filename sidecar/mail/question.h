@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* question: what the reader asks the broker.
+ *
+ * Only the broker has producers, and knows where a session stands beyond the index on disk. Three
+ * questions; each comes back with its answer.
+ *
+ * Owns     what is noted below.
+ * Threads  the reader's, then the broker's, then the reader's again, which frees it.
+ */
+#ifndef SPN_QUESTION_H
+#define SPN_QUESTION_H
+
+#include <zmq.h>
+
+#include "base/mailbox.h"
+#include "base/peer.h"
+#include "index/view.h"
+#include "mail/mail.h"
+#include "state/producers.h"
+#include "wire.h"
+
+/* The request on read.sock that the answer is for. */
+struct asker {
+    struct peer peer;
+    uint64_t request; /* its number */
+    uint8_t type;     /* of its message */
+};
+
+struct session_asked {
+    struct spn_bytes name; /* into name_bytes */
+    uint64_t epoch;        /* the life that the name has on disk; 0: none */
+    struct view view;      /* answer; owned */
+    struct view next;      /* answer: what view.next names; owned */
+    uint8_t name_bytes[WIRE_SESSION_MAX];
+};
+
+/* Where do these sessions stand? Of a caller, whose request is in the frame, or of a subscription.
+ */
+struct session_question {
+    struct message message;
+    struct asker asker;
+    zmq_msg_t frame; /* owned */
+    bool more;       /* a page of the list of sessions: there are more after it */
+
+    uint32_t subscription; /* its slot, ... */
+    uint64_t serial;       /* ... and that it is still the same one */
+
+    uint64_t horizon; /* answer: the newest position that the views can know of */
+    size_t count;
+    struct session_asked sessions[];
+};
+
+/* What is in memory at all? */
+struct generations_question {
+    struct message message;
+    struct asker asker;
+    zmq_msg_t frame;  /* owned: a SESSIONS request */
+    struct view view; /* answer: parts only; owned */
+};
+
+/* OPEN and STATE: what became of this producer's numbers? */
+struct holder_question {
+    struct message message;
+    struct asker asker;
+    uint8_t producer_id[WIRE_PRODUCER_ID_SIZE]; /* OPEN */
+    uint64_t token;
+    uint64_t base;
+    struct producer_owner owner; /* OPEN */
+    struct wire_mark known;      /* OPEN: what its holder has seen ... */
+    uint64_t known_of;           /* ... and of which instance */
+
+    spn_err err;             /* answer */
+    const char *detail;      /* answer: more words for an error, or NULL */
+    struct wire_state state; /* answer */
+    struct wire_run *runs;   /* answer: malloced, or NULL; owned */
+};
+
+/* kind: MESSAGE_SESSIONS or MESSAGE_SUBSCRIPTION. NULL: out of memory. */
+struct session_question *session_question_new(enum message_kind kind, size_t count);
+void session_question_name(struct session_question *question, size_t i, struct spn_bytes name);
+void session_question_free(struct session_question *question); /* takes NULL, as the others do */
+
+struct generations_question *generations_question_new(const struct asker *asker);
+void generations_question_free(struct generations_question *question);
+
+struct holder_question *holder_question_new(const struct asker *asker);
+void holder_question_free(struct holder_question *question);
+
+#endif
