@@ -15,7 +15,7 @@ for patch in "$source"/tests/sim/faults/*.patch; do
     (cd "$source" && tar cf - CMakeLists.txt CMakePresets.json proto client sidecar tests) | (cd "$work" && tar xf -)
     (cd "$work" && patch -s -p1 <"$patch")
     (cd "$work" && cmake --preset dev >/dev/null && cmake --build --preset dev --target test_simulation >/dev/null)
-    if said=$("$work/build/dev/bin/test_simulation" 1 300 2>&1); then
+    if said=$("$work/build/dev/bin/test_simulation" 1 1000 2>&1); then
         echo "$name: the simulation does not find it"
         exit 1
     fi
