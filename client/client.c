@@ -17,6 +17,7 @@ enum {
     TURN_MESSAGES_MAX = 256, /* of each socket, so that a step stays short */
 };
 
+#define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 #define PASSING_PAUSE_NS (100 * NS_PER_MS)
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
@@ -164,12 +165,13 @@ static void settle(struct spn_client *client)
     bool moved = connected ? client->transport.fresh : client->connected;
     client->ready = ((ingest | read | monitor) & ZMQ_POLLIN) != 0 || moved ||
                     (blocked && (ingest & ZMQ_POLLOUT) != 0) || (connected && read_blocked);
-    transport_settle(&client->transport, client->ready || client->news, client->due_ns);
+    transport_settle(&client->transport, client->ready || client->news, client->due_ns,
+                     client->now_ns());
 }
 
 static spn_err work(struct spn_client *client)
 {
-    client->looked_ns = transport_now();
+    client->looked_ns = client->now_ns();
     transport_look(&client->transport);
     notice_connection(client);
     spn_err err = take_messages(client, &client->transport.ingest);
@@ -189,9 +191,17 @@ spn_err client_turn(struct spn_client *client)
 
 /* -- waiting ----------------------------------------------------------------------------------- */
 
-uint64_t client_deadline(int timeout_ms)
+uint64_t client_monotonic_ns(void)
 {
-    return timeout_ms < 0 ? TRANSPORT_NEVER : transport_now() + (uint64_t)timeout_ms * NS_PER_MS;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t client_deadline(const struct spn_client *client, int timeout_ms)
+{
+    return client == NULL || timeout_ms < 0 ? TRANSPORT_NEVER
+                                            : client->now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
 }
 
 static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
@@ -201,10 +211,12 @@ static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
 
 spn_err client_sleep(struct spn_client *client, uint64_t deadline_ns, uint64_t wake_ns)
 {
-    if (transport_now() >= deadline_ns)
+    uint64_t now_ns = client->now_ns();
+    if (now_ns >= deadline_ns)
         return client_fail(client, SPN_E_TIMEOUT, NULL);
     if (!client->ready)
-        transport_sleep(&client->transport, earlier(earlier(deadline_ns, wake_ns), client->due_ns));
+        transport_sleep(&client->transport, earlier(earlier(deadline_ns, wake_ns), client->due_ns),
+                        now_ns);
     return SPN_OK;
 }
 
@@ -228,7 +240,7 @@ static spn_err open_answer(struct spn_client *client, struct call *call, enum wi
         client_fail(client, err, NULL);
     calls_clear(call);
     if (will_pass(err))
-        call->again_ns = transport_now() + PASSING_PAUSE_NS;
+        call->again_ns = client->now_ns() + PASSING_PAUSE_NS;
     return err;
 }
 
@@ -249,7 +261,7 @@ spn_err client_ask(struct spn_client *client, struct call *call,
 {
     spn_err err;
     for (;;) {
-        uint64_t now_ns = transport_now();
+        uint64_t now_ns = client->now_ns();
         err = SPN_OK;
         if (calls_due(call, now_ns))
             err = calls_ask(&client->calls, call, &client->transport.read, question->type,
@@ -280,7 +292,7 @@ spn_err client_ask(struct spn_client *client, struct call *call,
 static spn_err say_hello(struct spn_client *client, uint64_t deadline_ns, struct wire_in *ret_in)
 {
     const struct client_question hello = {WIRE_HELLO, WIRE_WELCOME, NULL};
-    uint64_t denied_ns = earlier(deadline_ns, transport_now() + DENIED_FOR_NS);
+    uint64_t denied_ns = earlier(deadline_ns, client->now_ns() + DENIED_FOR_NS);
     spn_err err = client_ask(client, &client->call, &hello, denied_ns, ret_in);
     if (err != SPN_E_UNAVAILABLE && err != SPN_E_TIMEOUT)
         return err;
@@ -321,7 +333,7 @@ static spn_err find_dir(struct spn_client *client, const struct spn_client_optio
             err = SPN_OK; /* somebody listens */
         bool again = (err == SPN_E_UNAVAILABLE || err == SPN_E_SYSTEM) && !at_once;
         client->err = err == SPN_E_SYSTEM ? SPN_E_PATH : err;
-        if (!again || transport_now() >= deadline_ns)
+        if (!again || client->now_ns() >= deadline_ns)
             return client->err;
         nanosleep(&pause, NULL);
     }
@@ -339,10 +351,9 @@ static void copy_detail(const struct spn_client *client, spn_err err, const char
         snprintf(out, out_size, "%s", words);
 }
 
-spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
-                        int timeout_ms, char *ret_detail, size_t detail_size)
+spn_err client_open(spn_client **ret_client, const struct spn_client_options *options,
+                    int timeout_ms, uint64_t (*now_ns)(void), char *ret_detail, size_t detail_size)
 {
-    uint64_t deadline_ns = client_deadline(timeout_ms);
     char dir[TRANSPORT_DIR_SIZE] = "";
     spn_err err = SPN_OK;
     struct spn_client_options chosen = {.size = sizeof(chosen)};
@@ -352,9 +363,11 @@ spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options
     }
     struct spn_client *client = calloc(1, sizeof(*client));
     if (client == NULL) {
-        err = SPN_E_NOMEM;
-        goto cleanup;
+        copy_detail(NULL, SPN_E_NOMEM, dir, ret_detail, detail_size);
+        return SPN_E_NOMEM;
     }
+    client->now_ns = now_ns;
+    uint64_t deadline_ns = client_deadline(client, timeout_ms);
     fork_guard_init(&client->guard);
     if (options != NULL &&
         !sized_take(&chosen, sizeof(chosen), SIZED_THROUGH(struct spn_client_options, socket_dir),
@@ -392,6 +405,13 @@ cleanup:
     }
     *ret_client = client;
     return SPN_OK;
+}
+
+spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
+                        int timeout_ms, char *ret_detail, size_t detail_size)
+{
+    return client_open(ret_client, options, timeout_ms, client_monotonic_ns, ret_detail,
+                       detail_size);
 }
 
 /* In a child process ZeroMQ's context is left alone, memory and all: its threads are not here. */

@@ -7,7 +7,8 @@
  *
  * Owns     transport, calls, the words of the last failure.
  * Borrows  parts: they live in their owners, and leave before the client is closed.
- * Units    nanoseconds of CLOCK_MONOTONIC; TRANSPORT_NEVER for a deadline that never comes.
+ * Units    nanoseconds of the clock that it was opened with, CLOCK_MONOTONIC but in tests;
+ *          TRANSPORT_NEVER for a deadline that never comes.
  * Threads  one at a time.
  */
 #ifndef SPN_CLIENT_CLIENT_H
@@ -47,6 +48,7 @@ struct subscriptions; /* see subscription.c */
 struct inspect;       /* what the questions about the sidecar lend out; see inspect.c */
 
 struct spn_client {
+    uint64_t (*now_ns)(void);
     struct fork_guard guard;
     struct transport transport;
     struct calls calls;
@@ -69,6 +71,12 @@ struct spn_client {
     spn_err err; /* of the last failure */
     char words[CLIENT_WORDS_SIZE];
 };
+
+/* As spn_client_open, with this clock. */
+spn_err client_open(spn_client **ret_client, const struct spn_client_options *options,
+                    int timeout_ms, uint64_t (*now_ns)(void), char *ret_detail,
+                    size_t detail_size) SPN_MUST_USE;
+uint64_t client_monotonic_ns(void);
 
 /* SPN_E_FORKED in a child process. */
 spn_err client_check_process(struct spn_client *client) SPN_MUST_USE;
@@ -109,7 +117,7 @@ void client_remove(struct spn_client *client, struct client_part *part);
 
 /* SPN_E_SYSTEM, SPN_E_NOMEM. */
 spn_err client_turn(struct spn_client *client) SPN_MUST_USE;
-uint64_t client_deadline(int timeout_ms);
+uint64_t client_deadline(const struct spn_client *client, int timeout_ms);
 /* Sleeps until a turn has something to do, but not beyond deadline_ns or wake_ns.
  * SPN_E_TIMEOUT: deadline_ns has come. */
 spn_err client_sleep(struct spn_client *client, uint64_t deadline_ns,

@@ -85,7 +85,8 @@ static spn_err fetch_page(struct spn_client *client, int timeout_ms)
     inspect->more = false;
     wire_put_sessions(&body, &ask);
     calls_clear(&client->call);
-    spn_err err = client_ask(client, &client->call, &question, client_deadline(timeout_ms), &in);
+    spn_err err =
+        client_ask(client, &client->call, &question, client_deadline(client, timeout_ms), &in);
     if (err != SPN_OK)
         return err;
     wire_get_sessions_are(&in, &head);
@@ -179,7 +180,7 @@ spn_err spn_get_session(spn_client *client, struct spn_bytes name, int timeout_m
         return client_fail(client, err, NULL);
     wire_put_info(&body, name); /* which may be lent from the answer before */
     calls_clear(&client->call);
-    err = client_ask(client, &client->call, &question, client_deadline(timeout_ms), &in);
+    err = client_ask(client, &client->call, &question, client_deadline(client, timeout_ms), &in);
     if (err != SPN_OK)
         return err;
     wire_get_info_is(&in, &info);
@@ -209,7 +210,7 @@ spn_err spn_get_health(spn_client *client, int timeout_ms, struct spn_health *re
     if (err != SPN_OK)
         return err;
     calls_clear(&client->call);
-    err = client_ask(client, &client->call, &question, client_deadline(timeout_ms), &in);
+    err = client_ask(client, &client->call, &question, client_deadline(client, timeout_ms), &in);
     if (err != SPN_OK)
         return err;
     wire_get_health(&in, &health);
@@ -268,7 +269,7 @@ spn_err spn_get_stats(spn_client *client, int timeout_ms, const struct spn_stat 
     if (err != SPN_OK)
         return err;
     calls_clear(&client->call);
-    err = client_ask(client, &client->call, &question, client_deadline(timeout_ms), &in);
+    err = client_ask(client, &client->call, &question, client_deadline(client, timeout_ms), &in);
     if (err != SPN_OK)
         return err;
     wire_get_stats_are(&in, &head);

@@ -62,8 +62,8 @@ static spn_err take_id(struct spn_producer *producer, int timeout_ms, struct wir
     memcpy(open.producer, producer->id, sizeof(open.producer));
     wire_put_open(&body, &open);
     const struct client_question question = {WIRE_OPEN, WIRE_OPENED, &body};
-    spn_err err =
-        client_ask(producer->client, &producer->call, &question, client_deadline(timeout_ms), &in);
+    spn_err err = client_ask(producer->client, &producer->call, &question,
+                             client_deadline(prod_client_of(producer), timeout_ms), &in);
     if (err != SPN_OK)
         return err;
     wire_get_state(&in, ret_state);
@@ -101,7 +101,7 @@ static spn_err start(struct spn_producer *producer, const struct spn_producer_op
         .batch_events_max = client->batch_events_max,
     };
     producer->committed = state->durable;
-    producer->beat_ns = transport_now() + PRODUCER_BEAT_NS;
+    producer->beat_ns = producer->client->now_ns() + PRODUCER_BEAT_NS;
     producer->send_timeout_ms = options->send_timeout_ms;
     producer->latest_only = options->latest_only;
     start_pending(producer, options, state->token);
@@ -183,7 +183,7 @@ spn_err spn_producer_next_ack(spn_producer *producer, int timeout_ms, struct spn
     struct delivery *delivery = &producer->delivery;
     if (results_next(&delivery->results, ret_ack))
         return SPN_OK;
-    uint64_t deadline_ns = client_deadline(timeout_ms);
+    uint64_t deadline_ns = client_deadline(prod_client_of(producer), timeout_ms);
     if (timeout_ms != 0)
         delivery_hurry(delivery);
     err = client_turn(producer->client);
@@ -203,7 +203,7 @@ spn_err spn_producer_next_ack(spn_producer *producer, int timeout_ms, struct spn
 
 spn_err spn_producer_flush(spn_producer *producer, int timeout_ms)
 {
-    uint64_t deadline_ns = client_deadline(timeout_ms);
+    uint64_t deadline_ns = client_deadline(prod_client_of(producer), timeout_ms);
     spn_err err = client_check(prod_client_of(producer));
     if (err != SPN_OK)
         return err;
@@ -220,7 +220,7 @@ spn_err spn_producer_flush(spn_producer *producer, int timeout_ms)
 spn_err spn_producer_wait(spn_producer *producer, uint64_t ticket, int timeout_ms,
                           struct spn_ack *ret_ack)
 {
-    uint64_t deadline_ns = client_deadline(timeout_ms);
+    uint64_t deadline_ns = client_deadline(prod_client_of(producer), timeout_ms);
     spn_err err = client_check_for(prod_client_of(producer), ret_ack);
     if (err != SPN_OK)
         return err;

@@ -66,7 +66,7 @@ static bool should_look(const struct spn_producer *producer)
 {
     if (!producer->blocked && delivery_ready(&producer->delivery))
         return true;
-    return transport_now() - producer->client->looked_ns >= PRODUCER_LOOK_NS;
+    return producer->client->now_ns() - producer->client->looked_ns >= PRODUCER_LOOK_NS;
 }
 
 /* What is pending goes before. false: not now. */
@@ -81,7 +81,7 @@ static spn_err wait_for_room(struct spn_producer *producer, const struct wire_en
                              uint64_t *ret_ticket)
 {
     struct spn_client *client = producer->client;
-    uint64_t deadline_ns = client_deadline(producer->send_timeout_ms);
+    uint64_t deadline_ns = client_deadline(client, producer->send_timeout_ms);
     spn_err err;
     for (;;) {
         delivery_hurry(&producer->delivery);
@@ -108,7 +108,7 @@ static spn_err take_latest(struct spn_producer *producer, const struct wire_entr
     unsigned replaced;
     if (put_entry(producer, entry, ret_ticket))
         return SPN_OK;
-    if (transport_now() - producer->client->looked_ns >= PRODUCER_LOOK_NS) {
+    if (producer->client->now_ns() - producer->client->looked_ns >= PRODUCER_LOOK_NS) {
         spn_err err = client_turn(producer->client);
         if (err == SPN_OK)
             err = prod_check_usable(producer);

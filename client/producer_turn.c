@@ -60,10 +60,11 @@ static void take_answer(struct spn_producer *producer)
     note_failure(producer, detail);
     calls_clear(&producer->call);
     note_gone(producer);
+    uint64_t now_ns = producer->client->now_ns();
     if (err != SPN_OK) /* not now; asked again after a pause */
-        producer->call.again_ns = transport_now() + PRODUCER_SILENCE_NS;
+        producer->call.again_ns = now_ns + PRODUCER_SILENCE_NS;
     producer->asked = DELIVERY_NOTHING;
-    producer->heard_ns = transport_now(); /* the next question waits for a second of silence too */
+    producer->heard_ns = now_ns; /* the next question waits for a second of silence too */
 }
 
 static void ask(struct spn_producer *producer, uint64_t now_ns)

@@ -32,7 +32,7 @@ spn_err spn_last_event(spn_client *client, struct spn_bytes session, int timeout
         return client_fail(client, err, NULL);
     wire_put_last(&body, session);
     calls_clear(&client->call);
-    err = client_ask(client, &client->call, &question, client_deadline(timeout_ms), &in);
+    err = client_ask(client, &client->call, &question, client_deadline(client, timeout_ms), &in);
     if (err != SPN_OK)
         return err;
     wire_get_last_is(&in, &last);
@@ -134,7 +134,7 @@ static spn_err ask_ahead(struct spn_replay *replay)
         return SPN_OK;
     put_fetch(replay, &body);
     spn_err err = calls_ask(&client->calls, &replay->call, &client->transport.read, WIRE_FETCH,
-                            &body, transport_now());
+                            &body, client->now_ns());
     replay->call.blocked = false;
     return err == SPN_OK ? client_turn(client) : client_fail(client, err, NULL);
 }
@@ -182,7 +182,7 @@ spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_
     calls_add(&client->calls, &replay->call);
     copy(session, replay->session, &replay->session_size);
     copy(after, replay->after, &replay->after_size);
-    err = fetch(replay, client_deadline(timeout_ms));
+    err = fetch(replay, client_deadline(client, timeout_ms));
     if (err != SPN_OK) {
         spn_replay_close(replay);
         return err;
@@ -222,7 +222,7 @@ spn_err spn_replay_next(spn_replay *replay, int timeout_ms, struct spn_event *re
         return err;
     if (replay->left == 0) {
         if (!replay->caught_up)
-            err = fetch(replay, client_deadline(timeout_ms));
+            err = fetch(replay, client_deadline(replay->client, timeout_ms));
         if (err == SPN_E_UNAVAILABLE)
             err = client_fail(replay->client, SPN_E_TIMEOUT, "the sidecar is not connected");
         if (err != SPN_OK)

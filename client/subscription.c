@@ -152,7 +152,7 @@ static bool give(struct spn_subscription *subscription, struct spn_item *ret_ite
  * does not wait: a look costs more than an item. */
 static spn_err glance(struct spn_client *client)
 {
-    return transport_now() - client->looked_ns >= LOOK_NS ? client_turn(client) : SPN_OK;
+    return client->now_ns() - client->looked_ns >= LOOK_NS ? client_turn(client) : SPN_OK;
 }
 
 /* For one that does not wait a look that old is as good as one now. */
@@ -165,7 +165,7 @@ spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
                               struct spn_item *ret_item)
 {
     struct spn_client *client = subscription != NULL ? subscription->client : NULL;
-    uint64_t deadline_ns = client_deadline(timeout_ms);
+    uint64_t deadline_ns = client_deadline(client, timeout_ms);
     spn_err err = client_check_for(client, ret_item);
     if (err == SPN_OK)
         err = glance(client);
@@ -188,7 +188,7 @@ spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
 spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **ret_subscription,
                         struct spn_item *ret_item)
 {
-    uint64_t deadline_ns = client_deadline(timeout_ms);
+    uint64_t deadline_ns = client_deadline(client, timeout_ms);
     spn_err err = client_check_for(client, ret_subscription != NULL ? ret_item : NULL);
     struct subscriptions *all = err == SPN_OK ? client->subscriptions : NULL;
     if (err == SPN_OK && all == NULL)
@@ -299,7 +299,7 @@ spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
     if (subscription == NULL)
         return client_fail(client, SPN_E_NOMEM, NULL);
     if (client->subscriptions->active == 0)
-        client->subscriptions->beat_ns = transport_now() + SUBSCRIPTION_BEAT_NS;
+        client->subscriptions->beat_ns = client->now_ns() + SUBSCRIPTION_BEAT_NS;
     err = sub_put_in_slot(client->subscriptions, subscription);
     if (err != SPN_OK) {
         free(subscription);

@@ -170,7 +170,7 @@ void sub_beat(struct subscriptions *all, uint64_t now_ns)
 
 void sub_ask_for_all(struct subscriptions *all)
 {
-    uint64_t now_ns = transport_now();
+    uint64_t now_ns = all->client->now_ns();
     if (now_ns - all->asked_all_ns < SUBSCRIPTION_BEAT_NS)
         return;
     all->asked_all_ns = now_ns;

@@ -45,13 +45,6 @@ enum {
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 
-uint64_t transport_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /* -- where ------------------------------------------------------------------------------------- */
 
 static spn_err check_path(const char *dir, char *words, size_t words_size)
@@ -407,25 +400,24 @@ bool transport_connected(struct transport *transport, bool *ret_fresh)
 
 /* -- waiting ----------------------------------------------------------------------------------- */
 
-static void arm(struct transport *transport, uint64_t due_ns)
+static void arm(struct transport *transport, uint64_t due_ns, uint64_t now_ns)
 {
     struct itimerspec when = {0};
     if (due_ns != TRANSPORT_NEVER) {
-        when.it_value.tv_sec = (time_t)(due_ns / NS_PER_S);
-        when.it_value.tv_nsec = (long)(due_ns % NS_PER_S);
-        if (due_ns == 0)
-            when.it_value.tv_nsec = 1; /* all zeros would disarm it */
+        uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 1; /* all zeros would disarm it */
+        when.it_value.tv_sec = (time_t)(left_ns / NS_PER_S);
+        when.it_value.tv_nsec = (long)(left_ns % NS_PER_S);
     }
-    timerfd_settime(transport->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+    timerfd_settime(transport->timer_fd, 0, &when, NULL);
     transport->armed_ns = due_ns;
 }
 
 /* A timer that goes off too early costs one look; so it is moved only when it would be too late or
  * has gone off, not each time an acknowledgement pushes a deadline back. */
-void transport_settle(struct transport *transport, bool ready, uint64_t due_ns)
+void transport_settle(struct transport *transport, bool ready, uint64_t due_ns, uint64_t now_ns)
 {
-    if (due_ns < transport->armed_ns || transport->armed_ns <= transport_now())
-        arm(transport, due_ns);
+    if (due_ns < transport->armed_ns || transport->armed_ns <= now_ns)
+        arm(transport, due_ns, now_ns);
     if (ready == transport->signalled)
         return;
     uint64_t count = 1;
@@ -436,10 +428,9 @@ void transport_settle(struct transport *transport, bool ready, uint64_t due_ns)
     transport->signalled = ready;
 }
 
-void transport_sleep(struct transport *transport, uint64_t until_ns)
+void transport_sleep(struct transport *transport, uint64_t until_ns, uint64_t now_ns)
 {
     struct timespec left = {0};
-    uint64_t now_ns = transport_now();
     if (until_ns != TRANSPORT_NEVER && until_ns > now_ns) {
         left.tv_sec = (time_t)((until_ns - now_ns) / NS_PER_S);
         left.tv_nsec = (long)((until_ns - now_ns) % NS_PER_S);

@@ -15,7 +15,7 @@
  *
  * Owns     the sockets, three descriptors.
  * Borrows  messages: those sent are ZeroMQ's afterwards.
- * Units    nanoseconds of CLOCK_MONOTONIC.
+ * Units    nanoseconds of its client's clock.
  * Threads  one.
  */
 #ifndef SPN_CLIENT_TRANSPORT_H
@@ -52,8 +52,6 @@ struct transport {
     uint64_t armed_ns; /* when timer_fd becomes readable */
 };
 
-uint64_t transport_now(void);
-
 /* The directory to use: socket_dir, or the first of the usual ones that has sockets in it.
  * SPN_E_UNAVAILABLE: none has. SPN_E_SYSTEM: none has, as far as can be seen: one may not be looked
  * into. SPN_E_PATH: a socket's path would be longer than a Unix socket can have. words: what was
@@ -88,8 +86,8 @@ spn_err transport_receive(struct transport_socket *socket, zmq_msg_t *message) S
 bool transport_connected(struct transport *transport, bool *ret_fresh);
 
 /* Makes the descriptor readable if ready, or once due_ns has come. */
-void transport_settle(struct transport *transport, bool ready, uint64_t due_ns);
-/* Sleeps until a socket may have news or until_ns has come. Only behind a look that found none. */
-void transport_sleep(struct transport *transport, uint64_t until_ns);
+void transport_settle(struct transport *transport, bool ready, uint64_t due_ns, uint64_t now_ns);
+/* Sleeps until a socket may have news or until_ns has come. Only after a look that found none. */
+void transport_sleep(struct transport *transport, uint64_t until_ns, uint64_t now_ns);
 
 #endif

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "client.h"
+
 enum { ANSWER_MAX = 1 << 20 };
 
 /* -- sockets ----------------------------------------------------------------------------------- */
@@ -426,6 +428,18 @@ bool fake_step(struct fake *fake, int wait_ms)
     bool ingest = take_one(fake, fake->ingest, &fake->ingest_peer);
     bool read = take_one(fake, fake->read, &fake->read_peer);
     return ingest || read;
+}
+
+static _Atomic uint64_t passed_ns;
+
+uint64_t fake_now(void)
+{
+    return client_monotonic_ns() + passed_ns;
+}
+
+void fake_pass(uint64_t ns)
+{
+    passed_ns += ns;
 }
 
 static void *run(void *argument)

@@ -94,6 +94,11 @@ void fake_start(struct fake *fake);
 
 /* Takes at most one message of each socket; waits up to wait_ms for one. True: there was some. */
 bool fake_step(struct fake *fake, int wait_ms);
+
+/* A clock for the client: CLOCK_MONOTONIC, and what was passed beyond it. */
+uint64_t fake_now(void);
+void fake_pass(uint64_t ns);
+
 void fake_begin(struct fake *fake);
 void fake_end(struct fake *fake);
 

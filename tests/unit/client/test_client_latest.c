@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "client.h"
 #include "fake_sidecar.h"
 #include "producer.h"
 #include "sponson.h"
@@ -34,9 +35,9 @@ static uint64_t results; /* tickets from 1 on whose result was read */
 
 #define until(condition)                                                                           \
     do {                                                                                           \
-        uint64_t give_up_ns = transport_now() + DEADLINE_NS;                                       \
+        uint64_t give_up_ns = client_monotonic_ns() + DEADLINE_NS;                                 \
         while (!(condition)) {                                                                     \
-            if (transport_now() > give_up_ns)                                                      \
+            if (client_monotonic_ns() > give_up_ns)                                                \
                 fail_msg("not in time: %s", #condition);                                           \
             (void)fake_step(&fake, 1);                                                             \
             assert_int_equal(spn_client_step(client), SPN_OK);                                     \

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The producer against a fake sidecar: what goes over the wire, and what the app is told.
  *
- * Nothing sleeps to synchronise: `until` steps both ends until a condition holds, or fails. */
+ * Nothing sleeps to synchronise: `until` steps both ends until a condition holds, or fails. Seconds
+ * of silence pass at once, by the client's clock. */
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -38,20 +39,29 @@ static void pump(void)
 
 #define until(condition)                                                                           \
     do {                                                                                           \
-        uint64_t give_up_ns = transport_now() + DEADLINE_NS;                                       \
+        uint64_t give_up_ns = fake_now() + DEADLINE_NS;                                            \
         while (!(condition)) {                                                                     \
-            if (transport_now() > give_up_ns)                                                      \
+            if (fake_now() > give_up_ns)                                                           \
                 fail_msg("not in time: %s", #condition);                                           \
             pump();                                                                                \
         }                                                                                          \
     } while (0)
+
+/* So long passes, and both ends have had their turns. */
+static void pump_for(uint64_t ns)
+{
+    fake_pass(ns);
+    for (int i = 0; i < 3; i++)
+        pump();
+}
 
 static void open_client(void)
 {
     char detail[256];
     const struct spn_client_options options = {.size = sizeof(options), .socket_dir = fake.dir};
     fake_begin(&fake);
-    assert_int_equal(spn_client_open(&client, &options, 5000, detail, sizeof(detail)), SPN_OK);
+    assert_int_equal(client_open(&client, &options, 5000, fake_now, detail, sizeof(detail)),
+                     SPN_OK);
     fake_end(&fake);
 }
 
@@ -224,10 +234,10 @@ static void hole_is_filled_from_where_it_begins(void **state)
     (void)state;
     open_both(SPN_DURABLE);
     send_ten();
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = fake_now();
     fake_expect(&fake, 4, 0);
     until(received_up_to() == 10);
-    assert_true(transport_now() - start_ns < PRODUCER_SILENCE_NS);
+    assert_true(fake_now() - start_ns < PRODUCER_SILENCE_NS);
     assert_int_equal(fake.batches[0].head.first, 4);
     assert_int_equal(fake.batches[0].head.base, 2);
     assert_int_equal(fake.batches[0].head.round, 1);
@@ -293,14 +303,14 @@ static void restarted_sidecar_gets_the_rest_again(void **state)
     until(unacknowledged() == 6);
     fake_drop_batches(&fake);
     unsigned opens = fake.opens;
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = fake_now();
     fake_error(&fake, fake.token, SPN_E_STALE_TOKEN, "restarted");
     fake.token = 8;
     fake.accepted = fake.durable = 5;
     fake.runs[0] = (struct wire_run){.first = 4, .count = 1, .result = WIRE_DUPLICATE};
     fake.run_count = 1;
     until(received_up_to() == 8);
-    assert_true(transport_now() - start_ns < PRODUCER_SILENCE_NS);
+    assert_true(fake_now() - start_ns < PRODUCER_SILENCE_NS);
     assert_int_equal(fake.opens, opens + 1);
     assert_int_equal(fake.open.token, 7);
     assert_int_equal(fake.open.base, 3);
@@ -326,7 +336,10 @@ static void nothing_is_sent_while_it_opens_again(void **state)
     publish_numbers(2 * DELIVERY_GATHER_EVENTS);
     assert_int_equal(spn_producer_flush(producer, 0), SPN_E_TIMEOUT);
     fake.deaf = false; /* the first OPEN is lost: it asks again */
+    fake_pass(PRODUCER_SILENCE_NS);
+    uint64_t due_ns = fake_now();
     until(fake.opens >= opens + 2);
+    assert_true(fake_now() - due_ns < PRODUCER_SILENCE_NS);
     assert_int_equal(fake.batch_count, 1);
     until(received_up_to() == 1 + 2 * DELIVERY_GATHER_EVENTS);
 }
@@ -337,14 +350,14 @@ static void connection_that_comes_back_is_asked_at_once(void **state)
     open_both(SPN_DURABLE);
     publish_text("a");
     until(fake.batch_count == 1);
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = fake_now();
     fake_stop(&fake);
     while (client->connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
     fake_start(&fake);
     until(fake.states == 1);
     /* Well before a second of silence, and what was on its way is sent again. */
-    assert_true(transport_now() - start_ns < PRODUCER_SILENCE_NS);
+    assert_true(fake_now() - start_ns < PRODUCER_SILENCE_NS);
     until(fake.batch_count == 2);
     assert_int_equal(last_batch().first, 1);
     assert_int_equal(last_batch().round, 1);
@@ -413,17 +426,21 @@ static void silence_is_asked_about_and_then_probed(void **state)
     (void)state;
     fake.batch_events_max = 100;
     open_both(SPN_DURABLE);
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = fake_now();
     publish_numbers(300);
     hurry();
     until(received_up_to() == 300);
     fake_drop_batches(&fake);
+    pump_for(PRODUCER_SILENCE_NS * 9 / 10 - (fake_now() - start_ns));
+    assert_int_equal(fake.states, 0);
+    fake_pass(PRODUCER_SILENCE_NS / 10);
     until(fake.batch_count == 1);
-    assert_true(transport_now() - start_ns >= PRODUCER_SILENCE_NS);
+    assert_true(fake_now() - start_ns >= PRODUCER_SILENCE_NS);
     assert_int_equal(fake.states, 1);
     assert_int_equal(fake.ask.token, 7);
     assert_int_equal(fake.ask.base, 1);
     assert_int_equal(last_batch().first, 1);
+    fake_pass(PRODUCER_SILENCE_NS);
     until(fake.states == 2); /* nothing but this batch has come in the meantime */
     assert_int_equal(fake.batch_count, 1);
     assert_int_equal(received_up_to(), 2);
@@ -449,10 +466,12 @@ static void silence_is_asked_about_once_a_second(void **state)
     hurry();
     until(received_up_to() == 2);
     fake.accepted = 1; /* and not durable; the other is on its way, for all it knows */
-    until(fake.states == 2);
-    uint64_t asked_ns = transport_now();
-    until(fake.states == 3);
-    assert_true(transport_now() - asked_ns >= PRODUCER_SILENCE_NS * 9 / 10);
+    for (unsigned asked = 1; asked <= 3; asked++) {
+        pump_for(PRODUCER_SILENCE_NS * 8 / 10);
+        assert_int_equal(fake.states, asked - 1);
+        fake_pass(PRODUCER_SILENCE_NS * 2 / 10);
+        until(fake.states == asked);
+    }
 }
 
 /* Or the sidecar would forget it in time. */
@@ -466,11 +485,11 @@ static void idle_producer_is_heard_of(void **state)
     fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
     until(unacknowledged() == 0);
     assert_int_equal(fake.states, 0);
-    assert_true(producer->beat_ns > transport_now() + PRODUCER_BEAT_NS / 2);
-    producer->beat_ns = transport_now(); /* the time has passed */
+    assert_true(producer->beat_ns > fake_now() + PRODUCER_BEAT_NS / 2);
+    producer->beat_ns = fake_now(); /* the time has passed */
     until(fake.states == 1);
     until(producer->delivery.need == DELIVERY_NOTHING);
-    assert_true(producer->beat_ns > transport_now() + PRODUCER_BEAT_NS / 2);
+    assert_true(producer->beat_ns > fake_now() + PRODUCER_BEAT_NS / 2);
     assert_int_equal(spn_producer_counters(producer).resent, 0);
 }
 
@@ -478,9 +497,10 @@ static void progress_is_no_silence(void **state)
 {
     (void)state;
     open_both(SPN_DURABLE);
-    uint64_t end_ns = transport_now() + PRODUCER_SILENCE_NS * 3 / 2;
+    uint64_t end_ns = fake_now() + PRODUCER_SILENCE_NS * 3 / 2;
     publish_text("x");
-    while (transport_now() < end_ns) { /* there is always one in flight */
+    while (fake_now() < end_ns) { /* there is always one in flight */
+        fake_pass(PRODUCER_SILENCE_NS / 8);
         uint64_t last = publish_text("x");
         hurry();
         until(received_up_to() == last);
@@ -500,8 +520,10 @@ static void slow_sidecar_is_not_sent_everything_again(void **state)
     until(received_up_to() == 20);
     fake_drop_batches(&fake);
     fake.accepted = 10; /* and 11 ... 20 are on their way, for all it knows */
+    fake_pass(PRODUCER_SILENCE_NS);
     until(fake.states == 1);
     fake.accepted = 20;
+    fake_pass(PRODUCER_SILENCE_NS);
     until(fake.states == 2);
     fake_ack(&fake, 0, 20, WIRE_DURABLE, NULL, 0);
     until(unacknowledged() == 0);
@@ -519,11 +541,11 @@ static void lost_ack_is_made_up_for_by_the_state(void **state)
     fake.accepted = fake.durable = 8;
     fake.runs[0] = (struct wire_run){.first = 1, .count = 2, .result = WIRE_CONFLICT};
     fake.run_count = 1;
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = fake_now();
     fake_ack(&fake, 6, 8, WIRE_DURABLE, NULL, 0); /* 1 ... 6 were in one that never came */
     until(unacknowledged() == 2);
     assert_int_equal(fake.states, 1);
-    assert_true(transport_now() - start_ns < PRODUCER_SILENCE_NS);
+    assert_true(fake_now() - start_ns < PRODUCER_SILENCE_NS);
     for (uint64_t ticket = 1; ticket <= 8; ticket++)
         expect_ack(ticket, ticket <= 2 ? SPN_CONFLICT : SPN_STORED, SPN_OK);
     fake_ack(&fake, 8, 10, WIRE_DURABLE, NULL, 0);
@@ -552,9 +574,9 @@ static void base_was_told_with_the_next_batch_only(void **state)
         until(unacknowledged() == ALL - from - 2 * (uint64_t)STEP);
     }
     fake.accepted = fake.durable = 2 * (uint64_t)STEP * ACKS + 1;
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = fake_now();
     until(fake.states == 1);
-    assert_true(transport_now() - start_ns < PRODUCER_SILENCE_NS);
+    assert_true(fake_now() - start_ns < PRODUCER_SILENCE_NS);
     assert_int_equal(fake.ask.base, fake.durable + 1);
     until(producer->delivery.need == DELIVERY_NOTHING);
     assert_int_equal(spn_producer_counters(producer).resent, 0);
@@ -651,9 +673,9 @@ static bool is_connected(void)
 
 static void wait_for_connection(bool there)
 {
-    uint64_t give_up_ns = transport_now() + DEADLINE_NS;
+    uint64_t give_up_ns = fake_now() + DEADLINE_NS;
     while (is_connected() != there) {
-        assert_true(transport_now() < give_up_ns);
+        assert_true(fake_now() < give_up_ns);
         (void)fake_step(&fake, 1);
     }
 }
@@ -732,9 +754,9 @@ static void full_window_is_backpressure_after_the_timeout(void **state)
     open_client();
     open_producer(&options);
     publish_numbers(10);
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = fake_now();
     assert_int_equal(spn_publish(producer, spn_text("s"), &event, &ticket), SPN_E_BACKPRESSURE);
-    assert_true(transport_now() - start_ns >= 150 * NS_PER_MS);
+    assert_true(fake_now() - start_ns >= 150 * NS_PER_MS);
     assert_int_equal(ticket, 77);
     assert_int_equal(spn_producer_counters(producer).backpressure, 1);
     assert_int_equal(spn_producer_counters(producer).taken, 10);
@@ -828,9 +850,9 @@ static void send_timeout(void **state)
         fake.acks = true;
         fake_begin(&fake);
     }
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = fake_now();
     assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), row->err);
-    uint64_t took_ns = transport_now() - start_ns;
+    uint64_t took_ns = fake_now() - start_ns;
     if (row->err == SPN_OK)
         fake_end(&fake);
     assert_true(took_ns >= row->least_ms * NS_PER_MS);
@@ -1275,11 +1297,11 @@ static bool fd_is_readable(int wait_ms)
 /* The client is touched only when poll says so; the sidecar acknowledges what comes. */
 static void drive_by_poll(uint64_t results)
 {
-    uint64_t give_up_ns = transport_now() + DEADLINE_NS;
+    uint64_t give_up_ns = fake_now() + DEADLINE_NS;
     struct spn_ack ack;
     while (results > 0) {
         (void)fake_step(&fake, 0);
-        assert_true(transport_now() < give_up_ns);
+        assert_true(fake_now() < give_up_ns);
         if (!fd_is_readable(1))
             continue;
         assert_int_equal(spn_client_step(client), SPN_OK);
@@ -1349,15 +1371,15 @@ static void poll_sees_the_timer(void **state)
 {
     (void)state;
     open_both(SPN_DURABLE);
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = fake_now();
     publish_text("a");
     while (fake.states == 0) {
         (void)fake_step(&fake, 0);
-        assert_true(transport_now() - start_ns < DEADLINE_NS);
+        assert_true(fake_now() - start_ns < DEADLINE_NS);
         if (fd_is_readable(10))
             assert_int_equal(spn_client_step(client), SPN_OK);
     }
-    assert_true(transport_now() - start_ns >= PRODUCER_SILENCE_NS);
+    assert_true(fake_now() - start_ns >= PRODUCER_SILENCE_NS);
 }
 
 static void poll_sees_the_sidecar_come_back(void **state)
@@ -1388,9 +1410,9 @@ static void no_sidecar_is_unavailable(void **state)
     (void)state;
     char detail[256] = "";
     fake_stop(&fake);
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = fake_now();
     assert_int_equal(try_open(fake.dir, 100, detail, sizeof(detail)), SPN_E_UNAVAILABLE);
-    assert_true(transport_now() - start_ns >= 100 * NS_PER_MS);
+    assert_true(fake_now() - start_ns >= 100 * NS_PER_MS);
     assert_non_null(strstr(detail, fake.dir));
     assert_int_equal(try_open("/nowhere", 0, detail, 4), SPN_E_UNAVAILABLE);
     assert_int_equal(strlen(detail), 3);
@@ -1418,11 +1440,11 @@ static void at_once_does_not_wait_for_a_start(void **state)
     spn_client_close(client);
     client = NULL;
     fake_stop(&fake);
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = fake_now();
     assert_int_equal(spn_client_open(&client, &options, 60000, NULL, 0), SPN_E_UNAVAILABLE);
     options.socket_dir = "/nowhere";
     assert_int_equal(spn_client_open(&client, &options, 60000, NULL, 0), SPN_E_UNAVAILABLE);
-    assert_true(transport_now() - start_ns < 30000 * NS_PER_MS);
+    assert_true(fake_now() - start_ns < 30000 * NS_PER_MS);
 }
 
 /* What a plain connect says: a file that is no socket refuses like a socket that nobody serves. */

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "client.h"
 #include "fake_sidecar.h"
 #include "replay.h"
 #include "transport.h"
@@ -131,9 +132,10 @@ static void next_slice_is_asked_for_ahead(void **state)
     assert_int_equal(fake.fetch.seq, 5);
     for (int i = 0; i < 2; i++)
         assert_int_equal(spn_replay_next(replay, 0, &event), SPN_OK);
-    uint64_t give_up_ns = transport_now() + 5000 * NS_PER_MS;
+    uint64_t give_up_ns = client_monotonic_ns() + 5000 * NS_PER_MS;
     spn_err err = SPN_E_TIMEOUT;
-    while (err == SPN_E_TIMEOUT && transport_now() < give_up_ns) /* its answer is on its way */
+    while (err == SPN_E_TIMEOUT &&
+           client_monotonic_ns() < give_up_ns) /* its answer is on its way */
         err = spn_replay_next(replay, 0, &event);
     assert_int_equal(err, SPN_OK);
     assert_int_equal(event.seq, 6);
@@ -174,9 +176,9 @@ static void unanswered_fetch_is_asked_again(void **state)
         assert_true(fake_step(&fake, 5000)); /* taken, and never answered */
     fake.deaf = false;
     fake.item_count = 3;
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = client_monotonic_ns();
     expect_items(2, 3);
-    assert_true(transport_now() - start_ns > 500 * NS_PER_MS);
+    assert_true(client_monotonic_ns() - start_ns > 500 * NS_PER_MS);
 }
 
 static void question_lost_with_its_connection_is_asked_at_once(void **state)
@@ -189,7 +191,7 @@ static void question_lost_with_its_connection_is_asked_at_once(void **state)
     assert_int_equal(next(&event), SPN_E_END);
     fake.deaf = true;
     unsigned fetches = fake.fetches;
-    uint64_t asked_ns = transport_now();
+    uint64_t asked_ns = client_monotonic_ns();
     assert_int_equal(spn_replay_next(replay, 0, &event), SPN_E_TIMEOUT);
     while (fake.fetches == fetches)
         assert_true(fake_step(&fake, 5000));
@@ -200,7 +202,8 @@ static void question_lost_with_its_connection_is_asked_at_once(void **state)
     fake.item_count = 3;
     fake_start(&fake);
     expect_items(2, 3);
-    assert_true(transport_now() - asked_ns < 1000 * NS_PER_MS); /* before its patience ended */
+    assert_true(client_monotonic_ns() - asked_ns <
+                1000 * NS_PER_MS); /* before its patience ended */
 }
 
 static void stopping_is_no_answer(void **state)

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "client.h"
 #include "fake_sidecar.h"
 #include "subscription.h"
 #include "transport.h"
@@ -59,9 +60,9 @@ static int teardown(void **state)
 /* Both sides work until the counter has reached this. */
 static void step_until(const unsigned *counter, unsigned count)
 {
-    uint64_t give_up_ns = transport_now() + WAIT_MS * NS_PER_MS;
+    uint64_t give_up_ns = client_monotonic_ns() + WAIT_MS * NS_PER_MS;
     while (*counter < count) {
-        assert_true(transport_now() < give_up_ns);
+        assert_true(client_monotonic_ns() < give_up_ns);
         assert_int_equal(spn_client_step(client), SPN_OK);
         fake_step(&fake, 1);
     }
@@ -411,8 +412,8 @@ static void credit_is_granted_by_half_windows(void **state)
     step_until_quiet();
     assert_int_equal(fake.grant_count, 1);
     expect_events(&stream, 10, 10); /* the last one: nobody calls after it */
-    uint64_t give_up_ns = transport_now() + 500 * NS_PER_MS; /* before a beat could */
-    while (fake.grant_count < 2 && transport_now() < give_up_ns)
+    uint64_t give_up_ns = client_monotonic_ns() + 500 * NS_PER_MS; /* before a beat could */
+    while (fake.grant_count < 2 && client_monotonic_ns() < give_up_ns)
         fake_step(&fake, 1);
     assert_int_equal(fake.grant_count, 2);
     assert_int_equal(fake.grants[1].credit, 20 * ITEM);
@@ -606,10 +607,10 @@ static void restart_goes_on_after_the_last_event(void **state)
     expect_missing(&stream, SPN_ITEM_VERDICT, 0, 0);
     expect_events(&stream, 1, 2);
     restart();
-    uint64_t start_ns = transport_now();
+    uint64_t start_ns = client_monotonic_ns();
     step_until(&fake.subscribes, 2);
-    assert_true(transport_now() - start_ns < 900 * NS_PER_MS); /* no beat was waited for */
-    expect_subscribed_after(&stream, 3);                       /* which was received, not given */
+    assert_true(client_monotonic_ns() - start_ns < 900 * NS_PER_MS); /* no beat was waited for */
+    expect_subscribed_after(&stream, 3); /* which was received, not given */
     deliver_verdict(&stream, 3, 0);
     deliver_events(&stream, 1);
     expect_events(&stream, 3, 4);
@@ -713,10 +714,10 @@ static void beats_when_nothing_happens(void **state)
     (void)state;
     struct stream stream = begin(500);
     struct pollfd fd = {.fd = spn_client_fd(client), .events = POLLIN};
-    uint64_t give_up_ns = transport_now() + 4000 * NS_PER_MS;
+    uint64_t give_up_ns = client_monotonic_ns() + 4000 * NS_PER_MS;
     unsigned steps = 0;
     while (fake.grant_count == 0) { /* an event loop that trusts the descriptor */
-        assert_true(transport_now() < give_up_ns);
+        assert_true(client_monotonic_ns() < give_up_ns);
         if (poll(&fd, 1, 10) > 0) {
             assert_int_equal(spn_client_step(client), SPN_OK);
             steps++;
