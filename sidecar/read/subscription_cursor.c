@@ -3,6 +3,8 @@
 
 #include "read/subscription_base.h"
 
+#define TURN_NS UINT64_C(1000000) /* of one that is behind, where no other is */
+
 /* Of the database: what the age of an event is told by. */
 static uint64_t now_ns(const struct subscriptions *all)
 {
@@ -156,14 +158,30 @@ static spn_err deliver_next(struct subscriptions *all, struct subscription *subs
     return err;
 }
 
-/* The next slice. When that was the last there is, the scan takes over: it stands at or before what
- * the view knew, so that nothing can fall between. */
+static bool has_more(const struct subscription *subscription, const struct timeline *timeline)
+{
+    return subscription->next_seq <= timeline->seq_last &&
+           subscription->sent < subscription->credit;
+}
+
+/* Nobody else waits for a slice. */
+static bool is_alone(const struct subscriptions *all)
+{
+    return all->asking == 0 && link_alone(&all->due);
+}
+
+/* The next slice, and while nobody else waits those after it. When that was the last there is, the
+ * scan takes over: it stands at or before what the view knew, so that nothing can fall between. */
 static spn_err advance(struct subscriptions *all, struct subscription *subscription,
                        const struct timeline *timeline, uint64_t horizon)
 {
+    uint64_t until_ns = all->options.clock->monotonic_ns() + TURN_NS;
     spn_err err = SPN_OK;
-    if (subscription->next_seq <= timeline->seq_last && subscription->sent < subscription->credit)
+    while (err == SPN_OK && has_more(subscription, timeline)) {
         err = deliver_next(all, subscription, timeline);
+        if (!is_alone(all) || all->options.clock->monotonic_ns() >= until_ns)
+            break;
+    }
     if (err != SPN_OK || subscription->next_seq <= timeline->seq_last)
         return err;
     if (timeline->closed)
