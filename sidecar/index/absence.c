@@ -135,8 +135,7 @@ static spn_err was_taken(const struct timeline *timeline, const struct suspect *
     uint32_t number;
     *ret_was = false;
     spn_err err = journal_read_entry_from(timeline->reader, 0, &front, &entry);
-    if (err != SPN_OK && err != SPN_E_END &&
-        err != SPN_E_CORRUPT) /* the front may be any session's */
+    if (err != SPN_OK && err != SPN_E_END && err != SPN_E_CORRUPT) /* may be another session's */
         return err;
     if (suspect->position > 0) {
         *ret_was = suspect->position < front;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* absence: was a missing event deleted by retention?
  *
- * Trimming deletes what the rule hides: today's rule, or an earlier one; meta keeps the narrowest
- * of those. The quota deletes from the front of the log, and then the blocks whose entries it
+ * Trimming deletes what the rule hides: the present rule, or an earlier one; meta keeps the
+ * narrowest. The quota deletes from the front of the log, and then the blocks whose entries it
  * deleted. An event that is gone for neither reason is damage. In doubt it was retention: the age
  * of an event is lost with the event, and its segment is lost with its block.
  *

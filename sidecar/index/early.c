@@ -93,7 +93,7 @@ static spn_err look(struct early *early, uint64_t until_ns)
         uint64_t before = early->epoch;
         spn_err err = journal_read_row_after(early->reader, before, &early->epoch, &row);
         if (err == SPN_E_CORRUPT && early->epoch > before)
-            continue; /* the damaged row stays for ever */
+            continue; /* the row stays for ever */
         if (err != SPN_OK)
             return err;
         early->rows++;

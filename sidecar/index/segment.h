@@ -7,11 +7,11 @@
  *   1. names of the sessions opened in it, in order of the names
  *   2. per session, in order of their epochs: blocks, a few at a time, then the row, once
  *   3. meta: the checkpoint moves
- *   4. names and rows of sessions that were deleted in it are deleted
+ *   4. names and rows of sessions that were deleted in it go
  *
- * Until step 3 is on disk none of it counts: the next start deletes blocks above meta.segment. A
- * row also names the segment before, and the entry by which its session was closed or deleted. If
- * step 4 did not happen after step 3, the next start buries the rows of deleted sessions.
+ * Until step 3 is on disk none of it counts: the next start deletes blocks above meta.segment, and
+ * a row also names the segment before and the entry that closed or deleted the session. After step
+ * 3, the next start buries the rows of deleted sessions that step 4 did not reach.
  *
  * Owns     its notes on how far it is; borrows the generation, which must stay.
  * Threads  the worker's.
@@ -41,8 +41,7 @@ spn_err segment_step(struct segment *segment, struct journal *journal, uint64_t 
 /* Deletes the row of a deleted session, and its name if no later one has it. */
 spn_err segment_bury(struct journal *journal, uint64_t epoch) SPN_MUST_USE;
 
-/* The transaction of the steps since the last call was committed, or not: then they are repeated.
- */
+/* The transaction of the steps since the last call was committed, or not: then they are redone. */
 void segment_settle(struct segment *segment, bool committed);
 
 /* Rows and index entries written and committed. */

@@ -386,9 +386,9 @@ static spn_err remember_entry(const struct timeline *timeline, uint64_t position
     struct fingerprint id = fingerprint_of(entry.id, secret);
     uint32_t tag = fingerprint_tag_of(&entry, secret);
     if (entry.id.size == 0 || tracker_check(*tracker, id, tag) != TRACKER_NEW)
-        return SPN_OK; /* The id came again after it had left the window. The newer entry counts
-                          once the older one is out of reach. Both are in reach only if the window
-                          was made larger. */
+        return SPN_OK; /* the id came again after it had left the window: the newer entry counts
+                          once the older one is out of reach; both are in reach only if the window
+                          was made larger */
     return tracker_add(tracker, id, tag);
 }
 

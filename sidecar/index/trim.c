@@ -38,8 +38,7 @@ struct trim {
     size_t to_look_at;
     uint32_t number; /* the newest segment that was looked at, or is being looked at */
     bool inside;     /* it is being looked at */
-    bool stepped; /* since the last settlement something was deleted, or nothing was left to delete
-                   */
+    bool stepped;    /* since the last settlement something was deleted, or nothing was left */
     uint64_t now_ns; /* of the look: one time for the whole segment, so that the oldest go first */
 
     struct record_segment segment;
@@ -140,8 +139,7 @@ static void set_bit(struct trim *trim, uint64_t position)
     trim->live[bit / 8] |= (uint8_t)(1u << bit % 8);
 }
 
-/* The next segment; after the newest one, the oldest. SPN_E_END: there is none, or a round is over.
- */
+/* The next segment; after the newest, the oldest. SPN_E_END: there is none, or a round is over. */
 static spn_err enter(struct trim *trim)
 {
     bool round = trim->to_look_at >= SIZE_MAX / 4;

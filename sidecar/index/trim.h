@@ -3,9 +3,10 @@
  *
  * There are two ways. Under the quota the oldest entries of any session go, and blocks once a
  * segment has no entry left. Under the rule a segment is looked at: its blocks and the rows show
- * which of its events are still retained. If at least a quarter is not, all the others are deleted
- * in the order of the log, and then the blocks that have no event left. Entries that are no events
- * are not needed once the segment is complete. Nothing above the checkpoint is ever deleted.
+ * which of its events are still retained. If at least a quarter is not, all its entries but the
+ * retained events are deleted in the order of the log, and then the blocks that have no event left.
+ * Entries that are no events are not needed once the segment is complete. Nothing above the
+ * checkpoint is ever deleted.
  *
  * A trim that a crash interrupts is found again: what it deleted was hidden before, and what it
  * left is still hidden.
@@ -36,9 +37,8 @@ void trim_cancel(struct trim *trim);
 enum trim_need { TRIM_NOTHING, TRIM_TO_READ, TRIM_TO_WRITE };
 enum trim_need trim_need(const struct trim *trim);
 
-/* TRIM_TO_READ: continues looking until the clock reaches until_ns, outside of a transaction. A
- * segment that does not read back is skipped. SPN_E_NOMEM: the segment becomes the next one again.
- */
+/* TRIM_TO_READ: continues until the clock reaches until_ns, outside of a transaction. A segment
+ * that does not read back is skipped. SPN_E_NOMEM: the segment becomes the next one again. */
 spn_err trim_read(struct trim *trim, uint64_t until_ns) SPN_MUST_USE;
 
 /* TRIM_TO_WRITE: deletes at most count_max entries or blocks, inside the journal's transaction, and
