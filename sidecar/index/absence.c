@@ -93,9 +93,9 @@ static spn_err was_hidden(const struct timeline *timeline, uint64_t seq, bool *r
     return err;
 }
 
-/* Whether the quota deleted entries of this segment. A block whose entries are deleted goes with
- * the next look under the rule, or with the whole segment. number 0: there is no segment. Damage at
- * the front is a read error, not a missing entry. */
+/* Whether the quota deleted entries of this segment. A block whose entries are deleted is deleted
+ * by the next look under the rule, or with the whole segment. number 0: there is no segment. Damage
+ * at the front is a read error, not a missing entry. */
 static spn_err segment_was_taken(const struct timeline *timeline, uint32_t number, uint64_t front,
                                  bool *ret_was)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* early: which sessions go when names and rows fill the quota?
+/* early: which sessions expire early when names and rows fill the quota?
  *
  * Near the quota the oldest events are deleted. But an idle session keeps its name and its row
  * until its time to live is over, and enough idle sessions leave no room for anything. Then the

@@ -34,7 +34,7 @@ void broker_hand_over(struct broker *broker, struct batch *batch)
     message_chain_add(&broker->handed_over, &batch->message);
 }
 
-/* Above the high-water mark nothing is taken until the queue is half empty. */
+/* Above the high-water mark nothing is taken until the queue is down to half of it. */
 static bool below_mark(struct broker *broker)
 {
     const struct broker_options *options = broker->options;

@@ -17,8 +17,7 @@ enum {
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
-/* The base in a holder's request says up to where it knows the results: a batch may wait for just
- * that. */
+/* The base in a holder's request shows which results it knows: a batch may wait for just that. */
 static void settle(struct broker *broker, struct producer *producer, uint64_t base)
 {
     producer_settle(producer, base);
@@ -151,8 +150,8 @@ static spn_err refuse_producer(struct broker *broker, struct holder_question *qu
     return SPN_E_LIMIT;
 }
 
-/* At the limit a producer that nobody misses goes: one of this user's, if the user's own limit is
- * met. */
+/* At the limit, removes a producer that nobody misses: one of this user's, if the user's own limit
+ * is met. */
 static spn_err make_room(struct broker *broker, struct holder_question *question)
 {
     struct producers *producers = &broker->state->producers;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* producers: who holds a producer id, and how far did its numbers get?
  *
- * The number of producers is limited. Two lists decide which producer goes for a new one.
- * `unwritten` has those of which nothing is on its way to disk yet, in the order in which they were
- * opened. `random` has the others that have a random id, in the order of their last messages. A
- * producer whose id the app keeps is in neither list once it is on disk.
+ * The number of producers is limited. Two lists decide which producer is removed for a new one.
+ * `unwritten` has the producers of which nothing is on its way to disk yet, in the order in which
+ * they were opened. `random` has the others that have a random id, in the order of their last
+ * messages. A producer whose id the app keeps is in neither list once its record is on its way to
+ * disk.
  *
  * Owns     every known producer, and the results of its newest numbers.
  * Lends    struct producer: its address stays until it is removed.
@@ -24,7 +25,7 @@ enum { PRODUCERS_LOOK_MAX = 256 };
 
 #define PRODUCERS_UNHEARD_NS (3600 * 1000000000ull)
 
-struct parked; /* a frame that waits for sessions to come back from disk: ingest/parking.c */
+struct parked; /* a frame that waits: ingest/parking.c */
 
 struct producer {
     uint8_t id[WIRE_PRODUCER_ID_SIZE];
@@ -116,7 +117,7 @@ uint32_t producers_of(const struct producers *producers, uint32_t uid);
 void producer_written(struct producers *producers, struct producer *producer);
 /* Its holder sent something, at this time of the database clock. */
 void producer_heard(struct producers *producers, struct producer *producer, uint64_t now_ns);
-/* Its holder has ended: a producer with a random id goes before the others. */
+/* Its holder has ended: a producer with a random id is removed before the others. */
 void producer_leave(struct producers *producers, struct producer *producer);
 
 /* Nothing of it is on its way anywhere, so it may be removed. Skipped numbers are accepted but are
@@ -125,7 +126,7 @@ void producer_leave(struct producers *producers, struct producer *producer);
  * disk. */
 bool producer_is_idle(const struct producer *producer);
 
-/* Which idle producer goes for a new one; it is one of this user's or, with UINT32_MAX, of all. The
+/* Which idle producer to remove for a new one: one of this user's or, with UINT32_MAX, of all. The
  * first choice is the first producer that was never written. The second is the first one with a
  * random id whose holder has ended or has sent nothing for PRODUCERS_UNHEARD_NS. Looks at
  * PRODUCERS_LOOK_MAX of each list. NULL: there is none. */
@@ -139,8 +140,8 @@ void producers_remove(struct producers *producers, struct producer *producer);
 spn_err producers_give(struct producers *producers, struct producer *producer,
                        uint64_t token) SPN_MUST_USE;
 
-/* The holder keeps nothing below base any more. Numbers between accepted and base are skipped:
- * returns how many, which is how many were lost. */
+/* The holder keeps nothing below base any more. Numbers between accepted and base are skipped and
+ * counted as lost: returns how many. */
 uint64_t producer_raise_base(struct producer *producer, uint64_t base);
 
 /* The holder knows how all numbers below base ended: their runs go. No number is skipped. */
