@@ -6,7 +6,7 @@
  * is handed to the worker, which writes it as a segment. At most two exist at a time, distinguished
  * by the lowest bit of their serial.
  *
- * A session's event is found by number without a walk over all events after it: every 256th event
+ * A session's event is found by seq without a walk over all events after it: every 256th event
  * has a mark, and the marks are chained back like the entries.
  *
  * Whether a session was touched is known without clearing anything when a generation ends: the

@@ -182,7 +182,7 @@ static spn_err know_owner(struct trim *trim, uint64_t epoch)
     return SPN_OK;
 }
 
-/* Whether an event stays. Its entry is read only if more than its number counts. */
+/* Whether an event stays. Its entry is read only if more than its seq counts. */
 static spn_err stays(struct trim *trim, uint64_t seq, uint64_t position, bool *ret_stays)
 {
     uint64_t now_ns = trim->now_ns;

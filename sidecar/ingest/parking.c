@@ -149,8 +149,7 @@ void parking_wait_over(struct broker *broker, struct producer *producer)
     broker->parking.waiting = producer;
 }
 
-/* Takes the answer: the session's tracker, or that the name belongs to another epoch (0: to none).
- */
+/* Takes the answer: the session's tracker, or that another epoch has the name (0: none has). */
 static void warm(struct broker *broker, struct load *load)
 {
     struct sessions *sessions = &broker->state->sessions;
