@@ -11,7 +11,7 @@ struct suspect {
     uint64_t position; /* 0: no block and no generation has it */
 };
 
-/* How far the session has come, as trimming may have known it: a row can be ahead of the view. */
+/* The session's bytes, as trimming may have known them: a row can be ahead of the view. */
 static spn_err newest_bytes(const struct timeline *timeline, uint64_t *ret_bytes)
 {
     struct record_entry newest;
@@ -33,8 +33,9 @@ static spn_err look_up(const struct timeline *timeline, uint64_t seq, struct sus
     return err;
 }
 
-/* The bytes of the session before the next event that is there. Those in between are gone as well,
- * also where a block has them: it stays for the last of its events. SPN_E_END: there is none. */
+/* The session's bytes before the next event that is there. The events in between are gone too, even
+ * if a block still has them: a block stays until its last event goes. SPN_E_END: there is no next
+ * event. */
 static spn_err bytes_before_next(const struct timeline *timeline, uint64_t seq, uint64_t *ret_bytes)
 {
     uint64_t positions[READ_AT_A_TIME];
@@ -56,9 +57,9 @@ static spn_err bytes_before_next(const struct timeline *timeline, uint64_t seq, 
     return err == SPN_OK ? SPN_E_END : err;
 }
 
-/* At most so many bytes came after it, as far as trimming may have known the session. Where the row
- * is ahead, what comes after the timeline's newest event is not in the timeline; and an entry that
- * is damaged says nothing. */
+/* An upper bound of the bytes after this event, as far as trimming may have known the session. If
+ * the row is ahead, the events after the timeline's newest one are not in the timeline. A damaged
+ * entry gives no bound. */
 static spn_err bytes_after(const struct timeline *timeline, uint64_t seq, uint64_t *ret_bytes)
 {
     bool ahead = timeline->row.seq > timeline->seq_last;
@@ -78,7 +79,7 @@ static spn_err bytes_after(const struct timeline *timeline, uint64_t seq, uint64
     return err == SPN_E_CORRUPT ? SPN_OK : err;
 }
 
-/* Whether trimming may have taken it by some rule. */
+/* Whether trimming may have deleted it under some rule. */
 static spn_err was_hidden(const struct timeline *timeline, uint64_t seq, bool *ret_was)
 {
     const struct retention *rule = &journal_reader_meta(timeline->reader)->narrowest;
@@ -92,9 +93,9 @@ static spn_err was_hidden(const struct timeline *timeline, uint64_t seq, bool *r
     return err;
 }
 
-/* Whether the quota took something of a segment: a block whose entries it took goes by the next
- * look under the rule, or with all of the segment. 0: there is none. What damage took of the front
- * does not read. */
+/* Whether the quota deleted entries of this segment. A block whose entries are deleted is deleted
+ * by the next look under the rule, or with the whole segment. number 0: there is no segment. Damage
+ * at the front is a read error, not a missing entry. */
 static spn_err segment_was_taken(const struct timeline *timeline, uint32_t number, uint64_t front,
                                  bool *ret_was)
 {
@@ -105,7 +106,7 @@ static spn_err segment_was_taken(const struct timeline *timeline, uint32_t numbe
     if (number == 0)
         return SPN_OK;
     spn_err err = journal_read_segment_after(timeline->reader, number - 1, &found, &segment);
-    if (err == SPN_E_END || found != number) { /* the one after it may be damaged */
+    if (err == SPN_E_END || found != number) { /* the segment after it may be damaged */
         *ret_was = true;
         return SPN_OK;
     }
@@ -116,7 +117,7 @@ static spn_err segment_was_taken(const struct timeline *timeline, uint32_t numbe
     return err == SPN_E_END ? SPN_OK : err;
 }
 
-/* The segment that it was in, or the newest of those it may have been in. */
+/* The segment that had the event, or the newest of those that may have had it. */
 static spn_err find_segment(const struct timeline *timeline, uint64_t seq, uint32_t *ret_number)
 {
     *ret_number = timeline->segment;
@@ -125,7 +126,7 @@ static spn_err find_segment(const struct timeline *timeline, uint64_t seq, uint3
     return err == SPN_E_END ? SPN_OK : err;
 }
 
-/* Whether the quota may have taken it. */
+/* Whether the quota may have deleted it. */
 static spn_err was_taken(const struct timeline *timeline, const struct suspect *suspect,
                          bool *ret_was)
 {
@@ -134,7 +135,7 @@ static spn_err was_taken(const struct timeline *timeline, const struct suspect *
     uint32_t number;
     *ret_was = false;
     spn_err err = journal_read_entry_from(timeline->reader, 0, &front, &entry);
-    if (err != SPN_OK && err != SPN_E_END && err != SPN_E_CORRUPT) /* the front may be anybody's */
+    if (err != SPN_OK && err != SPN_E_END && err != SPN_E_CORRUPT) /* may be another session's */
         return err;
     if (suspect->position > 0) {
         *ret_was = suspect->position < front;

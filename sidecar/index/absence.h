@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* absence: was it retention that took an event which is not there?
+/* absence: was a missing event deleted by retention?
  *
- * Trimming takes what the rule hides: the rule of now, or an earlier one, of which meta keeps the
- * narrowest. The quota takes from the front of the log, and then blocks whose entries it took. What
- * is gone and was neither is damage. In doubt it was retention: how old an event was is gone with
- * it, and with its block, in which segment it was.
+ * Trimming deletes what the rule hides: the present rule, or an earlier one; meta keeps the
+ * narrowest. The quota deletes from the front of the log, and then the blocks whose entries it
+ * deleted. An event that is gone for neither reason is damage. In doubt it was retention: the age
+ * of an event is lost with the event, and its segment is lost with its block.
  *
  * Borrows  the timeline, in its snapshot.
  * Threads  the reader's.
@@ -14,10 +14,10 @@
 
 #include "index/timeline.h"
 
-/* A walk came to `first` and was given nothing right before it; first is in the index, whether or
- * not it is there itself, or seq_last + 1: there is none. SPN_OK: the event before it is there and
- * hidden, or retention took it, and then all the others before it. SPN_E_CORRUPT: it is missing for
- * no reason. */
+/* A walk reached `first` and found no event directly before it. `first` is in the index, whether or
+ * not the event itself is there; or it is seq_last + 1, when no event follows. SPN_OK: the event
+ * before it is there and hidden, or retention deleted it and all events before it. SPN_E_CORRUPT:
+ * it is missing without a reason. */
 spn_err absence_check(const struct timeline *timeline, uint64_t first) SPN_MUST_USE;
 
 #endif

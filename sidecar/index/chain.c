@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The segments walked back over, newest first: blocks point back only, so this is the way forward.
- * Most chains are short; a long one moves to the heap. */
+/* The segments passed on the walk back, newest first: blocks only point back, so the way forward is
+ * this list. Most chains are short; a long one moves to the heap. */
 enum { NEAR_MAX = 64 };
 
 struct trail {
@@ -36,9 +36,9 @@ static spn_err trail_push(struct trail *trail, uint32_t segment)
     return SPN_OK;
 }
 
-/* Walks back to the block that has seq, or else to the nearest one: the last with lower seqs, or
- * where older ones are gone the oldest there is. Its segment is on top of the trail. SPN_E_END: the
- * session has no blocks. */
+/* Walks back to the block that has seq, or else to the nearest one: the last block with lower seqs
+ * or, if older blocks are gone, the oldest block there is. Its segment is on top of the trail.
+ * SPN_E_END: the session has no blocks. */
 static spn_err walk_back(struct journal_reader *reader, uint64_t epoch, uint32_t segment,
                          uint64_t seq, struct trail *trail, struct record_block *ret_block)
 {
@@ -72,9 +72,9 @@ static uint64_t seq_after(const struct record_block *block)
     return block->first_seq + block->count;
 }
 
-/* The session's next block: in the same segment, or the first of the one that is next on the trail.
- * It need not follow at once: segments are trimmed one by one, so that what an older one still has
- * may end before what is left of a newer one begins. */
+/* The session's next block: in the same segment, or the first one of the next segment on the trail.
+ * Its seqs need not follow directly: segments are trimmed one by one, so the blocks left of an
+ * older segment may end before those left of a newer one begin. */
 static spn_err step_forward(struct journal_reader *reader, uint64_t epoch, struct trail *trail,
                             struct record_block *block)
 {
@@ -150,7 +150,7 @@ spn_err chain_segment_before(struct journal_reader *reader, uint64_t epoch, uint
     return SPN_OK;
 }
 
-/* SPN_E_END: the entry is gone, or has another id. */
+/* SPN_E_END: the entry is gone or has another id. */
 static spn_err verify(struct journal_reader *reader, uint64_t epoch, uint64_t seq,
                       uint64_t position, struct spn_bytes id)
 {

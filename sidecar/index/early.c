@@ -9,7 +9,7 @@
 enum {
     LOOK_AT_CLOCK_EVERY = 64,
     REMEMBERED_MAX = 16384, /* 256 KiB */
-    PART = 16,              /* of the sessions: at most so many go before it is looked again */
+    PART = 16,              /* at most one session in so many is given out by one walk */
 };
 
 struct early_session {
@@ -93,11 +93,11 @@ static spn_err look(struct early *early, uint64_t until_ns)
         uint64_t before = early->epoch;
         spn_err err = journal_read_row_after(early->reader, before, &early->epoch, &row);
         if (err == SPN_E_CORRUPT && early->epoch > before)
-            continue; /* it stays for ever */
+            continue; /* the row stays for ever */
         if (err != SPN_OK)
             return err;
         early->rows++;
-        /* What a segment that is not complete names has just got something. */
+        /* A row that names an incomplete segment belongs to a session with new events. */
         if (row.state != RECORD_DELETED &&
             row.segment <= journal_reader_meta(early->reader)->segment)
             remember(early, early->epoch, row.last_ns);
@@ -106,7 +106,7 @@ static spn_err look(struct early *early, uint64_t until_ns)
     }
 }
 
-/* Those that have got nothing since they were looked at. */
+/* Gives out the sessions that got nothing since they were looked at. */
 static spn_err give(struct early *early, struct idle_sessions *found)
 {
     size_t count_max = early->rows / PART + 1;
@@ -137,7 +137,7 @@ static spn_err walk(struct early *early, uint64_t until_ns, struct idle_sessions
         *ret_over = early->count == 0;
     }
     spn_err err = give(early, found);
-    /* What was remembered grows old: where all rows are looked at in no time it is not kept. */
+    /* What was remembered becomes outdated. It is not kept if looking at all rows takes no time. */
     if (err == SPN_OK && (early->next == early->count || early->rows <= REMEMBERED_MAX))
         begin_again(early);
     return err;

@@ -103,7 +103,7 @@ void generation_end(struct generation *generation, struct generation_session *to
     touched->state_position = position;
 }
 
-/* So many marks have the first count events of a session. */
+/* How many marks the first count events of a session have. */
 static uint32_t marks_of(uint32_t count)
 {
     return count > 0 ? (count - 1) / GENERATION_MARK_EVERY : 0;
@@ -150,7 +150,7 @@ uint32_t generation_seek(const struct generation *generation, uint32_t newest, u
 {
     uint32_t place = newest;
     uint32_t at = count - 1;
-    /* From the nearest mark that is not before it, if there is one. */
+    /* Start from the nearest mark at or after the event, if there is one. */
     uint32_t wanted = (index + GENERATION_MARK_EVERY - 1) / GENERATION_MARK_EVERY;
     if (wanted > 0 && wanted <= marks_of(count)) {
         at = wanted * GENERATION_MARK_EVERY;

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* generation: what the index on disk does not know yet.
  *
- * Per entry of the log since the last segment 16 bytes, chained back per session; per session
- * touched one record. The broker appends to the active one; frozen, it is handed to the worker,
- * which writes it as a segment. Two at most are alive at a time, told apart by the lowest bit of
- * their serial.
+ * It has 16 bytes for each entry of the log since the last segment, chained back per session, and
+ * one record for each touched session. The broker appends to the active generation. Once frozen, it
+ * is handed to the worker, which writes it as a segment. At most two exist at a time, distinguished
+ * by the lowest bit of their serial.
  *
- * A session's events can be found by number without walking over all behind them: every 256th one
+ * A session's event is found by seq without a walk over all events after it: every 256th event
  * has a mark, and the marks are chained back like the entries.
  *
- * Whether a session was touched is answered without clearing anything when a generation ends: the
+ * Whether a session was touched is known without clearing anything when a generation ends: the
  * session remembers its place, and the place is right if the record there names the session.
  *
  * Owns     its arrays; address space at once, memory as it fills.
- * Lends    itself: who holds a reference may read the entries and marks up to the newest ones that
- * it was told of; they never change. Records of sessions may be read once it is frozen. Threads the
- * broker appends; references are counted atomically.
+ * Lends    itself: a thread with a reference may read the entries and marks up to the newest ones
+ *          that it was given; they never change. Records of sessions may be read once the
+ *          generation is frozen.
+ * Threads  the broker appends; references are counted atomically.
  */
 #ifndef SPN_GENERATION_H
 #define SPN_GENERATION_H
@@ -42,7 +43,7 @@ struct generation_entry {
     uint32_t fingerprint; /* low 32 bits of the id's */
 };
 
-/* Of the events 256, 512, ... of a session, counted from 0 for its first one here. */
+/* Marks are on the events 256, 512, ... of a session, counted from 0 for its first one here. */
 struct generation_mark {
     uint32_t entry;
     uint32_t previous; /* mark of the same session */
@@ -55,7 +56,7 @@ struct generation_session {
     uint64_t state_position; /* of the entry that closed or deleted it here; 0: none did */
     uint32_t slot;
     uint32_t newest;     /* entry of its newest event; GENERATION_NONE: opened, no event */
-    uint32_t mark;       /* its newest; GENERATION_NONE: it has none */
+    uint32_t mark;       /* its newest mark; GENERATION_NONE: it has none */
     uint32_t count;      /* events */
     uint8_t state;       /* enum record_state, as of the newest entry here */
     uint32_t duplicates; /* since the session was last written */
@@ -68,7 +69,7 @@ struct generation {
     uint32_t serial;
     uint64_t first_position; /* of the log; 0: nothing appended */
     uint64_t last_position;
-    uint64_t bytes; /* of the log, about: what it takes there */
+    uint64_t bytes; /* of the log, about: what these entries take there */
     uint32_t entry_count;
     uint32_t session_count;
     uint32_t mark_count;
@@ -80,7 +81,7 @@ struct generation {
 /* With one reference. NULL: out of memory. */
 struct generation *generation_new(uint32_t serial);
 struct generation *generation_keep(struct generation *generation);
-void generation_drop(struct generation *generation); /* takes NULL; the last one frees */
+void generation_drop(struct generation *generation); /* takes NULL; the last reference frees it */
 
 bool generation_has_room(const struct generation *generation, size_t entries);
 
@@ -88,24 +89,25 @@ bool generation_has_room(const struct generation *generation, size_t entries);
 struct generation_session *generation_find(const struct generation *generation,
                                            const struct session *session, uint32_t slot);
 
-/* The session's record, made if it is not there. Room must be. */
+/* The session's record, made if it is not there. There must be room. */
 struct generation_session *generation_touch(struct generation *generation, struct session *session,
                                             uint32_t slot, uint64_t epoch);
 
-/* Notes that the log has grown to this position, by an entry that is no event. */
+/* Notes that an entry that is no event has taken the log to this position. */
 void generation_reach(struct generation *generation, uint64_t position);
 /* Notes the entry that closes or deletes a touched session. */
 void generation_end(struct generation *generation, struct generation_session *touched,
                     uint64_t position, enum record_state state);
-/* Appends an event of a touched session. Room must be. */
+/* Appends an event of a touched session. There must be room. */
 void generation_append(struct generation *generation, struct generation_session *touched,
                        uint64_t position, uint64_t seq, uint32_t fingerprint);
 
-/* Entry of a session's event, counted from 0 for its first one here. newest, mark, count: what the
- * session's record said when there were more than index events. */
+/* The entry of a session's event; index is counted from 0 for its first event here. newest, mark,
+ * count: from the session's record at a time when it had more than index events. */
 uint32_t generation_seek(const struct generation *generation, uint32_t newest, uint32_t mark,
                          uint32_t count, uint32_t index);
-/* The newest mark of the session's first count events, where mark was that of its first had. */
+/* The newest mark of the session's first count events. mark: the newest mark of its first `had`
+ * events. */
 uint32_t generation_mark_back(const struct generation *generation, uint32_t mark, uint32_t had,
                               uint32_t count);
 

@@ -40,7 +40,7 @@ static spn_err walk(struct idle *idle, uint64_t until_ns, struct idle_sessions *
     for (unsigned i = 1; found->count < IDLE_SESSIONS_MAX; i++) {
         uint64_t before = idle->epoch;
         spn_err err = journal_read_row_after(idle->reader, before, &idle->epoch, &row);
-        bool damaged = err == SPN_E_CORRUPT && idle->epoch > before; /* it stays for ever */
+        bool damaged = err == SPN_E_CORRUPT && idle->epoch > before; /* the row stays for ever */
         if (err != SPN_OK && !damaged)
             return err;
         if (!damaged && is_idle(idle, &row, now_ns))

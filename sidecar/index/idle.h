@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* idle: which sessions were not published to for too long?
  *
- * The rows say when each of them last got something. They are walked in order, a little at a time:
- * there is no timer per session, and no write per event. What has happened since a row was written
- * is the broker's to know, who decides.
+ * Each row has the time of the session's last activity. The rows are walked in order, a little at a
+ * time: there is no timer per session, and no write per event. Only the broker knows what happened
+ * after a row was written, so the broker decides.
  *
  * Owns     a reader of the journal, and its place in the walk.
  * Threads  the worker's.
@@ -16,7 +16,7 @@
 #include "store/journal.h"
 #include "wire.h"
 
-/* Sessions without activity for as long as they may live, as their rows say. */
+/* A session without activity for its whole time to live, by its row. */
 struct idle_session {
     uint64_t epoch;
     uint8_t name_size;
@@ -27,7 +27,7 @@ enum { IDLE_SESSIONS_MAX = 1024 };
 
 struct idle_sessions {
     struct message message;
-    bool early; /* before their time, for want of room */
+    bool early; /* they expire before their time, for want of room */
     size_t count;
     struct idle_session sessions[IDLE_SESSIONS_MAX];
 };
@@ -46,9 +46,9 @@ spn_err idle_init(struct idle *idle, struct journal *journal, const struct clock
                   uint64_t ttl_ns) SPN_MUST_USE;
 void idle_release(struct idle *idle);
 
-/* Walks on until the clock comes to until_ns, the list is full, or the walk is over, which then
- * begins anew. *ret_found: malloced, or NULL when there are none. Damaged rows are
- * passed over. SPN_E_NOMEM, SPN_E_IO. */
+/* Continues until the clock reaches until_ns, the list is full, or the walk is over; the next walk
+ * then begins anew. *ret_found: malloced, or NULL if there are none. Damaged rows are skipped.
+ * SPN_E_NOMEM, SPN_E_IO. */
 spn_err idle_walk(struct idle *idle, uint64_t until_ns, struct idle_sessions **ret_found,
                   bool *ret_over) SPN_MUST_USE;
 

@@ -22,7 +22,7 @@ struct name {
 struct progress {
     enum { GATHER, NAMES, SESSIONS, META, BURY, DONE } phase;
     uint32_t next;    /* in the phase's array */
-    uint32_t written; /* events of the next session, which is under way: their blocks are written */
+    uint32_t written; /* events of the next session whose blocks are written already */
     uint64_t rows;
     uint64_t entries;
 };
@@ -151,8 +151,8 @@ static bool is_dead(const struct segment *segment, uint32_t place)
     return session_at(segment, place)->state == RECORD_DELETED;
 }
 
-/* Reads the name of the next session, if it was opened in this generation, from its entry. Changes
- * nothing on disk: once gathered, a name stays gathered whatever becomes of the transaction. */
+/* Reads the name of the next session from its entry, if it was opened in this generation. This
+ * changes nothing on disk: a name stays gathered even if the transaction is aborted. */
 static spn_err gather_next(struct segment *segment, struct journal *journal)
 {
     const struct generation *generation = segment->generation;
@@ -199,7 +199,7 @@ static size_t fill_items(struct segment *segment, const struct generation_sessio
     return count;
 }
 
-/* The bytes of a row outlive what they were read from: writing moves pages. */
+/* A copy of a row's bytes: writing moves the pages that they were read from. */
 struct row_bytes {
     uint8_t name[WIRE_SESSION_MAX];
     uint8_t last_id[WIRE_ID_MAX];
@@ -215,7 +215,7 @@ static spn_err hold(struct spn_bytes *bytes, uint8_t *memory, size_t size_max)
     return SPN_OK;
 }
 
-/* The row as it is on disk, or the first one of a session that was opened in this generation. */
+/* The row on disk, or the first row of a session that was opened in this generation. */
 static spn_err begin_row(struct journal *journal, uint64_t epoch, struct record_row *row,
                          struct row_bytes *bytes)
 {
@@ -239,8 +239,8 @@ static spn_err begin_row(struct journal *journal, uint64_t epoch, struct record_
     return err == SPN_E_END ? SPN_E_CORRUPT : err;
 }
 
-/* The id in force after the newest entry. One that leaves it says where it is, and the row has it
- * already when that is not in this segment. */
+/* The id in force after the newest entry. An entry that leaves the id as it was names the position
+ * of that id. If that position is before this segment, the row already has the id. */
 static spn_err advance_last_id(struct journal *journal, uint64_t row_position,
                                const struct record_entry *newest, struct record_row *row,
                                struct row_bytes *bytes)
@@ -257,14 +257,14 @@ static spn_err advance_last_id(struct journal *journal, uint64_t row_position,
     return hold(&row->last_id, bytes->last_id, sizeof(bytes->last_id));
 }
 
-/* The segment before this one that has blocks of the session. A row that an interrupted attempt at
- * this very segment has left names this one already. */
+/* The segment before this one that has blocks of the session. A row left by an interrupted attempt
+ * at this very segment already names this one. */
 static uint32_t segment_before(const struct segment *segment, const struct record_row *row)
 {
     return row->segment != segment->number ? row->segment : row->segment_before;
 }
 
-/* What the newest entry with a seq says. */
+/* Takes over what the newest entry with a seq says. */
 static spn_err advance_row(struct segment *segment, struct journal *journal,
                            const struct generation_session *touched, struct record_row *row,
                            struct row_bytes *bytes)
@@ -285,8 +285,8 @@ static spn_err advance_row(struct segment *segment, struct journal *journal,
     return advance_last_id(journal, position_before, &newest, row, bytes);
 }
 
-/* What the entry says that closed or deleted it: closing counts as activity, so that it lingers for
- * as long as an idle one. */
+/* Takes over what the entry that closed or deleted the session says. Closing counts as activity, so
+ * a closed session lives as long as an idle one. */
 static spn_err end_row(struct journal *journal, const struct generation_session *touched,
                        struct record_row *row)
 {
@@ -300,9 +300,9 @@ static spn_err end_row(struct journal *journal, const struct generation_session 
     return SPN_OK;
 }
 
-/* Blocks of the session's next events, as many as there are at a time. What may not fill a block
- * waits for those that follow it: blocks are the same however often a session is left and come back
- * to. */
+/* Writes blocks of the session's next events, as many as fit the array. Events that may not fill a
+ * block wait for those after them, so the blocks are the same however often a session is left and
+ * returned to. */
 static spn_err write_events(struct segment *segment, struct journal *journal,
                             const struct generation_session *touched, const struct record_row *row)
 {
@@ -322,7 +322,7 @@ static spn_err write_events(struct segment *segment, struct journal *journal,
     return err;
 }
 
-/* What the generation says of it. */
+/* Takes over what the generation says about the session. */
 static spn_err write_row(struct segment *segment, struct journal *journal,
                          const struct generation_session *touched, struct record_row *row,
                          struct row_bytes *bytes)
@@ -340,9 +340,10 @@ static spn_err write_row(struct segment *segment, struct journal *journal,
     return err;
 }
 
-/* The index never hears of a session that came and went here. What an interrupted attempt may have
- * left of it would count as soon as the checkpoint moves: it goes before. Names are written first,
- * so there may be one without a row, and only the entry that opened the session knows it. */
+/* A session that was opened and deleted in this generation never enters the index. Deletes what an
+ * interrupted attempt left of it: it would count as soon as the checkpoint moves. Names are written
+ * first, so a name may be there without a row; then only the entry that opened the session has the
+ * name. */
 static spn_err forget_attempt(struct journal *journal, uint64_t epoch)
 {
     struct record_entry open;
@@ -356,8 +357,8 @@ static spn_err forget_attempt(struct journal *journal, uint64_t epoch)
     return known ? segment_bury(journal, epoch) : err;
 }
 
-/* Some of the next session: blocks, and when all are written the row. Until then nothing names
- * them: a crash in between leaves blocks above the newest complete segment, as any other does. */
+/* Writes some blocks of the next session, and once all are written, its row. Until then nothing
+ * names the blocks: after a crash they are above the newest complete segment, like any others. */
 static spn_err write_next_session(struct segment *segment, struct journal *journal)
 {
     const struct generation_session *touched = session_at(segment, segment->now.next);
@@ -375,7 +376,7 @@ static spn_err write_next_session(struct segment *segment, struct journal *journ
     if (err != SPN_OK || (!dead && segment->now.written < touched->count))
         return err;
     err = write_row(segment, journal, touched, &row, &bytes);
-    segment->now.entries += touched->count - segment->now.written; /* of a deleted one */
+    segment->now.entries += touched->count - segment->now.written; /* those of a deleted session */
     segment->now.next++;
     segment->now.written = 0;
     return err;
@@ -410,8 +411,7 @@ static spn_err write_meta(struct segment *segment, struct journal *journal,
                           const struct record_meta *meta)
 {
     struct record_meta moved = *meta;
-    /* A generation of nothing but duplicates has no positions: it leaves the checkpoint where it
-     * is. */
+    /* A generation of duplicates only has no positions: it leaves the checkpoint where it is. */
     const struct generation *generation = segment->generation;
     spn_err err = SPN_OK;
     if (generation->last_position > 0) {

@@ -2,16 +2,16 @@
 /* segment: a frozen generation on its way to disk.
  *
  * However many events a session got in the generation, it costs one row and, as a rule, one block.
- * Written in steps, beside the commits of events:
+ * It is written in steps, between the commits of events:
  *
  *   1. names of the sessions opened in it, in order of the names
  *   2. per session, in order of their epochs: blocks, a few at a time, then the row, once
  *   3. meta: the checkpoint moves
  *   4. names and rows of sessions that were deleted in it go
  *
- * Until step 3 is on disk none of it counts: blocks above meta.segment are deleted by the next
- * start, a row names the segment before as well, and says by which entry it was closed or deleted.
- * After it, rows that say so are buried by the next start if step 4 did not come to it.
+ * Until step 3 is on disk none of it counts: the next start deletes blocks above meta.segment, and
+ * a row also names the segment before and the entry that closed or deleted the session. After step
+ * 3, the next start buries the rows of deleted sessions that step 4 did not reach.
  *
  * Owns     its notes on how far it is; borrows the generation, which must stay.
  * Threads  the worker's.
@@ -31,9 +31,9 @@ spn_err segment_new(struct segment **ret_segment, const struct generation *gener
                     uint32_t number) SPN_MUST_USE;
 void segment_free(struct segment *segment); /* takes NULL */
 
-/* Writes on inside the journal's transaction until it is done or now_ns() reaches until_ns, which
- * is looked at every 16 names or rows and every 1,024 events: a session with more takes several
- * steps. meta: what to store when done; checkpoint and segment are filled in here. */
+/* Continues inside the journal's transaction until it is done or now_ns() reaches until_ns. The
+ * clock is read every 16 names or rows and every 1,024 events: a session with more events takes
+ * several steps. meta: what to store when done; checkpoint and segment are filled in here. */
 spn_err segment_step(struct segment *segment, struct journal *journal, uint64_t (*now_ns)(void),
                      uint64_t until_ns, const struct record_meta *meta,
                      bool *ret_done) SPN_MUST_USE;
@@ -41,8 +41,7 @@ spn_err segment_step(struct segment *segment, struct journal *journal, uint64_t 
 /* Deletes the row of a deleted session, and its name if no later one has it. */
 spn_err segment_bury(struct journal *journal, uint64_t epoch) SPN_MUST_USE;
 
-/* The transaction of the steps since the last call was committed, or not: then they are done again.
- */
+/* The transaction of the steps since the last call was committed, or not: then they are redone. */
 void segment_settle(struct segment *segment, bool committed);
 
 /* Rows and index entries written and committed. */

@@ -10,7 +10,7 @@ spn_err slice_find(const struct timeline *timeline, const struct slice_start *st
     } else if (start->start == WIRE_AFTER_SEQ) {
         if (start->epoch != timeline->epoch)
             return SPN_E_OTHER_EPOCH;
-        /* Only durable events are given out, so that no honest cursor is ahead of the end. */
+        /* Only durable events are given out, so no honest cursor is ahead of the end. */
         after = start->seq < timeline->seq_last ? start->seq : timeline->seq_last;
     } else if (start->start == WIRE_AFTER_ID) {
         spn_err err = wire_check_id(start->id);
@@ -49,7 +49,7 @@ spn_err slice_read(struct slice *slice, const struct timeline *timeline, uint64_
         struct record_entry *entry = &slice->entries[i];
         err = journal_read_entry(timeline->reader, slice->positions[i], entry);
         if ((err == SPN_E_END || err == SPN_E_CORRUPT) && i > 0)
-            break; /* the next slice says how many are trimmed, or that it is damaged */
+            break; /* the next slice reports how many are trimmed, or the damage */
         if (err != SPN_OK)
             return err == SPN_E_END ? SPN_E_CORRUPT : err;
         size_t size = slice_entry_size(entry);

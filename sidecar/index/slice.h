@@ -3,7 +3,7 @@
  *
  * At most 256 at a time, so that a snapshot stays short.
  *
- * Lends    entries: valid in the snapshot they were read in.
+ * Lends    entries: valid in the snapshot that they were read in.
  * Threads  the reader's.
  */
 #ifndef SPN_SLICE_H
@@ -29,8 +29,8 @@ struct slice_start {
     struct spn_bytes id;
 };
 
-/* The seq that is wanted first. SPN_E_OTHER_EPOCH, SPN_E_BAD_ID. SPN_E_UNKNOWN_ID: none of the
- * retained events has it. now_ns: of the database clock. */
+/* The first seq that is wanted. SPN_E_OTHER_EPOCH, SPN_E_BAD_ID. SPN_E_UNKNOWN_ID: no retained
+ * event has the id. now_ns: of the database clock. */
 spn_err slice_find(const struct timeline *timeline, const struct slice_start *start,
                    const uint8_t *secret, uint64_t now_ns, uint64_t *ret_from) SPN_MUST_USE;
 
@@ -39,12 +39,12 @@ spn_err slice_find(const struct timeline *timeline, const struct slice_start *st
 spn_err slice_read(struct slice *slice, const struct timeline *timeline, uint64_t from,
                    size_t bytes_max, uint64_t now_ns) SPN_MUST_USE;
 
-/* Appends one event as an item; slice_put all of a slice. */
+/* Appends one event as an item; slice_put appends all events of a slice. */
 void slice_put_entry(struct wire_out *out, uint64_t position, const struct record_entry *entry);
 void slice_put(struct wire_out *out, const struct slice *slice);
 size_t slice_entry_size(const struct record_entry *entry);
 
-/* The verdict that says why there is nothing to go on with; false: it is another failure. */
+/* The verdict that says why reading cannot go on; false: it is another failure. */
 bool slice_verdict(spn_err err, uint8_t *ret_verdict);
 
 #endif

@@ -8,10 +8,10 @@
 
 enum {
     WINDOW_STEP = 128,    /* entries read at a time, forward or back */
-    LOOK_BACK_MAX = 4096, /* beyond a window, for markers without an id: some milliseconds */
+    LOOK_BACK_MAX = 4096, /* after a full window, for markers without an id: some milliseconds */
 };
 
-/* Leaves off what is not in the snapshot yet. */
+/* Leaves out the events that are not in the snapshot yet. */
 static struct view_part durable_part(const struct view_part *part, uint64_t newest)
 {
     struct view_part durable = *part;
@@ -28,8 +28,8 @@ static struct view_part durable_part(const struct view_part *part, uint64_t newe
     return durable;
 }
 
-/* The last event that the index has. A row of a segment that is being written runs ahead of the
- * index: then the chain that counts, from the segment before, says where it ends. */
+/* The last event in the index. A row of a segment that is being written is ahead of the index: then
+ * the index ends where the valid chain, which starts from the segment before, ends. */
 static spn_err index_end(struct timeline *timeline)
 {
     const struct record_row *row = &timeline->row;
@@ -49,7 +49,7 @@ static spn_err index_end(struct timeline *timeline)
     spn_err err = journal_read_block(timeline->reader, timeline->segment, timeline->epoch,
                                      UINT64_MAX, &block);
     if (err == SPN_E_END)
-        return SPN_OK; /* trimmed: the generation that is being written knows */
+        return SPN_OK; /* trimmed: the generation that is being written has them */
     if (err == SPN_OK)
         err = record_get_items(&block, items);
     if (err != SPN_OK)
@@ -75,7 +75,7 @@ static spn_err find_end(struct timeline *timeline)
     return durable ? SPN_OK : SPN_E_UNKNOWN_SESSION;
 }
 
-/* Deleted since the broker gave the view: what it had may be gone already. */
+/* Deleted since the broker gave the view: its data may be gone already. */
 static bool is_buried(const struct timeline *timeline)
 {
     uint64_t checkpoint = journal_reader_meta(timeline->reader)->checkpoint;
@@ -98,7 +98,7 @@ spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
         timeline->parts[i] = durable_part(&view->parts[i], newest);
     spn_err err = journal_read_row(reader, view->epoch, &timeline->row);
     if (err == SPN_OK && timeline->row.state == RECORD_DAMAGED)
-        return SPN_E_CORRUPT; /* it is given up */
+        return SPN_E_CORRUPT; /* the session is given up */
     if (err == SPN_OK) {
         timeline->has_row = true;
         timeline->segment = journal_row_segment(reader, &timeline->row);
@@ -109,7 +109,7 @@ spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
         return SPN_E_UNKNOWN_SESSION;
     err = find_end(timeline);
     /* A row may know of events that neither the view nor the finished index has: then it is too
-     * early to say that nothing more comes. */
+     * early to report that no more events come. */
     timeline->closed =
         (view->closed_position > 0 && view->closed_position <= newest) ||
         (timeline->row.state == RECORD_CLOSED && timeline->row.seq <= timeline->seq_last);
@@ -118,7 +118,7 @@ spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
 
 /* -- retention --------------------------------------------------------------------------------- */
 
-/* What the rule looks at: the newest event and the clock. */
+/* What the rule is applied to: the newest event and the clock. */
 struct horizon {
     uint64_t last_bytes;
     uint64_t now_ns;
@@ -136,9 +136,9 @@ static spn_err look_at(const struct timeline *timeline, const struct horizon *ho
     return err == SPN_E_END ? SPN_OK : err;
 }
 
-/* Whether the first event from seq on that the index has is retained; it is named in *ret_first. As
- * events go oldest first, all before one for which this holds are followed by one for which it
- * holds: also where the index has holes. */
+/* Whether the first event from seq on that the index has is retained; *ret_first is its seq. Events
+ * go oldest first: if this holds for one seq, it holds for all later ones, also where the index has
+ * holes. */
 static spn_err leads_to_retained(const struct timeline *timeline, const struct horizon *horizon,
                                  uint64_t seq, uint64_t *ret_first, bool *ret_is)
 {
@@ -151,11 +151,11 @@ static spn_err leads_to_retained(const struct timeline *timeline, const struct h
     return look_at(timeline, horizon, position, ret_is);
 }
 
-/* The first retained event after `gone`, which is not: by halves. */
+/* The first retained event after `gone`, which is not retained: a binary search. */
 static spn_err search(const struct timeline *timeline, const struct horizon *horizon, uint64_t gone,
                       uint64_t *ret_seq)
 {
-    uint64_t leads = timeline->seq_last + 1; /* to *ret_seq */
+    uint64_t leads = timeline->seq_last + 1; /* from here on *ret_seq is first */
     spn_err err = SPN_OK;
     *ret_seq = leads;
     while (err == SPN_OK && leads - gone > 1) {
@@ -173,7 +173,7 @@ static spn_err search(const struct timeline *timeline, const struct horizon *hor
     return err;
 }
 
-/* SPN_E_END: the newest event is gone, and with it all of them. */
+/* SPN_E_END: the newest event is gone, so all events are. */
 static spn_err look_from(const struct timeline *timeline, uint64_t now_ns,
                          struct horizon *ret_horizon)
 {
@@ -231,7 +231,7 @@ spn_err timeline_retained(const struct timeline *timeline, uint64_t seq_from, ui
     return timeline_read_retained(timeline, seq_from, now_ns, 1, &position, ret_seq, &count);
 }
 
-/* The part of the walk that generations answer: from seq on, which the part has. */
+/* The positions from seq on in this part, which has seq. */
 static size_t part_positions(const struct view_part *part, uint64_t seq, size_t count_max,
                              uint64_t *positions)
 {
@@ -297,7 +297,7 @@ static spn_err find_in_part(const struct timeline *timeline, const struct view_p
     return SPN_E_UNKNOWN_ID;
 }
 
-/* Whether the index has newer events than the view: then it has all that the view has, too. */
+/* Whether the index has newer events than the view: then it also has all events of the view. */
 static bool index_is_ahead(const struct timeline *timeline)
 {
     for (size_t i = 0; i < 2; i++) {
@@ -308,7 +308,7 @@ static bool index_is_ahead(const struct timeline *timeline)
     return true;
 }
 
-/* The newest event with this id that is there still. */
+/* The newest event with this id that is still there. */
 static spn_err find_newest(const struct timeline *timeline, struct spn_bytes id,
                            uint32_t fingerprint, uint64_t *ret_seq)
 {
@@ -325,7 +325,7 @@ static spn_err find_newest(const struct timeline *timeline, struct spn_bytes id,
     return err == SPN_E_END ? SPN_E_UNKNOWN_ID : err;
 }
 
-/* A newer one with the same id may be gone already: then this one is hidden, too. */
+/* A newer event with the same id may be gone already: then this one is hidden too. */
 spn_err timeline_find(const struct timeline *timeline, struct spn_bytes id, uint32_t fingerprint,
                       uint64_t now_ns, uint64_t *ret_seq)
 {
@@ -379,16 +379,16 @@ static spn_err remember_entry(const struct timeline *timeline, uint64_t position
     if (err != SPN_OK)
         return err;
     if (entry.bytes >
-        (*tracker)->bytes) /* newer ones may be gone by their age, which the row has */
+        (*tracker)->bytes) /* newer events may have gone by their age; the row has their bytes */
         (*tracker)->bytes = entry.bytes;
     if (entry.markers > (*tracker)->markers)
         (*tracker)->markers = entry.markers;
     struct fingerprint id = fingerprint_of(entry.id, secret);
     uint32_t tag = fingerprint_tag_of(&entry, secret);
     if (entry.id.size == 0 || tracker_check(*tracker, id, tag) != TRACKER_NEW)
-        return SPN_OK; /* an id that came again after it had left the window: the newer one counts
-                          when the older one is out; both in reach can only be after a larger window
-                        */
+        return SPN_OK; /* the id came again after it had left the window: the newer entry counts
+                          once the older one is out of reach; both are in reach only if the window
+                          was made larger */
     return tracker_add(tracker, id, tag);
 }
 
@@ -406,7 +406,8 @@ static spn_err count_ids(const struct timeline *timeline, const uint64_t *positi
     return SPN_OK;
 }
 
-/* The window is one of ids, and a marker may have none: as far back as it takes, within reason. */
+/* The window counts ids, and a marker may have none. So go back until the ids fill it, within a
+ * limit. */
 static spn_err find_window(const struct timeline *timeline, uint16_t window_max, uint64_t *ret_seq)
 {
     uint64_t seq = timeline->seq_last + 1;
@@ -453,12 +454,12 @@ static spn_err fill_window(const struct timeline *timeline, uint16_t window_max,
     return SPN_OK;
 }
 
-/* What the newest entry says, or the row where that entry is gone. */
+/* Takes over what the newest entry says, or the row if that entry is gone. */
 static spn_err follow_newest(const struct timeline *timeline, struct tracker *tracker)
 {
     struct record_entry newest;
     tracker->seq = timeline->seq_last;
-    if (timeline->row.seq <= timeline->seq_last) { /* not ahead of the view */
+    if (timeline->row.seq <= timeline->seq_last) { /* the row is not ahead of the view */
         tracker->bytes = timeline->row.bytes;
         tracker->markers = timeline->row.markers;
     }
@@ -503,7 +504,7 @@ spn_err timeline_hydrate(struct journal_reader *reader, const struct view *view,
         return SPN_OK;
     err = timeline_open(&timeline, reader, view);
     if (err == SPN_E_UNKNOWN_SESSION && is_buried(&timeline)) {
-        *ret_epoch = 0; /* it has expired since: its name is there until the burial comes to it */
+        *ret_epoch = 0; /* the session has expired since: its name stays until it is buried */
         return SPN_OK;
     }
     return err == SPN_OK ? timeline_tracker(&timeline, name, window_max, secret, ret_tracker) : err;

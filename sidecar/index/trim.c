@@ -7,7 +7,7 @@
 enum {
     LOOK_AT_CLOCK_EVERY = 16,
     BLOCKS_FIRST = 64,
-    WORTHWHILE = 4, /* one in so many is dead */
+    WORTHWHILE = 4, /* one event in so many is dead */
 };
 
 /* A block that has no event left. */
@@ -36,14 +36,14 @@ struct trim {
     struct journal_reader *reader;
     const struct clock *clock;
     size_t to_look_at;
-    uint32_t number; /* the newest segment that was looked at, or is */
+    uint32_t number; /* the newest segment that was looked at, or is being looked at */
     bool inside;     /* it is being looked at */
-    bool stepped; /* since the last settlement something was deleted, or there was nothing left */
-    uint64_t now_ns; /* of the look: one moment for all of a segment, so that oldest goes first */
+    bool stepped;    /* since the last settlement something was deleted, or nothing was left */
+    uint64_t now_ns; /* of the look: one time for the whole segment, so that the oldest go first */
 
     struct record_segment segment;
     struct owner owner;
-    uint64_t epoch; /* next block: at or behind this */
+    uint64_t epoch; /* next block: at or after this */
     uint64_t seq;
     uint8_t *live; /* bit per position of the segment: an event that stays */
     uint32_t live_count;
@@ -93,7 +93,7 @@ void trim_free(struct trim *trim)
     free(trim);
 }
 
-/* What no block has would be taken for hidden: where damage took blocks only the quota trims. */
+/* An event without a block would count as hidden: if damage took blocks, only the quota trims. */
 static bool may_look(const struct trim *trim)
 {
     return !journal_damage(trim->journal)->blocks_lost;
@@ -139,12 +139,11 @@ static void set_bit(struct trim *trim, uint64_t position)
     trim->live[bit / 8] |= (uint8_t)(1u << bit % 8);
 }
 
-/* The next segment, after the newest one the oldest. SPN_E_END: there is none, or a round is over.
- */
+/* The next segment; after the newest, the oldest. SPN_E_END: there is none, or a round is over. */
 static spn_err enter(struct trim *trim)
 {
     bool round = trim->to_look_at >= SIZE_MAX / 4;
-    trim->to_look_at--; /* what does not read back has been looked at too */
+    trim->to_look_at--; /* a segment that does not read back counts as looked at too */
     spn_err err =
         journal_read_segment_after(trim->reader, trim->number, &trim->number, &trim->segment);
     if (err == SPN_E_END && trim->number > 0 && !round) {
@@ -183,7 +182,7 @@ static spn_err know_owner(struct trim *trim, uint64_t epoch)
     return SPN_OK;
 }
 
-/* Whether an event stays. Its entry is read only where more counts than its number. */
+/* Whether an event stays. Its entry is read only if more than its seq counts. */
 static spn_err stays(struct trim *trim, uint64_t seq, uint64_t position, bool *ret_stays)
 {
     uint64_t now_ns = trim->now_ns;
@@ -212,7 +211,7 @@ static spn_err find_first(struct trim *trim, const struct record_block *block,
     uint32_t low = 0;
     uint32_t high = block->count;
     while (low < high) {
-        /* Most blocks are all there: the first item tells. */
+        /* Most blocks are complete: test the first item first. */
         uint32_t middle = low == 0 && high == block->count ? 0 : low + (high - low) / 2;
         bool is;
         spn_err err = stays(trim, block->first_seq + middle, items[middle].position, &is);
@@ -241,7 +240,7 @@ static spn_err note_dead(struct trim *trim, uint64_t epoch, uint64_t first_seq)
     return SPN_OK;
 }
 
-/* SPN_E_END: that was the segment's last. */
+/* SPN_E_END: the last block was the segment's last. */
 static spn_err look_at_next(struct trim *trim)
 {
     struct record_block block;
@@ -300,7 +299,7 @@ static spn_err look(struct trim *trim, uint64_t until_ns)
     return err == SPN_E_END ? SPN_OK : err;
 }
 
-/* The segment that was being looked at is the next one again. */
+/* The segment that was being looked at becomes the next one again. */
 static void look_again(struct trim *trim)
 {
     if (trim->inside) {
@@ -318,7 +317,7 @@ spn_err trim_read(struct trim *trim, uint64_t until_ns)
     journal_reader_end(trim->reader);
     if (err == SPN_E_NOMEM)
         look_again(trim);
-    if (err == SPN_E_CORRUPT) { /* what is damaged stays until the quota takes it */
+    if (err == SPN_E_CORRUPT) { /* a damaged segment stays until the quota deletes it */
         forget_segment(trim);
         err = SPN_OK;
     }
@@ -383,8 +382,9 @@ void trim_settle(struct trim *trim, bool committed)
 
 /* -- the quota --------------------------------------------------------------------------------- */
 
-/* One kind of thing of the oldest segment: entries while it has any, then blocks. Of one whose
- * record is damaged nobody knows the entries: they go with those of the segment after it. */
+/* Deletes one kind of thing from the oldest segment: entries while it has any, then blocks. If the
+ * segment's record is damaged, its entries are not known: they go with those of the segment after
+ * it. */
 static spn_err drop_some(struct journal *journal, size_t count_max, size_t *ret_count)
 {
     uint32_t number;

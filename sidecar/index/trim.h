@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trim: what retention hides leaves the disk.
+/* trim: deletes from disk what retention hides.
  *
- * Two ways. Under the quota the oldest entries go, whoever's they are, and blocks once a segment
- * has no entry left. Under the rule a segment is looked at: its blocks and the rows say which of
- * its events are still retained; when at least a quarter is not, all the others are deleted in the
- * order of the log, and blocks that have none left. Entries that are no events have done their duty
- * once the segment is complete. Nothing above the checkpoint is ever deleted.
+ * There are two ways. Under the quota the oldest entries of any session go, and blocks once a
+ * segment has no entry left. Under the rule a segment is looked at: its blocks and the rows show
+ * which of its events are still retained. If at least a quarter is not, all its entries but the
+ * retained events are deleted in the order of the log, and then the blocks that have no event left.
+ * Entries that are no events are not needed once the segment is complete. Nothing above the
+ * checkpoint is ever deleted.
  *
- * A trim that is cut off by a crash is found again: what it deleted was hidden before, and what it
- * left is hidden still.
+ * A trim that a crash interrupts is found again: what it deleted was hidden before, and what it
+ * left is still hidden.
  *
  * Owns     a reader of the journal, and its notes on one segment.
  * Threads  the worker's.
@@ -25,10 +26,10 @@ spn_err trim_new(struct trim **ret_trim, struct journal *journal,
                  const struct clock *clock) SPN_MUST_USE;
 void trim_free(struct trim *trim); /* takes NULL */
 
-/* So many more segments are to be looked at, one after another, beginning with the oldest again
- * after the newest. */
+/* Adds so many segments to be looked at, one after another; after the newest it begins with the
+ * oldest again. */
 void trim_look(struct trim *trim, size_t segments);
-/* Every segment there is, once; not while one is being looked at. */
+/* Looks at every segment once; does nothing while one is being looked at. */
 void trim_look_at_all(struct trim *trim);
 /* Forgets the segment that is being looked at: trim_oldest may have dropped it. */
 void trim_cancel(struct trim *trim);
@@ -36,19 +37,19 @@ void trim_cancel(struct trim *trim);
 enum trim_need { TRIM_NOTHING, TRIM_TO_READ, TRIM_TO_WRITE };
 enum trim_need trim_need(const struct trim *trim);
 
-/* TRIM_TO_READ: looks on until the clock comes to until_ns, outside of a transaction. A segment
- * that does not read back is passed over. SPN_E_NOMEM: the segment is the next one again. */
+/* TRIM_TO_READ: continues until the clock reaches until_ns, outside of a transaction. A segment
+ * that does not read back is skipped. SPN_E_NOMEM: the segment becomes the next one again. */
 spn_err trim_read(struct trim *trim, uint64_t until_ns) SPN_MUST_USE;
 
 /* TRIM_TO_WRITE: deletes at most count_max entries or blocks, inside the journal's transaction, and
  * passes at most eight times as many entries that stay. */
 spn_err trim_write(struct trim *trim, size_t count_max, size_t *ret_trimmed) SPN_MUST_USE;
-/* That transaction was committed, or not: then the step is done again. Where none was done since
- * the last call, nothing happens. */
+/* That transaction was committed, or not: then the step is repeated. If there was no step since the
+ * last call, nothing happens. */
 void trim_settle(struct trim *trim, bool committed);
 
-/* Inside the journal's transaction: the oldest entries and blocks, at most count_max. *ret_count 0:
- * there is nothing that may go. */
+/* Inside the journal's transaction: deletes the oldest entries and blocks, at most count_max.
+ * *ret_count 0: nothing may be deleted. */
 spn_err trim_oldest(struct journal *journal, size_t count_max, size_t *ret_count) SPN_MUST_USE;
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* view: what the generations in memory know of a session beyond its row on disk.
  *
- * The broker fills it in; whoever reads the index looks at it beside a snapshot of the database.
+ * The broker fills it in; a reader of the index uses it with a snapshot of the database.
  *
  * Owns     references to generations.
  * Threads  one at a time.
@@ -11,27 +11,27 @@
 
 #include "index/generation.h"
 
-/* A session's events in one generation, as of the moment of asking. */
+/* A session's events in one generation, at the time of the request. */
 struct view_part {
     struct generation *generation; /* a reference; NULL: nothing there */
     uint64_t first_seq;
     uint32_t newest; /* entry */
     uint32_t mark;   /* the newest of these events; GENERATION_NONE: they have none */
     uint32_t count;
-    uint32_t session_count; /* of the generation, that may be read */
+    uint32_t session_count; /* how many of the generation's sessions may be read */
 };
 
-/* What the broker knows about one life of a session beyond its row. The first one of a name is the
- * one that is durable when it is asked; where its end is on the way, the life after it follows, and
- * whoever looks at a snapshot of the disk sees in it which of them holds. */
+/* What the broker knows about one epoch of a session beyond its row. The first view of a name is
+ * the epoch that is durable at the time of the request. If the end of that epoch is on its way to
+ * disk, the view of the next epoch follows. A snapshot of the disk shows its reader which of the
+ * two holds. */
 struct view {
     uint64_t epoch;          /* 0: there is no such session */
-    uint64_t ended_position; /* of the entry that ends it; 0: none does */
-    const struct view *next; /* the life after that; NULL: none is known */
+    uint64_t ended_position; /* of the entry that ends it; 0: none */
+    const struct view *next; /* the next epoch; NULL: none is known */
     uint32_t duplicates;     /* counted since the row was written */
     uint32_t conflicts;
-    uint64_t
-        closed_position; /* of the entry that closed it, where a generation has that; 0: none */
+    uint64_t closed_position;  /* of the entry that closed it, if a generation has that; 0: none */
     struct view_part parts[2]; /* older, newer */
 };
 

@@ -60,7 +60,8 @@ static spn_err send_ack(struct acks *acks, struct producer *producer)
     return err;
 }
 
-/* Until then nothing is tried of it: to find that a thousand pipes are full takes a while too. */
+/* Until owed_due_ns none of them is retried: finding that a thousand pipes are full takes a while
+ * too. */
 static void owe(struct acks *acks, struct producer *producer, uint64_t now_ns)
 {
     metrics_add(&acks->metrics->acks_owed, 1);
@@ -114,8 +115,8 @@ void acks_hole(struct acks *acks, struct producer *producer, uint32_t round)
     producer->round = round;
 }
 
-/* A refusal answers its round, though it waits for the disk: what comes behind it in the same round
- * is no hole to be told of. */
+/* A refusal answers its round even while it waits for the disk: the batches after it in the same
+ * round are no holes to report. */
 void acks_refusal_waits(struct producer *producer, const struct wire_refused *refused)
 {
     if (!producer->round_answered || refused->round > producer->round)
@@ -133,7 +134,7 @@ static void count_refusal(struct metrics *metrics, spn_err why)
                 1);
 }
 
-/* Lost if the peer's pipe is full: it asks for its state when it does not get on. */
+/* Lost if the peer's pipe is full: the peer requests its state when it makes no progress. */
 void acks_refuse(struct acks *acks, const struct producer *producer,
                  const struct wire_refused *refused)
 {
@@ -157,7 +158,7 @@ void acks_error(struct acks *acks, const struct peer *peer, uint64_t request, ui
     wire_put_error(&out, &(struct wire_error){.token = token,
                                               .code = (uint32_t)err,
                                               .detail = {detail, strlen(detail)}});
-    /* Lost if the peer's pipe is full: it asks again when it does not get on. */
+    /* Lost if the peer's pipe is full: the peer asks again when it makes no progress. */
     spn_err sent = router_send(acks->router, peer, bytes, wire_out_size(&out));
     (void)sent;
 }

@@ -14,9 +14,9 @@
 #include "ingest/broker_base.h"
 
 enum {
-    FRAMES_PER_TURN = 64,    /* at most, and ... */
-    NUMBERS_PER_TURN = 2048, /* ... about; then acknowledgements and mail have their turn */
-    SHARED_BYTES = 8192,     /* that ZeroMQ reads at a time */
+    FRAMES_PER_TURN = 64,    /* at most, ... */
+    NUMBERS_PER_TURN = 2048, /* ... about; then it is the turn of acknowledgements and mail */
+    SHARED_BYTES = 8192,     /* bytes that ZeroMQ reads at a time */
 };
 
 /* -- handing over ------------------------------------------------------------------------------ */
@@ -34,7 +34,7 @@ void broker_hand_over(struct broker *broker, struct batch *batch)
     message_chain_add(&broker->handed_over, &batch->message);
 }
 
-/* Above the high-water mark nothing is taken until half of it is gone. */
+/* Above the high-water mark nothing is taken until the queue is down to half of it. */
 static bool below_mark(struct broker *broker)
 {
     const struct broker_options *options = broker->options;
@@ -50,7 +50,7 @@ static bool below_mark(struct broker *broker)
     return !broker->above_mark;
 }
 
-/* What is taken now would wait, and what is to make room would wait behind it. */
+/* New batches would wait at the worker, and what is to make room would wait after them. */
 static bool is_quota_full(const struct broker *broker)
 {
     return atomic_load_explicit(&broker->options->commits->trouble, memory_order_relaxed) ==
@@ -71,7 +71,7 @@ bool broker_must_wait(const struct broker *broker, const struct producer *produc
 
 /* -- one frame --------------------------------------------------------------------------------- */
 
-/* What the batch says about its sender, whether or not its events are new. */
+/* Notes what the batch says about its sender, whether or not its events are new. */
 static void note_sender(struct broker *broker, struct producer *producer, const struct peer *peer)
 {
     const struct wire_batch *head = &broker->intake.head;
@@ -87,17 +87,16 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
     }
 }
 
-/* Of a batch that is taken now: one that has to wait comes by again. */
+/* Counts the resent numbers of a batch that is taken now; a batch that has to wait comes again. */
 static void count_resent(struct broker *broker, const struct producer *producer)
 {
     const struct wire_batch *head = &broker->intake.head;
     if (producer->held == head->first)
-        return; /* the first part of it was taken */
+        return; /* its first part was taken before */
     uint64_t had = head->first <= producer->accepted ? producer->accepted + 1 - head->first : 0;
     metrics_add(&broker->options->metrics->resent, had < head->count ? had : head->count);
 }
 
-/* Takes a decoded batch of this producer. True: its frame has to be parked. */
 bool broker_take_batch(struct broker *broker, struct producer *producer, const struct peer *peer,
                        zmq_msg_t *frame)
 {
@@ -111,7 +110,7 @@ bool broker_take_batch(struct broker *broker, struct producer *producer, const s
     count_resent(broker, producer);
     struct batch *batch;
     spn_err err = intake_accept(&broker->intake, producer, frame, &batch);
-    (void)err; /* what was not taken for want of memory is a hole for the client */
+    (void)err; /* numbers not taken for want of memory are a hole for the client */
     if (batch && batch->refused.code != SPN_OK)
         acks_refusal_waits(producer, &batch->refused);
     if (batch)
@@ -157,7 +156,7 @@ static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t
         broker_take_batch(broker, producer, peer, frame))
         parking_park(broker, producer, peer, frame);
     if (waits && base > producer->base) {
-        producer_settle(producer, base); /* those before it may wait for just that */
+        producer_settle(producer, base); /* the frames before it may wait for just that */
         parking_go_on(broker, producer);
     }
 }
@@ -224,14 +223,15 @@ static void end_batch(struct broker *broker, struct batch *batch)
     batch_free(batch);
 }
 
-/* Their names and rows go with the segment that has their ends: as soon as may be. */
+/* The names and rows of expired sessions go with the segment that has their ends: freeze it as soon
+ * as possible. */
 static void expire_early(struct broker *broker, const struct batch *batch)
 {
     metrics_add(&broker->options->metrics->sessions_expired_early, batch->entry_count);
     freezing_hurry(&broker->freezing);
 }
 
-/* What finds no room now is found idle again. */
+/* If there is no room now, the next walk finds these sessions again. */
 static void expire(struct broker *broker, struct idle_sessions *idle)
 {
     if (!broker->stopping && freezing_has_room(&broker->freezing)) {
@@ -289,8 +289,8 @@ static void take_mail(struct broker *broker)
         end_with(broker, BROKER_FAILED);
 }
 
-/* ZeroMQ hands out small frames within the buffer that it read them into, and one that waits keeps
- * the buffer, which has 18 KB: a batch of one event took 6.6 KB where 420 bytes were counted. */
+/* ZeroMQ gives out small frames inside the buffer that it read them into. A waiting frame keeps the
+ * whole buffer, which has 18 KB: a batch of one event took 6.6 KB where 420 bytes were counted. */
 static void leave_buffer(zmq_msg_t *frame)
 {
     zmq_msg_t copy;
@@ -347,8 +347,8 @@ static void take_signals(struct broker *broker)
     }
 }
 
-/* Stop taking, then the open generation, then the order to stop: the worker does it all in order.
- */
+/* First no more input, then the open generation, then the order to stop: the worker does them in
+ * order. */
 static void stop_on(struct broker *broker)
 {
     if (!broker->stopping)
@@ -383,7 +383,7 @@ static int wait_ms(const struct broker *broker)
     return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
-/* zmq_poll would ask the socket twice each time, and each of these is several system calls. */
+/* zmq_poll would query the socket twice each time, and each query is several system calls. */
 static void wait_for_events(struct broker *broker)
 {
     enum { SIGNAL, MAIL, INGEST };
@@ -398,7 +398,7 @@ static void wait_for_events(struct broker *broker)
     broker->slack_due_ns = slack_tick(&broker->slack, broker->options->clock->monotonic_ns(),
                                       ready > 0 || timeout_ms == 0);
     if (ready <= 0)
-        return; /* a failure only turns the loop once more */
+        return; /* a failure only makes the loop turn once more */
     if (fds[SIGNAL].revents != 0)
         take_signals(broker);
     if (fds[MAIL].revents != 0)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* broker: takes events in, decides, hands over, acknowledges.
  *
- * One loop of phases. A batch is taken whole or up to its first event that cannot be stored:
- * number -> session -> tracker -> position. It goes to the worker as it is; its acknowledgement
- * leaves when it comes back. Above the queue's high-water mark, or while no generation has room,
- * ingest.sock is not read until the low-water mark. Trackers that nobody uses are let go once all
- * they know is in the index.
+ * One loop of phases. A batch is taken whole or up to its first event that cannot be stored. The
+ * way is number -> session -> tracker -> position. The batch goes to the worker as it is; its
+ * acknowledgement is sent when it comes back. Above the queue's high-water mark, or while no
+ * generation has room, ingest.sock is not read until the low-water mark. Unused trackers are
+ * evicted once all they know is in the index.
  *
  * Owns     producers, sessions and their trackers, the active generation, ingest.sock.
  * Borrows  the rest of its options.
@@ -42,13 +42,13 @@ struct broker_options {
     size_t queue_bytes_max;
     uint64_t row_interval_ns;
     uint64_t generation_bytes_max; /* of the log: the most that cannot be trimmed yet */
-    uint64_t producer_ttl_ns;      /* producers that are not heard of are forgotten; 0: never */
-    uint32_t producers_max;        /* an eighth of them is not for one user's processes alone */
-    uint32_t hot_max;              /* trackers in memory, but for those the index lacks */
+    uint64_t producer_ttl_ns; /* producers that send nothing for so long are forgotten; 0: never */
+    uint32_t producers_max;   /* an eighth of them is never for the processes of one user alone */
+    uint32_t hot_max;         /* trackers in memory, except those that the index lacks */
     uint64_t stop_timeout_ns;
 };
 
-/* What recovery found, and the broker goes on with. */
+/* What recovery found, and the broker continues with. */
 struct broker_state {
     struct producers producers;
     struct sessions sessions;
@@ -62,17 +62,16 @@ enum broker_end {
     BROKER_DRAINED, /* stopped by a signal; everything is on disk */
     BROKER_LEFT,    /* stopped by a signal; the stop timeout ran out first */
     BROKER_KILLED,  /* a second signal */
-    BROKER_FAILED,  /* the worker died: commits->fatal says of what */
-    BROKER_LOST,    /* what it stands on was removed or replaced; the log says what */
+    BROKER_FAILED,  /* the worker died: commits->fatal has the error */
+    BROKER_LOST,    /* something it depends on was removed or replaced; the log says what */
 };
 
 struct broker_left {
     uint64_t numbers; /* events that were accepted and are not on disk */
 };
 
-/* Runs until it ends. The state's parts stay the caller's to release. SPN_E_NOMEM, SPN_E_SYSTEM:
- * did not begin.
- */
+/* Runs until it ends. The caller releases the state's parts. SPN_E_NOMEM, SPN_E_SYSTEM: it did not
+ * begin. */
 spn_err broker_run(const struct broker_options *options, struct broker_state *state,
                    enum broker_end *ret_end, struct broker_left *ret_left) SPN_MUST_USE;
 

@@ -2,8 +2,8 @@
 #include "ingest/freezing.h"
 
 enum {
-    EVICT_SLOTS = 65536,   /* looked at per turn: 2 MB */
-    SESSIONS_LEAST = 8192, /* that a generation has room for, however few may be hot */
+    EVICT_SLOTS = 65536,   /* looked at in each turn: 2 MB */
+    SESSIONS_LEAST = 8192, /* sessions with room in a generation, even if fewer may be hot */
 };
 
 static uint64_t now_ns(const struct freezing *freezing)
@@ -41,7 +41,6 @@ uint64_t freezing_due_ns(const struct freezing *freezing)
     return freezing->due_ns > 0 && !freezing->frozen ? freezing->due_ns : UINT64_MAX;
 }
 
-/* Hands the active generation to the worker. False: the one before is not written yet. */
 bool freezing_freeze(struct freezing *freezing)
 {
     struct broker_state *state = freezing->state;
@@ -49,7 +48,7 @@ bool freezing_freeze(struct freezing *freezing)
         return false;
     struct generation *fresh = generation_new(state->active->serial + 1);
     if (!fresh)
-        return false; /* tried again with the next batch */
+        return false; /* retried with the next batch */
     freezing->frozen = state->active;
     freezing->frozen->message.kind = MESSAGE_GENERATION;
     message_chain_add(freezing->handed_over, &freezing->frozen->message);
@@ -64,7 +63,7 @@ bool freezing_is_touched(const struct freezing *freezing)
     return active->first_position > 0 || active->session_count > 0;
 }
 
-/* In time; and early, when the log could not be trimmed otherwise. */
+/* When the interval is over; earlier, if the log could not be trimmed otherwise. */
 void freezing_freeze_if_due(struct freezing *freezing)
 {
     const struct generation *active = freezing->state->active;
@@ -80,9 +79,9 @@ static bool is_in(const struct generation *generation, const struct session *ses
     return generation && generation_find(generation, session, slot);
 }
 
-/* The index does not have all of it yet, or a parked frame needs it: a frame is taken when all its
- * sessions are in memory at once, so the first must not go while the last is on its way. What a
- * dropped frame wanted stays until no frame is parked. */
+/* The index does not have all of the session yet, or a parked frame needs it. A frame is taken when
+ * all its sessions are in memory at once, so the first must not go while the last is being loaded.
+ * Sessions that a dropped frame wanted stay until no frame is parked. */
 static bool is_pinned(const void *owner, uint32_t slot)
 {
     const struct freezing *freezing = owner;
@@ -91,8 +90,8 @@ static bool is_pinned(const void *owner, uint32_t slot)
            is_in(freezing->state->active, session, slot) || is_in(freezing->frozen, session, slot);
 }
 
-/* Sessions are hot that could be let go: not more than hot_max may be, and what the generations
- * have must. */
+/* Whether hot sessions could be evicted. At most hot_max may be hot, but the sessions in the
+ * generations have to be. */
 bool freezing_has_idle(const struct freezing *freezing)
 {
     uint64_t pinned = freezing->state->active->session_count;
@@ -112,7 +111,7 @@ void freezing_evict(struct freezing *freezing, bool keeps_wanted)
     metrics_add(&freezing->options->metrics->sessions_evicted, evicted);
 }
 
-/* The index has buried what was deleted in it. */
+/* The index has buried the sessions that were deleted in this generation. */
 static void forget_deleted(struct freezing *freezing, const struct generation *written)
 {
     struct sessions *sessions = &freezing->state->sessions;
@@ -126,7 +125,7 @@ static void forget_deleted(struct freezing *freezing, const struct generation *w
     }
 }
 
-/* Sessions in a generation stay hot until it is written: there may be no more than may be hot. */
+/* Sessions in a generation stay hot until it is written: it must not have more than may be hot. */
 static bool is_crowded(const struct freezing *freezing)
 {
     uint32_t most = freezing->options->hot_max;
@@ -135,14 +134,13 @@ static bool is_crowded(const struct freezing *freezing)
     return freezing->state->active->session_count >= most;
 }
 
-/* Nothing of a generation can be trimmed before it is written, and it is written when all of it is
- * in the log: one that alone is more than the quota would wait for its own room for ever. */
+/* A generation can be trimmed only after it is written, and it is written only when all of it is in
+ * the log. One that is larger than the quota by itself would wait for its own room for ever. */
 static bool is_large(const struct freezing *freezing)
 {
     return freezing->state->active->bytes >= freezing->options->generation_bytes_max;
 }
 
-/* Room for the largest batch in the active generation, or in the next one. */
 bool freezing_has_room(struct freezing *freezing)
 {
     bool room = generation_has_room(freezing->state->active, WIRE_BATCH_EVENTS_MAX);

@@ -16,11 +16,11 @@ struct freezing {
     struct broker_state *state;
     struct message_chain *handed_over;
     struct generation *frozen; /* at the worker; NULL: none */
-    uint64_t due_ns;           /* of the active one, once it has something; 0: it has nothing */
-    bool keeps_wanted;         /* while sessions are let go */
+    uint64_t due_ns;           /* when the active one is due; 0: it has nothing yet */
+    bool keeps_wanted;         /* while sessions are evicted */
 };
 
-/* The worker gets what recovery had no room to write. */
+/* Hands to the worker what recovery had no room to write. */
 void freezing_init(struct freezing *freezing, const struct broker_options *options,
                    struct broker_state *state, struct message_chain *handed_over);
 
@@ -28,21 +28,21 @@ void freezing_init(struct freezing *freezing, const struct broker_options *optio
 bool freezing_has_room(struct freezing *freezing);
 /* The active generation got something, or may have. */
 void freezing_note(struct freezing *freezing);
-/* It is to be frozen as soon as may be. */
+/* The active generation is to be frozen as soon as possible. */
 void freezing_hurry(struct freezing *freezing);
 bool freezing_is_touched(const struct freezing *freezing);
 
 /* Hands the active generation to the worker. False: the one before is not written yet, or there is
- * no memory for the next. */
+ * no memory for the next one. */
 bool freezing_freeze(struct freezing *freezing);
 void freezing_freeze_if_due(struct freezing *freezing);
 uint64_t freezing_due_ns(const struct freezing *freezing); /* UINT64_MAX: never */
-/* The worker has written it. */
+/* The worker has written the frozen generation. */
 void freezing_written(struct freezing *freezing);
 
-/* Trackers are in memory that could be let go. */
+/* Some trackers in memory could be evicted. */
 bool freezing_has_idle(const struct freezing *freezing);
-/* Lets some of them go. keeps_wanted: those that a parked frame waits for stay. */
+/* Evicts some of them. keeps_wanted: those that a parked frame waits for stay. */
 void freezing_evict(struct freezing *freezing, bool keeps_wanted);
 
 #endif

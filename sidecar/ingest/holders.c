@@ -11,13 +11,13 @@
 enum {
     PRODUCERS_PER_TURN = 1024,
     LOOK_MS_MIN = 100,
-    OTHERS_PART = 8, /* of the producers: left for other users' processes */
+    OTHERS_PART = 8, /* of the producers: reserved for other users' processes */
     LEFT_PER_TURN = 64,
 };
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
-/* A holder that asks says in its base how many results it knows: a batch may wait for just that. */
+/* The base in a holder's request shows which results it knows: a batch may wait for just that. */
 static void settle(struct broker *broker, struct producer *producer, uint64_t base)
 {
     producer_settle(producer, base);
@@ -63,11 +63,11 @@ static uint64_t random_token(const struct producers *producers)
     return token;
 }
 
-/* A new holder: fenced off from the old one at once, answered when its token, and so everything
- * that was accepted before it, is on disk. An id that nothing was published under yet is not
- * written: to open it again costs nothing, and floods of them stay in memory. Whoever comes with a
- * token for an id that is not known keeps it: the answer may be lost, and then it comes with that
- * one again. */
+/* Gives the producer to a new holder. The old holder is fenced off at once. The new one gets its
+ * answer when its token, and so everything accepted before it, is on disk. An id under which
+ * nothing was published yet is not written: reopening it costs nothing, and floods of such ids stay
+ * in memory. A holder that brings a token for an unknown id keeps that token: the answer may be
+ * lost, and then the holder comes again with the same token. */
 static void give_producer(struct broker *broker, struct holder_question *question,
                           struct producer *producer)
 {
@@ -89,11 +89,12 @@ static void give_producer(struct broker *broker, struct holder_question *questio
         return;
     }
     batch->opened = question;
-    producer->acked = producer->accepted; /* what came before was the earlier holder's */
+    producer->acked = producer->accepted; /* earlier numbers were the previous holder's */
     broker_hand_over(broker, batch);
 }
 
-/* Its token is on disk. Somebody may have opened the same id since: then this one is fenced. */
+/* The token of this OPEN is on disk. If somebody has opened the same id since, this holder is
+ * fenced. */
 void holders_opened(struct broker *broker, struct holder_question *question,
                     const struct producer *producer)
 {
@@ -103,8 +104,8 @@ void holders_opened(struct broker *broker, struct holder_question *question,
         answer(broker, question, SPN_E_FENCED);
 }
 
-/* What follows under its id is a new producer's, and is written after this. SPN_E_NOMEM: another
- * time. */
+/* Removes a producer. Later batches under its id are a new producer's, and are written after this.
+ * SPN_E_NOMEM: try another time. */
 static spn_err remove_producer(struct broker *broker, struct producer *producer)
 {
     if (producer->written) {
@@ -149,7 +150,8 @@ static spn_err refuse_producer(struct broker *broker, struct holder_question *qu
     return SPN_E_LIMIT;
 }
 
-/* At the limit one that nobody misses goes: of this user's, when it is the user's own limit. */
+/* At the limit, removes a producer that nobody misses: one of this user's, if the user's own limit
+ * is met. */
 static spn_err make_room(struct broker *broker, struct holder_question *question)
 {
     struct producers *producers = &broker->state->producers;
@@ -173,9 +175,9 @@ static bool is_other_database(const struct broker *broker, const struct holder_q
                   sizeof(question->known.database)) != 0;
 }
 
-/* How far the database was when the holder can have seen it last. What was added since the start
- * does not count for one that has not heard of us yet: others may have gone on where an older copy
- * ends, beyond what it has seen. */
+/* How far the database was when the holder can have seen it last. For a holder that has no answer
+ * from this instance yet, positions added since the start do not count: others may have continued
+ * where an older copy ends, beyond what this holder has seen. */
 static uint64_t seen_at_most(const struct broker *broker, const struct holder_question *question)
 {
     return question->known_of == broker->options->instance
@@ -183,8 +185,8 @@ static uint64_t seen_at_most(const struct broker *broker, const struct holder_qu
                : broker->holders.database.position;
 }
 
-/* The holder has seen more of the database than there was, or another one: what it knows to be
- * durable is not. */
+/* The holder has seen more of this database than there was, or has seen another one: events that it
+ * knows as durable are not here. */
 static bool is_ahead(const struct broker *broker, const struct holder_question *question)
 {
     static const struct wire_mark nothing;
@@ -203,9 +205,9 @@ static void note_ahead(struct broker *broker, const struct holder_question *ques
 
 /* -- OPEN and STATE ---------------------------------------------------------------------------- */
 
-/* Whoever comes with a token was known once and was forgotten, when all it had sent was on disk:
- * nothing below its base is missing. Of one that is ahead everything is: it is told so by numbers
- * from 1 on. */
+/* A holder that brings a token was known once and was forgotten when all it had sent was on disk:
+ * nothing below its base is missing. For a holder that is ahead everything is missing: its numbers
+ * start from 1, which reports that. */
 static spn_err add_producer(struct broker *broker, struct holder_question *question, bool ahead,
                             struct producer **ret_producer)
 {
@@ -227,7 +229,7 @@ static void open_producer(struct broker *broker, struct holder_question *questio
     struct producer *producer = producers_find_id(producers, question->producer_id);
     bool ahead = question->token != 0 && is_ahead(broker, question);
     bool again = producer && question->token == producer->token && !producer->stale;
-    if (ahead && !again) /* an OPEN that is sent twice is one holder's */
+    if (ahead && !again) /* an OPEN that is sent twice is from one holder */
         note_ahead(broker, question);
     if (broker->stopping) {
         answer(broker, question, SPN_E_STOPPING);
@@ -238,7 +240,7 @@ static void open_producer(struct broker *broker, struct holder_question *questio
     } else if (producer && question->token != 0 && producer->token != 0 && !ahead) {
         answer(broker, question, SPN_E_FENCED);
     } else {
-        /* The token of one that is ahead may be newer than the one that is here. */
+        /* A holder that is ahead may have a newer token than the one here. */
         spn_err err = producer ? SPN_OK : add_producer(broker, question, ahead, &producer);
         if (err == SPN_OK)
             give_producer(broker, question, producer);
@@ -268,7 +270,7 @@ void holders_answer(struct broker *broker, struct holder_question *question)
         look_at_producer(broker, question);
 }
 
-/* It is forgotten by forget_left, once nothing of it is on its way. */
+/* forget_left forgets the producer once nothing of it is on its way. */
 spn_err holders_leave(struct broker *broker, struct wire_in in)
 {
     uint64_t token;
@@ -289,7 +291,8 @@ static bool is_unused(const struct producer *producer, uint64_t now_ns, uint64_t
            now_ns - producer->heard_ns >= ttl_ns;
 }
 
-/* Those that have ended come first in their lists, and stay until nothing of them is on its way. */
+/* Producers whose holder has ended come first in their lists, and stay until nothing of them is on
+ * its way. */
 static void forget_left_in(struct broker *broker, const struct producer_list *list)
 {
     struct producer *producer = list->first;
@@ -309,14 +312,14 @@ void holders_forget_left(struct broker *broker)
     forget_left_in(broker, &broker->state->producers.random);
 }
 
-/* A sixteenth of their time to live. */
+/* A sixteenth of the producers' time to live. */
 static uint64_t look_interval_ns(const struct broker *broker)
 {
     uint64_t part_ns = broker->options->producer_ttl_ns / 16;
     return part_ns > LOOK_MS_MIN * 1000000ull ? part_ns : LOOK_MS_MIN * 1000000ull;
 }
 
-/* A part of the table in each turn. */
+/* Looks at a part of the table in each turn. */
 void holders_forget_unused(struct broker *broker)
 {
     struct producers *producers = &broker->state->producers;
@@ -345,7 +348,7 @@ void holders_init(struct broker *broker)
     struct wire_mark *database = &broker->holders.database;
     record_database_id(broker->options->secret, database->database);
     database->position = atomic_load(&broker->options->commits->durable);
-    /* Nobody could be heard of while nothing ran: they may come back first. */
+    /* Nobody could send anything while nothing ran: holders may come back first. */
     broker->holders.look_due_ns = broker->options->clock->monotonic_ns() + look_interval_ns(broker);
 }
 

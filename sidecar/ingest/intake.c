@@ -76,7 +76,7 @@ static spn_err check_entry(const struct intake *intake, const struct wire_entry 
     return err == SPN_OK ? wire_check_data(entry->data, intake->data_max) : err;
 }
 
-/* Finds one entry's session. The name of a hot one was checked when it came first. */
+/* Finds one entry's session. The name of a hot session was checked when it came first. */
 static spn_err look_up_session(struct intake *intake, uint32_t i, bool *ret_cold)
 {
     struct sessions *sessions = &intake->state->sessions;
@@ -92,8 +92,8 @@ static spn_err look_up_session(struct intake *intake, uint32_t i, bool *ret_cold
     return SPN_OK;
 }
 
-/* Each cold session of a batch is asked for once. A small table of marks that a new stamp clears; a
- * collision costs a question too many. */
+/* Each cold session of a batch is requested once. A small table of marks, which a new stamp clears,
+ * has the ones requested; a collision costs one request too many. */
 static bool first_of_slot(struct intake *intake, uint32_t slot)
 {
     struct intake_mark *mark = &intake->marks[slot % INTAKE_MARKS];
@@ -141,7 +141,7 @@ void intake_look_up(struct intake *intake, const struct producer *producer, uint
     }
 }
 
-/* What an entry says of the id in force: its own, none, or that the one before it stays. */
+/* Notes which id is in force after an entry: its own, none, or still the one before. */
 static void note_id(struct tracker *tracker, const struct wire_entry *from, uint64_t position)
 {
     bool stays = from->kind == WIRE_MARKER && from->id.size == 0;
@@ -206,7 +206,8 @@ static spn_err note_repeat(struct taking *taking, uint64_t number, uint32_t slot
     return SPN_OK;
 }
 
-/* An entry of a session that was not there when the batch came: it may be by now. */
+/* Finds the session of an entry, or adds it. It was not there when the batch came; it may be by
+ * now. */
 static spn_err find_or_add(struct intake *intake, struct spn_bytes name, uint32_t *ret_slot)
 {
     struct sessions *sessions = &intake->state->sessions;
@@ -216,7 +217,7 @@ static spn_err find_or_add(struct intake *intake, struct spn_bytes name, uint32_
     return sessions_add(sessions, name, hash, ret_slot);
 }
 
-/* An id that is empty says nothing about what came before. */
+/* An empty id says nothing about earlier entries. */
 static enum tracker_verdict check_id(const struct tracker *tracker, const struct wire_entry *entry,
                                      struct fingerprint id, uint32_t tag)
 {
@@ -229,7 +230,7 @@ static spn_err remember_id(struct intake *intake, uint32_t slot, const struct wi
     return entry->id.size > 0 ? sessions_remember(&intake->state->sessions, slot, id, tag) : SPN_OK;
 }
 
-/* An event or a marker. */
+/* Takes an event or a marker. */
 static spn_err take_stored(struct taking *taking, uint32_t i, uint64_t number)
 {
     struct intake *intake = taking->intake;
@@ -274,7 +275,7 @@ static spn_err take_number(struct taking *taking, uint32_t i, uint64_t number)
     }
 }
 
-/* What rests on the session's state. */
+/* Whether the error comes from the session's state. */
 static bool is_refusal(spn_err err)
 {
     return err == SPN_E_CLOSED || err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_EPOCH ||
@@ -313,7 +314,7 @@ spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_
     *ret_batch = NULL;
     if (intake->begin == intake->end && intake->refusal == SPN_OK)
         return SPN_OK;
-    /* Each event may open its session: two entries. */
+    /* Each event may open its session: two entries each. */
     struct batch *batch =
         intake_new_batch(intake, producer, 2 * (size_t)(intake->end - intake->begin));
     if (!batch)
@@ -333,13 +334,13 @@ spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_
     batch->waits =
         intake->head.level == WIRE_DURABLE || batch->refused.code != SPN_OK || !producer->on_disk;
     spn_err record_err = intake_write_record(batch, producer);
-    /* Taken is taken: without memory for its record the daemon cannot keep its word. */
+    /* The numbers are taken: without memory for their record the daemon cannot keep its word. */
     if (record_err != SPN_OK)
         abort();
     if (!intake->held)
         zmq_msg_move(&batch->frame, frame);
     else if (zmq_msg_copy(&batch->frame, frame) != 0)
-        abort(); /* it fails for what is no message only */
+        abort(); /* it fails only for an invalid message */
     metrics_add(&intake->metrics->events_accepted, batch->number_count);
     *ret_batch = batch;
     return err;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* intake: what becomes of a batch of events.
  *
- * Every number of it is decided here: already had, stored, duplicate, conflict, refused. Trackers,
- * the producer and the active generation move on; what is to be written comes out as a struct
- * batch. The life of a session begins and ends here: its first event or marker opens it, a numbered
- * entry closes or deletes it, and what the worker found idle expires.
+ * It decides every number of the batch: already had, stored, duplicate, conflict, refused.
+ * Trackers, the producer and the active generation move on; what is to be written comes out as a
+ * struct batch. It also opens and ends sessions: the first event or marker opens a session, a
+ * numbered entry closes or deletes it, and sessions that the worker found idle expire.
  *
  * Owns     scratch memory for one decoded batch: nothing is allocated per event; the endings.
  * Borrows  the broker's state.
@@ -30,49 +30,49 @@ struct intake {
     struct metrics *metrics;
     const uint8_t *secret;
     size_t data_max;
-    struct endings endings; /* that readers do not see yet */
+    struct endings endings; /* ends that readers do not see yet */
 
     /* The batch that was decoded last. */
     struct wire_batch head;
     struct wire_entry *entries;
     uint32_t *slots;           /* the entries' sessions; SLOT_NONE: not known yet */
-    uint32_t begin;            /* entries before it were had already */
-    uint32_t end;              /* entries from it on are not taken ... */
-    struct intake_mark *marks; /* cold sessions that were noted, under this ... */
+    uint32_t begin;            /* the entries before it were had already */
+    uint32_t end;              /* the entries from it on are not taken ... */
+    struct intake_mark *marks; /* cold sessions that were noted, with this ... */
     uint32_t stamp;            /* ... stamp */
-    spn_err refusal;           /* ... because this one is refused; SPN_OK: all are taken, ... */
-    bool held;                 /* ... or this one waits: the producer's runs are full */
+    spn_err refusal;           /* ... because this number is refused; SPN_OK: all are taken, ... */
+    bool held;                 /* ... or this number waits: the producer's runs are full */
 };
 
 spn_err intake_init(struct intake *intake, const struct broker_options *options,
                     struct broker_state *state) SPN_MUST_USE;
 void intake_release(struct intake *intake);
 
-/* Reads a BATCH behind its header. SPN_E_PROTOCOL: something in it lies; nothing happened. */
+/* Reads a BATCH after its header. SPN_E_PROTOCOL: something in it is invalid; nothing happened. */
 spn_err intake_decode(struct intake *intake, struct wire_in in) SPN_MUST_USE;
 
-/* True: the batch leaves a hole behind what the producer has sent so far. */
+/* True: there is a hole between what the producer has sent so far and this batch. */
 bool intake_has_hole(const struct intake *intake, const struct producer *producer);
 
-/* Checks contents and finds the sessions of a batch without a hole. Calls nothing back: *ret_cold
- * is how many sessions are in no memory; their first entries are then in cold[]
- * (WIRE_BATCH_EVENTS_MAX). */
+/* Checks contents and finds the sessions of a batch without a hole. *ret_cold is how many of the
+ * sessions are not in memory; their first entries are then in cold[] (WIRE_BATCH_EVENTS_MAX). It
+ * calls no callback. */
 void intake_look_up(struct intake *intake, const struct producer *producer, uint32_t *cold,
                     uint32_t *ret_cold);
 
 /* Takes the numbers begin .. end of a batch without cold sessions. On success *ret_batch owns the
- * frame's message, or is NULL when there was nothing new in it. Where a number is refused the batch
- * ends before it, and says so: what the refusal rests on is on disk with it. Where the producer's
- * runs are full it ends too: then intake->held, and the frame stays the caller's, for the rest of
- * it once the base has risen. SPN_E_NOMEM: what was taken before is in *ret_batch all the same (may
- * be NULL), the rest was not taken: a hole for the client. */
+ * frame's message; it is NULL if the batch has nothing new. If a number is refused, the batch ends
+ * before it and names it: the state that caused the refusal is on disk with the batch. If the
+ * producer's runs are full, the batch ends too: intake->held is set, and the caller keeps the
+ * frame, for the rest of it once the base has risen. SPN_E_NOMEM: *ret_batch still has the numbers
+ * taken before (may be NULL); the rest was not taken: a hole for the client. */
 spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
                       struct batch **ret_batch) SPN_MUST_USE;
 
 /* A batch without events, which only writes the producer's record. NULL: out of memory. */
 struct batch *intake_record_batch(struct intake *intake, struct producer *producer);
-/* Ends those of these sessions that are still what they were when their rows were written. NULL:
- * none is, or out of memory (they are found again). Room for as many entries must be. */
+/* Ends the sessions of this list that are unchanged since their rows were written. NULL: there are
+ * none, or out of memory (they are found again). There must be room for as many entries. */
 struct batch *intake_expire(struct intake *intake, const struct generation *frozen,
                             const struct idle_sessions *idle);
 /* A batch that only deletes the producer's record. NULL: out of memory. */

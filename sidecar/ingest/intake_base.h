@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* intake_base: what the files about batches do for each other.
  *
- * intake.c decides what becomes of each number of a batch. intake_session.c begins and ends the
- * lives of sessions. intake_batch.c makes what goes to the worker.
+ * intake.c decides what becomes of each number of a batch. intake_session.c opens and ends
+ * sessions. intake_batch.c makes what goes to the worker.
  */
 #ifndef SPN_INTAKE_BASE_H
 #define SPN_INTAKE_BASE_H
 
 #include "ingest/intake.h"
 
-/* Where one batch is being put together. */
+/* The batch that is being put together. */
 struct taking {
     struct intake *intake;
     struct producer *producer;
@@ -22,10 +22,10 @@ struct taking {
 void intake_put_entry(struct taking *taking, const struct batch_entry *entry);
 uint32_t intake_offset_of(const struct taking *taking, struct spn_bytes bytes);
 
-/* producer: NULL for one without numbers. */
+/* producer: NULL for a batch without numbers. */
 struct batch *intake_new_batch(struct intake *intake, struct producer *producer, size_t entries);
 
-/* What the producers' table will say once this batch is on disk. */
+/* Notes what the producers' table will say once this batch is on disk. */
 spn_err intake_write_record(struct batch *batch, const struct producer *producer);
 
 /* intake_session.c */

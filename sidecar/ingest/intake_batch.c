@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* intake_batch: what goes to the worker: batches with events, and those without. */
+/* intake_batch: makes what goes to the worker: batches with events and batches without. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* intake_session: sessions are opened, closed, deleted, and expire. */
+/* intake_session: opens, closes, deletes and expires sessions. */
 
 #include "ingest/intake_base.h"
 
@@ -21,7 +21,7 @@ void intake_open_session(struct taking *taking, struct tracker *tracker, uint32_
     metrics_add(&taking->intake->metrics->sessions_opened, 1);
 }
 
-/* An entry that says no more than what became of the session. */
+/* Puts an entry that says only what became of the session. */
 static void put_end(struct taking *taking, uint32_t slot, uint64_t epoch, enum record_kind kind)
 {
     struct broker_state *state = taking->intake->state;
@@ -41,7 +41,8 @@ static void put_end(struct taking *taking, uint32_t slot, uint64_t epoch, enum r
                              });
 }
 
-/* Where a generation has it that the session was closed: the entry that ends it takes its place. */
+/* The position of the entry that closed the session, if this generation has it: the entry that ends
+ * the session is about to replace it there. */
 static uint64_t closed_position(const struct generation *generation, const struct session *session,
                                 uint32_t slot, uint64_t epoch)
 {
@@ -51,8 +52,8 @@ static uint64_t closed_position(const struct generation *generation, const struc
                : 0;
 }
 
-/* Ends a life by a delete or an expiry: gone for what is decided from here on, there for readers
- * until that is on disk. SPN_E_NOMEM: nothing happened. */
+/* Ends an epoch by a delete or an expiry. Decisions from here on see it as gone; readers see it
+ * until the end is on disk. SPN_E_NOMEM: nothing happened. */
 static spn_err end_life(struct taking *taking, uint32_t slot, struct spn_bytes name, uint64_t epoch,
                         enum record_kind kind)
 {
@@ -72,7 +73,7 @@ static spn_err end_life(struct taking *taking, uint32_t slot, struct spn_bytes n
     return SPN_OK;
 }
 
-/* The slot of the session that a close or a delete means. */
+/* The slot of the session that a close or a delete names. */
 static spn_err find_meant(struct intake *intake, uint32_t i, uint32_t *ret_slot)
 {
     struct sessions *sessions = &intake->state->sessions;
@@ -126,7 +127,8 @@ spn_err intake_take_delete(struct taking *taking, uint32_t i)
     return SPN_OK;
 }
 
-/* The slot of an idle session that has not been touched since; SLOT_NONE: it is not that one. */
+/* The slot of an idle session that has not been touched since; SLOT_NONE: it was touched or is
+ * gone. */
 static uint32_t find_idle(const struct intake *intake, const struct generation *frozen,
                           const struct idle_session *idle)
 {
@@ -158,7 +160,7 @@ struct batch *intake_expire(struct intake *intake, const struct generation *froz
             continue;
         struct spn_bytes name = {idle->sessions[i].name, idle->sessions[i].name_size};
         if (end_life(&taking, slot, name, idle->sessions[i].epoch, RECORD_EXPIRE) != SPN_OK)
-            continue; /* found again */
+            continue; /* the next walk finds it again */
         sessions_forget(&intake->state->sessions, slot);
     }
     metrics_add(&intake->metrics->sessions_expired, batch->entry_count);

@@ -6,21 +6,20 @@
 
 enum {
     PARKED_PART = 4,
-    NO_MEMORY_MS = 10, /* then what memory ran out for is tried again */
+    NO_MEMORY_MS = 10, /* then the step that ran out of memory is retried */
 };
 
-/* A frame that waits for its sessions to come back from disk, for its producer's share of the queue
- * or for room for its results, and those of its producer after it. */
+/* A frame that waits: for its sessions to be loaded from disk, for its producer's share of the
+ * queue or for room for its results. The producer's later frames wait after it. */
 struct parked {
     struct parked *next;
     zmq_msg_t frame;
     struct peer peer;
-    size_t bytes; /* of it all: what it counts against the queue's mark */
+    size_t bytes; /* of all of it: counts against the queue's mark */
 };
 
 /* -- frames that wait -------------------------------------------------------------------------- */
 
-/* first: of the batch whose rest waits for room for its results; 0: none does. */
 void parking_set_held(struct broker *broker, struct producer *producer, uint64_t first)
 {
     if (producer->held == 0 && first != 0)
@@ -30,9 +29,9 @@ void parking_set_held(struct broker *broker, struct producer *producer, uint64_t
     producer->held = first;
 }
 
-/* What waits for its holder to take results may wait for ever: all of it together gets about as
- * much of the queue as one producer may have that waits, or a few such holders would leave nothing
- * to the others. */
+/* Frames that wait for their holder to take results may wait for ever. So all of them together get
+ * about as much of the queue as one waiting producer may have; otherwise a few such holders would
+ * leave nothing to the others. */
 static bool is_held_above(const struct broker *broker, const struct producer *producer,
                           uint64_t bytes_max)
 {
@@ -86,7 +85,7 @@ static void drop_first_parked(struct broker *broker, struct producer *producer)
 
 /* -- sessions that come back from disk --------------------------------------------------------- */
 
-/* Memory ran out for what this producer's frame needs: it looks again in a while. */
+/* Memory ran out for what this producer's frame needs: retry in a while. */
 static void look_again(struct broker *broker, struct producer *producer)
 {
     broker->parking.again_ns =
@@ -113,7 +112,7 @@ static void load_session(struct broker *broker, struct producer *producer, struc
     mailbox_put(broker->options->reader, &load->message);
 }
 
-/* Notes of the batch's sessions that are in memory whether it waits for the others. */
+/* Marks the sessions of this batch that are in memory as wanted, or clears the mark. */
 static void want_sessions(struct broker *broker, bool wanted)
 {
     const struct intake *intake = &broker->intake;
@@ -124,7 +123,7 @@ static void want_sessions(struct broker *broker, bool wanted)
     }
 }
 
-/* True: the batch has to wait for sessions to come back from disk. */
+/* True: the batch has to wait until sessions are loaded from disk. */
 bool parking_load(struct broker *broker, struct producer *producer)
 {
     struct intake *intake = &broker->intake;
@@ -150,13 +149,13 @@ void parking_wait_over(struct broker *broker, struct producer *producer)
     broker->parking.waiting = producer;
 }
 
-/* The answer: its tracker; or that the name is somebody else's (epoch 0: nobody's). */
+/* Takes the answer: the session's tracker, or that another epoch has the name (0: none has). */
 static void warm(struct broker *broker, struct load *load)
 {
     struct sessions *sessions = &broker->state->sessions;
     uint32_t slot;
     if (sessions_find(sessions, load->name, load->hash, &slot) == SESSIONS_HOT)
-        return; /* another producer's frame asked for it too */
+        return; /* loaded already, for another producer's frame */
     slot = load->epoch != 0 ? sessions_find_epoch(sessions, load->hash, load->epoch) : SLOT_NONE;
     if (slot != SLOT_NONE && load->tracker) {
         load->tracker->wanted = true;
@@ -169,12 +168,12 @@ static void warm(struct broker *broker, struct load *load)
     }
 }
 
-/* Where the session stands does not read: it takes nothing more until it is deleted. */
+/* The state of the session cannot be read: it takes nothing more until it is deleted. */
 static void give_up(struct broker *broker, struct load *load)
 {
     struct metrics *metrics = broker->options->metrics;
     if (load->epoch != load->view.epoch)
-        return; /* its name does not read: nobody knows which session it is */
+        return; /* its name cannot be read: nobody knows which session it is */
     load->tracker = tracker_new(load->name, broker->state->sessions.window_max);
     load->err = load->tracker ? SPN_OK : SPN_E_NOMEM;
     if (!load->tracker)
@@ -198,14 +197,15 @@ void parking_take_loaded(struct broker *broker, struct load *load)
     if (--producer->hydrating == 0)
         parking_wait_over(broker, producer);
     if (load->err != SPN_OK && load->err != SPN_E_NOMEM)
-        broker_fail(broker, load->err); /* the database does not read: only a restart can judge */
+        broker_fail(broker, load->err); /* the database cannot be read: only a restart can judge */
     load_free(load);
 }
 
 /* -- going on ---------------------------------------------------------------------------------- */
 
-/* Goes on with what waited, until it has to wait again: for its results only with what fits, and a
- * half more, since it was parked for another reason. */
+/* Takes the parked frames until one has to wait again. A frame that then waits for room for its
+ * results stays only if such frames are within one and a half times their limit: it was parked for
+ * another reason. */
 void parking_go_on(struct broker *broker, struct producer *producer)
 {
     uint64_t held_max = broker->options->queue_bytes_max / PARKED_PART / 2 * 3;
@@ -221,7 +221,7 @@ void parking_go_on(struct broker *broker, struct producer *producer)
         spn_err err = wire_get_header(&in, &header);
         if (err == SPN_OK)
             err = intake_decode(&broker->intake, in);
-        /* A frame of a holder that was fenced meanwhile is dropped. */
+        /* A frame whose holder was fenced meanwhile is dropped. */
         bool current = err == SPN_OK && broker->intake.head.token == producer->token;
         bool waits = current && broker_take_batch(broker, producer, &parked->peer, &parked->frame);
         if (waits && !is_held_above(broker, producer, held_max))
@@ -230,7 +230,7 @@ void parking_go_on(struct broker *broker, struct producer *producer)
     }
 }
 
-/* Not held up by the queue's mark: parked frames count against it themselves. */
+/* The queue's mark does not stop this: parked frames count against it themselves. */
 void parking_go_on_waiting(struct broker *broker)
 {
     struct parking *parking = &broker->parking;

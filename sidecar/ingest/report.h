@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report: what an operator reads in the log while the daemon runs: when trouble begins and ends,
- * what limit was met, that the database is older than what its users know, that something is
- * damaged, and that it stops.
+ * which limit was met, that the database is older than what its users know, that something is
+ * damaged, and that the daemon stops.
  *
- * Trouble is told at once, its end only after it has been gone for a while: a database at its quota
- * goes in and out of trouble with each segment, and that is one fact, not a hundred lines.
+ * Trouble is logged at once. Its end is logged only after it has been gone for a while: a database
+ * at its quota goes in and out of trouble with each segment, and that is one fact, not a hundred
+ * lines.
  *
  * Borrows  the state of commits.
  * Units    nanoseconds of the monotonic clock.
@@ -21,25 +22,25 @@
 #include "spn_err.h"
 
 struct report {
-    spn_err told;        /* the trouble that the log knows of; SPN_OK: none */
-    uint64_t healthy_ns; /* when to say that it is over; 0: it is not, or there is none */
-    uint64_t refused;    /* connections that the log knows of */
+    spn_err told;        /* the trouble that was logged last; SPN_OK: none */
+    uint64_t healthy_ns; /* when to log that it is over; 0: it is not, or there is none */
+    uint64_t refused;    /* connections that were logged so far */
     uint64_t cut;
     uint64_t stalled;
-    uint64_t connections_ns; /* when it may be told of others */
-    uint64_t limit_ns;       /* when the log may name a limit again */
-    uint64_t ahead_ns;       /* when it may name a holder that is ahead again */
-    uint64_t damaged;        /* damaged reads that the log knows of */
-    uint64_t damaged_ns;     /* when it was told of them */
+    uint64_t connections_ns; /* when others may be logged */
+    uint64_t limit_ns;       /* when a limit may be logged again */
+    uint64_t ahead_ns;       /* when a holder that is ahead may be logged again */
+    uint64_t damaged;        /* damaged reads that were logged so far */
+    uint64_t damaged_ns;     /* when they were logged */
 };
 
-/* A limit that an option sets, and who met it. */
+/* A limit that an option sets, and the user that met it. */
 struct report_limit {
     const char *option;
     uint64_t max;
     uint32_t uid;
     uint32_t held;    /* by that user's processes */
-    uint64_t refused; /* so far, whoever was */
+    uint64_t refused; /* so far, of all users */
     uint64_t now_ns;
 };
 
@@ -54,16 +55,16 @@ void report_ahead(struct report *report, uint64_t seen, uint64_t durable, bool o
 /* Looks at commits->trouble. events_waiting: accepted, and not on disk. */
 void report_trouble(struct report *report, const struct commit_state *commits,
                     uint64_t events_waiting, uint64_t now_ns);
-/* Damage that was met: at most one line every ten seconds. reads: how often so far. */
+/* Logs damage that was met: at most one line every ten seconds. reads: how often so far. */
 void report_damage(struct report *report, uint64_t reads, uint64_t now_ns);
 /* When to look again; UINT64_MAX: when the worker nudges. */
 uint64_t report_due_ns(const struct report *report);
 
-/* A SIGHUP came, which changes nothing. */
+/* A SIGHUP came; it changes nothing. */
 void report_hangup(void);
 
-/* Connections that were turned away or cut since the last lines: one line of each kind, every few
- * seconds at most. */
+/* Logs connections that were turned away or cut since the last lines: one line of each kind, every
+ * few seconds at most. */
 void report_connections(struct report *report, const struct connections_news *news,
                         uint64_t now_ns);
 

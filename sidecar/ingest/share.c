@@ -3,7 +3,7 @@
 
 enum {
     MODEST_MS = 100,
-    SHARED_PART = 1024, /* of the queue: 64 KiB, for those who flood beside one who does not */
+    SHARED_PART = 1024, /* of the queue: 64 KiB, for producers flooding beside one that does not */
     FLOOD_BYTES = 32768,
 };
 

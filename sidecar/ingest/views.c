@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ingest/views.h"
 
-/* What the generations have of a life. slot: the one that they name. */
+/* What the generations have of an epoch. slot: the one that they name. */
 static void fill_life(const struct views *views, const struct session *session, uint32_t slot,
                       uint64_t epoch, struct view *view)
 {
@@ -26,17 +26,16 @@ static void fill_life(const struct views *views, const struct session *session, 
     }
 }
 
-/* The newest life, as the broker decides by it. */
 void views_fill(const struct views *views, uint32_t slot, struct view *view)
 {
     const struct sessions *sessions = &views->state->sessions;
     uint64_t epoch = sessions_epoch(sessions, slot);
     *view = (struct view){.epoch = 0};
-    if (epoch != 0) /* else it was deleted */
+    if (epoch != 0) /* else the session was deleted */
         fill_life(views, &sessions->slots[slot], slot, epoch, view);
 }
 
-/* A life whose end is not on disk, as far as the broker knows. */
+/* An epoch whose end is not on disk, as far as the broker knows. */
 static void fill_ending(const struct views *views, const struct ending *ending, struct view *view)
 {
     fill_life(views, &ending->session, ending->slot, ending->epoch, view);

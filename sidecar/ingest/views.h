@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* views: what the reader asks the broker about sessions.
+/* views: answers the reader's questions about sessions.
  *
- * Lends    nothing: generations in a view are references of its own (view_release).
+ * Lends    nothing: a view has references of its own to generations (view_release).
  * Threads  the broker's.
  */
 #ifndef SPN_VIEWS_H
@@ -16,10 +16,10 @@ struct views {
     struct generation *frozen; /* at the worker; NULL: none */
 };
 
-/* The session of this slot, as the broker decides by it. */
+/* The newest epoch of the session in this slot, as the broker decides by it. */
 void views_fill(const struct views *views, uint32_t slot, struct view *view);
 
-/* Both answer a question. endings: settled up to what is durable. */
+/* Both answer a question. endings: settled up to the durable mark. */
 void views_sessions(const struct views *views, const struct endings *endings,
                     struct session_question *question);
 void views_generations(const struct views *views, struct generations_question *question);

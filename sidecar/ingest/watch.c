@@ -21,7 +21,7 @@ static const char *words_of(spn_err err)
     return err == SPN_E_SYSTEM ? strerror(errno) : err_text(err);
 }
 
-/* What lies in its place is not deleted: the daemon waits until it is taken away. */
+/* An obstacle in its place is not deleted: the daemon waits until somebody removes it. */
 static void say_blocked(const struct endpoint *endpoint, bool is_there, bool *told)
 {
     char quoted[2][LOG_QUOTED_MAX];

@@ -2,10 +2,10 @@
 /* batch: what the worker writes to the log in one piece: a producer's numbers, or the end of
  * sessions or of a producer.
  *
- * Immutable from the moment it is handed over.
+ * Immutable once it is handed over.
  *
- * Owns     the ZeroMQ message it came in: the bytes of its events go from there to the page of the
- *          database in one copy.
+ * Owns     the ZeroMQ message it came in: the bytes of its events are copied once, from there to
+ *          the page of the database.
  * Threads  the broker's, then the worker's, then the broker's again.
  */
 #ifndef SPN_BATCH_H
@@ -19,7 +19,7 @@
 #include "store/record_producer.h"
 #include "wire.h"
 
-/* One entry of the log. Its bytes are id, type and data, one behind the other in the frame. */
+/* One entry of the log. Its bytes are id, type and data, one after the other in the frame. */
 struct batch_entry {
     uint64_t epoch;
     uint64_t seq;
@@ -43,16 +43,15 @@ struct batch {
     zmq_msg_t frame;
     size_t bytes;          /* counts against the queue's mark */
     uint32_t number_count; /* the producer's numbers in it; counts against the queue's mark */
-    bool waits;            /* somebody waits for it: commit at once */
-    bool ends;             /* a session's life, or a producer: at the quota the reserve is for it */
-    bool alone; /* its producer had nothing else at the worker: it sends the next one when
-                   this one is acknowledged */
+    bool waits;            /* somebody waits for it, so commit at once */
+    bool ends;  /* it ends a session or a producer: it may use the reserve at the quota */
+    bool alone; /* its producer had nothing else at the worker: it sends the next batch when this
+                   one is acknowledged */
 
-    struct producer *producer; /* the broker's; NULL: no numbers, ... */
-    bool forgets;              /* ... but a producer whose record goes; else sessions that expire */
-    struct wire_refused
-        refused; /* the number behind these; told when they are on disk. Code 0: none */
-    struct holder_question *opened; /* an OPEN, answered when this is on disk, or NULL */
+    struct producer *producer;   /* the broker's; NULL: the batch has no numbers and ... */
+    bool forgets;                /* ... deletes a producer's record; false: it expires sessions */
+    struct wire_refused refused; /* the number after; sent once these are on disk. Code 0: none */
+    struct holder_question *opened; /* an OPEN, answered when this batch is on disk; or NULL */
     uint8_t producer_id[RECORD_PRODUCER_ID_SIZE];
     struct record_producer record; /* what the table says once this is on disk; owns its runs */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* load: the broker has the reader load the tracker of a session that is not in memory.
  *
- * Owns     its tracker, until the broker takes it, and references to generations.
+ * Owns     its tracker, until the broker takes it; and references to generations.
  * Threads  the broker's, then the reader's, then the broker's again.
  */
 #ifndef SPN_LOAD_H
@@ -14,15 +14,15 @@
 
 struct load {
     struct message message;
-    struct producer *waiting; /* whose parked frame waits for it */
+    struct producer *waiting; /* the producer whose parked frame waits for it */
     struct spn_bytes name;    /* into name_bytes */
     uint64_t hash;            /* of the name */
-    uint32_t slot;            /* the session that it may be */
+    uint32_t slot;            /* the session that may have this name */
     struct view view;         /* of that session */
 
     spn_err err;             /* the reader's answer */
-    uint64_t epoch;          /* the life that the name has on disk; 0: none */
-    struct tracker *tracker; /* NULL when the epoch is not the view's */
+    uint64_t epoch;          /* the epoch that the name has on disk; 0: none */
+    struct tracker *tracker; /* NULL if the epoch is not the view's */
 
     uint8_t name_bytes[WIRE_SESSION_MAX];
 };

@@ -33,7 +33,7 @@ static void drop(struct message *message)
         break;
     case MESSAGE_GENERATION:
     case MESSAGE_STOP:
-        break; /* the broker's state has them */
+        break; /* the broker's state owns them */
     }
 }
 

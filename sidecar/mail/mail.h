@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mail: what messages there are between the threads. Each thread has one mailbox.
+/* mail: the messages between the threads. Each thread has one mailbox.
  *
- * A message that asks for something comes back as its own answer: the same struct, filled in.
+ * A message that requests something comes back as its own answer: the same struct, filled in.
  */
 #ifndef SPN_MAIL_H
 #define SPN_MAIL_H
@@ -24,7 +24,7 @@ enum message_kind {
     MESSAGE_LOAD, /* struct load */
 };
 
-/* What is left in a mailbox when its threads have ended is freed, and the mailbox released. */
+/* Frees the messages left in a mailbox whose threads have ended, and releases the mailbox. */
 void mail_drop(struct mailbox *mailbox);
 
 #endif

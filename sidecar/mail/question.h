@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* question: what the reader asks the broker.
+/* question: what the reader requests from the broker.
  *
- * Only the broker has producers, and knows where a session stands beyond the index on disk. Three
- * questions; each comes back with its answer.
+ * Only the broker has producers and knows where a session stands beyond the index on disk. There
+ * are three questions; each comes back with its answer.
  *
- * Owns     what is noted below.
+ * Owns     what is marked as owned below.
  * Threads  the reader's, then the broker's, then the reader's again, which frees it.
  */
 #ifndef SPN_QUESTION_H
@@ -23,34 +23,34 @@
 struct asker {
     struct peer peer;
     uint64_t request; /* its number */
-    uint8_t type;     /* of its message */
+    uint8_t type;     /* its message type */
 };
 
 struct session_asked {
     struct spn_bytes name; /* into name_bytes */
-    uint64_t epoch;        /* the life that the name has on disk; 0: none */
+    uint64_t epoch;        /* the epoch that the name has on disk; 0: none */
     struct view view;      /* answer; owned */
-    struct view next;      /* answer: what view.next names; owned */
+    struct view next;      /* answer: the view that view.next points to; owned */
     uint8_t name_bytes[WIRE_SESSION_MAX];
 };
 
-/* Where do these sessions stand? Of a caller, whose request is in the frame, or of a subscription.
- */
+/* Where do these sessions stand? From a caller, whose request is in the frame, or from a
+ * subscription. */
 struct session_question {
     struct message message;
     struct asker asker;
     zmq_msg_t frame; /* owned */
-    bool more;       /* a page of the list of sessions: there are more after it */
+    bool more;       /* it is a page of the list of sessions, and more come after it */
 
     uint32_t subscription; /* its slot, ... */
-    uint64_t serial;       /* ... and that it is still the same one */
+    uint64_t serial;       /* ... and the serial that shows it is still the same one */
 
-    uint64_t horizon; /* answer: the newest position that the views can know of */
+    uint64_t horizon; /* answer: the newest position that the views can cover */
     size_t count;
     struct session_asked sessions[];
 };
 
-/* What is in memory at all? */
+/* What is in memory? */
 struct generations_question {
     struct message message;
     struct asker asker;
@@ -70,7 +70,7 @@ struct holder_question {
     uint64_t known_of;           /* ... and of which instance */
 
     spn_err err;             /* answer */
-    const char *detail;      /* answer: more words for an error, or NULL */
+    const char *detail;      /* answer: more text for an error, or NULL */
     struct wire_state state; /* answer */
     struct wire_run *runs;   /* answer: malloced, or NULL; owned */
 };

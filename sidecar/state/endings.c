@@ -61,7 +61,7 @@ void endings_settle(struct endings *endings, uint64_t durable)
         slot_table_remove(&endings->places, settled->place);
         free(settled);
     }
-    if (!endings->first) { /* what a million at once took is given back */
+    if (!endings->first) { /* give back the memory that a million endings at once took */
         slot_table_shrink(&endings->places);
         slot_index_shrink(&endings->by_name);
     }

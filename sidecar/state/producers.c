@@ -26,7 +26,7 @@ static uint64_t id_hash_of_slot(const void *owner, uint32_t slot)
 static uint64_t token_of_slot(const void *owner, uint32_t slot)
 {
     const struct producers *producers = owner;
-    return producers->slots[slot]->token; /* random: a hash as it is */
+    return producers->slots[slot]->token; /* random: usable as a hash */
 }
 
 spn_err producers_init(struct producers *producers)
@@ -237,7 +237,7 @@ spn_err producers_add(struct producers *producers, const uint8_t *id,
     return SPN_OK;
 }
 
-/* The last slot moves into a hole, so that there are none. */
+/* Moves the last slot into a hole, so that there are no holes. */
 static void move_slot(struct producers *producers, uint32_t from, uint32_t to)
 {
     struct producer *moved = producers->slots[from];
@@ -355,7 +355,7 @@ size_t producer_runs(const struct producer *producer, uint64_t from, uint64_t up
     for (size_t i = 0; i < producer->run_count && count < WIRE_RUNS_MAX; i++) {
         const struct record_run *run = &producer->runs[i];
         uint64_t first = run->first < from ? from : run->first;
-        uint64_t end = run->first + run->count; /* behind the last */
+        uint64_t end = run->first + run->count; /* after the last */
         if (end > up_to + 1)
             end = up_to + 1;
         struct wire_run clipped = {.first = first, .count = (uint32_t)(end - first)};

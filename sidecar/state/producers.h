@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* producers: who holds a producer id, and how far did its numbers get?
  *
- * There are only so many. Which one goes for a new one is told by two lists: those of which nothing
- * is on its way to disk yet, in the order in which they were opened, and those with a random id, in
- * the order in which they were heard of. An id that an app keeps is in neither once it is on disk.
+ * The number of producers is limited. Two lists decide which producer is removed for a new one.
+ * `unwritten` has the producers of which nothing is on its way to disk yet, in the order in which
+ * they were opened. `random` has the others that have a random id, in the order of their last
+ * messages. A producer whose id the app keeps is in neither list once its record is on its way to
+ * disk.
  *
- * Owns     every producer known, and the results of its newest numbers.
+ * Owns     every known producer, and the results of its newest numbers.
  * Lends    struct producer: its address stays until it is removed.
  * Threads  the broker's (recovery fills it before the broker runs). The worker gets copies.
  */
@@ -23,47 +25,47 @@ enum { PRODUCERS_LOOK_MAX = 256 };
 
 #define PRODUCERS_UNHEARD_NS (3600 * 1000000000ull)
 
-struct parked; /* a frame that waits for sessions to come back from disk: ingest/broker.c */
+struct parked; /* a frame that waits: ingest/parking.c */
 
 struct producer {
     uint8_t id[WIRE_PRODUCER_ID_SIZE];
     uint64_t token;      /* of its holder; 0: nobody has ever opened it */
     uint64_t accepted;   /* numbers up to here were taken, in order */
     uint64_t durable;    /* numbers up to here are committed; <= accepted */
-    uint64_t acked;      /* numbers up to here were told to the holder */
+    uint64_t acked;      /* numbers up to here were acknowledged to the holder */
     uint64_t base;       /* lowest number that the holder still keeps */
-    uint8_t level;       /* enum wire_level, as in its newest batch */
-    uint32_t round;      /* newest round that a hole or a refusal was answered in ... */
+    uint8_t level;       /* enum wire_level, from its newest batch */
+    uint32_t round;      /* newest round in which a hole or a refusal was answered ... */
     bool round_answered; /* ... if there was one */
-    bool stale;          /* its token is from before the start: the holder has to open again, and so
-                            learns what was accepted and is lost */
-    struct peer peer;    /* where its newest batch came from */
-    uint64_t heard_ns;   /* database clock: its holder's newest batch or question */
+    bool stale; /* its token is from before this start: the holder must open again, and so learns
+                   what was accepted and is lost */
+    struct peer peer;  /* sender of its newest batch */
+    uint64_t heard_ns; /* database clock: its holder's newest batch or request */
 
     struct record_run *runs; /* numbers that were not stored, ascending */
     size_t run_count;
     size_t run_room;
-    uint64_t held; /* first number of the batch whose rest waits for room for runs; 0: none does */
+    uint64_t held; /* first number of the batch whose rest waits for room for runs; 0: none waits */
 
     uint32_t queued; /* batches at the worker */
     size_t queued_bytes;
     size_t parked_bytes;
-    bool ack_due; /* in the list of those to be told */
+    bool ack_due; /* it is in the list of producers that get an acknowledgement */
     struct producer *next_due;
-    uint32_t hydrating;            /* sessions of the first parked frame that are on their way */
-    bool waiting;                  /* in the list of those whose parked frames may go on ... */
+    uint32_t hydrating; /* sessions of the first parked frame that are being loaded */
+    bool waiting;       /* it is in the list of producers whose parked frames may go on ... */
     struct producer *next_waiting; /* ... which is linked by this */
-    uint64_t flooded_ns;           /* when it had much at the worker, by the monotonic clock */
+    uint64_t flooded_ns; /* when it had much at the worker (share.c), by the monotonic clock */
     struct parked *parked_first;
     struct parked *parked_last;
 
-    uint32_t uid; /* of who opened it; UINT32_MAX: not known */
-    bool kept;    /* the app keeps its id; else it is random */
+    uint32_t uid; /* user that opened it; UINT32_MAX: not known */
+    bool kept;    /* the app keeps its id; false: the id is random */
     bool written; /* its record is on disk, or on its way ... */
-    bool on_disk; /* ... no more: before that a kill forgets it, and with it what was accepted */
+    bool on_disk; /* ... on disk: before that a kill forgets it, and with it what was accepted */
     bool left;    /* its holder has ended */
-    struct producer_list *list; /* NULL: in none */
-    struct producer *before;    /* there */
+    struct producer_list *list; /* NULL: in no list */
+    struct producer *before;    /* in that list */
     struct producer *after;
 };
 
@@ -86,11 +88,11 @@ struct producers {
     struct slot_index by_token;
     struct producer_list unwritten;
     struct producer_list random;
-    struct producer_share *shares; /* those with a count of 0 are given to others */
+    struct producer_share *shares; /* one with a count of 0 is reused for another user */
     size_t share_count;
 };
 
-/* Who asks for an id. */
+/* Who opens an id. */
 struct producer_owner {
     uint32_t uid; /* UINT32_MAX: not known */
     bool kept;
@@ -99,54 +101,55 @@ struct producer_owner {
 spn_err producers_init(struct producers *producers) SPN_MUST_USE;
 void producers_release(struct producers *producers);
 
-/* NULL: none. */
+/* NULL: there is none. */
 struct producer *producers_find_id(const struct producers *producers, const uint8_t *id);
 struct producer *producers_find_token(const struct producers *producers, uint64_t token);
 
-/* A new one without a holder. SPN_E_NOMEM. */
+/* Adds a producer without a holder. SPN_E_NOMEM. */
 spn_err producers_add(struct producers *producers, const uint8_t *id,
                       const struct producer_owner *owner,
                       struct producer **ret_producer) SPN_MUST_USE;
 
-/* How many this user has. */
+/* How many producers this user has. */
 uint32_t producers_of(const struct producers *producers, uint32_t uid);
 
 /* Its record is on its way to disk. */
 void producer_written(struct producers *producers, struct producer *producer);
-/* Its holder was heard of, at this time of the database clock. */
+/* Its holder sent something, at this time of the database clock. */
 void producer_heard(struct producers *producers, struct producer *producer, uint64_t now_ns);
-/* Its holder has ended: with a random id it goes before the others. */
+/* Its holder has ended: a producer with a random id is removed before the others. */
 void producer_leave(struct producers *producers, struct producer *producer);
 
-/* Nothing of it is on its way anywhere: it may be removed. Numbers that were skipped over are
- * accepted and in no batch: whoever skips some and sends nothing else has none on the way. Frames
- * that wait for its holder to take results are where they were when they came: nothing of them is
- * accepted that is not on disk. */
+/* Nothing of it is on its way anywhere, so it may be removed. Skipped numbers are accepted but are
+ * in no batch: a producer that skips some and sends nothing else has none on the way. Frames that
+ * wait for the holder to take results do not count: nothing of them is accepted that is not on
+ * disk. */
 bool producer_is_idle(const struct producer *producer);
 
-/* Which idle one goes for a new one, of this user's or, with UINT32_MAX, of all: the first that was
- * never written; else the first random one whose holder has ended or was not heard of for
- * PRODUCERS_UNHEARD_NS. Looks at PRODUCERS_LOOK_MAX of each. NULL: none. */
+/* Which idle producer to remove for a new one: one of this user's or, with UINT32_MAX, of all. The
+ * first choice is the first producer that was never written. The second is the first one with a
+ * random id whose holder has ended or has sent nothing for PRODUCERS_UNHEARD_NS. Looks at
+ * PRODUCERS_LOOK_MAX of each list. NULL: there is none. */
 struct producer *producers_expendable(const struct producers *producers, uint32_t uid,
                                       uint64_t now_ns);
 
 /* Takes the producer out of the table and frees it: nothing may refer to it any more. */
 void producers_remove(struct producers *producers, struct producer *producer);
 
-/* Gives the producer to the holder of this token, which is not 0 and not in use. SPN_E_NOMEM. */
+/* Gives the producer to the holder with this token, which is not 0 and not in use. SPN_E_NOMEM. */
 spn_err producers_give(struct producers *producers, struct producer *producer,
                        uint64_t token) SPN_MUST_USE;
 
-/* The holder keeps nothing below base any more. Numbers between accepted and base are skipped over:
- * returns how many, that is, how many were lost. */
+/* The holder keeps nothing below base any more. Numbers between accepted and base are skipped and
+ * counted as lost: returns how many. */
 uint64_t producer_raise_base(struct producer *producer, uint64_t base);
 
-/* The holder knows how all below base ended: their runs go. Nothing is skipped over. */
+/* The holder knows how all numbers below base ended: their runs go. No number is skipped. */
 void producer_settle(struct producer *producer, uint64_t base);
 
-/* Notes how a number ended; numbers ascend. Stored ones need no note. SPN_E_TOO_MANY: there are
- * RECORD_RUNS_MAX runs, and this number needs another one: it has to wait until the base rises.
- * SPN_E_NOMEM. */
+/* Notes how a number ended; numbers ascend. A stored number needs no note. SPN_E_TOO_MANY: there
+ * are RECORD_RUNS_MAX runs and this number needs another one, so it has to wait until the base
+ * rises. SPN_E_NOMEM. */
 spn_err producer_note(struct producer *producer, uint64_t number,
                       enum wire_result result) SPN_MUST_USE;
 

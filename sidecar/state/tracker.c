@@ -13,7 +13,7 @@
 
 enum {
     CAP_FIRST = 8,
-    SCAN_MAX = 128, /* ids: two cache lines, which memchr reads faster than an index is walked */
+    SCAN_MAX = 128, /* ids: two cache lines, which memchr scans faster than an index is probed */
 };
 
 #define PLACE_NONE UINT16_MAX
@@ -24,7 +24,7 @@ struct fingerprint fingerprint_of(struct spn_bytes id, const uint8_t *secret)
     return (struct fingerprint){.low = hash.low64, .high = (uint8_t)hash.high64};
 }
 
-/* What an event without a type is (HTML standard, 9.2.6). */
+/* The type of an event without a type (HTML standard, 9.2.6). */
 static bool is_message(struct spn_bytes type)
 {
     static const char message[] = "message";
@@ -32,8 +32,8 @@ static bool is_message(struct spn_bytes type)
                               memcmp(type.data, message, sizeof(message) - 1) == 0);
 }
 
-/* The checksum of an entry is not keyed, so that the data is hashed twice: 15 ns for 256 bytes. The
- * factor keeps data and type from changing places (2^64 divided by the golden ratio). */
+/* The checksum of an entry is not keyed, so the data is hashed twice: 15 ns for 256 bytes. The
+ * factor keeps data and type from being interchangeable (2^64 divided by the golden ratio). */
 uint32_t fingerprint_tag(struct spn_bytes data, struct spn_bytes type, const uint8_t *secret)
 {
     uint64_t hash = XXH3_64bits_withSecret(data.data, data.size, secret, RECORD_SECRET_SIZE);
@@ -56,7 +56,7 @@ struct window {
     uint8_t *high;
     uint64_t *low;
     uint32_t *tags;
-    uint16_t *index; /* NULL: places are found by looking at high */
+    uint16_t *index; /* NULL: a place is found by scanning high */
     size_t slots;    /* of the index */
 };
 
@@ -65,7 +65,7 @@ static size_t round_up_to_8(size_t size)
     return (size + 7) & ~(size_t)7;
 }
 
-/* One more than cap at least: a search ends at an empty slot. */
+/* At least one more than cap: a search ends at an empty slot. */
 static size_t slots_of(size_t cap)
 {
     return cap <= SCAN_MAX ? 0 : cap + (cap + 1) / 2;
@@ -175,7 +175,7 @@ static size_t next_slot(const struct window *window, size_t slot)
     return slot + 1 < window->slots ? slot + 1 : 0;
 }
 
-/* The slot of this fingerprint in the index, or the empty one where it would go. */
+/* The slot of this fingerprint in the index, or the empty slot where it would go. */
 static size_t find_slot(const struct window *window, struct fingerprint id)
 {
     for (size_t slot = home_of(window, id.low);; slot = next_slot(window, slot)) {
@@ -217,7 +217,7 @@ enum tracker_verdict tracker_check(const struct tracker *tracker, struct fingerp
     return window.tags[place] == tag ? TRACKER_DUPLICATE : TRACKER_CONFLICT;
 }
 
-/* Distance from a to b going forward in the index. */
+/* Distance from a forward to b in the index. */
 static size_t forward(const struct window *window, size_t a, size_t b)
 {
     return b >= a ? b - a : b + window->slots - a;
@@ -228,7 +228,8 @@ static struct fingerprint id_at(const struct window *window, uint16_t place)
     return (struct fingerprint){.low = window->low[place], .high = window->high[place]};
 }
 
-/* Closes the hole by moving back what would not be found over it (Knuth 6.4, algorithm R). */
+/* Closes the hole by moving back entries that a search would not find across it (Knuth 6.4,
+ * algorithm R). */
 static void forget(struct window *window, uint16_t place)
 {
     size_t hole = find_slot(window, id_at(window, place));
@@ -247,7 +248,7 @@ static void forget(struct window *window, uint16_t place)
     window->index[hole] = PLACE_NONE;
 }
 
-/* Takes an id out of the window. Its place stays, with a fingerprint that nobody has. */
+/* Takes an id out of the window. Its place stays, with a fingerprint that no id has. */
 static void take_out(const struct tracker *tracker, struct fingerprint id)
 {
     struct window window = window_of(tracker);
@@ -277,7 +278,7 @@ static void insert(struct tracker *tracker, struct fingerprint id, uint32_t tag)
     tracker->next = (uint16_t)(place + 1 < tracker->cap ? place + 1 : 0);
 }
 
-/* Only ever called while the ring is full and has not wrapped: before that the window grows. */
+/* Called only while the ring is full and has not wrapped: before it wraps, the window grows. */
 static struct tracker *grow(const struct tracker *old)
 {
     size_t cap = (size_t)old->cap * 2;

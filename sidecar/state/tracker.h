@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tracker: what did this session get lately?
  *
- * One session's state in memory: how far it is, and a window of its most recent ids. One piece of
- * memory that grows with the window:
+ * One session's state in memory: how far it is, and a window of its most recent ids. It is one
+ * piece of memory that grows with the window:
  *
  *   struct tracker | name | high[cap] u8 | low[cap] u64 | tags[cap] u32 | index[slots] u16
  *
- * low and high are a 72-bit fingerprint of the id, the tag 32 bits of its type and data. They form
- * a ring in order of arrival. A window of up to 128 ids is searched by looking at every `high`,
- * which is two cache lines; the kilobyte of `low` is looked at for one id in two that are not
- * there. A larger window has an index: a hash table of ring places, cap * 3/2 slots, with linear
- * probing. So a check and an add take O(1), whatever the window.
+ * low and high are a 72-bit fingerprint of the id; the tag is 32 bits of its type and data. They
+ * form a ring in order of arrival. A window of up to 128 ids is searched by scanning every `high`,
+ * which is two cache lines. The kilobyte of `low` is read for one in two of the ids that are not in
+ * the window. A larger window has an index: a hash table of ring places, cap * 3/2 slots, with
+ * linear probing. So a check and an add take O(1) for any window.
  *
- * An id that came with a marker has a tag that no event has: another marker with it is a duplicate,
- * and so is one with the id of an event, but an event with it is new and takes its place.
+ * An id that came with a marker has a tag that no event has. Another marker with that id is a
+ * duplicate, and so is a marker with the id of an event. An event with that id is new and takes the
+ * marker's place.
  *
- * Fingerprints and tags are keyed with the database's secret: what collides cannot be made from
- * outside. One in 2^65 events of honest ones (window 128) is taken for another, and one conflict in
+ * Fingerprints and tags are keyed with the database's secret, so collisions cannot be made from
+ * outside. With honest ids one event in 2^65 (window 128) is taken for another, and one conflict in
  * 2^32 for a duplicate.
  *
  * Owns     itself.
- * Threads  one at a time; built by the reader when a session comes back, then the broker's.
+ * Threads  one at a time; the reader builds it when a session is loaded, then it is the broker's.
  */
 #ifndef SPN_TRACKER_H
 #define SPN_TRACKER_H
@@ -45,7 +46,7 @@ struct fingerprint fingerprint_of(struct spn_bytes id, const uint8_t *secret);
 /* The tag of an id without an event. */
 #define TRACKER_MARKER UINT32_MAX
 
-/* Tells contents apart: data and type, where none is "message". Never TRACKER_MARKER. */
+/* Distinguishes contents: data and type; no type counts as "message". Never TRACKER_MARKER. */
 uint32_t fingerprint_tag(struct spn_bytes data, struct spn_bytes type, const uint8_t *secret);
 
 struct record_entry;
@@ -57,18 +58,18 @@ struct tracker {
     uint64_t epoch;       /* 0: no session of this name exists; the next event opens one */
     uint64_t seq;         /* of the newest event; 0: none yet */
     uint64_t bytes;       /* of all data ever stored in this epoch */
-    uint64_t markers;     /* of the seqs 1 .. seq */
-    uint64_t id_position; /* see record_entry, of the last entry that says what id is in force */
+    uint64_t markers;     /* among the seqs 1 .. seq */
+    uint64_t id_position; /* see record_entry; of the last entry that says which id is in force */
     uint16_t window_max;
-    uint16_t cap;   /* of the ring now */
+    uint16_t cap;   /* of the ring at present */
     uint16_t count; /* ids in the ring */
-    uint16_t next;  /* place that the next id takes */
+    uint16_t next;  /* place of the next id */
     uint8_t name_size;
     bool closed;  /* nothing more is stored in this epoch */
-    bool damaged; /* the same, and nothing is given out: it can only be deleted */
-    bool recent;  /* touched since sessions_evict last came by */
-    bool wanted;  /* by a frame that is parked: the broker's note */
-    bool marked;  /* an id of the window may be a marker's */
+    bool damaged; /* the same, and nothing is sent to readers: it can only be deleted */
+    bool recent;  /* touched since sessions_evict last passed it */
+    bool wanted;  /* by a parked frame; the broker sets it */
+    bool marked;  /* the window may have the id of a marker */
     _Alignas(8) uint8_t memory[];
 };
 
@@ -81,22 +82,22 @@ void tracker_free(struct tracker *tracker); /* takes NULL */
 struct spn_bytes tracker_name(const struct tracker *tracker);
 size_t tracker_size(const struct tracker *tracker);
 
-/* Fetches what the next check and add look at, so that they need not wait for it. */
+/* Prefetches what the next check and add read, so that they need not wait for it. */
 void tracker_expect(const struct tracker *tracker);
 
 enum tracker_verdict tracker_check(const struct tracker *tracker, struct fingerprint id,
                                    uint32_t tag);
 
-/* Puts an id that tracker_check called new into the window; the oldest leaves a full one. Where a
- * marker had it, the event has it from then on, and is the newest. Growing
- * moves the tracker: *tracker is the new one. SPN_E_NOMEM: nothing happened. */
+/* Puts an id that tracker_check returned as new into the window. A full window drops its oldest id.
+ * If a marker had the id, the event has it from then on, as the newest. Growing moves the tracker:
+ * *tracker is the new one. SPN_E_NOMEM: nothing happened. */
 spn_err tracker_add(struct tracker **tracker, struct fingerprint id, uint32_t tag) SPN_MUST_USE;
 
-/* Takes over what the newest entry of the session, at this position, says of it: how far it is, and
- * where the id in force is to be found. */
+/* Takes over what the session's newest entry, which is at this position, says about it: how far it
+ * is, and where to find the id in force. */
 void tracker_follow(struct tracker *tracker, uint64_t position, const struct record_entry *entry);
 
-/* An empty window for the next epoch. */
+/* Empties the window for the next epoch. */
 void tracker_clear(struct tracker *tracker);
 
 #endif
