@@ -51,11 +51,11 @@ static void give_idle(struct worker *worker, struct idle_sessions *found)
     mailbox_put(worker->options.broker, &found->message);
 }
 
-static spn_err walk_rows(struct worker *worker)
+static spn_err walk_rows(struct worker *worker, struct step *step)
 {
     struct idle_sessions *found;
     bool over;
-    spn_err err = idle_walk(&worker->idle, worker_step_end(worker), &found, &over);
+    spn_err err = idle_walk(&worker->idle, step, &found, &over);
     if (err != SPN_OK) /* it goes on from where it was */
         return err;
     if (found)
@@ -74,11 +74,11 @@ static bool wants_early(const struct worker *worker)
            !deadline_is_set(&worker->early_again);
 }
 
-static spn_err walk_early(struct worker *worker)
+static spn_err walk_early(struct worker *worker, struct step *step)
 {
     struct idle_sessions *found;
     bool over;
-    spn_err err = early_walk(&worker->early, worker_step_end(worker), &found, &over);
+    spn_err err = early_walk(&worker->early, step, &found, &over);
     if (err == SPN_E_NOMEM)
         over = true; /* another time */
     else if (err != SPN_OK)
@@ -101,9 +101,10 @@ static void read_on(struct worker *worker)
 {
     if (!has_reading(worker))
         return;
-    spn_err err = worker->walking       ? walk_rows(worker)
-                  : wants_early(worker) ? walk_early(worker)
-                                        : trim_read(worker->trim, worker_step_end(worker));
+    struct step step = worker_step(worker);
+    spn_err err = worker->walking       ? walk_rows(worker, &step)
+                  : wants_early(worker) ? walk_early(worker, &step)
+                                        : trim_read(worker->trim, &step);
     if (err == SPN_E_NOMEM) /* nobody waits for it: not at once, and commits go on */
         deadline_heap_insert(&worker->heap, &worker->reread,
                              worker->options.clock->monotonic_ns() + READ_AGAIN_MS * MS);

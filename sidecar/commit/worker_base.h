@@ -58,7 +58,7 @@ bool worker_has_batches(const struct worker *worker);
 /* worker_transaction.c */
 
 /* As long as a commit takes, within bounds: who waits for small ones would notice more. */
-uint64_t worker_step_end(const struct worker *worker);
+struct step worker_step(const struct worker *worker);
 
 /* From here on the oldest entries go: a margin of commits below the quota. */
 bool worker_is_near_quota(const struct worker *worker, uint64_t used);

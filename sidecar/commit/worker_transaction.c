@@ -79,14 +79,15 @@ static spn_err write_batches(struct worker *worker, const struct message *end)
     return SPN_OK;
 }
 
-uint64_t worker_step_end(const struct worker *worker)
+struct step worker_step(const struct worker *worker)
 {
     uint64_t step_ns = worker->commit_mean_ns;
     if (step_ns < STEP_MS_MIN * MS)
         step_ns = STEP_MS_MIN * MS;
     if (step_ns > STEP_MS_MAX * MS)
         step_ns = STEP_MS_MAX * MS;
-    return worker->options.clock->monotonic_ns() + step_ns;
+    uint64_t (*now_ns)(void) = worker->options.clock->monotonic_ns;
+    return (struct step){.now_ns = now_ns, .until_ns = now_ns() + step_ns};
 }
 
 /* Near the quota as much goes as comes, and some more, so that it gets further away from it. */
@@ -127,9 +128,8 @@ static spn_err step_segment(struct worker *worker, bool *ret_done)
     if (meta.next_position <= last)
         meta.next_position = last + 1;
     database_clock_note(worker->options.clock, &meta);
-    uint64_t until_ns = worker_step_end(worker);
-    return segment_step(worker->segment, worker->options.journal,
-                        worker->options.clock->monotonic_ns, until_ns, &meta, ret_done);
+    struct step step = worker_step(worker);
+    return segment_step(worker->segment, worker->options.journal, &step, &meta, ret_done);
 }
 
 /* Each bucket counts what is at most as long, as Prometheus wants it. */

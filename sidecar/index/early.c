@@ -7,7 +7,6 @@
 #include "index/idle.h"
 
 enum {
-    LOOK_AT_CLOCK_EVERY = 64,
     REMEMBERED_MAX = 16384, /* 256 KiB */
     PART = 16,              /* at most one session in so many is given out by one walk */
 };
@@ -86,24 +85,23 @@ static void begin_again(struct early *early)
     early->looked = false;
 }
 
-static spn_err look(struct early *early, uint64_t until_ns)
+/* Damaged rows stay for ever: they are passed. SPN_E_END: there are no more. */
+static spn_err look(struct early *early, struct step *step)
 {
     struct record_row row = {.seq = 0};
-    for (unsigned i = 1;; i++) {
+    do {
         uint64_t before = early->epoch;
         spn_err err = journal_read_row_after(early->reader, before, &early->epoch, &row);
-        if (err == SPN_E_CORRUPT && early->epoch > before)
-            continue; /* the row stays for ever */
-        if (err != SPN_OK)
+        bool damaged = err == SPN_E_CORRUPT && early->epoch > before;
+        if (err != SPN_OK && !damaged)
             return err;
         early->rows++;
         /* A row that names an incomplete segment belongs to a session with new events. */
-        if (row.state != RECORD_DELETED &&
+        if (!damaged && row.state != RECORD_DELETED &&
             row.segment <= journal_reader_meta(early->reader)->segment)
             remember(early, early->epoch, row.last_ns);
-        if (i % LOOK_AT_CLOCK_EVERY == 0 && early->clock->monotonic_ns() >= until_ns)
-            return SPN_OK;
-    }
+    } while (!step_is_over(step, 1));
+    return SPN_OK;
 }
 
 /* Gives out the sessions that got nothing since they were looked at. */
@@ -125,11 +123,11 @@ static spn_err give(struct early *early, struct idle_sessions *found)
     return SPN_OK;
 }
 
-static spn_err walk(struct early *early, uint64_t until_ns, struct idle_sessions *found,
+static spn_err walk(struct early *early, struct step *step, struct idle_sessions *found,
                     bool *ret_over)
 {
     if (!early->looked) {
-        spn_err err = look(early, until_ns);
+        spn_err err = look(early, step);
         if (err != SPN_E_END)
             return err;
         qsort(early->oldest, early->count, sizeof(*early->oldest), by_age);
@@ -143,7 +141,7 @@ static spn_err walk(struct early *early, uint64_t until_ns, struct idle_sessions
     return err;
 }
 
-spn_err early_walk(struct early *early, uint64_t until_ns, struct idle_sessions **ret_found,
+spn_err early_walk(struct early *early, struct step *step, struct idle_sessions **ret_found,
                    bool *ret_over)
 {
     *ret_found = NULL;
@@ -157,7 +155,7 @@ spn_err early_walk(struct early *early, uint64_t until_ns, struct idle_sessions 
     found->count = 0;
     spn_err err = journal_reader_begin(early->reader);
     if (err == SPN_OK)
-        err = walk(early, until_ns, found, ret_over);
+        err = walk(early, step, found, ret_over);
     journal_reader_end(early->reader);
     if (err == SPN_OK && found->count > 0) {
         *ret_found = found;

@@ -14,6 +14,7 @@
 #define SPN_EARLY_H
 
 #include "base/clock.h"
+#include "base/step.h"
 #include "index/idle.h"
 #include "store/journal.h"
 
@@ -34,10 +35,10 @@ spn_err early_init(struct early *early, struct journal *journal,
                    const struct clock *clock) SPN_MUST_USE;
 void early_release(struct early *early);
 
-/* Continues until the clock reaches until_ns. *ret_found: malloced, the next few sessions to
+/* Continues until the step is over. *ret_found: malloced, the next few sessions to
  * expire, at most a sixteenth of all; or NULL. *ret_over: there are no sessions at all.
  * SPN_E_NOMEM, SPN_E_IO. */
-spn_err early_walk(struct early *early, uint64_t until_ns, struct idle_sessions **ret_found,
+spn_err early_walk(struct early *early, struct step *step, struct idle_sessions **ret_found,
                    bool *ret_over) SPN_MUST_USE;
 
 #endif

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_AT_CLOCK_EVERY = 64 };
-
 spn_err idle_init(struct idle *idle, struct journal *journal, const struct clock *clock,
                   uint64_t ttl_ns)
 {
@@ -33,11 +31,12 @@ void idle_note(struct idle_sessions *found, uint64_t epoch, const struct record_
     memcpy(session->name, row->name.data, row->name.size);
 }
 
-static spn_err walk(struct idle *idle, uint64_t until_ns, struct idle_sessions *found)
+static spn_err walk(struct idle *idle, struct step *step, struct idle_sessions *found)
 {
     uint64_t now_ns = clock_database_ns(idle->clock);
     struct record_row row;
-    for (unsigned i = 1; found->count < IDLE_SESSIONS_MAX; i++) {
+    for (bool over = false; found->count < IDLE_SESSIONS_MAX && !over;
+         over = step_is_over(step, 1)) {
         uint64_t before = idle->epoch;
         spn_err err = journal_read_row_after(idle->reader, before, &idle->epoch, &row);
         bool damaged = err == SPN_E_CORRUPT && idle->epoch > before; /* the row stays for ever */
@@ -45,13 +44,11 @@ static spn_err walk(struct idle *idle, uint64_t until_ns, struct idle_sessions *
             return err;
         if (!damaged && is_idle(idle, &row, now_ns))
             idle_note(found, idle->epoch, &row);
-        if (i % LOOK_AT_CLOCK_EVERY == 0 && idle->clock->monotonic_ns() >= until_ns)
-            break;
     }
     return SPN_OK;
 }
 
-spn_err idle_walk(struct idle *idle, uint64_t until_ns, struct idle_sessions **ret_found,
+spn_err idle_walk(struct idle *idle, struct step *step, struct idle_sessions **ret_found,
                   bool *ret_over)
 {
     struct idle_sessions *found = malloc(sizeof(*found));
@@ -62,7 +59,7 @@ spn_err idle_walk(struct idle *idle, uint64_t until_ns, struct idle_sessions **r
     *ret_over = false;
     spn_err err = journal_reader_begin(idle->reader);
     if (err == SPN_OK)
-        err = walk(idle, until_ns, found);
+        err = walk(idle, step, found);
     journal_reader_end(idle->reader);
     if (err == SPN_E_END) {
         idle->epoch = 0;

@@ -12,6 +12,7 @@
 #define SPN_IDLE_H
 
 #include "base/clock.h"
+#include "base/step.h"
 #include "base/mailbox.h"
 #include "store/journal.h"
 #include "wire.h"
@@ -46,10 +47,10 @@ spn_err idle_init(struct idle *idle, struct journal *journal, const struct clock
                   uint64_t ttl_ns) SPN_MUST_USE;
 void idle_release(struct idle *idle);
 
-/* Continues until the clock reaches until_ns, the list is full, or the walk is over; the next walk
+/* Continues until the step is over, the list is full, or the walk is over; the next walk
  * then begins anew. *ret_found: malloced, or NULL if there are none. Damaged rows are skipped.
  * SPN_E_NOMEM, SPN_E_IO. */
-spn_err idle_walk(struct idle *idle, uint64_t until_ns, struct idle_sessions **ret_found,
+spn_err idle_walk(struct idle *idle, struct step *step, struct idle_sessions **ret_found,
                   bool *ret_over) SPN_MUST_USE;
 
 #endif

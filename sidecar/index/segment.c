@@ -8,8 +8,9 @@
 #include "wire.h"
 
 enum {
-    LOOK_AT_CLOCK_EVERY = 16,
-    EVENTS_AT_A_TIME = 1024, /* of a session; and events written between two looks at the clock */
+    EVENTS_AT_A_TIME = 1024, /* of a session */
+    SESSION_WORK = 4,        /* see base/step.h */
+    EVENTS_PER_WORK = 16,
 };
 
 struct name {
@@ -471,25 +472,21 @@ static spn_err do_next(struct segment *segment, struct journal *journal,
     return SPN_OK;
 }
 
-spn_err segment_step(struct segment *segment, struct journal *journal, uint64_t (*now_ns)(void),
-                     uint64_t until_ns, const struct record_meta *meta, bool *ret_done)
+spn_err segment_step(struct segment *segment, struct journal *journal, struct step *step,
+                     const struct record_meta *meta, bool *ret_done)
 {
-    uint32_t steps = 0;
-    uint64_t looked_at = segment->now.entries;
-    while (segment->now.phase != DONE) {
+    bool over = false;
+    while (segment->now.phase != DONE && !over) {
         if (segment->now.next >= phase_size(segment)) {
             end_phase(segment);
             continue;
         }
+        uint64_t entries = segment->now.entries;
         spn_err err = do_next(segment, journal, meta);
         if (err != SPN_OK)
             return err;
-        if (++steps % LOOK_AT_CLOCK_EVERY == 0 ||
-            segment->now.entries - looked_at >= EVENTS_AT_A_TIME) {
-            looked_at = segment->now.entries;
-            if (now_ns() >= until_ns)
-                break;
-        }
+        over =
+            step_is_over(step, SESSION_WORK + (segment->now.entries - entries) / EVENTS_PER_WORK);
     }
     *ret_done = segment->now.phase == DONE;
     return SPN_OK;

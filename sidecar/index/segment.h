@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 
+#include "base/step.h"
 #include "index/generation.h"
 #include "store/journal.h"
 
@@ -31,12 +32,11 @@ spn_err segment_new(struct segment **ret_segment, const struct generation *gener
                     uint32_t number) SPN_MUST_USE;
 void segment_free(struct segment *segment); /* takes NULL */
 
-/* Continues inside the journal's transaction until it is done or now_ns() reaches until_ns. The
- * clock is read every 16 names or rows and every 1,024 events: a session with more events takes
- * several steps. meta: what to store when done; checkpoint and segment are filled in here. */
-spn_err segment_step(struct segment *segment, struct journal *journal, uint64_t (*now_ns)(void),
-                     uint64_t until_ns, const struct record_meta *meta,
-                     bool *ret_done) SPN_MUST_USE;
+/* Continues inside the journal's transaction until it is done or the step is over. A session with
+ * more than 1,024 events takes several. meta: what to store when done; checkpoint and segment are
+ * filled in here. */
+spn_err segment_step(struct segment *segment, struct journal *journal, struct step *step,
+                     const struct record_meta *meta, bool *ret_done) SPN_MUST_USE;
 
 /* Deletes the row of a deleted session, and its name if no later one has it. */
 spn_err segment_bury(struct journal *journal, uint64_t epoch) SPN_MUST_USE;

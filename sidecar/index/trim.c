@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-    LOOK_AT_CLOCK_EVERY = 16,
+    BLOCK_WORK = 4, /* see base/step.h */
     BLOCKS_FIRST = 64,
     WORTHWHILE = 4, /* one event in so many is dead */
 };
@@ -282,19 +282,17 @@ static void decide(struct trim *trim)
         (struct progress){.phase = ENTRIES, .position = trim->segment.first};
 }
 
-static spn_err look(struct trim *trim, uint64_t until_ns)
+static spn_err look(struct trim *trim, struct step *step)
 {
     spn_err err = trim->inside ? SPN_OK : enter(trim);
     if (err == SPN_E_END)
         trim->to_look_at = 0;
-    for (unsigned i = 1; err == SPN_OK; i++) {
+    for (bool over = false; err == SPN_OK && !over; over = step_is_over(step, BLOCK_WORK)) {
         err = look_at_next(trim);
         if (err == SPN_E_END) {
             decide(trim);
             return SPN_OK;
         }
-        if (i % LOOK_AT_CLOCK_EVERY == 0 && trim->clock->monotonic_ns() >= until_ns)
-            break;
     }
     return err == SPN_E_END ? SPN_OK : err;
 }
@@ -309,11 +307,11 @@ static void look_again(struct trim *trim)
     forget_segment(trim);
 }
 
-spn_err trim_read(struct trim *trim, uint64_t until_ns)
+spn_err trim_read(struct trim *trim, struct step *step)
 {
     spn_err err = journal_reader_begin(trim->reader);
     if (err == SPN_OK)
-        err = look(trim, until_ns);
+        err = look(trim, step);
     journal_reader_end(trim->reader);
     if (err == SPN_E_NOMEM)
         look_again(trim);

@@ -18,6 +18,7 @@
 #define SPN_TRIM_H
 
 #include "base/clock.h"
+#include "base/step.h"
 #include "store/journal.h"
 
 struct trim;
@@ -37,9 +38,9 @@ void trim_cancel(struct trim *trim);
 enum trim_need { TRIM_NOTHING, TRIM_TO_READ, TRIM_TO_WRITE };
 enum trim_need trim_need(const struct trim *trim);
 
-/* TRIM_TO_READ: continues until the clock reaches until_ns, outside of a transaction. A segment
+/* TRIM_TO_READ: continues until the step is over, outside of a transaction. A segment
  * that does not read back is skipped. SPN_E_NOMEM: the segment becomes the next one again. */
-spn_err trim_read(struct trim *trim, uint64_t until_ns) SPN_MUST_USE;
+spn_err trim_read(struct trim *trim, struct step *step) SPN_MUST_USE;
 
 /* TRIM_TO_WRITE: deletes at most count_max entries or blocks, inside the journal's transaction, and
  * passes at most eight times as many entries that stay. */

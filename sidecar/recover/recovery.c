@@ -254,7 +254,8 @@ static spn_err write_segment(struct recovery *recovery, const struct generation 
     if (err == SPN_OK)
         err = journal_begin(recovery->journal);
     if (err == SPN_OK) {
-        err = segment_step(segment, recovery->journal, no_clock, UINT64_MAX, &meta, &done);
+        struct step all = {.now_ns = no_clock, .until_ns = UINT64_MAX};
+        err = segment_step(segment, recovery->journal, &all, &meta, &done);
         KILL_POINT("recovery_segment");
         if (err == SPN_OK)
             err = journal_commit(recovery->journal);

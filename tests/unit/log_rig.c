@@ -351,6 +351,13 @@ static uint64_t standing_clock(void)
     return 1;
 }
 
+struct step *rig_step(bool short_one)
+{
+    static struct step step;
+    step = (struct step){.now_ns = standing_clock, .until_ns = short_one ? 0 : UINT64_MAX};
+    return &step;
+}
+
 void rig_write_frozen(struct rig *rig)
 {
     struct segment *segment;
@@ -359,8 +366,7 @@ void rig_write_frozen(struct rig *rig)
     rig_commit(rig);
     assert_int_equal(segment_new(&segment, rig->frozen, meta.segment + 1), SPN_OK);
     assert_int_equal(journal_begin(rig->journal), SPN_OK);
-    assert_int_equal(segment_step(segment, rig->journal, standing_clock, UINT64_MAX, &meta, &done),
-                     SPN_OK);
+    assert_int_equal(segment_step(segment, rig->journal, rig_step(false), &meta, &done), SPN_OK);
     assert_true(done);
     assert_int_equal(journal_commit(rig->journal), SPN_OK);
     segment_settle(segment, true);
@@ -373,7 +379,7 @@ static bool write_step(struct rig *rig, struct segment *segment)
     struct record_meta meta = meta_for(rig);
     bool done = false;
     assert_int_equal(journal_begin(rig->journal), SPN_OK);
-    assert_int_equal(segment_step(segment, rig->journal, standing_clock, 0, &meta, &done), SPN_OK);
+    assert_int_equal(segment_step(segment, rig->journal, rig_step(true), &meta, &done), SPN_OK);
     assert_int_equal(journal_commit(rig->journal), SPN_OK);
     segment_settle(segment, true);
     return done;

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/step.h"
 #include "index/view.h"
 #include "index/generation.h"
 #include "store/journal.h"
@@ -105,6 +106,9 @@ void rig_write_up_to_row(struct rig *rig, uint32_t session);
 
 /* What the broker would tell the reader. Release it. */
 void rig_view(struct rig *rig, uint32_t session, struct view *ret_view);
+
+/* A step by a clock that stands at 0: over as soon as the clock is read, or never. */
+struct step *rig_step(bool short_one);
 
 /* All of names, rows, blocks, segments and meta as text, to be compared. Free it. */
 char *rig_dump(struct rig *rig);

@@ -157,7 +157,9 @@ static void run(void **state)
     for (int walk = 0; walk < 2; walk++) {
         struct idle_sessions *found;
         bool over = false;
-        assert_int_equal(idle_walk(&idle, UINT64_MAX, &found, &over), SPN_OK);
+        assert_int_equal(
+            idle_walk(&idle, &(struct step){fake_monotonic_ns, UINT64_MAX, 0}, &found, &over),
+            SPN_OK);
         assert_true(over);
         check_found(found, row->idle);
         free(found);
@@ -175,7 +177,8 @@ static void clock_behind(void **state)
     struct idle_sessions *found;
     bool over = false;
     assert_int_equal(idle_init(&idle, rig.journal, &fake_clock, TTL_NS), SPN_OK);
-    assert_int_equal(idle_walk(&idle, UINT64_MAX, &found, &over), SPN_OK);
+    assert_int_equal(
+        idle_walk(&idle, &(struct step){fake_monotonic_ns, UINT64_MAX, 0}, &found, &over), SPN_OK);
     assert_null(found);
     assert_true(over);
 }
@@ -188,7 +191,9 @@ static void check_many(uint64_t until_ns, size_t lists_min, size_t lists_max)
     for (bool over = false; !over; lists++) {
         struct idle_sessions *found;
         assert_true(lists < LISTS_MAX);
-        assert_int_equal(idle_walk(&idle, until_ns, &found, &over), SPN_OK);
+        assert_int_equal(
+            idle_walk(&idle, &(struct step){fake_monotonic_ns, until_ns, 0}, &found, &over),
+            SPN_OK);
         for (size_t i = 0; found && i < found->count; i++)
             assert_int_equal(found->sessions[i].epoch, rig.sessions[next++].epoch);
         free(found);
@@ -223,7 +228,8 @@ static void change_on_the_way(void **state)
     assert_int_equal(idle_init(&idle, rig.journal, &fake_clock, TTL_NS), SPN_OK);
     struct idle_sessions *found;
     bool over;
-    assert_int_equal(idle_walk(&idle, 0, &found, &over), SPN_OK);
+    assert_int_equal(idle_walk(&idle, &(struct step){fake_monotonic_ns, 0, 0}, &found, &over),
+                     SPN_OK);
     assert_false(over);
     assert_int_equal(found->count, 64);
     free(found);
@@ -233,7 +239,8 @@ static void change_on_the_way(void **state)
     write_segment();
     size_t count = 0;
     while (!over) {
-        assert_int_equal(idle_walk(&idle, 0, &found, &over), SPN_OK);
+        assert_int_equal(idle_walk(&idle, &(struct step){fake_monotonic_ns, 0, 0}, &found, &over),
+                         SPN_OK);
         if (found && count == 0)
             assert_int_equal(found->sessions[0].epoch, rig.sessions[65].epoch);
         count += found ? found->count : 0;
@@ -258,7 +265,8 @@ static void states(void **state)
     struct idle_sessions *found;
     bool over = false;
     assert_int_equal(idle_init(&idle, rig.journal, &fake_clock, TTL_NS), SPN_OK);
-    assert_int_equal(idle_walk(&idle, UINT64_MAX, &found, &over), SPN_OK);
+    assert_int_equal(
+        idle_walk(&idle, &(struct step){fake_monotonic_ns, UINT64_MAX, 0}, &found, &over), SPN_OK);
     assert_non_null(found);
     assert_int_equal(found->count, 2);
     assert_int_equal(found->sessions[0].epoch, 2);
@@ -279,7 +287,9 @@ static void damaged_row(void **state)
         struct idle_sessions *found;
         bool over = false;
         assert_int_equal(idle_init(&idle, rig.journal, &fake_clock, TTL_NS), SPN_OK);
-        assert_int_equal(idle_walk(&idle, UINT64_MAX, &found, &over), SPN_OK);
+        assert_int_equal(
+            idle_walk(&idle, &(struct step){fake_monotonic_ns, UINT64_MAX, 0}, &found, &over),
+            SPN_OK);
         assert_true(over);
         check_found(found, expected[damaged]);
         free(found);
@@ -296,7 +306,9 @@ static void damaged_pages(void **state)
     struct idle_sessions *found;
     bool over = false;
     assert_int_equal(idle_init(&idle, rig.journal, &fake_clock, TTL_NS), SPN_OK);
-    assert_int_equal(idle_walk(&idle, UINT64_MAX, &found, &over), SPN_E_CORRUPT);
+    assert_int_equal(
+        idle_walk(&idle, &(struct step){fake_monotonic_ns, UINT64_MAX, 0}, &found, &over),
+        SPN_E_CORRUPT);
     assert_null(found);
 }
 

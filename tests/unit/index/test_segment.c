@@ -114,11 +114,6 @@ static void fill_again(struct rig *rig)
 
 /* -- steps, with accidents --------------------------------------------------------------------- */
 
-static uint64_t standing_clock(void)
-{
-    return 1;
-}
-
 enum accident { ACCIDENT_NONE, ACCIDENT_ABORT, ACCIDENT_CRASH, ACCIDENT_CRASH_INSIDE };
 
 /* Steps of one unit, a transaction each; at step `at` begins what goes wrong, and lasts `length`
@@ -141,7 +136,7 @@ static bool one_step(struct rig *rig, struct segment *segment)
 {
     struct record_meta meta = meta_for(rig);
     bool done = false;
-    assert_int_equal(segment_step(segment, rig->journal, standing_clock, 0, &meta, &done), SPN_OK);
+    assert_int_equal(segment_step(segment, rig->journal, rig_step(true), &meta, &done), SPN_OK);
     return done;
 }
 
@@ -874,9 +869,8 @@ static void corrupt(void **state)
     struct record_meta meta = meta_for(&the_rig);
     bool done;
     assert_int_equal(journal_begin(the_rig.journal), SPN_OK);
-    assert_int_equal(
-        segment_step(segment, the_rig.journal, standing_clock, UINT64_MAX, &meta, &done),
-        SPN_E_CORRUPT);
+    assert_int_equal(segment_step(segment, the_rig.journal, rig_step(false), &meta, &done),
+                     SPN_E_CORRUPT);
     journal_abort(the_rig.journal);
     segment_settle(segment, false);
     segment_free(segment);

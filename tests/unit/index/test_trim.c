@@ -333,7 +333,7 @@ static bool one_step(bool commit)
     if (need == TRIM_NOTHING)
         return false;
     if (need == TRIM_TO_READ) {
-        assert_int_equal(trim_read(trim, 0), SPN_OK);
+        assert_int_equal(trim_read(trim, rig_step(true)), SPN_OK);
         return true;
     }
     assert_int_equal(journal_begin(rig.journal), SPN_OK);
@@ -600,7 +600,7 @@ static void rounds(void **state)
     prepare(&(struct row){"", "z W z W z W", EVENTS(1)});
     assert_int_equal(trim_new(&trim, rig.journal, &fake_clock), SPN_OK);
     trim_look(trim, 1);
-    assert_int_equal(trim_read(trim, 0), SPN_OK); /* inside the first */
+    assert_int_equal(trim_read(trim, rig_step(true)), SPN_OK); /* inside the first */
     trim_look_at_all(trim);
     go_on();
     check_whole("23");
@@ -618,11 +618,11 @@ static void the_last_step_was_not_undone(void **state)
     size_t trimmed;
     prepare(&(struct row){"", "a9 b9 W a9 W", EVENTS(3)});
     open_trim();
-    assert_int_equal(trim_read(trim, 0), SPN_OK);
+    assert_int_equal(trim_read(trim, rig_step(true)), SPN_OK);
     trim_settle(trim, false); /* another's transaction */
     for (;;) {
         while (trim_need(trim) == TRIM_TO_READ)
-            assert_int_equal(trim_read(trim, 0), SPN_OK);
+            assert_int_equal(trim_read(trim, rig_step(true)), SPN_OK);
         if (trim_need(trim) == TRIM_NOTHING)
             break;
         assert_int_equal(journal_begin(rig.journal), SPN_OK);

@@ -401,7 +401,7 @@ static void check_generation(void)
 /* became: a letter per entry. `s` stored, `d` duplicate, `c` conflict, `k` skipped, `x` closed, `D`
  * deleted, `.` had before, `!` refused, `-` behind it: not looked at. Empty: the whole batch leaves
  * a hole. */
-struct step {
+struct script_step {
     uint64_t first;
     const char *entries;
     const char *became;
@@ -424,7 +424,7 @@ struct step {
 
 static const struct row {
     const char *name;
-    struct step steps[STEPS];
+    struct script_step steps[STEPS];
     struct wire_run runs[RUNS_HERE];
 } rows[] = {
     {"new", {SEND(1, "a1=x", "s")}, {{0}}},
@@ -602,7 +602,7 @@ static const struct row {
 };
 
 /* Told when what it rests on is on disk: it travels with the batch. */
-static void check_refused(const struct batch *batch, const struct step *step)
+static void check_refused(const struct batch *batch, const struct script_step *step)
 {
     assert_int_equal(batch->refused.code, step->refusal);
     if (step->refusal == SPN_OK)
@@ -612,7 +612,7 @@ static void check_refused(const struct batch *batch, const struct step *step)
     assert_int_equal(batch->refused.round, ROUND);
 }
 
-static void check_results(const struct batch *batch, const struct step *step)
+static void check_results(const struct batch *batch, const struct script_step *step)
 {
     char session = '\0';
     uint32_t at = 0;
@@ -665,7 +665,7 @@ static void check_record(const struct batch *batch)
     assert_null(batch->opened);
 }
 
-static void send_step(const struct step *step)
+static void send_step(const struct script_step *step)
 {
     static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
     zmq_msg_t frame;
@@ -1203,7 +1203,7 @@ static void expire_several(void **state)
     memset(model, 0, sizeof(model));
     model_position = 1004;
     model_entries = 0;
-    send_step(&(struct step){.first = 1, .entries = "c1=x c2=y", .became = "ss"});
+    send_step(&(struct script_step){.first = 1, .entries = "c1=x c2=y", .became = "ss"});
 }
 
 static void expire_without_memory(void **state)
@@ -1298,7 +1298,7 @@ static void largest_batch(void **state)
     memset(model, 0, sizeof(model));
     model_position = broker.next_position;
     model_entries = 0;
-    send_step(&(struct step){.first = 1, .entries = entries, .became = became});
+    send_step(&(struct script_step){.first = 1, .entries = entries, .became = became});
 }
 
 /* -- all of them ------------------------------------------------------------------------------- */

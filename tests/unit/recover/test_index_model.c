@@ -309,9 +309,7 @@ static void write_some(void)
     }
     struct record_meta meta = meta_now();
     begin();
-    assert_int_equal(
-        segment_step(segment, rig.journal, now_ns, one_in(2) ? 0 : UINT64_MAX, &meta, &done),
-        SPN_OK);
+    assert_int_equal(segment_step(segment, rig.journal, rig_step(one_in(2)), &meta, &done), SPN_OK);
     bool well = commit();
     segment_settle(segment, well);
     if (journal_meta(rig.journal)->checkpoint == rig.frozen->last_position)
@@ -333,7 +331,7 @@ static void trim_some(void)
             trim_look_at_all(trim);
         return;
     case TRIM_TO_READ:
-        assert_int_equal(trim_read(trim, one_in(2) ? 0 : UINT64_MAX), SPN_OK);
+        assert_int_equal(trim_read(trim, rig_step(one_in(2))), SPN_OK);
         return;
     case TRIM_TO_WRITE:
         break;
