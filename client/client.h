@@ -132,8 +132,8 @@ struct client_question {
 /* Sends the request, and sends it again when that is due, until there is an answer. *ret_in stands
  * at the answer's body and is valid until the call is used again. If the call has sent its request
  * already, this goes on waiting.
- * SPN_E_TIMEOUT: the deadline came. If there is no connection then: the code from transport_probe.
- * The code of the sidecar's ERROR. */
+ * SPN_E_TIMEOUT: the deadline came. Without a connection at that time: the code of transport_probe.
+ * If the answer is an ERROR: its code. */
 spn_err client_ask(struct spn_client *client, struct call *call,
                    const struct client_question *question, uint64_t deadline_ns,
                    struct wire_in *ret_in) SPN_MUST_USE;

@@ -11,7 +11,7 @@ struct pending_entry {
     struct wire_entry entry; /* its bytes lie in `bytes`, one after the other */
     struct pending_entry *next;
     struct pending_entry *before;
-    struct pending_entry *chain; /* of its bucket */
+    struct pending_entry *chain; /* next in its bucket */
     uint64_t hash;
     uint8_t *bytes;
     size_t capacity;

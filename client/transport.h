@@ -85,7 +85,7 @@ spn_err transport_send(struct transport_socket *socket, zmq_msg_t *message) SPN_
 /* Receives into an initialised message. SPN_E_END: there is none. */
 spn_err transport_receive(struct transport_socket *socket, zmq_msg_t *message) SPN_MUST_USE;
 /* Whether read.sock was connected at the last look; *ret_fresh: by another connection than at the
- * last call. A connection is fresh once both read.sock and the monitor show it, so that it is fresh
+ * last call. A connection is fresh when both read.sock and the monitor show it, so that it is fresh
  * exactly once.
  */
 bool transport_connected(struct transport *transport, bool *ret_fresh);

@@ -64,8 +64,8 @@ void window_put(struct window *window, const struct wire_entry *entry, size_t en
  * allow. A skip is cut alone, since it is shorter than the entry whose place it takes. */
 struct window_cut window_cut(const struct window *window, uint64_t first, size_t bytes_max,
                              uint32_t count_max);
-/* Bytes from the entry of number first to the end of the newest, with those left free at the ring's
- * end. */
+/* Bytes from the entry of number first to the end of the newest, including any left free at the
+ * ring's end. */
 size_t window_bytes_from(const struct window *window, uint64_t first);
 
 /* Turns the entry of a held number into a skip and keeps the code. */
