@@ -120,7 +120,7 @@ spn_err calls_read(struct call *call, enum wire_type type, struct wire_in *ret_i
     }
     if ((err != SPN_OK && err != SPN_E_VERSION) || header.type != WIRE_ERROR)
         return err != SPN_OK ? err : SPN_E_PROTOCOL;
-    wire_get_error(&in, &error); /* laid out alike in every version */
+    wire_get_error(&in, &error); /* its layout is the same in every version */
     if (!wire_in_done(&in))
         return SPN_E_PROTOCOL;
     *ret_detail = error.detail;

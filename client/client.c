@@ -14,14 +14,14 @@
 #include "subscription.h"
 
 enum {
-    TURN_MESSAGES_MAX = 256, /* of each socket, so that a step stays short */
+    TURN_MESSAGES_MAX = 256, /* from each socket, so that a step stays short */
 };
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 #define PASSING_PAUSE_NS (100 * NS_PER_MS)
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
-/* A sidecar that starts makes its sockets first and opens them to its group then. */
+/* A sidecar that starts creates its sockets first and opens them to its group afterwards. */
 #define DENIED_FOR_NS (500 * NS_PER_MS)
 
 /* -- failures ---------------------------------------------------------------------------------- */
@@ -86,14 +86,14 @@ void client_remove(struct spn_client *client, struct client_part *part)
 
 /* -- a turn ------------------------------------------------------------------------------------ */
 
-/* A message that nobody knows, or that is no message, is dropped: the sidecar may be newer. */
+/* A message of an unknown type, or an invalid one, is dropped: the sidecar may be newer. */
 static void hand_to_parts(struct spn_client *client, zmq_msg_t *message)
 {
     struct wire_in in = wire_in(zmq_msg_data(message), zmq_msg_size(message));
     struct wire_header header;
     spn_err err = wire_get_header(&in, &header);
     if (err == SPN_E_VERSION && header.type == WIRE_ERROR)
-        err = SPN_OK; /* laid out alike in every version */
+        err = SPN_OK; /* its layout is the same in every version */
     if (err != SPN_OK)
         return;
     for (struct client_part *part = client->parts; part != NULL; part = part->next)
@@ -129,7 +129,8 @@ static spn_err take_messages(struct spn_client *client, struct transport_socket 
     return err == SPN_E_END ? SPN_OK : err;
 }
 
-/* Answers and questions die with a connection; whoever waits for one asks again at once. */
+/* Requests and answers are lost with a connection. A call that waits for an answer sends its
+ * request again at once. */
 static void notice_connection(struct spn_client *client)
 {
     bool fresh;
@@ -142,8 +143,8 @@ static void notice_connection(struct spn_client *client)
     client->connected = connected && (client->connected || fresh);
 }
 
-/* Whatever touched a socket may have used up the edge that ZeroMQ's descriptor gives: ask the
- * sockets themselves, last. */
+/* Any call that touched a socket may have used up the edge of ZeroMQ's descriptor. So the events of
+ * the sockets themselves are read, as the last step. */
 static void settle(struct spn_client *client)
 {
     bool blocked = false;
@@ -220,8 +221,8 @@ spn_err client_sleep(struct spn_client *client, uint64_t deadline_ns, uint64_t w
     return SPN_OK;
 }
 
-/* No answers: a sidecar that is stopping is about to be another one, and one where too many
- * producers are being opened takes the next a moment later. */
+/* These errors are not final. A sidecar that is stopping is about to be replaced by another one. A
+ * sidecar where too many producers are being opened takes the next one a moment later. */
 static bool will_pass(spn_err err)
 {
     return err == SPN_E_STOPPING || err == SPN_E_BACKPRESSURE;
@@ -244,7 +245,7 @@ static spn_err open_answer(struct spn_client *client, struct call *call, enum wi
     return err;
 }
 
-/* Nobody answered: is there somebody? */
+/* There was no answer. Does anybody listen? */
 static spn_err explain_silence(struct spn_client *client)
 {
     char words[CLIENT_WORDS_SIZE] = "";
@@ -275,7 +276,7 @@ spn_err client_ask(struct spn_client *client, struct call *call,
             if (!will_pass(err))
                 break;
         }
-        /* What the socket did not take waits for the connection, not for a clock. */
+        /* A request that the socket did not take waits for the connection, not for a time. */
         err = client_sleep(client, deadline_ns, call->blocked ? TRANSPORT_NEVER : call->again_ns);
         if (err != SPN_OK)
             break;
@@ -288,7 +289,7 @@ spn_err client_ask(struct spn_client *client, struct call *call,
 
 /* -- open and close ---------------------------------------------------------------------------- */
 
-/* What is forbidden stays so: that is not waited for to the end. */
+/* A permission error will not go away, so stop waiting early. */
 static spn_err say_hello(struct spn_client *client, uint64_t deadline_ns, struct wire_in *ret_in)
 {
     const struct client_question hello = {WIRE_HELLO, WIRE_WELCOME, NULL};
@@ -414,7 +415,8 @@ spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options
                        detail_size);
 }
 
-/* In a child process ZeroMQ's context is left alone, memory and all: its threads are not here. */
+/* In a child process ZeroMQ's context and its memory are left alone: its threads do not exist
+ * here. */
 void spn_client_close(spn_client *client)
 {
     if (client == NULL)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client: one connection to one sidecar, and the round of work that everything else takes part in.
+/* client: one connection to one sidecar, and the turn in which all other parts do their work.
  *
  * A turn takes what arrived, lets every part (a producer, all subscriptions) do what is due, and
- * leaves the client's descriptor telling the truth. It never blocks. Whoever has to wait turns,
- * looks, sleeps and turns again.
+ * brings the client's descriptor up to date. It never blocks. A call that has to wait repeats:
+ * turn, check, sleep.
  *
- * Owns     transport, calls, the words of the last failure.
- * Borrows  parts: they live in their owners, and leave before the client is closed.
- * Units    nanoseconds of the clock that it was opened with, CLOCK_MONOTONIC but in tests;
+ * Owns     transport, calls, the text of the last failure.
+ * Borrows  parts: they live in their owners, and are removed before the client is closed.
+ * Units    nanoseconds of the clock that it was opened with, CLOCK_MONOTONIC except in tests;
  *          TRANSPORT_NEVER for a deadline that never comes.
  * Threads  one at a time.
  */
@@ -24,18 +24,18 @@ enum { CLIENT_WORDS_SIZE = 512 };
 struct client_part;
 
 struct client_part_ops {
-    /* A message of ingest.sock, after its header; true: it was for this part alone. NULL: it has
-     * nothing to do with that socket. */
+    /* A message of ingest.sock, after its header; true: it was for this part alone. NULL: the part
+     * does not use that socket. */
     bool (*take)(struct client_part *part, uint8_t type, struct wire_in body);
     /* A message of read.sock that no call waited for; true: it was for this part, which may have
-     * moved it away. NULL: there are none. */
+     * moved the message. NULL: the part gets no such messages. */
     bool (*take_answer)(struct client_part *part, zmq_msg_t *message);
     void (*turn)(struct client_part *part, uint64_t now_ns);
-    /* The connection broke and came back: what was on its way may be lost. */
+    /* The connection broke and came back: messages that were on their way may be lost. */
     void (*reconnected)(struct client_part *part);
     uint64_t (*due_ns)(const struct client_part *part);
     bool (*blocked)(const struct client_part *part);      /* ingest.sock took nothing */
-    bool (*read_blocked)(const struct client_part *part); /* the same of read.sock; NULL: never */
+    bool (*read_blocked)(const struct client_part *part); /* the same for read.sock; NULL: never */
     spn_err (*failed)(const struct client_part *part);    /* a lasting failure, or SPN_OK */
 };
 
@@ -44,17 +44,17 @@ struct client_part {
     const struct client_part_ops *ops;
 };
 
-struct subscriptions; /* see subscription.c */
-struct inspect;       /* what the questions about the sidecar lend out; see inspect.c */
+struct subscriptions; /* see subscription_base.h */
+struct inspect;       /* what the calls about the sidecar lend; see inspect.c */
 
 struct spn_client {
     uint64_t (*now_ns)(void);
     struct fork_guard guard;
     struct transport transport;
     struct calls calls;
-    struct call call; /* of whoever waits for an answer */
+    struct call call; /* of the API call that waits for an answer */
     struct client_part *parts;
-    struct subscriptions *subscriptions; /* NULL: there never was one */
+    struct subscriptions *subscriptions; /* NULL: there never was a subscription */
     struct inspect *inspect;
     size_t data_max;
     size_t batch_bytes_max;
@@ -62,10 +62,10 @@ struct spn_client {
     int linger_ms;
     char *dir; /* where the sockets are */
 
-    bool connected;     /* as read.sock was when a turn looked */
+    bool connected;     /* read.sock was connected at the last turn */
     bool ready;         /* there is more to do at once */
-    bool news;          /* something came in since spn_client_step was last called */
-    uint64_t due_ns;    /* when a turn is due without anything coming in */
+    bool news;          /* something arrived since spn_client_step was last called */
+    uint64_t due_ns;    /* when a turn is due even if nothing arrives */
     uint64_t looked_ns; /* when the last turn began */
 
     spn_err err; /* of the last failure */
@@ -87,15 +87,15 @@ static inline spn_err client_check(struct spn_client *client)
     return client != NULL ? client_check_process(client) : SPN_E_INVALID;
 }
 
-/* Notes a failure for spn_client_detail and returns it; format NULL: the code's own words. */
+/* Records a failure for spn_client_detail and returns it; format NULL: the code's own text. */
 spn_err client_fail(struct spn_client *client, spn_err err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Words for spn_client_detail where no call fails. */
+/* Sets the text of spn_client_detail where no call fails. */
 void client_note(struct spn_client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Notes what the app got wrong and returns SPN_E_INVALID. */
+/* Records what the app did wrong and returns SPN_E_INVALID. */
 static inline spn_err client_refuse(struct spn_client *client, const char *words)
 {
     client->err = SPN_E_INVALID;
@@ -103,7 +103,7 @@ static inline spn_err client_refuse(struct spn_client *client, const char *words
     return SPN_E_INVALID;
 }
 
-/* client_check, for calls that fill something the caller must name. */
+/* client_check for calls that write an answer to filled. SPN_E_INVALID: filled is NULL. */
 static inline spn_err client_check_for(struct spn_client *client, const void *filled)
 {
     spn_err err = client_check(client);
@@ -129,10 +129,11 @@ struct client_question {
     const struct wire_out *body; /* NULL: none */
 };
 
-/* Asks, and again when that is due, until there is an answer; *ret_in stands at its body and is
- * valid until the call is used again. A call that has been asked already goes on waiting.
- * The deadline came: SPN_E_TIMEOUT; or there is no connection, and then as transport_probe says.
- * What an ERROR said. */
+/* Sends the request, and sends it again when that is due, until there is an answer. *ret_in stands
+ * at the answer's body and is valid until the call is used again. If the call has sent its request
+ * already, this goes on waiting.
+ * SPN_E_TIMEOUT: the deadline came. Without a connection at that time: the code of transport_probe.
+ * If the answer is an ERROR: its code. */
 spn_err client_ask(struct spn_client *client, struct call *call,
                    const struct client_question *question, uint64_t deadline_ns,
                    struct wire_in *ret_in) SPN_MUST_USE;

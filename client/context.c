@@ -5,13 +5,14 @@
 #include <pthread.h>
 #include <zmq.h>
 
-enum { SOCKETS_MAX = 16384 }; /* a client has four; ZeroMQ's own default would do for 255 clients */
+/* A client has four sockets; ZeroMQ's own default is enough for 255 clients. */
+enum { SOCKETS_MAX = 16384 };
 
 static struct {
     pthread_mutex_t mutex;
     pthread_once_t once;
     int atfork_error;
-    void *context; /* NULL: nobody has it */
+    void *context; /* NULL: it has no users */
     size_t users;
 } shared = {.mutex = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
 

@@ -6,7 +6,7 @@
 
 #include "err.h"
 
-/* Two: after a pause one event goes out alone, and as a probe would tell nothing. */
+/* Two: after a pause one event goes out alone, so a probe of one event would show nothing. */
 enum { PROBE_EVENTS = 2 };
 
 spn_err delivery_init(struct delivery *delivery, const struct delivery_options *options,
@@ -56,7 +56,8 @@ static void add_results(struct delivery *delivery, uint64_t first, uint64_t coun
     results_add(&delivery->results, first, count, result, code);
 }
 
-/* first .. last, still held, ended alike; but what we made a skip was refused, and we know why. */
+/* first .. last are still held and all ended with this result, except skips. A number that we
+ * turned into a skip was refused, with the code that the skip keeps. */
 static void end_range(struct delivery *delivery, uint64_t first, uint64_t last, spn_result result)
 {
     static const spn_err codes[SPN_LOST + 1] = {
@@ -75,9 +76,10 @@ static void end_range(struct delivery *delivery, uint64_t first, uint64_t last, 
         add_results(delivery, plain, last - plain + 1, result, codes[result]);
 }
 
-/* A few events were sent again, to see whether what was sent before them got lost. Batches are
- * taken whole and in order: a sidecar that has these and no others has them from here or from
- * there, and a full batch will tell; one that has fewer, or more, has what was sent before. */
+/* A probe sends a few events again, to see whether the first sending got lost. The sidecar takes
+ * batches whole and in order. If it now has exactly the events of the probe, they may come from the
+ * probe or from the first sending, and a full batch as the next probe will show which. If it has
+ * fewer or more, it has what was sent first. */
 static void judge_probe(struct delivery *delivery, uint64_t up_to)
 {
     if (delivery->probe == 0 || up_to < delivery->probe)
@@ -89,7 +91,8 @@ static void judge_probe(struct delivery *delivery, uint64_t up_to)
         delivery->sent = delivery->sent_end;
 }
 
-/* Everything up to up_to has ended: as the runs say, the rest was stored. The runs were checked. */
+/* Everything up to up_to has ended. The runs give the results; numbers in no run were stored. The
+ * runs were checked before. */
 static void end_up_to(struct delivery *delivery, uint64_t up_to, struct wire_in runs,
                       uint32_t run_count)
 {
@@ -210,7 +213,7 @@ static void go_back(struct delivery *delivery, uint64_t number)
     delivery->probe = 0;
 }
 
-/* Reads the runs once without acting, so that a message that lies is dropped whole. */
+/* Reads the runs once without acting, so that an invalid message is dropped as a whole. */
 static bool runs_are_good(struct wire_in runs, uint32_t run_count)
 {
     uint64_t end = 0;
@@ -239,7 +242,7 @@ static spn_err take_ack(struct delivery *delivery, struct wire_in in)
     if (ack.from <= delivery->acked)
         end_up_to(delivery, ack.up_to, in, ack.run_count);
     else if (delivery->need < DELIVERY_STATE)
-        delivery->need = DELIVERY_STATE; /* an earlier one got lost, and its runs with it */
+        delivery->need = DELIVERY_STATE; /* an earlier ACK got lost, and its runs with it */
     return SPN_OK;
 }
 
@@ -254,9 +257,9 @@ static spn_err take_expect(struct delivery *delivery, struct wire_in in)
     return SPN_OK;
 }
 
-/* A refusal costs a round, and a session that somebody else closes may have thousands of events on
- * their way: 16,000 took half a minute, and all other sessions of the producer waited. They are
- * refused with the first. */
+/* A refusal costs a round. A session that somebody else closes may have thousands of events on
+ * their way: refusing 16,000 took half a minute, and all other sessions of the producer waited. So
+ * those events are refused with the first one. */
 static void skip_refused(struct delivery *delivery, uint64_t number, spn_err code)
 {
     window_skip(&delivery->window, number, code);
@@ -320,7 +323,7 @@ spn_err delivery_take(struct delivery *delivery, uint8_t type, struct wire_in in
     }
 }
 
-/* What does not get better by itself ends the producer; the rest is left to the next state. */
+/* An error that will not pass ends the producer. Other errors are left to the next state. */
 void delivery_take_error(struct delivery *delivery, spn_err code)
 {
     switch (code) {
@@ -338,9 +341,10 @@ void delivery_take_error(struct delivery *delivery, spn_err code)
     }
 }
 
-/* Of what was acknowledged when we asked, a sidecar that has less has lost the rest: it restarted,
- * and the level was accepted. True if there was such. What was acknowledged since we asked says
- * nothing: that acknowledgement overtook the answer. */
+/* Of the events that were acknowledged when the request went out, those above accepted are lost:
+ * the sidecar restarted, and the level was accepted (at level durable: see take_mark). True: there
+ * are lost events. Events that were acknowledged after the request are not counted: their
+ * acknowledgement overtook the answer. */
 static bool lose_above(struct delivery *delivery, uint64_t accepted)
 {
     uint64_t by_result[SPN_LOST + 1] = {0};
@@ -350,7 +354,7 @@ static bool lose_above(struct delivery *delivery, uint64_t accepted)
     if (delivery->options.level == SPN_NONE || accepted >= last)
         return false;
     if (first > last)
-        return true; /* it was told before */
+        return true; /* it was counted before */
     delivery->lost_end = last + 1;
     results_lose(&delivery->results, first, last, by_result);
     counters->stored -= by_result[SPN_STORED];
@@ -367,8 +371,9 @@ bool delivery_owes_base(const struct delivery *delivery)
            !delivery_ready(delivery);
 }
 
-/* An older copy of the database, or another one, is told by its mark, or by the loss of what was
- * durable. What it has less of is lost like what was only accepted; but nobody reckons with that.
+/* An older copy of the database, or another one, shows in its mark, or in the loss of durable
+ * events. The events that it lacks are lost as events that were only accepted are. But no app
+ * expects this loss, so it is counted in gone too.
  */
 static void take_mark(struct delivery *delivery, const struct wire_mark *mark, uint64_t lost)
 {
@@ -386,8 +391,9 @@ void delivery_asked(struct delivery *delivery)
     delivery->runs_untold = 0;
 }
 
-/* known: what it was seen to hold before. If it holds more now it is slow, not deaf, and what was
- * sent is on its way. It is, too, when it was only told of the base. */
+/* known: the highest number that the sidecar was known to have before. If it has more now it is
+ * slow, not deaf, and the events that were sent are on their way. They are also on their way if the
+ * request only reported the base. */
 static void resend(struct delivery *delivery, bool opened, uint64_t accepted, uint64_t known)
 {
     if (lose_above(delivery, accepted) || opened) {
@@ -412,7 +418,7 @@ spn_err delivery_take_state(struct delivery *delivery, bool opened, struct wire_
     delivery->instance = state.instance;
     delivery->need = DELIVERY_NOTHING;
 
-    uint64_t sent_last = delivery->sent_end - 1; /* what was never sent has no result */
+    uint64_t sent_last = delivery->sent_end - 1; /* numbers that were never sent have no result */
     uint64_t durable = state.durable < sent_last ? state.durable : sent_last;
     uint64_t accepted = state.accepted < sent_last ? state.accepted : sent_last;
     uint64_t known = delivery->accepted;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fork_guard: are we still in the process that made this?
  *
- * ZeroMQ sockets must not be used in a child process. Asking getpid for each event would be a
- * system call; instead a page that the kernel gives to children zeroed (MADV_WIPEONFORK, Linux
- * 4.14) holds a mark. Where there is no such page, getpid is asked.
+ * ZeroMQ sockets must not be used in a child process. Calling getpid for each event would cost a
+ * system call. Instead a page holds a mark, and the kernel zeroes that page in a child
+ * (MADV_WIPEONFORK, Linux 4.14). Without such a page, getpid is called.
  *
  * Owns     one page per guard.
  */
@@ -23,7 +23,7 @@ struct fork_guard {
 };
 
 void fork_guard_init(struct fork_guard *guard);
-void fork_guard_release(struct fork_guard *guard); /* takes what was only zeroed */
+void fork_guard_release(struct fork_guard *guard); /* takes a struct that was only zeroed */
 bool fork_guard_is_child(const struct fork_guard *guard);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* given_id: the ids of events that come without one. */
+/* given_id: ids for events that are published without one. */
 #include <assert.h>
 #include <string.h>
 

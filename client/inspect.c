@@ -17,16 +17,16 @@ struct inspect {
     zmq_msg_t page;
     struct wire_in rows;
     uint32_t left;
-    bool more; /* rows behind this page */
+    bool more; /* there are rows after this page */
     uint8_t prefix[WIRE_SESSION_MAX];
     size_t prefix_size;
-    uint8_t name[WIRE_SESSION_MAX]; /* that the last call gave */
+    uint8_t name[WIRE_SESSION_MAX]; /* of the row that the last call returned */
     size_t name_size;
 
     char version[TEXT_SIZE];
     char reason[TEXT_SIZE];
 
-    struct spn_stat *stats; /* with their names behind them */
+    struct spn_stat *stats; /* followed by their names */
 };
 
 void inspect_free(struct inspect *inspect)
@@ -151,7 +151,7 @@ spn_err spn_next_session(spn_client *client, struct spn_bytes after, struct spn_
         keep(after, inspect->name, &inspect->name_size); /* it may point into the page */
         keep(prefix, inspect->prefix, &inspect->prefix_size);
         if (at_end) {
-            inspect->name_size = 0; /* the next walk asks anew */
+            inspect->name_size = 0; /* the next walk requests a page again */
             return client_fail(client, SPN_E_END, NULL);
         }
         err = fetch_page(client, timeout_ms);
@@ -178,7 +178,7 @@ spn_err spn_get_session(spn_client *client, struct spn_bytes name, int timeout_m
     err = wire_check_session(name);
     if (err != SPN_OK)
         return client_fail(client, err, NULL);
-    wire_put_info(&body, name); /* which may be lent from the answer before */
+    wire_put_info(&body, name); /* before the clear: name may lie in the previous answer */
     calls_clear(&client->call);
     err = client_ask(client, &client->call, &question, client_deadline(client, timeout_ms), &in);
     if (err != SPN_OK)
@@ -229,8 +229,8 @@ spn_err spn_get_health(spn_client *client, int timeout_ms, struct spn_health *re
     return SPN_OK;
 }
 
-/* One block: the counters, then their names with a NUL each. The names take less room than they do
- * on the wire, where each has a length byte and a value of eight. */
+/* One block: the counters, then their names with a NUL each. The names take less room than on the
+ * wire, where each also has a length byte and a value of eight bytes. */
 static spn_err keep_stats(struct spn_client *client, struct wire_in in, uint32_t count)
 {
     struct inspect *inspect = client->inspect;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inspect: what a sidecar says about itself and its sessions.
+/* inspect: what a sidecar reports about itself and its sessions.
  *
- * spn_next_session walks a list by name; behind it a page of rows is kept and used for as long as
- * the walk goes on where the last call ended.
+ * spn_next_session walks a list by name. It keeps a page of rows and uses it as long as each call
+ * goes on where the last one ended.
  *
- * Owns     a page of session rows, the texts of the last health, the last counters. Made with the
- *          first question, freed with the client.
- * Lends    bytes of those: until the same question is asked again; those of spn_get_session, which
- *          lie in the client's call, until anything is asked.
+ * Owns     a page of session rows, the texts of the last health, the last counters. Created by the
+ *          first call that needs it, freed with the client.
+ * Lends    bytes of those: until the same call is made again. The bytes of spn_get_session lie in
+ *          the client's call: until the next request.
  * Threads  those of its client.
  */
 #ifndef SPN_CLIENT_INSPECT_H

@@ -11,7 +11,7 @@ struct pending_entry {
     struct wire_entry entry; /* its bytes lie in `bytes`, one after the other */
     struct pending_entry *next;
     struct pending_entry *before;
-    struct pending_entry *chain; /* of its bucket */
+    struct pending_entry *chain; /* next in its bucket */
     uint64_t hash;
     uint8_t *bytes;
     size_t capacity;
@@ -41,7 +41,7 @@ void pending_release(struct pending *pending)
 
 /* -- by session -------------------------------------------------------------------------------- */
 
-/* FNV-1a. The seed is one that whoever chooses the names does not know. */
+/* FNV-1a. The seed is unknown to those who choose the session names. */
 static uint64_t hash_of(const struct pending *pending, struct spn_bytes session)
 {
     const uint8_t *bytes = session.data;
@@ -71,7 +71,7 @@ static void unlink_entry(struct pending *pending, const struct pending_entry *he
     *at = held->chain;
 }
 
-/* From the oldest on, so that the newest is first in its bucket again. */
+/* Links from the oldest to the newest, so that the newest is first in its bucket again. */
 static spn_err grow(struct pending *pending)
 {
     size_t count = pending->bucket_count > 0 ? pending->bucket_count * 2 : BUCKETS_MIN;
@@ -86,7 +86,7 @@ static spn_err grow(struct pending *pending)
     return SPN_OK;
 }
 
-/* The first one of the session in what is left of its bucket. */
+/* The first entry of the session from held on in its bucket; NULL: there is none. */
 static struct pending_entry *find(struct pending_entry *held, uint64_t hash,
                                   struct spn_bytes session)
 {
@@ -195,7 +195,7 @@ static bool is_event(const struct pending_entry *held)
     return held != NULL && held->entry.kind == WIRE_EVENT;
 }
 
-/* newest: of the session; NULL: it has none. */
+/* newest: the newest entry of the session; NULL: it has none. */
 static spn_err put_event(struct pending *pending, const struct wire_entry *entry, uint64_t hash,
                          struct pending_entry *newest, unsigned *ret_replaced)
 {
@@ -219,7 +219,7 @@ static spn_err put_marker(struct pending *pending, const struct wire_entry *entr
     spn_err err = SPN_OK;
     bool replaces = is_marker(newest);
     if (replaces && entry->kind == WIRE_MARKER && entry->id.size == 0)
-        newest->entry.retry_ms = entry->retry_ms; /* the id that waits stays */
+        newest->entry.retry_ms = entry->retry_ms; /* the pending marker keeps its id */
     else
         err = replaces ? replace(pending, newest, entry) : append(pending, entry, hash);
     if (err == SPN_OK)

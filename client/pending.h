@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pending: what a latest-only producer holds back while its window is full.
+/* pending: the entries that a latest-only producer holds back while its window is full.
  *
  *     oldest                              newest
  *     [ a 7 ] -> [ b close ] -> [ b 2 ] -> [ c 40 ]
  *
- * One queue in the order of arrival, and a hash of sessions beside it. An event takes the place of
- * its session's newest entry when that is an event too, and keeps that one's place in the queue: a
- * session with many events does not push itself back, and waits no longer than the others. A marker
- * takes the place of a marker, and waits behind an event until the next one takes the place of
- * both. A close or a delete is never replaced, so that what comes before and behind it stays there.
+ * There is one queue in the order of arrival, and a hash of sessions beside it. If the newest entry
+ * of a session is an event, the session's next event replaces it and keeps its place in the queue.
+ * So a session with many events does not push itself back, and waits no longer than the others. A
+ * marker replaces a marker. After an event a marker waits until the next event replaces both. A
+ * close or a delete is never replaced, so entries before it stay before it and entries after it
+ * stay after it.
  *
- * Entries have no numbers yet, and events without an id have none until they get their number.
+ * Entries have no numbers yet. An event without an id gets its id together with its number.
  *
- * Owns     the entries and their bytes; at most count_max of them with bytes_max bytes in all, but
- *          one of any size.
+ * Owns     the entries and their bytes; at most count_max of them with bytes_max bytes in all. An
+ *          entry that is alone may have any size.
  * Borrows  the bytes of an entry: copied before the call returns.
  * Lends    the first entry: valid until the next call that changes something.
  * Units    bytes, as an entry has them on the wire.
@@ -41,10 +42,10 @@ struct pending {
 };
 
 void pending_init(struct pending *pending, size_t count_max, size_t bytes_max, uint64_t seed);
-void pending_release(struct pending *pending); /* takes what was only zeroed */
+void pending_release(struct pending *pending); /* takes a struct that was only zeroed */
 
-/* Takes an entry in; *ret_replaced: in place of how many. SPN_E_TOO_MANY, SPN_E_NOMEM: it was not
- * taken, and all is as it was. */
+/* Adds an entry; *ret_replaced: how many entries it replaced. SPN_E_TOO_MANY, SPN_E_NOMEM: it was
+ * not added, and nothing changed. */
 spn_err pending_put(struct pending *pending, const struct wire_entry *entry,
                     unsigned *ret_replaced) SPN_MUST_USE;
 

@@ -51,8 +51,8 @@ static spn_err choose_id(struct spn_producer *producer, const uint8_t *id)
     return SPN_OK;
 }
 
-/* Token 0: we are the new holder. Base 1 asks for results that are of no use here, but must be
- * something. */
+/* Token 0: we are the new holder. Base 1 requests results that are not used here, but base must
+ * have a value. */
 static spn_err take_id(struct spn_producer *producer, int timeout_ms, struct wire_state *ret_state)
 {
     uint8_t bytes[96];
@@ -73,8 +73,9 @@ static spn_err take_id(struct spn_producer *producer, int timeout_ms, struct wir
     return SPN_OK;
 }
 
-/* A small window says how much may be on its way, not how many sessions there are. The token is the
- * seed: random, and none of those who choose names know it. */
+/* A small window limits how much may be on its way, not how many sessions there are. So the pending
+ * entries have the default limits at least. The token is the seed: it is random, and unknown to
+ * those who choose the session names. */
 static void start_pending(struct spn_producer *producer, const struct spn_producer_options *options,
                           uint64_t token)
 {
@@ -166,7 +167,6 @@ static uint64_t unended(const struct spn_producer *producer)
            producer->pending.count;
 }
 
-/* A call that is about to wait: what is gathered goes out, since nobody will add to it. */
 static spn_err turn_and_sleep(struct spn_producer *producer, uint64_t deadline_ns)
 {
     spn_err err = client_sleep(producer->client, deadline_ns, TRANSPORT_NEVER);
@@ -184,7 +184,7 @@ spn_err spn_producer_next_ack(spn_producer *producer, int timeout_ms, struct spn
     if (results_next(&delivery->results, ret_ack))
         return SPN_OK;
     uint64_t deadline_ns = client_deadline(prod_client_of(producer), timeout_ms);
-    if (timeout_ms != 0)
+    if (timeout_ms != 0) /* about to wait: send what is gathered, since nobody will add to it */
         delivery_hurry(delivery);
     err = client_turn(producer->client);
     for (;;) {
@@ -250,8 +250,8 @@ struct spn_counters spn_producer_counters(const spn_producer *producer)
     return counters;
 }
 
-/* Nothing is outstanding: with a random id the sidecar need not remember it. If it does not get
- * there the sidecar forgets it in time. */
+/* Nothing is outstanding, so the sidecar need not remember a random id. If the LEAVE does not
+ * arrive, the sidecar forgets the id in time. */
 static void leave(struct spn_producer *producer)
 {
     struct spn_client *client = producer->client;

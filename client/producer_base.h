@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* producer_base: what the files about a producer do for each other.
+/* producer_base: what the files of the producer share.
  *
- * producer.c opens, waits and closes. producer_publish.c takes events in. producer_turn.c is its
- * part of the client's turn: what is sent, and what comes back. given_id.c makes ids for events
- * that come without one.
+ * producer.c opens, waits and closes. producer_publish.c takes events from the app. producer_turn.c
+ * is the producer's part of the client's turn: it sends batches and takes the answers. given_id.c
+ * makes ids for events that are published without one.
  *
  * Threads  those of its client.
  */
@@ -15,7 +15,7 @@
 enum {
     WINDOW_BYTES_DEFAULT = 4 * 1024 * 1024,
     WINDOW_EVENTS_DEFAULT = 65536,
-    LINGER_MS = 100,  /* what ZeroMQ gets for what it has not written at the close */
+    LINGER_MS = 100,  /* for what ZeroMQ has not written at the close */
     DECIMAL_MAX = 20, /* digits of UINT64_MAX */
 };
 
@@ -32,7 +32,7 @@ size_t prod_write_given_id(const struct spn_producer *producer, uint64_t number,
 
 extern const struct client_part_ops prod_part_ops;
 
-/* An entry that was checked, under the number that is next; an event without an id is given one.
+/* Puts a checked entry into the window under the next number; an event without an id is given one.
  * false: there is no room for it. */
 bool prod_put(struct spn_producer *producer, const struct wire_entry *entry, uint64_t *ret_ticket);
 

@@ -31,7 +31,7 @@ static spn_err check_session(struct spn_producer *producer, struct spn_bytes ses
     return SPN_OK;
 }
 
-/* What a marker cannot say. */
+/* Whether the event has another kind than SPN_EVENT and is not a valid marker or reset. */
 static bool is_no_marker(const struct spn_event *event)
 {
     if (event->kind == SPN_EVENT)
@@ -69,14 +69,14 @@ static bool should_look(const struct spn_producer *producer)
     return producer->client->now_ns() - producer->client->looked_ns >= PRODUCER_LOOK_NS;
 }
 
-/* What is pending goes before. false: not now. */
+/* Pending entries go first. false: not now. */
 static bool put_entry(struct spn_producer *producer, const struct wire_entry *entry,
                       uint64_t *ret_ticket)
 {
     return producer->pending.count == 0 && prod_put(producer, entry, ret_ticket);
 }
 
-/* The window is full: everything in it goes out, and then it is the sidecar's turn. */
+/* The window is full: sends everything in it, and then waits for the sidecar. */
 static spn_err wait_for_room(struct spn_producer *producer, const struct wire_entry *entry,
                              uint64_t *ret_ticket)
 {
@@ -100,8 +100,8 @@ static spn_err wait_for_room(struct spn_producer *producer, const struct wire_en
         client->connected ? "" : ", which is not connected");
 }
 
-/* Latest only: now, or when there is room, if nothing newer of the session comes until then. What
- * is in the window goes out, to make room. */
+/* Latest only: takes the entry into the window now, or when there is room, unless a newer entry of
+ * its session replaces it until then. The events in the window go out, to make room. */
 static spn_err take_latest(struct spn_producer *producer, const struct wire_entry *entry,
                            uint64_t *ret_ticket)
 {
@@ -127,7 +127,7 @@ static spn_err take_latest(struct spn_producer *producer, const struct wire_entr
     return SPN_OK;
 }
 
-/* As soon as there is room. */
+/* Takes the entry into the window as soon as there is room. */
 static spn_err take_entry(struct spn_producer *producer, const struct wire_entry *entry,
                           uint64_t *ret_ticket)
 {
@@ -157,8 +157,8 @@ static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
     return take_entry(producer, &entry, ret_ticket);
 }
 
-/* An event that was taken has its ticket, whatever the turn after it finds: a failure that lasts is
- * reported by the next call. */
+/* The event was taken already, so a failure of this turn does not matter to it. The next call
+ * reports a failure that lasts. */
 static void look(struct spn_producer *producer)
 {
     if (should_look(producer) && client_turn(producer->client) != SPN_OK)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* producer_turn: what a producer sends, and what comes back. */
+/* producer_turn: a producer's batches and requests, and the answers to them. */
 #include <string.h>
 
 #include "producer_base.h"
@@ -14,7 +14,7 @@ static const struct spn_producer *const_producer_of(const struct client_part *pa
     return (const struct spn_producer *)part;
 }
 
-/* Words for spn_client_detail, when the sidecar's error ended the producer. */
+/* Sets the text of spn_client_detail when the sidecar's error ended the producer. */
 static void note_failure(struct spn_producer *producer, struct spn_bytes detail)
 {
     if (producer->delivery.failed != SPN_OK && detail.size > 0)
@@ -22,7 +22,8 @@ static void note_failure(struct spn_producer *producer, struct spn_bytes detail)
                     (const char *)detail.data);
 }
 
-/* A message that lies is dropped whole: if it mattered, the state a second later says so again. */
+/* An invalid message is dropped as a whole. If it mattered, the state a second later reports the
+ * same. */
 static bool part_take(struct client_part *part, uint8_t type, struct wire_in body)
 {
     struct spn_producer *producer = producer_of(part);
@@ -34,7 +35,8 @@ static bool part_take(struct client_part *part, uint8_t type, struct wire_in bod
     return true;
 }
 
-/* Each ticket has had its result: that the event is gone all the same is counted, and said. */
+/* These tickets already had their result. The loss of their events is counted, and reported in the
+ * text of spn_client_detail. */
 static void note_gone(struct spn_producer *producer)
 {
     uint64_t gone = producer->delivery.gone;
@@ -61,10 +63,10 @@ static void take_answer(struct spn_producer *producer)
     calls_clear(&producer->call);
     note_gone(producer);
     uint64_t now_ns = producer->client->now_ns();
-    if (err != SPN_OK) /* not now; asked again after a pause */
+    if (err != SPN_OK) /* not now; requested again after a pause */
         producer->call.again_ns = now_ns + PRODUCER_SILENCE_NS;
     producer->asked = DELIVERY_NOTHING;
-    producer->heard_ns = now_ns; /* the next question waits for a second of silence too */
+    producer->heard_ns = now_ns; /* the next request also waits for a second of silence */
 }
 
 static void ask(struct spn_producer *producer, uint64_t now_ns)
@@ -132,8 +134,8 @@ bool prod_put(struct spn_producer *producer, const struct wire_entry *entry, uin
     return true;
 }
 
-/* Moves what is pending into the window, the oldest first, as far as there is room. It has waited
- * enough: it is not gathered. True: there was some. */
+/* Moves pending entries into the window, the oldest first, as far as there is room. They have
+ * waited enough and go out without gathering. True: at least one was moved. */
 static bool admit_pending(struct spn_producer *producer)
 {
     struct delivery *delivery = &producer->delivery;
@@ -149,7 +151,7 @@ static bool admit_pending(struct spn_producer *producer)
     return true;
 }
 
-/* With level none sending makes room. */
+/* With level none, sending makes room for more pending entries. */
 static void send_batches(struct spn_producer *producer, uint64_t now_ns)
 {
     struct delivery *delivery = &producer->delivery;
@@ -189,7 +191,7 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
     send_batches(producer, now_ns);
 }
 
-/* At level accepted even what was acknowledged may be gone. */
+/* At level accepted even acknowledged events may be gone. */
 static void part_reconnected(struct client_part *part)
 {
     struct delivery *delivery = &producer_of(part)->delivery;

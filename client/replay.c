@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    SLICE_BYTES = 256 * 1024, /* two are held: the one read and the one that follows */
+    SLICE_BYTES = 256 * 1024, /* two are held: the one being read and the next */
     LAST_BODY_SIZE = 1 + WIRE_SESSION_MAX,
     FETCH_BODY_SIZE = 1 + 4 + 8 + 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
 };
@@ -85,7 +85,7 @@ static spn_err read_verdict(struct spn_replay *replay, const struct wire_slice *
     case WIRE_RESUMED:
     case WIRE_TRIMMED:
         break;
-    default: /* of subscriptions only */
+    default: /* verdicts of subscriptions only */
         return client_fail(replay->client, SPN_E_PROTOCOL, "the sidecar's SLICE cannot be read");
     }
     bool empty = slice->count == 0;
@@ -123,8 +123,8 @@ static spn_err take_slice(struct spn_replay *replay, struct wire_in in)
     return SPN_OK;
 }
 
-/* Asks for what follows the slice while the app reads it. When that cannot go out now, whoever
- * needs it asks. */
+/* Requests the next slice while the app reads this one. If the request cannot go out now, the call
+ * that needs the next slice sends it. */
 static spn_err ask_ahead(struct spn_replay *replay)
 {
     uint8_t bytes[FETCH_BODY_SIZE];
@@ -191,8 +191,8 @@ spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_
     return SPN_OK;
 }
 
-/* Seqs have no holes but those that the sidecar told of: anything else is a lost event. What is
- * left of the slice then stays where it is, and every further call finds the same. */
+/* Seqs have no holes except those that the sidecar reported: any other hole is a lost event. The
+ * rest of the slice is then never given, and every further call fails the same way. */
 static spn_err next_item(struct spn_replay *replay, struct spn_event *ret_event)
 {
     struct wire_item item;
@@ -228,7 +228,7 @@ spn_err spn_replay_next(spn_replay *replay, int timeout_ms, struct spn_event *re
         if (err != SPN_OK)
             return err;
         if (replay->left == 0) {
-            replay->caught_up = false; /* called again, it asks again */
+            replay->caught_up = false; /* the next call requests a slice again */
             return client_fail(replay->client, SPN_E_END, NULL);
         }
     }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* replay: spn_replay_* and spn_last_event.
  *
- * A replay is a cursor, read slice by slice. While the app goes through one slice the next one is
- * already asked for, so that reading waits for the sidecar only at the start.
+ * A replay is a cursor, read slice by slice. While the app reads one slice the next one is already
+ * requested, so that reading waits for the sidecar only at the start.
  *
- * Owns     the slice that is being read, and through its call the one that came after.
+ * Owns     the slice that is being read, and through its call the next one.
  * Borrows  the client, which outlives it.
  * Lends    bytes of an event: until the next call on the same replay.
  * Threads  those of its client.
@@ -20,7 +20,7 @@ struct spn_replay {
     zmq_msg_t slice;
     struct wire_in items;
     uint32_t left;  /* items not given yet */
-    bool started;   /* there was a slice: the cursor is (epoch, seq) */
+    bool started;   /* a slice was received: the cursor is (epoch, seq) */
     bool caught_up; /* the slice ends at what was durable then */
     uint64_t epoch;
     uint64_t seq;      /* where the slice ends */

@@ -27,7 +27,7 @@ static uint64_t last_of(const struct results_run *run)
     return run->first + run->count - 1;
 }
 
-/* Takes the first `count` tickets off a run, and the run with its last one. */
+/* Removes the first `count` tickets of a run, and the run when it has none left. */
 static void shorten(struct results *results, size_t index, uint32_t count)
 {
     struct results_run *run = run_at(results, index);
@@ -45,7 +45,7 @@ static void shorten(struct results *results, size_t index, uint32_t count)
         results->head = 0;
 }
 
-/* Room for one more run behind the last. */
+/* Makes room for one more run after the last. */
 static bool make_room(struct results *results)
 {
     if (results->head + results->count < results->capacity)
@@ -129,7 +129,7 @@ static size_t find(const struct results *results, uint64_t ticket)
     return low;
 }
 
-/* Cuts a run in two so that one begins at the ticket. Without memory it stays whole. */
+/* Cuts a run in two so that one begins at the ticket. False: no memory, the run stays whole. */
 static bool split(struct results *results, size_t index, uint64_t ticket)
 {
     struct results_run *run = run_at(results, index);
@@ -159,7 +159,8 @@ bool results_take(struct results *results, uint64_t ticket, struct spn_ack *ret_
         return true;
     }
     if (!split(results, index, ticket)) {
-        /* No memory for the second half: what is older goes, as when there are too many. */
+        /* No memory for the second half: the run's older tickets are dropped, as when there are too
+         * many. */
         shorten(results, index, (uint32_t)(ticket - run_at(results, index)->first));
         shorten(results, index, 1);
         return true;

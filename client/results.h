@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* results: how tickets ended, until somebody asks.
+/* results: how tickets ended, kept until the app fetches it.
  *
- * Kept as runs of consecutive tickets that ended alike, since nearly all are stored: a million of
- * those take one run. Tickets come in ascending order and leave in any.
+ * Results are kept as runs of consecutive tickets that ended alike. Nearly all tickets are stored:
+ * a million of those take one run. Tickets are added in ascending order and taken out in any order.
  *
  * Owns     the runs; at most unread_max tickets are kept, then the oldest are dropped.
  * Threads  those of its owner.
@@ -32,10 +32,10 @@ struct results {
 };
 
 void results_init(struct results *results, uint64_t unread_max);
-void results_release(struct results *results); /* takes what was only zeroed */
+void results_release(struct results *results); /* takes a struct that was only zeroed */
 
-/* count tickets from first on, above all that were added before. Without memory for one more run
- * the oldest run is dropped in its place. */
+/* Adds count tickets from first on; they are above all that were added before. Without memory for
+ * one more run the oldest run is dropped to make room. */
 void results_add(struct results *results, uint64_t first, uint64_t count, spn_result result,
                  spn_err code);
 
@@ -44,8 +44,8 @@ bool results_next(struct results *results, struct spn_ack *ret_ack);
 /* Takes out one ticket; false: it is not here. */
 bool results_take(struct results *results, uint64_t ticket, struct spn_ack *ret_ack);
 
-/* Those of first .. last that nobody has read yet are now lost. Gives the number of them that
- * were held as each result, in by_result[spn_result]. */
+/* The results of first .. last that are still unread become lost. Adds to by_result[spn_result] how
+ * many of them had each result before. */
 void results_lose(struct results *results, uint64_t first, uint64_t last,
                   uint64_t by_result[SPN_LOST + 1]);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sse_text: spn_sse_*, the parser and formatter of text/event-stream for users of the library.
  *
- * Owns     a parser each.
+ * Owns     one parser per spn_sse.
  * Lends    bytes of an event: until the next call on the same parser.
  */
 #include <stdlib.h>

@@ -9,7 +9,8 @@
 
 /* -- giving ------------------------------------------------------------------------------------ */
 
-/* Where it went on from is gone, or has another life: either way what it was reading was deleted.
+/* A subscription that went on from a cursor and finds no session, or another epoch, was reading a
+ * session that was deleted.
  */
 static spn_err end_reason(const struct spn_subscription *subscription, uint8_t verdict)
 {
@@ -40,7 +41,7 @@ static void give_end(struct spn_subscription *subscription, spn_err why, struct 
     subscription->end_given = true;
 }
 
-/* Anything but events: the whole frame is the item. */
+/* For frames other than events: the whole frame is the item. */
 static void give_head(struct spn_subscription *subscription, struct spn_item *ret_item)
 {
     struct wire_deliver head = subscription->first->head;
@@ -57,7 +58,7 @@ static void give_head(struct spn_subscription *subscription, struct spn_item *re
                                   .epoch = head.epoch};
 }
 
-/* False: the frame's items are not what its head says. */
+/* False: the frame's items do not match its head. */
 static bool give_event(struct spn_subscription *subscription, struct spn_item *ret_item)
 {
     struct wire_item item;
@@ -91,7 +92,7 @@ static void open_frame(struct spn_subscription *subscription)
     subscription->opened = true;
 }
 
-/* An end that was received stays what it is only if all before it could be read. */
+/* An end that was received counts only if everything before it could be read. */
 static void give_up_frames(struct spn_subscription *subscription)
 {
     sub_drop_frames(subscription);
@@ -137,7 +138,7 @@ static bool has_more(const struct spn_subscription *subscription)
     return first != NULL || (subscription->failed != SPN_OK && !subscription->end_given);
 }
 
-/* Behind the others, so that none is left waiting. */
+/* The subscription rejoins the ring after the others, so that none is left waiting. */
 static bool give(struct spn_subscription *subscription, struct spn_item *ret_item)
 {
     take_back(subscription);
@@ -148,14 +149,14 @@ static bool give(struct spn_subscription *subscription, struct spn_item *ret_ite
     return gave;
 }
 
-/* While there are items the sockets are looked at only now and then, and so they are by an app that
- * does not wait: a look costs more than an item. */
+/* While there are items, or if the app does not wait, the sockets are looked at only now and then:
+ * a look costs more than an item. */
 static spn_err glance(struct spn_client *client)
 {
     return client->now_ns() - client->looked_ns >= LOOK_NS ? client_turn(client) : SPN_OK;
 }
 
-/* For one that does not wait a look that old is as good as one now. */
+/* For a call that does not wait, a look of that age is as good as a new one. */
 static bool is_over(const struct spn_client *client, int timeout_ms)
 {
     return timeout_ms == 0 && !client->ready;
@@ -252,7 +253,7 @@ static spn_err check_options(struct spn_bytes session,
     return SPN_E_INVALID;
 }
 
-/* The session and the id behind the struct. */
+/* The bytes of the session and the id follow the struct. */
 static struct spn_subscription *make(struct spn_client *client, struct spn_bytes session,
                                      const struct spn_subscription_options *options)
 {
@@ -346,7 +347,7 @@ void spn_unsubscribe(spn_subscription *subscription)
         client->subscriptions->forgotten = true;
     free_subscription(subscription);
     if (alive && client_turn(client) != SPN_OK)
-        return; /* the next call says so */
+        return; /* the next call reports it */
 }
 
 uint64_t subscriptions_resumed(const struct spn_client *client)

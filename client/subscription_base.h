@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_base: a client's subscriptions, and what the files about them do for each other.
+/* subscription_base: a client's subscriptions, and what their files share.
  *
- * subscription.c has the public calls. subscription_table.c knows which subscription has which
- * number. subscription_credit.c renews credit and the lease. subscription_take.c takes what comes
- * from the sidecar, as a part of the client's turn.
+ * subscription.c has the public calls. subscription_table.c finds subscriptions by number.
+ * subscription_credit.c renews credit and the lease. subscription_take.c takes the messages of the
+ * sidecar, as a part of the client's turn.
  *
  * Threads  those of its client.
  */
@@ -17,7 +17,7 @@ enum {
     SLOTS_MAX = 1 << 20,
     GRANTS_PER_MESSAGE = 256,
     SUBSCRIBE_MAX = WIRE_HEADER_SIZE + 8 + 4 + 4 + 3 * 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
-    SHARED_BYTES = 8192, /* that ZeroMQ reads at a time */
+    SHARED_BYTES = 8192, /* what ZeroMQ reads at a time */
 };
 
 #define LOOK_NS                                                                                    \
@@ -28,39 +28,39 @@ enum {
 struct frame {
     struct frame *next;
     struct wire_deliver head;
-    const uint8_t *items; /* in copied, or in the message */
-    zmq_msg_t message;    /* empty, when they were copied */
+    const uint8_t *items; /* in `copied`, or in the message */
+    zmq_msg_t message;    /* empty if the items were copied */
     uint8_t copied[];
 };
 
-/* One that came in. */
+/* A delivery as it arrives. */
 struct delivered {
     struct wire_deliver head;
     struct wire_in items;
-    zmq_msg_t *message; /* that it is in */
+    zmq_msg_t *message; /* that holds the delivery */
 };
 
-/* A place in a ring; alone it points to itself. */
+/* A place in a ring; outside a ring it points to itself. */
 struct link {
     struct link *next;
     struct link *previous;
 };
 
 struct spn_subscription {
-    struct link ready;   /* in the ring of those that have something to give */
-    struct link pending; /* in the ring of those that have something to send */
+    struct link ready;   /* in the ring of subscriptions that have an item to give */
+    struct link pending; /* in the ring of subscriptions that have something to send */
     struct spn_client *client;
     void *context;
     uint64_t number;
     uint32_t incarnation;
     uint8_t start;
     uint8_t otherwise;
-    bool subscribe; /* pending: to be subscribed (again); else to be granted */
+    bool subscribe; /* pending: a SUBSCRIBE is to be sent; else a grant */
     bool located;   /* the verdict was received: the cursor is (epoch, received) */
-    bool silent;    /* nothing came since the last beat */
+    bool silent;    /* nothing arrived since the last beat */
     bool ended;     /* its end was received, or it failed */
     bool end_given;
-    spn_err failed; /* an end that no delivery told */
+    spn_err failed; /* why it ended, when no delivery had an end */
 
     uint64_t epoch;
     uint64_t received;
@@ -70,20 +70,20 @@ struct spn_subscription {
     uint64_t unread;
     uint64_t window;
     uint64_t subscribed_ns;
-    uint64_t again_ns; /* not to be subscribed before */
+    uint64_t again_ns; /* no SUBSCRIBE before this time */
 
     struct frame *first; /* being read */
     struct frame **end;
-    struct wire_in items; /* of the first one */
-    uint32_t left;        /* items of it */
+    struct wire_in items; /* of the first frame */
+    uint32_t left;        /* its items that were not given yet */
     bool opened;          /* items and left are set */
 
-    struct spn_bytes session; /* behind the struct */
+    struct spn_bytes session; /* its bytes follow the struct */
     struct spn_bytes after;
 };
 
 struct subscriptions {
-    struct client_part part; /* first: the part is all of them */
+    struct client_part part; /* first: the part stands for all subscriptions */
     struct spn_client *client;
     struct spn_subscription **slots; /* NULL: free */
     uint32_t count;
@@ -93,14 +93,14 @@ struct subscriptions {
     uint32_t serial; /* in numbers, so that none is used twice */
     uint32_t free_hint;
     uint32_t beat_slot; /* where the next beat begins to look */
-    bool beat_all;      /* the next beat asks for all of them */
-    bool beat_again;    /* grants did not go out: the beat after has those of all */
-    bool forgotten; /* an UNSUBSCRIBE did not go out: the sidecar may go on with what it meant */
+    bool beat_all;      /* the next beat has grants for all */
+    bool beat_again;    /* grants were not sent: a later beat has grants for all */
+    bool forgotten; /* an UNSUBSCRIBE was not sent: the sidecar may go on with deliveries to it */
     uint64_t asked_all_ns;
     bool blocked;
     uint64_t resumed; /* verdicts that the app did not see */
     uint64_t beat_ns;
-    uint64_t due_ns; /* of what waits in pending */
+    uint64_t due_ns; /* of the first SUBSCRIBE that waits in pending */
     struct link ready;
     struct link pending;
 };
@@ -118,7 +118,7 @@ void sub_link_init(struct link *link);
 bool sub_link_alone(const struct link *link);
 void sub_link_leave(struct link *link);
 
-/* At the end of the ring, unless it is in one already. */
+/* Adds the link at the end of the ring, unless it is in one already. */
 void sub_link_join(struct link *ring, struct link *link);
 struct spn_subscription *sub_of_ready(struct link *link);
 struct spn_subscription *sub_of_pending(struct link *link);
@@ -128,30 +128,32 @@ spn_err sub_put_in_slot(struct subscriptions *all, struct spn_subscription *subs
 void sub_take_from_slot(struct subscriptions *all, const struct spn_subscription *subscription);
 void sub_drop_first(struct spn_subscription *subscription);
 
-/* All that was received and not given is forgotten. */
+/* Drops everything that was received and not given. */
 void sub_drop_frames(struct spn_subscription *subscription);
 
 /* subscription_credit.c */
 
-/* Half a window at a time: a grant costs a message, and the sidecar must not run dry. */
+/* Grants half a window at a time: a grant costs a message, and the sidecar must not run out of
+ * credit. */
 void sub_note_read(struct spn_subscription *subscription, size_t size);
 void sub_want_subscribe(struct spn_subscription *subscription, uint64_t again_ns);
 
-/* The sidecar said something that should not be: again, but not in a circle at full speed. */
+/* The sidecar sent something unexpected: subscribes again, but not in a loop at full speed. */
 void sub_subscribe_after_pause(struct spn_subscription *subscription);
 
 /* Sends what waits to be sent, oldest first. */
 void sub_send_pending(struct subscriptions *all, uint64_t now_ns);
 
-/* Renews the lease, and lets the sidecar say which subscriptions it does not know. */
+/* Renews the lease, and lets the sidecar report subscriptions that it does not know. */
 void sub_beat(struct subscriptions *all, uint64_t now_ns);
 
-/* Where one is not known the others may be unknown as well. Their answers bring us here again. */
+/* If the sidecar does not know one subscription, it may not know the others either. The next beat
+ * has grants for all. Their answers lead to this call again. */
 void sub_ask_for_all(struct subscriptions *all);
 spn_err sub_send_unsubscribe(struct spn_client *client, uint64_t number, uint32_t incarnation);
 
-/* After an item: a grant goes out at once, for the app may come back only when there is more. A
- * failure is the next call's. */
+/* Called after an item: sends grants at once, since the app may not call again until there is more.
+ * The next call reports a failure. */
 void sub_send_grants(struct spn_client *client);
 
 /* subscription_take.c */

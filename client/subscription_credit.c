@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_credit: what the sidecar may send, and the lease. */
+/* subscription_credit: how much the sidecar may send, and the lease. */
 #include <assert.h>
 #include <string.h>
 
 #include "subscription_base.h"
 
-/* How far the sidecar may go now. Never less than it may already. */
+/* The credit that the sidecar should have now. It never falls below the credit that was granted. */
 static uint64_t credit_due(const struct spn_subscription *subscription)
 {
     uint64_t room = subscription->unread < subscription->window
@@ -45,7 +45,7 @@ static spn_err send_bytes(struct spn_client *client, const struct wire_out *out)
     return err;
 }
 
-/* Grants that cannot go out are in the next beat again, or are void after a restart. */
+/* Grants that cannot go out are sent again in a later beat, or are void after a restart. */
 static void grants_send(struct grants *grants)
 {
     struct wire_out head = wire_out(grants->bytes, WIRE_HEADER_SIZE + 4);

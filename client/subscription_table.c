@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_table: subscriptions by number, and the rings that they are in. */
+/* subscription_table: subscriptions by number, their rings and their frames. */
 #include <stdlib.h>
 
 #include "subscription_base.h"
@@ -62,7 +62,7 @@ struct spn_subscription *sub_find(const struct subscriptions *all, uint64_t numb
 
 static spn_err free_slot(struct subscriptions *all, uint32_t *ret_slot)
 {
-    uint32_t slot = all->free_hint; /* none below is free */
+    uint32_t slot = all->free_hint; /* no slot below is free */
     while (slot < all->count && all->slots[slot] != NULL)
         slot++;
     all->free_hint = slot;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_take: what comes from the sidecar. */
+/* subscription_take: deliveries and errors from the sidecar. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "err.h"
 #include "subscription_base.h"
 
-/* Whether the items are best left where they are. A message is as large as all of its deliveries,
- * and waits for the last of them to be read. And ZeroMQ hands out a small one within the buffer
- * that it read it into, which has 18 KB and would wait with it: an event of a hundred bytes that
- * is not read yet took 8.7 KB. */
+/* Whether the items stay in the message instead of being copied. A message is as large as all of
+ * its deliveries, and stays in memory until the last of them is read. ZeroMQ lends a small message
+ * within the buffer that it was read into. That buffer has 18 KB and would stay too: an unread
+ * event of a hundred bytes took 8.7 KB. */
 static bool is_shared(const struct delivered *delivered)
 {
     size_t size = zmq_msg_size(delivered->message);
@@ -80,7 +80,7 @@ static bool fits(const struct spn_subscription *subscription, const struct wire_
     return false;
 }
 
-/* The verdict of a later incarnation is not the app's business; what it missed is. */
+/* The app does not get the verdict of a later incarnation. It gets a gap if events were missed. */
 static void take_fitting(struct spn_subscription *subscription, struct delivered *delivered)
 {
     struct wire_deliver *head = &delivered->head;
@@ -119,18 +119,18 @@ static void take_delivery(struct spn_subscription *subscription, struct delivere
         sub_subscribe_after_pause(subscription);
     } else if (head->kind == WIRE_VERDICT && head->verdict == WIRE_UNKNOWN_SESSION &&
                !subscription->located) {
-        subscription->start = WIRE_EARLIEST; /* it waits: all that the session will have is new */
+        subscription->start = WIRE_EARLIEST; /* it waits: everything in the session will be new */
     } else if (fits(subscription, head)) {
         take_fitting(subscription, delivered);
     } else if (head->kind == WIRE_VERDICT && head->verdict <= WIRE_TRIMMED &&
                subscription->located) {
-        fail_subscription(subscription, SPN_E_PROTOCOL); /* it would be the same again */
+        fail_subscription(subscription, SPN_E_PROTOCOL); /* subscribing again would give the same */
     } else {
         sub_subscribe_after_pause(subscription);
     }
 }
 
-/* An ERROR to a SUBSCRIBE. What passes is left to the beat. */
+/* An ERROR to a SUBSCRIBE. Errors that will pass are left to the beat. */
 static void take_error(struct subscriptions *all, uint64_t request, struct wire_in *in)
 {
     struct wire_error error;
@@ -143,15 +143,15 @@ static void take_error(struct subscriptions *all, uint64_t request, struct wire_
         fail_subscription(subscription, err != SPN_OK ? err : SPN_E_PROTOCOL);
 }
 
-/* Of one that is not here any more. */
+/* A delivery to a subscription that does not exist any more. */
 static void take_stray(struct subscriptions *all, const struct wire_deliver *head)
 {
     if (all->forgotten && head->kind != WIRE_END)
         (void)sub_send_unsubscribe(all->client, head->subscription, head->incarnation);
 }
 
-/* A message that lies about its lengths is taken up to there: what is missing then is seen by the
- * next delivery, or by nobody, as if it had not been sent. */
+/* If a length in the message is wrong, the deliveries before it are taken. The next delivery then
+ * shows that something is missing. If there is none, it is as if the rest had not been sent. */
 static void take_deliveries(struct subscriptions *all, struct wire_in in, zmq_msg_t *message)
 {
     struct delivered delivered = {.message = message};

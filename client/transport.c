@@ -25,19 +25,19 @@
 #define RUN_DIR "/run/sponson"
 
 enum {
-    /* In messages. What is in flight is bounded by the window; this bounds what level none, which
-     * has no window, can pile up. */
     DESCRIPTORS_NEEDED = 16,
+    /* In messages. The window bounds what is in flight. This bounds what can pile up at level none,
+     * which has no window. */
     INGEST_SEND_HWM = 128,
-    /* What goes out on read.sock is bounded by who sends it: one question for each call, one
-     * SUBSCRIBE for each subscription, a CREDIT a second. It must not look full, for that is how a
-     * connection that broke looks. */
+    /* The senders bound what goes out on read.sock: one request for each call, one SUBSCRIBE for
+     * each subscription, a CREDIT a second. The socket must not look full, since a broken
+     * connection looks the same. */
     READ_SEND_HWM = 1 << 20,
     RECEIVE_HWM = 1024,
-    /* A sidecar that is away is looked for less and less often. One that has no descriptors left
-     * takes each connection and closes it, which ZeroMQ takes for a success and comes again after
-     * the first of these: with 20 ms the clients of one program were refused thousands of times a
-     * second. */
+    /* While the sidecar is away, ZeroMQ tries to reconnect less and less often. A sidecar that has
+     * no descriptors left accepts each connection and closes it. ZeroMQ counts that as a success
+     * and tries again after the first of these times: with 20 ms the clients of one program were
+     * refused thousands of times a second. */
     RECONNECT_MS = 100,
     RECONNECT_MAX_MS = 1000,
 };
@@ -96,7 +96,8 @@ spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE],
     char user_dir[PATH_MAX] = "";
     if (runtime != NULL && runtime[0] == '/')
         snprintf(user_dir, sizeof(user_dir), "%s/sponson", runtime);
-    /* Named is named: another sidecar's directory would be the wrong one. */
+    /* A directory that is named is used as it is: another sidecar's directory would be the wrong
+     * one. */
     if (own != NULL && own[0] != '\0')
         return use(own, ret_dir, words, words_size);
 
@@ -129,12 +130,12 @@ spn_err transport_probe(const char *dir, char *words, size_t words_size)
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/" READ_NAME, dir);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return SPN_E_TIMEOUT; /* nothing is known, but that there was no answer */
+        return SPN_E_TIMEOUT; /* all that is known is that there was no answer */
     int error = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ? 0 : errno;
     close(fd);
     if (error == ENOENT || error == ECONNREFUSED)
         return SPN_E_UNAVAILABLE;
-    if (error == 0 || error == EAGAIN || error == EINTR) /* EAGAIN: more wait there than can */
+    if (error == 0 || error == EAGAIN || error == EINTR) /* EAGAIN: its backlog is full */
         return SPN_E_TIMEOUT;
     say_denied(dir, error, words, words_size);
     return SPN_E_PATH;
@@ -209,12 +210,12 @@ static spn_err open_descriptors(struct transport *transport)
     return err;
 }
 
-/* Before the socket connects, so that no connection goes unheard. Without a bound on its queue,
- * since ZeroMQ's own thread waits for room in it: a few bytes for each connection that nobody has
- * looked at yet. */
+/* Called before the socket connects, so that no connection is missed. The monitor's queue has no
+ * bound, since ZeroMQ's own thread would wait for room in it. It holds a few bytes for each
+ * connection that no look has seen yet. */
 static spn_err open_monitor(struct transport *transport)
 {
-    static atomic_uint_fast64_t opened; /* names each one in the context that all clients share */
+    static atomic_uint_fast64_t opened; /* names each monitor: all clients share one context */
     char endpoint[64];
     size_t fd_size = sizeof(transport->monitor.fd);
     snprintf(endpoint, sizeof(endpoint), "inproc://read-monitor-%" PRIuFAST64,
@@ -234,7 +235,7 @@ static spn_err open_monitor(struct transport *transport)
 }
 
 /* libzmq 4.3.4 aborts the process when it finds no descriptor for its threads and their mailboxes.
- * The first client of a process takes 12, and two connections come later. */
+ * The first client of a process takes 12, and its two connections follow later. */
 static bool has_descriptors(void)
 {
     int taken[DESCRIPTORS_NEEDED];
@@ -294,7 +295,8 @@ void transport_close(struct transport *transport, int linger_ms)
         (void)zmq_setsockopt(transport->ingest.socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
         zmq_close(transport->ingest.socket);
     }
-    /* No more news before nobody listens: ZeroMQ's thread would wait for a listener. */
+    /* Stop the monitor's events before its socket closes: ZeroMQ's thread would wait for a
+     * reader. */
     if (transport->read.socket != NULL) {
         (void)zmq_socket_monitor(transport->read.socket, NULL, 0);
         zmq_close(transport->read.socket);
@@ -313,7 +315,7 @@ void transport_abandon(struct transport *transport)
 
 /* -- looking, sending, receiving --------------------------------------------------------------- */
 
-/* EINTR: a signal found us in a call that never blocks; the call is made again. */
+/* EINTR: a signal arrived during a call that never blocks; the call is repeated. */
 static void ask_events(struct transport_socket *socket)
 {
     size_t size = sizeof(socket->events);
@@ -323,9 +325,9 @@ static void ask_events(struct transport_socket *socket)
     socket->touched = false;
 }
 
-/* The monitor comes first here and below: a connection is there before the event that tells of it,
- * and so the socket knows of each connection that an event told of. NULL: for as long as it takes.
- * Negative: errno. */
+/* The monitor comes first here and below. A connection exists before its event on the monitor, so
+ * read.sock, which comes later, knows every connection that an event reported. time NULL: waits
+ * without a limit. A negative result: see errno. */
 static int wait_for_news(struct transport *transport, const struct timespec *time)
 {
     struct transport_socket *sockets[] = {&transport->monitor, &transport->ingest,
@@ -352,7 +354,7 @@ void transport_look_again(struct transport *transport)
 void transport_look(struct transport *transport)
 {
     static const struct timespec at_once = {0};
-    if (wait_for_news(transport, &at_once) < 0) /* then nothing is known of any */
+    if (wait_for_news(transport, &at_once) < 0) /* then the events of all three are unknown */
         transport->monitor.touched = transport->ingest.touched = transport->read.touched = true;
     transport_look_again(transport);
 }
@@ -383,7 +385,7 @@ spn_err transport_receive(struct transport_socket *socket, zmq_msg_t *message)
     return SPN_OK;
 }
 
-/* An event is two frames: its number, of which there is but one, and an address. */
+/* An event of the monitor has two frames: its number, always the same one, and an address. */
 bool transport_connected(struct transport *transport, bool *ret_fresh)
 {
     zmq_msg_t frame;
@@ -412,8 +414,8 @@ static void arm(struct transport *transport, uint64_t due_ns, uint64_t now_ns)
     transport->armed_ns = due_ns;
 }
 
-/* A timer that goes off too early costs one look; so it is moved only when it would be too late or
- * has gone off, not each time an acknowledgement pushes a deadline back. */
+/* A timer that expires too early costs one look. So the timer is set only if it would expire too
+ * late or has expired, not each time an acknowledgement postpones a deadline. */
 void transport_settle(struct transport *transport, bool ready, uint64_t due_ns, uint64_t now_ns)
 {
     if (due_ns < transport->armed_ns || transport->armed_ns <= now_ns)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fields of an encoded entry that we look at again (PROTOCOL.md, "BATCH"). */
+/* Fields of an encoded entry that are read again (PROTOCOL.md, "BATCH"). */
 enum {
     ENTRY_KIND = 0,
     ENTRY_SESSION = 1,
@@ -74,7 +74,7 @@ static size_t encoded_size(const uint8_t *entry)
     return WIRE_ENTRY_HEAD_SIZE + (size_t)entry[ENTRY_SESSION] + entry[ENTRY_TYPE] + id + data;
 }
 
-/* Where an entry ends: where the next one starts, unless that one went to the ring's start. */
+/* An entry ends where the next one starts, unless the next one went to the ring's start. */
 static uint32_t end_of(const struct window *window, uint64_t number)
 {
     if (number + 1 == window->next)
@@ -106,7 +106,7 @@ void window_put(struct window *window, const struct wire_entry *entry, size_t en
 {
     assert(window_has_room(window, entry_size));
     if (window->base == window->next)
-        window->head = window->tail = 0; /* nothing is held: back to memory that is warm */
+        window->head = window->tail = 0; /* nothing is held: reuse memory that is in the cache */
     window->tail += padding_before(window, entry_size);
     struct wire_out out = wire_out(window->bytes + (window->tail & window->bytes_mask), entry_size);
     wire_put_entry(&out, entry);
@@ -138,8 +138,8 @@ size_t window_bytes_from(const struct window *window, uint64_t first)
     return first < window->next ? window->tail - start_of(window, first) : 0;
 }
 
-/* The place of the entry stays as long as it was, since its sizes are needed to find its end. The
- * code takes the place of its retry time. */
+/* The entry keeps its length, since its sizes are needed to find its end. The code replaces the
+ * entry's retry time. */
 void window_skip(struct window *window, uint64_t number, spn_err code)
 {
     assert(number >= window->base && number < window->next);

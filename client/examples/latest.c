@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* latest: what a proxy does that must never stall its streams and keeps, while the sidecar is
- * behind, only the newest event of each.
+/* latest: a proxy that must never stall its streams. While the sidecar is behind, it keeps only the
+ * newest event of each.
  *
  *     latest < LINES          each is "SESSION TEXT"
  *     cc latest.c -o latest $(pkg-config --cflags --libs sponson)
@@ -10,7 +10,7 @@
 
 #include <sponson.h>
 
-/* Never waits: SPN_E_TOO_MANY (65,536 sessions are held back) is for the proxy to decide. */
+/* Never waits. On SPN_E_TOO_MANY (65,536 sessions are held back) the proxy decides what to do. */
 static spn_err note(spn_producer *producer, char *line)
 {
     struct spn_event event = SPN_EVENT_INIT;
@@ -30,7 +30,7 @@ int main(void)
     spn_producer *producer = NULL;
     struct spn_producer_options options = spn_producer_defaults();
     options.latest_only = true;
-    options.window_events = 16; /* beyond so many on their way only the newest counts */
+    options.window_events = 16; /* beyond that many on their way, only the newest event counts */
     spn_err err = spn_client_open(&client, NULL, 2000, detail, sizeof(detail));
     if (err == SPN_OK)
         err = spn_producer_open(&producer, client, &options, 2000);

@@ -4,8 +4,8 @@
  *     resume SESSION [LAST-EVENT-ID [EVENTS]]
  *     cc resume.c -o resume $(pkg-config --cflags --libs sponson)
  *
- * Writes what the browser missed and then what happens next, as text/event-stream. Ends after so
- * many events, where a handler ends with its connection.
+ * Writes the events that the browser missed and then the new ones, as text/event-stream. Ends after
+ * EVENTS events; a handler ends with its connection.
  */
 #include <stdio.h>
 #include <stdlib.h>

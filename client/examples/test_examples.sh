@@ -4,7 +4,7 @@
 #
 #     test_examples.sh SPONSOND PRODUCER READER RESUME LATEST [LIBRARY]
 #
-# With LIBRARY: the ctypes example too.
+# With LIBRARY it runs the ctypes example too.
 set -eu
 sponsond=$1 producer=$2 reader=$3 resume=$4 latest=$5 library=${6:-}
 here=$(dirname "$0")
@@ -48,7 +48,7 @@ if "$reader" nobody 2> "$dir/refused"; then
 fi
 grep -q SPN_E_UNKNOWN_SESSION "$dir/refused"
 
-# However many got through on the way, none is unaccounted for and the newest is there.
+# However many events were stored, all are accounted for and the newest is there.
 numbers=$(seq 1 1000)
 for i in $numbers; do echo "busy $i"; done > "$dir/lines"
 echo "quiet first" >> "$dir/lines"
