@@ -36,8 +36,7 @@ spn_err fanout_reader_start(struct fanout_reader *reader) SPN_MUST_USE;
 void fanout_reader_stop(struct fanout_reader *reader); /* takes a zeroed one */
 
 /* Waits for the next byte. SPN_E_TIMEOUT, also after a signal. SPN_E_SYSTEM: the process failed,
- * and has printed why.
- */
+ * and has printed why. */
 spn_err fanout_reader_wait(const struct fanout_reader *reader, int timeout_ms,
                            char expected) SPN_MUST_USE;
 

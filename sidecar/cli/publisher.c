@@ -148,7 +148,7 @@ static void note_latency(struct publisher *publisher, uint64_t n, uint64_t now_n
     hist_add(&publisher->latency, now_ns - publisher->sent_ns[slot]);
 }
 
-/* Takes the results that are known, without a step of the client. */
+/* Takes the results that are known already, without receiving more. */
 static void take_known(struct publisher *publisher)
 {
     struct spn_ack ack;

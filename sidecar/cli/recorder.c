@@ -43,7 +43,7 @@ void recorder_release(struct recorder *recorder)
     id_queue_release(&recorder->in_flight);
 }
 
-/* -- telling ----------------------------------------------------------------------------------- */
+/* -- messages on stderr ------------------------------------------------------------------------ */
 
 static void clear_progress(struct recorder *recorder)
 {

@@ -265,8 +265,8 @@ static spn_err next_name(struct session_list *list, struct spn_bytes *ret_name, 
     return journal_read_name_after(list->reader, after, ret_name, ret_epoch);
 }
 
-/* A name without a row belongs to a segment that is still being written: the log has the session.
- */
+/* A name without a row belongs to a segment that is still being written: the log has the
+ * session. */
 static spn_err read_next_row(struct session_list *list)
 {
     struct spn_bytes name;

@@ -58,8 +58,8 @@ struct date {
 };
 
 /* Days since 1970 in the proleptic Gregorian calendar. gmtime_r and strftime do the same, but cost
- * as much as the rest of an event's line. Years begin in March here, so that leap days come last.
- */
+ * as much as the rest of an event's line. Years begin in March here, so that leap days come
+ * last. */
 static struct date date_of(uint64_t days)
 {
     uint64_t since_era = days + 719468; /* from 0000-03-01 */

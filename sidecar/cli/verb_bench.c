@@ -324,7 +324,7 @@ void bench_put_payload(const struct bench *bench, struct bench_report *report)
     bench_report_figure(report, "size", "data of an event", mean, "bytes");
 }
 
-/* -- where and with what ----------------------------------------------------------------------- */
+/* -- machine and sidecar ----------------------------------------------------------------------- */
 
 static int put_surroundings(const struct bench *bench, struct bench_report *report)
 {
@@ -370,7 +370,7 @@ static int measure(struct bench *bench, const struct measurement *measurement)
     return exit_code;
 }
 
-/* -- what is left ------------------------------------------------------------------------------ */
+/* -- cleaning up ------------------------------------------------------------------------------- */
 
 static spn_err delete_sessions(spn_client *client, spn_producer *producer, const char *prefix,
                                int timeout_ms)

@@ -145,7 +145,7 @@ static int put_session(struct sessions *sessions, const struct spn_session *sess
     return out_settle(&sessions->out) ? exit_code : CLI_FAILURE;
 }
 
-/* -- where from -------------------------------------------------------------------------------- */
+/* -- sidecar or database ----------------------------------------------------------------------- */
 
 static bool is_full(const struct sessions *sessions)
 {

@@ -251,7 +251,7 @@ spn_err fetch_answer(struct fetch *fetch, struct session_question *question,
     return SPN_OK;
 }
 
-/* -- life -------------------------------------------------------------------------------------- */
+/* -- init and release -------------------------------------------------------------------------- */
 
 void fetch_init(struct fetch *fetch, const struct fetch_options *options)
 {

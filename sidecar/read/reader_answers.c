@@ -229,7 +229,7 @@ static spn_err answer_from_disk(struct reader *reader, struct caller caller,
     }
 }
 
-/* -- what comes back from the broker ----------------------------------------------------------- */
+/* -- answers of the broker --------------------------------------------------------------------- */
 
 void reader_ask(struct reader *reader, struct message *question)
 {

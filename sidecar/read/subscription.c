@@ -170,7 +170,7 @@ long subscriptions_tick(struct subscriptions *all)
     return link_alone(&all->subscribers) ? -1 : LEASE_LOOK_MS;
 }
 
-/* -- life -------------------------------------------------------------------------------------- */
+/* -- new and free ------------------------------------------------------------------------------ */
 
 spn_err subscriptions_new(struct subscriptions **ret_subscriptions,
                           const struct subscriptions_options *options)

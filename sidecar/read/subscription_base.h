@@ -48,7 +48,7 @@ struct subscriber {
 
 struct subscription {
     struct subscriber *subscriber;
-    struct link own;     /* its subscriber's */
+    struct link own;     /* in its subscriber's ring */
     struct link scanned; /* in the ring of those that the scan serves: WAITING and LIVE */
     struct link blocked; /* in its subscriber's ring of those that found no room */
     struct link due;     /* in the ring of those that ask or end outside of snapshots */
@@ -61,7 +61,7 @@ struct subscription {
     uint8_t start;     /* enum wire_start, while LOCATING */
     uint8_t otherwise; /* enum wire_otherwise */
     uint8_t ending;    /* ENDING: enum wire_verdict of its end; else 0 */
-    bool asking;       /* at the broker */
+    bool asking;       /* its question is at the broker */
     bool leads;        /* it leads its group: it is the one in by_name or by_epoch */
     bool indexed;   /* it or its leader is in by_epoch: the verdict was sent, epoch and next_seq are
                        the cursor */

@@ -95,7 +95,7 @@ static spn_err check_rows(struct journal *journal, struct journal_reader *reader
     }
 }
 
-/* -- what belongs to nothing ------------------------------------------------------------------- */
+/* -- rows and names without a session ---------------------------------------------------------- */
 
 static bool is_given_up(const struct salvaged *salvaged, uint64_t epoch)
 {
