@@ -5,7 +5,7 @@
  * the question comes back. Answers about events are read from short snapshots, and so contain
  * durable events only.
  *
- * Owns     read.sock, a reader of the journal, the count of questions that are with the broker.
+ * Owns     read.sock, a reader of the journal, the questions that are at the broker.
  * Borrows  the rest of its options.
  * Threads  its own.
  */

@@ -177,10 +177,10 @@ void subscription_go_on_with_due(struct subscriptions *all);
 
 /* subscription_scan.c */
 
-/* A subscription joins the scan that has been served up to horizon at most. Entries that were
- * committed after the broker answered are in this snapshot, but not in the view. If the scan has
- * already passed them, it goes back. That does not affect the other subscriptions, which skip seqs
- * that they already have. */
+/* A subscription joins the scan. It knows nothing beyond horizon: entries that were committed after
+ * the broker answered are in this snapshot, but not in the view. If the scan has already passed
+ * them, it goes back. That does not affect the other subscriptions, which skip seqs that they
+ * already have. */
 void subscription_join_scan(struct subscriptions *all, uint64_t horizon);
 
 #endif
