@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* follow: prints a session's events, those that exist or as they come.
+/* follow: prints a session's events: those that exist, or each as it comes.
  *
  * `replay` and `tail` share all of this except their options: a subscription from a start on,
  * through restarts of the sidecar. Output is flushed before waiting for more events, so that a pipe

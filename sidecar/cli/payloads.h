@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* payloads: the data of a measurement's events.
+/* payloads: types and data of a measurement's events.
  *
  * Either one payload of a given size, or the events of a recorded text/event-stream, repeatedly.
  * Ids of a recording are left out: in the second round they would be duplicates.

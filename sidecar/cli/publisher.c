@@ -10,7 +10,7 @@
 
 enum {
     SAMPLE_EVERY = 16,
-    SAMPLE_ALL_MAX = 64, /* with so few in flight there is time to time every event */
+    SAMPLE_ALL_MAX = 64, /* with so few in flight there is time to measure every event */
     TAKE_EVERY = 64,
     SEND_TIMEOUT_MS = 100,
     LOOK_NS = 100000000, /* `stop` is read at least this often */

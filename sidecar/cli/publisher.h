@@ -76,8 +76,8 @@ uint64_t publisher_stamp(struct spn_bytes id);
 spn_err publisher_open(struct publisher *publisher) SPN_MUST_USE;
 void publisher_close(struct publisher *publisher); /* takes a zeroed one */
 
-/* Publishes one event in the first session before the measurement, and returns after it was
- * acknowledged, so that everything is open. Its id is no stamp. */
+/* Publishes one event in the publisher's first session, before the measurement, and returns after
+ * it was acknowledged, so that everything is open. Its id is no stamp. */
 spn_err publisher_warm_up(struct publisher *publisher) SPN_MUST_USE;
 
 /* A thread's main function. argument: struct publisher. Returns NULL; see err. */

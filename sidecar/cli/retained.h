@@ -5,7 +5,7 @@
  * checkpoint, which is read first. Deleted and expired sessions have no row, or one that is marked
  * so. Age is measured by the clock that a sidecar would have if it started now.
  *
- * Owns     a journal reader, and 40 bytes for every session of a requested event.
+ * Owns     a journal reader, and 40 bytes for every session that was looked up.
  * Borrows  the journal, until retained_close.
  * Threads  one.
  */

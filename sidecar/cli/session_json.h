@@ -12,7 +12,7 @@
     "last"
 
 /* Unknown properties are null: for a session that was given up, all except its name and state.
- * info: its retained events; adds the keys first_seq, retained and retained_markers. NULL: not
+ * info: its retained events, which add the keys first_seq, retained and retained_markers; NULL: not
  * known. Returns NULL: out of memory. */
 json_t *session_json(const struct spn_session *session, const struct spn_session_info *info);
 

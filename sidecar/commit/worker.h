@@ -44,7 +44,7 @@ struct worker_options {
     struct mailbox *mailbox; /* the worker's own */
     struct mailbox *broker;
     struct mailbox *reader;  /* nudged when entries became durable and somebody watches */
-    uint64_t durable;        /* position: on disk already */
+    uint64_t durable;        /* durable mark at the start */
     uint64_t quota_bytes;    /* of pages in use; above it nothing is appended */
     uint64_t session_ttl_ns; /* idle sessions expire after this time; 0: never */
 };

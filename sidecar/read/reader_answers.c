@@ -153,8 +153,8 @@ static spn_err answer_info(struct reader *reader, struct caller caller,
     return SPN_OK;
 }
 
-/* The client requests again an answer that finds no room. So nothing is read if there is no
- * room. */
+/* A client sends its request again if the answer finds no room. So nothing is read for such an
+ * answer. */
 static spn_err answer_fetch(struct reader *reader, struct caller caller,
                             struct session_question *question)
 {
