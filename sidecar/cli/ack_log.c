@@ -11,13 +11,13 @@
 #include "wire.h"
 
 enum {
-    PIECE_PAGE_SIZE = 4096, /* where pages are larger: a part of one */
+    PIECE_PAGE_SIZE = 4096, /* if pages are larger: a part of a page */
     LINE_SIZE_MAX = 20 + 1 + WIRE_ID_MAX,
 };
 
 /* -- the end of a file that is there ----------------------------------------------------------- */
 
-/* "17", "17 " or "17 an i": a number, and perhaps a space and more. */
+/* True for "17", "17 " or "17 an i": a number, and perhaps a space and more. */
 static bool may_be_ours(const char *line, size_t size)
 {
     size_t digits = 0;
@@ -28,7 +28,7 @@ static bool may_be_ours(const char *line, size_t size)
 
 static spn_err end_last_line(struct ack_log *log)
 {
-    char tail[LINE_SIZE_MAX + 1]; /* one byte more: the line end before the longest line */
+    char tail[LINE_SIZE_MAX + 1]; /* one more byte for the line end before the longest line */
     size_t size = log->size < sizeof(tail) ? (size_t)log->size : sizeof(tail);
     ssize_t got = pread(log->fd, tail, size, (off_t)(log->size - size));
     if (got < 0)
@@ -56,7 +56,7 @@ spn_err ack_log_open(struct ack_log *log, const char *path)
     if (log->fd < 0)
         return SPN_E_SYSTEM;
     off_t size = lseek(log->fd, 0, SEEK_END);
-    if (size <= 0) /* empty, or no file that has a size */
+    if (size <= 0) /* empty, or not a file that has a size */
         return SPN_OK;
     log->size = (uint64_t)size;
     spn_err err = end_last_line(log);
@@ -87,7 +87,7 @@ void ack_log_add(struct ack_log *log, uint64_t number, struct spn_bytes id)
     out_text(&log->lines, "\n");
 }
 
-/* As many whole lines as end in this page; else the one that crosses into the next. */
+/* All lines that end in this page; if there are none, the line that crosses into the next page. */
 static size_t piece_size(const struct ack_log *log, const char *lines, size_t size)
 {
     size_t room = PIECE_PAGE_SIZE - log->size % PIECE_PAGE_SIZE;

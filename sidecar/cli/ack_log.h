@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ack_log: a file that says which events are on disk for certain.
+/* ack_log: a file that lists the events that are on disk for certain.
  *
- * A line "number id" for each event, in the order in which they became durable; a line counts once
- * its line end is there. Lines gather and are handed to the kernel before the recorder waits again,
- * so that one that is killed has told all that it acted upon.
+ * A line "number id" for each event, in the order in which they became durable. A line counts once
+ * its line end is there. Lines are collected and written before the recorder waits again, so that
+ * the file of a killed recorder has every acknowledgement that it acted on.
  *
  * A kill can end a write(2) between two pages of the file and cut a line there (seen in a test that
- * kills recorders). So lines are written in pieces that stay within a page; only a line that lies
- * across two can still be cut (300 recorders killed: none was). The next run takes away such a
- * beginning.
+ * kills recorders). So lines are written in pieces that stay within a page. Only a line that
+ * crosses a page boundary can still be cut (300 recorders killed: none was). The next run removes a
+ * cut line.
  *
- * Owns     the descriptor and the lines not written yet.
+ * Owns     the descriptor, and the lines that are not written yet.
  * Threads  one.
  */
 #ifndef SPN_CLI_ACK_LOG_H
@@ -21,13 +21,13 @@
 #include "cli/out.h"
 
 struct ack_log {
-    int fd; /* -1: there is none, and everything is dropped */
+    int fd; /* -1: there is no file, and everything is dropped */
     uint64_t size;
     struct out lines;
 };
 
-/* path NULL: no log. Goes on at the end of a file that is there. A last line without an end is
- * taken away when it may be one of ours, and else ended. SPN_E_SYSTEM: see errno. */
+/* path NULL: no log. Appends to an existing file. A last line without a line end is removed if it
+ * may be one of ours; otherwise it gets a line end. SPN_E_SYSTEM: see errno. */
 spn_err ack_log_open(struct ack_log *log, const char *path) SPN_MUST_USE;
 void ack_log_close(struct ack_log *log);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench: what the measurements of `sponson bench` share: their table, their settings, the sidecar.
+/* bench: shared by the measurements of `sponson bench`: their table, their settings, the sidecar.
  *
- * A measurement is one function in a file of its own. It finds the sidecar running, measures, adds
- * its figures to the report and returns an exit code; what went wrong it has told.
+ * A measurement is one function in a file of its own. The sidecar already runs. The function
+ * measures, adds its figures to the report and returns an exit code; it prints its own errors.
  *
- * Threads  the main one; a measurement starts others.
+ * Threads  the main thread; a measurement starts others.
  */
 #ifndef SPN_CLI_BENCH_H
 #define SPN_CLI_BENCH_H
@@ -17,7 +17,7 @@
 #include "cli/payloads.h"
 #include "cli/temp_daemon.h"
 
-/* Options beyond those that all have. */
+/* Options that not all measurements have. */
 enum bench_option {
     BENCH_SESSIONS = 1,
     BENCH_PRODUCERS = 2,
@@ -50,22 +50,22 @@ struct bench {
     struct cli_common common;
     unsigned given; /* options on the command line */
     size_t size;
-    const char *file; /* NULL: all payloads are `size` */
+    const char *file; /* NULL: all payloads have `size` bytes */
     uint64_t sessions;
-    uint64_t count; /* 0: not given, until the measurement is known */
+    uint64_t count; /* 0: not given; set once the measurement is known */
     uint64_t producers;
     uint64_t in_flight;
     uint64_t rate;
     uint64_t others;
     uint64_t rounds;
-    bool keep;                      /* the sessions */
-    char name[PUBLISHER_NAME_SIZE]; /* with which all its sessions' names begin; "": none yet */
+    bool keep;                      /* keep the sessions */
+    char name[PUBLISHER_NAME_SIZE]; /* all its sessions' names begin with it; "": none yet */
     uint64_t subscribers;
     uint64_t processes;
     spn_level level;
     bool json;
 
-    struct temp_daemon daemon; /* pid 0: one that ran before */
+    struct temp_daemon daemon; /* pid 0: the sidecar ran before */
     struct payloads payloads;
     atomic_bool stop;
 };
@@ -75,13 +75,13 @@ struct bench {
 BENCH_MAP(BENCH_DECLARE)
 #undef BENCH_DECLARE
 
-/* A crew with the bench's settings; close it with crew_close. */
+/* Makes a crew with the bench's settings; close it with crew_close. */
 void bench_crew(struct bench *bench, struct crew *crew);
 
-/* A client of the sidecar that is measured. Says what went wrong and returns its exit code. */
+/* Opens a client of the measured sidecar. Prints what went wrong; returns an exit code. */
 int bench_connect(const struct bench *bench, spn_client **ret_client);
 
-/* Figures that several measurements have. */
+/* Add figures that several measurements share. */
 void bench_put_rate(struct bench_report *report, const struct crew_result *result);
 void bench_put_payload(const struct bench *bench, struct bench_report *report);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_fanout: one event, many subscribers: how long after its acknowledgement has the last of
- * them got it?
+/* bench_fanout: one event, many subscribers: how long after the acknowledgement has the last one
+ * received the event?
  *
  * The subscribers are in processes of their own. A round is one event; the next one waits until all
- * have got it. */
+ * have received it. */
 #include "cli/bench.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@ enum { ROUNDS = 20, OPEN_MS = 120000 };
 
 struct fanout {
     struct bench *bench;
-    struct crew crew; /* one publisher, which is led by hand */
+    struct crew crew; /* one publisher, without a thread of its own */
     char name[SPN_GIVEN_ID_MAX];
     struct spn_bytes session;
     struct fanout_reader *readers;
@@ -24,7 +24,7 @@ struct fanout {
     size_t received_size;
     struct hist ack;  /* from publishing to the acknowledgement */
     struct hist each; /* from the acknowledgement to each subscriber */
-    struct hist last; /* and to the last one of a round */
+    struct hist last; /* and to the last subscriber of a round */
     uint64_t rounds;
 };
 
@@ -59,8 +59,8 @@ static int start_readers(struct fanout *fanout)
     return CLI_OK;
 }
 
-/* An interrupt ends the measurement behind the round that runs, but the wait for its beginning at
- * once. */
+/* An interrupt ends the measurement after the current round, but it ends the wait for the
+ * subscribers at once. */
 static spn_err wait_for_one(const struct fanout *fanout, const struct fanout_reader *reader,
                             int timeout_ms, char expected)
 {
@@ -75,7 +75,7 @@ static spn_err wait_for_one(const struct fanout *fanout, const struct fanout_rea
     }
 }
 
-/* All of them have told the same byte. */
+/* Waits until all processes have sent this byte. */
 static int wait_for_all(const struct fanout *fanout, int timeout_ms, char expected)
 {
     for (size_t i = 0; i < fanout->reader_count; i++) {
@@ -107,8 +107,8 @@ static int publish(struct fanout *fanout, uint64_t *ret_acked_ns)
     return CLI_OK;
 }
 
-/* A subscriber may well have the event before the producer has its acknowledgement: no time at all
- * then. */
+/* A subscriber may receive the event before the producer has its acknowledgement. Its time is then
+ * 0. */
 static void note_round(struct fanout *fanout, uint64_t acked_ns)
 {
     uint64_t last_ns = 0;
@@ -155,7 +155,8 @@ static void put_figures(const struct fanout *fanout, struct bench_report *report
     bench_report_count(report, "processes", "in processes", fanout->reader_count);
 }
 
-/* The readers are forked before there is a client here, and wait for the session's first event. */
+/* The readers are forked before this process opens a client. They wait for the session's first
+ * event. */
 static int prepare(struct fanout *fanout)
 {
     struct bench *bench = fanout->bench;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_latency: one event in flight: how long until it is on disk, and until a reader has it?
+/* bench_latency: one event in flight: how long until it is on disk, and until a subscriber has it?
  *
- * Every producer has a session of its own; one subscriber, on a connection and in a thread of its
- * own, reads them all. Both times of an event count from the same moment, and both are taken for
- * every event. */
+ * Every producer has a session of its own. One subscriber, with its own connection and thread,
+ * reads them all. Both times of an event are measured from the same moment, and both for every
+ * event. */
 #include "cli/bench.h"
 
 #include "cli/latency_reader.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_publish: events per second, and what each waits for its acknowledgement. */
+/* bench_publish: events per second, and how long each waits for its acknowledgement. */
 #include "cli/bench.h"
 
 static const char *level_name(spn_level level)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_replay: one session's events read back, where other sessions' lie between them in the log.
+/* bench_replay: reads back one session's events, which lie between those of other sessions in the
+ * log.
  *
- * All sessions get an event in turn, so that two events of one are as far apart in the log as there
- * are sessions. */
+ * All sessions get an event in turn. So the distance in the log between two events of a session is
+ * the number of sessions. */
 #include "cli/bench.h"
 
 #include <stdlib.h>
@@ -13,8 +14,8 @@ struct replays {
     struct bench *bench;
     spn_client *client;
     struct spn_bytes session;
-    uint64_t stored; /* in it */
-    uint64_t events; /* read, in the last round: the rest is no longer retained */
+    uint64_t stored; /* events in the session */
+    uint64_t events; /* events read in the last round; the others are no longer retained */
     double *per_second;
     uint64_t rounds;
 };

@@ -20,7 +20,7 @@ void bench_report_release(struct bench_report *report)
     json_decref(report->json);
 }
 
-/* A failure is remembered as no object at all. */
+/* After a failure there is no object: json is NULL. */
 static void set(struct bench_report *report, const char *key, json_t *value)
 {
     if (report->json && json_object_set_new(report->json, key, value) != 0) {
@@ -112,6 +112,6 @@ int bench_report_print(struct bench_report *report, bool json)
         return cli_finish(&report->lines, exit_code);
     out_init(&out, STDOUT_FILENO);
     exit_code = cli_put_json(&out, report->json);
-    report->json = NULL; /* taken */
+    report->json = NULL; /* cli_put_json took it */
     return cli_finish(&out, exit_code);
 }

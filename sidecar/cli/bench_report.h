@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_report: what a measurement says, as a table for people or one JSON object for programs.
+/* bench_report: a measurement's figures, as a table for people or one JSON object for programs.
  *
- * Each figure is added once and comes out in both, in the order in which they were added. One
- * without a label is for programs only.
+ * Each figure is added once and appears in both, in the order of adding. A figure without a label
+ * is for programs only.
  *
- * Owns     the lines so far and a JSON object. What goes wrong (no memory) shows at the end.
+ * Owns     the lines so far and a JSON object. An error (no memory) is reported at the end.
  * Threads  one.
  */
 #ifndef SPN_CLI_BENCH_REPORT_H
@@ -23,7 +23,7 @@ struct bench_report {
 void bench_report_init(struct bench_report *report);
 void bench_report_release(struct bench_report *report);
 
-/* A line of the table alone: its heading. */
+/* Adds a heading, to the table only. */
 void bench_report_heading(struct bench_report *report, const char *text);
 
 void bench_report_text(struct bench_report *report, const char *key, const char *label,

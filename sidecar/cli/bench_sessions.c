@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_sessions: every event opens a session: how many per second, and what does one cost the
- * sidecar in memory? The latter only when the sidecar is our own: nobody else grows it then. */
+/* bench_sessions: every event opens a session: how many per second, and how much memory does one
+ * cost the sidecar? Memory is measured only if the sidecar is our own, because then nobody else
+ * makes it grow. */
 #include "cli/bench.h"
 
 #include "cli/machine.h"

@@ -12,12 +12,12 @@
 
 enum {
     ASK_WHY_MS = 1000,
-    SILENT_MS = 1000, /* of waiting for a sidecar */
+    SILENT_MS = 1000, /* wait for a sidecar this long before printing so */
 };
 
 /* -- errors ------------------------------------------------------------------------------------ */
 
-static const char *cli_verb; /* set once, before anything else runs */
+static const char *cli_verb; /* set once, before any other code runs */
 
 void cli_begin(const char *verb)
 {
@@ -72,10 +72,10 @@ int cli_fail(const char *what, spn_err err, const char *detail)
     size_t what_size = strlen(what);
     if (detail && strncmp(detail, what, what_size) == 0 &&
         strncmp(detail + what_size, ": ", 2) == 0)
-        detail += what_size + 2; /* the library's words say already whose they are */
+        detail += what_size + 2; /* the library's text already names it */
     if (!detail || !*detail || strcmp(detail, text) == 0)
         snprintf(why, sizeof(why), "%s", text);
-    else if (err == SPN_E_CORRUPT || strstr(detail, text)) /* what is damaged it says itself */
+    else if (err == SPN_E_CORRUPT || strstr(detail, text)) /* the detail names what is damaged */
         snprintf(why, sizeof(why), "%s", detail);
     else
         snprintf(why, sizeof(why), "%s: %s", text, detail);
@@ -152,12 +152,12 @@ static const struct argp_option common_options[] = {
     {0},
 };
 
-/* What a verb means by --timeout when it is more than one question and its answer. */
+/* Replaces the help of --timeout for a verb that waits for more than one answer. */
 static char *filter_help(int key, const char *text, void *input)
 {
     const struct cli_common *common = input;
     if (key != KEY_TIMEOUT || !common || !common->timeout_help)
-        return (char *)(uintptr_t)text; /* argp's way to say: as it is */
+        return (char *)(uintptr_t)text; /* argp's convention for: unchanged */
     return strdup(common->timeout_help);
 }
 
@@ -165,7 +165,7 @@ const struct argp cli_common_argp = {
     .options = common_options, .parser = parse_common, .help_filter = filter_help};
 
 /* argp and getopt both print what is wrong with an option, and argp then adds a second line.
- * Without an err_stream only getopt's is left. */
+ * Without an err_stream only getopt's line is left. */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     argp_err_exit_status = CLI_USAGE;
@@ -287,7 +287,7 @@ static spn_err connect_within(const struct cli_common *common, int timeout_ms,
     return spn_client_open(ret_client, &options, timeout_ms, ret_detail, CLI_TEXT_SIZE);
 }
 
-/* For whoever sits at the terminal and wonders. */
+/* Explains the delay to a person at the terminal. */
 static void say_waiting(spn_err err, const char *dir, int timeout_ms)
 {
     char what[CLI_TEXT_SIZE];

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli: what the verbs of `sponson` share: their table, exit codes, errors, common options.
+/* cli: shared by the verbs of `sponson`: their table, exit codes, errors, common options.
  *
  * A verb is one function in a file of its own: it parses its words, does its work, prints, and
- * returns an exit code. Whoever prints an error does it once, where its cause is known, and hands
- * the exit code up.
+ * returns an exit code. An error is printed once, where its cause is known, and the exit code is
+ * returned up.
  *
- * Threads  one, but for what `bench` starts.
+ * Threads  one, except for the threads that `bench` starts.
  */
 #ifndef SPN_CLI_H
 #define SPN_CLI_H
@@ -55,25 +55,25 @@ CLI_VERB_MAP(CLI_VERB_DECLARE)
 
 /* -- errors ------------------------------------------------------------------------------------ */
 
-/* The verb that errors name; NULL: none yet. */
+/* Sets the verb that errors name; NULL: none yet. */
 void cli_begin(const char *verb);
 
 /* "sponson VERB: what: why", one line on stderr. why NULL: what is a whole sentence. */
 void cli_error(const char *what, const char *why);
-/* The same for something that is told and does not end the verb. */
+/* The same for a warning, which does not end the verb. */
 void cli_warn(const char *what, const char *why);
 
 /* Room for a sentence that names something. */
 enum { CLI_TEXT_SIZE = 512 };
 
-/* cli_error, for what a call of the library or of the journal returned. detail: words that say
- * more than the code's own, or NULL or "". Returns the exit code. */
+/* cli_error, for an error that the library or the journal returned. detail: text that adds to the
+ * code's own, or NULL or "". Returns the exit code. */
 int cli_fail(const char *what, spn_err err, const char *detail);
 int cli_fail_errno(const char *what);
-/* cli_fail for what a call on this client returned. After a timeout the sidecar is asked whether it
- * knows the reason. */
+/* cli_fail, for an error of a call on this client. After a timeout it requests the sidecar's
+ * health, which may show the reason. */
 int cli_fail_client(const char *what, spn_client *client, spn_err err);
-/* Says so if the sidecar answers that it is degraded. */
+/* Prints a warning if the sidecar reports that it is degraded. */
 void cli_tell_trouble(spn_client *client);
 
 /* "session 'name'", for `what`. Returns ret_text. */
@@ -88,33 +88,33 @@ _Noreturn void cli_usage(const char *what, const char *why);
 
 enum { CLI_TIMEOUT_MS = 5000 };
 
-/* Where the keys of options begin: above the characters, so that none has a one-letter form, which
- * every verb would have to keep free or mean the same by. */
+/* The first keys of options. They are above the characters, so that no option has a one-letter
+ * form. Otherwise every verb would have to keep that letter free, or use it for the same option. */
 enum { CLI_KEY = 1000, CLI_COMMON_KEY = 2000 };
 
-/* Options of the verbs that talk to a sidecar, and the child parser that fills them. */
+/* Options of the verbs that connect to a sidecar, and the child parser that fills them. */
 struct cli_common {
     const char *socket_dir;   /* NULL: the library's search */
     int timeout_ms;           /* -1: not given */
-    bool at_once;             /* a sidecar that is not there is not waited for */
-    const char *timeout_help; /* NULL: how long an answer is waited for */
+    bool at_once;             /* do not wait for a sidecar that is not there */
+    const char *timeout_help; /* NULL: the usual text: how long to wait for an answer */
 };
 
 extern const struct argp cli_common_argp;
 
-/* The words of a command line that are no options. */
+/* The words of a command line that are not options. */
 struct cli_words {
-    const char *name; /* of the first one, for when it is missing */
+    const char *name; /* of the first word, for the error when it is missing */
     const char *at[2];
     size_t count;
     size_t count_min;
     size_t count_max;
 };
 
-/* Runs a verb's parser, whose errors are one line and end the process. */
+/* Runs a verb's parser. Its errors are one line each and end the process. */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
-/* Every verb's parser calls this for what it does not know itself. words: NULL: none allowed;
+/* Every verb's parser calls this for keys that it does not know itself. words: NULL: none allowed.
  * common: NULL: no child parser. */
 error_t cli_parse_rest(int key, char *arg, struct argp_state *state, struct cli_words *words,
                        struct cli_common *common);
@@ -123,7 +123,7 @@ int cli_seconds_ms(const char *option, const char *text);
 uint64_t cli_count(const char *option, const char *text, uint64_t min, uint64_t max);
 enum event_format cli_format(const char *text);
 
-/* A session or an event id from the command line; ends the process when it can be none. */
+/* A session or an event id from the command line; ends the process if it is invalid. */
 struct spn_bytes cli_session(const char *text);
 struct spn_bytes cli_event_id(const char *text);
 
@@ -131,19 +131,21 @@ struct spn_bytes cli_event_id(const char *text);
 
 int cli_timeout_ms(const struct cli_common *common);
 
-/* Says what went wrong and returns its exit code. */
+/* Prints what went wrong; returns an exit code. */
 int cli_connect(const struct cli_common *common, spn_client **ret_client);
 
 /* -- output ------------------------------------------------------------------------------------ */
 
-/* Flushes, and says so when it could not be written. Returns the worse of both exit codes. */
+/* Flushes, and prints an error if that fails. Returns the worse of both exit codes. */
 int cli_finish(struct out *out, int exit_code);
 
-/* One compact line. Takes the reference; NULL, as jansson gives it when out of memory, is told. */
+/* Puts one compact line. Takes the reference. NULL, which jansson returns when out of memory, is
+ * reported. */
 int cli_put_json(struct out *out, json_t *json);
 
-/* A string; what is not UTF-8 becomes base64, and then cli_json_encoding of the same bytes is the
- * string "base64" and not NULL: for a key beside it, which json_pack leaves out with "s:o*". */
+/* A string. Bytes that are not UTF-8 become base64. Then cli_json_encoding of the same bytes is the
+ * string "base64"; otherwise it is NULL. It is for a second key, which json_pack leaves out with
+ * "s:o*" if NULL. */
 json_t *cli_json_bytes(struct spn_bytes bytes);
 json_t *cli_json_encoding(struct spn_bytes bytes);
 json_t *cli_json_time(uint64_t time_ms);

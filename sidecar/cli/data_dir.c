@@ -16,9 +16,10 @@
 
 enum { PATH_SIZE = 4096, PIDS_MAX = 16 };
 
-#define LOCK_FILE "lock.mdb" /* LMDB's name for it */
+#define LOCK_FILE "lock.mdb" /* LMDB's name for its lock file */
 
-/* Goes on as a child, under another process id; the parent waits and ends as it did. */
+/* Continues as a child with another process id. The parent waits, and ends with the child's exit
+ * code. */
 static bool take_other_pid(void)
 {
     int status;
@@ -33,15 +34,15 @@ static bool take_other_pid(void)
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-/* LMDB locks by process id, and the daemon of another container may have ours: as a rule both are
- * 1. */
+/* LMDB locks by process id, and the daemon in another container may have the same one: usually both
+ * are 1. */
 static spn_err try_open(const char *dir, struct journal **ret_journal, bool *ret_whole)
 {
     struct journal_options options = {.dir = dir, .read_only = true};
-    if (own_files_check(dir, LOCK_FILE, S_IFREG)) /* LMDB writes to it, wherever it leads */
+    if (own_files_check(dir, LOCK_FILE, S_IFREG)) /* LMDB writes to it, even through a link */
         return SPN_E_SYSTEM;
     *ret_whole = journal_check_whole(dir) != SPN_E_CORRUPT;
-    if (!*ret_whole) /* at once: what is not there may end what follows */
+    if (!*ret_whole) /* print at once: missing bytes may end the process later */
         cli_error(journal_detail(), NULL);
     for (int tries = 0;; tries++) {
         errno = 0;
@@ -58,7 +59,7 @@ static bool names_file(const char *dir, const char *detail)
     return strncmp(detail, dir, size) == 0 && detail[size] == '/';
 }
 
-/* A directory that is not there and one without a database read differently. */
+/* A missing directory and one without a database give different errors. */
 static int open_failed(const char *dir, spn_err err)
 {
     struct stat found;
@@ -84,7 +85,7 @@ static int open_failed(const char *dir, spn_err err)
     snprintf(file, sizeof(file), "%s/data.mdb", dir);
     if (access(file, R_OK) != 0 && errno != ENOENT)
         return cli_fail_errno(file);
-    cli_error(journal_detail(), NULL); /* it names the file */
+    cli_error(journal_detail(), NULL); /* the detail names the file */
     return CLI_NOT_FOUND;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* data_dir: which database on this host is meant, opened for reading.
+/* data_dir: finds the database on this host and opens it for reading.
  *
  * Owns     nothing; the journal is the caller's.
  * Threads  one.
@@ -13,8 +13,8 @@
     "where the database is (default: $SPONSON_DATA_DIR, or the first of /var/lib/sponson and "     \
     "$XDG_DATA_HOME/sponson, which is ~/.local/share/sponson, that has one)"
 
-/* given: from the command line, or NULL. Says what went wrong and returns its exit code.
- * *ret_whole: false where the file was cut, which is printed too: what can be read is not all. */
+/* given: from the command line, or NULL. Prints what went wrong; returns an exit code. *ret_whole:
+ * false if the file was cut. That is printed, too: not everything can be read. */
 int data_dir_open(const char *given, struct journal **ret_journal, bool *ret_whole);
 
 #endif

@@ -7,8 +7,8 @@
 
 /* -- JSON strings ------------------------------------------------------------------------------ */
 
-/* 0: stands for itself; 'l': may begin a line end; 'u': \u00NN; else the letter behind the
- * backslash (RFC 8259, section 7). */
+/* 0: not escaped; 'l': may begin a line end; 'u': \u00NN; else the letter after the backslash (RFC
+ * 8259, section 7). */
 static const char escapes[256] = {
     ['\0'] = 'u', [1] = 'u',    [2] = 'u',    [3] = 'u',     [4] = 'u',    [5] = 'u',
     [6] = 'u',    [7] = 'u',    ['\b'] = 'b', ['\t'] = 't',  ['\n'] = 'n', [11] = 'u',
@@ -20,12 +20,11 @@ static const char escapes[256] = {
 
 enum {
     ESCAPED_SIZE_MAX = 6, /* \u00NN, of one byte */
-    PIECE_SIZE = 4096,    /* room is made for a piece at its worst, not for 16 MiB at once */
+    PIECE_SIZE = 4096, /* room is reserved for the worst case of a piece, not of 16 MiB at once */
 };
 
-/* The line ends of Unicode that are not ASCII, which JSON allows as they are: NEL, line separator,
- * paragraph separator. Returns their size and how they are escaped; 0: another character. A piece
- * may begin or end within one: see piece_size. */
+/* The line ends of Unicode that are not ASCII, which JSON allows unescaped: NEL, line separator,
+ * paragraph separator. Returns the size and the escape; 0: another character. */
 static size_t line_end(const uint8_t *from, size_t left, const char **ret_escape)
 {
     static const struct {
@@ -149,7 +148,7 @@ void base64_put(struct out *out, struct spn_bytes bytes)
 
 /* -- events ------------------------------------------------------------------------------------ */
 
-/* True when it had to be encoded. */
+/* True: the bytes were encoded. */
 static bool put_bytes(struct out *out, const char *key, struct spn_bytes bytes)
 {
     out_text(out, key);
@@ -221,7 +220,7 @@ spn_err event_put_sse(struct out *out, const struct spn_event *event)
     if (!at)
         return SPN_E_NOMEM;
     spn_err err = spn_sse_format(event, at, room, &size);
-    if (err == SPN_E_INVALID) { /* data of many lines: each has its "data: " */
+    if (err == SPN_E_INVALID) { /* data of many lines: each needs its own "data: " */
         at = out_reserve(out, size);
         if (!at)
             return SPN_E_NOMEM;

@@ -25,14 +25,14 @@ struct subscriber {
     uint64_t events;
 };
 
-/* All that one process has. */
+/* The state of one process. */
 struct readers {
     const struct fanout_reader *own;
     struct subscriber *subscribers;
     int epoll_fd;
     int tell_fd;
-    uint64_t rounds; /* that all of them have got */
-    size_t left;     /* that have not got the next one */
+    uint64_t rounds; /* that all subscribers have received */
+    size_t left;     /* subscribers that have not received the next one */
 };
 
 static void tell(const struct readers *readers, char what)
@@ -48,7 +48,7 @@ static spn_err watch(const struct readers *readers, size_t index)
     return epoll_ctl(readers->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
-/* The session's first event is not measured: whoever has that stands. */
+/* The session's first event is not measured: a subscriber that has received it is in place. */
 static spn_err open_subscriber(const struct readers *readers, size_t index)
 {
     struct subscriber *subscriber = &readers->subscribers[index];
@@ -63,7 +63,7 @@ static spn_err open_subscriber(const struct readers *readers, size_t index)
     return err == SPN_OK ? watch(readers, index) : err;
 }
 
-/* An event of the round that is being waited for. */
+/* Notes an event of the current round. */
 static void note_event(struct readers *readers, size_t index)
 {
     readers->own->received_ns[index] = publisher_now_ns();
@@ -120,11 +120,11 @@ static spn_err open_all(struct readers *readers)
     return err;
 }
 
-/* Until it is killed, by its parent or with it, or fails. */
+/* Runs until it fails, or is killed by its parent or with it. */
 static _Noreturn void run(const struct fanout_reader *own, int tell_fd, pid_t parent)
 {
     struct readers readers = {.own = own, .tell_fd = tell_fd};
-    signal(SIGINT, SIG_IGN); /* the parent decides when it is over */
+    signal(SIGINT, SIG_IGN); /* the parent decides when to end */
     signal(SIGTERM, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -162,7 +162,7 @@ void fanout_reader_stop(struct fanout_reader *reader)
 {
     if (reader->pid > 0) {
         close(reader->told_fd);
-        kill(reader->pid, SIGKILL); /* it has nothing to lose, and a thousand threads to end */
+        kill(reader->pid, SIGKILL); /* it has no data to lose, and a thousand threads to end */
         waitpid(reader->pid, NULL, 0);
     }
     reader->pid = 0;

@@ -10,7 +10,7 @@
 struct run {
     const struct follow *follow;
     spn_client *client;
-    struct spn_last last; /* when it began; only with exit_when_caught_up */
+    struct spn_last last; /* at the start; only with exit_when_caught_up */
     uint64_t printed;
     struct out out;
     int exit_code;
@@ -23,7 +23,7 @@ static int follow_failed(const struct run *run, spn_err err)
     return cli_fail_session(run->follow->session, err);
 }
 
-/* The words name what was looked for and not found, not what was done. */
+/* The error names the id that was not found, not the session. */
 static int id_not_found(const struct run *run, uint64_t missing)
 {
     char what[CLI_TEXT_SIZE];
@@ -62,8 +62,8 @@ static void put_event(struct run *run, const struct spn_event *event)
     run->exit_code = cli_fail(what, err, "left out, --format jsonl can print it");
 }
 
-/* A session that was closed has come to its end, and whoever follows it wants to know that; one
- * that is gone was not given whole. */
+/* The end of a closed session is only a warning: everything was printed. Any other end is an error,
+ * because the session was not printed whole. */
 static void put_end(struct run *run, const struct spn_item *end)
 {
     char what[CLI_TEXT_SIZE];
@@ -82,14 +82,14 @@ static bool is_over(struct run *run, const struct spn_item *item)
         return true;
     if (!follow->exit_when_caught_up)
         return false;
-    if (item->epoch != run->last.epoch) { /* deleted and opened anew while we began */
+    if (item->epoch != run->last.epoch) { /* deleted and opened again during our start */
         run->exit_code = follow_failed(run, SPN_E_OTHER_EPOCH);
         return true;
     }
     return item->seq >= run->last.seq;
 }
 
-/* False: that was the last. */
+/* False: this was the last item. */
 static bool put_item(struct run *run, const struct spn_item *item)
 {
     switch (item->kind) {
@@ -111,7 +111,7 @@ static bool put_item(struct run *run, const struct spn_item *item)
 
 /* -- the subscription -------------------------------------------------------------------------- */
 
-/* What is there at once, else what comes, before which everything is written out. */
+/* Returns an item that is there already. If there is none, flushes the output and waits for one. */
 static spn_err next(struct run *run, spn_subscription *events, struct spn_item *item)
 {
     const struct follow *follow = run->follow;
@@ -120,7 +120,7 @@ static spn_err next(struct run *run, spn_subscription *events, struct spn_item *
     if (err != SPN_E_TIMEOUT)
         return err;
     if (!out_flush(&run->out))
-        return SPN_E_END; /* cli_finish says why */
+        return SPN_E_END; /* cli_finish prints the reason */
     return spn_subscription_next(events, timeout_ms, item);
 }
 

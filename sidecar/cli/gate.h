@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gate: threads that begin together, or not at all.
  *
- * Unlike a barrier it need not know how many come: when one of them cannot be started the others
- * are sent home.
+ * Unlike a barrier it need not know how many threads come: if one cannot be started, the others are
+ * cancelled.
  *
  * Owns     a mutex and a condition.
  * Threads  any.
@@ -26,9 +26,9 @@ struct gate {
         .mutex = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER                      \
     }
 
-/* Once, to either of the other two. */
+/* Call it once, with GATE_OPEN or GATE_CANCELLED. */
 void gate_move(struct gate *gate, enum gate_state state);
-/* False: there is nothing to do. */
+/* Waits until the gate moves. False: it was cancelled. */
 bool gate_pass(struct gate *gate);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hist: percentiles of many measurements in a fixed amount of memory.
  *
- * Log-linear: values below 64 are counted exactly, and each power of two above is cut into 64 equal
- * buckets, so that a percentile is at most 1/64 (1.6 %) above the true value, never below it.
+ * Log-linear: values below 64 are counted exactly, and each power of two above is divided into 64
+ * equal buckets, so that a percentile is at most 1/64 (1.6 %) above the true value, never below it.
  *
- * Owns     nothing; a hist lives in the caller's memory, all zeros is an empty one.
+ * Owns     nothing; a hist lives in the caller's memory. All zeros is an empty hist.
  * Units    the caller's.
- * Threads  one per thread; hist_merge puts them together.
+ * Threads  one hist per thread; hist_merge adds them up.
  */
 #ifndef SPN_CLI_HIST_H
 #define SPN_CLI_HIST_H
@@ -28,8 +28,8 @@ struct hist {
 void hist_add(struct hist *hist, uint64_t value);
 void hist_merge(struct hist *hist, const struct hist *other);
 
-/* The value that at least `percent` of all are not above: 50 is the median, 100 the maximum. 0 when
- * there are no values. */
+/* The value that at least `percent` of all values do not exceed: 50 is the median, 100 the maximum.
+ * 0 if there are no values. */
 uint64_t hist_percentile(const struct hist *hist, double percent);
 
 #endif

@@ -23,8 +23,8 @@ void id_queue_release(struct id_queue *queue)
     *queue = (struct id_queue){0};
 }
 
-/* Moves what is there to the front when that frees at least half: so each byte moves once for each
- * byte popped, at most. Else grows. */
+/* Moves the content to the front if that frees at least half, so that at most one byte moves for
+ * each byte popped. Otherwise grows the buffer. */
 static spn_err make_room(struct id_queue *queue, size_t size)
 {
     size_t held = queue->tail - queue->head;

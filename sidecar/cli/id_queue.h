@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* id_queue: what is known of events and markers in flight, first in, first out.
+/* id_queue: number, kind and id of each event and marker in flight, first in, first out.
  *
- * Acknowledgements come in the order in which events were handed over, so a queue is all that is
- * needed to say which event each one means.
+ * Acknowledgements come in the order in which events were published, so a queue is enough to find
+ * the event of each.
  *
- * Owns     one buffer, which grows to what was ever in flight at once: as bounded as the in-flight
- *          window is.
- * Borrows  ids pushed: copied.
- * Lends    the id popped: valid until the next push.
+ * Owns     one buffer, which grows to the most that was ever in flight at once: the in-flight
+ *          window bounds it.
+ * Borrows  ids that are pushed: copied.
+ * Lends    the id that was popped: valid until the next push.
  * Threads  belongs to one thread.
  */
 #ifndef SPN_CLI_ID_QUEUE_H
@@ -25,7 +25,7 @@ struct queued {
 };
 
 struct id_queue {
-    char *data; /* head .. tail: (number, size and kind, id) one behind the other */
+    char *data; /* head .. tail: (number, size and kind, id) one after the other */
     size_t head;
     size_t tail;
     size_t capacity;
@@ -38,7 +38,7 @@ void id_queue_release(struct id_queue *queue);
 /* The id may be empty. SPN_E_NOMEM: not taken. */
 spn_err id_queue_push(struct id_queue *queue, const struct queued *queued) SPN_MUST_USE;
 
-/* False: it was empty. */
+/* False: the queue was empty. */
 bool id_queue_pop(struct id_queue *queue, struct queued *ret_queued);
 
 #endif

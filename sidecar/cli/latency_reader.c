@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_MS = 20 }; /* how often the end is looked for while nothing comes */
+enum { LOOK_MS = 20 }; /* how often `last` is checked while no event comes */
 
 static spn_err fail(struct latency_reader *reader, spn_err err)
 {
@@ -77,8 +77,8 @@ spn_err latency_reader_warm_up(struct latency_reader *reader)
     return err == SPN_OK ? SPN_OK : fail(reader, err);
 }
 
-/* While publishers run an event may take any time; after their end the rest is on disk and must
- * come. */
+/* While publishers run, an event may take any time. After they have ended, the other events are on
+ * disk and must come in time. */
 static spn_err receive(struct latency_reader *reader)
 {
     uint64_t stamp_ns = 0;
@@ -102,7 +102,7 @@ void *latency_reader_run(void *argument)
 {
     struct latency_reader *reader = argument;
     if (gate_pass(reader->load->gate) && receive(reader) != SPN_OK)
-        return NULL; /* err says why */
+        return NULL; /* err has the reason */
     return NULL;
 }
 

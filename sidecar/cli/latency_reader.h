@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* latency_reader: a subscriber to all of a crew's sessions that measures how late events reach it.
+/* latency_reader: a subscriber to all of a crew's sessions, which measures how late events reach
+ * it.
  *
- * Events carry the moment that their time counts from as their id. Each session's first event is a
- * warm-up without one: when all of those came the subscriptions stand.
+ * An event's id is the moment from which its latency is measured. Each session's first event is a
+ * warm-up without such an id. When all warm-ups have arrived, the subscriptions are in place.
  *
  * Owns     a client, its subscriptions, a histogram.
  * Borrows  the load.
  * Units    nanoseconds.
- * Threads  the reader's part runs in its own; the rest belongs to who opened it.
+ * Threads  latency_reader_run has a thread of its own; the other calls are for the thread that
+ *          opened it.
  */
 #ifndef SPN_CLI_LATENCY_READER_H
 #define SPN_CLI_LATENCY_READER_H
@@ -18,26 +20,26 @@ struct latency_reader {
     const struct publisher_load *load;
     spn_client *client;
     spn_subscription **subscriptions;
-    uint64_t count; /* of them, one per session */
+    uint64_t count; /* of subscriptions, one per session */
     struct hist latency;
-    uint64_t received;         /* that were measured */
-    atomic_uint_fast64_t last; /* ends behind so many; UINT64_MAX: not known yet */
+    uint64_t received;         /* events that were measured */
+    atomic_uint_fast64_t last; /* ends after so many events; UINT64_MAX: not known yet */
     spn_err err;
     char detail[256];
 };
 
-/* On failure err and detail say why. */
+/* On failure err and detail have the reason. */
 spn_err latency_reader_open(struct latency_reader *reader,
                             const struct publisher_load *load) SPN_MUST_USE;
 void latency_reader_close(struct latency_reader *reader); /* takes a zeroed one */
 
-/* Returns when every session's warm-up has come. */
+/* Returns after every session's warm-up has arrived. */
 spn_err latency_reader_warm_up(struct latency_reader *reader) SPN_MUST_USE;
 
 /* A thread's main function. argument: struct latency_reader. Returns NULL; see err. */
 void *latency_reader_run(void *argument);
 
-/* From any thread: so many events were published in all. */
+/* From any thread: sets how many events were published in all. */
 void latency_reader_end(struct latency_reader *reader, uint64_t events);
 
 #endif

@@ -9,7 +9,7 @@ enum {
     SLICE_ENTRIES_MAX = 256,
     SLICE_SIZE_MAX = 1024 * 1024,
     NAMES = 8192,           /* a power of two: 2 MB of names */
-    DAMAGED_RUN_MAX = 4096, /* damages in a row after which we give up */
+    DAMAGED_RUN_MAX = 4096, /* damaged places in a row after which the walk gives up */
 };
 
 struct name {
@@ -20,8 +20,8 @@ struct name {
 
 struct log_walk {
     struct journal_reader *reader;
-    uint64_t from;   /* the next position to look at */
-    uint64_t newest; /* the last one, fixed by the first snapshot */
+    uint64_t from;   /* the next position to read */
+    uint64_t newest; /* the last position, fixed by the first snapshot */
     bool began;
     uint8_t only_size;
     char only[255];
@@ -32,11 +32,11 @@ struct log_walk {
 
     struct log_item items[SLICE_ENTRIES_MAX];
     size_t item_count;
-    char *bytes; /* what the items point into; never moved while it holds any */
+    char *bytes; /* the items point into it; never moved while it holds any */
     size_t bytes_size;
     size_t bytes_capacity;
 
-    struct name names[NAMES]; /* a name's place is its epoch's hash; the later one stays */
+    struct name names[NAMES]; /* a name's place is its epoch's hash; a later name replaces it */
 };
 
 spn_err log_walk_open(struct log_walk **ret_walk, struct journal *journal, struct spn_bytes only,
@@ -75,7 +75,8 @@ static struct name *name_slot(struct log_walk *walk, uint64_t epoch)
     return &walk->names[(epoch * UINT64_C(0x9E3779B97F4A7C15)) >> 51 & (NAMES - 1)];
 }
 
-/* From the row, or, for a session opened since the checkpoint, from the entry that opened it. */
+/* Reads the name from the row or, for a session opened since the checkpoint, from the entry that
+ * opened it. */
 static spn_err read_name(struct log_walk *walk, uint64_t epoch, struct spn_bytes *ret_name)
 {
     struct record_row row;
@@ -130,7 +131,7 @@ static struct spn_bytes copy(struct log_walk *walk, struct spn_bytes bytes)
     return (struct spn_bytes){bytes.data ? to : NULL, bytes.size};
 }
 
-/* SPN_E_BACKPRESSURE: not in this slice any more. */
+/* SPN_E_BACKPRESSURE: this slice has no room for it. */
 static spn_err reserve(struct log_walk *walk, size_t size)
 {
     if (walk->bytes_capacity - walk->bytes_size >= size)
@@ -165,7 +166,7 @@ static spn_err take(struct log_walk *walk, uint64_t position, const struct recor
     return SPN_OK;
 }
 
-/* What is damaged, up to this position, is left out: what comes after it may be all that is left of
+/* Leaves out damaged entries up to this position. The entries after them may be all that is left of
  * somebody's data. */
 static spn_err pass_damaged(struct log_walk *walk, uint64_t last)
 {

@@ -8,7 +8,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* The first processor's paragraph, and more than /proc/PID/status ever has. */
+/* Enough for the first processor's paragraph, and more than /proc/PID/status ever has. */
 enum { PROC_SIZE = 8192 };
 
 static bool is_blank(char c)
@@ -47,7 +47,7 @@ bool machine_field(const char *text, const char *key, char ret_value[MACHINE_TEX
     return false;
 }
 
-/* The beginning of a file, as a string. */
+/* Reads the beginning of a file, as a string. */
 static bool read_text(const char *path, char ret_text[PROC_SIZE])
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

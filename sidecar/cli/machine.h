@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* machine: what figures were taken on; without it they mean nothing.
+/* machine: describes the machine on which figures were taken; without it they mean nothing.
  *
  * Owns     nothing; reads /proc.
  * Units    bytes.
@@ -16,17 +16,18 @@ enum { MACHINE_TEXT_SIZE = 128 };
 
 struct machine {
     long cores;
-    char cpu[MACHINE_TEXT_SIZE];    /* the model; "unknown" where /proc/cpuinfo names none */
+    char cpu[MACHINE_TEXT_SIZE];    /* the model; "unknown" if /proc/cpuinfo has none */
     char kernel[MACHINE_TEXT_SIZE]; /* "Linux 6.1.0 x86_64" */
 };
 
 void machine_look(struct machine *machine);
 
-/* The value of "key: value" in a text like /proc/cpuinfo, up to the end of the line, without the
- * blanks around it and cut to fit. False: there is no such line. */
+/* Finds the value of "key: value" in a text like /proc/cpuinfo: up to the end of the line, without
+ * the blanks around it, cut to fit. False: there is no such line. */
 bool machine_field(const char *text, const char *key, char ret_value[MACHINE_TEXT_SIZE]);
 
-/* Anonymous resident memory of a process: the database's map is left out. False: not to be had. */
+/* Reads the anonymous resident memory of a process, without the database's map. False: it is not
+ * available. */
 bool machine_rss_anon(pid_t pid, uint64_t *ret_bytes);
 
 #endif

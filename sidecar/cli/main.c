@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main: finds the verb and hands over to it.
+/* main: finds the verb and runs it.
  *
- * `sponson VERB …`: what stands before the verb is ours, the rest is the verb's, which sees
+ * `sponson VERB …`: main parses the options before the verb. The verb parses the rest, and sees
  * "sponson VERB" as its own name.
  */
 #include "cli/cli.h"
@@ -44,7 +44,7 @@ static const struct verb *find_verb(const char *name)
 #define VERB_DOC(function, name, words, text) {name " " words, 0, 0, OPTION_DOC, text, 1},
 #define EXIT_DOC(name, number, text) {STRING(number), 0, 0, OPTION_DOC, text, 2},
 
-/* Rows of --help that are no options: argp lines them up all the same. */
+/* Rows of --help that are not options. argp aligns them, too. */
 /* clang-format off */
 static const struct argp_option options[] = {
     {0, 0, 0, 0, "Verbs:", 1},
@@ -56,7 +56,7 @@ static const struct argp_option options[] = {
 };
 /* clang-format on */
 
-/* Where in argv the verb is. */
+/* The verb's place in argv. */
 struct found {
     char *name;
     int index;
@@ -72,7 +72,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_ARG:
         found->name = arg;
         found->index = state->next - 1;
-        state->next = state->argc; /* the rest is not ours */
+        state->next = state->argc; /* the rest is the verb's */
         return 0;
     case ARGP_KEY_NO_ARGS:
         cli_usage("no verb", "sponson --help lists them");
@@ -92,8 +92,8 @@ static const struct argp argp = {
 int main(int argc, char **argv)
 {
     struct found found = {0};
-    /* Whoever reads our output may stop at any time: that ends us, without a word. Our parent may
-     * have had another opinion. */
+    /* The reader of our output may stop at any time. That ends us silently, even if our parent
+     * ignored SIGPIPE. */
     signal(SIGPIPE, SIG_DFL);
     argp_err_exit_status = CLI_USAGE;
     argp_program_version = "sponson " SPN_VERSION;

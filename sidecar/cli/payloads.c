@@ -92,8 +92,8 @@ static spn_err parse(struct payloads *payloads, spn_sse *sse, struct spn_bytes s
     return payloads->count > 0 ? SPN_OK : SPN_E_END;
 }
 
-/* What an event carries is never longer than the text it was parsed from, so that one piece of
- * memory as large as the stream holds it all. */
+/* An event's type and data are never longer than the text they were parsed from. So one piece of
+ * memory as large as the stream holds them all. */
 spn_err payloads_parse(struct payloads *payloads, struct spn_bytes stream)
 {
     spn_sse *sse = NULL;
@@ -109,7 +109,7 @@ spn_err payloads_parse(struct payloads *payloads, struct spn_bytes stream)
 
 /* -- a file ------------------------------------------------------------------------------------ */
 
-/* SPN_E_SYSTEM, also for a file that shrinks while it is read. */
+/* SPN_E_SYSTEM: also for a file that shrinks while it is read. */
 static spn_err read_whole(int fd, char *bytes, size_t size)
 {
     size_t done = 0;

@@ -10,10 +10,10 @@
 
 enum {
     SAMPLE_EVERY = 16,
-    SAMPLE_ALL_MAX = 64, /* with so few in flight there is time to measure each */
+    SAMPLE_ALL_MAX = 64, /* with so few in flight there is time to measure every event */
     TAKE_EVERY = 64,
     SEND_TIMEOUT_MS = 100,
-    LOOK_NS = 100000000, /* at most so long until `stop` is looked at */
+    LOOK_NS = 100000000, /* `stop` is read at least this often */
 };
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -27,7 +27,7 @@ uint64_t publisher_now_ns(void)
 
 /* -- names and ids ----------------------------------------------------------------------------- */
 
-/* snprintf takes longer than all the rest of publishing an event. */
+/* snprintf would take longer than the rest of publishing an event. */
 struct spn_bytes publisher_session(const struct publisher_load *load, uint64_t number,
                                    char ret_name[SPN_GIVEN_ID_MAX])
 {
@@ -132,7 +132,7 @@ spn_err publisher_warm_up(struct publisher *publisher)
 
 /* -- acknowledgements -------------------------------------------------------------------------- */
 
-/* When the n-th event is to be sent. Publishers take turns, each at its share of the rate. */
+/* When the n-th event is due. Publishers take turns, each at its share of the rate. */
 static uint64_t due_ns(const struct publisher *publisher, uint64_t n)
 {
     const struct publisher_load *load = publisher->load;
@@ -148,7 +148,7 @@ static void note_latency(struct publisher *publisher, uint64_t n, uint64_t now_n
     hist_add(&publisher->latency, now_ns - publisher->sent_ns[slot]);
 }
 
-/* Takes what is known, without asking the client to look for more. */
+/* Takes the results that are known already, without receiving more. */
 static void take_known(struct publisher *publisher)
 {
     struct spn_ack ack;
@@ -167,7 +167,7 @@ static void take_known(struct publisher *publisher)
     }
 }
 
-/* Waits for one, and takes what came with it. */
+/* Waits for one acknowledgement, and takes those that came with it. */
 static void wait_for_ack(struct publisher *publisher)
 {
     struct spn_ack ack;
@@ -188,7 +188,7 @@ static bool stopped(const struct publisher *publisher)
            atomic_load_explicit(publisher->load->stop, memory_order_relaxed);
 }
 
-/* A poll of whole milliseconds would be too coarse. */
+/* Uses ppoll, because whole milliseconds would be too coarse. */
 static void sleep_until(struct publisher *publisher, uint64_t due)
 {
     struct pollfd ready = {.fd = spn_client_fd(publisher->client), .events = POLLIN};
@@ -250,7 +250,7 @@ void *publisher_run(void *argument)
     struct publisher *publisher = argument;
     if (!gate_pass(publisher->load->gate))
         return NULL;
-    prctl(PR_SET_TIMERSLACK, 1); /* by default a sleep may last 50 us longer than asked for */
+    prctl(PR_SET_TIMERSLACK, 1); /* by default a sleep may last 50 us longer than requested */
     publisher->started_ns = publisher_now_ns();
     publish_all(publisher);
     publisher->finished_ns = publisher_now_ns();

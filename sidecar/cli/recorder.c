@@ -15,11 +15,11 @@
 #define KEEPS_APART "--ids new or --ids prefix=TEXT keeps them apart"
 
 enum {
-    PROGRESS_AFTER_MS = 1000, /* short inputs are not worth a line */
+    PROGRESS_AFTER_MS = 1000, /* short inputs show no progress */
     PROGRESS_EVERY_MS = 250,
-    STILL_MS = 2000, /* without an acknowledgement: time to say why */
-    ANSWER_MS = 500, /* for the sidecar to say how it is */
-    TOLD_MAX = 100,  /* events told of one by one; further ones are counted */
+    STILL_MS = 2000, /* without an acknowledgement; then the reason is printed */
+    ANSWER_MS = 500, /* to wait for the sidecar's health */
+    TOLD_MAX = 100,  /* events printed one by one; further ones are only counted */
 };
 
 static int64_t now_ms(void)
@@ -31,7 +31,8 @@ static int64_t now_ms(void)
 
 void recorder_init(struct recorder *recorder, size_t data_size_max)
 {
-    /* The parser counts type and id too: their limits come on top, and are judged on their own. */
+    /* The parser's limit includes type and id, so their limits are added. They are checked
+     * separately. */
     sse_parser_init(&recorder->parser, data_size_max + WIRE_ID_MAX + WIRE_TYPE_MAX);
     id_queue_init(&recorder->in_flight);
 }
@@ -42,7 +43,7 @@ void recorder_release(struct recorder *recorder)
     id_queue_release(&recorder->in_flight);
 }
 
-/* -- telling ----------------------------------------------------------------------------------- */
+/* -- messages on stderr ------------------------------------------------------------------------ */
 
 static void clear_progress(struct recorder *recorder)
 {
@@ -62,7 +63,7 @@ static void show_progress(struct recorder *recorder, int64_t now)
             (unsigned long long)on_disk);
 }
 
-/* An event, or the marker behind it, that is not in the session as it was given. */
+/* Reports an event, or the marker after it, that is not in the session as it was given. */
 static void tell_event(struct recorder *recorder, uint64_t number, const struct spn_event *event,
                        const char *why)
 {
@@ -86,7 +87,7 @@ static void tell_event(struct recorder *recorder, uint64_t number, const struct 
     cli_warn(what, why);
 }
 
-/* Says more than the code's own words where there is more to say. */
+/* Adds details to the code's own text, if there are any. */
 static void refusal_text(const struct recorder *recorder, const struct spn_event *event,
                          spn_err err, char why[CLI_TEXT_SIZE])
 {
@@ -105,7 +106,7 @@ static void refusal_text(const struct recorder *recorder, const struct spn_event
         snprintf(why, CLI_TEXT_SIZE, "not stored: %s", spn_err_text(err));
 }
 
-/* event: as far as it is known any more. A marker has the number of the event before it. */
+/* event: its fields that are still known. A marker has the number of the event before it. */
 static void refuse(struct recorder *recorder, uint64_t number, const struct spn_event *event,
                    spn_err err)
 {
@@ -120,7 +121,7 @@ static void refuse(struct recorder *recorder, uint64_t number, const struct spn_
 
 /* -- results ----------------------------------------------------------------------------------- */
 
-/* A marker's number is an event's: it is in no log. */
+/* Markers are not in the acknowledgement log: a marker's number is that of an event. */
 static void keep_durable(struct recorder *recorder, uint64_t number, const struct spn_event *event)
 {
     if (event->kind == SPN_EVENT)
@@ -129,8 +130,8 @@ static void keep_durable(struct recorder *recorder, uint64_t number, const struc
         recorder->markers++;
 }
 
-/* An upstream that numbers its events from the start again, in a response or after its own restart,
- * comes to its first id again, and it is another event. */
+/* Some upstreams number their events from the start again, within a response or after a restart.
+ * Then the first id comes again, for another event. */
 static void look_for_restart(struct recorder *recorder, uint64_t number,
                              const struct spn_event *event)
 {
@@ -151,7 +152,7 @@ static void look_for_restart(struct recorder *recorder, uint64_t number,
     cli_warn(what, why);
 }
 
-/* The input of an earlier run may have numbered its events the same: nothing restarts then. */
+/* If ids did not restart, the input of an earlier run may have had the same ids. */
 static void tell_conflicts(const struct recorder *recorder)
 {
     char what[CLI_TEXT_SIZE];
@@ -161,7 +162,7 @@ static void tell_conflicts(const struct recorder *recorder)
     cli_warn(what, "the session has other events with their ids; " KEEPS_APART);
 }
 
-/* event: kind, and the id that it has in the session. */
+/* event: its kind, and its id in the session. */
 static void count_result(struct recorder *recorder, const struct spn_ack *ack, uint64_t number,
                          const struct spn_event *event)
 {
@@ -245,13 +246,13 @@ static void put_prefix(struct recorder *recorder, struct spn_event *event)
 {
     struct spn_bytes prefix = recorder->prefix;
     if (event->id.size == 0 || event->id.size > sizeof(recorder->id) - prefix.size)
-        return; /* none, or one that is refused as it is */
+        return; /* no id, or an id that is refused anyway */
     memcpy(recorder->id, prefix.data, prefix.size);
     memcpy(recorder->id + prefix.size, event->id.data, event->id.size);
     event->id = (struct spn_bytes){recorder->id, prefix.size + event->id.size};
 }
 
-/* What the ids of the input become. False: nothing is left of a marker. */
+/* Changes an id of the input as requested. False: nothing is left of a marker. */
 static bool choose_id(struct recorder *recorder, struct spn_event *event)
 {
     if (recorder->ids == RECORDER_IDS_PREFIX)
@@ -273,8 +274,8 @@ static void note_first_id(struct recorder *recorder, const struct spn_event *eve
     memcpy(recorder->first_id, event->id.data, event->id.size);
 }
 
-/* Only an id that the event set itself is its id. One that an earlier block set stays in force for
- * a browser that resumes, but as an id here it would make this event a duplicate of that one. */
+/* The event's id is only an id that its own block set. An id of an earlier block stays in force for
+ * a browser that resumes, but here it would make this event a duplicate of the earlier one. */
 static int publish(struct recorder *recorder, const struct sse_event *parsed)
 {
     struct spn_event event = {
@@ -330,7 +331,7 @@ static int parse_next(struct recorder *recorder)
     return publish(recorder, &recorder->waiting);
 }
 
-/* Hands over what the buffer holds, as far as there is room. */
+/* Publishes the content of the buffer, as far as there is room. */
 static int publish_buffer(struct recorder *recorder)
 {
     int exit_code = recorder->has_waiting ? publish(recorder, &recorder->waiting) : CLI_OK;
@@ -373,7 +374,7 @@ static void note_interrupt(int number)
     interrupted = 1;
 }
 
-/* The signals come while we wait and at no other time; the second one of a kind kills. */
+/* The signals are delivered only while the recorder waits. The second one of a kind kills. */
 static sigset_t catch_interrupts(void)
 {
     struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
@@ -394,7 +395,7 @@ static bool wants_input(const struct recorder *recorder)
     return !recorder->input_ended && !recorder->has_waiting;
 }
 
-/* When somebody who waits wants to know why. */
+/* When to request the reason for the lack of progress. */
 static int64_t look_at_ms(const struct recorder *recorder)
 {
     int64_t since = recorder->progress_ms;
@@ -409,7 +410,7 @@ static int64_t sooner(int64_t wait, int64_t left)
     return wait < 0 || left < wait ? left : wait;
 }
 
-/* How long nothing needs to be looked at; -1: until something happens. */
+/* How long nothing needs a check; -1: until something happens. */
 static int wait_ms(const struct recorder *recorder, int64_t now)
 {
     int64_t wait = recorder->progress ? PROGRESS_EVERY_MS : -1;
@@ -452,7 +453,8 @@ static void tell_wait(struct recorder *recorder, const char *state, const char *
     recorder->wait_is_told = true;
 }
 
-/* One line for each time that it comes to a halt. A sidecar that is well is only slow. */
+/* Prints one line each time that progress stops, unless the sidecar is well: then it is only
+ * slow. */
 static void check_wait(struct recorder *recorder)
 {
     struct spn_health health;
@@ -485,7 +487,7 @@ static int check_stall(struct recorder *recorder)
     return CLI_TIMEOUT;
 }
 
-/* What had its result already and is gone all the same. */
+/* Reports events that had their results already, but are gone. */
 static int check_lost(struct recorder *recorder)
 {
     char why[CLI_TEXT_SIZE];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* recorder: from a text/event-stream to events that are on disk.
+/* recorder: records a text/event-stream as events on disk.
  *
- * One loop over two descriptors, the input and the client: an event is handed over as soon as its
- * blank line is there, whatever the rest of the input does, and acknowledgements are taken as they
- * come. While the in-flight window is full the input is not read. A sidecar that goes away is
- * waited for; the library sends again what it had not acknowledged.
+ * It is one loop over two descriptors, the input and the client. An event is published as soon as
+ * its blank line has arrived, whatever the rest of the input does. Acknowledgements are taken as
+ * they come. While the in-flight window is full, the input is not read. If the sidecar goes away,
+ * the recorder waits for it; the library resends events that were not acknowledged.
  *
  * Owns     the parser, a read buffer, the ids of events in flight.
  * Borrows  the client, the producer, the input and the acknowledgement log, until recorder_release.
@@ -21,11 +21,11 @@
 #include "sse.h"
 #include "wire.h"
 
-/* What becomes of the ids of the input. */
+/* How the ids of the input are changed. */
 enum recorder_ids {
-    RECORDER_IDS_KEEP,   /* as they are */
-    RECORDER_IDS_NEW,    /* each event gets one from the library; markers keep their retry alone */
-    RECORDER_IDS_PREFIX, /* with a text before them */
+    RECORDER_IDS_KEEP,   /* unchanged */
+    RECORDER_IDS_NEW,    /* each event gets one from the library; markers keep only their retry */
+    RECORDER_IDS_PREFIX, /* with a prefix */
 };
 
 /* Events whose result has not been fetched. The library keeps as many results. */
@@ -41,44 +41,44 @@ struct recorder {
     int input_fd;
     enum recorder_ids ids;
     struct spn_bytes prefix;
-    int stall_ms;  /* give up without progress for so long; -1: never */
-    bool progress; /* tell a person at a terminal how far it got */
+    int stall_ms;  /* give up after so long without progress; -1: never */
+    bool progress; /* show the progress to a person at a terminal */
 
     struct sse_parser parser;
     char buffer[RECORDER_READ_SIZE];
     size_t buffer_size;
     size_t buffer_used;
     bool input_ended;
-    struct sse_event waiting; /* parsed, and the window had no room for it; lent by the parser */
+    struct sse_event waiting; /* parsed, but the window had no room for it; lent by the parser */
     bool has_waiting;
     struct id_queue in_flight;
     uint64_t ticket;     /* of the last result */
-    int64_t progress_ms; /* when the last result came, or the first event after a pause went out */
+    int64_t progress_ms; /* when the last result came, or the first event after a pause was sent */
     int64_t shown_ms;
     bool shown;
-    int64_t looked_ms; /* when the sidecar was last asked why there is no progress */
-    bool wait_is_told; /* that there is none, and why */
-    uint64_t told;     /* events that a line on stderr was for */
+    int64_t looked_ms; /* when the sidecar's health was last requested, for want of progress */
+    bool wait_is_told; /* the lack of progress was printed, with the reason */
+    uint64_t told;     /* events for which a line was printed on stderr */
 
     uint64_t events;  /* complete events of the input */
-    uint64_t markers; /* and what it said beside them, as far as it is in the session; or not: */
+    uint64_t markers; /* markers of the input that are in the session; markers_refused are not */
     uint64_t markers_refused;
     uint64_t stored;
     uint64_t duplicates;
     uint64_t conflicts;
     uint64_t refused;
-    uint64_t first_number; /* of the first event with an id of its own; 0: none yet */
+    uint64_t first_number; /* of the first event with its own id; 0: none yet */
     size_t first_id_size;
     char first_id[WIRE_ID_MAX];
-    bool restart_is_told;     /* that its id came again with something else */
+    bool restart_is_told;     /* a warning was printed: first_id came again for another event */
     char id[2 * WIRE_ID_MAX]; /* with the prefix, of the entry that is being published */
 };
 
-/* What it borrows is set before. event_size_max: of the parser. */
+/* The caller has set what the recorder borrows. data_size_max: of the parser. */
 void recorder_init(struct recorder *recorder, size_t data_size_max);
 void recorder_release(struct recorder *recorder);
 
-/* Returns when every event has its result; says what went wrong and returns an exit code. */
+/* Returns after every event has its result. Prints what went wrong; returns an exit code. */
 int recorder_run(struct recorder *recorder);
 
 #endif

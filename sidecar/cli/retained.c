@@ -13,14 +13,15 @@ struct life {
     uint64_t seq;
     uint64_t bytes;
     bool gone;
-    bool unknown; /* its row is damaged, or says that one was */
+    bool unknown; /* its row is damaged, or the session was given up */
 };
 
 struct retained {
     struct journal_reader *reader;
-    struct record_meta meta; /* before the log was read: rows have all up to its checkpoint */
+    struct record_meta
+        meta; /* as of before the log was read: rows are complete up to its checkpoint */
     struct database_clock_found found;
-    uint64_t now_ns; /* database clock, as a sidecar that starts now has it */
+    uint64_t now_ns; /* of the database's clock, as for a sidecar that starts now */
     struct life *lives;
     size_t count;
     size_t room;
@@ -67,7 +68,7 @@ static spn_err read_row(struct retained *retained, struct life *life)
     return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
 }
 
-/* The life of this epoch, from its row when it is met first. */
+/* Finds the session with this epoch; the first time, reads it from its row. */
 static spn_err know(struct retained *retained, uint64_t epoch, struct life **ret_life)
 {
     struct life life = {.epoch = epoch};
@@ -183,7 +184,7 @@ spn_err retained_ask(struct retained *retained, const struct record_entry *event
         return err;
     *ret_answer = RETAINED_YES;
     bool stored = record_is_stored(event->kind);
-    if (stored && event->seq > life->seq) { /* it came while the log was read */
+    if (stored && event->seq > life->seq) { /* it was added while the log was read */
         life->seq = event->seq;
         life->bytes = event->bytes;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/session_end.h"
 
-/* One entry of a producer of its own, with level durable. */
+/* Sends one entry through a producer of its own, with level durable. */
 static spn_err send_end(spn_producer *producer, session_end_call *call, struct spn_bytes session,
                         uint64_t epoch, int timeout_ms, struct spn_ack *ret_ack)
 {
@@ -31,6 +31,6 @@ int session_end(spn_client *client, session_end_call *call, struct spn_bytes ses
         *ret_result = ack.result;
     }
     err = spn_producer_close(producer, 0, NULL);
-    (void)err; /* what is not acknowledged by now has been told */
+    (void)err; /* a missing acknowledgement is reported already */
     return exit_code;
 }

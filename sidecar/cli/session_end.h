@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session_end: a session is closed or deleted, and the word about it is on disk.
+/* session_end: closes or deletes a session, and waits until that is on disk.
  *
- * What `close` and `delete` have in common.
+ * Shared by `close` and `delete`.
  *
- * Borrows  all it is given, for the call.
+ * Borrows  its arguments, during the call.
  * Threads  one.
  */
 #ifndef SPN_CLI_SESSION_END_H
@@ -18,8 +18,8 @@ typedef spn_err session_end_call(spn_producer *producer, struct spn_bytes sessio
 #define SESSION_END_EPOCH_HELP                                                                     \
     "only if this is the life that the session is in, as `sponson info` prints it"
 
-/* Waits up to timeout_ms for each answer. Says what went wrong and returns an exit code;
- * *ret_result is set with CLI_OK. */
+/* Waits up to timeout_ms for each answer. Prints what went wrong; returns an exit code. *ret_result
+ * is set on CLI_OK. */
 int session_end(spn_client *client, session_end_call *call, struct spn_bytes session,
                 uint64_t epoch, int timeout_ms, spn_result *ret_result);
 

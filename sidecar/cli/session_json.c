@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/session_json.h"
 
-/* Of a session that was given up no number is known. */
+/* The numbers of a session that was given up are not known. */
 static json_t *known_number(const struct spn_session *session, uint64_t value)
 {
     return session->epoch == 0 ? json_null() : json_integer((json_int_t)value);
@@ -12,7 +12,7 @@ static json_t *known_time(uint64_t time_ms)
     return time_ms > 0 ? cli_json_time(time_ms) : json_null();
 }
 
-/* What is retained, or nothing. */
+/* A number about retained events; NULL: no key. */
 static json_t *number(const struct spn_session_info *info, uint64_t value)
 {
     return info ? json_integer((json_int_t)value) : NULL;

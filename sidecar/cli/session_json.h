@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session_json: what is known of a session as a JSON object, the same in `sessions` and `info`. */
+/* session_json: a session's properties as a JSON object, the same in `sessions` and `info`. */
 #ifndef SPN_CLI_SESSION_JSON_H
 #define SPN_CLI_SESSION_JSON_H
 
@@ -11,9 +11,9 @@
     "opened, "                                                                                     \
     "last"
 
-/* What is not known is null: all but the name and the state of a session that was given up.
- * info: what is retained of it, which adds the keys first_seq, retained and retained_markers; NULL:
- * not known. Returns NULL: out of memory. */
+/* Unknown properties are null: for a session that was given up, all except its name and state.
+ * info: its retained events, which add the keys first_seq, retained and retained_markers; NULL: not
+ * known. Returns NULL: out of memory. */
 json_t *session_json(const struct spn_session *session, const struct spn_session_info *info);
 
 #endif

@@ -11,11 +11,11 @@
 
 enum { PAGE_ROWS = 256 };
 
-/* A session with its texts: what a row and what the log say of one, in the same shape. */
+/* A session with its texts, from a row or from the log. */
 struct known {
     struct spn_session session; /* name and last_id point into text */
     bool gone;                  /* deleted or expired */
-    char *text;                 /* NULL: nothing held */
+    char *text;                 /* NULL: there are no texts */
 };
 
 struct session_list {
@@ -23,7 +23,8 @@ struct session_list {
     uint8_t prefix_size;
     char prefix[WIRE_SESSION_MAX];
 
-    /* Sessions touched since the checkpoint: found by epoch while the log is read, by name after.
+    /* Sessions touched since the checkpoint: found by epoch while the log is read, later sorted by
+     * name.
      */
     struct known *touched;
     size_t touched_count;
@@ -49,7 +50,7 @@ static void known_release(struct known *known)
     *known = (struct known){0};
 }
 
-/* Takes copies of both texts in one piece, and frees the ones before: they may be those. */
+/* Copies both texts into one piece, then frees the old ones: name and id may point into these. */
 static spn_err known_set_texts(struct known *known, struct spn_bytes name, struct spn_bytes id)
 {
     char *text = malloc(name.size + id.size + 1);
@@ -66,7 +67,7 @@ static spn_err known_set_texts(struct known *known, struct spn_bytes name, struc
     return SPN_OK;
 }
 
-/* Nothing is known of it but its name. */
+/* Only its name is known. */
 static spn_err known_set_damaged(struct known *known, uint64_t epoch, struct spn_bytes name)
 {
     known->gone = false;
@@ -101,7 +102,8 @@ static int compare_names(struct spn_bytes a, struct spn_bytes b)
     return (a.size > b.size) - (a.size < b.size);
 }
 
-/* By name; of two lives of one name the later is the session, and of two reports the newer. */
+/* Orders by name, then epoch, then position. Of one name, the latest epoch counts, and of that the
+ * newer report. */
 static int compare_known(const void *left, const void *right)
 {
     const struct known *a = left;
@@ -145,7 +147,7 @@ static struct known *find_touched(struct session_list *list, uint64_t epoch)
     return NULL;
 }
 
-/* What the row says, if there is one: the log above the checkpoint goes on from there. */
+/* Reads the session's row, if there is one. The log above the checkpoint is applied to it. */
 static spn_err read_row(struct session_list *list, uint64_t epoch, struct spn_bytes name,
                         struct known *known)
 {
@@ -190,8 +192,8 @@ static spn_err add_touched(struct session_list *list, const struct log_item *ite
     return SPN_OK;
 }
 
-/* Entries hold sums, not differences: one that the row knew already changes nothing. Position and
- * time are those of the newest event, and of the opening before there is one. */
+/* Entries hold sums, not differences: an entry that the row already includes changes nothing.
+ * Position and time are those of the newest event, or of the opening entry if there is no event. */
 static spn_err apply(struct session_list *list, const struct log_item *item)
 {
     const struct record_entry *entry = &item->entry;
@@ -244,7 +246,7 @@ static spn_err read_log(struct session_list *list, struct journal *journal)
 
 /* -- rows, page by page ------------------------------------------------------------------------ */
 
-/* The first name of all is the prefix itself, if it is one; later names come after the last one. */
+/* The first name may be the prefix itself. Each later name follows the last one. */
 static spn_err next_name(struct session_list *list, struct spn_bytes *ret_name, uint64_t *ret_epoch)
 {
     struct spn_bytes after = {list->after, list->after_size};
@@ -263,8 +265,8 @@ static spn_err next_name(struct session_list *list, struct spn_bytes *ret_name, 
     return journal_read_name_after(list->reader, after, ret_name, ret_epoch);
 }
 
-/* A name whose row is not there belongs to a segment that is still being written: the log has it.
- */
+/* A name without a row belongs to a segment that is still being written: the log has the
+ * session. */
 static spn_err read_next_row(struct session_list *list)
 {
     struct spn_bytes name;
@@ -306,7 +308,7 @@ static spn_err read_page(struct session_list *list)
 
 /* -- both together ----------------------------------------------------------------------------- */
 
-/* The row next in line; NULL: no more. */
+/* The next row; NULL: there are no more. */
 static spn_err peek_row(struct session_list *list, struct known **ret_known)
 {
     while (list->page_next == list->page_count && !list->rows_end) {
@@ -324,7 +326,7 @@ static bool same_name(const struct known *a, const struct known *b)
     return compare_names(a->session.name, b->session.name) == 0;
 }
 
-/* The touched session next in line, the latest life of its name; NULL: no more. */
+/* The next touched session, with the latest epoch of its name; NULL: there are no more. */
 static struct known *peek_touched(struct session_list *list)
 {
     struct known *all = list->touched;
@@ -355,7 +357,7 @@ spn_err session_list_next(struct session_list *list, struct spn_session *ret_ses
             best = row;
     } while (best->gone);
     *ret_session = best->session;
-    if (ret_session->state == SPN_DAMAGED) /* what the log has of it is not all */
+    if (ret_session->state == SPN_DAMAGED) /* the log does not have all of it */
         *ret_session = (struct spn_session){.name = best->session.name, .state = SPN_DAMAGED};
     return SPN_OK;
 }

@@ -61,7 +61,8 @@ static int make_dir(struct temp_daemon *daemon)
 
 /* -- the process ------------------------------------------------------------------------------- */
 
-/* Beside us, as in a build tree, or in the sbin next to our bin; else wherever PATH has it. */
+/* Looks in our own directory, as in a build tree, then in the sbin next to our bin, then in
+ * PATH. */
 static void find_program(char program[PROGRAM_SIZE])
 {
     static const char *const places[] = {"sponsond", "../sbin/sponsond"};
@@ -80,8 +81,8 @@ static void find_program(char program[PROGRAM_SIZE])
     snprintf(program, PROGRAM_SIZE, "sponsond");
 }
 
-/* A process group of its own, so that Ctrl-C at the terminal is for us to deal with. Returns an
- * errno. */
+/* Starts it in a process group of its own, so that Ctrl-C at the terminal reaches only us. Returns
+ * an errno. */
 static int spawn(struct temp_daemon *daemon, const char *program, int ready_fd)
 {
     extern char **environ;
@@ -108,7 +109,7 @@ static int spawn(struct temp_daemon *daemon, const char *program, int ready_fd)
     return error;
 }
 
-/* True once it has said that it serves; false: it died, or took too long. */
+/* True: it has reported that it serves. False: it died, or took too long. */
 static bool wait_ready(int fd)
 {
     char byte;

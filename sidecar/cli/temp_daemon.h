@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* temp_daemon: a sidecar of our own, gone without a trace when it is no longer needed.
+/* temp_daemon: a temporary sidecar, removed without a trace when it is no longer needed.
  *
  * Owns     the process and a temporary directory with its data, sockets and log. The directory is
- * under $TMPDIR or /var/tmp and not /tmp, which is often memory: durable would mean nothing there.
- * Threads  start it before any: nothing may fork once a client is open.
+ *          under $TMPDIR or /var/tmp and not /tmp, which is often memory: durable would mean
+ *          nothing there.
+ * Threads  start it before any thread: nothing may fork once a client is open.
  */
 #ifndef SPN_CLI_TEMP_DAEMON_H
 #define SPN_CLI_TEMP_DAEMON_H
@@ -20,10 +21,11 @@ struct temp_daemon {
     char log[TEMP_DAEMON_PATH_SIZE];
 };
 
-/* Returns when it serves. Says what went wrong and returns an exit code; nothing is left then. */
+/* Returns when the sidecar serves. Prints what went wrong; returns an exit code. After a failure
+ * nothing is left. */
 int temp_daemon_start(struct temp_daemon *daemon);
 
-/* Ends the process and removes the directory. Does nothing for one that is zeroed. */
+/* Ends the process and removes the directory. Takes a zeroed one. */
 void temp_daemon_stop(struct temp_daemon *daemon);
 
 #endif

@@ -7,7 +7,7 @@
 
 /* -- UTF-8 ------------------------------------------------------------------------------------- */
 
-/* Bytes of the character that begins here; 0: it is none. */
+/* Bytes of the character that begins here; 0: it is not UTF-8. */
 static size_t utf8_length(const uint8_t *bytes, size_t size)
 {
     uint8_t first = bytes[0];
@@ -25,7 +25,7 @@ static size_t utf8_length(const uint8_t *bytes, size_t size)
     return length;
 }
 
-/* Whether the next eight bytes are ASCII: most text is. */
+/* Whether the next eight bytes are ASCII, as most text is. */
 static bool is_ascii_word(const uint8_t *bytes)
 {
     uint64_t word;
@@ -57,9 +57,9 @@ struct date {
     unsigned day;
 };
 
-/* Days since 1970 in the proleptic Gregorian calendar. gmtime_r and strftime do the same and cost
- * as much as the rest of an event's line. Years are taken to begin in March: leap days come last.
- */
+/* Days since 1970 in the proleptic Gregorian calendar. gmtime_r and strftime do the same, but cost
+ * as much as the rest of an event's line. Years begin in March here, so that leap days come
+ * last. */
 static struct date date_of(uint64_t days)
 {
     uint64_t since_era = days + 719468; /* from 0000-03-01 */
@@ -78,7 +78,7 @@ static struct date date_of(uint64_t days)
     return date;
 }
 
-/* Ends with the separator given; returns what is behind it. */
+/* Ends with the separator; returns the place after it. */
 static char *put_digits(char *at, unsigned value, int count, char separator)
 {
     for (int i = count - 1; i >= 0; i--) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_bench: how fast is this machine with this sidecar? Options, and which sidecar; what is
- * measured is in bench_*.c. */
+/* verb_bench: how fast is this machine with this sidecar? This file has the options and the choice
+ * of the sidecar. The measurements are in bench_*.c. */
 #include "cli/bench.h"
 
 #include <signal.h>
@@ -90,12 +90,12 @@ static spn_level parse_level(const char *text)
     cli_usage(what, "neither durable nor accepted");
 }
 
-/* What not every measurement takes. */
+/* Options that not every measurement takes. */
 static const struct {
     int key;
     const char *option;
     enum bench_option bit;
-    size_t offset; /* of the field, a uint64_t; 0: it is none */
+    size_t offset; /* of the field, a uint64_t; 0: no such field */
     uint64_t max;
 } counts[] = {
     {KEY_SESSIONS, "--sessions", BENCH_SESSIONS, offsetof(struct bench, sessions), SESSIONS_MAX},
@@ -198,7 +198,7 @@ static const struct measurement *find_measurement(const char *name)
               "can measure publish, latency, replay, fanout and sessions");
 }
 
-/* An option that does nothing would make the figure another one than was asked for. */
+/* Refuses options without effect: the figure would not be the requested one. */
 static void check_options(struct bench *bench, const struct measurement *measurement)
 {
     char why[CLI_TEXT_SIZE];
@@ -214,7 +214,7 @@ static void check_options(struct bench *bench, const struct measurement *measure
 
 /* -- signals ----------------------------------------------------------------------------------- */
 
-static atomic_bool *stop_flag; /* of the bench that runs, for the signal handler */
+static atomic_bool *stop_flag; /* of the running bench, for the signal handler */
 
 static void note_interrupt(int number)
 {
@@ -222,7 +222,8 @@ static void note_interrupt(int number)
     atomic_store(stop_flag, true);
 }
 
-/* Before a sidecar is started, which nobody else would stop. The second signal of a kind kills. */
+/* Call it before starting a sidecar, which nobody else would stop. The second signal of a kind
+ * kills. */
 static void catch_signals(struct bench *bench)
 {
     struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
@@ -244,8 +245,8 @@ static void raise_descriptor_limit(void)
 
 /* -- which sidecar ----------------------------------------------------------------------------- */
 
-/* A sidecar named on the command line has to be there; and one that is there, but does not answer
- * or may not be used, is not passed over. */
+/* A sidecar named on the command line must be there. A sidecar that is there, but does not answer
+ * or may not be used, is an error. */
 static int find_sidecar(struct bench *bench)
 {
     spn_client *probe;
@@ -323,7 +324,7 @@ void bench_put_payload(const struct bench *bench, struct bench_report *report)
     bench_report_figure(report, "size", "data of an event", mean, "bytes");
 }
 
-/* -- where and with what ----------------------------------------------------------------------- */
+/* -- machine and sidecar ----------------------------------------------------------------------- */
 
 static int put_surroundings(const struct bench *bench, struct bench_report *report)
 {
@@ -369,7 +370,7 @@ static int measure(struct bench *bench, const struct measurement *measurement)
     return exit_code;
 }
 
-/* -- what is left ------------------------------------------------------------------------------ */
+/* -- cleaning up ------------------------------------------------------------------------------- */
 
 static spn_err delete_sessions(spn_client *client, spn_producer *producer, const char *prefix,
                                int timeout_ms)
@@ -391,7 +392,7 @@ static spn_err delete_sessions(spn_client *client, spn_producer *producer, const
     return err == SPN_E_END ? spn_producer_flush(producer, timeout_ms) : err;
 }
 
-/* A sidecar that is somebody's is left as it was found. */
+/* Leaves a sidecar that is not our own as it was found. */
 static int clean_up(const struct bench *bench)
 {
     struct spn_producer_options chosen = spn_producer_defaults();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_close: a session takes no more events. */
+/* verb_close: closes a session, which then takes no more events. */
 #include "cli/cli.h"
 
 #include "cli/session_end.h"
@@ -7,7 +7,7 @@
 struct close {
     struct cli_words words;
     struct cli_common common;
-    uint64_t epoch; /* 0: whichever is current */
+    uint64_t epoch; /* 0: the current one */
 };
 
 enum { KEY_EPOCH = CLI_KEY };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_delete: a session is gone, with all its events.
+/* verb_delete: deletes a session with all its events.
  *
- * Asks first: what it asks about is one life of the session, and that is the one it deletes. */
+ * It asks first. It deletes exactly the epoch that the question was about. */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct delete
     struct cli_words words;
     struct cli_common common;
     struct spn_bytes session;
-    uint64_t epoch; /* 0: whichever is current */
+    uint64_t epoch; /* 0: the current one */
     bool yes;
     bool offline;
     const char *data_dir;
@@ -31,7 +31,7 @@ struct delete
 
 enum { KEY_EPOCH = CLI_KEY, KEY_YES, KEY_OFFLINE, KEY_DATA_DIR };
 
-/* Beyond the file there is: for what a deletion writes before it gives pages back. */
+/* Room beyond the size of the file, for pages that a deletion writes before it frees others. */
 #define ROOM_BYTES (128u * 1024 * 1024)
 
 static const struct argp_option options[] = {
@@ -99,7 +99,7 @@ static int ask(struct delete *delete, spn_client *client)
     fprintf(stderr, "delete %s with %llu events? [y/N] ", text_quote(delete->session, quoted),
             (unsigned long long)(info.session.seq + 1 - info.first_seq - info.markers));
     if (!fgets(answer, sizeof(answer), stdin))
-        fputs("\n", stderr); /* the end of the input, where an answer would have ended the line */
+        fputs("\n", stderr); /* end of input: no answer has ended the line */
     if (is_yes(answer))
         return CLI_OK;
     cli_error(cli_session_words(delete->session, what), "not deleted");
@@ -108,7 +108,7 @@ static int ask(struct delete *delete, spn_client *client)
 
 /* -- without a sidecar ------------------------------------------------------------------------- */
 
-/* What a daemon does not start on is not written to either. */
+/* Refuses to write to a database on which a daemon would not start. */
 static int check_own(const char *dir)
 {
     static const char *const names[] = {"data.mdb", "lock.mdb"};
@@ -137,8 +137,8 @@ static int open_locked(const char *dir, struct journal **ret_journal)
     return err == SPN_OK ? CLI_OK : cli_fail(dir, err, journal_detail());
 }
 
-/* Damage that is met is mended, as a start would: the next start meets none, so it is logged here,
- * whatever becomes of the deletion. */
+/* Damage is repaired as by a daemon's start. The next start will not find it, so it is logged here,
+ * even if the deletion fails. */
 static int delete_in(const struct delete *delete, const char *dir)
 {
     struct journal *journal = NULL;

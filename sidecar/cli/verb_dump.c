@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_dump: the log in order, straight from the database.
+/* verb_dump: prints the log in order, straight from the database.
  *
- * Works beside a running sidecar, without one, and after one was killed. A dump is also what is
- * left to save from a damaged database: it goes on behind what it cannot read, and says so.
+ * It works while a sidecar runs, without one, and after one was killed. A dump also saves what is
+ * left in a damaged database: it continues after unreadable entries, and reports them.
  */
 #include "cli/cli.h"
 
@@ -21,7 +21,7 @@ struct dump {
     const char *data_dir;
     struct spn_bytes only; /* a session's name; size 0: all */
     enum event_format format;
-    bool all; /* also what retention hides */
+    bool all; /* also events that retention hides */
 
     struct retained *retained;
     struct out out;
@@ -29,8 +29,8 @@ struct dump {
     uint64_t nameless;   /* events whose session has no name any more */
     uint64_t rowless;    /* events whose session's row is damaged */
     char session[256];   /* in the last comment of an event stream of all sessions */
-    bool found;          /* something of the session asked for */
-    bool ended;          /* a life of it that is no more */
+    bool found;          /* an entry of the requested session */
+    bool ended;          /* an entry of an epoch of it that has ended */
 };
 
 enum { KEY_SESSION = CLI_KEY, KEY_FORMAT, KEY_ALL, KEY_DATA_DIR };
@@ -90,7 +90,7 @@ static const struct argp argp = {
 
 /* -- printing ---------------------------------------------------------------------------------- */
 
-/* A comment (HTML standard, 9.2.5): parsers pass over it, people see whose events follow. */
+/* A comment (HTML standard, 9.2.5): parsers skip it, people see which session's events follow. */
 static void put_session_comment(struct dump *dump, struct spn_bytes session)
 {
     size_t size = strlen(dump->session);
@@ -109,7 +109,7 @@ static void tell_unwritable(const struct dump *dump, const struct spn_event *eve
 {
     char what[CLI_TEXT_SIZE];
     char why[CLI_TEXT_SIZE];
-    if (dump->unwritable != 1) /* the first one is an example, cli_dump's last line the count */
+    if (dump->unwritable != 1) /* the first one is an example; tell_losses prints the count */
         return;
     snprintf(what, sizeof(what), "position %llu", (unsigned long long)event->position);
     snprintf(why, sizeof(why), "left out, --format jsonl can print it: %s", spn_err_text(err));
@@ -134,7 +134,7 @@ static spn_event_kind kind_of(const struct record_entry *entry)
     return entry->id.size == 0 && entry->id_position == 0 ? SPN_RESET : SPN_MARKER;
 }
 
-/* In doubt it is: a dump saves what can be saved. */
+/* If unknown, the event is shown: a dump saves what can be saved. */
 static bool is_shown(enum retained_answer retained)
 {
     return retained == RETAINED_YES || retained == RETAINED_UNKNOWN;
@@ -177,7 +177,7 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
 
 /* -- the walk ---------------------------------------------------------------------------------- */
 
-/* One line, when there are some. */
+/* Prints one line, unless the count is 0. */
 static void tell_count(uint64_t count, const char *which)
 {
     char why[CLI_TEXT_SIZE];
@@ -211,7 +211,7 @@ static int check_found(const struct dump *dump, struct log_walk *walk)
     char quoted[TEXT_QUOTED_SIZE];
     if (dump->only.size == 0 || dump->found)
         return CLI_OK;
-    /* The index may have one that was deleted lately. */
+    /* The names may still have a session that was deleted lately. */
     spn_err err = dump->ended ? SPN_E_END : log_walk_find(walk, dump->only);
     if (err == SPN_OK)
         return CLI_OK;
@@ -231,7 +231,7 @@ static int walk_log(struct dump *dump, struct log_walk *walk)
             err = put_item(dump, &items[i]);
             if (err != SPN_OK)
                 return cli_fail("database", err, journal_detail());
-            if (!out_settle(&dump->out)) /* cli_finish says why */
+            if (!out_settle(&dump->out)) /* cli_finish prints the reason */
                 return CLI_FAILURE;
         }
     }

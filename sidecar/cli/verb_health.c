@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_health: is the sidecar well? For people, and for whoever starts things after it. */
+/* verb_health: is the sidecar well? For people, and for scripts that start programs after it. */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 struct health {
     struct cli_common common;
-    int wait_ms; /* 0: do not */
+    int wait_ms; /* 0: do not wait */
     bool json;
 };
 
@@ -62,7 +62,8 @@ static const char *status_name(spn_status status)
     return "unknown";
 }
 
-/* The instance is 64 random bits, which a JSON number does not hold: 16 hexadecimal digits. */
+/* The instance is 64 random bits, which do not fit into a JSON number. So it is 16 hexadecimal
+ * digits. */
 static json_t *health_json(const struct spn_health *health)
 {
     char instance[17];
@@ -117,8 +118,8 @@ static int left_ms(int64_t until_ms)
     return left > 0 ? (int)left : 0;
 }
 
-/* A client that is open waits for a sidecar that restarts by itself; one that asks again needs only
- * a pause. Ends when it is well or the time is up; *ret_health is then the last answer, if any. */
+/* An open client waits by itself for a sidecar that restarts, so the loop needs only a pause. Ends
+ * when the sidecar is well or the time is up. *ret_health is then the last answer, if any. */
 static spn_err ask(spn_client *client, int64_t until_ms, bool wait, struct spn_health *ret_health)
 {
     const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_info: all that is known of one session. */
+/* verb_info: prints everything known about one session. */
 #include "cli/cli.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_last: where a session stands: what an app asks before it goes on. */
+/* verb_last: prints a session's last event id, which an app needs before it continues. */
 #include "cli/cli.h"
 
 #include <unistd.h>

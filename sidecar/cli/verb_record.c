@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_record: a text/event-stream into a session, and a line that says how it went. */
+/* verb_record: stores a text/event-stream in a session, and prints a line with the results. */
 #include "cli/cli.h"
 
 #include <fcntl.h>
@@ -101,7 +101,7 @@ static const struct argp argp = {
 
 /* -- the summary ------------------------------------------------------------------------------- */
 
-/* Empty: none is in force, or nobody says. */
+/* Empty: no id is in force, or it is not known. */
 static struct spn_bytes ask_last_id(struct recorder *recorder, int timeout_ms)
 {
     struct spn_last last;
@@ -198,7 +198,7 @@ static int run(struct recorder *recorder, const struct cli_common *common)
     return exit_code;
 }
 
-/* What is not acknowledged by now has been told; what is, needs no farewell. */
+/* Missing acknowledgements are reported already, so the producer is closed without waiting. */
 static void close_all(struct recorder *recorder)
 {
     spn_err ignored = spn_producer_close(recorder->producer, 0, NULL);

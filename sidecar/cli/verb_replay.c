@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_replay: a session's events from the sidecar, up to the newest that is durable: a tail from
- * the earliest one that ends when it has caught up. */
+/* verb_replay: prints a session's events from the sidecar, up to the newest durable one. It is a
+ * tail from the earliest event, which ends when it has caught up. */
 #include "cli/cli.h"
 
 #include "cli/follow.h"

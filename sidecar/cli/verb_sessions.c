@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_sessions: the sessions there are, from the sidecar or straight from its database. */
+/* verb_sessions: lists the sessions, from the sidecar or straight from its database. */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ struct sessions {
     struct cli_common common;
     const char *data_dir; /* NULL: ask the sidecar */
     struct spn_bytes prefix;
-    struct spn_bytes after; /* only names behind this one */
+    struct spn_bytes after; /* only names after this one */
     uint64_t limit;         /* 0: none */
     bool json;
 
@@ -41,7 +41,8 @@ static const struct argp_option options[] = {
     {0},
 };
 
-/* Part of a session id, or what lies between two: any bytes, but no more than one can have. */
+/* Part of a session id, or a place between two: any bytes, but at most as many as an id can
+ * have. */
 static struct spn_bytes check_name(const char *option, const char *text)
 {
     char what[CLI_TEXT_SIZE];
@@ -120,7 +121,7 @@ static void put_nothing_known(struct out *out, const struct spn_session *session
     out_text(out, row);
 }
 
-/* The name comes last: then nothing has to know how wide it is. */
+/* The name comes last, so that its width does not matter. */
 static void put_row(struct sessions *sessions, const struct spn_session *session)
 {
     if (sessions->count == 0)
@@ -144,7 +145,7 @@ static int put_session(struct sessions *sessions, const struct spn_session *sess
     return out_settle(&sessions->out) ? exit_code : CLI_FAILURE;
 }
 
-/* -- where from -------------------------------------------------------------------------------- */
+/* -- sidecar or database ----------------------------------------------------------------------- */
 
 static bool is_full(const struct sessions *sessions)
 {
@@ -234,6 +235,6 @@ int verb_sessions(int argc, char **argv)
     out_init(&sessions.out, STDOUT_FILENO);
     int exit_code = sessions.data_dir ? read_database(&sessions) : ask_sidecar(&sessions);
     if (exit_code == CLI_OK && sessions.count == 0 && !sessions.json)
-        put_heads(&sessions); /* an empty table is one all the same */
+        put_heads(&sessions); /* print the heads of an empty table, too */
     return cli_finish(&sessions.out, exit_code);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_stats: the sidecar's counters. */
+/* verb_stats: prints the sidecar's counters. */
 #include "cli/cli.h"
 
 #include <stdio.h>

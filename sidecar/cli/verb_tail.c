@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_tail: a session's events as they become durable, through restarts of the sidecar. */
+/* verb_tail: prints a session's events as they become durable, through restarts of the sidecar. */
 #include "cli/cli.h"
 
 #include "cli/follow.h"

@@ -19,7 +19,8 @@ static uint64_t walk_interval_ns(const struct worker *worker)
     return interval(worker->options.session_ttl_ns);
 }
 
-/* Some time after a segment was written; by age events die without one. */
+/* Runs some time after a segment was written. Events also expire by age, without a new segment, so
+ * a maximum age schedules the next round. */
 static void begin_round(struct worker *worker, uint64_t now_ns)
 {
     uint64_t age_max_ns = journal_meta(worker->options.journal)->retention.age_max_ns;
@@ -40,7 +41,7 @@ static void run_due(struct worker *worker)
         else if (due == &worker->round)
             begin_round(worker, now_ns);
         else if (due == &worker->walk)
-            worker->walking = true; /* the others need no more than to be over */
+            worker->walking = true; /* the other deadlines need no action */
 }
 
 /* -- reading beside the commits ---------------------------------------------------------------- */
@@ -56,7 +57,7 @@ static spn_err walk_rows(struct worker *worker, struct step *step)
     struct idle_sessions *found;
     bool over;
     spn_err err = idle_walk(&worker->idle, step, &found, &over);
-    if (err != SPN_OK) /* it goes on from where it was */
+    if (err != SPN_OK) /* the next walk continues from here */
         return err;
     if (found)
         give_idle(worker, found);
@@ -67,7 +68,8 @@ static spn_err walk_rows(struct worker *worker, struct step *step)
     return SPN_OK;
 }
 
-/* A few at a time: what they give back shows when the segment with their ends is written. */
+/* A few sessions at a time: the room that they free is known only after the segment with their ends
+ * is written. */
 static bool wants_early(const struct worker *worker)
 {
     return worker->near_quota && (worker->trim_stuck || worker->names_full) &&
@@ -80,7 +82,7 @@ static spn_err walk_early(struct worker *worker, struct step *step)
     bool over;
     spn_err err = early_walk(&worker->early, step, &found, &over);
     if (err == SPN_E_NOMEM)
-        over = true; /* another time */
+        over = true; /* try again later */
     else if (err != SPN_OK)
         return err;
     else if (found)
@@ -105,15 +107,15 @@ static void read_on(struct worker *worker)
     spn_err err = worker->walking       ? walk_rows(worker, &step)
                   : wants_early(worker) ? walk_early(worker, &step)
                                         : trim_read(worker->trim, &step);
-    if (err == SPN_E_NOMEM) /* nobody waits for it: not at once, and commits go on */
+    if (err == SPN_E_NOMEM) /* nobody waits for it: retry later, and commits go on */
         deadline_heap_insert(&worker->heap, &worker->reread,
                              worker->options.clock->monotonic_ns() + READ_AGAIN_MS * MS);
     else if (err != SPN_OK)
         worker_fail(worker, err);
 }
 
-/* Producers with one batch in flight each answer an acknowledgement with their next batch.
- * Committing the first of them alone would make the others wait for two commits. */
+/* Producers with one batch in flight send their next batch when they get an acknowledgement. If the
+ * first of these were committed alone, the others would wait for two commits. */
 static bool should_gather(struct worker *worker)
 {
     size_t expected =
@@ -129,7 +131,7 @@ static bool should_gather(struct worker *worker)
     return true;
 }
 
-/* True: commit now. False: nothing to do, or not yet; a deadline says when. */
+/* True: commit now. False: there is nothing to commit, or not yet: a deadline says when. */
 static bool wants_commit(struct worker *worker)
 {
     if (deadline_is_set(&worker->retry))

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* worker_queue: the work in the worker's hands, in order. */
+/* worker_queue: the worker's pending work, in order. */
 
 #include "commit/worker_base.h"
 #include "base/kill_point.h"
 
-/* It may be what the quota waits for. */
+/* This may free the room that a full quota waits for, so retry at once. */
 static void note_ends(struct worker *worker)
 {
     worker->pending_ends++;
@@ -76,7 +76,7 @@ void worker_give_back(struct worker *worker, const struct message *end)
             durable = batch->first_position + batch->entry_count - 1;
     }
     if (durable > 0) {
-        atomic_store(&worker->state.durable, durable); /* before looking whether it is watched */
+        atomic_store(&worker->state.durable, durable); /* before reading watched */
         if (atomic_load(&worker->state.watched))
             mailbox_nudge(worker->options.reader);
         metrics_set(&worker->options.metrics->durable_position, durable);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* worker_transaction: one write transaction, and what becomes of it. */
+/* worker_transaction: one write transaction, and how its result is handled. */
 
 #include "commit/worker_base.h"
 #include "base/kill_point.h"
 #include "store/database_clock.h"
 
-/* A change is for the log, too: the broker, who writes it, may be asleep. */
+/* A change is logged. The broker writes the log and may be asleep. */
 static void note_trouble(struct worker *worker, spn_err err)
 {
     if (atomic_exchange_explicit(&worker->state.trouble, (unsigned)err, memory_order_relaxed) !=
@@ -41,8 +41,8 @@ static spn_err append_batch(struct journal *journal, const struct batch *batch)
     return SPN_OK;
 }
 
-/* The producer's next batch in the same transaction would overwrite the record at once. What
- * expires has no producer. */
+/* False: the producer's next batch, in the same transaction, would overwrite the record at once. A
+ * batch of expiring sessions has no producer. */
 static bool is_last_of_producer(const struct batch *batch, const struct message *end)
 {
     const struct message *next = batch->message.next;
@@ -52,7 +52,7 @@ static bool is_last_of_producer(const struct batch *batch, const struct message 
            ((const struct batch *)next)->producer != batch->producer;
 }
 
-/* The pending batches that go into the next transaction; returns the node behind them. */
+/* Returns the node after the pending batches that go into the next transaction. */
 static struct message *end_of_commit(const struct worker *worker)
 {
     struct message *node = worker->pending;
@@ -90,7 +90,8 @@ struct step worker_step(const struct worker *worker)
     return (struct step){.now_ns = now_ns, .until_ns = now_ns() + step_ns};
 }
 
-/* Near the quota as much goes as comes, and some more, so that it gets further away from it. */
+/* Near the quota, more entries are deleted than are added, so that the database moves away from
+ * it. */
 static size_t trim_count(const struct worker *worker, const struct message *end)
 {
     size_t count = TRIM_STEP;
@@ -99,8 +100,8 @@ static size_t trim_count(const struct worker *worker, const struct message *end)
     return count;
 }
 
-/* What retention hides and a segment take turns: under full load a segment is always being
- * written. True: it is trimming's. */
+/* Trimming by retention and writing a segment take turns, because under full load a segment is
+ * always being written. True: it is trimming's turn. */
 static bool take_turns(struct worker *worker)
 {
     bool turn =
@@ -132,7 +133,7 @@ static spn_err step_segment(struct worker *worker, bool *ret_done)
     return segment_step(worker->segment, worker->options.journal, &step, &meta, ret_done);
 }
 
-/* Each bucket counts what is at most as long, as Prometheus wants it. */
+/* Each bucket counts all commits that took at most its time, as Prometheus requires. */
 static void count_commit(struct metrics *metrics, uint64_t took_ns)
 {
     const struct {
@@ -178,7 +179,7 @@ static spn_err write_transaction(struct worker *worker, const struct message *en
     return err;
 }
 
-/* A process that was killed while it read would hold pages for ever. */
+/* A process that was killed while reading would hold its pages forever. */
 static void look_after_readers(struct worker *worker)
 {
     uint64_t now_ns = worker->options.clock->monotonic_ns();
@@ -233,8 +234,8 @@ static void succeed(struct worker *worker, const struct message *end,
     metrics_set(&worker->options.metrics->database_map_bytes, map);
 }
 
-/* Doubles from 10 ms to 500 ms, less up to a quarter, so that many sidecars on a disk that filled
- * up do not all come back at once. */
+/* Doubles from 10 ms to 500 ms, minus a random part of up to a quarter, so that many sidecars on a
+ * full disk do not all retry at once. */
 static uint64_t backoff_ns(struct worker *worker)
 {
     unsigned doublings = worker->attempts < 6 ? worker->attempts : 6;
@@ -246,7 +247,7 @@ static uint64_t backoff_ns(struct worker *worker)
     return ns - worker->random % (ns / 4);
 }
 
-/* What went wrong may pass: no room, no memory. Anything else only a restart can judge. */
+/* A lack of room or memory may pass. Any other error needs a restart. */
 static bool may_pass(spn_err err)
 {
     return journal_lacks_room(err) || err == SPN_E_NOMEM;
@@ -271,8 +272,8 @@ void worker_fail(struct worker *worker, spn_err err)
     metrics_add(&worker->options.metrics->commit_retries, 1);
 }
 
-/* Above the quota only segments are written, and the oldest entries go: there is a reserve for
- * that, and the log may not take it, but for what ends sessions. */
+/* Above the quota, only segments are written and the oldest entries deleted. The map has a reserve
+ * for that. The log may use it only for batches that end sessions. */
 static bool is_over_quota(const struct worker *worker)
 {
     uint64_t used, map;
@@ -280,7 +281,8 @@ static bool is_over_quota(const struct worker *worker)
     return used >= worker->options.quota_bytes;
 }
 
-/* What ends sessions waits, and what waits before it, with half of the reserve left. */
+/* True: a batch that ends sessions, or a generation, is pending, and more than half of the reserve
+ * is left. Pending batches before it may then be written, too. */
 static bool may_draw_on_reserve(const struct worker *worker)
 {
     uint64_t used, map;

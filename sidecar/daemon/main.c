@@ -24,14 +24,14 @@ enum {
     STOP_TIMEOUT_MS = 5000,
     MAP_RESERVE = 128 << 20,
     ACKS_HWM = 32,               /* answers on ingest.sock: 64 KiB each at most */
-    READ_FRAME_MAX = 128 * 1024, /* the largest request by far is CREDIT with 4,096 grants */
-    QUESTIONS_HWM = 16,          /* of each client, that ZeroMQ holds: 2 MiB at most */
+    READ_FRAME_MAX = 128 * 1024, /* by far the largest request is CREDIT with 4,096 grants */
+    QUESTIONS_HWM = 16,          /* requests of each client that ZeroMQ holds: 2 MiB at most */
 };
 
 /* -- start ------------------------------------------------------------------------------------- */
 
-/* Signals come in through a descriptor; the threads started later inherit the mask. SIGHUP, of a
- * service that is reloaded or a terminal that is closed, is taken so that it stops nothing. */
+/* Signals arrive through a descriptor. Threads that are started later inherit the mask. SIGHUP,
+ * from a service reload or a closed terminal, is caught so that it does not end the daemon. */
 static bool catch_signals(struct daemon *daemon)
 {
     sigset_t set;
@@ -46,7 +46,7 @@ static bool catch_signals(struct daemon *daemon)
     return daemon_check(daemon->signal_fd < 0 ? SPN_E_SYSTEM : SPN_OK, "signals", "signalfd", NULL);
 }
 
-/* The rule is in the database, for everybody who reads it. */
+/* The retention rule is stored in the database, for all its readers. */
 static bool set_retention(struct daemon *daemon)
 {
     struct record_meta meta = *journal_meta(daemon->journal);
@@ -91,8 +91,8 @@ static bool open_journal(struct daemon *daemon)
     return set_retention(daemon);
 }
 
-/* So that the next start knows how long nothing ran. Without room it goes by an older note, or by
- * the newest entry; that is no reason to stop. */
+/* Stores the time, so that the next start knows how long nothing ran. If there is no room, the next
+ * start uses an older note or the newest entry. That is no reason to stop. */
 static void note_clock(struct daemon *daemon)
 {
     struct record_meta meta = *journal_meta(daemon->journal);
@@ -128,7 +128,7 @@ static void say_clock(const struct database_clock_resumed *resumed)
         log_info("clock", "by=%s forward_ms=%llu", by[resumed->by], forward_ms);
 }
 
-/* Ages count the time that nothing ran, too. */
+/* Ages include the time in which nothing ran. */
 static void start_clock(struct daemon *daemon, const struct database_clock_found *found)
 {
     struct clock_moment now = clock_now();
@@ -207,8 +207,8 @@ static bool bind_socket(struct daemon *daemon, const char *name, int receive_hwm
                         NULL);
 }
 
-/* A full batch, or one event of the largest size, with room for the heads and for what is told to
- * the sender in words instead of by a disconnect. */
+/* A full batch, or one event of the largest size, with room for the heads. The limit is larger than
+ * both, so that the sender of a frame that is too large gets an error instead of a disconnect. */
 static int64_t ingest_frame_max(const struct options *options)
 {
     int64_t event = (int64_t)options->event_data_max + WIRE_ID_MAX + WIRE_TYPE_MAX +
@@ -283,7 +283,7 @@ static int say_end(const struct daemon *daemon, enum broker_end end, struct brok
                   (unsigned long long)left.numbers);
         return EXIT_FAILED;
     case BROKER_KILLED:
-    case BROKER_LOST: /* what it lost is in the log already */
+    case BROKER_LOST: /* the log has the reason already */
         log_error("stopped_at_once", "events_not_on_disk=%llu", (unsigned long long)left.numbers);
         return EXIT_FAILED;
     case BROKER_FAILED:
@@ -377,7 +377,7 @@ int main(int argc, char **argv)
     bool ready = catch_signals(&daemon) && daemon_prepare(&daemon) && open_journal(&daemon) &&
                  recover(&daemon) && start_worker(&daemon) && start_sockets(&daemon);
     if (!ready)
-        return EXIT_FAILED; /* the kernel takes back what was taken */
+        return EXIT_FAILED; /* the kernel releases all resources */
     say_ready(&daemon);
     int code = serve(&daemon);
     stop(&daemon);

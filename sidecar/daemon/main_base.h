@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main_base: the daemon as a whole.
  *
- * main.c puts it together, and takes it apart. The order matters: locks, then the database, then
- * recovery, then the worker, then the sockets, so that a second daemon on the same directories
- * touches nothing and a client that connects is served. prepare.c looks at the directories.
+ * main.c starts and stops its parts. The order matters: locks, then the database, then recovery,
+ * then the worker, then the sockets. So a second daemon on the same directories touches nothing,
+ * and a client that connects is served. prepare.c checks the directories.
  *
  * Owns     everything that lives as long as the daemon; lends it to the threads.
  * Threads  the main thread, which becomes the broker's.
@@ -50,10 +50,11 @@ struct daemon {
 bool daemon_check(spn_err err, const char *event, const char *subject, const char *detail);
 bool daemon_check_dir(spn_err err, const char *event, const char *dir, const char *detail);
 
-/* What the journal says has more words than the code has; of damage, all that there are. */
+/* Like daemon_check_dir, with the journal's detail after the code's text; for damage, with the
+ * detail alone. */
 bool daemon_check_database(spn_err err, const char *event, const char *dir);
 
-/* True: what has this name is ours, or there is nothing. */
+/* True: the file with this name is ours, or there is none. */
 bool daemon_check_file(const char *dir, const char *name, mode_t kind);
 bool daemon_prepare(struct daemon *daemon);
 

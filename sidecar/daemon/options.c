@@ -17,8 +17,8 @@
 
 enum {
     EXIT_USAGE = 2,
-    INGEST_HWM_DEFAULT = 4, /* batches of 1 MiB or more: no other mark knows of what waits here */
-    READ_HWM_DEFAULT = 256, /* answers and deliveries: what a peer that does not read can hold */
+    INGEST_HWM_DEFAULT = 4, /* batches of 1 MiB or more: no other limit counts them */
+    READ_HWM_DEFAULT = 256, /* answers and deliveries that a peer that does not read can hold */
     HWM_MAX = 1 << 20,
 
     KEY_DATA_DIR = 256,
@@ -123,7 +123,7 @@ static void fail(const char *option, const char *value, const char *why)
     exit(EXIT_USAGE);
 }
 
-/* A whole number, with K, M or G for powers of 1,024 behind it. */
+/* Parses a whole number, with an optional K, M or G for powers of 1,024 after it. */
 static uint64_t number(const char *option, const char *value, uint64_t least, uint64_t most)
 {
     char *end;
@@ -146,7 +146,8 @@ static uint64_t number(const char *option, const char *value, uint64_t least, ui
     return result;
 }
 
-/* Milliseconds, from a whole number with ms, s, m, h or d behind it; alone, of seconds. */
+/* Parses a whole number with ms, s, m, h or d after it; without a unit it is in seconds. Returns
+ * milliseconds. */
 static uint64_t duration(const char *option, const char *value, uint64_t most_ms)
 {
     static const struct {
@@ -286,7 +287,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
-/* The environment's directory, or root's, or the user's own. */
+/* The directory from the environment, or root's, or the user's own. True: it is a default. */
 static bool directory_default(const char *variable, const char *system, const char *xdg,
                               const char *home_part, char *ret_path)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* options: command line and environment -> one checked struct.
  *
- * The command line goes before the environment, the environment before the defaults. What is wrong
- * is said on stderr with its name and value, and ends the program with exit code 2.
+ * The command line overrides the environment, and the environment overrides the defaults. A wrong
+ * option is reported on stderr with its name and value, and ends the program with exit code 2.
  */
 #ifndef SPN_OPTIONS_H
 #define SPN_OPTIONS_H
@@ -17,20 +17,20 @@
 struct options {
     char data_dir[PATH_MAX];
     char socket_dir[PATH_MAX];
-    bool data_dir_default; /* nobody named it: made when it is missing */
+    bool data_dir_default; /* the default: created if it is missing */
     bool socket_dir_default;
-    unsigned wait_lock_s; /* how long to wait for another daemon to go */
-    int ready_fd;         /* -1: none. A line is written to it, and it is closed, when ready */
+    unsigned wait_lock_s; /* how long to wait for another daemon to end */
+    int ready_fd;         /* -1: none. When ready, the daemon writes a line to it and closes it */
     mode_t socket_mode;
-    gid_t socket_group;        /* OPTIONS_NO_GROUP: as it is */
+    gid_t socket_group;        /* OPTIONS_NO_GROUP: not changed */
     uint64_t quota_bytes;      /* of the database */
-    uint64_t retention_events; /* per session; 0: no limit, also below */
+    uint64_t retention_events; /* per session; 0: no limit, as for the next ones */
     uint64_t retention_bytes;
     uint64_t retention_age_ms;
     uint64_t session_ttl_ms;        /* idle sessions expire */
-    uint64_t clock_catch_up_max_ms; /* what ages may grow by at a start, by the wall clock alone */
+    uint64_t clock_catch_up_max_ms; /* most that ages grow at a start by the wall clock alone */
     uint32_t hot_sessions_max;      /* trackers in memory */
-    uint64_t producer_ttl_ms;       /* producers that are not heard of are forgotten; 0: never */
+    uint64_t producer_ttl_ms;       /* silent producers are forgotten; 0: never */
     uint32_t producers_max;
     uint32_t event_data_max; /* bytes */
     uint16_t window_max;     /* ids per session */

@@ -12,7 +12,7 @@
 #include "daemon/main_base.h"
 #include "err.h"
 
-/* Says what failed with which thing, and why; true: go on. */
+/* Logs an error with its subject and reason. True: there is no error. */
 static bool check_thing(spn_err err, const char *event, const char *key, const char *thing,
                         const char *detail)
 {
@@ -68,7 +68,7 @@ static bool make_dir(const char *path, gid_t group)
     return group == OPTIONS_NO_GROUP || chown(path, (uid_t)-1, group) == 0;
 }
 
-/* An ordinary user who has no runtime directory ends up with root's. */
+/* For an ordinary user without a runtime directory, the default is root's directory. */
 static bool say_unusable(const char *what, const char *path, bool make, const char *reason)
 {
     char why[256];
@@ -79,7 +79,7 @@ static bool say_unusable(const char *what, const char *path, bool make, const ch
     return daemon_check_dir(SPN_E_PATH, what, path, why);
 }
 
-/* One that others made is theirs: it is not changed. */
+/* A directory that others made is not changed. */
 static void check_group(const char *path, gid_t group, const struct stat *status)
 {
     char quoted[LOG_QUOTED_MAX];
@@ -90,7 +90,7 @@ static void check_group(const char *path, gid_t group, const struct stat *status
                 log_quote(path, quoted));
 }
 
-/* group: who is to pass it; OPTIONS_NO_GROUP: only we. */
+/* group: may pass the directory; OPTIONS_NO_GROUP: only we may. */
 static bool prepare_dir(const char *what, const char *path, bool make, gid_t group)
 {
     struct stat status;
@@ -114,8 +114,8 @@ bool daemon_check_file(const char *dir, const char *name, mode_t kind)
     return check_thing(reason ? SPN_E_PATH : SPN_OK, "not_ours", "file", path, reason);
 }
 
-/* Who may write to the data may have us write elsewhere; who may write to the sockets' directory,
- * but not take away what is ours in it, can do no more than keep us from starting. */
+/* A user who may write to the data directory can make us write elsewhere. A user who may write to
+ * the sockets' directory, but not remove our files in it, can only keep us from starting. */
 static bool check_writers(const struct options *options)
 {
     char quoted[2][LOG_QUOTED_MAX];

@@ -4,8 +4,8 @@
 #include <assert.h>
 
 enum {
-    ANSWER_NS = 1000000, /* then the others have their turn */
-    AHEAD_MS = 100,      /* that it is kept */
+    ANSWER_NS = 1000000, /* spent on one answer; then other requests get their turn */
+    AHEAD_MS = 100,      /* that read-ahead is kept */
     HEADS_SIZE = WIRE_HEADER_SIZE + WIRE_SLICE_HEAD_SIZE,
 };
 
@@ -35,7 +35,7 @@ static void put(struct fetch_answer *answer, const struct slice *slice)
     answer->size += slice->size;
 }
 
-/* With room for what follows, if something does. */
+/* Reserves room for the slices that follow, if any will. */
 static spn_err begin_with(struct fetch_answer *answer, const struct slice *slice)
 {
     bool all = reaches_end(&slice->head) || slice->size >= answer->bytes_max;
@@ -48,7 +48,8 @@ static spn_err begin_with(struct fetch_answer *answer, const struct slice *slice
     return SPN_OK;
 }
 
-/* What was read ahead up to the end has room for that alone, and more may have come since. */
+/* An answer that was read ahead to the session's end has no spare room, but the session may have
+ * newer events by now. */
 static bool make_room(struct fetch_answer *answer, size_t size)
 {
     if (size <= answer->room)
@@ -61,7 +62,7 @@ static bool make_room(struct fetch_answer *answer, size_t size)
     return true;
 }
 
-/* False: it does not fit, or does not follow. */
+/* False: the slice does not fit, or does not follow directly. */
 static bool go_on_with(struct fetch_answer *answer, const struct slice *slice)
 {
     if (slice->head.missing > 0 || slice->head.count == 0 ||
@@ -75,7 +76,7 @@ static bool go_on_with(struct fetch_answer *answer, const struct slice *slice)
     return true;
 }
 
-/* One more slice, in another snapshot. False: the answer ends with what it has. */
+/* Reads one more slice, in another snapshot. False: the answer ends here. */
 static bool read_more(struct fetch *fetch, const struct view *view, struct fetch_answer *answer,
                       uint64_t from)
 {
@@ -97,7 +98,7 @@ static bool read_more(struct fetch *fetch, const struct view *view, struct fetch
     return more;
 }
 
-/* Takes the answer's parcel over. */
+/* Takes over the answer's parcel. */
 static struct parcel *finish(struct fetch *fetch, const struct fetch_answer *answer,
                              uint64_t request, size_t *ret_size)
 {
@@ -129,13 +130,13 @@ static void forget_ahead(struct fetch *fetch)
     fetch->ahead_from = 0;
 }
 
-/* What follows this answer will be asked for, and is read by the view that the answer was. */
+/* The events after this answer will be requested. They are read through the view of the answer. */
 static void plan_ahead(struct fetch *fetch, struct view *view, const struct fetch_answer *answer)
 {
     if (reaches_end(&answer->head) || fetch->ahead_from != 0)
-        return; /* somebody else's is there: one at a time */
+        return; /* there is read-ahead for another answer: one at a time */
     fetch->view = *view;
-    fetch->view.next = NULL; /* the asker's: what ends meanwhile is not read on */
+    fetch->view.next = NULL; /* the question's; the next epoch is not read ahead */
     *view = (struct view){.epoch = view->epoch};
     fetch->ahead.bytes_max = answer->bytes_max;
     fetch->ahead_from = answer->head.seq + 1;
@@ -187,7 +188,7 @@ long fetch_tick(struct fetch *fetch)
 
 /* -- fetching ---------------------------------------------------------------------------------- */
 
-/* Says why there is nothing to begin with. */
+/* Sets the verdict that explains why there is no first slice. */
 static spn_err refuse(const struct fetch *fetch, const struct timeline *timeline, spn_err why,
                       struct wire_slice *head)
 {
@@ -199,7 +200,7 @@ static spn_err refuse(const struct fetch *fetch, const struct timeline *timeline
                                    : SPN_OK;
 }
 
-/* The first slice, or a verdict that says why there is none. */
+/* Reads the first slice, or sets a verdict that explains why there is none. */
 static spn_err begin(struct fetch *fetch, const struct view *view, const struct slice_start *start,
                      struct fetch_answer *answer)
 {
@@ -250,7 +251,7 @@ spn_err fetch_answer(struct fetch *fetch, struct session_question *question,
     return SPN_OK;
 }
 
-/* -- life -------------------------------------------------------------------------------------- */
+/* -- init and release -------------------------------------------------------------------------- */
 
 void fetch_init(struct fetch *fetch, const struct fetch_options *options)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fetch: answers to FETCH, and what is probably asked for next.
+/* fetch: answers to FETCH, and reading ahead for the request that probably follows.
  *
- * An answer grows slice by slice, each in a snapshot of its own, since a question costs as much as
- * several slices. Whoever got an answer that does not reach the session's end asks for what
- * follows. While the answer is on its way and the reader has nothing else to do, that is read
- * ahead, for one at a time. It is given out like anything else: after the broker said where the
- * session stands, and if the retention rule hides none of it by then.
+ * An answer grows slice by slice, each in a snapshot of its own, because a question to the broker
+ * costs as much as several slices. A client whose answer does not reach the session's end will
+ * request the events that follow. While the answer is on its way and the reader has nothing else to
+ * do, fetch reads these events ahead, for one answer at a time. They are sent under the usual
+ * conditions: after the broker has returned the state of the session, and if the retention rule
+ * hides none of them by then.
  *
- * Owns     the answer read ahead, and the view it is read by.
- * Borrows  its options; the journal's reader is its own while it is called.
+ * Owns     the answer read ahead, and the view it is read through.
+ * Borrows  its options; the journal's reader only during a call.
  * Threads  the reader's.
  */
 #ifndef SPN_FETCH_H
@@ -32,35 +33,37 @@ struct fetch_options {
 
 /* A SLICE that is being put together. */
 struct fetch_answer {
-    struct parcel *parcel; /* NULL: there is nothing yet */
+    struct parcel *parcel; /* NULL: there are no items yet */
     struct wire_slice head;
     size_t size; /* of the items */
-    size_t room; /* the parcel's for them */
+    size_t room; /* for items, in the parcel */
     size_t bytes_max;
 };
 
 struct fetch {
     struct fetch_options options;
     struct fetch_answer ahead;
-    struct view view;    /* it is read by; epoch 0: nothing more is to be read */
-    uint64_t ahead_from; /* seq; 0: there is none */
-    uint64_t ahead_ns;   /* since when */
+    struct view view;    /* for reading ahead; epoch 0: there is nothing more to read */
+    uint64_t ahead_from; /* seq; 0: nothing is read ahead */
+    uint64_t ahead_ns;   /* when reading ahead was planned */
 };
 
 void fetch_init(struct fetch *fetch, const struct fetch_options *options);
 void fetch_release(struct fetch *fetch);
 
-/* question: answered, with a FETCH in its frame. In a snapshot, which it ends. *ret_parcel:
- * a SLICE of *ret_size bytes; yours. SPN_E_NOMEM: not now. SPN_E_CORRUPT, SPN_E_IO, SPN_E_BAD_ID,
- * SPN_E_PROTOCOL. */
+/* question: answered by the broker, with a FETCH in its frame. Call it inside a snapshot; it ends
+ * the snapshot. *ret_parcel: a SLICE of *ret_size bytes; yours. SPN_E_NOMEM: not now.
+ * SPN_E_CORRUPT, SPN_E_IO, SPN_E_BAD_ID, SPN_E_PROTOCOL. */
 spn_err fetch_answer(struct fetch *fetch, struct session_question *question,
                      struct parcel **ret_parcel, size_t *ret_size) SPN_MUST_USE;
 
-/* Whether there is something to read ahead; then fetch_ahead reads a slice. Outside snapshots. */
+/* True: there is something to read ahead. Then fetch_ahead reads one slice. Call it outside
+ * snapshots. */
 bool fetch_wants(const struct fetch *fetch);
 void fetch_ahead(struct fetch *fetch);
 
-/* Forgets what nobody came for. Returns in how many ms to call again; -1: never. */
+/* Drops read-ahead that nobody requested in time. Returns in how many ms to call again; -1:
+ * never. */
 long fetch_tick(struct fetch *fetch);
 
 #endif

@@ -9,8 +9,8 @@
 
 enum { KEPT_MS = 1000 }; /* that names are kept for the next page */
 
-/* The smallest names so far that fit the request, ascending. One more than a page holds says that
- * there is more. */
+/* The smallest names so far that fit the request, ascending. One name more than a page holds means
+ * that there are more. */
 struct page {
     struct spn_bytes after;
     struct spn_bytes prefix;
@@ -28,7 +28,8 @@ static bool has_prefix(struct spn_bytes name, struct spn_bytes prefix)
            (prefix.size == 0 || memcmp(name.data, prefix.data, prefix.size) == 0);
 }
 
-/* A name may come twice: from disk and from the log. The later epoch is its life. */
+/* A name may come twice: from the index on disk and from the log. The later epoch is the valid
+ * one. */
 static void offer(struct page *page, struct spn_bytes name, uint64_t epoch)
 {
     if (!has_prefix(name, page->prefix) || opened_names_compare(name, page->after) <= 0)
@@ -51,7 +52,7 @@ static void offer(struct page *page, struct spn_bytes name, uint64_t epoch)
     page->rows[at].epoch = epoch;
 }
 
-/* The next name; of one that is damaged the epoch is 0. */
+/* The next name. The epoch of a damaged name is 0. */
 static spn_err next_name(struct journal_reader *reader, struct spn_bytes after,
                          struct spn_bytes *ret_name, uint64_t *ret_epoch)
 {
@@ -65,7 +66,7 @@ static spn_err next_name(struct journal_reader *reader, struct spn_bytes after,
 
 static spn_err offer_names(struct journal_reader *reader, struct page *page)
 {
-    /* Start right before the prefix, when that is further on than `after`. */
+    /* Start right before the prefix if that comes after `after`. */
     struct spn_bytes name = page->after;
     uint64_t epoch = 0;
     if (opened_names_compare(page->prefix, page->after) > 0) {
@@ -109,8 +110,8 @@ static void offer_opened(struct page *page, const struct opened_names *names)
 
 /* -- names that are not on disk yet ------------------------------------------------------------ */
 
-/* The names of this generation, as far as they were read; else the place of one that is not asked
- * about any more. */
+/* The names of this generation, as far as they were read. If it has none yet, it gets a free place,
+ * or the place of a generation that the broker no longer returns. */
 static struct opened_names *names_of(struct listing *listing, const struct view *generations,
                                      struct generation *generation)
 {
@@ -123,7 +124,7 @@ static struct opened_names *names_of(struct listing *listing, const struct view 
                        known != generations->parts[1].generation))
             other = &listing->opened[i];
     }
-    assert(other); /* two places, and two that are asked about */
+    assert(other); /* two places, at most two generations */
     opened_names_begin(other, generation);
     return other;
 }
@@ -258,7 +259,8 @@ spn_err listing_row(struct journal_reader *reader, const struct session_asked *s
         ret_row->last_ms = entry.wall_ms;
         err = timeline_last_id(timeline, &entry, &ret_row->last_id);
     }
-    return err == SPN_E_END ? SPN_OK : err; /* trimmed: the row has it */
+    return err == SPN_E_END ? SPN_OK
+                            : err; /* the newest entry was trimmed; the row has its values */
 }
 
 static void put_rows(struct wire_out *out, const struct session_question *page, uint32_t count,
@@ -283,8 +285,8 @@ spn_err listing_rows(struct journal_reader *reader, const struct session_questio
         struct timeline timeline;
         err = listing_row(reader, &page->sessions[i], &timeline, &rows[count]);
         if (err == SPN_E_UNKNOWN_SESSION && page->sessions[i].epoch == 0)
-            err = SPN_E_CORRUPT;    /* its name does not read */
-        if (err == SPN_E_CORRUPT) { /* the others are listed all the same */
+            err = SPN_E_CORRUPT;    /* its name is damaged */
+        if (err == SPN_E_CORRUPT) { /* the other sessions are still listed */
             rows[count].state = WIRE_SESSION_DAMAGED;
             rows[count].last_id = (struct spn_bytes){NULL, 0};
             (*ret_damaged)++;
@@ -293,7 +295,7 @@ spn_err listing_rows(struct journal_reader *reader, const struct session_questio
         if (err == SPN_OK)
             count++;
         else if (err == SPN_E_UNKNOWN_SESSION)
-            err = SPN_OK; /* gone meanwhile, or not durable yet */
+            err = SPN_OK; /* deleted meanwhile, or not durable yet */
     }
     if (err == SPN_OK && count == 0 && page->more && page->count > 0) {
         err = SPN_E_END;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* listing: sessions by name, a page at a time.
  *
- * Two turns with the broker. First the generations: sessions opened since the checkpoint are not
- * among the names on disk; their opening entries are in the log, and are read once for all pages.
- * Then, with the page's names, how far each of them is.
+ * A page takes two questions to the broker. The first returns the generations: sessions opened
+ * since the checkpoint are not among the names on disk. Their opening entries are in the log and
+ * are read once for all pages. The second has the page's names and returns how far each session is.
  *
- * Owns     names that were read, for a second.
+ * Owns     names that were read, until they are unused for a second.
  * Borrows  the reader inside its snapshot.
  * Threads  the reader's.
  */
@@ -23,7 +23,7 @@ enum {
     LISTING_PARTS = 2, /* generations: the frozen one, and the active one */
 };
 
-/* Names that are not on disk yet, kept from one page to the next. */
+/* Names that are not in the index on disk yet, kept from one page to the next. */
 struct listing {
     const struct clock *clock;
     struct opened_names opened[LISTING_PARTS];
@@ -32,34 +32,36 @@ struct listing {
 
 void listing_init(struct listing *listing, const struct clock *clock);
 void listing_release(struct listing *listing);
-/* Forgets names that no page asked about for a second. Returns in how many ms to call again; -1:
- * never. */
+/* Drops names that no page needed for a second. Returns in how many ms to call again; -1: never. */
 long listing_tick(struct listing *listing);
 
-/* generations: answered, with a SESSIONS request in its frame. *ret_page: the question for the
- * page's sessions. SPN_E_END: there are more names to be read than one turn may take: go on with
- * listing_come_again. SPN_E_PROTOCOL, SPN_E_NOMEM, SPN_E_CORRUPT. */
+/* generations: answered by the broker, with a SESSIONS request in its frame. *ret_page: the
+ * question for the page's sessions. SPN_E_END: there are more names to read than one turn may take;
+ * continue with listing_come_again. SPN_E_PROTOCOL, SPN_E_NOMEM, SPN_E_CORRUPT. */
 spn_err listing_page(struct listing *listing, struct journal_reader *reader,
                      const struct generations_question *generations,
                      struct session_question **ret_page) SPN_MUST_USE;
-/* The same question again, whose frame it takes. SPN_E_NOMEM. */
+/* Makes the same question again, and takes over the frame of the old one. SPN_E_NOMEM. */
 spn_err listing_come_again(struct generations_question *generations,
                            struct generations_question **ret_again) SPN_MUST_USE;
 
-/* What a list has of one session, and the timeline it was read from. Bytes: valid in the snapshot.
- * SPN_E_CORRUPT: the row has what could be read, and at least the name. */
+/* Reads the row that a list shows for one session. *ret_timeline: the timeline it was read from.
+ * Bytes: valid in the snapshot. SPN_E_CORRUPT: the row has the fields that could be read, at least
+ * the name. */
 spn_err listing_row(struct journal_reader *reader, const struct session_asked *session,
                     struct timeline *ret_timeline, struct wire_session_row *ret_row) SPN_MUST_USE;
 
-/* page: the same, answered. *ret_parcel: a SESSIONS_ARE of *ret_size bytes; yours. *ret_damaged:
- * sessions of which something does not read; they are in the list. SPN_E_END: none of these names
- * is a session any more, but there are more after them: go on with listing_go_on. */
+/* page: the question from listing_page, answered by the broker. *ret_parcel: a SESSIONS_ARE of
+ * *ret_size bytes; yours. *ret_damaged: the number of sessions with unreadable data; they are in
+ * the list. SPN_E_END: none of these names is a session any more, but there are more names after
+ * them; continue with listing_go_on. */
 spn_err listing_rows(struct journal_reader *reader, const struct session_question *page,
                      struct parcel **ret_parcel, size_t *ret_size,
                      size_t *ret_damaged) SPN_MUST_USE;
 
-/* For the page's request, from after its last name on: a caller goes on after a row, so that a page
- * without one would be the end of the list to it. SPN_E_NOMEM. */
+/* Makes the question for the names after the page's last one. It is needed because a client
+ * continues after the last row of a page, and so takes a page without rows for the end of the list.
+ * SPN_E_NOMEM. */
 spn_err listing_go_on(const struct session_question *page,
                       struct generations_question **ret_further) SPN_MUST_USE;
 

@@ -88,7 +88,7 @@ static spn_err append(struct opened_names *names, struct spn_bytes name, uint64_
     return SPN_OK;
 }
 
-/* One record. SPN_E_BACKPRESSURE: the snapshot does not have it yet. */
+/* Reads one record's name. SPN_E_BACKPRESSURE: the snapshot does not have it yet. */
 static spn_err read_one(struct opened_names *names, struct journal_reader *reader, uint64_t epoch)
 {
     struct record_entry open;
@@ -99,7 +99,7 @@ static spn_err read_one(struct opened_names *names, struct journal_reader *reade
     spn_err err = journal_read_entry(reader, epoch, &open);
     if (err == SPN_OK)
         err = append(names, open.data, epoch);
-    return err == SPN_E_END ? SPN_OK : err; /* trimmed: so is the session */
+    return err == SPN_E_END ? SPN_OK : err; /* trimmed: the session is gone, too */
 }
 
 static int compare_sorted(const void *a, const void *b, void *texts)
@@ -109,7 +109,7 @@ static int compare_sorted(const void *a, const void *b, void *texts)
     return opened_names_compare(text_at(texts, left->at), text_at(texts, right->at));
 }
 
-/* Those from `sorted` on came last, in no order. */
+/* Sorts the names from `sorted` on, which were added last, and merges them in. */
 static spn_err merge(struct opened_names *names, size_t sorted)
 {
     size_t added = names->count - sorted;
@@ -143,7 +143,7 @@ spn_err opened_names_read(struct opened_names *names, struct journal_reader *rea
     }
     spn_err merged = merge(names, sorted);
     if (merged != SPN_OK) {
-        names->count = sorted; /* and not seen */
+        names->count = sorted; /* so these records are read again */
         return merged;
     }
     names->seen = seen;

@@ -78,7 +78,7 @@ static long give_back(struct reader *reader, bool happened)
     return due_ns == UINT64_MAX ? -1 : (long)((due_ns - now_ns) / 1000000) + 1;
 }
 
-/* Returns in how many ms to call again; -1: never. What was packed goes out before. */
+/* Returns in how many ms to call again; -1: never. Packed deliveries are sent first. */
 static long tick(struct reader *reader, bool happened)
 {
     long wait_ms = sooner_ms(subscriptions_tick(reader->subscriptions), fetch_tick(&reader->fetch));
@@ -87,8 +87,8 @@ static long tick(struct reader *reader, bool happened)
     return sooner_ms(sooner_ms(wait_ms, outbox_tick(reader->outbox)), give_back(reader, happened));
 }
 
-/* ZeroMQ goes on reading from whoever asks on and on and reads nothing, as long as what it asked is
- * taken from ZeroMQ. */
+/* A client may send requests without end and read no answers. ZeroMQ keeps receiving from it as
+ * long as the reader takes its requests, so the reader pauses. */
 static bool pauses(struct reader *reader)
 {
     if (reader->unanswered < UNANSWERED_MAX)
@@ -103,7 +103,7 @@ static bool pauses(struct reader *reader)
     return false;
 }
 
-/* Some of what is there. */
+/* Receives some of the messages that are there. */
 static void receive(struct reader *reader)
 {
     for (int i = 0; i < RECEIVE_PER_TURN; i++)

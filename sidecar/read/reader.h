@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reader: answers what is asked on read.sock, and reads from disk for whoever needs it.
+/* reader: answers requests on read.sock, and reads from disk for the broker.
  *
- * A request that needs more than the disk becomes a question to the broker and is answered when it
- * comes back. Every answer about events stands on one short snapshot, and so names durable ones
- * only.
+ * A request that needs more than the disk becomes a question to the broker, and is answered when
+ * the question comes back. Answers about events are read from short snapshots, and so contain
+ * durable events only.
  *
- * Owns     read.sock, a reader of the journal, the requests that are with the broker.
+ * Owns     read.sock, a reader of the journal, the questions that are at the broker.
  * Borrows  the rest of its options.
  * Threads  its own.
  */
@@ -21,8 +21,8 @@
 #include "mail/commit_state.h"
 
 struct reader_options {
-    void *socket;              /* ROUTER, bound, ROUTER_MANDATORY; the reader's from the start on */
-    struct endpoint *endpoint; /* the same; bound again when somebody wants it */
+    void *socket; /* ROUTER, bound, ROUTER_MANDATORY; owned by the reader from reader_start on */
+    struct endpoint *endpoint; /* of the socket; bound again on request */
     struct journal *journal;
     struct commit_state *commits; /* durable, checkpoint, trouble; watched */
     struct mailbox *mailbox;      /* the reader's own */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reader_answers: answers, and what is read from disk for them. */
+/* reader_answers: answers, and the reads from disk for them. */
 #include <assert.h>
 #include <string.h>
 
 #include "read/reader_base.h"
 #include "err.h"
 
-/* A peer that leaves too much unread asks again if it still wants the answer. */
+/* A peer that leaves too much unread sends the request again if it still wants the answer. */
 static void drop_answer(struct reader *reader)
 {
     metrics_add(&reader->options.metrics->answers_dropped, 1);
@@ -40,7 +40,7 @@ void reader_send_bytes(struct reader *reader, struct caller caller, const struct
     send_parcel(reader, caller.peer, parcel, wire_out_size(out));
 }
 
-/* detail: NULL for the code's own words. */
+/* detail: NULL: the error code's own text. */
 static void send_words(struct reader *reader, struct caller caller, spn_err err, const char *detail)
 {
     uint8_t bytes[WIRE_HEADER_SIZE + 16 + 255];
@@ -76,8 +76,8 @@ static void answer_state(struct reader *reader, struct caller caller,
     send_parcel(reader, caller.peer, parcel, wire_out_size(&out));
 }
 
-/* The newest entry and the id in force: as the row says, once they are trimmed. It may be ahead of
- * the view: then it knows of a newer entry, which is durable. */
+/* Reads the newest entry and the id in force. If the entry was trimmed, both come from the row. The
+ * row may be ahead of the view: then it has a newer entry, which is durable. */
 static spn_err read_last(const struct timeline *timeline, struct wire_last_is *last)
 {
     struct record_entry entry;
@@ -153,7 +153,8 @@ static spn_err answer_info(struct reader *reader, struct caller caller,
     return SPN_OK;
 }
 
-/* An answer that finds no room is asked for again: nothing is read for one that cannot. */
+/* A client sends its request again if the answer finds no room. So nothing is read for such an
+ * answer. */
 static spn_err answer_fetch(struct reader *reader, struct caller caller,
                             struct session_question *question)
 {
@@ -169,8 +170,8 @@ static spn_err answer_fetch(struct reader *reader, struct caller caller,
     return err == SPN_E_NOMEM ? SPN_OK : err;
 }
 
-/* One page of sessions goes to the broker twice: for the generations, then for the page's views;
- * and again, where all of a page is gone. */
+/* One page of sessions takes two questions to the broker: for the generations, then for the page's
+ * views. If all sessions of a page are gone, it takes both again for the next names. */
 static spn_err list_sessions(struct reader *reader, struct generations_question *generations)
 {
     struct session_question *page;
@@ -228,7 +229,7 @@ static spn_err answer_from_disk(struct reader *reader, struct caller caller,
     }
 }
 
-/* -- what comes back from the broker ----------------------------------------------------------- */
+/* -- answers of the broker --------------------------------------------------------------------- */
 
 void reader_ask(struct reader *reader, struct message *question)
 {
@@ -236,7 +237,8 @@ void reader_ask(struct reader *reader, struct message *question)
     mailbox_put(reader->options.broker, question);
 }
 
-/* A peer that is gone meanwhile is met as a new one, and found to be gone when it is sent to. */
+/* A peer that has gone meanwhile is treated as a new one. Sending to it then shows that it is
+ * gone. */
 static struct caller come_back(struct reader *reader, const struct asker *asker)
 {
     reader->asked--;
@@ -252,7 +254,7 @@ static void fail(struct reader *reader, struct caller caller, spn_err err, const
         send_words(reader, caller, err, detail);
 }
 
-/* Snapshots are begun after the broker answered. */
+/* The snapshot begins after the broker answered. */
 void reader_finish_sessions(struct reader *reader, struct session_question *question)
 {
     struct caller caller = come_back(reader, &question->asker);
@@ -285,7 +287,7 @@ void reader_finish_holder(struct reader *reader, struct holder_question *questio
     holder_question_free(question);
 }
 
-/* It is answered by a delivery, or not at all. */
+/* The answer is a delivery, or there is none. */
 void reader_finish_subscription(struct reader *reader, struct session_question *question)
 {
     spn_err err = journal_reader_begin(reader->journal);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reader_base: the reader's state, and what its files do for each other.
+/* reader_base: the reader's state, and what its files share.
  *
- * reader.c is the loop. reader_requests.c takes what is asked on read.sock, and answers what needs
- * neither disk nor broker. reader_answers.c answers the rest when the broker has.
+ * reader.c is the loop. reader_requests.c takes the requests on read.sock, and answers those that
+ * need neither disk nor broker. reader_answers.c answers the others after the broker has answered.
  *
  * Threads  the reader's.
  */
@@ -20,12 +20,12 @@
 
 enum {
     OPENING_MAX =
-        256,          /* answered by a commit, which a full disk delays: they may not take it all */
-    ASKED_MAX = 1024, /* at the broker; above it read.sock is not read */
+        256, /* OPENs wait for a commit, which a full disk delays: they may not fill ASKED_MAX */
+    ASKED_MAX = 1024, /* questions at the broker; at this limit read.sock is not read */
     RECEIVE_PER_TURN = 64,
-    UNANSWERED_MAX = 64, /* messages of peers that have no room, before a pause */
+    UNANSWERED_MAX = 64, /* messages of peers whose outbox has no room, before a pause */
     PAUSE_MS = 1,
-    ANSWER_MAX = 8192, /* of answers whose size is bounded by their fields */
+    ANSWER_MAX = 8192, /* bytes: of answers whose size is bounded by their fields */
     ANSWER_MIN = 128,
     STATE_SIZE_MAX = WIRE_HEADER_SIZE + 96 + WIRE_RUNS_MAX * WIRE_RUN_SIZE,
     WORDS_MAX = 128,
@@ -38,10 +38,10 @@ struct reader {
     pthread_t thread;
     atomic_bool stop;
     size_t asked;
-    size_t opening; /* of them, producers */
+    size_t opening; /* of them, OPENs of producers */
     uint64_t started_ns;
-    size_t unanswered; /* since the last pause: messages of peers that had no room */
-    uint64_t pause_ns; /* its end; 0: there is none */
+    size_t unanswered; /* since the last pause: messages of peers whose outbox had no room */
+    uint64_t pause_ns; /* end of the pause; 0: there is none */
     struct slack slack;
     struct outbox *outbox;
     struct subscriptions *subscriptions;
@@ -62,19 +62,19 @@ void reader_take_request(struct reader *reader, struct outbox_peer *peer, zmq_ms
 
 /* reader_answers.c */
 
-/* Nothing is done for an answer that has no room. */
+/* False: there is no room for the answer, so do no work for it. It is counted as dropped. */
 bool reader_has_room(struct reader *reader, struct caller caller, size_t size);
 void reader_send_bytes(struct reader *reader, struct caller caller, const struct wire_out *out);
 void reader_send_error(struct reader *reader, struct caller caller, spn_err err);
 
-/* To the broker, for a caller: it is counted until it comes back. */
+/* Sends a question to the broker for a caller. It counts as asked until it comes back. */
 void reader_ask(struct reader *reader, struct message *question);
-/* They have come back. */
+/* These questions have come back from the broker. */
 void reader_finish_sessions(struct reader *reader, struct session_question *question);
 void reader_finish_subscription(struct reader *reader, struct session_question *question);
 void reader_finish_generations(struct reader *reader, struct generations_question *question);
 void reader_finish_holder(struct reader *reader, struct holder_question *question);
-/* The broker wants it, and gets it back. */
+/* Loads a tracker for the broker, and returns it. */
 void reader_load(struct reader *reader, struct load *load);
 
 #endif

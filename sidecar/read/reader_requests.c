@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reader_requests: what is asked on read.sock. */
+/* reader_requests: the requests on read.sock. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,7 +27,8 @@ static void welcome(struct reader *reader, struct caller caller)
     reader_send_bytes(reader, caller, &out);
 }
 
-/* What will be trouble if it goes on, while the status is ok still: words, or none. */
+/* A warning for a status that is still ok, about something that will become trouble if it
+ * continues. An empty string: there is none. */
 static const char *warn(const struct metrics *metrics, char words[WORDS_MAX])
 {
     uint64_t count = metrics_get(&metrics->producers);
@@ -41,7 +42,7 @@ static const char *warn(const struct metrics *metrics, char words[WORDS_MAX])
     return words;
 }
 
-/* Why nothing is acknowledged, or nobody can publish; NULL: it is well. */
+/* Why nothing is acknowledged, or nobody can publish; NULL: all is well. */
 static const char *why_degraded(const struct reader *reader)
 {
     unsigned trouble =
@@ -111,7 +112,7 @@ static void stats(struct reader *reader, struct caller caller)
     reader_send_bytes(reader, caller, &out);
 }
 
-/* The session's epoch according to the names on disk; 0: not there. */
+/* Reads the session's epoch from the names on disk; 0: it is not there. */
 static spn_err look_up_name(struct reader *reader, struct session_asked *session)
 {
     spn_err err = journal_reader_begin(reader->journal);
@@ -130,7 +131,8 @@ static struct asker asker_of(struct caller caller, uint8_t type)
     return (struct asker){.peer = caller.peer->peer, .request = caller.request, .type = type};
 }
 
-/* Where does this session stand? For the request in the frame, which it takes over. */
+/* Requests a session's state from the broker, for the request in the frame, and takes over the
+ * frame. */
 static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t type,
                          struct spn_bytes name, zmq_msg_t *frame)
 {
@@ -159,7 +161,7 @@ static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t
 {
     if (type == WIRE_OPEN && reader->opening >= OPENING_MAX)
         return SPN_E_BACKPRESSURE;
-    /* The broker copies a state's results: not for who would not get them. */
+    /* The broker copies all results into a STATE: not for a peer that has no room for them. */
     if (!reader_has_room(reader, caller, STATE_SIZE_MAX))
         return SPN_OK;
     struct asker asker = asker_of(caller, type);

@@ -35,7 +35,7 @@ spn_err subscriptions_subscribe(struct subscriptions *all, struct outbox_peer *p
     return err;
 }
 
-/* NULL: there is no such one. */
+/* NULL: there is no such subscription. */
 static struct subscription *find_granted(const struct subscriptions *all,
                                          const struct outbox_peer *peer,
                                          const struct wire_grant *which)
@@ -44,8 +44,8 @@ static struct subscription *find_granted(const struct subscriptions *all,
     return found && found->incarnation == which->incarnation ? found : NULL;
 }
 
-/* That there is none. False: there is no room for that; its client reads nothing, and will ask
- * again. */
+/* Sends an end for a subscription that does not exist. False: there is no room for it. The client
+ * is not reading, and will send its request again. */
 static bool tell_gone(struct subscriptions *all, struct outbox_peer *peer,
                       const struct wire_grant *which)
 {
@@ -87,7 +87,7 @@ spn_err subscriptions_credit(struct subscriptions *all, struct outbox_peer *peer
         struct subscription *subscription = find_granted(all, peer, &one);
         if (subscription)
             grant(all, subscription, &one);
-        else if (has_room) /* of 4,096 that found none the first is enough */
+        else if (has_room) /* of 4,096 ends, the first that finds no room is enough */
             has_room = tell_gone(all, peer, &one);
     }
     return SPN_OK;
@@ -129,7 +129,7 @@ static void look_at_leases(struct subscriptions *all, uint64_t now)
     }
 }
 
-/* Some of those of one that has room again. */
+/* Unblocks some subscriptions of a subscriber that has room again. */
 static void retry_some(struct subscriptions *all, struct subscriber *subscriber)
 {
     for (int i = 0; i < RETRIES_PER_TURN && !link_alone(&subscriber->blocked); i++) {
@@ -140,7 +140,7 @@ static void retry_some(struct subscriptions *all, struct subscriber *subscriber)
     }
 }
 
-/* A look at each subscriber that had no room, not at what it has. */
+/* Checks each subscriber that had no room, not each of its subscriptions. */
 static void retry_blocked(struct subscriptions *all, uint64_t now)
 {
     struct link *next;
@@ -170,7 +170,7 @@ long subscriptions_tick(struct subscriptions *all)
     return link_alone(&all->subscribers) ? -1 : LEASE_LOOK_MS;
 }
 
-/* -- life -------------------------------------------------------------------------------------- */
+/* -- new and free ------------------------------------------------------------------------------ */
 
 spn_err subscriptions_new(struct subscriptions **ret_subscriptions,
                           const struct subscriptions_options *options)

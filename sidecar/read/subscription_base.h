@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_base: subscriptions and subscribers, and what the files about them do for each
- * other.
+/* subscription_base: subscriptions and subscribers, and what the files about them share.
  *
- * subscription.c takes requests and looks after time. subscription_table.c knows who is subscribed,
- * and in which state. subscription_cursor.c moves one on by slices while it is behind,
- * subscription_scan.c all that are live by one pass over the log. subscription_deliver.c puts what
- * either has into the outbox.
+ * subscription.c takes requests and runs what is due. subscription_table.c holds the subscriptions
+ * and their states. subscription_cursor.c advances one subscription by slices while it is behind.
+ * subscription_scan.c advances all live subscriptions by one pass over the log.
+ * subscription_deliver.c puts the deliveries of both into the outbox.
  *
  * Threads  the reader's.
  */
@@ -20,20 +19,20 @@
 #define MS 1000000ull
 
 enum {
-    SLICE_BYTES = 256 * 1024, /* one delivery, as a rule */
+    SLICE_BYTES = 256 * 1024, /* of one delivery, as a rule */
     SCAN_ENTRIES = 256,
     SCANS_PER_TURN = 8,
-    ASKS_MAX = 1024,       /* at the broker; the others wait for their turn */
-    RETRIES_PER_TURN = 64, /* of a subscriber's subscriptions that found no room */
+    ASKS_MAX = 1024, /* questions at the broker; the other subscriptions wait for their turn */
+    RETRIES_PER_TURN = 64, /* of a subscriber's blocked subscriptions */
     LEASE_LOOK_MS = 1000,
 };
 
 enum subscription_state {
     LOCATING, /* its start is not known yet */
     WAITING,  /* for its session to be opened */
-    BEHIND,   /* served by slices, while it has credit */
+    BEHIND,   /* served by slices while it has credit */
     LIVE,     /* served by the scan */
-    ENDING,   /* its end found no room yet */
+    ENDING,   /* its end is not delivered yet */
     STATES,
 };
 
@@ -43,37 +42,37 @@ struct subscriber {
     uint64_t heard_ns;
     struct link all;
     struct link subscriptions; /* its own */
-    struct link blocked;       /* those of them that found no room */
-    struct link stalled;       /* in the ring of those that have such */
+    struct link blocked;       /* its subscriptions that found no room */
+    struct link stalled;       /* in the ring of subscribers with blocked subscriptions */
 };
 
 struct subscription {
     struct subscriber *subscriber;
-    struct link own;     /* its subscriber's */
-    struct link scanned; /* in the ring of those that the scan serves: WAITING, LIVE */
-    struct link blocked; /* in its subscriber's ring: it found no room */
-    struct link due;     /* in the ring of those that ask, or end, outside of snapshots */
-    struct link group;   /* of those that wait for the same name, or follow the same life */
-    uint64_t serial;     /* never used twice: tells an answer for a former one apart */
+    struct link own;     /* in its subscriber's ring */
+    struct link scanned; /* in the ring of those that the scan serves: WAITING and LIVE */
+    struct link blocked; /* in its subscriber's ring of those that found no room */
+    struct link due;     /* in the ring of those that ask or end outside of snapshots */
+    struct link group;   /* ring of those that wait for the same name, or follow the same epoch */
+    uint64_t serial;     /* never used twice: shows that an answer is for a former subscription */
     uint64_t number;
     uint32_t slot;
     uint32_t incarnation;
     uint8_t state;     /* enum subscription_state */
     uint8_t start;     /* enum wire_start, while LOCATING */
     uint8_t otherwise; /* enum wire_otherwise */
-    uint8_t ending;    /* ENDING: enum wire_verdict that it ends with; else 0 */
-    bool asking;       /* at the broker */
-    bool leads;        /* its group: it is the one in by_name, or by_epoch */
-    bool indexed; /* in by_epoch, or led by one there: its verdict went out, epoch and next_seq are
-                     the cursor */
-    uint64_t epoch; /* not indexed: of the start that was asked for, as is next_seq */
+    uint8_t ending;    /* ENDING: enum wire_verdict of its end; else 0 */
+    bool asking;       /* its question is at the broker */
+    bool leads;        /* it leads its group: it is the one in by_name or by_epoch */
+    bool indexed;   /* it or its leader is in by_epoch: the verdict was sent, epoch and next_seq are
+                       the cursor */
+    uint64_t epoch; /* while not indexed: of the requested start, like next_seq */
     uint64_t next_seq;
-    uint64_t missing; /* of its life when its id was not found: the end says so */
+    uint64_t missing; /* of its epoch when its id was not found; sent with the end */
     uint64_t credit;
     uint64_t sent;
-    uint32_t newest_count; /* items of its newest live delivery, which may still grow ... */
+    uint32_t newest_count; /* items in its newest live delivery, which may still grow ... */
     uint32_t newest_size;  /* ... and their bytes */
-    uint8_t *id;           /* of the start; NULL: none, or it is located */
+    uint8_t *id;           /* of the start; NULL: it has none, or is located */
     uint16_t id_size;
     uint8_t name_size;
     uint8_t name[];
@@ -83,15 +82,15 @@ struct subscriptions {
     struct subscriptions_options options;
     struct slot_table slots;
     struct slot_index by_key;   /* (subscriber, number) */
-    struct slot_index by_epoch; /* those that know it: one of each group */
+    struct slot_index by_epoch; /* subscriptions with a known epoch: one of each group */
     struct slot_index by_name;  /* WAITING: one of each group */
     struct link subscribers;
     struct link scanned;
     struct link stalled; /* subscribers */
     struct link due;
     uint64_t serial;
-    uint64_t position;  /* of the scan; all entries up to it were offered */
-    uint64_t looked_ns; /* at leases */
+    uint64_t position;  /* of the scan: all entries up to it were offered */
+    uint64_t looked_ns; /* when leases were last checked */
     uint64_t retried_ns;
     size_t asking;
 };
@@ -103,27 +102,28 @@ void subscription_table_release(struct subscriptions *all);
 
 struct spn_bytes subscription_name_of(const struct subscription *subscription);
 
-/* NULL: there is none. */
+/* NULL: there is no such subscription. */
 struct subscription *subscription_find(const struct subscriptions *all,
                                        const struct subscriber *subscriber, uint64_t number);
 
-/* One of those that wait for this name. NULL: nobody does. */
+/* Returns one of the subscriptions that wait for this name. NULL: there is none. */
 struct subscription *subscription_find_waiting(const struct subscriptions *all,
                                                struct spn_bytes name);
 
-/* One of those that follow this life. NULL: nobody does. */
+/* Returns one of the subscriptions that follow this epoch. NULL: there is none. */
 struct subscription *subscription_find_following(const struct subscriptions *all, uint64_t epoch);
 
-/* It follows the life of its epoch from now on. Room in by_epoch must be reserved. */
+/* It follows its epoch from now on. Room in by_epoch must be reserved. */
 void subscription_follow(struct subscriptions *all, struct subscription *subscription);
 void subscription_set_state(struct subscriptions *all, struct subscription *subscription,
                             enum subscription_state state);
 
-/* It found no room, or no memory: it goes on when there is some. */
+/* It found no room, or no memory. It continues when there is some. */
 void subscription_block(struct subscriptions *all, struct subscription *subscription);
 void subscription_unblock(struct subscription *subscription);
 
-/* Not inside somebody's snapshot, and not while an index is walked: by the tick. */
+/* Leaves the next action to the tick, because it must not happen inside a caller's snapshot or
+ * while an index is walked. */
 void subscription_later(struct subscriptions *all, struct subscription *subscription);
 void subscription_drop_subscriber(struct subscriber *subscriber);
 void subscription_drop_id(struct subscription *subscription);
@@ -132,14 +132,14 @@ void subscription_drop_id(struct subscription *subscription);
 void subscription_take_out(struct subscriptions *all, struct subscription *subscription);
 void subscription_forget(struct subscriptions *all, struct subscription *subscription);
 
-/* The client is gone: all that it had. */
+/* The client is gone: forgets all its subscriptions. */
 void subscription_forget_subscriber(struct subscriptions *all, struct subscriber *subscriber);
 struct subscriber *subscription_take_subscriber(struct subscriptions *all,
                                                 struct outbox_peer *peer);
 spn_err subscription_add(struct subscriptions *all, struct subscriber *subscriber,
                          const struct wire_subscribe *from);
 
-/* What many subscriptions took, when few are left. */
+/* Returns memory that many subscriptions took, when few are left. */
 void subscription_give_back(struct subscriptions *all);
 
 /* subscription_deliver.c */
@@ -147,11 +147,12 @@ void subscription_give_back(struct subscriptions *all);
 struct wire_deliver subscription_delivery(const struct subscription *subscription,
                                           enum wire_delivery kind);
 
-/* One without items. */
+/* Puts a delivery without items into the outbox. */
 spn_err subscription_deliver_plain(struct subscriptions *all, struct outbox_peer *peer,
                                    const struct wire_deliver *deliver);
 
-/* An end that finds no room is kept until there is: the client knows no other way to learn it. */
+/* An end that finds no room is kept until there is room: the client has no other way to learn of
+ * it. */
 void subscription_end(struct subscriptions *all, struct subscription *subscription,
                       uint8_t verdict);
 spn_err subscription_deliver_gap(struct subscriptions *all, struct subscription *subscription,
@@ -159,7 +160,8 @@ spn_err subscription_deliver_gap(struct subscriptions *all, struct subscription 
 spn_err subscription_deliver_slice(struct subscriptions *all, struct subscription *subscription,
                                    const struct slice *slice);
 
-/* One event more, in the same delivery as the one before it, if that is the outbox's newest. */
+/* Delivers one more event, in the same delivery as the previous one if that is the outbox's
+ * newest. */
 spn_err subscription_deliver_live(struct subscriptions *all, struct subscription *subscription,
                                   uint64_t position, const struct record_entry *entry);
 
@@ -167,17 +169,18 @@ spn_err subscription_deliver_live(struct subscriptions *all, struct subscription
 
 bool subscription_may_ask(const struct subscription *subscription);
 
-/* The broker, who writes the log, may be asleep. */
+/* Counts damage, and wakes the broker, which writes the log and may be asleep. */
 void subscription_note_damage(struct subscriptions *all);
 
-/* As many as may ask at a time; each answer brings us here again. */
+/* Continues as many subscriptions as may ask the broker at a time. Each answer leads here again. */
 void subscription_go_on_with_due(struct subscriptions *all);
 
 /* subscription_scan.c */
 
-/* Somebody begins to depend on the scan who knows of nothing beyond horizon: what was committed
- * since the broker answered is in this snapshot, but not in the view. The scan may have passed it
- * already; then it goes back. To the others that is nothing: they know the seq that they want. */
+/* A subscription joins the scan. It knows nothing beyond horizon: entries that were committed after
+ * the broker answered are in this snapshot, but not in the view. If the scan has already passed
+ * them, it goes back. That does not affect the other subscriptions, which skip seqs that they
+ * already have. */
 void subscription_join_scan(struct subscriptions *all, uint64_t horizon);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_cursor: where a subscription begins, and how it goes on while it is behind. */
+/* subscription_cursor: where a subscription begins, and how it advances while it is behind. */
 
 #include "read/subscription_base.h"
 
-#define TURN_NS UINT64_C(1000000) /* of one that is behind, where no other is */
+#define TURN_NS UINT64_C(1000000) /* of one that is behind, if no other subscription is */
 
-/* Of the database: what the age of an event is told by. */
+/* The database's clock, by which the age of an event is measured. */
 static uint64_t now_ns(const struct subscriptions *all)
 {
     return clock_database_ns(all->options.clock);
@@ -18,7 +18,7 @@ bool subscription_may_ask(const struct subscription *subscription)
             (subscription->state == BEHIND && subscription->sent < subscription->credit));
 }
 
-/* The life that the name has on disk; 0: none. */
+/* Reads the epoch of the name on disk; 0: there is none. */
 static spn_err look_up_name(struct subscriptions *all, const struct subscription *subscription,
                             uint64_t *ret_epoch)
 {
@@ -37,7 +37,7 @@ void subscription_note_damage(struct subscriptions *all)
     mailbox_nudge(all->options.broker);
 }
 
-/* The verdict for what does not read back. */
+/* The verdict for data that cannot be read. */
 static uint8_t failure(struct subscriptions *all, spn_err err)
 {
     if (err != SPN_E_CORRUPT)
@@ -46,7 +46,7 @@ static uint8_t failure(struct subscriptions *all, spn_err err)
     return WIRE_DAMAGED;
 }
 
-/* Asks the broker where the session stands. */
+/* Requests the session's state from the broker. */
 static void ask(struct subscriptions *all, struct subscription *subscription)
 {
     uint64_t epoch;
@@ -69,7 +69,7 @@ static void ask(struct subscriptions *all, struct subscription *subscription)
     mailbox_put(all->options.broker, &question->message);
 }
 
-/* What it has to do next, as far as it is its turn. */
+/* Takes the subscription's next step, if there is one. */
 static void go_on_with(struct subscriptions *all, struct subscription *subscription)
 {
     if (subscription->state == ENDING)
@@ -87,7 +87,7 @@ void subscription_go_on_with_due(struct subscriptions *all)
     }
 }
 
-/* Its verdict is on its way. */
+/* The verdict was put into the outbox: sets the cursor. */
 static void begin_at(struct subscriptions *all, struct subscription *subscription, uint64_t epoch,
                      uint64_t next_seq)
 {
@@ -98,8 +98,8 @@ static void begin_at(struct subscriptions *all, struct subscription *subscriptio
     subscription_set_state(all, subscription, BEHIND);
 }
 
-/* The start is found: the verdict goes out. If it cannot, the start is looked for again as it was
- * asked for, in the life that the session has by then. */
+/* The start is found: sends the verdict. If the verdict finds no room, the requested start is
+ * looked up again later, in the epoch that the session has by then. */
 static spn_err deliver_verdict(struct subscriptions *all, struct subscription *subscription,
                                const struct timeline *timeline, uint64_t from)
 {
@@ -141,7 +141,7 @@ static spn_err locate(struct subscriptions *all, struct subscription *subscripti
     return err == SPN_OK ? deliver_verdict(all, subscription, timeline, from) : err;
 }
 
-/* What the next slice may have, if there is room for it: it is not read for nothing. */
+/* Delivers the next slice. It is read only if the outbox has room for it. */
 static spn_err deliver_next(struct subscriptions *all, struct subscription *subscription,
                             const struct timeline *timeline)
 {
@@ -164,14 +164,15 @@ static bool has_more(const struct subscription *subscription, const struct timel
            subscription->sent < subscription->credit;
 }
 
-/* Nobody else waits for a slice. */
+/* No other subscription waits for a slice. */
 static bool is_alone(const struct subscriptions *all)
 {
     return all->asking == 0 && link_alone(&all->due);
 }
 
-/* The next slice, and while nobody else waits those after it. When that was the last there is, the
- * scan takes over: it stands at or before what the view knew, so that nothing can fall between. */
+/* Delivers the next slice, and further ones while no other subscription waits. After the last
+ * slice, the scan takes over. It stands at or before the newest position that the view knew, so
+ * that no event is skipped. */
 static spn_err advance(struct subscriptions *all, struct subscription *subscription,
                        const struct timeline *timeline, uint64_t horizon)
 {
@@ -191,7 +192,8 @@ static spn_err advance(struct subscriptions *all, struct subscription *subscript
     return SPN_OK;
 }
 
-/* The verdict says that it waits: a client that knows wants the earliest after a restart. */
+/* The verdict reports that the subscription waits. A client that has this verdict starts at the
+ * earliest event after a restart. */
 static spn_err wait_for_session(struct subscriptions *all, struct subscription *subscription,
                                 uint64_t horizon)
 {
@@ -225,7 +227,7 @@ static spn_err go_on(struct subscriptions *all, struct subscription *subscriptio
         err = locate(all, subscription, &timeline);
     else if ((err == SPN_E_UNKNOWN_SESSION && subscription->state == BEHIND) ||
              (err == SPN_OK && timeline.epoch != subscription->epoch))
-        err = SPN_E_DELETED; /* the name has no life, or another one by now */
+        err = SPN_E_DELETED; /* the session is gone, or has another epoch by now */
     if (err == SPN_OK)
         err = advance(all, subscription, &timeline, answered->horizon);
     if (is_to_wait(subscription, err))
@@ -239,17 +241,18 @@ void subscriptions_answer(struct subscriptions *all, const struct session_questi
     struct subscription *subscription = slot_table_at(&all->slots, answered->subscription);
     uint8_t verdict = WIRE_FAILED;
     if (!subscription || subscription->serial != answered->serial)
-        return; /* it is gone */
+        return; /* the subscription is gone */
     subscription->asking = false;
     all->asking--;
     subscription_unblock(subscription);
     if (err == SPN_OK)
         err = go_on(all, subscription, answered);
     if (err == SPN_OK) {
-        subscription_later(all, subscription); /* on, while it is behind and has credit */
+        subscription_later(all, subscription); /* continues while it is behind and has credit */
     } else if (err == SPN_E_BACKPRESSURE || err == SPN_E_NOMEM) {
         subscription_block(all, subscription);
-    } else if (err != SPN_E_UNAVAILABLE) { /* else its subscriber is gone, and the tick sees it */
+    } else if (err !=
+               SPN_E_UNAVAILABLE) { /* otherwise its client is gone, and the tick sees that */
         if (!slice_verdict(err, &verdict))
             verdict = failure(all, err);
         subscription_end(all, subscription, verdict);

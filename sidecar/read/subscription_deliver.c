@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* subscription_deliver: deliveries, packed by the outbox.
  *
- * What was put into the outbox is delivered, or its client is gone: only then the cursor moves. */
+ * The cursor moves only after a delivery was put into the outbox. It is then delivered, or the
+ * client is gone. */
 #include <assert.h>
 
 #include "read/subscription_base.h"
 
-/* -- delivering --------------------------------------------------------------------------------
-
- * What was put into the outbox is delivered, or its client is gone: only then the cursor moves. */
 static void put_head(uint8_t *bytes, const struct wire_deliver *deliver)
 {
     struct wire_out out = wire_out(bytes, WIRE_DELIVER_HEAD_SIZE);

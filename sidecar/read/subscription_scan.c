@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_scan: one pass over the log, for all that have caught up. */
+/* subscription_scan: one pass over the log, for all subscriptions that have caught up. */
 
 #include "read/subscription_base.h"
 
@@ -12,15 +12,16 @@ void subscription_join_scan(struct subscriptions *all, uint64_t horizon)
         all->position = horizon;
 }
 
-/* The scan cannot serve it. What ended its session it finds out when it asks. */
+/* The scan cannot serve this subscription. If its session has ended, it learns so from the broker's
+ * answer. */
 static void fall_behind(struct subscriptions *all, struct subscription *subscription)
 {
     subscription_set_state(all, subscription, BEHIND);
     subscription_later(all, subscription);
 }
 
-/* What lies below the cursor was delivered by a slice. What lies above it says that something
- * between did not come this way: the slices have it. */
+/* Events below the cursor were delivered by a slice. An event above it means that the scan did not
+ * offer the events between: the slices have them. */
 static void offer_event(struct subscriptions *all, struct subscription *subscription,
                         uint64_t position, const struct record_entry *entry)
 {
@@ -34,7 +35,8 @@ static void offer_event(struct subscriptions *all, struct subscription *subscrip
     fall_behind(all, subscription);
 }
 
-/* The session was closed or deleted. Whoever is behind finds out when it asks. */
+/* The session was closed or deleted. Subscriptions that are behind learn so from the broker's
+ * answer. */
 static void offer_end(struct subscriptions *all, struct subscription *subscription,
                       const struct record_entry *entry)
 {
@@ -45,7 +47,7 @@ static void offer_end(struct subscriptions *all, struct subscription *subscripti
     subscription_later(all, subscription);
 }
 
-/* Sessions that somebody waits for are opened by an entry with their name. */
+/* The entry that opens a session has its name, which subscriptions may be waiting for. */
 static void offer_open(struct subscriptions *all, const struct record_entry *entry)
 {
     struct subscription *subscription;
@@ -73,8 +75,8 @@ static void offer(struct subscriptions *all, uint64_t position, const struct rec
     }
 }
 
-/* Entries were trimmed before the scan came to them, or are damaged. Whoever depends on it finds
- * out from the index what it missed. */
+/* Entries were trimmed before the scan reached them, or are damaged. The subscriptions that it
+ * serves read from the index what they missed. */
 static void pass_hole(struct subscriptions *all, uint64_t position)
 {
     all->position = position - 1;
@@ -90,14 +92,15 @@ static void pass_hole(struct subscriptions *all, uint64_t position)
     }
 }
 
-/* The session that has the damaged entry is not known; each finds out for itself. */
+/* It is not known which session the damaged entry belongs to. Each subscription finds out for
+ * itself. */
 static void pass_damage(struct subscriptions *all, uint64_t position)
 {
     subscription_note_damage(all);
     pass_hole(all, position + 1);
 }
 
-/* One short snapshot, which ends where damage is met; true: there is more. */
+/* Scans in one short snapshot, which ends at damage. True: there is more. */
 static bool scan_slice(struct subscriptions *all)
 {
     struct journal_reader *journal = all->options.journal;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_table: who is subscribed, in which state, and who follows whom. */
+/* subscription_table: the subscriptions, their states, and the indexes over them. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 #include "read/subscription_base.h"
 
-/* What may follow what. Anything may be forgotten.
+/* Which state may follow which. A subscription may be forgotten in any state.
  *
  *   LOCATING <-> WAITING
  *   LOCATING --> BEHIND <-> LIVE
@@ -45,7 +45,7 @@ struct spn_bytes subscription_name_of(const struct subscription *subscription)
     return (struct spn_bytes){subscription->name, subscription->name_size};
 }
 
-/* NULL: nothing is there. */
+/* NULL: the slot is free. */
 static struct subscription *at_slot(const void *owner, uint32_t slot)
 {
     return slot_table_at(&((const struct subscriptions *)owner)->slots, slot);
@@ -103,8 +103,9 @@ struct subscription *subscription_find_following(const struct subscriptions *all
     return NULL;
 }
 
-/* An index that had all of a group would be searched through for each: 22,000 that waited for one
- * name took seconds to go. leader: any of the group; NULL: it is the first. */
+/* The index has only the leader of each group. With all of a group in it, removing each one would
+ * search through all others: 22,000 subscriptions that waited for one name took seconds to remove.
+ * leader: any of the group; NULL: this subscription is the first. */
 static void join_group(struct slot_index *index, uint64_t hash, struct subscription *leader,
                        struct subscription *subscription)
 {
@@ -154,7 +155,7 @@ static void leave_state(struct subscriptions *all, struct subscription *subscrip
     link_leave(&subscription->scanned);
 }
 
-/* What holds in each state, whatever was sent and whatever failed. */
+/* The invariants of each state, whatever was sent and whatever failed. */
 static void check_state(const struct subscription *subscription)
 {
     switch ((enum subscription_state)subscription->state) {
@@ -285,7 +286,8 @@ struct subscriber *subscription_take_subscriber(struct subscriptions *all, struc
     return subscriber;
 }
 
-/* A slot that will be taken. A user may have no more than what is left to the others. */
+/* Reserves a slot for one subscription. A user may have at most as many as are left for all
+ * others. */
 static spn_err reserve_slot(struct subscriptions *all, const struct user *user)
 {
     if (user->subscriptions >= SUBSCRIPTIONS_MAX - slot_table_used(&all->slots))

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mended: the lines of the log about damage that was found, and mended, when a database was opened.
+/* mended: logs the damage that was found and repaired when a database was opened.
  *
- * The daemon's start writes them, and so does a command that opens the database to change it: what
- * is mended looks whole to whoever opens it next. README.md has what the keys mean.
+ * These lines are written by the daemon's start, and by a command that opens the database to change
+ * it. Repaired damage is not visible to the next program that opens the database. README.md
+ * explains the keys.
  *
- * Borrows  what it is given, for the call.
+ * Borrows  its arguments, during the call.
  * Threads  the caller's.
  */
 #ifndef SPN_MENDED_H
@@ -13,10 +14,10 @@
 #include "store/journal.h"
 #include "recover/recovery.h"
 
-/* What was found damaged before LMDB was let near it, a line for each table. */
+/* Logs damaged pages that were found before LMDB opened the database, one line per table. */
 void mended_log_pages(const struct journal_damage *damage);
 
-/* What it meant for sessions and producers. */
+/* Logs how the damage affected sessions and producers. */
 void mended_log_recovered(const struct recovered *found);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "recover/offline.h"
 
-/* The slot of the session that has this name now; SLOT_NONE: there is none. */
+/* Finds the slot of the session that has this name now; SLOT_NONE: there is none. */
 static spn_err find(const struct broker_state *state, struct journal *journal,
                     struct spn_bytes name, uint32_t *ret_slot)
 {
@@ -23,7 +23,7 @@ static spn_err find(const struct broker_state *state, struct journal *journal,
     return err == SPN_E_END ? SPN_OK : err;
 }
 
-/* As the broker and the worker would. */
+/* Ends the session as the broker and the worker would. */
 static spn_err end_life(struct broker_state *state, struct journal *journal, uint32_t slot,
                         uint64_t clock_ns, const struct clock_moment *now)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* offline: what can be done with a database that no daemon has open.
+/* offline: changes to a database that no daemon has open.
  *
- * Takes it as a start would, changes it, and leaves it as a stop would: all of it in the index.
+ * Loads the database as a start would, changes it, and leaves it as a stop would: everything is in
+ * the index.
  *
  * Borrows  a journal opened for writing.
  * Threads  the caller's.
@@ -12,10 +13,10 @@
 #include "store/journal.h"
 #include "recover/recovery.h"
 
-/* Deletes a session, closed or not, with its name and row; the pages of its events are given back
- * when they are trimmed, by the next daemon. It needs no room but the reserve's. epoch: the life
- * that is meant; 0: whichever is current. SPN_E_UNKNOWN_SESSION, SPN_E_OTHER_EPOCH; SPN_E_CORRUPT,
- * SPN_E_NOMEM, SPN_E_IO, SPN_E_DISK_FULL. *ret_found, also when it fails: what recovery met. */
+/* Deletes a session, closed or not, with its name and row. The next daemon trims its events, which
+ * frees their pages. Deleting needs no room except in the reserve. epoch: the one to delete; 0: the
+ * current one. *ret_found: what recovery found; set on failure, too. SPN_E_UNKNOWN_SESSION,
+ * SPN_E_OTHER_EPOCH; SPN_E_CORRUPT, SPN_E_NOMEM, SPN_E_IO, SPN_E_DISK_FULL. */
 spn_err offline_delete(struct journal *journal, struct spn_bytes name, uint64_t epoch,
                        struct recovered *ret_found) SPN_MUST_USE;
 

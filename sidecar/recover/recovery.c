@@ -22,15 +22,15 @@ struct recovery {
     struct journal_reader *reader;
     const uint8_t *secret;
     struct slot_index by_epoch;
-    struct epochs dead;     /* deleted sessions whose rows are still there */
-    struct epochs damaged;  /* rows that do not read */
-    struct epochs given_up; /* sessions whose entries above the checkpoint are not all there */
-    uint64_t rows_sum;  /* of all sessions' epochs with their names, as the rows have them, ... */
-    uint64_t names_sum; /* ... and as the names do: they differ where one of them is not there */
+    struct epochs dead;     /* deleted sessions that still have rows */
+    struct epochs damaged;  /* unreadable rows */
+    struct epochs given_up; /* sessions that lack entries above the checkpoint */
+    uint64_t rows_sum;      /* of all sessions' epochs with their names, from the rows, ... */
+    uint64_t names_sum;     /* ... and from the names: they differ if a row or a name is missing */
     struct recovered found;
 };
 
-/* Positions are dense: spread them (a finalizer of MurmurHash3's kind). */
+/* Epochs are positions, which are dense: spread them (a finalizer like MurmurHash3's). */
 static uint64_t hash_epoch(uint64_t epoch)
 {
     epoch ^= epoch >> 33;
@@ -79,8 +79,7 @@ static spn_err note_epoch(struct epochs *epochs, uint64_t epoch)
     return SPN_OK;
 }
 
-/* Of a segment that was not finished, a row's deletion and a whole new row count for nothing: the
- * log has both. */
+/* Ignores new rows and deletions of rows that an unfinished segment wrote: the log has both. */
 static spn_err load_row(struct recovery *recovery, uint64_t epoch, const struct record_row *row)
 {
     struct sessions *sessions = &recovery->state->sessions;
@@ -116,8 +115,8 @@ static spn_err load_rows(struct recovery *recovery)
     }
 }
 
-/* What a segment that was complete but for its burials has left. On a full disk it stays, and the
- * next start comes to it. */
+/* Deletes the rows that a segment left which was complete except for its burials. On a full disk
+ * they stay, and the next start tries again. */
 static spn_err bury(struct recovery *recovery)
 {
     spn_err err = SPN_OK;
@@ -132,7 +131,7 @@ static spn_err bury(struct recovery *recovery)
     return journal_lacks_room(err) ? SPN_OK : err;
 }
 
-/* Whether names and rows belong together. A session whose name was lost would be opened again at
+/* Checks whether names and rows match. A session that had lost its name would be opened again at
  * seq 1. */
 static spn_err compare_names(struct recovery *recovery, bool *ret_same)
 {
@@ -162,7 +161,7 @@ static spn_err salvage(struct recovery *recovery)
         return err;
     recovery->found.names = salvaged.names;
     recovery->found.nobodys = salvaged.nobodys;
-    journal_reader_end(recovery->reader); /* what was written is in the next snapshot */
+    journal_reader_end(recovery->reader); /* the rows that were written are in the next snapshot */
     err = journal_reader_begin(recovery->reader);
     for (size_t i = 0; i < salvaged.count && err == SPN_OK; i++) {
         struct record_row row;
@@ -170,7 +169,7 @@ static spn_err salvage(struct recovery *recovery)
         if (err == SPN_OK)
             err = load_row(recovery, salvaged.epochs[i], &row);
         else if (err == SPN_E_END)
-            err = SPN_OK; /* there was no room to write it */
+            err = SPN_OK; /* there was no room to write the row */
     }
     free(salvaged.epochs);
     return err;
@@ -241,8 +240,8 @@ static uint64_t no_clock(void)
     return 0;
 }
 
-/* The clock stays as it was noted, a pair of moments of one run; rows keep the times of the entries
- * that go below the checkpoint. */
+/* The clock in the meta stays as it is, a pair of moments of one run. The rows keep the times of
+ * the entries that are now below the checkpoint. */
 static spn_err write_segment(struct recovery *recovery, const struct generation *generation)
 {
     struct record_meta meta = *journal_meta(recovery->journal);
@@ -267,7 +266,7 @@ static spn_err write_segment(struct recovery *recovery, const struct generation 
     return err;
 }
 
-/* One that found no room before goes first: segments follow the log. */
+/* Writes first a generation that found no room before: segments follow the order of the log. */
 static spn_err write_frozen(struct recovery *recovery)
 {
     struct broker_state *state = recovery->state;
@@ -281,7 +280,7 @@ static spn_err write_frozen(struct recovery *recovery)
     return SPN_OK;
 }
 
-/* The active generation is full: it becomes a segment here and now. */
+/* The active generation is full: writes it as a segment right away. */
 static spn_err write_generation(struct recovery *recovery)
 {
     struct broker_state *state = recovery->state;
@@ -294,7 +293,7 @@ static spn_err write_generation(struct recovery *recovery)
         return SPN_E_NOMEM;
     err = write_segment(recovery, full);
     if (journal_lacks_room(err)) {
-        state->frozen = full; /* it waits for the worker, which tries again */
+        state->frozen = full; /* the worker tries again */
     } else if (err != SPN_OK) {
         generation_drop(fresh);
         return err;
@@ -320,7 +319,7 @@ static bool met_damage(const struct recovery *recovery)
     return recovery->found.lost > 0 || recovery->found.nobodys > 0;
 }
 
-/* An entry of a session that nobody knows: what opened it was lost. */
+/* Passes an entry of an unknown session: the entry that opened it was lost. */
 static spn_err pass_orphan(struct recovery *recovery)
 {
     if (!met_damage(recovery))
@@ -329,8 +328,8 @@ static spn_err pass_orphan(struct recovery *recovery)
     return SPN_OK;
 }
 
-/* Events before this one are not there. Where nothing is damaged the generation itself sees to it
- * that none is. */
+/* True: the session lacks events before this one. Without damage, the generation itself checks that
+ * none is missing. */
 static bool lacks_events(struct recovery *recovery, const struct session *session, uint32_t slot,
                          const struct record_entry *entry)
 {
@@ -362,8 +361,8 @@ static spn_err give_up(struct recovery *recovery, uint64_t epoch)
     return SPN_OK;
 }
 
-/* Entries from here to `last` do not read. Whose they were shows where a later one does not follow;
- * of one alone its own head may say it. */
+/* Passes unreadable entries, up to `last`. Their sessions show when a later entry does not follow.
+ * The session of a single entry may show in the entry's own head. */
 static spn_err pass_damage(struct recovery *recovery, uint64_t from, uint64_t last)
 {
     struct recovered *found = &recovery->found;
@@ -396,7 +395,7 @@ static spn_err apply_open(struct recovery *recovery, uint64_t position,
     return index_epoch(recovery, position, slot);
 }
 
-/* What the entry leaves in the tracker of its session. */
+/* Applies the entry to the tracker of its session. */
 static spn_err remember(struct recovery *recovery, uint32_t slot, uint64_t position,
                         const struct record_entry *entry, struct fingerprint id)
 {
@@ -482,7 +481,8 @@ static spn_err apply(struct recovery *recovery, uint64_t position, const struct 
     }
 }
 
-/* A slice in one snapshot, so that segments written on the way can reuse pages. */
+/* Reads a part of the log in one snapshot. With a new snapshot for each part, segments that are
+ * written meanwhile can reuse pages. */
 static spn_err read_slice(struct recovery *recovery, uint64_t *next, bool *ret_end)
 {
     spn_err err = journal_reader_begin(recovery->reader);

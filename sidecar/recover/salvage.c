@@ -6,7 +6,7 @@
 
 #include "wire.h"
 
-/* One row that says that its session is given up. */
+/* Writes a row that marks its session as given up. */
 static spn_err put_given_up(struct journal *journal, uint64_t epoch, struct spn_bytes name,
                             uint64_t clock_ns)
 {
@@ -17,7 +17,7 @@ static spn_err put_given_up(struct journal *journal, uint64_t epoch, struct spn_
 
 /* -- rows without names ------------------------------------------------------------------------ */
 
-/* The row's name is not there, or names an earlier life. */
+/* Writes the row's name again if it is missing, or has an earlier epoch. */
 static spn_err check_name(struct journal *journal, struct journal_reader *reader, uint64_t epoch,
                           const struct record_row *row, struct salvaged *salvaged)
 {
@@ -67,7 +67,7 @@ static spn_err check_row(struct journal *journal, struct journal_reader *reader,
 {
     struct record_row row;
     if (epoch > journal_reader_meta(reader)->checkpoint)
-        return SPN_OK; /* the log has it */
+        return SPN_OK; /* the log has the session */
     spn_err err = journal_read_row(reader, epoch, &row);
     if (err != SPN_E_END && err != SPN_E_CORRUPT)
         return err;
@@ -84,7 +84,7 @@ static spn_err check_rows(struct journal *journal, struct journal_reader *reader
         uint64_t epoch = 0;
         spn_err err = journal_read_name_after(reader, name, &name, &epoch);
         if (err == SPN_E_CORRUPT && name.data != before) {
-            /* If its row is whole, it has just been written again. */
+            /* If the row of such a name is whole, check_names has just written the name again. */
             salvaged->nobodys++;
             continue;
         }
@@ -95,7 +95,7 @@ static spn_err check_rows(struct journal *journal, struct journal_reader *reader
     }
 }
 
-/* -- what belongs to nothing ------------------------------------------------------------------- */
+/* -- rows and names without a session ---------------------------------------------------------- */
 
 static bool is_given_up(const struct salvaged *salvaged, uint64_t epoch)
 {
@@ -118,7 +118,7 @@ static spn_err drop_rows(struct journal *journal, const uint64_t *damaged, size_
     return err;
 }
 
-/* Names that do not read, before those that are known are written again. */
+/* Deletes unreadable names, before check_names writes the known ones again. */
 static spn_err drop_names(struct journal *journal, struct journal_reader *reader)
 {
     struct spn_bytes name = {NULL, 0};
@@ -159,7 +159,7 @@ spn_err salvage_run(struct journal *journal, struct journal_reader *reader, cons
     return SPN_OK;
 }
 
-/* As its row says, or the entry that opened it. */
+/* Reads the session's name from its row, or from the entry that opened it. */
 static spn_err find_name(struct journal_reader *reader, uint64_t epoch, struct spn_bytes *ret_name)
 {
     struct record_row row;
