@@ -196,11 +196,13 @@ spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_
 static spn_err next_item(struct spn_replay *replay, struct spn_event *ret_event)
 {
     struct wire_item item;
-    wire_get_item(&replay->items, &item);
-    if (replay->items.bad || (replay->seq_next != 0 && item.seq != replay->seq_next))
+    struct wire_in items = replay->items;
+    wire_get_item(&items, &item);
+    if (items.bad || (replay->seq_next != 0 && item.seq != replay->seq_next))
         return client_fail(replay->client, SPN_E_PROTOCOL,
                            "the sidecar's slice cannot be read or has a hole at event %llu",
                            (unsigned long long)replay->seq_next);
+    replay->items = items;
     replay->left--;
     replay->seq_next = item.seq + 1;
     *ret_event = (struct spn_event){.kind = (spn_event_kind)item.kind,

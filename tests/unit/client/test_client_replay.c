@@ -245,23 +245,32 @@ static void sidecars_error_is_told_in_its_words(void **state)
     assert_string_equal(spn_client_detail(client), "sidecar: as told");
 }
 
+/* Nothing comes after it, though what follows would fit. */
+static void expect_no_more(const struct fake_item *items, size_t slice_items)
+{
+    struct spn_event event;
+    fake.items = items;
+    fake.item_count = 4;
+    fake.slice_items = slice_items;
+    assert_int_equal(open_replay(""), SPN_OK);
+    assert_int_equal(next(&event), SPN_OK);
+    assert_int_equal(next(&event), SPN_OK);
+    assert_int_equal(next(&event), SPN_E_PROTOCOL);
+    assert_int_equal(next(&event), SPN_E_PROTOCOL);
+    spn_replay_close(replay);
+    replay = NULL;
+}
+
 static void hole_is_not_passed_over(void **state)
 {
     (void)state;
-    static const struct fake_item holed[] = {{1, "a", "1"}, {2, "b", "2"}, {4, "d", "4"}};
-    struct spn_event event;
-    fake.items = holed;
-    fake.item_count = 3;
-    for (size_t slice_items = 1; slice_items <= 3; slice_items++) { /* within and between slices */
-        fake.slice_items = slice_items;
-        assert_int_equal(open_replay(""), SPN_OK);
-        assert_int_equal(next(&event), SPN_OK);
-        assert_int_equal(next(&event), SPN_OK);
-        assert_int_equal(next(&event), SPN_E_PROTOCOL);
-        assert_int_equal(next(&event), SPN_E_PROTOCOL);
-        spn_replay_close(replay);
-        replay = NULL;
-    }
+    static const struct fake_item holed[] = {
+        {1, "a", "1"}, {2, "b", "2"}, {4, "d", "4"}, {5, "e", "5"}};
+    static const struct fake_item repeated[] = {
+        {1, "a", "1"}, {2, "b", "2"}, {2, "b", "2"}, {3, "c", "3"}};
+    for (size_t slice_items = 1; slice_items <= 4; slice_items++) /* within and between slices */
+        expect_no_more(holed, slice_items);
+    expect_no_more(repeated, 4);
 }
 
 static void last_event(void **state)
