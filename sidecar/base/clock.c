@@ -40,7 +40,7 @@ static int hex_of(char digit)
     return at ? (int)(at - digits) : -1;
 }
 
-/* 32 digits with dashes between them. All zeros when it is anything else. */
+/* Reads 32 hex digits with dashes between them. Anything else gives all zeros. */
 static void parse_boot_id(const char *text, uint8_t *ret_id)
 {
     size_t digits = 0;

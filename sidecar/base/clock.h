@@ -2,13 +2,14 @@
 /* clock: the clocks of the daemon.
  *
  * monotonic  for timeouts and deadlines. Stands still while the machine sleeps.
- * boot       CLOCK_BOOTTIME: since the machine was started, its sleep included.
- * database   a moment that was stored, and the boot clock since then: never goes back, whatever is
- *            done to the wall clock. Ages are measured with it.
- * wall       shown to people. Decides only how long the machine was off, and that within a bound.
+ * boot       CLOCK_BOOTTIME: time since the machine was started, its sleep included.
+ * database   a stored moment, plus the time that the boot clock has counted since. Never goes back,
+ *            whatever is done to the wall clock. Ages are measured with it.
+ * wall       shown to people. Otherwise it only decides how long the machine was off, within a
+ * bound.
  *
  * Units    nanoseconds; wall in milliseconds since 1970, 0: not known.
- * Threads  reading is free for all; the struct is constant once the daemon runs.
+ * Threads  any thread may read; the struct is constant once the daemon runs.
  */
 #ifndef SPN_CLOCK_H
 #define SPN_CLOCK_H
@@ -24,7 +25,7 @@ struct clock_moment {
     uint8_t boot_id[CLOCK_BOOT_ID_SIZE];
 };
 
-/* Time comes in as function pointers, so that tests move it. */
+/* The clocks are function pointers, so that tests can move time. */
 struct clock {
     uint64_t (*monotonic_ns)(void);
     uint64_t (*boot_ns)(void);
@@ -34,7 +35,7 @@ struct clock {
     uint8_t boot_id[CLOCK_BOOT_ID_SIZE];
 };
 
-/* This moment. Where the kernel does not say which boot it is, its id is all zeros. */
+/* The current moment. Its boot_id is all zeros if the kernel does not provide one. */
 struct clock_moment clock_now(void);
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_boot_ns(void);

@@ -77,7 +77,7 @@ void deadline_heap_remove(struct deadline_heap *heap, struct deadline *deadline)
     deadline->index = DEADLINE_ABSENT;
     if (last == deadline)
         return;
-    /* The last node fills the hole and moves whichever way it must. */
+    /* The last node fills the hole and then moves up or down as it must. */
     sift_up(heap, last, index);
     sift_down(heap, last, last->index);
 }

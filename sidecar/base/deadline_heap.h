@@ -2,8 +2,8 @@
 /* deadline_heap: what is due next?
  *
  * A binary heap of pointers. Intrusive: a node lives in its owner's struct and knows its index, so
- * removing one needs no search. Ties leave in insertion order. Coalescing is the caller's: test
- * deadline_is_set first.
+ * removing one needs no search. Nodes that are due at the same time leave in insertion order.
+ * Coalescing is left to the caller: test deadline_is_set first.
  *
  * Owns     the array of pointers, not the nodes.
  * Units    nanoseconds of the monotonic clock.

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* For containers whose system call filter does not know statx, and answers EPERM. */
+/* For containers whose system call filter does not know statx and returns EPERM. */
 static bool ask_with_times(int fd, const char *path, struct file_id *ret_id)
 {
     struct stat found;

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kill_point: places where a test has the daemon die.
+/* kill_point: places where a test makes the daemon die.
  *
- * KILL_POINT("name") is nothing, unless the build defines SPONSON_KILL_POINTS: one daemon that only
- * tests use is built so, what is installed is not. With it, the process kills itself, as kill -9
- * would, when it comes by the Nth time and the environment says SPONSON_KILL_POINT=name:N. A name
- * stands at one place. They are:
+ * KILL_POINT("name") does nothing, unless the build defines SPONSON_KILL_POINTS. One daemon that
+ * only tests use is built with it; the installed one is not. With it, the process kills itself, as
+ * kill -9 would, when it reaches the place for the Nth time and the environment contains
+ * SPONSON_KILL_POINT=name:N. Each name stands at one place. The names are:
  *
- *     before_commit        a transaction is complete and not committed
- *     after_commit         it is committed, and nobody has been told
- *     segment_step         some steps of a segment are committed, and others are not
- *     segment_done         all of them are, and the broker does not know
+ *     before_commit        a transaction is complete but not committed
+ *     after_commit         it is committed, but nobody has been notified
+ *     segment_step         some steps of a segment are committed, others are not
+ *     segment_done         all steps are committed, but the broker does not know
  *     trim_step            some of what retention hides is deleted
  *     leftovers_step       a start has deleted some of what lies beyond the checkpoint
  *     recovery_tables      rows and producers are read, the log is not
  *     recovery_slice       a part of the log is read
- *     recovery_segment     recovery has written a segment, and has not committed it
- *     recovery_committed   it has
- *     recovery_end         the log is read, and no client was served
+ *     recovery_segment     recovery has written a segment, but has not committed it
+ *     recovery_committed   recovery has committed the segment
+ *     recovery_end         the log is read, but no client has been served
  *
  * Threads  any.
  */
@@ -32,7 +32,7 @@
 
 static inline void kill_point_reach(const char *name)
 {
-    static atomic_ulong reached; /* of the one that is named, which stands in one file */
+    static atomic_ulong reached; /* counts the named point only; each name stands in one file */
     const char *wanted = getenv("SPONSON_KILL_POINT");
     size_t size = strlen(name);
     if (!wanted || strncmp(wanted, name, size) != 0 || wanted[size] != ':')

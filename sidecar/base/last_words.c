@@ -9,7 +9,7 @@
 static const char *said;
 static int code;
 
-/* Only what may be called in a handler. */
+/* Calls only functions that are allowed in a signal handler. */
 static void say(int number)
 {
     char digits[4] = {(char)('0' + number / 10), (char)('0' + number % 10), '\n', '\0'};
@@ -18,7 +18,7 @@ static void say(int number)
     (void)written;
     if (code != 0)
         _exit(code);
-    raise(number); /* its action is the default one again */
+    raise(number); /* the default action is in place again */
 }
 
 void last_words_init(const char *words, int exit_code)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: a place in a ring, in the struct that is listed. Joining and leaving never allocate.
+/* link: a node of a ring, embedded in the listed struct. Joining and leaving never allocate.
  *
- * A ring is a link that owns nothing; a link that is in no ring points to itself.
+ * The head of a ring is a link in no listed struct. A link that is in no ring points to itself.
  */
 #ifndef SPN_LINK_H
 #define SPN_LINK_H
@@ -14,7 +14,7 @@ struct link {
     struct link *previous;
 };
 
-/* The struct that a link lies in. */
+/* The struct that contains the link. */
 #define LINK_OWNER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 static inline void link_init(struct link *link)
@@ -34,7 +34,7 @@ static inline void link_leave(struct link *link)
     link_init(link);
 }
 
-/* At the end of the ring, unless it is in one already. */
+/* Adds the link at the end of the ring, unless it is in a ring already. */
 static inline void link_join(struct link *ring, struct link *link)
 {
     if (!link_alone(link))

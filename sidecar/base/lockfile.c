@@ -33,7 +33,7 @@ static spn_err write_holder(int fd)
     return SPN_OK;
 }
 
-/* flock cannot wait with a limit, so it is tried again and again. */
+/* flock has no timeout, so it is retried. */
 static spn_err lock(int fd, unsigned wait_ms)
 {
     for (unsigned waited = 0;; waited += TRY_EVERY_MS) {
@@ -48,7 +48,7 @@ static spn_err lock(int fd, unsigned wait_ms)
     }
 }
 
-/* A link is not followed, and what it would have led to is not cut to our pid. */
+/* Does not follow a symbolic link, so that the file it leads to is not overwritten with our pid. */
 static int open_own(const char *dir)
 {
     int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);

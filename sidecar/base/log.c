@@ -32,7 +32,7 @@ static void write_line(const char *level, const char *event, const char *format,
         size = sizeof(line) - 2;
     line[size++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, size);
-    (void)written; /* nowhere to complain */
+    (void)written; /* a failure cannot be reported anywhere */
 }
 
 void log_info(const char *event, const char *format, ...)

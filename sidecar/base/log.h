@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* log: one fact a line, logfmt, on stderr: time, level, event, keys.
  *
- * Called by main, by mended and, for the loop, by report: modules return errors, they do not talk.
+ * Called by main, by prepare, by mended and, for the loop, by report and watch. Other modules
+ * return errors and do not log.
  */
 #ifndef SPN_LOG_H
 #define SPN_LOG_H
@@ -13,7 +14,7 @@ void log_error(const char *event, const char *format, ...) __attribute__((format
 
 enum { LOG_QUOTED_MAX = 512 };
 
-/* "text" with quotes and escapes, cut to fit; returns quoted. */
+/* Writes "text" with quotes and escapes, cut to fit. Returns quoted. */
 const char *log_quote(const char *text, char quoted[LOG_QUOTED_MAX]);
 
 #endif

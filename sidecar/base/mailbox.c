@@ -24,7 +24,7 @@ static struct message *exchange(mailbox_head *head, struct message *message)
     return atomic_exchange_explicit(head, message, memory_order_acquire);
 }
 
-/* Returns what was on top before. */
+/* Returns the previous head. */
 static struct message *prepend(mailbox_head *head, const struct message_chain *chain)
 {
     struct message *old = atomic_load_explicit(head, memory_order_relaxed);
@@ -53,7 +53,7 @@ void mailbox_release(struct mailbox *mailbox)
 void mailbox_nudge(struct mailbox *mailbox)
 {
     uint64_t one = 1;
-    /* The only way to fail is a counter at its limit: readable all the same. */
+    /* The write fails only if the counter is at its limit; the eventfd is readable then, too. */
     ssize_t written = write(mailbox->event_fd, &one, sizeof(one));
     (void)written;
 }
@@ -86,7 +86,7 @@ struct message *mailbox_take(struct mailbox *mailbox)
 {
     uint64_t count;
     ssize_t got = read(mailbox->event_fd, &count, sizeof(count));
-    (void)got; /* EAGAIN: nobody woke us; there may be messages all the same */
+    (void)got; /* EAGAIN: nobody woke us, but there may be messages */
 
     struct message *newest = exchange(&mailbox->head, NULL);
     struct message *oldest = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metrics: the daemon's counters, named as Prometheus would.
+/* metrics: the daemon's counters, with Prometheus names.
  *
- * Each has one writing thread; any thread reads. So an addition is a plain load and store that
- * other threads may see late, never torn.
+ * Each counter has one writing thread; any thread may read it. So an addition is a plain load and
+ * store. Other threads may see it late, never torn.
  *
  * Owns     nothing: one struct, made by main, lent to every thread.
  */
@@ -33,7 +33,7 @@
     X(stale_tokens, "sponson_stale_tokens_total")                                                  \
     X(bad_frames, "sponson_ingest_bad_frames_total")                                               \
     X(acks_owed, "sponson_acks_owed_total")                                                        \
-    X(backpressure, "sponson_backpressure_timeouts_total") /* as the clients tell */               \
+    X(backpressure, "sponson_backpressure_timeouts_total") /* reported by clients */               \
     X(queue_events, "sponson_queue_events")                                                        \
     X(queue_bytes, "sponson_queue_bytes")                                                          \
     X(queue_events_max, "sponson_queue_events_max")                                                \
@@ -89,10 +89,10 @@
     X(requests, "sponson_requests_total")                                                          \
     X(read_bad_frames, "sponson_read_bad_frames_total")                                            \
     X(replayed, "sponson_events_replayed_total")                                                   \
-    X(unsent, "sponson_answers_unsent_bytes") /* ZeroMQ's thread lowers it */                      \
+    X(unsent, "sponson_answers_unsent_bytes") /* lowered by ZeroMQ's thread */                     \
     X(answers_dropped, "sponson_answers_dropped_total")                                            \
     X(stalled_cut, "sponson_stalled_connections_cut_total")                                        \
-    X(damaged_reads, "sponson_damaged_reads_total") /* the broker's and the worker's, too */       \
+    X(damaged_reads, "sponson_damaged_reads_total") /* also the broker's and the worker's */       \
     X(connections_refused, "sponson_connections_refused_total")                                    \
     X(connections_cut, "sponson_connections_cut_total")                                            \
     X(subscriptions, "sponson_subscriptions")                                                      \
@@ -100,8 +100,7 @@
     X(gaps, "sponson_gaps_total")                                                                  \
     X(credit_stalls, "sponson_credit_stalls_total")
 
-/* X(dividend, divisor, name): told beside them as whole numbers; 0 while there is nothing to divide
- * by. */
+/* X(dividend, divisor, name): also reported, as whole numbers; 0 while the divisor is 0. */
 #define METRICS_RATIO_MAP(X)                                                                       \
     X(events_durable, commits, "sponson_events_per_commit")                                        \
     X(index_entries_written, index_writes, "sponson_coalescing_ratio")                             \
@@ -128,7 +127,7 @@ static inline void metrics_add(atomic_uint_fast64_t *metric, uint64_t value)
     metrics_set(metric, metrics_get(metric) + value);
 }
 
-/* One more, of a metric that several threads write. */
+/* Adds one to a metric that several threads write. */
 static inline void metrics_count(atomic_uint_fast64_t *metric)
 {
     atomic_fetch_add_explicit(metric, 1, memory_order_relaxed);

@@ -19,7 +19,7 @@ static const char *judge(const char *dir, const struct stat *file, mode_t kind)
     if ((file->st_mode & S_IFMT) != kind)
         return kind == S_IFSOCK ? "no socket: it is not replaced" : "not a regular file";
     if (kind == S_IFSOCK)
-        return NULL; /* one that was left behind is replaced, whosever it was */
+        return NULL; /* a leftover socket is replaced, whoever owned it */
     if (file->st_nlink > 1)
         return "it has another name elsewhere (a hard link)";
     if (!is_owner_known(dir, file->st_uid))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* peer: where a message came from, and an answer goes.
+/* peer: the sender of a message, and the receiver of the answer.
  */
 #ifndef SPN_PEER_H
 #define SPN_PEER_H

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* slack: when does memory that a load took go back to the system?
+/* slack: when is memory that a load used returned to the system?
  *
- * Frames, answers and connections are allocated and freed all over the heap, and something small
- * always lies above what is free: malloc alone keeps it for ever. So a loop that did something
- * gives back what is free, all threads', some time later, and while it is busy once in that time.
+ * Frames, answers and connections are allocated and freed all over the heap. Something small always
+ * lies above the free memory, so malloc alone would keep it for ever. So a loop that did something
+ * returns the free memory of all threads some time later, and once per such time while it is busy.
  *
- * Owns     nothing: a struct of the caller's.
+ * Owns     nothing: the struct is the caller's.
  * Units    nanoseconds of the monotonic clock.
  * Threads  one loop each.
  */
@@ -18,7 +18,7 @@
 enum { SLACK_MS = 4000 };
 
 struct slack {
-    uint64_t due_ns; /* 0: nothing was done since */
+    uint64_t due_ns; /* 0: nothing was done since the memory was returned */
 };
 
 /* happened: something was done since the last call. Returns when to call again; UINT64_MAX: not

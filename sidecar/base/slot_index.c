@@ -71,7 +71,7 @@ void slot_index_shrink(struct slot_index *index)
     while (cells > CELLS_MIN && index->count * 8 <= cells)
         cells /= 2;
     if (cells < index->mask + 1)
-        (void)resize(index, cells); /* without memory for fewer it keeps what it has */
+        (void)resize(index, cells); /* without memory for the smaller array it keeps the old one */
 }
 
 void slot_index_add(struct slot_index *index, uint64_t hash, uint32_t slot)
@@ -81,7 +81,8 @@ void slot_index_add(struct slot_index *index, uint64_t hash, uint32_t slot)
     index->count++;
 }
 
-/* Closes the hole by moving back what would not be found over it (Knuth 6.4, algorithm R). */
+/* Closes the hole: moves back each cell that a search would no longer find across the hole (Knuth
+ * 6.4, algorithm R). */
 static void close_hole(struct slot_index *index, size_t hole)
 {
     for (size_t at = (hole + 1) & index->mask; index->cells[at].slot != SLOT_NONE;

@@ -13,7 +13,7 @@ void slot_table_release(struct slot_table *table)
     *table = (struct slot_table){.count = 0};
 }
 
-/* SPN_E_NOMEM: it was to grow, and has as much room as before. */
+/* SPN_E_NOMEM: it could not grow, and has as much room as before. */
 static spn_err resize(struct slot_table *table, uint32_t room)
 {
     void **things = realloc(table->things, room * sizeof(*things));
@@ -68,7 +68,7 @@ void slot_table_shrink(struct slot_table *table)
         return;
     table->count = end;
     table->free_count = 0;
-    while (end-- > 0) /* the lowest are given out first */
+    while (end-- > 0) /* the lowest slots are reused first */
         if (!table->things[end])
             table->free[table->free_count++] = end;
     (void)resize(table, room);

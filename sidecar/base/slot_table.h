@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* slot_table: a number for each of somebody's things, for a slot_index to know it by.
+/* slot_table: a number for each of the owner's things, for use in a slot_index.
  *
- * Numbers that were given back are given out again.
+ * Freed numbers are reused.
  *
  * Owns     the table (12 bytes a slot), not the things.
  * Threads  one.
@@ -24,17 +24,17 @@ struct slot_table { /* all zero: empty */
 
 void slot_table_release(struct slot_table *table);
 
-/* So that the next add cannot fail. SPN_E_NOMEM. */
+/* Makes room, so that the next add cannot fail. SPN_E_NOMEM. */
 spn_err slot_table_reserve(struct slot_table *table) SPN_MUST_USE;
-/* After a reserve. The slot of this thing, which is not NULL. */
+/* Only after a reserve. Returns the slot of this thing, which is not NULL. */
 uint32_t slot_table_add(struct slot_table *table, void *thing);
 void slot_table_remove(struct slot_table *table, uint32_t slot);
 
-/* Gives back what lies after the last slot in use, where that is at most a quarter of the way. Not
- * between a reserve and its add. */
+/* Frees the room after the last slot in use, if the slots in use end in the first quarter of the
+ * room. Not between a reserve and its add. */
 void slot_table_shrink(struct slot_table *table);
 
-/* NULL: nothing has this slot. */
+/* NULL: the slot is free. */
 static inline void *slot_table_at(const struct slot_table *table, uint32_t slot)
 {
     return slot < table->count ? table->things[slot] : NULL;

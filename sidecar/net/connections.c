@@ -29,7 +29,7 @@ void connections_release(struct connections *connections)
         free(connections->pages[i]);
 }
 
-/* NULL: there is no record of it. */
+/* NULL: it has no record. */
 static struct connection *record_of(const struct connections *connections, int fd)
 {
     if (fd < 0 || fd >= CONNECTIONS_FD_MAX)
@@ -149,7 +149,7 @@ void connections_leave(struct connections *connections, int fd)
     atomic_store_explicit(&peer->known, false, memory_order_relaxed);
 }
 
-/* -- what is heard ----------------------------------------------------------------------------- */
+/* -- what is received -------------------------------------------------------------------------- */
 
 bool connections_is_cut(const struct connections *connections, int fd)
 {
@@ -157,7 +157,7 @@ bool connections_is_cut(const struct connections *connections, int fd)
     return peer && peer->cut;
 }
 
-/* Whose message began first. Looked for only above the mark, and whoever is found is gone. */
+/* The connection whose message began first. Searched only above held_max; it is cut then. */
 static int oldest_message(const struct connections *connections)
 {
     int oldest = -1;

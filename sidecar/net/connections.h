@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* connections: who is connected, and may another one come in?
+/* connections: who is connected, and may another connection come in?
  *
- * A record for each descriptor that a connection was accepted on. The kernel gives out the lowest
- * free descriptor, so the number of a new one says how many are in use at least:
+ * There is a record for each descriptor on which a connection was accepted. The kernel gives out
+ * the lowest free descriptor, so at least as many descriptors are in use as the number of a new
+ * one:
  *
- *   0 … three quarters    everybody's
+ *   0 … three quarters    for everybody
  *   … all but 16          a uid that has more than half of the connections gets no more
- *   the last 16           of uid 0 and of the daemon's own: so `sponson health` finds a way in,
- *                         which at the door nobody can tell from other clients
+ *   the last 16           for uid 0 and the daemon's own uid, so that `sponson health` can connect:
+ *                         at accept nobody can tell it from other clients
  *
- * Uid 0 and the daemon's own may kill it, and have no share to keep to.
+ * Uid 0 and the daemon's own uid may kill the daemon anyway, so they have no share to keep to.
  *
- * Of messages that have not arrived to their end libzmq holds what is there; all of them together
- * are held to connections_held_max, and beyond it the connection goes whose message began first:
- * one that is being sent is soon over, one that never ends gets old.
+ * libzmq holds the bytes of messages that have not arrived completely. All these bytes together are
+ * limited to held_max. Above it, the connection whose message began first is cut: a message that is
+ * being sent is soon complete, one that never ends grows old.
  *
  * Owns     the records.
- * Threads  libzmq's I/O thread; connections_is_known others too.
+ * Threads  libzmq's I/O thread; connections_is_known: others too.
  */
 #ifndef SPN_CONNECTIONS_H
 #define SPN_CONNECTIONS_H
@@ -33,7 +34,7 @@ enum {
     CONNECTIONS_KEPT = 16,        /* descriptors for uid 0 and the daemon's own */
     CONNECTIONS_FD_MAX = 1 << 20, /* higher ones are not used */
     CONNECTIONS_PER_PAGE = 64,    /* records that are allocated together */
-    CONNECTIONS_UIDS_MAX = 1024,  /* that are counted; further ones have no share to keep to */
+    CONNECTIONS_UIDS_MAX = 1024,  /* that are counted; further uids have no share to keep to */
 };
 
 /* X(verdict, words for the log) */
@@ -51,12 +52,12 @@ enum connections_door {
 };
 
 struct connection {
-    atomic_bool known; /* the descriptor is a connection's */
-    bool cut;          /* it hears nothing more */
+    atomic_bool known; /* the descriptor belongs to a connection */
+    bool cut;          /* nothing more is received from it */
     uid_t uid;
-    uint64_t messages; /* that it has sent */
-    uint64_t began;    /* the one that is on its way, in order of their beginnings; 0: none */
-    uint64_t held;     /* bytes of it */
+    uint64_t messages; /* that it has sent completely */
+    uint64_t began;    /* number of the message under way, in the order of beginning; 0: none */
+    uint64_t held;     /* bytes of the message under way */
     struct zmtp zmtp;
 };
 
@@ -77,11 +78,11 @@ struct connections {
     uint64_t messages_begun;
 };
 
-/* What the log says of those that were turned away or cut: the newest of each. */
+/* What the log reports of connections that were refused or cut: the newest of each. */
 struct connections_news {
     atomic_uint_fast64_t *refused_count; /* the metrics' */
     atomic_uint_fast64_t *cut_count;
-    atomic_uint_fast64_t *stalled_count; /* were cut because they took nothing (outbox.h) */
+    atomic_uint_fast64_t *stalled_count; /* cut because they took nothing (outbox.h) */
     atomic_uint door;
     atomic_uint refused_uid;
     atomic_uint verdict;
@@ -93,20 +94,20 @@ void connections_init(struct connections *connections, unsigned fd_max, uid_t ow
                       uint64_t held_max);
 void connections_release(struct connections *connections);
 
-/* May the peer of this uid have this descriptor, which it was accepted on? CONNECTIONS_OPEN: it is
- * known from now on. */
+/* May the peer with this uid keep the descriptor on which it was accepted? CONNECTIONS_OPEN: the
+ * connection is known from now on. */
 enum connections_door connections_enter(struct connections *connections, int fd, uid_t uid);
 bool connections_is_known(const struct connections *connections, int fd);
-/* The descriptor is about to be closed; one that is not known is passed over. */
+/* Called before the descriptor is closed. A descriptor that is not known is ignored. */
 void connections_leave(struct connections *connections, int fd);
 
-/* Of one that is known. */
+/* The descriptor must be known. */
 uid_t connections_uid(const struct connections *connections, int fd);
 
-/* Nothing that this peer sends is heard any more. Not known: false. */
+/* Whether nothing more is received from this peer. Not known: false. */
 bool connections_is_cut(const struct connections *connections, int fd);
-/* It has sent this. What is not ZMTP_GOOD cuts a connection: *ret_cut_fd, which is another one when
- * the verdict is ZMTP_HELD. A descriptor that is not known is passed over. */
+/* Follows bytes that the peer has sent. Every verdict but ZMTP_GOOD cuts a connection, *ret_cut_fd;
+ * with ZMTP_HELD that may be another one. A descriptor that is not known is ignored. */
 enum zmtp_verdict connections_heard(struct connections *connections, int fd, const void *bytes,
                                     size_t size, int *ret_cut_fd);
 

@@ -37,7 +37,7 @@ static spn_err configure(void *socket, const struct endpoint_options *options)
     return SPN_OK;
 }
 
-/* False: too long for a socket's path. */
+/* False: the path is too long for a socket. */
 static bool put_path(const struct endpoint *endpoint, char path[PATH_SIZE])
 {
     snprintf(path, PATH_SIZE, "%s/%s", endpoint->options.dir, endpoint->options.name);
@@ -52,10 +52,10 @@ static spn_err bind_path(struct endpoint *endpoint, const char *path)
     snprintf(address, sizeof(address), "ipc://%s", path);
     if (own_files_check(options->dir, options->name, S_IFSOCK))
         return SPN_E_PATH; /* libzmq would delete it */
-    /* A listener for each time, so that connections stay; these descriptors are not for ever. */
+    /* Each bind adds a listener, so that connections stay. Their descriptors must not add up. */
     if (endpoint->bound >= BOUND_MAX && zmq_unbind(endpoint->socket, address) == 0)
         endpoint->bound = 0;
-    /* Nobody can connect between the bind and the chmod who could not afterwards. */
+    /* Nobody can connect between the bind and the chmod who could not connect afterwards. */
     mode_t before = umask(0777 & ~options->mode);
     int rc = zmq_bind(endpoint->socket, address);
     umask(before);

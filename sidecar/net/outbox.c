@@ -24,7 +24,7 @@ enum {
     PACK_FIRST = 512,
     PACK_HEADS = WIRE_HEADER_SIZE + WIRE_DELIVERIES_HEAD_SIZE,
     LOOK_MS = 1000,
-    IDLE_MS = 2000, /* that a peer is remembered which has nothing and says nothing */
+    IDLE_MS = 2000, /* how long a peer that has nothing waiting and sends nothing is remembered */
 };
 
 struct outbox {
@@ -124,7 +124,7 @@ static struct outbox_peer *add(struct outbox *outbox, const struct peer *peer, u
     return added;
 }
 
-/* Another connection may come with the same routing id: that is another peer. */
+/* Another connection may use the same routing id later; it is another peer. */
 static void leave_bucket(struct outbox *outbox, struct outbox_peer *peer)
 {
     struct outbox_peer **at = bucket_of(outbox, &peer->peer);
@@ -175,24 +175,23 @@ static void forget(struct outbox *outbox, struct outbox_peer *peer)
     free(peer);
 }
 
-/* 0: no socket has it any more. ZeroMQ may close it meanwhile, and the number be given out again.
- */
+/* 0: it is no longer a socket's. ZeroMQ may close it meanwhile, and the number may be reused. */
 static ino_t inode_of(int fd)
 {
     struct file_id found;
     return file_id_of(fd, "", &found) && S_ISSOCK(found.mode) ? found.inode : 0;
 }
 
-/* ZeroMQ makes such an id for a connection, and never again; others are the peers' own. */
+/* ZeroMQ makes up such an id for one connection and never reuses it. Peers choose the other ids. */
 static bool has_made_id(const struct outbox_peer *peer)
 {
     return peer->peer.bytes[0] == 0;
 }
 
-/* The connection that the message came by, as far as is known: the message may have waited for
- * longer than the connection was there, and its descriptor be another's by now. So the first that a
- * peer was heard on stays; one with an id of its own may have come again with it, as another peer.
- */
+/* Finds the connection that the message came on, as far as it is known. The message may have waited
+ * longer than its connection lasted, and the descriptor may belong to another connection by now. So
+ * a peer keeps the connection of its first message. A peer that chose its own id may have connected
+ * again with it; then it is another peer. */
 static struct outbox_peer *meet_by(struct outbox *outbox, struct outbox_peer *met,
                                    const struct peer *peer, zmq_msg_t *message)
 {
@@ -256,7 +255,7 @@ bool outbox_has_room(const struct outbox *outbox, const struct outbox_peer *peer
     size_t all_left = less(OUTBOX_BYTES_MAX, metrics_get(&outbox->options.metrics->unsent));
     if (size > all_left)
         return false;
-    /* One that is larger than a peer's part need not wait for a moment in which nothing waits. */
+    /* A message larger than a peer's part need not wait until nothing waits for the peer. */
     if (held == 0 || (held <= OUTBOX_FIRST_MAX && size > OUTBOX_FIRST_MAX))
         return true;
     size_t left = less(all_left, held_by(peer->user->account));
@@ -271,7 +270,7 @@ static void append(struct outbox_peer *peer, struct parcel *parcel)
     peer->end = &parcel->next;
 }
 
-/* The pack becomes a message of the queue. SPN_E_NOMEM: it stays open. */
+/* Seals the pack and appends it to the queue as a message. SPN_E_NOMEM: the pack stays open. */
 static spn_err close_pack(struct outbox_peer *peer)
 {
     if (!peer->pack)
@@ -296,7 +295,7 @@ static spn_err close_pack(struct outbox_peer *peer)
     return SPN_OK;
 }
 
-/* What is sent is ZeroMQ's, and may be freed by its thread at once. */
+/* A parcel that was sent belongs to ZeroMQ, whose thread may free it at once. */
 static spn_err send_first(struct outbox *outbox, struct outbox_peer *peer)
 {
     struct parcel *parcel = peer->first;
@@ -314,7 +313,7 @@ static spn_err send_first(struct outbox *outbox, struct outbox_peer *peer)
     return SPN_OK;
 }
 
-/* As much of the queue as ZeroMQ has room for; then, if that was all, the pack. */
+/* Sends as much of the queue as ZeroMQ has room for, and then, if the queue is empty, the pack. */
 static void send_queue(struct outbox *outbox, struct outbox_peer *peer)
 {
     spn_err err = SPN_OK;
@@ -331,8 +330,7 @@ static void send_queue(struct outbox *outbox, struct outbox_peer *peer)
         link_join(&outbox->stuck, &peer->stuck);
 }
 
-/* What ZeroMQ had no room for is tried again by the tick; until then deliveries go on being packed.
- */
+/* If ZeroMQ had no room, the tick tries again. Until then deliveries go on being packed. */
 static void send_unless_stuck(struct outbox *outbox, struct outbox_peer *peer)
 {
     if (link_alone(&peer->stuck))
@@ -355,7 +353,7 @@ static spn_err check_room(const struct outbox *outbox, const struct outbox_peer 
     return outbox_has_room(outbox, peer, size) ? SPN_OK : SPN_E_BACKPRESSURE;
 }
 
-/* Charged; the clock of a peer that had nothing begins here. */
+/* Charges the peer. If it held nothing, its OUTBOX_STALL_MS start now. */
 static void charge(const struct outbox *outbox, struct outbox_peer *peer, size_t size)
 {
     if (held_by(peer->account) == 0)
@@ -383,7 +381,7 @@ spn_err outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parce
 
 /* -- packing ----------------------------------------------------------------------------------- */
 
-/* Room in the pack for so many bytes more. */
+/* Makes room in the pack for size more bytes. */
 static spn_err grow_pack(struct outbox_peer *peer, size_t size)
 {
     size_t need = (peer->pack ? peer->pack_size : (size_t)PACK_HEADS) + size;
@@ -443,8 +441,9 @@ bool outbox_extend(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag
 
 /* -- time -------------------------------------------------------------------------------------- */
 
-/* The descriptor may have been closed meanwhile and be another connection's: a copy of it stays
- * what it is, and its inode says what that is. False: there is no descriptor for a copy. */
+/* The descriptor may have been closed meanwhile and belong to another connection. A copy keeps what
+ * it refers to, and its inode shows which connection that is. False: no descriptor is left for a
+ * copy. */
 static bool shut_down(const struct outbox *outbox, const struct outbox_peer *peer)
 {
     int copy = peer->inode != 0 ? fcntl(peer->fd, F_DUPFD_CLOEXEC, 0) : -1;
@@ -460,8 +459,8 @@ static bool shut_down(const struct outbox *outbox, const struct outbox_peer *pee
     return true;
 }
 
-/* Whether the connection that the peer was heard on is still there, as far as is known. Of one that
- * is gone ZeroMQ informs whoever sends, and nobody else. */
+/* Whether the peer's connection is still there, as far as it is known. ZeroMQ reports a lost
+ * connection only to a sender. */
 static bool is_connected(const struct outbox_peer *peer)
 {
     return peer->fd < 0 || (peer->inode != 0 && inode_of(peer->fd) == peer->inode);
@@ -491,7 +490,7 @@ static void look(struct outbox *outbox, uint64_t now)
     }
 }
 
-/* Those of them that have no subscriber. */
+/* Forgets the peers in this ring that have no subscriber. */
 static void forget_ring(struct outbox *outbox, struct link *ring)
 {
     struct link *next;
@@ -503,7 +502,7 @@ static void forget_ring(struct outbox *outbox, struct link *ring)
     }
 }
 
-/* Each of those that are stuck now, once: those that stay so are at the end again. */
+/* Tries each peer that is stuck now once. A peer that stays stuck goes to the end of the ring. */
 static void retry(struct outbox *outbox, uint64_t now)
 {
     struct link *last = outbox->stuck.previous;

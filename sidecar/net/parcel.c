@@ -51,7 +51,7 @@ struct parcel *parcel_resize(struct parcel *parcel, size_t room)
     return resized;
 }
 
-/* By ZeroMQ, after the last byte was sent or its connection was gone. */
+/* Called by ZeroMQ after the last byte was sent or the connection was lost. */
 static void let_go(void *bytes, void *hint)
 {
     struct parcel *parcel = hint;
@@ -98,7 +98,7 @@ void parcel_free(struct parcel *parcel)
         free(parcel);
         return;
     }
-    zmq_msg_t message; /* not where it is freed with the parcel */
+    zmq_msg_t message; /* not the parcel's own: closing it frees the parcel */
     parcel_take_message(parcel, &message);
     zmq_msg_close(&message);
 }

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* peer_guard: what libzmq 4.3.4 lets peers do to the process that it serves, they cannot do to this
- * one.
+/* peer_guard: protects this process from what libzmq 4.3.4 lets peers do to the process that it
+ * serves.
  *
- * The executable's own functions go before the C library's, so libzmq calls these:
+ * The executable's own functions take precedence over the C library's, so libzmq calls these:
  *
  *   accept4   libzmq aborts when accepting on ipc:// fails with EMFILE (ipc_listener.cpp). One
- *             descriptor is held in reserve; with it the connection is accepted and closed at once,
- *             so that the peer sees a refusal. ECONNABORTED is for libzmq a "never mind". Who may
- *             come in while there are descriptors: connections.h.
- *   recv      hands on only what libzmq bears (zmtp.h). A connection that sent something else is at
- *             its end.
- *   close     a connection is forgotten with its descriptor, before another gets that.
- *   rand      libzmq never seeds it, and the ids of connections follow from it.
+ *             descriptor is held in reserve. With it the connection is accepted and closed at once,
+ *             so that the peer sees a refusal. libzmq ignores ECONNABORTED. While there are
+ *             descriptors, connections.h decides who may come in.
+ *   recv      passes on only bytes that libzmq bears (zmtp.h). A connection that sent anything else
+ *             is at its end.
+ *   close     forgets a connection with its descriptor, before another connection gets that.
+ *   rand      libzmq never seeds it, and derives the ids of connections from it.
  *
- * Other sockets of the process pass through untouched: only descriptors that came out of accept4
- * are known.
+ * Other sockets of the process pass through untouched: only descriptors that accept4 returned are
+ * known.
  *
  * Owns     the spare descriptor and the records of the connections.
- * Threads  libzmq's I/O thread; of close and rand any.
+ * Threads  libzmq's I/O thread; close and rand: any.
  */
 #include "net/peer_guard.h"
 
@@ -32,7 +32,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Of messages on their way, of all connections together: eight of the largest with default
+/* Limit for the incomplete messages of all connections together: eight of the largest with default
  * options. */
 #define HELD_MAX (UINT64_C(64) << 20)
 
@@ -90,7 +90,7 @@ static void close_plain(int fd)
     (void)syscall(SYS_close, fd);
 }
 
-/* Takes the waiting connection off the queue, or else libzmq would be woken for it without end. */
+/* Takes the waiting connection off the queue. Otherwise libzmq would be woken for it for ever. */
 static int turn_away(int socket)
 {
     uid_t uid = (uid_t)-1;
@@ -133,7 +133,7 @@ INTERPOSED int close(int fd)
     return found(fd);
 }
 
-/* -- what is heard ----------------------------------------------------------------------------- */
+/* -- what is received -------------------------------------------------------------------------- */
 
 static void note_cut(enum zmtp_verdict verdict, int fd)
 {
@@ -157,7 +157,7 @@ INTERPOSED ssize_t recv(int fd, void *bytes, size_t size, int flags)
     note_cut(verdict, cut_fd);
     if (cut_fd == fd)
         return 0;
-    (void)shutdown(cut_fd, SHUT_RDWR); /* libzmq looks at it, and finds its end */
+    (void)shutdown(cut_fd, SHUT_RDWR); /* libzmq reads it next, and finds its end */
     return got;
 }
 

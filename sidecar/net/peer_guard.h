@@ -5,8 +5,8 @@
 
 #include "net/connections.h"
 
-/* Takes the spare descriptor, and as many others as this process may have. Before any socket is
- * bound. news: is kept up to date; stays the caller's. */
+/* Opens the spare descriptor, and raises the limit of descriptors as far as this process may. Call
+ * it before any socket is bound. news: is kept up to date; stays the caller's. */
 void peer_guard_init(struct connections_news *news);
 
 #endif

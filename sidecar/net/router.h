@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* router: messages of one frame, from and to the peers of a ROUTER socket.
  *
- * ZeroMQ's descriptor is edge-triggered, and each call on the socket may use the edge up: `due`
- * says that there may be a message although the descriptor is silent.
+ * ZeroMQ's descriptor is edge-triggered, and each call on the socket may use up the edge. `due`
+ * means that there may be a message although the descriptor is silent.
  *
  * Borrows  the socket, which has ROUTER_MANDATORY set.
  * Errors   SPN_E_BACKPRESSURE: ZeroMQ has no room for a message to this peer now.
@@ -28,23 +28,23 @@ struct router {
 /* SPN_E_SYSTEM. */
 spn_err router_init(struct router *router, void *socket) SPN_MUST_USE;
 
-/* Whether there is room for a message is known before it is made: after SPN_OK its bytes have to
- * follow, for which there is room. */
+/* Sending the address shows whether there is room for a message before it is made. After SPN_OK the
+ * body must follow; there is room for it. */
 spn_err router_send_address(struct router *router, const struct peer *peer) SPN_MUST_USE;
 spn_err router_send_body(struct router *router, const void *bytes, size_t size) SPN_MUST_USE;
-/* Both. */
+/* Sends both. */
 spn_err router_send(struct router *router, const struct peer *peer, const void *bytes,
                     size_t size) SPN_MUST_USE;
-/* Takes the message over on success, and only then. */
+/* Takes the message over only on success. */
 spn_err router_send_message(struct router *router, const struct peer *peer,
                             zmq_msg_t *message) SPN_MUST_USE;
 
-/* False: there is no message, or it is not known yet (then it is due still). *ret_frame is the
- * caller's to close: the last of the message's *ret_frames frames. */
+/* False: there is no message, or it is not known yet (then `due` stays set). *ret_frame: the last
+ * of the message's *ret_frames frames; the caller closes it. */
 bool router_receive(struct router *router, struct peer *ret_peer, zmq_msg_t *ret_frame,
                     size_t *ret_frames);
 
-/* Asks the socket itself where the descriptor would not say. */
+/* Checks the socket itself when the descriptor may be silent. */
 bool router_has_message(struct router *router);
 
 #endif

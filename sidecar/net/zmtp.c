@@ -3,15 +3,15 @@
 
 #include <string.h>
 
-/* Of the flags libzmq looks at these three, and passes over the others. */
+/* libzmq evaluates these three flags and ignores the others. */
 enum { FLAG_MORE = 1, FLAG_LARGE = 2, FLAG_COMMAND = 4 };
 
 enum {
     SIGNATURE_FIRST = 0xFF,
-    SIGNATURE_LAST_AT = 9, /* an odd byte: else libzmq takes it for ZMTP 1 */
+    SIGNATURE_LAST_AT = 9, /* an odd byte: otherwise libzmq takes it for ZMTP 1 */
     MAJOR_AT = 10,
     MAJOR_MIN = 3,
-    PING_SIZE_MIN = 7, /* 4 "PING", time to live 2: of a shorter one libzmq reads beyond its end */
+    PING_SIZE_MIN = 7, /* 4 "PING", time to live 2: libzmq reads past the end of a shorter one */
     VALUE_SIZE_SIZE = 4,
 };
 
@@ -29,7 +29,7 @@ const char *zmtp_words(enum zmtp_verdict verdict)
     return words[verdict];
 }
 
-/* The handshake is one frame, which libzmq takes for a command whatever its flags. */
+/* The handshake is one frame, which libzmq treats as a command whatever its flags. */
 static bool is_command(const struct zmtp *zmtp)
 {
     return !zmtp->ready || (zmtp->flags & FLAG_COMMAND) != 0;
@@ -47,7 +47,8 @@ static bool begins_with(const struct zmtp *zmtp, const char *name)
 
 /* -- the greeting ------------------------------------------------------------------------------ */
 
-/* Each byte as it comes: who speaks ZMTP 1 sends no more than ten, and libzmq does not wait. */
+/* Checks each byte as it arrives: a peer that speaks ZMTP 1 sends no more than ten, and libzmq does
+ * not wait. */
 static enum zmtp_verdict check_greeting(unsigned at, uint8_t byte)
 {
     bool good = (at != 0 || byte == SIGNATURE_FIRST) &&
@@ -68,15 +69,15 @@ static size_t take_greeting(struct zmtp *zmtp, const uint8_t *bytes, size_t size
 
 /* -- commands ---------------------------------------------------------------------------------- */
 
-/* ROUTER gives out identities of five bytes that begin with 0, and asserts that they are its own.
- * A peer may name another; see check_first_byte for what that leads to. */
+/* ROUTER gives out identities of five bytes that begin with 0, and asserts that they are its own. A
+ * peer may name any other identity; see check_first_byte for the consequence. */
 static enum zmtp_verdict check_identity(struct zmtp *zmtp, const uint8_t *value, uint32_t size)
 {
     zmtp->named = zmtp->named || size > 0;
     return size > 0 && value[0] == 0 ? ZMTP_IDENTITY : ZMTP_GOOD;
 }
 
-/* Properties: a name with its size in one byte, a value with its size in four, big-endian. */
+/* Properties: a name, its size in one byte before it; a value, its size in four, big-endian. */
 static enum zmtp_verdict check_ready(struct zmtp *zmtp)
 {
     size_t at = strlen(READY_NAME);
@@ -113,7 +114,7 @@ static enum zmtp_verdict check_command(struct zmtp *zmtp)
 
 /* -- frames ------------------------------------------------------------------------------------ */
 
-/* What the flags and the size say, before there is a body. */
+/* Checks the flags and the size before there is a body. */
 static enum zmtp_verdict check_frame(const struct zmtp *zmtp)
 {
     if (!zmtp->ready)
@@ -125,8 +126,8 @@ static enum zmtp_verdict check_frame(const struct zmtp *zmtp)
     return has_more(zmtp) && zmtp->size > ZMTP_MORE_SIZE_MAX ? ZMTP_MORE_SIZE : ZMTP_GOOD;
 }
 
-/* Of two connections that name one identity libzmq leaves the second without any, and takes its
- * next frame for one: so this is an identity too. */
+/* If two connections name the same identity, libzmq leaves the second without one, and takes its
+ * next frame for an identity. So such a frame is checked as an identity, too. */
 static enum zmtp_verdict check_first_byte(const struct zmtp *zmtp, uint8_t byte)
 {
     return zmtp->named && byte == 0 ? ZMTP_IDENTITY : ZMTP_GOOD;

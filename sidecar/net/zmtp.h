@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zmtp: is what a peer sends ZMTP 3 that libzmq bears?
  *
- * libzmq 4.3.4 buffers the frames of a message without any bound until the last one (72 MB of
- * 3-byte frames took 1.5 GB), and aborts the process when a peer names an identity that it is about
- * to give out itself. So the bytes of a connection are followed here, before libzmq has them: the
+ * libzmq 4.3.4 buffers the frames of a message without a limit until the last one (72 MB of 3-byte
+ * frames took 1.5 GB). It aborts the process when a peer names an identity that libzmq is about to
+ * give out itself. So the bytes of a connection are followed here before libzmq gets them: the
  * greeting, the frames with flags and size, and what the first frame, READY, names. Of a message's
- * content only the size is looked at.
+ * content only the size is checked.
  *
  *   greeting 64 ─▶ flags 1 ─▶ size 1 or 8 ─▶ body ─┐
  *                     ▲                            │
  *                     └────────────────────────────┘
  *
- * However the bytes are cut into pieces, the verdict is the same.
+ * The verdict is the same, however the bytes are cut into pieces.
  *
  * Borrows  the bytes, during the call.
  * Units    bytes.
@@ -24,7 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* X(verdict, words for the log). What is not ZMTP_GOOD ends the connection. */
+/* X(verdict, words for the log). Every verdict but ZMTP_GOOD ends the connection. */
 #define ZMTP_VERDICT_MAP(X)                                                                        \
     X(GOOD, "good")                                                                                \
     X(VERSION, "a greeting that is not ZMTP 3")                                                    \
@@ -44,7 +44,7 @@ enum zmtp_verdict {
 
 enum {
     ZMTP_GREETING_SIZE = 64,
-    ZMTP_COMMAND_MAX = 1024, /* READY of a DEALER has 28 bytes and its identity, at most 255 */
+    ZMTP_COMMAND_MAX = 1024, /* a DEALER's READY has 28 bytes and its identity, at most 255 */
     ZMTP_MORE_SIZE_MAX = 64 * 1024,
 };
 
@@ -54,7 +54,7 @@ enum zmtp_state { ZMTP_IN_GREETING, ZMTP_IN_FLAGS, ZMTP_IN_SIZE, ZMTP_IN_BODY };
 struct zmtp {
     enum zmtp_state state;
     enum zmtp_verdict verdict;
-    bool ready; /* READY has come */
+    bool ready; /* READY was received */
     bool named; /* and it names an identity */
     uint8_t flags;
     uint8_t more_frames; /* of the message under way */
@@ -62,11 +62,11 @@ struct zmtp {
     uint64_t size;       /* of the frame */
     uint64_t left;       /* of its body */
     uint64_t held;       /* bytes of the message under way that libzmq holds */
-    uint64_t messages;   /* that have come to their end */
+    uint64_t messages;   /* that are complete */
     uint8_t command[ZMTP_COMMAND_MAX];
 };
 
-/* The next bytes of the connection. The first verdict that is not ZMTP_GOOD stays. */
+/* Follows the next bytes of the connection. The first verdict that is not ZMTP_GOOD stays. */
 enum zmtp_verdict zmtp_follow(struct zmtp *zmtp, const uint8_t *bytes, size_t size);
 
 const char *zmtp_words(enum zmtp_verdict verdict);

@@ -5,8 +5,8 @@
 
 #define MS UINT64_C(1000000)
 
-/* A wall clock before 2020 was not set: a machine without a battery begins in 1970, and all of the
- * time since then would count when it is. */
+/* A wall clock before 2020 was not set. A machine without a battery begins in 1970, and once its
+ * clock is set, all the time since then would count. */
 #define WALL_SET_MS UINT64_C(1577836800000)
 
 void database_clock_find(struct database_clock_found *found, uint64_t database_ns, uint64_t wall_ms)
@@ -19,8 +19,7 @@ void database_clock_find(struct database_clock_found *found, uint64_t database_n
     }
 }
 
-/* A boot clock that went back is another one all the same: of a container with a time of its own.
- */
+/* A boot clock that went back is a different one: that of a container with a time of its own. */
 static bool is_same_boot(const struct clock_moment *stored, const struct clock_moment *now)
 {
     static const uint8_t unknown[CLOCK_BOOT_ID_SIZE];

@@ -10,8 +10,8 @@
 #define STEP_MAX (64 * MIB)
 
 enum {
-    FILE_PART = 4, /* of the file in one step */
-    DISK_PART = 8, /* a step takes at most so much of what the disk has left */
+    FILE_PART = 4, /* a step is this part of the file */
+    DISK_PART = 8, /* a step takes at most this part of what the disk has left */
 };
 
 void headroom_init(struct headroom *headroom, int fd, uint64_t bytes_max)
@@ -42,7 +42,7 @@ static bool has_room(int fd, uint64_t step)
 void headroom_make(struct headroom *headroom, uint64_t used)
 {
     if (headroom->bytes < used)
-        headroom->bytes = used; /* it has grown by itself */
+        headroom->bytes = used; /* the file has grown by itself */
     uint64_t step = step_of(headroom->bytes);
     if (headroom->bytes - used > step / 2 || headroom->bytes + step > headroom->bytes_max ||
         !has_room(headroom->fd, step))
@@ -50,5 +50,5 @@ void headroom_make(struct headroom *headroom, uint64_t used)
     if (fallocate(headroom->fd, 0, (off_t)headroom->bytes, (off_t)step) == 0)
         headroom->bytes += step;
     else
-        headroom->bytes_max = 0; /* this file system does not do that */
+        headroom->bytes_max = 0; /* this file system does not support it */
 }

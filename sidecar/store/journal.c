@@ -19,8 +19,8 @@ enum {
     DROP_STEP = 1000, /* blocks deleted in one transaction at open */
 };
 
-/* A failed commit shows as EIO also when the disk was full: LMDB reports a short write so. With
- * less than this left, that is what happened. */
+/* A commit fails with EIO also when the disk was full, since LMDB reports a short write as EIO. If
+ * less than this is left, the disk was full. */
 static const uint64_t room_bytes_min = 1024 * 1024;
 
 #define DATA_FILE "data.mdb" /* LMDB's names for them */
@@ -55,7 +55,7 @@ static spn_err code_of(int rc, const char *dir)
         return SPN_OK;
     case MDB_NOTFOUND:
         return SPN_E_END;
-    case MDB_MAP_FULL: /* which is as large as the quota and its reserve */
+    case MDB_MAP_FULL: /* the map is as large as the quota and its reserve */
         return SPN_E_QUOTA_FULL;
     case ENOSPC:
     case EDQUOT:
@@ -68,13 +68,13 @@ static spn_err code_of(int rc, const char *dir)
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_INCOMPATIBLE:
-    case MDB_BAD_TXN: /* LMDB condemns a transaction that met damage: what follows in it fails so */
+    case MDB_BAD_TXN: /* LMDB condemns a transaction after damage: later calls fail this way */
         return SPN_E_CORRUPT;
     case MDB_KEYEXIST: /* MDB_APPEND: the key does not ascend */
     case MDB_BAD_VALSIZE:
         return SPN_E_INVALID;
     case MDB_READERS_FULL:
-    case EAGAIN: /* LMDB's lock for this process's id: somebody of another namespace has the same */
+    case EAGAIN: /* LMDB locks by process id: a process of another namespace has the same one */
         return SPN_E_IN_USE;
     case ENOMEM:
         return SPN_E_NOMEM;
@@ -97,7 +97,7 @@ bool journal_lacks_room(spn_err err)
     return err == SPN_E_DISK_FULL || err == SPN_E_QUOTA_FULL;
 }
 
-/* In containers, processes that know nothing of each other have the same ids. */
+/* In containers, unrelated processes can have the same id. */
 static const char same_pid[] =
     "a process of another container has it open under the same process id, which LMDB locks: wait "
     "until it has ended, or start under another id";
@@ -120,13 +120,13 @@ spn_err journal_fail_with(spn_err err, const char *doing, const char *what)
     return err;
 }
 
-/* Of a file as a whole; what is damaged in one of ours has other words. */
+/* For a file as a whole. Damage inside a file of ours has other words. */
 static const char not_ours[] = "not a database of this program";
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
-/* *ret_fresh: there is no database yet. Looked at before LMDB does, which would create one, or
- * where it may not leave a lock file behind. */
+/* *ret_fresh: there is no database yet. Checked before LMDB opens it: LMDB would create a database
+ * or, where it may not, leave a lock file behind. */
 static spn_err check_dir(const struct journal_options *options, bool *ret_fresh)
 {
     struct stat info;
@@ -151,7 +151,7 @@ static spn_err check_dir(const struct journal_options *options, bool *ret_fresh)
     return there && !options->read_only ? journal_check_size(path) : SPN_OK;
 }
 
-/* What a failed creation has left would be taken for another program's file. */
+/* Removes what a failed creation left: it would be taken for another program's file. */
 static void remove_unborn(const char *dir)
 {
     char path[PATH_MAX];
@@ -161,8 +161,8 @@ static void remove_unborn(const char *dir)
     errno = errno_kept;
 }
 
-/* LMDB holds it open, so that its inode is not given again, and does not say which it is. Where
- * none can be made, who only reads does without. */
+/* LMDB keeps the lock file open, so its inode is not reused, but does not report which file it is.
+ * If no lock file can be made, a reader does without. */
 static void note_lock_file(struct journal *journal, const char *dir)
 {
     char path[PATH_MAX];
@@ -205,8 +205,8 @@ int journal_begin_or_renew(struct journal *journal, MDB_txn **txn)
     return *txn ? mdb_txn_renew(*txn) : mdb_txn_begin(journal->env, NULL, MDB_RDONLY, txn);
 }
 
-/* A daemon may have made the map larger than this process has it. Only where nothing else of this
- * process is reading, so not in the daemon, whose own map it is. */
+/* Follows a map that the daemon has made larger than this process has it. Only where nothing else
+ * of this process is reading, so not in the daemon, whose own map it is. */
 int journal_begin_read(struct journal *journal, MDB_txn **txn)
 {
     int rc = journal_begin_or_renew(journal, txn);
@@ -239,8 +239,8 @@ static spn_err read_meta(const struct journal *journal, MDB_txn *txn, struct rec
     return SPN_OK;
 }
 
-/* Opens the tables that must be there, meta first: what another program left is told from ours, and
- * a newer format from this one, before anything is written. */
+/* Opens the tables that must be there, meta first. So another program's database and a newer format
+ * are recognised before anything is written. */
 static spn_err open_tables(struct journal *journal, MDB_txn *txn)
 {
     for (size_t i = TABLES; i-- > 0;) {
@@ -263,7 +263,7 @@ static spn_err open_tables(struct journal *journal, MDB_txn *txn)
     return SPN_OK;
 }
 
-/* Reads what is there; *ret_empty says that nothing is. */
+/* Reads what is there. *ret_empty: nothing is there. */
 static spn_err identify(struct journal *journal, bool *ret_empty)
 {
     MDB_txn *txn = NULL;
@@ -321,9 +321,9 @@ cleanup:
     return err;
 }
 
-/* A new file survives a power loss once its directory is synced. Done at every start: the one that
- * created the database may have died in between. The parent may be closed to us; the directory was
- * there before we were. */
+/* A new file survives a power loss once its directory is synced. Done at every start, since the
+ * process that created the database may have died in between. We may have no access to the parent;
+ * the directory was there before we were. */
 static spn_err sync_dirs(const char *dir)
 {
     int parent_fd = -1;
@@ -347,8 +347,8 @@ cleanup:
     return err;
 }
 
-/* In steps, since deleting needs free pages too. On a full disk even one may not go: then they
- * stay, where no reader looks, until the next segment is written. */
+/* Works in steps, since deleting needs free pages too. On a full disk even one block may be too
+ * many. Then the blocks stay, where no reader looks, until the next segment is written. */
 static spn_err drop_unfinished_segment(struct journal *journal)
 {
     size_t step = DROP_STEP;
@@ -427,7 +427,7 @@ cleanup:
     return err;
 }
 
-/* By name, as the next start will. That a path cannot be looked at says nothing. */
+/* Looks by name, as the next start will. If the path cannot be looked at, that proves nothing. */
 static bool leads_to(const char *dir, const char *name, const struct file_id *open_file)
 {
     char path[PATH_MAX];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* journal_base: what the files of the journal share, and nobody else sees.
+/* journal_base: what the files of the journal share; no other file sees it.
  *
- * journal.c opens and closes; journal_check.c finds damage before LMDB is let near it;
- * journal_write.c has the one write transaction, journal_read.c the snapshots.
+ * journal.c opens and closes; journal_check.c finds damage before LMDB reads it; journal_write.c
+ * has the one write transaction, journal_read.c the snapshots.
  */
 #ifndef SPN_JOURNAL_BASE_H
 #define SPN_JOURNAL_BASE_H
@@ -16,8 +16,8 @@
 #include "store/journal.h"
 #include "store/pages.h"
 
-/* X(name, text, flags). Integer keys are native: a database does not travel between byte orders,
- * which is LMDB's rule anyway. */
+/* X(name, text, flags). Integer keys are in native byte order: a database cannot move to a machine
+ * with another byte order, which is LMDB's rule anyway. */
 #define TABLE_MAP(X)                                                                               \
     X(LOG, "log", MDB_INTEGERKEY)                                                                  \
     X(BLOCKS, "blocks", 0)                                                                         \
@@ -50,11 +50,11 @@ enum {
 
 #define JOURNAL_META_KEY "sponson"
 
-/* What a commit makes true: `next` becomes `now` once it has returned. */
+/* What a commit changes: `next` becomes `now` once the commit has returned. */
 struct journal_state {
     struct record_meta meta;
     uint64_t used_bytes;
-    uint64_t names_bytes; /* of them, in names and rows */
+    uint64_t names_bytes; /* of used_bytes, in names and rows */
     uint64_t blocks_written;
     bool leftovers; /* blocks above meta.segment are still there */
 };
@@ -69,16 +69,16 @@ struct journal {
     struct file_id lock_file; /* LMDB's, as of open */
 
     struct pages *pages;
-    size_t trees[TABLES];   /* of a table, in snapshots of pages */
-    unsigned careful;       /* bit per table: its pages are looked at before each read */
-    uint64_t log_unchecked; /* positions up to here were not looked at when it was opened */
+    size_t trees[TABLES];   /* of each table, in snapshots of pages */
+    unsigned careful;       /* bit per table: its pages are checked before each read */
+    uint64_t log_unchecked; /* positions up to here were not checked at open */
     struct journal_damage damage;
 
     /* The write transaction. */
     MDB_txn *txn;                /* NULL: none */
     MDB_cursor *cursors[TABLES]; /* opened on first use; LMDB frees them with the transaction */
     MDB_cursor *getters[TABLES]; /* the same */
-    spn_err failed; /* the first failure: nothing more is put, and it is not committed */
+    spn_err failed;              /* the first failure: after it nothing is put or committed */
     struct journal_state now;
     struct journal_state next;
 };
@@ -91,10 +91,10 @@ struct journal_reader {
     unsigned renewed; /* bit per table: its cursor belongs to this snapshot */
     bool active;
     struct pages_snapshot pages; /* while the journal is careful */
-    uint64_t looked_first;       /* positions whose leaf was looked at in this snapshot */
+    uint64_t looked_first;       /* positions whose leaf was checked in this snapshot */
     uint64_t looked_last;
-    struct pages_damage met; /* the last one that was met */
-    bool condemned; /* by LMDB, after a failure: the transaction is not used for another snapshot */
+    struct pages_damage met; /* the damage that was found last */
+    bool condemned; /* LMDB failed in it: the transaction is not used for another snapshot */
     struct record_meta meta;
     uint64_t newest;
     uint64_t reads;
@@ -103,29 +103,29 @@ struct journal_reader {
 /* -- journal.c --------------------------------------------------------------------------------- */
 
 /* rc: of LMDB, or an errno. Leaves the words in journal_detail and an errno in errno. dir: where to
- * look whether the disk is full; may be NULL. */
+ * check whether the disk is full; may be NULL. */
 spn_err journal_fail(int rc, const char *dir, const char *doing);
 spn_err journal_fail_with(spn_err err, const char *doing, const char *what);
 
 int journal_begin_or_renew(struct journal *journal, MDB_txn **txn);
-/* A daemon may have made the map larger than this process has it: followed where nothing else of
- * this process is reading, so not in the daemon, whose own map it is. */
+/* Follows a map that the daemon has made larger than this process has it. Only where nothing else
+ * of this process is reading, so not in the daemon, whose own map it is. */
 int journal_begin_read(struct journal *journal, MDB_txn **txn);
 
 /* -- journal_check.c --------------------------------------------------------------------------- */
 
-/* The data file has all that its newest commit has. */
+/* Checks that the data file has everything of its newest commit. */
 spn_err journal_check_size(const char *path);
-/* Once LMDB has opened it, and when it has taken another map. */
+/* Call it once LMDB has opened the file, and whenever LMDB has taken another map. */
 spn_err journal_open_pages(struct journal *journal);
-/* Of a database that is ours. A writable one is mended, where that is possible. */
+/* Checks a database that is ours. A writable one is mended where that is possible. */
 spn_err journal_check_pages(struct journal *journal);
-/* Of the transaction just begun. SPN_E_END: begin again. */
+/* Takes the pages of the transaction just begun. SPN_E_END: begin again. */
 spn_err journal_take_pages(struct journal_reader *reader);
 /* Whether LMDB may look for this key. */
 spn_err journal_trust(struct journal_reader *reader, enum table table, MDB_cursor_op op,
                       MDB_val key);
-/* In the log: the first and the last position of the damage that was met last. */
+/* In the log: the first and the last position of the damage that was found last. */
 uint64_t journal_met_first(const struct journal_reader *reader);
 uint64_t journal_met_last(const struct journal_reader *reader);
 
@@ -133,10 +133,10 @@ uint64_t journal_met_last(const struct journal_reader *reader);
 
 /* Fills in the sizes only. */
 int journal_measure(const struct journal *journal, MDB_txn *txn, struct journal_state *ret_state);
-/* The transaction has failed: nothing more is put, and it is not committed. */
+/* Marks the transaction as failed: nothing more is put, and it is not committed. */
 spn_err journal_poison(struct journal *journal, int rc, const char *doing);
-/* Deletes blocks above the newest complete segment, from the end of the table, at most count_max.
- */
+/* Deletes blocks above the newest complete segment, from the end of the table, at most
+ * count_max. */
 spn_err journal_drop_leftovers(struct journal *journal, size_t count_max, size_t *ret_count);
 
 /* -- keys -------------------------------------------------------------------------------------- */
@@ -173,8 +173,7 @@ static inline uint32_t segment_of_block_key(const void *key)
     return be32toh(segment);
 }
 
-/* A position, an epoch or a segment's number: LMDB itself requires integer keys to be of one size.
- */
+/* A position, an epoch or a segment's number. LMDB itself requires integer keys of one size. */
 static inline uint64_t number_of_key(MDB_val key)
 {
     uint64_t number = 0;

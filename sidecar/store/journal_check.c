@@ -10,18 +10,19 @@
 #include <unistd.h>
 
 enum {
-    DAMAGES_MAX = 4096, /* leaves that are mended; with more of them a copy serves better */
+    DAMAGES_MAX = 4096, /* leaves that are mended; if there are more, a copy serves better */
     /* Positions that a lost last leaf may have had: LMDB puts no more entries into a page. */
     LEAF_POSITIONS_MAX = 256,
 };
 
-/* A log of so many pages is looked at whole at the start, which takes 0.1 s. A larger one leaf by
- * leaf when it is read: it takes a second for each gigabyte, if the disk is fast. */
+/* A log of up to this many pages is checked as a whole at the start, which takes 0.1 s. A larger
+ * log is checked leaf by leaf when it is read: as a whole it takes a second for each gigabyte, if
+ * the disk is fast. */
 static const uint64_t log_pages_max = 65536;
 
-/* -- before LMDB comes ------------------------------------------------------------------------- */
+/* -- before LMDB opens the file ---------------------------------------------------------------- */
 
-/* A file that ends before its last page is a SIGBUS at the first touch. */
+/* If a file ends before its last page, the first access there is a SIGBUS. */
 spn_err journal_check_size(const char *path)
 {
     char why[160];
@@ -30,14 +31,14 @@ spn_err journal_check_size(const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return journal_fail(errno, NULL, path);
-    /* The size comes second: a daemon that goes on meanwhile makes the file longer first. */
+    /* The size is read second: a daemon that goes on meanwhile makes the file longer first. */
     spn_err err = pages_measure(fd, &needed, &map);
     int errno_kept = fstat(fd, &info) == 0 ? 0 : errno;
     close(fd);
     if (errno_kept != 0)
         return journal_fail(errno_kept, NULL, path);
     if (err == SPN_E_END)
-        return SPN_OK; /* not LMDB's: it says so itself */
+        return SPN_OK; /* not LMDB's: LMDB reports that itself */
     if (err != SPN_OK)
         return journal_fail_with(err, path, "its first two pages do not fit together: damaged");
     if ((uint64_t)info.st_size >= needed)
@@ -82,7 +83,7 @@ spn_err journal_open_pages(struct journal *journal)
 struct findings {
     struct pages_damage *damages; /* leaves */
     size_t count;
-    bool beyond; /* mending: `worst` is no leaf, or one too many */
+    bool beyond; /* cannot be mended: `worst` is not a leaf, or is one leaf too many */
     struct pages_damage worst;
 };
 
@@ -101,7 +102,7 @@ static void note(void *owner, const struct pages_damage *damage)
     damages[findings->count++] = *damage;
 }
 
-/* SIZE_MAX: none of ours. */
+/* SIZE_MAX: not a table of ours. */
 static size_t table_of(const struct journal *journal, size_t tree)
 {
     for (size_t table = 0; table < TABLES; table++)
@@ -117,7 +118,7 @@ static uint64_t number_of(const struct pages_key *key)
     return number;
 }
 
-/* The lowest key that the leaf may have had: its parent's, or below all keys of the table. */
+/* The lowest key that the leaf may have had: its parent's, or one below all keys of the table. */
 static struct pages_key mending_key(size_t table, const struct pages_damage *damage)
 {
     static const uint8_t sizes[TABLES] = {
@@ -134,7 +135,7 @@ static struct pages_key mending_key(size_t table, const struct pages_damage *dam
     return key;
 }
 
-/* Where a leaf of the log was, the positions that it may have had are said to be lost. */
+/* Replaces a leaf of the log by a value that marks the positions it may have had as lost. */
 static spn_err mend_log(struct journal *journal, const struct pages_damage *damage,
                         const struct pages_key *key)
 {
@@ -161,7 +162,7 @@ static spn_err mend(struct journal *journal, const struct pages_damage *damage)
     return pages_mend(journal->pages, damage, &key, (struct spn_bytes){"", PAGES_MARK_SIZE});
 }
 
-/* Names and rows are counted: a leaf of an earlier time looks whole. */
+/* Compares the number of values with LMDB's count, since a leaf of an earlier time looks whole. */
 static spn_err compare_counts(struct journal *journal, const struct pages_snapshot *snapshot,
                               const uint64_t *entries)
 {
@@ -217,7 +218,7 @@ spn_err journal_check_pages(struct journal *journal)
         return journal_fail_with(SPN_E_CORRUPT, "tables", "damaged");
     if (journal->read_only) {
         journal->careful = (1u << TABLES) - 1;
-        return SPN_OK; /* what is read is looked at then */
+        return SPN_OK; /* each page is checked when it is read */
     }
     size_t log = journal->trees[TABLE_LOG];
     bool large = snapshot.trees[log].used > log_pages_max;
@@ -242,7 +243,7 @@ spn_err journal_check_pages(struct journal *journal)
 
 /* -- while it is read -------------------------------------------------------------------------- */
 
-/* SPN_E_END: of another commit by now, take another snapshot. */
+/* SPN_E_END: the pages belong to another commit by now; take another snapshot. */
 spn_err journal_take_pages(struct journal_reader *reader)
 {
     const struct journal *journal = reader->journal;

@@ -7,12 +7,13 @@
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
-/* LMDB reads the number of the newest commit, and then the meta page that belongs to it. A reader
- * that is held up in between can find that page two commits on: a commit that has not returned yet,
- * and may not be on disk, with the number of one that has. The snapshot after it would be an older
- * one (seen with 0.9.24: once in a million snapshots, beside commits that did not wait for the
- * disk). Such a page is written only after the number has moved; so if a second transaction, begun
- * afterwards, still has the same number, the snapshot is what it says. */
+/* LMDB reads the number of the newest commit, and then the meta page that belongs to it. If a
+ * reader is delayed in between, that page may be two commits newer: it then belongs to a commit
+ * that has not returned yet and may not be on disk, but the snapshot has the number of one that has
+ * returned. The next snapshot would be an older one (seen with 0.9.24: once in a million snapshots,
+ * beside commits that did not wait for the disk). Such a page is written only after the number has
+ * moved. So if a second transaction, begun afterwards, still has the same number, the snapshot is
+ * the commit with that number. */
 static int begin_snapshot(struct journal_reader *reader)
 {
     for (;;) {
@@ -109,7 +110,7 @@ static spn_err seek(struct journal_reader *reader, enum table table, MDB_cursor_
     return journal_fail(rc, reader->journal->dir, journal_tables[table].name);
 }
 
-/* What a decoder found, with words where it found damage. Counts the value. */
+/* Returns what a decoder found, adds words if it found damage, and counts the value. */
 static spn_err looked_at(struct journal_reader *reader, spn_err err, enum table table)
 {
     reader->reads++;
@@ -118,8 +119,8 @@ static spn_err looked_at(struct journal_reader *reader, spn_err err, enum table 
     return SPN_OK;
 }
 
-/* The newest position where the end of the log does not read: what is before it may be all that is
- * left. Beside the daemon's own reading, whose database was mended when it started. */
+/* Guesses the newest position if the end of the log cannot be read: what is before it may be all
+ * that is left. Not for the daemon's own reads: its database was mended when it started. */
 static spn_err guess_newest(struct journal_reader *reader, spn_err err)
 {
     if (!reader->journal->read_only || reader->condemned)
@@ -143,7 +144,7 @@ static spn_err look_around(struct journal_reader *reader)
     err = record_get_meta(bytes_of(value), &reader->meta);
     if (err != SPN_OK)
         return journal_fail_with(err, "meta", "damaged");
-    /* What was there may have been trimmed: it was on disk all the same. */
+    /* Entries up to the checkpoint may have been trimmed, but they were on disk. */
     reader->newest = reader->meta.checkpoint;
     err = seek(reader, TABLE_LOG, MDB_LAST, &key, &value);
     if (err == SPN_OK && number_of_key(key) > reader->newest)
@@ -194,7 +195,7 @@ uint64_t journal_reader_reads(const struct journal_reader *reader)
     return reader->reads;
 }
 
-/* Whether this position, where nothing is, is among those that damage took. */
+/* Whether this position, which has no entry, was lost to damage. */
 static spn_err ask_lost(struct journal_reader *reader, uint64_t position, uint64_t *ret_end)
 {
     MDB_val key = val(&position, sizeof(position));
@@ -230,14 +231,14 @@ spn_err journal_read_entry(struct journal_reader *reader, uint64_t position,
     return looked_at(reader, err, TABLE_LOG);
 }
 
-/* The last position of what does not read at this key: of more than it, where damage took more. */
+/* The last damaged position at this key: the key itself, or a later one if damage took more. */
 static uint64_t last_damaged(uint64_t found, MDB_val value)
 {
     uint64_t end = 0;
     return record_get_lost(bytes_of(value), found, &end) == SPN_OK ? end - 1 : found;
 }
 
-/* The last position of the damage that was just met, which may be all there is. */
+/* The last position of the damage just found, which may extend to the end of the log. */
 static uint64_t last_met(const struct journal_reader *reader, uint64_t position)
 {
     uint64_t last = reader->condemned ? position : journal_met_last(reader);
@@ -300,7 +301,7 @@ static bool is_greater(MDB_val key, MDB_val than)
     return order > 0 || (order == 0 && key.mv_size > than.mv_size);
 }
 
-/* The first key greater than *key, which is returned in its place. */
+/* Returns in *key the first key greater than *key. */
 static spn_err seek_after(struct journal_reader *reader, enum table table, MDB_val *key,
                           MDB_val *value)
 {
@@ -401,7 +402,7 @@ uint32_t journal_row_segment(const struct journal_reader *reader, const struct r
     return row->segment <= reader->meta.segment ? row->segment : row->segment_before;
 }
 
-/* The block under the key that a cursor came to, if it belongs to the same segment and session. */
+/* The block at the cursor's key, if it belongs to this segment and session. */
 static spn_err take_block(struct journal_reader *reader, uint32_t segment, uint64_t epoch,
                           MDB_val key, MDB_val value, struct record_block *ret_block)
 {
@@ -450,9 +451,9 @@ spn_err journal_read_block_from(struct journal_reader *reader, uint32_t segment,
     return take_block(reader, segment, epoch, key, value, ret_block);
 }
 
-/* MDB_SET_RANGE for the walk over a segment: what is wanted is mostly the next key from where the
- * cursor stands, which spares LMDB the search in the page. Not where the next key may be another
- * than the wanted one: who looks at the neighbour of a value meets the damage of its page. */
+/* MDB_SET_RANGE for the walk over a segment. The wanted key is mostly the one after the cursor's,
+ * which spares LMDB the search in the page. Not for a careful table: the next key may be another
+ * than the wanted one, and reading it would meet the damage of its page. */
 static spn_err seek_block_onward(struct journal_reader *reader, MDB_val *key, MDB_val *value)
 {
     const unsigned bit = 1u << TABLE_BLOCKS;

@@ -7,7 +7,7 @@
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-/* The free list is not counted by walking it: pages of the tables are what is in use. */
+/* The free list is not walked: the pages of the tables are the pages in use. */
 int journal_measure(const struct journal *journal, MDB_txn *txn, struct journal_state *ret_state)
 {
     uint64_t pages = 2; /* LMDB's two meta pages */
@@ -104,7 +104,7 @@ static int write_cursor(struct journal *journal, enum table table, MDB_cursor **
     return rc;
 }
 
-/* Makes room for size bytes under the key: the caller encodes straight into the page. Cursors keep
+/* Makes room for size bytes under the key; the caller encodes straight into the page. Cursors keep
  * their page between calls, so that keys in order do not descend from the root each time. */
 static spn_err put(struct journal *journal, enum table table, MDB_val key, size_t size,
                    unsigned flags, void **ret_at)
@@ -259,8 +259,8 @@ spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta
     return SPN_OK;
 }
 
-/* Not through the cursors that put: they stand where the next one will be. What is asked for in
- * order mostly lies in the page that was looked at last, and nothing descends from the root. */
+/* Does not use the cursors that put: they stand where the next put will be. Values that are read in
+ * order mostly lie in the page that was read last, so nothing descends from the root. */
 static spn_err get(struct journal *journal, enum table table, uint64_t number, MDB_val *ret_value)
 {
     MDB_val key = val(&number, sizeof(number));
@@ -298,10 +298,10 @@ spn_err journal_get_entry(struct journal *journal, uint64_t position,
 
 /* -- deleting ---------------------------------------------------------------------------------- */
 
-/* Passing an entry that stays costs a tenth of deleting one. */
+/* Skipping an entry that stays costs a tenth of deleting one. */
 enum { LOOKS_PER_DELETION = 8 };
 
-/* What damage took is not forgotten before everything up to there goes. */
+/* A record of lost positions stays until everything up to them is deleted. */
 static bool is_lost(uint64_t position, MDB_val value)
 {
     uint64_t end;
@@ -339,7 +339,7 @@ spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t 
         *ret_next = position + 1;
         if (rc == 0)
             rc = mdb_cursor_get(cursor, &key, &value,
-                                MDB_NEXT); /* after a deletion: what moved up */
+                                MDB_NEXT); /* after a deletion: the one that moved up */
     }
     if (rc == MDB_NOTFOUND) {
         *ret_next = to + 1;
@@ -497,7 +497,7 @@ uint64_t journal_blocks_written(const struct journal *journal)
     return journal->now.blocks_written;
 }
 
-/* LMDB tells its readers only as text: "pid thread txnid" or "pid thread -" a line. */
+/* LMDB lists its readers only as text, one a line: "pid thread txnid" or "pid thread -". */
 static int take_reader(const char *line, void *context)
 {
     uint64_t *oldest = context;

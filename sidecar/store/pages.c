@@ -28,8 +28,8 @@ static bool is_page_size(uint64_t size)
     return size >= PAGE_SIZE_MIN && size <= PAGE_SIZE_MAX && (size & (size - 1)) == 0;
 }
 
-/* Commits take turns: an even number is on the first page, and the other page has the one before;
- * the first two say 0. */
+/* Commits alternate between the two pages: even numbers are on the first, and the other page has
+ * the neighbouring number. In a new file both numbers are 0. */
 static bool fit_together(const uint8_t *const metas[METAS])
 {
     uint64_t first = pages_get_u64(metas[0] + META_TXNID);
@@ -64,7 +64,7 @@ spn_err pages_measure(int fd, uint64_t *ret_needed, uint64_t *ret_map)
     size_t page_size;
     if (!read_metas(fd, bytes, &page_size))
         return SPN_E_END;
-    /* A daemon that commits meanwhile may have written one of them in between. */
+    /* A daemon that commits meanwhile may have written one of them between the two reads. */
     if (!fit_together(metas) && (!read_metas(fd, bytes, &page_size) || !fit_together(metas)))
         return SPN_E_CORRUPT;
     const uint8_t *meta = newer(metas);
@@ -76,7 +76,7 @@ spn_err pages_measure(int fd, uint64_t *ret_needed, uint64_t *ret_map)
     return SPN_OK;
 }
 
-/* The file may have grown. Where it was cut, its end must not be touched. */
+/* The file may have grown. If it was cut, nothing after its end may be touched. */
 static void look_at_size(struct pages *pages)
 {
     struct stat info;
@@ -204,7 +204,7 @@ static bool read_tree(const uint8_t *db, struct pages_tree *tree)
                                     : tree->depth >= 1 && tree->depth <= DEPTH_MAX;
 }
 
-/* Of a list of trees that is one leaf, as ours is. */
+/* Reads a list of trees that is one leaf, as ours is. */
 static bool list_trees(const struct pages *pages, struct pages_snapshot *snapshot,
                        const struct place *list)
 {
@@ -215,7 +215,7 @@ static bool list_trees(const struct pages *pages, struct pages_snapshot *snapsho
         struct pages_tree tree;
         const uint8_t *db = node + NODE_KEY + size;
         if (!(pages_get_u16(node + NODE_FLAGS) & HAS_TREE) || size >= sizeof(tree.name))
-            continue; /* none of ours */
+            continue; /* not one of ours */
         if (!read_tree(db, &tree) || snapshot->count == PAGES_TREES_MAX)
             return false;
         memcpy(tree.name, node + NODE_KEY, size);
@@ -249,7 +249,7 @@ spn_err pages_snapshot(struct pages *pages, uint64_t txnid, struct pages_snapsho
                           list_trees(pages, &snapshot, &list));
     if (!whole && ret_damage)
         pages_describe(&list, PAGES_MAIN, ret_damage);
-    /* What was read is of this commit only if it is still there. */
+    /* The copy is of this commit only if the meta page still has its number. */
     if (txnid != 0 && pages_get_u64(meta + META_TXNID) != txnid)
         return SPN_E_END;
     *ret_snapshot = snapshot;
@@ -266,7 +266,7 @@ size_t pages_find(const struct pages_snapshot *snapshot, const char *name)
 
 /* -- looking ----------------------------------------------------------------------------------- */
 
-/* The last node with a key that is not above this one; the first has no key. */
+/* The last node whose key is not above this key. The first node has no key. */
 static size_t node_for(const struct place *branch, bool numbers, const uint8_t *key, size_t size)
 {
     size_t low = 0;

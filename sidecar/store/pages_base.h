@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pages_base: the format of LMDB's file, and what the files that know it do for each other.
  *
- * pages.c finds pages and reads what they say. pages_whole.c says whether one is what LMDB wrote.
- * pages_check.c looks at all of them, pages_mend.c replaces one.
+ * pages.c finds pages and reads their contents. pages_whole.c decides whether a page is what LMDB
+ * wrote. pages_check.c checks all of them, pages_mend.c replaces one.
  */
 #ifndef SPN_PAGES_BASE_H
 #define SPN_PAGES_BASE_H
@@ -11,13 +11,13 @@
 
 #include "store/pages.h"
 
-/* Where things lie; mdb.c of LMDB 0.9.24: struct MDB_page, MDB_node, MDB_db, MDB_meta. */
+/* Offsets and flags, from mdb.c of LMDB 0.9.24: struct MDB_page, MDB_node, MDB_db, MDB_meta. */
 enum {
     PAGE_NUMBER = 0,
     PAGE_FLAGS = 10,
     PAGE_LOWER = 12,
     PAGE_UPPER = 14,
-    PAGE_COUNT = 12, /* of an overflow page: how many there are */
+    PAGE_COUNT = 12, /* of an overflow page: the number of pages */
     PAGE_HEAD = 16,
 
     IS_BRANCH = 0x01,
@@ -26,8 +26,8 @@ enum {
     IS_META = 0x08,
     TRANSIENT = 0xc010, /* flags that mean nothing on the disk */
 
-    NODE_LOW = 0,  /* of the size of the value, or of the number of a page */
-    NODE_HIGH = 2, /* the same */
+    NODE_LOW = 0,  /* low 16 bits of the value's size, or of a page's number */
+    NODE_HIGH = 2, /* the next 16 bits */
     NODE_FLAGS = 4,
     NODE_KEY_SIZE = 6,
     NODE_KEY = 8,
@@ -66,7 +66,7 @@ struct pages {
     size_t page_size;
     const uint8_t *map;
     size_t map_size;
-    _Atomic uint64_t count; /* of pages that the file has */
+    _Atomic uint64_t count; /* pages that the file has */
 };
 
 /* A page of a tree, and the keys between which it lies. */

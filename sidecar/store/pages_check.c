@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pages_check: all pages of a snapshot, and the list of free ones. */
+/* pages_check: checks all pages of a snapshot, and the list of free pages. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +55,7 @@ static void check_from(struct check *check, const struct place *place)
     }
 }
 
-/* A value: a count and as many numbers, which descend. Each is seen. */
+/* A value is a count, and then as many page numbers, which descend. Marks each page as seen. */
 static bool check_free_value(struct check *check, const uint8_t *value, uint64_t size,
                              uint64_t *total)
 {
@@ -106,7 +106,7 @@ static bool check_free_from(struct check *check, const struct place *place, uint
     return true;
 }
 
-/* After the other trees were looked at. */
+/* Called after the other trees were checked. */
 static bool free_is_whole(struct check *check)
 {
     const struct pages_snapshot *snapshot = check->snapshot;

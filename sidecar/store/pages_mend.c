@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pages_mend: what replaces a damaged leaf. */
+/* pages_mend: replaces a damaged leaf, and corrects counts. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

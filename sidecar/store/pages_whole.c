@@ -15,7 +15,7 @@ int pages_compare(bool numbers, const uint8_t *a, size_t a_size, const uint8_t *
     return order != 0 ? order : (a_size > b_size) - (a_size < b_size);
 }
 
-/* As it lies in the page: with the value, with the number of its overflow page, or with neither. */
+/* Its size in the page: with the value, with the number of its overflow page, or with neither. */
 static uint64_t node_size(const uint8_t *node, bool leaf)
 {
     uint64_t size = NODE_KEY + pages_get_u16(node + NODE_KEY_SIZE);
@@ -38,7 +38,7 @@ static bool head_is_whole(const struct pages *pages, const struct place *place)
            (place->level == 1 || pages_node_count(page) >= NODES_LEAST);
 }
 
-/* Its nodes are within it and fill it without a gap. */
+/* Whether its nodes are within it and fill it without a gap. */
 static bool nodes_fill(const struct pages *pages, const struct place *place)
 {
     const uint8_t *page = place->page;
@@ -60,7 +60,7 @@ static bool keys_ascend(const struct place *place, bool numbers)
 {
     const uint8_t *before = place->first.bytes;
     size_t before_size = place->first.size;
-    bool bounded = before_size > 0; /* by one that it may equal */
+    bool bounded = before_size > 0; /* the first key may equal its bound */
     for (size_t i = place->level == 1 ? 0 : 1; i < pages_node_count(place->page); i++) {
         const uint8_t *node = pages_node_at(place->page, i);
         size_t size = pages_get_u16(node + NODE_KEY_SIZE);
@@ -79,7 +79,7 @@ static bool keys_ascend(const struct place *place, bool numbers)
            pages_compare(numbers, before, before_size, place->end.bytes, place->end.size) < 0;
 }
 
-/* The pages of a large value. */
+/* Checks the pages of a large value. */
 static bool overflow_is_whole(const struct pages *pages, const struct pages_snapshot *snapshot,
                               const uint8_t *node)
 {

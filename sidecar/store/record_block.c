@@ -10,7 +10,7 @@ enum {
     BLOCK_SEGMENT_BEFORE = 4,
     BLOCK_COUNT = 8,
     BLOCK_POSITION = 12, /* of the first item */
-    BLOCK_ITEMS = 20, /* its fingerprint; then a delta and a fingerprint for each of the others */
+    BLOCK_ITEMS = 20,    /* its fingerprint; then a delta and a fingerprint for each other item */
     FINGERPRINT_SIZE = 4,
     VARINT_SIZE_MAX = 10,
     SEGMENT_EVENTS = 4,
@@ -24,7 +24,7 @@ static_assert((RECORD_BLOCK_SIZE_MAX - BLOCK_ITEMS - FINGERPRINT_SIZE) / (1 + FI
                   RECORD_BLOCK_ITEMS_MAX,
               "items of a block");
 
-/* Seven bits a byte, lowest first; the high bit says that more follow. */
+/* Seven bits a byte, lowest first; the high bit means that more bytes follow. */
 static size_t put_varint(uint8_t *at, uint64_t value)
 {
     size_t size = 0;
@@ -34,14 +34,14 @@ static size_t put_varint(uint8_t *at, uint64_t value)
     return size;
 }
 
-/* Returns the size read, or 0 for what put_varint would not have written. */
+/* Returns the size read; 0: the number is cut off, or has more than 64 bits. */
 static size_t get_varint(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
 {
     uint64_t value = 0;
     for (unsigned size = 0; at + size < end && size < VARINT_SIZE_MAX; size++) {
         uint64_t bits = at[size] & 0x7f;
         if (size == VARINT_SIZE_MAX - 1 && bits > 1)
-            return 0; /* beyond 64 bits */
+            return 0; /* more than 64 bits */
         value |= bits << (7 * size);
         if (!(at[size] & 0x80)) {
             *ret_value = value;

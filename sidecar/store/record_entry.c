@@ -6,10 +6,10 @@
 #include "store/record_value.h"
 
 enum {
-    ENTRY_KIND = 4, /* one byte; then half a byte for each number: how many bytes it has */
+    ENTRY_KIND = 4, /* one byte; then half a byte for each number: its width in bytes */
     ENTRY_ID_SIZE = 8,
     ENTRY_TYPE_SIZE = 10,
-    ENTRY_NUMBERS = 11, /* then id, type and data, which is what remains */
+    ENTRY_NUMBERS = 11, /* then id and type; the data is the rest */
     ENTRY_MORE = 0x80,  /* in the kind: two more numbers follow, with their widths in one byte */
     ENTRY_HEAD_MAX = ENTRY_NUMBERS + 6 * 8 + 1 + 2 * 8,
 };
@@ -19,9 +19,9 @@ uint64_t record_hash(struct spn_bytes data)
     return XXH3_64bits(data.data, data.size);
 }
 
-/* What an entry has numbers for, in this order. They are stored without their leading zeros, which
- * are half of a header otherwise: positions as their distance back, no retry as 0. The last two are
- * there only where one of them is not 0: a session without markers does not pay for them. */
+/* The numbers of an entry, in this order. They are stored without leading zeros, which would be
+ * half of a header otherwise: positions as the distance back, no retry as 0. The last two are
+ * stored only if one of them is not 0, so that a session without markers does not pay for them. */
 enum number { DISTANCE, SEQ, BYTES, TIME, WALL, RETRY, MARKERS, ID_DISTANCE, NUMBERS };
 
 static void numbers_of(uint64_t position, const struct record_entry *entry, uint64_t *numbers)
@@ -78,15 +78,16 @@ static void put_strings(uint8_t *at, const struct record_entry *entry)
     put_bytes(at, entry->data);
 }
 
-/* Over header, id and type, and over the data by its hash: so a caller that has hashed the data to
- * look for duplicates need not touch it again. */
+/* Covers header, id and type, and the data by its hash. So a caller that has hashed the data to
+ * look for duplicates need not read it again. */
 static uint32_t entry_checksum(const uint8_t *value, size_t size, uint64_t data_hash,
                                uint64_t position)
 {
     return record_checksum(value + ENTRY_KIND, size - ENTRY_KIND, OF_ENTRY, position ^ data_hash);
 }
 
-/* Numbers one after the other; returns where they end. There is room for a whole one behind. */
+/* Writes the numbers one after the other, and returns where they end. There is room for a whole
+ * number after each. */
 static uint8_t *put_numbers(uint8_t *at, const uint64_t *numbers, unsigned count,
                             uint32_t *ret_widths)
 {
@@ -101,7 +102,7 @@ static uint8_t *put_numbers(uint8_t *at, const uint64_t *numbers, unsigned count
     return at;
 }
 
-/* Returns its size. */
+/* Returns the size of the head. */
 static size_t put_head(uint8_t head[ENTRY_HEAD_MAX], uint64_t position,
                        const struct record_entry *entry)
 {
@@ -137,7 +138,7 @@ void record_put_entry(void *value, uint64_t position, const struct record_entry 
     put_u32(at + CHECKSUM, entry_checksum(at, size, entry->data_hash, position));
 }
 
-/* Returns where they end, NULL: beyond the value. */
+/* Returns where the numbers end; NULL: after the end of the value. */
 static const uint8_t *get_numbers(const uint8_t *at, const uint8_t *end, uint32_t widths,
                                   uint64_t *numbers, size_t count)
 {
@@ -155,7 +156,7 @@ static const uint8_t *get_numbers(const uint8_t *at, const uint8_t *end, uint32_
     return at;
 }
 
-/* The same for all that an entry has. */
+/* The same for all numbers of an entry. */
 static const uint8_t *get_all_numbers(struct spn_bytes value, uint64_t *numbers)
 {
     const uint8_t *start = value.data;
@@ -168,7 +169,7 @@ static const uint8_t *get_all_numbers(struct spn_bytes value, uint64_t *numbers)
     return at < end ? get_numbers(at + 1, end, *at, numbers + MARKERS, NUMBERS - MARKERS) : NULL;
 }
 
-/* Of any kind. */
+/* Decodes an entry of any kind. */
 static spn_err get_entry(struct spn_bytes value, uint64_t position, struct record_entry *ret_entry)
 {
     const uint8_t *at = value.data;

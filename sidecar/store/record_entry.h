@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* record_entry: the entries of the log.
  *
- * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value they were
- *          read from.
+ * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value from which
+ *          they were read.
  * Units    sizes in bytes; *_ms wall time since 1970, shown only; *_ns the database clock.
- * Errors   every value carries a checksum over all its bytes and its key. A decode that meets
- *          another checksum or lengths that lie gives SPN_E_CORRUPT.
+ * Errors   every value has a checksum over all its bytes and its key. SPN_E_CORRUPT: a decode found
+ *          another checksum or impossible lengths.
  * Threads  pure functions.
  */
 #ifndef SPN_RECORD_ENTRY_H
@@ -18,7 +18,7 @@
 #include "spn_err.h"
 
 enum {
-    RECORD_ENTRY_HEAD = 32,     /* of an entry, about: numbers take the bytes they need */
+    RECORD_ENTRY_HEAD = 32,     /* of an entry, about: numbers take only the bytes they need */
     RECORD_ENTRY_OVERHEAD = 18, /* beside its value in a page: LMDB's node, key and slot */
 };
 
@@ -30,7 +30,7 @@ enum record_kind {
     RECORD_DELETE = 4,
     RECORD_EXPIRE = 5,
     RECORD_MARKER = 6, /* an id, empty for a reset, or a retry, without an event */
-    RECORD_LOST = 32,  /* no change: positions from here on that damage took; see record_put_lost */
+    RECORD_LOST = 32,  /* no change: from here on, positions lost to damage; see record_put_lost */
 };
 
 /* Whether an entry has a seq of its own: events and markers. */
@@ -45,8 +45,9 @@ struct record_entry {
     uint64_t seq;     /* number in the session; 0 in RECORD_OPEN */
     uint64_t bytes;   /* data bytes of the session up to and with this entry */
     uint64_t markers; /* of the session up to and with this entry */
-    /* RECORD_MARKER with a retry alone: where to look for the id that stays in force. It is that of
-     * the entry there, or, up to the row's own position, the row's. Else 0. */
+    /* RECORD_MARKER with only a retry: where to look for the id that stays in force. Up to the
+     * row's own position, it is the row's last id; after that, the id of the entry there. In all
+     * other entries 0. */
     uint64_t id_position;
     uint64_t time_ns; /* database clock */
     uint64_t wall_ms;
@@ -57,21 +58,21 @@ struct record_entry {
     struct spn_bytes data;
 };
 
-/* The hash of the data that entries, tags and checksums are made with (XXH3, 64 bits). */
+/* The hash of the data in entries, tags and checksums (XXH3, 64 bits). */
 uint64_t record_hash(struct spn_bytes data);
 
 size_t record_entry_size(uint64_t position, const struct record_entry *entry);
-/* Writes record_entry_size bytes to value (8-byte aligned or not). Uses entry->data_hash.
- * id, type and data are copied with one memcpy when they lie one behind the other. */
+/* Writes record_entry_size bytes to value (8-byte aligned or not). Uses entry->data_hash. id, type
+ * and data are copied with one memcpy if they follow one another in memory. */
 void record_put_entry(void *value, uint64_t position, const struct record_entry *entry);
 spn_err record_get_entry(struct spn_bytes value, uint64_t position,
                          struct record_entry *ret_entry) SPN_MUST_USE;
 
-/* What an entry that is damaged says of its session, whatever its checksum is; 0: nothing. */
+/* The epoch in a damaged entry, whatever its checksum is; 0: none. */
 uint64_t record_guess_epoch(struct spn_bytes value, uint64_t position);
 
-/* What is put in the place of entries that cannot be read any more: from this position on, below
- * `end`, nothing is known of what was there. record_get_lost: SPN_E_END: it is something else. */
+/* The value that replaces entries that cannot be read any more: from this position on, below `end`,
+ * nothing is known of what was there. record_get_lost: SPN_E_END: the value is something else. */
 enum { RECORD_LOST_SIZE_MAX = 64 };
 size_t record_put_lost(void *value, uint64_t position, uint64_t end);
 spn_err record_get_lost(struct spn_bytes value, uint64_t position, uint64_t *ret_end) SPN_MUST_USE;

@@ -22,8 +22,8 @@ enum {
     META_NARROWEST_EVENTS = 264,
     META_NARROWEST_BYTES = 272,
     META_NARROWEST_AGE = 280,
-    META_NARROWEST_KNOWN = 288, /* 0 in databases that did not keep it */
-    META_NOTE = 320,            /* the older ones end here, in zeros */
+    META_NARROWEST_KNOWN = 288, /* 0 in databases that did not store it */
+    META_NOTE = 320,            /* older values end here, in zeros */
     META_WALL = 320,
     META_BOOT_TIME = 328,
     META_BOOT_ID = 336,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* record_meta: the one value that says what the database is.
+/* record_meta: the one value that describes the database.
  *
- * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value they were
- *          read from.
+ * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value from which
+ *          they were read.
  * Units    sizes in bytes; *_ms wall time since 1970, shown only; *_ns the database clock.
- * Errors   every value carries a checksum over all its bytes and its key. A decode that meets
- *          another checksum or lengths that lie gives SPN_E_CORRUPT.
+ * Errors   every value has a checksum over all its bytes and its key. SPN_E_CORRUPT: a decode found
+ *          another checksum or impossible lengths.
  * Threads  pure functions.
  */
 #ifndef SPN_RECORD_META_H
@@ -25,26 +25,26 @@ enum {
     RECORD_DATABASE_ID_SIZE = 16,
 };
 
-/* Tells one database from another: one way from its secret, so that copies have the same. */
+/* Identifies a database. It is derived one way from the secret, so that copies have the same id. */
 void record_database_id(const uint8_t *secret, uint8_t ret_id[RECORD_DATABASE_ID_SIZE]);
 
 /* One value, under one key. */
 struct record_meta {
     uint32_t format;
     uint8_t secret[RECORD_SECRET_SIZE];
-    uint64_t checkpoint;          /* rows and index are complete up to this position */
-    uint32_t segment;             /* the newest complete segment */
-    uint64_t next_position;       /* never give a lower one again; the log's end may be higher */
-    uint64_t clock_ns;            /* database clock ... */
+    uint64_t checkpoint;    /* rows and index are complete up to this position */
+    uint32_t segment;       /* the newest complete segment */
+    uint64_t next_position; /* lower ones are never given out again; the log's end may be higher */
+    uint64_t clock_ns;      /* database clock ... */
     struct clock_moment clock_at; /* ... at this moment */
     uint64_t catch_up_max_ns;     /* how much of the wall clock's difference counts at a start */
     struct retention retention;
-    struct retention narrowest; /* of all rules so far: what trimming may have gone by. Of a
-                                          database that did not keep it: all but the newest event of
-                                          a session may be gone */
+    /* The narrowest of all rules so far: trimming may have used it. In a database that did not
+     * store it, all but the newest event of a session may be gone. */
+    struct retention narrowest;
 };
 
-/* The rule from now on. */
+/* Sets the rule from now on, and narrows `narrowest` by it. */
 void record_set_rule(struct record_meta *meta, const struct retention *rule);
 
 enum { RECORD_META_SIZE = 384 };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* record_producer: how far a producer got, and the results of its newest numbers.
  *
- * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value they were
- *          read from.
+ * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value from which
+ *          they were read.
  * Units    sizes in bytes; *_ms wall time since 1970, shown only; *_ns the database clock.
- * Errors   every value carries a checksum over all its bytes and its key. A decode that meets
- *          another checksum or lengths that lie gives SPN_E_CORRUPT.
+ * Errors   every value has a checksum over all its bytes and its key. SPN_E_CORRUPT: a decode found
+ *          another checksum or impossible lengths.
  * Threads  pure functions.
  */
 #ifndef SPN_RECORD_PRODUCER_H
@@ -22,14 +22,14 @@ enum {
     RECORD_RUNS_MAX = 4096,
 };
 
-/* One result of a producer's numbers, as in the protocol. */
+/* One result for a run of a producer's numbers, as in the protocol. */
 struct record_run {
     uint64_t first;
     uint32_t count;
     uint8_t result; /* enum wire_result */
 };
 
-/* Under the producer's 16-byte id, written in the transaction of its events. */
+/* Stored under the producer's 16-byte id, in the transaction of its events. */
 struct record_producer {
     uint64_t token;
     uint64_t number;               /* the last one committed */
@@ -37,8 +37,8 @@ struct record_producer {
     uint64_t time_ns;              /* database clock of the last change */
     const struct record_run *runs; /* encode: ascending, of numbers >= base */
     size_t run_count;
-    bool kept;    /* its app keeps the id; of older records, which do not say, this is assumed */
-    uint32_t uid; /* of who opened it; UINT32_MAX: not known */
+    bool kept;    /* its app keeps the id; assumed for older records, which do not have it */
+    uint32_t uid; /* of the user that opened it; UINT32_MAX: not known */
 };
 
 size_t record_producer_size(const struct record_producer *producer);

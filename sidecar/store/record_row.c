@@ -21,7 +21,7 @@ enum {
     ROW_LAST_MS = 56,
     ROW_LAST_NS = 64,
     ROW_STATE_POSITION = 72,
-    ROW_NAME = 80, /* then the last id, then the markers where there are any */
+    ROW_NAME = 80, /* then the last id, then the markers if there are any */
     ROW_MARKERS_SIZE = 8,
     NAME_EPOCH = 4,
 };

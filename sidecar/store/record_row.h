@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* record_row: a session's row and its name in the index.
  *
- * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value they were
- *          read from.
+ * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value from which
+ *          they were read.
  * Units    sizes in bytes; *_ms wall time since 1970, shown only; *_ns the database clock.
- * Errors   every value carries a checksum over all its bytes and its key. A decode that meets
- *          another checksum or lengths that lie gives SPN_E_CORRUPT.
+ * Errors   every value has a checksum over all its bytes and its key. SPN_E_CORRUPT: a decode found
+ *          another checksum or impossible lengths.
  * Threads  pure functions.
  */
 #ifndef SPN_RECORD_ROW_H
@@ -19,7 +19,7 @@
 
 enum { RECORD_NAME_SIZE = 12 };
 
-/* A session's persisted state as of the checkpoint, under its epoch. */
+/* A session's persisted state as of the checkpoint, stored under its epoch. */
 struct record_row {
     uint64_t seq;
     uint64_t position; /* of the newest entry */
@@ -28,10 +28,9 @@ struct record_row {
     uint64_t opened_ms;
     uint64_t last_ms;
     uint64_t last_ns;        /* database clock of the newest entry: activity */
-    uint64_t state_position; /* of the entry that made it closed or deleted; 0: it is live */
-    uint32_t segment;        /* newest segment with a block of it; 0: none */
-    uint32_t
-        segment_before; /* the one before: what holds while `segment` is above the checkpoint */
+    uint64_t state_position; /* of the entry that closed or deleted it; 0: it is live */
+    uint32_t segment;        /* newest segment with a block of the session; 0: none */
+    uint32_t segment_before; /* the one before it: used while `segment` is above meta.segment */
     uint32_t duplicates;
     uint32_t conflicts;
     uint8_t state; /* enum record_state */
@@ -39,7 +38,8 @@ struct record_row {
     struct spn_bytes last_id;
 };
 
-/* RECORD_DAMAGED: its row was lost to damage; this one has its name, so that it can be deleted. */
+/* RECORD_DAMAGED: the session's row was lost to damage. This row has its name, so that it can be
+ * deleted. */
 enum record_state {
     RECORD_LIVE = 0,
     RECORD_CLOSED = 1,
@@ -52,7 +52,7 @@ void record_put_row(void *value, uint64_t epoch, const struct record_row *row);
 spn_err record_get_row(struct spn_bytes value, uint64_t epoch,
                        struct record_row *ret_row) SPN_MUST_USE;
 
-/* The epoch of the newest session with this name: RECORD_NAME_SIZE bytes under the name. */
+/* The epoch of the newest session with this name: RECORD_NAME_SIZE bytes, stored under the name. */
 void record_put_name(void *value, struct spn_bytes name, uint64_t epoch);
 spn_err record_get_name(struct spn_bytes value, struct spn_bytes name,
                         uint64_t *ret_epoch) SPN_MUST_USE;

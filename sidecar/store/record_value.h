@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* record_value: what the encodings of all values share.
  *
- * All integers are little-endian. A value in an LMDB page may be only 2-byte aligned, so they are
- * moved with memcpy. The checksum comes first and covers what follows it.
+ * All integers are little-endian. A value in an LMDB page may be only 2-byte aligned, so integers
+ * are moved with memcpy. The checksum comes first (in meta after the magic and the format) and
+ * covers the bytes after it.
  */
 #ifndef SPN_RECORD_VALUE_H
 #define SPN_RECORD_VALUE_H
@@ -66,8 +67,8 @@ static inline uint8_t *put_bytes(uint8_t *at, struct spn_bytes bytes)
     return at + bytes.size;
 }
 
-/* A value that strays under another key, or into another table, must not pass there: the key is the
- * seed, mixed with a number of the table's own. */
+/* A value under another key, or in another table, must not pass: the seed is the key, mixed with a
+ * number of the table's own. */
 enum record_table { OF_ENTRY = 1, OF_ROW, OF_NAME, OF_PRODUCER, OF_BLOCK, OF_META, OF_SEGMENT };
 
 static inline uint32_t record_checksum(const uint8_t *bytes, size_t size, enum record_table table,

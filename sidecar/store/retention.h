@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* retention: which of a session's events are kept.
  *
- * A rule, not state: what it hides is gone for readers, whether or not it was trimmed yet.
+ * A rule, not state: an event that it hides is gone for readers, whether or not it was trimmed yet.
  *
  * Threads  pure functions.
  */
@@ -13,18 +13,18 @@
 
 struct record_entry;
 
-/* What of a session is kept: a rule, not state. 0: no limit. */
+/* Which of a session's events are kept: a rule, not state. 0: no limit. */
 struct retention {
-    uint64_t events_max; /* the newest so many */
-    uint64_t bytes_max;  /* an event goes when the data after it reaches so much */
+    uint64_t events_max; /* this many of the newest events */
+    uint64_t bytes_max;  /* an event goes when the data after it reaches this many bytes */
     uint64_t age_max_ns;
 };
 
-/* Whether an event is retained, when its session has come to last_seq and last_bytes. */
+/* Whether an event is retained when its session has reached last_seq and last_bytes. */
 bool retention_keeps(const struct retention *rule, const struct record_entry *event,
                      uint64_t last_seq, uint64_t last_bytes, uint64_t now_ns);
 
-/* Narrows *narrowest, the narrowest rule so far, by this one. */
+/* Narrows *narrowest, the narrowest rule so far, by this rule. */
 void retention_narrow(struct retention *narrowest, const struct retention *rule);
 
 #endif
