@@ -246,10 +246,10 @@ static void sidecars_error_is_told_in_its_words(void **state)
 }
 
 /* Nothing comes after it, though what follows would fit. */
-static void expect_no_more(const struct fake_item *items, size_t slice_items)
+static void expect_no_more(const struct fake_item *given, size_t slice_items)
 {
     struct spn_event event;
-    fake.items = items;
+    fake.items = given;
     fake.item_count = 4;
     fake.slice_items = slice_items;
     assert_int_equal(open_replay(""), SPN_OK);
