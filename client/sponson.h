@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sponson.h: hand server-sent events to the sidecar on this host, and get them back.
+/* sponson.h: publish server-sent events to the sidecar on this host, and read them back.
  *
  * A client is a connection to one sidecar. A producer publishes through it: each event gets a
- * ticket (1, 2, 3 ...) and ends in exactly one result. A replay reads a session, a subscription
- * reads it and goes on with what happens next.
+ * ticket (1, 2, 3 ...) and ends in exactly one result. A replay reads a session. A subscription
+ * reads a session and continues with its new events.
  *
- * Owns     what a call gives out through a ret_ pointer is yours until you close it. Close
+ * Owns     an object that a call returns through a ret_ pointer is yours until you close it. Close
  *          producers, replays and subscriptions before their client.
  * Lends    bytes in a struct spn_event, spn_last or spn_session that the library fills are valid
  *          until the next call on the object they came from.
  * Borrows  what you pass in is copied before the call returns.
  * Units    timeouts in milliseconds: 0 never waits, -1 waits for ever.
- * Errors   every fallible call returns an spn_err that must be looked at; on failure what a ret_
- *          pointer names is untouched unless said otherwise. spn_client_detail has the words.
- *          NULL where an object, an event or a place for the answer is wanted is SPN_E_INVALID; a
- *          call that returns no spn_err then gives 0, -1 for a descriptor, or nothing. Bytes with a
- *          size and no data are SPN_E_INVALID too.
- * Sizes    a struct of options begins with its size, which says what the app knows of it: fields
- *          that a smaller one does not have are taken as their default, and fields of a larger one,
- *          of a later version, must be zero as long as this version does not know them.
- * Threads  one client, with all that came from it, per thread at a time. The library starts no
- *          threads of its own (libzmq runs one I/O thread for all clients of a process), and has no
- *          callbacks. After a fork the child gets SPN_E_FORKED, and may only close what it
- *          inherited; a client that it opens itself works.
+ * Errors   every call that can fail returns an spn_err, which must be checked. On failure the
+ *          target of a ret_ pointer is unchanged unless said otherwise. spn_client_detail describes
+ *          the failure. NULL for a required object, event or place for the answer is
+ *          SPN_E_INVALID; a call that returns no spn_err then returns 0, -1 for a descriptor, or
+ *          nothing. Bytes with a size and no data are SPN_E_INVALID too.
+ * Sizes    a struct of options begins with its size, which tells the library what fields the app
+ *          knows. Fields missing from a smaller struct take their defaults. A larger struct comes
+ *          from a later version: the fields that this version does not know must be zero.
+ * Threads  one thread at a time may use a client and the objects that came from it. The library
+ *          starts no threads of its own (libzmq runs one I/O thread for all clients of a process)
+ *          and has no callbacks. After a fork the child gets SPN_E_FORKED and may only close what
+ *          it inherited; a client that it opens itself works.
  */
 #ifndef SPONSON_H
 #define SPONSON_H
@@ -51,45 +51,45 @@ typedef struct spn_replay spn_replay;
 typedef struct spn_sse spn_sse;
 typedef struct spn_subscription spn_subscription;
 
-/* "SPN_E_TIMEOUT", and a short sentence. Constant strings. */
+/* A code's name, such as "SPN_E_TIMEOUT", and a short sentence about it. Constant strings. */
 SPN_API const char *spn_err_name(spn_err err);
 SPN_API const char *spn_err_text(spn_err err);
 
-/* The version of the library that is linked, as "major.minor.patch". */
+/* The version of the linked library, as "major.minor.patch". */
 SPN_API const char *spn_version(void);
 
 /* -- events ------------------------------------------------------------------------------------ */
 
 #define SPN_RETRY_NONE UINT32_MAX
 
-/* What is published, and what is read. */
+/* What is published and read. */
 typedef enum spn_event_kind {
     SPN_EVENT = 0,
-    /* No event: what a block of an event stream says that has no data. An id, which is in force
-     * from here on (a reader can go on after it, and it is the session's last id), a retry, or
-     * both; without an id the one in force stays. It has a seq and is retained as an event is, is
-     * written again as it came, and dispatches nothing. */
+    /* Not an event: a block of an event stream without data. It has an id, a retry, or both. Its id
+     * is in force from here on: readers can resume after it, and it is the session's last id.
+     * Without an id, the id in force stays. A marker has a seq and is retained as an event is. It
+     * is written back as it came, and dispatches nothing. */
     SPN_MARKER = 1,
     SPN_RESET = 2, /* a marker after which no id is in force: an `id:` without a value */
 } spn_event_kind;
 
-/* One server-sent event, or a marker, which has no type and no data. The second half is the
- * sidecar's and ignored on publish. */
+/* One server-sent event, or a marker, which has no type and no data. The sidecar fills in the
+ * second half; publishing ignores it. */
 struct spn_event {
     spn_event_kind kind;
-    struct spn_bytes id;   /* up to 4,096 bytes without NUL, CR, LF; empty: the library gives one,
-                              but not to a marker */
+    struct spn_bytes id;   /* up to 4,096 bytes without NUL, CR, LF; empty: the library gives the
+                              event an id, but not a marker */
     struct spn_bytes type; /* the `event:` field, up to 255 bytes; empty: "message" */
-    struct spn_bytes data; /* any bytes but CR; the sidecar's limit, 4 MiB by default */
-    uint32_t retry_ms;     /* SPN_RETRY_NONE: none. Mind that 0 is a value: use SPN_EVENT_INIT */
+    struct spn_bytes data; /* any bytes but CR, up to the sidecar's limit, 4 MiB by default */
+    uint32_t retry_ms;     /* SPN_RETRY_NONE: none. 0 is a value: initialise with SPN_EVENT_INIT */
 
     uint64_t seq;      /* number in its session: 1, 2, 3 ... */
     uint64_t position; /* number in the sidecar's log */
-    uint64_t epoch;    /* the life of the session that it belongs to */
+    uint64_t epoch;    /* the session's epoch: the life of the session that the event belongs to */
     uint64_t time_ms;  /* wall time at the sidecar, since 1970; for people only */
 };
 
-#ifdef __cplusplus /* which names fields in a list from C++20 on only */
+#ifdef __cplusplus /* before C++20 it has no designated initialisers */
 #define SPN_EVENT_INIT                                                                             \
     {                                                                                              \
         SPN_EVENT, {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, SPN_RETRY_NONE, 0, 0, 0, 0            \
@@ -101,7 +101,7 @@ struct spn_event {
     }
 #endif
 
-/* Bytes of a C string, without its NUL. */
+/* The bytes of a C string, without its NUL. */
 SPN_API struct spn_bytes spn_text(const char *text);
 
 /* -- client ------------------------------------------------------------------------------------ */
@@ -110,64 +110,65 @@ struct spn_client_options {
     size_t size; /* sizeof(struct spn_client_options): later versions add fields at the end */
     const char *socket_dir; /* NULL: $SPONSON_SOCKET_DIR; if that is not set, /run/sponson or
                                $XDG_RUNTIME_DIR/sponson, the first that has sockets in it */
-    bool at_once;           /* where nobody listens, fail instead of waiting for a start */
-    int send_hwm; /* batches that ZeroMQ may hold on their way to the sidecar (ZMQ_SNDHWM of
-                     ingest.sock); 0: 128. Bounds level none, which keeps no window */
+    bool at_once;           /* if nobody listens, fail instead of waiting for a sidecar to start */
+    int send_hwm; /* batches that ZeroMQ may queue on the way to the sidecar (ZMQ_SNDHWM of
+                     ingest.sock); 0: 128. It bounds level none, which keeps no window */
 };
 
-/* Connects and shakes hands, up to timeout_ms; a sidecar that starts meanwhile is found. options
- * may be NULL.
- * SPN_E_UNAVAILABLE: nobody listens there. SPN_E_TIMEOUT: somebody does, and did not answer in
+/* Connects and does the handshake, within timeout_ms. A sidecar that starts during that time is
+ * found. options may be NULL.
+ * SPN_E_UNAVAILABLE: nobody listens there. SPN_E_TIMEOUT: somebody listens but did not answer in
  * time. SPN_E_PATH: the sockets may not be opened (the detail says which, and why), or their path
  * is too long for a Unix socket. SPN_E_VERSION: the sidecar speaks another major version.
- * SPN_E_INVALID: options without a size.
- * SPN_E_SYSTEM: a system call failed, as the detail says. With fewer than 16 free descriptors that
- * is so before any is used: libzmq would abort the process where it finds none. SPN_E_NOMEM.
- * ret_detail, if not NULL, gets words for a person (at most detail_size bytes with the NUL) when
- * the call fails, since there is no client to ask. */
+ * SPN_E_INVALID: options without a size. SPN_E_NOMEM.
+ * SPN_E_SYSTEM: a system call failed; the detail says which. With fewer than 16 free descriptors
+ * the call fails this way before it uses any, because libzmq aborts the process if it finds none.
+ * ret_detail, if not NULL, receives a description for a person (at most detail_size bytes with the
+ * NUL) when the call fails, since there is then no client for spn_client_detail. */
 SPN_API spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
                                 int timeout_ms, char *ret_detail, size_t detail_size) SPN_MUST_USE;
 
-/* Takes NULL. Close its producers before: one that is not closed keeps its place among those that
- * the sidecar knows for an hour or longer. Events that are not acknowledged yet are dropped: see
- * spn_producer_close. The last
- * events of level none have 100 ms to leave the process: the last client to be closed waits for
- * them, and so a process that wants them gone closes all its clients before it exits. */
+/* Takes NULL. Close the client's producers first: a producer that was not closed occupies a place
+ * in the sidecar's table of producers for an hour or longer. Events that are not acknowledged yet
+ * are dropped: see spn_producer_close. The last events of level none have 100 ms to leave the
+ * process. The last client to be closed waits for them, so a process that wants them sent closes
+ * all its clients before it exits. */
 SPN_API void spn_client_close(spn_client *client);
 
-/* Words about the last failure on this client; never NULL, valid until its next call. */
+/* Describes the last failure on this client. Never NULL; valid until the client's next call. */
 SPN_API const char *spn_client_detail(const spn_client *client);
 
-/* The largest event data the sidecar takes, in bytes. */
+/* The largest event data the sidecar accepts, in bytes. */
 SPN_API size_t spn_client_data_max(const spn_client *client);
 
-/* A file descriptor for poll, epoll and the like, owned by the client: readable (level-triggered)
- * whenever spn_client_step has something to do, its own timers included, and also when another call
- * took something in since the last step: results may be waiting. It stays readable until
- * spn_client_step is called. Only for waiting: do not read from it. */
+/* A file descriptor for poll, epoll and the like, owned by the client. It is readable
+ * (level-triggered) whenever spn_client_step has something to do, including the client's own
+ * timers. It is also readable if another call received something since the last step: results may
+ * be waiting. It stays readable until spn_client_step is called. Only wait on it: do not read from
+ * it. */
 SPN_API int spn_client_fd(const spn_client *client);
 
-/* Does what is due and returns at once: sends, takes answers, reconnects. Never blocks. Results
- * then wait in spn_producer_next_ack. SPN_E_FENCED, SPN_E_FORKED and other errors that last are
- * returned each time; a sidecar that is gone is not an error here: the library goes on trying. */
+/* Does what is due and returns at once: sends, receives answers, reconnects. Never blocks. Results
+ * then wait in spn_producer_next_ack. SPN_E_FENCED, SPN_E_FORKED and other lasting errors are
+ * returned each time. A sidecar that is gone is not an error here: the library keeps trying. */
 SPN_API spn_err spn_client_step(spn_client *client) SPN_MUST_USE;
 
 /* -- publishing -------------------------------------------------------------------------------- */
 
 /* What an acknowledgement means. */
 typedef enum spn_level {
-    SPN_NONE = 0,     /* nothing is reported, and nothing is sent again */
-    SPN_ACCEPTED = 1, /* in the sidecar's memory, in order, duplicates decided */
+    SPN_NONE = 0,     /* only refusals are reported, and nothing is sent again */
+    SPN_ACCEPTED = 1, /* in the sidecar's memory, in order, checked for duplicates */
     SPN_DURABLE = 2,  /* committed to disk with default sync: survives kill -9 and power loss */
 } spn_level;
 
-/* How an event ended; each ends in exactly one. */
+/* How an event ended. Each event ends in exactly one result. */
 typedef enum spn_result {
     SPN_STORED = 0,
     SPN_DUPLICATE = 1, /* same id and same data within the session's window: not stored again. An
-                          id is recognised for certain while fewer than 128 entries with an id
-                          followed it in this life and its entry is retained */
-    SPN_CONFLICT = 2,  /* same id, other data: not stored */
+                          id is certain to be recognised while its entry is retained and fewer than
+                          128 entries with an id followed it in the same epoch */
+    SPN_CONFLICT = 2,  /* same id, different data: not stored */
     SPN_REFUSED = 3,   /* see spn_ack.code */
     SPN_LOST = 4,      /* below level durable: accepted, and lost with the sidecar's memory. At any
                           level: the sidecar has an older copy of its database, or another one */
@@ -178,54 +179,54 @@ SPN_API const char *spn_result_name(spn_result result);
 struct spn_ack {
     uint64_t ticket;
     spn_result result;
-    spn_err code; /* SPN_OK; why it was refused; SPN_E_LOST */
+    spn_err code; /* SPN_OK; the reason of a refusal; SPN_E_LOST */
 };
 
 #define SPN_PRODUCER_ID_SIZE 16
 
 struct spn_producer_options {
     size_t size;          /* sizeof(struct spn_producer_options) */
-    spn_level level;      /* 0-initialised means none; spn_producer_defaults says durable */
-    const uint8_t *id;    /* 16 bytes of your own, kept over restarts of the app; NULL: random.
-                             Opening an id fences whoever held it before. */
-    size_t window_bytes;  /* in flight at most, up to 1 GiB; 0: 4 MiB. One event always fits */
-    size_t window_events; /* in flight at most, up to 16,777,216; 0: 65,536 */
-    int send_timeout_ms;  /* how long spn_publish waits for room; 0 never waits, -1 for ever; less
-                             is SPN_E_INVALID */
-    bool latest_only;     /* see below; send_timeout_ms is not looked at then */
+    spn_level level;      /* zero-initialised means none; spn_producer_defaults sets durable */
+    const uint8_t *id;    /* 16 bytes of your own, kept across restarts of the app; NULL: random.
+                             Opening an id fences its previous holder. */
+    size_t window_bytes;  /* most bytes in flight, up to 1 GiB; 0: 4 MiB. One event always fits */
+    size_t window_events; /* most events in flight, up to 16,777,216; 0: 65,536 */
+    int send_timeout_ms;  /* how long spn_publish waits for room; 0 never waits, -1 waits for ever;
+                             less is SPN_E_INVALID */
+    bool latest_only;     /* see below; send_timeout_ms is then not used */
 };
 
-/* Latest only is for apps that must never stall and want, while the sidecar is behind, only the
- * newest event of each session to get through: a proxy that only needs to know where its sessions
+/* Latest only is for apps that must never stall. While the sidecar is behind, only the newest event
+ * of each session gets through. An example is a proxy that only needs to know where its sessions
  * stand.
  *
- * spn_publish then never waits and never returns SPN_E_BACKPRESSURE. While the window is full an
- * event is held back as its session's pending one, and takes the place of the one that was pending
- * before. What is pending goes out as soon as there is room, before anything that is published
- * later, the session that has waited longest first.
+ * spn_publish then never waits and never returns SPN_E_BACKPRESSURE. While the window is full, an
+ * event is held back as its session's pending event, and replaces the event that was pending
+ * before. Pending events are sent as soon as there is room, before anything that is published
+ * later. The session that has waited longest goes first.
  *
- * Tickets are the numbers that go over the wire, so what is pending has none yet (*ret_ticket is 0)
- * and gets the next one when it leaves. An event that was replaced never has a ticket, a result, a
- * seq or a given id: it is counted in spn_counters.replaced and never existed for the sidecar. So
- * results stay one for each ticket, in order, and publish calls that succeeded = taken + pending +
- * replaced. To learn that the newest is on disk, flush.
+ * Tickets are the numbers on the wire. So a pending event has no ticket yet (*ret_ticket is 0), and
+ * gets the next one when it leaves. A replaced event never has a ticket, a result, a seq or a given
+ * id. It is counted in spn_counters.replaced; the sidecar never sees it. So there is still one
+ * result for each ticket, in order, and successful publish calls = taken + pending + replaced. To
+ * make sure that the newest event is on disk, flush.
  *
- * spn_session_close and spn_session_delete do not wait either, and replace nothing: they go after
- * their session's pending event, are not replaced, and what is published afterwards is pending
- * after them.
+ * spn_session_close and spn_session_delete do not wait either. They replace nothing and are not
+ * replaced. They go after their session's pending event, and events published afterwards are
+ * pending after them.
  *
- * A marker takes the place of its session's pending marker, and waits after its pending event; the
- * next event takes the place of both. One with a retry alone leaves the pending marker its id.
+ * A marker replaces its session's pending marker, and waits after its session's pending event. The
+ * next event replaces both. A marker with only a retry leaves the pending marker's id in place.
  *
- * As many entries and bytes may be pending as the window has, or as the default window would have
- * if that is more (65,536 and 4 MiB), and one of any size. Beyond that spn_publish returns
- * SPN_E_TOO_MANY at once, and the event is not taken; sessions that have a pending event can still
- * replace it. */
+ * The pending entries are bounded in number and in bytes: by the window, or by the default window
+ * (65,536 and 4 MiB) if that is larger. A single entry may have any size. Beyond the bound
+ * spn_publish returns SPN_E_TOO_MANY at once, and the event is not taken. Sessions that have a
+ * pending event can still replace it. */
 
-/* Level durable, random id, default windows, send timeout 100 ms. Part of the app: a library that
- * has more fields could not return them to one that has no room for them.
- * For who adds a field: its default is 0, and nothing is set here; a library from before the field
- * refuses anything else. */
+/* Level durable, random id, default windows, send timeout 100 ms. This is compiled into the app: a
+ * library with more fields could not return them to an app that has no room for them.
+ * If you add a field, make its default 0 and set nothing here: a library from before the field
+ * refuses any other value. */
 static inline struct spn_producer_options spn_producer_defaults(void)
 {
     static struct spn_producer_options zero; /* a list would warn in C or in C++ */
@@ -236,123 +237,130 @@ static inline struct spn_producer_options spn_producer_defaults(void)
     return options;
 }
 
-/* Takes the producer id at the sidecar. options may be NULL for the defaults.
+/* Opens a producer: it becomes the holder of its id at the sidecar. options may be NULL for the
+ * defaults.
  * SPN_E_UNAVAILABLE, SPN_E_TIMEOUT, SPN_E_INVALID, SPN_E_NOMEM.
- * SPN_E_LIMIT: the sidecar knows as many ids as it may, and all of them are in use.
+ * SPN_E_LIMIT: the sidecar has as many producer ids as it may have, and all of them are in use.
  *
- * The sidecar remembers an id that the app gives, and how far it got, until it has not heard of it
- * for --producer-ttl (a week by default). A random id is forgotten when its producer is closed with
- * nothing outstanding. */
+ * The sidecar remembers an id that the app supplies, and its last number, until it has received
+ * nothing from its holder for --producer-ttl (a week by default). It forgets a random id when the
+ * producer is closed with nothing outstanding. */
 SPN_API spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,
                                   const struct spn_producer_options *options,
                                   int timeout_ms) SPN_MUST_USE;
 
-/* The number the sidecar last committed for this producer id when it was opened: the first ticket
- * is one more. 0 for a new id. */
+/* The last number that the sidecar had committed for this producer id when it was opened. The first
+ * ticket is one higher. 0 for a new id. */
 SPN_API uint64_t spn_producer_committed(const spn_producer *producer);
 
-/* Hands one event over to be sent. ret_ticket may be NULL. While the in-flight window is full it
- * waits up to the send timeout.
- * SPN_E_BACKPRESSURE: no room in time, not taken, nothing else lost: publish it again.
+/* Takes one event to be sent. ret_ticket may be NULL. While the in-flight window is full, the call
+ * waits for up to the send timeout.
+ * SPN_E_BACKPRESSURE: there was no room in time. The event was not taken and nothing else is lost:
+ * publish it again.
  * SPN_E_INVALID: a marker with a type or data, with neither id nor retry, or a reset with an id.
- * SPN_E_TOO_MANY: with latest_only only. SPN_E_NOMEM. SPN_E_BAD_SESSION, SPN_E_BAD_ID,
+ * SPN_E_TOO_MANY: only with latest_only. SPN_E_NOMEM. SPN_E_BAD_SESSION, SPN_E_BAD_ID,
  * SPN_E_BAD_TYPE, SPN_E_BAD_DATA, SPN_E_EVENT_TOO_LARGE: not taken, no ticket used. SPN_E_FENCED:
- * somebody else opened the same id. Never SPN_E_UNAVAILABLE: a sidecar that restarts is ridden out.
+ * somebody else opened the same id. Never SPN_E_UNAVAILABLE: the library waits for a sidecar that
+ * restarts.
  *
- * An event goes out at once when nothing is in flight; while an acknowledgement is outstanding
- * events gather, and go out when there are 256 of them or 64 KiB, or with the next call that finds
- * it arrived: spn_publish, spn_client_step or any call that waits. An app that stops calling calls
- * spn_producer_flush(producer, 0) first, or watches spn_client_fd. A call that waits for results
- * sends what is gathered before it sleeps. */
+ * An event is sent at once when nothing is in flight. While an acknowledgement is outstanding,
+ * events gather. They are sent when there are 256 of them or 64 KiB, or by the next call that finds
+ * that the acknowledgement has arrived: spn_publish, spn_client_step or any call that waits. Before
+ * an app stops calling, it calls spn_producer_flush(producer, 0); or it watches spn_client_fd. A
+ * call that waits for results sends the gathered events before it sleeps. */
 SPN_API spn_err spn_publish(spn_producer *producer, struct spn_bytes session,
                             const struct spn_event *event, uint64_t *ret_ticket) SPN_MUST_USE;
 
-/* The same for count events of one session. *ret_taken, always set, says how many of the first
- * ones were taken, with consecutive tickets from *ret_first (may be NULL; set when any was; 0 with
- * latest_only when one of them was held back). SPN_E_BACKPRESSURE: the rest found no room. */
+/* Does the same for count events of one session. *ret_taken is always set: so many events from the
+ * first one on were taken, with consecutive tickets from *ret_first on. ret_first may be NULL.
+ * *ret_first is set if any event was taken; it is 0 with latest_only if one of them was held back.
+ * SPN_E_BACKPRESSURE: there was no room for the rest. */
 SPN_API spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
                                  const struct spn_event *events, size_t count, size_t *ret_taken,
                                  uint64_t *ret_first) SPN_MUST_USE;
 
-/* Closes a session: it takes no more events, whoever publishes them (SPN_REFUSED, SPN_E_CLOSED;
- * what was on its way after the first that is refused is refused with it; an id that is in the
- * window is a duplicate or a conflict as before). What it has stays and can be read; who subscribes
- * gets all of it and then SPN_ITEM_END with SPN_E_CLOSED.
+/* Closes a session: it takes no more events, from any producer (SPN_REFUSED, SPN_E_CLOSED). Events
+ * that were on their way after the first refused one are refused with it. An event whose id is in
+ * the window is a duplicate or a conflict as before. The stored events stay and can be read. A
+ * subscription delivers all of them and then SPN_ITEM_END with SPN_E_CLOSED.
  *
- * A close is not a call that waits for an answer. It takes a ticket as an event does, is carried
- * out in order with this producer's events, and is sent again until it has ended: SPN_STORED; or
- * SPN_DUPLICATE: that life was closed before; or SPN_REFUSED with SPN_E_UNKNOWN_SESSION: there is
- * none, or SPN_E_OTHER_EPOCH: it has another life now. epoch: the life that is meant, as
- * spn_last_event and others return it; 0: whichever is current when the sidecar decides, which is
- * what a producer wants that has just published to it.
+ * The call does not wait for an answer. A close takes a ticket as an event does, is carried out in
+ * order with this producer's events, and is sent again until it has a result:
+ * SPN_STORED. SPN_DUPLICATE: this epoch was closed before. SPN_REFUSED with SPN_E_UNKNOWN_SESSION:
+ * there is no such session. SPN_REFUSED with SPN_E_OTHER_EPOCH: the session has another epoch now.
+ *
+ * epoch: the session's epoch, as spn_last_event and others return it; 0: the epoch that is current
+ * when the sidecar decides. A producer that has just published to the session passes 0.
  *
  * Fails as spn_publish does: SPN_E_BAD_SESSION, SPN_E_BACKPRESSURE, SPN_E_FENCED; then no ticket
  * is used. ret_ticket may be NULL. */
 SPN_API spn_err spn_session_close(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
                                   uint64_t *ret_ticket) SPN_MUST_USE;
 
-/* Deletes a session, closed or not, with all its events; who subscribes to it gets SPN_ITEM_END
- * with SPN_E_DELETED. The next event for this name opens a new life: another epoch, seqs from 1,
- * and no duplicates of what was deleted. All else is as with spn_session_close, but that nothing is
- * a duplicate. */
+/* Deletes a session, closed or not, with all its events. Its subscriptions get SPN_ITEM_END with
+ * SPN_E_DELETED. The next event for this name opens a new session: with another epoch, seqs from 1,
+ * and no duplicates of deleted events. All else is as with spn_session_close, except that a delete
+ * is never a duplicate. */
 SPN_API spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
                                    uint64_t *ret_ticket) SPN_MUST_USE;
 
-/* Room for an id that the library gives, with its NUL. */
+/* Room for an id that the library gives to an event, with its NUL. */
 #define SPN_GIVEN_ID_MAX 48
 
-/* The id that the event of this ticket has when it was published without one: known at once, the
- * same over resends and restarts. Returns its length; writes a NUL-terminated string. */
+/* The id of this ticket's event if it was published without one. It is known at once, and stays the
+ * same across resends and restarts. Returns its length; writes a NUL-terminated string. */
 SPN_API size_t spn_given_id(const spn_producer *producer, uint64_t ticket,
                             char ret_id[SPN_GIVEN_ID_MAX]);
 
-/* The next result that is known, in ticket order; each ticket is reported once. With level none
+/* Returns the next known result, in ticket order. Each ticket is reported once; with level none
  * only refusals are. SPN_E_TIMEOUT: none yet. SPN_E_END: nothing is outstanding. SPN_E_FENCED and
- * other errors that last: after the results that were known before.
- * Results wait until they are fetched, up to window_events of them; beyond that the oldest are
+ * other lasting errors come after the results that were known before.
+ * Results wait until they are fetched, up to window_events of them. Beyond that the oldest are
  * dropped unread (spn_producer_counters still counts them). */
 SPN_API spn_err spn_producer_next_ack(spn_producer *producer, int timeout_ms,
                                       struct spn_ack *ret_ack) SPN_MUST_USE;
 
-/* Waits until every event taken so far has ended, and sends what is gathered; with timeout_ms 0 it
- * only sends. With level none an event has ended when it was sent. Results stay for
+/* Sends the gathered events, and waits until every event taken so far has ended. With timeout_ms 0
+ * it only sends. With level none an event has ended when it was sent. Results stay for
  * spn_producer_next_ack. SPN_E_TIMEOUT; SPN_E_FENCED. */
 SPN_API spn_err spn_producer_flush(spn_producer *producer, int timeout_ms) SPN_MUST_USE;
 
-/* Waits for one ticket's result and gives it, leaving the others' for spn_producer_next_ack.
- * SPN_E_INVALID: no such ticket, or its result was dropped or fetched already. */
+/* Waits for the result of one ticket and returns it. The other results stay for
+ * spn_producer_next_ack. SPN_E_INVALID: no such ticket, or its result was already dropped or
+ * fetched. */
 SPN_API spn_err spn_producer_wait(spn_producer *producer, uint64_t ticket, int timeout_ms,
                                   struct spn_ack *ret_ack) SPN_MUST_USE;
 
 struct spn_counters {
     uint64_t taken;  /* tickets given */
-    uint64_t stored; /* events, closes, deletes: a close that was carried out counts here */
+    uint64_t stored; /* events, and the closes and deletes that were carried out */
     uint64_t duplicates;
     uint64_t conflicts;
     uint64_t refused;
-    uint64_t lost;         /* also those whose result you had fetched before they were lost. Above 0
+    uint64_t lost;         /* also events that were lost after you had fetched their result. Above 0
                               with level durable: the sidecar's database was replaced by an older
-                              copy, or another one; spn_client_detail has the words */
+                              copy, or by another one; spn_client_detail describes it */
     uint64_t resent;       /* events sent more than once */
-    uint64_t backpressure; /* publish calls that met a full window past the timeout */
+    uint64_t backpressure; /* publish calls that found the window full until their timeout */
     uint64_t unacknowledged; /* without a result yet; with level none: not sent yet */
-    uint64_t pending;        /* of these, held back without a ticket; see latest_only */
-    uint64_t replaced;       /* events that a newer one of their session replaced meanwhile */
+    uint64_t pending;  /* of the unacknowledged: held back without a ticket; see latest_only */
+    uint64_t replaced; /* pending events that a newer one of their session replaced */
 };
 
 SPN_API struct spn_counters spn_producer_counters(const spn_producer *producer);
 
-/* Flushes for up to timeout_ms, then frees the producer whatever the outcome. With nothing
- * outstanding the sidecar learns that a random id is not used any more. ret_unacknowledged
- * (may be NULL) is how many events have no result. SPN_E_TIMEOUT: there were some. Takes NULL. */
+/* Flushes for up to timeout_ms, then frees the producer whatever the outcome. If nothing is
+ * outstanding, the sidecar is informed that a random id is no longer used. *ret_unacknowledged is
+ * the number of events without a result (the pointer may be NULL). SPN_E_TIMEOUT: there were some.
+ * Takes NULL. */
 SPN_API spn_err spn_producer_close(spn_producer *producer, int timeout_ms,
                                    uint64_t *ret_unacknowledged);
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
 struct spn_last {
-    struct spn_bytes id; /* in force after the newest durable event or marker; empty: none is */
-    uint64_t seq;        /* of that one; 0 while there is none */
+    struct spn_bytes id; /* in force after the newest durable event or marker; empty: no id is */
+    uint64_t seq;        /* of that event or marker; 0 while there is none */
     uint64_t epoch;
     uint64_t position;
     uint64_t time_ms;
@@ -362,25 +370,25 @@ struct spn_last {
 SPN_API spn_err spn_last_event(spn_client *client, struct spn_bytes session, int timeout_ms,
                                struct spn_last *ret_last) SPN_MUST_USE;
 
-/* Starts reading a session up to its newest durable event. after: the id to go on after; empty or
- * data NULL: from the earliest retained.
- * SPN_E_UNKNOWN_ID: no retained event has it; the words say how many events of the session are not
- * retained any more. SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_TIMEOUT,
- * SPN_E_UNAVAILABLE. */
+/* Starts reading a session up to its newest durable event. after: the id to resume after; empty or
+ * data NULL: start with the earliest retained event.
+ * SPN_E_UNKNOWN_ID: no retained event has this id; spn_client_detail says how many events of the
+ * session are no longer retained. SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION, SPN_E_BAD_ID,
+ * SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client,
                                 struct spn_bytes session, struct spn_bytes after,
                                 int timeout_ms) SPN_MUST_USE;
 
-/* The next event or marker. SPN_E_END: caught up with what was durable when it was asked; calling
- * again asks again. SPN_E_OTHER_EPOCH: the session was opened anew meanwhile;
- * SPN_E_UNKNOWN_SESSION: it was deleted. SPN_E_PROTOCOL: the sidecar left an event out; nothing
- * after it is given. Rides through a restart of the sidecar within the timeout; after SPN_E_TIMEOUT
- * call again. */
+/* Returns the next event or marker. SPN_E_END: caught up with what was durable when the sidecar
+ * was last asked; the next call asks again. SPN_E_OTHER_EPOCH: a new session with this name was
+ * opened meanwhile. SPN_E_UNKNOWN_SESSION: the session was deleted. SPN_E_PROTOCOL: the sidecar
+ * left an event out; no event after it is returned. The call continues across a restart of the
+ * sidecar within the timeout; after SPN_E_TIMEOUT call again. */
 SPN_API spn_err spn_replay_next(spn_replay *replay, int timeout_ms,
                                 struct spn_event *ret_event) SPN_MUST_USE;
 
-/* How many events between the start and the last one given were no longer retained, markers among
- * them. */
+/* How many events and markers between the start and the last returned event were no longer
+ * retained. */
 SPN_API uint64_t spn_replay_missing(const spn_replay *replay);
 
 SPN_API void spn_replay_close(spn_replay *replay); /* takes NULL */
@@ -390,14 +398,14 @@ SPN_API void spn_replay_close(spn_replay *replay); /* takes NULL */
 /* Where a subscription begins. */
 typedef enum spn_start {
     SPN_EARLIEST = 0,
-    SPN_AFTER_ID = 1, /* what a browser asks for with Last-Event-ID */
-    SPN_NOW = 3,      /* after the newest event that is durable when the sidecar is asked */
+    SPN_AFTER_ID = 1, /* what a browser requests with Last-Event-ID */
+    SPN_NOW = 3,      /* after the newest event that is durable when the sidecar gets the request */
 } spn_start;
 
-/* What it means when the start cannot be had. */
+/* What to do when the subscription cannot begin at its start. */
 typedef enum spn_otherwise {
     SPN_FAIL = 0,    /* the subscription ends */
-    SPN_RESTART = 1, /* an unknown id: go on from the earliest */
+    SPN_RESTART = 1, /* an unknown id: begin with the earliest event */
     SPN_WAIT = 2,    /* an unknown session: wait until it is opened */
 } spn_otherwise;
 
@@ -406,49 +414,49 @@ struct spn_subscription_options {
     spn_start start;
     struct spn_bytes after; /* with SPN_AFTER_ID; not empty then */
     spn_otherwise otherwise;
-    size_t window_bytes; /* that may be on their way unread; 0: 256 KiB. One event always fits */
+    size_t window_bytes; /* most unread bytes on their way; 0: 256 KiB. One event always fits */
 };
 
 typedef enum spn_item_kind {
     SPN_ITEM_VERDICT = 0, /* the first: where it begins; missing: events trimmed before that */
-    SPN_ITEM_EVENT = 1,   /* or a marker: event.kind says which */
+    SPN_ITEM_EVENT = 1,   /* an event or a marker: event.kind says which */
     SPN_ITEM_GAP = 2,     /* `missing` events were trimmed before they could be delivered */
     SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID (no retained event
-                         has it; of the session `missing` events are not retained any more: 0: it
-                         never had it), SPN_E_CLOSED (all of it was delivered), SPN_E_DELETED (or
-                         expired), SPN_E_LIMIT (its user has as many subscriptions as are left to
-                         others), SPN_E_IO */
+                         has it; `missing` events of the session are no longer retained; if 0, the
+                         session never had the id), SPN_E_CLOSED (everything was delivered),
+                         SPN_E_DELETED (or expired), SPN_E_LIMIT (its user has as many subscriptions
+                         as are left to others), SPN_E_IO */
 } spn_item_kind;
 
 struct spn_item {
     spn_item_kind kind;
     struct spn_event event; /* SPN_ITEM_EVENT: valid until the next call on the subscription */
-    uint64_t missing;       /* events and markers; of a verdict, a gap, an end by an unknown id */
+    uint64_t missing;       /* events and markers; in a verdict, a gap, an end by an unknown id */
     uint64_t seq;           /* where the cursor stands */
     uint64_t epoch;
     spn_err why; /* SPN_ITEM_END */
 };
 
-/* Subscribes to a session and returns at once; the first item is the verdict. The subscription
- * rides through restarts of the sidecar: it goes on after the last event it gave, without another
- * verdict. options may be NULL: from the earliest, fail. Credit is granted as items are taken.
+/* Subscribes to a session and returns at once. The first item is the verdict. The subscription
+ * survives restarts of the sidecar: it continues after the last event it returned, without another
+ * verdict. options may be NULL: SPN_EARLIEST, SPN_FAIL. Credit is granted as items are taken.
  * SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_INVALID, SPN_E_NOMEM. */
 SPN_API spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
                               struct spn_bytes session,
                               const struct spn_subscription_options *options) SPN_MUST_USE;
 
-/* The next item of this subscription. SPN_E_TIMEOUT: none yet. SPN_E_END: it ended, and that was
- * given. */
+/* Returns the next item of this subscription. SPN_E_TIMEOUT: none yet. SPN_E_END: the subscription
+ * ended, and SPN_ITEM_END was already returned. */
 SPN_API spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
                                       struct spn_item *ret_item) SPN_MUST_USE;
 
-/* The next item of any subscription of the client, in turn. SPN_E_TIMEOUT; SPN_E_END: there is no
- * subscription that could have one. */
+/* Returns the next item of any subscription of the client, in turn. SPN_E_TIMEOUT; SPN_E_END: no
+ * subscription can have another item. */
 SPN_API spn_err spn_next_of_any(spn_client *client, int timeout_ms,
                                 spn_subscription **ret_subscription,
                                 struct spn_item *ret_item) SPN_MUST_USE;
 
-/* A place of the app's own, for spn_next_of_any; NULL at first. */
+/* A pointer for the app's own use with spn_next_of_any; NULL at first. */
 SPN_API void spn_subscription_set_context(spn_subscription *subscription, void *context);
 SPN_API void *spn_subscription_context(const spn_subscription *subscription);
 
@@ -459,9 +467,10 @@ SPN_API void spn_unsubscribe(spn_subscription *subscription); /* frees it; takes
 typedef enum spn_session_state {
     SPN_LIVE = 0,
     SPN_CLOSED = 1, /* takes no more events */
-    /* Of a list: something of it does not read. With an epoch of 0 all of it was given up: no more
-     * than its name is known, it takes nothing more, and can be deleted. With another one its
-     * newest event does not read: the numbers are older, the id is missing, and it goes on. */
+    /* Only in a list: part of the session is unreadable. With epoch 0 the whole session was given
+     * up: only its name is known, it takes nothing more, and it can be deleted. With another epoch
+     * its newest event is unreadable: the numbers are older, the id is missing, and the session
+     * continues. */
     SPN_DAMAGED = 2,
 } spn_session_state;
 
@@ -472,7 +481,7 @@ struct spn_session {
     struct spn_bytes last_id;
     uint64_t epoch;
     uint64_t seq;     /* events and markers ever stored in this epoch */
-    uint64_t markers; /* of them */
+    uint64_t markers; /* how many of these are markers */
     uint64_t position;
     uint64_t bytes;
     uint64_t opened_ms;
@@ -484,18 +493,18 @@ struct spn_session {
 
 struct spn_session_info {
     struct spn_session session;
-    uint64_t first_seq; /* of the oldest entry that is retained; session.seq + 1: none is */
-    uint64_t markers;   /* of those that are retained */
+    uint64_t first_seq; /* of the oldest retained entry; session.seq + 1: no entry is retained */
+    uint64_t markers;   /* retained markers */
 };
 
-/* All that is known of one session. SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION, SPN_E_TIMEOUT,
- * SPN_E_UNAVAILABLE. */
+/* Returns all that is known of one session. SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION,
+ * SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_get_session(spn_client *client, struct spn_bytes name, int timeout_ms,
                                 struct spn_session_info *ret_info) SPN_MUST_USE;
 
-/* The first session, in byte order of names, whose name is greater than `after` and begins with
- * prefix (either may be empty). Walk the list by passing the last name as `after`; pages are
- * fetched and kept behind the scenes. SPN_E_END: there is none. SPN_E_TIMEOUT, SPN_E_UNAVAILABLE.
+/* Returns the first session, in byte order of names, whose name is greater than `after` and begins
+ * with prefix (either may be empty). To walk the list, pass the last name as `after`; the library
+ * fetches and keeps pages internally. SPN_E_END: there is none. SPN_E_TIMEOUT, SPN_E_UNAVAILABLE.
  */
 SPN_API spn_err spn_next_session(spn_client *client, struct spn_bytes after,
                                  struct spn_bytes prefix, int timeout_ms,
@@ -507,11 +516,11 @@ typedef enum spn_status { SPN_HEALTHY = 0, SPN_DEGRADED = 1, SPN_STOPPING = 2 } 
 
 struct spn_health {
     spn_status status;
-    const char *reason;  /* why it is degraded; while healthy what will be trouble if it goes on, or
-                            ""; valid until the next call */
+    const char *reason;  /* why it is degraded; while healthy a warning of what becomes trouble if
+                            it goes on, or ""; valid until the next call */
     const char *version; /* the sidecar's; valid until the next call */
     uint32_t pid;
-    uint64_t instance; /* random, one per start */
+    uint64_t instance; /* random, a new one at each start */
     uint64_t uptime_ms;
     uint64_t durable;    /* highest position on disk */
     uint64_t checkpoint; /* position up to which the index is written */
@@ -526,7 +535,7 @@ struct spn_stat {
     uint64_t value;
 };
 
-/* All counters. *ret_stats and its names are valid until the next call on the client.
+/* Returns all counters. *ret_stats and its names are valid until the next call on the client.
  * SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_get_stats(spn_client *client, int timeout_ms, const struct spn_stat **ret_stats,
                               size_t *ret_count) SPN_MUST_USE;
@@ -537,20 +546,21 @@ SPN_API spn_err spn_get_stats(spn_client *client, int timeout_ms, const struct s
 SPN_API spn_err spn_sse_open(spn_sse **ret_sse, size_t event_max) SPN_MUST_USE;
 SPN_API void spn_sse_close(spn_sse *sse); /* takes NULL */
 
-/* Consumes bytes until an event or a marker is complete or the input is used up; *ret_used says how
- * many, and is set on every return. SPN_OK: *ret_event is filled, its id only when the event itself
- * set one (an id: field); the bytes are valid until the next call. SPN_E_END: all used, no event
- * yet. A marker's id is its own, and empty where only the retry is. SPN_E_EVENT_TOO_LARGE: an event
- * over the limit is being skipped; go on with the rest. */
+/* Consumes bytes until an event or a marker is complete or the input is used up. *ret_used is the
+ * number of bytes consumed; it is set on every return but SPN_E_INVALID. SPN_OK: *ret_event is
+ * filled; its bytes are valid until the next call. Its id is set only if the event itself has one
+ * (an id: field). A marker's id is its own, and is empty if the marker has only a retry. SPN_E_END:
+ * all bytes were used, no event yet. SPN_E_EVENT_TOO_LARGE: an event over the limit is being
+ * skipped; continue with the rest. */
 SPN_API spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_used,
                              struct spn_event *ret_event) SPN_MUST_USE;
 
 /* The last event id in force: what a browser would send as Last-Event-ID. */
 SPN_API struct spn_bytes spn_sse_last_id(const spn_sse *sse);
 
-/* Writes the event as text with its blank line. *ret_size is the bytes needed, also when out is
- * too small (SPN_E_INVALID; nothing useful is in out then) or NULL with out_size 0.
- * SPN_E_BAD_ID, SPN_E_BAD_TYPE, SPN_E_BAD_DATA: it cannot be written. */
+/* Writes the event as text with its blank line. *ret_size is the number of bytes needed, also when
+ * out is too small (SPN_E_INVALID; out then holds nothing useful) or NULL with out_size 0.
+ * SPN_E_BAD_ID, SPN_E_BAD_TYPE, SPN_E_BAD_DATA: the event cannot be written. */
 SPN_API spn_err spn_sse_format(const struct spn_event *event, void *out, size_t out_size,
                                size_t *ret_size) SPN_MUST_USE;
 

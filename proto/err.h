@@ -5,7 +5,7 @@
 
 #include "spn_err.h"
 
-/* "SPN_E_TIMEOUT"; constant. A number that is no code gives "SPN_E_?" . */
+/* "SPN_E_TIMEOUT"; constant. A number that is not a code gives "SPN_E_?". */
 const char *err_name(spn_err err);
 
 /* A short English sentence without a full stop; constant. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spn_err: what can go wrong, said once.
+/* spn_err: all error codes.
  *
  * One list gives the codes, their numbers on the wire and their texts. Public: it is installed
  * beside sponson.h, which includes it; programs include sponson.h.
@@ -16,8 +16,8 @@
 extern "C" {
 #endif
 
-/* X(name, number, text). Numbers travel in ERROR and REFUSED messages (PROTOCOL.md): one that was
- * released never changes its meaning and is never given again. */
+/* X(name, number, text). Numbers travel in ERROR and REFUSED messages (PROTOCOL.md): a released
+ * number never changes its meaning and is never reused. */
 #define SPN_ERR_MAP(X)                                                                             \
     X(OK, 0, "success")                                                                            \
     X(E_NOMEM, 1, "out of memory")                                                                 \
@@ -65,7 +65,7 @@ typedef enum spn_err {
 
 #define SPN_MUST_USE __attribute__((warn_unused_result))
 
-/* Bytes that somebody else owns. data may be NULL only while size is 0. */
+/* Bytes that somebody else owns. data may be NULL only if size is 0. */
 struct spn_bytes {
     const void *data;
     size_t size;

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How far an unfinished line got. */
+/* How far an unfinished line has come. */
 enum line_part {
-    PART_NAME,  /* name holds what came so far; empty: nothing of the line has come */
+    PART_NAME,  /* name holds the bytes so far; empty: no byte of the line has come */
     PART_COLON, /* one space may follow, and is not part of the value */
     PART_VALUE,
-    PART_IGNORED, /* a comment or a field that nobody knows, up to the line's end */
+    PART_IGNORED, /* a comment or an unknown field, up to the line's end */
 };
 
 enum line_field { FIELD_UNKNOWN, FIELD_DATA, FIELD_EVENT, FIELD_ID, FIELD_RETRY };
@@ -37,7 +37,8 @@ static spn_err text_reserve(struct sse_text *text, size_t size, size_t size_max)
     return SPN_OK;
 }
 
-/* What would pass size_max is dropped and marked, so that a stream cannot make us hold more. */
+/* Drops bytes that would exceed size_max and sets overflow, so that a stream cannot make us hold
+ * more. */
 static spn_err text_append(struct sse_text *text, const char *bytes, size_t size, size_t size_max)
 {
     if (text->overflow || size > size_max - text->size) {
@@ -66,7 +67,7 @@ static void text_swap(struct sse_text *a, struct sse_text *b)
     *b = was;
 }
 
-/* Never NULL, also when nothing was ever stored: a NULL would mean "not set". */
+/* Never NULL, even if nothing was ever stored: NULL would mean "not set". */
 static struct spn_bytes text_bytes(const struct sse_text *text)
 {
     return (struct spn_bytes){text->data != NULL ? text->data : "", text->size};
@@ -77,8 +78,8 @@ static struct spn_bytes text_bytes(const struct sse_text *text)
 static const char bom[] = "\xEF\xBB\xBF";
 enum { BOM_SIZE = sizeof(bom) - 1 };
 
-/* Takes what belongs to a leading BOM. If it breaks off, what matched was the start of a line; of
- * no line that means anything, because no field name and no comment begins with 0xEF. */
+/* Takes the bytes of a leading BOM. If the BOM breaks off, the matched bytes were the start of a
+ * line. That line is ignored, because no field name and no comment begins with 0xEF. */
 static size_t take_bom(struct sse_parser *parser, const char *input, size_t size)
 {
     size_t used = 0;
@@ -95,9 +96,10 @@ static size_t take_bom(struct sse_parser *parser, const char *input, size_t size
     return used;
 }
 
-/* Bytes before the next CR or LF, or size. Two memchr over a window are several times faster than
- * one look at each byte. Without the window a stream that has only CRs would be searched to its
- * end for an LF at every line; doubling keeps the work in proportion to the line. */
+/* The number of bytes before the next CR or LF, or size. Two memchr over a window are several times
+ * faster than one look at each byte. Without the window, a stream that has only CRs would be
+ * searched to its end for an LF at every line. Doubling the window keeps the work in proportion to
+ * the line. */
 static size_t line_length(const char *input, size_t size)
 {
     size_t window = 256;
@@ -133,7 +135,7 @@ static bool block_too_large(const struct sse_parser *parser)
            parser->data.size - 1 + parser->type.size + parser->id.size > parser->event_size_max;
 }
 
-/* Keeps the retry of an event that was too large: the next block carries it out. */
+/* Keeps the retry of an event that was too large: the next block returns it. */
 static void block_clear(struct sse_parser *parser)
 {
     text_clear(&parser->data);
@@ -142,8 +144,8 @@ static void block_clear(struct sse_parser *parser)
     parser->has_id = false;
 }
 
-/* The slices outlive block_clear: it empties the buffers but leaves their bytes in place, until the
- * next call writes there. */
+/* The event's slices outlive block_clear: it empties the buffers but leaves their bytes in place,
+ * until the next call writes there. */
 static void block_fill(const struct sse_parser *parser, struct sse_event *event)
 {
     *event = (struct sse_event){
@@ -190,8 +192,8 @@ static enum line_field field_named(const char *name, size_t size)
     return FIELD_UNKNOWN;
 }
 
-/* The name is complete (an empty one is a comment's): get ready for the value. A second event field
- * replaces the first one, so type can be written in place. An id cannot: with a NUL in it, it is
+/* The name is complete (a comment's is empty): prepares for the value. A second event field
+ * replaces the first one, so type can be written in place. An id cannot: an id with a NUL is
  * ignored as if it had not been there. */
 static void line_begin_value(struct sse_parser *parser)
 {
@@ -212,7 +214,7 @@ static void line_begin_value(struct sse_parser *parser)
     }
 }
 
-/* Returns the bytes taken: the name's, and the colon when it came. */
+/* Returns the number of bytes taken: the name, and the colon if it came. */
 static size_t line_take_name(struct sse_parser *parser, const char *bytes, size_t size)
 {
     size_t used = 0;
@@ -221,7 +223,7 @@ static size_t line_take_name(struct sse_parser *parser, const char *bytes, size_
     if (used == size)
         return used;
     line_begin_value(parser);
-    return used + 1; /* the colon, or a byte of a name too long to be known */
+    return used + 1; /* the colon, or a byte of a name that is too long to be known */
 }
 
 static spn_err line_take_id(struct sse_parser *parser, const char *bytes, size_t size)
@@ -261,7 +263,7 @@ static spn_err line_take_value(struct sse_parser *parser, const char *bytes, siz
     return SPN_OK;
 }
 
-/* Takes bytes of a line, without its end. Out of memory: the value stays to be taken again. */
+/* Takes bytes of a line, without its end. If memory runs out, the value can be taken again. */
 static spn_err line_take(struct sse_parser *parser, const char *bytes, size_t size,
                          size_t *ret_used)
 {
@@ -284,7 +286,7 @@ static spn_err line_end(struct sse_parser *parser, bool *ret_ready, struct sse_e
     if (parser->part == PART_NAME && parser->name_size == 0)
         return block_end(parser, ret_ready, ret_event);
     if (parser->part == PART_NAME)
-        line_begin_value(parser); /* no colon: all of it is the name, and the value is empty */
+        line_begin_value(parser); /* no colon: the whole line is the name, the value is empty */
 
     if (parser->field == FIELD_DATA) {
         spn_err err = text_append(&parser->data, "\n", 1, parser->event_size_max + 1);
@@ -341,7 +343,7 @@ static spn_err take_line(struct sse_parser *parser, const char *input, size_t si
         return err;
 
     err = line_end(parser, ret_ready, ret_event);
-    if (err == SPN_E_NOMEM) /* the line's end stays to be taken again */
+    if (err == SPN_E_NOMEM) /* the line's end will be taken again */
         return err;
     parser->after_cr = input[length] == '\r';
     *ret_used = length + 1;
@@ -397,7 +399,7 @@ static bool fits_a_line(struct spn_bytes bytes)
     return !has_byte(bytes, '\0') && !has_byte(bytes, '\r') && !has_byte(bytes, '\n');
 }
 
-/* Splits the first line off; *rest has data NULL after the last one. "a\n" is two lines. */
+/* Splits off the first line; rest->data is NULL after the last one. "a\n" is two lines. */
 static struct spn_bytes next_line(struct spn_bytes *rest)
 {
     const char *data = rest->data;
@@ -424,7 +426,7 @@ static char *put(char *at, const void *bytes, size_t size)
     return at + size;
 }
 
-/* The space after the colon is always there: the parser takes one away, which must not be the
+/* Always writes a space after the colon: the parser removes one space, which must not be the
  * value's own. */
 static char *put_field(char *at, const char *name, struct spn_bytes value)
 {

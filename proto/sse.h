@@ -2,21 +2,21 @@
 /* sse: text/event-stream <-> events, after section 9.2 of the HTML standard.
  *
  * The parser is incremental: feed it what arrived, in pieces of any size, and take one event at a
- * time. The pieces never show: the same stream gives the same events however it was cut. The
- * formatter is its reverse: what sse_format writes, the parser reads back as the same event.
+ * time. The same stream gives the same events however it was cut into pieces. The formatter is the
+ * reverse: the parser reads back what sse_format writes as the same event.
  *
- * A block without data dispatches nothing, and says something all the same when it has an id, which
- * is in force from its blank line on, or a retry. It comes out as a marker, so that whoever stores
- * the stream can resume after it and write it again.
+ * A block without data dispatches nothing. If it has an id or a retry it is returned as a marker,
+ * so that the stream can be stored, resumed after the marker and written again. The id is in force
+ * from the block's blank line on.
  *
- * Two choices of ours: nothing is decoded, so bytes that are not UTF-8 come out as they came in,
- * where a browser would put U+FFFD (a sidecar must hand on what it was given); and a retry that
- * does not fit 32 bits is ignored. The content type of the stream and the waiting before a
- * reconnect are the caller's business.
+ * Two choices of ours. Nothing is decoded: bytes that are not UTF-8 come out unchanged, where a
+ * browser would put U+FFFD, because a sidecar must pass on what it was given. A retry that does not
+ * fit 32 bits is ignored. The caller handles the content type of the stream and the wait before a
+ * reconnect.
  *
  * Owns     inside a parser five buffers (data, type, and three ids: in force, of this block, of
- *          this line), none of them larger than event_size_max + 1. They grow to what the stream
- *          needed so far and are used again for every event.
+ *          this line), none of them larger than event_size_max + 1. They grow to the size that the
+ *          stream has needed so far and are reused for every event.
  * Borrows  the bytes fed: copied before the call returns.
  * Lends    the slices of an event: valid until the next call with that parser.
  * Units    sizes in bytes, retry in milliseconds.
@@ -31,16 +31,16 @@
 #include "spn_err.h"
 
 struct sse_event {
-    bool marker; /* no event: a block without data. It has an id or a retry, no type and no data */
-    /* The id set on this very event; data is NULL when it has none. An empty `id:` field gives
-     * size 0 with data that is not NULL: it resets the last event id. */
+    bool marker; /* not an event: a block without data. It has an id or a retry, no type, no data */
+    /* The event's own id; data is NULL if it has none. An empty `id:` field gives size 0 with data
+     * that is not NULL: it resets the last event id. */
     struct spn_bytes id;
     /* The last event id in force when the event was dispatched, its own included. The formatter
-     * does not look at it. */
+     * ignores it. */
     struct spn_bytes last_id;
-    struct spn_bytes type; /* the `event:` field; size 0 when absent or empty: means "message" */
+    struct spn_bytes type; /* the `event:` field; size 0 if absent or empty: means "message" */
     struct spn_bytes data;
-    bool has_retry; /* a retry in this block, or in one before it that was too large */
+    bool has_retry; /* a retry in this block, or in an earlier one that was too large */
     uint32_t retry_ms;
 };
 
@@ -50,17 +50,17 @@ struct sse_text {
     char *data;
     size_t size;
     size_t capacity;
-    bool overflow; /* there was more than it may hold; what it holds is of no use */
+    bool overflow; /* more arrived than it may hold; its contents are useless */
 };
 
-enum { SSE_NAME_SIZE = 6 }; /* one byte more than the longest field name known */
+enum { SSE_NAME_SIZE = 6 }; /* one byte more than the longest known field name */
 
-/* On the caller's memory; look at it with the functions below only. */
+/* In the caller's memory; use it only through the functions below. */
 struct sse_parser {
     size_t event_size_max;
 
     /* The stream. */
-    uint8_t bom_size; /* bytes of a leading BOM seen so far, 3 once that is decided */
+    uint8_t bom_size; /* bytes of a leading BOM seen so far; 3 once it is decided */
     bool known;       /* a line was a field or a comment */
     bool unknown;     /* a line was neither, and not blank */
     bool after_cr;    /* the last line ended with CR: an LF that follows belongs to it */
@@ -79,57 +79,59 @@ struct sse_parser {
     uint8_t field; /* enum line_field */
     uint8_t name_size;
     char name[SSE_NAME_SIZE];
-    bool value_bad; /* an id with a NUL, a retry that is no number of 32 bits */
+    bool value_bad; /* an id with a NUL, or a retry that is not a 32-bit number */
     struct sse_text line_id;
     uint64_t line_retry;
     bool has_digits;
 };
 
-/* event_size_max bounds data, type and id of one event together; that size itself is still let
- * through. At most SIZE_MAX / 4. */
+/* event_size_max bounds data, type and id of one event together; an event of exactly that size is
+ * accepted. At most SIZE_MAX / 4. */
 void sse_parser_init(struct sse_parser *parser, size_t event_size_max);
-void sse_parser_release(struct sse_parser *parser); /* takes NULL and what was only zeroed */
+void sse_parser_release(struct sse_parser *parser); /* takes NULL, and a struct of zeros */
 
-/* Takes bytes until one event or marker is complete or the input is used up. *ret_used says how
- * many were taken: feed the rest again, until nothing is left. A CR that ends an event dispatches
- * it at once, without waiting for an LF; that LF is then swallowed by the next call.
+/* Takes bytes until one event or marker is complete or the input is used up. *ret_used is the
+ * number of bytes taken: feed the rest again, until nothing is left. A CR that ends an event
+ * dispatches it at once, without waiting for an LF; the next call swallows that LF.
  *
- * *ret_ready says whether *ret_event was filled; without an event *ret_event is untouched.
+ * *ret_ready says whether *ret_event was filled; without an event *ret_event is unchanged.
  *
- * On failure *ret_ready and *ret_event are untouched, but *ret_used is set all the same, and the
- * parser goes on from there:
+ * On failure *ret_ready and *ret_event are unchanged, but *ret_used is set, and the parser
+ * continues from there:
  * SPN_E_EVENT_TOO_LARGE  data, type and id of one event are larger than event_size_max. Reported
- *                        once, when its end has come, and the rest of the stream goes on. Its id
- *                        is the last event id in force all the same, as the standard has it for
- *                        every block that ended. Only an id that is too large by itself cannot be
- *                        kept (reported even where the block has no data): then the id before it
- *                        stays in force, so that a client resumes too early, never too late.
- * SPN_E_NOMEM            nothing is lost: feeding the rest tries again. */
+ *                        once, at the event's end; then the rest of the stream continues. The
+ *                        event's id still becomes the last event id in force, as the standard
+ *                        requires for every block that ended. Only an id that is too large by
+ *                        itself cannot be kept (reported even if the block has no data). The
+ *                        previous id then stays in force, so that a client resumes too early, never
+ *                        too late.
+ * SPN_E_NOMEM            nothing is lost: feed the rest to try again. */
 spn_err sse_parser_feed(struct sse_parser *parser, const void *bytes, size_t size, size_t *ret_used,
                         bool *ret_ready, struct sse_event *ret_event) SPN_MUST_USE;
 
-/* True when the stream, if it ended here, would lose bytes of an unfinished block: a field without
- * its blank line yet, or a line that may still become a field. At the
- * end of a stream the standard drops these, so there is nothing else to call. */
+/* True if the stream would lose bytes of an unfinished block by ending here: a field without its
+ * blank line, or a line that may still become a field. At the end of a stream the standard drops
+ * these, so there is nothing else to call. */
 bool sse_parser_pending(const struct sse_parser *parser);
 
-/* True when what was fed had lines, and none of them was a field that the standard knows or a
- * comment: it is no event stream, but a page or a message of somebody's. The last line counts
- * although it is not ended. */
+/* True if the input had lines, and none of them was a comment or a field that the standard knows.
+ * Then it is not an event stream, but for example a page or a message from somebody. The last line
+ * counts even if it is unfinished. */
 bool sse_parser_is_foreign(const struct sse_parser *parser);
 
 /* -- formatter --------------------------------------------------------------------------------- */
 
-/* Exactly what sse_format writes for this event. Reads the data once, to count its lines. */
+/* The exact size of what sse_format writes for this event. Reads the data once, to count its lines.
+ */
 size_t sse_format_size(const struct sse_event *event);
 
-/* Writes id (when set), event (when not empty), retry, one data line for each line of data, and
- * the blank line that dispatches it. There is always a data line, since without one it is no event;
- * and never in a marker, of which only id and retry are looked at.
+/* Writes id (if set), event (if not empty), retry, one data line for each line of data, and the
+ * blank line that dispatches it. An event always has a data line, because without one it is not an
+ * event. A marker never has one: of a marker only id and retry are used.
  *
  * SPN_E_BAD_ID: NUL, CR or LF in the id. SPN_E_BAD_TYPE: the same in the type. SPN_E_BAD_DATA: CR
- * in the data. SPN_E_EVENT_TOO_LARGE: larger than out_size. Nothing is written on failure. How long
- * an id or a type may be is not asked here. */
+ * in the data. SPN_E_EVENT_TOO_LARGE: larger than out_size. Nothing is written on failure. The
+ * length of an id or a type is not checked here. */
 spn_err sse_format(const struct sse_event *event, void *out, size_t out_size,
                    size_t *ret_size) SPN_MUST_USE;
 

@@ -90,14 +90,14 @@ void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch)
     ret_batch->level = get_u8(in);
     get_zeros(in, 3);
     ret_batch->backpressure = get_u32(in);
-    /* Numbers start at 1 and must not wrap; count is bounded by the bytes that carry it. */
+    /* Numbers start at 1 and must not wrap. */
     if (ret_batch->base == 0 || ret_batch->base > ret_batch->first ||
         ret_batch->first > UINT64_MAX - ret_batch->count || ret_batch->count == 0 ||
         ret_batch->count > WIRE_BATCH_EVENTS_MAX || ret_batch->level > WIRE_DURABLE)
         in->bad = true;
 }
 
-/* A close or a delete: it is numbered as an event is, and carries an epoch where that has data. */
+/* A close or a delete: it is numbered as an event is, and has an epoch in place of data. */
 static bool ends_session(uint8_t kind)
 {
     return kind == WIRE_CLOSE || kind == WIRE_DELETE;
@@ -111,7 +111,8 @@ size_t wire_entry_size(const struct wire_entry *entry)
            entry->data.size;
 }
 
-/* A marker has no type and no data, and says something. */
+/* True for a marker with a type or data, a marker with neither id nor retry, or a reset with an id.
+ */
 static bool lies_as_marker(const struct wire_entry *entry)
 {
     if (entry->kind != WIRE_MARKER && entry->kind != WIRE_RESET)

@@ -7,9 +7,9 @@
  *
  * Owns     nothing; works on the caller's memory.
  * Units    sizes in bytes, wall times in milliseconds since 1970.
- * Errors   a get never reads outside its frame: what does not fit, or says something that the
- *          protocol does not allow, sets wire_in.bad and gives zeros from there on. A put that does
- *          not fit sets wire_out.bad. Look at the flag once, at the end.
+ * Errors   a get never reads outside its frame. A field that does not fit, or has a value that the
+ *          protocol does not allow, sets wire_in.bad; from there on gets return zeros. A put that
+ *          does not fit sets wire_out.bad. Check the flag once, at the end.
  * Threads  pure functions.
  */
 #ifndef SPN_PROTO_WIRE_H
@@ -90,18 +90,18 @@ enum wire_type {
 #undef WIRE_TYPE_ENUM
 };
 
-/* What an entry of a batch asks for. */
+/* What an entry of a batch is. */
 enum wire_kind {
     WIRE_EVENT = 1,
     WIRE_SKIP = 2,   /* uses its number up and stores nothing */
-    WIRE_CLOSE = 3,  /* no more events for this life of a session; what it has stays */
-    WIRE_DELETE = 4, /* ends this life of a session, and all it has is gone */
-    WIRE_MARKER = 5, /* no event: an id that is in force from here on, or a retry, or both */
-    WIRE_RESET = 6,  /* the same, where it is an empty id that is in force */
+    WIRE_CLOSE = 3,  /* no more events in this epoch of a session; the stored events stay */
+    WIRE_DELETE = 4, /* ends this epoch of a session and removes everything in it */
+    WIRE_MARKER = 5, /* not an event: an id that is in force from here on, a retry, or both */
+    WIRE_RESET = 6,  /* a marker with an empty id: from here on no id is in force */
 };
 
-/* Whether an entry has a number in its session: an event, or a marker, which is stored as one is,
- * and which readers are told from it. */
+/* Whether an entry has a seq in its session. Events have one, and so do markers, which are stored
+ * as events are; readers can distinguish the two. */
 static inline bool wire_is_stored(uint8_t kind)
 {
     return kind == WIRE_EVENT || kind == WIRE_MARKER || kind == WIRE_RESET;
@@ -135,12 +135,12 @@ struct wire_out {
 struct wire_in wire_in(const void *bytes, size_t size);
 struct wire_out wire_out(void *bytes, size_t size);
 size_t wire_out_size(const struct wire_out *out);
-/* True when everything was read, and nothing of it was bad. */
+/* True if everything was read and nothing was bad. */
 bool wire_in_done(const struct wire_in *in);
 
 /* -- checks, the same in client and sidecar ---------------------------------------------------- */
 
-/* All of them: SPN_E_INVALID: bytes that are nowhere.
+/* All of them return SPN_E_INVALID for bytes with a size and no data.
  *
  * SPN_E_BAD_SESSION: empty, over WIRE_SESSION_MAX, not UTF-8, or with control characters (U+0000 to
  * U+001F, U+007F to U+009F). */
@@ -162,7 +162,7 @@ struct wire_header {
 };
 
 /* SPN_E_PROTOCOL: shorter than a header, or another magic. SPN_E_VERSION: a major version that is
- * not ours; *ret_header is filled all the same, since the answer echoes its request number. */
+ * not ours; *ret_header is filled nevertheless, because the answer echoes its request number. */
 spn_err wire_get_header(struct wire_in *in, struct wire_header *ret_header) SPN_MUST_USE;
 void wire_put_header(struct wire_out *out, enum wire_type type, uint64_t request);
 
@@ -179,9 +179,9 @@ struct wire_batch {
 };
 
 struct wire_entry {
-    uint64_t epoch;           /* CLOSE, DELETE: the life that is meant; 0: the current one */
+    uint64_t epoch;           /* CLOSE, DELETE: of the session that is meant; 0: the current one */
     uint8_t kind;             /* enum wire_kind */
-    struct spn_bytes session; /* never empty once decoded by wire_get_entry */
+    struct spn_bytes session; /* after wire_get_entry never empty, except in a skip */
     struct spn_bytes id;
     struct spn_bytes type;
     struct spn_bytes data;
@@ -191,19 +191,19 @@ struct wire_entry {
 void wire_put_batch(struct wire_out *out, const struct wire_batch *batch);
 void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch);
 
-/* The bytes wire_put_entry will write. An entry whose session is empty means: the same session as
- * the entry before it in the batch. Of a close or a delete nothing is looked at but kind, session
- * and epoch. */
+/* The number of bytes that wire_put_entry will write. An empty session means the same session as in
+ * the entry before it in the batch. Of a close or a delete only kind, session and epoch are used.
+ */
 size_t wire_entry_size(const struct wire_entry *entry);
 void wire_put_entry(struct wire_out *out, const struct wire_entry *entry);
-/* session: of the entry before, or empty for the first. Marks bad an entry whose inner lengths lie,
- * whose kind is not known, a first one without a session, a skip that has anything, a close or a
- * delete that has more than a session and an epoch, a marker with a type or data, one with neither
- * id nor retry, or a reset with an id. Contents are not checked. */
+/* session: of the entry before, or empty for the first. These entries are bad: one with wrong inner
+ * lengths or an unknown kind, a first entry without a session, a skip with a session, type, id or
+ * data, a close or a delete with more than a session and an epoch, a marker with a type or data, a
+ * marker with neither id nor retry, and a reset with an id. Contents are not checked. */
 void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_entry *ret_entry);
 
-/* Numbers first .. first + count - 1 ended in this result. Numbers that an ACK covers and no run
- * names were stored. */
+/* Numbers first .. first + count - 1 ended in this result. Numbers that an ACK covers and that are
+ * in no run were stored. */
 struct wire_run {
     uint64_t first;
     uint32_t count;
@@ -233,7 +233,7 @@ struct wire_refused {
 };
 
 struct wire_error {
-    uint64_t token;          /* of the batch it answers; 0 where there is none */
+    uint64_t token;          /* of the batch it answers; 0 if there is none */
     uint32_t code;           /* spn_err */
     struct spn_bytes detail; /* at most 255 bytes of UTF-8 for a person */
 };
@@ -252,7 +252,7 @@ void wire_get_error(struct wire_in *in, struct wire_error *ret_error);
 /* -- read.sock --------------------------------------------------------------------------------- */
 
 struct wire_welcome {
-    uint64_t instance; /* random, one per start of the sidecar */
+    uint64_t instance; /* random, a new one at each start of the sidecar */
     uint32_t data_max;
     uint32_t batch_bytes_max;
     uint32_t batch_events_max;
@@ -262,16 +262,16 @@ struct wire_welcome {
 /* How far a database has come. */
 struct wire_mark {
     uint8_t database[WIRE_DATABASE_ID_SIZE];
-    uint64_t position; /* the highest that is durable */
+    uint64_t position; /* the highest durable one */
 };
 
 struct wire_open {
     uint8_t producer[WIRE_PRODUCER_ID_SIZE];
-    uint64_t token; /* held before, to go on after a restart; 0: a new holder, fences all others */
+    uint64_t token; /* held before, to continue after a restart; 0: a new holder, fences others */
     uint64_t base;  /* as in a batch */
     bool kept;      /* the app's own id, for as long as it may be remembered; else random */
-    struct wire_mark known; /* what the holder has seen; zeros: nothing */
-    uint64_t instance;      /* that it has seen it of; 0: none */
+    struct wire_mark known; /* the mark that the holder has seen; zeros: none */
+    uint64_t instance;      /* of the sidecar that sent the newest state; 0: none */
 };
 
 /* OPENED and STATE_IS: how far a producer's numbers got. */
@@ -301,36 +301,36 @@ enum wire_start {
     WIRE_EARLIEST = 0,
     WIRE_AFTER_ID = 1,
     WIRE_AFTER_SEQ = 2, /* a cursor: epoch and seq */
-    WIRE_NOW = 3,       /* SUBSCRIBE only: behind the newest durable event */
+    WIRE_NOW = 3,       /* SUBSCRIBE only: after the newest durable event */
 };
 
 struct wire_fetch {
     uint8_t start;      /* enum wire_start */
     uint32_t bytes_max; /* of the slice; one event always fits */
     uint64_t epoch;     /* with WIRE_AFTER_SEQ */
-    uint64_t seq;       /* with WIRE_AFTER_SEQ: the last one already there */
+    uint64_t seq;       /* with WIRE_AFTER_SEQ: the last one that the client has */
     struct spn_bytes session;
     struct spn_bytes id; /* with WIRE_AFTER_ID */
 };
 
 enum wire_verdict {
     WIRE_RESUMED = 0,
-    WIRE_TRIMMED = 1,    /* `missing` events between the start and the first one here are gone */
-    WIRE_UNKNOWN_ID = 2, /* no retained event has it; of this life `missing` are not retained */
+    WIRE_TRIMMED = 1,    /* `missing` events between the start and the first item are gone */
+    WIRE_UNKNOWN_ID = 2, /* no retained event has it; `missing` of this epoch are not retained */
     WIRE_UNKNOWN_SESSION = 3,
     WIRE_OTHER_EPOCH = 4,
-    WIRE_CLOSED = 5,       /* END: the session was closed, and all of it was delivered */
+    WIRE_CLOSED = 5,       /* END: the session was closed, and everything was delivered */
     WIRE_DELETED = 6,      /* END: deleted or expired */
     WIRE_UNSUBSCRIBED = 7, /* END: no such subscription here: subscribe again */
-    WIRE_FAILED = 8,       /* END: the sidecar cannot read it */
-    WIRE_DAMAGED = 9,      /* END: what it would read next is damaged */
+    WIRE_FAILED = 8,       /* END: the sidecar cannot read the session */
+    WIRE_DAMAGED = 9,      /* END: the data to be read next is damaged */
 };
 
 struct wire_slice {
     uint8_t verdict; /* enum wire_verdict */
     uint32_t count;  /* items that follow */
     uint64_t epoch;
-    uint64_t seq;      /* of the last item here, or where the cursor stands when there is none */
+    uint64_t seq;      /* of the last item, or where the cursor stands if there are no items */
     uint64_t seq_last; /* the newest durable one: seq == seq_last means caught up */
     uint64_t missing;
 };
@@ -349,21 +349,21 @@ struct wire_item {
     struct spn_bytes data;
 };
 
-/* What an unsatisfiable start means. */
+/* What to do when the subscription cannot begin at its start. */
 enum wire_otherwise {
     WIRE_FAIL = 0,    /* the subscription ends with the verdict */
-    WIRE_RESTART = 1, /* go on from the earliest */
+    WIRE_RESTART = 1, /* begin with the earliest */
     WIRE_WAIT = 2,    /* no such session yet: wait until it is opened. Else as WIRE_FAIL */
 };
 
 struct wire_subscribe {
     uint64_t subscription; /* number of the client's choice */
-    uint32_t incarnation;  /* higher each time it subscribes again under the same number */
+    uint32_t incarnation;  /* higher each time the client subscribes again under this number */
     uint8_t start;         /* enum wire_start */
     uint8_t otherwise;     /* enum wire_otherwise */
     uint64_t epoch;        /* with WIRE_AFTER_SEQ */
     uint64_t seq;
-    uint64_t credit; /* bytes of items that may be delivered in this incarnation, all in all */
+    uint64_t credit; /* bytes of items that may be delivered in this incarnation, in all */
     struct spn_bytes session;
     struct spn_bytes id; /* with WIRE_AFTER_ID */
 };
@@ -375,7 +375,7 @@ enum wire_delivery {
     WIRE_END = 3, /* the last one: `verdict` says why */
 };
 
-/* One of those in a DELIVER, which lie one after the other. */
+/* One of the deliveries in a DELIVER; they follow one another. */
 struct wire_deliver {
     uint64_t subscription;
     uint32_t incarnation;
@@ -408,8 +408,8 @@ struct wire_sessions_are {
 
 enum wire_session_state {
     WIRE_LIVE = 0,
-    WIRE_SESSION_CLOSED = 1,  /* takes no more events; what it has can be read */
-    WIRE_SESSION_DAMAGED = 2, /* of a list: something of it does not read; epoch 0: all of it */
+    WIRE_SESSION_CLOSED = 1,  /* takes no more events; the stored events can be read */
+    WIRE_SESSION_DAMAGED = 2, /* in a list: part of it is unreadable; with epoch 0 all of it */
 };
 
 struct wire_session_row {
@@ -429,8 +429,8 @@ struct wire_session_row {
 
 struct wire_info_is {
     struct wire_session_row row;
-    uint64_t first_seq; /* the oldest entry that is retained; row.seq + 1: none is */
-    uint64_t markers;   /* of those retained */
+    uint64_t first_seq; /* of the oldest retained entry; row.seq + 1: no entry is retained */
+    uint64_t markers;   /* retained markers */
 };
 
 enum wire_health_status { WIRE_OK = 0, WIRE_DEGRADED = 1, WIRE_STOPPING = 2 };
@@ -443,7 +443,7 @@ struct wire_health {
     uint64_t durable;    /* position */
     uint64_t checkpoint; /* position */
     struct spn_bytes version;
-    struct spn_bytes reason; /* empty while ok */
+    struct spn_bytes reason; /* why it is degraded; while ok a warning, or empty */
 };
 
 struct wire_stats_are {
@@ -475,11 +475,11 @@ void wire_put_slice(struct wire_out *out, const struct wire_slice *slice);
 void wire_get_slice(struct wire_in *in, struct wire_slice *ret_slice);
 void wire_put_subscribe(struct wire_out *out, const struct wire_subscribe *subscribe);
 void wire_get_subscribe(struct wire_in *in, struct wire_subscribe *ret_subscribe);
-/* count: of the deliveries that follow. */
+/* count: the number of deliveries that follow. */
 void wire_put_deliveries(struct wire_out *out, uint32_t count);
 void wire_get_deliveries(struct wire_in *in, uint32_t *ret_count);
 void wire_put_deliver(struct wire_out *out, const struct wire_deliver *deliver);
-/* *ret_items: its items, which are passed over; bad when they are not all there. */
+/* *ret_items: its items; in then stands after them. Both are bad if the items are incomplete. */
 void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver,
                       struct wire_in *ret_items);
 /* CREDIT: a count of 4 bytes, then grants. UNSUBSCRIBE: one grant, whose credit is 0. */

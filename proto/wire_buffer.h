@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wire_buffer: integers and strings of messages, for the encodings of all of them.
+/* wire_buffer: integers and strings in messages, for all encodings.
  *
- * A get that does not fit sets wire_in.bad and gives zeros, a put sets wire_out.bad.
+ * A get that does not fit sets wire_in.bad and returns zeros. A put that does not fit sets
+ * wire_out.bad.
  */
 #ifndef SPN_PROTO_WIRE_BUFFER_H
 #define SPN_PROTO_WIRE_BUFFER_H
@@ -109,7 +110,7 @@ static inline void put_bytes(struct wire_out *out, struct spn_bytes bytes)
         memcpy(at, bytes.data, bytes.size);
 }
 
-/* A length of one or two bytes, then the bytes. What is longer than the field can say is bad. */
+/* A length of one or two bytes, then the bytes. More bytes than the field allows are bad. */
 static inline void put_short(struct wire_out *out, struct spn_bytes bytes)
 {
     if (bytes.size > UINT8_MAX)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What names, ids, types and data may be. */
+/* Checks of session names, ids, types and data. */
 #include <string.h>
 
 #include "wire.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions on read.sock and their answers. */
+/* Requests on read.sock and their answers. */
 #include <assert.h>
 
 #include "wire_buffer.h"
@@ -276,8 +276,8 @@ void wire_get_info_is(struct wire_in *in, struct wire_info_is *ret_info)
     wire_get_session_row(in, &ret_info->row);
     ret_info->first_seq = get_u64(in);
     ret_info->markers = get_u64(in);
-    /* Seqs begin at 1, and what is retained begins behind the newest event at the latest: 0 wraps.
-     */
+    /* Seqs begin at 1. The first retained seq is at most one after the newest event's. A first_seq
+     * of 0 wraps, and is bad too. */
     if (ret_info->first_seq - 1 > ret_info->row.seq ||
         ret_info->markers > ret_info->row.seq + 1 - ret_info->first_seq)
         in->bad = true;
