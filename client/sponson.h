@@ -425,7 +425,8 @@ typedef enum spn_item_kind {
                          has it; `missing` events of the session are no longer retained; if 0, the
                          session never had the id), SPN_E_CLOSED (everything was delivered),
                          SPN_E_DELETED (or expired), SPN_E_LIMIT (its user has as many subscriptions
-                         as are left to others), SPN_E_IO */
+                         as are left to others), SPN_E_CORRUPT (what it would read next is damaged),
+                         SPN_E_PROTOCOL (the sidecar sent what cannot be), SPN_E_IO */
 } spn_item_kind;
 
 struct spn_item {

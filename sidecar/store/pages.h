@@ -18,7 +18,7 @@
  * Borrows  the file's descriptor.
  * Units    keys are bytes; in trees of numbers eight of them, in native order.
  * Errors   SPN_E_CORRUPT; SPN_E_IO and SPN_E_SYSTEM: see errno.
- * Threads  any may call pages_look on one object.
+ * Threads  any may call pages_look and pages_snapshot on one object.
  */
 #ifndef SPN_PAGES_H
 #define SPN_PAGES_H

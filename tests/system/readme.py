@@ -130,20 +130,40 @@ def check_counters():
     assert len(names) > 30 and names == told, f"counters and sidecar/README.md: {names ^ told}"
 
 
+WALK_ROW = r"^\| `(\w+/\w+\.c)` \| `(\w+)` \|"
+
+
 def check_walk():
     """Each function of the walk of an event is in the file that the sidecar's README names."""
-    walk = (SOURCE / "sidecar/README.md").read_text().split("## An event, from socket to disk")[1]
-    rows = re.findall(r"^\| `(\w+/\w+\.c)` \| `(\w+)` \|", walk.split("\n## ")[0], re.M)
+    text = (SOURCE / "sidecar/README.md").read_text()
+    section = text.split("## An event, from socket to disk")[1].split("\n## ")[0]
+    there, _, back = section.partition("A FETCH is answered")
+    rows = re.findall(WALK_ROW, there, re.M)
     assert len(rows) > 15, "sidecar/README.md: no walk"
+    assert len({name for name, _ in rows}) <= 14, "the walk is too long"
+    back = re.findall(WALK_ROW, back, re.M)
+    assert len(back) > 7, "sidecar/README.md: no walk of an answer"
+    rows += back
     for name, function in rows:
         text = (SOURCE / "sidecar" / name).read_text()
         assert re.search(rf"^[a-z][\w *]*\b{function}\(", text, re.M), f"{name} has no {function}"
-    assert len({name for name, _ in rows}) <= 14, "the walk is too long"
+
+
+def check_places():
+    """The files that the table of changes names are there."""
+    text = (SOURCE / "sidecar/README.md").read_text()
+    table = text.split("## To change something")[1].split("\n## ")[0]
+    names = re.findall(r"`([\w/.]+\.(?:c|h|md))`", table)
+    assert len(names) > 20, "sidecar/README.md: no table of changes"
+    for name in names:
+        roots = ("sidecar", "tests", ".")
+        assert any((SOURCE / root / name).exists() for root in roots), f"there is no {name}"
 
 
 def main():
     check_counters()
     check_walk()
+    check_places()
     text = (SOURCE / "README.md").read_text()
     sample = sorted((SOURCE / "tests/data").glob("*.sse"))[0]
     with tempfile.TemporaryDirectory(prefix="spn") as home:
