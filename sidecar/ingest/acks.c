@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "ingest/sender.h"
+
 enum { OWED_RETRY_MS = 10 }; /* an acknowledgement that met a full pipe is tried again */
 
 void acks_init(struct acks *acks, struct router *router, const struct commit_state *commits,
@@ -21,23 +23,25 @@ uint64_t acks_due_ns(const struct acks *acks)
 
 void acks_add(struct acks *acks, struct producer *producer)
 {
-    if (producer->ack_due)
+    struct sender *sender = sender_of(producer);
+    if (sender->acks.due)
         return;
-    producer->ack_due = true;
-    producer->next_due = NULL;
-    *acks->due_end = producer;
-    acks->due_end = &producer->next_due;
+    sender->acks.due = true;
+    sender->acks.next = NULL;
+    *acks->due_end = sender;
+    acks->due_end = &sender->acks.next;
 }
 
-static spn_err send_ack(struct acks *acks, struct producer *producer)
+static spn_err send_ack(struct acks *acks, struct sender *sender)
 {
+    struct producer *producer = &sender->producer;
     static_assert(sizeof(struct wire_run) >= WIRE_RUN_SIZE,
                   "the buffer below holds the encoded runs");
-    bool early = producer->level == WIRE_ACCEPTED && producer->on_disk;
+    bool early = sender->acks.level == WIRE_ACCEPTED && producer->on_disk;
     uint64_t up_to = early ? producer->accepted : producer->durable;
-    if (producer->level == WIRE_NONE || up_to <= producer->acked)
+    if (sender->acks.level == WIRE_NONE || up_to <= producer->acked)
         return SPN_OK;
-    spn_err err = router_send_address(acks->router, &producer->peer);
+    spn_err err = router_send_address(acks->router, &sender->acks.peer);
     if (err != SPN_OK)
         return err;
     static struct wire_run runs[WIRE_RUNS_MAX];
@@ -49,7 +53,7 @@ static spn_err send_ack(struct acks *acks, struct producer *producer)
                                           .from = producer->acked,
                                           .up_to = up_to,
                                           .run_count = (uint32_t)count,
-                                          .level = producer->level,
+                                          .level = sender->acks.level,
                                           .position = atomic_load(&acks->commits->durable)});
     for (size_t i = 0; i < count; i++)
         wire_put_run(&out, &runs[i]);
@@ -62,15 +66,15 @@ static spn_err send_ack(struct acks *acks, struct producer *producer)
 
 /* Until owed_due_ns none of them is retried: finding that a thousand pipes are full takes a while
  * too. */
-static void owe(struct acks *acks, struct producer *producer, uint64_t now_ns)
+static void owe(struct acks *acks, struct sender *sender, uint64_t now_ns)
 {
     metrics_add(&acks->metrics->acks_owed, 1);
     if (!acks->owed_first)
         acks->owed_due_ns = now_ns + OWED_RETRY_MS * 1000000ull;
-    producer->ack_due = true;
-    producer->next_due = NULL;
-    *acks->owed_end = producer;
-    acks->owed_end = &producer->next_due;
+    sender->acks.due = true;
+    sender->acks.next = NULL;
+    *acks->owed_end = sender;
+    acks->owed_end = &sender->acks.next;
 }
 
 static void take_owed(struct acks *acks, uint64_t now_ns)
@@ -86,22 +90,23 @@ static void take_owed(struct acks *acks, uint64_t now_ns)
 void acks_send(struct acks *acks, uint64_t now_ns)
 {
     take_owed(acks, now_ns);
-    struct producer *producer = acks->due_first;
+    struct sender *sender = acks->due_first;
     acks->due_first = NULL;
     acks->due_end = &acks->due_first;
-    while (producer) {
-        struct producer *next = producer->next_due;
-        producer->ack_due = false;
-        if (send_ack(acks, producer) == SPN_E_BACKPRESSURE)
-            owe(acks, producer, now_ns);
-        producer = next;
+    while (sender) {
+        struct sender *next = sender->acks.next;
+        sender->acks.due = false;
+        if (send_ack(acks, sender) == SPN_E_BACKPRESSURE)
+            owe(acks, sender, now_ns);
+        sender = next;
     }
 }
 
 void acks_hole(struct acks *acks, struct producer *producer, uint32_t round)
 {
+    struct sender *sender = sender_of(producer);
     metrics_add(&acks->metrics->holes, 1);
-    if (producer->round_answered && round <= producer->round)
+    if (sender->acks.round_answered && round <= sender->acks.round)
         return;
     uint8_t bytes[WIRE_HEADER_SIZE + 24];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
@@ -109,19 +114,20 @@ void acks_hole(struct acks *acks, struct producer *producer, uint32_t round)
     wire_put_expect(&out, &(struct wire_expect){.token = producer->token,
                                                 .number = producer->accepted + 1,
                                                 .round = round});
-    if (router_send(acks->router, &producer->peer, bytes, wire_out_size(&out)) != SPN_OK)
+    if (router_send(acks->router, &sender->acks.peer, bytes, wire_out_size(&out)) != SPN_OK)
         return;
-    producer->round_answered = true;
-    producer->round = round;
+    sender->acks.round_answered = true;
+    sender->acks.round = round;
 }
 
 /* A refusal answers its round even while it waits for the disk: the batches after it in the same
  * round are no holes to report. */
 void acks_refusal_waits(struct producer *producer, const struct wire_refused *refused)
 {
-    if (!producer->round_answered || refused->round > producer->round)
-        producer->round = refused->round;
-    producer->round_answered = true;
+    struct sender *sender = sender_of(producer);
+    if (!sender->acks.round_answered || refused->round > sender->acks.round)
+        sender->acks.round = refused->round;
+    sender->acks.round_answered = true;
 }
 
 static void count_refusal(struct metrics *metrics, spn_err why)
@@ -145,7 +151,8 @@ void acks_refuse(struct acks *acks, const struct producer *producer,
     wire_put_header(&out, WIRE_REFUSED, 0);
     wire_put_refused(&out, refused);
     count_refusal(acks->metrics, (spn_err)refused->code);
-    spn_err err = router_send(acks->router, &producer->peer, bytes, wire_out_size(&out));
+    spn_err err = router_send(acks->router, &sender_of_const(producer)->acks.peer, bytes,
+                              wire_out_size(&out));
     (void)err;
 }
 

@@ -17,14 +17,16 @@
 #include "state/producers.h"
 #include "wire.h"
 
+struct sender;
+
 struct acks {
     struct router *router;
     const struct commit_state *commits;
     struct metrics *metrics;
-    struct producer *due_first; /* producers whose newest numbers are not acknowledged yet */
-    struct producer **due_end;
-    struct producer *owed_first; /* producers that met a full pipe, until the retry */
-    struct producer **owed_end;
+    struct sender *due_first; /* producers whose newest numbers are not acknowledged yet */
+    struct sender **due_end;
+    struct sender *owed_first; /* producers that met a full pipe, until the retry */
+    struct sender **owed_end;
     uint64_t owed_due_ns;
 };
 

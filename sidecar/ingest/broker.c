@@ -23,9 +23,10 @@ enum {
 
 void broker_hand_over(struct broker *broker, struct batch *batch)
 {
-    batch->alone = batch->producer && batch->producer->queued++ == 0;
-    if (batch->producer) {
-        batch->producer->queued_bytes += batch->bytes;
+    struct sender *sender = batch->producer ? sender_of(batch->producer) : NULL;
+    batch->alone = sender && sender->queued++ == 0;
+    if (sender) {
+        sender->queued_bytes += batch->bytes;
         producer_written(&broker->state->producers, batch->producer);
     }
     broker->queue_events += batch->number_count;
@@ -75,9 +76,9 @@ bool broker_must_wait(const struct broker *broker, const struct producer *produc
 static void note_sender(struct broker *broker, struct producer *producer, const struct peer *peer)
 {
     const struct wire_batch *head = &broker->intake.head;
-    producer->peer = *peer;
+    sender_of(producer)->acks.peer = *peer;
     producer_heard(&broker->state->producers, producer, clock_database_ns(broker->options->clock));
-    producer->level = head->level;
+    sender_of(producer)->acks.level = head->level;
     uint64_t lost = producer_raise_base(producer, head->base);
     metrics_add(&broker->options->metrics->lost, lost);
     if (head->first <= producer->accepted) {
@@ -91,7 +92,7 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
 static void count_resent(struct broker *broker, const struct producer *producer)
 {
     const struct wire_batch *head = &broker->intake.head;
-    if (producer->held == head->first)
+    if (sender_of_const(producer)->parking.held == head->first)
         return; /* its first part was taken before */
     uint64_t had = head->first <= producer->accepted ? producer->accepted + 1 - head->first : 0;
     metrics_add(&broker->options->metrics->resent, had < head->count ? had : head->count);
@@ -115,7 +116,7 @@ bool broker_take_batch(struct broker *broker, struct producer *producer, const s
         acks_refusal_waits(producer, &batch->refused);
     if (batch)
         broker_hand_over(broker, batch);
-    if (producer->level == WIRE_ACCEPTED)
+    if (sender_of(producer)->acks.level == WIRE_ACCEPTED)
         acks_add(&broker->acks, producer);
     parking_set_held(broker, producer, broker->intake.held ? broker->intake.head.first : 0);
     return broker->intake.held;
@@ -150,7 +151,7 @@ static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t
         return;
     }
     metrics_add(&broker->options->metrics->backpressure, broker->intake.head.backpressure);
-    bool waits = producer->parked_first;
+    bool waits = sender_of(producer)->parking.first;
     uint64_t base = broker->intake.head.base;
     if (waits || broker_must_wait(broker, producer) ||
         broker_take_batch(broker, producer, peer, frame))
@@ -198,13 +199,14 @@ static void answer_generations(struct broker *broker, struct generations_questio
 
 static void end_numbers(struct broker *broker, struct producer *producer, const struct batch *batch)
 {
-    producer->queued--;
-    producer->queued_bytes -= batch->bytes;
-    if (producer->parked_first && producer->hydrating == 0 && !broker_must_wait(broker, producer))
+    sender_of(producer)->queued--;
+    sender_of(producer)->queued_bytes -= batch->bytes;
+    if (sender_of(producer)->parking.first && sender_of(producer)->parking.loading == 0 &&
+        !broker_must_wait(broker, producer))
         parking_wait_over(broker, producer);
     producer->durable = batch->record.number;
     metrics_add(&broker->options->metrics->events_durable, batch->number_count);
-    if (producer->level == WIRE_DURABLE || !producer->on_disk)
+    if (sender_of(producer)->acks.level == WIRE_DURABLE || !producer->on_disk)
         acks_add(&broker->acks, producer);
     producer->on_disk = true;
     if (batch->opened)

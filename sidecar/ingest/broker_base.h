@@ -16,18 +16,19 @@
 #include "ingest/freezing.h"
 #include "ingest/intake.h"
 #include "ingest/report.h"
+#include "ingest/sender.h"
 #include "ingest/share.h"
 #include "ingest/views.h"
 #include "mail/load.h"
 #include "net/router.h"
 
 struct parking {
-    uint32_t *cold;           /* scratch for intake_look_up */
-    size_t parked;            /* frames */
-    uint64_t held_bytes;      /* parked by producers whose results have no room */
-    struct producer *waiting; /* producers with parked frames that may go on */
-    uint64_t again_ns;        /* they wait until then, since memory ran out; 0: they do not */
-    size_t hydrating;         /* loads at the reader */
+    uint32_t *cold;         /* scratch for intake_look_up */
+    size_t parked;          /* frames */
+    uint64_t held_bytes;    /* parked by producers whose results have no room */
+    struct sender *waiting; /* with parked frames that may go on */
+    uint64_t again_ns;      /* they wait until then, since memory ran out; 0: they do not */
+    size_t hydrating;       /* loads at the reader */
 };
 
 struct holders {

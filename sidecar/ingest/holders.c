@@ -21,7 +21,8 @@ enum {
 static void settle(struct broker *broker, struct producer *producer, uint64_t base)
 {
     producer_settle(producer, base);
-    if (producer->held != 0 && producer->parked_first && producer->hydrating == 0)
+    if (sender_of(producer)->parking.held != 0 && sender_of(producer)->parking.first &&
+        sender_of(producer)->parking.loading == 0)
         parking_wait_over(broker, producer);
 }
 
@@ -79,6 +80,8 @@ static void give_producer(struct broker *broker, struct holder_question *questio
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
     parking_set_held(broker, producer, 0);
     spn_err err = producers_give(producers, producer, question->token);
+    if (err == SPN_OK)
+        sender_begin(sender_of(producer));
     if (err == SPN_OK && !producer->written) {
         answer_state(broker, question, producer);
         return;
@@ -287,7 +290,7 @@ spn_err holders_leave(struct broker *broker, struct wire_in in)
 
 static bool is_unused(const struct producer *producer, uint64_t now_ns, uint64_t ttl_ns)
 {
-    return producer_is_idle(producer) && now_ns > producer->heard_ns &&
+    return sender_is_idle(producer) && now_ns > producer->heard_ns &&
            now_ns - producer->heard_ns >= ttl_ns;
 }
 
@@ -298,7 +301,7 @@ static void forget_left_in(struct broker *broker, const struct producer_list *li
     struct producer *producer = list->first;
     for (int i = 0; i < LEFT_PER_TURN && producer && producer->left; i++) {
         struct producer *next = producer->after;
-        if (producer_is_idle(producer) && remove_producer(broker, producer) == SPN_OK)
+        if (sender_is_idle(producer) && remove_producer(broker, producer) == SPN_OK)
             metrics_add(&broker->options->metrics->producers_left, 1);
         producer = next;
     }

@@ -22,11 +22,12 @@ struct parked {
 
 void parking_set_held(struct broker *broker, struct producer *producer, uint64_t first)
 {
-    if (producer->held == 0 && first != 0)
-        broker->parking.held_bytes += producer->parked_bytes;
-    else if (producer->held != 0 && first == 0)
-        broker->parking.held_bytes -= producer->parked_bytes;
-    producer->held = first;
+    struct sender *sender = sender_of(producer);
+    if (sender->parking.held == 0 && first != 0)
+        broker->parking.held_bytes += sender->parking.bytes;
+    else if (sender->parking.held != 0 && first == 0)
+        broker->parking.held_bytes -= sender->parking.bytes;
+    sender->parking.held = first;
 }
 
 /* Frames that wait for their holder to take results may wait for ever. So all of them together get
@@ -35,17 +36,18 @@ void parking_set_held(struct broker *broker, struct producer *producer, uint64_t
 static bool is_held_above(const struct broker *broker, const struct producer *producer,
                           uint64_t bytes_max)
 {
-    return producer->held != 0 && broker->parking.held_bytes >= bytes_max;
+    return sender_of_const(producer)->parking.held != 0 && broker->parking.held_bytes >= bytes_max;
 }
 
 void parking_park(struct broker *broker, struct producer *producer, const struct peer *peer,
                   zmq_msg_t *frame)
 {
+    struct sender *sender = sender_of(producer);
     uint64_t bytes_max = broker->options->queue_bytes_max / PARKED_PART;
-    bool room = producer->parked_bytes < bytes_max && !is_held_above(broker, producer, bytes_max);
+    bool room = sender->parking.bytes < bytes_max && !is_held_above(broker, producer, bytes_max);
     struct parked *parked = room ? malloc(sizeof(*parked)) : NULL;
     if (!parked) { /* not taken: a hole for the client */
-        if (!producer->parked_first)
+        if (!sender->parking.first)
             parking_set_held(broker, producer, 0);
         return;
     }
@@ -53,31 +55,32 @@ void parking_park(struct broker *broker, struct producer *producer, const struct
     zmq_msg_init(&parked->frame);
     zmq_msg_move(&parked->frame, frame);
     broker->queue_bytes += parked->bytes;
-    broker->parking.held_bytes += producer->held != 0 ? parked->bytes : 0;
-    producer->parked_bytes += parked->bytes;
-    if (producer->parked_last) {
-        producer->parked_last->next = parked;
+    broker->parking.held_bytes += sender->parking.held != 0 ? parked->bytes : 0;
+    sender->parking.bytes += parked->bytes;
+    if (sender->parking.last) {
+        sender->parking.last->next = parked;
     } else {
-        producer->parked_first = parked;
+        sender->parking.first = parked;
         broker->share.waiting++;
     }
-    producer->parked_last = parked;
+    sender->parking.last = parked;
     broker->parking.parked++;
 }
 
 static void drop_first_parked(struct broker *broker, struct producer *producer)
 {
-    struct parked *parked = producer->parked_first;
-    producer->parked_first = parked->next;
-    if (!producer->parked_first) {
-        producer->parked_last = NULL;
+    struct sender *sender = sender_of(producer);
+    struct parked *parked = sender->parking.first;
+    sender->parking.first = parked->next;
+    if (!sender->parking.first) {
+        sender->parking.last = NULL;
         broker->share.waiting--;
     }
     broker->queue_bytes -= parked->bytes;
-    broker->parking.held_bytes -= producer->held != 0 ? parked->bytes : 0;
-    producer->parked_bytes -= parked->bytes;
+    broker->parking.held_bytes -= sender->parking.held != 0 ? parked->bytes : 0;
+    sender->parking.bytes -= parked->bytes;
     broker->parking.parked--;
-    if (!producer->parked_first)
+    if (!sender->parking.first)
         parking_set_held(broker, producer, 0);
     zmq_msg_close(&parked->frame);
     free(parked);
@@ -96,6 +99,7 @@ static void look_again(struct broker *broker, struct producer *producer)
 static void load_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
                          uint64_t hash, uint32_t slot)
 {
+    struct sender *sender = sender_of(producer);
     struct load *load = load_new(name);
     if (!load) {
         look_again(broker, producer);
@@ -106,7 +110,7 @@ static void load_session(struct broker *broker, struct producer *producer, struc
     load->slot = slot;
     struct views views = broker_views(broker);
     views_fill(&views, slot, &load->view);
-    producer->hydrating++;
+    sender->parking.loading++;
     broker->parking.hydrating++;
     metrics_add(&broker->options->metrics->hydrations, 1);
     mailbox_put(broker->options->reader, &load->message);
@@ -129,7 +133,7 @@ bool parking_load(struct broker *broker, struct producer *producer)
     struct intake *intake = &broker->intake;
     uint32_t cold_count;
     intake_look_up(intake, producer, broker->parking.cold, &cold_count);
-    if (cold_count > 0 || producer->parked_first)
+    if (cold_count > 0 || sender_of(producer)->parking.first)
         want_sessions(broker, cold_count > 0);
     for (uint32_t i = 0; i < cold_count; i++) {
         uint32_t at = broker->parking.cold[i];
@@ -142,11 +146,12 @@ bool parking_load(struct broker *broker, struct producer *producer)
 
 void parking_wait_over(struct broker *broker, struct producer *producer)
 {
-    if (producer->waiting)
+    struct sender *sender = sender_of(producer);
+    if (sender->parking.waits)
         return;
-    producer->waiting = true;
-    producer->next_waiting = broker->parking.waiting;
-    broker->parking.waiting = producer;
+    sender->parking.waits = true;
+    sender->parking.next = broker->parking.waiting;
+    broker->parking.waiting = sender;
 }
 
 /* Takes the answer: the session's tracker, or that another epoch has the name (0: none has). */
@@ -194,7 +199,7 @@ void parking_take_loaded(struct broker *broker, struct load *load)
     else if (load->err == SPN_E_NOMEM)
         look_again(broker, producer);
     broker->parking.hydrating--;
-    if (--producer->hydrating == 0)
+    if (--sender_of(producer)->parking.loading == 0)
         parking_wait_over(broker, producer);
     if (load->err != SPN_OK && load->err != SPN_E_NOMEM)
         broker_fail(broker, load->err); /* the database cannot be read: only a restart can judge */
@@ -208,14 +213,15 @@ void parking_take_loaded(struct broker *broker, struct load *load)
  * another reason. */
 void parking_go_on(struct broker *broker, struct producer *producer)
 {
+    struct sender *sender = sender_of(producer);
     uint64_t held_max = broker->options->queue_bytes_max / PARKED_PART / 2 * 3;
-    while (producer->parked_first && producer->hydrating == 0 &&
+    while (sender->parking.first && sender->parking.loading == 0 &&
            !broker_must_wait(broker, producer)) {
         if (!freezing_has_room(&broker->freezing)) {
             parking_wait_over(broker, producer);
             return;
         }
-        struct parked *parked = producer->parked_first;
+        struct parked *parked = sender->parking.first;
         struct wire_in in = wire_in(zmq_msg_data(&parked->frame), zmq_msg_size(&parked->frame));
         struct wire_header header;
         spn_err err = wire_get_header(&in, &header);
@@ -239,10 +245,10 @@ void parking_go_on_waiting(struct broker *broker)
     parking->again_ns = 0;
     while (parking->waiting && parking->again_ns == 0 && !broker->stopping &&
            freezing_has_room(&broker->freezing)) {
-        struct producer *producer = parking->waiting;
-        parking->waiting = producer->next_waiting;
-        producer->waiting = false;
-        parking_go_on(broker, producer);
+        struct sender *sender = parking->waiting;
+        parking->waiting = sender->parking.next;
+        sender->parking.waits = false;
+        parking_go_on(broker, &sender->producer);
     }
 }
 
@@ -254,7 +260,7 @@ uint64_t parking_due_ns(const struct broker *broker)
 
 void parking_drop(struct broker *broker, struct producer *producer)
 {
-    while (producer->parked_first)
+    while (sender_of(producer)->parking.first)
         drop_first_parked(broker, producer);
 }
 

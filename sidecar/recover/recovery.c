@@ -7,6 +7,7 @@
 #include "base/kill_point.h"
 #include "recover/salvage.h"
 #include "index/segment.h"
+#include "ingest/sender.h"
 
 enum { SNAPSHOT_ENTRIES_MAX = 65536, BURY_STEP = 1000 };
 
@@ -533,7 +534,7 @@ static spn_err load_tables(struct recovery *recovery)
 static spn_err init_state(struct broker_state *state, uint16_t window_max, uint64_t seed)
 {
     *state = (struct broker_state){0};
-    spn_err err = producers_init(&state->producers);
+    spn_err err = producers_init(&state->producers, sizeof(struct sender), sender_is_idle);
     if (err == SPN_OK)
         err = sessions_init(&state->sessions, seed, window_max);
     if (err == SPN_OK) {

@@ -29,9 +29,11 @@ static uint64_t token_of_slot(const void *owner, uint32_t slot)
     return producers->slots[slot]->token; /* random: usable as a hash */
 }
 
-spn_err producers_init(struct producers *producers)
+spn_err producers_init(struct producers *producers, size_t producer_size,
+                       bool (*is_idle)(const struct producer *))
 {
-    *producers = (struct producers){0};
+    assert(producer_size >= sizeof(struct producer));
+    *producers = (struct producers){.producer_size = producer_size, .is_idle = is_idle};
     spn_err err = slot_index_init(&producers->by_id, id_hash_of_slot, producers);
     if (err == SPN_OK)
         err = slot_index_init(&producers->by_token, token_of_slot, producers);
@@ -111,18 +113,13 @@ void producer_leave(struct producers *producers, struct producer *producer)
         put_first(producer->written ? &producers->random : &producers->unwritten, producer);
 }
 
-bool producer_is_idle(const struct producer *producer)
-{
-    return producer->queued == 0 && (!producer->parked_first || producer->held != 0) &&
-           !producer->waiting && !producer->ack_due && producer->hydrating == 0;
-}
-
-static struct producer *first_idle(const struct producer_list *list, uint32_t uid,
+static struct producer *first_idle(const struct producers *producers,
+                                   const struct producer_list *list, uint32_t uid,
                                    uint64_t heard_before_ns)
 {
     struct producer *producer = list->first;
     for (int i = 0; producer && i < PRODUCERS_LOOK_MAX; i++, producer = producer->after)
-        if ((uid == UINT32_MAX || producer->uid == uid) && producer_is_idle(producer) &&
+        if ((uid == UINT32_MAX || producer->uid == uid) && producers->is_idle(producer) &&
             (producer->left || producer->heard_ns <= heard_before_ns))
             return producer;
     return NULL;
@@ -131,10 +128,10 @@ static struct producer *first_idle(const struct producer_list *list, uint32_t ui
 struct producer *producers_expendable(const struct producers *producers, uint32_t uid,
                                       uint64_t now_ns)
 {
-    struct producer *producer = first_idle(&producers->unwritten, uid, UINT64_MAX);
+    struct producer *producer = first_idle(producers, &producers->unwritten, uid, UINT64_MAX);
     if (producer || now_ns < PRODUCERS_UNHEARD_NS)
-        return producer ? producer : first_idle(&producers->random, uid, 0);
-    return first_idle(&producers->random, uid, now_ns - PRODUCERS_UNHEARD_NS);
+        return producer ? producer : first_idle(producers, &producers->random, uid, 0);
+    return first_idle(producers, &producers->random, uid, now_ns - PRODUCERS_UNHEARD_NS);
 }
 
 /* -- shares ------------------------------------------------------------------------------------ */
@@ -221,7 +218,7 @@ spn_err producers_add(struct producers *producers, const uint8_t *id,
     if (err != SPN_OK)
         return err;
     struct producer_share *share = make_share(producers, owner->uid);
-    struct producer *producer = share ? calloc(1, sizeof(*producer)) : NULL;
+    struct producer *producer = share ? calloc(1, producers->producer_size) : NULL;
     if (!producer)
         return SPN_E_NOMEM;
     share->count++;
@@ -278,10 +275,7 @@ spn_err producers_give(struct producers *producers, struct producer *producer, u
     if (producer->token != 0)
         slot_index_remove(&producers->by_token, producer->token, slot);
     producer->token = token;
-    producer->round_answered = false;
     producer->stale = false;
-    producer->held = 0;
-    producer->peer.size = 0;
     slot_index_add(&producers->by_token, token, slot);
     return SPN_OK;
 }

@@ -16,7 +16,6 @@
 
 #include <stdbool.h>
 
-#include "base/peer.h"
 #include "store/record_producer.h"
 #include "base/slot_index.h"
 #include "wire.h"
@@ -25,39 +24,21 @@ enum { PRODUCERS_LOOK_MAX = 256 };
 
 #define PRODUCERS_UNHEARD_NS (3600 * 1000000000ull)
 
-struct parked; /* a frame that waits: ingest/parking.c */
-
+/* Whoever owns the table may keep more of each producer: see producers_init. */
 struct producer {
     uint8_t id[WIRE_PRODUCER_ID_SIZE];
-    uint64_t token;      /* of its holder; 0: nobody has ever opened it */
-    uint64_t accepted;   /* numbers up to here were taken, in order */
-    uint64_t durable;    /* numbers up to here are committed; <= accepted */
-    uint64_t acked;      /* numbers up to here were acknowledged to the holder */
-    uint64_t base;       /* lowest number that the holder still keeps */
-    uint8_t level;       /* enum wire_level, from its newest batch */
-    uint32_t round;      /* newest round in which a hole or a refusal was answered ... */
-    bool round_answered; /* ... if there was one */
+    uint64_t token;    /* of its holder; 0: nobody has ever opened it */
+    uint64_t accepted; /* numbers up to here were taken, in order */
+    uint64_t durable;  /* numbers up to here are committed; <= accepted */
+    uint64_t acked;    /* numbers up to here were acknowledged to the holder */
+    uint64_t base;     /* lowest number that the holder still keeps */
     bool stale; /* its token is from before this start: the holder must open again, and so learns
                    what was accepted and is lost */
-    struct peer peer;  /* sender of its newest batch */
     uint64_t heard_ns; /* database clock: its holder's newest batch or request */
 
     struct record_run *runs; /* numbers that were not stored, ascending */
     size_t run_count;
     size_t run_room;
-    uint64_t held; /* first number of the batch whose rest waits for room for runs; 0: none waits */
-
-    uint32_t queued; /* batches at the worker */
-    size_t queued_bytes;
-    size_t parked_bytes;
-    bool ack_due; /* it is in the list of producers that get an acknowledgement */
-    struct producer *next_due;
-    uint32_t hydrating; /* sessions of the first parked frame that are being loaded */
-    bool waiting;       /* it is in the list of producers whose parked frames may go on ... */
-    struct producer *next_waiting; /* ... which is linked by this */
-    uint64_t flooded_ns; /* when it had much at the worker (share.c), by the monotonic clock */
-    struct parked *parked_first;
-    struct parked *parked_last;
 
     uint32_t uid; /* user that opened it; UINT32_MAX: not known */
     bool kept;    /* the app keeps its id; false: the id is random */
@@ -81,6 +62,8 @@ struct producer_share {
 };
 
 struct producers {
+    size_t producer_size;
+    bool (*is_idle)(const struct producer *);
     struct producer **slots;
     uint32_t count;
     uint32_t room;
@@ -98,7 +81,10 @@ struct producer_owner {
     bool kept;
 };
 
-spn_err producers_init(struct producers *producers) SPN_MUST_USE;
+/* producer_size: bytes for each producer, with a struct producer first and the owner's own, zeroed,
+ * after it. is_idle: nothing of this producer is on its way, so it may be removed. */
+spn_err producers_init(struct producers *producers, size_t producer_size,
+                       bool (*is_idle)(const struct producer *)) SPN_MUST_USE;
 void producers_release(struct producers *producers);
 
 /* NULL: there is none. */
@@ -119,12 +105,6 @@ void producer_written(struct producers *producers, struct producer *producer);
 void producer_heard(struct producers *producers, struct producer *producer, uint64_t now_ns);
 /* Its holder has ended: a producer with a random id is removed before the others. */
 void producer_leave(struct producers *producers, struct producer *producer);
-
-/* Nothing of it is on its way anywhere, so it may be removed. Skipped numbers are accepted but are
- * in no batch: a producer that skips some and sends nothing else has none on the way. Frames that
- * wait for the holder to take results do not count: nothing of them is accepted that is not on
- * disk. */
-bool producer_is_idle(const struct producer *producer);
 
 /* Which idle producer to remove for a new one: one of this user's or, with UINT32_MAX, of all. The
  * first choice is the first producer that was never written. The second is the first one with a

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "ingest/acks.h"
+#include "ingest/sender.h"
 
 #define MS UINT64_C(1000000)
 
@@ -22,7 +23,7 @@ static struct acks acks;
 static struct router router;
 static struct commit_state commits;
 static struct metrics metrics;
-static struct producer producers[PRODUCERS];
+static struct sender senders[PRODUCERS];
 static uint64_t knows[PRODUCERS]; /* as far as it was told */
 static bool is_full;
 static bool is_gone;
@@ -56,9 +57,9 @@ static void take_ack(struct wire_in *in)
         wire_get_run(in, &run);
     }
     assert_true(wire_in_done(in));
-    assert_int_equal(ack.token, producers[addressed].token);
+    assert_int_equal(ack.token, senders[addressed].producer.token);
     assert_int_equal(ack.from, knows[addressed]);
-    assert_true(ack.up_to > ack.from && ack.up_to <= producers[addressed].durable);
+    assert_true(ack.up_to > ack.from && ack.up_to <= senders[addressed].producer.durable);
     knows[addressed] = ack.up_to;
 }
 
@@ -86,14 +87,14 @@ static int setup(void **state)
 {
     (void)state;
     memset(&metrics, 0, sizeof(metrics));
-    memset(producers, 0, sizeof(producers));
+    memset(senders, 0, sizeof(senders));
     memset(knows, 0, sizeof(knows));
     is_full = is_gone = false;
     refused = sent = 0;
     for (size_t i = 0; i < PRODUCERS; i++) {
-        producers[i].token = 100 + i;
-        producers[i].level = WIRE_DURABLE;
-        producers[i].peer = (struct peer){.size = 1, .bytes = {(uint8_t)i}};
+        senders[i].producer.token = 100 + i;
+        senders[i].acks.level = WIRE_DURABLE;
+        senders[i].acks.peer = (struct peer){.size = 1, .bytes = {(uint8_t)i}};
     }
     acks_init(&acks, &router, &commits, &metrics);
     return 0;
@@ -116,7 +117,7 @@ static void each_learns_all_in_the_end(void **state)
     uint64_t now_ns = 0;
     for (int step = 0; step < STEPS; step++) {
         uint64_t roll = random_next(&random);
-        struct producer *producer = &producers[(roll >> 32) % PRODUCERS];
+        struct producer *producer = &senders[(roll >> 32) % PRODUCERS].producer;
         is_full = roll % 8 < 3;
         now_ns += (roll >> 8) % 4 * MS;
         if (roll >> 16 & 1) {
@@ -130,8 +131,8 @@ static void each_learns_all_in_the_end(void **state)
     is_full = false;
     acks_send(&acks, now_ns + 10 * MS);
     for (size_t i = 0; i < PRODUCERS; i++) {
-        assert_true(producers[i].durable > 1000);
-        assert_int_equal(knows[i], producers[i].durable);
+        assert_true(senders[i].producer.durable > 1000);
+        assert_int_equal(knows[i], senders[i].producer.durable);
     }
     assert_int_equal(acks_due_ns(&acks), UINT64_MAX);
 }
@@ -140,13 +141,13 @@ static void each_learns_all_in_the_end(void **state)
 static void a_full_pipe_is_tried_again_in_time(void **state)
 {
     (void)state;
-    producers[0].durable = 5;
+    senders[0].producer.durable = 5;
     is_full = true;
-    acks_add(&acks, &producers[0]);
+    acks_add(&acks, &senders[0].producer);
     acks_send(&acks, 100 * MS);
     assert_int_equal(refused, 1);
     assert_int_equal(acks_due_ns(&acks), 110 * MS);
-    acks_add(&acks, &producers[0]);
+    acks_add(&acks, &senders[0].producer);
     acks_send(&acks, 109 * MS);
     assert_int_equal(refused, 1);
     acks_send(&acks, 110 * MS);
@@ -160,13 +161,13 @@ static void a_full_pipe_is_tried_again_in_time(void **state)
 static void one_that_is_gone_is_not_owed_anything(void **state)
 {
     (void)state;
-    producers[0].durable = 5;
+    senders[0].producer.durable = 5;
     is_gone = true;
-    acks_add(&acks, &producers[0]);
+    acks_add(&acks, &senders[0].producer);
     acks_send(&acks, MS);
     assert_int_equal(acks_due_ns(&acks), UINT64_MAX);
     is_gone = false; /* it comes again, with a batch */
-    acks_add(&acks, &producers[0]);
+    acks_add(&acks, &senders[0].producer);
     acks_send(&acks, MS);
     assert_int_equal(knows[0], 5);
 }
@@ -184,11 +185,11 @@ static void levels(void **state)
                 {WIRE_DURABLE, true, 5}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         (void)setup(NULL);
-        producers[0].level = rows[i].level;
-        producers[0].on_disk = rows[i].on_disk;
-        producers[0].accepted = 9;
-        producers[0].durable = rows[i].told == 9 ? 9 : 5; /* what the fake allows */
-        acks_add(&acks, &producers[0]);
+        senders[0].acks.level = rows[i].level;
+        senders[0].producer.on_disk = rows[i].on_disk;
+        senders[0].producer.accepted = 9;
+        senders[0].producer.durable = rows[i].told == 9 ? 9 : 5; /* what the fake allows */
+        acks_add(&acks, &senders[0].producer);
         acks_send(&acks, MS);
         assert_int_equal(knows[0], rows[i].told);
     }
@@ -201,15 +202,15 @@ static void a_round_is_answered_once(void **state)
 {
     (void)state;
     is_full = true;
-    acks_hole(&acks, &producers[0], 1);
+    acks_hole(&acks, &senders[0].producer, 1);
     assert_int_equal(sent, 0);
     is_full = false;
-    acks_hole(&acks, &producers[0], 1);
-    acks_hole(&acks, &producers[0], 1);
+    acks_hole(&acks, &senders[0].producer, 1);
+    acks_hole(&acks, &senders[0].producer, 1);
     assert_int_equal(sent, 1);
-    acks_hole(&acks, &producers[0], 2);
+    acks_hole(&acks, &senders[0].producer, 2);
     assert_int_equal(sent, 2);
-    acks_hole(&acks, &producers[0], 1);
+    acks_hole(&acks, &senders[0].producer, 1);
     assert_int_equal(sent, 2);
     assert_int_equal(metrics_get(&metrics.holes), 5);
 }
@@ -218,16 +219,16 @@ static void a_refusal_answers_its_round(void **state)
 {
     (void)state;
     struct wire_refused refusal = {.token = 100, .number = 3, .code = REFUSED_CODE, .round = 4};
-    acks_refusal_waits(&producers[0], &refusal);
-    acks_hole(&acks, &producers[0], 4);
+    acks_refusal_waits(&senders[0].producer, &refusal);
+    acks_hole(&acks, &senders[0].producer, 4);
     assert_int_equal(sent, 0);
-    acks_refuse(&acks, &producers[0], &refusal);
+    acks_refuse(&acks, &senders[0].producer, &refusal);
     assert_int_equal(sent, 1);
     assert_int_equal(metrics_get(&metrics.refused_closed), 1);
-    acks_hole(&acks, &producers[0], 5);
+    acks_hole(&acks, &senders[0].producer, 5);
     assert_int_equal(sent, 2);
     refusal.token = 99; /* an earlier holder's */
-    acks_refuse(&acks, &producers[0], &refusal);
+    acks_refuse(&acks, &senders[0].producer, &refusal);
     assert_int_equal(sent, 2);
 }
 

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/sender.h"
 #include "ingest/broker.h"
 #include "mail/load.h"
 #include "net/connections.h"
@@ -497,7 +498,8 @@ static void begin_state(struct broker_state *state)
 {
     *state = (struct broker_state){.active = generation_new(1), .next_position = FIRST_POSITION};
     assert_non_null(state->active);
-    assert_int_equal(producers_init(&state->producers), SPN_OK);
+    assert_int_equal(producers_init(&state->producers, sizeof(struct sender), sender_is_idle),
+                     SPN_OK);
     assert_int_equal(sessions_init(&state->sessions, 3, TRACKER_WINDOW_DEFAULT), SPN_OK);
     for (size_t i = 0; i < PRODUCERS; i++) {
         uint8_t id[WIRE_PRODUCER_ID_SIZE] = {(uint8_t)i};

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/sender.h"
 #include "ingest/intake.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -90,7 +91,8 @@ static int set_up(void **state)
     static const uint8_t id[WIRE_PRODUCER_ID_SIZE] = "producer-of-16.";
     allocations_left = UINT32_MAX;
     broker = (struct broker_state){.active = generation_new(1), .next_position = 1001};
-    if (!broker.active || producers_init(&broker.producers) != SPN_OK ||
+    if (!broker.active ||
+        producers_init(&broker.producers, sizeof(struct sender), sender_is_idle) != SPN_OK ||
         sessions_init(&broker.sessions, 3, WINDOW) != SPN_OK ||
         producers_add(&broker.producers, id, &(struct producer_owner){.kept = true}, &producer) !=
             SPN_OK ||

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "ingest/sender.h"
 #include "ingest/share.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -52,29 +53,30 @@ static const struct row {
 static void run_row(void **state)
 {
     const struct row *row = *state;
-    struct producer producers[PRODUCERS] = {{.token = 1}, {.token = 2}, {.token = 3}};
+    struct sender senders[PRODUCERS] = {{.queued = 0}};
     struct share share = {.waiting = row->waiting};
     uint64_t now_ns = 0;
     for (size_t i = 0; i < STEPS && row->steps[i].at_ms > 0; i++) {
-        struct producer *heard = &producers[row->steps[i].heard];
+        struct sender *heard = &senders[row->steps[i].heard];
         now_ns = row->steps[i].at_ms * MS;
         heard->queued_bytes = row->steps[i].queued;
-        share_hear(&share, heard, now_ns);
+        share_hear(&share, &heard->producer, now_ns);
     }
     for (size_t i = 0; i < PRODUCERS; i++)
-        assert_int_equal(share_is_used_up(&share, &producers[i], QUEUE, now_ns), row->waits[i]);
+        assert_int_equal(share_is_used_up(&share, &senders[i].producer, QUEUE, now_ns),
+                         row->waits[i]);
 }
 
 static void one_that_is_gone_is_not_looked_at(void **state)
 {
     (void)state;
     struct share share = {.modest = NULL};
-    struct producer modest = {.token = 1};
-    struct producer floods = {.token = 2, .queued_bytes = PART};
-    share_hear(&share, &modest, MS);
-    share_forget(&share, &floods);
+    struct sender modest = {.queued = 0};
+    struct sender floods = {.queued_bytes = PART};
+    share_hear(&share, &modest.producer, MS);
+    share_forget(&share, &floods.producer);
     assert_ptr_equal(share.modest, &modest);
-    share_forget(&share, &modest);
+    share_forget(&share, &modest.producer);
     assert_null(share.modest);
 }
 

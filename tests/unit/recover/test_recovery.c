@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "log_rig.h"
+#include "ingest/sender.h"
 #include "recover/recovery.h"
 #include "index/segment.h"
 #include "index/timeline.h"
@@ -541,8 +542,8 @@ static void check_producer(size_t i)
     assert_int_equal(producer->durable, record->number);
     assert_int_equal(producer->acked, record->number);
     assert_int_equal(producer->base, record->base);
-    assert_int_equal(producer->peer.size, 0);
-    assert_false(producer->round_answered);
+    assert_int_equal(sender_of_const(producer)->acks.peer.size, 0);
+    assert_false(sender_of_const(producer)->acks.round_answered);
     assert_true(producer->stale); /* until its holder opens again */
     assert_int_equal(producer->run_count, record->run_count);
     for (size_t j = 0; j < record->run_count; j++) {
