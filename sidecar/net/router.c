@@ -10,14 +10,33 @@ spn_err router_init(struct router *router, void *socket)
     return zmq_getsockopt(socket, ZMQ_FD, &router->fd, &size) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
+/* ZeroMQ's I/O thread reports what a peer has taken, and a send reads these reports once in a
+ * millisecond only. So a peer that takes everything and answers at once seems to be full (one
+ * answer in some thousands was lost). Asking for the socket's events reads them. */
+static void read_reports(struct router *router)
+{
+    int events;
+    size_t size = sizeof(events);
+    (void)zmq_getsockopt(router->socket, ZMQ_EVENTS, &events, &size);
+}
+
+static spn_err send_identity(struct router *router, const struct peer *peer)
+{
+    if (zmq_send(router->socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
+        return SPN_OK;
+    return errno == EAGAIN ? SPN_E_BACKPRESSURE : SPN_E_UNAVAILABLE;
+}
+
 spn_err router_send_address(struct router *router, const struct peer *peer)
 {
     if (peer->size == 0)
         return SPN_E_UNAVAILABLE;
     router->due = true;
-    if (zmq_send(router->socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
-        return errno == EAGAIN ? SPN_E_BACKPRESSURE : SPN_E_UNAVAILABLE;
-    return SPN_OK;
+    spn_err err = send_identity(router, peer);
+    if (err != SPN_E_BACKPRESSURE)
+        return err;
+    read_reports(router);
+    return send_identity(router, peer);
 }
 
 spn_err router_send_body(struct router *router, const void *bytes, size_t size)
