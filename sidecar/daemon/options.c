@@ -71,7 +71,7 @@ static const struct argp_option table[] = {
     {"quota", KEY_QUOTA, "BYTES", 0,
      "Maximum size of the database. Near it, the oldest events are deleted; then the sessions "
      "that have been idle longest expire. Deleting may need a quarter and 128M more (default 4G; "
-     "K, M and G are powers of 1,024, here and below)",
+     "K, M and G are powers of 1,024, in all options)",
      0},
     {"retention-events", KEY_RETENTION_EVENTS, "N", 0,
      "Keep the newest N events of a session (default 65536; 0: no limit)", 0},
@@ -79,11 +79,12 @@ static const struct argp_option table[] = {
      "Keep the newest BYTES of a session's data (default 16M; 0: no limit)", 0},
     {"retention-age", KEY_RETENTION_AGE, "TIME", 0,
      "Keep events for TIME, such as 500ms, 90s, 30m, 12h, 7d; a number without a unit is in "
-     "seconds, here and below (default 0: no limit)",
+     "seconds, in all options that take a TIME (default 0: no limit)",
      0},
     {"session-ttl", KEY_SESSION_TTL, "TIME", 0,
      "A session expires when nobody has published to it for TIME (default 24h; 0: never). It may "
-     "expire up to --row-interval late: the time of its newest event is written that late",
+     "expire up to --row-interval late, because the time of its newest event is written with that "
+     "delay",
      0},
     {"clock-catch-up-max", KEY_CLOCK_CATCH_UP_MAX, "TIME", 0,
      "Ages include the time in which the daemon did not run. After a restart of the machine, the "

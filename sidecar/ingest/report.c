@@ -55,11 +55,11 @@ void report_ahead(struct report *report, uint64_t seen, uint64_t durable, bool o
                   uint64_t now_ns)
 {
     if (may_say(&report->ahead_ns, now_ns))
-        log_warning(other ? "other_database" : "older_database", "seen=%llu durable=%llu what=%s",
-                    (unsigned long long)seen, (unsigned long long)durable,
-                    "\"a producer has acknowledgements of durable events that are not in the "
-                    "database: its app "
-                    "gets the number lost\"");
+        log_warning(
+            other ? "other_database" : "older_database", "seen=%llu durable=%llu what=%s",
+            (unsigned long long)seen, (unsigned long long)durable,
+            "\"a producer has acknowledgements of durable events that are not in the database: "
+            "they are reported to its app as lost\"");
 }
 
 void report_damage(struct report *report, uint64_t reads, uint64_t now_ns)
