@@ -658,7 +658,9 @@ static void a_silent_sidecar_times_out(struct stage *stage)
     stage_expect_code(&done, TIMEOUT);
     assert_int_equal(event_json_number(done.out, "stored"), 1);
     assert_int_equal(event_json_number(done.out, "unacknowledged"), 2);
-    expect_in(done.err, "sponson record: sidecar: no acknowledgement for 1.0 s, 2 events wait");
+    expect_in(
+        done.err,
+        "sponson record: sidecar: no acknowledgement for 1.0 s, 2 events are not acknowledged");
     done = stage_run_words(stage, words, bytes_of("data: x\n\n")); /* not even a handshake */
     stage_expect_code(&done, TIMEOUT);
     expect_in(done.err, "does not answer");
