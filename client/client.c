@@ -251,7 +251,7 @@ static spn_err explain_silence(struct spn_client *client)
     char words[CLIENT_WORDS_SIZE] = "";
     spn_err err = transport_probe(client->dir, words, sizeof(words));
     if (err == SPN_E_TIMEOUT)
-        return client_fail(client, err, "somebody listens there, and does not answer");
+        return client_fail(client, err, "a process listens there, but does not answer");
     return words[0] != '\0' ? client_fail(client, err, "%s", words)
                             : client_fail(client, err, NULL);
 }
@@ -375,8 +375,8 @@ spn_err client_open(spn_client **ret_client, const struct spn_client_options *op
                     options)) {
         err =
             client_fail(client, SPN_E_INVALID,
-                        "spn_client_options.size is not set, or of a later version that sets what "
-                        "this one does not know");
+                        "spn_client_options.size is not set, or it is of a later version and sets "
+                        "options unknown to this version");
         goto cleanup;
     }
     if (chosen.send_hwm < 0) {

@@ -20,22 +20,21 @@ static spn_err read_options(struct spn_client *client, const struct spn_producer
     if (options != NULL && !sized_take(ret_options, sizeof(*ret_options),
                                        SIZED_THROUGH(struct spn_producer_options, level), options))
         return client_fail(client, SPN_E_INVALID,
-                           "spn_producer_options.size is not set, or of a later version that sets "
-                           "what this one does not know");
+                           "spn_producer_options.size is not set, or it is of a later version and "
+                           "sets options unknown to this version");
     if (ret_options->window_bytes == 0)
         ret_options->window_bytes = WINDOW_BYTES_DEFAULT;
     if (ret_options->window_events == 0)
         ret_options->window_events = WINDOW_EVENTS_DEFAULT;
     if (ret_options->send_timeout_ms < -1)
         return client_fail(client, SPN_E_INVALID,
-                           "send_timeout_ms is %d: 0 is not to wait, -1 to "
-                           "wait for ever",
+                           "send_timeout_ms is %d: use 0 for no wait, -1 to wait for ever",
                            ret_options->send_timeout_ms);
     if (ret_options->level < SPN_NONE || ret_options->level > SPN_DURABLE)
         return client_fail(client, SPN_E_INVALID, "no such level: %d", (int)ret_options->level);
     if (ret_options->window_bytes > WINDOW_BYTES_MAX ||
         ret_options->window_events > WINDOW_EVENTS_MAX)
-        return client_fail(client, SPN_E_INVALID, "window over %d bytes or %d events",
+        return client_fail(client, SPN_E_INVALID, "the window is larger than %d bytes or %d events",
                            WINDOW_BYTES_MAX, WINDOW_EVENTS_MAX);
     return SPN_OK;
 }

@@ -43,8 +43,8 @@ static void note_gone(struct spn_producer *producer)
     if (gone == producer->gone_told)
         return;
     client_note(producer->client,
-                "the sidecar has an older copy of its database, or another one: %llu events that "
-                "were acknowledged are not in it",
+                "the sidecar has an older copy of its database, or another database: %llu "
+                "acknowledged events are not in it",
                 (unsigned long long)(gone - producer->gone_told));
     producer->gone_told = gone;
 }

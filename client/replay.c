@@ -69,7 +69,7 @@ static spn_err fail_unknown_id(struct spn_replay *replay, uint64_t missing)
     if (missing == 0)
         return client_fail(replay->client, SPN_E_UNKNOWN_ID, NULL);
     return client_fail(replay->client, SPN_E_UNKNOWN_ID,
-                       "no such event id among those retained: %llu are no longer",
+                       "no retained event has this id: %llu events are no longer retained",
                        (unsigned long long)missing);
 }
 

@@ -27,12 +27,12 @@ extern "C" {
     X(E_UNAVAILABLE, 5, "no sidecar is answering")                                                 \
     X(E_BACKPRESSURE, 6, "the in-flight window is full")                                           \
     X(E_END, 7, "no more items")                                                                   \
-    X(E_FORKED, 8, "used in a child process of the one that opened it")                            \
-    X(E_TOO_MANY, 9, "too much waits for room already")                                            \
+    X(E_FORKED, 8, "used in a forked child of the process that opened it")                         \
+    X(E_TOO_MANY, 9, "too many events are waiting for room")                                       \
     X(E_PROTOCOL, 16, "not a valid message of this protocol")                                      \
     X(E_VERSION, 17, "protocol version not supported")                                             \
     X(E_STALE_TOKEN, 19, "producer token is not known")                                            \
-    X(E_FENCED, 20, "another client has opened this producer id since")                            \
+    X(E_FENCED, 20, "another client has opened this producer id")                                  \
     X(E_BAD_SESSION, 32, "session id is not 1-255 bytes of UTF-8 without control characters")      \
     X(E_BAD_ID, 33, "event id is empty, too long, or has a NUL, CR or LF")                         \
     X(E_BAD_TYPE, 34, "event type has a NUL, CR or LF, or is too long")                            \
@@ -40,8 +40,8 @@ extern "C" {
     X(E_EVENT_TOO_LARGE, 36, "event is larger than the limit")                                     \
     X(E_UNKNOWN_SESSION, 48, "no such session")                                                    \
     X(E_UNKNOWN_ID, 49, "no such event id in the session")                                         \
-    X(E_OTHER_EPOCH, 50, "the session was opened anew since")                                      \
-    X(E_TRIMMED, 51, "events asked for are no longer retained")                                    \
+    X(E_OTHER_EPOCH, 50, "the session has another epoch now")                                      \
+    X(E_TRIMMED, 51, "requested events are no longer retained")                                    \
     X(E_CLOSED, 52, "the session is closed")                                                       \
     X(E_DELETED, 54, "the session was deleted or has expired")                                     \
     X(E_LOST, 53, "accepted, but lost before it was durable")                                      \
@@ -53,7 +53,7 @@ extern "C" {
     X(E_PATH, 69, "path is missing, too long or not accessible")                                   \
     X(E_STOPPING, 70, "the sidecar is stopping")                                                   \
     X(E_LIMIT, 71, "a limit of the sidecar is reached")                                            \
-    X(E_QUOTA_FULL, 72, "the quota is reached and nothing may be trimmed")                         \
+    X(E_QUOTA_FULL, 72, "the quota is reached and nothing can be deleted")                         \
     X(E_GONE, 73, "the database was removed or replaced while it was in use")                      \
     X(E_OLDER_FORMAT, 74, "database has an older format than this program reads")
 

@@ -17,7 +17,7 @@ static const char *judge(const char *dir, const struct stat *file, mode_t kind)
     if (S_ISLNK(file->st_mode))
         return "a symbolic link";
     if ((file->st_mode & S_IFMT) != kind)
-        return kind == S_IFSOCK ? "no socket: it is not replaced" : "not a regular file";
+        return kind == S_IFSOCK ? "not a socket: it is not replaced" : "not a regular file";
     if (kind == S_IFSOCK)
         return NULL; /* a leftover socket is replaced, whoever owned it */
     if (file->st_nlink > 1)
@@ -38,7 +38,7 @@ const char *own_files_check(const char *dir, const char *name, mode_t kind)
 const char *own_files_check_open(const char *dir, int fd)
 {
     struct stat file;
-    return fstat(fd, &file) != 0 ? "it cannot be looked at" : judge(dir, &file, S_IFREG);
+    return fstat(fd, &file) != 0 ? "it cannot be checked" : judge(dir, &file, S_IFREG);
 }
 
 const char *own_files_check_dir(const char *dir)

@@ -35,15 +35,16 @@ enum bench_option {
 #define BENCH_MAP(X)                                                                               \
     X(publish, "publish",                                                                          \
       BENCH_COUNT | BENCH_SESSIONS | BENCH_PRODUCERS | BENCH_ACK | BENCH_IN_FLIGHT | BENCH_RATE,   \
-      1000000, "events per second and acknowledgement times, as fast as it goes or at a rate")     \
+      1000000, "events per second and acknowledgement times, at full speed or at a rate")          \
     X(latency, "latency", BENCH_COUNT | BENCH_PRODUCERS | BENCH_RATE, 10000,                       \
-      "one event in flight per producer: until it is on disk, until a subscriber has it")          \
+      "with one event in flight per producer: time until it is on disk, and until a subscriber "   \
+      "has it")                                                                                    \
     X(replay, "replay", BENCH_COUNT | BENCH_OTHERS | BENCH_ROUNDS, 50000,                          \
       "events per second read back from one session among others")                                 \
     X(fanout, "fanout", BENCH_ROUNDS | BENCH_SUBSCRIBERS | BENCH_PROCESSES, 0,                     \
-      "from one event's acknowledgement until the last of its subscribers has it")                 \
+      "time from one event's acknowledgement until the last of its subscribers has it")            \
     X(sessions, "sessions", BENCH_COUNT | BENCH_PRODUCERS | BENCH_ACK | BENCH_IN_FLIGHT, 1000000,  \
-      "sessions opened per second by an event each, and what one costs in memory")
+      "sessions opened per second, by one event each, and memory per session")
 
 struct bench {
     struct cli_words words;

@@ -144,8 +144,8 @@ static int run_rounds(struct fanout *fanout)
 static void put_figures(const struct fanout *fanout, struct bench_report *report)
 {
     const struct bench *bench = fanout->bench;
-    bench_report_percentile(report, "last_p50_us", "last one, median", &fanout->last, 50);
-    bench_report_percentile(report, "last_max_us", "last one, longest", &fanout->last, 100);
+    bench_report_percentile(report, "last_p50_us", "last reader, median", &fanout->last, 50);
+    bench_report_percentile(report, "last_max_us", "last reader, longest", &fanout->last, 100);
     bench_report_latency(report, "each", &fanout->each);
     bench_report_percentile(report, "ack_p50_us", "ack p50", &fanout->ack, 50);
     bench_report_count(report, "rounds", "rounds", fanout->rounds);

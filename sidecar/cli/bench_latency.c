@@ -53,7 +53,7 @@ static void put_figures(const struct bench *bench, struct bench_report *report,
     bench_report_latency(report, "reader", &latency->reader.latency);
     double behind = (double)hist_percentile(&latency->reader.latency, 50) -
                     (double)hist_percentile(&result.latency, 50);
-    bench_report_figure(report, "reader_behind_ack_p50_us", "reader behind ack", behind / 1000,
+    bench_report_figure(report, "reader_behind_ack_p50_us", "reader after ack", behind / 1000,
                         "us");
     bench_report_count(report, "received", NULL, latency->reader.received);
     bench_put_rate(report, &result);
@@ -63,7 +63,7 @@ static void put_figures(const struct bench *bench, struct bench_report *report,
     if (bench->rate > 0)
         bench_report_count(report, "rate", "offered per second", bench->rate);
     else
-        bench_report_count(report, "in_flight", "in flight of each", 1);
+        bench_report_count(report, "in_flight", "in flight per producer", 1);
 }
 
 int bench_latency(struct bench *bench, struct bench_report *report)

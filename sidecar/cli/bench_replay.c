@@ -41,7 +41,8 @@ static int read_once(struct replays *replays, double *ret_per_second)
     if (err != SPN_E_END)
         return cli_fail("replay", err, spn_client_detail(replays->client));
     if (events == 0 || events + missing != replays->stored) {
-        cli_error("replay", "the session has another number of events than were stored in it");
+        cli_error("replay",
+                  "the number of events in the session is not the number that was stored");
         return CLI_FAILURE;
     }
     replays->events = events;

@@ -145,8 +145,8 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option common_options[] = {
     {"socket-dir", KEY_SOCKET_DIR, "DIR", 0,
-     "where the sidecar's sockets are (default: $SPONSON_SOCKET_DIR, or the first of /run/sponson "
-     "and $XDG_RUNTIME_DIR/sponson that has some)",
+     "directory of the sidecar's sockets (default: $SPONSON_SOCKET_DIR; if that is not set, the "
+     "first of /run/sponson and $XDG_RUNTIME_DIR/sponson that has sockets)",
      10},
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "how long to wait for the sidecar (default: 5)", 10},
     {0},

@@ -22,11 +22,11 @@
     X(OK, 0, "done")                                                                               \
     X(FAILURE, 1, "failed; stderr has the reason")                                                 \
     X(USAGE, 2,                                                                                    \
-      "the command line is wrong, an impossible session or event id included, or sockets that "    \
-      "may not be opened")                                                                         \
+      "the command line is wrong, a session or event id is invalid, or the sockets may not be "    \
+      "opened")                                                                                    \
     X(NOT_FOUND, 3, "no such session, event id, file or database")                                 \
-    X(TIMEOUT, 4, "a sidecar is there and did not answer in time")                                 \
-    X(NO_SIDECAR, 5, "nobody listens there")
+    X(TIMEOUT, 4, "a sidecar listens, but did not answer in time")                                 \
+    X(NO_SIDECAR, 5, "no sidecar listens there")
 
 enum cli_exit {
 #define CLI_EXIT_ENUM(name, number, text) CLI_##name = (number),
@@ -38,14 +38,14 @@ enum cli_exit {
 #define CLI_VERB_MAP(X)                                                                            \
     X(record, "record", "SESSION [FILE]", "store a text/event-stream")                             \
     X(replay, "replay", "SESSION", "print a session's events")                                     \
-    X(tail, "tail", "SESSION", "print a session's events as they come")                            \
+    X(tail, "tail", "SESSION", "print a session's events as they are stored")                      \
     X(last, "last", "SESSION", "print a session's last event id")                                  \
-    X(info, "info", "SESSION", "print what is known of a session")                                 \
+    X(info, "info", "SESSION", "print what is known about a session")                              \
     X(sessions, "sessions", "", "list the sessions")                                               \
-    X(close, "close", "SESSION", "let a session take no more events")                              \
+    X(close, "close", "SESSION", "close a session: it accepts no more events")                     \
     X(delete, "delete", "SESSION", "delete a session with all its events")                         \
-    X(dump, "dump", "", "print the whole log, straight from the disk")                             \
-    X(health, "health", "", "ask the sidecar how it is")                                           \
+    X(dump, "dump", "", "print the whole log, read directly from the database")                    \
+    X(health, "health", "", "print the sidecar's status")                                          \
     X(stats, "stats", "", "print the sidecar's counters")                                          \
     X(bench, "bench", "WHAT", "measure this machine: publish, latency, replay, fanout, sessions")
 

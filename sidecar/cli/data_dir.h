@@ -10,8 +10,9 @@
 #include "store/journal.h"
 
 #define DATA_DIR_HELP                                                                              \
-    "where the database is (default: $SPONSON_DATA_DIR, or the first of /var/lib/sponson and "     \
-    "$XDG_DATA_HOME/sponson, which is ~/.local/share/sponson, that has one)"
+    "directory of the database (default: $SPONSON_DATA_DIR; if that is not set, the first of "     \
+    "/var/lib/sponson and $XDG_DATA_HOME/sponson, by default ~/.local/share/sponson, that has a "  \
+    "database)"
 
 /* given: from the command line, or NULL. Prints what went wrong; returns an exit code. *ret_whole:
  * false if the file was cut. That is printed, too: not everything can be read. */

@@ -36,7 +36,7 @@ static const struct verb *find_verb(const char *name)
         if (strcmp(verbs[i].name, name) == 0)
             return &verbs[i];
     snprintf(what, sizeof(what), "verb %s", text_quote(spn_text(name), quoted));
-    cli_usage(what, "not known; sponson --help lists them");
+    cli_usage(what, "unknown; sponson --help lists the verbs");
 }
 
 /* -- options before the verb ------------------------------------------------------------------- */
@@ -75,7 +75,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->next = state->argc; /* the rest is the verb's */
         return 0;
     case ARGP_KEY_NO_ARGS:
-        cli_usage("no verb", "sponson --help lists them");
+        cli_usage("no verb", "sponson --help lists the verbs");
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -85,8 +85,8 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "VERB [ARGUMENT...]",
-    .doc = "Store event streams in the sidecar on this host, and get them back."
-           "\v`sponson VERB --help` says what a verb takes.",
+    .doc = "Store event streams in the sidecar on this host, and read them back."
+           "\v`sponson VERB --help` lists the arguments and options of a verb.",
 };
 
 int main(int argc, char **argv)

@@ -12,7 +12,7 @@
 #include "cli/cli.h"
 #include "cli/text.h"
 
-#define KEEPS_APART "--ids new or --ids prefix=TEXT keeps them apart"
+#define USE_IDS "use --ids new or --ids prefix=TEXT"
 
 enum {
     PROGRESS_AFTER_MS = 1000, /* short inputs show no progress */
@@ -72,7 +72,7 @@ static void tell_event(struct recorder *recorder, uint64_t number, const struct 
     char what[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
     if (recorder->told == TOLD_MAX) {
-        cli_warn("events", "more that were not stored; from here on they are only counted");
+        cli_warn("events", "more were not stored; from here on they are only counted");
         recorder->told++;
     }
     if (recorder->told > TOLD_MAX)
@@ -148,7 +148,7 @@ static void look_for_restart(struct recorder *recorder, uint64_t number,
              (unsigned long long)number);
     char why[CLI_TEXT_SIZE];
     snprintf(why, sizeof(why), "%s came before, for another event%s", text_quote(id, quoted),
-             recorder->ids == RECORDER_IDS_KEEP ? "; " KEEPS_APART : "");
+             recorder->ids == RECORDER_IDS_KEEP ? "; " USE_IDS : "");
     cli_warn(what, why);
 }
 
@@ -159,7 +159,7 @@ static void tell_conflicts(const struct recorder *recorder)
     if (recorder->conflicts == 0 || recorder->restart_is_told || recorder->ids != RECORDER_IDS_KEEP)
         return;
     snprintf(what, sizeof(what), "%llu events not stored", (unsigned long long)recorder->conflicts);
-    cli_warn(what, "the session has other events with their ids; " KEEPS_APART);
+    cli_warn(what, "the session has other events with their ids; " USE_IDS);
 }
 
 /* event: its kind, and its id in the session. */
@@ -478,7 +478,7 @@ static int check_stall(struct recorder *recorder)
     if (recorder->stall_ms < 0 || recorder->in_flight.count == 0 ||
         now_ms() - recorder->progress_ms < recorder->stall_ms)
         return CLI_OK;
-    snprintf(why, sizeof(why), "no acknowledgement for %.1f s, %zu events wait for theirs",
+    snprintf(why, sizeof(why), "no acknowledgement for %.1f s, %zu events are not acknowledged",
              recorder->stall_ms / 1000.0, recorder->in_flight.count);
     clear_progress(recorder);
     cli_error("sidecar", why);
@@ -495,8 +495,8 @@ static int check_lost(struct recorder *recorder)
     if (lost == 0)
         return CLI_OK;
     snprintf(why, sizeof(why),
-             "%llu events that were acknowledged are not in its database any more: it is an older "
-             "copy, or another one",
+             "%llu acknowledged events are no longer in its database: it is an older copy, or "
+             "another database",
              (unsigned long long)lost);
     cli_error("sidecar", why);
     return CLI_FAILURE;

@@ -21,7 +21,7 @@ int session_end(spn_client *client, session_end_call *call, struct spn_bytes ses
         return cli_fail_client("sidecar", client, err);
     err = send_end(producer, call, session, epoch, timeout_ms, &ack);
     if (err == SPN_E_TIMEOUT) {
-        exit_code = cli_fail("sidecar", err, "it may still do it");
+        exit_code = cli_fail("sidecar", err, "the sidecar may still carry out the request");
         cli_tell_trouble(client);
     } else if (err != SPN_OK) {
         exit_code = cli_fail_client("sidecar", client, err);

@@ -15,8 +15,7 @@
 typedef spn_err session_end_call(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
                                  uint64_t *ret_ticket);
 
-#define SESSION_END_EPOCH_HELP                                                                     \
-    "only if this is the life that the session is in, as `sponson info` prints it"
+#define SESSION_END_EPOCH_HELP "only if this is the session's epoch, as printed by `sponson info`"
 
 /* Waits up to timeout_ms for each answer. Prints what went wrong; returns an exit code. *ret_result
  * is set on CLI_OK. */

@@ -53,26 +53,27 @@ static const struct argp_option options[] = {
     {0, 0, 0, 0, "What to measure:", 1},
     BENCH_MAP(MEASUREMENT_DOC)
     {0, 0, 0, 0, "Options:", 2},
-    {"size", KEY_SIZE, "BYTES", 0, "data of an event (default: 256)", 2},
+    {"size", KEY_SIZE, "BYTES", 0, "size of an event's data (default: 256)", 2},
     {"file", KEY_FILE, "FILE", 0,
-     "take types and data from this recorded text/event-stream instead, over and over", 2},
-    {"sessions", KEY_SESSIONS, "COUNT", 0, "spread over so many sessions (default: 100)", 2},
+     "use the types and data of this recorded text/event-stream instead, repeatedly", 2},
+    {"sessions", KEY_SESSIONS, "COUNT", 0, "number of sessions to spread the events over (default: 100)", 2},
     {"count", KEY_COUNT, "COUNT", 0,
-     "events in all (default: 1000000; latency: 10000; replay: of the one session, 50000)", 2},
-    {"producers", KEY_PRODUCERS, "COUNT", 0, "threads, each with a connection (default: 1)", 2},
-    {"ack", KEY_ACK, "durable|accepted", 0, "the level waited for (default: durable)", 2},
+     "number of events (default: 1000000; latency: 10000; replay: 50000, in the replayed session)", 2},
+    {"producers", KEY_PRODUCERS, "COUNT", 0, "number of threads, each with a connection (default: 1)", 2},
+    {"ack", KEY_ACK, "durable|accepted", 0, "acknowledgement level to wait for (default: durable)", 2},
     {"in-flight", KEY_IN_FLIGHT, "COUNT", 0,
-     "unacknowledged events of a producer at most (default: 16384, and 4 MiB)", 2},
+     "maximum number of unacknowledged events of a producer (default: 16384, and 4 MiB)", 2},
     {"rate", KEY_RATE, "COUNT", 0,
-     "events per second, of all producers together, each due at its moment and its time counted "
-     "from there, however late it was sent (default: as fast as it goes)", 2},
+     "events per second, of all producers together (default: as fast as possible); each event's "
+     "time is counted from when it is due, however late it is sent", 2},
     {"others", KEY_OTHERS, "COUNT", 0,
-     "sessions that the replayed one's events lie between in the log (default: 9)", 2},
-    {"rounds", KEY_ROUNDS, "COUNT", 0, "how often (default: replay: 5, fanout: 20)", 2},
+     "number of other sessions whose events lie between those of the replayed one in the log "
+     "(default: 9)", 2},
+    {"rounds", KEY_ROUNDS, "COUNT", 0, "number of rounds (default: replay: 5, fanout: 20)", 2},
     {"subscribers", KEY_SUBSCRIBERS, "COUNT", 0,
-     "of the session, each with a connection (default: 1000)", 2},
-    {"processes", KEY_PROCESSES, "COUNT", 0, "that the subscribers are in (default: 4)", 2},
-    {"keep", KEY_KEEP, 0, 0, "leave the sessions in a sidecar that ran", 2},
+     "number of subscribers of the session, each with a connection (default: 1000)", 2},
+    {"processes", KEY_PROCESSES, "COUNT", 0, "number of processes that the subscribers run in (default: 4)", 2},
+    {"keep", KEY_KEEP, 0, 0, "do not delete the sessions from a sidecar that was already running", 2},
     {"json", KEY_JSON, 0, 0, "one object", 2},
     {0},
 };
@@ -163,10 +164,11 @@ static const struct argp argp = {
     .args_doc = "publish|latency|replay|fanout|sessions",
     .doc =
         "Measure the sidecar on this machine."
-        "\vA sidecar that runs is used; its sessions, named bench-…, are deleted afterwards. When "
-        "none runs, one is started in a temporary directory under $TMPDIR or /var/tmp, and "
-        "removed.\n\nTimes are those of an acknowledgement: from publishing an event until it "
-        "is on disk and the producer knows. Percentiles are at most 1.6 % above the true value.",
+        "\vA running sidecar is used; the benchmark's sessions, named bench-…, are deleted from it "
+        "afterwards. If no sidecar runs, one is started in a temporary directory under $TMPDIR or "
+        "/var/tmp, and removed afterwards.\n\nTimes are acknowledgement times: from publishing an "
+        "event until it is on disk and the producer has its acknowledgement. Percentiles are at "
+        "most 1.6 % above the true value.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -195,7 +197,7 @@ static const struct measurement *find_measurement(const char *name)
         if (strcmp(measurements[i].name, name) == 0)
             return &measurements[i];
     cli_usage(text_quote(spn_text(name), quoted),
-              "can measure publish, latency, replay, fanout and sessions");
+              "must be publish, latency, replay, fanout or sessions");
 }
 
 /* Refuses options without effect: the figure would not be the requested one. */
@@ -283,7 +285,7 @@ static int make_payloads(struct bench *bench)
     if (err == SPN_E_SYSTEM)
         return cli_fail_errno(bench->file);
     return cli_fail(bench->file ? bench->file : "memory", err,
-                    err == SPN_E_END ? "no event in it" : NULL);
+                    err == SPN_E_END ? "contains no event" : NULL);
 }
 
 void bench_crew(struct bench *bench, struct crew *crew)
@@ -346,8 +348,8 @@ static int put_surroundings(const struct bench *bench, struct bench_report *repo
                            spn_client_data_max(client));
         bench_report_flag(report, "own_sidecar", bench->daemon.pid > 0);
         bench_report_text(report, "sidecar_of", "which",
-                          bench->daemon.pid > 0 ? "started for this, default settings"
-                                                : "the one that ran");
+                          bench->daemon.pid > 0 ? "started for the benchmark, default settings"
+                                                : "already running");
     } else {
         exit_code = cli_fail("sidecar", err, spn_client_detail(client));
     }
@@ -432,7 +434,7 @@ int verb_bench(int argc, char **argv)
     };
     cli_parse(&argp, argc, argv, &bench);
     if (bench.words.count == 0)
-        cli_usage("say what to measure", "publish, latency, replay, fanout or sessions");
+        cli_usage("choose what to measure", "publish, latency, replay, fanout or sessions");
     const struct measurement *measurement = find_measurement(bench.words.at[0]);
     check_options(&bench, measurement);
     catch_signals(&bench);

@@ -33,10 +33,12 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "SESSION",
-    .doc = "Close a session, and wait until that is on disk. It takes no more events, and whoever "
-           "follows it learns that it has ended; what it has can be read as before."
-           "\vExits with 0 also when it was closed before, as standard error says, and "
-           "with 3 when there is no such session, or with --epoch no such life of it.",
+    .doc = "Close a session, and wait until that is on disk. A closed session accepts no more "
+           "events. Its subscribers are informed that it has ended. Its stored events can still be "
+           "read."
+           "\vExits with 0 also if the session was already closed; standard error reports that. "
+           "Exits with 3 if there is no such session, or if the session does not have the epoch of "
+           "--epoch.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -57,7 +59,7 @@ int verb_close(int argc, char **argv)
     exit_code = session_end(client, spn_session_close, session, close.epoch,
                             cli_timeout_ms(&close.common), &result);
     if (exit_code == CLI_OK && result == SPN_DUPLICATE)
-        cli_warn(cli_session_words(session, what), "was closed already");
+        cli_warn(cli_session_words(session, what), "was already closed");
     spn_client_close(client);
     return exit_code;
 }

@@ -36,11 +36,12 @@ enum { KEY_EPOCH = CLI_KEY, KEY_YES, KEY_OFFLINE, KEY_DATA_DIR };
 
 static const struct argp_option options[] = {
     {"epoch", KEY_EPOCH, "N", 0, SESSION_END_EPOCH_HELP, 0},
-    {"yes", KEY_YES, 0, 0, "do not ask", 0},
+    {"yes", KEY_YES, 0, 0, "delete without asking", 0},
     {"offline", KEY_OFFLINE, 0, 0,
-     "without a sidecar, in the database itself: none may run on it. Needs --yes", 0},
+     "delete in the database itself, without a sidecar; no sidecar may be using it. Needs --yes",
+     0},
     {"data-dir", KEY_DATA_DIR, "DIR", 0,
-     "with --offline: where the database is (default: $SPONSON_DATA_DIR)", 0},
+     "with --offline: directory of the database (default: $SPONSON_DATA_DIR)", 0},
     {0},
 };
 
@@ -70,10 +71,10 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "SESSION",
     .doc = "Delete a session with all its events, closed or not, and wait until that is on disk. "
-           "The next event for this name opens it anew. Asks before it does so."
-           "\vExits with 1 when the answer is not yes, with 2 when there is no terminal to ask on "
-           "and --yes is not given, and with 3 when there is no such session, or with --epoch no "
-           "such life of it.",
+           "The next event for this name opens a new session. Asks for confirmation first."
+           "\vExits with 1 if the answer is not yes. Exits with 2 if --yes is not given and there "
+           "is no terminal to ask on. Exits with 3 if there is no such session, or if the session "
+           "does not have the epoch of --epoch.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -171,8 +172,8 @@ static int delete_offline(const struct delete *delete)
         return exit_code;
     spn_err err = lockfile_take(&lock, dir, 0, &holder);
     if (err == SPN_E_IN_USE) {
-        snprintf(why, sizeof(why), "a sidecar runs on it, pid %ld: leave --offline out, or stop it",
-                 (long)holder);
+        snprintf(why, sizeof(why),
+                 "a sidecar uses it, pid %ld: omit --offline, or stop the sidecar", (long)holder);
         cli_error(dir, why);
         return CLI_FAILURE;
     }

@@ -38,12 +38,12 @@ enum { KEY_SESSION = CLI_KEY, KEY_FORMAT, KEY_ALL, KEY_DATA_DIR };
 static const struct argp_option options[] = {
     {"session", KEY_SESSION, "SESSION", 0, "only this session", 0},
     {"format", KEY_FORMAT, "sse|jsonl", 0,
-     "jsonl: an object a line with position, session, epoch, seq, id, type, data, retry, time "
-     "(default); sse: text/event-stream, with a comment where another session's events begin",
+     "jsonl: one object per line with position, session, epoch, seq, id, type, data, retry, time "
+     "(default); sse: text/event-stream, with a comment before the events of another session",
      0},
     {"all", KEY_ALL, 0, 0,
-     "also what retention hides and was not trimmed yet, and events of sessions that were deleted "
-     "or expired (whose session may be null: names go first)",
+     "also print events that retention hides and that are not trimmed yet, and events of sessions "
+     "that were deleted or expired (their session may be null, because names are deleted first)",
      0},
     {"data-dir", KEY_DATA_DIR, "DIR", 0, DATA_DIR_HELP, 0},
     {0},
@@ -74,18 +74,18 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .doc =
-        "Print every retained event of the log in order, straight from the database: beside a "
-        "running sidecar, without one, or after it was killed."
-        "\vAn id or a retry that came without an event is a line too: its data is null and its "
-        "marker true; id is null where it leaves the one before it in force. type is \"\" for an "
-        "event that named none, which means \"message\". Data that is not "
+        "Print every retained event of the log in order, read directly from the database. This "
+        "works while a sidecar runs, without a sidecar, and after a sidecar was killed."
+        "\vAn id or a retry that came without an event is printed as a line, too: its data is null "
+        "and its marker is true. Its id is null if it leaves the previous id in force. type is "
+        "\"\" for an event without a type, which means \"message\". Data that is not "
         "UTF-8 is printed as base64, with \"encoding\":\"base64\" after the other keys "
-        "(\"id_encoding\" and \"type_encoding\" for an id or a type). The log as it was when the "
-        "dump began is printed.\n\n"
-        "Exits with 1 when damage was met, or the file was cut: what can be read is printed all "
-        "the "
-        "same, and standard error says how much is not. Exits with 3 when there is no such "
-        "session; one that was deleted is there with --all, until its events are trimmed.",
+        "(\"id_encoding\" and \"type_encoding\" for an id or a type). The log is printed as it was "
+        "when the dump began.\n\n"
+        "Exits with 1 if the database is damaged or the file was cut: everything that can be read "
+        "is still printed, and standard error reports how much is missing. Exits with 3 if there "
+        "is no such session. A deleted session is printed with --all until its events are "
+        "trimmed.",
 };
 
 /* -- printing ---------------------------------------------------------------------------------- */
@@ -199,8 +199,8 @@ static int tell_losses(const struct dump *dump, const struct log_walk *walk)
     }
     tell_count(dump->nameless, "events of sessions whose name is damaged or missing");
     tell_count(dump->rowless,
-               "events of sessions whose row is damaged: of these some may have been "
-               "deleted or no longer retained");
+               "events of sessions whose row is damaged: some of them may be deleted or no longer "
+               "retained");
     tell_count(dump->unwritable, "events cannot be written as an event stream");
     return damaged + dump->nameless + dump->rowless + dump->unwritable > 0 ? CLI_FAILURE : CLI_OK;
 }
@@ -247,7 +247,7 @@ int verb_dump(int argc, char **argv)
     struct journal *journal;
     struct log_walk *walk;
     cli_parse(&argp, argc, argv, &dump);
-    last_words_init("sponson dump: database: damaged, so that it cannot be read on: signal ",
+    last_words_init("sponson dump: database: damaged; the rest cannot be read: signal ",
                     CLI_FAILURE);
     bool whole = true;
     int exit_code = data_dir_open(dump.data_dir, &journal, &whole);

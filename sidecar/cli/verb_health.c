@@ -18,8 +18,8 @@ enum { POLL_MS = 100 };
 
 static const struct argp_option options[] = {
     {"wait", KEY_WAIT, "SECONDS", 0,
-     "wait so long for it to start and to be well (default: one that is not there is not waited "
-     "for)",
+     "wait up to this long for the sidecar to start and to be ok (default: do not wait for a "
+     "sidecar that is not running)",
      0},
     {"json", KEY_JSON, 0, 0,
      "an object with status, reason, version, pid, instance, uptime_ms, durable, checkpoint", 0},
@@ -44,8 +44,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .doc = "Ask the sidecar how it is. Exits with 0 when it is well, with 1 when it is degraded or "
-           "stopping, and with 5 when there is none.",
+    .doc = "Print the sidecar's status. Exits with 0 if it is ok, with 1 if it is degraded or "
+           "stopping, and with 5 if no sidecar is running.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 

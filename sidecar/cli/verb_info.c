@@ -21,8 +21,8 @@ enum { KEY_JSON = CLI_KEY };
 static const struct argp_option options[] = {
     {"json", KEY_JSON, 0, 0,
      "an object with " SESSION_JSON_KEYS
-     ", first_seq, retained, retained_markers; seq counts events and markers, retained events "
-     "alone",
+     ", first_seq, retained, retained_markers; seq counts events and markers, retained only "
+     "events",
      0},
     {0},
 };
@@ -44,11 +44,11 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "SESSION",
     .doc =
-        "Print what is known of a session: whether it is live or closed, the life it is in, how "
-        "many events that ever stored and how many are retained. Markers (ids and retries that "
-        "came without an event) are counted beside them; seqs number both."
+        "Print what is known about a session: whether it is live or closed, its epoch, how many "
+        "events it has stored in this epoch and how many of them are retained. Markers (ids and "
+        "retries that came without an event) are counted separately; seqs number both."
         "\vThe state is live or closed. A session that `sponson sessions` lists as damaged is an "
-        "error: exit code 1. Exits with 3 when there is no such session.",
+        "error: exit code 1. Exits with 3 if there is no such session.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 

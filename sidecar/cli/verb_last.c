@@ -36,9 +36,10 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "SESSION",
     .doc =
-        "Print the event id that is in force at a session's end, as far as that is on disk: what "
-        "an app that writes it to a browser goes on after. A session without events has none, and "
-        "so has one whose last id was reset: then nothing is printed, or null.",
+        "Print the event id that is in force at a session's end, as far as the session is on disk. "
+        "An app that writes the session to a browser continues after this id. If the session has "
+        "no events, or its last id was reset, there is no such id: nothing is printed, or with "
+        "--json null as last_event_id.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 

@@ -22,12 +22,12 @@ enum { KEY_ACK_LOG = CLI_KEY, KEY_IDS };
 
 static const struct argp_option options[] = {
     {"ack-log", KEY_ACK_LOG, "FILE", 0,
-     "append a line \"number id\" to FILE for each event once it is on disk; the number is the "
-     "event's in the input, from 1",
+     "append a line \"number id\" to FILE for each event when it is on disk; the number counts the "
+     "events of the input, from 1",
      0},
     {"ids", KEY_IDS, "keep|new|prefix=TEXT", 0,
-     "what becomes of the input's own ids: kept (default), left out so that each event gets a new "
-     "one, or kept with TEXT before them; for upstreams whose ids come again",
+     "what to do with the ids of the input: keep them (default), remove them, so that each event "
+     "gets a new one, or put TEXT before them; for inputs whose ids repeat",
      0},
     {0},
 };
@@ -43,7 +43,7 @@ static void parse_ids(struct record *record, const char *arg)
         record->ids = RECORDER_IDS_PREFIX;
         record->prefix = cli_event_id(arg + strlen(prefix));
     } else {
-        cli_usage("--ids", "keep, new or prefix=TEXT");
+        cli_usage("--ids", "must be keep, new or prefix=TEXT");
     }
 }
 
@@ -67,35 +67,37 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "SESSION [FILE]",
     .doc =
-        "Store the events of a text/event-stream, from FILE or from standard input, each as soon "
-        "as it is complete, and wait until they are on disk. A sidecar that goes away is waited "
-        "for, with a line on standard error; with --timeout, no longer than that."
+        "Store the events of a text/event-stream from FILE or from standard input, each as soon as "
+        "it is complete, and wait until they are on disk. If the sidecar stops, wait until it is "
+        "back, with a line on standard error; with --timeout, wait no longer than that."
         "\vPrints {\"session\", \"events\", \"stored\", \"duplicates\", \"conflicts\", "
-        "\"refused\", \"markers\", \"last_event_id\"}: events is the sum of the four after it; "
-        "markers is how many ids and retries came without an event and are in the session; "
-        "last_event_id is what `sponson last` prints afterwards, whoever published it: the id in "
-        "force at the session's end. It is null when there is none, and when the sidecar could not "
-        "be asked. \"markers_refused\" is there too when some were; \"lost\" when events that had "
-        "been acknowledged, and are counted, are not in the database any more, because an older "
-        "copy took its place; and \"unacknowledged\" when it had to stop before all had an "
-        "answer.\n\n"
-        "An event without an id: field of its own gets an id. One with an id that the session has "
-        "lately had is a duplicate when its data and type are the same (its retry is not looked "
-        "at; no type is \"message\"), and a conflict when not. An upstream whose first id comes "
-        "again for another event numbers anew: one warning says so, or that there were conflicts, "
-        "and --ids helps. Exits with "
-        "0 when every event is stored or a duplicate, and with 1 when there were conflicts or "
-        "refusals (too large, an id too long), also of markers, which standard error names "
-        "while the others are stored; when events that had been acknowledged are lost; and when "
-        "something fails: the input or the file of --ack-log cannot be read or written, or the "
-        "sidecar refuses to go on. It exits with 4 when --timeout is over.\n\n"
-        "An input that is no event stream is an error, exit code 1: it has lines, and none of them "
-        "is a field (data, event, id, retry) or a comment. An input without events is none: it "
-        "exits with 0, with \"events\":0 and a warning; so does one that ends within an event, "
-        "which is not stored. Let what feeds it say whether it failed: `curl -fsSN`, `set -o "
-        "pipefail`.\n\n"
-        "SIGINT and SIGTERM end the input: what was read still waits for its acknowledgement. A "
-        "second one ends the program.",
+        "\"refused\", \"markers\", \"last_event_id\"}: events is the sum of the four counts after "
+        "it. "
+        "markers is the number of ids and retries that came without an event and are in the "
+        "session. last_event_id is the id in force at the session's end, whoever published it, as "
+        "`sponson last` prints it afterwards. It is null if there is no such id, or if it "
+        "could not be requested. \"markers_refused\" is added if markers were refused. \"lost\" is "
+        "added if "
+        "events that were acknowledged and counted are no longer in the database, because an older "
+        "copy replaced it. \"unacknowledged\" is added if record stopped before every event had a "
+        "result.\n\n"
+        "An event without an id: field of its own gets an id. An event whose id the session has "
+        "had recently is a duplicate if its data and type are the same, and a conflict if not. "
+        "(The retry is not compared; no type means \"message\".) If the first id of the input "
+        "repeats for another event, the input restarts its numbering: one warning reports that, or "
+        "that there were conflicts, and --ids helps.\n\n"
+        "Exits with 0 if every event is stored or a duplicate. Exits with 1 if there were "
+        "conflicts or refusals (too large, an id too long), also of markers: standard error names "
+        "them, and the others are stored. Exits with 1 also if acknowledged events are lost, and "
+        "if something fails: the input or the file of --ack-log cannot be read or written, or the "
+        "sidecar refuses to continue. Exits with 4 if --timeout is over.\n\n"
+        "An input that is not an event stream is an error, exit code 1: it has lines, and none of "
+        "them is a field (data, event, id, retry) or a comment. An input without events is not an "
+        "error: record exits with 0, with \"events\":0 and a warning. If the input ends within an "
+        "event, that event is not stored, and record exits with 0 and a warning, too. To detect "
+        "that the source of the input failed, use `curl -fsSN` and `set -o pipefail`.\n\n"
+        "SIGINT and SIGTERM end the input: record still waits for the acknowledgement of what was "
+        "read. A second signal ends the program.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -140,10 +142,10 @@ static int summarize(struct recorder *recorder, int exit_code, int timeout_ms)
     struct spn_bytes last_id = {NULL, 0};
     if (exit_code == CLI_OK && sse_parser_is_foreign(&recorder->parser)) {
         cli_error(recorder->input_name,
-                  "no event stream: none of its lines is a field or a comment");
+                  "not an event stream: none of its lines is a field or a comment");
         exit_code = CLI_FAILURE;
     } else if (exit_code == CLI_OK && recorder->events + recorder->markers == 0) {
-        cli_warn(recorder->input_name, "no events in it");
+        cli_warn(recorder->input_name, "contains no events");
     }
     if (exit_code == CLI_OK &&
         recorder->conflicts + recorder->refused + recorder->markers_refused > 0)

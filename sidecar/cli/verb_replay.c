@@ -40,8 +40,8 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "SESSION",
-    .doc = "Print the events of a session from the earliest retained to the newest that is on "
-           "disk, closed or not. What `sponson tail --earliest --exit-when-caught-up` does.",
+    .doc = "Print the events of a session, closed or not, from the earliest retained event to the "
+           "newest event on disk. `sponson tail --earliest --exit-when-caught-up` does the same.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 

@@ -29,14 +29,14 @@ enum { KEY_PREFIX = CLI_KEY, KEY_AFTER, KEY_LIMIT, KEY_JSON, KEY_DATA_DIR };
 
 static const struct argp_option options[] = {
     {"prefix", KEY_PREFIX, "PREFIX", 0, "only sessions whose name begins with this", 0},
-    {"after", KEY_AFTER, "NAME", 0,
-     "only sessions whose name comes after this one, in the order of bytes", 0},
+    {"after", KEY_AFTER, "NAME", 0, "only sessions whose name comes after this one, in byte order",
+     0},
     {"limit", KEY_LIMIT, "N", 0,
-     "N sessions at most; --after with the last one's name goes on after them", 0},
-    {"json", KEY_JSON, 0, 0, "an object a line with " SESSION_JSON_KEYS, 0},
+     "at most N sessions; to continue, use --after with the last session's name", 0},
+    {"json", KEY_JSON, 0, 0, "one object per line with " SESSION_JSON_KEYS, 0},
     {"data-dir", KEY_DATA_DIR, "DIR", 0,
-     "read the database there instead of asking the sidecar; duplicates and conflicts are then "
-     "those that were written with the index last",
+     "read the database in DIR instead of asking the sidecar; duplicates and conflicts are then "
+     "the counts last written with the index",
      0},
     {0},
 };
@@ -50,7 +50,7 @@ static struct spn_bytes check_name(const char *option, const char *text)
     struct spn_bytes name = spn_text(text);
     if (name.size > WIRE_SESSION_MAX) {
         snprintf(what, sizeof(what), "%s %s", option, text_quote(name, quoted));
-        cli_usage(what, "longer than a session id can be, 255 bytes");
+        cli_usage(what, "longer than 255 bytes, the limit of a session id");
     }
     return name;
 }
@@ -85,10 +85,10 @@ static const struct argp argp = {
     .doc =
         "List the sessions in the order of their names, with the number of events ever stored, the "
         "bytes of their data, whether they are live or closed, and when the newest event came."
-        "\vThe state is live, closed, or damaged. When no more than the name of a damaged session "
-        "is "
-        "known (- in the table, null in JSON), it takes and gives out nothing, but can be deleted. "
-        "Otherwise its newest event does not read, and it goes on.",
+        "\vThe state is live, closed, or damaged. If only the name of a damaged session is known "
+        "(- "
+        "in the table, null in JSON), the session accepts and returns nothing, but can be deleted. "
+        "Otherwise only its newest event cannot be read, and the session continues.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -199,7 +199,7 @@ static int list_database(struct sessions *sessions, struct session_list *list)
     if (err != SPN_OK && err != SPN_E_END)
         return cli_fail("database", err, journal_detail());
     if (session_list_damaged(list) > 0) {
-        snprintf(why, sizeof(why), "%llu damaged entries passed over",
+        snprintf(why, sizeof(why), "%llu damaged entries skipped",
                  (unsigned long long)session_list_damaged(list));
         cli_error("log", why);
         return CLI_FAILURE;
@@ -211,7 +211,7 @@ static int read_database(struct sessions *sessions)
 {
     struct journal *journal;
     struct session_list *list;
-    last_words_init("sponson sessions: database: damaged, so that it cannot be read on: signal ",
+    last_words_init("sponson sessions: database: damaged; the rest cannot be read: signal ",
                     CLI_FAILURE);
     bool whole = true;
     int exit_code = data_dir_open(sessions->data_dir, &journal, &whole);

@@ -13,14 +13,14 @@ struct tail {
 enum { KEY_AFTER = CLI_KEY, KEY_EARLIEST, KEY_FORMAT, KEY_COUNT, KEY_CAUGHT_UP };
 
 static const struct argp_option options[] = {
-    {"after", KEY_AFTER, "ID", 0, "begin after the event with this id (default: now)", 0},
-    {"earliest", KEY_EARLIEST, 0, 0, "begin with the earliest event that is retained", 0},
+    {"after", KEY_AFTER, "ID", 0,
+     "begin after the event with this id (default: after the newest event)", 0},
+    {"earliest", KEY_EARLIEST, 0, 0, "begin with the earliest retained event", 0},
     {"format", KEY_FORMAT, "sse|jsonl", 0, FOLLOW_FORMAT_HELP, 0},
     {"count", KEY_COUNT, "N", 0, "end after N events", 0},
     {"exit-when-caught-up", KEY_CAUGHT_UP, 0, 0,
-     "end after the event that was the newest when it began; a session that does not exist is not "
-     "waited "
-     "for",
+     "end after the event that was the newest at the start; do not wait for a session that does "
+     "not exist",
      0},
     {0},
 };
@@ -55,9 +55,9 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "SESSION",
     .doc = "Print the events of a session as they are stored. Waits for a session that does not "
-           "exist yet and rides through restarts of the sidecar."
-           "\vEnds with exit code 0 when the session is closed and all of it was printed, which "
-           "standard error says, and with 3 when it is deleted or expires.",
+           "exist yet, and continues after a restart of the sidecar."
+           "\vExits with 0 when the session is closed and all of it was printed; standard error "
+           "reports that. Exits with 3 when the session is deleted or expires.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -71,7 +71,7 @@ int verb_tail(int argc, char **argv)
     };
     cli_parse(&argp, argc, argv, &tail);
     if (tail.follow.earliest && tail.follow.after.size > 0)
-        cli_usage("--earliest", "not together with --after");
+        cli_usage("--earliest", "cannot be combined with --after");
     tail.follow.common = &tail.common;
     tail.follow.session = cli_session(tail.words.at[0]);
     return follow_run(&tail.follow);

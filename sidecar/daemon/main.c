@@ -66,7 +66,8 @@ static bool set_retention(struct daemon *daemon)
     journal_abort(daemon->journal);
     if (!journal_lacks_room(err))
         return daemon_check_dir(err, "database", daemon->options.data_dir, NULL);
-    log_error("retention", "reason=\"no room to write the new rule: the one before holds\"");
+    log_error("retention",
+              "reason=\"no room to write the new retention rule: the old rule remains in force\"");
     return true;
 }
 
@@ -106,8 +107,8 @@ static void note_clock(struct daemon *daemon)
     journal_abort(daemon->journal);
     if (err != SPN_OK)
         log_warning("clock_note",
-                    "code=%s reason=\"cannot note the time: the next start goes by an "
-                    "older note\"",
+                    "code=%s reason=\"cannot store the time: the next start uses an older "
+                    "note\"",
                     err_name(err));
 }
 
@@ -119,11 +120,11 @@ static void say_clock(const struct database_clock_resumed *resumed)
     if (resumed->cut_ns > 0)
         log_warning("clock", "by=wall forward_ms=%llu not_counted_ms=%llu reason=%s", forward_ms,
                     (unsigned long long)resumed->cut_ns / 1000000u,
-                    "\"the wall clock went on by more than --clock-catch-up-max\"");
+                    "\"the wall clock advanced by more than --clock-catch-up-max\"");
     else if (resumed->back_ms > 0)
         log_warning("clock", "by=wall forward_ms=0 back_ms=%llu reason=%s",
                     (unsigned long long)resumed->back_ms,
-                    "\"the wall clock went back: the time that nothing ran does not count\"");
+                    "\"the wall clock went back: the time in which nothing ran is not counted\"");
     else
         log_info("clock", "by=%s forward_ms=%llu", by[resumed->by], forward_ms);
 }
@@ -370,10 +371,9 @@ int main(int argc, char **argv)
         .signal_fd = -1,
     };
     options_parse(&daemon.options, argc, argv);
-    last_words_init(
-        "time=- level=error event=crashed reason=\"a signal in a read of the database, if "
-        "it is damaged, or a fault of the program\" signal=",
-        0);
+    last_words_init("time=- level=error event=crashed reason=\"a signal: either the database is "
+                    "damaged, or the program has an error\" signal=",
+                    0);
     bool ready = catch_signals(&daemon) && daemon_prepare(&daemon) && open_journal(&daemon) &&
                  recover(&daemon) && start_worker(&daemon) && start_sockets(&daemon);
     if (!ready)

@@ -51,13 +51,13 @@ enum {
 
 static const struct argp_option table[] = {
     {"data-dir", KEY_DATA_DIR, "DIR", 0,
-     "Where the database is; must exist (default: $SPONSON_DATA_DIR, or /var/lib/sponson, for "
-     "ordinary users $XDG_DATA_HOME/sponson, made when missing)",
+     "Directory of the database; it must exist (default: $SPONSON_DATA_DIR; if that is not set, "
+     "/var/lib/sponson, or for ordinary users $XDG_DATA_HOME/sponson, created if missing)",
      0},
     {"socket-dir", KEY_SOCKET_DIR, "DIR", 0,
-     "Where ingest.sock and read.sock go; must exist (default: $SPONSON_SOCKET_DIR, or "
-     "/run/sponson, "
-     "for ordinary users $XDG_RUNTIME_DIR/sponson, made when missing)",
+     "Directory of ingest.sock and read.sock; it must exist (default: $SPONSON_SOCKET_DIR; if that "
+     "is not set, /run/sponson, or for ordinary users $XDG_RUNTIME_DIR/sponson, created if "
+     "missing)",
      0},
     {"wait-lock", KEY_WAIT_LOCK, "SECONDS", 0,
      "Wait this long for another daemon on the same directories to end (default 0)", 0},
@@ -65,53 +65,55 @@ static const struct argp_option table[] = {
      "Write a line to file descriptor N when clients can connect, then close it", 0},
     {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "Mode of the sockets (default 0660)", 0},
     {"socket-group", KEY_SOCKET_GROUP, "GROUP", 0,
-     "Group of the sockets, and of their directory when that is made (default: as it is). Who is "
-     "to "
-     "connect must be able to pass the directory",
+     "Group of the sockets, and of their directory if the daemon creates it (default: not "
+     "changed). Clients also need search permission on the directory",
      0},
     {"quota", KEY_QUOTA, "BYTES", 0,
-     "Size of the database at most; beyond it the oldest events go, then the sessions that are "
-     "idle "
-     "for the longest time, and what that takes may need "
-     "a quarter and 128M more (default 4G; K, M and G are powers of 1,024, here and below)",
+     "Maximum size of the database. Near it, the oldest events are deleted; then the sessions "
+     "that have been idle longest expire. Deleting may need a quarter and 128M more (default 4G; "
+     "K, M and G are powers of 1,024, in all options)",
      0},
     {"retention-events", KEY_RETENTION_EVENTS, "N", 0,
      "Keep the newest N events of a session (default 65536; 0: no limit)", 0},
     {"retention-bytes", KEY_RETENTION_BYTES, "BYTES", 0,
      "Keep the newest BYTES of a session's data (default 16M; 0: no limit)", 0},
     {"retention-age", KEY_RETENTION_AGE, "TIME", 0,
-     "Keep events for TIME, such as 500ms, 90s, 30m, 12h, 7d; a number without a unit is seconds, "
-     "here and below (default 0: no limit)",
+     "Keep events for TIME, such as 500ms, 90s, 30m, 12h, 7d; a number without a unit is in "
+     "seconds, in all options that take a TIME (default 0: no limit)",
      0},
     {"session-ttl", KEY_SESSION_TTL, "TIME", 0,
-     "Sessions that nobody publishes to for TIME expire (default 24h; 0: never); late by up to "
-     "--row-interval, since rows say when they last got something",
+     "A session expires when nobody has published to it for TIME (default 24h; 0: never). It may "
+     "expire up to --row-interval late, because the time of its newest event is written with that "
+     "delay",
      0},
     {"clock-catch-up-max", KEY_CLOCK_CATCH_UP_MAX, "TIME", 0,
-     "Ages count the time that nothing ran. After a restart of the machine only the wall clock "
-     "says how long that was: it counts forward only, and at most TIME (default 7d; 0: not at all)",
+     "Ages include the time in which the daemon did not run. After a restart of the machine, the "
+     "wall clock gives that time. It is counted only forward, and at most TIME (default 7d; 0: not "
+     "at all)",
      0},
     {"hot-sessions", KEY_HOT_SESSIONS, "N", 0,
-     "Sessions whose state is held in memory, about (default 131072)", 0},
+     "Approximate number of sessions whose state is held in memory (default 131072)", 0},
     {"producer-ttl", KEY_PRODUCER_TTL, "TIME", 0,
-     "Producer ids that are not heard of for TIME are forgotten (default 7d; 0: never)", 0},
-    {"producers", KEY_PRODUCERS, "N", 0, "Producer ids that are known at most (default 65536)", 0},
+     "Forget a producer id when nothing was received from it for TIME (default 7d; 0: never)", 0},
+    {"producers", KEY_PRODUCERS, "N", 0, "Maximum number of known producer ids (default 65536)", 0},
     {"event-data-max", KEY_EVENT_DATA_MAX, "BYTES", 0,
-     "Largest event data (default 4 MiB, at most 16 MiB)", 0},
+     "Maximum size of an event's data (default 4 MiB, at most 16 MiB)", 0},
     {"window", KEY_WINDOW, "IDS", 0,
-     "Ids per session that duplicates are found among (default 128, at most 16384)", 0},
+     "Number of recent ids per session among which duplicates are found (default 128, at most "
+     "16384)",
+     0},
     {"queue-events", KEY_QUEUE_EVENTS, "N", 0,
      "High-water mark of the queue to disk, in events (default 65536)", 0},
     {"queue-bytes", KEY_QUEUE_BYTES, "BYTES", 0,
      "High-water mark of the queue to disk, in bytes (default 64 MiB)", 0},
     {"ingest-hwm", KEY_INGEST_HWM, "N", 0,
-     "ZeroMQ's high-water mark of ingest.sock: batches from each client (default 4)", 0},
+     "ZeroMQ's high-water mark of ingest.sock, in batches from each client (default 4)", 0},
     {"read-hwm", KEY_READ_HWM, "N", 0,
-     "ZeroMQ's high-water mark of read.sock: questions from, and answers to, each client (default "
-     "256)",
+     "ZeroMQ's high-water mark of read.sock, in requests from, and answers to, each client "
+     "(default 256)",
      0},
     {"flush-interval", KEY_FLUSH_INTERVAL, "MS", 0,
-     "How long events that nobody waits for may be held before a commit (default 100)", 0},
+     "How long a commit may be delayed if no producer waits for its events (default 100)", 0},
     {"row-interval", KEY_ROW_INTERVAL, "MS", 0,
      "How long the index may lag behind the log (default 60000)", 0},
     {0},
@@ -313,12 +315,11 @@ void options_parse(struct options *ret_options, int argc, char **argv)
         .options = table,
         .parser = parse,
         .doc =
-            "Keeps event streams: takes server-sent events over a Unix socket, acknowledges "
-            "them when "
-            "they are on disk, and gives them back.\v"
-            "SIGTERM and SIGINT stop it: it takes no more events, has 5 s to bring those it has to "
-            "the disk, and says so in the log; a second one, of either kind, ends it at once. "
-            "SIGHUP is ignored, with a line in the log.\n\n"
+            "Store event streams: receive server-sent events over a Unix socket, acknowledge them "
+            "when they are on disk, and return them to readers.\v"
+            "SIGTERM and SIGINT stop the daemon: it accepts no more events, and has 5 s to write "
+            "the accepted ones to disk. The log reports the result. A second signal of either kind "
+            "ends it at once. SIGHUP is ignored, with a line in the log.\n\n"
             "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, or ended at "
             "once by a second signal, 2 usage.",
     };

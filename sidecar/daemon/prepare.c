@@ -86,7 +86,8 @@ static void check_group(const char *path, gid_t group, const struct stat *status
     mode_t pass = status->st_gid == group ? S_IXGRP : S_IXOTH;
     if (group == OPTIONS_NO_GROUP || (status->st_mode & pass) != 0)
         return;
-    log_warning("socket_dir", "dir=%s reason=\"the group of --socket-group may not pass it\"",
+    log_warning("socket_dir",
+                "dir=%s reason=\"the group of --socket-group has no search permission on it\"",
                 log_quote(path, quoted));
 }
 

@@ -145,11 +145,12 @@ static spn_err refuse_producer(struct broker *broker, struct holder_question *qu
                      .refused = metrics_get(&options->metrics->producers_refused),
                      .now_ns = options->clock->monotonic_ns(),
                  });
-    question->detail = all ? "as many producers are known as --producers allows; unused ones are "
-                             "forgotten: an hour after they were heard of last, or, with an id "
-                             "that is kept, after --producer-ttl"
-                           : "this user's processes have as many producers as one user may: seven "
-                             "eighths of --producers";
+    question->detail =
+        all ? "the maximum of --producers is reached; an unused producer is forgotten "
+              "an hour after its last message or, if its id is kept, after "
+              "--producer-ttl"
+            : "the processes of this user have as many producers as one user may "
+              "have: seven eighths of --producers";
     return SPN_E_LIMIT;
 }
 

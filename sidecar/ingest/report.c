@@ -55,9 +55,11 @@ void report_ahead(struct report *report, uint64_t seen, uint64_t durable, bool o
                   uint64_t now_ns)
 {
     if (may_say(&report->ahead_ns, now_ns))
-        log_warning(other ? "other_database" : "older_database", "seen=%llu durable=%llu what=%s",
-                    (unsigned long long)seen, (unsigned long long)durable,
-                    "\"a producer knows events as durable that are not here: its app is told\"");
+        log_warning(
+            other ? "other_database" : "older_database", "seen=%llu durable=%llu what=%s",
+            (unsigned long long)seen, (unsigned long long)durable,
+            "\"a producer has acknowledgements of durable events that are not in the database: "
+            "they are reported to its app as lost\"");
 }
 
 void report_damage(struct report *report, uint64_t reads, uint64_t now_ns)
@@ -66,8 +68,8 @@ void report_damage(struct report *report, uint64_t reads, uint64_t now_ns)
         (report->damaged > 0 && now_ns - report->damaged_ns < DAMAGE_EVERY_MS * MS))
         return;
     log_error("damaged",
-              "code=SPN_E_CORRUPT reads=%llu reason=\"something in the database is damaged: who "
-              "needs it gets this code, all else is served; dump shows where\"",
+              "code=SPN_E_CORRUPT reads=%llu reason=\"a part of the database is damaged: requests "
+              "that need it get this code, others are served; sponson dump shows where\"",
               (unsigned long long)reads);
     report->damaged = reads;
     report->damaged_ns = now_ns;
@@ -80,7 +82,7 @@ uint64_t report_due_ns(const struct report *report)
 
 void report_hangup(void)
 {
-    log_info("hangup", "what=%s", "\"SIGHUP is ignored: nothing is loaded anew, nothing stops\"");
+    log_info("hangup", "what=%s", "\"SIGHUP is ignored: nothing is reloaded, nothing stops\"");
 }
 
 static unsigned get(const atomic_uint *number)
@@ -108,7 +110,7 @@ void report_connections(struct report *report, const struct connections_news *ne
     if (stalled > report->stalled)
         log_warning("connections_stalled", "count=%llu newest_uid=%u reason=%s",
                     (unsigned long long)(stalled - report->stalled), get(&news->stalled_uid),
-                    "\"cut: they took nothing of what waited for them\"");
+                    "\"closed: they read nothing of what waited for them\"");
     report->refused = refused;
     report->cut = cut;
     report->stalled = stalled;

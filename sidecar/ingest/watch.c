@@ -76,7 +76,7 @@ static spn_err look_at_lock(struct lockfile *lock, bool *told)
     spn_err err = lockfile_look(lock, &renewed);
     if (renewed)
         log_warning("lock_gone",
-                    "dir=%s reason=\"removed or replaced: it is made and taken again\"",
+                    "dir=%s reason=\"removed or replaced: it is created and locked again\"",
                     log_quote(lock->dir, quoted[0]));
     if (err == SPN_E_IN_USE)
         log_error("lock_gone", "dir=%s reason=\"another daemon has taken it\"",

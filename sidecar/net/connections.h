@@ -40,7 +40,7 @@ enum {
 /* X(verdict, words for the log) */
 #define CONNECTIONS_DOOR_MAP(X)                                                                    \
     X(OPEN, "open")                                                                                \
-    X(FULL, "no descriptors left but those that are kept for uid 0 and the daemon's own")          \
+    X(FULL, "no descriptors left except those reserved for uid 0 and the daemon's own uid")        \
     X(SHARE, "its uid has more than half of the connections, and few descriptors are left")        \
     X(NOMEM, "out of memory")
 

@@ -28,12 +28,12 @@
 #define ZMTP_VERDICT_MAP(X)                                                                        \
     X(GOOD, "good")                                                                                \
     X(VERSION, "a greeting that is not ZMTP 3")                                                    \
-    X(READY, "no READY, or one that is damaged")                                                   \
-    X(IDENTITY, "an identity that the sidecar might give out")                                     \
+    X(READY, "no READY, or a damaged one")                                                         \
+    X(IDENTITY, "an identity that the sidecar may assign itself")                                  \
     X(COMMAND, "a command that is damaged or too long")                                            \
     X(FRAMES, "a message of more than two frames")                                                 \
     X(MORE_SIZE, "a frame over 64 KiB that is not the last of its message")                        \
-    X(HELD, "a message that was not sent to its end while there was no more room for such")
+    X(HELD, "an incomplete message while there was no room for more of them")
 
 enum zmtp_verdict {
 #define ZMTP_VERDICT_ENUM(name, words) ZMTP_##name,

@@ -38,7 +38,7 @@ static const char *warn(const struct metrics *metrics, char words[WORDS_MAX])
         (void)snprintf(words, WORDS_MAX, "%llu producers of the %llu that --producers allows",
                        (unsigned long long)count, (unsigned long long)most);
     else if (metrics_get(&metrics->sessions_damaged) + metrics_get(&metrics->damaged_reads) > 0)
-        (void)snprintf(words, WORDS_MAX, "damaged data in the database: the log says what");
+        (void)snprintf(words, WORDS_MAX, "damaged data in the database: the log has details");
     return words;
 }
 
@@ -50,7 +50,7 @@ static const char *why_degraded(const struct reader *reader)
     if (trouble != SPN_OK)
         return err_text((spn_err)trouble);
     return metrics_get(&reader->options.metrics->ingest_blocked) > 0
-               ? "something else lies in the place of ingest.sock"
+               ? "another file is in the place of ingest.sock"
                : NULL;
 }
 

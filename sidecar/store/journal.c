@@ -99,8 +99,8 @@ bool journal_lacks_room(spn_err err)
 
 /* In containers, unrelated processes can have the same id. */
 static const char same_pid[] =
-    "a process of another container has it open under the same process id, which LMDB locks: wait "
-    "until it has ended, or start under another id";
+    "a process in another container has it open with the same process id, by which LMDB locks: "
+    "wait until it has ended, or start with another process id";
 
 /* rc: of LMDB, or an errno. Leaves the words in detail and an errno in errno. */
 spn_err journal_fail(int rc, const char *dir, const char *doing)
@@ -146,8 +146,9 @@ static spn_err check_dir(const struct journal_options *options, bool *ret_fresh)
     if (there && !S_ISREG(info.st_mode))
         return journal_fail_with(SPN_E_CORRUPT, path, "not a regular file");
     if (there && info.st_size == 0)
-        return journal_fail_with(SPN_E_CORRUPT, path,
-                                 "empty: cut to nothing, or never begun; remove it to begin anew");
+        return journal_fail_with(
+            SPN_E_CORRUPT, path,
+            "empty: it was cut, or never written; remove it to create a new database");
     return there && !options->read_only ? journal_check_size(path) : SPN_OK;
 }
 
@@ -229,13 +230,14 @@ static spn_err read_meta(const struct journal *journal, MDB_txn *txn, struct rec
         return journal_fail(rc, journal->dir, "meta");
     spn_err err = record_get_meta(bytes_of(value), ret_meta);
     if (err == SPN_E_NEWER_FORMAT)
-        return journal_fail_with(err, "meta", "written by a newer version of this program: use it");
+        return journal_fail_with(err, "meta",
+                                 "written by a newer version of this program: use that version");
     if (err == SPN_E_OLDER_FORMAT)
         return journal_fail_with(err, "meta",
                                  "written by an older version of this program: dump it with that "
-                                 "version, and record the events anew with this one");
+                                 "version, and record the events again with this one");
     if (err != SPN_OK)
-        return journal_fail_with(err, "meta", "damaged, or not of this program");
+        return journal_fail_with(err, "meta", "damaged, or not written by this program");
     return SPN_OK;
 }
 

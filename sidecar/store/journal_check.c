@@ -73,7 +73,7 @@ spn_err journal_open_pages(struct journal *journal)
     journal->pages = NULL;
     spn_err err = pages_open(&journal->pages, fd, info.me_mapsize);
     if (err != SPN_OK)
-        return journal_fail_with(err, journal->dir, "its pages cannot be looked at");
+        return journal_fail_with(err, journal->dir, "its pages cannot be checked");
     err = pages_snapshot(journal->pages, 0, &snapshot, &damage);
     return err == SPN_E_CORRUPT ? fail_page(journal, &damage) : err;
 }

@@ -172,7 +172,7 @@ static void the_sidecar_that_runs_is_taken(struct stage *stage)
         struct outcome done = run_row(stage, i, more);
         if (done.code != OK)
             fail_msg("%s: exit code %d: %s", rows[i].name, done.code, done.err);
-        if (!strstr(done.out, "the one that ran") || !strstr(done.out, "processor"))
+        if (!strstr(done.out, "already running") || !strstr(done.out, "processor"))
             fail_msg("%s: %s", rows[i].name, done.out);
     }
     struct outcome done =

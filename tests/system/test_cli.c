@@ -116,7 +116,7 @@ static const struct {
     {{"health", "--wait", "x"}, USAGE, "--wait 'x'"},
     {{"health", "--wait", "99999999999999999999"}, USAGE, "too large, a year at most"},
     {{"stats", "x"}, USAGE, "'x'"},
-    {{"bench"}, USAGE, "say what to measure: publish"},
+    {{"bench"}, USAGE, "choose what to measure: publish"},
     {{"bench", "subscribe"}, USAGE, "'subscribe'"},
     {{"bench", "publish", "--count", "0"}, USAGE, "--count '0'"},
     {{"bench", "publish", "--size", "999999999"}, USAGE, "--size '999999999'"},
@@ -180,7 +180,7 @@ static void help_says_it(struct stage *stage)
                                         "stats",
                                         "bench WHAT",
                                         "Exit codes:",
-                                        "nobody listens there"};
+                                        "no sidecar listens there"};
     struct outcome done = stage_run(stage, "--help");
     stage_expect_code(&done, OK);
     for (size_t i = 0; i < COUNT(words); i++)
@@ -299,7 +299,7 @@ static void recording_twice_finds_duplicates(struct stage *stage)
     assert_true(begins_with(after.out, before.out));
 }
 
-#define KEEPS_APART "--ids new or --ids prefix=TEXT keeps them apart\n"
+#define USE_IDS "use --ids new or --ids prefix=TEXT\n"
 
 /* Each response is a run, and each numbers from 1: nothing restarts within one. */
 static void an_upstream_that_numbers_anew_is_advised(struct stage *stage)
@@ -314,7 +314,7 @@ static void an_upstream_that_numbers_anew_is_advised(struct stage *stage)
     assert_int_equal(event_json_number(done.out, "conflicts"), 2);
     assert_int_equal(lines_in(done.err), 3);
     expect_in(done.err,
-              "2 events not stored: the session has other events with their ids; " KEEPS_APART);
+              "2 events not stored: the session has other events with their ids; " USE_IDS);
     done = stage_run_words(stage, again, bytes_of(other));
     stage_expect_code(&done, OK);
     done = stage_run_words(stage, again, bytes_of("id: 1\ndata: e\n\nid: 1\ndata: f\n\n"));
@@ -376,7 +376,7 @@ static void input_without_events_is_no_error(struct stage *stage)
         assert_string_equal(
             done.out, "{\"session\":\"s\",\"events\":0,\"stored\":0,\"duplicates\":0,"
                       "\"conflicts\":0,\"refused\":0,\"markers\":0,\"last_event_id\":null}\n");
-        assert_string_equal(done.err, "sponson record: standard input: no events in it\n");
+        assert_string_equal(done.err, "sponson record: standard input: contains no events\n");
     }
 }
 
@@ -658,7 +658,9 @@ static void a_silent_sidecar_times_out(struct stage *stage)
     stage_expect_code(&done, TIMEOUT);
     assert_int_equal(event_json_number(done.out, "stored"), 1);
     assert_int_equal(event_json_number(done.out, "unacknowledged"), 2);
-    expect_in(done.err, "sponson record: sidecar: no acknowledgement for 1.0 s, 2 events wait");
+    expect_in(
+        done.err,
+        "sponson record: sidecar: no acknowledgement for 1.0 s, 2 events are not acknowledged");
     done = stage_run_words(stage, words, bytes_of("data: x\n\n")); /* not even a handshake */
     stage_expect_code(&done, TIMEOUT);
     expect_in(done.err, "does not answer");
@@ -688,7 +690,7 @@ static void events_that_an_older_copy_lacks_are_counted(struct stage *stage)
     stage_expect_code(&done, FAILURE);
     assert_int_equal(event_json_number(done.out, "stored"), 4);
     assert_int_equal(event_json_number(done.out, "lost"), 2);
-    expect_in(done.err, "2 events that were acknowledged are not in its database any more");
+    expect_in(done.err, "2 acknowledged events are no longer in its database");
     assert_int_equal(stage_stop(daemon), 0);
 }
 

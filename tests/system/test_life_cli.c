@@ -100,8 +100,8 @@ static const struct {
     {{"close", "nobody"}, "no such session"},
     {{"delete", "nobody", "--yes"}, "no such session"},
     {{"close", "nobody", "--epoch", "1"}, "no such session"},
-    {{"close", "s", "--epoch", "999"}, "the session was opened anew since"},
-    {{"delete", "s", "--yes", "--epoch=999"}, "the session was opened anew since"},
+    {{"close", "s", "--epoch", "999"}, "the session has another epoch now"},
+    {{"delete", "s", "--yes", "--epoch=999"}, "the session has another epoch now"},
 };
 
 static void what_is_not_there_cannot_end(struct stage *stage)
@@ -145,7 +145,7 @@ static void closed_session_stays_and_takes_no_more(struct stage *stage)
     stage_expect_code(&done, OK);
     expect_run(stage, OK, "", "", "close", "s");
     expect_closed(stage);
-    expect_run(stage, OK, "", "sponson close: session 's': was closed already\n", "close", "s");
+    expect_run(stage, OK, "", "sponson close: session 's': was already closed\n", "close", "s");
     expect_state(stage, "other", "live");
     done = stage_run(stage, "sessions");
     expect_in(done.out, "  closed  ");

@@ -285,7 +285,7 @@ static void what_is_no_event_stream_is_an_error(struct stage *stage)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct outcome done = record_ids(stage, "keep", rows[i].input);
         stage_expect_code(&done, rows[i].code);
-        assert_int_equal(strstr(done.err, "no event stream") != NULL, rows[i].code == 1);
+        assert_int_equal(strstr(done.err, "not an event stream") != NULL, rows[i].code == 1);
     }
 }
 

@@ -162,7 +162,7 @@ static void nothing_could_be_deleted_without_a_daemon(struct stage *stage)
     record(stage, "second");
     struct outcome refused = delete_offline(stage, "first");
     stage_expect_code(&refused, 1);
-    assert_non_null(strstr(refused.err, "a sidecar runs on it"));
+    assert_non_null(strstr(refused.err, "a sidecar uses it"));
     process_kill(daemon);
     struct outcome done = delete_offline(stage, "first");
     stage_expect_code(&done, 0);

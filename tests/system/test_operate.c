@@ -287,7 +287,7 @@ static void a_sidecar_that_hangs_is_told_from_none(struct stage *stage)
     for (size_t i = 0; i < COUNT(verbs); i++) {
         struct outcome done = stage_run(stage, verbs[i], "--timeout", "0.3");
         stage_expect_code(&done, TIMEOUT);
-        expect_in(done.err, "somebody listens there, and does not answer");
+        expect_in(done.err, "a process listens there, but does not answer");
     }
     process_kill(daemon);
     for (size_t i = 0; i < COUNT(verbs); i++) {
@@ -361,7 +361,8 @@ static void a_directory_closed_to_the_group_is_told(struct stage *stage)
     assert_int_equal(chmod(stage->socket_dir, 0700), 0);
     assert_int_equal(stage_stop(stage_start(stage, &options)), 0);
     expect_in(stage_log(stage), warning);
-    expect_in(stage_log(stage), "reason=\"the group of --socket-group may not pass it\"");
+    expect_in(stage_log(stage),
+              "reason=\"the group of --socket-group has no search permission on it\"");
 }
 
 /* What is wrong with an option is told before anything is touched. */

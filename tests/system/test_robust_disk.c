@@ -589,8 +589,8 @@ static void dump_without_rows_says_that_some_may_be_deleted(struct stage *stage)
     struct outcome dump = stage_run(stage, "dump");
     stage_expect_code(&dump, 1);
     assert_non_null(strstr(dump.out, "\"session\":\"keep\""));
-    assert_non_null(strstr(dump.err, "2 events of sessions whose row is damaged: of these some may "
-                                     "have been deleted or no longer retained"));
+    assert_non_null(strstr(dump.err, "2 events of sessions whose row is damaged: some of them may "
+                                     "be deleted or no longer retained"));
 }
 
 /* What is mended looks whole to the next start: whoever mends it says so, and how much it was. */

@@ -120,7 +120,7 @@ static void a_file_in_place_of_a_socket_is_not_deleted(struct stage *stage)
         const char *path = in_dir(stage, stage->socket_dir, names[i]);
         const char *file = put_treasure(stage);
         assert_int_equal(rename(file, path), 0);
-        expect_refused(stage, path, "no socket");
+        expect_refused(stage, path, "not a socket");
         expect_treasure(stage, path);
         assert_int_equal(unlink(path), 0);
     }

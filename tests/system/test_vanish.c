@@ -206,7 +206,7 @@ static void a_blocked_ingest_socket_is_no_good_health(struct stage *stage)
     const char *path = block(stage, "ingest.sock");
     struct outcome health = stage_run(stage, "health");
     stage_expect_code(&health, 1);
-    assert_non_null(strstr(health.out, "something else lies in the place of ingest.sock"));
+    assert_non_null(strstr(health.out, "another file is in the place of ingest.sock"));
     unblock(stage, path);
     assert_int_equal(stage_stop(daemon), 0);
 }
