@@ -4,15 +4,9 @@
 #include <assert.h>
 
 enum {
-    ANSWER_NS = 1000000, /* spent on one answer; then other requests get their turn */
-    AHEAD_MS = 100,      /* that read-ahead is kept */
+    AHEAD_MS = 100, /* that read-ahead is kept */
     HEADS_SIZE = WIRE_HEADER_SIZE + WIRE_SLICE_HEAD_SIZE,
 };
-
-static uint64_t database_ns(const struct fetch *fetch)
-{
-    return clock_database_ns(fetch->options.clock);
-}
 
 /* -- an answer --------------------------------------------------------------------------------- */
 
@@ -76,26 +70,15 @@ static bool go_on_with(struct fetch_answer *answer, const struct slice *slice)
     return true;
 }
 
-/* Reads one more slice, in another snapshot. False: the answer ends here. */
-static bool read_more(struct fetch *fetch, const struct view *view, struct fetch_answer *answer,
-                      uint64_t from)
+/* Reads one more slice. False: the answer ends here. */
+static bool read_more(struct pump *pump, struct fetch_answer *answer)
 {
-    struct journal_reader *journal = fetch->options.journal;
-    struct slice *slice = fetch->options.slice;
-    struct timeline timeline;
-    spn_err err = journal_reader_begin(journal);
-    if (err == SPN_OK)
-        err = timeline_open(&timeline, journal, view);
-    if (err == SPN_OK)
-        err = slice_read(slice, &timeline, from, answer->bytes_max - answer->size,
-                         database_ns(fetch));
-    bool more = false;
-    if (err == SPN_OK && answer->parcel)
-        more = go_on_with(answer, slice);
-    else if (err == SPN_OK && slice->head.missing == 0)
-        more = begin_with(answer, slice) == SPN_OK;
-    journal_reader_end(journal);
-    return more;
+    const struct slice *slice;
+    if (pump_read(pump, answer->bytes_max - answer->size, &slice) != SPN_OK)
+        return false;
+    if (answer->parcel)
+        return go_on_with(answer, slice);
+    return slice->head.missing == 0 && begin_with(answer, slice) == SPN_OK;
 }
 
 /* Takes over the answer's parcel. */
@@ -140,23 +123,24 @@ static void plan_ahead(struct fetch *fetch, struct view *view, const struct fetc
     *view = (struct view){.epoch = view->epoch};
     fetch->ahead.bytes_max = answer->bytes_max;
     fetch->ahead_from = answer->head.seq + 1;
-    fetch->ahead_ns = fetch->options.clock->monotonic_ns();
+    fetch->ahead_ns = fetch->options.source.clock->monotonic_ns();
 }
 
 /* True: the answer begins with what was read ahead. */
-static bool take_ahead(struct fetch *fetch, const struct timeline *timeline, uint64_t from,
-                       struct fetch_answer *answer)
+static bool take_ahead(struct fetch *fetch, struct pump *pump, struct fetch_answer *answer)
 {
     struct fetch_answer *ahead = &fetch->ahead;
+    uint64_t from = pump->next_seq;
     uint64_t retained;
-    if (!ahead->parcel || ahead->head.epoch != timeline->epoch || fetch->ahead_from != from ||
+    if (!ahead->parcel || ahead->head.epoch != pump->timeline.epoch || fetch->ahead_from != from ||
         ahead->bytes_max != answer->bytes_max)
         return false;
-    if (timeline_retained(timeline, from, database_ns(fetch), &retained) != SPN_OK ||
+    if (timeline_retained(&pump->timeline, from, pump->now_ns, &retained) != SPN_OK ||
         retained != from)
         return false;
     *answer = *ahead;
-    answer->head.seq_last = timeline->seq_last;
+    answer->head.seq_last = pump->timeline.seq_last;
+    pump->next_seq = answer->head.seq + 1;
     ahead->parcel = NULL;
     forget_ahead(fetch);
     return true;
@@ -167,11 +151,22 @@ bool fetch_wants(const struct fetch *fetch)
     return fetch->view.epoch != 0;
 }
 
+/* In a turn of its own, because a request may come at any time. */
 void fetch_ahead(struct fetch *fetch)
 {
     struct fetch_answer *ahead = &fetch->ahead;
-    uint64_t from = ahead->parcel ? ahead->head.seq + 1 : fetch->ahead_from;
-    if (!read_more(fetch, &fetch->view, ahead, from) || is_complete(ahead))
+    struct journal_reader *journal = fetch->options.source.journal;
+    struct pump pump;
+    bool more = false;
+    spn_err err = journal_reader_begin(journal);
+    if (err == SPN_OK)
+        err = pump_begin(&pump, &fetch->options.source, &fetch->view);
+    if (err == SPN_OK) {
+        pump.next_seq = ahead->parcel ? ahead->head.seq + 1 : fetch->ahead_from;
+        more = read_more(&pump, ahead);
+    }
+    journal_reader_end(journal);
+    if (!more || is_complete(ahead))
         end_reading(fetch);
 }
 
@@ -179,7 +174,7 @@ long fetch_tick(struct fetch *fetch)
 {
     if (fetch->ahead_from == 0)
         return -1;
-    uint64_t now_ns = fetch->options.clock->monotonic_ns();
+    uint64_t now_ns = fetch->options.source.clock->monotonic_ns();
     if (now_ns - fetch->ahead_ns < AHEAD_MS * 1000000ull)
         return AHEAD_MS;
     forget_ahead(fetch);
@@ -189,36 +184,39 @@ long fetch_tick(struct fetch *fetch)
 /* -- fetching ---------------------------------------------------------------------------------- */
 
 /* Sets the verdict that explains why there is no first slice. */
-static spn_err refuse(const struct fetch *fetch, const struct timeline *timeline, spn_err why,
-                      struct wire_slice *head)
+static spn_err refuse(const struct pump *pump, spn_err why, struct wire_slice *head)
 {
     if (!slice_verdict(why, &head->verdict))
         return why;
-    head->epoch = timeline->epoch;
-    head->seq_last = timeline->seq_last;
-    return why == SPN_E_UNKNOWN_ID ? timeline_missing(timeline, database_ns(fetch), &head->missing)
+    head->epoch = pump->timeline.epoch;
+    head->seq_last = pump->timeline.seq_last;
+    return why == SPN_E_UNKNOWN_ID ? timeline_missing(&pump->timeline, pump->now_ns, &head->missing)
                                    : SPN_OK;
 }
 
-/* Reads the first slice, or sets a verdict that explains why there is none. */
-static spn_err begin(struct fetch *fetch, const struct view *view, const struct slice_start *start,
-                     struct fetch_answer *answer)
+/* An answer without events. */
+static spn_err begin_refused(const struct pump *pump, spn_err why, struct fetch_answer *answer)
 {
-    struct timeline timeline = {0};
-    struct slice *slice = fetch->options.slice;
-    uint64_t from;
+    struct slice *slice = pump->source->slice;
     slice->head = (struct wire_slice){0};
     slice->size = 0;
-    spn_err err = timeline_open(&timeline, fetch->options.journal, view);
+    spn_err err = refuse(pump, why, &slice->head);
+    return err == SPN_OK ? begin_with(answer, slice) : err;
+}
+
+/* Reads the first slice, or sets a verdict that explains why there is none. */
+static spn_err begin(struct fetch *fetch, struct pump *pump, const struct view *view,
+                     const struct slice_start *start, struct fetch_answer *answer)
+{
+    const struct slice *slice;
+    spn_err err = pump_begin(pump, &fetch->options.source, view);
     if (err == SPN_OK)
-        err = slice_find(&timeline, start, fetch->options.secret, database_ns(fetch), &from);
-    if (err == SPN_OK) {
-        if (take_ahead(fetch, &timeline, from, answer))
-            return SPN_OK;
-        err = slice_read(slice, &timeline, from, answer->bytes_max, database_ns(fetch));
-    } else {
-        err = refuse(fetch, &timeline, err, &slice->head);
-    }
+        err = pump_find(pump, start);
+    if (err != SPN_OK)
+        return begin_refused(pump, err, answer);
+    if (take_ahead(fetch, pump, answer))
+        return SPN_OK;
+    err = pump_read(pump, answer->bytes_max, &slice);
     return err == SPN_OK ? begin_with(answer, slice) : err;
 }
 
@@ -235,16 +233,14 @@ spn_err fetch_answer(struct fetch *fetch, struct session_question *question,
     struct slice_start start = {
         .start = request.start, .epoch = request.epoch, .seq = request.seq, .id = request.id};
     struct fetch_answer answer = {
-        .bytes_max = request.bytes_max < FETCH_BYTES_MAX ? request.bytes_max : FETCH_BYTES_MAX};
+        .bytes_max = request.bytes_max < PUMP_BYTES_MAX ? request.bytes_max : PUMP_BYTES_MAX};
     struct view *view = &question->sessions[0].view;
-    const struct clock *clock = fetch->options.clock;
-    uint64_t until_ns = clock->monotonic_ns() + ANSWER_NS;
-    err = begin(fetch, view, &start, &answer);
-    journal_reader_end(fetch->options.journal);
+    struct pump pump;
+    err = begin(fetch, &pump, view, &start, &answer);
     if (err != SPN_OK)
         return err;
-    while (!is_complete(&answer) && clock->monotonic_ns() < until_ns)
-        if (!read_more(fetch, view, &answer, answer.head.seq + 1))
+    while (!is_complete(&answer) && !pump_is_over(&pump))
+        if (!read_more(&pump, &answer))
             break;
     plan_ahead(fetch, view, &answer);
     *ret_parcel = finish(fetch, &answer, question->asker.request, ret_size);

@@ -1,34 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fetch: answers to FETCH, and reading ahead for the request that probably follows.
  *
- * An answer grows slice by slice, each in a snapshot of its own, because a question to the broker
- * costs as much as several slices. A client whose answer does not reach the session's end will
+ * An answer has several slices, because a question to the broker costs as much as reading some of
+ * them. A client whose answer does not reach the session's end will
  * request the events that follow. While the answer is on its way and the reader has nothing else to
  * do, fetch reads these events ahead, for one answer at a time. They are sent under the usual
  * conditions: after the broker has returned the state of the session, and if the retention rule
  * hides none of them by then.
  *
  * Owns     the answer read ahead, and the view it is read through.
- * Borrows  its options; the journal's reader only during a call.
+ * Borrows  its options.
  * Threads  the reader's.
  */
 #ifndef SPN_FETCH_H
 #define SPN_FETCH_H
 
 #include "mail/question.h"
-#include "base/clock.h"
 #include "base/metrics.h"
 #include "net/parcel.h"
-#include "index/slice.h"
-
-enum { FETCH_BYTES_MAX = 256 * 1024 }; /* of an answer's items; one event always fits */
+#include "read/pump.h"
 
 struct fetch_options {
-    struct journal_reader *journal;
-    const struct clock *clock;
+    struct pump_source source;
     struct metrics *metrics;
-    const uint8_t *secret;
-    struct slice *slice; /* scratch */
 };
 
 /* A SLICE that is being put together. */
@@ -51,9 +45,9 @@ struct fetch {
 void fetch_init(struct fetch *fetch, const struct fetch_options *options);
 void fetch_release(struct fetch *fetch);
 
-/* question: answered by the broker, with a FETCH in its frame. Call it inside a snapshot; it ends
- * the snapshot. *ret_parcel: a SLICE of *ret_size bytes; yours. SPN_E_NOMEM: not now.
- * SPN_E_CORRUPT, SPN_E_IO, SPN_E_BAD_ID, SPN_E_PROTOCOL. */
+/* question: answered by the broker, with a FETCH in its frame. Call it inside a snapshot.
+ * *ret_parcel: a SLICE of *ret_size bytes; yours. SPN_E_NOMEM: not now. SPN_E_CORRUPT, SPN_E_IO,
+ * SPN_E_BAD_ID, SPN_E_PROTOCOL. */
 spn_err fetch_answer(struct fetch *fetch, struct session_question *question,
                      struct parcel **ret_parcel, size_t *ret_size) SPN_MUST_USE;
 

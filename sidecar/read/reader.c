@@ -155,17 +155,22 @@ static spn_err new_outbox(struct reader *reader)
                                                .stalled_uid = reader->options.stalled_uid});
 }
 
+static struct pump_source source_of(struct reader *reader)
+{
+    return (struct pump_source){.journal = reader->journal,
+                                .clock = reader->options.clock,
+                                .secret = reader->options.secret,
+                                .slice = &reader->slice};
+}
+
 static spn_err new_subscriptions(struct reader *reader)
 {
     return subscriptions_new(&reader->subscriptions,
                              &(struct subscriptions_options){.outbox = reader->outbox,
-                                                             .journal = reader->journal,
+                                                             .source = source_of(reader),
                                                              .commits = reader->options.commits,
                                                              .broker = reader->options.broker,
-                                                             .clock = reader->options.clock,
-                                                             .metrics = reader->options.metrics,
-                                                             .secret = reader->options.secret,
-                                                             .slice = &reader->slice});
+                                                             .metrics = reader->options.metrics});
 }
 
 spn_err reader_start(struct reader **ret_reader, const struct reader_options *options)
@@ -177,11 +182,8 @@ spn_err reader_start(struct reader **ret_reader, const struct reader_options *op
     reader->started_ns = options->clock->monotonic_ns();
     spn_err err = journal_reader_open(&reader->journal, options->journal);
     listing_init(&reader->listing, options->clock);
-    fetch_init(&reader->fetch, &(struct fetch_options){.journal = reader->journal,
-                                                       .clock = options->clock,
-                                                       .metrics = options->metrics,
-                                                       .secret = options->secret,
-                                                       .slice = &reader->slice});
+    fetch_init(&reader->fetch,
+               &(struct fetch_options){.source = source_of(reader), .metrics = options->metrics});
     if (err == SPN_OK)
         err = router_init(&reader->router, options->socket);
     if (err == SPN_OK)

@@ -160,7 +160,7 @@ static spn_err answer_fetch(struct reader *reader, struct caller caller,
 {
     struct parcel *parcel;
     size_t size;
-    if (!reader_has_room(reader, caller, FETCH_BYTES_MAX))
+    if (!reader_has_room(reader, caller, PUMP_BYTES_MAX))
         return SPN_OK;
     spn_err err = fetch_answer(&reader->fetch, question, &parcel, &size);
     if (err == SPN_OK)

@@ -139,7 +139,7 @@ static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t ty
     spn_err err = wire_check_session(name);
     if (err != SPN_OK)
         return err;
-    if (!reader_has_room(reader, caller, type == WIRE_FETCH ? FETCH_BYTES_MAX : ANSWER_MAX))
+    if (!reader_has_room(reader, caller, type == WIRE_FETCH ? PUMP_BYTES_MAX : ANSWER_MAX))
         return SPN_OK;
     struct session_question *question = session_question_new(MESSAGE_SESSIONS, 1);
     if (!question)
@@ -181,7 +181,7 @@ static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t
 
 static spn_err ask_sessions(struct reader *reader, struct caller caller, zmq_msg_t *frame)
 {
-    if (!reader_has_room(reader, caller, FETCH_BYTES_MAX))
+    if (!reader_has_room(reader, caller, PUMP_BYTES_MAX))
         return SPN_OK;
     struct asker asker = asker_of(caller, WIRE_SESSIONS);
     struct generations_question *question = generations_question_new(&asker);

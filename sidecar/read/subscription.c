@@ -79,7 +79,7 @@ spn_err subscriptions_credit(struct subscriptions *all, struct outbox_peer *peer
     if (!wire_in_done(&look))
         return SPN_E_PROTOCOL;
     if (peer->subscriber)
-        peer->subscriber->heard_ns = all->options.clock->monotonic_ns();
+        peer->subscriber->heard_ns = all->options.source.clock->monotonic_ns();
     bool has_room = true;
     wire_get_grants(&in, &count);
     for (uint32_t i = 0; i < count; i++) {
@@ -148,14 +148,14 @@ static void retry_blocked(struct subscriptions *all, uint64_t now)
     for (struct link *link = all->stalled.next; link != &all->stalled; link = next) {
         struct subscriber *subscriber = LINK_OWNER(link, struct subscriber, stalled);
         next = link->next;
-        if (outbox_has_room(all->options.outbox, subscriber->peer, SLICE_BYTES))
+        if (outbox_has_room(all->options.outbox, subscriber->peer, PUMP_BYTES_MAX))
             retry_some(all, subscriber);
     }
 }
 
 long subscriptions_tick(struct subscriptions *all)
 {
-    uint64_t now = all->options.clock->monotonic_ns();
+    uint64_t now = all->options.source.clock->monotonic_ns();
     forget_gone(all);
     if (!link_alone(&all->stalled) && now - all->retried_ns >= OUTBOX_RETRY_MS * MS)
         retry_blocked(all, now);

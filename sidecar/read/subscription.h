@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* subscription: cursors with credit.
  *
- * A subscription that is behind reads slices of its session through a timeline. Each slice takes
- * one question to the broker. A subscription that has caught up is served from the scan: the log is
+ * A subscription that is behind reads its session through a pump. Each turn of the pump takes one
+ * question to the broker. A subscription that has caught up is served from the scan: the log is
  * read once for all subscriptions, from the scan's position to the durable mark. The change from
  * slices to the scan cannot lose an event or deliver it twice: the scan never stands ahead of a
  * snapshot that a slice was read in, and an event is delivered only if it is the very next one of
@@ -20,11 +20,10 @@
 #define SPN_SUBSCRIPTION_H
 
 #include "mail/question.h"
-#include "base/clock.h"
 #include "base/metrics.h"
 #include "net/outbox.h"
-#include "index/slice.h"
 #include "mail/commit_state.h"
+#include "read/pump.h"
 
 enum {
     SUBSCRIPTIONS_MAX = 1 << 20,
@@ -35,13 +34,10 @@ struct subscriptions;
 
 struct subscriptions_options {
     struct outbox *outbox;
-    struct journal_reader *journal;
+    struct pump_source source;
     struct commit_state *commits; /* its watched is set here */
     struct mailbox *broker;
-    const struct clock *clock;
     struct metrics *metrics;
-    const uint8_t *secret;
-    struct slice *slice; /* scratch */
 };
 
 spn_err subscriptions_new(struct subscriptions **ret_subscriptions,

@@ -19,7 +19,6 @@
 #define MS 1000000ull
 
 enum {
-    SLICE_BYTES = 256 * 1024, /* of one delivery, as a rule */
     SCAN_ENTRIES = 256,
     SCANS_PER_TURN = 8,
     ASKS_MAX = 1024, /* questions at the broker; the other subscriptions wait for their turn */

@@ -3,14 +3,6 @@
 
 #include "read/subscription_base.h"
 
-#define TURN_NS UINT64_C(1000000) /* of one that is behind, if no other subscription is */
-
-/* The database's clock, by which the age of an event is measured. */
-static uint64_t now_ns(const struct subscriptions *all)
-{
-    return clock_database_ns(all->options.clock);
-}
-
 bool subscription_may_ask(const struct subscription *subscription)
 {
     return !subscription->asking &&
@@ -22,7 +14,7 @@ bool subscription_may_ask(const struct subscription *subscription)
 static spn_err look_up_name(struct subscriptions *all, const struct subscription *subscription,
                             uint64_t *ret_epoch)
 {
-    struct journal_reader *journal = all->options.journal;
+    struct journal_reader *journal = all->options.source.journal;
     spn_err err = journal_reader_begin(journal);
     *ret_epoch = 0;
     if (err == SPN_OK)
@@ -101,10 +93,11 @@ static void begin_at(struct subscriptions *all, struct subscription *subscriptio
 /* The start is found: sends the verdict. If the verdict finds no room, the requested start is
  * looked up again later, in the epoch that the session has by then. */
 static spn_err deliver_verdict(struct subscriptions *all, struct subscription *subscription,
-                               const struct timeline *timeline, uint64_t from)
+                               struct pump *pump)
 {
+    uint64_t from = pump->next_seq;
     uint64_t first = from;
-    spn_err err = timeline_retained(timeline, from, now_ns(all), &first);
+    spn_err err = timeline_retained(&pump->timeline, from, pump->now_ns, &first);
     if (err == SPN_OK)
         err = slot_index_reserve(&all->by_epoch, 1);
     if (err != SPN_OK)
@@ -112,45 +105,42 @@ static spn_err deliver_verdict(struct subscriptions *all, struct subscription *s
     struct wire_deliver deliver = subscription_delivery(subscription, WIRE_VERDICT);
     deliver.verdict = first > from ? WIRE_TRIMMED : WIRE_RESUMED;
     deliver.missing = first - from;
-    deliver.epoch = timeline->epoch;
+    deliver.epoch = pump->timeline.epoch;
     deliver.seq = first - 1;
     err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver);
     if (err == SPN_OK)
-        begin_at(all, subscription, timeline->epoch, first);
+        begin_at(all, subscription, pump->timeline.epoch, first);
     return err;
 }
 
 static spn_err locate(struct subscriptions *all, struct subscription *subscription,
-                      const struct timeline *timeline)
+                      struct pump *pump)
 {
     struct slice_start start = {.start = subscription->start,
                                 .epoch = subscription->epoch,
                                 .seq = subscription->next_seq,
                                 .id = {subscription->id, subscription->id_size}};
-    uint64_t from = 1;
-    spn_err err = slice_find(timeline, &start, all->options.secret, now_ns(all), &from);
+    spn_err err = pump_find(pump, &start);
     if ((err == SPN_E_UNKNOWN_ID || err == SPN_E_OTHER_EPOCH) &&
-        subscription->otherwise == WIRE_RESTART) {
-        from = 1;
-        err = SPN_OK;
-    }
+        subscription->otherwise == WIRE_RESTART)
+        err = SPN_OK; /* the cursor is at the first event */
     if (err == SPN_E_UNKNOWN_ID) {
-        spn_err counted = timeline_missing(timeline, now_ns(all), &subscription->missing);
+        spn_err counted = timeline_missing(&pump->timeline, pump->now_ns, &subscription->missing);
         return counted == SPN_OK ? err : counted;
     }
-    return err == SPN_OK ? deliver_verdict(all, subscription, timeline, from) : err;
+    return err == SPN_OK ? deliver_verdict(all, subscription, pump) : err;
 }
 
 /* Delivers the next slice. It is read only if the outbox has room for it. */
 static spn_err deliver_next(struct subscriptions *all, struct subscription *subscription,
-                            const struct timeline *timeline)
+                            struct pump *pump)
 {
-    struct slice *slice = all->options.slice;
+    const struct slice *slice;
     uint64_t left = subscription->credit - subscription->sent;
-    size_t bytes_max = left < SLICE_BYTES ? (size_t)left : SLICE_BYTES;
+    size_t bytes_max = left < PUMP_BYTES_MAX ? (size_t)left : PUMP_BYTES_MAX;
     if (!outbox_has_room(all->options.outbox, subscription->subscriber->peer, bytes_max))
         return SPN_E_BACKPRESSURE;
-    spn_err err = slice_read(slice, timeline, subscription->next_seq, bytes_max, now_ns(all));
+    spn_err err = pump_read(pump, bytes_max, &slice);
     if (err == SPN_OK && slice->head.missing > 0)
         err = subscription_deliver_gap(all, subscription, slice->head.missing);
     if (err == SPN_OK && slice->head.count > 0)
@@ -158,13 +148,7 @@ static spn_err deliver_next(struct subscriptions *all, struct subscription *subs
     return err;
 }
 
-static bool has_more(const struct subscription *subscription, const struct timeline *timeline)
-{
-    return subscription->next_seq <= timeline->seq_last &&
-           subscription->sent < subscription->credit;
-}
-
-/* No other subscription waits for a slice. */
+/* No other subscription waits for a turn. */
 static bool is_alone(const struct subscriptions *all)
 {
     return all->asking == 0 && link_alone(&all->due);
@@ -174,18 +158,18 @@ static bool is_alone(const struct subscriptions *all)
  * slice, the scan takes over. It stands at or before the newest position that the view knew, so
  * that no event is skipped. */
 static spn_err advance(struct subscriptions *all, struct subscription *subscription,
-                       const struct timeline *timeline, uint64_t horizon)
+                       struct pump *pump, uint64_t horizon)
 {
-    uint64_t until_ns = all->options.clock->monotonic_ns() + TURN_NS;
     spn_err err = SPN_OK;
-    while (err == SPN_OK && has_more(subscription, timeline)) {
-        err = deliver_next(all, subscription, timeline);
-        if (!is_alone(all) || all->options.clock->monotonic_ns() >= until_ns)
+    pump->next_seq = subscription->next_seq;
+    while (err == SPN_OK && !pump_is_at_end(pump) && subscription->sent < subscription->credit) {
+        err = deliver_next(all, subscription, pump);
+        if (!is_alone(all) || pump_is_over(pump))
             break;
     }
-    if (err != SPN_OK || subscription->next_seq <= timeline->seq_last)
+    if (err != SPN_OK || !pump_is_at_end(pump))
         return err;
-    if (timeline->closed)
+    if (pump->timeline.closed)
         return SPN_E_CLOSED;
     subscription_join_scan(all, horizon);
     subscription_set_state(all, subscription, LIVE);
@@ -221,15 +205,15 @@ static bool is_to_wait(const struct subscription *subscription, spn_err err)
 static spn_err go_on(struct subscriptions *all, struct subscription *subscription,
                      const struct session_question *answered)
 {
-    struct timeline timeline;
-    spn_err err = timeline_open(&timeline, all->options.journal, &answered->sessions[0].view);
+    struct pump pump;
+    spn_err err = pump_begin(&pump, &all->options.source, &answered->sessions[0].view);
     if (err == SPN_OK && subscription->state == LOCATING)
-        err = locate(all, subscription, &timeline);
+        err = locate(all, subscription, &pump);
     else if ((err == SPN_E_UNKNOWN_SESSION && subscription->state == BEHIND) ||
-             (err == SPN_OK && timeline.epoch != subscription->epoch))
+             (err == SPN_OK && pump.timeline.epoch != subscription->epoch))
         err = SPN_E_DELETED; /* the session is gone, or has another epoch by now */
     if (err == SPN_OK)
-        err = advance(all, subscription, &timeline, answered->horizon);
+        err = advance(all, subscription, &pump, answered->horizon);
     if (is_to_wait(subscription, err))
         err = wait_for_session(all, subscription, answered->horizon);
     return err;

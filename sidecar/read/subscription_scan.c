@@ -5,7 +5,7 @@
 
 void subscription_join_scan(struct subscriptions *all, uint64_t horizon)
 {
-    uint64_t newest = journal_reader_newest(all->options.journal);
+    uint64_t newest = journal_reader_newest(all->options.source.journal);
     if (horizon > newest)
         horizon = newest;
     if (link_alone(&all->scanned) || all->position > horizon)
@@ -103,7 +103,7 @@ static void pass_damage(struct subscriptions *all, uint64_t position)
 /* Scans in one short snapshot, which ends at damage. True: there is more. */
 static bool scan_slice(struct subscriptions *all)
 {
-    struct journal_reader *journal = all->options.journal;
+    struct journal_reader *journal = all->options.source.journal;
     struct record_entry entry;
     uint64_t position;
     int count = 0;

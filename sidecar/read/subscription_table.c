@@ -282,7 +282,7 @@ struct subscriber *subscription_take_subscriber(struct subscriptions *all, struc
         link_join(&all->subscribers, &subscriber->all);
         peer->subscriber = subscriber;
     }
-    subscriber->heard_ns = all->options.clock->monotonic_ns();
+    subscriber->heard_ns = all->options.source.clock->monotonic_ns();
     return subscriber;
 }
 

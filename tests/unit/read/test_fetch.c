@@ -27,12 +27,13 @@ static struct slice scratch;
 static struct fetch fetch;
 static uint64_t now_ns;
 static uint64_t look_ns; /* that each look at the clock takes */
-static size_t looks;     /* until the rule hides some hundred events; 0: it does not */
+static size_t looks;     /* until the rule hides so many events; 0: it does not */
+static size_t hides;
 
 static uint64_t fake_monotonic_ns(void)
 {
     if (looks > 0 && --looks == 0)
-        rig_retain(&rig, (struct retention){.events_max = of->count - 700});
+        rig_retain(&rig, (struct retention){.events_max = of->count - hides});
     now_ns += look_ns;
     return now_ns;
 }
@@ -47,11 +48,11 @@ static void start(void)
     of = &rig.sessions[MAIN];
     look_ns = 0;
     assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
-    fetch_init(&fetch, &(struct fetch_options){.journal = reader,
-                                               .clock = &fake_clock,
-                                               .metrics = &metrics,
-                                               .secret = secret,
-                                               .slice = &scratch});
+    fetch_init(&fetch, &(struct fetch_options){.source = {.journal = reader,
+                                                          .clock = &fake_clock,
+                                                          .secret = secret,
+                                                          .slice = &scratch},
+                                               .metrics = &metrics});
 }
 
 static int release(void **state)
@@ -108,6 +109,7 @@ static struct wire_slice ask_for(const struct wire_fetch *request)
     rig_commit(&rig);
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
     assert_int_equal(fetch_answer(&fetch, question, &parcel, &size), SPN_OK);
+    journal_reader_end(reader);
     struct wire_in in = wire_in(parcel->bytes, size);
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
     assert_int_equal(header.type, WIRE_SLICE);
@@ -291,21 +293,48 @@ static void since(void **state)
     }
 }
 
-/* While an answer is put together the rule hides what would have been its next slices. */
-static void rule_moves_in_the_middle(void **state)
+/* While an answer is put together the rule hides its first events: the answer has what was retained
+ * when it began, and the next request finds what the rule hides. */
+static void rule_moves_in_an_answer(void **state)
+{
+    (void)state;
+    size_t moved = 0;
+    for (size_t at = 1; at <= 12; at++) {
+        start();
+        run("kkk");
+        looks = at;
+        hides = 700;
+        struct wire_slice slice = ask_first(WIDE);
+        moved += looks == 0 ? 1 : 0;
+        assert_int_equal(slice.verdict, WIRE_RESUMED);
+        assert_int_equal(slice.count, of->count);
+        if (looks == 0)
+            assert_int_equal(ask_first(WIDE).missing, hides);
+        looks = 0;
+        release(NULL);
+    }
+    print_message("the rule moved in %zu answers\n", moved);
+    assert_true(moved > 1);
+}
+
+/* The same while events are read ahead: they are not sent if the rule hides the first of them. */
+static void rule_moves_while_reading_ahead(void **state)
 {
     (void)state;
     size_t cut = 0;
     for (size_t at = 1; at <= 12; at++) {
         start();
         run("kkk");
+        struct wire_slice first = ask_first(BYTES);
         looks = at;
-        struct wire_slice slice = ask_first(WIDE);
+        hides = first.seq + 300; /* a part of the second slice */
+        read_ahead(100);
+        bool moved = looks == 0;
+        cut += moved && fetch.ahead.parcel && fetch.ahead.head.seq < hides ? 1 : 0;
         looks = 0;
-        assert_true(slice.count > 0);
-        cut += slice.verdict == WIRE_RESUMED && slice.seq < 700 ? 1 : 0;
-        slice = ask_after(slice.epoch, slice.seq, WIDE);
-        assert_true(slice.seq == of->count);
+        struct wire_slice next = ask_after(first.epoch, first.seq, BYTES);
+        assert_int_equal(next.missing, moved ? 300 : 0);
+        assert_int_equal(next.verdict, moved ? WIRE_TRIMMED : WIRE_RESUMED);
         release(NULL);
     }
     print_message("cut off in the middle: %zu\n", cut);
@@ -348,16 +377,17 @@ static void what_reached_the_end_ahead_has_room_for_what_came_since(void **state
 
 /* -- all of them ------------------------------------------------------------------------------- */
 
-static struct CMUnitTest tests[COUNT(walk_rows) + COUNT(since_rows) + 3] = {
+static struct CMUnitTest tests[COUNT(walk_rows) + COUNT(since_rows) + 4] = {
     {"for one at a time", for_one_at_a_time, NULL, release, NULL},
-    {"the rule moves in the middle", rule_moves_in_the_middle, NULL, release, NULL},
+    {"the rule moves in an answer", rule_moves_in_an_answer, NULL, release, NULL},
+    {"the rule moves while reading ahead", rule_moves_while_reading_ahead, NULL, release, NULL},
     {"what reached the end ahead has room for what came since",
      what_reached_the_end_ahead_has_room_for_what_came_since, NULL, release, NULL},
 };
 
 int main(void)
 {
-    size_t at = 3;
+    size_t at = 4;
     for (size_t i = 0; i < COUNT(walk_rows); i++)
         tests[at++] = (struct CMUnitTest){walk_rows[i].name, walk, NULL, release,
                                           (void *)(uintptr_t)&walk_rows[i]};

@@ -224,14 +224,15 @@ static void start(void)
     to = outbox_meet(outbox, &peer, NULL);
     assert_non_null(to);
     assert_int_equal(
-        subscriptions_new(&subscriptions, &(struct subscriptions_options){.outbox = outbox,
-                                                                          .journal = reader,
-                                                                          .commits = &commits,
-                                                                          .broker = &to_broker,
-                                                                          .clock = &fake_clock,
-                                                                          .metrics = &metrics,
-                                                                          .secret = secret,
-                                                                          .slice = &scratch}),
+        subscriptions_new(&subscriptions,
+                          &(struct subscriptions_options){.outbox = outbox,
+                                                          .source = {.journal = reader,
+                                                                     .clock = &fake_clock,
+                                                                     .secret = secret,
+                                                                     .slice = &scratch},
+                                                          .commits = &commits,
+                                                          .broker = &to_broker,
+                                                          .metrics = &metrics}),
         SPN_OK);
 }
 
