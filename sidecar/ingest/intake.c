@@ -33,6 +33,8 @@ void intake_release(struct intake *intake)
     free(intake->entries);
     free(intake->slots);
     free(intake->marks);
+    free(intake->spare_runs);
+    intake->spare_runs = NULL;
     intake->entries = NULL;
     intake->slots = NULL;
     intake->marks = NULL;
@@ -307,6 +309,15 @@ static spn_err take_numbers(struct taking *taking)
 
 /* -- batches ----------------------------------------------------------------------------------- */
 
+/* Numbers that are taken must be written with their record. So the memory for it is there before
+ * the first is taken. */
+static bool has_spare_runs(struct intake *intake)
+{
+    if (!intake->spare_runs)
+        intake->spare_runs = malloc(RECORD_RUNS_MAX * sizeof(*intake->spare_runs));
+    return intake->spare_runs != NULL;
+}
+
 spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
                       struct batch **ret_batch)
 {
@@ -317,8 +328,10 @@ spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_
     /* Each event may open its session: two entries each. */
     struct batch *batch =
         intake_new_batch(intake, producer, 2 * (size_t)(intake->end - intake->begin));
-    if (!batch)
+    if (!batch || !has_spare_runs(intake)) {
+        batch_free(batch);
         return SPN_E_NOMEM;
+    }
     batch->bytes += zmq_msg_size(frame);
     struct taking taking = {intake, producer, batch, zmq_msg_data(frame)};
     spn_err err = take_numbers(&taking);
@@ -333,14 +346,13 @@ spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_
                                                .code = (uint32_t)intake->refusal};
     batch->waits =
         intake->head.level == WIRE_DURABLE || batch->refused.code != SPN_OK || !producer->on_disk;
-    spn_err record_err = intake_write_record(batch, producer);
-    /* The numbers are taken: without memory for their record the daemon cannot keep its word. */
-    if (record_err != SPN_OK)
-        abort();
-    if (!intake->held)
-        zmq_msg_move(&batch->frame, frame);
-    else if (zmq_msg_copy(&batch->frame, frame) != 0)
-        abort(); /* it fails only for an invalid message */
+    spn_err record_err = intake_write_record(batch, producer, &intake->spare_runs);
+    assert(record_err == SPN_OK);
+    (void)record_err;
+    int copied =
+        intake->held ? zmq_msg_copy(&batch->frame, frame) : zmq_msg_move(&batch->frame, frame);
+    assert(copied == 0); /* they fail only for an invalid message */
+    (void)copied;
     metrics_add(&intake->metrics->events_accepted, batch->number_count);
     *ret_batch = batch;
     return err;

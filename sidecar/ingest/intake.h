@@ -30,7 +30,8 @@ struct intake {
     struct metrics *metrics;
     const uint8_t *secret;
     size_t data_max;
-    struct endings endings; /* ends that readers do not see yet */
+    struct endings endings;        /* ends that readers do not see yet */
+    struct record_run *spare_runs; /* for a record, if memory runs out after numbers were taken */
 
     /* The batch that was decoded last. */
     struct wire_batch head;

@@ -25,8 +25,11 @@ uint32_t intake_offset_of(const struct taking *taking, struct spn_bytes bytes);
 /* producer: NULL for a batch without numbers. */
 struct batch *intake_new_batch(struct intake *intake, struct producer *producer, size_t entries);
 
-/* Notes what the producers' table will say once this batch is on disk. */
-spn_err intake_write_record(struct batch *batch, const struct producer *producer);
+/* Notes what the producers' table will say once this batch is on disk. spare: memory for
+ * RECORD_RUNS_MAX runs, taken over if there is no other, and then set to NULL. NULL: there is none.
+ * SPN_E_NOMEM: unchanged. */
+spn_err intake_write_record(struct batch *batch, const struct producer *producer,
+                            struct record_run **spare);
 
 /* intake_session.c */
 

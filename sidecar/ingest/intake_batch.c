@@ -40,25 +40,35 @@ struct batch *intake_new_batch(struct intake *intake, struct producer *producer,
     return batch;
 }
 
-spn_err intake_write_record(struct batch *batch, const struct producer *producer)
+static struct record_run *memory_for_runs(size_t size, struct record_run **spare)
 {
+    struct record_run *runs = malloc(size);
+    if (runs || !spare)
+        return runs;
+    runs = *spare;
+    *spare = NULL;
+    return runs;
+}
+
+spn_err intake_write_record(struct batch *batch, const struct producer *producer,
+                            struct record_run **spare)
+{
+    size_t size = producer->run_count * sizeof(*producer->runs);
+    struct record_run *runs = size > 0 ? memory_for_runs(size, spare) : NULL;
+    if (size > 0 && !runs)
+        return SPN_E_NOMEM;
     batch->record = (struct record_producer){
         .token = producer->token,
         .number = producer->accepted,
         .base = producer->base,
         .time_ns = batch->time_ns,
+        .runs = runs,
         .run_count = producer->run_count,
         .kept = producer->kept,
         .uid = producer->uid,
     };
-    if (producer->run_count == 0)
-        return SPN_OK;
-    size_t size = producer->run_count * sizeof(*producer->runs);
-    struct record_run *runs = malloc(size);
-    if (!runs)
-        return SPN_E_NOMEM;
-    memcpy(runs, producer->runs, size);
-    batch->record.runs = runs;
+    if (runs)
+        memcpy(runs, producer->runs, size);
     batch->bytes += size;
     return SPN_OK;
 }
@@ -69,7 +79,7 @@ struct batch *intake_record_batch(struct intake *intake, struct producer *produc
     if (!batch)
         return NULL;
     batch->waits = true;
-    if (intake_write_record(batch, producer) == SPN_OK)
+    if (intake_write_record(batch, producer, NULL) == SPN_OK)
         return batch;
     batch_free(batch);
     return NULL;
