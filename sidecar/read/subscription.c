@@ -179,6 +179,7 @@ spn_err subscriptions_new(struct subscriptions **ret_subscriptions,
     if (!all)
         return SPN_E_NOMEM;
     all->options = *options;
+    all->scan.journal = options->source.journal;
     link_init(&all->subscribers);
     link_init(&all->scanned);
     link_init(&all->stalled);

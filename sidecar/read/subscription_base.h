@@ -3,7 +3,7 @@
  *
  * subscription.c takes requests and runs what is due. subscription_table.c holds the subscriptions
  * and their states. subscription_cursor.c advances one subscription by slices while it is behind.
- * subscription_scan.c advances all live subscriptions by one pass over the log.
+ * subscription_live.c advances all live subscriptions by one pass over the log.
  * subscription_deliver.c puts the deliveries of both into the outbox.
  *
  * Threads  the reader's.
@@ -14,6 +14,7 @@
 #include "base/link.h"
 #include "base/slot_index.h"
 #include "base/slot_table.h"
+#include "read/scan.h"
 #include "read/subscription.h"
 
 #define MS 1000000ull
@@ -88,7 +89,7 @@ struct subscriptions {
     struct link stalled; /* subscribers */
     struct link due;
     uint64_t serial;
-    uint64_t position;  /* of the scan: all entries up to it were offered */
+    struct scan scan;   /* all entries up to its position were offered */
     uint64_t looked_ns; /* when leases were last checked */
     uint64_t retried_ns;
     size_t asking;
@@ -174,12 +175,12 @@ void subscription_note_damage(struct subscriptions *all);
 /* Continues as many subscriptions as may ask the broker at a time. Each answer leads here again. */
 void subscription_go_on_with_due(struct subscriptions *all);
 
-/* subscription_scan.c */
+/* subscription_live.c */
 
 /* A subscription joins the scan. It knows nothing beyond horizon: entries that were committed after
  * the broker answered are in this snapshot, but not in the view. If the scan has already passed
  * them, it goes back. That does not affect the other subscriptions, which skip seqs that they
  * already have. */
-void subscription_join_scan(struct subscriptions *all, uint64_t horizon);
+void subscription_join_live(struct subscriptions *all, uint64_t horizon);
 
 #endif

@@ -171,7 +171,7 @@ static spn_err advance(struct subscriptions *all, struct subscription *subscript
         return err;
     if (pump->timeline.closed)
         return SPN_E_CLOSED;
-    subscription_join_scan(all, horizon);
+    subscription_join_live(all, horizon);
     subscription_set_state(all, subscription, LIVE);
     return SPN_OK;
 }
@@ -189,7 +189,7 @@ static spn_err wait_for_session(struct subscriptions *all, struct subscription *
     err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver);
     if (err != SPN_OK)
         return err;
-    subscription_join_scan(all, horizon);
+    subscription_join_live(all, horizon);
     subscription->start = WIRE_EARLIEST;
     subscription_drop_id(subscription);
     subscription_set_state(all, subscription, WAITING);

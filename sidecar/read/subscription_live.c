@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_scan: one pass over the log, for all subscriptions that have caught up. */
+/* subscription_live: one pass over the log, for all subscriptions that have caught up. */
 
 #include "read/subscription_base.h"
 
-void subscription_join_scan(struct subscriptions *all, uint64_t horizon)
+void subscription_join_live(struct subscriptions *all, uint64_t horizon)
 {
-    uint64_t newest = journal_reader_newest(all->options.source.journal);
-    if (horizon > newest)
-        horizon = newest;
-    if (link_alone(&all->scanned) || all->position > horizon)
-        all->position = horizon;
+    if (link_alone(&all->scanned) || all->scan.position > horizon)
+        scan_start(&all->scan, horizon);
 }
 
 /* The scan cannot serve this subscription. If its session has ended, it learns so from the broker's
@@ -75,11 +72,10 @@ static void offer(struct subscriptions *all, uint64_t position, const struct rec
     }
 }
 
-/* Entries were trimmed before the scan reached them, or are damaged. The subscriptions that it
+/* Entries are missing, and it is not known of which sessions. The subscriptions that the scan
  * serves read from the index what they missed. */
-static void pass_hole(struct subscriptions *all, uint64_t position)
+static void fall_behind_all(struct subscriptions *all)
 {
-    all->position = position - 1;
     while (!link_alone(&all->scanned)) {
         struct subscription *subscription =
             LINK_OWNER(all->scanned.next, struct subscription, scanned);
@@ -92,49 +88,48 @@ static void pass_hole(struct subscriptions *all, uint64_t position)
     }
 }
 
-/* It is not known which session the damaged entry belongs to. Each subscription finds out for
- * itself. */
-static void pass_damage(struct subscriptions *all, uint64_t position)
+/* Takes what the scan found. False: there is no more. */
+static bool take_next(struct subscriptions *all)
 {
-    subscription_note_damage(all);
-    pass_hole(all, position + 1);
+    struct record_entry entry;
+    switch (scan_next(&all->scan, &entry)) {
+    case SCAN_ENTRY:
+        offer(all, all->scan.position, &entry);
+        return true;
+    case SCAN_DAMAGED:
+        subscription_note_damage(all);
+        fall_behind_all(all);
+        return true;
+    case SCAN_MISSING:
+        fall_behind_all(all);
+        return true;
+    case SCAN_END:
+        break;
+    }
+    return false;
 }
 
-/* Scans in one short snapshot, which ends at damage. True: there is more. */
-static bool scan_slice(struct subscriptions *all)
+/* Scans in one short snapshot. True: there is more. */
+static bool scan_some(struct subscriptions *all)
 {
     struct journal_reader *journal = all->options.source.journal;
-    struct record_entry entry;
-    uint64_t position;
     int count = 0;
-    spn_err err = journal_reader_begin(journal);
-    while (err == SPN_OK && count < SCAN_ENTRIES) {
-        err = journal_read_entry_from(journal, all->position + 1, &position, &entry);
-        if (err == SPN_E_END && journal_reader_newest(journal) > all->position)
-            pass_hole(all, journal_reader_newest(journal) + 1);
-        if (err == SPN_E_CORRUPT)
-            pass_damage(all, position);
-        if (err != SPN_OK)
-            break;
-        if (position > all->position + 1)
-            pass_hole(all, position);
-        offer(all, position, &entry);
-        all->position = position;
-        count++;
-    }
+    if (journal_reader_begin(journal) == SPN_OK)
+        while (count < SCAN_ENTRIES && !link_alone(&all->scanned) && take_next(all))
+            count++;
     journal_reader_end(journal);
     outbox_flush(all->options.outbox);
-    return count == SCAN_ENTRIES || err == SPN_E_CORRUPT;
+    return count == SCAN_ENTRIES;
 }
 
 bool subscriptions_scan(struct subscriptions *all)
 {
     int scans = 0;
     while (!link_alone(&all->scanned) &&
-           atomic_load(&all->options.commits->durable) > all->position) {
+           atomic_load(&all->options.commits->durable) > all->scan.position) {
         if (scans++ == SCANS_PER_TURN)
             return true;
-        if (!scan_slice(all))
+        if (!scan_some(all))
             break;
     }
     return false;
