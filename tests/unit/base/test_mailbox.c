@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/mailbox.h"
@@ -260,14 +261,16 @@ static void three_pushers(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + 4] = {
+    static const struct CMUnitTest plain[] = {
         {"one wake-up per batch", one_wake_up_per_batch, NULL, NULL, NULL},
         {"released twice", released_twice, NULL, NULL, NULL},
         {"a million nodes from one thread", one_pusher, NULL, NULL, NULL},
         {"a million nodes from three", three_pushers, NULL, NULL, NULL},
     };
+    struct CMUnitTest tests[COUNT(plain) + COUNT(rows)];
+    memcpy(tests, plain, sizeof(plain));
     for (size_t i = 0; i < COUNT(rows); i++)
-        tests[4 + i] =
+        tests[COUNT(plain) + i] =
             (struct CMUnitTest){rows[i].name, run_row, NULL, NULL, (void *)(uintptr_t)&rows[i]};
     return _cmocka_run_group_tests("mailbox", tests, COUNT(tests), NULL, NULL);
 }

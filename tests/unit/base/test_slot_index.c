@@ -281,14 +281,16 @@ static void the_highest_slot(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(shapes) + 4] = {
+    static const struct CMUnitTest plain[] = {
         {"nothing in an empty one", nothing_in_an_empty_one, NULL, NULL, NULL},
         {"reserve", reserve, NULL, NULL, NULL},
         {"shrink", shrink, NULL, NULL, NULL},
         {"the highest slot", the_highest_slot, NULL, NULL, NULL},
     };
+    struct CMUnitTest tests[COUNT(plain) + COUNT(shapes)];
+    memcpy(tests, plain, sizeof(plain));
     for (size_t i = 0; i < COUNT(shapes); i++)
-        tests[4 + i] = (struct CMUnitTest){shapes[i].name, against_a_scan, NULL, NULL,
-                                           (void *)(uintptr_t)&shapes[i]};
+        tests[COUNT(plain) + i] = (struct CMUnitTest){shapes[i].name, against_a_scan, NULL, NULL,
+                                                      (void *)(uintptr_t)&shapes[i]};
     return _cmocka_run_group_tests("slot_index", tests, COUNT(tests), NULL, NULL);
 }

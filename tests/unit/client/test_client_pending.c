@@ -159,13 +159,16 @@ static void run_mix(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + COUNT(mixes) + 1];
+    static const struct CMUnitTest plain[] = {
+        cmocka_unit_test(each_session_is_found),
+    };
+    struct CMUnitTest tests[COUNT(rows) + COUNT(plain) + COUNT(mixes)];
     for (size_t i = 0; i < COUNT(rows); i++)
         tests[i] =
             (struct CMUnitTest){rows[i].name, run_row, NULL, NULL, (void *)(uintptr_t)&rows[i]};
+    memcpy(tests + COUNT(rows), plain, sizeof(plain));
     for (size_t i = 0; i < COUNT(mixes); i++)
-        tests[COUNT(rows) + 1 + i] =
+        tests[COUNT(rows) + COUNT(plain) + i] =
             (struct CMUnitTest){mixes[i].name, run_mix, NULL, NULL, (void *)(uintptr_t)&mixes[i]};
-    tests[COUNT(rows)] = (struct CMUnitTest)cmocka_unit_test(each_session_is_found);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

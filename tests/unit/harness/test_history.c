@@ -21,6 +21,8 @@
 #include "check.h"
 #include "history.h"
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 struct row {
     const char *name;
     const char *script;
@@ -69,8 +71,6 @@ static const struct row rows[] = {
      "k2 s01A s02A s03A l01A L03A",
      {3, 0, 2, .skipped = 1, .misnumbered = 1}},
 };
-
-#define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 struct log {
     uint64_t seqs[2]; /* of sessions A and B */
@@ -197,10 +197,13 @@ static void data_has_its_size(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[ROWS + 2];
-    for (size_t i = 0; i < ROWS; i++)
+    static const struct CMUnitTest plain[] = {
+        cmocka_unit_test(many_sessions),
+        cmocka_unit_test(data_has_its_size),
+    };
+    struct CMUnitTest tests[COUNT(rows) + COUNT(plain)];
+    for (size_t i = 0; i < COUNT(rows); i++)
         tests[i] = (struct CMUnitTest){rows[i].name, run_row, NULL, NULL, (void *)&rows[i]};
-    tests[ROWS] = (struct CMUnitTest)cmocka_unit_test(many_sessions);
-    tests[ROWS + 1] = (struct CMUnitTest)cmocka_unit_test(data_has_its_size);
+    memcpy(tests + COUNT(rows), plain, sizeof(plain));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1307,8 +1307,7 @@ static void largest_batch(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + COUNT(bytes_rows) + COUNT(cold_end_rows) +
-                            COUNT(expire_rows) + 12] = {
+    static const struct CMUnitTest plain[] = {
         cmocka_unit_test_setup_teardown(every_truncation_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cold_sessions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cold_by_turns, set_up, tear_down),
@@ -1323,7 +1322,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(largest_batch, set_up, tear_down),
     };
-    size_t count = 12;
+    struct CMUnitTest tests[COUNT(plain) + COUNT(rows) + COUNT(bytes_rows) + COUNT(cold_end_rows) +
+                            COUNT(expire_rows)];
+    memcpy(tests, plain, sizeof(plain));
+    size_t count = COUNT(plain);
     for (size_t i = 0; i < COUNT(rows); i++)
         tests[count++] = (struct CMUnitTest){rows[i].name, run_row, set_up, tear_down,
                                              (void *)(uintptr_t)&rows[i]};

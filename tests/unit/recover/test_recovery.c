@@ -772,12 +772,15 @@ static void without_memory(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(scripts) + COUNT(corrupt_rows) + COUNT(overflow_rows) + 3] = {
+    static const struct CMUnitTest plain[] = {
         cmocka_unit_test_teardown(larger_window, tear_down),
         cmocka_unit_test_teardown(producers_come_back, tear_down),
         cmocka_unit_test_teardown(without_memory, tear_down),
     };
-    size_t count = 3;
+    struct CMUnitTest
+        tests[COUNT(plain) + COUNT(scripts) + COUNT(overflow_rows) + COUNT(corrupt_rows)];
+    memcpy(tests, plain, sizeof(plain));
+    size_t count = COUNT(plain);
     for (size_t i = 0; i < COUNT(scripts); i++)
         tests[count++] =
             (struct CMUnitTest){scripts[i], run, NULL, tear_down, (void *)(uintptr_t)scripts[i]};

@@ -449,10 +449,7 @@ static void producers_at_the_limit_go_in_order(void **state)
 
 /* -- all of them ------------------------------------------------------------------------------- */
 
-enum { PLAIN_TESTS = 8 };
-
-static struct CMUnitTest tests[COUNT(note_rows) + COUNT(clip_rows) + COUNT(base_rows) +
-                               PLAIN_TESTS] = {
+static const struct CMUnitTest plain[] = {
     {"producers at the limit go in order", producers_at_the_limit_go_in_order, NULL, NULL, NULL},
     {"runs above 4,096 were dropped unread", runs_above_4096_were_dropped_unread, NULL, NULL, NULL},
     {"the longest run", longest_run, NULL, NULL, NULL},
@@ -463,9 +460,13 @@ static struct CMUnitTest tests[COUNT(note_rows) + COUNT(clip_rows) + COUNT(base_
     {"without memory", without_memory, NULL, NULL, NULL},
 };
 
+static struct CMUnitTest
+    tests[COUNT(plain) + COUNT(note_rows) + COUNT(clip_rows) + COUNT(base_rows)];
+
 static void add_rows(void)
 {
-    size_t at = PLAIN_TESTS;
+    memcpy(tests, plain, sizeof(plain));
+    size_t at = COUNT(plain);
     for (size_t i = 0; i < COUNT(note_rows); i++)
         tests[at++] = (struct CMUnitTest){note_rows[i].name, note, NULL, NULL,
                                           (void *)(uintptr_t)&note_rows[i]};

@@ -490,7 +490,7 @@ static void without_memory(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + COUNT(evict_rows) + 9] = {
+    static const struct CMUnitTest plain[] = {
         {"warm", warm, NULL, NULL, NULL},
         {"opens later", opens_later, NULL, NULL, NULL},
         {"remember", remember, NULL, NULL, NULL},
@@ -501,11 +501,13 @@ int main(void)
         {"the hash is keyed", hash_is_keyed, NULL, NULL, NULL},
         {"without memory", without_memory, NULL, NULL, NULL},
     };
+    struct CMUnitTest tests[COUNT(plain) + COUNT(rows) + COUNT(evict_rows)];
+    memcpy(tests, plain, sizeof(plain));
     for (size_t i = 0; i < COUNT(rows); i++)
-        tests[9 + i] =
+        tests[COUNT(plain) + i] =
             (struct CMUnitTest){rows[i].label, find, NULL, NULL, (void *)(uintptr_t)&rows[i]};
     for (size_t i = 0; i < COUNT(evict_rows); i++)
-        tests[9 + COUNT(rows) + i] = (struct CMUnitTest){evict_rows[i].name, evict, NULL, NULL,
-                                                         (void *)(uintptr_t)&evict_rows[i]};
+        tests[COUNT(plain) + COUNT(rows) + i] = (struct CMUnitTest){
+            evict_rows[i].name, evict, NULL, NULL, (void *)(uintptr_t)&evict_rows[i]};
     return _cmocka_run_group_tests("sessions", tests, COUNT(tests), NULL, NULL);
 }

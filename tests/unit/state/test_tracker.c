@@ -438,7 +438,7 @@ static void tags_are_keyed(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + 9] = {
+    static const struct CMUnitTest plain[] = {
         {"one conflict in 65,536 was taken for a duplicate",
          one_conflict_in_65536_was_taken_for_a_duplicate, NULL, NULL, NULL},
         {"tags are keyed", tags_are_keyed, NULL, NULL, NULL},
@@ -450,6 +450,8 @@ int main(void)
         {"tags", tags, NULL, NULL, NULL},
         {"markers give way to events", markers_give_way_to_events, NULL, NULL, NULL},
     };
+    struct CMUnitTest tests[COUNT(plain) + COUNT(rows)];
+    memcpy(tests, plain, sizeof(plain));
     for (size_t s = 0; s < COUNT(shapes); s++)
         for (size_t w = 0; w < COUNT(windows); w++) {
             size_t at = s * COUNT(windows) + w;
@@ -457,7 +459,8 @@ int main(void)
             *row = (struct row){.shape = &shapes[s], .window_max = windows[w]};
             (void)snprintf(row->name, sizeof(row->name), "window %u, %s", windows[w],
                            shapes[s].name);
-            tests[9 + at] = (struct CMUnitTest){row->name, against_a_list, NULL, NULL, row};
+            tests[COUNT(plain) + at] =
+                (struct CMUnitTest){row->name, against_a_list, NULL, NULL, row};
         }
     return _cmocka_run_group_tests("tracker", tests, COUNT(tests), NULL, NULL);
 }
