@@ -1287,6 +1287,35 @@ static void without_memory(void **state)
     assert_int_equal(broker.next_position, 1001 + EVENTS + 13);
 }
 
+/* The same with numbers whose results must be written: an id comes twice. Memory may run out when
+ * all numbers are taken. */
+static void without_memory_for_the_record(void **state)
+{
+    (void)state;
+    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
+    bool with_spare = false;
+    for (unsigned granted = 0; granted < 12; granted++) {
+        uint32_t cold_count;
+        zmq_msg_t frame;
+        struct batch *batch = NULL;
+        uint64_t first = producer->accepted + 1;
+        struct wire_batch head = {.token = TOKEN, .first = first, .base = 1, .count = 2};
+        assert_int_equal(decode(&head, "a1=x a1=x", &frame), SPN_OK);
+        intake_look_up(&intake, producer, cold, &cold_count);
+        allocations_left = granted;
+        spn_err err = intake_accept(&intake, producer, &frame, &batch);
+        with_spare = with_spare || (batch && allocations_left == 0 && !intake.spare_runs);
+        allocations_left = UINT32_MAX;
+        assert_true(err == SPN_OK || err == SPN_E_NOMEM);
+        assert_true(batch || (err == SPN_E_NOMEM && producer->accepted < first));
+        if (batch)
+            check_record(batch);
+        batch_free(batch);
+        (void)zmq_msg_close(&frame);
+    }
+    assert_true(with_spare);
+}
+
 static void largest_batch(void **state)
 {
     (void)state;
@@ -1320,6 +1349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(expire_without_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(record_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_memory_for_the_record, set_up, tear_down),
         cmocka_unit_test_setup_teardown(largest_batch, set_up, tear_down),
     };
     struct CMUnitTest tests[COUNT(plain) + COUNT(rows) + COUNT(bytes_rows) + COUNT(cold_end_rows) +
