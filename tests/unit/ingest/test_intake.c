@@ -1294,7 +1294,7 @@ static void without_memory_for_the_record(void **state)
     (void)state;
     static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
     bool with_spare = false;
-    for (unsigned granted = 0; granted < 12; granted++) {
+    for (unsigned i = 0; i < 48; i++) {
         uint32_t cold_count;
         zmq_msg_t frame;
         struct batch *batch = NULL;
@@ -1302,7 +1302,7 @@ static void without_memory_for_the_record(void **state)
         struct wire_batch head = {.token = TOKEN, .first = first, .base = 1, .count = 2};
         assert_int_equal(decode(&head, "a1=x a1=x", &frame), SPN_OK);
         intake_look_up(&intake, producer, cold, &cold_count);
-        allocations_left = granted;
+        allocations_left = i / 2 % 12; /* each number twice: the second time the spare is used */
         spn_err err = intake_accept(&intake, producer, &frame, &batch);
         with_spare = with_spare || (batch && allocations_left == 0 && !intake.spare_runs);
         allocations_left = UINT32_MAX;
