@@ -19,20 +19,11 @@ enum {
     SHARED_BYTES = 8192,     /* bytes that ZeroMQ reads at a time */
 };
 
-/* -- handing over ------------------------------------------------------------------------------ */
+/* -- the queue's marks ------------------------------------------------------------------------- */
 
-void broker_hand_over(struct broker *broker, struct batch *batch)
+static uint64_t queue_bytes(const struct broker *broker)
 {
-    struct sender *sender = batch->producer ? sender_of(batch->producer) : NULL;
-    batch->alone = sender && sender->queued++ == 0;
-    if (sender) {
-        sender->queued_bytes += batch->bytes;
-        producer_written(&broker->state->producers, batch->producer);
-    }
-    broker->queue_events += batch->number_count;
-    broker->queue_bytes += batch->bytes;
-    freezing_note(&broker->freezing);
-    message_chain_add(&broker->handed_over, &batch->message);
+    return broker->queue_bytes + broker->parking.bytes;
 }
 
 /* Above the high-water mark nothing is taken until the queue is down to half of it. */
@@ -40,12 +31,12 @@ static bool below_mark(struct broker *broker)
 {
     const struct broker_options *options = broker->options;
     if (broker->queue_events >= options->queue_events_max ||
-        broker->queue_bytes >= options->queue_bytes_max) {
+        queue_bytes(broker) >= options->queue_bytes_max) {
         if (!broker->above_mark)
             metrics_add(&options->metrics->queue_high_water, 1);
         broker->above_mark = true;
     } else if (broker->queue_events <= options->queue_events_max / 2 &&
-               broker->queue_bytes <= options->queue_bytes_max / 2) {
+               queue_bytes(broker) <= options->queue_bytes_max / 2) {
         broker->above_mark = false;
     }
     return !broker->above_mark;
@@ -64,231 +55,23 @@ static bool can_take(struct broker *broker)
            freezing_has_room(&broker->freezing);
 }
 
-bool broker_must_wait(const struct broker *broker, const struct producer *producer)
-{
-    return share_is_used_up(&broker->share, producer, broker->options->queue_bytes_max,
-                            broker->options->clock->monotonic_ns());
-}
-
-/* -- one frame --------------------------------------------------------------------------------- */
-
-/* Notes what the batch says about its sender, whether or not its events are new. */
-static void note_sender(struct broker *broker, struct producer *producer, const struct peer *peer)
-{
-    const struct wire_batch *head = &broker->intake.head;
-    sender_of(producer)->acks.peer = *peer;
-    producer_heard(&broker->state->producers, producer, clock_database_ns(broker->options->clock));
-    sender_of(producer)->acks.level = head->level;
-    uint64_t lost = producer_raise_base(producer, head->base);
-    metrics_add(&broker->options->metrics->lost, lost);
-    if (head->first <= producer->accepted) {
-        if (producer->acked > producer->base - 1)
-            producer->acked = producer->base - 1;
-        acks_add(&broker->acks, producer);
-    }
-}
-
-/* Counts the resent numbers of a batch that is taken now; a batch that has to wait comes again. */
-static void count_resent(struct broker *broker, const struct producer *producer)
-{
-    const struct wire_batch *head = &broker->intake.head;
-    if (sender_of_const(producer)->parking.held == head->first)
-        return; /* its first part was taken before */
-    uint64_t had = head->first <= producer->accepted ? producer->accepted + 1 - head->first : 0;
-    metrics_add(&broker->options->metrics->resent, had < head->count ? had : head->count);
-}
-
-bool broker_take_batch(struct broker *broker, struct producer *producer, const struct peer *peer,
-                       zmq_msg_t *frame)
-{
-    note_sender(broker, producer, peer);
-    if (intake_has_hole(&broker->intake, producer)) {
-        acks_hole(&broker->acks, producer, broker->intake.head.round);
-        return false;
-    }
-    if (parking_load(broker, producer))
-        return true;
-    count_resent(broker, producer);
-    struct batch *batch;
-    spn_err err = intake_accept(&broker->intake, producer, frame, &batch);
-    (void)err; /* numbers not taken for want of memory are a hole for the client */
-    if (batch && batch->refused.code != SPN_OK)
-        acks_refusal_waits(producer, &batch->refused);
-    if (batch)
-        broker_hand_over(broker, batch);
-    if (sender_of(producer)->acks.level == WIRE_ACCEPTED)
-        acks_add(&broker->acks, producer);
-    parking_set_held(broker, producer, broker->intake.held ? broker->intake.head.first : 0);
-    return broker->intake.held;
-}
+/* -- receiving --------------------------------------------------------------------------------- */
 
 static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t *frame)
 {
     struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
     struct wire_header header = {0};
     spn_err err = wire_get_header(&in, &header);
-    if (err == SPN_OK && header.type == WIRE_LEAVE)
+    if (err == SPN_OK && header.type == WIRE_BATCH)
+        err = batches_take(broker, peer, frame, &header, in);
+    else if (err == SPN_OK && header.type == WIRE_LEAVE)
         err = holders_leave(broker, in);
-    else if (err == SPN_OK && header.type != WIRE_BATCH)
-        err = SPN_E_PROTOCOL;
     else if (err == SPN_OK)
-        err = intake_decode(&broker->intake, in);
-    if (err != SPN_OK) {
-        metrics_add(&broker->options->metrics->bad_frames, 1);
-        acks_error(&broker->acks, peer, header.request, 0, err, err_text(err));
-    }
-    if (err != SPN_OK || header.type != WIRE_BATCH)
+        err = SPN_E_PROTOCOL;
+    if (err == SPN_OK)
         return;
-    metrics_add(&broker->options->metrics->batches, 1);
-    uint64_t token = broker->intake.head.token;
-    struct producer *producer = producers_find_token(&broker->state->producers, token);
-    if (producer)
-        share_hear(&broker->share, producer, broker->options->clock->monotonic_ns());
-    if (!producer || producer->stale) {
-        metrics_add(&broker->options->metrics->stale_tokens, 1);
-        acks_error(&broker->acks, peer, header.request, token, SPN_E_STALE_TOKEN,
-                   err_text(SPN_E_STALE_TOKEN));
-        return;
-    }
-    metrics_add(&broker->options->metrics->backpressure, broker->intake.head.backpressure);
-    bool waits = sender_of(producer)->parking.first;
-    uint64_t base = broker->intake.head.base;
-    if (waits || broker_must_wait(broker, producer) ||
-        broker_take_batch(broker, producer, peer, frame))
-        parking_park(broker, producer, peer, frame);
-    if (waits && base > producer->base) {
-        producer_settle(producer, base); /* the frames before it may wait for just that */
-        parking_go_on(broker, producer);
-    }
-}
-
-static void end_with(struct broker *broker, enum broker_end end)
-{
-    broker->ended = true;
-    broker->end = end;
-}
-
-void broker_fail(struct broker *broker, spn_err err)
-{
-    end_with(broker, BROKER_FAILED);
-    atomic_store(&broker->options->commits->fatal, (unsigned)err);
-    mailbox_nudge(broker->options->worker); /* the worker looks at it when it wakes */
-}
-
-/* -- mail ------------------------------------------------------------------------------------- */
-
-static void settle_endings(struct broker *broker)
-{
-    endings_settle(&broker->intake.endings, atomic_load(&broker->options->commits->durable));
-}
-
-static void answer_sessions(struct broker *broker, struct session_question *question)
-{
-    struct views views = broker_views(broker);
-    settle_endings(broker);
-    views_sessions(&views, &broker->intake.endings, question);
-    mailbox_put(broker->options->reader, &question->message);
-}
-
-static void answer_generations(struct broker *broker, struct generations_question *question)
-{
-    struct views views = broker_views(broker);
-    views_generations(&views, question);
-    mailbox_put(broker->options->reader, &question->message);
-}
-
-static void end_numbers(struct broker *broker, struct producer *producer, const struct batch *batch)
-{
-    sender_of(producer)->queued--;
-    sender_of(producer)->queued_bytes -= batch->bytes;
-    if (sender_of(producer)->parking.first && sender_of(producer)->parking.loading == 0 &&
-        !broker_must_wait(broker, producer))
-        parking_wait_over(broker, producer);
-    producer->durable = batch->record.number;
-    metrics_add(&broker->options->metrics->events_durable, batch->number_count);
-    if (sender_of(producer)->acks.level == WIRE_DURABLE || !producer->on_disk)
-        acks_add(&broker->acks, producer);
-    producer->on_disk = true;
-    if (batch->opened)
-        holders_opened(broker, batch->opened, producer);
-    if (batch->refused.code != SPN_OK)
-        acks_refuse(&broker->acks, producer, &batch->refused);
-}
-
-static void end_batch(struct broker *broker, struct batch *batch)
-{
-    struct producer *producer = batch->producer;
-    broker->queue_events -= batch->number_count;
-    broker->queue_bytes -= batch->bytes;
-    if (producer)
-        end_numbers(broker, producer, batch);
-    batch_free(batch);
-}
-
-/* The names and rows of expired sessions go with the segment that has their ends: freeze it as soon
- * as possible. */
-static void expire_early(struct broker *broker, const struct batch *batch)
-{
-    metrics_add(&broker->options->metrics->sessions_expired_early, batch->entry_count);
-    freezing_hurry(&broker->freezing);
-}
-
-/* If there is no room now, the next walk finds these sessions again. */
-static void expire(struct broker *broker, struct idle_sessions *idle)
-{
-    if (!broker->stopping && freezing_has_room(&broker->freezing)) {
-        struct batch *batch = intake_expire(&broker->intake, broker->freezing.frozen, idle);
-        if (batch && idle->early)
-            expire_early(broker, batch);
-        if (batch)
-            broker_hand_over(broker, batch);
-    }
-    free(idle);
-}
-
-static void take_message(struct broker *broker, struct message *message)
-{
-    switch ((enum message_kind)message->kind) {
-    case MESSAGE_BATCH:
-        end_batch(broker, (struct batch *)message);
-        break;
-    case MESSAGE_GENERATION:
-        assert((struct generation *)message == broker->freezing.frozen);
-        freezing_written(&broker->freezing);
-        break;
-    case MESSAGE_STOP:
-        end_with(broker, BROKER_DRAINED);
-        break;
-    case MESSAGE_IDLE:
-        expire(broker, (struct idle_sessions *)message);
-        break;
-    case MESSAGE_SESSIONS:
-    case MESSAGE_SUBSCRIPTION:
-        answer_sessions(broker, (struct session_question *)message);
-        break;
-    case MESSAGE_GENERATIONS:
-        answer_generations(broker, (struct generations_question *)message);
-        break;
-    case MESSAGE_HOLDER:
-        holders_answer(broker, (struct holder_question *)message);
-        break;
-    case MESSAGE_LOAD:
-        parking_take_loaded(broker, (struct load *)message);
-        break;
-    }
-}
-
-static void take_mail(struct broker *broker)
-{
-    struct message *message = mailbox_take(broker->options->mailbox);
-    while (message) {
-        struct message *next = message->next;
-        take_message(broker, message);
-        message = next;
-    }
-    settle_endings(broker);
-    if (atomic_load(&broker->options->commits->fatal) != SPN_OK)
-        end_with(broker, BROKER_FAILED);
+    metrics_add(&broker->options->metrics->bad_frames, 1);
+    acks_error(&broker->acks, peer, header.request, 0, err, err_text(err));
 }
 
 /* ZeroMQ gives out small frames inside the buffer that it read them into. A waiting frame keeps the
@@ -329,6 +112,145 @@ static void receive(struct broker *broker)
         receive_one(broker);
 }
 
+/* -- ends -------------------------------------------------------------------------------------- */
+
+static void end_with(struct broker *broker, enum broker_end end)
+{
+    broker->ended = true;
+    broker->end = end;
+}
+
+static void fail(struct broker *broker, spn_err err)
+{
+    end_with(broker, BROKER_FAILED);
+    atomic_store(&broker->options->commits->fatal, (unsigned)err);
+    mailbox_nudge(broker->options->worker); /* the worker looks at it when it wakes */
+}
+
+/* -- mail ------------------------------------------------------------------------------------- */
+
+static void settle_endings(struct broker *broker)
+{
+    endings_settle(&broker->intake.endings, atomic_load(&broker->options->commits->durable));
+}
+
+static void answer_sessions(struct broker *broker, struct session_question *question)
+{
+    struct views views = broker_views(broker);
+    settle_endings(broker);
+    views_sessions(&views, &broker->intake.endings, question);
+    mailbox_put(broker->options->reader, &question->message);
+}
+
+static void answer_generations(struct broker *broker, struct generations_question *question)
+{
+    struct views views = broker_views(broker);
+    views_generations(&views, question);
+    mailbox_put(broker->options->reader, &question->message);
+}
+
+static void end_numbers(struct broker *broker, struct producer *producer, const struct batch *batch)
+{
+    sender_of(producer)->queued--;
+    sender_of(producer)->queued_bytes -= batch->bytes;
+    if (sender_of(producer)->parking.first && sender_of(producer)->parking.loading == 0 &&
+        !batches_must_wait(broker, producer))
+        parking_wait_over(&broker->parking, producer);
+    producer->durable = batch->record.number;
+    metrics_add(&broker->options->metrics->events_durable, batch->number_count);
+    if (sender_of(producer)->acks.level == WIRE_DURABLE || !producer->on_disk)
+        acks_add(&broker->acks, producer);
+    producer->on_disk = true;
+    if (batch->opened)
+        holders_opened(broker, batch->opened, producer);
+    if (batch->refused.code != SPN_OK)
+        acks_refuse(&broker->acks, producer, &batch->refused);
+}
+
+static void end_batch(struct broker *broker, struct batch *batch)
+{
+    struct producer *producer = batch->producer;
+    broker->queue_events -= batch->number_count;
+    broker->queue_bytes -= batch->bytes;
+    if (producer)
+        end_numbers(broker, producer, batch);
+    batch_free(batch);
+}
+
+/* The names and rows of expired sessions go with the segment that has their ends: freeze it as soon
+ * as possible. */
+static void expire_early(struct broker *broker, const struct batch *batch)
+{
+    metrics_add(&broker->options->metrics->sessions_expired_early, batch->entry_count);
+    freezing_hurry(&broker->freezing);
+}
+
+/* If there is no room now, the next walk finds these sessions again. */
+static void expire(struct broker *broker, struct idle_sessions *idle)
+{
+    if (!broker->stopping && freezing_has_room(&broker->freezing)) {
+        struct batch *batch = intake_expire(&broker->intake, broker->freezing.frozen, idle);
+        if (batch && idle->early)
+            expire_early(broker, batch);
+        if (batch)
+            batches_hand_over(broker, batch);
+    }
+    free(idle);
+}
+
+/* If the database cannot be read, only a restart can judge. */
+static void take_loaded(struct broker *broker, struct load *load)
+{
+    spn_err err = loading_end(broker, load);
+    if (err != SPN_OK)
+        fail(broker, err);
+}
+
+static void take_message(struct broker *broker, struct message *message)
+{
+    switch ((enum message_kind)message->kind) {
+    case MESSAGE_BATCH:
+        end_batch(broker, (struct batch *)message);
+        break;
+    case MESSAGE_GENERATION:
+        assert((struct generation *)message == broker->freezing.frozen);
+        freezing_written(&broker->freezing);
+        break;
+    case MESSAGE_STOP:
+        end_with(broker, BROKER_DRAINED);
+        break;
+    case MESSAGE_IDLE:
+        expire(broker, (struct idle_sessions *)message);
+        break;
+    case MESSAGE_SESSIONS:
+    case MESSAGE_SUBSCRIPTION:
+        answer_sessions(broker, (struct session_question *)message);
+        break;
+    case MESSAGE_GENERATIONS:
+        answer_generations(broker, (struct generations_question *)message);
+        break;
+    case MESSAGE_HOLDER:
+        holders_answer(broker, (struct holder_question *)message);
+        break;
+    case MESSAGE_LOAD:
+        take_loaded(broker, (struct load *)message);
+        break;
+    }
+}
+
+static void take_mail(struct broker *broker)
+{
+    struct message *message = mailbox_take(broker->options->mailbox);
+    while (message) {
+        struct message *next = message->next;
+        take_message(broker, message);
+        message = next;
+    }
+    settle_endings(broker);
+    if (atomic_load(&broker->options->commits->fatal) != SPN_OK)
+        end_with(broker, BROKER_FAILED);
+}
+
 static void take_signals(struct broker *broker)
 {
     struct signalfd_siginfo info;
@@ -365,12 +287,17 @@ static void stop_on(struct broker *broker)
         end_with(broker, BROKER_LEFT);
 }
 
+static uint64_t parked_due_ns(const struct broker *broker)
+{
+    return broker->stopping ? UINT64_MAX : parking_due_ns(&broker->parking);
+}
+
 static int wait_ms(const struct broker *broker)
 {
     const uint64_t due[] = {
         report_due_ns(&broker->report), watch_due_ns(broker->options->watch),
         acks_due_ns(&broker->acks),     broker->slack_due_ns,
-        parking_due_ns(broker),         freezing_due_ns(&broker->freezing),
+        parked_due_ns(broker),          freezing_due_ns(&broker->freezing),
         holders_due_ns(broker),         broker->stopping ? broker->stop_by_ns : UINT64_MAX,
     };
     uint64_t now_ns = broker->options->clock->monotonic_ns();
@@ -424,7 +351,7 @@ static void publish_gauges(struct broker *broker)
     struct metrics *metrics = broker->options->metrics;
     const struct sessions *sessions = &broker->state->sessions;
     metrics_set(&metrics->queue_events, broker->queue_events);
-    metrics_set(&metrics->queue_bytes, broker->queue_bytes);
+    metrics_set(&metrics->queue_bytes, queue_bytes(broker));
     metrics_set(&metrics->queue_events_max, broker->options->queue_events_max);
     metrics_set(&metrics->queue_bytes_max, broker->options->queue_bytes_max);
     metrics_set(&metrics->queue_above_mark, !below_mark(broker));
@@ -444,9 +371,11 @@ static spn_err init(struct broker *broker, const struct broker_options *options,
                     struct broker_state *state)
 {
     *broker = (struct broker){.options = options, .state = state, .slack_due_ns = UINT64_MAX};
+    parking_init(&broker->parking, &broker->share, options->queue_bytes_max);
     spn_err err = intake_init(&broker->intake, options, state);
-    if (err == SPN_OK)
-        err = parking_init(broker);
+    broker->cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*broker->cold));
+    if (err == SPN_OK && !broker->cold)
+        err = SPN_E_NOMEM;
     if (err == SPN_OK)
         err = router_init(&broker->router, options->ingest);
     if (err != SPN_OK)
@@ -459,8 +388,11 @@ static spn_err init(struct broker *broker, const struct broker_options *options,
 
 static void release(struct broker *broker)
 {
-    parking_release(broker);
+    struct producers *producers = &broker->state->producers;
+    for (uint32_t i = 0; i < producers->count; i++)
+        parking_drop_all(&broker->parking, producers->slots[i]);
     intake_release(&broker->intake);
+    free(broker->cold);
 }
 
 spn_err broker_run(const struct broker_options *options, struct broker_state *state,
@@ -476,10 +408,10 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         publish_gauges(&broker);
         wait_for_events(&broker);
         send_acks(&broker);
-        parking_go_on_waiting(&broker);
+        batches_go_on(&broker);
         receive(&broker);
         freezing_freeze_if_due(&broker.freezing);
-        freezing_evict(&broker.freezing, broker.parking.parked > 0);
+        freezing_evict(&broker.freezing, broker.parking.bytes > 0);
         holders_forget_unused(&broker);
         holders_forget_left(&broker);
         stop_on(&broker);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* broker_base: the broker's state, and what its files do for each other.
  *
- * broker.c is the loop: it takes frames, hands batches to the worker and takes them back. parking.c
- * keeps frames that wait. holders.c opens and forgets producers. Modules that need less than all of
- * this have a header of their own: acks, share, freezing, views, intake.
+ * broker.c is the loop. batches.c takes batches and hands them to the worker. loading.c brings
+ * sessions back from disk. holders.c opens and forgets producers. Modules that need less than all
+ * of this have a header of their own: acks, share, parking, freezing, views, intake.
  *
  * Threads  the broker's.
  */
@@ -15,21 +15,13 @@
 #include "ingest/broker.h"
 #include "ingest/freezing.h"
 #include "ingest/intake.h"
+#include "ingest/parking.h"
 #include "ingest/report.h"
 #include "ingest/sender.h"
 #include "ingest/share.h"
 #include "ingest/views.h"
 #include "mail/load.h"
 #include "net/router.h"
-
-struct parking {
-    uint32_t *cold;         /* scratch for intake_look_up */
-    size_t parked;          /* frames */
-    uint64_t held_bytes;    /* parked by producers whose results have no room */
-    struct sender *waiting; /* with parked frames that may go on */
-    uint64_t again_ns;      /* they wait until then, since memory ran out; 0: they do not */
-    size_t hydrating;       /* loads at the reader */
-};
 
 struct holders {
     struct wire_mark database; /* with the position that was durable at the start */
@@ -46,12 +38,13 @@ struct broker {
     struct intake intake;
     struct freezing freezing;
     struct parking parking;
+    uint32_t *cold; /* scratch for intake_look_up */
     struct holders holders;
     struct report report;
     struct message_chain handed_over; /* in this turn; the worker gets it in one piece */
 
-    uint64_t queue_events; /* at the worker, or parked */
-    uint64_t queue_bytes;
+    uint64_t queue_events; /* at the worker */
+    uint64_t queue_bytes;  /* at the worker; parked frames count as well */
     bool above_mark;
 
     struct slack slack;
@@ -69,37 +62,24 @@ static inline struct views broker_views(const struct broker *broker)
     return (struct views){broker->state, broker->freezing.frozen};
 }
 
-/* broker.c */
+/* batches.c */
 
 /* Hands the batch to the worker, with this turn. */
-void broker_hand_over(struct broker *broker, struct batch *batch);
-/* Takes a decoded batch of this producer. True: its frame has to be parked. */
-bool broker_take_batch(struct broker *broker, struct producer *producer, const struct peer *peer,
-                       zmq_msg_t *frame);
+void batches_hand_over(struct broker *broker, struct batch *batch);
 /* This producer's frames wait, so that others need not (share.h). */
-bool broker_must_wait(const struct broker *broker, const struct producer *producer);
-/* Ends the daemon, for this reason. */
-void broker_fail(struct broker *broker, spn_err err);
+bool batches_must_wait(const struct broker *broker, const struct producer *producer);
+/* Takes a BATCH; in: after its header. SPN_E_PROTOCOL. */
+spn_err batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *frame,
+                     const struct wire_header *header, struct wire_in in) SPN_MUST_USE;
+/* Takes the parked frames that may go on. */
+void batches_go_on(struct broker *broker);
 
-/* parking.c */
+/* loading.c */
 
-spn_err parking_init(struct broker *broker) SPN_MUST_USE;
-void parking_release(struct broker *broker);
-/* Takes the frame over. If there is no room for it, it is not taken: a hole for the client. */
-void parking_park(struct broker *broker, struct producer *producer, const struct peer *peer,
-                  zmq_msg_t *frame);
-void parking_drop(struct broker *broker, struct producer *producer); /* all of its frames */
-/* first: of the batch whose rest waits for room for its results; 0: none waits. */
-void parking_set_held(struct broker *broker, struct producer *producer, uint64_t first);
-/* Looks up the sessions of the decoded batch. True: some have to be loaded from disk first. */
-bool parking_load(struct broker *broker, struct producer *producer);
-/* One of these sessions was loaded. */
-void parking_take_loaded(struct broker *broker, struct load *load);
-/* Its frames may go on, with the next parking_go_on_waiting. */
-void parking_wait_over(struct broker *broker, struct producer *producer);
-void parking_go_on(struct broker *broker, struct producer *producer);
-void parking_go_on_waiting(struct broker *broker);
-uint64_t parking_due_ns(const struct broker *broker); /* UINT64_MAX: when something happens */
+/* Has the reader load sessions of the decoded batch, those in broker->cold. */
+void loading_begin(struct broker *broker, struct producer *producer, uint32_t cold_count);
+/* One of these sessions was loaded. An error: the database cannot be read. */
+spn_err loading_end(struct broker *broker, struct load *load) SPN_MUST_USE;
 
 /* holders.c */
 

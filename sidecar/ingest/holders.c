@@ -23,7 +23,7 @@ static void settle(struct broker *broker, struct producer *producer, uint64_t ba
     producer_settle(producer, base);
     if (sender_of(producer)->parking.held != 0 && sender_of(producer)->parking.first &&
         sender_of(producer)->parking.loading == 0)
-        parking_wait_over(broker, producer);
+        parking_wait_over(&broker->parking, producer);
 }
 
 static void answer(struct broker *broker, struct holder_question *question, spn_err err)
@@ -78,7 +78,7 @@ static void give_producer(struct broker *broker, struct holder_question *questio
     if (!keeps)
         question->token = random_token(producers);
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
-    parking_set_held(broker, producer, 0);
+    parking_set_held(&broker->parking, producer, 0);
     spn_err err = producers_give(producers, producer, question->token);
     if (err == SPN_OK)
         sender_begin(sender_of(producer));
@@ -93,7 +93,7 @@ static void give_producer(struct broker *broker, struct holder_question *questio
     }
     batch->opened = question;
     producer->acked = producer->accepted; /* earlier numbers were the previous holder's */
-    broker_hand_over(broker, batch);
+    batches_hand_over(broker, batch);
 }
 
 /* The token of this OPEN is on disk. If somebody has opened the same id since, this holder is
@@ -115,10 +115,10 @@ static spn_err remove_producer(struct broker *broker, struct producer *producer)
         struct batch *batch = intake_forget_batch(&broker->intake, producer);
         if (!batch)
             return SPN_E_NOMEM;
-        broker_hand_over(broker, batch);
+        batches_hand_over(broker, batch);
     }
     share_forget(&broker->share, producer);
-    parking_drop(broker, producer);
+    parking_drop_all(&broker->parking, producer);
     producers_remove(&broker->state->producers, producer);
     return SPN_OK;
 }

@@ -26,7 +26,7 @@ struct sender {
         struct sender *next; /* ... which is linked by this */
     } acks;
 
-    struct { /* parking.c */
+    struct { /* parking.c; loading: loading.c */
         struct parked *first;
         struct parked *last;
         size_t bytes;

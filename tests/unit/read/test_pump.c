@@ -14,8 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "read/pump.h"
+#include "any.h"
 #include "log_rig.h"
+#include "read/pump.h"
 
 enum { SESSIONS = 2, MAIN = 0, WINDOW = 16, ROUNDS = 1500, SEED = 20 };
 
@@ -25,20 +26,11 @@ static struct journal_reader *reader;
 static struct slice scratch;
 static uint64_t time_ns;
 static uint64_t look_ns; /* that each look at the clock takes */
-static uint64_t random_state;
-static uint64_t hidden; /* events that the rule hides from now on */
+static uint64_t hidden;  /* events that the rule hides from now on */
 
 static struct {
     size_t slices, full, filled, over, ended, trimmed, moved, unknown;
 } seen;
-
-static uint64_t any(uint64_t below)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % below;
-}
 
 static uint64_t fake_monotonic_ns(void)
 {
@@ -201,7 +193,7 @@ static void take_turn(void)
 
 static void start(void)
 {
-    random_state = SEED;
+    any_state = SEED;
     hidden = 0;
     rig_init(&rig, SESSIONS, WINDOW);
     of = &rig.sessions[MAIN];

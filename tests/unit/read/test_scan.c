@@ -11,8 +11,9 @@
 
 #include <cmocka.h>
 
-#include "read/scan.h"
+#include "any.h"
 #include "log_rig.h"
+#include "read/scan.h"
 
 enum { WINDOW = 16, ROUNDS = 4000, POSITIONS_MAX = 100000, SCANS = 2, SEED = 9 };
 enum state { NOT_YET, THERE, GONE, DAMAGED };
@@ -21,19 +22,10 @@ static struct rig rig;
 static struct journal_reader *reader;
 static struct scan scans[SCANS];
 static uint8_t states[POSITIONS_MAX];
-static uint64_t random_state = SEED;
 
 static struct {
     size_t entries, missing, damaged, ends, behind, back;
 } seen;
-
-static uint64_t any(uint64_t below)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % below;
-}
 
 static uint64_t newest(void)
 {
@@ -158,6 +150,7 @@ static void scan_some(struct scan *scan)
 static void random_scans(void **state)
 {
     (void)state;
+    any_state = SEED;
     rig_init(&rig, 1, WINDOW);
     assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
     for (size_t i = 0; i < SCANS; i++)

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* batches: takes a producer's batches, those that just came and those that had to wait, and hands
+ * them over to the worker. */
+
+#include "err.h"
+#include "ingest/broker_base.h"
+
+void batches_hand_over(struct broker *broker, struct batch *batch)
+{
+    struct sender *sender = batch->producer ? sender_of(batch->producer) : NULL;
+    batch->alone = sender && sender->queued++ == 0;
+    if (sender) {
+        sender->queued_bytes += batch->bytes;
+        producer_written(&broker->state->producers, batch->producer);
+    }
+    broker->queue_events += batch->number_count;
+    broker->queue_bytes += batch->bytes;
+    freezing_note(&broker->freezing);
+    message_chain_add(&broker->handed_over, &batch->message);
+}
+
+bool batches_must_wait(const struct broker *broker, const struct producer *producer)
+{
+    return share_is_used_up(&broker->share, producer, broker->options->queue_bytes_max,
+                            broker->options->clock->monotonic_ns());
+}
+
+/* Notes what the batch says about its sender, whether or not its events are new. */
+static void note_sender(struct broker *broker, struct producer *producer, const struct peer *peer)
+{
+    const struct wire_batch *head = &broker->intake.head;
+    sender_of(producer)->acks.peer = *peer;
+    producer_heard(&broker->state->producers, producer, clock_database_ns(broker->options->clock));
+    sender_of(producer)->acks.level = head->level;
+    uint64_t lost = producer_raise_base(producer, head->base);
+    metrics_add(&broker->options->metrics->lost, lost);
+    if (head->first <= producer->accepted) {
+        if (producer->acked > producer->base - 1)
+            producer->acked = producer->base - 1;
+        acks_add(&broker->acks, producer);
+    }
+}
+
+/* Counts the resent numbers of a batch that is taken now; a batch that has to wait comes again. */
+static void count_resent(struct broker *broker, const struct producer *producer)
+{
+    const struct wire_batch *head = &broker->intake.head;
+    if (sender_of_const(producer)->parking.held == head->first)
+        return; /* its first part was taken before */
+    uint64_t had = head->first <= producer->accepted ? producer->accepted + 1 - head->first : 0;
+    metrics_add(&broker->options->metrics->resent, had < head->count ? had : head->count);
+}
+
+/* Takes a decoded batch. True: its frame has to be parked. */
+static bool take_decoded(struct broker *broker, struct producer *producer, const struct peer *peer,
+                         zmq_msg_t *frame)
+{
+    note_sender(broker, producer, peer);
+    if (intake_has_hole(&broker->intake, producer)) {
+        acks_hole(&broker->acks, producer, broker->intake.head.round);
+        return false;
+    }
+    uint32_t cold_count;
+    intake_look_up(&broker->intake, producer, broker->cold, &cold_count);
+    loading_begin(broker, producer, cold_count);
+    if (cold_count > 0)
+        return true;
+    count_resent(broker, producer);
+    struct batch *batch;
+    spn_err err = intake_accept(&broker->intake, producer, frame, &batch);
+    (void)err; /* numbers not taken for want of memory are a hole for the client */
+    if (batch && batch->refused.code != SPN_OK)
+        acks_refusal_waits(producer, &batch->refused);
+    if (batch)
+        batches_hand_over(broker, batch);
+    if (sender_of(producer)->acks.level == WIRE_ACCEPTED)
+        acks_add(&broker->acks, producer);
+    parking_set_held(&broker->parking, producer,
+                     broker->intake.held ? broker->intake.head.first : 0);
+    return broker->intake.held;
+}
+
+/* Takes the parked frames until one has to wait again. */
+static void go_on(struct broker *broker, struct producer *producer)
+{
+    struct parking *parking = &broker->parking;
+    const struct peer *peer;
+    zmq_msg_t *frame;
+    while (sender_of(producer)->parking.loading == 0 &&
+           (frame = parking_first(producer, &peer)) != NULL &&
+           !batches_must_wait(broker, producer)) {
+        if (!freezing_has_room(&broker->freezing)) {
+            parking_wait_over(parking, producer);
+            return;
+        }
+        struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
+        struct wire_header header;
+        spn_err err = wire_get_header(&in, &header);
+        if (err == SPN_OK)
+            err = intake_decode(&broker->intake, in);
+        /* A frame whose holder was fenced meanwhile is dropped. */
+        bool current = err == SPN_OK && broker->intake.head.token == producer->token;
+        bool waits = current && take_decoded(broker, producer, peer, frame);
+        if (waits && parking_may_stay(parking, producer))
+            return;
+        parking_drop_first(parking, producer); /* taken, or a hole for the client */
+    }
+}
+
+spn_err batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *frame,
+                     const struct wire_header *header, struct wire_in in)
+{
+    spn_err err = intake_decode(&broker->intake, in);
+    if (err != SPN_OK)
+        return err;
+    metrics_add(&broker->options->metrics->batches, 1);
+    uint64_t token = broker->intake.head.token;
+    struct producer *producer = producers_find_token(&broker->state->producers, token);
+    if (producer)
+        share_hear(&broker->share, producer, broker->options->clock->monotonic_ns());
+    if (!producer || producer->stale) {
+        metrics_add(&broker->options->metrics->stale_tokens, 1);
+        acks_error(&broker->acks, peer, header->request, token, SPN_E_STALE_TOKEN,
+                   err_text(SPN_E_STALE_TOKEN));
+        return SPN_OK;
+    }
+    metrics_add(&broker->options->metrics->backpressure, broker->intake.head.backpressure);
+    bool waits = sender_of(producer)->parking.first;
+    uint64_t base = broker->intake.head.base;
+    if (waits || batches_must_wait(broker, producer) || take_decoded(broker, producer, peer, frame))
+        parking_park(&broker->parking, producer, peer, frame);
+    if (waits && base > producer->base) {
+        producer_settle(producer, base); /* the frames before it may wait for just that */
+        go_on(broker, producer);
+    }
+    return SPN_OK;
+}
+
+/* The queue's mark does not stop this: parked frames count against it themselves. */
+void batches_go_on(struct broker *broker)
+{
+    struct parking *parking = &broker->parking;
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
+    while (parking_has_next(parking, now_ns) && !broker->stopping &&
+           freezing_has_room(&broker->freezing))
+        go_on(broker, parking_next(parking));
+}
