@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,279 +11,10 @@
 #include "inspect.h"
 #include "subscription.h"
 
-enum {
-    TURN_MESSAGES_MAX = 256, /* from each socket, so that a step stays short */
-};
-
-#define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
-#define PASSING_PAUSE_NS (100 * NS_PER_MS)
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
 /* A sidecar that starts creates its sockets first and opens them to its group afterwards. */
 #define DENIED_FOR_NS (500 * NS_PER_MS)
-
-/* -- failures ---------------------------------------------------------------------------------- */
-
-spn_err client_check_process(struct spn_client *client)
-{
-    return fork_guard_is_child(&client->guard) ? client_fail(client, SPN_E_FORKED, NULL) : SPN_OK;
-}
-
-spn_err client_fail(struct spn_client *client, spn_err err, const char *format, ...)
-{
-    client->err = err;
-    client->words[0] = '\0';
-    if (format != NULL) {
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(client->words, sizeof(client->words), format, arguments);
-        va_end(arguments);
-    }
-    return err;
-}
-
-void client_note(struct spn_client *client, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(client->words, sizeof(client->words), format, arguments);
-    va_end(arguments);
-}
-
-static spn_err fail_system(struct spn_client *client, spn_err err, const char *what)
-{
-    char text[128];
-    if (err != SPN_E_SYSTEM)
-        return client_fail(client, err, NULL);
-    return client_fail(client, err, "%s: %s", what, strerror_r(errno, text, sizeof(text)));
-}
-
-const char *spn_client_detail(const spn_client *client)
-{
-    if (client == NULL)
-        return err_text(SPN_E_INVALID);
-    return client->words[0] != '\0' ? client->words : err_text(client->err);
-}
-
-/* -- parts ------------------------------------------------------------------------------------- */
-
-void client_add(struct spn_client *client, struct client_part *part)
-{
-    part->next = client->parts;
-    client->parts = part;
-}
-
-void client_remove(struct spn_client *client, struct client_part *part)
-{
-    for (struct client_part **at = &client->parts; *at != NULL; at = &(*at)->next)
-        if (*at == part) {
-            *at = part->next;
-            return;
-        }
-}
-
-/* -- a turn ------------------------------------------------------------------------------------ */
-
-/* A message of an unknown type, or an invalid one, is dropped: the sidecar may be newer. */
-static void hand_to_parts(struct spn_client *client, zmq_msg_t *message)
-{
-    struct wire_in in = wire_in(zmq_msg_data(message), zmq_msg_size(message));
-    struct wire_header header;
-    spn_err err = wire_get_header(&in, &header);
-    if (err == SPN_E_VERSION && header.type == WIRE_ERROR)
-        err = SPN_OK; /* its layout is the same in every version */
-    if (err != SPN_OK)
-        return;
-    for (struct client_part *part = client->parts; part != NULL; part = part->next)
-        if (part->ops->take != NULL && part->ops->take(part, header.type, in))
-            return;
-}
-
-static void take_answer(struct spn_client *client, zmq_msg_t *message)
-{
-    if (calls_take(&client->calls, message))
-        return;
-    for (struct client_part *part = client->parts; part != NULL; part = part->next)
-        if (part->ops->take_answer != NULL && part->ops->take_answer(part, message))
-            return;
-}
-
-static spn_err take_messages(struct spn_client *client, struct transport_socket *socket)
-{
-    zmq_msg_t message;
-    zmq_msg_init(&message);
-    spn_err err = SPN_OK;
-    for (int i = 0; i < TURN_MESSAGES_MAX; i++) {
-        err = transport_receive(socket, &message);
-        if (err != SPN_OK)
-            break;
-        client->news = true;
-        if (socket == &client->transport.ingest)
-            hand_to_parts(client, &message);
-        else
-            take_answer(client, &message);
-    }
-    zmq_msg_close(&message);
-    return err == SPN_E_END ? SPN_OK : err;
-}
-
-/* Requests and answers are lost with a connection. A call that waits for an answer sends its
- * request again at once. */
-static void notice_connection(struct spn_client *client)
-{
-    bool fresh;
-    bool connected = transport_connected(&client->transport, &fresh);
-    if (fresh) {
-        calls_lost(&client->calls);
-        for (struct client_part *part = client->parts; part != NULL; part = part->next)
-            part->ops->reconnected(part);
-    }
-    client->connected = connected && (client->connected || fresh);
-}
-
-/* Any call that touched a socket may have used up the edge of ZeroMQ's descriptor. So the events of
- * the sockets themselves are read, as the last step. */
-static void settle(struct spn_client *client)
-{
-    bool blocked = false;
-    bool read_blocked = calls_blocked(&client->calls);
-    client->due_ns = TRANSPORT_NEVER;
-    for (struct client_part *part = client->parts; part != NULL; part = part->next) {
-        uint64_t due_ns = part->ops->due_ns(part);
-        blocked = blocked || part->ops->blocked(part);
-        read_blocked =
-            read_blocked || (part->ops->read_blocked != NULL && part->ops->read_blocked(part));
-        if (due_ns < client->due_ns)
-            client->due_ns = due_ns;
-    }
-    transport_look_again(&client->transport);
-    int ingest = client->transport.ingest.events;
-    int read = client->transport.read.events;
-    int monitor = client->transport.monitor.events;
-    bool connected = (read & ZMQ_POLLOUT) != 0;
-    bool moved = connected ? client->transport.fresh : client->connected;
-    client->ready = ((ingest | read | monitor) & ZMQ_POLLIN) != 0 || moved ||
-                    (blocked && (ingest & ZMQ_POLLOUT) != 0) || (connected && read_blocked);
-    transport_settle(&client->transport, client->ready || client->news, client->due_ns,
-                     client->now_ns());
-}
-
-static spn_err work(struct spn_client *client)
-{
-    client->looked_ns = client->now_ns();
-    transport_look(&client->transport);
-    notice_connection(client);
-    spn_err err = take_messages(client, &client->transport.ingest);
-    if (err == SPN_OK)
-        err = take_messages(client, &client->transport.read);
-    for (struct client_part *part = client->parts; part != NULL; part = part->next)
-        part->ops->turn(part, client->looked_ns);
-    return err == SPN_OK ? SPN_OK : fail_system(client, err, "receiving");
-}
-
-spn_err client_turn(struct spn_client *client)
-{
-    spn_err err = work(client);
-    settle(client);
-    return err;
-}
-
-/* -- waiting ----------------------------------------------------------------------------------- */
-
-uint64_t client_monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-uint64_t client_deadline(const struct spn_client *client, int timeout_ms)
-{
-    return client == NULL || timeout_ms < 0 ? TRANSPORT_NEVER
-                                            : client->now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
-}
-
-static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
-{
-    return a_ns < b_ns ? a_ns : b_ns;
-}
-
-spn_err client_sleep(struct spn_client *client, uint64_t deadline_ns, uint64_t wake_ns)
-{
-    uint64_t now_ns = client->now_ns();
-    if (now_ns >= deadline_ns)
-        return client_fail(client, SPN_E_TIMEOUT, NULL);
-    if (!client->ready)
-        transport_sleep(&client->transport, earlier(earlier(deadline_ns, wake_ns), client->due_ns),
-                        now_ns);
-    return SPN_OK;
-}
-
-/* These errors are not final. A sidecar that is stopping is about to be replaced by another one. A
- * sidecar where too many producers are being opened takes the next one a moment later. */
-static bool will_pass(spn_err err)
-{
-    return err == SPN_E_STOPPING || err == SPN_E_BACKPRESSURE;
-}
-
-static spn_err open_answer(struct spn_client *client, struct call *call, enum wire_type type,
-                           struct wire_in *ret_in)
-{
-    struct spn_bytes detail;
-    spn_err err = calls_read(call, type, ret_in, &detail);
-    if (err == SPN_OK)
-        return SPN_OK;
-    if (detail.size > 0)
-        client_fail(client, err, "sidecar: %.*s", (int)detail.size, (const char *)detail.data);
-    else
-        client_fail(client, err, NULL);
-    calls_clear(call);
-    if (will_pass(err))
-        call->again_ns = client->now_ns() + PASSING_PAUSE_NS;
-    return err;
-}
-
-/* There was no answer. Does anybody listen? */
-static spn_err explain_silence(struct spn_client *client)
-{
-    char words[CLIENT_WORDS_SIZE] = "";
-    spn_err err = transport_probe(client->dir, words, sizeof(words));
-    if (err == SPN_E_TIMEOUT)
-        return client_fail(client, err, "a process listens there, but does not answer");
-    return words[0] != '\0' ? client_fail(client, err, "%s", words)
-                            : client_fail(client, err, NULL);
-}
-
-spn_err client_ask(struct spn_client *client, struct call *call,
-                   const struct client_question *question, uint64_t deadline_ns,
-                   struct wire_in *ret_in)
-{
-    spn_err err;
-    for (;;) {
-        uint64_t now_ns = client->now_ns();
-        err = SPN_OK;
-        if (calls_due(call, now_ns))
-            err = calls_ask(&client->calls, call, &client->transport.read, question->type,
-                            question->body, now_ns);
-        if (err == SPN_OK)
-            err = client_turn(client);
-        if (err != SPN_OK)
-            break;
-        if (call->answered) {
-            err = open_answer(client, call, question->answer, ret_in);
-            if (!will_pass(err))
-                break;
-        }
-        /* A request that the socket did not take waits for the connection, not for a time. */
-        err = client_sleep(client, deadline_ns, call->blocked ? TRANSPORT_NEVER : call->again_ns);
-        if (err != SPN_OK)
-            break;
-    }
-    call->blocked = false;
-    if (err == SPN_E_TIMEOUT && !client->connected)
-        err = explain_silence(client);
-    return err;
-}
 
 /* -- open and close ---------------------------------------------------------------------------- */
 
@@ -293,7 +22,7 @@ spn_err client_ask(struct spn_client *client, struct call *call,
 static spn_err say_hello(struct spn_client *client, uint64_t deadline_ns, struct wire_in *ret_in)
 {
     const struct client_question hello = {WIRE_HELLO, WIRE_WELCOME, NULL};
-    uint64_t denied_ns = earlier(deadline_ns, client->now_ns() + DENIED_FOR_NS);
+    uint64_t denied_ns = client_earlier(deadline_ns, client->now_ns() + DENIED_FOR_NS);
     spn_err err = client_ask(client, &client->call, &hello, denied_ns, ret_in);
     if (err != SPN_E_UNAVAILABLE && err != SPN_E_TIMEOUT)
         return err;
@@ -393,7 +122,7 @@ spn_err client_open(spn_client **ret_client, const struct spn_client_options *op
     }
     err = transport_open(&client->transport, dir, chosen.send_hwm);
     if (err != SPN_OK) {
-        fail_system(client, err, "opening sockets");
+        client_fail_system(client, err, "opening sockets");
         goto cleanup;
     }
     calls_add(&client->calls, &client->call);
@@ -443,19 +172,4 @@ size_t spn_client_data_max(const spn_client *client)
 int spn_client_fd(const spn_client *client)
 {
     return client != NULL ? client->transport.epoll_fd : -1;
-}
-
-spn_err spn_client_step(spn_client *client)
-{
-    spn_err err = client_check(client);
-    if (err != SPN_OK)
-        return err;
-    err = work(client);
-    client->news = false;
-    settle(client);
-    for (struct client_part *part = client->parts; part != NULL && err == SPN_OK; part = part->next)
-        err = part->ops->failed(part);
-    if (err != SPN_OK && err != client->err)
-        client_fail(client, err, NULL);
-    return err;
 }

@@ -5,6 +5,8 @@
  * brings the client's descriptor up to date. It never blocks. A call that has to wait repeats:
  * turn, check, sleep.
  *
+ * client.c opens and closes; client_turn.c has the turn and what waits for it.
+ *
  * Owns     transport, calls, the text of the last failure.
  * Borrows  parts: they live in their owners, and are removed before the client is closed.
  * Units    nanoseconds of the clock that it was opened with, CLOCK_MONOTONIC except in tests;
@@ -91,6 +93,9 @@ static inline spn_err client_check(struct spn_client *client)
 spn_err client_fail(struct spn_client *client, spn_err err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same; for SPN_E_SYSTEM the text is what was done, and the error in errno. */
+spn_err client_fail_system(struct spn_client *client, spn_err err, const char *what);
+
 /* Sets the text of spn_client_detail where no call fails. */
 void client_note(struct spn_client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -117,6 +122,11 @@ void client_remove(struct spn_client *client, struct client_part *part);
 
 /* SPN_E_SYSTEM, SPN_E_NOMEM. */
 spn_err client_turn(struct spn_client *client) SPN_MUST_USE;
+static inline uint64_t client_earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
 uint64_t client_deadline(const struct spn_client *client, int timeout_ms);
 /* Sleeps until a turn has something to do, but not beyond deadline_ns or wake_ns.
  * SPN_E_TIMEOUT: deadline_ns has come. */

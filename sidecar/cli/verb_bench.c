@@ -269,13 +269,6 @@ static int find_sidecar(struct bench *bench)
     return exit_code;
 }
 
-int bench_connect(const struct bench *bench, spn_client **ret_client)
-{
-    return cli_connect(&bench->common, ret_client);
-}
-
-/* -- what the measurements share --------------------------------------------------------------- */
-
 static int make_payloads(struct bench *bench)
 {
     spn_err err = bench->file ? payloads_read(&bench->payloads, bench->file)
@@ -286,44 +279,6 @@ static int make_payloads(struct bench *bench)
         return cli_fail_errno(bench->file);
     return cli_fail(bench->file ? bench->file : "memory", err,
                     err == SPN_E_END ? "contains no event" : NULL);
-}
-
-void bench_crew(struct bench *bench, struct crew *crew)
-{
-    *crew = (struct crew){
-        .load =
-            {
-                .socket_dir = bench->common.socket_dir,
-                .timeout_ms = cli_timeout_ms(&bench->common),
-                .payloads = &bench->payloads,
-                .session_count = bench->sessions,
-                .publisher_count = bench->producers,
-                .in_flight_max = bench->in_flight,
-                .rate = bench->rate,
-                .level = bench->level,
-                .stop = &bench->stop,
-            },
-    };
-    crew_name(crew);
-    memcpy(bench->name, crew->load.name, sizeof(bench->name));
-}
-
-void bench_put_rate(struct bench_report *report, const struct crew_result *result)
-{
-    bench_report_count(report, "events", "events", result->events);
-    bench_report_count(report, "stored", NULL, result->stored);
-    bench_report_count(report, "resent", NULL, result->resent);
-    bench_report_figure(report, "seconds", "seconds", result->seconds, "");
-    bench_report_count(report, "events_per_second", "events per second",
-                       (uint64_t)((double)result->events / result->seconds));
-}
-
-void bench_put_payload(const struct bench *bench, struct bench_report *report)
-{
-    double mean = (double)bench->payloads.bytes / (double)bench->payloads.count;
-    if (bench->file)
-        bench_report_text(report, "file", "payloads of", bench->file);
-    bench_report_figure(report, "size", "data of an event", mean, "bytes");
 }
 
 /* -- machine and sidecar ----------------------------------------------------------------------- */

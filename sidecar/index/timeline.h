@@ -45,8 +45,9 @@ spn_err timeline_read_retained(const struct timeline *timeline, uint64_t seq_fro
                                size_t count_max, uint64_t *positions, uint64_t *ret_first,
                                size_t *ret_count) SPN_MUST_USE;
 
-/* Positions of the events from seq_from on, at most count_max. *ret_first is the seq of the first
- * one, higher than seq_from if the events before it are gone. *ret_count 0: there is none. */
+/* timeline_positions.c: positions of the events from seq_from on, at most count_max. *ret_first is
+ * the seq of the first one, higher than seq_from if the events before it are gone. *ret_count 0:
+ * there is none. */
 spn_err timeline_positions(const struct timeline *timeline, uint64_t seq_from, size_t count_max,
                            uint64_t *positions, uint64_t *ret_first,
                            size_t *ret_count) SPN_MUST_USE;

@@ -47,3 +47,9 @@ void mail_drop(struct mailbox *mailbox)
     }
     mailbox_release(mailbox);
 }
+
+void mail_note_damage(struct metrics *metrics, struct mailbox *broker)
+{
+    metrics_count(&metrics->damaged_reads);
+    mailbox_nudge(broker);
+}

@@ -7,6 +7,7 @@
 #define SPN_MAIL_H
 
 #include "base/mailbox.h"
+#include "base/metrics.h"
 
 enum message_kind {
     /* broker -> worker, and back when it is on disk */
@@ -26,5 +27,9 @@ enum message_kind {
 
 /* Frees the messages left in a mailbox whose threads have ended, and releases the mailbox. */
 void mail_drop(struct mailbox *mailbox);
+
+/* The reader met damage: counts it, and wakes the broker, which writes the log and may be asleep.
+ */
+void mail_note_damage(struct metrics *metrics, struct mailbox *broker);
 
 #endif

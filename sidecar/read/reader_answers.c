@@ -187,13 +187,6 @@ static spn_err list_sessions(struct reader *reader, struct generations_question 
     return err;
 }
 
-/* The broker writes the log, and may be asleep. */
-static void note_damage(struct reader *reader)
-{
-    metrics_count(&reader->options.metrics->damaged_reads);
-    mailbox_nudge(reader->options.broker);
-}
-
 static spn_err answer_sessions(struct reader *reader, struct caller caller,
                                const struct session_question *page)
 {
@@ -202,7 +195,7 @@ static spn_err answer_sessions(struct reader *reader, struct caller caller,
     size_t damaged;
     spn_err err = listing_rows(reader->journal, page, &parcel, &size, &damaged);
     if (damaged > 0)
-        note_damage(reader);
+        mail_note_damage(reader->options.metrics, reader->options.broker);
     if (err == SPN_OK) {
         send_parcel(reader, caller.peer, parcel, size);
     } else if (err == SPN_E_END) {
@@ -249,7 +242,7 @@ static struct caller come_back(struct reader *reader, const struct asker *asker)
 static void fail(struct reader *reader, struct caller caller, spn_err err, const char *detail)
 {
     if (err == SPN_E_CORRUPT)
-        note_damage(reader);
+        mail_note_damage(reader->options.metrics, reader->options.broker);
     if (err != SPN_OK && caller.peer)
         send_words(reader, caller, err, detail);
 }

@@ -169,9 +169,6 @@ spn_err subscription_deliver_live(struct subscriptions *all, struct subscription
 
 bool subscription_may_ask(const struct subscription *subscription);
 
-/* Counts damage, and wakes the broker, which writes the log and may be asleep. */
-void subscription_note_damage(struct subscriptions *all);
-
 /* Continues as many subscriptions as may ask the broker at a time. Each answer leads here again. */
 void subscription_go_on_with_due(struct subscriptions *all);
 

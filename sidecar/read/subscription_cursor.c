@@ -23,18 +23,12 @@ static spn_err look_up_name(struct subscriptions *all, const struct subscription
     return err == SPN_E_END ? SPN_OK : err;
 }
 
-void subscription_note_damage(struct subscriptions *all)
-{
-    metrics_count(&all->options.metrics->damaged_reads);
-    mailbox_nudge(all->options.broker);
-}
-
 /* The verdict for data that cannot be read. */
 static uint8_t failure(struct subscriptions *all, spn_err err)
 {
     if (err != SPN_E_CORRUPT)
         return WIRE_FAILED;
-    subscription_note_damage(all);
+    mail_note_damage(all->options.metrics, all->options.broker);
     return WIRE_DAMAGED;
 }
 

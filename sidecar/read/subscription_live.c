@@ -97,7 +97,7 @@ static bool take_next(struct subscriptions *all)
         offer(all, all->scan.position, &entry);
         return true;
     case SCAN_DAMAGED:
-        subscription_note_damage(all);
+        mail_note_damage(all->options.metrics, all->options.broker);
         fall_behind_all(all);
         return true;
     case SCAN_MISSING:

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/kill_point.h"
@@ -18,107 +17,6 @@ enum {
     FILE_MODE = 0600,
     DROP_STEP = 1000, /* blocks deleted in one transaction at open */
 };
-
-/* A commit fails with EIO also when the disk was full, since LMDB reports a short write as EIO. If
- * less than this is left, the disk was full. */
-static const uint64_t room_bytes_min = 1024 * 1024;
-
-#define DATA_FILE "data.mdb" /* LMDB's names for them */
-#define LOCK_FILE "lock.mdb"
-
-const struct journal_table journal_tables[TABLES] = {
-#define TABLE_ROW(name, text, flags) {text, flags},
-    TABLE_MAP(TABLE_ROW)
-#undef TABLE_ROW
-};
-
-/* -- errors ------------------------------------------------------------------------------------ */
-
-static _Thread_local char detail[512];
-
-const char *journal_detail(void)
-{
-    return detail;
-}
-
-static bool disk_is_full(const char *dir)
-{
-    struct statvfs fs;
-    return dir && statvfs(dir, &fs) == 0 &&
-           (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize < room_bytes_min;
-}
-
-static spn_err code_of(int rc, const char *dir)
-{
-    switch (rc) {
-    case 0:
-        return SPN_OK;
-    case MDB_NOTFOUND:
-        return SPN_E_END;
-    case MDB_MAP_FULL: /* the map is as large as the quota and its reserve */
-        return SPN_E_QUOTA_FULL;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG: /* a limit of the process or the filesystem */
-        return SPN_E_DISK_FULL;
-    case EIO:
-        return disk_is_full(dir) ? SPN_E_DISK_FULL : SPN_E_IO;
-    case MDB_INVALID:
-    case MDB_VERSION_MISMATCH:
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_INCOMPATIBLE:
-    case MDB_BAD_TXN: /* LMDB condemns a transaction after damage: later calls fail this way */
-        return SPN_E_CORRUPT;
-    case MDB_KEYEXIST: /* MDB_APPEND: the key does not ascend */
-    case MDB_BAD_VALSIZE:
-        return SPN_E_INVALID;
-    case MDB_READERS_FULL:
-    case EAGAIN: /* LMDB locks by process id: a process of another namespace has the same one */
-        return SPN_E_IN_USE;
-    case ENOMEM:
-        return SPN_E_NOMEM;
-    case ENOENT:
-    case ENOTDIR:
-    case EISDIR:
-    case EACCES:
-    case EPERM:
-    case EROFS:
-    case ELOOP:
-    case ENAMETOOLONG:
-        return SPN_E_PATH;
-    default:
-        return rc > 0 ? SPN_E_SYSTEM : SPN_E_IO; /* MDB_PANIC and what should not happen */
-    }
-}
-
-bool journal_lacks_room(spn_err err)
-{
-    return err == SPN_E_DISK_FULL || err == SPN_E_QUOTA_FULL;
-}
-
-/* In containers, unrelated processes can have the same id. */
-static const char same_pid[] =
-    "a process in another container has it open with the same process id, by which LMDB locks: "
-    "wait until it has ended, or start with another process id";
-
-/* rc: of LMDB, or an errno. Leaves the words in detail and an errno in errno. */
-spn_err journal_fail(int rc, const char *dir, const char *doing)
-{
-    assert(rc != 0);
-    spn_err err = code_of(rc, dir);
-    const char *why = rc == EAGAIN ? same_pid : mdb_strerror(rc);
-    snprintf(detail, sizeof(detail), "%.344s: %.160s", doing, why);
-    if (rc > 0)
-        errno = rc;
-    return err;
-}
-
-spn_err journal_fail_with(spn_err err, const char *doing, const char *what)
-{
-    snprintf(detail, sizeof(detail), "%.384s: %.120s", doing, what);
-    return err;
-}
 
 /* For a file as a whole. Damage inside a file of ours has other words. */
 static const char not_ours[] = "not a database of this program";
@@ -136,7 +34,7 @@ static spn_err check_dir(const struct journal_options *options, bool *ret_fresh)
         return journal_fail(errno, NULL, options->dir);
     if (!S_ISDIR(info.st_mode))
         return journal_fail(ENOTDIR, NULL, options->dir);
-    int size = snprintf(path, sizeof(path), "%s/" DATA_FILE, options->dir);
+    int size = snprintf(path, sizeof(path), "%s/" JOURNAL_DATA_FILE, options->dir);
     if (size < 0 || (size_t)size >= sizeof(path))
         return journal_fail(ENAMETOOLONG, NULL, options->dir);
     bool there = stat(path, &info) == 0;
@@ -157,7 +55,7 @@ static void remove_unborn(const char *dir)
 {
     char path[PATH_MAX];
     int errno_kept = errno;
-    snprintf(path, sizeof(path), "%s/" DATA_FILE, dir);
+    snprintf(path, sizeof(path), "%s/" JOURNAL_DATA_FILE, dir);
     (void)unlink(path);
     errno = errno_kept;
 }
@@ -167,7 +65,7 @@ static void remove_unborn(const char *dir)
 static void note_lock_file(struct journal *journal, const char *dir)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/" LOCK_FILE, dir);
+    snprintf(path, sizeof(path), "%s/" JOURNAL_LOCK_FILE, dir);
     (void)file_id_of(AT_FDCWD, path, &journal->lock_file);
 }
 
@@ -429,32 +327,10 @@ cleanup:
     return err;
 }
 
-/* Looks by name, as the next start will. If the path cannot be looked at, that proves nothing. */
-static bool leads_to(const char *dir, const char *name, const struct file_id *open_file)
-{
-    char path[PATH_MAX];
-    struct file_id there;
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    if (!file_id_of(AT_FDCWD, path, &there))
-        return errno != ENOENT && errno != ENOTDIR;
-    return file_id_same(&there, open_file);
-}
-
-spn_err journal_look(const struct journal *journal)
-{
-    struct file_id data;
-    if (!file_id_of(journal->headroom.fd, "", &data))
-        return SPN_OK;
-    if (data.links > 0 && leads_to(journal->dir, DATA_FILE, &data) &&
-        leads_to(journal->dir, LOCK_FILE, &journal->lock_file))
-        return SPN_OK;
-    return journal_fail_with(SPN_E_GONE, journal->dir, "removed or replaced while in use");
-}
-
 spn_err journal_check_whole(const char *dir)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/" DATA_FILE, dir);
+    snprintf(path, sizeof(path), "%s/" JOURNAL_DATA_FILE, dir);
     return journal_check_size(path);
 }
 

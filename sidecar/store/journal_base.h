@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* journal_base: what the files of the journal share; no other file sees it.
  *
- * journal.c opens and closes; journal_check.c finds damage before LMDB reads it; journal_write.c
- * has the one write transaction, journal_read.c the snapshots.
+ * journal.c opens and closes; journal_check.c finds damage before LMDB reads it, and sees whether
+ * the files are still there; journal_write.c has the one write transaction, journal_read.c the
+ * snapshots.
  */
 #ifndef SPN_JOURNAL_BASE_H
 #define SPN_JOURNAL_BASE_H
@@ -49,6 +50,8 @@ enum {
 };
 
 #define JOURNAL_META_KEY "sponson"
+#define JOURNAL_DATA_FILE "data.mdb" /* LMDB's names for them */
+#define JOURNAL_LOCK_FILE "lock.mdb"
 
 /* What a commit changes: `next` becomes `now` once the commit has returned. */
 struct journal_state {
@@ -100,12 +103,14 @@ struct journal_reader {
     uint64_t reads;
 };
 
-/* -- journal.c --------------------------------------------------------------------------------- */
+/* -- journal_base.c ---------------------------------------------------------------------------- */
 
 /* rc: of LMDB, or an errno. Leaves the words in journal_detail and an errno in errno. dir: where to
  * check whether the disk is full; may be NULL. */
 spn_err journal_fail(int rc, const char *dir, const char *doing);
 spn_err journal_fail_with(spn_err err, const char *doing, const char *what);
+
+/* -- journal.c --------------------------------------------------------------------------------- */
 
 int journal_begin_or_renew(struct journal *journal, MDB_txn **txn);
 /* Follows a map that the daemon has made larger than this process has it. Only where nothing else

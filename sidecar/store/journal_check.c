@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -295,4 +296,28 @@ uint64_t journal_met_first(const struct journal_reader *reader)
 uint64_t journal_met_last(const struct journal_reader *reader)
 {
     return reader->met.end.size > 0 ? number_of(&reader->met.end) - 1 : UINT64_MAX;
+}
+
+/* -- is it still there ------------------------------------------------------------------------- */
+
+/* Looks by name, as the next start will. If the path cannot be looked at, that proves nothing. */
+static bool leads_to(const char *dir, const char *name, const struct file_id *open_file)
+{
+    char path[PATH_MAX];
+    struct file_id there;
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    if (!file_id_of(AT_FDCWD, path, &there))
+        return errno != ENOENT && errno != ENOTDIR;
+    return file_id_same(&there, open_file);
+}
+
+spn_err journal_look(const struct journal *journal)
+{
+    struct file_id data;
+    if (!file_id_of(journal->headroom.fd, "", &data))
+        return SPN_OK;
+    if (data.links > 0 && leads_to(journal->dir, JOURNAL_DATA_FILE, &data) &&
+        leads_to(journal->dir, JOURNAL_LOCK_FILE, &journal->lock_file))
+        return SPN_OK;
+    return journal_fail_with(SPN_E_GONE, journal->dir, "removed or replaced while in use");
 }

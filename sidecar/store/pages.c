@@ -116,14 +116,6 @@ void pages_close(struct pages *pages)
     free(pages);
 }
 
-const uint8_t *pages_page_at(const struct pages *pages, const struct pages_snapshot *snapshot,
-                             uint64_t number)
-{
-    if (number < METAS || number > snapshot->last || number >= pages->count)
-        return NULL;
-    return pages->map + number * pages->page_size;
-}
-
 /* -- keys -------------------------------------------------------------------------------------- */
 
 static void set_key(struct pages_key *key, const uint8_t *bytes, size_t size)
@@ -131,21 +123,6 @@ static void set_key(struct pages_key *key, const uint8_t *bytes, size_t size)
     key->size = (uint16_t)size;
     if (size > 0)
         memcpy(key->bytes, bytes, size);
-}
-
-size_t pages_node_count(const uint8_t *page)
-{
-    return (size_t)(pages_get_u16(page + PAGE_LOWER) - PAGE_HEAD) / sizeof(uint16_t);
-}
-
-const uint8_t *pages_node_at(const uint8_t *page, size_t i)
-{
-    return page + pages_get_u16(page + PAGE_HEAD + i * sizeof(uint16_t));
-}
-
-uint64_t pages_value_size(const uint8_t *node)
-{
-    return pages_get_u16(node + NODE_LOW) | (uint64_t)pages_get_u16(node + NODE_HIGH) << 16;
 }
 
 static uint64_t child_of(const uint8_t *node)

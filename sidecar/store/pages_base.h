@@ -91,11 +91,7 @@ struct check {
     bool twice;    /* a page was seen again */
 };
 
-/* pages_whole.c */
-
-int pages_compare(bool numbers, const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size);
-bool pages_is_whole(const struct pages *pages, const struct pages_snapshot *snapshot,
-                    const struct place *place, size_t tree);
+/* -- reading a page ---------------------------------------------------------------------------- */
 
 static inline uint16_t pages_get_u16(const uint8_t *at)
 {
@@ -118,14 +114,38 @@ static inline uint64_t pages_get_u64(const uint8_t *at)
     return value;
 }
 
+/* NULL: there is no such page. */
+static inline const uint8_t *pages_page_at(const struct pages *pages,
+                                           const struct pages_snapshot *snapshot, uint64_t number)
+{
+    if (number < METAS || number > snapshot->last || number >= pages->count)
+        return NULL;
+    return pages->map + number * pages->page_size;
+}
+
+static inline size_t pages_node_count(const uint8_t *page)
+{
+    return (size_t)(pages_get_u16(page + PAGE_LOWER) - PAGE_HEAD) / sizeof(uint16_t);
+}
+
+static inline const uint8_t *pages_node_at(const uint8_t *page, size_t i)
+{
+    return page + pages_get_u16(page + PAGE_HEAD + i * sizeof(uint16_t));
+}
+
+static inline uint64_t pages_value_size(const uint8_t *node)
+{
+    return pages_get_u16(node + NODE_LOW) | (uint64_t)pages_get_u16(node + NODE_HIGH) << 16;
+}
+
+/* pages_whole.c */
+
+int pages_compare(bool numbers, const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size);
+bool pages_is_whole(const struct pages *pages, const struct pages_snapshot *snapshot,
+                    const struct place *place, size_t tree);
+
 /* pages.c */
 
-/* NULL: there is no such page. */
-const uint8_t *pages_page_at(const struct pages *pages, const struct pages_snapshot *snapshot,
-                             uint64_t number);
-size_t pages_node_count(const uint8_t *page);
-const uint8_t *pages_node_at(const uint8_t *page, size_t i);
-uint64_t pages_value_size(const uint8_t *node);
 void pages_describe(const struct place *place, size_t tree, struct pages_damage *ret_damage);
 
 /* The i-th page below a whole branch. */
