@@ -17,7 +17,7 @@
 /* The first member of every struct that is sent. */
 struct message {
     struct message *next;
-    unsigned kind; /* mail/kinds.h */
+    unsigned kind; /* see mail/mail.h */
 };
 
 #ifdef SPONSON_SEED_RACE

@@ -78,19 +78,20 @@ static void give_producer(struct broker *broker, struct holder_question *questio
     if (!keeps)
         question->token = random_token(producers);
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
-    parking_set_held(&broker->parking, producer, 0);
-    spn_err err = producers_give(producers, producer, question->token);
-    if (err == SPN_OK)
-        sender_begin(sender_of(producer));
-    if (err == SPN_OK && !producer->written) {
-        answer_state(broker, question, producer);
-        return;
-    }
-    struct batch *batch = err == SPN_OK ? intake_record_batch(&broker->intake, producer) : NULL;
-    if (!batch) {
+    struct batch *batch = producer->written ? intake_record_batch(&broker->intake, producer) : NULL;
+    if ((producer->written && !batch) ||
+        producers_give(producers, producer, question->token) != SPN_OK) {
+        batch_free(batch);
         answer(broker, question, SPN_E_NOMEM);
         return;
     }
+    parking_set_held(&broker->parking, producer, 0);
+    sender_begin(sender_of(producer));
+    if (!batch) {
+        answer_state(broker, question, producer);
+        return;
+    }
+    batch->record.token = producer->token;
     batch->opened = question;
     producer->acked = producer->accepted; /* earlier numbers were the previous holder's */
     batches_hand_over(broker, batch);

@@ -12,18 +12,22 @@ spn_err router_init(struct router *router, void *socket)
 
 /* ZeroMQ's I/O thread reports what a peer has taken, and a send reads these reports once in a
  * millisecond only. So a peer that takes everything and answers at once seems to be full (one
- * answer in some thousands was lost). Asking for the socket's events reads them. */
+ * answer in some thousands was lost). Asking for the socket's events reads them. It looks for a
+ * peer with room, and so takes as long as there are full peers before that. */
 static void read_reports(struct router *router)
 {
     int events;
     size_t size = sizeof(events);
+    router->sent = false;
     (void)zmq_getsockopt(router->socket, ZMQ_EVENTS, &events, &size);
 }
 
 static spn_err send_identity(struct router *router, const struct peer *peer)
 {
-    if (zmq_send(router->socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
+    if (zmq_send(router->socket, peer->bytes, peer->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0) {
+        router->sent = true;
         return SPN_OK;
+    }
     return errno == EAGAIN ? SPN_E_BACKPRESSURE : SPN_E_UNAVAILABLE;
 }
 
@@ -33,7 +37,7 @@ spn_err router_send_address(struct router *router, const struct peer *peer)
         return SPN_E_UNAVAILABLE;
     router->due = true;
     spn_err err = send_identity(router, peer);
-    if (err != SPN_E_BACKPRESSURE)
+    if (err != SPN_E_BACKPRESSURE || !router->sent)
         return err;
     read_reports(router);
     return send_identity(router, peer);

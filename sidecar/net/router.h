@@ -23,6 +23,7 @@ struct router {
     void *socket;
     int fd; /* ZeroMQ's */
     bool due;
+    bool sent; /* a message, since a peer was last found full: others may have taken some since */
 };
 
 /* SPN_E_SYSTEM. */

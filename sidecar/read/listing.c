@@ -16,6 +16,7 @@ struct page {
     struct spn_bytes prefix;
     size_t count_max;
     size_t count;
+    size_t damaged; /* names that no session can have */
     struct {
         struct spn_bytes name; /* valid in the snapshot */
         uint64_t epoch;
@@ -32,6 +33,10 @@ static bool has_prefix(struct spn_bytes name, struct spn_bytes prefix)
  * one. */
 static void offer(struct page *page, struct spn_bytes name, uint64_t epoch)
 {
+    if (name.size > WIRE_SESSION_MAX) {
+        page->damaged++; /* its size is damaged: no session has such a name */
+        return;
+    }
     if (!has_prefix(name, page->prefix) || opened_names_compare(name, page->after) <= 0)
         return;
     size_t at = page->count;
@@ -77,7 +82,7 @@ static spn_err offer_names(struct journal_reader *reader, struct page *page)
         else if (err != SPN_E_END)
             return err;
     }
-    for (size_t i = 0; i <= page->count_max; i++) {
+    for (size_t i = 0; i <= page->count_max + page->damaged; i++) {
         spn_err err = next_name(reader, name, &name, &epoch);
         if (err == SPN_E_END || (err == SPN_OK && !has_prefix(name, page->prefix)))
             return SPN_OK;
@@ -179,12 +184,13 @@ static spn_err get_request(const zmq_msg_t *frame, struct wire_header *ret_heade
 
 spn_err listing_page(struct listing *listing, struct journal_reader *reader,
                      const struct generations_question *generations,
-                     struct session_question **ret_page)
+                     struct session_question **ret_page, size_t *ret_damaged)
 {
     const struct opened_names *names[LISTING_PARTS];
     struct wire_header header;
     struct wire_sessions request;
     listing->used_ns = listing->clock->monotonic_ns();
+    *ret_damaged = 0;
     spn_err err = get_request(&generations->frame, &header, &request);
     if (err == SPN_OK)
         err = read_opened(listing, reader, &generations->view, names);
@@ -196,6 +202,7 @@ spn_err listing_page(struct listing *listing, struct journal_reader *reader,
     for (size_t i = 0; i < LISTING_PARTS && err == SPN_OK; i++)
         if (names[i])
             offer_opened(&page, names[i]);
+    *ret_damaged = page.damaged;
     return err == SPN_OK ? make_page(&page, generations, ret_page) : err;
 }
 

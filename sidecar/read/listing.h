@@ -37,10 +37,11 @@ long listing_tick(struct listing *listing);
 
 /* generations: answered by the broker, with a SESSIONS request in its frame. *ret_page: the
  * question for the page's sessions. SPN_E_END: there are more names to read than one turn may take;
- * continue with listing_come_again. SPN_E_PROTOCOL, SPN_E_NOMEM, SPN_E_CORRUPT. */
+ * continue with listing_come_again. *ret_damaged: names that are left out, because they are too
+ * long to be a session's. SPN_E_PROTOCOL, SPN_E_NOMEM, SPN_E_CORRUPT. */
 spn_err listing_page(struct listing *listing, struct journal_reader *reader,
                      const struct generations_question *generations,
-                     struct session_question **ret_page) SPN_MUST_USE;
+                     struct session_question **ret_page, size_t *ret_damaged) SPN_MUST_USE;
 /* Makes the same question again, and takes over the frame of the old one. SPN_E_NOMEM. */
 spn_err listing_come_again(struct generations_question *generations,
                            struct generations_question **ret_again) SPN_MUST_USE;

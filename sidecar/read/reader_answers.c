@@ -176,7 +176,10 @@ static spn_err list_sessions(struct reader *reader, struct generations_question 
 {
     struct session_question *page;
     struct generations_question *again;
-    spn_err err = listing_page(&reader->listing, reader->journal, generations, &page);
+    size_t damaged;
+    spn_err err = listing_page(&reader->listing, reader->journal, generations, &page, &damaged);
+    if (damaged > 0)
+        mail_note_damage(reader->options.metrics, reader->options.broker);
     if (err == SPN_OK)
         reader_ask(reader, &page->message);
     if (err != SPN_E_END)

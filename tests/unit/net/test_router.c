@@ -22,6 +22,17 @@ static void *context, *bound, *dealer;
 static struct router router;
 static struct peer peer;
 
+static size_t looks; /* at the socket's events, by the router */
+
+int __real_zmq_getsockopt(void *socket, int option, void *value, size_t *size);
+int __wrap_zmq_getsockopt(void *socket, int option, void *value, size_t *size);
+
+int __wrap_zmq_getsockopt(void *socket, int option, void *value, size_t *size)
+{
+    looks += option == ZMQ_EVENTS;
+    return __real_zmq_getsockopt(socket, option, value, size);
+}
+
 static void set(void *socket, int option, int value)
 {
     assert_int_equal(zmq_setsockopt(socket, option, &value, sizeof(value)), 0);
@@ -85,6 +96,17 @@ static void who_takes_nothing_is_full_in_the_end(void **state)
     assert_int_equal(err, SPN_E_BACKPRESSURE);
 }
 
+/* A look takes as long as there are full peers: with 4,000 of them, a round of the retries took
+ * 0.5 s. */
+static void a_round_over_full_peers_looks_once(void **state)
+{
+    who_takes_nothing_is_full_in_the_end(state);
+    looks = 0;
+    for (int i = 0; i < ROUNDS; i++)
+        assert_int_equal(router_send(&router, &peer, "x", 1), SPN_E_BACKPRESSURE);
+    assert_true(looks <= 1);
+}
+
 static void who_is_not_there_is_unavailable(void **state)
 {
     const struct peer nobody = {.size = 0};
@@ -100,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(who_takes_everything_is_never_full),
         TEST(who_takes_nothing_is_full_in_the_end),
+        TEST(a_round_over_full_peers_looks_once),
         TEST(who_is_not_there_is_unavailable),
     };
     return cmocka_run_group_tests_name("router", tests, NULL, NULL);
