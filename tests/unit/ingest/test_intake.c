@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocations.h"
 #include "ingest/sender.h"
 #include "ingest/intake.h"
 
@@ -29,33 +30,6 @@ enum {
     RUNS_HERE = 16,
     ROUND = 5
 };
-
-/* -- memory that runs out ---------------------------------------------------------------------- */
-
-static unsigned allocations_left = UINT32_MAX;
-
-static bool allocate(void)
-{
-    if (allocations_left == 0)
-        return false;
-    allocations_left -= allocations_left < UINT32_MAX;
-    return true;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return allocate() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return allocate() ? __real_realloc(memory, size) : NULL;
-}
 
 /* -- the broker's part ------------------------------------------------------------------------- */
 

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ALLOCATIONS_CALLOC
+#include "allocations.h"
 #include "log_rig.h"
 #include "ingest/sender.h"
 #include "recover/recovery.h"
@@ -38,40 +40,6 @@ static int tear_down(void **state)
     recovered = false;
     rig_release(&rig);
     return 0;
-}
-
-/* -- memory that runs out ---------------------------------------------------------------------- */
-
-static unsigned allocations_left = UINT32_MAX;
-
-static bool allocate(void)
-{
-    if (allocations_left == 0)
-        return false;
-    allocations_left -= allocations_left < UINT32_MAX;
-    return true;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return allocate() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return allocate() ? __real_calloc(count, size) : NULL;
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return allocate() ? __real_realloc(memory, size) : NULL;
 }
 
 /* -- a disk that is full ----------------------------------------------------------------------- */

@@ -10,36 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "allocations.h"
 #include "state/endings.h"
 
 enum { NAMES = 40, STEPS = 20000, PENDING_MAX = 300 };
-
-/* -- memory that runs out ---------------------------------------------------------------------- */
-
-static unsigned allocations_left = UINT32_MAX;
-
-static bool allocate(void)
-{
-    if (allocations_left == 0)
-        return false;
-    allocations_left -= allocations_left < UINT32_MAX;
-    return true;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return allocate() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return allocate() ? __real_realloc(memory, size) : NULL;
-}
 
 /* -- against a list ---------------------------------------------------------------------------- */
 

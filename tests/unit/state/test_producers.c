@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ALLOCATIONS_CALLOC
+#include "allocations.h"
 #include "state/producers.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -23,38 +25,6 @@ static const struct producer *busy; /* something of it is on its way */
 static bool is_idle(const struct producer *producer)
 {
     return producer != busy;
-}
-
-static unsigned allocations_left = UINT32_MAX;
-
-static bool allocate(void)
-{
-    if (allocations_left == 0)
-        return false;
-    allocations_left -= allocations_left < UINT32_MAX;
-    return true;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return allocate() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return allocate() ? __real_calloc(count, size) : NULL;
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return allocate() ? __real_realloc(memory, size) : NULL;
 }
 
 /* -- runs -------------------------------------------------------------------------------------- */

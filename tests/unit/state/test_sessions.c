@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocations.h"
 #include "store/record_entry.h"
 #include "state/sessions.h"
 
@@ -24,33 +25,6 @@ enum { MANY = 5000, WINDOW = 16 };
 static struct spn_bytes text(const char *string)
 {
     return (struct spn_bytes){string, strlen(string)};
-}
-
-/* -- memory that runs out ---------------------------------------------------------------------- */
-
-static unsigned allocations_left = UINT32_MAX;
-
-static bool allocate(void)
-{
-    if (allocations_left == 0)
-        return false;
-    allocations_left -= allocations_left < UINT32_MAX;
-    return true;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return allocate() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return allocate() ? __real_realloc(memory, size) : NULL;
 }
 
 /* -- who is found ------------------------------------------------------------------------------ */
