@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests on read.sock and their answers. */
+/* Requests on read.sock and their answers; and LEAVE, which goes to ingest.sock. */
 #include <assert.h>
 
 #include "wire_buffer.h"

@@ -17,7 +17,7 @@ enum {
 
 /* -- errors ------------------------------------------------------------------------------------ */
 
-static const char *cli_verb; /* set once, before any other code runs */
+static const char *cli_verb; /* NULL: there is none, or it is not known yet */
 
 void cli_begin(const char *verb)
 {
@@ -164,8 +164,6 @@ static char *filter_help(int key, const char *text, void *input)
 const struct argp cli_common_argp = {
     .options = common_options, .parser = parse_common, .help_filter = filter_help};
 
-/* argp and getopt both print what is wrong with an option, and argp then adds a second line.
- * Without an err_stream only getopt's line is left. */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     argp_err_exit_status = CLI_USAGE;

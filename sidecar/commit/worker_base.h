@@ -50,7 +50,7 @@ void worker_take_work(struct worker *worker);
 /* Starts to write a generation once all work before it is on disk. Obeys MESSAGE_STOP once there is
  * no other work. */
 spn_err worker_take_other_work(struct worker *worker);
-void worker_give_back(struct worker *worker, const struct message *end);
+void worker_finish_batches(struct worker *worker, const struct message *end);
 void worker_finish_segment(struct worker *worker);
 void worker_note_waiting(struct worker *worker);
 bool worker_has_batches(const struct worker *worker);

@@ -67,7 +67,7 @@ spn_err worker_take_other_work(struct worker *worker)
     return SPN_OK;
 }
 
-void worker_give_back(struct worker *worker, const struct message *end)
+void worker_finish_batches(struct worker *worker, const struct message *end)
 {
     uint64_t durable = 0;
     for (struct message *node = worker->pending; node != end; node = node->next) {

@@ -215,7 +215,7 @@ static void succeed(struct worker *worker, const struct message *end,
     worker->gathered = false;
     deadline_heap_remove(&worker->heap, &worker->flush);
     deadline_heap_remove(&worker->heap, &worker->gather);
-    worker_give_back(worker, end);
+    worker_finish_batches(worker, end);
     worker_note_waiting(worker);
     if (worker->segment)
         segment_settle(worker->segment, true);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* acks: answers to producers on ingest.sock.
  *
- * Acknowledgements wait in a list until the turn is over, so that one message reports all results
- * of the turn. An acknowledgement that met a full pipe is owed, and retried a little later. Every
- * other answer is lost if the pipe is full: its producer asks again when it makes no progress.
+ * Acknowledgements wait in a list until the next acks_send, so that one message reports all results
+ * since the last one. An acknowledgement that met a full pipe is owed, and retried a little later.
+ * Every other answer is lost if the pipe is full: its producer asks again when it makes no
+ * progress.
  *
  * Borrows  the router, the state of commits, the counters; the producers in its lists.
  * Threads  the broker's.

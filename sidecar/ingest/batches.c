@@ -90,7 +90,7 @@ static void go_on(struct broker *broker, struct producer *producer)
            (frame = parking_first(producer, &peer)) != NULL &&
            !batches_must_wait(broker, producer)) {
         if (!freezing_has_room(&broker->freezing)) {
-            parking_wait_over(parking, producer);
+            parking_set_ready(parking, producer);
             return;
         }
         struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
@@ -141,7 +141,7 @@ void batches_go_on(struct broker *broker)
 {
     struct parking *parking = &broker->parking;
     uint64_t now_ns = broker->options->clock->monotonic_ns();
-    while (parking_has_next(parking, now_ns) && !broker->stopping &&
+    while (parking_has_ready(parking, now_ns) && !broker->stopping &&
            freezing_has_room(&broker->freezing))
-        go_on(broker, parking_next(parking));
+        go_on(broker, parking_take_ready(parking));
 }

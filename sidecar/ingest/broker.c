@@ -134,7 +134,7 @@ static void settle_endings(struct broker *broker)
     endings_settle(&broker->intake.endings, atomic_load(&broker->options->commits->durable));
 }
 
-static void answer_sessions(struct broker *broker, struct session_question *question)
+static void answer_session(struct broker *broker, struct session_question *question)
 {
     struct views views = broker_views(broker);
     settle_endings(broker);
@@ -149,13 +149,14 @@ static void answer_generations(struct broker *broker, struct generations_questio
     mailbox_put(broker->options->reader, &question->message);
 }
 
-static void end_numbers(struct broker *broker, struct producer *producer, const struct batch *batch)
+static void finish_numbers(struct broker *broker, struct producer *producer,
+                           const struct batch *batch)
 {
     sender_of(producer)->queued--;
     sender_of(producer)->queued_bytes -= batch->bytes;
     if (sender_of(producer)->parking.first && sender_of(producer)->parking.loading == 0 &&
         !batches_must_wait(broker, producer))
-        parking_wait_over(&broker->parking, producer);
+        parking_set_ready(&broker->parking, producer);
     producer->durable = batch->record.number;
     metrics_add(&broker->options->metrics->events_durable, batch->number_count);
     if (sender_of(producer)->acks.level == WIRE_DURABLE || !producer->on_disk)
@@ -167,13 +168,13 @@ static void end_numbers(struct broker *broker, struct producer *producer, const 
         acks_refuse(&broker->acks, producer, &batch->refused);
 }
 
-static void end_batch(struct broker *broker, struct batch *batch)
+static void finish_batch(struct broker *broker, struct batch *batch)
 {
     struct producer *producer = batch->producer;
     broker->queue_events -= batch->number_count;
     broker->queue_bytes -= batch->bytes;
     if (producer)
-        end_numbers(broker, producer, batch);
+        finish_numbers(broker, producer, batch);
     batch_free(batch);
 }
 
@@ -210,7 +211,7 @@ static void take_message(struct broker *broker, struct message *message)
 {
     switch ((enum message_kind)message->kind) {
     case MESSAGE_BATCH:
-        end_batch(broker, (struct batch *)message);
+        finish_batch(broker, (struct batch *)message);
         break;
     case MESSAGE_GENERATION:
         assert((struct generation *)message == broker->freezing.frozen);
@@ -222,9 +223,9 @@ static void take_message(struct broker *broker, struct message *message)
     case MESSAGE_IDLE:
         expire(broker, (struct idle_sessions *)message);
         break;
-    case MESSAGE_SESSIONS:
+    case MESSAGE_SESSION:
     case MESSAGE_SUBSCRIPTION:
-        answer_sessions(broker, (struct session_question *)message);
+        answer_session(broker, (struct session_question *)message);
         break;
     case MESSAGE_GENERATIONS:
         answer_generations(broker, (struct generations_question *)message);

@@ -23,7 +23,7 @@ static void settle(struct broker *broker, struct producer *producer, uint64_t ba
     producer_settle(producer, base);
     if (sender_of(producer)->parking.held != 0 && sender_of(producer)->parking.first &&
         sender_of(producer)->parking.loading == 0)
-        parking_wait_over(&broker->parking, producer);
+        parking_set_ready(&broker->parking, producer);
 }
 
 static void answer(struct broker *broker, struct holder_question *question, spn_err err)

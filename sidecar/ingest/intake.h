@@ -56,8 +56,7 @@ spn_err intake_decode(struct intake *intake, struct wire_in in) SPN_MUST_USE;
 bool intake_has_hole(const struct intake *intake, const struct producer *producer);
 
 /* Checks contents and finds the sessions of a batch without a hole. *ret_cold is how many of the
- * sessions are not in memory; their first entries are then in cold[] (WIRE_BATCH_EVENTS_MAX). It
- * calls no callback. */
+ * sessions are not in memory; their first entries are then in cold[] (WIRE_BATCH_EVENTS_MAX). */
 void intake_look_up(struct intake *intake, const struct producer *producer, uint32_t *cold,
                     uint32_t *ret_cold);
 

@@ -5,7 +5,7 @@
 
 static void wait_for_memory(struct broker *broker, struct producer *producer)
 {
-    parking_wait_for_memory(&broker->parking, producer, broker->options->clock->monotonic_ns());
+    parking_set_ready_later(&broker->parking, producer, broker->options->clock->monotonic_ns());
 }
 
 static void load_session(struct broker *broker, struct producer *producer, struct spn_bytes name,
@@ -95,7 +95,7 @@ spn_err loading_end(struct broker *broker, struct load *load)
     else if (load->err == SPN_E_NOMEM)
         wait_for_memory(broker, producer);
     if (--sender_of(producer)->parking.loading == 0)
-        parking_wait_over(&broker->parking, producer);
+        parking_set_ready(&broker->parking, producer);
     spn_err err = load->err == SPN_E_NOMEM ? SPN_OK : load->err;
     load_free(load);
     return err;

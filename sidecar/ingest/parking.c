@@ -107,35 +107,35 @@ void parking_drop_all(struct parking *parking, struct producer *producer)
 
 /* -- producers whose frames may go on ---------------------------------------------------------- */
 
-void parking_wait_over(struct parking *parking, struct producer *producer)
+void parking_set_ready(struct parking *parking, struct producer *producer)
 {
     struct sender *sender = sender_of(producer);
-    if (sender->parking.waits)
+    if (sender->parking.ready)
         return;
-    sender->parking.waits = true;
-    sender->parking.next = parking->waiting;
-    parking->waiting = sender;
+    sender->parking.ready = true;
+    sender->parking.next = parking->ready;
+    parking->ready = sender;
 }
 
-void parking_wait_for_memory(struct parking *parking, struct producer *producer, uint64_t now_ns)
+void parking_set_ready_later(struct parking *parking, struct producer *producer, uint64_t now_ns)
 {
     parking->again_ns = now_ns + NO_MEMORY_MS * UINT64_C(1000000);
-    parking_wait_over(parking, producer);
+    parking_set_ready(parking, producer);
 }
 
-bool parking_has_next(struct parking *parking, uint64_t now_ns)
+bool parking_has_ready(struct parking *parking, uint64_t now_ns)
 {
     if (now_ns < parking->again_ns)
         return false;
     parking->again_ns = 0;
-    return parking->waiting != NULL;
+    return parking->ready != NULL;
 }
 
-struct producer *parking_next(struct parking *parking)
+struct producer *parking_take_ready(struct parking *parking)
 {
-    struct sender *sender = parking->waiting;
-    parking->waiting = sender->parking.next;
-    sender->parking.waits = false;
+    struct sender *sender = parking->ready;
+    parking->ready = sender->parking.next;
+    sender->parking.ready = false;
     return &sender->producer;
 }
 

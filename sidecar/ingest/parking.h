@@ -22,11 +22,11 @@ struct sender;
 
 struct parking {
     struct share *share;
-    size_t part_bytes_max;  /* that the frames of one producer may take */
-    size_t bytes;           /* of all parked frames */
-    size_t held_bytes;      /* of those whose results have no room */
-    struct sender *waiting; /* with parked frames that may go on */
-    uint64_t again_ns;      /* they wait until then, since memory ran out; 0: they do not */
+    size_t part_bytes_max; /* that the frames of one producer may take */
+    size_t bytes;          /* of all parked frames */
+    size_t held_bytes;     /* of those whose results have no room */
+    struct sender *ready;  /* with parked frames that may go on */
+    uint64_t again_ns;     /* they wait until then, since memory ran out; 0: they do not */
 };
 
 void parking_init(struct parking *parking, struct share *share, size_t queue_bytes_max);
@@ -47,12 +47,12 @@ void parking_set_held(struct parking *parking, struct producer *producer, uint64
 bool parking_may_stay(const struct parking *parking, const struct producer *producer);
 
 /* The producer's frames may go on. */
-void parking_wait_over(struct parking *parking, struct producer *producer);
+void parking_set_ready(struct parking *parking, struct producer *producer);
 /* Memory ran out for what its first frame needs: all that may go on wait for a while. */
-void parking_wait_for_memory(struct parking *parking, struct producer *producer, uint64_t now_ns);
-/* True: there are producers whose frames may go on now. parking_next takes one of them. */
-bool parking_has_next(struct parking *parking, uint64_t now_ns);
-struct producer *parking_next(struct parking *parking);
+void parking_set_ready_later(struct parking *parking, struct producer *producer, uint64_t now_ns);
+/* True: there are producers whose frames may go on now. parking_take_ready takes one of them. */
+bool parking_has_ready(struct parking *parking, uint64_t now_ns);
+struct producer *parking_take_ready(struct parking *parking);
 /* When to look again, though nothing happened; UINT64_MAX: never. */
 uint64_t parking_due_ns(const struct parking *parking);
 

@@ -32,7 +32,7 @@ struct sender {
         size_t bytes;
         uint64_t held; /* first number of the batch whose rest waits for room for runs; 0: none */
         uint32_t loading;    /* sessions of the first parked frame that are on their way */
-        bool waits;          /* in the list of those whose parked frames may go on ... */
+        bool ready;          /* in the list of those whose parked frames may go on ... */
         struct sender *next; /* ... which is linked by this */
     } parking;
 
@@ -65,7 +65,7 @@ static inline bool sender_is_idle(const struct producer *producer)
 {
     const struct sender *sender = sender_of_const(producer);
     return sender->queued == 0 && (!sender->parking.first || sender->parking.held != 0) &&
-           !sender->parking.waits && !sender->acks.due && sender->parking.loading == 0;
+           !sender->parking.ready && !sender->acks.due && sender->parking.loading == 0;
 }
 
 #endif

@@ -43,7 +43,7 @@ struct batch {
     zmq_msg_t frame;
     size_t bytes;          /* counts against the queue's mark */
     uint32_t number_count; /* the producer's numbers in it; counts against the queue's mark */
-    bool waits;            /* somebody waits for it, so commit at once */
+    bool waits;            /* somebody waits for it: the commit comes soon */
     bool ends;  /* it ends a session or a producer: it may use the reserve at the quota */
     bool alone; /* its producer had nothing else at the worker: it sends the next batch when this
                    one is acknowledged */

@@ -18,7 +18,7 @@ static void drop(struct message *message)
     case MESSAGE_IDLE:
         free((struct idle_sessions *)message);
         break;
-    case MESSAGE_SESSIONS:
+    case MESSAGE_SESSION:
     case MESSAGE_SUBSCRIPTION:
         session_question_free((struct session_question *)message);
         break;

@@ -17,7 +17,7 @@ enum message_kind {
     /* worker -> broker, which frees it */
     MESSAGE_IDLE, /* struct idle_sessions, to expire */
     /* reader -> broker, and back with the answer */
-    MESSAGE_SESSIONS,     /* struct session_question, of a caller */
+    MESSAGE_SESSION,      /* struct session_question, of a caller */
     MESSAGE_SUBSCRIPTION, /* struct session_question, of a subscription */
     MESSAGE_GENERATIONS,  /* struct generations_question */
     MESSAGE_HOLDER,       /* struct holder_question */

@@ -75,7 +75,7 @@ struct holder_question {
     struct wire_run *runs;   /* answer: malloced, or NULL; owned */
 };
 
-/* kind: MESSAGE_SESSIONS or MESSAGE_SUBSCRIPTION. NULL: out of memory. */
+/* kind: MESSAGE_SESSION or MESSAGE_SUBSCRIPTION. NULL: out of memory. */
 struct session_question *session_question_new(enum message_kind kind, size_t count);
 void session_question_name(struct session_question *question, size_t i, struct spn_bytes name);
 void session_question_free(struct session_question *question); /* takes NULL, as the others do */

@@ -155,7 +155,7 @@ static spn_err make_page(const struct page *page, const struct generations_quest
                          struct session_question **ret_page)
 {
     size_t count = page->count < page->count_max ? page->count : page->count_max;
-    struct session_question *question = session_question_new(MESSAGE_SESSIONS, count);
+    struct session_question *question = session_question_new(MESSAGE_SESSION, count);
     if (!question)
         return SPN_E_NOMEM;
     if (zmq_msg_copy(&question->frame, (zmq_msg_t *)(uintptr_t)&from->frame) != 0) {

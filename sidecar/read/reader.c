@@ -12,8 +12,8 @@
 static void take_message(struct reader *reader, struct message *message)
 {
     switch ((enum message_kind)message->kind) {
-    case MESSAGE_SESSIONS:
-        reader_finish_sessions(reader, (struct session_question *)message);
+    case MESSAGE_SESSION:
+        reader_finish_session(reader, (struct session_question *)message);
         break;
     case MESSAGE_SUBSCRIPTION:
         reader_finish_subscription(reader, (struct session_question *)message);

@@ -220,8 +220,10 @@ static spn_err answer_from_disk(struct reader *reader, struct caller caller,
         return answer_last(reader, caller, question);
     case WIRE_INFO:
         return answer_info(reader, caller, question);
-    default:
+    case WIRE_FETCH:
         return answer_fetch(reader, caller, question);
+    default:
+        return SPN_E_PROTOCOL;
     }
 }
 
@@ -251,7 +253,7 @@ static void fail(struct reader *reader, struct caller caller, spn_err err, const
 }
 
 /* The snapshot begins after the broker answered. */
-void reader_finish_sessions(struct reader *reader, struct session_question *question)
+void reader_finish_session(struct reader *reader, struct session_question *question)
 {
     struct caller caller = come_back(reader, &question->asker);
     spn_err err = caller.peer ? journal_reader_begin(reader->journal) : SPN_E_NOMEM;

@@ -70,7 +70,7 @@ void reader_send_error(struct reader *reader, struct caller caller, spn_err err)
 /* Sends a question to the broker for a caller. It counts as asked until it comes back. */
 void reader_ask(struct reader *reader, struct message *question);
 /* These questions have come back from the broker. */
-void reader_finish_sessions(struct reader *reader, struct session_question *question);
+void reader_finish_session(struct reader *reader, struct session_question *question);
 void reader_finish_subscription(struct reader *reader, struct session_question *question);
 void reader_finish_generations(struct reader *reader, struct generations_question *question);
 void reader_finish_holder(struct reader *reader, struct holder_question *question);

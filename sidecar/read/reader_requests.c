@@ -141,7 +141,7 @@ static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t ty
         return err;
     if (!reader_has_room(reader, caller, type == WIRE_FETCH ? PUMP_BYTES_MAX : ANSWER_MAX))
         return SPN_OK;
-    struct session_question *question = session_question_new(MESSAGE_SESSIONS, 1);
+    struct session_question *question = session_question_new(MESSAGE_SESSION, 1);
     if (!question)
         return SPN_E_NOMEM;
     session_question_name(question, 0, name);

@@ -30,7 +30,7 @@ struct producer {
     uint64_t token;    /* of its holder; 0: nobody has ever opened it */
     uint64_t accepted; /* numbers up to here were taken, in order */
     uint64_t durable;  /* numbers up to here are committed; <= accepted */
-    uint64_t acked;    /* numbers up to here were acknowledged to the holder */
+    uint64_t acked;    /* the next acknowledgement to the holder begins after this number */
     uint64_t base;     /* lowest number that the holder still keeps */
     bool stale; /* its token is from before this start: the holder must open again, and so learns
                    what was accepted and is lost */

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* record_meta: the one value that describes the database.
+/* record_meta: the one value that describes the database, with the number of its format.
+ *
+ * Any change to the bytes of a record_*.c is a new RECORD_FORMAT, and a database with another
+ * number is not opened: its user dumps it with the old program and records it with the new one. A
+ * value may get a new part without that only if old values stay readable and the decoder sees
+ * from their size that they lack the part. A row did so once, for its markers: it cannot do so
+ * again, since two parts of one size look alike.
  *
  * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value from which
  *          they were read.

@@ -28,7 +28,7 @@ enum {
     MEMBERS = 8,
     SESSIONS = 64,
     WINDOW_MIB = 16, /* of each: together far more than all marks */
-    INGEST_HWM = 4,  /* see sidecar/main.c */
+    INGEST_HWM = 4,  /* see sidecar/daemon/main.c */
     QUEUE_MIB = 8,
     BATCH_MIB = 1,            /* the queue's mark is looked at before a batch is taken */
     TRACKER_BYTES = 2 * 1024, /* of a session with a full window */

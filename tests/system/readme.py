@@ -130,6 +130,7 @@ def check_counters():
     assert len(names) > 30 and names == told, f"counters and sidecar/README.md: {names ^ told}"
 
 
+OTHERS_FILES = ("mdb.c", "fs/ext4/ext4.h")  # of LMDB and of Linux
 WALK_ROW = r"^\| `(\w+/\w+\.c)` \| `(\w+)` \|"
 
 
@@ -149,21 +150,43 @@ def check_walk():
         assert re.search(rf"^[a-z][\w *]*\b{function}\(", text, re.M), f"{name} has no {function}"
 
 
+def find_file(name, roots):
+    found = [SOURCE / root / name for root in roots if (SOURCE / root / name).exists()]
+    return found[0] if found else None
+
+
 def check_places():
-    """The files that the table of changes names are there."""
+    """What the table of changes names is there: files, and what stands after them in brackets."""
     text = (SOURCE / "sidecar/README.md").read_text()
     table = text.split("## To change something")[1].split("\n## ")[0]
-    names = re.findall(r"`([\w/.]+\.(?:c|h|md))`", table)
-    assert len(names) > 20, "sidecar/README.md: no table of changes"
-    for name in names:
-        roots = ("sidecar", "tests", ".")
-        assert any((SOURCE / root / name).exists() for root in roots), f"there is no {name}"
+    names = re.findall(r"`([\w/.]+\.(?:c|h|md|py|txt))`(?: \(`(\w+)`\))?", table)
+    assert len(names) > 60, "sidecar/README.md: no table of changes"
+    for name, function in names:
+        path = find_file(name, ("sidecar", "tests", "."))
+        assert path, f"there is no {name}"
+        assert re.search(rf"\b{function}\b", path.read_text()), f"{name} has no {function}"
+
+
+def check_comments():
+    """Files that comments name are there."""
+    tops = ("sidecar", "client", "proto", "tests")
+    sources = [path for top in tops for path in (SOURCE / top).rglob("*.[ch]")]
+    there = [f"/{path.relative_to(SOURCE)}" for path in sources]
+    count = 0
+    for path in sources:
+        for comment in re.findall(r"/\*.*?\*/", path.read_text(), re.S):
+            for name in re.findall(r"(?<![\w/.*<])[a-z][\w/]*\.[ch]\b", comment):
+                known = name in OTHERS_FILES or any(one.endswith(f"/{name}") for one in there)
+                assert known, f"{path.relative_to(SOURCE)} names {name}, which is not there"
+                count += 1
+    assert count > 50, "no comment names a file"
 
 
 def main():
     check_counters()
     check_walk()
     check_places()
+    check_comments()
     text = (SOURCE / "README.md").read_text()
     sample = sorted((SOURCE / "tests/data").glob("*.sse"))[0]
     with tempfile.TemporaryDirectory(prefix="spn") as home:

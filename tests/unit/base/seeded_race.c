@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* seeded_race: does ThreadSanitizer see a race in our own queue?
  *
- * Batches go to a worker and come back, as in the daemon, through sidecar/mailbox.c. Built twice in
- * the tsan build: with the race that SPONSON_SEED_RACE puts there, which must be reported with the
- * project's suppressions in force, and without it, where nothing may be reported.
+ * Batches go to a worker and come back, as in the daemon, through sidecar/base/mailbox.c. Built
+ * twice in the tsan build: with the race that SPONSON_SEED_RACE puts there, which must be reported
+ * with the project's suppressions in force, and without it, where nothing may be reported.
  *
  * Ends by itself, also when the race has lost batches.
  */

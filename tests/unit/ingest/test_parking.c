@@ -146,10 +146,10 @@ static void wait_over(size_t i)
 {
     models[i].waits = true;
     if (any(3) > 0) {
-        parking_wait_over(&parking, &senders[i].producer);
+        parking_set_ready(&parking, &senders[i].producer);
         return;
     }
-    parking_wait_for_memory(&parking, &senders[i].producer, now_ns);
+    parking_set_ready_later(&parking, &senders[i].producer, now_ns);
     again_ns = parking_due_ns(&parking);
     assert_in_range(again_ns, now_ns + 1, now_ns + 1000000000);
 }
@@ -162,15 +162,15 @@ static void take_those_that_wait(void)
     for (size_t i = 0; i < PRODUCERS; i++)
         any_waits = any_waits || models[i].waits;
     if (now_ns < again_ns) {
-        assert_false(parking_has_next(&parking, now_ns));
+        assert_false(parking_has_ready(&parking, now_ns));
         assert_int_equal(parking_due_ns(&parking), again_ns);
         seen.not_yet += any_waits;
         return;
     }
     again_ns = 0;
-    assert_int_equal(parking_has_next(&parking, now_ns), any_waits);
-    while (parking_has_next(&parking, now_ns)) {
-        struct producer *producer = parking_next(&parking);
+    assert_int_equal(parking_has_ready(&parking, now_ns), any_waits);
+    while (parking_has_ready(&parking, now_ns)) {
+        struct producer *producer = parking_take_ready(&parking);
         size_t i = (size_t)(sender_of(producer) - senders);
         assert_true(models[i].waits);
         models[i].waits = false;

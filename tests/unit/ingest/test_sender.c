@@ -25,7 +25,7 @@ static const struct row {
     {"a parked frame", {.parking.first = some}, false},
     {"a parked frame that waits for its holder", {.parking = {.first = some, .held = 3}}, true},
     {"a session that is being loaded", {.parking.loading = 1}, false},
-    {"a frame that may go on", {.parking.waits = true}, false},
+    {"a frame that may go on", {.parking.ready = true}, false},
     {"skipped numbers, which are in no batch", {.producer = {.accepted = 9, .durable = 2}}, true},
 };
 

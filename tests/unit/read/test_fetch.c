@@ -72,7 +72,7 @@ static struct session_question *make_question(const struct wire_fetch *request)
 {
     uint8_t bytes[400];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    struct session_question *question = session_question_new(MESSAGE_SESSIONS, 1);
+    struct session_question *question = session_question_new(MESSAGE_SESSION, 1);
     assert_non_null(question);
     wire_put_header(&out, WIRE_FETCH, 7);
     wire_put_fetch(&out, request);

@@ -300,7 +300,7 @@ static void answer_holder(struct holder_question *question)
 
 static bool answer_one(struct message *message)
 {
-    if (message->kind == MESSAGE_SESSIONS || message->kind == MESSAGE_SUBSCRIPTION)
+    if (message->kind == MESSAGE_SESSION || message->kind == MESSAGE_SUBSCRIPTION)
         answer_sessions((struct session_question *)message);
     else if (message->kind == MESSAGE_GENERATIONS)
         answer_generations((struct generations_question *)message);
