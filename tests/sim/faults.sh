@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Faults that were here once, each put back by a patch: the simulation must find it. Each is built in
 # a copy of the sources.
-# faults.sh SOURCE BUILD
+# faults.sh SOURCE BUILD [apply]: with the word, looks only whether the patches apply.
 set -eu
 source=$(cd "$1" && pwd)
 mkdir -p "$2"
@@ -10,6 +10,11 @@ work=$(cd "$2" && pwd)/sim-faults
 found=0
 for patch in "$source"/tests/sim/faults/*.patch; do
     name=$(basename "$patch" .patch)
+    if [ "${3:-}" = apply ]; then
+        (cd "$source" && patch --dry-run -s -p1 <"$patch")
+        found=$((found + 1))
+        continue
+    fi
     rm -rf "$work"
     mkdir -p "$work"
     (cd "$source" && tar cf - CMakeLists.txt CMakePresets.json proto client sidecar tests) | (cd "$work" && tar xf -)
@@ -22,6 +27,10 @@ for patch in "$source"/tests/sim/faults/*.patch; do
     echo "$name: $(echo "$said" | grep -m 1 'ERROR: seed')"
     found=$((found + 1))
 done
-rm -rf "$work"
-echo "simulation: $found faults found"
+if [ "${3:-}" = apply ]; then
+    echo "simulation: $found patches apply"
+else
+    rm -rf "$work"
+    echo "simulation: $found faults found"
+fi
 test "$found" -gt 0
