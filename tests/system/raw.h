@@ -41,6 +41,8 @@ enum raw_type {
     RAW_DELIVER = 33,
     RAW_CREDIT = 34,
     RAW_UNSUBSCRIBE = 35,
+    RAW_INFO = 36,
+    RAW_INFO_IS = 37,
     RAW_LEAVE = 38,
 };
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,12 +18,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
 #include "event_list.h"
 #include "stage.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum { OK, FAILURE, USAGE, NOT_FOUND, TIMEOUT, NO_SIDECAR };
+enum { VERBS_MIN = 12 };
 
 static struct spn_bytes bytes_of(const char *text)
 {
@@ -165,26 +168,56 @@ static void bad_input_is_named(struct stage *stage)
     }
 }
 
+/* From the list that dispatches them, so that a new one is not forgotten. */
+static const struct verb {
+    const char *name;
+    const char *words;
+    const char *text;
+} all_verbs[] = {
+#define VERB_ROW(function, name, words, text) {name, words, text},
+    CLI_VERB_MAP(VERB_ROW)
+#undef VERB_ROW
+};
+
+_Static_assert(COUNT(all_verbs) >= VERBS_MIN, "scripts use a verb that is gone");
+
+/* The words of a text with one space between them: help has its line breaks anywhere. */
+static const char *in_one_line(struct stage *stage, const char *text)
+{
+    char *line = stage_keep(stage, strdup(text));
+    char *end = line;
+    for (; *text; text++)
+        if (!isspace((unsigned char)*text))
+            *end++ = *text;
+        else if (end > line && end[-1] != ' ')
+            *end++ = ' ';
+    *end = '\0';
+    return line;
+}
+
+/* The verb is in the list of all, and has help of its own. */
+static void expect_help(struct stage *stage, const struct verb *verb, const char *list)
+{
+    const char *space = verb->words[0] ? " " : "";
+    expect_in(list, stage_format(stage, " %s%s%s %s ", verb->name, space, verb->words, verb->text));
+    struct outcome done = stage_run(stage, verb->name, "--help");
+    stage_expect_code(&done, OK);
+    assert_string_equal(done.err, "");
+    const char *usage = stage_format(stage, "Usage: sponson %s [OPTION...]", verb->name);
+    if (!begins_with(done.out, usage))
+        fail_msg("\"%s\" does not begin: %s", usage, done.out);
+}
+
 static void help_says_it(struct stage *stage)
 {
-    static const char *const words[] = {"record SESSION [FILE]",
-                                        "replay SESSION",
-                                        "tail SESSION",
-                                        "last SESSION",
-                                        "info SESSION",
-                                        "close SESSION",
-                                        "delete SESSION",
-                                        "dump",
-                                        "sessions",
-                                        "health",
-                                        "stats",
-                                        "bench WHAT",
-                                        "Exit codes:",
-                                        "no sidecar listens there"};
+    static const char *const words[] = {"Exit codes:", "no sidecar listens there"};
     struct outcome done = stage_run(stage, "--help");
     stage_expect_code(&done, OK);
     for (size_t i = 0; i < COUNT(words); i++)
         expect_in(done.out, words[i]);
+    const char *list = in_one_line(stage, done.out);
+    for (size_t i = 0; i < COUNT(all_verbs); i++)
+        expect_help(stage, &all_verbs[i], list);
     static const char *const others[] = {"-h", "help"};
     for (size_t i = 0; i < COUNT(others); i++) {
         struct outcome same = stage_run(stage, others[i]);

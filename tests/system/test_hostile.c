@@ -161,7 +161,8 @@ static void refuses_bad_headers(struct stage *stage)
 static bool is_asked_for(uint8_t type)
 {
     return type == RAW_HELLO || type == RAW_OPEN || type == RAW_STATE || type == RAW_LAST ||
-           type == RAW_FETCH || type == RAW_SESSIONS || type == RAW_HEALTH || type == RAW_STATS;
+           type == RAW_FETCH || type == RAW_SESSIONS || type == RAW_HEALTH || type == RAW_STATS ||
+           type == RAW_INFO;
 }
 
 /* Types that only the sidecar sends, or the other socket takes, or nobody knows. */
@@ -530,7 +531,7 @@ static size_t put_ask(struct raw_out *out, uint8_t type, uint64_t token)
     }
     if (type == RAW_SESSIONS)
         raw_put_number(out, 10, 4);
-    if (type == RAW_LAST || type == RAW_FETCH || type == RAW_SESSIONS)
+    if (type == RAW_LAST || type == RAW_FETCH || type == RAW_SESSIONS || type == RAW_INFO)
         raw_put_short(out, "attack");
     if (type == RAW_SESSIONS)
         raw_put_short(out, "at");
@@ -541,10 +542,24 @@ static size_t put_ask(struct raw_out *out, uint8_t type, uint64_t token)
     return out->size;
 }
 
+/* A whole ask gets its answer, whose type is the next number: so it was the break that was refused.
+ * LAST and INFO have an ERROR for a session that is not there. */
+static void expect_understood(struct bout *bout, uint8_t type, const void *bytes, size_t size)
+{
+    raw_send(bout->raw.read, bytes, size);
+    if (type == RAW_LAST || type == RAW_INFO) {
+        assert_int_equal(raw_expect_error(bout->raw.read, RAW_E_UNKNOWN_SESSION).request, 5);
+        return;
+    }
+    struct raw_in in = raw_expect(bout->raw.read, type + 1);
+    assert_int_equal(in.request, 5);
+    raw_drop(&in);
+}
+
 static void refuses_broken_asks(struct stage *stage)
 {
-    static const uint8_t types[] = {RAW_HELLO, RAW_OPEN,     RAW_STATE,  RAW_LAST,
-                                    RAW_FETCH, RAW_SESSIONS, RAW_HEALTH, RAW_STATS};
+    static const uint8_t types[] = {RAW_HELLO,    RAW_OPEN,   RAW_STATE, RAW_LAST, RAW_FETCH,
+                                    RAW_SESSIONS, RAW_HEALTH, RAW_STATS, RAW_INFO};
     struct bout bout;
     struct raw_out out = {NULL, 0, 0};
     begin(&bout, stage);
@@ -558,6 +573,7 @@ static void refuses_broken_asks(struct stage *stage)
         raw_put(&out, "", 1);
         raw_send_out(bout.raw.read, &out);
         raw_expect_error(bout.raw.read, RAW_E_PROTOCOL);
+        expect_understood(&bout, types[i], out.bytes, whole);
         feed(&bout);
     }
     raw_release(&out);

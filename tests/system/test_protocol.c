@@ -20,6 +20,7 @@ enum {
     MANY = 700, /* more than an answer of MANY_BYTES takes */
     MANY_BYTES = 16384,
     NAMES_SIZE = 256,
+    TEXT_SIZE = 64, /* of a name or an id */
 };
 
 /* -- reading what is there --------------------------------------------------------------------- */
@@ -696,19 +697,197 @@ static void tells_the_last_event(struct stage *stage)
     assert_memory_equal(raw_get(&in, 3), "e20", 3);
     raw_end(&in);
     raw_drop(&in);
-    raw_clear(&out);
-    raw_put_header(&out, RAW_LAST, 9);
-    raw_put_short(&out, "nobody");
-    raw_send_out(raw.read, &out);
-    assert_int_equal(raw_expect_error(raw.read, RAW_E_UNKNOWN_SESSION).request, 9);
     raw_release(&out);
+    raw_close(&raw);
+}
+
+/* A session as SESSIONS_ARE and INFO_IS show it. */
+struct row {
+    uint64_t epoch;
+    uint64_t seq;
+    uint64_t position;
+    uint64_t bytes;
+    uint64_t opened_ms;
+    uint64_t newest_ms;
+    uint64_t markers;
+    uint32_t duplicates;
+    uint32_t conflicts;
+    uint8_t state;
+    char name[TEXT_SIZE];
+    char last_id[TEXT_SIZE];
+};
+
+static void get_text(struct raw_in *in, size_t size, char ret_text[TEXT_SIZE])
+{
+    assert_true(size < TEXT_SIZE);
+    memcpy(ret_text, raw_get(in, size), size);
+    ret_text[size] = '\0';
+}
+
+static struct row get_row(struct raw_in *in)
+{
+    struct row row = {0};
+    row.epoch = raw_get_number(in, 8);
+    row.seq = raw_get_number(in, 8);
+    row.position = raw_get_number(in, 8);
+    row.bytes = raw_get_number(in, 8);
+    row.opened_ms = raw_get_number(in, 8);
+    row.newest_ms = raw_get_number(in, 8);
+    row.markers = raw_get_number(in, 8);
+    row.duplicates = (uint32_t)raw_get_number(in, 4);
+    row.conflicts = (uint32_t)raw_get_number(in, 4);
+    row.state = (uint8_t)raw_get_number(in, 1);
+    raw_get_zeros(in, 3);
+    get_text(in, (size_t)raw_get_number(in, 1), row.name);
+    get_text(in, (size_t)raw_get_number(in, 2), row.last_id);
+    return row;
+}
+
+struct info {
+    struct row row;
+    uint64_t first;   /* seq of the oldest retained entry */
+    uint64_t markers; /* retained */
+};
+
+static struct info ask_info(struct raw *raw, const char *session)
+{
+    struct raw_out out = {NULL, 0, 0};
+    raw_put_short(&out, session);
+    struct raw_in in = raw_ask(raw, &out, RAW_INFO, RAW_INFO_IS);
+    raw_release(&out);
+    struct info info = {.row = get_row(&in)};
+    info.first = raw_get_number(&in, 8);
+    info.markers = raw_get_number(&in, 8);
+    raw_end(&in);
+    raw_drop(&in);
+    return info;
+}
+
+/* All but what only the sidecar knows: epoch, position and times. */
+static void expect_published(const struct info *got, const struct info *sent)
+{
+    assert_int_equal(got->row.seq, sent->row.seq);
+    assert_int_equal(got->row.bytes, sent->row.bytes);
+    assert_int_equal(got->row.markers, sent->row.markers);
+    assert_int_equal(got->row.duplicates, sent->row.duplicates);
+    assert_int_equal(got->row.conflicts, sent->row.conflicts);
+    assert_int_equal(got->row.state, sent->row.state);
+    assert_string_equal(got->row.name, sent->row.name);
+    assert_string_equal(got->row.last_id, sent->row.last_id);
+    assert_int_equal(got->first, sent->first);
+    assert_int_equal(got->markers, sent->markers);
+}
+
+/* The row's epoch, position and newest time are those of the newest entry in a slice. */
+static void expect_newest(struct raw *raw, const struct row *row)
+{
+    struct slice slice = fetch(raw, 2, 1, row->epoch, row->seq - 1, row->name, "");
+    assert_int_equal(slice.verdict, 0);
+    assert_int_equal(slice.epoch, row->epoch);
+    assert_int_equal(slice.newest, row->seq);
+    assert_int_equal(slice.count, 1);
+    assert_int_equal(raw_get_number(&slice.in, 8), row->seq);
+    assert_int_equal(raw_get_number(&slice.in, 8), row->position);
+    assert_int_equal(raw_get_number(&slice.in, 8), row->newest_ms);
+    raw_drop(&slice.in);
+}
+
+/* Numbers 8-10: three markers; 11: an event; 12: the close of the session, whatever its epoch. */
+static void send_markers_and_close(struct raw *raw, uint64_t token)
+{
+    static const char *const ids[] = {"m8", "m9", "m10"};
+    static const char any_epoch[8];
+    struct raw_out out = {NULL, 0, 0};
+    raw_put_batch(&out, &(struct raw_batch){token, 8, 8, 0, 5, RAW_DURABLE});
+    for (size_t i = 0; i < 3; i++)
+        raw_put_entry(&out, &(struct raw_entry){.kind = 5, .session = "s", .id = ids[i]});
+    raw_put_event(&out, "s", 11);
+    raw_put_entry(
+        &out, &(struct raw_entry){.kind = 3, .session = "s", .data = any_epoch, .data_size = 8});
+    raw_send_out(raw->ingest, &out);
+    raw_release(&out);
+}
+
+static struct info expect_live(struct raw *raw, uint64_t token)
+{
+    send_repeats(raw, token);
+    raw_expect_acks(raw, token, 7);
+    struct info sent = {.first = 2};
+    sent.row = (struct row){.seq = 4, .bytes = 4 * 3, .name = "s", .last_id = "e4"};
+    sent.row.duplicates = 2;
+    sent.row.conflicts = 1;
+    struct info got = ask_info(raw, "s");
+    expect_published(&got, &sent);
+    expect_newest(raw, &got.row);
+    return got;
+}
+
+static struct info expect_closed(struct raw *raw, uint64_t token)
+{
+    send_markers_and_close(raw, token);
+    assert_int_equal(raw_expect_acks(raw, token, 12).run_count, 0);
+    struct info sent = {.first = 6, .markers = 2};
+    sent.row = (struct row){.seq = 8, .bytes = 4 * 3 + 4, .name = "s", .last_id = "e11"};
+    sent.row.markers = 3;
+    sent.row.duplicates = 2;
+    sent.row.conflicts = 1;
+    sent.row.state = 1;
+    struct info got = ask_info(raw, "s");
+    expect_published(&got, &sent);
+    expect_newest(raw, &got.row);
+    return got;
+}
+
+static void tells_what_is_known_of_a_session(struct stage *stage)
+{
+    struct raw raw;
+    struct stage_daemon options = {.more = {"--retention-events", "3"}};
+    stage_start(stage, &options);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    struct row live = expect_live(&raw, token).row;
+    assert_true(live.opened_ms > 1500000000000u);
+    assert_true(live.opened_ms <= live.newest_ms);
+    until_passed_us(5000); /* between the opening and what is newest then */
+    struct row closed = expect_closed(&raw, token).row;
+    assert_int_equal(closed.epoch, live.epoch);
+    assert_int_equal(closed.opened_ms, live.opened_ms);
+    assert_true(closed.newest_ms > closed.opened_ms);
+    raw_close(&raw);
+}
+
+/* LAST and INFO of no session are answered alike. */
+static const struct {
+    uint8_t ask;
+    const char *session;
+    uint32_t code;
+} nobodies[] = {
+    {RAW_LAST, "nobody", RAW_E_UNKNOWN_SESSION}, {RAW_INFO, "nobody", RAW_E_UNKNOWN_SESSION},
+    {RAW_LAST, "", RAW_E_BAD_SESSION},           {RAW_INFO, "", RAW_E_BAD_SESSION},
+    {RAW_LAST, "s\t", RAW_E_BAD_SESSION},        {RAW_INFO, "s\t", RAW_E_BAD_SESSION},
+};
+
+static void tells_nothing_of_no_session(struct stage *stage)
+{
+    struct raw raw;
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    fill(&raw, "s", 1);
+    for (size_t i = 0; i < sizeof(nobodies) / sizeof(nobodies[0]); i++) {
+        struct raw_out out = {NULL, 0, 0};
+        raw_put_header(&out, nobodies[i].ask, 9 + i);
+        raw_put_short(&out, nobodies[i].session);
+        raw_send_out(raw.read, &out);
+        assert_int_equal(raw_expect_error(raw.read, nobodies[i].code).request, 9 + i);
+        raw_release(&out);
+    }
     raw_close(&raw);
 }
 
 /* One page; returns whether there are more. The names are appended to `names`, a space behind each.
  */
-static bool list_page(struct raw *raw, uint32_t count_max, char *after, const char *prefix,
-                      char *names)
+static bool list_page(struct raw *raw, uint32_t count_max, char after[TEXT_SIZE],
+                      const char *prefix, char *names)
 {
     struct raw_out out = {NULL, 0, 0};
     raw_put_number(&out, count_max, 4);
@@ -720,19 +899,13 @@ static bool list_page(struct raw *raw, uint32_t count_max, char *after, const ch
     bool more = raw_get_number(&in, 1) != 0;
     assert_true(count <= count_max);
     for (uint64_t i = 0; i < count; i++) {
-        raw_get(&in, 8);                             /* epoch */
-        assert_int_equal(raw_get_number(&in, 8), 1); /* seq */
-        raw_get(&in, 4 * 8);                         /* position, bytes, opened, newest */
-        assert_int_equal(raw_get_number(&in, 8), 0); /* markers */
-        raw_get(&in, 2 * 4);                         /* duplicates, conflicts */
-        assert_int_equal(raw_get_number(&in, 1), 0); /* live */
-        assert_int_equal(raw_get_number(&in, 3), 0);
-        size_t size = (size_t)raw_get_number(&in, 1);
-        const char *name = raw_get(&in, size);
-        snprintf(after, 64, "%.*s", (int)size, name);
+        struct row row = get_row(&in);
+        assert_int_equal(row.seq, 1);
+        assert_int_equal(row.markers, 0);
+        assert_int_equal(row.state, 0);
+        snprintf(after, TEXT_SIZE, "%s", row.name);
         size_t used = strlen(names);
         snprintf(names + used, NAMES_SIZE - used, "%s ", after);
-        raw_get(&in, (size_t)raw_get_number(&in, 2)); /* last id */
     }
     raw_end(&in);
     raw_drop(&in);
@@ -750,7 +923,7 @@ static void lists_sessions(struct stage *stage)
         raw_send_events(&raw, &(struct raw_batch){token, i + 1, i + 1, 0, 1, 0}, sessions[i]);
         raw_expect_acks(&raw, token, i + 1);
     }
-    char after[64] = "";
+    char after[TEXT_SIZE] = "";
     char names[NAMES_SIZE] = "";
     assert_false(list_page(&raw, 100, after, "", names));
     assert_string_equal(names, "a b b/1 b/10 b/2 c ");
@@ -812,6 +985,8 @@ int main(void)
         STAGE_TEST(fetches_in_slices),
         STAGE_TEST(fetches_what_is_asked_for),
         STAGE_TEST(tells_the_last_event),
+        STAGE_TEST(tells_what_is_known_of_a_session),
+        STAGE_TEST(tells_nothing_of_no_session),
         STAGE_TEST(lists_sessions),
         STAGE_TEST(tells_health_and_stats),
     };
