@@ -79,6 +79,16 @@ static spn_err write_batches(struct worker *worker, const struct message *end)
     return SPN_OK;
 }
 
+/* The database is near its quota from here on. */
+static uint64_t quota_mark(const struct worker *worker)
+{
+    uint64_t quota = worker->options.quota_bytes;
+    uint64_t margin = quota / 16;
+    if (margin < 2 * WORKER_COMMIT_BYTES_MAX)
+        margin = 2 * WORKER_COMMIT_BYTES_MAX;
+    return quota - (margin < quota / 4 ? margin : quota / 4);
+}
+
 struct step worker_step(const struct worker *worker)
 {
     uint64_t step_ns = worker->commit_mean_ns;
@@ -90,14 +100,22 @@ struct step worker_step(const struct worker *worker)
     return (struct step){.now_ns = now_ns, .until_ns = now_ns() + step_ns};
 }
 
-/* Near the quota, more entries are deleted than are added, so that the database moves away from
- * it. */
-static size_t trim_count(const struct worker *worker, const struct message *end)
+/* Near the quota, more is deleted than is added, so that the database moves away from it; but not
+ * much more, however large the events are. */
+static struct journal_deletion room_to_make(const struct worker *worker, const struct message *end)
 {
-    size_t count = TRIM_STEP;
-    for (struct message *node = worker->pending; node != end; node = node->next)
-        count += ((struct batch *)node)->entry_count;
-    return count;
+    uint64_t used, map;
+    journal_usage(worker->options.journal, &used, &map);
+    uint64_t mark = quota_mark(worker);
+    struct journal_deletion room = {
+        .count_max = TRIM_STEP,
+        .bytes_max = worker->options.quota_bytes / 64 + (used > mark ? used - mark : 0),
+    };
+    for (struct message *node = worker->pending; node != end; node = node->next) {
+        room.count_max += ((struct batch *)node)->entry_count;
+        room.bytes_max += ((struct batch *)node)->bytes;
+    }
+    return room;
 }
 
 /* Trimming by retention and writing a segment take turns, because under full load a segment is
@@ -114,7 +132,9 @@ static spn_err trim(struct worker *worker, const struct message *end, bool turn,
                     struct transaction *done)
 {
     if (worker->near_quota && !worker->trim_stuck) {
-        spn_err err = trim_oldest(worker->options.journal, trim_count(worker, end), &done->trimmed);
+        struct journal_deletion room = room_to_make(worker, end);
+        spn_err err = trim_oldest(worker->options.journal, &room);
+        done->trimmed = room.count;
         worker->trim_stuck = err == SPN_OK && done->trimmed == 0;
         trim_cancel(worker->trim);
         return err;
@@ -195,11 +215,7 @@ static void look_after_readers(struct worker *worker)
 
 bool worker_is_near_quota(const struct worker *worker, uint64_t used)
 {
-    uint64_t quota = worker->options.quota_bytes;
-    uint64_t margin = quota / 16;
-    if (margin < 2 * WORKER_COMMIT_BYTES_MAX)
-        margin = 2 * WORKER_COMMIT_BYTES_MAX;
-    return used >= quota - (margin < quota / 4 ? margin : quota / 4);
+    return used >= quota_mark(worker);
 }
 
 bool worker_is_names_full(const struct worker *worker)

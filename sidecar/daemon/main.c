@@ -23,6 +23,7 @@ enum {
     EXIT_FAILED = 1,
     STOP_TIMEOUT_MS = 5000,
     MAP_RESERVE = 128 << 20,
+    QUOTA_EVENTS = 4,            /* of the largest size */
     ACKS_HWM = 32,               /* answers on ingest.sock: 64 KiB each at most */
     READ_FRAME_MAX = 128 * 1024, /* by far the largest request is CREDIT with 4,096 grants */
     QUESTIONS_HWM = 16,          /* requests of each client that ZeroMQ holds: 2 MiB at most */
@@ -363,6 +364,18 @@ static void stop(struct daemon *daemon)
     lockfile_release(&daemon->data_lock);
 }
 
+/* The quota keeps room for several events of the largest size. Otherwise an event could be deleted
+ * as soon as it is stored. */
+static void limit_events(struct options *options)
+{
+    uint64_t data_max = options->quota_bytes / QUOTA_EVENTS;
+    if (options->event_data_max <= data_max)
+        return;
+    options->event_data_max = (uint32_t)data_max;
+    log_warning("limited", "option=--event-data-max bytes=%u reason=\"a quarter of --quota\"",
+                options->event_data_max);
+}
+
 int main(int argc, char **argv)
 {
     static struct daemon daemon = {
@@ -371,6 +384,7 @@ int main(int argc, char **argv)
         .signal_fd = -1,
     };
     options_parse(&daemon.options, argc, argv);
+    limit_events(&daemon.options);
     last_words_init("time=- level=error event=crashed reason=\"a signal: either the database is "
                     "damaged, or the program has an error\" signal=",
                     0);

@@ -70,8 +70,8 @@ static const struct argp_option table[] = {
      0},
     {"quota", KEY_QUOTA, "BYTES", 0,
      "Maximum size of the database. Near it, the oldest events are deleted; then the sessions "
-     "that have been idle longest expire. Deleting may need a quarter and 128M more (default 4G; "
-     "K, M and G are powers of 1,024, in all options)",
+     "that have been idle longest expire. The file may become a quarter and 128M larger, since "
+     "deleting needs room (default 4G; K, M and G are powers of 1,024, in all options)",
      0},
     {"retention-events", KEY_RETENTION_EVENTS, "N", 0,
      "Keep the newest N events of a session (default 65536; 0: no limit)", 0},
@@ -97,7 +97,7 @@ static const struct argp_option table[] = {
      "Forget a producer id when nothing was received from it for TIME (default 7d; 0: never)", 0},
     {"producers", KEY_PRODUCERS, "N", 0, "Maximum number of known producer ids (default 65536)", 0},
     {"event-data-max", KEY_EVENT_DATA_MAX, "BYTES", 0,
-     "Maximum size of an event's data (default 4 MiB, at most 16 MiB)", 0},
+     "Maximum size of an event's data (default 4M, at most 16M and a quarter of --quota)", 0},
     {"window", KEY_WINDOW, "IDS", 0,
      "Number of recent ids per session among which duplicates are found (default 128, at most "
      "16384)",

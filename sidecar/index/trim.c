@@ -331,8 +331,10 @@ static bool keep(const void *owner, uint64_t position)
 
 static spn_err write_entries(struct trim *trim, size_t count_max, size_t *ret_count)
 {
+    struct journal_deletion deletion = {.count_max = count_max, .bytes_max = UINT64_MAX};
     spn_err err = journal_delete_entries(trim->journal, trim->now.position, trim->segment.last,
-                                         keep, trim, count_max, &trim->now.position, ret_count);
+                                         keep, trim, &deletion, &trim->now.position);
+    *ret_count = deletion.count;
     if (err == SPN_OK && trim->now.position > trim->segment.last)
         trim->now.phase = BLOCKS;
     return err;
@@ -383,38 +385,35 @@ void trim_settle(struct trim *trim, bool committed)
 /* Deletes one kind of thing from the oldest segment: entries while it has any, then blocks. If the
  * segment's record is damaged, its entries are not known: they go with those of the segment after
  * it. */
-static spn_err drop_some(struct journal *journal, size_t count_max, size_t *ret_count)
+static spn_err drop_some(struct journal *journal, struct journal_deletion *deletion)
 {
     uint32_t number;
     struct record_segment segment;
     uint64_t oldest, next;
-    *ret_count = 0;
+    size_t blocks;
     spn_err err = journal_oldest_segment(journal, &number, &segment);
     bool damaged = err == SPN_E_CORRUPT;
     if (err != SPN_OK && !damaged)
         return err;
     err = journal_oldest_entry(journal, &oldest);
     if (err == SPN_OK && !damaged && oldest <= segment.last)
-        return journal_delete_entries(journal, oldest, segment.last, NULL, NULL, count_max, &next,
-                                      ret_count);
+        return journal_delete_entries(journal, oldest, segment.last, NULL, NULL, deletion, &next);
     if (err != SPN_OK && err != SPN_E_END)
         return err;
-    err = journal_delete_segment(journal, number, count_max, ret_count);
-    if (err == SPN_OK && *ret_count == 0)
-        *ret_count = 1; /* its record */
+    err = journal_delete_segment(journal, number, deletion->count_max - deletion->count, &blocks);
+    if (err == SPN_OK)
+        deletion->count += blocks > 0 ? blocks : 1; /* its record */
     return err;
 }
 
-spn_err trim_oldest(struct journal *journal, size_t count_max, size_t *ret_count)
+spn_err trim_oldest(struct journal *journal, struct journal_deletion *deletion)
 {
     spn_err err = SPN_OK;
-    *ret_count = 0;
-    while (err == SPN_OK && *ret_count < count_max) {
-        size_t count;
-        err = drop_some(journal, count_max - *ret_count, &count);
-        *ret_count += count;
-        if (count == 0)
-            break;
+    bool some = true;
+    while (err == SPN_OK && some && !journal_deletion_is_over(deletion)) {
+        size_t before = deletion->count;
+        err = drop_some(journal, deletion);
+        some = deletion->count > before;
     }
     return err == SPN_E_END ? SPN_OK : err;
 }

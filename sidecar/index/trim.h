@@ -49,8 +49,8 @@ spn_err trim_write(struct trim *trim, size_t count_max, size_t *ret_trimmed) SPN
  * last call, nothing happens. */
 void trim_settle(struct trim *trim, bool committed);
 
-/* Inside the journal's transaction: deletes the oldest entries and blocks, at most count_max.
- * *ret_count 0: nothing may be deleted. */
-spn_err trim_oldest(struct journal *journal, size_t count_max, size_t *ret_count) SPN_MUST_USE;
+/* Inside the journal's transaction: deletes the oldest entries and blocks until the deletion is
+ * over. Blocks count as entries without bytes. deletion->count 0: nothing may be deleted. */
+spn_err trim_oldest(struct journal *journal, struct journal_deletion *deletion) SPN_MUST_USE;
 
 #endif

@@ -127,13 +127,26 @@ spn_err journal_get_entry(struct journal *journal, uint64_t position,
 
 /* -- deleting, in the writer's transaction: what is not there counts as deleted ---------------- */
 
-/* Deletes entries of the log from `from` to `to`, oldest first, at most count_max. Entries for
- * which keep (may be NULL) returns true stay. Looks at 8 * count_max entries at most. *ret_next:
- * where to go on; above `to` when all were looked at. */
+/* How much may be deleted, and how much was. */
+struct journal_deletion {
+    size_t count_max;
+    uint64_t bytes_max; /* of entries; the one that reaches it is deleted too */
+    size_t count;
+    uint64_t bytes;
+};
+
+static inline bool journal_deletion_is_over(const struct journal_deletion *deletion)
+{
+    return deletion->count >= deletion->count_max || deletion->bytes >= deletion->bytes_max;
+}
+
+/* Deletes entries of the log from `from` to `to`, oldest first, until the deletion is over, and
+ * adds them to it. Entries for which keep (may be NULL) returns true stay. Looks at 8 * count_max
+ * entries at most. *ret_next: where to go on; above `to` when all were looked at. */
 spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t to,
                                bool (*keep)(const void *owner, uint64_t position),
-                               const void *owner, size_t count_max, uint64_t *ret_next,
-                               size_t *ret_count) SPN_MUST_USE;
+                               const void *owner, struct journal_deletion *deletion,
+                               uint64_t *ret_next) SPN_MUST_USE;
 spn_err journal_delete_block(struct journal *journal, uint32_t segment, uint64_t epoch,
                              uint64_t first_seq) SPN_MUST_USE;
 /* Deletes a segment's blocks, at most count_max, and its record with the last of them. *ret_count

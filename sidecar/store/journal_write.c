@@ -310,31 +310,33 @@ static bool is_lost(uint64_t position, MDB_val value)
 
 spn_err journal_delete_entries(struct journal *journal, uint64_t from, uint64_t to,
                                bool (*keep)(const void *owner, uint64_t position),
-                               const void *owner, size_t count_max, uint64_t *ret_next,
-                               size_t *ret_count)
+                               const void *owner, struct journal_deletion *deletion,
+                               uint64_t *ret_next)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key = val(&from, sizeof(from));
     MDB_val value = {0};
-    size_t looks =
-        count_max < SIZE_MAX / LOOKS_PER_DELETION ? count_max * LOOKS_PER_DELETION : SIZE_MAX;
+    size_t looks = deletion->count_max < SIZE_MAX / LOOKS_PER_DELETION
+                       ? deletion->count_max * LOOKS_PER_DELETION
+                       : SIZE_MAX;
 
     assert(journal->txn);
-    *ret_count = 0;
     *ret_next = from;
     if (journal->failed != SPN_OK)
         return journal->failed;
     int rc = mdb_cursor_open(journal->txn, journal->dbi[TABLE_LOG], &cursor);
     if (rc == 0)
         rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    while (rc == 0 && *ret_count < count_max && looks-- > 0) {
+    while (rc == 0 && !journal_deletion_is_over(deletion) && looks-- > 0) {
         uint64_t position = number_of_key(key);
         *ret_next = position;
         if (position > to)
             break;
         if (!keep || !(is_lost(position, value) || keep(owner, position))) {
+            size_t size = value.mv_size;
             rc = mdb_cursor_del(cursor, 0);
-            *ret_count += rc == 0 ? 1 : 0;
+            deletion->count += rc == 0 ? 1 : 0;
+            deletion->bytes += rc == 0 ? size : 0;
         }
         *ret_next = position + 1;
         if (rc == 0)

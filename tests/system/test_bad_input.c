@@ -513,6 +513,33 @@ static void recorder_tells_of_what_is_too_large(struct stage *stage)
     event_list_release(&got);
 }
 
+/* An event that the quota has no room for would be deleted as soon as it is stored. */
+static void quota_limits_the_size_of_events(struct stage *stage)
+{
+    struct stage_daemon options = {.more = {"--quota", "4M"}};
+    char text[] = "id: 1\ndata: small\n\n";
+    const char *words[] = {"record", "s", NULL};
+    enum { LIMIT = 1 << 20 };
+    char *large = stage_keep(stage, malloc(LIMIT + 64));
+    int head = snprintf(large, 64, "id: 2\ndata: ");
+    memset(large + head, '.', LIMIT + 1);
+    memcpy(large + head + LIMIT + 1, "\n\n", 2);
+    stage_start(stage, &options);
+    spn_client *client;
+    assert_int_equal(spn_client_open(&client, NULL, ASK_MS, NULL, 0), SPN_OK);
+    assert_int_equal(spn_client_data_max(client), LIMIT);
+    spn_client_close(client);
+    struct outcome done = stage_run_words(stage, words, (struct spn_bytes){text, sizeof(text) - 1});
+    stage_expect_code(&done, 0);
+    done = stage_run_words(stage, words, (struct spn_bytes){large, (size_t)head + LIMIT + 3});
+    stage_expect_code(&done, 1);
+    if (!strstr(done.err, "1048576 bytes"))
+        fail_msg("which limit? %s", done.err);
+    done = stage_run(stage, "info", "s", NULL);
+    if (!strstr(done.out, "1, from seq 1"))
+        fail_msg("the small one was stored, and nothing else: %s", done.out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +552,7 @@ int main(void)
         STAGE_TEST(no_sidecar_is_told),
         STAGE_TEST(library_refuses_before_it_sends),
         STAGE_TEST(recorder_tells_of_what_is_too_large),
+        STAGE_TEST(quota_limits_the_size_of_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

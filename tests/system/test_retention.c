@@ -622,6 +622,35 @@ static void expect_all_served(struct stage *stage, const struct flood *flood, ui
     process_kill(daemon);
 }
 
+/* A step deleted a thousand events however large they were: of twelve that were retained, none was
+ * left, the newest among them. */
+static void no_more_large_events_go_than_must(struct stage *stage)
+{
+    enum { LARGE = 40, LARGE_BYTES = 1000000, RETAINED_LEAST = 9 };
+    static const struct stage_daemon options = {.more = {"--quota", "16M"}};
+    struct spn_session_info info;
+    struct feeder feeder;
+    uint64_t fewest = LARGE;
+    char *data = stage_keep(stage, malloc(LARGE_BYTES + 1));
+    memset(data, '.', LARGE_BYTES);
+    data[LARGE_BYTES] = '\0';
+    stage_start(stage, &options);
+    feeder_open(&feeder);
+    spn_client *client = onlooker_client();
+    for (uint64_t seq = 1; seq <= LARGE; seq++) {
+        feeder_put(&feeder, "s", NULL, data);
+        assert_int_equal(feeder_settle(&feeder).stored, 1);
+        assert_int_equal(spn_get_session(client, spn_text("s"), ONLOOKER_ASK_MS, &info), SPN_OK);
+        uint64_t retained = seq + 1 - info.first_seq;
+        fewest = seq >= RETAINED_LEAST && retained < fewest ? retained : fewest;
+        assert_true(retained >= (seq < RETAINED_LEAST ? seq : RETAINED_LEAST));
+    }
+    print_message("%llu events of 1 MB are retained at least\n", (unsigned long long)fewest);
+    assert_true(info.first_seq > 1); /* some had to go */
+    spn_client_close(client);
+    feeder_close(&feeder);
+}
+
 /* Killed again and again while it deletes for every event it takes. */
 static void killed_while_trimming(struct stage *stage)
 {
@@ -746,6 +775,7 @@ int main(int argc, char **argv)
         STAGE_TEST(stalled_reader_gets_what_is_retained),
         STAGE_TEST(live_reader_is_told_of_gaps),
         STAGE_TEST(quota_holds),
+        STAGE_TEST(no_more_large_events_go_than_must),
         STAGE_TEST(killed_while_trimming),
     };
     const struct CMUnitTest long_tests[] = {

@@ -586,23 +586,26 @@ static const struct window_row {
     {"5FW5FW5FW", {2, 7}, {.bytes_max = 800}, SPN_E_CORRUPT, 9},
 };
 
+static void delete_entries(uint64_t from, uint64_t to, size_t *ret_count)
+{
+    struct journal_deletion all = {.count_max = SIZE_MAX, .bytes_max = UINT64_MAX};
+    uint64_t next;
+    assert_int_equal(journal_delete_entries(rig.journal, from, to, NULL, NULL, &all, &next),
+                     SPN_OK);
+    *ret_count = all.count;
+}
+
 static void cut_out(const struct cut *cut)
 {
-    uint64_t next;
     size_t count;
     if (cut->from == 0)
         return;
     rig_commit(&rig);
     assert_int_equal(journal_begin(rig.journal), SPN_OK);
     if (cut->from == 1)
-        assert_int_equal(journal_delete_entries(rig.journal, 0, of->events[0].position - 1, NULL,
-                                                NULL, SIZE_MAX, &next, &count),
-                         SPN_OK);
+        delete_entries(0, of->events[0].position - 1, &count);
     for (uint64_t seq = cut->from; seq <= cut->to; seq++) {
-        uint64_t position = of->events[seq - 1].position;
-        assert_int_equal(
-            journal_delete_entries(rig.journal, position, position, NULL, NULL, 1, &next, &count),
-            SPN_OK);
+        delete_entries(of->events[seq - 1].position, of->events[seq - 1].position, &count);
         assert_int_equal(count, 1);
     }
     assert_int_equal(journal_commit(rig.journal), SPN_OK);

@@ -705,13 +705,13 @@ static uint64_t front(void)
 
 static size_t drop(size_t count_max, bool commit)
 {
-    size_t count = 99;
+    struct journal_deletion deletion = {.count_max = count_max, .bytes_max = UINT64_MAX};
     assert_int_equal(journal_begin(rig.journal), SPN_OK);
-    assert_int_equal(trim_oldest(rig.journal, count_max, &count), SPN_OK);
+    assert_int_equal(trim_oldest(rig.journal, &deletion), SPN_OK);
     if (commit)
         assert_int_equal(journal_commit(rig.journal), SPN_OK);
     journal_abort(rig.journal);
-    return count;
+    return deletion.count;
 }
 
 /* What is behind the front can be read as before. */

@@ -63,14 +63,13 @@ static void grow(void)
 static void trim(uint64_t from, uint64_t to)
 {
     uint64_t next;
-    size_t count;
+    struct journal_deletion deletion = {.count_max = POSITIONS_MAX, .bytes_max = UINT64_MAX};
     struct record_meta meta = *journal_meta(rig.journal);
     meta.checkpoint = newest(); /* nothing above it is ever trimmed */
     assert_int_equal(journal_begin(rig.journal), SPN_OK);
     assert_int_equal(journal_put_meta(rig.journal, &meta), SPN_OK);
-    assert_int_equal(
-        journal_delete_entries(rig.journal, from, to, NULL, NULL, POSITIONS_MAX, &next, &count),
-        SPN_OK);
+    assert_int_equal(journal_delete_entries(rig.journal, from, to, NULL, NULL, &deletion, &next),
+                     SPN_OK);
     assert_int_equal(journal_commit(rig.journal), SPN_OK);
     for (uint64_t at = from; at <= to; at++)
         states[at] = GONE;

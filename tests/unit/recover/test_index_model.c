@@ -356,14 +356,16 @@ static uint64_t oldest_entry(void)
 
 static void take_for_quota(void)
 {
-    size_t count;
+    struct journal_deletion deletion = {.count_max = 1 + any(400), .bytes_max = UINT64_MAX};
     if (!by_quota)
         return;
+    if (one_in(2))
+        deletion.bytes_max = 1 + any(20000);
     begin();
-    assert_int_equal(trim_oldest(rig.journal, 1 + any(400), &count), SPN_OK);
+    assert_int_equal(trim_oldest(rig.journal, &deletion), SPN_OK);
     bool well = commit();
     trim_cancel(trim);
-    if (!well || count == 0)
+    if (!well || deletion.count == 0)
         return;
     /* What is in front of it now went for the quota, or by the rule before. */
     taken = more(taken, oldest_entry());

@@ -1870,6 +1870,8 @@ static void readers_in_other_threads(void **state)
 /* -- deleting ---------------------------------------------------------------------------------- */
 
 /* The log has positions 1 to `last`. */
+enum { ENTRY_SIZE = 25 }; /* of one that append writes; the first has a byte less */
+
 static const struct delete_row {
     const char *name;
     uint64_t last, from, to;
@@ -1877,24 +1879,29 @@ static const struct delete_row {
     size_t count_max;
     uint64_t next;
     size_t count;
-    uint64_t left; /* entries */
+    uint64_t left;      /* entries */
+    uint64_t bytes_max; /* 0: no limit */
 } delete_rows[] = {
-    {"nothing is there", 0, 1, 9, 0, 99, 10, 0, 0},
-    {"all of it", 9, 1, 9, 0, 99, 10, 9, 0},
-    {"from the middle", 9, 4, 9, 0, 99, 10, 6, 3},
-    {"up to the middle", 9, 1, 5, 0, 99, 6, 5, 4},
-    {"in the middle", 9, 4, 5, 0, 99, 6, 2, 7},
-    {"one entry", 9, 4, 4, 0, 99, 5, 1, 8},
-    {"behind the end", 9, 20, 30, 0, 99, 31, 0, 9},
-    {"as many as there are", 9, 1, 9, 0, 9, 10, 9, 0},
-    {"fewer than there are", 9, 1, 9, 0, 4, 5, 4, 5},
-    {"none", 9, 1, 9, 0, 0, 1, 0, 9},
-    {"every third stays", 9, 1, 9, 3, 99, 10, 6, 3},
-    {"all stay", 9, 1, 9, 1, 99, 10, 0, 9},
-    {"those that stay do not count", 9, 1, 9, 3, 4, 6, 4, 5},
-    {"over many pages", 5000, 1, 5000, 0, 9999, 5001, 5000, 0},
-    {"over many pages, every tenth stays", 5000, 1, 5000, 10, 9999, 5001, 4500, 500},
-    {"over many pages, a thousand", 5000, 1, 4999, 10, 1000, 1112, 1000, 4000},
+    {"nothing is there", 0, 1, 9, 0, 99, 10, 0, 0, 0},
+    {"all of it", 9, 1, 9, 0, 99, 10, 9, 0, 0},
+    {"from the middle", 9, 4, 9, 0, 99, 10, 6, 3, 0},
+    {"up to the middle", 9, 1, 5, 0, 99, 6, 5, 4, 0},
+    {"in the middle", 9, 4, 5, 0, 99, 6, 2, 7, 0},
+    {"one entry", 9, 4, 4, 0, 99, 5, 1, 8, 0},
+    {"behind the end", 9, 20, 30, 0, 99, 31, 0, 9, 0},
+    {"as many as there are", 9, 1, 9, 0, 9, 10, 9, 0, 0},
+    {"fewer than there are", 9, 1, 9, 0, 4, 5, 4, 5, 0},
+    {"none", 9, 1, 9, 0, 0, 1, 0, 9, 0},
+    {"every third stays", 9, 1, 9, 3, 99, 10, 6, 3, 0},
+    {"all stay", 9, 1, 9, 1, 99, 10, 0, 9, 0},
+    {"those that stay do not count", 9, 1, 9, 3, 4, 6, 4, 5, 0},
+    {"over many pages", 5000, 1, 5000, 0, 9999, 5001, 5000, 0, 0},
+    {"over many pages, every tenth stays", 5000, 1, 5000, 10, 9999, 5001, 4500, 500, 0},
+    {"over many pages, a thousand", 5000, 1, 4999, 10, 1000, 1112, 1000, 4000, 0},
+    {"bytes end it with the entry that reaches them", 9, 1, 9, 0, 99, 2, 1, 8, 1},
+    {"bytes end it in the middle", 9, 1, 9, 0, 99, 4, 3, 6, 2 * ENTRY_SIZE + 1},
+    {"bytes are no more than enough", 9, 1, 9, 0, 99, 3, 2, 7, 2 * ENTRY_SIZE - 1},
+    {"more bytes than there are", 9, 1, 9, 0, 99, 10, 9, 0, 10 * ENTRY_SIZE},
 };
 
 static bool keep_multiples(const void *owner, uint64_t position)
@@ -1918,15 +1925,19 @@ static void run_delete(void **state)
     const struct delete_row *row = *state;
     struct journal *journal = open_journal();
     uint64_t next = 0;
-    size_t count = 99;
     append_commit(journal, 1, row->last);
     for (int commit = 0; commit < 2; commit++) { /* first it comes to nothing */
         assert_int_equal(journal_begin(journal), SPN_OK);
+        struct journal_deletion deletion = {.count_max = row->count_max,
+                                            .bytes_max =
+                                                row->bytes_max > 0 ? row->bytes_max : UINT64_MAX};
         assert_int_equal(journal_delete_entries(journal, row->from, row->to,
                                                 row->keep ? keep_multiples : NULL, &row->keep,
-                                                row->count_max, &next, &count),
+                                                &deletion, &next),
                          SPN_OK);
-        assert_int_equal(count, row->count);
+        assert_int_equal(deletion.count, row->count);
+        assert_in_range(deletion.bytes, row->count * (ENTRY_SIZE - 1),
+                        row->count * (ENTRY_SIZE + 2));
         assert_int_equal(next, row->next);
         /* The log goes on as if nothing had been. */
         assert_int_equal(append(journal, row->last + 1), SPN_OK);
@@ -1957,15 +1968,22 @@ static void a_deletion_walked_over_all_that_stays(void **state)
     append_commit(journal, 1, ALL);
     assert_int_equal(journal_begin(journal), SPN_OK);
     for (uint64_t calls = 1; next <= ALL; calls++) {
-        size_t count = 99;
-        assert_int_equal(journal_delete_entries(journal, next, ALL, keep_multiples, &keep,
-                                                COUNT_MAX, &next, &count),
-                         SPN_OK);
-        assert_int_equal(count, 0);
+        struct journal_deletion deletion = {.count_max = COUNT_MAX, .bytes_max = UINT64_MAX};
+        assert_int_equal(
+            journal_delete_entries(journal, next, ALL, keep_multiples, &keep, &deletion, &next),
+            SPN_OK);
+        assert_int_equal(deletion.count, 0);
         assert_int_equal(next, calls * LOOKS < ALL ? calls * LOOKS + 1 : ALL + 1);
     }
     journal_abort(journal);
     journal_close(journal);
+}
+
+static spn_err delete_all(struct journal *journal, uint64_t from, uint64_t to)
+{
+    struct journal_deletion all = {.count_max = SIZE_MAX, .bytes_max = UINT64_MAX};
+    uint64_t next;
+    return journal_delete_entries(journal, from, to, NULL, NULL, &all, &next);
 }
 
 /* What came to disk is durable, also when it was trimmed. */
@@ -1973,18 +1991,16 @@ static void newest_of_a_trimmed_log(void **state)
 {
     (void)state;
     struct journal *journal = open_journal();
-    uint64_t next;
-    size_t count;
     append_commit(journal, 1, 9);
     struct record_meta meta = {.checkpoint = 7, .next_position = 8};
     assert_int_equal(journal_begin(journal), SPN_OK);
     assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
-    assert_int_equal(journal_delete_entries(journal, 1, 7, NULL, NULL, 99, &next, &count), SPN_OK);
+    assert_int_equal(delete_all(journal, 1, 7), SPN_OK);
     assert_int_equal(journal_commit(journal), SPN_OK);
     struct journal_reader *reader = open_reader(journal);
     assert_int_equal(journal_reader_newest(reader), 9);
     assert_int_equal(journal_begin(journal), SPN_OK);
-    assert_int_equal(journal_delete_entries(journal, 1, 9, NULL, NULL, 99, &next, &count), SPN_OK);
+    assert_int_equal(delete_all(journal, 1, 9), SPN_OK);
     assert_int_equal(journal_commit(journal), SPN_OK);
     next_snapshot(reader);
     assert_int_equal(journal_reader_newest(reader), 7); /* as far as anybody can tell */
