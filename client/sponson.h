@@ -340,7 +340,7 @@ struct spn_counters {
     uint64_t lost;         /* also events that were lost after you had fetched their result. Above 0
                               with level durable: the sidecar's database was replaced by an older
                               copy, or by another one; spn_client_detail describes it */
-    uint64_t resent;       /* events sent more than once */
+    uint64_t resent;       /* events sent more than once, refused ones too */
     uint64_t backpressure; /* publish calls that found the window full until their timeout */
     uint64_t unacknowledged; /* without a result yet; with level none: not sent yet */
     uint64_t pending;  /* of the unacknowledged: held back without a ticket; see latest_only */
@@ -352,7 +352,7 @@ SPN_API struct spn_counters spn_producer_counters(const spn_producer *producer);
 /* Flushes for up to timeout_ms, then frees the producer whatever the outcome. If nothing is
  * outstanding, the sidecar is informed that a random id is no longer used. *ret_unacknowledged is
  * the number of events without a result (the pointer may be NULL). SPN_E_TIMEOUT: there were some.
- * Takes NULL. */
+ * SPN_E_FENCED: somebody else opened the same id. Takes NULL. */
 SPN_API spn_err spn_producer_close(spn_producer *producer, int timeout_ms,
                                    uint64_t *ret_unacknowledged);
 

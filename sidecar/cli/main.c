@@ -99,7 +99,8 @@ int main(int argc, char **argv)
     argp_program_version = "sponson " SPN_VERSION;
     argv[0] = (char[]){"sponson"};
     static char help[] = "--help";
-    if (argc > 1 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0))
+    if (argc > 1 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0 ||
+                     strcmp(argv[1], "--usage") == 0)) /* argp's would list verbs as options */
         argv[1] = help;
     if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &found) != 0)
         return CLI_USAGE;

@@ -38,8 +38,8 @@ static const struct argp argp = {
     .doc =
         "Print the event id that is in force at a session's end, as far as the session is on disk. "
         "An app that writes the session to a browser continues after this id. If the session has "
-        "no events, or its last id was reset, there is no such id: nothing is printed, or with "
-        "--json null as last_event_id.",
+        "no events, or its last id was reset, there is no such id: standard output stays "
+        "empty, or has null as last_event_id with --json.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 

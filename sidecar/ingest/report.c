@@ -69,7 +69,7 @@ void report_damage(struct report *report, uint64_t reads, uint64_t now_ns)
         return;
     log_error("damaged",
               "code=SPN_E_CORRUPT reads=%llu reason=\"a part of the database is damaged: requests "
-              "that need it get this code, others are served; sponson dump shows where\"",
+              "that need it get this code, others are served; sponson dump counts it\"",
               (unsigned long long)reads);
     report->damaged = reads;
     report->damaged_ns = now_ns;
