@@ -47,6 +47,10 @@ static spn_err try_open(const char *dir, struct journal **ret_journal, bool *ret
     for (int tries = 0;; tries++) {
         errno = 0;
         spn_err err = journal_open(ret_journal, &options);
+        if (err == SPN_OK && journal_lacks_meta(*ret_journal)) {
+            cli_error("meta", "damaged: what was deleted or is no longer retained may be shown");
+            *ret_whole = false;
+        }
         if (err != SPN_E_IN_USE || errno != EAGAIN || tries == PIDS_MAX || !take_other_pid())
             return err;
     }

@@ -117,7 +117,16 @@ int journal_begin_read(struct journal *journal, MDB_txn **txn)
     return rc == 0 ? journal_begin_or_renew(journal, txn) : rc;
 }
 
-static spn_err read_meta(const struct journal *journal, MDB_txn *txn, struct record_meta *ret_meta)
+/* A reader of what is left goes on without it: no rule hides events, and what the index has is not
+ * taken for complete. */
+static spn_err do_without_meta(struct journal *journal, struct record_meta *ret_meta)
+{
+    journal->meta_damaged = true;
+    *ret_meta = (struct record_meta){.format = RECORD_FORMAT, .next_position = 1};
+    return SPN_OK;
+}
+
+static spn_err read_meta(struct journal *journal, MDB_txn *txn, struct record_meta *ret_meta)
 {
     MDB_val key = val(JOURNAL_META_KEY, sizeof(JOURNAL_META_KEY));
     MDB_val value = {0};
@@ -134,9 +143,16 @@ static spn_err read_meta(const struct journal *journal, MDB_txn *txn, struct rec
         return journal_fail_with(err, "meta",
                                  "written by an older version of this program: dump it with that "
                                  "version, and record the events again with this one");
+    if (err == SPN_E_CORRUPT && journal->read_only)
+        return do_without_meta(journal, ret_meta);
     if (err != SPN_OK)
         return journal_fail_with(err, "meta", "damaged, or not written by this program");
     return SPN_OK;
+}
+
+bool journal_lacks_meta(const struct journal *journal)
+{
+    return journal->meta_damaged;
 }
 
 /* Opens the tables that must be there, meta first. So another program's database and a newer format

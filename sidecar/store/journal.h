@@ -47,6 +47,10 @@ spn_err journal_open(struct journal **ret_journal,
                      const struct journal_options *options) SPN_MUST_USE;
 void journal_close(struct journal *journal); /* takes NULL */
 
+/* Whether the value of meta is damaged. A read-only journal is opened all the same, without a rule
+ * of retention; for a writable one that is SPN_E_CORRUPT. */
+bool journal_lacks_meta(const struct journal *journal);
+
 /* For a caller that reads what is left of a database. Call it before journal_open, which may fail
  * on what is missing. SPN_E_CORRUPT: the file ends before its last page (the detail has both
  * sizes), or its last page is not known. A writable open fails then. */

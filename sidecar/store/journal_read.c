@@ -142,7 +142,9 @@ static spn_err look_around(struct journal_reader *reader)
     if (err != SPN_OK)
         return err;
     err = record_get_meta(bytes_of(value), &reader->meta);
-    if (err != SPN_OK)
+    if (err == SPN_E_CORRUPT && reader->journal->meta_damaged)
+        reader->meta = reader->journal->now.meta;
+    else if (err != SPN_OK)
         return journal_fail_with(err, "meta", "damaged");
     /* Entries up to the checkpoint may have been trimmed, but they were on disk. */
     reader->newest = reader->meta.checkpoint;

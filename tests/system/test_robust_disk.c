@@ -541,6 +541,14 @@ static void record_many(struct stage *stage)
     stage_expect_code(&recorded, 0);
 }
 
+static int dumped(const struct outcome *dump)
+{
+    int count = 0;
+    for (const char *at = dump->out; (at = strstr(at, "\"session\":\"s\"")) != NULL; at++)
+        count++;
+    return count;
+}
+
 /* What is before the damaged end may be all that is left. */
 static void a_dump_has_what_is_before_a_damaged_end(struct stage *stage)
 {
@@ -552,15 +560,36 @@ static void a_dump_has_what_is_before_a_damaged_end(struct stage *stage)
         struct outcome dump =
             with_name ? stage_run(stage, "dump", "--session", "s") : stage_run(stage, "dump");
         stage_expect_code(&dump, 1);
-        int count = 0;
-        for (const char *at = dump.out; (at = strstr(at, "\"session\":\"s\"")) != NULL; at++)
-            count++;
+        int count = dumped(&dump);
         if (count < MANY / 2 || count >= MANY)
             fail_msg("%d events of %d are dumped", count, MANY);
         assert_non_null(strstr(dump.err, "damaged"));
     }
     struct outcome list = stage_run(stage, "sessions", "--data-dir", stage->data_dir);
     assert_non_null(strstr(list.out, "s\n"));
+}
+
+/* One bit of it, and nothing of a whole log was to be had. A start still refuses. */
+static void a_dump_does_without_meta(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record_many(stage);
+    assert_int_equal(stage_stop(daemon), 0);
+    damage(stage->data_dir, "meta", 0);
+    for (int with_name = 0; with_name < 2; with_name++) {
+        struct outcome dump =
+            with_name ? stage_run(stage, "dump", "--session", "s") : stage_run(stage, "dump");
+        stage_expect_code(&dump, 1);
+        assert_int_equal(dumped(&dump), MANY);
+        assert_non_null(strstr(dump.err, "meta: damaged"));
+    }
+    struct outcome list = stage_run(stage, "sessions", "--data-dir", stage->data_dir);
+    stage_expect_code(&list, 1);
+    assert_non_null(strstr(list.out, "s\n"));
+    int ready_fd;
+    (void)stage_begin(stage, NULL, &ready_fd);
+    assert_false(stage_is_ready(ready_fd, until_in(STAGE_WAIT_MS)));
+    assert_non_null(strstr(stage_log(stage), "meta: damaged"));
 }
 
 /* And a replay gives what it can before it says that the rest does not read. */
@@ -756,6 +785,7 @@ int main(void)
         STAGE_TEST(a_damaged_session_is_not_another_programs),
         STAGE_TEST(dump_without_rows_says_that_some_may_be_deleted),
         STAGE_TEST(a_dump_has_what_is_before_a_damaged_end),
+        STAGE_TEST(a_dump_does_without_meta),
         STAGE_TEST(a_replay_has_what_is_before_the_damage),
         STAGE_TEST(dump_beside_a_daemon_of_the_same_pid),
         STAGE_TEST(duplicates_leave_the_checkpoint),
