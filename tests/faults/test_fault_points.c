@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_fault_points: the daemon dies at named places, over and over.
  *
- * A row is one of the points of sidecar/base/kill_point.h. Under load, a daemon that was told to dies
- * when it comes by the point for the Nth time, N chosen at random, and another one takes its place.
- * For points of recovery it is a daemon on the disk of one that was killed, or that died at another
- * point. At the end every event is there, once and in order, and the index says the same as the
- * log. Where retention hides the older ones so that there is something to trim, those that it keeps
- * are there, and the last daemon trims on.
+ * A row is one of the points of sidecar/base/kill_point.h. Under load, a daemon that was told to
+ * dies when it comes by the point for the Nth time, N chosen at random, and another one takes its
+ * place. For points of recovery it is a daemon on the disk of one that was killed, or that died at
+ * another point. At the end every event is there, once and in order, and the index says the same as
+ * the log. Where retention hides the older ones so that there is something to trim, those that it
+ * keeps are there, and the last daemon trims on.
  *
  * The two points around a segment that recovery itself writes need more than a generation behind
  * the checkpoint: such a disk is made once, and copied for every kill. */
