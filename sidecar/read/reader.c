@@ -31,7 +31,7 @@ static void take_message(struct reader *reader, struct message *message)
     case MESSAGE_GENERATION:
     case MESSAGE_STOP:
     case MESSAGE_IDLE:
-        assert(!"sent to the reader");
+        assert(false); /* they are not sent to the reader */
     }
 }
 
