@@ -1090,8 +1090,8 @@ static void turn(void)
 static bool is_settled(void)
 {
     uint64_t seqs[2] = {0, 0};
-    for (uint8_t i = 0; i < PRODUCERS; i++)
-        if (shared->producers[i].acked < numbers_of(i))
+    for (unsigned i = 0; i < PRODUCERS; i++)
+        if (shared->producers[i].acked < numbers_of((uint8_t)i))
             return false;
     for (size_t i = 0; i < SUBSCRIBERS; i++) {
         const struct subscriber *subscriber = &shared->subscribers[i];

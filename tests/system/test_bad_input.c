@@ -523,7 +523,7 @@ static void quota_limits_the_size_of_events(struct stage *stage)
     char *large = stage_keep(stage, malloc(LIMIT + 64));
     int head = snprintf(large, 64, "id: 2\ndata: ");
     memset(large + head, '.', LIMIT + 1);
-    memcpy(large + head + LIMIT + 1, "\n\n", 2);
+    memset(large + head + LIMIT + 1, '\n', 2);
     stage_start(stage, &options);
     spn_client *client;
     assert_int_equal(spn_client_open(&client, NULL, ASK_MS, NULL, 0), SPN_OK);
