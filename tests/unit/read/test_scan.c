@@ -114,7 +114,7 @@ static void check_next(struct scan *scan)
         assert_int_equal(found, SCAN_END);
         assert_int_equal(scan->position, before);
         seen.ends++;
-    } else if (states[next] == DAMAGED && next <= newest()) {
+    } else if (next <= newest() && states[next] == DAMAGED) {
         assert_int_equal(found, SCAN_DAMAGED);
         assert_int_equal(states[scan->position], DAMAGED);
         assert_int_not_equal(states[scan->position + 1], DAMAGED);
