@@ -32,7 +32,7 @@
 
 #include "base/clock.h"
 #include "base/link.h"
-#include "net/parcel.h"
+#include "net/outgoing.h"
 #include "base/peer.h"
 
 enum {

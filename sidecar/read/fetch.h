@@ -17,7 +17,7 @@
 
 #include "mail/question.h"
 #include "base/metrics.h"
-#include "net/parcel.h"
+#include "net/outgoing.h"
 #include "read/pump.h"
 
 struct fetch_options {

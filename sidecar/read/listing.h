@@ -15,7 +15,7 @@
 #include "mail/question.h"
 #include "base/clock.h"
 #include "read/opened_names.h"
-#include "net/parcel.h"
+#include "net/outgoing.h"
 #include "index/timeline.h"
 
 enum {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "net/parcel.h"
+#include "net/outgoing.h"
 
 #include <assert.h>
 #include <stdlib.h>
