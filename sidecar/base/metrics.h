@@ -50,7 +50,7 @@
     X(sessions_expired, "sponson_sessions_expired_total")                                          \
     X(sessions_expired_early, "sponson_sessions_expired_early_total")                              \
     X(sessions_evicted, "sponson_sessions_evicted_total")                                          \
-    X(hydrations, "sponson_hydrations_total")                                                      \
+    X(sessions_loaded, "sponson_sessions_loaded_total")                                            \
     X(tracker_bytes, "sponson_tracker_bytes")                                                      \
     X(producers, "sponson_producers")                                                              \
     X(producers_max, "sponson_producers_max")                                                      \

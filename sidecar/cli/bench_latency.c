@@ -51,10 +51,9 @@ static void put_figures(const struct bench *bench, struct bench_report *report,
     crew_add_up(&latency->crew, &result);
     bench_report_latency(report, "ack", &result.latency);
     bench_report_latency(report, "reader", &latency->reader.latency);
-    double behind = (double)hist_percentile(&latency->reader.latency, 50) -
-                    (double)hist_percentile(&result.latency, 50);
-    bench_report_figure(report, "reader_behind_ack_p50_us", "reader after ack", behind / 1000,
-                        "us");
+    double after = (double)hist_percentile(&latency->reader.latency, 50) -
+                   (double)hist_percentile(&result.latency, 50);
+    bench_report_figure(report, "reader_after_ack_p50_us", "reader after ack", after / 1000, "us");
     bench_report_count(report, "received", NULL, latency->reader.received);
     bench_put_rate(report, &result);
     bench_report_heading(report, "with");

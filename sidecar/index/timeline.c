@@ -445,9 +445,9 @@ spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
     return err;
 }
 
-spn_err timeline_hydrate(struct journal_reader *reader, const struct view *view,
-                         struct spn_bytes name, uint16_t window_max, const uint8_t *secret,
-                         uint64_t *ret_epoch, struct tracker **ret_tracker)
+spn_err timeline_load_tracker(struct journal_reader *reader, const struct view *view,
+                              struct spn_bytes name, uint16_t window_max, const uint8_t *secret,
+                              uint64_t *ret_epoch, struct tracker **ret_tracker)
 {
     struct timeline timeline = {.reader = reader};
     uint64_t epoch;

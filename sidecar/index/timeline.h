@@ -74,8 +74,8 @@ spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
 
 /* The same for the session of this view and name. *ret_epoch: the epoch that has the name on disk;
  * 0: none has, or it has ended since. *ret_tracker: only if that is the view's epoch. */
-spn_err timeline_hydrate(struct journal_reader *reader, const struct view *view,
-                         struct spn_bytes name, uint16_t window_max, const uint8_t *secret,
-                         uint64_t *ret_epoch, struct tracker **ret_tracker) SPN_MUST_USE;
+spn_err timeline_load_tracker(struct journal_reader *reader, const struct view *view,
+                              struct spn_bytes name, uint16_t window_max, const uint8_t *secret,
+                              uint64_t *ret_epoch, struct tracker **ret_tracker) SPN_MUST_USE;
 
 #endif

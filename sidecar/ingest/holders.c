@@ -78,7 +78,8 @@ static void give_producer(struct broker *broker, struct holder_question *questio
     if (!keeps)
         question->token = random_token(producers);
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
-    struct batch *batch = producer->written ? intake_record_batch(&broker->intake, producer) : NULL;
+    struct batch *batch =
+        producer->written ? intake_producer_batch(&broker->intake, producer) : NULL;
     if ((producer->written && !batch) ||
         producers_give(producers, producer, question->token) != SPN_OK) {
         batch_free(batch);

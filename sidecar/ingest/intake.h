@@ -70,7 +70,7 @@ spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_
                       struct batch **ret_batch) SPN_MUST_USE;
 
 /* A batch without events, which only writes the producer's record. NULL: out of memory. */
-struct batch *intake_record_batch(struct intake *intake, struct producer *producer);
+struct batch *intake_producer_batch(struct intake *intake, struct producer *producer);
 /* Ends the sessions of this list that are unchanged since their rows were written. NULL: there are
  * none, or out of memory (they are found again). There must be room for as many entries. */
 struct batch *intake_expire(struct intake *intake, const struct generation *frozen,

@@ -73,7 +73,7 @@ spn_err intake_write_record(struct batch *batch, const struct producer *producer
     return SPN_OK;
 }
 
-struct batch *intake_record_batch(struct intake *intake, struct producer *producer)
+struct batch *intake_producer_batch(struct intake *intake, struct producer *producer)
 {
     struct batch *batch = intake_new_batch(intake, producer, 0);
     if (!batch)

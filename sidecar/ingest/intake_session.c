@@ -54,8 +54,8 @@ static uint64_t closed_position(const struct generation *generation, const struc
 
 /* Ends an epoch by a delete or an expiry. Decisions from here on see it as gone; readers see it
  * until the end is on disk. SPN_E_NOMEM: nothing happened. */
-static spn_err end_life(struct taking *taking, uint32_t slot, struct spn_bytes name, uint64_t epoch,
-                        enum record_kind kind)
+static spn_err end_epoch(struct taking *taking, uint32_t slot, struct spn_bytes name,
+                         uint64_t epoch, enum record_kind kind)
 {
     struct intake *intake = taking->intake;
     struct broker_state *state = intake->state;
@@ -116,7 +116,7 @@ spn_err intake_take_delete(struct taking *taking, uint32_t i)
     if (err != SPN_OK)
         return err;
     struct tracker *tracker = taking->intake->state->sessions.slots[slot].tracker;
-    err = end_life(taking, slot, tracker_name(tracker), tracker->epoch, RECORD_DELETE);
+    err = end_epoch(taking, slot, tracker_name(tracker), tracker->epoch, RECORD_DELETE);
     if (err != SPN_OK)
         return err;
     tracker_clear(tracker);
@@ -159,7 +159,7 @@ struct batch *intake_expire(struct intake *intake, const struct generation *froz
         if (slot == SLOT_NONE)
             continue;
         struct spn_bytes name = {idle->sessions[i].name, idle->sessions[i].name_size};
-        if (end_life(&taking, slot, name, idle->sessions[i].epoch, RECORD_EXPIRE) != SPN_OK)
+        if (end_epoch(&taking, slot, name, idle->sessions[i].epoch, RECORD_EXPIRE) != SPN_OK)
             continue; /* the next walk finds it again */
         sessions_forget(&intake->state->sessions, slot);
     }

@@ -22,7 +22,7 @@ static void load_session(struct broker *broker, struct producer *producer, struc
     struct views views = broker_views(broker);
     views_fill(&views, slot, &load->view);
     sender_of(producer)->parking.loading++;
-    metrics_add(&broker->options->metrics->hydrations, 1);
+    metrics_add(&broker->options->metrics->sessions_loaded, 1);
     mailbox_put(broker->options->reader, &load->message);
 }
 
@@ -51,7 +51,7 @@ void loading_begin(struct broker *broker, struct producer *producer, uint32_t co
 }
 
 /* Takes the answer: the session's tracker, or that another epoch has the name (0: none has). */
-static void warm(struct broker *broker, struct load *load)
+static void take_tracker(struct broker *broker, struct load *load)
 {
     struct sessions *sessions = &broker->state->sessions;
     uint32_t slot;
@@ -60,7 +60,7 @@ static void warm(struct broker *broker, struct load *load)
     slot = load->epoch != 0 ? sessions_find_epoch(sessions, load->hash, load->epoch) : SLOT_NONE;
     if (slot != SLOT_NONE && load->tracker) {
         load->tracker->wanted = true;
-        sessions_warm(sessions, slot, load->tracker);
+        sessions_put_tracker(sessions, slot, load->tracker);
         load->tracker = NULL;
     } else if (slot != SLOT_NONE) {
         load_session(broker, load->waiting, load->name, load->hash, slot);
@@ -91,7 +91,7 @@ spn_err loading_end(struct broker *broker, struct load *load)
     if (load->err == SPN_E_CORRUPT)
         give_up(broker, load);
     if (load->err == SPN_OK)
-        warm(broker, load);
+        take_tracker(broker, load);
     else if (load->err == SPN_E_NOMEM)
         wait_for_memory(broker, producer);
     if (--sender_of(producer)->parking.loading == 0)

@@ -2,8 +2,8 @@
 #include "ingest/views.h"
 
 /* What the generations have of an epoch. slot: the one that they name. */
-static void fill_life(const struct views *views, const struct session *session, uint32_t slot,
-                      uint64_t epoch, struct view *view)
+static void fill_epoch(const struct views *views, const struct session *session, uint32_t slot,
+                       uint64_t epoch, struct view *view)
 {
     struct generation *generations[2] = {views->frozen, views->state->active};
     *view = (struct view){.epoch = epoch};
@@ -32,13 +32,13 @@ void views_fill(const struct views *views, uint32_t slot, struct view *view)
     uint64_t epoch = sessions_epoch(sessions, slot);
     *view = (struct view){.epoch = 0};
     if (epoch != 0) /* else the session was deleted */
-        fill_life(views, &sessions->slots[slot], slot, epoch, view);
+        fill_epoch(views, &sessions->slots[slot], slot, epoch, view);
 }
 
 /* An epoch whose end is not on disk, as far as the broker knows. */
 static void fill_ending(const struct views *views, const struct ending *ending, struct view *view)
 {
-    fill_life(views, &ending->session, ending->slot, ending->epoch, view);
+    fill_epoch(views, &ending->session, ending->slot, ending->epoch, view);
     view->ended_position = ending->position;
     if (ending->closed_position > 0)
         view->closed_position = ending->closed_position;

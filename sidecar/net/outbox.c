@@ -136,14 +136,14 @@ static void leave_bucket(struct outbox *outbox, struct outbox_peer *peer)
 static void drop_queue(struct outbox_peer *peer)
 {
     while (peer->first) {
-        struct parcel *next = peer->first->next;
-        parcel_free(peer->first);
+        struct outgoing *next = peer->first->next;
+        outgoing_free(peer->first);
         peer->first = next;
     }
     peer->end = &peer->first;
     if (peer->pack)
-        account_discharge(peer->account, PARCEL_COST + peer->pack_size);
-    parcel_free(peer->pack);
+        account_discharge(peer->account, OUTGOING_COST + peer->pack_size);
+    outgoing_free(peer->pack);
     peer->pack = NULL;
     peer->pack_size = peer->pack_room = 0;
     peer->pack_count = 0;
@@ -264,10 +264,10 @@ bool outbox_has_room(const struct outbox *outbox, const struct outbox_peer *peer
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
-static void append(struct outbox_peer *peer, struct parcel *parcel)
+static void append(struct outbox_peer *peer, struct outgoing *outgoing)
 {
-    *peer->end = parcel;
-    peer->end = &parcel->next;
+    *peer->end = outgoing;
+    peer->end = &outgoing->next;
 }
 
 /* Seals the pack and appends it to the queue as a message. SPN_E_NOMEM: the pack stays open. */
@@ -280,11 +280,11 @@ static spn_err close_pack(struct outbox_peer *peer)
     wire_put_deliveries(&out, peer->pack_count);
     assert(!out.bad);
     if (peer->pack_room > 2 * peer->pack_size) {
-        struct parcel *fitting = parcel_resize(peer->pack, peer->pack_size);
+        struct outgoing *fitting = outgoing_resize(peer->pack, peer->pack_size);
         peer->pack = fitting ? fitting : peer->pack;
         peer->pack_room = fitting ? peer->pack_size : peer->pack_room;
     }
-    spn_err err = parcel_seal(peer->pack, peer->pack_size, peer->account);
+    spn_err err = outgoing_seal(peer->pack, peer->pack_size, peer->account);
     if (err != SPN_OK)
         return err;
     append(peer, peer->pack);
@@ -295,16 +295,16 @@ static spn_err close_pack(struct outbox_peer *peer)
     return SPN_OK;
 }
 
-/* A parcel that was sent belongs to ZeroMQ, whose thread may free it at once. */
+/* A message that was sent belongs to ZeroMQ, whose thread may free it at once. */
 static spn_err send_first(struct outbox *outbox, struct outbox_peer *peer)
 {
-    struct parcel *parcel = peer->first;
-    struct parcel *next = parcel->next;
+    struct outgoing *outgoing = peer->first;
+    struct outgoing *next = outgoing->next;
     zmq_msg_t message;
-    parcel_take_message(parcel, &message);
+    outgoing_take_message(outgoing, &message);
     spn_err err = outbox->options.send(outbox->options.socket, &peer->peer, &message);
     if (err != SPN_OK) {
-        parcel_put_back(parcel, &message);
+        outgoing_put_back(outgoing, &message);
         return err;
     }
     peer->first = next;
@@ -361,20 +361,20 @@ static void charge(const struct outbox *outbox, struct outbox_peer *peer, size_t
     account_charge(peer->account, size);
 }
 
-spn_err outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
+spn_err outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct outgoing *outgoing,
                    size_t size)
 {
     spn_err err = check_room(outbox, peer, size);
     if (err == SPN_OK)
         err = close_pack(peer);
     if (err == SPN_OK)
-        err = parcel_seal(parcel, size, peer->account);
+        err = outgoing_seal(outgoing, size, peer->account);
     if (err != SPN_OK) {
-        parcel_free(parcel);
+        outgoing_free(outgoing);
         return err;
     }
-    charge(outbox, peer, PARCEL_COST + size);
-    append(peer, parcel);
+    charge(outbox, peer, OUTGOING_COST + size);
+    append(peer, outgoing);
     send_unless_stuck(outbox, peer);
     return peer->gone ? SPN_E_UNAVAILABLE : SPN_OK;
 }
@@ -389,7 +389,7 @@ static spn_err grow_pack(struct outbox_peer *peer, size_t size)
         return SPN_OK;
     size_t room = peer->pack_room * 2 > PACK_FIRST ? peer->pack_room * 2 : PACK_FIRST;
     room = need > room ? need : room;
-    struct parcel *pack = parcel_resize(peer->pack, room);
+    struct outgoing *pack = outgoing_resize(peer->pack, room);
     if (!pack)
         return SPN_E_NOMEM;
     peer->pack = pack;
@@ -400,7 +400,7 @@ static spn_err grow_pack(struct outbox_peer *peer, size_t size)
 static uint8_t *take_from_pack(struct outbox *outbox, struct outbox_peer *peer, size_t size)
 {
     size_t heads = peer->pack_size == 0 ? (size_t)PACK_HEADS : 0;
-    charge(outbox, peer, heads > 0 ? PARCEL_COST + heads + size : size);
+    charge(outbox, peer, heads > 0 ? OUTGOING_COST + heads + size : size);
     uint8_t *bytes = peer->pack->bytes + peer->pack_size + heads;
     peer->pack_size += heads + size;
     link_join(&outbox->dirty, &peer->dirty);

@@ -63,9 +63,9 @@ struct outbox_peer {
     struct account *account;
     bool gone; /* its connection is gone; nothing can be sent to it any more */
 
-    struct parcel *first; /* queue, without what was sent already */
-    struct parcel **end;
-    struct parcel *pack; /* the message that deliveries are put into; NULL: none */
+    struct outgoing *first; /* queue, without what was sent already */
+    struct outgoing **end;
+    struct outgoing *pack; /* the message that deliveries are put into; NULL: none */
     size_t pack_size;
     size_t pack_room;
     uint32_t pack_count; /* deliveries */
@@ -103,9 +103,9 @@ struct outbox_peer *outbox_meet(struct outbox *outbox, const struct peer *peer, 
 
 bool outbox_has_room(const struct outbox *outbox, const struct outbox_peer *peer, size_t size);
 
-/* Queues the parcel's first size bytes as a message. Takes the parcel over, also on failure.
+/* Queues the first size bytes as a message. Takes outgoing over, also on failure.
  * SPN_E_BACKPRESSURE, SPN_E_NOMEM, SPN_E_UNAVAILABLE: the message will not be sent. */
-spn_err outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
+spn_err outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct outgoing *outgoing,
                    size_t size) SPN_MUST_USE;
 
 /* *ret_bytes: size bytes, which the caller fills with one delivery before the next call. tag: whose

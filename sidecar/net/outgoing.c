@@ -42,10 +42,10 @@ void account_discharge(struct account *account, size_t size)
     }
 }
 
-struct parcel *parcel_resize(struct parcel *parcel, size_t room)
+struct outgoing *outgoing_resize(struct outgoing *outgoing, size_t room)
 {
-    assert(!parcel || !parcel->account);
-    struct parcel *resized = realloc(parcel, sizeof(*parcel) + room);
+    assert(!outgoing || !outgoing->account);
+    struct outgoing *resized = realloc(outgoing, sizeof(*outgoing) + room);
     if (resized)
         resized->account = NULL;
     return resized;
@@ -54,51 +54,51 @@ struct parcel *parcel_resize(struct parcel *parcel, size_t room)
 /* Called by ZeroMQ after the last byte was sent or the connection was lost. */
 static void let_go(void *bytes, void *hint)
 {
-    struct parcel *parcel = hint;
+    struct outgoing *outgoing = hint;
     (void)bytes;
-    size_t charged = atomic_load_explicit(&parcel->charged, memory_order_acquire);
-    account_discharge(parcel->account, charged);
-    account_let_go(parcel->account);
-    free(parcel);
+    size_t charged = atomic_load_explicit(&outgoing->charged, memory_order_acquire);
+    account_discharge(outgoing->account, charged);
+    account_let_go(outgoing->account);
+    free(outgoing);
 }
 
-spn_err parcel_seal(struct parcel *parcel, size_t size, struct account *account)
+spn_err outgoing_seal(struct outgoing *outgoing, size_t size, struct account *account)
 {
-    parcel->next = NULL;
-    parcel->account = account;
-    atomic_store_explicit(&parcel->charged, PARCEL_COST + size, memory_order_release);
-    if (zmq_msg_init_data(&parcel->message, parcel->bytes, size, let_go, parcel) != 0) {
-        parcel->account = NULL;
+    outgoing->next = NULL;
+    outgoing->account = account;
+    atomic_store_explicit(&outgoing->charged, OUTGOING_COST + size, memory_order_release);
+    if (zmq_msg_init_data(&outgoing->message, outgoing->bytes, size, let_go, outgoing) != 0) {
+        outgoing->account = NULL;
         return SPN_E_NOMEM;
     }
     atomic_fetch_add_explicit(&account->owners, 1, memory_order_relaxed);
     return SPN_OK;
 }
 
-void parcel_take_message(struct parcel *parcel, zmq_msg_t *ret_message)
+void outgoing_take_message(struct outgoing *outgoing, zmq_msg_t *ret_message)
 {
     zmq_msg_init(ret_message);
-    zmq_msg_move(ret_message, &parcel->message);
-    size_t charged = atomic_load_explicit(&parcel->charged, memory_order_relaxed);
-    atomic_store_explicit(&parcel->charged, charged, memory_order_release);
+    zmq_msg_move(ret_message, &outgoing->message);
+    size_t charged = atomic_load_explicit(&outgoing->charged, memory_order_relaxed);
+    atomic_store_explicit(&outgoing->charged, charged, memory_order_release);
 }
 
-void parcel_put_back(struct parcel *parcel, zmq_msg_t *message)
+void outgoing_put_back(struct outgoing *outgoing, zmq_msg_t *message)
 {
-    zmq_msg_init(&parcel->message);
-    zmq_msg_move(&parcel->message, message);
+    zmq_msg_init(&outgoing->message);
+    zmq_msg_move(&outgoing->message, message);
     zmq_msg_close(message);
 }
 
-void parcel_free(struct parcel *parcel)
+void outgoing_free(struct outgoing *outgoing)
 {
-    if (!parcel)
+    if (!outgoing)
         return;
-    if (!parcel->account) {
-        free(parcel);
+    if (!outgoing->account) {
+        free(outgoing);
         return;
     }
-    zmq_msg_t message; /* not the parcel's own: closing it frees the parcel */
-    parcel_take_message(parcel, &message);
+    zmq_msg_t message; /* not outgoing->message: closing this one frees outgoing */
+    outgoing_take_message(outgoing, &message);
     zmq_msg_close(&message);
 }

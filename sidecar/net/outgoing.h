@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parcel: bytes on their way to a peer, sent without a copy and counted until they are gone.
+/* outgoing: a message to a peer, sent without a copy of its bytes and counted until it is gone.
  *
- * One thread fills a parcel. ZeroMQ's thread frees it, or ours if the peer is gone. While a parcel
- * is on its way, it is charged to an account: its peer's, and so its user's, and in total
- * (metrics->unsent). An account outlives its owner for as long as ZeroMQ has bytes charged to it.
+ * One thread fills it. ZeroMQ's thread frees it, or ours if the peer is gone. From when it is
+ * sealed until it is freed, it is charged to an account: its peer's, and so its user's, and in
+ * total (metrics->unsent). An account outlives its owner for as long as ZeroMQ has bytes charged to
+ * it.
  *
- * Owns     each parcel owns its bytes and a share in its account.
+ * Owns     its bytes, and a share in its account.
  * Threads  filled by one; freed by any.
  */
-#ifndef SPN_PARCEL_H
-#define SPN_PARCEL_H
+#ifndef SPN_OUTGOING_H
+#define SPN_OUTGOING_H
 
 #include <stdatomic.h>
 #include <zmq.h>
@@ -18,8 +19,8 @@
 #include "spn_err.h"
 
 enum {
-    PARCEL_COST = 256
-}; /* bytes that a parcel costs beside its own: its struct and ZeroMQ's, malloc */
+    OUTGOING_COST = 256
+}; /* bytes that a message costs beside its own: the structs, here and in ZeroMQ, and malloc */
 
 struct account {
     struct metrics *metrics;
@@ -36,28 +37,28 @@ void account_let_go(struct account *account); /* gives up the owner's share; tak
 void account_charge(struct account *account, size_t size);
 void account_discharge(struct account *account, size_t size);
 
-struct parcel {
-    struct account *account; /* NULL: it is not on its way yet */
+struct outgoing {
+    struct account *account; /* NULL: not sealed yet */
     atomic_size_t charged;   /* stored last and loaded first: orders use before freeing */
-    struct parcel *next;     /* in a queue */
-    zmq_msg_t message;       /* with its bytes, once it is on its way */
+    struct outgoing *next;   /* in a queue */
+    zmq_msg_t message;       /* with its bytes, once it is sealed */
     uint8_t bytes[];
 };
 
-/* Makes room for so many bytes; parcel NULL: a new one. Returns NULL: out of memory, the old parcel
- * stays. Only before the parcel is on its way. */
-struct parcel *parcel_resize(struct parcel *parcel, size_t room);
+/* Makes room for so many bytes; outgoing NULL: a new one. Returns NULL: out of memory, the old one
+ * stays. Only before it is sealed. */
+struct outgoing *outgoing_resize(struct outgoing *outgoing, size_t room);
 
-/* Puts its first size bytes on their way, as its message. The caller charges the account with them
- * and PARCEL_COST; the account is discharged when they are gone. SPN_E_NOMEM: unchanged. */
-spn_err parcel_seal(struct parcel *parcel, size_t size, struct account *account) SPN_MUST_USE;
+/* Makes the first size bytes its message. The caller charges the account with them and
+ * OUTGOING_COST; the account is discharged when it is freed. SPN_E_NOMEM: unchanged. */
+spn_err outgoing_seal(struct outgoing *outgoing, size_t size, struct account *account) SPN_MUST_USE;
 
-/* *ret_message: its message, to be sent. With that the parcel belongs to ZeroMQ, whose thread may
+/* *ret_message: its message, to be sent. With that outgoing belongs to ZeroMQ, whose thread may
  * free it at once. A message that could not be sent is put back. */
-void parcel_take_message(struct parcel *parcel, zmq_msg_t *ret_message);
-void parcel_put_back(struct parcel *parcel, zmq_msg_t *message);
+void outgoing_take_message(struct outgoing *outgoing, zmq_msg_t *ret_message);
+void outgoing_put_back(struct outgoing *outgoing, zmq_msg_t *message);
 
-/* Takes NULL, a parcel that is not on its way, and a parcel whose message was not sent. */
-void parcel_free(struct parcel *parcel);
+/* Takes NULL, one that is not sealed, and one whose message was not sent. */
+void outgoing_free(struct outgoing *outgoing);
 
 #endif

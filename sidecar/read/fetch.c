@@ -23,7 +23,7 @@ static bool is_complete(const struct fetch_answer *answer)
 static void put(struct fetch_answer *answer, const struct slice *slice)
 {
     struct wire_out out =
-        wire_out(answer->parcel->bytes + HEADS_SIZE + answer->size, answer->room - answer->size);
+        wire_out(answer->outgoing->bytes + HEADS_SIZE + answer->size, answer->room - answer->size);
     slice_put(&out, slice);
     assert(!out.bad && wire_out_size(&out) == slice->size);
     answer->size += slice->size;
@@ -34,8 +34,8 @@ static spn_err begin_with(struct fetch_answer *answer, const struct slice *slice
 {
     bool all = reaches_end(&slice->head) || slice->size >= answer->bytes_max;
     answer->room = all ? slice->size : answer->bytes_max;
-    answer->parcel = parcel_resize(NULL, HEADS_SIZE + answer->room);
-    if (!answer->parcel)
+    answer->outgoing = outgoing_resize(NULL, HEADS_SIZE + answer->room);
+    if (!answer->outgoing)
         return SPN_E_NOMEM;
     answer->head = slice->head;
     put(answer, slice);
@@ -48,10 +48,10 @@ static bool make_room(struct fetch_answer *answer, size_t size)
 {
     if (size <= answer->room)
         return true;
-    struct parcel *larger = parcel_resize(answer->parcel, HEADS_SIZE + answer->bytes_max);
+    struct outgoing *larger = outgoing_resize(answer->outgoing, HEADS_SIZE + answer->bytes_max);
     if (!larger)
         return false;
-    answer->parcel = larger;
+    answer->outgoing = larger;
     answer->room = answer->bytes_max;
     return true;
 }
@@ -76,25 +76,25 @@ static bool read_more(struct pump *pump, struct fetch_answer *answer)
     const struct slice *slice;
     if (pump_read(pump, answer->bytes_max - answer->size, &slice) != SPN_OK)
         return false;
-    if (answer->parcel)
+    if (answer->outgoing)
         return go_on_with(answer, slice);
     return slice->head.missing == 0 && begin_with(answer, slice) == SPN_OK;
 }
 
-/* Takes over the answer's parcel. */
-static struct parcel *finish(struct fetch *fetch, const struct fetch_answer *answer,
-                             uint64_t request, size_t *ret_size)
+/* Takes over the answer's outgoing. */
+static struct outgoing *finish(struct fetch *fetch, const struct fetch_answer *answer,
+                               uint64_t request, size_t *ret_size)
 {
     size_t size = HEADS_SIZE + answer->size;
-    struct parcel *fitting = parcel_resize(answer->parcel, size);
-    struct parcel *parcel = fitting ? fitting : answer->parcel;
-    struct wire_out out = wire_out(parcel->bytes, HEADS_SIZE);
+    struct outgoing *fitting = outgoing_resize(answer->outgoing, size);
+    struct outgoing *outgoing = fitting ? fitting : answer->outgoing;
+    struct wire_out out = wire_out(outgoing->bytes, HEADS_SIZE);
     wire_put_header(&out, WIRE_SLICE, request);
     wire_put_slice(&out, &answer->head);
     assert(!out.bad && wire_out_size(&out) == HEADS_SIZE);
     metrics_add(&fetch->options.metrics->replayed, answer->head.count);
     *ret_size = size;
-    return parcel;
+    return outgoing;
 }
 
 /* -- ahead ------------------------------------------------------------------------------------- */
@@ -108,8 +108,8 @@ static void end_reading(struct fetch *fetch)
 static void forget_ahead(struct fetch *fetch)
 {
     end_reading(fetch);
-    parcel_free(fetch->ahead.parcel);
-    fetch->ahead = (struct fetch_answer){.parcel = NULL};
+    outgoing_free(fetch->ahead.outgoing);
+    fetch->ahead = (struct fetch_answer){.outgoing = NULL};
     fetch->ahead_from = 0;
 }
 
@@ -132,8 +132,8 @@ static bool take_ahead(struct fetch *fetch, struct pump *pump, struct fetch_answ
     struct fetch_answer *ahead = &fetch->ahead;
     uint64_t from = pump->next_seq;
     uint64_t retained;
-    if (!ahead->parcel || ahead->head.epoch != pump->timeline.epoch || fetch->ahead_from != from ||
-        ahead->bytes_max != answer->bytes_max)
+    if (!ahead->outgoing || ahead->head.epoch != pump->timeline.epoch ||
+        fetch->ahead_from != from || ahead->bytes_max != answer->bytes_max)
         return false;
     if (timeline_retained(&pump->timeline, from, pump->now_ns, &retained) != SPN_OK ||
         retained != from)
@@ -141,7 +141,7 @@ static bool take_ahead(struct fetch *fetch, struct pump *pump, struct fetch_answ
     *answer = *ahead;
     answer->head.seq_last = pump->timeline.seq_last;
     pump->next_seq = answer->head.seq + 1;
-    ahead->parcel = NULL;
+    ahead->outgoing = NULL;
     forget_ahead(fetch);
     return true;
 }
@@ -162,7 +162,7 @@ void fetch_ahead(struct fetch *fetch)
     if (err == SPN_OK)
         err = pump_begin(&pump, &fetch->options.source, &fetch->view);
     if (err == SPN_OK) {
-        pump.next_seq = ahead->parcel ? ahead->head.seq + 1 : fetch->ahead_from;
+        pump.next_seq = ahead->outgoing ? ahead->head.seq + 1 : fetch->ahead_from;
         more = read_more(&pump, ahead);
     }
     journal_reader_end(journal);
@@ -221,7 +221,7 @@ static spn_err begin(struct fetch *fetch, struct pump *pump, const struct view *
 }
 
 spn_err fetch_answer(struct fetch *fetch, struct session_question *question,
-                     struct parcel **ret_parcel, size_t *ret_size)
+                     struct outgoing **ret_outgoing, size_t *ret_size)
 {
     struct wire_in in = wire_in(zmq_msg_data(&question->frame), zmq_msg_size(&question->frame));
     struct wire_header header;
@@ -243,7 +243,7 @@ spn_err fetch_answer(struct fetch *fetch, struct session_question *question,
         if (!read_more(&pump, &answer))
             break;
     plan_ahead(fetch, view, &answer);
-    *ret_parcel = finish(fetch, &answer, question->asker.request, ret_size);
+    *ret_outgoing = finish(fetch, &answer, question->asker.request, ret_size);
     return SPN_OK;
 }
 

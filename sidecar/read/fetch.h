@@ -27,10 +27,10 @@ struct fetch_options {
 
 /* A SLICE that is being put together. */
 struct fetch_answer {
-    struct parcel *parcel; /* NULL: there are no items yet */
+    struct outgoing *outgoing; /* NULL: there are no items yet */
     struct wire_slice head;
     size_t size; /* of the items */
-    size_t room; /* for items, in the parcel */
+    size_t room; /* for items, in outgoing */
     size_t bytes_max;
 };
 
@@ -46,10 +46,10 @@ void fetch_init(struct fetch *fetch, const struct fetch_options *options);
 void fetch_release(struct fetch *fetch);
 
 /* question: answered by the broker, with a FETCH in its frame. Call it inside a snapshot.
- * *ret_parcel: a SLICE of *ret_size bytes; yours. SPN_E_NOMEM: not now. SPN_E_CORRUPT, SPN_E_IO,
+ * *ret_outgoing: a SLICE of *ret_size bytes; yours. SPN_E_NOMEM: not now. SPN_E_CORRUPT, SPN_E_IO,
  * SPN_E_BAD_ID, SPN_E_PROTOCOL. */
 spn_err fetch_answer(struct fetch *fetch, struct session_question *question,
-                     struct parcel **ret_parcel, size_t *ret_size) SPN_MUST_USE;
+                     struct outgoing **ret_outgoing, size_t *ret_size) SPN_MUST_USE;
 
 /* True: there is something to read ahead. Then fetch_ahead reads one slice. Call it outside
  * snapshots. */

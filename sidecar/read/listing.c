@@ -280,12 +280,12 @@ static void put_rows(struct wire_out *out, const struct session_question *page, 
 }
 
 spn_err listing_rows(struct journal_reader *reader, const struct session_question *page,
-                     struct parcel **ret_parcel, size_t *ret_size, size_t *ret_damaged)
+                     struct outgoing **ret_outgoing, size_t *ret_size, size_t *ret_damaged)
 {
     struct wire_session_row *rows = calloc(page->count + 1, sizeof(*rows));
     size_t size_max = WIRE_HEADER_SIZE + 8 + page->count * WIRE_SESSION_ROW_SIZE_MAX;
-    struct parcel *parcel = parcel_resize(NULL, size_max);
-    spn_err err = rows && parcel ? SPN_OK : SPN_E_NOMEM;
+    struct outgoing *outgoing = outgoing_resize(NULL, size_max);
+    spn_err err = rows && outgoing ? SPN_OK : SPN_E_NOMEM;
     uint32_t count = 0;
     *ret_damaged = 0;
     for (size_t i = 0; i < page->count && err == SPN_OK; i++) {
@@ -307,15 +307,15 @@ spn_err listing_rows(struct journal_reader *reader, const struct session_questio
     if (err == SPN_OK && count == 0 && page->more && page->count > 0) {
         err = SPN_E_END;
     } else if (err == SPN_OK) {
-        struct wire_out out = wire_out(parcel->bytes, size_max);
+        struct wire_out out = wire_out(outgoing->bytes, size_max);
         put_rows(&out, page, count, rows);
-        struct parcel *fitting = parcel_resize(parcel, wire_out_size(&out));
+        struct outgoing *fitting = outgoing_resize(outgoing, wire_out_size(&out));
         *ret_size = wire_out_size(&out);
-        *ret_parcel = fitting ? fitting : parcel;
-        parcel = NULL;
+        *ret_outgoing = fitting ? fitting : outgoing;
+        outgoing = NULL;
     }
     free(rows);
-    parcel_free(parcel);
+    outgoing_free(outgoing);
     return err;
 }
 

@@ -52,12 +52,12 @@ spn_err listing_come_again(struct generations_question *generations,
 spn_err listing_row(struct journal_reader *reader, const struct session_asked *session,
                     struct timeline *ret_timeline, struct wire_session_row *ret_row) SPN_MUST_USE;
 
-/* page: the question from listing_page, answered by the broker. *ret_parcel: a SESSIONS_ARE of
+/* page: the question from listing_page, answered by the broker. *ret_outgoing: a SESSIONS_ARE of
  * *ret_size bytes; yours. *ret_damaged: the number of sessions with unreadable data; they are in
  * the list. SPN_E_END: none of these names is a session any more, but there are more names after
  * them; continue with listing_go_on. */
 spn_err listing_rows(struct journal_reader *reader, const struct session_question *page,
-                     struct parcel **ret_parcel, size_t *ret_size,
+                     struct outgoing **ret_outgoing, size_t *ret_size,
                      size_t *ret_damaged) SPN_MUST_USE;
 
 /* Makes the question for the names after the page's last one. It is needed because a client

@@ -21,23 +21,23 @@ bool reader_has_room(struct reader *reader, struct caller caller, size_t size)
     return found;
 }
 
-static void send_parcel(struct reader *reader, struct outbox_peer *peer, struct parcel *parcel,
-                        size_t size)
+static void send_outgoing(struct reader *reader, struct outbox_peer *peer,
+                          struct outgoing *outgoing, size_t size)
 {
-    if (outbox_put(reader->outbox, peer, parcel, size) != SPN_OK)
+    if (outbox_put(reader->outbox, peer, outgoing, size) != SPN_OK)
         drop_answer(reader);
 }
 
 void reader_send_bytes(struct reader *reader, struct caller caller, const struct wire_out *out)
 {
     assert(!out->bad);
-    struct parcel *parcel = parcel_resize(NULL, wire_out_size(out));
-    if (!parcel) {
+    struct outgoing *outgoing = outgoing_resize(NULL, wire_out_size(out));
+    if (!outgoing) {
         drop_answer(reader);
         return;
     }
-    memcpy(parcel->bytes, out->start, wire_out_size(out));
-    send_parcel(reader, caller.peer, parcel, wire_out_size(out));
+    memcpy(outgoing->bytes, out->start, wire_out_size(out));
+    send_outgoing(reader, caller.peer, outgoing, wire_out_size(out));
 }
 
 /* detail: NULL: the error code's own text. */
@@ -61,19 +61,19 @@ static void answer_state(struct reader *reader, struct caller caller,
                          const struct holder_question *question)
 {
     size_t size = WIRE_HEADER_SIZE + 96 + question->state.run_count * WIRE_RUN_SIZE;
-    struct parcel *parcel = parcel_resize(NULL, size);
-    if (!parcel) {
+    struct outgoing *outgoing = outgoing_resize(NULL, size);
+    if (!outgoing) {
         drop_answer(reader);
         return;
     }
-    struct wire_out out = wire_out(parcel->bytes, size);
+    struct wire_out out = wire_out(outgoing->bytes, size);
     wire_put_header(&out, question->asker.type == WIRE_OPEN ? WIRE_OPENED : WIRE_STATE_IS,
                     caller.request);
     wire_put_state(&out, &question->state);
     for (uint32_t i = 0; i < question->state.run_count; i++)
         wire_put_run(&out, &question->runs[i]);
     assert(!out.bad);
-    send_parcel(reader, caller.peer, parcel, wire_out_size(&out));
+    send_outgoing(reader, caller.peer, outgoing, wire_out_size(&out));
 }
 
 /* Reads the newest entry and the id in force. If the entry was trimmed, both come from the row. The
@@ -158,13 +158,13 @@ static spn_err answer_info(struct reader *reader, struct caller caller,
 static spn_err answer_fetch(struct reader *reader, struct caller caller,
                             struct session_question *question)
 {
-    struct parcel *parcel;
+    struct outgoing *outgoing;
     size_t size;
     if (!reader_has_room(reader, caller, PUMP_BYTES_MAX))
         return SPN_OK;
-    spn_err err = fetch_answer(&reader->fetch, question, &parcel, &size);
+    spn_err err = fetch_answer(&reader->fetch, question, &outgoing, &size);
     if (err == SPN_OK)
-        send_parcel(reader, caller.peer, parcel, size);
+        send_outgoing(reader, caller.peer, outgoing, size);
     if (err == SPN_E_NOMEM)
         drop_answer(reader);
     return err == SPN_E_NOMEM ? SPN_OK : err;
@@ -193,14 +193,14 @@ static spn_err list_sessions(struct reader *reader, struct generations_question 
 static spn_err answer_sessions(struct reader *reader, struct caller caller,
                                const struct session_question *page)
 {
-    struct parcel *parcel;
+    struct outgoing *outgoing;
     size_t size;
     size_t damaged;
-    spn_err err = listing_rows(reader->journal, page, &parcel, &size, &damaged);
+    spn_err err = listing_rows(reader->journal, page, &outgoing, &size, &damaged);
     if (damaged > 0)
         mail_note_damage(reader->options.metrics, reader->options.broker);
     if (err == SPN_OK) {
-        send_parcel(reader, caller.peer, parcel, size);
+        send_outgoing(reader, caller.peer, outgoing, size);
     } else if (err == SPN_E_END) {
         struct generations_question *further;
         err = listing_go_on(page, &further);
@@ -298,9 +298,9 @@ void reader_load(struct reader *reader, struct load *load)
 {
     load->err = journal_reader_begin(reader->journal);
     if (load->err == SPN_OK)
-        load->err =
-            timeline_hydrate(reader->journal, &load->view, load->name, reader->options.window_max,
-                             reader->options.secret, &load->epoch, &load->tracker);
+        load->err = timeline_load_tracker(reader->journal, &load->view, load->name,
+                                          reader->options.window_max, reader->options.secret,
+                                          &load->epoch, &load->tracker);
     journal_reader_end(reader->journal);
     mailbox_put(reader->options.broker, &load->message);
 }

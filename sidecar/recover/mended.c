@@ -28,12 +28,12 @@ void mended_log_pages(const struct journal_damage *damage)
 
 void mended_log_recovered(const struct recovered *found)
 {
-    if (found->given_up + found->names + found->nobodys + found->producers + found->lost == 0)
+    if (found->given_up + found->names + found->orphans + found->producers + found->lost == 0)
         return;
     log_error("damaged",
-              "code=SPN_E_CORRUPT sessions_given_up=%llu names_restored=%llu nobodys=%llu "
+              "code=SPN_E_CORRUPT sessions_given_up=%llu names_restored=%llu orphans=%llu "
               "producers_forgotten=%llu positions_lost=%llu lost_from=%llu",
               (unsigned long long)found->given_up, (unsigned long long)found->names,
-              (unsigned long long)found->nobodys, (unsigned long long)found->producers,
+              (unsigned long long)found->orphans, (unsigned long long)found->producers,
               (unsigned long long)found->lost, (unsigned long long)found->lost_from);
 }

@@ -24,8 +24,8 @@ static spn_err find(const struct broker_state *state, struct journal *journal,
 }
 
 /* Ends the session as the broker and the worker would. */
-static spn_err end_life(struct broker_state *state, struct journal *journal, uint32_t slot,
-                        uint64_t clock_ns, const struct clock_moment *now)
+static spn_err end_epoch(struct broker_state *state, struct journal *journal, uint32_t slot,
+                         uint64_t clock_ns, const struct clock_moment *now)
 {
     struct session *session = &state->sessions.slots[slot];
     uint64_t epoch = sessions_epoch(&state->sessions, slot);
@@ -71,7 +71,7 @@ spn_err offline_delete(struct journal *journal, struct spn_bytes name, uint64_t 
     if (err == SPN_OK && epoch != 0 && sessions_epoch(&state.sessions, slot) != epoch)
         err = SPN_E_OTHER_EPOCH;
     if (err == SPN_OK)
-        err = end_life(&state, journal, slot, clock.database_ns, &now);
+        err = end_epoch(&state, journal, slot, clock.database_ns, &now);
     if (err == SPN_OK)
         err = recovery_index(&state, journal);
     recovery_release(&state);

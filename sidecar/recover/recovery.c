@@ -161,7 +161,7 @@ static spn_err salvage(struct recovery *recovery)
     if (err != SPN_OK)
         return err;
     recovery->found.names = salvaged.names;
-    recovery->found.nobodys = salvaged.nobodys;
+    recovery->found.orphans = salvaged.orphans;
     journal_reader_end(recovery->reader); /* the rows that were written are in the next snapshot */
     err = journal_reader_begin(recovery->reader);
     for (size_t i = 0; i < salvaged.count && err == SPN_OK; i++) {
@@ -317,7 +317,7 @@ static bool is_given_up(const struct recovery *recovery, uint64_t epoch)
 
 static bool met_damage(const struct recovery *recovery)
 {
-    return recovery->found.lost > 0 || recovery->found.nobodys > 0;
+    return recovery->found.lost > 0 || recovery->found.orphans > 0;
 }
 
 /* Passes an entry of an unknown session: the entry that opened it was lost. */
@@ -325,7 +325,7 @@ static spn_err pass_orphan(struct recovery *recovery)
 {
     if (!met_damage(recovery))
         return SPN_E_CORRUPT;
-    recovery->found.nobodys++;
+    recovery->found.orphans++;
     return SPN_OK;
 }
 
@@ -484,7 +484,7 @@ static spn_err apply(struct recovery *recovery, uint64_t position, const struct 
 
 /* Reads a part of the log in one snapshot. With a new snapshot for each part, segments that are
  * written meanwhile can reuse pages. */
-static spn_err read_slice(struct recovery *recovery, uint64_t *next, bool *ret_end)
+static spn_err read_part(struct recovery *recovery, uint64_t *next, bool *ret_end)
 {
     spn_err err = journal_reader_begin(recovery->reader);
     for (int i = 0; err == SPN_OK && i < SNAPSHOT_ENTRIES_MAX; i++) {
@@ -499,7 +499,7 @@ static spn_err read_slice(struct recovery *recovery, uint64_t *next, bool *ret_e
             *next = position + 1;
     }
     journal_reader_end(recovery->reader);
-    KILL_POINT("recovery_slice");
+    KILL_POINT("recovery_part");
     if (err == SPN_E_END) {
         *ret_end = true;
         err = SPN_OK;
@@ -514,7 +514,7 @@ static spn_err read_log(struct recovery *recovery)
     bool end = false;
     spn_err err = SPN_OK;
     while (err == SPN_OK && !end)
-        err = read_slice(recovery, &next, &end);
+        err = read_part(recovery, &next, &end);
     return err;
 }
 

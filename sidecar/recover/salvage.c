@@ -85,7 +85,7 @@ static spn_err check_rows(struct journal *journal, struct journal_reader *reader
         spn_err err = journal_read_name_after(reader, name, &name, &epoch);
         if (err == SPN_E_CORRUPT && name.data != before) {
             /* If the row of such a name is whole, check_names has just written the name again. */
-            salvaged->nobodys++;
+            salvaged->orphans++;
             continue;
         }
         if (err == SPN_OK)
@@ -112,7 +112,7 @@ static spn_err drop_rows(struct journal *journal, const uint64_t *damaged, size_
     for (size_t i = 0; i < count && err == SPN_OK; i++) {
         if (is_given_up(salvaged, damaged[i]))
             continue;
-        salvaged->nobodys++;
+        salvaged->orphans++;
         err = journal_delete_row(journal, damaged[i]);
     }
     return err;

@@ -19,7 +19,7 @@ struct salvaged {
     uint64_t *epochs; /* sessions given up; the caller frees it */
     size_t count;
     uint64_t names;   /* written again */
-    uint64_t nobodys; /* rows and names without anything else of their session */
+    uint64_t orphans; /* rows and names without anything else of their session */
 };
 
 /* damaged: epochs of unreadable rows. clock_ns: of the database; the last activity of sessions that

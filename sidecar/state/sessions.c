@@ -116,7 +116,7 @@ spn_err sessions_add(struct sessions *sessions, struct spn_bytes name, uint64_t 
     if (!tracker)
         return SPN_E_NOMEM;
     uint32_t slot = take_slot(sessions, hash);
-    sessions_warm(sessions, slot, tracker);
+    sessions_put_tracker(sessions, slot, tracker);
     *ret_slot = slot;
     return SPN_OK;
 }
@@ -132,7 +132,7 @@ spn_err sessions_know(struct sessions *sessions, uint64_t hash, uint64_t epoch, 
     return SPN_OK;
 }
 
-void sessions_warm(struct sessions *sessions, uint32_t slot, struct tracker *tracker)
+void sessions_put_tracker(struct sessions *sessions, uint32_t slot, struct tracker *tracker)
 {
     assert(slot < sessions->count && !sessions->slots[slot].tracker);
     tracker->recent = true;

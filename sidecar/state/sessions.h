@@ -62,7 +62,7 @@ spn_err sessions_know(struct sessions *sessions, uint64_t hash, uint64_t epoch,
                       uint32_t *ret_slot) SPN_MUST_USE;
 
 /* Gives a cold session its tracker, which the sessions own from then on. */
-void sessions_warm(struct sessions *sessions, uint32_t slot, struct tracker *tracker);
+void sessions_put_tracker(struct sessions *sessions, uint32_t slot, struct tracker *tracker);
 
 /* The session is gone: another session may take its slot. */
 void sessions_forget(struct sessions *sessions, uint32_t slot);

@@ -61,14 +61,14 @@ size_t record_entry_size(uint64_t position, const struct record_entry *entry)
     return size + has_more(numbers);
 }
 
-static bool behind(struct spn_bytes first, struct spn_bytes second)
+static bool are_adjacent(struct spn_bytes first, struct spn_bytes second)
 {
     return (uintptr_t)first.data + first.size == (uintptr_t)second.data;
 }
 
 static void put_strings(uint8_t *at, const struct record_entry *entry)
 {
-    if (behind(entry->id, entry->type) && behind(entry->type, entry->data)) {
+    if (are_adjacent(entry->id, entry->type) && are_adjacent(entry->type, entry->data)) {
         size_t size = entry->id.size + entry->type.size + entry->data.size;
         put_bytes(at, (struct spn_bytes){entry->id.data, size});
         return;

@@ -76,7 +76,7 @@ TARGETS = (
            note="p99 {ack_p99_us:,.0f} us",
            note_against="{commit_p50_us:.0f} and {round_trip_p50_us:.0f} us; one after the other, "
                         "through threads: {chain_p50_us:.0f} us"),
-    Target("a reader behind that ack, median", "latency", "reader_behind_ack_p50_us", "us", 100,
+    Target("a reader after that ack, median", "latency", "reader_after_ack_p50_us", "us", 100,
            False, note="reader p50 {reader_p50_us:,.0f} us, p99 {reader_p99_us:,.0f} us"),
     Target("50 producers, one in flight each, p99", "one_each", "ack_p99_us", "us", 1, False,
            against="redis_one_each", key="ack_p99_us", words="Redis with 50 clients",

@@ -62,7 +62,7 @@ static const struct row rows[] = {
     {"trim_step", "20", 20, false, NULL, 2},
     {"leftovers_step", "100", 1, true, "segment_step", 0},
     {"recovery_tables", "60000", 1, true, NULL, 0},
-    {"recovery_slice", "60000", 1, true, NULL, 0},
+    {"recovery_part", "60000", 1, true, NULL, 0},
     {"recovery_end", "60000", 1, true, NULL, 0},
 };
 

@@ -823,10 +823,10 @@ spn_err __wrap_router_send(struct router *router, const struct peer *peer, const
                            size_t size);
 spn_err __wrap_router_send_message(struct router *router, const struct peer *peer,
                                    zmq_msg_t *message);
-spn_err __real_outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
-                          size_t size);
-spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
-                          size_t size);
+spn_err __real_outbox_put(struct outbox *outbox, struct outbox_peer *peer,
+                          struct outgoing *outgoing, size_t size);
+spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer,
+                          struct outgoing *outgoing, size_t size);
 spn_err __real_outbox_deliver(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag,
                               size_t size, uint8_t **ret_bytes);
 spn_err __wrap_outbox_deliver(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag,
@@ -902,13 +902,13 @@ spn_err __wrap_router_send_message(struct router *router, const struct peer *pee
     return err;
 }
 
-spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
-                          size_t size)
+spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer,
+                          struct outgoing *outgoing, size_t size)
 {
     if (!has_no_room)
-        return __real_outbox_put(outbox, peer, parcel, size);
+        return __real_outbox_put(outbox, peer, outgoing, size);
     shared->hazards.no_room++;
-    parcel_free(parcel);
+    outgoing_free(outgoing);
     return SPN_E_BACKPRESSURE;
 }
 

@@ -55,7 +55,7 @@ static const struct {
      {"latency", "--count", "60", "--producers", "3"},
      .events = 60,
      .keys = {"ack_p50_us", "ack_p99_us", "reader_p50_us", "reader_p99_us", "stored", "received"},
-     .other = {"reader_behind_ack_p50_us"}},
+     .other = {"reader_after_ack_p50_us"}},
     {"latency at a rate",
      {"latency", "--count", "100", "--rate", "2000"},
      .events = 100,

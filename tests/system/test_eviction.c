@@ -115,12 +115,12 @@ static void come_and_go(struct stage *stage, const struct crowd *crowd)
     expect_flat(&watch, &feeder);
     assert_int_equal(put_round(&watch, &feeder, 2, "second").duplicates, crowd->sessions);
     uint64_t evicted = onlooker_counter(watch.client, "sponson_sessions_evicted_total");
-    uint64_t hydrated = onlooker_counter(watch.client, "sponson_hydrations_total");
+    uint64_t loaded = onlooker_counter(watch.client, "sponson_sessions_loaded_total");
     print_message("%llu hot at most, %llu evicted, %llu brought back\n",
                   (unsigned long long)watch.hot_most, (unsigned long long)evicted,
-                  (unsigned long long)hydrated);
+                  (unsigned long long)loaded);
     assert_true(evicted > crowd->sessions);
-    assert_true(hydrated > crowd->sessions);
+    assert_true(loaded > crowd->sessions);
     assert_int_equal(onlooker_counter(watch.client, "sponson_sessions_known"), crowd->sessions);
     spn_client_close(watch.client);
     feeder_close(&feeder);

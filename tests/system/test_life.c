@@ -507,7 +507,7 @@ static void expect_evictions(struct play *play)
     if (strcmp(play->mode->name, "evicted") != 0)
         return;
     assert_true(onlooker_counter(play->readers, "sponson_sessions_evicted_total") > SCRIPTS);
-    assert_true(onlooker_counter(play->readers, "sponson_hydrations_total") > SCRIPTS);
+    assert_true(onlooker_counter(play->readers, "sponson_sessions_loaded_total") > SCRIPTS);
 }
 
 static void play_mode(struct stage *stage, const struct mode *mode)

@@ -203,7 +203,7 @@ static void resent_numbers_count_once(struct stage *stage)
     assert_true(raw_try_producer(&raw, producer_a, token, &state, &code));
     raw_send_events(&raw, &(struct raw_batch){token, 2, 2, 1, 4, 0}, "s");
     raw_expect_acks(&raw, token, 5);
-    assert_int_equal(robust_counter(&raw, "sponson_hydrations_total"), 1);
+    assert_int_equal(robust_counter(&raw, "sponson_sessions_loaded_total"), 1);
     assert_int_equal(robust_counter(&raw, "sponson_events_resent_total"), 2);
     assert_int_equal(robust_last_seq(&raw, "s"), 5);
     raw_close(&raw);

@@ -270,7 +270,7 @@ static void kill_far_behind(struct stage *stage)
     assert_int_equal(entries_behind(stage), behind);
     expect_standing(far_groups, COUNT(far_groups));
     expect_windows(far_groups, COUNT(far_groups));
-    assert_true(event_stat(stage, "sponson_hydrations_total") > 0);
+    assert_true(event_stat(stage, "sponson_sessions_loaded_total") > 0);
     assert_int_equal(stage_stop(daemon), 0);
 }
 
@@ -327,7 +327,7 @@ static void bounds_last_third(const struct group *group, size_t *from, size_t *u
     *up_to = group->before;
 }
 
-static void hydrates_from_segments(struct stage *stage)
+static void loads_from_segments(struct stage *stage)
 {
     static bounds *const thirds[] = {bounds_first_third, bounds_second_third, bounds_last_third};
     struct process *daemon = start(stage, "50");
@@ -344,10 +344,10 @@ static void hydrates_from_segments(struct stage *stage)
     start(stage, NEVER);
     expect_standing(index_groups, COUNT(index_groups));
     expect_windows(index_groups, COUNT(index_groups));
-    assert_true(event_stat(stage, "sponson_hydrations_total") >= 350);
+    assert_true(event_stat(stage, "sponson_sessions_loaded_total") >= 350);
 }
 
-static void hydrates_after_a_stop(struct stage *stage)
+static void loads_after_a_stop(struct stage *stage)
 {
     struct process *daemon = start(stage, NEVER);
     store_all(index_groups, COUNT(index_groups), bounds_before);
@@ -455,8 +455,8 @@ static void killed_while_indexing(struct stage *stage)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STAGE_TEST(kill_far_behind),        STAGE_TEST(index_after_recovery),
-        STAGE_TEST(hydrates_from_segments), STAGE_TEST(hydrates_after_a_stop),
+        STAGE_TEST(kill_far_behind),       STAGE_TEST(index_after_recovery),
+        STAGE_TEST(loads_from_segments),   STAGE_TEST(loads_after_a_stop),
         STAGE_TEST(killed_while_indexing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,7 +232,7 @@ static void a_session_is_brought_back_once(struct stage *stage)
     raw_send_out(raw.ingest, &out);
     raw_release(&out);
     assert_int_equal(raw_expect_acks(&raw, token, TURNS).run_count, 0);
-    assert_int_equal(robust_counter(&raw, "sponson_hydrations_total"), 2);
+    assert_int_equal(robust_counter(&raw, "sponson_sessions_loaded_total"), 2);
     assert_int_equal(robust_last_seq(&raw, "A"), 200 + TURNS / 2);
     assert_int_equal(robust_last_seq(&raw, "B"), 200 + TURNS / 2);
     raw_close(&raw);

@@ -444,8 +444,9 @@ static void who_asked_for_a_session_that_was_being_buried_ended(void **state)
     assert_int_equal(journal_read_name(reader, name, &epoch), SPN_OK);
     assert_int_equal(epoch, broker_view.epoch); /* else this is not that moment */
     const uint8_t *secret = journal_meta(rig.journal)->secret;
-    assert_int_equal(timeline_hydrate(reader, &broker_view, name, WINDOW, secret, &epoch, &tracker),
-                     SPN_OK);
+    assert_int_equal(
+        timeline_load_tracker(reader, &broker_view, name, WINDOW, secret, &epoch, &tracker),
+        SPN_OK);
     assert_int_equal(epoch, 0);
     assert_null(tracker);
     view_release(&broker_view);
@@ -646,7 +647,7 @@ static void retained_after_a_change(void **state)
     assert_retained(row->from, rig_time_ns(rig.next_position - 1), row->retained);
 }
 
-static spn_err hydrate(struct tracker **ret_tracker)
+static spn_err load_tracker(struct tracker **ret_tracker)
 {
     struct journal_reader *reader;
     struct timeline timeline;
@@ -672,7 +673,7 @@ static void window_without_a_block(void **state)
     assert_int_equal(journal_delete_block(rig.journal, 1, of->epoch, 1), SPN_OK);
     assert_int_equal(journal_commit(rig.journal), SPN_OK);
     damaged_position = row->damaged > 0 ? of->events[row->damaged - 1].position : 0;
-    assert_int_equal(hydrate(&tracker), row->err);
+    assert_int_equal(load_tracker(&tracker), row->err);
     if (row->err == SPN_OK)
         assert_int_equal(tracker->seq, of->count);
     tracker_free(tracker);

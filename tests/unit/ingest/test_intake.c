@@ -829,7 +829,7 @@ static uint32_t know(const char *name, uint64_t epoch)
 }
 
 /* Back from disk with 40 events; id: one that its window knows, or NULL. */
-static void warm(uint32_t slot, const char *name, uint64_t epoch, const char *id)
+static void put_tracker(uint32_t slot, const char *name, uint64_t epoch, const char *id)
 {
     struct tracker *tracker = tracker_new(text(name), WINDOW);
     uint32_t tag = fingerprint_tag(text(""), text(""), secret);
@@ -839,7 +839,7 @@ static void warm(uint32_t slot, const char *name, uint64_t epoch, const char *id
     tracker->bytes = 4000;
     if (id)
         assert_int_equal(tracker_add(&tracker, fingerprint_of(text(id), secret), tag), SPN_OK);
-    sessions_warm(&broker.sessions, slot, tracker);
+    sessions_put_tracker(&broker.sessions, slot, tracker);
 }
 
 static void cold_sessions(void **state)
@@ -860,8 +860,8 @@ static void cold_sessions(void **state)
     assert_int_equal(intake.slots[1], slot_b);
     assert_int_equal(intake.slots[6], slot_d);
 
-    warm(slot_b, "b", 500, "2");
-    warm(slot_d, "d", 600, NULL);
+    put_tracker(slot_b, "b", 500, "2");
+    put_tracker(slot_d, "d", 600, NULL);
     intake_look_up(&intake, producer, cold, &cold_count);
     assert_int_equal(cold_count, 0);
     assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
@@ -1021,7 +1021,7 @@ static void cold_end(void **state)
     assert_int_equal(decode(&head, row->entries, &frame), SPN_OK);
     intake_look_up(&intake, producer, cold, &cold_count);
     assert_int_equal(cold_count, 1); /* also for those it must be known */
-    warm(slot, "a", 500, "2");
+    put_tracker(slot, "a", 500, "2");
     broker.sessions.slots[slot].tracker->closed = row->closed;
     intake_look_up(&intake, producer, cold, &cold_count);
     assert_int_equal(cold_count, 0);
@@ -1076,7 +1076,7 @@ static void put_session(const struct expire_row *row, struct generation *frozen)
         return;
     uint32_t slot = know("a", row->epoch);
     if (row->found == SESSIONS_HOT)
-        warm(slot, "a", row->epoch, NULL);
+        put_tracker(slot, "a", row->epoch, NULL);
     if (row->touched == ACTIVE || row->touched == BOTH)
         touch(broker.active, slot, row->epoch);
     if (row->touched == FROZEN || row->touched == BOTH)
@@ -1163,7 +1163,7 @@ static void expire_several(void **state)
     uint64_t hash = sessions_hash(&broker.sessions, text("a"));
     assert_int_equal(sessions_know(&broker.sessions, hash, 600, &slot), SPN_OK);
     touch(broker.active, slots[1], 501);
-    warm(slots[2], "c", 502, NULL);
+    put_tracker(slots[2], "c", 502, NULL);
     struct idle_sessions *idle = new_idle(names, epochs, COUNT(names));
     struct batch *batch = intake_expire(&intake, NULL, idle);
     assert_non_null(batch);
@@ -1203,7 +1203,7 @@ static void record_batch(void **state)
     producer->accepted = 9;
     producer->base = 4;
     assert_int_equal(producer_note(producer, 5, WIRE_CONFLICT), SPN_OK);
-    struct batch *batch = intake_record_batch(&intake, producer);
+    struct batch *batch = intake_producer_batch(&intake, producer);
     assert_non_null(batch);
     assert_int_equal(batch->entry_count, 0);
     assert_int_equal(batch->number_count, 0);
@@ -1212,7 +1212,7 @@ static void record_batch(void **state)
     batch_free(batch);
     for (unsigned granted = 0; granted < 2; granted++) {
         allocations_left = granted;
-        assert_null(intake_record_batch(&intake, producer));
+        assert_null(intake_producer_batch(&intake, producer));
         allocations_left = UINT32_MAX;
     }
     batch_free(NULL);

@@ -107,12 +107,12 @@ static struct outbox_peer *meet(uint16_t number)
 
 static spn_err put(struct outbox_peer *peer, size_t size)
 {
-    struct parcel *parcel = parcel_resize(NULL, size);
-    assert_non_null(parcel);
-    memset(parcel->bytes, 'x', size);
-    struct wire_out out = wire_out(parcel->bytes, size);
+    struct outgoing *outgoing = outgoing_resize(NULL, size);
+    assert_non_null(outgoing);
+    memset(outgoing->bytes, 'x', size);
+    struct wire_out out = wire_out(outgoing->bytes, size);
     wire_put_header(&out, WIRE_SLICE, 1);
-    return outbox_put(outbox, peer, parcel, size);
+    return outbox_put(outbox, peer, outgoing, size);
 }
 
 static spn_err deliver(struct outbox_peer *peer, uint64_t tag, size_t size)
@@ -253,7 +253,7 @@ static void hoarders_leave_room_for_the_next(void **state)
     }
     /* One user's: beyond half only what always fits. */
     assert_true(metrics_get(&metrics.unsent) <=
-                OUTBOX_BYTES_MAX / 2 + (uint64_t)PEERS_MAX * (PIECE + PARCEL_COST));
+                OUTBOX_BYTES_MAX / 2 + (uint64_t)PEERS_MAX * (PIECE + OUTGOING_COST));
 }
 
 static void a_large_message_fits_into_nothing_while_there_is_room(void **state)

@@ -102,15 +102,15 @@ static void check_item(struct wire_in *in, uint64_t seq)
 static struct wire_slice ask_for(const struct wire_fetch *request)
 {
     struct session_question *question = make_question(request);
-    struct parcel *parcel;
+    struct outgoing *outgoing;
     size_t size;
     struct wire_header header;
     struct wire_slice slice;
     rig_commit(&rig);
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
-    assert_int_equal(fetch_answer(&fetch, question, &parcel, &size), SPN_OK);
+    assert_int_equal(fetch_answer(&fetch, question, &outgoing, &size), SPN_OK);
     journal_reader_end(reader);
-    struct wire_in in = wire_in(parcel->bytes, size);
+    struct wire_in in = wire_in(outgoing->bytes, size);
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
     assert_int_equal(header.type, WIRE_SLICE);
     assert_int_equal(header.request, 7);
@@ -118,7 +118,7 @@ static struct wire_slice ask_for(const struct wire_fetch *request)
     for (uint32_t i = 0; i < slice.count; i++)
         check_item(&in, slice.seq - slice.count + 1 + i);
     assert_true(wire_in_done(&in));
-    parcel_free(parcel);
+    outgoing_free(outgoing);
     session_question_free(question);
     return slice;
 }
@@ -279,11 +279,11 @@ static void since(void **state)
     assert_int_equal(fetch.ahead_from, first.seq + 1);
     read_ahead(row->slices);
     change(row->change, first.seq);
-    bool was_there = fetch.ahead.parcel != NULL;
+    bool was_there = fetch.ahead.outgoing != NULL;
     uint32_t bytes_max = row->bytes_max > 0 ? row->bytes_max : BYTES;
     struct wire_slice next = ask_after(first.epoch, first.seq + row->further, bytes_max);
     assert_int_equal(next.verdict, row->verdict);
-    assert_int_equal(was_there && fetch.ahead.parcel == NULL, row->taken);
+    assert_int_equal(was_there && fetch.ahead.outgoing == NULL, row->taken);
     assert_int_equal(next.missing, row->verdict == WIRE_TRIMMED ? 10 : 0);
     if (row->verdict <= WIRE_TRIMMED) {
         assert_true(next.count > 256);
@@ -330,7 +330,7 @@ static void rule_moves_while_reading_ahead(void **state)
         hides = first.seq + 300; /* a part of the second slice */
         read_ahead(100);
         bool moved = looks == 0;
-        cut += moved && fetch.ahead.parcel && fetch.ahead.head.seq < hides ? 1 : 0;
+        cut += moved && fetch.ahead.outgoing && fetch.ahead.head.seq < hides ? 1 : 0;
         looks = 0;
         struct wire_slice next = ask_after(first.epoch, first.seq, BYTES);
         assert_int_equal(next.missing, moved ? 300 : 0);
@@ -352,13 +352,13 @@ static void for_one_at_a_time(void **state)
     read_ahead(100);
     assert_int_equal(fetch.ahead_from, first.seq + 1);
     assert_true(ask_after(second.epoch, second.seq, BYTES / 2).count > 0);
-    assert_non_null(fetch.ahead.parcel);
+    assert_non_null(fetch.ahead.outgoing);
     assert_true(ask_after(first.epoch, first.seq, BYTES).count > 0);
-    assert_null(fetch.ahead.parcel);
+    assert_null(fetch.ahead.outgoing);
 }
 
 /* What was read ahead up to the end is the beginning of an answer that has more by now: it was
- * written beyond its parcel. */
+ * written beyond its outgoing. */
 static void what_reached_the_end_ahead_has_room_for_what_came_since(void **state)
 {
     (void)state;
@@ -367,7 +367,7 @@ static void what_reached_the_end_ahead_has_room_for_what_came_since(void **state
     look_ns = 1000000; /* a slice at a time */
     struct wire_slice first = ask_after(of->epoch, of->count - 300, WIDE);
     read_ahead(100);
-    assert_non_null(fetch.ahead.parcel);
+    assert_non_null(fetch.ahead.outgoing);
     assert_int_equal(fetch.ahead.head.seq, of->count);
     run("k");
     look_ns = 0;

@@ -183,21 +183,21 @@ static struct got take_rows(const uint8_t *bytes, size_t size)
 /* The rows of a page, or a question for what comes after it when they were all gone. */
 static struct generations_question *take_page(struct session_question *page, struct got *ret_got)
 {
-    struct parcel *parcel;
+    struct outgoing *outgoing;
     size_t size;
     size_t damaged;
     struct generations_question *further = NULL;
     for (size_t i = 0; i < page->count; i++)
         rig_view(&rig, session_of(page->sessions[i].name), &page->sessions[i].view);
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
-    spn_err err = listing_rows(reader, page, &parcel, &size, &damaged);
+    spn_err err = listing_rows(reader, page, &outgoing, &size, &damaged);
     assert_int_equal(damaged, 0);
     if (err == SPN_E_END) {
         assert_int_equal(listing_go_on(page, &further), SPN_OK);
     } else {
         assert_int_equal(err, SPN_OK);
-        *ret_got = take_rows(parcel->bytes, size);
-        parcel_free(parcel);
+        *ret_got = take_rows(outgoing->bytes, size);
+        outgoing_free(outgoing);
     }
     session_question_free(page);
     journal_reader_end(reader);

@@ -333,10 +333,10 @@ bool __wrap_router_receive(struct router *router, struct peer *ret_peer, zmq_msg
                            size_t *ret_frames);
 spn_err __wrap_router_send_message(struct router *router, const struct peer *peer,
                                    zmq_msg_t *message);
-spn_err __real_outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
-                          size_t size);
-spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
-                          size_t size);
+spn_err __real_outbox_put(struct outbox *outbox, struct outbox_peer *peer,
+                          struct outgoing *outgoing, size_t size);
+spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer,
+                          struct outgoing *outgoing, size_t size);
 spn_err __real_outbox_deliver(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag,
                               size_t size, uint8_t **ret_bytes);
 spn_err __wrap_outbox_deliver(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag,
@@ -422,12 +422,12 @@ static bool finds_no_room(void)
     return places == no_room_at;
 }
 
-spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct parcel *parcel,
-                          size_t size)
+spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer,
+                          struct outgoing *outgoing, size_t size)
 {
     if (!finds_no_room())
-        return __real_outbox_put(outbox, peer, parcel, size);
-    parcel_free(parcel);
+        return __real_outbox_put(outbox, peer, outgoing, size);
+    outgoing_free(outgoing);
     return SPN_E_BACKPRESSURE;
 }
 

@@ -58,7 +58,7 @@ enum {
     X(restarts, "restarts")                                                                        \
     X(narrower, "restarts with a rule that keeps less")                                            \
     X(wider, "restarts with a rule that keeps more")                                               \
-    X(hydrated, "trackers that were built from disk and generations")                              \
+    X(loaded, "trackers that were built from disk and generations")                                \
     X(recognised, "ids that one had to recognise")                                                 \
     X(lives, "sessions that were deleted, and opened anew")
 
@@ -422,7 +422,7 @@ static void change_rule(void)
     seen.wider += wider;
 }
 
-static struct tracker *hydrate(uint32_t session);
+static struct tracker *load_tracker(uint32_t session);
 
 /* The session's slot in what recovery found; its tracker becomes the rig's. */
 static void adopt_session(struct broker_state *state, uint32_t session)
@@ -466,7 +466,7 @@ static void recover(void)
     rig.frozen = NULL;
     assert_int_equal(recovery_run(&state, rig.journal, window, random_state, &recovered), SPN_OK);
     assert_true(state.next_position <= rig.next_position);
-    assert_int_equal(recovered.given_up + recovered.names + recovered.nobodys + recovered.lost, 0);
+    assert_int_equal(recovered.given_up + recovered.names + recovered.orphans + recovered.lost, 0);
     for (uint32_t i = 0; i < rig.session_count; i++)
         adopt_session(&state, i);
     rig.active = state.active;
@@ -493,7 +493,7 @@ static void restart(void)
     for (uint32_t i = 0; i < rig.session_count; i++)
         if (rig.sessions[i].epoch > 0) {
             tracker_free(rig.sessions[i].tracker);
-            rig.sessions[i].tracker = hydrate(i);
+            rig.sessions[i].tracker = load_tracker(i);
         }
 }
 
@@ -678,7 +678,7 @@ static void check_window(const struct tracker *tracker, uint32_t session)
     }
 }
 
-static struct tracker *hydrate(uint32_t session)
+static struct tracker *load_tracker(uint32_t session)
 {
     const struct rig_session *of = &rig.sessions[session];
     struct timeline timeline;
@@ -697,7 +697,7 @@ static struct tracker *hydrate(uint32_t session)
     assert_int_equal(tracker->closed, of->closed_position > 0);
     if (of->count > 0)
         check_window(tracker, session);
-    seen.hydrated++;
+    seen.loaded++;
     return tracker;
 }
 
@@ -706,7 +706,7 @@ static void evict(void)
     uint32_t session = any_session();
     if (rig.sessions[session].epoch == 0)
         return;
-    struct tracker *tracker = hydrate(session);
+    struct tracker *tracker = load_tracker(session);
     if (rig.sessions[session].count > 0)
         check_window(rig.sessions[session].tracker, session);
     tracker_free(rig.sessions[session].tracker);

@@ -110,9 +110,10 @@ static void find(void **state)
     sessions_release(&sessions);
 }
 
-/* -- epochs and warming ------------------------------------------------------------------------ */
+/* -- epochs and trackers ------------------------------------------------------------------------
+ */
 
-static void warm(void **state)
+static void put_tracker(void **state)
 {
     (void)state;
     struct sessions sessions;
@@ -130,7 +131,7 @@ static void warm(void **state)
     struct tracker *tracker = tracker_new(text("b"), WINDOW);
     assert_non_null(tracker);
     tracker->epoch = 6;
-    sessions_warm(&sessions, 1, tracker);
+    sessions_put_tracker(&sessions, 1, tracker);
     assert_int_equal(sessions.hot, 1);
     assert_int_equal(sessions.tracker_bytes, tracker_size(tracker));
     assert_int_equal(sessions_find_epoch(&sessions, 7, 6), SLOT_NONE); /* not a cold one any more */
@@ -317,7 +318,7 @@ static void evicted_and_back(void **state)
     struct tracker *tracker = tracker_new(text("a"), WINDOW);
     assert_non_null(tracker);
     tracker->epoch = 12;
-    sessions_warm(&sessions, slot, tracker);
+    sessions_put_tracker(&sessions, slot, tracker);
     assert_true(tracker->recent); /* somebody asked for it */
     assert_int_equal(sessions_evict(&sessions, 0, 1, is_pinned, "h"), 0);
     check_counts(&sessions);
@@ -465,7 +466,7 @@ static void without_memory(void **state)
 int main(void)
 {
     static const struct CMUnitTest plain[] = {
-        {"warm", warm, NULL, NULL, NULL},
+        {"put_tracker", put_tracker, NULL, NULL, NULL},
         {"opens later", opens_later, NULL, NULL, NULL},
         {"remember", remember, NULL, NULL, NULL},
         {"evicted and back", evicted_and_back, NULL, NULL, NULL},
