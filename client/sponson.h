@@ -81,7 +81,7 @@ struct spn_event {
                               event an id, but not a marker */
     struct spn_bytes type; /* the `event:` field, up to 255 bytes; empty: "message" */
     struct spn_bytes data; /* any bytes but CR, up to the sidecar's limit, 4 MiB by default */
-    uint32_t retry_ms;     /* SPN_RETRY_NONE: none. 0 is a value: initialise with SPN_EVENT_INIT */
+    uint32_t retry_ms;     /* SPN_RETRY_NONE: none; 0 means 0 ms. SPN_EVENT_INIT sets none */
 
     uint64_t seq;      /* number in its session: 1, 2, 3 ... */
     uint64_t position; /* number in the sidecar's log */
@@ -166,8 +166,9 @@ typedef enum spn_level {
 typedef enum spn_result {
     SPN_STORED = 0,
     SPN_DUPLICATE = 1, /* same id and same data within the session's window: not stored again. An
-                          id is certain to be recognised while its entry is retained and fewer than
-                          128 entries with an id followed it in the same epoch */
+                          id is certain to be recognised while its entry is retained and fewer
+                          entries with an id followed it in the same epoch than the window has (128,
+                          the default of --window) */
     SPN_CONFLICT = 2,  /* same id, different data: not stored */
     SPN_REFUSED = 3,   /* see spn_ack.code */
     SPN_LOST = 4,      /* below level durable: accepted, and lost with the sidecar's memory. At any
@@ -223,10 +224,9 @@ struct spn_producer_options {
  * spn_publish returns SPN_E_TOO_MANY at once, and the event is not taken. Sessions that have a
  * pending event can still replace it. */
 
-/* Level durable, random id, default windows, send timeout 100 ms. This is compiled into the app: a
- * library with more fields could not return them to an app that has no room for them.
- * If you add a field, make its default 0 and set nothing here: a library from before the field
- * refuses any other value. */
+/* Level durable, random id, default windows, send timeout 100 ms. Inline, because a newer library
+ * must not write fields that the app's struct does not have. Maintainers: the default of a new
+ * field is 0, and nothing is set here, because older libraries refuse any other value. */
 static inline struct spn_producer_options spn_producer_defaults(void)
 {
     static struct spn_producer_options zero; /* a list would warn in C or in C++ */
@@ -424,9 +424,9 @@ typedef enum spn_item_kind {
     SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID (no retained event
                          has it; `missing` events of the session are no longer retained; if 0, the
                          session never had the id), SPN_E_CLOSED (everything was delivered),
-                         SPN_E_DELETED (or expired), SPN_E_LIMIT (its user has as many subscriptions
-                         as are left to others), SPN_E_CORRUPT (what it would read next is damaged),
-                         SPN_E_PROTOCOL (the sidecar sent what cannot be), SPN_E_IO */
+                         SPN_E_DELETED (or expired), SPN_E_LIMIT (its user already has as many
+                         subscriptions as are still free), SPN_E_CORRUPT (what it would read next is
+                         damaged), SPN_E_PROTOCOL (the sidecar sent an invalid message), SPN_E_IO */
 } spn_item_kind;
 
 struct spn_item {

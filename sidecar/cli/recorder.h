@@ -56,7 +56,7 @@ struct recorder {
     int64_t progress_ms; /* when the last result came, or the first event after a pause was sent */
     int64_t shown_ms;
     bool shown;
-    int64_t looked_ms; /* when the sidecar's health was last requested, for want of progress */
+    int64_t looked_ms; /* when the sidecar's health was last requested, as nothing progressed */
     bool wait_is_told; /* the lack of progress was printed, with the reason */
     uint64_t told;     /* events for which a line was printed on stderr */
 

@@ -28,7 +28,7 @@ struct options {
     uint64_t retention_bytes;
     uint64_t retention_age_ms;
     uint64_t session_ttl_ms;        /* idle sessions expire */
-    uint64_t clock_catch_up_max_ms; /* most that ages grow at a start by the wall clock alone */
+    uint64_t clock_catch_up_max_ms; /* limit of what a start adds to ages from the wall clock */
     uint32_t hot_sessions_max;      /* trackers in memory */
     uint64_t producer_ttl_ms;       /* silent producers are forgotten; 0: never */
     uint32_t producers_max;

@@ -9,8 +9,8 @@
  * A session's event is found by seq without a walk over all events after it: every 256th event
  * has a mark, and the marks are chained back like the entries.
  *
- * Whether a session was touched is known without clearing anything when a generation ends: the
- * session remembers its place, and the place is right if the record there names the session.
+ * Nothing is cleared when a generation ends. A session remembers its place, and the place counts
+ * only if the record there names the session.
  *
  * Owns     its arrays; address space at once, memory as it fills.
  * Lends    itself: a thread with a reference may read the entries and marks up to the newest ones
@@ -106,8 +106,8 @@ void generation_append(struct generation *generation, struct generation_session 
  * count: from the session's record at a time when it had more than index events. */
 uint32_t generation_seek(const struct generation *generation, uint32_t newest, uint32_t mark,
                          uint32_t count, uint32_t index);
-/* The newest mark of the session's first count events. mark: the newest mark of its first `had`
- * events. */
+/* Steps back from mark, the newest one among the session's first `had` events, to the newest one
+ * among its first `count` events. */
 uint32_t generation_mark_back(const struct generation *generation, uint32_t mark, uint32_t had,
                               uint32_t count);
 

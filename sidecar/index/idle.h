@@ -28,7 +28,7 @@ enum { IDLE_SESSIONS_MAX = 1024 };
 
 struct idle_sessions {
     struct message message;
-    bool early; /* they expire before their time, for want of room */
+    bool early; /* they expire before their time, since the quota is full */
     size_t count;
     struct idle_session sessions[IDLE_SESSIONS_MAX];
 };

@@ -68,7 +68,7 @@ static bool take_decoded(struct broker *broker, struct producer *producer, const
     count_resent(broker, producer);
     struct batch *batch;
     spn_err err = intake_accept(&broker->intake, producer, frame, &batch);
-    (void)err; /* numbers not taken for want of memory are a hole for the client */
+    (void)err; /* numbers not taken, as memory ran out, are a hole for the client */
     if (batch && batch->refused.code != SPN_OK)
         acks_refusal_waits(producer, &batch->refused);
     if (batch)

@@ -42,7 +42,7 @@ static bool below_mark(struct broker *broker)
     return !broker->above_mark;
 }
 
-/* New batches would wait at the worker, and what is to make room would wait after them. */
+/* New batches would queue at the worker, and the batches that free room would queue after them. */
 static bool is_quota_full(const struct broker *broker)
 {
     return atomic_load_explicit(&broker->options->commits->trouble, memory_order_relaxed) ==

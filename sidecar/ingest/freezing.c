@@ -15,8 +15,8 @@ void freezing_init(struct freezing *freezing, const struct broker_options *optio
                    struct broker_state *state, struct message_chain *handed_over)
 {
     *freezing = (struct freezing){.options = options, .state = state, .handed_over = handed_over};
-    if (state
-            ->frozen) { /* what recovery could not write for want of room, the worker tries again */
+    if (state->frozen) {
+        /* Recovery had no room to write it: the worker tries again. */
         freezing->frozen = state->frozen;
         state->frozen = NULL;
         freezing->frozen->message.kind = MESSAGE_GENERATION;

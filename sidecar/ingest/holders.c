@@ -151,8 +151,8 @@ static spn_err refuse_producer(struct broker *broker, struct holder_question *qu
         all ? "the maximum of --producers is reached; an unused producer is forgotten "
               "an hour after its last message or, if its id is kept, after "
               "--producer-ttl"
-            : "the processes of this user have as many producers as one user may "
-              "have: seven eighths of --producers";
+            : "the processes of this user have reached the limit for one user: "
+              "seven eighths of --producers";
     return SPN_E_LIMIT;
 }
 
@@ -211,8 +211,8 @@ static void note_ahead(struct broker *broker, const struct holder_question *ques
 
 /* -- OPEN and STATE ---------------------------------------------------------------------------- */
 
-/* A holder that brings a token was known once and was forgotten when all it had sent was on disk:
- * nothing below its base is missing. For a holder that is ahead everything is missing: its numbers
+/* A token for an unknown id: the producer was forgotten after everything it sent was on disk, so
+ * nothing below its base is missing. If the holder is ahead, all of it is missing: its numbers
  * start from 1, which reports that. */
 static spn_err add_producer(struct broker *broker, struct holder_question *question, bool ahead,
                             struct producer **ret_producer)

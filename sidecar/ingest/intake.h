@@ -37,12 +37,12 @@ struct intake {
     struct wire_batch head;
     struct wire_entry *entries;
     uint32_t *slots;           /* the entries' sessions; SLOT_NONE: not known yet */
-    uint32_t begin;            /* the entries before it were had already */
-    uint32_t end;              /* the entries from it on are not taken ... */
-    struct intake_mark *marks; /* cold sessions that were noted, with this ... */
-    uint32_t stamp;            /* ... stamp */
-    spn_err refusal;           /* ... because this number is refused; SPN_OK: all are taken, ... */
-    bool held;                 /* ... or this number waits: the producer's runs are full */
+    uint32_t begin;            /* the entries before it are known already */
+    uint32_t end;              /* the first entry that is not taken */
+    spn_err refusal;           /* why entry `end` is refused; SPN_OK: it is not */
+    bool held;                 /* entry `end` waits: the producer's runs are full */
+    struct intake_mark *marks; /* cold sessions that were noted, with `stamp` */
+    uint32_t stamp;
 };
 
 spn_err intake_init(struct intake *intake, const struct broker_options *options,

@@ -110,7 +110,7 @@ void report_connections(struct report *report, const struct connections_news *ne
     if (stalled > report->stalled)
         log_warning("connections_stalled", "count=%llu newest_uid=%u reason=%s",
                     (unsigned long long)(stalled - report->stalled), get(&news->stalled_uid),
-                    "\"closed: they read nothing of what waited for them\"");
+                    "\"closed: the clients read none of their waiting answers\"");
     report->refused = refused;
     report->cut = cut;
     report->stalled = stalled;

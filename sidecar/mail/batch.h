@@ -48,9 +48,9 @@ struct batch {
     bool alone; /* its producer had nothing else at the worker: it sends the next batch when this
                    one is acknowledged */
 
-    struct producer *producer;   /* the broker's; NULL: the batch has no numbers and ... */
-    bool forgets;                /* ... deletes a producer's record; false: it expires sessions */
-    struct wire_refused refused; /* the number after; sent once these are on disk. Code 0: none */
+    struct producer *producer; /* the broker's; NULL: the batch has no numbers, see forgets */
+    bool forgets; /* without a producer: deletes a producer's record; false: expires sessions */
+    struct wire_refused refused;    /* the next number; sent once these are on disk. Code 0: none */
     struct holder_question *opened; /* an OPEN, answered when this batch is on disk; or NULL */
     uint8_t producer_id[RECORD_PRODUCER_ID_SIZE];
     struct record_producer record; /* what the table says once this is on disk; owns its runs */

@@ -12,8 +12,8 @@ spn_err router_init(struct router *router, void *socket)
 
 /* ZeroMQ's I/O thread reports what a peer has taken, and a send reads these reports once in a
  * millisecond only. So a peer that takes everything and answers at once seems to be full (one
- * answer in some thousands was lost). Asking for the socket's events reads them. It looks for a
- * peer with room, and so takes as long as there are full peers before that. */
+ * answer in some thousands was lost). Asking for the socket's events reads them. It searches
+ * for a peer with room, so its cost grows with the number of full peers. */
 static void read_reports(struct router *router)
 {
     int events;

@@ -67,7 +67,7 @@ struct journal {
     MDB_dbi dbi[TABLES];
     char *dir;
     bool read_only;
-    bool meta_damaged; /* its value, and now.meta stands for it; only if read_only */
+    bool meta_damaged; /* its value does not read, and now.meta replaces it; only if read_only */
     uint64_t map_bytes;
     struct headroom headroom;
     struct file_id lock_file; /* LMDB's, as of open */

@@ -30,7 +30,7 @@ enum record_kind {
     RECORD_DELETE = 4,
     RECORD_EXPIRE = 5,
     RECORD_MARKER = 6, /* an id, empty for a reset, or a retry, without an event */
-    RECORD_LOST = 32,  /* no change: from here on, positions lost to damage; see record_put_lost */
+    RECORD_LOST = 32,  /* not a change: a range of positions lost to damage; see record_put_lost */
 };
 
 /* Whether an entry has a seq of its own: events and markers. */
