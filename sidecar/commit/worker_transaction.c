@@ -100,8 +100,8 @@ struct step worker_step(const struct worker *worker)
     return (struct step){.now_ns = now_ns, .until_ns = now_ns() + step_ns};
 }
 
-/* Near the quota, more is deleted than is added, so that the database moves away from it; but not
- * much more, however large the events are. */
+/* Near the quota, more is deleted than was added, so that the database moves away from it; but not
+ * much more, however large the events are. What this transaction added is in use already. */
 static struct journal_deletion room_to_make(const struct worker *worker, const struct message *end)
 {
     uint64_t used, map;
@@ -111,10 +111,8 @@ static struct journal_deletion room_to_make(const struct worker *worker, const s
         .count_max = TRIM_STEP,
         .bytes_max = worker->options.quota_bytes / 64 + (used > mark ? used - mark : 0),
     };
-    for (struct message *node = worker->pending; node != end; node = node->next) {
+    for (struct message *node = worker->pending; node != end; node = node->next)
         room.count_max += ((struct batch *)node)->entry_count;
-        room.bytes_max += ((struct batch *)node)->bytes;
-    }
     return room;
 }
 

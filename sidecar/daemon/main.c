@@ -364,8 +364,8 @@ static void stop(struct daemon *daemon)
     lockfile_release(&daemon->data_lock);
 }
 
-/* The quota keeps room for several events of the largest size. Otherwise an event could be deleted
- * as soon as it is stored. */
+/* Two events of the largest size are below the mark from which the oldest are deleted. A larger one
+ * could be deleted as soon as it is stored. */
 static void limit_events(struct options *options)
 {
     uint64_t data_max = options->quota_bytes / QUOTA_EVENTS;

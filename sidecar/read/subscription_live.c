@@ -88,6 +88,12 @@ static void fall_behind_all(struct subscriptions *all)
     }
 }
 
+static void meet_damage(struct subscriptions *all)
+{
+    mail_note_damage(all->options.metrics, all->options.broker);
+    fall_behind_all(all);
+}
+
 /* Takes what the scan found. False: there is no more. */
 static bool take_next(struct subscriptions *all)
 {
@@ -97,8 +103,7 @@ static bool take_next(struct subscriptions *all)
         offer(all, all->scan.position, &entry);
         return true;
     case SCAN_DAMAGED:
-        mail_note_damage(all->options.metrics, all->options.broker);
-        fall_behind_all(all);
+        meet_damage(all);
         return true;
     case SCAN_MISSING:
         fall_behind_all(all);
@@ -114,10 +119,13 @@ static bool scan_some(struct subscriptions *all)
 {
     struct journal_reader *journal = all->options.source.journal;
     int count = 0;
-    if (journal_reader_begin(journal) == SPN_OK)
+    spn_err err = journal_reader_begin(journal);
+    if (err == SPN_OK)
         while (count < SCAN_ENTRIES && !link_alone(&all->scanned) && take_next(all))
             count++;
     journal_reader_end(journal);
+    if (err == SPN_E_CORRUPT)
+        meet_damage(all);
     outbox_flush(all->options.outbox);
     return count == SCAN_ENTRIES;
 }

@@ -44,10 +44,9 @@ void record_database_id(const uint8_t *secret, uint8_t ret_id[RECORD_DATABASE_ID
     memcpy(ret_id, id.digest, sizeof(id));
 }
 
-static uint32_t meta_checksum(const uint8_t *value, size_t size)
+static uint32_t meta_checksum(const uint8_t *value, size_t size, uint32_t format)
 {
-    return record_checksum(value + META_CHECKPOINT, size - META_CHECKPOINT, OF_META,
-                           get_u32(value + META_FORMAT));
+    return record_checksum(value + META_CHECKPOINT, size - META_CHECKPOINT, OF_META, format);
 }
 
 void record_put_meta(void *value, const struct record_meta *meta)
@@ -73,7 +72,7 @@ void record_put_meta(void *value, const struct record_meta *meta)
     put_u64(at + META_BOOT_TIME, meta->clock_at.boot_ns);
     memcpy(at + META_BOOT_ID, meta->clock_at.boot_id, CLOCK_BOOT_ID_SIZE);
     put_u64(at + META_CATCH_UP, meta->catch_up_max_ns);
-    put_u32(at + META_CHECKSUM, meta_checksum(at, RECORD_META_SIZE));
+    put_u32(at + META_CHECKSUM, meta_checksum(at, RECORD_META_SIZE, meta->format));
 }
 
 static void get_note(const uint8_t *at, struct record_meta *meta)
@@ -84,19 +83,25 @@ static void get_note(const uint8_t *at, struct record_meta *meta)
     meta->catch_up_max_ns = get_u64(at + META_CATCH_UP);
 }
 
+/* Whether the value has this format, whatever its number of the format says. */
+static bool is_ours(struct spn_bytes value)
+{
+    return (value.size == RECORD_META_SIZE || value.size == META_NOTE) &&
+           get_u32(value.data + META_CHECKSUM) ==
+               meta_checksum(value.data, value.size, RECORD_FORMAT);
+}
+
 spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
 {
     const uint8_t *at = value.data;
 
     if (value.size < META_CHECKSUM || memcmp(at + META_MAGIC, magic, sizeof(magic)) != 0)
         return SPN_E_CORRUPT;
-    if (get_u32(at + META_FORMAT) > RECORD_FORMAT)
-        return SPN_E_NEWER_FORMAT;
-    if (get_u32(at + META_FORMAT) < RECORD_FORMAT)
-        return SPN_E_OLDER_FORMAT;
-    if (value.size != RECORD_META_SIZE && value.size != META_NOTE)
-        return SPN_E_CORRUPT;
-    if (get_u32(at + META_CHECKSUM) != meta_checksum(at, value.size))
+    uint32_t format = get_u32(at + META_FORMAT);
+    bool ours = is_ours(value);
+    if (format != RECORD_FORMAT && !ours)
+        return format > RECORD_FORMAT ? SPN_E_NEWER_FORMAT : SPN_E_OLDER_FORMAT;
+    if (format != RECORD_FORMAT || !ours)
         return SPN_E_CORRUPT;
 
     struct record_meta meta = {

@@ -767,6 +767,31 @@ static void the_quota_makes_room(void **state)
     assert_int_equal(metrics_get(&metrics.trimmed), last - left);
 }
 
+/* How large a batch is in memory does not matter, only what it adds to the database. */
+static void a_resend_makes_no_room(void **state)
+{
+    const size_t *bytes = *state;
+    uint64_t used, map;
+    fill_generation();
+    rig_write_frozen(&rig);
+    rig_drop_frozen(&rig);
+    journal_usage(rig.journal, &used, &map);
+    quota_bytes = 2 * used;
+    start();
+    uint64_t before = count_entries();
+    worker.options.quota_bytes = used / 3 * 4; /* the mark is three quarters of it */
+    worker.commit_bytes_max = 1;               /* a commit for each batch */
+    struct message *works[] = {make_batch(0, 0, true), make_batch(1, 0, true)};
+    for (size_t i = 0; i < COUNT(works); i++)
+        batches[i]->bytes = *bytes;
+    submit(works, COUNT(works));
+    uint64_t deleted = before - count_entries();
+    assert_in_range(deleted, 1, 400); /* a sixty-fourth of the quota, and what was above the mark */
+    expect_back(0, COUNT(works));
+}
+
+static const size_t resend_rows[] = {400, 1 << 20};
+
 static const struct fatal_row {
     const char *name;
     spn_err err;
@@ -1270,6 +1295,10 @@ int main(void)
         TEST(a_full_map),
         TEST(the_quota),
         TEST(the_quota_makes_room),
+        {"a resend of 400 bytes makes no room", a_resend_makes_no_room, set_up, tear_down,
+         (void *)(uintptr_t)&resend_rows[0]},
+        {"a resend of 1 MiB makes no room", a_resend_makes_no_room, set_up, tear_down,
+         (void *)(uintptr_t)&resend_rows[1]},
         FATAL(0),
         FATAL(1),
         FATAL(2),

@@ -134,6 +134,16 @@ spn_err __wrap_journal_read_entry_from(struct journal_reader *from, uint64_t pos
     return err == SPN_OK && *ret_position == damaged_position ? SPN_E_CORRUPT : err;
 }
 
+static bool all_damaged; /* no snapshot begins */
+
+spn_err __real_journal_reader_begin(struct journal_reader *begun);
+spn_err __wrap_journal_reader_begin(struct journal_reader *begun);
+
+spn_err __wrap_journal_reader_begin(struct journal_reader *begun)
+{
+    return all_damaged ? SPN_E_CORRUPT : __real_journal_reader_begin(begun);
+}
+
 /* -- the client -------------------------------------------------------------------------------- */
 
 static const struct life *life_of(uint64_t epoch)
@@ -293,8 +303,7 @@ static void give_answers(struct message *answers)
     for (struct message *node = answers; node; node = next) {
         struct session_question *question = (struct session_question *)node;
         next = node->next;
-        assert_int_equal(journal_reader_begin(reader), SPN_OK);
-        subscriptions_answer(subscriptions, question, SPN_OK);
+        subscriptions_answer(subscriptions, question, journal_reader_begin(reader));
         journal_reader_end(reader);
         session_question_free(question);
     }
@@ -550,7 +559,31 @@ static void one_damaged_entry_does_not_stop_live_delivery(void **state)
     assert_int_equal(metrics_get(&metrics.damaged_reads), 1);
 }
 
-static struct CMUnitTest tests[2 * COUNT(script_rows) + 3] = {
+/* A subscription that is live, or waits for its session, gets its verdict. */
+static void without_a_snapshot_live_subscriptions_heard_nothing(void **state)
+{
+    const char *script = *(const char *const *)*state;
+    full_at = full_for = 0;
+    start();
+    run(script);
+    assert_false(client.ended);
+    all_damaged = true;
+    run("o");
+    all_damaged = false;
+    assert_true(client.ended);
+    assert_int_equal(client.why, WIRE_DAMAGED);
+    assert_true(metrics_get(&metrics.damaged_reads) > 0);
+}
+
+static const char *const unread_rows[] = {"ees.", "ow."};
+
+static struct CMUnitTest tests[2 * COUNT(script_rows) + 5] = {
+    [2 * COUNT(script_rows) + 4] = {"live: without a snapshot nothing was heard",
+                                    without_a_snapshot_live_subscriptions_heard_nothing, NULL,
+                                    release, (void *)(uintptr_t)&unread_rows[0]},
+    [2 * COUNT(script_rows) + 3] = {"waiting: without a snapshot nothing was heard",
+                                    without_a_snapshot_live_subscriptions_heard_nothing, NULL,
+                                    release, (void *)(uintptr_t)&unread_rows[1]},
     [2 * COUNT(script_rows) + 2] = {"a damaged entry of its own is read from the index",
                                     a_damaged_entry_of_its_own_is_read_from_the_index, NULL,
                                     release, NULL},

@@ -777,7 +777,20 @@ static void change_meta(MDB_txn *txn, size_t at, uint8_t byte, size_t size)
     assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
 }
 
+/* As a program of that format would write it. */
+static void put_format(MDB_txn *txn, uint32_t format)
+{
+    uint8_t value[RECORD_META_SIZE];
+    record_put_meta(value, &(struct record_meta){.format = format});
+    raw_put(txn, "meta", 0, (MDB_val){8, "sponson"}, (MDB_val){sizeof(value), value});
+}
+
 static void newer_format(MDB_txn *txn)
+{
+    put_format(txn, RECORD_FORMAT + 1);
+}
+
+static void damaged_format(MDB_txn *txn)
 {
     change_meta(txn, 8, RECORD_FORMAT + 1, RECORD_META_SIZE);
 }
@@ -790,7 +803,7 @@ static void newer_format_of_other_tables(MDB_txn *txn)
 
 static void format_zero(MDB_txn *txn)
 {
-    change_meta(txn, 8, 0, RECORD_META_SIZE);
+    put_format(txn, 0);
 }
 
 static void short_meta(MDB_txn *txn)
@@ -827,6 +840,8 @@ static const struct foreign {
     {"an older format is named, not called damaged", format_zero, true, SPN_E_OLDER_FORMAT, false},
     {"a short meta is for reading only", short_meta, true, SPN_E_CORRUPT, true},
     {"a damaged meta is for reading only", damaged_meta, true, SPN_E_CORRUPT, true},
+    {"a damaged number of the format is for reading only", damaged_format, true, SPN_E_CORRUPT,
+     true},
 };
 
 static void assert_refused_unchanged(spn_err expected, bool reads)
