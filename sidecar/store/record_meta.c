@@ -86,9 +86,9 @@ static void get_note(const uint8_t *at, struct record_meta *meta)
 /* Whether the value has this format, whatever its number of the format says. */
 static bool is_ours(struct spn_bytes value)
 {
+    const uint8_t *at = value.data;
     return (value.size == RECORD_META_SIZE || value.size == META_NOTE) &&
-           get_u32(value.data + META_CHECKSUM) ==
-               meta_checksum(value.data, value.size, RECORD_FORMAT);
+           get_u32(at + META_CHECKSUM) == meta_checksum(at, value.size, RECORD_FORMAT);
 }
 
 spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
