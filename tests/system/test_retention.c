@@ -688,15 +688,24 @@ static void killed_while_trimming(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* Other programs disturb a single tenth. */
+static double middle_of_three(const double *rates)
+{
+    double low = rates[0] < rates[1] ? rates[0] : rates[1];
+    double high = rates[0] < rates[1] ? rates[1] : rates[0];
+    return rates[2] < low ? low : rates[2] > high ? high : rates[2];
+}
+
 /* Acceptance: the rate does not sink once trimming has begun. */
 static void quota_campaign(struct stage *stage)
 {
     struct flood flood = {"256M", 256 * MIB, 10000000, 10000, 0};
     struct measured measured = flood_quota(stage, &flood);
-    double begun = measured.rates[measured.first_trimmed + 1];
-    double last = measured.rates[TENTHS - 1];
-    print_message("%.0f events/s after trimming began, %.0f in the last tenth: %.0f %%\n", begun,
-                  last, 100 * last / begun);
+    assert_true(measured.first_trimmed + 6 < TENTHS);
+    double begun = middle_of_three(&measured.rates[measured.first_trimmed + 1]);
+    double last = middle_of_three(&measured.rates[TENTHS - 3]);
+    print_message("%.0f events/s after trimming began, %.0f at the end: %.0f %%\n", begun, last,
+                  100 * last / begun);
     assert_true(last >= 0.8 * begun);
     assert_true(onlooker_file_bytes(stage->data_dir) <= flood.quota_bytes + flood.quota_bytes / 4);
 }
