@@ -41,34 +41,32 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
     }
 }
 
-/* Counts the resent numbers of a batch that is taken now; a batch that has to wait comes again. */
+/* Counts the resent numbers of a batch that was taken. */
 static void count_resent(struct broker *broker, const struct producer *producer)
 {
-    const struct wire_batch *head = &broker->intake.head;
-    if (sender_of_const(producer)->parking.held == head->first)
+    if (sender_of_const(producer)->parking.held == broker->intake.head.first)
         return; /* its first part was taken before */
-    uint64_t had = head->first <= producer->accepted ? producer->accepted + 1 - head->first : 0;
-    metrics_add(&broker->options->metrics->resent, had < head->count ? had : head->count);
+    metrics_add(&broker->options->metrics->resent, broker->intake.begin);
 }
 
 /* Takes a decoded batch. True: its frame has to be parked. */
 static bool take_decoded(struct broker *broker, struct producer *producer, const struct peer *peer,
                          zmq_msg_t *frame)
 {
+    struct batch *batch;
+    bool parked = sender_of(producer)->parking.first != NULL;
     note_sender(broker, producer, peer);
-    if (intake_has_hole(&broker->intake, producer)) {
+    switch (intake_take(&broker->intake, producer, frame, parked, &batch)) {
+    case INTAKE_HOLE:
         acks_hole(&broker->acks, producer, broker->intake.head.round);
         return false;
-    }
-    uint32_t cold_count;
-    intake_look_up(&broker->intake, producer, broker->cold, &cold_count);
-    loading_begin(broker, producer, cold_count);
-    if (cold_count > 0)
+    case INTAKE_COLD:
+        loading_begin(broker, producer);
         return true;
+    case INTAKE_TAKEN:
+        break;
+    }
     count_resent(broker, producer);
-    struct batch *batch;
-    spn_err err = intake_accept(&broker->intake, producer, frame, &batch);
-    (void)err; /* numbers not taken, as memory ran out, are a hole for the client */
     if (batch && batch->refused.code != SPN_OK)
         acks_refusal_waits(producer, &batch->refused);
     if (batch)
@@ -107,12 +105,9 @@ static void go_on(struct broker *broker, struct producer *producer)
     }
 }
 
-spn_err batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *frame,
-                     const struct wire_header *header, struct wire_in in)
+void batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *frame,
+                  uint64_t request)
 {
-    spn_err err = intake_decode(&broker->intake, in);
-    if (err != SPN_OK)
-        return err;
     metrics_add(&broker->options->metrics->batches, 1);
     uint64_t token = broker->intake.head.token;
     struct producer *producer = producers_find_token(&broker->state->producers, token);
@@ -120,9 +115,9 @@ spn_err batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *
         share_hear(&broker->share, producer, broker->options->clock->monotonic_ns());
     if (!producer || producer->stale) {
         metrics_add(&broker->options->metrics->stale_tokens, 1);
-        acks_error(&broker->acks, peer, header->request, token, SPN_E_STALE_TOKEN,
+        acks_error(&broker->acks, peer, request, token, SPN_E_STALE_TOKEN,
                    err_text(SPN_E_STALE_TOKEN));
-        return SPN_OK;
+        return;
     }
     metrics_add(&broker->options->metrics->backpressure, broker->intake.head.backpressure);
     bool waits = sender_of(producer)->parking.first;
@@ -133,7 +128,6 @@ spn_err batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *
         producer_settle(producer, base); /* the frames before it may wait for just that */
         go_on(broker, producer);
     }
-    return SPN_OK;
 }
 
 /* The queue's mark does not stop this: parked frames count against it themselves. */

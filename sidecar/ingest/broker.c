@@ -62,12 +62,13 @@ static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t
     struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
     struct wire_header header = {0};
     spn_err err = wire_get_header(&in, &header);
-    if (err == SPN_OK && header.type == WIRE_BATCH)
-        err = batches_take(broker, peer, frame, &header, in);
-    else if (err == SPN_OK && header.type == WIRE_LEAVE)
+    bool batch = header.type == WIRE_BATCH;
+    if (err == SPN_OK && header.type == WIRE_LEAVE)
         err = holders_leave(broker, in);
     else if (err == SPN_OK)
-        err = SPN_E_PROTOCOL;
+        err = batch ? intake_decode(&broker->intake, in) : SPN_E_PROTOCOL;
+    if (err == SPN_OK && batch)
+        batches_take(broker, peer, frame, header.request);
     if (err == SPN_OK)
         return;
     metrics_add(&broker->options->metrics->bad_frames, 1);
@@ -374,9 +375,6 @@ static spn_err init(struct broker *broker, const struct broker_options *options,
     *broker = (struct broker){.options = options, .state = state, .slack_due_ns = UINT64_MAX};
     parking_init(&broker->parking, &broker->share, options->queue_bytes_max);
     spn_err err = intake_init(&broker->intake, options, state);
-    broker->cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*broker->cold));
-    if (err == SPN_OK && !broker->cold)
-        err = SPN_E_NOMEM;
     if (err == SPN_OK)
         err = router_init(&broker->router, options->ingest);
     if (err != SPN_OK)
@@ -393,7 +391,6 @@ static void release(struct broker *broker)
     for (uint32_t i = 0; i < producers->count; i++)
         parking_drop_all(&broker->parking, producers->slots[i]);
     intake_release(&broker->intake);
-    free(broker->cold);
 }
 
 spn_err broker_run(const struct broker_options *options, struct broker_state *state,

@@ -38,7 +38,6 @@ struct broker {
     struct intake intake;
     struct freezing freezing;
     struct parking parking;
-    uint32_t *cold; /* scratch for intake_look_up */
     struct holders holders;
     struct report report;
     struct message_chain handed_over; /* in this turn; the worker gets it in one piece */
@@ -68,16 +67,16 @@ static inline struct views broker_views(const struct broker *broker)
 void batches_hand_over(struct broker *broker, struct batch *batch);
 /* This producer's frames wait, so that others need not (share.h). */
 bool batches_must_wait(const struct broker *broker, const struct producer *producer);
-/* Takes a BATCH; in: after its header. SPN_E_PROTOCOL. */
-spn_err batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *frame,
-                     const struct wire_header *header, struct wire_in in) SPN_MUST_USE;
+/* Takes the BATCH that was decoded last. */
+void batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *frame,
+                  uint64_t request);
 /* Takes the parked frames that may go on. */
 void batches_go_on(struct broker *broker);
 
 /* loading.c */
 
-/* Has the reader load sessions of the decoded batch, those in broker->cold. */
-void loading_begin(struct broker *broker, struct producer *producer, uint32_t cold_count);
+/* Has the reader load the cold sessions of the decoded batch. */
+void loading_begin(struct broker *broker, struct producer *producer);
 /* One of these sessions was loaded. An error: the database cannot be read. */
 spn_err loading_end(struct broker *broker, struct load *load) SPN_MUST_USE;
 

@@ -19,9 +19,10 @@ spn_err intake_init(struct intake *intake, const struct broker_options *options,
     };
     intake->entries = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->entries));
     intake->slots = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->slots));
+    intake->cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->cold));
     intake->marks = calloc(INTAKE_MARKS, sizeof(*intake->marks));
     if (endings_init(&intake->endings) == SPN_OK && intake->entries && intake->slots &&
-        intake->marks)
+        intake->cold && intake->marks)
         return SPN_OK;
     intake_release(intake);
     return SPN_E_NOMEM;
@@ -32,11 +33,13 @@ void intake_release(struct intake *intake)
     endings_release(&intake->endings);
     free(intake->entries);
     free(intake->slots);
+    free(intake->cold);
     free(intake->marks);
     free(intake->spare_runs);
     intake->spare_runs = NULL;
     intake->entries = NULL;
     intake->slots = NULL;
+    intake->cold = NULL;
     intake->marks = NULL;
 }
 
@@ -53,11 +56,6 @@ spn_err intake_decode(struct intake *intake, struct wire_in in)
     }
     bool fits = size <= WIRE_BATCH_BYTES_MAX || intake->head.count == 1;
     return wire_in_done(&in) && fits ? SPN_OK : SPN_E_PROTOCOL;
-}
-
-bool intake_has_hole(const struct intake *intake, const struct producer *producer)
-{
-    return intake->head.first > producer->accepted + 1;
 }
 
 /* -- look up ----------------------------------------------------------------------------------- */
@@ -111,8 +109,7 @@ static void refuse_from(struct intake *intake, uint32_t i, spn_err why)
     intake->refusal = why;
 }
 
-void intake_look_up(struct intake *intake, const struct producer *producer, uint32_t *cold,
-                    uint32_t *ret_cold)
+static void look_up(struct intake *intake, const struct producer *producer)
 {
     const struct wire_batch *head = &intake->head;
     uint64_t had = producer->accepted + 1 - head->first;
@@ -121,7 +118,7 @@ void intake_look_up(struct intake *intake, const struct producer *producer, uint
     intake->refusal = SPN_OK;
     intake->held = false;
     intake->stamp++;
-    *ret_cold = 0;
+    intake->cold_count = 0;
     const struct wire_entry *before = NULL;
     uint32_t slot_before = SLOT_NONE;
     for (uint32_t i = intake->begin; i < intake->end; i++) {
@@ -137,11 +134,24 @@ void intake_look_up(struct intake *intake, const struct producer *producer, uint
         if (err != SPN_OK)
             refuse_from(intake, i, err);
         else if (is_cold && first_of_slot(intake, intake->slots[i]))
-            cold[(*ret_cold)++] = i;
+            intake->cold[intake->cold_count++] = i;
         slot_before = intake->slots[i];
         before = entry;
     }
 }
+
+/* Marks the sessions of this batch that are in memory as wanted, or clears the mark. */
+static void want_sessions(struct intake *intake, bool wanted)
+{
+    struct session *sessions = intake->state->sessions.slots;
+    for (uint32_t i = intake->begin; i < intake->end; i++) {
+        uint32_t slot = intake->entries[i].kind == WIRE_SKIP ? SLOT_NONE : intake->slots[i];
+        if (slot != SLOT_NONE && sessions[slot].tracker)
+            sessions[slot].tracker->wanted = wanted;
+    }
+}
+
+/* -- take -------------------------------------------------------------------------------------- */
 
 /* Notes which id is in force after an entry: its own, none, or still the one before. */
 static void note_id(struct tracker *tracker, const struct wire_entry *from, uint64_t position)
@@ -318,26 +328,24 @@ static bool has_spare_runs(struct intake *intake)
     return intake->spare_runs != NULL;
 }
 
-spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
-                      struct batch **ret_batch)
+/* Takes the numbers begin .. end. Returns NULL: nothing is new, or nothing could be taken. */
+static struct batch *accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame)
 {
-    assert(producer);
-    *ret_batch = NULL;
     if (intake->begin == intake->end && intake->refusal == SPN_OK)
-        return SPN_OK;
+        return NULL;
     /* Each event may open its session: two entries each. */
     struct batch *batch =
         intake_new_batch(intake, producer, 2 * (size_t)(intake->end - intake->begin));
     if (!batch || !has_spare_runs(intake)) {
         batch_free(batch);
-        return SPN_E_NOMEM;
+        return NULL;
     }
     batch->bytes += zmq_msg_size(frame);
     struct taking taking = {intake, producer, batch, zmq_msg_data(frame)};
     spn_err err = take_numbers(&taking);
     if (intake->held && batch->number_count == 0) {
         batch_free(batch);
-        return SPN_OK;
+        return NULL;
     }
     if (err == SPN_OK && intake->refusal != SPN_OK)
         batch->refused = (struct wire_refused){.token = producer->token,
@@ -354,6 +362,21 @@ spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_
     assert(copied == 0); /* they fail only for an invalid message */
     (void)copied;
     metrics_add(&intake->metrics->events_accepted, batch->number_count);
-    *ret_batch = batch;
-    return err;
+    return batch;
+}
+
+enum intake_taken intake_take(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
+                              bool parked, struct batch **ret_batch)
+{
+    *ret_batch = NULL;
+    if (intake->head.first > producer->accepted + 1)
+        return INTAKE_HOLE;
+    look_up(intake, producer);
+    bool cold = intake->cold_count > 0;
+    if (cold || parked)
+        want_sessions(intake, cold);
+    if (cold)
+        return INTAKE_COLD;
+    *ret_batch = accept(intake, producer, frame);
+    return INTAKE_TAKEN;
 }

@@ -36,13 +36,21 @@ struct intake {
     /* The batch that was decoded last. */
     struct wire_batch head;
     struct wire_entry *entries;
-    uint32_t *slots;           /* the entries' sessions; SLOT_NONE: not known yet */
-    uint32_t begin;            /* the entries before it are known already */
-    uint32_t end;              /* the first entry that is not taken */
-    spn_err refusal;           /* why entry `end` is refused; SPN_OK: it is not */
-    bool held;                 /* entry `end` waits: the producer's runs are full */
+    uint32_t *slots; /* the entries' sessions; SLOT_NONE: not known yet */
+    uint32_t begin;  /* the entries before it are known already */
+    uint32_t end;    /* the first entry that is not taken */
+    spn_err refusal; /* why entry `end` is refused; SPN_OK: it is not */
+    bool held;       /* entry `end` waits: the producer's runs are full */
+    uint32_t *cold;  /* the first entry of each cold session */
+    uint32_t cold_count;
     struct intake_mark *marks; /* cold sessions that were noted, with `stamp` */
     uint32_t stamp;
+};
+
+enum intake_taken {
+    INTAKE_HOLE, /* numbers before the batch did not arrive */
+    INTAKE_COLD, /* sessions of it are not in memory: those of the entries in intake->cold */
+    INTAKE_TAKEN,
 };
 
 spn_err intake_init(struct intake *intake, const struct broker_options *options,
@@ -52,22 +60,19 @@ void intake_release(struct intake *intake);
 /* Reads a BATCH after its header. SPN_E_PROTOCOL: something in it is invalid; nothing happened. */
 spn_err intake_decode(struct intake *intake, struct wire_in in) SPN_MUST_USE;
 
-/* True: there is a hole between what the producer has sent so far and this batch. */
-bool intake_has_hole(const struct intake *intake, const struct producer *producer);
-
-/* Checks contents and finds the sessions of a batch without a hole. *ret_cold is how many of the
- * sessions are not in memory; their first entries are then in cold[] (WIRE_BATCH_EVENTS_MAX). */
-void intake_look_up(struct intake *intake, const struct producer *producer, uint32_t *cold,
-                    uint32_t *ret_cold);
-
-/* Takes the numbers begin .. end of a batch without cold sessions. On success *ret_batch owns the
- * frame's message; it is NULL if the batch has nothing new. If a number is refused, the batch ends
- * before it and names it: the state that caused the refusal is on disk with the batch. If the
- * producer's runs are full, the batch ends too: intake->held is set, and the caller keeps the
- * frame, for the rest of it once the base has risen. SPN_E_NOMEM: *ret_batch still has the numbers
- * taken before (may be NULL); the rest was not taken: a hole for the client. */
-spn_err intake_accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
-                      struct batch **ret_batch) SPN_MUST_USE;
+/* Takes the batch that was decoded last: checks its contents, finds its sessions, and decides its
+ * numbers begin .. end.
+ *
+ * A batch with a hole before it or with a cold session is not taken. While it waits, its sessions
+ * that are in memory are marked as wanted; parked: it may have waited, so the marks are cleared.
+ *
+ * If it was taken, *ret_batch owns the frame's message; NULL: the batch has nothing new. If a
+ * number is refused, the batch ends before it and names it: the state that caused the refusal is
+ * on disk with the batch. If the producer's runs are full, the batch ends too: intake->held is set,
+ * and the caller keeps the frame, for the rest of it once the base has risen. If memory runs out,
+ * the batch ends too: the rest is a hole for the client. */
+enum intake_taken intake_take(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
+                              bool parked, struct batch **ret_batch) SPN_MUST_USE;
 
 /* A batch without events, which only writes the producer's record. NULL: out of memory. */
 struct batch *intake_producer_batch(struct intake *intake, struct producer *producer);

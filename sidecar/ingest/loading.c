@@ -26,24 +26,11 @@ static void load_session(struct broker *broker, struct producer *producer, struc
     mailbox_put(broker->options->reader, &load->message);
 }
 
-/* Marks the sessions of this batch that are in memory as wanted, or clears the mark. */
-static void want_sessions(struct broker *broker, bool wanted)
+void loading_begin(struct broker *broker, struct producer *producer)
 {
     const struct intake *intake = &broker->intake;
-    for (uint32_t i = intake->begin; i < intake->end; i++) {
-        uint32_t slot = intake->entries[i].kind == WIRE_SKIP ? SLOT_NONE : intake->slots[i];
-        if (slot != SLOT_NONE && broker->state->sessions.slots[slot].tracker)
-            broker->state->sessions.slots[slot].tracker->wanted = wanted;
-    }
-}
-
-void loading_begin(struct broker *broker, struct producer *producer, uint32_t cold_count)
-{
-    const struct intake *intake = &broker->intake;
-    if (cold_count > 0 || sender_of(producer)->parking.first)
-        want_sessions(broker, cold_count > 0);
-    for (uint32_t i = 0; i < cold_count; i++) {
-        uint32_t at = broker->cold[i];
+    for (uint32_t i = 0; i < intake->cold_count; i++) {
+        uint32_t at = intake->cold[i];
         struct spn_bytes name = intake->entries[at].session;
         load_session(broker, producer, name, sessions_hash(&broker->state->sessions, name),
                      intake->slots[at]);

@@ -252,6 +252,21 @@ static spn_err decode(const struct wire_batch *head, const char *entries, zmq_ms
     return intake_decode(&intake, in);
 }
 
+static enum intake_taken take(zmq_msg_t *frame, struct batch **ret_batch)
+{
+    return intake_take(&intake, producer, frame, false, ret_batch);
+}
+
+static void expect_cold(zmq_msg_t *frame, const uint32_t *firsts, uint32_t count)
+{
+    struct batch *batch;
+    assert_int_equal(take(frame, &batch), INTAKE_COLD);
+    assert_null(batch);
+    assert_int_equal(intake.cold_count, count);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(intake.cold[i], firsts[i]);
+}
+
 /* -- what must come of it ---------------------------------------------------------------------- */
 
 /* What must come next in the batch for an entry that is stored. */
@@ -643,11 +658,9 @@ static void check_record(const struct batch *batch)
 
 static void send_step(const struct script_step *step)
 {
-    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
     zmq_msg_t frame;
     struct batch *batch;
     uint32_t count = count_entries(step->entries);
-    uint32_t cold_count = 99;
     struct wire_batch head = {.token = TOKEN,
                               .first = step->first,
                               .base = step->base > 0 ? step->base : 1,
@@ -656,24 +669,22 @@ static void send_step(const struct script_step *step)
                               .level = WIRE_DURABLE};
     assert_int_equal(decode(&head, step->entries, &frame), SPN_OK);
     (void)producer_raise_base(producer, head.base); /* as the broker does */
-    assert_int_equal(intake_has_hole(&intake, producer), step->became[0] == '\0');
-    if (step->became[0] != '\0') {
-        size_t size = zmq_msg_size(&frame);
-        intake_look_up(&intake, producer, cold, &cold_count);
-        assert_int_equal(cold_count, 0);
+    size_t size = zmq_msg_size(&frame);
+    enum intake_taken taken = take(&frame, &batch);
+    assert_int_equal(taken, step->became[0] == '\0' ? INTAKE_HOLE : INTAKE_TAKEN);
+    if (taken == INTAKE_TAKEN) {
         assert_int_equal(intake.begin, strspn(step->became, "."));
-        bool early = intake.refusal != SPN_OK; /* what an entry says is looked at first */
-        assert_int_equal(early, intake.end < count);
-        size_t entries = 2 * (size_t)(intake.end - intake.begin);
-        assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
         assert_int_equal(intake.refusal, step->refusal);
         assert_int_equal(intake.end, strcspn(step->became, "!"));
         check_results(batch, step);
         if (batch) {
-            /* The frame, the batch itself and its results: all that waits counts. */
-            assert_int_equal(batch->bytes, size + sizeof(*batch) +
-                                               entries * sizeof(batch->entries[0]) +
-                                               batch->record.run_count * sizeof(struct record_run));
+            /* The frame, the batch itself and its results: all that waits counts. A number may
+             * need two entries; those from a refused content on need none. */
+            size_t entries = batch->bytes - size - sizeof(*batch) -
+                             batch->record.run_count * sizeof(struct record_run);
+            assert_int_equal(entries % (2 * sizeof(batch->entries[0])), 0);
+            assert_in_range(entries / (2 * sizeof(batch->entries[0])), intake.end - intake.begin,
+                            count - intake.begin);
             assert_true(batch->waits);
             assert_int_equal(producer->accepted, step->first + intake.end - 1);
             check_record(batch);
@@ -773,12 +784,8 @@ static void bytes_of_a_batch(void **state)
 
 static struct batch *accept_what_fits(zmq_msg_t *frame)
 {
-    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
-    uint32_t cold_count;
     struct batch *batch;
-    intake_look_up(&intake, producer, cold, &cold_count);
-    assert_int_equal(cold_count, 0);
-    assert_int_equal(intake_accept(&intake, producer, frame, &batch), SPN_OK);
+    assert_int_equal(take(frame, &batch), INTAKE_TAKEN);
     return batch;
 }
 
@@ -845,26 +852,19 @@ static void put_tracker(uint32_t slot, const char *name, uint64_t epoch, const c
 static void cold_sessions(void **state)
 {
     (void)state;
-    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
-    uint32_t cold_count;
     zmq_msg_t frame;
     struct batch *batch;
     uint32_t slot_b = know("b", 500);
     uint32_t slot_d = know("d", 600);
     struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 7};
     assert_int_equal(decode(&head, "a1 b1 \"2 - \"3 c1 d1", &frame), SPN_OK);
-    intake_look_up(&intake, producer, cold, &cold_count);
-    assert_int_equal(cold_count, 2);
-    assert_int_equal(cold[0], 1);
-    assert_int_equal(cold[1], 6);
+    expect_cold(&frame, (const uint32_t[]){1, 6}, 2);
     assert_int_equal(intake.slots[1], slot_b);
     assert_int_equal(intake.slots[6], slot_d);
 
     put_tracker(slot_b, "b", 500, "2");
     put_tracker(slot_d, "d", 600, NULL);
-    intake_look_up(&intake, producer, cold, &cold_count);
-    assert_int_equal(cold_count, 0);
-    assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
+    assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
     assert_int_equal(producer->accepted, 7);
     /* a opened, a1, b1, b3, c opened, c1, d1: nothing opens a session that there is. */
     static const struct {
@@ -885,11 +885,32 @@ static void cold_sessions(void **state)
     (void)zmq_msg_close(&frame);
 }
 
+/* While a batch waits, its other sessions must not be evicted. */
+static void wanted_while_it_waits(void **state)
+{
+    (void)state;
+    zmq_msg_t frame;
+    struct batch *batch;
+    uint32_t slot_a = know("a", 500);
+    uint32_t slot_b = know("b", 501);
+    put_tracker(slot_a, "a", 500, "2");
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 3};
+    assert_int_equal(decode(&head, "a1 b1 -", &frame), SPN_OK);
+    expect_cold(&frame, (const uint32_t[]){1}, 1);
+    assert_true(broker.sessions.slots[slot_a].tracker->wanted);
+    put_tracker(slot_b, "b", 501, NULL);
+    broker.sessions.slots[slot_b].tracker->wanted = true;
+    assert_int_equal(intake_take(&intake, producer, &frame, true, &batch), INTAKE_TAKEN);
+    assert_false(broker.sessions.slots[slot_a].tracker->wanted);
+    assert_false(broker.sessions.slots[slot_b].tracker->wanted);
+    batch_free(batch);
+    (void)zmq_msg_close(&frame);
+}
+
 /* Each is asked for once, wherever it stands in the batch. */
 static void cold_by_turns(void **state)
 {
     (void)state;
-    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
     static const uint32_t firsts[] = {0, 1, 3};
     zmq_msg_t frame;
     know("a", 500);
@@ -897,13 +918,8 @@ static void cold_by_turns(void **state)
     know("c", 502);
     struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 7};
     assert_int_equal(decode(&head, "a1 b1 a2 c1 b2 a3 c2", &frame), SPN_OK);
-    for (int again = 0; again < 2; again++) {
-        uint32_t cold_count = 99;
-        intake_look_up(&intake, producer, cold, &cold_count);
-        assert_int_equal(cold_count, COUNT(firsts));
-        for (size_t i = 0; i < COUNT(firsts); i++)
-            assert_int_equal(cold[i], firsts[i]);
-    }
+    for (int again = 0; again < 2; again++)
+        expect_cold(&frame, firsts, COUNT(firsts));
     (void)zmq_msg_close(&frame);
 }
 
@@ -911,8 +927,6 @@ static void cold_by_turns(void **state)
 static void cold_and_alike(void **state)
 {
     (void)state;
-    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
-    uint32_t cold_count = 99;
     uint32_t slot;
     zmq_msg_t frame;
     know("a", 500);
@@ -921,8 +935,7 @@ static void cold_and_alike(void **state)
     assert_int_equal(know("b", 5) % INTAKE_MARKS, 0);
     struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 2};
     assert_int_equal(decode(&head, "a1 b1", &frame), SPN_OK);
-    intake_look_up(&intake, producer, cold, &cold_count);
-    assert_int_equal(cold_count, 2);
+    expect_cold(&frame, (const uint32_t[]){0, 1}, 2);
     (void)zmq_msg_close(&frame);
 }
 
@@ -930,15 +943,14 @@ static void cold_and_alike(void **state)
 static void refused_before_a_cold_one(void **state)
 {
     (void)state;
-    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
-    uint32_t cold_count = 99;
     zmq_msg_t frame;
+    struct batch *batch;
     know("b", 500);
     struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 3};
     assert_int_equal(decode(&head, "a1 a~ b1", &frame), SPN_OK);
-    intake_look_up(&intake, producer, cold, &cold_count);
-    assert_int_equal(cold_count, 0);
+    assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
     assert_int_equal(intake.end, 1);
+    batch_free(batch);
     (void)zmq_msg_close(&frame);
 }
 
@@ -947,16 +959,13 @@ static void refused_before_a_cold_one(void **state)
 static void who_waits(void **state)
 {
     (void)state;
-    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
     for (unsigned level = WIRE_NONE; level <= WIRE_DURABLE; level++) {
-        uint32_t cold_count;
         zmq_msg_t frame;
         struct batch *batch;
         struct wire_batch head = {
             .token = TOKEN, .first = level + 1, .base = 1, .count = 1, .level = (uint8_t)level};
         assert_int_equal(decode(&head, "a1", &frame), SPN_OK);
-        intake_look_up(&intake, producer, cold, &cold_count);
-        assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
+        assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
         assert_int_equal(batch->waits, level == WIRE_DURABLE);
         batch_free(batch);
         (void)zmq_msg_close(&frame);
@@ -967,16 +976,13 @@ static void who_waits(void **state)
 static void who_is_refused_waits(void **state)
 {
     (void)state;
-    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
     for (unsigned level = WIRE_NONE; level <= WIRE_DURABLE; level++) {
-        uint32_t cold_count;
         zmq_msg_t frame;
         struct batch *batch;
         struct wire_batch head = {
             .token = TOKEN, .first = 1, .base = 1, .count = 1, .level = (uint8_t)level};
         assert_int_equal(decode(&head, "Ca", &frame), SPN_OK);
-        intake_look_up(&intake, producer, cold, &cold_count);
-        assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
+        assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
         assert_non_null(batch);
         assert_true(batch->waits);
         assert_int_equal(batch->refused.code, SPN_E_UNKNOWN_SESSION);
@@ -1010,8 +1016,6 @@ static const struct cold_end_row {
 static void cold_end(void **state)
 {
     const struct cold_end_row *row = *state;
-    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
-    uint32_t cold_count;
     zmq_msg_t frame;
     struct batch *batch;
     uint32_t slot = know("a", 500);
@@ -1019,13 +1023,10 @@ static void cold_end(void **state)
     model['a'] = (struct model_session){.epoch = 500, .before = 400};
     struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 1};
     assert_int_equal(decode(&head, row->entries, &frame), SPN_OK);
-    intake_look_up(&intake, producer, cold, &cold_count);
-    assert_int_equal(cold_count, 1); /* also for those it must be known */
+    expect_cold(&frame, (const uint32_t[]){0}, 1); /* also for those it must be known */
     put_tracker(slot, "a", 500, "2");
     broker.sessions.slots[slot].tracker->closed = row->closed;
-    intake_look_up(&intake, producer, cold, &cold_count);
-    assert_int_equal(cold_count, 0);
-    assert_int_equal(intake_accept(&intake, producer, &frame, &batch), SPN_OK);
+    assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
     assert_int_equal(intake.refusal, row->refusal);
     assert_int_equal(batch->entry_count, row->kind != 0);
     if (row->kind != 0) {
@@ -1223,7 +1224,6 @@ static void record_batch(void **state)
 static void without_memory(void **state)
 {
     (void)state;
-    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
     enum { EVENTS = 60 };
     char entries[EVENTS * 4 + 1] = "";
     for (int i = 0; i < EVENTS; i++)
@@ -1232,18 +1232,17 @@ static void without_memory(void **state)
     bool failed_once = false;
     uint64_t stored = 0;
     for (unsigned granted = 0; producer->accepted < EVENTS; granted++) {
-        uint32_t cold_count;
         zmq_msg_t frame;
         struct batch *batch = (struct batch *)&frame;
         uint64_t before = producer->accepted;
         struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = EVENTS};
         assert_int_equal(decode(&head, entries, &frame), SPN_OK);
-        intake_look_up(&intake, producer, cold, &cold_count);
         allocations_left = granted % 9;
-        spn_err err = intake_accept(&intake, producer, &frame, &batch);
+        assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
+        bool failed = allocations_left == 0;
         allocations_left = UINT32_MAX;
-        failed_once = failed_once || err == SPN_E_NOMEM;
-        assert_true(err == SPN_E_NOMEM || (err == SPN_OK && producer->accepted == EVENTS));
+        failed_once = failed_once || failed;
+        assert_true(failed || producer->accepted == EVENTS);
         if (batch) {
             assert_int_equal(batch->number_count, producer->accepted - before);
             assert_int_equal(batch->record.number, producer->accepted);
@@ -1266,22 +1265,19 @@ static void without_memory(void **state)
 static void without_memory_for_the_record(void **state)
 {
     (void)state;
-    static uint32_t cold[WIRE_BATCH_EVENTS_MAX];
     bool with_spare = false;
     for (unsigned i = 0; i < 48; i++) {
-        uint32_t cold_count;
         zmq_msg_t frame;
         struct batch *batch = NULL;
         uint64_t first = producer->accepted + 1;
         struct wire_batch head = {.token = TOKEN, .first = first, .base = 1, .count = 2};
         assert_int_equal(decode(&head, "a1=x a1=x", &frame), SPN_OK);
-        intake_look_up(&intake, producer, cold, &cold_count);
         allocations_left = i / 2 % 12; /* each number twice: the second time the spare is used */
-        spn_err err = intake_accept(&intake, producer, &frame, &batch);
+        assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
         with_spare = with_spare || (batch && allocations_left == 0 && !intake.spare_runs);
+        bool failed = allocations_left == 0;
         allocations_left = UINT32_MAX;
-        assert_true(err == SPN_OK || err == SPN_E_NOMEM);
-        assert_true(batch || (err == SPN_E_NOMEM && producer->accepted < first));
+        assert_true(batch || (failed && producer->accepted < first));
         if (batch)
             check_record(batch);
         batch_free(batch);
@@ -1313,6 +1309,7 @@ int main(void)
     static const struct CMUnitTest plain[] = {
         cmocka_unit_test_setup_teardown(every_truncation_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cold_sessions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(wanted_while_it_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cold_by_turns, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cold_and_alike, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refused_before_a_cold_one, set_up, tear_down),
