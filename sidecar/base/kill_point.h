@@ -13,7 +13,7 @@
  *     trim_step            some of what retention hides is deleted
  *     leftovers_step       a start has deleted some of what lies beyond the checkpoint
  *     recovery_tables      rows and producers are read, the log is not
- *     recovery_part       a part of the log is read
+ *     recovery_part        a part of the log is read
  *     recovery_segment     recovery has written a segment, but has not committed it
  *     recovery_committed   recovery has committed the segment
  *     recovery_end         the log is read, but no client has been served

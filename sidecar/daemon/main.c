@@ -364,8 +364,8 @@ static void stop(struct daemon *daemon)
     lockfile_release(&daemon->data_lock);
 }
 
-/* Two events of the largest size are below the mark from which the oldest are deleted. A larger one
- * could be deleted as soon as it is stored. */
+/* Two events of the largest size are below the mark from which the oldest are deleted, so that the
+ * newest two stay. */
 static void limit_events(struct options *options)
 {
     uint64_t data_max = options->quota_bytes / QUOTA_EVENTS;

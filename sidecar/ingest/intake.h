@@ -63,14 +63,16 @@ spn_err intake_decode(struct intake *intake, struct wire_in in) SPN_MUST_USE;
 /* Takes the batch that was decoded last: checks its contents, finds its sessions, and decides its
  * numbers begin .. end.
  *
- * A batch with a hole before it or with a cold session is not taken. While it waits, its sessions
- * that are in memory are marked as wanted; parked: it may have waited, so the marks are cleared.
+ * A batch with a hole before it or with a cold session is not taken. While one with a cold session
+ * waits, its sessions that are in memory are marked as wanted. parked: this batch may have waited,
+ * so the marks are cleared when it is taken.
  *
- * If it was taken, *ret_batch owns the frame's message; NULL: the batch has nothing new. If a
- * number is refused, the batch ends before it and names it: the state that caused the refusal is
- * on disk with the batch. If the producer's runs are full, the batch ends too: intake->held is set,
- * and the caller keeps the frame, for the rest of it once the base has risen. If memory runs out,
- * the batch ends too: the rest is a hole for the client. */
+ * If it was taken, *ret_batch owns the frame's message; NULL: no number of it was taken, or none is
+ * new. If a number is refused, the batch ends before it and names it: the state that caused the
+ * refusal is on disk with the batch. If the producer's runs are full, the batch ends too:
+ * intake->held is set, *ret_batch has a copy of the message, and the caller keeps the frame, for
+ * the rest of it once the base has risen. If memory runs out, the batch ends too: the rest is a
+ * hole for the client. */
 enum intake_taken intake_take(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
                               bool parked, struct batch **ret_batch) SPN_MUST_USE;
 

@@ -81,7 +81,7 @@ static bool read_more(struct pump *pump, struct fetch_answer *answer)
     return slice->head.missing == 0 && begin_with(answer, slice) == SPN_OK;
 }
 
-/* Takes over the answer's outgoing. */
+/* Takes over answer->outgoing. */
 static struct outgoing *finish(struct fetch *fetch, const struct fetch_answer *answer,
                                uint64_t request, size_t *ret_size)
 {

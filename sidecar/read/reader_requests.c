@@ -36,7 +36,7 @@ static const char *warn(const struct metrics *metrics, char words[WORDS_MAX])
     words[0] = '\0';
     if (most > 0 && count * 10 >= most * 9)
         (void)snprintf(words, WORDS_MAX,
-                       "%llu of at most %llu producer ids (--producers) are in use",
+                       "%llu of at most %llu producer ids (--producers) are known",
                        (unsigned long long)count, (unsigned long long)most);
     else if (metrics_get(&metrics->sessions_damaged) + metrics_get(&metrics->damaged_reads) > 0)
         (void)snprintf(words, WORDS_MAX, "damaged data in the database: the log has details");

@@ -88,12 +88,6 @@ static void fall_behind_all(struct subscriptions *all)
     }
 }
 
-static void meet_damage(struct subscriptions *all)
-{
-    mail_note_damage(all->options.metrics, all->options.broker);
-    fall_behind_all(all);
-}
-
 /* Takes what the scan found. False: there is no more. */
 static bool take_next(struct subscriptions *all)
 {
@@ -103,7 +97,8 @@ static bool take_next(struct subscriptions *all)
         offer(all, all->scan.position, &entry);
         return true;
     case SCAN_DAMAGED:
-        meet_damage(all);
+        mail_note_damage(all->options.metrics, all->options.broker);
+        fall_behind_all(all);
         return true;
     case SCAN_MISSING:
         fall_behind_all(all);
@@ -114,7 +109,8 @@ static bool take_next(struct subscriptions *all)
     return false;
 }
 
-/* Scans in one short snapshot. True: there is more. */
+/* Scans in one short snapshot. True: there is more. If no snapshot begins, each subscription gets
+ * its verdict from the question that it makes when it is behind. */
 static bool scan_some(struct subscriptions *all)
 {
     struct journal_reader *journal = all->options.source.journal;
@@ -124,8 +120,8 @@ static bool scan_some(struct subscriptions *all)
         while (count < SCAN_ENTRIES && !link_alone(&all->scanned) && take_next(all))
             count++;
     journal_reader_end(journal);
-    if (err == SPN_E_CORRUPT)
-        meet_damage(all);
+    if (err != SPN_OK && err != SPN_E_NOMEM)
+        fall_behind_all(all);
     outbox_flush(all->options.outbox);
     return count == SCAN_ENTRIES;
 }

@@ -141,11 +141,12 @@ static spn_err look_around(struct journal_reader *reader)
         return journal_fail_with(SPN_E_CORRUPT, "meta", "gone");
     if (err != SPN_OK)
         return err;
+    /* The journal is open, so its format is ours: another number is damage. */
     err = record_get_meta(bytes_of(value), &reader->meta);
-    if (err == SPN_E_CORRUPT && reader->journal->meta_damaged)
+    if (err != SPN_OK && reader->journal->meta_damaged)
         reader->meta = reader->journal->now.meta;
     else if (err != SPN_OK)
-        return journal_fail_with(err, "meta", "damaged");
+        return journal_fail_with(SPN_E_CORRUPT, "meta", "damaged");
     /* Entries up to the checkpoint may have been trimmed, but they were on disk. */
     reader->newest = reader->meta.checkpoint;
     err = seek(reader, TABLE_LOG, MDB_LAST, &key, &value);

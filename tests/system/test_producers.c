@@ -196,7 +196,7 @@ static void limit_of_producers_was_not_named(struct stage *stage)
     }
     struct outcome health = health_of(stage);
     stage_expect_code(&health, 0);
-    assert_non_null(strstr(health.out, "4 of at most 4 producer ids (--producers) are in use"));
+    assert_non_null(strstr(health.out, "4 of at most 4 producer ids (--producers) are known"));
     const char *words[] = {"record", "more", NULL};
     struct outcome refused =
         stage_run_words(stage, words, (struct spn_bytes){stream, sizeof(stream) - 1});

@@ -358,7 +358,7 @@ static void for_one_at_a_time(void **state)
 }
 
 /* What was read ahead up to the end is the beginning of an answer that has more by now: it was
- * written beyond its outgoing. */
+ * written beyond its room. */
 static void what_reached_the_end_ahead_has_room_for_what_came_since(void **state)
 {
     (void)state;

@@ -134,14 +134,14 @@ spn_err __wrap_journal_read_entry_from(struct journal_reader *from, uint64_t pos
     return err == SPN_OK && *ret_position == damaged_position ? SPN_E_CORRUPT : err;
 }
 
-static bool all_damaged; /* no snapshot begins */
+static spn_err begin_err; /* SPN_OK: snapshots begin */
 
 spn_err __real_journal_reader_begin(struct journal_reader *begun);
 spn_err __wrap_journal_reader_begin(struct journal_reader *begun);
 
 spn_err __wrap_journal_reader_begin(struct journal_reader *begun)
 {
-    return all_damaged ? SPN_E_CORRUPT : __real_journal_reader_begin(begun);
+    return begin_err != SPN_OK ? begin_err : __real_journal_reader_begin(begun);
 }
 
 /* -- the client -------------------------------------------------------------------------------- */
@@ -559,48 +559,71 @@ static void one_damaged_entry_does_not_stop_live_delivery(void **state)
     assert_int_equal(metrics_get(&metrics.damaged_reads), 1);
 }
 
+static const struct no_snapshot_row {
+    const char *name;
+    const char *script;
+    spn_err err;
+    uint8_t why;
+} no_snapshot_rows[] = {
+    {"live: without a snapshot nothing was heard", "ees.", SPN_E_CORRUPT, WIRE_DAMAGED},
+    {"waiting: without a snapshot nothing was heard", "ow.", SPN_E_CORRUPT, WIRE_DAMAGED},
+    {"live: a disk that does not answer", "ees.", SPN_E_IO, WIRE_FAILED},
+    {"waiting: a disk that does not answer", "ow.", SPN_E_IO, WIRE_FAILED},
+};
+
 /* A subscription that is live, or waits for its session, gets its verdict. */
-static void without_a_snapshot_live_subscriptions_heard_nothing(void **state)
+static void without_a_snapshot(void **state)
 {
-    const char *script = *(const char *const *)*state;
+    const struct no_snapshot_row *row = *state;
     full_at = full_for = 0;
     start();
-    run(script);
+    run(row->script);
     assert_false(client.ended);
-    all_damaged = true;
+    begin_err = row->err;
     run("o");
-    all_damaged = false;
+    begin_err = SPN_OK;
     assert_true(client.ended);
-    assert_int_equal(client.why, WIRE_DAMAGED);
-    assert_true(metrics_get(&metrics.damaged_reads) > 0);
+    assert_int_equal(client.why, row->why);
+    assert_int_equal(metrics_get(&metrics.damaged_reads) > 0, row->err == SPN_E_CORRUPT);
 }
 
-static const char *const unread_rows[] = {"ees.", "ow."};
+/* Memory that runs out is tried again. */
+static void without_memory_for_a_snapshot(void **state)
+{
+    (void)state;
+    full_at = full_for = 0;
+    start();
+    run("ees.");
+    begin_err = SPN_E_NOMEM;
+    run("o");
+    begin_err = SPN_OK;
+    run("e.");
+    check_outcome();
+    assert_false(client.ended);
+}
 
-static struct CMUnitTest tests[2 * COUNT(script_rows) + 5] = {
-    [2 * COUNT(script_rows) + 4] = {"live: without a snapshot nothing was heard",
-                                    without_a_snapshot_live_subscriptions_heard_nothing, NULL,
-                                    release, (void *)(uintptr_t)&unread_rows[0]},
-    [2 * COUNT(script_rows) + 3] = {"waiting: without a snapshot nothing was heard",
-                                    without_a_snapshot_live_subscriptions_heard_nothing, NULL,
-                                    release, (void *)(uintptr_t)&unread_rows[1]},
-    [2 * COUNT(script_rows) + 2] = {"a damaged entry of its own is read from the index",
-                                    a_damaged_entry_of_its_own_is_read_from_the_index, NULL,
-                                    release, NULL},
-    [2 * COUNT(script_rows) + 1] = {"one damaged entry does not stop live delivery",
-                                    one_damaged_entry_does_not_stop_live_delivery, NULL, release,
-                                    NULL},
-    [2 * COUNT(script_rows)] = {"a user leaves subscriptions to the others",
-                                a_user_leaves_subscriptions_to_the_others, NULL, release, NULL},
+static const struct CMUnitTest plain[] = {
+    cmocka_unit_test_teardown(a_user_leaves_subscriptions_to_the_others, release),
+    cmocka_unit_test_teardown(one_damaged_entry_does_not_stop_live_delivery, release),
+    cmocka_unit_test_teardown(a_damaged_entry_of_its_own_is_read_from_the_index, release),
+    cmocka_unit_test_teardown(without_memory_for_a_snapshot, release),
 };
+
+static struct CMUnitTest tests[2 * COUNT(script_rows) + COUNT(no_snapshot_rows) + COUNT(plain)];
 
 int main(void)
 {
+    size_t count = 0;
     for (size_t i = 0; i < COUNT(script_rows); i++) {
-        tests[2 * i] = (struct CMUnitTest){script_rows[i].name, no_room_in_the_outbox, NULL,
-                                           release, (void *)(uintptr_t)&script_rows[i]};
-        tests[2 * i + 1] = (struct CMUnitTest){script_rows[i].name, no_room_in_zeromq, NULL,
-                                               release, (void *)(uintptr_t)&script_rows[i]};
+        void *row = (void *)(uintptr_t)&script_rows[i];
+        tests[count++] =
+            (struct CMUnitTest){script_rows[i].name, no_room_in_the_outbox, NULL, release, row};
+        tests[count++] =
+            (struct CMUnitTest){script_rows[i].name, no_room_in_zeromq, NULL, release, row};
     }
+    for (size_t i = 0; i < COUNT(no_snapshot_rows); i++)
+        tests[count++] = (struct CMUnitTest){no_snapshot_rows[i].name, without_a_snapshot, NULL,
+                                             release, (void *)(uintptr_t)&no_snapshot_rows[i]};
+    memcpy(&tests[count], plain, sizeof(plain));
     return _cmocka_run_group_tests("subscription", tests, COUNT(tests), NULL, NULL);
 }

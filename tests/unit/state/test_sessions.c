@@ -110,8 +110,7 @@ static void find(void **state)
     sessions_release(&sessions);
 }
 
-/* -- epochs and trackers ------------------------------------------------------------------------
- */
+/* -- epochs and trackers ----------------------------------------------------------------------- */
 
 static void put_tracker(void **state)
 {

@@ -1825,6 +1825,30 @@ static void readers_are_bounded(void **state)
     journal_close(journal);
 }
 
+/* In a database that is open, the format is known: another number is damage. */
+static void another_format_in_service_is_damage(void **state)
+{
+    (void)state;
+    struct journal *journal = open_journal();
+    struct journal_reader *reader = open_reader(journal);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        MDB_txn *txn;
+        MDB_env *env = raw_open(&txn);
+        change_meta(txn, 11, 1, RECORD_META_SIZE - 1);
+        raw_close(env, txn);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    journal_reader_end(reader);
+    assert_int_equal(journal_reader_begin(reader), SPN_E_CORRUPT);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
 enum { WATCHERS = 4, COMMITS = 500 };
 
 struct watched {
@@ -2317,6 +2341,7 @@ int main(void)
     ADD(read_only_beside_a_writer);
     ADD(dead_readers_are_cleared);
     ADD(readers_are_bounded);
+    ADD(another_format_in_service_is_damage);
     ADD(readers_in_other_threads);
     return _cmocka_run_group_tests("journal", tests, test_count, NULL, NULL);
 }
