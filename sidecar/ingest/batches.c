@@ -120,7 +120,7 @@ void batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *fra
         return;
     }
     metrics_add(&broker->options->metrics->backpressure, broker->intake.head.backpressure);
-    bool waits = sender_of(producer)->parking.first;
+    bool waits = sender_of(producer)->parking.first != NULL;
     uint64_t base = broker->intake.head.base;
     if (waits || batches_must_wait(broker, producer) || take_decoded(broker, producer, peer, frame))
         parking_park(&broker->parking, producer, peer, frame);

@@ -64,8 +64,8 @@ spn_err intake_decode(struct intake *intake, struct wire_in in) SPN_MUST_USE;
  * numbers begin .. end.
  *
  * A batch with a hole before it or with a cold session is not taken. While one with a cold session
- * waits, its sessions that are in memory are marked as wanted. parked: this batch may have waited,
- * so the marks are cleared when it is taken.
+ * waits, its sessions that are in memory are marked as wanted. parked: this batch has waited, so
+ * the marks are cleared when it is taken.
  *
  * If it was taken, *ret_batch owns the frame's message; NULL: no number of it was taken, or none is
  * new. If a number is refused, the batch ends before it and names it: the state that caused the

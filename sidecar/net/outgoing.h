@@ -19,8 +19,8 @@
 #include "spn_err.h"
 
 enum {
-    OUTGOING_COST = 256
-}; /* bytes that a message costs beside its own: the structs, here and in ZeroMQ, and malloc */
+    OUTGOING_COST = 256, /* bytes beside the message's own: structs, here and in ZeroMQ, malloc */
+};
 
 struct account {
     struct metrics *metrics;

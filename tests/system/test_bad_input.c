@@ -513,7 +513,7 @@ static void recorder_tells_of_what_is_too_large(struct stage *stage)
     event_list_release(&got);
 }
 
-/* An event that the quota has no room for would be deleted as soon as it is stored. */
+/* The quota keeps room for two events of the largest size. */
 static void quota_limits_the_size_of_events(struct stage *stage)
 {
     struct stage_daemon options = {.more = {"--quota", "4M"}};
