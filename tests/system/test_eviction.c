@@ -110,7 +110,7 @@ static void come_and_go(struct stage *stage, const struct crowd *crowd)
     assert_int_equal(put_round(&watch, &feeder, 1, "first").stored, crowd->sessions);
     assert_int_equal(put_round(&watch, &feeder, 1, "first").duplicates, crowd->sessions);
     struct spn_counters done = put_round(&watch, &feeder, 1, "changed");
-    /* 16 bits tell data apart: all of these are the same. */
+    /* The same ids with other data: each is a conflict. */
     assert_int_equal(done.conflicts, crowd->sessions);
     expect_flat(&watch, &feeder);
     assert_int_equal(put_round(&watch, &feeder, 2, "second").duplicates, crowd->sessions);
