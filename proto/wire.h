@@ -21,7 +21,7 @@
 #include "spn_err.h"
 
 enum {
-    WIRE_MAJOR = 2,
+    WIRE_MAJOR = 3,
     WIRE_MINOR = 0,
 
     WIRE_HEADER_SIZE = 16,

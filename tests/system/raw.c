@@ -107,7 +107,7 @@ void raw_put_short(struct raw_out *out, const char *text)
 
 void raw_put_header(struct raw_out *out, uint8_t type, uint64_t request)
 {
-    raw_put(out, "SPN\x02", 4);
+    raw_put(out, (const uint8_t[]){0x53, 0x50, 0x4e, RAW_MAJOR}, 4);
     raw_put_number(out, 0, 1);
     raw_put_number(out, type, 1);
     raw_put_zeros(out, 2);
@@ -236,7 +236,7 @@ static void get_header(struct raw_in *in)
     in->type = (uint8_t)raw_get_number(in, 1);
     raw_get_zeros(in, 2);
     in->request = raw_get_number(in, 8);
-    assert_int_equal(in->major, 2);
+    assert_int_equal(in->major, RAW_MAJOR);
 }
 
 bool raw_receive(void *socket, int ms, struct raw_in *ret_in)

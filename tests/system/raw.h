@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { RAW_MAJOR = 3 };
+
 enum raw_type {
     RAW_BATCH = 1,
     RAW_ACK = 2,

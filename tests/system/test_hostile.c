@@ -134,14 +134,15 @@ struct header_row {
 static const struct header_row headers[] = {
     {"empty", {0}, 0, RAW_E_PROTOCOL, 0},
     {"one byte", "S", 1, RAW_E_PROTOCOL, 0},
-    {"fifteen bytes", "SPN\2\0\1\0\0\7\0\0\0\0\0\0", 15, RAW_E_PROTOCOL, 0},
+    {"fifteen bytes", "SPN\3\0\1\0\0\7\0\0\0\0\0\0", 15, RAW_E_PROTOCOL, 0},
     {"another magic", "SPM\1\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_PROTOCOL, 0},
     {"magic in small letters", "spn\1\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_PROTOCOL, 0},
     {"HTTP", "GET / HTTP/1.1\r\n", 16, RAW_E_PROTOCOL, 0},
     {"major version 0", "SPN\0\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7},
     {"major version 1", "SPN\1\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7},
+    {"major version 2", "SPN\2\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7},
     {"major version 255", "SPN\377\0\20\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7},
-    {"major version 3, type unknown", "SPN\3\0\310\1\1\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7},
+    {"major version 4, type unknown", "SPN\4\0\310\1\1\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7},
 };
 
 static void refuses_bad_headers(struct stage *stage)
