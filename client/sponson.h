@@ -81,7 +81,9 @@ struct spn_event {
                               event an id, but not a marker */
     struct spn_bytes type; /* the `event:` field, up to 255 bytes; empty: "message" */
     struct spn_bytes data; /* any bytes but CR, up to the sidecar's limit, 4 MiB by default */
-    uint32_t retry_ms;     /* SPN_RETRY_NONE: none; 0 means 0 ms. SPN_EVENT_INIT sets none */
+    uint32_t retry_ms;     /* SPN_RETRY_NONE: none; 0 means 0 ms; at most 4,294,967,294 (49 days).
+                              SPN_EVENT_INIT sets none */
+    bool resets_id;        /* only in text: see spn_sse_next. Publishing ignores it */
 
     uint64_t seq;      /* number in its session: 1, 2, 3 ... */
     uint64_t position; /* number in the sidecar's log */
@@ -92,7 +94,7 @@ struct spn_event {
 #ifdef __cplusplus /* before C++20 it has no designated initialisers */
 #define SPN_EVENT_INIT                                                                             \
     {                                                                                              \
-        SPN_EVENT, {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, SPN_RETRY_NONE, 0, 0, 0, 0            \
+        SPN_EVENT, {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, SPN_RETRY_NONE, false, 0, 0, 0, 0     \
     }
 #else
 #define SPN_EVENT_INIT                                                                             \
@@ -543,25 +545,40 @@ SPN_API spn_err spn_get_stats(spn_client *client, int timeout_ms, const struct s
 
 /* -- text/event-stream ------------------------------------------------------------------------- */
 
-/* An incremental parser after the HTML standard, section 9.2. event_max: 0 for 4 MiB. */
+/* An incremental parser after the HTML standard, section 9.2. event_max: the most bytes of data,
+ * type and id that one event may have together; 0: room for 4 MiB of data beside the longest id and
+ * type, so that whatever a sidecar takes by default is parsed. The parser holds at most
+ * five times event_max, also while a line or an event has no end. Nothing is kept of comments and
+ * of fields that the standard does not know. SPN_E_INVALID: event_max is above SIZE_MAX / 4.
+ * SPN_E_NOMEM. */
 SPN_API spn_err spn_sse_open(spn_sse **ret_sse, size_t event_max) SPN_MUST_USE;
 SPN_API void spn_sse_close(spn_sse *sse); /* takes NULL */
 
 /* Consumes bytes until an event or a marker is complete or the input is used up. *ret_used is the
- * number of bytes consumed; it is set on every return but SPN_E_INVALID. SPN_OK: *ret_event is
- * filled; its bytes are valid until the next call. Its id is set only if the event itself has one
- * (an id: field). A marker's id is its own, and is empty if the marker has only a retry. SPN_E_END:
- * all bytes were used, no event yet. SPN_E_EVENT_TOO_LARGE: an event over the limit is being
- * skipped; continue with the rest. */
+ * number of bytes consumed; it is set on every return but SPN_E_INVALID. SPN_OK: *ret_event points
+ * to the event, which the parser owns; it and its bytes are valid until the next call. Its id is
+ * set only if the event itself has one (an id: field). A marker's id is its own, and is empty if
+ * the marker has only a retry. SPN_E_END: all bytes were used, no event yet. SPN_E_EVENT_TOO_LARGE:
+ * an event over the limit ended and was skipped; its id is in force nevertheless, unless it alone
+ * is over the limit. Continue with the rest. SPN_E_NOMEM: nothing is lost; continue with the rest.
+ *
+ * An `id:` field without a value resets the id in force. In a block without data it is a marker of
+ * kind SPN_RESET. In the block of an event it sets resets_id, and spn_sse_format writes it back.
+ * Published, such an event gets an id from the library, as every event without one.
+ *
+ * A retry above 4,294,967,294 is taken as that: the standard sets no bound. One that is not made of
+ * digits only is ignored. */
 SPN_API spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_used,
-                             struct spn_event *ret_event) SPN_MUST_USE;
+                             const struct spn_event **ret_event) SPN_MUST_USE;
 
 /* The last event id in force: what a browser would send as Last-Event-ID. */
 SPN_API struct spn_bytes spn_sse_last_id(const spn_sse *sse);
 
-/* Writes the event as text with its blank line. *ret_size is the number of bytes needed, also when
- * out is too small (SPN_E_INVALID; out then holds nothing useful) or NULL with out_size 0.
- * SPN_E_BAD_ID, SPN_E_BAD_TYPE, SPN_E_BAD_DATA: the event cannot be written. */
+/* Writes the event as text with its blank line; spn_sse_next reads it back as the same event, whose
+ * seq, position, epoch and time are not written. resets_id counts for an event without an id; a
+ * reset's id is not written. *ret_size is the number of bytes needed, also when out is too small
+ * (SPN_E_INVALID; out then holds nothing useful) or NULL with out_size 0. SPN_E_BAD_ID,
+ * SPN_E_BAD_TYPE, SPN_E_BAD_DATA: the event cannot be written. */
 SPN_API spn_err spn_sse_format(const struct spn_event *event, void *out, size_t out_size,
                                size_t *ret_size) SPN_MUST_USE;
 

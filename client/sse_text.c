@@ -2,18 +2,21 @@
 /* sse_text: spn_sse_*, the parser and formatter of text/event-stream for users of the library.
  *
  * Owns     one parser per spn_sse.
- * Lends    bytes of an event: until the next call on the same parser.
+ * Lends    an event and its bytes: until the next call on the same parser.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "sponson.h"
 #include "sse.h"
+#include "wire.h"
 
-enum { EVENT_MAX_DEFAULT = 4 * 1024 * 1024 };
+/* An event of the sidecar's default limit fits, whatever its id and its type. */
+enum { EVENT_MAX_DEFAULT = 4 * 1024 * 1024 + WIRE_ID_MAX + WIRE_TYPE_MAX };
 
 struct spn_sse {
     struct sse_parser parser;
+    struct spn_event event; /* the one returned last */
 };
 
 spn_err spn_sse_open(spn_sse **ret_sse, size_t event_max)
@@ -36,15 +39,20 @@ void spn_sse_close(spn_sse *sse)
     free(sse);
 }
 
+static bool is_reset(const struct sse_event *event)
+{
+    return event->id.data != NULL && event->id.size == 0;
+}
+
 static spn_event_kind kind_of(const struct sse_event *event)
 {
     if (!event->marker)
         return SPN_EVENT;
-    return event->id.data != NULL && event->id.size == 0 ? SPN_RESET : SPN_MARKER;
+    return is_reset(event) ? SPN_RESET : SPN_MARKER;
 }
 
 spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_used,
-                     struct spn_event *ret_event)
+                     const struct spn_event **ret_event)
 {
     struct sse_event event;
     bool ready = false;
@@ -55,11 +63,15 @@ spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_u
         return err;
     if (!ready)
         return SPN_E_END;
-    *ret_event = (struct spn_event){.kind = kind_of(&event),
-                                    .id = event.id,
-                                    .type = event.type,
-                                    .data = event.data,
-                                    .retry_ms = event.has_retry ? event.retry_ms : SPN_RETRY_NONE};
+    sse->event = (struct spn_event){
+        .kind = kind_of(&event),
+        .id = event.id,
+        .type = event.type,
+        .data = event.data,
+        .retry_ms = event.has_retry ? event.retry_ms : SPN_RETRY_NONE,
+        .resets_id = !event.marker && is_reset(&event),
+    };
+    *ret_event = &sse->event;
     return SPN_OK;
 }
 
@@ -79,10 +91,11 @@ spn_err spn_sse_format(const struct spn_event *event, void *out, size_t out_size
                              .data = event->data,
                              .has_retry = event->retry_ms != SPN_RETRY_NONE,
                              .retry_ms = event->retry_ms};
-    if (event->kind == SPN_RESET)
-        text.id = (struct spn_bytes){"", 0};
-    else if (event->id.size > 0)
+    bool resets = event->kind == SPN_RESET || (event->kind == SPN_EVENT && event->resets_id);
+    if (event->id.size > 0 && event->kind != SPN_RESET)
         text.id = event->id;
+    else if (resets)
+        text.id = (struct spn_bytes){"", 0};
     *ret_size = sse_format_size(&text);
     if (*ret_size > out_size)
         return SPN_E_INVALID;

@@ -240,7 +240,9 @@ static void line_take_retry(struct sse_parser *parser, const char *bytes, size_t
     for (size_t i = 0; i < size && !parser->value_bad; i++) {
         unsigned digit = (unsigned char)bytes[i] - (unsigned)'0';
         parser->line_retry = parser->line_retry * 10 + digit;
-        parser->value_bad = digit > 9 || parser->line_retry > UINT32_MAX;
+        parser->value_bad = digit > 9;
+        if (parser->line_retry > SSE_RETRY_MAX)
+            parser->line_retry = SSE_RETRY_MAX;
         parser->has_digits = true;
     }
 }
@@ -453,6 +455,7 @@ static struct spn_bytes decimal(uint32_t value, struct digits *digits)
 
 size_t sse_format_size(const struct sse_event *event)
 {
+    assert(!event->has_retry || event->retry_ms <= SSE_RETRY_MAX);
     struct digits digits;
     size_t size = 1; /* the blank line */
     if (event->id.data != NULL)

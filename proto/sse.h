@@ -10,13 +10,15 @@
  * from the block's blank line on.
  *
  * Two choices of ours. Nothing is decoded: bytes that are not UTF-8 come out unchanged, where a
- * browser would put U+FFFD, because a sidecar must pass on what it was given. A retry that does not
- * fit 32 bits is ignored. The caller handles the content type of the stream and the wait before a
- * reconnect.
+ * browser would put U+FFFD, because a sidecar must pass on what it was given. A retry above
+ * SSE_RETRY_MAX is taken as SSE_RETRY_MAX, because the standard sets no bound and ignores no
+ * number; one more is what stands for "no retry" on the wire and on disk. The caller handles the
+ * content type of the stream and the wait before a reconnect.
  *
  * Owns     inside a parser five buffers (data, type, and three ids: in force, of this block, of
- *          this line), none of them larger than event_size_max + 1. They grow to the size that the
- *          stream has needed so far and are reused for every event.
+ *          this line), none of them larger than event_size_max + 1, also while a line or a block
+ *          has no end. Nothing is kept of comments and of unknown fields. The buffers grow to the
+ *          size that the stream has needed so far and are reused for every event.
  * Borrows  the bytes fed: copied before the call returns.
  * Lends    the slices of an event: valid until the next call with that parser.
  * Units    sizes in bytes, retry in milliseconds.
@@ -30,6 +32,8 @@
 
 #include "spn_err.h"
 
+#define SSE_RETRY_MAX (UINT32_MAX - 1)
+
 struct sse_event {
     bool marker; /* not an event: a block without data. It has an id or a retry, no type, no data */
     /* The event's own id; data is NULL if it has none. An empty `id:` field gives size 0 with data
@@ -40,8 +44,8 @@ struct sse_event {
     struct spn_bytes last_id;
     struct spn_bytes type; /* the `event:` field; size 0 if absent or empty: means "message" */
     struct spn_bytes data;
-    bool has_retry; /* a retry in this block, or in an earlier one that was too large */
-    uint32_t retry_ms;
+    bool has_retry;    /* a retry in this block, or in an earlier one that was too large */
+    uint32_t retry_ms; /* up to SSE_RETRY_MAX */
 };
 
 /* -- parser ------------------------------------------------------------------------------------ */
@@ -79,7 +83,7 @@ struct sse_parser {
     uint8_t field; /* enum line_field */
     uint8_t name_size;
     char name[SSE_NAME_SIZE];
-    bool value_bad; /* an id with a NUL, or a retry that is not a 32-bit number */
+    bool value_bad; /* an id with a NUL, or a retry that is not a number */
     struct sse_text line_id;
     uint64_t line_retry;
     bool has_digits;
@@ -98,7 +102,8 @@ void sse_parser_release(struct sse_parser *parser); /* takes NULL, and a struct 
  *
  * On failure *ret_ready and *ret_event are unchanged, but *ret_used is set, and the parser
  * continues from there:
- * SPN_E_EVENT_TOO_LARGE  data, type and id of one event are larger than event_size_max. Reported
+ * SPN_E_EVENT_TOO_LARGE  data, type and id of one event are larger than event_size_max. A type
+ *                        counts only with data, since without data it is dropped. Reported
  *                        once, at the event's end; then the rest of the stream continues. The
  *                        event's id still becomes the last event id in force, as the standard
  *                        requires for every block that ended. Only an id that is too large by

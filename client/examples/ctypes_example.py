@@ -6,7 +6,7 @@
 """
 import os
 import sys
-from ctypes import (CDLL, Structure, byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64,
+from ctypes import (CDLL, Structure, byref, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64,
                     c_void_p, cast, create_string_buffer, string_at)
 
 OK, END, RETRY_NONE = 0, 7, 0xFFFFFFFF
@@ -21,6 +21,7 @@ class Bytes(Structure):
 
 class Event(Structure):
     _fields_ = [("kind", c_int), ("id", Bytes), ("type", Bytes), ("data", Bytes), ("retry_ms", c_uint32),
+                ("resets_id", c_bool),
                 ("seq", c_uint64), ("position", c_uint64), ("epoch", c_uint64),
                 ("time_ms", c_uint64)]
 

@@ -72,7 +72,7 @@ static spn_err parse(struct payloads *payloads, spn_sse *sse, struct spn_bytes s
 {
     const char *bytes = stream.data;
     char *at = payloads->memory;
-    struct spn_event event;
+    const struct spn_event *event;
     size_t room = 0;
     size_t done = 0;
     while (done < stream.size) {
@@ -81,13 +81,13 @@ static spn_err parse(struct payloads *payloads, spn_sse *sse, struct spn_bytes s
         done += used;
         if (err == SPN_E_END)
             break;
-        if (err == SPN_OK && event.kind != SPN_EVENT)
+        if (err == SPN_OK && event->kind != SPN_EVENT)
             continue;
         if (err == SPN_OK)
             err = make_room(payloads, &room);
         if (err != SPN_OK)
             return err;
-        add(payloads, &event, &at);
+        add(payloads, event, &at);
     }
     return payloads->count > 0 ? SPN_OK : SPN_E_END;
 }

@@ -6,6 +6,8 @@
  *   - the same outcomes whole, cut, and from the reader below, which follows the standard's text
  *     line by line and keeps everything in memory;
  *   - every event that came out is formatted, and parsed back as the same event;
+ *   - the stream is parsed, written, parsed and written again as an app of the library does it:
+ * both times the same events, ids in force and bytes;
  *   - the input cut into an id, a type and data is formatted and comes back, or is refused for what
  *     it has in it.
  * Every piece lies in memory of exactly its size, so that the sanitizer sees a read past its end.
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sponson.h"
 #include "sse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
@@ -194,7 +197,7 @@ static void check_made_event(const char *bytes, size_t size, uint8_t first, uint
         .type = {bytes + id_size, type_size},
         .data = {bytes + id_size + type_size, size - id_size - type_size},
         .has_retry = (first & 1) != 0,
-        .retry_ms = (first & 1) != 0 ? (uint32_t)(size * 2654435761u) : 0,
+        .retry_ms = (first & 1) != 0 ? (uint32_t)(size * 2654435761u) & SSE_RETRY_MAX : 0,
     };
     if ((second & 1) != 0)
         event.id = (struct spn_bytes){bytes, id_size};
@@ -266,8 +269,8 @@ static void reader_retry(struct reader *reader, const char *value, size_t size)
         if (value[i] < '0' || value[i] > '9')
             return;
         retry_ms = retry_ms * 10 + (uint64_t)(value[i] - '0');
-        if (retry_ms > UINT32_MAX)
-            return;
+        if (retry_ms > SSE_RETRY_MAX)
+            retry_ms = SSE_RETRY_MAX;
     }
     if (size == 0)
         return;
@@ -335,6 +338,73 @@ static void read_whole(const char *stream, size_t size, size_t event_size_max, s
     free(reader.last_id.bytes);
 }
 
+/* -- a copy, as an app makes it ---------------------------------------------------------------- */
+
+struct copy {
+    struct log events;
+    struct log text;
+    bool refused; /* a type with a NUL can be read, but not written */
+};
+
+static void copy_event(struct copy *copy, const spn_sse *sse, const struct spn_event *event)
+{
+    size_t size = 0;
+    struct spn_bytes last_id = spn_sse_last_id(sse);
+    CHECK((event->kind == SPN_EVENT && event->id.size == 0) || !event->resets_id);
+    CHECK(event->kind != SPN_RESET || last_id.size == 0);
+    CHECK(!event->resets_id || last_id.size == 0);
+    CHECK(event->id.size == 0 || (event->id.size == last_id.size &&
+                                  memcmp(event->id.data, last_id.data, last_id.size) == 0));
+    log_put(&copy->events, &event->kind, sizeof(event->kind));
+    log_put(&copy->events, &event->resets_id, sizeof(event->resets_id));
+    log_put(&copy->events, &event->retry_ms, sizeof(event->retry_ms));
+    const struct spn_bytes values[] = {event->id, event->type, event->data, last_id};
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        log_put(&copy->events, &values[i].size, sizeof(values[i].size));
+        if (values[i].size > 0)
+            log_put(&copy->events, values[i].data, values[i].size);
+    }
+    spn_err err = spn_sse_format(event, NULL, 0, &size);
+    CHECK(err == SPN_E_INVALID);
+    char *out = allocate(size);
+    err = spn_sse_format(event, out, size, &size);
+    CHECK(err == SPN_OK || (err == SPN_E_BAD_TYPE && has(event->type, '\0')));
+    copy->refused = copy->refused || err != SPN_OK;
+    if (err == SPN_OK)
+        log_put(&copy->text, out, size);
+    free(out);
+}
+
+static void copy_stream(struct copy *copy, const char *stream, size_t size)
+{
+    spn_sse *sse = NULL;
+    CHECK(spn_sse_open(&sse, 0) == SPN_OK);
+    for (size_t at = 0, used = 0; at < size; at += used) {
+        const struct spn_event *event = NULL;
+        spn_err err = spn_sse_next(sse, stream + at, size - at, &used, &event);
+        CHECK(err == SPN_E_END ? at + used == size : err == SPN_OK);
+        if (err == SPN_OK)
+            copy_event(copy, sse, event);
+    }
+    spn_sse_close(sse);
+}
+
+static void check_copy(const char *stream, size_t size)
+{
+    struct copy first = {0};
+    struct copy second = {0};
+    copy_stream(&first, stream, size);
+    if (!first.refused) {
+        copy_stream(&second, first.text.bytes, first.text.size);
+        CHECK(log_same(&first.events, &second.events));
+        CHECK(log_same(&first.text, &second.text));
+    }
+    free(first.events.bytes);
+    free(first.text.bytes);
+    free(second.events.bytes);
+    free(second.text.bytes);
+}
+
 /* -- one input --------------------------------------------------------------------------------- */
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
@@ -355,6 +425,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
     CHECK(log_same(&whole, &cut));
     CHECK(log_same(&whole, &wanted));
     check_made_event(stream, stream_size, input[0], input[1]);
+    check_copy(stream, stream_size);
     free(whole.bytes);
     free(cut.bytes);
     free(wanted.bytes);

@@ -93,6 +93,15 @@ static void an_id_without_data_was_dropped(struct stage *stage)
 
 /* -- the id in force --------------------------------------------------------------------------- */
 
+/* The largest number means no retry on the wire and on disk: it is stored as the one before it. */
+static void a_retry_beyond_the_largest_was_refused(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record(stage, "s", "retry: 4294967295\n\nid: a\nretry: 99999999999\ndata: 1\n\n");
+    expect_replay(stage, "s", NULL, "retry: 4294967294\n\nid: a\nretry: 4294967294\ndata: 1\n\n");
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 static void a_retry_alone_leaves_the_id(struct stage *stage)
 {
     static const struct {
@@ -329,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STAGE_TEST(an_id_without_data_was_dropped),
+        STAGE_TEST(a_retry_beyond_the_largest_was_refused),
         STAGE_TEST(a_retry_alone_leaves_the_id),
         STAGE_TEST(the_last_id_outlives_its_event),
         STAGE_TEST(retries_push_nothing_out_of_the_window),

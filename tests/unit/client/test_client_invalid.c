@@ -65,6 +65,9 @@ static void null_crashed(void **state)
     spn_subscription *subscription;
     spn_replay *replay;
     size_t count;
+    const struct spn_event *read;
+    spn_sse *sse = NULL;
+    assert_int_equal(spn_sse_open(&sse, 0), SPN_OK);
     const spn_err got[] = {
         spn_client_open(NULL, NULL, 0, NULL, 0),
         spn_client_step(NULL),
@@ -110,7 +113,10 @@ static void null_crashed(void **state)
         spn_get_stats(client, 0, NULL, &count),
         spn_get_stats(client, 0, &stats, NULL),
         spn_sse_open(NULL, 0),
-        spn_sse_next(NULL, "", 0, &count, &event),
+        spn_sse_next(NULL, "", 0, &count, &read),
+        spn_sse_next(sse, "", 0, &count, NULL),
+        spn_sse_next(sse, "", 0, NULL, &read),
+        spn_sse_next(sse, NULL, 1, &count, &read),
         spn_sse_format(NULL, NULL, 0, &count),
         spn_sse_format(&event, NULL, 0, NULL),
         spn_sse_format(&event, NULL, 5, &count),
@@ -118,6 +124,7 @@ static void null_crashed(void **state)
     for (size_t i = 0; i < COUNT(got); i++)
         if (got[i] != SPN_E_INVALID)
             fail_msg("call %zu: %s", i, spn_err_name(got[i]));
+    spn_sse_close(sse);
 }
 
 static void null_says_nothing(void **state)

@@ -30,6 +30,7 @@
 
 enum { EVENTS_MAX = 8, SIZE_MAX_DEFAULT = 64 * 1024, CUT_TWICE_MAX = 64 };
 
+#define SIZE_MAX_NONE SIZE_MAX
 #define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define X512 X64 X64 X64 X64 X64 X64 X64 X64
 #define X2048 X512 X512 X512 X512
@@ -92,7 +93,7 @@ struct stream {
     const char *name;
     struct spn_bytes input;
     struct expected events[EVENTS_MAX]; /* up to the first one that is nothing */
-    size_t size_max;                    /* 0: SIZE_MAX_DEFAULT */
+    size_t size_max;                    /* 0: SIZE_MAX_DEFAULT; SIZE_MAX_NONE: 0 */
     bool pending;                       /* at the end */
 };
 
@@ -207,7 +208,7 @@ static void replay_cut(const struct stream *stream, struct cut cut)
 {
     struct replay replay = {.stream = stream, .cut = cut};
     size_t size_max = stream->size_max > 0 ? stream->size_max : SIZE_MAX_DEFAULT;
-    sse_parser_init(&replay.parser, size_max);
+    sse_parser_init(&replay.parser, size_max == SIZE_MAX_NONE ? 0 : size_max);
     const char *input = stream->input.data;
     size_t end = stream->input.size;
     for (size_t at = 0; at < end;) {
@@ -437,14 +438,27 @@ static const struct stream rules[] = {
      .events =
          {{.id = B("a"), .last_id = B("a"), .data = B("x"), .has_retry = true, .retry_ms = 7}}},
     {"retry: zero", B("retry: 0\ndata:x\n\n"), .events = {{.data = B("x"), .has_retry = true}}},
-    {"retry: 32 bits",
-     B("retry:4294967295\ndata:x\n\nretry:4294967296\ndata:y\n\nretry:42949672950\ndata:z\n\n"),
-     .events = {{.data = B("x"), .has_retry = true, .retry_ms = UINT32_MAX},
-                {.data = B("y")},
-                {.data = B("z")}}},
+    {"retry: the largest, and one less",
+     B("retry:4294967294\ndata:x\n\nretry:4294967293\ndata:y\n\n"),
+     .events = {{.data = B("x"), .has_retry = true, .retry_ms = SSE_RETRY_MAX},
+                {.data = B("y"), .has_retry = true, .retry_ms = SSE_RETRY_MAX - 1}}},
+    {"retry: larger ones are the largest, never none",
+     B("retry:4294967295\ndata:x\n\nretry:4294967296\ndata:y\n\nretry:42949672950\n\n"),
+     .events = {{.data = B("x"), .has_retry = true, .retry_ms = SSE_RETRY_MAX},
+                {.data = B("y"), .has_retry = true, .retry_ms = SSE_RETRY_MAX},
+                {.marker = true, .has_retry = true, .retry_ms = SSE_RETRY_MAX}}},
     {"retry: over 64 bits does not wrap",
-     B("retry:18446744073709551617\nretry:184467440737095516170000000000000000001\ndata:x\n\n"),
-     .events = {{.data = B("x")}}},
+     B("retry:18446744073709551617\ndata:x\n\n"
+       "retry:184467440737095516170000000000000000001\ndata:y\n\n"),
+     .events = {{.data = B("x"), .has_retry = true, .retry_ms = SSE_RETRY_MAX},
+                {.data = B("y"), .has_retry = true, .retry_ms = SSE_RETRY_MAX}}},
+    {"retry: a large one with something after its digits is ignored",
+     B("retry:7\nretry:99999999999x\nretry:4294967295 \ndata:x\n\n"),
+     .events = {{.data = B("x"), .has_retry = true, .retry_ms = 7}}},
+    {"retry: the last one wins, large or small",
+     B("retry:99999999999\nretry:7\ndata:x\n\nretry:7\nretry:99999999999\ndata:y\n\n"),
+     .events = {{.data = B("x"), .has_retry = true, .retry_ms = 7},
+                {.data = B("y"), .has_retry = true, .retry_ms = SSE_RETRY_MAX}}},
     {"retry: leading zeros without end",
      B("retry:00000000000000000000000000000000000000000000000000007\ndata:x\n\n"),
      .events = {{.data = B("x"), .has_retry = true, .retry_ms = 7}}},
@@ -512,6 +526,46 @@ static const struct stream limits[] = {
      .events = {{.too_large = true}, {.data = B("y")}}, .size_max = 8},
     {"limit: CRLF behind a skipped event", B("data:123456789\r\n\r\ndata:y\r\n\r\n"),
      .events = {{.too_large = true}, {.data = B("y")}}, .size_max = 8},
+    {"limit: a type without data is dropped, whatever its size; the marker's id is not",
+     B("event:" X64 "\nid:12345678\n\ndata:x\n\n"),
+     .events = {{.marker = true, .id = B("12345678"), .last_id = B("12345678")},
+                {.last_id = B("12345678"), .data = B("x")}},
+     .size_max = 8},
+    {"limit: an event with a small type after one with a huge type",
+     B("event:" X512 "\ndata:1\n\nevent:" X64 "\n\nevent:a\ndata:2\n\n"),
+     .events = {{.too_large = true}, {.type = B("a"), .data = B("2")}}, .size_max = 8},
+    {"limit: a huge id, type and data in one event are one event",
+     B("id:" X512 "\nevent:" X512 "\ndata:" X512 "\n\nid:b\ndata:x\n\n"),
+     .events = {{.too_large = true}, {.id = B("b"), .last_id = B("b"), .data = B("x")}},
+     .size_max = 8},
+    {"limit: an id field in a huge event resets", B("id:a\n\nid\ndata:123456789\n\ndata:x\n\n"),
+     .events = {{.marker = true, .id = B("a"), .last_id = B("a")},
+                {.too_large = true},
+                {.data = B("x")}},
+     .size_max = 8},
+    {"limit: an id line without end", B("id:" X2048 X2048), .events = {{0}}, .size_max = 8,
+     .pending = true},
+    {"limit: a type line without end", B("event:" X2048 X2048), .events = {{0}}, .size_max = 8,
+     .pending = true},
+    {"limit: a data line without end", B("data:" X2048 X2048), .events = {{0}}, .size_max = 8,
+     .pending = true},
+    {"limit: a comment without end", B(":" X2048 X2048), .events = {{0}}, .size_max = 8},
+    {"limit: a name without end", B(X2048 X2048), .events = {{0}}, .size_max = 8},
+    {"limit: a retry without end",
+     B("retry:"
+       "77777777777777777777777777777777777777777777"),
+     .events = {{0}}, .size_max = 8, .pending = true},
+    {"limit: many lines without a blank one",
+     B("id:1234567\nevent:1234567\ndata:1\ndata:1\ndata:1\nid:2\nid:" X64 "\nevent:" X64
+       "\ndata:1\ndata:1\ndata:1\n:" X512 "\n"),
+     .events = {{0}}, .size_max = 8, .pending = true},
+    {"limit: none at all", B("data\n\nid\ndata\n\ndata:x\n\nid:x\n\nretry:1\n\n"),
+     .events = {{.data = B("")},
+                {.id = B(""), .data = B("")},
+                {.too_large = true},
+                {.too_large = true},
+                {.marker = true, .has_retry = true, .retry_ms = 1}},
+     .size_max = SIZE_MAX_NONE},
     {"limit: unfinished, not reported", B("data:x\n\ndata:" X64 "\n"), .events = {{.data = B("x")}},
      .size_max = 8, .pending = true},
 };
@@ -774,8 +828,8 @@ static const struct text texts[] = {
      SPN_OK},
     {"format: retry zero", {.has_retry = true, .data = B("a")}, B("retry: 0\ndata: a\n\n"), SPN_OK},
     {"format: the largest retry",
-     {.has_retry = true, .retry_ms = UINT32_MAX, .data = B("a")},
-     B("retry: 4294967295\ndata: a\n\n"),
+     {.has_retry = true, .retry_ms = SSE_RETRY_MAX, .data = B("a")},
+     B("retry: 4294967294\ndata: a\n\n"),
      SPN_OK},
     {"format: retry is only written when there is one",
      {.retry_ms = 7, .data = B("a")},
