@@ -5,8 +5,8 @@ set -eu
 packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev"
 case "${1:-build}" in
 build) ;;
-test) packages="$packages libcmocka-dev libhiredis-dev python3 strace patch" ;;
-check) packages="$packages libcmocka-dev libhiredis-dev python3 strace patch clang clang-format clang-tidy cppcheck libclang-rt-14-dev git" ;;
+test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch" ;;
+check) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch clang clang-format clang-tidy cppcheck libclang-rt-14-dev git" ;;
 *) echo "packages.sh: unknown set: $1" >&2; exit 2 ;;
 esac
 missing=""
