@@ -174,20 +174,28 @@ static spn_err turn_and_sleep(struct spn_producer *producer, uint64_t deadline_n
     return err;
 }
 
-spn_err spn_producer_next_ack(spn_producer *producer, int timeout_ms, struct spn_ack *ret_ack)
+static bool lend_next(struct spn_producer *producer, const struct spn_ack **ret_ack)
+{
+    if (!results_next(&producer->delivery.results, &producer->ack))
+        return false;
+    *ret_ack = &producer->ack;
+    return true;
+}
+
+spn_err spn_producer_next_ack(spn_producer *producer, int timeout_ms,
+                              const struct spn_ack **ret_ack)
 {
     spn_err err = client_check_for(prod_client_of(producer), ret_ack);
     if (err != SPN_OK)
         return err;
-    struct delivery *delivery = &producer->delivery;
-    if (results_next(&delivery->results, ret_ack))
+    if (lend_next(producer, ret_ack))
         return SPN_OK;
     uint64_t deadline_ns = client_deadline(prod_client_of(producer), timeout_ms);
     if (timeout_ms != 0) /* about to wait: send what is gathered, since nobody will add to it */
-        delivery_hurry(delivery);
+        delivery_hurry(&producer->delivery);
     err = client_turn(producer->client);
     for (;;) {
-        if (results_next(&delivery->results, ret_ack))
+        if (lend_next(producer, ret_ack))
             return SPN_OK;
         if (err == SPN_OK)
             err = prod_check_usable(producer);
@@ -217,7 +225,7 @@ spn_err spn_producer_flush(spn_producer *producer, int timeout_ms)
 }
 
 spn_err spn_producer_wait(spn_producer *producer, uint64_t ticket, int timeout_ms,
-                          struct spn_ack *ret_ack)
+                          const struct spn_ack **ret_ack)
 {
     uint64_t deadline_ns = client_deadline(prod_client_of(producer), timeout_ms);
     spn_err err = client_check_for(prod_client_of(producer), ret_ack);
@@ -233,20 +241,23 @@ spn_err spn_producer_wait(spn_producer *producer, uint64_t ticket, int timeout_m
         if (err == SPN_OK)
             err = turn_and_sleep(producer, deadline_ns);
     }
-    if (err == SPN_OK && !results_take(&delivery->results, ticket, ret_ack))
+    if (err == SPN_OK && !results_take(&delivery->results, ticket, &producer->ack))
         err = client_fail(producer->client, SPN_E_INVALID, "ticket %llu has no result to fetch",
                           (unsigned long long)ticket);
+    if (err == SPN_OK)
+        *ret_ack = &producer->ack;
     return err;
 }
 
-struct spn_counters spn_producer_counters(const spn_producer *producer)
+const struct spn_counters *spn_producer_counters(spn_producer *producer)
 {
+    static const struct spn_counters nothing;
     if (producer == NULL)
-        return (struct spn_counters){0};
-    struct spn_counters counters = producer->delivery.counters;
-    counters.unacknowledged = unended(producer);
-    counters.pending = producer->pending.count;
-    return counters;
+        return &nothing;
+    producer->counters = producer->delivery.counters;
+    producer->counters.unacknowledged = unended(producer);
+    producer->counters.pending = producer->pending.count;
+    return &producer->counters;
 }
 
 /* Nothing is outstanding, so the sidecar need not remember a random id. If the LEAVE does not

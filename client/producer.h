@@ -39,7 +39,9 @@ struct spn_producer {
     uint64_t beat_ns;         /* when to send a STATE, if nothing else is to be sent until then */
     uint64_t committed;       /* the committed number when it was opened */
     int send_timeout_ms;
-    bool kept; /* the id is the app's own */
+    bool kept;                    /* the id is the app's own */
+    struct spn_ack ack;           /* what spn_producer_next_ack and spn_producer_wait lend */
+    struct spn_counters counters; /* what spn_producer_counters lends */
     uint64_t gone_told;
     uint8_t id[WIRE_PRODUCER_ID_SIZE];
     char prefix[PRODUCER_PREFIX_SIZE];

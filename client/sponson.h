@@ -314,24 +314,25 @@ SPN_API spn_err spn_session_delete(spn_producer *producer, struct spn_bytes sess
 SPN_API size_t spn_given_id(const spn_producer *producer, uint64_t ticket,
                             char ret_id[SPN_GIVEN_ID_MAX]);
 
-/* Returns the next known result, in ticket order. Each ticket is reported once; with level none
- * only refusals are. SPN_E_TIMEOUT: none yet. SPN_E_END: nothing is outstanding. SPN_E_FENCED and
- * other lasting errors come after the results that were known before.
+/* Returns the next known result, in ticket order. *ret_ack is the library's, and valid until the
+ * next call on the producer. Each ticket is reported once; with level none only refusals are.
+ * SPN_E_TIMEOUT: none yet. SPN_E_END: nothing is outstanding. SPN_E_FENCED and other lasting errors
+ * come after the results that were known before.
  * Results wait until they are fetched, up to window_events of them. Beyond that the oldest are
  * dropped unread (spn_producer_counters still counts them). */
 SPN_API spn_err spn_producer_next_ack(spn_producer *producer, int timeout_ms,
-                                      struct spn_ack *ret_ack) SPN_MUST_USE;
+                                      const struct spn_ack **ret_ack) SPN_MUST_USE;
 
 /* Sends the gathered events, and waits until every event taken so far has ended. With timeout_ms 0
  * it only sends. With level none an event has ended when it was sent. Results stay for
  * spn_producer_next_ack. SPN_E_TIMEOUT; SPN_E_FENCED. */
 SPN_API spn_err spn_producer_flush(spn_producer *producer, int timeout_ms) SPN_MUST_USE;
 
-/* Waits for the result of one ticket and returns it. The other results stay for
- * spn_producer_next_ack. SPN_E_INVALID: no such ticket, or its result was already dropped or
- * fetched. */
+/* Waits for the result of one ticket and returns it. *ret_ack is the library's, and valid until the
+ * next call on the producer. The other results stay for spn_producer_next_ack. SPN_E_INVALID: no
+ * such ticket, or its result was already dropped or fetched. */
 SPN_API spn_err spn_producer_wait(spn_producer *producer, uint64_t ticket, int timeout_ms,
-                                  struct spn_ack *ret_ack) SPN_MUST_USE;
+                                  const struct spn_ack **ret_ack) SPN_MUST_USE;
 
 struct spn_counters {
     uint64_t taken;  /* tickets given */
@@ -349,7 +350,9 @@ struct spn_counters {
     uint64_t replaced; /* pending events that a newer one of their session replaced */
 };
 
-SPN_API struct spn_counters spn_producer_counters(const spn_producer *producer);
+/* Returns the counters of now. They are the library's, and valid until the next call on the
+ * producer. All are 0 if producer is NULL. */
+SPN_API const struct spn_counters *spn_producer_counters(spn_producer *producer);
 
 /* Flushes for up to timeout_ms, then frees the producer whatever the outcome. If nothing is
  * outstanding, the sidecar is informed that a random id is no longer used. *ret_unacknowledged is

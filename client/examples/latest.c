@@ -39,9 +39,9 @@ int main(void)
     if (err == SPN_OK)
         err = spn_producer_flush(producer, 5000); /* the newest of each is on disk */
     if (err == SPN_OK) {
-        struct spn_counters counters = spn_producer_counters(producer);
-        printf("%llu stored, %llu replaced by newer ones\n", (unsigned long long)counters.stored,
-               (unsigned long long)counters.replaced);
+        const struct spn_counters *counters = spn_producer_counters(producer);
+        printf("%llu stored, %llu replaced by newer ones\n", (unsigned long long)counters->stored,
+               (unsigned long long)counters->replaced);
     } else {
         fprintf(stderr, "%s\n", client != NULL ? spn_client_detail(client) : detail);
     }

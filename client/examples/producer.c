@@ -42,9 +42,9 @@ int main(int argc, char **argv)
     }
 
     /* One result for each ticket, in order; SPN_E_END once all have been given. */
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     while (err == SPN_OK && (err = spn_producer_next_ack(producer, 5000, &ack)) == SPN_OK)
-        printf("event %llu is %s\n", (unsigned long long)ack.ticket, spn_result_name(ack.result));
+        printf("event %llu is %s\n", (unsigned long long)ack->ticket, spn_result_name(ack->result));
 
     int status = err == SPN_E_END ? 0 : fail("publish", err, spn_client_detail(client));
     if (spn_producer_close(producer, 0, NULL) != SPN_OK)

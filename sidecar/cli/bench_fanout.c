@@ -94,7 +94,7 @@ static int publish(struct fanout *fanout, uint64_t *ret_acked_ns)
     const struct publisher *publisher = &fanout->crew.publishers[0];
     int timeout_ms = cli_timeout_ms(&bench->common);
     uint64_t ticket;
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     uint64_t started_ns = publisher_now_ns();
     spn_err err = spn_publish(publisher->producer, fanout->session,
                               payloads_at(&bench->payloads, fanout->rounds), &ticket);

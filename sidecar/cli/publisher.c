@@ -117,7 +117,7 @@ spn_err publisher_warm_up(struct publisher *publisher)
 {
     const struct publisher_load *load = publisher->load;
     char name[SPN_GIVEN_ID_MAX];
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     uint64_t ticket;
     struct spn_bytes session = session_of(publisher, 0, name);
     spn_err err =
@@ -151,8 +151,8 @@ static void note_latency(struct publisher *publisher, uint64_t n, uint64_t now_n
 /* Takes the results that are known already, without receiving more. */
 static void take_known(struct publisher *publisher)
 {
-    struct spn_ack ack;
-    uint64_t open = spn_producer_counters(publisher->producer).unacknowledged;
+    const struct spn_ack *ack;
+    uint64_t open = spn_producer_counters(publisher->producer)->unacknowledged;
     uint64_t known = publisher->published - open;
     if (known == publisher->ended)
         return;
@@ -170,7 +170,7 @@ static void take_known(struct publisher *publisher)
 /* Waits for one acknowledgement, and takes those that came with it. */
 static void wait_for_ack(struct publisher *publisher)
 {
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     spn_err err = spn_producer_next_ack(publisher->producer, publisher->load->timeout_ms, &ack);
     if (err != SPN_OK) {
         fail(publisher, err);
@@ -254,6 +254,6 @@ void *publisher_run(void *argument)
     publisher->started_ns = publisher_now_ns();
     publish_all(publisher);
     publisher->finished_ns = publisher_now_ns();
-    publisher->counters = spn_producer_counters(publisher->producer);
+    publisher->counters = *spn_producer_counters(publisher->producer);
     return NULL;
 }

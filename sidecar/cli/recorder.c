@@ -208,7 +208,7 @@ static int take_ack(struct recorder *recorder, const struct spn_ack *ack)
 
 static int take_acks(struct recorder *recorder)
 {
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     int exit_code = CLI_OK;
     spn_err err = spn_client_step(recorder->client);
     if (err != SPN_OK)
@@ -217,7 +217,7 @@ static int take_acks(struct recorder *recorder)
         err = spn_producer_next_ack(recorder->producer, 0, &ack);
         if (err != SPN_OK)
             break;
-        exit_code = take_ack(recorder, &ack);
+        exit_code = take_ack(recorder, ack);
         recorder->progress_ms = now_ms();
     }
     if (ack_log_write(recorder->ack_log) != SPN_OK)
@@ -491,7 +491,7 @@ static int check_stall(struct recorder *recorder)
 static int check_lost(struct recorder *recorder)
 {
     char why[CLI_TEXT_SIZE];
-    uint64_t lost = spn_producer_counters(recorder->producer).lost;
+    uint64_t lost = spn_producer_counters(recorder->producer)->lost;
     if (lost == 0)
         return CLI_OK;
     snprintf(why, sizeof(why),

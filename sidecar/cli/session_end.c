@@ -3,7 +3,7 @@
 
 /* Sends one entry through a producer of its own, with level durable. */
 static spn_err send_end(spn_producer *producer, session_end_call *call, struct spn_bytes session,
-                        uint64_t epoch, int timeout_ms, struct spn_ack *ret_ack)
+                        uint64_t epoch, int timeout_ms, const struct spn_ack **ret_ack)
 {
     uint64_t ticket;
     spn_err err = call(producer, session, epoch, &ticket);
@@ -14,7 +14,7 @@ int session_end(spn_client *client, session_end_call *call, struct spn_bytes ses
                 uint64_t epoch, int timeout_ms, spn_result *ret_result)
 {
     spn_producer *producer;
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     int exit_code = CLI_OK;
     spn_err err = spn_producer_open(&producer, client, NULL, timeout_ms);
     if (err != SPN_OK)
@@ -25,10 +25,10 @@ int session_end(spn_client *client, session_end_call *call, struct spn_bytes ses
         cli_tell_trouble(client);
     } else if (err != SPN_OK) {
         exit_code = cli_fail_client("sidecar", client, err);
-    } else if (ack.code != SPN_OK) {
-        exit_code = cli_fail_session(session, ack.code);
+    } else if (ack->code != SPN_OK) {
+        exit_code = cli_fail_session(session, ack->code);
     } else {
-        *ret_result = ack.result;
+        *ret_result = ack->result;
     }
     err = spn_producer_close(producer, 0, NULL);
     (void)err; /* a missing acknowledgement is reported already */

@@ -134,7 +134,7 @@ static json_t *summary_json(const struct recorder *recorder, struct spn_bytes la
         (json_int_t)recorder->markers, "last_event_id",
         last_id.size > 0 ? cli_json_bytes(last_id) : json_null(), "last_event_id_encoding",
         cli_json_encoding(last_id), "markers_refused", optional(recorder->markers_refused), "lost",
-        optional(spn_producer_counters(recorder->producer).lost), "unacknowledged",
+        optional(spn_producer_counters(recorder->producer)->lost), "unacknowledged",
         optional(recorder->events - ended));
 }
 

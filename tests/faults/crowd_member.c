@@ -102,12 +102,12 @@ static void write_words(struct member *member)
 /* What is known by then; SPN_E_TIMEOUT or SPN_E_END when there is nothing more. */
 static spn_err take_acks(struct member *member, int ms)
 {
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     spn_err err;
     while ((err = spn_producer_next_ack(member->producer, ms, &ack)) == SPN_OK) {
         member->fetched++;
-        uint64_t stored = ack.result == SPN_STORED;
-        member->words[member->word_count++] = ack.ticket | stored << CROWD_STORED_BIT;
+        uint64_t stored = ack->result == SPN_STORED;
+        member->words[member->word_count++] = ack->ticket | stored << CROWD_STORED_BIT;
         if (member->word_count == WORDS_MAX)
             write_words(member);
         ms = 0;
@@ -165,7 +165,7 @@ static bool may_publish(const struct member *member)
  * wait for as many again. */
 static bool has_results(const struct member *member)
 {
-    struct spn_counters counters = spn_producer_counters(member->producer);
+    struct spn_counters counters = *spn_producer_counters(member->producer);
     return counters.taken - counters.unacknowledged > member->fetched;
 }
 

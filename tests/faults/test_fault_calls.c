@@ -167,11 +167,11 @@ static void publish(struct script *script, uint64_t number)
 static void take_acks(struct script *script, uint64_t up_to)
 {
     while (script->acked < up_to) {
-        struct spn_ack ack;
+        const struct spn_ack *ack;
         spn_err err = spn_producer_next_ack(script->producer, LOOK_MS, &ack);
         if (err == SPN_OK) {
-            assert_int_equal(ack.ticket, ++script->acked);
-            assert_int_equal(ack.result, SPN_STORED);
+            assert_int_equal(ack->ticket, ++script->acked);
+            assert_int_equal(ack->result, SPN_STORED);
             continue;
         }
         assert_int_equal(err, SPN_E_TIMEOUT);

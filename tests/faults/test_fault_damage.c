@@ -307,14 +307,14 @@ static void publish_more(struct damage *damage, bool stored[SESSIONS])
 {
     spn_client *client;
     spn_producer *producer;
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     if (spn_client_open(&client, NULL, OPEN_MS, NULL, 0) != SPN_OK)
         return;
     if (spn_producer_open(&producer, client, NULL, OPEN_MS) == SPN_OK) {
         for (uint64_t number = EVENTS + 1; number <= EVENTS + SESSIONS; number++) {
             publish(producer, number);
             spn_err err = spn_producer_next_ack(producer, END_MS, &ack);
-            stored[number % SESSIONS] = err == SPN_OK && ack.result == SPN_STORED;
+            stored[number % SESSIONS] = err == SPN_OK && ack->result == SPN_STORED;
             if (err == SPN_E_TIMEOUT)
                 fail_msg("%s: event %d is not answered", damage->what, (int)number);
         }

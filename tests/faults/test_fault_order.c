@@ -66,13 +66,13 @@ static void publish(struct order *order, uint64_t number)
 /* The next acknowledgement. False: none came in time. */
 static bool take_ack(struct order *order, int ms)
 {
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     spn_err err = spn_producer_next_ack(order->producer, ms, &ack);
     if (err == SPN_E_TIMEOUT)
         return false;
     assert_int_equal(err, SPN_OK);
-    assert_int_equal(ack.result, SPN_STORED);
-    assert_int_equal(ack.ticket, order->acked + 1);
+    assert_int_equal(ack->result, SPN_STORED);
+    assert_int_equal(ack->ticket, order->acked + 1);
     order->acked_ns[++order->acked] = until_now_ns();
     return true;
 }

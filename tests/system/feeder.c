@@ -44,7 +44,7 @@ struct spn_counters feeder_settle(struct feeder *feeder)
     spn_err err = spn_producer_flush(feeder->producer, ms);
     if (err != SPN_OK)
         fail_msg("flush: %s: %s", spn_err_name(err), spn_client_detail(feeder->client));
-    struct spn_counters now = spn_producer_counters(feeder->producer);
+    struct spn_counters now = *spn_producer_counters(feeder->producer);
     struct spn_counters before = feeder->settled;
     assert_int_equal(now.unacknowledged, 0);
     assert_int_equal(now.refused, 0);

@@ -46,14 +46,14 @@ static void note(struct neighbours *neighbours, enum neighbours_kind kind, uint6
 static void publish(struct neighbours *neighbours, const char *name, const char *data)
 {
     struct spn_event event = SPN_EVENT_INIT;
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     uint64_t ticket;
     event.data = spn_text(data);
     expect_ok(neighbours, spn_publish(neighbours->producer, spn_text(name), &event, &ticket),
               "publish");
     expect_ok(neighbours, spn_producer_wait(neighbours->producer, ticket, patience_ms(), &ack),
               "acknowledgement");
-    assert_int_equal(ack.result, SPN_STORED);
+    assert_int_equal(ack->result, SPN_STORED);
 }
 
 static void take_delivery(struct neighbours *neighbours)

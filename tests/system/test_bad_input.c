@@ -482,7 +482,7 @@ static void library_refuses_before_it_sends(struct stage *stage)
         if (spn_client_detail(client)[0] == '\0')
             fail_msg("%s: no words about it", row->name);
     }
-    assert_int_equal(spn_producer_counters(producer).taken, 0);
+    assert_int_equal(spn_producer_counters(producer)->taken, 0);
     assert_int_equal(spn_producer_close(producer, ASK_MS, NULL), SPN_OK);
     spn_client_close(client);
     assert_int_equal(batches_taken(stage), batches);

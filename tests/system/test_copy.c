@@ -57,7 +57,7 @@ static void publish_all(const char *session)
 {
     spn_client *client;
     spn_producer *producer;
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     assert_int_equal(spn_client_open(&client, NULL, OPEN_MS, NULL, 0), SPN_OK);
     assert_int_equal(spn_producer_open(&producer, client, NULL, OPEN_MS), SPN_OK);
     for (size_t i = 0; i < COUNT(events); i++) {
@@ -67,8 +67,8 @@ static void publish_all(const char *session)
                                         .retry_ms = events[i].retry_ms};
         assert_int_equal(spn_publish(producer, spn_text(session), &event, NULL), SPN_OK);
         assert_int_equal(spn_producer_next_ack(producer, OPEN_MS, &ack), SPN_OK);
-        if (ack.result != SPN_STORED)
-            fail_msg("row %zu is %s", i, spn_result_name(ack.result));
+        if (ack->result != SPN_STORED)
+            fail_msg("row %zu is %s", i, spn_result_name(ack->result));
     }
     assert_int_equal(spn_producer_close(producer, OPEN_MS, NULL), SPN_OK);
     spn_client_close(client);

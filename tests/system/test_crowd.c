@@ -185,16 +185,17 @@ static void act(struct crowd *crowd)
 
 static void expect_results(struct crowd *crowd)
 {
-    struct spn_ack ack;
+    static const struct spn_ack none;
+    const struct spn_ack *ack = &none;
     uint64_t due_ns = until_in(END_MS);
     for (size_t i = 0; i < crowd->acts; i++) {
         const struct wanted *wanted = &crowd->wanted[i];
         spn_err err = spn_producer_next_ack(crowd->producer, until_left_ms(due_ns), &ack);
-        bool refused = wanted->or_closed && ack.result == SPN_REFUSED && ack.code == SPN_E_CLOSED;
+        bool refused = wanted->or_closed && ack->result == SPN_REFUSED && ack->code == SPN_E_CLOSED;
         if (err != SPN_OK ||
-            (!refused && (ack.result != wanted->result || ack.code != wanted->code)))
+            (!refused && (ack->result != wanted->result || ack->code != wanted->code)))
             fail_msg("act %zu, on %zu: %s, %s %s; should be %s %s", i, wanted->member,
-                     spn_err_name(err), spn_result_name(ack.result), spn_err_name(ack.code),
+                     spn_err_name(err), spn_result_name(ack->result), spn_err_name(ack->code),
                      spn_result_name(wanted->result), spn_err_name(wanted->code));
     }
     crowd->acts = 0;
@@ -259,7 +260,7 @@ static void expect_replay(struct crowd *crowd, size_t at)
 
 static void kill_and_start(struct crowd *crowd)
 {
-    uint64_t taken = spn_producer_counters(crowd->producer).taken;
+    uint64_t taken = spn_producer_counters(crowd->producer)->taken;
     process_kill(crowd->daemon);
     crowd->kills++;
     struct onlooker_disk disk = onlooker_look(crowd->stage->data_dir);

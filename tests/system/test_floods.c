@@ -34,9 +34,9 @@ static void flood_on(struct feeder *flood, const struct spn_event *events)
     spn_err err =
         spn_publish_many(flood->producer, spn_text("flood"), events, FLOOD_BATCH, &taken, NULL);
     assert_true(err == SPN_OK || err == SPN_E_BACKPRESSURE);
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     while (spn_producer_next_ack(flood->producer, 0, &ack) == SPN_OK)
-        assert_int_equal(ack.result, SPN_STORED);
+        assert_int_equal(ack->result, SPN_STORED);
 }
 
 /* How many of the flood's events came into the log before the modest one's last. */
@@ -59,10 +59,10 @@ static void flood_leaves_room(struct stage *stage)
     feeder_open(&modest);
     size_t count = until_scaled(MODEST_EVENTS);
     for (size_t i = 0; i < count; i++) {
-        struct spn_counters before = spn_producer_counters(modest.producer);
+        struct spn_counters before = *spn_producer_counters(modest.producer);
         feeder_put(&modest, "modest", "", "m");
         assert_int_equal(spn_producer_flush(modest.producer, 0) == SPN_E_FENCED, false);
-        while (spn_producer_counters(modest.producer).stored == before.stored) {
+        while (spn_producer_counters(modest.producer)->stored == before.stored) {
             flood_on(&flood, events);
             assert_int_equal(spn_client_step(modest.client), SPN_OK);
         }
@@ -89,7 +89,7 @@ static void floods_do_not_hold_each_other(struct stage *stage)
     struct feeder floods[2];
     for (size_t i = 0; i < 2; i++)
         feeder_open(&floods[i]);
-    while (spn_producer_counters(floods[1].producer).stored < until_scaled(FLOOD_EVENTS))
+    while (spn_producer_counters(floods[1].producer)->stored < until_scaled(FLOOD_EVENTS))
         for (size_t i = 0; i < 2; i++)
             flood_on(&floods[i], events);
     for (size_t i = 0; i < 2; i++) {

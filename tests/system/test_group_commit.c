@@ -44,7 +44,7 @@ static void publish_one_by_one(struct waiter *waiter, spn_producer *producer, co
     char data[2 * NAME_SIZE];
     for (size_t i = 0; i < waiter->events; i++) {
         struct spn_event event = SPN_EVENT_INIT;
-        struct spn_ack ack = {0};
+        const struct spn_ack *ack;
         snprintf(data, sizeof(data), "%s says %zu", session, i);
         event.data = spn_text(data);
         spn_err err = spn_publish(producer, spn_text(session), &event, NULL);
@@ -52,7 +52,7 @@ static void publish_one_by_one(struct waiter *waiter, spn_producer *producer, co
             err = spn_producer_next_ack(producer, ACK_MS, &ack);
         if (err != SPN_OK)
             return;
-        waiter->stored += ack.result == SPN_STORED;
+        waiter->stored += ack->result == SPN_STORED;
     }
 }
 

@@ -376,7 +376,7 @@ static void start_daemon(struct play *play)
 
 static void kill_and_start(struct play *play)
 {
-    struct spn_counters counters = spn_producer_counters(play->producer);
+    struct spn_counters counters = *spn_producer_counters(play->producer);
     process_kill(play->daemon);
     struct onlooker_disk disk = onlooker_look(play->stage->data_dir);
     play->kills++;
@@ -434,15 +434,16 @@ static bool send_acts(struct play *play)
 
 static void expect_results(struct play *play)
 {
-    struct spn_ack ack;
+    static const struct spn_ack none;
+    const struct spn_ack *ack = &none;
     for (size_t i = 0; i < SCRIPTS; i++)
         for (struct life *life = &play->lives[i]; life->done < life->sent; life->done++) {
             const struct act *act = &life->script->acts[life->done];
             spn_err err = spn_producer_wait(play->producer, life->tickets[life->done],
                                             until_left_ms(until_in(END_MS)), &ack);
-            if (err != SPN_OK || ack.result != act->result || ack.code != act->code)
+            if (err != SPN_OK || ack->result != act->result || ack->code != act->code)
                 fail_msg("%s, act %zu: %s, %s %s; should be %s %s", life->name, life->done + 1,
-                         spn_err_name(err), spn_result_name(ack.result), spn_err_name(ack.code),
+                         spn_err_name(err), spn_result_name(ack->result), spn_err_name(ack->code),
                          spn_result_name(act->result), spn_err_name(act->code));
             apply(life, act);
         }
@@ -577,21 +578,21 @@ static const struct stage_daemon long_lives = {.more = {"--session-ttl", "0"}};
 static void publish(spn_producer *producer, const char *session, const char *id, spn_result result)
 {
     struct spn_event event = SPN_EVENT_INIT;
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     uint64_t ticket;
     event.id = event.data = spn_text(id);
     assert_int_equal(spn_publish(producer, spn_text(session), &event, &ticket), SPN_OK);
     assert_int_equal(spn_producer_wait(producer, ticket, END_MS, &ack), SPN_OK);
-    assert_int_equal(ack.result, result);
+    assert_int_equal(ack->result, result);
 }
 
 static void close_session(spn_producer *producer, const char *session)
 {
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     uint64_t ticket;
     assert_int_equal(spn_session_close(producer, spn_text(session), 0, &ticket), SPN_OK);
     assert_int_equal(spn_producer_wait(producer, ticket, END_MS, &ack), SPN_OK);
-    assert_int_equal(ack.result, SPN_STORED);
+    assert_int_equal(ack->result, SPN_STORED);
 }
 
 static uint64_t epoch_of(spn_client *client, const char *session)

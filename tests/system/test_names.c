@@ -96,7 +96,7 @@ static void quota_filled_by_names_alone_stopped_everybody(struct stage *stage)
     fill(producer, 0, MANY);
     expect_gone(client, 0);
     fill(producer, MANY, MANY);
-    assert_int_equal(spn_producer_counters(producer).stored, 2 * MANY);
+    assert_int_equal(spn_producer_counters(producer)->stored, 2 * MANY);
     assert_true(is_there(client, name_of(2 * MANY - 1)));
     expect_gone(client, MANY / 2);
     assert_true(event_stat(stage, "sponson_sessions_expired_early_total") > 0);

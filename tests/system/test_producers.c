@@ -114,7 +114,7 @@ static void sleeping_holder_loses_nothing(struct stage *stage)
             until_true(until_in(STAGE_WAIT_MS), has_expired, &(struct look){stage, NULL, lives}));
     }
     publish_one(&holder, "s");
-    struct spn_counters counters = spn_producer_counters(holder.producer);
+    struct spn_counters counters = *spn_producer_counters(holder.producer);
     assert_int_equal(counters.lost, 0);
     assert_int_equal(counters.stored, 7);
     assert_int_equal(event_stat(stage, "sponson_events_lost_total"), 0);
@@ -330,7 +330,7 @@ static bool has_lost(void *argument)
 {
     struct lost_look *look = argument;
     assert_int_equal(spn_client_step(look->holder->client), SPN_OK);
-    return spn_producer_counters(look->holder->producer).lost >= look->lost;
+    return spn_producer_counters(look->holder->producer)->lost >= look->lost;
 }
 
 static void run_shell(struct stage *stage, const char *command)
@@ -366,9 +366,9 @@ static void older_copy_lost_events_in_silence(struct stage *stage)
     assert_true(until_true(until_in(STAGE_WAIT_MS), has_lost, &(struct lost_look){&later, 2}));
     publish_one(&known, "s");
     publish_one(&later, "s");
-    struct spn_counters counters = spn_producer_counters(known.producer);
+    struct spn_counters counters = *spn_producer_counters(known.producer);
     assert_int_equal(counters.lost, 2);
-    counters = spn_producer_counters(later.producer);
+    counters = *spn_producer_counters(later.producer);
     assert_int_equal(counters.lost, 2);
     assert_int_equal(event_stat(stage, "sponson_holders_ahead_total"), 2);
     assert_int_equal(event_stat(stage, "sponson_events_lost_total"), 4);
@@ -397,7 +397,7 @@ static void quiet_holder_was_not_told_of_an_older_copy(struct stage *stage)
     for (int i = 0; i < 10; i++)
         publish_one(&busy, "s");
     publish_one(&quiet, "q");
-    struct spn_counters counters = spn_producer_counters(quiet.producer);
+    struct spn_counters counters = *spn_producer_counters(quiet.producer);
     assert_int_equal(counters.lost, 2);
     assert_int_equal(counters.stored, 1);
     assert_non_null(strstr(spn_client_detail(quiet.client), "2 acknowledged events"));
@@ -417,7 +417,7 @@ static void other_database_lost_events_in_silence(struct stage *stage)
     daemon = restart(stage, daemon, "rm -r %s/*");
     assert_true(until_true(until_in(STAGE_WAIT_MS), has_lost, &(struct lost_look){&holder, 2}));
     publish_one(&holder, "s");
-    struct spn_counters counters = spn_producer_counters(holder.producer);
+    struct spn_counters counters = *spn_producer_counters(holder.producer);
     assert_int_equal(counters.lost, 2);
     assert_int_equal(counters.stored, 1);
     assert_non_null(strstr(stage_log(stage), "other_database"));

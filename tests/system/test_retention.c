@@ -672,7 +672,7 @@ static void killed_while_trimming(struct stage *stage)
         uint64_t pause_ns = until_now_ns() + onlooker_random(100) * UINT64_C(1000000);
         while (!until_over(pause_ns))
             put_next(&feeder, &flood, number++);
-        struct spn_counters told = spn_producer_counters(feeder.producer);
+        struct spn_counters told = *spn_producer_counters(feeder.producer);
         process_kill(daemon);
         trimming += trimmed > 0;
         expect_file(stage, &flood);

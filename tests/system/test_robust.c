@@ -93,7 +93,7 @@ static bool step_until_lost(void *argument)
 {
     const struct loss_look *look = argument;
     assert_int_equal(spn_client_step(look->client), SPN_OK);
-    return spn_producer_counters(look->producer).lost == ACCEPTED_EVENTS;
+    return spn_producer_counters(look->producer)->lost == ACCEPTED_EVENTS;
 }
 
 /* Events are accepted; the daemon is killed, and comes back without them. */
@@ -111,7 +111,7 @@ static struct process *lose_events(struct stage *stage, spn_client **ret_client,
     assert_int_equal(spn_producer_flush(*ret_producer, ms), SPN_OK);
     publish_plain(*ret_producer, ACCEPTED_EVENTS);
     assert_int_equal(spn_producer_flush(*ret_producer, ms), SPN_OK);
-    assert_int_equal(spn_producer_counters(*ret_producer).lost, 0);
+    assert_int_equal(spn_producer_counters(*ret_producer)->lost, 0);
     process_kill(daemon);
     return stage_start(stage, &holding);
 }
@@ -122,7 +122,7 @@ static void expect_loss_told(struct process *daemon, spn_client *client, spn_pro
     int ms = until_left_ms(until_in(ASK_MS));
     publish_plain(producer, 1);
     assert_int_equal(spn_producer_flush(producer, ms), SPN_OK);
-    struct spn_counters counters = spn_producer_counters(producer);
+    struct spn_counters counters = *spn_producer_counters(producer);
     assert_int_equal(counters.lost, ACCEPTED_EVENTS);
     assert_int_equal(counters.taken, ACCEPTED_EVENTS + 2);
     assert_int_equal(counters.unacknowledged, 0);
@@ -394,7 +394,7 @@ static void end_churn(struct churn *churn, struct process *daemon)
 /* How many events of "s" are known to be on disk, while every round is of the same size. */
 static uint64_t durable_of_s(const struct churn *churn)
 {
-    struct spn_counters counters = spn_producer_counters(churn->feeder.producer);
+    struct spn_counters counters = *spn_producer_counters(churn->feeder.producer);
     return (counters.taken - counters.unacknowledged + OTHERS / 2) / (OTHERS + 1);
 }
 

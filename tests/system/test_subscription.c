@@ -392,7 +392,7 @@ static unsigned write_and_kill(struct stage *stage, struct readers *all, struct 
         while (written - SESSION_EVENTS_FIRST < due)
             put_event(feeder, "load", ++written);
         assert_int_equal(spn_client_step(feeder->client), SPN_OK);
-        atomic_store(&all->durable, spn_producer_counters(feeder->producer).stored);
+        atomic_store(&all->durable, spn_producer_counters(feeder->producer)->stored);
         if (now_ns >= kill_ns) {
             if (kill_ns != start_ns) {
                 process_kill(daemon);

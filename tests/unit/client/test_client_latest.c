@@ -89,7 +89,7 @@ static spn_err publish(const char *session, const char *data, uint64_t *ret_tick
 
 static struct spn_counters counters(void)
 {
-    return spn_producer_counters(producer);
+    return *spn_producer_counters(producer);
 }
 
 static uint64_t received_up_to(void)
@@ -103,10 +103,10 @@ static uint64_t received_up_to(void)
 /* One stored result for each ticket, in order. */
 static void read_results(void)
 {
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     while (spn_producer_next_ack(producer, 0, &ack) == SPN_OK) {
-        assert_int_equal(ack.ticket, ++results);
-        assert_int_equal(ack.result, SPN_STORED);
+        assert_int_equal(ack->ticket, ++results);
+        assert_int_equal(ack->result, SPN_STORED);
     }
 }
 
@@ -123,7 +123,7 @@ static bool ack_all(void)
 
 static void expect_results(uint64_t tickets)
 {
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     read_results();
     assert_int_equal(results, tickets);
     assert_int_equal(spn_producer_next_ack(producer, 0, &ack), SPN_E_END);

@@ -139,16 +139,16 @@ static uint64_t received_up_to(void)
 
 static void expect_ack(uint64_t ticket, spn_result result, spn_err code)
 {
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     assert_int_equal(spn_producer_next_ack(producer, 0, &ack), SPN_OK);
-    assert_int_equal(ack.ticket, ticket);
-    assert_int_equal(ack.result, result);
-    assert_int_equal(ack.code, code);
+    assert_int_equal(ack->ticket, ticket);
+    assert_int_equal(ack->result, result);
+    assert_int_equal(ack->code, code);
 }
 
 static uint64_t unacknowledged(void)
 {
-    return spn_producer_counters(producer).unacknowledged;
+    return spn_producer_counters(producer)->unacknowledged;
 }
 
 /* -- batches and acks -------------------------------------------------------------------------- */
@@ -178,7 +178,7 @@ static void lone_event_goes_out_at_once(void **state)
     fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
     until(unacknowledged() == 0);
     expect_ack(1, SPN_STORED, SPN_OK);
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     assert_int_equal(spn_producer_next_ack(producer, 0, &ack), SPN_E_END);
 }
 
@@ -241,7 +241,7 @@ static void hole_is_filled_from_where_it_begins(void **state)
     assert_int_equal(fake.batches[0].head.first, 4);
     assert_int_equal(fake.batches[0].head.base, 2);
     assert_int_equal(fake.batches[0].head.round, 1);
-    assert_int_equal(spn_producer_counters(producer).resent, 7);
+    assert_int_equal(spn_producer_counters(producer)->resent, 7);
     struct wire_entry entry = fake_entry(&fake, 0, 0);
     assert_memory_equal(entry.data.data, "3", 1);
 }
@@ -260,7 +260,7 @@ static void question_of_an_older_round_was_answered(void **state)
     assert_int_equal(producer->delivery.window.skips, 0);
     fake_ack(&fake, 2, 10, WIRE_DURABLE, NULL, 0);
     until(unacknowledged() == 0);
-    assert_int_equal(spn_producer_counters(producer).refused, 0);
+    assert_int_equal(spn_producer_counters(producer)->refused, 0);
 }
 
 static void refused_event_becomes_a_skip(void **state)
@@ -289,7 +289,7 @@ static void refused_event_becomes_a_skip(void **state)
     expect_ack(2, SPN_STORED, SPN_OK);
     expect_ack(3, SPN_REFUSED, SPN_E_BAD_ID);
     expect_ack(4, SPN_STORED, SPN_OK);
-    assert_int_equal(spn_producer_counters(producer).refused, 1);
+    assert_int_equal(spn_producer_counters(producer)->refused, 1);
 }
 
 static void restarted_sidecar_gets_the_rest_again(void **state)
@@ -367,7 +367,7 @@ static void fenced_producer_stops(void **state)
 {
     (void)state;
     struct spn_event event = SPN_EVENT_INIT;
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     uint64_t left;
     open_both(SPN_DURABLE);
     publish_numbers(3);
@@ -490,7 +490,7 @@ static void idle_producer_is_heard_of(void **state)
     until(fake.states == 1);
     until(producer->delivery.need == DELIVERY_NOTHING);
     assert_true(producer->beat_ns > fake_now() + PRODUCER_BEAT_NS / 2);
-    assert_int_equal(spn_producer_counters(producer).resent, 0);
+    assert_int_equal(spn_producer_counters(producer)->resent, 0);
 }
 
 static void progress_is_no_silence(void **state)
@@ -528,7 +528,7 @@ static void slow_sidecar_is_not_sent_everything_again(void **state)
     fake_ack(&fake, 0, 20, WIRE_DURABLE, NULL, 0);
     until(unacknowledged() == 0);
     assert_int_equal(fake.batch_count, 0);
-    assert_int_equal(spn_producer_counters(producer).resent, 0);
+    assert_int_equal(spn_producer_counters(producer)->resent, 0);
 }
 
 static void lost_ack_is_made_up_for_by_the_state(void **state)
@@ -579,8 +579,8 @@ static void base_was_told_with_the_next_batch_only(void **state)
     assert_true(fake_now() - start_ns < PRODUCER_SILENCE_NS);
     assert_int_equal(fake.ask.base, fake.durable + 1);
     until(producer->delivery.need == DELIVERY_NOTHING);
-    assert_int_equal(spn_producer_counters(producer).resent, 0);
-    assert_int_equal(spn_producer_counters(producer).conflicts, DELIVERY_RUNS_UNTOLD_MAX);
+    assert_int_equal(spn_producer_counters(producer)->resent, 0);
+    assert_int_equal(spn_producer_counters(producer)->conflicts, DELIVERY_RUNS_UNTOLD_MAX);
 }
 
 static void acks_that_lie_are_dropped(void **state)
@@ -625,7 +625,7 @@ static void accepted_events_that_a_restart_loses_are_told(void **state)
     /* 6 ... 10 are gone: 8, 9, 10 are still told so; for 6 and 7 there is the counter. */
     assert_int_equal(last_batch().first, 11);
     assert_int_equal(last_batch().base, 11);
-    struct spn_counters counters = spn_producer_counters(producer);
+    struct spn_counters counters = *spn_producer_counters(producer);
     assert_int_equal(counters.lost, 5);
     assert_int_equal(counters.stored, 7);
     for (uint64_t ticket = 8; ticket <= 10; ticket++)
@@ -636,7 +636,7 @@ static void accepted_events_that_a_restart_loses_are_told(void **state)
     until(received_up_to() == 11);
     fake_ack(&fake, 10, 11, WIRE_ACCEPTED, NULL, 0);
     until(unacknowledged() == 0);
-    assert_int_equal(spn_producer_counters(producer).lost, 5);
+    assert_int_equal(spn_producer_counters(producer)->lost, 5);
     expect_ack(11, SPN_STORED, SPN_OK);
 }
 
@@ -656,7 +656,7 @@ static void idle_client_learns_what_a_restart_lost(void **state)
         assert_int_equal(spn_client_step(client), SPN_OK);
     fake.accepted = 6; /* it knows the token still */
     fake_start(&fake);
-    until(spn_producer_counters(producer).lost == 4);
+    until(spn_producer_counters(producer)->lost == 4);
     for (uint64_t ticket = 1; ticket <= 10; ticket++)
         expect_ack(ticket, ticket <= 6 ? SPN_STORED : SPN_LOST, ticket <= 6 ? SPN_OK : SPN_E_LOST);
 }
@@ -697,7 +697,7 @@ static void loss_between_two_looks_is_told(void **state)
     fake_start(&fake);
     wait_for_connection(true);
     assert_true(client->connected);
-    until(spn_producer_counters(producer).lost == 4);
+    until(spn_producer_counters(producer)->lost == 4);
     assert_int_equal(fake.states, 1);
 }
 
@@ -713,17 +713,17 @@ static void state_that_an_ack_overtook_loses_nothing(void **state)
     until(fake.states == 1);
     fake_ack(&fake, 0, 8, WIRE_ACCEPTED, NULL, 0);
     until(unacknowledged() == 2 && producer->delivery.need == DELIVERY_NOTHING);
-    assert_int_equal(spn_producer_counters(producer).resent, 0);
+    assert_int_equal(spn_producer_counters(producer)->resent, 0);
     fake_ack(&fake, 8, 10, WIRE_ACCEPTED, NULL, 0);
     until(unacknowledged() == 0);
-    assert_int_equal(spn_producer_counters(producer).lost, 0);
-    assert_int_equal(spn_producer_counters(producer).stored, 10);
+    assert_int_equal(spn_producer_counters(producer)->lost, 0);
+    assert_int_equal(spn_producer_counters(producer)->stored, 10);
 }
 
 static void level_none_keeps_nothing_and_reports_refusals(void **state)
 {
     (void)state;
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     open_both(SPN_NONE);
     publish_numbers(3);
     assert_int_equal(spn_producer_flush(producer, 1000), SPN_OK);
@@ -733,7 +733,7 @@ static void level_none_keeps_nothing_and_reports_refusals(void **state)
     assert_int_equal(last_batch().base, last_batch().first);
     assert_int_equal(unacknowledged(), 0);
     fake_refuse(&fake, 2, 0, SPN_E_BAD_TYPE);
-    until(spn_producer_counters(producer).refused == 1);
+    until(spn_producer_counters(producer)->refused == 1);
     expect_ack(2, SPN_REFUSED, SPN_E_BAD_TYPE);
     publish_text("after");
     until(received_up_to() == 4);
@@ -758,8 +758,8 @@ static void full_window_is_backpressure_after_the_timeout(void **state)
     assert_int_equal(spn_publish(producer, spn_text("s"), &event, &ticket), SPN_E_BACKPRESSURE);
     assert_true(fake_now() - start_ns >= 150 * NS_PER_MS);
     assert_int_equal(ticket, 77);
-    assert_int_equal(spn_producer_counters(producer).backpressure, 1);
-    assert_int_equal(spn_producer_counters(producer).taken, 10);
+    assert_int_equal(spn_producer_counters(producer)->backpressure, 1);
+    assert_int_equal(spn_producer_counters(producer)->taken, 10);
     until(received_up_to() == 10); /* what was gathered went out, without being asked for */
     assert_int_equal(fake.states, 0);
     fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
@@ -781,7 +781,7 @@ static void room_that_comes_in_time_is_taken(void **state)
         assert_int_equal(publish_text("x"), ticket);
     assert_int_equal(spn_producer_flush(producer, 5000), SPN_OK);
     fake_end(&fake);
-    assert_int_equal(spn_producer_counters(producer).stored, 500);
+    assert_int_equal(spn_producer_counters(producer)->stored, 500);
 }
 
 /* A full window tells how many were taken, the sidecar is told how often that was, once, and all
@@ -817,7 +817,7 @@ static void full_window_tells_how_many_were_taken(void **state)
     publish_numbers(1);
     until(received_up_to() == 6);
     assert_int_equal(last_batch().backpressure, 0);
-    assert_int_equal(spn_producer_counters(producer).backpressure, 2);
+    assert_int_equal(spn_producer_counters(producer)->backpressure, 2);
 }
 
 /* How long a call waits for room, when nothing makes some but a second of silence. */
@@ -856,8 +856,8 @@ static void send_timeout(void **state)
     if (row->err == SPN_OK)
         fake_end(&fake);
     assert_true(took_ns >= row->least_ms * NS_PER_MS);
-    assert_int_equal(spn_producer_counters(producer).taken, row->err == SPN_OK ? 2 : 1);
-    assert_int_equal(spn_producer_counters(producer).backpressure, row->err != SPN_OK);
+    assert_int_equal(spn_producer_counters(producer)->taken, row->err == SPN_OK ? 2 : 1);
+    assert_int_equal(spn_producer_counters(producer)->backpressure, row->err != SPN_OK);
     teardown(NULL);
 }
 
@@ -923,11 +923,11 @@ static void unread_results_are_dropped_oldest_first(void **state)
         fake_ack(&fake, ticket - 1, ticket, WIRE_DURABLE, NULL, 0);
         until(unacknowledged() == 0);
     }
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     assert_int_equal(spn_producer_wait(producer, 2, 0, &ack), SPN_E_INVALID);
     for (uint64_t ticket = 3; ticket <= 6; ticket++)
         expect_ack(ticket, SPN_STORED, SPN_OK);
-    assert_int_equal(spn_producer_counters(producer).stored, 6);
+    assert_int_equal(spn_producer_counters(producer)->stored, 6);
 }
 
 /* -- what the app asks ------------------------------------------------------------------------- */
@@ -935,13 +935,13 @@ static void unread_results_are_dropped_oldest_first(void **state)
 static void waiting_for_one_ticket_leaves_the_others(void **state)
 {
     (void)state;
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     open_both(SPN_DURABLE);
     fake.acks = true;
     publish_numbers(5);
     fake_begin(&fake);
     assert_int_equal(spn_producer_wait(producer, 3, 5000, &ack), SPN_OK);
-    assert_int_equal(ack.ticket, 3);
+    assert_int_equal(ack->ticket, 3);
     assert_int_equal(spn_producer_flush(producer, 5000), SPN_OK);
     fake_end(&fake);
     assert_int_equal(spn_producer_wait(producer, 3, 0, &ack), SPN_E_INVALID);
@@ -1010,7 +1010,7 @@ static void contents_are_checked_before_a_ticket_is_used(void **state)
         assert_int_equal(spn_publish(producer, rows[i].session, &event, &ticket), rows[i].err);
         assert_int_equal(ticket, rows[i].err == SPN_OK ? next++ : 0);
     }
-    assert_int_equal(spn_producer_counters(producer).taken, next - 1);
+    assert_int_equal(spn_producer_counters(producer)->taken, next - 1);
 }
 
 static void own_id_goes_on_where_it_was(void **state)
@@ -1066,7 +1066,7 @@ static void two_producers_share_a_client(void **state)
     assert_int_equal(fake.batches[1].head.token, 7);
     fake_ack(&fake, 0, 1, WIRE_DURABLE, NULL, 0);
     until(unacknowledged() == 0);
-    assert_int_equal(spn_producer_counters(first).unacknowledged, 1);
+    assert_int_equal(spn_producer_counters(first)->unacknowledged, 1);
     assert_int_equal(spn_producer_close(first, 0, NULL), SPN_E_TIMEOUT);
     assert_int_equal(spn_client_step(client), SPN_OK);
 }
@@ -1154,7 +1154,7 @@ static void end_of_session(void **state)
     expect_ack(1, SPN_STORED, SPN_OK);
     expect_ack(2, row->result, row->code);
     expect_ack(3, SPN_STORED, SPN_OK);
-    struct spn_counters counters = spn_producer_counters(producer);
+    struct spn_counters counters = *spn_producer_counters(producer);
     assert_int_equal(counters.taken, 3);
     assert_int_equal(counters.stored, row->result == SPN_STORED ? 3 : 2);
     assert_int_equal(counters.duplicates, row->result == SPN_DUPLICATE);
@@ -1252,7 +1252,7 @@ static void refused_end_of_level_none_is_reported(void **state)
     assert_int_equal(spn_session_close(producer, spn_text("s"), 0, NULL), SPN_OK);
     until(received_up_to() == 1);
     fake_refuse(&fake, 1, 0, SPN_E_UNKNOWN_SESSION);
-    until(spn_producer_counters(producer).refused == 1);
+    until(spn_producer_counters(producer)->refused == 1);
     expect_ack(1, SPN_REFUSED, SPN_E_UNKNOWN_SESSION);
 }
 
@@ -1278,8 +1278,8 @@ static void end_of_session_that_is_not_taken_uses_no_ticket(void **state)
         assert_int_equal(calls[i](producer, spn_text("s"), 0, &ticket), SPN_E_BACKPRESSURE);
         assert_int_equal(ticket, 77);
     }
-    assert_int_equal(spn_producer_counters(producer).taken, 2);
-    assert_int_equal(spn_producer_counters(producer).backpressure, 2);
+    assert_int_equal(spn_producer_counters(producer)->taken, 2);
+    assert_int_equal(spn_producer_counters(producer)->backpressure, 2);
 }
 
 /* -- event loops ------------------------------------------------------------------------------- */
@@ -1539,7 +1539,7 @@ static void bad_options_are_refused(void **state)
 static int use_after_fork(void)
 {
     struct spn_event event = SPN_EVENT_INIT;
-    struct spn_ack ack;
+    const struct spn_ack *ack;
     struct spn_last last;
     struct spn_session_info info;
     if (spn_publish(producer, spn_text("s"), &event, NULL) != SPN_E_FORKED)
