@@ -19,6 +19,7 @@ spn_err delivery_init(struct delivery *delivery, const struct delivery_options *
                                   .sent_end = state->durable + 1,
                                   .accepted = state->durable,
                                   .lost_end = state->durable + 1,
+                                  .refusals_end = state->durable + 1,
                                   .seen = state->mark,
                                   .instance = state->instance};
     results_init(&delivery->results, options->window_events);
@@ -56,24 +57,12 @@ static void add_results(struct delivery *delivery, uint64_t first, uint64_t coun
     results_add(&delivery->results, first, count, result, code);
 }
 
-/* first .. last are still held and all ended with this result, except skips. A number that we
- * turned into a skip was refused, with the code that the skip keeps. */
-static void end_range(struct delivery *delivery, uint64_t first, uint64_t last, spn_result result)
+/* The code of a result that came over the wire. */
+static spn_err code_of(const struct wire_run *run)
 {
-    static const spn_err codes[SPN_LOST + 1] = {
-        [SPN_REFUSED] = SPN_E_PROTOCOL, [SPN_LOST] = SPN_E_LOST};
-    uint64_t plain = first;
-    for (uint64_t number = first; delivery->window.skips > 0 && number <= last; number++) {
-        spn_err code;
-        if (!window_is_skip(&delivery->window, number, &code))
-            continue;
-        if (number > plain)
-            add_results(delivery, plain, number - plain, result, SPN_OK);
-        add_results(delivery, number, 1, SPN_REFUSED, code);
-        plain = number + 1;
-    }
-    if (plain <= last)
-        add_results(delivery, plain, last - plain + 1, result, codes[result]);
+    if (run->result == WIRE_LOST)
+        return SPN_E_LOST;
+    return run->result == WIRE_REFUSED ? err_from_wire(run->code) : SPN_OK;
 }
 
 /* A probe sends a few events again, to see whether the first sending got lost. The sidecar takes
@@ -91,6 +80,23 @@ static void judge_probe(struct delivery *delivery, uint64_t up_to)
         delivery->sent = delivery->sent_end;
 }
 
+/* Reads the next run, clipped to first .. last. False: nothing of it is in there. */
+static bool next_run(struct wire_in *runs, uint64_t first, uint64_t last, struct wire_run *ret_run)
+{
+    struct wire_run run;
+    wire_get_run(runs, &run);
+    uint64_t end = run.first + run.count; /* after the last */
+    if (end > last + 1)
+        end = last + 1;
+    if (run.first < first)
+        run.first = first;
+    if (run.first >= end)
+        return false;
+    run.count = (uint32_t)(end - run.first);
+    *ret_run = run;
+    return true;
+}
+
 /* Everything up to up_to has ended. The runs give the results; numbers in no run were stored. The
  * runs were checked before. */
 static void end_up_to(struct delivery *delivery, uint64_t up_to, struct wire_in runs,
@@ -101,20 +107,15 @@ static void end_up_to(struct delivery *delivery, uint64_t up_to, struct wire_in 
     judge_probe(delivery, up_to);
     for (uint32_t i = 0; i < run_count; i++) {
         struct wire_run run;
-        wire_get_run(&runs, &run);
-        uint64_t last = run.first + run.count - 1;
-        uint64_t first = run.first > next ? run.first : next;
-        if (last > up_to)
-            last = up_to;
-        if (run.count == 0 || first > last)
+        if (!next_run(&runs, next, up_to, &run))
             continue;
-        if (first > next)
-            end_range(delivery, next, first - 1, SPN_STORED);
-        end_range(delivery, first, last, (spn_result)run.result);
-        next = last + 1;
+        if (run.first > next)
+            add_results(delivery, next, run.first - next, SPN_STORED, SPN_OK);
+        add_results(delivery, run.first, run.count, (spn_result)run.result, code_of(&run));
+        next = run.first + run.count;
     }
     if (next <= up_to)
-        end_range(delivery, next, up_to, SPN_STORED);
+        add_results(delivery, next, up_to + 1 - next, SPN_STORED, SPN_OK);
     delivery->acked = up_to;
     if (delivery->sent <= up_to)
         delivery->sent = up_to + 1;
@@ -122,6 +123,20 @@ static void end_up_to(struct delivery *delivery, uint64_t up_to, struct wire_in 
         delivery->accepted = up_to;
     window_forget(&delivery->window, up_to + 1);
     delivery->moved = true;
+}
+
+/* With level none only a refusal is a result. After a restart the sidecar sends those again that it
+ * may have sent before. */
+static void take_refusals(struct delivery *delivery, uint64_t up_to, struct wire_in runs,
+                          uint32_t run_count)
+{
+    for (uint32_t i = 0; i < run_count; i++) {
+        struct wire_run run;
+        if (next_run(&runs, delivery->refusals_end, up_to, &run) && run.result == WIRE_REFUSED)
+            add_results(delivery, run.first, run.count, SPN_REFUSED, code_of(&run));
+    }
+    if (delivery->refusals_end <= up_to)
+        delivery->refusals_end = up_to + 1;
 }
 
 /* With level none an event has ended once it is sent. */
@@ -235,10 +250,12 @@ static spn_err take_ack(struct delivery *delivery, struct wire_in in)
         return SPN_E_PROTOCOL;
     if (delivery->seen.position < ack.position)
         delivery->seen.position = ack.position;
-    if (ack.level < (uint8_t)delivery->options.level || ack.up_to <= delivery->acked)
-        return SPN_OK;
     if (ack.up_to >= delivery->sent_end)
         return SPN_E_PROTOCOL; /* never sent */
+    if (delivery->options.level == SPN_NONE)
+        take_refusals(delivery, ack.up_to, in, ack.run_count);
+    if (ack.level < (uint8_t)delivery->options.level || ack.up_to <= delivery->acked)
+        return SPN_OK;
     if (ack.from <= delivery->acked)
         end_up_to(delivery, ack.up_to, in, ack.run_count);
     else if (delivery->need < DELIVERY_STATE)
@@ -254,36 +271,6 @@ static spn_err take_expect(struct delivery *delivery, struct wire_in in)
         return SPN_E_PROTOCOL;
     if (expect.round == delivery->round && expect.number < delivery->sent)
         go_back(delivery, expect.number);
-    return SPN_OK;
-}
-
-/* A refusal costs a round. A session that somebody else closes may have thousands of events on
- * their way: refusing 16,000 took half a minute, and all other sessions of the producer waited. So
- * those events are refused with the first one. */
-static void skip_refused(struct delivery *delivery, uint64_t number, spn_err code)
-{
-    window_skip(&delivery->window, number, code);
-    if (code == SPN_E_CLOSED)
-        window_skip_session(&delivery->window, number, delivery->sent, code);
-}
-
-static spn_err take_refused(struct delivery *delivery, struct wire_in in)
-{
-    struct wire_refused refused;
-    wire_get_refused(&in, &refused);
-    if (!wire_in_done(&in))
-        return SPN_E_PROTOCOL;
-    if (refused.round != delivery->round || refused.number >= delivery->sent)
-        return SPN_OK;
-    spn_err code = err_from_wire(refused.code);
-    if (code == SPN_OK)
-        code = SPN_E_PROTOCOL;
-    if (refused.number >= delivery->window.base)
-        skip_refused(delivery, refused.number, code);
-    else if (delivery->options.level == SPN_NONE)
-        add_results(delivery, refused.number, 1, SPN_REFUSED, code);
-    go_back(delivery, refused.number);
-    delivery->moved = true;
     return SPN_OK;
 }
 
@@ -309,8 +296,6 @@ spn_err delivery_take(struct delivery *delivery, uint8_t type, struct wire_in in
         return take_ack(delivery, in);
     case WIRE_EXPECT:
         return take_expect(delivery, in);
-    case WIRE_REFUSED:
-        return take_refused(delivery, in);
     case WIRE_ERROR:
         wire_get_error(&in, &error);
         if (!wire_in_done(&in))

@@ -60,6 +60,7 @@ struct delivery {
     uint64_t urgent;   /* numbers up to this one are sent without gathering */
     uint64_t probe;    /* not 0: only one batch, from this number on, until its outcome is known */
     uint64_t lost_end; /* losses below this number were counted already */
+    uint64_t refusals_end; /* level none: refusals below this number were taken */
     uint64_t asked_acked;  /* acked when the last request went out */
     struct wire_mark seen; /* how far the sidecar's database is known to have been */
     uint64_t instance;     /* of the sidecar that sent the last state */

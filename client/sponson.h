@@ -159,7 +159,7 @@ SPN_API spn_err spn_client_step(spn_client *client) SPN_MUST_USE;
 
 /* What an acknowledgement means. */
 typedef enum spn_level {
-    SPN_NONE = 0,     /* only refusals are reported, and nothing is sent again */
+    SPN_NONE = 0,     /* only refusals are reported, as far as they arrive; nothing is sent again */
     SPN_ACCEPTED = 1, /* in the sidecar's memory, in order, checked for duplicates */
     SPN_DURABLE = 2,  /* committed to disk with default sync: survives kill -9 and power loss */
 } spn_level;
@@ -172,7 +172,7 @@ typedef enum spn_result {
                           entries with an id followed it in the same epoch than the window has (128,
                           the default of --window) */
     SPN_CONFLICT = 2,  /* same id, different data: not stored */
-    SPN_REFUSED = 3,   /* see spn_ack.code */
+    SPN_REFUSED = 3,   /* not stored: see spn_ack.code. It holds up no other event */
     SPN_LOST = 4,      /* below level durable: accepted, and lost with the sidecar's memory. At any
                           level: the sidecar has an older copy of its database, or another one */
 } spn_result;
@@ -182,7 +182,8 @@ SPN_API const char *spn_result_name(spn_result result);
 struct spn_ack {
     uint64_t ticket;
     spn_result result;
-    spn_err code; /* SPN_OK; the reason of a refusal; SPN_E_LOST */
+    spn_err code; /* SPN_OK; the reason of a refusal; SPN_E_LOST. A reason that only a later version
+                     of the library knows is SPN_E_PROTOCOL */
 };
 
 #define SPN_PRODUCER_ID_SIZE 16
@@ -281,10 +282,9 @@ SPN_API spn_err spn_publish_many(spn_producer *producer, struct spn_bytes sessio
                                  const struct spn_event *events, size_t count, size_t *ret_taken,
                                  uint64_t *ret_first) SPN_MUST_USE;
 
-/* Closes a session: it takes no more events, from any producer (SPN_REFUSED, SPN_E_CLOSED). Events
- * that were on their way after the first refused one are refused with it. An event whose id is in
- * the window is a duplicate or a conflict as before. The stored events stay and can be read. A
- * subscription delivers all of them and then SPN_ITEM_END with SPN_E_CLOSED.
+/* Closes a session: it takes no more events, from any producer (SPN_REFUSED, SPN_E_CLOSED). An
+ * event whose id is in the window is a duplicate or a conflict as before. The stored events stay
+ * and can be read. A subscription delivers all of them and then SPN_ITEM_END with SPN_E_CLOSED.
  *
  * The call does not wait for an answer. A close takes a ticket as an event does, is carried out in
  * order with this producer's events, and is sent again until it has a result:
@@ -343,7 +343,7 @@ struct spn_counters {
     uint64_t lost;         /* also events that were lost after you had fetched their result. Above 0
                               with level durable: the sidecar's database was replaced by an older
                               copy, or by another one; spn_client_detail describes it */
-    uint64_t resent;       /* events sent more than once, refused ones too */
+    uint64_t resent;       /* events sent more than once */
     uint64_t backpressure; /* publish calls that found the window full until their timeout */
     uint64_t unacknowledged; /* without a result yet; with level none: not sent yet */
     uint64_t pending;  /* of the unacknowledged: held back without a ticket; see latest_only */

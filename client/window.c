@@ -7,16 +7,11 @@
 
 /* Fields of an encoded entry that are read again (PROTOCOL.md, "BATCH"). */
 enum {
-    ENTRY_KIND = 0,
     ENTRY_SESSION = 1,
     ENTRY_TYPE = 2,
     ENTRY_ID = 4,
     ENTRY_DATA = 8,
-    ENTRY_RETRY = 12,
 };
-
-/* What goes over the wire for a skip. */
-static const uint8_t skip_entry[WIRE_ENTRY_HEAD_SIZE] = {WIRE_SKIP};
 
 static size_t power_of_two(size_t at_least)
 {
@@ -120,13 +115,11 @@ struct window_cut window_cut(const struct window *window, uint64_t first, size_t
                              uint32_t count_max)
 {
     assert(first >= window->base && first < window->next);
-    if (window_is_skip(window, first, NULL))
-        return (struct window_cut){skip_entry, sizeof(skip_entry), 1};
     uint32_t start = start_of(window, first);
     uint64_t end = first + 1;
     while (end < window->next && end - first < count_max &&
            (start_of(window, end) & window->bytes_mask) != 0 &&
-           end_of(window, end) - start <= bytes_max && !window_is_skip(window, end, NULL))
+           end_of(window, end) - start <= bytes_max)
         end++;
     return (struct window_cut){.bytes = entry_at(window, first),
                                .size = end_of(window, end - 1) - start,
@@ -138,61 +131,9 @@ size_t window_bytes_from(const struct window *window, uint64_t first)
     return first < window->next ? window->tail - start_of(window, first) : 0;
 }
 
-/* The entry keeps its length, since its sizes are needed to find its end. The code replaces the
- * entry's retry time. */
-void window_skip(struct window *window, uint64_t number, spn_err code)
-{
-    assert(number >= window->base && number < window->next);
-    uint8_t *entry = entry_at(window, number);
-    if (entry[ENTRY_KIND] == WIRE_SKIP)
-        return;
-    uint32_t kept = (uint32_t)code;
-    entry[ENTRY_KIND] = WIRE_SKIP;
-    memcpy(entry + ENTRY_RETRY, &kept, sizeof(kept));
-    window->skips++;
-}
-
-static bool same_session(const uint8_t *a, const uint8_t *b)
-{
-    return a[ENTRY_SESSION] == b[ENTRY_SESSION] &&
-           memcmp(a + WIRE_ENTRY_HEAD_SIZE, b + WIRE_ENTRY_HEAD_SIZE, a[ENTRY_SESSION]) == 0;
-}
-
-void window_skip_session(struct window *window, uint64_t number, uint64_t end, spn_err code)
-{
-    assert(number >= window->base && end <= window->next);
-    const uint8_t *first = entry_at(window, number);
-    for (uint64_t at = number + 1; at < end; at++) {
-        const uint8_t *entry = entry_at(window, at);
-        if (!same_session(entry, first))
-            continue;
-        if (entry[ENTRY_KIND] == WIRE_DELETE)
-            return;
-        if (wire_is_stored(entry[ENTRY_KIND]))
-            window_skip(window, at, code);
-    }
-}
-
-bool window_is_skip(const struct window *window, uint64_t number, spn_err *ret_code)
-{
-    if (window->skips == 0)
-        return false;
-    const uint8_t *entry = entry_at(window, number);
-    if (entry[ENTRY_KIND] != WIRE_SKIP)
-        return false;
-    uint32_t code;
-    memcpy(&code, entry + ENTRY_RETRY, sizeof(code));
-    if (ret_code)
-        *ret_code = (spn_err)code;
-    return true;
-}
-
 void window_forget(struct window *window, uint64_t base)
 {
     assert(base >= window->base && base <= window->next);
-    for (uint64_t number = window->base; window->skips > 0 && number < base; number++)
-        if (window_is_skip(window, number, NULL))
-            window->skips--;
     window->base = base;
     window->head = base < window->next ? start_of(window, base) : window->tail;
 }

@@ -36,11 +36,10 @@ struct window {
     uint32_t starts_mask;
     uint32_t bytes_max;
     uint32_t events_max;
-    uint64_t base;  /* lowest number held; == next if none is held */
-    uint64_t next;  /* the number that the next event gets */
-    uint32_t head;  /* where the entry of base starts */
-    uint32_t tail;  /* where the newest entry ends */
-    uint32_t skips; /* entries held that were turned into skips */
+    uint64_t base; /* lowest number held; == next if none is held */
+    uint64_t next; /* the number that the next event gets */
+    uint32_t head; /* where the entry of base starts */
+    uint32_t tail; /* where the newest entry ends */
 };
 
 /* Some entries in one piece. */
@@ -61,21 +60,12 @@ bool window_has_room(const struct window *window, size_t entry_size);
 void window_put(struct window *window, const struct wire_entry *entry, size_t entry_size);
 
 /* Entries from number first on, base <= first < next: at least one, then as many as both limits
- * allow. A skip is cut alone, since it is shorter than the entry whose place it takes. */
+ * allow. */
 struct window_cut window_cut(const struct window *window, uint64_t first, size_t bytes_max,
                              uint32_t count_max);
 /* Bytes from the entry of number first to the end of the newest, including any left free at the
  * ring's end. */
 size_t window_bytes_from(const struct window *window, uint64_t first);
-
-/* Turns the entry of a held number into a skip and keeps the code. */
-void window_skip(struct window *window, uint64_t number, spn_err code);
-/* The same for the later events and markers of its session, below end, up to a delete of the
- * session.
- */
-void window_skip_session(struct window *window, uint64_t number, uint64_t end, spn_err code);
-/* Whether a held number is a skip; if so, *ret_code is the code. */
-bool window_is_skip(const struct window *window, uint64_t number, spn_err *ret_code);
 
 /* Forgets every number below base; window->base <= base <= window->next. */
 void window_forget(struct window *window, uint64_t base);

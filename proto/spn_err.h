@@ -16,8 +16,8 @@
 extern "C" {
 #endif
 
-/* X(name, number, text). Numbers travel in ERROR and REFUSED messages (PROTOCOL.md): a released
- * number never changes its meaning and is never reused. */
+/* X(name, number, text). Numbers travel in ERROR messages and in runs of results (PROTOCOL.md): a
+ * released number never changes its meaning and is never reused. */
 #define SPN_ERR_MAP(X)                                                                             \
     X(OK, 0, "success")                                                                            \
     X(E_NOMEM, 1, "out of memory")                                                                 \

@@ -181,13 +181,11 @@ void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_en
     bool ends = ends_session(ret_entry->kind);
     ret_entry->epoch = ends ? get_u64(in) : 0;
     ret_entry->data = get_bytes(in, ends ? 0 : data_size);
-    if (!wire_is_stored(ret_entry->kind) && ret_entry->kind != WIRE_SKIP && !ends)
+    if (!wire_is_stored(ret_entry->kind) && !ends)
         in->bad = true;
     if (lies_as_marker(ret_entry))
         in->bad = true;
-    if (ret_entry->kind != WIRE_SKIP && ret_entry->session.size == 0)
-        in->bad = true;
-    if (ret_entry->kind == WIRE_SKIP && (session_size | type_size | id_size | data_size) != 0)
+    if (ret_entry->session.size == 0)
         in->bad = true;
     if (ends && ((type_size | id_size) != 0 || data_size != WIRE_EPOCH_SIZE ||
                  ret_entry->retry_ms != WIRE_RETRY_NONE))
@@ -199,7 +197,8 @@ void wire_put_run(struct wire_out *out, const struct wire_run *run)
     put_u64(out, run->first);
     put_u32(out, run->count);
     put_u8(out, run->result);
-    put_zeros(out, 3);
+    put_zeros(out, 1);
+    put_u16(out, run->code);
 }
 
 void wire_get_run(struct wire_in *in, struct wire_run *ret_run)
@@ -207,8 +206,10 @@ void wire_get_run(struct wire_in *in, struct wire_run *ret_run)
     ret_run->first = get_u64(in);
     ret_run->count = get_u32(in);
     ret_run->result = get_u8(in);
-    get_zeros(in, 3);
-    if (ret_run->result > WIRE_LOST || ret_run->first > UINT64_MAX - ret_run->count)
+    get_zeros(in, 1);
+    ret_run->code = get_u16(in);
+    if (ret_run->result > WIRE_LOST || ret_run->first > UINT64_MAX - ret_run->count ||
+        (ret_run->result == WIRE_REFUSED) != (ret_run->code != 0))
         in->bad = true;
 }
 
@@ -251,22 +252,6 @@ void wire_get_expect(struct wire_in *in, struct wire_expect *ret_expect)
     ret_expect->number = get_u64(in);
     ret_expect->round = get_u32(in);
     get_zeros(in, 4);
-}
-
-void wire_put_refused(struct wire_out *out, const struct wire_refused *refused)
-{
-    put_u64(out, refused->token);
-    put_u64(out, refused->number);
-    put_u32(out, refused->round);
-    put_u32(out, refused->code);
-}
-
-void wire_get_refused(struct wire_in *in, struct wire_refused *ret_refused)
-{
-    ret_refused->token = get_u64(in);
-    ret_refused->number = get_u64(in);
-    ret_refused->round = get_u32(in);
-    ret_refused->code = get_u32(in);
 }
 
 void wire_put_error(struct wire_out *out, const struct wire_error *error)

@@ -58,7 +58,6 @@ enum {
     X(BATCH, 1)         /* c ingest.sock: numbered events of one producer */                       \
     X(ACK, 2)           /* s */                                                                    \
     X(EXPECT, 3)        /* s: there is a hole; go back to this number */                           \
-    X(REFUSED, 4)       /* s: this number cannot be stored; send a skip in its place */            \
     X(ERROR, 5)         /* s, both sockets */                                                      \
     X(HELLO, 16)        /* c read.sock from here on */                                             \
     X(WELCOME, 17)      /* s */                                                                    \
@@ -93,7 +92,6 @@ enum wire_type {
 /* What an entry of a batch is. */
 enum wire_kind {
     WIRE_EVENT = 1,
-    WIRE_SKIP = 2,   /* uses its number up and stores nothing */
     WIRE_CLOSE = 3,  /* no more events in this epoch of a session; the stored events stay */
     WIRE_DELETE = 4, /* ends this epoch of a session and removes everything in it */
     WIRE_MARKER = 5, /* not an event: an id that is in force from here on, a retry, or both */
@@ -113,7 +111,7 @@ enum wire_result {
     WIRE_STORED = 0,
     WIRE_DUPLICATE = 1,
     WIRE_CONFLICT = 2,
-    WIRE_REFUSED_RESULT = 3, /* the number was used up by a skip */
+    WIRE_REFUSED = 3, /* not stored; the run has the reason */
     WIRE_LOST = 4,
 };
 
@@ -181,7 +179,7 @@ struct wire_batch {
 struct wire_entry {
     uint64_t epoch;           /* CLOSE, DELETE: of the session that is meant; 0: the current one */
     uint8_t kind;             /* enum wire_kind */
-    struct spn_bytes session; /* after wire_get_entry never empty, except in a skip */
+    struct spn_bytes session; /* after wire_get_entry never empty */
     struct spn_bytes id;
     struct spn_bytes type;
     struct spn_bytes data;
@@ -197,17 +195,18 @@ void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch);
 size_t wire_entry_size(const struct wire_entry *entry);
 void wire_put_entry(struct wire_out *out, const struct wire_entry *entry);
 /* session: of the entry before, or empty for the first. These entries are bad: one with wrong inner
- * lengths or an unknown kind, a first entry without a session, a skip with a session, type, id or
- * data, a close or a delete with more than a session and an epoch, a marker with a type or data, a
- * marker with neither id nor retry, and a reset with an id. Contents are not checked. */
+ * lengths or an unknown kind, a first entry without a session, a close or a delete with more than a
+ * session and an epoch, a marker with a type or data, a marker with neither id nor retry, and a
+ * reset with an id. Contents are not checked. */
 void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_entry *ret_entry);
 
 /* Numbers first .. first + count - 1 ended in this result. Numbers that an ACK covers and that are
- * in no run were stored. */
+ * in no run were stored; at level none, numbers in no run were not refused. */
 struct wire_run {
     uint64_t first;
     uint32_t count;
     uint8_t result; /* enum wire_result */
+    uint16_t code;  /* spn_err: the reason, exactly if the result is WIRE_REFUSED; else 0 */
 };
 
 struct wire_ack {
@@ -225,13 +224,6 @@ struct wire_expect {
     uint32_t round; /* of the batch that showed the hole */
 };
 
-struct wire_refused {
-    uint64_t token;
-    uint64_t number;
-    uint32_t round;
-    uint32_t code; /* spn_err */
-};
-
 struct wire_error {
     uint64_t token;          /* of the batch it answers; 0 if there is none */
     uint32_t code;           /* spn_err */
@@ -244,8 +236,6 @@ void wire_put_ack(struct wire_out *out, const struct wire_ack *ack);
 void wire_get_ack(struct wire_in *in, struct wire_ack *ret_ack);
 void wire_put_expect(struct wire_out *out, const struct wire_expect *expect);
 void wire_get_expect(struct wire_in *in, struct wire_expect *ret_expect);
-void wire_put_refused(struct wire_out *out, const struct wire_refused *refused);
-void wire_get_refused(struct wire_in *in, struct wire_refused *ret_refused);
 void wire_put_error(struct wire_out *out, const struct wire_error *error);
 void wire_get_error(struct wire_in *in, struct wire_error *ret_error);
 

@@ -32,25 +32,35 @@ void acks_add(struct acks *acks, struct producer *producer)
     acks->due_end = &sender->acks.next;
 }
 
-static spn_err send_ack(struct acks *acks, struct sender *sender)
+static uint64_t reached(const struct sender *sender)
 {
-    struct producer *producer = &sender->producer;
+    const struct producer *producer = &sender->producer;
+    bool early = sender->acks.level == WIRE_ACCEPTED && producer->on_disk;
+    return early ? producer_accepted_end(producer) : producer->durable;
+}
+
+static size_t keep_refusals(struct wire_run *runs, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (runs[i].result == WIRE_REFUSED)
+            runs[kept++] = runs[i];
+    return kept;
+}
+
+static spn_err send_runs(struct acks *acks, const struct sender *sender, uint64_t up_to,
+                         const struct wire_run *runs, size_t count)
+{
     static_assert(sizeof(struct wire_run) >= WIRE_RUN_SIZE,
                   "the buffer below holds the encoded runs");
-    bool early = sender->acks.level == WIRE_ACCEPTED && producer->on_disk;
-    uint64_t up_to = early ? producer->accepted : producer->durable;
-    if (sender->acks.level == WIRE_NONE || up_to <= producer->acked)
-        return SPN_OK;
+    static uint8_t bytes[WIRE_HEADER_SIZE + WIRE_ACK_HEAD_SIZE + WIRE_RUNS_MAX * WIRE_RUN_SIZE];
     spn_err err = router_send_address(acks->router, &sender->acks.peer);
     if (err != SPN_OK)
         return err;
-    static struct wire_run runs[WIRE_RUNS_MAX];
-    static uint8_t bytes[WIRE_HEADER_SIZE + WIRE_ACK_HEAD_SIZE + WIRE_RUNS_MAX * WIRE_RUN_SIZE];
-    size_t count = producer_runs(producer, producer->acked + 1, up_to, runs);
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     wire_put_header(&out, WIRE_ACK, 0);
-    wire_put_ack(&out, &(struct wire_ack){.token = producer->token,
-                                          .from = producer->acked,
+    wire_put_ack(&out, &(struct wire_ack){.token = sender->producer.token,
+                                          .from = sender->producer.acked,
                                           .up_to = up_to,
                                           .run_count = (uint32_t)count,
                                           .level = sender->acks.level,
@@ -58,10 +68,26 @@ static spn_err send_ack(struct acks *acks, struct sender *sender)
     for (size_t i = 0; i < count; i++)
         wire_put_run(&out, &runs[i]);
     assert(!out.bad);
-    err = router_send_body(acks->router, bytes, wire_out_size(&out));
-    if (err == SPN_OK)
+    return router_send_body(acks->router, bytes, wire_out_size(&out));
+}
+
+/* A holder of level none keeps nothing. A refusal that finds no room on the way to it is lost, and
+ * its next numbers do not wait for that. */
+static spn_err send_ack(struct acks *acks, struct sender *sender)
+{
+    static struct wire_run runs[WIRE_RUNS_MAX];
+    struct producer *producer = &sender->producer;
+    uint64_t up_to = reached(sender);
+    if (up_to <= producer->acked)
+        return SPN_OK;
+    size_t count = producer_runs(producer, producer->acked + 1, up_to, runs);
+    bool none = sender->acks.level == WIRE_NONE;
+    if (none)
+        count = keep_refusals(runs, count);
+    spn_err err = none && count == 0 ? SPN_OK : send_runs(acks, sender, up_to, runs, count);
+    if (err == SPN_OK || none)
         producer->acked = up_to;
-    return err;
+    return none ? SPN_OK : err;
 }
 
 /* Until owed_due_ns none of them is retried: finding that a thousand pipes are full takes a while
@@ -118,42 +144,6 @@ void acks_hole(struct acks *acks, struct producer *producer, uint32_t round)
         return;
     sender->acks.round_answered = true;
     sender->acks.round = round;
-}
-
-/* A refusal answers its round even while it waits for the disk: the batches after it in the same
- * round are no holes to report. */
-void acks_refusal_waits(struct producer *producer, const struct wire_refused *refused)
-{
-    struct sender *sender = sender_of(producer);
-    if (!sender->acks.round_answered || refused->round > sender->acks.round)
-        sender->acks.round = refused->round;
-    sender->acks.round_answered = true;
-}
-
-static void count_refusal(struct metrics *metrics, spn_err why)
-{
-    metrics_add(why == SPN_E_CLOSED            ? &metrics->refused_closed
-                : why == SPN_E_UNKNOWN_SESSION ? &metrics->refused_unknown_session
-                : why == SPN_E_OTHER_EPOCH     ? &metrics->refused_other_epoch
-                : why == SPN_E_CORRUPT         ? &metrics->refused_damaged
-                                               : &metrics->refused_contents,
-                1);
-}
-
-/* Lost if the peer's pipe is full: the peer requests its state when it makes no progress. */
-void acks_refuse(struct acks *acks, const struct producer *producer,
-                 const struct wire_refused *refused)
-{
-    uint8_t bytes[WIRE_HEADER_SIZE + 24];
-    struct wire_out out = wire_out(bytes, sizeof(bytes));
-    if (refused->token != producer->token)
-        return;
-    wire_put_header(&out, WIRE_REFUSED, 0);
-    wire_put_refused(&out, refused);
-    count_refusal(acks->metrics, (spn_err)refused->code);
-    spn_err err = router_send(acks->router, &sender_of_const(producer)->acks.peer, bytes,
-                              wire_out_size(&out));
-    (void)err;
 }
 
 void acks_error(struct acks *acks, const struct peer *peer, uint64_t request, uint64_t token,

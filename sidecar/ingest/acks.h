@@ -2,9 +2,10 @@
 /* acks: answers to producers on ingest.sock.
  *
  * Acknowledgements wait in a list until the next acks_send, so that one message reports all results
- * since the last one. An acknowledgement that met a full pipe is owed, and retried a little later.
- * Every other answer is lost if the pipe is full: its producer asks again when it makes no
- * progress.
+ * since the last one. A refusal is sent when it is durable, at every level. At level none an
+ * acknowledgement has refusals only, and is not sent if there are none. An acknowledgement that met
+ * a full pipe is owed, and retried a little later. Every other answer is lost if the pipe is full:
+ * its producer asks again when it makes no progress.
  *
  * Borrows  the router, the state of commits, the counters; the producers in its lists.
  * Threads  the broker's.
@@ -43,12 +44,6 @@ uint64_t acks_due_ns(const struct acks *acks);
 
 /* The producer's newest batch left a hole: once a round it gets the number that is expected. */
 void acks_hole(struct acks *acks, struct producer *producer, uint32_t round);
-
-/* A refusal is on its way to disk: it answers its round. */
-void acks_refusal_waits(struct producer *producer, const struct wire_refused *refused);
-/* The refusal is on disk: it is sent. */
-void acks_refuse(struct acks *acks, const struct producer *producer,
-                 const struct wire_refused *refused);
 
 void acks_error(struct acks *acks, const struct peer *peer, uint64_t request, uint64_t token,
                 spn_err err, const char *detail);

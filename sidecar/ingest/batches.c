@@ -32,7 +32,8 @@ static void note_sender(struct broker *broker, struct producer *producer, const 
     sender_of(producer)->acks.peer = *peer;
     producer_heard(&broker->state->producers, producer, clock_database_ns(broker->options->clock));
     sender_of(producer)->acks.level = head->level;
-    uint64_t lost = producer_raise_base(producer, head->base);
+    uint64_t lost = producer_skip(producer, head->base);
+    producer_settle(producer, sender_known_end(sender_of(producer), head->base));
     metrics_add(&broker->options->metrics->lost, lost);
     if (head->first <= producer->accepted) {
         if (producer->acked > producer->base - 1)
@@ -67,8 +68,6 @@ static bool take_decoded(struct broker *broker, struct producer *producer, const
         break;
     }
     count_resent(broker, producer);
-    if (batch && batch->refused.code != SPN_OK)
-        acks_refusal_waits(producer, &batch->refused);
     if (batch)
         batches_hand_over(broker, batch);
     if (sender_of(producer)->acks.level == WIRE_ACCEPTED)
@@ -121,11 +120,11 @@ void batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *fra
     }
     metrics_add(&broker->options->metrics->backpressure, broker->intake.head.backpressure);
     bool waits = sender_of(producer)->parking.first != NULL;
-    uint64_t base = broker->intake.head.base;
     if (waits || batches_must_wait(broker, producer) || take_decoded(broker, producer, peer, frame))
         parking_park(&broker->parking, producer, peer, frame);
-    if (waits && base > producer->base) {
-        producer_settle(producer, base); /* the frames before it may wait for just that */
+    uint64_t known_end = sender_known_end(sender_of(producer), broker->intake.head.base);
+    if (waits && known_end > producer->base) {
+        producer_settle(producer, known_end); /* the frames before it may wait for just that */
         go_on(broker, producer);
     }
 }

@@ -160,13 +160,11 @@ static void finish_numbers(struct broker *broker, struct producer *producer,
         parking_set_ready(&broker->parking, producer);
     producer->durable = batch->record.number;
     metrics_add(&broker->options->metrics->events_durable, batch->number_count);
-    if (sender_of(producer)->acks.level == WIRE_DURABLE || !producer->on_disk)
+    if (producer->acked < producer->durable)
         acks_add(&broker->acks, producer);
     producer->on_disk = true;
     if (batch->opened)
         holders_opened(broker, batch->opened, producer);
-    if (batch->refused.code != SPN_OK)
-        acks_refuse(&broker->acks, producer, &batch->refused);
 }
 
 static void finish_batch(struct broker *broker, struct batch *batch)

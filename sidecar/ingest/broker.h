@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* broker: takes events in, decides, hands over, acknowledges.
  *
- * One loop of phases. A batch is taken whole or up to its first event that cannot be stored. The
- * way is number -> session -> tracker -> position. The batch goes to the worker as it is; its
- * acknowledgement is sent when it comes back. Above the queue's high-water mark, or while no
+ * One loop of phases. A batch is taken whole: each number gets a result, and a refusal is one of
+ * them. The way is number -> session -> tracker -> position. The batch goes to the worker as it is;
+ * its acknowledgement is sent when it comes back. Above the queue's high-water mark, or while no
  * generation has room, ingest.sock is not read until the low-water mark. Unused trackers are
  * evicted once all they know is in the index.
  *

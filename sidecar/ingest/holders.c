@@ -224,7 +224,8 @@ static spn_err add_producer(struct broker *broker, struct holder_question *quest
     if (err != SPN_OK || question->token == 0 || ahead)
         return err;
     struct producer *producer = *ret_producer;
-    (void)producer_raise_base(producer, question->base);
+    (void)producer_skip(producer, question->base);
+    producer_settle(producer, question->base);
     producer->durable = producer->acked = producer->accepted;
     return SPN_OK;
 }
@@ -241,7 +242,7 @@ static void open_producer(struct broker *broker, struct holder_question *questio
         answer(broker, question, SPN_E_STOPPING);
     } else if (producer && question->token != 0 && question->token == producer->token) {
         producer->stale = false;
-        settle(broker, producer, question->base);
+        settle(broker, producer, sender_known_end(sender_of(producer), question->base));
         answer_state(broker, question, producer);
     } else if (producer && question->token != 0 && producer->token != 0 && !ahead) {
         answer(broker, question, SPN_E_FENCED);
@@ -264,7 +265,7 @@ static void look_at_producer(struct broker *broker, struct holder_question *ques
         return;
     }
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
-    settle(broker, producer, question->base);
+    settle(broker, producer, sender_known_end(sender_of(producer), question->base));
     answer_state(broker, question, producer);
 }
 

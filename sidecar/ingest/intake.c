@@ -19,10 +19,11 @@ spn_err intake_init(struct intake *intake, const struct broker_options *options,
     };
     intake->entries = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->entries));
     intake->slots = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->slots));
+    intake->refusals = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->refusals));
     intake->cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->cold));
     intake->marks = calloc(INTAKE_MARKS, sizeof(*intake->marks));
     if (endings_init(&intake->endings) == SPN_OK && intake->entries && intake->slots &&
-        intake->cold && intake->marks)
+        intake->refusals && intake->cold && intake->marks)
         return SPN_OK;
     intake_release(intake);
     return SPN_E_NOMEM;
@@ -33,12 +34,14 @@ void intake_release(struct intake *intake)
     endings_release(&intake->endings);
     free(intake->entries);
     free(intake->slots);
+    free(intake->refusals);
     free(intake->cold);
     free(intake->marks);
     free(intake->spare_runs);
     intake->spare_runs = NULL;
     intake->entries = NULL;
     intake->slots = NULL;
+    intake->refusals = NULL;
     intake->cold = NULL;
     intake->marks = NULL;
 }
@@ -103,39 +106,30 @@ static bool first_of_slot(struct intake *intake, uint32_t slot)
     return true;
 }
 
-static void refuse_from(struct intake *intake, uint32_t i, spn_err why)
-{
-    intake->end = i;
-    intake->refusal = why;
-}
-
 static void look_up(struct intake *intake, const struct producer *producer)
 {
     const struct wire_batch *head = &intake->head;
     uint64_t had = producer->accepted + 1 - head->first;
     intake->begin = had < head->count ? (uint32_t)had : head->count;
     intake->end = head->count;
-    intake->refusal = SPN_OK;
     intake->held = false;
     intake->stamp++;
     intake->cold_count = 0;
     const struct wire_entry *before = NULL;
-    uint32_t slot_before = SLOT_NONE;
+    uint32_t slot = SLOT_NONE;
+    bool is_cold = false;
+    spn_err session_err = SPN_OK;
     for (uint32_t i = intake->begin; i < intake->end; i++) {
         const struct wire_entry *entry = &intake->entries[i];
-        if (entry->kind == WIRE_SKIP)
-            continue;
         bool same = before && same_bytes(before->session, entry->session);
-        bool is_cold = false;
-        intake->slots[i] = same ? slot_before : SLOT_NONE;
-        spn_err err = same ? SPN_OK : look_up_session(intake, i, &is_cold);
-        if (err == SPN_OK)
-            err = check_entry(intake, entry);
-        if (err != SPN_OK)
-            refuse_from(intake, i, err);
-        else if (is_cold && first_of_slot(intake, intake->slots[i]))
+        intake->slots[i] = same ? slot : SLOT_NONE;
+        if (!same)
+            session_err = look_up_session(intake, i, &is_cold);
+        spn_err err = session_err == SPN_OK ? check_entry(intake, entry) : session_err;
+        if (err == SPN_OK && is_cold && first_of_slot(intake, intake->slots[i]))
             intake->cold[intake->cold_count++] = i;
-        slot_before = intake->slots[i];
+        intake->refusals[i] = err;
+        slot = intake->slots[i];
         before = entry;
     }
 }
@@ -145,7 +139,7 @@ static void want_sessions(struct intake *intake, bool wanted)
 {
     struct session *sessions = intake->state->sessions.slots;
     for (uint32_t i = intake->begin; i < intake->end; i++) {
-        uint32_t slot = intake->entries[i].kind == WIRE_SKIP ? SLOT_NONE : intake->slots[i];
+        uint32_t slot = intake->slots[i];
         if (slot != SLOT_NONE && sessions[slot].tracker)
             sessions[slot].tracker->wanted = wanted;
     }
@@ -202,7 +196,7 @@ static spn_err note_repeat(struct taking *taking, uint64_t number, uint32_t slot
     struct broker_state *state = taking->intake->state;
     bool conflict = verdict == TRACKER_CONFLICT;
     spn_err err =
-        producer_note(taking->producer, number, conflict ? WIRE_CONFLICT : WIRE_DUPLICATE);
+        producer_note(taking->producer, number, conflict ? WIRE_CONFLICT : WIRE_DUPLICATE, SPN_OK);
     if (err != SPN_OK)
         return err;
     struct tracker *tracker = state->sessions.slots[slot].tracker;
@@ -271,27 +265,48 @@ static spn_err take_stored(struct taking *taking, uint32_t i, uint64_t number)
     return err;
 }
 
-static spn_err take_number(struct taking *taking, uint32_t i, uint64_t number)
+static spn_err take_entry(struct taking *taking, uint32_t i, uint64_t number)
 {
     switch (taking->intake->entries[i].kind) {
-    case WIRE_EVENT:
-    case WIRE_MARKER:
-    case WIRE_RESET:
-        return take_stored(taking, i, number);
     case WIRE_CLOSE:
         return intake_take_close(taking, i, number);
     case WIRE_DELETE:
         return intake_take_delete(taking, i);
     default:
-        return producer_note(taking->producer, number, WIRE_REFUSED_RESULT);
+        return take_stored(taking, i, number);
     }
 }
 
 /* Whether the error comes from the session's state. */
-static bool is_refusal(spn_err err)
+static bool is_of_state(spn_err err)
 {
     return err == SPN_E_CLOSED || err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_EPOCH ||
            err == SPN_E_CORRUPT;
+}
+
+static spn_err refuse(struct taking *taking, uint64_t number, spn_err why)
+{
+    struct metrics *metrics = taking->intake->metrics;
+    spn_err err = producer_note(taking->producer, number, WIRE_REFUSED, why);
+    if (err != SPN_OK)
+        return err;
+    taking->refused = true;
+    metrics_add(why == SPN_E_CLOSED            ? &metrics->refused_closed
+                : why == SPN_E_UNKNOWN_SESSION ? &metrics->refused_unknown_session
+                : why == SPN_E_OTHER_EPOCH     ? &metrics->refused_other_epoch
+                : why == SPN_E_CORRUPT         ? &metrics->refused_damaged
+                                               : &metrics->refused_contents,
+                1);
+    return SPN_OK;
+}
+
+static spn_err take_number(struct taking *taking, uint32_t i, uint64_t number)
+{
+    spn_err why = taking->intake->refusals[i];
+    if (why != SPN_OK)
+        return refuse(taking, number, why);
+    spn_err err = take_entry(taking, i, number);
+    return is_of_state(err) ? refuse(taking, number, err) : err;
 }
 
 static spn_err take_numbers(struct taking *taking)
@@ -300,17 +315,10 @@ static spn_err take_numbers(struct taking *taking)
     for (uint32_t i = intake->begin; i < intake->end; i++) {
         uint64_t number = intake->head.first + i;
         spn_err err = take_number(taking, i, number);
-        if (is_refusal(err)) {
-            refuse_from(intake, i, err);
-            return SPN_OK;
-        }
-        if (err == SPN_E_TOO_MANY) {
-            refuse_from(intake, i, SPN_OK);
-            intake->held = true;
-            return SPN_OK;
-        }
-        if (err != SPN_OK)
+        if (err != SPN_OK) {
+            intake->end = i;
             return err;
+        }
         taking->producer->accepted = number;
         taking->batch->number_count++;
     }
@@ -331,7 +339,7 @@ static bool has_spare_runs(struct intake *intake)
 /* Takes the numbers begin .. end. Returns NULL: nothing is new, or nothing could be taken. */
 static struct batch *accept(struct intake *intake, struct producer *producer, zmq_msg_t *frame)
 {
-    if (intake->begin == intake->end && intake->refusal == SPN_OK)
+    if (intake->begin == intake->end)
         return NULL;
     /* Each event may open its session: two entries each. */
     struct batch *batch =
@@ -341,19 +349,15 @@ static struct batch *accept(struct intake *intake, struct producer *producer, zm
         return NULL;
     }
     batch->bytes += zmq_msg_size(frame);
-    struct taking taking = {intake, producer, batch, zmq_msg_data(frame)};
-    spn_err err = take_numbers(&taking);
-    if (intake->held && batch->number_count == 0) {
+    struct taking taking = {
+        .intake = intake, .producer = producer, .batch = batch, .frame = zmq_msg_data(frame)};
+    intake->held = take_numbers(&taking) == SPN_E_TOO_MANY;
+    if (batch->number_count == 0) {
         batch_free(batch);
         return NULL;
     }
-    if (err == SPN_OK && intake->refusal != SPN_OK)
-        batch->refused = (struct wire_refused){.token = producer->token,
-                                               .number = intake->head.first + intake->end,
-                                               .round = intake->head.round,
-                                               .code = (uint32_t)intake->refusal};
-    batch->waits =
-        intake->head.level == WIRE_DURABLE || batch->refused.code != SPN_OK || !producer->on_disk;
+    /* A refusal is answered from disk, at every level. */
+    batch->waits = intake->head.level == WIRE_DURABLE || taking.refused || !producer->on_disk;
     spn_err record_err = intake_write_record(batch, producer, &intake->spare_runs);
     assert(record_err == SPN_OK);
     (void)record_err;

@@ -36,12 +36,12 @@ struct intake {
     /* The batch that was decoded last. */
     struct wire_batch head;
     struct wire_entry *entries;
-    uint32_t *slots; /* the entries' sessions; SLOT_NONE: not known yet */
-    uint32_t begin;  /* the entries before it are known already */
-    uint32_t end;    /* the first entry that is not taken */
-    spn_err refusal; /* why entry `end` is refused; SPN_OK: it is not */
-    bool held;       /* entry `end` waits: the producer's runs are full */
-    uint32_t *cold;  /* the first entry of each cold session */
+    uint32_t *slots;   /* the entries' sessions; SLOT_NONE: not known yet */
+    uint32_t begin;    /* the entries before it are known already */
+    uint32_t end;      /* the first entry that is not taken */
+    spn_err *refusals; /* why the entries' contents are refused; SPN_OK: they are not */
+    bool held;         /* entry `end` waits: the producer's runs are full */
+    uint32_t *cold;    /* the first entry of each cold session */
     uint32_t cold_count;
     struct intake_mark *marks; /* cold sessions that were noted, with `stamp` */
     uint32_t stamp;
@@ -68,11 +68,10 @@ spn_err intake_decode(struct intake *intake, struct wire_in in) SPN_MUST_USE;
  * the marks are cleared when it is taken.
  *
  * If it was taken, *ret_batch owns the frame's message; NULL: no number of it was taken, or none is
- * new. If a number is refused, the batch ends before it and names it: the state that caused the
- * refusal is on disk with the batch. If the producer's runs are full, the batch ends too:
- * intake->held is set, *ret_batch has a copy of the message, and the caller keeps the frame, for
- * the rest of it once the base has risen. If memory runs out, the batch ends too: the rest is a
- * hole for the client. */
+ * new. A refused number is taken like any other; the producer's record in the batch has the reason.
+ * If the producer's runs are full, the batch ends: intake->held is set, *ret_batch has a copy of
+ * the message, and the caller keeps the frame, for the rest of it once the base has risen. If
+ * memory runs out, the batch ends too: the rest is a hole for the client. */
 enum intake_taken intake_take(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
                               bool parked, struct batch **ret_batch) SPN_MUST_USE;
 

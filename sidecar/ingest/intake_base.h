@@ -15,6 +15,7 @@ struct taking {
     struct producer *producer;
     struct batch *batch;
     const uint8_t *frame;
+    bool refused; /* a number of it */
 };
 
 /* intake_batch.c */

@@ -102,7 +102,7 @@ spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number)
     if (tracker->damaged)
         return SPN_E_CORRUPT;
     if (tracker->closed)
-        return producer_note(taking->producer, number, WIRE_DUPLICATE);
+        return producer_note(taking->producer, number, WIRE_DUPLICATE, SPN_OK);
     tracker->closed = true;
     put_end(taking, slot, tracker->epoch, RECORD_CLOSE);
     metrics_add(&taking->intake->metrics->sessions_closed, 1);

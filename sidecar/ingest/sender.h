@@ -20,7 +20,7 @@ struct sender {
     struct {                 /* acks.c */
         struct peer peer;    /* where its newest batch came from */
         uint8_t level;       /* enum wire_level, as in its newest batch */
-        uint32_t round;      /* newest round that a hole or a refusal was answered in ... */
+        uint32_t round;      /* newest round that a hole was answered in ... */
         bool round_answered; /* ... if there was one */
         bool due;            /* in the list of those to be acknowledged ... */
         struct sender *next; /* ... which is linked by this */
@@ -55,6 +55,15 @@ static inline void sender_begin(struct sender *sender)
     sender->acks.round_answered = false;
     sender->acks.peer.size = 0;
     sender->parking.held = 0;
+}
+
+/* The results below this number may go, after a message of the holder with this base. A holder of
+ * level none keeps nothing, so its base shows only what it will not send. Its refusals are kept
+ * until they were sent to it. */
+static inline uint64_t sender_known_end(const struct sender *sender, uint64_t base)
+{
+    uint64_t sent_end = sender->producer.acked + 1;
+    return sender->acks.level == WIRE_NONE && base > sent_end ? sent_end : base;
 }
 
 /* Nothing of it is on its way anywhere, so it may be removed. Skipped numbers are accepted but are

@@ -17,7 +17,6 @@
 #include "base/mailbox.h"
 #include "store/record_entry.h"
 #include "store/record_producer.h"
-#include "wire.h"
 
 /* One entry of the log. Its bytes are id, type and data, one after the other in the frame. */
 struct batch_entry {
@@ -50,7 +49,6 @@ struct batch {
 
     struct producer *producer; /* the broker's; NULL: the batch has no numbers, see forgets */
     bool forgets; /* without a producer: deletes a producer's record; false: expires sessions */
-    struct wire_refused refused;    /* the next number; sent once these are on disk. Code 0: none */
     struct holder_question *opened; /* an OPEN, answered when this batch is on disk; or NULL */
     uint8_t producer_id[RECORD_PRODUCER_ID_SIZE];
     struct record_producer record; /* what the table says once this is on disk; owns its runs */

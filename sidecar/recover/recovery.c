@@ -192,7 +192,7 @@ static spn_err load_producer(struct recovery *recovery, const uint8_t *id,
     producer->heard_ns = record->time_ns;
     producer->accepted = record->number;
     producer->durable = record->number;
-    producer->acked = record->number;
+    producer->acked = record->base - 1; /* what was sent before is not known */
     producer->base = record->base;
     if (record->run_count > 0) {
         producer->runs = malloc(record->run_count * sizeof(*producer->runs));

@@ -289,11 +289,10 @@ static void drop_runs(struct producer *producer, size_t count)
     memmove(producer->runs, producer->runs + count, producer->run_count * sizeof(*producer->runs));
 }
 
-uint64_t producer_raise_base(struct producer *producer, uint64_t base)
+uint64_t producer_skip(struct producer *producer, uint64_t base)
 {
     uint64_t lost = base > producer->accepted + 1 ? base - 1 - producer->accepted : 0;
     producer->accepted += lost;
-    producer_settle(producer, base);
     return lost;
 }
 
@@ -326,20 +325,36 @@ static spn_err make_run_room(struct producer *producer)
     return SPN_OK;
 }
 
-spn_err producer_note(struct producer *producer, uint64_t number, enum wire_result result)
+spn_err producer_note(struct producer *producer, uint64_t number, enum wire_result result,
+                      spn_err code)
 {
+    assert((result == WIRE_REFUSED) == (code != SPN_OK));
     struct record_run *last =
         producer->run_count > 0 ? &producer->runs[producer->run_count - 1] : NULL;
-    if (last && last->result == result && last->first + last->count == number &&
-        last->count < UINT32_MAX) {
+    if (last && last->result == result && last->code == code &&
+        last->first + last->count == number && last->count < UINT32_MAX) {
         last->count++;
         return SPN_OK;
     }
     spn_err err = make_run_room(producer);
     if (err == SPN_OK)
-        producer->runs[producer->run_count++] =
-            (struct record_run){.first = number, .count = 1, .result = (uint8_t)result};
+        producer->runs[producer->run_count++] = (struct record_run){
+            .first = number, .count = 1, .result = (uint8_t)result, .code = (uint16_t)code};
     return err;
+}
+
+/* Runs ascend, so those with numbers that are not durable are the last ones. */
+uint64_t producer_accepted_end(const struct producer *producer)
+{
+    uint64_t end = producer->accepted;
+    for (size_t i = producer->run_count; i > 0; i--) {
+        const struct record_run *run = &producer->runs[i - 1];
+        if (run->first + run->count <= producer->durable + 1)
+            break;
+        if (run->result == WIRE_REFUSED)
+            end = run->first > producer->durable ? run->first - 1 : producer->durable;
+    }
+    return end;
 }
 
 size_t producer_runs(const struct producer *producer, uint64_t from, uint64_t up_to,
@@ -354,6 +369,7 @@ size_t producer_runs(const struct producer *producer, uint64_t from, uint64_t up
             end = up_to + 1;
         struct wire_run clipped = {.first = first, .count = (uint32_t)(end - first)};
         clipped.result = run->result;
+        clipped.code = run->code;
         if (first < end)
             ret_runs[count++] = clipped;
     }

@@ -120,18 +120,22 @@ void producers_remove(struct producers *producers, struct producer *producer);
 spn_err producers_give(struct producers *producers, struct producer *producer,
                        uint64_t token) SPN_MUST_USE;
 
-/* The holder keeps nothing below base any more. Numbers between accepted and base are skipped and
+/* The holder sends nothing below base any more. Numbers between accepted and base are skipped and
  * counted as lost: returns how many. */
-uint64_t producer_raise_base(struct producer *producer, uint64_t base);
+uint64_t producer_skip(struct producer *producer, uint64_t base);
 
 /* The holder knows how all numbers below base ended: their runs go. No number is skipped. */
 void producer_settle(struct producer *producer, uint64_t base);
 
-/* Notes how a number ended; numbers ascend. A stored number needs no note. SPN_E_TOO_MANY: there
- * are RECORD_RUNS_MAX runs and this number needs another one, so it has to wait until the base
- * rises. SPN_E_NOMEM. */
-spn_err producer_note(struct producer *producer, uint64_t number,
-                      enum wire_result result) SPN_MUST_USE;
+/* Notes how a number ended; numbers ascend. A stored number needs no note. code: why it was
+ * refused; with another result SPN_OK. SPN_E_TOO_MANY: there are RECORD_RUNS_MAX runs and this
+ * number needs another one, so it has to wait until the base rises. SPN_E_NOMEM. */
+spn_err producer_note(struct producer *producer, uint64_t number, enum wire_result result,
+                      spn_err code) SPN_MUST_USE;
+
+/* The highest number that may be acknowledged as accepted. No refusal is acknowledged before it is
+ * durable. Its reason may be a state that is not durable yet, of this producer or another one. */
+uint64_t producer_accepted_end(const struct producer *producer);
 
 /* Copies the runs of the numbers from .. up_to; returns how many (at most WIRE_RUNS_MAX). */
 size_t producer_runs(const struct producer *producer, uint64_t from, uint64_t up_to,

@@ -12,7 +12,7 @@ enum {
     PRODUCER_NUMBER = 16,
     PRODUCER_BASE = 24,
     PRODUCER_TIME = 32,
-    PRODUCER_RUNS = 40, /* then, in newer records, the owner */
+    PRODUCER_RUNS = 40, /* then the owner */
     OWNER_UID = 0,
     OWNER_KEPT = 4,
     OWNER_ZERO = 5,
@@ -20,7 +20,8 @@ enum {
     RUN_FIRST = 0,
     RUN_COUNT = 8,
     RUN_RESULT = 12,
-    RUN_SIZE = 13,
+    RUN_CODE = 13,
+    RUN_SIZE = 15,
 };
 
 size_t record_producer_size(const struct record_producer *producer)
@@ -49,6 +50,7 @@ void record_put_producer(void *value, const uint8_t *id, const struct record_pro
         put_u64(run + RUN_FIRST, producer->runs[i].first);
         put_u32(run + RUN_COUNT, producer->runs[i].count);
         run[RUN_RESULT] = producer->runs[i].result;
+        put_u16(run + RUN_CODE, producer->runs[i].code);
     }
     uint8_t *owner = at + PRODUCER_RUNS + producer->run_count * RUN_SIZE;
     put_u32(owner + OWNER_UID, producer->uid);
@@ -62,12 +64,11 @@ spn_err record_get_producer(struct spn_bytes value, const uint8_t *id, struct re
 {
     const uint8_t *at = value.data;
 
-    if (value.size < PRODUCER_RUNS)
+    if (value.size < PRODUCER_RUNS + OWNER_SIZE)
         return SPN_E_CORRUPT;
     size_t run_count = get_u32(at + PRODUCER_RUN_COUNT);
     size_t runs_end = PRODUCER_RUNS + run_count * RUN_SIZE;
-    bool owned = value.size == runs_end + OWNER_SIZE;
-    if (run_count > RECORD_RUNS_MAX || (!owned && value.size != runs_end))
+    if (run_count > RECORD_RUNS_MAX || value.size != runs_end + OWNER_SIZE)
         return SPN_E_CORRUPT;
     if (get_u32(at + CHECKSUM) != producer_checksum(at, value.size, id))
         return SPN_E_CORRUPT;
@@ -77,6 +78,7 @@ spn_err record_get_producer(struct spn_bytes value, const uint8_t *id, struct re
             .first = get_u64(run + RUN_FIRST),
             .count = get_u32(run + RUN_COUNT),
             .result = run[RUN_RESULT],
+            .code = get_u16(run + RUN_CODE),
         };
     }
     *ret_producer = (struct record_producer){
@@ -86,8 +88,8 @@ spn_err record_get_producer(struct spn_bytes value, const uint8_t *id, struct re
         .time_ns = get_u64(at + PRODUCER_TIME),
         .runs = runs,
         .run_count = run_count,
-        .kept = owned ? at[runs_end + OWNER_KEPT] : true,
-        .uid = owned ? get_u32(at + runs_end + OWNER_UID) : UINT32_MAX,
+        .kept = at[runs_end + OWNER_KEPT],
+        .uid = get_u32(at + runs_end + OWNER_UID),
     };
     return SPN_OK;
 }

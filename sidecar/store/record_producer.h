@@ -27,6 +27,7 @@ struct record_run {
     uint64_t first;
     uint32_t count;
     uint8_t result; /* enum wire_result */
+    uint16_t code;  /* spn_err: why it was refused; else 0 */
 };
 
 /* Stored under the producer's 16-byte id, in the transaction of its events. */
@@ -37,7 +38,7 @@ struct record_producer {
     uint64_t time_ns;              /* database clock of the last change */
     const struct record_run *runs; /* encode: ascending, of numbers >= base */
     size_t run_count;
-    bool kept;    /* its app keeps the id; assumed for older records, which do not have it */
+    bool kept;    /* its app keeps the id */
     uint32_t uid; /* of the user that opened it; UINT32_MAX: not known */
 };
 

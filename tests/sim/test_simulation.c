@@ -15,8 +15,9 @@
  *     retained is there           the newest events of each session, as many as the rule keeps
  *     deleted stays deleted       once a deletion was acknowledged, or a reader was told of it,
  *                                 nobody is shown that life again
- *     every result is told        every second number of one producer is a conflict, and there are
- *                                 more of them than a broker keeps
+ *     every result is told        every second number of one producer is a conflict or refused, and
+ *                                 there are more of them than a broker keeps; some of all producers
+ *                                 are refused, each for a reason of its own
  *
  * A life is a process of its own, so that dying costs nothing; the clients are in memory that all
  * lives share. The same seed is the same run. Arguments: the first seed, how many. */
@@ -56,7 +57,7 @@ enum {
     LIVES = 4,   /* the last one does not die */
     PLAIN = 3,   /* producers of the first sessions ... */
     DELETER = 3, /* ... one that deletes its own session again and again ... */
-    FLOODER = 4, /* ... and one whose every second number is a conflict */
+    FLOODER = 4, /* ... and one whose every second number is a conflict or refused */
     PRODUCERS = 5,
     SESSIONS = 4, /* of the plain producers, and one each of the other two */
     DELETED = 4,
@@ -111,7 +112,8 @@ struct subscriber {
 
 struct hazards {
     uint64_t died, died_before_commit, died_after_commit, in_flight, full, no_room, lost,
-        opened_again, resumed, delivered, trimmed, gaps, ended, conflicts, most_conflicts;
+        opened_again, resumed, delivered, trimmed, gaps, ended, refused, not_stored,
+        most_not_stored;
 };
 
 struct shared {
@@ -240,9 +242,31 @@ static uint64_t session_of_subscriber(uint64_t number)
     return number % (SUBSCRIBERS / 2);
 }
 
+/* SPN_OK: it is not refused. The reason of a deleter's is a state that its own numbers made. */
+static spn_err refusal_of(uint8_t producer, uint64_t number)
+{
+    if (producer == FLOODER)
+        return number % 4 == 0 ? SPN_E_BAD_ID : SPN_OK;
+    if (producer == DELETER)
+        return number % LIFE == LIFE - 1 ? SPN_E_OTHER_EPOCH : SPN_OK;
+    return number % 13 == 5 ? SPN_E_UNKNOWN_SESSION : number % 13 == 8 ? SPN_E_BAD_ID : SPN_OK;
+}
+
 static uint8_t result_of(uint8_t producer, uint64_t number)
 {
+    if (refusal_of(producer, number) != SPN_OK)
+        return WIRE_REFUSED;
     return producer == FLOODER && number % 2 == 0 ? WIRE_CONFLICT : WIRE_STORED;
+}
+
+/* Of the plain producers. */
+static uint64_t stored_in_all(void)
+{
+    uint64_t stored = 0;
+    for (uint8_t producer = 0; producer < PLAIN; producer++)
+        for (uint64_t number = 1; number <= NUMBERS; number++)
+            stored += result_of(producer, number) == WIRE_STORED;
+    return stored;
 }
 
 /* -- sending to the daemon --------------------------------------------------------------------- */
@@ -271,8 +295,29 @@ static void send_open(uint8_t producer)
     send_frame(READ, producer, &out);
 }
 
+static void put_refused(struct wire_out *out, uint8_t producer, uint64_t number)
+{
+    struct wire_entry entry = {.kind = WIRE_EVENT,
+                               .session = name_of(session_of(producer, number)),
+                               .id = {"\n", 1},
+                               .retry_ms = WIRE_RETRY_NONE};
+    if (refusal_of(producer, number) == SPN_E_UNKNOWN_SESSION)
+        entry = (struct wire_entry){
+            .kind = WIRE_CLOSE, .session = {"nobody", 6}, .retry_ms = WIRE_RETRY_NONE};
+    if (refusal_of(producer, number) == SPN_E_OTHER_EPOCH)
+        entry = (struct wire_entry){.kind = WIRE_DELETE,
+                                    .session = entry.session,
+                                    .epoch = UINT64_MAX,
+                                    .retry_ms = WIRE_RETRY_NONE};
+    wire_put_entry(out, &entry);
+}
+
 static void put_number(struct wire_out *out, uint8_t producer, uint64_t number)
 {
+    if (refusal_of(producer, number) != SPN_OK) {
+        put_refused(out, producer, number);
+        return;
+    }
     char id[24];
     struct wire_entry entry = {.kind = WIRE_EVENT,
                                .session = name_of(session_of(producer, number)),
@@ -362,7 +407,7 @@ static void send_credit(uint64_t number)
 static void take_results(uint8_t producer, uint64_t up_to, uint32_t run_count, struct wire_in *in)
 {
     uint64_t next = shared->producers[producer].acked + 1;
-    uint64_t conflicts = 0;
+    uint64_t not_stored = 0;
     for (uint32_t i = 0; i <= run_count; i++) {
         struct wire_run run = {.first = up_to + 1};
         if (i < run_count)
@@ -370,14 +415,17 @@ static void take_results(uint8_t producer, uint64_t up_to, uint32_t run_count, s
         expect(!in->bad && run.first + run.count <= up_to + 1, "runs that are none");
         for (; next < run.first + run.count; next++) {
             uint8_t result = next < run.first ? WIRE_STORED : run.result;
-            if (result != result_of(producer, next))
-                wrong("%u:%u ended with result %u", producer, (unsigned)next, result);
-            conflicts += result == WIRE_CONFLICT;
+            uint16_t code = next < run.first ? 0 : run.code;
+            if (result != result_of(producer, next) || code != refusal_of(producer, next))
+                wrong("%u:%u ended with result %u, code %u", producer, (unsigned)next, result,
+                      code);
+            not_stored += result != WIRE_STORED;
+            shared->hazards.refused += result == WIRE_REFUSED;
         }
     }
-    shared->hazards.conflicts += conflicts;
-    if (shared->hazards.most_conflicts < conflicts)
-        shared->hazards.most_conflicts = conflicts;
+    shared->hazards.not_stored += not_stored;
+    if (shared->hazards.most_not_stored < not_stored)
+        shared->hazards.most_not_stored = not_stored;
 }
 
 static void take_opened(uint8_t producer, struct wire_in *in)
@@ -1087,9 +1135,17 @@ static void turn(void)
         harm();
 }
 
+/* Of the first numbers of a life: the last one before the deletion is refused. */
+static uint64_t stored_of_life(uint64_t numbers)
+{
+    return numbers < LIFE - 1 ? numbers : LIFE - 2;
+}
+
 static bool is_settled(void)
 {
+    static uint64_t stored;
     uint64_t seqs[2] = {0, 0};
+    stored = stored > 0 ? stored : stored_in_all();
     for (unsigned i = 0; i < PRODUCERS; i++)
         if (shared->producers[i].acked < numbers_of((uint8_t)i))
             return false;
@@ -1097,11 +1153,11 @@ static bool is_settled(void)
         const struct subscriber *subscriber = &shared->subscribers[i];
         if (session_of_subscriber(i) != DELETED)
             seqs[i / (SUBSCRIBERS / 2)] += subscriber->seq;
-        else if (subscriber->seq != NUMBERS % LIFE || subscriber->epoch == 0 ||
+        else if (subscriber->seq != stored_of_life(NUMBERS % LIFE) || subscriber->epoch == 0 ||
                  subscriber->epoch != shared->epochs[NUMBERS / LIFE])
             return false;
     }
-    return seqs[0] == SEQS_MAX && seqs[1] == SEQS_MAX;
+    return seqs[0] == stored && seqs[1] == stored;
 }
 
 /* -- what is on disk --------------------------------------------------------------------------- */
@@ -1123,7 +1179,7 @@ static void look_at_event(struct found *found, const struct record_entry *entry)
     if (session == DELETED)
         expect(entry->seq == number % LIFE, "the log has an event of another life");
     if (session == FLOODED)
-        expect(entry->seq == (number + 1) / 2, "the log has an event that was a conflict");
+        expect(entry->seq == (number + 1) / 2, "the log has an event that was not stored");
     if (session >= SESSIONS)
         return;
     uint32_t got = shared->got[session][entry->seq];
@@ -1246,7 +1302,8 @@ static void all_seeds(void **state)
         "%llu producers with events in flight; %llu full pipes, %llu times no room, %llu "
         "connections lost, "
         "%llu opened again, %llu subscribed again, %llu delivered, %llu trimmed starts, %llu "
-        "gaps, %llu ends of deleted sessions, %llu conflicts, %llu of them in one answer at most\n",
+        "gaps, %llu ends of deleted sessions, %llu refused, %llu not stored, %llu of them in one "
+        "answer at most\n",
         (unsigned long long)first_seed, (unsigned long long)(first_seed + seed_count - 1),
         (unsigned long long)hazards->died, (unsigned long long)hazards->died_before_commit,
         (unsigned long long)hazards->died_after_commit, (unsigned long long)hazards->in_flight,
@@ -1254,14 +1311,15 @@ static void all_seeds(void **state)
         (unsigned long long)hazards->lost, (unsigned long long)hazards->opened_again,
         (unsigned long long)hazards->resumed, (unsigned long long)hazards->delivered,
         (unsigned long long)hazards->trimmed, (unsigned long long)hazards->gaps,
-        (unsigned long long)hazards->ended, (unsigned long long)hazards->conflicts,
-        (unsigned long long)hazards->most_conflicts);
+        (unsigned long long)hazards->ended, (unsigned long long)hazards->refused,
+        (unsigned long long)hazards->not_stored, (unsigned long long)hazards->most_not_stored);
     assert_true(hazards->died >= seed_count && hazards->in_flight >= seed_count);
     assert_true(hazards->died_before_commit > 0 && hazards->died_after_commit > 0);
     assert_true(hazards->full > 0 && hazards->no_room > 0 && hazards->lost > 0);
     assert_true(hazards->opened_again > 0 && hazards->resumed > 0);
     assert_true(hazards->trimmed > 0 && hazards->gaps > 0 && hazards->ended > 0);
-    assert_true(hazards->most_conflicts == WIRE_RUNS_MAX); /* what a broker keeps was full */
+    assert_true(hazards->refused > 0);
+    assert_true(hazards->most_not_stored == WIRE_RUNS_MAX); /* what a broker keeps was full */
 }
 
 int main(int argc, char **argv)

@@ -461,7 +461,8 @@ static void prepare_states(struct attacker *attacker)
     raw_put_number(&attacker->out, 1, 8);
 }
 
-/* Duplicates and skips by turns: no acknowledgement has more to tell, and nothing is written. */
+/* Duplicates and refused events by turns: no acknowledgement has more to tell, and nothing is
+ * written. */
 static void prepare_acks(struct attacker *attacker)
 {
     struct raw raw;
@@ -477,7 +478,7 @@ static void prepare_acks(struct attacker *attacker)
     for (int i = 0; i < RUNS; i += 2) {
         raw_put_entry(&attacker->out,
                       &(struct raw_entry){.session = "acks", .id = "1", .data = "x"});
-        raw_put_skip(&attacker->out);
+        raw_put_refused(&attacker->out);
     }
 }
 

@@ -154,9 +154,16 @@ void raw_put_entry(struct raw_out *out, const struct raw_entry *entry)
     raw_put(out, entry->data, data_size);
 }
 
-void raw_put_skip(struct raw_out *out)
+void raw_put_refused(struct raw_out *out)
 {
-    raw_put_entry(out, &(struct raw_entry){.kind = 2});
+    raw_put_entry(out, &(struct raw_entry){.id = "\n"});
+}
+
+void raw_put_close(struct raw_out *out, const char *session)
+{
+    static const char epoch[8];
+    raw_put_entry(
+        out, &(struct raw_entry){.kind = 3, .session = session, .data = epoch, .data_size = 8});
 }
 
 void raw_put_event(struct raw_out *out, const char *session, uint64_t number)
@@ -292,7 +299,9 @@ static uint32_t get_runs(struct raw_in *in, uint32_t count, struct raw_run *runs
         struct raw_run run = {.first = raw_get_number(in, 8),
                               .count = (uint32_t)raw_get_number(in, 4),
                               .result = (uint8_t)raw_get_number(in, 1)};
-        raw_get_zeros(in, 3);
+        raw_get_zeros(in, 1);
+        run.code = (uint16_t)raw_get_number(in, 2);
+        assert_int_equal(run.code != 0, run.result == RAW_REFUSED);
         assert_true(run.first > before && run.count > 0); /* ascending, without overlap */
         assert_true(run.result >= RAW_DUPLICATE && run.result <= 4);
         before = run.first + run.count - 1;
@@ -410,21 +419,19 @@ struct raw_ack raw_expect_acks(struct raw *raw, uint64_t token, uint64_t up_to)
     return ack;
 }
 
-struct raw_back raw_expect_back(struct raw *raw, enum raw_type type)
+struct raw_hole raw_expect_hole(struct raw *raw)
 {
-    struct raw_in in = raw_expect(raw->ingest, type);
+    struct raw_in in = raw_expect(raw->ingest, RAW_EXPECT);
     assert_int_equal(in.request, 0);
-    struct raw_back back = {
+    struct raw_hole hole = {
         .token = raw_get_number(&in, 8),
         .number = raw_get_number(&in, 8),
         .round = (uint32_t)raw_get_number(&in, 4),
-        .code = (uint32_t)raw_get_number(&in, 4),
     };
+    raw_get_zeros(&in, 4);
     raw_end(&in);
     raw_drop(&in);
-    if (type == RAW_EXPECT)
-        assert_int_equal(back.code, 0);
-    return back;
+    return hole;
 }
 
 struct raw_error raw_expect_error(void *socket, uint32_t code)

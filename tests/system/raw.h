@@ -21,7 +21,6 @@ enum raw_type {
     RAW_BATCH = 1,
     RAW_ACK = 2,
     RAW_EXPECT = 3,
-    RAW_REFUSED = 4,
     RAW_ERROR = 5,
     RAW_HELLO = 16,
     RAW_WELCOME = 17,
@@ -61,9 +60,10 @@ enum raw_code {
     RAW_E_BAD_DATA = 35,
     RAW_E_TOO_LARGE = 36,
     RAW_E_UNKNOWN_SESSION = 48,
+    RAW_E_CLOSED = 52,
 };
 
-enum raw_result { RAW_STORED = 0, RAW_DUPLICATE = 1, RAW_CONFLICT = 2, RAW_REFUSED_RESULT = 3 };
+enum raw_result { RAW_STORED = 0, RAW_DUPLICATE = 1, RAW_CONFLICT = 2, RAW_REFUSED = 3 };
 enum raw_level { RAW_NONE = 0, RAW_ACCEPTED = 1, RAW_DURABLE = 2 };
 
 #define RAW_RETRY_NONE 0xffffffffu
@@ -122,7 +122,10 @@ struct raw_entry {
 };
 
 void raw_put_entry(struct raw_out *out, const struct raw_entry *entry);
-void raw_put_skip(struct raw_out *out);
+/* An event of the session before that is refused with RAW_E_BAD_ID: its id is a line feed. */
+void raw_put_refused(struct raw_out *out);
+/* A close of the session's current epoch. */
+void raw_put_close(struct raw_out *out, const char *session);
 /* An event with the id "e<number>" and the data "<session> <number>". */
 void raw_put_event(struct raw_out *out, const char *session, uint64_t number);
 
@@ -164,6 +167,7 @@ struct raw_run {
     uint64_t first;
     uint32_t count;
     uint8_t result;
+    uint16_t code;
 };
 
 struct raw_state {
@@ -187,12 +191,10 @@ struct raw_ack {
     struct raw_run runs[RAW_RUNS_MAX];
 };
 
-/* EXPECT and REFUSED, whose code is the last field of it. */
-struct raw_back {
+struct raw_hole { /* EXPECT */
     uint64_t token;
     uint64_t number;
     uint32_t round;
-    uint32_t code;
 };
 
 struct raw_error {
@@ -214,7 +216,7 @@ struct raw_state raw_get_state(struct raw_in *in); /* and drops it */
 /* The ACKs up to one that reaches this number, all of that token; the last one's, with the runs of
  * all of them. Nothing else may come between. */
 struct raw_ack raw_expect_acks(struct raw *raw, uint64_t token, uint64_t up_to);
-struct raw_back raw_expect_back(struct raw *raw, enum raw_type type);
+struct raw_hole raw_expect_hole(struct raw *raw);
 struct raw_error raw_expect_error(void *socket, uint32_t code);
 
 #endif

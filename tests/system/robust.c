@@ -47,7 +47,7 @@ void robust_know_producer(struct raw *raw, const char *id16)
     struct raw_out out = {NULL, 0, 0};
     uint64_t token = raw_take_producer(raw, id16).token;
     raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 1, RAW_DURABLE});
-    raw_put_skip(&out);
+    raw_put_entry(&out, &(struct raw_entry){.session = "refused", .id = "\n"});
     raw_send_out(raw->ingest, &out);
     raw_release(&out);
     raw_expect_acks(raw, token, 1);

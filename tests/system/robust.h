@@ -21,7 +21,7 @@ void robust_send_large(struct raw *raw, uint64_t token, uint64_t number, const c
                        size_t size);
 /* Puts an OPEN of a new holder, or a FETCH of what a session has after this id; NULL: of all. */
 void robust_put_open(struct raw_out *out, uint64_t request, const char *id16);
-/* Number 1 of this producer is used up by a skip: from then on it is known on disk, and to open it
+/* Number 1 of this producer is refused: from then on it is known on disk, and to open it
  * again takes a commit. */
 void robust_know_producer(struct raw *raw, const char *id16);
 void robust_put_fetch(struct raw_out *out, uint64_t request, const char *session,

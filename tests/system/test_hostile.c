@@ -222,14 +222,14 @@ static void refuses_garbage(struct stage *stage)
 
 /* -- batches that lie -------------------------------------------------------------------------- */
 
-/* Two events, a skip and one more event, of a session `attack`. */
+/* Two events, one that is refused and one more event, of a session `attack`. */
 static void put_valid_batch(struct raw_out *out, uint64_t token, uint64_t first)
 {
     raw_put_batch(out, &(struct raw_batch){token, first, first, 0, 4, RAW_DURABLE});
     raw_put_entry(out,
                   &(struct raw_entry){.session = "attack", .id = "1", .type = "t", .data = "one"});
     raw_put_entry(out, &(struct raw_entry){.id = "2", .data = "two"});
-    raw_put_skip(out);
+    raw_put_refused(out);
     raw_put_entry(out, &(struct raw_entry){.session = "attack", .id = "3", .data = ""});
 }
 
@@ -256,7 +256,7 @@ static void refuses_every_truncation(struct stage *stage)
 }
 
 /* One field of the valid batch is written over. Offsets as in PROTOCOL.md; the first entry is at
- * 56, the second at 56 + 16 + 6 + 1 + 1 + 3 = 83, the skip at 103, the last entry at 119. */
+ * 56, the second at 56 + 16 + 6 + 1 + 1 + 3 = 83, the third at 103, the last entry at 120. */
 struct lie {
     const char *name;
     size_t offset;
@@ -278,6 +278,7 @@ static const struct lie lies[] = {
     {"zero of the head is not", 49, 3, 1},
     {"last zero of the head is not", 51, 1, 1},
     {"kind 0", 56, 1, 0},
+    {"kind 2, which is free", 56, 1, 2},
     {"kind unknown", 56, 1, 7},
     {"a marker with the bytes of an event", 56, 1, 5},
     {"a reset with the bytes of an event", 56, 1, 6},
@@ -294,14 +295,10 @@ static const struct lie lies[] = {
     {"second zero of an entry is not", 62, 2, 1},
     {"data longer than it is", 64, 4, 4},
     {"data shorter than it is", 64, 4, 2},
-    {"data to the end and one more", 64, 4, 67},
+    {"data to the end and one more", 64, 4, 68},
     {"data as long as can be", 64, 4, UINT32_MAX},
     {"data that would wrap around", 64, 4, UINT32_MAX - 15},
-    {"skip with a session", 104, 1, 1},
-    {"skip with a type", 105, 1, 1},
-    {"skip with an id", 107, 2, 1},
-    {"skip with data", 111, 4, 1},
-    {"last data beyond the frame", 127, 4, 1},
+    {"last data beyond the frame", 128, 4, 1},
 };
 
 static void put_lie(struct raw_out *out, const struct lie *lie)
@@ -414,7 +411,7 @@ static void asks_for_numbers_in_order(struct stage *stage)
     for (uint32_t i = 0; i < COUNT(firsts); i++) {
         raw_send_events(&bout.raw, &(struct raw_batch){bout.token, firsts[i], 1, i, 2, 0},
                         "attack");
-        struct raw_back expect = raw_expect_back(&bout.raw, RAW_EXPECT);
+        struct raw_hole expect = raw_expect_hole(&bout.raw);
         assert_int_equal(expect.token, bout.token);
         assert_int_equal(expect.number, 1);
         assert_int_equal(expect.round, i);
@@ -464,27 +461,19 @@ static const struct content_row contents[] = {
      RAW_E_TOO_LARGE},
 };
 
-/* The event is refused by its number; in its place comes a skip, as the document says, so that the
- * next row has the next number. */
 static void expect_content_refused(struct bout *bout, const struct content_row *row,
-                                   uint64_t number, uint32_t round)
+                                   uint64_t number)
 {
     struct raw_out out = {NULL, 0, 0};
-    raw_put_batch(&out, &(struct raw_batch){bout->token, number, number, round, 1, RAW_DURABLE});
+    raw_put_batch(&out, &(struct raw_batch){bout->token, number, number, 0, 1, RAW_DURABLE});
     raw_put_entry(&out, &row->entry);
     raw_send_out(bout->raw.ingest, &out);
-    struct raw_back refused = raw_expect_back(&bout->raw, RAW_REFUSED);
-    if (refused.code != row->code)
-        fail_msg("%s: refused with %u, not %u", row->name, refused.code, row->code);
-    assert_int_equal(refused.token, bout->token);
-    assert_int_equal(refused.number, number);
-    assert_int_equal(refused.round, round);
-    raw_clear(&out);
-    raw_put_batch(&out,
-                  &(struct raw_batch){bout->token, number, number, round + 1, 1, RAW_DURABLE});
-    raw_put_skip(&out);
-    raw_send_out(bout->raw.ingest, &out);
-    raw_expect_acks(&bout->raw, bout->token, number);
+    struct raw_ack ack = raw_expect_acks(&bout->raw, bout->token, number);
+    assert_int_equal(ack.run_count, 1);
+    assert_int_equal(ack.runs[0].first, number);
+    assert_int_equal(ack.runs[0].result, RAW_REFUSED);
+    if (ack.runs[0].code != row->code)
+        fail_msg("%s: refused with %u, not %u", row->name, ack.runs[0].code, row->code);
     raw_release(&out);
 }
 
@@ -494,7 +483,7 @@ static void refuses_contents(struct stage *stage)
     begin(&bout, stage);
     memset(long_data, 'x', sizeof(long_data));
     for (uint32_t i = 0; i < COUNT(contents); i++) {
-        expect_content_refused(&bout, &contents[i], i + 1, 2 * i);
+        expect_content_refused(&bout, &contents[i], i + 1);
         feed(&bout);
     }
     expect_nothing_stored(&bout);
@@ -706,14 +695,14 @@ static void bears_its_limit_of_files(struct stage *stage)
     end(&bout);
 }
 
-/* By turns an event and a skip: each skip is a result of its own. */
+/* By turns an event and a refused one: each of these is a result of its own. */
 static void send_results(struct raw *raw, struct raw_batch head)
 {
     struct raw_out out = {NULL, 0, 0};
     raw_put_batch(&out, &head);
     for (uint64_t number = head.first; number < head.first + head.count; number++) {
         if (number % 2 == 0)
-            raw_put_skip(&out);
+            raw_put_refused(&out);
         else
             raw_put_event(&out, "attack", number);
     }

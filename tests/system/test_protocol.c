@@ -218,7 +218,7 @@ static void holes_are_asked_for_once(struct stage *stage)
     raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 2, 0}, "s");
     raw_expect_acks(&raw, token, 2);
     raw_send_events(&raw, &(struct raw_batch){token, 5, 3, 0, 2, 0}, "s");
-    struct raw_back expect = raw_expect_back(&raw, RAW_EXPECT);
+    struct raw_hole expect = raw_expect_hole(&raw);
     assert_int_equal(expect.token, token);
     assert_int_equal(expect.number, 3);
     assert_int_equal(expect.round, 0);
@@ -228,7 +228,7 @@ static void holes_are_asked_for_once(struct stage *stage)
     raw_send_events(&raw, &(struct raw_batch){token, 3, 3, 1, 2, 0}, "s");
     raw_expect_acks(&raw, token, 4);
     raw_send_events(&raw, &(struct raw_batch){token, 9, 5, 1, 1, 0}, "s");
-    expect = raw_expect_back(&raw, RAW_EXPECT);
+    expect = raw_expect_hole(&raw);
     assert_int_equal(expect.number, 5);
     assert_int_equal(expect.round, 1);
     raw_send_events(&raw, &(struct raw_batch){token, 5, 5, 2, 1, 0}, "s");
@@ -237,60 +237,78 @@ static void holes_are_asked_for_once(struct stage *stage)
     raw_close(&raw);
 }
 
-/* The refusal, and the acknowledgement of the number that was taken before it, in either order. */
-static struct raw_back expect_refusal_and_ack(struct raw *raw, uint64_t token, uint64_t taken)
-{
-    struct raw_back refused = {.token = token};
-    uint64_t acked = 0;
-    while (refused.number == 0 || acked < taken) {
-        struct raw_in in;
-        assert_true(raw_receive(raw->ingest, STAGE_WAIT_MS, &in));
-        bool is_ack = in.type == RAW_ACK;
-        assert_true(is_ack || in.type == RAW_REFUSED);
-        assert_int_equal(raw_get_number(&in, 8), token);
-        if (is_ack) {
-            raw_get_number(&in, 8);
-            acked = raw_get_number(&in, 8);
-        } else {
-            refused.number = raw_get_number(&in, 8);
-            refused.round = (uint32_t)raw_get_number(&in, 4);
-            refused.code = (uint32_t)raw_get_number(&in, 4);
-            raw_end(&in);
-        }
-        raw_drop(&in);
-    }
-    assert_int_equal(acked, taken);
-    return refused;
-}
-
-/* The number refused is used up by a skip, and its result is told. */
-static void refusals_are_skipped(struct stage *stage)
+/* What is refused is a result of its number; the rest of the batch is taken. */
+static void refusals_are_results(struct stage *stage)
 {
     struct raw raw;
     struct raw_out out = {NULL, 0, 0};
     stage_start(stage, NULL);
     raw_open(&raw);
     uint64_t token = raw_take_producer(&raw, producer_a).token;
-    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 3, RAW_DURABLE});
+    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 7, RAW_DURABLE});
     raw_put_event(&out, "s", 1);
     raw_put_entry(&out, &(struct raw_entry){.session = "s", .id = "e2", .data = "a\rb"});
     raw_put_event(&out, "s", 3);
+    raw_put_close(&out, "nobody");
+    raw_put_close(&out, "s");
+    raw_put_event(&out, "s", 6);
+    raw_put_event(&out, "t", 7);
     raw_send_out(raw.ingest, &out);
-    struct raw_back refused = expect_refusal_and_ack(&raw, token, 1);
-    assert_int_equal(refused.number, 2);
-    assert_int_equal(refused.round, 0);
-    assert_int_equal(refused.code, RAW_E_BAD_DATA);
-    raw_clear(&out);
-    raw_put_batch(&out, &(struct raw_batch){token, 2, 2, 1, 2, RAW_DURABLE});
-    raw_put_skip(&out);
-    raw_put_event(&out, "s", 3);
-    raw_send_out(raw.ingest, &out);
-    struct raw_ack ack = raw_expect_acks(&raw, token, 3);
-    assert_int_equal(ack.run_count, 1);
-    assert_int_equal(ack.runs[0].first, 2);
-    assert_int_equal(ack.runs[0].count, 1);
-    assert_int_equal(ack.runs[0].result, RAW_REFUSED_RESULT);
+    struct raw_ack ack = raw_expect_acks(&raw, token, 7);
+    static const struct raw_run runs[] = {{2, 1, RAW_REFUSED, RAW_E_BAD_DATA},
+                                          {4, 1, RAW_REFUSED, RAW_E_UNKNOWN_SESSION},
+                                          {6, 1, RAW_REFUSED, RAW_E_CLOSED}};
+    assert_int_equal(ack.run_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(ack.runs[i].first, runs[i].first);
+        assert_int_equal(ack.runs[i].count, runs[i].count);
+        assert_int_equal(ack.runs[i].result, runs[i].result);
+        assert_int_equal(ack.runs[i].code, runs[i].code);
+    }
     expect_session(&raw, "s", (const uint64_t[]){1, 3, 0});
+    expect_session(&raw, "t", (const uint64_t[]){7, 0});
+    raw_release(&out);
+    raw_close(&raw);
+}
+
+/* At level none an acknowledgement has refusals and nothing else, and comes only if there are any.
+ */
+static void level_none_has_refusals_only(struct stage *stage)
+{
+    struct raw raw;
+    struct raw_out out = {NULL, 0, 0};
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    for (uint64_t first = 1; first <= 4; first += 3) {
+        raw_clear(&out);
+        raw_put_batch(&out, &(struct raw_batch){token, first, first, 0, 3, RAW_NONE});
+        raw_put_event(&out, "s", first);
+        raw_put_event(&out, "s", first); /* a duplicate */
+        if (first == 4)
+            raw_put_close(&out, "nobody");
+        else
+            raw_put_event(&out, "s", first + 2);
+        raw_send_out(raw.ingest, &out);
+    }
+    struct raw_ack ack = raw_expect_acks(&raw, token, 6);
+    assert_int_equal(ack.level, RAW_NONE);
+    assert_int_equal(ack.run_count, 1);
+    assert_int_equal(ack.runs[0].first, 6);
+    assert_int_equal(ack.runs[0].result, RAW_REFUSED);
+    assert_int_equal(ack.runs[0].code, RAW_E_UNKNOWN_SESSION);
+    /* The next message is the next refusal's. */
+    raw_clear(&out);
+    raw_put_batch(&out, &(struct raw_batch){token, 7, 7, 0, 1, RAW_NONE});
+    raw_put_event(&out, "s", 7);
+    raw_send_out(raw.ingest, &out);
+    raw_clear(&out);
+    raw_put_batch(&out, &(struct raw_batch){token, 8, 8, 0, 1, RAW_NONE});
+    raw_put_close(&out, "nobody");
+    raw_send_out(raw.ingest, &out);
+    ack = raw_expect_acks(&raw, token, 8);
+    assert_int_equal(ack.run_count, 1);
+    assert_int_equal(ack.runs[0].first, 8);
     raw_release(&out);
     raw_close(&raw);
 }
@@ -400,7 +418,7 @@ static void base_moves_up(struct stage *stage)
     raw_close(&raw);
 }
 
-/* As many entries as a batch takes, of several sessions, with skips between. */
+/* As many entries as a batch takes, of several sessions, one of them refused. */
 static void batches_are_full(struct stage *stage)
 {
     struct raw raw;
@@ -411,7 +429,7 @@ static void batches_are_full(struct stage *stage)
     uint64_t token = raw_take_producer(&raw, producer_a).token;
     raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, BATCH_MAX, RAW_DURABLE});
     raw_put_event(&out, "first", 1);
-    raw_put_skip(&out);
+    raw_put_refused(&out);
     for (int i = 3; i < BATCH_MAX; i++) {
         snprintf(id, sizeof(id), "x%d", i);
         raw_put_entry(&out, &(struct raw_entry){.id = id, .type = "t", .data = ""});
@@ -576,7 +594,7 @@ static void goes_on_after_a_kill(struct stage *stage)
     assert_true(raw_try_producer(&raw, producer_a, token, &state, &code));
     assert_int_equal(state.durable, 7);
     raw_send_events(&raw, &(struct raw_batch){state.token, 10, 8, 4, 1, 0}, "s");
-    assert_int_equal(raw_expect_back(&raw, RAW_EXPECT).number, 8);
+    assert_int_equal(raw_expect_hole(&raw).number, 8);
     raw_send_events(&raw, &(struct raw_batch){state.token, 8, 8, 5, 3, 0}, "s");
     raw_expect_acks(&raw, state.token, 10);
     expect_counted(&raw, "s", 10);
@@ -972,7 +990,8 @@ int main(void)
         STAGE_TEST(resends_overlap),
         STAGE_TEST(resent_numbers_count_once),
         STAGE_TEST(holes_are_asked_for_once),
-        STAGE_TEST(refusals_are_skipped),
+        STAGE_TEST(refusals_are_results),
+        STAGE_TEST(level_none_has_refusals_only),
         STAGE_TEST(results_are_told_again),
         STAGE_TEST(levels_are_kept_apart),
         STAGE_TEST(base_moves_up),

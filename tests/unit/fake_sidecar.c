@@ -527,16 +527,6 @@ void fake_expect(struct fake *fake, uint64_t number, uint32_t round)
     finish(fake, &out);
 }
 
-void fake_refuse(struct fake *fake, uint64_t number, uint32_t round, spn_err code)
-{
-    uint8_t bytes[64];
-    struct wire_out out = begin(bytes, sizeof(bytes), WIRE_REFUSED);
-    const struct wire_refused refused = {
-        .token = fake->token, .number = number, .round = round, .code = (uint32_t)code};
-    wire_put_refused(&out, &refused);
-    finish(fake, &out);
-}
-
 void fake_error(struct fake *fake, uint64_t token, spn_err code, const char *detail)
 {
     uint8_t bytes[512];

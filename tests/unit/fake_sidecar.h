@@ -109,7 +109,6 @@ void fake_drop_batches(struct fake *fake);
 void fake_ack(struct fake *fake, uint64_t from, uint64_t up_to, uint8_t level,
               const struct wire_run *runs, uint32_t run_count);
 void fake_expect(struct fake *fake, uint64_t number, uint32_t round);
-void fake_refuse(struct fake *fake, uint64_t number, uint32_t round, spn_err code);
 void fake_error(struct fake *fake, uint64_t token, spn_err code, const char *detail);
 void fake_send_raw(struct fake *fake, const void *bytes, size_t size);
 /* What is delivered between the two goes out in one message. */

@@ -54,6 +54,8 @@ static void say_run(struct copy *copy, const struct wire_run *run)
     say_u64(copy, "first", run->first);
     say_u64(copy, "count", run->count);
     say_u64(copy, "result", run->result);
+    if (run->code != 0)
+        say_u64(copy, "code", run->code);
 }
 
 static void say_retry(struct copy *copy, uint32_t retry_ms)
@@ -66,7 +68,7 @@ static void say_retry(struct copy *copy, uint32_t retry_ms)
 
 static void say_entry(struct copy *copy, const struct wire_entry *entry)
 {
-    static const char *const kinds[] = {"?", "event", "skip", "close", "delete", "marker", "reset"};
+    static const char *const kinds[] = {"?", "event", "?", "close", "delete", "marker", "reset"};
     say(copy, "; %s", kinds[entry->kind <= WIRE_RESET ? entry->kind : 0]);
     say_bytes(copy, "session", entry->session);
     if (entry->kind == WIRE_CLOSE || entry->kind == WIRE_DELETE)
@@ -138,17 +140,6 @@ static void copy_expect(struct copy *copy)
     say_token(copy, expect.token);
     say_u64(copy, "number", expect.number);
     say_u64(copy, "round", expect.round);
-}
-
-static void copy_refused(struct copy *copy)
-{
-    struct wire_refused refused;
-    wire_get_refused(&copy->in, &refused);
-    wire_put_refused(copy->out, &refused);
-    say_token(copy, refused.token);
-    say_u64(copy, "number", refused.number);
-    say_u64(copy, "round", refused.round);
-    say_u64(copy, "code", refused.code);
 }
 
 static void copy_error(struct copy *copy)
@@ -470,7 +461,6 @@ static const struct {
     {WIRE_BATCH, "BATCH", copy_batch},
     {WIRE_ACK, "ACK", copy_ack},
     {WIRE_EXPECT, "EXPECT", copy_expect},
-    {WIRE_REFUSED, "REFUSED", copy_refused},
     {WIRE_ERROR, "ERROR", copy_error},
     {WIRE_HELLO, "HELLO", copy_nothing},
     {WIRE_WELCOME, "WELCOME", copy_welcome},

@@ -3,8 +3,8 @@
  *
  * The model takes numbers in order as PROTOCOL.md says, and may lose what is on its way, restart
  * and forget what was not durable, refuse events, drop acknowledgements, answer late. Whatever
- * happens: each ticket ends in exactly one result, and at level durable the model stored each
- * number once, in order. */
+ * happens: each ticket ends in exactly one result, and at level durable the model took each number
+ * once, in order. At level none each refusal is a result once at most. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,9 +61,9 @@ static struct {
     uint64_t acked; /* up to which acks were sent */
     uint32_t round_answered;
     bool stale;                  /* it restarted and knows no token */
-    bool answered;               /* this round was answered with EXPECT or REFUSED */
+    bool answered;               /* this round was answered with EXPECT */
     uint8_t result[NUMBERS + 1]; /* of accepted numbers: enum wire_result */
-    uint8_t stored[NUMBERS + 1]; /* times */
+    uint8_t stored[NUMBERS + 1]; /* times it became durable */
     uint8_t level;
     bool calm;
     enum memory memory;
@@ -98,23 +98,32 @@ static void finish(struct frame *frame, uint8_t type, const struct wire_out *out
 
 /* -- the model --------------------------------------------------------------------------------- */
 
-/* Every seventh number is refused unless the sea is calm, every fifth a duplicate. */
+/* Every seventh number is refused, for one of two reasons, unless the sea is calm; every fifth is a
+ * duplicate. */
 static bool is_bad(uint64_t number)
 {
     return !model.calm && number % 7 == 3;
 }
 
-static uint8_t good_result(uint64_t number)
+static uint8_t result_of(uint64_t number)
 {
-    return number % 5 == 1 ? WIRE_DUPLICATE : WIRE_STORED;
+    return is_bad(number) ? WIRE_REFUSED : number % 5 == 1 ? WIRE_DUPLICATE : WIRE_STORED;
 }
 
+static spn_err code_of(uint64_t number)
+{
+    return number % 2 ? SPN_E_CLOSED : SPN_E_UNKNOWN_SESSION;
+}
+
+/* At level none, those of refusals. */
 static uint32_t put_runs(struct wire_out *out, uint64_t from, uint64_t up_to)
 {
     uint32_t count = 0;
     for (uint64_t number = from + 1; number <= up_to; number++) {
-        const struct wire_run run = {.first = number, .count = 1, .result = model.result[number]};
-        if (run.result != WIRE_STORED) {
+        struct wire_run run = {.first = number, .count = 1, .result = model.result[number]};
+        if (run.result == WIRE_REFUSED)
+            run.code = (uint16_t)code_of(number);
+        if (run.result == WIRE_REFUSED || (run.result != WIRE_STORED && model.level != WIRE_NONE)) {
             wire_put_run(out, &run);
             count++;
         }
@@ -122,9 +131,19 @@ static uint32_t put_runs(struct wire_out *out, uint64_t from, uint64_t up_to)
     return count;
 }
 
+/* No refusal is acknowledged before it is durable. */
+static uint64_t reached(void)
+{
+    uint64_t up_to = model.durable;
+    while (model.level == WIRE_ACCEPTED && up_to < model.accepted &&
+           model.result[up_to + 1] != WIRE_REFUSED)
+        up_to++;
+    return up_to;
+}
+
 static void send_ack(void)
 {
-    uint64_t up_to = model.level == WIRE_DURABLE ? model.durable : model.accepted;
+    uint64_t up_to = reached();
     if (up_to <= model.acked)
         return;
     struct frame *frame = push(&to_client);
@@ -150,16 +169,6 @@ static void send_expect(uint64_t number, uint32_t round)
     finish(frame, WIRE_EXPECT, &out);
 }
 
-static void send_refused(uint64_t number, uint32_t round)
-{
-    struct frame *frame = push(&to_client);
-    struct wire_out out = wire_out(frame->bytes, FRAME_MAX);
-    const struct wire_refused refused = {
-        .token = model.token, .number = number, .round = round, .code = SPN_E_BAD_ID};
-    wire_put_refused(&out, &refused);
-    finish(frame, WIRE_REFUSED, &out);
-}
-
 static void send_error(uint64_t token, spn_err code)
 {
     struct frame *frame = push(&to_client);
@@ -181,22 +190,6 @@ static void send_state(bool opened, uint64_t base)
     finish(&answer, opened ? WIRE_OPENED : WIRE_STATE_IS, &out);
     answer.opened = opened;
     model.acked = model.level == WIRE_DURABLE ? model.durable : model.acked;
-}
-
-/* False: the entry ends the batch. */
-static bool take_entry(const struct wire_batch *batch, uint64_t number, uint8_t kind)
-{
-    if (number <= model.accepted)
-        return true;
-    if (kind == WIRE_EVENT && is_bad(number)) {
-        send_refused(number, batch->round);
-        model.answered = true;
-        model.round_answered = batch->round;
-        return false;
-    }
-    model.result[number] = kind == WIRE_SKIP ? WIRE_REFUSED_RESULT : good_result(number);
-    model.accepted = number;
-    return true;
 }
 
 static void take_batch(struct wire_in in)
@@ -225,8 +218,11 @@ static void take_batch(struct wire_in in)
     }
     for (uint32_t i = 0; i < batch.count; i++) {
         wire_get_entry(&in, entry.session, &entry);
-        if (!take_entry(&batch, batch.first + i, entry.kind))
-            return;
+        uint64_t number = batch.first + i;
+        if (number <= model.accepted)
+            continue;
+        model.result[number] = result_of(number);
+        model.accepted = number;
     }
     assert_true(wire_in_done(&in));
     if (batch.first + batch.count - 1 <= model.acked)
@@ -248,6 +244,8 @@ static void restart(void)
     model.accepted = model.durable;
     if (model.acked > model.durable)
         model.acked = model.durable;
+    if (model.level == WIRE_NONE)
+        model.acked = 0; /* it does not know what it sent */
     model.answered = false;
     model.stale = model.memory != REMEMBERS;
 }
@@ -334,8 +332,12 @@ static void read_results(void)
         assert_true(ack.ticket >= 1 && ack.ticket <= NUMBERS);
         seen[ack.ticket]++;
         seen_result[ack.ticket] = (uint8_t)ack.result;
-        if (ack.result == SPN_REFUSED)
-            assert_int_equal(ack.code, SPN_E_BAD_ID);
+        spn_err code = ack.result == SPN_REFUSED ? code_of(ack.ticket)
+                       : ack.result == SPN_LOST  ? SPN_E_LOST
+                                                 : SPN_OK;
+        assert_int_equal(ack.code, code);
+        if (model.level != WIRE_DURABLE && ack.result == SPN_REFUSED)
+            assert_true(is_bad(ack.ticket) && ack.ticket <= model.durable);
     }
 }
 
@@ -414,8 +416,7 @@ static void check_ends(unsigned seed)
                      (unsigned long long)number);
         if (model.level == WIRE_DURABLE) {
             assert_int_equal(model.stored[number], 1);
-            assert_int_equal(seen_result[number],
-                             is_bad(number) ? SPN_REFUSED : good_result(number));
+            assert_int_equal(seen_result[number], result_of(number));
         }
     }
     check_lost(seed);
@@ -463,6 +464,50 @@ static void accepted_through_all_trouble(void **state)
     (void)state;
     for (enum memory memory = FORGETS; memory <= REMEMBERS; memory++)
         run(SPN_ACCEPTED, 200, 20, memory);
+}
+
+/* Everything has gone out: what is still on its way arrives. */
+static void settle(void)
+{
+    while (to_sidecar.count > 0 || reached() > model.acked || to_client.count > 0) {
+        if (to_sidecar.count > 0) {
+            struct frame *frame = pop(&to_sidecar);
+            take_batch(wire_in(frame->bytes, frame->size));
+        }
+        commit();
+        send_ack();
+        while (to_client.count > 0)
+            take_message();
+    }
+    read_results();
+}
+
+/* In trouble refusals may be lost with a connection. Otherwise all of them arrive; nothing else is
+ * a result. */
+static void level_none(unsigned trouble)
+{
+    for (unsigned seed = 1; seed <= SEEDS; seed++) {
+        random_state = seed;
+        start(SPN_NONE, 200, false, REMEMBERS);
+        while (delivery.window.next <= NUMBERS || delivery.acked < NUMBERS)
+            act(trouble);
+        settle();
+        for (uint64_t number = 1; number <= NUMBERS; number++) {
+            bool refused = number <= model.durable && model.result[number] == WIRE_REFUSED;
+            if (seen[number] > refused || (trouble == 0 && seen[number] < refused))
+                fail_msg("seed %u: %u results for %llu", seed, seen[number],
+                         (unsigned long long)number);
+            assert_true(seen[number] == 0 || seen_result[number] == SPN_REFUSED);
+        }
+        delivery_release(&delivery);
+    }
+}
+
+static void level_none_has_each_refusal_once(void **state)
+{
+    (void)state;
+    level_none(0);
+    level_none(20);
 }
 
 /* -- a sidecar that does not read -------------------------------------------------------------- */
@@ -566,6 +611,7 @@ int main(void)
         cmocka_unit_test(calm_sea),
         cmocka_unit_test(durable_through_all_trouble),
         cmocka_unit_test(accepted_through_all_trouble),
+        cmocka_unit_test(level_none_has_each_refusal_once),
         cmocka_unit_test(slow_is_not_deaf),
         cmocka_unit_test(what_is_lost_is_sent_again),
     };

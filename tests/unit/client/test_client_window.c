@@ -126,30 +126,6 @@ static void cut_ends_at_its_limits_and_at_the_turn(void **state)
     assert_int_equal(cut.size, 100);
 }
 
-static void skip_stands_alone_and_keeps_its_code(void **state)
-{
-    (void)state;
-    static const uint8_t skip[WIRE_ENTRY_HEAD_SIZE] = {WIRE_SKIP};
-    spn_err code = SPN_OK;
-    start(4096, 64, 100);
-    for (int i = 0; i < 5; i++)
-        assert_true(put(50));
-    window_skip(&window, 3, SPN_E_BAD_ID);
-    window_skip(&window, 3, SPN_E_IO); /* the first reason stays */
-    assert_int_equal(window.skips, 1);
-    assert_int_equal(window_cut(&window, 1, 4096, 64).count, 2);
-    struct window_cut cut = window_cut(&window, 3, 4096, 64);
-    assert_int_equal(cut.count, 1);
-    assert_int_equal(cut.size, sizeof(skip));
-    assert_memory_equal(cut.bytes, skip, sizeof(skip));
-    assert_int_equal(window_cut(&window, 4, 4096, 64).count, 2);
-    assert_true(window_is_skip(&window, 3, &code));
-    assert_int_equal(code, SPN_E_BAD_ID);
-    assert_false(window_is_skip(&window, 4, NULL));
-    window_forget(&window, 4);
-    assert_int_equal(window.skips, 0);
-}
-
 /* A cut may end early only for a reason. */
 static void check_reason(uint64_t first, const struct window_cut *cut, size_t bytes_max,
                          uint32_t count_max, const size_t *sizes)
@@ -207,11 +183,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(one_event_always_fits),
-        TEST(events_are_bounded),
-        TEST(limits_are_checked),
-        TEST(cut_ends_at_its_limits_and_at_the_turn),
-        TEST(skip_stands_alone_and_keeps_its_code),
+        TEST(one_event_always_fits), TEST(events_are_bounded),
+        TEST(limits_are_checked),    TEST(cut_ends_at_its_limits_and_at_the_turn),
         TEST(random_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,7 @@ static int setup(void **unused)
         return -1;
     producer->accepted = 10;
     producer_written(&state.producers, producer);
-    assert_int_equal(producer_note(producer, 5, WIRE_CONFLICT), SPN_OK);
+    assert_int_equal(producer_note(producer, 5, WIRE_CONFLICT, SPN_OK), SPN_OK);
     assert_int_equal(zmq_msg_init_size(&frame, 100), 0);
     parking_park(&broker.parking, producer, &peer, &frame);
     parking_set_held(&broker.parking, producer, HELD);

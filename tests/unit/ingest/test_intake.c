@@ -108,13 +108,12 @@ static uint32_t model_entries; /* of the generation */
 
 /* -- batches as text --------------------------------------------------------------------------- */
 
-/* An entry is `session id [=data [:type]]`, a character each but the data, or `-`, a skip. Of what
- * cannot be stored there is a sign for each: session `?`, id `~` (a line feed) and `_` (none),
- * data `^` (a carriage return) and `*` (too large), type `%` (a NUL). A leading `"` says: the
- * session of the event before. `M` before session and id makes a marker of it, with a retry where
- * there is no id; `R` and a session is a reset. `C` and a session closes, `D` deletes it; then may
- * follow which life is meant: `@` the current one, `<` the one before, `>` one that is not there
- * yet. */
+/* An entry is `session id [=data [:type]]`, a character each but the data. Of what cannot be stored
+ * there is a sign for each: session `?`, id `~` (a line feed) and `_` (none), data `^` (a carriage
+ * return) and `*` (too large), type `%` (a NUL). A leading `"` says: the session of the event
+ * before. `M` before session and id makes a marker of it, with a retry where there is no id; `R`
+ * and a session is a reset. `C` and a session closes, `D` deletes it; then may follow which life is
+ * meant: `@` the current one, `<` the one before, `>` one that is not there yet. */
 struct entry_text {
     char session[2];
     char id[2];
@@ -146,11 +145,10 @@ static const char *read_entry(const char *at, struct entry_text *ret_entry)
     struct entry_text entry = {.kind = WIRE_EVENT};
     while (*at == ' ')
         at++;
-    if (*at == '-' || *at == 'C' || *at == 'D') {
-        at = *at == '-' ? at : read_end(at, &entry);
-        entry.kind = entry.kind == WIRE_EVENT ? WIRE_SKIP : entry.kind;
+    if (*at == 'C' || *at == 'D') {
+        at = read_end(at, &entry);
         *ret_entry = entry;
-        return entry.kind == WIRE_SKIP ? at + 1 : at;
+        return at;
     }
     if (*at == 'R') {
         entry.kind = WIRE_RESET;
@@ -217,8 +215,7 @@ static uint32_t count_entries(const char *entries)
 static void put_entry(struct wire_out *out, const struct entry_text *from)
 {
     struct wire_entry entry = {.kind = from->kind, .retry_ms = (uint32_t)from->id[0]};
-    if (from->kind != WIRE_SKIP)
-        entry.session = from->same ? text("") : text(from->session);
+    entry.session = from->same ? text("") : text(from->session);
     if (from->kind == WIRE_CLOSE || from->kind == WIRE_DELETE) {
         entry.retry_ms = WIRE_RETRY_NONE;
         entry.epoch = epoch_meant(from);
@@ -389,14 +386,12 @@ static void check_generation(void)
 
 /* -- rows -------------------------------------------------------------------------------------- */
 
-/* became: a letter per entry. `s` stored, `d` duplicate, `c` conflict, `k` skipped, `x` closed, `D`
- * deleted, `.` had before, `!` refused, `-` behind it: not looked at. Empty: the whole batch leaves
- * a hole. */
+/* became: a letter per entry. `s` stored, `d` duplicate, `c` conflict, `x` closed, `D` deleted, `.`
+ * had before, `!` refused. Empty: the whole batch leaves a hole. */
 struct script_step {
     uint64_t first;
     const char *entries;
     const char *became;
-    spn_err refusal;
     uint64_t base; /* 0: 1 */
 };
 
@@ -404,13 +399,13 @@ struct script_step {
     {                                                                                              \
         .first = (number), .entries = (text), .became = (end)                                      \
     }
-#define REFUSE(number, text, end, why)                                                             \
-    {                                                                                              \
-        .first = (number), .entries = (text), .became = (end), .refusal = (why)                    \
-    }
 #define RAISE(number, text, end, to)                                                               \
     {                                                                                              \
         .first = (number), .entries = (text), .became = (end), .base = (to)                        \
+    }
+#define REFUSED(number, why)                                                                       \
+    {                                                                                              \
+        (number), 1, WIRE_REFUSED, (why)                                                           \
     }
 
 static const struct row {
@@ -426,34 +421,31 @@ static const struct row {
     {"batch after batch",
      {SEND(1, "a1=x b1=x", "ss"), SEND(3, "a2=x", "s"), SEND(4, "b2=x c1=x a3=x", "sss")},
      {{0}}},
-    {"a duplicate", {SEND(1, "a1=x", "s"), SEND(2, "a1=x", "d")}, {{2, 1, WIRE_DUPLICATE}}},
-    {"a duplicate within the batch", {SEND(1, "a1=x a1=x", "sd")}, {{2, 1, WIRE_DUPLICATE}}},
+    {"a duplicate", {SEND(1, "a1=x", "s"), SEND(2, "a1=x", "d")}, {{2, 1, WIRE_DUPLICATE, 0}}},
+    {"a duplicate within the batch", {SEND(1, "a1=x a1=x", "sd")}, {{2, 1, WIRE_DUPLICATE, 0}}},
     {"the same id in another session", {SEND(1, "a1=x b1=x", "ss")}, {{0}}},
-    {"a conflict of data", {SEND(1, "a1=x", "s"), SEND(2, "a1=y", "c")}, {{2, 1, WIRE_CONFLICT}}},
-    {"a conflict of type", {SEND(1, "a1=x a1=x:t", "sc")}, {{2, 1, WIRE_CONFLICT}}},
+    {"a conflict of data",
+     {SEND(1, "a1=x", "s"), SEND(2, "a1=y", "c")},
+     {{2, 1, WIRE_CONFLICT, 0}}},
+    {"a conflict of type", {SEND(1, "a1=x a1=x:t", "sc")}, {{2, 1, WIRE_CONFLICT, 0}}},
     {"a conflict within the batch",
      {SEND(1, "a1=x a1=y a1=x", "scd")},
-     {{2, 1, WIRE_CONFLICT}, {3, 1, WIRE_DUPLICATE}}},
+     {{2, 1, WIRE_CONFLICT, 0}, {3, 1, WIRE_DUPLICATE, 0}}},
     {"a conflict does not take the place",
      {SEND(1, "a1=x", "s"), SEND(2, "a1=y a1=y a1=x", "ccd")},
-     {{2, 2, WIRE_CONFLICT}, {4, 1, WIRE_DUPLICATE}}},
+     {{2, 2, WIRE_CONFLICT, 0}, {4, 1, WIRE_DUPLICATE, 0}}},
     {"an id that has left the window",
      {SEND(1, "a1 a2 a3 a4 a1 a5 a1", "ssssdss")},
-     {{5, 1, WIRE_DUPLICATE}}},
+     {{5, 1, WIRE_DUPLICATE, 0}}},
     {"a duplicate does not move up in the window",
      {SEND(1, "a1 a2 a3 a4 a1 a5 a1 a2", "ssssdsss")},
-     {{5, 1, WIRE_DUPLICATE}}},
-    {"a skip", {SEND(1, "-", "k")}, {{1, 1, WIRE_REFUSED_RESULT}}},
-    {"a skip between", {SEND(1, "a1 - \"2", "sks")}, {{2, 1, WIRE_REFUSED_RESULT}}},
-    {"nothing but skips",
-     {SEND(1, "- - -", "kkk"), SEND(4, "a1", "s")},
-     {{1, 3, WIRE_REFUSED_RESULT}}},
+     {{5, 1, WIRE_DUPLICATE, 0}}},
     {"runs of every kind",
-     {SEND(1, "a1 a1 a1 - - a1=y b1 -", "sddkkcsk")},
-     {{2, 2, WIRE_DUPLICATE},
-      {4, 2, WIRE_REFUSED_RESULT},
-      {6, 1, WIRE_CONFLICT},
-      {8, 1, WIRE_REFUSED_RESULT}}},
+     {SEND(1, "a1 a1 a1 a~ a~ a1=y b1 Cc", "sdd!!cs!")},
+     {{2, 2, WIRE_DUPLICATE, 0},
+      {4, 2, WIRE_REFUSED, SPN_E_BAD_ID},
+      {6, 1, WIRE_CONFLICT, 0},
+      REFUSED(8, SPN_E_UNKNOWN_SESSION)}},
     {"sent again as it was", {SEND(1, "a1 a2", "ss"), SEND(1, "a1 a2", "..")}, {{0}}},
     {"sent again with more", {SEND(1, "a1 a2", "ss"), SEND(1, "a1 a2 a3", "..s")}, {{0}}},
     {"sent again cut otherwise",
@@ -461,89 +453,95 @@ static const struct row {
      {{0}}},
     {"sent again after a duplicate",
      {SEND(1, "a1 a1", "sd"), SEND(1, "a1 a1 a2", "..s")},
-     {{2, 1, WIRE_DUPLICATE}}},
+     {{2, 1, WIRE_DUPLICATE, 0}}},
     {"what was had is not looked at", {SEND(1, "a1", "s"), SEND(1, "?~=^ a2", ".s")}, {{0}}},
     {"a hole", {SEND(1, "a1", "s"), SEND(3, "a3", ""), SEND(2, "a2", "s")}, {{0}}},
     {"a hole at the start", {SEND(2, "a1", "")}, {{0}}},
-    {"a session that cannot be", {REFUSE(1, "?1", "!", SPN_E_BAD_SESSION)}, {{0}}},
-    {"an id that cannot be", {REFUSE(1, "a~", "!", SPN_E_BAD_ID)}, {{0}}},
-    {"no id", {REFUSE(1, "a_=x", "!", SPN_E_BAD_ID)}, {{0}}},
-    {"a type that cannot be", {REFUSE(1, "a1=x:%", "!", SPN_E_BAD_TYPE)}, {{0}}},
-    {"data that cannot be", {REFUSE(1, "a1=^", "!", SPN_E_BAD_DATA)}, {{0}}},
-    {"data too large", {REFUSE(1, "a1=*", "!", SPN_E_EVENT_TOO_LARGE)}, {{0}}},
+    {"a session that cannot be", {SEND(1, "a1 ?1 a2", "s!s")}, {REFUSED(2, SPN_E_BAD_SESSION)}},
+    {"an id that cannot be", {SEND(1, "a1 a~ a2", "s!s")}, {REFUSED(2, SPN_E_BAD_ID)}},
+    {"no id", {SEND(1, "a1 a_=x a2", "s!s")}, {REFUSED(2, SPN_E_BAD_ID)}},
+    {"a type that cannot be", {SEND(1, "a1 a2=x:% a3", "s!s")}, {REFUSED(2, SPN_E_BAD_TYPE)}},
+    {"data that cannot be", {SEND(1, "a1 a2=^ a3", "s!s")}, {REFUSED(2, SPN_E_BAD_DATA)}},
+    {"data too large", {SEND(1, "a1 a2=* a3", "s!s")}, {REFUSED(2, SPN_E_EVENT_TOO_LARGE)}},
     {"data as large as it may be", {SEND(1, "a1=+", "s")}, {{0}}},
-    {"refused in the middle", {REFUSE(1, "a1 a2 a3=* a4", "ss!-", SPN_E_EVENT_TOO_LARGE)}, {{0}}},
-    {"refused, and then a skip",
-     {REFUSE(1, "a1 a2=^ a3", "s!-", SPN_E_BAD_DATA), SEND(2, "- a3", "ks")},
-     {{2, 1, WIRE_REFUSED_RESULT}}},
+    {"nothing but refused ones, none of which opens a session",
+     {SEND(1, "a~ a1=^ a2=*", "!!!"), SEND(4, "a1", "s")},
+     {REFUSED(1, SPN_E_BAD_ID), REFUSED(2, SPN_E_BAD_DATA), REFUSED(3, SPN_E_EVENT_TOO_LARGE)}},
+    {"all of a session that cannot be, whoever comes after it",
+     {SEND(1, "a1 ?1 \"2 ?3 a2", "s!!!s")},
+     {{2, 3, WIRE_REFUSED, SPN_E_BAD_SESSION}}},
+    {"one reason is one run, and another begins a new one",
+     {SEND(1, "a~ b~ a1=^ a1", "!!!s"), SEND(5, "a~", "!")},
+     {{1, 2, WIRE_REFUSED, SPN_E_BAD_ID}, REFUSED(3, SPN_E_BAD_DATA), REFUSED(5, SPN_E_BAD_ID)}},
     {"refused in a session that is not checked twice",
-     {REFUSE(1, "a1 \"2 \"~ \"4", "ss!-", SPN_E_BAD_ID)},
-     {{0}}},
-    {"refused twice",
-     {REFUSE(1, "a~", "!", SPN_E_BAD_ID), REFUSE(1, "a~", "!", SPN_E_BAD_ID)},
-     {{0}}},
-    {"refused behind what was had",
-     {SEND(1, "a1", "s"), REFUSE(1, "a1 ?1", ".!", SPN_E_BAD_SESSION)},
-     {{0}}},
+     {SEND(1, "a1 \"2 \"~ \"4", "ss!s")},
+     {REFUSED(3, SPN_E_BAD_ID)}},
+    {"a refused id is not in the window",
+     {SEND(1, "a1=^ a1", "!s"), SEND(3, "a1", "d")},
+     {REFUSED(1, SPN_E_BAD_DATA), {3, 1, WIRE_DUPLICATE, 0}}},
+    {"refused, and sent again",
+     {SEND(1, "a~", "!"), SEND(1, "a~ a1", ".s")},
+     {REFUSED(1, SPN_E_BAD_ID)}},
+    {"refused after what was had",
+     {SEND(1, "a1", "s"), SEND(1, "a1 ?1", ".!")},
+     {REFUSED(2, SPN_E_BAD_SESSION)}},
     /* markers */
     {"a marker", {SEND(1, "Ma1", "s")}, {{0}}},
     {"a marker opens its session, and an event follows", {SEND(1, "Ma1 a2=x", "ss")}, {{0}}},
-    {"a marker twice", {SEND(1, "Ma1 Ma1", "sd")}, {{2, 1, WIRE_DUPLICATE}}},
-    {"a marker with an event's id", {SEND(1, "a1=x Ma1", "sd")}, {{2, 1, WIRE_DUPLICATE}}},
+    {"a marker twice", {SEND(1, "Ma1 Ma1", "sd")}, {{2, 1, WIRE_DUPLICATE, 0}}},
+    {"a marker with an event's id", {SEND(1, "a1=x Ma1", "sd")}, {{2, 1, WIRE_DUPLICATE, 0}}},
     {"an event with a marker's id is stored, once",
      {SEND(1, "Ma1 a1=x a1=x a1=y Ma1", "ssdcd")},
-     {{3, 1, WIRE_DUPLICATE}, {4, 1, WIRE_CONFLICT}, {5, 1, WIRE_DUPLICATE}}},
+     {{3, 1, WIRE_DUPLICATE, 0}, {4, 1, WIRE_CONFLICT, 0}, {5, 1, WIRE_DUPLICATE, 0}}},
     {"an event that takes a marker's id is the newest of the window",
      {SEND(1, "Ma1 a2 a1=x a3 a4 a1=x", "sssssd")},
-     {{6, 1, WIRE_DUPLICATE}}},
+     {{6, 1, WIRE_DUPLICATE, 0}}},
     {"a retry alone, in each place", {SEND(1, "Ma_ a1 Ma_ Ma_ Ra Ma_ Ma2 Ma_", "ssssssss")}, {{0}}},
     {"resets are not looked for", {SEND(1, "a1 Ra Ra a2 Ra", "sssss")}, {{0}}},
     {"what has no id leaves the window alone",
      {SEND(1, "a1 Ma_ Ra Ma_ Ra Ma_ a1", "ssssssd")},
-     {{7, 1, WIRE_DUPLICATE}}},
-    {"a marker's id that cannot be", {REFUSE(1, "Ma~", "!", SPN_E_BAD_ID)}, {{0}}},
+     {{7, 1, WIRE_DUPLICATE, 0}}},
+    {"a marker's id that cannot be", {SEND(1, "Ma~ Ma1", "!s")}, {REFUSED(1, SPN_E_BAD_ID)}},
     {"a marker for a closed one",
-     {REFUSE(1, "a1 Ca Ma2", "sx!", SPN_E_CLOSED), REFUSE(3, "Ra", "!", SPN_E_CLOSED),
-      REFUSE(3, "Ma_", "!", SPN_E_CLOSED)},
-     {{0}}},
+     {SEND(1, "a1 Ca Ma2 Ra Ma_ b1", "sx!!!s")},
+     {{3, 3, WIRE_REFUSED, SPN_E_CLOSED}}},
     {"a marker's duplicate for a closed one",
      {SEND(1, "a1 Ca Ma1", "sxd")},
-     {{3, 1, WIRE_DUPLICATE}}},
+     {{3, 1, WIRE_DUPLICATE, 0}}},
     {"markers of the next life", {SEND(1, "Ma1 Ra Da Ma1 Ma_ a1", "ssDsss")}, {{0}}},
     /* closing */
     {"closed", {SEND(1, "a1=x Ca", "sx")}, {{0}}},
     {"closed in the next batch", {SEND(1, "a1=x", "s"), SEND(2, "Ca", "x")}, {{0}}},
     {"closed by its epoch", {SEND(1, "a1=x", "s"), SEND(2, "Ca@", "x")}, {{0}}},
     {"closed as the same session", {SEND(1, "a1 C\"", "sx")}, {{0}}},
-    {"closed twice", {SEND(1, "a1 Ca", "sx"), SEND(3, "Ca", "d")}, {{3, 1, WIRE_DUPLICATE}}},
+    {"closed twice", {SEND(1, "a1 Ca", "sx"), SEND(3, "Ca", "d")}, {{3, 1, WIRE_DUPLICATE, 0}}},
     {"closed twice by its epoch",
      {SEND(1, "a1 Ca", "sx"), SEND(3, "Ca@", "d")},
-     {{3, 1, WIRE_DUPLICATE}}},
-    {"closed twice in the batch", {SEND(1, "a1 Ca Ca b1", "sxds")}, {{3, 1, WIRE_DUPLICATE}}},
+     {{3, 1, WIRE_DUPLICATE, 0}}},
+    {"closed twice in the batch", {SEND(1, "a1 Ca Ca b1", "sxds")}, {{3, 1, WIRE_DUPLICATE, 0}}},
     {"closed with another epoch",
-     {SEND(1, "a1", "s"), REFUSE(2, "Ca>", "!", SPN_E_OTHER_EPOCH), SEND(2, "Ca", "x")},
-     {{0}}},
+     {SEND(1, "a1", "s"), SEND(2, "Ca> Ca", "!x")},
+     {REFUSED(2, SPN_E_OTHER_EPOCH)}},
     {"closed twice, then with another epoch",
-     {SEND(1, "a1 Ca", "sx"), REFUSE(3, "Ca>", "!", SPN_E_OTHER_EPOCH)},
-     {{0}}},
-    {"closed and unknown", {REFUSE(1, "Ca", "!", SPN_E_UNKNOWN_SESSION)}, {{0}}},
-    {"closed and unknown, by an epoch", {REFUSE(1, "Ca>", "!", SPN_E_UNKNOWN_SESSION)}, {{0}}},
+     {SEND(1, "a1 Ca", "sx"), SEND(3, "Ca>", "!")},
+     {REFUSED(3, SPN_E_OTHER_EPOCH)}},
+    {"closed and unknown", {SEND(1, "Ca", "!")}, {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
+    {"closed and unknown, by an epoch", {SEND(1, "Ca>", "!")}, {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
     {"closed and unknown in the middle",
-     {REFUSE(1, "b1 Ca b2", "s!-", SPN_E_UNKNOWN_SESSION), SEND(2, "- b2", "ks")},
-     {{2, 1, WIRE_REFUSED_RESULT}}},
-    {"closed and cannot be", {REFUSE(1, "C?", "!", SPN_E_BAD_SESSION)}, {{0}}},
+     {SEND(1, "b1 Ca b2 a1", "s!ss")},
+     {REFUSED(2, SPN_E_UNKNOWN_SESSION)}},
+    {"closed and cannot be", {SEND(1, "C?", "!")}, {REFUSED(1, SPN_E_BAD_SESSION)}},
     {"an event for a closed one",
-     {REFUSE(1, "a1 Ca a2 b1", "sx!-", SPN_E_CLOSED), SEND(3, "- b1", "ks")},
-     {{3, 1, WIRE_REFUSED_RESULT}}},
+     {SEND(1, "a1 Ca a2 b1 a3", "sx!s!")},
+     {REFUSED(3, SPN_E_CLOSED), REFUSED(5, SPN_E_CLOSED)}},
     {"an event for a closed one in the next batch",
-     {SEND(1, "a1 Ca", "sx"), REFUSE(3, "a2", "!", SPN_E_CLOSED)},
-     {{0}}},
+     {SEND(1, "a1 Ca", "sx"), SEND(3, "a2 b1", "!s")},
+     {REFUSED(3, SPN_E_CLOSED)}},
     {"an event for a closed one, twice",
-     {SEND(1, "a1 Ca", "sx"), REFUSE(3, "a2", "!", SPN_E_CLOSED),
-      REFUSE(3, "a2", "!", SPN_E_CLOSED)},
-     {{0}}},
-    {"a duplicate for a closed one", {SEND(1, "a1=x Ca a1=x", "sxd")}, {{3, 1, WIRE_DUPLICATE}}},
-    {"a conflict for a closed one", {SEND(1, "a1=x Ca a1=y", "sxc")}, {{3, 1, WIRE_CONFLICT}}},
+     {SEND(1, "a1 Ca", "sx"), SEND(3, "a2", "!"), SEND(4, "a2", "!")},
+     {{3, 2, WIRE_REFUSED, SPN_E_CLOSED}}},
+    {"a duplicate for a closed one", {SEND(1, "a1=x Ca a1=x", "sxd")}, {{3, 1, WIRE_DUPLICATE, 0}}},
+    {"a conflict for a closed one", {SEND(1, "a1=x Ca a1=y", "sxc")}, {{3, 1, WIRE_CONFLICT, 0}}},
     {"others go on beside a closed one", {SEND(1, "a1 Ca b1 c1", "sxss")}, {{0}}},
     {"a close sent again", {SEND(1, "a1 Ca", "sx"), SEND(1, "a1 Ca b1", "..s")}, {{0}}},
     /* deleting */
@@ -551,38 +549,41 @@ static const struct row {
     {"deleted in the next batch", {SEND(1, "a1=x", "s"), SEND(2, "Da", "D")}, {{0}}},
     {"deleted by its epoch", {SEND(1, "a1=x", "s"), SEND(2, "Da@", "D")}, {{0}}},
     {"deleted as the same session", {SEND(1, "a1 D\"", "sD")}, {{0}}},
-    {"deleted twice", {REFUSE(1, "a1 Da Da b1", "sD!-", SPN_E_UNKNOWN_SESSION)}, {{0}}},
+    {"deleted twice", {SEND(1, "a1 Da Da b1", "sD!s")}, {REFUSED(3, SPN_E_UNKNOWN_SESSION)}},
     {"deleted twice, a batch each",
-     {SEND(1, "a1 Da", "sD"), REFUSE(3, "Da", "!", SPN_E_UNKNOWN_SESSION)},
-     {{0}}},
+     {SEND(1, "a1 Da", "sD"), SEND(3, "Da", "!")},
+     {REFUSED(3, SPN_E_UNKNOWN_SESSION)}},
     {"deleted with another epoch",
-     {SEND(1, "a1", "s"), REFUSE(2, "Da>", "!", SPN_E_OTHER_EPOCH), SEND(2, "Da", "D")},
-     {{0}}},
-    {"deleted and unknown", {REFUSE(1, "Da", "!", SPN_E_UNKNOWN_SESSION)}, {{0}}},
+     {SEND(1, "a1", "s"), SEND(2, "Da> Da", "!D")},
+     {REFUSED(2, SPN_E_OTHER_EPOCH)}},
+    {"deleted and unknown", {SEND(1, "Da", "!")}, {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
     {"deleted once closed", {SEND(1, "a1 Ca Da", "sxD")}, {{0}}},
-    {"closed once deleted", {REFUSE(1, "a1 Da Ca", "sD!", SPN_E_UNKNOWN_SESSION)}, {{0}}},
+    {"closed once deleted", {SEND(1, "a1 Da Ca", "sD!")}, {REFUSED(3, SPN_E_UNKNOWN_SESSION)}},
     {"deleted and opened in one batch", {SEND(1, "a1=x Da a2=y", "sDs")}, {{0}}},
     {"deleted and opened in the next", {SEND(1, "a1=x Da", "sD"), SEND(3, "a2=y", "s")}, {{0}}},
     {"the same id in the next life",
      {SEND(1, "a1=x Da a1=x", "sDs"), SEND(4, "a1=x", "d")},
-     {{4, 1, WIRE_DUPLICATE}}},
+     {{4, 1, WIRE_DUPLICATE, 0}}},
     {"the same id and other data in the next life", {SEND(1, "a1=x Da a1=y", "sDs")}, {{0}}},
     {"a closed one takes events in the next life", {SEND(1, "a1 Ca Da a1 a2", "sxDss")}, {{0}}},
     {"closed in the next life too", {SEND(1, "a1 Ca Da a1 Ca", "sxDsx")}, {{0}}},
     {"life after life", {SEND(1, "a1 Da a1 a2 Da a1 Da a1", "sDssDsDs")}, {{0}}},
     {"the life before is deleted again",
-     {SEND(1, "a1 Da", "sD"), REFUSE(3, "a1 Da<", "s!", SPN_E_OTHER_EPOCH)},
-     {{0}}},
+     {SEND(1, "a1 Da", "sD"), SEND(3, "a1 Da<", "s!")},
+     {REFUSED(4, SPN_E_OTHER_EPOCH)}},
     {"the life before is closed again",
-     {SEND(1, "a1 Da a2", "sDs"), REFUSE(4, "Ca<", "!", SPN_E_OTHER_EPOCH)},
-     {{0}}},
+     {SEND(1, "a1 Da a2", "sDs"), SEND(4, "Ca<", "!")},
+     {REFUSED(4, SPN_E_OTHER_EPOCH)}},
     {"a delete sent again once there is a new life",
      {SEND(1, "a1 Da a1", "sDs"), SEND(1, "a1 Da a1 a2", "...s")},
      {{0}}},
-    {"what is refused first counts, found late",
-     {REFUSE(1, "Ca a~", "!-", SPN_E_UNKNOWN_SESSION)},
-     {{0}}},
-    {"what is refused first counts, found early", {REFUSE(1, "a~ Ca", "!-", SPN_E_BAD_ID)}, {{0}}},
+    {"refused by the state and by the contents",
+     {SEND(1, "Ca a~ Ca a1", "!!!s")},
+     {REFUSED(1, SPN_E_UNKNOWN_SESSION), REFUSED(2, SPN_E_BAD_ID),
+      REFUSED(3, SPN_E_UNKNOWN_SESSION)}},
+    {"the contents count before the state",
+     {SEND(1, "a1 Ca a2=^", "sx!")},
+     {REFUSED(3, SPN_E_BAD_DATA)}},
     /* base */
     {"base moves on", {SEND(1, "a1 a1", "sd"), RAISE(3, "a2", "s", 3)}, {{0}}},
     {"base raised with loss", {SEND(1, "a1", "s"), RAISE(5, "a5", "s", 5)}, {{0}}},
@@ -591,17 +592,6 @@ static const struct row {
      {{0}}},
     {"base raised at the start", {RAISE(10, "a1 a2", "ss", 10)}, {{0}}},
 };
-
-/* Told when what it rests on is on disk: it travels with the batch. */
-static void check_refused(const struct batch *batch, const struct script_step *step)
-{
-    assert_int_equal(batch->refused.code, step->refusal);
-    if (step->refusal == SPN_OK)
-        return;
-    assert_int_equal(batch->refused.token, TOKEN);
-    assert_int_equal(batch->refused.number, step->first + strcspn(step->became, "!"));
-    assert_int_equal(batch->refused.round, ROUND);
-}
 
 static void check_results(const struct batch *batch, const struct script_step *step)
 {
@@ -613,23 +603,20 @@ static void check_results(const struct batch *batch, const struct script_step *s
     for (size_t i = 0; step->became[i] != '\0'; i++) {
         struct entry_text entry;
         text_at = read_entry(text_at, &entry);
-        session = entry.kind == WIRE_SKIP || entry.same ? session : entry.session[0];
+        session = entry.same ? session : entry.session[0];
         if (step->became[i] == 's')
             check_stored(batch, &at, &entry, session);
         else if (step->became[i] == 'x' || step->became[i] == 'D')
             check_end(batch, &at, step->became[i] == 'x' ? RECORD_CLOSE : RECORD_DELETE, session);
-        if (!wire_is_stored(entry.kind)) {
-            numbers += strchr("dxkD", step->became[i]) != NULL;
+        numbers += step->became[i] != '.';
+        if (!wire_is_stored(entry.kind))
             continue; /* only repeated events are counted in the row */
-        }
         model[(unsigned char)session].duplicates += step->became[i] == 'd';
         model[(unsigned char)session].conflicts += step->became[i] == 'c';
-        numbers += strchr("sdck", step->became[i]) != NULL;
     }
-    assert_int_equal(batch != NULL, numbers > 0 || step->refusal != SPN_OK);
+    assert_int_equal(batch != NULL, numbers > 0);
     if (!batch)
         return;
-    check_refused(batch, step);
     assert_int_equal(batch->entry_count, at);
     assert_int_equal(batch->number_count, numbers);
     if (at > 0)
@@ -652,6 +639,7 @@ static void check_record(const struct batch *batch)
         assert_int_equal(batch->record.runs[i].first, producer->runs[i].first);
         assert_int_equal(batch->record.runs[i].count, producer->runs[i].count);
         assert_int_equal(batch->record.runs[i].result, producer->runs[i].result);
+        assert_int_equal(batch->record.runs[i].code, producer->runs[i].code);
     }
     assert_null(batch->opened);
 }
@@ -668,23 +656,21 @@ static void send_step(const struct script_step *step)
                               .round = ROUND,
                               .level = WIRE_DURABLE};
     assert_int_equal(decode(&head, step->entries, &frame), SPN_OK);
-    (void)producer_raise_base(producer, head.base); /* as the broker does */
+    (void)producer_skip(producer, head.base); /* as the broker does */
+    producer_settle(producer, head.base);
     size_t size = zmq_msg_size(&frame);
     enum intake_taken taken = take(&frame, &batch);
     assert_int_equal(taken, step->became[0] == '\0' ? INTAKE_HOLE : INTAKE_TAKEN);
     if (taken == INTAKE_TAKEN) {
         assert_int_equal(intake.begin, strspn(step->became, "."));
-        assert_int_equal(intake.refusal, step->refusal);
-        assert_int_equal(intake.end, strcspn(step->became, "!"));
+        assert_int_equal(intake.end, strlen(step->became));
         check_results(batch, step);
         if (batch) {
             /* The frame, the batch itself and its results: all that waits counts. A number may
-             * need two entries; those from a refused content on need none. */
+             * need two entries. */
             size_t entries = batch->bytes - size - sizeof(*batch) -
                              batch->record.run_count * sizeof(struct record_run);
-            assert_int_equal(entries % (2 * sizeof(batch->entries[0])), 0);
-            assert_in_range(entries / (2 * sizeof(batch->entries[0])), intake.end - intake.begin,
-                            count - intake.begin);
+            assert_int_equal(entries, 2 * sizeof(batch->entries[0]) * (count - intake.begin));
             assert_true(batch->waits);
             assert_int_equal(producer->accepted, step->first + intake.end - 1);
             check_record(batch);
@@ -715,6 +701,7 @@ static void run_row(void **state)
         assert_int_equal(runs[i].first, row->runs[i].first);
         assert_int_equal(runs[i].count, row->runs[i].count);
         assert_int_equal(runs[i].result, row->runs[i].result);
+        assert_int_equal(runs[i].code, row->runs[i].code);
     }
 }
 
@@ -725,7 +712,7 @@ static void every_truncation_is_refused(void **state)
     (void)state;
     zmq_msg_t frame;
     struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 3};
-    assert_int_equal(decode(&head, "a1=x - \"2=y:t", &frame), SPN_OK);
+    assert_int_equal(decode(&head, "a1=x b~ \"2=y:t", &frame), SPN_OK);
     const uint8_t *bytes = zmq_msg_data(&frame);
     size_t size = zmq_msg_size(&frame);
     for (size_t end = WIRE_HEADER_SIZE; end < size; end++) {
@@ -735,7 +722,7 @@ static void every_truncation_is_refused(void **state)
     assert_int_equal(producer->accepted, 0);
     (void)zmq_msg_close(&frame);
     head.count = 2;
-    assert_int_equal(decode(&head, "a1=x - \"2=y:t", &frame), SPN_E_PROTOCOL);
+    assert_int_equal(decode(&head, "a1=x b~ \"2=y:t", &frame), SPN_E_PROTOCOL);
     (void)zmq_msg_close(&frame);
     assert_int_equal(decode(&head, "\"1 a2", &frame), SPN_E_PROTOCOL);
     (void)zmq_msg_close(&frame);
@@ -796,7 +783,7 @@ static void results_above_4096_runs_were_dropped(void **state)
     zmq_msg_t frame;
     producer->accepted = 2 * RECORD_RUNS_MAX - 2;
     for (uint64_t number = 1; number < 2 * RECORD_RUNS_MAX - 2; number += 2)
-        assert_int_equal(producer_note(producer, number, WIRE_CONFLICT), SPN_OK);
+        assert_int_equal(producer_note(producer, number, WIRE_CONFLICT, SPN_OK), SPN_OK);
     uint64_t first = producer->accepted + 1;
     struct wire_batch head = {
         .token = TOKEN, .first = first, .base = 1, .count = 6, .level = WIRE_DURABLE};
@@ -805,7 +792,6 @@ static void results_above_4096_runs_were_dropped(void **state)
     assert_true(intake.held);
     assert_int_equal(batch->number_count,
                      3); /* stored, the last run that there is room for, stored */
-    assert_int_equal(batch->refused.code, SPN_OK);
     assert_int_equal(batch->record.run_count, RECORD_RUNS_MAX);
     assert_int_equal(zmq_msg_size(&batch->frame), zmq_msg_size(&frame));
     assert_int_equal(producer->accepted, first + 2);
@@ -815,10 +801,17 @@ static void results_above_4096_runs_were_dropped(void **state)
     assert_int_equal(producer->accepted, first + 2);
     producer_settle(producer, 3);
     batch = accept_what_fits(&frame);
-    assert_false(intake.held);
+    assert_true(intake.held);
     assert_int_equal(batch->number_count, 2); /* two conflicts: one run */
-    assert_int_equal(batch->refused.code, SPN_E_BAD_DATA);
-    assert_int_equal(batch->refused.number, first + 5);
+    batch_free(batch);
+    assert_null(accept_what_fits(&frame)); /* a refusal needs a run too */
+    assert_true(intake.held);
+    producer_settle(producer, 5);
+    batch = accept_what_fits(&frame);
+    assert_false(intake.held);
+    assert_int_equal(batch->number_count, 1);
+    assert_int_equal(batch->record.runs[RECORD_RUNS_MAX - 1].first, first + 5);
+    assert_int_equal(batch->record.runs[RECORD_RUNS_MAX - 1].code, SPN_E_BAD_DATA);
     assert_int_equal(batch->record.run_count, RECORD_RUNS_MAX);
     assert_int_equal(zmq_msg_size(&frame), 0);
     batch_free(batch);
@@ -857,7 +850,7 @@ static void cold_sessions(void **state)
     uint32_t slot_b = know("b", 500);
     uint32_t slot_d = know("d", 600);
     struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 7};
-    assert_int_equal(decode(&head, "a1 b1 \"2 - \"3 c1 d1", &frame), SPN_OK);
+    assert_int_equal(decode(&head, "a1 b1 \"2 \"~ \"3 c1 d1", &frame), SPN_OK);
     expect_cold(&frame, (const uint32_t[]){1, 6}, 2);
     assert_int_equal(intake.slots[1], slot_b);
     assert_int_equal(intake.slots[6], slot_d);
@@ -895,7 +888,7 @@ static void wanted_while_it_waits(void **state)
     uint32_t slot_b = know("b", 501);
     put_tracker(slot_a, "a", 500, "2");
     struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 3};
-    assert_int_equal(decode(&head, "a1 b1 -", &frame), SPN_OK);
+    assert_int_equal(decode(&head, "a1 b1 ?1", &frame), SPN_OK);
     expect_cold(&frame, (const uint32_t[]){1}, 1);
     assert_true(broker.sessions.slots[slot_a].tracker->wanted);
     put_tracker(slot_b, "b", 501, NULL);
@@ -939,18 +932,22 @@ static void cold_and_alike(void **state)
     (void)zmq_msg_close(&frame);
 }
 
-/* A batch that is refused before a cold session needs no disk. */
-static void refused_before_a_cold_one(void **state)
+/* Contents that are refused need no disk; the next entry of the same session does. */
+static void refused_in_a_cold_one(void **state)
 {
     (void)state;
     zmq_msg_t frame;
     struct batch *batch;
     know("b", 500);
     struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 3};
-    assert_int_equal(decode(&head, "a1 a~ b1", &frame), SPN_OK);
+    assert_int_equal(decode(&head, "a1 b~ a2", &frame), SPN_OK);
     assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
-    assert_int_equal(intake.end, 1);
+    assert_int_equal(batch->number_count, 3);
     batch_free(batch);
+    (void)zmq_msg_close(&frame);
+    head.first = 4;
+    assert_int_equal(decode(&head, "b~ \"2 b3", &frame), SPN_OK);
+    expect_cold(&frame, (const uint32_t[]){1}, 1);
     (void)zmq_msg_close(&frame);
 }
 
@@ -972,7 +969,7 @@ static void who_waits(void **state)
     }
 }
 
-/* What a refusal rests on is waited for at every level; an empty batch carries it too. */
+/* A refusal is waited for at every level, whatever its reason. */
 static void who_is_refused_waits(void **state)
 {
     (void)state;
@@ -980,18 +977,36 @@ static void who_is_refused_waits(void **state)
         zmq_msg_t frame;
         struct batch *batch;
         struct wire_batch head = {
-            .token = TOKEN, .first = 1, .base = 1, .count = 1, .level = (uint8_t)level};
-        assert_int_equal(decode(&head, "Ca", &frame), SPN_OK);
+            .token = TOKEN, .first = level + 1, .base = 1, .count = 1, .level = (uint8_t)level};
+        assert_int_equal(decode(&head, level == WIRE_NONE ? "a~" : "Ca", &frame), SPN_OK);
         assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
         assert_non_null(batch);
         assert_true(batch->waits);
-        assert_int_equal(batch->refused.code, SPN_E_UNKNOWN_SESSION);
         assert_int_equal(batch->entry_count, 0);
-        assert_int_equal(batch->number_count, 0);
-        assert_int_equal(producer->accepted, 0);
+        assert_int_equal(batch->number_count, 1);
+        assert_int_equal(batch->record.number, level + 1);
         batch_free(batch);
         (void)zmq_msg_close(&frame);
     }
+}
+
+static void refusals_are_counted_by_reason(void **state)
+{
+    (void)state;
+    zmq_msg_t frame;
+    struct batch *batch;
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 9};
+    memset(model, 0, sizeof(model));
+    assert_int_equal(decode(&head, "a1 Cb a2=^ ?1 Ca a3 a4 Ca> a1", &frame), SPN_OK);
+    assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
+    assert_int_equal(metrics_get(&metrics.refused_contents), 2);
+    assert_int_equal(metrics_get(&metrics.refused_unknown_session), 1);
+    assert_int_equal(metrics_get(&metrics.refused_closed), 2);
+    assert_int_equal(metrics_get(&metrics.refused_other_epoch), 1);
+    assert_int_equal(metrics_get(&metrics.duplicates), 1);
+    assert_int_equal(metrics_get(&metrics.events_accepted), 9);
+    batch_free(batch);
+    (void)zmq_msg_close(&frame);
 }
 
 /* A session that comes back from disk as a closed one, or is deleted as soon as it is back. */
@@ -1027,7 +1042,7 @@ static void cold_end(void **state)
     put_tracker(slot, "a", 500, "2");
     broker.sessions.slots[slot].tracker->closed = row->closed;
     assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
-    assert_int_equal(intake.refusal, row->refusal);
+    assert_int_equal(producer->run_count > 0 ? producer->runs[0].code : SPN_OK, row->refusal);
     assert_int_equal(batch->entry_count, row->kind != 0);
     if (row->kind != 0) {
         assert_int_equal(batch->entries[0].kind, row->kind);
@@ -1035,6 +1050,28 @@ static void cold_end(void **state)
         assert_int_equal(batch->entries[0].seq, 40);
         assert_int_equal(batch->entries[0].bytes, 4000);
     }
+    batch_free(batch);
+    (void)zmq_msg_close(&frame);
+}
+
+/* What was given up takes nothing but a delete; the rest of the batch does not suffer. */
+static void damaged_one(void **state)
+{
+    (void)state;
+    zmq_msg_t frame;
+    struct batch *batch;
+    put_tracker(know("a", 500), "a", 500, NULL);
+    broker.sessions.slots[0].tracker->damaged = true;
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 6};
+    assert_int_equal(decode(&head, "b1 a1 Ca Da a1 b2", &frame), SPN_OK);
+    assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
+    assert_int_equal(batch->number_count, 6);
+    assert_int_equal(producer->run_count, 1);
+    assert_int_equal(producer->runs[0].first, 2);
+    assert_int_equal(producer->runs[0].count, 2);
+    assert_int_equal(producer->runs[0].result, WIRE_REFUSED);
+    assert_int_equal(producer->runs[0].code, SPN_E_CORRUPT);
+    assert_int_equal(metrics_get(&metrics.refused_damaged), 2);
     batch_free(batch);
     (void)zmq_msg_close(&frame);
 }
@@ -1110,7 +1147,6 @@ static void check_expired(const struct expire_row *row, const struct batch *batc
     assert_null(batch->producer);
     assert_int_equal(batch->number_count, 0);
     assert_false(batch->waits);
-    assert_int_equal(batch->refused.code, SPN_OK);
     assert_int_equal(batch->time_ns, now_ns);
     assert_int_equal(batch->first_position, 1001);
     assert_int_equal(batch->entry_count, 1);
@@ -1203,7 +1239,7 @@ static void record_batch(void **state)
     (void)state;
     producer->accepted = 9;
     producer->base = 4;
-    assert_int_equal(producer_note(producer, 5, WIRE_CONFLICT), SPN_OK);
+    assert_int_equal(producer_note(producer, 5, WIRE_CONFLICT, SPN_OK), SPN_OK);
     struct batch *batch = intake_producer_batch(&intake, producer);
     assert_non_null(batch);
     assert_int_equal(batch->entry_count, 0);
@@ -1312,9 +1348,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(wanted_while_it_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cold_by_turns, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cold_and_alike, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(refused_before_a_cold_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refused_in_a_cold_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_refused_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(damaged_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refusals_are_counted_by_reason, set_up, tear_down),
         cmocka_unit_test_setup_teardown(results_above_4096_runs_were_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(expire_several, set_up, tear_down),
         cmocka_unit_test_setup_teardown(expire_without_memory, set_up, tear_down),

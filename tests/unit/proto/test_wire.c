@@ -56,7 +56,7 @@ static struct example {
      .text = "BATCH request=0 " TOKEN " first=6 base=6 round=0 count=3 level=2 backpressure=5"
              "; event session=chat-7 id=a1 type=delta data=Hello"
              "; event session=chat-7 id=a2 type= data=world retry=2500"
-             "; skip session=chat-7 id= type= data="},
+             "; event session=chat-7 id=a\n type= data="},
     {.name = "CLOSE",
      .text = "BATCH request=0 " TOKEN " first=9 base=9 round=0 count=2 level=2 backpressure=0"
              "; close session=chat-7 epoch=100 id= type= data="
@@ -68,9 +68,8 @@ static struct example {
              "; reset session=chat-7 id= type= data="},
     {.name = "ACK",
      .text = "ACK request=0 " TOKEN
-             " from=5 up_to=8 level=2 position=102; run first=8 count=1 result=3"},
+             " from=5 up_to=8 level=2 position=102; run first=8 count=1 result=3 code=33"},
     {.name = "EXPECT", .text = "EXPECT request=0 " TOKEN " number=7 round=1"},
-    {.name = "REFUSED", .text = "REFUSED request=0 " TOKEN " number=8 round=2 code=36"},
     {.name = "ERROR",
      .text = "ERROR request=0 " TOKEN " code=19 detail=producer token is not known"},
     {.name = "STATE", .text = "STATE request=3 " TOKEN " base=6"},
@@ -335,15 +334,13 @@ static const struct field_row {
     {"entry: zero behind the id's size is not", "BATCH", 62, 1, 1, false},
     {"entry: an id that reaches beyond", "BATCH", 60, 2, 0xffff, false},
     {"entry: data that reaches beyond", "BATCH", 64, 4, UINT32_MAX, false},
-    {"entry: a skip with the bytes of an event", "BATCH", 56, 1, WIRE_SKIP, false},
-    {"entry: a skip with another retry", "BATCH", 123, 4, 0, true},
+    {"entry: kind 2, which is free", "BATCH", 56, 1, 2, false},
     {"entry: a close with the bytes of an event", "BATCH", 56, 1, WIRE_CLOSE, false},
     {"entry: a delete with the bytes of an event", "BATCH", 56, 1, WIRE_DELETE, false},
     {"close: of the current life", "CLOSE", 78, 8, 0, true},
     {"close: of the last life there is", "CLOSE", 78, 8, UINT64_MAX, true},
     {"close: a delete in its place", "CLOSE", 56, 1, WIRE_DELETE, true},
     {"close: an event in its place", "CLOSE", 56, 1, WIRE_EVENT, true},
-    {"close: a skip with its bytes", "CLOSE", 56, 1, WIRE_SKIP, false},
     {"delete: a close in its place", "CLOSE", 86, 1, WIRE_CLOSE, true},
     {"ACK: from above up to", "ACK", 24, 8, 9, false},
     {"ACK: from is up to", "ACK", 24, 8, 8, true},
@@ -351,8 +348,12 @@ static const struct field_row {
     {"ACK: fewer runs than counted", "ACK", 40, 4, 2, false},
     {"ACK: no such level", "ACK", 44, 1, 3, false},
     {"ACK: zero is not", "ACK", 45, 1, 1, false},
-    {"run: the last result", "ACK", 68, 1, WIRE_LOST, true},
-    {"run: no such result", "ACK", 68, 1, 5, false},
+    {"run: the last result", "OPENED", 88, 1, WIRE_LOST, true},
+    {"run: no such result", "OPENED", 88, 1, 5, false},
+    {"run: refused for nothing", "OPENED", 88, 1, WIRE_REFUSED, false},
+    {"run: a code, and not refused", "OPENED", 90, 2, SPN_E_BAD_ID, false},
+    {"run: refused with code 0", "ACK", 70, 2, 0, false},
+    {"run: refused for a reason of a later version", "ACK", 70, 2, UINT16_MAX, true},
     {"run: numbers that wrap", "ACK", 56, 8, UINT64_MAX, false},
     {"run: zero is not", "ACK", 69, 1, 1, false},
     {"EXPECT: zero is not", "EXPECT", 36, 1, 1, false},
@@ -626,51 +627,25 @@ static void most_runs(void **state)
     }
 }
 
-/* A skip between two events of a session does not end the session. */
+/* An entry without a session is of the session before it. */
 static void session_of_before(void **state)
 {
     (void)state;
     uint8_t bytes[256];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     struct wire_entry event = {.kind = WIRE_EVENT, .session = TEXT("s"), .id = TEXT("1")};
-    struct wire_entry skip = {.kind = WIRE_SKIP};
-    wire_put_entry(&out, &skip);
     wire_put_entry(&out, &event);
-    wire_put_entry(&out, &skip);
     event.session.size = 0;
     wire_put_entry(&out, &event);
     struct wire_in in = wire_in(bytes, wire_out_size(&out));
     struct wire_entry entry;
     struct spn_bytes session = {NULL, 0};
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 2; i++) {
         wire_get_entry(&in, session, &entry);
         session = entry.session;
-        assert_int_equal(session.size, i == 0 ? 0 : 1);
+        assert_int_equal(session.size, 1);
     }
     assert_true(wire_in_done(&in));
-}
-
-/* Nor has a skip anything of its own. */
-static void skip_with_something(void **state)
-{
-    (void)state;
-    const struct spn_bytes some = TEXT("x");
-    const struct wire_entry skips[] = {
-        {.kind = WIRE_SKIP},
-        {.kind = WIRE_SKIP, .session = some},
-        {.kind = WIRE_SKIP, .id = some},
-        {.kind = WIRE_SKIP, .type = some},
-        {.kind = WIRE_SKIP, .data = some},
-    };
-    for (size_t i = 0; i < COUNT(skips); i++) {
-        uint8_t bytes[64];
-        struct wire_out out = wire_out(bytes, sizeof(bytes));
-        struct wire_entry entry;
-        wire_put_entry(&out, &skips[i]);
-        struct wire_in in = wire_in(bytes, wire_out_size(&out));
-        wire_get_entry(&in, some, &entry);
-        assert_int_equal(in.bad, i > 0);
-    }
 }
 
 static const struct end_row {
@@ -991,7 +966,6 @@ int main(void)
     add_test("the most entries", batch_of_the_most_entries, NULL);
     add_test("the most runs", most_runs, NULL);
     add_test("session of the entry before", session_of_before, NULL);
-    add_test("a skip with something", skip_with_something, NULL);
     add_test("an event has no epoch", event_has_no_epoch, NULL);
     add_test("the largest session row", largest_row, NULL);
     add_test("data size", data_size, NULL);

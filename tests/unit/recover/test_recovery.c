@@ -472,10 +472,10 @@ static void run(void **state)
 /* -- producers --------------------------------------------------------------------------------- */
 
 static const struct record_run some_runs[] = {
-    {3, 2, WIRE_DUPLICATE}, {6, 1, WIRE_CONFLICT},  {7, 1, WIRE_DUPLICATE},
-    {8, 1, WIRE_CONFLICT},  {9, 1, WIRE_LOST},      {10, 3, WIRE_REFUSED_RESULT},
-    {13, 1, WIRE_LOST},     {14, 1, WIRE_CONFLICT}, {15, 1, WIRE_LOST},
-    {16, 1, WIRE_CONFLICT}, {17, 1, WIRE_LOST},     {18, 1, WIRE_CONFLICT},
+    {3, 2, WIRE_DUPLICATE, 0}, {6, 1, WIRE_CONFLICT, 0},  {7, 1, WIRE_DUPLICATE, 0},
+    {8, 1, WIRE_CONFLICT, 0},  {9, 1, WIRE_LOST, 0},      {10, 3, WIRE_REFUSED, SPN_E_CLOSED},
+    {13, 1, WIRE_LOST, 0},     {14, 1, WIRE_CONFLICT, 0}, {15, 1, WIRE_LOST, 0},
+    {16, 1, WIRE_CONFLICT, 0}, {17, 1, WIRE_LOST, 0},     {18, 1, WIRE_CONFLICT, 0},
 };
 
 static const struct {
@@ -508,7 +508,7 @@ static void check_producer(size_t i)
     assert_ptr_equal(producers_find_token(&broker.producers, record->token), producer);
     assert_int_equal(producer->accepted, record->number);
     assert_int_equal(producer->durable, record->number);
-    assert_int_equal(producer->acked, record->number);
+    assert_int_equal(producer->acked, record->base - 1);
     assert_int_equal(producer->base, record->base);
     assert_int_equal(sender_of_const(producer)->acks.peer.size, 0);
     assert_false(sender_of_const(producer)->acks.round_answered);
@@ -547,7 +547,7 @@ static void producers_come_back(void **state)
     /* Their runs go on. */
     struct producer *producer = producers_find_id(&broker.producers, stored[0].id);
     for (uint64_t number = 21; number < 68; number += 2)
-        assert_int_equal(producer_note(producer, number, WIRE_DUPLICATE), SPN_OK);
+        assert_int_equal(producer_note(producer, number, WIRE_DUPLICATE, SPN_OK), SPN_OK);
     assert_int_equal(producer->run_count, COUNT(some_runs) + 24);
 }
 

@@ -29,13 +29,15 @@ static bool is_idle(const struct producer *producer)
 
 /* -- runs -------------------------------------------------------------------------------------- */
 
-#define D WIRE_DUPLICATE
-#define C WIRE_CONFLICT
-#define R WIRE_REFUSED_RESULT
+#define D WIRE_DUPLICATE, SPN_OK
+#define C WIRE_CONFLICT, SPN_OK
+#define R WIRE_REFUSED, SPN_E_CLOSED
+#define B WIRE_REFUSED, SPN_E_BAD_ID
 
 struct note {
     uint64_t number;
     enum wire_result result;
+    spn_err code;
 };
 
 static void assert_runs(const struct record_run *runs, size_t count,
@@ -46,6 +48,7 @@ static void assert_runs(const struct record_run *runs, size_t count,
         assert_int_equal(runs[i].first, expected[i].first);
         assert_int_equal(runs[i].count, expected[i].count);
         assert_int_equal(runs[i].result, expected[i].result);
+        assert_int_equal(runs[i].code, expected[i].code);
         if (i + 1 == count || expected[i + 1].count == 0)
             assert_int_equal(count, i + 1);
     }
@@ -64,6 +67,8 @@ static const struct note_row {
     {"neighbours of two results are two", {{7, D}, {8, C}, {9, C}}, {{7, 1, D}, {8, 2, C}}},
     {"a stored number between them", {{7, D}, {9, D}}, {{7, 1, D}, {9, 1, D}}},
     {"back to the first result", {{1, D}, {2, R}, {3, D}}, {{1, 1, D}, {2, 1, R}, {3, 1, D}}},
+    {"refused for one reason is one run", {{1, R}, {2, R}}, {{1, 2, R}}},
+    {"refused for two is two", {{1, R}, {2, B}, {3, B}}, {{1, 1, R}, {2, 2, B}}},
     {"the first number there is", {{1, R}, {2, R}}, {{1, 2, R}}},
     {"large numbers", {{UINT64_MAX - 3, C}, {UINT64_MAX - 2, C}}, {{UINT64_MAX - 3, 2, C}}},
     {"more than the first room",
@@ -83,7 +88,8 @@ static const struct note_row {
 static void fill(struct producer *producer, const struct note *notes)
 {
     for (size_t i = 0; i < RUNS_HERE && notes[i].number > 0; i++)
-        assert_int_equal(producer_note(producer, notes[i].number, notes[i].result), SPN_OK);
+        assert_int_equal(producer_note(producer, notes[i].number, notes[i].result, notes[i].code),
+                         SPN_OK);
 }
 
 static void note(void **state)
@@ -129,7 +135,7 @@ static void clip(void **state)
     size_t count = producer_runs(&producer, row->from, row->up_to, runs);
     assert_true(count < RUNS_HERE);
     for (size_t i = 0; i < count; i++)
-        found[i] = (struct record_run){runs[i].first, runs[i].count, runs[i].result};
+        found[i] = (struct record_run){runs[i].first, runs[i].count, runs[i].result, runs[i].code};
     assert_runs(found, count, row->runs);
     free(producer.runs);
 }
@@ -159,16 +165,60 @@ static void raise_base(void **state)
     const struct base_row *row = *state;
     struct producer producer = {.base = 1, .accepted = 12, .durable = 9, .acked = 9};
     fill(&producer, clip_notes);
-    assert_int_equal(producer_raise_base(&producer, row->base), row->lost);
+    assert_int_equal(producer_skip(&producer, row->base), row->lost);
+    producer_settle(&producer, row->base);
     assert_int_equal(producer.base, row->then_base);
     assert_int_equal(producer.accepted, row->accepted);
     assert_int_equal(producer.durable, 9);
     assert_runs(producer.runs, producer.run_count, row->runs);
     /* Never back, and nothing is lost twice. */
-    assert_int_equal(producer_raise_base(&producer, row->base), 0);
-    assert_int_equal(producer_raise_base(&producer, 1), 0);
+    assert_int_equal(producer_skip(&producer, row->base), 0);
+    producer_settle(&producer, row->base);
+    assert_int_equal(producer_skip(&producer, 1), 0);
+    producer_settle(&producer, 1);
     assert_int_equal(producer.base, row->then_base);
     assert_int_equal(producer.accepted, row->accepted);
+    free(producer.runs);
+}
+
+/* Of the same runs, with everything up to 14 accepted. */
+static const struct accepted_row {
+    const char *name;
+    uint64_t durable;
+    uint64_t end;
+} accepted_rows[] = {
+    {"nothing before a refusal is durable", 0, 9},
+    {"what is before it may be acknowledged", 8, 9},
+    {"all before it is durable", 9, 9},
+    {"half of the run is durable", 11, 11},
+    {"all of the run is durable", 12, 14},
+    {"everything is", 14, 14},
+};
+
+static void accepted_end(void **state)
+{
+    const struct accepted_row *row = *state;
+    struct producer producer = {.base = 1, .accepted = 14, .durable = row->durable};
+    fill(&producer, clip_notes);
+    assert_int_equal(producer_note(&producer, 14, D), SPN_OK);
+    assert_int_equal(producer_accepted_end(&producer), row->end);
+    free(producer.runs);
+}
+
+/* It is the first of several refusals that counts. */
+static void first_refusal_counts(void **state)
+{
+    (void)state;
+    struct producer producer = {.base = 1, .accepted = 9, .durable = 2};
+    assert_int_equal(producer_note(&producer, 1, R), SPN_OK);
+    assert_int_equal(producer_note(&producer, 4, B), SPN_OK);
+    assert_int_equal(producer_note(&producer, 5, C), SPN_OK);
+    assert_int_equal(producer_note(&producer, 7, R), SPN_OK);
+    assert_int_equal(producer_accepted_end(&producer), 3);
+    producer.durable = 4;
+    assert_int_equal(producer_accepted_end(&producer), 6);
+    producer.durable = 7;
+    assert_int_equal(producer_accepted_end(&producer), 9);
     free(producer.runs);
 }
 
@@ -180,7 +230,9 @@ static void runs_above_4096_were_dropped_unread(void **state)
     struct producer producer = {.base = 1, .accepted = last};
     static struct wire_run runs[WIRE_RUNS_MAX];
     for (uint64_t number = 1; number <= last; number++)
-        assert_int_equal(producer_note(&producer, number, number % 2 ? D : C), SPN_OK);
+        assert_int_equal(
+            producer_note(&producer, number, number % 2 ? WIRE_DUPLICATE : WIRE_CONFLICT, SPN_OK),
+            SPN_OK);
     assert_int_equal(producer_note(&producer, last + 1, C), SPN_OK); /* no new run */
     assert_int_equal(producer_note(&producer, last + 2, D), SPN_E_TOO_MANY);
     producer.accepted = last + 1;
@@ -421,6 +473,7 @@ static void producers_at_the_limit_go_in_order(void **state)
 
 static const struct CMUnitTest plain[] = {
     {"producers at the limit go in order", producers_at_the_limit_go_in_order, NULL, NULL, NULL},
+    {"the first of several refusals counts", first_refusal_counts, NULL, NULL, NULL},
     {"runs above 4,096 were dropped unread", runs_above_4096_were_dropped_unread, NULL, NULL, NULL},
     {"the longest run", longest_run, NULL, NULL, NULL},
     {"a note without memory", note_without_memory, NULL, NULL, NULL},
@@ -430,8 +483,8 @@ static const struct CMUnitTest plain[] = {
     {"without memory", without_memory, NULL, NULL, NULL},
 };
 
-static struct CMUnitTest
-    tests[COUNT(plain) + COUNT(note_rows) + COUNT(clip_rows) + COUNT(base_rows)];
+static struct CMUnitTest tests[COUNT(plain) + COUNT(note_rows) + COUNT(clip_rows) +
+                               COUNT(base_rows) + COUNT(accepted_rows)];
 
 static void add_rows(void)
 {
@@ -446,6 +499,9 @@ static void add_rows(void)
     for (size_t i = 0; i < COUNT(base_rows); i++)
         tests[at++] = (struct CMUnitTest){base_rows[i].name, raise_base, NULL, NULL,
                                           (void *)(uintptr_t)&base_rows[i]};
+    for (size_t i = 0; i < COUNT(accepted_rows); i++)
+        tests[at++] = (struct CMUnitTest){accepted_rows[i].name, accepted_end, NULL, NULL,
+                                          (void *)(uintptr_t)&accepted_rows[i]};
 }
 
 int main(void)

