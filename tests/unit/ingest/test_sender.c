@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_sender: which producers may be removed, and what another holder begins with. */
+/* test_sender: which producers may be removed, which results a holder knows, and what another
+ * holder begins with. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,9 +49,29 @@ static void another_holder_begins_anew(void **state)
     assert_int_equal(sender.producer.accepted, 9);
 }
 
+/* At level none a base says nothing about results: what was not sent yet stays. */
+static void level_none_knows_what_was_sent_to_it(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t level;
+        uint64_t acked;
+        uint64_t base;
+        uint64_t known_end;
+    } known[] = {
+        {WIRE_NONE, 4, 9, 5}, {WIRE_NONE, 8, 9, 9},     {WIRE_NONE, 20, 9, 9},
+        {WIRE_NONE, 0, 1, 1}, {WIRE_ACCEPTED, 4, 9, 9}, {WIRE_DURABLE, 4, 9, 9},
+    };
+    for (size_t i = 0; i < COUNT(known); i++) {
+        struct sender sender = {.producer.acked = known[i].acked, .acks.level = known[i].level};
+        assert_int_equal(sender_known_end(&sender, known[i].base), known[i].known_end);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest plain[] = {
+        cmocka_unit_test(level_none_knows_what_was_sent_to_it),
         cmocka_unit_test(another_holder_begins_anew),
     };
     struct CMUnitTest tests[COUNT(plain) + COUNT(rows)];
