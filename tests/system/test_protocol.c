@@ -237,6 +237,18 @@ static void holes_are_asked_for_once(struct stage *stage)
     raw_close(&raw);
 }
 
+static void expect_runs(const struct raw_run *runs, uint32_t count, const struct raw_run *wanted,
+                        uint32_t wanted_count)
+{
+    assert_int_equal(count, wanted_count);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(runs[i].first, wanted[i].first);
+        assert_int_equal(runs[i].count, wanted[i].count);
+        assert_int_equal(runs[i].result, wanted[i].result);
+        assert_int_equal(runs[i].code, wanted[i].code);
+    }
+}
+
 /* What is refused is a result of its number; the rest of the batch is taken. */
 static void refusals_are_results(struct stage *stage)
 {
@@ -258,13 +270,7 @@ static void refusals_are_results(struct stage *stage)
     static const struct raw_run runs[] = {{2, 1, RAW_REFUSED, RAW_E_BAD_DATA},
                                           {4, 1, RAW_REFUSED, RAW_E_UNKNOWN_SESSION},
                                           {6, 1, RAW_REFUSED, RAW_E_CLOSED}};
-    assert_int_equal(ack.run_count, 3);
-    for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(ack.runs[i].first, runs[i].first);
-        assert_int_equal(ack.runs[i].count, runs[i].count);
-        assert_int_equal(ack.runs[i].result, runs[i].result);
-        assert_int_equal(ack.runs[i].code, runs[i].code);
-    }
+    expect_runs(ack.runs, ack.run_count, runs, 3);
     expect_session(&raw, "s", (const uint64_t[]){1, 3, 0});
     expect_session(&raw, "t", (const uint64_t[]){7, 0});
     raw_release(&out);
@@ -340,15 +346,24 @@ static void send_repeats(struct raw *raw, uint64_t token)
     raw_release(&out);
 }
 
+/* 8 and 9 are refused. */
+static void send_refused(struct raw *raw, uint64_t token)
+{
+    struct raw_out out = {NULL, 0, 0};
+    raw_put_batch(&out, &(struct raw_batch){token, 8, 1, 0, 2, RAW_DURABLE});
+    raw_put_entry(&out, &(struct raw_entry){.session = "s", .id = "\n"});
+    raw_put_close(&out, "nobody");
+    raw_send_out(raw->ingest, &out);
+    raw_release(&out);
+}
+
 static void expect_repeats(const struct raw_run *runs, uint32_t count)
 {
-    assert_int_equal(count, 2);
-    assert_int_equal(runs[0].first, 4);
-    assert_int_equal(runs[0].count, 2);
-    assert_int_equal(runs[0].result, RAW_DUPLICATE);
-    assert_int_equal(runs[1].first, 6);
-    assert_int_equal(runs[1].count, 1);
-    assert_int_equal(runs[1].result, RAW_CONFLICT);
+    static const struct raw_run repeats[] = {{4, 2, RAW_DUPLICATE, 0},
+                                             {6, 1, RAW_CONFLICT, 0},
+                                             {8, 1, RAW_REFUSED, RAW_E_BAD_ID},
+                                             {9, 1, RAW_REFUSED, RAW_E_UNKNOWN_SESSION}};
+    expect_runs(runs, count, repeats, 4);
 }
 
 static void results_are_told_again(struct stage *stage)
@@ -358,14 +373,15 @@ static void results_are_told_again(struct stage *stage)
     raw_open(&raw);
     uint64_t token = raw_take_producer(&raw, producer_a).token;
     send_repeats(&raw, token);
-    struct raw_ack ack = raw_expect_acks(&raw, token, 7);
+    send_refused(&raw, token);
+    struct raw_ack ack = raw_expect_acks(&raw, token, 9);
     expect_repeats(ack.runs, ack.run_count);
     struct raw_state state = ask_state(&raw, token, 1);
-    assert_int_equal(state.accepted, 7);
-    assert_int_equal(state.durable, 7);
+    assert_int_equal(state.accepted, 9);
+    assert_int_equal(state.durable, 9);
     expect_repeats(state.runs, state.run_count);
     state = ask_state(&raw, token, 5);
-    assert_int_equal(state.run_count, 2);
+    assert_int_equal(state.run_count, 4);
     assert_int_equal(state.runs[0].first, 5);
     assert_int_equal(state.runs[0].count, 1);
     /* And after a kill: they are on disk with the number. */
@@ -375,7 +391,7 @@ static void results_are_told_again(struct stage *stage)
     uint32_t code = 0;
     if (!raw_try_producer(&raw, producer_a, token, &state, &code))
         fail_msg("OPEN with the token: ERROR %u", code);
-    assert_int_equal(state.durable, 7);
+    assert_int_equal(state.durable, 9);
     expect_repeats(state.runs, state.run_count);
     expect_counted(&raw, "s", 4);
     raw_close(&raw);

@@ -256,44 +256,6 @@ static void kills_at_level_none(struct stage *stage)
     run_level(stage, SPN_NONE);
 }
 
-/* -- level accepted, with a worker that does not commit by itself ------------------------------ */
-
-/* What is accepted stays in memory unless somebody waits for it. */
-static const struct stage_daemon holding = {.more = {"--flush-interval", "60000"}};
-
-/* A refusal brings the commit that it waits for: nobody waits a minute. */
-static void a_refusal_is_not_held_up(struct stage *stage)
-{
-    spn_client *client;
-    const struct spn_ack *ack;
-    struct spn_event event = SPN_EVENT_INIT;
-    struct process *daemon = stage_start(stage, &holding);
-    assert_int_equal(spn_client_open(&client, NULL, wait_ms(), NULL, 0), SPN_OK);
-    close_one(client);
-    for (spn_level level = SPN_NONE; level <= SPN_ACCEPTED; level++) {
-        spn_producer *producer = open_producer(client, level);
-        uint64_t last = 0;
-        assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), SPN_OK);
-        assert_int_equal(spn_producer_flush(producer, wait_ms()), SPN_OK);
-        assert_int_equal(spn_publish(producer, spn_text("closed"), &event, NULL), SPN_OK);
-        assert_int_equal(spn_publish(producer, spn_text("s"), &event, &last), SPN_OK);
-        assert_int_equal(spn_producer_flush(producer, wait_ms()), SPN_OK);
-        uint64_t due_ns = until_in(WAIT_MS);
-        spn_err err;
-        do
-            err = spn_producer_next_ack(producer, until_left_ms(due_ns), &ack);
-        while ((err == SPN_E_END || (err == SPN_OK && ack->result == SPN_STORED)) &&
-               !until_over(due_ns));
-        assert_int_equal(err, SPN_OK);
-        assert_int_equal(ack->ticket, 2);
-        assert_int_equal(ack->result, SPN_REFUSED);
-        assert_int_equal(ack->code, SPN_E_CLOSED);
-        assert_int_equal(spn_producer_close(producer, wait_ms(), NULL), SPN_OK);
-    }
-    spn_client_close(client);
-    assert_int_equal(stage_stop(daemon), 0);
-}
-
 /* -- more runs than are kept ------------------------------------------------------------------- */
 
 enum { MANY = 20000 };
@@ -345,8 +307,9 @@ static void more_refusals_than_are_kept(struct stage *stage)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STAGE_TEST(kills_at_level_durable),      STAGE_TEST(kills_at_level_accepted),
-        STAGE_TEST(kills_at_level_none),         STAGE_TEST(a_refusal_is_not_held_up),
+        STAGE_TEST(kills_at_level_durable),
+        STAGE_TEST(kills_at_level_accepted),
+        STAGE_TEST(kills_at_level_none),
         STAGE_TEST(more_refusals_than_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
