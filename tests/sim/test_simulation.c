@@ -263,9 +263,9 @@ static uint8_t result_of(uint8_t producer, uint64_t number)
 static uint64_t stored_in_all(void)
 {
     uint64_t stored = 0;
-    for (uint8_t producer = 0; producer < PLAIN; producer++)
+    for (unsigned producer = 0; producer < PLAIN; producer++)
         for (uint64_t number = 1; number <= NUMBERS; number++)
-            stored += result_of(producer, number) == WIRE_STORED;
+            stored += result_of((uint8_t)producer, number) == WIRE_STORED;
     return stored;
 }
 
