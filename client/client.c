@@ -112,6 +112,13 @@ spn_err client_open(spn_client **ret_client, const struct spn_client_options *op
         err = client_fail(client, SPN_E_INVALID, "spn_client_options.send_hwm is negative");
         goto cleanup;
     }
+    client->read_bytes_max =
+        chosen.read_bytes_max > 0 ? chosen.read_bytes_max : SUBSCRIPTIONS_BYTES_DEFAULT;
+    if (client->read_bytes_max < SUBSCRIPTIONS_BYTES_LEAST) {
+        err = client_fail(client, SPN_E_INVALID, "spn_client_options.read_bytes_max is below %d",
+                          SUBSCRIPTIONS_BYTES_LEAST);
+        goto cleanup;
+    }
     err = find_dir(client, &chosen, deadline_ns, dir);
     if (err != SPN_OK)
         goto cleanup;

@@ -62,6 +62,7 @@ struct spn_client {
     size_t batch_bytes_max;
     uint32_t batch_events_max;
     int linger_ms;
+    size_t read_bytes_max;
     char *dir; /* where the sockets are */
 
     bool connected;     /* read.sock was connected at the last turn */

@@ -8,7 +8,8 @@
  * Owns     an object that a call returns through a ret_ pointer is yours until you close it. Close
  *          producers, replays and subscriptions before their client.
  * Lends    bytes in a struct spn_event, spn_last or spn_session that the library fills are valid
- *          until the next call on the object they came from.
+ *          until the next call on the object they came from. An item of a
+ *          subscription is lent whole.
  * Borrows  what you pass in is copied before the call returns.
  * Units    timeouts in milliseconds: 0 never waits, -1 waits for ever.
  * Errors   every call that can fail returns an spn_err, which must be checked. On failure the
@@ -113,8 +114,11 @@ struct spn_client_options {
     const char *socket_dir; /* NULL: $SPONSON_SOCKET_DIR; if that is not set, /run/sponson or
                                $XDG_RUNTIME_DIR/sponson, the first that has sockets in it */
     bool at_once;           /* if nobody listens, fail instead of waiting for a sidecar to start */
-    int send_hwm; /* batches that ZeroMQ may queue on the way to the sidecar (ZMQ_SNDHWM of
-                     ingest.sock); 0: 128. It bounds level none, which keeps no window */
+    int send_hwm;          /* batches that ZeroMQ may queue on the way to the sidecar (ZMQ_SNDHWM of
+                              ingest.sock); 0: 128. It bounds level none, which keeps no window */
+    size_t read_bytes_max; /* most bytes of items, on their way and unread, of all subscriptions of
+                              the client together, and in addition one event of each subscription
+                              that has credit; 0: 64 MiB. The least is 1,024 */
 };
 
 /* Connects and does the handshake, within timeout_ms. A sidecar that starts during that time is
@@ -122,7 +126,7 @@ struct spn_client_options {
  * SPN_E_UNAVAILABLE: nobody listens there. SPN_E_TIMEOUT: somebody listens but did not answer in
  * time. SPN_E_PATH: the sockets may not be opened (the detail says which, and why), or their path
  * is too long for a Unix socket. SPN_E_VERSION: the sidecar speaks another major version.
- * SPN_E_INVALID: options without a size. SPN_E_NOMEM.
+ * SPN_E_INVALID: options without a size, or a value out of its bounds. SPN_E_NOMEM.
  * SPN_E_SYSTEM: a system call failed; the detail says which. With fewer than 16 free descriptors
  * the call fails this way before it uses any, because libzmq aborts the process if it finds none.
  * ret_detail, if not NULL, receives a description for a person (at most detail_size bytes with the
@@ -403,72 +407,29 @@ SPN_API void spn_replay_close(spn_replay *replay); /* takes NULL */
 /* Where a subscription begins. */
 typedef enum spn_start {
     SPN_EARLIEST = 0,
-    SPN_AFTER_ID = 1, /* what a browser requests with Last-Event-ID */
-    SPN_NOW = 3,      /* after the newest event that is durable when the sidecar gets the request */
+    SPN_AFTER_ID = 1,  /* what a browser requests with Last-Event-ID */
+    SPN_AFTER_SEQ = 2, /* a cursor: the life of an item and its seq */
+    SPN_NOW = 3, /* after the newest event that is durable when the sidecar gets the request */
 } spn_start;
 
-/* What to do when the subscription cannot begin at its start. */
+/* What to do when the subscription cannot begin at its start. Bits: both may be set. Where the bit
+ * that is needed is not set, the subscription ends. */
 typedef enum spn_otherwise {
-    SPN_FAIL = 0,    /* the subscription ends */
-    SPN_RESTART = 1, /* an unknown id: begin with the earliest event */
-    SPN_WAIT = 2,    /* an unknown session: wait until it is opened */
+    SPN_FAIL = 0,    /* no bit */
+    SPN_RESTART = 1, /* an unknown id, or another life: begin with the earliest event */
+    SPN_WAIT = 2, /* an unknown session: wait until it is opened, and begin with its first event */
 } spn_otherwise;
 
 struct spn_subscription_options {
     size_t size; /* sizeof(struct spn_subscription_options) */
     spn_start start;
     struct spn_bytes after; /* with SPN_AFTER_ID; not empty then */
-    spn_otherwise otherwise;
-    size_t window_bytes; /* most unread bytes on their way; 0: 256 KiB. One event always fits */
+    unsigned otherwise;     /* SPN_RESTART and SPN_WAIT, one, both or neither */
+    size_t window_bytes; /* most bytes on their way and unread; 0: 256 KiB. One event always fits.
+                            Many subscriptions get less each, see read_bytes_max */
+    struct spn_life after_life; /* with SPN_AFTER_SEQ; not all zeros then */
+    uint64_t after_seq;         /* with SPN_AFTER_SEQ; 0: before the first event of that life */
 };
-
-typedef enum spn_item_kind {
-    SPN_ITEM_VERDICT = 0, /* the first: where it begins; missing: events trimmed before that */
-    SPN_ITEM_EVENT = 1,   /* an event or a marker: event.kind says which */
-    SPN_ITEM_GAP = 2,     /* `missing` events were trimmed before they could be delivered */
-    SPN_ITEM_END = 3, /* the last; why: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID (no retained event
-                         has it; `missing` events of the session are no longer retained; if 0, the
-                         session never had the id), SPN_E_CLOSED (everything was delivered),
-                         SPN_E_DELETED (or expired), SPN_E_LIMIT (its user already has as many
-                         subscriptions as are still free), SPN_E_CORRUPT (what it would read next is
-                         damaged), SPN_E_PROTOCOL (the sidecar sent an invalid message), SPN_E_IO */
-} spn_item_kind;
-
-struct spn_item {
-    spn_item_kind kind;
-    struct spn_event event; /* SPN_ITEM_EVENT: valid until the next call on the subscription */
-    uint64_t missing;       /* events and markers; in a verdict, a gap, an end by an unknown id */
-    uint64_t seq;           /* where the cursor stands */
-    uint64_t epoch;
-    spn_err why; /* SPN_ITEM_END */
-};
-
-/* Subscribes to a session and returns at once. The first item is the verdict. The subscription
- * survives restarts of the sidecar: it continues after the last event it returned, without another
- * verdict. options may be NULL: SPN_EARLIEST, SPN_FAIL. Credit is granted as items are taken.
- * SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_INVALID, SPN_E_NOMEM. */
-SPN_API spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
-                              struct spn_bytes session,
-                              const struct spn_subscription_options *options) SPN_MUST_USE;
-
-/* Returns the next item of this subscription. SPN_E_TIMEOUT: none yet. SPN_E_END: the subscription
- * ended, and SPN_ITEM_END was already returned. */
-SPN_API spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
-                                      struct spn_item *ret_item) SPN_MUST_USE;
-
-/* Returns the next item of any subscription of the client, in turn. SPN_E_TIMEOUT; SPN_E_END: no
- * subscription can have another item. */
-SPN_API spn_err spn_next_of_any(spn_client *client, int timeout_ms,
-                                spn_subscription **ret_subscription,
-                                struct spn_item *ret_item) SPN_MUST_USE;
-
-/* A pointer for the app's own use with spn_next_of_any; NULL at first. */
-SPN_API void spn_subscription_set_context(spn_subscription *subscription, void *context);
-SPN_API void *spn_subscription_context(const spn_subscription *subscription);
-
-SPN_API void spn_unsubscribe(spn_subscription *subscription); /* frees it; takes NULL */
-
-/* -- sessions ---------------------------------------------------------------------------------- */
 
 typedef enum spn_session_state {
     SPN_LIVE = 0,
@@ -479,6 +440,89 @@ typedef enum spn_session_state {
      * continues. */
     SPN_DAMAGED = 2,
 } spn_session_state;
+
+typedef enum spn_item_kind {
+    SPN_ITEM_VERDICT = 0, /* the first: where it begins, and why there */
+    SPN_ITEM_EVENT = 1,   /* an event or a marker: event.kind says which */
+    SPN_ITEM_GAP = 2,     /* `missing` events were trimmed before they could be delivered */
+    SPN_ITEM_END = 3,     /* the last */
+    /* The event that was the newest at the verdict has been given, or a gap has gone past it. Comes
+     * once: right after the verdict if nothing was newer than the start, and not again after a
+     * restart of the sidecar. Does not come if the subscription ends earlier. */
+    SPN_ITEM_CAUGHT_UP = 4,
+} spn_item_kind;
+
+struct spn_item {
+    spn_item_kind kind;
+    struct spn_event event; /* SPN_ITEM_EVENT */
+    uint64_t missing;       /* events and markers that are no longer retained; in a verdict, a gap,
+                               and an end by an unknown id or another life */
+    uint64_t seq;           /* where the cursor stands after this item; 0: before the first event */
+    struct spn_life life;   /* of the session; zeros: not known. With seq it is a cursor */
+
+    /* Why. In a verdict:
+     *   SPN_OK             it begins at its start
+     *   SPN_E_TRIMMED      so it does, but `missing` events after the start are gone
+     *   SPN_E_UNKNOWN_ID   no retained event has the id: it begins again with the earliest
+     *   SPN_E_OTHER_EPOCH  the session has another life: it begins again with the earliest of that
+     * After the last two, `missing` events of the present life are gone; after an unknown id, 0
+     * means that this life never had the id.
+     * In an end: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_OTHER_EPOCH (it could not begin),
+     * SPN_E_CLOSED (everything was delivered), SPN_E_DELETED (or expired), SPN_E_LIMIT (its user
+     * already has as many subscriptions as are still free), SPN_E_CORRUPT (what it would read next
+     * is damaged), SPN_E_PROTOCOL (the sidecar sent an invalid message), SPN_E_IO. */
+    spn_err why;
+
+    /* In a verdict and an end. */
+    uint64_t newest;         /* the newest seq of the life; 0: none, or not known */
+    spn_session_state state; /* of that life */
+    struct spn_bytes reason; /* that the session was closed with; empty: none */
+
+    /* In a verdict: what was asked for, as in the options, and the id where it begins. */
+    spn_start start;
+    struct spn_bytes after;
+    struct spn_life after_life;
+    uint64_t after_seq;
+    struct spn_bytes id; /* in force at seq; empty: none, or its event is no longer retained */
+};
+
+/* Subscribes to a session and returns at once. The first item is the verdict; while the
+ * subscription waits for its session there is none yet. The subscription survives restarts of the
+ * sidecar, and a lease that ran out: it continues after the last event it returned, without another
+ * verdict, as long as the app steps its client. options may be NULL: SPN_EARLIEST, SPN_FAIL. Credit
+ * is granted as items are taken.
+ * SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_INVALID, SPN_E_NOMEM. */
+SPN_API spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
+                              struct spn_bytes session,
+                              const struct spn_subscription_options *options) SPN_MUST_USE;
+
+/* Returns the next item of this subscription. *ret_item and its bytes are valid until the next call
+ * for the same subscription, or a call of spn_next_of_any that returns an item of it.
+ * SPN_E_TIMEOUT: none yet; at once if
+ * it is paused. SPN_E_END: the subscription ended, and SPN_ITEM_END was already returned. */
+SPN_API spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
+                                      const struct spn_item **ret_item) SPN_MUST_USE;
+
+/* Returns the next item of any subscription of the client that is not paused, in turn. The item is
+ * valid as long as one of spn_subscription_next. SPN_E_TIMEOUT; SPN_E_END: no subscription can have
+ * another item. */
+SPN_API spn_err spn_next_of_any(spn_client *client, int timeout_ms,
+                                spn_subscription **ret_subscription,
+                                const struct spn_item **ret_item) SPN_MUST_USE;
+
+/* Pauses a subscription, or lets it go on. A paused one keeps its place and its lease. It gives no
+ * item, also not its end, and grants no credit. What it had been granted before may still arrive
+ * and is kept. What it has does not make the client's descriptor readable. When it goes on with
+ * items to give, the descriptor becomes readable. Pausing twice is pausing once. SPN_E_SYSTEM. */
+SPN_API spn_err spn_subscription_pause(spn_subscription *subscription, bool paused) SPN_MUST_USE;
+
+/* A pointer for the app's own use with spn_next_of_any; NULL at first. */
+SPN_API void spn_subscription_set_context(spn_subscription *subscription, void *context);
+SPN_API void *spn_subscription_context(const spn_subscription *subscription);
+
+SPN_API void spn_unsubscribe(spn_subscription *subscription); /* frees it; takes NULL */
+
+/* -- sessions ---------------------------------------------------------------------------------- */
 
 SPN_API const char *spn_session_state_name(spn_session_state state);
 

@@ -7,147 +7,7 @@
 #include "sized.h"
 #include "subscription_base.h"
 
-/* -- giving ------------------------------------------------------------------------------------ */
-
-/* A subscription that went on from a cursor and finds no session, or another epoch, was reading a
- * session that was deleted.
- */
-static spn_err end_reason(const struct spn_subscription *subscription, uint8_t verdict)
-{
-    if (subscription->located && (verdict == WIRE_UNKNOWN_SESSION || verdict == WIRE_OTHER_EPOCH))
-        return SPN_E_DELETED;
-    switch ((enum wire_verdict)verdict) {
-    case WIRE_UNKNOWN_ID:
-        return SPN_E_UNKNOWN_ID;
-    case WIRE_UNKNOWN_SESSION:
-        return SPN_E_UNKNOWN_SESSION;
-    case WIRE_OTHER_EPOCH:
-        return SPN_E_OTHER_EPOCH;
-    case WIRE_CLOSED:
-        return SPN_E_CLOSED;
-    case WIRE_DELETED:
-        return SPN_E_DELETED;
-    case WIRE_DAMAGED:
-        return SPN_E_CORRUPT;
-    default:
-        return SPN_E_IO;
-    }
-}
-
-static void give_end(struct spn_subscription *subscription, spn_err why, struct spn_item *ret_item)
-{
-    *ret_item = (struct spn_item){
-        .kind = SPN_ITEM_END, .seq = subscription->given, .epoch = subscription->epoch, .why = why};
-    subscription->end_given = true;
-}
-
-/* For frames other than events: the whole frame is the item. */
-static void give_head(struct spn_subscription *subscription, struct spn_item *ret_item)
-{
-    struct wire_deliver head = subscription->first->head;
-    sub_drop_first(subscription);
-    if (head.kind == WIRE_END) {
-        give_end(subscription, end_reason(subscription, head.verdict), ret_item);
-        ret_item->missing = head.missing;
-        return;
-    }
-    subscription->given = head.seq;
-    *ret_item = (struct spn_item){.kind = (spn_item_kind)head.kind,
-                                  .missing = head.missing,
-                                  .seq = head.seq,
-                                  .epoch = head.epoch};
-}
-
-/* False: the frame's items do not match its head. */
-static bool give_event(struct spn_subscription *subscription, struct spn_item *ret_item)
-{
-    struct wire_item item;
-    wire_get_item(&subscription->items, &item);
-    bool last = --subscription->left == 0;
-    if (subscription->items.bad || item.seq != subscription->given + 1 ||
-        last != wire_in_done(&subscription->items))
-        return false;
-    subscription->given = item.seq;
-    *ret_item = (struct spn_item){.kind = SPN_ITEM_EVENT,
-                                  .event = {.kind = (spn_event_kind)item.kind,
-                                            .id = item.id,
-                                            .type = item.type,
-                                            .data = item.data,
-                                            .retry_ms = item.retry_ms,
-                                            .seq = item.seq,
-                                            .position = item.position,
-                                            .epoch = subscription->epoch,
-                                            .time_ms = item.time_ms},
-                                  .seq = item.seq,
-                                  .epoch = subscription->epoch};
-    sub_note_read(subscription, wire_item_size(&item));
-    return true;
-}
-
-static void open_frame(struct spn_subscription *subscription)
-{
-    const struct frame *frame = subscription->first;
-    subscription->items = wire_in(frame->items, frame->head.size);
-    subscription->left = frame->head.count;
-    subscription->opened = true;
-}
-
-/* An end that was received counts only if everything before it could be read. */
-static void give_up_frames(struct spn_subscription *subscription)
-{
-    sub_drop_frames(subscription);
-    if (subscription->ended && subscription->failed == SPN_OK) {
-        subscription->ended = false;
-        sub_all_of(subscription)->active++;
-    }
-    sub_subscribe_after_pause(subscription);
-}
-
-static bool give_next(struct spn_subscription *subscription, struct spn_item *ret_item)
-{
-    if (subscription->first == NULL) {
-        if (subscription->failed == SPN_OK || subscription->end_given)
-            return false;
-        give_end(subscription, subscription->failed, ret_item);
-        return true;
-    }
-    if (subscription->first->head.kind != WIRE_EVENTS) {
-        give_head(subscription, ret_item);
-        return true;
-    }
-    if (!subscription->opened)
-        open_frame(subscription);
-    if (give_event(subscription, ret_item))
-        return true;
-    give_up_frames(subscription);
-    return false;
-}
-
-/* The frame that the last event came from was lent until now. */
-static void take_back(struct spn_subscription *subscription)
-{
-    if (subscription->first != NULL && subscription->opened && subscription->left == 0)
-        sub_drop_first(subscription);
-}
-
-static bool has_more(const struct spn_subscription *subscription)
-{
-    const struct frame *first = subscription->first;
-    if (first != NULL && subscription->opened && subscription->left == 0)
-        first = first->next;
-    return first != NULL || (subscription->failed != SPN_OK && !subscription->end_given);
-}
-
-/* The subscription rejoins the ring after the others, so that none is left waiting. */
-static bool give(struct spn_subscription *subscription, struct spn_item *ret_item)
-{
-    take_back(subscription);
-    bool gave = give_next(subscription, ret_item);
-    sub_link_leave(&subscription->ready);
-    if (has_more(subscription))
-        sub_link_join(&sub_all_of(subscription)->ready, &subscription->ready);
-    return gave;
-}
+/* -- items ------------------------------------------------------------------------------------- */
 
 /* While there are items, or if the app does not wait, the sockets are looked at only now and then:
  * a look costs more than an item. */
@@ -162,8 +22,18 @@ static bool is_over(const struct spn_client *client, int timeout_ms)
     return timeout_ms == 0 && !client->ready;
 }
 
+/* A paused subscription has nothing to give, and nobody can let it go on while this call waits. */
+static spn_err without_item(struct spn_subscription *subscription, int timeout_ms)
+{
+    if (subscription->end_given)
+        return client_fail(subscription->client, SPN_E_END, NULL);
+    if (subscription->paused || is_over(subscription->client, timeout_ms))
+        return client_fail(subscription->client, SPN_E_TIMEOUT, NULL);
+    return SPN_OK;
+}
+
 spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
-                              struct spn_item *ret_item)
+                              const struct spn_item **ret_item)
 {
     struct spn_client *client = subscription != NULL ? subscription->client : NULL;
     uint64_t deadline_ns = client_deadline(client, timeout_ms);
@@ -171,23 +41,35 @@ spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
     if (err == SPN_OK)
         err = glance(client);
     while (err == SPN_OK) {
-        if (give(subscription, ret_item)) {
+        if (!subscription->paused && sub_give(subscription)) {
             sub_send_grants(client);
+            *ret_item = &subscription->item;
             return SPN_OK;
         }
-        if (subscription->end_given)
-            return client_fail(client, SPN_E_END, NULL);
-        if (is_over(client, timeout_ms))
-            return client_fail(client, SPN_E_TIMEOUT, NULL);
-        err = client_turn(client);
+        err = without_item(subscription, timeout_ms);
+        if (err == SPN_OK)
+            err = client_turn(client);
         if (err == SPN_OK && sub_link_alone(&subscription->ready))
             err = client_sleep(client, deadline_ns, TRANSPORT_NEVER);
     }
     return err;
 }
 
+/* The next subscription that gives an item. NULL: there is none. */
+static struct spn_subscription *give_any(struct subscriptions *all)
+{
+    while (!sub_link_alone(&all->ready)) {
+        struct spn_subscription *first = sub_of_ready(all->ready.next);
+        if (sub_give(first))
+            return first;
+        if (!sub_has_item(first))
+            sub_link_leave(&first->ready);
+    }
+    return NULL;
+}
+
 spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **ret_subscription,
-                        struct spn_item *ret_item)
+                        const struct spn_item **ret_item)
 {
     uint64_t deadline_ns = client_deadline(client, timeout_ms);
     spn_err err = client_check_for(client, ret_subscription != NULL ? ret_item : NULL);
@@ -197,15 +79,14 @@ spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **r
     if (err == SPN_OK)
         err = glance(client);
     while (err == SPN_OK) {
-        while (!sub_link_alone(&all->ready)) {
-            struct spn_subscription *first = sub_of_ready(all->ready.next);
-            if (give(first, ret_item)) {
-                sub_send_grants(client);
-                *ret_subscription = first;
-                return SPN_OK;
-            }
+        struct spn_subscription *first = give_any(all);
+        if (first != NULL) {
+            sub_send_grants(client);
+            *ret_subscription = first;
+            *ret_item = &first->item;
+            return SPN_OK;
         }
-        if (all->active == 0)
+        if (all->active == 0 && all->paused == 0)
             return client_fail(client, SPN_E_END, NULL);
         if (is_over(client, timeout_ms))
             return client_fail(client, SPN_E_TIMEOUT, NULL);
@@ -214,6 +95,40 @@ spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **r
             err = client_sleep(client, deadline_ns, TRANSPORT_NEVER);
     }
     return err;
+}
+
+/* A SUBSCRIBE that is to be sent goes out all the same, without credit. */
+static void pause_it(struct spn_subscription *subscription)
+{
+    struct subscriptions *all = sub_all_of(subscription);
+    all->paused += subscription->end_given ? 0 : 1;
+    sub_link_leave(&subscription->ready);
+    if (!subscription->subscribe)
+        sub_link_leave(&subscription->pending);
+}
+
+static void go_on(struct spn_subscription *subscription)
+{
+    struct subscriptions *all = sub_all_of(subscription);
+    all->paused -= subscription->end_given ? 0 : 1;
+    if (sub_has_item(subscription)) {
+        sub_link_join(&all->ready, &subscription->ready);
+        subscription->client->news = true; /* a loop that trusts the descriptor learns of it */
+    }
+    sub_want_grant(subscription);
+}
+
+spn_err spn_subscription_pause(spn_subscription *subscription, bool paused)
+{
+    spn_err err = client_check(subscription != NULL ? subscription->client : NULL);
+    if (err != SPN_OK || subscription->paused == paused)
+        return err;
+    subscription->paused = paused;
+    if (paused)
+        pause_it(subscription);
+    else
+        go_on(subscription);
+    return client_turn(subscription->client);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -228,11 +143,19 @@ static spn_err prepare(struct spn_client *client)
     all->part.ops = &sub_part_ops;
     all->client = client;
     all->due_ns = TRANSPORT_NEVER;
+    all->heard = true;
     sub_link_init(&all->ready);
     sub_link_init(&all->pending);
+    sub_link_init(&all->resting);
+    sub_link_init(&all->waiting);
     client_add(client, &all->part);
     client->subscriptions = all;
     return SPN_OK;
+}
+
+static bool is_some_life(struct spn_life life)
+{
+    return !wire_same_life(life, (struct spn_life){{0}});
 }
 
 static spn_err check_options(struct spn_bytes session,
@@ -241,7 +164,7 @@ static spn_err check_options(struct spn_bytes session,
     spn_err err = wire_check_session(session);
     if (err != SPN_OK)
         return err;
-    if ((unsigned)options->otherwise > SPN_WAIT)
+    if (options->otherwise > (SPN_RESTART | SPN_WAIT))
         return SPN_E_INVALID;
     switch (options->start) {
     case SPN_EARLIEST:
@@ -249,6 +172,8 @@ static spn_err check_options(struct spn_bytes session,
         return SPN_OK;
     case SPN_AFTER_ID:
         return options->after.size > 0 ? wire_check_id(options->after) : SPN_E_BAD_ID;
+    case SPN_AFTER_SEQ:
+        return is_some_life(options->after_life) ? SPN_OK : SPN_E_INVALID;
     }
     return SPN_E_INVALID;
 }
@@ -269,7 +194,11 @@ static struct spn_subscription *make(struct spn_client *client, struct spn_bytes
     subscription->client = client;
     subscription->session = (struct spn_bytes){bytes, session.size};
     subscription->after = (struct spn_bytes){bytes + session.size, after_size};
-    subscription->start = (uint8_t)options->start;
+    if (options->start == SPN_AFTER_SEQ) {
+        subscription->after_life = options->after_life;
+        subscription->after_seq = options->after_seq;
+    }
+    subscription->asked = subscription->start = (uint8_t)options->start;
     subscription->otherwise = (uint8_t)options->otherwise;
     subscription->window =
         options->window_bytes > 0 ? options->window_bytes : SUBSCRIPTION_WINDOW_DEFAULT;
@@ -329,8 +258,12 @@ void *spn_subscription_context(const spn_subscription *subscription)
 
 static void free_subscription(struct spn_subscription *subscription)
 {
+    struct subscriptions *all = sub_all_of(subscription);
+    all->paused -= subscription->paused && !subscription->end_given ? 1 : 0;
     sub_drop_frames(subscription);
+    sub_forget_known(subscription);
     sub_link_leave(&subscription->pending);
+    all->held -= subscription->held;
     free(subscription);
 }
 
@@ -340,9 +273,9 @@ void spn_unsubscribe(spn_subscription *subscription)
         return;
     struct spn_client *client = subscription->client;
     bool alive = !fork_guard_is_child(&client->guard);
-    bool known = !subscription->ended && subscription->incarnation > 0;
+    bool subscribed = !subscription->ended && subscription->incarnation > 0;
     sub_take_from_slot(client->subscriptions, subscription);
-    if (alive && known &&
+    if (alive && subscribed &&
         sub_send_unsubscribe(client, subscription->number, subscription->incarnation) != SPN_OK)
         client->subscriptions->forgotten = true;
     free_subscription(subscription);

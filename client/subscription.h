@@ -10,16 +10,28 @@
  *
  *   given <= received <= what the sidecar sent      unread: bytes between given and received
  *   credit <= bytes received + window - unread, except credit that was granted before
+ *   held = sum of (credit - bytes received + unread) <= read_bytes_max whenever credit is granted
+ *
+ * So all subscriptions together hold at most read_bytes_max, and one event more for each that has
+ * credit, since the last event may exceed its credit. Each gets a share that shrinks with their
+ * number: 1/2 of the bound divided by their number, 1/16 before it has received anything. The sum
+ * of 1/16 of the bound over 1, 2, 3 ... subscriptions stays below the bound for as many as there
+ * can be, so quiet ones do not starve others. Beyond that a reserve of a byte for each lets one
+ * event at a time through. Those that find nothing wait in a ring, first come, first served.
  *
  * A sidecar that was restarted knows no subscriptions. A turn notices that read.sock has a new
  * connection, and then all are subscribed again at once, after the last event received. The beat
- * notices what a turn does not: each second a CREDIT renews the lease, with grants for some of the
- * silent subscriptions. The sidecar answers a grant for a subscription that it does not know with
- * an end.
+ * notices what a turn does not: every 5 seconds a CREDIT renews the lease, and the sidecar answers
+ * with the number of subscriptions that it has. If that is smaller, the next beat has grants for
+ * all, and the sidecar answers each that it does not know with an end. If another sidecar answers,
+ * or none twice, all are subscribed again.
+ *
+ *   known     subscriptions that the sidecar has: subscribed, no end received
+ *   expected  those of them that were known at the last beat and still are
  *
  * Owns     its subscriptions with their messages. They are part of their client's turn.
  * Borrows  the client.
- * Lends    bytes of an event: until the next call on the same subscription.
+ * Lends    an item and its bytes: until the next call that gives from the same subscription.
  * Units    credit in bytes of encoded items.
  * Threads  those of its client.
  */
@@ -28,13 +40,17 @@
 
 #include "client.h"
 
-#define SUBSCRIPTION_BEAT_NS UINT64_C(1000000000)
+#define SUBSCRIPTION_BEAT_NS UINT64_C(5000000000) /* PROTOCOL.md: heartbeat */
+/* Between two beats with grants for all; before a SUBSCRIBE that was refused for now. */
+#define SUBSCRIPTION_AGAIN_NS UINT64_C(1000000000)
 /* Between two SUBSCRIBEs of the same subscription after a hole or an unexpected end. */
 #define SUBSCRIPTION_PAUSE_NS UINT64_C(100000000)
 
 enum {
     SUBSCRIPTION_WINDOW_DEFAULT = 256 * 1024,
-    SUBSCRIPTION_BEAT_GRANTS = 64, /* in one beat, so that a sidecar that hangs is not flooded */
+    SUBSCRIPTION_MISSED_MAX = 2, /* beats without an answer, before all are subscribed again */
+    SUBSCRIPTIONS_BYTES_DEFAULT = 64 * 1024 * 1024,
+    SUBSCRIPTIONS_BYTES_LEAST = 1024,
 };
 
 void subscriptions_free(struct subscriptions *subscriptions); /* takes NULL */

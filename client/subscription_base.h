@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* subscription_base: a client's subscriptions, and what their files share.
  *
- * subscription.c has the public calls. subscription_table.c finds subscriptions by number.
+ * subscription.c has the public calls. subscription_give.c turns what was received into items.
+ * subscription_table.c finds subscriptions by number.
  * subscription_credit.c renews credit and the lease. subscription_take.c takes the messages of the
  * sidecar, as a part of the client's turn.
  *
@@ -16,28 +17,32 @@ enum {
     SLOTS_FIRST = 16,
     SLOTS_MAX = 1 << 20,
     GRANTS_PER_MESSAGE = 256,
-    SUBSCRIBE_MAX = WIRE_HEADER_SIZE + 8 + 4 + 4 + 3 * 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
+    SUBSCRIBE_MAX =
+        WIRE_HEADER_SIZE + 8 + 4 + 4 + 16 + 3 * 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
     SHARED_BYTES = 8192, /* what ZeroMQ reads at a time */
 };
 
 #define LOOK_NS                                                                                    \
     UINT64_C(50000) /* how old the last look at the sockets may be while there are items */
-#define REQUEST_MARK (UINT64_C(1) << 63) /* of SUBSCRIBE; the rest is the subscription's number */
+#define REQUEST_MARK                                                                               \
+    (UINT64_C(1) << 63) /* of SUBSCRIBE, with the number of the subscription, and of a beat's      \
+                        CREDIT, with the beat's serial */
 
 /* A delivery that waits to be read. */
 struct frame {
     struct frame *next;
     struct wire_deliver head;
-    const uint8_t *items; /* in `copied`, or in the message */
-    zmq_msg_t message;    /* empty if the items were copied */
+    const uint8_t *rest; /* what follows the head: in `copied`, or in the message */
+    zmq_msg_t message;   /* empty if the rest was copied */
     uint8_t copied[];
 };
 
 /* A delivery as it arrives. */
 struct delivered {
     struct wire_deliver head;
-    struct wire_in items;
-    zmq_msg_t *message; /* that holds the delivery */
+    struct wire_in rest;
+    struct wire_standing standing; /* of a verdict or an end */
+    zmq_msg_t *message;            /* that holds the delivery */
 };
 
 /* A place in a ring; outside a ring it points to itself. */
@@ -48,26 +53,34 @@ struct link {
 
 struct spn_subscription {
     struct link ready;   /* in the ring of subscriptions that have an item to give */
-    struct link pending; /* in the ring of subscriptions that have something to send */
+    struct link pending; /* in the ring of those that have something to send, that must pause before
+                            a SUBSCRIBE, or that wait for a part of the bytes */
     struct spn_client *client;
     void *context;
     uint64_t number;
     uint32_t incarnation;
-    uint8_t start;
+    uint8_t asked; /* the app's start */
+    uint8_t start; /* of the next SUBSCRIBE, until it is located */
     uint8_t otherwise;
-    bool subscribe; /* pending: a SUBSCRIBE is to be sent; else a grant */
-    bool located;   /* the verdict was received: the cursor is (epoch, received) */
-    bool silent;    /* nothing arrived since the last beat */
-    bool ended;     /* its end was received, or it failed */
+    bool subscribe; /* a SUBSCRIBE is to be sent; else, in pending, a grant */
+    bool known;     /* subscribed, and no end received */
+    bool located;   /* the verdict was received: the cursor is (life, received) */
+    bool paused;
+    bool ended; /* its end was received, or it failed */
+    bool verdict_given;
+    bool caught_up; /* that was given too */
     bool end_given;
-    spn_err failed; /* why it ended, when no delivery had an end */
+    spn_err failed;      /* why it ended, when no delivery had an end */
+    uint64_t known_from; /* serial of the last beat before it was subscribed */
 
-    uint64_t epoch;
+    struct spn_life life;
+    uint64_t newest; /* seq, when it was located */
     uint64_t received;
     uint64_t given;
     uint64_t bytes;  /* received in this incarnation */
     uint64_t credit; /* granted in this incarnation */
     uint64_t unread;
+    uint64_t held; /* what it adds to the held bytes of all */
     uint64_t window;
     uint64_t subscribed_ns;
     uint64_t again_ns; /* no SUBSCRIBE before this time */
@@ -76,10 +89,13 @@ struct spn_subscription {
     struct frame **end;
     struct wire_in items; /* of the first frame */
     uint32_t left;        /* its items that were not given yet */
-    bool opened;          /* items and left are set */
+    bool opened;          /* it is being given; items and left are set */
+    struct spn_item item; /* as lent to the app */
 
     struct spn_bytes session; /* its bytes follow the struct */
     struct spn_bytes after;
+    struct spn_life after_life;
+    uint64_t after_seq;
 };
 
 struct subscriptions {
@@ -92,25 +108,45 @@ struct subscriptions {
     uint32_t active; /* not ended */
     uint32_t serial; /* in numbers, so that none is used twice */
     uint32_t free_hint;
-    uint32_t beat_slot; /* where the next beat begins to look */
-    bool beat_all;      /* the next beat has grants for all */
-    bool beat_again;    /* grants were not sent: a later beat has grants for all */
+    uint32_t paused; /* whose end was not given */
+    uint32_t known;
+    uint32_t expected;
+    uint32_t granting;    /* joined pending for a grant since grants were last sent */
+    uint64_t held;        /* credit that is not used, and unread bytes */
+    uint64_t beat_serial; /* of the last beat */
+    uint64_t instance;    /* that answered a beat; 0: none did on this connection */
+    uint32_t missed;      /* beats without an answer, one after the other */
+    bool heard;           /* something was received since the last beat; true before the first */
+    bool beat_all;        /* the next beat has grants for all */
+    bool beat_again;      /* grants were not sent: a later beat has grants for all */
     bool forgotten; /* an UNSUBSCRIBE was not sent: the sidecar may go on with deliveries to it */
     uint64_t asked_all_ns;
     bool blocked;
     uint64_t resumed; /* verdicts that the app did not see */
     uint64_t beat_ns;
-    uint64_t due_ns; /* of the first SUBSCRIBE that waits in pending */
+    uint64_t due_ns; /* of the first SUBSCRIBE in resting */
     struct link ready;
-    struct link pending;
+    struct link pending; /* they have something to send */
+    struct link resting; /* they subscribe again later */
+    struct link waiting; /* for a part of the bytes */
 };
 
 struct grants {
     struct subscriptions *all;
+    uint64_t request;
     struct wire_out out;
     uint32_t count;
     uint8_t bytes[WIRE_HEADER_SIZE + 4 + GRANTS_PER_MESSAGE * WIRE_GRANT_SIZE];
 };
+
+/* The one place where lives are epochs. */
+static inline uint64_t sub_epoch_of_life(struct spn_life life)
+{
+    uint64_t epoch = 0;
+    for (size_t i = 0; i < sizeof(epoch); i++)
+        epoch |= (uint64_t)life.bytes[i] << (8 * i);
+    return epoch;
+}
 
 /* subscription_table.c */
 
@@ -131,11 +167,29 @@ void sub_drop_first(struct spn_subscription *subscription);
 /* Drops everything that was received and not given. */
 void sub_drop_frames(struct spn_subscription *subscription);
 
+/* Its credit, bytes or unread bytes have changed, or it ended. */
+void sub_account(struct spn_subscription *subscription);
+
+/* subscription_give.c */
+
+/* Whether there is an item to give. */
+bool sub_has_item(const struct spn_subscription *subscription);
+
+/* Fills the subscription's item with the next one, and takes back what was lent with the last one.
+ * False: there is none. */
+bool sub_give(struct spn_subscription *subscription);
+
 /* subscription_credit.c */
+
+/* The sidecar may not have it any more. */
+void sub_forget_known(struct spn_subscription *subscription);
 
 /* Grants half a window at a time: a grant costs a message, and the sidecar must not run out of
  * credit. */
 void sub_note_read(struct spn_subscription *subscription, size_t size);
+
+/* Requests a grant if there is enough to grant. */
+void sub_want_grant(struct spn_subscription *subscription);
 void sub_want_subscribe(struct spn_subscription *subscription, uint64_t again_ns);
 
 /* The sidecar sent something unexpected: subscribes again, but not in a loop at full speed. */
@@ -147,13 +201,17 @@ void sub_send_pending(struct subscriptions *all, uint64_t now_ns);
 /* Renews the lease, and lets the sidecar report subscriptions that it does not know. */
 void sub_beat(struct subscriptions *all, uint64_t now_ns);
 
+/* All that are known, and were so at the last beat, are subscribed again. */
+void sub_subscribe_all(struct subscriptions *all);
+
 /* If the sidecar does not know one subscription, it may not know the others either. The next beat
  * has grants for all. Their answers lead to this call again. */
 void sub_ask_for_all(struct subscriptions *all);
 spn_err sub_send_unsubscribe(struct spn_client *client, uint64_t number, uint32_t incarnation);
 
 /* Called after an item: sends grants at once, since the app may not call again until there is more.
- * The next call reports a failure. */
+ * While there are more items, grants gather; the descriptor is readable until they are sent. The
+ * next call reports a failure. */
 void sub_send_grants(struct spn_client *client);
 
 /* subscription_take.c */

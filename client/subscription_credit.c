@@ -1,27 +1,103 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_credit: how much the sidecar may send, and the lease. */
+/* subscription_credit: how much the sidecar may send, and the beats that keep the lease. */
 #include <assert.h>
 #include <string.h>
 
 #include "subscription_base.h"
 
+/* A subscription's share of the bytes is this part of them, divided among all. */
+enum { PART = 2, PART_AT_FIRST = 16 };
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool is_full(const struct subscriptions *all)
+{
+    return all->held >= all->client->read_bytes_max;
+}
+
+/* How many bytes this subscription may hold now. See subscription.h for the shares. */
+static uint64_t window_now(const struct spn_subscription *subscription)
+{
+    const struct subscriptions *all = sub_all_of(subscription);
+    uint64_t bound = all->client->read_bytes_max;
+    uint64_t others = all->held - subscription->held;
+    uint64_t reserve = least(bound / 2, SLOTS_MAX);
+    if (subscription->paused || others >= bound)
+        return 0;
+    if (bound - others <= reserve)
+        return 1;
+    uint64_t part = subscription->bytes > 0 ? PART : PART_AT_FIRST;
+    uint64_t share = (bound - reserve) / (part * most(all->active, 1));
+    return most(least(least(share, bound - others - reserve), subscription->window), 1);
+}
+
 /* The credit that the sidecar should have now. It never falls below the credit that was granted. */
 static uint64_t credit_due(const struct spn_subscription *subscription)
 {
-    uint64_t room = subscription->unread < subscription->window
-                        ? subscription->window - subscription->unread
-                        : 0;
-    uint64_t credit = subscription->bytes + room;
-    return credit > subscription->credit ? credit : subscription->credit;
+    uint64_t window = window_now(subscription);
+    uint64_t room = window > subscription->unread ? window - subscription->unread : 0;
+    return most(subscription->bytes + room, subscription->credit);
+}
+
+/* Nothing can come, and nothing is left to read: only a grant helps. */
+static bool is_dry(const struct spn_subscription *subscription)
+{
+    return subscription->credit <= subscription->bytes && subscription->unread == 0;
+}
+
+void sub_want_grant(struct spn_subscription *subscription)
+{
+    struct subscriptions *all = sub_all_of(subscription);
+    if (subscription->ended || subscription->subscribe || subscription->paused)
+        return;
+    uint64_t more = credit_due(subscription) - subscription->credit;
+    if (more > 0 && more >= window_now(subscription) / 2) {
+        all->granting += sub_link_alone(&subscription->pending) ? 1 : 0;
+        sub_link_join(&all->pending, &subscription->pending);
+    } else if (is_dry(subscription)) {
+        sub_link_join(&all->waiting, &subscription->pending);
+    }
 }
 
 void sub_note_read(struct spn_subscription *subscription, size_t size)
 {
     subscription->unread -= size;
-    uint64_t more = credit_due(subscription) - subscription->credit;
-    if (more > 0 && more >= subscription->window / 2 && !subscription->ended)
-        sub_link_join(&sub_all_of(subscription)->pending, &subscription->pending);
+    sub_account(subscription);
+    sub_want_grant(subscription);
 }
+
+/* -- what is known ----------------------------------------------------------------------------- */
+
+static void note_known(struct spn_subscription *subscription)
+{
+    struct subscriptions *all = sub_all_of(subscription);
+    all->known += subscription->known ? 0 : 1;
+    subscription->known = true;
+    subscription->known_from = all->beat_serial;
+}
+
+static bool is_expected(const struct spn_subscription *subscription)
+{
+    return subscription->known && subscription->known_from < sub_all_of(subscription)->beat_serial;
+}
+
+void sub_forget_known(struct spn_subscription *subscription)
+{
+    struct subscriptions *all = sub_all_of(subscription);
+    all->expected -= is_expected(subscription) ? 1 : 0;
+    all->known -= subscription->known ? 1 : 0;
+    subscription->known = false;
+}
+
+/* -- messages ---------------------------------------------------------------------------------- */
 
 static void grants_begin(struct grants *grants, struct subscriptions *all)
 {
@@ -45,20 +121,27 @@ static spn_err send_bytes(struct spn_client *client, const struct wire_out *out)
     return err;
 }
 
+static void beat_again_soon(struct subscriptions *all)
+{
+    all->beat_again = true;
+    all->beat_ns = least(all->beat_ns, all->client->now_ns() + SUBSCRIPTION_AGAIN_NS);
+}
+
 /* Grants that cannot go out are sent again in a later beat, or are void after a restart. */
 static void grants_send(struct grants *grants)
 {
     struct wire_out head = wire_out(grants->bytes, WIRE_HEADER_SIZE + 4);
-    wire_put_header(&head, WIRE_CREDIT, 0);
+    wire_put_header(&head, WIRE_CREDIT, grants->request);
     wire_put_grants(&head, grants->count);
     if (send_bytes(grants->all->client, &grants->out) != SPN_OK)
-        grants->all->beat_again = true;
+        beat_again_soon(grants->all);
     grants_begin(grants, grants->all);
 }
 
 static void grants_add(struct grants *grants, struct spn_subscription *subscription)
 {
     subscription->credit = credit_due(subscription);
+    sub_account(subscription);
     wire_put_grant(&grants->out, &(struct wire_grant){.subscription = subscription->number,
                                                       .incarnation = subscription->incarnation,
                                                       .credit = subscription->credit});
@@ -70,9 +153,15 @@ void sub_want_subscribe(struct spn_subscription *subscription, uint64_t again_ns
 {
     if (subscription->ended)
         return;
+    struct subscriptions *all = sub_all_of(subscription);
     subscription->subscribe = true;
     subscription->again_ns = again_ns;
-    sub_link_join(&sub_all_of(subscription)->pending, &subscription->pending);
+    sub_forget_known(subscription);
+    sub_account(subscription);
+    sub_link_leave(&subscription->pending);
+    sub_link_join(again_ns > 0 ? &all->resting : &all->pending, &subscription->pending);
+    if (again_ns > 0 && again_ns < all->due_ns)
+        all->due_ns = again_ns;
 }
 
 void sub_subscribe_after_pause(struct spn_subscription *subscription)
@@ -85,20 +174,21 @@ static spn_err send_subscribe(struct spn_subscription *subscription, uint64_t no
 {
     uint8_t bytes[SUBSCRIBE_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    uint64_t room = subscription->unread < subscription->window
-                        ? subscription->window - subscription->unread
-                        : 0;
+    subscription->bytes = subscription->credit = 0;
+    uint64_t room = credit_due(subscription);
     struct wire_subscribe subscribe = {.subscription = subscription->number,
                                        .incarnation = subscription->incarnation + 1,
                                        .start = subscription->start,
                                        .otherwise = subscription->otherwise,
                                        .credit = room,
+                                       .life = subscription->after_life,
+                                       .seq = subscription->after_seq,
                                        .session = subscription->session,
                                        .id = subscription->after};
     if (subscription->located) {
         subscribe.start = WIRE_AFTER_SEQ;
-        subscribe.otherwise = WIRE_FAIL;
-        subscribe.epoch = subscription->epoch;
+        subscribe.otherwise = 0;
+        subscribe.life = subscription->life;
         subscribe.seq = subscription->received;
         subscribe.id = (struct spn_bytes){NULL, 0};
     }
@@ -108,70 +198,117 @@ static spn_err send_subscribe(struct spn_subscription *subscription, uint64_t no
     if (err != SPN_OK)
         return err;
     subscription->incarnation++;
-    subscription->bytes = 0;
     subscription->credit = room;
     subscription->subscribe = false;
-    subscription->silent = false;
     subscription->subscribed_ns = now_ns;
+    note_known(subscription);
+    sub_account(subscription);
     return SPN_OK;
+}
+
+/* Moves those whose pause is over. A look at all of them only when the first one is due. */
+static void wake_resting(struct subscriptions *all, uint64_t now_ns)
+{
+    if (now_ns < all->due_ns)
+        return;
+    all->due_ns = TRANSPORT_NEVER;
+    struct link *next;
+    for (struct link *link = all->resting.next; link != &all->resting; link = next) {
+        struct spn_subscription *subscription = sub_of_pending(link);
+        next = link->next;
+        if (subscription->again_ns > now_ns) {
+            all->due_ns = least(all->due_ns, subscription->again_ns);
+            continue;
+        }
+        sub_link_leave(link);
+        sub_link_join(&all->pending, link);
+    }
+}
+
+/* First come, first served, and before those that have read something. */
+static void grant_waiting(struct subscriptions *all, struct grants *grants)
+{
+    while (!is_full(all) && !sub_link_alone(&all->waiting)) {
+        struct spn_subscription *first = sub_of_pending(all->waiting.next);
+        sub_link_leave(&first->pending);
+        grants_add(grants, first);
+    }
+}
+
+/* What one pending subscription has to send. False: the socket takes no more. */
+static bool send_of(struct spn_subscription *subscription, struct grants *grants, uint64_t now_ns)
+{
+    if (subscription->subscribe && send_subscribe(subscription, now_ns) != SPN_OK)
+        return false;
+    sub_link_leave(&subscription->pending);
+    if (credit_due(subscription) > subscription->credit)
+        grants_add(grants, subscription);
+    else if (is_dry(subscription) && !subscription->paused)
+        sub_link_join(&grants->all->waiting, &subscription->pending);
+    return true;
 }
 
 void sub_send_pending(struct subscriptions *all, uint64_t now_ns)
 {
     struct grants grants;
-    grants_begin(&grants, all);
+    wake_resting(all, now_ns);
     all->blocked = false;
-    all->due_ns = TRANSPORT_NEVER;
-    struct link *next;
-    for (struct link *link = all->pending.next; link != &all->pending && !all->blocked;
-         link = next) {
-        struct spn_subscription *subscription = sub_of_pending(link);
-        next = link->next;
-        if (!subscription->subscribe) {
-            grants_add(&grants, subscription);
-        } else if (subscription->again_ns > now_ns) {
-            if (subscription->again_ns < all->due_ns)
-                all->due_ns = subscription->again_ns;
-            continue;
-        } else if (send_subscribe(subscription, now_ns) != SPN_OK) {
-            all->blocked = true;
-            break;
-        }
-        sub_link_leave(link);
-    }
+    all->granting = 0;
+    grants_begin(&grants, all);
+    grant_waiting(all, &grants);
+    while (!sub_link_alone(&all->pending) && !all->blocked)
+        all->blocked = !send_of(sub_of_pending(all->pending.next), &grants, now_ns);
     if (grants.count > 0)
         grants_send(&grants);
+}
+
+/* -- beats ------------------------------------------------------------------------------------- */
+
+void sub_subscribe_all(struct subscriptions *all)
+{
+    for (uint32_t slot = 0; slot < all->count; slot++)
+        if (all->slots[slot] != NULL && is_expected(all->slots[slot]))
+            sub_want_subscribe(all->slots[slot], 0);
+}
+
+/* A sidecar that sends anything else is there. Subscribing again while nothing comes back would
+ * only fill the socket, so that is done once. */
+static void note_missed(struct subscriptions *all)
+{
+    all->missed = all->heard ? 0 : all->missed + 1;
+    all->heard = false;
+    if (all->missed == SUBSCRIPTION_MISSED_MAX)
+        sub_subscribe_all(all);
+}
+
+static void add_known(struct grants *grants)
+{
+    const struct subscriptions *all = grants->all;
+    for (uint32_t slot = 0; slot < all->count; slot++)
+        if (all->slots[slot] != NULL && all->slots[slot]->known)
+            grants_add(grants, all->slots[slot]);
 }
 
 void sub_beat(struct subscriptions *all, uint64_t now_ns)
 {
     struct grants grants;
-    uint32_t most = all->beat_all ? all->count : SUBSCRIPTION_BEAT_GRANTS;
-    uint32_t asked = 0;
-    grants_begin(&grants, all);
-    for (uint32_t i = 0; i < all->count && asked < most; i++) {
-        uint32_t slot = all->beat_slot < all->count ? all->beat_slot : 0;
-        struct spn_subscription *subscription = all->slots[slot];
-        all->beat_slot = slot + 1;
-        if (subscription == NULL || subscription->ended || subscription->subscribe)
-            continue;
-        if (subscription->silent || all->beat_all) {
-            grants_add(&grants, subscription);
-            asked++;
-        }
-        subscription->silent = true;
-    }
-    if (grants.count > 0 || asked == 0)
-        grants_send(&grants);
-    all->beat_all = all->beat_again;
-    all->beat_again = false;
+    note_missed(all);
+    all->beat_serial++;
+    all->expected = all->known;
     all->beat_ns = now_ns + SUBSCRIPTION_BEAT_NS;
+    bool of_all = all->beat_all || all->beat_again;
+    all->beat_all = all->beat_again = false;
+    grants_begin(&grants, all);
+    grants.request = REQUEST_MARK | all->beat_serial;
+    if (of_all)
+        add_known(&grants);
+    grants_send(&grants);
 }
 
 void sub_ask_for_all(struct subscriptions *all)
 {
     uint64_t now_ns = all->client->now_ns();
-    if (now_ns - all->asked_all_ns < SUBSCRIPTION_BEAT_NS)
+    if (now_ns - all->asked_all_ns < SUBSCRIPTION_AGAIN_NS)
         return;
     all->asked_all_ns = now_ns;
     all->beat_all = true;
@@ -190,9 +327,13 @@ spn_err sub_send_unsubscribe(struct spn_client *client, uint64_t number, uint32_
 void sub_send_grants(struct spn_client *client)
 {
     const struct subscriptions *all = client->subscriptions;
-    bool waiting = all->blocked || all->due_ns != TRANSPORT_NEVER; /* for something else */
-    if (sub_link_alone(&all->pending) || waiting)
+    bool waking = !sub_link_alone(&all->waiting) && !is_full(all);
+    if ((sub_link_alone(&all->pending) && !waking) || all->blocked)
         return;
+    if (!sub_link_alone(&all->ready) && all->granting < GRANTS_PER_MESSAGE) {
+        transport_settle(&client->transport, true, client->due_ns, client->looked_ns);
+        return;
+    }
     spn_err err =
         client_turn(client); /* sends them; a failure comes with the app's next call too */
     (void)err;

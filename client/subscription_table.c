@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_table: subscriptions by number, their rings and their frames. */
+/* subscription_table: subscriptions by number, their rings, their frames and what they hold. */
 #include <stdlib.h>
 
 #include "subscription_base.h"
@@ -106,6 +106,18 @@ void sub_take_from_slot(struct subscriptions *all, const struct spn_subscription
         all->free_hint = slot;
 }
 
+void sub_account(struct spn_subscription *subscription)
+{
+    struct subscriptions *all = sub_all_of(subscription);
+    bool may_come = !subscription->ended && !subscription->subscribe;
+    uint64_t granted = may_come && subscription->credit > subscription->bytes
+                           ? subscription->credit - subscription->bytes
+                           : 0;
+    all->held -= subscription->held;
+    subscription->held = granted + subscription->unread;
+    all->held += subscription->held;
+}
+
 void sub_drop_first(struct spn_subscription *subscription)
 {
     struct frame *frame = subscription->first;
@@ -123,5 +135,6 @@ void sub_drop_frames(struct spn_subscription *subscription)
         sub_drop_first(subscription);
     subscription->unread = 0;
     subscription->received = subscription->given;
+    sub_account(subscription);
     sub_link_leave(&subscription->ready);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subscription_take: deliveries and errors from the sidecar. */
+/* subscription_take: deliveries, errors and answers to beats from the sidecar. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +16,12 @@ static bool is_shared(const struct delivered *delivered)
     return size > SHARED_BYTES && delivered->head.size > size / 2;
 }
 
+static void note_ready(struct spn_subscription *subscription)
+{
+    if (!subscription->paused)
+        sub_link_join(&sub_all_of(subscription)->ready, &subscription->ready);
+}
+
 /* False: no memory. */
 static bool keep_frame(struct spn_subscription *subscription, const struct delivered *delivered)
 {
@@ -29,14 +35,14 @@ static bool keep_frame(struct spn_subscription *subscription, const struct deliv
         free(frame);
         return false;
     }
-    frame->items = shared ? delivered->items.at : frame->copied;
+    frame->rest = shared ? delivered->rest.at : frame->copied;
     if (!shared && size > 0)
-        memcpy(frame->copied, delivered->items.at, size);
+        memcpy(frame->copied, delivered->rest.at, size);
     frame->next = NULL;
     frame->head = delivered->head;
     *subscription->end = frame;
     subscription->end = &frame->next;
-    sub_link_join(&sub_all_of(subscription)->ready, &subscription->ready);
+    note_ready(subscription);
     return true;
 }
 
@@ -45,6 +51,8 @@ static void set_ended(struct spn_subscription *subscription)
     if (!subscription->ended)
         sub_all_of(subscription)->active--;
     subscription->ended = true;
+    sub_forget_known(subscription);
+    sub_account(subscription);
     sub_link_leave(&subscription->pending);
 }
 
@@ -52,26 +60,46 @@ static void fail_subscription(struct spn_subscription *subscription, spn_err err
 {
     subscription->failed = err;
     set_ended(subscription);
-    sub_link_join(&sub_all_of(subscription)->ready, &subscription->ready);
+    note_ready(subscription);
+}
+
+/* Whether a subscription may begin with this verdict. */
+static bool may_begin(const struct spn_subscription *subscription, uint8_t verdict)
+{
+    bool again = (subscription->otherwise & SPN_RESTART) != 0;
+    if (verdict == WIRE_UNKNOWN_ID)
+        return again && subscription->start == WIRE_AFTER_ID;
+    if (verdict == WIRE_OTHER_EPOCH)
+        return again && subscription->start == WIRE_AFTER_SEQ;
+    return verdict <= WIRE_TRIMMED;
+}
+
+static bool verdict_fits(const struct spn_subscription *subscription,
+                         const struct delivered *delivered)
+{
+    const struct wire_deliver *head = &delivered->head;
+    if (!subscription->located)
+        return may_begin(subscription, head->verdict);
+    return head->verdict <= WIRE_TRIMMED &&
+           wire_same_life(delivered->standing.life, subscription->life) &&
+           head->seq == subscription->received + head->missing;
 }
 
 /* Whether the delivery goes on where the one before it ended. */
-static bool fits(const struct spn_subscription *subscription, const struct wire_deliver *head)
+static bool fits(const struct spn_subscription *subscription, const struct delivered *delivered)
 {
-    if (head->bytes != subscription->bytes + head->size)
+    const struct wire_deliver *head = &delivered->head;
+    uint32_t items = head->kind == WIRE_EVENTS ? head->size : 0;
+    if (delivered->rest.bad || head->bytes != subscription->bytes + items)
         return false;
     switch ((enum wire_delivery)head->kind) {
     case WIRE_VERDICT:
-        if (head->verdict > WIRE_TRIMMED)
-            return false;
-        return !subscription->located || (head->epoch == subscription->epoch &&
-                                          head->seq == subscription->received + head->missing);
+        return verdict_fits(subscription, delivered);
     case WIRE_EVENTS:
-        return subscription->located && head->count > 0 && head->epoch == subscription->epoch &&
+        return subscription->located && head->count > 0 &&
                head->seq == subscription->received + head->count;
     case WIRE_GAP:
-        return subscription->located && head->epoch == subscription->epoch &&
-               head->seq == subscription->received + head->missing;
+        return subscription->located && head->seq == subscription->received + head->missing;
     case WIRE_END:
         return head->verdict > WIRE_TRIMMED &&
                (head->verdict != WIRE_CLOSED ||
@@ -80,12 +108,21 @@ static bool fits(const struct spn_subscription *subscription, const struct wire_
     return false;
 }
 
+static void begin_at(struct spn_subscription *subscription, const struct delivered *delivered)
+{
+    subscription->located = true;
+    subscription->life = delivered->standing.life;
+    subscription->newest = delivered->standing.newest;
+    subscription->given = delivered->head.seq;
+}
+
 /* The app does not get the verdict of a later incarnation. It gets a gap if events were missed. */
 static void take_fitting(struct spn_subscription *subscription, struct delivered *delivered)
 {
     struct wire_deliver *head = &delivered->head;
     if (head->kind == WIRE_VERDICT && subscription->located) {
         head->kind = WIRE_GAP;
+        head->size = 0;
         sub_all_of(subscription)->resumed++;
     }
     bool worth = head->kind != WIRE_GAP || head->missing > 0;
@@ -93,18 +130,22 @@ static void take_fitting(struct spn_subscription *subscription, struct delivered
         sub_subscribe_after_pause(subscription);
         return;
     }
-    if (head->kind == WIRE_VERDICT) {
-        subscription->located = true;
-        subscription->epoch = head->epoch;
-        subscription->given = head->seq;
-    }
     if (head->kind == WIRE_END) {
         set_ended(subscription);
         return;
     }
+    if (head->kind == WIRE_VERDICT)
+        begin_at(subscription, delivered);
     subscription->received = head->seq;
     subscription->bytes = head->bytes;
-    subscription->unread += head->size;
+    subscription->unread += head->kind == WIRE_EVENTS ? head->size : 0;
+    sub_account(subscription);
+}
+
+static bool is_refused_for_now(const struct wire_deliver *head)
+{
+    return head->kind == WIRE_END && head->verdict == WIRE_REFUSED_VERDICT &&
+           (head->code == SPN_E_NOMEM || head->code == SPN_E_STOPPING);
 }
 
 static void take_delivery(struct spn_subscription *subscription, struct delivered *delivered)
@@ -113,24 +154,29 @@ static void take_delivery(struct spn_subscription *subscription, struct delivere
     if (subscription->ended || subscription->subscribe ||
         head->incarnation != subscription->incarnation)
         return;
-    subscription->silent = false;
+    if (head->kind == WIRE_VERDICT || head->kind == WIRE_END) {
+        struct wire_in in = delivered->rest;
+        wire_get_standing(&in, &delivered->standing);
+        delivered->rest.bad = in.bad;
+    }
     if (head->kind == WIRE_END && head->verdict == WIRE_UNSUBSCRIBED) {
         sub_ask_for_all(sub_all_of(subscription));
         sub_subscribe_after_pause(subscription);
+    } else if (is_refused_for_now(head)) {
+        sub_want_subscribe(subscription, subscription->subscribed_ns + SUBSCRIPTION_AGAIN_NS);
     } else if (head->kind == WIRE_VERDICT && head->verdict == WIRE_UNKNOWN_SESSION &&
                !subscription->located) {
         subscription->start = WIRE_EARLIEST; /* it waits: everything in the session will be new */
-    } else if (fits(subscription, head)) {
+    } else if (fits(subscription, delivered)) {
         take_fitting(subscription, delivered);
-    } else if (head->kind == WIRE_VERDICT && head->verdict <= WIRE_TRIMMED &&
-               subscription->located) {
+    } else if (head->kind == WIRE_VERDICT && subscription->located) {
         fail_subscription(subscription, SPN_E_PROTOCOL); /* subscribing again would give the same */
     } else {
         sub_subscribe_after_pause(subscription);
     }
 }
 
-/* An ERROR to a SUBSCRIBE. Errors that will pass are left to the beat. */
+/* An ERROR to a SUBSCRIBE: the sidecar could not read it. */
 static void take_error(struct subscriptions *all, uint64_t request, struct wire_in *in)
 {
     struct wire_error error;
@@ -139,8 +185,7 @@ static void take_error(struct subscriptions *all, uint64_t request, struct wire_
     if (!wire_in_done(in) || subscription == NULL || subscription->ended)
         return;
     spn_err err = err_from_wire(error.code);
-    if (err != SPN_E_NOMEM && err != SPN_E_STOPPING)
-        fail_subscription(subscription, err != SPN_OK ? err : SPN_E_PROTOCOL);
+    fail_subscription(subscription, err != SPN_OK ? err : SPN_E_PROTOCOL);
 }
 
 /* A delivery to a subscription that does not exist any more. */
@@ -148,6 +193,21 @@ static void take_stray(struct subscriptions *all, const struct wire_deliver *hea
 {
     if (all->forgotten && head->kind != WIRE_END)
         (void)sub_send_unsubscribe(all->client, head->subscription, head->incarnation);
+}
+
+/* The answer to a beat. */
+static void take_alive(struct subscriptions *all, uint64_t request, struct wire_in in)
+{
+    struct wire_alive alive;
+    wire_get_alive(&in, &alive);
+    if (!wire_in_done(&in) || request != (REQUEST_MARK | all->beat_serial))
+        return;
+    bool other = all->instance != 0 && alive.instance != all->instance;
+    all->instance = alive.instance;
+    if (other)
+        sub_subscribe_all(all);
+    else if (alive.subscriptions < all->expected)
+        sub_ask_for_all(all);
 }
 
 /* If a length in the message is wrong, the deliveries before it are taken. The next delivery then
@@ -158,7 +218,7 @@ static void take_deliveries(struct subscriptions *all, struct wire_in in, zmq_ms
     uint32_t count;
     wire_get_deliveries(&in, &count);
     for (uint32_t i = 0; i < count && !in.bad; i++) {
-        wire_get_deliver(&in, &delivered.head, &delivered.items);
+        wire_get_deliver(&in, &delivered.head, &delivered.rest);
         if (in.bad)
             return;
         struct spn_subscription *subscription = sub_find(all, delivered.head.subscription);
@@ -180,9 +240,13 @@ static bool part_take_answer(struct client_part *part, zmq_msg_t *message)
         take_error(all, header.request, &in);
         return true;
     }
-    if (err != SPN_OK || header.type != WIRE_DELIVER)
+    if (err != SPN_OK || (header.type != WIRE_DELIVER && header.type != WIRE_ALIVE))
         return false;
-    take_deliveries(all, in, message);
+    all->heard = true;
+    if (header.type == WIRE_ALIVE)
+        take_alive(all, header.request, in);
+    else
+        take_deliveries(all, in, message);
     return true;
 }
 
@@ -191,7 +255,6 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
     struct subscriptions *all = (struct subscriptions *)part;
     if (!all->client->connected) {
         all->blocked = !sub_link_alone(&all->pending);
-        all->due_ns = TRANSPORT_NEVER;
         return;
     }
     sub_send_pending(all, now_ns);
@@ -202,6 +265,9 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
 static void part_reconnected(struct client_part *part)
 {
     struct subscriptions *all = (struct subscriptions *)part;
+    all->instance = 0;
+    all->missed = 0;
+    all->heard = true;
     for (uint32_t slot = 0; slot < all->count; slot++)
         if (all->slots[slot] != NULL)
             sub_want_subscribe(all->slots[slot], 0);

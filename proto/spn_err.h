@@ -71,6 +71,12 @@ struct spn_bytes {
     size_t size;
 };
 
+/* Identifies one life of a session: random, drawn when the session is opened, and the same in every
+ * copy of it. Zeros: none, or not known. */
+struct spn_life {
+    unsigned char bytes[16];
+};
+
 #ifdef __cplusplus
 }
 #endif

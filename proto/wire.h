@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "spn_err.h"
 
@@ -32,13 +33,14 @@ enum {
     WIRE_SLICE_HEAD_SIZE = 40,
     WIRE_ITEM_HEAD_SIZE = 40,
     WIRE_DELIVERIES_HEAD_SIZE = 8,
-    WIRE_DELIVER_HEAD_SIZE = 56,
+    WIRE_DELIVER_HEAD_SIZE = 48,
     WIRE_GRANT_SIZE = 24,
     WIRE_EPOCH_SIZE = 8, /* the data of a close or a delete */
 
     WIRE_SESSION_MAX = 255,
     WIRE_ID_MAX = 4096,
     WIRE_TYPE_MAX = 255,
+    WIRE_REASON_MAX = 64,
     WIRE_PRODUCER_ID_SIZE = 16,
     WIRE_DATABASE_ID_SIZE = 16,
     WIRE_SESSION_ROW_SIZE_MAX = 68 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
@@ -81,7 +83,8 @@ enum {
     X(UNSUBSCRIBE, 35)  /* c */                                                                    \
     X(INFO, 36)         /* c: all that is known of one session */                                  \
     X(INFO_IS, 37)      /* s */                                                                    \
-    X(LEAVE, 38)        /* c, ingest.sock: this producer ends */
+    X(LEAVE, 38)        /* c, ingest.sock: this producer ends */                                   \
+    X(ALIVE, 39)        /* s: how many subscriptions this connection has */
 
 enum wire_type {
 #define WIRE_TYPE_ENUM(name, number) WIRE_##name = (number),
@@ -149,6 +152,13 @@ spn_err wire_check_id(struct spn_bytes id) SPN_MUST_USE;
 spn_err wire_check_type(struct spn_bytes type) SPN_MUST_USE;
 /* SPN_E_EVENT_TOO_LARGE: over data_max; SPN_E_BAD_DATA: has a CR. */
 spn_err wire_check_data(struct spn_bytes data, size_t data_max) SPN_MUST_USE;
+
+/* -- lives ------------------------------------------------------------------------------------- */
+
+static inline bool wire_same_life(struct spn_life a, struct spn_life b)
+{
+    return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
+}
 
 /* -- header ------------------------------------------------------------------------------------ */
 
@@ -309,11 +319,12 @@ enum wire_verdict {
     WIRE_UNKNOWN_ID = 2, /* no retained event has it; `missing` of this epoch are not retained */
     WIRE_UNKNOWN_SESSION = 3,
     WIRE_OTHER_EPOCH = 4,
-    WIRE_CLOSED = 5,       /* END: the session was closed, and everything was delivered */
-    WIRE_DELETED = 6,      /* END: deleted or expired */
-    WIRE_UNSUBSCRIBED = 7, /* END: no such subscription here: subscribe again */
-    WIRE_FAILED = 8,       /* END: the sidecar cannot read the session */
-    WIRE_DAMAGED = 9,      /* END: the data to be read next is damaged */
+    WIRE_CLOSED = 5,           /* END: the session was closed, and everything was delivered */
+    WIRE_DELETED = 6,          /* END: deleted or expired */
+    WIRE_UNSUBSCRIBED = 7,     /* END: no such subscription here: subscribe again */
+    WIRE_FAILED = 8,           /* END: the sidecar cannot read the session */
+    WIRE_DAMAGED = 9,          /* END: the data to be read next is damaged */
+    WIRE_REFUSED_VERDICT = 10, /* END: the SUBSCRIBE was refused, see its code */
 };
 
 struct wire_slice {
@@ -339,44 +350,60 @@ struct wire_item {
     struct spn_bytes data;
 };
 
-/* What to do when the subscription cannot begin at its start. */
+/* Bits: what to do when the subscription cannot begin at its start. Without the bit that is needed,
+ * it ends with the verdict. */
 enum wire_otherwise {
-    WIRE_FAIL = 0,    /* the subscription ends with the verdict */
-    WIRE_RESTART = 1, /* begin with the earliest */
-    WIRE_WAIT = 2,    /* no such session yet: wait until it is opened. Else as WIRE_FAIL */
+    WIRE_RESTART = 1, /* unknown id, other life: begin with the earliest */
+    WIRE_WAIT = 2,    /* no such session yet: wait until it is opened */
 };
 
 struct wire_subscribe {
     uint64_t subscription; /* number of the client's choice */
-    uint32_t incarnation;  /* higher each time the client subscribes again under this number */
+    uint32_t incarnation;  /* higher each time the client subscribes again with this number */
     uint8_t start;         /* enum wire_start */
-    uint8_t otherwise;     /* enum wire_otherwise */
-    uint64_t epoch;        /* with WIRE_AFTER_SEQ */
-    uint64_t seq;
-    uint64_t credit; /* bytes of items that may be delivered in this incarnation, in all */
+    uint8_t otherwise;     /* bits of enum wire_otherwise */
+    struct spn_life life;  /* with WIRE_AFTER_SEQ */
+    uint64_t seq;          /* with WIRE_AFTER_SEQ */
+    uint64_t credit;       /* bytes of items that may be delivered in this incarnation, in all */
+    uint64_t features;     /* bits; unknown ones are ignored */
     struct spn_bytes session;
     struct spn_bytes id; /* with WIRE_AFTER_ID */
 };
 
 enum wire_delivery {
-    WIRE_VERDICT = 0, /* the first, unless it ends at once */
-    WIRE_EVENTS = 1,
-    WIRE_GAP = 2, /* `missing` events were trimmed under the cursor */
-    WIRE_END = 3, /* the last one: `verdict` says why */
+    WIRE_VERDICT = 0, /* the first, unless it ends at once; followed by a standing */
+    WIRE_EVENTS = 1,  /* followed by items */
+    WIRE_GAP = 2,     /* `missing` events were trimmed under the cursor */
+    WIRE_END = 3,     /* the last one: `verdict` says why; followed by a standing */
 };
 
 /* One of the deliveries in a DELIVER; they follow one another. */
 struct wire_deliver {
     uint64_t subscription;
     uint32_t incarnation;
-    uint8_t kind;    /* enum wire_delivery */
-    uint8_t verdict; /* VERDICT, END: enum wire_verdict */
-    uint32_t count;  /* EVENTS: items that follow */
-    uint32_t size;   /* EVENTS: bytes of these items */
-    uint64_t epoch;
+    uint8_t kind;     /* enum wire_delivery */
+    uint8_t verdict;  /* VERDICT, END: enum wire_verdict */
+    uint16_t code;    /* END with WIRE_REFUSED_VERDICT: spn_err; else 0 */
+    uint32_t count;   /* EVENTS: items that follow */
+    uint32_t size;    /* bytes that follow the head */
     uint64_t seq;     /* where the cursor stands after this */
     uint64_t bytes;   /* of items delivered in this incarnation, these included */
-    uint64_t missing; /* VERDICT trimmed, GAP, END by an unknown id */
+    uint64_t missing; /* VERDICT, GAP, END by an unknown id or another life */
+};
+
+/* How the session stands: follows the head of a VERDICT and of an END. Zeros and empty: not known,
+ * or there is none. */
+struct wire_standing {
+    struct spn_life life;
+    uint64_t newest;         /* seq of the newest durable event or marker */
+    uint8_t state;           /* enum wire_session_state */
+    struct spn_bytes reason; /* that the session was closed with */
+    struct spn_bytes id;     /* VERDICT: in force where the cursor stands */
+};
+
+struct wire_alive {
+    uint64_t instance;
+    uint32_t subscriptions; /* of this connection */
 };
 
 struct wire_grant {
@@ -469,9 +496,15 @@ void wire_get_subscribe(struct wire_in *in, struct wire_subscribe *ret_subscribe
 void wire_put_deliveries(struct wire_out *out, uint32_t count);
 void wire_get_deliveries(struct wire_in *in, uint32_t *ret_count);
 void wire_put_deliver(struct wire_out *out, const struct wire_deliver *deliver);
-/* *ret_items: its items; in then stands after them. Both are bad if the items are incomplete. */
+/* *ret_rest: what follows its head; in then stands after that. Both are bad if it is incomplete. */
 void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver,
-                      struct wire_in *ret_items);
+                      struct wire_in *ret_rest);
+size_t wire_standing_size(const struct wire_standing *standing);
+void wire_put_standing(struct wire_out *out, const struct wire_standing *standing);
+/* in: the rest of one delivery. What is beyond the known fields is skipped. */
+void wire_get_standing(struct wire_in *in, struct wire_standing *ret_standing);
+void wire_put_alive(struct wire_out *out, const struct wire_alive *alive);
+void wire_get_alive(struct wire_in *in, struct wire_alive *ret_alive);
 /* CREDIT: a count of 4 bytes, then grants. UNSUBSCRIBE: one grant, whose credit is 0. */
 void wire_put_grants(struct wire_out *out, uint32_t count);
 void wire_get_grants(struct wire_in *in, uint32_t *ret_count);

@@ -139,6 +139,20 @@ static inline void put_zeros(struct wire_out *out, size_t size)
         memset(at, 0, size);
 }
 
+static inline struct spn_life get_life(struct wire_in *in)
+{
+    struct spn_life life = {{0}};
+    const uint8_t *at = take(in, sizeof(life.bytes));
+    if (at)
+        memcpy(life.bytes, at, sizeof(life.bytes));
+    return life;
+}
+
+static inline void put_life(struct wire_out *out, struct spn_life life)
+{
+    put_uint(out, life.bytes, sizeof(life.bytes));
+}
+
 static inline void put_id(struct wire_out *out, struct spn_bytes id)
 {
     if (id.size > WIRE_ID_MAX)

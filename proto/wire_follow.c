@@ -4,7 +4,7 @@
 
 #include "wire_buffer.h"
 
-static_assert(WIRE_DELIVER_HEAD_SIZE == 8 + 4 + 4 + 4 + 4 + 4 * 8, "PROTOCOL.md: DELIVER");
+static_assert(WIRE_DELIVER_HEAD_SIZE == 8 + 4 + 4 + 4 + 4 + 3 * 8, "PROTOCOL.md: DELIVER");
 static_assert(WIRE_GRANT_SIZE == 8 + 4 + 4 + 8, "PROTOCOL.md: grant");
 static_assert(WIRE_ITEM_HEAD_SIZE == 3 * 8 + 4 * 4, "PROTOCOL.md: item");
 
@@ -15,9 +15,10 @@ void wire_put_subscribe(struct wire_out *out, const struct wire_subscribe *subsc
     put_u8(out, subscribe->start);
     put_u8(out, subscribe->otherwise);
     put_zeros(out, 2);
-    put_u64(out, subscribe->epoch);
+    put_life(out, subscribe->life);
     put_u64(out, subscribe->seq);
     put_u64(out, subscribe->credit);
+    put_u64(out, subscribe->features);
     put_short(out, subscribe->session);
     put_id(out, subscribe->id);
 }
@@ -29,12 +30,13 @@ void wire_get_subscribe(struct wire_in *in, struct wire_subscribe *ret_subscribe
     ret_subscribe->start = get_u8(in);
     ret_subscribe->otherwise = get_u8(in);
     get_zeros(in, 2);
-    ret_subscribe->epoch = get_u64(in);
+    ret_subscribe->life = get_life(in);
     ret_subscribe->seq = get_u64(in);
     ret_subscribe->credit = get_u64(in);
+    ret_subscribe->features = get_u64(in);
     ret_subscribe->session = get_short(in);
     ret_subscribe->id = get_id(in);
-    if (ret_subscribe->start > WIRE_NOW || ret_subscribe->otherwise > WIRE_WAIT)
+    if (ret_subscribe->start > WIRE_NOW || ret_subscribe->otherwise > (WIRE_RESTART | WIRE_WAIT))
         in->bad = true;
 }
 
@@ -58,38 +60,90 @@ void wire_put_deliver(struct wire_out *out, const struct wire_deliver *deliver)
     put_u32(out, deliver->incarnation);
     put_u8(out, deliver->kind);
     put_u8(out, deliver->verdict);
-    put_zeros(out, 2);
+    put_u16(out, deliver->code);
     put_u32(out, deliver->count);
     put_u32(out, deliver->size);
-    put_u64(out, deliver->epoch);
     put_u64(out, deliver->seq);
     put_u64(out, deliver->bytes);
     put_u64(out, deliver->missing);
 }
 
+/* What a delivery of this kind cannot have. */
+static bool contradicts_itself(const struct wire_deliver *deliver)
+{
+    bool refused = deliver->kind == WIRE_END && deliver->verdict == WIRE_REFUSED_VERDICT;
+    if (deliver->kind > WIRE_END || deliver->verdict > WIRE_REFUSED_VERDICT)
+        return true;
+    if (deliver->size > 0 && deliver->kind == WIRE_GAP)
+        return true;
+    return refused != (deliver->code != 0);
+}
+
 void wire_get_deliver(struct wire_in *in, struct wire_deliver *ret_deliver,
-                      struct wire_in *ret_items)
+                      struct wire_in *ret_rest)
 {
     ret_deliver->subscription = get_u64(in);
     ret_deliver->incarnation = get_u32(in);
     ret_deliver->kind = get_u8(in);
     ret_deliver->verdict = get_u8(in);
-    get_zeros(in, 2);
+    ret_deliver->code = get_u16(in);
     ret_deliver->count = get_u32(in);
     ret_deliver->size = get_u32(in);
-    ret_deliver->epoch = get_u64(in);
     ret_deliver->seq = get_u64(in);
     ret_deliver->bytes = get_u64(in);
     ret_deliver->missing = get_u64(in);
-    if (ret_deliver->kind > WIRE_END || ret_deliver->verdict > WIRE_DAMAGED)
-        in->bad = true;
-    if (ret_deliver->size > 0 && ret_deliver->kind != WIRE_EVENTS)
+    if (contradicts_itself(ret_deliver))
         in->bad = true;
     if (!in->bad && ret_deliver->size > (size_t)(in->end - in->at))
         in->bad = true;
-    *ret_items = wire_in(in->at, in->bad ? 0 : ret_deliver->size);
-    ret_items->bad = in->bad;
+    *ret_rest = wire_in(in->at, in->bad ? 0 : ret_deliver->size);
+    ret_rest->bad = in->bad;
     in->at += in->bad ? 0 : ret_deliver->size;
+}
+
+size_t wire_standing_size(const struct wire_standing *standing)
+{
+    return 16 + 8 + 1 + 7 + 1 + standing->reason.size + 2 + standing->id.size;
+}
+
+void wire_put_standing(struct wire_out *out, const struct wire_standing *standing)
+{
+    if (standing->reason.size > WIRE_REASON_MAX)
+        out->bad = true;
+    put_life(out, standing->life);
+    put_u64(out, standing->newest);
+    put_u8(out, standing->state);
+    put_zeros(out, 7);
+    put_short(out, standing->reason);
+    put_id(out, standing->id);
+}
+
+void wire_get_standing(struct wire_in *in, struct wire_standing *ret_standing)
+{
+    ret_standing->life = get_life(in);
+    ret_standing->newest = get_u64(in);
+    ret_standing->state = get_u8(in);
+    get_zeros(in, 7);
+    ret_standing->reason = get_short(in);
+    ret_standing->id = get_id(in);
+    if (ret_standing->state > WIRE_SESSION_DAMAGED || ret_standing->reason.size > WIRE_REASON_MAX)
+        in->bad = true;
+    if (!in->bad)
+        in->at = in->end;
+}
+
+void wire_put_alive(struct wire_out *out, const struct wire_alive *alive)
+{
+    put_u64(out, alive->instance);
+    put_u32(out, alive->subscriptions);
+    put_zeros(out, 4);
+}
+
+void wire_get_alive(struct wire_in *in, struct wire_alive *ret_alive)
+{
+    ret_alive->instance = get_u64(in);
+    ret_alive->subscriptions = get_u32(in);
+    get_zeros(in, 4);
 }
 
 void wire_put_grants(struct wire_out *out, uint32_t count)

@@ -99,10 +99,10 @@ static spn_err serve(struct browser *browser, spn_subscription *events)
 {
     spn_err err = SPN_OK;
     while (err == SPN_OK && send_text(browser, &err)) {
-        struct spn_item item;
+        const struct spn_item *item;
         err = spn_subscription_next(events, 0, &item);
-        if (err == SPN_OK && item.kind == SPN_ITEM_EVENT)
-            err = put(browser, &item.event);
+        if (err == SPN_OK && item->kind == SPN_ITEM_EVENT)
+            err = put(browser, &item->event);
         else if (err == SPN_E_TIMEOUT && now_s() - browser->sent_s >= IDLE_S)
             err = put(browser, NULL);
     }

@@ -110,6 +110,7 @@ static void take_item(struct app *app, struct reader *reader, const struct spn_i
     const struct spn_event *event = &item->event;
     switch (item->kind) {
     case SPN_ITEM_VERDICT:
+    case SPN_ITEM_CAUGHT_UP:
         break;
     case SPN_ITEM_EVENT:
         printf("%lu %s %.*s %.*s\n", reader->number, reader->session, (int)event->id.size,
@@ -135,11 +136,11 @@ static spn_err take_items(struct app *app, bool *ret_more)
     int count = 0;
     while (app->events_left > 0 && count++ < ITEMS_MAX) {
         spn_subscription *subscription;
-        struct spn_item item;
+        const struct spn_item *item;
         err = spn_next_of_any(app->client, 0, &subscription, &item);
         if (err != SPN_OK)
             break;
-        take_item(app, spn_subscription_context(subscription), &item);
+        take_item(app, spn_subscription_context(subscription), item);
     }
     *ret_more = err == SPN_OK;
     return err == SPN_E_TIMEOUT || err == SPN_E_END ? SPN_OK : err;

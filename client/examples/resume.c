@@ -25,12 +25,17 @@ static spn_err write_event(const struct spn_event *event)
     return err;
 }
 
+static bool is_end(const struct spn_item *item)
+{
+    return item != NULL && item->kind == SPN_ITEM_END;
+}
+
 int main(int argc, char **argv)
 {
     char detail[256];
     spn_client *client = NULL;
     spn_subscription *events = NULL;
-    struct spn_item item = {.kind = SPN_ITEM_VERDICT};
+    const struct spn_item *item = NULL;
     struct spn_subscription_options options = {.size = sizeof(options), .otherwise = SPN_RESTART};
     unsigned long left = argc > 3 ? strtoul(argv[3], NULL, 10) : 0; /* 0: all */
     if (argc < 2) {
@@ -44,19 +49,20 @@ int main(int argc, char **argv)
     spn_err err = spn_client_open(&client, NULL, 2000, detail, sizeof(detail));
     if (err == SPN_OK)
         err = spn_subscribe(&events, client, spn_text(argv[1]), &options);
-    while (err == SPN_OK && item.kind != SPN_ITEM_END) {
+    while (err == SPN_OK && !is_end(item)) {
         err = spn_subscription_next(events, 15000, &item);
         if (err == SPN_E_TIMEOUT) /* nothing happened: a comment keeps the connection alive */
             err = fputs(":\n\n", stdout) < 0 || fflush(stdout) != 0 ? SPN_E_SYSTEM : SPN_OK;
-        else if (err == SPN_OK && item.kind == SPN_ITEM_EVENT &&
-                 (err = write_event(&item.event)) == SPN_OK && --left == 0)
+        else if (err == SPN_OK && item->kind == SPN_ITEM_EVENT &&
+                 (err = write_event(&item->event)) == SPN_OK && --left == 0)
             break;
     }
     if (err != SPN_OK)
         fprintf(stderr, "%s\n", client ? spn_client_detail(client) : detail);
-    else if (item.kind == SPN_ITEM_END)
-        fprintf(stderr, "%s\n", spn_err_text(item.why)); /* closed, deleted, not there */
+    else if (is_end(item))
+        fprintf(stderr, "%s\n", spn_err_text(item->why)); /* closed, deleted, not there */
+    bool wrong = err != SPN_OK || (is_end(item) && item->why != SPN_E_CLOSED);
     spn_unsubscribe(events);
     spn_client_close(client);
-    return err != SPN_OK || (item.kind == SPN_ITEM_END && item.why != SPN_E_CLOSED);
+    return wrong;
 }

@@ -77,14 +77,14 @@ static void note_event(struct readers *readers, size_t index)
 static spn_err take_items(struct readers *readers, size_t index)
 {
     struct subscriber *subscriber = &readers->subscribers[index];
-    struct spn_item item;
+    const struct spn_item *item;
     spn_err err = spn_client_step(subscriber->client);
     while (err == SPN_OK) {
         err = spn_subscription_next(subscriber->subscription, 0, &item);
-        if (err == SPN_OK && item.kind == SPN_ITEM_EVENT)
+        if (err == SPN_OK && item->kind == SPN_ITEM_EVENT)
             note_event(readers, index);
-        if (err == SPN_OK && item.kind == SPN_ITEM_END)
-            err = item.why != SPN_OK ? item.why : SPN_E_END;
+        if (err == SPN_OK && item->kind == SPN_ITEM_END)
+            err = item->why != SPN_OK ? item->why : SPN_E_END;
     }
     return err == SPN_E_TIMEOUT ? SPN_OK : err;
 }

@@ -10,7 +10,6 @@
 struct run {
     const struct follow *follow;
     spn_client *client;
-    struct spn_last last; /* at the start; only with exit_when_caught_up */
     uint64_t printed;
     struct out out;
     int exit_code;
@@ -75,18 +74,12 @@ static void put_end(struct run *run, const struct spn_item *end)
         run->exit_code = follow_failed(run, end->why);
 }
 
-static bool is_over(struct run *run, const struct spn_item *item)
+static bool is_over(const struct run *run, const struct spn_item *item)
 {
     const struct follow *follow = run->follow;
     if (follow->count > 0 && run->printed >= follow->count)
         return true;
-    if (!follow->exit_when_caught_up)
-        return false;
-    if (item->epoch != run->last.epoch) { /* deleted and opened again during our start */
-        run->exit_code = follow_failed(run, SPN_E_OTHER_EPOCH);
-        return true;
-    }
-    return item->seq >= run->last.seq;
+    return follow->exit_when_caught_up && item->kind == SPN_ITEM_CAUGHT_UP;
 }
 
 /* False: this was the last item. */
@@ -105,6 +98,8 @@ static bool put_item(struct run *run, const struct spn_item *item)
     case SPN_ITEM_END:
         put_end(run, item);
         return false;
+    case SPN_ITEM_CAUGHT_UP:
+        break;
     }
     return !is_over(run, item);
 }
@@ -112,16 +107,16 @@ static bool put_item(struct run *run, const struct spn_item *item)
 /* -- the subscription -------------------------------------------------------------------------- */
 
 /* Returns an item that is there already. If there is none, flushes the output and waits for one. */
-static spn_err next(struct run *run, spn_subscription *events, struct spn_item *item)
+static spn_err next(struct run *run, spn_subscription *events, const struct spn_item **ret_item)
 {
     const struct follow *follow = run->follow;
     int timeout_ms = follow->exit_when_caught_up ? cli_timeout_ms(follow->common) : -1;
-    spn_err err = spn_subscription_next(events, 0, item);
+    spn_err err = spn_subscription_next(events, 0, ret_item);
     if (err != SPN_E_TIMEOUT)
         return err;
     if (!out_flush(&run->out))
         return SPN_E_END; /* cli_finish prints the reason */
-    return spn_subscription_next(events, timeout_ms, item);
+    return spn_subscription_next(events, timeout_ms, ret_item);
 }
 
 static spn_err subscribe(const struct run *run, spn_subscription **ret_events)
@@ -141,19 +136,13 @@ static spn_err subscribe(const struct run *run, spn_subscription **ret_events)
 
 static int print_events(struct run *run)
 {
-    const struct follow *follow = run->follow;
     spn_subscription *events;
-    struct spn_item item;
-    spn_err err = SPN_OK;
-    if (follow->exit_when_caught_up)
-        err = spn_last_event(run->client, follow->session, cli_timeout_ms(follow->common),
-                             &run->last);
-    if (err == SPN_OK)
-        err = subscribe(run, &events);
+    const struct spn_item *item;
+    spn_err err = subscribe(run, &events);
     if (err != SPN_OK)
         return follow_failed(run, err);
     while ((err = next(run, events, &item)) == SPN_OK)
-        if (!put_item(run, &item) || !out_settle(&run->out))
+        if (!put_item(run, item) || !out_settle(&run->out))
             break;
     if (err != SPN_OK && err != SPN_E_END)
         run->exit_code = follow_failed(run, err);

@@ -54,16 +54,16 @@ void latency_reader_close(struct latency_reader *reader)
 static spn_err next_event(struct latency_reader *reader, int timeout_ms, uint64_t *ret_stamp_ns)
 {
     spn_subscription *from;
-    struct spn_item item;
+    const struct spn_item *item;
     for (;;) {
         spn_err err = spn_next_of_any(reader->client, timeout_ms, &from, &item);
         if (err != SPN_OK)
             return err;
-        if (item.kind == SPN_ITEM_END)
-            return item.why != SPN_OK ? item.why : SPN_E_END;
-        if (item.kind != SPN_ITEM_EVENT)
+        if (item->kind == SPN_ITEM_END)
+            return item->why != SPN_OK ? item->why : SPN_E_END;
+        if (item->kind != SPN_ITEM_EVENT)
             continue;
-        *ret_stamp_ns = publisher_stamp(item.event.id);
+        *ret_stamp_ns = publisher_stamp(item->event.id);
         return SPN_OK;
     }
 }

@@ -253,6 +253,22 @@ static spn_err request_plain(struct reader *reader, struct caller caller, struct
     return SPN_OK;
 }
 
+static spn_err request_credit(struct reader *reader, struct caller caller, struct wire_in in)
+{
+    spn_err err = subscriptions_credit(reader->subscriptions, caller.peer, in);
+    if (err == SPN_E_BACKPRESSURE)
+        return SPN_OK; /* no room for ALIVE either: one answer is dropped, not two */
+    if (err != SPN_OK)
+        return err;
+    uint8_t bytes[ANSWER_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_ALIVE, caller.request);
+    wire_put_alive(&out, &(struct wire_alive){.instance = reader->options.instance,
+                                              .subscriptions = subscriptions_of_peer(caller.peer)});
+    reader_send_bytes(reader, caller, &out);
+    return SPN_OK;
+}
+
 static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t type,
                         struct wire_in in, zmq_msg_t *frame)
 {
@@ -277,7 +293,7 @@ static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t typ
     case WIRE_SUBSCRIBE:
         return subscriptions_subscribe(reader->subscriptions, caller.peer, in);
     case WIRE_CREDIT:
-        return subscriptions_credit(reader->subscriptions, caller.peer, in);
+        return request_credit(reader, caller, in);
     case WIRE_UNSUBSCRIBE:
         return subscriptions_unsubscribe(reader->subscriptions, caller.peer, in);
     default:

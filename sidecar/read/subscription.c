@@ -7,6 +7,54 @@
 
 /* -- requests ---------------------------------------------------------------------------------- */
 
+static spn_err check_contents(const struct wire_subscribe *request)
+{
+    spn_err err = wire_check_session(request->session);
+    if (err == SPN_OK && request->start == WIRE_AFTER_ID)
+        err = request->id.size > 0 ? wire_check_id(request->id) : SPN_E_BAD_ID;
+    return err;
+}
+
+static spn_err take_subscribe(struct subscriptions *all, struct outbox_peer *peer,
+                              const struct wire_subscribe *request)
+{
+    struct subscriber *subscriber = subscription_take_subscriber(all, peer);
+    if (!subscriber)
+        return SPN_E_NOMEM;
+    struct subscription *former = subscription_find(all, subscriber, request->subscription);
+    if (former && former->incarnation >= request->incarnation)
+        return SPN_E_INVALID;
+    if (former)
+        subscription_take_out(all, former);
+    spn_err err = subscription_add(all, subscriber, request);
+    if (link_alone(&subscriber->subscriptions))
+        subscription_drop_subscriber(subscriber);
+    return err;
+}
+
+/* Sends the end of a subscription that does not exist. False: there is no room for it. The client
+ * then learns from ALIVE that one is missing. */
+static bool send_end(struct subscriptions *all, struct outbox_peer *peer,
+                     const struct wire_deliver *end)
+{
+    const struct wire_standing unknown = {.newest = 0};
+    bool sent = subscription_deliver_plain(all, peer, end, &unknown) == SPN_OK;
+    if (!sent)
+        metrics_add(&all->options.metrics->answers_dropped, 1);
+    return sent;
+}
+
+static void refuse(struct subscriptions *all, struct outbox_peer *peer,
+                   const struct wire_subscribe *request, spn_err err)
+{
+    struct wire_deliver end = {.subscription = request->subscription,
+                               .incarnation = request->incarnation,
+                               .kind = WIRE_END,
+                               .verdict = WIRE_REFUSED_VERDICT,
+                               .code = (uint16_t)err};
+    (void)send_end(all, peer, &end);
+}
+
 spn_err subscriptions_subscribe(struct subscriptions *all, struct outbox_peer *peer,
                                 struct wire_in in)
 {
@@ -14,25 +62,14 @@ spn_err subscriptions_subscribe(struct subscriptions *all, struct outbox_peer *p
     wire_get_subscribe(&in, &request);
     if (!wire_in_done(&in))
         return SPN_E_PROTOCOL;
-    spn_err err = wire_check_session(request.session);
-    if (err == SPN_OK && request.start == WIRE_AFTER_ID)
-        err = request.id.size > 0 ? wire_check_id(request.id) : SPN_E_BAD_ID;
-    if (err != SPN_OK)
-        return err;
     if (request.start != WIRE_AFTER_ID)
         request.id.size = 0;
-    struct subscriber *subscriber = subscription_take_subscriber(all, peer);
-    if (!subscriber)
-        return SPN_E_NOMEM;
-    struct subscription *former = subscription_find(all, subscriber, request.subscription);
-    if (former && former->incarnation >= request.incarnation)
-        return SPN_E_INVALID;
-    if (former)
-        subscription_take_out(all, former);
-    err = subscription_add(all, subscriber, &request);
-    if (link_alone(&subscriber->subscriptions))
-        subscription_drop_subscriber(subscriber);
-    return err;
+    spn_err err = check_contents(&request);
+    if (err == SPN_OK)
+        err = take_subscribe(all, peer, &request);
+    if (err != SPN_OK)
+        refuse(all, peer, &request, err);
+    return SPN_OK;
 }
 
 /* NULL: there is no such subscription. */
@@ -44,26 +81,26 @@ static struct subscription *find_granted(const struct subscriptions *all,
     return found && found->incarnation == which->incarnation ? found : NULL;
 }
 
-/* Sends an end for a subscription that does not exist. False: there is no room for it. The client
- * is not reading, and will send its request again. */
-static bool tell_gone(struct subscriptions *all, struct outbox_peer *peer,
+/* Answers a request about a subscription that does not exist. False: there is no room. */
+static bool send_gone(struct subscriptions *all, struct outbox_peer *peer,
                       const struct wire_grant *which)
 {
     struct wire_deliver gone = {.subscription = which->subscription,
                                 .incarnation = which->incarnation,
                                 .kind = WIRE_END,
                                 .verdict = WIRE_UNSUBSCRIBED};
-    bool told = subscription_deliver_plain(all, peer, &gone) == SPN_OK;
-    if (!told)
-        metrics_add(&all->options.metrics->answers_dropped, 1);
-    return told;
+    return send_end(all, peer, &gone);
 }
 
+/* A grant that adds nothing lets a stalled subscription look at its session again: a gap needs no
+ * credit. */
 static void grant(struct subscriptions *all, struct subscription *subscription,
                   const struct wire_grant *grant)
 {
     if (grant->credit > subscription->credit)
         subscription->credit = grant->credit;
+    if (subscription->state == STALLED)
+        subscription_set_state(all, subscription, BEHIND);
     if (subscription_may_ask(subscription) && link_alone(&subscription->blocked))
         subscription_later(all, subscription);
 }
@@ -88,9 +125,9 @@ spn_err subscriptions_credit(struct subscriptions *all, struct outbox_peer *peer
         if (subscription)
             grant(all, subscription, &one);
         else if (has_room) /* of 4,096 ends, the first that finds no room is enough */
-            has_room = tell_gone(all, peer, &one);
+            has_room = send_gone(all, peer, &one);
     }
-    return SPN_OK;
+    return has_room ? SPN_OK : SPN_E_BACKPRESSURE;
 }
 
 spn_err subscriptions_unsubscribe(struct subscriptions *all, struct outbox_peer *peer,
@@ -104,8 +141,13 @@ spn_err subscriptions_unsubscribe(struct subscriptions *all, struct outbox_peer 
     if (subscription)
         subscription_forget(all, subscription);
     else
-        (void)tell_gone(all, peer, &which);
+        (void)send_gone(all, peer, &which);
     return SPN_OK;
+}
+
+uint32_t subscriptions_of_peer(const struct outbox_peer *peer)
+{
+    return peer->subscriber ? peer->subscriber->count : 0;
 }
 
 /* -- time -------------------------------------------------------------------------------------- */

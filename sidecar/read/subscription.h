@@ -6,10 +6,11 @@
  * read once for all subscriptions, from the scan's position to the durable mark. The change from
  * slices to the scan cannot lose an event or deliver it twice: the scan never stands ahead of a
  * snapshot that a slice was read in, and an event is delivered only if it is the very next one of
- * the cursor. If the scan cannot serve a subscription, because it has no credit or its client's
- * outbox no room, the subscription is behind from then on.
+ * the cursor. If the scan cannot serve a subscription, because its client's outbox has no room,
+ * the subscription is behind from then on.
  *
- * A subscription without credit costs only its struct and its session's name.
+ * A subscription without credit is stalled. It costs its struct and its session's name, and the
+ * scan offers it the deletion of its session; the rest it gets when there is a grant.
  *
  * Owns     subscriptions, subscribers and their leases.
  * Borrows  the outbox, the journal's reader, the queue to the broker.
@@ -44,16 +45,19 @@ spn_err subscriptions_new(struct subscriptions **ret_subscriptions,
                           const struct subscriptions_options *options) SPN_MUST_USE;
 void subscriptions_free(struct subscriptions *subscriptions); /* takes NULL */
 
-/* SPN_E_PROTOCOL, SPN_E_INVALID (the same or a higher incarnation has this number),
- * SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_NOMEM, SPN_E_LIMIT (its user already has as many as are
- * left for all others). */
+/* SPN_E_PROTOCOL: it cannot be read. Any other refusal is an end with its code: SPN_E_INVALID (the
+ * same or a higher incarnation has this number), SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_NOMEM,
+ * SPN_E_LIMIT (its user already has as many as are left for all others). */
 spn_err subscriptions_subscribe(struct subscriptions *subscriptions, struct outbox_peer *peer,
                                 struct wire_in in) SPN_MUST_USE;
-/* SPN_E_PROTOCOL. */
+/* SPN_E_PROTOCOL. SPN_E_BACKPRESSURE: it was taken, but an end that answers it found no room. */
 spn_err subscriptions_credit(struct subscriptions *subscriptions, struct outbox_peer *peer,
                              struct wire_in in) SPN_MUST_USE;
+/* SPN_E_PROTOCOL. */
 spn_err subscriptions_unsubscribe(struct subscriptions *subscriptions, struct outbox_peer *peer,
                                   struct wire_in in) SPN_MUST_USE;
+/* How many subscriptions this connection has. */
+uint32_t subscriptions_of_peer(const struct outbox_peer *peer);
 
 /* Call it when a subscription's question has come back, inside a snapshot. If there is no snapshot,
  * err is the reason. */

@@ -11,6 +11,9 @@
 #ifndef SPN_SUBSCRIPTION_BASE_H
 #define SPN_SUBSCRIPTION_BASE_H
 
+#include <endian.h>
+#include <string.h>
+
 #include "base/link.h"
 #include "base/slot_index.h"
 #include "base/slot_table.h"
@@ -30,7 +33,8 @@ enum {
 enum subscription_state {
     LOCATING, /* its start is not known yet */
     WAITING,  /* for its session to be opened */
-    BEHIND,   /* served by slices while it has credit */
+    BEHIND,   /* served by slices */
+    STALLED,  /* has events to get and no credit; the scan offers it the end of its session */
     LIVE,     /* served by the scan */
     ENDING,   /* its end is not delivered yet */
     STATES,
@@ -40,6 +44,7 @@ enum subscription_state {
 struct subscriber {
     struct outbox_peer *peer;
     uint64_t heard_ns;
+    uint32_t count; /* of its subscriptions */
     struct link all;
     struct link subscriptions; /* its own */
     struct link blocked;       /* its subscriptions that found no room */
@@ -49,7 +54,7 @@ struct subscriber {
 struct subscription {
     struct subscriber *subscriber;
     struct link own;     /* in its subscriber's ring */
-    struct link scanned; /* in the ring of those that the scan serves: WAITING and LIVE */
+    struct link scanned; /* in the ring of those that the scan serves: WAITING, STALLED, LIVE */
     struct link blocked; /* in its subscriber's ring of those that found no room */
     struct link due;     /* in the ring of those that ask or end outside of snapshots */
     struct link group;   /* ring of those that wait for the same name, or follow the same epoch */
@@ -59,15 +64,18 @@ struct subscription {
     uint32_t incarnation;
     uint8_t state;     /* enum subscription_state */
     uint8_t start;     /* enum wire_start, while LOCATING */
-    uint8_t otherwise; /* enum wire_otherwise */
+    uint8_t otherwise; /* bits of enum wire_otherwise */
     uint8_t ending;    /* ENDING: enum wire_verdict of its end; else 0 */
     bool asking;       /* its question is at the broker */
     bool leads;        /* it leads its group: it is the one in by_name or by_epoch */
-    bool indexed;   /* it or its leader is in by_epoch: the verdict was sent, epoch and next_seq are
-                       the cursor */
-    uint64_t epoch; /* while not indexed: of the requested start, like next_seq */
+    bool indexed; /* it or its leader is in by_epoch: the verdict was sent, epoch and next_seq are
+                     the cursor */
+    bool closed;  /* its session was closed when that was last looked at; sent with the end */
+    struct spn_life life; /* while LOCATING: of the requested start, like next_seq */
+    uint64_t epoch;       /* of its life; only while indexed */
     uint64_t next_seq;
-    uint64_t missing; /* of its epoch when its id was not found; sent with the end */
+    uint64_t newest;  /* of its life when that was last looked at, or 0; sent with the end */
+    uint64_t missing; /* of its life when it could not begin; sent with the end */
     uint64_t credit;
     uint64_t sent;
     uint32_t newest_count; /* items in its newest live delivery, which may still grow ... */
@@ -94,6 +102,24 @@ struct subscriptions {
     uint64_t retried_ns;
     size_t asking;
 };
+
+/* The one place where lives are epochs. */
+static inline struct spn_life subscription_life_of_epoch(uint64_t epoch)
+{
+    struct spn_life life = {{0}};
+    epoch = htole64(epoch);
+    memcpy(life.bytes, &epoch, sizeof(epoch));
+    return life;
+}
+
+/* 0: no epoch has this life. */
+static inline uint64_t subscription_epoch_of_life(struct spn_life life)
+{
+    uint64_t epoch;
+    memcpy(&epoch, life.bytes, sizeof(epoch));
+    epoch = le64toh(epoch);
+    return wire_same_life(life, subscription_life_of_epoch(epoch)) ? epoch : 0;
+}
 
 /* subscription_table.c */
 
@@ -147,9 +173,10 @@ void subscription_give_back(struct subscriptions *all);
 struct wire_deliver subscription_delivery(const struct subscription *subscription,
                                           enum wire_delivery kind);
 
-/* Puts a delivery without items into the outbox. */
+/* Puts a delivery without items into the outbox. standing: NULL for a gap. */
 spn_err subscription_deliver_plain(struct subscriptions *all, struct outbox_peer *peer,
-                                   const struct wire_deliver *deliver);
+                                   const struct wire_deliver *deliver,
+                                   const struct wire_standing *standing);
 
 /* An end that finds no room is kept until there is room: the client has no other way to learn of
  * it. */

@@ -6,8 +6,7 @@
 bool subscription_may_ask(const struct subscription *subscription)
 {
     return !subscription->asking &&
-           (subscription->state == LOCATING ||
-            (subscription->state == BEHIND && subscription->sent < subscription->credit));
+           (subscription->state == LOCATING || subscription->state == BEHIND);
 }
 
 /* Reads the epoch of the name on disk; 0: there is none. */
@@ -78,16 +77,63 @@ static void begin_at(struct subscriptions *all, struct subscription *subscriptio
                      uint64_t next_seq)
 {
     subscription->epoch = epoch;
+    subscription->life = subscription_life_of_epoch(epoch);
     subscription->next_seq = next_seq;
     subscription_follow(all, subscription);
     subscription_drop_id(subscription);
     subscription_set_state(all, subscription, BEHIND);
 }
 
-/* The start is found: sends the verdict. If the verdict finds no room, the requested start is
- * looked up again later, in the epoch that the session has by then. */
+/* The id in force after the newest entry. */
+static spn_err newest_id(const struct timeline *timeline, struct spn_bytes *ret_id)
+{
+    struct record_entry entry;
+    const struct record_row *row = &timeline->row;
+    spn_err err = journal_read_entry(timeline->reader, timeline->position_last, &entry);
+    if (err == SPN_OK)
+        err = timeline_last_id(timeline, &entry, ret_id);
+    if (err == SPN_OK || !timeline->has_row || row->seq != timeline->seq_last)
+        return err;
+    *ret_id = row->last_id;
+    return SPN_OK;
+}
+
+static spn_err retained_id(const struct pump *pump, uint64_t seq, struct spn_bytes *ret_id)
+{
+    struct record_entry entry;
+    uint64_t position;
+    uint64_t first;
+    size_t count;
+    spn_err err =
+        timeline_read_retained(&pump->timeline, seq, pump->now_ns, 1, &position, &first, &count);
+    if (err == SPN_OK && (count == 0 || first != seq))
+        err = SPN_E_END;
+    if (err == SPN_OK)
+        err = journal_read_entry(pump->timeline.reader, position, &entry);
+    if (err == SPN_OK && entry.id.size == 0 && entry.id_position > 0)
+        err = journal_read_entry(pump->timeline.reader, entry.id_position, &entry);
+    if (err == SPN_OK)
+        *ret_id = entry.id;
+    return err;
+}
+
+/* The id in force where the cursor stands. Empty: there is none, or it is not retained, or does not
+ * read: whoever needs the entry itself learns of the damage. */
+static struct spn_bytes id_at(const struct pump *pump, uint64_t seq)
+{
+    struct spn_bytes id = {NULL, 0};
+    if (seq == 0)
+        return id;
+    spn_err err = seq == pump->timeline.seq_last ? newest_id(&pump->timeline, &id)
+                                                 : retained_id(pump, seq, &id);
+    return err == SPN_OK ? id : (struct spn_bytes){NULL, 0};
+}
+
+/* The start is found, or the subscription begins again for the reason `again`: sends the verdict.
+ * If the verdict finds no room, the requested start is looked up again later, in the life that the
+ * session has by then. */
 static spn_err deliver_verdict(struct subscriptions *all, struct subscription *subscription,
-                               struct pump *pump)
+                               struct pump *pump, uint8_t again)
 {
     uint64_t from = pump->next_seq;
     uint64_t first = from;
@@ -97,32 +143,50 @@ static spn_err deliver_verdict(struct subscriptions *all, struct subscription *s
     if (err != SPN_OK)
         return err;
     struct wire_deliver deliver = subscription_delivery(subscription, WIRE_VERDICT);
-    deliver.verdict = first > from ? WIRE_TRIMMED : WIRE_RESUMED;
+    deliver.verdict = again != WIRE_RESUMED ? again : first > from ? WIRE_TRIMMED : WIRE_RESUMED;
     deliver.missing = first - from;
-    deliver.epoch = pump->timeline.epoch;
     deliver.seq = first - 1;
-    err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver);
+    struct wire_standing standing = {.life = subscription_life_of_epoch(pump->timeline.epoch),
+                                     .newest = pump->timeline.seq_last,
+                                     .state =
+                                         pump->timeline.closed ? WIRE_SESSION_CLOSED : WIRE_LIVE,
+                                     .id = id_at(pump, first - 1)};
+    err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver, &standing);
     if (err == SPN_OK)
         begin_at(all, subscription, pump->timeline.epoch, first);
     return err;
+}
+
+/* It cannot begin: notes the life that there is, for the end. */
+static spn_err note_standing(struct subscription *subscription, const struct pump *pump)
+{
+    spn_err err = timeline_missing(&pump->timeline, pump->now_ns, &subscription->missing);
+    if (err != SPN_OK)
+        return err;
+    subscription->life = subscription_life_of_epoch(pump->timeline.epoch);
+    subscription->newest = pump->timeline.seq_last;
+    subscription->closed = pump->timeline.closed;
+    return SPN_OK;
 }
 
 static spn_err locate(struct subscriptions *all, struct subscription *subscription,
                       struct pump *pump)
 {
     struct slice_start start = {.start = subscription->start,
-                                .epoch = subscription->epoch,
-                                .seq = subscription->next_seq,
+                                .epoch = subscription_epoch_of_life(subscription->life),
+                                .seq = subscription->next_seq - 1,
                                 .id = {subscription->id, subscription->id_size}};
+    uint8_t again = WIRE_RESUMED;
     spn_err err = pump_find(pump, &start);
-    if ((err == SPN_E_UNKNOWN_ID || err == SPN_E_OTHER_EPOCH) &&
-        subscription->otherwise == WIRE_RESTART)
+    bool elsewhere = err == SPN_E_UNKNOWN_ID || err == SPN_E_OTHER_EPOCH;
+    if (elsewhere && (subscription->otherwise & WIRE_RESTART) != 0) {
+        (void)slice_verdict(err, &again);
         err = SPN_OK; /* the cursor is at the first event */
-    if (err == SPN_E_UNKNOWN_ID) {
-        spn_err counted = timeline_missing(&pump->timeline, pump->now_ns, &subscription->missing);
+    } else if (elsewhere) {
+        spn_err counted = note_standing(subscription, pump);
         return counted == SPN_OK ? err : counted;
     }
-    return err == SPN_OK ? deliver_verdict(all, subscription, pump) : err;
+    return err == SPN_OK ? deliver_verdict(all, subscription, pump, again) : err;
 }
 
 /* Delivers the next slice. It is read only if the outbox has room for it. */
@@ -148,9 +212,23 @@ static bool is_alone(const struct subscriptions *all)
     return all->asking == 0 && link_alone(&all->due);
 }
 
+/* A gap needs no credit. */
+static spn_err deliver_gap(struct subscriptions *all, struct subscription *subscription,
+                           struct pump *pump)
+{
+    uint64_t first;
+    spn_err err = timeline_retained(&pump->timeline, pump->next_seq, pump->now_ns, &first);
+    if (err != SPN_OK || first == pump->next_seq)
+        return err;
+    err = subscription_deliver_gap(all, subscription, first - pump->next_seq);
+    if (err == SPN_OK)
+        pump->next_seq = first;
+    return err;
+}
+
 /* Delivers the next slice, and further ones while no other subscription waits. After the last
- * slice, the scan takes over. It stands at or before the newest position that the view knew, so
- * that no event is skipped. */
+ * slice, or without credit, the scan takes over. It stands at or before the newest position that
+ * the view knew, so that no event and no end is skipped. */
 static spn_err advance(struct subscriptions *all, struct subscription *subscription,
                        struct pump *pump, uint64_t horizon)
 {
@@ -161,12 +239,17 @@ static spn_err advance(struct subscriptions *all, struct subscription *subscript
         if (!is_alone(all) || pump_is_over(pump))
             break;
     }
-    if (err != SPN_OK || !pump_is_at_end(pump))
+    bool credit = subscription->sent < subscription->credit;
+    if (err == SPN_OK && !credit && !pump_is_at_end(pump))
+        err = deliver_gap(all, subscription, pump);
+    if (err != SPN_OK || (credit && !pump_is_at_end(pump)))
         return err;
-    if (pump->timeline.closed)
+    subscription->closed = pump->timeline.closed;
+    subscription->newest = pump->timeline.seq_last;
+    if (pump->timeline.closed && pump_is_at_end(pump))
         return SPN_E_CLOSED;
     subscription_join_live(all, horizon);
-    subscription_set_state(all, subscription, LIVE);
+    subscription_set_state(all, subscription, pump_is_at_end(pump) ? LIVE : STALLED);
     return SPN_OK;
 }
 
@@ -180,11 +263,15 @@ static spn_err wait_for_session(struct subscriptions *all, struct subscription *
         return err;
     struct wire_deliver deliver = subscription_delivery(subscription, WIRE_VERDICT);
     deliver.verdict = WIRE_UNKNOWN_SESSION;
-    err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver);
+    deliver.seq = 0;
+    err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver,
+                                     &(struct wire_standing){.newest = 0});
     if (err != SPN_OK)
         return err;
     subscription_join_live(all, horizon);
     subscription->start = WIRE_EARLIEST;
+    subscription->life = (struct spn_life){{0}};
+    subscription->next_seq = 1;
     subscription_drop_id(subscription);
     subscription_set_state(all, subscription, WAITING);
     return SPN_OK;
@@ -192,7 +279,7 @@ static spn_err wait_for_session(struct subscriptions *all, struct subscription *
 
 static bool is_to_wait(const struct subscription *subscription, spn_err err)
 {
-    return err == SPN_E_UNKNOWN_SESSION && subscription->otherwise == WIRE_WAIT &&
+    return err == SPN_E_UNKNOWN_SESSION && (subscription->otherwise & WIRE_WAIT) != 0 &&
            subscription->state == LOCATING;
 }
 
@@ -211,6 +298,15 @@ static spn_err go_on(struct subscriptions *all, struct subscription *subscriptio
     if (is_to_wait(subscription, err))
         err = wait_for_session(all, subscription, answered->horizon);
     return err;
+}
+
+/* The life of a subscription that did not begin is only the requested one. */
+static void forget_standing(struct subscription *subscription)
+{
+    subscription->newest = 0;
+    subscription->closed = false;
+    if (subscription->state == LOCATING)
+        subscription->life = (struct spn_life){{0}};
 }
 
 void subscriptions_answer(struct subscriptions *all, const struct session_question *answered,
@@ -233,6 +329,8 @@ void subscriptions_answer(struct subscriptions *all, const struct session_questi
                SPN_E_UNAVAILABLE) { /* otherwise its client is gone, and the tick sees that */
         if (!slice_verdict(err, &verdict))
             verdict = failure(all, err);
+        if (verdict != WIRE_CLOSED && verdict != WIRE_UNKNOWN_ID && verdict != WIRE_OTHER_EPOCH)
+            forget_standing(subscription);
         subscription_end(all, subscription, verdict);
     }
 }

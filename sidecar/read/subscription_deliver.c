@@ -20,19 +20,28 @@ struct wire_deliver subscription_delivery(const struct subscription *subscriptio
     return (struct wire_deliver){.subscription = subscription->number,
                                  .incarnation = subscription->incarnation,
                                  .kind = (uint8_t)kind,
-                                 .epoch = subscription->epoch,
-                                 .seq = subscription->next_seq > 0 ? subscription->next_seq - 1 : 0,
+                                 .seq = subscription->next_seq - 1,
                                  .bytes = subscription->sent};
 }
 
 spn_err subscription_deliver_plain(struct subscriptions *all, struct outbox_peer *peer,
-                                   const struct wire_deliver *deliver)
+                                   const struct wire_deliver *deliver,
+                                   const struct wire_standing *standing)
 {
+    struct wire_deliver whole = *deliver;
     uint8_t *bytes;
-    spn_err err = outbox_deliver(all->options.outbox, peer, 0, WIRE_DELIVER_HEAD_SIZE, &bytes);
-    if (err == SPN_OK)
-        put_head(bytes, deliver);
-    return err;
+    whole.size = standing ? (uint32_t)wire_standing_size(standing) : 0;
+    spn_err err =
+        outbox_deliver(all->options.outbox, peer, 0, WIRE_DELIVER_HEAD_SIZE + whole.size, &bytes);
+    if (err != SPN_OK)
+        return err;
+    put_head(bytes, &whole);
+    if (standing) {
+        struct wire_out out = wire_out(bytes + WIRE_DELIVER_HEAD_SIZE, whole.size);
+        wire_put_standing(&out, standing);
+        assert(!out.bad && wire_out_size(&out) == whole.size);
+    }
+    return SPN_OK;
 }
 
 void subscription_end(struct subscriptions *all, struct subscription *subscription, uint8_t verdict)
@@ -40,7 +49,12 @@ void subscription_end(struct subscriptions *all, struct subscription *subscripti
     struct wire_deliver deliver = subscription_delivery(subscription, WIRE_END);
     deliver.verdict = verdict;
     deliver.missing = subscription->missing;
-    spn_err err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver);
+    struct wire_standing standing = {.life = subscription->life,
+                                     .newest = subscription->newest,
+                                     .state =
+                                         subscription->closed ? WIRE_SESSION_CLOSED : WIRE_LIVE};
+    spn_err err =
+        subscription_deliver_plain(all, subscription->subscriber->peer, &deliver, &standing);
     if (err == SPN_OK || err == SPN_E_UNAVAILABLE) {
         subscription_forget(all, subscription);
         return;
@@ -57,7 +71,7 @@ spn_err subscription_deliver_gap(struct subscriptions *all, struct subscription 
     struct wire_deliver deliver = subscription_delivery(subscription, WIRE_GAP);
     deliver.seq += missing;
     deliver.missing = missing;
-    spn_err err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver);
+    spn_err err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver, NULL);
     if (err != SPN_OK)
         return err;
     subscription->next_seq += missing;

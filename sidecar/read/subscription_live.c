@@ -25,21 +25,27 @@ static void offer_event(struct subscriptions *all, struct subscription *subscrip
     if (subscription->state != LIVE || entry->seq < subscription->next_seq)
         return;
     bool next = entry->seq == subscription->next_seq;
-    bool credit = subscription->sent < subscription->credit;
-    if (next && credit && subscription_deliver_live(all, subscription, position, entry) == SPN_OK)
-        return;
-    metrics_add(&all->options.metrics->credit_stalls, next && !credit ? 1 : 0);
-    fall_behind(all, subscription);
+    if (subscription->sent >= subscription->credit) {
+        metrics_add(&all->options.metrics->credit_stalls, 1);
+        subscription_set_state(all, subscription, STALLED);
+    } else if (!next || subscription_deliver_live(all, subscription, position, entry) != SPN_OK) {
+        fall_behind(all, subscription);
+    }
 }
 
 /* The session was closed or deleted. Subscriptions that are behind learn so from the broker's
- * answer. */
+ * answer. One that is stalled has events to get before the end of a closed session. */
 static void offer_end(struct subscriptions *all, struct subscription *subscription,
                       const struct record_entry *entry)
 {
-    if (subscription->state != LIVE)
+    bool closed = entry->kind == RECORD_CLOSE;
+    if (!closed && entry->kind != RECORD_DELETE && entry->kind != RECORD_EXPIRE)
         return;
-    subscription->ending = entry->kind == RECORD_CLOSE ? WIRE_CLOSED : WIRE_DELETED;
+    if (subscription->state != LIVE && (subscription->state != STALLED || closed))
+        return;
+    subscription->ending = closed ? WIRE_CLOSED : WIRE_DELETED;
+    subscription->closed = closed;
+    subscription->newest = closed ? subscription->next_seq - 1 : 0;
     subscription_set_state(all, subscription, ENDING);
     subscription_later(all, subscription);
 }
@@ -79,7 +85,7 @@ static void fall_behind_all(struct subscriptions *all)
     while (!link_alone(&all->scanned)) {
         struct subscription *subscription =
             LINK_OWNER(all->scanned.next, struct subscription, scanned);
-        if (subscription->state == LIVE) {
+        if (subscription->state != WAITING) {
             fall_behind(all, subscription);
         } else {
             subscription_set_state(all, subscription, LOCATING);

@@ -13,14 +13,16 @@
  *
  *   LOCATING <-> WAITING
  *   LOCATING --> BEHIND <-> LIVE
+ *   LIVE --> STALLED <-> BEHIND
  *   all but WAITING --> ENDING */
 static inline bool may_follow(uint8_t state, uint8_t next)
 {
     static const bool table[STATES][STATES] = {
         [LOCATING] = {[WAITING] = true, [BEHIND] = true, [ENDING] = true},
         [WAITING] = {[LOCATING] = true},
-        [BEHIND] = {[LIVE] = true, [ENDING] = true},
-        [LIVE] = {[BEHIND] = true, [ENDING] = true},
+        [BEHIND] = {[LIVE] = true, [STALLED] = true, [ENDING] = true},
+        [STALLED] = {[BEHIND] = true, [ENDING] = true},
+        [LIVE] = {[BEHIND] = true, [STALLED] = true, [ENDING] = true},
     };
     return table[state][next];
 }
@@ -144,7 +146,8 @@ static void enter_state(struct subscriptions *all, struct subscription *subscrip
         join_group(&all->by_name, name_hash(subscription_name_of(subscription)),
                    subscription_find_waiting(all, subscription_name_of(subscription)),
                    subscription);
-    if (subscription->state == WAITING || subscription->state == LIVE)
+    if (subscription->state == WAITING || subscription->state == STALLED ||
+        subscription->state == LIVE)
         link_join(&all->scanned, &subscription->scanned);
 }
 
@@ -169,6 +172,7 @@ static void check_state(const struct subscription *subscription)
     case BEHIND:
         assert(subscription->indexed && subscription->epoch > 0 && subscription->next_seq > 0);
         break;
+    case STALLED:
     case LIVE:
         assert(subscription->indexed && subscription->epoch > 0 && subscription->next_seq > 0);
         assert(!subscription->asking && link_alone(&subscription->blocked));
@@ -244,6 +248,7 @@ void subscription_take_out(struct subscriptions *all, struct subscription *subsc
     slot_table_remove(&all->slots, subscription->slot);
     all->asking -= subscription->asking ? 1 : 0;
     subscriber->peer->user->subscriptions--;
+    subscriber->count--;
     free_subscription(subscription);
     publish_gauges(all);
 }
@@ -310,8 +315,8 @@ static struct subscription *make(struct subscriptions *all, const struct wire_su
         .incarnation = from->incarnation,
         .start = from->start,
         .otherwise = from->otherwise,
-        .epoch = from->epoch,
-        .next_seq = from->seq,
+        .life = from->life,
+        .next_seq = from->start == WIRE_AFTER_SEQ ? from->seq + 1 : 1,
         .credit = from->credit,
         .id = id,
         .id_size = (uint16_t)from->id.size,
@@ -343,6 +348,7 @@ spn_err subscription_add(struct subscriptions *all, struct subscriber *subscribe
     subscription->slot = slot_table_add(&all->slots, subscription);
     link_join(&subscriber->subscriptions, &subscription->own);
     subscriber->peer->user->subscriptions++;
+    subscriber->count++;
     slot_index_add(&all->by_key, key_hash(subscriber, subscription->number), subscription->slot);
     publish_gauges(all);
     subscription_later(all, subscription);

@@ -360,6 +360,23 @@ static void send_batch(uint8_t producer)
         client->reached = client->sent;
 }
 
+/* An epoch, as lives carry it. */
+static struct spn_life life_of(uint64_t epoch)
+{
+    struct spn_life life = {{0}};
+    for (size_t i = 0; i < sizeof(epoch); i++)
+        life.bytes[i] = (uint8_t)(epoch >> (8 * i));
+    return life;
+}
+
+static uint64_t epoch_of(struct spn_life life)
+{
+    uint64_t epoch = 0;
+    for (size_t i = 0; i < sizeof(epoch); i++)
+        epoch |= (uint64_t)life.bytes[i] << (8 * i);
+    return epoch;
+}
+
 static void send_subscribe(uint64_t number)
 {
     uint8_t bytes[FRAME_MAX];
@@ -378,7 +395,7 @@ static void send_subscribe(uint64_t number)
                                        .incarnation = subscriber->incarnation,
                                        .start = subscriber->epoch ? WIRE_AFTER_SEQ : WIRE_EARLIEST,
                                        .otherwise = WIRE_WAIT,
-                                       .epoch = subscriber->epoch,
+                                       .life = life_of(subscriber->epoch),
                                        .seq = subscriber->epoch ? subscriber->seq : 0,
                                        .credit = subscriber->credit,
                                        .session = name_of(session_of_subscriber(number))});
@@ -514,7 +531,7 @@ static void take_events(uint64_t number, const struct wire_deliver *head, struct
 {
     uint64_t session = session_of_subscriber(number);
     struct subscriber *subscriber = &shared->subscribers[number];
-    expect(subscriber->located && head->epoch == subscriber->epoch, "events of another epoch");
+    expect(subscriber->located, "events before the verdict");
     for (uint32_t i = 0; i < head->count; i++) {
         struct wire_item item;
         wire_get_item(items, &item);
@@ -524,7 +541,7 @@ static void take_events(uint64_t number, const struct wire_deliver *head, struct
                   (unsigned)subscriber->seq);
         subscriber->seq = item.seq;
         if (session == DELETED)
-            note_delivered_of_life(head->epoch, item.seq, item.id);
+            note_delivered_of_life(subscriber->epoch, item.seq, item.id);
         else
             note_delivered(session, item.seq, item.id);
     }
@@ -544,7 +561,8 @@ static void begin_anew(struct subscriber *subscriber)
 
 /* What a subscriber of the session that is deleted may be told beside what the others are. True: it
  * was that. */
-static bool take_verdict_of_life(struct subscriber *subscriber, const struct wire_deliver *head)
+static bool take_verdict_of_life(struct subscriber *subscriber, const struct wire_deliver *head,
+                                 uint64_t epoch)
 {
     if (head->verdict == WIRE_UNKNOWN_SESSION) {
         begin_anew(subscriber);
@@ -560,16 +578,18 @@ static bool take_verdict_of_life(struct subscriber *subscriber, const struct wir
         return true;
     }
     for (uint64_t life = 0; life <= NUMBERS / LIFE; life++)
-        expect(shared->epochs[life] != head->epoch ||
+        expect(shared->epochs[life] != epoch ||
                    (life >= subscriber->deleted && !shared->ended[life]),
                "a life that was deleted is there again");
     return false;
 }
 
-static void take_verdict(uint64_t number, const struct wire_deliver *head)
+static void take_verdict(uint64_t number, const struct wire_deliver *head,
+                         const struct wire_standing *standing)
 {
     struct subscriber *subscriber = &shared->subscribers[number];
-    if (session_of_subscriber(number) == DELETED && take_verdict_of_life(subscriber, head))
+    uint64_t epoch = epoch_of(standing->life);
+    if (session_of_subscriber(number) == DELETED && take_verdict_of_life(subscriber, head, epoch))
         return;
     if (head->verdict == WIRE_UNKNOWN_SESSION) {
         expect(subscriber->epoch == 0, "a session that was there is not known");
@@ -579,11 +599,12 @@ static void take_verdict(uint64_t number, const struct wire_deliver *head)
     if (head->verdict != WIRE_RESUMED && !trimmed)
         wrong("a subscription begins with verdict %u", head->verdict);
     uint64_t from = subscriber->epoch != 0 ? subscriber->seq : 0;
-    expect(subscriber->epoch == 0 || head->epoch == subscriber->epoch, "another epoch");
+    expect(subscriber->epoch == 0 || epoch == subscriber->epoch, "another epoch");
+    expect(standing->newest >= head->seq, "it begins after the newest");
     expect(head->seq == from + (trimmed ? head->missing : 0), "it does not begin where it should");
     shared->hazards.trimmed += trimmed;
     subscriber->located = true;
-    subscriber->epoch = head->epoch;
+    subscriber->epoch = epoch;
     subscriber->seq = head->seq;
 }
 
@@ -602,9 +623,14 @@ static void take_delivery(const struct wire_deliver *head, struct wire_in *items
     struct subscriber *subscriber = &shared->subscribers[number];
     if (head->incarnation != subscriber->incarnation || !subscriber->subscribed)
         return;
+    struct wire_standing standing = {.newest = 0};
     subscriber->heard_ns = now_ns;
+    if (head->kind == WIRE_VERDICT || head->kind == WIRE_END) {
+        wire_get_standing(items, &standing);
+        expect(wire_in_done(items), "a standing does not read");
+    }
     if (head->kind == WIRE_VERDICT)
-        take_verdict(number, head);
+        take_verdict(number, head, &standing);
     else if (head->kind == WIRE_EVENTS)
         take_events(number, head, items);
     else if (head->kind == WIRE_GAP)
@@ -612,7 +638,7 @@ static void take_delivery(const struct wire_deliver *head, struct wire_in *items
     else if (head->kind == WIRE_END && head->verdict == WIRE_UNSUBSCRIBED)
         subscriber->subscribed = false;
     else if (head->kind == WIRE_END && session_of_subscriber(number) == DELETED &&
-             take_verdict_of_life(subscriber, head))
+             take_verdict_of_life(subscriber, head, epoch_of(standing.life)))
         return;
     else
         wrong("subscription %u: delivery of kind %u, verdict %u", (unsigned)number, head->kind,
@@ -632,6 +658,14 @@ static void take_deliveries(struct wire_in *in)
     }
 }
 
+static void take_alive(struct wire_in *in)
+{
+    struct wire_alive alive;
+    wire_get_alive(in, &alive);
+    expect(wire_in_done(in), "an ALIVE does not read");
+    expect(alive.subscriptions <= SUBSCRIBERS, "more subscriptions than there are");
+}
+
 static void take_message(uint8_t peer, const void *bytes, size_t size)
 {
     struct wire_in in = wire_in(bytes, size);
@@ -639,6 +673,10 @@ static void take_message(uint8_t peer, const void *bytes, size_t size)
     expect(wire_get_header(&in, &header) == SPN_OK, "a header does not read");
     if (header.type == WIRE_DELIVER) {
         take_deliveries(&in);
+        return;
+    }
+    if (header.type == WIRE_ALIVE) {
+        take_alive(&in);
         return;
     }
     expect(peer < PRODUCERS, "an answer to nobody");

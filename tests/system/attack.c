@@ -528,9 +528,10 @@ static void put_subscribe(struct attacker *attacker, uint64_t number, const char
     raw_put_number(&attacker->out, number, 8);
     raw_put_number(&attacker->out, 1, 4);
     raw_put_number(&attacker->out, 0, 1);
-    raw_put_number(&attacker->out, 2, 1); /* wait for it */
-    raw_put_zeros(&attacker->out, 2 + 16);
+    raw_put_number(&attacker->out, 2, 1);      /* wait for it */
+    raw_put_zeros(&attacker->out, 2 + 16 + 8); /* zero, life, seq */
     raw_put_number(&attacker->out, WINDOW, 8);
+    raw_put_zeros(&attacker->out, 8); /* features */
     raw_put_short(&attacker->out, session);
     raw_put_number(&attacker->out, 0, 2);
 }

@@ -38,11 +38,13 @@ spn_subscription *onlooker_subscribe(spn_client *client, const char *session, sp
 
 struct spn_item onlooker_next(spn_subscription *subscription)
 {
-    struct spn_item item;
-    spn_err err = spn_subscription_next(subscription, until_left_ms(until_in(WAIT_MS)), &item);
-    if (err != SPN_OK)
-        fail_msg("no item: %s", spn_err_name(err));
-    return item;
+    const struct spn_item *item;
+    do {
+        spn_err err = spn_subscription_next(subscription, until_left_ms(until_in(WAIT_MS)), &item);
+        if (err != SPN_OK)
+            fail_msg("no item: %s", spn_err_name(err));
+    } while (item->kind == SPN_ITEM_CAUGHT_UP);
+    return *item;
 }
 
 struct spn_item onlooker_expect(spn_subscription *subscription, spn_item_kind kind)

@@ -16,7 +16,7 @@ enum { ONLOOKER_ASK_MS = 30000 };
 spn_client *onlooker_client(void);
 spn_subscription *onlooker_subscribe(spn_client *client, const char *session, spn_start start,
                                      size_t window_bytes);
-/* The next item, whatever it is; and one of this kind. */
+/* The next item, whatever it is except that it has caught up; and one of this kind. */
 struct spn_item onlooker_next(spn_subscription *subscription);
 struct spn_item onlooker_expect(spn_subscription *subscription, spn_item_kind kind);
 

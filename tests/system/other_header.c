@@ -69,7 +69,7 @@ static spn_subscription *subscribe(spn_client *client)
 int main(void)
 {
     struct spn_event event = SPN_EVENT_INIT;
-    struct spn_item item;
+    const struct spn_item *item;
     spn_client *client = open_client();
     if (!client)
         return 1;
@@ -86,8 +86,8 @@ int main(void)
     do
         if (spn_subscription_next(subscription, WAIT_MS, &item) != SPN_OK)
             return 5;
-    while (item.kind != SPN_ITEM_EVENT);
-    if (item.event.data.size != 5 || memcmp(item.event.data.data, "hello", 5) != 0)
+    while (item->kind != SPN_ITEM_EVENT);
+    if (item->event.data.size != 5 || memcmp(item->event.data.data, "hello", 5) != 0)
         return 6;
     spn_unsubscribe(subscription);
     if (spn_producer_close(producer, WAIT_MS, NULL) != SPN_OK)

@@ -45,6 +45,7 @@ enum raw_type {
     RAW_INFO = 36,
     RAW_INFO_IS = 37,
     RAW_LEAVE = 38,
+    RAW_ALIVE = 39,
 };
 
 /* Codes, as the document numbers them. */

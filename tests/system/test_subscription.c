@@ -44,7 +44,7 @@ static spn_client *open_client(void)
 }
 
 static spn_subscription *subscribe(spn_client *client, const char *session, spn_start start,
-                                   spn_otherwise otherwise, size_t window_bytes)
+                                   unsigned otherwise, size_t window_bytes)
 {
     spn_subscription *subscription = NULL;
     const struct spn_subscription_options options = {.size = sizeof(options),
@@ -57,13 +57,15 @@ static spn_subscription *subscribe(spn_client *client, const char *session, spn_
 
 static struct spn_item next_item(spn_subscription *subscription, spn_item_kind kind)
 {
-    struct spn_item item;
-    int ms = until_left_ms(until_in(ITEM_MS));
-    spn_err err = spn_subscription_next(subscription, ms, &item);
-    if (err != SPN_OK)
-        fail_msg("no item: %s", spn_err_name(err));
-    assert_int_equal(item.kind, kind);
-    return item;
+    const struct spn_item *item;
+    do {
+        int ms = until_left_ms(until_in(ITEM_MS));
+        spn_err err = spn_subscription_next(subscription, ms, &item);
+        if (err != SPN_OK)
+            fail_msg("no item: %s", spn_err_name(err));
+    } while (item->kind == SPN_ITEM_CAUGHT_UP && kind != SPN_ITEM_CAUGHT_UP);
+    assert_int_equal(item->kind, kind);
+    return *item;
 }
 
 /* Events have the id "e<seq>" and the seq as data. */
@@ -160,7 +162,8 @@ static void wait_for_session(struct stage *stage, bool killed)
     feeder_open(&feeder);
     put_event(&feeder, "another", 1);
     feeder_settle(&feeder);
-    assert_int_equal(spn_subscription_next(waits, 0, &end), SPN_E_TIMEOUT);
+    const struct spn_item *none;
+    assert_int_equal(spn_subscription_next(waits, 0, &none), SPN_E_TIMEOUT);
     if (killed) { /* and the session is opened before the library was called again */
         process_kill(daemon);
         stage_start(stage, NULL);
@@ -317,6 +320,8 @@ static void join(struct readers *all)
 
 static void check_item(struct readers *all, struct reader *reader, const struct spn_item *item)
 {
+    if (item->kind == SPN_ITEM_CAUGHT_UP)
+        return;
     if (item->kind == SPN_ITEM_VERDICT && !reader->begun && item->missing == 0 &&
         (reader->next == 0 || item->seq + 1 == reader->next)) {
         reader->begun = true;
@@ -336,11 +341,11 @@ static void check_item(struct readers *all, struct reader *reader, const struct 
 
 static void drain(struct readers *all, spn_client *client)
 {
-    struct spn_item item;
+    const struct spn_item *item;
     spn_subscription *subscription;
     spn_err err = spn_client_step(client);
     while (err == SPN_OK && (err = spn_next_of_any(client, 0, &subscription, &item)) == SPN_OK)
-        check_item(all, spn_subscription_context(subscription), &item);
+        check_item(all, spn_subscription_context(subscription), item);
     if (err != SPN_E_TIMEOUT && err != SPN_E_END)
         snprintf(all->wrong, sizeof(all->wrong), "next: %s", spn_err_name(err));
 }
@@ -540,7 +545,7 @@ struct ask {
     uint32_t incarnation;
     uint8_t start;
     uint8_t otherwise;
-    uint64_t epoch;
+    uint64_t epoch; /* the life */
     uint64_t seq;
     uint64_t credit;
     const char *session;
@@ -563,8 +568,10 @@ static void send_subscribe(struct raw *raw, const struct ask *ask)
     raw_put_number(&out, ask->otherwise, 1);
     raw_put_zeros(&out, 2);
     raw_put_number(&out, ask->epoch, 8);
+    raw_put_zeros(&out, 8);
     raw_put_number(&out, ask->seq, 8);
     raw_put_number(&out, ask->credit, 8);
+    raw_put_zeros(&out, 8); /* features */
     raw_put_short(&out, ask->session);
     raw_put_number(&out, ask->id ? strlen(ask->id) : 0, 2);
     if (ask->id)
@@ -588,17 +595,30 @@ static void send_grant(struct raw *raw, enum raw_type type, uint64_t subscriptio
 }
 
 enum { VERDICT = 0, EVENTS = 1, GAP = 2, END = 3 }; /* kinds */
-enum { RESUMED = 0, UNKNOWN_ID = 2, UNKNOWN_SESSION = 3, OTHER_EPOCH = 4, NOT_HERE = 7 };
+enum {
+    RESUMED = 0,
+    UNKNOWN_ID = 2,
+    UNKNOWN_SESSION = 3,
+    OTHER_LIFE = 4,
+    DELETED = 6,
+    NOT_HERE = 7,
+    REFUSED = 10,
+};
 
 struct delivery {
     uint64_t subscription;
     uint32_t incarnation;
     uint8_t kind;
     uint8_t verdict;
+    uint16_t code;
     uint32_t count;
-    uint64_t epoch;
     uint64_t seq;
     uint64_t bytes;
+    uint64_t missing;
+    uint64_t epoch; /* the life of a standing */
+    uint64_t newest;
+    uint8_t state;
+    char id[32];
 };
 
 /* Deliveries come several in a message: the rest of the newest one. */
@@ -617,6 +637,20 @@ static struct raw_in *next_delivery(struct raw *raw)
     return &deliveries;
 }
 
+static void get_standing(struct raw_in *in, struct delivery *delivery)
+{
+    delivery->epoch = raw_get_number(in, 8);
+    raw_get_zeros(in, 8);
+    delivery->newest = raw_get_number(in, 8);
+    delivery->state = (uint8_t)raw_get_number(in, 1);
+    raw_get_zeros(in, 7);
+    assert_int_equal(raw_get_number(in, 1), 0); /* no reason */
+    size_t size = raw_get_number(in, 2);
+    assert_true(size < sizeof(delivery->id));
+    memcpy(delivery->id, raw_get(in, size), size);
+    delivery->id[size] = '\0';
+}
+
 static struct delivery expect_delivery(struct raw *raw, uint8_t kind, uint8_t verdict)
 {
     struct raw_in *in = next_delivery(raw);
@@ -624,15 +658,17 @@ static struct delivery expect_delivery(struct raw *raw, uint8_t kind, uint8_t ve
                                 .incarnation = (uint32_t)raw_get_number(in, 4),
                                 .kind = (uint8_t)raw_get_number(in, 1),
                                 .verdict = (uint8_t)raw_get_number(in, 1)};
-    raw_get_zeros(in, 2);
+    delivery.code = (uint16_t)raw_get_number(in, 2);
     delivery.count = (uint32_t)raw_get_number(in, 4);
     size_t size = raw_get_number(in, 4);
-    delivery.epoch = raw_get_number(in, 8);
     delivery.seq = raw_get_number(in, 8);
     delivery.bytes = raw_get_number(in, 8);
-    assert_int_equal(raw_get_number(in, 8), 0); /* missing */
-    assert_true((kind == EVENTS) == (size > 0));
-    (void)raw_get(in, size);
+    delivery.missing = raw_get_number(in, 8);
+    assert_true((delivery.kind != GAP) == (size > 0));
+    if (delivery.kind == VERDICT || delivery.kind == END)
+        get_standing(in, &delivery);
+    else
+        (void)raw_get(in, size);
     if (--deliveries_left == 0) {
         raw_end(in);
         raw_drop(in);
@@ -640,6 +676,19 @@ static struct delivery expect_delivery(struct raw *raw, uint8_t kind, uint8_t ve
     assert_int_equal(delivery.kind, kind);
     assert_int_equal(delivery.verdict, verdict);
     return delivery;
+}
+
+/* The answer to the CREDIT that was sent last, after what it led to. */
+static void expect_alive(struct raw *raw, uint32_t subscriptions)
+{
+    struct raw_in in = raw_expect(raw->read, RAW_ALIVE);
+    assert_int_equal(in.request, raw->request);
+    assert_int_equal(deliveries_left, 0);
+    assert_true(raw_get_number(&in, 8) != 0);
+    assert_int_equal(raw_get_number(&in, 4), subscriptions);
+    raw_get_zeros(&in, 4);
+    raw_end(&in);
+    raw_drop(&in);
 }
 
 static void expect_silence(struct raw *raw)
@@ -685,39 +734,51 @@ static void send_bad_starts(struct raw *raw)
     } ends[] = {
         {{.session = "nobody"}, UNKNOWN_SESSION},
         {{.session = "nobody", .otherwise = 1}, UNKNOWN_SESSION},
+        {{.session = "nobody", .start = 2, .epoch = 77}, UNKNOWN_SESSION},
         {{.session = "s", .start = 1, .id = "nobody"}, UNKNOWN_ID},
         {{.session = "s", .start = 1, .id = "nobody", .otherwise = 2}, UNKNOWN_ID},
-        {{.session = "s", .start = 2, .epoch = 77, .seq = 1}, OTHER_EPOCH},
+        {{.session = "s", .start = 2, .epoch = 77, .seq = 1}, OTHER_LIFE},
+        {{.session = "s", .start = 2, .epoch = 77, .otherwise = 2}, OTHER_LIFE},
     };
     static const struct {
         struct ask ask;
         uint32_t code;
-    } errors[] = {
+    } refusals[] = {
         {{.session = ""}, RAW_E_BAD_SESSION},
         {{.session = "a\nb"}, RAW_E_BAD_SESSION},
         {{.session = "s", .start = 1}, RAW_E_BAD_ID},
         {{.session = "s", .start = 1, .id = "a\nb"}, RAW_E_BAD_ID},
-        {{.session = "s", .start = 4}, RAW_E_PROTOCOL},
-        {{.session = "s", .otherwise = 3}, RAW_E_PROTOCOL},
     };
+    static const struct ask bad[] = {{.session = "s", .start = 4},
+                                     {.session = "s", .otherwise = 4}};
     for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
         send_subscribe(raw, &ends[i].ask);
-        expect_delivery(raw, END, ends[i].verdict);
+        struct delivery end = expect_delivery(raw, END, ends[i].verdict);
+        assert_int_equal(end.newest, ends[i].verdict == UNKNOWN_SESSION ? 0 : 3);
+        assert_int_equal(end.epoch, ends[i].verdict == UNKNOWN_SESSION ? 0 : 1);
     }
-    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-        send_subscribe(raw, &errors[i].ask);
-        struct raw_error error = raw_expect_error(raw->read, errors[i].code);
-        assert_int_equal(error.request, raw->request);
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        send_subscribe(raw, &refusals[i].ask);
+        assert_int_equal(expect_delivery(raw, END, REFUSED).code, refusals[i].code);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        send_subscribe(raw, &bad[i]);
+        assert_int_equal(raw_expect_error(raw->read, RAW_E_PROTOCOL).request, raw->request);
     }
     send_subscribe(raw, &(struct ask){.subscription = 2, .session = "nobody", .otherwise = 2});
     expect_delivery(raw, VERDICT, UNKNOWN_SESSION); /* it waits */
     /* An unknown id, and then from the earliest. */
-    send_subscribe(raw, &(struct ask){.session = "s", .start = 1, .id = "nobody", .otherwise = 1});
-    assert_int_equal(expect_delivery(raw, VERDICT, RESUMED).seq, 0);
+    send_subscribe(raw, &(struct ask){.session = "s", .start = 1, .id = "nobody", .otherwise = 3});
+    struct delivery again = expect_delivery(raw, VERDICT, UNKNOWN_ID);
+    assert_int_equal(again.seq, 0);
+    assert_int_equal(again.newest, 3);
+    assert_string_equal(again.id, "");
     /* A seq beyond the newest counts as the newest. */
     send_subscribe(
         raw, &(struct ask){.subscription = 1, .session = "s", .start = 2, .epoch = 1, .seq = 99});
-    assert_int_equal(expect_delivery(raw, VERDICT, RESUMED).seq, 3);
+    struct delivery newest = expect_delivery(raw, VERDICT, RESUMED);
+    assert_int_equal(newest.seq, 3);
+    assert_string_equal(newest.id, "e3");
     expect_silence(raw);
 }
 
@@ -733,14 +794,16 @@ static void send_bad_numbers(struct raw *raw)
     assert_int_equal(expect_delivery(raw, VERDICT, RESUMED).incarnation, 2);
     for (ask.incarnation = 2; ask.incarnation > 0; ask.incarnation--) {
         send_subscribe(raw, &ask);
-        raw_expect_error(raw->read, RAW_E_INVALID);
+        assert_int_equal(expect_delivery(raw, END, REFUSED).code, RAW_E_INVALID);
     }
     send_grant(raw, RAW_CREDIT, 6, 1, 1000); /* no such number */
     struct delivery gone = expect_delivery(raw, END, NOT_HERE);
     assert_int_equal(gone.subscription, 6);
     assert_int_equal(gone.incarnation, 1);
+    expect_alive(raw, 1);
     send_grant(raw, RAW_CREDIT, 5, 3, 1000); /* no such incarnation */
     assert_int_equal(expect_delivery(raw, END, NOT_HERE).incarnation, 3);
+    expect_alive(raw, 1);
     send_grant(raw, RAW_UNSUBSCRIBE, 6, 1, 0);
     assert_int_equal(expect_delivery(raw, END, NOT_HERE).subscription, 6);
     send_grant(raw, RAW_UNSUBSCRIBE, 5, 1, 0);
@@ -751,10 +814,12 @@ static void send_bad_numbers(struct raw *raw)
     send_subscribe(raw, &ask);
     assert_int_equal(expect_delivery(raw, VERDICT, RESUMED).incarnation, UINT32_MAX);
     send_grant(raw, RAW_CREDIT, 5, UINT32_MAX, UINT64_MAX);
+    expect_alive(raw, 1);
     assert_int_equal(expect_delivery(raw, EVENTS, 0).count, 3);
     send_grant(raw, RAW_UNSUBSCRIBE, 5, UINT32_MAX, 0);
     send_grant(raw, RAW_CREDIT, 5, UINT32_MAX, UINT64_MAX);
     expect_delivery(raw, END, NOT_HERE);
+    expect_alive(raw, 0);
     expect_silence(raw);
 }
 
@@ -804,18 +869,22 @@ static void spend_credit(struct raw *raw)
     expect_delivery(raw, VERDICT, RESUMED);
     expect_silence(raw); /* no credit, no events */
     send_grant(raw, RAW_CREDIT, 9, 1, 1);
+    expect_alive(raw, 1);
     struct delivery got = expect_delivery(raw, EVENTS, 0);
     assert_int_equal(got.count, 1); /* one event always fits */
     assert_int_equal(got.bytes, item);
     assert_int_equal(got.seq, 1);
     send_grant(raw, RAW_CREDIT, 9, 1, item); /* reached already */
+    expect_alive(raw, 1);
     expect_silence(raw);
     send_grant(raw, RAW_CREDIT, 9, 1, 4 * item);
+    expect_alive(raw, 1);
     got = expect_delivery(raw, EVENTS, 0);
     assert_int_equal(got.count, 2);
     assert_int_equal(got.bytes, 3 * item);
     assert_int_equal(got.seq, 3);
     send_grant(raw, RAW_CREDIT, 9, 1, 0); /* less changes nothing */
+    expect_alive(raw, 1);
     expect_silence(raw);
 }
 
@@ -838,6 +907,7 @@ static void credit_is_kept_to(struct stage *stage)
     feeder_settle(&feeder);
     expect_silence(&raw);
     send_grant(&raw, RAW_CREDIT, 9, 1, UINT64_MAX);
+    expect_alive(&raw, 1);
     struct delivery got = expect_delivery(&raw, EVENTS, 0);
     assert_int_equal(got.seq, 6);
     assert_int_equal(got.count, 2);

@@ -54,6 +54,8 @@ void fake_open(struct fake *fake)
                           .batch_events_max = WIRE_BATCH_EVENTS_MAX,
                           .token = 7,
                           .epoch = 3,
+                          .life = {{3}},
+                          .alive = UINT32_MAX,
                           .slice_items = FAKE_ITEMS_MAX,
                           .page_rows = 1000};
     snprintf(fake->dir, sizeof(fake->dir), "/tmp/spn-client-XXXXXX");
@@ -254,6 +256,23 @@ static void take_credit(struct fake *fake, struct wire_in *in)
     }
 }
 
+void fake_alive(struct fake *fake, uint64_t request, uint32_t subscriptions)
+{
+    uint8_t bytes[64];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_header(&out, WIRE_ALIVE, request);
+    wire_put_alive(
+        &out, &(struct wire_alive){.instance = fake->instance, .subscriptions = subscriptions});
+    send_to(fake->read, &fake->read_peer, bytes, wire_out_size(&out));
+}
+
+static void answer_credit(struct fake *fake, uint64_t request)
+{
+    fake->credit_request = request;
+    if (!fake->mute)
+        fake_alive(fake, request, fake->alive);
+}
+
 /* False: it is another message. */
 static bool take_subscription(struct fake *fake, const struct wire_header *header,
                               struct wire_in in)
@@ -265,9 +284,12 @@ static bool take_subscription(struct fake *fake, const struct wire_header *heade
         wire_get_subscribe(&in, &fake->subscribe);
         copy_text(fake->subscribe.session, fake->subscribe_session);
         copy_text(fake->subscribe.id, fake->subscribe_id);
+        if (fake->subscribed != NULL)
+            fake->subscribed(&fake->subscribe);
         break;
     case WIRE_CREDIT:
         take_credit(fake, &in);
+        answer_credit(fake, header->request);
         break;
     case WIRE_UNSUBSCRIBE:
         fake->unsubscribes++;
@@ -596,20 +618,38 @@ static void put_items(uint32_t count, uint64_t seq_first, size_t data_size)
     }
 }
 
-void fake_deliver(struct fake *fake, const struct wire_deliver *head, uint64_t seq_first,
-                  size_t data_size)
+/* standing NULL: there is none. */
+static void deliver(struct fake *fake, const struct wire_deliver *head,
+                    const struct wire_standing *standing, uint64_t seq_first, size_t data_size)
 {
     struct wire_deliver whole = *head;
     bool alone = !pack.open;
     uint32_t count = head->kind == WIRE_EVENTS ? head->count : 0;
-    whole.size = (uint32_t)fake_items_size(count, data_size);
+    whole.size =
+        (uint32_t)(standing ? wire_standing_size(standing) : fake_items_size(count, data_size));
     if (alone)
         fake_pack();
     wire_put_deliver(&pack.out, &whole);
+    if (standing)
+        wire_put_standing(&pack.out, standing);
     put_items(count, seq_first, data_size);
     pack.count++;
     if (alone)
         fake_send_pack(fake);
+}
+
+void fake_deliver_standing(struct fake *fake, const struct wire_deliver *head,
+                           const struct wire_standing *standing)
+{
+    deliver(fake, head, standing, 0, 0);
+}
+
+void fake_deliver(struct fake *fake, const struct wire_deliver *head, uint64_t seq_first,
+                  size_t data_size)
+{
+    const struct wire_standing standing = {.life = fake->life, .newest = head->seq};
+    bool stands = head->kind == WIRE_VERDICT || head->kind == WIRE_END;
+    deliver(fake, head, stands ? &standing : NULL, seq_first, data_size);
 }
 
 void fake_read_error(struct fake *fake, uint64_t request, spn_err code)

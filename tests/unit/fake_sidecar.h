@@ -54,10 +54,14 @@ struct fake {
     char subscribe_id[WIRE_ID_MAX + 8];
     struct wire_grant grants[FAKE_GRANTS_MAX]; /* of all CREDITs */
     size_t grant_count;
+    void (*subscribed)(const struct wire_subscribe *subscribe); /* at each SUBSCRIBE; may be NULL */
+    uint64_t credit_request; /* of the last CREDIT */
     struct wire_grant unsubscribe;
 
     /* What is answered. */
-    bool deaf; /* takes questions and answers none */
+    bool deaf;      /* takes questions and answers none */
+    bool mute;      /* answers no CREDIT */
+    uint32_t alive; /* subscriptions, in ALIVE */
     uint8_t major;
     uint32_t data_max;
     uint32_t batch_events_max;
@@ -77,6 +81,7 @@ struct fake {
     uint8_t verdict;
     uint64_t missing; /* in front of the first slice */
     uint64_t epoch;
+    struct spn_life life;     /* in standings */
     const char *const *names; /* for the session list, ascending */
     size_t name_count;
     size_t page_rows;
@@ -116,11 +121,16 @@ void fake_pack(void);
 void fake_send_pack(struct fake *fake);
 
 /* A DELIVER on read.sock as it is told, bytes included. Of EVENTS, head.count items from
- * seq_first on; data_size bytes of data each, with the seq in front. */
+ * seq_first on; data_size bytes of data each, with the seq in front. Of VERDICT and END, a
+ * standing with fake.life, whose newest seq is the head's. */
 void fake_deliver(struct fake *fake, const struct wire_deliver *head, uint64_t seq_first,
                   size_t data_size);
+void fake_deliver_standing(struct fake *fake, const struct wire_deliver *head,
+                           const struct wire_standing *standing);
 /* The bytes of such items. */
 size_t fake_items_size(uint32_t count, size_t data_size);
+/* The answer to a CREDIT, as it is told. */
+void fake_alive(struct fake *fake, uint64_t request, uint32_t subscriptions);
 void fake_read_error(struct fake *fake, uint64_t request, spn_err code);
 void fake_read_raw(struct fake *fake, const void *bytes, size_t size);
 

@@ -38,6 +38,13 @@ static void say_token(struct copy *copy, uint64_t token)
     say(copy, " token=%016llx", (unsigned long long)token);
 }
 
+static void say_life(struct copy *copy, struct spn_life life)
+{
+    say(copy, " life=");
+    for (size_t i = 0; i < sizeof(life.bytes); i++)
+        say(copy, "%02x", life.bytes[i]);
+}
+
 static volatile uint8_t touched;
 
 static void say_bytes(struct copy *copy, const char *name, struct spn_bytes bytes)
@@ -294,11 +301,30 @@ static void copy_subscribe(struct copy *copy)
     say_u64(copy, "incarnation", subscribe.incarnation);
     say_u64(copy, "start", subscribe.start);
     say_u64(copy, "otherwise", subscribe.otherwise);
-    say_u64(copy, "epoch", subscribe.epoch);
+    say_life(copy, subscribe.life);
     say_u64(copy, "seq", subscribe.seq);
     say_u64(copy, "credit", subscribe.credit);
+    say_u64(copy, "features", subscribe.features);
     say_bytes(copy, "session", subscribe.session);
     say_bytes(copy, "id", subscribe.id);
+}
+
+static void copy_standing(struct copy *copy)
+{
+    struct wire_standing standing;
+    const uint8_t *start = copy->in.at;
+    wire_get_standing(&copy->in, &standing);
+    wire_put_standing(copy->out, &standing);
+    if (copy->in.bad)
+        return;
+    for (const uint8_t *at = start + wire_standing_size(&standing); at < copy->in.end; at++)
+        if (copy->out->at < copy->out->end)
+            *copy->out->at++ = *at; /* what a later version may have put there */
+    say_life(copy, standing.life);
+    say_u64(copy, "newest", standing.newest);
+    say_u64(copy, "state", standing.state);
+    say_bytes(copy, "reason", standing.reason);
+    say_bytes(copy, "id", standing.id);
 }
 
 static void copy_deliver(struct copy *copy)
@@ -313,15 +339,18 @@ static void copy_deliver(struct copy *copy)
     say_u64(copy, "incarnation", deliver.incarnation);
     say_u64(copy, "kind", deliver.kind);
     say_u64(copy, "verdict", deliver.verdict);
+    say_u64(copy, "code", deliver.code);
     say_u64(copy, "count", deliver.count);
     say_u64(copy, "size", deliver.size);
-    say_u64(copy, "epoch", deliver.epoch);
     say_u64(copy, "seq", deliver.seq);
     say_u64(copy, "bytes", deliver.bytes);
     say_u64(copy, "missing", deliver.missing);
     frame = copy->in;
     copy->in = items;
-    copy_items(copy, deliver.count);
+    if (deliver.kind == WIRE_VERDICT || deliver.kind == WIRE_END)
+        copy_standing(copy);
+    else
+        copy_items(copy, deliver.count);
     frame.bad = frame.bad || !wire_in_done(&copy->in);
     copy->in = frame;
 }
@@ -356,6 +385,15 @@ static void copy_credit(struct copy *copy)
         say(copy, "; grant");
         copy_grant(copy);
     }
+}
+
+static void copy_alive(struct copy *copy)
+{
+    struct wire_alive alive;
+    wire_get_alive(&copy->in, &alive);
+    wire_put_alive(copy->out, &alive);
+    say_token(copy, alive.instance);
+    say_u64(copy, "subscriptions", alive.subscriptions);
 }
 
 static void copy_sessions(struct copy *copy)
@@ -483,6 +521,7 @@ static const struct {
     {WIRE_DELIVER, "DELIVER", copy_delivers},
     {WIRE_CREDIT, "CREDIT", copy_credit},
     {WIRE_UNSUBSCRIBE, "UNSUBSCRIBE", copy_grant},
+    {WIRE_ALIVE, "ALIVE", copy_alive},
     {WIRE_INFO, "INFO", copy_info},
     {WIRE_INFO_IS, "INFO_IS", copy_info_is},
 };

@@ -55,7 +55,7 @@ static void null_crashed(void **state)
 {
     (void)state;
     struct spn_event event = SPN_EVENT_INIT;
-    struct spn_item item;
+    const struct spn_item *item;
     const struct spn_ack *ack;
     struct spn_last last;
     struct spn_session session;
@@ -101,6 +101,7 @@ static void null_crashed(void **state)
         spn_next_of_any(NULL, 0, &subscription, &item),
         spn_next_of_any(client, 0, NULL, &item),
         spn_next_of_any(client, 0, &subscription, NULL),
+        spn_subscription_pause(NULL, true),
         spn_get_session(NULL, text, 0, &info),
         spn_get_session(client, text, 0, NULL),
         spn_next_session(NULL, text, text, 0, &session),

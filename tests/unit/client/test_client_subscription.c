@@ -44,7 +44,7 @@ static int setup(void **state)
     fake_open(&fake);
     const struct spn_client_options options = {.size = sizeof(options), .socket_dir = fake.dir};
     fake_begin(&fake);
-    assert_int_equal(spn_client_open(&client, &options, WAIT_MS, NULL, 0), SPN_OK);
+    assert_int_equal(client_open(&client, &options, WAIT_MS, fake_now, NULL, 0), SPN_OK);
     fake_end(&fake);
     return 0;
 }
@@ -84,8 +84,7 @@ static struct stream subscribe(const struct spn_subscription_options *options)
     assert_int_equal(spn_subscribe(&stream.subscription, client, spn_text("s"), options), SPN_OK);
     step_until(&fake.subscribes, before + 1);
     stream.head = (struct wire_deliver){.subscription = fake.subscribe.subscription,
-                                        .incarnation = fake.subscribe.incarnation,
-                                        .epoch = EPOCH};
+                                        .incarnation = fake.subscribe.incarnation};
     return stream;
 }
 
@@ -94,6 +93,27 @@ static struct stream subscribe_window(size_t window_bytes)
     const struct spn_subscription_options options = {.size = sizeof(options),
                                                      .window_bytes = window_bytes};
     return subscribe(&options);
+}
+
+/* The next item; that a subscription has caught up has tests of its own. */
+static spn_err next_item(spn_subscription *subscription, int timeout_ms,
+                         const struct spn_item **ret_item)
+{
+    spn_err err;
+    while ((err = spn_subscription_next(subscription, timeout_ms, ret_item)) == SPN_OK &&
+           (*ret_item)->kind == SPN_ITEM_CAUGHT_UP)
+        continue;
+    return err;
+}
+
+static spn_err next_of_any(spn_client *of, int timeout_ms, spn_subscription **ret_subscription,
+                           const struct spn_item **ret_item)
+{
+    spn_err err;
+    while ((err = spn_next_of_any(of, timeout_ms, ret_subscription, ret_item)) == SPN_OK &&
+           (*ret_item)->kind == SPN_ITEM_CAUGHT_UP)
+        continue;
+    return err;
 }
 
 /* -- what the sidecar says --------------------------------------------------------------------- */
@@ -138,14 +158,21 @@ static void deliver_end(struct stream *stream, uint8_t verdict)
     stream->head.verdict = 0;
 }
 
+static void deliver_refusal(struct stream *stream, spn_err code)
+{
+    stream->head.code = (uint16_t)code;
+    deliver_end(stream, WIRE_REFUSED_VERDICT);
+    stream->head.code = 0;
+}
+
 /* It was subscribed again, and after this event. */
 static void expect_subscribed_after(struct stream *stream, uint64_t seq)
 {
     assert_int_equal(fake.subscribe.subscription, stream->head.subscription);
     assert_int_equal(fake.subscribe.incarnation, stream->head.incarnation + 1);
     assert_int_equal(fake.subscribe.start, WIRE_AFTER_SEQ);
-    assert_int_equal(fake.subscribe.otherwise, WIRE_FAIL);
-    assert_int_equal(fake.subscribe.epoch, EPOCH);
+    assert_int_equal(fake.subscribe.otherwise, 0);
+    assert_memory_equal(&fake.subscribe.life, &fake.life, sizeof(fake.life));
     assert_int_equal(fake.subscribe.seq, seq);
     assert_string_equal(fake.subscribe_session, "s");
     assert_string_equal(fake.subscribe_id, "");
@@ -161,7 +188,7 @@ static void expect_event_item(const struct spn_item *item, uint64_t seq)
     char digits[24];
     assert_int_equal(item->kind, SPN_ITEM_EVENT);
     assert_int_equal(item->seq, seq);
-    assert_int_equal(item->epoch, EPOCH);
+    assert_memory_equal(&item->life, &fake.life, sizeof(fake.life));
     assert_int_equal(item->event.seq, seq);
     assert_int_equal(item->event.epoch, EPOCH);
     assert_int_equal(item->event.position, 1000 + seq);
@@ -177,38 +204,38 @@ static void expect_event_item(const struct spn_item *item, uint64_t seq)
 
 static void expect_events(const struct stream *stream, uint64_t from, uint64_t to)
 {
-    struct spn_item item;
+    const struct spn_item *item;
     for (uint64_t seq = from; seq <= to; seq++) {
-        assert_int_equal(spn_subscription_next(stream->subscription, WAIT_MS, &item), SPN_OK);
-        expect_event_item(&item, seq);
+        assert_int_equal(next_item(stream->subscription, WAIT_MS, &item), SPN_OK);
+        expect_event_item(item, seq);
     }
 }
 
 static void expect_missing(const struct stream *stream, spn_item_kind kind, uint64_t seq,
                            uint64_t missing)
 {
-    struct spn_item item;
-    assert_int_equal(spn_subscription_next(stream->subscription, WAIT_MS, &item), SPN_OK);
-    assert_int_equal(item.kind, kind);
-    assert_int_equal(item.seq, seq);
-    assert_int_equal(item.missing, missing);
-    assert_int_equal(item.epoch, EPOCH);
+    const struct spn_item *item;
+    assert_int_equal(next_item(stream->subscription, WAIT_MS, &item), SPN_OK);
+    assert_int_equal(item->kind, kind);
+    assert_int_equal(item->seq, seq);
+    assert_int_equal(item->missing, missing);
+    assert_memory_equal(&item->life, &fake.life, sizeof(fake.life));
 }
 
 static void expect_end(const struct stream *stream, spn_err why)
 {
-    struct spn_item item;
-    assert_int_equal(spn_subscription_next(stream->subscription, WAIT_MS, &item), SPN_OK);
-    assert_int_equal(item.kind, SPN_ITEM_END);
-    assert_int_equal(item.why, why);
-    assert_int_equal(spn_subscription_next(stream->subscription, 0, &item), SPN_E_END);
-    assert_int_equal(spn_subscription_next(stream->subscription, 0, &item), SPN_E_END);
+    const struct spn_item *item;
+    assert_int_equal(next_item(stream->subscription, WAIT_MS, &item), SPN_OK);
+    assert_int_equal(item->kind, SPN_ITEM_END);
+    assert_int_equal(item->why, why);
+    assert_int_equal(next_item(stream->subscription, 0, &item), SPN_E_END);
+    assert_int_equal(next_item(stream->subscription, 0, &item), SPN_E_END);
 }
 
 static void expect_nothing(const struct stream *stream)
 {
-    struct spn_item item;
-    assert_int_equal(spn_subscription_next(stream->subscription, 0, &item), SPN_E_TIMEOUT);
+    const struct spn_item *item;
+    assert_int_equal(next_item(stream->subscription, 0, &item), SPN_E_TIMEOUT);
 }
 
 /* Subscribed, the verdict given, at seq 0. */
@@ -228,7 +255,7 @@ static void asks_for_what_it_was_told(void **state)
     struct stream stream = subscribe(NULL);
     assert_int_equal(fake.subscribe.incarnation, 1);
     assert_int_equal(fake.subscribe.start, WIRE_EARLIEST);
-    assert_int_equal(fake.subscribe.otherwise, WIRE_FAIL);
+    assert_int_equal(fake.subscribe.otherwise, 0);
     assert_int_equal(fake.subscribe.credit, SUBSCRIPTION_WINDOW_DEFAULT);
     assert_string_equal(fake.subscribe_session, "s");
     expect_nothing(&stream);
@@ -264,9 +291,9 @@ static void refuses_nonsense(void **state)
         {"", {.size = size}, SPN_E_BAD_SESSION},
         {"\n", {.size = size}, SPN_E_BAD_SESSION},
         {"s", {.size = 0}, SPN_E_INVALID},
-        {"s", {.size = size, .start = (spn_start)2}, SPN_E_INVALID},
+        {"s", {.size = size, .start = SPN_AFTER_SEQ}, SPN_E_INVALID}, /* of no life */
         {"s", {.size = size, .start = (spn_start)4}, SPN_E_INVALID},
-        {"s", {.size = size, .otherwise = (spn_otherwise)3}, SPN_E_INVALID},
+        {"s", {.size = size, .otherwise = 4}, SPN_E_INVALID},
         {"s", {.size = size, .start = SPN_AFTER_ID}, SPN_E_BAD_ID},
         {"s", {.size = size, .start = SPN_AFTER_ID, .after = {"\n", 1}}, SPN_E_BAD_ID},
     };
@@ -277,9 +304,9 @@ static void refuses_nonsense(void **state)
             rows[i].err);
         assert_null(subscription);
     }
-    struct spn_item item;
+    const struct spn_item *item;
     spn_subscription *any;
-    assert_int_equal(spn_next_of_any(client, -1, &any, &item), SPN_E_END);
+    assert_int_equal(next_of_any(client, -1, &any, &item), SPN_E_END);
     step_until_quiet();
     assert_int_equal(fake.subscribes, 0);
 }
@@ -329,16 +356,24 @@ static void ends_have_their_reasons(void **state)
     }
 }
 
+/* A refusal that passes is tried again; one that does not is the end. */
 static void refused_subscribe_is_an_end(void **state)
 {
     (void)state;
     struct stream stream = subscribe(NULL);
-    fake_read_error(&fake, fake.subscribe_request, SPN_E_NOMEM);        /* passes */
     fake_read_error(&fake, fake.subscribe_request + 1, SPN_E_PROTOCOL); /* nobody's */
+    deliver_refusal(&stream, SPN_E_NOMEM);
     step_until_quiet();
     expect_nothing(&stream);
+    assert_int_equal(fake.subscribes, 1);
+    fake_pass(SUBSCRIPTION_AGAIN_NS);
+    step_until(&fake.subscribes, 2);
+    stream.head.incarnation++;
+    deliver_refusal(&stream, SPN_E_LIMIT);
+    expect_end(&stream, SPN_E_LIMIT);
+    struct stream other = subscribe(NULL);
     fake_read_error(&fake, fake.subscribe_request, SPN_E_PROTOCOL);
-    expect_end(&stream, SPN_E_PROTOCOL);
+    expect_end(&other, SPN_E_PROTOCOL);
 }
 
 /* The last of many keeps only its own bytes, not the message; a large one keeps the message. */
@@ -360,9 +395,9 @@ static void several_deliveries_in_one_message(void **state)
     deliver_end(&one, WIRE_CLOSED);
     fake_send_pack(&fake);
     step_until_quiet();
-    struct spn_item item;
-    assert_int_equal(spn_subscription_next(other.subscription, WAIT_MS, &item), SPN_OK);
-    assert_int_equal(item.kind, SPN_ITEM_GAP);
+    const struct spn_item *item;
+    assert_int_equal(next_item(other.subscription, WAIT_MS, &item), SPN_OK);
+    assert_int_equal(item->kind, SPN_ITEM_GAP);
     expect_events(&other, 4, 4);
     expect_events(&large, 1, 300);
     expect_events(&one, 1, 3);
@@ -376,19 +411,19 @@ static void event_is_lent_until_the_next_call(void **state)
     (void)state;
     struct stream one = begin(0);
     struct stream other = begin(0);
-    struct spn_item item, unused;
+    const struct spn_item *item, *unused;
     spn_subscription *any;
     deliver_events(&one, 1);
-    assert_int_equal(spn_subscription_next(one.subscription, WAIT_MS, &item), SPN_OK);
+    assert_int_equal(next_item(one.subscription, WAIT_MS, &item), SPN_OK);
     deliver_events(&one, 1);
     deliver_events(&other, 1);
-    assert_int_equal(spn_subscription_next(other.subscription, WAIT_MS, &unused), SPN_OK);
+    assert_int_equal(next_item(other.subscription, WAIT_MS, &unused), SPN_OK);
     step_until_quiet();
     assert_int_equal(spn_client_step(client), SPN_OK);
-    expect_event_item(&item, 1); /* sanitizers look */
-    assert_int_equal(spn_next_of_any(client, WAIT_MS, &any, &item), SPN_OK);
+    expect_event_item(item, 1); /* sanitizers look */
+    assert_int_equal(next_of_any(client, WAIT_MS, &any, &item), SPN_OK);
     assert_ptr_equal(any, one.subscription);
-    expect_event_item(&item, 2);
+    expect_event_item(item, 2);
 }
 
 /* -- credit ------------------------------------------------------------------------------------ */
@@ -448,9 +483,9 @@ static void unread_is_not_granted_again(void **state)
     size_t before = fake.grant_count;
     expect_events(&stream, 1, 4);
     step_until_quiet();
-    assert_int_equal(fake.grant_count, before + 2);
+    assert_in_range(fake.grant_count, before + 1, before + 2); /* they gather while there is more */
     assert_int_equal(fake.grants[before].incarnation, 2);
-    assert_int_equal(fake.grants[fake.grant_count - 1].credit, 5 * ITEM);
+    assert_in_range(fake.grants[fake.grant_count - 1].credit, 3 * ITEM, 5 * ITEM);
 }
 
 /* -- what must not pass ------------------------------------------------------------------------ */
@@ -486,7 +521,6 @@ static void hole_is_filled(void **state)
     static const struct wire_deliver wrong[] = {
         {.kind = WIRE_EVENTS, .seq = 1, .count = 1},            /* one left out */
         {.kind = WIRE_EVENTS, .seq = (uint64_t)-1, .count = 1}, /* one again */
-        {.kind = WIRE_EVENTS, .count = 1, .epoch = 1},          /* of another life */
         {.kind = WIRE_EVENTS, .count = 1, .bytes = 1},          /* bytes left out */
         {.kind = WIRE_EVENTS, .count = 0},                      /* of nothing */
         {.kind = WIRE_GAP, .seq = 1},                           /* more than it says */
@@ -502,7 +536,6 @@ static void hole_is_filled(void **state)
         head.verdict = wrong[i].verdict;
         head.count = wrong[i].count;
         head.seq += wrong[i].seq + wrong[i].count;
-        head.epoch += wrong[i].epoch;
         head.bytes += wrong[i].bytes + fake_items_size(wrong[i].count, DATA);
         fake_deliver(&fake, &head, head.seq, DATA);
         step_until(&fake.subscribes, before + 1);
@@ -651,8 +684,8 @@ static void restart_while_waiting_asks_for_all(void **state)
         .size = sizeof(struct spn_subscription_options), .start = SPN_NOW, .otherwise = SPN_WAIT});
     stream.head.kind = WIRE_VERDICT;
     stream.head.verdict = WIRE_UNKNOWN_SESSION;
-    stream.head.epoch = 0;
-    fake_deliver(&fake, &stream.head, 0, 0);
+    fake_deliver_standing(&fake, &stream.head, &(struct wire_standing){.newest = 0});
+    stream.head.verdict = 0;
     step_until_quiet();
     expect_nothing(&stream);
     restart();
@@ -660,7 +693,6 @@ static void restart_while_waiting_asks_for_all(void **state)
     assert_int_equal(fake.subscribe.start, WIRE_EARLIEST);
     assert_int_equal(fake.subscribe.otherwise, WIRE_WAIT);
     stream.head.incarnation = 2;
-    stream.head.epoch = EPOCH;
     deliver_verdict(&stream, 0, 0);
     deliver_events(&stream, 1);
     expect_missing(&stream, SPN_ITEM_VERDICT, 0, 0);
@@ -708,15 +740,32 @@ static void unknown_one_is_subscribed_again(void **state)
     assert_int_equal(fake.credits, 1);
 }
 
-/* Silence for a second: the lease is renewed, and the sidecar can say that it knows nothing. */
+/* -- beats ------------------------------------------------------------------------------------- */
+
+/* A beat is due, goes out, and is answered unless the sidecar is mute. */
+static void beat(void)
+{
+    unsigned before = fake.credits;
+    fake_pass(SUBSCRIPTION_BEAT_NS);
+    step_until(&fake.credits, before + 1);
+    step_until_quiet();
+}
+
+/* The lease is renewed by the descriptor alone, without a grant. */
 static void beats_when_nothing_happens(void **state)
 {
     (void)state;
     struct stream stream = begin(500);
     struct pollfd fd = {.fd = spn_client_fd(client), .events = POLLIN};
-    uint64_t give_up_ns = client_monotonic_ns() + 4000 * NS_PER_MS;
+    fake.alive = 1;
+    step_until_quiet();
+    assert_int_equal(spn_client_step(client), SPN_OK);
+    assert_int_equal(fake.credits, 0);
+    fake_pass(SUBSCRIPTION_BEAT_NS - NS_PER_MS);
+    assert_int_equal(spn_client_step(client), SPN_OK); /* arms its timer anew */
+    uint64_t give_up_ns = client_monotonic_ns() + WAIT_MS * NS_PER_MS;
     unsigned steps = 0;
-    while (fake.grant_count == 0) { /* an event loop that trusts the descriptor */
+    while (fake.credits == 0) {
         assert_true(client_monotonic_ns() < give_up_ns);
         if (poll(&fd, 1, 10) > 0) {
             assert_int_equal(spn_client_step(client), SPN_OK);
@@ -724,16 +773,492 @@ static void beats_when_nothing_happens(void **state)
         }
         fake_step(&fake, 0);
     }
-    assert_true(fake.credits <= 2); /* the first may have found it active */
-    assert_true(steps <= 6);        /* and it slept */
-    assert_int_equal(fake.grants[0].subscription, stream.head.subscription);
-    assert_int_equal(fake.grants[0].incarnation, 1);
-    assert_int_equal(fake.grants[0].credit, 500);
+    assert_true(steps <= 6); /* and it slept */
+    assert_int_equal(fake.grant_count, 0);
+    beat();
+    assert_int_equal(fake.credits, 2);
+    assert_int_equal(fake.subscribes, 1);
     spn_unsubscribe(stream.subscription);
     step_until(&fake.unsubscribes, 1);
     assert_int_equal(fake.unsubscribe.subscription, stream.head.subscription);
     assert_int_equal(fake.unsubscribe.incarnation, 1);
     assert_int_equal(fake.unsubscribe.credit, 0);
+    fake_pass(2 * SUBSCRIPTION_BEAT_NS);
+    step_until_quiet();
+    assert_int_equal(fake.credits, 2); /* there is no subscription to keep */
+}
+
+static void no_answer_twice_subscribes_all_again(void **state)
+{
+    (void)state;
+    struct stream first = begin(0);
+    struct stream second = begin(0);
+    deliver_events(&first, 2);
+    step_until_quiet();
+    beat();
+    fake.mute = true;
+    beat();
+    beat();
+    assert_int_equal(fake.subscribes, 2); /* one was missed */
+    beat();
+    step_until(&fake.subscribes, 4);
+    expect_subscribed_after(&second, 0);
+    beat();
+    beat();
+    beat();
+    assert_int_equal(fake.subscribes, 4); /* once */
+    first.head.incarnation++;
+    first.head.bytes = 0;
+    deliver_verdict(&first, 2, 0);
+    deliver_verdict(&second, 0, 0);
+    deliver_events(&first, 1);
+    fake.mute = false;
+    step_until_quiet();
+    expect_events(&first, 1, 3); /* and no second verdict */
+    expect_nothing(&second);
+    assert_int_equal(subscriptions_resumed(client), 2);
+}
+
+/* A sidecar that sends events is there, however busy. */
+static void events_count_as_an_answer(void **state)
+{
+    (void)state;
+    struct stream stream = begin(0);
+    fake.mute = true;
+    for (unsigned i = 0; i < 6; i++) {
+        beat();
+        deliver_events(&stream, 1);
+        step_until_quiet();
+    }
+    assert_int_equal(fake.subscribes, 1);
+}
+
+static void another_instance_subscribes_all_again(void **state)
+{
+    (void)state;
+    struct stream stream = begin(0);
+    deliver_events(&stream, 2);
+    step_until_quiet();
+    beat();
+    beat();
+    assert_int_equal(fake.subscribes, 1);
+    fake.instance++; /* the connection broke and came back, and nobody saw it */
+    beat();
+    step_until(&fake.subscribes, 2);
+    expect_subscribed_after(&stream, 2);
+    beat();
+    assert_int_equal(fake.subscribes, 2);
+}
+
+static void fewer_than_it_has_are_asked_for(void **state)
+{
+    (void)state;
+    struct stream streams[3] = {begin(0), begin(0), begin(0)};
+    deliver_events(&streams[1], 4);
+    step_until_quiet();
+    fake.alive = 3;
+    beat();
+    assert_int_equal(fake.grant_count, 0);
+    fake.alive = 2;
+    beat();
+    step_until(&fake.credits, 3); /* at once, with grants for all */
+    assert_int_equal(fake.grant_count, 3);
+    fake.alive = 2;
+    deliver_end(&streams[1], WIRE_UNSUBSCRIBED);
+    step_until(&fake.subscribes, 4);
+    expect_subscribed_after(&streams[1], 4);
+    fake.alive = 3;
+    size_t grants = fake.grant_count;
+    fake_pass(SUBSCRIPTION_AGAIN_NS);
+    step_until_quiet();
+    beat();
+    beat();
+    assert_int_equal(fake.subscribes, 4);
+    assert_true(fake.grant_count <= grants + 3);
+}
+
+/* What ends or is unsubscribed while the beat is on its way is not missed; what is subscribed then
+ * is not expected. */
+static void beat_counts_what_it_should(void **state)
+{
+    (void)state;
+    struct stream streams[3] = {begin(0), begin(0), begin(0)};
+    fake.deaf = true; /* health is not answered: this test steps by hand */
+    fake.mute = true;
+    fake_pass(SUBSCRIPTION_BEAT_NS);
+    step_until(&fake.credits, 1);
+    deliver_end(&streams[0], WIRE_DELETED);
+    spn_unsubscribe(streams[1].subscription);
+    step_until(&fake.unsubscribes, 1);
+    struct stream late = subscribe(NULL);
+    fake_alive(&fake, fake.credit_request, 1);
+    fake_alive(&fake, fake.credit_request + 1, 0); /* to another question */
+    deliver_events(&streams[2], 1);
+    expect_events(&streams[2], 1, 1);
+    expect_nothing(&late);
+    fake_pass(SUBSCRIPTION_AGAIN_NS);
+    expect_nothing(&late);
+    assert_int_equal(fake.grant_count, 0);
+    assert_int_equal(fake.subscribes, 4);
+    fake_alive(&fake, fake.credit_request, 0); /* now one is missed */
+    step_until(&fake.credits, 2);
+    assert_int_equal(fake.grant_count, 2);
+}
+
+/* -- verdicts ---------------------------------------------------------------------------------- */
+
+static const struct spn_life other_life = {{7, 7}};
+
+/* What the sidecar may say to a SUBSCRIBE, and what the app gets for it. */
+static void verdict_says_what_happened(void **state)
+{
+    (void)state;
+    static const struct {
+        spn_start start;
+        unsigned otherwise;
+        uint8_t kind;
+        uint8_t verdict;
+        uint64_t missing;
+        spn_item_kind item;
+        spn_err why;
+    } rows[] = {
+        {SPN_EARLIEST, 0, WIRE_VERDICT, WIRE_RESUMED, 0, SPN_ITEM_VERDICT, SPN_OK},
+        {SPN_EARLIEST, 0, WIRE_VERDICT, WIRE_TRIMMED, 4, SPN_ITEM_VERDICT, SPN_E_TRIMMED},
+        {SPN_AFTER_ID, 0, WIRE_VERDICT, WIRE_RESUMED, 0, SPN_ITEM_VERDICT, SPN_OK},
+        {SPN_AFTER_ID, SPN_RESTART, WIRE_VERDICT, WIRE_UNKNOWN_ID, 4, SPN_ITEM_VERDICT,
+         SPN_E_UNKNOWN_ID},
+        {SPN_AFTER_ID, SPN_RESTART | SPN_WAIT, WIRE_VERDICT, WIRE_UNKNOWN_ID, 0, SPN_ITEM_VERDICT,
+         SPN_E_UNKNOWN_ID},
+        {SPN_AFTER_ID, SPN_WAIT, WIRE_END, WIRE_UNKNOWN_ID, 4, SPN_ITEM_END, SPN_E_UNKNOWN_ID},
+        {SPN_AFTER_SEQ, 0, WIRE_VERDICT, WIRE_TRIMMED, 2, SPN_ITEM_VERDICT, SPN_E_TRIMMED},
+        {SPN_AFTER_SEQ, SPN_RESTART, WIRE_VERDICT, WIRE_OTHER_EPOCH, 1, SPN_ITEM_VERDICT,
+         SPN_E_OTHER_EPOCH},
+        {SPN_AFTER_SEQ, 0, WIRE_END, WIRE_OTHER_EPOCH, 1, SPN_ITEM_END, SPN_E_OTHER_EPOCH},
+        {SPN_AFTER_SEQ, SPN_WAIT, WIRE_END, WIRE_OTHER_EPOCH, 1, SPN_ITEM_END, SPN_E_OTHER_EPOCH},
+        {SPN_NOW, SPN_RESTART, WIRE_END, WIRE_UNKNOWN_SESSION, 0, SPN_ITEM_END,
+         SPN_E_UNKNOWN_SESSION},
+        {SPN_NOW, 0, WIRE_VERDICT, WIRE_RESUMED, 0, SPN_ITEM_VERDICT, SPN_OK},
+    };
+    const struct wire_standing standing = {.life = other_life,
+                                           .newest = 9,
+                                           .state = WIRE_SESSION_CLOSED,
+                                           .reason = {"done", 4},
+                                           .id = {"id-9", 4}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct stream stream = subscribe(
+            &(struct spn_subscription_options){.size = sizeof(struct spn_subscription_options),
+                                               .start = rows[i].start,
+                                               .otherwise = rows[i].otherwise,
+                                               .after = spn_text("id-3"),
+                                               .after_life = {{1, 2, 3}},
+                                               .after_seq = 3});
+        bool by_seq = rows[i].start == SPN_AFTER_SEQ;
+        assert_int_equal(fake.subscribe.start, rows[i].start);
+        assert_int_equal(fake.subscribe.otherwise, rows[i].otherwise);
+        assert_int_equal(fake.subscribe.seq, by_seq ? 3 : 0);
+        assert_int_equal(fake.subscribe.life.bytes[1], by_seq ? 2 : 0);
+        assert_int_equal(fake.subscribe.features, 0);
+        stream.head.kind = rows[i].kind;
+        stream.head.verdict = rows[i].verdict;
+        stream.head.seq = 5;
+        stream.head.missing = rows[i].missing;
+        fake_deliver_standing(&fake, &stream.head, &standing);
+        const struct spn_item *item;
+        assert_int_equal(next_item(stream.subscription, WAIT_MS, &item), SPN_OK);
+        step_until_quiet(); /* it stays as it is */
+        assert_int_equal(item->kind, rows[i].item);
+        assert_int_equal(item->why, rows[i].why);
+        assert_int_equal(item->missing, rows[i].missing);
+        assert_int_equal(item->seq, 5);
+        assert_int_equal(item->newest, 9);
+        assert_int_equal(item->state, SPN_CLOSED);
+        assert_memory_equal(&item->life, &other_life, sizeof(other_life));
+        assert_int_equal(item->reason.size, 4);
+        assert_memory_equal(item->reason.data, "done", 4);
+        if (item->kind == SPN_ITEM_VERDICT) {
+            assert_int_equal(item->id.size, 4);
+            assert_memory_equal(item->id.data, "id-9", 4);
+            assert_int_equal(item->start, rows[i].start);
+            assert_int_equal(item->after.size, rows[i].start == SPN_AFTER_ID ? 4 : 0);
+            assert_int_equal(item->after_seq, by_seq ? 3 : 0);
+            assert_int_equal(item->after_life.bytes[2], by_seq ? 3 : 0);
+        }
+        spn_unsubscribe(stream.subscription);
+    }
+}
+
+/* A verdict that its SUBSCRIBE cannot have is asked for again. */
+static void verdict_must_fit_what_was_asked(void **state)
+{
+    (void)state;
+    static const struct {
+        spn_start start;
+        unsigned otherwise;
+        uint8_t verdict;
+    } rows[] = {
+        {SPN_EARLIEST, SPN_RESTART, WIRE_UNKNOWN_ID}, {SPN_EARLIEST, SPN_RESTART, WIRE_OTHER_EPOCH},
+        {SPN_AFTER_ID, 0, WIRE_UNKNOWN_ID},           {SPN_AFTER_ID, SPN_RESTART, WIRE_OTHER_EPOCH},
+        {SPN_AFTER_SEQ, 0, WIRE_OTHER_EPOCH},         {SPN_AFTER_SEQ, SPN_RESTART, WIRE_UNKNOWN_ID},
+        {SPN_NOW, SPN_RESTART, WIRE_CLOSED},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct stream stream = subscribe(
+            &(struct spn_subscription_options){.size = sizeof(struct spn_subscription_options),
+                                               .start = rows[i].start,
+                                               .otherwise = rows[i].otherwise,
+                                               .after = spn_text("id-3"),
+                                               .after_life = {{1}}});
+        unsigned before = fake.subscribes;
+        stream.head.kind = WIRE_VERDICT;
+        stream.head.verdict = rows[i].verdict;
+        fake_deliver(&fake, &stream.head, 0, 0);
+        step_until_quiet();
+        expect_nothing(&stream);
+        fake_pass(SUBSCRIPTION_PAUSE_NS);
+        step_until(&fake.subscribes, before + 1);
+        assert_int_equal(fake.subscribe.start, rows[i].start);
+        spn_unsubscribe(stream.subscription);
+    }
+}
+
+static void another_life_after_a_restart_is_the_end(void **state)
+{
+    (void)state;
+    static const uint8_t verdicts[] = {WIRE_OTHER_EPOCH, WIRE_UNKNOWN_SESSION};
+    for (size_t i = 0; i < 2; i++) {
+        unsigned before = fake.subscribes;
+        struct stream stream = begin(0);
+        deliver_events(&stream, 2);
+        expect_events(&stream, 1, 2);
+        restart();
+        step_until(&fake.subscribes, before + 2);
+        expect_subscribed_after(&stream, 2);
+        stream.head.kind = WIRE_END;
+        stream.head.verdict = verdicts[i];
+        stream.head.missing = 5;
+        fake_deliver_standing(&fake, &stream.head, &(struct wire_standing){.life = other_life});
+        const struct spn_item *item;
+        assert_int_equal(next_item(stream.subscription, WAIT_MS, &item), SPN_OK);
+        assert_int_equal(item->kind, SPN_ITEM_END);
+        assert_int_equal(item->why, SPN_E_DELETED);
+        assert_int_equal(item->seq, 2); /* where it stands, in the life that it read */
+        assert_memory_equal(&item->life, &fake.life, sizeof(fake.life));
+        spn_unsubscribe(stream.subscription);
+    }
+}
+
+/* -- caught up --------------------------------------------------------------------------------- */
+
+/* v: the verdict at seq 0, with 3 as the newest seq; V: with 0; e: an event; g: a gap of two; c, d:
+ * the end; r: a restart, and a verdict that nothing is missing; R: one that two are; u: the sidecar
+ * has forgotten it, and a verdict. The items: the same letters, and C; a restart gives nothing, or
+ * a gap. */
+static const struct caught_row {
+    const char *script;
+    const char *items;
+} caught_rows[] = {
+    {"V", "vC"},         {"Vc", "vCc"},           {"Vee", "vCee"},     {"v", "v"},
+    {"vee", "vee"},      {"veee", "veeeC"},       {"veeee", "veeeCe"}, {"vgg", "vggC"},
+    {"veg", "vegC"},     {"veegc", "veegCc"},     {"veeec", "veeeCc"}, {"veed", "veed"},
+    {"vd", "vd"},        {"veeed", "veeeCd"},     {"Vd", "vCd"},       {"Vrere", "vCee"},
+    {"verere", "veeeC"}, {"veeerere", "veeeCee"}, {"veR", "vegC"},     {"VR", "vCg"},
+    {"veueue", "veeeC"}, {"veeeu", "veeeC"},      {"vrrree", "vee"},
+};
+
+static void deliver_letter(struct stream *stream, char letter)
+{
+    switch (letter) {
+    case 'v':
+    case 'V':
+        stream->head.kind = WIRE_VERDICT;
+        fake_deliver_standing(
+            &fake, &stream->head,
+            &(struct wire_standing){.life = fake.life, .newest = letter == 'v' ? 3 : 0});
+        break;
+    case 'e':
+        deliver_events(stream, 1);
+        break;
+    case 'g':
+        deliver_gap(stream, 2);
+        break;
+    case 'c':
+        deliver_end(stream, WIRE_CLOSED);
+        break;
+    case 'd':
+        deliver_end(stream, WIRE_DELETED);
+        break;
+    default:
+        step_until_quiet();
+        unsigned before = fake.subscribes;
+        if (letter == 'u')
+            deliver_end(stream, WIRE_UNSUBSCRIBED);
+        else
+            restart();
+        fake_pass(SUBSCRIPTION_AGAIN_NS);
+        step_until(&fake.subscribes, before + 1);
+        expect_subscribed_after(stream, stream->head.seq);
+        uint64_t missing = letter == 'R' ? 2 : 0;
+        deliver_verdict(stream, stream->head.seq + missing, missing);
+        break;
+    }
+}
+
+static char letter_of(const struct spn_item *item)
+{
+    static const char letters[] = "vegdC";
+    bool closed = item->kind == SPN_ITEM_END && item->why == SPN_E_CLOSED;
+    return closed ? 'c' : letters[item->kind];
+}
+
+static void play(const struct caught_row *row, bool at_once)
+{
+    struct stream stream = subscribe(NULL);
+    char items[32] = "";
+    size_t count = 0;
+    const struct spn_item *item;
+    for (const char *at = row->script; *at != '\0'; at++) {
+        deliver_letter(&stream, *at);
+        step_until_quiet();
+        while ((at_once || at[1] == '\0') &&
+               spn_subscription_next(stream.subscription, 0, &item) == SPN_OK)
+            items[count++] = letter_of(item);
+    }
+    items[count] = '\0';
+    assert_string_equal(items, row->items);
+    spn_unsubscribe(stream.subscription);
+}
+
+static void caught_up_comes_once(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(caught_rows) / sizeof(caught_rows[0]); i++) {
+        print_message("%s\n", caught_rows[i].script);
+        play(&caught_rows[i], true);
+        play(&caught_rows[i], false);
+    }
+}
+
+/* -- pausing ----------------------------------------------------------------------------------- */
+
+static bool is_readable(void)
+{
+    struct pollfd fd = {.fd = spn_client_fd(client), .events = POLLIN};
+    return poll(&fd, 1, 0) > 0;
+}
+
+static void set_paused(const struct stream *stream, bool paused)
+{
+    assert_int_equal(spn_subscription_pause(stream->subscription, paused), SPN_OK);
+}
+
+static void paused_one_gives_nothing(void **state)
+{
+    (void)state;
+    struct stream paused = begin(10 * ITEM);
+    struct stream other = begin(0);
+    spn_subscription *any;
+    const struct spn_item *item;
+    deliver_events(&paused, 4);
+    expect_events(&paused, 1, 1);
+    set_paused(&paused, true);
+    set_paused(&paused, true);
+    deliver_events(&paused, 6);
+    deliver_events(&other, 1);
+    step_until_quiet();
+    assert_int_equal(next_of_any(client, 0, &any, &item), SPN_OK);
+    assert_ptr_equal(any, other.subscription);
+    assert_int_equal(next_of_any(client, 0, &any, &item), SPN_E_TIMEOUT);
+    assert_int_equal(next_item(paused.subscription, -1, &item), SPN_E_TIMEOUT); /* does not wait */
+    assert_int_equal(spn_client_step(client), SPN_OK);
+    assert_false(is_readable());
+    assert_int_equal(fake.grant_count, 0);
+    beat(); /* the lease is kept */
+    assert_int_equal(fake.grant_count, 0);
+    assert_int_equal(spn_client_step(client), SPN_OK);
+    assert_false(is_readable());
+    set_paused(&paused, false);
+    assert_true(is_readable());
+    for (uint64_t seq = 2; seq <= 10; seq++) {
+        assert_int_equal(next_of_any(client, 0, &any, &item), SPN_OK);
+        assert_ptr_equal(any, paused.subscription);
+        expect_event_item(item, seq);
+    }
+    step_until_quiet();
+    assert_true(fake.grant_count > 0);
+    assert_int_equal(fake.grants[fake.grant_count - 1].subscription, paused.head.subscription);
+}
+
+/* Gap, caught up and end wait too. */
+static void end_of_a_paused_one_waits(void **state)
+{
+    (void)state;
+    struct stream stream = subscribe(NULL);
+    spn_subscription *any;
+    const struct spn_item *item;
+    set_paused(&stream, true);
+    deliver_verdict(&stream, 0, 0);
+    deliver_events(&stream, 1);
+    deliver_gap(&stream, 2);
+    deliver_end(&stream, WIRE_CLOSED);
+    step_until_quiet();
+    assert_int_equal(spn_client_step(client), SPN_OK);
+    assert_false(is_readable());
+    assert_int_equal(next_of_any(client, 0, &any, &item), SPN_E_TIMEOUT); /* not the end */
+    fake_pass(2 * SUBSCRIPTION_BEAT_NS);
+    step_until_quiet();
+    assert_int_equal(fake.credits, 0); /* nothing is left to keep */
+    set_paused(&stream, false);
+    assert_true(is_readable());
+    expect_missing(&stream, SPN_ITEM_VERDICT, 0, 0);
+    expect_events(&stream, 1, 1);
+    expect_missing(&stream, SPN_ITEM_GAP, 3, 2);
+    expect_end(&stream, SPN_E_CLOSED);
+    set_paused(&stream, true);
+    assert_int_equal(next_of_any(client, -1, &any, &item), SPN_E_END);
+}
+
+static void paused_one_is_unsubscribed(void **state)
+{
+    (void)state;
+    struct stream streams[3];
+    for (size_t i = 0; i < 3; i++) {
+        streams[i] = begin(0);
+        deliver_events(&streams[i], 3);
+        if (i == 1)
+            deliver_end(&streams[i], WIRE_DELETED);
+        step_until_quiet();
+        set_paused(&streams[i], true);
+    }
+    spn_subscription *any;
+    const struct spn_item *item;
+    spn_unsubscribe(streams[0].subscription);
+    spn_unsubscribe(streams[1].subscription);
+    step_until_quiet();
+    assert_int_equal(fake.unsubscribes, 1);
+    assert_int_equal(next_of_any(client, 0, &any, &item), SPN_E_TIMEOUT);
+    spn_unsubscribe(streams[2].subscription);
+    assert_int_equal(next_of_any(client, -1, &any, &item), SPN_E_END);
+}
+
+/* It keeps its place, and is subscribed again without credit. */
+static void paused_one_over_a_restart(void **state)
+{
+    (void)state;
+    struct stream stream = begin(10 * ITEM);
+    deliver_events(&stream, 3);
+    step_until_quiet();
+    set_paused(&stream, true);
+    restart();
+    step_until(&fake.subscribes, 2);
+    expect_subscribed_after(&stream, 3);
+    assert_int_equal(fake.subscribe.credit, 0);
+    deliver_verdict(&stream, 3, 0);
+    step_until_quiet();
+    assert_int_equal(fake.grant_count, 0);
+    set_paused(&stream, false);
+    step_until(&fake.credits, 1);
+    assert_int_equal(fake.grants[0].credit, 7 * ITEM); /* three are unread */
+    expect_events(&stream, 1, 3);
 }
 
 /* -- many -------------------------------------------------------------------------------------- */
@@ -742,7 +1267,7 @@ static void any_takes_turns(void **state)
 {
     (void)state;
     struct stream streams[3];
-    struct spn_item item;
+    const struct spn_item *item;
     spn_subscription *any;
     uint64_t given[3] = {0};
     for (size_t i = 0; i < 3; i++) {
@@ -753,32 +1278,32 @@ static void any_takes_turns(void **state)
     }
     step_until_quiet();
     for (size_t i = 0; i < 30; i++) {
-        assert_int_equal(spn_next_of_any(client, 0, &any, &item), SPN_OK);
+        assert_int_equal(next_of_any(client, 0, &any, &item), SPN_OK);
         uint64_t *count = spn_subscription_context(any);
-        expect_event_item(&item, ++*count);
+        expect_event_item(item, ++*count);
     }
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(given[i], 10);
     for (size_t i = 0; i < 90; i++)
-        assert_int_equal(spn_next_of_any(client, 0, &any, &item), SPN_OK);
-    assert_int_equal(spn_next_of_any(client, 0, &any, &item), SPN_E_TIMEOUT);
+        assert_int_equal(next_of_any(client, 0, &any, &item), SPN_OK);
+    assert_int_equal(next_of_any(client, 0, &any, &item), SPN_E_TIMEOUT);
     spn_unsubscribe(streams[1].subscription);
     deliver_end(&streams[0], WIRE_CLOSED);
     deliver_end(&streams[1], WIRE_CLOSED); /* on its way when it was given up */
     deliver_end(&streams[2], WIRE_CLOSED);
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(spn_next_of_any(client, WAIT_MS, &any, &item), SPN_OK);
-        assert_int_equal(item.kind, SPN_ITEM_END);
+        assert_int_equal(next_of_any(client, WAIT_MS, &any, &item), SPN_OK);
+        assert_int_equal(item->kind, SPN_ITEM_END);
         assert_ptr_equal(any, streams[2 * i].subscription);
     }
-    assert_int_equal(spn_next_of_any(client, -1, &any, &item), SPN_E_END);
+    assert_int_equal(next_of_any(client, -1, &any, &item), SPN_E_END);
 }
 
 static void thousands_on_one_socket(void **state)
 {
     (void)state;
     static struct stream streams[MANY];
-    struct spn_item item;
+    const struct spn_item *item;
     spn_subscription *any;
     for (size_t i = 0; i < MANY; i++) {
         streams[i] = subscribe(NULL);
@@ -802,11 +1327,11 @@ static void thousands_on_one_socket(void **state)
         deliver_verdict(&streams[i], i, 0);
     }
     for (size_t i = 0; i < MANY; i++) {
-        assert_int_equal(spn_next_of_any(client, WAIT_MS, &any, &item), SPN_OK);
+        assert_int_equal(next_of_any(client, WAIT_MS, &any, &item), SPN_OK);
         struct stream *stream = spn_subscription_context(any);
-        assert_int_equal(item.seq, stream - streams);
+        assert_int_equal(item->seq, stream - streams);
     }
-    assert_int_equal(spn_next_of_any(client, 0, &any, &item), SPN_E_TIMEOUT);
+    assert_int_equal(next_of_any(client, 0, &any, &item), SPN_E_TIMEOUT);
 }
 
 static size_t anonymous_bytes(void)
@@ -828,7 +1353,7 @@ static void what_is_not_read_takes_little_memory(void **state)
 {
     (void)state;
     struct stream stream = subscribe(NULL);
-    struct spn_item item;
+    const struct spn_item *item;
     deliver_verdict(&stream, 0, 0);
     step_until_quiet();
     size_t before = anonymous_bytes();
@@ -841,8 +1366,8 @@ static void what_is_not_read_takes_little_memory(void **state)
     if (!until_sanitized()) /* they keep what is freed */
         assert_true(after < before + (size_t)UNREAD * 3 * 1024);
     for (uint64_t seq = 0; seq <= UNREAD; seq++) {
-        assert_int_equal(spn_subscription_next(stream.subscription, 0, &item), SPN_OK);
-        assert_int_equal(item.seq, seq);
+        assert_int_equal(next_item(stream.subscription, 0, &item), SPN_OK);
+        assert_int_equal(item->seq, seq);
     }
 }
 
@@ -871,6 +1396,19 @@ int main(void)
         TEST(ended_one_is_not_subscribed_again),
         TEST(unknown_one_is_subscribed_again),
         TEST(beats_when_nothing_happens),
+        TEST(no_answer_twice_subscribes_all_again),
+        TEST(events_count_as_an_answer),
+        TEST(another_instance_subscribes_all_again),
+        TEST(fewer_than_it_has_are_asked_for),
+        TEST(beat_counts_what_it_should),
+        TEST(verdict_says_what_happened),
+        TEST(verdict_must_fit_what_was_asked),
+        TEST(another_life_after_a_restart_is_the_end),
+        TEST(caught_up_comes_once),
+        TEST(paused_one_gives_nothing),
+        TEST(end_of_a_paused_one_waits),
+        TEST(paused_one_is_unsubscribed),
+        TEST(paused_one_over_a_restart),
         TEST(any_takes_turns),
         TEST(thousands_on_one_socket),
         TEST(what_is_not_read_takes_little_memory),

@@ -98,16 +98,22 @@ static struct example {
      .text = "STATS_ARE request=8; stat value=42 name=sponson_commits_total"
              "; stat value=1 name=sponson_producers"},
     {.name = "SUBSCRIBE",
-     .text = "SUBSCRIBE request=9 subscription=3 incarnation=1 start=1 otherwise=2 epoch=0 seq=0"
-             " credit=262144 session=chat-7 id=a1"},
+     .text = "SUBSCRIBE request=9 subscription=3 incarnation=1 start=1 otherwise=3"
+             " life=00000000000000000000000000000000 seq=0 credit=262144 features=0 session=chat-7"
+             " id=a1"},
     {.name = "DELIVER",
-     .text = "DELIVER request=0 count=2; delivery subscription=3 incarnation=1 kind=1 verdict=0"
-             " count=1 size=47 epoch=100 seq=2 bytes=47 missing=0; item seq=2 position=102"
+     .text = "DELIVER request=0 count=3; delivery subscription=3 incarnation=1 kind=0 verdict=0"
+             " code=0 count=0 size=37 seq=1 bytes=0 missing=0"
+             " life=30313233343536373839616263646566 newest=2 state=0 reason= id=a1"
+             "; delivery subscription=3 incarnation=1 kind=1 verdict=0"
+             " code=0 count=1 size=47 seq=2 bytes=47 missing=0; item seq=2 position=102"
              " time=1767225600000 id=a2 type= data=world retry=2500; delivery subscription=4"
-             " incarnation=1 kind=3 verdict=6 count=0 size=0 epoch=90 seq=7 bytes=0 missing=0"},
+             " incarnation=1 kind=3 verdict=6 code=0 count=0 size=35 seq=7 bytes=0 missing=0"
+             " life=66656463626139383736353433323130 newest=0 state=0 reason= id="},
     {.name = "CREDIT",
-     .text = "CREDIT request=0 count=2; grant subscription=3 incarnation=1 credit=262191"
+     .text = "CREDIT request=12 count=2; grant subscription=3 incarnation=1 credit=262191"
              "; grant subscription=4 incarnation=2 credit=262144"},
+    {.name = "ALIVE", .text = "ALIVE request=12 " INSTANCE " subscriptions=2"},
     {.name = "UNSUBSCRIBE", .text = "UNSUBSCRIBE request=0 subscription=3 incarnation=1 credit=0"},
     {.name = "INFO", .text = "INFO request=10 session=chat-7"},
     {.name = "INFO_IS",
@@ -371,20 +377,32 @@ static const struct field_row {
     {"FETCH: no such start", "FETCH", 16, 1, 3, false},
     {"SUBSCRIBE: from now", "SUBSCRIBE", 28, 1, WIRE_NOW, true},
     {"SUBSCRIBE: no such start", "SUBSCRIBE", 28, 1, 4, false},
-    {"SUBSCRIBE: otherwise fail", "SUBSCRIBE", 29, 1, WIRE_FAIL, true},
-    {"SUBSCRIBE: no such otherwise", "SUBSCRIBE", 29, 1, 3, false},
+    {"SUBSCRIBE: no otherwise", "SUBSCRIBE", 29, 1, 0, true},
+    {"SUBSCRIBE: wait", "SUBSCRIBE", 29, 1, WIRE_WAIT, true},
+    {"SUBSCRIBE: no such otherwise", "SUBSCRIBE", 29, 1, 4, false},
+    {"SUBSCRIBE: unknown features", "SUBSCRIBE", 64, 8, 1 << 20, true},
     {"SUBSCRIBE: not zero", "SUBSCRIBE", 30, 1, 1, false},
-    {"DELIVER: fewer deliveries than it says", "DELIVER", 16, 4, 3, false},
-    {"DELIVER: more deliveries than it says", "DELIVER", 16, 4, 1, false},
+    {"DELIVER: fewer deliveries than it says", "DELIVER", 16, 4, 4, false},
+    {"DELIVER: more deliveries than it says", "DELIVER", 16, 4, 2, false},
     {"DELIVER: no deliveries", "DELIVER", 16, 4, 0, false},
     {"DELIVER: not zero", "DELIVER", 20, 4, 1, false},
-    {"DELIVER: a gap", "DELIVER", 139, 1, WIRE_GAP, true},
-    {"DELIVER: items in what has none", "DELIVER", 36, 1, WIRE_END, false},
-    {"DELIVER: no such kind", "DELIVER", 139, 1, 4, false},
-    {"DELIVER: the last verdict", "DELIVER", 140, 1, WIRE_DAMAGED, true},
-    {"DELIVER: no such verdict", "DELIVER", 140, 1, 10, false},
-    {"DELIVER: more bytes of items than there are", "DELIVER", 44, 4, 47 + 57, false},
-    {"DELIVER: fewer bytes of items than there are", "DELIVER", 44, 4, 46, false},
+    {"DELIVER: bytes in a gap", "DELIVER", 216, 1, WIRE_GAP, false},
+    {"DELIVER: no such kind", "DELIVER", 216, 1, 4, false},
+    {"DELIVER: a verdict that is no end", "DELIVER", 37, 1, WIRE_TRIMMED, true},
+    {"DELIVER: an end for damage", "DELIVER", 217, 1, WIRE_DAMAGED, true},
+    {"DELIVER: no such verdict", "DELIVER", 217, 1, 11, false},
+    {"DELIVER: refused without a code", "DELIVER", 217, 1, WIRE_REFUSED_VERDICT, false},
+    {"DELIVER: refused with a code", "DELIVER", 217, 3, WIRE_REFUSED_VERDICT | 71 << 8, true},
+    {"DELIVER: a code of another end", "DELIVER", 218, 2, 71, false},
+    {"DELIVER: a code of events", "DELIVER", 123, 2, 71, false},
+    {"DELIVER: more bytes of items than there are", "DELIVER", 129, 4, 47 + 48 + 36, false},
+    {"DELIVER: fewer bytes of items than there are", "DELIVER", 129, 4, 46, false},
+    {"DELIVER: more bytes of a standing than there are", "DELIVER", 224, 4, 36, false},
+    {"DELIVER: fewer bytes of a standing than there are", "DELIVER", 224, 4, 34, false},
+    {"DELIVER: of a closed session", "DELIVER", 276, 1, WIRE_SESSION_CLOSED, true},
+    {"DELIVER: no such state", "DELIVER", 276, 1, 3, false},
+    {"DELIVER: zero in a standing is not", "DELIVER", 277, 1, 1, false},
+    {"ALIVE: not zero", "ALIVE", 28, 4, 1, false},
     {"CREDIT: fewer grants than it says", "CREDIT", 16, 4, 3, false},
     {"CREDIT: more grants than it says", "CREDIT", 16, 4, 1, false},
     {"CREDIT: not zero", "CREDIT", 32, 4, 1, false},

@@ -102,12 +102,12 @@ static void put_start(struct wire_out *out, struct spn_bytes session, uint8_t ot
 
 static void put_subscribe(struct wire_out *out)
 {
-    put_start(out, rig_name(&rig, MAIN), WIRE_FAIL);
+    put_start(out, rig_name(&rig, MAIN), 0);
 }
 
 static void put_subscribe_to_none(struct wire_out *out)
 {
-    put_start(out, rig_text("nobody's"), WIRE_FAIL);
+    put_start(out, rig_text("nobody's"), 0);
 }
 
 static void put_subscribe_and_wait(struct wire_out *out)
@@ -134,6 +134,7 @@ static const struct row {
     uint8_t answer;
     bool varies;     /* the answer has the time, or counters */
     bool by_itself;  /* what finds no room comes later, unasked */
+    bool alive;      /* ALIVE follows the answer */
     spn_err refusal; /* of the broker, to a producer */
     size_t frames;   /* 0: one, as it should be */
 } rows[] = {
@@ -186,7 +187,8 @@ static const struct row {
     {.name = "credit for no subscription",
      .type = WIRE_CREDIT,
      .put = put_unknown_credit,
-     .answer = WIRE_DELIVER},
+     .answer = WIRE_DELIVER,
+     .alive = true},
     {.name = "unsubscribe no subscription",
      .type = WIRE_UNSUBSCRIBE,
      .put = put_unknown_unsubscribe,
@@ -522,8 +524,10 @@ static void each_request_whatever_is_full(void **state)
         run_loop(1);
         assert_int_equal(no_room, 1);
         if (!row->by_itself) {
-            assert_int_equal(heard_size, 0);
+            assert_true(heard_size < strlen(expected));
+            assert_true((heard_size > 0) == (row->alive && at > 1));
             assert_int_equal(metrics_get(&metrics.answers_dropped), 1);
+            heard_size = 0;
             run_loop(1);
         }
         assert_string_equal(heard, expected);

@@ -16,7 +16,7 @@
 
 #include "log_rig.h"
 #include "net/outbox.h"
-#include "read/subscription.h"
+#include "read/subscription_base.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TICK_NS UINT64_C(20000000)
@@ -50,7 +50,15 @@ struct view_of_client {
     bool ended;
     uint8_t verdict;
     uint8_t why;
-    uint64_t first; /* seq of the verdict */
+    uint16_t code;
+    uint64_t missing; /* of the verdict or the end */
+    uint64_t gone;    /* of the gaps */
+    uint64_t end_seq;
+    uint64_t newest;
+    uint64_t standing; /* epoch of the newest standing */
+    uint8_t state;
+    char id[RIG_TEXT_MAX]; /* of the newest standing */
+    uint64_t first;        /* seq of the verdict */
     uint64_t epoch;
     uint64_t seq;
 };
@@ -68,7 +76,8 @@ static struct subscriptions *subscriptions;
 static struct life lives[LIVES_MAX];
 static size_t life_count;
 static struct view_of_client client;
-static char asked; /* letter of the script that subscribed */
+static char asked;               /* letter of the script that subscribed */
+static uint64_t credit = CREDIT; /* of the next subscription */
 static uint64_t now_ns;
 static size_t tries;     /* of what is counted */
 static size_t full_at;   /* this try, and all until full_for more have been made */
@@ -157,7 +166,7 @@ static const struct life *life_of(uint64_t epoch)
 
 static void take_events(const struct wire_deliver *head, struct wire_in *items)
 {
-    const struct life *life = life_of(head->epoch);
+    const struct life *life = life_of(client.epoch);
     for (uint32_t i = 0; i < head->count; i++) {
         struct wire_item item;
         wire_get_item(items, &item);
@@ -170,24 +179,66 @@ static void take_events(const struct wire_deliver *head, struct wire_in *items)
     }
 }
 
+static void take_standing(struct wire_in *rest)
+{
+    struct wire_standing standing;
+    wire_get_standing(rest, &standing);
+    assert_false(rest->bad);
+    client.standing = subscription_epoch_of_life(standing.life);
+    client.newest = standing.newest;
+    client.state = standing.state;
+    assert_int_equal(standing.reason.size, 0);
+    assert_true(standing.id.size < RIG_TEXT_MAX);
+    memset(client.id, 0, RIG_TEXT_MAX);
+    if (standing.id.size > 0)
+        memcpy(client.id, standing.id.data, standing.id.size);
+}
+
+/* Of the end of one that had begun: of the life that it read. */
+static void take_end_standing(struct wire_in *rest)
+{
+    struct wire_standing standing;
+    wire_get_standing(rest, &standing);
+    assert_int_equal(subscription_epoch_of_life(standing.life), client.epoch);
+    assert_int_equal(standing.id.size, 0);
+    client.newest = standing.newest;
+    client.state = standing.state;
+}
+
 static void take_delivery(const struct wire_deliver *head, struct wire_in *items)
 {
+    if (client.ended && head->kind == WIRE_END && head->verdict == WIRE_UNSUBSCRIBED)
+        return; /* to a grant that came after the end */
     assert_false(client.ended);
+    if (head->kind == WIRE_VERDICT || (head->kind == WIRE_END && !client.located)) {
+        take_standing(items);
+        client.missing = head->missing;
+    } else if (head->kind == WIRE_END) {
+        take_end_standing(items);
+    }
     if (head->kind == WIRE_VERDICT && head->verdict == WIRE_UNKNOWN_SESSION) {
         client.waits = true;
     } else if (head->kind == WIRE_VERDICT) {
         assert_false(client.located);
         client.located = true;
         client.verdict = head->verdict;
-        client.epoch = head->epoch;
+        client.epoch = client.standing;
         client.first = client.seq = head->seq;
     } else if (head->kind == WIRE_END) {
         client.ended = true;
         client.why = head->verdict;
+        client.code = head->code;
+        client.end_seq = head->seq;
+        if (!client.located) {
+            assert_true(wire_in_done(items));
+            return;
+        }
+    } else if (head->kind == WIRE_GAP) {
+        client.gone += head->missing;
+        client.seq += head->missing;
     } else {
         assert_int_equal(head->kind, WIRE_EVENTS);
         assert_true(client.located);
-        assert_int_equal(head->epoch, client.epoch);
         take_events(head, items);
     }
     assert_true(wire_in_done(items));
@@ -222,7 +273,6 @@ static spn_err fake_send(void *socket, const struct peer *whom, zmq_msg_t *messa
 
 static void start(void)
 {
-    static const uint8_t secret[RECORD_SECRET_SIZE];
     rig_init(&rig, SESSIONS, WINDOW);
     client = (struct view_of_client){.located = false};
     memset(&metrics, 0, sizeof(metrics));
@@ -236,17 +286,17 @@ static void start(void)
                      SPN_OK);
     to = outbox_meet(outbox, &peer, NULL);
     assert_non_null(to);
-    assert_int_equal(
-        subscriptions_new(&subscriptions,
-                          &(struct subscriptions_options){.outbox = outbox,
-                                                          .source = {.journal = reader,
-                                                                     .clock = &fake_clock,
-                                                                     .secret = secret,
-                                                                     .slice = &scratch},
-                                                          .commits = &commits,
-                                                          .broker = &to_broker,
-                                                          .metrics = &metrics}),
-        SPN_OK);
+    assert_int_equal(subscriptions_new(&subscriptions,
+                                       &(struct subscriptions_options){
+                                           .outbox = outbox,
+                                           .source = {.journal = reader,
+                                                      .clock = &fake_clock,
+                                                      .secret = journal_meta(rig.journal)->secret,
+                                                      .slice = &scratch},
+                                           .commits = &commits,
+                                           .broker = &to_broker,
+                                           .metrics = &metrics}),
+                     SPN_OK);
 }
 
 static void drop_questions(void)
@@ -337,11 +387,23 @@ static void subscribe_to(uint32_t session, uint64_t number, const struct wire_su
     whole.subscription = number;
     whole.incarnation = 1;
     whole.session = rig_name(&rig, session);
-    whole.credit = CREDIT;
+    whole.credit = credit;
     wire_put_subscribe(&out, &whole);
     assert_false(out.bad);
     assert_int_equal(
         subscriptions_subscribe(subscriptions, to, wire_in(bytes, wire_out_size(&out))), SPN_OK);
+}
+
+/* So much in all, for the subscription to MAIN. */
+static void grant(uint64_t bytes)
+{
+    uint8_t frame[64];
+    struct wire_out out = wire_out(frame, sizeof(frame));
+    wire_put_grants(&out, 1);
+    wire_put_grant(&out,
+                   &(struct wire_grant){.subscription = NUMBER, .incarnation = 1, .credit = bytes});
+    assert_int_equal(subscriptions_credit(subscriptions, to, wire_in(frame, wire_out_size(&out))),
+                     SPN_OK);
 }
 
 static void subscribe(const struct wire_subscribe *request)
@@ -360,13 +422,14 @@ static void note_event(void)
 }
 
 /* e: an event; o: one of the other session; c, d: close, delete; s, w: subscribe from the earliest,
- * or wait; a: after the second event of the first life; n: what comes next; x: subscribe to the
- * other session as well; F, W: the generation is frozen, and written; h: the broker's answers come
- * now, and the reader has them after the scan of its next turn; .: the reader's turn. What a letter
- * wrote is durable with the next turn. */
+ * or wait; a: after the second event of the first life; n: what comes next; S, N: as s and n,
+ * without credit; g: a grant that adds nothing; G: one that does; t: only the newest event is
+ * retained from now on; x: subscribe to the other session as well; F, W: the generation is frozen,
+ * and written; h: the broker's answers come now, and the reader has them after the scan of its next
+ * turn; .: the reader's turn. What a letter wrote is durable with the next turn. */
 static void run_letter(char letter)
 {
-    if (strchr("swan", letter))
+    if (strchr("swanSN", letter))
         asked = letter;
     switch (letter) {
     case 'e':
@@ -391,11 +454,28 @@ static void run_letter(char letter)
         subscribe(&(struct wire_subscribe){.start = WIRE_EARLIEST, .otherwise = WIRE_WAIT});
         break;
     case 'a':
-        subscribe(&(struct wire_subscribe){
-            .start = WIRE_AFTER_SEQ, .epoch = lives[0].epoch, .seq = 2, .otherwise = WIRE_RESTART});
+        subscribe(&(struct wire_subscribe){.start = WIRE_AFTER_SEQ,
+                                           .life = subscription_life_of_epoch(lives[0].epoch),
+                                           .seq = 2,
+                                           .otherwise = WIRE_RESTART});
         break;
     case 'n':
         subscribe(&(struct wire_subscribe){.start = WIRE_NOW});
+        break;
+    case 'S':
+    case 'N':
+        credit = 0;
+        subscribe(&(struct wire_subscribe){.start = letter == 'S' ? WIRE_EARLIEST : WIRE_NOW});
+        credit = CREDIT;
+        break;
+    case 'g':
+        grant(0);
+        break;
+    case 'G':
+        grant(CREDIT);
+        break;
+    case 't':
+        rig_retain(&rig, (struct retention){.events_max = 1});
         break;
     case 'x':
         subscribe_to(OTHER, NUMBER + 1, &(struct wire_subscribe){.start = WIRE_EARLIEST});
@@ -435,7 +515,8 @@ static void check_outcome(void)
         return;
     }
     const struct life *life = life_of(client.epoch);
-    if (asked != 'n') /* the start as it was asked for, in the life that it begins in */
+    if (asked != 'n' &&
+        asked != 'N') /* the start as it was asked for, in the life that it begins in */
         assert_int_equal(client.first, asked == 'a' && life == &lives[0] ? 2 : 0);
     if (life->deleted) {
         assert_true(client.ended);
@@ -469,6 +550,13 @@ static const struct script_row {
     {"what comes next", "een.e.ee.e."},
     {"what comes next, closed", "een.e.ec."},
     {"no session", "os.o."},
+    {"stalled, and more credit", "eeS.e.G.e."},
+    {"stalled, and deleted", "eeS.o.d.o."},
+    {"stalled by an event, and deleted", "eeN.e.o.d."},
+    {"stalled, deleted, and another life", "eeS.de.e.G."},
+    {"stalled, closed, and more credit", "eeS.c.G."},
+    {"no credit and no event, closed", "eeN.c."},
+    {"no credit and no event, deleted", "eeN.d."},
     {"the scan has passed what the answer does not know", "oox..ees.he."},
     {"the scan has passed the opening that is waited for", "oox..w.hee."},
 };
@@ -519,8 +607,13 @@ static void a_user_leaves_subscriptions_to_the_others(void **state)
     wire_put_subscribe(&out, &request);
     struct wire_in in = wire_in(bytes, wire_out_size(&out));
     to->user->subscriptions = SUBSCRIPTIONS_MAX;
-    assert_int_equal(subscriptions_subscribe(subscriptions, to, in), SPN_E_LIMIT);
+    assert_int_equal(subscriptions_subscribe(subscriptions, to, in), SPN_OK);
+    step();
+    assert_true(client.ended);
+    assert_int_equal(client.why, WIRE_REFUSED_VERDICT);
+    assert_int_equal(client.code, SPN_E_LIMIT);
     assert_null(to->subscriber);
+    client.ended = false;
     to->user->subscriptions = SUBSCRIPTIONS_MAX - 1;
     assert_int_equal(subscriptions_subscribe(subscriptions, to, in), SPN_OK);
     assert_int_equal(to->user->subscriptions, SUBSCRIPTIONS_MAX);
@@ -528,6 +621,203 @@ static void a_user_leaves_subscriptions_to_the_others(void **state)
     step();
     assert_true(client.ended); /* there is no such session */
     assert_int_equal(to->user->subscriptions, SUBSCRIPTIONS_MAX - 1);
+}
+
+/* Nobody has to grant anything for it: what is gone is reported when the sidecar looks. */
+static void a_gap_needs_no_credit(void **state)
+{
+    (void)state;
+    full_at = full_for = 0;
+    start();
+    run("eeeS.");
+    assert_int_equal(client.seq, 0);
+    run("t.");
+    assert_int_equal(client.gone, 0);
+    run("g.");
+    assert_int_equal(client.gone, 2);
+    run("g.g.");
+    assert_int_equal(client.gone, 2);
+    run("ee.g.");
+    assert_int_equal(client.gone, 4);
+    assert_int_equal(client.seq, 4);
+    run("G.");
+    assert_int_equal(client.seq, 5);
+    run("c.");
+    assert_true(client.ended);
+    assert_int_equal(client.end_seq, 5);
+    assert_int_equal(client.newest, 5);
+    assert_int_equal(client.state, WIRE_SESSION_CLOSED);
+}
+
+/* -- where it begins --------------------------------------------------------------------------- */
+
+/* What is there when somebody subscribes: the lives of MAIN, as a script. */
+static const struct ground {
+    const char *name;
+    const char *script;
+    uint64_t count; /* events of the present life; 0: there is none */
+    uint64_t gone;  /* of these not retained */
+    bool closed;
+    bool second; /* it is the second life */
+} grounds[] = {
+    {"nothing", "o.", 0, 0, false, false},
+    {"live", "eee.", 3, 0, false, false},
+    {"live, on disk", "eee.FW", 3, 0, false, false},
+    {"trimmed", "eee.t", 3, 2, false, false},
+    {"closed", "eeec.", 3, 0, true, false},
+    {"closed and trimmed", "eeec.t", 3, 2, true, false},
+    {"deleted", "eeed.", 0, 0, false, false},
+    {"another life", "eeed.ee.", 2, 0, false, true},
+    {"another life, trimmed", "eeed.ee.t", 2, 1, false, true},
+};
+
+enum begins {
+    FROM_EARLIEST,
+    AFTER_FIRST,
+    AFTER_NONE,
+    AFTER_SEQ_1,
+    AFTER_OTHER_LIFE,
+    FROM_NOW,
+    BEGINS
+};
+
+/* What must come of it. */
+struct beginning {
+    bool ends;
+    uint8_t verdict;
+    uint64_t seq;
+    uint64_t missing;
+};
+
+/* Begins after this seq: `seq` events were read, the next `missing` are gone. */
+static struct beginning begin_after(const struct ground *ground, uint64_t seq, uint8_t again)
+{
+    uint64_t at = seq > ground->gone ? seq : ground->gone;
+    struct beginning begins = {.seq = at, .missing = at - seq};
+    begins.verdict = again != WIRE_RESUMED ? again : at > seq ? WIRE_TRIMMED : WIRE_RESUMED;
+    return begins;
+}
+
+static struct beginning begin_again(const struct ground *ground, uint8_t otherwise, uint8_t why,
+                                    uint64_t asked_seq)
+{
+    if ((otherwise & WIRE_RESTART) != 0)
+        return begin_after(ground, 0, why);
+    return (struct beginning){
+        .ends = true, .verdict = why, .seq = asked_seq, .missing = ground->gone};
+}
+
+static struct beginning expected_of(const struct ground *ground, enum begins begins,
+                                    uint8_t otherwise)
+{
+    uint64_t asked_seq = begins == AFTER_SEQ_1 || begins == AFTER_OTHER_LIFE ? 1 : 0;
+    if (ground->count == 0)
+        return (struct beginning){.ends = (otherwise & WIRE_WAIT) == 0,
+                                  .verdict = WIRE_UNKNOWN_SESSION,
+                                  .seq = asked_seq};
+    switch (begins) {
+    case FROM_EARLIEST:
+        return begin_after(ground, 0, WIRE_RESUMED);
+    case AFTER_FIRST: /* of the first life */
+        if (ground->second || ground->gone > 0)
+            return begin_again(ground, otherwise, WIRE_UNKNOWN_ID, 0);
+        return begin_after(ground, 1, WIRE_RESUMED);
+    case AFTER_NONE:
+        return begin_again(ground, otherwise, WIRE_UNKNOWN_ID, 0);
+    case AFTER_SEQ_1: /* of the first life */
+        if (ground->second)
+            return begin_again(ground, otherwise, WIRE_OTHER_EPOCH, 1);
+        return begin_after(ground, 1, WIRE_RESUMED);
+    case AFTER_OTHER_LIFE:
+        return begin_again(ground, otherwise, WIRE_OTHER_EPOCH, 1);
+    default:
+        return begin_after(ground, ground->count, WIRE_RESUMED);
+    }
+}
+
+static void subscribe_at(enum begins begins, uint8_t otherwise)
+{
+    static const uint8_t starts[BEGINS] = {WIRE_EARLIEST,  WIRE_AFTER_ID,  WIRE_AFTER_ID,
+                                           WIRE_AFTER_SEQ, WIRE_AFTER_SEQ, WIRE_NOW};
+    struct wire_subscribe request = {.start = starts[begins], .otherwise = otherwise, .seq = 1};
+    uint64_t epoch = life_count > 0 && begins == AFTER_SEQ_1 ? lives[0].epoch : 9999;
+    request.life = subscription_life_of_epoch(epoch);
+    request.id =
+        begins == AFTER_FIRST && life_count > 0 ? rig_text(lives[0].ids[0]) : rig_text("nobody's");
+    subscribe(&request);
+}
+
+static void check_standing(const struct ground *ground, const struct beginning *expected)
+{
+    bool stands = ground->count > 0;
+    assert_int_equal(client.newest, ground->count);
+    assert_int_equal(client.standing, stands ? lives[life_count - 1].epoch : 0);
+    assert_int_equal(client.state, ground->closed ? WIRE_SESSION_CLOSED : WIRE_LIVE);
+    assert_int_equal(client.missing, expected->missing);
+    bool retained = expected->seq > ground->gone || expected->seq == ground->count;
+    const char *id = stands && !expected->ends && expected->seq > 0 && retained
+                         ? lives[life_count - 1].ids[expected->seq - 1]
+                         : "";
+    assert_string_equal(client.id, id);
+}
+
+static void begin_on(const struct ground *ground, enum begins begins, uint8_t otherwise)
+{
+    struct beginning expected = expected_of(ground, begins, otherwise);
+    full_at = full_for = 0;
+    credit = 0;
+    start();
+    run(ground->script);
+    subscribe_at(begins, otherwise);
+    run(".");
+    credit = CREDIT;
+    bool is_end = client.ended && (!client.located || client.why != WIRE_CLOSED);
+    assert_int_equal(is_end, expected.ends);
+    check_standing(ground, &expected);
+    if (expected.ends) {
+        assert_int_equal(client.why, expected.verdict);
+        assert_int_equal(client.end_seq, expected.seq);
+    } else if (ground->count == 0) {
+        assert_true(client.waits);
+        run("G.e.");
+        assert_int_equal(client.verdict, WIRE_RESUMED);
+        assert_int_equal(client.first, 0);
+        assert_int_equal(client.seq, 1);
+    } else {
+        assert_int_equal(client.verdict, expected.verdict);
+        assert_int_equal(client.first, expected.seq);
+        run(client.ended ? "." : "G.");
+        assert_int_equal(client.seq, ground->count);
+        assert_int_equal(client.ended, ground->closed);
+    }
+    release(NULL);
+}
+
+static void begins_as_it_should(void **state)
+{
+    const struct ground *ground = *state;
+    for (int begins = 0; begins < BEGINS; begins++)
+        for (uint8_t otherwise = 0; otherwise <= (WIRE_RESTART | WIRE_WAIT); otherwise++) {
+            print_message("begin %d, otherwise %u\n", begins, otherwise);
+            begin_on(ground, (enum begins)begins, otherwise);
+        }
+}
+
+/* -- what ALIVE says --------------------------------------------------------------------------- */
+
+static void counts_those_of_a_connection(void **state)
+{
+    (void)state;
+    full_at = full_for = 0;
+    start();
+    assert_int_equal(subscriptions_of_peer(to), 0);
+    run("eeosx.");
+    assert_int_equal(subscriptions_of_peer(to), 2);
+    run("c.");
+    assert_int_equal(subscriptions_of_peer(to), 1);
+    now_ns += UINT64_C(1000000) * (LEASE_MS + 2000);
+    tick();
+    assert_int_equal(subscriptions_of_peer(to), 0); /* the lease ran out */
 }
 
 /* The scan cannot give it, the index can. Nothing comes after it. */
@@ -604,12 +894,15 @@ static void without_memory_for_a_snapshot(void **state)
 
 static const struct CMUnitTest plain[] = {
     cmocka_unit_test_teardown(a_user_leaves_subscriptions_to_the_others, release),
+    cmocka_unit_test_teardown(a_gap_needs_no_credit, release),
+    cmocka_unit_test_teardown(counts_those_of_a_connection, release),
     cmocka_unit_test_teardown(one_damaged_entry_does_not_stop_live_delivery, release),
     cmocka_unit_test_teardown(a_damaged_entry_of_its_own_is_read_from_the_index, release),
     cmocka_unit_test_teardown(without_memory_for_a_snapshot, release),
 };
 
-static struct CMUnitTest tests[2 * COUNT(script_rows) + COUNT(no_snapshot_rows) + COUNT(plain)];
+static struct CMUnitTest
+    tests[2 * COUNT(script_rows) + COUNT(no_snapshot_rows) + COUNT(grounds) + COUNT(plain)];
 
 int main(void)
 {
@@ -624,6 +917,9 @@ int main(void)
     for (size_t i = 0; i < COUNT(no_snapshot_rows); i++)
         tests[count++] = (struct CMUnitTest){no_snapshot_rows[i].name, without_a_snapshot, NULL,
                                              release, (void *)(uintptr_t)&no_snapshot_rows[i]};
+    for (size_t i = 0; i < COUNT(grounds); i++)
+        tests[count++] = (struct CMUnitTest){grounds[i].name, begins_as_it_should, NULL, release,
+                                             (void *)(uintptr_t)&grounds[i]};
     memcpy(&tests[count], plain, sizeof(plain));
     return _cmocka_run_group_tests("subscription", tests, COUNT(tests), NULL, NULL);
 }
