@@ -39,12 +39,13 @@ static uint64_t window_now(const struct spn_subscription *subscription)
     return most(least(least(share, bound - others - reserve), subscription->window), 1);
 }
 
-/* The credit that the sidecar should have now. It never falls below the credit that was granted. */
+/* The credit that the sidecar should have now. It never falls below the credit that was granted,
+ * and stays as it is where there is no room, also if the last event exceeded it. */
 static uint64_t credit_due(const struct spn_subscription *subscription)
 {
     uint64_t window = window_now(subscription);
     uint64_t room = window > subscription->unread ? window - subscription->unread : 0;
-    return most(subscription->bytes + room, subscription->credit);
+    return room > 0 ? most(subscription->bytes + room, subscription->credit) : subscription->credit;
 }
 
 /* Nothing can come, and nothing is left to read: only a grant helps. */

@@ -17,6 +17,7 @@
 #include "raw.h"
 #include "robust.h"
 #include "stage.h"
+#include "subscription.h"
 
 enum {
     MIB = 1 << 20,
@@ -43,6 +44,8 @@ enum {
     ASKED_PER_MS = 64, /* README: then the sidecar pauses for 1 ms */
     ASKED_GRANTS = 100,
     TEXT_SIZE = 64,
+    GATEWAY = 10000,
+    QUIET_STEPS = 10000,
 };
 
 enum { VERDICT = 0, EVENTS = 1, GAP = 2, END = 3, KINDS }; /* of deliveries */
@@ -347,6 +350,38 @@ static void read_second_life(void *socket, uint64_t number, uint64_t epoch)
     }
 }
 
+/* A sidecar and a client for a gateway: ten thousand subscriptions to as many sessions, and then
+ * one event to all. A step while nothing happens looks at none of them. */
+static void ten_thousand_subscriptions_of_one_client(struct stage *stage)
+{
+    struct scene scene;
+    size_t count = until_scaled(GATEWAY);
+    begin(&scene, stage);
+    spn_client *client = onlooker_client();
+    put_one(&scene.feeder, 0);
+    uint64_t begun_ns = until_now_ns();
+    for (size_t i = 0; i < count; i++)
+        (void)onlooker_subscribe(client, "s", SPN_NOW, 0);
+    robust_wait_counter(&scene.raw, "sponson_subscriptions", count);
+    print_message("%zu subscribed in %llu ms\n", count,
+                  (unsigned long long)(until_now_ns() - begun_ns) / 1000000);
+    for (unsigned i = 1; i <= ROUNDS; i++) {
+        begun_ns = until_now_ns();
+        put_one(&scene.feeder, i);
+        read_events(client, count);
+        print_message("one event to all in %llu ms\n",
+                      (unsigned long long)(until_now_ns() - begun_ns) / 1000000);
+    }
+    begun_ns = until_now_ns();
+    for (int i = 0; i < QUIET_STEPS; i++)
+        assert_int_equal(spn_client_step(client), SPN_OK);
+    uint64_t step_ns = (until_now_ns() - begun_ns) / QUIET_STEPS;
+    print_message("a step takes %llu ns\n", (unsigned long long)step_ns);
+    assert_int_equal(subscriptions_resumed(client), 0);
+    spn_client_close(client);
+    end(&scene);
+}
+
 /* Nobody reads while the session is deleted and written again: a verdict finds no room. The epoch
  * had been noted already, so the next life's events came under it, and then nothing. Large events
  * fill what the client may hold, and many small verdicts the rest. */
@@ -548,6 +583,7 @@ int main(int argc, char **argv)
         STAGE_TEST(verdicts_of_a_thousand_that_wait),
         STAGE_TEST(grants_after_a_restart_are_all_answered),
         STAGE_TEST(two_thousand_subscriptions_of_one_client_stay_live),
+        STAGE_TEST(ten_thousand_subscriptions_of_one_client),
         STAGE_TEST(another_life_came_under_the_epoch_before_it),
         STAGE_TEST(lists_that_nobody_reads),
         STAGE_TEST(who_asks_on_and_on_is_slowed_down),

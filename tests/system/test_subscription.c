@@ -30,7 +30,8 @@
 enum {
     OPEN_MS = 10000,
     ITEM_MS = 20000,
-    ITEM_HEAD = 40, /* of an item, as PROTOCOL.md has it */
+    ITEM_HEAD = 40,   /* of an item, as PROTOCOL.md has it */
+    LEASE_MS = 30000, /* the same */
 };
 
 static spn_client *open_client(void)
@@ -145,6 +146,11 @@ static bool one_subscribed(void *stage)
     return event_stat(stage, "sponson_subscriptions") == 1;
 }
 
+static bool none_subscribed(void *stage)
+{
+    return event_stat(stage, "sponson_subscriptions") == 0;
+}
+
 static void wait_for_session(struct stage *stage, bool killed)
 {
     struct feeder feeder;
@@ -242,6 +248,102 @@ static void stalled_reader_over_a_restart(struct stage *stage)
     expect_events(stalled, 11, last);
     assert_true(subscriptions_resumed(client) >= 1);
     spn_client_close(client);
+    feeder_close(&feeder);
+}
+
+/* -- what the heartbeat finds ------------------------------------------------------------------ */
+
+enum { QUIET = 100 };
+
+struct quiet {
+    struct stage *stage;
+    spn_client *client;
+    spn_subscription *subscriptions[QUIET];
+    uint64_t wanted; /* subscriptions at the sidecar */
+};
+
+/* All that the app does: it waits for the descriptor, and steps. */
+static bool has_wanted_after_a_step(void *argument)
+{
+    struct quiet *quiet = argument;
+    struct pollfd fd = {.fd = spn_client_fd(quiet->client), .events = POLLIN};
+    if (poll(&fd, 1, 20) > 0)
+        assert_int_equal(spn_client_step(quiet->client), SPN_OK);
+    return event_stat(quiet->stage, "sponson_subscriptions") == quiet->wanted;
+}
+
+static void open_quiet(struct quiet *quiet, struct stage *stage)
+{
+    quiet->stage = stage;
+    quiet->client = open_client();
+    quiet->wanted = QUIET;
+    for (size_t i = 0; i < QUIET; i++) {
+        quiet->subscriptions[i] =
+            subscribe(quiet->client, stage_format(stage, "q%zu", i % 10), SPN_EARLIEST, 0, 0);
+        next_item(quiet->subscriptions[i], SPN_ITEM_VERDICT);
+        expect_events(quiet->subscriptions[i], 1, 1);
+        next_item(quiet->subscriptions[i], SPN_ITEM_CAUGHT_UP);
+    }
+}
+
+static void put_to_all(struct feeder *feeder, uint64_t seq)
+{
+    char name[16];
+    for (size_t i = 0; i < 10; i++) {
+        snprintf(name, sizeof(name), "q%zu", i);
+        put_event(feeder, name, seq);
+    }
+    feeder_settle(feeder);
+}
+
+/* No verdict, no second time caught up, nothing missing. */
+static void expect_one_more(struct quiet *quiet, uint64_t seq)
+{
+    for (size_t i = 0; i < QUIET; i++) {
+        const struct spn_item *item;
+        assert_int_equal(spn_subscription_next(quiet->subscriptions[i], ITEM_MS, &item), SPN_OK);
+        assert_int_equal(item->kind, SPN_ITEM_EVENT);
+        assert_true(is_event(&item->event, seq));
+    }
+}
+
+static void quiet_ones_are_back_after_a_kill(struct stage *stage)
+{
+    struct feeder feeder;
+    struct quiet quiet;
+    struct process *daemon = stage_start(stage, NULL);
+    feeder_open(&feeder);
+    put_to_all(&feeder, 1);
+    open_quiet(&quiet, stage);
+    process_kill(daemon);
+    stage_start(stage, NULL);
+    int ms = (int)(2 * SUBSCRIPTION_BEAT_NS / 1000000);
+    assert_true(until_true(until_in(ms), has_wanted_after_a_step, &quiet));
+    put_to_all(&feeder, 2);
+    expect_one_more(&quiet, 2);
+    spn_client_close(quiet.client);
+    feeder_close(&feeder);
+}
+
+/* A client that stood still for longer than the lease lasts. */
+static void lease_that_ran_out(struct stage *stage)
+{
+    struct feeder feeder;
+    stage_start(stage, NULL);
+    feeder_open(&feeder);
+    put_event(&feeder, "s", 1);
+    feeder_settle(&feeder);
+    struct process *tail = stage_begin_run(stage, "tail", "s", "--earliest", "--count", "2");
+    assert_true(until_true(until_in(ITEM_MS), one_subscribed, stage));
+    process_signal(tail, SIGSTOP);
+    assert_true(until_true(until_in(2 * LEASE_MS), none_subscribed, stage));
+    put_event(&feeder, "s", 2);
+    feeder_settle(&feeder);
+    process_signal(tail, SIGCONT);
+    struct outcome done = stage_end(stage, tail, until_in(ITEM_MS));
+    stage_expect_code(&done, 0);
+    assert_non_null(strstr(done.out, "\"e1\""));
+    assert_non_null(strstr(done.out, "\"e2\""));
     feeder_close(&feeder);
 }
 
@@ -915,11 +1017,6 @@ static void credit_is_kept_to(struct stage *stage)
     feeder_close(&feeder);
 }
 
-static bool none_subscribed(void *stage)
-{
-    return event_stat(stage, "sponson_subscriptions") == 0;
-}
-
 /* Whoever is gone is found out by the next delivery to it. */
 static void gone_reader_is_forgotten(struct stage *stage)
 {
@@ -1051,6 +1148,8 @@ int main(int argc, char **argv)
         STAGE_TEST(session_is_waited_for_over_a_kill),
         STAGE_TEST(stalled_reader_gets_everything),
         STAGE_TEST(stalled_reader_over_a_restart),
+        STAGE_TEST(quiet_ones_are_back_after_a_kill),
+        STAGE_TEST(lease_that_ran_out),
         STAGE_TEST(kills_leave_no_gap),
         STAGE_TEST(joins_under_load_miss_nothing),
         STAGE_TEST(bad_starts),
