@@ -100,12 +100,14 @@ void sub_forget_known(struct spn_subscription *subscription)
 
 /* -- messages ---------------------------------------------------------------------------------- */
 
-static void grants_begin(struct grants *grants, struct subscriptions *all)
+/* request: of these CREDITs; 0, or a beat's. */
+static void grants_begin(struct grants *grants, struct subscriptions *all, uint64_t request)
 {
     grants->all = all;
+    grants->request = request;
     grants->count = 0;
     grants->out = wire_out(grants->bytes, sizeof(grants->bytes));
-    wire_put_header(&grants->out, WIRE_CREDIT, 0);
+    wire_put_header(&grants->out, WIRE_CREDIT, request);
     wire_put_grants(&grants->out, 0);
 }
 
@@ -136,7 +138,7 @@ static void grants_send(struct grants *grants)
     wire_put_grants(&head, grants->count);
     if (send_bytes(grants->all->client, &grants->out) != SPN_OK)
         beat_again_soon(grants->all);
-    grants_begin(grants, grants->all);
+    grants_begin(grants, grants->all, grants->request);
 }
 
 static void grants_add(struct grants *grants, struct spn_subscription *subscription)
@@ -255,7 +257,9 @@ void sub_send_pending(struct subscriptions *all, uint64_t now_ns)
     wake_resting(all, now_ns);
     all->blocked = false;
     all->granting = 0;
-    grants_begin(&grants, all);
+    if (sub_link_alone(&all->pending) && sub_link_alone(&all->waiting))
+        return;
+    grants_begin(&grants, all, 0);
     grant_waiting(all, &grants);
     while (!sub_link_alone(&all->pending) && !all->blocked)
         all->blocked = !send_of(sub_of_pending(all->pending.next), &grants, now_ns);
@@ -299,8 +303,7 @@ void sub_beat(struct subscriptions *all, uint64_t now_ns)
     all->beat_ns = now_ns + SUBSCRIPTION_BEAT_NS;
     bool of_all = all->beat_all || all->beat_again;
     all->beat_all = all->beat_again = false;
-    grants_begin(&grants, all);
-    grants.request = REQUEST_MARK | all->beat_serial;
+    grants_begin(&grants, all, REQUEST_MARK | all->beat_serial);
     if (of_all)
         add_known(&grants);
     grants_send(&grants);
