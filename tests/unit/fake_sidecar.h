@@ -55,7 +55,7 @@ struct fake {
     struct wire_grant grants[FAKE_GRANTS_MAX]; /* of all CREDITs */
     size_t grant_count;
     void (*subscribed)(const struct wire_subscribe *subscribe); /* at each SUBSCRIBE; may be NULL */
-    uint64_t credit_request; /* of the last CREDIT */
+    uint64_t credit_request;                                    /* of the last CREDIT */
     struct wire_grant unsubscribe;
 
     /* What is answered. */
