@@ -505,7 +505,7 @@ SPN_API spn_err spn_subscription_next(spn_subscription *subscription, int timeou
 
 /* Returns the next item of any subscription of the client that is not paused, in turn. The item is
  * valid as long as one of spn_subscription_next. SPN_E_TIMEOUT; SPN_E_END: no subscription can have
- * another item. */
+ * another item, a paused one included. */
 SPN_API spn_err spn_next_of_any(spn_client *client, int timeout_ms,
                                 spn_subscription **ret_subscription,
                                 const struct spn_item **ret_item) SPN_MUST_USE;
