@@ -10,62 +10,103 @@
 #define PATIENCE_NS UINT64_C(1000000000)
 #define PATIENCE_MAX_NS (8 * PATIENCE_NS)
 
-void calls_add(struct calls *calls, struct call *call)
+void calls_init(struct call *call, bool repeats, void (*notify)(struct call *call))
 {
-    *call = (struct call){.next = calls->first, .patience_ns = PATIENCE_NS};
+    *call = (struct call){.repeats = repeats, .notify = notify, .patience_ns = PATIENCE_NS};
     zmq_msg_init(&call->answer);
-    calls->first = call;
+}
+
+static struct call **bucket_of(struct calls *calls, uint64_t request)
+{
+    return &calls->buckets[request % CALLS_BUCKETS];
+}
+
+static void await(struct calls *calls, struct call *call, uint64_t request)
+{
+    struct call **bucket = bucket_of(calls, request);
+    call->request = request;
+    call->waits = true;
+    call->next = *bucket;
+    *bucket = call;
+}
+
+static void stop_waiting(struct calls *calls, struct call *call)
+{
+    if (!call->waits)
+        return;
+    struct call **at = bucket_of(calls, call->request);
+    while (*at != call)
+        at = &(*at)->next;
+    *at = call->next;
+    call->waits = false;
 }
 
 void calls_remove(struct calls *calls, struct call *call)
 {
-    for (struct call **at = &calls->first; *at != NULL; at = &(*at)->next)
-        if (*at == call) {
-            *at = call->next;
-            zmq_msg_close(&call->answer);
-            return;
-        }
+    stop_waiting(calls, call);
+    zmq_msg_close(&call->answer);
 }
 
-void calls_clear(struct call *call)
+static void drop_answer(struct call *call)
 {
     zmq_msg_close(&call->answer);
     zmq_msg_init(&call->answer);
+    call->answered = false;
+}
+
+void calls_clear(struct calls *calls, struct call *call)
+{
+    stop_waiting(calls, call);
+    drop_answer(call);
     call->request = 0;
     call->again_ns = 0;
     call->patience_ns = PATIENCE_NS;
-    call->answered = false;
     call->blocked = false;
+}
+
+void calls_put_off(struct call *call, uint64_t again_ns)
+{
+    drop_answer(call);
+    call->again_ns = again_ns;
+}
+
+static spn_err make(zmq_msg_t *message, enum wire_type type, uint64_t request,
+                    const struct wire_out *body)
+{
+    size_t body_size = body != NULL ? wire_out_size(body) : 0;
+    if (zmq_msg_init_size(message, WIRE_HEADER_SIZE + body_size) != 0)
+        return SPN_E_NOMEM;
+    struct wire_out out = wire_out(zmq_msg_data(message), WIRE_HEADER_SIZE);
+    wire_put_header(&out, type, request);
+    if (body_size > 0)
+        memcpy(out.end, body->start, body_size);
+    return SPN_OK;
 }
 
 spn_err calls_ask(struct calls *calls, struct call *call, struct transport_socket *socket,
                   enum wire_type type, const struct wire_out *body, uint64_t now_ns)
 {
-    size_t body_size = body != NULL ? wire_out_size(body) : 0;
-    uint64_t patience_ns = call->patience_ns;
-    bool again = call->request != 0 && !call->answered && call->again_ns != 0;
+    bool again = call->waits && call->again_ns != 0; /* 0: it was lost, and is as good as new */
+    uint64_t patience_ns = again ? call->patience_ns : PATIENCE_NS;
     zmq_msg_t message;
 
     if (body != NULL && body->bad)
         return SPN_E_INVALID;
-    if (zmq_msg_init_size(&message, WIRE_HEADER_SIZE + body_size) != 0)
-        return SPN_E_NOMEM;
-    struct wire_out out = wire_out(zmq_msg_data(&message), WIRE_HEADER_SIZE);
-    wire_put_header(&out, type, ++calls->request);
-    if (body_size > 0)
-        memcpy(out.end, body->start, body_size);
-
-    calls_clear(call);
-    if (again)
-        call->patience_ns = patience_ns < PATIENCE_MAX_NS ? patience_ns * 2 : patience_ns;
-    spn_err err = transport_send(socket, &message);
+    uint64_t request = call->repeats && call->request != 0 ? call->request : ++calls->request;
+    spn_err err = make(&message, type, request, body);
+    if (err != SPN_OK)
+        return err;
+    if (!call->repeats)
+        calls_clear(calls, call);
+    err = transport_send(socket, &message);
     if (err != SPN_OK)
         zmq_msg_close(&message);
-    if (err == SPN_E_BACKPRESSURE) {
-        call->blocked = true;
+    call->blocked = err == SPN_E_BACKPRESSURE;
+    if (call->blocked)
         return SPN_OK;
-    }
-    call->request = calls->request;
+    if (err == SPN_OK && !call->waits)
+        await(calls, call, request);
+    call->patience_ns = again && patience_ns < PATIENCE_MAX_NS ? patience_ns * 2 : patience_ns;
     call->again_ns = now_ns + call->patience_ns;
     return err;
 }
@@ -82,28 +123,24 @@ bool calls_take(struct calls *calls, zmq_msg_t *message)
     spn_err err = wire_get_header(&in, &header);
     if ((err != SPN_OK && err != SPN_E_VERSION) || header.request == 0)
         return false;
-    for (struct call *call = calls->first; call != NULL; call = call->next)
-        if (call->request == header.request && !call->answered) {
-            zmq_msg_move(&call->answer, message);
-            call->answered = true;
-            return true;
-        }
-    return false;
+    struct call *call = *bucket_of(calls, header.request);
+    while (call != NULL && call->request != header.request)
+        call = call->next;
+    if (call == NULL)
+        return false;
+    stop_waiting(calls, call);
+    zmq_msg_move(&call->answer, message);
+    call->answered = true;
+    call->blocked = false;
+    if (call->notify != NULL)
+        call->notify(call);
+    return true;
 }
 
-void calls_lost(struct calls *calls)
+void calls_lost(struct call *call)
 {
-    for (struct call *call = calls->first; call != NULL; call = call->next)
-        if (!call->answered)
-            call->again_ns = 0;
-}
-
-bool calls_blocked(const struct calls *calls)
-{
-    for (const struct call *call = calls->first; call != NULL; call = call->next)
-        if (call->blocked)
-            return true;
-    return false;
+    if (!call->answered)
+        call->again_ns = 0;
 }
 
 spn_err calls_read(struct call *call, enum wire_type type, struct wire_in *ret_in,
@@ -127,4 +164,9 @@ spn_err calls_read(struct call *call, enum wire_type type, struct wire_in *ret_i
     if (err == SPN_OK)
         err = err_from_wire(error.code);
     return err != SPN_OK ? err : SPN_E_PROTOCOL;
+}
+
+bool calls_will_pass(spn_err err)
+{
+    return err == SPN_E_STOPPING || err == SPN_E_BACKPRESSURE;
 }

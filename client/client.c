@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "err.h"
 #include "sized.h"
@@ -13,27 +12,64 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
+#define EXPLAIN_AGAIN_NS (1000 * NS_PER_MS)
 /* A sidecar that starts creates its sockets first and opens them to its group afterwards. */
 #define DENIED_FOR_NS (500 * NS_PER_MS)
 
-/* -- open and close ---------------------------------------------------------------------------- */
+/* -- coming up --------------------------------------------------------------------------------- */
 
-/* A permission error will not go away, so stop waiting early. */
-static spn_err say_hello(struct spn_client *client, uint64_t deadline_ns, struct wire_in *ret_in)
+static struct spn_client *client_of(struct client_part *part)
 {
-    const struct client_question hello = {WIRE_HELLO, WIRE_WELCOME, NULL};
-    uint64_t denied_ns = client_earlier(deadline_ns, client->now_ns() + DENIED_FOR_NS);
-    spn_err err = client_ask(client, &client->call, &hello, denied_ns, ret_in);
-    if (err != SPN_E_UNAVAILABLE && err != SPN_E_TIMEOUT)
-        return err;
-    return client_ask(client, &client->call, &hello, deadline_ns, ret_in);
+    return (struct spn_client *)((char *)part - offsetof(struct spn_client, part));
 }
 
-static spn_err shake_hands(struct spn_client *client, uint64_t deadline_ns)
+static const struct spn_client *const_client_of(const struct client_part *part)
+{
+    return (const struct spn_client *)((const char *)part - offsetof(struct spn_client, part));
+}
+
+/* A lasting failure. The next spn_client_step reports it. */
+static void fail_for_good(struct spn_client *client, spn_err err)
+{
+    client->failed = err;
+    client->settled = true;
+    client->news = true;
+}
+
+/* Begins to connect, if the sockets are found. Errors as in transport_find, and SPN_E_NOMEM. */
+static spn_err connect_if_found(struct spn_client *client, char *words, size_t words_size)
+{
+    char dir[TRANSPORT_DIR_SIZE];
+    spn_err err = transport_find(client->socket_dir, dir, words, words_size);
+    if (err != SPN_OK)
+        return err;
+    client->dir = strdup(dir);
+    if (client->dir == NULL)
+        return SPN_E_NOMEM;
+    return transport_connect(&client->transport, client->dir);
+}
+
+/* The sidecar may be about to start. */
+static bool may_appear(const struct spn_client *client, spn_err err)
+{
+    return client->dir == NULL && (err == SPN_E_UNAVAILABLE || err == SPN_E_SYSTEM);
+}
+
+static void look_for_sockets(struct spn_client *client)
+{
+    char words[CLIENT_WORDS_SIZE];
+    spn_err err = connect_if_found(client, words, sizeof(words));
+    if (may_appear(client, err))
+        client->seek_ns = client->looked_ns + LOOK_AGAIN_NS;
+    else if (err != SPN_OK)
+        fail_for_good(client, err);
+}
+
+static spn_err read_welcome(struct spn_client *client)
 {
     struct wire_in in;
     struct wire_welcome welcome;
-    spn_err err = say_hello(client, deadline_ns, &in);
+    spn_err err = question_read(client->hello, &in);
     if (err != SPN_OK)
         return err;
     wire_get_welcome(&in, &welcome);
@@ -44,104 +80,206 @@ static spn_err shake_hands(struct spn_client *client, uint64_t deadline_ns)
     client->batch_events_max = welcome.batch_events_max < WIRE_BATCH_EVENTS_MAX
                                    ? welcome.batch_events_max
                                    : WIRE_BATCH_EVENTS_MAX;
-    calls_clear(&client->call);
     return SPN_OK;
 }
 
-/* Looks again while there is time: the sidecar may be about to start. */
-static spn_err find_dir(struct spn_client *client, const struct spn_client_options *options,
-                        uint64_t deadline_ns, char ret_dir[TRANSPORT_DIR_SIZE])
+/* If it is a refusal, the question is kept for client_failure. */
+static void take_welcome(struct spn_client *client)
 {
-    const char *own = options->socket_dir;
-    bool at_once = options->at_once;
-    const struct timespec pause = {.tv_nsec = (long)LOOK_AGAIN_NS};
-    for (;;) {
-        spn_err err = transport_find(own, ret_dir, client->words, sizeof(client->words));
-        if (err == SPN_OK && at_once)
-            err = transport_probe(ret_dir, client->words, sizeof(client->words));
-        if (err == SPN_E_TIMEOUT)
-            err = SPN_OK; /* somebody listens */
-        bool again = (err == SPN_E_UNAVAILABLE || err == SPN_E_SYSTEM) && !at_once;
-        client->err = err == SPN_E_SYSTEM ? SPN_E_PATH : err;
-        if (!again || client->now_ns() >= deadline_ns)
-            return client->err;
-        nanosleep(&pause, NULL);
+    spn_err err = read_welcome(client);
+    if (err != SPN_OK) {
+        fail_for_good(client, err);
+        return;
     }
+    client->welcomed = client->settled = true;
+    spn_question_close(client->hello);
+    client->hello = NULL;
 }
 
-static void copy_detail(const struct spn_client *client, spn_err err, const char *dir, char *out,
-                        size_t out_size)
+spn_err client_failure(struct spn_client *client)
+{
+    char dir[TRANSPORT_DIR_SIZE];
+    if (client->failed == SPN_OK)
+        return SPN_OK;
+    if (client->hello->call.answered)
+        return read_welcome(client);
+    client_fail(client, client->failed, NULL);
+    if (client->failed == SPN_E_PATH &&
+        transport_find(client->socket_dir, dir, client->words, sizeof(client->words)) == SPN_OK)
+        client->words[0] = '\0'; /* the path is good by now; this client does not look again */
+    return client->failed;
+}
+
+static void part_turn(struct client_part *part, uint64_t now_ns)
+{
+    struct spn_client *client = client_of(part);
+    if (client->settled)
+        return;
+    if (client->dir == NULL && now_ns >= client->seek_ns)
+        look_for_sockets(client);
+    if (client->hello->call.answered)
+        take_welcome(client);
+}
+
+static void part_reconnected(struct client_part *part)
+{
+    (void)part;
+}
+
+static uint64_t part_due_ns(const struct client_part *part)
+{
+    const struct spn_client *client = const_client_of(part);
+    return client->dir == NULL && !client->settled ? client->seek_ns : TRANSPORT_NEVER;
+}
+
+static bool part_blocked(const struct client_part *part)
+{
+    (void)part;
+    return false;
+}
+
+static spn_err part_failed(const struct client_part *part)
+{
+    return const_client_of(part)->failed;
+}
+
+static const struct client_part_ops part_ops = {
+    .turn = part_turn,
+    .reconnected = part_reconnected,
+    .due_ns = part_due_ns,
+    .blocked = part_blocked,
+    .failed = part_failed,
+};
+
+/* -- open and close ---------------------------------------------------------------------------- */
+
+static void copy_detail(const struct spn_client *client, spn_err err, char *out, size_t out_size)
 {
     if (out == NULL || out_size == 0)
         return;
     const char *words = client != NULL ? spn_client_detail(client) : err_text(err);
-    if (err == SPN_E_UNAVAILABLE && dir[0] != '\0')
-        snprintf(out, out_size, "%s in %s", words, dir);
+    if (err == SPN_E_UNAVAILABLE && client != NULL && client->dir != NULL)
+        snprintf(out, out_size, "%s in %s", words, client->dir);
     else
         snprintf(out, out_size, "%s", words);
 }
 
-spn_err client_open(spn_client **ret_client, const struct spn_client_options *options,
-                    int timeout_ms, uint64_t (*now_ns)(void), char *ret_detail, size_t detail_size)
+static spn_err read_options(struct spn_client *client, const struct spn_client_options *options,
+                            struct spn_client_options *ret_options)
 {
-    char dir[TRANSPORT_DIR_SIZE] = "";
-    spn_err err = SPN_OK;
-    struct spn_client_options chosen = {.size = sizeof(chosen)};
+    *ret_options = (struct spn_client_options){.size = sizeof(*ret_options)};
+    if (options != NULL &&
+        !sized_take(ret_options, sizeof(*ret_options),
+                    SIZED_THROUGH(struct spn_client_options, socket_dir), options))
+        return client_fail(client, SPN_E_INVALID,
+                           "spn_client_options.size is not set, or it is of a later version and "
+                           "sets options unknown to this version");
+    if (ret_options->send_hwm < 0)
+        return client_fail(client, SPN_E_INVALID, "spn_client_options.send_hwm is negative");
+    client->read_bytes_max =
+        ret_options->read_bytes_max > 0 ? ret_options->read_bytes_max : SUBSCRIPTIONS_BYTES_DEFAULT;
+    if (client->read_bytes_max < SUBSCRIPTIONS_BYTES_LEAST)
+        return client_fail(client, SPN_E_INVALID, "spn_client_options.read_bytes_max is below %d",
+                           SUBSCRIPTIONS_BYTES_LEAST);
+    return SPN_OK;
+}
+
+/* Looks for the sockets once. What is not found yet is looked for in each turn. */
+static spn_err begin_to_connect(struct spn_client *client, bool at_once)
+{
+    spn_err err = connect_if_found(client, client->words, sizeof(client->words));
+    if (err == SPN_OK && at_once)
+        err = transport_probe(client->dir, client->words, sizeof(client->words));
+    if (err == SPN_E_TIMEOUT) /* somebody listens */
+        err = SPN_OK;
+    client->seek_ns = client->now_ns() + LOOK_AGAIN_NS;
+    if (!at_once && may_appear(client, err))
+        return SPN_OK;
+    client->err = err == SPN_E_SYSTEM && client->dir == NULL ? SPN_E_PATH : err;
+    return client->err;
+}
+
+static spn_err start(struct spn_client *client, const struct spn_client_options *options)
+{
+    const struct question_request hello = {WIRE_HELLO, WIRE_WELCOME, NULL};
+    struct spn_client_options chosen;
+    client->part.ops = &part_ops;
+    client_add(client, &client->part); /* first, so that the others find what it brings */
+    fork_guard_init(&client->guard);
+    spn_err err = read_options(client, options, &chosen);
+    if (err != SPN_OK)
+        return err;
+    questions_init(&client->questions, client, chosen.questions_max);
+    if (chosen.socket_dir != NULL && (client->socket_dir = strdup(chosen.socket_dir)) == NULL)
+        return client_fail(client, SPN_E_NOMEM, NULL);
+    err = transport_open(&client->transport, chosen.send_hwm);
+    if (err != SPN_OK)
+        return client_fail_system(client, err, "opening sockets");
+    err = begin_to_connect(client, chosen.at_once);
+    if (err == SPN_OK)
+        err = question_new(&client->hello, client, &hello);
+    if (err == SPN_OK)
+        err = client_turn(client);
+    return err;
+}
+
+spn_err client_begin(spn_client **ret_client, const struct spn_client_options *options,
+                     uint64_t (*now_ns)(void), char *ret_detail, size_t detail_size)
+{
     if (ret_client == NULL) {
-        copy_detail(NULL, SPN_E_INVALID, dir, ret_detail, detail_size);
+        copy_detail(NULL, SPN_E_INVALID, ret_detail, detail_size);
         return SPN_E_INVALID;
     }
     struct spn_client *client = calloc(1, sizeof(*client));
     if (client == NULL) {
-        copy_detail(NULL, SPN_E_NOMEM, dir, ret_detail, detail_size);
+        copy_detail(NULL, SPN_E_NOMEM, ret_detail, detail_size);
         return SPN_E_NOMEM;
     }
     client->now_ns = now_ns;
-    uint64_t deadline_ns = client_deadline(client, timeout_ms);
-    fork_guard_init(&client->guard);
-    if (options != NULL &&
-        !sized_take(&chosen, sizeof(chosen), SIZED_THROUGH(struct spn_client_options, socket_dir),
-                    options)) {
-        err =
-            client_fail(client, SPN_E_INVALID,
-                        "spn_client_options.size is not set, or it is of a later version and sets "
-                        "options unknown to this version");
-        goto cleanup;
-    }
-    if (chosen.send_hwm < 0) {
-        err = client_fail(client, SPN_E_INVALID, "spn_client_options.send_hwm is negative");
-        goto cleanup;
-    }
-    client->read_bytes_max =
-        chosen.read_bytes_max > 0 ? chosen.read_bytes_max : SUBSCRIPTIONS_BYTES_DEFAULT;
-    if (client->read_bytes_max < SUBSCRIPTIONS_BYTES_LEAST) {
-        err = client_fail(client, SPN_E_INVALID, "spn_client_options.read_bytes_max is below %d",
-                          SUBSCRIPTIONS_BYTES_LEAST);
-        goto cleanup;
-    }
-    err = find_dir(client, &chosen, deadline_ns, dir);
-    if (err != SPN_OK)
-        goto cleanup;
-    client->dir = strdup(dir);
-    if (client->dir == NULL) {
-        err = client_fail(client, SPN_E_NOMEM, NULL);
-        goto cleanup;
-    }
-    err = transport_open(&client->transport, dir, chosen.send_hwm);
+    spn_err err = start(client, options);
     if (err != SPN_OK) {
-        client_fail_system(client, err, "opening sockets");
-        goto cleanup;
-    }
-    calls_add(&client->calls, &client->call);
-    err = shake_hands(client, deadline_ns);
-cleanup:
-    if (err != SPN_OK) {
-        copy_detail(client, err, dir, ret_detail, detail_size);
+        copy_detail(client, err, ret_detail, detail_size);
         spn_client_close(client);
         return err;
     }
     *ret_client = client;
     return SPN_OK;
+}
+
+/* A permission error will not go away, so stop waiting early. */
+static spn_err wait_until_ready(struct spn_client *client, uint64_t deadline_ns)
+{
+    uint64_t denied_ns = client_earlier(deadline_ns, client->now_ns() + DENIED_FOR_NS);
+    spn_err err = client_wait(client, &client->settled, denied_ns);
+    err = client_explained(client, err);
+    if (err == SPN_E_UNAVAILABLE || err == SPN_E_TIMEOUT ||
+        (err == SPN_E_PATH && client->dir == NULL))
+        err = client_explained(client, client_wait(client, &client->settled, deadline_ns));
+    return err == SPN_OK ? client_failure(client) : err;
+}
+
+spn_err client_open(spn_client **ret_client, const struct spn_client_options *options,
+                    int timeout_ms, uint64_t (*now_ns)(void), char *ret_detail, size_t detail_size)
+{
+    struct spn_client *client;
+    spn_err err =
+        client_begin(ret_client != NULL ? &client : NULL, options, now_ns, ret_detail, detail_size);
+    if (err != SPN_OK)
+        return err;
+    err = wait_until_ready(client, client_deadline(client, timeout_ms));
+    if (err != SPN_OK) {
+        copy_detail(client, err, ret_detail, detail_size);
+        spn_client_close(client);
+        return err;
+    }
+    *ret_client = client;
+    return SPN_OK;
+}
+
+spn_err spn_client_begin(spn_client **ret_client, const struct spn_client_options *options,
+                         char *ret_detail, size_t detail_size)
+{
+    return client_begin(ret_client, options, client_monotonic_ns, ret_detail, detail_size);
 }
 
 spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
@@ -151,20 +289,48 @@ spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options
                        detail_size);
 }
 
+/* Connecting, to see why there is no connection, costs the sidecar something too. */
+static spn_err not_ready(struct spn_client *client)
+{
+    uint64_t now_ns = client->now_ns();
+    if (client->connected)
+        return client_fail(client, SPN_E_TIMEOUT, "the sidecar has not answered yet");
+    if (now_ns >= client->explain_ns) {
+        (void)client_explain(client);
+        snprintf(client->trouble, sizeof(client->trouble), "%.*s", CLIENT_TROUBLE_SIZE - 1,
+                 spn_client_detail(client));
+        client->explain_ns = now_ns + EXPLAIN_AGAIN_NS;
+    }
+    return client_fail(client, SPN_E_TIMEOUT, "%s", client->trouble);
+}
+
+spn_err spn_client_ready(spn_client *client)
+{
+    spn_err err = client_check(client);
+    if (err == SPN_OK && !client->settled)
+        err = client_turn(client);
+    if (err == SPN_OK)
+        err = client_failure(client);
+    if (err == SPN_OK && !client->welcomed)
+        err = not_ready(client);
+    return err;
+}
+
 /* In a child process ZeroMQ's context and its memory are left alone: its threads do not exist
  * here. */
 void spn_client_close(spn_client *client)
 {
     if (client == NULL)
         return;
-    calls_remove(&client->calls, &client->call);
     subscriptions_free(client->subscriptions);
     inspect_free(client->inspect);
+    questions_release(&client->questions);
     if (client->transport.context != NULL && fork_guard_is_child(&client->guard))
         transport_abandon(&client->transport);
     else
         transport_close(&client->transport, client->linger_ms);
     fork_guard_release(&client->guard);
+    free(client->socket_dir);
     free(client->dir);
     free(client);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client: one connection to one sidecar, and the turn in which all other parts do their work.
  *
- * A turn takes what arrived, lets every part (a producer, all subscriptions) do what is due, and
- * brings the client's descriptor up to date. It never blocks. A call that has to wait repeats:
- * turn, check, sleep.
+ * A turn takes what arrived, lets every part (a producer, all questions, all subscriptions) do what
+ * is due, and brings the client's descriptor up to date. It never blocks. A call that has to wait
+ * repeats: turn, check, sleep.
  *
- * client.c opens and closes; client_turn.c has the turn and what waits for it.
+ * client.c opens and closes, and brings the client up; client_turn.c has the turn and what waits
+ * for it.
  *
- * Owns     transport, calls, the text of the last failure.
+ * Owns     transport, calls, questions, the text of the last failure.
  * Borrows  parts: they live in their owners, and are removed before the client is closed.
  * Units    nanoseconds of the clock that it was opened with, CLOCK_MONOTONIC except in tests;
  *          TRANSPORT_NEVER for a deadline that never comes.
@@ -17,45 +18,25 @@
 #define SPN_CLIENT_CLIENT_H
 
 #include "calls.h"
+#include "client_part.h"
 #include "fork_guard.h"
+#include "questions.h"
 #include "sponson.h"
 #include "transport.h"
 
-enum { CLIENT_WORDS_SIZE = 512 };
-
-struct client_part;
-
-struct client_part_ops {
-    /* A message of ingest.sock, after its header; true: it was for this part alone. NULL: the part
-     * does not use that socket. */
-    bool (*take)(struct client_part *part, uint8_t type, struct wire_in body);
-    /* A message of read.sock that no call waited for; true: it was for this part, which may have
-     * moved the message. NULL: the part gets no such messages. */
-    bool (*take_answer)(struct client_part *part, zmq_msg_t *message);
-    void (*turn)(struct client_part *part, uint64_t now_ns);
-    /* The connection broke and came back: messages that were on their way may be lost. */
-    void (*reconnected)(struct client_part *part);
-    uint64_t (*due_ns)(const struct client_part *part);
-    bool (*blocked)(const struct client_part *part);      /* ingest.sock took nothing */
-    bool (*read_blocked)(const struct client_part *part); /* the same for read.sock; NULL: never */
-    spn_err (*failed)(const struct client_part *part);    /* a lasting failure, or SPN_OK */
-};
-
-struct client_part {
-    struct client_part *next;
-    const struct client_part_ops *ops;
-};
+enum { CLIENT_WORDS_SIZE = 512, CLIENT_TROUBLE_SIZE = 256 };
 
 struct subscriptions; /* see subscription_base.h */
-struct inspect;       /* what the calls about the sidecar lend; see inspect.c */
+struct inspect;       /* the questions of the calls that wait; see inspect.c */
 
 struct spn_client {
     uint64_t (*now_ns)(void);
     struct fork_guard guard;
     struct transport transport;
     struct calls calls;
-    struct call call; /* of the API call that waits for an answer */
-    struct client_part *parts;
+    struct questions questions;
+    struct client_part part;             /* client.c's */
+    struct client_part *parts;           /* in the order of their turns */
     struct subscriptions *subscriptions; /* NULL: there never was a subscription */
     struct inspect *inspect;
     size_t data_max;
@@ -63,7 +44,17 @@ struct spn_client {
     uint32_t batch_events_max;
     int linger_ms;
     size_t read_bytes_max;
-    char *dir; /* where the sockets are */
+
+    /* client.c brings the client up: it finds the sockets, connects to them and shakes hands. */
+    char *socket_dir; /* the app's choice; NULL: none */
+    char *dir;        /* where the sockets are; NULL: they were not found yet */
+    uint64_t seek_ns; /* when to look for them again */
+    spn_question *hello;
+    bool welcomed;       /* the limits above are known */
+    bool settled;        /* welcomed or failed */
+    spn_err failed;      /* lasting */
+    uint64_t explain_ns; /* when to find out again why there is no connection */
+    char trouble[CLIENT_TROUBLE_SIZE];
 
     bool connected;     /* read.sock was connected at the last turn */
     bool ready;         /* there is more to do at once */
@@ -75,7 +66,9 @@ struct spn_client {
     char words[CLIENT_WORDS_SIZE];
 };
 
-/* As spn_client_open, with this clock. */
+/* As spn_client_begin and spn_client_open, with this clock. */
+spn_err client_begin(spn_client **ret_client, const struct spn_client_options *options,
+                     uint64_t (*now_ns)(void), char *ret_detail, size_t detail_size) SPN_MUST_USE;
 spn_err client_open(spn_client **ret_client, const struct spn_client_options *options,
                     int timeout_ms, uint64_t (*now_ns)(void), char *ret_detail,
                     size_t detail_size) SPN_MUST_USE;
@@ -134,19 +127,20 @@ uint64_t client_deadline(const struct spn_client *client, int timeout_ms);
 spn_err client_sleep(struct spn_client *client, uint64_t deadline_ns,
                      uint64_t wake_ns) SPN_MUST_USE;
 
-struct client_question {
-    enum wire_type type;
-    enum wire_type answer;
-    const struct wire_out *body; /* NULL: none */
-};
+/* Turns and sleeps until *done, which a turn sets. SPN_E_TIMEOUT: the deadline came. */
+spn_err client_wait(struct spn_client *client, const bool *done, uint64_t deadline_ns) SPN_MUST_USE;
 
-/* Sends the request, and sends it again when that is due, until there is an answer. *ret_in stands
- * at the answer's body and is valid until the call is used again. If the call has sent its request
- * already, this goes on waiting.
- * SPN_E_TIMEOUT: the deadline came. Without a connection at that time: the code of transport_probe.
- * If the answer is an ERROR: its code. */
-spn_err client_ask(struct spn_client *client, struct call *call,
-                   const struct client_question *question, uint64_t deadline_ns,
-                   struct wire_in *ret_in) SPN_MUST_USE;
+/* Why there is no answer. SPN_E_UNAVAILABLE: nobody listens. SPN_E_TIMEOUT: somebody listens.
+ * SPN_E_PATH: connecting is not possible. */
+spn_err client_explain(struct spn_client *client);
+/* A time-out without a connection becomes what client_explain returns. */
+static inline spn_err client_explained(struct spn_client *client, spn_err err)
+{
+    return err == SPN_E_TIMEOUT && !client->connected ? client_explain(client) : err;
+}
+/* client.c */
+
+/* Records why the client failed for good, and returns it; SPN_OK: it did not. */
+spn_err client_failure(struct spn_client *client);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client_turn: the turn, the calls that wait for an answer, and the text of a failure. */
+/* client_turn: the turn, what waits for it, and the text of a failure. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +15,6 @@ enum {
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
-#define PASSING_PAUSE_NS (100 * NS_PER_MS)
 
 /* -- failures ---------------------------------------------------------------------------------- */
 
@@ -64,8 +63,11 @@ const char *spn_client_detail(const spn_client *client)
 
 void client_add(struct spn_client *client, struct client_part *part)
 {
-    part->next = client->parts;
-    client->parts = part;
+    struct client_part **at = &client->parts;
+    while (*at != NULL)
+        at = &(*at)->next;
+    part->next = NULL;
+    *at = part;
 }
 
 void client_remove(struct spn_client *client, struct client_part *part)
@@ -122,17 +124,13 @@ static spn_err take_messages(struct spn_client *client, struct transport_socket 
     return err == SPN_E_END ? SPN_OK : err;
 }
 
-/* Requests and answers are lost with a connection. A call that waits for an answer sends its
- * request again at once. */
+/* Requests and answers are lost with a connection. The parts send again at once. */
 static void notice_connection(struct spn_client *client)
 {
     bool fresh;
     bool connected = transport_connected(&client->transport, &fresh);
-    if (fresh) {
-        calls_lost(&client->calls);
-        for (struct client_part *part = client->parts; part != NULL; part = part->next)
-            part->ops->reconnected(part);
-    }
+    for (struct client_part *part = client->parts; fresh && part != NULL; part = part->next)
+        part->ops->reconnected(part);
     client->connected = connected && (client->connected || fresh);
 }
 
@@ -141,7 +139,7 @@ static void notice_connection(struct spn_client *client)
 static void settle(struct spn_client *client)
 {
     bool blocked = false;
-    bool read_blocked = calls_blocked(&client->calls);
+    bool read_blocked = false;
     client->due_ns = TRANSPORT_NEVER;
     for (struct client_part *part = client->parts; part != NULL; part = part->next) {
         uint64_t due_ns = part->ops->due_ns(part);
@@ -225,68 +223,33 @@ spn_err client_sleep(struct spn_client *client, uint64_t deadline_ns, uint64_t w
     return SPN_OK;
 }
 
-/* These errors are not final. A sidecar that is stopping is about to be replaced by another one. A
- * sidecar where too many producers are being opened takes the next one a moment later. */
-static bool will_pass(spn_err err)
+spn_err client_wait(struct spn_client *client, const bool *done, uint64_t deadline_ns)
 {
-    return err == SPN_E_STOPPING || err == SPN_E_BACKPRESSURE;
-}
-
-static spn_err open_answer(struct spn_client *client, struct call *call, enum wire_type type,
-                           struct wire_in *ret_in)
-{
-    struct spn_bytes detail;
-    spn_err err = calls_read(call, type, ret_in, &detail);
-    if (err == SPN_OK)
-        return SPN_OK;
-    if (detail.size > 0)
-        client_fail(client, err, "sidecar: %.*s", (int)detail.size, (const char *)detail.data);
-    else
-        client_fail(client, err, NULL);
-    calls_clear(call);
-    if (will_pass(err))
-        call->again_ns = client->now_ns() + PASSING_PAUSE_NS;
-    return err;
-}
-
-/* There was no answer. Does anybody listen? */
-static spn_err explain_silence(struct spn_client *client)
-{
-    char words[CLIENT_WORDS_SIZE] = "";
-    spn_err err = transport_probe(client->dir, words, sizeof(words));
-    if (err == SPN_E_TIMEOUT)
-        return client_fail(client, err, "a process listens there, but does not answer");
-    return words[0] != '\0' ? client_fail(client, err, "%s", words)
-                            : client_fail(client, err, NULL);
-}
-
-spn_err client_ask(struct spn_client *client, struct call *call,
-                   const struct client_question *question, uint64_t deadline_ns,
-                   struct wire_in *ret_in)
-{
-    spn_err err;
-    for (;;) {
-        uint64_t now_ns = client->now_ns();
-        err = SPN_OK;
-        if (calls_due(call, now_ns))
-            err = calls_ask(&client->calls, call, &client->transport.read, question->type,
-                            question->body, now_ns);
+    spn_err err = client_turn(client);
+    while (err == SPN_OK && !*done) {
+        err = client_sleep(client, deadline_ns, TRANSPORT_NEVER);
         if (err == SPN_OK)
             err = client_turn(client);
-        if (err != SPN_OK)
-            break;
-        if (call->answered) {
-            err = open_answer(client, call, question->answer, ret_in);
-            if (!will_pass(err))
-                break;
-        }
-        /* A request that the socket did not take waits for the connection, not for a time. */
-        err = client_sleep(client, deadline_ns, call->blocked ? TRANSPORT_NEVER : call->again_ns);
-        if (err != SPN_OK)
-            break;
     }
-    call->blocked = false;
-    if (err == SPN_E_TIMEOUT && !client->connected)
-        err = explain_silence(client);
     return err;
+}
+
+static spn_err explain(struct spn_client *client, char *words, size_t words_size)
+{
+    char dir[TRANSPORT_DIR_SIZE];
+    words[0] = '\0';
+    spn_err err = client->dir != NULL ? transport_probe(client->dir, words, words_size)
+                                      : transport_find(client->socket_dir, dir, words, words_size);
+    if (err == SPN_OK || err == SPN_E_TIMEOUT) {
+        snprintf(words, words_size, "a process listens there, but does not answer");
+        return SPN_E_TIMEOUT;
+    }
+    return err == SPN_E_SYSTEM ? SPN_E_PATH : err;
+}
+
+spn_err client_explain(struct spn_client *client)
+{
+    char words[CLIENT_WORDS_SIZE];
+    spn_err err = explain(client, words, sizeof(words));
+    return client_fail(client, err, words[0] != '\0' ? "%s" : NULL, words);
 }

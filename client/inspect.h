@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inspect: what a sidecar reports about itself and its sessions.
+/* inspect: the calls that ask the sidecar and wait: spn_last_event, spn_get_*, spn_next_session.
  *
- * spn_next_session walks a list by name. It keeps a page of rows and uses it as long as each call
- * goes on where the last one ended.
+ * Each asks a question, waits, and takes the answer. It keeps the question, so that its answer
+ * stays lent, and so that a call that does not wait finds it again: with a timeout of 0 the same
+ * call goes on with the question that it asked before. A call that waits asks anew, so that its
+ * answer is not older than the call.
  *
- * Owns     a page of session rows, the texts of the last health, the last counters. Created by the
- *          first call that needs it, freed with the client.
- * Lends    bytes of those: until the same call is made again. The bytes of spn_get_session lie in
- *          the client's call: until the next request.
+ * spn_next_session walks a list by name. It keeps the question that has a page of rows, as long as
+ * each call goes on where the last one ended.
+ *
+ * Owns     its questions: one for all these calls, and one for the list. Created by the first call
+ *          that needs them, freed with the client.
+ * Lends    an answer: until the next of these calls; a row of the list until spn_next_session is
+ *          called again.
  * Threads  those of its client.
  */
 #ifndef SPN_CLIENT_INSPECT_H

@@ -50,67 +50,6 @@ static spn_err choose_id(struct spn_producer *producer, const uint8_t *id)
     return SPN_OK;
 }
 
-/* Token 0: we are the new holder. Base 1 requests results that are not used here, but base must
- * have a value. */
-static spn_err take_id(struct spn_producer *producer, int timeout_ms, struct wire_state *ret_state)
-{
-    uint8_t bytes[96];
-    struct wire_out body = wire_out(bytes, sizeof(bytes));
-    struct wire_open open = {.token = 0, .base = 1, .kept = producer->kept};
-    struct wire_in in;
-    memcpy(open.producer, producer->id, sizeof(open.producer));
-    wire_put_open(&body, &open);
-    const struct client_question question = {WIRE_OPEN, WIRE_OPENED, &body};
-    spn_err err = client_ask(producer->client, &producer->call, &question,
-                             client_deadline(prod_client_of(producer), timeout_ms), &in);
-    if (err != SPN_OK)
-        return err;
-    wire_get_state(&in, ret_state);
-    if (in.bad || ret_state->durable >= UINT64_MAX / 2)
-        return client_fail(producer->client, SPN_E_PROTOCOL, "the sidecar's OPENED cannot be read");
-    calls_clear(&producer->call);
-    return SPN_OK;
-}
-
-/* A small window limits how much may be on its way, not how many sessions there are. So the pending
- * entries have the default limits at least. The token is the seed: it is random, and unknown to
- * those who choose the session names. */
-static void start_pending(struct spn_producer *producer, const struct spn_producer_options *options,
-                          uint64_t token)
-{
-    size_t count_max = options->window_events;
-    size_t bytes_max = options->window_bytes;
-    if (count_max < WINDOW_EVENTS_DEFAULT)
-        count_max = WINDOW_EVENTS_DEFAULT;
-    if (bytes_max < WINDOW_BYTES_DEFAULT)
-        bytes_max = WINDOW_BYTES_DEFAULT;
-    pending_init(&producer->pending, count_max, bytes_max, token);
-}
-
-static spn_err start(struct spn_producer *producer, const struct spn_producer_options *options,
-                     const struct wire_state *state)
-{
-    struct spn_client *client = producer->client;
-    const struct delivery_options limits = {
-        .level = options->level,
-        .window_bytes = options->window_bytes,
-        .window_events = options->window_events,
-        .entry_max = WIRE_ENTRY_HEAD_SIZE + WIRE_SESSION_MAX + WIRE_ID_MAX + WIRE_TYPE_MAX +
-                     client->data_max,
-        .batch_bytes_max = client->batch_bytes_max,
-        .batch_events_max = client->batch_events_max,
-    };
-    producer->committed = state->durable;
-    producer->beat_ns = producer->client->now_ns() + PRODUCER_BEAT_NS;
-    producer->send_timeout_ms = options->send_timeout_ms;
-    producer->latest_only = options->latest_only;
-    start_pending(producer, options, state->token);
-    if (options->level == SPN_NONE)
-        client->linger_ms = LINGER_MS;
-    spn_err err = delivery_init(&producer->delivery, &limits, state);
-    return err == SPN_OK ? SPN_OK : client_fail(client, err, NULL);
-}
-
 static void free_producer(struct spn_producer *producer)
 {
     client_remove(producer->client, &producer->part);
@@ -120,35 +59,83 @@ static void free_producer(struct spn_producer *producer)
     free(producer);
 }
 
-spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,
-                          const struct spn_producer_options *options, int timeout_ms)
+spn_err spn_producer_begin(spn_producer **ret_producer, spn_client *client,
+                           const struct spn_producer_options *options)
 {
     struct spn_producer_options chosen;
-    struct wire_state state;
     spn_err err = client_check_for(client, ret_producer);
     if (err == SPN_OK)
         err = read_options(client, options, &chosen);
     if (err != SPN_OK)
         return err;
     struct spn_producer *producer = calloc(1, sizeof(*producer));
-    if (producer == NULL)
-        return client_fail(client, SPN_E_NOMEM, NULL);
+    if (producer == NULL) {
+        client_fail(client, SPN_E_NOMEM, NULL);
+        return SPN_E_NOMEM;
+    }
     producer->client = client;
     producer->part.ops = &prod_part_ops;
-    calls_add(&client->calls, &producer->call);
+    producer->options = chosen;
+    producer->options.id = NULL; /* the app's */
+    calls_init(&producer->call, false, NULL);
+    client_add(client, &producer->part);
     err = choose_id(producer, chosen.id);
-    if (err != SPN_OK)
-        goto cleanup;
-    err = take_id(producer, timeout_ms, &state);
-    if (err != SPN_OK)
-        goto cleanup;
-    err = start(producer, &chosen, &state);
-cleanup:
+    if (err == SPN_OK)
+        err = client_turn(client);
     if (err != SPN_OK) {
         free_producer(producer);
         return err;
     }
-    client_add(client, &producer->part);
+    *ret_producer = producer;
+    return SPN_OK;
+}
+
+/* Records why the producer did not open, in the sidecar's words if it has any. */
+static spn_err opening_failure(struct spn_producer *producer)
+{
+    struct wire_in in;
+    struct spn_bytes detail = {0};
+    spn_err err = client_failure(producer->client);
+    if (err != SPN_OK)
+        return err;
+    err = producer->delivery.failed;
+    if (producer->call.answered && calls_read(&producer->call, WIRE_OPENED, &in, &detail) == err &&
+        detail.size > 0)
+        return client_fail(producer->client, err, "sidecar: %.*s", (int)detail.size,
+                           (const char *)detail.data);
+    return client_fail(producer->client, err, NULL);
+}
+
+spn_err spn_producer_ready(spn_producer *producer)
+{
+    struct spn_client *client = prod_client_of(producer);
+    spn_err err = client_check(client);
+    if (err == SPN_OK && !producer->settled)
+        err = client_turn(client);
+    if (err != SPN_OK)
+        return err;
+    if (producer->open)
+        return prod_check_usable(producer);
+    return producer->settled ? opening_failure(producer) : client_fail(client, SPN_E_TIMEOUT, NULL);
+}
+
+spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,
+                          const struct spn_producer_options *options, int timeout_ms)
+{
+    struct spn_producer *producer;
+    spn_err err = client_check_for(client, ret_producer);
+    uint64_t deadline_ns = client_deadline(client, timeout_ms);
+    if (err == SPN_OK)
+        err = spn_producer_begin(&producer, client, options);
+    if (err != SPN_OK)
+        return err;
+    err = client_explained(client, client_wait(client, &producer->settled, deadline_ns));
+    if (err == SPN_OK)
+        err = spn_producer_ready(producer);
+    if (err != SPN_OK) {
+        free_producer(producer);
+        return err;
+    }
     *ret_producer = producer;
     return SPN_OK;
 }
@@ -266,7 +253,8 @@ static void leave(struct spn_producer *producer)
 {
     struct spn_client *client = producer->client;
     zmq_msg_t message;
-    if (producer->kept || !client->connected || producer->delivery.failed != SPN_OK ||
+    if (producer->kept || !producer->open || !client->connected ||
+        producer->delivery.failed != SPN_OK ||
         zmq_msg_init_size(&message, WIRE_HEADER_SIZE + sizeof(producer->delivery.token)) != 0)
         return;
     struct wire_out out = wire_out(zmq_msg_data(&message), zmq_msg_size(&message));

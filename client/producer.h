@@ -24,6 +24,9 @@
 /* An idle producer sends a STATE this often, since the sidecar forgets silent producers. */
 #define PRODUCER_BEAT_NS UINT64_C(10000000000)
 
+/* After an error to the first OPEN that will pass. */
+#define PRODUCER_OPEN_PAUSE_NS UINT64_C(100000000)
+
 enum { PRODUCER_PREFIX_SIZE = 23 }; /* 22 characters of base64url and a hyphen */
 
 struct spn_producer {
@@ -31,16 +34,17 @@ struct spn_producer {
     struct spn_client *client;
     struct delivery delivery;
     struct pending pending;
-    bool latest_only;
+    struct spn_producer_options options; /* without the id */
+    bool settled;                        /* open, or failed before that */
+    bool open;                           /* its number and its token are known */
     struct call call;
     enum delivery_need asked; /* what the call requests */
     bool blocked;             /* ingest.sock took nothing at the last try */
     uint64_t heard_ns;        /* last progress, or when events began to be in flight */
     uint64_t beat_ns;         /* when to send a STATE, if nothing else is to be sent until then */
     uint64_t committed;       /* the committed number when it was opened */
-    int send_timeout_ms;
-    bool kept;                    /* the id is the app's own */
-    struct spn_ack ack;           /* what spn_producer_next_ack and spn_producer_wait lend */
+    bool kept;                /* the id is the app's own */
+    struct spn_ack ack;       /* what spn_producer_next_ack and spn_producer_wait lend */
     struct spn_counters counters; /* what spn_producer_counters lends */
     uint64_t gone_told;
     uint8_t id[WIRE_PRODUCER_ID_SIZE];

@@ -18,6 +18,21 @@ spn_err prod_check_usable(struct spn_producer *producer)
     return producer->client->err == err ? err : client_fail(producer->client, err, NULL);
 }
 
+/* Waits for the sidecar's answer to the OPEN as it waits for room: without it there are no numbers,
+ * and so no tickets. */
+static spn_err check_open(struct spn_producer *producer)
+{
+    spn_err err = prod_check_usable(producer);
+    if (err != SPN_OK || producer->open)
+        return err;
+    struct spn_client *client = producer->client;
+    int timeout_ms = producer->options.latest_only ? 0 : producer->options.send_timeout_ms;
+    err = client_wait(client, &producer->settled, client_deadline(client, timeout_ms));
+    if (err == SPN_E_TIMEOUT)
+        return client_fail(client, SPN_E_BACKPRESSURE, "the producer is not open yet");
+    return err == SPN_OK ? prod_check_usable(producer) : err;
+}
+
 static spn_err check_session(struct spn_producer *producer, struct spn_bytes session)
 {
     if (session.size > 0 && session.size == producer->session_size &&
@@ -81,7 +96,7 @@ static spn_err wait_for_room(struct spn_producer *producer, const struct wire_en
                              uint64_t *ret_ticket)
 {
     struct spn_client *client = producer->client;
-    uint64_t deadline_ns = client_deadline(client, producer->send_timeout_ms);
+    uint64_t deadline_ns = client_deadline(client, producer->options.send_timeout_ms);
     spn_err err;
     for (;;) {
         delivery_hurry(&producer->delivery);
@@ -131,7 +146,7 @@ static spn_err take_latest(struct spn_producer *producer, const struct wire_entr
 static spn_err take_entry(struct spn_producer *producer, const struct wire_entry *entry,
                           uint64_t *ret_ticket)
 {
-    if (producer->latest_only)
+    if (producer->options.latest_only)
         return take_latest(producer, entry, ret_ticket);
     if (put_entry(producer, entry, ret_ticket))
         return SPN_OK;
@@ -169,7 +184,7 @@ spn_err spn_publish(spn_producer *producer, struct spn_bytes session, const stru
                     uint64_t *ret_ticket)
 {
     uint64_t ticket = 0;
-    spn_err err = prod_check_usable(producer);
+    spn_err err = check_open(producer);
     if (err == SPN_OK && event == NULL)
         err = client_refuse(producer->client, "there is no event");
     if (err == SPN_OK)
@@ -187,7 +202,7 @@ spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
                          uint64_t *ret_first)
 {
     size_t taken = 0;
-    spn_err err = prod_check_usable(producer);
+    spn_err err = check_open(producer);
     if (ret_taken == NULL)
         return SPN_E_INVALID;
     if (err == SPN_OK && events == NULL && count > 0)
@@ -213,7 +228,7 @@ static spn_err end_session(struct spn_producer *producer, enum wire_kind kind,
 {
     const struct wire_entry entry = {.kind = (uint8_t)kind, .session = session, .epoch = epoch};
     uint64_t ticket = 0;
-    spn_err err = prod_check_usable(producer);
+    spn_err err = check_open(producer);
     if (err == SPN_OK)
         err = check_session(producer, session);
     if (err == SPN_OK)

@@ -28,7 +28,7 @@ static bool part_take(struct client_part *part, uint8_t type, struct wire_in bod
 {
     struct spn_producer *producer = producer_of(part);
     struct spn_bytes detail;
-    if (!delivery_owns(&producer->delivery, type, body))
+    if (!producer->open || !delivery_owns(&producer->delivery, type, body))
         return false;
     if (delivery_take(&producer->delivery, type, body, &detail) == SPN_OK)
         note_failure(producer, detail);
@@ -60,13 +60,86 @@ static void take_answer(struct spn_producer *producer)
     else
         delivery_take_error(&producer->delivery, err);
     note_failure(producer, detail);
-    calls_clear(&producer->call);
+    calls_clear(&producer->client->calls, &producer->call);
     note_gone(producer);
     uint64_t now_ns = producer->client->now_ns();
     if (err != SPN_OK) /* not now; requested again after a pause */
         producer->call.again_ns = now_ns + PRODUCER_SILENCE_NS;
     producer->asked = DELIVERY_NOTHING;
     producer->heard_ns = now_ns; /* the next request also waits for a second of silence */
+}
+
+/* A small window limits how much may be on its way, not how many sessions there are. So the pending
+ * entries have the default limits at least. The token is the seed: it is random, and unknown to
+ * those who choose the session names. */
+static void start_pending(struct spn_producer *producer, uint64_t token)
+{
+    size_t count_max = producer->options.window_events;
+    size_t bytes_max = producer->options.window_bytes;
+    if (count_max < WINDOW_EVENTS_DEFAULT)
+        count_max = WINDOW_EVENTS_DEFAULT;
+    if (bytes_max < WINDOW_BYTES_DEFAULT)
+        bytes_max = WINDOW_BYTES_DEFAULT;
+    pending_init(&producer->pending, count_max, bytes_max, token);
+}
+
+static spn_err start(struct spn_producer *producer, const struct wire_state *state)
+{
+    struct spn_client *client = producer->client;
+    const struct spn_producer_options *options = &producer->options;
+    const struct delivery_options limits = {
+        .level = options->level,
+        .window_bytes = options->window_bytes,
+        .window_events = options->window_events,
+        .entry_max = WIRE_ENTRY_HEAD_SIZE + WIRE_SESSION_MAX + WIRE_ID_MAX + WIRE_TYPE_MAX +
+                     client->data_max,
+        .batch_bytes_max = client->batch_bytes_max,
+        .batch_events_max = client->batch_events_max,
+    };
+    spn_err err = delivery_init(&producer->delivery, &limits, state);
+    if (err != SPN_OK)
+        return err;
+    producer->committed = state->durable;
+    producer->beat_ns = producer->client->now_ns() + PRODUCER_BEAT_NS;
+    start_pending(producer, state->token);
+    if (options->level == SPN_NONE)
+        client->linger_ms = LINGER_MS;
+    producer->open = producer->settled = true;
+    return SPN_OK;
+}
+
+static void fail_to_open(struct spn_producer *producer, spn_err err)
+{
+    producer->delivery.failed = err;
+    producer->settled = true;
+    producer->client->news = true;
+}
+
+/* The answer to the first OPEN. A failure is final, and its answer is kept for
+ * spn_producer_ready. */
+static void take_first_answer(struct spn_producer *producer)
+{
+    struct wire_in in;
+    struct wire_state state;
+    struct spn_bytes detail;
+    spn_err err = calls_read(&producer->call, WIRE_OPENED, &in, &detail);
+    if (calls_will_pass(err)) {
+        calls_put_off(&producer->call, producer->client->looked_ns + PRODUCER_OPEN_PAUSE_NS);
+        return;
+    }
+    if (err == SPN_OK) {
+        wire_get_state(&in, &state);
+        if (in.bad || state.durable >= UINT64_MAX / 2)
+            err = SPN_E_PROTOCOL;
+    }
+    if (err == SPN_OK)
+        err = start(producer, &state);
+    producer->asked = DELIVERY_NOTHING;
+    if (err == SPN_OK) {
+        calls_clear(&producer->client->calls, &producer->call);
+        return;
+    }
+    fail_to_open(producer, err);
 }
 
 static void ask(struct spn_producer *producer, uint64_t now_ns)
@@ -76,8 +149,10 @@ static void ask(struct spn_producer *producer, uint64_t now_ns)
     struct wire_out body = wire_out(bytes, sizeof(bytes));
     bool open = delivery->need == DELIVERY_OPEN;
     if (open) {
+        /* The first OPEN has token 0: we are the new holder. Its base requests results that are
+         * not used here, but base must have a value. */
         struct wire_open message = {.token = delivery->token,
-                                    .base = delivery->window.base,
+                                    .base = producer->open ? delivery->window.base : 1,
                                     .kept = producer->kept,
                                     .known = delivery->seen,
                                     .instance = delivery->instance};
@@ -165,10 +240,30 @@ static void send_batches(struct spn_producer *producer, uint64_t now_ns)
     } while (!producer->blocked && admit_pending(producer));
 }
 
+/* Until the WELCOME is there, the limits that a producer needs are not known. */
+static void turn_to_open(struct spn_producer *producer, uint64_t now_ns)
+{
+    const struct spn_client *client = producer->client;
+    if (!producer->settled && client->failed != SPN_OK)
+        fail_to_open(producer, client->failed);
+    if (producer->settled || !client->welcomed)
+        return;
+    if (producer->call.answered)
+        take_first_answer(producer);
+    if (producer->settled || !calls_due(&producer->call, now_ns))
+        return;
+    producer->delivery.need = DELIVERY_OPEN;
+    ask(producer, now_ns);
+}
+
 static void part_turn(struct client_part *part, uint64_t now_ns)
 {
     struct spn_producer *producer = producer_of(part);
     struct delivery *delivery = &producer->delivery;
+    if (!producer->open)
+        turn_to_open(producer, now_ns);
+    if (!producer->open)
+        return;
     if (producer->call.answered)
         take_answer(producer);
     if (delivery->failed != SPN_OK)
@@ -194,7 +289,11 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
 /* At level accepted even acknowledged events may be gone. */
 static void part_reconnected(struct client_part *part)
 {
-    struct delivery *delivery = &producer_of(part)->delivery;
+    struct spn_producer *producer = producer_of(part);
+    struct delivery *delivery = &producer->delivery;
+    calls_lost(&producer->call);
+    if (!producer->open)
+        return;
     bool may_lose = delivery_in_flight(delivery) > 0 || delivery->options.level == SPN_ACCEPTED;
     if (delivery->need < DELIVERY_STATE && may_lose)
         delivery->need = DELIVERY_STATE;
@@ -204,7 +303,7 @@ static uint64_t part_due_ns(const struct client_part *part)
 {
     const struct spn_producer *producer = const_producer_of(part);
     const struct delivery *delivery = &producer->delivery;
-    if (delivery->failed != SPN_OK)
+    if (delivery->failed != SPN_OK || (!producer->open && !producer->client->welcomed))
         return TRANSPORT_NEVER;
     if (delivery->need != DELIVERY_NOTHING)
         return producer->call.blocked ? TRANSPORT_NEVER : producer->call.again_ns;
@@ -215,6 +314,12 @@ static uint64_t part_due_ns(const struct client_part *part)
 static bool part_blocked(const struct client_part *part)
 {
     return const_producer_of(part)->blocked;
+}
+
+static bool part_read_blocked(const struct client_part *part)
+{
+    const struct spn_producer *producer = const_producer_of(part);
+    return producer->delivery.failed == SPN_OK && producer->call.blocked;
 }
 
 static spn_err part_failed(const struct client_part *part)
@@ -228,5 +333,6 @@ const struct client_part_ops prod_part_ops = {
     .reconnected = part_reconnected,
     .due_ns = part_due_ns,
     .blocked = part_blocked,
+    .read_blocked = part_read_blocked,
     .failed = part_failed,
 };

@@ -7,44 +7,11 @@
 
 enum {
     SLICE_BYTES = 256 * 1024, /* two are held: the one being read and the next */
-    LAST_BODY_SIZE = 1 + WIRE_SESSION_MAX,
     FETCH_BODY_SIZE = 1 + 4 + 8 + 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
 };
 
 static_assert((int)SPN_MARKER == (int)WIRE_ITEM_MARKER && (int)SPN_RESET == (int)WIRE_ITEM_RESET,
               "kinds of items");
-
-/* -- the last event ---------------------------------------------------------------------------- */
-
-spn_err spn_last_event(spn_client *client, struct spn_bytes session, int timeout_ms,
-                       struct spn_last *ret_last)
-{
-    uint8_t bytes[LAST_BODY_SIZE];
-    struct wire_out body = wire_out(bytes, sizeof(bytes));
-    const struct client_question question = {WIRE_LAST, WIRE_LAST_IS, &body};
-    struct wire_last_is last;
-    struct wire_in in;
-    spn_err err = client_check_for(client, ret_last);
-    if (err != SPN_OK)
-        return err;
-    err = wire_check_session(session);
-    if (err != SPN_OK)
-        return client_fail(client, err, NULL);
-    wire_put_last(&body, session);
-    calls_clear(&client->call);
-    err = client_ask(client, &client->call, &question, client_deadline(client, timeout_ms), &in);
-    if (err != SPN_OK)
-        return err;
-    wire_get_last_is(&in, &last);
-    if (!wire_in_done(&in))
-        return client_fail(client, SPN_E_PROTOCOL, "the sidecar's LAST_IS cannot be read");
-    *ret_last = (struct spn_last){.id = last.id,
-                                  .seq = last.seq,
-                                  .epoch = last.epoch,
-                                  .position = last.position,
-                                  .time_ms = last.time_ms};
-    return SPN_OK;
-}
 
 /* -- slices ------------------------------------------------------------------------------------ */
 
@@ -104,15 +71,12 @@ static spn_err take_slice(struct spn_replay *replay, struct wire_in in)
     spn_err err =
         in.bad ? client_fail(replay->client, SPN_E_PROTOCOL, "the sidecar's SLICE cannot be read")
                : read_verdict(replay, &slice);
-    if (err != SPN_OK) {
-        calls_clear(&replay->call);
+    if (err != SPN_OK)
         return err;
-    }
-    size_t at = (size_t)(in.at - (const uint8_t *)zmq_msg_data(&replay->call.answer));
-    zmq_msg_move(&replay->slice, &replay->call.answer);
-    replay->items = wire_in((const uint8_t *)zmq_msg_data(&replay->slice) + at,
-                            zmq_msg_size(&replay->slice) - at);
-    calls_clear(&replay->call);
+    spn_question_close(replay->slice);
+    replay->slice = replay->question;
+    replay->question = NULL;
+    replay->items = in;
     replay->left = slice.count;
     replay->caught_up = slice.seq == slice.seq_last;
     replay->missing += slice.missing;
@@ -123,35 +87,34 @@ static spn_err take_slice(struct spn_replay *replay, struct wire_in in)
     return SPN_OK;
 }
 
-/* Requests the next slice while the app reads this one. If the request cannot go out now, the call
- * that needs the next slice sends it. */
-static spn_err ask_ahead(struct spn_replay *replay)
+/* Asks for the slice after the one that is read. */
+static spn_err ask(struct spn_replay *replay)
 {
     uint8_t bytes[FETCH_BODY_SIZE];
     struct wire_out body = wire_out(bytes, sizeof(bytes));
-    struct spn_client *client = replay->client;
-    if (replay->caught_up)
-        return SPN_OK;
+    const struct question_request request = {WIRE_FETCH, WIRE_SLICE, &body};
     put_fetch(replay, &body);
-    spn_err err = calls_ask(&client->calls, &replay->call, &client->transport.read, WIRE_FETCH,
-                            &body, client->now_ns());
-    replay->call.blocked = false;
-    return err == SPN_OK ? client_turn(client) : client_fail(client, err, NULL);
+    return question_new(&replay->question, replay->client, &request);
 }
 
+/* After an error the question is asked again, by the next call. */
 static spn_err fetch(struct spn_replay *replay, uint64_t deadline_ns)
 {
-    uint8_t bytes[FETCH_BODY_SIZE];
-    struct wire_out body = wire_out(bytes, sizeof(bytes));
-    const struct client_question question = {WIRE_FETCH, WIRE_SLICE, &body};
     struct wire_in in;
-    put_fetch(replay, &body);
-    spn_err err = client_ask(replay->client, &replay->call, &question, deadline_ns, &in);
+    spn_err err = replay->question == NULL ? ask(replay) : SPN_OK;
+    if (err == SPN_OK)
+        err = question_wait(replay->question, deadline_ns);
+    if (err != SPN_OK)
+        return err;
+    err = question_read(replay->question, &in);
     if (err == SPN_OK)
         err = take_slice(replay, in);
-    if (err == SPN_OK)
-        err = ask_ahead(replay);
-    return err;
+    spn_question_close(replay->question);
+    replay->question = NULL;
+    if (err != SPN_OK || replay->caught_up)
+        return err;
+    err = ask(replay); /* it comes while the app reads this slice */
+    return err == SPN_OK ? client_turn(replay->client) : err;
 }
 
 /* -- replay ------------------------------------------------------------------------------------ */
@@ -163,8 +126,8 @@ static void copy(struct spn_bytes from, uint8_t *bytes, size_t *size)
     *size = from.size;
 }
 
-spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_bytes session,
-                        struct spn_bytes after, int timeout_ms)
+spn_err spn_replay_begin(spn_replay **ret_replay, spn_client *client, struct spn_bytes session,
+                         struct spn_bytes after)
 {
     spn_err err = client_check_for(client, ret_replay);
     if (err != SPN_OK)
@@ -172,16 +135,38 @@ spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_
     err = wire_check_session(session);
     if (err == SPN_OK)
         err = wire_check_id(after);
-    if (err != SPN_OK)
-        return client_fail(client, err, NULL);
+    if (err != SPN_OK) {
+        client_fail(client, err, NULL);
+        return err;
+    }
     struct spn_replay *replay = calloc(1, sizeof(*replay));
-    if (replay == NULL)
-        return client_fail(client, SPN_E_NOMEM, NULL);
+    if (replay == NULL) {
+        client_fail(client, SPN_E_NOMEM, NULL);
+        return SPN_E_NOMEM;
+    }
     replay->client = client;
-    zmq_msg_init(&replay->slice);
-    calls_add(&client->calls, &replay->call);
     copy(session, replay->session, &replay->session_size);
     copy(after, replay->after, &replay->after_size);
+    err = ask(replay);
+    if (err == SPN_OK)
+        err = client_turn(client);
+    if (err != SPN_OK) {
+        spn_replay_close(replay);
+        return err;
+    }
+    *ret_replay = replay;
+    return SPN_OK;
+}
+
+spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_bytes session,
+                        struct spn_bytes after, int timeout_ms)
+{
+    struct spn_replay *replay;
+    spn_err err = client_check_for(client, ret_replay);
+    if (err == SPN_OK)
+        err = spn_replay_begin(&replay, client, session, after);
+    if (err != SPN_OK)
+        return err;
     err = fetch(replay, client_deadline(client, timeout_ms));
     if (err != SPN_OK) {
         spn_replay_close(replay);
@@ -193,7 +178,7 @@ spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_
 
 /* Seqs have no holes except those that the sidecar reported: any other hole is a lost event. The
  * rest of the slice is then never given, and every further call fails the same way. */
-static spn_err next_item(struct spn_replay *replay, struct spn_event *ret_event)
+static spn_err next_item(struct spn_replay *replay, const struct spn_event **ret_event)
 {
     struct wire_item item;
     struct wire_in items = replay->items;
@@ -205,19 +190,20 @@ static spn_err next_item(struct spn_replay *replay, struct spn_event *ret_event)
     replay->items = items;
     replay->left--;
     replay->seq_next = item.seq + 1;
-    *ret_event = (struct spn_event){.kind = (spn_event_kind)item.kind,
-                                    .id = item.id,
-                                    .type = item.type,
-                                    .data = item.data,
-                                    .retry_ms = item.retry_ms,
-                                    .seq = item.seq,
-                                    .position = item.position,
-                                    .epoch = replay->epoch,
-                                    .time_ms = item.time_ms};
+    replay->event = (struct spn_event){.kind = (spn_event_kind)item.kind,
+                                       .id = item.id,
+                                       .type = item.type,
+                                       .data = item.data,
+                                       .retry_ms = item.retry_ms,
+                                       .seq = item.seq,
+                                       .position = item.position,
+                                       .epoch = replay->epoch,
+                                       .time_ms = item.time_ms};
+    *ret_event = &replay->event;
     return SPN_OK;
 }
 
-spn_err spn_replay_next(spn_replay *replay, int timeout_ms, struct spn_event *ret_event)
+spn_err spn_replay_next(spn_replay *replay, int timeout_ms, const struct spn_event **ret_event)
 {
     spn_err err = client_check_for(replay != NULL ? replay->client : NULL, ret_event);
     if (err != SPN_OK)
@@ -246,7 +232,7 @@ void spn_replay_close(spn_replay *replay)
 {
     if (replay == NULL)
         return;
-    calls_remove(&replay->client->calls, &replay->call);
-    zmq_msg_close(&replay->slice);
+    spn_question_close(replay->question);
+    spn_question_close(replay->slice);
     free(replay);
 }

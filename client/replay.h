@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* replay: spn_replay_* and spn_last_event.
+/* replay: spn_replay_*.
  *
  * A replay is a cursor, read slice by slice. While the app reads one slice the next one is already
  * requested, so that reading waits for the sidecar only at the start.
  *
- * Owns     the slice that is being read, and through its call the next one.
+ * Owns     two questions: the one whose answer is the slice that is being read, and the next.
  * Borrows  the client, which outlives it.
  * Lends    bytes of an event: until the next call on the same replay.
  * Threads  those of its client.
@@ -16,12 +16,13 @@
 
 struct spn_replay {
     struct spn_client *client;
-    struct call call;
-    zmq_msg_t slice;
+    spn_question *question; /* for the next slice; NULL: it was not asked for */
+    spn_question *slice;    /* its answer is being read */
     struct wire_in items;
-    uint32_t left;  /* items not given yet */
-    bool started;   /* a slice was received: the cursor is (epoch, seq) */
-    bool caught_up; /* the slice ends at what was durable then */
+    struct spn_event event; /* the one that is lent */
+    uint32_t left;          /* items not given yet */
+    bool started;           /* a slice was received: the cursor is (epoch, seq) */
+    bool caught_up;         /* the slice ends at what was durable then */
     uint64_t epoch;
     uint64_t seq;      /* where the slice ends */
     uint64_t seq_next; /* of the next item; 0: any */

@@ -3,13 +3,19 @@
  *
  * A client is a connection to one sidecar. A producer publishes through it: each event gets a
  * ticket (1, 2, 3 ...) and ends in exactly one result. A replay reads a session. A subscription
- * reads a session and continues with its new events.
+ * reads a session and continues with its new events. A question has one answer.
+ *
+ * Calls with a timeout wait. The others return at once, and an event loop needs no more than them:
+ * spn_client_begin, spn_producer_begin, spn_replay_begin, spn_subscribe and spn_ask_* open and ask
+ * without waiting; spn_client_step does the work; a timeout of 0 takes what is there.
  *
  * Owns     an object that a call returns through a ret_ pointer is yours until you close it. Close
- *          producers, replays and subscriptions before their client.
- * Lends    bytes in a struct spn_event, spn_last or spn_session that the library fills are valid
- *          until the next call on the object they came from. An item of a
- *          subscription is lent whole.
+ *          producers, replays and subscriptions before their client. Its questions and
+ *          subscriptions that are left are freed with it.
+ * Lends    what a const pointer points to, and bytes that the library fills in, are valid until the
+ *          next call on the object they came from, unless said otherwise. Later versions add fields
+ *          at the end of such structs, so do not copy them by their size into files or arrays that
+ *          programs of other versions read.
  * Borrows  what you pass in is copied before the call returns.
  * Units    timeouts in milliseconds: 0 never waits, -1 waits for ever.
  * Errors   every call that can fail returns an spn_err, which must be checked. On failure the
@@ -48,6 +54,7 @@ extern "C" {
 
 typedef struct spn_client spn_client;
 typedef struct spn_producer spn_producer;
+typedef struct spn_question spn_question;
 typedef struct spn_replay spn_replay;
 typedef struct spn_sse spn_sse;
 typedef struct spn_subscription spn_subscription;
@@ -119,6 +126,8 @@ struct spn_client_options {
     size_t read_bytes_max; /* most bytes of items, on their way and unread, of all subscriptions of
                               the client together, and in addition one event of each subscription
                               that has credit; 0: 64 MiB. The least is 1,024 */
+    size_t questions_max;  /* how many questions may be open; 0: 10,000. One takes about 600 bytes
+                              and its answer */
 };
 
 /* Connects and does the handshake, within timeout_ms. A sidecar that starts during that time is
@@ -134,6 +143,20 @@ struct spn_client_options {
 SPN_API spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
                                 int timeout_ms, char *ret_detail, size_t detail_size) SPN_MUST_USE;
 
+/* Does the same without waiting. The client connects, and does the handshake, in the turns that
+ * follow (spn_client_step, or any call on it). Until then it takes everything that does not wait:
+ * questions, subscriptions, producers and replays can be created at once, and go on as soon as
+ * there is a sidecar. spn_client_data_max is 0 until then. SPN_E_UNAVAILABLE: only with at_once.
+ * SPN_E_PATH, SPN_E_INVALID, SPN_E_NOMEM, SPN_E_SYSTEM. */
+SPN_API spn_err spn_client_begin(spn_client **ret_client, const struct spn_client_options *options,
+                                 char *ret_detail, size_t detail_size) SPN_MUST_USE;
+
+/* SPN_OK: the handshake is done. SPN_E_TIMEOUT: not yet, and spn_client_detail has the reason: no
+ * sidecar, no permission, no answer; none of these is final. Other errors are final, and
+ * spn_client_step returns them too: SPN_E_VERSION, SPN_E_PATH (too long), SPN_E_PROTOCOL. A client
+ * that was ready stays ready while its sidecar restarts. */
+SPN_API spn_err spn_client_ready(spn_client *client) SPN_MUST_USE;
+
 /* Takes NULL. Close the client's producers first: a producer that was not closed occupies a place
  * in the sidecar's table of producers for an hour or longer. Events that are not acknowledged yet
  * are dropped: see spn_producer_close. The last events of level none have 100 ms to leave the
@@ -144,19 +167,21 @@ SPN_API void spn_client_close(spn_client *client);
 /* Describes the last failure on this client. Never NULL; valid until the client's next call. */
 SPN_API const char *spn_client_detail(const spn_client *client);
 
-/* The largest event data the sidecar accepts, in bytes. */
+/* The largest event data the sidecar accepts, in bytes; 0: not known yet. */
 SPN_API size_t spn_client_data_max(const spn_client *client);
 
 /* A file descriptor for poll, epoll and the like, owned by the client. It is readable
  * (level-triggered) whenever spn_client_step has something to do, including the client's own
- * timers. It is also readable if another call received something since the last step: results may
- * be waiting. It stays readable until spn_client_step is called. Only wait on it: do not read from
- * it. */
+ * timers. It is also readable if another call received something since the last step: results,
+ * items or answers may be waiting. It stays readable until spn_client_step is called. Only wait on
+ * it: do not read from it. */
 SPN_API int spn_client_fd(const spn_client *client);
 
 /* Does what is due and returns at once: sends, receives answers, reconnects. Never blocks. Results
- * then wait in spn_producer_next_ack. SPN_E_FENCED, SPN_E_FORKED and other lasting errors are
- * returned each time. A sidecar that is gone is not an error here: the library keeps trying. */
+ * then wait in spn_producer_next_ack, items in spn_next_of_any, answers in spn_next_answered: after
+ * each step call those until they return SPN_E_TIMEOUT or SPN_E_END. SPN_E_FENCED, SPN_E_FORKED and
+ * other lasting errors are returned each time. A sidecar that is gone is not an error here: the
+ * library keeps trying. */
 SPN_API spn_err spn_client_step(spn_client *client) SPN_MUST_USE;
 
 /* -- publishing -------------------------------------------------------------------------------- */
@@ -208,7 +233,8 @@ struct spn_producer_options {
  * of each session gets through. An example is a proxy that only needs to know where its sessions
  * stand.
  *
- * spn_publish then never waits and never returns SPN_E_BACKPRESSURE. While the window is full, an
+ * spn_publish then never waits and, once the producer is open, never returns SPN_E_BACKPRESSURE.
+ * While the window is full, an
  * event is held back as its session's pending event, and replaces the event that was pending
  * before. Pending events are sent as soon as there is room, before anything that is published
  * later. The session that has waited longest goes first.
@@ -256,8 +282,22 @@ SPN_API spn_err spn_producer_open(spn_producer **ret_producer, spn_client *clien
                                   const struct spn_producer_options *options,
                                   int timeout_ms) SPN_MUST_USE;
 
+/* Does the same without waiting: the id is taken in the turns that follow, once the client is
+ * ready. SPN_E_INVALID, SPN_E_NOMEM. */
+SPN_API spn_err spn_producer_begin(spn_producer **ret_producer, spn_client *client,
+                                   const struct spn_producer_options *options) SPN_MUST_USE;
+
+/* SPN_OK: the producer is open. SPN_E_TIMEOUT: not yet. Other errors are final: SPN_E_LIMIT,
+ * SPN_E_FENCED, SPN_E_PROTOCOL, SPN_E_NOMEM, those of the client. Close the producer then.
+ *
+ * Until it is open, tickets are not known, since they follow the committed number. spn_publish and
+ * the calls like it then wait for up to the send timeout, as for room, and return
+ * SPN_E_BACKPRESSURE: nothing was taken. With latest_only they return that at once. The calls that
+ * wait for results find that nothing is outstanding. */
+SPN_API spn_err spn_producer_ready(spn_producer *producer) SPN_MUST_USE;
+
 /* The last number that the sidecar had committed for this producer id when it was opened. The first
- * ticket is one higher. 0 for a new id. */
+ * ticket is one higher. 0 for a new id, and until the producer is open. */
 SPN_API uint64_t spn_producer_committed(const spn_producer *producer);
 
 /* Takes one event to be sent. ret_ticket may be NULL. While the in-flight window is full, the call
@@ -375,9 +415,14 @@ struct spn_last {
     uint64_t time_ms;
 };
 
-/* SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION, SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
+/* Asks for the last event, waits, and returns the answer. *ret_last is valid until spn_last_event,
+ * spn_get_session, spn_get_health or spn_get_stats is called again; the same holds for those. With
+ * a timeout of 0 the same call, made again, goes on with the question that it asked before: it
+ * returns the answer once that is there, and the answer is as old as the first of these calls. With
+ * another timeout it asks anew.
+ * SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION, SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_last_event(spn_client *client, struct spn_bytes session, int timeout_ms,
-                               struct spn_last *ret_last) SPN_MUST_USE;
+                               const struct spn_last **ret_last) SPN_MUST_USE;
 
 /* Starts reading a session up to its newest durable event. after: the id to resume after; empty or
  * data NULL: start with the earliest retained event.
@@ -388,13 +433,19 @@ SPN_API spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client,
                                 struct spn_bytes session, struct spn_bytes after,
                                 int timeout_ms) SPN_MUST_USE;
 
+/* Does the same without waiting: the first spn_replay_next that finds an answer returns the errors
+ * above. SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_NOMEM. */
+SPN_API spn_err spn_replay_begin(spn_replay **ret_replay, spn_client *client,
+                                 struct spn_bytes session, struct spn_bytes after) SPN_MUST_USE;
+
 /* Returns the next event or marker. SPN_E_END: caught up with what was durable when the sidecar
  * was last asked; the next call asks again. SPN_E_OTHER_EPOCH: a new session with this name was
  * opened meanwhile. SPN_E_UNKNOWN_SESSION: the session was deleted. SPN_E_PROTOCOL: the sidecar
  * left an event out; no event after it is returned. The call continues across a restart of the
- * sidecar within the timeout; after SPN_E_TIMEOUT call again. */
+ * sidecar within the timeout; after SPN_E_TIMEOUT call again. After
+ * another error the next call asks again. */
 SPN_API spn_err spn_replay_next(spn_replay *replay, int timeout_ms,
-                                struct spn_event *ret_event) SPN_MUST_USE;
+                                const struct spn_event **ret_event) SPN_MUST_USE;
 
 /* How many events and markers between the start and the last returned event were no longer
  * retained. */
@@ -547,18 +598,19 @@ struct spn_session_info {
     uint64_t markers;   /* retained markers */
 };
 
-/* Returns all that is known of one session. SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION,
- * SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
+/* Returns all that is known of one session. Waits, lends and repeats as spn_last_event does.
+ * SPN_E_UNKNOWN_SESSION, SPN_E_BAD_SESSION, SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_get_session(spn_client *client, struct spn_bytes name, int timeout_ms,
-                                struct spn_session_info *ret_info) SPN_MUST_USE;
+                                const struct spn_session_info **ret_info) SPN_MUST_USE;
 
 /* Returns the first session, in byte order of names, whose name is greater than `after` and begins
  * with prefix (either may be empty). To walk the list, pass the last name as `after`; the library
- * fetches and keeps pages internally. SPN_E_END: there is none. SPN_E_TIMEOUT, SPN_E_UNAVAILABLE.
- */
+ * fetches and keeps pages internally. *ret_session is valid until spn_next_session is called again.
+ * A timeout of 0 is as with spn_last_event. SPN_E_END: there is none. SPN_E_TIMEOUT,
+ * SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_next_session(spn_client *client, struct spn_bytes after,
                                  struct spn_bytes prefix, int timeout_ms,
-                                 struct spn_session *ret_session) SPN_MUST_USE;
+                                 const struct spn_session **ret_session) SPN_MUST_USE;
 
 /* -- the sidecar ------------------------------------------------------------------------------- */
 
@@ -567,8 +619,8 @@ typedef enum spn_status { SPN_HEALTHY = 0, SPN_DEGRADED = 1, SPN_STOPPING = 2 } 
 struct spn_health {
     spn_status status;
     const char *reason;  /* why it is degraded; while healthy a warning of what becomes trouble if
-                            it goes on, or ""; valid until the next call */
-    const char *version; /* the sidecar's; valid until the next call */
+                            it goes on, or "" */
+    const char *version; /* the sidecar's */
     uint32_t pid;
     uint64_t instance; /* random, a new one at each start */
     uint64_t uptime_ms;
@@ -576,19 +628,79 @@ struct spn_health {
     uint64_t checkpoint; /* position up to which the index is written */
 };
 
-/* SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
+/* Waits, lends and repeats as spn_last_event does. SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_get_health(spn_client *client, int timeout_ms,
-                               struct spn_health *ret_health) SPN_MUST_USE;
+                               const struct spn_health **ret_health) SPN_MUST_USE;
 
+/* One of an array, so no later version adds fields. */
 struct spn_stat {
     const char *name;
     uint64_t value;
 };
 
-/* Returns all counters. *ret_stats and its names are valid until the next call on the client.
- * SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
+/* Returns all counters. Waits, lends and repeats as spn_last_event does. SPN_E_TIMEOUT,
+ * SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_get_stats(spn_client *client, int timeout_ms, const struct spn_stat **ret_stats,
                               size_t *ret_count) SPN_MUST_USE;
+
+/* -- questions that do not block --------------------------------------------------------------- */
+
+/* A question is asked by spn_ask_*, which returns at once, and answered once. Any number may be
+ * open. The library sends at most 100 at a time; the others wait in it, in the order in which they
+ * were asked. A question is sent again after a restart of the sidecar, and while there is no
+ * answer, less and less often; it never times out. Close it to give it up.
+ *
+ * Its answer is taken by the spn_answer_* of the same kind: SPN_E_TIMEOUT, not yet; SPN_OK; or why
+ * the sidecar refused it. It can be taken any number of times, and is valid until the question is
+ * closed, whatever other calls are made.
+ *
+ * spn_ask_*: SPN_E_TOO_MANY: as many questions are open as spn_client_options.questions_max.
+ * SPN_E_BAD_SESSION, SPN_E_INVALID, SPN_E_NOMEM, SPN_E_SYSTEM.
+ * spn_answer_*: SPN_E_INVALID: the question was another one. SPN_E_PROTOCOL: the answer cannot be
+ * read. SPN_E_NOMEM, SPN_E_SYSTEM, and what the call that waits has. */
+
+SPN_API spn_err spn_ask_last(spn_question **ret_question, spn_client *client,
+                             struct spn_bytes session) SPN_MUST_USE;
+SPN_API spn_err spn_answer_last(spn_question *question,
+                                const struct spn_last **ret_last) SPN_MUST_USE;
+
+SPN_API spn_err spn_ask_session(spn_question **ret_question, spn_client *client,
+                                struct spn_bytes name) SPN_MUST_USE;
+SPN_API spn_err spn_answer_session(spn_question *question,
+                                   const struct spn_session_info **ret_info) SPN_MUST_USE;
+
+/* Asks for a page of the list, as spn_next_session has it: sessions after `after`, with this
+ * prefix. */
+SPN_API spn_err spn_ask_sessions(spn_question **ret_question, spn_client *client,
+                                 struct spn_bytes after, struct spn_bytes prefix) SPN_MUST_USE;
+/* Returns the next session of the page, each once. *ret_session is valid until the next session is
+ * returned; its bytes, as long as the answer. SPN_E_END: the page has no more. */
+SPN_API spn_err spn_answer_next_session(spn_question *question,
+                                        const struct spn_session **ret_session) SPN_MUST_USE;
+/* Whether there are sessions after the page: ask again, after the last name. */
+SPN_API spn_err spn_answer_more_sessions(spn_question *question, bool *ret_more) SPN_MUST_USE;
+
+SPN_API spn_err spn_ask_health(spn_question **ret_question, spn_client *client) SPN_MUST_USE;
+SPN_API spn_err spn_answer_health(spn_question *question,
+                                  const struct spn_health **ret_health) SPN_MUST_USE;
+
+SPN_API spn_err spn_ask_stats(spn_question **ret_question, spn_client *client) SPN_MUST_USE;
+SPN_API spn_err spn_answer_stats(spn_question *question, const struct spn_stat **ret_stats,
+                                 size_t *ret_count) SPN_MUST_USE;
+
+/* Returns a question whose answer came, in the order in which the answers came. Each question is
+ * returned at most once, and not if its answer was taken before. SPN_E_TIMEOUT: none yet.
+ * SPN_E_END: none is without an answer. */
+SPN_API spn_err spn_next_answered(spn_client *client, int timeout_ms,
+                                  spn_question **ret_question) SPN_MUST_USE;
+
+/* A pointer for the app's own use with spn_next_answered; NULL at first. */
+SPN_API void spn_question_set_context(spn_question *question, void *context);
+SPN_API void *spn_question_context(const spn_question *question);
+
+/* Frees the question and its answer, or gives the question up: an answer that comes later is
+ * dropped. Takes NULL. */
+SPN_API void spn_question_close(spn_question *question);
 
 /* -- text/event-stream ------------------------------------------------------------------------- */
 

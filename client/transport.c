@@ -250,7 +250,7 @@ static bool has_descriptors(void)
     return enough;
 }
 
-spn_err transport_open(struct transport *transport, const char *dir, int send_hwm)
+spn_err transport_open(struct transport *transport, int send_hwm)
 {
     *transport = (struct transport){
         .epoll_fd = -1, .timer_fd = -1, .event_fd = -1, .armed_ns = TRANSPORT_NEVER};
@@ -265,16 +265,21 @@ spn_err transport_open(struct transport *transport, const char *dir, int send_hw
     if (err == SPN_OK)
         err = open_monitor(transport);
     if (err == SPN_OK)
-        err = connect_socket(transport->ingest.socket, dir, INGEST_NAME);
-    if (err == SPN_OK)
-        err = connect_socket(transport->read.socket, dir, READ_NAME);
-    if (err == SPN_OK)
         err = open_descriptors(transport);
     if (err != SPN_OK) {
         int saved = errno;
         transport_close(transport, 0);
         errno = saved;
     }
+    return err;
+}
+
+spn_err transport_connect(struct transport *transport, const char *dir)
+{
+    spn_err err = connect_socket(transport->ingest.socket, dir, INGEST_NAME);
+    if (err == SPN_OK)
+        err = connect_socket(transport->read.socket, dir, READ_NAME);
+    transport->ingest.touched = transport->read.touched = true;
     return err;
 }
 

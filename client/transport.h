@@ -67,9 +67,11 @@ spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE],
  * reason. */
 spn_err transport_probe(const char *dir, char *words, size_t words_size) SPN_MUST_USE;
 
-/* Starts to connect, and keeps trying while it is open. send_hwm: of ingest.sock, in messages; 0:
- * the default. SPN_E_NOMEM, SPN_E_SYSTEM (see errno). */
-spn_err transport_open(struct transport *transport, const char *dir, int send_hwm) SPN_MUST_USE;
+/* Creates the sockets and the descriptor. send_hwm: of ingest.sock, in messages; 0: the default.
+ * SPN_E_NOMEM, SPN_E_SYSTEM (see errno). */
+spn_err transport_open(struct transport *transport, int send_hwm) SPN_MUST_USE;
+/* Starts to connect, and keeps trying while the transport is open. Once only. SPN_E_SYSTEM. */
+spn_err transport_connect(struct transport *transport, const char *dir) SPN_MUST_USE;
 /* Takes a struct that was only zeroed. ZeroMQ has up to linger_ms to write what it has taken and
  * not written yet; the last client of the process waits for that. */
 void transport_close(struct transport *transport, int linger_ms);

@@ -6,8 +6,8 @@
 """
 import os
 import sys
-from ctypes import (CDLL, Structure, byref, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64,
-                    c_void_p, cast, create_string_buffer, string_at)
+from ctypes import (CDLL, POINTER, Structure, byref, c_bool, c_char_p, c_int, c_size_t, c_uint32,
+                    c_uint64, c_void_p, cast, create_string_buffer, string_at)
 
 OK, END, RETRY_NONE = 0, 7, 0xFFFFFFFF
 
@@ -48,6 +48,7 @@ detail_of = lib.spn_client_detail
 
 client, producer, replay = c_void_p(), c_void_p(), c_void_p()
 session, event, why = text(sys.argv[1]), Event(retry_ms=RETRY_NONE), create_string_buffer(256)
+read = POINTER(Event)()
 check(lib.spn_client_open(byref(client), None, 2000, why, 256), why.value)
 check(lib.spn_producer_open(byref(producer), client, None, 2000))
 for line in map(text, sys.argv[2:]):
@@ -56,8 +57,8 @@ for line in map(text, sys.argv[2:]):
 check(lib.spn_producer_close(producer, 5000, None))  # waits until all are on disk
 
 check(lib.spn_replay_open(byref(replay), client, session, Bytes(), 2000))
-while (err := lib.spn_replay_next(replay, 2000, byref(event))) == OK:
-    print(event.seq, event.id, event.data)
+while (err := lib.spn_replay_next(replay, 2000, byref(read))) == OK:
+    print(read.contents.seq, read.contents.id, read.contents.data)
 check(OK if err == END else err)
 lib.spn_replay_close(replay)
 lib.spn_client_close(client)

@@ -131,7 +131,7 @@ static void stream(struct browser *browser, spn_client *client, spn_subscription
 /* A browser whose request is answered by 204 does not ask again: a closed session has no more. */
 static const char *status_of(spn_client *client, const char *request)
 {
-    struct spn_session_info info;
+    const struct spn_session_info *info;
     struct spn_bytes after = last_id_of(request);
     spn_err err = strncmp(request, "GET /", 5) == 0
                       ? spn_get_session(client, session_of(request), WAIT_MS, &info)
@@ -139,9 +139,9 @@ static const char *status_of(spn_client *client, const char *request)
     if (err != SPN_OK)
         return err == SPN_E_UNKNOWN_SESSION || err == SPN_E_BAD_SESSION ? "404 Not Found"
                                                                         : "503 Unavailable";
-    bool has_all = after.size > 0 && after.size == info.session.last_id.size &&
-                   memcmp(after.data, info.session.last_id.data, after.size) == 0;
-    return info.session.state == SPN_CLOSED && has_all ? "204 No Content" : "200 OK";
+    bool has_all = after.size > 0 && after.size == info->session.last_id.size &&
+                   memcmp(after.data, info->session.last_id.data, after.size) == 0;
+    return info->session.state == SPN_CLOSED && has_all ? "204 No Content" : "200 OK";
 }
 
 static void answer(struct browser *browser, spn_client *client)

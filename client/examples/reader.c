@@ -41,9 +41,9 @@ int main(int argc, char **argv)
     struct spn_bytes after = spn_text(argc > 2 ? argv[2] : "");
     err = spn_replay_open(&replay, client, spn_text(argv[1]), after, 2000);
 
-    struct spn_event event;
+    const struct spn_event *event;
     while (err == SPN_OK && (err = spn_replay_next(replay, 2000, &event)) == SPN_OK)
-        err = write_event(&event);
+        err = write_event(event);
 
     if (err == SPN_E_END && spn_replay_missing(replay) > 0)
         fprintf(stderr, "%llu older events are no longer retained\n",

@@ -26,7 +26,7 @@ static int read_once(struct replays *replays, double *ret_per_second)
 {
     int timeout_ms = cli_timeout_ms(&replays->bench->common);
     spn_replay *replay;
-    struct spn_event event;
+    const struct spn_event *event;
     uint64_t events = 0;
     uint64_t started_ns = publisher_now_ns();
     spn_err err = spn_replay_open(&replay, replays->client, replays->session,

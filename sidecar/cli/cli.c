@@ -85,9 +85,9 @@ int cli_fail(const char *what, spn_err err, const char *detail)
 
 void cli_tell_trouble(spn_client *client)
 {
-    struct spn_health health;
-    if (spn_get_health(client, ASK_WHY_MS, &health) == SPN_OK && health.status == SPN_DEGRADED)
-        cli_warn("the sidecar is degraded", health.reason);
+    const struct spn_health *health;
+    if (spn_get_health(client, ASK_WHY_MS, &health) == SPN_OK && health->status == SPN_DEGRADED)
+        cli_warn("the sidecar is degraded", health->reason);
 }
 
 int cli_fail_client(const char *what, spn_client *client, spn_err err)

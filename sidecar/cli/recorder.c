@@ -457,7 +457,7 @@ static void tell_wait(struct recorder *recorder, const char *state, const char *
  * slow. */
 static void check_wait(struct recorder *recorder)
 {
-    struct spn_health health;
+    const struct spn_health *health;
     if (recorder->progress_ms > recorder->looked_ms)
         recorder->wait_is_told = false;
     if (recorder->in_flight.count == 0 || recorder->wait_is_told || now_ms() < look_at_ms(recorder))
@@ -467,8 +467,8 @@ static void check_wait(struct recorder *recorder)
         tell_wait(recorder, "the sidecar is gone", "");
     else if (err == SPN_E_TIMEOUT)
         tell_wait(recorder, "the sidecar does not answer", "");
-    else if (err == SPN_OK && health.status == SPN_DEGRADED)
-        tell_wait(recorder, "the sidecar is degraded", health.reason);
+    else if (err == SPN_OK && health->status == SPN_DEGRADED)
+        tell_wait(recorder, "the sidecar is degraded", health->reason);
     recorder->looked_ms = now_ms();
 }
 

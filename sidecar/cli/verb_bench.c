@@ -286,7 +286,7 @@ static int make_payloads(struct bench *bench)
 static int put_surroundings(const struct bench *bench, struct bench_report *report)
 {
     struct machine machine;
-    struct spn_health health;
+    const struct spn_health *health;
     spn_client *client;
     int exit_code = bench_connect(bench, &client);
     if (exit_code != CLI_OK)
@@ -298,7 +298,7 @@ static int put_surroundings(const struct bench *bench, struct bench_report *repo
         bench_report_text(report, "cpu", "processor", machine.cpu);
         bench_report_count(report, "cores", "cores", (uint64_t)machine.cores);
         bench_report_text(report, "kernel", "kernel", machine.kernel);
-        bench_report_text(report, "sidecar_version", "sidecar", health.version);
+        bench_report_text(report, "sidecar_version", "sidecar", health->version);
         bench_report_count(report, "event_data_max_bytes", "largest event",
                            spn_client_data_max(client));
         bench_report_flag(report, "own_sidecar", bench->daemon.pid > 0);
@@ -334,15 +334,15 @@ static spn_err delete_sessions(spn_client *client, spn_producer *producer, const
 {
     char name[SPN_GIVEN_ID_MAX];
     struct spn_bytes after = {name, 0};
-    struct spn_session session;
+    const struct spn_session *session;
     spn_err err;
     while ((err = spn_next_session(client, after, spn_text(prefix), timeout_ms, &session)) ==
            SPN_OK) {
-        if (session.name.size > sizeof(name))
+        if (session->name.size > sizeof(name))
             break;
-        memcpy(name, session.name.data, session.name.size);
-        after.size = session.name.size;
-        err = spn_session_delete(producer, after, session.epoch, NULL);
+        memcpy(name, session->name.data, session->name.size);
+        after.size = session->name.size;
+        err = spn_session_delete(producer, after, session->epoch, NULL);
         if (err != SPN_OK)
             return err;
     }

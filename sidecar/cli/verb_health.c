@@ -120,13 +120,14 @@ static int left_ms(int64_t until_ms)
 
 /* An open client waits by itself for a sidecar that restarts, so the loop needs only a pause. Ends
  * when the sidecar is well or the time is up. *ret_health is then the last answer, if any. */
-static spn_err ask(spn_client *client, int64_t until_ms, bool wait, struct spn_health *ret_health)
+static spn_err ask(spn_client *client, int64_t until_ms, bool wait,
+                   const struct spn_health **ret_health)
 {
     const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
     spn_err err;
     for (;;) {
         err = spn_get_health(client, left_ms(until_ms), ret_health);
-        bool well = err == SPN_OK && ret_health->status == SPN_HEALTHY;
+        bool well = err == SPN_OK && (*ret_health)->status == SPN_HEALTHY;
         if (well || !wait || left_ms(until_ms) < POLL_MS)
             return err;
         nanosleep(&pause, NULL);
@@ -136,7 +137,7 @@ static spn_err ask(spn_client *client, int64_t until_ms, bool wait, struct spn_h
 int verb_health(int argc, char **argv)
 {
     struct health health = {.common = {.timeout_ms = -1}};
-    struct spn_health found;
+    const struct spn_health *found;
     spn_client *client;
     cli_parse(&argp, argc, argv, &health);
     if (health.wait_ms > 0)
@@ -149,7 +150,7 @@ int verb_health(int argc, char **argv)
         return exit_code;
     spn_err err = ask(client, until_ms, health.wait_ms > 0, &found);
     if (err == SPN_OK)
-        exit_code = print(&health, &found);
+        exit_code = print(&health, found);
     else
         exit_code = cli_fail("sidecar", err, spn_client_detail(client));
     spn_client_close(client);

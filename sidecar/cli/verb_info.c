@@ -115,7 +115,7 @@ static void put_table(struct out *out, const struct spn_session_info *found)
 
 static int run(const struct info *info, spn_client *client)
 {
-    struct spn_session_info found;
+    const struct spn_session_info *found;
     struct out out;
     int exit_code = CLI_OK;
     spn_err err = spn_get_session(client, info->session, cli_timeout_ms(&info->common), &found);
@@ -123,9 +123,9 @@ static int run(const struct info *info, spn_client *client)
         return cli_fail_session(info->session, err);
     out_init(&out, STDOUT_FILENO);
     if (info->json)
-        exit_code = cli_put_json(&out, session_json(&found.session, &found));
+        exit_code = cli_put_json(&out, session_json(&found->session, found));
     else
-        put_table(&out, &found);
+        put_table(&out, found);
     return cli_finish(&out, exit_code);
 }
 

@@ -74,7 +74,7 @@ static void put_last(struct out *out, struct spn_bytes session, const struct spn
 
 static int run(const struct last *last, spn_client *client)
 {
-    struct spn_last found;
+    const struct spn_last *found;
     struct out out;
     int exit_code = CLI_OK;
     spn_err err = spn_last_event(client, last->session, cli_timeout_ms(&last->common), &found);
@@ -82,9 +82,9 @@ static int run(const struct last *last, spn_client *client)
         return cli_fail_session(last->session, err);
     out_init(&out, STDOUT_FILENO);
     if (last->json)
-        exit_code = cli_put_json(&out, last_json(last->session, &found));
+        exit_code = cli_put_json(&out, last_json(last->session, found));
     else
-        put_last(&out, last->session, &found);
+        put_last(&out, last->session, found);
     return cli_finish(&out, exit_code);
 }
 

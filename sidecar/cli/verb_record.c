@@ -108,10 +108,10 @@ static const struct argp argp = {
 /* Empty: no id is in force, or it is not known. */
 static struct spn_bytes ask_last_id(struct recorder *recorder, int timeout_ms)
 {
-    struct spn_last last;
+    const struct spn_last *last;
     spn_err err = spn_last_event(recorder->client, recorder->session, timeout_ms, &last);
     if (err == SPN_OK)
-        return last.id;
+        return last->id;
     if (err != SPN_E_UNKNOWN_SESSION)
         cli_warn("last event id not known", spn_err_text(err));
     return (struct spn_bytes){NULL, 0};

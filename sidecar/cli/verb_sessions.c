@@ -155,7 +155,7 @@ static bool is_full(const struct sessions *sessions)
 static int ask_sidecar(struct sessions *sessions)
 {
     spn_client *client;
-    struct spn_session session;
+    const struct spn_session *session;
     char after[WIRE_SESSION_MAX];
     size_t after_size = sessions->after.size;
     spn_err err = SPN_OK;
@@ -169,9 +169,9 @@ static int ask_sidecar(struct sessions *sessions)
                                timeout_ms, &session);
         if (err != SPN_OK)
             break;
-        exit_code = put_session(sessions, &session);
-        after_size = session.name.size;
-        memcpy(after, session.name.data, after_size);
+        exit_code = put_session(sessions, session);
+        after_size = session->name.size;
+        memcpy(after, session->name.data, after_size);
     }
     if (err != SPN_OK && err != SPN_E_END)
         exit_code = cli_fail_client("sessions", client, err);

@@ -95,16 +95,16 @@ static void start(struct full *full)
 static bool look_degraded(void *argument)
 {
     struct full *full = argument;
-    struct spn_health health;
+    const struct spn_health *health;
     fill_disk(full); /* what a commit gave back to the filesystem, if any */
     full->allowed += AT_ONCE;
     crowd_allow(&full->crowd, full->allowed);
     crowd_check(&full->crowd);
     assert_true(process_runs(full->daemon));
     assert_int_equal(spn_get_health(full->client, WAIT_MS, &health), SPN_OK);
-    if (health.status != SPN_DEGRADED)
+    if (health->status != SPN_DEGRADED)
         return false;
-    assert_string_equal(health.reason, "no room left on the disk");
+    assert_string_equal(health->reason, "no room left on the disk");
     return true;
 }
 
@@ -118,8 +118,8 @@ static void wait_degraded(struct full *full)
 static void read_sessions(struct full *full)
 {
     spn_replay *replay;
-    struct spn_event event;
-    struct spn_last last;
+    const struct spn_event *event;
+    const struct spn_last *last;
     char name[CROWD_NAME_SIZE];
     spn_err err;
     uint64_t seq = 0;
@@ -132,9 +132,9 @@ static void read_sessions(struct full *full)
                                      (struct spn_bytes){NULL, 0}, WAIT_MS),
                      SPN_OK);
     while ((err = spn_replay_next(replay, WAIT_MS, &event)) == SPN_OK)
-        assert_int_equal(event.seq, ++seq);
+        assert_int_equal(event->seq, ++seq);
     assert_int_equal(err, SPN_E_END);
-    assert_true(seq >= last.seq);
+    assert_true(seq >= last->seq);
     full->reads++;
     spn_replay_close(replay);
 }

@@ -146,16 +146,16 @@ static void expect_kill(struct points *points, struct process *daemon, const cha
 static uint64_t count_by_index(uint32_t retained)
 {
     spn_client *client;
-    struct spn_session session;
-    struct spn_event event;
+    const struct spn_session *session;
+    const struct spn_event *event;
     char name[256] = "";
     uint64_t events = 0;
     uint64_t sessions = 0;
     assert_int_equal(spn_client_open(&client, NULL, WAIT_MS, NULL, 0), SPN_OK);
     while (spn_next_session(client, spn_text(name), spn_text(""), WAIT_MS, &session) == SPN_OK) {
-        snprintf(name, sizeof(name), "%.*s", (int)session.name.size,
-                 (const char *)session.name.data);
-        uint64_t last = session.seq;
+        snprintf(name, sizeof(name), "%.*s", (int)session->name.size,
+                 (const char *)session->name.data);
+        uint64_t last = session->seq;
         uint64_t seq = retained > 0 && last > retained ? last - retained : 0;
         spn_replay *replay;
         events += last;
@@ -164,7 +164,7 @@ static uint64_t count_by_index(uint32_t retained)
         assert_int_equal(spn_replay_open(&replay, client, spn_text(name), spn_text(""), WAIT_MS),
                          SPN_OK);
         while (spn_replay_next(replay, WAIT_MS, &event) == SPN_OK)
-            assert_int_equal(event.seq, ++seq);
+            assert_int_equal(event->seq, ++seq);
         assert_int_equal(seq, last);
         spn_replay_close(replay);
     }

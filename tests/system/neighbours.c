@@ -71,7 +71,7 @@ static void take_delivery(struct neighbours *neighbours)
 static uint64_t replay(struct neighbours *neighbours, const char *name)
 {
     spn_replay *replay;
-    struct spn_event event;
+    const struct spn_event *event;
     uint64_t seq = 0;
     spn_err err;
     expect_ok(
@@ -79,7 +79,7 @@ static uint64_t replay(struct neighbours *neighbours, const char *name)
         spn_replay_open(&replay, neighbours->client, spn_text(name), spn_text(""), patience_ms()),
         "replay");
     while ((err = spn_replay_next(replay, patience_ms(), &event)) == SPN_OK)
-        assert_int_equal(event.seq, ++seq);
+        assert_int_equal(event->seq, ++seq);
     spn_replay_close(replay);
     if (err != SPN_E_END)
         expect_ok(neighbours, err, "replay");

@@ -60,7 +60,7 @@ static spn_err publish(struct app *app, const char *session, unsigned number)
 static uint64_t expect_ids(struct app *app, const char *session, const unsigned *ids, size_t count)
 {
     spn_replay *replay;
-    struct spn_event event = SPN_EVENT_INIT;
+    const struct spn_event *event;
     uint64_t position = 0;
     int ms = until_left_ms(until_in(ASK_MS));
     assert_int_equal(spn_replay_open(&replay, app->client, spn_text(session), spn_text(""), ms),
@@ -69,9 +69,9 @@ static uint64_t expect_ids(struct app *app, const char *session, const unsigned 
         char id[16];
         int size = snprintf(id, sizeof(id), "%u", ids[i]);
         assert_int_equal(spn_replay_next(replay, ms, &event), SPN_OK);
-        assert_int_equal(event.id.size, size);
-        assert_memory_equal(event.id.data, id, (size_t)size);
-        position = event.position;
+        assert_int_equal(event->id.size, size);
+        assert_memory_equal(event->id.data, id, (size_t)size);
+        position = event->position;
     }
     assert_int_equal(spn_replay_next(replay, ms, &event), SPN_E_END);
     spn_replay_close(replay);

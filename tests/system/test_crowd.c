@@ -203,7 +203,7 @@ static void expect_list(struct crowd *crowd)
     char name[TEXT_SIZE] = "";
     char id[TEXT_SIZE];
     char data[TEXT_SIZE];
-    struct spn_session session;
+    const struct spn_session *session;
     spn_err err;
     for (size_t i = 0; i < CROWD; i++) {
         const struct member *member = &crowd->members[i];
@@ -213,14 +213,16 @@ static void expect_list(struct crowd *crowd)
                                &session);
         write_name(name, i);
         write_event(id, data, i, member->lives, member->seq);
-        if (err != SPN_OK || session.name.size != strlen(name) ||
-            memcmp(session.name.data, name, session.name.size) != 0 || session.seq != member->seq ||
-            session.state != (member->state == CLOSED ? SPN_CLOSED : SPN_LIVE) ||
-            session.last_id.size != strlen(id) || memcmp(session.last_id.data, id, strlen(id)) != 0)
+        if (err != SPN_OK || session->name.size != strlen(name) ||
+            memcmp(session->name.data, name, session->name.size) != 0 ||
+            session->seq != member->seq ||
+            session->state != (member->state == CLOSED ? SPN_CLOSED : SPN_LIVE) ||
+            session->last_id.size != strlen(id) ||
+            memcmp(session->last_id.data, id, strlen(id)) != 0)
             fail_msg("%s, seq %llu: the list has %s, %.*s, %s, seq %llu", name,
-                     (unsigned long long)member->seq, spn_err_name(err), (int)session.name.size,
-                     (const char *)session.name.data, spn_session_state_name(session.state),
-                     (unsigned long long)session.seq);
+                     (unsigned long long)member->seq, spn_err_name(err), (int)session->name.size,
+                     (const char *)session->name.data, spn_session_state_name(session->state),
+                     (unsigned long long)session->seq);
     }
     err = spn_next_session(crowd->readers, spn_text(name), spn_text(""), ONLOOKER_ASK_MS, &session);
     assert_int_equal(err, SPN_E_END);
@@ -233,7 +235,7 @@ static void expect_replay(struct crowd *crowd, size_t at)
     char id[TEXT_SIZE];
     char data[TEXT_SIZE];
     spn_replay *replay = NULL;
-    struct spn_event event;
+    const struct spn_event *event;
     write_name(name, at);
     spn_err err =
         spn_replay_open(&replay, crowd->readers, spn_text(name), spn_text(""), ONLOOKER_ASK_MS);
@@ -243,10 +245,10 @@ static void expect_replay(struct crowd *crowd, size_t at)
     for (uint64_t seq = 1; seq <= member->seq; seq++) {
         write_event(id, data, at, member->lives, seq);
         assert_int_equal(spn_replay_next(replay, ONLOOKER_ASK_MS, &event), SPN_OK);
-        if (event.seq != seq || event.data.size != strlen(data) ||
-            memcmp(event.data.data, data, event.data.size) != 0)
-            fail_msg("%s: %s is %.*s", name, data, (int)event.data.size,
-                     (const char *)event.data.data);
+        if (event->seq != seq || event->data.size != strlen(data) ||
+            memcmp(event->data.data, data, event->data.size) != 0)
+            fail_msg("%s: %s is %.*s", name, data, (int)event->data.size,
+                     (const char *)event->data.data);
     }
     assert_int_equal(spn_replay_next(replay, ONLOOKER_ASK_MS, &event), SPN_E_END);
     assert_int_equal(spn_replay_missing(replay), 0);

@@ -202,7 +202,7 @@ static void expect_event(const struct life *life, const struct spn_event *event,
 static void expect_replay(struct play *play, struct life *life)
 {
     spn_replay *replay = NULL;
-    struct spn_event event;
+    const struct spn_event *event;
     spn_err err = spn_replay_open(&replay, play->readers, spn_text(life->name), spn_text(""),
                                   ONLOOKER_ASK_MS);
     if (life->state == ABSENT) {
@@ -212,7 +212,7 @@ static void expect_replay(struct play *play, struct life *life)
     assert_int_equal(err, SPN_OK);
     for (size_t i = 0; i < life->count; i++) {
         assert_int_equal(spn_replay_next(replay, ONLOOKER_ASK_MS, &event), SPN_OK);
-        expect_event(life, &event, i);
+        expect_event(life, event, i);
     }
     assert_int_equal(spn_replay_next(replay, ONLOOKER_ASK_MS, &event), SPN_E_END);
     assert_int_equal(spn_replay_missing(replay), 0);
@@ -222,8 +222,8 @@ static void expect_replay(struct play *play, struct life *life)
 /* Where the session stands, and that its epoch is its life's. */
 static void expect_info(struct play *play, struct life *life)
 {
-    struct spn_session_info info;
-    struct spn_last last;
+    const struct spn_session_info *info;
+    const struct spn_last *last;
     spn_err err = spn_get_session(play->readers, spn_text(life->name), ONLOOKER_ASK_MS, &info);
     if (life->state == ABSENT) {
         assert_int_equal(err, SPN_E_UNKNOWN_SESSION);
@@ -234,19 +234,19 @@ static void expect_info(struct play *play, struct life *life)
     if (err != SPN_OK)
         fail_msg("%s, life %u: %s", life->name, life->lives, spn_err_name(err));
     if (life->epoch == 0 && life->lives > 1)
-        assert_true(info.session.epoch > life->first_epoch);
+        assert_true(info->session.epoch > life->first_epoch);
     if (life->epoch == 0)
-        life->epoch = info.session.epoch;
+        life->epoch = info->session.epoch;
     if (life->first_epoch == 0)
         life->first_epoch = life->epoch;
-    assert_int_equal(info.session.epoch, life->epoch);
-    assert_int_equal(info.session.seq, life->count);
-    assert_int_equal(info.session.state, life->state == CLOSED ? SPN_CLOSED : SPN_LIVE);
-    assert_int_equal(info.first_seq, 1);
+    assert_int_equal(info->session.epoch, life->epoch);
+    assert_int_equal(info->session.seq, life->count);
+    assert_int_equal(info->session.state, life->state == CLOSED ? SPN_CLOSED : SPN_LIVE);
+    assert_int_equal(info->first_seq, 1);
     err = spn_last_event(play->readers, spn_text(life->name), ONLOOKER_ASK_MS, &last);
     assert_int_equal(err, SPN_OK);
-    assert_int_equal(last.seq, life->count);
-    assert_int_equal(last.epoch, life->epoch);
+    assert_int_equal(last->seq, life->count);
+    assert_int_equal(last->epoch, life->epoch);
 }
 
 /* The verdict that a cursor behind the first event of a life gets. */
@@ -597,14 +597,14 @@ static void close_session(spn_producer *producer, const char *session)
 
 static uint64_t epoch_of(spn_client *client, const char *session)
 {
-    struct spn_last last;
+    const struct spn_last *last;
     assert_int_equal(spn_last_event(client, spn_text(session), ONLOOKER_ASK_MS, &last), SPN_OK);
-    return last.epoch;
+    return last->epoch;
 }
 
 static bool is_there(spn_client *client, const char *session)
 {
-    struct spn_last last;
+    const struct spn_last *last;
     spn_err err = spn_last_event(client, spn_text(session), ONLOOKER_ASK_MS, &last);
     if (err != SPN_OK && err != SPN_E_UNKNOWN_SESSION)
         fail_msg("%s: %s", session, spn_err_name(err));
@@ -691,15 +691,15 @@ static size_t count_herd(spn_client *client, bool *there)
 {
     char name[NAME_SIZE] = "";
     size_t count = 0;
-    struct spn_session session;
+    const struct spn_session *session;
     memset(there, 0, HERD * sizeof(*there));
     spn_err err;
     while ((err = spn_next_session(client, spn_text(name), spn_text(""), ONLOOKER_ASK_MS,
                                    &session)) == SPN_OK) {
-        snprintf(name, sizeof(name), "%.*s", (int)session.name.size,
-                 (const char *)session.name.data);
+        snprintf(name, sizeof(name), "%.*s", (int)session->name.size,
+                 (const char *)session->name.data);
         size_t at = strtoul(name + strlen("herd-"), NULL, 10);
-        assert_true(at < HERD && session.seq == 1 && session.state == SPN_LIVE);
+        assert_true(at < HERD && session->seq == 1 && session->state == SPN_LIVE);
         there[at] = true;
         count++;
     }

@@ -52,7 +52,7 @@ static spn_producer *open_producer(spn_client **ret_client)
 
 static bool is_there(spn_client *client, struct spn_bytes session)
 {
-    struct spn_last last;
+    const struct spn_last *last;
     spn_err err = spn_last_event(client, session, until_left_ms(until_in(WAIT_MS)), &last);
     assert_true(err == SPN_OK || err == SPN_E_UNKNOWN_SESSION);
     return err == SPN_OK;

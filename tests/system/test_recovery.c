@@ -158,15 +158,15 @@ static void expect_list(spn_client *client, const struct group *groups, size_t c
 {
     char after[NAME_SIZE];
     size_t after_size = 0;
-    struct spn_session session;
+    const struct spn_session *session;
     for (size_t i = 0; i < count; i++)
         for (size_t at = 0; at < groups[i].sessions; at++) {
             spn_err err = spn_next_session(client, (struct spn_bytes){after, after_size},
                                            (struct spn_bytes){NULL, 0}, ASK_MS, &session);
             assert_int_equal(err, SPN_OK);
-            expect_session(&groups[i], at, &session);
-            after_size = session.name.size;
-            memcpy(after, session.name.data, after_size);
+            expect_session(&groups[i], at, session);
+            after_size = session->name.size;
+            memcpy(after, session->name.data, after_size);
         }
     assert_int_equal(spn_next_session(client, (struct spn_bytes){after, after_size},
                                       (struct spn_bytes){NULL, 0}, ASK_MS, &session),
@@ -176,16 +176,16 @@ static void expect_list(spn_client *client, const struct group *groups, size_t c
 static void expect_last_ids(spn_client *client, const struct group *groups, size_t count)
 {
     char id[NAME_SIZE];
-    struct spn_last last;
+    const struct spn_last *last;
     for (size_t i = 0; i < count; i++)
         for (size_t at = 0; at < groups[i].sessions; at++) {
             size_t events = groups[i].before + groups[i].since;
             const char *name = session_name(&groups[i], at);
             assert_int_equal(spn_last_event(client, spn_text(name), ASK_MS, &last), SPN_OK);
             size_t size = (size_t)snprintf(id, sizeof(id), "e%zu", events);
-            if (last.seq != events || !event_bytes_same(last.id, (struct spn_bytes){id, size}))
-                fail_msg("%s: %llu %.*s, not %zu %s", name, (unsigned long long)last.seq,
-                         (int)last.id.size, (const char *)last.id.data, events, id);
+            if (last->seq != events || !event_bytes_same(last->id, (struct spn_bytes){id, size}))
+                fail_msg("%s: %llu %.*s, not %zu %s", name, (unsigned long long)last->seq,
+                         (int)last->id.size, (const char *)last->id.data, events, id);
         }
 }
 

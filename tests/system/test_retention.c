@@ -61,7 +61,7 @@ static void expect_seq(const struct spn_event *event, uint64_t seq)
 static uint64_t replay_tail(spn_client *client, const char *session, uint64_t last)
 {
     spn_replay *replay = NULL;
-    struct spn_event event;
+    const struct spn_event *event;
     uint64_t next = 0;
     spn_err err =
         spn_replay_open(&replay, client, spn_text(session), spn_text(""), ONLOOKER_ASK_MS);
@@ -70,8 +70,8 @@ static uint64_t replay_tail(spn_client *client, const char *session, uint64_t la
     uint64_t first = last + 1;
     while ((err = spn_replay_next(replay, ONLOOKER_ASK_MS, &event)) == SPN_OK) {
         if (next == 0)
-            next = first = event.seq;
-        expect_seq(&event, next++);
+            next = first = event->seq;
+        expect_seq(event, next++);
     }
     assert_int_equal(err, SPN_E_END);
     if (next > 0)
@@ -149,12 +149,12 @@ static void expect_cursor(const char *session, uint64_t epoch, uint64_t first, u
 static void expect_retained(const char *session, uint64_t first, uint64_t last)
 {
     spn_client *client = onlooker_client();
-    struct spn_session_info info;
+    const struct spn_session_info *info;
     assert_int_equal(replay_tail(client, session, last), first);
     assert_int_equal(spn_get_session(client, spn_text(session), ONLOOKER_ASK_MS, &info), SPN_OK);
-    assert_int_equal(info.session.seq, last);
-    assert_int_equal(info.first_seq, first);
-    expect_cursor(session, info.session.epoch, first, last);
+    assert_int_equal(info->session.seq, last);
+    assert_int_equal(info->first_seq, first);
+    expect_cursor(session, info->session.epoch, first, last);
     spn_subscription *reader = onlooker_subscribe(client, session, SPN_EARLIEST, 0);
     struct spn_item item = onlooker_expect(reader, SPN_ITEM_VERDICT);
     assert_int_equal(item.missing, first - 1);
@@ -243,9 +243,9 @@ enum { AGE_MS = 2000 };
 /* And then a replay has nothing. While events go, one may find a hole between two slices. */
 static bool all_hidden(void *client)
 {
-    struct spn_session_info info;
+    const struct spn_session_info *info;
     assert_int_equal(spn_get_session(client, spn_text("s"), ONLOOKER_ASK_MS, &info), SPN_OK);
-    return info.first_seq == EVENTS + 1 && replay_tail(client, "s", EVENTS) == EVENTS + 1;
+    return info->first_seq == EVENTS + 1 && replay_tail(client, "s", EVENTS) == EVENTS + 1;
 }
 
 /* By age everything goes in the end, without anything being published. */
@@ -256,7 +256,7 @@ static void events_grow_old(struct stage *stage)
     static const struct stage_daemon trims = {
         .more = {"--row-interval", "20", "--retention-age", "2s"}};
     struct feeder feeder;
-    struct spn_session_info info;
+    const struct spn_session_info *info;
     struct process *daemon = stage_start(stage, &hides);
     feeder_open(&feeder);
     spn_client *client = onlooker_client();
@@ -265,7 +265,7 @@ static void events_grow_old(struct stage *stage)
     put_many(&feeder, "s", EVENTS, EVENTS);
     assert_int_equal(spn_get_session(client, spn_text("s"), ONLOOKER_ASK_MS, &info), SPN_OK);
     if (until_now_ns() - begun_ns < AGE_MS * UINT64_C(1000000))
-        assert_true(info.first_seq <= EVENTS); /* the newest is not old yet */
+        assert_true(info->first_seq <= EVENTS); /* the newest is not old yet */
     assert_true(until_true(until_in(STAGE_WAIT_MS), all_hidden, client));
     assert_true(until_now_ns() - begun_ns >= AGE_MS * UINT64_C(1000000));
     assert_int_equal(onlooker_counter(client, "sponson_entries_trimmed_total"), 0);
@@ -275,8 +275,8 @@ static void events_grow_old(struct stage *stage)
     for (int i = 0; i < 2; i++) { /* and after a further start */
         assert_true(all_hidden(client));
         assert_int_equal(spn_get_session(client, spn_text("s"), ONLOOKER_ASK_MS, &info), SPN_OK);
-        assert_int_equal(info.session.seq, EVENTS);
-        assert_int_equal(info.first_seq, EVENTS + 1);
+        assert_int_equal(info->session.seq, EVENTS);
+        assert_int_equal(info->first_seq, EVENTS + 1);
         process_kill(daemon);
         daemon = stage_start(stage, &trims);
     }
@@ -373,7 +373,7 @@ static void stalled_reader_gets_what_is_retained(struct stage *stage)
     static const struct stage_daemon options = {
         .more = {"--row-interval", "50", "--retention-events", "5000"}};
     struct feeder feeder;
-    struct spn_session_info info;
+    const struct spn_session_info *info;
     struct process *daemon = stage_start(stage, &options);
     uint64_t events = until_scaled(STALL_EVENTS);
     feeder_open(&feeder);
@@ -390,7 +390,7 @@ static void stalled_reader_gets_what_is_retained(struct stage *stage)
     if (!until_sanitized())
         assert_true(after <= before + STALL_BYTES_MAX);
     assert_int_equal(spn_get_session(client, spn_text("s"), ONLOOKER_ASK_MS, &info), SPN_OK);
-    assert_int_equal(info.first_seq, 2 * events - STALL_KEPT + 1);
+    assert_int_equal(info->first_seq, 2 * events - STALL_KEPT + 1);
     read_to(&stalled, 2 * events);
     assert_int_equal(stalled.events + stalled.missing, events);
     assert_true(stalled.missing > 0);
@@ -607,14 +607,14 @@ static void expect_all_served(struct stage *stage, const struct flood *flood, ui
     char name[TEXT_SIZE];
     uint64_t served = 0;
     for (uint64_t session = 0; session < flood->sessions; session++) {
-        struct spn_last last;
+        const struct spn_last *last;
         write_name(name, session);
         spn_err err = spn_last_event(client, spn_text(name), ONLOOKER_ASK_MS, &last);
         if (err != SPN_OK)
             fail_msg("%s: %s", name, spn_err_name(err));
-        assert_true(last.seq >= seq_of(flood, session, acknowledged));
-        assert_true(last.seq <= seq_of(flood, session, put));
-        served += last.seq + 1 - replay_tail(client, name, last.seq);
+        assert_true(last->seq >= seq_of(flood, session, acknowledged));
+        assert_true(last->seq <= seq_of(flood, session, put));
+        served += last->seq + 1 - replay_tail(client, name, last->seq);
     }
     assert_int_equal(served, events);
     assert_int_equal(onlooker_counter(client, "sponson_entries_trimmed_total"), 0);
@@ -628,7 +628,7 @@ static void no_more_large_events_go_than_must(struct stage *stage)
 {
     enum { LARGE = 40, LARGE_BYTES = 1000000, RETAINED_LEAST = 9 };
     static const struct stage_daemon options = {.more = {"--quota", "16M"}};
-    struct spn_session_info info;
+    const struct spn_session_info *info;
     struct feeder feeder;
     uint64_t fewest = LARGE;
     char *data = stage_keep(stage, malloc(LARGE_BYTES + 1));
@@ -641,12 +641,12 @@ static void no_more_large_events_go_than_must(struct stage *stage)
         feeder_put(&feeder, "s", NULL, data);
         assert_int_equal(feeder_settle(&feeder).stored, 1);
         assert_int_equal(spn_get_session(client, spn_text("s"), ONLOOKER_ASK_MS, &info), SPN_OK);
-        uint64_t retained = seq + 1 - info.first_seq;
+        uint64_t retained = seq + 1 - info->first_seq;
         fewest = seq >= RETAINED_LEAST && retained < fewest ? retained : fewest;
         assert_true(retained >= (seq < RETAINED_LEAST ? seq : RETAINED_LEAST));
     }
     print_message("%llu events of 1 MB are retained at least\n", (unsigned long long)fewest);
-    assert_true(info.first_seq > 1); /* some had to go */
+    assert_true(info->first_seq > 1); /* some had to go */
     spn_client_close(client);
     feeder_close(&feeder);
 }

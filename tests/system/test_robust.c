@@ -402,7 +402,7 @@ static void expect_whole_replay(struct churn *churn)
     uint64_t after = durable > BEHIND ? durable - BEHIND : 1;
     char id[32];
     spn_replay *replay;
-    struct spn_event event;
+    const struct spn_event *event;
     int ms = until_left_ms(until_in(ASK_MS));
     snprintf(id, sizeof(id), "k%llu", (unsigned long long)after);
     spn_err err = spn_replay_open(&replay, churn->reader, spn_text("s"), spn_text(id), ms);
@@ -411,9 +411,9 @@ static void expect_whole_replay(struct churn *churn)
                  spn_client_detail(churn->reader));
     while ((err = spn_replay_next(replay, ms, &event)) == SPN_OK) {
         snprintf(id, sizeof(id), "k%llu", (unsigned long long)++after);
-        assert_int_equal(event.seq, after);
-        assert_int_equal(event.id.size, strlen(id));
-        assert_memory_equal(event.id.data, id, event.id.size);
+        assert_int_equal(event->seq, after);
+        assert_int_equal(event->id.size, strlen(id));
+        assert_memory_equal(event->id.data, id, event->id.size);
     }
     if (err != SPN_E_END)
         fail_msg("replay behind %s: %s: %s", id, spn_err_name(err),

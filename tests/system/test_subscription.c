@@ -162,7 +162,7 @@ static void wait_for_session(struct stage *stage, bool killed)
     struct spn_item end = next_item(fails, SPN_ITEM_END);
     assert_int_equal(end.why, SPN_E_UNKNOWN_SESSION);
     spn_unsubscribe(fails);
-    struct spn_last last; /* answered after what was asked before */
+    const struct spn_last *last; /* answered after what was asked before */
     assert_int_equal(spn_last_event(client, spn_text("later"), OPEN_MS, &last),
                      SPN_E_UNKNOWN_SESSION);
     feeder_open(&feeder);

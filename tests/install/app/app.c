@@ -28,16 +28,16 @@ static spn_err publish(spn_client *client, struct spn_bytes session, struct spn_
 static spn_err read_back(spn_client *client, struct spn_bytes session, struct spn_bytes data)
 {
     struct spn_bytes earliest = {NULL, 0};
-    struct spn_event event;
+    const struct spn_event *event;
     spn_replay *replay = NULL;
     spn_err err = spn_replay_open(&replay, client, session, earliest, 5000);
     if (err == SPN_OK)
         err = spn_replay_next(replay, 5000, &event);
     if (err == SPN_OK &&
-        (event.data.size != data.size || memcmp(event.data.data, data.data, data.size) != 0))
+        (event->data.size != data.size || memcmp(event->data.data, data.data, data.size) != 0))
         err = SPN_E_CORRUPT;
     if (err == SPN_OK)
-        printf("%.*s\n", (int)event.data.size, (const char *)event.data.data);
+        printf("%.*s\n", (int)event->data.size, (const char *)event->data.data);
     spn_replay_close(replay);
     return err;
 }

@@ -43,17 +43,17 @@ static int teardown(void **state)
 /* Walks the list as an app does: the last name, as it was lent, is where it goes on. */
 static void walk(const char *prefix, const char *const *expected, size_t count)
 {
-    struct spn_session session = {0};
+    const struct spn_session *session;
+    struct spn_bytes after = {NULL, 0};
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(spn_next_session(client, session.name, spn_text(prefix), 5000, &session),
-                         SPN_OK);
-        assert_int_equal(session.name.size, strlen(expected[i]));
-        assert_memory_equal(session.name.data, expected[i], session.name.size);
-        assert_int_equal(session.last_id.size, 4);
-        assert_int_equal(session.state, session.seq % 2 == 0 ? SPN_CLOSED : SPN_LIVE);
+        assert_int_equal(spn_next_session(client, after, spn_text(prefix), 5000, &session), SPN_OK);
+        after = session->name;
+        assert_int_equal(session->name.size, strlen(expected[i]));
+        assert_memory_equal(session->name.data, expected[i], session->name.size);
+        assert_int_equal(session->last_id.size, 4);
+        assert_int_equal(session->state, session->seq % 2 == 0 ? SPN_CLOSED : SPN_LIVE);
     }
-    assert_int_equal(spn_next_session(client, session.name, spn_text(prefix), 5000, &session),
-                     SPN_E_END);
+    assert_int_equal(spn_next_session(client, after, spn_text(prefix), 5000, &session), SPN_E_END);
 }
 
 static void pages_of_any_size_give_the_same_walk(void **state)
@@ -86,14 +86,14 @@ static void page_is_asked_for_once(void **state)
 static void a_walk_may_begin_anywhere(void **state)
 {
     (void)state;
-    struct spn_session session;
+    const struct spn_session *session;
     assert_int_equal(spn_next_session(client, spn_text("abc"), spn_text(""), 5000, &session),
                      SPN_OK);
-    assert_memory_equal(session.name.data, "b", 1);
+    assert_memory_equal(session->name.data, "b", 1);
     assert_int_equal(spn_next_session(client, spn_text("aa"), spn_text("a"), 5000, &session),
                      SPN_OK);
-    assert_int_equal(session.name.size, 2);
-    assert_memory_equal(session.name.data, "ab", 2);
+    assert_int_equal(session->name.size, 2);
+    assert_memory_equal(session->name.data, "ab", 2);
     assert_int_equal(spn_next_session(client, spn_text("zz"), spn_text(""), 5000, &session),
                      SPN_E_END);
 }
@@ -101,17 +101,18 @@ static void a_walk_may_begin_anywhere(void **state)
 static void a_walk_with_another_prefix_is_another_walk(void **state)
 {
     (void)state;
-    struct spn_session session;
+    const struct spn_session *session;
     assert_int_equal(spn_next_session(client, spn_text(""), spn_text(""), 5000, &session), SPN_OK);
-    assert_memory_equal(session.name.data, "a", 1);
-    assert_int_equal(spn_next_session(client, session.name, spn_text("b"), 5000, &session), SPN_OK);
-    assert_memory_equal(session.name.data, "b", 1);
+    assert_memory_equal(session->name.data, "a", 1);
+    assert_int_equal(spn_next_session(client, session->name, spn_text("b"), 5000, &session),
+                     SPN_OK);
+    assert_memory_equal(session->name.data, "b", 1);
 }
 
 static void after_the_end_it_asks_anew(void **state)
 {
     (void)state;
-    struct spn_session session;
+    const struct spn_session *session;
     fake_end(&fake);
     fake.name_count = 2;
     fake_begin(&fake);
@@ -121,7 +122,7 @@ static void after_the_end_it_asks_anew(void **state)
     fake_begin(&fake);
     assert_int_equal(spn_next_session(client, spn_text("ab"), spn_text(""), 5000, &session),
                      SPN_OK);
-    assert_int_equal(session.name.size, 3);
+    assert_int_equal(session->name.size, 3);
 }
 
 /* -- one session ------------------------------------------------------------------------------- */
@@ -168,7 +169,8 @@ static const struct info_row {
 static void info(void **state)
 {
     const struct info_row *row = *state;
-    struct spn_session_info found = {.first_seq = 77};
+    static const struct spn_session_info none;
+    const struct spn_session_info *found = &none;
     setup(NULL);
     fake_end(&fake);
     fake.info = row->is;
@@ -176,21 +178,21 @@ static void info(void **state)
     fake_begin(&fake);
     assert_int_equal(spn_get_session(client, spn_text(row->session), 5000, &found), row->err);
     if (row->err != SPN_OK) {
-        assert_int_equal(found.first_seq, 77);
+        assert_ptr_equal(found, &none);
     } else {
-        assert_int_equal(found.session.name.size, 1);
-        assert_memory_equal(found.session.name.data, row->session, 1);
-        assert_int_equal(found.session.last_id.size, row->is.row.last_id.size);
-        assert_int_equal(found.session.epoch, row->is.row.epoch);
-        assert_int_equal(found.session.seq, row->is.row.seq);
-        assert_int_equal(found.session.position, row->is.row.position);
-        assert_int_equal(found.session.bytes, row->is.row.bytes);
-        assert_int_equal(found.session.opened_ms, row->is.row.opened_ms);
-        assert_int_equal(found.session.last_ms, row->is.row.last_ms);
-        assert_int_equal(found.session.duplicates, row->is.row.duplicates);
-        assert_int_equal(found.session.conflicts, row->is.row.conflicts);
-        assert_int_equal(found.session.state, row->is.row.state);
-        assert_int_equal(found.first_seq, row->is.first_seq);
+        assert_int_equal(found->session.name.size, 1);
+        assert_memory_equal(found->session.name.data, row->session, 1);
+        assert_int_equal(found->session.last_id.size, row->is.row.last_id.size);
+        assert_int_equal(found->session.epoch, row->is.row.epoch);
+        assert_int_equal(found->session.seq, row->is.row.seq);
+        assert_int_equal(found->session.position, row->is.row.position);
+        assert_int_equal(found->session.bytes, row->is.row.bytes);
+        assert_int_equal(found->session.opened_ms, row->is.row.opened_ms);
+        assert_int_equal(found->session.last_ms, row->is.row.last_ms);
+        assert_int_equal(found->session.duplicates, row->is.row.duplicates);
+        assert_int_equal(found->session.conflicts, row->is.row.conflicts);
+        assert_int_equal(found->session.state, row->is.row.state);
+        assert_int_equal(found->first_seq, row->is.first_seq);
     }
     teardown(NULL);
 }
@@ -199,19 +201,21 @@ static void info(void **state)
 static void info_of_the_same_session_again(void **state)
 {
     (void)state;
-    struct spn_session session;
-    struct spn_session_info found = {.session.name = spn_text("ab")};
+    const struct spn_session *session;
+    const struct spn_session_info *found;
+    struct spn_bytes name = spn_text("ab");
     fake_end(&fake);
     fake.info.first_seq = 1;
     fake_begin(&fake);
     assert_int_equal(spn_next_session(client, spn_text(""), spn_text(""), 5000, &session), SPN_OK);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(spn_get_session(client, found.session.name, 5000, &found), SPN_OK);
-        assert_int_equal(found.session.name.size, 2);
-        assert_memory_equal(found.session.name.data, "ab", 2);
+        assert_int_equal(spn_get_session(client, name, 5000, &found), SPN_OK);
+        name = found->session.name;
+        assert_int_equal(found->session.name.size, 2);
+        assert_memory_equal(found->session.name.data, "ab", 2);
     }
-    assert_int_equal(spn_next_session(client, session.name, spn_text(""), 5000, &session), SPN_OK);
-    assert_memory_equal(session.name.data, "ab", 2);
+    assert_int_equal(spn_next_session(client, session->name, spn_text(""), 5000, &session), SPN_OK);
+    assert_memory_equal(session->name.data, "ab", 2);
     fake_end(&fake);
     assert_int_equal(fake.lists, 1);
     assert_int_equal(fake.infos, 3);
@@ -232,12 +236,12 @@ static void states_have_names(void **state)
 static void health(void **state)
 {
     (void)state;
-    struct spn_health found;
+    const struct spn_health *found;
     assert_int_equal(spn_get_health(client, 5000, &found), SPN_OK);
-    assert_int_equal(found.status, SPN_DEGRADED);
-    assert_int_equal(found.pid, 42);
-    assert_string_equal(found.version, "9.9");
-    assert_string_equal(found.reason, "tired");
+    assert_int_equal(found->status, SPN_DEGRADED);
+    assert_int_equal(found->pid, 42);
+    assert_string_equal(found->version, "9.9");
+    assert_string_equal(found->reason, "tired");
 }
 
 static void counters(void **state)

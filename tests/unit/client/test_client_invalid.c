@@ -57,13 +57,15 @@ static void null_crashed(void **state)
     struct spn_event event = SPN_EVENT_INIT;
     const struct spn_item *item;
     const struct spn_ack *ack;
-    struct spn_last last;
-    struct spn_session session;
-    struct spn_session_info info;
-    struct spn_health health;
+    const struct spn_last *last;
+    const struct spn_session *session;
+    const struct spn_session_info *info;
+    const struct spn_health *health;
     const struct spn_stat *stats;
     spn_subscription *subscription;
     spn_replay *replay;
+    spn_question *question = NULL;
+    bool more;
     size_t count;
     const struct spn_event *read;
     spn_sse *sse = NULL;
@@ -93,7 +95,7 @@ static void null_crashed(void **state)
         spn_replay_open(NULL, client, text, (struct spn_bytes){NULL, 0}, 0),
         spn_replay_open(&replay, NULL, text, (struct spn_bytes){NULL, 0}, 0),
         spn_replay_open(&replay, client, text, nowhere, 0),
-        spn_replay_next(NULL, 0, &event),
+        spn_replay_next(NULL, 0, &read),
         spn_subscribe(NULL, client, text, NULL),
         spn_subscribe(&subscription, NULL, text, NULL),
         spn_subscribe(&subscription, client, nowhere, NULL),
@@ -113,6 +115,36 @@ static void null_crashed(void **state)
         spn_get_stats(NULL, 0, &stats, &count),
         spn_get_stats(client, 0, NULL, &count),
         spn_get_stats(client, 0, &stats, NULL),
+        spn_client_begin(NULL, NULL, NULL, 0),
+        spn_client_ready(NULL),
+        spn_producer_begin(NULL, client, NULL),
+        spn_producer_begin(&producer, NULL, NULL),
+        spn_producer_ready(NULL),
+        spn_replay_begin(NULL, client, text, (struct spn_bytes){NULL, 0}),
+        spn_replay_begin(&replay, NULL, text, (struct spn_bytes){NULL, 0}),
+        spn_replay_begin(&replay, client, text, nowhere),
+        spn_ask_last(NULL, client, text),
+        spn_ask_last(&question, NULL, text),
+        spn_ask_last(&question, client, nowhere),
+        spn_ask_session(NULL, client, text),
+        spn_ask_session(&question, NULL, text),
+        spn_ask_session(&question, client, nowhere),
+        spn_ask_sessions(NULL, client, text, text),
+        spn_ask_sessions(&question, NULL, text, text),
+        spn_ask_sessions(&question, client, nowhere, text),
+        spn_ask_sessions(&question, client, text, nowhere),
+        spn_ask_health(NULL, client),
+        spn_ask_health(&question, NULL),
+        spn_ask_stats(NULL, client),
+        spn_ask_stats(&question, NULL),
+        spn_answer_last(NULL, &last),
+        spn_answer_session(NULL, &info),
+        spn_answer_next_session(NULL, &session),
+        spn_answer_more_sessions(NULL, &more),
+        spn_answer_health(NULL, &health),
+        spn_answer_stats(NULL, &stats, &count),
+        spn_next_answered(NULL, 0, &question),
+        spn_next_answered(client, 0, NULL),
         spn_sse_open(NULL, 0),
         spn_sse_next(NULL, "", 0, &count, &read),
         spn_sse_next(sse, "", 0, &count, NULL),
@@ -148,8 +180,11 @@ static void null_says_nothing(void **state)
     assert_int_equal(spn_text(NULL).size, 0);
     spn_subscription_set_context(NULL, NULL);
     assert_null(spn_subscription_context(NULL));
+    spn_question_set_context(NULL, NULL);
+    assert_null(spn_question_context(NULL));
     spn_client_close(NULL);
     spn_replay_close(NULL);
+    spn_question_close(NULL);
     spn_unsubscribe(NULL);
     spn_sse_close(NULL);
 }

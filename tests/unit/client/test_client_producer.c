@@ -1542,8 +1542,8 @@ static int use_after_fork(void)
 {
     struct spn_event event = SPN_EVENT_INIT;
     const struct spn_ack *ack;
-    struct spn_last last;
-    struct spn_session_info info;
+    const struct spn_last *last;
+    const struct spn_session_info *info;
     if (spn_publish(producer, spn_text("s"), &event, NULL) != SPN_E_FORKED)
         return 1;
     if (spn_client_step(client) != SPN_E_FORKED)

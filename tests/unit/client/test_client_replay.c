@@ -57,7 +57,7 @@ static spn_err open_replay(const char *after)
     return err;
 }
 
-static spn_err next(struct spn_event *event)
+static spn_err next(const struct spn_event **event)
 {
     fake_begin(&fake);
     spn_err err = spn_replay_next(replay, 5000, event);
@@ -67,26 +67,26 @@ static spn_err next(struct spn_event *event)
 
 static void expect_items(size_t from, size_t to)
 {
-    struct spn_event event;
+    const struct spn_event *event;
     for (size_t i = from; i < to; i++) {
         assert_int_equal(next(&event), SPN_OK);
-        assert_int_equal(event.seq, items[i].seq);
-        assert_int_equal(event.position, 1000 + items[i].seq);
-        assert_int_equal(event.epoch, 3);
-        assert_int_equal(event.time_ms, 5);
-        assert_int_equal(event.retry_ms, SPN_RETRY_NONE);
-        assert_int_equal(event.id.size, 1);
-        assert_memory_equal(event.id.data, items[i].id, 1);
-        assert_int_equal(event.type.size, 1);
-        assert_int_equal(event.data.size, strlen(items[i].data));
-        assert_memory_equal(event.data.data, items[i].data, event.data.size);
+        assert_int_equal(event->seq, items[i].seq);
+        assert_int_equal(event->position, 1000 + items[i].seq);
+        assert_int_equal(event->epoch, 3);
+        assert_int_equal(event->time_ms, 5);
+        assert_int_equal(event->retry_ms, SPN_RETRY_NONE);
+        assert_int_equal(event->id.size, 1);
+        assert_memory_equal(event->id.data, items[i].id, 1);
+        assert_int_equal(event->type.size, 1);
+        assert_int_equal(event->data.size, strlen(items[i].data));
+        assert_memory_equal(event->data.data, items[i].data, event->data.size);
     }
 }
 
 static void from_the_earliest_to_the_end(void **state)
 {
     (void)state;
-    struct spn_event event;
+    const struct spn_event *event;
     fake.verdict = WIRE_TRIMMED;
     fake.missing = 3;
     assert_int_equal(open_replay(""), SPN_OK);
@@ -98,7 +98,7 @@ static void from_the_earliest_to_the_end(void **state)
 static void after_an_id(void **state)
 {
     (void)state;
-    struct spn_event event;
+    const struct spn_event *event;
     assert_int_equal(open_replay("e"), SPN_OK);
     expect_items(2, ITEMS);
     assert_int_equal(next(&event), SPN_E_END);
@@ -108,7 +108,7 @@ static void after_an_id(void **state)
 static void after_the_end_it_asks_again(void **state)
 {
     (void)state;
-    struct spn_event event;
+    const struct spn_event *event;
     fake.item_count = 3;
     assert_int_equal(open_replay(""), SPN_OK);
     expect_items(0, 3);
@@ -123,7 +123,7 @@ static void after_the_end_it_asks_again(void **state)
 static void next_slice_is_asked_for_ahead(void **state)
 {
     (void)state;
-    struct spn_event event;
+    const struct spn_event *event;
     assert_int_equal(open_replay(""), SPN_OK);
     while (fake.fetches < 2) /* nobody has read an event yet */
         assert_true(fake_step(&fake, 5000));
@@ -138,13 +138,13 @@ static void next_slice_is_asked_for_ahead(void **state)
            client_monotonic_ns() < give_up_ns) /* its answer is on its way */
         err = spn_replay_next(replay, 0, &event);
     assert_int_equal(err, SPN_OK);
-    assert_int_equal(event.seq, 6);
+    assert_int_equal(event->seq, 6);
 }
 
 static void restart_is_ridden_through(void **state)
 {
     (void)state;
-    struct spn_event event;
+    const struct spn_event *event;
     assert_int_equal(open_replay(""), SPN_OK);
     expect_items(0, 2);
     fake_stop(&fake);
@@ -163,7 +163,7 @@ static void restart_is_ridden_through(void **state)
 static void unanswered_fetch_is_asked_again(void **state)
 {
     (void)state;
-    struct spn_event event;
+    const struct spn_event *event;
     fake.slice_items = 1;
     fake.item_count = 2;
     assert_int_equal(open_replay(""), SPN_OK);
@@ -184,7 +184,7 @@ static void unanswered_fetch_is_asked_again(void **state)
 static void question_lost_with_its_connection_is_asked_at_once(void **state)
 {
     (void)state;
-    struct spn_event event;
+    const struct spn_event *event;
     fake.item_count = 2;
     assert_int_equal(open_replay(""), SPN_OK);
     expect_items(0, 2);
@@ -219,7 +219,7 @@ static void stopping_is_no_answer(void **state)
 static void verdicts(void **state)
 {
     (void)state;
-    struct spn_event event;
+    const struct spn_event *event;
     assert_int_equal(open_replay("nobody"), SPN_E_UNKNOWN_ID);
     fake.verdict = WIRE_UNKNOWN_SESSION;
     assert_int_equal(open_replay(""), SPN_E_UNKNOWN_SESSION);
@@ -248,7 +248,7 @@ static void sidecars_error_is_told_in_its_words(void **state)
 /* Nothing comes after it, though what follows would fit. */
 static void expect_no_more(const struct fake_item *given, size_t slice_items)
 {
-    struct spn_event event;
+    const struct spn_event *event;
     fake.items = given;
     fake.item_count = 4;
     fake.slice_items = slice_items;
@@ -276,19 +276,19 @@ static void hole_is_not_passed_over(void **state)
 static void last_event(void **state)
 {
     (void)state;
-    struct spn_last last;
+    const struct spn_last *last;
     fake_begin(&fake);
     assert_int_equal(spn_last_event(client, spn_text("s"), 5000, &last), SPN_OK);
-    assert_int_equal(last.seq, 9);
-    assert_int_equal(last.epoch, 3);
-    assert_int_equal(last.id.size, 1);
-    assert_memory_equal(last.id.data, "i", 1);
+    assert_int_equal(last->seq, 9);
+    assert_int_equal(last->epoch, 3);
+    assert_int_equal(last->id.size, 1);
+    assert_memory_equal(last->id.data, "i", 1);
     fake_end(&fake);
     fake.item_count = 0;
     fake_begin(&fake);
     assert_int_equal(spn_last_event(client, spn_text("s"), 5000, &last), SPN_OK);
-    assert_int_equal(last.seq, 0);
-    assert_int_equal(last.id.size, 0);
+    assert_int_equal(last->seq, 0);
+    assert_int_equal(last->id.size, 0);
     fake_end(&fake);
     fake.read_err = SPN_E_UNKNOWN_SESSION;
     fake_begin(&fake);
@@ -300,20 +300,20 @@ static void last_event(void **state)
 static void late_answer_is_not_taken_for_another(void **state)
 {
     (void)state;
-    struct spn_last last;
+    const struct spn_last *last;
     assert_int_equal(spn_last_event(client, spn_text("s"), 0, &last), SPN_E_TIMEOUT);
     assert_true(fake_step(&fake, 5000)); /* answers it now, with seq 9 */
     fake.item_count = 2;
     fake_begin(&fake);
     assert_int_equal(spn_last_event(client, spn_text("s"), 5000, &last), SPN_OK);
     fake_end(&fake);
-    assert_int_equal(last.seq, 5);
+    assert_int_equal(last->seq, 5);
 }
 
 static void gone_sidecar_is_unavailable(void **state)
 {
     (void)state;
-    struct spn_last last;
+    const struct spn_last *last;
     fake_stop(&fake);
     while (client->connected)
         assert_int_equal(spn_client_step(client), SPN_OK);

@@ -71,7 +71,7 @@ static void step_until(const unsigned *counter, unsigned count)
 /* Until all that was said on both sides has arrived. */
 static void step_until_quiet(void)
 {
-    struct spn_health health;
+    const struct spn_health *health;
     assert_int_equal(spn_client_step(client), SPN_OK); /* sends what is due, before it asks */
     fake_begin(&fake);
     assert_int_equal(spn_get_health(client, WAIT_MS, &health), SPN_OK);

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "questions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define PASSING_PAUSE_NS (100 * NS_PER_MS)
+/* How old the last look at the sockets may be for a call that does not wait. */
+#define LOOK_NS UINT64_C(50000)
+
+static struct spn_question *question_of(struct ring *place)
+{
+    return (struct spn_question *)((char *)place - offsetof(struct spn_question, place));
+}
+
+/* What spn_next_answered returns is found without a walk over the library's own questions. */
+static void move(struct spn_question *question, enum question_state state)
+{
+    struct questions *all = &question->client->questions;
+    if (question->state == QUESTION_SENT)
+        all->sent--;
+    if (state == QUESTION_SENT)
+        all->sent++;
+    question->state = state;
+    if (state == QUESTION_ANSWERED && !question->by_app)
+        state = QUESTION_TAKEN;
+    ring_move(&all->by_state[state], &question->place);
+}
+
+static void free_question(struct spn_question *question)
+{
+    struct questions *all = &question->client->questions;
+    if (question->state == QUESTION_SENT)
+        all->sent--;
+    ring_leave(&question->place);
+    calls_remove(&question->client->calls, &question->call);
+    free(question->made);
+    free(question);
+}
+
+/* -- answers ----------------------------------------------------------------------------------- */
+
+/* Runs in the client's turn, which takes the messages before it lets the parts send. */
+static void take_answer(struct call *call)
+{
+    struct spn_question *question = (struct spn_question *)call;
+    struct questions *all = &question->client->questions;
+    struct wire_in in;
+    struct spn_bytes detail;
+    if (question->closed) {
+        free_question(question);
+        return;
+    }
+    if (calls_will_pass(calls_read(call, question->answer, &in, &detail))) {
+        calls_put_off(call, question->client->looked_ns + PASSING_PAUSE_NS);
+        all->due_ns = client_earlier(all->due_ns, call->again_ns);
+        return;
+    }
+    move(question, QUESTION_ANSWERED);
+    if (question->by_app)
+        all->unanswered--;
+}
+
+spn_err question_read(spn_question *question, struct wire_in *ret_in)
+{
+    struct spn_client *client = question->client;
+    struct spn_bytes detail;
+    if (question->state < QUESTION_ANSWERED)
+        return client_fail(client, SPN_E_TIMEOUT, NULL);
+    move(question, QUESTION_TAKEN);
+    spn_err err = calls_read(&question->call, question->answer, ret_in, &detail);
+    if (err == SPN_OK)
+        return SPN_OK;
+    if (detail.size > 0)
+        return client_fail(client, err, "sidecar: %.*s", (int)detail.size,
+                           (const char *)detail.data);
+    return client_fail(client, err, NULL);
+}
+
+spn_err question_open(spn_question *question, enum wire_type type, const void *filled,
+                      struct wire_in *ret_in)
+{
+    struct spn_client *client = question != NULL ? question->client : NULL;
+    spn_err err = client_check_for(client, filled);
+    if (err != SPN_OK)
+        return err;
+    if (question->type != type)
+        return client_refuse(client, "the question was another one");
+    bool looks = client->ready || client->now_ns() - client->looked_ns >= LOOK_NS;
+    if (question->state < QUESTION_ANSWERED && looks)
+        err = client_turn(client);
+    return err == SPN_OK ? question_read(question, ret_in) : err;
+}
+
+spn_err question_bad_answer(spn_question *question)
+{
+    return client_fail(question->client, SPN_E_PROTOCOL, "the sidecar's answer cannot be read");
+}
+
+/* -- the part ---------------------------------------------------------------------------------- */
+
+/* False: not now. */
+static bool send(struct questions *all, struct spn_question *question, uint64_t now_ns)
+{
+    struct call *call = &question->call;
+    struct wire_out body = wire_out(question->body, question->body_size);
+    body.at += question->body_size;
+    spn_err err = calls_ask(&all->client->calls, call, &all->client->transport.read, question->type,
+                            &body, now_ns);
+    if (err != SPN_OK)
+        all->due_ns = client_earlier(all->due_ns, now_ns + PASSING_PAUSE_NS);
+    else if (!call->blocked)
+        all->due_ns = client_earlier(all->due_ns, call->again_ns);
+    all->blocked = all->blocked || call->blocked;
+    return err == SPN_OK && !call->blocked;
+}
+
+/* Sends again what is due. A closed question whose patience has ended is given up. */
+static void send_again(struct questions *all, uint64_t now_ns)
+{
+    struct ring *ring = &all->by_state[QUESTION_SENT];
+    bool open = true;
+    all->due_ns = TRANSPORT_NEVER;
+    for (struct ring *at = ring->next, *next; at != ring; at = next) {
+        struct spn_question *question = question_of(at);
+        next = at->next;
+        if (calls_due(&question->call, now_ns)) {
+            if (question->closed)
+                free_question(question);
+            else
+                open = open && send(all, question, now_ns);
+        } else {
+            all->due_ns = client_earlier(all->due_ns, question->call.again_ns);
+        }
+    }
+    if (!open) /* not all that is due was sent */
+        all->due_ns = all->blocked ? 0 : client_earlier(all->due_ns, now_ns + PASSING_PAUSE_NS);
+}
+
+static void part_turn(struct client_part *part, uint64_t now_ns)
+{
+    struct questions *all = (struct questions *)part;
+    struct ring *queued = &all->by_state[QUESTION_QUEUED];
+    all->blocked = false;
+    if (now_ns >= all->due_ns)
+        send_again(all, now_ns);
+    while (!all->blocked && all->sent < QUESTIONS_SENT_MAX && !ring_alone(queued) &&
+           send(all, question_of(queued->next), now_ns))
+        move(question_of(queued->next), QUESTION_SENT);
+}
+
+static void part_reconnected(struct client_part *part)
+{
+    struct questions *all = (struct questions *)part;
+    struct ring *ring = &all->by_state[QUESTION_SENT];
+    for (struct ring *at = ring->next; at != ring; at = at->next)
+        calls_lost(&question_of(at)->call);
+    all->due_ns = 0;
+}
+
+/* What read.sock did not take waits for the connection, not for a time. */
+static uint64_t part_due_ns(const struct client_part *part)
+{
+    const struct questions *all = (const struct questions *)part;
+    return all->blocked ? TRANSPORT_NEVER : all->due_ns;
+}
+
+static bool part_blocked(const struct client_part *part)
+{
+    (void)part;
+    return false;
+}
+
+static bool part_read_blocked(const struct client_part *part)
+{
+    return ((const struct questions *)part)->blocked;
+}
+
+static spn_err part_failed(const struct client_part *part)
+{
+    (void)part;
+    return SPN_OK;
+}
+
+static const struct client_part_ops part_ops = {
+    .turn = part_turn,
+    .reconnected = part_reconnected,
+    .due_ns = part_due_ns,
+    .blocked = part_blocked,
+    .read_blocked = part_read_blocked,
+    .failed = part_failed,
+};
+
+void questions_init(struct questions *all, struct spn_client *client, size_t asked_max)
+{
+    *all = (struct questions){.part = {.ops = &part_ops},
+                              .client = client,
+                              .asked_max = asked_max > 0 ? asked_max : QUESTIONS_MAX_DEFAULT,
+                              .due_ns = TRANSPORT_NEVER};
+    for (size_t state = 0; state <= QUESTION_TAKEN; state++)
+        ring_init(&all->by_state[state]);
+    client_add(client, &all->part);
+}
+
+void questions_release(struct questions *all)
+{
+    if (all->client == NULL)
+        return;
+    for (size_t state = 0; state <= QUESTION_TAKEN; state++)
+        for (struct ring *at = all->by_state[state].next, *next; at != &all->by_state[state];
+             at = next) {
+            next = at->next;
+            free_question(question_of(at));
+        }
+    client_remove(all->client, &all->part);
+}
+
+/* -- one question ------------------------------------------------------------------------------ */
+
+spn_err question_new(spn_question **ret_question, struct spn_client *client,
+                     const struct question_request *request)
+{
+    size_t body_size = request->body != NULL ? wire_out_size(request->body) : 0;
+    if (request->body != NULL && request->body->bad)
+        return client_refuse(client, "the request is too long");
+    struct spn_question *question = calloc(1, sizeof(*question) + body_size);
+    if (question == NULL) {
+        client_fail(client, SPN_E_NOMEM, NULL);
+        return SPN_E_NOMEM;
+    }
+    calls_init(&question->call, true, take_answer);
+    question->client = client;
+    question->type = request->type;
+    question->answer = request->answer;
+    question->body_size = body_size;
+    if (body_size > 0)
+        memcpy(question->body, request->body->start, body_size);
+    ring_init(&question->place);
+    move(question, QUESTION_QUEUED);
+    *ret_question = question;
+    return SPN_OK;
+}
+
+spn_err question_ask(spn_question **ret_question, struct spn_client *client,
+                     const struct question_request *request)
+{
+    struct questions *all = &client->questions;
+    struct spn_question *question;
+    if (all->asked >= all->asked_max)
+        return client_fail(client, SPN_E_TOO_MANY, "%zu questions are open (see questions_max)",
+                           all->asked);
+    spn_err err = question_new(&question, client, request);
+    if (err != SPN_OK)
+        return err;
+    question->by_app = true;
+    all->asked++;
+    all->unanswered++;
+    if (all->sent < QUESTIONS_SENT_MAX)
+        err = client_turn(client);
+    if (err != SPN_OK) {
+        spn_question_close(question);
+        return err;
+    }
+    *ret_question = question;
+    return SPN_OK;
+}
+
+bool question_is(const spn_question *question, const struct question_request *request)
+{
+    size_t size = request->body != NULL ? wire_out_size(request->body) : 0;
+    return question->type == request->type && question->body_size == size &&
+           (size == 0 || memcmp(question->body, request->body->start, size) == 0);
+}
+
+spn_err question_wait(spn_question *question, uint64_t deadline_ns)
+{
+    spn_err err = client_wait(question->client, &question->call.answered, deadline_ns);
+    return client_explained(question->client, err);
+}
+
+/* The body of an answer lives as long as its question, so that what was lent from it does too. */
+void spn_question_close(spn_question *question)
+{
+    if (question == NULL)
+        return;
+    struct questions *all = &question->client->questions;
+    if (question->by_app) {
+        all->asked--;
+        all->unanswered -= question->state < QUESTION_ANSWERED;
+    }
+    if (question->state == QUESTION_SENT)
+        question->closed = true;
+    else
+        free_question(question);
+}
+
+void spn_question_set_context(spn_question *question, void *context)
+{
+    if (question != NULL)
+        question->context = context;
+}
+
+void *spn_question_context(const spn_question *question)
+{
+    return question != NULL ? question->context : NULL;
+}
+
+spn_err spn_next_answered(spn_client *client, int timeout_ms, spn_question **ret_question)
+{
+    uint64_t deadline_ns = client_deadline(client, timeout_ms);
+    spn_err err = client_check_for(client, ret_question);
+    while (err == SPN_OK) {
+        struct ring *answered = &client->questions.by_state[QUESTION_ANSWERED];
+        if (!ring_alone(answered)) {
+            *ret_question = question_of(answered->next);
+            move(*ret_question, QUESTION_TAKEN);
+            return SPN_OK;
+        }
+        if (client->questions.unanswered == 0)
+            return client_fail(client, SPN_E_END, NULL);
+        err = client_turn(client);
+        if (err == SPN_OK && ring_alone(answered))
+            err = client_sleep(client, deadline_ns, TRANSPORT_NEVER);
+    }
+    return err;
+}
