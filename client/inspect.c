@@ -10,6 +10,7 @@
 struct inspect {
     spn_question *question; /* of the last call other than spn_next_session; NULL: none */
     spn_question *page;     /* of the list; NULL: none */
+    spn_question *next;     /* for another page; NULL: none */
     uint8_t prefix[WIRE_SESSION_MAX];
     size_t prefix_size;
     uint8_t name[WIRE_SESSION_MAX]; /* of the row that the last call returned */
@@ -22,6 +23,7 @@ void inspect_free(struct inspect *inspect)
         return;
     spn_question_close(inspect->question);
     spn_question_close(inspect->page);
+    spn_question_close(inspect->next);
     free(inspect);
 }
 
@@ -119,7 +121,8 @@ static void keep(struct spn_bytes from, uint8_t *bytes, size_t *size)
     *size = from.size;
 }
 
-/* Gets the page that begins after this name. The name may lie in the page before it. */
+/* Gets the page that begins after this name. The name may lie in the page before it, which stays
+ * until there is another one. */
 static spn_err get_page(struct spn_client *client, struct spn_bytes after, struct spn_bytes prefix,
                         int timeout_ms)
 {
@@ -128,9 +131,15 @@ static spn_err get_page(struct spn_client *client, struct spn_bytes after, struc
     spn_err err = ask_of_sessions(&what, after, prefix);
     if (err != SPN_OK)
         return client_fail(client, err, NULL);
+    err = ask(client, &inspect->next, &what, timeout_ms);
+    if (err != SPN_OK)
+        return err;
     keep(after, inspect->name, &inspect->name_size);
     keep(prefix, inspect->prefix, &inspect->prefix_size);
-    return ask(client, &inspect->page, &what, timeout_ms);
+    spn_question_close(inspect->page);
+    inspect->page = inspect->next;
+    inspect->next = NULL;
+    return SPN_OK;
 }
 
 static void drop_page(struct inspect *inspect)
@@ -167,7 +176,6 @@ spn_err spn_next_session(spn_client *client, struct spn_bytes after, struct spn_
         return err;
     struct inspect *inspect = client->inspect;
     bool goes_on = after.size > 0 && after.data != NULL && inspect->page != NULL &&
-                   inspect->page->state == QUESTION_TAKEN &&
                    same(after, inspect->name, inspect->name_size) &&
                    (prefix.size == 0 || prefix.data != NULL) &&
                    same(prefix, inspect->prefix, inspect->prefix_size);

@@ -9,10 +9,9 @@
  * spn_next_session walks a list by name. It keeps the question that has a page of rows, as long as
  * each call goes on where the last one ended.
  *
- * Owns     its questions: one for all these calls, and one for the list. Created by the first call
- *          that needs them, freed with the client.
- * Lends    an answer: until the next of these calls; a row of the list until spn_next_session is
- *          called again.
+ * Owns     its questions: one for all these calls, and two for the list, which are a page and the
+ * one after it. Created by the first call that needs them, freed with the client. Lends    an
+ * answer: until the next of these calls; a row of the list until spn_next_session is called again.
  * Threads  those of its client.
  */
 #ifndef SPN_CLIENT_INSPECT_H

@@ -605,9 +605,9 @@ SPN_API spn_err spn_get_session(spn_client *client, struct spn_bytes name, int t
 
 /* Returns the first session, in byte order of names, whose name is greater than `after` and begins
  * with prefix (either may be empty). To walk the list, pass the last name as `after`; the library
- * fetches and keeps pages internally. *ret_session is valid until spn_next_session is called again.
- * A timeout of 0 is as with spn_last_event. SPN_E_END: there is none. SPN_E_TIMEOUT,
- * SPN_E_UNAVAILABLE. */
+ * fetches and keeps pages internally. *ret_session is valid until spn_next_session returns SPN_OK
+ * or SPN_E_END again. A timeout of 0 is as with spn_last_event. SPN_E_END: there is none.
+ * SPN_E_TIMEOUT, SPN_E_UNAVAILABLE. */
 SPN_API spn_err spn_next_session(spn_client *client, struct spn_bytes after,
                                  struct spn_bytes prefix, int timeout_ms,
                                  const struct spn_session **ret_session) SPN_MUST_USE;

@@ -72,6 +72,7 @@ void fake_close(struct fake *fake)
     if (fake->context != NULL)
         fake_stop(fake);
     fake_drop_batches(fake);
+    fake_drop_held(fake);
     zmq_msg_close(&fake->ingest_peer);
     zmq_msg_close(&fake->read_peer);
     for (size_t i = 0; i < 2; i++) {
@@ -186,7 +187,7 @@ static enum wire_type answer_type(uint8_t type)
     return (enum wire_type)(type + 1);
 }
 
-static void put_last(const struct fake *fake, struct wire_out *out)
+static void put_last(const struct fake *fake, struct wire_out *out, struct spn_bytes session)
 {
     struct wire_last_is last = {.epoch = fake->epoch};
     if (fake->item_count > 0) {
@@ -194,6 +195,8 @@ static void put_last(const struct fake *fake, struct wire_out *out)
         last.seq = item->seq;
         last.id = (struct spn_bytes){item->id, strlen(item->id)};
     }
+    if (fake->last_names)
+        last.id = session;
     wire_put_last_is(out, &last);
 }
 
@@ -324,8 +327,9 @@ static void put_answer(struct fake *fake, uint8_t type, struct wire_in in, struc
         put_state(fake, out);
         break;
     case WIRE_LAST:
+        fake->lasts++;
         wire_get_last(&in, &session);
-        put_last(fake, out);
+        put_last(fake, out, session);
         break;
     case WIRE_FETCH:
         fake->fetches++;
@@ -366,6 +370,15 @@ static spn_err err_to_tell(struct fake *fake, uint8_t type)
     return err;
 }
 
+static void hold(struct fake *fake, const uint8_t *bytes, size_t size)
+{
+    assert_true(fake->held_count < FAKE_HELD_MAX);
+    struct fake_held *held = &fake->held[fake->held_count++];
+    *held = (struct fake_held){malloc(size), size};
+    assert_non_null(held->bytes);
+    memcpy(held->bytes, bytes, size);
+}
+
 static void answer(struct fake *fake, zmq_msg_t *question)
 {
     static uint8_t bytes[ANSWER_MAX];
@@ -389,8 +402,24 @@ static void answer(struct fake *fake, zmq_msg_t *question)
     wire_put_header(&out, type, header.request);
     assert_false(out.bad || body.bad);
     bytes[3] = fake->major;
-    if (!fake->deaf)
-        send_to(fake->read, &fake->read_peer, bytes, WIRE_HEADER_SIZE + wire_out_size(&body));
+    size_t size = WIRE_HEADER_SIZE + wire_out_size(&body);
+    if (fake->holds)
+        hold(fake, bytes, size);
+    else if (!fake->deaf)
+        send_to(fake->read, &fake->read_peer, bytes, size);
+}
+
+void fake_send_held(struct fake *fake, size_t index)
+{
+    assert_true(index < fake->held_count);
+    send_to(fake->read, &fake->read_peer, fake->held[index].bytes, fake->held[index].size);
+}
+
+void fake_drop_held(struct fake *fake)
+{
+    for (size_t i = 0; i < fake->held_count; i++)
+        free(fake->held[i].bytes);
+    fake->held_count = 0;
 }
 
 /* -- stepping ---------------------------------------------------------------------------------- */

@@ -18,11 +18,23 @@
 
 #include "wire.h"
 
-enum { FAKE_BATCHES_MAX = 512, FAKE_RUNS_MAX = 16, FAKE_ITEMS_MAX = 64, FAKE_GRANTS_MAX = 16384 };
+enum {
+    FAKE_HELD_MAX = 1024,
+    FAKE_BATCHES_MAX = 512,
+    FAKE_RUNS_MAX = 16,
+    FAKE_ITEMS_MAX = 64,
+    FAKE_GRANTS_MAX = 16384
+};
 
 struct fake_batch {
     zmq_msg_t frame;
     struct wire_batch head;
+};
+
+/* An answer that was not sent yet. */
+struct fake_held {
+    uint8_t *bytes;
+    size_t size;
 };
 
 struct fake_item {
@@ -42,7 +54,9 @@ struct fake {
     /* What was received. */
     struct fake_batch batches[FAKE_BATCHES_MAX];
     size_t batch_count;
-    unsigned hellos, opens, states, fetches, leaves;
+    unsigned hellos, opens, states, fetches, leaves, lasts;
+    struct fake_held held[FAKE_HELD_MAX]; /* while `holds` is set */
+    size_t held_count;
     struct wire_open open; /* the last of each */
     struct wire_ask ask;
     struct wire_fetch fetch;
@@ -59,9 +73,11 @@ struct fake {
     struct wire_grant unsubscribe;
 
     /* What is answered. */
-    bool deaf;      /* takes questions and answers none */
-    bool mute;      /* answers no CREDIT */
-    uint32_t alive; /* subscriptions, in ALIVE */
+    bool deaf;       /* takes questions and answers none */
+    bool mute;       /* answers no CREDIT */
+    uint32_t alive;  /* subscriptions, in ALIVE */
+    bool holds;      /* makes the answers, and keeps them for fake_send_held */
+    bool last_names; /* the last id of a session is the session's name */
     uint8_t major;
     uint32_t data_max;
     uint32_t batch_events_max;
@@ -99,6 +115,10 @@ void fake_start(struct fake *fake);
 
 /* Takes at most one message of each socket; waits up to wait_ms for one. True: there was some. */
 bool fake_step(struct fake *fake, int wait_ms);
+
+/* Sends an answer that was held, as often as it is called; and forgets all of them. */
+void fake_send_held(struct fake *fake, size_t index);
+void fake_drop_held(struct fake *fake);
 
 /* A clock for the client: CLOCK_MONOTONIC, and what was passed beyond it. */
 uint64_t fake_now(void);
