@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions that do not block, against a fake sidecar that answers when and how the test says.
  *
- * Nothing sleeps to synchronise: `until` steps both ends until a condition holds, or fails. Seconds
- * of silence pass at once, by the client's clock. */
+ * Nothing sleeps to synchronise: `until` steps both ends until a condition holds, or fails. The
+ * client's clock stands still, but for the seconds that a test passes. */
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +26,18 @@ static spn_client *client;
 static spn_question *asked[MANY];
 
 /* -- helpers ----------------------------------------------------------------------------------- */
+
+static uint64_t clock_ns = NS_PER_S;
+
+static uint64_t now_ns(void)
+{
+    return clock_ns;
+}
+
+static void pass(uint64_t ns)
+{
+    clock_ns += ns;
+}
 
 static void pump(void)
 {
@@ -58,7 +70,7 @@ static void open_client(size_t questions_max)
     const struct spn_client_options options = {
         .size = sizeof(options), .socket_dir = fake.dir, .questions_max = questions_max};
     fake_begin(&fake);
-    assert_int_equal(client_open(&client, &options, 5000, fake_now, NULL, 0), SPN_OK);
+    assert_int_equal(client_open(&client, &options, 5000, now_ns, NULL, 0), SPN_OK);
     fake_end(&fake);
     until(client->connected); /* a HELLO before that is sent again, as if it had been lost */
     settle();
@@ -225,7 +237,7 @@ static void stopping_was_an_answer(void **state)
         until(!asked[0]->call.waits); /* the answer came, and puts it off */
         settle();
         assert_int_equal(fake.lasts, lasts); /* not in a loop at full speed */
-        fake_pass(NS_PER_S / 10);
+        pass(NS_PER_S / 10);
         until(fake.lasts == lasts + 1);
     }
     assert_int_equal(next_answered(), 0);
@@ -253,14 +265,24 @@ static void descriptor_is_readable_when_there_is_an_answer(void **state)
     (void)state;
     struct pollfd fd = {.fd = spn_client_fd(client), .events = POLLIN};
     fake.holds = true;
-    ask(0);
-    until(fake.held_count == 1);
+    ask_many(0, 3);
+    until(fake.held_count == 3);
     while (poll(&fd, 1, 0) == 1) /* what has to be done before that */
         assert_int_equal(spn_client_step(client), SPN_OK);
     fake_send_held(&fake, 0);
     assert_int_equal(poll(&fd, 1, 5000), 1);
     assert_int_equal(spn_client_step(client), SPN_OK);
     expect_answer(0);
+    fake_send_held(&fake, 1); /* another call receives both, and returns one */
+    fake_send_held(&fake, 2);
+    spn_question *question;
+    while (client->questions.unanswered > 0)
+        assert_int_equal(client_turn(client), SPN_OK);
+    assert_int_equal(spn_next_answered(client, 0, &question), SPN_OK);
+    assert_int_equal(poll(&fd, 1, 0), 1);
+    assert_int_equal(spn_client_step(client), SPN_OK);
+    assert_int_equal(poll(&fd, 1, 0), 0);
+    assert_int_equal(spn_next_answered(client, 0, &question), SPN_OK);
 }
 
 /* -- kinds ------------------------------------------------------------------------------------- */
@@ -351,7 +373,7 @@ static void closing_freed_places_on_the_wire(void **state)
     assert_int_equal(fake.held_count, QUESTIONS_SENT_MAX);
     fake_send_held(&fake, 7);
     until(fake.held_count == QUESTIONS_SENT_MAX + 1);
-    fake_pass(NS_PER_S); /* their patience ends: they are given up, and only the open one repeats */
+    pass(NS_PER_S); /* their patience ends: they are given up, and only the open one repeats */
     until(fake.held_count == 150 + 1);
     settle();
     assert_int_equal(fake.held_count, 150 + 1);
@@ -407,14 +429,14 @@ static void unanswered_question_is_asked_again_less_and_less_often(void **state)
     ask(0);
     until(fake.lasts == 1);
     for (unsigned i = 0; i < COUNT(seconds); i++) {
-        fake_pass(seconds[i] * NS_PER_S - NS_PER_S / 2);
+        pass(seconds[i] * NS_PER_S - NS_PER_S / 2);
         settle();
         assert_int_equal(fake.lasts, i + 1);
-        fake_pass(NS_PER_S / 2);
+        pass(NS_PER_S / 2);
         until(fake.lasts == i + 2);
     }
     fake.deaf = false;
-    fake_pass(8 * NS_PER_S);
+    pass(8 * NS_PER_S);
     assert_int_equal(next_answered(), 0);
     expect_answer(0);
 }
@@ -426,7 +448,7 @@ static void answer_to_an_earlier_request_was_dropped(void **state)
     fake.holds = true;
     ask(0);
     until(fake.held_count == 1);
-    fake_pass(NS_PER_S);
+    pass(NS_PER_S);
     until(fake.held_count == 2);
     fake_send_held(&fake, 0);
     assert_int_equal(next_answered(), 0);
@@ -532,7 +554,7 @@ static void step_at_random(void)
         break;
     case 5:
         if (draw(10) == 0)
-            fake_pass(NS_PER_S);
+            pass(NS_PER_S);
         break;
     default:
         pump();
@@ -555,7 +577,7 @@ static void whatever_comes_each_question_gets_its_answer(void **state)
         fake_drop_held(&fake);
         uint64_t give_up_ns = client_monotonic_ns() + DEADLINE_NS;
         while (client->questions.unanswered > 0 && client_monotonic_ns() < give_up_ns) {
-            fake_pass(NS_PER_S / 10);
+            pass(NS_PER_S / 10);
             pump();
             take_answers();
         }
