@@ -12,6 +12,11 @@ enum {
     STAT_SIZE_MIN = 8 + 1,     /* on the wire */
 };
 
+struct info {
+    struct spn_session_info info; /* first: it is what is lent */
+    struct spn_session session;
+};
+
 struct health {
     struct spn_health health; /* first: it is what is lent */
     char reason[TEXT_SIZE];
@@ -129,11 +134,13 @@ spn_err spn_ask_stats(spn_question **ret_question, spn_client *client)
 
 /* Room for what is lent to the app. The answer of a question is made once, or again into the same
  * room. */
-static spn_err make_room(spn_question *question, size_t size)
+static void *make_room(spn_question *question, size_t size)
 {
     if (question->made == NULL)
         question->made = calloc(1, size);
-    return question->made != NULL ? SPN_OK : client_fail(question->client, SPN_E_NOMEM, NULL);
+    if (question->made == NULL)
+        client_fail(question->client, SPN_E_NOMEM, NULL);
+    return question->made;
 }
 
 spn_err spn_answer_last(spn_question *question, const struct spn_last **ret_last)
@@ -146,11 +153,9 @@ spn_err spn_answer_last(spn_question *question, const struct spn_last **ret_last
     wire_get_last_is(&in, &last);
     if (!wire_in_done(&in))
         return question_bad_answer(question);
-    struct spn_last *made;
-    err = make_room(question, sizeof(*made));
-    if (err != SPN_OK)
-        return err;
-    made = question->made;
+    struct spn_last *made = make_room(question, sizeof(*made));
+    if (made == NULL)
+        return SPN_E_NOMEM;
     *made = (struct spn_last){.id = last.id,
                               .seq = last.seq,
                               .epoch = last.epoch,
@@ -186,45 +191,41 @@ spn_err spn_answer_session(spn_question *question, const struct spn_session_info
     wire_get_info_is(&in, &info);
     if (!wire_in_done(&in) || info.row.name.size == 0)
         return question_bad_answer(question);
-    struct spn_session_info *made;
-    err = make_room(question, sizeof(*made));
-    if (err != SPN_OK)
-        return err;
-    made = question->made;
-    *made = (struct spn_session_info){
-        .session = session_of(&info.row), .first_seq = info.first_seq, .markers = info.markers};
-    *ret_info = made;
+    struct info *made = make_room(question, sizeof(*made));
+    if (made == NULL)
+        return SPN_E_NOMEM;
+    made->session = session_of(&info.row);
+    made->info = (struct spn_session_info){
+        .session = &made->session, .first_seq = info.first_seq, .markers = info.markers};
+    *ret_info = &made->info;
     return SPN_OK;
 }
 
-/* *ret_page: the page of a list, which is opened by the first call. */
-static spn_err open_page(spn_question *question, const void *filled, struct page **ret_page)
+/* The first call opens the page of the list, which is then what the question has made. */
+static spn_err open_page(spn_question *question, const void *filled)
 {
     struct wire_in in;
     struct wire_sessions_are head;
-    bool opened = question != NULL && question->made != NULL;
     spn_err err = question_open(question, WIRE_SESSIONS, filled, &in);
-    if (err == SPN_OK && !opened) {
-        wire_get_sessions_are(&in, &head);
-        if (in.bad || (head.count == 0 && head.more != 0))
-            return question_bad_answer(question);
-        err = make_room(question, sizeof(**ret_page));
-        if (err == SPN_OK)
-            *(struct page *)question->made =
-                (struct page){.rows = in, .left = head.count, .more = head.more != 0};
-    }
-    if (err == SPN_OK)
-        *ret_page = question->made;
-    return err;
+    if (err != SPN_OK || question->made != NULL)
+        return err;
+    wire_get_sessions_are(&in, &head);
+    if (in.bad || (head.count == 0 && head.more != 0))
+        return question_bad_answer(question);
+    struct page *page = make_room(question, sizeof(*page));
+    if (page == NULL)
+        return SPN_E_NOMEM;
+    *page = (struct page){.rows = in, .left = head.count, .more = head.more != 0};
+    return SPN_OK;
 }
 
 spn_err spn_answer_next_session(spn_question *question, const struct spn_session **ret_session)
 {
-    struct page *page;
     struct wire_session_row row;
-    spn_err err = open_page(question, ret_session, &page);
+    spn_err err = open_page(question, ret_session);
     if (err != SPN_OK)
         return err;
+    struct page *page = question->made;
     if (page->left == 0)
         return client_fail(question->client, SPN_E_END, NULL);
     struct wire_in rows = page->rows;
@@ -240,10 +241,9 @@ spn_err spn_answer_next_session(spn_question *question, const struct spn_session
 
 spn_err spn_answer_more_sessions(spn_question *question, bool *ret_more)
 {
-    struct page *page;
-    spn_err err = open_page(question, ret_more, &page);
+    spn_err err = open_page(question, ret_more);
     if (err == SPN_OK)
-        *ret_more = page->more;
+        *ret_more = ((const struct page *)question->made)->more;
     return err;
 }
 
@@ -265,11 +265,9 @@ spn_err spn_answer_health(spn_question *question, const struct spn_health **ret_
     wire_get_health(&in, &health);
     if (!wire_in_done(&in))
         return question_bad_answer(question);
-    struct health *made;
-    err = make_room(question, sizeof(*made));
-    if (err != SPN_OK)
-        return err;
-    made = question->made;
+    struct health *made = make_room(question, sizeof(*made));
+    if (made == NULL)
+        return SPN_E_NOMEM;
     made->health = (struct spn_health){
         .status = (spn_status)health.status,
         .reason = keep_text(health.reason, made->reason),
@@ -292,10 +290,9 @@ static spn_err make_stats(spn_question *question, struct wire_in in, uint32_t co
     struct stats *made;
     if (count > left / STAT_SIZE_MIN)
         return question_bad_answer(question);
-    spn_err err = make_room(question, sizeof(*made) + count * sizeof(made->stats[0]) + left + 1);
-    if (err != SPN_OK)
-        return err;
-    made = question->made;
+    made = make_room(question, sizeof(*made) + count * sizeof(made->stats[0]) + left + 1);
+    if (made == NULL)
+        return SPN_E_NOMEM;
     char *names = (char *)&made->stats[count];
     for (uint32_t i = 0; i < count && !in.bad; i++) {
         struct wire_stat stat;
@@ -315,8 +312,9 @@ spn_err spn_answer_stats(spn_question *question, const struct spn_stat **ret_sta
 {
     struct wire_in in;
     struct wire_stats_are head;
-    spn_err err = question_open(question, WIRE_STATS,
-                                ret_stats != NULL ? (const void *)ret_count : NULL, &in);
+    if (ret_stats == NULL || ret_count == NULL)
+        return question_open(question, WIRE_STATS, NULL, &in);
+    spn_err err = question_open(question, WIRE_STATS, ret_stats, &in);
     if (err != SPN_OK)
         return err;
     wire_get_stats_are(&in, &head);

@@ -593,7 +593,7 @@ struct spn_session {
 };
 
 struct spn_session_info {
-    struct spn_session session;
+    const struct spn_session *session;
     uint64_t first_seq; /* of the oldest retained entry; session.seq + 1: no entry is retained */
     uint64_t markers;   /* retained markers */
 };

@@ -139,9 +139,9 @@ static const char *status_of(spn_client *client, const char *request)
     if (err != SPN_OK)
         return err == SPN_E_UNKNOWN_SESSION || err == SPN_E_BAD_SESSION ? "404 Not Found"
                                                                         : "503 Unavailable";
-    bool has_all = after.size > 0 && after.size == info->session.last_id.size &&
-                   memcmp(after.data, info->session.last_id.data, after.size) == 0;
-    return info->session.state == SPN_CLOSED && has_all ? "204 No Content" : "200 OK";
+    bool has_all = after.size > 0 && after.size == info->session->last_id.size &&
+                   memcmp(after.data, info->session->last_id.data, after.size) == 0;
+    return info->session->state == SPN_CLOSED && has_all ? "204 No Content" : "200 OK";
 }
 
 static void answer(struct browser *browser, spn_client *client)

@@ -92,13 +92,13 @@ static int ask(struct delete *delete, spn_client *client)
     char answer[16] = "";
     const struct spn_session_info *info;
     spn_err err = spn_get_session(client, delete->session, cli_timeout_ms(&delete->common), &info);
-    if (err == SPN_OK && delete->epoch != 0 && delete->epoch != info->session.epoch)
+    if (err == SPN_OK && delete->epoch != 0 && delete->epoch != info->session->epoch)
         err = SPN_E_OTHER_EPOCH;
     if (err != SPN_OK)
         return cli_fail_session(delete->session, err);
-    delete->epoch = info->session.epoch;
+    delete->epoch = info->session->epoch;
     fprintf(stderr, "delete %s with %llu events? [y/N] ", text_quote(delete->session, quoted),
-            (unsigned long long)(info->session.seq + 1 - info->first_seq - info->markers));
+            (unsigned long long)(info->session->seq + 1 - info->first_seq - info->markers));
     if (!fgets(answer, sizeof(answer), stdin))
         fputs("\n", stderr); /* end of input: no answer has ended the line */
     if (is_yes(answer))

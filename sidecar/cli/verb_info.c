@@ -81,7 +81,7 @@ static void put_time(struct out *out, const char *name, uint64_t time_ms)
 
 static void put_retained(struct out *out, const struct spn_session_info *found)
 {
-    uint64_t entries = found->session.seq + 1 - found->first_seq;
+    uint64_t entries = found->session->seq + 1 - found->first_seq;
     uint64_t retained = entries - found->markers;
     if (entries == 0)
         put_line(out, "retained", "none");
@@ -92,7 +92,7 @@ static void put_retained(struct out *out, const struct spn_session_info *found)
 
 static void put_table(struct out *out, const struct spn_session_info *found)
 {
-    const struct spn_session *session = &found->session;
+    const struct spn_session *session = found->session;
     char quoted[TEXT_QUOTED_SIZE];
     put_line(out, "session", "%.*s", (int)session->name.size, (const char *)session->name.data);
     put_line(out, "state", "%s", spn_session_state_name(session->state));
@@ -123,7 +123,7 @@ static int run(const struct info *info, spn_client *client)
         return cli_fail_session(info->session, err);
     out_init(&out, STDOUT_FILENO);
     if (info->json)
-        exit_code = cli_put_json(&out, session_json(&found->session, found));
+        exit_code = cli_put_json(&out, session_json(found->session, found));
     else
         put_table(&out, found);
     return cli_finish(&out, exit_code);

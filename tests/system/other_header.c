@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* other_header: an app that was built against another version of sponson.h than the library's.
  *
- * Publishes and follows one event, with options of each kind. LATER: its header has a field more in
- * each, which the library does not know: zeros are taken, anything else is refused. Exit code 0: it
- * went as it should; else the number of the step that did not. */
+ * Publishes and follows one event, with options of each kind, and asks what there is. OLDER: its
+ * header lacks the last fields of options and of answers. LATER: its header has a field more in
+ * each kind of options, which the library does not know: zeros are taken, anything else is refused.
+ * Exit code 0: it went as it should; else the number of the step that did not. */
 #include <string.h>
 
 #include "sponson.h"
@@ -66,6 +67,37 @@ static spn_subscription *subscribe(spn_client *client)
                                                                                    : NULL;
 }
 
+/* What an app of this header knows of the answers. An older app's structs are smaller: it has no
+ * room for what the library knows. */
+static int answers(spn_client *client)
+{
+    const struct spn_last *last;
+    const struct spn_session_info *info;
+    const struct spn_session *session;
+    const struct spn_health *health;
+    const struct spn_event *event;
+    spn_replay *replay;
+    if (spn_last_event(client, spn_text("s"), WAIT_MS, &last) != SPN_OK || last->seq != 1 ||
+        last->id.size == 0)
+        return 11;
+    if (spn_get_session(client, spn_text("s"), WAIT_MS, &info) != SPN_OK || info->first_seq != 1 ||
+        info->session->seq != 1 || info->session->name.size != 1)
+        return 12;
+    if (spn_next_session(client, spn_text(""), spn_text(""), WAIT_MS, &session) != SPN_OK ||
+        session->seq != 1 || session->bytes != 5)
+        return 13;
+    if (spn_get_health(client, WAIT_MS, &health) != SPN_OK || health->status != SPN_HEALTHY ||
+        health->pid == 0 || strcmp(health->version, spn_version()) != 0)
+        return 14;
+    if (spn_replay_open(&replay, client, spn_text("s"), spn_text(""), WAIT_MS) != SPN_OK)
+        return 15;
+    if (spn_replay_next(replay, WAIT_MS, &event) != SPN_OK || event->seq != 1 ||
+        event->data.size != 5)
+        return 16;
+    spn_replay_close(replay);
+    return 0;
+}
+
 int main(void)
 {
     struct spn_event event = SPN_EVENT_INIT;
@@ -90,6 +122,9 @@ int main(void)
     if (item->event.data.size != 5 || memcmp(item->event.data.data, "hello", 5) != 0)
         return 6;
     spn_unsubscribe(subscription);
+    int failed = answers(client);
+    if (failed != 0)
+        return failed;
     if (spn_producer_close(producer, WAIT_MS, NULL) != SPN_OK)
         return 7;
     spn_client_close(client);

@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes sponson.h of another version: other_header.py HEADER OUTPUT older|later
 
-Older: the options lack their last fields. Later: they have one more, which the library of now does
-not know.
+Older: what an app passes in and what it is given lack their last fields. Later: options have one
+more, which the library of now does not know.
 """
 import re
 import sys
 
-# From this field on they are taken off.
+# From this field on they are taken off: of what apps pass in, and of what the library fills.
 LAST_FIELDS = {
     "spn_client_options": "bool at_once",
     "spn_producer_options": "int send_timeout_ms",
     "spn_subscription_options": "size_t window_bytes",
+}
+LAST_ANSWERED = {
+    "spn_last": "uint64_t position",
+    "spn_session": "uint64_t last_ms",
+    "spn_session_info": "uint64_t markers",
+    "spn_health": "uint64_t uptime_ms",
 }
 
 
@@ -25,7 +31,8 @@ def replace(pattern, by, text):
 def main(header, output, version):
     with open(header, encoding="utf-8") as file:
         text = file.read()
-    for name, field in LAST_FIELDS.items():
+    fields = LAST_FIELDS | LAST_ANSWERED if version == "older" else LAST_FIELDS
+    for name, field in fields.items():
         body = rf"(struct {name} {{\n(?:(?!\n}};).)*?)"
         if version == "older":
             text = replace(rf"{body}    {field};(?:(?!\n}};).)*\n}};", r"\1};", text)

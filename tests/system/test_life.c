@@ -234,14 +234,14 @@ static void expect_info(struct play *play, struct life *life)
     if (err != SPN_OK)
         fail_msg("%s, life %u: %s", life->name, life->lives, spn_err_name(err));
     if (life->epoch == 0 && life->lives > 1)
-        assert_true(info->session.epoch > life->first_epoch);
+        assert_true(info->session->epoch > life->first_epoch);
     if (life->epoch == 0)
-        life->epoch = info->session.epoch;
+        life->epoch = info->session->epoch;
     if (life->first_epoch == 0)
         life->first_epoch = life->epoch;
-    assert_int_equal(info->session.epoch, life->epoch);
-    assert_int_equal(info->session.seq, life->count);
-    assert_int_equal(info->session.state, life->state == CLOSED ? SPN_CLOSED : SPN_LIVE);
+    assert_int_equal(info->session->epoch, life->epoch);
+    assert_int_equal(info->session->seq, life->count);
+    assert_int_equal(info->session->state, life->state == CLOSED ? SPN_CLOSED : SPN_LIVE);
     assert_int_equal(info->first_seq, 1);
     err = spn_last_event(play->readers, spn_text(life->name), ONLOOKER_ASK_MS, &last);
     assert_int_equal(err, SPN_OK);

@@ -152,9 +152,9 @@ static void expect_retained(const char *session, uint64_t first, uint64_t last)
     const struct spn_session_info *info;
     assert_int_equal(replay_tail(client, session, last), first);
     assert_int_equal(spn_get_session(client, spn_text(session), ONLOOKER_ASK_MS, &info), SPN_OK);
-    assert_int_equal(info->session.seq, last);
+    assert_int_equal(info->session->seq, last);
     assert_int_equal(info->first_seq, first);
-    expect_cursor(session, info->session.epoch, first, last);
+    expect_cursor(session, info->session->epoch, first, last);
     spn_subscription *reader = onlooker_subscribe(client, session, SPN_EARLIEST, 0);
     struct spn_item item = onlooker_expect(reader, SPN_ITEM_VERDICT);
     assert_int_equal(item.missing, first - 1);
@@ -275,7 +275,7 @@ static void events_grow_old(struct stage *stage)
     for (int i = 0; i < 2; i++) { /* and after a further start */
         assert_true(all_hidden(client));
         assert_int_equal(spn_get_session(client, spn_text("s"), ONLOOKER_ASK_MS, &info), SPN_OK);
-        assert_int_equal(info->session.seq, EVENTS);
+        assert_int_equal(info->session->seq, EVENTS);
         assert_int_equal(info->first_seq, EVENTS + 1);
         process_kill(daemon);
         daemon = stage_start(stage, &trims);

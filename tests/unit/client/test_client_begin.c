@@ -322,7 +322,7 @@ static void repeated_calls_never_succeeded(void **state)
         in_the_end(SPN_OK, spn_last_event(client, spn_text("s"), 0, &last));
         assert_int_equal(last->seq, 3);
         in_the_end(SPN_OK, spn_get_session(client, spn_text("s"), 0, &info));
-        assert_int_equal(info->session.name.size, 1);
+        assert_int_equal(info->session->name.size, 1);
         in_the_end(SPN_OK, spn_get_health(client, 0, &health));
         assert_int_equal(health->pid, 42);
         in_the_end(SPN_OK, spn_get_stats(client, 0, &stats, &count));

@@ -180,18 +180,18 @@ static void info(void **state)
     if (row->err != SPN_OK) {
         assert_ptr_equal(found, &none);
     } else {
-        assert_int_equal(found->session.name.size, 1);
-        assert_memory_equal(found->session.name.data, row->session, 1);
-        assert_int_equal(found->session.last_id.size, row->is.row.last_id.size);
-        assert_int_equal(found->session.epoch, row->is.row.epoch);
-        assert_int_equal(found->session.seq, row->is.row.seq);
-        assert_int_equal(found->session.position, row->is.row.position);
-        assert_int_equal(found->session.bytes, row->is.row.bytes);
-        assert_int_equal(found->session.opened_ms, row->is.row.opened_ms);
-        assert_int_equal(found->session.last_ms, row->is.row.last_ms);
-        assert_int_equal(found->session.duplicates, row->is.row.duplicates);
-        assert_int_equal(found->session.conflicts, row->is.row.conflicts);
-        assert_int_equal(found->session.state, row->is.row.state);
+        assert_int_equal(found->session->name.size, 1);
+        assert_memory_equal(found->session->name.data, row->session, 1);
+        assert_int_equal(found->session->last_id.size, row->is.row.last_id.size);
+        assert_int_equal(found->session->epoch, row->is.row.epoch);
+        assert_int_equal(found->session->seq, row->is.row.seq);
+        assert_int_equal(found->session->position, row->is.row.position);
+        assert_int_equal(found->session->bytes, row->is.row.bytes);
+        assert_int_equal(found->session->opened_ms, row->is.row.opened_ms);
+        assert_int_equal(found->session->last_ms, row->is.row.last_ms);
+        assert_int_equal(found->session->duplicates, row->is.row.duplicates);
+        assert_int_equal(found->session->conflicts, row->is.row.conflicts);
+        assert_int_equal(found->session->state, row->is.row.state);
         assert_int_equal(found->first_seq, row->is.first_seq);
     }
     teardown(NULL);
@@ -210,9 +210,9 @@ static void info_of_the_same_session_again(void **state)
     assert_int_equal(spn_next_session(client, spn_text(""), spn_text(""), 5000, &session), SPN_OK);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(spn_get_session(client, name, 5000, &found), SPN_OK);
-        name = found->session.name;
-        assert_int_equal(found->session.name.size, 2);
-        assert_memory_equal(found->session.name.data, "ab", 2);
+        name = found->session->name;
+        assert_int_equal(found->session->name.size, 2);
+        assert_memory_equal(found->session->name.data, "ab", 2);
     }
     assert_int_equal(spn_next_session(client, session->name, spn_text(""), 5000, &session), SPN_OK);
     assert_memory_equal(session->name.data, "ab", 2);

@@ -307,8 +307,8 @@ static void every_kind_is_answered(void **state)
     assert_string_equal(health->reason, "tired");
     assert_int_equal(count, 2);
     assert_string_equal(stats[1].name, "most");
-    assert_int_equal(info->session.name.size, 3);
-    assert_memory_equal(info->session.name.data, "abc", 3);
+    assert_int_equal(info->session->name.size, 3);
+    assert_memory_equal(info->session->name.data, "abc", 3);
 }
 
 static void list_is_read_page_by_page(void **state)
