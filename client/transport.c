@@ -29,9 +29,9 @@ enum {
     /* In messages. The window bounds what is in flight. This bounds what can pile up at level none,
      * which has no window. */
     INGEST_SEND_HWM = 128,
-    /* The senders bound what goes out on read.sock: one request for each call, one SUBSCRIBE for
-     * each subscription, a CREDIT a second. The socket must not look full, since a broken
-     * connection looks the same. */
+    /* The senders bound what goes out on read.sock: a hundred questions, a request of each
+     * producer, one SUBSCRIBE for each subscription, a CREDIT a second. The socket must not look
+     * full, since a broken connection looks the same. */
     READ_SEND_HWM = 1 << 20,
     RECEIVE_HWM = 1024,
     /* While the sidecar is away, ZeroMQ tries to reconnect less and less often. A sidecar that has

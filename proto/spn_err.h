@@ -28,7 +28,7 @@ extern "C" {
     X(E_BACKPRESSURE, 6, "the in-flight window is full")                                           \
     X(E_END, 7, "no more items")                                                                   \
     X(E_FORKED, 8, "used in a forked child of the process that opened it")                         \
-    X(E_TOO_MANY, 9, "too many events are waiting for room")                                       \
+    X(E_TOO_MANY, 9, "too many events or questions are waiting")                                   \
     X(E_PROTOCOL, 16, "not a valid message of this protocol")                                      \
     X(E_VERSION, 17, "protocol version not supported")                                             \
     X(E_STALE_TOKEN, 19, "producer token is not known")                                            \
