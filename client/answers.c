@@ -158,9 +158,10 @@ spn_err spn_answer_last(spn_question *question, const struct spn_last **ret_last
         return SPN_E_NOMEM;
     *made = (struct spn_last){.id = last.id,
                               .seq = last.seq,
-                              .epoch = last.epoch,
+                              .life = last.life,
                               .position = last.position,
-                              .time_ms = last.time_ms};
+                              .time_ms = last.time_ms,
+                              .state = (spn_session_state)last.state};
     *ret_last = made;
     return SPN_OK;
 }
@@ -169,6 +170,7 @@ static struct spn_session session_of(const struct wire_session_row *row)
 {
     return (struct spn_session){.name = row->name,
                                 .last_id = row->last_id,
+                                .life = row->life,
                                 .epoch = row->epoch,
                                 .seq = row->seq,
                                 .markers = row->markers,
@@ -178,7 +180,11 @@ static struct spn_session session_of(const struct wire_session_row *row)
                                 .last_ms = row->last_ms,
                                 .duplicates = row->duplicates,
                                 .conflicts = row->conflicts,
-                                .state = (spn_session_state)row->state};
+                                .state = (spn_session_state)row->state,
+                                .reason = row->reason,
+                                .content_type = row->content_type,
+                                .ttl_ms = row->ttl_ms,
+                                .idle_close_ms = row->idle_close_ms};
 }
 
 spn_err spn_answer_session(spn_question *question, const struct spn_session_info **ret_info)
@@ -195,8 +201,11 @@ spn_err spn_answer_session(spn_question *question, const struct spn_session_info
     if (made == NULL)
         return SPN_E_NOMEM;
     made->session = session_of(&info.row);
-    made->info = (struct spn_session_info){
-        .session = &made->session, .first_seq = info.first_seq, .markers = info.markers};
+    made->info = (struct spn_session_info){.session = &made->session,
+                                           .first_seq = info.first_seq,
+                                           .markers = info.markers,
+                                           .life_first_seq = info.life_first_seq,
+                                           .note = info.note};
     *ret_info = &made->info;
     return SPN_OK;
 }

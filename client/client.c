@@ -11,6 +11,8 @@
 #include "subscription.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+enum { HELLO_BODY_SIZE = 8 + 2 };
+
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
 #define EXPLAIN_AGAIN_NS (1000 * NS_PER_MS)
 /* A sidecar that starts creates its sockets first and opens them to its group afterwards. */
@@ -201,7 +203,9 @@ static spn_err begin_to_connect(struct spn_client *client, bool at_once)
 
 static spn_err start(struct spn_client *client, const struct spn_client_options *options)
 {
-    const struct question_request hello = {WIRE_HELLO, WIRE_WELCOME, NULL};
+    uint8_t bytes[HELLO_BODY_SIZE];
+    struct wire_out body = wire_out(bytes, sizeof(bytes));
+    const struct question_request hello = {WIRE_HELLO, WIRE_WELCOME, &body};
     struct spn_client_options chosen;
     client->part.ops = &part_ops;
     client_add(client, &client->part); /* first, so that the others find what it brings */
@@ -209,6 +213,7 @@ static spn_err start(struct spn_client *client, const struct spn_client_options 
     spn_err err = read_options(client, options, &chosen);
     if (err != SPN_OK)
         return err;
+    wire_put_hello(&body, 0);
     questions_init(&client->questions, client, chosen.questions_max);
     if (chosen.socket_dir != NULL && (client->socket_dir = strdup(chosen.socket_dir)) == NULL)
         return client_fail(client, SPN_E_NOMEM, NULL);

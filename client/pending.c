@@ -116,7 +116,8 @@ static struct spn_bytes copy(uint8_t **at, struct spn_bytes from)
 
 static spn_err fill(struct pending_entry *held, const struct wire_entry *entry)
 {
-    size_t size = entry->session.size + entry->id.size + entry->type.size + entry->data.size;
+    size_t size = entry->session.size + entry->id.size + entry->type.size + entry->data.size +
+                  entry->reason.size + entry->note.size;
     if (held->bytes == NULL || size > held->capacity) {
         uint8_t *bytes = malloc(size);
         if (bytes == NULL)
@@ -131,6 +132,8 @@ static spn_err fill(struct pending_entry *held, const struct wire_entry *entry)
     held->entry.id = copy(&at, entry->id);
     held->entry.type = copy(&at, entry->type);
     held->entry.data = copy(&at, entry->data);
+    held->entry.reason = copy(&at, entry->reason);
+    held->entry.note = copy(&at, entry->note);
     return SPN_OK;
 }
 
@@ -241,7 +244,7 @@ spn_err pending_put(struct pending *pending, const struct wire_entry *entry, uns
     return err;
 }
 
-const struct wire_entry *pending_first(const struct pending *pending)
+struct wire_entry *pending_first(const struct pending *pending)
 {
     return pending->first != NULL ? &pending->first->entry : NULL;
 }

@@ -50,7 +50,7 @@ spn_err pending_put(struct pending *pending, const struct wire_entry *entry,
                     unsigned *ret_replaced) SPN_MUST_USE;
 
 /* The oldest; NULL: there is none. */
-const struct wire_entry *pending_first(const struct pending *pending);
+struct wire_entry *pending_first(const struct pending *pending);
 void pending_drop_first(struct pending *pending);
 
 #endif

@@ -34,7 +34,7 @@ extern const struct client_part_ops prod_part_ops;
 
 /* Puts a checked entry into the window under the next number; an event without an id is given one.
  * false: there is no room for it. */
-bool prod_put(struct spn_producer *producer, const struct wire_entry *entry, uint64_t *ret_ticket);
+bool prod_put(struct spn_producer *producer, struct wire_entry *entry, uint64_t *ret_ticket);
 
 /* producer_publish.c */
 

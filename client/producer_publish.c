@@ -2,6 +2,7 @@
 /* producer_publish: events, closes and deletes that an app hands over. */
 #include <string.h>
 
+#include "event.h"
 #include "producer_base.h"
 
 struct spn_client *prod_client_of(const struct spn_producer *producer)
@@ -85,14 +86,13 @@ static bool should_look(const struct spn_producer *producer)
 }
 
 /* Pending entries go first. false: not now. */
-static bool put_entry(struct spn_producer *producer, const struct wire_entry *entry,
-                      uint64_t *ret_ticket)
+static bool put_entry(struct spn_producer *producer, struct wire_entry *entry, uint64_t *ret_ticket)
 {
     return producer->pending.count == 0 && prod_put(producer, entry, ret_ticket);
 }
 
 /* The window is full: sends everything in it, and then waits for the sidecar. */
-static spn_err wait_for_room(struct spn_producer *producer, const struct wire_entry *entry,
+static spn_err wait_for_room(struct spn_producer *producer, struct wire_entry *entry,
                              uint64_t *ret_ticket)
 {
     struct spn_client *client = producer->client;
@@ -117,7 +117,7 @@ static spn_err wait_for_room(struct spn_producer *producer, const struct wire_en
 
 /* Latest only: takes the entry into the window now, or when there is room, unless a newer entry of
  * its session replaces it until then. The events in the window go out, to make room. */
-static spn_err take_latest(struct spn_producer *producer, const struct wire_entry *entry,
+static spn_err take_latest(struct spn_producer *producer, struct wire_entry *entry,
                            uint64_t *ret_ticket)
 {
     unsigned replaced;
@@ -143,7 +143,7 @@ static spn_err take_latest(struct spn_producer *producer, const struct wire_entr
 }
 
 /* Takes the entry into the window as soon as there is room. */
-static spn_err take_entry(struct spn_producer *producer, const struct wire_entry *entry,
+static spn_err take_entry(struct spn_producer *producer, struct wire_entry *entry,
                           uint64_t *ret_ticket)
 {
     if (producer->options.latest_only)
@@ -154,20 +154,33 @@ static spn_err take_entry(struct spn_producer *producer, const struct wire_entry
 }
 
 static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
-                       const struct spn_event *event, uint64_t *ret_ticket)
+                       const struct spn_event *given, uint64_t *ret_ticket)
 {
+    struct spn_event copy;
+    const struct spn_event *event = event_given(given, &copy);
     static const uint8_t kinds[] = {
         [SPN_EVENT] = WIRE_EVENT, [SPN_MARKER] = WIRE_MARKER, [SPN_RESET] = WIRE_RESET};
+    if (event == NULL)
+        return client_fail(producer->client, SPN_E_INVALID,
+                           "spn_event.size is not set, or it is of a later version and sets fields "
+                           "unknown to this version");
     spn_err err = check_session(producer, session);
     if (err == SPN_OK)
         err = check_event(producer, event);
     if (err != SPN_OK)
         return err;
+    /* Every member is named: what is left out is cleared at a cost. */
     struct wire_entry entry = {.kind = kinds[event->kind],
+                               .flags = 0,
                                .session = session,
                                .id = event->id,
                                .type = event->type,
                                .data = event->data,
+                               .reason = {NULL, 0},
+                               .note = {NULL, 0},
+                               .life = {{0}},
+                               .seq = 0,
+                               .depends = 0,
                                .retry_ms = event->retry_ms};
     return take_entry(producer, &entry, ret_ticket);
 }
@@ -202,14 +215,16 @@ spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
                          uint64_t *ret_first)
 {
     size_t taken = 0;
+    const char *at = (const char *)events;
     spn_err err = check_open(producer);
     if (ret_taken == NULL)
         return SPN_E_INVALID;
     if (err == SPN_OK && events == NULL && count > 0)
         err = client_refuse(producer->client, "there are no events");
-    for (; err == SPN_OK && taken < count; taken++) {
+    /* The app's header may be of another version: then its array has other steps. */
+    for (; err == SPN_OK && taken < count; taken++, at += events->size) {
         uint64_t ticket = 0;
-        err = publish(producer, session, &events[taken], &ticket);
+        err = publish(producer, session, (const struct spn_event *)(const void *)at, &ticket);
         if (err != SPN_OK)
             break;
         if (ret_first != NULL && (taken == 0 || ticket == 0))
@@ -224,11 +239,21 @@ spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
 }
 
 static spn_err end_session(struct spn_producer *producer, enum wire_kind kind,
-                           struct spn_bytes session, uint64_t epoch, uint64_t *ret_ticket)
+                           struct spn_bytes session, const struct spn_life *life,
+                           uint64_t *ret_ticket)
 {
-    const struct wire_entry entry = {.kind = (uint8_t)kind, .session = session, .epoch = epoch};
+    struct wire_entry entry = {.kind = (uint8_t)kind,
+                               .flags = kind == WIRE_CLOSE ? WIRE_FLAG_CLOSES : 0,
+                               .session = session,
+                               .retry_ms = WIRE_RETRY_NONE};
+    if (life != NULL) {
+        entry.flags |= WIRE_FLAG_LIFE;
+        entry.life = *life;
+    }
     uint64_t ticket = 0;
     spn_err err = check_open(producer);
+    if (err == SPN_OK && life != NULL && !wire_has_life(*life))
+        err = client_refuse(producer->client, "a life of zeros is none");
     if (err == SPN_OK)
         err = check_session(producer, session);
     if (err == SPN_OK)
@@ -241,14 +266,14 @@ static spn_err end_session(struct spn_producer *producer, enum wire_kind kind,
     return SPN_OK;
 }
 
-spn_err spn_session_close(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
-                          uint64_t *ret_ticket)
+spn_err spn_session_close(spn_producer *producer, struct spn_bytes session,
+                          const struct spn_life *life, uint64_t *ret_ticket)
 {
-    return end_session(producer, WIRE_CLOSE, session, epoch, ret_ticket);
+    return end_session(producer, WIRE_CLOSE, session, life, ret_ticket);
 }
 
-spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
-                           uint64_t *ret_ticket)
+spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session,
+                           const struct spn_life *life, uint64_t *ret_ticket)
 {
-    return end_session(producer, WIRE_DELETE, session, epoch, ret_ticket);
+    return end_session(producer, WIRE_DELETE, session, life, ret_ticket);
 }

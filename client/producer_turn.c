@@ -191,22 +191,20 @@ static spn_err send_batch(struct spn_producer *producer)
     return SPN_OK;
 }
 
-bool prod_put(struct spn_producer *producer, const struct wire_entry *entry, uint64_t *ret_ticket)
+bool prod_put(struct spn_producer *producer, struct wire_entry *entry, uint64_t *ret_ticket)
 {
     struct delivery *delivery = &producer->delivery;
     char given[SPN_GIVEN_ID_MAX];
-    struct wire_entry with_id;
-    if (entry->kind == WIRE_EVENT && entry->id.size == 0) {
-        with_id = *entry;
-        with_id.id =
+    struct spn_bytes id = entry->id;
+    if (entry->kind == WIRE_EVENT && id.size == 0)
+        entry->id =
             (struct spn_bytes){given, prod_write_given_id(producer, delivery->window.next, given)};
-        entry = &with_id;
-    }
     size_t entry_size = wire_entry_size(entry);
-    if (!window_has_room(&delivery->window, entry_size))
-        return false;
-    *ret_ticket = delivery_put(delivery, entry, entry_size);
-    return true;
+    bool has_room = window_has_room(&delivery->window, entry_size);
+    if (has_room)
+        *ret_ticket = delivery_put(delivery, entry, entry_size);
+    entry->id = id;
+    return has_room;
 }
 
 /* Moves pending entries into the window, the oldest first, as far as there is room. They have
@@ -215,7 +213,7 @@ static bool admit_pending(struct spn_producer *producer)
 {
     struct delivery *delivery = &producer->delivery;
     uint64_t next = delivery->window.next;
-    const struct wire_entry *first;
+    struct wire_entry *first;
     uint64_t ticket;
     while ((first = pending_first(&producer->pending)) != NULL &&
            prod_put(producer, first, &ticket))

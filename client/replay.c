@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
+
 enum {
     SLICE_BYTES = 256 * 1024, /* two are held: the one being read and the next */
-    FETCH_BODY_SIZE = 1 + 4 + 8 + 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
+    FETCH_BODY_SIZE = 1 + 3 + 4 + 16 + 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
 };
-
-static_assert((int)SPN_MARKER == (int)WIRE_ITEM_MARKER && (int)SPN_RESET == (int)WIRE_ITEM_RESET,
-              "kinds of items");
 
 /* -- slices ------------------------------------------------------------------------------------ */
 
@@ -20,9 +19,9 @@ static void put_fetch(const struct spn_replay *replay, struct wire_out *body)
     struct wire_fetch fetch = {.start = WIRE_EARLIEST,
                                .bytes_max = SLICE_BYTES,
                                .session = {replay->session, replay->session_size}};
-    if (replay->started) {
+    if (replay->has_cursor) {
         fetch.start = WIRE_AFTER_SEQ;
-        fetch.epoch = replay->epoch;
+        fetch.life = replay->life;
         fetch.seq = replay->seq;
     } else if (replay->after_size > 0) {
         fetch.start = WIRE_AFTER_ID;
@@ -47,8 +46,8 @@ static spn_err read_verdict(struct spn_replay *replay, const struct wire_slice *
         return fail_unknown_id(replay, slice->missing);
     case WIRE_UNKNOWN_SESSION:
         return client_fail(replay->client, SPN_E_UNKNOWN_SESSION, NULL);
-    case WIRE_OTHER_EPOCH:
-        return client_fail(replay->client, SPN_E_OTHER_EPOCH, NULL);
+    case WIRE_OTHER_LIFE:
+        return client_fail(replay->client, SPN_E_OTHER_LIFE, NULL);
     case WIRE_RESUMED:
     case WIRE_TRIMMED:
         break;
@@ -57,7 +56,8 @@ static spn_err read_verdict(struct spn_replay *replay, const struct wire_slice *
     }
     bool empty = slice->count == 0;
     if (slice->seq > slice->seq_last || (empty && slice->seq < slice->seq_last) ||
-        (replay->started && (slice->epoch != replay->epoch || slice->seq < replay->seq)))
+        (replay->started &&
+         (!wire_same_life(slice->life, replay->life) || slice->seq < replay->seq)))
         return client_fail(replay->client, SPN_E_PROTOCOL,
                            "the sidecar's slice contradicts itself");
     return SPN_OK;
@@ -80,10 +80,10 @@ static spn_err take_slice(struct spn_replay *replay, struct wire_in in)
     replay->left = slice.count;
     replay->caught_up = slice.seq == slice.seq_last;
     replay->missing += slice.missing;
-    replay->seq_next = replay->started ? replay->seq + 1 + slice.missing : 0;
-    replay->epoch = slice.epoch;
+    replay->seq_next = replay->has_cursor ? replay->seq + 1 + slice.missing : 0;
+    replay->life = slice.life;
     replay->seq = slice.seq;
-    replay->started = true;
+    replay->started = replay->has_cursor = true;
     return SPN_OK;
 }
 
@@ -126,36 +126,78 @@ static void copy(struct spn_bytes from, uint8_t *bytes, size_t *size)
     *size = from.size;
 }
 
+static spn_err make(struct spn_client *client, struct spn_bytes session,
+                    struct spn_replay **ret_replay)
+{
+    spn_err err = wire_check_session(session);
+    if (err != SPN_OK)
+        return client_fail(client, err, NULL);
+    struct spn_replay *replay = calloc(1, sizeof(*replay));
+    if (replay == NULL)
+        return client_fail(client, SPN_E_NOMEM, NULL);
+    replay->client = client;
+    copy(session, replay->session, &replay->session_size);
+    *ret_replay = replay;
+    return SPN_OK;
+}
+
+/* Asks for the first slice, or frees the replay. */
+static spn_err begin(struct spn_replay *replay, struct spn_replay **ret_replay)
+{
+    spn_err err = ask(replay);
+    if (err == SPN_OK)
+        err = client_turn(replay->client);
+    if (err == SPN_OK)
+        *ret_replay = replay;
+    else
+        spn_replay_close(replay);
+    return err;
+}
+
+/* Waits for the first slice, or frees the replay. */
+static spn_err finish(struct spn_replay *replay, int timeout_ms, struct spn_replay **ret_replay)
+{
+    spn_err err = fetch(replay, client_deadline(replay->client, timeout_ms));
+    if (err == SPN_OK)
+        *ret_replay = replay;
+    else
+        spn_replay_close(replay);
+    return err;
+}
+
 spn_err spn_replay_begin(spn_replay **ret_replay, spn_client *client, struct spn_bytes session,
                          struct spn_bytes after)
 {
+    struct spn_replay *replay;
     spn_err err = client_check_for(client, ret_replay);
     if (err != SPN_OK)
         return err;
-    err = wire_check_session(session);
-    if (err == SPN_OK)
-        err = wire_check_id(after);
-    if (err != SPN_OK) {
-        client_fail(client, err, NULL);
+    err = wire_check_id(after);
+    if (err != SPN_OK)
+        return client_fail(client, err, NULL);
+    err = make(client, session, &replay);
+    if (err != SPN_OK)
         return err;
-    }
-    struct spn_replay *replay = calloc(1, sizeof(*replay));
-    if (replay == NULL) {
-        client_fail(client, SPN_E_NOMEM, NULL);
-        return SPN_E_NOMEM;
-    }
-    replay->client = client;
-    copy(session, replay->session, &replay->session_size);
     copy(after, replay->after, &replay->after_size);
-    err = ask(replay);
-    if (err == SPN_OK)
-        err = client_turn(client);
-    if (err != SPN_OK) {
-        spn_replay_close(replay);
+    return begin(replay, ret_replay);
+}
+
+spn_err spn_replay_begin_after(spn_replay **ret_replay, spn_client *client,
+                               struct spn_bytes session, const struct spn_life *life, uint64_t seq)
+{
+    struct spn_replay *replay;
+    spn_err err = client_check_for(client, ret_replay);
+    if (err != SPN_OK)
         return err;
-    }
-    *ret_replay = replay;
-    return SPN_OK;
+    if (life == NULL || !wire_has_life(*life))
+        return client_refuse(client, "a cursor names a life");
+    err = make(client, session, &replay);
+    if (err != SPN_OK)
+        return err;
+    replay->has_cursor = true;
+    replay->life = *life;
+    replay->seq = seq;
+    return begin(replay, ret_replay);
 }
 
 spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_bytes session,
@@ -165,15 +207,17 @@ spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client, struct spn_
     spn_err err = client_check_for(client, ret_replay);
     if (err == SPN_OK)
         err = spn_replay_begin(&replay, client, session, after);
-    if (err != SPN_OK)
-        return err;
-    err = fetch(replay, client_deadline(client, timeout_ms));
-    if (err != SPN_OK) {
-        spn_replay_close(replay);
-        return err;
-    }
-    *ret_replay = replay;
-    return SPN_OK;
+    return err == SPN_OK ? finish(replay, timeout_ms, ret_replay) : err;
+}
+
+spn_err spn_replay_open_after(spn_replay **ret_replay, spn_client *client, struct spn_bytes session,
+                              const struct spn_life *life, uint64_t seq, int timeout_ms)
+{
+    struct spn_replay *replay;
+    spn_err err = client_check_for(client, ret_replay);
+    if (err == SPN_OK)
+        err = spn_replay_begin_after(&replay, client, session, life, seq);
+    return err == SPN_OK ? finish(replay, timeout_ms, ret_replay) : err;
 }
 
 /* Seqs have no holes except those that the sidecar reported: any other hole is a lost event. The
@@ -183,22 +227,15 @@ static spn_err next_item(struct spn_replay *replay, const struct spn_event **ret
     struct wire_item item;
     struct wire_in items = replay->items;
     wire_get_item(&items, &item);
-    if (items.bad || (replay->seq_next != 0 && item.seq != replay->seq_next))
+    if (items.bad || !item_is_readable(&item) ||
+        (replay->seq_next != 0 && item.seq != replay->seq_next))
         return client_fail(replay->client, SPN_E_PROTOCOL,
                            "the sidecar's slice cannot be read or has a hole at event %llu",
                            (unsigned long long)replay->seq_next);
     replay->items = items;
     replay->left--;
     replay->seq_next = item.seq + 1;
-    replay->event = (struct spn_event){.kind = (spn_event_kind)item.kind,
-                                       .id = item.id,
-                                       .type = item.type,
-                                       .data = item.data,
-                                       .retry_ms = item.retry_ms,
-                                       .seq = item.seq,
-                                       .position = item.position,
-                                       .epoch = replay->epoch,
-                                       .time_ms = item.time_ms};
+    replay->event = item_event(&item, replay->life);
     *ret_event = &replay->event;
     return SPN_OK;
 }

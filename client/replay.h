@@ -21,9 +21,10 @@ struct spn_replay {
     struct wire_in items;
     struct spn_event event; /* the one that is lent */
     uint32_t left;          /* items not given yet */
-    bool started;           /* a slice was received: the cursor is (epoch, seq) */
+    bool has_cursor;        /* (life, seq): the app gave it, or a slice did */
+    bool started;           /* a slice was received */
     bool caught_up;         /* the slice ends at what was durable then */
-    uint64_t epoch;
+    struct spn_life life;
     uint64_t seq;      /* where the slice ends */
     uint64_t seq_next; /* of the next item; 0: any */
     uint64_t missing;

@@ -84,6 +84,7 @@ typedef enum spn_event_kind {
 /* One server-sent event, or a marker, which has no type and no data. The sidecar fills in the
  * second half; publishing ignores it. */
 struct spn_event {
+    size_t size; /* sizeof(struct spn_event): SPN_EVENT_INIT sets it. Later versions add fields */
     spn_event_kind kind;
     struct spn_bytes id;   /* up to 4,096 bytes without NUL, CR, LF; empty: the library gives the
                               event an id, but not a marker */
@@ -93,26 +94,43 @@ struct spn_event {
                               SPN_EVENT_INIT sets none */
     bool resets_id;        /* only in text: see spn_sse_next. Publishing ignores it */
 
-    uint64_t seq;      /* number in its session: 1, 2, 3 ... */
-    uint64_t position; /* number in the sidecar's log */
-    uint64_t epoch;    /* the session's epoch: the life of the session that the event belongs to */
-    uint64_t time_ms;  /* wall time at the sidecar, since 1970; for people only */
+    uint64_t seq;         /* number in its session: 1, 2, 3 ... */
+    uint64_t position;    /* number in the sidecar's log */
+    struct spn_life life; /* the life of the session that the event belongs to */
+    uint64_t time_ms;     /* wall time at the sidecar, since 1970; for people only */
 };
 
 #ifdef __cplusplus /* before C++20 it has no designated initialisers */
 #define SPN_EVENT_INIT                                                                             \
     {                                                                                              \
-        SPN_EVENT, {nullptr, 0}, {nullptr, 0}, {nullptr, 0}, SPN_RETRY_NONE, false, 0, 0, 0, 0     \
+        sizeof(struct spn_event), SPN_EVENT, {nullptr, 0}, {nullptr, 0}, {nullptr, 0},             \
+            SPN_RETRY_NONE, false, 0, 0, {{0}}, 0                                                  \
     }
 #else
 #define SPN_EVENT_INIT                                                                             \
     {                                                                                              \
-        .retry_ms = SPN_RETRY_NONE                                                                 \
+        .size = sizeof(struct spn_event), .retry_ms = SPN_RETRY_NONE                               \
     }
 #endif
 
 /* The bytes of a C string, without its NUL. */
 SPN_API struct spn_bytes spn_text(const char *text);
+
+/* A life as text is 32 hexadecimal digits in lower case. A cursor as text is `spn:<life>:<seq>`: it
+ * names the event of that seq in that life, here and wherever the session is copied to. The sizes
+ * include the NUL. */
+#define SPN_LIFE_TEXT_SIZE 33
+#define SPN_CURSOR_TEXT_SIZE 58
+
+SPN_API void spn_life_format(const struct spn_life *life, char ret_text[SPN_LIFE_TEXT_SIZE]);
+/* SPN_E_INVALID: it is not the text of a life. */
+SPN_API spn_err spn_life_parse(struct spn_bytes text, struct spn_life *ret_life) SPN_MUST_USE;
+
+SPN_API void spn_cursor_format(const struct spn_life *life, uint64_t seq,
+                               char ret_text[SPN_CURSOR_TEXT_SIZE]);
+/* SPN_E_INVALID: it is not the text of a cursor. */
+SPN_API spn_err spn_cursor_parse(struct spn_bytes text, struct spn_life *ret_life,
+                                 uint64_t *ret_seq) SPN_MUST_USE;
 
 /* -- client ------------------------------------------------------------------------------------ */
 
@@ -198,7 +216,7 @@ typedef enum spn_result {
     SPN_STORED = 0,
     SPN_DUPLICATE = 1, /* same id and same data within the session's window: not stored again. An
                           id is certain to be recognised while its entry is retained and fewer
-                          entries with an id followed it in the same epoch than the window has (128,
+                          entries with an id followed it in the same life than the window has (128,
                           the default of --window) */
     SPN_CONFLICT = 2,  /* same id, different data: not stored */
     SPN_REFUSED = 3,   /* not stored: see spn_ack.code. It holds up no other event */
@@ -304,7 +322,8 @@ SPN_API uint64_t spn_producer_committed(const spn_producer *producer);
  * waits for up to the send timeout.
  * SPN_E_BACKPRESSURE: there was no room in time. The event was not taken and nothing else is lost:
  * publish it again.
- * SPN_E_INVALID: a marker with a type or data, with neither id nor retry, or a reset with an id.
+ * SPN_E_INVALID: a marker with a type or data, with neither id nor retry, or a reset with an id; an
+ * event without a size, or with fields that this version of the library does not know.
  * SPN_E_TOO_MANY: only with latest_only. SPN_E_NOMEM. SPN_E_BAD_SESSION, SPN_E_BAD_ID,
  * SPN_E_BAD_TYPE, SPN_E_BAD_DATA, SPN_E_EVENT_TOO_LARGE: not taken, no ticket used. SPN_E_FENCED:
  * somebody else opened the same id. Never SPN_E_UNAVAILABLE: the library waits for a sidecar that
@@ -318,10 +337,10 @@ SPN_API uint64_t spn_producer_committed(const spn_producer *producer);
 SPN_API spn_err spn_publish(spn_producer *producer, struct spn_bytes session,
                             const struct spn_event *event, uint64_t *ret_ticket) SPN_MUST_USE;
 
-/* Does the same for count events of one session. *ret_taken is always set: so many events from the
- * first one on were taken, with consecutive tickets from *ret_first on. ret_first may be NULL.
- * *ret_first is set if any event was taken; it is 0 with latest_only if one of them was held back.
- * SPN_E_BACKPRESSURE: there was no room for the rest. */
+/* Does the same for count events of one session, all of the size of the first. *ret_taken is always
+ * set: so many events from the first one on were taken, with consecutive tickets from *ret_first
+ * on. ret_first may be NULL. *ret_first is set if any event was taken; it is 0 with latest_only if
+ * one of them was held back. SPN_E_BACKPRESSURE: there was no room for the rest. */
 SPN_API spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
                                  const struct spn_event *events, size_t count, size_t *ret_taken,
                                  uint64_t *ret_first) SPN_MUST_USE;
@@ -332,23 +351,23 @@ SPN_API spn_err spn_publish_many(spn_producer *producer, struct spn_bytes sessio
  *
  * The call does not wait for an answer. A close takes a ticket as an event does, is carried out in
  * order with this producer's events, and is sent again until it has a result:
- * SPN_STORED. SPN_DUPLICATE: this epoch was closed before. SPN_REFUSED with SPN_E_UNKNOWN_SESSION:
- * there is no such session. SPN_REFUSED with SPN_E_OTHER_EPOCH: the session has another epoch now.
+ * SPN_STORED. SPN_DUPLICATE: this life was closed before. SPN_REFUSED with SPN_E_UNKNOWN_SESSION:
+ * there is no such session. SPN_REFUSED with SPN_E_OTHER_LIFE: the session has another life now.
  *
- * epoch: the session's epoch, as spn_last_event and others return it; 0: the epoch that is current
- * when the sidecar decides. A producer that has just published to the session passes 0.
+ * life: the session's life, as spn_last_event and others return it; NULL: the life that is current
+ * when the sidecar decides. A producer that has just published to the session passes NULL.
  *
  * Fails as spn_publish does: SPN_E_BAD_SESSION, SPN_E_BACKPRESSURE, SPN_E_FENCED; then no ticket
  * is used. ret_ticket may be NULL. */
-SPN_API spn_err spn_session_close(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
-                                  uint64_t *ret_ticket) SPN_MUST_USE;
+SPN_API spn_err spn_session_close(spn_producer *producer, struct spn_bytes session,
+                                  const struct spn_life *life, uint64_t *ret_ticket) SPN_MUST_USE;
 
 /* Deletes a session, closed or not, with all its events. Its subscriptions get SPN_ITEM_END with
- * SPN_E_DELETED. The next event for this name opens a new session: with another epoch, seqs from 1,
+ * SPN_E_DELETED. The next event for this name opens a new session: with another life, seqs from 1,
  * and no duplicates of deleted events. All else is as with spn_session_close, except that a delete
  * is never a duplicate. */
-SPN_API spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
-                                   uint64_t *ret_ticket) SPN_MUST_USE;
+SPN_API spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session,
+                                   const struct spn_life *life, uint64_t *ret_ticket) SPN_MUST_USE;
 
 /* Room for an id that the library gives to an event, with its NUL. */
 #define SPN_GIVEN_ID_MAX 48
@@ -407,12 +426,23 @@ SPN_API spn_err spn_producer_close(spn_producer *producer, int timeout_ms,
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
+typedef enum spn_session_state {
+    SPN_LIVE = 0,
+    SPN_CLOSED = 1, /* takes no more events */
+    /* Only in a list: part of the session is unreadable. With a life of zeros the whole session
+     * was given up: only its name is known, it takes nothing more, and it can be deleted. Otherwise
+     * its newest event is unreadable: the numbers are older, the id is missing, and the session
+     * continues. */
+    SPN_DAMAGED = 2,
+} spn_session_state;
+
 struct spn_last {
     struct spn_bytes id; /* in force after the newest durable event or marker; empty: no id is */
     uint64_t seq;        /* of that event or marker; 0 while there is none */
-    uint64_t epoch;
+    struct spn_life life;
     uint64_t position;
     uint64_t time_ms;
+    spn_session_state state; /* SPN_LIVE or SPN_CLOSED */
 };
 
 /* Asks for the last event, waits, and returns the answer. *ret_last is valid until spn_last_event,
@@ -438,8 +468,18 @@ SPN_API spn_err spn_replay_open(spn_replay **ret_replay, spn_client *client,
 SPN_API spn_err spn_replay_begin(spn_replay **ret_replay, spn_client *client,
                                  struct spn_bytes session, struct spn_bytes after) SPN_MUST_USE;
 
+/* The same two after a cursor: the event of this seq in this life, or before the life's first event
+ * with seq 0. A seq beyond the newest counts as the newest. SPN_E_OTHER_LIFE: the session has
+ * another life. SPN_E_INVALID: no life, or one of zeros. The other errors are those above. */
+SPN_API spn_err spn_replay_open_after(spn_replay **ret_replay, spn_client *client,
+                                      struct spn_bytes session, const struct spn_life *life,
+                                      uint64_t seq, int timeout_ms) SPN_MUST_USE;
+SPN_API spn_err spn_replay_begin_after(spn_replay **ret_replay, spn_client *client,
+                                       struct spn_bytes session, const struct spn_life *life,
+                                       uint64_t seq) SPN_MUST_USE;
+
 /* Returns the next event or marker. SPN_E_END: caught up with what was durable when the sidecar
- * was last asked; the next call asks again. SPN_E_OTHER_EPOCH: a new session with this name was
+ * was last asked; the next call asks again. SPN_E_OTHER_LIFE: a new session with this name was
  * opened meanwhile. SPN_E_UNKNOWN_SESSION: the session was deleted. SPN_E_PROTOCOL: the sidecar
  * left an event out; no event after it is returned. The call continues across a restart of the
  * sidecar within the timeout; after SPN_E_TIMEOUT call again. After
@@ -482,16 +522,6 @@ struct spn_subscription_options {
     uint64_t after_seq;         /* with SPN_AFTER_SEQ; 0: before the first event of that life */
 };
 
-typedef enum spn_session_state {
-    SPN_LIVE = 0,
-    SPN_CLOSED = 1, /* takes no more events */
-    /* Only in a list: part of the session is unreadable. With epoch 0 the whole session was given
-     * up: only its name is known, it takes nothing more, and it can be deleted. With another epoch
-     * its newest event is unreadable: the numbers are older, the id is missing, and the session
-     * continues. */
-    SPN_DAMAGED = 2,
-} spn_session_state;
-
 typedef enum spn_item_kind {
     SPN_ITEM_VERDICT = 0, /* the first: where it begins, and why there */
     SPN_ITEM_EVENT = 1,   /* an event or a marker: event.kind says which */
@@ -515,10 +545,10 @@ struct spn_item {
      *   SPN_OK             it begins at its start
      *   SPN_E_TRIMMED      so it does, but `missing` events after the start are gone
      *   SPN_E_UNKNOWN_ID   no retained event has the id: it begins again with the earliest
-     *   SPN_E_OTHER_EPOCH  the session has another life: it begins again with the earliest of that
+     *   SPN_E_OTHER_LIFE  the session has another life: it begins again with the earliest of that
      * After the last two, `missing` events of the present life are gone; after an unknown id, 0
      * means that this life never had the id.
-     * In an end: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_OTHER_EPOCH (it could not begin),
+     * In an end: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_OTHER_LIFE (it could not begin),
      * SPN_E_CLOSED (everything was delivered), SPN_E_DELETED (or expired), SPN_E_LIMIT (its user
      * already has as many subscriptions as are still free), SPN_E_CORRUPT (what it would read next
      * is damaged), SPN_E_PROTOCOL (the sidecar sent an invalid message), SPN_E_IO. */
@@ -580,8 +610,9 @@ SPN_API const char *spn_session_state_name(spn_session_state state);
 struct spn_session {
     struct spn_bytes name;
     struct spn_bytes last_id;
-    uint64_t epoch;
-    uint64_t seq;     /* events and markers ever stored in this epoch */
+    struct spn_life life;
+    uint64_t epoch;   /* position of the entry that opened it: only this database knows it */
+    uint64_t seq;     /* of the newest event or marker of this life */
     uint64_t markers; /* how many of these are markers */
     uint64_t position;
     uint64_t bytes;
@@ -590,12 +621,18 @@ struct spn_session {
     uint32_t duplicates;
     uint32_t conflicts;
     spn_session_state state;
+    struct spn_bytes reason;       /* why it is closed; may be empty */
+    struct spn_bytes content_type; /* of its attributes; may be empty */
+    uint64_t ttl_ms;               /* the session's own time to live; 0: the sidecar's */
+    uint64_t idle_close_ms;        /* closed after this long without activity; 0: never */
 };
 
 struct spn_session_info {
     const struct spn_session *session;
     uint64_t first_seq; /* of the oldest retained entry; session.seq + 1: no entry is retained */
     uint64_t markers;   /* retained markers */
+    uint64_t life_first_seq; /* of this life: 1 unless it came from another host */
+    struct spn_bytes note;   /* of its attributes; may be empty */
 };
 
 /* Returns all that is known of one session. Waits, lends and repeats as spn_last_event does.
@@ -734,9 +771,10 @@ SPN_API spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_
 SPN_API struct spn_bytes spn_sse_last_id(const spn_sse *sse);
 
 /* Writes the event as text with its blank line; spn_sse_next reads it back as the same event, whose
- * seq, position, epoch and time are not written. resets_id counts for an event without an id; a
+ * seq, position, life and time are not written. resets_id counts for an event without an id; a
  * reset's id is not written. *ret_size is the number of bytes needed, also when out is too small
- * (SPN_E_INVALID; out then holds nothing useful) or NULL with out_size 0. SPN_E_BAD_ID,
+ * (SPN_E_INVALID; out then holds nothing useful) or NULL with out_size 0; 0 with SPN_E_INVALID: the
+ * event has no size, or fields that this version of the library does not know. SPN_E_BAD_ID,
  * SPN_E_BAD_TYPE, SPN_E_BAD_DATA: the event cannot be written. */
 SPN_API spn_err spn_sse_format(const struct spn_event *event, void *out, size_t out_size,
                                size_t *ret_size) SPN_MUST_USE;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sponson.h"
+#include "event.h"
 #include "sse.h"
 #include "wire.h"
 
@@ -64,6 +64,7 @@ spn_err spn_sse_next(spn_sse *sse, const void *bytes, size_t size, size_t *ret_u
     if (!ready)
         return SPN_E_END;
     sse->event = (struct spn_event){
+        .size = sizeof(sse->event),
         .kind = kind_of(&event),
         .id = event.id,
         .type = event.type,
@@ -82,9 +83,14 @@ struct spn_bytes spn_sse_last_id(const spn_sse *sse)
     return (struct spn_bytes){sse->parser.last_id.data, sse->parser.last_id.size};
 }
 
-spn_err spn_sse_format(const struct spn_event *event, void *out, size_t out_size, size_t *ret_size)
+spn_err spn_sse_format(const struct spn_event *given, void *out, size_t out_size, size_t *ret_size)
 {
-    if (event == NULL || ret_size == NULL || (out == NULL && out_size > 0))
+    struct spn_event copy;
+    if (given == NULL || ret_size == NULL || (out == NULL && out_size > 0))
+        return SPN_E_INVALID;
+    const struct spn_event *event = event_given(given, &copy);
+    *ret_size = 0;
+    if (event == NULL)
         return SPN_E_INVALID;
     struct sse_event text = {.marker = event->kind != SPN_EVENT,
                              .type = event->type,

@@ -139,15 +139,6 @@ struct grants {
     uint8_t bytes[WIRE_HEADER_SIZE + 4 + GRANTS_PER_MESSAGE * WIRE_GRANT_SIZE];
 };
 
-/* The one place where lives are epochs. */
-static inline uint64_t sub_epoch_of_life(struct spn_life life)
-{
-    uint64_t epoch = 0;
-    for (size_t i = 0; i < sizeof(epoch); i++)
-        epoch |= (uint64_t)life.bytes[i] << (8 * i);
-    return epoch;
-}
-
 /* subscription_table.c */
 
 void sub_link_init(struct link *link);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "event.h"
 #include "subscription_base.h"
 
 /* A subscription that went on from a cursor and finds no session, or another life, was reading a
@@ -11,15 +12,15 @@ static spn_err end_reason(const struct spn_subscription *subscription,
                           const struct wire_deliver *head)
 {
     if (subscription->located &&
-        (head->verdict == WIRE_UNKNOWN_SESSION || head->verdict == WIRE_OTHER_EPOCH))
+        (head->verdict == WIRE_UNKNOWN_SESSION || head->verdict == WIRE_OTHER_LIFE))
         return SPN_E_DELETED;
     switch ((enum wire_verdict)head->verdict) {
     case WIRE_UNKNOWN_ID:
         return SPN_E_UNKNOWN_ID;
     case WIRE_UNKNOWN_SESSION:
         return SPN_E_UNKNOWN_SESSION;
-    case WIRE_OTHER_EPOCH:
-        return SPN_E_OTHER_EPOCH;
+    case WIRE_OTHER_LIFE:
+        return SPN_E_OTHER_LIFE;
     case WIRE_CLOSED:
         return SPN_E_CLOSED;
     case WIRE_DELETED:
@@ -40,8 +41,8 @@ static spn_err verdict_reason(uint8_t verdict)
         return SPN_E_TRIMMED;
     case WIRE_UNKNOWN_ID:
         return SPN_E_UNKNOWN_ID;
-    case WIRE_OTHER_EPOCH:
-        return SPN_E_OTHER_EPOCH;
+    case WIRE_OTHER_LIFE:
+        return SPN_E_OTHER_LIFE;
     default:
         return SPN_OK;
     }
@@ -124,20 +125,12 @@ static bool give_event(struct spn_subscription *subscription)
     struct wire_item item;
     wire_get_item(&subscription->items, &item);
     bool last = --subscription->left == 0;
-    if (subscription->items.bad || item.seq != subscription->given + 1 ||
-        last != wire_in_done(&subscription->items))
+    if (subscription->items.bad || !item_is_readable(&item) ||
+        item.seq != subscription->given + 1 || last != wire_in_done(&subscription->items))
         return false;
     subscription->given = item.seq;
     subscription->item = (struct spn_item){.kind = SPN_ITEM_EVENT,
-                                           .event = {.kind = (spn_event_kind)item.kind,
-                                                     .id = item.id,
-                                                     .type = item.type,
-                                                     .data = item.data,
-                                                     .retry_ms = item.retry_ms,
-                                                     .seq = item.seq,
-                                                     .position = item.position,
-                                                     .epoch = sub_epoch_of_life(subscription->life),
-                                                     .time_ms = item.time_ms},
+                                           .event = item_event(&item, subscription->life),
                                            .seq = item.seq,
                                            .life = subscription->life};
     sub_note_read(subscription, wire_item_size(&item));

@@ -69,7 +69,7 @@ static bool may_begin(const struct spn_subscription *subscription, uint8_t verdi
     bool again = (subscription->otherwise & SPN_RESTART) != 0;
     if (verdict == WIRE_UNKNOWN_ID)
         return again && subscription->start == WIRE_AFTER_ID;
-    if (verdict == WIRE_OTHER_EPOCH)
+    if (verdict == WIRE_OTHER_LIFE)
         return again && subscription->start == WIRE_AFTER_SEQ;
     return verdict <= WIRE_TRIMMED;
 }

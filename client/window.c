@@ -10,6 +10,7 @@ enum {
     ENTRY_SESSION = 1,
     ENTRY_TYPE = 2,
     ENTRY_ID = 4,
+    ENTRY_EXTRA = 6,
     ENTRY_DATA = 8,
 };
 
@@ -63,10 +64,12 @@ static uint8_t *entry_at(const struct window *window, uint64_t number)
 static size_t encoded_size(const uint8_t *entry)
 {
     size_t id = entry[ENTRY_ID] | (size_t)entry[ENTRY_ID + 1] << 8;
+    size_t extra = entry[ENTRY_EXTRA] | (size_t)entry[ENTRY_EXTRA + 1] << 8;
     size_t data = 0;
     for (size_t i = 0; i < 4; i++)
         data |= (size_t)entry[ENTRY_DATA + i] << (8 * i);
-    return WIRE_ENTRY_HEAD_SIZE + (size_t)entry[ENTRY_SESSION] + entry[ENTRY_TYPE] + id + data;
+    return WIRE_ENTRY_HEAD_SIZE + (size_t)entry[ENTRY_SESSION] + entry[ENTRY_TYPE] + id + extra +
+           data;
 }
 
 /* An entry ends where the next one starts, unless the next one went to the ring's start. */

@@ -31,6 +31,7 @@ extern "C" {
     X(E_TOO_MANY, 9, "too many events or questions are waiting")                                   \
     X(E_PROTOCOL, 16, "not a valid message of this protocol")                                      \
     X(E_VERSION, 17, "protocol version not supported")                                             \
+    X(E_UNSUPPORTED, 18, "not offered by this sidecar")                                            \
     X(E_STALE_TOKEN, 19, "producer token is not known")                                            \
     X(E_FENCED, 20, "another client has opened this producer id")                                  \
     X(E_BAD_SESSION, 32, "session id is not 1-255 bytes of UTF-8 without control characters")      \
@@ -38,9 +39,12 @@ extern "C" {
     X(E_BAD_TYPE, 34, "event type has a NUL, CR or LF, or is too long")                            \
     X(E_BAD_DATA, 35, "event data has a CR, which an event stream cannot carry")                   \
     X(E_EVENT_TOO_LARGE, 36, "event is larger than the limit")                                     \
+    X(E_BAD_NOTE, 37, "note is too large")                                                         \
+    X(E_BAD_REASON, 38, "reason is too long, not UTF-8, or has control characters")                \
+    X(E_BAD_ATTRIBUTES, 39, "session attributes are too large or invalid")                         \
     X(E_UNKNOWN_SESSION, 48, "no such session")                                                    \
     X(E_UNKNOWN_ID, 49, "no such event id in the session")                                         \
-    X(E_OTHER_EPOCH, 50, "the session has another epoch now")                                      \
+    X(E_OTHER_LIFE, 50, "the session has another life now")                                        \
     X(E_TRIMMED, 51, "requested events are no longer retained")                                    \
     X(E_CLOSED, 52, "the session is closed")                                                       \
     X(E_DELETED, 54, "the session was deleted or has expired")                                     \

@@ -8,6 +8,7 @@
 static_assert(WIRE_HEADER_SIZE == 4 + 1 + 1 + 2 + 8, "PROTOCOL.md: header");
 static_assert(WIRE_BATCH_HEAD_SIZE == 3 * 8 + 2 * 4 + 8, "PROTOCOL.md: BATCH");
 static_assert(WIRE_ENTRY_HEAD_SIZE == 4 + 2 + 2 + 4 + 4, "PROTOCOL.md: entry");
+static_assert(WIRE_ITEM_HEAD_SIZE == 3 * 8 + WIRE_ENTRY_HEAD_SIZE, "PROTOCOL.md: item");
 static_assert(WIRE_ACK_HEAD_SIZE == 3 * 8 + 4 + 4 + 8, "PROTOCOL.md: ACK");
 static_assert(WIRE_RUN_SIZE == 8 + 4 + 4, "PROTOCOL.md: run");
 
@@ -93,104 +94,224 @@ void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch)
     /* Numbers start at 1 and must not wrap. */
     if (ret_batch->base == 0 || ret_batch->base > ret_batch->first ||
         ret_batch->first > UINT64_MAX - ret_batch->count || ret_batch->count == 0 ||
-        ret_batch->count > WIRE_BATCH_EVENTS_MAX || ret_batch->level > WIRE_DURABLE)
+        ret_batch->count > WIRE_BATCH_EVENTS_MAX || ret_batch->level > WIRE_REPLICATED)
         in->bad = true;
 }
 
-/* A close or a delete: it is numbered as an event is, and has an epoch in place of data. */
-static bool ends_session(uint8_t kind)
+/* -- entries and items ------------------------------------------------------------------------- */
+
+static bool has_flag(const struct wire_entry *entry, enum wire_flag flag)
 {
-    return kind == WIRE_CLOSE || kind == WIRE_DELETE;
+    return (entry->flags & flag) != 0;
+}
+
+static size_t extra_size(const struct wire_entry *entry)
+{
+    return (has_flag(entry, WIRE_FLAG_LIFE) ? sizeof(entry->life.bytes) : 0) +
+           (has_flag(entry, WIRE_FLAG_SEQ) ? sizeof(entry->seq) : 0) +
+           (has_flag(entry, WIRE_FLAG_CLOSES) ? 1 + entry->reason.size : 0) +
+           (has_flag(entry, WIRE_FLAG_DEPENDS) ? sizeof(entry->depends) : 0) +
+           (has_flag(entry, WIRE_FLAG_NOTE) ? 2 + entry->note.size : 0);
 }
 
 size_t wire_entry_size(const struct wire_entry *entry)
 {
-    if (ends_session(entry->kind))
-        return WIRE_ENTRY_HEAD_SIZE + entry->session.size + WIRE_EPOCH_SIZE;
     return WIRE_ENTRY_HEAD_SIZE + entry->session.size + entry->id.size + entry->type.size +
-           entry->data.size;
+           extra_size(entry) + entry->data.size;
+}
+
+size_t wire_item_size(const struct wire_item *item)
+{
+    return WIRE_ITEM_HEAD_SIZE - WIRE_ENTRY_HEAD_SIZE + wire_entry_size(&item->entry);
+}
+
+static void put_extra(struct wire_out *out, const struct wire_entry *entry)
+{
+    if (has_flag(entry, WIRE_FLAG_LIFE))
+        put_life(out, entry->life);
+    if (has_flag(entry, WIRE_FLAG_SEQ))
+        put_u64(out, entry->seq);
+    if (has_flag(entry, WIRE_FLAG_CLOSES))
+        put_short(out, entry->reason);
+    if (has_flag(entry, WIRE_FLAG_DEPENDS))
+        put_u64(out, entry->depends);
+    if (has_flag(entry, WIRE_FLAG_NOTE)) {
+        put_u16(out, (uint16_t)entry->note.size);
+        put_bytes(out, entry->note);
+    }
+}
+
+void wire_put_entry(struct wire_out *out, const struct wire_entry *entry)
+{
+    if (entry->session.size > WIRE_SESSION_MAX || entry->id.size > WIRE_ID_MAX ||
+        entry->type.size > WIRE_TYPE_MAX || entry->data.size > WIRE_EVENT_DATA_MAX)
+        out->bad = true;
+    if (has_flag(entry, WIRE_FLAG_NOTE) && entry->note.size > WIRE_NOTE_MAX)
+        out->bad = true;
+    put_u8(out, entry->kind);
+    put_u8(out, (uint8_t)entry->session.size);
+    put_u8(out, (uint8_t)entry->type.size);
+    put_u8(out, entry->flags);
+    put_u16(out, (uint16_t)entry->id.size);
+    put_u16(out, (uint16_t)extra_size(entry));
+    put_u32(out, (uint32_t)entry->data.size);
+    put_u32(out, entry->retry_ms);
+    put_bytes(out, entry->session);
+    put_bytes(out, entry->id);
+    put_bytes(out, entry->type);
+    put_extra(out, entry);
+    put_bytes(out, entry->data);
+}
+
+void wire_put_item(struct wire_out *out, const struct wire_item *item)
+{
+    put_u64(out, item->seq);
+    put_u64(out, item->position);
+    put_u64(out, item->time_ms);
+    wire_put_entry(out, &item->entry);
+}
+
+/* Reads the parts of the flags that are known. */
+static void get_extra(struct wire_in *in, struct wire_entry *entry)
+{
+    if (has_flag(entry, WIRE_FLAG_LIFE))
+        entry->life = get_life(in);
+    if (has_flag(entry, WIRE_FLAG_SEQ))
+        entry->seq = get_u64(in);
+    if (has_flag(entry, WIRE_FLAG_CLOSES))
+        entry->reason = get_short(in);
+    if (has_flag(entry, WIRE_FLAG_DEPENDS))
+        entry->depends = get_u64(in);
+    if (has_flag(entry, WIRE_FLAG_NOTE)) {
+        entry->note = get_bytes(in, get_u16(in));
+        in->bad |= entry->note.size == 0;
+    }
+}
+
+/* Reads what entries and items share. Returns the extra bytes, of which the known parts are read.
+ * Its session is empty if it has none of its own. Most entries have no flags: what only flags fill
+ * in is not cleared for them, but for sizes. */
+static struct wire_in get_parts(struct wire_in *in, struct wire_entry *ret_entry)
+{
+    ret_entry->kind = get_u8(in);
+    uint8_t session_size = get_u8(in);
+    uint8_t type_size = get_u8(in);
+    ret_entry->flags = get_u8(in);
+    uint16_t id_size = get_u16(in);
+    uint16_t parts_size = get_u16(in);
+    uint32_t data_size = get_u32(in);
+    ret_entry->retry_ms = get_u32(in);
+    ret_entry->session = get_bytes(in, session_size);
+    ret_entry->id = get_bytes(in, id_size);
+    ret_entry->type = get_bytes(in, type_size);
+    struct spn_bytes parts = get_bytes(in, parts_size);
+    struct wire_in extra = {.at = parts.data, .end = (const uint8_t *)parts.data + parts.size};
+    ret_entry->data = get_bytes(in, data_size);
+    ret_entry->reason.size = ret_entry->note.size = 0;
+    if (ret_entry->flags != 0)
+        get_extra(&extra, ret_entry);
+    in->bad |= extra.bad;
+    return extra;
 }
 
 /* True for a marker with a type or data, a marker with neither id nor retry, or a reset with an id.
  */
 static bool lies_as_marker(const struct wire_entry *entry)
 {
-    if (entry->kind != WIRE_MARKER && entry->kind != WIRE_RESET)
-        return false;
     if (entry->type.size > 0 || entry->data.size > 0)
         return true;
     return entry->kind == WIRE_RESET ? entry->id.size > 0
                                      : entry->id.size == 0 && entry->retry_ms == WIRE_RETRY_NONE;
 }
 
-static void put_entry_head(struct wire_out *out, const struct wire_entry *entry)
+/* True if it has nothing but a session, flags and, if data is allowed, data. */
+static bool is_bare(const struct wire_entry *entry, bool data_allowed)
 {
-    put_u8(out, entry->kind);
-    put_u8(out, (uint8_t)entry->session.size);
-    put_u8(out, (uint8_t)entry->type.size);
-    put_u8(out, 0);
-    put_u16(out, (uint16_t)entry->id.size);
-    put_u16(out, 0);
-    put_u32(out, (uint32_t)entry->data.size);
-    put_u32(out, entry->retry_ms);
+    return entry->id.size == 0 && entry->type.size == 0 && entry->retry_ms == WIRE_RETRY_NONE &&
+           (data_allowed || entry->data.size == 0);
 }
 
-static void put_end_of_session(struct wire_out *out, const struct wire_entry *entry)
+/* Whether a kind that an entry and an item may have goes with what the entry has. */
+static bool is_sound(const struct wire_entry *entry)
 {
-    struct wire_entry head = {.kind = entry->kind,
-                              .session = entry->session,
-                              .data = {NULL, WIRE_EPOCH_SIZE},
-                              .retry_ms = WIRE_RETRY_NONE};
-    if (entry->session.size > WIRE_SESSION_MAX)
-        out->bad = true;
-    put_entry_head(out, &head);
-    put_bytes(out, entry->session);
-    put_u64(out, entry->epoch);
-}
-
-void wire_put_entry(struct wire_out *out, const struct wire_entry *entry)
-{
-    if (ends_session(entry->kind)) {
-        put_end_of_session(out, entry);
-        return;
+    bool closes = has_flag(entry, WIRE_FLAG_CLOSES);
+    bool note = has_flag(entry, WIRE_FLAG_NOTE);
+    switch (entry->kind) {
+    case WIRE_EVENT:
+        return true;
+    case WIRE_MARKER:
+    case WIRE_RESET:
+        return !closes && !lies_as_marker(entry);
+    case WIRE_CLOSE:
+        return closes && !note && is_bare(entry, false);
+    case WIRE_DELETE:
+    case WIRE_TOUCH:
+        return !closes && !note && is_bare(entry, false);
+    case WIRE_ATTRIBUTES:
+        return !closes && !note && is_bare(entry, true);
+    default:
+        return false;
     }
-    if (entry->session.size > WIRE_SESSION_MAX || entry->id.size > WIRE_ID_MAX ||
-        entry->type.size > WIRE_TYPE_MAX || entry->data.size > WIRE_EVENT_DATA_MAX)
-        out->bad = true;
-    put_entry_head(out, entry);
-    put_bytes(out, entry->session);
-    put_bytes(out, entry->id);
-    put_bytes(out, entry->type);
-    put_bytes(out, entry->data);
 }
 
 void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_entry *ret_entry)
 {
-    ret_entry->kind = get_u8(in);
-    uint8_t session_size = get_u8(in);
-    uint8_t type_size = get_u8(in);
-    get_zeros(in, 1);
-    uint16_t id_size = get_u16(in);
-    get_zeros(in, 2);
-    uint32_t data_size = get_u32(in);
-    ret_entry->retry_ms = get_u32(in);
-    struct spn_bytes own = get_bytes(in, session_size);
-    ret_entry->session = session_size > 0 ? own : session;
-    ret_entry->id = get_bytes(in, id_size);
-    ret_entry->type = get_bytes(in, type_size);
-    bool ends = ends_session(ret_entry->kind);
-    ret_entry->epoch = ends ? get_u64(in) : 0;
-    ret_entry->data = get_bytes(in, ends ? 0 : data_size);
-    if (!wire_is_stored(ret_entry->kind) && !ends)
-        in->bad = true;
-    if (lies_as_marker(ret_entry))
-        in->bad = true;
+    struct wire_in extra = get_parts(in, ret_entry);
     if (ret_entry->session.size == 0)
-        in->bad = true;
-    if (ends && ((type_size | id_size) != 0 || data_size != WIRE_EPOCH_SIZE ||
-                 ret_entry->retry_ms != WIRE_RETRY_NONE))
+        ret_entry->session = session;
+    bool excluded = has_flag(ret_entry, WIRE_FLAG_NEW) &&
+                    (ret_entry->flags & (WIRE_FLAG_LIFE | WIRE_FLAG_SEQ)) != 0;
+    bool no_life = has_flag(ret_entry, WIRE_FLAG_LIFE) && !wire_has_life(ret_entry->life);
+    if (!is_sound(ret_entry) || excluded || no_life || (ret_entry->flags & ~WIRE_FLAGS) != 0 ||
+        !wire_in_done(&extra) || ret_entry->session.size == 0)
         in->bad = true;
 }
+
+static bool is_sound_item(const struct wire_entry *entry)
+{
+    if (entry->id.size > WIRE_ID_MAX || entry->data.size > WIRE_EVENT_DATA_MAX)
+        return false;
+    if (entry->kind == WIRE_ITEM_OPEN || entry->kind == WIRE_ITEM_EXPIRE)
+        return (entry->flags & (WIRE_FLAG_CLOSES | WIRE_FLAG_NOTE)) == 0 && is_bare(entry, false);
+    return is_sound(entry);
+}
+
+void wire_get_item(struct wire_in *in, struct wire_item *ret_item)
+{
+    ret_item->seq = get_u64(in);
+    ret_item->position = get_u64(in);
+    ret_item->time_ms = get_u64(in);
+    (void)get_parts(in, &ret_item->entry);
+    if ((ret_item->entry.flags & WIRE_FLAGS & ~WIRE_FLAGS_OF_ITEMS) != 0 ||
+        !is_sound_item(&ret_item->entry))
+        in->bad = true;
+    ret_item->entry.flags &= WIRE_FLAGS_OF_ITEMS;
+}
+
+void wire_put_attributes(struct wire_out *out, const struct wire_attributes *attributes)
+{
+    put_u64(out, attributes->ttl_ms);
+    put_u64(out, attributes->idle_close_ms);
+    put_short(out, attributes->content_type);
+    if (attributes->note.size > WIRE_SESSION_NOTE_MAX)
+        out->bad = true;
+    put_u16(out, (uint16_t)attributes->note.size);
+    put_bytes(out, attributes->note);
+    put_fields(out);
+}
+
+void wire_get_attributes(struct wire_in *in, struct wire_attributes *ret_attributes)
+{
+    ret_attributes->ttl_ms = get_u64(in);
+    ret_attributes->idle_close_ms = get_u64(in);
+    ret_attributes->content_type = get_short(in);
+    ret_attributes->note = get_bytes(in, get_u16(in));
+    get_fields(in);
+    if (ret_attributes->note.size > WIRE_SESSION_NOTE_MAX)
+        in->bad = true;
+}
+
+/* -- answers on ingest.sock -------------------------------------------------------------------- */
 
 void wire_put_run(struct wire_out *out, const struct wire_run *run)
 {

@@ -30,20 +30,24 @@ enum {
     WIRE_ENTRY_HEAD_SIZE = 16,
     WIRE_ACK_HEAD_SIZE = 40,
     WIRE_RUN_SIZE = 16,
-    WIRE_SLICE_HEAD_SIZE = 40,
-    WIRE_ITEM_HEAD_SIZE = 40,
+    WIRE_SLICE_HEAD_SIZE = 48,
+    WIRE_ITEM_HEAD_SIZE = 40, /* with that of the entry in it */
     WIRE_DELIVERIES_HEAD_SIZE = 8,
     WIRE_DELIVER_HEAD_SIZE = 48,
     WIRE_GRANT_SIZE = 24,
-    WIRE_EPOCH_SIZE = 8, /* the data of a close or a delete */
 
     WIRE_SESSION_MAX = 255,
     WIRE_ID_MAX = 4096,
     WIRE_TYPE_MAX = 255,
     WIRE_REASON_MAX = 64,
+    WIRE_NOTE_MAX = 512,
+    WIRE_SESSION_NOTE_MAX = 4096,
+    WIRE_CONTENT_TYPE_MAX = 255,
+    WIRE_ATTRIBUTES_MAX = 8 + 8 + 1 + WIRE_CONTENT_TYPE_MAX + 2 + WIRE_SESSION_NOTE_MAX + 2,
     WIRE_PRODUCER_ID_SIZE = 16,
     WIRE_DATABASE_ID_SIZE = 16,
-    WIRE_SESSION_ROW_SIZE_MAX = 68 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
+    WIRE_SESSION_ROW_SIZE_MAX = 2 + 9 * 8 + 16 + 3 * 4 + 1 + WIRE_REASON_MAX + 1 +
+                                WIRE_CONTENT_TYPE_MAX + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
 
     WIRE_EVENT_DATA_MAX = 16 * 1024 * 1024, /* the hard limit; the sidecar's own is in WELCOME */
     WIRE_EVENT_DATA_DEFAULT = 4 * 1024 * 1024,
@@ -51,6 +55,8 @@ enum {
     WIRE_BATCH_EVENTS_MAX = 4096,
     WIRE_RUNS_MAX = 4096, /* result runs one message may carry */
     WIRE_GRANTS_MAX = 4096,
+    WIRE_HEARTBEAT_MS = 5000,
+    WIRE_LEASE_MS = 30000,
 };
 
 #define WIRE_RETRY_NONE UINT32_MAX
@@ -92,13 +98,30 @@ enum wire_type {
 #undef WIRE_TYPE_ENUM
 };
 
-/* What an entry of a batch is. */
+/* What an entry or an item is. */
 enum wire_kind {
     WIRE_EVENT = 1,
-    WIRE_CLOSE = 3,  /* no more events in this epoch of a session; the stored events stay */
-    WIRE_DELETE = 4, /* ends this epoch of a session and removes everything in it */
-    WIRE_MARKER = 5, /* not an event: an id that is in force from here on, a retry, or both */
-    WIRE_RESET = 6,  /* a marker with an empty id: from here on no id is in force */
+    WIRE_CLOSE = 3,       /* no more events in this life of a session; the stored events stay */
+    WIRE_DELETE = 4,      /* ends this life of a session and removes everything in it */
+    WIRE_MARKER = 5,      /* not an event: an id that is in force from here on, a retry, or both */
+    WIRE_RESET = 6,       /* a marker with an empty id: from here on no id is in force */
+    WIRE_ATTRIBUTES = 7,  /* the whole set of a session's attributes */
+    WIRE_TOUCH = 8,       /* activity without an event */
+    WIRE_ITEM_OPEN = 9,   /* in items only: a session was opened */
+    WIRE_ITEM_EXPIRE = 10 /* in items only: a session expired */
+};
+
+/* Each puts its part into the extra bytes of an entry or an item, in this order. */
+enum wire_flag {
+    WIRE_FLAG_LIFE = 1,     /* in an entry a condition: the session must have this life */
+    WIRE_FLAG_SEQ = 2,      /* a condition: the session's newest seq must be this; not in items */
+    WIRE_FLAG_NEW = 4,      /* a condition: no such session exists yet; no part; not in items */
+    WIRE_FLAG_CLOSES = 8,   /* the session is closed, with this reason */
+    WIRE_FLAG_DEPENDS = 16, /* refused if this earlier number of the producer was; not in items */
+    WIRE_FLAG_NOTE = 32,    /* bytes of the app's own */
+    WIRE_FLAGS_CONDITIONS = WIRE_FLAG_LIFE | WIRE_FLAG_SEQ | WIRE_FLAG_NEW | WIRE_FLAG_DEPENDS,
+    WIRE_FLAGS_OF_ITEMS = WIRE_FLAG_LIFE | WIRE_FLAG_CLOSES | WIRE_FLAG_NOTE,
+    WIRE_FLAGS = WIRE_FLAGS_CONDITIONS | WIRE_FLAGS_OF_ITEMS,
 };
 
 /* Whether an entry has a seq in its session. Events have one, and so do markers, which are stored
@@ -108,7 +131,15 @@ static inline bool wire_is_stored(uint8_t kind)
     return kind == WIRE_EVENT || kind == WIRE_MARKER || kind == WIRE_RESET;
 }
 
-enum wire_level { WIRE_NONE = 0, WIRE_ACCEPTED = 1, WIRE_DURABLE = 2 };
+enum wire_level {
+    WIRE_NONE = 0,
+    WIRE_ACCEPTED = 1,
+    WIRE_DURABLE = 2,
+    WIRE_REPLICATED = 3, /* offered by nobody yet: no feature bit says so */
+};
+
+/* Bits of what a peer can do. Unknown bits are ignored. */
+enum wire_feature { WIRE_FEATURE_REPLICATED = 1 }; /* the level of that name is offered */
 
 enum wire_result {
     WIRE_STORED = 0,
@@ -152,12 +183,22 @@ spn_err wire_check_id(struct spn_bytes id) SPN_MUST_USE;
 spn_err wire_check_type(struct spn_bytes type) SPN_MUST_USE;
 /* SPN_E_EVENT_TOO_LARGE: over data_max; SPN_E_BAD_DATA: has a CR. */
 spn_err wire_check_data(struct spn_bytes data, size_t data_max) SPN_MUST_USE;
+/* SPN_E_BAD_REASON: over WIRE_REASON_MAX, not UTF-8, or with control characters; it may be empty.
+ */
+spn_err wire_check_reason(struct spn_bytes reason) SPN_MUST_USE;
+/* SPN_E_BAD_NOTE: over WIRE_NOTE_MAX. */
+spn_err wire_check_note(struct spn_bytes note) SPN_MUST_USE;
 
 /* -- lives ------------------------------------------------------------------------------------- */
 
 static inline bool wire_same_life(struct spn_life a, struct spn_life b)
 {
     return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
+}
+
+static inline bool wire_has_life(struct spn_life life)
+{
+    return !wire_same_life(life, (struct spn_life){{0}});
 }
 
 /* -- header ------------------------------------------------------------------------------------ */
@@ -186,29 +227,61 @@ struct wire_batch {
     uint32_t backpressure; /* publish calls that ended without room since the batch before */
 };
 
+/* Of the members that name a flag, only those whose flag is set are used; reading fills in no
+ * others, but for an empty reason and note. */
 struct wire_entry {
-    uint64_t epoch;           /* CLOSE, DELETE: of the session that is meant; 0: the current one */
     uint8_t kind;             /* enum wire_kind */
+    uint8_t flags;            /* enum wire_flag */
     struct spn_bytes session; /* after wire_get_entry never empty */
     struct spn_bytes id;
     struct spn_bytes type;
     struct spn_bytes data;
-    uint32_t retry_ms; /* WIRE_RETRY_NONE: none */
+    struct spn_life life;    /* WIRE_FLAG_LIFE */
+    uint64_t seq;            /* WIRE_FLAG_SEQ */
+    uint64_t depends;        /* WIRE_FLAG_DEPENDS: a number of the same producer */
+    struct spn_bytes reason; /* WIRE_FLAG_CLOSES; may be empty */
+    struct spn_bytes note;   /* WIRE_FLAG_NOTE; not empty */
+    uint32_t retry_ms;       /* WIRE_RETRY_NONE: none */
+};
+
+/* An entry as it is delivered. */
+struct wire_item {
+    uint64_t seq;
+    uint64_t position;
+    uint64_t time_ms;
+    struct wire_entry entry; /* its session is empty where the request names the session */
+};
+
+/* The data of WIRE_ATTRIBUTES. */
+struct wire_attributes {
+    uint64_t ttl_ms;        /* 0: the sidecar's own */
+    uint64_t idle_close_ms; /* 0: never */
+    struct spn_bytes content_type;
+    struct spn_bytes note;
 };
 
 void wire_put_batch(struct wire_out *out, const struct wire_batch *batch);
 void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch);
 
 /* The number of bytes that wire_put_entry will write. An empty session means the same session as in
- * the entry before it in the batch. Of a close or a delete only kind, session and epoch are used.
- */
+ * the entry before it in the batch. */
 size_t wire_entry_size(const struct wire_entry *entry);
 void wire_put_entry(struct wire_out *out, const struct wire_entry *entry);
 /* session: of the entry before, or empty for the first. These entries are bad: one with wrong inner
- * lengths or an unknown kind, a first entry without a session, a close or a delete with more than a
- * session and an epoch, a marker with a type or data, a marker with neither id nor retry, and a
- * reset with an id. Contents are not checked. */
+ * lengths, an unknown kind or flag, or flags that its kind or each other exclude; a first entry
+ * without a session; a close, a delete or a touch with an id, a type, data or a retry; a close
+ * without WIRE_FLAG_CLOSES; attributes with an id, a type or a retry; a marker with a type or data;
+ * a marker with neither id nor retry; a reset with an id; a life of zeros; an empty note. Contents
+ * are not checked. */
 void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_entry *ret_entry);
+
+size_t wire_item_size(const struct wire_item *item);
+void wire_put_item(struct wire_out *out, const struct wire_item *item);
+/* Unknown flags and their parts are skipped. */
+void wire_get_item(struct wire_in *in, struct wire_item *ret_item);
+
+void wire_put_attributes(struct wire_out *out, const struct wire_attributes *attributes);
+void wire_get_attributes(struct wire_in *in, struct wire_attributes *ret_attributes);
 
 /* Numbers first .. first + count - 1 ended in this result. Numbers that an ACK covers and that are
  * in no run were stored; at level none, numbers in no run were not refused. */
@@ -251,18 +324,24 @@ void wire_get_error(struct wire_in *in, struct wire_error *ret_error);
 
 /* -- read.sock --------------------------------------------------------------------------------- */
 
-struct wire_welcome {
-    uint64_t instance; /* random, a new one at each start of the sidecar */
-    uint32_t data_max;
-    uint32_t batch_bytes_max;
-    uint32_t batch_events_max;
-    struct spn_bytes version; /* text, at most 63 bytes */
-};
-
 /* How far a database has come. */
 struct wire_mark {
     uint8_t database[WIRE_DATABASE_ID_SIZE];
     uint64_t position; /* the highest durable one */
+};
+
+struct wire_welcome {
+    uint64_t instance; /* random, a new one at each start of the sidecar */
+    uint64_t features; /* enum wire_feature */
+    uint32_t data_max;
+    uint32_t batch_bytes_max;
+    uint32_t batch_events_max;
+    uint32_t frame_max;    /* bytes: the largest frame that this socket takes */
+    uint32_t window;       /* ids that are kept of each session */
+    uint32_t heartbeat_ms; /* a client with subscriptions sends CREDIT at least this often */
+    uint32_t lease_ms;     /* after this long without CREDIT they are forgotten */
+    struct wire_mark mark;
+    struct spn_bytes version; /* text, at most 63 bytes */
 };
 
 struct wire_open {
@@ -272,6 +351,7 @@ struct wire_open {
     bool kept;      /* the app's own id, for as long as it may be remembered; else random */
     struct wire_mark known; /* the mark that the holder has seen; zeros: none */
     uint64_t instance;      /* of the sidecar that sent the newest state; 0: none */
+    uint64_t features;      /* enum wire_feature: of the client */
 };
 
 /* OPENED and STATE_IS: how far a producer's numbers got. */
@@ -290,25 +370,26 @@ struct wire_ask { /* STATE */
 };
 
 struct wire_last_is {
-    uint64_t epoch;
+    struct spn_life life;
     uint64_t seq;      /* 0: opened, no event yet */
     uint64_t position; /* of that event */
     uint64_t time_ms;
+    uint8_t state; /* enum wire_session_state */
     struct spn_bytes id;
 };
 
 enum wire_start {
     WIRE_EARLIEST = 0,
     WIRE_AFTER_ID = 1,
-    WIRE_AFTER_SEQ = 2, /* a cursor: epoch and seq */
+    WIRE_AFTER_SEQ = 2, /* a cursor: life and seq */
     WIRE_NOW = 3,       /* SUBSCRIBE only: after the newest durable event */
 };
 
 struct wire_fetch {
-    uint8_t start;      /* enum wire_start */
-    uint32_t bytes_max; /* of the slice; one event always fits */
-    uint64_t epoch;     /* with WIRE_AFTER_SEQ */
-    uint64_t seq;       /* with WIRE_AFTER_SEQ: the last one that the client has */
+    uint8_t start;        /* enum wire_start */
+    uint32_t bytes_max;   /* of the slice; one event always fits */
+    struct spn_life life; /* with WIRE_AFTER_SEQ */
+    uint64_t seq;         /* with WIRE_AFTER_SEQ: the last one that the client has */
     struct spn_bytes session;
     struct spn_bytes id; /* with WIRE_AFTER_ID */
 };
@@ -316,9 +397,9 @@ struct wire_fetch {
 enum wire_verdict {
     WIRE_RESUMED = 0,
     WIRE_TRIMMED = 1,    /* `missing` events between the start and the first item are gone */
-    WIRE_UNKNOWN_ID = 2, /* no retained event has it; `missing` of this epoch are not retained */
+    WIRE_UNKNOWN_ID = 2, /* no retained event has it; `missing` of this life are not retained */
     WIRE_UNKNOWN_SESSION = 3,
-    WIRE_OTHER_EPOCH = 4,
+    WIRE_OTHER_LIFE = 4,
     WIRE_CLOSED = 5,           /* END: the session was closed, and everything was delivered */
     WIRE_DELETED = 6,          /* END: deleted or expired */
     WIRE_UNSUBSCRIBED = 7,     /* END: no such subscription here: subscribe again */
@@ -329,25 +410,12 @@ enum wire_verdict {
 
 struct wire_slice {
     uint8_t verdict; /* enum wire_verdict */
+    uint8_t state;   /* enum wire_session_state */
     uint32_t count;  /* items that follow */
-    uint64_t epoch;
+    struct spn_life life;
     uint64_t seq;      /* of the last item, or where the cursor stands if there are no items */
     uint64_t seq_last; /* the newest durable one: seq == seq_last means caught up */
     uint64_t missing;
-};
-
-/* What an item is. */
-enum wire_item_kind { WIRE_ITEM_EVENT = 0, WIRE_ITEM_MARKER = 1, WIRE_ITEM_RESET = 2 };
-
-struct wire_item {
-    uint8_t kind; /* enum wire_item_kind */
-    uint64_t seq;
-    uint64_t position;
-    uint64_t time_ms;
-    uint32_t retry_ms;
-    struct spn_bytes id;
-    struct spn_bytes type;
-    struct spn_bytes data;
 };
 
 /* Bits: what to do when the subscription cannot begin at its start. Without the bit that is needed,
@@ -431,6 +499,7 @@ enum wire_session_state {
 
 struct wire_session_row {
     uint64_t epoch;
+    struct spn_life life;
     uint64_t seq;
     uint64_t markers; /* of the seqs 1 .. seq */
     uint64_t position;
@@ -439,15 +508,21 @@ struct wire_session_row {
     uint64_t last_ms;
     uint32_t duplicates;
     uint32_t conflicts;
-    uint8_t state; /* enum wire_session_state */
+    uint8_t state;           /* enum wire_session_state */
+    uint64_t ttl_ms;         /* the session's own; 0: the sidecar's */
+    uint64_t idle_close_ms;  /* 0: never */
+    struct spn_bytes reason; /* why it is closed; may be empty */
+    struct spn_bytes content_type;
     struct spn_bytes name;
     struct spn_bytes last_id;
 };
 
 struct wire_info_is {
     struct wire_session_row row;
-    uint64_t first_seq; /* of the oldest retained entry; row.seq + 1: no entry is retained */
-    uint64_t markers;   /* retained markers */
+    uint64_t first_seq;      /* of the oldest retained entry; row.seq + 1: no entry is retained */
+    uint64_t markers;        /* retained markers */
+    uint64_t life_first_seq; /* the first one of this life: 1 unless it came from another host */
+    struct spn_bytes note;   /* of the session's attributes */
 };
 
 enum wire_health_status { WIRE_OK = 0, WIRE_DEGRADED = 1, WIRE_STOPPING = 2 };
@@ -472,6 +547,9 @@ struct wire_stat {
     struct spn_bytes name; /* at most 255 bytes */
 };
 
+/* HELLO: the client's features. */
+void wire_put_hello(struct wire_out *out, uint64_t features);
+void wire_get_hello(struct wire_in *in, uint64_t *ret_features);
 void wire_put_welcome(struct wire_out *out, const struct wire_welcome *welcome);
 void wire_get_welcome(struct wire_in *in, struct wire_welcome *ret_welcome);
 void wire_put_leave(struct wire_out *out, uint64_t token);
@@ -510,9 +588,6 @@ void wire_put_grants(struct wire_out *out, uint32_t count);
 void wire_get_grants(struct wire_in *in, uint32_t *ret_count);
 void wire_put_grant(struct wire_out *out, const struct wire_grant *grant);
 void wire_get_grant(struct wire_in *in, struct wire_grant *ret_grant);
-size_t wire_item_size(const struct wire_item *item);
-void wire_put_item(struct wire_out *out, const struct wire_item *item);
-void wire_get_item(struct wire_in *in, struct wire_item *ret_item);
 void wire_put_sessions(struct wire_out *out, const struct wire_sessions *sessions);
 void wire_get_sessions(struct wire_in *in, struct wire_sessions *ret_sessions);
 void wire_put_sessions_are(struct wire_out *out, const struct wire_sessions_are *sessions);

@@ -153,6 +153,25 @@ static inline void put_life(struct wire_out *out, struct spn_life life)
     put_uint(out, life.bytes, sizeof(life.bytes));
 }
 
+/* Fields that a later minor version may add: a size of two bytes, then the fields, each a number
+ * and a size of two bytes, and its bytes. No field is known yet: all are skipped, and none is sent.
+ */
+static inline void get_fields(struct wire_in *in)
+{
+    struct spn_bytes all = get_bytes(in, get_u16(in));
+    struct wire_in fields = wire_in(all.data, all.size);
+    while (!fields.bad && fields.at != fields.end) {
+        (void)get_u16(&fields);
+        (void)get_bytes(&fields, get_u16(&fields));
+    }
+    in->bad |= fields.bad;
+}
+
+static inline void put_fields(struct wire_out *out)
+{
+    put_u16(out, 0);
+}
+
 static inline void put_id(struct wire_out *out, struct spn_bytes id)
 {
     if (id.size > WIRE_ID_MAX)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks of session names, ids, types and data. */
+/* Checks of session names, ids, types, data, reasons and notes. */
 #include <string.h>
 
 #include "wire.h"
@@ -27,21 +27,41 @@ static bool is_nowhere(struct spn_bytes bytes)
     return bytes.data == NULL && bytes.size > 0;
 }
 
-spn_err wire_check_session(struct spn_bytes session)
+/* UTF-8 without control characters. */
+static bool is_text(struct spn_bytes text)
 {
-    const uint8_t *bytes = session.data;
-    if (is_nowhere(session))
-        return SPN_E_INVALID;
-    if (session.size == 0 || session.size > WIRE_SESSION_MAX)
-        return SPN_E_BAD_SESSION;
-    for (size_t i = 0; i < session.size;) {
-        size_t length = utf8_length(bytes + i, session.size - i);
+    const uint8_t *bytes = text.data;
+    for (size_t i = 0; i < text.size;) {
+        size_t length = utf8_length(bytes + i, text.size - i);
         bool c1 = length == 2 && bytes[i] == 0xC2 && bytes[i + 1] < 0xA0;
         if (length == 0 || bytes[i] < 0x20 || bytes[i] == 0x7F || c1)
-            return SPN_E_BAD_SESSION;
+            return false;
         i += length;
     }
-    return SPN_OK;
+    return true;
+}
+
+spn_err wire_check_session(struct spn_bytes session)
+{
+    if (is_nowhere(session))
+        return SPN_E_INVALID;
+    return session.size == 0 || session.size > WIRE_SESSION_MAX || !is_text(session)
+               ? SPN_E_BAD_SESSION
+               : SPN_OK;
+}
+
+spn_err wire_check_reason(struct spn_bytes reason)
+{
+    if (is_nowhere(reason))
+        return SPN_E_INVALID;
+    return reason.size > WIRE_REASON_MAX || !is_text(reason) ? SPN_E_BAD_REASON : SPN_OK;
+}
+
+spn_err wire_check_note(struct spn_bytes note)
+{
+    if (is_nowhere(note))
+        return SPN_E_INVALID;
+    return note.size > WIRE_NOTE_MAX ? SPN_E_BAD_NOTE : SPN_OK;
 }
 
 static bool has_any(struct spn_bytes bytes, const char *set, size_t set_size)

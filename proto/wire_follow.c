@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Subscriptions on read.sock, and the items of slices and deliveries. */
+/* Subscriptions on read.sock. */
 #include <assert.h>
 
 #include "wire_buffer.h"
 
 static_assert(WIRE_DELIVER_HEAD_SIZE == 8 + 4 + 4 + 4 + 4 + 3 * 8, "PROTOCOL.md: DELIVER");
 static_assert(WIRE_GRANT_SIZE == 8 + 4 + 4 + 8, "PROTOCOL.md: grant");
-static_assert(WIRE_ITEM_HEAD_SIZE == 3 * 8 + 4 * 4, "PROTOCOL.md: item");
 
 void wire_put_subscribe(struct wire_out *out, const struct wire_subscribe *subscribe)
 {
@@ -172,47 +171,4 @@ void wire_get_grant(struct wire_in *in, struct wire_grant *ret_grant)
     ret_grant->incarnation = get_u32(in);
     get_zeros(in, 4);
     ret_grant->credit = get_u64(in);
-}
-
-size_t wire_item_size(const struct wire_item *item)
-{
-    return WIRE_ITEM_HEAD_SIZE + item->id.size + item->type.size + item->data.size;
-}
-
-void wire_put_item(struct wire_out *out, const struct wire_item *item)
-{
-    if (item->id.size > WIRE_ID_MAX || item->type.size > WIRE_TYPE_MAX ||
-        item->data.size > WIRE_EVENT_DATA_MAX)
-        out->bad = true;
-    put_u64(out, item->seq);
-    put_u64(out, item->position);
-    put_u64(out, item->time_ms);
-    put_u32(out, item->retry_ms);
-    put_u32(out, (uint32_t)item->data.size);
-    put_u16(out, (uint16_t)item->id.size);
-    put_u16(out, (uint16_t)item->type.size);
-    put_u8(out, item->kind);
-    put_zeros(out, 3);
-    put_bytes(out, item->id);
-    put_bytes(out, item->type);
-    put_bytes(out, item->data);
-}
-
-void wire_get_item(struct wire_in *in, struct wire_item *ret_item)
-{
-    ret_item->seq = get_u64(in);
-    ret_item->position = get_u64(in);
-    ret_item->time_ms = get_u64(in);
-    ret_item->retry_ms = get_u32(in);
-    uint32_t data_size = get_u32(in);
-    uint16_t id_size = get_u16(in);
-    uint16_t type_size = get_u16(in);
-    ret_item->kind = get_u8(in);
-    get_zeros(in, 3);
-    if (ret_item->kind > WIRE_ITEM_RESET || id_size > WIRE_ID_MAX || type_size > WIRE_TYPE_MAX ||
-        data_size > WIRE_EVENT_DATA_MAX)
-        in->bad = true;
-    ret_item->id = get_bytes(in, id_size);
-    ret_item->type = get_bytes(in, type_size);
-    ret_item->data = get_bytes(in, data_size);
 }

@@ -4,30 +4,7 @@
 
 #include "wire_buffer.h"
 
-static_assert(WIRE_SLICE_HEAD_SIZE == 8 + 4 * 8, "PROTOCOL.md: SLICE");
-static_assert(WIRE_SESSION_ROW_SIZE_MAX ==
-                  7 * 8 + 2 * 4 + 1 + 3 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
-              "PROTOCOL.md: session row");
-
-void wire_put_welcome(struct wire_out *out, const struct wire_welcome *welcome)
-{
-    put_u64(out, welcome->instance);
-    put_u32(out, welcome->data_max);
-    put_u32(out, welcome->batch_bytes_max);
-    put_u32(out, welcome->batch_events_max);
-    put_short(out, welcome->version);
-}
-
-void wire_get_welcome(struct wire_in *in, struct wire_welcome *ret_welcome)
-{
-    ret_welcome->instance = get_u64(in);
-    ret_welcome->data_max = get_u32(in);
-    ret_welcome->batch_bytes_max = get_u32(in);
-    ret_welcome->batch_events_max = get_u32(in);
-    ret_welcome->version = get_short(in);
-    if (ret_welcome->data_max > WIRE_EVENT_DATA_MAX || ret_welcome->batch_events_max == 0)
-        in->bad = true;
-}
+static_assert(WIRE_SLICE_HEAD_SIZE == 8 + 16 + 3 * 8, "PROTOCOL.md: SLICE");
 
 static void put_mark(struct wire_out *out, const struct wire_mark *mark)
 {
@@ -42,6 +19,52 @@ static void get_mark(struct wire_in *in, struct wire_mark *ret_mark)
     if (database.data)
         memcpy(ret_mark->database, database.data, sizeof(ret_mark->database));
     ret_mark->position = get_u64(in);
+}
+
+void wire_put_hello(struct wire_out *out, uint64_t features)
+{
+    put_u64(out, features);
+    put_fields(out);
+}
+
+void wire_get_hello(struct wire_in *in, uint64_t *ret_features)
+{
+    *ret_features = get_u64(in);
+    get_fields(in);
+}
+
+void wire_put_welcome(struct wire_out *out, const struct wire_welcome *welcome)
+{
+    put_u64(out, welcome->instance);
+    put_u64(out, welcome->features);
+    put_u32(out, welcome->data_max);
+    put_u32(out, welcome->batch_bytes_max);
+    put_u32(out, welcome->batch_events_max);
+    put_u32(out, welcome->frame_max);
+    put_u32(out, welcome->window);
+    put_u32(out, welcome->heartbeat_ms);
+    put_u32(out, welcome->lease_ms);
+    put_mark(out, &welcome->mark);
+    put_short(out, welcome->version);
+    put_fields(out);
+}
+
+void wire_get_welcome(struct wire_in *in, struct wire_welcome *ret_welcome)
+{
+    ret_welcome->instance = get_u64(in);
+    ret_welcome->features = get_u64(in);
+    ret_welcome->data_max = get_u32(in);
+    ret_welcome->batch_bytes_max = get_u32(in);
+    ret_welcome->batch_events_max = get_u32(in);
+    ret_welcome->frame_max = get_u32(in);
+    ret_welcome->window = get_u32(in);
+    ret_welcome->heartbeat_ms = get_u32(in);
+    ret_welcome->lease_ms = get_u32(in);
+    get_mark(in, &ret_welcome->mark);
+    ret_welcome->version = get_short(in);
+    get_fields(in);
+    if (ret_welcome->data_max > WIRE_EVENT_DATA_MAX || ret_welcome->batch_events_max == 0)
+        in->bad = true;
 }
 
 void wire_put_leave(struct wire_out *out, uint64_t token)
@@ -63,6 +86,7 @@ void wire_put_open(struct wire_out *out, const struct wire_open *open)
     put_zeros(out, 7);
     put_mark(out, &open->known);
     put_u64(out, open->instance);
+    put_u64(out, open->features);
 }
 
 void wire_get_open(struct wire_in *in, struct wire_open *ret_open)
@@ -77,6 +101,7 @@ void wire_get_open(struct wire_in *in, struct wire_open *ret_open)
     get_zeros(in, 7);
     get_mark(in, &ret_open->known);
     ret_open->instance = get_u64(in);
+    ret_open->features = get_u64(in);
     ret_open->kept = kept == 1;
     if (ret_open->base == 0 || kept > 1)
         in->bad = true;
@@ -130,27 +155,34 @@ void wire_get_last(struct wire_in *in, struct spn_bytes *ret_session)
 
 void wire_put_last_is(struct wire_out *out, const struct wire_last_is *last)
 {
-    put_u64(out, last->epoch);
+    put_life(out, last->life);
     put_u64(out, last->seq);
     put_u64(out, last->position);
     put_u64(out, last->time_ms);
+    put_u8(out, last->state);
+    put_zeros(out, 7);
     put_id(out, last->id);
 }
 
 void wire_get_last_is(struct wire_in *in, struct wire_last_is *ret_last)
 {
-    ret_last->epoch = get_u64(in);
+    ret_last->life = get_life(in);
     ret_last->seq = get_u64(in);
     ret_last->position = get_u64(in);
     ret_last->time_ms = get_u64(in);
+    ret_last->state = get_u8(in);
+    get_zeros(in, 7);
     ret_last->id = get_id(in);
+    if (ret_last->state > WIRE_SESSION_DAMAGED)
+        in->bad = true;
 }
 
 void wire_put_fetch(struct wire_out *out, const struct wire_fetch *fetch)
 {
     put_u8(out, fetch->start);
+    put_zeros(out, 3);
     put_u32(out, fetch->bytes_max);
-    put_u64(out, fetch->epoch);
+    put_life(out, fetch->life);
     put_u64(out, fetch->seq);
     put_short(out, fetch->session);
     put_id(out, fetch->id);
@@ -159,8 +191,9 @@ void wire_put_fetch(struct wire_out *out, const struct wire_fetch *fetch)
 void wire_get_fetch(struct wire_in *in, struct wire_fetch *ret_fetch)
 {
     ret_fetch->start = get_u8(in);
+    get_zeros(in, 3);
     ret_fetch->bytes_max = get_u32(in);
-    ret_fetch->epoch = get_u64(in);
+    ret_fetch->life = get_life(in);
     ret_fetch->seq = get_u64(in);
     ret_fetch->session = get_short(in);
     ret_fetch->id = get_id(in);
@@ -171,9 +204,10 @@ void wire_get_fetch(struct wire_in *in, struct wire_fetch *ret_fetch)
 void wire_put_slice(struct wire_out *out, const struct wire_slice *slice)
 {
     put_u8(out, slice->verdict);
-    put_zeros(out, 3);
+    put_u8(out, slice->state);
+    put_zeros(out, 2);
     put_u32(out, slice->count);
-    put_u64(out, slice->epoch);
+    put_life(out, slice->life);
     put_u64(out, slice->seq);
     put_u64(out, slice->seq_last);
     put_u64(out, slice->missing);
@@ -182,13 +216,14 @@ void wire_put_slice(struct wire_out *out, const struct wire_slice *slice)
 void wire_get_slice(struct wire_in *in, struct wire_slice *ret_slice)
 {
     ret_slice->verdict = get_u8(in);
-    get_zeros(in, 3);
+    ret_slice->state = get_u8(in);
+    get_zeros(in, 2);
     ret_slice->count = get_u32(in);
-    ret_slice->epoch = get_u64(in);
+    ret_slice->life = get_life(in);
     ret_slice->seq = get_u64(in);
     ret_slice->seq_last = get_u64(in);
     ret_slice->missing = get_u64(in);
-    if (ret_slice->verdict > WIRE_OTHER_EPOCH)
+    if (ret_slice->verdict > WIRE_OTHER_LIFE || ret_slice->state > WIRE_SESSION_DAMAGED)
         in->bad = true;
 }
 
@@ -204,6 +239,8 @@ void wire_get_sessions(struct wire_in *in, struct wire_sessions *ret_sessions)
     ret_sessions->count_max = get_u32(in);
     ret_sessions->after = get_short(in);
     ret_sessions->prefix = get_short(in);
+    if (ret_sessions->count_max == 0)
+        in->bad = true;
 }
 
 void wire_put_sessions_are(struct wire_out *out, const struct wire_sessions_are *sessions)
@@ -218,9 +255,17 @@ void wire_get_sessions_are(struct wire_in *in, struct wire_sessions_are *ret_ses
     ret_sessions->more = get_u8(in);
 }
 
+static size_t row_size(const struct wire_session_row *row)
+{
+    return 9 * sizeof(uint64_t) + sizeof(row->life.bytes) + 2 * sizeof(uint32_t) + 4 + 3 +
+           row->reason.size + row->content_type.size + row->name.size + 2 + row->last_id.size;
+}
+
 void wire_put_session_row(struct wire_out *out, const struct wire_session_row *row)
 {
+    put_u16(out, (uint16_t)row_size(row));
     put_u64(out, row->epoch);
+    put_life(out, row->life);
     put_u64(out, row->seq);
     put_u64(out, row->position);
     put_u64(out, row->bytes);
@@ -231,26 +276,38 @@ void wire_put_session_row(struct wire_out *out, const struct wire_session_row *r
     put_u32(out, row->conflicts);
     put_u8(out, row->state);
     put_zeros(out, 3);
+    put_u64(out, row->ttl_ms);
+    put_u64(out, row->idle_close_ms);
+    put_short(out, row->reason);
+    put_short(out, row->content_type);
     put_short(out, row->name);
     put_id(out, row->last_id);
 }
 
+/* What is beyond the known fields is skipped. */
 void wire_get_session_row(struct wire_in *in, struct wire_session_row *ret_row)
 {
-    ret_row->epoch = get_u64(in);
-    ret_row->seq = get_u64(in);
-    ret_row->position = get_u64(in);
-    ret_row->bytes = get_u64(in);
-    ret_row->opened_ms = get_u64(in);
-    ret_row->last_ms = get_u64(in);
-    ret_row->markers = get_u64(in);
-    ret_row->duplicates = get_u32(in);
-    ret_row->conflicts = get_u32(in);
-    ret_row->state = get_u8(in);
-    get_zeros(in, 3);
-    ret_row->name = get_short(in);
-    ret_row->last_id = get_id(in);
-    if (ret_row->state > WIRE_SESSION_DAMAGED || ret_row->markers > ret_row->seq)
+    struct spn_bytes whole = get_bytes(in, get_u16(in));
+    struct wire_in row = wire_in(whole.data, whole.size);
+    ret_row->epoch = get_u64(&row);
+    ret_row->life = get_life(&row);
+    ret_row->seq = get_u64(&row);
+    ret_row->position = get_u64(&row);
+    ret_row->bytes = get_u64(&row);
+    ret_row->opened_ms = get_u64(&row);
+    ret_row->last_ms = get_u64(&row);
+    ret_row->markers = get_u64(&row);
+    ret_row->duplicates = get_u32(&row);
+    ret_row->conflicts = get_u32(&row);
+    ret_row->state = get_u8(&row);
+    get_zeros(&row, 3);
+    ret_row->ttl_ms = get_u64(&row);
+    ret_row->idle_close_ms = get_u64(&row);
+    ret_row->reason = get_short(&row);
+    ret_row->content_type = get_short(&row);
+    ret_row->name = get_short(&row);
+    ret_row->last_id = get_id(&row);
+    if (row.bad || ret_row->state > WIRE_SESSION_DAMAGED || ret_row->markers > ret_row->seq)
         in->bad = true;
 }
 
@@ -269,6 +326,11 @@ void wire_put_info_is(struct wire_out *out, const struct wire_info_is *info)
     wire_put_session_row(out, &info->row);
     put_u64(out, info->first_seq);
     put_u64(out, info->markers);
+    put_u64(out, info->life_first_seq);
+    if (info->note.size > WIRE_SESSION_NOTE_MAX)
+        out->bad = true;
+    put_u16(out, (uint16_t)info->note.size);
+    put_bytes(out, info->note);
 }
 
 void wire_get_info_is(struct wire_in *in, struct wire_info_is *ret_info)
@@ -276,9 +338,12 @@ void wire_get_info_is(struct wire_in *in, struct wire_info_is *ret_info)
     wire_get_session_row(in, &ret_info->row);
     ret_info->first_seq = get_u64(in);
     ret_info->markers = get_u64(in);
+    ret_info->life_first_seq = get_u64(in);
+    ret_info->note = get_bytes(in, get_u16(in));
     /* Seqs begin at 1. The first retained seq is at most one after the newest event's. A first_seq
      * of 0 wraps, and is bad too. */
-    if (ret_info->first_seq - 1 > ret_info->row.seq ||
+    if (ret_info->life_first_seq == 0 || ret_info->first_seq < ret_info->life_first_seq ||
+        ret_info->first_seq - 1 > ret_info->row.seq ||
         ret_info->markers > ret_info->row.seq + 1 - ret_info->first_seq)
         in->bad = true;
 }

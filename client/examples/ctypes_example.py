@@ -6,8 +6,8 @@
 """
 import os
 import sys
-from ctypes import (CDLL, POINTER, Structure, byref, c_bool, c_char_p, c_int, c_size_t, c_uint32,
-                    c_uint64, c_void_p, cast, create_string_buffer, string_at)
+from ctypes import (CDLL, POINTER, Structure, byref, c_bool, c_char_p, c_int, c_size_t, c_ubyte,
+                    c_uint32, c_uint64, c_void_p, cast, create_string_buffer, sizeof, string_at)
 
 OK, END, RETRY_NONE = 0, 7, 0xFFFFFFFF
 
@@ -20,9 +20,9 @@ class Bytes(Structure):
 
 
 class Event(Structure):
-    _fields_ = [("kind", c_int), ("id", Bytes), ("type", Bytes), ("data", Bytes), ("retry_ms", c_uint32),
-                ("resets_id", c_bool),
-                ("seq", c_uint64), ("position", c_uint64), ("epoch", c_uint64),
+    _fields_ = [("size", c_size_t), ("kind", c_int), ("id", Bytes), ("type", Bytes), ("data", Bytes),
+                ("retry_ms", c_uint32), ("resets_id", c_bool),
+                ("seq", c_uint64), ("position", c_uint64), ("life", c_ubyte * 16),
                 ("time_ms", c_uint64)]
 
 
@@ -47,8 +47,8 @@ lib.spn_replay_open.argtypes = [c_void_p, c_void_p, Bytes, Bytes, c_int]
 detail_of = lib.spn_client_detail
 
 client, producer, replay = c_void_p(), c_void_p(), c_void_p()
-session, event, why = text(sys.argv[1]), Event(retry_ms=RETRY_NONE), create_string_buffer(256)
-read = POINTER(Event)()
+session, why = text(sys.argv[1]), create_string_buffer(256)
+event, read = Event(size=sizeof(Event), retry_ms=RETRY_NONE), POINTER(Event)()
 check(lib.spn_client_open(byref(client), None, 2000, why, 256), why.value)
 check(lib.spn_producer_open(byref(producer), client, None, 2000))
 for line in map(text, sys.argv[2:]):

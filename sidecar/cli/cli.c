@@ -53,7 +53,7 @@ static int exit_of(spn_err err)
         return CLI_USAGE;
     case SPN_E_UNKNOWN_SESSION:
     case SPN_E_UNKNOWN_ID:
-    case SPN_E_OTHER_EPOCH:
+    case SPN_E_OTHER_LIFE:
     case SPN_E_DELETED:
         return CLI_NOT_FOUND;
     case SPN_E_TIMEOUT:
@@ -211,6 +211,18 @@ int cli_seconds_ms(const char *option, const char *text)
         cli_usage(what, why);
     }
     return ms;
+}
+
+struct spn_life cli_life(const char *option, const char *text)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    struct spn_life life = {{0}};
+    if (spn_life_parse(spn_text(text), &life) != SPN_OK) {
+        snprintf(what, sizeof(what), "%s %s", option, text_quote(spn_text(text), quoted));
+        cli_usage(what, "not the 32 hexadecimal digits of a life");
+    }
+    return life;
 }
 
 uint64_t cli_count(const char *option, const char *text, uint64_t min, uint64_t max)

@@ -119,6 +119,9 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 error_t cli_parse_rest(int key, char *arg, struct argp_state *state, struct cli_words *words,
                        struct cli_common *common);
 
+/* The argument of an option that takes a life. Another text is a usage error. */
+struct spn_life cli_life(const char *option, const char *text);
+
 int cli_seconds_ms(const char *option, const char *text);
 uint64_t cli_count(const char *option, const char *text, uint64_t min, uint64_t max);
 enum event_format cli_format(const char *text);

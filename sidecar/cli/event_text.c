@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/text.h"
+#include "wire.h"
 
 /* -- JSON strings ------------------------------------------------------------------------------ */
 
@@ -178,7 +179,22 @@ static void put_number(struct out *out, const char *key, uint64_t number)
     out_number(out, number);
 }
 
-void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event)
+static void put_life(struct out *out, const char *key, struct spn_life life)
+{
+    char text[SPN_LIFE_TEXT_SIZE];
+    out_text(out, key);
+    if (!wire_has_life(life)) {
+        out_text(out, "null");
+        return;
+    }
+    spn_life_format(&life, text);
+    out_text(out, "\"");
+    out_text(out, text);
+    out_text(out, "\"");
+}
+
+void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event,
+                    uint64_t epoch)
 {
     char time[TEXT_TIME_SIZE];
     put_number(out, "{\"position\":", event->position);
@@ -186,7 +202,9 @@ void event_put_json(struct out *out, struct spn_bytes session, const struct spn_
         put_bytes(out, ",\"session\":", session);
     else
         out_text(out, ",\"session\":null");
-    put_number(out, ",\"epoch\":", event->epoch);
+    put_life(out, ",\"life\":", event->life);
+    if (epoch > 0)
+        put_number(out, ",\"epoch\":", epoch);
     put_number(out, ",\"seq\":", event->seq);
     bool marker = event->kind != SPN_EVENT;
     bool no_id = event->kind == SPN_MARKER && event->id.size == 0;

@@ -17,14 +17,17 @@
 
 enum event_format { EVENT_JSONL, EVENT_SSE };
 
-/* One line: position, session, epoch, seq, id, type, data, retry (null: none), time. Keys are
- * always in this order. Bytes that are not UTF-8 become base64 (RFC 4648, padded), marked by a key
- * after the others: "encoding" for data, "id_encoding" and "type_encoding". type is "" for an event
- * without an `event:` field, which means "message". A session with data NULL has no known name:
- * null. A marker has data null, and after the others the key "marker" with true. Its id is null if
- * it leaves the id in force unchanged, and "" if it resets it. The line ends of Unicode other than
- * LF (U+0085, U+2028, U+2029) are escaped: a program that splits at them still gets whole lines. */
-void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event);
+/* One line: position, session, life (null: not known), epoch (0: left out), seq, id, type, data,
+ * retry (null: none), time. Keys are always in this order. Bytes that are not UTF-8 become base64
+ * (RFC 4648, padded), marked by a key after the others: "encoding" for data, "id_encoding" and
+ * "type_encoding". type is
+ * "" for an event without an `event:` field, which means "message". A session with data NULL has no
+ * known name: null. A marker has data null, and after the others the key "marker" with true. Its id
+ * is null if it leaves the id in force unchanged, and "" if it resets it. The line ends of Unicode
+ * other than LF (U+0085, U+2028, U+2029) are escaped: a program that splits at them still gets
+ * whole lines. */
+void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event,
+                    uint64_t epoch);
 
 /* Includes the blank line. SPN_E_BAD_ID, SPN_E_BAD_TYPE, SPN_E_BAD_DATA: an event stream cannot
  * carry the event, and nothing is written. SPN_E_NOMEM. */

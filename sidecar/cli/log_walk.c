@@ -14,8 +14,15 @@ enum {
 
 struct name {
     uint64_t epoch; /* 0: free, or of a session without a name */
+    struct spn_life life;
     uint8_t size;
     char bytes[255];
+};
+
+/* What a walk knows of an entry's session. */
+struct known {
+    struct spn_bytes name; /* data NULL: not known */
+    struct spn_life life;  /* zeros: not known */
 };
 
 struct log_walk {
@@ -75,38 +82,44 @@ static struct name *name_slot(struct log_walk *walk, uint64_t epoch)
     return &walk->names[(epoch * UINT64_C(0x9E3779B97F4A7C15)) >> 51 & (NAMES - 1)];
 }
 
-/* Reads the name from the row or, for a session opened since the checkpoint, from the entry that
- * opened it. */
-static spn_err read_name(struct log_walk *walk, uint64_t epoch, struct spn_bytes *ret_name)
+/* Reads name and life from the row or, for a session opened since the checkpoint, from the entry
+ * that opened it. */
+static spn_err read_session(struct log_walk *walk, uint64_t epoch, struct known *ret_known)
 {
     struct record_row row;
     struct record_entry entry;
+    *ret_known = (struct known){.name = {NULL, 0}};
     if (journal_read_row(walk->reader, epoch, &row) == SPN_OK) {
-        *ret_name = row.name;
+        *ret_known = (struct known){.name = row.name, .life = row.life};
         return SPN_OK;
     }
     spn_err err = journal_read_entry(walk->reader, epoch, &entry);
     if (err == SPN_OK && entry.kind == RECORD_OPEN)
-        *ret_name = entry.data;
-    else
-        *ret_name = (struct spn_bytes){NULL, 0};
+        *ret_known = (struct known){.name = entry.data, .life = entry.life};
     return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
 }
 
-static spn_err find_name(struct log_walk *walk, uint64_t epoch, struct spn_bytes *ret_name)
+/* The entry itself may name its session: nothing else does once the session was deleted. */
+static spn_err find_session(struct log_walk *walk, const struct record_entry *entry,
+                            struct known *ret_known)
 {
+    uint64_t epoch = entry->epoch;
     struct name *slot = name_slot(walk, epoch);
-    struct spn_bytes name;
-    if (slot->epoch == epoch) {
-        *ret_name = (struct spn_bytes){slot->bytes, slot->size};
+    if (record_has_name(entry->kind) && entry->name.size > 0) {
+        *ret_known = (struct known){.name = entry->name, .life = entry->life};
         return SPN_OK;
     }
-    spn_err err = read_name(walk, epoch, &name);
+    if (slot->epoch == epoch) {
+        *ret_known = (struct known){.name = {slot->bytes, slot->size}, .life = slot->life};
+        return SPN_OK;
+    }
+    spn_err err = read_session(walk, epoch, ret_known);
     if (err != SPN_OK)
         return err;
-    *ret_name = name;
+    struct spn_bytes name = ret_known->name;
     if (name.data && name.size <= sizeof(slot->bytes)) {
         slot->epoch = epoch;
+        slot->life = ret_known->life;
         slot->size = (uint8_t)name.size;
         memcpy(slot->bytes, name.data, name.size);
     }
@@ -149,17 +162,22 @@ static spn_err reserve(struct log_walk *walk, size_t size)
 
 static spn_err take(struct log_walk *walk, uint64_t position, const struct record_entry *entry)
 {
-    struct spn_bytes name;
-    spn_err err = find_name(walk, entry->epoch, &name);
-    if (err != SPN_OK || !is_wanted(walk, name))
+    struct known known;
+    spn_err err = find_session(walk, entry, &known);
+    if (err != SPN_OK || !is_wanted(walk, known.name))
         return err;
-    err = reserve(walk, name.size + entry->id.size + entry->type.size + entry->data.size);
+    err = reserve(walk, known.name.size + entry->name.size + entry->id.size + entry->type.size +
+                            entry->data.size + entry->reason.size + entry->note.size);
     if (err != SPN_OK)
         return err;
     struct log_item *item = &walk->items[walk->item_count++];
     item->position = position;
-    item->session = copy(walk, name);
+    item->session = copy(walk, known.name);
+    item->life = known.life;
     item->entry = *entry;
+    item->entry.name = copy(walk, entry->name);
+    item->entry.reason = copy(walk, entry->reason);
+    item->entry.note = copy(walk, entry->note);
     item->entry.id = copy(walk, entry->id);
     item->entry.type = copy(walk, entry->type);
     item->entry.data = copy(walk, entry->data);

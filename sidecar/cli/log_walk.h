@@ -22,6 +22,7 @@ struct log_walk;
 struct log_item {
     uint64_t position;
     struct spn_bytes session; /* its name; data NULL: it has neither a row nor an opening entry */
+    struct spn_life life;     /* the session's; zeros: not known */
     struct record_entry entry;
 };
 

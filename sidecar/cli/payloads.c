@@ -29,8 +29,9 @@ spn_err payloads_make(struct payloads *payloads, size_t size)
         return SPN_E_NOMEM;
     }
     memset(payloads->memory, 'x', size);
-    payloads->events[0] =
-        (struct spn_event){.data = {payloads->memory, size}, .retry_ms = SPN_RETRY_NONE};
+    payloads->events[0] = (struct spn_event){.size = sizeof(struct spn_event),
+                                             .data = {payloads->memory, size},
+                                             .retry_ms = SPN_RETRY_NONE};
     return SPN_OK;
 }
 
@@ -61,6 +62,7 @@ static struct spn_bytes copy(char **at, struct spn_bytes bytes)
 static void add(struct payloads *payloads, const struct spn_event *event, char **at)
 {
     payloads->events[payloads->count++] = (struct spn_event){
+        .size = sizeof(struct spn_event),
         .type = copy(at, event->type),
         .data = copy(at, event->data),
         .retry_ms = event->retry_ms,

@@ -279,6 +279,7 @@ static void note_first_id(struct recorder *recorder, const struct spn_event *eve
 static int publish(struct recorder *recorder, const struct sse_event *parsed)
 {
     struct spn_event event = {
+        .size = sizeof(event),
         .kind = kind_of(parsed),
         .id = parsed->id,
         .type = parsed->type,

@@ -3,15 +3,15 @@
 
 /* Sends one entry through a producer of its own, with level durable. */
 static spn_err send_end(spn_producer *producer, session_end_call *call, struct spn_bytes session,
-                        uint64_t epoch, int timeout_ms, const struct spn_ack **ret_ack)
+                        const struct spn_life *life, int timeout_ms, const struct spn_ack **ret_ack)
 {
     uint64_t ticket;
-    spn_err err = call(producer, session, epoch, &ticket);
+    spn_err err = call(producer, session, life, &ticket);
     return err == SPN_OK ? spn_producer_wait(producer, ticket, timeout_ms, ret_ack) : err;
 }
 
 int session_end(spn_client *client, session_end_call *call, struct spn_bytes session,
-                uint64_t epoch, int timeout_ms, spn_result *ret_result)
+                const struct spn_life *life, int timeout_ms, spn_result *ret_result)
 {
     spn_producer *producer;
     const struct spn_ack *ack;
@@ -19,7 +19,7 @@ int session_end(spn_client *client, session_end_call *call, struct spn_bytes ses
     spn_err err = spn_producer_open(&producer, client, NULL, timeout_ms);
     if (err != SPN_OK)
         return cli_fail_client("sidecar", client, err);
-    err = send_end(producer, call, session, epoch, timeout_ms, &ack);
+    err = send_end(producer, call, session, life, timeout_ms, &ack);
     if (err == SPN_E_TIMEOUT) {
         exit_code = cli_fail("sidecar", err, "the sidecar may still carry out the request");
         cli_tell_trouble(client);

@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/session_json.h"
 
+#include "wire.h"
+
 /* The numbers of a session that was given up are not known. */
 static json_t *known_number(const struct spn_session *session, uint64_t value)
 {
     return session->epoch == 0 ? json_null() : json_integer((json_int_t)value);
+}
+
+static json_t *known_life(const struct spn_session *session)
+{
+    char text[SPN_LIFE_TEXT_SIZE];
+    if (!wire_has_life(session->life))
+        return json_null();
+    spn_life_format(&session->life, text);
+    return json_string(text);
 }
 
 static json_t *known_time(uint64_t time_ms)
@@ -23,12 +34,13 @@ json_t *session_json(const struct spn_session *session, const struct spn_session
     uint64_t first_seq = info ? info->first_seq : 0;
     uint64_t markers = info ? info->markers : 0;
     return json_pack(
-        "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o*, s:o*, s:o*, s:o*}",
+        "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o*, s:o*, s:o*, s:o*}",
         "session", cli_json_bytes(session->name), "state", spn_session_state_name(session->state),
-        "epoch", known_number(session, session->epoch), "seq", known_number(session, session->seq),
-        "markers", known_number(session, session->markers), "position",
-        known_number(session, session->position), "bytes", known_number(session, session->bytes),
-        "duplicates", known_number(session, session->duplicates), "conflicts",
+        "epoch", known_number(session, session->epoch), "life", known_life(session), "seq",
+        known_number(session, session->seq), "markers", known_number(session, session->markers),
+        "position", known_number(session, session->position), "bytes",
+        known_number(session, session->bytes), "duplicates",
+        known_number(session, session->duplicates), "conflicts",
         known_number(session, session->conflicts), "last_event_id",
         session->last_id.size > 0 ? cli_json_bytes(session->last_id) : json_null(), "opened",
         known_time(session->opened_ms), "last", known_time(session->last_ms), "first_seq",

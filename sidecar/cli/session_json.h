@@ -7,7 +7,8 @@
 
 /* Its keys, as --help lists them. */
 #define SESSION_JSON_KEYS                                                                          \
-    "session, state, epoch, seq, markers, position, bytes, duplicates, conflicts, last_event_id, " \
+    "session, state, epoch, life, seq, markers, position, bytes, duplicates, conflicts, "          \
+    "last_event_id, "                                                                              \
     "opened, "                                                                                     \
     "last"
 

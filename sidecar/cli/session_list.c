@@ -80,6 +80,7 @@ static spn_err known_set_row(struct known *known, uint64_t epoch, const struct r
     if (row->state == RECORD_DAMAGED)
         return known_set_damaged(known, epoch, row->name);
     known->gone = row->state == RECORD_DELETED;
+    known->session.life = row->life;
     known->session.epoch = epoch;
     known->session.seq = row->seq;
     known->session.position = row->position;
@@ -167,7 +168,7 @@ static spn_err read_row(struct session_list *list, uint64_t epoch, struct spn_by
 static spn_err add_touched(struct session_list *list, const struct log_item *item,
                            struct known **ret_known)
 {
-    struct known known = {.session.epoch = item->entry.epoch};
+    struct known known = {.session = {.epoch = item->entry.epoch, .life = item->life}};
     spn_err err = slot_index_reserve(&list->by_epoch, 1);
     if (err != SPN_OK)
         return err;

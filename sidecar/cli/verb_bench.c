@@ -342,7 +342,7 @@ static spn_err delete_sessions(spn_client *client, spn_producer *producer, const
             break;
         memcpy(name, session->name.data, session->name.size);
         after.size = session->name.size;
-        err = spn_session_delete(producer, after, session->epoch, NULL);
+        err = spn_session_delete(producer, after, &session->life, NULL);
         if (err != SPN_OK)
             return err;
     }

@@ -7,13 +7,14 @@
 struct close {
     struct cli_words words;
     struct cli_common common;
-    uint64_t epoch; /* 0: the current one */
+    bool has_life;
+    struct spn_life life; /* with has_life; else the current one */
 };
 
-enum { KEY_EPOCH = CLI_KEY };
+enum { KEY_LIFE = CLI_KEY };
 
 static const struct argp_option options[] = {
-    {"epoch", KEY_EPOCH, "N", 0, SESSION_END_EPOCH_HELP, 0},
+    {"life", KEY_LIFE, "LIFE", 0, SESSION_END_LIFE_HELP, 0},
     {0},
 };
 
@@ -21,8 +22,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct close *close = state->input;
     switch (key) {
-    case KEY_EPOCH:
-        close->epoch = cli_count("--epoch", arg, 1, UINT64_MAX);
+    case KEY_LIFE:
+        close->life = cli_life("--life", arg);
+        close->has_life = true;
         return 0;
     default:
         return cli_parse_rest(key, arg, state, &close->words, &close->common);
@@ -37,8 +39,8 @@ static const struct argp argp = {
            "events. Its subscribers are informed that it has ended. Its stored events can still be "
            "read."
            "\vExits with 0 also if the session was already closed; standard error reports that. "
-           "Exits with 3 if there is no such session, or if the session does not have the epoch of "
-           "--epoch.",
+           "Exits with 3 if there is no such session, or if the session does not have the life of "
+           "--life.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -56,7 +58,7 @@ int verb_close(int argc, char **argv)
     int exit_code = cli_connect(&close.common, &client);
     if (exit_code != CLI_OK)
         return exit_code;
-    exit_code = session_end(client, spn_session_close, session, close.epoch,
+    exit_code = session_end(client, spn_session_close, session, close.has_life ? &close.life : NULL,
                             cli_timeout_ms(&close.common), &result);
     if (exit_code == CLI_OK && result == SPN_DUPLICATE)
         cli_warn(cli_session_words(session, what), "was already closed");

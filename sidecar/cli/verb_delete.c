@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_delete: deletes a session with all its events.
  *
- * It asks first. It deletes exactly the epoch that the question was about. */
+ * It asks first. It deletes exactly the life that the question was about. */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -23,19 +23,20 @@ struct delete
     struct cli_words words;
     struct cli_common common;
     struct spn_bytes session;
-    uint64_t epoch; /* 0: the current one */
+    bool has_life;
+    struct spn_life life; /* with has_life; else the current one */
     bool yes;
     bool offline;
     const char *data_dir;
 };
 
-enum { KEY_EPOCH = CLI_KEY, KEY_YES, KEY_OFFLINE, KEY_DATA_DIR };
+enum { KEY_LIFE = CLI_KEY, KEY_YES, KEY_OFFLINE, KEY_DATA_DIR };
 
 /* Room beyond the size of the file, for pages that a deletion writes before it frees others. */
 #define ROOM_BYTES (128u * 1024 * 1024)
 
 static const struct argp_option options[] = {
-    {"epoch", KEY_EPOCH, "N", 0, SESSION_END_EPOCH_HELP, 0},
+    {"life", KEY_LIFE, "LIFE", 0, SESSION_END_LIFE_HELP, 0},
     {"yes", KEY_YES, 0, 0, "delete without asking", 0},
     {"offline", KEY_OFFLINE, 0, 0,
      "delete in the database itself, without a sidecar; no sidecar may be using it. Needs --yes",
@@ -49,8 +50,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct delete *delete = state->input;
     switch (key) {
-    case KEY_EPOCH:
-        delete->epoch = cli_count("--epoch", arg, 1, UINT64_MAX);
+    case KEY_LIFE:
+        delete->life = cli_life("--life", arg);
+        delete->has_life = true;
         return 0;
     case KEY_OFFLINE:
         delete->offline = true;
@@ -74,7 +76,7 @@ static const struct argp argp = {
            "The next event for this name opens a new session. Asks for confirmation first."
            "\vExits with 1 if the answer is not yes. Exits with 2 if --yes is not given and there "
            "is no terminal to ask on. Exits with 3 if there is no such session, or if the session "
-           "does not have the epoch of --epoch.",
+           "does not have the life of --life.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -92,11 +94,12 @@ static int ask(struct delete *delete, spn_client *client)
     char answer[16] = "";
     const struct spn_session_info *info;
     spn_err err = spn_get_session(client, delete->session, cli_timeout_ms(&delete->common), &info);
-    if (err == SPN_OK && delete->epoch != 0 && delete->epoch != info->session->epoch)
-        err = SPN_E_OTHER_EPOCH;
+    if (err == SPN_OK && delete->has_life && !wire_same_life(delete->life, info->session->life))
+        err = SPN_E_OTHER_LIFE;
     if (err != SPN_OK)
         return cli_fail_session(delete->session, err);
-    delete->epoch = info->session->epoch;
+    delete->life = info->session->life;
+    delete->has_life = wire_has_life(info->session->life);
     fprintf(stderr, "delete %s with %llu events? [y/N] ", text_quote(delete->session, quoted),
             (unsigned long long)(info->session->seq + 1 - info->first_seq - info->markers));
     if (!fgets(answer, sizeof(answer), stdin))
@@ -148,9 +151,10 @@ static int delete_in(const struct delete *delete, const char *dir)
     if (exit_code != CLI_OK)
         return exit_code;
     mended_log_pages(journal_damage(journal));
-    spn_err err = offline_delete(journal, delete->session, delete->epoch, &found);
+    spn_err err =
+        offline_delete(journal, delete->session, delete->has_life ? &delete->life : NULL, &found);
     mended_log_recovered(&found);
-    if (err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_EPOCH)
+    if (err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_LIFE)
         exit_code = cli_fail_session(delete->session, err);
     else if (err != SPN_OK)
         exit_code = cli_fail(dir, err, journal_detail());
@@ -208,7 +212,8 @@ int verb_delete(int argc, char **argv)
     if (!delete.yes)
         exit_code = ask(&delete, client);
     if (exit_code == CLI_OK)
-        exit_code = session_end(client, spn_session_delete, delete.session, delete.epoch,
+        exit_code = session_end(client, spn_session_delete, delete.session,
+                                delete.has_life ? &delete.life : NULL,
                                 cli_timeout_ms(&delete.common), &ignored);
     spn_client_close(client);
     return exit_code;

@@ -38,7 +38,8 @@ enum { KEY_SESSION = CLI_KEY, KEY_FORMAT, KEY_ALL, KEY_DATA_DIR };
 static const struct argp_option options[] = {
     {"session", KEY_SESSION, "SESSION", 0, "only this session", 0},
     {"format", KEY_FORMAT, "sse|jsonl", 0,
-     "jsonl: one object per line with position, session, epoch, seq, id, type, data, retry, time "
+     "jsonl: one object per line with position, session, life, epoch, seq, id, type, data, retry, "
+     "time "
      "(default); sse: text/event-stream, with a comment before the events of another session",
      0},
     {"all", KEY_ALL, 0, 0,
@@ -156,6 +157,7 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
     if (!record_is_stored(entry->kind))
         return SPN_OK;
     struct spn_event event = {
+        .size = sizeof(event),
         .kind = kind_of(entry),
         .id = entry->id,
         .type = entry->type,
@@ -163,7 +165,7 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
         .retry_ms = entry->retry_ms,
         .seq = entry->seq,
         .position = item->position,
-        .epoch = entry->epoch,
+        .life = item->life,
         .time_ms = entry->wall_ms,
     };
     dump->rowless += retained == RETAINED_UNKNOWN;
@@ -171,7 +173,7 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
     if (dump->format == EVENT_SSE)
         put_sse(dump, item->session, &event);
     else
-        event_put_json(&dump->out, item->session, &event);
+        event_put_json(&dump->out, item->session, &event, entry->epoch);
     return SPN_OK;
 }
 

@@ -44,8 +44,8 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "SESSION",
     .doc =
-        "Print what is known about a session: whether it is live or closed, its epoch, how many "
-        "events it has stored in this epoch and how many of them are retained. Markers (ids and "
+        "Print what is known about a session: whether it is live or closed, its life, how many "
+        "events it has stored in this life and how many of them are retained. Markers (ids and "
         "retries that came without an event) are counted separately; seqs number both."
         "\vThe state is live or closed. A session that `sponson sessions` lists as damaged is an "
         "error: exit code 1. Exits with 3 if there is no such session.",
@@ -94,9 +94,12 @@ static void put_table(struct out *out, const struct spn_session_info *found)
 {
     const struct spn_session *session = found->session;
     char quoted[TEXT_QUOTED_SIZE];
+    char life[SPN_LIFE_TEXT_SIZE];
     put_line(out, "session", "%.*s", (int)session->name.size, (const char *)session->name.data);
     put_line(out, "state", "%s", spn_session_state_name(session->state));
     put_number(out, "epoch", session->epoch);
+    spn_life_format(&session->life, life);
+    put_line(out, "life", "%s", life);
     put_number(out, "events", session->seq - session->markers);
     if (session->markers > 0)
         put_number(out, "markers", session->markers);

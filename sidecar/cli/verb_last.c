@@ -9,13 +9,19 @@ struct last {
     struct cli_common common;
     struct spn_bytes session;
     bool json;
+    bool cursor;
 };
 
-enum { KEY_JSON = CLI_KEY };
+enum { KEY_JSON = CLI_KEY, KEY_CURSOR };
 
 static const struct argp_option options[] = {
-    {"json", KEY_JSON, 0, 0, "an object with session, epoch, seq, position, last_event_id, time",
+    {"cursor", KEY_CURSOR, 0, 0,
+     "print the cursor of the newest event in place of its id: spn:<life>:<seq>, which names it "
+     "also "
+     "where ids repeat, or are missing",
      0},
+    {"json", KEY_JSON, 0, 0,
+     "an object with session, life, seq, cursor, position, last_event_id, time", 0},
     {0},
 };
 
@@ -25,6 +31,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case KEY_JSON:
         last->json = true;
+        return 0;
+    case KEY_CURSOR:
+        last->cursor = true;
         return 0;
     default:
         return cli_parse_rest(key, arg, state, &last->words, &last->common);
@@ -45,13 +54,17 @@ static const struct argp argp = {
 
 static json_t *last_json(struct spn_bytes session, const struct spn_last *last)
 {
+    char life[SPN_LIFE_TEXT_SIZE];
+    char cursor[SPN_CURSOR_TEXT_SIZE];
+    spn_life_format(&last->life, life);
+    spn_cursor_format(&last->life, last->seq, cursor);
     if (last->seq == 0)
-        return json_pack("{s:o, s:I, s:I, s:n, s:n, s:n}", "session", cli_json_bytes(session),
-                         "epoch", (json_int_t)last->epoch, "seq", (json_int_t)0, "position",
+        return json_pack("{s:o, s:s, s:I, s:s, s:n, s:n, s:n}", "session", cli_json_bytes(session),
+                         "life", life, "seq", (json_int_t)0, "cursor", cursor, "position",
                          "last_event_id", "time");
-    return json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o*}", "session", cli_json_bytes(session),
-                     "epoch", (json_int_t)last->epoch, "seq", (json_int_t)last->seq, "position",
-                     (json_int_t)last->position, "last_event_id",
+    return json_pack("{s:o, s:s, s:I, s:s, s:I, s:o, s:o, s:o*}", "session",
+                     cli_json_bytes(session), "life", life, "seq", (json_int_t)last->seq, "cursor",
+                     cursor, "position", (json_int_t)last->position, "last_event_id",
                      last->id.size > 0 ? cli_json_bytes(last->id) : json_null(), "time",
                      cli_json_time(last->time_ms), "last_event_id_encoding",
                      cli_json_encoding(last->id));
@@ -72,6 +85,14 @@ static void put_last(struct out *out, struct spn_bytes session, const struct spn
     out_text(out, "\n");
 }
 
+static void put_cursor(struct out *out, const struct spn_last *last)
+{
+    char text[SPN_CURSOR_TEXT_SIZE];
+    spn_cursor_format(&last->life, last->seq, text);
+    out_text(out, text);
+    out_text(out, "\n");
+}
+
 static int run(const struct last *last, spn_client *client)
 {
     const struct spn_last *found;
@@ -81,7 +102,9 @@ static int run(const struct last *last, spn_client *client)
     if (err != SPN_OK)
         return cli_fail_session(last->session, err);
     out_init(&out, STDOUT_FILENO);
-    if (last->json)
+    if (last->cursor)
+        put_cursor(&out, found);
+    else if (last->json)
         exit_code = cli_put_json(&out, last_json(last->session, found));
     else
         put_last(&out, last->session, found);
@@ -97,6 +120,8 @@ int verb_last(int argc, char **argv)
     spn_client *client;
     cli_parse(&argp, argc, argv, &last);
     last.session = cli_session(last.words.at[0]);
+    if (last.cursor && last.json)
+        cli_usage("--cursor", "cannot be combined with --json, which has it too");
     int exit_code = cli_connect(&last.common, &client);
     if (exit_code != CLI_OK)
         return exit_code;

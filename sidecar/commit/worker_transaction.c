@@ -13,27 +13,43 @@ static void note_trouble(struct worker *worker, spn_err err)
         mailbox_nudge(worker->options.broker);
 }
 
-static spn_err append_batch(struct journal *journal, const struct batch *batch)
+/* Every member is named: what is left out would be cleared together with the rest, which costs as
+ * much as writing the entry. */
+static struct record_entry entry_of(const struct batch *batch, const struct batch_entry *from)
 {
     const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
+    bool stored = record_is_stored(from->kind);
+    bool named = record_has_name(from->kind);
+    size_t type_size = stored ? from->type_size : 0;
+    const uint8_t *id = frame + from->offset;
+    const uint8_t *extra = id + from->id_size + type_size;
+    struct spn_bytes data = {extra + from->extra_size, from->data_size};
+    return (struct record_entry){
+        .kind = from->kind,
+        .closes = from->closes,
+        .epoch = from->epoch,
+        .seq = from->seq,
+        .bytes = from->bytes,
+        .markers = from->markers,
+        .id_position = stored ? from->id_position : 0,
+        .time_ns = batch->time_ns,
+        .wall_ms = batch->wall_ms,
+        .retry_ms = stored ? from->retry_ms : WIRE_RETRY_NONE,
+        .data_hash = stored ? from->data_hash : record_hash(data),
+        .life = stored ? (struct spn_life){{0}} : from->life,
+        .name = {frame + (named ? from->name_offset : 0), named ? from->name_size : 0},
+        .id = {id, from->id_size},
+        .type = {id + from->id_size, type_size},
+        .data = data,
+        .reason = {extra + from->reason_at, from->reason_size},
+        .note = {(const uint8_t *)data.data - from->note_size, from->note_size},
+    };
+}
+
+static spn_err append_batch(struct journal *journal, const struct batch *batch)
+{
     for (uint32_t i = 0; i < batch->entry_count; i++) {
-        const struct batch_entry *from = &batch->entries[i];
-        const uint8_t *at = frame + from->offset;
-        struct record_entry entry = {
-            .kind = from->kind,
-            .epoch = from->epoch,
-            .seq = from->seq,
-            .bytes = from->bytes,
-            .markers = from->markers,
-            .id_position = from->id_position,
-            .time_ns = batch->time_ns,
-            .wall_ms = batch->wall_ms,
-            .retry_ms = from->retry_ms,
-            .data_hash = from->data_hash,
-            .id = {at, from->id_size},
-            .type = {at + from->id_size, from->type_size},
-            .data = {at + from->id_size + from->type_size, from->data_size},
-        };
+        struct record_entry entry = entry_of(batch, &batch->entries[i]);
         spn_err err = journal_append(journal, batch->first_position + i, &entry);
         if (err != SPN_OK)
             return err;

@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/last_words.h"
 #include "base/log.h"
 #include "base/own_files.h"
+#include "base/random.h"
 #include "base/version.h"
 #include "err.h"
 #include "net/peer_guard.h"
@@ -90,6 +90,7 @@ static bool open_journal(struct daemon *daemon)
         return false;
     mended_log_pages(journal_damage(daemon->journal));
     memcpy(daemon->secret, journal_meta(daemon->journal)->secret, sizeof(daemon->secret));
+    memcpy(daemon->database, journal_meta(daemon->journal)->database, sizeof(daemon->database));
     return set_retention(daemon);
 }
 
@@ -145,9 +146,8 @@ static void start_clock(struct daemon *daemon, const struct database_clock_found
 static bool recover(struct daemon *daemon)
 {
     uint64_t seed;
-    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed) ||
-        getrandom(&daemon->instance, sizeof(daemon->instance), 0) !=
-            (ssize_t)sizeof(daemon->instance))
+    if (random_fill(&seed, sizeof(seed)) != SPN_OK ||
+        random_fill(&daemon->instance, sizeof(daemon->instance)) != SPN_OK)
         return daemon_check(SPN_E_SYSTEM, "random", "getrandom", NULL);
     uint64_t begun_ns = clock_monotonic_ns();
     struct recovered found;
@@ -249,6 +249,8 @@ static bool start_sockets(struct daemon *daemon)
                                           .metrics = &daemon->metrics,
                                           .stalled_uid = &daemon->connections_news.stalled_uid,
                                           .secret = daemon->secret,
+                                          .database = daemon->database,
+                                          .frame_max = READ_FRAME_MAX,
                                           .instance = daemon->instance,
                                           .data_max = daemon->options.event_data_max,
                                           .window_max = daemon->options.window_max,
@@ -310,7 +312,9 @@ static int serve(struct daemon *daemon)
         .reader = &daemon->to_reader,
         .clock = &daemon->clock,
         .metrics = &daemon->metrics,
+        .random = random_fill,
         .secret = daemon->secret,
+        .database = daemon->database,
         .instance = daemon->instance,
         .data_max = options->event_data_max,
         .queue_events_max = options->queue_events_max,

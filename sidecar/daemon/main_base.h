@@ -26,7 +26,8 @@ struct daemon {
     struct lockfile socket_lock;
     int signal_fd;
     uint64_t instance;
-    uint8_t secret[RECORD_SECRET_SIZE]; /* a copy: the journal's meta is the worker's */
+    uint8_t secret[RECORD_SECRET_SIZE];
+    uint8_t database[RECORD_DATABASE_ID_SIZE]; /* a copy: the journal's meta is the worker's */
     struct metrics metrics;
     struct connections_news connections_news;
     struct journal *journal;

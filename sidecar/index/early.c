@@ -99,7 +99,7 @@ static spn_err look(struct early *early, struct step *step)
         /* A row that names an incomplete segment belongs to a session with new events. */
         if (!damaged && row.state != RECORD_DELETED &&
             row.segment <= journal_reader_meta(early->reader)->segment)
-            remember(early, early->epoch, row.last_ns);
+            remember(early, early->epoch, row.activity_ns);
     } while (!step_is_over(step, 1));
     return SPN_OK;
 }
@@ -117,7 +117,7 @@ static spn_err give(struct early *early, struct idle_sessions *found)
             continue;
         if (err != SPN_OK)
             return err;
-        if (row.state != RECORD_DELETED && row.last_ns == session->last_ns)
+        if (row.state != RECORD_DELETED && row.activity_ns == session->last_ns)
             idle_note(found, session->epoch, &row);
     }
     return SPN_OK;

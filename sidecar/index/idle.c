@@ -19,14 +19,15 @@ void idle_release(struct idle *idle)
 
 static bool is_idle(const struct idle *idle, const struct record_row *row, uint64_t now_ns)
 {
-    return row->state != RECORD_DELETED && now_ns > row->last_ns &&
-           now_ns - row->last_ns >= idle->ttl_ns;
+    return row->state != RECORD_DELETED && now_ns > row->activity_ns &&
+           now_ns - row->activity_ns >= idle->ttl_ns;
 }
 
 void idle_note(struct idle_sessions *found, uint64_t epoch, const struct record_row *row)
 {
     struct idle_session *session = &found->sessions[found->count++];
     session->epoch = epoch;
+    session->life = row->life;
     session->name_size = (uint8_t)row->name.size;
     memcpy(session->name, row->name.data, row->name.size);
 }

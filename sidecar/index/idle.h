@@ -20,6 +20,7 @@
 /* A session without activity for its whole time to live, by its row. */
 struct idle_session {
     uint64_t epoch;
+    struct spn_life life;
     uint8_t name_size;
     uint8_t name[WIRE_SESSION_MAX];
 };

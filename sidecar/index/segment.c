@@ -203,6 +203,7 @@ static size_t fill_items(struct segment *segment, const struct generation_sessio
 /* A copy of a row's bytes: writing moves the pages that they were read from. */
 struct row_bytes {
     uint8_t name[WIRE_SESSION_MAX];
+    uint8_t reason[WIRE_REASON_MAX];
     uint8_t last_id[WIRE_ID_MAX];
 };
 
@@ -226,10 +227,13 @@ static spn_err begin_row(struct journal *journal, uint64_t epoch, struct record_
         err = journal_get_entry(journal, epoch, &open);
         if (err == SPN_OK)
             *row = (struct record_row){
+                .life = open.life,
+                .seq = open.seq,
+                .seq_before = open.seq,
                 .position = epoch,
                 .opened_ms = open.wall_ms,
                 .last_ms = open.wall_ms,
-                .last_ns = open.time_ns,
+                .activity_ns = open.time_ns,
                 .name = open.data,
             };
     }
@@ -237,6 +241,8 @@ static spn_err begin_row(struct journal *journal, uint64_t epoch, struct record_
         err = hold(&row->name, bytes->name, sizeof(bytes->name));
     if (err == SPN_OK)
         err = hold(&row->last_id, bytes->last_id, sizeof(bytes->last_id));
+    if (err == SPN_OK)
+        err = hold(&row->reason, bytes->reason, sizeof(bytes->reason));
     return err == SPN_E_END ? SPN_E_CORRUPT : err;
 }
 
@@ -280,7 +286,7 @@ static spn_err advance_row(struct segment *segment, struct journal *journal,
     row->bytes = newest.bytes;
     row->markers = newest.markers;
     row->last_ms = newest.wall_ms;
-    row->last_ns = newest.time_ns;
+    row->activity_ns = newest.time_ns;
     row->segment_before = segment_before(segment, row);
     row->segment = segment->number;
     return advance_last_id(journal, position_before, &newest, row, bytes);
@@ -289,7 +295,7 @@ static spn_err advance_row(struct segment *segment, struct journal *journal,
 /* Takes over what the entry that closed or deleted the session says. Closing counts as activity, so
  * a closed session lives as long as an idle one. */
 static spn_err end_row(struct journal *journal, const struct generation_session *touched,
-                       struct record_row *row)
+                       struct record_row *row, struct row_bytes *bytes)
 {
     struct record_entry ended;
     spn_err err = journal_get_entry(journal, touched->state_position, &ended);
@@ -297,8 +303,9 @@ static spn_err end_row(struct journal *journal, const struct generation_session 
         return err == SPN_E_END ? SPN_E_CORRUPT : err;
     row->state = touched->state;
     row->state_position = touched->state_position;
-    row->last_ns = ended.time_ns;
-    return SPN_OK;
+    row->activity_ns = ended.time_ns;
+    row->reason = ended.reason;
+    return hold(&row->reason, bytes->reason, sizeof(bytes->reason));
 }
 
 /* Writes blocks of the session's next events, as many as fit the array. Events that may not fill a
@@ -332,7 +339,7 @@ static spn_err write_row(struct segment *segment, struct journal *journal,
     if (segment->now.written > 0)
         err = advance_row(segment, journal, touched, row, bytes);
     if (err == SPN_OK && touched->state != RECORD_LIVE)
-        err = end_row(journal, touched, row);
+        err = end_row(journal, touched, row, bytes);
     row->duplicates += touched->duplicates;
     row->conflicts += touched->conflicts;
     if (err == SPN_OK)

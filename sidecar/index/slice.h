@@ -23,13 +23,13 @@ struct slice {
 
 /* Where to begin. */
 struct slice_start {
-    uint8_t start;  /* enum wire_start */
-    uint64_t epoch; /* WIRE_AFTER_SEQ */
-    uint64_t seq;   /* WIRE_AFTER_SEQ */
+    uint8_t start;        /* enum wire_start */
+    struct spn_life life; /* WIRE_AFTER_SEQ */
+    uint64_t seq;         /* WIRE_AFTER_SEQ */
     struct spn_bytes id;
 };
 
-/* The first seq that is wanted. SPN_E_OTHER_EPOCH, SPN_E_BAD_ID. SPN_E_UNKNOWN_ID: no retained
+/* The first seq that is wanted. SPN_E_OTHER_LIFE, SPN_E_BAD_ID. SPN_E_UNKNOWN_ID: no retained
  * event has the id. now_ns: of the database clock. */
 spn_err slice_find(const struct timeline *timeline, const struct slice_start *start,
                    const uint8_t *secret, uint64_t now_ns, uint64_t *ret_from) SPN_MUST_USE;

@@ -28,12 +28,31 @@ static struct view_part durable_part(const struct view_part *part, uint64_t newe
     return durable;
 }
 
+/* The row has the life. A session that has no row yet has the entry that opened it: nothing above
+ * the checkpoint is trimmed. */
+static spn_err find_life(struct timeline *timeline)
+{
+    struct record_entry open;
+    timeline->life = timeline->row.life;
+    timeline->seq_before = timeline->row.seq_before;
+    if (timeline->has_row)
+        return SPN_OK;
+    if (timeline->epoch > journal_reader_newest(timeline->reader))
+        return SPN_E_UNKNOWN_SESSION;
+    spn_err err = journal_read_entry(timeline->reader, timeline->epoch, &open);
+    if (err != SPN_OK)
+        return err == SPN_E_END ? SPN_E_CORRUPT : err;
+    timeline->life = open.life;
+    timeline->seq_before = open.seq;
+    return SPN_OK;
+}
+
 /* The last event in the index. A row of a segment that is being written is ahead of the index: then
  * the index ends where the valid chain, which starts from the segment before, ends. */
 static spn_err index_end(struct timeline *timeline)
 {
     const struct record_row *row = &timeline->row;
-    timeline->seq_last = 0;
+    timeline->seq_last = timeline->seq_before;
     timeline->position_last = timeline->epoch;
     if (!timeline->has_row)
         return SPN_OK;
@@ -85,6 +104,27 @@ static bool is_buried(const struct timeline *timeline)
     return row->state == RECORD_DELETED && row->state_position <= checkpoint;
 }
 
+/* Whether the session is closed, and why: as its row says, or the entry that closed it since. A row
+ * may know of events that neither the view nor the finished index has: then it is too early to
+ * report that no more events come. */
+static spn_err find_close(struct timeline *timeline, uint64_t newest)
+{
+    struct record_entry close;
+    uint64_t position = timeline->view->closed_position;
+    if (timeline->row.state == RECORD_CLOSED && timeline->row.seq <= timeline->seq_last) {
+        timeline->closed = true;
+        timeline->reason = timeline->row.reason;
+        return SPN_OK;
+    }
+    if (position == 0 || position > newest)
+        return SPN_OK;
+    timeline->closed = true;
+    spn_err err = journal_read_entry(timeline->reader, position, &close);
+    if (err == SPN_OK)
+        timeline->reason = close.reason;
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
 spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
                       const struct view *view)
 {
@@ -107,13 +147,10 @@ spn_err timeline_open(struct timeline *timeline, struct journal_reader *reader,
     }
     if (is_buried(timeline))
         return SPN_E_UNKNOWN_SESSION;
-    err = find_end(timeline);
-    /* A row may know of events that neither the view nor the finished index has: then it is too
-     * early to report that no more events come. */
-    timeline->closed =
-        (view->closed_position > 0 && view->closed_position <= newest) ||
-        (timeline->row.state == RECORD_CLOSED && timeline->row.seq <= timeline->seq_last);
-    return err;
+    err = find_life(timeline);
+    if (err == SPN_OK)
+        err = find_end(timeline);
+    return err == SPN_OK ? find_close(timeline, newest) : err;
 }
 
 /* -- retention --------------------------------------------------------------------------------- */
@@ -300,9 +337,9 @@ spn_err timeline_find(const struct timeline *timeline, struct spn_bytes id, uint
 spn_err timeline_missing(const struct timeline *timeline, uint64_t now_ns, uint64_t *ret_count)
 {
     uint64_t first;
-    spn_err err = timeline_retained(timeline, 1, now_ns, &first);
+    spn_err err = timeline_retained(timeline, timeline->seq_before + 1, now_ns, &first);
     if (err == SPN_OK)
-        *ret_count = first - 1;
+        *ret_count = first - timeline->seq_before - 1;
     return err;
 }
 
@@ -370,11 +407,12 @@ static spn_err find_window(const struct timeline *timeline, uint16_t window_max,
     uint64_t seq = timeline->seq_last + 1;
     size_t ids = 0;
     spn_err err = SPN_OK;
-    for (size_t looked = 0; err == SPN_OK && seq > 1 && ids < window_max &&
+    uint64_t begin = timeline->seq_before + 1;
+    for (size_t looked = 0; err == SPN_OK && seq > begin && ids < window_max &&
                             looked < window_max + (size_t)LOOK_BACK_MAX;
          looked += WINDOW_STEP) {
         uint64_t positions[WINDOW_STEP];
-        uint64_t from = seq > WINDOW_STEP ? seq - WINDOW_STEP : 1;
+        uint64_t from = seq > begin + WINDOW_STEP ? seq - WINDOW_STEP : begin;
         uint64_t first;
         size_t count;
         err = timeline_positions(timeline, from, (size_t)(seq - from), positions, &first, &count);
@@ -389,7 +427,10 @@ static spn_err find_window(const struct timeline *timeline, uint16_t window_max,
 static spn_err fill_window(const struct timeline *timeline, uint16_t window_max,
                            const uint8_t *secret, struct tracker **tracker)
 {
-    uint64_t seq = timeline->seq_last >= window_max ? timeline->seq_last - window_max + 1 : 1;
+    uint64_t begin = timeline->seq_before + 1;
+    uint64_t seq = timeline->seq_last >= window_max ? timeline->seq_last - window_max + 1 : begin;
+    if (seq < begin)
+        seq = begin;
     if ((*tracker)->markers > 0) {
         spn_err err = find_window(timeline, window_max, &seq);
         if (err != SPN_OK)
@@ -434,6 +475,7 @@ spn_err timeline_tracker(const struct timeline *timeline, struct spn_bytes name,
     if (!tracker)
         return SPN_E_NOMEM;
     tracker->epoch = timeline->epoch;
+    tracker->life = timeline->life;
     tracker->closed = timeline->closed;
     spn_err err = follow_newest(timeline, tracker);
     if (err == SPN_OK)

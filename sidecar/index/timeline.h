@@ -20,13 +20,16 @@ struct timeline {
     struct journal_reader *reader;
     const struct view *view; /* of the epoch that holds in this snapshot; borrowed */
     uint64_t epoch;
+    struct spn_life life;
+    uint64_t seq_before;       /* the life's first seq - 1 */
     struct view_part parts[2]; /* only what is durable in this snapshot; borrowed references */
     uint32_t segment;          /* newest on disk; 0: none */
     uint64_t seq_last;         /* newest durable event; 0: none */
     uint64_t position_last;    /* of that event, or of the entry that opened the session */
     struct record_row row;     /* bytes: valid in the snapshot. All zeros if there is none yet */
     bool has_row;
-    bool closed; /* by a durable entry */
+    bool closed;             /* by a durable entry, ... */
+    struct spn_bytes reason; /* ... which gave this reason; valid in the snapshot */
 };
 
 /* SPN_E_UNKNOWN_SESSION: nothing of the session is durable. SPN_E_CORRUPT, SPN_E_IO. */

@@ -109,6 +109,11 @@ void batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *fra
 {
     metrics_add(&broker->options->metrics->batches, 1);
     uint64_t token = broker->intake.head.token;
+    if (broker->intake.head.level > WIRE_DURABLE) {
+        acks_error(&broker->acks, peer, request, token, SPN_E_UNSUPPORTED,
+                   err_text(SPN_E_UNSUPPORTED));
+        return;
+    }
     struct producer *producer = producers_find_token(&broker->state->producers, token);
     if (producer)
         share_hear(&broker->share, producer, broker->options->clock->monotonic_ns());

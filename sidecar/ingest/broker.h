@@ -35,7 +35,9 @@ struct broker_options {
     struct mailbox *reader;
     const struct clock *clock;
     struct metrics *metrics;
-    const uint8_t *secret; /* of the database: keys fingerprints */
+    spn_err (*random)(void *bytes, size_t size); /* see base/random.h */
+    const uint8_t *secret;                       /* of the database: keys fingerprints */
+    const uint8_t *database;                     /* its id: RECORD_DATABASE_ID_SIZE bytes */
     uint64_t instance;
     size_t data_max;
     uint32_t queue_events_max;

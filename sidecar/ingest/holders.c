@@ -353,7 +353,7 @@ void holders_forget_unused(struct broker *broker)
 void holders_init(struct broker *broker)
 {
     struct wire_mark *database = &broker->holders.database;
-    record_database_id(broker->options->secret, database->database);
+    memcpy(database->database, broker->options->database, sizeof(database->database));
     database->position = atomic_load(&broker->options->commits->durable);
     /* Nobody could send anything while nothing ran: holders may come back first. */
     broker->holders.look_due_ns = broker->options->clock->monotonic_ns() + look_interval_ns(broker);

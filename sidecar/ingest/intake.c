@@ -14,6 +14,7 @@ spn_err intake_init(struct intake *intake, const struct broker_options *options,
         .state = state,
         .clock = options->clock,
         .metrics = options->metrics,
+        .random = options->random,
         .secret = options->secret,
         .data_max = options->data_max,
     };
@@ -22,8 +23,9 @@ spn_err intake_init(struct intake *intake, const struct broker_options *options,
     intake->refusals = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->refusals));
     intake->cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->cold));
     intake->marks = calloc(INTAKE_MARKS, sizeof(*intake->marks));
+    intake->lives = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->lives));
     if (endings_init(&intake->endings) == SPN_OK && intake->entries && intake->slots &&
-        intake->refusals && intake->cold && intake->marks)
+        intake->refusals && intake->cold && intake->marks && intake->lives)
         return SPN_OK;
     intake_release(intake);
     return SPN_E_NOMEM;
@@ -37,6 +39,7 @@ void intake_release(struct intake *intake)
     free(intake->refusals);
     free(intake->cold);
     free(intake->marks);
+    free(intake->lives);
     free(intake->spare_runs);
     intake->spare_runs = NULL;
     intake->entries = NULL;
@@ -44,6 +47,7 @@ void intake_release(struct intake *intake)
     intake->refusals = NULL;
     intake->cold = NULL;
     intake->marks = NULL;
+    intake->lives = NULL;
 }
 
 /* -- decode ------------------------------------------------------------------------------------ */
@@ -68,10 +72,28 @@ static bool same_bytes(struct spn_bytes a, struct spn_bytes b)
     return a.size == b.size && (a.data == b.data || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* Whether nothing acts on what the entry wants yet: it must not be taken without that. */
+static bool is_unsupported(const struct wire_entry *entry)
+{
+    switch (entry->kind) {
+    case WIRE_EVENT:
+    case WIRE_MARKER:
+    case WIRE_RESET:
+        return entry->flags != 0;
+    case WIRE_CLOSE:
+    case WIRE_DELETE:
+        return (entry->flags & ~(WIRE_FLAG_LIFE | WIRE_FLAG_CLOSES)) != 0;
+    default:
+        return true;
+    }
+}
+
 static spn_err check_entry(const struct intake *intake, const struct wire_entry *entry)
 {
+    if (is_unsupported(entry))
+        return SPN_E_UNSUPPORTED;
     if (!wire_is_stored(entry->kind))
-        return SPN_OK;
+        return wire_check_reason(entry->reason);
     bool needs_id = entry->kind == WIRE_EVENT;
     spn_err err = entry->id.size > 0 || !needs_id ? wire_check_id(entry->id) : SPN_E_BAD_ID;
     if (err == SPN_OK)
@@ -155,6 +177,24 @@ static void note_id(struct tracker *tracker, const struct wire_entry *from, uint
         tracker->id_position = position;
 }
 
+/* Where the extra bytes begin in the frame. */
+static const uint8_t *extra_of(const struct wire_entry *entry)
+{
+    return (const uint8_t *)entry->type.data + entry->type.size;
+}
+
+/* What store puts into an entry from its extra bytes, if it has some. */
+static void note_extra(const struct wire_entry *from, struct batch_entry *entry)
+{
+    entry->extra_size = (uint16_t)((const uint8_t *)from->data.data - extra_of(from));
+    entry->closes = (from->flags & WIRE_FLAG_CLOSES) != 0;
+    if (entry->closes) {
+        entry->reason_at = (uint8_t)((const uint8_t *)from->reason.data - extra_of(from));
+        entry->reason_size = (uint8_t)from->reason.size;
+    }
+    entry->note_size = (uint16_t)from->note.size;
+}
+
 static void store(struct taking *taking, const struct wire_entry *from, uint32_t slot,
                   struct fingerprint id)
 {
@@ -172,21 +212,23 @@ static void store(struct taking *taking, const struct wire_entry *from, uint32_t
         generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
     touched->bytes = tracker->bytes;
     generation_append(state->active, touched, position, tracker->seq, (uint32_t)id.low);
-    intake_put_entry(taking,
-                     &(struct batch_entry){
-                         .epoch = tracker->epoch,
-                         .seq = tracker->seq,
-                         .bytes = tracker->bytes,
-                         .markers = tracker->markers,
-                         .id_position = tracker->id_position != position ? tracker->id_position : 0,
-                         .data_hash = record_hash(from->data),
-                         .offset = intake_offset_of(taking, from->id),
-                         .data_size = (uint32_t)from->data.size,
-                         .retry_ms = from->retry_ms,
-                         .id_size = (uint16_t)from->id.size,
-                         .type_size = (uint8_t)from->type.size,
-                         .kind = marker ? RECORD_MARKER : RECORD_EVENT,
-                     });
+    struct batch_entry entry = {
+        .epoch = tracker->epoch,
+        .seq = tracker->seq,
+        .bytes = tracker->bytes,
+        .markers = tracker->markers,
+        .id_position = tracker->id_position != position ? tracker->id_position : 0,
+        .data_hash = record_hash(from->data),
+        .offset = intake_offset_of(taking, from->id),
+        .data_size = (uint32_t)from->data.size,
+        .retry_ms = from->retry_ms,
+        .id_size = (uint16_t)from->id.size,
+        .type_size = (uint8_t)from->type.size,
+        .kind = marker ? RECORD_MARKER : RECORD_EVENT,
+    };
+    if (from->flags != 0)
+        note_extra(from, &entry);
+    intake_put_entry(taking, &entry);
     metrics_add(&taking->intake->metrics->bytes_accepted, from->data.size);
 }
 
@@ -280,7 +322,7 @@ static spn_err take_entry(struct taking *taking, uint32_t i, uint64_t number)
 /* Whether the error comes from the session's state. */
 static bool is_of_state(spn_err err)
 {
-    return err == SPN_E_CLOSED || err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_EPOCH ||
+    return err == SPN_E_CLOSED || err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_LIFE ||
            err == SPN_E_CORRUPT;
 }
 
@@ -293,7 +335,7 @@ static spn_err refuse(struct taking *taking, uint64_t number, spn_err why)
     taking->refused = true;
     metrics_add(why == SPN_E_CLOSED            ? &metrics->refused_closed
                 : why == SPN_E_UNKNOWN_SESSION ? &metrics->refused_unknown_session
-                : why == SPN_E_OTHER_EPOCH     ? &metrics->refused_other_epoch
+                : why == SPN_E_OTHER_LIFE      ? &metrics->refused_other_epoch
                 : why == SPN_E_CORRUPT         ? &metrics->refused_damaged
                                                : &metrics->refused_contents,
                 1);
@@ -344,7 +386,8 @@ static struct batch *accept(struct intake *intake, struct producer *producer, zm
     /* Each event may open its session: two entries each. */
     struct batch *batch =
         intake_new_batch(intake, producer, 2 * (size_t)(intake->end - intake->begin));
-    if (!batch || !has_spare_runs(intake)) {
+    if (!batch || !has_spare_runs(intake) ||
+        intake_draw_lives(intake, intake->end - intake->begin) != SPN_OK) {
         batch_free(batch);
         return NULL;
     }

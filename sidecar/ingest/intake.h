@@ -17,7 +17,10 @@
 #include "state/endings.h"
 #include "index/idle.h"
 
-enum { INTAKE_MARKS = 8192 };
+enum {
+    INTAKE_MARKS = 8192,
+    INTAKE_LIVES_STEP = 256, /* drawn at a time: 4 KiB cost 8 us, single ones 0.3 us each */
+};
 
 struct intake_mark {
     uint32_t slot;
@@ -28,8 +31,11 @@ struct intake {
     struct broker_state *state;
     const struct clock *clock;
     struct metrics *metrics;
+    spn_err (*random)(void *bytes, size_t size);
     const uint8_t *secret;
     size_t data_max;
+    struct spn_life *lives; /* drawn for sessions that will be opened */
+    uint32_t life_count;
     struct endings endings;        /* ends that readers do not see yet */
     struct record_run *spare_runs; /* for a record, if memory runs out after numbers were taken */
 

@@ -18,10 +18,25 @@ struct taking {
     bool refused; /* a number of it */
 };
 
-/* intake_batch.c */
+static inline void intake_put_entry(struct taking *taking, const struct batch_entry *entry)
+{
+    struct broker_state *state = taking->intake->state;
+    struct batch *batch = taking->batch;
+    if (batch->entry_count == 0)
+        batch->first_position = state->next_position;
+    batch->entries[batch->entry_count++] = *entry;
+    state->next_position++;
+    state->active->bytes += RECORD_ENTRY_HEAD + RECORD_ENTRY_OVERHEAD + (size_t)entry->id_size +
+                            entry->type_size + entry->data_size + entry->reason_size +
+                            entry->note_size;
+}
 
-void intake_put_entry(struct taking *taking, const struct batch_entry *entry);
-uint32_t intake_offset_of(const struct taking *taking, struct spn_bytes bytes);
+static inline uint32_t intake_offset_of(const struct taking *taking, struct spn_bytes bytes)
+{
+    return (uint32_t)((const uint8_t *)bytes.data - taking->frame);
+}
+
+/* intake_batch.c */
 
 /* producer: NULL for a batch without numbers. */
 struct batch *intake_new_batch(struct intake *intake, struct producer *producer, size_t entries);
@@ -34,6 +49,8 @@ spn_err intake_write_record(struct batch *batch, const struct producer *producer
 
 /* intake_session.c */
 
+/* Draws lives for as many sessions as a batch may open. SPN_E_SYSTEM: there is no randomness. */
+spn_err intake_draw_lives(struct intake *intake, uint32_t count) SPN_MUST_USE;
 /* The first event or marker of a session opens it: an entry with its name, whose position is its
  * epoch. */
 void intake_open_session(struct taking *taking, struct tracker *tracker, uint32_t slot,

@@ -5,23 +5,6 @@
 
 #include "ingest/intake_base.h"
 
-void intake_put_entry(struct taking *taking, const struct batch_entry *entry)
-{
-    struct broker_state *state = taking->intake->state;
-    struct batch *batch = taking->batch;
-    if (batch->entry_count == 0)
-        batch->first_position = state->next_position;
-    batch->entries[batch->entry_count++] = *entry;
-    state->next_position++;
-    state->active->bytes += RECORD_ENTRY_HEAD + RECORD_ENTRY_OVERHEAD + (size_t)entry->id_size +
-                            entry->type_size + entry->data_size;
-}
-
-uint32_t intake_offset_of(const struct taking *taking, struct spn_bytes bytes)
-{
-    return (uint32_t)((const uint8_t *)bytes.data - taking->frame);
-}
-
 struct batch *intake_new_batch(struct intake *intake, struct producer *producer, size_t entries)
 {
     struct batch *batch = malloc(sizeof(*batch) + entries * sizeof(batch->entries[0]));

@@ -1,43 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* intake_session: opens, closes, deletes and expires sessions. */
+#include <string.h>
 
 #include "ingest/intake_base.h"
+
+spn_err intake_draw_lives(struct intake *intake, uint32_t count)
+{
+    if (intake->life_count >= count)
+        return SPN_OK;
+    uint32_t wanted = count > INTAKE_LIVES_STEP ? count : INTAKE_LIVES_STEP;
+    size_t size = (wanted - intake->life_count) * sizeof(*intake->lives);
+    spn_err err = intake->random(intake->lives + intake->life_count, size);
+    if (err == SPN_OK)
+        intake->life_count = wanted;
+    return err;
+}
 
 void intake_open_session(struct taking *taking, struct tracker *tracker, uint32_t slot,
                          struct spn_bytes name)
 {
-    struct broker_state *state = taking->intake->state;
+    struct intake *intake = taking->intake;
+    struct broker_state *state = intake->state;
     tracker->epoch = tracker->id_position = state->next_position;
+    tracker->life = intake->lives[--intake->life_count];
     intake_put_entry(taking, &(struct batch_entry){
                                  .epoch = tracker->epoch,
-                                 .data_hash = record_hash(name),
+                                 .life = tracker->life,
                                  .offset = intake_offset_of(taking, name),
                                  .data_size = (uint32_t)name.size,
-                                 .retry_ms = WIRE_RETRY_NONE,
                                  .kind = RECORD_OPEN,
                              });
     generation_reach(state->active, tracker->epoch);
     generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
-    metrics_add(&taking->intake->metrics->sessions_opened, 1);
+    metrics_add(&intake->metrics->sessions_opened, 1);
 }
 
+/* What ends, or is closed. */
+struct end {
+    enum record_kind kind;
+    uint64_t epoch;
+    struct spn_life life;
+    struct spn_bytes name;   /* in the frame */
+    struct spn_bytes reason; /* in the frame; of a close */
+};
+
 /* Puts an entry that says only what became of the session. */
-static void put_end(struct taking *taking, uint32_t slot, uint64_t epoch, enum record_kind kind)
+static void put_end(struct taking *taking, uint32_t slot, const struct end *end)
 {
     struct broker_state *state = taking->intake->state;
     struct session *session = &state->sessions.slots[slot];
     const struct tracker *tracker = session->tracker;
-    struct generation_session *touched = generation_touch(state->active, session, slot, epoch);
+    bool closes = end->kind == RECORD_CLOSE;
+    struct generation_session *touched = generation_touch(state->active, session, slot, end->epoch);
     generation_end(state->active, touched, state->next_position,
-                   kind == RECORD_CLOSE ? RECORD_CLOSED : RECORD_DELETED);
+                   closes ? RECORD_CLOSED : RECORD_DELETED);
     intake_put_entry(taking, &(struct batch_entry){
-                                 .epoch = epoch,
+                                 .epoch = end->epoch,
                                  .seq = tracker ? tracker->seq : 0,
                                  .bytes = tracker ? tracker->bytes : 0,
                                  .markers = tracker ? tracker->markers : 0,
-                                 .data_hash = record_hash((struct spn_bytes){NULL, 0}),
-                                 .retry_ms = WIRE_RETRY_NONE,
-                                 .kind = (uint8_t)kind,
+                                 .life = end->life,
+                                 .offset = closes ? intake_offset_of(taking, end->reason) : 0,
+                                 .name_offset = intake_offset_of(taking, end->name),
+                                 .reason_size = (uint8_t)end->reason.size,
+                                 .name_size = (uint8_t)end->name.size,
+                                 .closes = closes,
+                                 .kind = (uint8_t)end->kind,
                              });
 }
 
@@ -54,20 +82,20 @@ static uint64_t closed_position(const struct generation *generation, const struc
 
 /* Ends an epoch by a delete or an expiry. Decisions from here on see it as gone; readers see it
  * until the end is on disk. SPN_E_NOMEM: nothing happened. */
-static spn_err end_epoch(struct taking *taking, uint32_t slot, struct spn_bytes name,
-                         uint64_t epoch, enum record_kind kind)
+static spn_err end_epoch(struct taking *taking, uint32_t slot, const struct end *end)
 {
     struct intake *intake = taking->intake;
     struct broker_state *state = intake->state;
     const struct session *session = &state->sessions.slots[slot];
     struct ending *ending;
-    spn_err err = endings_add(&intake->endings, name, session->hash, state->next_position, &ending);
+    spn_err err =
+        endings_add(&intake->endings, end->name, session->hash, state->next_position, &ending);
     if (err != SPN_OK)
         return err;
-    ending->closed_position = closed_position(state->active, session, slot, epoch);
-    put_end(taking, slot, epoch, kind);
+    ending->closed_position = closed_position(state->active, session, slot, end->epoch);
+    put_end(taking, slot, end);
     taking->batch->ends = true;
-    ending->epoch = epoch;
+    ending->epoch = end->epoch;
     ending->session = *session;
     ending->slot = slot;
     return SPN_OK;
@@ -83,11 +111,11 @@ static spn_err find_meant(struct intake *intake, uint32_t i, uint32_t *ret_slot)
         sessions_find(sessions, entry->session, sessions_hash(sessions, entry->session), &slot) !=
             SESSIONS_HOT)
         return SPN_E_UNKNOWN_SESSION;
-    uint64_t epoch = sessions->slots[slot].tracker->epoch;
-    if (epoch == 0)
+    const struct tracker *tracker = sessions->slots[slot].tracker;
+    if (tracker->epoch == 0)
         return SPN_E_UNKNOWN_SESSION;
-    if (entry->epoch != 0 && entry->epoch != epoch)
-        return SPN_E_OTHER_EPOCH;
+    if ((entry->flags & WIRE_FLAG_LIFE) != 0 && !wire_same_life(entry->life, tracker->life))
+        return SPN_E_OTHER_LIFE;
     *ret_slot = slot;
     return SPN_OK;
 }
@@ -104,7 +132,13 @@ spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number)
     if (tracker->closed)
         return producer_note(taking->producer, number, WIRE_DUPLICATE, SPN_OK);
     tracker->closed = true;
-    put_end(taking, slot, tracker->epoch, RECORD_CLOSE);
+    const struct wire_entry *entry = &taking->intake->entries[i];
+    put_end(taking, slot,
+            &(struct end){.kind = RECORD_CLOSE,
+                          .epoch = tracker->epoch,
+                          .life = tracker->life,
+                          .name = entry->session,
+                          .reason = entry->reason});
     metrics_add(&taking->intake->metrics->sessions_closed, 1);
     return SPN_OK;
 }
@@ -116,10 +150,15 @@ spn_err intake_take_delete(struct taking *taking, uint32_t i)
     if (err != SPN_OK)
         return err;
     struct tracker *tracker = taking->intake->state->sessions.slots[slot].tracker;
-    err = end_epoch(taking, slot, tracker_name(tracker), tracker->epoch, RECORD_DELETE);
+    err = end_epoch(taking, slot,
+                    &(struct end){.kind = RECORD_DELETE,
+                                  .epoch = tracker->epoch,
+                                  .life = tracker->life,
+                                  .name = taking->intake->entries[i].session});
     if (err != SPN_OK)
         return err;
     tracker_clear(tracker);
+    tracker->life = (struct spn_life){{0}};
     tracker->epoch = tracker->seq = tracker->bytes = 0;
     tracker->markers = tracker->id_position = 0;
     tracker->closed = tracker->damaged = false;
@@ -147,21 +186,49 @@ static uint32_t find_idle(const struct intake *intake, const struct generation *
     return touched ? SLOT_NONE : slot;
 }
 
+/* Gives the batch a frame with room for the names of all these sessions. */
+static spn_err make_room_for_names(struct batch *batch, const struct idle_sessions *idle)
+{
+    size_t size = 0;
+    zmq_msg_t frame;
+    for (size_t i = 0; i < idle->count; i++)
+        size += idle->sessions[i].name_size;
+    if (zmq_msg_init_size(&frame, size) != 0)
+        return SPN_E_NOMEM;
+    zmq_msg_move(&batch->frame, &frame);
+    zmq_msg_close(&frame);
+    batch->bytes += size;
+    return SPN_OK;
+}
+
+static void expire(struct taking *taking, uint32_t slot, const struct idle_session *idle,
+                   uint8_t *name)
+{
+    memcpy(name, idle->name, idle->name_size);
+    const struct end end = {.kind = RECORD_EXPIRE,
+                            .epoch = idle->epoch,
+                            .life = idle->life,
+                            .name = {name, idle->name_size}};
+    if (end_epoch(taking, slot, &end) == SPN_OK) /* else the next walk finds it again */
+        sessions_forget(&taking->intake->state->sessions, slot);
+}
+
 struct batch *intake_expire(struct intake *intake, const struct generation *frozen,
                             const struct idle_sessions *idle)
 {
     struct batch *batch = intake_new_batch(intake, NULL, idle->count);
-    if (!batch)
+    if (!batch || make_room_for_names(batch, idle) != SPN_OK) {
+        batch_free(batch);
         return NULL;
-    struct taking taking = {.intake = intake, .batch = batch};
+    }
+    uint8_t *name = zmq_msg_data(&batch->frame);
+    struct taking taking = {.intake = intake, .batch = batch, .frame = name};
     for (size_t i = 0; i < idle->count; i++) {
         uint32_t slot = find_idle(intake, frozen, &idle->sessions[i]);
         if (slot == SLOT_NONE)
             continue;
-        struct spn_bytes name = {idle->sessions[i].name, idle->sessions[i].name_size};
-        if (end_epoch(&taking, slot, name, idle->sessions[i].epoch, RECORD_EXPIRE) != SPN_OK)
-            continue; /* the next walk finds it again */
-        sessions_forget(&intake->state->sessions, slot);
+        expire(&taking, slot, &idle->sessions[i], name);
+        name += idle->sessions[i].name_size;
     }
     metrics_add(&intake->metrics->sessions_expired, batch->entry_count);
     if (batch->entry_count > 0)

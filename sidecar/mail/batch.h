@@ -18,19 +18,36 @@
 #include "store/record_entry.h"
 #include "store/record_producer.h"
 
-/* One entry of the log. Its bytes are id, type and data, one after the other in the frame. */
+/* One entry of the log. Its bytes lie in the frame, one after the other: id, type, extra, data. The
+ * extra bytes have the reason at a place of its own, and end with the note. */
 struct batch_entry {
     uint64_t epoch;
     uint64_t seq;
     uint64_t bytes;
     uint64_t markers;
-    uint64_t id_position;
-    uint64_t data_hash;
+    union {
+        struct { /* events and markers */
+            uint64_t id_position;
+            uint64_t data_hash;
+        };
+        struct spn_life life; /* all others */
+    };
     uint32_t offset; /* of the id in the frame */
     uint32_t data_size;
-    uint32_t retry_ms;
+    union {
+        uint32_t retry_ms;    /* events and markers; all others have none */
+        uint32_t name_offset; /* kinds with a name: of it in the frame */
+    };
     uint16_t id_size;
-    uint8_t type_size;
+    uint16_t extra_size;
+    uint16_t note_size;
+    uint8_t reason_at; /* in the extra bytes */
+    uint8_t reason_size;
+    union {
+        uint8_t type_size; /* events */
+        uint8_t name_size; /* kinds with a name */
+    };
+    bool closes;
     uint8_t kind; /* enum record_kind */
 };
 

@@ -132,7 +132,7 @@ static bool take_ahead(struct fetch *fetch, struct pump *pump, struct fetch_answ
     struct fetch_answer *ahead = &fetch->ahead;
     uint64_t from = pump->next_seq;
     uint64_t retained;
-    if (!ahead->outgoing || ahead->head.epoch != pump->timeline.epoch ||
+    if (!ahead->outgoing || !wire_same_life(ahead->head.life, pump->timeline.life) ||
         fetch->ahead_from != from || ahead->bytes_max != answer->bytes_max)
         return false;
     if (timeline_retained(&pump->timeline, from, pump->now_ns, &retained) != SPN_OK ||
@@ -188,7 +188,8 @@ static spn_err refuse(const struct pump *pump, spn_err why, struct wire_slice *h
 {
     if (!slice_verdict(why, &head->verdict))
         return why;
-    head->epoch = pump->timeline.epoch;
+    head->life = pump->timeline.life;
+    head->state = pump->timeline.closed ? WIRE_SESSION_CLOSED : WIRE_LIVE;
     head->seq_last = pump->timeline.seq_last;
     return why == SPN_E_UNKNOWN_ID ? timeline_missing(&pump->timeline, pump->now_ns, &head->missing)
                                    : SPN_OK;
@@ -231,7 +232,7 @@ spn_err fetch_answer(struct fetch *fetch, struct session_question *question,
         return err;
     wire_get_fetch(&in, &request);
     struct slice_start start = {
-        .start = request.start, .epoch = request.epoch, .seq = request.seq, .id = request.id};
+        .start = request.start, .life = request.life, .seq = request.seq, .id = request.id};
     struct fetch_answer answer = {
         .bytes_max = request.bytes_max < PUMP_BYTES_MAX ? request.bytes_max : PUMP_BYTES_MAX};
     struct view *view = &question->sessions[0].view;

@@ -242,6 +242,7 @@ spn_err listing_row(struct journal_reader *reader, const struct session_asked *s
     const struct timeline *timeline = ret_timeline;
     *ret_row = (struct wire_session_row){
         .epoch = timeline->epoch,
+        .life = timeline->life,
         .seq = timeline->seq_last,
         .position = timeline->position_last,
         .bytes = timeline->row.bytes,
@@ -251,6 +252,9 @@ spn_err listing_row(struct journal_reader *reader, const struct session_asked *s
         .duplicates = timeline->row.duplicates + timeline->view->duplicates,
         .conflicts = timeline->row.conflicts + timeline->view->conflicts,
         .state = timeline->closed ? WIRE_SESSION_CLOSED : WIRE_LIVE,
+        .ttl_ms = timeline->row.ttl_ms,
+        .idle_close_ms = timeline->row.idle_close_ms,
+        .reason = timeline->reason,
         .name = session->name,
         .last_id = timeline->row.last_id,
     };

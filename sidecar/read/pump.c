@@ -4,10 +4,11 @@
 spn_err pump_begin(struct pump *pump, const struct pump_source *source, const struct view *view)
 {
     *pump = (struct pump){.source = source,
-                          .next_seq = 1,
                           .now_ns = clock_database_ns(source->clock),
                           .until_ns = source->clock->monotonic_ns() + PUMP_TURN_NS};
-    return timeline_open(&pump->timeline, source->journal, view);
+    spn_err err = timeline_open(&pump->timeline, source->journal, view);
+    pump->next_seq = pump->timeline.seq_before + 1;
+    return err;
 }
 
 spn_err pump_find(struct pump *pump, const struct slice_start *start)

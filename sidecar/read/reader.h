@@ -31,8 +31,10 @@ struct reader_options {
     struct metrics *metrics;
     atomic_uint *stalled_uid; /* see net/outbox.h */
     const uint8_t *secret;
+    const uint8_t *database; /* its id: RECORD_DATABASE_ID_SIZE bytes */
     uint64_t instance;
     uint32_t data_max;
+    uint32_t frame_max; /* of read.sock */
     uint16_t window_max;
 };
 

@@ -83,7 +83,11 @@ static spn_err read_last(const struct timeline *timeline, struct wire_last_is *l
     struct record_entry entry;
     const struct record_row *row = &timeline->row;
     *last = (struct wire_last_is){
-        .epoch = timeline->epoch, .seq = timeline->seq_last, .position = timeline->position_last};
+        .life = timeline->life,
+        .seq = timeline->seq_last,
+        .position = timeline->position_last,
+        .state = timeline->closed ? WIRE_SESSION_CLOSED : WIRE_LIVE,
+    };
     spn_err err = journal_read_entry(timeline->reader, timeline->position_last, &entry);
     if (err == SPN_OK) {
         last->time_ms = entry.wall_ms;
@@ -125,8 +129,9 @@ static spn_err look_at_retained(struct reader *reader, const struct timeline *ti
     uint64_t position;
     size_t count;
     struct record_entry first;
-    spn_err err = timeline_read_retained(timeline, 1, clock_database_ns(reader->options.clock), 1,
-                                         &position, &info->first_seq, &count);
+    spn_err err = timeline_read_retained(timeline, timeline->seq_before + 1,
+                                         clock_database_ns(reader->options.clock), 1, &position,
+                                         &info->first_seq, &count);
     if (err != SPN_OK || count == 0)
         return err;
     err = journal_read_entry(reader->journal, position, &first);
@@ -145,6 +150,7 @@ static spn_err answer_info(struct reader *reader, struct caller caller,
         err = look_at_retained(reader, &timeline, &info);
     if (err != SPN_OK)
         return err;
+    info.life_first_seq = timeline.seq_before + 1;
     uint8_t bytes[ANSWER_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     wire_put_header(&out, WIRE_INFO_IS, caller.request);

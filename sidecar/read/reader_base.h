@@ -25,7 +25,7 @@ enum {
     RECEIVE_PER_TURN = 64,
     UNANSWERED_MAX = 64, /* messages of peers whose outbox has no room, before a pause */
     PAUSE_MS = 1,
-    ANSWER_MAX = 8192, /* bytes: of answers whose size is bounded by their fields */
+    ANSWER_MAX = 12288, /* bytes: of answers whose size is bounded by their fields */
     ANSWER_MIN = 128,
     STATE_SIZE_MAX = WIRE_HEADER_SIZE + 96 + WIRE_RUNS_MAX * WIRE_RUN_SIZE,
     WORDS_MAX = 128,

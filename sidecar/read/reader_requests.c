@@ -14,16 +14,23 @@ static struct spn_bytes text_bytes(const char *text)
     return (struct spn_bytes){text, strlen(text)};
 }
 
-static void welcome(struct reader *reader, struct caller caller)
+static void answer_hello(struct reader *reader, struct caller caller)
 {
     uint8_t bytes[ANSWER_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
+    struct wire_welcome welcome = {.instance = reader->options.instance,
+                                   .data_max = reader->options.data_max,
+                                   .batch_bytes_max = WIRE_BATCH_BYTES_MAX,
+                                   .batch_events_max = WIRE_BATCH_EVENTS_MAX,
+                                   .frame_max = reader->options.frame_max,
+                                   .window = reader->options.window_max,
+                                   .heartbeat_ms = WIRE_HEARTBEAT_MS,
+                                   .lease_ms = WIRE_LEASE_MS,
+                                   .version = text_bytes(SPONSON_VERSION)};
+    memcpy(welcome.mark.database, reader->options.database, sizeof(welcome.mark.database));
+    welcome.mark.position = atomic_load(&reader->options.commits->durable);
     wire_put_header(&out, WIRE_WELCOME, caller.request);
-    wire_put_welcome(&out, &(struct wire_welcome){.instance = reader->options.instance,
-                                                  .data_max = reader->options.data_max,
-                                                  .batch_bytes_max = WIRE_BATCH_BYTES_MAX,
-                                                  .batch_events_max = WIRE_BATCH_EVENTS_MAX,
-                                                  .version = text_bytes(SPONSON_VERSION)});
+    wire_put_welcome(&out, &welcome);
     reader_send_bytes(reader, caller, &out);
 }
 
@@ -253,6 +260,13 @@ static spn_err request_plain(struct reader *reader, struct caller caller, struct
     return SPN_OK;
 }
 
+static spn_err request_hello(struct reader *reader, struct caller caller, struct wire_in in)
+{
+    uint64_t features;
+    wire_get_hello(&in, &features);
+    return request_plain(reader, caller, in, answer_hello);
+}
+
 static spn_err request_credit(struct reader *reader, struct caller caller, struct wire_in in)
 {
     spn_err err = subscriptions_credit(reader->subscriptions, caller.peer, in);
@@ -274,7 +288,7 @@ static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t typ
 {
     switch (type) {
     case WIRE_HELLO:
-        return request_plain(reader, caller, in, welcome);
+        return request_hello(reader, caller, in);
     case WIRE_HEALTH:
         return request_plain(reader, caller, in, health);
     case WIRE_STATS:

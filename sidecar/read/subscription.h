@@ -28,7 +28,7 @@
 
 enum {
     SUBSCRIPTIONS_MAX = 1 << 20,
-    LEASE_MS = 30000,
+    LEASE_MS = WIRE_LEASE_MS,
 };
 
 struct subscriptions;

@@ -11,7 +11,6 @@
 #ifndef SPN_SUBSCRIPTION_BASE_H
 #define SPN_SUBSCRIPTION_BASE_H
 
-#include <endian.h>
 #include <string.h>
 
 #include "base/link.h"
@@ -81,7 +80,9 @@ struct subscription {
     uint32_t newest_count; /* items in its newest live delivery, which may still grow ... */
     uint32_t newest_size;  /* ... and their bytes */
     uint8_t *id;           /* of the start; NULL: it has none, or is located */
+    uint8_t *reason;       /* that its session was closed with; sent with the end; or NULL */
     uint16_t id_size;
+    uint8_t reason_size;
     uint8_t name_size;
     uint8_t name[];
 };
@@ -102,24 +103,6 @@ struct subscriptions {
     uint64_t retried_ns;
     size_t asking;
 };
-
-/* The one place where lives are epochs. */
-static inline struct spn_life subscription_life_of_epoch(uint64_t epoch)
-{
-    struct spn_life life = {{0}};
-    epoch = htole64(epoch);
-    memcpy(life.bytes, &epoch, sizeof(epoch));
-    return life;
-}
-
-/* 0: no epoch has this life. */
-static inline uint64_t subscription_epoch_of_life(struct spn_life life)
-{
-    uint64_t epoch;
-    memcpy(&epoch, life.bytes, sizeof(epoch));
-    epoch = le64toh(epoch);
-    return wire_same_life(life, subscription_life_of_epoch(epoch)) ? epoch : 0;
-}
 
 /* subscription_table.c */
 
@@ -153,6 +136,10 @@ void subscription_unblock(struct subscription *subscription);
 void subscription_later(struct subscriptions *all, struct subscription *subscription);
 void subscription_drop_subscriber(struct subscriber *subscriber);
 void subscription_drop_id(struct subscription *subscription);
+
+/* Notes that its session is closed, and the reason of that. SPN_E_NOMEM. */
+spn_err subscription_note_closed(struct subscription *subscription,
+                                 struct spn_bytes reason) SPN_MUST_USE;
 
 /* Its subscriber stays. */
 void subscription_take_out(struct subscriptions *all, struct subscription *subscription);

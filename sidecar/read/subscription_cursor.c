@@ -73,11 +73,11 @@ void subscription_go_on_with_due(struct subscriptions *all)
 }
 
 /* The verdict was put into the outbox: sets the cursor. */
-static void begin_at(struct subscriptions *all, struct subscription *subscription, uint64_t epoch,
-                     uint64_t next_seq)
+static void begin_at(struct subscriptions *all, struct subscription *subscription,
+                     const struct timeline *timeline, uint64_t next_seq)
 {
-    subscription->epoch = epoch;
-    subscription->life = subscription_life_of_epoch(epoch);
+    subscription->epoch = timeline->epoch;
+    subscription->life = timeline->life;
     subscription->next_seq = next_seq;
     subscription_follow(all, subscription);
     subscription_drop_id(subscription);
@@ -146,14 +146,15 @@ static spn_err deliver_verdict(struct subscriptions *all, struct subscription *s
     deliver.verdict = again != WIRE_RESUMED ? again : first > from ? WIRE_TRIMMED : WIRE_RESUMED;
     deliver.missing = first - from;
     deliver.seq = first - 1;
-    struct wire_standing standing = {.life = subscription_life_of_epoch(pump->timeline.epoch),
+    struct wire_standing standing = {.life = pump->timeline.life,
                                      .newest = pump->timeline.seq_last,
                                      .state =
                                          pump->timeline.closed ? WIRE_SESSION_CLOSED : WIRE_LIVE,
+                                     .reason = pump->timeline.reason,
                                      .id = id_at(pump, first - 1)};
     err = subscription_deliver_plain(all, subscription->subscriber->peer, &deliver, &standing);
     if (err == SPN_OK)
-        begin_at(all, subscription, pump->timeline.epoch, first);
+        begin_at(all, subscription, &pump->timeline, first);
     return err;
 }
 
@@ -163,22 +164,22 @@ static spn_err note_standing(struct subscription *subscription, const struct pum
     spn_err err = timeline_missing(&pump->timeline, pump->now_ns, &subscription->missing);
     if (err != SPN_OK)
         return err;
-    subscription->life = subscription_life_of_epoch(pump->timeline.epoch);
+    subscription->life = pump->timeline.life;
     subscription->newest = pump->timeline.seq_last;
-    subscription->closed = pump->timeline.closed;
-    return SPN_OK;
+    return pump->timeline.closed ? subscription_note_closed(subscription, pump->timeline.reason)
+                                 : SPN_OK;
 }
 
 static spn_err locate(struct subscriptions *all, struct subscription *subscription,
                       struct pump *pump)
 {
     struct slice_start start = {.start = subscription->start,
-                                .epoch = subscription_epoch_of_life(subscription->life),
+                                .life = subscription->life,
                                 .seq = subscription->next_seq - 1,
                                 .id = {subscription->id, subscription->id_size}};
     uint8_t again = WIRE_RESUMED;
     spn_err err = pump_find(pump, &start);
-    bool elsewhere = err == SPN_E_UNKNOWN_ID || err == SPN_E_OTHER_EPOCH;
+    bool elsewhere = err == SPN_E_UNKNOWN_ID || err == SPN_E_OTHER_LIFE;
     if (elsewhere && (subscription->otherwise & WIRE_RESTART) != 0) {
         (void)slice_verdict(err, &again);
         err = SPN_OK; /* the cursor is at the first event */
@@ -244,8 +245,11 @@ static spn_err advance(struct subscriptions *all, struct subscription *subscript
         err = deliver_gap(all, subscription, pump);
     if (err != SPN_OK || (credit && !pump_is_at_end(pump)))
         return err;
-    subscription->closed = pump->timeline.closed;
     subscription->newest = pump->timeline.seq_last;
+    if (pump->timeline.closed)
+        err = subscription_note_closed(subscription, pump->timeline.reason);
+    if (err != SPN_OK)
+        return err;
     if (pump->timeline.closed && pump_is_at_end(pump))
         return SPN_E_CLOSED;
     subscription_join_live(all, horizon);
@@ -305,6 +309,7 @@ static void forget_standing(struct subscription *subscription)
 {
     subscription->newest = 0;
     subscription->closed = false;
+    subscription->reason_size = 0;
     if (subscription->state == LOCATING)
         subscription->life = (struct spn_life){{0}};
 }
@@ -329,7 +334,7 @@ void subscriptions_answer(struct subscriptions *all, const struct session_questi
                SPN_E_UNAVAILABLE) { /* otherwise its client is gone, and the tick sees that */
         if (!slice_verdict(err, &verdict))
             verdict = failure(all, err);
-        if (verdict != WIRE_CLOSED && verdict != WIRE_UNKNOWN_ID && verdict != WIRE_OTHER_EPOCH)
+        if (verdict != WIRE_CLOSED && verdict != WIRE_UNKNOWN_ID && verdict != WIRE_OTHER_LIFE)
             forget_standing(subscription);
         subscription_end(all, subscription, verdict);
     }

@@ -52,7 +52,8 @@ void subscription_end(struct subscriptions *all, struct subscription *subscripti
     struct wire_standing standing = {.life = subscription->life,
                                      .newest = subscription->newest,
                                      .state =
-                                         subscription->closed ? WIRE_SESSION_CLOSED : WIRE_LIVE};
+                                         subscription->closed ? WIRE_SESSION_CLOSED : WIRE_LIVE,
+                                     .reason = {subscription->reason, subscription->reason_size}};
     spn_err err =
         subscription_deliver_plain(all, subscription->subscriber->peer, &deliver, &standing);
     if (err == SPN_OK || err == SPN_E_UNAVAILABLE) {

@@ -43,8 +43,11 @@ static void offer_end(struct subscriptions *all, struct subscription *subscripti
         return;
     if (subscription->state != LIVE && (subscription->state != STALLED || closed))
         return;
+    if (closed && subscription_note_closed(subscription, entry->reason) != SPN_OK) {
+        fall_behind(all, subscription);
+        return;
+    }
     subscription->ending = closed ? WIRE_CLOSED : WIRE_DELETED;
-    subscription->closed = closed;
     subscription->newest = closed ? subscription->next_seq - 1 : 0;
     subscription_set_state(all, subscription, ENDING);
     subscription_later(all, subscription);

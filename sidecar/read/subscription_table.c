@@ -229,8 +229,25 @@ void subscription_drop_id(struct subscription *subscription)
     subscription->id_size = 0;
 }
 
+spn_err subscription_note_closed(struct subscription *subscription, struct spn_bytes reason)
+{
+    uint8_t *bytes = NULL;
+    if (reason.size > 0) {
+        bytes = malloc(reason.size);
+        if (!bytes)
+            return SPN_E_NOMEM;
+        memcpy(bytes, reason.data, reason.size);
+    }
+    free(subscription->reason);
+    subscription->closed = true;
+    subscription->reason = bytes;
+    subscription->reason_size = (uint8_t)reason.size;
+    return SPN_OK;
+}
+
 static void free_subscription(struct subscription *subscription)
 {
+    free(subscription->reason);
     subscription_drop_id(subscription);
     free(subscription);
 }

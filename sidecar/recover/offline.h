@@ -14,10 +14,10 @@
 #include "recover/recovery.h"
 
 /* Deletes a session, closed or not, with its name and row. The next daemon trims its events, which
- * frees their pages. Deleting needs no room except in the reserve. epoch: the one to delete; 0: the
- * current one. *ret_found: what recovery found; set on failure, too. SPN_E_UNKNOWN_SESSION,
- * SPN_E_OTHER_EPOCH; SPN_E_CORRUPT, SPN_E_NOMEM, SPN_E_IO, SPN_E_DISK_FULL. */
-spn_err offline_delete(struct journal *journal, struct spn_bytes name, uint64_t epoch,
+ * frees their pages. Deleting needs no room except in the reserve. life: the one to delete; NULL:
+ * the current one. *ret_found: what recovery found; set on failure, too. SPN_E_UNKNOWN_SESSION,
+ * SPN_E_OTHER_LIFE; SPN_E_CORRUPT, SPN_E_NOMEM, SPN_E_IO, SPN_E_DISK_FULL. */
+spn_err offline_delete(struct journal *journal, struct spn_bytes name, const struct spn_life *life,
                        struct recovered *ret_found) SPN_MUST_USE;
 
 #endif

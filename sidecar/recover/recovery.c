@@ -106,7 +106,7 @@ static spn_err load_rows(struct recovery *recovery)
         uint64_t before = epoch;
         err = journal_read_row_after(recovery->reader, epoch, &epoch, &row);
         if (err == SPN_OK)
-            database_clock_find(&recovery->found.clock, row.last_ns, row.last_ms);
+            database_clock_find(&recovery->found.clock, row.activity_ns, row.last_ms);
         if (err == SPN_OK)
             err = load_row(recovery, epoch, &row);
         else if (err == SPN_E_CORRUPT && epoch > before)
@@ -343,7 +343,7 @@ static bool lacks_events(struct recovery *recovery, const struct session *sessio
         return entry->seq != touched->first_seq + touched->count;
     if (journal_read_row(recovery->reader, entry->epoch, &row) == SPN_OK)
         return row.seq + 1 < entry->seq;
-    return entry->seq > 1;
+    return entry->seq > (session->tracker ? session->tracker->seq : 0) + 1;
 }
 
 static spn_err give_up(struct recovery *recovery, uint64_t epoch)
@@ -389,8 +389,10 @@ static spn_err apply_open(struct recovery *recovery, uint64_t position,
     spn_err err = sessions_add(sessions, entry->data, sessions_hash(sessions, entry->data), &slot);
     if (err != SPN_OK)
         return err;
-    sessions->slots[slot].tracker->epoch = position;
-    sessions->slots[slot].tracker->id_position = position;
+    struct tracker *tracker = sessions->slots[slot].tracker;
+    tracker->epoch = tracker->id_position = position;
+    tracker->life = entry->life;
+    tracker->seq = entry->seq;
     generation_reach(state->active, position);
     generation_touch(state->active, &sessions->slots[slot], slot, position);
     return index_epoch(recovery, position, slot);

@@ -288,6 +288,7 @@ static struct tracker *grow(const struct tracker *old)
     if (!tracker)
         return NULL;
     tracker->epoch = old->epoch;
+    tracker->life = old->life;
     tracker->seq = old->seq;
     tracker->bytes = old->bytes;
     tracker->markers = old->markers;

@@ -60,6 +60,7 @@ struct tracker {
     uint64_t bytes;       /* of all data ever stored in this epoch */
     uint64_t markers;     /* among the seqs 1 .. seq */
     uint64_t id_position; /* see record_entry; of the last entry that says which id is in force */
+    struct spn_life life; /* zeros: none, or not known */
     uint16_t window_max;
     uint16_t cap;   /* of the ring at present */
     uint16_t count; /* ids in the ring */

@@ -216,7 +216,8 @@ static spn_err create_tables(struct journal *journal)
     struct record_meta *meta = &journal->now.meta;
 
     *meta = (struct record_meta){.format = RECORD_FORMAT, .next_position = 1};
-    if (getentropy(meta->secret, sizeof(meta->secret)) != 0)
+    if (getentropy(meta->secret, sizeof(meta->secret)) != 0 ||
+        getentropy(meta->database, sizeof(meta->database)) != 0)
         return journal_fail(errno, NULL, "getentropy");
     spn_err err = journal_begin(journal);
     if (err != SPN_OK)

@@ -249,6 +249,7 @@ spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta
     struct record_meta next = *meta;
     next.format = journal->now.meta.format;
     memcpy(next.secret, journal->now.meta.secret, sizeof(next.secret));
+    memcpy(next.database, journal->now.meta.database, sizeof(next.database));
 
     MDB_val key = val(JOURNAL_META_KEY, sizeof(JOURNAL_META_KEY));
     spn_err err = put(journal, TABLE_META, key, RECORD_META_SIZE, 0, &at);

@@ -9,9 +9,20 @@ enum {
     ENTRY_KIND = 4, /* one byte; then half a byte for each number: its width in bytes */
     ENTRY_ID_SIZE = 8,
     ENTRY_TYPE_SIZE = 10,
-    ENTRY_NUMBERS = 11, /* then id and type; the data is the rest */
-    ENTRY_MORE = 0x80,  /* in the kind: two more numbers follow, with their widths in one byte */
-    ENTRY_HEAD_MAX = ENTRY_NUMBERS + 6 * 8 + 1 + 2 * 8,
+    ENTRY_NUMBERS = 11, /* then the parts, id and type; the data is the rest */
+    ENTRY_MORE = 0x80,  /* in the kind: there are parts, and which is in one byte before them */
+    ENTRY_HEAD_MAX = ENTRY_NUMBERS + 6 * 8 + 1 + 1 + 2 * 8,
+};
+
+/* What an entry has beyond the fields that all have, in this order. A part that an entry does not
+ * have takes no room. */
+enum part {
+    PART_NUMBERS = 1, /* the widths of two more numbers in one byte, then the numbers */
+    PART_LIFE = 2,    /* 16 bytes */
+    PART_NAME = 4,    /* a size in one byte, then the bytes */
+    PART_REASON = 8,  /* the same */
+    PART_NOTE = 16,   /* the same with a size in two bytes; never empty */
+    PARTS = PART_NUMBERS | PART_LIFE | PART_NAME | PART_REASON | PART_NOTE,
 };
 
 uint64_t record_hash(struct spn_bytes data)
@@ -20,8 +31,9 @@ uint64_t record_hash(struct spn_bytes data)
 }
 
 /* The numbers of an entry, in this order. They are stored without leading zeros, which would be
- * half of a header otherwise: positions as the distance back, no retry as 0. The last two are
- * stored only if one of them is not 0, so that a session without markers does not pay for them. */
+ * half of a header otherwise: positions as the distance back, no retry as 0. The last two are a
+ * part, stored only if one of them is not 0, so that a session without markers does not pay for
+ * them. */
 enum number { DISTANCE, SEQ, BYTES, TIME, WALL, RETRY, MARKERS, ID_DISTANCE, NUMBERS };
 
 static void numbers_of(uint64_t position, const struct record_entry *entry, uint64_t *numbers)
@@ -36,9 +48,22 @@ static void numbers_of(uint64_t position, const struct record_entry *entry, uint
     numbers[ID_DISTANCE] = entry->id_position > 0 ? position - entry->id_position : 0;
 }
 
-static bool has_more(const uint64_t *numbers)
+/* What an entry has beyond its fields. Events come first: most entries are. */
+static inline unsigned parts_of(uint8_t kind, bool closes, bool note, const uint64_t *numbers)
 {
-    return (numbers[MARKERS] | numbers[ID_DISTANCE]) > 0;
+    unsigned parts = (numbers[MARKERS] | numbers[ID_DISTANCE]) > 0 ? PART_NUMBERS : 0;
+    if (record_is_stored(kind))
+        return parts | (closes ? PART_REASON : 0) | (note ? PART_NOTE : 0);
+    if (kind == RECORD_OPEN)
+        return parts | PART_LIFE;
+    if (record_has_name(kind))
+        return parts | PART_LIFE | PART_NAME | (kind == RECORD_CLOSE ? PART_REASON : 0);
+    return parts;
+}
+
+static inline unsigned parts_of_entry(const struct record_entry *entry, const uint64_t *numbers)
+{
+    return parts_of(entry->kind, entry->closes, entry->note.size > 0, numbers);
 }
 
 static unsigned width_of(uint64_t number)
@@ -51,6 +76,15 @@ static uint64_t low_bytes(uint64_t value, unsigned width)
     return width < 8 ? value & ((UINT64_C(1) << 8 * width) - 1) : value;
 }
 
+/* Without the numbers among them. */
+static size_t parts_size(unsigned parts, const struct record_entry *entry)
+{
+    return (parts & PART_LIFE ? sizeof(entry->life) : 0) +
+           (parts & PART_NAME ? 1 + entry->name.size : 0) +
+           (parts & PART_REASON ? 1 + entry->reason.size : 0) +
+           (parts & PART_NOTE ? 2 + entry->note.size : 0);
+}
+
 size_t record_entry_size(uint64_t position, const struct record_entry *entry)
 {
     uint64_t numbers[NUMBERS];
@@ -58,7 +92,10 @@ size_t record_entry_size(uint64_t position, const struct record_entry *entry)
     numbers_of(position, entry, numbers);
     for (size_t i = 0; i < NUMBERS; i++)
         size += width_of(numbers[i]);
-    return size + has_more(numbers);
+    unsigned parts = parts_of_entry(entry, numbers);
+    if (parts == 0)
+        return size;
+    return size + 1 + (parts & PART_NUMBERS ? 1 : 0) + parts_size(parts, entry);
 }
 
 static bool are_adjacent(struct spn_bytes first, struct spn_bytes second)
@@ -102,37 +139,64 @@ static uint8_t *put_numbers(uint8_t *at, const uint64_t *numbers, unsigned count
     return at;
 }
 
-/* Returns the size of the head. */
+/* Returns the size of the head, which ends with the numbers, those among the parts included. */
 static size_t put_head(uint8_t head[ENTRY_HEAD_MAX], uint64_t position,
-                       const struct record_entry *entry)
+                       const struct record_entry *entry, unsigned *ret_parts)
 {
     uint64_t numbers[NUMBERS];
     uint32_t widths;
-    uint8_t kind = entry->kind;
     numbers_of(position, entry, numbers);
+    unsigned parts = parts_of_entry(entry, numbers);
     uint8_t *end = put_numbers(head + ENTRY_NUMBERS, numbers, MARKERS, &widths);
     put_u32(head + ENTRY_KIND, widths << 8);
-    if (has_more(numbers)) {
-        uint8_t *more = end;
-        kind |= ENTRY_MORE;
-        end = put_numbers(more + 1, numbers + MARKERS, NUMBERS - MARKERS, &widths);
-        *more = (uint8_t)widths;
+    if (parts > 0)
+        *end++ = (uint8_t)parts;
+    if (parts & PART_NUMBERS) {
+        uint8_t *at = end;
+        end = put_numbers(at + 1, numbers + MARKERS, NUMBERS - MARKERS, &widths);
+        *at = (uint8_t)widths;
     }
-    head[ENTRY_KIND] = kind;
+    *ret_parts = parts;
+    head[ENTRY_KIND] = (uint8_t)(entry->kind | (parts > 0 ? ENTRY_MORE : 0));
     put_u16(head + ENTRY_ID_SIZE, (uint16_t)entry->id.size);
     head[ENTRY_TYPE_SIZE] = (uint8_t)entry->type.size;
     return (size_t)(end - head);
+}
+
+/* All parts but the numbers. */
+static void put_parts(uint8_t *at, unsigned parts, const struct record_entry *entry)
+{
+    if (parts & PART_LIFE)
+        at = put_bytes(at, (struct spn_bytes){entry->life.bytes, sizeof(entry->life.bytes)});
+    if (parts & PART_NAME) {
+        *at = (uint8_t)entry->name.size;
+        at = put_bytes(at + 1, entry->name);
+    }
+    if (parts & PART_REASON) {
+        *at = (uint8_t)entry->reason.size;
+        at = put_bytes(at + 1, entry->reason);
+    }
+    if (parts & PART_NOTE) {
+        put_u16(at, (uint16_t)entry->note.size);
+        put_bytes(at + 2, entry->note);
+    }
 }
 
 void record_put_entry(void *value, uint64_t position, const struct record_entry *entry)
 {
     uint8_t head[ENTRY_HEAD_MAX];
     uint8_t *at = value;
+    unsigned parts;
 
     assert(entry->id.size <= UINT16_MAX && entry->type.size <= UINT8_MAX &&
-           entry->data.size <= UINT32_MAX);
-    size_t size = put_head(head, position, entry);
+           entry->data.size <= UINT32_MAX && entry->name.size <= UINT8_MAX &&
+           entry->reason.size <= UINT8_MAX && entry->note.size <= UINT16_MAX);
+    size_t size = put_head(head, position, entry, &parts);
     memcpy(at + ENTRY_KIND, head + ENTRY_KIND, size - ENTRY_KIND);
+    if (parts > PART_NUMBERS) {
+        put_parts(at + size, parts, entry);
+        size += parts_size(parts, entry);
+    }
     put_strings(at + size, entry);
     size += entry->id.size + entry->type.size;
     put_u32(at + CHECKSUM, entry_checksum(at, size, entry->data_hash, position));
@@ -156,29 +220,92 @@ static const uint8_t *get_numbers(const uint8_t *at, const uint8_t *end, uint32_
     return at;
 }
 
-/* The same for all numbers of an entry. */
-static const uint8_t *get_all_numbers(struct spn_bytes value, uint64_t *numbers)
+/* The numbers of an entry but for those among the parts. */
+static const uint8_t *get_first_numbers(struct spn_bytes value, uint64_t *numbers)
 {
     const uint8_t *start = value.data;
-    const uint8_t *end = start + value.size;
-    const uint8_t *at =
-        get_numbers(start + ENTRY_NUMBERS, end, get_u32(start + ENTRY_KIND) >> 8, numbers, MARKERS);
     numbers[MARKERS] = numbers[ID_DISTANCE] = 0;
-    if (!at || !(start[ENTRY_KIND] & ENTRY_MORE))
-        return at;
-    return at < end ? get_numbers(at + 1, end, *at, numbers + MARKERS, NUMBERS - MARKERS) : NULL;
+    return get_numbers(start + ENTRY_NUMBERS, start + value.size, get_u32(start + ENTRY_KIND) >> 8,
+                       numbers, MARKERS);
 }
 
-/* Decodes an entry of any kind. */
-static spn_err get_entry(struct spn_bytes value, uint64_t position, struct record_entry *ret_entry)
+/* A size of one or two bytes, then the bytes. Returns where they end; NULL: after the end. */
+static const uint8_t *get_part(const uint8_t *at, const uint8_t *end, size_t width,
+                               struct spn_bytes *ret_part)
+{
+    if (!at || width > (size_t)(end - at))
+        return NULL;
+    size_t size = width == 1 ? *at : get_u16(at);
+    at += width;
+    if (size > (size_t)(end - at))
+        return NULL;
+    *ret_part = (struct spn_bytes){at, size};
+    return at + size;
+}
+
+/* The parts that are not numbers. */
+struct parts {
+    unsigned which; /* enum part, all of them */
+    struct spn_life life;
+    struct spn_bytes name;
+    struct spn_bytes reason;
+    struct spn_bytes note;
+};
+
+/* Reads the parts. Returns where they end; NULL: after the end of the value, or unknown ones. */
+static const uint8_t *get_parts(const uint8_t *at, const uint8_t *end, uint64_t *numbers,
+                                struct parts *parts)
+{
+    if (at == end)
+        return NULL;
+    unsigned which = *at++;
+    if (which == 0 || (which & ~(unsigned)PARTS) != 0)
+        return NULL;
+    if (which & PART_NUMBERS)
+        at = at < end ? get_numbers(at + 1, end, *at, numbers + MARKERS, NUMBERS - MARKERS) : NULL;
+    if (at && which & PART_LIFE) {
+        if (sizeof(parts->life.bytes) > (size_t)(end - at))
+            return NULL;
+        memcpy(parts->life.bytes, at, sizeof(parts->life.bytes));
+        at += sizeof(parts->life.bytes);
+    }
+    if (which & PART_NAME)
+        at = get_part(at, end, 1, &parts->name);
+    if (which & PART_REASON)
+        at = get_part(at, end, 1, &parts->reason);
+    if (which & PART_NOTE)
+        at = get_part(at, end, 2, &parts->note);
+    parts->which = which;
+    return at;
+}
+
+/* Reads the numbers and the parts. Returns where they end; NULL: the value is damaged. */
+static const uint8_t *get_head(struct spn_bytes value, uint64_t *numbers, struct parts *parts)
+{
+    const uint8_t *start = value.data;
+    uint8_t kind = start[ENTRY_KIND] & (ENTRY_MORE - 1);
+    const uint8_t *at = get_first_numbers(value, numbers);
+    if (at && start[ENTRY_KIND] & ENTRY_MORE)
+        at = get_parts(at, start + value.size, numbers, parts);
+    if (!at)
+        return NULL;
+    bool closes = (parts->which & PART_REASON) != 0;
+    return parts->which == parts_of(kind, closes, parts->note.size > 0, numbers) ? at : NULL;
+}
+
+/* Decodes an entry of one of these kinds. */
+static spn_err get_entry(struct spn_bytes value, uint64_t position, uint8_t first_kind,
+                         uint8_t last_kind, struct record_entry *ret_entry)
 {
     const uint8_t *at = value.data;
     uint64_t numbers[NUMBERS];
+    struct parts parts = {.which = 0};
 
     if (value.size < ENTRY_NUMBERS)
         return SPN_E_CORRUPT;
-    const uint8_t *id = get_all_numbers(value, numbers);
-    if (!id)
+    const uint8_t *id = get_head(value, numbers, &parts);
+    uint8_t kind = at[ENTRY_KIND] & (ENTRY_MORE - 1);
+    if (!id || kind < first_kind || kind > last_kind)
         return SPN_E_CORRUPT;
     size_t id_size = get_u16(at + ENTRY_ID_SIZE);
     size_t type_size = at[ENTRY_TYPE_SIZE];
@@ -191,10 +318,10 @@ static spn_err get_entry(struct spn_bytes value, uint64_t position, struct recor
     if (get_u32(at + CHECKSUM) !=
         entry_checksum(at, head_size + id_size + type_size, data_hash, position))
         return SPN_E_CORRUPT;
-    uint8_t kind = at[ENTRY_KIND] & (ENTRY_MORE - 1);
     uint64_t id_distance = numbers[ID_DISTANCE];
     *ret_entry = (struct record_entry){
         .kind = kind,
+        .closes = (parts.which & PART_REASON) != 0,
         .epoch = position - numbers[DISTANCE],
         .markers = numbers[MARKERS],
         .id_position = id_distance > 0 ? position - id_distance : 0,
@@ -204,29 +331,26 @@ static spn_err get_entry(struct spn_bytes value, uint64_t position, struct recor
         .wall_ms = numbers[WALL],
         .retry_ms = (uint32_t)numbers[RETRY] - 1,
         .data_hash = data_hash,
+        .life = parts.life,
+        .name = parts.name,
         .id = {id, id_size},
         .type = {type, type_size},
         .data = data,
+        .reason = parts.reason,
+        .note = parts.note,
     };
     return SPN_OK;
 }
 
 spn_err record_get_entry(struct spn_bytes value, uint64_t position, struct record_entry *ret_entry)
 {
-    struct record_entry entry;
-    spn_err err = get_entry(value, position, &entry);
-    if (err != SPN_OK)
-        return err;
-    if (entry.kind < RECORD_OPEN || entry.kind > RECORD_MARKER)
-        return SPN_E_CORRUPT;
-    *ret_entry = entry;
-    return SPN_OK;
+    return get_entry(value, position, RECORD_OPEN, RECORD_TOUCH, ret_entry);
 }
 
 uint64_t record_guess_epoch(struct spn_bytes value, uint64_t position)
 {
     uint64_t numbers[NUMBERS];
-    if (value.size < ENTRY_NUMBERS || !get_all_numbers(value, numbers) ||
+    if (value.size < ENTRY_NUMBERS || !get_first_numbers(value, numbers) ||
         numbers[DISTANCE] > position)
         return 0;
     return position - numbers[DISTANCE];
@@ -246,8 +370,8 @@ size_t record_put_lost(void *value, uint64_t position, uint64_t end)
 spn_err record_get_lost(struct spn_bytes value, uint64_t position, uint64_t *ret_end)
 {
     struct record_entry lost;
-    if (value.size < ENTRY_NUMBERS || ((const uint8_t *)value.data)[ENTRY_KIND] != RECORD_LOST ||
-        get_entry(value, position, &lost) != SPN_OK || lost.seq <= position)
+    if (get_entry(value, position, RECORD_LOST, RECORD_LOST, &lost) != SPN_OK ||
+        lost.seq <= position)
         return SPN_E_END;
     *ret_end = lost.seq;
     return SPN_OK;

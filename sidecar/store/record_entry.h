@@ -29,8 +29,10 @@ enum record_kind {
     RECORD_CLOSE = 3,
     RECORD_DELETE = 4,
     RECORD_EXPIRE = 5,
-    RECORD_MARKER = 6, /* an id, empty for a reset, or a retry, without an event */
-    RECORD_LOST = 32,  /* not a change: a range of positions lost to damage; see record_put_lost */
+    RECORD_MARKER = 6,     /* an id, empty for a reset, or a retry, without an event */
+    RECORD_ATTRIBUTES = 7, /* data: the whole set, as the protocol lays it out */
+    RECORD_TOUCH = 8,      /* activity without an event */
+    RECORD_LOST = 32,      /* not a change: a range of positions lost to damage; record_put_lost */
 };
 
 /* Whether an entry has a seq of its own: events and markers. */
@@ -39,10 +41,19 @@ static inline bool record_is_stored(uint8_t kind)
     return kind == RECORD_EVENT || kind == RECORD_MARKER;
 }
 
+/* Whether an entry has the life and the name of its session: trimming may have taken the entry that
+ * opened it. */
+static inline bool record_has_name(uint8_t kind)
+{
+    return (kind >= RECORD_CLOSE && kind <= RECORD_EXPIRE) || kind == RECORD_ATTRIBUTES ||
+           kind == RECORD_TOUCH;
+}
+
 struct record_entry {
     uint8_t kind;     /* enum record_kind */
+    bool closes;      /* RECORD_EVENT that closes its session, RECORD_CLOSE always */
     uint64_t epoch;   /* the session: position of its RECORD_OPEN */
-    uint64_t seq;     /* number in the session; 0 in RECORD_OPEN */
+    uint64_t seq;     /* number in the session; in RECORD_OPEN the one before the first */
     uint64_t bytes;   /* data bytes of the session up to and with this entry */
     uint64_t markers; /* of the session up to and with this entry */
     /* RECORD_MARKER with only a retry: where to look for the id that stays in force. Up to the
@@ -51,11 +62,15 @@ struct record_entry {
     uint64_t id_position;
     uint64_t time_ns; /* database clock */
     uint64_t wall_ms;
-    uint32_t retry_ms;  /* WIRE_RETRY_NONE: none */
-    uint64_t data_hash; /* record_hash of the data; not stored, saves hashing it twice */
+    uint32_t retry_ms;     /* WIRE_RETRY_NONE: none */
+    uint64_t data_hash;    /* record_hash of the data; not stored, saves hashing it twice */
+    struct spn_life life;  /* RECORD_OPEN, and kinds with a name; zeros: not known */
+    struct spn_bytes name; /* kinds with a name: see record_has_name */
     struct spn_bytes id;
     struct spn_bytes type;
     struct spn_bytes data;
+    struct spn_bytes reason; /* of what closes */
+    struct spn_bytes note;   /* bytes of the app's own, events and markers; may be empty */
 };
 
 /* The hash of the data in entries, tags and checksums (XXH3, 64 bits). */
@@ -63,7 +78,8 @@ uint64_t record_hash(struct spn_bytes data);
 
 size_t record_entry_size(uint64_t position, const struct record_entry *entry);
 /* Writes record_entry_size bytes to value (8-byte aligned or not). Uses entry->data_hash. id, type
- * and data are copied with one memcpy if they follow one another in memory. */
+ * and data are copied with one memcpy if they follow one another in memory. Members that the kind
+ * does not have are left out: a name, a life, a reason, a note. */
 void record_put_entry(void *value, uint64_t position, const struct record_entry *entry);
 spn_err record_get_entry(struct spn_bytes value, uint64_t position,
                          struct record_entry *ret_entry) SPN_MUST_USE;

@@ -22,27 +22,18 @@ enum {
     META_NARROWEST_EVENTS = 264,
     META_NARROWEST_BYTES = 272,
     META_NARROWEST_AGE = 280,
-    META_NARROWEST_KNOWN = 288, /* 0 in databases that did not store it */
-    META_NOTE = 320,            /* older values end here, in zeros */
-    META_WALL = 320,
-    META_BOOT_TIME = 328,
-    META_BOOT_ID = 336,
-    META_CATCH_UP = 352,
-    META_END = 360,
+    META_WALL = 288,
+    META_BOOT_TIME = 296,
+    META_BOOT_ID = 304,
+    META_CATCH_UP = 320,
+    META_DATABASE = 328,
+    META_END = 344,
 };
 
 static_assert((int)META_SECRET + (int)RECORD_SECRET_SIZE == (int)META_RETENTION_EVENTS, "meta");
 static_assert((int)META_END <= (int)RECORD_META_SIZE, "meta");
 
 static const uint8_t magic[8] = {'S', 'P', 'O', 'N', 'S', 'O', 'N', 0};
-
-void record_database_id(const uint8_t *secret, uint8_t ret_id[RECORD_DATABASE_ID_SIZE])
-{
-    XXH128_canonical_t id;
-    XXH128_canonicalFromHash(&id, XXH3_128bits(secret, RECORD_SECRET_SIZE));
-    static_assert(sizeof(id) == RECORD_DATABASE_ID_SIZE, "all of it");
-    memcpy(ret_id, id.digest, sizeof(id));
-}
 
 static uint32_t meta_checksum(const uint8_t *value, size_t size, uint32_t format)
 {
@@ -67,27 +58,19 @@ void record_put_meta(void *value, const struct record_meta *meta)
     put_u64(at + META_NARROWEST_EVENTS, meta->narrowest.events_max);
     put_u64(at + META_NARROWEST_BYTES, meta->narrowest.bytes_max);
     put_u64(at + META_NARROWEST_AGE, meta->narrowest.age_max_ns);
-    put_u32(at + META_NARROWEST_KNOWN, 1);
     put_u64(at + META_WALL, meta->clock_at.wall_ms);
     put_u64(at + META_BOOT_TIME, meta->clock_at.boot_ns);
     memcpy(at + META_BOOT_ID, meta->clock_at.boot_id, CLOCK_BOOT_ID_SIZE);
     put_u64(at + META_CATCH_UP, meta->catch_up_max_ns);
+    memcpy(at + META_DATABASE, meta->database, RECORD_DATABASE_ID_SIZE);
     put_u32(at + META_CHECKSUM, meta_checksum(at, RECORD_META_SIZE, meta->format));
-}
-
-static void get_note(const uint8_t *at, struct record_meta *meta)
-{
-    meta->clock_at.wall_ms = get_u64(at + META_WALL);
-    meta->clock_at.boot_ns = get_u64(at + META_BOOT_TIME);
-    memcpy(meta->clock_at.boot_id, at + META_BOOT_ID, CLOCK_BOOT_ID_SIZE);
-    meta->catch_up_max_ns = get_u64(at + META_CATCH_UP);
 }
 
 /* Whether the value has this format, whatever its number of the format says. */
 static bool is_ours(struct spn_bytes value)
 {
     const uint8_t *at = value.data;
-    return (value.size == RECORD_META_SIZE || value.size == META_NOTE) &&
+    return value.size == RECORD_META_SIZE &&
            get_u32(at + META_CHECKSUM) == meta_checksum(at, value.size, RECORD_FORMAT);
 }
 
@@ -113,15 +96,15 @@ spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
         .retention = {.events_max = get_u64(at + META_RETENTION_EVENTS),
                       .bytes_max = get_u64(at + META_RETENTION_BYTES),
                       .age_max_ns = get_u64(at + META_RETENTION_AGE)},
-        .narrowest = {.events_max = 1, .bytes_max = 1, .age_max_ns = 1},
+        .narrowest = {.events_max = get_u64(at + META_NARROWEST_EVENTS),
+                      .bytes_max = get_u64(at + META_NARROWEST_BYTES),
+                      .age_max_ns = get_u64(at + META_NARROWEST_AGE)},
+        .clock_at = {.wall_ms = get_u64(at + META_WALL), .boot_ns = get_u64(at + META_BOOT_TIME)},
+        .catch_up_max_ns = get_u64(at + META_CATCH_UP),
     };
-    if (get_u32(at + META_NARROWEST_KNOWN) != 0)
-        meta.narrowest = (struct retention){.events_max = get_u64(at + META_NARROWEST_EVENTS),
-                                            .bytes_max = get_u64(at + META_NARROWEST_BYTES),
-                                            .age_max_ns = get_u64(at + META_NARROWEST_AGE)};
     memcpy(meta.secret, at + META_SECRET, RECORD_SECRET_SIZE);
-    if (value.size > META_NOTE)
-        get_note(at, &meta);
+    memcpy(meta.database, at + META_DATABASE, RECORD_DATABASE_ID_SIZE);
+    memcpy(meta.clock_at.boot_id, at + META_BOOT_ID, CLOCK_BOOT_ID_SIZE);
     *ret_meta = meta;
     return SPN_OK;
 }

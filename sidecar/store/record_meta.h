@@ -2,10 +2,7 @@
 /* record_meta: the one value that describes the database, with the number of its format.
  *
  * Any change to the bytes of a record_*.c is a new RECORD_FORMAT, and a database with another
- * number is not opened: its user dumps it with the old program and records it with the new one. A
- * value may get a new part without that only if old values stay readable and the decoder sees
- * from their size that they lack the part. A row did so once, for its markers: it cannot do so
- * again, since two parts of one size look alike.
+ * number is not opened: its user dumps it with the old program and records it with the new one.
  *
  * Owns     nothing. Encodes into the caller's memory; decoded bytes point into the value from which
  *          they were read.
@@ -26,28 +23,24 @@
 #include "store/retention.h"
 
 enum {
-    RECORD_FORMAT = 1,        /* meta.format; a newer one is refused */
+    RECORD_FORMAT = 2,        /* meta.format; a newer one is refused */
     RECORD_SECRET_SIZE = 192, /* keys the fingerprints of this database; random at creation */
     RECORD_DATABASE_ID_SIZE = 16,
 };
-
-/* Identifies a database. It is derived one way from the secret, so that copies have the same id. */
-void record_database_id(const uint8_t *secret, uint8_t ret_id[RECORD_DATABASE_ID_SIZE]);
 
 /* One value, under one key. */
 struct record_meta {
     uint32_t format;
     uint8_t secret[RECORD_SECRET_SIZE];
-    uint64_t checkpoint;    /* rows and index are complete up to this position */
-    uint32_t segment;       /* the newest complete segment */
+    uint8_t database[RECORD_DATABASE_ID_SIZE]; /* its id: random, drawn when it was made */
+    uint64_t checkpoint;                       /* rows and index are complete up to this position */
+    uint32_t segment;                          /* the newest complete segment */
     uint64_t next_position; /* lower ones are never given out again; the log's end may be higher */
     uint64_t clock_ns;      /* database clock ... */
     struct clock_moment clock_at; /* ... at this moment */
     uint64_t catch_up_max_ns;     /* how much of the wall clock's difference counts at a start */
     struct retention retention;
-    /* The narrowest of all rules so far: trimming may have used it. In a database that did not
-     * store it, all but the newest event of a session may be gone. */
-    struct retention narrowest;
+    struct retention narrowest; /* of all rules so far: trimming may have used it */
 };
 
 /* Sets the rule from now on, and narrows `narrowest` by it. */

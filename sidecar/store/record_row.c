@@ -19,26 +19,75 @@ enum {
     ROW_BYTES = 40,
     ROW_OPENED = 48,
     ROW_LAST_MS = 56,
-    ROW_LAST_NS = 64,
+    ROW_ACTIVITY = 64,
     ROW_STATE_POSITION = 72,
-    ROW_NAME = 80, /* then the last id, then the markers if there are any */
-    ROW_MARKERS_SIZE = 8,
+    ROW_LIFE = 80,
+    ROW_PARTS = 96, /* one byte: which parts follow the name and the last id */
+    ROW_NAME = 97,  /* then the last id, then the parts */
     NAME_EPOCH = 4,
 };
 
+/* What few rows have, in this order. A part that a row does not have takes no room. */
+enum part {
+    PART_MARKERS = 1,    /* 8 bytes, not 0 */
+    PART_SEQ_BEFORE = 2, /* 8 bytes, not 0 */
+    PART_SPANS = 4,      /* ttl and idle close, 8 bytes each, not both 0 */
+    PART_REASON = 8,     /* a size in one byte, then the bytes; not empty */
+    PARTS = PART_MARKERS | PART_SEQ_BEFORE | PART_SPANS | PART_REASON,
+};
+
 static_assert((int)NAME_EPOCH + 8 == (int)RECORD_NAME_SIZE, "a name's value");
+static_assert((int)ROW_LIFE + (int)sizeof(struct spn_life) == (int)ROW_PARTS, "a row's life");
+
+static unsigned parts_of(const struct record_row *row)
+{
+    return (row->markers > 0 ? PART_MARKERS : 0) | (row->seq_before > 0 ? PART_SEQ_BEFORE : 0) |
+           ((row->ttl_ms | row->idle_close_ms) > 0 ? PART_SPANS : 0) |
+           (row->reason.size > 0 ? PART_REASON : 0);
+}
+
+static size_t parts_size(unsigned parts, size_t reason_size)
+{
+    size_t size = parts & PART_REASON ? 1 + reason_size : 0;
+    size += parts & PART_MARKERS ? 8 : 0;
+    size += parts & PART_SEQ_BEFORE ? 8 : 0;
+    return size + (parts & PART_SPANS ? 16 : 0);
+}
 
 size_t record_row_size(const struct record_row *row)
 {
     return ROW_NAME + row->name.size + row->last_id.size +
-           (row->markers > 0 ? ROW_MARKERS_SIZE : 0);
+           parts_size(parts_of(row), row->reason.size);
+}
+
+static void put_parts(uint8_t *at, unsigned parts, const struct record_row *row)
+{
+    if (parts & PART_MARKERS) {
+        put_u64(at, row->markers);
+        at += 8;
+    }
+    if (parts & PART_SEQ_BEFORE) {
+        put_u64(at, row->seq_before);
+        at += 8;
+    }
+    if (parts & PART_SPANS) {
+        put_u64(at, row->ttl_ms);
+        put_u64(at + 8, row->idle_close_ms);
+        at += 16;
+    }
+    if (parts & PART_REASON) {
+        *at = (uint8_t)row->reason.size;
+        put_bytes(at + 1, row->reason);
+    }
 }
 
 void record_put_row(void *value, uint64_t epoch, const struct record_row *row)
 {
     uint8_t *at = value;
+    unsigned parts = parts_of(row);
 
-    assert(row->name.size <= UINT8_MAX && row->last_id.size <= UINT16_MAX);
+    assert(row->name.size <= UINT8_MAX && row->last_id.size <= UINT16_MAX &&
+           row->reason.size <= UINT8_MAX);
     at[ROW_STATE] = row->state;
     at[ROW_NAME_SIZE] = (uint8_t)row->name.size;
     put_u16(at + ROW_LAST_ID_SIZE, (uint16_t)row->last_id.size);
@@ -51,13 +100,37 @@ void record_put_row(void *value, uint64_t epoch, const struct record_row *row)
     put_u64(at + ROW_BYTES, row->bytes);
     put_u64(at + ROW_OPENED, row->opened_ms);
     put_u64(at + ROW_LAST_MS, row->last_ms);
-    put_u64(at + ROW_LAST_NS, row->last_ns);
+    put_u64(at + ROW_ACTIVITY, row->activity_ns);
     put_u64(at + ROW_STATE_POSITION, row->state_position);
-    uint8_t *end = put_bytes(put_bytes(at + ROW_NAME, row->name), row->last_id);
-    if (row->markers > 0)
-        put_u64(end, row->markers);
+    memcpy(at + ROW_LIFE, row->life.bytes, sizeof(row->life.bytes));
+    at[ROW_PARTS] = (uint8_t)parts;
+    put_parts(put_bytes(put_bytes(at + ROW_NAME, row->name), row->last_id), parts, row);
     put_u32(at + CHECKSUM,
             record_checksum(at + ROW_STATE, record_row_size(row) - ROW_STATE, OF_ROW, epoch));
+}
+
+/* Reads the parts, which are the rest of the value. */
+static spn_err get_parts(const uint8_t *at, size_t size, unsigned parts, struct record_row *row)
+{
+    size_t fixed = parts_size(parts, 0);
+    if (size < fixed || (parts & ~(unsigned)PARTS) != 0)
+        return SPN_E_CORRUPT;
+    if (parts & PART_MARKERS) {
+        row->markers = get_u64(at);
+        at += 8;
+    }
+    if (parts & PART_SEQ_BEFORE) {
+        row->seq_before = get_u64(at);
+        at += 8;
+    }
+    if (parts & PART_SPANS) {
+        row->ttl_ms = get_u64(at);
+        row->idle_close_ms = get_u64(at + 8);
+        at += 16;
+    }
+    if (parts & PART_REASON)
+        row->reason = (struct spn_bytes){at + 1, *at};
+    return size == fixed + row->reason.size && parts_of(row) == parts ? SPN_OK : SPN_E_CORRUPT;
 }
 
 spn_err record_get_row(struct spn_bytes value, uint64_t epoch, struct record_row *ret_row)
@@ -69,22 +142,17 @@ spn_err record_get_row(struct spn_bytes value, uint64_t epoch, struct record_row
     size_t name_size = at[ROW_NAME_SIZE];
     size_t last_id_size = get_u16(at + ROW_LAST_ID_SIZE);
     size_t size = ROW_NAME + name_size + last_id_size;
-    bool has_markers = size + ROW_MARKERS_SIZE == value.size;
-    if (size != value.size && !has_markers)
+    if (size > value.size ||
+        get_u32(at + CHECKSUM) !=
+            record_checksum(at + ROW_STATE, value.size - ROW_STATE, OF_ROW, epoch))
         return SPN_E_CORRUPT;
-    if (get_u32(at + CHECKSUM) !=
-        record_checksum(at + ROW_STATE, value.size - ROW_STATE, OF_ROW, epoch))
-        return SPN_E_CORRUPT;
-    if (at[ROW_STATE] > RECORD_DAMAGED)
-        return SPN_E_CORRUPT;
-    *ret_row = (struct record_row){
+    struct record_row row = {
         .seq = get_u64(at + ROW_SEQ),
         .position = get_u64(at + ROW_POSITION),
         .bytes = get_u64(at + ROW_BYTES),
-        .markers = has_markers ? get_u64(at + size) : 0,
         .opened_ms = get_u64(at + ROW_OPENED),
         .last_ms = get_u64(at + ROW_LAST_MS),
-        .last_ns = get_u64(at + ROW_LAST_NS),
+        .activity_ns = get_u64(at + ROW_ACTIVITY),
         .state_position = get_u64(at + ROW_STATE_POSITION),
         .segment = get_u32(at + ROW_SEGMENT),
         .segment_before = get_u32(at + ROW_SEGMENT_BEFORE),
@@ -94,6 +162,11 @@ spn_err record_get_row(struct spn_bytes value, uint64_t epoch, struct record_row
         .name = {at + ROW_NAME, name_size},
         .last_id = {at + ROW_NAME + name_size, last_id_size},
     };
+    memcpy(row.life.bytes, at + ROW_LIFE, sizeof(row.life.bytes));
+    if (get_parts(at + size, value.size - size, at[ROW_PARTS], &row) != SPN_OK ||
+        row.state > RECORD_DAMAGED)
+        return SPN_E_CORRUPT;
+    *ret_row = row;
     return SPN_OK;
 }
 

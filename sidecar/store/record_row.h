@@ -21,21 +21,26 @@ enum { RECORD_NAME_SIZE = 12 };
 
 /* A session's persisted state as of the checkpoint, stored under its epoch. */
 struct record_row {
+    struct spn_life life; /* zeros: not known, of a session that was given up */
     uint64_t seq;
-    uint64_t position; /* of the newest entry */
+    uint64_t seq_before; /* the life's first seq - 1: 0 unless it came from another host */
+    uint64_t position;   /* of the newest entry */
     uint64_t bytes;
     uint64_t markers; /* of the seqs 1 .. seq */
     uint64_t opened_ms;
     uint64_t last_ms;
-    uint64_t last_ns;        /* database clock of the newest entry: activity */
+    uint64_t activity_ns;    /* database clock of the newest event, touch or close */
     uint64_t state_position; /* of the entry that closed or deleted it; 0: it is live */
     uint32_t segment;        /* newest segment with a block of the session; 0: none */
     uint32_t segment_before; /* the one before it: used while `segment` is above meta.segment */
     uint32_t duplicates;
     uint32_t conflicts;
-    uint8_t state; /* enum record_state */
+    uint64_t ttl_ms;        /* the session's own; 0: the daemon's */
+    uint64_t idle_close_ms; /* 0: never */
+    uint8_t state;          /* enum record_state */
     struct spn_bytes name;
     struct spn_bytes last_id;
+    struct spn_bytes reason; /* why it is closed; may be empty */
 };
 
 /* RECORD_DAMAGED: the session's row was lost to damage. This row has its name, so that it can be

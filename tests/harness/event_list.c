@@ -39,6 +39,7 @@ void event_item_release(struct event_item *item)
     free_bytes(&item->id);
     free_bytes(&item->type);
     free_bytes(&item->data);
+    free_bytes(&item->life);
 }
 
 void event_list_release(struct event_list *list)
@@ -163,7 +164,7 @@ void event_item_from_json(struct event_item *item, const char *line, size_t size
     item->type = bytes_of(object, "type", "type_encoding");
     item->data = bytes_of(object, "data", "encoding");
     item->position = number_of(object, "position");
-    item->epoch = number_of(object, "epoch");
+    item->life = bytes_of(object, "life", "");
     item->seq = number_of(object, "seq");
     json_t *retry = json_object_get(object, "retry");
     item->retry_ms = json_is_integer(retry) ? json_integer_value(retry) : -1;
@@ -281,8 +282,8 @@ void event_list_expect_whole(const char *what, const struct event_list *got)
         const struct event_item *item = &got->items[i];
         if (item->seq != i + 1)
             fail_msg("%s: event %zu has seq %llu", what, i + 1, (unsigned long long)item->seq);
-        if (item->epoch != got->items[0].epoch)
-            fail_msg("%s: event %zu is of another epoch", what, i + 1);
+        if (!event_bytes_same(item->life, got->items[0].life))
+            fail_msg("%s: event %zu is of another life", what, i + 1);
         if (i > 0 && item->position <= got->items[i - 1].position)
             fail_msg("%s: event %zu has no higher position than the one before", what, i + 1);
     }

@@ -24,9 +24,9 @@ struct event_item {
     struct spn_bytes data;
     int64_t retry_ms;  /* -1: none */
     bool marker;       /* no event: an id or a retry alone */
-    uint64_t position; /* these three 0 when it came from a stream */
-    uint64_t epoch;
+    uint64_t position; /* these three 0, or empty, when it came from a stream */
     uint64_t seq;
+    struct spn_bytes life; /* as text */
 };
 
 struct event_list {
@@ -56,7 +56,7 @@ void event_item_release(struct event_item *item);
  * event has one, and where the other has none. what: words for the message. */
 void event_list_expect_same(const char *what, const struct event_list *got,
                             const struct event_list *wanted);
-/* Fails the test unless seqs are 1, 2, 3 … in one epoch and positions ascend. */
+/* Fails the test unless seqs are 1, 2, 3 … in one life and positions ascend. */
 void event_list_expect_whole(const char *what, const struct event_list *got);
 
 bool event_bytes_same(struct spn_bytes a, struct spn_bytes b);

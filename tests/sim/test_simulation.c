@@ -102,7 +102,7 @@ struct subscriber {
     uint32_t incarnation;
     bool subscribed; /* in this life */
     bool located;
-    uint64_t epoch;
+    struct spn_life life; /* zeros: not known */
     uint64_t seq;
     uint64_t bytes;
     uint64_t credit;
@@ -122,8 +122,9 @@ struct shared {
     struct producer_client producers[PRODUCERS];
     struct subscriber subscribers[SUBSCRIBERS];
     uint32_t got[SESSIONS][SEQS_MAX + 1]; /* by seq: producer and number; 0: not delivered yet */
-    uint64_t epochs[NUMBERS / LIFE + 1];  /* of the deleter's lives; 0: not delivered yet */
-    bool ended[NUMBERS / LIFE + 1];       /* somebody was told that it is deleted */
+    uint64_t drawn;                       /* of lives: none comes twice, after a restart either */
+    struct spn_life lives[NUMBERS / LIFE + 1]; /* of the deleter's lives; 0: not delivered yet */
+    bool ended[NUMBERS / LIFE + 1];            /* somebody was told that it is deleted */
     struct hazards hazards;
     char wrong[256];
 };
@@ -248,7 +249,7 @@ static spn_err refusal_of(uint8_t producer, uint64_t number)
     if (producer == FLOODER)
         return number % 4 == 0 ? SPN_E_BAD_ID : SPN_OK;
     if (producer == DELETER)
-        return number % LIFE == LIFE - 1 ? SPN_E_OTHER_EPOCH : SPN_OK;
+        return number % LIFE == LIFE - 1 ? SPN_E_OTHER_LIFE : SPN_OK;
     return number % 13 == 5 ? SPN_E_UNKNOWN_SESSION : number % 13 == 8 ? SPN_E_BAD_ID : SPN_OK;
 }
 
@@ -302,12 +303,15 @@ static void put_refused(struct wire_out *out, uint8_t producer, uint64_t number)
                                .id = {"\n", 1},
                                .retry_ms = WIRE_RETRY_NONE};
     if (refusal_of(producer, number) == SPN_E_UNKNOWN_SESSION)
-        entry = (struct wire_entry){
-            .kind = WIRE_CLOSE, .session = {"nobody", 6}, .retry_ms = WIRE_RETRY_NONE};
-    if (refusal_of(producer, number) == SPN_E_OTHER_EPOCH)
+        entry = (struct wire_entry){.kind = WIRE_CLOSE,
+                                    .flags = WIRE_FLAG_CLOSES,
+                                    .session = {"nobody", 6},
+                                    .retry_ms = WIRE_RETRY_NONE};
+    if (refusal_of(producer, number) == SPN_E_OTHER_LIFE)
         entry = (struct wire_entry){.kind = WIRE_DELETE,
                                     .session = entry.session,
-                                    .epoch = UINT64_MAX,
+                                    .flags = WIRE_FLAG_LIFE,
+                                    .life = {{0xff}},
                                     .retry_ms = WIRE_RETRY_NONE};
     wire_put_entry(out, &entry);
 }
@@ -360,23 +364,6 @@ static void send_batch(uint8_t producer)
         client->reached = client->sent;
 }
 
-/* An epoch, as lives carry it. */
-static struct spn_life life_of(uint64_t epoch)
-{
-    struct spn_life life = {{0}};
-    for (size_t i = 0; i < sizeof(epoch); i++)
-        life.bytes[i] = (uint8_t)(epoch >> (8 * i));
-    return life;
-}
-
-static uint64_t epoch_of(struct spn_life life)
-{
-    uint64_t epoch = 0;
-    for (size_t i = 0; i < sizeof(epoch); i++)
-        epoch |= (uint64_t)life.bytes[i] << (8 * i);
-    return epoch;
-}
-
 static void send_subscribe(uint64_t number)
 {
     uint8_t bytes[FRAME_MAX];
@@ -388,15 +375,16 @@ static void send_subscribe(uint64_t number)
     subscriber->bytes = 0;
     subscriber->credit = CREDIT_STEP;
     subscriber->deleted = shared->producers[DELETER].acked / LIFE;
-    shared->hazards.resumed += subscriber->epoch != 0;
+    shared->hazards.resumed += wire_has_life(subscriber->life);
     wire_put_header(&out, WIRE_SUBSCRIBE, 1);
     wire_put_subscribe(
         &out, &(struct wire_subscribe){.subscription = number,
                                        .incarnation = subscriber->incarnation,
-                                       .start = subscriber->epoch ? WIRE_AFTER_SEQ : WIRE_EARLIEST,
+                                       .start = wire_has_life(subscriber->life) ? WIRE_AFTER_SEQ
+                                                                                : WIRE_EARLIEST,
                                        .otherwise = WIRE_WAIT,
-                                       .life = life_of(subscriber->epoch),
-                                       .seq = subscriber->epoch ? subscriber->seq : 0,
+                                       .life = subscriber->life,
+                                       .seq = wire_has_life(subscriber->life) ? subscriber->seq : 0,
                                        .credit = subscriber->credit,
                                        .session = name_of(session_of_subscriber(number))});
     send_frame(READ, SUBSCRIBER, &out);
@@ -516,14 +504,14 @@ static void note_delivered(uint64_t session, uint64_t seq, struct spn_bytes id)
 }
 
 /* Each life has the numbers between two deletions. */
-static void note_delivered_of_life(uint64_t epoch, uint64_t seq, struct spn_bytes id)
+static void note_delivered_of_life(struct spn_life life, uint64_t seq, struct spn_bytes id)
 {
     uint32_t what = what_is(id);
     uint32_t number = what & 0xffff;
     expect(what >> 16 == DELETER && number % LIFE == seq, "an event of another life");
-    uint64_t *known = &shared->epochs[number / LIFE];
-    expect(*known == 0 || *known == epoch, "a life with two epochs");
-    *known = epoch;
+    struct spn_life *known = &shared->lives[number / LIFE];
+    expect(!wire_has_life(*known) || wire_same_life(*known, life), "a life with two ids");
+    *known = life;
     shared->hazards.delivered++;
 }
 
@@ -541,9 +529,9 @@ static void take_events(uint64_t number, const struct wire_deliver *head, struct
                   (unsigned)subscriber->seq);
         subscriber->seq = item.seq;
         if (session == DELETED)
-            note_delivered_of_life(subscriber->epoch, item.seq, item.id);
+            note_delivered_of_life(subscriber->life, item.seq, item.entry.id);
         else
-            note_delivered(session, item.seq, item.id);
+            note_delivered(session, item.seq, item.entry.id);
     }
     subscriber->bytes = head->bytes;
 }
@@ -556,21 +544,23 @@ static bool has_rule(void)
 static void begin_anew(struct subscriber *subscriber)
 {
     subscriber->located = false;
-    subscriber->epoch = subscriber->seq = 0;
+    subscriber->life = (struct spn_life){{0}};
+    subscriber->seq = 0;
 }
 
 /* What a subscriber of the session that is deleted may be told beside what the others are. True: it
  * was that. */
 static bool take_verdict_of_life(struct subscriber *subscriber, const struct wire_deliver *head,
-                                 uint64_t epoch)
+                                 struct spn_life named)
 {
     if (head->verdict == WIRE_UNKNOWN_SESSION) {
         begin_anew(subscriber);
         return true;
     }
-    if (head->verdict == WIRE_OTHER_EPOCH || head->verdict == WIRE_DELETED) {
+    if (head->verdict == WIRE_OTHER_LIFE || head->verdict == WIRE_DELETED) {
         for (size_t life = 0; life <= NUMBERS / LIFE; life++)
-            if (subscriber->epoch != 0 && shared->epochs[life] == subscriber->epoch)
+            if (wire_has_life(subscriber->life) &&
+                wire_same_life(shared->lives[life], subscriber->life))
                 shared->ended[life] = true;
         begin_anew(subscriber);
         subscriber->subscribed = false;
@@ -578,7 +568,7 @@ static bool take_verdict_of_life(struct subscriber *subscriber, const struct wir
         return true;
     }
     for (uint64_t life = 0; life <= NUMBERS / LIFE; life++)
-        expect(shared->epochs[life] != epoch ||
+        expect(!wire_same_life(shared->lives[life], named) ||
                    (life >= subscriber->deleted && !shared->ended[life]),
                "a life that was deleted is there again");
     return false;
@@ -588,23 +578,24 @@ static void take_verdict(uint64_t number, const struct wire_deliver *head,
                          const struct wire_standing *standing)
 {
     struct subscriber *subscriber = &shared->subscribers[number];
-    uint64_t epoch = epoch_of(standing->life);
-    if (session_of_subscriber(number) == DELETED && take_verdict_of_life(subscriber, head, epoch))
+    if (session_of_subscriber(number) == DELETED &&
+        take_verdict_of_life(subscriber, head, standing->life))
         return;
     if (head->verdict == WIRE_UNKNOWN_SESSION) {
-        expect(subscriber->epoch == 0, "a session that was there is not known");
+        expect(!wire_has_life(subscriber->life), "a session that was there is not known");
         return;
     }
     bool trimmed = head->verdict == WIRE_TRIMMED && has_rule();
     if (head->verdict != WIRE_RESUMED && !trimmed)
         wrong("a subscription begins with verdict %u", head->verdict);
-    uint64_t from = subscriber->epoch != 0 ? subscriber->seq : 0;
-    expect(subscriber->epoch == 0 || epoch == subscriber->epoch, "another epoch");
+    uint64_t from = wire_has_life(subscriber->life) ? subscriber->seq : 0;
+    expect(!wire_has_life(subscriber->life) || wire_same_life(standing->life, subscriber->life),
+           "another life");
     expect(standing->newest >= head->seq, "it begins after the newest");
     expect(head->seq == from + (trimmed ? head->missing : 0), "it does not begin where it should");
     shared->hazards.trimmed += trimmed;
     subscriber->located = true;
-    subscriber->epoch = epoch;
+    subscriber->life = standing->life;
     subscriber->seq = head->seq;
 }
 
@@ -638,7 +629,7 @@ static void take_delivery(const struct wire_deliver *head, struct wire_in *items
     else if (head->kind == WIRE_END && head->verdict == WIRE_UNSUBSCRIBED)
         subscriber->subscribed = false;
     else if (head->kind == WIRE_END && session_of_subscriber(number) == DELETED &&
-             take_verdict_of_life(subscriber, head, epoch_of(standing.life)))
+             take_verdict_of_life(subscriber, head, standing.life))
         return;
     else
         wrong("subscription %u: delivery of kind %u, verdict %u", (unsigned)number, head->kind,
@@ -1052,6 +1043,19 @@ static void *run_broker(void *argument)
     return NULL;
 }
 
+/* Not from `roll`: what is drawn decides nothing. */
+static spn_err random_of_seed(void *bytes, size_t size)
+{
+    uint8_t *at = bytes;
+    memset(at, 0, size);
+    for (size_t i = 0; i + 16 <= size; i += 16) {
+        shared->drawn++;
+        memcpy(at + i, &shared->drawn, sizeof(shared->drawn));
+        memcpy(at + i + 8, &shared->seed, sizeof(shared->seed));
+    }
+    return SPN_OK;
+}
+
 static void start_threads(const uint8_t *secret)
 {
     next_fiber = WORKER;
@@ -1075,6 +1079,7 @@ static void start_threads(const uint8_t *secret)
     reader.clock = &it.clock;
     reader.metrics = &it.metrics;
     reader.secret = secret;
+    reader.database = (const uint8_t *)"the database id ";
     reader.instance = roll(UINT32_MAX) + 1;
     reader.data_max = 1 << 16;
     reader.window_max = TRACKER_WINDOW_DEFAULT;
@@ -1088,7 +1093,9 @@ static void start_threads(const uint8_t *secret)
                                          .reader = &it.to_reader,
                                          .clock = &it.clock,
                                          .metrics = &it.metrics,
+                                         .random = random_of_seed,
                                          .secret = secret,
+                                         .database = reader.database,
                                          .instance = reader.instance,
                                          .data_max = 1 << 16,
                                          .queue_events_max = 64,
@@ -1141,8 +1148,10 @@ static void begin_clients(void)
         struct subscriber *subscriber = &shared->subscribers[i];
         subscriber->subscribed = false;
         subscriber->heard_ns = now_ns;
-        if (i >= SUBSCRIBERS / 2)
-            subscriber->epoch = subscriber->seq = 0;
+        if (i >= SUBSCRIBERS / 2) {
+            subscriber->life = (struct spn_life){{0}};
+            subscriber->seq = 0;
+        }
     }
 }
 
@@ -1191,8 +1200,9 @@ static bool is_settled(void)
         const struct subscriber *subscriber = &shared->subscribers[i];
         if (session_of_subscriber(i) != DELETED)
             seqs[i / (SUBSCRIBERS / 2)] += subscriber->seq;
-        else if (subscriber->seq != stored_of_life(NUMBERS % LIFE) || subscriber->epoch == 0 ||
-                 subscriber->epoch != shared->epochs[NUMBERS / LIFE])
+        else if (subscriber->seq != stored_of_life(NUMBERS % LIFE) ||
+                 !wire_has_life(subscriber->life) ||
+                 !wire_same_life(subscriber->life, shared->lives[NUMBERS / LIFE]))
             return false;
     }
     return seqs[0] == stored && seqs[1] == stored;

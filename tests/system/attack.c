@@ -420,9 +420,7 @@ static void prepare_counters(struct attacker *attacker)
 static void prepare_replays(struct attacker *attacker)
 {
     put_question(attacker, RAW_FETCH);
-    raw_put_number(&attacker->out, 0, 1);
-    raw_put_number(&attacker->out, UINT32_MAX, 4);
-    raw_put_zeros(&attacker->out, 16);
+    raw_put_fetch(&attacker->out, 0, UINT32_MAX, NULL, 0);
     raw_put_short(&attacker->out, ATTACK_BOOK);
     raw_put_number(&attacker->out, 0, 2);
 }

@@ -114,6 +114,24 @@ void raw_put_header(struct raw_out *out, uint8_t type, uint64_t request)
     raw_put_number(out, request, 8);
 }
 
+void raw_put_hello(struct raw_out *out)
+{
+    raw_put_zeros(out, 8 + 2);
+}
+
+void raw_put_fetch(struct raw_out *out, uint8_t start, uint32_t bytes_max, const void *life,
+                   uint64_t seq)
+{
+    raw_put_number(out, start, 1);
+    raw_put_zeros(out, 3);
+    raw_put_number(out, bytes_max, 4);
+    if (life)
+        raw_put(out, life, RAW_LIFE_SIZE);
+    else
+        raw_put_zeros(out, RAW_LIFE_SIZE);
+    raw_put_number(out, seq, 8);
+}
+
 void raw_put_batch(struct raw_out *out, const struct raw_batch *batch)
 {
     raw_put_header(out, RAW_BATCH, 0);
@@ -140,17 +158,20 @@ void raw_put_entry(struct raw_out *out, const struct raw_entry *entry)
     size_t id_size = size_of(entry->id, entry->id_size);
     size_t type_size = size_of(entry->type, 0);
     size_t data_size = size_of(entry->data, entry->data_size);
+    bool closes = entry->kind == 3 && entry->flags == 0;
+    size_t extra_size = closes ? 1 : entry->extra_size;
     raw_put_number(out, entry->kind > 0 ? entry->kind : 1, 1);
     raw_put_number(out, session_size, 1);
     raw_put_number(out, type_size, 1);
-    raw_put_zeros(out, 1);
+    raw_put_number(out, closes ? 8 : entry->flags, 1);
     raw_put_number(out, id_size, 2);
-    raw_put_zeros(out, 2);
+    raw_put_number(out, extra_size, 2);
     raw_put_number(out, data_size, 4);
     raw_put_number(out, RAW_RETRY_NONE, 4);
     raw_put(out, entry->session, session_size);
     raw_put(out, entry->id, id_size);
     raw_put(out, entry->type, type_size);
+    raw_put(out, closes ? "" : entry->extra, extra_size);
     raw_put(out, entry->data, data_size);
 }
 
@@ -161,9 +182,7 @@ void raw_put_refused(struct raw_out *out)
 
 void raw_put_close(struct raw_out *out, const char *session)
 {
-    static const char epoch[8];
-    raw_put_entry(
-        out, &(struct raw_entry){.kind = 3, .session = session, .data = epoch, .data_size = 8});
+    raw_put_entry(out, &(struct raw_entry){.kind = 3, .session = session});
 }
 
 void raw_put_event(struct raw_out *out, const char *session, uint64_t number)
@@ -368,7 +387,7 @@ bool raw_try_producer(struct raw *raw, const char *id16, uint64_t token,
     raw_put_number(&out, token, 8);
     raw_put_number(&out, 1, 8);
     raw_put_number(&out, raw->random_ids ? 0 : 1, 1);
-    raw_put_zeros(&out, 7 + 16 + 8 + 8); /* nothing seen yet */
+    raw_put_zeros(&out, 7 + 16 + 8 + 8 + 8); /* nothing seen yet; no features */
     raw_send_out(raw->read, &out);
     raw_release(&out);
     if (!raw_receive(raw->read, ANSWER_MS, &in))

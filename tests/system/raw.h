@@ -53,6 +53,7 @@ enum raw_code {
     RAW_E_INVALID = 2,
     RAW_E_PROTOCOL = 16,
     RAW_E_VERSION = 17,
+    RAW_E_UNSUPPORTED = 18,
     RAW_E_STALE_TOKEN = 19,
     RAW_E_FENCED = 20,
     RAW_E_BAD_SESSION = 32,
@@ -98,6 +99,10 @@ void raw_put_number(struct raw_out *out, uint64_t number, size_t size); /* littl
 void raw_put_zeros(struct raw_out *out, size_t size);
 void raw_put_short(struct raw_out *out, const char *text); /* short bytes */
 void raw_put_header(struct raw_out *out, uint8_t type, uint64_t request);
+void raw_put_hello(struct raw_out *out); /* the body: no features, no fields */
+/* The body up to the session: start, bytes, life (NULL: zeros) and seq. */
+void raw_put_fetch(struct raw_out *out, uint8_t start, uint32_t bytes_max, const void *life,
+                   uint64_t seq);
 
 struct raw_batch {
     uint64_t token;
@@ -111,8 +116,13 @@ struct raw_batch {
 /* The header and the head; the entries follow. */
 void raw_put_batch(struct raw_out *out, const struct raw_batch *batch);
 
+enum { RAW_LIFE_SIZE = 16 };
+
 struct raw_entry {
-    uint8_t kind;        /* 0 means event */
+    uint8_t kind;      /* 0 means event */
+    uint8_t flags;     /* as they are; a close gets CLOSES and an empty reason if it has none */
+    const void *extra; /* the parts of the flags */
+    size_t extra_size;
     const char *session; /* NULL: as before */
     const char *id;
     const char *type;
@@ -125,7 +135,7 @@ struct raw_entry {
 void raw_put_entry(struct raw_out *out, const struct raw_entry *entry);
 /* An event of the session before that is refused with RAW_E_BAD_ID: its id is a line feed. */
 void raw_put_refused(struct raw_out *out);
-/* A close of the session's current epoch. */
+/* A close of the session's current life. */
 void raw_put_close(struct raw_out *out, const char *session);
 /* An event with the id "e<number>" and the data "<session> <number>". */
 void raw_put_event(struct raw_out *out, const char *session, uint64_t number);

@@ -39,7 +39,7 @@ void robust_put_open(struct raw_out *out, uint64_t request, const char *id16)
     raw_put_number(out, 0, 8); /* no token held before */
     raw_put_number(out, 1, 8);
     raw_put_number(out, 1, 1); /* kept */
-    raw_put_zeros(out, 7 + 16 + 8 + 8);
+    raw_put_zeros(out, 7 + 16 + 8 + 8 + 8);
 }
 
 void robust_know_producer(struct raw *raw, const char *id16)
@@ -57,9 +57,7 @@ void robust_put_fetch(struct raw_out *out, uint64_t request, const char *session
 {
     size_t after_size = after ? strlen(after) : 0;
     raw_put_header(out, RAW_FETCH, request);
-    raw_put_number(out, after ? 1 : 0, 1);
-    raw_put_number(out, UINT32_MAX, 4);
-    raw_put_zeros(out, 16);
+    raw_put_fetch(out, after ? 1 : 0, UINT32_MAX, NULL, 0);
     raw_put_short(out, session);
     raw_put_number(out, after_size, 2);
     raw_put(out, after, after_size);
@@ -171,7 +169,7 @@ uint64_t robust_last_seq(struct raw *raw, const char *session)
     raw_put_short(&out, session);
     struct raw_in in = raw_ask(raw, &out, RAW_LAST, RAW_LAST_IS);
     raw_release(&out);
-    raw_get_number(&in, 8); /* epoch */
+    (void)raw_get(&in, RAW_LIFE_SIZE);
     uint64_t seq = raw_get_number(&in, 8);
     raw_drop(&in);
     return seq;

@@ -61,7 +61,8 @@ static void publish_all(const char *session)
     assert_int_equal(spn_client_open(&client, NULL, OPEN_MS, NULL, 0), SPN_OK);
     assert_int_equal(spn_producer_open(&producer, client, NULL, OPEN_MS), SPN_OK);
     for (size_t i = 0; i < COUNT(events); i++) {
-        const struct spn_event event = {.id = events[i].id,
+        const struct spn_event event = {.size = sizeof(event),
+                                        .id = events[i].id,
                                         .type = events[i].type,
                                         .data = events[i].data,
                                         .retry_ms = events[i].retry_ms};

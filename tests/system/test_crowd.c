@@ -113,8 +113,8 @@ static void end(struct crowd *crowd, size_t at, bool deleted)
     write_name(name, at);
     spn_err err = SPN_E_BACKPRESSURE;
     for (uint64_t due_ns = until_in(END_MS); err == SPN_E_BACKPRESSURE && !until_over(due_ns);)
-        err = deleted ? spn_session_delete(crowd->producer, spn_text(name), 0, NULL)
-                      : spn_session_close(crowd->producer, spn_text(name), 0, NULL);
+        err = deleted ? spn_session_delete(crowd->producer, spn_text(name), NULL, NULL)
+                      : spn_session_close(crowd->producer, spn_text(name), NULL, NULL);
     assert_int_equal(err, SPN_OK);
 }
 

@@ -274,12 +274,15 @@ static const struct lie lies[] = {
     {"count too high", 44, 4, 5},
     {"count over the limit", 44, 4, 4097},
     {"count as high as can be", 44, 4, UINT32_MAX},
-    {"level unknown", 48, 1, 3},
+    {"level unknown", 48, 1, 4},
     {"zero of the head is not", 49, 3, 1},
     {"last zero of the head is not", 51, 1, 1},
     {"kind 0", 56, 1, 0},
     {"kind 2, which is free", 56, 1, 2},
-    {"kind unknown", 56, 1, 7},
+    {"kind unknown", 56, 1, 11},
+    {"a kind of items only", 56, 1, 9},
+    {"attributes with the bytes of an event", 56, 1, 7},
+    {"a touch with the bytes of an event", 56, 1, 8},
     {"a marker with the bytes of an event", 56, 1, 5},
     {"a reset with the bytes of an event", 56, 1, 6},
     {"a close with the bytes of an event", 56, 1, 3},
@@ -288,11 +291,12 @@ static const struct lie lies[] = {
     {"session longer than it is", 57, 1, 7},
     {"session as long as can be", 57, 1, 255},
     {"type longer than it is", 58, 1, 2},
-    {"zero of an entry is not", 59, 1, 1},
+    {"a flag whose part is not there", 59, 1, 1},
+    {"a flag unknown", 59, 1, 64},
     {"id longer than it is", 60, 2, 2},
     {"id over the limit", 60, 2, 4097},
     {"id as long as can be", 60, 2, 65535},
-    {"second zero of an entry is not", 62, 2, 1},
+    {"extra bytes that are not there", 62, 2, 1},
     {"data longer than it is", 64, 4, 4},
     {"data shorter than it is", 64, 4, 2},
     {"data to the end and one more", 64, 4, 68},
@@ -506,6 +510,8 @@ static size_t put_ask(struct raw_out *out, uint8_t type, uint64_t token)
 {
     raw_clear(out);
     raw_put_header(out, type, 5);
+    if (type == RAW_HELLO)
+        raw_put_hello(out);
     if (type == RAW_OPEN)
         raw_put(out, attacker_id, 16);
     if (type == RAW_OPEN || type == RAW_STATE) {
@@ -513,12 +519,9 @@ static size_t put_ask(struct raw_out *out, uint8_t type, uint64_t token)
         raw_put_number(out, 1, 8);
     }
     if (type == RAW_OPEN)
-        raw_put_zeros(out, 8 + 24 + 8); /* a random id; nothing seen yet */
-    if (type == RAW_FETCH) {
-        raw_put_number(out, 1, 1);
-        raw_put_number(out, 1000, 4);
-        raw_put_zeros(out, 16);
-    }
+        raw_put_zeros(out, 8 + 24 + 8 + 8); /* a random id; nothing seen yet; no features */
+    if (type == RAW_FETCH)
+        raw_put_fetch(out, 1, 1000, NULL, 0);
     if (type == RAW_SESSIONS)
         raw_put_number(out, 10, 4);
     if (type == RAW_LAST || type == RAW_FETCH || type == RAW_SESSIONS || type == RAW_INFO)

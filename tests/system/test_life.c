@@ -26,7 +26,7 @@ enum {
     FROM_SEQ = 2, /* FETCH */
     RESUMED = 0,
     UNKNOWN_SESSION = 3,
-    OTHER_EPOCH = 4,
+    OTHER_LIFE = 4,
     ROUNDS_MORE = 10, /* times, until what a mode is for has happened */
 };
 
@@ -35,7 +35,7 @@ enum {
 enum what { NOTHING, PUT, CLOSE, DELETE, CLOSE_FIRST, DELETE_FIRST };
 
 struct act {
-    enum what what; /* .._FIRST: by the epoch of the session's first life */
+    enum what what; /* .._FIRST: by the session's first life */
     const char *id;
     const char *data;
     bool and_on; /* the next one is sent with it */
@@ -90,8 +90,8 @@ static const struct script {
      {{PUT, "a", "1", STORED},
       {DELETE, STORED},
       {PUT, "b", "2", STORED},
-      {CLOSE_FIRST, REFUSED(SPN_E_OTHER_EPOCH)},
-      {DELETE_FIRST, REFUSED(SPN_E_OTHER_EPOCH)},
+      {CLOSE_FIRST, REFUSED(SPN_E_OTHER_LIFE)},
+      {DELETE_FIRST, REFUSED(SPN_E_OTHER_LIFE)},
       {PUT, "c", "3", STORED}}},
     {"this-life-is-meant",
      {{PUT, "a", "1", STORED},
@@ -99,7 +99,7 @@ static const struct script {
       {CLOSE_FIRST, DUPLICATE},
       {DELETE_FIRST, STORED},
       {PUT, "a", "1", STORED},
-      {DELETE_FIRST, REFUSED(SPN_E_OTHER_EPOCH)}}},
+      {DELETE_FIRST, REFUSED(SPN_E_OTHER_LIFE)}}},
     {"duplicates-and-conflicts",
      {{PUT, "a", "1", STORED, AND_ON},
       {PUT, "b", "2", STORED, AND_ON},
@@ -142,8 +142,9 @@ struct life {
     uint64_t tickets[ACTS_MAX];
     enum state state;
     unsigned lives;
-    uint64_t first_epoch; /* 0: not known yet */
-    uint64_t epoch;       /* of this life; 0: not known yet */
+    struct spn_life first; /* zeros: not known yet */
+    struct spn_life now;   /* zeros: not known yet */
+    uint64_t epoch;        /* of the newest life that is known */
     const struct act *events[ACTS_MAX];
     size_t count;
     spn_subscription *witness; /* of one life, from its first event on */
@@ -169,6 +170,13 @@ struct play {
     unsigned unfinished;    /* kills that left a segment that is not complete */
 };
 
+static const struct spn_life none;
+
+static bool same_life(struct spn_life a, struct spn_life b)
+{
+    return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
+}
+
 static void apply(struct life *life, const struct act *act)
 {
     if (act->result != SPN_STORED)
@@ -177,7 +185,7 @@ static void apply(struct life *life, const struct act *act)
         life->state = LIVE;
         life->lives++;
         life->count = 0;
-        life->epoch = 0;
+        life->now = none;
     }
     if (act->what == PUT)
         life->events[life->count++] = act;
@@ -190,13 +198,13 @@ static void apply(struct life *life, const struct act *act)
 static void expect_event(const struct life *life, const struct spn_event *event, size_t at)
 {
     const struct act *act = life->events[at];
-    if (at >= life->count || event->seq != at + 1 || event->epoch != life->epoch ||
-        event->id.size != strlen(act->id) || memcmp(event->id.data, act->id, event->id.size) != 0 ||
+    bool other = !same_life(event->life, life->now);
+    if (at >= life->count || event->seq != at + 1 || other || event->id.size != strlen(act->id) ||
+        memcmp(event->id.data, act->id, event->id.size) != 0 ||
         event->data.size != strlen(act->data) ||
         memcmp(event->data.data, act->data, event->data.size) != 0)
-        fail_msg("%s: event %zu of life %u is seq %llu of %llu, %.*s", life->name, at + 1,
-                 life->lives, (unsigned long long)event->seq, (unsigned long long)event->epoch,
-                 (int)event->id.size, (const char *)event->id.data);
+        fail_msg("%s: event %zu of life %u is seq %llu, %.*s", life->name, at + 1, life->lives,
+                 (unsigned long long)event->seq, (int)event->id.size, (const char *)event->id.data);
 }
 
 static void expect_replay(struct play *play, struct life *life)
@@ -219,7 +227,7 @@ static void expect_replay(struct play *play, struct life *life)
     spn_replay_close(replay);
 }
 
-/* Where the session stands, and that its epoch is its life's. */
+/* Where the session stands, and that it has one life and one epoch until it is deleted. */
 static void expect_info(struct play *play, struct life *life)
 {
     const struct spn_session_info *info;
@@ -233,54 +241,59 @@ static void expect_info(struct play *play, struct life *life)
     }
     if (err != SPN_OK)
         fail_msg("%s, life %u: %s", life->name, life->lives, spn_err_name(err));
-    if (life->epoch == 0 && life->lives > 1)
-        assert_true(info->session->epoch > life->first_epoch);
-    if (life->epoch == 0)
+    if (same_life(life->now, none)) {
+        assert_true(info->session->epoch > life->epoch);
+        assert_false(same_life(info->session->life, life->first));
         life->epoch = info->session->epoch;
-    if (life->first_epoch == 0)
-        life->first_epoch = life->epoch;
+        life->now = info->session->life;
+    }
+    if (same_life(life->first, none))
+        life->first = life->now;
     assert_int_equal(info->session->epoch, life->epoch);
+    assert_true(same_life(info->session->life, life->now));
+    assert_int_equal(info->life_first_seq, 1);
     assert_int_equal(info->session->seq, life->count);
     assert_int_equal(info->session->state, life->state == CLOSED ? SPN_CLOSED : SPN_LIVE);
     assert_int_equal(info->first_seq, 1);
     err = spn_last_event(play->readers, spn_text(life->name), ONLOOKER_ASK_MS, &last);
     assert_int_equal(err, SPN_OK);
     assert_int_equal(last->seq, life->count);
-    assert_int_equal(last->epoch, life->epoch);
+    assert_true(same_life(last->life, life->now));
+    assert_int_equal(last->state, life->state == CLOSED ? SPN_CLOSED : SPN_LIVE);
 }
 
 /* The verdict that a cursor behind the first event of a life gets. */
-static void expect_verdict(struct play *play, const struct life *life, uint64_t epoch,
+static void expect_verdict(struct play *play, const struct life *life, struct spn_life of,
                            uint8_t verdict)
 {
     struct raw_out out = {NULL, 0, 0};
-    raw_put_number(&out, FROM_SEQ, 1);
-    raw_put_number(&out, 65536, 4);
-    raw_put_number(&out, epoch, 8);
-    raw_put_number(&out, 1, 8);
+    raw_put_fetch(&out, FROM_SEQ, 65536, of.bytes, 1);
     raw_put_short(&out, life->name);
     raw_put_number(&out, 0, 2);
     struct raw_in in = raw_ask(&play->raw, &out, RAW_FETCH, RAW_SLICE);
     assert_int_equal(raw_get_number(&in, 1), verdict);
-    raw_get_zeros(&in, 3);
+    uint64_t state = raw_get_number(&in, 1);
+    if (verdict != UNKNOWN_SESSION)
+        assert_int_equal(state, life->state == CLOSED ? 1 : 0);
+    raw_get_zeros(&in, 2);
     uint64_t count = raw_get_number(&in, 4);
     assert_int_equal(count > 0, verdict == RESUMED && life->count > 1); /* not always all */
-    uint64_t got = raw_get_number(&in, 8);
+    const char *got = raw_get(&in, sizeof(life->now.bytes));
     if (verdict != UNKNOWN_SESSION)
-        assert_int_equal(got, life->epoch);
+        assert_memory_equal(got, life->now.bytes, sizeof(life->now.bytes));
     raw_drop(&in);
     raw_release(&out);
 }
 
 static void expect_cursors(struct play *play, const struct life *life)
 {
-    if (life->state == ABSENT && life->first_epoch != 0)
-        expect_verdict(play, life, life->first_epoch, UNKNOWN_SESSION);
+    if (life->state == ABSENT && !same_life(life->first, none))
+        expect_verdict(play, life, life->first, UNKNOWN_SESSION);
     if (life->state == ABSENT)
         return;
-    expect_verdict(play, life, life->epoch, RESUMED);
-    if (life->epoch != life->first_epoch)
-        expect_verdict(play, life, life->first_epoch, OTHER_EPOCH);
+    expect_verdict(play, life, life->now, RESUMED);
+    if (!same_life(life->now, life->first))
+        expect_verdict(play, life, life->first, OTHER_LIFE);
 }
 
 /* -- who reads all the time -------------------------------------------------------------------- */
@@ -401,13 +414,13 @@ static spn_err send_act(struct play *play, struct life *life, const struct act *
         event.data = spn_text(act->data);
         return spn_publish(play->producer, name, &event, ticket);
     case CLOSE:
-        return spn_session_close(play->producer, name, 0, ticket);
+        return spn_session_close(play->producer, name, NULL, ticket);
     case DELETE:
-        return spn_session_delete(play->producer, name, 0, ticket);
+        return spn_session_delete(play->producer, name, NULL, ticket);
     case CLOSE_FIRST:
-        return spn_session_close(play->producer, name, life->first_epoch, ticket);
+        return spn_session_close(play->producer, name, &life->first, ticket);
     case DELETE_FIRST:
-        return spn_session_delete(play->producer, name, life->first_epoch, ticket);
+        return spn_session_delete(play->producer, name, &life->first, ticket);
     case NOTHING:
         break;
     }
@@ -434,8 +447,8 @@ static bool send_acts(struct play *play)
 
 static void expect_results(struct play *play)
 {
-    static const struct spn_ack none;
-    const struct spn_ack *ack = &none;
+    static const struct spn_ack nothing;
+    const struct spn_ack *ack = &nothing;
     for (size_t i = 0; i < SCRIPTS; i++)
         for (struct life *life = &play->lives[i]; life->done < life->sent; life->done++) {
             const struct act *act = &life->script->acts[life->done];
@@ -590,16 +603,16 @@ static void close_session(spn_producer *producer, const char *session)
 {
     const struct spn_ack *ack;
     uint64_t ticket;
-    assert_int_equal(spn_session_close(producer, spn_text(session), 0, &ticket), SPN_OK);
+    assert_int_equal(spn_session_close(producer, spn_text(session), NULL, &ticket), SPN_OK);
     assert_int_equal(spn_producer_wait(producer, ticket, END_MS, &ack), SPN_OK);
     assert_int_equal(ack->result, SPN_STORED);
 }
 
-static uint64_t epoch_of(spn_client *client, const char *session)
+static struct spn_life life_of(spn_client *client, const char *session)
 {
     const struct spn_last *last;
     assert_int_equal(spn_last_event(client, spn_text(session), ONLOOKER_ASK_MS, &last), SPN_OK);
-    return last->epoch;
+    return last->life;
 }
 
 static bool is_there(spn_client *client, const char *session)
@@ -620,18 +633,17 @@ static void end_daemon(struct process *daemon, bool killed)
 }
 
 /* The second life of a session whose first one has expired. */
-static void expect_second_life(struct play *play, const char *session, uint64_t epoch)
+static void expect_second_life(struct play *play, const char *session, struct spn_life first)
 {
     struct life life = {.count = 1};
     snprintf(life.name, sizeof(life.name), "%s", session);
     assert_false(is_there(play->readers, session));
-    expect_verdict(play, &life, epoch, UNKNOWN_SESSION);
+    expect_verdict(play, &life, first, UNKNOWN_SESSION);
     publish(play->producer, session, "a", SPN_STORED);
     publish(play->producer, session, "a", SPN_DUPLICATE);
-    life.epoch = epoch_of(play->readers, session);
-    assert_true(life.epoch > epoch);
-    expect_verdict(play, &life, epoch, OTHER_EPOCH);
-    expect_verdict(play, &life, life.epoch, RESUMED);
+    life.now = life_of(play->readers, session);
+    expect_verdict(play, &life, first, OTHER_LIFE);
+    expect_verdict(play, &life, life.now, RESUMED);
 }
 
 /* Expired as soon as the reader hears of it: not in the index yet when the kill comes. */
@@ -639,14 +651,14 @@ static void expire(struct stage *stage, bool killed)
 {
     static const char *const names[] = {"live", "closed", "behind"};
     struct play play = {.stage = stage, .daemon = stage_start(stage, &short_lives)};
-    uint64_t epochs[COUNT(names)];
+    struct spn_life lives[COUNT(names)];
     play.client = onlooker_client();
     play.readers = onlooker_client();
     assert_int_equal(spn_producer_open(&play.producer, play.client, NULL, END_MS), SPN_OK);
     for (size_t i = 0; i < COUNT(names); i++) {
         publish(play.producer, names[i], "a", SPN_STORED);
         publish(play.producer, names[i], "b", SPN_STORED);
-        epochs[i] = epoch_of(play.readers, names[i]);
+        lives[i] = life_of(play.readers, names[i]);
     }
     close_session(play.producer, names[1]);
     spn_subscription *behind = onlooker_subscribe(play.readers, "behind", SPN_EARLIEST, 1);
@@ -665,7 +677,7 @@ static void expire(struct stage *stage, bool killed)
     play.daemon = stage_start(stage, &long_lives);
     raw_open(&play.raw);
     for (size_t i = 0; i < COUNT(names); i++)
-        expect_second_life(&play, names[i], epochs[i]);
+        expect_second_life(&play, names[i], lives[i]);
     end_daemon(play.daemon, killed);
     play.daemon = stage_start(stage, &long_lives);
     for (size_t i = 0; i < COUNT(names); i++)
@@ -769,7 +781,7 @@ static void busy_sessions_stay(struct stage *stage)
     assert_int_equal(spn_producer_open(&producer, client, NULL, END_MS), SPN_OK);
     publish(producer, "idle", "a", SPN_STORED);
     publish(producer, "busy", "a", SPN_STORED);
-    uint64_t epoch = epoch_of(client, "busy");
+    struct spn_life life = life_of(client, "busy");
     uint64_t end_ns = until_now_ns() + KEEP_MS * UINT64_C(1000000);
     for (uint64_t i = 0, before_ns = until_now_ns(); before_ns < end_ns; i++) {
         until_passed_us(KEEP_EVERY_MS * 1000);
@@ -780,7 +792,7 @@ static void busy_sessions_stay(struct stage *stage)
         before_ns = now_ns;
     }
     if (longest_ns < TTL_MS / 2 * UINT64_C(1000000))
-        assert_int_equal(epoch_of(client, "busy"), epoch);
+        assert_true(same_life(life_of(client, "busy"), life));
     else
         print_message("not judged: a pause of %llu ms\n", (unsigned long long)longest_ns / 1000000);
     onlooker_wait_least(client, "sponson_sessions_expired_total", 1);

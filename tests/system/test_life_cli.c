@@ -99,9 +99,11 @@ static const struct {
     {{"info", "nobody"}, "no such session"},
     {{"close", "nobody"}, "no such session"},
     {{"delete", "nobody", "--yes"}, "no such session"},
-    {{"close", "nobody", "--epoch", "1"}, "no such session"},
-    {{"close", "s", "--epoch", "999"}, "the session has another epoch now"},
-    {{"delete", "s", "--yes", "--epoch=999"}, "the session has another epoch now"},
+    {{"close", "nobody", "--life", "99999999999999999999999999999999"}, "no such session"},
+    {{"close", "s", "--life", "99999999999999999999999999999999"},
+     "the session has another life now"},
+    {{"delete", "s", "--yes", "--life=99999999999999999999999999999999"},
+     "the session has another life now"},
 };
 
 static void what_is_not_there_cannot_end(struct stage *stage)
@@ -155,9 +157,10 @@ static void closed_session_stays_and_takes_no_more(struct stage *stage)
 static void close_of_one_life(struct stage *stage)
 {
     begin(stage);
-    uint64_t epoch = event_json_number(info(stage, "s"), "epoch");
-    const char *number = stage_format(stage, "%llu", (unsigned long long)epoch);
-    expect_run(stage, OK, "", "", "close", "s", "--epoch", number);
+    const char *life = strstr(info(stage, "s"), "\"life\":\"");
+    assert_non_null(life);
+    const char *text = stage_format(stage, "%.32s", life + strlen("\"life\":\""));
+    expect_run(stage, OK, "", "", "close", "s", "--life", text);
     expect_state(stage, "s", "closed");
 }
 

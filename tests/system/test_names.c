@@ -5,6 +5,7 @@
  * those that got nothing for the longest time go, and everybody goes on. */
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -184,13 +185,18 @@ static void offline_deletion_took_any_life_for_the_one_that_was_named(struct sta
 {
     struct process *daemon = stage_start(stage, NULL);
     record(stage, "first");
+    struct outcome info = stage_run(stage, "info", "first", "--json");
+    stage_expect_code(&info, 0);
+    char *life = event_json_string(info.out, "life");
     assert_int_equal(stage_stop(daemon), 0);
-    struct outcome other = stage_run(stage, "delete", "--offline", "first", "--yes", "--epoch",
-                                     "999", "--data-dir", stage->data_dir);
+    struct outcome other =
+        stage_run(stage, "delete", "--offline", "first", "--yes", "--life",
+                  "99999999999999999999999999999999", "--data-dir", stage->data_dir);
     stage_expect_code(&other, 3);
-    struct outcome same = stage_run(stage, "delete", "--offline", "first", "--yes", "--epoch", "1",
+    struct outcome same = stage_run(stage, "delete", "--offline", "first", "--yes", "--life", life,
                                     "--data-dir", stage->data_dir);
     stage_expect_code(&same, 0);
+    free(life);
 }
 
 /* LMDB opens its lock to write, wherever a link leads. */

@@ -28,30 +28,29 @@ enum {
 struct slice {
     uint8_t verdict;
     uint32_t count;
-    uint64_t epoch;
+    uint8_t state;
+    char life[RAW_LIFE_SIZE];
     uint64_t seq;
     uint64_t newest;
     uint64_t missing;
     struct raw_in in; /* its items are still to be read */
 };
 
-static struct slice fetch(struct raw *raw, uint8_t start, uint32_t bytes_max, uint64_t epoch,
+static struct slice fetch(struct raw *raw, uint8_t start, uint32_t bytes_max, const char *life,
                           uint64_t seq, const char *session, const char *id)
 {
     struct raw_out out = {NULL, 0, 0};
-    raw_put_number(&out, start, 1);
-    raw_put_number(&out, bytes_max, 4);
-    raw_put_number(&out, epoch, 8);
-    raw_put_number(&out, seq, 8);
+    raw_put_fetch(&out, start, bytes_max, life, seq);
     raw_put_short(&out, session);
     raw_put_number(&out, strlen(id), 2);
     raw_put(&out, id, strlen(id));
     struct slice slice = {.in = raw_ask(raw, &out, RAW_FETCH, RAW_SLICE)};
     raw_release(&out);
     slice.verdict = (uint8_t)raw_get_number(&slice.in, 1);
-    raw_get_zeros(&slice.in, 3);
+    slice.state = (uint8_t)raw_get_number(&slice.in, 1);
+    raw_get_zeros(&slice.in, 2);
     slice.count = (uint32_t)raw_get_number(&slice.in, 4);
-    slice.epoch = raw_get_number(&slice.in, 8);
+    memcpy(slice.life, raw_get(&slice.in, RAW_LIFE_SIZE), RAW_LIFE_SIZE);
     slice.seq = raw_get_number(&slice.in, 8);
     slice.newest = raw_get_number(&slice.in, 8);
     slice.missing = raw_get_number(&slice.in, 8);
@@ -76,11 +75,12 @@ static void expect_item(struct slice *slice, const char *session, uint64_t seq, 
     assert_int_equal(raw_get_number(in, 8), seq);
     assert_true(raw_get_number(in, 8) > 0);              /* position */
     assert_true(raw_get_number(in, 8) > 1500000000000u); /* wall time: after 2017 */
-    assert_int_equal(raw_get_number(in, 4), RAW_RETRY_NONE);
-    assert_int_equal(raw_get_number(in, 4), data_size);
+    assert_int_equal(raw_get_number(in, 1), 1);          /* an event */
+    raw_get_zeros(in, 3);                                /* no session, no type, no flags */
     assert_int_equal(raw_get_number(in, 2), id_size);
-    assert_int_equal(raw_get_number(in, 2), 0);
-    raw_get_zeros(in, 4);
+    raw_get_zeros(in, 2); /* nothing extra */
+    assert_int_equal(raw_get_number(in, 4), data_size);
+    assert_int_equal(raw_get_number(in, 4), RAW_RETRY_NONE);
     assert_memory_equal(raw_get(in, id_size), id, id_size);
     assert_memory_equal(raw_get(in, data_size), data, data_size);
 }
@@ -88,7 +88,7 @@ static void expect_item(struct slice *slice, const char *session, uint64_t seq, 
 /* The session has exactly the events made of these numbers, in this order; 0 ends the list. */
 static void expect_session(struct raw *raw, const char *session, const uint64_t *numbers)
 {
-    struct slice slice = fetch(raw, 0, 1 << 20, 0, 0, session, "");
+    struct slice slice = fetch(raw, 0, 1 << 20, NULL, 0, session, "");
     assert_int_equal(slice.verdict, 0);
     assert_int_equal(slice.missing, 0);
     uint64_t seq = 0;
@@ -111,17 +111,33 @@ static void expect_counted(struct raw *raw, const char *session, uint64_t count)
 
 /* -- shaking hands ----------------------------------------------------------------------------- */
 
-static uint64_t hello(struct raw *raw)
+struct mark {
+    uint8_t database[16];
+    uint64_t position;
+};
+
+static uint64_t hello(struct raw *raw, struct mark *ret_mark)
 {
     struct raw_out none = {NULL, 0, 0};
+    raw_put_hello(&none);
     struct raw_in in = raw_ask(raw, &none, RAW_HELLO, RAW_WELCOME);
+    raw_release(&none);
     uint64_t instance = raw_get_number(&in, 8);
+    assert_int_equal(raw_get_number(&in, 8), 0);       /* features */
     assert_int_equal(raw_get_number(&in, 4), 4 << 20); /* largest event data */
     assert_int_equal(raw_get_number(&in, 4), 1 << 20); /* largest batch */
     assert_int_equal(raw_get_number(&in, 4), BATCH_MAX);
+    assert_int_equal(raw_get_number(&in, 4), 128 << 10); /* largest frame */
+    assert_int_equal(raw_get_number(&in, 4), 128);       /* window */
+    assert_int_equal(raw_get_number(&in, 4), 5000);      /* heartbeat */
+    assert_int_equal(raw_get_number(&in, 4), 30000);     /* lease */
+    memcpy(ret_mark->database, raw_get(&in, sizeof(ret_mark->database)),
+           sizeof(ret_mark->database));
+    ret_mark->position = raw_get_number(&in, 8);
     size_t size = (size_t)raw_get_number(&in, 1);
     assert_true(size > 0);
     raw_get(&in, size);
+    raw_get_zeros(&in, 2); /* no fields */
     raw_end(&in);
     raw_drop(&in);
     return instance;
@@ -132,17 +148,20 @@ static void shakes_hands(struct stage *stage)
     struct raw raw;
     struct process *daemon = stage_start(stage, NULL);
     raw_open(&raw);
-    uint64_t instance = hello(&raw);
+    struct mark mark;
+    uint64_t instance = hello(&raw, &mark);
     struct raw_state state = raw_take_producer(&raw, producer_a);
+    assert_memory_equal(mark.database, state.database, sizeof(mark.database));
+    assert_int_equal(mark.position, state.position);
     assert_int_equal(state.instance, instance);
     assert_int_equal(state.accepted, 0);
     assert_int_equal(state.durable, 0);
     assert_int_equal(state.run_count, 0);
-    assert_int_equal(hello(&raw), instance);
+    assert_int_equal(hello(&raw, &mark), instance);
     process_kill(daemon);
     stage_start(stage, NULL);
     raw_reconnect(&raw);
-    assert_true(hello(&raw) != instance);
+    assert_true(hello(&raw, &mark) != instance);
     raw_close(&raw);
 }
 
@@ -652,7 +671,7 @@ static void fetches_in_slices(struct stage *stage)
     stage_start(stage, NULL);
     raw_open(&raw);
     fill(&raw, "s", MANY);
-    struct slice slice = fetch(&raw, 0, MANY_BYTES, 0, 0, "s", "");
+    struct slice slice = fetch(&raw, 0, MANY_BYTES, NULL, 0, "s", "");
     uint64_t seq = 0;
     size_t slices = 0;
     for (;;) {
@@ -666,11 +685,11 @@ static void fetches_in_slices(struct stage *stage)
         if (seq == MANY)
             break;
         assert_true(slice.count > 0);
-        slice = fetch(&raw, 2, MANY_BYTES, slice.epoch, seq, "s", "");
+        slice = fetch(&raw, 2, MANY_BYTES, slice.life, seq, "s", "");
     }
     assert_true(slices > 1);
     /* Caught up: nothing, and the cursor stands at the end. */
-    slice = fetch(&raw, 2, MANY_BYTES, slice.epoch, MANY, "s", "");
+    slice = fetch(&raw, 2, MANY_BYTES, slice.life, MANY, "s", "");
     assert_int_equal(slice.count, 0);
     assert_int_equal(slice.seq, MANY);
     end_slice(&slice);
@@ -683,32 +702,35 @@ static void fetches_what_is_asked_for(struct stage *stage)
     stage_start(stage, NULL);
     raw_open(&raw);
     fill(&raw, "s", 20);
-    struct slice slice = fetch(&raw, 1, 1 << 20, 0, 0, "s", "e18");
+    struct slice slice = fetch(&raw, 1, 1 << 20, NULL, 0, "s", "e18");
     assert_int_equal(slice.verdict, 0);
     assert_int_equal(slice.count, 2);
     expect_item(&slice, "s", 19, 19);
     expect_item(&slice, "s", 20, 20);
     end_slice(&slice);
-    uint64_t epoch = slice.epoch;
+    char life[RAW_LIFE_SIZE];
+    static const char other[RAW_LIFE_SIZE] = "another life";
+    memcpy(life, slice.life, sizeof(life));
 
-    slice = fetch(&raw, 1, 1 << 20, 0, 0, "s", "e99");
+    slice = fetch(&raw, 1, 1 << 20, NULL, 0, "s", "e99");
     assert_int_equal(slice.verdict, 2);
     assert_int_equal(slice.count, 0);
     end_slice(&slice);
-    slice = fetch(&raw, 0, 1 << 20, 0, 0, "nobody", "");
+    slice = fetch(&raw, 0, 1 << 20, NULL, 0, "nobody", "");
     assert_int_equal(slice.verdict, 3);
     end_slice(&slice);
-    slice = fetch(&raw, 2, 1 << 20, epoch + 1, 5, "s", "");
+    slice = fetch(&raw, 2, 1 << 20, other, 5, "s", "");
     assert_int_equal(slice.verdict, 4);
-    assert_int_equal(slice.epoch, epoch);
+    assert_int_equal(slice.state, 0);
+    assert_memory_equal(slice.life, life, sizeof(life));
     end_slice(&slice);
 
     /* However little is asked for, there is one event when there is one. */
-    slice = fetch(&raw, 2, 1, epoch, 5, "s", "");
+    slice = fetch(&raw, 2, 1, life, 5, "s", "");
     assert_int_equal(slice.count, 1);
     expect_item(&slice, "s", 6, 6);
     end_slice(&slice);
-    slice = fetch(&raw, 2, 200, epoch, 5, "s", "");
+    slice = fetch(&raw, 2, 200, life, 5, "s", "");
     assert_true(slice.count > 1 && slice.count < 15);
     raw_drop(&slice.in);
     raw_close(&raw);
@@ -723,10 +745,12 @@ static void tells_the_last_event(struct stage *stage)
     fill(&raw, "s", 20);
     raw_put_short(&out, "s");
     struct raw_in in = raw_ask(&raw, &out, RAW_LAST, RAW_LAST_IS);
-    assert_true(raw_get_number(&in, 8) > 0); /* epoch */
+    static const char none[RAW_LIFE_SIZE];
+    assert_memory_not_equal(raw_get(&in, RAW_LIFE_SIZE), none, RAW_LIFE_SIZE);
     assert_int_equal(raw_get_number(&in, 8), 20);
     assert_true(raw_get_number(&in, 8) > 0); /* position */
     assert_true(raw_get_number(&in, 8) > 1500000000000u);
+    raw_get_zeros(&in, 8); /* live */
     assert_int_equal(raw_get_number(&in, 2), 3);
     assert_memory_equal(raw_get(&in, 3), "e20", 3);
     raw_end(&in);
@@ -735,9 +759,34 @@ static void tells_the_last_event(struct stage *stage)
     raw_close(&raw);
 }
 
+/* What a sidecar does not offer is refused by its number, or with the batch: never passed over. */
+static void refuses_what_it_does_not_offer(struct stage *stage)
+{
+    struct raw raw;
+    struct raw_out out = {NULL, 0, 0};
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 1, 3}); /* replicated */
+    raw_put_event(&out, "s", 1);
+    raw_send_out(raw.ingest, &out);
+    assert_int_equal(raw_expect_error(raw.ingest, RAW_E_UNSUPPORTED).token, token);
+    raw_clear(&out);
+    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 1, RAW_DURABLE});
+    raw_put_entry(&out, &(struct raw_entry){.kind = 8, .session = "s"}); /* a touch */
+    raw_send_out(raw.ingest, &out);
+    struct raw_ack ack = raw_expect_acks(&raw, token, 1);
+    assert_int_equal(ack.run_count, 1);
+    assert_int_equal(ack.runs[0].result, RAW_REFUSED);
+    assert_int_equal(ack.runs[0].code, RAW_E_UNSUPPORTED);
+    raw_release(&out);
+    raw_close(&raw);
+}
+
 /* A session as SESSIONS_ARE and INFO_IS show it. */
 struct row {
     uint64_t epoch;
+    char life[RAW_LIFE_SIZE];
     uint64_t seq;
     uint64_t position;
     uint64_t bytes;
@@ -747,6 +796,7 @@ struct row {
     uint32_t duplicates;
     uint32_t conflicts;
     uint8_t state;
+    char reason[TEXT_SIZE];
     char name[TEXT_SIZE];
     char last_id[TEXT_SIZE];
 };
@@ -761,7 +811,9 @@ static void get_text(struct raw_in *in, size_t size, char ret_text[TEXT_SIZE])
 static struct row get_row(struct raw_in *in)
 {
     struct row row = {0};
+    size_t end = raw_get_number(in, 2) + in->at;
     row.epoch = raw_get_number(in, 8);
+    memcpy(row.life, raw_get(in, RAW_LIFE_SIZE), RAW_LIFE_SIZE);
     row.seq = raw_get_number(in, 8);
     row.position = raw_get_number(in, 8);
     row.bytes = raw_get_number(in, 8);
@@ -772,8 +824,12 @@ static struct row get_row(struct raw_in *in)
     row.conflicts = (uint32_t)raw_get_number(in, 4);
     row.state = (uint8_t)raw_get_number(in, 1);
     raw_get_zeros(in, 3);
+    raw_get_zeros(in, 8 + 8); /* no spans of its own */
+    get_text(in, (size_t)raw_get_number(in, 1), row.reason);
+    raw_get_zeros(in, 1); /* no content type */
     get_text(in, (size_t)raw_get_number(in, 1), row.name);
     get_text(in, (size_t)raw_get_number(in, 2), row.last_id);
+    assert_int_equal(in->at, end);
     return row;
 }
 
@@ -792,12 +848,14 @@ static struct info ask_info(struct raw *raw, const char *session)
     struct info info = {.row = get_row(&in)};
     info.first = raw_get_number(&in, 8);
     info.markers = raw_get_number(&in, 8);
+    assert_int_equal(raw_get_number(&in, 8), 1); /* the first seq of the life */
+    raw_get_zeros(&in, 2);                       /* no note */
     raw_end(&in);
     raw_drop(&in);
     return info;
 }
 
-/* All but what only the sidecar knows: epoch, position and times. */
+/* All but what only the sidecar knows: epoch, life, position and times. */
 static void expect_published(const struct info *got, const struct info *sent)
 {
     assert_int_equal(got->row.seq, sent->row.seq);
@@ -806,18 +864,20 @@ static void expect_published(const struct info *got, const struct info *sent)
     assert_int_equal(got->row.duplicates, sent->row.duplicates);
     assert_int_equal(got->row.conflicts, sent->row.conflicts);
     assert_int_equal(got->row.state, sent->row.state);
+    assert_string_equal(got->row.reason, sent->row.reason);
     assert_string_equal(got->row.name, sent->row.name);
     assert_string_equal(got->row.last_id, sent->row.last_id);
     assert_int_equal(got->first, sent->first);
     assert_int_equal(got->markers, sent->markers);
 }
 
-/* The row's epoch, position and newest time are those of the newest entry in a slice. */
+/* The row's life, position and newest time are those of the newest entry in a slice. */
 static void expect_newest(struct raw *raw, const struct row *row)
 {
-    struct slice slice = fetch(raw, 2, 1, row->epoch, row->seq - 1, row->name, "");
+    struct slice slice = fetch(raw, 2, 1, row->life, row->seq - 1, row->name, "");
     assert_int_equal(slice.verdict, 0);
-    assert_int_equal(slice.epoch, row->epoch);
+    assert_memory_equal(slice.life, row->life, RAW_LIFE_SIZE);
+    assert_int_equal(slice.state, row->state);
     assert_int_equal(slice.newest, row->seq);
     assert_int_equal(slice.count, 1);
     assert_int_equal(raw_get_number(&slice.in, 8), row->seq);
@@ -826,18 +886,18 @@ static void expect_newest(struct raw *raw, const struct row *row)
     raw_drop(&slice.in);
 }
 
-/* Numbers 8-10: three markers; 11: an event; 12: the close of the session, whatever its epoch. */
+/* Numbers 8-10: three markers; 11: an event; 12: the close of the session, whatever its life. */
 static void send_markers_and_close(struct raw *raw, uint64_t token)
 {
     static const char *const ids[] = {"m8", "m9", "m10"};
-    static const char any_epoch[8];
     struct raw_out out = {NULL, 0, 0};
     raw_put_batch(&out, &(struct raw_batch){token, 8, 8, 0, 5, RAW_DURABLE});
     for (size_t i = 0; i < 3; i++)
         raw_put_entry(&out, &(struct raw_entry){.kind = 5, .session = "s", .id = ids[i]});
     raw_put_event(&out, "s", 11);
-    raw_put_entry(
-        &out, &(struct raw_entry){.kind = 3, .session = "s", .data = any_epoch, .data_size = 8});
+    raw_put_entry(&out,
+                  &(struct raw_entry){
+                      .kind = 3, .session = "s", .flags = 8, .extra = "\4done", .extra_size = 5});
     raw_send_out(raw->ingest, &out);
     raw_release(&out);
 }
@@ -866,6 +926,7 @@ static struct info expect_closed(struct raw *raw, uint64_t token)
     sent.row.duplicates = 2;
     sent.row.conflicts = 1;
     sent.row.state = 1;
+    memcpy(sent.row.reason, "done", 5);
     struct info got = ask_info(raw, "s");
     expect_published(&got, &sent);
     expect_newest(raw, &got.row);
@@ -885,6 +946,7 @@ static void tells_what_is_known_of_a_session(struct stage *stage)
     until_passed_us(5000); /* between the opening and what is newest then */
     struct row closed = expect_closed(&raw, token).row;
     assert_int_equal(closed.epoch, live.epoch);
+    assert_memory_equal(closed.life, live.life, RAW_LIFE_SIZE);
     assert_int_equal(closed.opened_ms, live.opened_ms);
     assert_true(closed.newest_ms > closed.opened_ms);
     raw_close(&raw);
@@ -976,7 +1038,8 @@ static void tells_health_and_stats(struct stage *stage)
     struct raw_out none = {NULL, 0, 0};
     struct process *daemon = stage_start(stage, NULL);
     raw_open(&raw);
-    uint64_t instance = hello(&raw);
+    struct mark mark;
+    uint64_t instance = hello(&raw, &mark);
     struct raw_in in = raw_ask(&raw, &none, RAW_HEALTH, RAW_HEALTH_IS);
     assert_int_equal(raw_get_number(&in, 1), 0);
     assert_int_equal(raw_get_number(&in, 4), daemon->pid);
@@ -1019,6 +1082,7 @@ int main(void)
         STAGE_TEST(asks_with_a_strange_token),
         STAGE_TEST(fetches_in_slices),
         STAGE_TEST(fetches_what_is_asked_for),
+        STAGE_TEST(refuses_what_it_does_not_offer),
         STAGE_TEST(tells_the_last_event),
         STAGE_TEST(tells_what_is_known_of_a_session),
         STAGE_TEST(tells_nothing_of_no_session),

@@ -122,22 +122,20 @@ static void expect_unknown_id(struct stage *stage, const char *session, uint64_t
 }
 
 /* What a cursor at CURSOR is told. */
-static void expect_cursor(const char *session, uint64_t epoch, uint64_t first, uint64_t last)
+static void expect_cursor(const char *session, struct spn_life life, uint64_t first, uint64_t last)
 {
     struct raw raw;
     struct raw_out out = {NULL, 0, 0};
     raw_open(&raw);
-    raw_put_number(&out, FROM_SEQ, 1);
-    raw_put_number(&out, 65536, 4);
-    raw_put_number(&out, epoch, 8);
-    raw_put_number(&out, CURSOR, 8);
+    raw_put_fetch(&out, FROM_SEQ, 65536, life.bytes, CURSOR);
     raw_put_short(&out, session);
     raw_put_number(&out, 0, 2);
     struct raw_in in = raw_ask(&raw, &out, RAW_FETCH, RAW_SLICE);
     assert_int_equal(raw_get_number(&in, 1), TRIMMED);
-    raw_get_zeros(&in, 3);
+    raw_get_number(&in, 1);
+    raw_get_zeros(&in, 2);
     raw_get_number(&in, 4);
-    assert_int_equal(raw_get_number(&in, 8), epoch);
+    assert_memory_equal(raw_get(&in, RAW_LIFE_SIZE), life.bytes, RAW_LIFE_SIZE);
     raw_get_number(&in, 8);
     assert_int_equal(raw_get_number(&in, 8), last);
     assert_int_equal(raw_get_number(&in, 8), first - 1 - CURSOR);
@@ -154,7 +152,7 @@ static void expect_retained(const char *session, uint64_t first, uint64_t last)
     assert_int_equal(spn_get_session(client, spn_text(session), ONLOOKER_ASK_MS, &info), SPN_OK);
     assert_int_equal(info->session->seq, last);
     assert_int_equal(info->first_seq, first);
-    expect_cursor(session, info->session->epoch, first, last);
+    expect_cursor(session, info->session->life, first, last);
     spn_subscription *reader = onlooker_subscribe(client, session, SPN_EARLIEST, 0);
     struct spn_item item = onlooker_expect(reader, SPN_ITEM_VERDICT);
     assert_int_equal(item.missing, first - 1);

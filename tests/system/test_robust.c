@@ -441,9 +441,10 @@ static void expect_whole_slice(struct churn *churn, uint64_t after)
 {
     struct raw_in in = raw_expect(churn->raw.read, RAW_SLICE);
     assert_int_equal(raw_get_number(&in, 1), 0); /* resumed */
-    raw_get_zeros(&in, 3);
+    assert_int_equal(raw_get_number(&in, 1), 0); /* live */
+    raw_get_zeros(&in, 2);
     uint64_t count = raw_get_number(&in, 4);
-    raw_get_number(&in, 8); /* epoch */
+    (void)raw_get(&in, RAW_LIFE_SIZE);
     uint64_t seq = raw_get_number(&in, 8);
     uint64_t newest = raw_get_number(&in, 8);
     assert_int_equal(seq, after + count);

@@ -638,7 +638,8 @@ static void offline_deletion_says_what_it_mends(struct stage *stage)
 static void expect_listed(struct stage *stage, const char *where, const char *dir)
 {
     static const char json[] =
-        "{\"session\":\"keep\",\"state\":\"damaged\",\"epoch\":null,\"seq\":null,"
+        "{\"session\":\"keep\",\"state\":\"damaged\",\"epoch\":null,\"life\":null,"
+        "\"seq\":null,"
         "\"markers\":null,\"position\":null,\"bytes\":null,\"duplicates\":null,"
         "\"conflicts\":null,\"last_event_id\":null,\"opened\":null,\"last\":null}\n";
     static const char table[] =

@@ -647,7 +647,7 @@ struct ask {
     uint32_t incarnation;
     uint8_t start;
     uint8_t otherwise;
-    uint64_t epoch; /* the life */
+    const uint8_t *life; /* 16 bytes; NULL: zeros */
     uint64_t seq;
     uint64_t credit;
     const char *session;
@@ -669,8 +669,11 @@ static void send_subscribe(struct raw *raw, const struct ask *ask)
     raw_put_number(&out, ask->start, 1);
     raw_put_number(&out, ask->otherwise, 1);
     raw_put_zeros(&out, 2);
-    raw_put_number(&out, ask->epoch, 8);
-    raw_put_zeros(&out, 8);
+    if (ask->life) {
+        raw_put(&out, ask->life, 16);
+    } else {
+        raw_put_zeros(&out, 16);
+    }
     raw_put_number(&out, ask->seq, 8);
     raw_put_number(&out, ask->credit, 8);
     raw_put_zeros(&out, 8); /* features */
@@ -717,7 +720,7 @@ struct delivery {
     uint64_t seq;
     uint64_t bytes;
     uint64_t missing;
-    uint64_t epoch; /* the life of a standing */
+    uint8_t life[16]; /* of a standing */
     uint64_t newest;
     uint8_t state;
     char id[32];
@@ -741,8 +744,7 @@ static struct raw_in *next_delivery(struct raw *raw)
 
 static void get_standing(struct raw_in *in, struct delivery *delivery)
 {
-    delivery->epoch = raw_get_number(in, 8);
-    raw_get_zeros(in, 8);
+    memcpy(delivery->life, raw_get(in, 16), 16);
     delivery->newest = raw_get_number(in, 8);
     delivery->state = (uint8_t)raw_get_number(in, 1);
     raw_get_zeros(in, 7);
@@ -830,17 +832,18 @@ static void bad_input_hurts_nobody(struct stage *stage, void (*hurt)(struct raw 
 
 static void send_bad_starts(struct raw *raw)
 {
+    static const uint8_t other_life[16] = {77};
     static const struct {
         struct ask ask;
         uint8_t verdict;
     } ends[] = {
         {{.session = "nobody"}, UNKNOWN_SESSION},
         {{.session = "nobody", .otherwise = 1}, UNKNOWN_SESSION},
-        {{.session = "nobody", .start = 2, .epoch = 77}, UNKNOWN_SESSION},
+        {{.session = "nobody", .start = 2, .life = other_life}, UNKNOWN_SESSION},
         {{.session = "s", .start = 1, .id = "nobody"}, UNKNOWN_ID},
         {{.session = "s", .start = 1, .id = "nobody", .otherwise = 2}, UNKNOWN_ID},
-        {{.session = "s", .start = 2, .epoch = 77, .seq = 1}, OTHER_LIFE},
-        {{.session = "s", .start = 2, .epoch = 77, .otherwise = 2}, OTHER_LIFE},
+        {{.session = "s", .start = 2, .life = other_life, .seq = 1}, OTHER_LIFE},
+        {{.session = "s", .start = 2, .life = other_life, .otherwise = 2}, OTHER_LIFE},
     };
     static const struct {
         struct ask ask;
@@ -857,7 +860,10 @@ static void send_bad_starts(struct raw *raw)
         send_subscribe(raw, &ends[i].ask);
         struct delivery end = expect_delivery(raw, END, ends[i].verdict);
         assert_int_equal(end.newest, ends[i].verdict == UNKNOWN_SESSION ? 0 : 3);
-        assert_int_equal(end.epoch, ends[i].verdict == UNKNOWN_SESSION ? 0 : 1);
+        static const uint8_t no_life[16];
+        assert_true(ends[i].verdict == UNKNOWN_SESSION ? memcmp(end.life, no_life, 16) == 0
+                                                       : memcmp(end.life, no_life, 16) != 0 &&
+                                                             memcmp(end.life, other_life, 16) != 0);
     }
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         send_subscribe(raw, &refusals[i].ask);
@@ -877,7 +883,8 @@ static void send_bad_starts(struct raw *raw)
     assert_string_equal(again.id, "");
     /* A seq beyond the newest counts as the newest. */
     send_subscribe(
-        raw, &(struct ask){.subscription = 1, .session = "s", .start = 2, .epoch = 1, .seq = 99});
+        raw, &(struct ask){
+                 .subscription = 1, .session = "s", .start = 2, .life = again.life, .seq = 99});
     struct delivery newest = expect_delivery(raw, VERDICT, RESUMED);
     assert_int_equal(newest.seq, 3);
     assert_string_equal(newest.id, "e3");

@@ -53,7 +53,6 @@ void fake_open(struct fake *fake)
                           .data_max = WIRE_EVENT_DATA_DEFAULT,
                           .batch_events_max = WIRE_BATCH_EVENTS_MAX,
                           .token = 7,
-                          .epoch = 3,
                           .life = {{3}},
                           .alive = UINT32_MAX,
                           .slice_items = FAKE_ITEMS_MAX,
@@ -126,7 +125,7 @@ static void put_slice(const struct fake *fake, struct wire_out *out)
     size_t at = first_item(fake);
     size_t end =
         at + fake->slice_items < fake->item_count ? at + fake->slice_items : fake->item_count;
-    struct wire_slice slice = {.verdict = fake->verdict, .epoch = fake->epoch};
+    struct wire_slice slice = {.verdict = fake->verdict, .life = fake->life};
     if (at > fake->item_count && slice.verdict == WIRE_RESUMED)
         slice.verdict = WIRE_UNKNOWN_ID;
     if (slice.verdict <= WIRE_TRIMMED && fake->item_count > 0) {
@@ -141,10 +140,11 @@ static void put_slice(const struct fake *fake, struct wire_out *out)
         const struct wire_item wire = {.seq = item->seq,
                                        .position = 1000 + item->seq,
                                        .time_ms = 5,
-                                       .retry_ms = WIRE_RETRY_NONE,
-                                       .id = {item->id, strlen(item->id)},
-                                       .type = {"t", 1},
-                                       .data = {item->data, strlen(item->data)}};
+                                       .entry = {.kind = WIRE_EVENT,
+                                                 .retry_ms = WIRE_RETRY_NONE,
+                                                 .id = {item->id, strlen(item->id)},
+                                                 .type = {"t", 1},
+                                                 .data = {item->data, strlen(item->data)}}};
         wire_put_item(out, &wire);
     }
 }
@@ -189,7 +189,7 @@ static enum wire_type answer_type(uint8_t type)
 
 static void put_last(const struct fake *fake, struct wire_out *out, struct spn_bytes session)
 {
-    struct wire_last_is last = {.epoch = fake->epoch};
+    struct wire_last_is last = {.life = fake->life};
     if (fake->item_count > 0) {
         const struct fake_item *item = &fake->items[fake->item_count - 1];
         last.seq = item->seq;
@@ -637,13 +637,15 @@ static void put_items(uint32_t count, uint64_t seq_first, size_t data_size)
         memset(data, '.', data_size);
         uint64_t seq = seq_first + i;
         snprintf(data, sizeof(data), "%llu", (unsigned long long)seq);
-        wire_put_item(&pack.out, &(struct wire_item){.seq = seq,
-                                                     .position = 1000 + seq,
-                                                     .time_ms = 5,
-                                                     .retry_ms = WIRE_RETRY_NONE,
-                                                     .id = {"id", 2},
-                                                     .type = {"t", 1},
-                                                     .data = {data, data_size}});
+        const struct wire_item item = {.seq = seq,
+                                       .position = 1000 + seq,
+                                       .time_ms = 5,
+                                       .entry = {.kind = WIRE_EVENT,
+                                                 .retry_ms = WIRE_RETRY_NONE,
+                                                 .id = {"id", 2},
+                                                 .type = {"t", 1},
+                                                 .data = {data, data_size}}};
+        wire_put_item(&pack.out, &item);
     }
 }
 

@@ -96,8 +96,7 @@ struct fake {
     size_t slice_items; /* in one slice */
     uint8_t verdict;
     uint64_t missing; /* in front of the first slice */
-    uint64_t epoch;
-    struct spn_life life;     /* in standings */
+    struct spn_life life;
     const char *const *names; /* for the session list, ascending */
     size_t name_count;
     size_t page_rows;

@@ -190,14 +190,24 @@ static void append(struct rig *rig, struct record_entry *entry)
     assert_int_equal(journal_append(rig->journal, rig->next_position, entry), SPN_OK);
 }
 
+struct spn_life rig_life(uint64_t epoch)
+{
+    struct spn_life life = {{'l', 'i', 'f', 'e'}};
+    memcpy(life.bytes + 8, &epoch, sizeof(epoch));
+    return life;
+}
+
 void rig_open_session(struct rig *rig, uint32_t session)
 {
     struct rig_session *of = &rig->sessions[session];
     assert_int_equal(of->epoch, 0);
     of->epoch = of->tracker->epoch = rig->next_position;
+    of->life = of->tracker->life = rig_life(of->epoch);
     of->durable = !rig->lagging;
     append(rig, &(struct record_entry){.kind = RECORD_OPEN,
                                        .epoch = of->epoch,
+                                       .life = of->life,
+                                       .seq = of->seq_before,
                                        .retry_ms = WIRE_RETRY_NONE,
                                        .data = rig_text(of->name)});
     generation_reach(rig->active, rig->next_position);
@@ -224,11 +234,12 @@ static void store(struct rig *rig, uint32_t session, const char *id, const char 
     memcpy(event->data, data, strlen(data));
     of->bytes += strlen(data);
     event->bytes = of->bytes;
-    of->tracker->seq = of->count;
+    uint64_t seq = of->seq_before + of->count;
+    of->tracker->seq = seq;
     of->tracker->bytes = of->bytes;
     append(rig, &(struct record_entry){.kind = RECORD_EVENT,
                                        .epoch = of->epoch,
-                                       .seq = of->count,
+                                       .seq = seq,
                                        .bytes = of->bytes,
                                        .retry_ms = WIRE_RETRY_NONE,
                                        .id = rig_text(id),
@@ -236,7 +247,7 @@ static void store(struct rig *rig, uint32_t session, const char *id, const char 
     struct generation_session *touched =
         generation_touch(rig->active, &of->session, session, of->epoch);
     touched->bytes = of->bytes;
-    generation_append(rig->active, touched, rig->next_position, of->count,
+    generation_append(rig->active, touched, rig->next_position, seq,
                       (uint32_t)rig_fingerprint(rig, id).low);
     rig->next_position++;
 }
@@ -279,6 +290,7 @@ static void forget_life(struct rig_session *of)
     of->count = 0;
     of->durable = false;
     tracker_clear(of->tracker);
+    of->life = of->tracker->life = (struct spn_life){{0}};
     of->tracker->epoch = of->tracker->seq = of->tracker->bytes = 0;
     of->tracker->closed = false;
 }
@@ -287,9 +299,14 @@ void rig_end(struct rig *rig, uint32_t session, enum record_kind kind)
 {
     struct rig_session *of = &rig->sessions[session];
     assert_int_not_equal(of->epoch, 0);
+    bool closes = kind == RECORD_CLOSE;
     append(rig, &(struct record_entry){.kind = (uint8_t)kind,
+                                       .closes = closes,
                                        .epoch = of->epoch,
-                                       .seq = of->count,
+                                       .life = of->life,
+                                       .name = rig_text(of->name),
+                                       .reason = rig_text(closes ? RIG_REASON : ""),
+                                       .seq = of->seq_before + of->count,
                                        .bytes = of->bytes,
                                        .retry_ms = WIRE_RETRY_NONE});
     struct generation_session *touched =
@@ -463,12 +480,16 @@ static void dump_rows(FILE *to, struct journal_reader *reader)
     while (journal_read_row_after(reader, epoch, &epoch, &row) == SPN_OK) {
         const uint64_t numbers[] = {
             epoch,         row.seq,     row.position,       row.bytes,
-            row.opened_ms, row.last_ms, row.last_ns,        row.duplicates,
+            row.opened_ms, row.last_ms, row.activity_ns,    row.duplicates,
             row.conflicts, row.state,   row.state_position, row.segment_before,
             row.segment,
         };
-        (void)fprintf(to, "row %.*s last=%.*s", (int)row.name.size, (const char *)row.name.data,
-                      (int)row.last_id.size, (const char *)row.last_id.data);
+        (void)fprintf(to, "row %.*s last=%.*s reason=%.*s life=", (int)row.name.size,
+                      (const char *)row.name.data, (int)row.last_id.size,
+                      (const char *)row.last_id.data, (int)row.reason.size,
+                      (const char *)row.reason.data);
+        for (size_t i = 0; i < sizeof(row.life.bytes); i++)
+            (void)fprintf(to, "%02x", row.life.bytes[i]);
         for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
             (void)fprintf(to, " %llu", (unsigned long long)numbers[i]);
         (void)fprintf(to, "\n");

@@ -29,6 +29,8 @@ enum {
     RIG_MAP_BYTES = 256 * 1024 * 1024
 };
 
+#define RIG_REASON "error" /* of every close */
+
 struct rig_event {
     uint64_t position;
     uint64_t bytes; /* of the session, up to and with it */
@@ -40,7 +42,9 @@ struct rig_event {
 struct rig_session {
     char name[RIG_TEXT_MAX];
     uint64_t epoch; /* 0: not opened */
-    bool durable;   /* its opening is */
+    struct spn_life life;
+    uint64_t seq_before; /* of a life that is opened: it came from elsewhere with so many */
+    bool durable;        /* its opening is */
     uint64_t bytes;
     uint64_t closed_position;     /* 0: it is not */
     uint64_t dead[RIG_LIVES_MAX]; /* epochs of lives that were deleted */
@@ -79,7 +83,8 @@ struct spn_bytes rig_text(const char *text);
 struct spn_bytes rig_name(const struct rig *rig, uint32_t session);
 struct fingerprint rig_fingerprint(const struct rig *rig, const char *id);
 uint32_t rig_tag(const struct rig *rig, const char *data); /* of an event without a type */
-uint64_t rig_time_ns(uint64_t position);                   /* of the entry there */
+struct spn_life rig_life(uint64_t epoch);
+uint64_t rig_time_ns(uint64_t position); /* of the entry there */
 uint64_t rig_wall_ms(uint64_t position);
 
 /* Into the open transaction, which is begun when there is none. */

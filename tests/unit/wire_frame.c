@@ -75,15 +75,30 @@ static void say_retry(struct copy *copy, uint32_t retry_ms)
 
 static void say_entry(struct copy *copy, const struct wire_entry *entry)
 {
-    static const char *const kinds[] = {"?", "event", "?", "close", "delete", "marker", "reset"};
-    say(copy, "; %s", kinds[entry->kind <= WIRE_RESET ? entry->kind : 0]);
     say_bytes(copy, "session", entry->session);
-    if (entry->kind == WIRE_CLOSE || entry->kind == WIRE_DELETE)
-        say_u64(copy, "epoch", entry->epoch);
     say_bytes(copy, "id", entry->id);
     say_bytes(copy, "type", entry->type);
+    if (entry->flags & WIRE_FLAG_LIFE)
+        say_life(copy, entry->life);
+    if (entry->flags & WIRE_FLAG_SEQ)
+        say_u64(copy, "seq", entry->seq);
+    if (entry->flags & WIRE_FLAG_NEW)
+        say(copy, " new");
+    if (entry->flags & WIRE_FLAG_CLOSES)
+        say_bytes(copy, "closes", entry->reason);
+    if (entry->flags & WIRE_FLAG_DEPENDS)
+        say_u64(copy, "depends", entry->depends);
+    if (entry->flags & WIRE_FLAG_NOTE)
+        say_bytes(copy, "note", entry->note);
     say_bytes(copy, "data", entry->data);
     say_retry(copy, entry->retry_ms);
+}
+
+static void say_kind(struct copy *copy, uint8_t kind)
+{
+    static const char *const kinds[] = {"?",     "event",      "?",     "close", "delete", "marker",
+                                        "reset", "attributes", "touch", "open",  "expire"};
+    say(copy, "; %s", kinds[kind <= WIRE_ITEM_EXPIRE ? kind : 0]);
 }
 
 static void copy_entries(struct copy *copy, uint32_t count)
@@ -92,6 +107,7 @@ static void copy_entries(struct copy *copy, uint32_t count)
     for (uint32_t i = 0; i < count && !copy->in.bad; i++) {
         struct wire_entry entry;
         wire_get_entry(&copy->in, session, &entry);
+        say_kind(copy, entry.kind);
         say_entry(copy, &entry);
         struct spn_bytes own = entry.session;
         if (own.data == session.data)
@@ -166,22 +182,36 @@ static void copy_nothing(struct copy *copy)
     (void)copy;
 }
 
-static void copy_welcome(struct copy *copy)
+static void copy_hello(struct copy *copy)
 {
-    struct wire_welcome welcome;
-    wire_get_welcome(&copy->in, &welcome);
-    wire_put_welcome(copy->out, &welcome);
-    say_token(copy, welcome.instance);
-    say_u64(copy, "data_max", welcome.data_max);
-    say_u64(copy, "bytes_max", welcome.batch_bytes_max);
-    say_u64(copy, "events_max", welcome.batch_events_max);
-    say_bytes(copy, "version", welcome.version);
+    uint64_t features;
+    wire_get_hello(&copy->in, &features);
+    wire_put_hello(copy->out, features);
+    say_u64(copy, "features", features);
 }
 
 static void say_mark(struct copy *copy, const struct wire_mark *mark)
 {
     say_bytes(copy, "database", (struct spn_bytes){mark->database, sizeof(mark->database)});
     say_u64(copy, "position", mark->position);
+}
+
+static void copy_welcome(struct copy *copy)
+{
+    struct wire_welcome welcome;
+    wire_get_welcome(&copy->in, &welcome);
+    wire_put_welcome(copy->out, &welcome);
+    say_token(copy, welcome.instance);
+    say_u64(copy, "features", welcome.features);
+    say_u64(copy, "data_max", welcome.data_max);
+    say_u64(copy, "bytes_max", welcome.batch_bytes_max);
+    say_u64(copy, "events_max", welcome.batch_events_max);
+    say_u64(copy, "frame_max", welcome.frame_max);
+    say_u64(copy, "window", welcome.window);
+    say_u64(copy, "heartbeat", welcome.heartbeat_ms);
+    say_u64(copy, "lease", welcome.lease_ms);
+    say_mark(copy, &welcome.mark);
+    say_bytes(copy, "version", welcome.version);
 }
 
 static void copy_leave(struct copy *copy)
@@ -203,6 +233,7 @@ static void copy_open(struct copy *copy)
     say_u64(copy, "kept", open.kept);
     say_mark(copy, &open.known);
     say_token(copy, open.instance);
+    say_u64(copy, "features", open.features);
 }
 
 static void copy_state(struct copy *copy)
@@ -240,10 +271,11 @@ static void copy_last_is(struct copy *copy)
     struct wire_last_is last;
     wire_get_last_is(&copy->in, &last);
     wire_put_last_is(copy->out, &last);
-    say_u64(copy, "epoch", last.epoch);
+    say_life(copy, last.life);
     say_u64(copy, "seq", last.seq);
     say_u64(copy, "position", last.position);
     say_u64(copy, "time", last.time_ms);
+    say_u64(copy, "state", last.state);
     say_bytes(copy, "id", last.id);
 }
 
@@ -254,7 +286,7 @@ static void copy_fetch(struct copy *copy)
     wire_put_fetch(copy->out, &fetch);
     say_u64(copy, "start", fetch.start);
     say_u64(copy, "bytes_max", fetch.bytes_max);
-    say_u64(copy, "epoch", fetch.epoch);
+    say_life(copy, fetch.life);
     say_u64(copy, "seq", fetch.seq);
     say_bytes(copy, "session", fetch.session);
     say_bytes(copy, "id", fetch.id);
@@ -266,15 +298,11 @@ static void copy_items(struct copy *copy, uint32_t count)
         struct wire_item item;
         wire_get_item(&copy->in, &item);
         wire_put_item(copy->out, &item);
-        static const char *const kinds[] = {"item", "marker", "reset"};
-        say(copy, "; %s", kinds[item.kind <= WIRE_ITEM_RESET ? item.kind : 0]);
+        say_kind(copy, item.entry.kind);
         say_u64(copy, "seq", item.seq);
         say_u64(copy, "position", item.position);
         say_u64(copy, "time", item.time_ms);
-        say_bytes(copy, "id", item.id);
-        say_bytes(copy, "type", item.type);
-        say_bytes(copy, "data", item.data);
-        say_retry(copy, item.retry_ms);
+        say_entry(copy, &item.entry);
     }
 }
 
@@ -284,8 +312,9 @@ static void copy_slice(struct copy *copy)
     wire_get_slice(&copy->in, &slice);
     wire_put_slice(copy->out, &slice);
     say_u64(copy, "verdict", slice.verdict);
+    say_u64(copy, "state", slice.state);
     say_u64(copy, "count", slice.count);
-    say_u64(copy, "epoch", slice.epoch);
+    say_life(copy, slice.life);
     say_u64(copy, "seq", slice.seq);
     say_u64(copy, "seq_last", slice.seq_last);
     say_u64(copy, "missing", slice.missing);
@@ -409,6 +438,7 @@ static void copy_sessions(struct copy *copy)
 static void say_row(struct copy *copy, const struct wire_session_row *row)
 {
     say_u64(copy, "epoch", row->epoch);
+    say_life(copy, row->life);
     say_u64(copy, "seq", row->seq);
     say_u64(copy, "position", row->position);
     say_u64(copy, "bytes", row->bytes);
@@ -418,6 +448,10 @@ static void say_row(struct copy *copy, const struct wire_session_row *row)
     say_u64(copy, "duplicates", row->duplicates);
     say_u64(copy, "conflicts", row->conflicts);
     say_u64(copy, "state", row->state);
+    say_u64(copy, "ttl", row->ttl_ms);
+    say_u64(copy, "idle_close", row->idle_close_ms);
+    say_bytes(copy, "reason", row->reason);
+    say_bytes(copy, "content_type", row->content_type);
     say_bytes(copy, "name", row->name);
     say_bytes(copy, "last_id", row->last_id);
 }
@@ -447,6 +481,8 @@ static void copy_info_is(struct copy *copy)
     say_row(copy, &info.row);
     say_u64(copy, "first_seq", info.first_seq);
     say_u64(copy, "retained_markers", info.markers);
+    say_u64(copy, "life_first_seq", info.life_first_seq);
+    say_bytes(copy, "note", info.note);
 }
 
 static void copy_sessions_are(struct copy *copy)
@@ -500,7 +536,7 @@ static const struct {
     {WIRE_ACK, "ACK", copy_ack},
     {WIRE_EXPECT, "EXPECT", copy_expect},
     {WIRE_ERROR, "ERROR", copy_error},
-    {WIRE_HELLO, "HELLO", copy_nothing},
+    {WIRE_HELLO, "HELLO", copy_hello},
     {WIRE_WELCOME, "WELCOME", copy_welcome},
     {WIRE_LEAVE, "LEAVE", copy_leave},
     {WIRE_OPEN, "OPEN", copy_open},
@@ -553,4 +589,10 @@ enum wire_frame_end wire_frame_copy(struct spn_bytes frame, struct wire_out *out
         return wire_in_done(&copy.in) ? WIRE_FRAME_WHOLE : WIRE_FRAME_LIES;
     }
     return WIRE_FRAME_TYPE;
+}
+
+bool wire_frame_has_skipped(uint8_t type)
+{
+    return type == WIRE_HELLO || type == WIRE_WELCOME || type == WIRE_SLICE ||
+           type == WIRE_SESSIONS_ARE || type == WIRE_INFO_IS || type == WIRE_DELIVER;
 }

@@ -10,6 +10,8 @@
 #ifndef SPN_TESTS_WIRE_FRAME_H
 #define SPN_TESTS_WIRE_FRAME_H
 
+#include <stdbool.h>
+
 #include "wire.h"
 
 enum wire_frame_end {
@@ -23,5 +25,8 @@ enum wire_frame_end {
  * Touches every byte that was decoded. */
 enum wire_frame_end wire_frame_copy(struct spn_bytes frame, struct wire_out *out, char *text,
                                     size_t text_size);
+
+/* Whether a frame of this type may have parts that are skipped, and are not written again. */
+bool wire_frame_has_skipped(uint8_t type);
 
 #endif

@@ -28,6 +28,8 @@ static struct spn_bytes session_of(const char *text)
     return (struct spn_bytes){text, strlen(text)};
 }
 
+#define LIFE "null"
+
 /* -- golden lines ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -37,64 +39,62 @@ static const struct {
 } golden[] = {
     {"plain",
      {.position = 2,
-      .epoch = 1,
+      .life = {{0x0f, 0xa0}},
       .seq = 1,
       .id = BYTES("7"),
       .type = BYTES("delta"),
       .data = BYTES("hello"),
       .retry_ms = SPN_RETRY_NONE,
       .time_ms = 1700000000123},
-     "{\"position\":2,\"session\":\"s\",\"epoch\":1,\"seq\":1,\"id\":\"7\",\"type\":\"delta\","
+     "{\"position\":2,\"session\":\"s\",\"life\":\"0fa00000000000000000000000000000\",\"seq\":1,"
+     "\"id\":\"7\",\"type\":\"delta\","
      "\"data\":\"hello\",\"retry\":null,\"time\":\"2023-11-14T22:13:20.123Z\"}\n"},
     {"nothing in it",
      {.retry_ms = SPN_RETRY_NONE},
-     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"\",\"type\":\"\","
+     "{\"position\":0,\"session\":\"s\",\"life\":" LIFE ",\"seq\":0,\"id\":\"\",\"type\":\"\","
      "\"data\":\"\",\"retry\":null,\"time\":\"1970-01-01T00:00:00.000Z\"}\n"},
     {"retry of 0 is a value",
      {.data = BYTES("x"), .retry_ms = 0},
-     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"\",\"type\":\"\","
+     "{\"position\":0,\"session\":\"s\",\"life\":" LIFE ",\"seq\":0,\"id\":\"\",\"type\":\"\","
      "\"data\":\"x\",\"retry\":0,\"time\":\"1970-01-01T00:00:00.000Z\"}\n"},
     {"data that is not UTF-8",
      {.data = BYTES("\xFF\xFE"), .retry_ms = SPN_RETRY_NONE},
-     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"\",\"type\":\"\","
+     "{\"position\":0,\"session\":\"s\",\"life\":" LIFE ",\"seq\":0,\"id\":\"\",\"type\":\"\","
      "\"data\":\"//4=\",\"retry\":null,\"time\":\"1970-01-01T00:00:00.000Z\","
      "\"encoding\":\"base64\"}\n"},
     {"an id and a type that are not UTF-8",
      {.id = BYTES("\x80"), .type = BYTES("\xC0"), .data = BYTES("d"), .retry_ms = SPN_RETRY_NONE},
-     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"gA==\",\"type\":\"wA==\","
+     "{\"position\":0,\"session\":\"s\",\"life\":" LIFE
+     ",\"seq\":0,\"id\":\"gA==\",\"type\":\"wA==\","
      "\"data\":\"d\",\"retry\":null,\"time\":\"1970-01-01T00:00:00.000Z\","
      "\"id_encoding\":\"base64\",\"type_encoding\":\"base64\"}\n"},
     {"the largest numbers",
-     {.position = UINT64_MAX,
-      .epoch = UINT64_MAX,
-      .seq = UINT64_MAX,
-      .retry_ms = UINT32_MAX - 1,
-      .time_ms = UINT64_MAX},
-     "{\"position\":18446744073709551615,\"session\":\"s\",\"epoch\":18446744073709551615,"
+     {.position = UINT64_MAX, .seq = UINT64_MAX, .retry_ms = UINT32_MAX - 1, .time_ms = UINT64_MAX},
+     "{\"position\":18446744073709551615,\"session\":\"s\",\"life\":" LIFE ","
      "\"seq\":18446744073709551615,\"id\":\"\",\"type\":\"\",\"data\":\"\",\"retry\":4294967294,"
      "\"time\":\"9999-12-31T23:59:59.999Z\"}\n"},
     {"escapes",
      {.data = BYTES("\"\\/\b\f\n\t\x01\x1f\x7f\0\xE2\x80\xA8"), .retry_ms = SPN_RETRY_NONE},
-     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"\",\"type\":\"\","
+     "{\"position\":0,\"session\":\"s\",\"life\":" LIFE ",\"seq\":0,\"id\":\"\",\"type\":\"\","
      "\"data\":\"\\\"\\\\/\\b\\f\\n\\t\\u0001\\u001f\x7f\\u0000\\u2028\",\"retry\":null,"
      "\"time\":\"1970-01-01T00:00:00.000Z\"}\n"},
     {"line ends of Unicode, and characters that begin like them",
      {.data = BYTES("\xC2\x85\xE2\x80\xA8\xE2\x80\xA9\xC2\x84\xE2\x80\xA7\xE2\x81\xA8"),
       .retry_ms = SPN_RETRY_NONE},
-     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"\",\"type\":\"\","
+     "{\"position\":0,\"session\":\"s\",\"life\":" LIFE ",\"seq\":0,\"id\":\"\",\"type\":\"\","
      "\"data\":\"\\u0085\\u2028\\u2029\xC2\x84\xE2\x80\xA7\xE2\x81\xA8\",\"retry\":null,"
      "\"time\":\"1970-01-01T00:00:00.000Z\"}\n"},
     {"a marker",
      {.kind = SPN_MARKER, .id = BYTES("c1"), .retry_ms = SPN_RETRY_NONE},
-     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"c1\",\"type\":\"\","
+     "{\"position\":0,\"session\":\"s\",\"life\":" LIFE ",\"seq\":0,\"id\":\"c1\",\"type\":\"\","
      "\"data\":null,\"retry\":null,\"time\":\"1970-01-01T00:00:00.000Z\",\"marker\":true}\n"},
     {"a marker with a retry alone",
      {.kind = SPN_MARKER, .retry_ms = 5},
-     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":null,\"type\":\"\","
+     "{\"position\":0,\"session\":\"s\",\"life\":" LIFE ",\"seq\":0,\"id\":null,\"type\":\"\","
      "\"data\":null,\"retry\":5,\"time\":\"1970-01-01T00:00:00.000Z\",\"marker\":true}\n"},
     {"a reset",
      {.kind = SPN_RESET, .retry_ms = SPN_RETRY_NONE},
-     "{\"position\":0,\"session\":\"s\",\"epoch\":0,\"seq\":0,\"id\":\"\",\"type\":\"\","
+     "{\"position\":0,\"session\":\"s\",\"life\":" LIFE ",\"seq\":0,\"id\":\"\",\"type\":\"\","
      "\"data\":null,\"retry\":null,\"time\":\"1970-01-01T00:00:00.000Z\",\"marker\":true}\n"},
 };
 
@@ -104,7 +104,7 @@ static void lines_are_as_documented(void **state)
     for (size_t i = 0; i < COUNT(golden); i++) {
         struct out out;
         out_init(&out, -1);
-        event_put_json(&out, session_of("s"), &golden[i].event);
+        event_put_json(&out, session_of("s"), &golden[i].event, 0);
         out_put(&out, "", 1);
         if (strcmp(out.data, golden[i].line) != 0)
             fail_msg("%s: %s", golden[i].name, out.data);
@@ -118,7 +118,7 @@ static void a_session_without_a_name_is_null(void **state)
     struct spn_event event = SPN_EVENT_INIT;
     struct out out;
     out_init(&out, -1);
-    event_put_json(&out, (struct spn_bytes){NULL, 0}, &event);
+    event_put_json(&out, (struct spn_bytes){NULL, 0}, &event, 0);
     out_put(&out, "", 1);
     assert_non_null(strstr(out.data, "\"session\":null,"));
     out_release(&out);
@@ -155,7 +155,7 @@ static void check_reads_back(struct spn_bytes data)
     event.data = data;
     event.id = (struct spn_bytes){"\"id\"", 4};
     event.type = (struct spn_bytes){"t\\", 2};
-    event_put_json(&out, session_of("s\"\\"), &event);
+    event_put_json(&out, session_of("s\"\\"), &event, 1);
     json_t *json = read_line(&out);
     check_string(json, "session", session_of("s\"\\"));
     check_string(json, "id", event.id);
@@ -198,14 +198,14 @@ static void every_byte_of_ascii_reads_back(void **state)
 static void keys_are_in_order(void **state)
 {
     (void)state;
-    static const char *const keys[] = {"position", "session",  "epoch",       "seq",
-                                       "id",       "type",     "data",        "retry",
-                                       "time",     "encoding", "id_encoding", "type_encoding"};
+    static const char *const keys[] = {"position", "session",     "life",         "epoch", "seq",
+                                       "id",       "type",        "data",         "retry", "time",
+                                       "encoding", "id_encoding", "type_encoding"};
     const struct spn_event event = {
         .id = BYTES("\xFF"), .type = BYTES("\xFF"), .data = BYTES("\xFF"), .retry_ms = 5};
     struct out out;
     out_init(&out, -1);
-    event_put_json(&out, session_of("s"), &event);
+    event_put_json(&out, session_of("s"), &event, 1);
     json_t *json = read_line(&out);
     const char *key;
     json_t *value;
@@ -258,7 +258,8 @@ static void base64_is_the_standards(void **state)
 
 static void check_stream(struct spn_bytes data)
 {
-    struct spn_event event = {.id = BYTES("i d"), .type = BYTES("t"), .data = data, .retry_ms = 1};
+    struct spn_event event = {
+        .size = sizeof(event), .id = BYTES("i d"), .type = BYTES("t"), .data = data, .retry_ms = 1};
     const struct spn_event *read = NULL;
     struct out out;
     spn_sse *sse;
@@ -293,7 +294,8 @@ static void streams_read_back(void **state)
 static void what_a_stream_cannot_carry_is_refused(void **state)
 {
     (void)state;
-    struct spn_event event = {.data = BYTES("a\rb"), .retry_ms = SPN_RETRY_NONE};
+    struct spn_event event = {
+        .size = sizeof(event), .data = BYTES("a\rb"), .retry_ms = SPN_RETRY_NONE};
     struct out out;
     out_init(&out, -1);
     out_text(&out, "kept");

@@ -300,6 +300,23 @@ static void replay_is_read_to_its_end_without_waiting(void **state)
         in_the_end(SPN_E_END, spn_replay_next(replay, 0, &event));
 }
 
+static void replay_after_a_cursor_begins_without_waiting(void **state)
+{
+    (void)state;
+    const struct spn_event *event;
+    const struct spn_life none = {{0}};
+    begin_client();
+    assert_int_equal(spn_replay_begin_after(&replay, client, spn_text("s"), &none, 1),
+                     SPN_E_INVALID);
+    assert_null(replay);
+    assert_int_equal(spn_replay_begin_after(&replay, client, spn_text("s"), &fake.life, 1), SPN_OK);
+    for (uint64_t seq = 2; seq <= ITEMS; seq++) {
+        in_the_end(SPN_OK, spn_replay_next(replay, 0, &event));
+        assert_int_equal(event->seq, seq);
+    }
+    in_the_end(SPN_E_END, spn_replay_next(replay, 0, &event));
+}
+
 /* -- calls that wait, with a timeout of 0 ------------------------------------------------------ */
 
 static void repeated_calls_never_succeeded(void **state)
@@ -316,7 +333,7 @@ static void repeated_calls_never_succeeded(void **state)
     fake.names = names;
     fake.name_count = 3;
     fake.page_rows = 1;
-    fake.info.first_seq = 1;
+    fake.info.life_first_seq = fake.info.first_seq = 1;
     begin_client();
     for (int i = 0; i < 2; i++) {
         in_the_end(SPN_OK, spn_last_event(client, spn_text("s"), 0, &last));
@@ -384,6 +401,7 @@ int main(void)
         TEST(latest_only_does_not_wait_for_the_opening),
         TEST(replay_that_began_has_the_verdict_of_its_first_slice),
         TEST(replay_is_read_to_its_end_without_waiting),
+        TEST(replay_after_a_cursor_begins_without_waiting),
         TEST(repeated_calls_never_succeeded),
         TEST(repeated_call_goes_on_with_its_question),
         TEST(call_that_waits_asks_anew),

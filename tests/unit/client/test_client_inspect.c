@@ -137,6 +137,11 @@ static const struct info_row {
     {.name = "info: live, all retained",
      .session = "a",
      .is = {.row = {.epoch = 7,
+                    .life = {{1, 2, 3}},
+                    .ttl_ms = 9,
+                    .idle_close_ms = 8,
+                    .reason = {"done", 4},
+                    .content_type = {"text/plain", 10},
                     .seq = 3,
                     .position = 11,
                     .bytes = 30,
@@ -145,24 +150,27 @@ static const struct info_row {
                     .duplicates = 4,
                     .conflicts = 5,
                     .last_id = {"x", 1}},
+            .life_first_seq = 1,
             .first_seq = 1}},
     {.name = "info: closed, some retained",
      .session = "b",
-     .is = {.row = {.seq = 9, .state = WIRE_SESSION_CLOSED}, .first_seq = 8}},
-    {.name = "info: nothing retained", .session = "c", .is = {.row = {.seq = 9}, .first_seq = 10}},
-    {.name = "info: no event yet", .session = "d", .is = {.first_seq = 1}},
+     .is = {.row = {.seq = 9, .state = WIRE_SESSION_CLOSED}, .life_first_seq = 1, .first_seq = 8}},
+    {.name = "info: nothing retained",
+     .session = "c",
+     .is = {.row = {.seq = 9}, .life_first_seq = 1, .first_seq = 10}},
+    {.name = "info: no event yet", .session = "d", .is = {.life_first_seq = 1, .first_seq = 1}},
     {.name = "info: what is retained begins beyond",
      .session = "e",
-     .is = {.row = {.seq = 9}, .first_seq = 11},
+     .is = {.row = {.seq = 9}, .life_first_seq = 1, .first_seq = 11},
      .err = SPN_E_PROTOCOL},
     {.name = "info: no such session",
      .session = "f",
-     .is = {.first_seq = 1},
+     .is = {.life_first_seq = 1, .first_seq = 1},
      .told = SPN_E_UNKNOWN_SESSION,
      .err = SPN_E_UNKNOWN_SESSION},
     {.name = "info: no session can be called so",
      .session = "a\nb",
-     .is = {.first_seq = 1},
+     .is = {.life_first_seq = 1, .first_seq = 1},
      .err = SPN_E_BAD_SESSION},
 };
 
@@ -184,6 +192,12 @@ static void info(void **state)
         assert_memory_equal(found->session->name.data, row->session, 1);
         assert_int_equal(found->session->last_id.size, row->is.row.last_id.size);
         assert_int_equal(found->session->epoch, row->is.row.epoch);
+        assert_true(wire_same_life(found->session->life, row->is.row.life));
+        assert_int_equal(found->session->ttl_ms, row->is.row.ttl_ms);
+        assert_int_equal(found->session->idle_close_ms, row->is.row.idle_close_ms);
+        assert_int_equal(found->session->reason.size, row->is.row.reason.size);
+        assert_int_equal(found->session->content_type.size, row->is.row.content_type.size);
+        assert_int_equal(found->life_first_seq, row->is.life_first_seq);
         assert_int_equal(found->session->seq, row->is.row.seq);
         assert_int_equal(found->session->position, row->is.row.position);
         assert_int_equal(found->session->bytes, row->is.row.bytes);
@@ -205,7 +219,7 @@ static void info_of_the_same_session_again(void **state)
     const struct spn_session_info *found;
     struct spn_bytes name = spn_text("ab");
     fake_end(&fake);
-    fake.info.first_seq = 1;
+    fake.info.life_first_seq = fake.info.first_seq = 1;
     fake_begin(&fake);
     assert_int_equal(spn_next_session(client, spn_text(""), spn_text(""), 5000, &session), SPN_OK);
     for (int i = 0; i < 3; i++) {

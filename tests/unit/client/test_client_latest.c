@@ -164,10 +164,11 @@ static void publish_script(const struct row *row)
         uint64_t ticket = 77;
         if (islower((unsigned char)row->script[i]))
             assert_int_equal(publish(session, data, &ticket), SPN_OK);
-        else /* its epoch says which */
-            assert_int_equal(
-                spn_session_close(producer, spn_text(session), (uint64_t)('1' + i), &ticket),
-                SPN_OK);
+        else /* its life says which */
+            assert_int_equal(spn_session_close(producer, spn_text(session),
+                                               &(struct spn_life){{(unsigned char)('1' + i)}},
+                                               &ticket),
+                             SPN_OK);
         assert_int_equal(ticket, i < row->window ? i + 1 : 0);
     }
 }
@@ -185,7 +186,7 @@ static void read_sent(char *out)
             char session = *(const char *)entry.session.data;
             bool closes = entry.kind == WIRE_CLOSE;
             *out++ = closes ? (char)toupper((unsigned char)session) : session;
-            *out++ = closes ? (char)entry.epoch : *(const char *)entry.data.data;
+            *out++ = closes ? (char)entry.life.bytes[0] : *(const char *)entry.data.data;
             assert_int_equal(entry.id.size, closes ? 0 : id_size);
             if (!closes)
                 assert_memory_equal(entry.id.data, id, id_size);

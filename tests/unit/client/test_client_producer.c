@@ -311,8 +311,8 @@ static void refusals_outlive_a_restart(void **state)
     fake.accepted = fake.durable = 4;
     fake.runs[0] =
         (struct wire_run){.first = 1, .count = 2, .result = WIRE_REFUSED, .code = SPN_E_CLOSED};
-    fake.runs[1] = (struct wire_run){
-        .first = 4, .count = 1, .result = WIRE_REFUSED, .code = SPN_E_OTHER_EPOCH};
+    fake.runs[1] =
+        (struct wire_run){.first = 4, .count = 1, .result = WIRE_REFUSED, .code = SPN_E_OTHER_LIFE};
     fake.run_count = 2;
     fake_error(&fake, 7, SPN_E_STALE_TOKEN, "restarted");
     until(received_up_to() == 6);
@@ -326,7 +326,7 @@ static void refusals_outlive_a_restart(void **state)
     expect_ack(1, SPN_REFUSED, SPN_E_CLOSED);
     expect_ack(2, SPN_REFUSED, SPN_E_CLOSED);
     expect_ack(3, SPN_STORED, SPN_OK);
-    expect_ack(4, SPN_REFUSED, SPN_E_OTHER_EPOCH);
+    expect_ack(4, SPN_REFUSED, SPN_E_OTHER_LIFE);
     expect_ack(5, SPN_REFUSED, SPN_E_CLOSED);
     expect_ack(6, SPN_STORED, SPN_OK);
     assert_int_equal(spn_producer_counters(producer)->refused, 4);
@@ -795,7 +795,7 @@ static void level_none_reports_a_refusal_once(void **state)
     const struct wire_run runs[] = {
         {.first = 1, .count = 1, .result = WIRE_DUPLICATE},
         {.first = 2, .count = 1, .result = WIRE_REFUSED, .code = SPN_E_CLOSED},
-        {.first = 4, .count = 1, .result = WIRE_REFUSED, .code = SPN_E_OTHER_EPOCH}};
+        {.first = 4, .count = 1, .result = WIRE_REFUSED, .code = SPN_E_OTHER_LIFE}};
     fake_ack(&fake, 0, 3, WIRE_NONE, runs, 2);
     fake_ack(&fake, 0, 5, WIRE_NONE, runs, 3);
     fake_ack(&fake, 1, 5, WIRE_NONE, runs + 1, 2);
@@ -807,7 +807,7 @@ static void level_none_reports_a_refusal_once(void **state)
     fake_ack(&fake, 5, 6, WIRE_NONE, &last, 1);
     until(spn_producer_counters(producer)->refused == 3);
     expect_ack(2, SPN_REFUSED, SPN_E_CLOSED);
-    expect_ack(4, SPN_REFUSED, SPN_E_OTHER_EPOCH);
+    expect_ack(4, SPN_REFUSED, SPN_E_OTHER_LIFE);
     expect_ack(6, SPN_REFUSED, SPN_E_CLOSED);
     assert_int_equal(spn_producer_next_ack(producer, 0, &ack), SPN_E_END);
     assert_int_equal(spn_producer_counters(producer)->duplicates, 0);
@@ -890,6 +890,53 @@ static void full_window_tells_how_many_were_taken(void **state)
     until(received_up_to() == 6);
     assert_int_equal(last_batch().backpressure, 0);
     assert_int_equal(spn_producer_counters(producer)->backpressure, 2);
+}
+
+static struct wire_entry entry_of(uint64_t number);
+
+/* Events of an app that was built against another header: all that both know is taken, also from an
+ * array, whose steps are the app's. */
+static const struct size_row {
+    const char *name;
+    size_t size;     /* of the app's struct */
+    uint8_t unknown; /* what is in the last byte of that */
+    spn_err err;
+} size_rows[] = {
+    {"event: of an older header", offsetof(struct spn_event, seq), 0, SPN_OK},
+    {"event: of a later header", sizeof(struct spn_event) + 64, 0, SPN_OK},
+    {"event: of a later header, with what we do not know", sizeof(struct spn_event) + 64, 1,
+     SPN_E_INVALID},
+    {"event: too small", offsetof(struct spn_event, retry_ms), 0, SPN_E_INVALID},
+    {"event: size not set", 0, 0, SPN_E_INVALID},
+};
+
+static void event_of_another_header(void **state)
+{
+    const struct size_row *row = *state;
+    _Alignas(struct spn_event) uint8_t bytes[3 * (sizeof(struct spn_event) + 64)] = {0};
+    size_t step = row->size > 0 ? row->size : sizeof(struct spn_event);
+    static const char *const ids[] = {"x", "y", "z"};
+    for (size_t i = 0; i < 3; i++) {
+        struct spn_event event = SPN_EVENT_INIT;
+        event.size = row->size;
+        event.id = spn_text(ids[i]);
+        memcpy(bytes + i * step, &event, step < sizeof(event) ? step : sizeof(event));
+        bytes[i * step + step - 1] |= row->unknown;
+    }
+    size_t taken = 9;
+    setup(NULL);
+    open_both(SPN_DURABLE);
+    const struct spn_event *events = (const struct spn_event *)(const void *)bytes;
+    assert_int_equal(spn_publish_many(producer, spn_text("s"), events, 3, &taken, NULL), row->err);
+    assert_int_equal(taken, row->err == SPN_OK ? 3 : 0);
+    assert_int_equal(spn_publish(producer, spn_text("s"), events, NULL), row->err);
+    if (row->err == SPN_OK) {
+        hurry();
+        until(received_up_to() == 4);
+        for (uint64_t number = 1; number <= 3; number++)
+            assert_memory_equal(entry_of(number).id.data, ids[number - 1], 1);
+    }
+    teardown(NULL);
 }
 
 /* How long a call waits for room, when nothing makes some but a second of silence. */
@@ -1076,8 +1123,11 @@ static void contents_are_checked_before_a_ticket_is_used(void **state)
     uint64_t next = 1;
     open_both(SPN_DURABLE);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct spn_event event = {
-            .id = rows[i].id, .type = rows[i].type, .data = rows[i].data, .retry_ms = 5};
+        const struct spn_event event = {.size = sizeof(event),
+                                        .id = rows[i].id,
+                                        .type = rows[i].type,
+                                        .data = rows[i].data,
+                                        .retry_ms = 5};
         uint64_t ticket = 0;
         assert_int_equal(spn_publish(producer, rows[i].session, &event, &ticket), rows[i].err);
         assert_int_equal(ticket, rows[i].err == SPN_OK ? next++ : 0);
@@ -1145,14 +1195,14 @@ static void two_producers_share_a_client(void **state)
 
 /* -- ending sessions --------------------------------------------------------------------------- */
 
-typedef spn_err end_call(spn_producer *producer, struct spn_bytes session, uint64_t epoch,
-                         uint64_t *ret_ticket);
+typedef spn_err end_call(spn_producer *producer, struct spn_bytes session,
+                         const struct spn_life *life, uint64_t *ret_ticket);
 
 /* A close or a delete between two events, and how it ends. */
 static const struct end_row {
     const char *name;
     end_call *call;
-    uint64_t epoch;
+    unsigned char life; /* the first byte of the one that is meant; 0: the current one */
     uint8_t kind;
     uint8_t run;  /* WIRE_STORED: none is sent */
     spn_err code; /* not SPN_OK: it is refused for this */
@@ -1164,13 +1214,13 @@ static const struct end_row {
      SPN_DUPLICATE},
     {"close: no such session", spn_session_close, 0, WIRE_CLOSE, WIRE_REFUSED,
      SPN_E_UNKNOWN_SESSION, SPN_REFUSED},
-    {"close: another life", spn_session_close, UINT64_MAX, WIRE_CLOSE, WIRE_REFUSED,
-     SPN_E_OTHER_EPOCH, SPN_REFUSED},
+    {"close: another life", spn_session_close, 255, WIRE_CLOSE, WIRE_REFUSED, SPN_E_OTHER_LIFE,
+     SPN_REFUSED},
     {"delete: stored", spn_session_delete, 0, WIRE_DELETE, WIRE_STORED, SPN_OK, SPN_STORED},
     {"delete: of one life", spn_session_delete, 5, WIRE_DELETE, WIRE_STORED, SPN_OK, SPN_STORED},
     {"delete: no such session", spn_session_delete, 0, WIRE_DELETE, WIRE_REFUSED,
      SPN_E_UNKNOWN_SESSION, SPN_REFUSED},
-    {"delete: another life", spn_session_delete, 7, WIRE_DELETE, WIRE_REFUSED, SPN_E_OTHER_EPOCH,
+    {"delete: another life", spn_session_delete, 7, WIRE_DELETE, WIRE_REFUSED, SPN_E_OTHER_LIFE,
      SPN_REFUSED},
 };
 
@@ -1192,7 +1242,9 @@ static void expect_end(uint64_t number, const struct end_row *row)
     assert_int_equal(entry.kind, row->kind);
     assert_int_equal(entry.session.size, 1);
     assert_memory_equal(entry.session.data, "s", 1);
-    assert_int_equal(entry.epoch, row->epoch);
+    assert_int_equal((entry.flags & WIRE_FLAG_LIFE) != 0, row->life != 0);
+    if (row->life != 0)
+        assert_true(wire_same_life(entry.life, (struct spn_life){{row->life}}));
 }
 
 static void end_of_session(void **state)
@@ -1202,7 +1254,9 @@ static void end_of_session(void **state)
     setup(NULL);
     open_both(SPN_DURABLE);
     publish_text("before");
-    assert_int_equal(row->call(producer, spn_text("s"), row->epoch, &ticket), SPN_OK);
+    const struct spn_life life = {{row->life}};
+    assert_int_equal(row->call(producer, spn_text("s"), row->life != 0 ? &life : NULL, &ticket),
+                     SPN_OK);
     assert_int_equal(ticket, 2);
     assert_int_equal(publish_text("behind"), 3);
     hurry();
@@ -1223,14 +1277,15 @@ static void end_of_session(void **state)
     teardown(NULL);
 }
 
-/* Nobody asked for it again: the library does, with the epoch that the app gave. */
+/* Nobody asked for it again: the library does, with the life that the app gave. */
 static void end_of_session_is_sent_again(void **state)
 {
     (void)state;
-    static const struct end_row row = {.kind = WIRE_DELETE, .epoch = 9};
+    static const struct end_row row = {.kind = WIRE_DELETE, .life = 9};
+    const struct spn_life life = {{9}};
     open_both(SPN_DURABLE);
     publish_text("a");
-    assert_int_equal(spn_session_delete(producer, spn_text("s"), 9, NULL), SPN_OK);
+    assert_int_equal(spn_session_delete(producer, spn_text("s"), &life, NULL), SPN_OK);
     hurry();
     until(received_up_to() == 2);
     fake_drop_batches(&fake);
@@ -1642,7 +1697,12 @@ int main(void)
         TEST(bad_options_are_refused),
         TEST(child_process_is_told),
     };
-    static struct CMUnitTest tests[COUNT(plain) + COUNT(end_rows) + COUNT(timeout_rows)];
+    enum { ROWS = COUNT(end_rows) + COUNT(timeout_rows) };
+    static struct CMUnitTest tests[COUNT(plain) + ROWS + COUNT(size_rows)];
+    for (size_t i = 0; i < COUNT(size_rows); i++)
+        tests[COUNT(plain) + ROWS + i] =
+            (struct CMUnitTest){size_rows[i].name, event_of_another_header, NULL, NULL,
+                                (void *)(uintptr_t)&size_rows[i]};
     memcpy(tests, plain, sizeof(plain));
     for (size_t i = 0; i < COUNT(end_rows); i++)
         tests[COUNT(plain) + i] = (struct CMUnitTest){end_rows[i].name, end_of_session, NULL, NULL,

@@ -297,7 +297,7 @@ static void every_kind_is_answered(void **state)
     const struct spn_stat *stats;
     const struct spn_session_info *info;
     size_t count;
-    fake.info.first_seq = 1;
+    fake.info.life_first_seq = fake.info.first_seq = 1;
     assert_int_equal(spn_ask_health(&health_question, client), SPN_OK);
     assert_int_equal(spn_ask_stats(&stats_question, client), SPN_OK);
     assert_int_equal(spn_ask_session(&session_question, client, spn_text("abc")), SPN_OK);

@@ -72,7 +72,7 @@ static void expect_items(size_t from, size_t to)
         assert_int_equal(next(&event), SPN_OK);
         assert_int_equal(event->seq, items[i].seq);
         assert_int_equal(event->position, 1000 + items[i].seq);
-        assert_int_equal(event->epoch, 3);
+        assert_true(wire_same_life(event->life, fake.life));
         assert_int_equal(event->time_ms, 5);
         assert_int_equal(event->retry_ms, SPN_RETRY_NONE);
         assert_int_equal(event->id.size, 1);
@@ -120,6 +120,54 @@ static void after_the_end_it_asks_again(void **state)
     assert_int_equal(next(&event), SPN_E_END);
 }
 
+/* After a cursor the first request is as those after a slice are; a hole before it is found. */
+static void begins_after_a_cursor(void **state)
+{
+    (void)state;
+    const struct spn_life none = {{0}};
+    fake_begin(&fake);
+    assert_int_equal(spn_replay_open_after(&replay, client, spn_text("s"), &fake.life, 5, 5000),
+                     SPN_OK);
+    fake_end(&fake);
+    expect_items(2, ITEMS);
+    spn_replay_close(replay);
+    replay = NULL;
+    assert_int_equal(spn_replay_open_after(&replay, client, spn_text("s"), NULL, 5, 5000),
+                     SPN_E_INVALID);
+    assert_int_equal(spn_replay_open_after(&replay, client, spn_text("s"), &none, 5, 5000),
+                     SPN_E_INVALID);
+    fake.verdict = WIRE_OTHER_LIFE;
+    fake_begin(&fake);
+    assert_int_equal(spn_replay_open_after(&replay, client, spn_text("s"), &fake.life, 5, 5000),
+                     SPN_E_OTHER_LIFE);
+    fake_end(&fake);
+    fake.verdict = WIRE_RESUMED;
+}
+
+/* The sidecar's copy may be older than the cursor: what comes next is what comes after its newest.
+ */
+static void cursor_beyond_the_newest(void **state)
+{
+    (void)state;
+    const struct spn_event *event;
+    fake_begin(&fake);
+    assert_int_equal(spn_replay_open_after(&replay, client, spn_text("s"), &fake.life, 100, 5000),
+                     SPN_OK);
+    fake_end(&fake);
+    assert_int_equal(next(&event), SPN_E_END);
+}
+
+static void hole_after_a_cursor(void **state)
+{
+    (void)state;
+    const struct spn_event *event;
+    fake_begin(&fake);
+    assert_int_equal(spn_replay_open_after(&replay, client, spn_text("s"), &fake.life, 2, 5000),
+                     SPN_OK);
+    fake_end(&fake);
+    assert_int_equal(next(&event), SPN_E_PROTOCOL); /* 3 is left out */
+}
+
 static void next_slice_is_asked_for_ahead(void **state)
 {
     (void)state;
@@ -128,7 +176,7 @@ static void next_slice_is_asked_for_ahead(void **state)
     while (fake.fetches < 2) /* nobody has read an event yet */
         assert_true(fake_step(&fake, 5000));
     assert_int_equal(fake.fetch.start, WIRE_AFTER_SEQ);
-    assert_int_equal(fake.fetch.epoch, 3);
+    assert_true(wire_same_life(fake.fetch.life, fake.life));
     assert_int_equal(fake.fetch.seq, 5);
     for (int i = 0; i < 2; i++)
         assert_int_equal(spn_replay_next(replay, 0, &event), SPN_OK);
@@ -225,12 +273,12 @@ static void verdicts(void **state)
     assert_int_equal(open_replay(""), SPN_E_UNKNOWN_SESSION);
     fake.verdict = WIRE_RESUMED;
     assert_int_equal(open_replay(""), SPN_OK);
-    fake.verdict = WIRE_OTHER_EPOCH;
+    fake.verdict = WIRE_OTHER_LIFE;
     expect_items(0, 2);
     spn_err err = next(&event); /* a slice may have been asked for before */
     while (err == SPN_OK)
         err = next(&event);
-    assert_int_equal(err, SPN_E_OTHER_EPOCH);
+    assert_int_equal(err, SPN_E_OTHER_LIFE);
     assert_int_equal(spn_replay_open(&replay, client, spn_text(""), spn_text(""), 0),
                      SPN_E_BAD_SESSION);
     assert_int_equal(spn_replay_open(&replay, client, spn_text("s"), spn_text("\n"), 0),
@@ -280,7 +328,7 @@ static void last_event(void **state)
     fake_begin(&fake);
     assert_int_equal(spn_last_event(client, spn_text("s"), 5000, &last), SPN_OK);
     assert_int_equal(last->seq, 9);
-    assert_int_equal(last->epoch, 3);
+    assert_true(wire_same_life(last->life, fake.life));
     assert_int_equal(last->id.size, 1);
     assert_memory_equal(last->id.data, "i", 1);
     fake_end(&fake);
@@ -327,6 +375,9 @@ int main(void)
         TEST(from_the_earliest_to_the_end),
         TEST(after_an_id),
         TEST(after_the_end_it_asks_again),
+        TEST(begins_after_a_cursor),
+        TEST(cursor_beyond_the_newest),
+        TEST(hole_after_a_cursor),
         TEST(next_slice_is_asked_for_ahead),
         TEST(restart_is_ridden_through),
         TEST(unanswered_fetch_is_asked_again),

@@ -220,9 +220,19 @@ static void an_empty_id_alone_writes_nothing(void **state)
     (void)state;
     static const char wanted[] = "id: 1\ndata: a\n\ndata: a\n\nid: \ndata: a\n\n";
     struct spn_event events[3] = {
-        {.id = {"1", 1}, .data = {"a", 1}, .retry_ms = SPN_RETRY_NONE, .resets_id = true},
-        {.id = {"", 0}, .data = {"a", 1}, .retry_ms = SPN_RETRY_NONE},
-        {.data = {"a", 1}, .retry_ms = SPN_RETRY_NONE, .resets_id = true},
+        {.size = sizeof(struct spn_event),
+         .id = {"1", 1},
+         .data = {"a", 1},
+         .retry_ms = SPN_RETRY_NONE,
+         .resets_id = true},
+        {.size = sizeof(struct spn_event),
+         .id = {"", 0},
+         .data = {"a", 1},
+         .retry_ms = SPN_RETRY_NONE},
+        {.size = sizeof(struct spn_event),
+         .data = {"a", 1},
+         .retry_ms = SPN_RETRY_NONE,
+         .resets_id = true},
     };
     char out[64];
     size_t end = 0;
@@ -239,8 +249,11 @@ static void formatting_needs_room(void **state)
 {
     (void)state;
     static const char expected[] = "id: 7\nevent: t\nretry: 0\ndata: a\ndata: b\n\n";
-    const struct spn_event event = {
-        .id = {"7", 1}, .type = {"t", 1}, .data = {"a\nb", 3}, .retry_ms = 0};
+    const struct spn_event event = {.size = sizeof(event),
+                                    .id = {"7", 1},
+                                    .type = {"t", 1},
+                                    .data = {"a\nb", 3},
+                                    .retry_ms = 0};
     char out[64];
     size_t size = 0;
     assert_int_equal(spn_sse_format(&event, NULL, 0, &size), SPN_E_INVALID);
@@ -248,7 +261,8 @@ static void formatting_needs_room(void **state)
     assert_int_equal(spn_sse_format(&event, out, size - 1, &size), SPN_E_INVALID);
     assert_int_equal(spn_sse_format(&event, out, size, &size), SPN_OK);
     assert_memory_equal(out, expected, size);
-    const struct spn_event bad = {.data = {"a\rb", 3}, .retry_ms = SPN_RETRY_NONE};
+    const struct spn_event bad = {
+        .size = sizeof(bad), .data = {"a\rb", 3}, .retry_ms = SPN_RETRY_NONE};
     assert_int_equal(spn_sse_format(&bad, out, sizeof(out), &size), SPN_E_BAD_DATA);
 }
 

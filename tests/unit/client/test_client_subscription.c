@@ -191,7 +191,6 @@ static void expect_event_item(const struct spn_item *item, uint64_t seq)
     assert_int_equal(item->seq, seq);
     assert_memory_equal(&item->life, &fake.life, sizeof(fake.life));
     assert_int_equal(item->event.seq, seq);
-    assert_int_equal(item->event.epoch, EPOCH);
     assert_int_equal(item->event.position, 1000 + seq);
     assert_int_equal(item->event.time_ms, 5);
     assert_int_equal(item->event.retry_ms, SPN_RETRY_NONE);
@@ -344,7 +343,7 @@ static void ends_have_their_reasons(void **state)
     } rows[] = {
         {WIRE_UNKNOWN_ID, SPN_E_UNKNOWN_ID},
         {WIRE_UNKNOWN_SESSION, SPN_E_UNKNOWN_SESSION},
-        {WIRE_OTHER_EPOCH, SPN_E_OTHER_EPOCH},
+        {WIRE_OTHER_LIFE, SPN_E_OTHER_LIFE},
         {WIRE_DELETED, SPN_E_DELETED},
         {WIRE_FAILED, SPN_E_IO},
         {WIRE_DAMAGED, SPN_E_CORRUPT},
@@ -618,7 +617,8 @@ static void no_truncation_passes(void **state)
         stream.head.seq = 1;
         stream.head.bytes = stream.head.size;
         wire_put_deliver(&out, &stream.head);
-        wire_put_item(&out, &(struct wire_item){.seq = 1, .data = {"abc", 3}});
+        wire_put_item(
+            &out, &(struct wire_item){.seq = 1, .entry = {.kind = WIRE_EVENT, .data = {"abc", 3}}});
         size_t size = wire_out_size(&out);
         if (cut == size)
             break;
@@ -949,10 +949,10 @@ static void verdict_says_what_happened(void **state)
          SPN_E_UNKNOWN_ID},
         {SPN_AFTER_ID, SPN_WAIT, WIRE_END, WIRE_UNKNOWN_ID, 4, SPN_ITEM_END, SPN_E_UNKNOWN_ID},
         {SPN_AFTER_SEQ, 0, WIRE_VERDICT, WIRE_TRIMMED, 2, SPN_ITEM_VERDICT, SPN_E_TRIMMED},
-        {SPN_AFTER_SEQ, SPN_RESTART, WIRE_VERDICT, WIRE_OTHER_EPOCH, 1, SPN_ITEM_VERDICT,
-         SPN_E_OTHER_EPOCH},
-        {SPN_AFTER_SEQ, 0, WIRE_END, WIRE_OTHER_EPOCH, 1, SPN_ITEM_END, SPN_E_OTHER_EPOCH},
-        {SPN_AFTER_SEQ, SPN_WAIT, WIRE_END, WIRE_OTHER_EPOCH, 1, SPN_ITEM_END, SPN_E_OTHER_EPOCH},
+        {SPN_AFTER_SEQ, SPN_RESTART, WIRE_VERDICT, WIRE_OTHER_LIFE, 1, SPN_ITEM_VERDICT,
+         SPN_E_OTHER_LIFE},
+        {SPN_AFTER_SEQ, 0, WIRE_END, WIRE_OTHER_LIFE, 1, SPN_ITEM_END, SPN_E_OTHER_LIFE},
+        {SPN_AFTER_SEQ, SPN_WAIT, WIRE_END, WIRE_OTHER_LIFE, 1, SPN_ITEM_END, SPN_E_OTHER_LIFE},
         {SPN_NOW, SPN_RESTART, WIRE_END, WIRE_UNKNOWN_SESSION, 0, SPN_ITEM_END,
          SPN_E_UNKNOWN_SESSION},
         {SPN_NOW, 0, WIRE_VERDICT, WIRE_RESUMED, 0, SPN_ITEM_VERDICT, SPN_OK},
@@ -1014,9 +1014,9 @@ static void verdict_must_fit_what_was_asked(void **state)
         unsigned otherwise;
         uint8_t verdict;
     } rows[] = {
-        {SPN_EARLIEST, SPN_RESTART, WIRE_UNKNOWN_ID}, {SPN_EARLIEST, SPN_RESTART, WIRE_OTHER_EPOCH},
-        {SPN_AFTER_ID, 0, WIRE_UNKNOWN_ID},           {SPN_AFTER_ID, SPN_RESTART, WIRE_OTHER_EPOCH},
-        {SPN_AFTER_SEQ, 0, WIRE_OTHER_EPOCH},         {SPN_AFTER_SEQ, SPN_RESTART, WIRE_UNKNOWN_ID},
+        {SPN_EARLIEST, SPN_RESTART, WIRE_UNKNOWN_ID}, {SPN_EARLIEST, SPN_RESTART, WIRE_OTHER_LIFE},
+        {SPN_AFTER_ID, 0, WIRE_UNKNOWN_ID},           {SPN_AFTER_ID, SPN_RESTART, WIRE_OTHER_LIFE},
+        {SPN_AFTER_SEQ, 0, WIRE_OTHER_LIFE},          {SPN_AFTER_SEQ, SPN_RESTART, WIRE_UNKNOWN_ID},
         {SPN_NOW, SPN_RESTART, WIRE_CLOSED},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -1042,7 +1042,7 @@ static void verdict_must_fit_what_was_asked(void **state)
 static void another_life_after_a_restart_is_the_end(void **state)
 {
     (void)state;
-    static const uint8_t verdicts[] = {WIRE_OTHER_EPOCH, WIRE_UNKNOWN_SESSION};
+    static const uint8_t verdicts[] = {WIRE_OTHER_LIFE, WIRE_UNKNOWN_SESSION};
     for (size_t i = 0; i < 2; i++) {
         unsigned before = fake.subscribes;
         struct stream stream = begin(0);

@@ -142,6 +142,7 @@ static void check_found(const struct idle_sessions *found, const char *expected)
         const struct rig_session *of = &rig.sessions[expected[i] - 'a'];
         const struct idle_session *session = &found->sessions[i];
         assert_int_equal(session->epoch, of->epoch);
+        assert_true(wire_same_life(session->life, of->life));
         assert_int_equal(session->name_size, strlen(of->name));
         assert_memory_equal(session->name, of->name, session->name_size);
     }

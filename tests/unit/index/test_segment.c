@@ -18,6 +18,7 @@
 
 #include "index/chain.h"
 #include "log_rig.h"
+#include "wire.h"
 #include "index/segment.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -328,10 +329,13 @@ static void check_row(struct rig *rig, struct journal_reader *reader, uint32_t s
     assert_int_equal(row.bytes, of->bytes);
     assert_int_equal(row.opened_ms, rig_wall_ms(of->epoch));
     assert_int_equal(row.last_ms, rig_wall_ms(position));
-    assert_int_equal(row.last_ns,
+    assert_int_equal(row.activity_ns,
                      rig_time_ns(of->closed_position ? of->closed_position : position));
     assert_int_equal(row.state, of->closed_position ? RECORD_CLOSED : RECORD_LIVE);
     assert_int_equal(row.state_position, of->closed_position);
+    assert_true(wire_same_life(row.life, of->life));
+    assert_int_equal(row.seq_before, 0);
+    assert_int_equal(row.reason.size, of->closed_position ? strlen(RIG_REASON) : 0);
     assert_int_equal(row.name.size, strlen(of->name));
     assert_memory_equal(row.name.data, of->name, row.name.size);
     assert_int_equal(row.last_id.size, newest ? strlen(newest->id) : 0);

@@ -16,6 +16,8 @@
 #include <string.h>
 
 #include "log_rig.h"
+#include "wire.h"
+#include "index/slice.h"
 #include "index/timeline.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -329,6 +331,7 @@ static void check_tracker(const struct timeline *timeline, uint16_t window_max)
     for (size_t i = 0; i < durable; i++)
         bytes += strlen(of->events[i].data);
     assert_int_equal(tracker->epoch, of->epoch);
+    assert_true(wire_same_life(tracker->life, of->life));
     assert_int_equal(tracker->seq, durable);
     assert_int_equal(tracker->bytes, bytes);
     assert_int_equal(tracker->window_max, window_max);
@@ -843,11 +846,59 @@ static void closed(void **state)
     journal_reader_close(reader);
 }
 
+/* A session that came from another host with 500 events: nothing before them is missing here. */
+static void check_from_elsewhere(struct journal_reader *reader, uint64_t missing)
+{
+    struct timeline timeline;
+    struct tracker *tracker = NULL;
+    struct slice_start earliest = {.start = WIRE_EARLIEST};
+    uint64_t from, first, gone;
+    rig_commit(&rig);
+    rig_view(&rig, 0, &view);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    assert_int_equal(timeline_open(&timeline, reader, &view), SPN_OK);
+    assert_int_equal(timeline.seq_before, 500);
+    assert_int_equal(timeline.seq_last, 505);
+    assert_int_equal(slice_find(&timeline, &earliest, NULL, 0, &from), SPN_OK);
+    assert_int_equal(from, 501);
+    assert_int_equal(timeline_retained(&timeline, from, 0, &first), SPN_OK);
+    assert_int_equal(first, 501 + missing);
+    assert_int_equal(timeline_missing(&timeline, 0, &gone), SPN_OK);
+    assert_int_equal(gone, missing);
+    assert_int_equal(timeline_tracker(&timeline, rig_name(&rig, 0), WINDOW,
+                                      journal_meta(rig.journal)->secret, &tracker),
+                     SPN_OK);
+    assert_int_equal(tracker->seq, 505);
+    assert_int_equal(tracker->count, 5);
+    tracker_free(tracker);
+    journal_reader_end(reader);
+    view_release(&view);
+}
+
+static void from_elsewhere(void **state)
+{
+    struct journal_reader *reader;
+    (void)state;
+    rig_init(&rig, 1, WINDOW);
+    rig.sessions[0].seq_before = 500;
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    rig_events(&rig, 0, 5);
+    check_from_elsewhere(reader, 0);
+    rig_freeze(&rig);
+    rig_write_frozen(&rig);
+    rig_drop_frozen(&rig);
+    check_from_elsewhere(reader, 0);
+    rig_retain(&rig, (struct retention){.events_max = 2});
+    check_from_elsewhere(reader, 3);
+    journal_reader_close(reader);
+}
+
 int main(void)
 {
     static char *const by_bytes[] = {"c", "cFW", "cFWcFc", "kFWkF5", "cxFWcxFh"};
     static const struct CMUnitTest plain[] = {
         {"gone", gone, NULL, release, NULL},
+        {"a session from elsewhere", from_elsewhere, NULL, release, NULL},
         {"who asked for a session that was being buried ended",
          who_asked_for_a_session_that_was_being_buried_ended, NULL, release, NULL},
         {"retained without blocks", retained_without_blocks, NULL, release, NULL},

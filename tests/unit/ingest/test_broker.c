@@ -52,6 +52,19 @@ struct client {
 static struct client clients[PRODUCERS];
 static uint64_t stored[PRODUCERS]; /* by the log: all numbers up to here */
 static uint64_t random_state;
+
+/* Lives that are told apart. */
+static spn_err fake_random(void *bytes, size_t size)
+{
+    static uint64_t drawn;
+    uint8_t *at = bytes;
+    memset(at, 0, size);
+    for (size_t i = 0; i + sizeof(drawn) <= size; i += sizeof(drawn)) {
+        drawn++;
+        memcpy(at + i, &drawn, sizeof(drawn));
+    }
+    return SPN_OK;
+}
 static uint64_t now_ns;
 static int steps;
 static bool at_rest; /* nothing bad happens any more */
@@ -555,7 +568,9 @@ static void run_seed(uint64_t seed)
         .reader = &to_reader,
         .clock = &fake_clock,
         .metrics = &metrics,
+        .random = fake_random,
         .secret = secret,
+        .database = (const uint8_t *)"the database id ",
         .data_max = 1024,
         .queue_events_max = 32,
         .queue_bytes_max = 1 << 16,

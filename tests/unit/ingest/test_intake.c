@@ -51,6 +51,23 @@ static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns,
 static const uint64_t now_ns = 101000;
 
 static const uint8_t secret[RECORD_SECRET_SIZE] = "a secret of the test";
+static uint32_t drawn; /* lives */
+static bool no_random;
+
+/* No life comes twice. */
+static spn_err fake_random(void *bytes, size_t size)
+{
+    struct spn_life *lives = bytes;
+    assert_int_equal(size % sizeof(*lives), 0);
+    if (no_random)
+        return SPN_E_SYSTEM;
+    for (size_t i = 0; i < size / sizeof(*lives); i++) {
+        lives[i] = (struct spn_life){{0}};
+        drawn++;
+        memcpy(lives[i].bytes, &drawn, sizeof(drawn));
+    }
+    return SPN_OK;
+}
 static struct metrics metrics;
 static struct broker_state broker;
 static struct intake intake;
@@ -60,8 +77,13 @@ static uint8_t frame_bytes[FRAME_MAX];
 static int set_up(void **state)
 {
     (void)state;
-    const struct broker_options options = {
-        .clock = &fake_clock, .metrics = &metrics, .secret = secret, .data_max = DATA_MAX};
+    const struct broker_options options = {.clock = &fake_clock,
+                                           .metrics = &metrics,
+                                           .random = fake_random,
+                                           .secret = secret,
+                                           .data_max = DATA_MAX};
+    drawn = 0;
+    no_random = false;
     static const uint8_t id[WIRE_PRODUCER_ID_SIZE] = "producer-of-16.";
     allocations_left = UINT32_MAX;
     broker = (struct broker_state){.active = generation_new(1), .next_position = 1001};
@@ -96,6 +118,8 @@ struct model_session {
     uint64_t markers;
     uint64_t id_position;
     uint64_t before; /* epoch of the life before; 0: there was none */
+    struct spn_life life;
+    struct spn_life life_before;
     uint64_t state_position;
     uint8_t state; /* enum record_state */
     uint32_t duplicates;
@@ -105,6 +129,8 @@ struct model_session {
 static struct model_session model[128];
 static uint64_t model_position;
 static uint32_t model_entries; /* of the generation */
+
+#define REASON "error" /* of every close */
 
 /* -- batches as text --------------------------------------------------------------------------- */
 
@@ -186,21 +212,18 @@ static struct spn_bytes text(const char *string)
 
 static char session_named; /* by the last entry that named one, as the decoder remembers it */
 
-/* The lives of sessions are known when a batch is put together only as they were before it. */
-static uint64_t epoch_meant(const struct entry_text *entry)
+/* Sets the condition. The lives of sessions are known when a batch is put together only as they
+ * were before it. */
+static void put_life_meant(const struct entry_text *entry, struct wire_entry *to)
 {
     const struct model_session *session =
         &model[(unsigned char)(entry->same ? session_named : entry->session[0])];
-    switch (entry->life) {
-    case '@':
-        return session->epoch;
-    case '<':
-        return session->before;
-    case '>':
-        return session->epoch + 1;
-    default:
-        return 0;
-    }
+    if (entry->life == '\0')
+        return;
+    to->flags |= WIRE_FLAG_LIFE;
+    to->life = entry->life == '@'   ? session->life
+               : entry->life == '<' ? session->life_before
+                                    : (struct spn_life){{0xff}};
 }
 
 static uint32_t count_entries(const char *entries)
@@ -218,7 +241,9 @@ static void put_entry(struct wire_out *out, const struct entry_text *from)
     entry.session = from->same ? text("") : text(from->session);
     if (from->kind == WIRE_CLOSE || from->kind == WIRE_DELETE) {
         entry.retry_ms = WIRE_RETRY_NONE;
-        entry.epoch = epoch_meant(from);
+        entry.flags = from->kind == WIRE_CLOSE ? WIRE_FLAG_CLOSES : 0;
+        entry.reason = text(from->kind == WIRE_CLOSE ? REASON : "");
+        put_life_meant(from, &entry);
     } else if (wire_is_stored(from->kind)) {
         entry.id = text(from->id);
         entry.data = text(from->data);
@@ -273,10 +298,15 @@ static void check_stored(const struct batch *batch, uint32_t *at, const struct e
     const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
     struct model_session *session = &model[(unsigned char)session_name];
     if (session->epoch == 0) {
-        *session = (struct model_session){
-            .epoch = model_position, .id_position = model_position, .before = session->before};
-        model_position++;
         const struct batch_entry *open = &batch->entries[(*at)++];
+        assert_false(wire_same_life(open->life, session->life_before));
+        *session = (struct model_session){.epoch = model_position,
+                                          .id_position = model_position,
+                                          .before = session->before,
+                                          .life = open->life,
+                                          .life_before = session->life_before};
+        model_position++;
+        assert_true(wire_has_life(open->life));
         assert_int_equal(open->kind, RECORD_OPEN);
         assert_int_equal(open->epoch, session->epoch);
         assert_int_equal(open->seq, 0);
@@ -284,8 +314,6 @@ static void check_stored(const struct batch *batch, uint32_t *at, const struct e
         assert_int_equal(open->id_size + open->type_size, 0);
         assert_int_equal(open->data_size, 1);
         assert_int_equal(frame[open->offset], session_name);
-        assert_int_equal(open->data_hash, record_hash((struct spn_bytes){&session_name, 1}));
-        assert_int_equal(open->retry_ms, WIRE_RETRY_NONE);
     }
     const struct generation_entry *indexed = &broker.active->entries[model_entries++];
     bool keeps_id = entry->kind == WIRE_MARKER && entry->id[0] == '\0';
@@ -324,17 +352,24 @@ static void check_end(const struct batch *batch, uint32_t *at, uint8_t kind, cha
     assert_int_equal(end->epoch, session->epoch);
     assert_int_equal(end->seq, session->seq);
     assert_int_equal(end->bytes, session->bytes);
-    assert_int_equal(end->id_size + end->type_size + end->data_size, 0);
-    assert_int_equal(end->data_hash, record_hash((struct spn_bytes){NULL, 0}));
-    assert_int_equal(end->retry_ms, WIRE_RETRY_NONE);
+    assert_int_equal(end->id_size + end->data_size, 0);
+    assert_true(wire_same_life(end->life, session->life));
+    const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
+    assert_int_equal(end->name_size, 1);
+    assert_int_equal(frame[end->name_offset], session_name);
+    assert_int_equal(end->closes, kind == RECORD_CLOSE);
+    assert_int_equal(end->reason_size, kind == RECORD_CLOSE ? strlen(REASON) : 0);
+    assert_memory_equal(frame + end->offset + end->reason_at, REASON, end->reason_size);
     uint64_t position = model_position++;
     if (kind == RECORD_CLOSE) {
         session->state = RECORD_CLOSED;
         session->state_position = position;
         return;
     }
-    *session = (struct model_session){
-        .before = session->epoch, .state = RECORD_DELETED, .state_position = position};
+    *session = (struct model_session){.before = session->epoch,
+                                      .life_before = session->life,
+                                      .state = RECORD_DELETED,
+                                      .state_position = position};
 }
 
 static void check_deleted(const struct tracker *tracker, const struct generation_session *touched,
@@ -512,21 +547,21 @@ static const struct row {
     /* closing */
     {"closed", {SEND(1, "a1=x Ca", "sx")}, {{0}}},
     {"closed in the next batch", {SEND(1, "a1=x", "s"), SEND(2, "Ca", "x")}, {{0}}},
-    {"closed by its epoch", {SEND(1, "a1=x", "s"), SEND(2, "Ca@", "x")}, {{0}}},
+    {"closed by its life", {SEND(1, "a1=x", "s"), SEND(2, "Ca@", "x")}, {{0}}},
     {"closed as the same session", {SEND(1, "a1 C\"", "sx")}, {{0}}},
     {"closed twice", {SEND(1, "a1 Ca", "sx"), SEND(3, "Ca", "d")}, {{3, 1, WIRE_DUPLICATE, 0}}},
-    {"closed twice by its epoch",
+    {"closed twice by its life",
      {SEND(1, "a1 Ca", "sx"), SEND(3, "Ca@", "d")},
      {{3, 1, WIRE_DUPLICATE, 0}}},
     {"closed twice in the batch", {SEND(1, "a1 Ca Ca b1", "sxds")}, {{3, 1, WIRE_DUPLICATE, 0}}},
-    {"closed with another epoch",
+    {"closed with another life",
      {SEND(1, "a1", "s"), SEND(2, "Ca> Ca", "!x")},
-     {REFUSED(2, SPN_E_OTHER_EPOCH)}},
-    {"closed twice, then with another epoch",
+     {REFUSED(2, SPN_E_OTHER_LIFE)}},
+    {"closed twice, then with another life",
      {SEND(1, "a1 Ca", "sx"), SEND(3, "Ca>", "!")},
-     {REFUSED(3, SPN_E_OTHER_EPOCH)}},
+     {REFUSED(3, SPN_E_OTHER_LIFE)}},
     {"closed and unknown", {SEND(1, "Ca", "!")}, {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
-    {"closed and unknown, by an epoch", {SEND(1, "Ca>", "!")}, {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
+    {"closed and unknown, by a life", {SEND(1, "Ca>", "!")}, {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
     {"closed and unknown in the middle",
      {SEND(1, "b1 Ca b2 a1", "s!ss")},
      {REFUSED(2, SPN_E_UNKNOWN_SESSION)}},
@@ -547,15 +582,15 @@ static const struct row {
     /* deleting */
     {"deleted", {SEND(1, "a1=x Da", "sD")}, {{0}}},
     {"deleted in the next batch", {SEND(1, "a1=x", "s"), SEND(2, "Da", "D")}, {{0}}},
-    {"deleted by its epoch", {SEND(1, "a1=x", "s"), SEND(2, "Da@", "D")}, {{0}}},
+    {"deleted by its life", {SEND(1, "a1=x", "s"), SEND(2, "Da@", "D")}, {{0}}},
     {"deleted as the same session", {SEND(1, "a1 D\"", "sD")}, {{0}}},
     {"deleted twice", {SEND(1, "a1 Da Da b1", "sD!s")}, {REFUSED(3, SPN_E_UNKNOWN_SESSION)}},
     {"deleted twice, a batch each",
      {SEND(1, "a1 Da", "sD"), SEND(3, "Da", "!")},
      {REFUSED(3, SPN_E_UNKNOWN_SESSION)}},
-    {"deleted with another epoch",
+    {"deleted with another life",
      {SEND(1, "a1", "s"), SEND(2, "Da> Da", "!D")},
-     {REFUSED(2, SPN_E_OTHER_EPOCH)}},
+     {REFUSED(2, SPN_E_OTHER_LIFE)}},
     {"deleted and unknown", {SEND(1, "Da", "!")}, {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
     {"deleted once closed", {SEND(1, "a1 Ca Da", "sxD")}, {{0}}},
     {"closed once deleted", {SEND(1, "a1 Da Ca", "sD!")}, {REFUSED(3, SPN_E_UNKNOWN_SESSION)}},
@@ -570,10 +605,10 @@ static const struct row {
     {"life after life", {SEND(1, "a1 Da a1 a2 Da a1 Da a1", "sDssDsDs")}, {{0}}},
     {"the life before is deleted again",
      {SEND(1, "a1 Da", "sD"), SEND(3, "a1 Da<", "s!")},
-     {REFUSED(4, SPN_E_OTHER_EPOCH)}},
+     {REFUSED(4, SPN_E_OTHER_LIFE)}},
     {"the life before is closed again",
      {SEND(1, "a1 Da a2", "sDs"), SEND(4, "Ca<", "!")},
-     {REFUSED(4, SPN_E_OTHER_EPOCH)}},
+     {REFUSED(4, SPN_E_OTHER_LIFE)}},
     {"a delete sent again once there is a new life",
      {SEND(1, "a1 Da a1", "sDs"), SEND(1, "a1 Da a1 a2", "...s")},
      {{0}}},
@@ -728,6 +763,132 @@ static void every_truncation_is_refused(void **state)
     (void)zmq_msg_close(&frame);
 }
 
+/* -- what nothing acts on yet -------------------------------------------------------------------
+ */
+
+/* Never passed over in silence: the number is refused, and what is before it is taken. */
+static const struct unsupported_row {
+    const char *name;
+    struct wire_entry entry;
+    spn_err refusal;
+} unsupported_rows[] = {
+    {"an event of one life", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_LIFE}, SPN_E_UNSUPPORTED},
+    {"an event after a seq", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_SEQ}, SPN_E_UNSUPPORTED},
+    {"an event of a new session", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_NEW}, SPN_E_UNSUPPORTED},
+    {"an event that closes", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_CLOSES}, SPN_E_UNSUPPORTED},
+    {"an event that depends", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_DEPENDS}, SPN_E_UNSUPPORTED},
+    {"an event with a note", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_NOTE}, SPN_E_UNSUPPORTED},
+    {"a marker with a note", {.kind = WIRE_MARKER, .flags = WIRE_FLAG_NOTE}, SPN_E_UNSUPPORTED},
+    {"a close after a seq",
+     {.kind = WIRE_CLOSE, .flags = WIRE_FLAG_CLOSES | WIRE_FLAG_SEQ},
+     SPN_E_UNSUPPORTED},
+    {"a close that depends",
+     {.kind = WIRE_CLOSE, .flags = WIRE_FLAG_CLOSES | WIRE_FLAG_DEPENDS},
+     SPN_E_UNSUPPORTED},
+    {"a delete of a new session", {.kind = WIRE_DELETE, .flags = WIRE_FLAG_NEW}, SPN_E_UNSUPPORTED},
+    {"a touch", {.kind = WIRE_TOUCH}, SPN_E_UNSUPPORTED},
+    {"attributes", {.kind = WIRE_ATTRIBUTES, .data = {"data", 4}}, SPN_E_UNSUPPORTED},
+    {"a close with a bad reason",
+     {.kind = WIRE_CLOSE, .flags = WIRE_FLAG_CLOSES, .reason = {"a\n", 2}},
+     SPN_E_BAD_REASON},
+    {"a close with a reason", {.kind = WIRE_CLOSE, .flags = WIRE_FLAG_CLOSES}, SPN_OK},
+};
+
+static void unsupported(void **state)
+{
+    const struct unsupported_row *row = *state;
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 2};
+    struct wire_entry event = {.kind = WIRE_EVENT, .session = text("a"), .id = text("1")};
+    struct wire_entry entry = row->entry;
+    bool bare = entry.kind != WIRE_EVENT && entry.kind != WIRE_MARKER;
+    entry.session = text("a");
+    entry.id = text(bare ? "" : "2");
+    entry.retry_ms = WIRE_RETRY_NONE;
+    entry.life = (struct spn_life){{1}};
+    entry.note = text("note");
+    struct wire_out out = wire_out(frame_bytes, sizeof(frame_bytes));
+    wire_put_header(&out, WIRE_BATCH, 0);
+    wire_put_batch(&out, &head);
+    wire_put_entry(&out, &event);
+    wire_put_entry(&out, &entry);
+    assert_false(out.bad);
+    zmq_msg_t frame;
+    struct batch *batch;
+    assert_int_equal(zmq_msg_init_size(&frame, wire_out_size(&out)), 0);
+    memcpy(zmq_msg_data(&frame), frame_bytes, wire_out_size(&out));
+    struct wire_in in = wire_in((uint8_t *)zmq_msg_data(&frame) + WIRE_HEADER_SIZE,
+                                wire_out_size(&out) - WIRE_HEADER_SIZE);
+    assert_int_equal(intake_decode(&intake, in), SPN_OK);
+    assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
+    assert_int_equal(intake.refusals[0], SPN_OK);
+    assert_int_equal(intake.refusals[1], row->refusal);
+    assert_int_equal(producer->accepted, 2);
+    assert_int_equal(producer->run_count, row->refusal != SPN_OK);
+    if (row->refusal != SPN_OK) {
+        assert_int_equal(producer->runs[0].first, 2);
+        assert_int_equal(producer->runs[0].result, WIRE_REFUSED);
+        assert_int_equal(producer->runs[0].code, row->refusal);
+    }
+    batch_free(batch);
+    (void)zmq_msg_close(&frame);
+}
+
+/* Without randomness nothing is taken, as without memory. */
+static void no_life_can_be_drawn(void **state)
+{
+    (void)state;
+    zmq_msg_t frame;
+    struct batch *batch;
+    struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 2};
+    no_random = true;
+    assert_int_equal(decode(&head, "a1 b1", &frame), SPN_OK);
+    assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
+    assert_null(batch);
+    assert_int_equal(producer->accepted, 0);
+    no_random = false;
+    assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
+    assert_int_equal(producer->accepted, 2);
+    batch_free(batch);
+    (void)zmq_msg_close(&frame);
+}
+
+/* However many sessions a batch opens, each has a life that no other has. */
+static void lives_are_drawn_for_whole_batches(void **state)
+{
+    (void)state;
+    struct spn_life seen[2 * INTAKE_LIVES_STEP];
+    size_t count = 0;
+    for (uint64_t first = 1; count < COUNT(seen); first += 100) {
+        struct wire_batch head = {.token = TOKEN, .first = first, .base = 1, .count = 100};
+        struct wire_out out = wire_out(frame_bytes, sizeof(frame_bytes));
+        wire_put_header(&out, WIRE_BATCH, 0);
+        wire_put_batch(&out, &head);
+        for (uint64_t i = first; i < first + 100; i++) {
+            char name[24];
+            (void)snprintf(name, sizeof(name), "%llu", (unsigned long long)i);
+            wire_put_entry(&out, &(struct wire_entry){
+                                     .kind = WIRE_EVENT, .session = text(name), .id = text("1")});
+        }
+        assert_false(out.bad);
+        zmq_msg_t frame;
+        struct batch *batch;
+        assert_int_equal(zmq_msg_init_size(&frame, wire_out_size(&out)), 0);
+        memcpy(zmq_msg_data(&frame), frame_bytes, wire_out_size(&out));
+        struct wire_in in = wire_in((uint8_t *)zmq_msg_data(&frame) + WIRE_HEADER_SIZE,
+                                    wire_out_size(&out) - WIRE_HEADER_SIZE);
+        assert_int_equal(intake_decode(&intake, in), SPN_OK);
+        assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
+        for (uint32_t i = 0; i < batch->entry_count && count < COUNT(seen); i += 2) {
+            assert_int_equal(batch->entries[i].kind, RECORD_OPEN);
+            for (size_t j = 0; j < count; j++)
+                assert_false(wire_same_life(batch->entries[i].life, seen[j]));
+            seen[count++] = batch->entries[i].life;
+        }
+        batch_free(batch);
+        (void)zmq_msg_close(&frame);
+    }
+}
+
 /* The bytes of the entries, heads included, are bounded; a single one may have more. */
 static const struct bytes_row {
     const char *name;
@@ -820,6 +981,14 @@ static void results_above_4096_runs_were_dropped(void **state)
 
 /* -- sessions that are not in memory ----------------------------------------------------------- */
 
+/* Of a session that was there before. */
+static struct spn_life life_of(uint64_t epoch)
+{
+    struct spn_life life = {{0xee}};
+    memcpy(life.bytes + 8, &epoch, sizeof(epoch));
+    return life;
+}
+
 static uint32_t know(const char *name, uint64_t epoch)
 {
     uint32_t slot;
@@ -835,6 +1004,7 @@ static void put_tracker(uint32_t slot, const char *name, uint64_t epoch, const c
     uint32_t tag = fingerprint_tag(text(""), text(""), secret);
     assert_non_null(tracker);
     tracker->epoch = epoch;
+    tracker->life = life_of(epoch);
     tracker->seq = 40;
     tracker->bytes = 4000;
     if (id)
@@ -1018,14 +1188,14 @@ static const struct cold_end_row {
     uint8_t kind; /* of the first entry; 0: none */
 } cold_end_rows[] = {
     {"a cold one is closed", "Ca", false, SPN_OK, RECORD_CLOSE},
-    {"a cold one is closed by its epoch", "Ca@", false, SPN_OK, RECORD_CLOSE},
-    {"a cold one is closed by another", "Ca>", false, SPN_E_OTHER_EPOCH, 0},
+    {"a cold one is closed by its life", "Ca@", false, SPN_OK, RECORD_CLOSE},
+    {"a cold one is closed by another", "Ca>", false, SPN_E_OTHER_LIFE, 0},
     {"a cold one was closed already", "Ca", true, SPN_OK, 0},
     {"an event for a cold closed one", "a1", true, SPN_E_CLOSED, 0},
     {"a duplicate for a cold closed one", "a2", true, SPN_OK, 0},
     {"a cold one is deleted", "Da", false, SPN_OK, RECORD_DELETE},
     {"a cold closed one is deleted", "Da", true, SPN_OK, RECORD_DELETE},
-    {"a cold one is deleted by another", "Da<", false, SPN_E_OTHER_EPOCH, 0},
+    {"a cold one is deleted by another", "Da<", false, SPN_E_OTHER_LIFE, 0},
 };
 
 static void cold_end(void **state)
@@ -1035,7 +1205,8 @@ static void cold_end(void **state)
     struct batch *batch;
     uint32_t slot = know("a", 500);
     memset(model, 0, sizeof(model));
-    model['a'] = (struct model_session){.epoch = 500, .before = 400};
+    model['a'] = (struct model_session){
+        .epoch = 500, .before = 400, .life = life_of(500), .life_before = life_of(400)};
     struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 1};
     assert_int_equal(decode(&head, row->entries, &frame), SPN_OK);
     expect_cold(&frame, (const uint32_t[]){0}, 1); /* also for those it must be known */
@@ -1134,6 +1305,7 @@ static struct idle_sessions *new_idle(const char *const *names, const uint64_t *
     idle->count = count;
     for (size_t i = 0; i < count; i++) {
         idle->sessions[i].epoch = epochs[i];
+        idle->sessions[i].life = life_of(epochs[i]);
         idle->sessions[i].name_size = (uint8_t)strlen(names[i]);
         memcpy(idle->sessions[i].name, names[i], strlen(names[i]));
     }
@@ -1156,6 +1328,10 @@ static void check_expired(const struct expire_row *row, const struct batch *batc
     assert_int_equal(batch->entries[0].bytes, hot ? 4000 : 0);
     assert_int_equal(batch->entries[0].id_size, 0);
     assert_int_equal(batch->entries[0].data_size, 0);
+    assert_true(wire_same_life(batch->entries[0].life, life_of(500)));
+    const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
+    assert_int_equal(batch->entries[0].name_size, 1);
+    assert_int_equal(frame[batch->entries[0].name_offset], 'a');
     uint32_t place = broker.active->session_count - 1;
     assert_int_equal(broker.active->sessions[place].epoch, 500);
     assert_int_equal(broker.active->sessions[place].state, RECORD_DELETED);
@@ -1360,9 +1536,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_memory_for_the_record, set_up, tear_down),
         cmocka_unit_test_setup_teardown(largest_batch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_life_can_be_drawn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lives_are_drawn_for_whole_batches, set_up, tear_down),
     };
     struct CMUnitTest tests[COUNT(plain) + COUNT(rows) + COUNT(bytes_rows) + COUNT(cold_end_rows) +
-                            COUNT(expire_rows)];
+                            COUNT(expire_rows) + COUNT(unsupported_rows)];
     memcpy(tests, plain, sizeof(plain));
     size_t count = COUNT(plain);
     for (size_t i = 0; i < COUNT(rows); i++)
@@ -1377,5 +1555,8 @@ int main(void)
     for (size_t i = 0; i < COUNT(expire_rows); i++)
         tests[count++] = (struct CMUnitTest){expire_rows[i].name, expire, set_up, tear_down,
                                              (void *)(uintptr_t)&expire_rows[i]};
+    for (size_t i = 0; i < COUNT(unsupported_rows); i++)
+        tests[count++] = (struct CMUnitTest){unsupported_rows[i].name, unsupported, set_up,
+                                             tear_down, (void *)(uintptr_t)&unsupported_rows[i]};
     return _cmocka_run_group_tests("intake", tests, count, NULL, NULL);
 }

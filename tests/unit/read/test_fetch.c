@@ -93,10 +93,10 @@ static void check_item(struct wire_in *in, uint64_t seq)
     assert_false(in->bad);
     assert_int_equal(item.seq, seq);
     assert_int_equal(item.position, expected->position);
-    assert_int_equal(item.id.size, strlen(expected->id));
-    assert_memory_equal(item.id.data, expected->id, item.id.size);
-    assert_int_equal(item.data.size, strlen(expected->data));
-    assert_memory_equal(item.data.data, expected->data, item.data.size);
+    assert_int_equal(item.entry.id.size, strlen(expected->id));
+    assert_memory_equal(item.entry.id.data, expected->id, item.entry.id.size);
+    assert_int_equal(item.entry.data.size, strlen(expected->data));
+    assert_memory_equal(item.entry.data.data, expected->data, item.entry.data.size);
 }
 
 static struct wire_slice ask_for(const struct wire_fetch *request)
@@ -123,11 +123,11 @@ static struct wire_slice ask_for(const struct wire_fetch *request)
     return slice;
 }
 
-static struct wire_slice ask_after(uint64_t epoch, uint64_t seq, uint32_t bytes_max)
+static struct wire_slice ask_after(struct spn_life life, uint64_t seq, uint32_t bytes_max)
 {
     struct wire_slice slice = ask_for(&(struct wire_fetch){.start = WIRE_AFTER_SEQ,
                                                            .bytes_max = bytes_max,
-                                                           .epoch = epoch,
+                                                           .life = life,
                                                            .seq = seq,
                                                            .session = rig_name(&rig, MAIN)});
     if (slice.verdict <= WIRE_TRIMMED)
@@ -199,11 +199,11 @@ static void walk(void **state)
         look_ns = 0;
         read_ahead(row->slices);
         look_ns = row->look_ns;
-        slice = ask_after(slice.epoch, slice.seq, row->bytes_max);
+        slice = ask_after(slice.life, slice.seq, row->bytes_max);
         answers++;
     }
     assert_true(answers <= row->answers_max);
-    assert_int_equal(ask_after(slice.epoch, slice.seq, row->bytes_max).count, 0);
+    assert_int_equal(ask_after(slice.life, slice.seq, row->bytes_max).count, 0);
 }
 
 /* -- what was read ahead, and what happened since ---------------------------------------------- */
@@ -228,7 +228,7 @@ static const struct since_row {
     {"the rule hides what is before", HIDES_BEFORE, 100, 0, 0, true, WIRE_RESUMED},
     {"the rule hides the first of it", HIDES_IT, 100, 0, 0, false, WIRE_TRIMMED},
     {"deleted", DELETED, 100, 0, 0, false, WIRE_UNKNOWN_SESSION},
-    {"another life", ANOTHER, 100, 0, 0, false, WIRE_OTHER_EPOCH},
+    {"another life", ANOTHER, 100, 0, 0, false, WIRE_OTHER_LIFE},
     {"another cursor", NOTHING, 100, 1, 0, false, WIRE_RESUMED},
     {"another size", NOTHING, 100, 0, BYTES / 2, false, WIRE_RESUMED},
     {"too late", LATE, 100, 0, 0, false, WIRE_RESUMED},
@@ -281,7 +281,7 @@ static void since(void **state)
     change(row->change, first.seq);
     bool was_there = fetch.ahead.outgoing != NULL;
     uint32_t bytes_max = row->bytes_max > 0 ? row->bytes_max : BYTES;
-    struct wire_slice next = ask_after(first.epoch, first.seq + row->further, bytes_max);
+    struct wire_slice next = ask_after(first.life, first.seq + row->further, bytes_max);
     assert_int_equal(next.verdict, row->verdict);
     assert_int_equal(was_there && fetch.ahead.outgoing == NULL, row->taken);
     assert_int_equal(next.missing, row->verdict == WIRE_TRIMMED ? 10 : 0);
@@ -332,7 +332,7 @@ static void rule_moves_while_reading_ahead(void **state)
         bool moved = looks == 0;
         cut += moved && fetch.ahead.outgoing && fetch.ahead.head.seq < hides ? 1 : 0;
         looks = 0;
-        struct wire_slice next = ask_after(first.epoch, first.seq, BYTES);
+        struct wire_slice next = ask_after(first.life, first.seq, BYTES);
         assert_int_equal(next.missing, moved ? 300 : 0);
         assert_int_equal(next.verdict, moved ? WIRE_TRIMMED : WIRE_RESUMED);
         release(NULL);
@@ -351,9 +351,9 @@ static void for_one_at_a_time(void **state)
     struct wire_slice second = ask_first(BYTES / 2);
     read_ahead(100);
     assert_int_equal(fetch.ahead_from, first.seq + 1);
-    assert_true(ask_after(second.epoch, second.seq, BYTES / 2).count > 0);
+    assert_true(ask_after(second.life, second.seq, BYTES / 2).count > 0);
     assert_non_null(fetch.ahead.outgoing);
-    assert_true(ask_after(first.epoch, first.seq, BYTES).count > 0);
+    assert_true(ask_after(first.life, first.seq, BYTES).count > 0);
     assert_null(fetch.ahead.outgoing);
 }
 
@@ -365,13 +365,13 @@ static void what_reached_the_end_ahead_has_room_for_what_came_since(void **state
     start();
     run("k");
     look_ns = 1000000; /* a slice at a time */
-    struct wire_slice first = ask_after(of->epoch, of->count - 300, WIDE);
+    struct wire_slice first = ask_after(of->life, of->count - 300, WIDE);
     read_ahead(100);
     assert_non_null(fetch.ahead.outgoing);
     assert_int_equal(fetch.ahead.head.seq, of->count);
     run("k");
     look_ns = 0;
-    struct wire_slice next = ask_after(first.epoch, first.seq, WIDE);
+    struct wire_slice next = ask_after(first.life, first.seq, WIDE);
     assert_int_equal(next.seq, of->count);
 }
 

@@ -88,7 +88,7 @@ static void check_slice(const struct slice *slice, uint64_t from, uint64_t first
     uint64_t first = from > first_retained ? from : first_retained;
     size_t size = 0;
     assert_int_equal(slice->head.missing, first - from);
-    assert_int_equal(slice->head.epoch, of->epoch);
+    assert_true(wire_same_life(slice->head.life, of->life));
     assert_int_equal(slice->head.seq, first + slice->head.count - 1);
     for (uint32_t i = 0; i < slice->head.count; i++) {
         const struct rig_event *expected = &of->events[first - 1 + i];
@@ -111,7 +111,7 @@ static void check_slice(const struct slice *slice, uint64_t from, uint64_t first
 static uint64_t find_start(struct pump *pump, uint64_t retained)
 {
     uint64_t seq = any(of->count + 1);
-    struct slice_start start = {.start = WIRE_AFTER_SEQ, .epoch = of->epoch, .seq = seq};
+    struct slice_start start = {.start = WIRE_AFTER_SEQ, .life = of->life, .seq = seq};
     switch (any(3)) {
     case 0:
         start = (struct slice_start){.start = WIRE_EARLIEST};

@@ -48,6 +48,11 @@ enum {
 
 static struct rig rig;
 
+static void put_hello(struct wire_out *out)
+{
+    wire_put_hello(out, 0);
+}
+
 static void put_nothing(struct wire_out *out)
 {
     (void)out;
@@ -138,7 +143,7 @@ static const struct row {
     spn_err refusal; /* of the broker, to a producer */
     size_t frames;   /* 0: one, as it should be */
 } rows[] = {
-    {.name = "hello", .type = WIRE_HELLO, .put = put_nothing, .answer = WIRE_WELCOME},
+    {.name = "hello", .type = WIRE_HELLO, .put = put_hello, .answer = WIRE_WELCOME},
     {.name = "health",
      .type = WIRE_HEALTH,
      .put = put_nothing,
@@ -251,8 +256,8 @@ static void hear_deliveries(struct wire_in *in)
         for (uint32_t j = 0; head.kind == WIRE_EVENTS && j < head.count; j++) {
             struct wire_item item;
             wire_get_item(&items, &item);
-            hear("event %llu %.*s\n", (unsigned long long)item.seq, (int)item.id.size,
-                 (const char *)item.id.data);
+            hear("event %llu %.*s\n", (unsigned long long)item.seq, (int)item.entry.id.size,
+                 (const char *)item.entry.id.data);
         }
     }
     assert_true(wire_in_done(in));
@@ -467,6 +472,7 @@ static void start_reader(void)
                                      .clock = &fake_clock,
                                      .metrics = &metrics,
                                      .secret = secret,
+                                     .database = (const uint8_t *)"the database id ",
                                      .instance = 3,
                                      .data_max = 1 << 16,
                                      .window_max = WINDOW};

@@ -36,7 +36,7 @@ enum {
 
 /* A life of MAIN, as it was written. */
 struct life {
-    uint64_t epoch;
+    struct spn_life id;
     size_t count;
     bool closed;
     bool deleted;
@@ -55,11 +55,11 @@ struct view_of_client {
     uint64_t gone;    /* of the gaps */
     uint64_t end_seq;
     uint64_t newest;
-    uint64_t standing; /* epoch of the newest standing */
+    struct spn_life standing; /* life of the newest standing */
     uint8_t state;
     char id[RIG_TEXT_MAX]; /* of the newest standing */
     uint64_t first;        /* seq of the verdict */
-    uint64_t epoch;
+    struct spn_life life;
     uint64_t seq;
 };
 
@@ -155,28 +155,36 @@ spn_err __wrap_journal_reader_begin(struct journal_reader *begun)
 
 /* -- the client -------------------------------------------------------------------------------- */
 
-static const struct life *life_of(uint64_t epoch)
+static const struct life *life_of(struct spn_life id)
 {
     for (size_t i = 0; i < life_count; i++)
-        if (lives[i].epoch == epoch)
+        if (wire_same_life(lives[i].id, id))
             return &lives[i];
-    fail_msg("no life has epoch %llu", (unsigned long long)epoch);
+    fail_msg("no such life: %02x%02x", id.bytes[0], id.bytes[1]);
     return NULL;
 }
 
 static void take_events(const struct wire_deliver *head, struct wire_in *items)
 {
-    const struct life *life = life_of(client.epoch);
+    const struct life *life = life_of(client.life);
     for (uint32_t i = 0; i < head->count; i++) {
         struct wire_item item;
         wire_get_item(items, &item);
         assert_false(items->bad);
         assert_int_equal(item.seq, client.seq + 1);
         assert_in_range(item.seq, 1, life->count);
-        assert_int_equal(item.id.size, strlen(life->ids[item.seq - 1]));
-        assert_memory_equal(item.id.data, life->ids[item.seq - 1], item.id.size);
+        assert_int_equal(item.entry.id.size, strlen(life->ids[item.seq - 1]));
+        assert_memory_equal(item.entry.id.data, life->ids[item.seq - 1], item.entry.id.size);
         client.seq++;
     }
+}
+
+static void assert_reason(const struct wire_standing *standing)
+{
+    const char *reason = standing->state == WIRE_SESSION_CLOSED ? RIG_REASON : "";
+    assert_int_equal(standing->reason.size, strlen(reason));
+    if (reason[0] != '\0')
+        assert_memory_equal(standing->reason.data, reason, strlen(reason));
 }
 
 static void take_standing(struct wire_in *rest)
@@ -184,10 +192,10 @@ static void take_standing(struct wire_in *rest)
     struct wire_standing standing;
     wire_get_standing(rest, &standing);
     assert_false(rest->bad);
-    client.standing = subscription_epoch_of_life(standing.life);
+    client.standing = standing.life;
     client.newest = standing.newest;
     client.state = standing.state;
-    assert_int_equal(standing.reason.size, 0);
+    assert_reason(&standing);
     assert_true(standing.id.size < RIG_TEXT_MAX);
     memset(client.id, 0, RIG_TEXT_MAX);
     if (standing.id.size > 0)
@@ -199,7 +207,8 @@ static void take_end_standing(struct wire_in *rest)
 {
     struct wire_standing standing;
     wire_get_standing(rest, &standing);
-    assert_int_equal(subscription_epoch_of_life(standing.life), client.epoch);
+    assert_true(wire_same_life(standing.life, client.life));
+    assert_reason(&standing);
     assert_int_equal(standing.id.size, 0);
     client.newest = standing.newest;
     client.state = standing.state;
@@ -222,7 +231,7 @@ static void take_delivery(const struct wire_deliver *head, struct wire_in *items
         assert_false(client.located);
         client.located = true;
         client.verdict = head->verdict;
-        client.epoch = client.standing;
+        client.life = client.standing;
         client.first = client.seq = head->seq;
     } else if (head->kind == WIRE_END) {
         client.ended = true;
@@ -414,8 +423,8 @@ static void subscribe(const struct wire_subscribe *request)
 static void note_event(void)
 {
     const struct rig_session *of = &rig.sessions[MAIN];
-    if (life_count == 0 || lives[life_count - 1].epoch != of->epoch)
-        lives[life_count++] = (struct life){.epoch = of->epoch};
+    if (life_count == 0 || !wire_same_life(lives[life_count - 1].id, of->life))
+        lives[life_count++] = (struct life){.id = of->life};
     struct life *life = &lives[life_count - 1];
     assert_true(life->count < EVENTS_MAX);
     memcpy(life->ids[life->count++], of->events[of->count - 1].id, RIG_TEXT_MAX);
@@ -454,10 +463,8 @@ static void run_letter(char letter)
         subscribe(&(struct wire_subscribe){.start = WIRE_EARLIEST, .otherwise = WIRE_WAIT});
         break;
     case 'a':
-        subscribe(&(struct wire_subscribe){.start = WIRE_AFTER_SEQ,
-                                           .life = subscription_life_of_epoch(lives[0].epoch),
-                                           .seq = 2,
-                                           .otherwise = WIRE_RESTART});
+        subscribe(&(struct wire_subscribe){
+            .start = WIRE_AFTER_SEQ, .life = lives[0].id, .seq = 2, .otherwise = WIRE_RESTART});
         break;
     case 'n':
         subscribe(&(struct wire_subscribe){.start = WIRE_NOW});
@@ -514,7 +521,7 @@ static void check_outcome(void)
         assert_true(client.ended || (client.waits && lives[life_count - 1].deleted));
         return;
     }
-    const struct life *life = life_of(client.epoch);
+    const struct life *life = life_of(client.life);
     if (asked != 'n' &&
         asked != 'N') /* the start as it was asked for, in the life that it begins in */
         assert_int_equal(client.first, asked == 'a' && life == &lives[0] ? 2 : 0);
@@ -534,7 +541,7 @@ static const struct script_row {
     const char *name;
     const char *script;
 } script_rows[] = {
-    {"another life's events under the wrong epoch", "eees.deee.e.e."},
+    {"another life's events under the wrong life", "eees.deee.e.e."},
     {"another life while the verdict waits, on disk", "eees.FWdeee.e.e."},
     {"after a seq of another life, and restart", "eeea.deeeee.e.e."},
     {"after a seq that is there", "eeea.e.e.ee."},
@@ -726,10 +733,10 @@ static struct beginning expected_of(const struct ground *ground, enum begins beg
         return begin_again(ground, otherwise, WIRE_UNKNOWN_ID, 0);
     case AFTER_SEQ_1: /* of the first life */
         if (ground->second)
-            return begin_again(ground, otherwise, WIRE_OTHER_EPOCH, 1);
+            return begin_again(ground, otherwise, WIRE_OTHER_LIFE, 1);
         return begin_after(ground, 1, WIRE_RESUMED);
     case AFTER_OTHER_LIFE:
-        return begin_again(ground, otherwise, WIRE_OTHER_EPOCH, 1);
+        return begin_again(ground, otherwise, WIRE_OTHER_LIFE, 1);
     default:
         return begin_after(ground, ground->count, WIRE_RESUMED);
     }
@@ -740,8 +747,7 @@ static void subscribe_at(enum begins begins, uint8_t otherwise)
     static const uint8_t starts[BEGINS] = {WIRE_EARLIEST,  WIRE_AFTER_ID,  WIRE_AFTER_ID,
                                            WIRE_AFTER_SEQ, WIRE_AFTER_SEQ, WIRE_NOW};
     struct wire_subscribe request = {.start = starts[begins], .otherwise = otherwise, .seq = 1};
-    uint64_t epoch = life_count > 0 && begins == AFTER_SEQ_1 ? lives[0].epoch : 9999;
-    request.life = subscription_life_of_epoch(epoch);
+    request.life = life_count > 0 && begins == AFTER_SEQ_1 ? lives[0].id : (struct spn_life){{99}};
     request.id =
         begins == AFTER_FIRST && life_count > 0 ? rig_text(lives[0].ids[0]) : rig_text("nobody's");
     subscribe(&request);
@@ -751,7 +757,8 @@ static void check_standing(const struct ground *ground, const struct beginning *
 {
     bool stands = ground->count > 0;
     assert_int_equal(client.newest, ground->count);
-    assert_int_equal(client.standing, stands ? lives[life_count - 1].epoch : 0);
+    assert_true(wire_same_life(client.standing,
+                               stands ? lives[life_count - 1].id : (struct spn_life){{0}}));
     assert_int_equal(client.state, ground->closed ? WIRE_SESSION_CLOSED : WIRE_LIVE);
     assert_int_equal(client.missing, expected->missing);
     bool retained = expected->seq > ground->gone || expected->seq == ground->count;

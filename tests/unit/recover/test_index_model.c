@@ -438,6 +438,7 @@ static void adopt_session(struct broker_state *state, uint32_t session)
     const struct tracker *tracker = state->sessions.slots[slot].tracker;
     if (!tracker)
         return;
+    assert_true(wire_same_life(tracker->life, of->life));
     assert_int_equal(tracker->seq, of->count);
     assert_int_equal(tracker->bytes, of->bytes);
     assert_int_equal(tracker->closed, of->closed_position > 0);
@@ -617,6 +618,22 @@ static void check_starts(const struct timeline *timeline, uint32_t session)
         check_runs(timeline, of);
 }
 
+/* Which life it is, and why it is closed, whether a row says so or an entry of the log. */
+static void check_life(const struct timeline *timeline, const struct rig_session *of)
+{
+    struct slice_start cursor = {.start = WIRE_AFTER_SEQ, .life = of->life};
+    uint64_t from;
+    assert_true(wire_same_life(timeline->life, of->life));
+    assert_int_equal(timeline->seq_before, 0);
+    assert_int_equal(slice_find(timeline, &cursor, secret, now_ns(), &from), SPN_OK);
+    cursor.life = rig_life(of->dead_count > 0 ? of->dead[of->dead_count - 1] : 0);
+    assert_int_equal(slice_find(timeline, &cursor, secret, now_ns(), &from), SPN_E_OTHER_LIFE);
+    if (!timeline->closed)
+        return;
+    assert_int_equal(timeline->reason.size, strlen(RIG_REASON));
+    assert_memory_equal(timeline->reason.data, RIG_REASON, strlen(RIG_REASON));
+}
+
 static void check_session(const struct view *view, uint32_t session, uint64_t count)
 {
     struct timeline timeline;
@@ -624,6 +641,7 @@ static void check_session(const struct view *view, uint32_t session, uint64_t co
     memcpy(secret, journal_reader_meta(reader)->secret, sizeof(secret));
     assert_int_equal(timeline_open(&timeline, reader, view), SPN_OK);
     assert_int_equal(timeline.seq_last, count);
+    check_life(&timeline, &rig.sessions[session]);
     check_starts(&timeline, session);
     journal_reader_end(reader);
 }
@@ -692,6 +710,7 @@ static struct tracker *load_tracker(uint32_t session)
                      SPN_OK);
     journal_reader_end(reader);
     view_release(&view);
+    assert_true(wire_same_life(tracker->life, of->life));
     assert_int_equal(tracker->seq, of->count);
     assert_int_equal(tracker->bytes, of->bytes);
     assert_int_equal(tracker->closed, of->closed_position > 0);

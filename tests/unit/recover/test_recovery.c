@@ -284,6 +284,7 @@ static uint32_t tag_of(const struct rig_event *event)
 static void check_tracker(const struct rig_session *of, const struct tracker *tracker)
 {
     assert_int_equal(tracker->epoch, of->epoch);
+    assert_true(wire_same_life(tracker->life, of->life));
     assert_int_equal(tracker->seq, of->count);
     assert_int_equal(tracker->bytes, of->bytes);
     assert_int_equal(tracker->closed, of->closed_position > 0);

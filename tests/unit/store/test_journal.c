@@ -187,6 +187,7 @@ static void a_new_database(void **state)
 {
     (void)state;
     uint8_t secret[RECORD_SECRET_SIZE];
+    uint8_t database[RECORD_DATABASE_ID_SIZE];
     static const uint8_t zeros[RECORD_SECRET_SIZE];
     uint64_t used_bytes, map_bytes;
 
@@ -198,6 +199,8 @@ static void a_new_database(void **state)
     assert_int_equal(meta->next_position, 1);
     assert_memory_not_equal(meta->secret, zeros, sizeof(zeros));
     memcpy(secret, meta->secret, sizeof(secret));
+    assert_memory_not_equal(meta->database, zeros, sizeof(meta->database));
+    memcpy(database, meta->database, sizeof(database));
     journal_usage(journal, &used_bytes, &map_bytes);
     assert_in_range(used_bytes, 1, 64 * 4096);
     assert_int_equal(map_bytes, 64 * MIB);
@@ -210,10 +213,12 @@ static void a_new_database(void **state)
 
     journal = open_journal();
     assert_memory_equal(journal_meta(journal)->secret, secret, sizeof(secret));
+    assert_memory_equal(journal_meta(journal)->database, database, sizeof(database));
     journal_close(journal);
     remove(path_of("data.mdb"));
     journal = open_journal();
     assert_memory_not_equal(journal_meta(journal)->secret, secret, sizeof(secret));
+    assert_memory_not_equal(journal_meta(journal)->database, database, sizeof(database));
     journal_close(journal);
 }
 
@@ -234,8 +239,9 @@ static void meta_moves_with_the_commit(void **state)
     assert_int_equal(journal_begin(journal), SPN_OK);
     assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
     assert_int_equal(journal_commit(journal), SPN_OK);
-    meta.format = before.format; /* these two stay */
+    meta.format = before.format; /* these three stay */
     memcpy(meta.secret, before.secret, sizeof(meta.secret));
+    memcpy(meta.database, before.database, sizeof(meta.database));
     assert_memory_equal(journal_meta(journal), &meta, sizeof(meta));
     journal_close(journal);
 
