@@ -127,7 +127,9 @@ static spn_err subscribe(const struct run *run, spn_subscription **ret_events)
         .start = follow->earliest ? SPN_EARLIEST : SPN_NOW,
         .otherwise = follow->exit_when_caught_up ? SPN_FAIL : SPN_WAIT,
     };
-    if (follow->after.size > 0) {
+    if (spn_cursor_parse(follow->after, &chosen.after_life, &chosen.after_seq) == SPN_OK) {
+        chosen.start = SPN_AFTER_SEQ;
+    } else if (follow->after.size > 0) {
         chosen.start = SPN_AFTER_ID;
         chosen.after = follow->after;
     }

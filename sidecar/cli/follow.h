@@ -17,7 +17,7 @@
 struct follow {
     const struct cli_common *common;
     struct spn_bytes session;
-    struct spn_bytes after;   /* begin after this event id; size 0: see earliest */
+    struct spn_bytes after;   /* begin after this event id or cursor; size 0: see earliest */
     bool earliest;            /* begin with the earliest retained event; else with new ones */
     bool exit_when_caught_up; /* end after the event that was newest at the start */
     uint64_t count;           /* events to print; 0: no end */

@@ -15,7 +15,9 @@ enum { KEY_AFTER = CLI_KEY, KEY_FORMAT };
 
 static const struct argp_option options[] = {
     {"after", KEY_AFTER, "ID", 0,
-     "only what comes after the event with this id; '': from the earliest", 0},
+     "only what comes after the event with this id, or after a cursor, spn:LIFE:SEQ, as `sponson "
+     "last --cursor` prints it; '': from the earliest",
+     0},
     {"format", KEY_FORMAT, "sse|jsonl", 0, FOLLOW_FORMAT_HELP, 0},
     {0},
 };

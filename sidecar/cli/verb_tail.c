@@ -14,7 +14,9 @@ enum { KEY_AFTER = CLI_KEY, KEY_EARLIEST, KEY_FORMAT, KEY_COUNT, KEY_CAUGHT_UP }
 
 static const struct argp_option options[] = {
     {"after", KEY_AFTER, "ID", 0,
-     "begin after the event with this id (default: after the newest event)", 0},
+     "begin after the event with this id, or after a cursor, spn:LIFE:SEQ, as `sponson last "
+     "--cursor` prints it (default: after the newest event)",
+     0},
     {"earliest", KEY_EARLIEST, 0, 0, "begin with the earliest retained event", 0},
     {"format", KEY_FORMAT, "sse|jsonl", 0, FOLLOW_FORMAT_HELP, 0},
     {"count", KEY_COUNT, "N", 0, "end after N events", 0},

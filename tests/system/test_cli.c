@@ -824,6 +824,36 @@ static void last_is_for_scripts(struct stage *stage)
               stage_format(stage, "\"%.*s\"", (int)strcspn(cursor.out, "\n"), cursor.out));
 }
 
+/* The cursor of the newest event, once as it is and once with the seq before it. */
+static void cursor_is_a_place_to_begin(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct outcome done = record_text(stage, "s", "id: 1\ndata: a\n\nid: 2\ndata: b\n\n");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "last", "s", "--cursor");
+    stage_expect_code(&done, OK);
+    const char *life = stage_format(stage, "%.*s", (int)strlen("spn:") + 32, done.out);
+    const char *newest = stage_format(stage, "%s:2", life);
+    const char *before = stage_format(stage, "%s:1", life);
+    done = stage_run(stage, "replay", "s", "--after", newest, "--format", "sse");
+    stage_expect_code(&done, OK);
+    assert_string_equal(done.out, "");
+    static const char *const verbs[] = {"replay", "tail"};
+    for (size_t i = 0; i < COUNT(verbs); i++) {
+        done = stage_run(stage, verbs[i], "s", "--after", before, "--format", "sse",
+                         i == 0 ? NULL : "--exit-when-caught-up");
+        stage_expect_code(&done, OK);
+        assert_true(begins_with(done.out, "id: 2\n"));
+    }
+    done = stage_run(stage, "delete", "s", "--yes");
+    stage_expect_code(&done, OK);
+    done = record_text(stage, "s", "id: 1\ndata: a\n\n");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "replay", "s", "--after", before);
+    stage_expect_code(&done, NOT_FOUND);
+    expect_in(done.err, spn_err_text(SPN_E_OTHER_LIFE));
+}
+
 /* Some hundred sessions, so that lists take more than one page; their index written, and not. */
 static void sessions_are_the_same_offline(struct stage *stage)
 {
@@ -941,6 +971,7 @@ int main(void)
         STAGE_TEST(a_killed_recorder_leaves_a_true_log),
         STAGE_TEST(dump_and_replay_agree),
         STAGE_TEST(last_is_for_scripts),
+        STAGE_TEST(cursor_is_a_place_to_begin),
         STAGE_TEST(sessions_are_the_same_offline),
         STAGE_TEST(sessions_come_in_pages),
     };
