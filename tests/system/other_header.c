@@ -109,6 +109,10 @@ int main(void)
     if (!producer)
         return 2;
     event.data = spn_text("hello");
+    SET_UNKNOWN(event);
+    if (expected() != SPN_OK && spn_publish(producer, spn_text("s"), &event, NULL) != expected())
+        return 8;
+    CLEAR_UNKNOWN(event);
     if (spn_publish(producer, spn_text("s"), &event, NULL) != SPN_OK ||
         spn_producer_flush(producer, WAIT_MS) != SPN_OK)
         return 3;

@@ -9,6 +9,7 @@ import sys
 
 # From this field on they are taken off: of what apps pass in, and of what the library fills.
 LAST_FIELDS = {
+    "spn_event": "struct spn_life life",
     "spn_client_options": "bool at_once",
     "spn_producer_options": "int send_timeout_ms",
     "spn_subscription_options": "size_t window_bytes",
