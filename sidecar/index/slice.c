@@ -10,8 +10,10 @@ spn_err slice_find(const struct timeline *timeline, const struct slice_start *st
     } else if (start->start == WIRE_AFTER_SEQ) {
         if (!wire_same_life(start->life, timeline->life))
             return SPN_E_OTHER_LIFE;
-        /* Only durable events are given out, so no honest cursor is ahead of the end. */
-        after = start->seq < timeline->seq_last ? start->seq : timeline->seq_last;
+        /* Only durable events are given out, so no honest cursor is ahead of the end. One before
+         * the first seq of a life that came from elsewhere misses nothing. */
+        if (start->seq > after)
+            after = start->seq < timeline->seq_last ? start->seq : timeline->seq_last;
     } else if (start->start == WIRE_AFTER_ID) {
         spn_err err = start->id.size > 0 ? wire_check_id(start->id) : SPN_E_BAD_ID;
         if (err != SPN_OK)

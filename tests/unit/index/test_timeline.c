@@ -861,6 +861,13 @@ static void check_from_elsewhere(struct journal_reader *reader, uint64_t missing
     assert_int_equal(timeline.seq_last, 505);
     assert_int_equal(slice_find(&timeline, &earliest, NULL, 0, &from), SPN_OK);
     assert_int_equal(from, 501);
+    for (struct slice_start cursor = {.start = WIRE_AFTER_SEQ, .life = timeline.life};
+         cursor.seq < 600; cursor.seq++) {
+        uint64_t next = cursor.seq < 500 ? 501 : cursor.seq < 505 ? cursor.seq + 1 : 506;
+        assert_int_equal(slice_find(&timeline, &cursor, NULL, 0, &from), SPN_OK);
+        assert_int_equal(from, next);
+    }
+    assert_int_equal(slice_find(&timeline, &earliest, NULL, 0, &from), SPN_OK);
     assert_int_equal(timeline_retained(&timeline, from, 0, &first), SPN_OK);
     assert_int_equal(first, 501 + missing);
     assert_int_equal(timeline_missing(&timeline, 0, &gone), SPN_OK);
