@@ -132,17 +132,6 @@ spn_err spn_ask_stats(spn_question **ret_question, spn_client *client)
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
-/* Room for what is lent to the app. The answer of a question is made once, or again into the same
- * room. */
-static void *make_room(spn_question *question, size_t size)
-{
-    if (question->made == NULL)
-        question->made = calloc(1, size);
-    if (question->made == NULL)
-        client_fail(question->client, SPN_E_NOMEM, NULL);
-    return question->made;
-}
-
 spn_err spn_answer_last(spn_question *question, const struct spn_last **ret_last)
 {
     struct wire_in in;
@@ -153,7 +142,7 @@ spn_err spn_answer_last(spn_question *question, const struct spn_last **ret_last
     wire_get_last_is(&in, &last);
     if (!wire_in_done(&in))
         return question_bad_answer(question);
-    struct spn_last *made = make_room(question, sizeof(*made));
+    struct spn_last *made = question_room(question, sizeof(*made));
     if (made == NULL)
         return SPN_E_NOMEM;
     *made = (struct spn_last){.id = last.id,
@@ -197,7 +186,7 @@ spn_err spn_answer_session(spn_question *question, const struct spn_session_info
     wire_get_info_is(&in, &info);
     if (!wire_in_done(&in) || info.row.name.size == 0)
         return question_bad_answer(question);
-    struct info *made = make_room(question, sizeof(*made));
+    struct info *made = question_room(question, sizeof(*made));
     if (made == NULL)
         return SPN_E_NOMEM;
     made->session = session_of(&info.row);
@@ -221,7 +210,7 @@ static spn_err open_page(spn_question *question, const void *filled)
     wire_get_sessions_are(&in, &head);
     if (in.bad || (head.count == 0 && head.more != 0))
         return question_bad_answer(question);
-    struct page *page = make_room(question, sizeof(*page));
+    struct page *page = question_room(question, sizeof(*page));
     if (page == NULL)
         return SPN_E_NOMEM;
     *page = (struct page){.rows = in, .left = head.count, .more = head.more != 0};
@@ -274,7 +263,7 @@ spn_err spn_answer_health(spn_question *question, const struct spn_health **ret_
     wire_get_health(&in, &health);
     if (!wire_in_done(&in))
         return question_bad_answer(question);
-    struct health *made = make_room(question, sizeof(*made));
+    struct health *made = question_room(question, sizeof(*made));
     if (made == NULL)
         return SPN_E_NOMEM;
     made->health = (struct spn_health){
@@ -299,7 +288,7 @@ static spn_err make_stats(spn_question *question, struct wire_in in, uint32_t co
     struct stats *made;
     if (count > left / STAT_SIZE_MIN)
         return question_bad_answer(question);
-    made = make_room(question, sizeof(*made) + count * sizeof(made->stats[0]) + left + 1);
+    made = question_room(question, sizeof(*made) + count * sizeof(made->stats[0]) + left + 1);
     if (made == NULL)
         return SPN_E_NOMEM;
     char *names = (char *)&made->stats[count];

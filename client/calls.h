@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* calls: requests on read.sock, and which answer belongs to which request.
+/* calls: requests, and which answer belongs to which request.
  *
  * A call lives in its owner's struct. Calls that wait for an answer are found by their request's
  * number, in a table of buckets: numbers follow each other, so a bucket has one call until there
@@ -38,7 +38,7 @@ struct call {
     bool repeats;
     bool waits; /* a request was sent and has no answer yet */
     bool answered;
-    bool blocked; /* there is a request to send; read.sock took nothing */
+    bool blocked; /* there is a request to send; its socket took nothing */
     zmq_msg_t answer;
 };
 

@@ -15,8 +15,7 @@ enum { HELLO_BODY_SIZE = 8 + 2 };
 
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
 #define EXPLAIN_AGAIN_NS (1000 * NS_PER_MS)
-/* A sidecar that starts creates its sockets first and opens them to its group afterwards. */
-#define DENIED_FOR_NS (500 * NS_PER_MS)
+#define CHOOSE_AGAIN_NS (1000 * NS_PER_MS)
 
 /* -- coming up --------------------------------------------------------------------------------- */
 
@@ -48,7 +47,21 @@ static spn_err connect_if_found(struct spn_client *client, char *words, size_t w
     client->dir = strdup(dir);
     if (client->dir == NULL)
         return SPN_E_NOMEM;
-    return transport_connect(&client->transport, client->dir);
+    client->first = transport_first(client->dir);
+    err = transport_use(&client->transport, client->first);
+    return err == SPN_OK ? transport_connect(&client->transport, client->dir) : err;
+}
+
+/* The handshake is done on the socket that this process may use. Which one that is may become known
+ * while it waits for a sidecar. */
+static void choose_again(struct spn_client *client, uint64_t now_ns)
+{
+    enum transport_name first = transport_first(client->dir);
+    client->seek_ns = now_ns + CHOOSE_AGAIN_NS;
+    if (first == client->first || transport_use(&client->transport, first) != SPN_OK)
+        return;
+    client->first = first;
+    question_restart(client->hello);
 }
 
 /* The sidecar may be about to start. */
@@ -61,9 +74,10 @@ static void look_for_sockets(struct spn_client *client)
 {
     char words[CLIENT_WORDS_SIZE];
     spn_err err = connect_if_found(client, words, sizeof(words));
-    if (may_appear(client, err))
-        client->seek_ns = client->looked_ns + LOOK_AGAIN_NS;
-    else if (err != SPN_OK)
+    if (err == SPN_OK && client->hello->socket != client->first)
+        question_restart(client->hello);
+    client->seek_ns = client->looked_ns + LOOK_AGAIN_NS;
+    if (err != SPN_OK && !may_appear(client, err))
         fail_for_good(client, err);
 }
 
@@ -119,25 +133,16 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
         return;
     if (client->dir == NULL && now_ns >= client->seek_ns)
         look_for_sockets(client);
+    else if (client->dir != NULL && now_ns >= client->seek_ns)
+        choose_again(client, now_ns);
     if (client->hello->call.answered)
         take_welcome(client);
-}
-
-static void part_reconnected(struct client_part *part)
-{
-    (void)part;
 }
 
 static uint64_t part_due_ns(const struct client_part *part)
 {
     const struct spn_client *client = const_client_of(part);
-    return client->dir == NULL && !client->settled ? client->seek_ns : TRANSPORT_NEVER;
-}
-
-static bool part_blocked(const struct client_part *part)
-{
-    (void)part;
-    return false;
+    return client->settled ? TRANSPORT_NEVER : client->seek_ns;
 }
 
 static spn_err part_failed(const struct client_part *part)
@@ -147,9 +152,7 @@ static spn_err part_failed(const struct client_part *part)
 
 static const struct client_part_ops part_ops = {
     .turn = part_turn,
-    .reconnected = part_reconnected,
     .due_ns = part_due_ns,
-    .blocked = part_blocked,
     .failed = part_failed,
 };
 
@@ -191,13 +194,15 @@ static spn_err begin_to_connect(struct spn_client *client, bool at_once)
 {
     spn_err err = connect_if_found(client, client->words, sizeof(client->words));
     if (err == SPN_OK && at_once)
-        err = transport_probe(client->dir, client->words, sizeof(client->words));
+        err = transport_probe(client->dir, client->first, client->words, sizeof(client->words));
     if (err == SPN_E_TIMEOUT) /* somebody listens */
         err = SPN_OK;
     client->seek_ns = client->now_ns() + LOOK_AGAIN_NS;
     if (!at_once && may_appear(client, err))
         return SPN_OK;
-    client->err = err == SPN_E_SYSTEM && client->dir == NULL ? SPN_E_PATH : err;
+    if (err == SPN_E_SYSTEM && client->dir != NULL)
+        return client_fail_system(client, err, "opening a socket");
+    client->err = err == SPN_E_SYSTEM ? SPN_E_PATH : err;
     return client->err;
 }
 
@@ -251,15 +256,9 @@ spn_err client_begin(spn_client **ret_client, const struct spn_client_options *o
     return SPN_OK;
 }
 
-/* A permission error will not go away, so stop waiting early. */
 static spn_err wait_until_ready(struct spn_client *client, uint64_t deadline_ns)
 {
-    uint64_t denied_ns = client_earlier(deadline_ns, client->now_ns() + DENIED_FOR_NS);
-    spn_err err = client_wait(client, &client->settled, denied_ns);
-    err = client_explained(client, err);
-    if (err == SPN_E_UNAVAILABLE || err == SPN_E_TIMEOUT ||
-        (err == SPN_E_PATH && client->dir == NULL))
-        err = client_explained(client, client_wait(client, &client->settled, deadline_ns));
+    spn_err err = client_wait_on(client, client->first, &client->settled, deadline_ns);
     return err == SPN_OK ? client_failure(client) : err;
 }
 
@@ -298,10 +297,10 @@ spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options
 static spn_err not_ready(struct spn_client *client)
 {
     uint64_t now_ns = client->now_ns();
-    if (client->connected)
+    if (transport_socket(&client->transport, client->first)->connected)
         return client_fail(client, SPN_E_TIMEOUT, "the sidecar has not answered yet");
     if (now_ns >= client->explain_ns) {
-        (void)client_explain(client);
+        (void)client_explain(client, client->first);
         snprintf(client->trouble, sizeof(client->trouble), "%.*s", CLIENT_TROUBLE_SIZE - 1,
                  spn_client_detail(client));
         client->explain_ns = now_ns + EXPLAIN_AGAIN_NS;

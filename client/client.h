@@ -46,9 +46,10 @@ struct spn_client {
     size_t read_bytes_max;
 
     /* client.c brings the client up: it finds the sockets, connects to them and shakes hands. */
-    char *socket_dir; /* the app's choice; NULL: none */
-    char *dir;        /* where the sockets are; NULL: they were not found yet */
-    uint64_t seek_ns; /* when to look for them again */
+    char *socket_dir;          /* the app's choice; NULL: none */
+    char *dir;                 /* where the sockets are; NULL: they were not found yet */
+    uint64_t seek_ns;          /* when to look for them again */
+    enum transport_name first; /* the socket of the handshake */
     spn_question *hello;
     bool welcomed;       /* the limits above are known */
     bool settled;        /* welcomed or failed */
@@ -56,7 +57,6 @@ struct spn_client {
     uint64_t explain_ns; /* when to find out again why there is no connection */
     char trouble[CLIENT_TROUBLE_SIZE];
 
-    bool connected;     /* read.sock was connected at the last turn */
     bool ready;         /* there is more to do at once */
     bool news;          /* something arrived since spn_client_step was last called */
     uint64_t due_ns;    /* when a turn is due even if nothing arrives */
@@ -111,6 +111,9 @@ static inline spn_err client_check_for(struct spn_client *client, const void *fi
     return err;
 }
 
+/* Opens a socket if it is not open, before a part uses it. SPN_E_NOMEM, SPN_E_SYSTEM. */
+spn_err client_use(struct spn_client *client, enum transport_name name) SPN_MUST_USE;
+
 void client_add(struct spn_client *client, struct client_part *part);
 void client_remove(struct spn_client *client, struct client_part *part);
 
@@ -130,14 +133,14 @@ spn_err client_sleep(struct spn_client *client, uint64_t deadline_ns,
 /* Turns and sleeps until *done, which a turn sets. SPN_E_TIMEOUT: the deadline came. */
 spn_err client_wait(struct spn_client *client, const bool *done, uint64_t deadline_ns) SPN_MUST_USE;
 
-/* Why there is no answer. SPN_E_UNAVAILABLE: nobody listens. SPN_E_TIMEOUT: somebody listens.
- * SPN_E_PATH: connecting is not possible. */
-spn_err client_explain(struct spn_client *client);
-/* A time-out without a connection becomes what client_explain returns. */
-static inline spn_err client_explained(struct spn_client *client, spn_err err)
-{
-    return err == SPN_E_TIMEOUT && !client->connected ? client_explain(client) : err;
-}
+/* The same, for an answer on this socket. Without a connection at that time: as client_explain.
+ * SPN_E_PATH: this process may not use the socket; returned before the deadline. */
+spn_err client_wait_on(struct spn_client *client, enum transport_name name, const bool *done,
+                       uint64_t deadline_ns) SPN_MUST_USE;
+/* Why there is no answer on this socket. SPN_E_UNAVAILABLE: nobody listens. SPN_E_TIMEOUT: somebody
+ * listens. SPN_E_PATH: connecting is not possible. */
+spn_err client_explain(struct spn_client *client, enum transport_name name);
+
 /* client.c */
 
 /* Records why the client failed for good, and returns it; SPN_OK: it did not. */

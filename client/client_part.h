@@ -9,24 +9,23 @@
 
 #include <zmq.h>
 
+#include "transport.h"
 #include "wire.h"
 
 struct client_part;
 
 struct client_part_ops {
-    /* A message of ingest.sock, after its header; true: it was for this part alone. NULL: the part
-     * does not use that socket. */
-    bool (*take)(struct client_part *part, uint8_t type, struct wire_in body);
-    /* A message of read.sock that no call waited for; true: it was for this part, which may have
-     * moved the message. NULL: the part gets no such messages. */
-    bool (*take_answer)(struct client_part *part, zmq_msg_t *message);
+    /* A message of this socket that no call waited for; true: it was for this part alone, which may
+     * have moved the message. NULL: the part gets no such messages. */
+    bool (*take)(struct client_part *part, enum transport_name name, zmq_msg_t *message);
     void (*turn)(struct client_part *part, uint64_t now_ns);
-    /* The connection broke and came back: messages that were on their way may be lost. */
-    void (*reconnected)(struct client_part *part);
+    /* The connection broke and came back: messages that were on their way may be lost. NULL: it
+     * has none. */
+    void (*reconnected)(struct client_part *part, enum transport_name name);
     uint64_t (*due_ns)(const struct client_part *part);
-    bool (*blocked)(const struct client_part *part);      /* ingest.sock took nothing */
-    bool (*read_blocked)(const struct client_part *part); /* the same for read.sock; NULL: never */
-    spn_err (*failed)(const struct client_part *part);    /* a lasting failure, or SPN_OK */
+    /* The socket took nothing. NULL: never. */
+    bool (*blocked)(const struct client_part *part, enum transport_name name);
+    spn_err (*failed)(const struct client_part *part); /* a lasting failure, or SPN_OK */
 };
 
 struct client_part {

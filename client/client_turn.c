@@ -15,6 +15,8 @@ enum {
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
+/* A sidecar that starts creates its sockets first and opens them to its group afterwards. */
+#define DENIED_FOR_NS (500 * NS_PER_MS)
 
 /* -- failures ---------------------------------------------------------------------------------- */
 
@@ -61,6 +63,12 @@ const char *spn_client_detail(const spn_client *client)
 
 /* -- parts ------------------------------------------------------------------------------------- */
 
+spn_err client_use(struct spn_client *client, enum transport_name name)
+{
+    spn_err err = transport_use(&client->transport, name);
+    return err == SPN_OK ? SPN_OK : client_fail_system(client, err, "opening a socket");
+}
+
 void client_add(struct spn_client *client, struct client_part *part)
 {
     struct client_part **at = &client->parts;
@@ -82,81 +90,65 @@ void client_remove(struct spn_client *client, struct client_part *part)
 /* -- a turn ------------------------------------------------------------------------------------ */
 
 /* A message of an unknown type, or an invalid one, is dropped: the sidecar may be newer. */
-static void hand_to_parts(struct spn_client *client, zmq_msg_t *message)
-{
-    struct wire_in in = wire_in(zmq_msg_data(message), zmq_msg_size(message));
-    struct wire_header header;
-    spn_err err = wire_get_header(&in, &header);
-    if (err == SPN_E_VERSION && header.type == WIRE_ERROR)
-        err = SPN_OK; /* its layout is the same in every version */
-    if (err != SPN_OK)
-        return;
-    for (struct client_part *part = client->parts; part != NULL; part = part->next)
-        if (part->ops->take != NULL && part->ops->take(part, header.type, in))
-            return;
-}
-
-static void take_answer(struct spn_client *client, zmq_msg_t *message)
+static void hand_over(struct spn_client *client, enum transport_name name, zmq_msg_t *message)
 {
     if (calls_take(&client->calls, message))
         return;
     for (struct client_part *part = client->parts; part != NULL; part = part->next)
-        if (part->ops->take_answer != NULL && part->ops->take_answer(part, message))
+        if (part->ops->take != NULL && part->ops->take(part, name, message))
             return;
 }
 
-static spn_err take_messages(struct spn_client *client, struct transport_socket *socket)
+static spn_err take_messages(struct spn_client *client, enum transport_name name)
 {
+    struct transport_socket *socket = transport_socket(&client->transport, name);
     zmq_msg_t message;
     zmq_msg_init(&message);
     spn_err err = SPN_OK;
     for (int i = 0; i < TURN_MESSAGES_MAX; i++) {
-        err = transport_receive(socket, &message);
+        err = transport_receive(&socket->port, &message);
         if (err != SPN_OK)
             break;
         client->news = true;
-        if (socket == &client->transport.ingest)
-            hand_to_parts(client, &message);
-        else
-            take_answer(client, &message);
+        hand_over(client, name, &message);
     }
     zmq_msg_close(&message);
     return err == SPN_E_END ? SPN_OK : err;
 }
 
 /* Requests and answers are lost with a connection. The parts send again at once. */
-static void notice_connection(struct spn_client *client)
+static void notice_connection(struct spn_client *client, enum transport_name name)
 {
-    bool fresh;
-    bool connected = transport_connected(&client->transport, &fresh);
-    for (struct client_part *part = client->parts; fresh && part != NULL; part = part->next)
-        part->ops->reconnected(part);
-    client->connected = connected && (client->connected || fresh);
+    if (!transport_is_fresh(transport_socket(&client->transport, name)))
+        return;
+    for (struct client_part *part = client->parts; part != NULL; part = part->next)
+        if (part->ops->reconnected != NULL)
+            part->ops->reconnected(part, name);
+}
+
+static bool is_blocked(const struct spn_client *client, enum transport_name name)
+{
+    for (const struct client_part *part = client->parts; part != NULL; part = part->next)
+        if (part->ops->blocked != NULL && part->ops->blocked(part, name))
+            return true;
+    return false;
+}
+
+static bool is_ready(struct spn_client *client, enum transport_name name)
+{
+    const struct transport_socket *socket = transport_socket(&client->transport, name);
+    return transport_has_news(socket) || (transport_has_room(socket) && is_blocked(client, name));
 }
 
 /* Any call that touched a socket may have used up the edge of ZeroMQ's descriptor. So the events of
  * the sockets themselves are read, as the last step. */
 static void settle(struct spn_client *client)
 {
-    bool blocked = false;
-    bool read_blocked = false;
     client->due_ns = TRANSPORT_NEVER;
-    for (struct client_part *part = client->parts; part != NULL; part = part->next) {
-        uint64_t due_ns = part->ops->due_ns(part);
-        blocked = blocked || part->ops->blocked(part);
-        read_blocked =
-            read_blocked || (part->ops->read_blocked != NULL && part->ops->read_blocked(part));
-        if (due_ns < client->due_ns)
-            client->due_ns = due_ns;
-    }
+    for (struct client_part *part = client->parts; part != NULL; part = part->next)
+        client->due_ns = client_earlier(client->due_ns, part->ops->due_ns(part));
     transport_look_again(&client->transport);
-    int ingest = client->transport.ingest.events;
-    int read = client->transport.read.events;
-    int monitor = client->transport.monitor.events;
-    bool connected = (read & ZMQ_POLLOUT) != 0;
-    bool moved = connected ? client->transport.fresh : client->connected;
-    client->ready = ((ingest | read | monitor) & ZMQ_POLLIN) != 0 || moved ||
-                    (blocked && (ingest & ZMQ_POLLOUT) != 0) || (connected && read_blocked);
+    client->ready = is_ready(client, TRANSPORT_INGEST) || is_ready(client, TRANSPORT_READ);
     transport_settle(&client->transport, client->ready || client->news, client->due_ns,
                      client->now_ns());
 }
@@ -165,10 +157,11 @@ static spn_err work(struct spn_client *client)
 {
     client->looked_ns = client->now_ns();
     transport_look(&client->transport);
-    notice_connection(client);
-    spn_err err = take_messages(client, &client->transport.ingest);
+    notice_connection(client, TRANSPORT_INGEST);
+    notice_connection(client, TRANSPORT_READ);
+    spn_err err = take_messages(client, TRANSPORT_INGEST);
     if (err == SPN_OK)
-        err = take_messages(client, &client->transport.read);
+        err = take_messages(client, TRANSPORT_READ);
     for (struct client_part *part = client->parts; part != NULL; part = part->next)
         part->ops->turn(part, client->looked_ns);
     return err == SPN_OK ? SPN_OK : client_fail_system(client, err, "receiving");
@@ -234,11 +227,12 @@ spn_err client_wait(struct spn_client *client, const bool *done, uint64_t deadli
     return err;
 }
 
-static spn_err explain(struct spn_client *client, char *words, size_t words_size)
+static spn_err explain(struct spn_client *client, enum transport_name name, char *words,
+                       size_t words_size)
 {
     char dir[TRANSPORT_DIR_SIZE];
     words[0] = '\0';
-    spn_err err = client->dir != NULL ? transport_probe(client->dir, words, words_size)
+    spn_err err = client->dir != NULL ? transport_probe(client->dir, name, words, words_size)
                                       : transport_find(client->socket_dir, dir, words, words_size);
     if (err == SPN_OK || err == SPN_E_TIMEOUT) {
         snprintf(words, words_size, "a process listens there, but does not answer");
@@ -247,9 +241,29 @@ static spn_err explain(struct spn_client *client, char *words, size_t words_size
     return err == SPN_E_SYSTEM ? SPN_E_PATH : err;
 }
 
-spn_err client_explain(struct spn_client *client)
+spn_err client_explain(struct spn_client *client, enum transport_name name)
 {
     char words[CLIENT_WORDS_SIZE];
-    spn_err err = explain(client, words, sizeof(words));
+    spn_err err = explain(client, name, words, sizeof(words));
     return client_fail(client, err, words[0] != '\0' ? "%s" : NULL, words);
+}
+
+static spn_err wait_and_explain(struct spn_client *client, enum transport_name name,
+                                const bool *done, uint64_t deadline_ns)
+{
+    spn_err err = client_wait(client, done, deadline_ns);
+    bool connected = transport_socket(&client->transport, name)->connected;
+    return err == SPN_E_TIMEOUT && !connected ? client_explain(client, name) : err;
+}
+
+/* A permission error will not go away, so stop waiting early. */
+spn_err client_wait_on(struct spn_client *client, enum transport_name name, const bool *done,
+                       uint64_t deadline_ns)
+{
+    uint64_t denied_ns = client_earlier(deadline_ns, client->now_ns() + DENIED_FOR_NS);
+    spn_err err = wait_and_explain(client, name, done, denied_ns);
+    bool goes_on = err == SPN_E_UNAVAILABLE || err == SPN_E_TIMEOUT ||
+                   (err == SPN_E_PATH && client->dir == NULL);
+    return goes_on && denied_ns < deadline_ns ? wait_and_explain(client, name, done, deadline_ns)
+                                              : err;
 }

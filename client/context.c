@@ -5,7 +5,8 @@
 #include <pthread.h>
 #include <zmq.h>
 
-/* A client has four sockets; ZeroMQ's own default is enough for 255 clients. */
+/* A client that reads and writes has six sockets, with its monitors; ZeroMQ's own default is enough
+ * for 255 clients. */
 enum { SOCKETS_MAX = 16384 };
 
 static struct {

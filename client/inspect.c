@@ -38,16 +38,16 @@ static spn_err prepare(struct spn_client *client, const void *filled)
 
 /* *question: the question that was kept here, which is replaced. It is kept further if it has an
  * answer, or if the same call may come back for it. */
-static spn_err ask(struct spn_client *client, spn_question **question, const struct ask *ask,
-                   int timeout_ms)
+static spn_err ask(struct spn_client *client, spn_question **question,
+                   const struct question_request *request, int timeout_ms)
 {
     bool goes_on = timeout_ms == 0 && *question != NULL && (*question)->state != QUESTION_TAKEN &&
-                   question_is(*question, &ask->request);
+                   question_is(*question, request);
     spn_err err = SPN_OK;
     if (!goes_on) {
         spn_question_close(*question);
         *question = NULL;
-        err = question_new(question, client, &ask->request);
+        err = question_new(question, client, request);
     }
     if (err == SPN_OK)
         err = question_wait(*question, client_deadline(client, timeout_ms));
@@ -58,6 +58,17 @@ static spn_err ask(struct spn_client *client, spn_question **question, const str
     return err;
 }
 
+spn_err inspect_ask(struct spn_client *client, const struct question_request *request,
+                    int timeout_ms, spn_question **ret_question)
+{
+    spn_err err = prepare(client, ret_question);
+    if (err == SPN_OK)
+        err = ask(client, &client->inspect->question, request, timeout_ms);
+    if (err == SPN_OK)
+        *ret_question = client->inspect->question;
+    return err;
+}
+
 static spn_err ask_of(struct spn_client *client, enum wire_type type, struct spn_bytes session,
                       int timeout_ms)
 {
@@ -65,7 +76,7 @@ static spn_err ask_of(struct spn_client *client, enum wire_type type, struct spn
     spn_err err = ask_of_session(&what, type, session);
     if (err != SPN_OK)
         return client_fail(client, err, NULL);
-    return ask(client, &client->inspect->question, &what, timeout_ms);
+    return ask(client, &client->inspect->question, &what.request, timeout_ms);
 }
 
 spn_err spn_last_event(spn_client *client, struct spn_bytes session, int timeout_ms,
@@ -92,7 +103,7 @@ spn_err spn_get_health(spn_client *client, int timeout_ms, const struct spn_heal
     spn_err err = prepare(client, ret_health);
     ask_of_sidecar(&what, WIRE_HEALTH);
     if (err == SPN_OK)
-        err = ask(client, &client->inspect->question, &what, timeout_ms);
+        err = ask(client, &client->inspect->question, &what.request, timeout_ms);
     return err == SPN_OK ? spn_answer_health(client->inspect->question, ret_health) : err;
 }
 
@@ -103,7 +114,7 @@ spn_err spn_get_stats(spn_client *client, int timeout_ms, const struct spn_stat 
     spn_err err = prepare(client, ret_stats != NULL ? (const void *)ret_count : NULL);
     ask_of_sidecar(&what, WIRE_STATS);
     if (err == SPN_OK)
-        err = ask(client, &client->inspect->question, &what, timeout_ms);
+        err = ask(client, &client->inspect->question, &what.request, timeout_ms);
     return err == SPN_OK ? spn_answer_stats(client->inspect->question, ret_stats, ret_count) : err;
 }
 
@@ -131,7 +142,7 @@ static spn_err get_page(struct spn_client *client, struct spn_bytes after, struc
     spn_err err = ask_of_sessions(&what, after, prefix);
     if (err != SPN_OK)
         return client_fail(client, err, NULL);
-    err = ask(client, &inspect->next, &what, timeout_ms);
+    err = ask(client, &inspect->next, &what.request, timeout_ms);
     if (err != SPN_OK)
         return err;
     keep(after, inspect->name, &inspect->name_size);

@@ -17,7 +17,14 @@
 #ifndef SPN_CLIENT_INSPECT_H
 #define SPN_CLIENT_INSPECT_H
 
+#include "questions.h"
+
 struct inspect;
+
+/* Asks another question as these calls do, and keeps it as they do. *ret_question: lent until the
+ * next of these calls. Errors of question_new and question_wait. */
+spn_err inspect_ask(struct spn_client *client, const struct question_request *request,
+                    int timeout_ms, spn_question **ret_question) SPN_MUST_USE;
 
 void inspect_free(struct inspect *inspect); /* takes NULL */
 

@@ -81,6 +81,8 @@ spn_err spn_producer_begin(spn_producer **ret_producer, spn_client *client,
     client_add(client, &producer->part);
     err = choose_id(producer, chosen.id);
     if (err == SPN_OK)
+        err = client_use(client, TRANSPORT_INGEST);
+    if (err == SPN_OK)
         err = client_turn(client);
     if (err != SPN_OK) {
         free_producer(producer);
@@ -116,7 +118,12 @@ spn_err spn_producer_ready(spn_producer *producer)
         return err;
     if (producer->open)
         return prod_check_usable(producer);
-    return producer->settled ? opening_failure(producer) : client_fail(client, SPN_E_TIMEOUT, NULL);
+    if (producer->settled)
+        return opening_failure(producer);
+    char words[CLIENT_WORDS_SIZE] = "";
+    if (client->dir != NULL)
+        err = transport_check(client->dir, TRANSPORT_INGEST, words, sizeof(words));
+    return client_fail(client, SPN_E_TIMEOUT, err != SPN_OK ? "%s" : NULL, words);
 }
 
 spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,
@@ -129,7 +136,7 @@ spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,
         err = spn_producer_begin(&producer, client, options);
     if (err != SPN_OK)
         return err;
-    err = client_explained(client, client_wait(client, &producer->settled, deadline_ns));
+    err = client_wait_on(client, TRANSPORT_INGEST, &producer->settled, deadline_ns);
     if (err == SPN_OK)
         err = spn_producer_ready(producer);
     if (err != SPN_OK) {
@@ -253,7 +260,7 @@ static void leave(struct spn_producer *producer)
 {
     struct spn_client *client = producer->client;
     zmq_msg_t message;
-    if (producer->kept || !producer->open || !client->connected ||
+    if (producer->kept || !producer->open || !client->transport.ingest.connected ||
         producer->delivery.failed != SPN_OK ||
         zmq_msg_init_size(&message, WIRE_HEADER_SIZE + sizeof(producer->delivery.token)) != 0)
         return;

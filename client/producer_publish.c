@@ -112,7 +112,7 @@ static spn_err wait_for_room(struct spn_producer *producer, struct wire_entry *e
     return client_fail(
         client, SPN_E_BACKPRESSURE, "%llu events wait for the sidecar%s",
         (unsigned long long)(producer->delivery.window.next - producer->delivery.window.base),
-        client->connected ? "" : ", which is not connected");
+        client->transport.ingest.connected ? "" : ", which is not connected");
 }
 
 /* Latest only: takes the entry into the window now, or when there is room, unless a newer entry of

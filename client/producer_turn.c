@@ -24,13 +24,20 @@ static void note_failure(struct spn_producer *producer, struct spn_bytes detail)
 
 /* An invalid message is dropped as a whole. If it mattered, the state a second later reports the
  * same. */
-static bool part_take(struct client_part *part, uint8_t type, struct wire_in body)
+static bool part_take(struct client_part *part, enum transport_name name, zmq_msg_t *message)
 {
     struct spn_producer *producer = producer_of(part);
+    struct wire_in body = wire_in(zmq_msg_data(message), zmq_msg_size(message));
+    struct wire_header header;
     struct spn_bytes detail;
-    if (!producer->open || !delivery_owns(&producer->delivery, type, body))
+    if (name != TRANSPORT_INGEST || !producer->open)
         return false;
-    if (delivery_take(&producer->delivery, type, body, &detail) == SPN_OK)
+    spn_err err = wire_get_header(&body, &header);
+    if (err == SPN_E_VERSION && header.type == WIRE_ERROR)
+        err = SPN_OK; /* its layout is the same in every version */
+    if (err != SPN_OK || !delivery_owns(&producer->delivery, header.type, body))
+        return false;
+    if (delivery_take(&producer->delivery, header.type, body, &detail) == SPN_OK)
         note_failure(producer, detail);
     return true;
 }
@@ -162,7 +169,7 @@ static void ask(struct spn_producer *producer, uint64_t now_ns)
         const struct wire_ask message = {.token = delivery->token, .base = delivery->window.base};
         wire_put_ask(&body, &message);
     }
-    if (calls_ask(&producer->client->calls, &producer->call, &producer->client->transport.read,
+    if (calls_ask(&producer->client->calls, &producer->call, &producer->client->transport.ingest,
                   open ? WIRE_OPEN : WIRE_STATE, &body, now_ns) != SPN_OK)
         producer->call.again_ns = now_ns + PRODUCER_SILENCE_NS; /* no memory: later */
     producer->asked = delivery->need;
@@ -285,9 +292,11 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
 }
 
 /* At level accepted even acknowledged events may be gone. */
-static void part_reconnected(struct client_part *part)
+static void part_reconnected(struct client_part *part, enum transport_name name)
 {
     struct spn_producer *producer = producer_of(part);
+    if (name != TRANSPORT_INGEST)
+        return;
     struct delivery *delivery = &producer->delivery;
     calls_lost(&producer->call);
     if (!producer->open)
@@ -309,15 +318,11 @@ static uint64_t part_due_ns(const struct client_part *part)
                                             : producer->beat_ns;
 }
 
-static bool part_blocked(const struct client_part *part)
-{
-    return const_producer_of(part)->blocked;
-}
-
-static bool part_read_blocked(const struct client_part *part)
+static bool part_blocked(const struct client_part *part, enum transport_name name)
 {
     const struct spn_producer *producer = const_producer_of(part);
-    return producer->delivery.failed == SPN_OK && producer->call.blocked;
+    bool asks = producer->delivery.failed == SPN_OK && producer->call.blocked;
+    return name == TRANSPORT_INGEST && (producer->blocked || asks);
 }
 
 static spn_err part_failed(const struct client_part *part)
@@ -331,6 +336,5 @@ const struct client_part_ops prod_part_ops = {
     .reconnected = part_reconnected,
     .due_ns = part_due_ns,
     .blocked = part_blocked,
-    .read_blocked = part_read_blocked,
     .failed = part_failed,
 };

@@ -16,25 +16,30 @@ static struct spn_question *question_of(struct ring *place)
     return (struct spn_question *)((char *)place - offsetof(struct spn_question, place));
 }
 
+static struct questions_lane *lane_of(const struct spn_question *question)
+{
+    return &question->client->questions.lanes[question->socket];
+}
+
 /* What spn_next_answered returns is found without a walk over the library's own questions. */
 static void move(struct spn_question *question, enum question_state state)
 {
     struct questions *all = &question->client->questions;
+    struct questions_lane *lane = lane_of(question);
     if (question->state == QUESTION_SENT)
-        all->sent--;
+        lane->sent--;
     if (state == QUESTION_SENT)
-        all->sent++;
+        lane->sent++;
     question->state = state;
     if (state == QUESTION_ANSWERED && !question->by_app)
         state = QUESTION_TAKEN;
-    ring_move(&all->by_state[state], &question->place);
+    ring_move(state == QUESTION_QUEUED ? &lane->queued : &all->by_state[state], &question->place);
 }
 
 static void free_question(struct spn_question *question)
 {
-    struct questions *all = &question->client->questions;
     if (question->state == QUESTION_SENT)
-        all->sent--;
+        lane_of(question)->sent--;
     ring_leave(&question->place);
     calls_remove(&question->client->calls, &question->call);
     free(question->made);
@@ -95,6 +100,15 @@ spn_err question_open(spn_question *question, enum wire_type type, const void *f
     return err == SPN_OK ? question_read(question, ret_in) : err;
 }
 
+void *question_room(spn_question *question, size_t size)
+{
+    if (question->made == NULL)
+        question->made = calloc(1, size);
+    if (question->made == NULL)
+        client_fail(question->client, SPN_E_NOMEM, NULL);
+    return question->made;
+}
+
 spn_err question_bad_answer(spn_question *question)
 {
     return client_fail(question->client, SPN_E_PROTOCOL, "the sidecar's answer cannot be read");
@@ -106,77 +120,80 @@ spn_err question_bad_answer(spn_question *question)
 static bool send(struct questions *all, struct spn_question *question, uint64_t now_ns)
 {
     struct call *call = &question->call;
+    struct questions_lane *lane = lane_of(question);
     struct wire_out body = wire_out(question->body, question->body_size);
     body.at += question->body_size;
-    spn_err err = calls_ask(&all->client->calls, call, &all->client->transport.read, question->type,
-                            &body, now_ns);
+    spn_err err = calls_ask(&all->client->calls, call,
+                            transport_socket(&all->client->transport, question->socket),
+                            question->type, &body, now_ns);
     if (err != SPN_OK)
         all->due_ns = client_earlier(all->due_ns, now_ns + PASSING_PAUSE_NS);
     else if (!call->blocked)
         all->due_ns = client_earlier(all->due_ns, call->again_ns);
-    all->blocked = all->blocked || call->blocked;
+    lane->blocked = lane->blocked || call->blocked;
     return err == SPN_OK && !call->blocked;
 }
 
-/* Sends again what is due. A closed question whose patience has ended is given up. */
+/* Sends one again that is due. A closed question whose patience has ended is given up. What its
+ * socket did not take stays due, and waits for the connection, not for a time. */
+static void send_one_again(struct questions *all, struct spn_question *question, uint64_t now_ns)
+{
+    if (question->closed)
+        free_question(question);
+    else if (!lane_of(question)->blocked)
+        (void)send(all, question, now_ns);
+}
+
 static void send_again(struct questions *all, uint64_t now_ns)
 {
     struct ring *ring = &all->by_state[QUESTION_SENT];
-    bool open = true;
     all->due_ns = TRANSPORT_NEVER;
     for (struct ring *at = ring->next, *next; at != ring; at = next) {
         struct spn_question *question = question_of(at);
         next = at->next;
-        if (calls_due(&question->call, now_ns)) {
-            if (question->closed)
-                free_question(question);
-            else
-                open = open && send(all, question, now_ns);
-        } else {
+        if (calls_due(&question->call, now_ns))
+            send_one_again(all, question, now_ns);
+        else
             all->due_ns = client_earlier(all->due_ns, question->call.again_ns);
-        }
     }
-    if (!open) /* not all that is due was sent */
-        all->due_ns = all->blocked ? 0 : client_earlier(all->due_ns, now_ns + PASSING_PAUSE_NS);
+}
+
+static void send_queued(struct questions *all, struct questions_lane *lane, uint64_t now_ns)
+{
+    while (!lane->blocked && lane->sent < QUESTIONS_SENT_MAX && !ring_alone(&lane->queued) &&
+           send(all, question_of(lane->queued.next), now_ns))
+        move(question_of(lane->queued.next), QUESTION_SENT);
 }
 
 static void part_turn(struct client_part *part, uint64_t now_ns)
 {
     struct questions *all = (struct questions *)part;
-    struct ring *queued = &all->by_state[QUESTION_QUEUED];
-    all->blocked = false;
-    if (now_ns >= all->due_ns)
+    bool was_blocked = all->lanes[TRANSPORT_READ].blocked || all->lanes[TRANSPORT_INGEST].blocked;
+    all->lanes[TRANSPORT_READ].blocked = all->lanes[TRANSPORT_INGEST].blocked = false;
+    if (was_blocked || now_ns >= all->due_ns)
         send_again(all, now_ns);
-    while (!all->blocked && all->sent < QUESTIONS_SENT_MAX && !ring_alone(queued) &&
-           send(all, question_of(queued->next), now_ns))
-        move(question_of(queued->next), QUESTION_SENT);
+    send_queued(all, &all->lanes[TRANSPORT_READ], now_ns);
+    send_queued(all, &all->lanes[TRANSPORT_INGEST], now_ns);
 }
 
-static void part_reconnected(struct client_part *part)
+static void part_reconnected(struct client_part *part, enum transport_name name)
 {
     struct questions *all = (struct questions *)part;
     struct ring *ring = &all->by_state[QUESTION_SENT];
     for (struct ring *at = ring->next; at != ring; at = at->next)
-        calls_lost(&question_of(at)->call);
+        if (question_of(at)->socket == name)
+            calls_lost(&question_of(at)->call);
     all->due_ns = 0;
 }
 
-/* What read.sock did not take waits for the connection, not for a time. */
 static uint64_t part_due_ns(const struct client_part *part)
 {
-    const struct questions *all = (const struct questions *)part;
-    return all->blocked ? TRANSPORT_NEVER : all->due_ns;
+    return ((const struct questions *)part)->due_ns;
 }
 
-static bool part_blocked(const struct client_part *part)
+static bool part_blocked(const struct client_part *part, enum transport_name name)
 {
-    (void)part;
-    return false;
-}
-
-static bool part_read_blocked(const struct client_part *part)
-{
-    return ((const struct questions *)part)->blocked;
+    return ((const struct questions *)part)->lanes[name].blocked;
 }
 
 static spn_err part_failed(const struct client_part *part)
@@ -190,7 +207,6 @@ static const struct client_part_ops part_ops = {
     .reconnected = part_reconnected,
     .due_ns = part_due_ns,
     .blocked = part_blocked,
-    .read_blocked = part_read_blocked,
     .failed = part_failed,
 };
 
@@ -202,7 +218,15 @@ void questions_init(struct questions *all, struct spn_client *client, size_t ask
                               .due_ns = TRANSPORT_NEVER};
     for (size_t state = 0; state <= QUESTION_TAKEN; state++)
         ring_init(&all->by_state[state]);
+    ring_init(&all->lanes[TRANSPORT_READ].queued);
+    ring_init(&all->lanes[TRANSPORT_INGEST].queued);
     client_add(client, &all->part);
+}
+
+static void free_all(struct ring *ring)
+{
+    while (!ring_alone(ring))
+        free_question(question_of(ring->next));
 }
 
 void questions_release(struct questions *all)
@@ -210,15 +234,20 @@ void questions_release(struct questions *all)
     if (all->client == NULL)
         return;
     for (size_t state = 0; state <= QUESTION_TAKEN; state++)
-        for (struct ring *at = all->by_state[state].next, *next; at != &all->by_state[state];
-             at = next) {
-            next = at->next;
-            free_question(question_of(at));
-        }
+        free_all(&all->by_state[state]);
+    free_all(&all->lanes[TRANSPORT_READ].queued);
+    free_all(&all->lanes[TRANSPORT_INGEST].queued);
     client_remove(all->client, &all->part);
 }
 
 /* -- one question ------------------------------------------------------------------------------ */
+
+static enum transport_name socket_of(const struct spn_client *client, enum wire_type type)
+{
+    if (type == WIRE_HELLO)
+        return client->first;
+    return (wire_sockets((uint8_t)type) & WIRE_READ) != 0 ? TRANSPORT_READ : TRANSPORT_INGEST;
+}
 
 spn_err question_new(spn_question **ret_question, struct spn_client *client,
                      const struct question_request *request)
@@ -226,6 +255,11 @@ spn_err question_new(spn_question **ret_question, struct spn_client *client,
     size_t body_size = request->body != NULL ? wire_out_size(request->body) : 0;
     if (request->body != NULL && request->body->bad)
         return client_refuse(client, "the request is too long");
+    spn_err err = SPN_OK;
+    if (request->type != WIRE_HELLO) /* its socket is chosen once the sockets are found */
+        err = client_use(client, socket_of(client, request->type));
+    if (err != SPN_OK)
+        return err;
     struct spn_question *question = calloc(1, sizeof(*question) + body_size);
     if (question == NULL) {
         client_fail(client, SPN_E_NOMEM, NULL);
@@ -235,6 +269,7 @@ spn_err question_new(spn_question **ret_question, struct spn_client *client,
     question->client = client;
     question->type = request->type;
     question->answer = request->answer;
+    question->socket = socket_of(client, request->type);
     question->body_size = body_size;
     if (body_size > 0)
         memcpy(question->body, request->body->start, body_size);
@@ -258,7 +293,7 @@ spn_err question_ask(spn_question **ret_question, struct spn_client *client,
     question->by_app = true;
     all->asked++;
     all->unanswered++;
-    if (all->sent < QUESTIONS_SENT_MAX)
+    if (lane_of(question)->sent < QUESTIONS_SENT_MAX)
         err = client_turn(client);
     if (err != SPN_OK) {
         spn_question_close(question);
@@ -275,10 +310,22 @@ bool question_is(const spn_question *question, const struct question_request *re
            (size == 0 || memcmp(question->body, request->body->start, size) == 0);
 }
 
+void question_restart(spn_question *question)
+{
+    calls_clear(&question->client->calls, &question->call);
+    ring_leave(&question->place);
+    if (question->state == QUESTION_SENT)
+        lane_of(question)->sent--;
+    question->state = QUESTION_QUEUED;
+    question->socket = socket_of(question->client, question->type);
+    ring_init(&question->place);
+    move(question, QUESTION_QUEUED);
+}
+
 spn_err question_wait(spn_question *question, uint64_t deadline_ns)
 {
-    spn_err err = client_wait(question->client, &question->call.answered, deadline_ns);
-    return client_explained(question->client, err);
+    return client_wait_on(question->client, question->socket, &question->call.answered,
+                          deadline_ns);
 }
 
 /* The body of an answer lives as long as its question, so that what was lent from it does too. */

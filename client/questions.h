@@ -29,7 +29,7 @@
 #include "sponson.h"
 
 enum {
-    QUESTIONS_SENT_MAX = 100, /* PROTOCOL.md has it too */
+    QUESTIONS_SENT_MAX = 100, /* on each socket; PROTOCOL.md has it too */
     QUESTIONS_MAX_DEFAULT = 10000,
 };
 
@@ -44,23 +44,30 @@ struct spn_question {
     enum question_state state;
     enum wire_type type;
     enum wire_type answer;
+    enum transport_name socket;
     bool by_app;
     bool closed; /* by its owner */
     size_t body_size;
     uint8_t body[];
 };
 
+/* The questions of one socket. */
+struct questions_lane {
+    struct ring queued;
+    size_t sent;  /* how many are on the wire */
+    bool blocked; /* the socket took nothing at the last try */
+};
+
 struct questions {
     struct client_part part; /* first: the part stands for all questions */
     struct spn_client *client;
-    struct ring
-        by_state[QUESTION_TAKEN + 1]; /* answered: only the app's; others are with the taken */
-    size_t sent;                      /* how many are on the wire */
-    size_t asked;                     /* by the app, and not closed */
-    size_t asked_max;                 /* more are SPN_E_TOO_MANY */
-    size_t unanswered;                /* of those */
-    uint64_t due_ns;                  /* when the first on the wire is sent again, or earlier */
-    bool blocked;                     /* read.sock took nothing at the last try */
+    struct questions_lane lanes[2];           /* by enum transport_name */
+    struct ring by_state[QUESTION_TAKEN + 1]; /* without the queued. Answered: only the app's;
+                                                 others are with the taken */
+    size_t asked;                             /* by the app, and not closed */
+    size_t asked_max;                         /* more are SPN_E_TOO_MANY */
+    size_t unanswered;                        /* of those */
+    uint64_t due_ns; /* when the first on the wire is sent again, or earlier */
 };
 
 void questions_init(struct questions *all, struct spn_client *client, size_t asked_max);
@@ -84,7 +91,10 @@ spn_err question_ask(spn_question **ret_question, struct spn_client *client,
 /* Whether this is what the question asks. */
 bool question_is(const spn_question *question, const struct question_request *request);
 
-/* Waits for an answer of either kind. SPN_E_TIMEOUT, SPN_E_UNAVAILABLE: the question goes on. */
+/* It is sent again at once, on the socket that is the right one now. */
+void question_restart(spn_question *question);
+/* Waits for an answer of either kind. SPN_E_TIMEOUT, SPN_E_UNAVAILABLE, SPN_E_PATH: the question
+ * goes on. */
 spn_err question_wait(spn_question *question, uint64_t deadline_ns) SPN_MUST_USE;
 /* Opens the answer, which is then taken: *ret_in stands at its body. SPN_E_TIMEOUT: there is none
  * yet. Else the code of the sidecar's ERROR, with its text in spn_client_detail. */
@@ -93,6 +103,9 @@ spn_err question_read(spn_question *question, struct wire_in *ret_in) SPN_MUST_U
  * question, it is of another type, or filled, the place for the answer, is NULL. */
 spn_err question_open(spn_question *question, enum wire_type type, const void *filled,
                       struct wire_in *ret_in) SPN_MUST_USE;
+/* Room for what is lent to the app. The answer of a question is made once, or again into the same
+ * room. NULL: out of memory, which is recorded. */
+void *question_room(spn_question *question, size_t size);
 /* The answer cannot be read: records that, and returns SPN_E_PROTOCOL. */
 spn_err question_bad_answer(spn_question *question) SPN_MUST_USE;
 

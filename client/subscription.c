@@ -134,13 +134,22 @@ spn_err spn_subscription_pause(spn_subscription *subscription, bool paused)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+/* A subscription has no deadline at which a missing right could be reported, so that is looked at
+ * first. */
 static spn_err prepare(struct spn_client *client)
 {
     if (client->subscriptions != NULL)
         return SPN_OK;
+    char words[CLIENT_WORDS_SIZE];
+    if (client->dir != NULL &&
+        transport_check(client->dir, TRANSPORT_READ, words, sizeof(words)) != SPN_OK)
+        return client_fail(client, SPN_E_PATH, "%s", words);
+    spn_err err = client_use(client, TRANSPORT_READ);
+    if (err != SPN_OK)
+        return err;
     struct subscriptions *all = calloc(1, sizeof(*all));
     if (all == NULL)
-        return SPN_E_NOMEM;
+        return client_fail(client, SPN_E_NOMEM, NULL);
     all->part.ops = &sub_part_ops;
     all->client = client;
     all->due_ns = TRANSPORT_NEVER;
@@ -222,10 +231,11 @@ spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
         err = SPN_E_INVALID;
     if (err == SPN_OK)
         err = check_options(session, &chosen);
-    if (err == SPN_OK)
-        err = prepare(client);
     if (err != SPN_OK)
         return client_fail(client, err, NULL);
+    err = prepare(client);
+    if (err != SPN_OK)
+        return err;
     struct spn_subscription *subscription = make(client, session, &chosen);
     if (subscription == NULL)
         return client_fail(client, SPN_E_NOMEM, NULL);

@@ -229,11 +229,13 @@ static void take_deliveries(struct subscriptions *all, struct wire_in in, zmq_ms
     }
 }
 
-static bool part_take_answer(struct client_part *part, zmq_msg_t *message)
+static bool part_take(struct client_part *part, enum transport_name name, zmq_msg_t *message)
 {
     struct subscriptions *all = (struct subscriptions *)part;
     struct wire_in in = wire_in(zmq_msg_data(message), zmq_msg_size(message));
     struct wire_header header = {0};
+    if (name != TRANSPORT_READ)
+        return false;
     spn_err err = wire_get_header(&in, &header);
     if (header.type == WIRE_ERROR && (err == SPN_OK || err == SPN_E_VERSION) &&
         (header.request & REQUEST_MARK) != 0) {
@@ -253,7 +255,7 @@ static bool part_take_answer(struct client_part *part, zmq_msg_t *message)
 static void part_turn(struct client_part *part, uint64_t now_ns)
 {
     struct subscriptions *all = (struct subscriptions *)part;
-    if (!all->client->connected) {
+    if (!all->client->transport.read.connected) {
         all->blocked = !sub_link_alone(&all->pending);
         return;
     }
@@ -262,9 +264,11 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
         sub_beat(all, now_ns);
 }
 
-static void part_reconnected(struct client_part *part)
+static void part_reconnected(struct client_part *part, enum transport_name name)
 {
     struct subscriptions *all = (struct subscriptions *)part;
+    if (name != TRANSPORT_READ)
+        return;
     all->instance = 0;
     all->missed = 0;
     all->heard = true;
@@ -276,20 +280,14 @@ static void part_reconnected(struct client_part *part)
 static uint64_t part_due_ns(const struct client_part *part)
 {
     const struct subscriptions *all = (const struct subscriptions *)part;
-    if (all->active == 0 || !all->client->connected)
+    if (all->active == 0 || !all->client->transport.read.connected)
         return TRANSPORT_NEVER;
     return all->beat_ns < all->due_ns ? all->beat_ns : all->due_ns;
 }
 
-static bool part_blocked(const struct client_part *part)
+static bool part_blocked(const struct client_part *part, enum transport_name name)
 {
-    (void)part;
-    return false;
-}
-
-static bool part_read_blocked(const struct client_part *part)
-{
-    return ((const struct subscriptions *)part)->blocked;
+    return name == TRANSPORT_READ && ((const struct subscriptions *)part)->blocked;
 }
 
 static spn_err part_failed(const struct client_part *part)
@@ -299,11 +297,10 @@ static spn_err part_failed(const struct client_part *part)
 }
 
 const struct client_part_ops sub_part_ops = {
-    .take_answer = part_take_answer,
+    .take = part_take,
     .turn = part_turn,
     .reconnected = part_reconnected,
     .due_ns = part_due_ns,
     .blocked = part_blocked,
-    .read_blocked = part_read_blocked,
     .failed = part_failed,
 };

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -25,13 +26,12 @@
 #define RUN_DIR "/run/sponson"
 
 enum {
-    DESCRIPTORS_NEEDED = 16,
+    DESCRIPTORS_NEEDED = 12,
     /* In messages. The window bounds what is in flight. This bounds what can pile up at level none,
      * which has no window. */
     INGEST_SEND_HWM = 128,
-    /* The senders bound what goes out on read.sock: a hundred questions, a request of each
-     * producer, one SUBSCRIBE for each subscription, a CREDIT a second. The socket must not look
-     * full, since a broken connection looks the same. */
+    /* The senders bound what goes out on read.sock: a hundred questions, one SUBSCRIBE for each
+     * subscription, a CREDIT a second. */
     READ_SEND_HWM = 1 << 20,
     RECEIVE_HWM = 1024,
     /* While the sidecar is away, ZeroMQ tries to reconnect less and less often. A sidecar that has
@@ -58,20 +58,46 @@ static spn_err check_path(const char *dir, char *words, size_t words_size)
     return SPN_E_PATH;
 }
 
-/* False: see errno. */
-static bool has_sockets(const char *dir)
+static const char *name_of(enum transport_name name)
 {
-    char path[TRANSPORT_DIR_SIZE + sizeof("/" READ_NAME)];
-    snprintf(path, sizeof(path), "%s/" READ_NAME, dir);
-    return access(path, F_OK) == 0;
+    return name == TRANSPORT_READ ? READ_NAME : INGEST_NAME;
 }
 
-static void say_denied(const char *dir, int error, char *words, size_t words_size)
+/* False: see errno. mode: as for access(), of the effective user. */
+static bool has_socket(const char *dir, enum transport_name name, int mode)
+{
+    char path[TRANSPORT_DIR_SIZE + sizeof("/" INGEST_NAME)];
+    snprintf(path, sizeof(path), "%s/%s", dir, name_of(name));
+    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
+}
+
+static bool has_sockets(const char *dir)
+{
+    return has_socket(dir, TRANSPORT_INGEST, F_OK) || has_socket(dir, TRANSPORT_READ, F_OK);
+}
+
+enum transport_name transport_first(const char *dir)
+{
+    bool writes_only =
+        !has_socket(dir, TRANSPORT_READ, W_OK) && has_socket(dir, TRANSPORT_INGEST, W_OK);
+    return writes_only ? TRANSPORT_INGEST : TRANSPORT_READ;
+}
+
+static void say_denied(const char *dir, enum transport_name name, int error, char *words,
+                       size_t words_size)
 {
     char text[128];
     const char *hint = error == EACCES ? " (see sponsond --socket-group)" : "";
-    snprintf(words, words_size, "%s/" READ_NAME ": %s%s", dir,
+    snprintf(words, words_size, "%s/%s: %s%s", dir, name_of(name),
              strerror_r(error, text, sizeof(text)), hint);
+}
+
+spn_err transport_check(const char *dir, enum transport_name name, char *words, size_t words_size)
+{
+    if (has_socket(dir, name, W_OK) || errno != EACCES)
+        return SPN_OK;
+    say_denied(dir, name, EACCES, words, words_size);
+    return SPN_E_PATH;
 }
 
 static spn_err use(const char *dir, char ret_dir[TRANSPORT_DIR_SIZE], char *words,
@@ -118,16 +144,16 @@ spn_err transport_find(const char *socket_dir, char ret_dir[TRANSPORT_DIR_SIZE],
     }
     if (denied == NULL)
         return SPN_E_UNAVAILABLE;
-    say_denied(denied, EACCES, words, words_size);
+    say_denied(denied, TRANSPORT_READ, EACCES, words, words_size);
     return SPN_E_SYSTEM;
 }
 
-spn_err transport_probe(const char *dir, char *words, size_t words_size)
+spn_err transport_probe(const char *dir, enum transport_name name, char *words, size_t words_size)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (check_path(dir, words, words_size) != SPN_OK)
         return SPN_E_PATH;
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s/" READ_NAME, dir);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", dir, name_of(name));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return SPN_E_TIMEOUT; /* all that is known is that there was no answer */
@@ -137,7 +163,7 @@ spn_err transport_probe(const char *dir, char *words, size_t words_size)
         return SPN_E_UNAVAILABLE;
     if (error == 0 || error == EAGAIN || error == EINTR) /* EAGAIN: its backlog is full */
         return SPN_E_TIMEOUT;
-    say_denied(dir, error, words, words_size);
+    say_denied(dir, name, error, words, words_size);
     return SPN_E_PATH;
 }
 
@@ -148,7 +174,7 @@ static spn_err set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
-static spn_err open_socket(void *context, int send_hwm, struct transport_socket *ret_socket)
+static spn_err open_port(void *context, int send_hwm, struct transport_port *ret_port)
 {
     const struct {
         int option;
@@ -173,7 +199,7 @@ static spn_err open_socket(void *context, int send_hwm, struct transport_socket 
     if (err == SPN_OK && zmq_getsockopt(socket, ZMQ_FD, &fd, &fd_size) != 0)
         err = SPN_E_SYSTEM;
     if (err == SPN_OK) {
-        *ret_socket = (struct transport_socket){.socket = socket, .fd = fd, .touched = true};
+        *ret_port = (struct transport_port){.socket = socket, .fd = fd, .touched = true};
         return SPN_OK;
     }
     int saved = errno;
@@ -202,40 +228,39 @@ static spn_err open_descriptors(struct transport *transport)
     transport->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (transport->epoll_fd < 0 || transport->timer_fd < 0 || transport->event_fd < 0)
         return SPN_E_SYSTEM;
-    const int fds[] = {transport->ingest.fd, transport->read.fd, transport->monitor.fd,
-                       transport->timer_fd, transport->event_fd};
-    spn_err err = SPN_OK;
-    for (size_t i = 0; err == SPN_OK && i < sizeof(fds) / sizeof(fds[0]); i++)
-        err = watch(transport->epoll_fd, fds[i]);
-    return err;
+    spn_err err = watch(transport->epoll_fd, transport->timer_fd);
+    return err == SPN_OK ? watch(transport->epoll_fd, transport->event_fd) : err;
 }
 
 /* Called before the socket connects, so that no connection is missed. The monitor's queue has no
  * bound, since ZeroMQ's own thread would wait for room in it. It holds a few bytes for each
  * connection that no look has seen yet. */
-static spn_err open_monitor(struct transport *transport)
+static spn_err open_monitor(void *context, struct transport_socket *socket)
 {
     static atomic_uint_fast64_t opened; /* names each monitor: all clients share one context */
+    struct transport_port *monitor = &socket->monitor;
     char endpoint[64];
-    size_t fd_size = sizeof(transport->monitor.fd);
-    snprintf(endpoint, sizeof(endpoint), "inproc://read-monitor-%" PRIuFAST64,
+    size_t fd_size = sizeof(monitor->fd);
+    snprintf(endpoint, sizeof(endpoint), "inproc://monitor-%" PRIuFAST64,
              atomic_fetch_add_explicit(&opened, 1, memory_order_relaxed));
-    if (zmq_socket_monitor(transport->read.socket, endpoint, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
+    if (zmq_socket_monitor(socket->port.socket, endpoint,
+                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) != 0)
         return SPN_E_SYSTEM;
-    transport->monitor.touched = true;
-    transport->monitor.socket = zmq_socket(transport->context, ZMQ_PAIR);
-    if (transport->monitor.socket == NULL)
+    monitor->touched = true;
+    monitor->socket = zmq_socket(context, ZMQ_PAIR);
+    if (monitor->socket == NULL)
         return errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
-    if (set_int(transport->monitor.socket, ZMQ_RCVHWM, 0) != SPN_OK ||
-        set_int(transport->monitor.socket, ZMQ_LINGER, 0) != SPN_OK ||
-        zmq_connect(transport->monitor.socket, endpoint) != 0 ||
-        zmq_getsockopt(transport->monitor.socket, ZMQ_FD, &transport->monitor.fd, &fd_size) != 0)
+    if (set_int(monitor->socket, ZMQ_RCVHWM, 0) != SPN_OK ||
+        set_int(monitor->socket, ZMQ_LINGER, 0) != SPN_OK ||
+        zmq_connect(monitor->socket, endpoint) != 0 ||
+        zmq_getsockopt(monitor->socket, ZMQ_FD, &monitor->fd, &fd_size) != 0)
         return SPN_E_SYSTEM;
     return SPN_OK;
 }
 
 /* libzmq 4.3.4 aborts the process when it finds no descriptor for its threads and their mailboxes.
- * The first client of a process takes 12, and its two connections follow later. */
+ * The first socket of a process takes 7 with its monitor and the threads, another one takes 3. Its
+ * connection follows later. */
 static bool has_descriptors(void)
 {
     int taken[DESCRIPTORS_NEEDED];
@@ -253,17 +278,13 @@ static bool has_descriptors(void)
 spn_err transport_open(struct transport *transport, int send_hwm)
 {
     *transport = (struct transport){
-        .epoll_fd = -1, .timer_fd = -1, .event_fd = -1, .armed_ns = TRANSPORT_NEVER};
-    if (!has_descriptors())
-        return SPN_E_SYSTEM;
+        .send_hwm = send_hwm > 0 ? send_hwm : INGEST_SEND_HWM,
+        .epoll_fd = -1,
+        .timer_fd = -1,
+        .event_fd = -1,
+        .armed_ns = TRANSPORT_NEVER,
+    };
     spn_err err = context_get(&transport->context);
-    if (err == SPN_OK)
-        err = open_socket(transport->context, send_hwm > 0 ? send_hwm : INGEST_SEND_HWM,
-                          &transport->ingest);
-    if (err == SPN_OK)
-        err = open_socket(transport->context, READ_SEND_HWM, &transport->read);
-    if (err == SPN_OK)
-        err = open_monitor(transport);
     if (err == SPN_OK)
         err = open_descriptors(transport);
     if (err != SPN_OK) {
@@ -274,12 +295,59 @@ spn_err transport_open(struct transport *transport, int send_hwm)
     return err;
 }
 
+/* Stop the monitor's events before its socket closes: ZeroMQ's thread would wait for a reader. */
+static void close_socket(struct transport_socket *socket, int linger_ms)
+{
+    if (socket->port.socket != NULL) {
+        (void)zmq_socket_monitor(socket->port.socket, NULL, 0);
+        (void)zmq_setsockopt(socket->port.socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
+        zmq_close(socket->port.socket);
+    }
+    if (socket->monitor.socket != NULL)
+        zmq_close(socket->monitor.socket);
+    *socket = (struct transport_socket){0};
+}
+
+static spn_err open_socket(struct transport *transport, enum transport_name name)
+{
+    struct transport_socket *socket = transport_socket(transport, name);
+    int send_hwm = name == TRANSPORT_READ ? READ_SEND_HWM : transport->send_hwm;
+    if (socket->port.socket != NULL)
+        return SPN_OK;
+    if (!has_descriptors())
+        return SPN_E_SYSTEM;
+    spn_err err = open_port(transport->context, send_hwm, &socket->port);
+    if (err == SPN_OK)
+        err = open_monitor(transport->context, socket);
+    if (err == SPN_OK)
+        err = connect_socket(socket->port.socket, transport->dir, name_of(name));
+    if (err == SPN_OK)
+        err = watch(transport->epoll_fd, socket->port.fd);
+    if (err == SPN_OK)
+        err = watch(transport->epoll_fd, socket->monitor.fd);
+    if (err != SPN_OK) {
+        int saved = errno;
+        close_socket(socket, 0);
+        errno = saved;
+    }
+    return err;
+}
+
+spn_err transport_use(struct transport *transport, enum transport_name name)
+{
+    struct transport_socket *socket = transport_socket(transport, name);
+    socket->wanted = true;
+    return transport->dir != NULL ? open_socket(transport, name) : SPN_OK;
+}
+
 spn_err transport_connect(struct transport *transport, const char *dir)
 {
-    spn_err err = connect_socket(transport->ingest.socket, dir, INGEST_NAME);
-    if (err == SPN_OK)
-        err = connect_socket(transport->read.socket, dir, READ_NAME);
-    transport->ingest.touched = transport->read.touched = true;
+    spn_err err = SPN_OK;
+    transport->dir = dir;
+    if (transport->read.wanted)
+        err = open_socket(transport, TRANSPORT_READ);
+    if (err == SPN_OK && transport->ingest.wanted)
+        err = open_socket(transport, TRANSPORT_INGEST);
     return err;
 }
 
@@ -296,18 +364,8 @@ void transport_close(struct transport *transport, int linger_ms)
     if (transport->context == NULL)
         return;
     close_descriptors(transport);
-    if (transport->ingest.socket != NULL) {
-        (void)zmq_setsockopt(transport->ingest.socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
-        zmq_close(transport->ingest.socket);
-    }
-    /* Stop the monitor's events before its socket closes: ZeroMQ's thread would wait for a
-     * reader. */
-    if (transport->read.socket != NULL) {
-        (void)zmq_socket_monitor(transport->read.socket, NULL, 0);
-        zmq_close(transport->read.socket);
-    }
-    if (transport->monitor.socket != NULL)
-        zmq_close(transport->monitor.socket);
+    close_socket(&transport->ingest, linger_ms);
+    close_socket(&transport->read, 0);
     context_put();
     *transport = (struct transport){0};
 }
@@ -320,54 +378,69 @@ void transport_abandon(struct transport *transport)
 
 /* -- looking, sending, receiving --------------------------------------------------------------- */
 
-/* EINTR: a signal arrived during a call that never blocks; the call is repeated. */
-static void ask_events(struct transport_socket *socket)
+enum { PORTS = 4 };
+
+/* A monitor comes before its socket here and below. A connection exists before its event on the
+ * monitor, so the socket, which comes later, knows every connection that an event reported. */
+static void list_ports(struct transport *transport, struct transport_port *ports[PORTS])
 {
-    size_t size = sizeof(socket->events);
-    while (zmq_getsockopt(socket->socket, ZMQ_EVENTS, &socket->events, &size) != 0 &&
-           errno == EINTR)
-        continue;
-    socket->touched = false;
+    ports[0] = &transport->ingest.monitor;
+    ports[1] = &transport->read.monitor;
+    ports[2] = &transport->ingest.port;
+    ports[3] = &transport->read.port;
 }
 
-/* The monitor comes first here and below. A connection exists before its event on the monitor, so
- * read.sock, which comes later, knows every connection that an event reported. time NULL: waits
- * without a limit. A negative result: see errno. */
+/* EINTR: a signal arrived during a call that never blocks; the call is repeated. */
+static void ask_events(struct transport_port *port)
+{
+    size_t size = sizeof(port->events);
+    while (zmq_getsockopt(port->socket, ZMQ_EVENTS, &port->events, &size) != 0 && errno == EINTR)
+        continue;
+    port->touched = false;
+}
+
+/* time NULL: waits without a limit. A negative result: see errno. */
 static int wait_for_news(struct transport *transport, const struct timespec *time)
 {
-    struct transport_socket *sockets[] = {&transport->monitor, &transport->ingest,
-                                          &transport->read};
-    struct pollfd fds[] = {{.fd = transport->monitor.fd, .events = POLLIN},
-                           {.fd = transport->ingest.fd, .events = POLLIN},
-                           {.fd = transport->read.fd, .events = POLLIN}};
-    int ready = ppoll(fds, sizeof(fds) / sizeof(fds[0]), time, NULL);
-    for (size_t i = 0; ready > 0 && i < sizeof(fds) / sizeof(fds[0]); i++)
+    struct transport_port *ports[PORTS];
+    struct pollfd fds[PORTS];
+    list_ports(transport, ports);
+    for (size_t i = 0; i < PORTS; i++)
+        fds[i] =
+            (struct pollfd){.fd = ports[i]->socket != NULL ? ports[i]->fd : -1, .events = POLLIN};
+    int ready = ppoll(fds, PORTS, time, NULL);
+    for (size_t i = 0; ready > 0 && i < PORTS; i++)
         if (fds[i].revents != 0)
-            sockets[i]->touched = true;
+            ports[i]->touched = true;
     return ready;
 }
 
 void transport_look_again(struct transport *transport)
 {
-    struct transport_socket *sockets[] = {&transport->monitor, &transport->ingest,
-                                          &transport->read};
-    for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++)
-        if (sockets[i]->touched)
-            ask_events(sockets[i]);
+    struct transport_port *ports[PORTS];
+    list_ports(transport, ports);
+    for (size_t i = 0; i < PORTS; i++)
+        if (ports[i]->touched && ports[i]->socket != NULL)
+            ask_events(ports[i]);
 }
 
 void transport_look(struct transport *transport)
 {
     static const struct timespec at_once = {0};
-    if (wait_for_news(transport, &at_once) < 0) /* then the events of all three are unknown */
-        transport->monitor.touched = transport->ingest.touched = transport->read.touched = true;
+    struct transport_port *ports[PORTS];
+    list_ports(transport, ports);
+    if (wait_for_news(transport, &at_once) < 0) /* then the events of all of them are unknown */
+        for (size_t i = 0; i < PORTS; i++)
+            ports[i]->touched = true;
     transport_look_again(transport);
 }
 
 spn_err transport_send(struct transport_socket *socket, zmq_msg_t *message)
 {
-    socket->touched = true;
-    while (zmq_msg_send(message, socket->socket, ZMQ_DONTWAIT) < 0) {
+    if (!socket->connected)
+        return SPN_E_BACKPRESSURE;
+    socket->port.touched = true;
+    while (zmq_msg_send(message, socket->port.socket, ZMQ_DONTWAIT) < 0) {
         if (errno == EAGAIN)
             return SPN_E_BACKPRESSURE;
         if (errno != EINTR)
@@ -376,12 +449,12 @@ spn_err transport_send(struct transport_socket *socket, zmq_msg_t *message)
     return SPN_OK;
 }
 
-spn_err transport_receive(struct transport_socket *socket, zmq_msg_t *message)
+spn_err transport_receive(struct transport_port *port, zmq_msg_t *message)
 {
-    if (!socket->touched && (socket->events & ZMQ_POLLIN) == 0)
+    if (port->socket == NULL || (!port->touched && (port->events & ZMQ_POLLIN) == 0))
         return SPN_E_END;
-    socket->touched = true;
-    while (zmq_msg_recv(message, socket->socket, ZMQ_DONTWAIT) < 0) {
+    port->touched = true;
+    while (zmq_msg_recv(message, port->socket, ZMQ_DONTWAIT) < 0) {
         if (errno == EAGAIN)
             return SPN_E_END;
         if (errno != EINTR)
@@ -390,19 +463,23 @@ spn_err transport_receive(struct transport_socket *socket, zmq_msg_t *message)
     return SPN_OK;
 }
 
-/* An event of the monitor has two frames: its number, always the same one, and an address. */
-bool transport_connected(struct transport *transport, bool *ret_fresh)
+/* An event of the monitor has two frames: its number with a value, and an address. */
+bool transport_is_fresh(struct transport_socket *socket)
 {
+    bool fresh = false;
     zmq_msg_t frame;
     zmq_msg_init(&frame);
-    while (transport_receive(&transport->monitor, &frame) == SPN_OK)
-        transport->fresh = true;
+    while (transport_receive(&socket->monitor, &frame) == SPN_OK) {
+        uint16_t event;
+        if (zmq_msg_more(&frame) == 0 || zmq_msg_size(&frame) < sizeof(event))
+            continue;
+        memcpy(&event, zmq_msg_data(&frame), sizeof(event));
+        socket->connected = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+        fresh = fresh || socket->connected;
+        socket->port.touched = true;
+    }
     zmq_msg_close(&frame);
-    bool connected = (transport->read.events & ZMQ_POLLOUT) != 0;
-    *ret_fresh = connected && transport->fresh;
-    if (*ret_fresh)
-        transport->fresh = false;
-    return connected;
+    return fresh;
 }
 
 /* -- waiting ----------------------------------------------------------------------------------- */

@@ -34,6 +34,7 @@ extern "C" {
     X(E_UNSUPPORTED, 18, "not offered by this sidecar")                                            \
     X(E_STALE_TOKEN, 19, "producer token is not known")                                            \
     X(E_FENCED, 20, "another client has opened this producer id")                                  \
+    X(E_DENIED, 21, "not taken on this socket")                                                    \
     X(E_BAD_SESSION, 32, "session id is not 1-255 bytes of UTF-8 without control characters")      \
     X(E_BAD_ID, 33, "event id is empty, too long, or has a NUL, CR or LF")                         \
     X(E_BAD_TYPE, 34, "event type has a NUL, CR or LF, or is too long")                            \

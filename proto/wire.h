@@ -67,13 +67,13 @@ enum {
     X(ACK, 2)           /* s */                                                                    \
     X(EXPECT, 3)        /* s: there is a hole; go back to this number */                           \
     X(ERROR, 5)         /* s, both sockets */                                                      \
-    X(HELLO, 16)        /* c read.sock from here on */                                             \
+    X(HELLO, 16)        /* c, both sockets */                                                      \
     X(WELCOME, 17)      /* s */                                                                    \
-    X(OPEN, 18)         /* c: take a producer id */                                                \
+    X(OPEN, 18)         /* c ingest.sock: take a producer id */                                    \
     X(OPENED, 19)       /* s */                                                                    \
-    X(STATE, 20)        /* c: how far did my events get */                                         \
+    X(STATE, 20)        /* c, both sockets: how far did my events get */                           \
     X(STATE_IS, 21)     /* s */                                                                    \
-    X(LAST, 22)         /* c: last durable event of a session */                                   \
+    X(LAST, 22)         /* c read.sock from here on: last durable event */                         \
     X(LAST_IS, 23)      /* s */                                                                    \
     X(FETCH, 24)        /* c: a slice of a session */                                              \
     X(SLICE, 25)        /* s */                                                                    \
@@ -97,6 +97,14 @@ enum wire_type {
     WIRE_TYPE_MAP(WIRE_TYPE_ENUM)
 #undef WIRE_TYPE_ENUM
 };
+
+/* The sockets, as bits. */
+enum wire_socket { WIRE_INGEST = 1, WIRE_READ = 2 };
+
+/* On which sockets the sidecar takes messages of this type; 0: it takes none. */
+unsigned wire_sockets(uint8_t type);
+/* The detail of an ERROR SPN_E_DENIED to a message that came on the other socket. */
+const char *wire_denial(uint8_t type);
 
 /* What an entry or an item is. */
 enum wire_kind {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks of session names, ids, types, data, reasons and notes. */
+/* Checks of session names, ids, types, data, reasons and notes; which socket takes which message.
+ */
 #include <string.h>
 
 #include "wire.h"
@@ -93,4 +94,35 @@ spn_err wire_check_data(struct spn_bytes data, size_t data_max)
     if (data.size > data_max)
         return SPN_E_EVENT_TOO_LARGE;
     return has_any(data, "\r", 1) ? SPN_E_BAD_DATA : SPN_OK;
+}
+
+unsigned wire_sockets(uint8_t type)
+{
+    switch (type) {
+    case WIRE_HELLO:
+    case WIRE_STATE:
+        return WIRE_INGEST | WIRE_READ;
+    case WIRE_BATCH:
+    case WIRE_OPEN:
+    case WIRE_LEAVE:
+        return WIRE_INGEST;
+    case WIRE_LAST:
+    case WIRE_FETCH:
+    case WIRE_SESSIONS:
+    case WIRE_HEALTH:
+    case WIRE_STATS:
+    case WIRE_SUBSCRIBE:
+    case WIRE_CREDIT:
+    case WIRE_UNSUBSCRIBE:
+    case WIRE_INFO:
+        return WIRE_READ;
+    default:
+        return 0;
+    }
+}
+
+const char *wire_denial(uint8_t type)
+{
+    return (wire_sockets(type) & WIRE_INGEST) != 0 ? "this message is taken on ingest.sock"
+                                                   : "this message is taken on read.sock";
 }

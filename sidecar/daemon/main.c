@@ -317,6 +317,7 @@ static int serve(struct daemon *daemon)
         .database = daemon->database,
         .instance = daemon->instance,
         .data_max = options->event_data_max,
+        .frame_max = ingest_frame_max(options),
         .queue_events_max = options->queue_events_max,
         .queue_bytes_max = options->queue_bytes_max,
         .row_interval_ns = options->row_interval_ms * 1000000ull,

@@ -145,17 +145,3 @@ void acks_hole(struct acks *acks, struct producer *producer, uint32_t round)
     sender->acks.round_answered = true;
     sender->acks.round = round;
 }
-
-void acks_error(struct acks *acks, const struct peer *peer, uint64_t request, uint64_t token,
-                spn_err err, const char *detail)
-{
-    uint8_t bytes[WIRE_HEADER_SIZE + 16 + 255];
-    struct wire_out out = wire_out(bytes, sizeof(bytes));
-    wire_put_header(&out, WIRE_ERROR, request);
-    wire_put_error(&out, &(struct wire_error){.token = token,
-                                              .code = (uint32_t)err,
-                                              .detail = {detail, strlen(detail)}});
-    /* Lost if the peer's pipe is full: the peer asks again when it makes no progress. */
-    spn_err sent = router_send(acks->router, peer, bytes, wire_out_size(&out));
-    (void)sent;
-}

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* acks: answers to producers on ingest.sock.
+/* acks: what producers get on ingest.sock without a request: acknowledgements and holes.
  *
  * Acknowledgements wait in a list until the next acks_send, so that one message reports all results
  * since the last one. A refusal is sent when it is durable, at every level. At level none an
  * acknowledgement has refusals only, and is not sent if there are none. An acknowledgement that met
- * a full pipe is owed, and retried a little later. Every other answer is lost if the pipe is full:
- * its producer asks again when it makes no progress.
+ * a full pipe is owed, and retried a little later. Everything else is lost if the pipe is
+ * full: its producer asks again when it makes no progress.
  *
  * Borrows  the router, the state of commits, the counters; the producers in its lists.
  * Threads  the broker's.
@@ -44,8 +44,5 @@ uint64_t acks_due_ns(const struct acks *acks);
 
 /* The producer's newest batch left a hole: once a round it gets the number that is expected. */
 void acks_hole(struct acks *acks, struct producer *producer, uint32_t round);
-
-void acks_error(struct acks *acks, const struct peer *peer, uint64_t request, uint64_t token,
-                spn_err err, const char *detail);
 
 #endif

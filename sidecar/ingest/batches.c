@@ -2,7 +2,6 @@
 /* batches: takes a producer's batches, those that just came and those that had to wait, and hands
  * them over to the worker. */
 
-#include "err.h"
 #include "ingest/broker_base.h"
 
 void batches_hand_over(struct broker *broker, struct batch *batch)
@@ -104,14 +103,47 @@ static void go_on(struct broker *broker, struct producer *producer)
     }
 }
 
+/* Nothing can be stored now, and what waits in ZeroMQ would keep requests waiting as well. So the
+ * batch is a hole, which its producer learns of when that is over: it would send it again at once.
+ * A producer of level none sends nothing again: its batch waits. */
+static void put_off(struct broker *broker, struct producer *producer, const struct peer *peer,
+                    zmq_msg_t *frame)
+{
+    struct sender *sender = sender_of(producer);
+    broker->putting_off = true;
+    if (broker->intake.head.level == WIRE_NONE && !broker->stopping) {
+        parking_park(&broker->parking, producer, peer, frame);
+        return;
+    }
+    metrics_add(&broker->options->metrics->batches_dropped, 1);
+    sender->acks.peer = *peer;
+    sender->dropped.any = true;
+    sender->dropped.round = broker->intake.head.round;
+}
+
+void batches_take_up(struct broker *broker)
+{
+    const struct producers *producers = &broker->state->producers;
+    if (!broker->putting_off || broker->takes != TAKES_ALL)
+        return;
+    broker->putting_off = false;
+    for (uint32_t i = 0; i < producers->count; i++) {
+        struct sender *sender = sender_of(producers->slots[i]);
+        if (sender->parking.first && sender->parking.loading == 0)
+            parking_set_ready(&broker->parking, &sender->producer);
+        if (sender->dropped.any)
+            acks_hole(&broker->acks, &sender->producer, sender->dropped.round);
+        sender->dropped.any = false;
+    }
+}
+
 void batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *frame,
                   uint64_t request)
 {
     metrics_add(&broker->options->metrics->batches, 1);
     uint64_t token = broker->intake.head.token;
     if (broker->intake.head.level > WIRE_DURABLE) {
-        acks_error(&broker->acks, peer, request, token, SPN_E_UNSUPPORTED,
-                   err_text(SPN_E_UNSUPPORTED));
+        answers_error(&broker->answers, peer, request, token, SPN_E_UNSUPPORTED, NULL);
         return;
     }
     struct producer *producer = producers_find_token(&broker->state->producers, token);
@@ -119,11 +151,14 @@ void batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *fra
         share_hear(&broker->share, producer, broker->options->clock->monotonic_ns());
     if (!producer || producer->stale) {
         metrics_add(&broker->options->metrics->stale_tokens, 1);
-        acks_error(&broker->acks, peer, request, token, SPN_E_STALE_TOKEN,
-                   err_text(SPN_E_STALE_TOKEN));
+        answers_error(&broker->answers, peer, request, token, SPN_E_STALE_TOKEN, NULL);
         return;
     }
     metrics_add(&broker->options->metrics->backpressure, broker->intake.head.backpressure);
+    if (broker->takes != TAKES_ALL) {
+        put_off(broker, producer, peer, frame);
+        return;
+    }
     bool waits = sender_of(producer)->parking.first != NULL;
     if (waits || batches_must_wait(broker, producer) || take_decoded(broker, producer, peer, frame))
         parking_park(&broker->parking, producer, peer, frame);

@@ -10,13 +10,15 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "err.h"
 #include "ingest/broker_base.h"
+#include "mail/welcome.h"
+#include "net/peer_uid.h"
 
 enum {
     FRAMES_PER_TURN = 64,    /* at most, ... */
     NUMBERS_PER_TURN = 2048, /* ... about; then it is the turn of acknowledgements and mail */
     SHARED_BYTES = 8192,     /* bytes that ZeroMQ reads at a time */
+    STUCK_MS = 1000, /* a database at its quota goes in and out of trouble with each segment */
 };
 
 /* -- the queue's marks ------------------------------------------------------------------------- */
@@ -49,30 +51,115 @@ static bool is_quota_full(const struct broker *broker)
            SPN_E_QUOTA_FULL;
 }
 
-static bool can_take(struct broker *broker)
+static bool is_troubled(const struct broker *broker)
 {
-    return !broker->stopping && !is_quota_full(broker) && below_mark(broker) &&
-           freezing_has_room(&broker->freezing);
+    return atomic_load_explicit(&broker->options->commits->trouble, memory_order_relaxed) != SPN_OK;
+}
+
+/* Above the mark, or while no generation has room, the socket is not read: that passes soon, and
+ * what its peers send waits in ZeroMQ. Trouble with the database may not pass soon, and a stop does
+ * not pass at all. Then requests are answered all the same, and batches are dropped: their
+ * producers send them again. Those of level none do not, so some of their batches wait here, and
+ * then in ZeroMQ. */
+static enum broker_takes takes(struct broker *broker)
+{
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
+    bool room = below_mark(broker) && freezing_has_room(&broker->freezing);
+    if (broker->stopping)
+        return TAKES_REQUESTS;
+    if (room && !is_quota_full(broker)) {
+        broker->stuck_ns = 0;
+        return TAKES_ALL;
+    }
+    if (broker->stuck_ns == 0)
+        broker->stuck_ns = now_ns + STUCK_MS * 1000000ull;
+    bool stuck = now_ns >= broker->stuck_ns && is_troubled(broker);
+    return stuck && !parking_is_full(&broker->parking) ? TAKES_REQUESTS : TAKES_NOTHING;
 }
 
 /* -- receiving --------------------------------------------------------------------------------- */
 
-static void take_frame(struct broker *broker, const struct peer *peer, zmq_msg_t *frame)
+/* A message of ingest.sock, after its header. */
+struct request {
+    const struct peer *peer;
+    uint64_t number;
+    uint8_t type;
+    uint32_t uid; /* of the process that sent it; known for OPEN */
+    struct wire_in in;
+    zmq_msg_t *frame;
+};
+
+static spn_err answer_hello(struct broker *broker, const struct request *request)
 {
-    struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
+    const struct broker_options *options = broker->options;
+    struct welcome welcome = {
+        .instance = options->instance,
+        .data_max = options->data_max,
+        .frame_max = options->frame_max,
+        .window_max = broker->state->sessions.window_max,
+        .database = options->database,
+        .commits = options->commits,
+    };
+    uint8_t bytes[WELCOME_SIZE_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    struct wire_in in = request->in;
+    uint64_t features;
+    wire_get_hello(&in, &features);
+    if (!wire_in_done(&in))
+        return SPN_E_PROTOCOL;
+    welcome_put(&out, request->number, &welcome);
+    answers_send(&broker->answers, request->peer, &out);
+    return SPN_OK;
+}
+
+static spn_err take_batch(struct broker *broker, const struct request *request)
+{
+    spn_err err = intake_decode(&broker->intake, request->in);
+    if (err == SPN_OK)
+        batches_take(broker, request->peer, request->frame, request->number);
+    return err;
+}
+
+static spn_err dispatch(struct broker *broker, const struct request *request)
+{
+    switch (request->type) {
+    case WIRE_HELLO:
+        return answer_hello(broker, request);
+    case WIRE_BATCH:
+        return take_batch(broker, request);
+    case WIRE_OPEN:
+        return holders_open(broker, request->peer, request->number, request->uid, request->in);
+    case WIRE_STATE:
+        return holders_state(broker, request->peer, request->number, request->in);
+    case WIRE_LEAVE:
+        return holders_leave(broker, request->in);
+    default:
+        return wire_sockets(request->type) != 0 ? SPN_E_DENIED : SPN_E_PROTOCOL;
+    }
+}
+
+static void take_frame(struct broker *broker, struct request *request)
+{
     struct wire_header header = {0};
-    spn_err err = wire_get_header(&in, &header);
-    bool batch = header.type == WIRE_BATCH;
-    if (err == SPN_OK && header.type == WIRE_LEAVE)
-        err = holders_leave(broker, in);
-    else if (err == SPN_OK)
-        err = batch ? intake_decode(&broker->intake, in) : SPN_E_PROTOCOL;
-    if (err == SPN_OK && batch)
-        batches_take(broker, peer, frame, header.request);
+    spn_err err = wire_get_header(&request->in, &header);
+    request->number = header.request;
+    request->type = header.type;
+    if (err == SPN_OK)
+        err = dispatch(broker, request);
     if (err == SPN_OK)
         return;
     metrics_add(&broker->options->metrics->bad_frames, 1);
-    acks_error(&broker->acks, peer, header.request, 0, err, err_text(err));
+    answers_error(&broker->answers, request->peer, request->number, 0, err,
+                  err == SPN_E_DENIED ? wire_denial(request->type) : NULL);
+}
+
+/* ZeroMQ's message knows where it came from, its copy does not. */
+static uint32_t uid_of(zmq_msg_t *frame)
+{
+    struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
+    struct wire_header header;
+    bool opens = wire_get_header(&in, &header) == SPN_OK && header.type == WIRE_OPEN;
+    return opens ? peer_uid(frame) : PEER_NO_UID;
 }
 
 /* ZeroMQ gives out small frames inside the buffer that it read them into. A waiting frame keeps the
@@ -95,11 +182,13 @@ static void receive_one(struct broker *broker)
     if (!router_receive(&broker->router, &peer, &frame, &frames))
         return;
     if (frames == 1) {
+        struct request request = {.peer = &peer, .uid = uid_of(&frame), .frame = &frame};
         leave_buffer(&frame);
-        take_frame(broker, &peer, &frame);
+        request.in = wire_in(zmq_msg_data(&frame), zmq_msg_size(&frame));
+        take_frame(broker, &request);
     } else {
         metrics_add(&broker->options->metrics->bad_frames, 1);
-        acks_error(&broker->acks, &peer, 0, 0, SPN_E_PROTOCOL, "a message is one frame");
+        answers_error(&broker->answers, &peer, 0, 0, SPN_E_PROTOCOL, "a message is one frame");
     }
     zmq_msg_close(&frame);
 }
@@ -107,10 +196,13 @@ static void receive_one(struct broker *broker)
 static void receive(struct broker *broker)
 {
     uint64_t numbers_max = broker->queue_events + NUMBERS_PER_TURN;
-    for (int i = 0; i < FRAMES_PER_TURN && broker->queue_events < numbers_max &&
-                    broker->router.due && can_take(broker);
-         i++)
+    for (int i = 0; i < FRAMES_PER_TURN && broker->queue_events < numbers_max && broker->router.due;
+         i++) {
+        broker->takes = takes(broker);
+        if (broker->takes == TAKES_NOTHING)
+            return;
         receive_one(broker);
+    }
 }
 
 /* -- ends -------------------------------------------------------------------------------------- */
@@ -292,13 +384,23 @@ static uint64_t parked_due_ns(const struct broker *broker)
     return broker->stopping ? UINT64_MAX : parking_due_ns(&broker->parking);
 }
 
+/* When requests are answered again although nothing else is taken. */
+static uint64_t stuck_due_ns(const struct broker *broker)
+{
+    return broker->takes == TAKES_NOTHING && is_troubled(broker) &&
+                   !parking_is_full(&broker->parking)
+               ? broker->stuck_ns
+               : UINT64_MAX;
+}
+
 static int wait_ms(const struct broker *broker)
 {
     const uint64_t due[] = {
         report_due_ns(&broker->report), watch_due_ns(broker->options->watch),
         acks_due_ns(&broker->acks),     broker->slack_due_ns,
         parked_due_ns(broker),          freezing_due_ns(&broker->freezing),
-        holders_due_ns(broker),         broker->stopping ? broker->stop_by_ns : UINT64_MAX,
+        holders_due_ns(broker),         answers_due_ns(&broker->answers),
+        stuck_due_ns(broker),           broker->stopping ? broker->stop_by_ns : UINT64_MAX,
     };
     uint64_t now_ns = broker->options->clock->monotonic_ns();
     uint64_t due_ns = UINT64_MAX;
@@ -321,9 +423,10 @@ static void wait_for_events(struct broker *broker)
         [MAIL] = {.fd = broker->options->mailbox->event_fd, .events = POLLIN},
         [INGEST] = {.fd = broker->router.fd, .events = POLLIN},
     };
-    bool takes = can_take(broker);
-    int timeout_ms = takes && router_has_message(&broker->router) ? 0 : wait_ms(broker);
-    int ready = poll(fds, takes ? INGEST + 1 : INGEST, timeout_ms);
+    broker->takes = takes(broker);
+    bool reads = broker->takes != TAKES_NOTHING;
+    int timeout_ms = reads && router_has_message(&broker->router) ? 0 : wait_ms(broker);
+    int ready = poll(fds, reads ? INGEST + 1 : INGEST, timeout_ms);
     broker->slack_due_ns = slack_tick(&broker->slack, broker->options->clock->monotonic_ns(),
                                       ready > 0 || timeout_ms == 0);
     if (ready <= 0)
@@ -332,7 +435,7 @@ static void wait_for_events(struct broker *broker)
         take_signals(broker);
     if (fds[MAIL].revents != 0)
         take_mail(broker);
-    if (takes && fds[INGEST].revents != 0)
+    if (reads && fds[INGEST].revents != 0)
         broker->router.due = true;
 }
 
@@ -378,6 +481,7 @@ static spn_err init(struct broker *broker, const struct broker_options *options,
     if (err != SPN_OK)
         return err;
     acks_init(&broker->acks, &broker->router, options->commits, options->metrics);
+    answers_init(&broker->answers, &broker->router, options->clock);
     holders_init(broker);
     freezing_init(&broker->freezing, options, state, &broker->handed_over);
     return SPN_OK;
@@ -388,6 +492,7 @@ static void release(struct broker *broker)
     struct producers *producers = &broker->state->producers;
     for (uint32_t i = 0; i < producers->count; i++)
         parking_drop_all(&broker->parking, producers->slots[i]);
+    answers_release(&broker->answers);
     intake_release(&broker->intake);
 }
 
@@ -404,6 +509,8 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         publish_gauges(&broker);
         wait_for_events(&broker);
         send_acks(&broker);
+        answers_retry(&broker.answers);
+        batches_take_up(&broker);
         batches_go_on(&broker);
         receive(&broker);
         freezing_freeze_if_due(&broker.freezing);

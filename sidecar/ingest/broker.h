@@ -40,6 +40,7 @@ struct broker_options {
     const uint8_t *database;                     /* its id: RECORD_DATABASE_ID_SIZE bytes */
     uint64_t instance;
     size_t data_max;
+    int64_t frame_max; /* of ingest.sock */
     uint32_t queue_events_max;
     size_t queue_bytes_max;
     uint64_t row_interval_ns;

@@ -12,6 +12,7 @@
 
 #include "base/slack.h"
 #include "ingest/acks.h"
+#include "ingest/answers.h"
 #include "ingest/broker.h"
 #include "ingest/freezing.h"
 #include "ingest/intake.h"
@@ -27,6 +28,14 @@ struct holders {
     struct wire_mark database; /* with the position that was durable at the start */
     uint64_t look_due_ns;      /* when to look for unused producers */
     uint32_t looked_at;        /* producers looked at in this round */
+    uint32_t opening;          /* OPENs that wait for a commit */
+};
+
+/* What is taken from ingest.sock. */
+enum broker_takes {
+    TAKES_NOTHING,
+    TAKES_REQUESTS, /* and batches are put off */
+    TAKES_ALL,
 };
 
 struct broker {
@@ -34,6 +43,7 @@ struct broker {
     struct broker_state *state;
     struct router router; /* ingest.sock */
     struct acks acks;
+    struct answers answers;
     struct share share;
     struct intake intake;
     struct freezing freezing;
@@ -45,6 +55,9 @@ struct broker {
     uint64_t queue_events; /* at the worker */
     uint64_t queue_bytes;  /* at the worker; parked frames count as well */
     bool above_mark;
+    uint64_t stuck_ns; /* nothing is stored: requests are answered from then on; 0: it is not so */
+    enum broker_takes takes; /* as of the last look */
+    bool putting_off;        /* since batches were taken last, some were dropped or parked */
 
     struct slack slack;
     uint64_t slack_due_ns;
@@ -72,6 +85,9 @@ void batches_take(struct broker *broker, const struct peer *peer, zmq_msg_t *fra
                   uint64_t request);
 /* Takes the parked frames that may go on. */
 void batches_go_on(struct broker *broker);
+/* Once batches are taken again, takes up those that were put off: what was parked goes on, and each
+ * producer of which some were dropped gets an EXPECT. */
+void batches_take_up(struct broker *broker);
 
 /* loading.c */
 
@@ -83,13 +99,18 @@ spn_err loading_end(struct broker *broker, struct load *load) SPN_MUST_USE;
 /* holders.c */
 
 void holders_init(struct broker *broker);
-/* Answers an OPEN or a STATE. */
+/* Answers a STATE that came on read.sock. */
 void holders_answer(struct broker *broker, struct holder_question *question);
-/* The token that was given with this OPEN is on disk. */
-void holders_opened(struct broker *broker, struct holder_question *question,
-                    const struct producer *producer);
-/* Takes a LEAVE. SPN_E_PROTOCOL. */
+/* Take an OPEN, a STATE and a LEAVE of ingest.sock, after the header. uid: of the process that sent
+ * it. SPN_E_PROTOCOL: it is invalid, and was not answered. */
+spn_err holders_open(struct broker *broker, const struct peer *peer, uint64_t number, uint32_t uid,
+                     struct wire_in in) SPN_MUST_USE;
+spn_err holders_state(struct broker *broker, const struct peer *peer, uint64_t number,
+                      struct wire_in in) SPN_MUST_USE;
 spn_err holders_leave(struct broker *broker, struct wire_in in) SPN_MUST_USE;
+/* The token that was given with this OPEN is on disk. */
+void holders_opened(struct broker *broker, const struct opening *opening,
+                    const struct producer *producer);
 void holders_forget_left(struct broker *broker);
 void holders_forget_unused(struct broker *broker);
 uint64_t holders_due_ns(const struct broker *broker); /* UINT64_MAX: never */

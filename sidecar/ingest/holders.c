@@ -13,6 +13,8 @@ enum {
     LOOK_MS_MIN = 100,
     OTHERS_PART = 8, /* of the producers: reserved for other users' processes */
     LEFT_PER_TURN = 64,
+    OPENING_MAX = 256, /* OPENs that wait for a commit, which a full disk delays */
+    STATE_SIZE_MAX = WIRE_HEADER_SIZE + 96 + WIRE_RUNS_MAX * WIRE_RUN_SIZE,
 };
 
 /* -- answers ----------------------------------------------------------------------------------- */
@@ -26,31 +28,54 @@ static void settle(struct broker *broker, struct producer *producer, uint64_t ba
         parking_set_ready(&broker->parking, producer);
 }
 
-static void answer(struct broker *broker, struct holder_question *question, spn_err err)
+/* An OPEN that is being taken. */
+struct open_request {
+    const struct peer *peer;
+    uint64_t number;
+    struct wire_open open;
+    struct producer_owner owner;
+    const char *detail; /* more text for an error; NULL: the code's own */
+};
+
+static void refuse(struct broker *broker, const struct open_request *request, spn_err err)
 {
-    question->err = err;
-    mailbox_put(broker->options->reader, &question->message);
+    answers_error(&broker->answers, request->peer, request->number, 0, err, request->detail);
 }
 
-static void answer_state(struct broker *broker, struct holder_question *question,
-                         const struct producer *producer)
+/* runs: room for WIRE_RUNS_MAX. */
+static struct wire_state state_of(const struct broker *broker, const struct producer *producer,
+                                  uint64_t base, struct wire_run *runs)
 {
-    question->runs = malloc(WIRE_RUNS_MAX * sizeof(*question->runs));
-    if (!question->runs) {
-        answer(broker, question, SPN_E_NOMEM);
-        return;
-    }
-    question->state = (struct wire_state){
+    struct wire_state state = {
         .token = producer->token,
         .instance = broker->options->instance,
         .accepted = producer->accepted,
         .durable = producer->durable,
-        .run_count =
-            (uint32_t)producer_runs(producer, question->base, producer->durable, question->runs),
+        .run_count = (uint32_t)producer_runs(producer, base, producer->durable, runs),
         .mark = broker->holders.database,
     };
-    question->state.mark.position = atomic_load(&broker->options->commits->durable);
-    answer(broker, question, SPN_OK);
+    state.mark.position = atomic_load(&broker->options->commits->durable);
+    return state;
+}
+
+static void send_state(struct broker *broker, const struct peer *peer, uint64_t number,
+                       enum wire_type type, const struct producer *producer, uint64_t base)
+{
+    static struct wire_run runs[WIRE_RUNS_MAX];
+    static uint8_t bytes[STATE_SIZE_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    struct wire_state state = state_of(broker, producer, base, runs);
+    wire_put_header(&out, type, number);
+    wire_put_state(&out, &state);
+    for (uint32_t i = 0; i < state.run_count; i++)
+        wire_put_run(&out, &runs[i]);
+    answers_send(&broker->answers, peer, &out);
+}
+
+static void opened(struct broker *broker, const struct open_request *request,
+                   const struct producer *producer)
+{
+    send_state(broker, request->peer, request->number, WIRE_OPENED, producer, request->open.base);
 }
 
 /* -- a new holder ------------------------------------------------------------------------------ */
@@ -64,49 +89,78 @@ static uint64_t random_token(const struct producers *producers)
     return token;
 }
 
+static struct opening *new_opening(const struct open_request *request, uint64_t token)
+{
+    struct opening *opening = malloc(sizeof(*opening));
+    if (opening)
+        *opening = (struct opening){.peer = *request->peer,
+                                    .request = request->number,
+                                    .token = token,
+                                    .base = request->open.base};
+    return opening;
+}
+
+/* A batch that writes the new token, and then answers. NULL: out of memory. */
+static struct batch *opening_batch(struct broker *broker, const struct open_request *request,
+                                   struct producer *producer, uint64_t token)
+{
+    struct batch *batch = intake_producer_batch(&broker->intake, producer);
+    if (!batch)
+        return NULL;
+    batch->record.token = token;
+    batch->opened = new_opening(request, token);
+    if (batch->opened)
+        return batch;
+    batch_free(batch);
+    return NULL;
+}
+
 /* Gives the producer to a new holder. The old holder is fenced off at once. The new one gets its
  * answer when its token, and so everything accepted before it, is on disk. An id under which
  * nothing was published yet is not written: reopening it costs nothing, and floods of such ids stay
  * in memory. A holder that brings a token for an unknown id keeps that token: the answer may be
  * lost, and then the holder comes again with the same token. */
-static void give_producer(struct broker *broker, struct holder_question *question,
+static void give_producer(struct broker *broker, const struct open_request *request,
                           struct producer *producer)
 {
     struct producers *producers = &broker->state->producers;
-    bool keeps = producer->token == 0 && question->token != 0 &&
-                 !producers_find_token(producers, question->token);
+    uint64_t token = request->open.token;
+    bool keeps = producer->token == 0 && token != 0 && !producers_find_token(producers, token);
     if (!keeps)
-        question->token = random_token(producers);
+        token = random_token(producers);
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
+    if (producer->written && broker->holders.opening >= OPENING_MAX) {
+        refuse(broker, request, SPN_E_BACKPRESSURE);
+        return;
+    }
     struct batch *batch =
-        producer->written ? intake_producer_batch(&broker->intake, producer) : NULL;
-    if ((producer->written && !batch) ||
-        producers_give(producers, producer, question->token) != SPN_OK) {
+        producer->written ? opening_batch(broker, request, producer, token) : NULL;
+    if ((producer->written && !batch) || producers_give(producers, producer, token) != SPN_OK) {
         batch_free(batch);
-        answer(broker, question, SPN_E_NOMEM);
+        refuse(broker, request, SPN_E_NOMEM);
         return;
     }
     parking_set_held(&broker->parking, producer, 0);
     sender_begin(sender_of(producer));
     if (!batch) {
-        answer_state(broker, question, producer);
+        opened(broker, request, producer);
         return;
     }
-    batch->record.token = producer->token;
-    batch->opened = question;
+    broker->holders.opening++;
     producer->acked = producer->accepted; /* earlier numbers were the previous holder's */
     batches_hand_over(broker, batch);
 }
 
 /* The token of this OPEN is on disk. If somebody has opened the same id since, this holder is
  * fenced. */
-void holders_opened(struct broker *broker, struct holder_question *question,
+void holders_opened(struct broker *broker, const struct opening *opening,
                     const struct producer *producer)
 {
-    if (question->token == producer->token)
-        answer_state(broker, question, producer);
+    broker->holders.opening--;
+    if (opening->token == producer->token)
+        send_state(broker, &opening->peer, opening->request, WIRE_OPENED, producer, opening->base);
     else
-        answer(broker, question, SPN_E_FENCED);
+        answers_error(&broker->answers, &opening->peer, opening->request, 0, SPN_E_FENCED, NULL);
 }
 
 /* Removes a producer. Later batches under its id are a new producer's, and are written after this.
@@ -134,7 +188,7 @@ static uint32_t share_max(const struct broker *broker)
     return most - most / OTHERS_PART;
 }
 
-static spn_err refuse_producer(struct broker *broker, struct holder_question *question, bool all)
+static spn_err refuse_producer(struct broker *broker, struct open_request *request, bool all)
 {
     const struct broker_options *options = broker->options;
     metrics_add(&options->metrics->producers_refused, 1);
@@ -142,12 +196,12 @@ static spn_err refuse_producer(struct broker *broker, struct holder_question *qu
                  &(struct report_limit){
                      .option = "--producers",
                      .max = options->producers_max,
-                     .uid = question->owner.uid,
-                     .held = producers_of(&broker->state->producers, question->owner.uid),
+                     .uid = request->owner.uid,
+                     .held = producers_of(&broker->state->producers, request->owner.uid),
                      .refused = metrics_get(&options->metrics->producers_refused),
                      .now_ns = options->clock->monotonic_ns(),
                  });
-    question->detail =
+    request->detail =
         all ? "the maximum of --producers is reached; an unused producer is forgotten "
               "an hour after its last message or, if its id is kept, after "
               "--producer-ttl"
@@ -158,55 +212,55 @@ static spn_err refuse_producer(struct broker *broker, struct holder_question *qu
 
 /* At the limit, removes a producer that nobody misses: one of this user's, if the user's own limit
  * is met. */
-static spn_err make_room(struct broker *broker, struct holder_question *question)
+static spn_err make_room(struct broker *broker, struct open_request *request)
 {
     struct producers *producers = &broker->state->producers;
-    uint32_t uid = question->owner.uid;
+    uint32_t uid = request->owner.uid;
     bool all = producers->count >= broker->options->producers_max;
     if (!all && (uid == PEER_NO_UID || producers_of(producers, uid) < share_max(broker)))
         return SPN_OK;
     struct producer *gone = producers_expendable(producers, all ? UINT32_MAX : uid,
                                                  clock_database_ns(broker->options->clock));
     if (!gone)
-        return refuse_producer(broker, question, all);
+        return refuse_producer(broker, request, all);
     metrics_add(&broker->options->metrics->producers_evicted, 1);
     return remove_producer(broker, gone);
 }
 
 /* -- a database that went back ----------------------------------------------------------------- */
 
-static bool is_other_database(const struct broker *broker, const struct holder_question *question)
+static bool is_other_database(const struct broker *broker, const struct open_request *request)
 {
-    return memcmp(question->known.database, broker->holders.database.database,
-                  sizeof(question->known.database)) != 0;
+    return memcmp(request->open.known.database, broker->holders.database.database,
+                  sizeof(request->open.known.database)) != 0;
 }
 
 /* How far the database was when the holder can have seen it last. For a holder that has no answer
  * from this instance yet, positions added since the start do not count: others may have continued
  * where an older copy ends, beyond what this holder has seen. */
-static uint64_t seen_at_most(const struct broker *broker, const struct holder_question *question)
+static uint64_t seen_at_most(const struct broker *broker, const struct open_request *request)
 {
-    return question->known_of == broker->options->instance
+    return request->open.instance == broker->options->instance
                ? atomic_load(&broker->options->commits->durable)
                : broker->holders.database.position;
 }
 
 /* The holder has seen more of this database than there was, or has seen another one: events that it
  * knows as durable are not here. */
-static bool is_ahead(const struct broker *broker, const struct holder_question *question)
+static bool is_ahead(const struct broker *broker, const struct open_request *request)
 {
     static const struct wire_mark nothing;
-    if (memcmp(&question->known, &nothing, sizeof(nothing)) == 0)
+    if (memcmp(&request->open.known, &nothing, sizeof(nothing)) == 0)
         return false;
-    return is_other_database(broker, question) ||
-           question->known.position > seen_at_most(broker, question);
+    return is_other_database(broker, request) ||
+           request->open.known.position > seen_at_most(broker, request);
 }
 
-static void note_ahead(struct broker *broker, const struct holder_question *question)
+static void note_ahead(struct broker *broker, const struct open_request *request)
 {
     metrics_add(&broker->options->metrics->went_back, 1);
-    report_ahead(&broker->report, question->known.position, seen_at_most(broker, question),
-                 is_other_database(broker, question), broker->options->clock->monotonic_ns());
+    report_ahead(&broker->report, request->open.known.position, seen_at_most(broker, request),
+                 is_other_database(broker, request), broker->options->clock->monotonic_ns());
 }
 
 /* -- OPEN and STATE ---------------------------------------------------------------------------- */
@@ -214,67 +268,99 @@ static void note_ahead(struct broker *broker, const struct holder_question *ques
 /* A token for an unknown id: the producer was forgotten after everything it sent was on disk, so
  * nothing below its base is missing. If the holder is ahead, all of it is missing: its numbers
  * start from 1, which reports that. */
-static spn_err add_producer(struct broker *broker, struct holder_question *question, bool ahead,
+static spn_err add_producer(struct broker *broker, struct open_request *request, bool ahead,
                             struct producer **ret_producer)
 {
     struct producers *producers = &broker->state->producers;
-    spn_err err = make_room(broker, question);
+    spn_err err = make_room(broker, request);
     if (err == SPN_OK)
-        err = producers_add(producers, question->producer_id, &question->owner, ret_producer);
-    if (err != SPN_OK || question->token == 0 || ahead)
+        err = producers_add(producers, request->open.producer, &request->owner, ret_producer);
+    if (err != SPN_OK || request->open.token == 0 || ahead)
         return err;
     struct producer *producer = *ret_producer;
-    (void)producer_skip(producer, question->base);
-    producer_settle(producer, question->base);
+    (void)producer_skip(producer, request->open.base);
+    producer_settle(producer, request->open.base);
     producer->durable = producer->acked = producer->accepted;
     return SPN_OK;
 }
 
-static void open_producer(struct broker *broker, struct holder_question *question)
+static void open_producer(struct broker *broker, struct open_request *request)
 {
     struct producers *producers = &broker->state->producers;
-    struct producer *producer = producers_find_id(producers, question->producer_id);
-    bool ahead = question->token != 0 && is_ahead(broker, question);
-    bool again = producer && question->token == producer->token && !producer->stale;
+    struct producer *producer = producers_find_id(producers, request->open.producer);
+    uint64_t token = request->open.token;
+    bool ahead = token != 0 && is_ahead(broker, request);
+    bool again = producer && token == producer->token && !producer->stale;
     if (ahead && !again) /* an OPEN that is sent twice is from one holder */
-        note_ahead(broker, question);
+        note_ahead(broker, request);
     if (broker->stopping) {
-        answer(broker, question, SPN_E_STOPPING);
-    } else if (producer && question->token != 0 && question->token == producer->token) {
+        refuse(broker, request, SPN_E_STOPPING);
+    } else if (producer && token != 0 && token == producer->token) {
         producer->stale = false;
-        settle(broker, producer, sender_known_end(sender_of(producer), question->base));
-        answer_state(broker, question, producer);
-    } else if (producer && question->token != 0 && producer->token != 0 && !ahead) {
-        answer(broker, question, SPN_E_FENCED);
+        settle(broker, producer, sender_known_end(sender_of(producer), request->open.base));
+        opened(broker, request, producer);
+    } else if (producer && token != 0 && producer->token != 0 && !ahead) {
+        refuse(broker, request, SPN_E_FENCED);
     } else {
         /* A holder that is ahead may have a newer token than the one here. */
-        spn_err err = producer ? SPN_OK : add_producer(broker, question, ahead, &producer);
+        spn_err err = producer ? SPN_OK : add_producer(broker, request, ahead, &producer);
         if (err == SPN_OK)
-            give_producer(broker, question, producer);
+            give_producer(broker, request, producer);
         else
-            answer(broker, question, err);
+            refuse(broker, request, err);
     }
 }
 
-static void look_at_producer(struct broker *broker, struct holder_question *question)
+spn_err holders_open(struct broker *broker, const struct peer *peer, uint64_t number, uint32_t uid,
+                     struct wire_in in)
+{
+    struct open_request request = {.peer = peer, .number = number};
+    wire_get_open(&in, &request.open);
+    if (!wire_in_done(&in))
+        return SPN_E_PROTOCOL;
+    request.owner = (struct producer_owner){.uid = uid, .kept = request.open.kept};
+    open_producer(broker, &request);
+    return SPN_OK;
+}
+
+/* The producer that a STATE is about; NULL: its token is stale. */
+static struct producer *look_at(struct broker *broker, uint64_t token, uint64_t base)
 {
     struct producers *producers = &broker->state->producers;
-    struct producer *producer = producers_find_token(producers, question->token);
-    if (!producer || producer->stale) {
-        answer(broker, question, SPN_E_STALE_TOKEN);
-        return;
-    }
+    struct producer *producer = producers_find_token(producers, token);
+    if (!producer || producer->stale)
+        return NULL;
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
-    settle(broker, producer, sender_known_end(sender_of(producer), question->base));
-    answer_state(broker, question, producer);
+    settle(broker, producer, sender_known_end(sender_of(producer), base));
+    return producer;
+}
+
+spn_err holders_state(struct broker *broker, const struct peer *peer, uint64_t number,
+                      struct wire_in in)
+{
+    struct wire_ask ask;
+    wire_get_ask(&in, &ask);
+    if (!wire_in_done(&in))
+        return SPN_E_PROTOCOL;
+    const struct producer *producer = look_at(broker, ask.token, ask.base);
+    if (producer)
+        send_state(broker, peer, number, WIRE_STATE_IS, producer, ask.base);
+    else
+        answers_error(&broker->answers, peer, number, 0, SPN_E_STALE_TOKEN, NULL);
+    return SPN_OK;
 }
 
 void holders_answer(struct broker *broker, struct holder_question *question)
 {
-    if (question->asker.type == WIRE_OPEN)
-        open_producer(broker, question);
-    else
-        look_at_producer(broker, question);
+    const struct producer *producer = look_at(broker, question->token, question->base);
+    question->err = SPN_E_STALE_TOKEN;
+    if (producer) {
+        question->runs = malloc(WIRE_RUNS_MAX * sizeof(*question->runs));
+        question->err = question->runs ? SPN_OK : SPN_E_NOMEM;
+    }
+    if (question->err == SPN_OK)
+        question->state = state_of(broker, producer, question->base, question->runs);
+    mailbox_put(broker->options->reader, &question->message);
 }
 
 /* forget_left forgets the producer once nothing of it is on its way. */

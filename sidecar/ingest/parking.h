@@ -40,6 +40,12 @@ zmq_msg_t *parking_first(const struct producer *producer, const struct peer **re
 void parking_drop_first(struct parking *parking, struct producer *producer);
 void parking_drop_all(struct parking *parking, struct producer *producer);
 
+/* All parked frames together take as much as those of one producer may. */
+static inline bool parking_is_full(const struct parking *parking)
+{
+    return parking->bytes >= parking->part_bytes_max;
+}
+
 /* first: of the batch whose rest waits for room for its results; 0: none waits. */
 void parking_set_held(struct parking *parking, struct producer *producer, uint64_t first);
 /* Whether a frame that waits for room for its results, but was parked for another reason, may

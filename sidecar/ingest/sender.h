@@ -17,6 +17,11 @@ struct sender {
     uint32_t queued;          /* batches at the worker */
     size_t queued_bytes;      /* their bytes */
 
+    struct {
+        bool any;       /* batches of it were dropped since it got its last EXPECT ... */
+        uint32_t round; /* ... of this round, the newest */
+    } dropped;          /* batches.c */
+
     struct {                 /* acks.c */
         struct peer peer;    /* where its newest batch came from */
         uint8_t level;       /* enum wire_level, as in its newest batch */
@@ -52,6 +57,7 @@ static inline const struct sender *sender_of_const(const struct producer *produc
 /* It has another holder. */
 static inline void sender_begin(struct sender *sender)
 {
+    sender->dropped.any = false;
     sender->acks.round_answered = false;
     sender->acks.peer.size = 0;
     sender->parking.held = 0;

@@ -9,5 +9,6 @@ void batch_free(struct batch *batch)
         return;
     zmq_msg_close(&batch->frame);
     free((void *)(uintptr_t)batch->record.runs);
+    free(batch->opened);
     free(batch);
 }

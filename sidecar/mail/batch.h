@@ -15,6 +15,7 @@
 #include <zmq.h>
 
 #include "base/mailbox.h"
+#include "base/peer.h"
 #include "store/record_entry.h"
 #include "store/record_producer.h"
 
@@ -52,7 +53,14 @@ struct batch_entry {
 };
 
 struct producer;
-struct holder_question;
+
+/* An OPEN that waits for its token to be on disk. */
+struct opening {
+    struct peer peer; /* where it came from ... */
+    uint64_t request; /* ... with this number */
+    uint64_t token;
+    uint64_t base; /* its answer has the results from here on */
+};
 
 struct batch {
     struct message message;
@@ -66,7 +74,7 @@ struct batch {
 
     struct producer *producer; /* the broker's; NULL: the batch has no numbers, see forgets */
     bool forgets; /* without a producer: deletes a producer's record; false: expires sessions */
-    struct holder_question *opened; /* an OPEN, answered when this batch is on disk; or NULL */
+    struct opening *opened; /* answered when this batch is on disk; owned, or NULL */
     uint8_t producer_id[RECORD_PRODUCER_ID_SIZE];
     struct record_producer record; /* what the table says once this is on disk; owns its runs */
 

@@ -12,7 +12,6 @@ static void drop(struct message *message)
 {
     switch ((enum message_kind)message->kind) {
     case MESSAGE_BATCH:
-        holder_question_free(((struct batch *)message)->opened);
         batch_free((struct batch *)message);
         break;
     case MESSAGE_IDLE:

@@ -58,19 +58,14 @@ struct generations_question {
     struct view view; /* answer: parts only; owned */
 };
 
-/* OPEN and STATE: what became of this producer's numbers? */
+/* STATE: what became of this producer's numbers? */
 struct holder_question {
     struct message message;
     struct asker asker;
-    uint8_t producer_id[WIRE_PRODUCER_ID_SIZE]; /* OPEN */
     uint64_t token;
     uint64_t base;
-    struct producer_owner owner; /* OPEN */
-    struct wire_mark known;      /* OPEN: what its holder has seen ... */
-    uint64_t known_of;           /* ... and of which instance */
 
     spn_err err;             /* answer */
-    const char *detail;      /* answer: more text for an error, or NULL */
     struct wire_state state; /* answer */
     struct wire_run *runs;   /* answer: malloced, or NULL; owned */
 };

@@ -40,8 +40,7 @@ void reader_send_bytes(struct reader *reader, struct caller caller, const struct
     send_outgoing(reader, caller.peer, outgoing, wire_out_size(out));
 }
 
-/* detail: NULL: the error code's own text. */
-static void send_words(struct reader *reader, struct caller caller, spn_err err, const char *detail)
+void reader_send_words(struct reader *reader, struct caller caller, spn_err err, const char *detail)
 {
     uint8_t bytes[WIRE_HEADER_SIZE + 16 + 255];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
@@ -54,7 +53,7 @@ static void send_words(struct reader *reader, struct caller caller, spn_err err,
 
 void reader_send_error(struct reader *reader, struct caller caller, spn_err err)
 {
-    send_words(reader, caller, err, NULL);
+    reader_send_words(reader, caller, err, NULL);
 }
 
 static void answer_state(struct reader *reader, struct caller caller,
@@ -67,8 +66,7 @@ static void answer_state(struct reader *reader, struct caller caller,
         return;
     }
     struct wire_out out = wire_out(outgoing->bytes, size);
-    wire_put_header(&out, question->asker.type == WIRE_OPEN ? WIRE_OPENED : WIRE_STATE_IS,
-                    caller.request);
+    wire_put_header(&out, WIRE_STATE_IS, caller.request);
     wire_put_state(&out, &question->state);
     for (uint32_t i = 0; i < question->state.run_count; i++)
         wire_put_run(&out, &question->runs[i]);
@@ -250,12 +248,12 @@ static struct caller come_back(struct reader *reader, const struct asker *asker)
                            .request = asker->request};
 }
 
-static void fail(struct reader *reader, struct caller caller, spn_err err, const char *detail)
+static void fail(struct reader *reader, struct caller caller, spn_err err)
 {
     if (err == SPN_E_CORRUPT)
         mail_note_damage(reader->options.metrics, reader->options.broker);
     if (err != SPN_OK && caller.peer)
-        send_words(reader, caller, err, detail);
+        reader_send_error(reader, caller, err);
 }
 
 /* The snapshot begins after the broker answered. */
@@ -266,7 +264,7 @@ void reader_finish_session(struct reader *reader, struct session_question *quest
     if (err == SPN_OK)
         err = answer_from_disk(reader, caller, question);
     journal_reader_end(reader->journal);
-    fail(reader, caller, err, NULL);
+    fail(reader, caller, err);
     session_question_free(question);
 }
 
@@ -277,17 +275,16 @@ void reader_finish_generations(struct reader *reader, struct generations_questio
     if (err == SPN_OK)
         err = list_sessions(reader, question);
     journal_reader_end(reader->journal);
-    fail(reader, caller, err, NULL);
+    fail(reader, caller, err);
     generations_question_free(question);
 }
 
 void reader_finish_holder(struct reader *reader, struct holder_question *question)
 {
     struct caller caller = come_back(reader, &question->asker);
-    reader->opening -= question->asker.type == WIRE_OPEN ? 1 : 0;
     if (question->err == SPN_OK && caller.peer)
         answer_state(reader, caller, question);
-    fail(reader, caller, question->err, question->detail);
+    fail(reader, caller, question->err);
     holder_question_free(question);
 }
 

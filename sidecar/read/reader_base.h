@@ -19,8 +19,6 @@
 #include "read/subscription.h"
 
 enum {
-    OPENING_MAX =
-        256, /* OPENs wait for a commit, which a full disk delays: they may not fill ASKED_MAX */
     ASKED_MAX = 1024, /* questions at the broker; at this limit read.sock is not read */
     RECEIVE_PER_TURN = 64,
     UNANSWERED_MAX = 64, /* messages of peers whose outbox has no room, before a pause */
@@ -38,7 +36,6 @@ struct reader {
     pthread_t thread;
     atomic_bool stop;
     size_t asked;
-    size_t opening; /* of them, OPENs of producers */
     uint64_t started_ns;
     size_t unanswered; /* since the last pause: messages of peers whose outbox had no room */
     uint64_t pause_ns; /* end of the pause; 0: there is none */
@@ -66,6 +63,9 @@ void reader_take_request(struct reader *reader, struct outbox_peer *peer, zmq_ms
 bool reader_has_room(struct reader *reader, struct caller caller, size_t size);
 void reader_send_bytes(struct reader *reader, struct caller caller, const struct wire_out *out);
 void reader_send_error(struct reader *reader, struct caller caller, spn_err err);
+/* detail: NULL: the error code's own text. */
+void reader_send_words(struct reader *reader, struct caller caller, spn_err err,
+                       const char *detail);
 
 /* Sends a question to the broker for a caller. It counts as asked until it comes back. */
 void reader_ask(struct reader *reader, struct message *question);

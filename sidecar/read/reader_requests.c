@@ -7,7 +7,7 @@
 #include "read/reader_base.h"
 #include "base/version.h"
 #include "err.h"
-#include "net/peer_uid.h"
+#include "mail/welcome.h"
 
 static struct spn_bytes text_bytes(const char *text)
 {
@@ -16,21 +16,17 @@ static struct spn_bytes text_bytes(const char *text)
 
 static void answer_hello(struct reader *reader, struct caller caller)
 {
-    uint8_t bytes[ANSWER_MAX];
+    uint8_t bytes[WELCOME_SIZE_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
-    struct wire_welcome welcome = {.instance = reader->options.instance,
-                                   .data_max = reader->options.data_max,
-                                   .batch_bytes_max = WIRE_BATCH_BYTES_MAX,
-                                   .batch_events_max = WIRE_BATCH_EVENTS_MAX,
-                                   .frame_max = reader->options.frame_max,
-                                   .window = reader->options.window_max,
-                                   .heartbeat_ms = WIRE_HEARTBEAT_MS,
-                                   .lease_ms = WIRE_LEASE_MS,
-                                   .version = text_bytes(SPONSON_VERSION)};
-    memcpy(welcome.mark.database, reader->options.database, sizeof(welcome.mark.database));
-    welcome.mark.position = atomic_load(&reader->options.commits->durable);
-    wire_put_header(&out, WIRE_WELCOME, caller.request);
-    wire_put_welcome(&out, &welcome);
+    struct welcome welcome = {
+        .instance = reader->options.instance,
+        .data_max = reader->options.data_max,
+        .frame_max = reader->options.frame_max,
+        .window_max = reader->options.window_max,
+        .database = reader->options.database,
+        .commits = reader->options.commits,
+    };
+    welcome_put(&out, caller.request, &welcome);
     reader_send_bytes(reader, caller, &out);
 }
 
@@ -164,25 +160,17 @@ static spn_err ask_about(struct reader *reader, struct caller caller, uint8_t ty
     return SPN_OK;
 }
 
-static spn_err ask_producer(struct reader *reader, struct caller caller, uint8_t type,
-                            const struct wire_open *open, uint32_t uid)
+static spn_err ask_holder(struct reader *reader, struct caller caller, const struct wire_ask *ask)
 {
-    if (type == WIRE_OPEN && reader->opening >= OPENING_MAX)
-        return SPN_E_BACKPRESSURE;
     /* The broker copies all results into a STATE: not for a peer that has no room for them. */
     if (!reader_has_room(reader, caller, STATE_SIZE_MAX))
         return SPN_OK;
-    struct asker asker = asker_of(caller, type);
+    struct asker asker = asker_of(caller, WIRE_STATE);
     struct holder_question *question = holder_question_new(&asker);
     if (!question)
         return SPN_E_NOMEM;
-    reader->opening += type == WIRE_OPEN ? 1 : 0;
-    memcpy(question->producer_id, open->producer, sizeof(question->producer_id));
-    question->token = open->token;
-    question->base = open->base;
-    question->owner = (struct producer_owner){.uid = uid, .kept = open->kept};
-    question->known = open->known;
-    question->known_of = open->instance;
+    question->token = ask->token;
+    question->base = ask->base;
     reader_ask(reader, &question->message);
     return SPN_OK;
 }
@@ -235,20 +223,11 @@ static spn_err request_sessions(struct reader *reader, struct caller caller, str
     return wire_in_done(&in) ? ask_sessions(reader, caller, frame) : SPN_E_PROTOCOL;
 }
 
-static spn_err request_producer(struct reader *reader, struct caller caller, uint8_t type,
-                                struct wire_in in, zmq_msg_t *frame)
+static spn_err request_state(struct reader *reader, struct caller caller, struct wire_in in)
 {
-    struct wire_open open = {.base = 1};
     struct wire_ask ask;
-    if (type == WIRE_OPEN) {
-        wire_get_open(&in, &open);
-    } else {
-        wire_get_ask(&in, &ask);
-        open.token = ask.token;
-        open.base = ask.base;
-    }
-    return wire_in_done(&in) ? ask_producer(reader, caller, type, &open, peer_uid(frame))
-                             : SPN_E_PROTOCOL;
+    wire_get_ask(&in, &ask);
+    return wire_in_done(&in) ? ask_holder(reader, caller, &ask) : SPN_E_PROTOCOL;
 }
 
 static spn_err request_plain(struct reader *reader, struct caller caller, struct wire_in in,
@@ -293,9 +272,8 @@ static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t typ
         return request_plain(reader, caller, in, health);
     case WIRE_STATS:
         return request_plain(reader, caller, in, stats);
-    case WIRE_OPEN:
     case WIRE_STATE:
-        return request_producer(reader, caller, type, in, frame);
+        return request_state(reader, caller, in);
     case WIRE_LAST:
         return request_last(reader, caller, in, frame);
     case WIRE_INFO:
@@ -311,7 +289,7 @@ static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t typ
     case WIRE_UNSUBSCRIBE:
         return subscriptions_unsubscribe(reader->subscriptions, caller.peer, in);
     default:
-        return SPN_E_PROTOCOL;
+        return wire_sockets(type) != 0 ? SPN_E_DENIED : SPN_E_PROTOCOL;
     }
 }
 
@@ -326,7 +304,10 @@ void reader_take_request(struct reader *reader, struct outbox_peer *peer, zmq_ms
         err = dispatch(reader, caller, header.type, in, frame);
     if (err == SPN_OK)
         return;
-    if (err == SPN_E_PROTOCOL || err == SPN_E_VERSION)
+    if (err == SPN_E_PROTOCOL || err == SPN_E_VERSION || err == SPN_E_DENIED)
         metrics_add(&reader->options.metrics->read_bad_frames, 1);
-    reader_send_error(reader, caller, err);
+    if (err == SPN_E_DENIED)
+        reader_send_words(reader, caller, err, wire_denial(header.type));
+    else
+        reader_send_error(reader, caller, err);
 }

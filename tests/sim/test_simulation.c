@@ -293,7 +293,7 @@ static void send_open(uint8_t producer)
     memset(open.producer, 'a' + producer, sizeof(open.producer));
     wire_put_header(&out, WIRE_OPEN, 1);
     wire_put_open(&out, &open);
-    send_frame(READ, producer, &out);
+    send_frame(INGEST, producer, &out);
 }
 
 static void put_refused(struct wire_out *out, uint8_t producer, uint64_t number)

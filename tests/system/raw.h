@@ -48,6 +48,10 @@ enum raw_type {
     RAW_ALIVE = 39,
 };
 
+/* The sockets that take this type from a client, as bits; 0: none does. */
+enum raw_socket { RAW_ON_INGEST = 1, RAW_ON_READ = 2 };
+unsigned raw_sockets(uint8_t type);
+
 /* Codes, as the document numbers them. */
 enum raw_code {
     RAW_E_INVALID = 2,
@@ -56,6 +60,7 @@ enum raw_code {
     RAW_E_UNSUPPORTED = 18,
     RAW_E_STALE_TOKEN = 19,
     RAW_E_FENCED = 20,
+    RAW_E_DENIED = 21,
     RAW_E_BAD_SESSION = 32,
     RAW_E_BAD_ID = 33,
     RAW_E_BAD_TYPE = 34,
@@ -212,12 +217,14 @@ struct raw_error {
     uint64_t request;
     uint64_t token;
     uint32_t code;
+    char detail[256];
 };
 
 /* Asks with a request number of its own and gives the answer, which has this type. */
 struct raw_in raw_ask(struct raw *raw, struct raw_out *out, enum raw_type ask,
                       enum raw_type answer);
-/* Asks for a producer; in no case fails. False: ERROR, *ret_code says why. */
+/* Asks for a producer; in no case fails. False: ERROR, *ret_code says why. Drops what comes on
+ * ingest.sock before the answer. */
 bool raw_try_producer(struct raw *raw, const char *id16, uint64_t token,
                       struct raw_state *ret_state, uint32_t *ret_code);
 /* The same as a new holder; fails the test when it is refused. */

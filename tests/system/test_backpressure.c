@@ -221,6 +221,39 @@ static void full_queues_are_told_after_the_timeout(struct stage *stage)
     hold_and_let_go(stage, SPN_NONE);
 }
 
+/* A batch that cannot be taken kept everything after it from being read, for as long as the disk
+ * was full. It is dropped after a second, and its producer is sent back when the disk takes
+ * something. */
+static void requests_are_answered_while_nothing_is_stored(struct stage *stage)
+{
+    struct raw raw, control;
+    struct process *daemon = stage_start(stage, &narrow);
+    raw_open(&raw);
+    raw_open(&control);
+    struct raw_batch batch = {.token = raw_take_producer(&raw, "sixteen bytes id").token,
+                              .first = 1,
+                              .base = 1,
+                              .count = 1};
+    robust_limit_files(daemon, 0);
+    raw_send_events(&raw, &batch, "s");
+    robust_wait_gauge(&control, "sponson_queue_above_mark", 1);
+    batch.first = 2;
+    raw_send_events(&raw, &batch, "s");
+    robust_wait_counter(&control, "sponson_batches_dropped_total", 1);
+    raw_take_producer(&control, "another id of 16");
+
+    robust_limit_files(daemon, RLIM_INFINITY);
+    raw_expect_acks(&raw, batch.token, 1);
+    struct raw_hole back = raw_expect_hole(&raw);
+    assert_int_equal(back.number, 2);
+    batch.round = back.round + 1;
+    raw_send_events(&raw, &batch, "s");
+    raw_expect_acks(&raw, batch.token, 2);
+    raw_close(&control);
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* -- narrow, but not held ---------------------------------------------------------------------- */
 
 static void all_gets_through_where_every_bound_is_one(struct stage *stage)
@@ -296,6 +329,7 @@ int main(void)
         STAGE_TEST(full_window_is_told_after_the_timeout),
         STAGE_TEST(full_memory_is_told_after_the_timeout),
         STAGE_TEST(full_queues_are_told_after_the_timeout),
+        STAGE_TEST(requests_are_answered_while_nothing_is_stored),
         STAGE_TEST(all_gets_through_where_every_bound_is_one),
         STAGE_TEST(small_batches_that_wait_take_what_is_counted),
         STAGE_TEST(marks_that_cannot_be_are_refused),

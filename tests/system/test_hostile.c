@@ -159,31 +159,37 @@ static void refuses_bad_headers(struct stage *stage)
     end(&bout);
 }
 
-static bool is_asked_for(uint8_t type)
+/* A message of a header alone, of this type, on one socket. */
+static void expect_answer_to_type(struct bout *bout, uint8_t type, bool ingest)
 {
-    return type == RAW_HELLO || type == RAW_OPEN || type == RAW_STATE || type == RAW_LAST ||
-           type == RAW_FETCH || type == RAW_SESSIONS || type == RAW_HEALTH || type == RAW_STATS ||
-           type == RAW_INFO;
+    void *socket = ingest ? bout->raw.ingest : bout->raw.read;
+    unsigned right = raw_sockets(type);
+    bool taken = (right & (ingest ? RAW_ON_INGEST : RAW_ON_READ)) != 0;
+    struct raw_out out = {NULL, 0, 0};
+    raw_put_header(&out, type, 1000 + type);
+    raw_send_out(socket, &out);
+    raw_release(&out);
+    if (taken && (type == RAW_HEALTH || type == RAW_STATS)) {
+        struct raw_in in = raw_expect(socket, type + 1); /* they have no body */
+        assert_int_equal(in.request, 1000 + type);
+        raw_drop(&in);
+        return;
+    }
+    bool denied = right != 0 && !taken;
+    struct raw_error error = raw_expect_error(socket, denied ? RAW_E_DENIED : RAW_E_PROTOCOL);
+    assert_int_equal(error.request, 1000 + type);
+    if (denied)
+        assert_non_null(strstr(error.detail, ingest ? "read.sock" : "ingest.sock"));
 }
 
 /* Types that only the sidecar sends, or the other socket takes, or nobody knows. */
-static void refuses_unknown_types(struct stage *stage)
+static void each_socket_takes_its_own_types(struct stage *stage)
 {
     struct bout bout;
     begin(&bout, stage);
     for (unsigned type = 0; type < 256; type++) {
-        struct raw_out out = {NULL, 0, 0};
-        raw_put_header(&out, (uint8_t)type, 1000 + type);
-        if (type != RAW_BATCH) {
-            raw_send_out(bout.raw.ingest, &out);
-            assert_int_equal(raw_expect_error(bout.raw.ingest, RAW_E_PROTOCOL).request,
-                             1000 + type);
-        }
-        if (!is_asked_for((uint8_t)type)) {
-            raw_send_out(bout.raw.read, &out);
-            assert_int_equal(raw_expect_error(bout.raw.read, RAW_E_PROTOCOL).request, 1000 + type);
-        }
-        raw_release(&out);
+        expect_answer_to_type(&bout, (uint8_t)type, true);
+        expect_answer_to_type(&bout, (uint8_t)type, false);
     }
     end(&bout);
 }
@@ -537,16 +543,31 @@ static size_t put_ask(struct raw_out *out, uint8_t type, uint64_t token)
 
 /* A whole ask gets its answer, whose type is the next number: so it was the break that was refused.
  * LAST and INFO have an ERROR for a session that is not there. */
-static void expect_understood(struct bout *bout, uint8_t type, const void *bytes, size_t size)
+static void expect_understood(void *socket, uint8_t type, const void *bytes, size_t size)
 {
-    raw_send(bout->raw.read, bytes, size);
+    raw_send(socket, bytes, size);
     if (type == RAW_LAST || type == RAW_INFO) {
-        assert_int_equal(raw_expect_error(bout->raw.read, RAW_E_UNKNOWN_SESSION).request, 5);
+        assert_int_equal(raw_expect_error(socket, RAW_E_UNKNOWN_SESSION).request, 5);
         return;
     }
-    struct raw_in in = raw_expect(bout->raw.read, type + 1);
+    struct raw_in in = raw_expect(socket, type + 1);
     assert_int_equal(in.request, 5);
     raw_drop(&in);
+}
+
+static void expect_broken_asks_refused(struct bout *bout, uint8_t type, void *socket)
+{
+    struct raw_out out = {NULL, 0, 0};
+    size_t whole = put_ask(&out, type, bout->token);
+    for (size_t size = 0; size < whole; size++) {
+        raw_send(socket, out.bytes, size);
+        assert_int_equal(raw_expect_error(socket, RAW_E_PROTOCOL).request, size < 16 ? 0 : 5);
+    }
+    raw_put(&out, "", 1);
+    raw_send_out(socket, &out);
+    raw_expect_error(socket, RAW_E_PROTOCOL);
+    expect_understood(socket, type, out.bytes, whole);
+    raw_release(&out);
 }
 
 static void refuses_broken_asks(struct stage *stage)
@@ -554,22 +575,14 @@ static void refuses_broken_asks(struct stage *stage)
     static const uint8_t types[] = {RAW_HELLO,    RAW_OPEN,   RAW_STATE, RAW_LAST, RAW_FETCH,
                                     RAW_SESSIONS, RAW_HEALTH, RAW_STATS, RAW_INFO};
     struct bout bout;
-    struct raw_out out = {NULL, 0, 0};
     begin(&bout, stage);
     for (size_t i = 0; i < COUNT(types); i++) {
-        size_t whole = put_ask(&out, types[i], bout.token);
-        for (size_t size = 0; size < whole; size++) {
-            raw_send(bout.raw.read, out.bytes, size);
-            assert_int_equal(raw_expect_error(bout.raw.read, RAW_E_PROTOCOL).request,
-                             size < 16 ? 0 : 5);
-        }
-        raw_put(&out, "", 1);
-        raw_send_out(bout.raw.read, &out);
-        raw_expect_error(bout.raw.read, RAW_E_PROTOCOL);
-        expect_understood(&bout, types[i], out.bytes, whole);
+        if ((raw_sockets(types[i]) & RAW_ON_INGEST) != 0)
+            expect_broken_asks_refused(&bout, types[i], bout.raw.ingest);
+        if ((raw_sockets(types[i]) & RAW_ON_READ) != 0)
+            expect_broken_asks_refused(&bout, types[i], bout.raw.read);
         feed(&bout);
     }
-    raw_release(&out);
     end(&bout);
 }
 
@@ -786,7 +799,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(results_that_nobody_takes_stopped_everybody),
         STAGE_TEST(refuses_bad_headers),
-        STAGE_TEST(refuses_unknown_types),
+        STAGE_TEST(each_socket_takes_its_own_types),
         STAGE_TEST(refuses_garbage),
         STAGE_TEST(refuses_every_truncation),
         STAGE_TEST(refuses_lengths_that_lie),

@@ -32,7 +32,7 @@ static void send_open(struct raw *raw, uint64_t request, const char *id16)
 {
     struct raw_out out = {NULL, 0, 0};
     robust_put_open(&out, request, id16);
-    raw_send_out(raw->read, &out);
+    raw_send_out(raw->ingest, &out);
     raw_release(&out);
 }
 
@@ -55,8 +55,8 @@ static void only_one_of_two_openings_holds(struct stage *stage)
     robust_wait_counter(&control, "sponson_queue_bytes", queued + 1);
     robust_wait_status(&control, ROBUST_DEGRADED);
     robust_limit_files(daemon, RLIM_INFINITY);
-    assert_int_equal(raw_expect_error(first.read, RAW_E_FENCED).request, 5);
-    struct raw_in opened = raw_expect(second.read, RAW_OPENED);
+    assert_int_equal(raw_expect_error(first.ingest, RAW_E_FENCED).request, 5);
+    struct raw_in opened = raw_expect(second.ingest, RAW_OPENED);
     assert_int_equal(opened.request, 6);
     struct raw_state state = raw_get_state(&opened);
     raw_send_events(&second, &(struct raw_batch){state.token, 2, 2, 0, 3, 0}, "s");

@@ -160,15 +160,15 @@ static void openings_that_wait_leave_room_for_readers(struct stage *stage)
     for (uint64_t i = 1; i <= OPENING_MAX; i++) {
         raw_clear(&out);
         robust_put_open(&out, 1000 + i, second_id);
-        raw_send_out(raw.read, &out);
+        raw_send_out(raw.ingest, &out);
     }
-    /* On the same connection, so in order: none of them was refused. */
     assert_int_equal(robust_status(&raw), ROBUST_DEGRADED);
     for (uint64_t i = 1; i <= OPENINGS_MORE; i++) {
         raw_clear(&out);
         robust_put_open(&out, 2000 + i, second_id);
-        raw_send_out(raw.read, &out);
-        assert_int_equal(raw_expect_error(raw.read, RAW_E_BACKPRESSURE).request, 2000 + i);
+        raw_send_out(raw.ingest, &out);
+        /* On the same connection, so in order: none of those before was refused. */
+        assert_int_equal(raw_expect_error(raw.ingest, RAW_E_BACKPRESSURE).request, 2000 + i);
     }
     raw_release(&out);
     assert_int_equal(robust_status(&control), ROBUST_DEGRADED);

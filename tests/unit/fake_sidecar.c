@@ -370,16 +370,17 @@ static spn_err err_to_tell(struct fake *fake, uint8_t type)
     return err;
 }
 
-static void hold(struct fake *fake, const uint8_t *bytes, size_t size)
+static void hold(struct fake *fake, void *socket, const uint8_t *bytes, size_t size)
 {
     assert_true(fake->held_count < FAKE_HELD_MAX);
     struct fake_held *held = &fake->held[fake->held_count++];
-    *held = (struct fake_held){malloc(size), size};
+    *held = (struct fake_held){malloc(size), size, socket == fake->ingest};
     assert_non_null(held->bytes);
     memcpy(held->bytes, bytes, size);
 }
 
-static void answer(struct fake *fake, zmq_msg_t *question)
+/* Where the message came from decides whether it is taken, and where the answer goes. */
+static void answer(struct fake *fake, void *socket, zmq_msg_t *peer, zmq_msg_t *question)
 {
     static uint8_t bytes[ANSWER_MAX];
     struct wire_in in = wire_in(zmq_msg_data(question), zmq_msg_size(question));
@@ -389,6 +390,8 @@ static void answer(struct fake *fake, zmq_msg_t *question)
     enum wire_type type;
 
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
+    assert_true((wire_sockets(header.type) & (socket == fake->ingest ? WIRE_INGEST : WIRE_READ)) !=
+                0);
     if (take_subscription(fake, &header, in))
         return;
     type = answer_type(header.type);
@@ -404,15 +407,17 @@ static void answer(struct fake *fake, zmq_msg_t *question)
     bytes[3] = fake->major;
     size_t size = WIRE_HEADER_SIZE + wire_out_size(&body);
     if (fake->holds)
-        hold(fake, bytes, size);
+        hold(fake, socket, bytes, size);
     else if (!fake->deaf)
-        send_to(fake->read, &fake->read_peer, bytes, size);
+        send_to(socket, peer, bytes, size);
 }
 
 void fake_send_held(struct fake *fake, size_t index)
 {
     assert_true(index < fake->held_count);
-    send_to(fake->read, &fake->read_peer, fake->held[index].bytes, fake->held[index].size);
+    const struct fake_held *held = &fake->held[index];
+    send_to(held->ingest ? fake->ingest : fake->read,
+            held->ingest ? &fake->ingest_peer : &fake->read_peer, held->bytes, held->size);
 }
 
 void fake_drop_held(struct fake *fake)
@@ -424,6 +429,14 @@ void fake_drop_held(struct fake *fake)
 
 /* -- stepping ---------------------------------------------------------------------------------- */
 
+static uint8_t type_of(zmq_msg_t *frame)
+{
+    struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
+    struct wire_header header;
+    assert_int_equal(wire_get_header(&in, &header), SPN_OK);
+    return header.type;
+}
+
 static void take_batch(struct fake *fake, zmq_msg_t *frame)
 {
     assert_true(fake->batch_count < FAKE_BATCHES_MAX);
@@ -432,12 +445,6 @@ static void take_batch(struct fake *fake, zmq_msg_t *frame)
     struct wire_header header;
     struct wire_entry entry = {0};
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
-    if (header.type == WIRE_LEAVE) {
-        fake->batch_count--;
-        fake->leaves++;
-        return;
-    }
-    assert_int_equal(header.type, WIRE_BATCH);
     wire_get_batch(&in, &batch->head);
     for (uint32_t i = 0; i < batch->head.count; i++)
         wire_get_entry(&in, entry.session, &entry);
@@ -449,6 +456,18 @@ static void take_batch(struct fake *fake, zmq_msg_t *frame)
         fake->accepted = fake->durable = last;
         fake_ack(fake, batch->head.first - 1, last, WIRE_DURABLE, NULL, 0);
     }
+}
+
+static void take_frame(struct fake *fake, void *socket, zmq_msg_t *peer, zmq_msg_t *frame)
+{
+    bool writes = socket == fake->ingest;
+    uint8_t type = type_of(frame);
+    if (writes && type == WIRE_BATCH)
+        take_batch(fake, frame);
+    else if (writes && type == WIRE_LEAVE)
+        fake->leaves++;
+    else
+        answer(fake, socket, peer, frame);
 }
 
 /* False: nothing was there. */
@@ -463,10 +482,7 @@ static bool take_one(struct fake *fake, void *socket, zmq_msg_t *peer)
     zmq_msg_move(peer, &frame);
     zmq_msg_init(&frame);
     assert_true(zmq_msg_recv(&frame, socket, 0) >= 0);
-    if (socket == fake->ingest)
-        take_batch(fake, &frame);
-    else
-        answer(fake, &frame);
+    take_frame(fake, socket, peer, &frame);
     zmq_msg_close(&frame);
     return true;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fake_sidecar: the other end of the wire, as the test wants it.
  *
- * Two ROUTER sockets in a directory of their own. The test steps it: what comes in on read.sock is
- * answered from the fields below, batches are kept for the test to look at, and nothing goes out on
- * ingest.sock but what the test sends. For calls that block there is fake_begin: a thread steps it
- * until fake_end, and the test keeps its hands off meanwhile.
+ * Two ROUTER sockets in a directory of their own. The test steps it: requests are answered from the
+ * fields below, batches are kept for the test to look at, and nothing else goes out but what the
+ * test sends. A message on the wrong socket fails the test. For calls that block there is
+ * fake_begin: a thread steps it until fake_end, and the test keeps its hands off meanwhile.
  *
  * Errors   the test fails.
  */
@@ -35,6 +35,7 @@ struct fake_batch {
 struct fake_held {
     uint8_t *bytes;
     size_t size;
+    bool ingest; /* the socket that it goes out on */
 };
 
 struct fake_item {

@@ -76,7 +76,7 @@ static void begin_connected_client(void)
 {
     begin_client();
     in_the_end(SPN_OK, spn_client_ready(client));
-    while (!client->connected)
+    while (!client->transport.read.connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
 }
 

@@ -337,7 +337,7 @@ static void newest_goes_out_when_the_sidecar_is_back(void **state)
     (void)state;
     open_latest(SPN_NONE, 1);
     fake_stop(&fake);
-    while (client->connected)
+    while (client->transport.ingest.connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
     publish_many_numbers("s");
     assert_int_equal(counters().pending, 1);

@@ -392,7 +392,7 @@ static void connection_that_comes_back_is_asked_at_once(void **state)
     until(fake.batch_count == 1);
     uint64_t start_ns = fake_now();
     fake_stop(&fake);
-    while (client->connected)
+    while (client->transport.ingest.connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
     fake_start(&fake);
     until(fake.states == 1);
@@ -692,7 +692,7 @@ static void idle_client_learns_what_a_restart_lost(void **state)
     fake_ack(&fake, 0, 10, WIRE_ACCEPTED, NULL, 0);
     until(unacknowledged() == 0);
     fake_stop(&fake);
-    while (client->connected)
+    while (client->transport.ingest.connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
     fake.accepted = 6; /* it knows the token still */
     fake_start(&fake);
@@ -706,8 +706,8 @@ static bool is_connected(void)
 {
     int events = 0;
     size_t size = sizeof(events);
-    assert_int_equal(zmq_getsockopt(client->transport.read.socket, ZMQ_EVENTS, &events, &size), 0);
-    client->transport.read.touched = true;
+    assert_int_equal(zmq_getsockopt(client->transport.ingest.port.socket, ZMQ_EVENTS, &events, &size), 0);
+    client->transport.ingest.port.touched = true;
     return (events & ZMQ_POLLOUT) != 0;
 }
 
@@ -736,7 +736,7 @@ static void loss_between_two_looks_is_told(void **state)
     fake.accepted = fake.durable = 6;
     fake_start(&fake);
     wait_for_connection(true);
-    assert_true(client->connected);
+    assert_true(client->transport.ingest.connected);
     until(spn_producer_counters(producer)->lost == 4);
     assert_int_equal(fake.states, 1);
 }
@@ -1019,7 +1019,7 @@ static void gone_sidecar_is_backpressure_and_ridden_out(void **state)
     open_client();
     open_producer(&options);
     fake_stop(&fake);
-    while (client->connected)
+    while (client->transport.ingest.connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
     publish_numbers(4);
     assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), SPN_E_BACKPRESSURE);
@@ -1444,7 +1444,7 @@ static void poll_sees_the_sidecar_come_back(void **state)
     (void)state;
     open_both(SPN_DURABLE);
     fake_stop(&fake);
-    while (client->connected) {
+    while (client->transport.ingest.connected) {
         assert_true(fd_is_readable(5000));
         assert_int_equal(spn_client_step(client), SPN_OK);
     }
@@ -1519,12 +1519,12 @@ static void probe_tells_why_nobody_answers(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char words[256] = "";
-        assert_int_equal(transport_probe(rows[i].dir, words, sizeof(words)), rows[i].err);
+        assert_int_equal(transport_probe(rows[i].dir, TRANSPORT_READ, words, sizeof(words)), rows[i].err);
         assert_string_equal(words, rows[i].words);
     }
     fake_stop(&fake); /* its socket's file may stay */
     char words[256] = "";
-    assert_int_equal(transport_probe(fake.dir, words, sizeof(words)), SPN_E_UNAVAILABLE);
+    assert_int_equal(transport_probe(fake.dir, TRANSPORT_READ, words, sizeof(words)), SPN_E_UNAVAILABLE);
 }
 
 static void other_version_is_told(void **state)
@@ -1587,7 +1587,7 @@ static void bad_options_are_refused(void **state)
     assert_int_equal(spn_producer_open(&producer, client, &options, 0), SPN_E_INVALID);
     assert_int_equal(spn_producer_open(&producer, client, NULL, 20), SPN_E_TIMEOUT);
     fake_stop(&fake);
-    while (client->connected)
+    while (client->transport.ingest.connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
     assert_int_equal(spn_producer_open(&producer, client, NULL, 20), SPN_E_UNAVAILABLE);
 }

@@ -72,7 +72,7 @@ static void open_client(size_t questions_max)
     fake_begin(&fake);
     assert_int_equal(client_open(&client, &options, 5000, now_ns, NULL, 0), SPN_OK);
     fake_end(&fake);
-    until(client->connected); /* a HELLO before that is sent again, as if it had been lost */
+    until(client->transport.read.connected); /* a HELLO before that is sent again, as if it had been lost */
     settle();
 }
 
@@ -192,7 +192,7 @@ static void answer_after_the_close_was_given_to_another(void **state)
     assert_int_equal(next_answered(), 2);
     expect_answer(1);
     expect_answer(2);
-    assert_int_equal(client->questions.sent, 0);
+    assert_int_equal(client->questions.lanes[TRANSPORT_READ].sent, 0);
 }
 
 static void taken_answer_was_reported_again(void **state)
@@ -377,7 +377,7 @@ static void closing_freed_places_on_the_wire(void **state)
     until(fake.held_count == 150 + 1);
     settle();
     assert_int_equal(fake.held_count, 150 + 1);
-    assert_int_equal(client->questions.sent, 50);
+    assert_int_equal(client->questions.lanes[TRANSPORT_READ].sent, 50);
     assert_int_equal(client->questions.asked, 50);
 }
 
@@ -461,9 +461,9 @@ static void restart(void)
 {
     fake_stop(&fake);
     uint64_t give_up_ns = client_monotonic_ns() + DEADLINE_NS;
-    while (client->connected && client_monotonic_ns() < give_up_ns)
+    while (client->transport.read.connected && client_monotonic_ns() < give_up_ns)
         assert_int_equal(spn_client_step(client), SPN_OK);
-    assert_false(client->connected);
+    assert_false(client->transport.read.connected);
     fake_start(&fake);
 }
 
@@ -484,7 +484,7 @@ static void questions_of_a_time_without_a_sidecar_wait_for_it(void **state)
     (void)state;
     struct pollfd fd = {.fd = spn_client_fd(client), .events = POLLIN};
     fake_stop(&fake);
-    while (client->connected)
+    while (client->transport.read.connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
     ask_many(0, MANY);
     for (int i = 0; i < 3; i++)

@@ -244,7 +244,7 @@ static void question_lost_with_its_connection_is_asked_at_once(void **state)
     while (fake.fetches == fetches)
         assert_true(fake_step(&fake, 5000));
     fake_stop(&fake);
-    while (client->connected)
+    while (client->transport.read.connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
     fake.deaf = false;
     fake.item_count = 3;
@@ -363,7 +363,7 @@ static void gone_sidecar_is_unavailable(void **state)
     (void)state;
     const struct spn_last *last;
     fake_stop(&fake);
-    while (client->connected)
+    while (client->transport.read.connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
     assert_int_equal(spn_last_event(client, spn_text("s"), 20, &last), SPN_E_UNAVAILABLE);
 }

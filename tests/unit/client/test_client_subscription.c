@@ -641,7 +641,7 @@ static void no_truncation_passes(void **state)
 static void restart(void)
 {
     fake_stop(&fake);
-    while (client->connected)
+    while (client->transport.read.connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
     fake_start(&fake);
 }
