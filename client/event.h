@@ -35,6 +35,10 @@ static inline struct spn_event item_event(const struct wire_item *item, struct s
                               .time_ms = item->time_ms};
 }
 
+#define EVENT_WITHOUT_SIZE                                                                         \
+    "spn_event.size is not set, or it is of a later version and sets fields unknown to this "      \
+    "version"
+
 /* An event that the app gave, as this version of the library knows it: itself, or filled in *copy.
  * NULL: its size is not set, or it sets fields that this version does not know. */
 static inline const struct spn_event *event_given(const struct spn_event *event,

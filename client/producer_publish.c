@@ -59,22 +59,41 @@ static bool is_no_marker(const struct spn_event *event)
            (event->kind == SPN_RESET ? event->id.size > 0 : says_nothing);
 }
 
-static spn_err check_event(struct spn_producer *producer, const struct spn_event *event)
+spn_err prod_check_event(struct spn_client *client, const struct spn_event *event)
 {
     if (is_no_marker(event))
-        return client_fail(producer->client, SPN_E_INVALID,
+        return client_fail(client, SPN_E_INVALID,
                            "a marker has an id or a retry, and nothing else; a reset has no id");
     spn_err err = event->id.size > 0 ? wire_check_id(event->id) : SPN_OK;
     if (err == SPN_OK && event->type.size > 0)
         err = wire_check_type(event->type);
     if (err == SPN_OK)
-        err = wire_check_data(event->data, producer->client->data_max);
+        err = wire_check_data(event->data, client->data_max);
     if (err == SPN_E_EVENT_TOO_LARGE)
-        return client_fail(producer->client, err,
+        return client_fail(client, err,
                            "event data has %zu bytes, the limit is %zu (sponsond's "
                            "--event-data-max)",
-                           event->data.size, producer->client->data_max);
-    return err == SPN_OK ? SPN_OK : client_fail(producer->client, err, NULL);
+                           event->data.size, client->data_max);
+    return err == SPN_OK ? SPN_OK : client_fail(client, err, NULL);
+}
+
+struct wire_entry prod_entry_of(struct spn_bytes session, const struct spn_event *event)
+{
+    static const uint8_t kinds[] = {
+        [SPN_EVENT] = WIRE_EVENT, [SPN_MARKER] = WIRE_MARKER, [SPN_RESET] = WIRE_RESET};
+    /* Every member is named: what is left out is cleared at a cost. */
+    return (struct wire_entry){.kind = kinds[event->kind],
+                               .flags = 0,
+                               .session = session,
+                               .id = event->id,
+                               .type = event->type,
+                               .data = event->data,
+                               .reason = {NULL, 0},
+                               .note = {NULL, 0},
+                               .life = {{0}},
+                               .seq = 0,
+                               .depends = 0,
+                               .retry_ms = event->retry_ms};
 }
 
 /* After an event was taken: is it time for a turn? */
@@ -158,30 +177,14 @@ static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
 {
     struct spn_event copy;
     const struct spn_event *event = event_given(given, &copy);
-    static const uint8_t kinds[] = {
-        [SPN_EVENT] = WIRE_EVENT, [SPN_MARKER] = WIRE_MARKER, [SPN_RESET] = WIRE_RESET};
     if (event == NULL)
-        return client_fail(producer->client, SPN_E_INVALID,
-                           "spn_event.size is not set, or it is of a later version and sets fields "
-                           "unknown to this version");
+        return client_fail(producer->client, SPN_E_INVALID, EVENT_WITHOUT_SIZE);
     spn_err err = check_session(producer, session);
     if (err == SPN_OK)
-        err = check_event(producer, event);
+        err = prod_check_event(producer->client, event);
     if (err != SPN_OK)
         return err;
-    /* Every member is named: what is left out is cleared at a cost. */
-    struct wire_entry entry = {.kind = kinds[event->kind],
-                               .flags = 0,
-                               .session = session,
-                               .id = event->id,
-                               .type = event->type,
-                               .data = event->data,
-                               .reason = {NULL, 0},
-                               .note = {NULL, 0},
-                               .life = {{0}},
-                               .seq = 0,
-                               .depends = 0,
-                               .retry_ms = event->retry_ms};
+    struct wire_entry entry = prod_entry_of(session, event);
     return take_entry(producer, &entry, ret_ticket);
 }
 

@@ -493,6 +493,62 @@ SPN_API uint64_t spn_replay_missing(const spn_replay *replay);
 
 SPN_API void spn_replay_close(spn_replay *replay); /* takes NULL */
 
+/* -- one-shots --------------------------------------------------------------------------------- */
+
+/* For a program that publishes now and then, or ends at once: one entry, one answer. It needs no
+ * producer, so it takes no place in the sidecar's table, keeps no window and has no order with
+ * other one-shots under way. An app that publishes a stream uses a producer, which is faster.
+ *
+ * The sidecar decides a one-shot as it decides the events of a producer, in the order of arrival:
+ * by its id, in the same window (see SPN_DUPLICATE). So it is safe to repeat. After SPN_E_TIMEOUT
+ * nobody knows whether it was stored: repeat it with the same id and data. The library repeats it
+ * by itself until the timeout. Of two programs that want to be first, each uses an id of its own;
+ * with the same id and data the second one is answered as a duplicate. */
+
+/* What became of a one-shot. */
+struct spn_published {
+    spn_result result;       /* never SPN_LOST */
+    spn_err code;            /* of a refusal, else SPN_OK */
+    spn_session_state state; /* of the session afterwards */
+    struct spn_life life;    /* of the session; zeros: there is none */
+    uint64_t seq;      /* of the event; of a duplicate or a conflict: of the event that has the id,
+                          0 if that is not retained any more; refused: of the session's newest */
+    uint64_t position; /* of the event, as the seq; refused: 0 */
+    struct spn_bytes id;
+};
+
+/* Publishes one event or marker. An event has an id. level: SPN_ACCEPTED or SPN_DURABLE. Valid
+ * until the client's next call: *ret_published and what it points to. SPN_E_INVALID: level none;
+ * what spn_publish returns it for. SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_BAD_TYPE, SPN_E_BAD_DATA,
+ * SPN_E_EVENT_TOO_LARGE: it was not sent. SPN_E_TIMEOUT, SPN_E_UNAVAILABLE: it may have been
+ * stored. SPN_E_LIMIT: the processes of this user have too many under way. SPN_E_PATH: this process
+ * may not use ingest.sock. */
+SPN_API spn_err spn_publish_once(spn_client *client, struct spn_bytes session,
+                                 const struct spn_event *event, spn_level level, int timeout_ms,
+                                 const struct spn_published **ret_published) SPN_MUST_USE;
+
+/* The same without waiting: spn_answer_published takes the answer of each of these questions (see
+ * spn_ask_last). Its errors are those of the calls that wait. */
+SPN_API spn_err spn_ask_publish(spn_question **ret_question, spn_client *client,
+                                struct spn_bytes session, const struct spn_event *event,
+                                spn_level level) SPN_MUST_USE;
+SPN_API spn_err spn_ask_close(spn_question **ret_question, spn_client *client,
+                              struct spn_bytes session, const struct spn_life *life) SPN_MUST_USE;
+SPN_API spn_err spn_ask_delete(spn_question **ret_question, spn_client *client,
+                               struct spn_bytes session, const struct spn_life *life) SPN_MUST_USE;
+SPN_API spn_err spn_answer_published(spn_question *question,
+                                     const struct spn_published **ret_published) SPN_MUST_USE;
+
+/* Close or delete a session: see spn_session_close and spn_session_delete. They are answered when
+ * that is on disk. A close that is repeated is a duplicate. A delete that is repeated finds no
+ * session, or, if it names no life, a new session that was opened meanwhile: name the life. */
+SPN_API spn_err spn_close_once(spn_client *client, struct spn_bytes session,
+                               const struct spn_life *life, int timeout_ms,
+                               const struct spn_published **ret_published) SPN_MUST_USE;
+SPN_API spn_err spn_delete_once(spn_client *client, struct spn_bytes session,
+                                const struct spn_life *life, int timeout_ms,
+                                const struct spn_published **ret_published) SPN_MUST_USE;
+
 /* -- subscriptions ----------------------------------------------------------------------------- */
 
 /* Where a subscription begins. */

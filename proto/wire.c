@@ -120,6 +120,54 @@ size_t wire_entry_size(const struct wire_entry *entry)
            extra_size(entry) + entry->data.size;
 }
 
+void wire_put_publish(struct wire_out *out, const struct wire_publish *publish)
+{
+    put_u64(out, publish->features);
+    put_u8(out, publish->level);
+    put_zeros(out, 7);
+    wire_put_entry(out, &publish->entry);
+}
+
+void wire_get_publish(struct wire_in *in, struct wire_publish *ret_publish)
+{
+    ret_publish->features = get_u64(in);
+    ret_publish->level = get_u8(in);
+    get_zeros(in, 7);
+    wire_get_entry(in, (struct spn_bytes){NULL, 0}, &ret_publish->entry);
+    if (ret_publish->level > WIRE_REPLICATED)
+        in->bad = true;
+}
+
+void wire_put_published(struct wire_out *out, const struct wire_published *published)
+{
+    put_u8(out, published->result);
+    put_u8(out, published->state);
+    put_u16(out, published->code);
+    put_zeros(out, 4);
+    put_life(out, published->life);
+    put_u64(out, published->seq);
+    put_u64(out, published->position);
+    put_u16(out, (uint16_t)published->id.size);
+    put_bytes(out, published->id);
+}
+
+void wire_get_published(struct wire_in *in, struct wire_published *ret_published)
+{
+    ret_published->result = get_u8(in);
+    ret_published->state = get_u8(in);
+    ret_published->code = get_u16(in);
+    get_zeros(in, 4);
+    ret_published->life = get_life(in);
+    ret_published->seq = get_u64(in);
+    ret_published->position = get_u64(in);
+    uint16_t id_size = get_u16(in);
+    ret_published->id = get_bytes(in, id_size);
+    if (ret_published->result > WIRE_REFUSED || ret_published->state > WIRE_SESSION_DAMAGED ||
+        (ret_published->result == WIRE_REFUSED) != (ret_published->code != 0) ||
+        id_size > WIRE_ID_MAX)
+        in->bad = true;
+}
+
 size_t wire_item_size(const struct wire_item *item)
 {
     return WIRE_ITEM_HEAD_SIZE - WIRE_ENTRY_HEAD_SIZE + wire_entry_size(&item->entry);

@@ -27,6 +27,7 @@ enum {
 
     WIRE_HEADER_SIZE = 16,
     WIRE_BATCH_HEAD_SIZE = 40,
+    WIRE_PUBLISH_HEAD_SIZE = 16,
     WIRE_ENTRY_HEAD_SIZE = 16,
     WIRE_ACK_HEAD_SIZE = 40,
     WIRE_RUN_SIZE = 16,
@@ -90,7 +91,9 @@ enum {
     X(INFO, 36)         /* c: all that is known of one session */                                  \
     X(INFO_IS, 37)      /* s */                                                                    \
     X(LEAVE, 38)        /* c, ingest.sock: this producer ends */                                   \
-    X(ALIVE, 39)        /* s: how many subscriptions this connection has */
+    X(ALIVE, 39)        /* s: how many subscriptions this connection has */                        \
+    X(PUBLISH, 40)      /* c, ingest.sock: one entry without a producer */                         \
+    X(PUBLISHED, 41)    /* s */
 
 enum wire_type {
 #define WIRE_TYPE_ENUM(name, number) WIRE_##name = (number),
@@ -268,6 +271,25 @@ struct wire_attributes {
     struct spn_bytes note;
 };
 
+/* One entry without a producer: a one-shot. */
+struct wire_publish {
+    uint64_t features;
+    uint8_t level; /* enum wire_level */
+    struct wire_entry entry;
+};
+
+/* What became of it. */
+struct wire_published {
+    uint8_t result; /* enum wire_result */
+    uint8_t state;  /* enum wire_session_state */
+    uint16_t code;  /* spn_err; not SPN_OK exactly if it was refused */
+    struct spn_life life;
+    uint64_t seq;      /* of the entry; of a repeat: of the entry that is stored, 0 if that is not
+                          retained; refused: of the session's last one */
+    uint64_t position; /* of the entry; of a repeat: as the seq; refused: 0 */
+    struct spn_bytes id;
+};
+
 void wire_put_batch(struct wire_out *out, const struct wire_batch *batch);
 void wire_get_batch(struct wire_in *in, struct wire_batch *ret_batch);
 
@@ -282,6 +304,11 @@ void wire_put_entry(struct wire_out *out, const struct wire_entry *entry);
  * a marker with neither id nor retry; a reset with an id; a life of zeros; an empty note. Contents
  * are not checked. */
 void wire_get_entry(struct wire_in *in, struct spn_bytes session, struct wire_entry *ret_entry);
+
+void wire_put_publish(struct wire_out *out, const struct wire_publish *publish);
+void wire_get_publish(struct wire_in *in, struct wire_publish *ret_publish);
+void wire_put_published(struct wire_out *out, const struct wire_published *published);
+void wire_get_published(struct wire_in *in, struct wire_published *ret_published);
 
 size_t wire_item_size(const struct wire_item *item);
 void wire_put_item(struct wire_out *out, const struct wire_item *item);

@@ -105,6 +105,7 @@ unsigned wire_sockets(uint8_t type)
     case WIRE_BATCH:
     case WIRE_OPEN:
     case WIRE_LEAVE:
+    case WIRE_PUBLISH:
         return WIRE_INGEST;
     case WIRE_LAST:
     case WIRE_FETCH:

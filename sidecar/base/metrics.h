@@ -32,6 +32,7 @@
     X(holes, "sponson_holes_total")                                                                \
     X(stale_tokens, "sponson_stale_tokens_total")                                                  \
     X(bad_frames, "sponson_ingest_bad_frames_total")                                               \
+    X(one_shots, "sponson_one_shots_total")                                                        \
     X(batches_dropped, "sponson_batches_dropped_total")                                            \
     X(acks_owed, "sponson_acks_owed_total")                                                        \
     X(backpressure, "sponson_backpressure_timeouts_total") /* reported by clients */               \

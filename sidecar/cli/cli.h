@@ -36,6 +36,7 @@ enum cli_exit {
 
 /* X(function, name, words, text) */
 #define CLI_VERB_MAP(X)                                                                            \
+    X(publish, "publish", "SESSION [DATA]", "store one event")                                     \
     X(record, "record", "SESSION [FILE]", "store a text/event-stream")                             \
     X(replay, "replay", "SESSION", "print a session's events")                                     \
     X(tail, "tail", "SESSION", "print a session's events as they are stored")                      \

@@ -1,36 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/session_end.h"
 
-/* Sends one entry through a producer of its own, with level durable. */
-static spn_err send_end(spn_producer *producer, session_end_call *call, struct spn_bytes session,
-                        const struct spn_life *life, int timeout_ms, const struct spn_ack **ret_ack)
-{
-    uint64_t ticket;
-    spn_err err = call(producer, session, life, &ticket);
-    return err == SPN_OK ? spn_producer_wait(producer, ticket, timeout_ms, ret_ack) : err;
-}
-
 int session_end(spn_client *client, session_end_call *call, struct spn_bytes session,
                 const struct spn_life *life, int timeout_ms, spn_result *ret_result)
 {
-    spn_producer *producer;
-    const struct spn_ack *ack;
-    int exit_code = CLI_OK;
-    spn_err err = spn_producer_open(&producer, client, NULL, timeout_ms);
+    const struct spn_published *published;
+    spn_err err = call(client, session, life, timeout_ms, &published);
+    if (err == SPN_E_TIMEOUT) {
+        int exit_code = cli_fail("sidecar", err, "the sidecar may still carry out the request");
+        cli_tell_trouble(client);
+        return exit_code;
+    }
     if (err != SPN_OK)
         return cli_fail_client("sidecar", client, err);
-    err = send_end(producer, call, session, life, timeout_ms, &ack);
-    if (err == SPN_E_TIMEOUT) {
-        exit_code = cli_fail("sidecar", err, "the sidecar may still carry out the request");
-        cli_tell_trouble(client);
-    } else if (err != SPN_OK) {
-        exit_code = cli_fail_client("sidecar", client, err);
-    } else if (ack->code != SPN_OK) {
-        exit_code = cli_fail_session(session, ack->code);
-    } else {
-        *ret_result = ack->result;
-    }
-    err = spn_producer_close(producer, 0, NULL);
-    (void)err; /* a missing acknowledgement is reported already */
-    return exit_code;
+    if (published->code != SPN_OK)
+        return cli_fail_session(session, published->code);
+    *ret_result = published->result;
+    return CLI_OK;
 }

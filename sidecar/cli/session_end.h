@@ -11,13 +11,14 @@
 
 #include "cli/cli.h"
 
-/* spn_session_close or spn_session_delete. */
-typedef spn_err session_end_call(spn_producer *producer, struct spn_bytes session,
-                                 const struct spn_life *life, uint64_t *ret_ticket);
+/* spn_close_once or spn_delete_once. */
+typedef spn_err session_end_call(spn_client *client, struct spn_bytes session,
+                                 const struct spn_life *life, int timeout_ms,
+                                 const struct spn_published **ret_published);
 
 #define SESSION_END_LIFE_HELP "only if this is the session's life, as printed by `sponson info`"
 
-/* Waits up to timeout_ms for each answer. Prints what went wrong; returns an exit code. *ret_result
+/* Waits up to timeout_ms. Prints what went wrong; returns an exit code. *ret_result
  * is set on CLI_OK. */
 int session_end(spn_client *client, session_end_call *call, struct spn_bytes session,
                 const struct spn_life *life, int timeout_ms, spn_result *ret_result);

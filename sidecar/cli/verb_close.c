@@ -58,7 +58,7 @@ int verb_close(int argc, char **argv)
     int exit_code = cli_connect(&close.common, &client);
     if (exit_code != CLI_OK)
         return exit_code;
-    exit_code = session_end(client, spn_session_close, session, close.has_life ? &close.life : NULL,
+    exit_code = session_end(client, spn_close_once, session, close.has_life ? &close.life : NULL,
                             cli_timeout_ms(&close.common), &result);
     if (exit_code == CLI_OK && result == SPN_DUPLICATE)
         cli_warn(cli_session_words(session, what), "was already closed");

@@ -212,7 +212,7 @@ int verb_delete(int argc, char **argv)
     if (!delete.yes)
         exit_code = ask(&delete, client);
     if (exit_code == CLI_OK)
-        exit_code = session_end(client, spn_session_delete, delete.session,
+        exit_code = session_end(client, spn_delete_once, delete.session,
                                 delete.has_life ? &delete.life : NULL,
                                 cli_timeout_ms(&delete.common), &ignored);
     spn_client_close(client);

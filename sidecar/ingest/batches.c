@@ -7,7 +7,7 @@
 void batches_hand_over(struct broker *broker, struct batch *batch)
 {
     struct sender *sender = batch->producer ? sender_of(batch->producer) : NULL;
-    batch->alone = sender && sender->queued++ == 0;
+    batch->alone = sender ? sender->queued++ == 0 : batch->one != NULL;
     if (sender) {
         sender->queued_bytes += batch->bytes;
         producer_written(&broker->state->producers, batch->producer);

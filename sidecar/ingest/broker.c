@@ -84,7 +84,7 @@ struct request {
     const struct peer *peer;
     uint64_t number;
     uint8_t type;
-    uint32_t uid; /* of the process that sent it; known for OPEN */
+    uint32_t uid; /* of the process that sent it; known for OPEN and PUBLISH */
     struct wire_in in;
     zmq_msg_t *frame;
 };
@@ -131,6 +131,10 @@ static spn_err dispatch(struct broker *broker, const struct request *request)
         return holders_open(broker, request->peer, request->number, request->uid, request->in);
     case WIRE_STATE:
         return holders_state(broker, request->peer, request->number, request->in);
+    case WIRE_PUBLISH:
+        return one_shots_take(broker, &(struct one_shot_request){request->peer, request->number,
+                                                                 request->uid, request->in,
+                                                                 request->frame});
     case WIRE_LEAVE:
         return holders_leave(broker, request->in);
     default:
@@ -158,8 +162,9 @@ static uint32_t uid_of(zmq_msg_t *frame)
 {
     struct wire_in in = wire_in(zmq_msg_data(frame), zmq_msg_size(frame));
     struct wire_header header;
-    bool opens = wire_get_header(&in, &header) == SPN_OK && header.type == WIRE_OPEN;
-    return opens ? peer_uid(frame) : PEER_NO_UID;
+    bool wanted = wire_get_header(&in, &header) == SPN_OK &&
+                  (header.type == WIRE_OPEN || header.type == WIRE_PUBLISH);
+    return wanted ? peer_uid(frame) : PEER_NO_UID;
 }
 
 /* ZeroMQ gives out small frames inside the buffer that it read them into. A waiting frame keeps the
@@ -266,6 +271,8 @@ static void finish_batch(struct broker *broker, struct batch *batch)
     broker->queue_bytes -= batch->bytes;
     if (producer)
         finish_numbers(broker, producer, batch);
+    if (batch->one)
+        one_shots_durable(broker, batch);
     batch_free(batch);
 }
 
@@ -293,7 +300,10 @@ static void expire(struct broker *broker, struct idle_sessions *idle)
 /* If the database cannot be read, only a restart can judge. */
 static void take_loaded(struct broker *broker, struct load *load)
 {
-    spn_err err = loading_end(broker, load);
+    struct one_shot *one;
+    spn_err err = loading_end(broker, load, &one);
+    if (one)
+        one_shots_loaded(broker, one);
     if (err != SPN_OK)
         fail(broker, err);
 }
@@ -323,6 +333,9 @@ static void take_message(struct broker *broker, struct message *message)
         break;
     case MESSAGE_HOLDER:
         holders_answer(broker, (struct holder_question *)message);
+        break;
+    case MESSAGE_ONE_SHOT:
+        one_shots_found(broker, (struct one_shot *)message);
         break;
     case MESSAGE_LOAD:
         take_loaded(broker, (struct load *)message);
@@ -475,6 +488,7 @@ static spn_err init(struct broker *broker, const struct broker_options *options,
 {
     *broker = (struct broker){.options = options, .state = state, .slack_due_ns = UINT64_MAX};
     parking_init(&broker->parking, &broker->share, options->queue_bytes_max);
+    publishing_init(&broker->publishing, options->queue_bytes_max);
     spn_err err = intake_init(&broker->intake, options, state);
     if (err == SPN_OK)
         err = router_init(&broker->router, options->ingest);

@@ -17,11 +17,13 @@
 #include "ingest/freezing.h"
 #include "ingest/intake.h"
 #include "ingest/parking.h"
+#include "ingest/publishing.h"
 #include "ingest/report.h"
 #include "ingest/sender.h"
 #include "ingest/share.h"
 #include "ingest/views.h"
 #include "mail/load.h"
+#include "mail/one_shot.h"
 #include "net/router.h"
 
 struct holders {
@@ -48,6 +50,7 @@ struct broker {
     struct intake intake;
     struct freezing freezing;
     struct parking parking;
+    struct publishing publishing;
     struct holders holders;
     struct report report;
     struct message_chain handed_over; /* in this turn; the worker gets it in one piece */
@@ -93,8 +96,32 @@ void batches_take_up(struct broker *broker);
 
 /* Has the reader load the cold sessions of the decoded batch. */
 void loading_begin(struct broker *broker, struct producer *producer);
-/* One of these sessions was loaded. An error: the database cannot be read. */
-spn_err loading_end(struct broker *broker, struct load *load) SPN_MUST_USE;
+/* The same for a one-shot, which is taken over. False: out of memory; it was not. */
+bool loading_begin_one(struct broker *broker, struct one_shot *one);
+/* One of these sessions was loaded. *ret_one: the one-shot that waited for it, with its error; the
+ * caller has it go on. NULL: none. An error: the database cannot be read. */
+spn_err loading_end(struct broker *broker, struct load *load,
+                    struct one_shot **ret_one) SPN_MUST_USE;
+
+/* one_shots.c */
+
+struct one_shot_request {
+    const struct peer *peer;
+    uint64_t number;
+    uint32_t uid;      /* of the process that sent it */
+    struct wire_in in; /* after the header */
+    zmq_msg_t *frame;
+};
+
+/* Takes a PUBLISH. SPN_E_PROTOCOL, SPN_E_INVALID, SPN_E_UNSUPPORTED, SPN_E_NOMEM: it was not
+ * answered. */
+spn_err one_shots_take(struct broker *broker, const struct one_shot_request *request) SPN_MUST_USE;
+/* The session of this one-shot was loaded, or one->err. Takes the one-shot over. */
+void one_shots_loaded(struct broker *broker, struct one_shot *one);
+/* The batch that has a one-shot is on disk. */
+void one_shots_durable(struct broker *broker, struct batch *batch);
+/* The reader has looked for its id. Takes the one-shot over. */
+void one_shots_found(struct broker *broker, struct one_shot *one);
 
 /* holders.c */
 

@@ -42,6 +42,8 @@ void intake_release(struct intake *intake)
     free(intake->lives);
     free(intake->spare_runs);
     intake->spare_runs = NULL;
+    free(intake->nobody.runs);
+    intake->nobody = (struct producer){0};
     intake->entries = NULL;
     intake->slots = NULL;
     intake->refusals = NULL;
@@ -425,5 +427,82 @@ enum intake_taken intake_take(struct intake *intake, struct producer *producer, 
     if (cold)
         return INTAKE_COLD;
     *ret_batch = accept(intake, producer, frame);
+    return INTAKE_TAKEN;
+}
+
+/* -- an entry without a producer --------------------------------------------------------------- */
+
+void intake_set_one(struct intake *intake, const struct wire_publish *publish)
+{
+    intake->head = (struct wire_batch){.first = 1, .base = 1, .count = 1, .level = publish->level};
+    intake->entries[0] = publish->entry;
+}
+
+/* Where its session stands; nothing: there is none. */
+static void note_session(const struct intake *intake, struct wire_published *answer)
+{
+    struct sessions *sessions = &intake->state->sessions;
+    struct spn_bytes name = intake->entries[0].session;
+    uint32_t slot;
+    if (sessions_find(sessions, name, sessions_hash(sessions, name), &slot) != SESSIONS_HOT)
+        return;
+    const struct tracker *tracker = sessions->slots[slot].tracker;
+    answer->life = tracker->life;
+    answer->seq = tracker->seq;
+    answer->state = tracker->damaged  ? WIRE_SESSION_DAMAGED
+                    : tracker->closed ? WIRE_SESSION_CLOSED
+                                      : WIRE_LIVE;
+}
+
+static void note_result(struct intake *intake, const struct batch *batch,
+                        struct wire_published *answer)
+{
+    const struct producer *nobody = &intake->nobody;
+    const struct record_run *run = nobody->run_count > 0 ? &nobody->runs[0] : NULL;
+    bool deletes = intake->entries[0].kind == WIRE_DELETE;
+    answer->result = run ? run->result : WIRE_STORED;
+    answer->code = run ? run->code : SPN_OK;
+    if (answer->result != WIRE_STORED || !deletes)
+        note_session(intake, answer); /* a session that was deleted is gone by now */
+    if (answer->result == WIRE_STORED)
+        answer->position = batch->first_position + batch->entry_count - 1;
+    else if (answer->result != WIRE_REFUSED && wire_is_stored(intake->entries[0].kind))
+        answer->seq = 0; /* of the entry with this id, which is looked for */
+}
+
+enum intake_taken intake_take_one(struct intake *intake, zmq_msg_t *frame, bool parked,
+                                  struct wire_published *ret_answer, struct batch **ret_batch)
+{
+    struct producer *nobody = &intake->nobody;
+    struct wire_published answer = {.result = WIRE_STORED};
+    nobody->accepted = 0;
+    nobody->run_count = 0;
+    look_up(intake, nobody);
+    bool cold = intake->cold_count > 0;
+    if (cold || parked)
+        want_sessions(intake, cold);
+    if (cold)
+        return INTAKE_COLD;
+    struct batch *batch = intake_new_batch(intake, NULL, 2);
+    if (!batch || intake_draw_lives(intake, 1) != SPN_OK) {
+        batch_free(batch);
+        return INTAKE_HOLE;
+    }
+    note_session(intake, &answer);
+    struct taking taking = {
+        .intake = intake, .producer = nobody, .batch = batch, .frame = zmq_msg_data(frame)};
+    if (take_number(&taking, 0, 1) != SPN_OK) {
+        batch_free(batch);
+        return INTAKE_HOLE;
+    }
+    batch->bytes += zmq_msg_size(frame);
+    batch->number_count = 1;
+    note_result(intake, batch, &answer);
+    int moved = zmq_msg_move(&batch->frame, frame);
+    assert(moved == 0); /* it fails only for an invalid message */
+    (void)moved;
+    metrics_add(&intake->metrics->events_accepted, 1);
+    *ret_answer = answer;
+    *ret_batch = batch;
     return INTAKE_TAKEN;
 }

@@ -39,6 +39,8 @@ struct intake {
     struct endings endings;        /* ends that readers do not see yet */
     struct record_run *spare_runs; /* for a record, if memory runs out after numbers were taken */
 
+    struct producer nobody; /* notes the result of an entry that has no producer */
+
     /* The batch that was decoded last. */
     struct wire_batch head;
     struct wire_entry *entries;
@@ -80,6 +82,15 @@ spn_err intake_decode(struct intake *intake, struct wire_in in) SPN_MUST_USE;
  * memory runs out, the batch ends too: the rest is a hole for the client. */
 enum intake_taken intake_take(struct intake *intake, struct producer *producer, zmq_msg_t *frame,
                               bool parked, struct batch **ret_batch) SPN_MUST_USE;
+
+/* Puts the entry of a PUBLISH in the place of a decoded batch. */
+void intake_set_one(struct intake *intake, const struct wire_publish *publish);
+/* Decides that entry as a number of a producer is decided. INTAKE_HOLE: out of memory, or there is
+ * no randomness; nothing happened. If it was taken, *ret_answer has its result, without the id, and
+ * *ret_batch owns the frame's message; it has no entry if the result is not stored. */
+enum intake_taken intake_take_one(struct intake *intake, zmq_msg_t *frame, bool parked,
+                                  struct wire_published *ret_answer,
+                                  struct batch **ret_batch) SPN_MUST_USE;
 
 /* A batch without events, which only writes the producer's record. NULL: out of memory. */
 struct batch *intake_producer_batch(struct intake *intake, struct producer *producer);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "mail/one_shot.h"
+
 void batch_free(struct batch *batch)
 {
     if (!batch)
@@ -10,5 +12,6 @@ void batch_free(struct batch *batch)
     zmq_msg_close(&batch->frame);
     free((void *)(uintptr_t)batch->record.runs);
     free(batch->opened);
+    one_shot_free(batch->one);
     free(batch);
 }

@@ -53,6 +53,7 @@ struct batch_entry {
 };
 
 struct producer;
+struct one_shot;
 
 /* An OPEN that waits for its token to be on disk. */
 struct opening {
@@ -72,8 +73,9 @@ struct batch {
     bool alone; /* its producer had nothing else at the worker: it sends the next batch when this
                    one is acknowledged */
 
-    struct producer *producer; /* the broker's; NULL: the batch has no numbers, see forgets */
+    struct producer *producer; /* the broker's; NULL: the batch has no numbers, see one, forgets */
     bool forgets; /* without a producer: deletes a producer's record; false: expires sessions */
+    struct one_shot *one;   /* answered when this batch is on disk; owned, or NULL */
     struct opening *opened; /* answered when this batch is on disk; owned, or NULL */
     uint8_t producer_id[RECORD_PRODUCER_ID_SIZE];
     struct record_producer record; /* what the table says once this is on disk; owns its runs */

@@ -26,5 +26,6 @@ void load_free(struct load *load)
         return;
     view_release(&load->view);
     tracker_free(load->tracker);
+    one_shot_free(load->one);
     free(load);
 }

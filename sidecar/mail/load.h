@@ -9,12 +9,14 @@
 
 #include "base/mailbox.h"
 #include "index/view.h"
+#include "mail/one_shot.h"
 #include "state/producers.h"
 #include "wire.h"
 
 struct load {
     struct message message;
-    struct producer *waiting; /* the producer whose parked frame waits for it */
+    struct producer *waiting; /* the producer whose parked frame waits for it; NULL: none */
+    struct one_shot *one;     /* the one-shot that waits for it; owned, or NULL */
     struct spn_bytes name;    /* into name_bytes */
     uint64_t hash;            /* of the name */
     uint32_t slot;            /* the session that may have this name */

@@ -6,6 +6,7 @@
 #include "index/idle.h"
 #include "mail/batch.h"
 #include "mail/load.h"
+#include "mail/one_shot.h"
 #include "mail/question.h"
 
 static void drop(struct message *message)
@@ -26,6 +27,9 @@ static void drop(struct message *message)
         break;
     case MESSAGE_HOLDER:
         holder_question_free((struct holder_question *)message);
+        break;
+    case MESSAGE_ONE_SHOT:
+        one_shot_free((struct one_shot *)message);
         break;
     case MESSAGE_LOAD:
         load_free((struct load *)message);

@@ -21,8 +21,9 @@ enum message_kind {
     MESSAGE_SUBSCRIPTION, /* struct session_question, of a subscription */
     MESSAGE_GENERATIONS,  /* struct generations_question */
     MESSAGE_HOLDER,       /* struct holder_question */
-    /* broker -> reader, and back with the tracker */
-    MESSAGE_LOAD, /* struct load */
+    /* broker -> reader, and back with the tracker, or with what was found */
+    MESSAGE_LOAD,     /* struct load */
+    MESSAGE_ONE_SHOT, /* struct one_shot */
 };
 
 /* Frees the messages left in a mailbox whose threads have ended, and releases the mailbox. */

@@ -27,6 +27,9 @@ static void take_message(struct reader *reader, struct message *message)
     case MESSAGE_LOAD:
         reader_load(reader, (struct load *)message);
         break;
+    case MESSAGE_ONE_SHOT:
+        reader_seek(reader, (struct one_shot *)message);
+        break;
     case MESSAGE_BATCH:
     case MESSAGE_GENERATION:
     case MESSAGE_STOP:

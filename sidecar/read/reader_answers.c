@@ -307,3 +307,34 @@ void reader_load(struct reader *reader, struct load *load)
     journal_reader_end(reader->journal);
     mailbox_put(reader->options.broker, &load->message);
 }
+
+static spn_err find_id(struct reader *reader, struct one_shot *one)
+{
+    struct timeline timeline;
+    uint64_t now_ns = clock_database_ns(reader->options.clock);
+    uint32_t fingerprint = (uint32_t)fingerprint_of(one->id, reader->options.secret).low;
+    uint64_t seq, first_seq, position;
+    size_t count;
+    spn_err err = timeline_open(&timeline, reader->journal, &one->view);
+    if (err == SPN_OK)
+        err = timeline_find(&timeline, one->id, fingerprint, now_ns, &seq);
+    if (err == SPN_OK)
+        err = timeline_read_retained(&timeline, seq, now_ns, 1, &position, &first_seq, &count);
+    if (err == SPN_OK && count == 1 && first_seq == seq) {
+        one->answer.seq = seq;
+        one->answer.position = position;
+    }
+    return err;
+}
+
+/* An id that is not found leaves the answer without a seq: its entry is no longer retained. */
+void reader_seek(struct reader *reader, struct one_shot *one)
+{
+    one->err = journal_reader_begin(reader->journal);
+    if (one->err == SPN_OK)
+        one->err = find_id(reader, one);
+    journal_reader_end(reader->journal);
+    if (one->err == SPN_E_CORRUPT)
+        mail_note_damage(reader->options.metrics, reader->options.broker);
+    mailbox_put(reader->options.broker, &one->message);
+}

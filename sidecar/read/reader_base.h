@@ -74,6 +74,8 @@ void reader_finish_session(struct reader *reader, struct session_question *quest
 void reader_finish_subscription(struct reader *reader, struct session_question *question);
 void reader_finish_generations(struct reader *reader, struct generations_question *question);
 void reader_finish_holder(struct reader *reader, struct holder_question *question);
+/* Finds the entry with the id of a one-shot for the broker, and returns that. */
+void reader_seek(struct reader *reader, struct one_shot *one);
 /* Loads a tracker for the broker, and returns it. */
 void reader_load(struct reader *reader, struct load *load);
 

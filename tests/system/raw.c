@@ -16,7 +16,7 @@ unsigned raw_sockets(uint8_t type)
 {
     if (type == RAW_HELLO || type == RAW_STATE)
         return RAW_ON_INGEST | RAW_ON_READ;
-    if (type == RAW_BATCH || type == RAW_OPEN || type == RAW_LEAVE)
+    if (type == RAW_BATCH || type == RAW_OPEN || type == RAW_LEAVE || type == RAW_PUBLISH)
         return RAW_ON_INGEST;
     return type == RAW_LAST || type == RAW_FETCH || type == RAW_SESSIONS || type == RAW_HEALTH ||
                    type == RAW_STATS || type == RAW_SUBSCRIBE || type == RAW_CREDIT ||

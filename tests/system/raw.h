@@ -46,6 +46,8 @@ enum raw_type {
     RAW_INFO_IS = 37,
     RAW_LEAVE = 38,
     RAW_ALIVE = 39,
+    RAW_PUBLISH = 40,
+    RAW_PUBLISHED = 41,
 };
 
 /* The sockets that take this type from a client, as bits; 0: none does. */

@@ -132,6 +132,35 @@ static void copy_batch(struct copy *copy)
     copy_entries(copy, batch.count);
 }
 
+static void copy_publish(struct copy *copy)
+{
+    struct wire_publish publish;
+    wire_get_publish(&copy->in, &publish);
+    if (copy->in.bad)
+        return;
+    wire_put_publish(copy->out, &publish);
+    say_u64(copy, "features", publish.features);
+    say_u64(copy, "level", publish.level);
+    say_kind(copy, publish.entry.kind);
+    say_entry(copy, &publish.entry);
+}
+
+static void copy_published(struct copy *copy)
+{
+    struct wire_published published;
+    wire_get_published(&copy->in, &published);
+    if (copy->in.bad)
+        return;
+    wire_put_published(copy->out, &published);
+    say_u64(copy, "result", published.result);
+    say_u64(copy, "state", published.state);
+    say_u64(copy, "code", published.code);
+    say_life(copy, published.life);
+    say_u64(copy, "seq", published.seq);
+    say_u64(copy, "position", published.position);
+    say_bytes(copy, "id", published.id);
+}
+
 static void copy_runs(struct copy *copy, uint32_t count)
 {
     for (uint32_t i = 0; i < count && !copy->in.bad; i++) {
@@ -560,6 +589,8 @@ static const struct {
     {WIRE_ALIVE, "ALIVE", copy_alive},
     {WIRE_INFO, "INFO", copy_info},
     {WIRE_INFO_IS, "INFO_IS", copy_info_is},
+    {WIRE_PUBLISH, "PUBLISH", copy_publish},
+    {WIRE_PUBLISHED, "PUBLISHED", copy_published},
 };
 
 enum {

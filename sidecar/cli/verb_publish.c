@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_publish: stores one event, without a producer. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+
+enum {
+    KEY_ID = CLI_KEY,
+    KEY_TYPE,
+    ID_BYTES = 16, /* random, of an id that is made up here */
+    READ_SIZE = 65536,
+};
+
+struct publish {
+    struct cli_words words;
+    struct cli_common common;
+    struct spn_bytes id;
+    struct spn_bytes type;
+};
+
+static const struct argp_option options[] = {
+    {"id", KEY_ID, "ID", 0, "the event's id (default: a random one, which is printed)", 0},
+    {"type", KEY_TYPE, "TYPE", 0, "the event's type (default: message)", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct publish *publish = state->input;
+    switch (key) {
+    case KEY_ID:
+        publish->id = cli_event_id(arg);
+        return 0;
+    case KEY_TYPE:
+        publish->type = (struct spn_bytes){arg, strlen(arg)};
+        return 0;
+    default:
+        return cli_parse_rest(key, arg, state, &publish->words, &publish->common);
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "SESSION [DATA]",
+    .doc = "Store one event, wait until it is on disk, and print its id. Without DATA, or with -, "
+           "the data is standard input without its last newline. To repeat it after a failure, "
+           "give it the same --id: it is then stored once."
+           "\vExits with 0 also if the event is stored already; standard error reports that. Exits "
+           "with 1 if another event has the id, or if the session is closed.",
+    .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
+};
+
+/* Reads one byte more than may be sent, so that too much of it is noticed. */
+static int read_all(size_t size_max, char **ret_data, size_t *ret_size)
+{
+    char *data = NULL;
+    size_t size = 0;
+    size_t got = 1;
+    while (got > 0 && size <= size_max) {
+        char *more = realloc(data, size + READ_SIZE);
+        if (!more) {
+            free(data);
+            return cli_fail("standard input", SPN_E_NOMEM, NULL);
+        }
+        data = more;
+        got = fread(data + size, 1, READ_SIZE, stdin);
+        size += got;
+    }
+    if (ferror(stdin)) {
+        free(data);
+        return cli_fail_errno("standard input");
+    }
+    *ret_size = size > 0 && data[size - 1] == '\n' ? size - 1 : size;
+    *ret_data = data;
+    return CLI_OK;
+}
+
+static int make_id(char text[2 * ID_BYTES + 1])
+{
+    uint8_t bytes[ID_BYTES];
+    if (random_fill(bytes, sizeof(bytes)) != SPN_OK)
+        return cli_fail_errno("random bytes");
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    return CLI_OK;
+}
+
+static int tell(struct spn_bytes session, const struct spn_published *published)
+{
+    char what[CLI_TEXT_SIZE];
+    cli_session_words(session, what);
+    if (published->result == SPN_CONFLICT) {
+        cli_error(what, "another event has this id; nothing was stored");
+        return CLI_FAILURE;
+    }
+    if (published->result == SPN_REFUSED)
+        return cli_fail(what, published->code, NULL);
+    if (published->result == SPN_DUPLICATE)
+        cli_warn(what, "the event was stored already");
+    printf("%.*s\n", (int)published->id.size, (const char *)published->id.data);
+    return CLI_OK;
+}
+
+static int publish_event(struct publish *publish, spn_client *client, struct spn_bytes session,
+                         struct spn_bytes data)
+{
+    struct spn_event event = SPN_EVENT_INIT;
+    const struct spn_published *published;
+    event.id = publish->id;
+    event.type = publish->type;
+    event.data = data;
+    spn_err err = spn_publish_once(client, session, &event, SPN_DURABLE,
+                                   cli_timeout_ms(&publish->common), &published);
+    if (err == SPN_OK)
+        return tell(session, published);
+    if (err != SPN_E_TIMEOUT)
+        return cli_fail_client("event", client, err);
+    char why[CLI_TEXT_SIZE];
+    snprintf(why, sizeof(why), "it may be stored: repeat it with --id %.*s",
+             event.id.size < 256 ? (int)event.id.size : 256, (const char *)event.id.data);
+    int exit_code = cli_fail("sidecar", err, why);
+    cli_tell_trouble(client);
+    return exit_code;
+}
+
+int verb_publish(int argc, char **argv)
+{
+    struct publish publish = {
+        .words = {.name = "SESSION", .count_min = 1, .count_max = 2},
+        .common = {.timeout_ms = -1},
+    };
+    char id[2 * ID_BYTES + 1];
+    char *input = NULL;
+    spn_client *client;
+    cli_parse(&argp, argc, argv, &publish);
+    struct spn_bytes session = cli_session(publish.words.at[0]);
+    const char *word = publish.words.count > 1 ? publish.words.at[1] : "-";
+    struct spn_bytes data = {word, strlen(word)};
+    int exit_code = publish.id.size > 0 ? CLI_OK : make_id(id);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    if (publish.id.size == 0)
+        publish.id = (struct spn_bytes){id, sizeof(id) - 1};
+    exit_code = cli_connect(&publish.common, &client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    if (strcmp(word, "-") == 0) {
+        exit_code = read_all(spn_client_data_max(client), &input, &data.size);
+        data.data = input;
+    }
+    if (exit_code == CLI_OK)
+        exit_code = publish_event(&publish, client, session, data);
+    free(input);
+    spn_client_close(client);
+    return exit_code;
+}
