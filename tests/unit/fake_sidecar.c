@@ -305,6 +305,23 @@ static bool take_subscription(struct fake *fake, const struct wire_header *heade
     return true;
 }
 
+/* What is repeated has to be the same. */
+static void take_publish(struct fake *fake, struct wire_in *in, struct wire_out *out)
+{
+    struct wire_publish publish;
+    size_t size = (size_t)(in->end - in->at);
+    assert_true(size <= sizeof(fake->publish));
+    fake->publishes++;
+    if (size != fake->publish_size || memcmp(fake->publish, in->at, size) != 0)
+        fake->publish_changes++;
+    memcpy(fake->publish, in->at, size);
+    fake->publish_size = size;
+    wire_get_publish(in, &publish);
+    struct wire_published published = fake->published;
+    published.id = publish.entry.id;
+    wire_put_published(out, &published);
+}
+
 /* -- answers ----------------------------------------------------------------------------------- */
 
 static void put_answer(struct fake *fake, uint8_t type, struct wire_in in, struct wire_out *out)
@@ -346,6 +363,9 @@ static void put_answer(struct fake *fake, uint8_t type, struct wire_in in, struc
         wire_get_info(&in, &session);
         put_info(fake, out, session);
         break;
+    case WIRE_PUBLISH:
+        take_publish(fake, &in, out);
+        break;
     case WIRE_HEALTH:
         put_health(fake, out);
         break;
@@ -363,7 +383,8 @@ static spn_err err_to_tell(struct fake *fake, uint8_t type)
     spn_err err = fake->read_err;
     if (fake->major != WIRE_MAJOR)
         return SPN_E_VERSION;
-    if (err == SPN_OK || ((type < WIRE_OPEN || type > WIRE_FETCH) && type != WIRE_INFO))
+    if (err == SPN_OK ||
+        ((type < WIRE_OPEN || type > WIRE_FETCH) && type != WIRE_INFO && type != WIRE_PUBLISH))
         return SPN_OK;
     if (fake->err_count > 0 && --fake->err_count == 0)
         fake->read_err = SPN_OK;

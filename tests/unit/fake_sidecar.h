@@ -62,6 +62,10 @@ struct fake {
     struct wire_ask ask;
     struct wire_fetch fetch;
     unsigned lists, infos;
+    unsigned publishes;
+    uint8_t publish[4096]; /* body of the last PUBLISH ... */
+    size_t publish_size;
+    unsigned publish_changes; /* ... and how often it was another than the one before */
     unsigned subscribes, credits, unsubscribes;
     uint64_t subscribe_request;                   /* of the last SUBSCRIBE, ... */
     struct wire_subscribe subscribe;              /* ... whose session and id are not kept ... */
@@ -74,11 +78,12 @@ struct fake {
     struct wire_grant unsubscribe;
 
     /* What is answered. */
-    bool deaf;       /* takes questions and answers none */
-    bool mute;       /* answers no CREDIT */
-    uint32_t alive;  /* subscriptions, in ALIVE */
-    bool holds;      /* makes the answers, and keeps them for fake_send_held */
-    bool last_names; /* the last id of a session is the session's name */
+    bool deaf;                       /* takes questions and answers none */
+    bool mute;                       /* answers no CREDIT */
+    uint32_t alive;                  /* subscriptions, in ALIVE */
+    bool holds;                      /* makes the answers, and keeps them for fake_send_held */
+    bool last_names;                 /* the last id of a session is the session's name */
+    struct wire_published published; /* to each PUBLISH, with its id */
     uint8_t major;
     uint32_t data_max;
     uint32_t batch_events_max;
@@ -89,9 +94,9 @@ struct fake {
     struct wire_mark mark;
     struct wire_run runs[FAKE_RUNS_MAX];
     uint32_t run_count;
-    spn_err read_err;              /* not SPN_OK: the answer to OPEN, STATE, LAST, FETCH, INFO */
-    unsigned err_count;            /* that often; 0: always */
-    bool acks;                     /* acknowledges each batch as durable at once */
+    spn_err read_err;   /* not SPN_OK: the answer to OPEN, STATE, LAST, FETCH, INFO, PUBLISH */
+    unsigned err_count; /* that often; 0: always */
+    bool acks;          /* acknowledges each batch as durable at once */
     const struct fake_item *items; /* the session that there is, "s"; ascending */
     size_t item_count;
     size_t slice_items; /* in one slice */

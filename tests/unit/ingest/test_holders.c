@@ -224,7 +224,7 @@ static void openings_are_bounded(void **unused)
         assert_true(++waiting < 1000);
     assert_int_equal(sent.error.code, SPN_E_BACKPRESSURE);
     assert_int_equal(waiting, 256);
-    struct message *message = broker.handed_over.oldest;
+    struct message *message = broker.handed_over.newest;
     while (message) {
         struct message *next = message->next;
         batch_free((struct batch *)message);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One-shots of a client, against a fake sidecar. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client.h"
+#include "fake_sidecar.h"
+#include "sponson.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum { WAIT_MS = 5000, SILENCE_MS = 1500 };
+
+static struct fake fake;
+static spn_client *client;
+static const struct spn_published *published;
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_open(&fake);
+    const struct spn_client_options options = {.size = sizeof(options), .socket_dir = fake.dir};
+    fake_begin(&fake);
+    assert_int_equal(spn_client_open(&client, &options, WAIT_MS, NULL, 0), SPN_OK);
+    published = NULL;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fake_end(&fake);
+    spn_client_close(client);
+    fake_close(&fake);
+    return 0;
+}
+
+static struct spn_event event_of(const char *id, const char *data)
+{
+    struct spn_event event = SPN_EVENT_INIT;
+    event.id = spn_text(id);
+    event.data = spn_text(data);
+    return event;
+}
+
+static spn_err publish(const char *id, int timeout_ms)
+{
+    const struct spn_event event = event_of(id, "data");
+    return spn_publish_once(client, spn_text("s"), &event, SPN_DURABLE, timeout_ms, &published);
+}
+
+/* -- answers ----------------------------------------------------------------------------------- */
+
+static const struct row {
+    const char *name;
+    struct wire_published is;
+} rows[] = {
+    {"stored", {.seq = 4, .position = 104, .life = {{1, 2, 3}}}},
+    {"duplicate", {.result = WIRE_DUPLICATE, .seq = 2, .position = 99, .life = {{1}}}},
+    {"conflict", {.result = WIRE_CONFLICT, .seq = 2, .life = {{1}}}},
+    {"refused",
+     {.result = WIRE_REFUSED,
+      .code = SPN_E_CLOSED,
+      .state = WIRE_SESSION_CLOSED,
+      .seq = 9,
+      .life = {{1}}}},
+    {"refused, with a code of a later version", {.result = WIRE_REFUSED, .code = 900}},
+};
+
+static void answer(void **argument)
+{
+    const struct row *row = *argument;
+    assert_int_equal(setup(NULL), 0);
+    fake_end(&fake);
+    fake.published = row->is;
+    fake_begin(&fake);
+    assert_int_equal(publish("a1", WAIT_MS), SPN_OK);
+    assert_int_equal(published->result, row->is.result);
+    if (row->is.code == 900)
+        assert_int_not_equal(published->code, SPN_OK);
+    else
+        assert_int_equal(published->code, row->is.code);
+    assert_int_equal(published->state, row->is.state);
+    assert_int_equal(published->seq, row->is.seq);
+    assert_int_equal(published->position, row->is.position);
+    assert_memory_equal(&published->life, &row->is.life, sizeof(published->life));
+    assert_int_equal(published->id.size, 2);
+    assert_memory_equal(published->id.data, "a1", 2);
+    assert_int_equal(fake.publishes, 1);
+    teardown(NULL);
+}
+
+/* -- entries ----------------------------------------------------------------------------------- */
+
+static struct wire_publish sent(void)
+{
+    struct wire_publish publish;
+    struct wire_in in = wire_in(fake.publish, fake.publish_size);
+    wire_get_publish(&in, &publish);
+    assert_true(wire_in_done(&in));
+    return publish;
+}
+
+static void an_event_is_sent_as_it_is(void **state)
+{
+    (void)state;
+    struct spn_event event = event_of("id", "data");
+    event.type = spn_text("type");
+    event.retry_ms = 7;
+    assert_int_equal(
+        spn_publish_once(client, spn_text("chat"), &event, SPN_ACCEPTED, WAIT_MS, &published),
+        SPN_OK);
+    struct wire_publish publish = sent();
+    assert_int_equal(publish.level, WIRE_ACCEPTED);
+    assert_int_equal(publish.entry.kind, WIRE_EVENT);
+    assert_memory_equal(publish.entry.session.data, "chat", 4);
+    assert_memory_equal(publish.entry.type.data, "type", 4);
+    assert_memory_equal(publish.entry.data.data, "data", 4);
+    assert_int_equal(publish.entry.retry_ms, 7);
+}
+
+static void ends_are_durable_and_may_name_a_life(void **state)
+{
+    (void)state;
+    const struct spn_life life = {{5}};
+    assert_int_equal(spn_close_once(client, spn_text("s"), NULL, WAIT_MS, &published), SPN_OK);
+    assert_int_equal(sent().entry.kind, WIRE_CLOSE);
+    assert_int_equal(sent().entry.flags, WIRE_FLAG_CLOSES);
+    assert_int_equal(sent().level, WIRE_DURABLE);
+    assert_int_equal(spn_delete_once(client, spn_text("s"), &life, WAIT_MS, &published), SPN_OK);
+    assert_int_equal(sent().entry.kind, WIRE_DELETE);
+    assert_int_equal(sent().entry.flags, WIRE_FLAG_LIFE);
+    assert_true(wire_same_life(sent().entry.life, life));
+}
+
+/* The id that was lent is good to publish with again. */
+static void an_answers_id_again(void **state)
+{
+    (void)state;
+    assert_int_equal(publish("a1", WAIT_MS), SPN_OK);
+    struct spn_event event = event_of("", "x");
+    event.id = published->id;
+    assert_int_equal(
+        spn_publish_once(client, spn_text("s"), &event, SPN_DURABLE, WAIT_MS, &published), SPN_OK);
+    assert_memory_equal(published->id.data, "a1", 2);
+}
+
+static void what_cannot_be_sent_is_refused_here(void **state)
+{
+    (void)state;
+    const struct spn_life none = {{0}};
+    const struct spn_event event = event_of("a", "x");
+    struct spn_event marker = event_of("a", "x");
+    marker.kind = SPN_MARKER;
+    assert_int_equal(publish("", 0), SPN_E_BAD_ID);
+    assert_int_equal(publish("a\n", 0), SPN_E_BAD_ID);
+    assert_int_equal(spn_publish_once(client, spn_text(""), &event, SPN_DURABLE, 0, &published),
+                     SPN_E_BAD_SESSION);
+    assert_int_equal(spn_publish_once(client, spn_text("s"), &event, SPN_NONE, 0, &published),
+                     SPN_E_INVALID);
+    assert_int_equal(spn_publish_once(client, spn_text("s"), &marker, SPN_DURABLE, 0, &published),
+                     SPN_E_INVALID);
+    assert_int_equal(spn_publish_once(client, spn_text("s"), NULL, SPN_DURABLE, 0, &published),
+                     SPN_E_INVALID);
+    assert_int_equal(spn_publish_once(client, spn_text("s"), &event, SPN_DURABLE, 0, NULL),
+                     SPN_E_INVALID);
+    assert_int_equal(spn_publish_once(NULL, spn_text("s"), &event, SPN_DURABLE, 0, &published),
+                     SPN_E_INVALID);
+    assert_int_equal(spn_close_once(client, spn_text(""), NULL, 0, &published), SPN_E_BAD_SESSION);
+    assert_int_equal(spn_delete_once(client, spn_text("s"), &none, 0, &published), SPN_E_INVALID);
+    assert_null(published);
+    assert_int_equal(fake.publishes, 0);
+}
+
+/* -- errors and silence ------------------------------------------------------------------------ */
+
+/* The first answers are lost, and nothing tells how far the entry got: it is sent again as it was.
+ */
+static void silence_is_answered_by_the_same_entry(void **state)
+{
+    (void)state;
+    fake_end(&fake);
+    fake.deaf = true;
+    fake_begin(&fake);
+    assert_int_equal(publish("a1", SILENCE_MS), SPN_E_TIMEOUT);
+    fake_end(&fake);
+    assert_true(fake.publishes >= 2);
+    fake.deaf = false;
+    fake.published = (struct wire_published){.result = WIRE_DUPLICATE, .seq = 1};
+    fake_begin(&fake);
+    assert_int_equal(publish("a1", WAIT_MS), SPN_OK);
+    assert_int_equal(published->result, SPN_DUPLICATE);
+    assert_int_equal(fake.publish_changes, 1);
+}
+
+static void a_new_connection_gets_it_again(void **state)
+{
+    (void)state;
+    fake_end(&fake);
+    fake.deaf = true;
+    fake_begin(&fake);
+    assert_int_equal(publish("a1", 100), SPN_E_TIMEOUT);
+    fake_end(&fake);
+    fake_stop(&fake);
+    fake.deaf = false;
+    fake_start(&fake);
+    fake_begin(&fake);
+    assert_int_equal(publish("a1", WAIT_MS), SPN_OK);
+    assert_int_equal(fake.publish_changes, 1);
+}
+
+static const struct err_row {
+    const char *name;
+    spn_err code;
+    unsigned count;
+    spn_err is;
+} err_rows[] = {
+    {"a sidecar that stops: later", SPN_E_STOPPING, 2, SPN_OK},
+    {"a full sidecar: later", SPN_E_BACKPRESSURE, 2, SPN_OK},
+    {"too many of this user", SPN_E_LIMIT, 0, SPN_E_LIMIT},
+    {"not offered", SPN_E_UNSUPPORTED, 0, SPN_E_UNSUPPORTED},
+    {"the other socket", SPN_E_DENIED, 0, SPN_E_DENIED},
+};
+
+static void error(void **argument)
+{
+    const struct err_row *row = *argument;
+    assert_int_equal(setup(NULL), 0);
+    fake_end(&fake);
+    fake.read_err = row->code;
+    fake.err_count = row->count;
+    fake_begin(&fake);
+    assert_int_equal(publish("a1", WAIT_MS), row->is);
+    assert_int_equal(fake.publishes, row->is == SPN_OK ? row->count + 1 : 1);
+    if (row->is != SPN_OK)
+        assert_non_null(strstr(spn_client_detail(client), "as told"));
+    teardown(NULL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    static const struct CMUnitTest plain[] = {
+        TEST(an_event_is_sent_as_it_is),
+        TEST(ends_are_durable_and_may_name_a_life),
+        TEST(an_answers_id_again),
+        TEST(what_cannot_be_sent_is_refused_here),
+        TEST(silence_is_answered_by_the_same_entry),
+        TEST(a_new_connection_gets_it_again),
+    };
+    static struct CMUnitTest tests[COUNT(plain) + COUNT(rows) + COUNT(err_rows)];
+    size_t count = COUNT(plain);
+    memcpy(tests, plain, sizeof(plain));
+    for (size_t i = 0; i < COUNT(rows); i++)
+        tests[count++] =
+            (struct CMUnitTest){rows[i].name, answer, NULL, NULL, (void *)(uintptr_t)&rows[i]};
+    for (size_t i = 0; i < COUNT(err_rows); i++)
+        tests[count++] = (struct CMUnitTest){err_rows[i].name, error, NULL, NULL,
+                                             (void *)(uintptr_t)&err_rows[i]};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
