@@ -390,6 +390,37 @@ struct raw_state raw_get_state(struct raw_in *in)
     return state;
 }
 
+void raw_put_publish(struct raw_out *out, uint64_t request, uint8_t level,
+                     const struct raw_entry *entry)
+{
+    raw_put_header(out, RAW_PUBLISH, request);
+    raw_put_zeros(out, 8); /* features */
+    raw_put_number(out, level, 1);
+    raw_put_zeros(out, 7);
+    raw_put_entry(out, entry);
+}
+
+struct raw_published raw_expect_published(struct raw *raw)
+{
+    struct raw_in in = raw_expect(raw->ingest, RAW_PUBLISHED);
+    struct raw_published published = {.request = in.request};
+    published.result = (uint8_t)raw_get_number(&in, 1);
+    published.state = (uint8_t)raw_get_number(&in, 1);
+    published.code = (uint16_t)raw_get_number(&in, 2);
+    raw_get_zeros(&in, 4);
+    memcpy(published.life, raw_get(&in, sizeof(published.life)), sizeof(published.life));
+    published.seq = raw_get_number(&in, 8);
+    published.position = raw_get_number(&in, 8);
+    size_t size = (size_t)raw_get_number(&in, 2);
+    assert_true(size < sizeof(published.id));
+    memcpy(published.id, raw_get(&in, size), size);
+    raw_end(&in);
+    raw_drop(&in);
+    assert_true(published.result <= RAW_REFUSED_RESULT);
+    assert_int_equal(published.code != 0, published.result == RAW_REFUSED_RESULT);
+    return published;
+}
+
 bool raw_try_producer(struct raw *raw, const char *id16, uint64_t token,
                       struct raw_state *ret_state, uint32_t *ret_code)
 {

@@ -225,6 +225,23 @@ struct raw_error {
 /* Asks with a request number of its own and gives the answer, which has this type. */
 struct raw_in raw_ask(struct raw *raw, struct raw_out *out, enum raw_type ask,
                       enum raw_type answer);
+/* A PUBLISH of one entry, with its header. */
+void raw_put_publish(struct raw_out *out, uint64_t request, uint8_t level,
+                     const struct raw_entry *entry);
+
+struct raw_published {
+    uint64_t request;
+    uint8_t result;
+    uint8_t state;
+    uint16_t code;
+    uint8_t life[16];
+    uint64_t seq;
+    uint64_t position;
+    char id[64];
+};
+
+struct raw_published raw_expect_published(struct raw *raw);
+
 /* Asks for a producer; in no case fails. False: ERROR, *ret_code says why. Drops what comes on
  * ingest.sock before the answer. */
 bool raw_try_producer(struct raw *raw, const char *id16, uint64_t token,
