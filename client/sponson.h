@@ -148,7 +148,11 @@ struct spn_client_options {
                               and its answer */
 };
 
-/* Connects and does the handshake, within timeout_ms. A sidecar that starts during that time is
+/* A client uses ingest.sock to write and read.sock to read, and connects to each when it is first
+ * used. The two may have different rights. The handshake is done on read.sock, or on ingest.sock if
+ * this process may only use that. A call that needs the other one then fails with SPN_E_PATH.
+ *
+ * Connects and does the handshake, within timeout_ms. A sidecar that starts during that time is
  * found. options may be NULL.
  * SPN_E_UNAVAILABLE: nobody listens there. SPN_E_TIMEOUT: somebody listens but did not answer in
  * time. SPN_E_PATH: the sockets may not be opened (the detail says which, and why), or their path
