@@ -176,7 +176,7 @@ static bool many_are_answered(void *argument)
     return atomic_load(&answered) >= *wanted;
 }
 
-static void is_killed_at_any_time(struct stage *stage)
+static void is_killed_or_stopped_at_any_time(struct stage *stage)
 {
     struct writer writers[WRITERS];
     struct process *daemon = stage_start(stage, NULL);
@@ -184,7 +184,10 @@ static void is_killed_at_any_time(struct stage *stage)
     for (unsigned kill = 1; kill <= KILLS; kill++) {
         unsigned wanted = WRITERS * EVENTS * kill / (KILLS + 1);
         assert_true(until_true(until_in(STAGE_WAIT_MS), many_are_answered, &wanted));
-        process_kill(daemon);
+        if (kill % 3 == 0) /* who asks meanwhile is told to come again */
+            assert_int_equal(stage_stop(daemon), 0);
+        else
+            process_kill(daemon);
         daemon = stage_start(stage, NULL);
     }
     end_writers(writers);
@@ -197,7 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(dies_before_a_commit),
         STAGE_TEST(dies_after_a_commit),
-        STAGE_TEST(is_killed_at_any_time),
+        STAGE_TEST(is_killed_or_stopped_at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,8 @@
  * full; frames are lost with their connections; the worker commits, the reader brings sessions back
  * from disk, memory runs out. All of it by a seed. Beside it stand plain lists: each number of each
  * producer is stored once and in order, nothing is acknowledged that is not on disk, and in the end
- * everything is stored and acknowledged. */
+ * everything is stored and acknowledged. Others publish one-shots into the same sessions, and
+ * repeat them when they get no answer: each is stored once, too. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@
 #include "ingest/sender.h"
 #include "ingest/broker.h"
 #include "mail/load.h"
+#include "mail/one_shot.h"
 #include "net/connections.h"
 #include "net/router.h"
 
@@ -31,6 +33,7 @@ enum {
     STEPS = 400,          /* of the world, before everything is to come to rest ... */
     STEPS_TO_REST = 3000, /* ... within so many */
     PRODUCERS = 3,
+    SHOOTERS = 2, /* of one-shots; their peers come after those of producers */
     SESSIONS = 6,
     WINDOW = 24, /* numbers that a producer has in flight */
     BATCH_MAX = 4,
@@ -49,8 +52,18 @@ struct client {
     int quiet; /* steps since it heard something */
 };
 
+/* One one-shot at a time. */
+struct shooter {
+    uint64_t number; /* that waits for its answer, or had it */
+    uint64_t answered;
+    uint64_t request;
+    uint8_t level;
+    int quiet; /* steps since it was sent */
+};
+
 static struct client clients[PRODUCERS];
-static uint64_t stored[PRODUCERS]; /* by the log: all numbers up to here */
+static struct shooter shooters[SHOOTERS];
+static uint64_t stored[PRODUCERS + SHOOTERS]; /* by the log: all numbers up to here */
 static uint64_t random_state;
 
 /* Lives that are told apart. */
@@ -93,6 +106,7 @@ static uint64_t next_position;
 /* How often what was to be survived happened. */
 static struct {
     size_t full, lost, went_back, holes, no_memory, loaded, reader_failed;
+    size_t shots, repeats, errors;
 } hazards;
 
 static uint64_t roll(uint64_t sides)
@@ -170,6 +184,81 @@ static void send_batch(size_t producer)
         client->published = client->sent;
 }
 
+/* -- one-shots --------------------------------------------------------------------------------- */
+
+static void send_shot(size_t index)
+{
+    struct shooter *shooter = &shooters[index];
+    uint8_t bytes[256];
+    char id[32];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    if (frame_count == FRAMES_MAX)
+        return;
+    snprintf(id, sizeof(id), "%zu %llu", PRODUCERS + index, (unsigned long long)shooter->number);
+    wire_put_header(&out, WIRE_PUBLISH, ++shooter->request);
+    wire_put_publish(
+        &out, &(struct wire_publish){.level = shooter->level,
+                                     .entry = {.kind = WIRE_EVENT,
+                                               .session = text(name_of(shooter->number + index)),
+                                               .id = text(id),
+                                               .data = text("x"),
+                                               .retry_ms = WIRE_RETRY_NONE}});
+    assert_false(out.bad);
+    struct frame *frame = &frames[frame_count++];
+    frame->producer = PRODUCERS + index;
+    zmq_msg_init_size(&frame->message, wire_out_size(&out));
+    memcpy(zmq_msg_data(&frame->message), bytes, wire_out_size(&out));
+    shooter->quiet = 0;
+}
+
+static void shooter_turn(size_t index)
+{
+    struct shooter *shooter = &shooters[index];
+    if (shooter->answered < shooter->number) {
+        if (++shooter->quiet > GO_BACK_STEPS / 4)
+            send_shot(index);
+    } else if (!at_rest) {
+        shooter->number++;
+        shooter->level = roll(2) == 0 ? WIRE_ACCEPTED : WIRE_DURABLE;
+        send_shot(index);
+        hazards.shots++;
+    }
+}
+
+static void take_published(size_t index, struct wire_in *in)
+{
+    struct shooter *shooter = &shooters[index];
+    struct wire_published published;
+    wire_get_published(in, &published);
+    assert_true(wire_in_done(in));
+    char id[32] = {0};
+    assert_true(published.id.size < sizeof(id));
+    memcpy(id, published.id.data, published.id.size);
+    if (strtoull(strchr(id, ' '), NULL, 10) != shooter->number)
+        return; /* an answer to what was sent twice before */
+    bool repeat = published.result == WIRE_DUPLICATE;
+    assert_true(repeat || published.result == WIRE_STORED);
+    if (repeat || shooter->level == WIRE_DURABLE)
+        assert_true(stored[PRODUCERS + index] >= shooter->number);
+    shooter->answered = shooter->number;
+    hazards.repeats += repeat;
+}
+
+static void deliver_to_shooter(size_t index, uint8_t type, struct wire_in *in)
+{
+    struct wire_error error;
+    if (type == WIRE_PUBLISHED) {
+        take_published(index, in);
+        return;
+    }
+    assert_int_equal(type, WIRE_ERROR);
+    wire_get_error(in, &error);
+    assert_true(error.code == SPN_E_NOMEM || error.code == SPN_E_BACKPRESSURE);
+    hazards.errors++;
+}
+
+/* -- answers to producers ---------------------------------------------------------------------- */
+
 static void go_back(struct client *client, uint64_t sent)
 {
     client->sent = sent;
@@ -209,8 +298,12 @@ static void deliver(const struct peer *peer, const void *bytes, size_t size)
 {
     struct wire_in in = wire_in(bytes, size);
     struct wire_header header;
-    struct client *client = &clients[peer->bytes[0]];
     assert_int_equal(wire_get_header(&in, &header), SPN_OK);
+    if (peer->bytes[0] >= PRODUCERS) {
+        deliver_to_shooter((size_t)peer->bytes[0] - PRODUCERS, header.type, &in);
+        return;
+    }
+    struct client *client = &clients[peer->bytes[0]];
     client->quiet = 0;
     if (header.type == WIRE_ACK)
         take_ack(client, peer->bytes[0], &in);
@@ -241,7 +334,7 @@ static void store_event(const struct batch *batch, const struct batch_entry *ent
     memcpy(id, frame + entry->offset, entry->id_size);
     size_t producer = strtoul(id, &end, 10);
     uint64_t number = strtoull(end, NULL, 10);
-    assert_true(producer < PRODUCERS);
+    assert_true(producer < PRODUCERS + SHOOTERS);
     assert_int_equal(number, stored[producer] + 1);
     stored[producer] = number;
 }
@@ -255,7 +348,8 @@ static void commit_batch(struct batch *batch)
         assert_int_equal(batch->first_position, next_position);
         next_position += batch->entry_count;
     }
-    assert_int_equal(batch->record.number, stored[batch->producer->token - 1]);
+    if (batch->producer)
+        assert_int_equal(batch->record.number, stored[batch->producer->token - 1]);
 }
 
 static void take_all(struct mailbox *from, struct message ***end)
@@ -319,7 +413,10 @@ static void read_on(void)
         return;
     node = at_reader;
     at_reader = node->next;
-    bring_back((struct load *)node);
+    if (node->kind == MESSAGE_ONE_SHOT) /* it has found the id */
+        give_back(node);
+    else
+        bring_back((struct load *)node);
 }
 
 /* -- time goes on ------------------------------------------------------------------------------ */
@@ -328,6 +425,9 @@ static bool is_done(void)
 {
     for (size_t i = 0; i < PRODUCERS; i++)
         if (clients[i].acked < clients[i].published)
+            return false;
+    for (size_t i = 0; i < SHOOTERS; i++)
+        if (shooters[i].answered < shooters[i].number || stored[PRODUCERS + i] < shooters[i].number)
             return false;
     return true;
 }
@@ -367,6 +467,7 @@ static void step(void)
     }
     for (uint64_t turns = roll(4); turns > 0; turns--)
         producer_turn(roll(PRODUCERS));
+    shooter_turn(roll(SHOOTERS));
     if (roll(2) == 0)
         work_on(1 + roll(6));
     if (roll(2) == 0)
@@ -490,6 +591,7 @@ static void begin_world(uint64_t seed)
 {
     random_state = seed * 0x9E3779B97F4A7C15u + 1;
     memset(clients, 0, sizeof(clients));
+    memset(shooters, 0, sizeof(shooters));
     memset(stored, 0, sizeof(stored));
     memset(&commits, 0, sizeof(commits));
     memset(&metrics, 0, sizeof(metrics));
@@ -585,6 +687,8 @@ static void run_seed(uint64_t seed)
         assert_int_equal(stored[i], clients[i].published);
         assert_int_equal(clients[i].acked, clients[i].published);
     }
+    for (size_t i = 0; i < SHOOTERS; i++)
+        assert_int_equal(stored[PRODUCERS + i], shooters[i].number);
     end_world(&state);
 }
 
@@ -599,6 +703,9 @@ static void every_number_is_stored_once_and_acknowledged(void **state)
                   SEEDS, hazards.full, hazards.lost, hazards.holes, hazards.went_back,
                   hazards.loaded, hazards.no_memory, hazards.reader_failed);
     assert_true(hazards.full > SEEDS && hazards.lost > SEEDS && hazards.holes > SEEDS);
+    print_message("%zu one-shots, %zu answered as repeats, %zu errors\n", hazards.shots,
+                  hazards.repeats, hazards.errors);
+    assert_true(hazards.shots > SEEDS && hazards.repeats > 20 && hazards.errors > 0);
     assert_true(hazards.went_back > 0);
     assert_true(hazards.loaded >= SEEDS && hazards.no_memory > 0 && hazards.reader_failed > 0);
 }
