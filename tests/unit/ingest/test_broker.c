@@ -637,17 +637,27 @@ static void end_world(struct broker_state *state)
     take_all(&to_worker, &at_worker_end);
     while (at_worker) {
         struct message *next = at_worker->next;
-        assert_int_equal(at_worker->kind, MESSAGE_GENERATION);
-        generation_drop((struct generation *)at_worker);
+        if (at_worker->kind == MESSAGE_BATCH) { /* of a one-shot that came twice */
+            assert_int_equal(((struct batch *)at_worker)->entry_count, 0);
+            batch_free((struct batch *)at_worker);
+        } else {
+            assert_int_equal(at_worker->kind, MESSAGE_GENERATION);
+            generation_drop((struct generation *)at_worker);
+        }
         at_worker = next;
+    }
+    while (at_reader) {
+        struct message *next = at_reader->next;
+        mailbox_put(&to_reader, at_reader);
+        at_reader = next;
     }
     generation_drop(state->active);
     generation_drop(state->frozen);
     sessions_release(&state->sessions);
     producers_release(&state->producers);
-    mailbox_release(&to_broker);
-    mailbox_release(&to_worker);
-    mailbox_release(&to_reader);
+    mail_drop(&to_broker);
+    mail_drop(&to_worker);
+    mail_drop(&to_reader);
 }
 
 static void run_seed(uint64_t seed)
