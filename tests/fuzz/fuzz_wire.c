@@ -45,7 +45,8 @@ static void check_copy(const uint8_t *input, size_t size)
     bool skipped = end == WIRE_FRAME_WHOLE && wire_frame_has_skipped(input[5]);
     if (skipped)
         CHECK(!out.bad && wire_out_size(&out) <= size);
-    if (end == WIRE_FRAME_WHOLE && !skipped && !(out.bad && (input[5] == WIRE_BATCH || input[5] == WIRE_PUBLISH))) {
+    if (end == WIRE_FRAME_WHOLE && !skipped &&
+        !(out.bad && (input[5] == WIRE_BATCH || input[5] == WIRE_PUBLISH))) {
         CHECK(!out.bad && wire_out_size(&out) == size);
         bytes[4] = input[4]; /* the minor version is ours when we write */
         CHECK(memcmp(bytes, input, size) == 0);
