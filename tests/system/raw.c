@@ -416,8 +416,8 @@ struct raw_published raw_expect_published(struct raw *raw)
     memcpy(published.id, raw_get(&in, size), size);
     raw_end(&in);
     raw_drop(&in);
-    assert_true(published.result <= RAW_REFUSED_RESULT);
-    assert_int_equal(published.code != 0, published.result == RAW_REFUSED_RESULT);
+    assert_true(published.result <= RAW_REFUSED);
+    assert_int_equal(published.code != 0, published.result == RAW_REFUSED);
     return published;
 }
 

@@ -429,7 +429,7 @@ static void answer(struct fake *fake, void *socket, zmq_msg_t *peer, zmq_msg_t *
     size_t size = WIRE_HEADER_SIZE + wire_out_size(&body);
     if (fake->holds)
         hold(fake, socket, bytes, size);
-    else if (!fake->deaf)
+    else if (!fake->deaf && !(fake->deaf_ingest && socket == fake->ingest))
         send_to(socket, peer, bytes, size);
 }
 

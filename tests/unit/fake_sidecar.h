@@ -79,6 +79,7 @@ struct fake {
 
     /* What is answered. */
     bool deaf;                       /* takes questions and answers none */
+    bool deaf_ingest;                /* the same on ingest.sock alone */
     bool mute;                       /* answers no CREDIT */
     uint32_t alive;                  /* subscriptions, in ALIVE */
     bool holds;                      /* makes the answers, and keeps them for fake_send_held */

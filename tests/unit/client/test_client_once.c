@@ -177,6 +177,91 @@ static void what_cannot_be_sent_is_refused_here(void **state)
     assert_int_equal(fake.publishes, 0);
 }
 
+/* -- without waiting --------------------------------------------------------------------------- */
+
+enum { MANY = 1000, TAKEN = 300 };
+
+static spn_question *questions[MANY];
+
+static void ask(size_t i)
+{
+    char id[16];
+    snprintf(id, sizeof(id), "%zu", i);
+    const struct spn_event event = event_of(id, "data");
+    assert_int_equal(spn_ask_publish(&questions[i], client, spn_text("s"), &event, SPN_DURABLE),
+                     SPN_OK);
+}
+
+static void ask_many(void)
+{
+    for (size_t i = 0; i < MANY; i++)
+        ask(i);
+}
+
+static void many_are_answered(void **state)
+{
+    (void)state;
+    ask_many();
+    for (size_t i = 0; i < MANY; i++) {
+        spn_question *question;
+        char id[16];
+        assert_int_equal(spn_next_answered(client, WAIT_MS, &question), SPN_OK);
+        assert_int_equal(spn_answer_published(question, &published), SPN_OK);
+        size_t size = (size_t)snprintf(id, sizeof(id), "%zu", i);
+        assert_ptr_equal(question, questions[i]);
+        assert_int_equal(published->id.size, size);
+        assert_memory_equal(published->id.data, id, size);
+        spn_question_close(question);
+    }
+    assert_int_equal(fake.publishes, MANY);
+}
+
+/* Some are answered, some are on the wire, most wait in the library; nothing of them leaks. */
+static void many_are_under_way_at_the_close(void **state)
+{
+    (void)state;
+    ask_many();
+    for (size_t i = 0; i < TAKEN; i++) {
+        spn_question *question;
+        assert_int_equal(spn_next_answered(client, WAIT_MS, &question), SPN_OK);
+        if (i % 2 == 0)
+            spn_question_close(question);
+    }
+    fake_end(&fake);
+    fake.deaf = true;
+    fake_begin(&fake);
+    assert_int_equal(spn_client_step(client), SPN_OK);
+}
+
+static void ends_are_asked_for(void **state)
+{
+    (void)state;
+    spn_question *question;
+    assert_int_equal(spn_ask_close(&question, client, spn_text("s"), NULL), SPN_OK);
+    assert_int_equal(spn_next_answered(client, WAIT_MS, &question), SPN_OK);
+    assert_int_equal(spn_answer_published(question, &published), SPN_OK);
+    assert_int_equal(sent().entry.kind, WIRE_CLOSE);
+    spn_question_close(question);
+    assert_int_equal(spn_ask_delete(&question, client, spn_text("s"), NULL), SPN_OK);
+    assert_int_equal(spn_next_answered(client, WAIT_MS, &question), SPN_OK);
+    assert_int_equal(sent().entry.kind, WIRE_DELETE);
+    const struct spn_last *last;
+    assert_int_equal(spn_answer_last(question, &last), SPN_E_INVALID);
+    spn_question_close(question);
+}
+
+/* What the one socket does not take keeps nothing from the other. */
+static void a_sidecar_that_takes_no_one_shots_answers_the_rest(void **state)
+{
+    (void)state;
+    const struct spn_health *health;
+    fake_end(&fake);
+    fake.deaf_ingest = true;
+    fake_begin(&fake);
+    ask_many();
+    assert_int_equal(spn_get_health(client, WAIT_MS, &health), SPN_OK);
+}
+
 /* -- errors and silence ------------------------------------------------------------------------ */
 
 /* The first answers are lost, and nothing tells how far the entry got: it is sent again as it was.
@@ -250,6 +335,10 @@ int main(void)
         TEST(ends_are_durable_and_may_name_a_life),
         TEST(an_answers_id_again),
         TEST(what_cannot_be_sent_is_refused_here),
+        TEST(many_are_answered),
+        TEST(many_are_under_way_at_the_close),
+        TEST(ends_are_asked_for),
+        TEST(a_sidecar_that_takes_no_one_shots_answers_the_rest),
         TEST(silence_is_answered_by_the_same_entry),
         TEST(a_new_connection_gets_it_again),
     };
