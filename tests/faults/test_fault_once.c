@@ -153,9 +153,10 @@ static void die_at(struct stage *stage, const char *point)
         }
         assert_int_equal(stage_stop(daemon), 0);
     }
-    /* What was committed and not answered comes again, and is known. */
+    /* What was committed and not answered comes again, and is known. The commit before may be such
+     * a one as well, since its answers are sent by another thread. */
     print_message("%s: %u of %u came twice\n", point, repeats, HITS * WRITERS * EVENTS);
-    assert_int_equal(repeats > 0, strcmp(point, "after_commit") == 0);
+    assert_true(repeats > 0 || strcmp(point, "after_commit") != 0);
 }
 
 static void dies_before_a_commit(struct stage *stage)
