@@ -743,9 +743,9 @@ SPN_API spn_err spn_get_stats(spn_client *client, int timeout_ms, const struct s
 /* -- questions that do not block --------------------------------------------------------------- */
 
 /* A question is asked by spn_ask_*, which returns at once, and answered once. Any number may be
- * open. The library sends at most 100 at a time; the others wait in it, in the order in which they
- * were asked. A question is sent again after a restart of the sidecar, and while there is no
- * answer, less and less often; it never times out. Close it to give it up.
+ * open. The library sends at most 100 at a time on each socket; the others wait in it, in the order
+ * in which they were asked. A question is sent again after a restart of the sidecar, and while
+ * there is no answer, less and less often; it never times out. Close it to give it up.
  *
  * Its answer is taken by the spn_answer_* of the same kind: SPN_E_TIMEOUT, not yet; SPN_OK; or why
  * the sidecar refused it. It can be taken any number of times, and is valid until the question is

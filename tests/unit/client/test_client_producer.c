@@ -706,7 +706,8 @@ static bool is_connected(void)
 {
     int events = 0;
     size_t size = sizeof(events);
-    assert_int_equal(zmq_getsockopt(client->transport.ingest.port.socket, ZMQ_EVENTS, &events, &size), 0);
+    assert_int_equal(
+        zmq_getsockopt(client->transport.ingest.port.socket, ZMQ_EVENTS, &events, &size), 0);
     client->transport.ingest.port.touched = true;
     return (events & ZMQ_POLLOUT) != 0;
 }
@@ -1519,12 +1520,14 @@ static void probe_tells_why_nobody_answers(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char words[256] = "";
-        assert_int_equal(transport_probe(rows[i].dir, TRANSPORT_READ, words, sizeof(words)), rows[i].err);
+        assert_int_equal(transport_probe(rows[i].dir, TRANSPORT_READ, words, sizeof(words)),
+                         rows[i].err);
         assert_string_equal(words, rows[i].words);
     }
     fake_stop(&fake); /* its socket's file may stay */
     char words[256] = "";
-    assert_int_equal(transport_probe(fake.dir, TRANSPORT_READ, words, sizeof(words)), SPN_E_UNAVAILABLE);
+    assert_int_equal(transport_probe(fake.dir, TRANSPORT_READ, words, sizeof(words)),
+                     SPN_E_UNAVAILABLE);
 }
 
 static void other_version_is_told(void **state)

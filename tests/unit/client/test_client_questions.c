@@ -72,7 +72,8 @@ static void open_client(size_t questions_max)
     fake_begin(&fake);
     assert_int_equal(client_open(&client, &options, 5000, now_ns, NULL, 0), SPN_OK);
     fake_end(&fake);
-    until(client->transport.read.connected); /* a HELLO before that is sent again, as if it had been lost */
+    until(client->transport.read
+              .connected); /* a HELLO before that is sent again, as if it had been lost */
     settle();
 }
 
