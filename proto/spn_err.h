@@ -50,6 +50,8 @@ extern "C" {
     X(E_CLOSED, 52, "the session is closed")                                                       \
     X(E_DELETED, 54, "the session was deleted or has expired")                                     \
     X(E_LOST, 53, "accepted, but lost before it was durable")                                      \
+    X(E_CONDITION, 55, "a condition of the entry does not hold")                                   \
+    X(E_DEPENDENT, 56, "the entry it depends on was refused")                                      \
     X(E_IO, 64, "storage failed")                                                                  \
     X(E_DISK_FULL, 65, "no room left on the disk")                                                 \
     X(E_CORRUPT, 66, "damaged data")                                                               \

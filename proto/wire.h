@@ -61,6 +61,7 @@ enum {
 };
 
 #define WIRE_RETRY_NONE UINT32_MAX
+#define WIRE_REASON_IDLE "idle" /* given by the sidecar alone */
 
 /* X(name, number): s is sent by the sidecar, c by the client. */
 #define WIRE_TYPE_MAP(X)                                                                           \
@@ -194,8 +195,8 @@ spn_err wire_check_id(struct spn_bytes id) SPN_MUST_USE;
 spn_err wire_check_type(struct spn_bytes type) SPN_MUST_USE;
 /* SPN_E_EVENT_TOO_LARGE: over data_max; SPN_E_BAD_DATA: has a CR. */
 spn_err wire_check_data(struct spn_bytes data, size_t data_max) SPN_MUST_USE;
-/* SPN_E_BAD_REASON: over WIRE_REASON_MAX, not UTF-8, or with control characters; it may be empty.
- */
+/* SPN_E_BAD_REASON: over WIRE_REASON_MAX, not UTF-8, with control characters, or WIRE_REASON_IDLE;
+ * it may be empty. */
 spn_err wire_check_reason(struct spn_bytes reason) SPN_MUST_USE;
 /* SPN_E_BAD_NOTE: over WIRE_NOTE_MAX. */
 spn_err wire_check_note(struct spn_bytes note) SPN_MUST_USE;

@@ -55,7 +55,9 @@ spn_err wire_check_reason(struct spn_bytes reason)
 {
     if (is_nowhere(reason))
         return SPN_E_INVALID;
-    return reason.size > WIRE_REASON_MAX || !is_text(reason) ? SPN_E_BAD_REASON : SPN_OK;
+    bool own = reason.size == strlen(WIRE_REASON_IDLE) &&
+               memcmp(reason.data, WIRE_REASON_IDLE, reason.size) == 0;
+    return reason.size > WIRE_REASON_MAX || own || !is_text(reason) ? SPN_E_BAD_REASON : SPN_OK;
 }
 
 spn_err wire_check_note(struct spn_bytes note)

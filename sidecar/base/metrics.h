@@ -25,6 +25,8 @@
     X(refused_closed, "sponson_events_refused_total{reason=\"closed\"}")                           \
     X(refused_unknown_session, "sponson_events_refused_total{reason=\"unknown_session\"}")         \
     X(refused_other_epoch, "sponson_events_refused_total{reason=\"other_epoch\"}")                 \
+    X(refused_condition, "sponson_events_refused_total{reason=\"condition\"}")                     \
+    X(refused_dependent, "sponson_events_refused_total{reason=\"dependent\"}")                     \
     X(refused_damaged, "sponson_events_refused_total{reason=\"damaged\"}")                         \
     X(sessions_damaged, "sponson_sessions_damaged_total")                                          \
     X(lost, "sponson_events_lost_total")                                                           \

@@ -95,12 +95,18 @@ void generation_reach(struct generation *generation, uint64_t position)
     generation->last_position = position;
 }
 
+void generation_note_state(struct generation_session *touched, uint64_t position,
+                           enum record_state state)
+{
+    touched->state = (uint8_t)state;
+    touched->state_position = position;
+}
+
 void generation_end(struct generation *generation, struct generation_session *touched,
                     uint64_t position, enum record_state state)
 {
     generation_reach(generation, position);
-    touched->state = (uint8_t)state;
-    touched->state_position = position;
+    generation_note_state(touched, position, state);
 }
 
 /* How many marks the first count events of a session have. */

@@ -95,7 +95,10 @@ struct generation_session *generation_touch(struct generation *generation, struc
 
 /* Notes that an entry that is no event has taken the log to this position. */
 void generation_reach(struct generation *generation, uint64_t position);
-/* Notes the entry that closes or deletes a touched session. */
+/* Notes that the entry at this position, which was appended, closes its session. */
+void generation_note_state(struct generation_session *touched, uint64_t position,
+                           enum record_state state);
+/* Notes the entry that closes or deletes a touched session, and is no event. */
 void generation_end(struct generation *generation, struct generation_session *touched,
                     uint64_t position, enum record_state state);
 /* Appends an event of a touched session. There must be room. */

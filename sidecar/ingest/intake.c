@@ -54,6 +54,12 @@ void intake_release(struct intake *intake)
 
 /* -- decode ------------------------------------------------------------------------------------ */
 
+static bool depends_on_later(const struct wire_entry *entry, uint64_t number)
+{
+    return (entry->flags & WIRE_FLAG_DEPENDS) != 0 &&
+           (entry->depends == 0 || entry->depends >= number);
+}
+
 spn_err intake_decode(struct intake *intake, struct wire_in in)
 {
     wire_get_batch(&in, &intake->head);
@@ -62,6 +68,7 @@ spn_err intake_decode(struct intake *intake, struct wire_in in)
     for (uint32_t i = 0; !in.bad && i < intake->head.count; i++) {
         wire_get_entry(&in, session, &intake->entries[i]);
         session = intake->entries[i].session;
+        in.bad |= depends_on_later(&intake->entries[i], intake->head.first + i);
     }
     bool fits = size <= WIRE_BATCH_BYTES_MAX || intake->head.count == 1;
     return wire_in_done(&in) && fits ? SPN_OK : SPN_E_PROTOCOL;
@@ -77,29 +84,22 @@ static bool same_bytes(struct spn_bytes a, struct spn_bytes b)
 /* Whether nothing acts on what the entry wants yet: it must not be taken without that. */
 static bool is_unsupported(const struct wire_entry *entry)
 {
-    switch (entry->kind) {
-    case WIRE_EVENT:
-    case WIRE_MARKER:
-    case WIRE_RESET:
-        return entry->flags != 0;
-    case WIRE_CLOSE:
-    case WIRE_DELETE:
-        return (entry->flags & ~(WIRE_FLAG_LIFE | WIRE_FLAG_CLOSES)) != 0;
-    default:
-        return true;
-    }
+    return entry->kind == WIRE_ATTRIBUTES || entry->kind == WIRE_TOUCH;
 }
 
 static spn_err check_entry(const struct intake *intake, const struct wire_entry *entry)
 {
     if (is_unsupported(entry))
         return SPN_E_UNSUPPORTED;
-    if (!wire_is_stored(entry->kind))
-        return wire_check_reason(entry->reason);
+    spn_err err = wire_check_reason(entry->reason);
+    if (err != SPN_OK || !wire_is_stored(entry->kind))
+        return err;
     bool needs_id = entry->kind == WIRE_EVENT;
-    spn_err err = entry->id.size > 0 || !needs_id ? wire_check_id(entry->id) : SPN_E_BAD_ID;
+    err = entry->id.size > 0 || !needs_id ? wire_check_id(entry->id) : SPN_E_BAD_ID;
     if (err == SPN_OK)
         err = wire_check_type(entry->type);
+    if (err == SPN_OK)
+        err = wire_check_note(entry->note);
     return err == SPN_OK ? wire_check_data(entry->data, intake->data_max) : err;
 }
 
@@ -197,6 +197,16 @@ static void note_extra(const struct wire_entry *from, struct batch_entry *entry)
     entry->note_size = (uint16_t)from->note.size;
 }
 
+/* An event that closes its session is one entry of the log: nobody sees the one without the other.
+ */
+static void close_with(const struct taking *taking, struct tracker *tracker,
+                       struct generation_session *touched, uint64_t position)
+{
+    tracker->closed = true;
+    generation_note_state(touched, position, RECORD_CLOSED);
+    metrics_add(&taking->intake->metrics->sessions_closed, 1);
+}
+
 static void store(struct taking *taking, const struct wire_entry *from, uint32_t slot,
                   struct fingerprint id)
 {
@@ -214,6 +224,8 @@ static void store(struct taking *taking, const struct wire_entry *from, uint32_t
         generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
     touched->bytes = tracker->bytes;
     generation_append(state->active, touched, position, tracker->seq, (uint32_t)id.low);
+    if ((from->flags & WIRE_FLAG_CLOSES) != 0)
+        close_with(taking, tracker, touched, position);
     struct batch_entry entry = {
         .epoch = tracker->epoch,
         .seq = tracker->seq,
@@ -256,15 +268,14 @@ static spn_err note_repeat(struct taking *taking, uint64_t number, uint32_t slot
     return SPN_OK;
 }
 
-/* Finds the session of an entry, or adds it. It was not there when the batch came; it may be by
- * now. */
-static spn_err find_or_add(struct intake *intake, struct spn_bytes name, uint32_t *ret_slot)
+/* The slot of an entry's session, which is added if it has none. */
+static spn_err make_slot(struct intake *intake, uint32_t i, uint32_t *ret_slot)
 {
     struct sessions *sessions = &intake->state->sessions;
-    uint64_t hash = sessions_hash(sessions, name);
-    if (sessions_find(sessions, name, hash, ret_slot) == SESSIONS_HOT)
-        return SPN_OK;
-    return sessions_add(sessions, name, hash, ret_slot);
+    struct spn_bytes name = intake->entries[i].session;
+    return *ret_slot != SLOT_NONE
+               ? SPN_OK
+               : sessions_add(sessions, name, sessions_hash(sessions, name), ret_slot);
 }
 
 /* An empty id says nothing about earlier entries. */
@@ -280,30 +291,39 @@ static spn_err remember_id(struct intake *intake, uint32_t slot, const struct wi
     return entry->id.size > 0 ? sessions_remember(&intake->state->sessions, slot, id, tag) : SPN_OK;
 }
 
-/* Takes an event or a marker. */
+/* The tag of an event has whether it closes, and why. */
+static uint32_t tag_of(const struct intake *intake, const struct wire_entry *entry)
+{
+    if (entry->kind != WIRE_EVENT)
+        return TRACKER_MARKER;
+    uint32_t tag = fingerprint_tag(entry->data, entry->type, intake->secret);
+    return (entry->flags & WIRE_FLAG_CLOSES) != 0
+               ? fingerprint_closing(tag, entry->reason, intake->secret)
+               : tag;
+}
+
+/* Takes an event or a marker. Its id is looked up first: what is known is a duplicate or a conflict
+ * whatever its conditions are. */
 static spn_err take_stored(struct taking *taking, uint32_t i, uint64_t number)
 {
     struct intake *intake = taking->intake;
     const struct wire_entry *entry = &intake->entries[i];
-    bool marker = entry->kind != WIRE_EVENT;
-    uint32_t slot = intake->slots[i];
-    spn_err err = SPN_OK;
-    if (slot == SLOT_NONE)
-        err = find_or_add(intake, entry->session, &slot);
-    if (err != SPN_OK)
-        return err;
-    struct fingerprint id = fingerprint_of(entry->id, intake->secret);
-    uint32_t tag =
-        marker ? TRACKER_MARKER : fingerprint_tag(entry->data, entry->type, intake->secret);
-    const struct tracker *tracker = intake->state->sessions.slots[slot].tracker;
-    if (tracker->damaged)
+    uint32_t slot = intake_find(intake, i);
+    const struct tracker *tracker = intake_tracker(intake, slot);
+    if (tracker && tracker->damaged)
         return SPN_E_CORRUPT;
-    enum tracker_verdict verdict = check_id(tracker, entry, id, tag);
+    struct fingerprint id = fingerprint_of(entry->id, intake->secret);
+    uint32_t tag = tag_of(intake, entry);
+    enum tracker_verdict verdict = tracker ? check_id(tracker, entry, id, tag) : TRACKER_NEW;
     if (verdict != TRACKER_NEW)
         return note_repeat(taking, number, slot, verdict);
-    if (tracker->closed)
-        return SPN_E_CLOSED;
-    err = remember_id(intake, slot, entry, id, tag);
+    spn_err err = intake_check_conditions(taking, entry, tracker);
+    if (err == SPN_OK && tracker && tracker->closed)
+        err = SPN_E_CLOSED;
+    if (err == SPN_OK)
+        err = make_slot(intake, i, &slot);
+    if (err == SPN_OK)
+        err = remember_id(intake, slot, entry, id, tag);
     if (err == SPN_OK)
         store(taking, entry, slot, id);
     return err;
@@ -325,22 +345,28 @@ static spn_err take_entry(struct taking *taking, uint32_t i, uint64_t number)
 static bool is_of_state(spn_err err)
 {
     return err == SPN_E_CLOSED || err == SPN_E_UNKNOWN_SESSION || err == SPN_E_OTHER_LIFE ||
-           err == SPN_E_CORRUPT;
+           err == SPN_E_CORRUPT || err == SPN_E_CONDITION || err == SPN_E_DEPENDENT;
+}
+
+static void count_refusal(struct metrics *metrics, spn_err why)
+{
+    metrics_add(why == SPN_E_CLOSED            ? &metrics->refused_closed
+                : why == SPN_E_UNKNOWN_SESSION ? &metrics->refused_unknown_session
+                : why == SPN_E_OTHER_LIFE      ? &metrics->refused_other_epoch
+                : why == SPN_E_CONDITION       ? &metrics->refused_condition
+                : why == SPN_E_DEPENDENT       ? &metrics->refused_dependent
+                : why == SPN_E_CORRUPT         ? &metrics->refused_damaged
+                                               : &metrics->refused_contents,
+                1);
 }
 
 static spn_err refuse(struct taking *taking, uint64_t number, spn_err why)
 {
-    struct metrics *metrics = taking->intake->metrics;
     spn_err err = producer_note(taking->producer, number, WIRE_REFUSED, why);
     if (err != SPN_OK)
         return err;
-    taking->refused = true;
-    metrics_add(why == SPN_E_CLOSED            ? &metrics->refused_closed
-                : why == SPN_E_UNKNOWN_SESSION ? &metrics->refused_unknown_session
-                : why == SPN_E_OTHER_LIFE      ? &metrics->refused_other_epoch
-                : why == SPN_E_CORRUPT         ? &metrics->refused_damaged
-                                               : &metrics->refused_contents,
-                1);
+    taking->waits = true;
+    count_refusal(taking->intake->metrics, why);
     return SPN_OK;
 }
 
@@ -365,6 +391,10 @@ static spn_err take_numbers(struct taking *taking)
         }
         taking->producer->accepted = number;
         taking->batch->number_count++;
+        if (intake_is_decisive(&intake->entries[i])) {
+            producer_withhold(taking->producer, number);
+            taking->waits = true;
+        }
     }
     return SPN_OK;
 }
@@ -401,8 +431,7 @@ static struct batch *accept(struct intake *intake, struct producer *producer, zm
         batch_free(batch);
         return NULL;
     }
-    /* A refusal is answered from disk, at every level. */
-    batch->waits = intake->head.level == WIRE_DURABLE || taking.refused || !producer->on_disk;
+    batch->waits = intake->head.level == WIRE_DURABLE || taking.waits || !producer->on_disk;
     spn_err record_err = intake_write_record(batch, producer, &intake->spare_runs);
     assert(record_err == SPN_OK);
     (void)record_err;

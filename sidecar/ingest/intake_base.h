@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* intake_base: what the files about batches do for each other.
  *
- * intake.c decides what becomes of each number of a batch. intake_session.c opens and ends
- * sessions. intake_batch.c makes what goes to the worker.
+ * intake.c decides what becomes of each number of a batch. intake_condition.c compares conditions
+ * with sessions. intake_session.c opens and ends sessions. intake_batch.c makes what goes to the
+ * worker.
  */
 #ifndef SPN_INTAKE_BASE_H
 #define SPN_INTAKE_BASE_H
@@ -15,7 +16,7 @@ struct taking {
     struct producer *producer;
     struct batch *batch;
     const uint8_t *frame;
-    bool refused; /* a number of it */
+    bool waits; /* a number of it has a result that is sent only when it is durable */
 };
 
 static inline void intake_put_entry(struct taking *taking, const struct batch_entry *entry)
@@ -35,6 +36,22 @@ static inline uint32_t intake_offset_of(const struct taking *taking, struct spn_
 {
     return (uint32_t)((const uint8_t *)bytes.data - taking->frame);
 }
+
+/* intake_condition.c */
+
+/* The slot of an entry's session if it has a tracker by now, else SLOT_NONE. */
+uint32_t intake_find(const struct intake *intake, uint32_t i);
+struct tracker *intake_tracker(const struct intake *intake,
+                               uint32_t slot); /* NULL: there is none */
+
+/* Whether an entry has a condition, or closes its session: its result, whatever it is, is sent only
+ * when it is durable. */
+bool intake_is_decisive(const struct wire_entry *entry);
+
+/* tracker: of the entry's session; NULL: it has none. SPN_E_DEPENDENT, SPN_E_UNKNOWN_SESSION,
+ * SPN_E_OTHER_LIFE, SPN_E_CONDITION: that condition does not hold. */
+spn_err intake_check_conditions(const struct taking *taking, const struct wire_entry *entry,
+                                const struct tracker *tracker) SPN_MUST_USE;
 
 /* intake_batch.c */
 

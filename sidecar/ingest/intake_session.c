@@ -101,29 +101,23 @@ static spn_err end_epoch(struct taking *taking, uint32_t slot, const struct end 
     return SPN_OK;
 }
 
-/* The slot of the session that a close or a delete names. */
-static spn_err find_meant(struct intake *intake, uint32_t i, uint32_t *ret_slot)
+/* The slot of the session that a close or a delete names, if its conditions hold. */
+static spn_err find_meant(const struct taking *taking, uint32_t i, uint32_t *ret_slot)
 {
-    struct sessions *sessions = &intake->state->sessions;
-    const struct wire_entry *entry = &intake->entries[i];
-    uint32_t slot = intake->slots[i];
-    if (slot == SLOT_NONE &&
-        sessions_find(sessions, entry->session, sessions_hash(sessions, entry->session), &slot) !=
-            SESSIONS_HOT)
-        return SPN_E_UNKNOWN_SESSION;
-    const struct tracker *tracker = sessions->slots[slot].tracker;
-    if (tracker->epoch == 0)
-        return SPN_E_UNKNOWN_SESSION;
-    if ((entry->flags & WIRE_FLAG_LIFE) != 0 && !wire_same_life(entry->life, tracker->life))
-        return SPN_E_OTHER_LIFE;
-    *ret_slot = slot;
-    return SPN_OK;
+    uint32_t slot = intake_find(taking->intake, i);
+    const struct tracker *tracker = intake_tracker(taking->intake, slot);
+    spn_err err = intake_check_conditions(taking, &taking->intake->entries[i], tracker);
+    if (err == SPN_OK && (!tracker || tracker->epoch == 0))
+        err = SPN_E_UNKNOWN_SESSION;
+    if (err == SPN_OK)
+        *ret_slot = slot;
+    return err;
 }
 
 spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number)
 {
     uint32_t slot;
-    spn_err err = find_meant(taking->intake, i, &slot);
+    spn_err err = find_meant(taking, i, &slot);
     if (err != SPN_OK)
         return err;
     struct tracker *tracker = taking->intake->state->sessions.slots[slot].tracker;
@@ -146,7 +140,7 @@ spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number)
 spn_err intake_take_delete(struct taking *taking, uint32_t i)
 {
     uint32_t slot;
-    spn_err err = find_meant(taking->intake, i, &slot);
+    spn_err err = find_meant(taking, i, &slot);
     if (err != SPN_OK)
         return err;
     struct tracker *tracker = taking->intake->state->sessions.slots[slot].tracker;

@@ -202,7 +202,9 @@ spn_err one_shots_take(struct broker *broker, const struct one_shot_request *req
     one->peer = *request->peer;
     one->request = request->number;
     one->uid = request->uid;
-    one->level = publish.level;
+    /* What rests on a state is answered from disk, whatever the level. */
+    bool decisive = (publish.entry.flags & (WIRE_FLAGS_CONDITIONS | WIRE_FLAG_CLOSES)) != 0;
+    one->level = decisive ? (uint8_t)WIRE_DURABLE : publish.level;
     one->ends = publish.entry.kind == WIRE_CLOSE || publish.entry.kind == WIRE_DELETE;
     one->bytes = sizeof(*one) + zmq_msg_size(request->frame);
     err = check_time(broker, one, &words);

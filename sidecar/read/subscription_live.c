@@ -38,7 +38,7 @@ static void offer_event(struct subscriptions *all, struct subscription *subscrip
 static void offer_end(struct subscriptions *all, struct subscription *subscription,
                       const struct record_entry *entry)
 {
-    bool closed = entry->kind == RECORD_CLOSE;
+    bool closed = entry->closes;
     if (!closed && entry->kind != RECORD_DELETE && entry->kind != RECORD_EXPIRE)
         return;
     if (subscription->state != LIVE && (subscription->state != STALLED || closed))
@@ -75,8 +75,7 @@ static void offer(struct subscriptions *all, uint64_t position, const struct rec
         struct subscription *next = LINK_OWNER(at->group.next, struct subscription, group);
         if (record_is_stored(entry->kind))
             offer_event(all, at, position, entry);
-        else
-            offer_end(all, at, entry);
+        offer_end(all, at, entry);
         at = next == first ? NULL : next;
     }
 }

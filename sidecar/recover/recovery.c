@@ -434,6 +434,11 @@ static spn_err apply_stored(struct recovery *recovery, uint64_t position,
         return SPN_E_CORRUPT;
     touched->bytes = entry->bytes;
     generation_append(state->active, touched, position, entry->seq, (uint32_t)id.low);
+    if (!entry->closes)
+        return SPN_OK;
+    generation_note_state(touched, position, RECORD_CLOSED);
+    if (session->tracker)
+        session->tracker->closed = true;
     return SPN_OK;
 }
 

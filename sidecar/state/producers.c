@@ -343,15 +343,37 @@ spn_err producer_note(struct producer *producer, uint64_t number, enum wire_resu
     return err;
 }
 
+bool producer_may_have_refused(const struct producer *producer, uint64_t number)
+{
+    if (number < producer->base)
+        return true;
+    for (size_t i = producer->run_count; i > 0; i--) {
+        const struct record_run *run = &producer->runs[i - 1];
+        if (run->first <= number)
+            return run->result == WIRE_REFUSED && number - run->first < run->count;
+    }
+    return false;
+}
+
+void producer_withhold(struct producer *producer, uint64_t number)
+{
+    if (producer->withheld_last <= producer->durable)
+        producer->withheld_first = number;
+    producer->withheld_last = number;
+}
+
 /* Runs ascend, so those with numbers that are not durable are the last ones. */
 uint64_t producer_accepted_end(const struct producer *producer)
 {
     uint64_t end = producer->accepted;
+    if (producer->withheld_last > producer->durable)
+        end = producer->withheld_first > producer->durable ? producer->withheld_first - 1
+                                                           : producer->durable;
     for (size_t i = producer->run_count; i > 0; i--) {
         const struct record_run *run = &producer->runs[i - 1];
         if (run->first + run->count <= producer->durable + 1)
             break;
-        if (run->result == WIRE_REFUSED)
+        if (run->result == WIRE_REFUSED && run->first <= end)
             end = run->first > producer->durable ? run->first - 1 : producer->durable;
     }
     return end;

@@ -36,6 +36,9 @@ struct producer {
                    what was accepted and is lost */
     uint64_t heard_ns; /* database clock: its holder's newest batch or request */
 
+    uint64_t withheld_first; /* results between these two are not acknowledged before ... */
+    uint64_t withheld_last;  /* ... they are durable; 0: there are none */
+
     struct record_run *runs; /* numbers that were not stored, ascending */
     size_t run_count;
     size_t run_room;
@@ -132,6 +135,13 @@ void producer_settle(struct producer *producer, uint64_t base);
  * number needs another one, so it has to wait until the base rises. SPN_E_NOMEM. */
 spn_err producer_note(struct producer *producer, uint64_t number, enum wire_result result,
                       spn_err code) SPN_MUST_USE;
+
+/* Whether this number was refused, or is below the base, so that nobody knows. */
+bool producer_may_have_refused(const struct producer *producer, uint64_t number);
+
+/* The result of this number, whatever it is, is not acknowledged before it is durable. Numbers
+ * ascend. */
+void producer_withhold(struct producer *producer, uint64_t number);
 
 /* The highest number that may be acknowledged as accepted. No refusal is acknowledged before it is
  * durable. Its reason may be a state that is not durable yet, of this producer or another one. */

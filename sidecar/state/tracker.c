@@ -44,10 +44,19 @@ uint32_t fingerprint_tag(struct spn_bytes data, struct spn_bytes type, const uin
     return tag != TRACKER_MARKER ? tag : 0;
 }
 
+uint32_t fingerprint_closing(uint32_t tag, struct spn_bytes reason, const uint8_t *secret)
+{
+    uint64_t hash = XXH3_64bits_withSecret(reason.data, reason.size, secret, RECORD_SECRET_SIZE);
+    uint32_t closing = tag ^ ((uint32_t)(hash >> 32) | 1); /* the tag of the open event differs */
+    return closing != TRACKER_MARKER ? closing : 0;
+}
+
 uint32_t fingerprint_tag_of(const struct record_entry *entry, const uint8_t *secret)
 {
-    return entry->kind == RECORD_MARKER ? TRACKER_MARKER
-                                        : fingerprint_tag(entry->data, entry->type, secret);
+    if (entry->kind == RECORD_MARKER)
+        return TRACKER_MARKER;
+    uint32_t tag = fingerprint_tag(entry->data, entry->type, secret);
+    return entry->closes ? fingerprint_closing(tag, entry->reason, secret) : tag;
 }
 
 /* -- the one piece of memory ------------------------------------------------------------------- */

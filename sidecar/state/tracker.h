@@ -6,11 +6,12 @@
  *
  *   struct tracker | name | high[cap] u8 | low[cap] u64 | tags[cap] u32 | index[slots] u16
  *
- * low and high are a 72-bit fingerprint of the id; the tag is 32 bits of its type and data. They
- * form a ring in order of arrival. A window of up to 128 ids is searched by scanning every `high`,
- * which is two cache lines. The kilobyte of `low` is read for one in two of the ids that are not in
- * the window. A larger window has an index: a hash table of ring places, cap * 3/2 slots, with
- * linear probing. So a check and an add take O(1) for any window.
+ * low and high are a 72-bit fingerprint of the id; the tag is 32 bits of what is compared: its type
+ * and data, whether it closes its session, and why. They form a ring in order of arrival. A window
+ * of up to 128 ids is searched by scanning every `high`, which is two cache lines. The kilobyte of
+ * `low` is read for one in two of the ids that are not in the window. A larger window has an index:
+ * a hash table of ring places, cap * 3/2 slots, with linear probing. So a check and an add take
+ * O(1) for any window.
  *
  * An id that came with a marker has a tag that no event has. Another marker with that id is a
  * duplicate, and so is a marker with the id of an event. An event with that id is new and takes the
@@ -48,6 +49,10 @@ struct fingerprint fingerprint_of(struct spn_bytes id, const uint8_t *secret);
 
 /* Distinguishes contents: data and type; no type counts as "message". Never TRACKER_MARKER. */
 uint32_t fingerprint_tag(struct spn_bytes data, struct spn_bytes type, const uint8_t *secret);
+
+/* The tag of an event that closes its session with this reason; tag: of its data and type. Never
+ * TRACKER_MARKER. */
+uint32_t fingerprint_closing(uint32_t tag, struct spn_bytes reason, const uint8_t *secret);
 
 struct record_entry;
 

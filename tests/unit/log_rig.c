@@ -225,7 +225,7 @@ static struct rig_event *new_event(struct rig_session *of)
     return &of->events[of->count++];
 }
 
-static void store(struct rig *rig, uint32_t session, const char *id, const char *data)
+static void store(struct rig *rig, uint32_t session, const char *id, const char *data, bool closes)
 {
     struct rig_session *of = &rig->sessions[session];
     struct rig_event *event = new_event(of);
@@ -238,6 +238,8 @@ static void store(struct rig *rig, uint32_t session, const char *id, const char 
     of->tracker->seq = seq;
     of->tracker->bytes = of->bytes;
     append(rig, &(struct record_entry){.kind = RECORD_EVENT,
+                                       .closes = closes,
+                                       .reason = rig_text(closes ? RIG_REASON : ""),
                                        .epoch = of->epoch,
                                        .seq = seq,
                                        .bytes = of->bytes,
@@ -249,6 +251,11 @@ static void store(struct rig *rig, uint32_t session, const char *id, const char 
     touched->bytes = of->bytes;
     generation_append(rig->active, touched, rig->next_position, seq,
                       (uint32_t)rig_fingerprint(rig, id).low);
+    if (closes) {
+        generation_note_state(touched, rig->next_position, RECORD_CLOSED);
+        of->closed_position = rig->next_position;
+        of->tracker->closed = true;
+    }
     rig->next_position++;
 }
 
@@ -267,13 +274,26 @@ void rig_event(struct rig *rig, uint32_t session, const char *id, const char *da
     enum tracker_verdict verdict = tracker_check(of->tracker, print, tag);
     if (verdict == TRACKER_NEW) {
         assert_int_equal(tracker_add(&of->tracker, print, tag), SPN_OK);
-        store(rig, session, id, data);
+        store(rig, session, id, data, false);
         return;
     }
     struct generation_session *touched =
         generation_touch(rig->active, &of->session, session, of->epoch);
     touched->duplicates += verdict == TRACKER_DUPLICATE;
     touched->conflicts += verdict == TRACKER_CONFLICT;
+}
+
+void rig_closing_event(struct rig *rig, uint32_t session)
+{
+    struct rig_session *of = &rig->sessions[session];
+    char id[RIG_TEXT_MAX];
+    const uint8_t *secret = journal_meta(rig->journal)->secret;
+    (void)snprintf(id, sizeof(id), "close%llu", (unsigned long long)rig->next_position);
+    if (of->epoch == 0)
+        rig_open_session(rig, session);
+    uint32_t tag = fingerprint_closing(rig_tag(rig, "the end"), rig_text(RIG_REASON), secret);
+    assert_int_equal(tracker_add(&of->tracker, rig_fingerprint(rig, id), tag), SPN_OK);
+    store(rig, session, id, "the end", true);
 }
 
 void rig_events(struct rig *rig, uint32_t session, size_t count)

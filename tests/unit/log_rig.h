@@ -93,6 +93,8 @@ void rig_open_session(struct rig *rig, uint32_t session);
  * is only counted, as in the broker. */
 void rig_event(struct rig *rig, uint32_t session, const char *id, const char *data);
 void rig_events(struct rig *rig, uint32_t session, size_t count);
+/* Closes it with an event. */
+void rig_closing_event(struct rig *rig, uint32_t session);
 /* Closes, deletes or expires it. A deleted one is as if it had never been, but for its epoch. */
 void rig_end(struct rig *rig, uint32_t session, enum record_kind kind);
 void rig_commit(struct rig *rig);

@@ -607,6 +607,11 @@ static const struct life_row {
     {"a new name is used again in the next", 64, "oedFoe"},
     {"a new name is used again, and it is gone", 64, "oedoed"},
     {"deleted, and another generation is written", FIVE, "edF"},
+    {"closed by an event", FIVE, "eE"},
+    {"closed by its only event", 64, "E"},
+    {"closed by its first event here", FIVE, "E"},
+    {"closed by an event, and deleted", FIVE, "EdF"},
+    {"closed by an event, and deleted in the next", FIVE, "EFd"},
 };
 
 /* Others live on beside it, some of them older. How many decides where a step ends. */
@@ -628,6 +633,8 @@ static const char *live_on(struct rig *rig, const struct life_row *row, const ch
             rig_open_session(rig, row->session);
         else if (*step == 'e')
             rig_events(rig, row->session, 3);
+        else if (*step == 'E')
+            rig_closing_event(rig, row->session);
         else
             rig_end(rig, row->session,
                     *step == 'c'   ? RECORD_CLOSE

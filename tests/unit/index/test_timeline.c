@@ -185,6 +185,9 @@ static void run_step(char step)
     case 'C':
         rig_end(&rig, MAIN, RECORD_CLOSE);
         break;
+    case 'E':
+        rig_closing_event(&rig, MAIN);
+        break;
     case '-':
         break;
     case '|':
@@ -815,7 +818,7 @@ static void an_id_that_was_trimmed_is_no_damage_where_the_row_is_ahead(void **st
 /* -- closed ------------------------------------------------------------------------------------ */
 
 /* Closed as soon as that is durable, and as far as the view or the index know all of its events.
- * C closes; the other letters as in the scripts. */
+ * C closes, E closes with an event; the other letters as in the scripts. */
 static const struct closed_row {
     const char *script;
     bool closed;
@@ -824,7 +827,9 @@ static const struct closed_row {
     {"5CFW", true},     {"5FCFW", true},       {"5FWC", true},   {"5FWCF", true},
     {"5FWCFW", true},   {"5FWCFWxFW", true},   {"5FWCFw", true}, {"5FW|C", false},
     {"5|C", false},     {"oC", true},          {"oCFW", true},   {"cxFWcCxFh", true},
-    {"5FWv5CFW", true}, {"cxFWvcCxFh", false},
+    {"5FWv5CFW", true}, {"cxFWvcCxFh", false}, {"5E", true},     {"E", true},
+    {"5FWEF", true},    {"5FWEFW", true},      {"5FWEFw", true}, {"5FW|E", false},
+    {"5FWv5EFW", true}, {"cxFWcExFh", true},
 };
 
 static void closed(void **state)
@@ -837,6 +842,7 @@ static void closed(void **state)
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
     assert_int_equal(timeline_open(&timeline, reader, &view), SPN_OK);
     assert_int_equal(timeline.closed, row->closed);
+    assert_int_equal(timeline.reason.size, row->closed ? strlen(RIG_REASON) : 0);
     struct tracker *tracker = NULL;
     assert_int_equal(timeline_tracker(&timeline, rig_name(&rig, MAIN), WINDOW,
                                       journal_meta(rig.journal)->secret, &tracker),

@@ -130,7 +130,8 @@ static struct model_session model[128];
 static uint64_t model_position;
 static uint32_t model_entries; /* of the generation */
 
-#define REASON "error" /* of every close */
+#define REASON "error"
+#define NOTE "a note"
 
 /* -- batches as text --------------------------------------------------------------------------- */
 
@@ -139,8 +140,14 @@ static uint32_t model_entries; /* of the generation */
  * return) and `*` (too large), type `%` (a NUL). A leading `"` says: the session of the event
  * before. `M` before session and id makes a marker of it, with a retry where there is no id; `R`
  * and a session is a reset. `C` and a session closes, `D` deletes it; then may follow which life is
- * meant: `@` the current one, `<` the one before, `>` one that is not there yet. */
+ * meant: `@` the current one, `<` the one before, `>` one that is not there yet. What an entry has
+ * beside that is in brackets before it: `@`, `<` or `>` as above, `n` the session is new, `s2` its
+ * seq is 2, `d3` depends on number 3, `c` closes, `e` closes for another reason, `t` a note. */
 struct entry_text {
+    uint8_t flags; /* but the life's */
+    uint8_t seq;
+    uint8_t depends;
+    bool other_reason;
     char session[2];
     char id[2];
     char data[DATA_MAX + 2];
@@ -166,11 +173,42 @@ static const char *read_end(const char *at, struct entry_text *entry)
     return at;
 }
 
+static const char *read_number(const char *at, uint8_t *ret_number)
+{
+    *ret_number = 0;
+    for (; *at >= '0' && *at <= '9'; at++)
+        *ret_number = (uint8_t)(10 * *ret_number + (*at - '0'));
+    return at;
+}
+
+static const char *read_flags(const char *at, struct entry_text *entry)
+{
+    while (*at != ']') {
+        char flag = *at++;
+        entry->flags |= flag == 'n'                  ? WIRE_FLAG_NEW
+                        : flag == 's'                ? WIRE_FLAG_SEQ
+                        : flag == 'd'                ? WIRE_FLAG_DEPENDS
+                        : flag == 't'                ? WIRE_FLAG_NOTE
+                        : flag == 'c' || flag == 'e' ? WIRE_FLAG_CLOSES
+                                                     : 0;
+        entry->other_reason |= flag == 'e';
+        if (flag == 's')
+            at = read_number(at, &entry->seq);
+        else if (flag == 'd')
+            at = read_number(at, &entry->depends);
+        else if (flag == '@' || flag == '<' || flag == '>')
+            entry->life = flag;
+    }
+    return at + 1;
+}
+
 static const char *read_entry(const char *at, struct entry_text *ret_entry)
 {
     struct entry_text entry = {.kind = WIRE_EVENT};
     while (*at == ' ')
         at++;
+    if (*at == '[')
+        at = read_flags(at + 1, &entry);
     if (*at == 'C' || *at == 'D') {
         at = read_end(at, &entry);
         *ret_entry = entry;
@@ -237,13 +275,19 @@ static uint32_t count_entries(const char *entries)
 
 static void put_entry(struct wire_out *out, const struct entry_text *from)
 {
-    struct wire_entry entry = {.kind = from->kind, .retry_ms = (uint32_t)from->id[0]};
+    struct wire_entry entry = {.kind = from->kind,
+                               .flags = from->flags,
+                               .seq = from->seq,
+                               .depends = from->depends,
+                               .note = text(NOTE),
+                               .retry_ms = (uint32_t)from->id[0]};
+    if (from->kind == WIRE_CLOSE)
+        entry.flags |= WIRE_FLAG_CLOSES;
+    entry.reason = text(from->other_reason ? "done" : REASON);
+    put_life_meant(from, &entry);
     entry.session = from->same ? text("") : text(from->session);
     if (from->kind == WIRE_CLOSE || from->kind == WIRE_DELETE) {
         entry.retry_ms = WIRE_RETRY_NONE;
-        entry.flags = from->kind == WIRE_CLOSE ? WIRE_FLAG_CLOSES : 0;
-        entry.reason = text(from->kind == WIRE_CLOSE ? REASON : "");
-        put_life_meant(from, &entry);
     } else if (wire_is_stored(from->kind)) {
         entry.id = text(from->id);
         entry.data = text(from->data);
@@ -340,7 +384,19 @@ static void check_stored(const struct batch *batch, uint32_t *at, const struct e
     const uint8_t *bytes = frame + event->offset;
     assert_memory_equal(bytes, entry->id, id_size);
     assert_memory_equal(bytes + id_size, entry->type, event->type_size);
-    assert_memory_equal(bytes + id_size + event->type_size, entry->data, event->data_size);
+    bytes += id_size + event->type_size;
+    bool closes = (entry->flags & WIRE_FLAG_CLOSES) != 0;
+    assert_int_equal(event->closes, closes);
+    assert_int_equal(event->reason_size, closes ? strlen(REASON) : 0);
+    assert_memory_equal(bytes + event->reason_at, REASON, event->reason_size);
+    assert_int_equal(event->note_size, entry->flags & WIRE_FLAG_NOTE ? strlen(NOTE) : 0);
+    bytes += event->extra_size;
+    assert_memory_equal(bytes - event->note_size, NOTE, event->note_size);
+    assert_memory_equal(bytes, entry->data, event->data_size);
+    if (!closes)
+        return;
+    session->state = RECORD_CLOSED;
+    session->state_position = model_position - 1;
 }
 
 /* What must come next for one that closes or deletes. */
@@ -619,6 +675,122 @@ static const struct row {
     {"the contents count before the state",
      {SEND(1, "a1 Ca a2=^", "sx!")},
      {REFUSED(3, SPN_E_BAD_DATA)}},
+    /* conditions: what may be, in every state of a session */
+    {"new, and is", {SEND(1, "[n]a1", "s")}, {{0}}},
+    {"new, and is not",
+     {SEND(1, "a1", "s"), SEND(2, "[n]a2 b1", "!s")},
+     {REFUSED(2, SPN_E_CONDITION)}},
+    {"new, by the entry before", {SEND(1, "a1 [n]a2", "s!")}, {REFUSED(2, SPN_E_CONDITION)}},
+    {"new, twice: one wins", {SEND(1, "[n]a1 [n]a2", "s!")}, {REFUSED(2, SPN_E_CONDITION)}},
+    {"new, closed is not", {SEND(1, "a1 Ca [n]a2", "sx!")}, {REFUSED(3, SPN_E_CONDITION)}},
+    {"new, deleted is", {SEND(1, "a1 Da [n]a2", "sDs")}, {{0}}},
+    {"new, deleted is, in the next batch", {SEND(1, "a1 Da", "sD"), SEND(3, "[n]a2", "s")}, {{0}}},
+    {"new, a duplicate all the same",
+     {SEND(1, "[n]a1=x", "s"), SEND(2, "[n]a1=x", "d")},
+     {{2, 1, WIRE_DUPLICATE, 0}}},
+    {"new, a conflict all the same",
+     {SEND(1, "[n]a1=x [n]a1=y", "sc")},
+     {{2, 1, WIRE_CONFLICT, 0}}},
+    {"new, a marker", {SEND(1, "[n]Ma1 [n]Ra", "s!")}, {REFUSED(2, SPN_E_CONDITION)}},
+    {"new, refused ones open nothing",
+     {SEND(1, "[s1]a1 [n]a1", "!s")},
+     {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
+    {"new, a close",
+     {SEND(1, "[n]Ca a1 [n]Ca", "!s!")},
+     {REFUSED(1, SPN_E_UNKNOWN_SESSION), REFUSED(3, SPN_E_CONDITION)}},
+    {"new, a delete",
+     {SEND(1, "[n]Da a1 [n]Da", "!s!")},
+     {REFUSED(1, SPN_E_UNKNOWN_SESSION), REFUSED(3, SPN_E_CONDITION)}},
+    {"seq, and is", {SEND(1, "a1", "s"), SEND(2, "[s1]a2 [s2]a3", "ss")}, {{0}}},
+    {"seq, lower", {SEND(1, "a1 a2 [s1]a3", "ss!")}, {REFUSED(3, SPN_E_CONDITION)}},
+    {"seq, higher", {SEND(1, "a1 [s2]a3", "s!")}, {REFUSED(2, SPN_E_CONDITION)}},
+    {"seq, twice: one wins",
+     {SEND(1, "a1 [s1]a2 [s1]a3 [s2]a4", "ss!s")},
+     {REFUSED(3, SPN_E_CONDITION)}},
+    {"seq 0, of an unknown one", {SEND(1, "[s0]a1 [s0]a2", "s!")}, {REFUSED(2, SPN_E_CONDITION)}},
+    {"seq 0, deleted", {SEND(1, "a1 Da [s0]a2", "sDs")}, {{0}}},
+    {"seq 1, of an unknown one", {SEND(1, "[s1]a1", "!")}, {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
+    {"seq 1, deleted", {SEND(1, "a1 Da [s1]a2", "sD!")}, {REFUSED(3, SPN_E_UNKNOWN_SESSION)}},
+    {"seq, closed, and is", {SEND(1, "a1 Ca [s1]a2", "sx!")}, {REFUSED(3, SPN_E_CLOSED)}},
+    {"seq, closed, and is not", {SEND(1, "a1 Ca [s0]a2", "sx!")}, {REFUSED(3, SPN_E_CONDITION)}},
+    {"seq, a duplicate all the same",
+     {SEND(1, "a1=x a2 [s9]a1=x", "ssd")},
+     {{3, 1, WIRE_DUPLICATE, 0}}},
+    {"seq, counts markers", {SEND(1, "a1 Ma2 [s2]a3", "sss")}, {{0}}},
+    {"seq, a close", {SEND(1, "a1 [s0]Ca [s1]Ca", "s!x")}, {REFUSED(2, SPN_E_CONDITION)}},
+    {"seq, a close again",
+     {SEND(1, "a1 [s1]Ca [s1]Ca [s2]Ca", "sxd!")},
+     {{3, 1, WIRE_DUPLICATE, 0}, REFUSED(4, SPN_E_CONDITION)}},
+    {"seq 0, a close of an unknown one",
+     {SEND(1, "[s0]Ca", "!")},
+     {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
+    {"seq, a delete", {SEND(1, "a1 [s0]Da [s1]Da", "s!D")}, {REFUSED(2, SPN_E_CONDITION)}},
+    {"life, and is", {SEND(1, "a1", "s"), SEND(2, "[@]a2", "s")}, {{0}}},
+    {"life, another", {SEND(1, "a1", "s"), SEND(2, "[>]a2", "!")}, {REFUSED(2, SPN_E_OTHER_LIFE)}},
+    {"life, of an unknown one", {SEND(1, "[>]a2", "!")}, {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
+    {"life, the one before",
+     {SEND(1, "a1 Da a2", "sDs"), SEND(4, "[<]a3", "!")},
+     {REFUSED(4, SPN_E_OTHER_LIFE)}},
+    {"life, deleted",
+     {SEND(1, "a1", "s"), SEND(2, "Da [@]a2", "D!")},
+     {REFUSED(3, SPN_E_UNKNOWN_SESSION)}},
+    {"life, closed",
+     {SEND(1, "a1 Ca", "sx"), SEND(3, "[@]a2 [>]a2", "!!")},
+     {REFUSED(3, SPN_E_CLOSED), REFUSED(4, SPN_E_OTHER_LIFE)}},
+    {"life, a duplicate all the same",
+     {SEND(1, "a1=x", "s"), SEND(2, "[>]a1=x", "d")},
+     {{2, 1, WIRE_DUPLICATE, 0}}},
+    {"life and seq",
+     {SEND(1, "a1", "s"), SEND(2, "[@s1]a2 [@s1]a3 [>s2]a3", "s!!")},
+     {REFUSED(3, SPN_E_CONDITION), REFUSED(4, SPN_E_OTHER_LIFE)}},
+    /* what depends on a number */
+    {"depends on a stored one", {SEND(1, "a1 [d1]a2", "ss")}, {{0}}},
+    {"depends on a refused one",
+     {SEND(1, "a~ [d1]a2 a3", "!!s")},
+     {REFUSED(1, SPN_E_BAD_ID), REFUSED(2, SPN_E_DEPENDENT)}},
+    {"depends on one that depends",
+     {SEND(1, "a1 [n]a2 [d2]a3 [d3]a4", "s!!!")},
+     {REFUSED(2, SPN_E_CONDITION), {3, 2, WIRE_REFUSED, SPN_E_DEPENDENT}}},
+    {"depends on a duplicate and a conflict",
+     {SEND(1, "a1=x a1=x a1=y [d2]a2 [d3]a3", "sdcss")},
+     {{2, 1, WIRE_DUPLICATE, 0}, {3, 1, WIRE_CONFLICT, 0}}},
+    {"depends on a refused one of another batch",
+     {SEND(1, "a~ a2", "!s"), SEND(3, "[d2]a3 [d1]a4", "s!")},
+     {REFUSED(1, SPN_E_BAD_ID), REFUSED(4, SPN_E_DEPENDENT)}},
+    {"depends on what is below the base",
+     {SEND(1, "a1", "s"), RAISE(2, "[d1]a2", "!", 2)},
+     {REFUSED(2, SPN_E_DEPENDENT)}},
+    {"depends, a duplicate all the same",
+     {SEND(1, "a1=x a~ [d2]a1=x", "s!d")},
+     {REFUSED(2, SPN_E_BAD_ID), {3, 1, WIRE_DUPLICATE, 0}}},
+    {"depends before the other conditions",
+     {SEND(1, "a~ [d1n]a2 a3 [d1s0]Ca", "!!s!")},
+     {REFUSED(1, SPN_E_BAD_ID), REFUSED(2, SPN_E_DEPENDENT), REFUSED(4, SPN_E_DEPENDENT)}},
+    {"a close and a delete that depend",
+     {SEND(1, "a1 a~ [d2]Ca [d2]Da [d1]Da", "s!!!D")},
+     {REFUSED(2, SPN_E_BAD_ID), {3, 2, WIRE_REFUSED, SPN_E_DEPENDENT}}},
+    /* an event that closes */
+    {"closes with it", {SEND(1, "[c]a1=x", "s")}, {{0}}},
+    {"closes after others", {SEND(1, "a1 b1 [c]a2=x b2", "ssss")}, {{0}}},
+    {"closes, and then an event", {SEND(1, "[c]a1=x a2", "s!")}, {REFUSED(2, SPN_E_CLOSED)}},
+    {"closes, and then a close", {SEND(1, "[c]a1=x Ca", "sd")}, {{2, 1, WIRE_DUPLICATE, 0}}},
+    {"closes, and then a delete", {SEND(1, "[c]a1=x Da a1", "sDs")}, {{0}}},
+    {"closes twice, the same", {SEND(1, "[c]a1=x [c]a1=x", "sd")}, {{2, 1, WIRE_DUPLICATE, 0}}},
+    {"closes, known as one that does not",
+     {SEND(1, "a1=x [c]a1=x a2", "scs")},
+     {{2, 1, WIRE_CONFLICT, 0}}},
+    {"does not close, known as one that does",
+     {SEND(1, "[c]a1=x a1=x", "sc")},
+     {{2, 1, WIRE_CONFLICT, 0}}},
+    {"closes for another reason", {SEND(1, "[c]a1=x [e]a1=x", "sc")}, {{2, 1, WIRE_CONFLICT, 0}}},
+    {"closes if it is new", {SEND(1, "[nc]a1=x [n]a2", "s!")}, {REFUSED(2, SPN_E_CONDITION)}},
+    {"closes, and is refused", {SEND(1, "a1 [cs0]a2 a3", "s!s")}, {REFUSED(2, SPN_E_CONDITION)}},
+    {"closes after a marker of its id", {SEND(1, "Ma1 [c]a1=x", "ss")}, {{0}}},
+    /* notes */
+    {"with a note", {SEND(1, "[t]a1=x [tc]b1=x [t]Ma2", "sss")}, {{0}}},
+    {"a note is not compared",
+     {SEND(1, "[t]a1=x a1=x b1=x [t]b1=x", "sdsd")},
+     {{2, 1, WIRE_DUPLICATE, 0}, {4, 1, WIRE_DUPLICATE, 0}}},
     /* base */
     {"base moves on", {SEND(1, "a1 a1", "sd"), RAISE(3, "a2", "s", 3)}, {{0}}},
     {"base raised with loss", {SEND(1, "a1", "s"), RAISE(5, "a5", "s", 5)}, {{0}}},
@@ -766,31 +938,29 @@ static void every_truncation_is_refused(void **state)
 /* -- what nothing acts on yet -------------------------------------------------------------------
  */
 
+static const char large_note[WIRE_NOTE_MAX];
+
 /* Never passed over in silence: the number is refused, and what is before it is taken. */
 static const struct unsupported_row {
     const char *name;
     struct wire_entry entry;
     spn_err refusal;
 } unsupported_rows[] = {
-    {"an event of one life", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_LIFE}, SPN_E_UNSUPPORTED},
-    {"an event after a seq", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_SEQ}, SPN_E_UNSUPPORTED},
-    {"an event of a new session", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_NEW}, SPN_E_UNSUPPORTED},
-    {"an event that closes", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_CLOSES}, SPN_E_UNSUPPORTED},
-    {"an event that depends", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_DEPENDS}, SPN_E_UNSUPPORTED},
-    {"an event with a note", {.kind = WIRE_EVENT, .flags = WIRE_FLAG_NOTE}, SPN_E_UNSUPPORTED},
-    {"a marker with a note", {.kind = WIRE_MARKER, .flags = WIRE_FLAG_NOTE}, SPN_E_UNSUPPORTED},
-    {"a close after a seq",
-     {.kind = WIRE_CLOSE, .flags = WIRE_FLAG_CLOSES | WIRE_FLAG_SEQ},
-     SPN_E_UNSUPPORTED},
-    {"a close that depends",
-     {.kind = WIRE_CLOSE, .flags = WIRE_FLAG_CLOSES | WIRE_FLAG_DEPENDS},
-     SPN_E_UNSUPPORTED},
-    {"a delete of a new session", {.kind = WIRE_DELETE, .flags = WIRE_FLAG_NEW}, SPN_E_UNSUPPORTED},
     {"a touch", {.kind = WIRE_TOUCH}, SPN_E_UNSUPPORTED},
     {"attributes", {.kind = WIRE_ATTRIBUTES, .data = {"data", 4}}, SPN_E_UNSUPPORTED},
     {"a close with a bad reason",
      {.kind = WIRE_CLOSE, .flags = WIRE_FLAG_CLOSES, .reason = {"a\n", 2}},
      SPN_E_BAD_REASON},
+    {"a close with the sidecar's own reason",
+     {.kind = WIRE_CLOSE, .flags = WIRE_FLAG_CLOSES, .reason = {"idle", 4}},
+     SPN_E_BAD_REASON},
+    {"an event with the sidecar's own reason",
+     {.kind = WIRE_EVENT, .flags = WIRE_FLAG_CLOSES, .reason = {"idle", 4}},
+     SPN_E_BAD_REASON},
+    {"an event with the largest note",
+     {.kind = WIRE_EVENT, .flags = WIRE_FLAG_NOTE, .note = {large_note, WIRE_NOTE_MAX}},
+     SPN_OK},
+    {"a marker with a note", {.kind = WIRE_MARKER, .flags = WIRE_FLAG_NOTE}, SPN_OK},
     {"a close with a reason", {.kind = WIRE_CLOSE, .flags = WIRE_FLAG_CLOSES}, SPN_OK},
 };
 
@@ -805,7 +975,8 @@ static void unsupported(void **state)
     entry.id = text(bare ? "" : "2");
     entry.retry_ms = WIRE_RETRY_NONE;
     entry.life = (struct spn_life){{1}};
-    entry.note = text("note");
+    if (entry.note.size == 0)
+        entry.note = text("note");
     struct wire_out out = wire_out(frame_bytes, sizeof(frame_bytes));
     wire_put_header(&out, WIRE_BATCH, 0);
     wire_put_batch(&out, &head);

@@ -430,12 +430,13 @@ static void note_event(void)
     memcpy(life->ids[life->count++], of->events[of->count - 1].id, RIG_TEXT_MAX);
 }
 
-/* e: an event; o: one of the other session; c, d: close, delete; s, w: subscribe from the earliest,
- * or wait; a: after the second event of the first life; n: what comes next; S, N: as s and n,
- * without credit; g: a grant that adds nothing; G: one that does; t: only the newest event is
- * retained from now on; x: subscribe to the other session as well; F, W: the generation is frozen,
- * and written; h: the broker's answers come now, and the reader has them after the scan of its next
- * turn; .: the reader's turn. What a letter wrote is durable with the next turn. */
+/* e: an event; o: one of the other session; c, d: close, delete; E: an event that closes; s, w:
+ * subscribe from the earliest, or wait; a: after the second event of the first life; n: what comes
+ * next; S, N: as s and n, without credit; g: a grant that adds nothing; G: one that does; t: only
+ * the newest event is retained from now on; x: subscribe to the other session as well; F, W: the
+ * generation is frozen, and written; h: the broker's answers come now, and the reader has them
+ * after the scan of its next turn; .: the reader's turn. What a letter wrote is durable with the
+ * next turn. */
 static void run_letter(char letter)
 {
     if (strchr("swanSN", letter))
@@ -450,6 +451,11 @@ static void run_letter(char letter)
         break;
     case 'c':
         rig_end(&rig, MAIN, RECORD_CLOSE);
+        lives[life_count - 1].closed = true;
+        break;
+    case 'E':
+        rig_closing_event(&rig, MAIN);
+        note_event();
         lives[life_count - 1].closed = true;
         break;
     case 'd':
@@ -551,6 +557,11 @@ static const struct script_row {
     {"caught up, and closed", "ees.e.c."},
     {"caught up, and closed with the last event", "ees.e.ec."},
     {"behind, and closed", "ees.eeec."},
+    {"caught up, and closed by an event", "ees.e.E."},
+    {"behind, and closed by an event", "ees.eeeE."},
+    {"closed by its only event", "w.E."},
+    {"what comes next, closed by an event", "een.e.eE."},
+    {"closed by an event, on disk", "eeEFWs."},
     {"caught up, and deleted", "ees.e.d."},
     {"deleted with its last events, and another life", "ees.e.eed.ee."},
     {"deleted and written again at once", "ees.e.edee.ee."},

@@ -60,6 +60,7 @@ enum {
     X(wider, "restarts with a rule that keeps more")                                               \
     X(loaded, "trackers that were built from disk and generations")                                \
     X(recognised, "ids that one had to recognise")                                                 \
+    X(closed, "sessions that were closed, half of them by an event")                               \
     X(lives, "sessions that were deleted, and opened anew")
 
 static struct {
@@ -246,10 +247,14 @@ static void end_session(void)
 {
     uint32_t session = any_session();
     const struct rig_session *of = &rig.sessions[session];
-    bool closes = one_in(2);
+    bool closes = !one_in(3);
     if (of->epoch == 0 || (closes ? of->closed_position > 0 : of->dead_count == LIVES_MAX))
         return;
-    rig_end(&rig, session, closes ? RECORD_CLOSE : one_in(2) ? RECORD_DELETE : RECORD_EXPIRE);
+    if (closes && one_in(2))
+        rig_closing_event(&rig, session);
+    else
+        rig_end(&rig, session, closes ? RECORD_CLOSE : one_in(2) ? RECORD_DELETE : RECORD_EXPIRE);
+    seen.closed += closes;
     rig_commit(&rig);
     if (closes)
         return;
@@ -646,6 +651,19 @@ static void check_session(const struct view *view, uint32_t session, uint64_t co
     journal_reader_end(reader);
 }
 
+/* By the newest state there is: readers see the end, and why. */
+static void check_close(const struct view *view, uint32_t session)
+{
+    struct timeline timeline;
+    bool closed = rig.sessions[session].closed_position > 0;
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    assert_int_equal(timeline_open(&timeline, reader, view), SPN_OK);
+    assert_int_equal(timeline.closed, closed);
+    assert_int_equal(timeline.reason.size, closed ? strlen(RIG_REASON) : 0);
+    assert_memory_equal(timeline.reason.data, RIG_REASON, timeline.reason.size);
+    journal_reader_end(reader);
+}
+
 static void read_some(void)
 {
     uint32_t session = any_session();
@@ -653,6 +671,7 @@ static void read_some(void)
     if (rig.sessions[session].epoch == 0)
         return;
     rig_view(&rig, session, &view);
+    check_close(&view, session);
     check_session(&view, session, rig.sessions[session].count);
     view_release(&view);
 }

@@ -83,6 +83,10 @@ static const char *const scripts[] = {
     "mFWnFWmn",
     /* closed: before, at and behind the checkpoint; in a segment that is not finished */
     "mcmFW",
+    "mEmFW",
+    "mFWE",
+    "mEF",
+    "mFHE",
     "mFWcFW",
     "mFWmcFWm",
     "mFWc",
@@ -220,7 +224,7 @@ static void write_without_burials(void)
             put_back(&generation->sessions[i], saved[i]);
 }
 
-/* c, d, x and k. */
+/* c, d, x, k, and E: closed by an event. */
 static void end_one(char how)
 {
     static const enum record_kind kinds[] = {
@@ -228,7 +232,9 @@ static void end_one(char how)
     uint32_t session = how == 'd' ? DELETED : how == 'x' ? EXPIRED : CLOSED;
     if (rig.sessions[session].epoch == 0) /* the mix has not come to it */
         rig_event(&rig, session, NULL, NULL);
-    if (how != 'c' || rig.sessions[session].closed_position == 0)
+    if (how == 'E' && rig.sessions[session].closed_position == 0)
+        rig_closing_event(&rig, session);
+    else if (how != 'E' && (how != 'c' || rig.sessions[session].closed_position == 0))
         rig_end(&rig, session, kinds[(unsigned char)how]);
 }
 
@@ -256,7 +262,7 @@ static void run_script(const char *script)
             open_some();
         else if (*step == 'F')
             rig_freeze(&rig);
-        else if (strchr("cdxk", *step))
+        else if (strchr("cdxkE", *step))
             end_one(*step);
         else
             write_frozen(*step);
@@ -276,9 +282,12 @@ static struct recovered recover(void)
 
 /* -- what must be found ------------------------------------------------------------------------ */
 
-static uint32_t tag_of(const struct rig_event *event)
+static uint32_t tag_of(const struct rig_session *of, const struct rig_event *event)
 {
-    return rig_tag(&rig, event->data);
+    uint32_t tag = rig_tag(&rig, event->data);
+    bool closes = event->position == of->closed_position;
+    const uint8_t *secret = journal_meta(rig.journal)->secret;
+    return closes ? fingerprint_closing(tag, rig_text(RIG_REASON), secret) : tag;
 }
 
 static void check_tracker(const struct rig_session *of, const struct tracker *tracker)
@@ -292,8 +301,8 @@ static void check_tracker(const struct rig_session *of, const struct tracker *tr
     assert_int_equal(tracker->count, of->tracker->count);
     for (size_t i = 0; i < of->count; i++) {
         struct fingerprint id = rig_fingerprint(&rig, of->events[i].id);
-        assert_int_equal(tracker_check(tracker, id, tag_of(&of->events[i])),
-                         tracker_check(of->tracker, id, tag_of(&of->events[i])));
+        assert_int_equal(tracker_check(tracker, id, tag_of(of, &of->events[i])),
+                         tracker_check(of->tracker, id, tag_of(of, &of->events[i])));
     }
 }
 

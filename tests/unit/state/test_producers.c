@@ -222,6 +222,37 @@ static void first_refusal_counts(void **state)
     free(producer.runs);
 }
 
+/* Results that rest on a state wait for the disk, whatever they are. */
+static const struct withheld_row {
+    const char *name;
+    uint64_t withheld[3];
+    uint64_t durable;
+    uint64_t end; /* of 9 accepted numbers */
+} withheld_rows[] = {
+    {"withheld: none", {0}, 2, 9},
+    {"withheld: one", {5}, 2, 4},
+    {"withheld: the first of several", {5, 6, 8}, 2, 4},
+    {"withheld: some are durable", {5, 6, 8}, 5, 5},
+    {"withheld: the last is durable", {5, 6, 8}, 8, 9},
+    {"withheld: the next one", {5}, 4, 4},
+};
+
+static void run_withheld(void **state)
+{
+    const struct withheld_row *row = *state;
+    struct producer producer = {.base = 1, .accepted = 9, .durable = 2};
+    for (size_t i = 0; i < COUNT(row->withheld) && row->withheld[i] > 0; i++)
+        producer_withhold(&producer, row->withheld[i]);
+    producer.durable = row->durable;
+    assert_int_equal(producer_accepted_end(&producer), row->end);
+    assert_int_equal(producer_note(&producer, 9, R), SPN_OK);
+    assert_int_equal(producer_accepted_end(&producer), row->end < 9 ? row->end : 8);
+    producer_withhold(&producer, 9); /* after what is durable it begins anew */
+    if (row->durable == 8)
+        assert_int_equal(producer.withheld_first, 9);
+    free(producer.runs);
+}
+
 /* What needs one run more waits until the base has risen past one. */
 static void runs_above_4096_were_dropped_unread(void **state)
 {
@@ -484,7 +515,7 @@ static const struct CMUnitTest plain[] = {
 };
 
 static struct CMUnitTest tests[COUNT(plain) + COUNT(note_rows) + COUNT(clip_rows) +
-                               COUNT(base_rows) + COUNT(accepted_rows)];
+                               COUNT(base_rows) + COUNT(accepted_rows) + COUNT(withheld_rows)];
 
 static void add_rows(void)
 {
@@ -499,6 +530,9 @@ static void add_rows(void)
     for (size_t i = 0; i < COUNT(base_rows); i++)
         tests[at++] = (struct CMUnitTest){base_rows[i].name, raise_base, NULL, NULL,
                                           (void *)(uintptr_t)&base_rows[i]};
+    for (size_t i = 0; i < COUNT(withheld_rows); i++)
+        tests[at++] = (struct CMUnitTest){withheld_rows[i].name, run_withheld, NULL, NULL,
+                                          (void *)&withheld_rows[i]};
     for (size_t i = 0; i < COUNT(accepted_rows); i++)
         tests[at++] = (struct CMUnitTest){accepted_rows[i].name, accepted_end, NULL, NULL,
                                           (void *)(uintptr_t)&accepted_rows[i]};

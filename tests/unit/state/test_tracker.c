@@ -408,6 +408,26 @@ static void tags(void **state)
         }
 }
 
+/* An event that closes is another one than the same without that, or for another reason. */
+static void tags_of_closing_events(void **state)
+{
+    (void)state;
+    static const struct spn_bytes none = {NULL, 0};
+    static const struct spn_bytes reasons[] = {{"", 0}, TEXT("error"), TEXT("done")};
+    uint32_t tag = fingerprint_tag(chat, none, secret);
+    struct record_entry entry = {.kind = RECORD_EVENT, .data = chat};
+    assert_int_equal(fingerprint_tag_of(&entry, secret), tag);
+    entry.closes = true;
+    for (size_t i = 0; i < COUNT(reasons); i++) {
+        entry.reason = reasons[i];
+        uint32_t closing = fingerprint_closing(tag, reasons[i], secret);
+        assert_int_not_equal(closing, tag);
+        assert_int_equal(fingerprint_tag_of(&entry, secret), closing);
+        for (size_t j = 0; j < i; j++)
+            assert_int_not_equal(closing, fingerprint_closing(tag, reasons[j], secret));
+    }
+}
+
 /* Tags that agree in their upper or their lower half tell two contents apart all the same. */
 static void one_conflict_in_65536_was_taken_for_a_duplicate(void **state)
 {
@@ -443,6 +463,7 @@ int main(void)
     static const struct CMUnitTest plain[] = {
         {"one conflict in 65,536 was taken for a duplicate",
          one_conflict_in_65536_was_taken_for_a_duplicate, NULL, NULL, NULL},
+        {"tags of closing events", tags_of_closing_events, NULL, NULL, NULL},
         {"tags are keyed", tags_are_keyed, NULL, NULL, NULL},
         {"the oldest leaves first", leaves_in_order, NULL, NULL, NULL},
         {"size of a full window", size_of_a_full_window, NULL, NULL, NULL},
