@@ -102,6 +102,21 @@ void generation_note_state(struct generation_session *touched, uint64_t position
     touched->state_position = position;
 }
 
+void generation_note_attributes(struct generation *generation, struct generation_session *touched,
+                                uint64_t position)
+{
+    generation_reach(generation, position);
+    touched->attributes[1] = touched->attributes[0];
+    touched->attributes[0] = position;
+}
+
+void generation_note_touch(struct generation *generation, struct generation_session *touched,
+                           uint64_t position)
+{
+    generation_reach(generation, position);
+    touched->touch_position = position;
+}
+
 void generation_end(struct generation *generation, struct generation_session *touched,
                     uint64_t position, enum record_state state)
 {

@@ -54,6 +54,8 @@ struct generation_session {
     uint64_t first_seq;      /* of its events here; seqs are consecutive */
     uint64_t bytes;          /* of the session, as of its newest event here */
     uint64_t state_position; /* of the entry that closed or deleted it here; 0: none did */
+    uint64_t attributes[2];  /* positions of its newest attributes, and of those before; 0: none */
+    uint64_t touch_position; /* of its newest touch here; 0: none */
     uint32_t slot;
     uint32_t newest;     /* entry of its newest event; GENERATION_NONE: opened, no event */
     uint32_t mark;       /* its newest mark; GENERATION_NONE: it has none */
@@ -98,6 +100,11 @@ void generation_reach(struct generation *generation, uint64_t position);
 /* Notes that the entry at this position, which was appended, closes its session. */
 void generation_note_state(struct generation_session *touched, uint64_t position,
                            enum record_state state);
+/* Notes an entry with attributes, or a touch, of a touched session. */
+void generation_note_attributes(struct generation *generation, struct generation_session *touched,
+                                uint64_t position);
+void generation_note_touch(struct generation *generation, struct generation_session *touched,
+                           uint64_t position);
 /* Notes the entry that closes or deletes a touched session, and is no event. */
 void generation_end(struct generation *generation, struct generation_session *touched,
                     uint64_t position, enum record_state state);

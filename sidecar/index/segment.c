@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire.h"
+#include "index/attributes.h"
 
 enum {
     EVENTS_AT_A_TIME = 1024, /* of a session */
@@ -308,6 +308,42 @@ static spn_err end_row(struct journal *journal, const struct generation_session 
     return hold(&row->reason, bytes->reason, sizeof(bytes->reason));
 }
 
+/* Takes over the attributes: the spans into the row, the rest into a value of its own. */
+static spn_err take_attributes(struct journal *journal, const struct generation_session *touched,
+                               struct record_row *row)
+{
+    struct record_entry entry;
+    struct wire_attributes attributes;
+    spn_err err = journal_get_entry(journal, touched->attributes[0], &entry);
+    if (err == SPN_OK && attributes_get(entry.data, &attributes) != SPN_OK)
+        err = SPN_E_CORRUPT;
+    if (err != SPN_OK)
+        return err == SPN_E_END ? SPN_E_CORRUPT : err;
+    uint8_t bytes[WIRE_CONTENT_TYPE_MAX + WIRE_SESSION_NOTE_MAX]; /* putting moves the pages */
+    struct record_attributes stored = {attributes.content_type, attributes.note};
+    spn_err held = hold(&stored.content_type, bytes, WIRE_CONTENT_TYPE_MAX);
+    if (held == SPN_OK)
+        held = hold(&stored.note, bytes + WIRE_CONTENT_TYPE_MAX, WIRE_SESSION_NOTE_MAX);
+    if (held != SPN_OK)
+        return held;
+    row->ttl_ms = attributes.ttl_ms;
+    row->idle_close_ms = attributes.idle_close_ms;
+    row->has_attributes = stored.content_type.size + stored.note.size > 0;
+    if (row->activity_ns < entry.time_ns)
+        row->activity_ns = entry.time_ns;
+    return journal_put_attributes(journal, touched->epoch, &stored);
+}
+
+static spn_err take_touch(struct journal *journal, const struct generation_session *touched,
+                          struct record_row *row)
+{
+    struct record_entry touch;
+    spn_err err = journal_get_entry(journal, touched->touch_position, &touch);
+    if (err == SPN_OK && row->activity_ns < touch.time_ns)
+        row->activity_ns = touch.time_ns;
+    return err == SPN_E_END ? SPN_E_CORRUPT : err;
+}
+
 /* Writes blocks of the session's next events, as many as fit the array. Events that may not fill a
  * block wait for those after them, so the blocks are the same however often a session is left and
  * returned to. */
@@ -340,6 +376,11 @@ static spn_err write_row(struct segment *segment, struct journal *journal,
         err = advance_row(segment, journal, touched, row, bytes);
     if (err == SPN_OK && touched->state != RECORD_LIVE)
         err = end_row(journal, touched, row, bytes);
+    bool lives = touched->state != RECORD_DELETED;
+    if (err == SPN_OK && lives && touched->attributes[0] > 0)
+        err = take_attributes(journal, touched, row);
+    if (err == SPN_OK && lives && touched->touch_position > 0)
+        err = take_touch(journal, touched, row);
     row->duplicates += touched->duplicates;
     row->conflicts += touched->conflicts;
     if (err == SPN_OK)

@@ -11,6 +11,9 @@
 
 #include "index/generation.h"
 
+/* The newest attributes may not be durable yet: then those before them hold. */
+enum { VIEW_ATTRIBUTES = 4 };
+
 /* A session's events in one generation, at the time of the request. */
 struct view_part {
     struct generation *generation; /* a reference; NULL: nothing there */
@@ -31,8 +34,9 @@ struct view {
     const struct view *next; /* the next epoch; NULL: none is known */
     uint32_t duplicates;     /* counted since the row was written */
     uint32_t conflicts;
-    uint64_t closed_position;  /* of the entry that closed it, if a generation has that; 0: none */
-    struct view_part parts[2]; /* older, newer */
+    uint64_t closed_position; /* of the entry that closed it, if a generation has that; 0: none */
+    uint64_t attributes[VIEW_ATTRIBUTES]; /* positions of attributes, newest first; 0: none */
+    struct view_part parts[2];            /* older, newer */
 };
 
 /* Lets go of the references. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index/attributes.h"
 #include "ingest/intake_base.h"
 
 spn_err intake_init(struct intake *intake, const struct broker_options *options,
@@ -84,14 +85,17 @@ static bool same_bytes(struct spn_bytes a, struct spn_bytes b)
 /* Whether nothing acts on what the entry wants yet: it must not be taken without that. */
 static bool is_unsupported(const struct wire_entry *entry)
 {
-    return entry->kind == WIRE_ATTRIBUTES || entry->kind == WIRE_TOUCH;
+    return entry->kind == WIRE_TOUCH;
 }
 
 static spn_err check_entry(const struct intake *intake, const struct wire_entry *entry)
 {
     if (is_unsupported(entry))
         return SPN_E_UNSUPPORTED;
+    struct wire_attributes attributes;
     spn_err err = wire_check_reason(entry->reason);
+    if (err == SPN_OK && entry->kind == WIRE_ATTRIBUTES)
+        err = attributes_get(entry->data, &attributes);
     if (err != SPN_OK || !wire_is_stored(entry->kind))
         return err;
     bool needs_id = entry->kind == WIRE_EVENT;
@@ -268,16 +272,6 @@ static spn_err note_repeat(struct taking *taking, uint64_t number, uint32_t slot
     return SPN_OK;
 }
 
-/* The slot of an entry's session, which is added if it has none. */
-static spn_err make_slot(struct intake *intake, uint32_t i, uint32_t *ret_slot)
-{
-    struct sessions *sessions = &intake->state->sessions;
-    struct spn_bytes name = intake->entries[i].session;
-    return *ret_slot != SLOT_NONE
-               ? SPN_OK
-               : sessions_add(sessions, name, sessions_hash(sessions, name), ret_slot);
-}
-
 /* An empty id says nothing about earlier entries. */
 static enum tracker_verdict check_id(const struct tracker *tracker, const struct wire_entry *entry,
                                      struct fingerprint id, uint32_t tag)
@@ -321,7 +315,7 @@ static spn_err take_stored(struct taking *taking, uint32_t i, uint64_t number)
     if (err == SPN_OK && tracker && tracker->closed)
         err = SPN_E_CLOSED;
     if (err == SPN_OK)
-        err = make_slot(intake, i, &slot);
+        err = intake_make_slot(intake, i, &slot);
     if (err == SPN_OK)
         err = remember_id(intake, slot, entry, id, tag);
     if (err == SPN_OK)
@@ -336,6 +330,8 @@ static spn_err take_entry(struct taking *taking, uint32_t i, uint64_t number)
         return intake_take_close(taking, i, number);
     case WIRE_DELETE:
         return intake_take_delete(taking, i);
+    case WIRE_ATTRIBUTES:
+        return intake_take_attributes(taking, i);
     default:
         return take_stored(taking, i, number);
     }

@@ -39,6 +39,9 @@ static inline uint32_t intake_offset_of(const struct taking *taking, struct spn_
 
 /* intake_condition.c */
 
+/* The slot of an entry's session, which is added if *ret_slot is SLOT_NONE. SPN_E_NOMEM. */
+spn_err intake_make_slot(struct intake *intake, uint32_t i, uint32_t *ret_slot) SPN_MUST_USE;
+
 /* The slot of an entry's session if it has a tracker by now, else SLOT_NONE. */
 uint32_t intake_find(const struct intake *intake, uint32_t i);
 struct tracker *intake_tracker(const struct intake *intake,
@@ -72,6 +75,7 @@ spn_err intake_draw_lives(struct intake *intake, uint32_t count) SPN_MUST_USE;
  * epoch. */
 void intake_open_session(struct taking *taking, struct tracker *tracker, uint32_t slot,
                          struct spn_bytes name);
+spn_err intake_take_attributes(struct taking *taking, uint32_t i);
 spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number);
 spn_err intake_take_delete(struct taking *taking, uint32_t i);
 

@@ -22,6 +22,15 @@ struct tracker *intake_tracker(const struct intake *intake, uint32_t slot)
     return slot != SLOT_NONE ? intake->state->sessions.slots[slot].tracker : NULL;
 }
 
+spn_err intake_make_slot(struct intake *intake, uint32_t i, uint32_t *ret_slot)
+{
+    struct sessions *sessions = &intake->state->sessions;
+    struct spn_bytes name = intake->entries[i].session;
+    return *ret_slot != SLOT_NONE
+               ? SPN_OK
+               : sessions_add(sessions, name, sessions_hash(sessions, name), ret_slot);
+}
+
 bool intake_is_decisive(const struct wire_entry *entry)
 {
     return (entry->flags & (WIRE_FLAGS_CONDITIONS | WIRE_FLAG_CLOSES)) != 0;

@@ -35,6 +35,51 @@ void intake_open_session(struct taking *taking, struct tracker *tracker, uint32_
     metrics_add(&intake->metrics->sessions_opened, 1);
 }
 
+/* Attributes and touches: the frame has their extra bytes before the data. */
+static void put_activity(struct taking *taking, const struct wire_entry *from,
+                         const struct tracker *tracker, enum record_kind kind)
+{
+    const uint8_t *extra = (const uint8_t *)from->type.data + from->type.size;
+    intake_put_entry(taking, &(struct batch_entry){
+                                 .epoch = tracker->epoch,
+                                 .seq = tracker->seq,
+                                 .bytes = tracker->bytes,
+                                 .markers = tracker->markers,
+                                 .life = tracker->life,
+                                 .offset = intake_offset_of(taking, from->id),
+                                 .name_offset = intake_offset_of(taking, from->session),
+                                 .data_size = (uint32_t)from->data.size,
+                                 .extra_size = (uint16_t)((const uint8_t *)from->data.data - extra),
+                                 .retry_ms = WIRE_RETRY_NONE,
+                                 .name_size = (uint8_t)from->session.size,
+                                 .kind = (uint8_t)kind,
+                             });
+}
+
+spn_err intake_take_attributes(struct taking *taking, uint32_t i)
+{
+    struct intake *intake = taking->intake;
+    struct broker_state *state = intake->state;
+    const struct wire_entry *entry = &intake->entries[i];
+    uint32_t slot = intake_find(intake, i);
+    struct tracker *tracker = intake_tracker(intake, slot);
+    spn_err err = intake_check_conditions(taking, entry, tracker);
+    if (err == SPN_OK && tracker && tracker->damaged)
+        err = SPN_E_CORRUPT;
+    if (err == SPN_OK)
+        err = intake_make_slot(intake, i, &slot);
+    if (err != SPN_OK)
+        return err;
+    tracker = intake_tracker(intake, slot);
+    if (tracker->epoch == 0)
+        intake_open_session(taking, tracker, slot, entry->session);
+    struct generation_session *touched =
+        generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
+    generation_note_attributes(state->active, touched, state->next_position);
+    put_activity(taking, entry, tracker, RECORD_ATTRIBUTES);
+    return SPN_OK;
+}
+
 /* What ends, or is closed. */
 struct end {
     enum record_kind kind;

@@ -13,6 +13,11 @@ static void fill_epoch(const struct views *views, const struct session *session,
         const struct generation_session *touched = generation_find(generations[i], session, slot);
         if (!touched || touched->epoch != view->epoch)
             continue;
+        /* The active generation comes second, and goes first. */
+        view->attributes[2] = view->attributes[0];
+        view->attributes[3] = view->attributes[1];
+        view->attributes[0] = touched->attributes[0];
+        view->attributes[1] = touched->attributes[1];
         view->duplicates += touched->duplicates;
         view->conflicts += touched->conflicts;
         if (touched->state == RECORD_CLOSED)

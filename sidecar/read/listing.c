@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "index/timeline.h"
+#include "index/attributes.h"
 
 enum { KEPT_MS = 1000 }; /* that names are kept for the next page */
 
@@ -233,10 +233,14 @@ void listing_release(struct listing *listing)
 /* -- rows -------------------------------------------------------------------------------------- */
 
 spn_err listing_row(struct journal_reader *reader, const struct session_asked *session,
-                    struct timeline *ret_timeline, struct wire_session_row *ret_row)
+                    struct timeline *ret_timeline, struct wire_session_row *ret_row,
+                    struct spn_bytes *ret_note)
 {
+    struct wire_attributes attributes;
     *ret_row = (struct wire_session_row){.name = session->name};
     spn_err err = timeline_open(ret_timeline, reader, &session->view);
+    if (err == SPN_OK)
+        err = attributes_read(ret_timeline, &attributes);
     if (err != SPN_OK)
         return err;
     const struct timeline *timeline = ret_timeline;
@@ -252,12 +256,14 @@ spn_err listing_row(struct journal_reader *reader, const struct session_asked *s
         .duplicates = timeline->row.duplicates + timeline->view->duplicates,
         .conflicts = timeline->row.conflicts + timeline->view->conflicts,
         .state = timeline->closed ? WIRE_SESSION_CLOSED : WIRE_LIVE,
-        .ttl_ms = timeline->row.ttl_ms,
-        .idle_close_ms = timeline->row.idle_close_ms,
+        .ttl_ms = attributes.ttl_ms,
+        .idle_close_ms = attributes.idle_close_ms,
+        .content_type = attributes.content_type,
         .reason = timeline->reason,
         .name = session->name,
         .last_id = timeline->row.last_id,
     };
+    *ret_note = attributes.note;
     struct record_entry entry;
     err = timeline->has_row ? SPN_OK : journal_read_entry(reader, timeline->epoch, &entry);
     if (err == SPN_OK && !timeline->has_row)
@@ -294,7 +300,8 @@ spn_err listing_rows(struct journal_reader *reader, const struct session_questio
     *ret_damaged = 0;
     for (size_t i = 0; i < page->count && err == SPN_OK; i++) {
         struct timeline timeline;
-        err = listing_row(reader, &page->sessions[i], &timeline, &rows[count]);
+        struct spn_bytes note;
+        err = listing_row(reader, &page->sessions[i], &timeline, &rows[count], &note);
         if (err == SPN_E_UNKNOWN_SESSION && page->sessions[i].epoch == 0)
             err = SPN_E_CORRUPT;    /* its name is damaged */
         if (err == SPN_E_CORRUPT) { /* the other sessions are still listed */

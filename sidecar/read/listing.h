@@ -50,7 +50,8 @@ spn_err listing_come_again(struct generations_question *generations,
  * Bytes: valid in the snapshot. SPN_E_CORRUPT: the row has the fields that could be read, at least
  * the name. */
 spn_err listing_row(struct journal_reader *reader, const struct session_asked *session,
-                    struct timeline *ret_timeline, struct wire_session_row *ret_row) SPN_MUST_USE;
+                    struct timeline *ret_timeline, struct wire_session_row *ret_row,
+                    struct spn_bytes *ret_note) SPN_MUST_USE;
 
 /* page: the question from listing_page, answered by the broker. *ret_outgoing: a SESSIONS_ARE of
  * *ret_size bytes; yours. *ret_damaged: the number of sessions with unreadable data; they are in

@@ -463,6 +463,25 @@ static spn_err apply_end(struct recovery *recovery, uint64_t position,
     return SPN_OK;
 }
 
+/* Attributes and touches: the generation knows where they are. */
+static spn_err apply_activity(struct recovery *recovery, uint64_t position,
+                              const struct record_entry *entry)
+{
+    struct broker_state *state = recovery->state;
+    uint32_t slot = find_epoch(recovery, entry->epoch);
+    if (slot == SLOT_NONE)
+        return pass_orphan(recovery);
+    if (is_given_up(recovery, entry->epoch))
+        return SPN_OK;
+    struct generation_session *touched =
+        generation_touch(state->active, &state->sessions.slots[slot], slot, entry->epoch);
+    if (entry->kind == RECORD_ATTRIBUTES)
+        generation_note_attributes(state->active, touched, position);
+    else
+        generation_note_touch(state->active, touched, position);
+    return SPN_OK;
+}
+
 static spn_err apply(struct recovery *recovery, uint64_t position, const struct record_entry *entry)
 {
     recovery->found.entries++;
@@ -484,6 +503,9 @@ static spn_err apply(struct recovery *recovery, uint64_t position, const struct 
     case RECORD_DELETE:
     case RECORD_EXPIRE:
         return apply_end(recovery, position, entry);
+    case RECORD_ATTRIBUTES:
+    case RECORD_TOUCH:
+        return apply_activity(recovery, position, entry);
     default:
         return SPN_E_CORRUPT;
     }

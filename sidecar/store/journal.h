@@ -2,9 +2,9 @@
 /* journal: the only module that knows LMDB exists. In four files: journal.c opens and closes,
  * journal_check.c finds damage, journal_write.c writes and deletes, journal_read.c reads.
  *
- * Seven tables: log (position -> entry, append-only at its head), blocks (segment, epoch, first seq
+ * Eight tables: log (position -> entry, append-only at its head), blocks (segment, epoch, first seq
  * -> block), segments (number -> what it covers), rows (epoch -> row), names (name -> epoch),
- * producers (id -> record), meta.
+ * attributes (epoch -> what the row lacks of them), producers (id -> record), meta.
  *
  * Owns     the LMDB environment and every file under the data directory but the daemon's lock file.
  * Borrows  bytes passed in: copied before the call returns.
@@ -21,6 +21,7 @@
 #ifndef SPN_JOURNAL_H
 #define SPN_JOURNAL_H
 
+#include "store/record_attributes.h"
 #include "store/record_block.h"
 #include "store/record_entry.h"
 #include "store/record_meta.h"
@@ -60,9 +61,9 @@ spn_err journal_check_whole(const char *dir) SPN_MUST_USE;
  * JOURNAL_TABLE_NAMES. */
 #define JOURNAL_TABLE_NAMES                                                                        \
     {                                                                                              \
-        "log", "blocks", "segments", "rows", "names", "producers", "meta"                          \
+        "log", "blocks", "segments", "rows", "names", "attributes", "producers", "meta"            \
     }
-enum { JOURNAL_TABLES = 7 };
+enum { JOURNAL_TABLES = 8 };
 struct journal_damage {
     uint64_t leaves[JOURNAL_TABLES];  /* pages of values that are lost */
     uint64_t missing[JOURNAL_TABLES]; /* values that were counted but are not there; 0 if that is
@@ -107,6 +108,9 @@ spn_err journal_put_name(struct journal *journal, struct spn_bytes name,
                          uint64_t epoch) SPN_MUST_USE;
 spn_err journal_put_row(struct journal *journal, uint64_t epoch,
                         const struct record_row *row) SPN_MUST_USE;
+/* Attributes without a content type and a note are deleted. */
+spn_err journal_put_attributes(struct journal *journal, uint64_t epoch,
+                               const struct record_attributes *attributes) SPN_MUST_USE;
 /* Keys must ascend within a segment and from one segment to the next. Writes one block, of as many
  * of the items as fit: *ret_done, at least one; RECORD_BLOCK_ITEMS_MAX or more fill it. */
 spn_err journal_append_block(struct journal *journal, uint32_t segment, uint64_t epoch,
@@ -158,6 +162,7 @@ spn_err journal_delete_block(struct journal *journal, uint32_t segment, uint64_t
 spn_err journal_delete_segment(struct journal *journal, uint32_t number, size_t count_max,
                                size_t *ret_count) SPN_MUST_USE;
 spn_err journal_delete_producer(struct journal *journal, const uint8_t *id) SPN_MUST_USE;
+/* The session's row and its attributes. */
 spn_err journal_delete_row(struct journal *journal, uint64_t epoch) SPN_MUST_USE;
 /* Deletes the name only if it still has this epoch, or is damaged. */
 spn_err journal_delete_name(struct journal *journal, struct spn_bytes name,
@@ -177,7 +182,7 @@ void journal_check_readers(struct journal *journal);
 /* Bytes of pages in use (not free), and of the map: as of the last commit, or of the transaction
  * under way. Writer's thread; costs nothing. */
 void journal_usage(struct journal *journal, uint64_t *ret_used_bytes, uint64_t *ret_map_bytes);
-/* The part of the bytes in use that names and rows take, as of the last commit. */
+/* The part of the bytes in use that names, rows and attributes take, as of the last commit. */
 uint64_t journal_names_bytes(const struct journal *journal);
 
 /* Blocks written and committed since open. Writer's thread. */
@@ -224,6 +229,8 @@ spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes 
                                 struct spn_bytes *ret_name, uint64_t *ret_epoch) SPN_MUST_USE;
 spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch,
                          struct record_row *ret_row) SPN_MUST_USE;
+spn_err journal_read_attributes(struct journal_reader *reader, uint64_t epoch,
+                                struct record_attributes *ret_attributes) SPN_MUST_USE;
 /* The row with the lowest epoch above `after`. SPN_E_CORRUPT: if *ret_epoch is above `after`, the
  * walk can go on after it. The same holds for segments and producers. */
 spn_err journal_read_row_after(struct journal_reader *reader, uint64_t after, uint64_t *ret_epoch,

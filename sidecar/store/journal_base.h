@@ -25,6 +25,7 @@
     X(SEGMENTS, "segments", MDB_INTEGERKEY)                                                        \
     X(ROWS, "rows", MDB_INTEGERKEY)                                                                \
     X(NAMES, "names", 0)                                                                           \
+    X(ATTRIBUTES, "attributes", MDB_INTEGERKEY)                                                    \
     X(PRODUCERS, "producers", 0)                                                                   \
     X(META, "meta", 0)
 
@@ -57,7 +58,7 @@ enum {
 struct journal_state {
     struct record_meta meta;
     uint64_t used_bytes;
-    uint64_t names_bytes; /* of used_bytes, in names and rows */
+    uint64_t names_bytes; /* of used_bytes, in names, rows and attributes */
     uint64_t blocks_written;
     bool leftovers; /* blocks above meta.segment are still there */
 };

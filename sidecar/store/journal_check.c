@@ -123,10 +123,10 @@ static uint64_t number_of(const struct pages_key *key)
 static struct pages_key mending_key(size_t table, const struct pages_damage *damage)
 {
     static const uint8_t sizes[TABLES] = {
-        [TABLE_LOG] = 8,   [TABLE_BLOCKS] = BLOCK_KEY_SIZE,
-        [TABLE_ROWS] = 8,  [TABLE_PRODUCERS] = RECORD_PRODUCER_ID_SIZE,
-        [TABLE_NAMES] = 1, [TABLE_SEGMENTS] = 8,
-        [TABLE_META] = 1};
+        [TABLE_LOG] = 8,        [TABLE_BLOCKS] = BLOCK_KEY_SIZE,
+        [TABLE_ROWS] = 8,       [TABLE_PRODUCERS] = RECORD_PRODUCER_ID_SIZE,
+        [TABLE_ATTRIBUTES] = 8, [TABLE_NAMES] = 1,
+        [TABLE_SEGMENTS] = 8,   [TABLE_META] = 1};
     struct pages_key key = damage->first;
     if (key.size > 0)
         return key;

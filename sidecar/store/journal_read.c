@@ -344,6 +344,18 @@ spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch, struct r
     return looked_at(reader, record_get_row(bytes_of(value), epoch, ret_row), TABLE_ROWS);
 }
 
+spn_err journal_read_attributes(struct journal_reader *reader, uint64_t epoch,
+                                struct record_attributes *ret_attributes)
+{
+    MDB_val key = val(&epoch, sizeof(epoch));
+    MDB_val value = {0};
+    spn_err err = seek(reader, TABLE_ATTRIBUTES, MDB_SET, &key, &value);
+    if (err != SPN_OK)
+        return err;
+    err = record_get_attributes(bytes_of(value), epoch, ret_attributes);
+    return looked_at(reader, err, TABLE_ATTRIBUTES);
+}
+
 /* The first key above `after` in a table of numbers. */
 static spn_err seek_number_after(struct journal_reader *reader, enum table table, uint64_t after,
                                  uint64_t *ret_number, MDB_val *ret_value)

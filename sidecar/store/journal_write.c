@@ -21,7 +21,7 @@ int journal_measure(const struct journal *journal, MDB_txn *txn, struct journal_
             return rc;
         size_t table = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
         pages += table;
-        names += i == TABLE_ROWS || i == TABLE_NAMES ? table : 0;
+        names += i == TABLE_ROWS || i == TABLE_NAMES || i == TABLE_ATTRIBUTES ? table : 0;
     }
     ret_state->used_bytes = pages * stat.ms_psize;
     ret_state->names_bytes = names * stat.ms_psize;
@@ -412,7 +412,21 @@ spn_err journal_delete_producer(struct journal *journal, const uint8_t *id)
 
 spn_err journal_delete_row(struct journal *journal, uint64_t epoch)
 {
-    return delete_key(journal, TABLE_ROWS, val(&epoch, sizeof(epoch)));
+    spn_err err = delete_key(journal, TABLE_ATTRIBUTES, val(&epoch, sizeof(epoch)));
+    return err == SPN_OK ? delete_key(journal, TABLE_ROWS, val(&epoch, sizeof(epoch))) : err;
+}
+
+spn_err journal_put_attributes(struct journal *journal, uint64_t epoch,
+                               const struct record_attributes *attributes)
+{
+    void *at = NULL;
+    MDB_val key = val(&epoch, sizeof(epoch));
+    if (attributes->content_type.size + attributes->note.size == 0)
+        return delete_key(journal, TABLE_ATTRIBUTES, key);
+    spn_err err = put(journal, TABLE_ATTRIBUTES, key, record_attributes_size(attributes), 0, &at);
+    if (err == SPN_OK)
+        record_put_attributes(at, epoch, attributes);
+    return err;
 }
 
 spn_err journal_delete_name(struct journal *journal, struct spn_bytes name, uint64_t epoch)

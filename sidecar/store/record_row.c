@@ -29,11 +29,12 @@ enum {
 
 /* What few rows have, in this order. A part that a row does not have takes no room. */
 enum part {
-    PART_MARKERS = 1,    /* 8 bytes, not 0 */
-    PART_SEQ_BEFORE = 2, /* 8 bytes, not 0 */
-    PART_SPANS = 4,      /* ttl and idle close, 8 bytes each, not both 0 */
-    PART_REASON = 8,     /* a size in one byte, then the bytes; not empty */
-    PARTS = PART_MARKERS | PART_SEQ_BEFORE | PART_SPANS | PART_REASON,
+    PART_MARKERS = 1,     /* 8 bytes, not 0 */
+    PART_SEQ_BEFORE = 2,  /* 8 bytes, not 0 */
+    PART_SPANS = 4,       /* ttl and idle close, 8 bytes each, not both 0 */
+    PART_REASON = 8,      /* a size in one byte, then the bytes; not empty */
+    PART_ATTRIBUTES = 16, /* no bytes: they have a value of their own */
+    PARTS = PART_MARKERS | PART_SEQ_BEFORE | PART_SPANS | PART_REASON | PART_ATTRIBUTES,
 };
 
 static_assert((int)NAME_EPOCH + 8 == (int)RECORD_NAME_SIZE, "a name's value");
@@ -43,7 +44,7 @@ static unsigned parts_of(const struct record_row *row)
 {
     return (row->markers > 0 ? PART_MARKERS : 0) | (row->seq_before > 0 ? PART_SEQ_BEFORE : 0) |
            ((row->ttl_ms | row->idle_close_ms) > 0 ? PART_SPANS : 0) |
-           (row->reason.size > 0 ? PART_REASON : 0);
+           (row->reason.size > 0 ? PART_REASON : 0) | (row->has_attributes ? PART_ATTRIBUTES : 0);
 }
 
 static size_t parts_size(unsigned parts, size_t reason_size)
@@ -113,6 +114,7 @@ void record_put_row(void *value, uint64_t epoch, const struct record_row *row)
 static spn_err get_parts(const uint8_t *at, size_t size, unsigned parts, struct record_row *row)
 {
     size_t fixed = parts_size(parts, 0);
+    row->has_attributes = (parts & PART_ATTRIBUTES) != 0;
     if (size < fixed || (parts & ~(unsigned)PARTS) != 0)
         return SPN_E_CORRUPT;
     if (parts & PART_MARKERS) {

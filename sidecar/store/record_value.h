@@ -69,7 +69,16 @@ static inline uint8_t *put_bytes(uint8_t *at, struct spn_bytes bytes)
 
 /* A value under another key, or in another table, must not pass: the seed is the key, mixed with a
  * number of the table's own. */
-enum record_table { OF_ENTRY = 1, OF_ROW, OF_NAME, OF_PRODUCER, OF_BLOCK, OF_META, OF_SEGMENT };
+enum record_table {
+    OF_ENTRY = 1,
+    OF_ROW,
+    OF_NAME,
+    OF_PRODUCER,
+    OF_BLOCK,
+    OF_META,
+    OF_SEGMENT,
+    OF_ATTRIBUTES
+};
 
 static inline uint32_t record_checksum(const uint8_t *bytes, size_t size, enum record_table table,
                                        uint64_t key)

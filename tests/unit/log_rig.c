@@ -179,6 +179,9 @@ uint64_t rig_wall_ms(uint64_t position)
 
 static void append(struct rig *rig, struct record_entry *entry)
 {
+    for (uint32_t i = 0; i < rig->session_count; i++)
+        if (rig->sessions[i].epoch == entry->epoch)
+            rig->sessions[i].activity_position = rig->next_position;
     if (rig->lagging)
         return;
     if (!rig->writing)
@@ -283,6 +286,62 @@ void rig_event(struct rig *rig, uint32_t session, const char *id, const char *da
     touched->conflicts += verdict == TRACKER_CONFLICT;
 }
 
+/* The numbers 1, 2, 3 ... with spans, a content type and a note, each of them there or not. */
+struct wire_attributes rig_attributes_of(uint32_t number)
+{
+    static char type[WIRE_CONTENT_TYPE_MAX];
+    static char note[WIRE_SESSION_NOTE_MAX];
+    memset(type, 't', sizeof(type));
+    memset(note, 'n', sizeof(note));
+    type[0] = (char)('a' + number % 26);
+    note[0] = (char)('A' + number % 26);
+    return (struct wire_attributes){
+        .ttl_ms = number & 1 ? 1000000 + number : 0,
+        .idle_close_ms = number & 2 ? number : 0,
+        .content_type = {type, number & 4 ? number % WIRE_CONTENT_TYPE_MAX + 1 : 0},
+        .note = {note, number & 8 ? 1 + 97 * number % WIRE_SESSION_NOTE_MAX : 0},
+    };
+}
+
+static void put_activity(struct rig *rig, uint32_t session, enum record_kind kind,
+                         struct spn_bytes data)
+{
+    struct rig_session *of = &rig->sessions[session];
+    append(rig, &(struct record_entry){.kind = (uint8_t)kind,
+                                       .epoch = of->epoch,
+                                       .life = of->life,
+                                       .name = rig_text(of->name),
+                                       .seq = of->count,
+                                       .bytes = of->bytes,
+                                       .retry_ms = WIRE_RETRY_NONE,
+                                       .data = data});
+    struct generation_session *touched =
+        generation_touch(rig->active, &of->session, session, of->epoch);
+    if (kind == RECORD_TOUCH)
+        generation_note_touch(rig->active, touched, rig->next_position);
+    else
+        generation_note_attributes(rig->active, touched, rig->next_position);
+    rig->next_position++;
+}
+
+void rig_put_attributes(struct rig *rig, uint32_t session, uint32_t number)
+{
+    uint8_t bytes[WIRE_ATTRIBUTES_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    struct wire_attributes attributes = rig_attributes_of(number);
+    if (rig->sessions[session].epoch == 0)
+        rig_open_session(rig, session);
+    wire_put_attributes(&out, &attributes);
+    assert_false(out.bad);
+    put_activity(rig, session, RECORD_ATTRIBUTES, (struct spn_bytes){bytes, wire_out_size(&out)});
+    rig->sessions[session].attributes = number;
+}
+
+void rig_touch(struct rig *rig, uint32_t session)
+{
+    put_activity(rig, session, RECORD_TOUCH, (struct spn_bytes){NULL, 0});
+}
+
 void rig_closing_event(struct rig *rig, uint32_t session)
 {
     struct rig_session *of = &rig->sessions[session];
@@ -307,6 +366,7 @@ static void forget_life(struct rig_session *of)
     assert_true(of->dead_count < RIG_LIVES_MAX);
     of->dead[of->dead_count++] = of->epoch;
     of->epoch = of->bytes = of->closed_position = 0;
+    of->attributes = 0;
     of->count = 0;
     of->durable = false;
     tracker_clear(of->tracker);
@@ -470,6 +530,10 @@ void rig_view(struct rig *rig, uint32_t session, struct view *ret_view)
             generation_find(generations[i], &of->session, session);
         if (!touched || touched->epoch != of->epoch)
             continue;
+        ret_view->attributes[2] = ret_view->attributes[0];
+        ret_view->attributes[3] = ret_view->attributes[1];
+        ret_view->attributes[0] = touched->attributes[0];
+        ret_view->attributes[1] = touched->attributes[1];
         if (touched->state != RECORD_LIVE)
             ret_view->closed_position = touched->state_position;
         if (touched->count == 0)
@@ -516,6 +580,19 @@ static void dump_rows(FILE *to, struct journal_reader *reader)
     }
 }
 
+static void dump_attributes(FILE *to, struct journal_reader *reader)
+{
+    struct record_row row;
+    struct record_attributes of;
+    uint64_t epoch = 0;
+    while (journal_read_row_after(reader, epoch, &epoch, &row) == SPN_OK)
+        if (row.has_attributes && journal_read_attributes(reader, epoch, &of) == SPN_OK)
+            (void)fprintf(to, "attributes %llu %llu %llu %.*s %.*s\n", (unsigned long long)epoch,
+                          (unsigned long long)row.ttl_ms, (unsigned long long)row.idle_close_ms,
+                          (int)of.content_type.size, (const char *)of.content_type.data,
+                          (int)of.note.size, (const char *)of.note.data);
+}
+
 static void dump_blocks(FILE *to, struct journal_reader *reader, uint32_t segment)
 {
     struct record_block block;
@@ -555,6 +632,7 @@ char *rig_dump(struct rig *rig)
                   (unsigned long long)meta->clock_ns);
     dump_names(to, reader);
     dump_rows(to, reader);
+    dump_attributes(to, reader);
     for (uint32_t segment = 1; segment <= meta->segment + 1; segment++)
         dump_blocks(to, reader, segment);
     dump_segments(to, reader);

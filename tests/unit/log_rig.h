@@ -21,6 +21,7 @@
 #include "index/generation.h"
 #include "store/journal.h"
 #include "state/tracker.h"
+#include "wire.h"
 
 enum {
     RIG_PATH_MAX = 256,
@@ -47,6 +48,8 @@ struct rig_session {
     bool durable;        /* its opening is */
     uint64_t bytes;
     uint64_t closed_position;     /* 0: it is not */
+    uint64_t activity_position;   /* of the newest entry of any kind */
+    uint32_t attributes;          /* the number of its attributes: rig_attributes_of; 0: none */
     uint64_t dead[RIG_LIVES_MAX]; /* epochs of lives that were deleted */
     size_t dead_count;
     struct session session; /* its places in generations, as the broker keeps them */
@@ -93,6 +96,10 @@ void rig_open_session(struct rig *rig, uint32_t session);
  * is only counted, as in the broker. */
 void rig_event(struct rig *rig, uint32_t session, const char *id, const char *data);
 void rig_events(struct rig *rig, uint32_t session, size_t count);
+/* Gives it the attributes of this number, which says all of them; opens it if need be. */
+void rig_put_attributes(struct rig *rig, uint32_t session, uint32_t number);
+struct wire_attributes rig_attributes_of(uint32_t number);
+void rig_touch(struct rig *rig, uint32_t session);
 /* Closes it with an event. */
 void rig_closing_event(struct rig *rig, uint32_t session);
 /* Closes, deletes or expires it. A deleted one is as if it had never been, but for its epoch. */

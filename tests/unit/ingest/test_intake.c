@@ -947,7 +947,9 @@ static const struct unsupported_row {
     spn_err refusal;
 } unsupported_rows[] = {
     {"a touch", {.kind = WIRE_TOUCH}, SPN_E_UNSUPPORTED},
-    {"attributes", {.kind = WIRE_ATTRIBUTES, .data = {"data", 4}}, SPN_E_UNSUPPORTED},
+    {"attributes that are none",
+     {.kind = WIRE_ATTRIBUTES, .data = {"data", 4}},
+     SPN_E_BAD_ATTRIBUTES},
     {"a close with a bad reason",
      {.kind = WIRE_CLOSE, .flags = WIRE_FLAG_CLOSES, .reason = {"a\n", 2}},
      SPN_E_BAD_REASON},

@@ -23,6 +23,7 @@
 
 #include "log_rig.h"
 #include "recover/recovery.h"
+#include "index/attributes.h"
 #include "index/segment.h"
 #include "index/slice.h"
 #include "index/trim.h"
@@ -61,6 +62,9 @@ enum {
     X(loaded, "trackers that were built from disk and generations")                                \
     X(recognised, "ids that one had to recognise")                                                 \
     X(closed, "sessions that were closed, half of them by an event")                               \
+    X(attributes, "changes of attributes")                                                         \
+    X(attributes_on_disk, "sets of attributes that were read from disk")                           \
+    X(touches, "touches")                                                                          \
     X(lives, "sessions that were deleted, and opened anew")
 
 static struct {
@@ -260,6 +264,26 @@ static void end_session(void)
         return;
     memset(&notes[session], 0, sizeof(notes[session]));
     seen.lives++;
+}
+
+static void put_attributes(void)
+{
+    uint32_t session = any_session();
+    rig_put_attributes(&rig, session, 1 + (uint32_t)any(200));
+    if (one_in(4))
+        rig_put_attributes(&rig, session, 1 + (uint32_t)any(200));
+    rig_commit(&rig);
+    seen.attributes++;
+}
+
+static void touch(void)
+{
+    uint32_t session = any_session();
+    if (rig.sessions[session].epoch == 0)
+        return;
+    rig_touch(&rig, session);
+    rig_commit(&rig);
+    seen.touches++;
 }
 
 /* Time goes by: the rig's entries have the time of their position. */
@@ -651,6 +675,26 @@ static void check_session(const struct view *view, uint32_t session, uint64_t co
     journal_reader_end(reader);
 }
 
+static void check_attributes(const struct timeline *timeline, const struct rig_session *of)
+{
+    static const struct wire_attributes none;
+    struct wire_attributes found;
+    struct wire_attributes put = of->attributes > 0 ? rig_attributes_of(of->attributes) : none;
+    assert_int_equal(attributes_read(timeline, &found), SPN_OK);
+    assert_int_equal(found.ttl_ms, put.ttl_ms);
+    assert_int_equal(found.idle_close_ms, put.idle_close_ms);
+    assert_int_equal(found.content_type.size, put.content_type.size);
+    assert_int_equal(found.note.size, put.note.size);
+    if (found.content_type.size > 0)
+        assert_memory_equal(found.content_type.data, put.content_type.data, put.content_type.size);
+    if (found.note.size > 0)
+        assert_memory_equal(found.note.data, put.note.data, put.note.size);
+    if (!timeline->has_row || of->activity_position > journal_reader_meta(reader)->checkpoint)
+        return;
+    assert_int_equal(timeline->row.activity_ns, rig_time_ns(of->activity_position));
+    seen.attributes_on_disk += of->attributes > 0;
+}
+
 /* By the newest state there is: readers see the end, and why. */
 static void check_close(const struct view *view, uint32_t session)
 {
@@ -661,6 +705,7 @@ static void check_close(const struct view *view, uint32_t session)
     assert_int_equal(timeline.closed, closed);
     assert_int_equal(timeline.reason.size, closed ? strlen(RIG_REASON) : 0);
     assert_memory_equal(timeline.reason.data, RIG_REASON, timeline.reason.size);
+    check_attributes(&timeline, &rig.sessions[session]);
     journal_reader_end(reader);
 }
 
@@ -759,8 +804,9 @@ static void act(void)
         void (*act)(void);
         unsigned share;
     } acts[] = {
-        {publish, 30},       {wait_a_while, 6}, {write_some, 20}, {trim_some, 22},
-        {take_for_quota, 2}, {end_session, 1},  {evict, 3},
+        {publish, 30},   {wait_a_while, 6},   {write_some, 20},
+        {trim_some, 22}, {take_for_quota, 2}, {end_session, 1},
+        {evict, 3},      {put_attributes, 2}, {touch, 2},
     };
     unsigned shares = 0;
     for (size_t i = 0; i < COUNT(acts); i++)

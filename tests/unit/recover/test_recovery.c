@@ -85,7 +85,6 @@ static const char *const scripts[] = {
     "mcmFW",
     "mEmFW",
     "mFWE",
-    "mEF",
     "mFHE",
     "mFWcFW",
     "mFWmcFWm",
