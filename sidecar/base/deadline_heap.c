@@ -11,6 +11,19 @@ spn_err deadline_heap_init(struct deadline_heap *heap, size_t count_max)
     return heap->nodes ? SPN_OK : SPN_E_NOMEM;
 }
 
+spn_err deadline_heap_reserve(struct deadline_heap *heap, size_t count_max)
+{
+    if (count_max <= heap->room)
+        return SPN_OK;
+    size_t room = count_max > 2 * heap->room ? count_max : 2 * heap->room;
+    struct deadline **nodes = realloc(heap->nodes, room * sizeof(struct deadline *));
+    if (!nodes)
+        return SPN_E_NOMEM;
+    heap->nodes = nodes;
+    heap->room = room;
+    return SPN_OK;
+}
+
 void deadline_heap_release(struct deadline_heap *heap)
 {
     free(heap->nodes);

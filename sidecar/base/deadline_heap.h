@@ -6,7 +6,7 @@
  * Coalescing is left to the caller: test deadline_is_set first.
  *
  * Owns     the array of pointers, not the nodes.
- * Units    nanoseconds of the monotonic clock.
+ * Units    nanoseconds of whatever clock its owner uses.
  * Threads  one.
  */
 #ifndef SPN_DEADLINE_HEAP_H
@@ -39,6 +39,8 @@ struct deadline_heap {
 
 /* Makes room for count_max nodes, so that inserting cannot fail. SPN_E_NOMEM. */
 spn_err deadline_heap_init(struct deadline_heap *heap, size_t count_max) SPN_MUST_USE;
+/* Makes room for more nodes. SPN_E_NOMEM: nothing happened. */
+spn_err deadline_heap_reserve(struct deadline_heap *heap, size_t count_max) SPN_MUST_USE;
 void deadline_heap_release(struct deadline_heap *heap);
 
 bool deadline_is_set(const struct deadline *deadline);

@@ -50,6 +50,7 @@
     X(sessions_hot, "sponson_sessions_hot")                                                        \
     X(sessions_opened, "sponson_sessions_opened_total")                                            \
     X(sessions_closed, "sponson_sessions_closed_total")                                            \
+    X(sessions_closed_idle, "sponson_sessions_closed_idle_total")                                  \
     X(sessions_deleted, "sponson_sessions_deleted_total")                                          \
     X(sessions_expired, "sponson_sessions_expired_total")                                          \
     X(sessions_expired_early, "sponson_sessions_expired_early_total")                              \

@@ -323,6 +323,7 @@ static int serve(struct daemon *daemon)
         .row_interval_ns = options->row_interval_ms * 1000000ull,
         .generation_bytes_max = options->quota_bytes / 8,
         .hot_max = options->hot_sessions_max,
+        .session_ttl_ns = options->session_ttl_ms * 1000000u,
         .producer_ttl_ns = options->producer_ttl_ms * 1000000u,
         .producers_max = options->producers_max,
         .stop_timeout_ns = STOP_TIMEOUT_MS * 1000000ull,

@@ -17,9 +17,10 @@ void idle_release(struct idle *idle)
     idle->reader = NULL;
 }
 
+/* Sessions with a time to live of their own are the broker's: see state/spans.h. */
 static bool is_idle(const struct idle *idle, const struct record_row *row, uint64_t now_ns)
 {
-    return row->state != RECORD_DELETED && now_ns > row->activity_ns &&
+    return row->state != RECORD_DELETED && row->ttl_ms == 0 && now_ns > row->activity_ns &&
            now_ns - row->activity_ns >= idle->ttl_ns;
 }
 

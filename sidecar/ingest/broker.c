@@ -297,6 +297,33 @@ static void expire(struct broker *broker, struct idle_sessions *idle)
     free(idle);
 }
 
+/* The database clock of the next deadline, as a time of the monotonic clock. Without room the next
+ * turns try again, and not at once. */
+static uint64_t spans_wait_ns(const struct broker *broker)
+{
+    uint64_t due_ns = spans_due_ns(&broker->state->spans);
+    if (due_ns == UINT64_MAX || broker->stopping)
+        return UINT64_MAX;
+    uint64_t now_ns = clock_database_ns(broker->options->clock);
+    uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+    uint64_t at_ns = broker->options->clock->monotonic_ns() + left_ns;
+    return at_ns > broker->spans_again_ns ? at_ns : broker->spans_again_ns;
+}
+
+static void end_due_sessions(struct broker *broker)
+{
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
+    if (spans_wait_ns(broker) > now_ns)
+        return;
+    if (!below_mark(broker) || !freezing_has_room(&broker->freezing)) {
+        broker->spans_again_ns = now_ns + INTAKE_RETRY_NS;
+        return;
+    }
+    struct batch *batch = intake_end_due(&broker->intake);
+    if (batch)
+        batches_hand_over(broker, batch);
+}
+
 /* If the database cannot be read, only a restart can judge. */
 static void take_loaded(struct broker *broker, struct load *load)
 {
@@ -409,11 +436,17 @@ static uint64_t stuck_due_ns(const struct broker *broker)
 static int wait_ms(const struct broker *broker)
 {
     const uint64_t due[] = {
-        report_due_ns(&broker->report), watch_due_ns(broker->options->watch),
-        acks_due_ns(&broker->acks),     broker->slack_due_ns,
-        parked_due_ns(broker),          freezing_due_ns(&broker->freezing),
-        holders_due_ns(broker),         answers_due_ns(&broker->answers),
-        stuck_due_ns(broker),           broker->stopping ? broker->stop_by_ns : UINT64_MAX,
+        report_due_ns(&broker->report),
+        watch_due_ns(broker->options->watch),
+        acks_due_ns(&broker->acks),
+        broker->slack_due_ns,
+        parked_due_ns(broker),
+        freezing_due_ns(&broker->freezing),
+        holders_due_ns(broker),
+        answers_due_ns(&broker->answers),
+        stuck_due_ns(broker),
+        spans_wait_ns(broker),
+        broker->stopping ? broker->stop_by_ns : UINT64_MAX,
     };
     uint64_t now_ns = broker->options->clock->monotonic_ns();
     uint64_t due_ns = UINT64_MAX;
@@ -497,6 +530,8 @@ static spn_err init(struct broker *broker, const struct broker_options *options,
     acks_init(&broker->acks, &broker->router, options->commits, options->metrics);
     answers_init(&broker->answers, &broker->router, options->clock);
     holders_init(broker);
+    state->spans.default_ttl_ns = options->session_ttl_ns;
+    state->spans.started_ns = clock_database_ns(options->clock);
     freezing_init(&broker->freezing, options, state, &broker->handed_over);
     return SPN_OK;
 }
@@ -529,6 +564,7 @@ spn_err broker_run(const struct broker_options *options, struct broker_state *st
         receive(&broker);
         freezing_freeze_if_due(&broker.freezing);
         freezing_evict(&broker.freezing, broker.parking.bytes > 0);
+        end_due_sessions(&broker);
         holders_forget_unused(&broker);
         holders_forget_left(&broker);
         stop_on(&broker);

@@ -23,6 +23,7 @@
 #include "mail/mail.h"
 #include "state/producers.h"
 #include "state/sessions.h"
+#include "state/spans.h"
 
 struct broker_options {
     void *ingest;  /* ROUTER, bound, ROUTER_MANDATORY */
@@ -45,6 +46,7 @@ struct broker_options {
     size_t queue_bytes_max;
     uint64_t row_interval_ns;
     uint64_t generation_bytes_max; /* of the log: the most that cannot be trimmed yet */
+    uint64_t session_ttl_ns;       /* of sessions that have none of their own; 0: never */
     uint64_t producer_ttl_ns; /* producers that send nothing for so long are forgotten; 0: never */
     uint32_t producers_max;   /* an eighth of them is never for the processes of one user alone */
     uint32_t hot_max;         /* trackers in memory, except those that the index lacks */
@@ -55,6 +57,7 @@ struct broker_options {
 struct broker_state {
     struct producers producers;
     struct sessions sessions;
+    struct spans spans;
     struct generation *active; /* what is above the checkpoint */
     struct generation *frozen; /* what recovery had no room to write; the broker takes it over */
     uint64_t next_position;

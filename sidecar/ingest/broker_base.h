@@ -62,6 +62,8 @@ struct broker {
     enum broker_takes takes; /* as of the last look */
     bool putting_off;        /* since batches were taken last, some were dropped or parked */
 
+    uint64_t spans_again_ns; /* not before this are sessions ended whose spans are over */
+
     struct slack slack;
     uint64_t slack_due_ns;
 

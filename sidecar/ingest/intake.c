@@ -82,16 +82,8 @@ static bool same_bytes(struct spn_bytes a, struct spn_bytes b)
     return a.size == b.size && (a.data == b.data || memcmp(a.data, b.data, a.size) == 0);
 }
 
-/* Whether nothing acts on what the entry wants yet: it must not be taken without that. */
-static bool is_unsupported(const struct wire_entry *entry)
-{
-    return entry->kind == WIRE_TOUCH;
-}
-
 static spn_err check_entry(const struct intake *intake, const struct wire_entry *entry)
 {
-    if (is_unsupported(entry))
-        return SPN_E_UNSUPPORTED;
     struct wire_attributes attributes;
     spn_err err = wire_check_reason(entry->reason);
     if (err == SPN_OK && entry->kind == WIRE_ATTRIBUTES)
@@ -228,7 +220,9 @@ static void store(struct taking *taking, const struct wire_entry *from, uint32_t
         generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
     touched->bytes = tracker->bytes;
     generation_append(state->active, touched, position, tracker->seq, (uint32_t)id.low);
-    if ((from->flags & WIRE_FLAG_CLOSES) != 0)
+    bool closes = (from->flags & WIRE_FLAG_CLOSES) != 0;
+    intake_note_event(taking, slot, tracker->epoch, closes);
+    if (closes)
         close_with(taking, tracker, touched, position);
     struct batch_entry entry = {
         .epoch = tracker->epoch,
@@ -330,6 +324,8 @@ static spn_err take_entry(struct taking *taking, uint32_t i, uint64_t number)
         return intake_take_close(taking, i, number);
     case WIRE_DELETE:
         return intake_take_delete(taking, i);
+    case WIRE_TOUCH:
+        return intake_take_touch(taking, i);
     case WIRE_ATTRIBUTES:
         return intake_take_attributes(taking, i);
     default:
@@ -489,7 +485,7 @@ static void note_result(struct intake *intake, const struct batch *batch,
     answer->code = run ? run->code : SPN_OK;
     if (answer->result != WIRE_STORED || !deletes)
         note_session(intake, answer); /* a session that was deleted is gone by now */
-    if (answer->result == WIRE_STORED)
+    if (answer->result == WIRE_STORED && batch->entry_count > 0)
         answer->position = batch->first_position + batch->entry_count - 1;
     else if (answer->result != WIRE_REFUSED && wire_is_stored(intake->entries[0].kind))
         answer->seq = 0; /* of the entry with this id, which is looked for */

@@ -19,8 +19,11 @@
 
 enum {
     INTAKE_MARKS = 8192,
+    INTAKE_DUE_MAX = 256,    /* sessions that end in one batch */
     INTAKE_LIVES_STEP = 256, /* drawn at a time: 4 KiB cost 8 us, single ones 0.3 us each */
 };
+
+#define INTAKE_RETRY_NS 100000000ull /* after memory ran out */
 
 struct intake_mark {
     uint32_t slot;
@@ -98,6 +101,10 @@ struct batch *intake_producer_batch(struct intake *intake, struct producer *prod
  * none, or out of memory (they are found again). There must be room for as many entries. */
 struct batch *intake_expire(struct intake *intake, const struct generation *frozen,
                             const struct idle_sessions *idle);
+/* Ends the sessions whose spans are over, at most INTAKE_DUE_MAX of them: closes or expires them.
+ * NULL: there are none, or out of memory (they come again). There must be room for as many entries.
+ */
+struct batch *intake_end_due(struct intake *intake);
 /* A batch that only deletes the producer's record. NULL: out of memory. */
 struct batch *intake_forget_batch(struct intake *intake, const struct producer *producer);
 

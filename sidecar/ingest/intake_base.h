@@ -2,8 +2,8 @@
 /* intake_base: what the files about batches do for each other.
  *
  * intake.c decides what becomes of each number of a batch. intake_condition.c compares conditions
- * with sessions. intake_session.c opens and ends sessions. intake_batch.c makes what goes to the
- * worker.
+ * with sessions. intake_session.c opens and ends sessions. intake_spans.c takes
+ * attributes and touches. intake_batch.c makes what goes to the worker.
  */
 #ifndef SPN_INTAKE_BASE_H
 #define SPN_INTAKE_BASE_H
@@ -75,8 +75,16 @@ spn_err intake_draw_lives(struct intake *intake, uint32_t count) SPN_MUST_USE;
  * epoch. */
 void intake_open_session(struct taking *taking, struct tracker *tracker, uint32_t slot,
                          struct spn_bytes name);
-spn_err intake_take_attributes(struct taking *taking, uint32_t i);
+/* An event of this session goes into the log: notes the activity. */
+void intake_note_event(struct taking *taking, uint32_t slot, uint64_t epoch, bool closes);
+/* The slot of the session that a close, a delete or a touch names, if its conditions hold. */
+spn_err intake_find_meant(const struct taking *taking, uint32_t i, uint32_t *ret_slot);
 spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number);
 spn_err intake_take_delete(struct taking *taking, uint32_t i);
+
+/* intake_spans.c */
+
+spn_err intake_take_touch(struct taking *taking, uint32_t i);
+spn_err intake_take_attributes(struct taking *taking, uint32_t i);
 
 #endif

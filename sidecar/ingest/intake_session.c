@@ -35,49 +35,20 @@ void intake_open_session(struct taking *taking, struct tracker *tracker, uint32_
     metrics_add(&intake->metrics->sessions_opened, 1);
 }
 
-/* Attributes and touches: the frame has their extra bytes before the data. */
-static void put_activity(struct taking *taking, const struct wire_entry *from,
-                         const struct tracker *tracker, enum record_kind kind)
+/* Something of the session goes into the log: its deadlines move. */
+static void note_activity(struct taking *taking, uint32_t slot, uint64_t epoch, bool closes)
 {
-    const uint8_t *extra = (const uint8_t *)from->type.data + from->type.size;
-    intake_put_entry(taking, &(struct batch_entry){
-                                 .epoch = tracker->epoch,
-                                 .seq = tracker->seq,
-                                 .bytes = tracker->bytes,
-                                 .markers = tracker->markers,
-                                 .life = tracker->life,
-                                 .offset = intake_offset_of(taking, from->id),
-                                 .name_offset = intake_offset_of(taking, from->session),
-                                 .data_size = (uint32_t)from->data.size,
-                                 .extra_size = (uint16_t)((const uint8_t *)from->data.data - extra),
-                                 .retry_ms = WIRE_RETRY_NONE,
-                                 .name_size = (uint8_t)from->session.size,
-                                 .kind = (uint8_t)kind,
-                             });
+    struct span *span = spans_find(&taking->intake->state->spans, slot, epoch);
+    if (span && closes)
+        span_close(span, taking->batch->time_ns);
+    else if (span)
+        span_store(span, taking->batch->time_ns);
 }
 
-spn_err intake_take_attributes(struct taking *taking, uint32_t i)
+void intake_note_event(struct taking *taking, uint32_t slot, uint64_t epoch, bool closes)
 {
-    struct intake *intake = taking->intake;
-    struct broker_state *state = intake->state;
-    const struct wire_entry *entry = &intake->entries[i];
-    uint32_t slot = intake_find(intake, i);
-    struct tracker *tracker = intake_tracker(intake, slot);
-    spn_err err = intake_check_conditions(taking, entry, tracker);
-    if (err == SPN_OK && tracker && tracker->damaged)
-        err = SPN_E_CORRUPT;
-    if (err == SPN_OK)
-        err = intake_make_slot(intake, i, &slot);
-    if (err != SPN_OK)
-        return err;
-    tracker = intake_tracker(intake, slot);
-    if (tracker->epoch == 0)
-        intake_open_session(taking, tracker, slot, entry->session);
-    struct generation_session *touched =
-        generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
-    generation_note_attributes(state->active, touched, state->next_position);
-    put_activity(taking, entry, tracker, RECORD_ATTRIBUTES);
-    return SPN_OK;
+    if (taking->intake->state->spans.count > 0)
+        note_activity(taking, slot, epoch, closes);
 }
 
 /* What ends, or is closed. */
@@ -97,6 +68,10 @@ static void put_end(struct taking *taking, uint32_t slot, const struct end *end)
     const struct tracker *tracker = session->tracker;
     bool closes = end->kind == RECORD_CLOSE;
     struct generation_session *touched = generation_touch(state->active, session, slot, end->epoch);
+    if (closes)
+        note_activity(taking, slot, end->epoch, true);
+    else
+        spans_remove(&state->spans, spans_find(&state->spans, slot, end->epoch));
     generation_end(state->active, touched, state->next_position,
                    closes ? RECORD_CLOSED : RECORD_DELETED);
     intake_put_entry(taking, &(struct batch_entry){
@@ -146,8 +121,7 @@ static spn_err end_epoch(struct taking *taking, uint32_t slot, const struct end 
     return SPN_OK;
 }
 
-/* The slot of the session that a close or a delete names, if its conditions hold. */
-static spn_err find_meant(const struct taking *taking, uint32_t i, uint32_t *ret_slot)
+spn_err intake_find_meant(const struct taking *taking, uint32_t i, uint32_t *ret_slot)
 {
     uint32_t slot = intake_find(taking->intake, i);
     const struct tracker *tracker = intake_tracker(taking->intake, slot);
@@ -162,7 +136,7 @@ static spn_err find_meant(const struct taking *taking, uint32_t i, uint32_t *ret
 spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number)
 {
     uint32_t slot;
-    spn_err err = find_meant(taking, i, &slot);
+    spn_err err = intake_find_meant(taking, i, &slot);
     if (err != SPN_OK)
         return err;
     struct tracker *tracker = taking->intake->state->sessions.slots[slot].tracker;
@@ -185,7 +159,7 @@ spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number)
 spn_err intake_take_delete(struct taking *taking, uint32_t i)
 {
     uint32_t slot;
-    spn_err err = find_meant(taking, i, &slot);
+    spn_err err = intake_find_meant(taking, i, &slot);
     if (err != SPN_OK)
         return err;
     struct tracker *tracker = taking->intake->state->sessions.slots[slot].tracker;
@@ -205,10 +179,10 @@ spn_err intake_take_delete(struct taking *taking, uint32_t i)
     return SPN_OK;
 }
 
-/* The slot of an idle session that has not been touched since; SLOT_NONE: it was touched or is
- * gone. */
+/* The slot of an idle session that got nothing since; SLOT_NONE: it did, was touched, or is gone. A
+ * touch does not keep a session from the quota. */
 static uint32_t find_idle(const struct intake *intake, const struct generation *frozen,
-                          const struct idle_session *idle)
+                          const struct idle_session *idle, bool early, uint64_t now_ns)
 {
     const struct broker_state *state = intake->state;
     const struct sessions *sessions = &state->sessions;
@@ -220,9 +194,11 @@ static uint32_t find_idle(const struct intake *intake, const struct generation *
     if (slot == SLOT_NONE || sessions_epoch(sessions, slot) != idle->epoch)
         return SLOT_NONE;
     const struct session *session = &sessions->slots[slot];
+    const struct span *span = spans_find(&state->spans, slot, idle->epoch);
+    bool kept = !early && span && spans_keep(&state->spans, span, now_ns);
     bool touched = generation_find(state->active, session, slot) ||
                    (frozen && generation_find(frozen, session, slot));
-    return touched ? SLOT_NONE : slot;
+    return touched || kept ? SLOT_NONE : slot;
 }
 
 /* Gives the batch a frame with room for the names of all these sessions. */
@@ -263,13 +239,98 @@ struct batch *intake_expire(struct intake *intake, const struct generation *froz
     uint8_t *name = zmq_msg_data(&batch->frame);
     struct taking taking = {.intake = intake, .batch = batch, .frame = name};
     for (size_t i = 0; i < idle->count; i++) {
-        uint32_t slot = find_idle(intake, frozen, &idle->sessions[i]);
+        uint32_t slot = find_idle(intake, frozen, &idle->sessions[i], idle->early, batch->time_ns);
         if (slot == SLOT_NONE)
             continue;
         expire(&taking, slot, &idle->sessions[i], name);
         name += idle->sessions[i].name_size;
     }
     metrics_add(&intake->metrics->sessions_expired, batch->entry_count);
+    if (batch->entry_count > 0)
+        return batch;
+    batch_free(batch);
+    return NULL;
+}
+
+/* -- spans that are over ----------------------------------------------------------------------- */
+
+static const struct spn_bytes idle_reason = {WIRE_REASON_IDLE, sizeof(WIRE_REASON_IDLE) - 1};
+
+/* The session may be cold: its span knows what the entry needs. */
+static void close_idle(struct taking *taking, struct span *span, struct spn_bytes name,
+                       struct spn_bytes reason)
+{
+    struct broker_state *state = taking->intake->state;
+    struct tracker *tracker = state->sessions.slots[span->slot].tracker;
+    if (tracker)
+        tracker->closed = true;
+    put_end(taking, span->slot,
+            &(struct end){.kind = RECORD_CLOSE,
+                          .epoch = span->epoch,
+                          .life = span->life,
+                          .name = name,
+                          .reason = reason});
+    spans_rearm(&state->spans, span);
+    metrics_add(&taking->intake->metrics->sessions_closed_idle, 1);
+    metrics_add(&taking->intake->metrics->sessions_closed, 1);
+}
+
+/* False: out of memory, and the session is as it was. */
+static bool expire_span(struct taking *taking, const struct span *span, struct spn_bytes name)
+{
+    uint32_t slot = span->slot;
+    const struct end end = {
+        .kind = RECORD_EXPIRE, .epoch = span->epoch, .life = span->life, .name = name};
+    if (end_epoch(taking, slot, &end) != SPN_OK)
+        return false;
+    sessions_forget(&taking->intake->state->sessions, slot);
+    metrics_add(&taking->intake->metrics->sessions_expired, 1);
+    return true;
+}
+
+/* Ends one session; the frame has the reason first, then the names. */
+static bool end_span(struct taking *taking, struct span *span, enum span_end how, uint8_t *at)
+{
+    const struct spn_bytes reason = {taking->frame, idle_reason.size};
+    const struct spn_bytes name = {at, span->name_size};
+    memcpy(at, span->name, span->name_size);
+    if (how == SPAN_EXPIRE)
+        return expire_span(taking, span, name);
+    close_idle(taking, span, name, reason);
+    return true;
+}
+
+struct batch *intake_end_due(struct intake *intake)
+{
+    struct spans *spans = &intake->state->spans;
+    uint64_t now_ns = clock_database_ns(intake->clock);
+    struct span *span;
+    enum span_end how;
+    if (spans_due_ns(spans) > now_ns || !(span = spans_next(spans, now_ns, &how)))
+        return NULL;
+    struct batch *batch = intake_new_batch(intake, NULL, INTAKE_DUE_MAX);
+    zmq_msg_t frame;
+    if (!batch || zmq_msg_init_size(&frame, idle_reason.size +
+                                                (size_t)INTAKE_DUE_MAX * WIRE_SESSION_MAX) != 0) {
+        spans_retry(spans, span, now_ns + INTAKE_RETRY_NS);
+        batch_free(batch);
+        return NULL;
+    }
+    zmq_msg_move(&batch->frame, &frame);
+    zmq_msg_close(&frame);
+    batch->bytes += zmq_msg_size(&batch->frame);
+    uint8_t *at = zmq_msg_data(&batch->frame);
+    struct taking taking = {.intake = intake, .batch = batch, .frame = at};
+    batch->ends = true;
+    memcpy(at, idle_reason.data, idle_reason.size);
+    at += idle_reason.size;
+    while (span) {
+        size_t size = span->name_size;
+        if (!end_span(&taking, span, how, at))
+            spans_retry(spans, span, now_ns + INTAKE_RETRY_NS);
+        at += size;
+        span = batch->entry_count < INTAKE_DUE_MAX ? spans_next(spans, now_ns, &how) : NULL;
+    }
     if (batch->entry_count > 0)
         return batch;
     batch_free(batch);

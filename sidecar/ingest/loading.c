@@ -74,6 +74,8 @@ static spn_err take_tracker(struct broker *broker, struct load *load, uint32_t *
         return SPN_OK; /* loaded already, for another frame */
     slot = load->epoch != 0 ? sessions_find_epoch(sessions, load->hash, load->epoch) : SLOT_NONE;
     if (slot != SLOT_NONE && load->tracker) {
+        const struct span *span = spans_find(&broker->state->spans, slot, load->epoch);
+        load->tracker->closed |= span && span->closed; /* since the view was taken */
         load->tracker->wanted = true;
         sessions_put_tracker(sessions, slot, load->tracker);
         load->tracker = NULL;

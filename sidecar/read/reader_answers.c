@@ -143,7 +143,8 @@ static spn_err answer_info(struct reader *reader, struct caller caller,
 {
     struct timeline timeline;
     struct wire_info_is info = {0};
-    spn_err err = listing_row(reader->journal, &question->sessions[0], &timeline, &info.row, &info.note);
+    spn_err err =
+        listing_row(reader->journal, &question->sessions[0], &timeline, &info.row, &info.note);
     if (err == SPN_OK)
         err = look_at_retained(reader, &timeline, &info);
     if (err != SPN_OK)

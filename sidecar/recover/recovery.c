@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/kill_point.h"
+#include "recover/restore_spans.h"
 #include "recover/salvage.h"
 #include "index/segment.h"
 #include "ingest/sender.h"
@@ -91,10 +92,14 @@ static spn_err load_row(struct recovery *recovery, uint64_t epoch, const struct 
     recovery->found.given_up += row->state == RECORD_DAMAGED;
     if (row->state == RECORD_DELETED && row->state_position <= checkpoint)
         return note_epoch(&recovery->dead, epoch);
+    if (row->name.size > WIRE_SESSION_MAX)
+        return SPN_E_CORRUPT;
     uint64_t hash = sessions_hash(sessions, row->name);
     recovery->rows_sum += row->state == RECORD_DELETED ? 0 : hash_epoch(epoch ^ hash);
     spn_err err = sessions_know(sessions, hash, epoch, &slot);
-    return err == SPN_OK ? index_epoch(recovery, epoch, slot) : err;
+    if (err == SPN_OK)
+        err = index_epoch(recovery, epoch, slot);
+    return err == SPN_OK ? restore_spans_of_row(recovery->state, slot, epoch, row) : err;
 }
 
 static spn_err load_rows(struct recovery *recovery)
@@ -434,6 +439,7 @@ static spn_err apply_stored(struct recovery *recovery, uint64_t position,
         return SPN_E_CORRUPT;
     touched->bytes = entry->bytes;
     generation_append(state->active, touched, position, entry->seq, (uint32_t)id.low);
+    restore_spans_activity(state, slot, entry);
     if (!entry->closes)
         return SPN_OK;
     generation_note_state(touched, position, RECORD_CLOSED);
@@ -454,6 +460,7 @@ static spn_err apply_end(struct recovery *recovery, uint64_t position,
     struct generation_session *touched =
         generation_touch(state->active, session, slot, entry->epoch);
     generation_end(state->active, touched, position, closed ? RECORD_CLOSED : RECORD_DELETED);
+    restore_spans_activity(state, slot, entry);
     if (closed && session->tracker)
         session->tracker->closed = true;
     if (closed)
@@ -479,7 +486,8 @@ static spn_err apply_activity(struct recovery *recovery, uint64_t position,
         generation_note_attributes(state->active, touched, position);
     else
         generation_note_touch(state->active, touched, position);
-    return SPN_OK;
+    return restore_spans_of_entry(state, recovery->reader, slot, entry,
+                                  touched->state == RECORD_CLOSED);
 }
 
 static spn_err apply(struct recovery *recovery, uint64_t position, const struct record_entry *entry)
@@ -566,6 +574,8 @@ static spn_err init_state(struct broker_state *state, uint16_t window_max, uint6
     spn_err err = producers_init(&state->producers, sizeof(struct sender), sender_is_idle);
     if (err == SPN_OK)
         err = sessions_init(&state->sessions, seed, window_max);
+    if (err == SPN_OK)
+        err = spans_init(&state->spans);
     if (err == SPN_OK) {
         state->active = generation_new(1);
         err = state->active ? SPN_OK : SPN_E_NOMEM;
@@ -615,6 +625,7 @@ void recovery_release(struct broker_state *state)
 {
     producers_release(&state->producers);
     sessions_release(&state->sessions);
+    spans_release(&state->spans);
     generation_drop(state->active);
     generation_drop(state->frozen);
     state->active = NULL;

@@ -771,14 +771,62 @@ static void refuses_what_it_does_not_offer(struct stage *stage)
     raw_put_event(&out, "s", 1);
     raw_send_out(raw.ingest, &out);
     assert_int_equal(raw_expect_error(raw.ingest, RAW_E_UNSUPPORTED).token, token);
-    raw_clear(&out);
-    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, 1, RAW_DURABLE});
-    raw_put_entry(&out, &(struct raw_entry){.kind = 8, .session = "s"}); /* a touch */
+    raw_release(&out);
+    raw_close(&raw);
+}
+
+/* Entries with flags as the document lays them out, and the code that each is refused with. */
+static const struct condition_row {
+    struct raw_entry entry;
+    uint32_t code; /* 0: it is stored */
+} condition_rows[] = {
+    {{.session = "s", .id = "1", .flags = 4}, 0},  /* NEW */
+    {{.session = "s", .id = "2", .flags = 4}, 55}, /* NEW */
+    {{.session = "s", .id = "2", .flags = 2, .extra = "\1\0\0\0\0\0\0", .extra_size = 8},
+     0}, /* SEQ */
+    {{.session = "s", .id = "3", .flags = 2, .extra = "\1\0\0\0\0\0\0", .extra_size = 8}, 55},
+    {{.session = "s", .id = "3", .flags = 1, .extra = "0123456789abcdef", .extra_size = 16}, 50},
+    {{.session = "s", .id = "3", .flags = 16, .extra = "\4\0\0\0\0\0\0", .extra_size = 8}, 56},
+    {{.session = "s", .id = "3", .flags = 32, .extra = "\2\0me", .extra_size = 4}, 0}, /* NOTE */
+    {{.session = "s", .id = "4", .flags = 8, .extra = "\4idle", .extra_size = 5}, 38}, /* CLOSES */
+    {{.kind = 8, .session = "s"}, 0},                                                  /* touch */
+    {{.kind = 8, .session = "nobody"}, RAW_E_UNKNOWN_SESSION},
+    {{.kind = 7, .session = "t", .data = "bad"}, 39}, /* attributes */
+    {{.session = "s", .id = "4", .flags = 8, .extra = "\4done", .extra_size = 5}, 0},
+    {{.session = "s", .id = "5"}, RAW_E_CLOSED},
+};
+
+static uint32_t code_of(const struct raw_ack *ack, uint64_t number)
+{
+    for (uint32_t i = 0; i < ack->run_count; i++)
+        if (number >= ack->runs[i].first && number < ack->runs[i].first + ack->runs[i].count)
+            return ack->runs[i].result == RAW_REFUSED ? ack->runs[i].code : UINT32_MAX;
+    return 0;
+}
+
+static void decides_by_conditions(struct stage *stage)
+{
+    enum { ROWS = sizeof(condition_rows) / sizeof(condition_rows[0]) };
+    static const char large[515] = {1, 2}; /* a note of 513 bytes */
+    struct raw raw;
+    struct raw_out out = {NULL, 0, 0};
+    stage_start(stage, NULL);
+    raw_open(&raw);
+    uint64_t token = raw_take_producer(&raw, producer_a).token;
+    raw_put_batch(&out, &(struct raw_batch){token, 1, 1, 0, ROWS + 1, RAW_DURABLE});
+    for (size_t i = 0; i < ROWS; i++)
+        raw_put_entry(&out, &condition_rows[i].entry);
+    raw_put_entry(
+        &out,
+        &(struct raw_entry){
+            .session = "u", .id = "1", .flags = 32, .extra = large, .extra_size = sizeof(large)});
     raw_send_out(raw.ingest, &out);
-    struct raw_ack ack = raw_expect_acks(&raw, token, 1);
-    assert_int_equal(ack.run_count, 1);
-    assert_int_equal(ack.runs[0].result, RAW_REFUSED);
-    assert_int_equal(ack.runs[0].code, RAW_E_UNSUPPORTED);
+    struct raw_ack ack = raw_expect_acks(&raw, token, ROWS + 1);
+    for (size_t i = 0; i < ROWS; i++)
+        if (code_of(&ack, i + 1) != condition_rows[i].code)
+            fail_msg("entry %zu: code %u, should be %u", i + 1, code_of(&ack, i + 1),
+                     condition_rows[i].code);
+    assert_int_equal(code_of(&ack, ROWS + 1), 37);
     raw_release(&out);
     raw_close(&raw);
 }
@@ -1083,6 +1131,7 @@ int main(void)
         STAGE_TEST(fetches_in_slices),
         STAGE_TEST(fetches_what_is_asked_for),
         STAGE_TEST(refuses_what_it_does_not_offer),
+        STAGE_TEST(decides_by_conditions),
         STAGE_TEST(tells_the_last_event),
         STAGE_TEST(tells_what_is_known_of_a_session),
         STAGE_TEST(tells_nothing_of_no_session),

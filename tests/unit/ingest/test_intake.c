@@ -33,9 +33,11 @@ enum {
 
 /* -- the broker's part ------------------------------------------------------------------------- */
 
+static uint64_t passed_ns; /* since the start of a test */
+
 static uint64_t fake_monotonic_ns(void)
 {
-    return 5000;
+    return 5000 + passed_ns;
 }
 
 static uint64_t fake_wall_ms(void)
@@ -83,6 +85,7 @@ static int set_up(void **state)
                                            .secret = secret,
                                            .data_max = DATA_MAX};
     drawn = 0;
+    passed_ns = 0;
     no_random = false;
     static const uint8_t id[WIRE_PRODUCER_ID_SIZE] = "producer-of-16.";
     allocations_left = UINT32_MAX;
@@ -90,13 +93,23 @@ static int set_up(void **state)
     if (!broker.active ||
         producers_init(&broker.producers, sizeof(struct sender), sender_is_idle) != SPN_OK ||
         sessions_init(&broker.sessions, 3, WINDOW) != SPN_OK ||
+        spans_init(&broker.spans) != SPN_OK ||
         producers_add(&broker.producers, id, &(struct producer_owner){.kept = true}, &producer) !=
             SPN_OK ||
         producers_give(&broker.producers, producer, TOKEN) != SPN_OK)
         return -1;
     producer->on_disk = true;
+    broker.spans.default_ttl_ns = 1000000000;
     memset(&metrics, 0, sizeof(metrics));
     return intake_init(&intake, &options, &broker) == SPN_OK ? 0 : -1;
+}
+
+static int set_up_cold(void **state)
+{
+    static int cold;
+    int rc = set_up(state);
+    *state = &cold;
+    return rc;
 }
 
 static int tear_down(void **state)
@@ -105,6 +118,7 @@ static int tear_down(void **state)
     intake_release(&intake);
     generation_drop(broker.active);
     sessions_release(&broker.sessions);
+    spans_release(&broker.spans);
     producers_release(&broker.producers);
     return 0;
 }
@@ -124,6 +138,10 @@ struct model_session {
     uint8_t state; /* enum record_state */
     uint32_t duplicates;
     uint32_t conflicts;
+    uint64_t attributes_position;
+    uint64_t attributes_before;
+    uint64_t touch_position;
+    bool spans; /* of its own */
 };
 
 static struct model_session model[128];
@@ -140,7 +158,8 @@ static uint32_t model_entries; /* of the generation */
  * return) and `*` (too large), type `%` (a NUL). A leading `"` says: the session of the event
  * before. `M` before session and id makes a marker of it, with a retry where there is no id; `R`
  * and a session is a reset. `C` and a session closes, `D` deletes it; then may follow which life is
- * meant: `@` the current one, `<` the one before, `>` one that is not there yet. What an entry has
+ * meant: `@` the current one, `<` the one before, `>` one that is not there yet. `A` and a session
+ * gives it attributes, `T` touches it. What an entry has
  * beside that is in brackets before it: `@`, `<` or `>` as above, `n` the session is new, `s2` its
  * seq is 2, `d3` depends on number 3, `c` closes, `e` closes for another reason, `t` a note. */
 struct entry_text {
@@ -209,6 +228,11 @@ static const char *read_entry(const char *at, struct entry_text *ret_entry)
         at++;
     if (*at == '[')
         at = read_flags(at + 1, &entry);
+    if (*at == 'A' || *at == 'T') {
+        entry.kind = *at == 'A' ? WIRE_ATTRIBUTES : WIRE_TOUCH;
+        *ret_entry = entry;
+        return read_session(at + 1, ret_entry);
+    }
     if (*at == 'C' || *at == 'D') {
         at = read_end(at, &entry);
         *ret_entry = entry;
@@ -273,6 +297,19 @@ static uint32_t count_entries(const char *entries)
     return count;
 }
 
+static const struct wire_attributes attributes = {.ttl_ms = 3600000,
+                                                  .idle_close_ms = 60000,
+                                                  .content_type = {"text/plain", 10},
+                                                  .note = {"mine", 4}};
+
+static struct spn_bytes attributes_data(void)
+{
+    static uint8_t bytes[64];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_put_attributes(&out, &attributes);
+    return (struct spn_bytes){bytes, wire_out_size(&out)};
+}
+
 static void put_entry(struct wire_out *out, const struct entry_text *from)
 {
     struct wire_entry entry = {.kind = from->kind,
@@ -286,9 +323,11 @@ static void put_entry(struct wire_out *out, const struct entry_text *from)
     entry.reason = text(from->other_reason ? "done" : REASON);
     put_life_meant(from, &entry);
     entry.session = from->same ? text("") : text(from->session);
-    if (from->kind == WIRE_CLOSE || from->kind == WIRE_DELETE) {
+    if (from->kind == WIRE_ATTRIBUTES)
+        entry.data = attributes_data();
+    if (!wire_is_stored(from->kind)) {
         entry.retry_ms = WIRE_RETRY_NONE;
-    } else if (wire_is_stored(from->kind)) {
+    } else {
         entry.id = text(from->id);
         entry.data = text(from->data);
         entry.type = from->type[0] == '%' ? (struct spn_bytes){"\0", 1} : text(from->type);
@@ -335,30 +374,38 @@ static void expect_cold(zmq_msg_t *frame, const uint32_t *firsts, uint32_t count
 
 /* -- what must come of it ---------------------------------------------------------------------- */
 
+/* The entry that opens a session, if it is not open. */
+static void check_open(const struct batch *batch, uint32_t *at, struct model_session *session,
+                       char session_name)
+{
+    const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
+    if (session->epoch != 0)
+        return;
+    const struct batch_entry *open = &batch->entries[(*at)++];
+    assert_false(wire_same_life(open->life, session->life_before));
+    *session = (struct model_session){.epoch = model_position,
+                                      .id_position = model_position,
+                                      .before = session->before,
+                                      .life = open->life,
+                                      .life_before = session->life_before};
+    model_position++;
+    assert_true(wire_has_life(open->life));
+    assert_int_equal(open->kind, RECORD_OPEN);
+    assert_int_equal(open->epoch, session->epoch);
+    assert_int_equal(open->seq, 0);
+    assert_int_equal(open->bytes, 0);
+    assert_int_equal(open->id_size + open->type_size, 0);
+    assert_int_equal(open->data_size, 1);
+    assert_int_equal(frame[open->offset], session_name);
+}
+
 /* What must come next in the batch for an entry that is stored. */
 static void check_stored(const struct batch *batch, uint32_t *at, const struct entry_text *entry,
                          char session_name)
 {
     const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
     struct model_session *session = &model[(unsigned char)session_name];
-    if (session->epoch == 0) {
-        const struct batch_entry *open = &batch->entries[(*at)++];
-        assert_false(wire_same_life(open->life, session->life_before));
-        *session = (struct model_session){.epoch = model_position,
-                                          .id_position = model_position,
-                                          .before = session->before,
-                                          .life = open->life,
-                                          .life_before = session->life_before};
-        model_position++;
-        assert_true(wire_has_life(open->life));
-        assert_int_equal(open->kind, RECORD_OPEN);
-        assert_int_equal(open->epoch, session->epoch);
-        assert_int_equal(open->seq, 0);
-        assert_int_equal(open->bytes, 0);
-        assert_int_equal(open->id_size + open->type_size, 0);
-        assert_int_equal(open->data_size, 1);
-        assert_int_equal(frame[open->offset], session_name);
-    }
+    check_open(batch, at, session, session_name);
     const struct generation_entry *indexed = &broker.active->entries[model_entries++];
     bool keeps_id = entry->kind == WIRE_MARKER && entry->id[0] == '\0';
     if (!keeps_id)
@@ -397,6 +444,34 @@ static void check_stored(const struct batch *batch, uint32_t *at, const struct e
         return;
     session->state = RECORD_CLOSED;
     session->state_position = model_position - 1;
+}
+
+/* What must come next for attributes and for a touch that is stored. */
+static void check_activity(const struct batch *batch, uint32_t *at, uint8_t kind, char session_name)
+{
+    const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
+    struct model_session *session = &model[(unsigned char)session_name];
+    if (kind == RECORD_ATTRIBUTES)
+        check_open(batch, at, session, session_name);
+    const struct batch_entry *entry = &batch->entries[(*at)++];
+    assert_int_equal(entry->kind, kind);
+    assert_int_equal(entry->epoch, session->epoch);
+    assert_int_equal(entry->seq, session->seq);
+    assert_true(wire_same_life(entry->life, session->life));
+    assert_int_equal(entry->name_size, 1);
+    assert_int_equal(frame[entry->name_offset], session_name);
+    struct spn_bytes data = kind == RECORD_ATTRIBUTES ? attributes_data() : text("");
+    assert_int_equal(entry->id_size, 0);
+    assert_int_equal(entry->data_size, data.size);
+    assert_memory_equal(frame + entry->offset + entry->extra_size, data.data, data.size);
+    if (kind == RECORD_ATTRIBUTES) {
+        session->attributes_before = session->attributes_position;
+        session->attributes_position = model_position;
+        session->spans = true;
+    } else {
+        session->touch_position = model_position;
+    }
+    model_position++;
 }
 
 /* What must come next for one that closes or deletes. */
@@ -469,7 +544,17 @@ static void check_generation(void)
         assert_int_equal(tracker->id_position, model[name].id_position);
         assert_int_equal(touched->epoch, model[name].epoch);
         assert_int_equal(touched->count, model[name].seq);
-        assert_int_equal(touched->first_seq, 1);
+        assert_int_equal(touched->first_seq, model[name].seq > 0 ? 1 : 0);
+        assert_int_equal(touched->attributes[0], model[name].attributes_position);
+        assert_int_equal(touched->attributes[1], model[name].attributes_before);
+        assert_int_equal(touched->touch_position, model[name].touch_position);
+        const struct span *span = spans_find(&broker.spans, slot, tracker->epoch);
+        assert_int_equal(span && span->idle_ns > 0, model[name].spans);
+        if (span) {
+            assert_int_equal(span->closed, tracker->closed);
+            assert_true(wire_same_life(span->life, tracker->life));
+            assert_int_equal(span->name[0], name);
+        }
         assert_int_equal(touched->duplicates, model[name].duplicates);
         assert_int_equal(touched->conflicts, model[name].conflicts);
     }
@@ -477,8 +562,9 @@ static void check_generation(void)
 
 /* -- rows -------------------------------------------------------------------------------------- */
 
-/* became: a letter per entry. `s` stored, `d` duplicate, `c` conflict, `x` closed, `D` deleted, `.`
- * had before, `!` refused. Empty: the whole batch leaves a hole. */
+/* became: a letter per entry. `s` stored, `a` attributes and `t` a touch in the log, `-` a touch
+ * that is not, `d` duplicate, `c` conflict, `x` closed, `D` deleted, `.` had before, `!` refused.
+ * Empty: the whole batch leaves a hole. */
 struct script_step {
     uint64_t first;
     const char *entries;
@@ -786,6 +872,50 @@ static const struct row {
     {"closes if it is new", {SEND(1, "[nc]a1=x [n]a2", "s!")}, {REFUSED(2, SPN_E_CONDITION)}},
     {"closes, and is refused", {SEND(1, "a1 [cs0]a2 a3", "s!s")}, {REFUSED(2, SPN_E_CONDITION)}},
     {"closes after a marker of its id", {SEND(1, "Ma1 [c]a1=x", "ss")}, {{0}}},
+    /* attributes */
+    {"attributes of a live one", {SEND(1, "a1 Aa a2", "sas")}, {{0}}},
+    {"attributes open a session", {SEND(1, "Aa a1 Ab", "asa")}, {{0}}},
+    {"attributes again", {SEND(1, "Aa", "a"), SEND(2, "Aa Aa", "aa")}, {{0}}},
+    {"attributes of a closed one", {SEND(1, "a1 Ca Aa", "sxa")}, {{0}}},
+    {"attributes, then a close", {SEND(1, "a1 Aa Ca Aa", "saxa")}, {{0}}},
+    {"attributes, then an event that closes", {SEND(1, "Aa [c]a1", "as")}, {{0}}},
+    {"attributes of a deleted one", {SEND(1, "Aa Da Aa a1", "aDas")}, {{0}}},
+    {"attributes if new", {SEND(1, "[n]Aa [n]Aa", "a!")}, {REFUSED(2, SPN_E_CONDITION)}},
+    {"attributes, and then it is not new",
+     {SEND(1, "Aa [n]a1 [s0]a1", "a!s")},
+     {REFUSED(2, SPN_E_CONDITION)}},
+    {"attributes with a seq",
+     {SEND(1, "[s1]Aa [s0]Aa a1 [s1]Aa [s0]Aa", "!asa!")},
+     {REFUSED(1, SPN_E_UNKNOWN_SESSION), REFUSED(5, SPN_E_CONDITION)}},
+    {"attributes with a life",
+     {SEND(1, "a1 [>]Aa", "s!"), SEND(3, "[@]Aa", "a")},
+     {REFUSED(2, SPN_E_OTHER_LIFE)}},
+    {"attributes with a life, unknown",
+     {SEND(1, "[>]Aa", "!")},
+     {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
+    {"attributes that depend",
+     {SEND(1, "a~ [d1]Aa", "!!")},
+     {REFUSED(1, SPN_E_BAD_ID), REFUSED(2, SPN_E_DEPENDENT)}},
+    {"attributes as the same session", {SEND(1, "a1 A\"", "sa")}, {{0}}},
+    /* touches */
+    {"a touch", {SEND(1, "a1 Ta", "st")}, {{0}}},
+    {"a touch again is not stored", {SEND(1, "a1 Ta Ta", "st-"), SEND(4, "Ta", "-")}, {{0}}},
+    {"a touch after attributes is not stored", {SEND(1, "Aa Ta", "a-")}, {{0}}},
+    {"a touch of a closed one", {SEND(1, "a1 Ca Ta", "sxt")}, {{0}}},
+    {"a touch of an unknown one", {SEND(1, "Ta", "!")}, {REFUSED(1, SPN_E_UNKNOWN_SESSION)}},
+    {"a touch of a deleted one",
+     {SEND(1, "a1 Ta Da Ta", "stD!")},
+     {REFUSED(4, SPN_E_UNKNOWN_SESSION)}},
+    {"a touch if new",
+     {SEND(1, "[n]Ta a1 [n]Ta", "!s!")},
+     {REFUSED(1, SPN_E_UNKNOWN_SESSION), REFUSED(3, SPN_E_CONDITION)}},
+    {"a touch with a seq", {SEND(1, "a1 [s0]Ta [s1]Ta", "s!t")}, {REFUSED(2, SPN_E_CONDITION)}},
+    {"a touch with a life",
+     {SEND(1, "a1 [>]Ta", "s!"), SEND(3, "[@]Ta", "t")},
+     {REFUSED(2, SPN_E_OTHER_LIFE)}},
+    {"a touch that depends",
+     {SEND(1, "a1 a~ [d2]Ta [d1]Ta", "s!!t")},
+     {REFUSED(2, SPN_E_BAD_ID), REFUSED(3, SPN_E_DEPENDENT)}},
     /* notes */
     {"with a note", {SEND(1, "[t]a1=x [tc]b1=x [t]Ma2", "sss")}, {{0}}},
     {"a note is not compared",
@@ -813,6 +943,9 @@ static void check_results(const struct batch *batch, const struct script_step *s
         session = entry.same ? session : entry.session[0];
         if (step->became[i] == 's')
             check_stored(batch, &at, &entry, session);
+        else if (step->became[i] == 'a' || step->became[i] == 't')
+            check_activity(batch, &at, step->became[i] == 'a' ? RECORD_ATTRIBUTES : RECORD_TOUCH,
+                           session);
         else if (step->became[i] == 'x' || step->became[i] == 'D')
             check_end(batch, &at, step->became[i] == 'x' ? RECORD_CLOSE : RECORD_DELETE, session);
         numbers += step->became[i] != '.';
@@ -935,18 +1068,17 @@ static void every_truncation_is_refused(void **state)
     (void)zmq_msg_close(&frame);
 }
 
-/* -- what nothing acts on yet -------------------------------------------------------------------
+/* -- contents of other kinds ---------------------------------------------------------------------
  */
 
 static const char large_note[WIRE_NOTE_MAX];
 
-/* Never passed over in silence: the number is refused, and what is before it is taken. */
-static const struct unsupported_row {
+/* Each number is refused by itself, and what is before it is taken. */
+static const struct contents_row {
     const char *name;
     struct wire_entry entry;
     spn_err refusal;
-} unsupported_rows[] = {
-    {"a touch", {.kind = WIRE_TOUCH}, SPN_E_UNSUPPORTED},
+} contents_rows[] = {
     {"attributes that are none",
      {.kind = WIRE_ATTRIBUTES, .data = {"data", 4}},
      SPN_E_BAD_ATTRIBUTES},
@@ -966,9 +1098,9 @@ static const struct unsupported_row {
     {"a close with a reason", {.kind = WIRE_CLOSE, .flags = WIRE_FLAG_CLOSES}, SPN_OK},
 };
 
-static void unsupported(void **state)
+static void contents_of_an_entry(void **state)
 {
-    const struct unsupported_row *row = *state;
+    const struct contents_row *row = *state;
     struct wire_batch head = {.token = TOKEN, .first = 1, .base = 1, .count = 2};
     struct wire_entry event = {.kind = WIRE_EVENT, .session = text("a"), .id = text("1")};
     struct wire_entry entry = row->entry;
@@ -1004,6 +1136,145 @@ static void unsupported(void **state)
     }
     batch_free(batch);
     (void)zmq_msg_close(&frame);
+}
+
+/* -- spans that are over ------------------------------------------------------------------------
+ */
+
+#define MINUTE_NS 60000000000ull
+
+static void take_all(uint64_t first, const char *entries)
+{
+    zmq_msg_t frame;
+    struct batch *batch;
+    struct wire_batch head = {
+        .token = TOKEN, .first = first, .base = 1, .count = count_entries(entries)};
+    assert_int_equal(decode(&head, entries, &frame), SPN_OK);
+    assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
+    assert_int_equal(intake.end, head.count);
+    batch_free(batch);
+    (void)zmq_msg_close(&frame);
+}
+
+/* One session ends, as the entry says. */
+static void expect_ended(uint8_t kind, const char *name)
+{
+    struct batch *batch = intake_end_due(&intake);
+    assert_non_null(batch);
+    assert_int_equal(batch->entry_count, 1);
+    assert_true(batch->ends);
+    assert_null(batch->producer);
+    const struct batch_entry *entry = &batch->entries[0];
+    const uint8_t *frame = zmq_msg_data(&batch->frame);
+    assert_int_equal(entry->kind, kind);
+    assert_int_equal(entry->name_size, strlen(name));
+    assert_memory_equal(frame + entry->name_offset, name, entry->name_size);
+    assert_true(wire_has_life(entry->life));
+    assert_int_equal(entry->closes, kind == RECORD_CLOSE);
+    assert_int_equal(entry->reason_size, kind == RECORD_CLOSE ? 4 : 0);
+    assert_memory_equal(frame + entry->offset + entry->reason_at, "idle", entry->reason_size);
+    assert_int_equal(batch->time_ns, now_ns + passed_ns);
+    batch_free(batch);
+    assert_null(intake_end_due(&intake));
+}
+
+static const struct tracker *tracker_of_a(void)
+{
+    uint32_t slot;
+    struct spn_bytes name = text("a");
+    if (sessions_find(&broker.sessions, name, sessions_hash(&broker.sessions, name), &slot) !=
+        SESSIONS_HOT)
+        return NULL;
+    return broker.sessions.slots[slot].tracker;
+}
+
+static bool nothing_pinned(const void *owner, uint32_t slot)
+{
+    (void)owner;
+    (void)slot;
+    return false;
+}
+
+static void a_session_ends_by_itself(void **state)
+{
+    bool cold = *state != NULL; /* as its tracker is by then */
+    take_all(1, "Aa");
+    passed_ns = MINUTE_NS - 1;
+    assert_null(intake_end_due(&intake));
+    take_all(2, "a1 Ta"); /* an event moves it, and so does a touch that is not stored */
+    passed_ns += MINUTE_NS - 1;
+    assert_null(intake_end_due(&intake));
+    take_all(4, "Ta");
+    passed_ns += MINUTE_NS - 1;
+    assert_null(intake_end_due(&intake));
+    for (int i = 0; cold && i < 2; i++)
+        (void)sessions_evict(&broker.sessions, 0, 100, nothing_pinned, NULL);
+    assert_int_equal(tracker_of_a() == NULL, cold);
+    passed_ns += 1;
+    expect_ended(RECORD_CLOSE, "a");
+    if (!cold)
+        assert_true(tracker_of_a()->closed);
+    passed_ns += 60 * MINUTE_NS - 1;
+    assert_null(intake_end_due(&intake));
+    passed_ns += 1;
+    expect_ended(RECORD_EXPIRE, "a");
+    assert_int_equal(sessions_known(&broker.sessions), 0);
+    assert_int_equal(broker.spans.count, 0);
+    assert_int_equal(metrics_get(&metrics.sessions_closed_idle), 1);
+    assert_int_equal(metrics_get(&metrics.sessions_expired), 1);
+}
+
+static void a_close_ends_the_idle_span(void **state)
+{
+    (void)state;
+    take_all(1, "Aa Ab Ca [c]b1");
+    passed_ns = 2 * MINUTE_NS;
+    assert_null(intake_end_due(&intake));
+    take_all(5, "Da Tb");
+    passed_ns = 60 * MINUTE_NS;
+    assert_null(intake_end_due(&intake));
+    passed_ns += 2 * MINUTE_NS; /* the touch of a closed session moves its time to live */
+    expect_ended(RECORD_EXPIRE, "b");
+}
+
+/* Nothing ends without memory for it, and all does with it. */
+static void no_memory_to_end_a_session(void **state)
+{
+    (void)state;
+    take_all(1, "Aa");
+    passed_ns = MINUTE_NS;
+    allocations_left = 0;
+    assert_null(intake_end_due(&intake));
+    allocations_left = UINT32_MAX;
+    assert_null(intake_end_due(&intake)); /* not at once again */
+    passed_ns += INTAKE_RETRY_NS;
+    expect_ended(RECORD_CLOSE, "a");
+}
+
+/* A touch that is not in the log keeps a session from the walk over the rows. */
+static void a_touch_keeps_a_session(void **state)
+{
+    (void)state;
+    static struct idle_sessions idle = {.count = 1, .sessions = {{.name_size = 1, .name = "a"}}};
+    broker.spans.default_ttl_ns = MINUTE_NS;
+    take_all(1, "a1 Ta Ta");
+    idle.sessions[0].epoch = tracker_of_a()->epoch;
+    generation_drop(broker.active); /* it was written */
+    broker.active = generation_new(2);
+    passed_ns = MINUTE_NS - 1;
+    assert_null(intake_expire(&intake, NULL, &idle));
+    take_all(4, "Ta"); /* stored */
+    generation_drop(broker.active);
+    broker.active = generation_new(3);
+    passed_ns += MINUTE_NS / 8;
+    take_all(5, "Ta"); /* not stored */
+    passed_ns += MINUTE_NS - 1;
+    assert_null(intake_expire(&intake, NULL, &idle));
+    passed_ns += 1;
+    struct batch *batch = intake_expire(&intake, NULL, &idle);
+    assert_non_null(batch);
+    assert_int_equal(batch->entries[0].kind, RECORD_EXPIRE);
+    batch_free(batch);
 }
 
 /* Without randomness nothing is taken, as without memory. */
@@ -1703,6 +1974,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refusals_are_counted_by_reason, set_up, tear_down),
         cmocka_unit_test_setup_teardown(results_above_4096_runs_were_dropped, set_up, tear_down),
+        {"a session ends by itself", a_session_ends_by_itself, set_up, tear_down, NULL},
+        {"a cold session ends by itself", a_session_ends_by_itself, set_up_cold, tear_down, NULL},
+        cmocka_unit_test_setup_teardown(a_close_ends_the_idle_span, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_memory_to_end_a_session, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_touch_keeps_a_session, set_up, tear_down),
         cmocka_unit_test_setup_teardown(expire_several, set_up, tear_down),
         cmocka_unit_test_setup_teardown(expire_without_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(record_batch, set_up, tear_down),
@@ -1713,7 +1989,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lives_are_drawn_for_whole_batches, set_up, tear_down),
     };
     struct CMUnitTest tests[COUNT(plain) + COUNT(rows) + COUNT(bytes_rows) + COUNT(cold_end_rows) +
-                            COUNT(expire_rows) + COUNT(unsupported_rows)];
+                            COUNT(expire_rows) + COUNT(contents_rows)];
     memcpy(tests, plain, sizeof(plain));
     size_t count = COUNT(plain);
     for (size_t i = 0; i < COUNT(rows); i++)
@@ -1728,8 +2004,8 @@ int main(void)
     for (size_t i = 0; i < COUNT(expire_rows); i++)
         tests[count++] = (struct CMUnitTest){expire_rows[i].name, expire, set_up, tear_down,
                                              (void *)(uintptr_t)&expire_rows[i]};
-    for (size_t i = 0; i < COUNT(unsupported_rows); i++)
-        tests[count++] = (struct CMUnitTest){unsupported_rows[i].name, unsupported, set_up,
-                                             tear_down, (void *)(uintptr_t)&unsupported_rows[i]};
+    for (size_t i = 0; i < COUNT(contents_rows); i++)
+        tests[count++] = (struct CMUnitTest){contents_rows[i].name, contents_of_an_entry, set_up,
+                                             tear_down, (void *)(uintptr_t)&contents_rows[i]};
     return _cmocka_run_group_tests("intake", tests, count, NULL, NULL);
 }

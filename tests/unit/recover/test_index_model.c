@@ -64,6 +64,7 @@ enum {
     X(closed, "sessions that were closed, half of them by an event")                               \
     X(attributes, "changes of attributes")                                                         \
     X(attributes_on_disk, "sets of attributes that were read from disk")                           \
+    X(spans, "spans that a restart found again")                                                   \
     X(touches, "touches")                                                                          \
     X(lives, "sessions that were deleted, and opened anew")
 
@@ -473,6 +474,36 @@ static void adopt_session(struct broker_state *state, uint32_t session)
     assert_int_equal(tracker->closed, of->closed_position > 0);
 }
 
+/* The spans as the log has them, of sessions that have some of their own. */
+static void check_spans(const struct broker_state *state)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rig.session_count; i++) {
+        const struct rig_session *of = &rig.sessions[i];
+        static const struct wire_attributes none;
+        struct wire_attributes put = of->attributes > 0 ? rig_attributes_of(of->attributes) : none;
+        if (of->epoch == 0 || (put.ttl_ms | put.idle_close_ms) == 0)
+            continue;
+        uint32_t slot = 0;
+        while (sessions_epoch(&state->sessions, slot) != of->epoch)
+            slot++;
+        const struct span *span = spans_find(&state->spans, slot, of->epoch);
+        assert_non_null(span);
+        assert_int_equal(span->ttl_ns, put.ttl_ms * 1000000);
+        assert_int_equal(span->idle_ns, put.idle_close_ms * 1000000);
+        assert_int_equal(span->active_ns, rig_time_ns(of->activity_position));
+        assert_int_equal(span->stored_ns, span->active_ns);
+        assert_int_equal(span->closed, of->closed_position > 0);
+        assert_true(wire_same_life(span->life, of->life));
+        assert_int_equal(span->name_size, strlen(of->name));
+        assert_memory_equal(span->name, of->name, span->name_size);
+        assert_true(deadline_is_set(&span->deadline) || span->closed);
+        count++;
+    }
+    assert_true(state->spans.count >= count);
+    seen.spans += count;
+}
+
 static void adopt_generation(struct generation *generation)
 {
     for (uint32_t place = 0; place < generation->session_count; place++) {
@@ -499,6 +530,7 @@ static void recover(void)
     assert_int_equal(recovered.given_up + recovered.names + recovered.orphans + recovered.lost, 0);
     for (uint32_t i = 0; i < rig.session_count; i++)
         adopt_session(&state, i);
+    check_spans(&state);
     rig.active = state.active;
     assert_null(state.frozen);
     adopt_generation(rig.active);
