@@ -31,13 +31,21 @@ void delivery_release(struct delivery *delivery)
 {
     window_release(&delivery->window);
     results_release(&delivery->results);
+    depends_release(&delivery->depends);
 }
 
 uint64_t delivery_put(struct delivery *delivery, const struct wire_entry *entry, size_t entry_size)
 {
+    if ((entry->flags & WIRE_FLAG_DEPENDS) != 0)
+        depends_add(&delivery->depends, delivery->window.next, entry->depends);
     window_put(&delivery->window, entry, entry_size);
     delivery->counters.taken++;
     return delivery->window.next - 1;
+}
+
+uint64_t delivery_base(struct delivery *delivery)
+{
+    return depends_base(&delivery->depends, delivery->window.base);
 }
 
 /* -- results ----------------------------------------------------------------------------------- */
@@ -172,7 +180,7 @@ bool delivery_ready(const struct delivery *delivery)
            delivery->sent <= delivery->urgent || delivery_gathered(delivery);
 }
 
-struct window_cut delivery_cut(const struct delivery *delivery, struct wire_batch *ret_batch)
+struct window_cut delivery_cut(struct delivery *delivery, struct wire_batch *ret_batch)
 {
     assert(delivery_ready(delivery));
     uint32_t events_max =
@@ -181,7 +189,7 @@ struct window_cut delivery_cut(const struct delivery *delivery, struct wire_batc
                                        delivery->options.batch_bytes_max, events_max);
     *ret_batch = (struct wire_batch){.token = delivery->token,
                                      .first = delivery->sent,
-                                     .base = delivery->window.base,
+                                     .base = delivery_base(delivery),
                                      .round = delivery->round,
                                      .count = cut.count,
                                      .level = (uint8_t)delivery->options.level,

@@ -21,6 +21,7 @@
 #ifndef SPN_CLIENT_DELIVERY_H
 #define SPN_CLIENT_DELIVERY_H
 
+#include "depends.h"
 #include "results.h"
 #include "window.h"
 
@@ -50,6 +51,7 @@ struct delivery_options {
 struct delivery {
     struct window window;
     struct results results;
+    struct depends depends;
     struct spn_counters counters;
     struct delivery_options options;
     uint64_t token;
@@ -80,8 +82,12 @@ spn_err delivery_init(struct delivery *delivery, const struct delivery_options *
                       const struct wire_state *state) SPN_MUST_USE;
 void delivery_release(struct delivery *delivery); /* takes a struct that was only zeroed */
 
-/* Takes an event; only after window_has_room. Returns its number. */
+/* Takes an event; only after window_has_room and, if it depends on another number, depends_reserve.
+ * Returns its number. */
 uint64_t delivery_put(struct delivery *delivery, const struct wire_entry *entry, size_t entry_size);
+
+/* The lowest number whose result the sidecar has to keep, and with it all later ones. */
+uint64_t delivery_base(struct delivery *delivery);
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
@@ -91,7 +97,7 @@ bool delivery_gathered(const struct delivery *delivery);
 /* Whether a batch should go out now. */
 bool delivery_ready(const struct delivery *delivery);
 /* The next batch; only when ready. */
-struct window_cut delivery_cut(const struct delivery *delivery, struct wire_batch *ret_batch);
+struct window_cut delivery_cut(struct delivery *delivery, struct wire_batch *ret_batch);
 /* Notes that this batch was sent. */
 void delivery_sent(struct delivery *delivery, const struct wire_batch *batch);
 /* Counts a call that found no room. */

@@ -188,14 +188,21 @@ static void drop(struct pending *pending, struct pending_entry *held)
     free_entry(held);
 }
 
+/* Whoever has a condition, or closes, waits for its result. */
+static bool is_decisive(const struct wire_entry *entry)
+{
+    return (entry->flags & (WIRE_FLAGS_CONDITIONS | WIRE_FLAG_CLOSES)) != 0;
+}
+
 static bool is_marker(const struct pending_entry *held)
 {
-    return held != NULL && (held->entry.kind == WIRE_MARKER || held->entry.kind == WIRE_RESET);
+    return held != NULL && !is_decisive(&held->entry) &&
+           (held->entry.kind == WIRE_MARKER || held->entry.kind == WIRE_RESET);
 }
 
 static bool is_event(const struct pending_entry *held)
 {
-    return held != NULL && held->entry.kind == WIRE_EVENT;
+    return held != NULL && !is_decisive(&held->entry) && held->entry.kind == WIRE_EVENT;
 }
 
 /* newest: the newest entry of the session; NULL: it has none. */
@@ -234,9 +241,15 @@ spn_err pending_put(struct pending *pending, const struct wire_entry *entry, uns
 {
     uint64_t hash = hash_of(pending, entry->session);
     struct pending_entry *newest = newest_of(pending, hash, entry->session);
-    if (entry->kind == WIRE_EVENT)
+    bool decisive = is_decisive(entry);
+    if (entry->kind == WIRE_TOUCH && !decisive && newest != NULL &&
+        newest->entry.kind == WIRE_TOUCH && !is_decisive(&newest->entry)) {
+        *ret_replaced = 1; /* the one that waits does the same */
+        return SPN_OK;
+    }
+    if (entry->kind == WIRE_EVENT && !decisive)
         return put_event(pending, entry, hash, newest, ret_replaced);
-    if (entry->kind == WIRE_MARKER || entry->kind == WIRE_RESET)
+    if ((entry->kind == WIRE_MARKER || entry->kind == WIRE_RESET) && !decisive)
         return put_marker(pending, entry, hash, newest, ret_replaced);
     spn_err err = append(pending, entry, hash);
     if (err == SPN_OK)

@@ -44,5 +44,10 @@ spn_err prod_check_event(struct spn_client *client, const struct spn_event *even
 /* The entry of an event that was checked. */
 struct wire_entry prod_entry_of(struct spn_bytes session, const struct spn_event *event);
 spn_err prod_check_usable(struct spn_producer *producer);
+/* prod_check_usable, and waits until the producer is open. */
+spn_err prod_check_open(struct spn_producer *producer) SPN_MUST_USE;
+/* Checks the entry's session, and takes the entry into the window, or what waits for it. */
+spn_err prod_take(struct spn_producer *producer, struct wire_entry *entry,
+                  uint64_t *ret_ticket) SPN_MUST_USE;
 
 #endif

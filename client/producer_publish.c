@@ -21,7 +21,7 @@ spn_err prod_check_usable(struct spn_producer *producer)
 
 /* Waits for the sidecar's answer to the OPEN as it waits for room: without it there are no numbers,
  * and so no tickets. */
-static spn_err check_open(struct spn_producer *producer)
+spn_err prod_check_open(struct spn_producer *producer)
 {
     spn_err err = prod_check_usable(producer);
     if (err != SPN_OK || producer->open)
@@ -68,6 +68,8 @@ spn_err prod_check_event(struct spn_client *client, const struct spn_event *even
     if (err == SPN_OK && event->type.size > 0)
         err = wire_check_type(event->type);
     if (err == SPN_OK)
+        err = wire_check_note(event->note);
+    if (err == SPN_OK)
         err = wire_check_data(event->data, client->data_max);
     if (err == SPN_E_EVENT_TOO_LARGE)
         return client_fail(client, err,
@@ -77,19 +79,19 @@ spn_err prod_check_event(struct spn_client *client, const struct spn_event *even
     return err == SPN_OK ? SPN_OK : client_fail(client, err, NULL);
 }
 
+/* Every member is named: what is left out is cleared at a cost. */
 struct wire_entry prod_entry_of(struct spn_bytes session, const struct spn_event *event)
 {
     static const uint8_t kinds[] = {
         [SPN_EVENT] = WIRE_EVENT, [SPN_MARKER] = WIRE_MARKER, [SPN_RESET] = WIRE_RESET};
-    /* Every member is named: what is left out is cleared at a cost. */
     return (struct wire_entry){.kind = kinds[event->kind],
-                               .flags = 0,
+                               .flags = event->note.size > 0 ? WIRE_FLAG_NOTE : 0,
                                .session = session,
                                .id = event->id,
                                .type = event->type,
                                .data = event->data,
                                .reason = {NULL, 0},
-                               .note = {NULL, 0},
+                               .note = event->note,
                                .life = {{0}},
                                .seq = 0,
                                .depends = 0,
@@ -200,7 +202,7 @@ spn_err spn_publish(spn_producer *producer, struct spn_bytes session, const stru
                     uint64_t *ret_ticket)
 {
     uint64_t ticket = 0;
-    spn_err err = check_open(producer);
+    spn_err err = prod_check_open(producer);
     if (err == SPN_OK && event == NULL)
         err = client_refuse(producer->client, "there is no event");
     if (err == SPN_OK)
@@ -219,7 +221,7 @@ spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
 {
     size_t taken = 0;
     const char *at = (const char *)events;
-    spn_err err = check_open(producer);
+    spn_err err = prod_check_open(producer);
     if (ret_taken == NULL)
         return SPN_E_INVALID;
     if (err == SPN_OK && events == NULL && count > 0)
@@ -241,42 +243,16 @@ spn_err spn_publish_many(spn_producer *producer, struct spn_bytes session,
     return err;
 }
 
-static spn_err end_session(struct spn_producer *producer, enum wire_kind kind,
-                           struct spn_bytes session, const struct spn_life *life,
-                           uint64_t *ret_ticket)
+spn_err prod_take(struct spn_producer *producer, struct wire_entry *entry, uint64_t *ret_ticket)
 {
-    struct wire_entry entry = {.kind = (uint8_t)kind,
-                               .flags = kind == WIRE_CLOSE ? WIRE_FLAG_CLOSES : 0,
-                               .session = session,
-                               .retry_ms = WIRE_RETRY_NONE};
-    if (life != NULL) {
-        entry.flags |= WIRE_FLAG_LIFE;
-        entry.life = *life;
-    }
     uint64_t ticket = 0;
-    spn_err err = check_open(producer);
-    if (err == SPN_OK && life != NULL && !wire_has_life(*life))
-        err = client_refuse(producer->client, "a life of zeros is none");
+    spn_err err = check_session(producer, entry->session);
     if (err == SPN_OK)
-        err = check_session(producer, session);
-    if (err == SPN_OK)
-        err = take_entry(producer, &entry, &ticket);
+        err = take_entry(producer, entry, &ticket);
     if (err != SPN_OK)
         return err;
     look(producer);
     if (ret_ticket != NULL)
         *ret_ticket = ticket;
     return SPN_OK;
-}
-
-spn_err spn_session_close(spn_producer *producer, struct spn_bytes session,
-                          const struct spn_life *life, uint64_t *ret_ticket)
-{
-    return end_session(producer, WIRE_CLOSE, session, life, ret_ticket);
-}
-
-spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session,
-                           const struct spn_life *life, uint64_t *ret_ticket)
-{
-    return end_session(producer, WIRE_DELETE, session, life, ret_ticket);
 }

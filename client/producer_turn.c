@@ -159,14 +159,14 @@ static void ask(struct spn_producer *producer, uint64_t now_ns)
         /* The first OPEN has token 0: we are the new holder. Its base requests results that are
          * not used here, but base must have a value. */
         struct wire_open message = {.token = delivery->token,
-                                    .base = producer->open ? delivery->window.base : 1,
+                                    .base = producer->open ? delivery_base(delivery) : 1,
                                     .kept = producer->kept,
                                     .known = delivery->seen,
                                     .instance = delivery->instance};
         memcpy(message.producer, producer->id, sizeof(message.producer));
         wire_put_open(&body, &message);
     } else {
-        const struct wire_ask message = {.token = delivery->token, .base = delivery->window.base};
+        const struct wire_ask message = {.token = delivery->token, .base = delivery_base(delivery)};
         wire_put_ask(&body, &message);
     }
     if (calls_ask(&producer->client->calls, &producer->call, &producer->client->transport.ingest,
@@ -198,11 +198,26 @@ static spn_err send_batch(struct spn_producer *producer)
     return SPN_OK;
 }
 
+/* What an entry depends on may have got its result meanwhile. If that was a refusal, the sidecar
+ * still refuses the entry, since the number is one whose result it need not know any more. */
+static void settle_dependent(const struct delivery *delivery, struct wire_entry *entry)
+{
+    bool ended = entry->depends < delivery->window.base;
+    if (ended && !results_has_refused(&delivery->results, entry->depends))
+        entry->flags &= (uint8_t)~WIRE_FLAG_DEPENDS;
+}
+
 bool prod_put(struct spn_producer *producer, struct wire_entry *entry, uint64_t *ret_ticket)
 {
     struct delivery *delivery = &producer->delivery;
     char given[SPN_GIVEN_ID_MAX];
     struct spn_bytes id = entry->id;
+    uint8_t flags = entry->flags;
+    if ((flags & WIRE_FLAG_DEPENDS) != 0) {
+        if (!depends_reserve(&delivery->depends))
+            return false; /* as if there were no room */
+        settle_dependent(delivery, entry);
+    }
     if (entry->kind == WIRE_EVENT && id.size == 0)
         entry->id =
             (struct spn_bytes){given, prod_write_given_id(producer, delivery->window.next, given)};
@@ -211,6 +226,7 @@ bool prod_put(struct spn_producer *producer, struct wire_entry *entry, uint64_t 
     if (has_room)
         *ret_ticket = delivery_put(delivery, entry, entry_size);
     entry->id = id;
+    entry->flags = flags;
     return has_room;
 }
 

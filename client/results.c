@@ -129,6 +129,24 @@ static size_t find(const struct results *results, uint64_t ticket)
     return low;
 }
 
+static const struct results_run *run_of(const struct results *results, uint64_t ticket)
+{
+    size_t index = find(results, ticket);
+    const struct results_run *run = index < results->count ? run_at(results, index) : NULL;
+    return run != NULL && run->first <= ticket ? run : NULL;
+}
+
+bool results_has(const struct results *results, uint64_t ticket)
+{
+    return run_of(results, ticket) != NULL;
+}
+
+bool results_has_refused(const struct results *results, uint64_t ticket)
+{
+    const struct results_run *run = run_of(results, ticket);
+    return run != NULL && run->result == SPN_REFUSED;
+}
+
 /* Cuts a run in two so that one begins at the ticket. False: no memory, the run stays whole. */
 static bool split(struct results *results, size_t index, uint64_t ticket)
 {

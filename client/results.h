@@ -44,6 +44,10 @@ bool results_next(struct results *results, struct spn_ack *ret_ack);
 /* Takes out one ticket; false: it is not here. */
 bool results_take(struct results *results, uint64_t ticket, struct spn_ack *ret_ack);
 
+/* Whether the ticket's result is here, and whether it is a refusal. */
+bool results_has(const struct results *results, uint64_t ticket);
+bool results_has_refused(const struct results *results, uint64_t ticket);
+
 /* The results of first .. last that are still unread become lost. Adds to by_result[spn_result] how
  * many of them had each result before. */
 void results_lose(struct results *results, uint64_t first, uint64_t last,

@@ -93,18 +93,25 @@ struct spn_event {
     uint32_t retry_ms;     /* SPN_RETRY_NONE: none; 0 means 0 ms; at most 4,294,967,294 (49 days).
                               SPN_EVENT_INIT sets none */
     bool resets_id;        /* only in text: see spn_sse_next. Publishing ignores it */
+    struct spn_bytes note; /* up to 512 bytes of the app's own: stored and delivered with the event,
+                              not compared for duplicates, and no part of the event stream */
 
-    uint64_t seq;         /* number in its session: 1, 2, 3 ... */
-    uint64_t position;    /* number in the sidecar's log */
-    struct spn_life life; /* the life of the session that the event belongs to */
-    uint64_t time_ms;     /* wall time at the sidecar, since 1970; for people only */
+    uint64_t seq;            /* number in its session: 1, 2, 3 ... */
+    uint64_t position;       /* number in the sidecar's log */
+    struct spn_life life;    /* the life of the session that the event belongs to */
+    uint64_t time_ms;        /* wall time at the sidecar, since 1970; for people only */
+    bool closes;             /* the event closed its session: it is the last one ... */
+    struct spn_bytes reason; /* ... and this is why; may be empty */
 };
 
 #ifdef __cplusplus /* before C++20 it has no designated initialisers */
 #define SPN_EVENT_INIT                                                                             \
     {                                                                                              \
         sizeof(struct spn_event), SPN_EVENT, {nullptr, 0}, {nullptr, 0}, {nullptr, 0},             \
-            SPN_RETRY_NONE, false, 0, 0, {{0}}, 0                                                  \
+            SPN_RETRY_NONE, false, {nullptr, 0}, 0, 0, {{0}}, 0, false,                            \
+        {                                                                                          \
+            nullptr, 0                                                                             \
+        }                                                                                          \
     }
 #else
 #define SPN_EVENT_INIT                                                                             \
@@ -267,9 +274,9 @@ struct spn_producer_options {
  * result for each ticket, in order, and successful publish calls = taken + pending + replaced. To
  * make sure that the newest event is on disk, flush.
  *
- * spn_session_close and spn_session_delete do not wait either. They replace nothing and are not
- * replaced. They go after their session's pending event, and events published afterwards are
- * pending after them.
+ * Whatever has a condition or closes its session replaces nothing and is not replaced, nor do
+ * closes, deletes and attributes. They go after their session's pending event, and events published
+ * afterwards are pending after them.
  *
  * A marker replaces its session's pending marker, and waits after its session's pending event. The
  * next event replaces both. A marker with only a retry leaves the pending marker's id in place.
@@ -341,6 +348,41 @@ SPN_API uint64_t spn_producer_committed(const spn_producer *producer);
 SPN_API spn_err spn_publish(spn_producer *producer, struct spn_bytes session,
                             const struct spn_event *event, uint64_t *ret_ticket) SPN_MUST_USE;
 
+/* Conditions of an entry, and whether an event closes its session. Zeros: none.
+ *
+ * The sidecar compares them with the session when it decides the entry, after all entries that it
+ * took before. So of several producers that try the same, one wins. An entry whose condition does
+ * not hold is SPN_REFUSED and changes nothing; the entries after it are taken all the same, except
+ * those that depend on it. An event whose id is known already is a duplicate or a conflict,
+ * whatever its conditions are. The result of such an entry is sent when it is durable, at every
+ * level. */
+struct spn_publish_options {
+    size_t size; /* sizeof(struct spn_publish_options) */
+    bool if_new; /* there is no such session: SPN_E_CONDITION. One that is closed is there. Not with
+                    the next two */
+    bool has_if_seq;
+    uint64_t if_seq; /* with has_if_seq: the session's newest event or marker has this seq, or there
+                        is none and it is 0: SPN_E_CONDITION, SPN_E_UNKNOWN_SESSION */
+    const struct spn_life *life; /* the session has this life: SPN_E_OTHER_LIFE,
+                                    SPN_E_UNKNOWN_SESSION. NULL: whichever it has */
+    uint64_t dependent; /* an earlier ticket of this producer: SPN_E_DEPENDENT if that was refused.
+                           0: none. It is at most 2,048 tickets before this one, and its result was
+                           not fetched yet. Not with level none or latest_only */
+    bool closes; /* the event closes its session: it is the last one. Stored both or neither */
+    struct spn_bytes
+        reason; /* why, for readers: up to 64 bytes of UTF-8 without control characters,
+                   may be empty. "idle" is the sidecar's own: SPN_E_BAD_REASON */
+};
+
+/* Does the same as spn_publish, with options; NULL: none. Whether it closes is compared for
+ * duplicates, and the reason too: the same id without it is a conflict. Also SPN_E_INVALID: options
+ * that exclude each other, or that this version does not know; a marker that closes; a ticket that
+ * nothing may depend on. SPN_E_BAD_REASON. */
+SPN_API spn_err spn_publish_with(spn_producer *producer, struct spn_bytes session,
+                                 const struct spn_event *event,
+                                 const struct spn_publish_options *options,
+                                 uint64_t *ret_ticket) SPN_MUST_USE;
+
 /* Does the same for count events of one session, all of the size of the first. *ret_taken is always
  * set: so many events from the first one on were taken, with consecutive tickets from *ret_first
  * on. ret_first may be NULL. *ret_first is set if any event was taken; it is 0 with latest_only if
@@ -372,6 +414,45 @@ SPN_API spn_err spn_session_close(spn_producer *producer, struct spn_bytes sessi
  * is never a duplicate. */
 SPN_API spn_err spn_session_delete(spn_producer *producer, struct spn_bytes session,
                                    const struct spn_life *life, uint64_t *ret_ticket) SPN_MUST_USE;
+
+/* Both with conditions, and a close with a reason. options may be NULL; `closes` is not used. */
+SPN_API spn_err spn_session_close_with(spn_producer *producer, struct spn_bytes session,
+                                       const struct spn_publish_options *options,
+                                       uint64_t *ret_ticket) SPN_MUST_USE;
+SPN_API spn_err spn_session_delete_with(spn_producer *producer, struct spn_bytes session,
+                                        const struct spn_publish_options *options,
+                                        uint64_t *ret_ticket) SPN_MUST_USE;
+
+/* Spans are at most this long: some 290 years. */
+#define SPN_SPAN_MS_MAX UINT64_C(9223372036854)
+
+/* What holds of a session beside its events. Retention never takes it. */
+struct spn_attributes {
+    size_t size;     /* sizeof(struct spn_attributes) */
+    uint64_t ttl_ms; /* deleted when nothing came for so long; 0: the sidecar's --session-ttl */
+    uint64_t
+        idle_close_ms; /* closed with the reason "idle" when nothing came for so long; 0: never */
+    struct spn_bytes
+        content_type;      /* up to 255 bytes of UTF-8 without control characters, or empty */
+    struct spn_bytes note; /* up to 4,096 bytes of the app's own */
+};
+
+/* Sets all attributes of a session. A session that does not exist is opened, without an event: with
+ * if_new that is all that it does. What comes is an event, a marker, a touch, or attributes; a
+ * close counts for the time to live too. A closed session takes attributes. options may be NULL;
+ * `closes` and `reason` are not used. A ticket and a result as for spn_session_close: SPN_STORED or
+ * SPN_REFUSED. Also SPN_E_BAD_ATTRIBUTES. */
+SPN_API spn_err spn_session_set(spn_producer *producer, struct spn_bytes session,
+                                const struct spn_attributes *attributes,
+                                const struct spn_publish_options *options,
+                                uint64_t *ret_ticket) SPN_MUST_USE;
+
+/* Keeps a session from its idle close and its time to live, without an event. It may be called
+ * often: the sidecar stores few touches, and answers SPN_STORED to all. SPN_REFUSED with
+ * SPN_E_UNKNOWN_SESSION. A closed session lives longer, and stays closed. */
+SPN_API spn_err spn_session_touch(spn_producer *producer, struct spn_bytes session,
+                                  const struct spn_publish_options *options,
+                                  uint64_t *ret_ticket) SPN_MUST_USE;
 
 /* Room for an id that the library gives to an event, with its NUL. */
 #define SPN_GIVEN_ID_MAX 48

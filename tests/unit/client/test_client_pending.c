@@ -98,8 +98,9 @@ static void each_session_is_found(void **state)
     pending_release(&pending);
 }
 
-/* E: event, M: marker with an id, r: with a retry alone, R: reset, C: close, of one session. What
- * is pending then, and how many were replaced on the way. */
+/* E: event, M: marker with an id, r: with a retry alone, R: reset, C: close, A: attributes, T:
+ * touch, of one session; N, m, t: an event, a marker and a touch with a condition; X: an event that
+ * closes. What is pending then, and how many were replaced on the way. */
 static const struct mix {
     const char *name;
     const char *put;
@@ -117,6 +118,15 @@ static const struct mix {
     {"a reset is a marker", "EMR", "ER", 1},
     {"a close keeps its place among them", "EMCME", "EMCE", 1},
     {"and so does what comes behind it", "ECEME", "ECE", 2},
+    {"a condition is not replaced", "NE", "NE", 0},
+    {"a condition replaces nothing", "EN", "EN", 0},
+    {"conditions stay, each of them", "ENNE", "ENNE", 0},
+    {"an event that closes stays", "EXE", "EXE", 0},
+    {"a marker with a condition stays", "mMM", "mM", 1},
+    {"attributes keep their place", "EAE", "EAE", 0},
+    {"a touch waits, once", "ETTT", "ET", 2},
+    {"a touch with a condition waits too", "Tt", "Tt", 0},
+    {"a touch after an event", "TET", "TET", 0},
 };
 
 static struct wire_entry entry_of(char letter)
@@ -126,7 +136,15 @@ static struct wire_entry entry_of(char letter)
                  : letter == 'R'                ? WIRE_RESET
                  : letter == 'C'                ? WIRE_CLOSE
                                                 : WIRE_EVENT;
-    if (letter == 'M')
+    entry.kind = letter == 'm'                    ? WIRE_MARKER
+                 : letter == 'A'                  ? WIRE_ATTRIBUTES
+                 : letter == 'T' || letter == 't' ? WIRE_TOUCH
+                                                  : entry.kind;
+    entry.flags = letter == 'N' || letter == 'm' ? WIRE_FLAG_NEW
+                  : letter == 't'                ? WIRE_FLAG_SEQ
+                  : letter == 'X'                ? WIRE_FLAG_CLOSES
+                                                 : 0;
+    if (letter == 'M' || letter == 'm')
         entry.id = (struct spn_bytes){"i", 1};
     return entry;
 }
