@@ -43,6 +43,8 @@ enum cli_exit {
     X(last, "last", "SESSION", "print a session's last event id")                                  \
     X(info, "info", "SESSION", "print what is known about a session")                              \
     X(sessions, "sessions", "", "list the sessions")                                               \
+    X(open, "open", "SESSION", "open a session with attributes, or set those of one")              \
+    X(touch, "touch", "SESSION", "keep a session from its idle close and its time to live")        \
     X(close, "close", "SESSION", "close a session: it accepts no more events")                     \
     X(delete, "delete", "SESSION", "delete a session with all its events")                         \
     X(dump, "dump", "", "print the whole log, read directly from the database")                    \

@@ -227,6 +227,10 @@ void event_put_json(struct out *out, struct spn_bytes session, const struct spn_
         out_text(out, ",\"type_encoding\":\"base64\"");
     if (marker)
         out_text(out, ",\"marker\":true");
+    if (event->note.size > 0 && put_bytes(out, ",\"note\":", event->note))
+        out_text(out, ",\"note_encoding\":\"base64\"");
+    if (event->closes)
+        (void)put_bytes(out, ",\"closes\":true,\"reason\":", event->reason);
     out_text(out, "}\n");
 }
 

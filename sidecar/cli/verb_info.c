@@ -21,7 +21,7 @@ enum { KEY_JSON = CLI_KEY };
 static const struct argp_option options[] = {
     {"json", KEY_JSON, 0, 0,
      "an object with " SESSION_JSON_KEYS
-     ", first_seq, retained, retained_markers; seq counts events and markers, retained only "
+     ", first_seq, retained, retained_markers, note; seq counts events and markers, retained only "
      "events",
      0},
     {0},
@@ -90,6 +90,27 @@ static void put_retained(struct out *out, const struct spn_session_info *found)
                  (unsigned long long)found->first_seq);
 }
 
+static void put_span(struct out *out, const char *name, uint64_t ms)
+{
+    if (ms > 0)
+        put_line(out, name, "%llu.%03u s", (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
+}
+
+static void put_attributes(struct out *out, const struct spn_session_info *found)
+{
+    const struct spn_session *session = found->session;
+    char quoted[TEXT_QUOTED_SIZE];
+    if (session->state == SPN_CLOSED)
+        put_line(out, "reason", "%s",
+                 session->reason.size > 0 ? text_quote(session->reason, quoted) : "none");
+    if (session->content_type.size > 0)
+        put_line(out, "content type", "%s", text_quote(session->content_type, quoted));
+    put_span(out, "time to live", session->ttl_ms);
+    put_span(out, "idle close", session->idle_close_ms);
+    if (found->note.size > 0)
+        put_line(out, "note", "%s", text_quote(found->note, quoted));
+}
+
 static void put_table(struct out *out, const struct spn_session_info *found)
 {
     const struct spn_session *session = found->session;
@@ -108,6 +129,7 @@ static void put_table(struct out *out, const struct spn_session_info *found)
     put_number(out, "duplicates", session->duplicates);
     put_number(out, "conflicts", session->conflicts);
     put_number(out, "position", session->position);
+    put_attributes(out, found);
     put_time(out, "opened", session->opened_ms);
     if (session->seq == 0)
         return;

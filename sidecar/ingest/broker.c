@@ -297,23 +297,22 @@ static void expire(struct broker *broker, struct idle_sessions *idle)
     free(idle);
 }
 
-/* The database clock of the next deadline, as a time of the monotonic clock. Without room the next
+/* When the next session ends by itself, as a time of the monotonic clock. Without room the next
  * turns try again, and not at once. */
-static uint64_t spans_wait_ns(const struct broker *broker)
+static uint64_t spans_wait_ns(const struct broker *broker, uint64_t now_ns)
 {
     uint64_t due_ns = spans_due_ns(&broker->state->spans);
     if (due_ns == UINT64_MAX || broker->stopping)
         return UINT64_MAX;
-    uint64_t now_ns = clock_database_ns(broker->options->clock);
-    uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
-    uint64_t at_ns = broker->options->clock->monotonic_ns() + left_ns;
+    uint64_t database_ns = clock_database_ns(broker->options->clock);
+    uint64_t at_ns = now_ns + (due_ns > database_ns ? due_ns - database_ns : 0);
     return at_ns > broker->spans_again_ns ? at_ns : broker->spans_again_ns;
 }
 
 static void end_due_sessions(struct broker *broker)
 {
     uint64_t now_ns = broker->options->clock->monotonic_ns();
-    if (spans_wait_ns(broker) > now_ns)
+    if (spans_wait_ns(broker, now_ns) > now_ns)
         return;
     if (!below_mark(broker) || !freezing_has_room(&broker->freezing)) {
         broker->spans_again_ns = now_ns + INTAKE_RETRY_NS;
@@ -435,6 +434,7 @@ static uint64_t stuck_due_ns(const struct broker *broker)
 
 static int wait_ms(const struct broker *broker)
 {
+    uint64_t now_ns = broker->options->clock->monotonic_ns();
     const uint64_t due[] = {
         report_due_ns(&broker->report),
         watch_due_ns(broker->options->watch),
@@ -445,10 +445,9 @@ static int wait_ms(const struct broker *broker)
         holders_due_ns(broker),
         answers_due_ns(&broker->answers),
         stuck_due_ns(broker),
-        spans_wait_ns(broker),
+        spans_wait_ns(broker, now_ns),
         broker->stopping ? broker->stop_by_ns : UINT64_MAX,
     };
-    uint64_t now_ns = broker->options->clock->monotonic_ns();
     uint64_t due_ns = UINT64_MAX;
     if (freezing_has_idle(&broker->freezing))
         return 0;

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_open: opens a session with attributes, or sets those of one that is there. */
+#include "cli/cli.h"
+
+#include "cli/session_change.h"
+
+struct open {
+    struct cli_words words;
+    struct cli_common common;
+    struct spn_attributes attributes;
+    struct spn_publish_options options;
+};
+
+enum { KEY_TTL = CLI_KEY, KEY_IDLE_CLOSE, KEY_CONTENT_TYPE, KEY_NOTE, KEY_IF_NEW };
+
+static const struct argp_option options[] = {
+    {"ttl", KEY_TTL, "SECONDS", 0,
+     "delete it after so long without an event, a touch or a close (default: the sidecar's "
+     "--session-ttl)",
+     0},
+    {"idle-close", KEY_IDLE_CLOSE, "SECONDS", 0,
+     "close it after so long without an event or a touch (default: never)", 0},
+    {"content-type", KEY_CONTENT_TYPE, "TYPE", 0, "of its events' data, for readers", 0},
+    {"note", KEY_NOTE, "TEXT", 0, "up to 4,096 bytes of your own", 0},
+    {"if-new", KEY_IF_NEW, 0, 0, "only if there is no such session; otherwise exit with 3", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct open *open = state->input;
+    switch (key) {
+    case KEY_TTL:
+        open->attributes.ttl_ms = (uint64_t)cli_seconds_ms("--ttl", arg);
+        return 0;
+    case KEY_IDLE_CLOSE:
+        open->attributes.idle_close_ms = (uint64_t)cli_seconds_ms("--idle-close", arg);
+        return 0;
+    case KEY_CONTENT_TYPE:
+        open->attributes.content_type = spn_text(arg);
+        return 0;
+    case KEY_NOTE:
+        open->attributes.note = spn_text(arg);
+        return 0;
+    case KEY_IF_NEW:
+        open->options.if_new = true;
+        return 0;
+    default:
+        return cli_parse_rest(key, arg, state, &open->words, &open->common);
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "SESSION",
+    .doc = "Open a session without an event, with attributes. For a session that is there, set its "
+           "attributes: all of them, so what is not given is taken away."
+           "\vExits with 3 if --if-new does not hold.",
+    .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
+};
+
+static spn_err publish(spn_producer *producer, struct spn_bytes session, const void *argument,
+                       uint64_t *ret_ticket)
+{
+    const struct open *open = argument;
+    return spn_session_set(producer, session, &open->attributes, &open->options, ret_ticket);
+}
+
+int verb_open(int argc, char **argv)
+{
+    struct open open = {
+        .words = {.name = "SESSION", .count_min = 1, .count_max = 1},
+        .common = {.timeout_ms = -1},
+        .attributes = {.size = sizeof(struct spn_attributes)},
+        .options = {.size = sizeof(struct spn_publish_options)},
+    };
+    spn_client *client;
+    cli_parse(&argp, argc, argv, &open);
+    struct spn_bytes session = cli_session(open.words.at[0]);
+    int exit_code = cli_connect(&open.common, &client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    exit_code = session_change(client, publish, session, &open, cli_timeout_ms(&open.common));
+    spn_client_close(client);
+    return exit_code;
+}
