@@ -15,9 +15,10 @@
  *     retained is there           the newest events of each session, as many as the rule keeps
  *     deleted stays deleted       once a deletion was acknowledged, or a reader was told of it,
  *                                 nobody is shown that life again
- *     every result is told        every second number of one producer is a conflict or refused, and
- *                                 there are more of them than a broker keeps; some of all producers
- *                                 are refused, each for a reason of its own
+ *     one wins                    of the producers that want a session's next seq, or to close it
+ * with its last event, exactly one is told that it did, and has every result is told        every
+ * second number of one producer is a conflict or refused, and there are more of them than a broker
+ * keeps; some of all producers are refused, each for a reason of its own
  *
  * A life is a process of its own, so that dying costs nothing; the clients are in memory that all
  * lives share. The same seed is the same run. Arguments: the first seed, how many. */
@@ -62,6 +63,13 @@ enum {
     SESSIONS = 4, /* of the plain producers, and one each of the other two */
     DELETED = 4,
     FLOODED = 5,
+    RACED = 6,  /* each plain producer wants each of its seqs */
+    EVERY = 13, /* numbers of a plain producer, of which these are special: */
+    RACES_AT = 3,
+    UNKNOWN_AT = 5,
+    BAD_ID_AT = 8,
+    NOT_NEW_AT = 11,
+    DEPENDS_AT = 12,
     SUBSCRIBERS = 2 * (SESSIONS + 1), /* the second half begins anew with each life */
     SUBSCRIBER = 9,                   /* their peer's name; producers are 0, 1, ... */
     LIFE = 11,                        /* each such number of the deleter is a deletion */
@@ -112,7 +120,7 @@ struct subscriber {
 
 struct hazards {
     uint64_t died, died_before_commit, died_after_commit, in_flight, full, no_room, lost,
-        opened_again, resumed, delivered, trimmed, gaps, ended, refused, not_stored,
+        opened_again, resumed, delivered, trimmed, gaps, ended, refused, races, not_stored,
         most_not_stored;
 };
 
@@ -124,6 +132,7 @@ struct shared {
     uint32_t got[SESSIONS][SEQS_MAX + 1]; /* by seq: producer and number; 0: not delivered yet */
     uint64_t drawn;                       /* of lives: none comes twice, after a restart either */
     struct spn_life lives[NUMBERS / LIFE + 1]; /* of the deleter's lives; 0: not delivered yet */
+    uint8_t won[NUMBERS / EVERY + 1];          /* races: producer + 1; 0: nobody was told yet */
     bool ended[NUMBERS / LIFE + 1];            /* somebody was told that it is deleted */
     struct hazards hazards;
     char wrong[256];
@@ -217,7 +226,7 @@ static uint64_t fake_wall_ms(void)
 
 static struct spn_bytes name_of(uint64_t session)
 {
-    static const char *const names[] = {"s0", "s1", "s2", "s3", "deleted", "flooded"};
+    static const char *const names[] = {"s0", "s1", "s2", "s3", "deleted", "flooded", "raced"};
     return (struct spn_bytes){names[session], strlen(names[session])};
 }
 
@@ -231,11 +240,22 @@ static uint64_t numbers_of(uint8_t producer)
     return producer != FLOODER ? NUMBERS : has_flood() ? FLOOD : 0;
 }
 
+static bool is_race(uint8_t producer, uint64_t number)
+{
+    return producer < PLAIN && number % EVERY == RACES_AT;
+}
+
+static bool is_last_race(uint64_t number)
+{
+    return number + EVERY > NUMBERS;
+}
+
 static uint64_t session_of(uint8_t producer, uint64_t number)
 {
-    return producer == DELETER   ? DELETED
-           : producer == FLOODER ? FLOODED
-                                 : (number * 7 + producer) % SESSIONS;
+    return is_race(producer, number) ? RACED
+           : producer == DELETER     ? DELETED
+           : producer == FLOODER     ? FLOODED
+                                     : (number * 7 + producer) % SESSIONS;
 }
 
 static uint64_t session_of_subscriber(uint64_t number)
@@ -250,7 +270,12 @@ static spn_err refusal_of(uint8_t producer, uint64_t number)
         return number % 4 == 0 ? SPN_E_BAD_ID : SPN_OK;
     if (producer == DELETER)
         return number % LIFE == LIFE - 1 ? SPN_E_OTHER_LIFE : SPN_OK;
-    return number % 13 == 5 ? SPN_E_UNKNOWN_SESSION : number % 13 == 8 ? SPN_E_BAD_ID : SPN_OK;
+    /* Four numbers before NOT_NEW_AT one was stored in the same session. */
+    return number % EVERY == UNKNOWN_AT   ? SPN_E_UNKNOWN_SESSION
+           : number % EVERY == BAD_ID_AT  ? SPN_E_BAD_ID
+           : number % EVERY == NOT_NEW_AT ? SPN_E_CONDITION
+           : number % EVERY == DEPENDS_AT ? SPN_E_DEPENDENT
+                                          : SPN_OK;
 }
 
 static uint8_t result_of(uint8_t producer, uint64_t number)
@@ -266,7 +291,8 @@ static uint64_t stored_in_all(void)
     uint64_t stored = 0;
     for (unsigned producer = 0; producer < PLAIN; producer++)
         for (uint64_t number = 1; number <= NUMBERS; number++)
-            stored += result_of((uint8_t)producer, number) == WIRE_STORED;
+            stored += !is_race((uint8_t)producer, number) &&
+                      result_of((uint8_t)producer, number) == WIRE_STORED;
     return stored;
 }
 
@@ -313,6 +339,15 @@ static void put_refused(struct wire_out *out, uint8_t producer, uint64_t number)
                                     .flags = WIRE_FLAG_LIFE,
                                     .life = {{0xff}},
                                     .retry_ms = WIRE_RETRY_NONE};
+    if (refusal_of(producer, number) == SPN_E_CONDITION) {
+        entry.id = (struct spn_bytes){"new", 3};
+        entry.flags = WIRE_FLAG_NEW;
+    }
+    if (refusal_of(producer, number) == SPN_E_DEPENDENT) {
+        entry.id = (struct spn_bytes){"depends", 7};
+        entry.flags = WIRE_FLAG_DEPENDS;
+        entry.depends = number - 1;
+    }
     wire_put_entry(out, &entry);
 }
 
@@ -330,6 +365,11 @@ static void put_number(struct wire_out *out, uint8_t producer, uint64_t number)
     int size = snprintf(id, sizeof(id), "%u %u", (unsigned)producer, (unsigned)(number - conflict));
     entry.id = (struct spn_bytes){id, (size_t)size};
     entry.data = (struct spn_bytes){id, (size_t)(size - conflict)};
+    if (is_race(producer, number)) {
+        entry.flags = WIRE_FLAG_SEQ | (is_last_race(number) ? WIRE_FLAG_CLOSES : 0);
+        entry.seq = number / EVERY;
+        entry.reason = (struct spn_bytes){"won", 3};
+    }
     if (producer == DELETER && number % LIFE == 0)
         entry = (struct wire_entry){
             .kind = WIRE_DELETE, .session = entry.session, .retry_ms = WIRE_RETRY_NONE};
@@ -407,6 +447,19 @@ static void send_credit(uint64_t number)
 
 /* -- what comes back --------------------------------------------------------------------------- */
 
+/* A loser finds another seq there. Nobody else was told that he has won. */
+static void note_race(uint8_t producer, uint64_t number, uint8_t result, uint16_t code)
+{
+    uint8_t *won = &shared->won[number / EVERY];
+    shared->hazards.races += result == WIRE_STORED;
+    if (result == WIRE_STORED)
+        expect(*won == 0, "two have won");
+    else
+        expect(result == WIRE_REFUSED && code == SPN_E_CONDITION, "a loser is told something else");
+    if (result == WIRE_STORED)
+        *won = (uint8_t)(producer + 1);
+}
+
 /* The numbers up to this one that were not acknowledged before ended as they should: as a run says,
  * or stored. Of others there need not be runs any more. */
 static void take_results(uint8_t producer, uint64_t up_to, uint32_t run_count, struct wire_in *in)
@@ -421,6 +474,10 @@ static void take_results(uint8_t producer, uint64_t up_to, uint32_t run_count, s
         for (; next < run.first + run.count; next++) {
             uint8_t result = next < run.first ? WIRE_STORED : run.result;
             uint16_t code = next < run.first ? 0 : run.code;
+            if (is_race(producer, next)) {
+                note_race(producer, next, result, code);
+                continue;
+            }
             if (result != result_of(producer, next) || code != refusal_of(producer, next))
                 wrong("%u:%u ended with result %u, code %u", producer, (unsigned)next, result,
                       code);
@@ -1213,7 +1270,20 @@ static bool is_settled(void)
 struct found {
     uint64_t numbers[PRODUCERS];
     bool seqs[SESSIONS][SEQS_MAX + 1];
+    uint64_t raced; /* seqs, in order */
 };
+
+static void look_at_race(struct found *found, const struct record_entry *entry, uint32_t producer,
+                         uint32_t number)
+{
+    expect(entry->seq == number / EVERY + 1 && entry->seq == found->raced + 1,
+           "the log has a race that was decided before");
+    expect(shared->won[number / EVERY] == producer + 1, "the log has another winner");
+    expect(entry->closes == is_last_race(number), "the last race did not close, or another did");
+    expect(!entry->closes || (entry->reason.size == 3 && memcmp(entry->reason.data, "won", 3) == 0),
+           "it closed for another reason");
+    found->raced = entry->seq;
+}
 
 static void look_at_event(struct found *found, const struct record_entry *entry)
 {
@@ -1226,6 +1296,8 @@ static void look_at_event(struct found *found, const struct record_entry *entry)
     uint64_t session = session_of((uint8_t)producer, number);
     if (session == DELETED)
         expect(entry->seq == number % LIFE, "the log has an event of another life");
+    if (session == RACED)
+        look_at_race(found, entry, producer, number);
     if (session == FLOODED)
         expect(entry->seq == (number + 1) / 2, "the log has an event that was not stored");
     if (session >= SESSIONS)
@@ -1247,6 +1319,7 @@ static void look_at_log(void)
     while (journal_read_entry_from(reader, position + 1, &position, &entry) == SPN_OK)
         if (record_is_stored(entry.kind))
             look_at_event(&found, &entry);
+    expect(found.raced == NUMBERS / EVERY + 1, "a race without a winner");
     for (size_t i = 0; i < SESSIONS; i++) {
         uint64_t last = shared->subscribers[i].seq;
         uint64_t first = has_rule() && last > RETAINED ? last - RETAINED + 1 : 1;
@@ -1350,7 +1423,8 @@ static void all_seeds(void **state)
         "%llu producers with events in flight; %llu full pipes, %llu times no room, %llu "
         "connections lost, "
         "%llu opened again, %llu subscribed again, %llu delivered, %llu trimmed starts, %llu "
-        "gaps, %llu ends of deleted sessions, %llu refused, %llu not stored, %llu of them in one "
+        "gaps, %llu ends of deleted sessions, %llu refused, %llu races won, %llu not stored, %llu "
+        "of them in one "
         "answer at most\n",
         (unsigned long long)first_seed, (unsigned long long)(first_seed + seed_count - 1),
         (unsigned long long)hazards->died, (unsigned long long)hazards->died_before_commit,
@@ -1360,13 +1434,14 @@ static void all_seeds(void **state)
         (unsigned long long)hazards->resumed, (unsigned long long)hazards->delivered,
         (unsigned long long)hazards->trimmed, (unsigned long long)hazards->gaps,
         (unsigned long long)hazards->ended, (unsigned long long)hazards->refused,
-        (unsigned long long)hazards->not_stored, (unsigned long long)hazards->most_not_stored);
+        (unsigned long long)hazards->races, (unsigned long long)hazards->not_stored,
+        (unsigned long long)hazards->most_not_stored);
     assert_true(hazards->died >= seed_count && hazards->in_flight >= seed_count);
     assert_true(hazards->died_before_commit > 0 && hazards->died_after_commit > 0);
     assert_true(hazards->full > 0 && hazards->no_room > 0 && hazards->lost > 0);
     assert_true(hazards->opened_again > 0 && hazards->resumed > 0);
     assert_true(hazards->trimmed > 0 && hazards->gaps > 0 && hazards->ended > 0);
-    assert_true(hazards->refused > 0);
+    assert_true(hazards->refused > 0 && hazards->races > 0);
     assert_true(hazards->most_not_stored == WIRE_RUNS_MAX); /* what a broker keeps was full */
 }
 
