@@ -56,7 +56,7 @@ spn_err intake_check_conditions(const struct taking *taking, const struct wire_e
 {
     bool exists = tracker && tracker->epoch != 0;
     spn_err err = SPN_OK;
-    if ((entry->flags & WIRE_FLAG_DEPENDS) != 0 &&
+    if ((entry->flags & WIRE_FLAG_DEPENDS) != 0 && taking->producer &&
         producer_may_have_refused(taking->producer, entry->depends))
         return SPN_E_DEPENDENT;
     if ((entry->flags & WIRE_FLAG_NEW) != 0 && exists)

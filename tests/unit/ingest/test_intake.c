@@ -1068,8 +1068,58 @@ static void every_truncation_is_refused(void **state)
     (void)zmq_msg_close(&frame);
 }
 
-/* -- contents of other kinds ---------------------------------------------------------------------
- */
+/* Only earlier numbers can be depended on. */
+static void depends_on_what_is_to_come(void **state)
+{
+    (void)state;
+    static const char *const entries[] = {"a1 [d2]a2", "a1 [d3]a2", "a1 [d0]a2", "[d1]a1"};
+    for (size_t i = 0; i < COUNT(entries); i++) {
+        zmq_msg_t frame;
+        struct wire_batch head = {
+            .token = TOKEN, .first = 1, .base = 1, .count = count_entries(entries[i])};
+        assert_int_equal(decode(&head, entries[i], &frame), SPN_E_PROTOCOL);
+        (void)zmq_msg_close(&frame);
+    }
+}
+
+/* What rests on a state is answered from disk: the commit comes soon, and nothing from there on is
+ * acknowledged before it. */
+static const struct decisive_row {
+    const char *name;
+    const char *entries;
+    uint64_t end; /* what may be acknowledged at once */
+} decisive_rows[] = {
+    {"at once: events", "a1 b1 a2", 3},
+    {"at once: a delete", "a1 Da", 2},
+    {"from disk: new", "a1 [n]b1 a2", 1},
+    {"from disk: a condition that fails", "a1 [n]a2 a3", 1},
+    {"from disk: a duplicate", "a1 [n]a1 a3", 1},
+    {"from disk: an event that closes", "a1 a2 [c]a3", 2},
+    {"from disk: a close", "a1 Ca", 1},
+    {"from disk: what depends", "a1 [d1]a2", 1},
+    {"from disk: the first", "[s0]a1 a2", 0},
+    {"at once: attributes and a touch", "Aa Ta", 2},
+};
+
+static void decisive(void **state)
+{
+    const struct decisive_row *row = *state;
+    zmq_msg_t frame;
+    struct batch *batch;
+    struct wire_batch head = {.token = TOKEN,
+                              .first = 1,
+                              .base = 1,
+                              .count = count_entries(row->entries),
+                              .level = WIRE_ACCEPTED};
+    assert_int_equal(decode(&head, row->entries, &frame), SPN_OK);
+    assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
+    assert_int_equal(batch->waits, row->end < head.count);
+    assert_int_equal(producer_accepted_end(producer), row->end);
+    batch_free(batch);
+    (void)zmq_msg_close(&frame);
+}
+
+/* -- contents of entries ----------------------------------------------------------------------- */
 
 static const char large_note[WIRE_NOTE_MAX];
 
@@ -1138,8 +1188,7 @@ static void contents_of_an_entry(void **state)
     (void)zmq_msg_close(&frame);
 }
 
-/* -- spans that are over ------------------------------------------------------------------------
- */
+/* -- spans that are over ----------------------------------------------------------------------- */
 
 #define MINUTE_NS 60000000000ull
 
@@ -1974,6 +2023,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refusals_are_counted_by_reason, set_up, tear_down),
         cmocka_unit_test_setup_teardown(results_above_4096_runs_were_dropped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(depends_on_what_is_to_come, set_up, tear_down),
         {"a session ends by itself", a_session_ends_by_itself, set_up, tear_down, NULL},
         {"a cold session ends by itself", a_session_ends_by_itself, set_up_cold, tear_down, NULL},
         cmocka_unit_test_setup_teardown(a_close_ends_the_idle_span, set_up, tear_down),
@@ -1989,7 +2039,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lives_are_drawn_for_whole_batches, set_up, tear_down),
     };
     struct CMUnitTest tests[COUNT(plain) + COUNT(rows) + COUNT(bytes_rows) + COUNT(cold_end_rows) +
-                            COUNT(expire_rows) + COUNT(contents_rows)];
+                            COUNT(expire_rows) + COUNT(contents_rows) + COUNT(decisive_rows)];
     memcpy(tests, plain, sizeof(plain));
     size_t count = COUNT(plain);
     for (size_t i = 0; i < COUNT(rows); i++)
@@ -2004,6 +2054,9 @@ int main(void)
     for (size_t i = 0; i < COUNT(expire_rows); i++)
         tests[count++] = (struct CMUnitTest){expire_rows[i].name, expire, set_up, tear_down,
                                              (void *)(uintptr_t)&expire_rows[i]};
+    for (size_t i = 0; i < COUNT(decisive_rows); i++)
+        tests[count++] = (struct CMUnitTest){decisive_rows[i].name, decisive, set_up, tear_down,
+                                             (void *)(uintptr_t)&decisive_rows[i]};
     for (size_t i = 0; i < COUNT(contents_rows); i++)
         tests[count++] = (struct CMUnitTest){contents_rows[i].name, contents_of_an_entry, set_up,
                                              tear_down, (void *)(uintptr_t)&contents_rows[i]};

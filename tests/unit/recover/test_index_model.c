@@ -64,6 +64,7 @@ enum {
     X(closed, "sessions that were closed, half of them by an event")                               \
     X(attributes, "changes of attributes")                                                         \
     X(attributes_on_disk, "sets of attributes that were read from disk")                           \
+    X(buried, "reads of the attributes of a session that is gone")                                 \
     X(spans, "spans that a restart found again")                                                   \
     X(touches, "touches")                                                                          \
     X(lives, "sessions that were deleted, and opened anew")
@@ -727,6 +728,18 @@ static void check_attributes(const struct timeline *timeline, const struct rig_s
     seen.attributes_on_disk += of->attributes > 0;
 }
 
+/* What a deleted session had goes with its row. */
+static void check_dead(const struct rig_session *of)
+{
+    struct record_row row;
+    struct record_attributes attributes;
+    for (size_t i = 0; i < of->dead_count; i++)
+        if (journal_read_row(reader, of->dead[i], &row) == SPN_E_END) {
+            assert_int_equal(journal_read_attributes(reader, of->dead[i], &attributes), SPN_E_END);
+            seen.buried++;
+        }
+}
+
 /* By the newest state there is: readers see the end, and why. */
 static void check_close(const struct view *view, uint32_t session)
 {
@@ -738,6 +751,7 @@ static void check_close(const struct view *view, uint32_t session)
     assert_int_equal(timeline.reason.size, closed ? strlen(RIG_REASON) : 0);
     assert_memory_equal(timeline.reason.data, RIG_REASON, timeline.reason.size);
     check_attributes(&timeline, &rig.sessions[session]);
+    check_dead(&rig.sessions[session]);
     journal_reader_end(reader);
 }
 
