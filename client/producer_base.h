@@ -50,4 +50,21 @@ spn_err prod_check_open(struct spn_producer *producer) SPN_MUST_USE;
 spn_err prod_take(struct spn_producer *producer, struct wire_entry *entry,
                   uint64_t *ret_ticket) SPN_MUST_USE;
 
+/* publish_with.c: what a producer's entries and one-shots have in common. */
+
+/* given: NULL: none of them. */
+spn_err prod_take_options(struct spn_client *client, const struct spn_publish_options *given,
+                          struct spn_publish_options *ret_options) SPN_MUST_USE;
+spn_err prod_set_conditions(struct spn_client *client, struct wire_entry *entry,
+                            const struct spn_publish_options *options) SPN_MUST_USE;
+spn_err prod_set_reason(struct spn_client *client, struct wire_entry *entry,
+                        struct spn_bytes reason) SPN_MUST_USE;
+/* Both, for the entry of this event. */
+spn_err prod_entry_with(struct spn_client *client, const struct spn_event *event,
+                        const struct spn_publish_options *with,
+                        struct wire_entry *entry) SPN_MUST_USE;
+/* out has room for WIRE_ATTRIBUTES_MAX bytes. */
+spn_err prod_put_attributes(struct spn_client *client, const struct spn_attributes *attributes,
+                            struct wire_out *out) SPN_MUST_USE;
+
 #endif

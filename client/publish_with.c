@@ -34,13 +34,10 @@ static spn_err check_dependent(struct spn_producer *producer, uint64_t ticket)
     return SPN_OK;
 }
 
-/* Sets the conditions of an entry. */
-static spn_err set_conditions(struct spn_producer *producer, struct wire_entry *entry,
-                              const struct spn_publish_options *options)
+spn_err prod_set_conditions(struct spn_client *client, struct wire_entry *entry,
+                            const struct spn_publish_options *options)
 {
-    spn_err err = check_life(producer->client, options);
-    if (err == SPN_OK)
-        err = check_dependent(producer, options->dependent);
+    spn_err err = check_life(client, options);
     if (err != SPN_OK)
         return err;
     entry->flags |= (options->if_new ? WIRE_FLAG_NEW : 0) |
@@ -54,26 +51,34 @@ static spn_err set_conditions(struct spn_producer *producer, struct wire_entry *
     return SPN_OK;
 }
 
-static spn_err set_reason(struct spn_producer *producer, struct wire_entry *entry,
-                          struct spn_bytes reason)
+spn_err prod_set_reason(struct spn_client *client, struct wire_entry *entry,
+                        struct spn_bytes reason)
 {
     spn_err err = wire_check_reason(reason);
     if (err != SPN_OK)
-        return client_fail(producer->client, err, NULL);
+        return client_fail(client, err, NULL);
     entry->flags |= WIRE_FLAG_CLOSES;
     entry->reason = reason;
     return SPN_OK;
 }
 
-/* NULL: none of them. */
-static spn_err take_options(struct spn_producer *producer, const struct spn_publish_options *given,
-                            struct spn_publish_options *ret_options)
+spn_err prod_take_options(struct spn_client *client, const struct spn_publish_options *given,
+                          struct spn_publish_options *ret_options)
 {
     *ret_options = (struct spn_publish_options){.size = sizeof(*ret_options)};
     if (given != NULL && !sized_take(ret_options, sizeof(*ret_options),
                                      SIZED_THROUGH(struct spn_publish_options, reason), given))
-        return client_refuse(producer->client, "options of another size, or with unknown fields");
+        return client_refuse(client, "options of another size, or with unknown fields");
     return SPN_OK;
+}
+
+spn_err prod_entry_with(struct spn_client *client, const struct spn_event *event,
+                        const struct spn_publish_options *with, struct wire_entry *entry)
+{
+    spn_err err = prod_set_conditions(client, entry, with);
+    if (err == SPN_OK && with->closes && event->kind != SPN_EVENT)
+        err = client_refuse(client, "a marker cannot close its session");
+    return err == SPN_OK && with->closes ? prod_set_reason(client, entry, with->reason) : err;
 }
 
 spn_err spn_publish_with(spn_producer *producer, struct spn_bytes session,
@@ -90,17 +95,15 @@ spn_err spn_publish_with(spn_producer *producer, struct spn_bytes session,
     if (err == SPN_OK && (event = event_given(given, &copy)) == NULL)
         err = client_refuse(producer->client, EVENT_WITHOUT_SIZE);
     if (err == SPN_OK)
-        err = take_options(producer, options, &with);
+        err = prod_take_options(producer->client, options, &with);
     if (err == SPN_OK)
         err = prod_check_event(producer->client, event);
     if (err != SPN_OK)
         return err;
     entry = prod_entry_of(session, event);
-    err = set_conditions(producer, &entry, &with);
-    if (err == SPN_OK && with.closes && event->kind != SPN_EVENT)
-        err = client_refuse(producer->client, "a marker cannot close its session");
-    if (err == SPN_OK && with.closes)
-        err = set_reason(producer, &entry, with.reason);
+    err = prod_entry_with(producer->client, event, &with, &entry);
+    if (err == SPN_OK)
+        err = check_dependent(producer, with.dependent);
     return err == SPN_OK ? prod_take(producer, &entry, ret_ticket) : err;
 }
 
@@ -112,11 +115,13 @@ static spn_err change_session(struct spn_producer *producer, enum wire_kind kind
     struct spn_publish_options with;
     struct wire_entry entry = {
         .kind = (uint8_t)kind, .session = session, .data = data, .retry_ms = WIRE_RETRY_NONE};
-    spn_err err = take_options(producer, options, &with);
+    spn_err err = prod_take_options(producer->client, options, &with);
     if (err == SPN_OK)
-        err = set_conditions(producer, &entry, &with);
+        err = prod_set_conditions(producer->client, &entry, &with);
+    if (err == SPN_OK)
+        err = check_dependent(producer, with.dependent);
     if (err == SPN_OK && kind == WIRE_CLOSE)
-        err = set_reason(producer, &entry, with.reason);
+        err = prod_set_reason(producer->client, &entry, with.reason);
     return err == SPN_OK ? prod_take(producer, &entry, ret_ticket) : err;
 }
 
@@ -157,25 +162,33 @@ static bool are_good(const struct spn_attributes *attributes)
            attributes->ttl_ms <= SPN_SPAN_MS_MAX && attributes->idle_close_ms <= SPN_SPAN_MS_MAX;
 }
 
+spn_err prod_put_attributes(struct spn_client *client, const struct spn_attributes *attributes,
+                            struct wire_out *out)
+{
+    struct spn_attributes set;
+    if (attributes == NULL ||
+        !sized_take(&set, sizeof(set), SIZED_THROUGH(struct spn_attributes, note), attributes))
+        return client_refuse(client, "no attributes, or of another size");
+    if (!are_good(&set))
+        return client_fail(client, SPN_E_BAD_ATTRIBUTES, NULL);
+    wire_put_attributes(out, &(struct wire_attributes){.ttl_ms = set.ttl_ms,
+                                                       .idle_close_ms = set.idle_close_ms,
+                                                       .content_type = set.content_type,
+                                                       .note = set.note});
+    return SPN_OK;
+}
+
 spn_err spn_session_set(spn_producer *producer, struct spn_bytes session,
                         const struct spn_attributes *attributes,
                         const struct spn_publish_options *options, uint64_t *ret_ticket)
 {
-    struct spn_attributes set;
     uint8_t bytes[WIRE_ATTRIBUTES_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     spn_err err = prod_check_open(producer);
+    if (err == SPN_OK)
+        err = prod_put_attributes(producer->client, attributes, &out);
     if (err != SPN_OK)
         return err;
-    if (attributes == NULL ||
-        !sized_take(&set, sizeof(set), SIZED_THROUGH(struct spn_attributes, note), attributes))
-        return client_refuse(producer->client, "no attributes, or of another size");
-    if (!are_good(&set))
-        return client_fail(producer->client, SPN_E_BAD_ATTRIBUTES, NULL);
-    wire_put_attributes(&out, &(struct wire_attributes){.ttl_ms = set.ttl_ms,
-                                                        .idle_close_ms = set.idle_close_ms,
-                                                        .content_type = set.content_type,
-                                                        .note = set.note});
     const struct spn_bytes data = {bytes, wire_out_size(&out)};
     return change_session(producer, WIRE_ATTRIBUTES, session, data, options, ret_ticket);
 }

@@ -621,6 +621,22 @@ SPN_API spn_err spn_ask_close(spn_question **ret_question, spn_client *client,
                               struct spn_bytes session, const struct spn_life *life) SPN_MUST_USE;
 SPN_API spn_err spn_ask_delete(spn_question **ret_question, spn_client *client,
                                struct spn_bytes session, const struct spn_life *life) SPN_MUST_USE;
+SPN_API spn_err spn_ask_publish_with(spn_question **ret_question, spn_client *client,
+                                     struct spn_bytes session, const struct spn_event *event,
+                                     const struct spn_publish_options *options,
+                                     spn_level level) SPN_MUST_USE;
+SPN_API spn_err spn_ask_close_with(spn_question **ret_question, spn_client *client,
+                                   struct spn_bytes session,
+                                   const struct spn_publish_options *options) SPN_MUST_USE;
+SPN_API spn_err spn_ask_delete_with(spn_question **ret_question, spn_client *client,
+                                    struct spn_bytes session,
+                                    const struct spn_publish_options *options) SPN_MUST_USE;
+SPN_API spn_err spn_ask_touch(spn_question **ret_question, spn_client *client,
+                              struct spn_bytes session,
+                              const struct spn_publish_options *options) SPN_MUST_USE;
+SPN_API spn_err spn_ask_set(spn_question **ret_question, spn_client *client,
+                            struct spn_bytes session, const struct spn_attributes *attributes,
+                            const struct spn_publish_options *options) SPN_MUST_USE;
 SPN_API spn_err spn_answer_published(spn_question *question,
                                      const struct spn_published **ret_published) SPN_MUST_USE;
 
@@ -633,6 +649,30 @@ SPN_API spn_err spn_close_once(spn_client *client, struct spn_bytes session,
 SPN_API spn_err spn_delete_once(spn_client *client, struct spn_bytes session,
                                 const struct spn_life *life, int timeout_ms,
                                 const struct spn_published **ret_published) SPN_MUST_USE;
+
+/* One-shots with conditions, and closes with a reason: see spn_publish_with,
+ * spn_session_close_with, spn_session_delete_with, spn_session_touch and spn_session_set. options
+ * may be NULL; `dependent` is SPN_E_INVALID. The answer to a loser says what is there: its life,
+ * state and seq. Those with a condition or a close are answered when they are on disk, at every
+ * level. */
+SPN_API spn_err spn_publish_once_with(spn_client *client, struct spn_bytes session,
+                                      const struct spn_event *event,
+                                      const struct spn_publish_options *options, spn_level level,
+                                      int timeout_ms,
+                                      const struct spn_published **ret_published) SPN_MUST_USE;
+SPN_API spn_err spn_close_once_with(spn_client *client, struct spn_bytes session,
+                                    const struct spn_publish_options *options, int timeout_ms,
+                                    const struct spn_published **ret_published) SPN_MUST_USE;
+SPN_API spn_err spn_delete_once_with(spn_client *client, struct spn_bytes session,
+                                     const struct spn_publish_options *options, int timeout_ms,
+                                     const struct spn_published **ret_published) SPN_MUST_USE;
+SPN_API spn_err spn_touch_once(spn_client *client, struct spn_bytes session,
+                               const struct spn_publish_options *options, int timeout_ms,
+                               const struct spn_published **ret_published) SPN_MUST_USE;
+SPN_API spn_err spn_set_once(spn_client *client, struct spn_bytes session,
+                             const struct spn_attributes *attributes,
+                             const struct spn_publish_options *options, int timeout_ms,
+                             const struct spn_published **ret_published) SPN_MUST_USE;
 
 /* -- subscriptions ----------------------------------------------------------------------------- */
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session_change: one entry that changes a session, through a producer of its own. */
+/* session_change: a one-shot that changes a session. */
 #ifndef SPN_CLI_SESSION_CHANGE_H
 #define SPN_CLI_SESSION_CHANGE_H
 
 #include "cli/cli.h"
 
-/* Publishes the entry. */
-typedef spn_err session_change_call(spn_producer *producer, struct spn_bytes session,
-                                    const void *argument, uint64_t *ret_ticket);
+typedef spn_err session_change_call(spn_client *client, struct spn_bytes session,
+                                    const void *argument, int timeout_ms,
+                                    const struct spn_published **ret_published);
 
-/* Waits up to timeout_ms for each answer, until the entry is on disk. Prints what went wrong;
- * returns an exit code. */
+/* Waits up to timeout_ms, until the change is on disk. Prints what went wrong; returns an exit
+ * code. ret_result may be NULL; it is set on CLI_OK. */
 int session_change(spn_client *client, session_change_call *call, struct spn_bytes session,
-                   const void *argument, int timeout_ms);
+                   const void *argument, int timeout_ms, spn_result *ret_result);
 
 #endif

@@ -2,19 +2,21 @@
 /* verb_close: closes a session, which then takes no more events. */
 #include "cli/cli.h"
 
+#include "cli/session_change.h"
 #include "cli/session_end.h"
 
 struct close {
     struct cli_words words;
     struct cli_common common;
-    bool has_life;
-    struct spn_life life; /* with has_life; else the current one */
+    struct spn_life life;
+    struct spn_publish_options options;
 };
 
-enum { KEY_LIFE = CLI_KEY };
+enum { KEY_LIFE = CLI_KEY, KEY_REASON };
 
 static const struct argp_option options[] = {
     {"life", KEY_LIFE, "LIFE", 0, SESSION_END_LIFE_HELP, 0},
+    {"reason", KEY_REASON, "TEXT", 0, "why, for its readers: up to 64 bytes", 0},
     {0},
 };
 
@@ -24,7 +26,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case KEY_LIFE:
         close->life = cli_life("--life", arg);
-        close->has_life = true;
+        close->options.life = &close->life;
+        return 0;
+    case KEY_REASON:
+        close->options.reason = spn_text(arg);
         return 0;
     default:
         return cli_parse_rest(key, arg, state, &close->words, &close->common);
@@ -44,11 +49,19 @@ static const struct argp argp = {
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
+static spn_err publish(spn_client *client, struct spn_bytes session, const void *argument,
+                       int timeout_ms, const struct spn_published **ret_published)
+{
+    const struct close *close = argument;
+    return spn_close_once_with(client, session, &close->options, timeout_ms, ret_published);
+}
+
 int verb_close(int argc, char **argv)
 {
     struct close close = {
         .words = {.name = "SESSION", .count_min = 1, .count_max = 1},
         .common = {.timeout_ms = -1},
+        .options = {.size = sizeof(struct spn_publish_options)},
     };
     char what[CLI_TEXT_SIZE];
     spn_result result;
@@ -58,8 +71,8 @@ int verb_close(int argc, char **argv)
     int exit_code = cli_connect(&close.common, &client);
     if (exit_code != CLI_OK)
         return exit_code;
-    exit_code = session_end(client, spn_close_once, session, close.has_life ? &close.life : NULL,
-                            cli_timeout_ms(&close.common), &result);
+    exit_code =
+        session_change(client, publish, session, &close, cli_timeout_ms(&close.common), &result);
     if (exit_code == CLI_OK && result == SPN_DUPLICATE)
         cli_warn(cli_session_words(session, what), "was already closed");
     spn_client_close(client);

@@ -22,7 +22,7 @@ static const struct argp_option options[] = {
      "close it after so long without an event or a touch (default: never)", 0},
     {"content-type", KEY_CONTENT_TYPE, "TYPE", 0, "of its events' data, for readers", 0},
     {"note", KEY_NOTE, "TEXT", 0, "up to 4,096 bytes of your own", 0},
-    {"if-new", KEY_IF_NEW, 0, 0, "only if there is no such session; otherwise exit with 3", 0},
+    {"if-new", KEY_IF_NEW, 0, 0, "only if there is no such session; otherwise exit with 1", 0},
     {0},
 };
 
@@ -56,15 +56,16 @@ static const struct argp argp = {
     .args_doc = "SESSION",
     .doc = "Open a session without an event, with attributes. For a session that is there, set its "
            "attributes: all of them, so what is not given is taken away."
-           "\vExits with 3 if --if-new does not hold.",
+           "\vExits with 1 if --if-new does not hold.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
-static spn_err publish(spn_producer *producer, struct spn_bytes session, const void *argument,
-                       uint64_t *ret_ticket)
+static spn_err publish(spn_client *client, struct spn_bytes session, const void *argument,
+                       int timeout_ms, const struct spn_published **ret_published)
 {
     const struct open *open = argument;
-    return spn_session_set(producer, session, &open->attributes, &open->options, ret_ticket);
+    return spn_set_once(client, session, &open->attributes, &open->options, timeout_ms,
+                        ret_published);
 }
 
 int verb_open(int argc, char **argv)
@@ -81,7 +82,7 @@ int verb_open(int argc, char **argv)
     int exit_code = cli_connect(&open.common, &client);
     if (exit_code != CLI_OK)
         return exit_code;
-    exit_code = session_change(client, publish, session, &open, cli_timeout_ms(&open.common));
+    exit_code = session_change(client, publish, session, &open, cli_timeout_ms(&open.common), NULL);
     spn_client_close(client);
     return exit_code;
 }

@@ -12,6 +12,11 @@
 enum {
     KEY_ID = CLI_KEY,
     KEY_TYPE,
+    KEY_NOTE,
+    KEY_IF_NEW,
+    KEY_IF_SEQ,
+    KEY_CLOSE,
+    KEY_REASON,
     ID_BYTES = 16, /* random, of an id that is made up here */
     READ_SIZE = 65536,
 };
@@ -21,11 +26,18 @@ struct publish {
     struct cli_common common;
     struct spn_bytes id;
     struct spn_bytes type;
+    struct spn_bytes note;
+    struct spn_publish_options options;
 };
 
 static const struct argp_option options[] = {
     {"id", KEY_ID, "ID", 0, "the event's id (default: a random one, which is printed)", 0},
     {"type", KEY_TYPE, "TYPE", 0, "the event's type (default: message)", 0},
+    {"note", KEY_NOTE, "TEXT", 0, "up to 512 bytes of your own, stored with the event", 0},
+    {"if-new", KEY_IF_NEW, 0, 0, "only if there is no such session", 0},
+    {"if-seq", KEY_IF_SEQ, "SEQ", 0, "only if the session's newest event has this seq; 0: none", 0},
+    {"close", KEY_CLOSE, 0, 0, "close the session with the event", 0},
+    {"reason", KEY_REASON, "TEXT", 0, "why it is closed, with --close", 0},
     {0},
 };
 
@@ -38,6 +50,22 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_TYPE:
         publish->type = (struct spn_bytes){arg, strlen(arg)};
+        return 0;
+    case KEY_NOTE:
+        publish->note = spn_text(arg);
+        return 0;
+    case KEY_IF_NEW:
+        publish->options.if_new = true;
+        return 0;
+    case KEY_IF_SEQ:
+        publish->options.has_if_seq = true;
+        publish->options.if_seq = cli_count("--if-seq", arg, 0, UINT64_MAX);
+        return 0;
+    case KEY_CLOSE:
+        publish->options.closes = true;
+        return 0;
+    case KEY_REASON:
+        publish->options.reason = spn_text(arg);
         return 0;
     default:
         return cli_parse_rest(key, arg, state, &publish->words, &publish->common);
@@ -52,7 +80,8 @@ static const struct argp argp = {
            "the data is standard input without its last newline. To repeat it after a failure, "
            "give it the same --id: it is then stored once."
            "\vExits with 0 also if the event is stored already; standard error reports that. Exits "
-           "with 1 if another event has the id, or if the session is closed.",
+           "with 1 if another event has the id, if the session is closed, or if a condition does "
+           "not hold.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -114,9 +143,10 @@ static int publish_event(struct publish *publish, spn_client *client, struct spn
     const struct spn_published *published;
     event.id = publish->id;
     event.type = publish->type;
+    event.note = publish->note;
     event.data = data;
-    spn_err err = spn_publish_once(client, session, &event, SPN_DURABLE,
-                                   cli_timeout_ms(&publish->common), &published);
+    spn_err err = spn_publish_once_with(client, session, &event, &publish->options, SPN_DURABLE,
+                                        cli_timeout_ms(&publish->common), &published);
     if (err == SPN_OK)
         return tell(session, published);
     if (err != SPN_E_TIMEOUT)
@@ -134,6 +164,7 @@ int verb_publish(int argc, char **argv)
     struct publish publish = {
         .words = {.name = "SESSION", .count_min = 1, .count_max = 2},
         .common = {.timeout_ms = -1},
+        .options = {.size = sizeof(struct spn_publish_options)},
     };
     char id[2 * ID_BYTES + 1];
     char *input = NULL;

@@ -25,11 +25,11 @@ static const struct argp argp = {
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
-static spn_err publish(spn_producer *producer, struct spn_bytes session, const void *argument,
-                       uint64_t *ret_ticket)
+static spn_err publish(spn_client *client, struct spn_bytes session, const void *argument,
+                       int timeout_ms, const struct spn_published **ret_published)
 {
     (void)argument;
-    return spn_session_touch(producer, session, NULL, ret_ticket);
+    return spn_touch_once(client, session, NULL, timeout_ms, ret_published);
 }
 
 int verb_touch(int argc, char **argv)
@@ -44,7 +44,7 @@ int verb_touch(int argc, char **argv)
     int exit_code = cli_connect(&touch.common, &client);
     if (exit_code != CLI_OK)
         return exit_code;
-    exit_code = session_change(client, publish, session, NULL, cli_timeout_ms(&touch.common));
+    exit_code = session_change(client, publish, session, NULL, cli_timeout_ms(&touch.common), NULL);
     spn_client_close(client);
     return exit_code;
 }

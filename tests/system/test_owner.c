@@ -174,6 +174,85 @@ static void an_event_closes(struct stage *stage)
     close_all(client, producer);
 }
 
+/* -- one-shots ----------------------------------------------------------------------------------
+ */
+
+static const struct spn_published *once(spn_client *client, const char *id,
+                                        const struct spn_publish_options *options)
+{
+    const struct spn_published *published;
+    struct spn_event event = SPN_EVENT_INIT;
+    event.id = spn_text(id);
+    event.data = spn_text(id);
+    assert_int_equal(spn_publish_once_with(client, spn_text("s"), &event, options, SPN_ACCEPTED,
+                                           STAGE_WAIT_MS, &published),
+                     SPN_OK);
+    return published;
+}
+
+/* The answer tells a loser what is there. */
+static void one_shots_have_conditions(struct stage *stage)
+{
+    static const struct spn_publish_options new = {OPTIONS, .if_new = true};
+    static const struct spn_publish_options second = {OPTIONS, .has_if_seq = true, .if_seq = 1};
+    static const struct spn_publish_options depends = {OPTIONS, .dependent = 1};
+    const struct spn_published *answer;
+    stage_start(stage, NULL);
+    spn_client *client = open_client();
+    assert_int_equal(once(client, "1", &new)->result, SPN_STORED);
+    answer = once(client, "2", &new);
+    assert_int_equal(answer->code, SPN_E_CONDITION);
+    assert_int_equal(answer->seq, 1);
+    const struct spn_life life = answer->life;
+    assert_int_equal(once(client, "1", &new)->result, SPN_DUPLICATE);
+    assert_int_equal(once(client, "2", &second)->result, SPN_STORED);
+    assert_int_equal(once(client, "3", &second)->seq, 2);
+    assert_int_equal(spn_touch_once(client, spn_text("s"), NULL, STAGE_WAIT_MS, &answer), SPN_OK);
+    assert_int_equal(answer->result, SPN_STORED);
+    const struct spn_attributes attributes = {.size = sizeof(attributes), .ttl_ms = 3600000};
+    const struct spn_publish_options of_life = {OPTIONS, .life = &life,
+                                                .reason = spn_text("error")};
+    assert_int_equal(
+        spn_set_once(client, spn_text("s"), &attributes, &of_life, STAGE_WAIT_MS, &answer), SPN_OK);
+    assert_int_equal(answer->result, SPN_STORED);
+    assert_int_equal(spn_close_once_with(client, spn_text("s"), &of_life, STAGE_WAIT_MS, &answer),
+                     SPN_OK);
+    assert_int_equal(answer->state, SPN_CLOSED);
+    expect_text(stage, "s", "reason", "error");
+    assert_int_equal(spn_publish_once_with(client, spn_text("s"), &(struct spn_event)SPN_EVENT_INIT,
+                                           &depends, SPN_DURABLE, 0, &answer),
+                     SPN_E_INVALID);
+    assert_int_equal(spn_delete_once_with(client, spn_text("s"), &of_life, STAGE_WAIT_MS, &answer),
+                     SPN_OK);
+    assert_int_equal(answer->result, SPN_STORED);
+    assert_int_equal(spn_delete_once_with(client, spn_text("s"), &of_life, STAGE_WAIT_MS, &answer),
+                     SPN_OK);
+    assert_int_equal(answer->code, SPN_E_UNKNOWN_SESSION);
+    spn_client_close(client);
+}
+
+static void from_a_shell(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    struct outcome done =
+        stage_run(stage, "publish", "s", "one", "--id", "1", "--if-new", "--note", "mine");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "publish", "s", "two", "--id", "2", "--if-new");
+    stage_expect_code(&done, FAILURE);
+    assert_non_null(strstr(done.err, "a condition of the entry does not hold"));
+    done = stage_run(stage, "publish", "s", "two", "--id", "2", "--if-seq", "1", "--close",
+                     "--reason", "cancelled");
+    stage_expect_code(&done, OK);
+    expect_end(stage, "s");
+    done = stage_run(stage, "publish", "t", "one", "--id", "1");
+    stage_expect_code(&done, OK);
+    done = stage_run(stage, "close", "t", "--reason", "idle");
+    stage_expect_code(&done, FAILURE);
+    done = stage_run(stage, "close", "t", "--reason", "it is done");
+    stage_expect_code(&done, OK);
+    expect_text(stage, "t", "reason", "it is done");
+}
+
 /* -- attributes -------------------------------------------------------------------------------- */
 
 static void expect_attributes(struct stage *stage, const char *session)
@@ -275,6 +354,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(one_wins),
         STAGE_TEST(a_loser_stores_nothing),
+        STAGE_TEST(one_shots_have_conditions),
+        STAGE_TEST(from_a_shell),
         STAGE_TEST(an_event_closes),
         STAGE_TEST(attributes_are_kept),
         STAGE_TEST(a_quiet_session_ends),
