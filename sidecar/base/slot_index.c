@@ -65,6 +65,13 @@ spn_err slot_index_reserve(struct slot_index *index, size_t count)
     return cells == index->mask + 1 ? SPN_OK : resize(index, cells);
 }
 
+void slot_index_clear(struct slot_index *index)
+{
+    for (size_t i = 0; index->count > 0 && i <= index->mask; i++)
+        index->cells[i].slot = SLOT_NONE;
+    index->count = 0;
+}
+
 void slot_index_shrink(struct slot_index *index)
 {
     size_t cells = index->mask + 1;

@@ -40,6 +40,8 @@ spn_err slot_index_reserve(struct slot_index *index, size_t count) SPN_MUST_USE;
 /* Only after a reserve. */
 void slot_index_add(struct slot_index *index, uint64_t hash, uint32_t slot);
 void slot_index_remove(struct slot_index *index, uint64_t hash, uint32_t slot);
+/* Removes all slots. */
+void slot_index_clear(struct slot_index *index);
 /* Frees cells if at most an eighth of them is used. Not between a reserve and its adds. */
 void slot_index_shrink(struct slot_index *index);
 

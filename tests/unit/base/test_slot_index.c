@@ -253,6 +253,11 @@ static void shrink(void **state)
     check_all(&index, &model);
     slot_index_shrink(&index);
     assert_int_equal(index.mask + 1, 256);
+    memset(model.there, 0, sizeof(model.there));
+    model.count = 0;
+    slot_index_clear(&index);
+    check_all(&index, &model);
+    assert_int_equal(index.count, 0);
     slot_index_release(&index);
 }
 
