@@ -43,6 +43,8 @@ extern "C" {
     X(E_BAD_NOTE, 37, "note is too large")                                                         \
     X(E_BAD_REASON, 38, "reason is too long, not UTF-8, or has control characters")                \
     X(E_BAD_ATTRIBUTES, 39, "session attributes are too large or invalid")                         \
+    X(E_BAD_PREFIX, 40, "prefix is too long or not UTF-8")                                         \
+    X(E_BAD_POSITION, 41, "position is not of this log")                                           \
     X(E_UNKNOWN_SESSION, 48, "no such session")                                                    \
     X(E_UNKNOWN_ID, 49, "no such event id in the session")                                         \
     X(E_OTHER_LIFE, 50, "the session has another life now")                                        \

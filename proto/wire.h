@@ -94,7 +94,8 @@ enum {
     X(LEAVE, 38)        /* c, ingest.sock: this producer ends */                                   \
     X(ALIVE, 39)        /* s: how many subscriptions this connection has */                        \
     X(PUBLISH, 40)      /* c, ingest.sock: one entry without a producer */                         \
-    X(PUBLISHED, 41)    /* s */
+    X(PUBLISHED, 41)    /* s */                                                                    \
+    X(FOLLOW, 42)       /* c: a cursor on the log, with credit */
 
 enum wire_type {
 #define WIRE_TYPE_ENUM(name, number) WIRE_##name = (number),
@@ -200,6 +201,9 @@ spn_err wire_check_data(struct spn_bytes data, size_t data_max) SPN_MUST_USE;
 spn_err wire_check_reason(struct spn_bytes reason) SPN_MUST_USE;
 /* SPN_E_BAD_NOTE: over WIRE_NOTE_MAX. */
 spn_err wire_check_note(struct spn_bytes note) SPN_MUST_USE;
+
+/* SPN_E_BAD_PREFIX: over WIRE_SESSION_MAX, or not UTF-8; it may be empty. */
+spn_err wire_check_prefix(struct spn_bytes prefix) SPN_MUST_USE;
 
 /* -- lives ------------------------------------------------------------------------------------- */
 
@@ -474,10 +478,40 @@ struct wire_subscribe {
     struct spn_bytes id; /* with WIRE_AFTER_ID */
 };
 
+/* Where a log subscription begins. */
+enum wire_follow_start {
+    WIRE_LOG_EARLIEST = 0,
+    WIRE_LOG_AFTER = 1, /* after a position of a database */
+    WIRE_LOG_NOW = 2,   /* after the newest durable entry */
+};
+
+enum wire_follow_flag { WIRE_FOLLOW_TOUCHES = 1 }; /* touches are delivered too */
+
+struct wire_follow {
+    uint64_t subscription; /* numbers and incarnations are those of SUBSCRIBE */
+    uint32_t incarnation;
+    uint8_t start;            /* enum wire_follow_start */
+    uint8_t flags;            /* bits of enum wire_follow_flag */
+    struct spn_life database; /* with WIRE_LOG_AFTER: the id of the database ... */
+    uint64_t position;        /* ... and the last position that the client has */
+    uint64_t credit;
+    uint64_t features;       /* bits; unknown ones are ignored */
+    struct spn_bytes prefix; /* of the names of sessions that are followed; empty: all */
+};
+
+/* What follows the head of a GAP of the log: these positions are gone. */
+struct wire_log_gap {
+    uint64_t first;
+    uint64_t last;
+};
+
+enum { WIRE_LOG_GAP_SIZE = 16 };
+
 enum wire_delivery {
     WIRE_VERDICT = 0, /* the first, unless it ends at once; followed by a standing */
     WIRE_EVENTS = 1,  /* followed by items */
-    WIRE_GAP = 2,     /* `missing` events were trimmed under the cursor */
+    WIRE_GAP = 2,     /* `missing` events were trimmed under the cursor; of the log: followed by a
+                         struct wire_log_gap */
     WIRE_END = 3,     /* the last one: `verdict` says why; followed by a standing */
 };
 
@@ -617,6 +651,11 @@ size_t wire_standing_size(const struct wire_standing *standing);
 void wire_put_standing(struct wire_out *out, const struct wire_standing *standing);
 /* in: the rest of one delivery. What is beyond the known fields is skipped. */
 void wire_get_standing(struct wire_in *in, struct wire_standing *ret_standing);
+/* in: the rest of a delivery, after its head. */
+void wire_put_log_gap(struct wire_out *out, const struct wire_log_gap *gap);
+void wire_get_log_gap(struct wire_in *in, struct wire_log_gap *ret_gap);
+void wire_put_follow(struct wire_out *out, const struct wire_follow *follow);
+void wire_get_follow(struct wire_in *in, struct wire_follow *ret_follow);
 void wire_put_alive(struct wire_out *out, const struct wire_alive *alive);
 void wire_get_alive(struct wire_in *in, struct wire_alive *ret_alive);
 /* CREDIT: a count of 4 bytes, then grants. UNSUBSCRIBE: one grant, whose credit is 0. */

@@ -67,6 +67,17 @@ spn_err wire_check_note(struct spn_bytes note)
     return note.size > WIRE_NOTE_MAX ? SPN_E_BAD_NOTE : SPN_OK;
 }
 
+spn_err wire_check_prefix(struct spn_bytes prefix)
+{
+    const uint8_t *bytes = prefix.data;
+    if (is_nowhere(prefix))
+        return SPN_E_INVALID;
+    size_t length = 1;
+    for (size_t i = 0; i < prefix.size && length > 0; i += length)
+        length = utf8_length(bytes + i, prefix.size - i);
+    return length == 0 || prefix.size > WIRE_SESSION_MAX ? SPN_E_BAD_PREFIX : SPN_OK;
+}
+
 static bool has_any(struct spn_bytes bytes, const char *set, size_t set_size)
 {
     for (size_t i = 0; i < set_size; i++)
@@ -118,6 +129,7 @@ unsigned wire_sockets(uint8_t type)
     case WIRE_CREDIT:
     case WIRE_UNSUBSCRIBE:
     case WIRE_INFO:
+    case WIRE_FOLLOW:
         return WIRE_READ;
     default:
         return 0;

@@ -73,7 +73,7 @@ static bool contradicts_itself(const struct wire_deliver *deliver)
     bool refused = deliver->kind == WIRE_END && deliver->verdict == WIRE_REFUSED_VERDICT;
     if (deliver->kind > WIRE_END || deliver->verdict > WIRE_REFUSED_VERDICT)
         return true;
-    if (deliver->size > 0 && deliver->kind == WIRE_GAP)
+    if (deliver->kind == WIRE_GAP && deliver->size != 0 && deliver->size != WIRE_LOG_GAP_SIZE)
         return true;
     return refused != (deliver->code != 0);
 }
@@ -129,6 +129,50 @@ void wire_get_standing(struct wire_in *in, struct wire_standing *ret_standing)
         in->bad = true;
     if (!in->bad)
         in->at = in->end;
+}
+
+void wire_put_log_gap(struct wire_out *out, const struct wire_log_gap *gap)
+{
+    put_u64(out, gap->first);
+    put_u64(out, gap->last);
+}
+
+void wire_get_log_gap(struct wire_in *in, struct wire_log_gap *ret_gap)
+{
+    ret_gap->first = get_u64(in);
+    ret_gap->last = get_u64(in);
+    if (ret_gap->first == 0 || ret_gap->first > ret_gap->last)
+        in->bad = true;
+}
+
+void wire_put_follow(struct wire_out *out, const struct wire_follow *follow)
+{
+    put_u64(out, follow->subscription);
+    put_u32(out, follow->incarnation);
+    put_u8(out, follow->start);
+    put_u8(out, follow->flags);
+    put_zeros(out, 2);
+    put_life(out, follow->database);
+    put_u64(out, follow->position);
+    put_u64(out, follow->credit);
+    put_u64(out, follow->features);
+    put_short(out, follow->prefix);
+}
+
+void wire_get_follow(struct wire_in *in, struct wire_follow *ret_follow)
+{
+    ret_follow->subscription = get_u64(in);
+    ret_follow->incarnation = get_u32(in);
+    ret_follow->start = get_u8(in);
+    ret_follow->flags = get_u8(in);
+    get_zeros(in, 2);
+    ret_follow->database = get_life(in);
+    ret_follow->position = get_u64(in);
+    ret_follow->credit = get_u64(in);
+    ret_follow->features = get_u64(in);
+    ret_follow->prefix = get_short(in);
+    if (ret_follow->start > WIRE_LOG_NOW || ret_follow->flags > WIRE_FOLLOW_TOUCHES)
+        in->bad = true;
 }
 
 void wire_put_alive(struct wire_out *out, const struct wire_alive *alive)

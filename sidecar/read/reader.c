@@ -138,6 +138,7 @@ static void *run(void *argument)
         endpoint_bind_wanted(reader->options.endpoint);
         receive(reader);
         more = subscriptions_scan(reader->subscriptions);
+        more = subscriptions_read_log(reader->subscriptions) || more;
         wait_ms = tick(reader, ready > 0);
     }
     return NULL;

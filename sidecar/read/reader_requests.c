@@ -284,6 +284,8 @@ static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t typ
         return request_sessions(reader, caller, in, frame);
     case WIRE_SUBSCRIBE:
         return subscriptions_subscribe(reader->subscriptions, caller.peer, in);
+    case WIRE_FOLLOW:
+        return subscriptions_follow(reader->subscriptions, caller.peer, in);
     case WIRE_CREDIT:
         return request_credit(reader, caller, in);
     case WIRE_UNSUBSCRIBE:

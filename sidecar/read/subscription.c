@@ -16,7 +16,8 @@ static spn_err check_contents(const struct wire_subscribe *request)
 }
 
 static spn_err take_subscribe(struct subscriptions *all, struct outbox_peer *peer,
-                              const struct wire_subscribe *request)
+                              const struct wire_subscribe *request,
+                              struct subscription **ret_subscription)
 {
     struct subscriber *subscriber = subscription_take_subscriber(all, peer);
     if (!subscriber)
@@ -26,7 +27,7 @@ static spn_err take_subscribe(struct subscriptions *all, struct outbox_peer *pee
         return SPN_E_INVALID;
     if (former)
         subscription_take_out(all, former);
-    spn_err err = subscription_add(all, subscriber, request);
+    spn_err err = subscription_add(all, subscriber, request, ret_subscription);
     if (link_alone(&subscriber->subscriptions))
         subscription_drop_subscriber(subscriber);
     return err;
@@ -64,11 +65,48 @@ spn_err subscriptions_subscribe(struct subscriptions *all, struct outbox_peer *p
         return SPN_E_PROTOCOL;
     if (request.start != WIRE_AFTER_ID)
         request.id.size = 0;
+    struct subscription *subscription;
     spn_err err = check_contents(&request);
     if (err == SPN_OK)
-        err = take_subscribe(all, peer, &request);
+        err = take_subscribe(all, peer, &request, &subscription);
     if (err != SPN_OK)
         refuse(all, peer, &request, err);
+    return SPN_OK;
+}
+
+/* A prefix in the place of the session, a position in that of the seq, a database in that of the
+ * life. */
+static struct wire_subscribe as_subscribe(const struct wire_follow *follow)
+{
+    static const uint8_t starts[] = {[WIRE_LOG_EARLIEST] = WIRE_EARLIEST,
+                                     [WIRE_LOG_AFTER] = WIRE_AFTER_SEQ,
+                                     [WIRE_LOG_NOW] = WIRE_NOW};
+    return (struct wire_subscribe){.subscription = follow->subscription,
+                                   .incarnation = follow->incarnation,
+                                   .start = starts[follow->start],
+                                   .life = follow->database,
+                                   .seq = follow->position,
+                                   .credit = follow->credit,
+                                   .session = follow->prefix};
+}
+
+spn_err subscriptions_follow(struct subscriptions *all, struct outbox_peer *peer, struct wire_in in)
+{
+    struct wire_follow follow;
+    wire_get_follow(&in, &follow);
+    if (!wire_in_done(&in))
+        return SPN_E_PROTOCOL;
+    struct wire_subscribe request = as_subscribe(&follow);
+    struct subscription *subscription;
+    spn_err err = wire_check_prefix(follow.prefix);
+    if (err == SPN_OK)
+        err = take_subscribe(all, peer, &request, &subscription);
+    if (err != SPN_OK) {
+        refuse(all, peer, &request, err);
+        return SPN_OK;
+    }
+    subscription->log = true;
+    subscription->touches = (follow.flags & WIRE_FOLLOW_TOUCHES) != 0;
     return SPN_OK;
 }
 
@@ -195,6 +233,28 @@ static void retry_blocked(struct subscriptions *all, uint64_t now)
     }
 }
 
+/* Live ones that got nothing lately learn how far the log was read for them, so that they go on
+ * from there. */
+static void report_progress(struct subscriptions *all)
+{
+    for (struct link *link = all->following.next; link != &all->following; link = link->next)
+        if (subscription_deliver_progress(all, LINK_OWNER(link, struct subscription, group)) !=
+            SPN_OK)
+            continue; /* the next one has another client, or comes in a second */
+}
+
+/* What the log is followed with takes some megabytes. */
+static void look_at_followers(struct subscriptions *all, uint64_t now)
+{
+    report_progress(all);
+    if (!link_alone(&all->following))
+        all->followed_ns = now;
+    if (now - all->followed_ns < FOLLOWED_MS * MS)
+        return;
+    survey_clear(&all->survey);
+    session_cache_release(&all->cache);
+}
+
 long subscriptions_tick(struct subscriptions *all)
 {
     uint64_t now = all->options.source.clock->monotonic_ns();
@@ -202,11 +262,15 @@ long subscriptions_tick(struct subscriptions *all)
     if (!link_alone(&all->stalled) && now - all->retried_ns >= OUTBOX_RETRY_MS * MS)
         retry_blocked(all, now);
     bool looks = now - all->looked_ns >= LEASE_LOOK_MS * MS;
-    if (looks)
+    if (looks) {
         look_at_leases(all, now);
+        look_at_followers(all, now);
+    }
     if (looks || link_alone(&all->subscribers))
         subscription_give_back(all);
     subscription_go_on_with_due(all);
+    if (!link_alone(&all->reading))
+        return 0;
     if (!link_alone(&all->stalled))
         return OUTBOX_RETRY_MS;
     return link_alone(&all->subscribers) ? -1 : LEASE_LOOK_MS;
@@ -226,7 +290,12 @@ spn_err subscriptions_new(struct subscriptions **ret_subscriptions,
     link_init(&all->scanned);
     link_init(&all->stalled);
     link_init(&all->due);
-    spn_err err = subscription_table_init(all);
+    link_init(&all->reading);
+    link_init(&all->following);
+    session_cache_init(&all->cache, options->source.journal);
+    spn_err err = survey_init(&all->survey, options->source.journal);
+    if (err == SPN_OK)
+        err = subscription_table_init(all);
     if (err != SPN_OK) {
         subscriptions_free(all);
         return err;
@@ -245,5 +314,7 @@ void subscriptions_free(struct subscriptions *all)
         subscription_forget_subscriber(all, LINK_OWNER(link, struct subscriber, all));
     }
     subscription_table_release(all);
+    session_cache_release(&all->cache);
+    survey_release(&all->survey);
     free(all);
 }

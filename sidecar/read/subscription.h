@@ -9,6 +9,10 @@
  * the cursor. If the scan cannot serve a subscription, because its client's outbox has no room,
  * the subscription is behind from then on.
  *
+ * A subscription of the log has a position for its cursor, and gets the entries of all sessions, or
+ * of those whose names begin with its prefix. It reads the log itself while it is behind, and
+ * shares the scan while it is live.
+ *
  * A subscription without credit is stalled. It costs its struct and its session's name, and the
  * scan offers it the deletion of its session; the rest it gets when there is a grant.
  *
@@ -50,6 +54,9 @@ void subscriptions_free(struct subscriptions *subscriptions); /* takes NULL */
  * SPN_E_LIMIT (its user already has as many as are left for all others). */
 spn_err subscriptions_subscribe(struct subscriptions *subscriptions, struct outbox_peer *peer,
                                 struct wire_in in) SPN_MUST_USE;
+/* FOLLOW. SPN_E_PROTOCOL. Refusals as above, with SPN_E_BAD_PREFIX instead of SPN_E_BAD_SESSION. */
+spn_err subscriptions_follow(struct subscriptions *subscriptions, struct outbox_peer *peer,
+                             struct wire_in in) SPN_MUST_USE;
 /* SPN_E_PROTOCOL. SPN_E_BACKPRESSURE: it was taken, but an end that answers it found no room. */
 spn_err subscriptions_credit(struct subscriptions *subscriptions, struct outbox_peer *peer,
                              struct wire_in in) SPN_MUST_USE;
@@ -67,6 +74,10 @@ void subscriptions_answer(struct subscriptions *subscriptions,
 /* Delivers newly durable events to the subscriptions that have caught up. Begins and ends its own
  * snapshots. True: there is more than one turn may take. */
 bool subscriptions_scan(struct subscriptions *subscriptions);
+
+/* Reads on for the subscriptions of the log that are behind, for about a millisecond. Begins and
+ * ends its own snapshots. True: there is more. */
+bool subscriptions_read_log(struct subscriptions *subscriptions);
 
 /* Does what is due: checks leases, retries clients that had no room, and sends questions to the
  * broker. Returns in how many ms to call again; -1: never. */

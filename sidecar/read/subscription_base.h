@@ -6,6 +6,9 @@
  * subscription_live.c advances all live subscriptions by one pass over the log.
  * subscription_deliver.c puts the deliveries of both into the outbox.
  *
+ * A subscription of the log has the same table, credit and deliveries. follow.c advances one while
+ * it is behind, subscription_live.c while it is live; follow_entry.c decides what it gets.
+ *
  * Threads  the reader's.
  */
 #ifndef SPN_SUBSCRIPTION_BASE_H
@@ -17,7 +20,9 @@
 #include "base/slot_index.h"
 #include "base/slot_table.h"
 #include "read/scan.h"
+#include "read/session_cache.h"
 #include "read/subscription.h"
+#include "read/survey.h"
 
 #define MS 1000000ull
 
@@ -27,6 +32,7 @@ enum {
     ASKS_MAX = 1024, /* questions at the broker; the other subscriptions wait for their turn */
     RETRIES_PER_TURN = 64, /* of a subscriber's blocked subscriptions */
     LEASE_LOOK_MS = 1000,
+    FOLLOWED_MS = 2000, /* after which nobody follows the log any more */
 };
 
 enum subscription_state {
@@ -55,8 +61,10 @@ struct subscription {
     struct link own;     /* in its subscriber's ring */
     struct link scanned; /* in the ring of those that the scan serves: WAITING, STALLED, LIVE */
     struct link blocked; /* in its subscriber's ring of those that found no room */
-    struct link due;     /* in the ring of those that ask or end outside of snapshots */
-    struct link group;   /* ring of those that wait for the same name, or follow the same epoch */
+    struct link due;     /* in the ring of those that ask or end outside of snapshots, or of those
+                            of the log that are to be read for */
+    struct link group;   /* ring of those that wait for the same name, or follow the same epoch; or
+                            of the live ones of the log */
     uint64_t serial;     /* never used twice: shows that an answer is for a former subscription */
     uint64_t number;
     uint32_t slot;
@@ -79,8 +87,17 @@ struct subscription {
     uint64_t sent;
     uint32_t newest_count; /* items in its newest live delivery, which may still grow ... */
     uint32_t newest_size;  /* ... and their bytes */
-    uint8_t *id;           /* of the start; NULL: it has none, or is located */
-    uint8_t *reason;       /* that its session was closed with; sent with the end; or NULL */
+    /* Only of the log. Its cursor is a position, its name the prefix, its life the database. */
+    bool log;
+    bool touches;            /* it gets them too */
+    uint64_t hidden;         /* entries that retention hid since its newest delivery */
+    uint64_t newest_missing; /* of its newest delivery, which may still grow */
+    uint64_t reported;       /* next_seq, as of its newest delivery */
+    uint64_t as_of_ns;       /* when everything was known for it, or can be found ... */
+    uint32_t as_of_serial;   /* ... in the survey of this serial. 0 ns: never */
+    uint16_t code;           /* ENDING with WIRE_REFUSED_VERDICT */
+    uint8_t *id;             /* of the start; NULL: it has none, or is located */
+    uint8_t *reason;         /* that its session was closed with; sent with the end; or NULL */
     uint16_t id_size;
     uint8_t reason_size;
     uint8_t name_size;
@@ -97,6 +114,11 @@ struct subscriptions {
     struct link scanned;
     struct link stalled; /* subscribers */
     struct link due;
+    struct link reading;   /* of the log, to be read for */
+    struct link following; /* of the log, live */
+    struct session_cache cache;
+    struct survey survey;
+    uint64_t followed_ns; /* when somebody last followed the log */
     uint64_t serial;
     struct scan scan;   /* all entries up to its position were offered */
     uint64_t looked_ns; /* when leases were last checked */
@@ -150,7 +172,7 @@ void subscription_forget_subscriber(struct subscriptions *all, struct subscriber
 struct subscriber *subscription_take_subscriber(struct subscriptions *all,
                                                 struct outbox_peer *peer);
 spn_err subscription_add(struct subscriptions *all, struct subscriber *subscriber,
-                         const struct wire_subscribe *from);
+                         const struct wire_subscribe *from, struct subscription **ret_subscription);
 
 /* Returns memory that many subscriptions took, when few are left. */
 void subscription_give_back(struct subscriptions *all);
@@ -178,6 +200,22 @@ spn_err subscription_deliver_slice(struct subscriptions *all, struct subscriptio
  * newest. */
 spn_err subscription_deliver_live(struct subscriptions *all, struct subscription *subscription,
                                   uint64_t position, const struct record_entry *entry);
+
+/* The same with an item of the log; the cursor is then at its position. */
+spn_err subscription_deliver_item(struct subscriptions *all, struct subscription *subscription,
+                                  const struct wire_item *item);
+spn_err subscription_deliver_log_gap(struct subscriptions *all, struct subscription *subscription,
+                                     uint64_t last);
+/* Delivers where the cursor of the log stands, if that is not known to the client. */
+spn_err subscription_deliver_progress(struct subscriptions *all, struct subscription *subscription);
+
+/* follow_entry.c */
+
+/* Takes the next entry of the log: delivers it if this subscription gets it, and moves the cursor.
+ * *ret_stalled: it has no credit for it; nothing happened. behind: deletions and the retention rule
+ * are applied as of the survey. Call it inside a snapshot. */
+spn_err follow_take(struct subscriptions *all, struct subscription *subscription, uint64_t position,
+                    const struct record_entry *entry, bool behind, bool *ret_stalled);
 
 /* subscription_cursor.c */
 

@@ -59,6 +59,8 @@ static void go_on_with(struct subscriptions *all, struct subscription *subscript
 {
     if (subscription->state == ENDING)
         subscription_end(all, subscription, subscription->ending);
+    else if (subscription->log)
+        link_join(&all->reading, &subscription->due);
     else if (subscription_may_ask(subscription))
         ask(all, subscription);
 }

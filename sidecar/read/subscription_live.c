@@ -13,6 +13,10 @@ void subscription_join_live(struct subscriptions *all, uint64_t horizon)
  * answer. */
 static void fall_behind(struct subscriptions *all, struct subscription *subscription)
 {
+    if (subscription->log) { /* until now nothing had to be known */
+        subscription->as_of_ns = all->options.source.clock->monotonic_ns();
+        subscription->as_of_serial = all->survey.serial;
+    }
     subscription_set_state(all, subscription, BEHIND);
     subscription_later(all, subscription);
 }
@@ -63,8 +67,37 @@ static void offer_open(struct subscriptions *all, const struct record_entry *ent
     }
 }
 
+/* Entries below the cursor were delivered before. */
+static void offer_log(struct subscriptions *all, struct subscription *subscription,
+                      uint64_t position, const struct record_entry *entry)
+{
+    bool stalled = false;
+    if (position < subscription->next_seq)
+        return;
+    spn_err err = position > subscription->next_seq
+                      ? SPN_E_TRIMMED
+                      : follow_take(all, subscription, position, entry, false, &stalled);
+    if (err != SPN_OK) {
+        fall_behind(all, subscription);
+    } else if (stalled) {
+        metrics_add(&all->options.metrics->credit_stalls, 1);
+        subscription_set_state(all, subscription, STALLED);
+    }
+}
+
+static void offer_to_all(struct subscriptions *all, uint64_t position,
+                         const struct record_entry *entry)
+{
+    struct link *next;
+    for (struct link *link = all->following.next; link != &all->following; link = next) {
+        next = link->next;
+        offer_log(all, LINK_OWNER(link, struct subscription, group), position, entry);
+    }
+}
+
 static void offer(struct subscriptions *all, uint64_t position, const struct record_entry *entry)
 {
+    offer_to_all(all, position, entry);
     if (entry->kind == RECORD_OPEN) {
         offer_open(all, entry);
         return;

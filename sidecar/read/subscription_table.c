@@ -146,21 +146,26 @@ static void enter_state(struct subscriptions *all, struct subscription *subscrip
         join_group(&all->by_name, name_hash(subscription_name_of(subscription)),
                    subscription_find_waiting(all, subscription_name_of(subscription)),
                    subscription);
-    if (subscription->state == WAITING || subscription->state == STALLED ||
-        subscription->state == LIVE)
+    if (subscription->state == WAITING || subscription->state == LIVE ||
+        (subscription->state == STALLED && !subscription->log))
         link_join(&all->scanned, &subscription->scanned);
+    if (subscription->state == LIVE && subscription->log)
+        link_join(&all->following, &subscription->group);
 }
 
 static void leave_state(struct subscriptions *all, struct subscription *subscription)
 {
     if (subscription->state == WAITING)
         leave_group(&all->by_name, name_hash(subscription_name_of(subscription)), subscription);
+    if (subscription->log)
+        link_leave(&subscription->group);
     link_leave(&subscription->scanned);
 }
 
 /* The invariants of each state, whatever was sent and whatever failed. */
 static void check_state(const struct subscription *subscription)
 {
+    bool placed = subscription->log || (subscription->indexed && subscription->epoch > 0);
     switch ((enum subscription_state)subscription->state) {
     case LOCATING:
         assert(!subscription->indexed);
@@ -170,11 +175,11 @@ static void check_state(const struct subscription *subscription)
                link_alone(&subscription->blocked));
         break;
     case BEHIND:
-        assert(subscription->indexed && subscription->epoch > 0 && subscription->next_seq > 0);
+        assert(placed && subscription->next_seq > 0);
         break;
     case STALLED:
     case LIVE:
-        assert(subscription->indexed && subscription->epoch > 0 && subscription->next_seq > 0);
+        assert(placed && subscription->next_seq > 0);
         assert(!subscription->asking && link_alone(&subscription->blocked));
         break;
     case ENDING:
@@ -339,7 +344,8 @@ static struct subscription *make(struct subscriptions *all, const struct wire_su
         .id_size = (uint16_t)from->id.size,
         .name_size = (uint8_t)from->session.size,
     };
-    memcpy(subscription->name, from->session.data, from->session.size);
+    if (from->session.size > 0)
+        memcpy(subscription->name, from->session.data, from->session.size);
     if (id)
         memcpy(id, from->id.data, from->id.size);
     link_init(&subscription->own);
@@ -351,7 +357,7 @@ static struct subscription *make(struct subscriptions *all, const struct wire_su
 }
 
 spn_err subscription_add(struct subscriptions *all, struct subscriber *subscriber,
-                         const struct wire_subscribe *from)
+                         const struct wire_subscribe *from, struct subscription **ret_subscription)
 {
     spn_err err = slot_index_reserve(&all->by_key, 1);
     if (err == SPN_OK)
@@ -369,6 +375,7 @@ spn_err subscription_add(struct subscriptions *all, struct subscriber *subscribe
     slot_index_add(&all->by_key, key_hash(subscriber, subscription->number), subscription->slot);
     publish_gauges(all);
     subscription_later(all, subscription);
+    *ret_subscription = subscription;
     return SPN_OK;
 }
 

@@ -5,8 +5,8 @@
  *   - whatever decodes to its end is written again as the same bytes;
  *   - all bytes that it points to are inside the frame (the sanitizer looks);
  *   - cut anywhere, it does not decode;
- *   - the check of session ids says the same as the reader of UTF-8 below, which is the table of
- *     RFC 3629, section 4, character by character.
+ *   - the checks of session ids and of prefixes say the same as the reader of UTF-8 below, which is
+ * the table of RFC 3629, section 4, character by character.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -125,12 +125,27 @@ static void check_session(const uint8_t *input, size_t size)
     CHECK(good == is_session(input, size));
 }
 
+static bool is_prefix(const uint8_t *at, size_t size)
+{
+    size_t length = 1;
+    for (size_t i = 0; i < size && length > 0; i += length)
+        length = character(at + i, size - i);
+    return length > 0 && size <= 255;
+}
+
+static void check_prefix(const uint8_t *input, size_t size)
+{
+    bool good = wire_check_prefix((struct spn_bytes){input, size}) == SPN_OK;
+    CHECK(good == is_prefix(input, size));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
     if (size > SIZE_MAX_HERE)
         return 0;
     check_copy(input, size);
     check_session(input, size);
+    check_prefix(input, size);
     if (size > WIRE_HEADER_SIZE)
         check_session(input + WIRE_HEADER_SIZE, size - WIRE_HEADER_SIZE);
     return 0;

@@ -48,6 +48,7 @@ enum raw_type {
     RAW_ALIVE = 39,
     RAW_PUBLISH = 40,
     RAW_PUBLISHED = 41,
+    RAW_FOLLOW = 42,
 };
 
 /* The sockets that take this type from a client, as bits; 0: none does. */
@@ -68,6 +69,8 @@ enum raw_code {
     RAW_E_BAD_TYPE = 34,
     RAW_E_BAD_DATA = 35,
     RAW_E_TOO_LARGE = 36,
+    RAW_E_BAD_PREFIX = 40,
+    RAW_E_BAD_POSITION = 41,
     RAW_E_UNKNOWN_SESSION = 48,
     RAW_E_CLOSED = 52,
 };

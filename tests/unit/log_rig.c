@@ -402,6 +402,22 @@ void rig_end(struct rig *rig, uint32_t session, enum record_kind kind)
     rig->next_position++;
 }
 
+void rig_note(struct rig *rig, uint32_t session, enum record_kind kind, struct spn_bytes data)
+{
+    const struct rig_session *of = &rig->sessions[session];
+    assert_int_not_equal(of->epoch, 0);
+    append(rig, &(struct record_entry){.kind = (uint8_t)kind,
+                                       .epoch = of->epoch,
+                                       .life = of->life,
+                                       .name = rig_text(of->name),
+                                       .seq = of->seq_before + of->count,
+                                       .bytes = of->bytes,
+                                       .retry_ms = WIRE_RETRY_NONE,
+                                       .data = data});
+    generation_reach(rig->active, rig->next_position);
+    rig->next_position++;
+}
+
 void rig_retain(struct rig *rig, struct retention rule)
 {
     rig_commit(rig);

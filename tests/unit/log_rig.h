@@ -104,6 +104,8 @@ void rig_touch(struct rig *rig, uint32_t session);
 void rig_closing_event(struct rig *rig, uint32_t session);
 /* Closes, deletes or expires it. A deleted one is as if it had never been, but for its epoch. */
 void rig_end(struct rig *rig, uint32_t session, enum record_kind kind);
+/* Attributes or a touch of it. data: of attributes. */
+void rig_note(struct rig *rig, uint32_t session, enum record_kind kind, struct spn_bytes data);
 void rig_commit(struct rig *rig);
 /* The rule, in a transaction of its own. */
 void rig_retain(struct rig *rig, struct retention rule);

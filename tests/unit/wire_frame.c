@@ -367,6 +367,31 @@ static void copy_subscribe(struct copy *copy)
     say_bytes(copy, "id", subscribe.id);
 }
 
+static void copy_follow(struct copy *copy)
+{
+    struct wire_follow follow;
+    wire_get_follow(&copy->in, &follow);
+    wire_put_follow(copy->out, &follow);
+    say_u64(copy, "subscription", follow.subscription);
+    say_u64(copy, "incarnation", follow.incarnation);
+    say_u64(copy, "start", follow.start);
+    say_u64(copy, "flags", follow.flags);
+    say_life(copy, follow.database);
+    say_u64(copy, "position", follow.position);
+    say_u64(copy, "credit", follow.credit);
+    say_u64(copy, "features", follow.features);
+    say_bytes(copy, "prefix", follow.prefix);
+}
+
+static void copy_log_gap(struct copy *copy)
+{
+    struct wire_log_gap gap;
+    wire_get_log_gap(&copy->in, &gap);
+    wire_put_log_gap(copy->out, &gap);
+    say_u64(copy, "first", gap.first);
+    say_u64(copy, "last", gap.last);
+}
+
 static void copy_standing(struct copy *copy)
 {
     struct wire_standing standing;
@@ -407,6 +432,8 @@ static void copy_deliver(struct copy *copy)
     copy->in = items;
     if (deliver.kind == WIRE_VERDICT || deliver.kind == WIRE_END)
         copy_standing(copy);
+    else if (deliver.kind == WIRE_GAP && deliver.size > 0)
+        copy_log_gap(copy);
     else
         copy_items(copy, deliver.count);
     frame.bad = frame.bad || !wire_in_done(&copy->in);
@@ -587,6 +614,7 @@ static const struct {
     {WIRE_CREDIT, "CREDIT", copy_credit},
     {WIRE_UNSUBSCRIBE, "UNSUBSCRIBE", copy_grant},
     {WIRE_ALIVE, "ALIVE", copy_alive},
+    {WIRE_FOLLOW, "FOLLOW", copy_follow},
     {WIRE_INFO, "INFO", copy_info},
     {WIRE_INFO_IS, "INFO_IS", copy_info_is},
     {WIRE_PUBLISH, "PUBLISH", copy_publish},

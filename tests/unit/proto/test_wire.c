@@ -117,6 +117,18 @@ static struct example {
          " time=1767225600000 session= id=a2 type= data=world retry=2500; delivery subscription=4"
          " incarnation=1 kind=3 verdict=6 code=0 count=0 size=35 seq=7 bytes=0 missing=0"
          " life=66656463626139383736353433323130 newest=0 state=0 reason= id="},
+    {.name = "FOLLOW",
+     .text = "FOLLOW request=13 subscription=5 incarnation=1 start=1 flags=1"
+             " life=6162636465666768696a6b6c6d6e6f70 position=100 credit=262144 features=0"
+             " prefix=chat-"},
+    {.name = "DELIVER_LOG",
+     .text = "DELIVER request=0 count=3; delivery subscription=5 incarnation=1 kind=2 verdict=0"
+             " code=0 count=0 size=16 seq=102 bytes=0 missing=0 first=101 last=102"
+             "; delivery subscription=5 incarnation=1 kind=1 verdict=0 code=0 count=1 size=68"
+             " seq=105 bytes=68 missing=2; close seq=2 position=105 time=1767225600000"
+             " session=chat-7 id= type= life=30313233343536373839616263646566 closes=error data="
+             "; delivery subscription=5 incarnation=1 kind=1 verdict=0 code=0 count=0 size=0"
+             " seq=200 bytes=68 missing=0"},
     {.name = "CREDIT",
      .text = "CREDIT request=12 count=2; grant subscription=3 incarnation=1 credit=262191"
              "; grant subscription=4 incarnation=2 credit=262144"},
@@ -451,6 +463,16 @@ static const struct field_row {
     {"SUBSCRIBE: no such otherwise", "SUBSCRIBE", 29, 1, 4, false},
     {"SUBSCRIBE: unknown features", "SUBSCRIBE", 64, 8, 1 << 20, true},
     {"SUBSCRIBE: not zero", "SUBSCRIBE", 30, 1, 1, false},
+    {"FOLLOW: from now", "FOLLOW", 28, 1, WIRE_LOG_NOW, true},
+    {"FOLLOW: no such start", "FOLLOW", 28, 1, 3, false},
+    {"FOLLOW: no flags", "FOLLOW", 29, 1, 0, true},
+    {"FOLLOW: no such flag", "FOLLOW", 29, 1, 2, false},
+    {"FOLLOW: not zero", "FOLLOW", 31, 1, 1, false},
+    {"FOLLOW: unknown features", "FOLLOW", 64, 8, 1 << 20, true},
+    {"gap of the log: one position", "DELIVER_LOG", 80, 8, 101, true},
+    {"gap of the log: none", "DELIVER_LOG", 80, 8, 100, false},
+    {"gap of the log: from 0 on", "DELIVER_LOG", 72, 8, 0, false},
+    {"gap of the log: half of it", "DELIVER_LOG", 44, 4, 8, false},
     {"DELIVER: fewer deliveries than it says", "DELIVER", 16, 4, 4, false},
     {"DELIVER: more deliveries than it says", "DELIVER", 16, 4, 2, false},
     {"DELIVER: no deliveries", "DELIVER", 16, 4, 0, false},
@@ -1158,6 +1180,30 @@ static void check(void **state)
     }
 }
 
+static void prefixes(void **state)
+{
+    (void)state;
+    static char longest[WIRE_SESSION_MAX + 1];
+    memset(longest, 'a', sizeof(longest));
+    const struct {
+        struct spn_bytes prefix;
+        spn_err err;
+    } rows[] = {
+        {TEXT(""), SPN_OK},
+        {TEXT("chat-"), SPN_OK},
+        {TEXT("\xC3\xA4"), SPN_OK},
+        {TEXT("a\xC3"), SPN_E_BAD_PREFIX},    /* half a character */
+        {TEXT("\xC0\xAF"), SPN_E_BAD_PREFIX}, /* longer than it may be */
+        {TEXT("\xED\xA0\x80"), SPN_E_BAD_PREFIX},
+        {TEXT("\n"), SPN_OK}, /* no name begins with it */
+        {{longest, WIRE_SESSION_MAX}, SPN_OK},
+        {{longest, WIRE_SESSION_MAX + 1}, SPN_E_BAD_PREFIX},
+        {{NULL, 1}, SPN_E_INVALID},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_int_equal(wire_check_prefix(rows[i].prefix), rows[i].err);
+}
+
 static void data_size(void **state)
 {
     (void)state;
@@ -1226,6 +1272,7 @@ int main(void)
     add_test("an item with unknown flags", item_with_unknown_flags, NULL);
     add_test("attributes", attributes_come_back, NULL);
     add_test("the largest session row", largest_row, NULL);
+    add_test("prefixes", prefixes, NULL);
     add_test("data size", data_size, NULL);
     return _cmocka_run_group_tests("wire", tests, test_count, make_page, free_page);
 }
