@@ -682,6 +682,7 @@ typedef enum spn_start {
     SPN_AFTER_ID = 1,  /* what a browser requests with Last-Event-ID */
     SPN_AFTER_SEQ = 2, /* a cursor: the life of an item and its seq */
     SPN_NOW = 3, /* after the newest event that is durable when the sidecar gets the request */
+    SPN_AFTER_POSITION = 4, /* spn_follow only: a cursor of the log */
 } spn_start;
 
 /* What to do when the subscription cannot begin at its start. Bits: both may be set. Where the bit
@@ -712,7 +713,17 @@ typedef enum spn_item_kind {
      * once: right after the verdict if nothing was newer than the start, and not again after a
      * restart of the sidecar. Does not come if the subscription ends earlier. */
     SPN_ITEM_CAUGHT_UP = 4,
+
+    /* Only of spn_follow: what else happened to sessions. */
+    SPN_ITEM_OPEN = 5,
+    SPN_ITEM_CLOSE = 6,
+    SPN_ITEM_DELETE = 7,
+    SPN_ITEM_EXPIRE = 8,
+    SPN_ITEM_ATTRIBUTES = 9, /* all of them, as they are from now on */
+    SPN_ITEM_TOUCH = 10,
 } spn_item_kind;
+
+#define SPN_DATABASE_ID_SIZE 16
 
 struct spn_item {
     spn_item_kind kind;
@@ -746,6 +757,19 @@ struct spn_item {
     struct spn_life after_life;
     uint64_t after_seq;
     struct spn_bytes id; /* in force at seq; empty: none, or its event is no longer retained */
+
+    /* Of spn_follow. `seq` is a position then: with `database` it is the cursor. `life` is that of
+     * the item's session, and `event` has the seq, the position and the time of any entry. */
+    unsigned char database[SPN_DATABASE_ID_SIZE];
+    struct spn_bytes session; /* whose entry it is; empty: an item of no session */
+    bool closes;              /* SPN_ITEM_EVENT, SPN_ITEM_CLOSE: the session is closed by it, with
+                                 `reason` */
+    struct spn_bytes note;    /* of the event, or SPN_ITEM_ATTRIBUTES: of the session */
+    uint64_t first;           /* SPN_ITEM_GAP: these positions are gone */
+    uint64_t last;
+    uint64_t ttl_ms;               /* SPN_ITEM_ATTRIBUTES: time to live; 0: the sidecar's */
+    uint64_t idle_close_ms;        /* SPN_ITEM_ATTRIBUTES: closed after so long; 0: never */
+    struct spn_bytes content_type; /* SPN_ITEM_ATTRIBUTES; may be empty */
 };
 
 /* Subscribes to a session and returns at once. The first item is the verdict; while the
@@ -757,6 +781,35 @@ struct spn_item {
 SPN_API spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
                               struct spn_bytes session,
                               const struct spn_subscription_options *options) SPN_MUST_USE;
+
+struct spn_follow_options {
+    size_t size;                                  /* sizeof(struct spn_follow_options) */
+    spn_start start;                              /* SPN_EARLIEST, SPN_NOW or SPN_AFTER_POSITION */
+    unsigned char database[SPN_DATABASE_ID_SIZE]; /* with SPN_AFTER_POSITION: of an item ... */
+    uint64_t position;                            /* ... and its seq */
+    struct spn_bytes prefix; /* only sessions whose names begin with these bytes: UTF-8, up to 255
+                                bytes; empty: all */
+    bool touches;            /* touches too */
+    size_t window_bytes;     /* as for a session */
+};
+
+/* Follows the log: everything that is durable, of all sessions, in the order of the log: sessions
+ * that are opened, their events and markers, closes, deletes, expiries and attributes. Calls,
+ * credit and restarts are those of a subscription to a session. The differences:
+ *   - The verdict's `newest` is the newest position, and SPN_ITEM_CAUGHT_UP says that it is
+ * reached.
+ *   - A gap has the first and the last position that are gone, and no number: retention deletes in
+ *     the middle of the log, too.
+ *   - Events that retention hides and that are not deleted yet, and what is left of sessions that
+ *     are gone, are left out: `missing` of an item says how many entries since the item before it.
+ *     An event that is delivered as it comes is never hidden.
+ *   - It ends only for an error: SPN_E_BAD_POSITION (the position is not of this log, or the
+ * database is another one), SPN_E_CORRUPT (`missing` positions after `seq` are damaged; it may be
+ *     followed from after those), SPN_E_LIMIT, SPN_E_PROTOCOL, SPN_E_IO.
+ * options may be NULL: SPN_EARLIEST, all sessions.
+ * SPN_E_BAD_PREFIX, SPN_E_INVALID, SPN_E_NOMEM. */
+SPN_API spn_err spn_follow(spn_subscription **ret_subscription, spn_client *client,
+                           const struct spn_follow_options *options) SPN_MUST_USE;
 
 /* Returns the next item of this subscription. *ret_item and its bytes are valid until the next call
  * for the same subscription, or a call of spn_next_of_any that returns an item of it.

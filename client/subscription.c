@@ -184,6 +184,8 @@ static spn_err check_options(struct spn_bytes session,
         return options->after.size > 0 ? wire_check_id(options->after) : SPN_E_BAD_ID;
     case SPN_AFTER_SEQ:
         return is_some_life(options->after_life) ? SPN_OK : SPN_E_INVALID;
+    case SPN_AFTER_POSITION: /* of spn_follow */
+        break;
     }
     return SPN_E_INVALID;
 }
@@ -198,7 +200,8 @@ static struct spn_subscription *make(struct spn_client *client, struct spn_bytes
     if (subscription == NULL)
         return NULL;
     uint8_t *bytes = (uint8_t *)(subscription + 1);
-    memcpy(bytes, session.data, session.size);
+    if (session.size > 0)
+        memcpy(bytes, session.data, session.size);
     if (after_size > 0)
         memcpy(bytes + session.size, options->after.data, after_size);
     subscription->client = client;
@@ -218,6 +221,36 @@ static struct spn_subscription *make(struct spn_client *client, struct spn_bytes
     return subscription;
 }
 
+spn_err sub_make(struct spn_client *client, struct spn_bytes session,
+                 const struct spn_subscription_options *options,
+                 struct spn_subscription **ret_subscription)
+{
+    spn_err err = prepare(client);
+    if (err != SPN_OK)
+        return err;
+    struct spn_subscription *subscription = make(client, session, options);
+    if (subscription == NULL)
+        return client_fail(client, SPN_E_NOMEM, NULL);
+    if (client->subscriptions->active == 0)
+        client->subscriptions->beat_ns = client->now_ns() + SUBSCRIPTION_BEAT_NS;
+    err = sub_put_in_slot(client->subscriptions, subscription);
+    if (err != SPN_OK) {
+        free(subscription);
+        return client_fail(client, err, NULL);
+    }
+    *ret_subscription = subscription;
+    return SPN_OK;
+}
+
+spn_err sub_start(struct spn_subscription *subscription)
+{
+    sub_want_subscribe(subscription, 0);
+    spn_err err = client_turn(subscription->client);
+    if (err != SPN_OK)
+        spn_unsubscribe(subscription);
+    return err;
+}
+
 spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
                       struct spn_bytes session, const struct spn_subscription_options *options)
 {
@@ -233,27 +266,14 @@ spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
         err = check_options(session, &chosen);
     if (err != SPN_OK)
         return client_fail(client, err, NULL);
-    err = prepare(client);
+    struct spn_subscription *subscription;
+    err = sub_make(client, session, &chosen, &subscription);
     if (err != SPN_OK)
         return err;
-    struct spn_subscription *subscription = make(client, session, &chosen);
-    if (subscription == NULL)
-        return client_fail(client, SPN_E_NOMEM, NULL);
-    if (client->subscriptions->active == 0)
-        client->subscriptions->beat_ns = client->now_ns() + SUBSCRIPTION_BEAT_NS;
-    err = sub_put_in_slot(client->subscriptions, subscription);
-    if (err != SPN_OK) {
-        free(subscription);
-        return client_fail(client, err, NULL);
-    }
-    sub_want_subscribe(subscription, 0);
-    err = client_turn(client);
-    if (err != SPN_OK) {
-        spn_unsubscribe(subscription);
-        return err;
-    }
-    *ret_subscription = subscription;
-    return SPN_OK;
+    err = sub_start(subscription);
+    if (err == SPN_OK)
+        *ret_subscription = subscription;
+    return err;
 }
 
 void spn_subscription_set_context(spn_subscription *subscription, void *context)

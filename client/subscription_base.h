@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* subscription_base: a client's subscriptions, and what their files share.
  *
- * subscription.c has the public calls. subscription_give.c turns what was received into items.
- * subscription_table.c finds subscriptions by number.
- * subscription_credit.c renews credit and the lease. subscription_take.c takes the messages of the
- * sidecar, as a part of the client's turn.
+ * subscription.c has the public calls, and follow.c that of the log. subscription_give.c turns what
+ * was received into items, follow_give.c the entries of the log. subscription_table.c finds
+ * subscriptions by number. subscription_credit.c renews credit and the lease. subscription_take.c
+ * takes the messages of the sidecar, as a part of the client's turn.
  *
  * Threads  those of its client.
  */
@@ -33,6 +33,8 @@ struct frame {
     struct frame *next;
     struct wire_deliver head;
     const uint8_t *rest; /* what follows the head: in `copied`, or in the message */
+    uint64_t passed;     /* of the log: the cursor was moved up to here after it; 0: it was not */
+    uint64_t hidden;     /* of the log: entries that retention hides, among those passed */
     zmq_msg_t message;   /* empty if the rest was copied */
     uint8_t copied[];
 };
@@ -65,6 +67,10 @@ struct spn_subscription {
     bool subscribe; /* a SUBSCRIBE is to be sent; else, in pending, a grant */
     bool known;     /* subscribed, and no end received */
     bool located;   /* the verdict was received: the cursor is (life, received) */
+    /* It follows the log: its cursor is a position, its session a prefix, its life the database. */
+    bool log;
+    bool touches;
+    uint64_t hidden; /* entries that retention hides, since the item that was given last */
     bool paused;
     bool ended; /* its end was received, or it failed */
     bool verdict_given;
@@ -163,6 +169,22 @@ void sub_account(struct spn_subscription *subscription);
 
 /* subscription_give.c */
 
+/* follow_give.c */
+
+/* Fills the subscription's item with the next entry of the log. False: the frame's items do not
+ * match its head. */
+bool sub_give_entry(struct spn_subscription *subscription);
+
+/* What every item of the log has, beside its kind and what that adds. */
+struct spn_item sub_log_item(struct spn_subscription *subscription, spn_item_kind kind);
+void sub_give_log_gap(struct spn_subscription *subscription, const struct frame *frame);
+
+/* Where the cursor stands once this frame has been given. */
+uint64_t sub_frame_end(const struct frame *frame);
+
+/* Moves the cursor over entries that are not for it: after what was received, or at once. */
+void sub_take_progress(struct spn_subscription *subscription, const struct wire_deliver *head);
+
 /* Whether there is an item to give. */
 bool sub_has_item(const struct spn_subscription *subscription);
 
@@ -204,6 +226,16 @@ spn_err sub_send_unsubscribe(struct spn_client *client, uint64_t number, uint32_
  * While there are more items, grants gather; the descriptor is readable until they are sent. The
  * next call reports a failure. */
 void sub_send_grants(struct spn_client *client);
+
+/* subscription.c */
+
+/* Makes a subscription, without a SUBSCRIBE. session: or a prefix of the log. */
+spn_err sub_make(struct spn_client *client, struct spn_bytes session,
+                 const struct spn_subscription_options *options,
+                 struct spn_subscription **ret_subscription) SPN_MUST_USE;
+
+/* The first SUBSCRIBE of a new one; frees it on failure. */
+spn_err sub_start(struct spn_subscription *subscription) SPN_MUST_USE;
 
 /* subscription_take.c */
 

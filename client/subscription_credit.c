@@ -173,17 +173,33 @@ void sub_subscribe_after_pause(struct spn_subscription *subscription)
         sub_want_subscribe(subscription, subscription->subscribed_ns + SUBSCRIPTION_PAUSE_NS);
 }
 
-static spn_err send_subscribe(struct spn_subscription *subscription, uint64_t now_ns)
+/* Of the log. `start` has the numbers of FOLLOW. */
+static void put_follow(const struct spn_subscription *subscription, uint64_t credit,
+                       struct wire_out *out)
 {
-    uint8_t bytes[SUBSCRIBE_MAX];
-    struct wire_out out = wire_out(bytes, sizeof(bytes));
-    subscription->bytes = subscription->credit = 0;
-    uint64_t room = credit_due(subscription);
+    bool located = subscription->located;
+    struct wire_follow follow = {
+        .subscription = subscription->number,
+        .incarnation = subscription->incarnation + 1,
+        .start = located ? WIRE_LOG_AFTER : subscription->start,
+        .flags = subscription->touches ? WIRE_FOLLOW_TOUCHES : 0,
+        .database = located ? subscription->life : subscription->after_life,
+        .position = located ? subscription->received : subscription->after_seq,
+        .credit = credit,
+        .prefix = subscription->session,
+    };
+    wire_put_header(out, WIRE_FOLLOW, REQUEST_MARK | subscription->number);
+    wire_put_follow(out, &follow);
+}
+
+static void put_subscribe(const struct spn_subscription *subscription, uint64_t credit,
+                          struct wire_out *out)
+{
     struct wire_subscribe subscribe = {.subscription = subscription->number,
                                        .incarnation = subscription->incarnation + 1,
                                        .start = subscription->start,
                                        .otherwise = subscription->otherwise,
-                                       .credit = room,
+                                       .credit = credit,
                                        .life = subscription->after_life,
                                        .seq = subscription->after_seq,
                                        .session = subscription->session,
@@ -195,8 +211,20 @@ static spn_err send_subscribe(struct spn_subscription *subscription, uint64_t no
         subscribe.seq = subscription->received;
         subscribe.id = (struct spn_bytes){NULL, 0};
     }
-    wire_put_header(&out, WIRE_SUBSCRIBE, REQUEST_MARK | subscription->number);
-    wire_put_subscribe(&out, &subscribe);
+    wire_put_header(out, WIRE_SUBSCRIBE, REQUEST_MARK | subscription->number);
+    wire_put_subscribe(out, &subscribe);
+}
+
+static spn_err send_subscribe(struct spn_subscription *subscription, uint64_t now_ns)
+{
+    uint8_t bytes[SUBSCRIBE_MAX];
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    subscription->bytes = subscription->credit = 0;
+    uint64_t room = credit_due(subscription);
+    if (subscription->log)
+        put_follow(subscription, room, &out);
+    else
+        put_subscribe(subscription, room, &out);
     spn_err err = send_bytes(subscription->client, &out);
     if (err != SPN_OK)
         return err;

@@ -48,12 +48,21 @@ static spn_err verdict_reason(uint8_t verdict)
     }
 }
 
+/* An item of the log that is of no session. */
+static void set_database(struct spn_item *item, struct spn_life database)
+{
+    memcpy(item->database, database.bytes, sizeof(item->database));
+    item->life = (struct spn_life){{0}};
+}
+
 static void give_failure(struct spn_subscription *subscription)
 {
     subscription->item = (struct spn_item){.kind = SPN_ITEM_END,
                                            .seq = subscription->given,
                                            .life = subscription->life,
                                            .why = subscription->failed};
+    if (subscription->log)
+        set_database(&subscription->item, subscription->life);
     subscription->end_given = true;
 }
 
@@ -74,6 +83,8 @@ static void give_end(struct spn_subscription *subscription, const struct wire_de
                                            .missing = head->missing,
                                            .why = end_reason(subscription, head)};
     give_standing(&subscription->item, standing);
+    if (subscription->log)
+        set_database(&subscription->item, subscription->item.life);
     subscription->end_given = true;
 }
 
@@ -91,6 +102,8 @@ static void give_verdict(struct spn_subscription *subscription, const struct wir
                                            .after_seq = subscription->after_seq,
                                            .id = standing->id};
     give_standing(&subscription->item, standing);
+    if (subscription->log)
+        set_database(&subscription->item, standing->life);
     subscription->given = head->seq;
     subscription->verdict_given = true;
 }
@@ -110,6 +123,8 @@ static void give_head(struct spn_subscription *subscription)
         give_end(subscription, &frame->head, &standing);
     } else if (frame->head.kind == WIRE_VERDICT) {
         give_verdict(subscription, &frame->head, &standing);
+    } else if (subscription->log) {
+        sub_give_log_gap(subscription, frame);
     } else {
         subscription->given = frame->head.seq;
         subscription->item = (struct spn_item){.kind = SPN_ITEM_GAP,
@@ -139,14 +154,18 @@ static bool give_event(struct spn_subscription *subscription)
 
 static bool is_caught_up(const struct spn_subscription *subscription)
 {
-    return subscription->verdict_given && !subscription->caught_up &&
-           subscription->given >= subscription->newest;
+    const struct frame *first = subscription->first;
+    bool lent = first != NULL && subscription->opened && subscription->left == 0;
+    uint64_t given = subscription->log && lent ? sub_frame_end(first) : subscription->given;
+    return subscription->verdict_given && !subscription->caught_up && given >= subscription->newest;
 }
 
 static void give_caught_up(struct spn_subscription *subscription)
 {
-    subscription->item = (struct spn_item){
-        .kind = SPN_ITEM_CAUGHT_UP, .seq = subscription->given, .life = subscription->life};
+    subscription->item = subscription->log ? sub_log_item(subscription, SPN_ITEM_CAUGHT_UP)
+                                           : (struct spn_item){.kind = SPN_ITEM_CAUGHT_UP,
+                                                               .seq = subscription->given,
+                                                               .life = subscription->life};
     subscription->caught_up = true;
 }
 
@@ -155,6 +174,7 @@ static void open_frame(struct spn_subscription *subscription)
     const struct frame *frame = subscription->first;
     subscription->items = wire_in(frame->rest, frame->head.size);
     subscription->left = frame->head.count;
+    subscription->hidden += subscription->log ? frame->head.missing : 0;
     subscription->opened = true;
 }
 
@@ -172,8 +192,14 @@ static void give_up_frames(struct spn_subscription *subscription)
 /* What was given last was lent until now. */
 static void take_back(struct spn_subscription *subscription)
 {
-    if (subscription->first != NULL && subscription->opened && subscription->left == 0)
-        sub_drop_first(subscription);
+    const struct frame *first = subscription->first;
+    if (first == NULL || !subscription->opened || subscription->left > 0)
+        return;
+    if (subscription->log) {
+        subscription->given = sub_frame_end(first);
+        subscription->hidden += first->hidden;
+    }
+    sub_drop_first(subscription);
 }
 
 static bool give_next(struct spn_subscription *subscription)
@@ -194,7 +220,7 @@ static bool give_next(struct spn_subscription *subscription)
     }
     if (!subscription->opened)
         open_frame(subscription);
-    if (give_event(subscription))
+    if (subscription->log ? sub_give_entry(subscription) : give_event(subscription))
         return true;
     give_up_frames(subscription);
     return false;

@@ -39,6 +39,7 @@ static bool keep_frame(struct spn_subscription *subscription, const struct deliv
     if (!shared && size > 0)
         memcpy(frame->copied, delivered->rest.at, size);
     frame->next = NULL;
+    frame->passed = frame->hidden = 0;
     frame->head = delivered->head;
     *subscription->end = frame;
     subscription->end = &frame->next;
@@ -85,6 +86,27 @@ static bool verdict_fits(const struct spn_subscription *subscription,
            head->seq == subscription->received + head->missing;
 }
 
+static bool gap_fits(const struct spn_subscription *subscription, const struct delivered *delivered)
+{
+    const struct wire_deliver *head = &delivered->head;
+    struct wire_in in = delivered->rest;
+    struct wire_log_gap gap;
+    if (!subscription->log)
+        return head->size == 0 && head->seq == subscription->received + head->missing;
+    wire_get_log_gap(&in, &gap);
+    return wire_in_done(&in) && gap.first > subscription->received && gap.last == head->seq;
+}
+
+/* Of the log, not every entry is an item, and there may be none. */
+static bool events_fit(const struct spn_subscription *subscription, const struct wire_deliver *head)
+{
+    if (!subscription->log)
+        return head->count > 0 && head->seq == subscription->received + head->count;
+    return head->seq >= subscription->received &&
+           head->seq - subscription->received >= head->count &&
+           (head->count > 0 || head->size == 0);
+}
+
 /* Whether the delivery goes on where the one before it ended. */
 static bool fits(const struct spn_subscription *subscription, const struct delivered *delivered)
 {
@@ -96,10 +118,9 @@ static bool fits(const struct spn_subscription *subscription, const struct deliv
     case WIRE_VERDICT:
         return verdict_fits(subscription, delivered);
     case WIRE_EVENTS:
-        return subscription->located && head->count > 0 &&
-               head->seq == subscription->received + head->count;
+        return subscription->located && events_fit(subscription, head);
     case WIRE_GAP:
-        return subscription->located && head->seq == subscription->received + head->missing;
+        return subscription->located && gap_fits(subscription, delivered);
     case WIRE_END:
         return head->verdict > WIRE_TRIMMED &&
                (head->verdict != WIRE_CLOSED ||
@@ -125,7 +146,13 @@ static void take_fitting(struct spn_subscription *subscription, struct delivered
         head->size = 0;
         sub_all_of(subscription)->resumed++;
     }
-    bool worth = head->kind != WIRE_GAP || head->missing > 0;
+    if (head->kind == WIRE_EVENTS && head->count == 0) {
+        sub_take_progress(subscription, head);
+        if (sub_has_item(subscription))
+            note_ready(subscription);
+        return;
+    }
+    bool worth = head->kind != WIRE_GAP || head->missing > 0 || head->size > 0;
     if (worth && !keep_frame(subscription, delivered)) {
         sub_subscribe_after_pause(subscription);
         return;

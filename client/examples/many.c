@@ -109,9 +109,6 @@ static void take_item(struct app *app, struct reader *reader, const struct spn_i
 {
     const struct spn_event *event = &item->event;
     switch (item->kind) {
-    case SPN_ITEM_VERDICT:
-    case SPN_ITEM_CAUGHT_UP:
-        break;
     case SPN_ITEM_EVENT:
         printf("%lu %s %.*s %.*s\n", reader->number, reader->session, (int)event->id.size,
                (const char *)event->id.data, (int)event->data.size, (const char *)event->data.data);
@@ -124,6 +121,8 @@ static void take_item(struct app *app, struct reader *reader, const struct spn_i
     case SPN_ITEM_END:
         printf("%lu %s: %s\n", reader->number, reader->session, spn_err_text(item->why));
         close_reader(app, reader);
+        break;
+    default: /* a verdict, or it has caught up */
         break;
     }
 }

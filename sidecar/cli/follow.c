@@ -98,7 +98,7 @@ static bool put_item(struct run *run, const struct spn_item *item)
     case SPN_ITEM_END:
         put_end(run, item);
         return false;
-    case SPN_ITEM_CAUGHT_UP:
+    default: /* it has caught up */
         break;
     }
     return !is_over(run, item);

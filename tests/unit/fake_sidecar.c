@@ -290,6 +290,11 @@ static bool take_subscription(struct fake *fake, const struct wire_header *heade
         if (fake->subscribed != NULL)
             fake->subscribed(&fake->subscribe);
         break;
+    case WIRE_FOLLOW:
+        fake->follows++;
+        wire_get_follow(&in, &fake->follow);
+        copy_text(fake->follow.prefix, fake->follow_prefix);
+        break;
     case WIRE_CREDIT:
         take_credit(fake, &in);
         answer_credit(fake, header->request);
@@ -701,6 +706,23 @@ static void deliver(struct fake *fake, const struct wire_deliver *head,
     if (standing)
         wire_put_standing(&pack.out, standing);
     put_items(count, seq_first, data_size);
+    pack.count++;
+    if (alone)
+        fake_send_pack(fake);
+}
+
+void fake_deliver_rest(struct fake *fake, const struct wire_deliver *head, const void *rest,
+                       size_t size)
+{
+    struct wire_deliver whole = *head;
+    bool alone = !pack.open;
+    whole.size = (uint32_t)size;
+    if (alone)
+        fake_pack();
+    wire_put_deliver(&pack.out, &whole);
+    assert_true(size <= (size_t)(pack.out.end - pack.out.at));
+    memcpy(pack.out.at, rest, size);
+    pack.out.at += size;
     pack.count++;
     if (alone)
         fake_send_pack(fake);

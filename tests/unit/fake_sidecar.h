@@ -71,6 +71,9 @@ struct fake {
     struct wire_subscribe subscribe;              /* ... whose session and id are not kept ... */
     char subscribe_session[WIRE_SESSION_MAX + 1]; /* ... but here */
     char subscribe_id[WIRE_ID_MAX + 8];
+    unsigned follows;
+    struct wire_follow follow; /* the last one, whose prefix is ... */
+    char follow_prefix[WIRE_SESSION_MAX + 1];
     struct wire_grant grants[FAKE_GRANTS_MAX]; /* of all CREDITs */
     size_t grant_count;
     void (*subscribed)(const struct wire_subscribe *subscribe); /* at each SUBSCRIBE; may be NULL */
@@ -153,6 +156,9 @@ void fake_deliver(struct fake *fake, const struct wire_deliver *head, uint64_t s
                   size_t data_size);
 void fake_deliver_standing(struct fake *fake, const struct wire_deliver *head,
                            const struct wire_standing *standing);
+/* With this after its head, whatever it is. */
+void fake_deliver_rest(struct fake *fake, const struct wire_deliver *head, const void *rest,
+                       size_t size);
 /* The bytes of such items. */
 size_t fake_items_size(uint32_t count, size_t data_size);
 /* The answer to a CREDIT, as it is told. */

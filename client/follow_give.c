@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* follow_give: what a subscription of the log received becomes the items that the app gets.
+ *
+ *   given     the position up to which everything was given, or is not for this subscription
+ *   hidden    entries up to there that retention hides, since the item that was given last
+ *
+ * A delivery without items only moves the cursor. It waits with the frame that was received before
+ * it, so that the cursor of an item is never ahead of what was given. */
+#include <string.h>
+
+#include "event.h"
+#include "subscription_base.h"
+
+uint64_t sub_frame_end(const struct frame *frame)
+{
+    return frame->passed > frame->head.seq ? frame->passed : frame->head.seq;
+}
+
+void sub_take_progress(struct spn_subscription *subscription, const struct wire_deliver *head)
+{
+    struct frame *last = subscription->first;
+    subscription->received = head->seq;
+    if (last == NULL) {
+        subscription->given = head->seq;
+        subscription->hidden += head->missing;
+        return;
+    }
+    while (last->next != NULL)
+        last = last->next;
+    last->passed = head->seq;
+    last->hidden += head->missing;
+}
+
+struct spn_item sub_log_item(struct spn_subscription *subscription, spn_item_kind kind)
+{
+    struct spn_item item = {.kind = kind, .seq = subscription->given};
+    memcpy(item.database, subscription->life.bytes, sizeof(item.database));
+    item.missing = subscription->hidden;
+    subscription->hidden = 0;
+    return item;
+}
+
+void sub_give_log_gap(struct spn_subscription *subscription, const struct frame *frame)
+{
+    struct wire_in in = wire_in(frame->rest, frame->head.size);
+    struct wire_log_gap gap;
+    wire_get_log_gap(&in, &gap); /* was checked when it arrived */
+    subscription->given = frame->head.seq;
+    subscription->item = sub_log_item(subscription, SPN_ITEM_GAP);
+    subscription->item.first = gap.first;
+    subscription->item.last = gap.last;
+}
+
+static spn_item_kind kind_of(uint8_t kind)
+{
+    switch ((enum wire_kind)kind) {
+    case WIRE_ITEM_OPEN:
+        return SPN_ITEM_OPEN;
+    case WIRE_CLOSE:
+        return SPN_ITEM_CLOSE;
+    case WIRE_DELETE:
+        return SPN_ITEM_DELETE;
+    case WIRE_ITEM_EXPIRE:
+        return SPN_ITEM_EXPIRE;
+    case WIRE_ATTRIBUTES:
+        return SPN_ITEM_ATTRIBUTES;
+    case WIRE_TOUCH:
+        return SPN_ITEM_TOUCH;
+    default:
+        return SPN_ITEM_EVENT;
+    }
+}
+
+static void put_attributes(struct spn_item *item, const struct wire_attributes *attributes)
+{
+    item->ttl_ms = attributes->ttl_ms;
+    item->idle_close_ms = attributes->idle_close_ms;
+    item->content_type = attributes->content_type;
+    item->note = attributes->note;
+}
+
+/* False: the item has attributes that cannot be read. */
+static bool get_attributes(const struct wire_entry *entry, struct wire_attributes *ret_attributes)
+{
+    struct wire_in in = wire_in(entry->data.data, entry->data.size);
+    if (entry->kind != WIRE_ATTRIBUTES)
+        return true;
+    wire_get_attributes(&in, ret_attributes);
+    return wire_in_done(&in);
+}
+
+/* False: it does not go on where the cursor stands, or does not match its head. */
+static bool take_item(struct spn_subscription *subscription, struct wire_item *ret_item)
+{
+    uint64_t end = subscription->first->head.seq;
+    wire_get_item(&subscription->items, ret_item);
+    bool last = --subscription->left == 0;
+    return !subscription->items.bad && ret_item->position > subscription->given &&
+           ret_item->position <= end && ret_item->entry.session.size > 0 &&
+           last == wire_in_done(&subscription->items);
+}
+
+bool sub_give_entry(struct spn_subscription *subscription)
+{
+    struct wire_item item;
+    struct wire_attributes attributes;
+    if (!take_item(subscription, &item) || !get_attributes(&item.entry, &attributes))
+        return false;
+    subscription->given = item.position;
+    struct spn_item *given = &subscription->item;
+    *given = sub_log_item(subscription, kind_of(item.entry.kind));
+    given->session = item.entry.session;
+    given->life = item.entry.life;
+    given->reason = item.entry.reason;
+    given->closes = (item.entry.flags & WIRE_FLAG_CLOSES) != 0;
+    given->note = item.entry.note;
+    given->event = item_event(&item, item.entry.life);
+    if (given->kind == SPN_ITEM_ATTRIBUTES)
+        put_attributes(given, &attributes);
+    sub_note_read(subscription, wire_item_size(&item));
+    return true;
+}
