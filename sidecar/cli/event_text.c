@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/event_text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/text.h"
@@ -193,10 +194,9 @@ static void put_life(struct out *out, const char *key, struct spn_life life)
     out_text(out, "\"");
 }
 
-void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event,
-                    uint64_t epoch)
+static void put_whose(struct out *out, struct spn_bytes session, const struct spn_event *event,
+                      uint64_t epoch)
 {
-    char time[TEXT_TIME_SIZE];
     put_number(out, "{\"position\":", event->position);
     if (session.data)
         put_bytes(out, ",\"session\":", session);
@@ -206,6 +206,19 @@ void event_put_json(struct out *out, struct spn_bytes session, const struct spn_
     if (epoch > 0)
         put_number(out, ",\"epoch\":", epoch);
     put_number(out, ",\"seq\":", event->seq);
+}
+
+static void put_time(struct out *out, const struct spn_event *event)
+{
+    char time[TEXT_TIME_SIZE];
+    text_time(event->time_ms, time);
+    out_text(out, ",\"time\":\"");
+    out_text(out, time);
+    out_text(out, "\"");
+}
+
+static void put_fields(struct out *out, const struct spn_event *event)
+{
     bool marker = event->kind != SPN_EVENT;
     bool no_id = event->kind == SPN_MARKER && event->id.size == 0;
     bool id_encoded = put_bytes_or_null(out, ",\"id\":", event->id, no_id);
@@ -215,10 +228,7 @@ void event_put_json(struct out *out, struct spn_bytes session, const struct spn_
         out_text(out, ",\"retry\":null");
     else
         put_number(out, ",\"retry\":", event->retry_ms);
-    text_time(event->time_ms, time);
-    out_text(out, ",\"time\":\"");
-    out_text(out, time);
-    out_text(out, "\"");
+    put_time(out, event);
     if (data_encoded)
         out_text(out, ",\"encoding\":\"base64\"");
     if (id_encoded)
@@ -231,7 +241,83 @@ void event_put_json(struct out *out, struct spn_bytes session, const struct spn_
         out_text(out, ",\"note_encoding\":\"base64\"");
     if (event->closes)
         (void)put_bytes(out, ",\"closes\":true,\"reason\":", event->reason);
+}
+
+void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event,
+                    uint64_t epoch)
+{
+    put_whose(out, session, event, epoch);
+    put_fields(out, event);
     out_text(out, "}\n");
+}
+
+/* -- entries of the log ------------------------------------------------------------------------ */
+
+static const char *kind_name(const struct spn_item *item)
+{
+    static const char *const kinds[] = {
+        [SPN_ITEM_OPEN] = "open",     [SPN_ITEM_CLOSE] = "close",
+        [SPN_ITEM_DELETE] = "delete", [SPN_ITEM_EXPIRE] = "expire",
+        [SPN_ITEM_TOUCH] = "touch",   [SPN_ITEM_ATTRIBUTES] = "attributes",
+    };
+    if (item->kind == SPN_ITEM_EVENT)
+        return item->event.kind == SPN_EVENT    ? "event"
+               : item->event.kind == SPN_MARKER ? "marker"
+                                                : "reset";
+    return kinds[item->kind];
+}
+
+static void put_attributes(struct out *out, const struct spn_item *item)
+{
+    put_number(out, ",\"ttl_ms\":", item->ttl_ms);
+    put_number(out, ",\"idle_close_ms\":", item->idle_close_ms);
+    if (put_bytes(out, ",\"content_type\":", item->content_type))
+        out_text(out, ",\"content_type_encoding\":\"base64\"");
+}
+
+void entry_put_json(struct out *out, const struct spn_item *item)
+{
+    char cursor[LOG_CURSOR_TEXT_SIZE];
+    put_whose(out, item->session, &item->event, 0);
+    out_text(out, ",\"kind\":\"");
+    out_text(out, kind_name(item));
+    out_text(out, "\"");
+    if (item->kind == SPN_ITEM_EVENT)
+        put_fields(out, &item->event);
+    else
+        put_time(out, &item->event);
+    if (item->kind == SPN_ITEM_ATTRIBUTES)
+        put_attributes(out, item);
+    if (item->closes)
+        put_bytes(out, ",\"reason\":", item->reason);
+    if (item->note.size > 0 && put_bytes(out, ",\"note\":", item->note))
+        out_text(out, ",\"note_encoding\":\"base64\"");
+    log_cursor_format(item->database, item->seq, cursor);
+    out_text(out, ",\"cursor\":\"");
+    out_text(out, cursor);
+    out_text(out, "\"}\n");
+}
+
+void log_cursor_format(const unsigned char *database, uint64_t position,
+                       char ret_text[LOG_CURSOR_TEXT_SIZE])
+{
+    struct spn_life id;
+    memcpy(id.bytes, database, sizeof(id.bytes));
+    spn_life_format(&id, ret_text);
+    snprintf(ret_text + SPN_LIFE_TEXT_SIZE - 1, LOG_CURSOR_TEXT_SIZE - SPN_LIFE_TEXT_SIZE + 1,
+             ":%llu", (unsigned long long)position);
+}
+
+bool log_cursor_parse(const char *text, unsigned char *ret_database, uint64_t *ret_position)
+{
+    const size_t digits = SPN_LIFE_TEXT_SIZE - 1;
+    struct spn_life id;
+    if (strlen(text) <= digits + 1 || text[digits] != ':' ||
+        spn_life_parse((struct spn_bytes){text, digits}, &id) != SPN_OK ||
+        !text_count(text + digits + 1, 0, UINT64_MAX, ret_position))
+        return false;
+    memcpy(ret_database, id.bytes, sizeof(id.bytes));
+    return true;
 }
 
 spn_err event_put_sse(struct out *out, const struct spn_event *event)

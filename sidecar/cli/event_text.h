@@ -29,6 +29,17 @@ enum event_format { EVENT_JSONL, EVENT_SSE };
 void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event,
                     uint64_t epoch);
 
+/* One line: an entry of the log, whose item is of spn_follow. Keys: position, session, life, seq,
+ * kind; those of an event as above, otherwise time; then what the kind has, and last the cursor. */
+void entry_put_json(struct out *out, const struct spn_item *item);
+
+/* A cursor of the log as text is `<database>:<position>`. The size includes the NUL. */
+#define LOG_CURSOR_TEXT_SIZE (SPN_LIFE_TEXT_SIZE + 21)
+void log_cursor_format(const unsigned char *database, uint64_t position,
+                       char ret_text[LOG_CURSOR_TEXT_SIZE]);
+/* False: it is not such a text. */
+bool log_cursor_parse(const char *text, unsigned char *ret_database, uint64_t *ret_position);
+
 /* Includes the blank line. SPN_E_BAD_ID, SPN_E_BAD_TYPE, SPN_E_BAD_DATA: an event stream cannot
  * carry the event, and nothing is written. SPN_E_NOMEM. */
 spn_err event_put_sse(struct out *out, const struct spn_event *event) SPN_MUST_USE;

@@ -304,6 +304,108 @@ static void what_a_stream_cannot_carry_is_refused(void **state)
     out_release(&out);
 }
 
+/* -- entries of the log ------------------------------------------------------------------------ */
+
+#define DATABASE "0102030405060708090a0b0c0d0e0f10"
+#define HEAD                                                                                       \
+    "{\"position\":9,\"session\":\"s\",\"life\":\"0fa00000000000000000000000000000\",\"seq\":3,"
+#define TIME "\"time\":\"2023-11-14T22:13:20.123Z\""
+#define TAIL ",\"cursor\":\"" DATABASE ":9\"}\n"
+
+static const struct entry_row {
+    const char *name;
+    struct spn_item item;
+    const char *middle;
+} entries[] = {
+    {"open", {.kind = SPN_ITEM_OPEN}, "\"kind\":\"open\"," TIME},
+    {"delete", {.kind = SPN_ITEM_DELETE}, "\"kind\":\"delete\"," TIME},
+    {"expire", {.kind = SPN_ITEM_EXPIRE}, "\"kind\":\"expire\"," TIME},
+    {"touch", {.kind = SPN_ITEM_TOUCH}, "\"kind\":\"touch\"," TIME},
+    {"close",
+     {.kind = SPN_ITEM_CLOSE, .closes = true, .reason = BYTES("error")},
+     "\"kind\":\"close\"," TIME ",\"reason\":\"error\""},
+    {"attributes",
+     {.kind = SPN_ITEM_ATTRIBUTES,
+      .ttl_ms = 5,
+      .content_type = BYTES("text"),
+      .note = BYTES("\xff")},
+     "\"kind\":\"attributes\"," TIME ",\"ttl_ms\":5,\"idle_close_ms\":0,"
+     "\"content_type\":\"text\",\"note\":\"/w==\",\"note_encoding\":\"base64\""},
+    {"event that closes",
+     {.kind = SPN_ITEM_EVENT,
+      .event = {.id = BYTES("7"), .data = BYTES("x")},
+      .closes = true,
+      .note = BYTES("n")},
+     "\"kind\":\"event\",\"id\":\"7\",\"type\":\"\",\"data\":\"x\",\"retry\":null," TIME
+     ",\"reason\":\"\",\"note\":\"n\""},
+    {"marker",
+     {.kind = SPN_ITEM_EVENT, .event = {.kind = SPN_MARKER, .id = BYTES("7")}},
+     "\"kind\":\"marker\",\"id\":\"7\",\"type\":\"\",\"data\":null,\"retry\":null," TIME
+     ",\"marker\":true"},
+    {"reset",
+     {.kind = SPN_ITEM_EVENT, .event = {.kind = SPN_RESET}},
+     "\"kind\":\"reset\",\"id\":\"\",\"type\":\"\",\"data\":null,\"retry\":null," TIME
+     ",\"marker\":true"},
+};
+
+static void entries_are_as_documented(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(entries); i++) {
+        struct spn_item item = entries[i].item;
+        struct out out;
+        char wanted[1024];
+        item.seq = item.event.position = 9;
+        item.session = session_of("s");
+        item.event.seq = 3;
+        item.event.life = (struct spn_life){{0x0f, 0xa0}};
+        item.event.time_ms = 1700000000123;
+        item.event.retry_ms = SPN_RETRY_NONE;
+        for (size_t at = 0; at < sizeof(item.database); at++)
+            item.database[at] = (unsigned char)(at + 1);
+        out_init(&out, -1);
+        entry_put_json(&out, &item);
+        int size = snprintf(wanted, sizeof(wanted), HEAD "%s" TAIL, entries[i].middle);
+        if (out.size != (size_t)size || memcmp(out.data, wanted, out.size) != 0)
+            fail_msg("%s: %.*s", entries[i].name, (int)out.size, out.data);
+        out_release(&out);
+    }
+}
+
+static void a_cursor_of_the_log_reads_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool good;
+        uint64_t position;
+    } rows[] = {
+        {DATABASE ":9", true, 9},
+        {DATABASE ":0", true, 0},
+        {DATABASE ":18446744073709551615", true, UINT64_MAX},
+        {DATABASE ":18446744073709551616", false, 0},
+        {DATABASE ":", false, 0},
+        {DATABASE, false, 0},
+        {DATABASE "-9", false, 0},
+        {DATABASE ":-9", false, 0},
+        {DATABASE ":9 ", false, 0},
+        {"spn:" DATABASE ":9", false, 0},
+        {"0102030405060708090a0b0c0d0e0fXX:9", false, 0},
+        {"", false, 0},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        unsigned char database[SPN_DATABASE_ID_SIZE];
+        char text[LOG_CURSOR_TEXT_SIZE];
+        uint64_t position = 77;
+        assert_int_equal(log_cursor_parse(rows[i].text, database, &position), rows[i].good);
+        if (!rows[i].good)
+            continue;
+        assert_int_equal(position, rows[i].position);
+        log_cursor_format(database, position, text);
+        assert_string_equal(text, rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +417,8 @@ int main(void)
         cmocka_unit_test(base64_is_the_standards),
         cmocka_unit_test(streams_read_back),
         cmocka_unit_test(what_a_stream_cannot_carry_is_refused),
+        cmocka_unit_test(entries_are_as_documented),
+        cmocka_unit_test(a_cursor_of_the_log_reads_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
