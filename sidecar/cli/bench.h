@@ -43,6 +43,9 @@ enum bench_option {
       "events per second read back from one session among others")                                 \
     X(fanout, "fanout", BENCH_ROUNDS | BENCH_SUBSCRIBERS | BENCH_PROCESSES, 0,                     \
       "time from one event's acknowledgement until the last of its subscribers has it")            \
+    X(follow, "follow",                                                                            \
+      BENCH_COUNT | BENCH_SESSIONS | BENCH_PRODUCERS | BENCH_ACK | BENCH_IN_FLIGHT | BENCH_RATE,   \
+      1000000, "publishing alone and with a follower of the log: what it costs, how late it is")   \
     X(sessions, "sessions", BENCH_COUNT | BENCH_PRODUCERS | BENCH_ACK | BENCH_IN_FLIGHT, 1000000,  \
       "sessions opened per second, by one event each, and memory per session")
 

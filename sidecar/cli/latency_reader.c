@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_MS = 20 }; /* how often `last` is checked while no event comes */
+enum {
+    LOOK_MS = 20,                       /* how often `last` is checked while no event comes */
+    LOG_WINDOW_BYTES = 4 * 1024 * 1024, /* as a producer's */
+};
 
 static spn_err fail(struct latency_reader *reader, spn_err err)
 {
@@ -23,6 +26,32 @@ static spn_err subscribe(struct latency_reader *reader, uint64_t number)
                          publisher_session(reader->load, number, name), &options);
 }
 
+/* Returns when it has begun: later events are delivered. */
+static spn_err follow(struct latency_reader *reader)
+{
+    const struct spn_follow_options options = {.size = sizeof(options),
+                                               .start = SPN_NOW,
+                                               .prefix = spn_text(reader->load->name),
+                                               .window_bytes = LOG_WINDOW_BYTES};
+    const struct spn_item *verdict;
+    spn_err err = spn_follow(&reader->subscriptions[0], reader->client, &options);
+    if (err != SPN_OK)
+        return err;
+    return spn_subscription_next(reader->subscriptions[0], reader->load->timeout_ms, &verdict);
+}
+
+static spn_err subscribe_all(struct latency_reader *reader)
+{
+    spn_err err = SPN_OK;
+    if (reader->follows) {
+        reader->count = 1;
+        return follow(reader);
+    }
+    for (; err == SPN_OK && reader->count < reader->load->session_count; reader->count++)
+        err = subscribe(reader, reader->count);
+    return err;
+}
+
 spn_err latency_reader_open(struct latency_reader *reader, const struct publisher_load *load)
 {
     struct spn_client_options options = {.size = sizeof(options), .socket_dir = load->socket_dir};
@@ -37,8 +66,7 @@ spn_err latency_reader_open(struct latency_reader *reader, const struct publishe
         reader->err = err;
         return err;
     }
-    for (; err == SPN_OK && reader->count < load->session_count; reader->count++)
-        err = subscribe(reader, reader->count);
+    err = subscribe_all(reader);
     return err == SPN_OK ? SPN_OK : fail(reader, err);
 }
 
@@ -72,7 +100,7 @@ spn_err latency_reader_warm_up(struct latency_reader *reader)
 {
     uint64_t stamp_ns = 0;
     spn_err err = SPN_OK;
-    for (uint64_t i = 0; err == SPN_OK && i < reader->load->session_count; i++)
+    for (uint64_t i = 0; err == SPN_OK && i < reader->load->publisher_count; i++)
         err = next_event(reader, reader->load->timeout_ms, &stamp_ns);
     return err == SPN_OK ? SPN_OK : fail(reader, err);
 }

@@ -161,7 +161,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "publish|latency|replay|fanout|sessions",
+    .args_doc = "publish|latency|replay|fanout|follow|sessions",
     .doc =
         "Measure the sidecar on this machine."
         "\vA running sidecar is used; the benchmark's sessions, named bench-…, are deleted from it "
@@ -197,7 +197,7 @@ static const struct measurement *find_measurement(const char *name)
         if (strcmp(measurements[i].name, name) == 0)
             return &measurements[i];
     cli_usage(text_quote(spn_text(name), quoted),
-              "must be publish, latency, replay, fanout or sessions");
+              "must be publish, latency, replay, fanout, follow or sessions");
 }
 
 /* Refuses options without effect: the figure would not be the requested one. */
@@ -389,7 +389,7 @@ int verb_bench(int argc, char **argv)
     };
     cli_parse(&argp, argc, argv, &bench);
     if (bench.words.count == 0)
-        cli_usage("choose what to measure", "publish, latency, replay, fanout or sessions");
+        cli_usage("choose what to measure", "publish, latency, replay, fanout, follow or sessions");
     const struct measurement *measurement = find_measurement(bench.words.at[0]);
     check_options(&bench, measurement);
     catch_signals(&bench);

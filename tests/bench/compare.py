@@ -98,6 +98,11 @@ TARGETS = (
            10_000, False, note="median of {rounds} rounds, longest {last_max_us:,.0f} us, each one's "
            "median {each_p50_us:,.0f} us; {subscribers} connections in {processes} processes",
            sizes=("subscribers",)),
+    Target("a follower of the log at full speed, median lateness", "follow", "follower_p50_us", "us",
+           50_000, False, note="p99 {follower_p99_us:,.0f} us; acks p50 {ack_p50_us:,.0f} us, "
+           "p99 {ack_p99_us:,.0f} us"),
+    Target("", "follow", "of_alone_percent", "%", 90, note="{events_per_second:,.0f} events/s with it, "
+           "{alone_per_second:,.0f} without"),
     Target("memory per session with 128 ids", "memory_per_session", "bytes", "B", 2 * 1024, False,
            note="growth over {sessions} sessions", sizes=("many_sessions",)),
     Target("1,000,000 sessions, 10,000 of them hot, idle", "memory_idle", "mb", "MB", 64, False,

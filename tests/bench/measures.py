@@ -178,6 +178,11 @@ def fanout(lab):
         return sidecar.bench("fanout", rounds=lab.sizes.rounds, subscribers=lab.sizes.subscribers)
 
 
+def follow(lab):
+    with Sidecar(lab) as sidecar:
+        return sidecar.bench("follow", sessions=1000, count=lab.sizes.publish)
+
+
 # -- memory, start, idle -----------------------------------------------------------------------
 
 def memory_per_session(lab):
@@ -275,6 +280,7 @@ GROUPS = (
      "replay_999": lambda lab: replay(lab, 999, lab.sizes.replay_of_1000),
      "redis_xrange": redis_xrange},
     {"fanout": fanout},
+    {"follow": follow},
     {"memory_per_session": memory_per_session},
     {"memory_idle": memory_idle},
     {"start_warm": start_warm, "start_after_kill": start_after_kill},
