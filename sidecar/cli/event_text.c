@@ -273,6 +273,8 @@ static void put_attributes(struct out *out, const struct spn_item *item)
     put_number(out, ",\"idle_close_ms\":", item->idle_close_ms);
     if (put_bytes(out, ",\"content_type\":", item->content_type))
         out_text(out, ",\"content_type_encoding\":\"base64\"");
+    if (item->note.size > 0 && put_bytes(out, ",\"note\":", item->note))
+        out_text(out, ",\"note_encoding\":\"base64\"");
 }
 
 void entry_put_json(struct out *out, const struct spn_item *item)
@@ -286,12 +288,10 @@ void entry_put_json(struct out *out, const struct spn_item *item)
         put_fields(out, &item->event);
     else
         put_time(out, &item->event);
+    if (item->kind == SPN_ITEM_CLOSE)
+        (void)put_bytes(out, ",\"reason\":", item->reason);
     if (item->kind == SPN_ITEM_ATTRIBUTES)
         put_attributes(out, item);
-    if (item->closes)
-        put_bytes(out, ",\"reason\":", item->reason);
-    if (item->note.size > 0 && put_bytes(out, ",\"note\":", item->note))
-        out_text(out, ",\"note_encoding\":\"base64\"");
     log_cursor_format(item->database, item->seq, cursor);
     out_text(out, ",\"cursor\":\"");
     out_text(out, cursor);
