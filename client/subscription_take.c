@@ -286,9 +286,9 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
         all->blocked = !sub_link_alone(&all->pending);
         return;
     }
-    sub_send_pending(all, now_ns);
     if (all->active > 0 && now_ns >= all->beat_ns)
-        sub_beat(all, now_ns);
+        sub_beat(all, now_ns); /* may want to subscribe all again */
+    sub_send_pending(all, now_ns);
 }
 
 static void part_reconnected(struct client_part *part, enum transport_name name)

@@ -836,6 +836,25 @@ static void no_answer_twice_subscribes_all_again(void **state)
     assert_int_equal(subscriptions_resumed(client), 2);
 }
 
+/* The app steps again when it is due, and that is the next beat. */
+static void what_a_beat_subscribes_is_sent_in_its_turn(void **state)
+{
+    (void)state;
+    (void)begin(0);
+    beat();
+    fake.mute = true;
+    beat();
+    beat();
+    assert_int_equal(fake.subscribes, 1);
+    fake_pass(SUBSCRIPTION_BEAT_NS);
+    assert_int_equal(spn_client_step(client), SPN_OK);
+    uint64_t give_up_ns = client_monotonic_ns() + UINT64_C(5000000000);
+    while (fake.subscribes < 2) {
+        assert_true(client_monotonic_ns() < give_up_ns);
+        fake_step(&fake, 10);
+    }
+}
+
 /* A sidecar that sends events is there, however busy. */
 static void events_count_as_an_answer(void **state)
 {
@@ -1416,6 +1435,7 @@ int main(void)
         TEST(unknown_one_is_subscribed_again),
         TEST(beats_when_nothing_happens),
         TEST(no_answer_twice_subscribes_all_again),
+        TEST(what_a_beat_subscribes_is_sent_in_its_turn),
         TEST(events_count_as_an_answer),
         TEST(another_instance_subscribes_all_again),
         TEST(fewer_than_it_has_are_asked_for),
