@@ -2,6 +2,7 @@
 /* message: names and values. message_bytes.c has decoding and encoding. */
 #include "message.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,7 @@ void message_release(struct message *message)
 static uint32_t *slot_of(const struct message *message, const char *name)
 {
     size_t size = 2 * message->room;
+    assert(size > 0);
     size_t hash = 5381;
     for (const char *at = name; *at != '\0'; at++)
         hash = hash * 33 + (unsigned char)*at;
@@ -108,6 +110,7 @@ void message_set(struct message *message, const char *name, const char *text)
     if (value == NULL) {
         if (message->count == message->room)
             make_room(message);
+        assert(message->values != NULL);
         uint32_t *slot = slot_of(message, name);
         value = &message->values[message->count];
         *value = (struct value){0};
