@@ -294,7 +294,7 @@ static const char *why_word(spn_err why)
         return "unknown-id";
     case SPN_E_UNKNOWN_SESSION:
         return "unknown-session";
-    case SPN_E_OTHER_EPOCH:
+    case SPN_E_OTHER_LIFE:
         return "other-life";
     case SPN_E_CLOSED:
         return "closed";

@@ -5,6 +5,8 @@
 
 #include "model_base.h"
 
+enum { LIFE = 1, SEQ = 2, NEW = 4, CLOSES = 8, DEPENDS = 16, NOTE = 32 }; /* flags */
+
 #define FIRST_MAX (UINT64_C(1) << 20) /* beyond it contents are not compared */
 
 static void check_limits(const struct model *model, const struct message *batch)
@@ -39,10 +41,61 @@ static void check_batch_head(struct producer *producer, const struct message *ba
     producer->round = round;
 }
 
+/* What an entry of this kind may have. */
+struct kind_rule {
+    const char *kind;
+    bool id, type, data, retry; /* it may have these */
+    uint64_t flags;             /* bits that it may have */
+};
+
+static const struct kind_rule *rule_of(const char *kind)
+{
+    static const struct kind_rule rules[] = {
+        {"event", true, true, true, true, LIFE | SEQ | NEW | CLOSES | DEPENDS | NOTE},
+        {"marker", true, false, false, true, LIFE | SEQ | NEW | DEPENDS | NOTE},
+        {"reset", false, false, false, true, LIFE | SEQ | NEW | DEPENDS | NOTE},
+        {"close", false, false, false, false, LIFE | SEQ | NEW | CLOSES | DEPENDS},
+        {"delete", false, false, false, false, LIFE | SEQ | NEW | DEPENDS},
+        {"attributes", false, false, true, false, LIFE | SEQ | NEW | DEPENDS},
+        {"touch", false, false, false, false, LIFE | SEQ | NEW | DEPENDS},
+    };
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        if (strcmp(rules[i].kind, kind) == 0)
+            return &rules[i];
+    return NULL;
+}
+
+static void check_entry(const struct message *batch, uint64_t index)
+{
+    uint64_t flags = message_number_at(batch, "entries", index, "flags");
+    const char *kind = message_text_at(batch, "entries", index, "kind");
+    const struct kind_rule *rule = rule_of(kind);
+    bool retry = message_number_at(batch, "entries", index, "retry") != UINT32_MAX;
+    if (rule == NULL || (flags & ~rule->flags) != 0)
+        fake_violation("BATCH: an entry of kind %s with the flags %llu", kind,
+                       (unsigned long long)flags);
+    if ((flags & NEW) != 0 && (flags & (LIFE | SEQ)) != 0)
+        fake_violation("BATCH: NEW beside LIFE or SEQ");
+    if (strcmp(kind, "close") == 0 && (flags & CLOSES) == 0)
+        fake_violation("BATCH: a close without CLOSES");
+    if (strcmp(kind, "event") == 0 && *message_text_at(batch, "entries", index, "id") == '\0')
+        fake_violation("BATCH: an event without an id");
+    if (*message_text_at(batch, "entries", index, "extra.rest") != '\0')
+        fake_violation("BATCH: extra bytes that no flag is for");
+    if (rule == NULL)
+        return;
+    if ((!rule->id && *message_text_at(batch, "entries", index, "id") != '\0') ||
+        (!rule->type && *message_text_at(batch, "entries", index, "type") != '\0') ||
+        (!rule->data && *message_text_at(batch, "entries", index, "data") != '\0') ||
+        (!rule->retry && retry))
+        fake_violation("BATCH: a %s has an id, a type, data or a retry that it may not have", kind);
+}
+
 /* What a number stands for never changes. */
 static void check_entries(struct producer *producer, const struct message *batch)
 {
-    static const char *const fields[] = {"kind", "id", "type", "data", "retry", "flags"};
+    static const char *const fields[] = {"kind",  "id",   "type",   "data", "retry",
+                                         "flags", "life", "reason", "note"};
     uint64_t first = message_number(batch, "first");
     const char *session = "";
     for (uint64_t i = 0; i < message_number(batch, "entries.count"); i++) {
@@ -57,6 +110,7 @@ static void check_entries(struct producer *producer, const struct message *batch
         if (*session == '\0')
             fake_violation("BATCH: entry %llu has no session", (unsigned long long)i);
         uint64_t at = first + i;
+        check_entry(batch, i);
         struct number *number = model_number(producer, at);
         if (number->key != NULL && strcmp(number->key, key) != 0)
             fake_violation("BATCH: number %llu was \"%s\" and is now \"%s\"",

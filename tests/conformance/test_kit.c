@@ -31,7 +31,10 @@ struct row {
     const char *violation;              /* how it begins; NULL: there is none */
 };
 
-#define BATCH "BATCH token=28673 base=1 entries.0.session=s entries.0.kind=event "
+#define EVENT "BATCH token=28673 base=1 entries.0.session=s entries.0.kind=event "
+#define BATCH EVENT "entries.0.id=e "
+#define ENTRY                                                                                      \
+    "BATCH token=28673 base=1 first=1 entries.0.session=s entries.0.retry=4294967295 entries.0."
 #define SUBSCRIBE "SUBSCRIBE subscription=3 credit=100 session=s "
 
 static const struct row rows[] = {
@@ -58,6 +61,20 @@ static const struct row rows[] = {
     {"more entries than WELCOME allows",
      {BATCH "first=1 entries.1.id=a entries.2.id=b"},
      "BATCH: 3 entries"},
+    {"an event without an id", {EVENT "first=1"}, "BATCH: an event without"},
+    {"a close without CLOSES", {ENTRY "kind=close"}, "BATCH: a close without"},
+    {"a close", {ENTRY "kind=close entries.0.flags=8 entries.0.reason=done"}, NULL},
+    {"a touch with data", {ENTRY "kind=touch entries.0.data=x"}, "BATCH: a touch has"},
+    {"a delete with a retry", {ENTRY "kind=delete entries.0.retry=3"}, "BATCH: a delete has"},
+    {"a delete with a reason", {ENTRY "kind=delete entries.0.flags=8"}, "BATCH: an entry of kind"},
+    {"a flag that nobody knows", {ENTRY "kind=delete entries.0.flags=64"}, "BATCH: an entry of"},
+    {"a kind that nobody knows", {ENTRY "kind=99"}, "BATCH: an entry of kind 99"},
+    {"new and of a life",
+     {ENTRY "kind=touch entries.0.flags=5 entries.0.life=00112233445566778899aabbccddeeff"},
+     "BATCH: NEW beside"},
+    {"more in extra than the flags say",
+     {ENTRY "kind=touch entries.0.extra.rest=00"},
+     "BATCH: extra bytes"},
     {"OPEN with base 0", {"OPEN request=1 token=0"}, "OPEN: base is 0"},
     {"OPEN with a made-up token", {"OPEN request=1 token=5 base=1"}, "OPEN: token 5"},
     {"a request without a number", {"HELLO"}, "HELLO: a request without"},
