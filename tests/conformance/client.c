@@ -157,6 +157,23 @@ static void run_result(char **words)
         put_outcome(err);
 }
 
+/* once SESSION ID TYPE DATA LEVEL */
+static void run_once(char **words)
+{
+    const struct spn_published *published;
+    struct spn_event event = SPN_EVENT_INIT;
+    event.id = bytes_of(words[2]);
+    event.type = bytes_of(words[3]);
+    event.data = bytes_of(words[4]);
+    spn_level level = strcmp(words[5], "accepted") == 0 ? SPN_ACCEPTED : SPN_DURABLE;
+    spn_err err = spn_publish_once(client, bytes_of(words[1]), &event, level, WAIT_MS, &published);
+    if (err == SPN_OK)
+        printf("published %s %d %llu\n", spn_result_name(published->result), published->code,
+               (unsigned long long)published->seq);
+    else
+        put_outcome(err);
+}
+
 static void run_leave(char **words)
 {
     (void)words;
@@ -389,6 +406,7 @@ static const struct {
     {"publish", 5, run_publish},     {"close", 2, run_close},
     {"delete", 2, run_delete},       {"send", 1, run_send},
     {"flush", 1, run_flush},         {"result", 1, run_result},
+    {"once", 6, run_once},
     {"leave", 1, run_leave},         {"limits", 1, run_limits},
     {"last", 2, run_last},           {"info", 2, run_info},
     {"sessions", 2, run_sessions},   {"replay", 3, run_replay},
