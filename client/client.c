@@ -96,7 +96,16 @@ static spn_err read_welcome(struct spn_client *client)
     client->batch_events_max = welcome.batch_events_max < WIRE_BATCH_EVENTS_MAX
                                    ? welcome.batch_events_max
                                    : WIRE_BATCH_EVENTS_MAX;
+    client->heartbeat_ns =
+        welcome.heartbeat_ms > 0 ? welcome.heartbeat_ms * NS_PER_MS : CLIENT_HEARTBEAT_NS;
+    client->instance = welcome.instance;
     return SPN_OK;
+}
+
+static void end_hello(struct spn_client *client)
+{
+    spn_question_close(client->hello);
+    client->hello = NULL;
 }
 
 /* If it is a refusal, the question is kept for client_failure. */
@@ -108,8 +117,33 @@ static void take_welcome(struct spn_client *client)
         return;
     }
     client->welcomed = client->settled = true;
-    spn_question_close(client->hello);
-    client->hello = NULL;
+    end_hello(client);
+}
+
+/* After a failure the limits stay, and the next message of that instance leads to another HELLO. */
+static void take_welcome_again(struct spn_client *client)
+{
+    if (read_welcome(client) == SPN_OK)
+        client->news = true;
+    end_hello(client);
+}
+
+static spn_err say_hello(struct spn_client *client)
+{
+    uint8_t bytes[HELLO_BODY_SIZE];
+    struct wire_out body = wire_out(bytes, sizeof(bytes));
+    const struct question_request hello = {WIRE_HELLO, WIRE_WELCOME, &body};
+    wire_put_hello(&body, 0);
+    return question_new(&client->hello, client, &hello);
+}
+
+void client_note_instance(struct spn_client *client, enum transport_name name, uint64_t instance)
+{
+    if (!client->welcomed || client->hello != NULL || instance == client->instance)
+        return;
+    client->first = name;
+    spn_err err = say_hello(client); /* without memory: at the next message */
+    (void)err;
 }
 
 spn_err client_failure(struct spn_client *client)
@@ -129,6 +163,8 @@ spn_err client_failure(struct spn_client *client)
 static void part_turn(struct client_part *part, uint64_t now_ns)
 {
     struct spn_client *client = client_of(part);
+    if (client->welcomed && client->hello != NULL && client->hello->call.answered)
+        take_welcome_again(client);
     if (client->settled)
         return;
     if (client->dir == NULL && now_ns >= client->seek_ns)
@@ -208,9 +244,6 @@ static spn_err begin_to_connect(struct spn_client *client, bool at_once)
 
 static spn_err start(struct spn_client *client, const struct spn_client_options *options)
 {
-    uint8_t bytes[HELLO_BODY_SIZE];
-    struct wire_out body = wire_out(bytes, sizeof(bytes));
-    const struct question_request hello = {WIRE_HELLO, WIRE_WELCOME, &body};
     struct spn_client_options chosen;
     client->part.ops = &part_ops;
     client_add(client, &client->part); /* first, so that the others find what it brings */
@@ -218,7 +251,6 @@ static spn_err start(struct spn_client *client, const struct spn_client_options 
     spn_err err = read_options(client, options, &chosen);
     if (err != SPN_OK)
         return err;
-    wire_put_hello(&body, 0);
     questions_init(&client->questions, client, chosen.questions_max);
     if (chosen.socket_dir != NULL && (client->socket_dir = strdup(chosen.socket_dir)) == NULL)
         return client_fail(client, SPN_E_NOMEM, NULL);
@@ -227,7 +259,7 @@ static spn_err start(struct spn_client *client, const struct spn_client_options 
         return client_fail_system(client, err, "opening sockets");
     err = begin_to_connect(client, chosen.at_once);
     if (err == SPN_OK)
-        err = question_new(&client->hello, client, &hello);
+        err = say_hello(client);
     if (err == SPN_OK)
         err = client_turn(client);
     return err;
@@ -246,6 +278,7 @@ spn_err client_begin(spn_client **ret_client, const struct spn_client_options *o
         return SPN_E_NOMEM;
     }
     client->now_ns = now_ns;
+    client->heartbeat_ns = CLIENT_HEARTBEAT_NS;
     spn_err err = start(client, options);
     if (err != SPN_OK) {
         copy_detail(client, err, ret_detail, detail_size);

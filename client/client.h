@@ -24,6 +24,8 @@
 #include "sponson.h"
 #include "transport.h"
 
+#define CLIENT_HEARTBEAT_NS UINT64_C(5000000000) /* until the sidecar's own is known */
+
 enum { CLIENT_WORDS_SIZE = 512, CLIENT_TROUBLE_SIZE = 256 };
 
 struct subscriptions; /* see subscription_base.h */
@@ -42,6 +44,8 @@ struct spn_client {
     size_t data_max;
     size_t batch_bytes_max;
     uint32_t batch_events_max;
+    uint64_t heartbeat_ns; /* of subscriptions */
+    uint64_t instance;     /* the sidecar that the limits are of; 0: not known yet */
     int linger_ms;
     size_t read_bytes_max;
 
@@ -50,11 +54,11 @@ struct spn_client {
     char *dir;                 /* where the sockets are; NULL: they were not found yet */
     uint64_t seek_ns;          /* when to look for them again */
     enum transport_name first; /* the socket of the handshake */
-    spn_question *hello;
-    bool welcomed;       /* the limits above are known */
-    bool settled;        /* welcomed or failed */
-    spn_err failed;      /* lasting */
-    uint64_t explain_ns; /* when to find out again why there is no connection */
+    spn_question *hello;       /* NULL: it is answered */
+    bool welcomed;             /* the limits above are known */
+    bool settled;              /* welcomed or failed */
+    spn_err failed;            /* lasting */
+    uint64_t explain_ns;       /* when to find out again why there is no connection */
     char trouble[CLIENT_TROUBLE_SIZE];
 
     bool ready;         /* there is more to do at once */
@@ -142,6 +146,10 @@ spn_err client_wait_on(struct spn_client *client, enum transport_name name, cons
 spn_err client_explain(struct spn_client *client, enum transport_name name);
 
 /* client.c */
+
+/* A message on this socket has the sidecar's instance. If another one gave the limits, they are
+ * requested again there. */
+void client_note_instance(struct spn_client *client, enum transport_name name, uint64_t instance);
 
 /* Records why the client failed for good, and returns it; SPN_OK: it did not. */
 spn_err client_failure(struct spn_client *client);

@@ -42,6 +42,7 @@ struct spn_producer {
     bool blocked;             /* ingest.sock took nothing at the last try */
     uint64_t heard_ns;        /* last progress, or when events began to be in flight */
     uint64_t beat_ns;         /* when to send a STATE, if nothing else is to be sent until then */
+    size_t data_max;          /* its window has room for an event as large as that; 0: not open */
     uint64_t committed;       /* the committed number when it was opened */
     bool kept;                /* the id is the app's own */
     struct spn_ack ack;       /* what spn_producer_next_ack and spn_producer_wait lend */

@@ -39,8 +39,10 @@ bool prod_put(struct spn_producer *producer, struct wire_entry *entry, uint64_t 
 /* producer_publish.c */
 
 struct spn_client *prod_client_of(const struct spn_producer *producer);
-/* Whether the event may be published at all; the client's words say why not. */
-spn_err prod_check_event(struct spn_client *client, const struct spn_event *event) SPN_MUST_USE;
+/* Whether the event may be published at all, with data of up to data_max bytes; the client's words
+ * say why not. */
+spn_err prod_check_event(struct spn_client *client, const struct spn_event *event,
+                         size_t data_max) SPN_MUST_USE;
 /* The entry of an event that was checked. */
 struct wire_entry prod_entry_of(struct spn_bytes session, const struct spn_event *event);
 spn_err prod_check_usable(struct spn_producer *producer);

@@ -59,7 +59,7 @@ static bool is_no_marker(const struct spn_event *event)
            (event->kind == SPN_RESET ? event->id.size > 0 : says_nothing);
 }
 
-spn_err prod_check_event(struct spn_client *client, const struct spn_event *event)
+spn_err prod_check_event(struct spn_client *client, const struct spn_event *event, size_t data_max)
 {
     if (is_no_marker(event))
         return client_fail(client, SPN_E_INVALID,
@@ -70,12 +70,12 @@ spn_err prod_check_event(struct spn_client *client, const struct spn_event *even
     if (err == SPN_OK)
         err = wire_check_note(event->note);
     if (err == SPN_OK)
-        err = wire_check_data(event->data, client->data_max);
+        err = wire_check_data(event->data, data_max);
     if (err == SPN_E_EVENT_TOO_LARGE)
         return client_fail(client, err,
                            "event data has %zu bytes, the limit is %zu (sponsond's "
                            "--event-data-max)",
-                           event->data.size, client->data_max);
+                           event->data.size, data_max);
     return err == SPN_OK ? SPN_OK : client_fail(client, err, NULL);
 }
 
@@ -174,6 +174,13 @@ static spn_err take_entry(struct spn_producer *producer, struct wire_entry *entr
     return wait_for_room(producer, entry, ret_ticket);
 }
 
+/* A sidecar that was restarted may take larger events than the window has room for. */
+static size_t data_max(const struct spn_producer *producer)
+{
+    size_t most = producer->client->data_max;
+    return producer->open && producer->data_max < most ? producer->data_max : most;
+}
+
 static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
                        const struct spn_event *given, uint64_t *ret_ticket)
 {
@@ -183,7 +190,7 @@ static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
         return client_fail(producer->client, SPN_E_INVALID, EVENT_WITHOUT_SIZE);
     spn_err err = check_session(producer, session);
     if (err == SPN_OK)
-        err = prod_check_event(producer->client, event);
+        err = prod_check_event(producer->client, event, data_max(producer));
     if (err != SPN_OK)
         return err;
     struct wire_entry entry = prod_entry_of(session, event);

@@ -66,6 +66,8 @@ static void take_answer(struct spn_producer *producer)
         err = delivery_take_state(&producer->delivery, opened, in);
     else
         delivery_take_error(&producer->delivery, err);
+    if (err == SPN_OK)
+        client_note_instance(producer->client, TRANSPORT_INGEST, producer->delivery.instance);
     note_failure(producer, detail);
     calls_clear(&producer->client->calls, &producer->call);
     note_gone(producer);
@@ -106,6 +108,8 @@ static spn_err start(struct spn_producer *producer, const struct wire_state *sta
     spn_err err = delivery_init(&producer->delivery, &limits, state);
     if (err != SPN_OK)
         return err;
+    client_note_instance(client, TRANSPORT_INGEST, state->instance);
+    producer->data_max = client->data_max;
     producer->committed = state->durable;
     producer->beat_ns = producer->client->now_ns() + PRODUCER_BEAT_NS;
     start_pending(producer, state->token);
@@ -251,6 +255,8 @@ static bool admit_pending(struct spn_producer *producer)
 static void send_batches(struct spn_producer *producer, uint64_t now_ns)
 {
     struct delivery *delivery = &producer->delivery;
+    delivery->options.batch_bytes_max = producer->client->batch_bytes_max;
+    delivery->options.batch_events_max = producer->client->batch_events_max;
     if (delivery_in_flight(delivery) == 0)
         producer->heard_ns = now_ns;
     producer->blocked = false;

@@ -61,7 +61,7 @@ static spn_err encode_event(struct spn_client *client, struct once *once, struct
     if (err == SPN_OK)
         err = check_session(client, session);
     if (err == SPN_OK)
-        err = prod_check_event(client, event);
+        err = prod_check_event(client, event, client->data_max);
     if (err != SPN_OK)
         return err;
     if (event->kind == SPN_EVENT && event->id.size == 0)

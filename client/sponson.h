@@ -196,7 +196,9 @@ SPN_API void spn_client_close(spn_client *client);
 /* Describes the last failure on this client. Never NULL; valid until the client's next call. */
 SPN_API const char *spn_client_detail(const spn_client *client);
 
-/* The largest event data the sidecar accepts, in bytes; 0: not known yet. */
+/* The largest event data the sidecar accepts, in bytes; 0: not known yet. Another one follows after
+ * a restart of the sidecar with another limit. A producer that was open by then keeps the lower of
+ * the two. */
 SPN_API size_t spn_client_data_max(const spn_client *client);
 
 /* A file descriptor for poll, epoll and the like, owned by the client. It is readable

@@ -232,7 +232,7 @@ spn_err sub_make(struct spn_client *client, struct spn_bytes session,
     if (subscription == NULL)
         return client_fail(client, SPN_E_NOMEM, NULL);
     if (client->subscriptions->active == 0)
-        client->subscriptions->beat_ns = client->now_ns() + SUBSCRIPTION_BEAT_NS;
+        client->subscriptions->beat_ns = client->now_ns() + client->heartbeat_ns;
     err = sub_put_in_slot(client->subscriptions, subscription);
     if (err != SPN_OK) {
         free(subscription);

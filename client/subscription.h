@@ -21,10 +21,11 @@
  *
  * A sidecar that was restarted knows no subscriptions. A turn notices that read.sock has a new
  * connection, and then all are subscribed again at once, after the last event received. The beat
- * notices what a turn does not: every 5 seconds a CREDIT renews the lease, and the sidecar answers
- * with the number of subscriptions that it has. If that is smaller, the next beat has grants for
- * all, and the sidecar answers each that it does not know with an end. If another sidecar answers,
- * or none twice, all are subscribed again.
+ * notices what a turn does not: as often as the WELCOME has it, a CREDIT renews the lease, and the
+ * sidecar answers with the number of subscriptions that it has. If that is smaller, the next beat
+ * has grants for all, and the sidecar answers each that it does not know with an end. If another
+ * sidecar answers than the one before it (at first: than the one of the WELCOME), or none twice,
+ * all are subscribed again.
  *
  *   known     subscriptions that the sidecar has: subscribed, no end received
  *   expected  those of them that were known at the last beat and still are
@@ -40,7 +41,6 @@
 
 #include "client.h"
 
-#define SUBSCRIPTION_BEAT_NS UINT64_C(5000000000) /* PROTOCOL.md: heartbeat */
 /* Between two beats with grants for all; before a SUBSCRIBE that was refused for now. */
 #define SUBSCRIPTION_AGAIN_NS UINT64_C(1000000000)
 /* Between two SUBSCRIBEs of the same subscription after a hole or an unexpected end. */

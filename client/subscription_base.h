@@ -121,6 +121,7 @@ struct subscriptions {
     uint64_t held;        /* credit that is not used, and unread bytes */
     uint64_t beat_serial; /* of the last beat */
     uint64_t instance;    /* that answered a beat; 0: none did on this connection */
+    bool renewed;         /* the connection came anew after the WELCOME */
     uint32_t missed;      /* beats without an answer, one after the other */
     bool heard;           /* something was received since the last beat; true before the first */
     bool beat_all;        /* the next beat has grants for all */

@@ -328,7 +328,7 @@ void sub_beat(struct subscriptions *all, uint64_t now_ns)
     note_missed(all);
     all->beat_serial++;
     all->expected = all->known;
-    all->beat_ns = now_ns + SUBSCRIPTION_BEAT_NS;
+    all->beat_ns = now_ns + all->client->heartbeat_ns;
     bool of_all = all->beat_all || all->beat_again;
     all->beat_all = all->beat_again = false;
     grants_begin(&grants, all, REQUEST_MARK | all->beat_serial);

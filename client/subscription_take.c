@@ -222,6 +222,16 @@ static void take_stray(struct subscriptions *all, const struct wire_deliver *hea
         (void)sub_send_unsubscribe(all->client, head->subscription, head->incarnation);
 }
 
+/* Whether the subscriptions were made with another sidecar. A new connection has subscribed them
+ * again, with an instance that is not known. */
+static bool is_other(const struct subscriptions *all, uint64_t instance)
+{
+    uint64_t before = all->instance;
+    if (before == 0 && !all->renewed)
+        before = all->client->instance;
+    return before != 0 && instance != before;
+}
+
 /* The answer to a beat. */
 static void take_alive(struct subscriptions *all, uint64_t request, struct wire_in in)
 {
@@ -229,8 +239,9 @@ static void take_alive(struct subscriptions *all, uint64_t request, struct wire_
     wire_get_alive(&in, &alive);
     if (!wire_in_done(&in) || request != (REQUEST_MARK | all->beat_serial))
         return;
-    bool other = all->instance != 0 && alive.instance != all->instance;
+    bool other = is_other(all, alive.instance);
     all->instance = alive.instance;
+    client_note_instance(all->client, TRANSPORT_READ, alive.instance);
     if (other)
         sub_subscribe_all(all);
     else if (alive.subscriptions < all->expected)
@@ -286,6 +297,8 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
         all->blocked = !sub_link_alone(&all->pending);
         return;
     }
+    uint64_t latest_ns = now_ns + all->client->heartbeat_ns; /* it may have become shorter */
+    all->beat_ns = client_earlier(all->beat_ns, latest_ns);
     if (all->active > 0 && now_ns >= all->beat_ns)
         sub_beat(all, now_ns); /* may want to subscribe all again */
     sub_send_pending(all, now_ns);
@@ -297,6 +310,7 @@ static void part_reconnected(struct client_part *part, enum transport_name name)
     if (name != TRANSPORT_READ)
         return;
     all->instance = 0;
+    all->renewed = all->client->welcomed;
     all->missed = 0;
     all->heard = true;
     for (uint32_t slot = 0; slot < all->count; slot++)

@@ -317,7 +317,7 @@ static void quiet_ones_are_back_after_a_kill(struct stage *stage)
     open_quiet(&quiet, stage);
     process_kill(daemon);
     stage_start(stage, NULL);
-    int ms = (int)(2 * SUBSCRIPTION_BEAT_NS / 1000000);
+    int ms = (int)(2 * CLIENT_HEARTBEAT_NS / 1000000);
     assert_true(until_true(until_in(ms), has_wanted_after_a_step, &quiet));
     put_to_all(&feeder, 2);
     expect_one_more(&quiet, 2);

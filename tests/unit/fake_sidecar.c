@@ -235,6 +235,7 @@ static void put_welcome(const struct fake *fake, struct wire_out *out)
                                          .data_max = fake->data_max,
                                          .batch_bytes_max = WIRE_BATCH_BYTES_MAX,
                                          .batch_events_max = fake->batch_events_max,
+                                         .heartbeat_ms = fake->heartbeat_ms,
                                          .version = {"0.0", 3}};
     wire_put_welcome(out, &welcome);
 }
@@ -388,6 +389,8 @@ static spn_err err_to_tell(struct fake *fake, uint8_t type)
     spn_err err = fake->read_err;
     if (fake->major != WIRE_MAJOR)
         return SPN_E_VERSION;
+    if (type == WIRE_HELLO)
+        return fake->hello_err;
     if (err == SPN_OK ||
         ((type < WIRE_OPEN || type > WIRE_FETCH) && type != WIRE_INFO && type != WIRE_PUBLISH))
         return SPN_OK;

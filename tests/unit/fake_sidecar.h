@@ -91,6 +91,7 @@ struct fake {
     uint8_t major;
     uint32_t data_max;
     uint32_t batch_events_max;
+    uint32_t heartbeat_ms; /* 0: none is named */
     uint64_t token;
     uint64_t instance;
     uint64_t accepted;
@@ -100,6 +101,7 @@ struct fake {
     uint32_t run_count;
     spn_err read_err;   /* not SPN_OK: the answer to OPEN, STATE, LAST, FETCH, INFO, PUBLISH */
     unsigned err_count; /* that often; 0: always */
+    spn_err hello_err;  /* not SPN_OK: the answer to HELLO */
     bool acks;          /* acknowledges each batch as durable at once */
     const struct fake_item *items; /* the session that there is, "s"; ascending */
     size_t item_count;

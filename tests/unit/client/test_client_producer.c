@@ -981,6 +981,38 @@ static void send_timeout(void **state)
     teardown(NULL);
 }
 
+/* A state has the instance. A window that is open has room for the events of its time. */
+static void limits_follow_the_sidecar(void **state)
+{
+    (void)state;
+    static char data[2000];
+    static const struct {
+        uint32_t data_max;
+        size_t size;
+        spn_err err;
+    } rows[] = {
+        {100, 101, SPN_E_EVENT_TOO_LARGE},
+        {100, 100, SPN_OK},
+        {2000, 1001, SPN_E_EVENT_TOO_LARGE},
+        {2000, 1000, SPN_OK},
+    };
+    memset(data, 'x', sizeof(data));
+    fake.data_max = 1000;
+    open_client();
+    open_producer(NULL);
+    fake.acks = true;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct spn_event event = SPN_EVENT_INIT;
+        event.data = (struct spn_bytes){data, rows[i].size};
+        fake.data_max = rows[i].data_max;
+        fake.instance++;
+        fake_pass(PRODUCER_BEAT_NS);
+        until(fake.hellos == i + 2 && spn_client_data_max(client) == rows[i].data_max);
+        assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), rows[i].err);
+        until(unacknowledged() == 0);
+    }
+}
+
 static void small_window_takes_one_large_event(void **state)
 {
     (void)state;
@@ -1673,6 +1705,7 @@ int main(void)
         TEST(full_window_is_backpressure_after_the_timeout),
         TEST(room_that_comes_in_time_is_taken),
         TEST(full_window_tells_how_many_were_taken),
+        TEST(limits_follow_the_sidecar),
         TEST(small_window_takes_one_large_event),
         TEST(gone_sidecar_is_backpressure_and_ridden_out),
         TEST(unread_results_are_dropped_oldest_first),

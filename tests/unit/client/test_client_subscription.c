@@ -763,7 +763,7 @@ static void unknown_one_is_subscribed_again(void **state)
 static void beat(void)
 {
     unsigned before = fake.credits;
-    fake_pass(SUBSCRIPTION_BEAT_NS);
+    fake_pass(CLIENT_HEARTBEAT_NS);
     step_until(&fake.credits, before + 1);
     step_until_quiet();
 }
@@ -778,7 +778,7 @@ static void beats_when_nothing_happens(void **state)
     step_until_quiet();
     assert_int_equal(spn_client_step(client), SPN_OK);
     assert_int_equal(fake.credits, 0);
-    fake_pass(SUBSCRIPTION_BEAT_NS - NS_PER_MS);
+    fake_pass(CLIENT_HEARTBEAT_NS - NS_PER_MS);
     assert_int_equal(spn_client_step(client), SPN_OK); /* arms its timer anew */
     uint64_t give_up_ns = client_monotonic_ns() + WAIT_MS * NS_PER_MS;
     unsigned steps = 0;
@@ -800,7 +800,7 @@ static void beats_when_nothing_happens(void **state)
     assert_int_equal(fake.unsubscribe.subscription, stream.head.subscription);
     assert_int_equal(fake.unsubscribe.incarnation, 1);
     assert_int_equal(fake.unsubscribe.credit, 0);
-    fake_pass(2 * SUBSCRIPTION_BEAT_NS);
+    fake_pass(2 * CLIENT_HEARTBEAT_NS);
     step_until_quiet();
     assert_int_equal(fake.credits, 2); /* there is no subscription to keep */
 }
@@ -846,7 +846,7 @@ static void what_a_beat_subscribes_is_sent_in_its_turn(void **state)
     beat();
     beat();
     assert_int_equal(fake.subscribes, 1);
-    fake_pass(SUBSCRIPTION_BEAT_NS);
+    fake_pass(CLIENT_HEARTBEAT_NS);
     assert_int_equal(spn_client_step(client), SPN_OK);
     uint64_t give_up_ns = client_monotonic_ns() + UINT64_C(5000000000);
     while (fake.subscribes < 2) {
@@ -886,6 +886,93 @@ static void another_instance_subscribes_all_again(void **state)
     assert_int_equal(fake.subscribes, 2);
 }
 
+static void another_instance_shows_at_the_first_beat(void **state)
+{
+    (void)state;
+    struct stream stream = begin(0);
+    deliver_events(&stream, 2);
+    step_until_quiet();
+    fake.instance++; /* after the WELCOME, and nobody saw it */
+    beat();
+    step_until(&fake.subscribes, 2);
+    expect_subscribed_after(&stream, 2);
+    beat();
+    assert_int_equal(fake.subscribes, 2);
+}
+
+/* A new connection has subscribed all again already, and another instance is no news. */
+static void a_new_connection_expects_no_instance(void **state)
+{
+    (void)state;
+    struct stream stream = begin(0);
+    deliver_events(&stream, 2);
+    step_until_quiet();
+    fake_stop(&fake);
+    fake_start(&fake);
+    step_until(&fake.subscribes, 2);
+    expect_subscribed_after(&stream, 2);
+    beat();
+    beat();
+    assert_int_equal(fake.subscribes, 2);
+}
+
+static void another_instance_has_limits_of_its_own(void **state)
+{
+    (void)state;
+    (void)begin(0);
+    beat();
+    assert_int_equal(fake.hellos, 1);
+    assert_int_equal(spn_client_data_max(client), WIRE_EVENT_DATA_DEFAULT);
+    fake.instance++;
+    fake.data_max = 100;
+    beat();
+    step_until(&fake.hellos, 2);
+    step_until_quiet();
+    assert_int_equal(spn_client_data_max(client), 100);
+    beat();
+    beat();
+    assert_int_equal(fake.hellos, 2);
+}
+
+/* The limits of before hold, and the next message of that instance leads to another HELLO. */
+static void limits_stay_if_hello_fails(void **state)
+{
+    (void)state;
+    (void)begin(0);
+    fake.instance++;
+    fake.data_max = 0;
+    fake.hello_err = SPN_E_IO;
+    beat();
+    step_until(&fake.hellos, 2);
+    step_until_quiet();
+    assert_int_equal(spn_client_data_max(client), WIRE_EVENT_DATA_DEFAULT);
+    fake.hello_err = SPN_OK;
+    fake.data_max = 100;
+    beat();
+    step_until(&fake.hellos, 3);
+    step_until_quiet();
+    assert_int_equal(spn_client_data_max(client), 100);
+}
+
+/* The sidecar's heartbeat counts, also if another one makes it shorter while a beat is due. */
+static void beats_as_often_as_welcome_has_it(void **state)
+{
+    (void)state;
+    (void)begin(0);
+    fake.instance++;
+    fake.heartbeat_ms = 200;
+    beat();
+    step_until(&fake.hellos, 2);
+    step_until_quiet();
+    unsigned before = fake.credits;
+    uint64_t start_ns = fake_now();
+    for (unsigned i = 1; i <= 3; i++) {
+        fake_pass(200 * NS_PER_MS);
+        step_until(&fake.credits, before + i);
+    }
+    assert_true(fake_now() - start_ns < CLIENT_HEARTBEAT_NS - 1000 * NS_PER_MS);
+}
+
 static void fewer_than_it_has_are_asked_for(void **state)
 {
     (void)state;
@@ -921,7 +1008,7 @@ static void beat_counts_what_it_should(void **state)
     struct stream streams[3] = {begin(0), begin(0), begin(0)};
     fake.deaf = true; /* health is not answered: this test steps by hand */
     fake.mute = true;
-    fake_pass(SUBSCRIPTION_BEAT_NS);
+    fake_pass(CLIENT_HEARTBEAT_NS);
     step_until(&fake.credits, 1);
     deliver_end(&streams[0], WIRE_DELETED);
     spn_unsubscribe(streams[1].subscription);
@@ -1241,7 +1328,7 @@ static void end_of_a_paused_one_waits(void **state)
     assert_int_equal(spn_client_step(client), SPN_OK);
     assert_false(is_readable());
     assert_int_equal(next_of_any(client, 0, &any, &item), SPN_E_TIMEOUT); /* not the end */
-    fake_pass(2 * SUBSCRIPTION_BEAT_NS);
+    fake_pass(2 * CLIENT_HEARTBEAT_NS);
     step_until_quiet();
     assert_int_equal(fake.credits, 0); /* nothing is left to keep */
     set_paused(&stream, false);
@@ -1438,6 +1525,11 @@ int main(void)
         TEST(what_a_beat_subscribes_is_sent_in_its_turn),
         TEST(events_count_as_an_answer),
         TEST(another_instance_subscribes_all_again),
+        TEST(another_instance_shows_at_the_first_beat),
+        TEST(a_new_connection_expects_no_instance),
+        TEST(another_instance_has_limits_of_its_own),
+        TEST(limits_stay_if_hello_fails),
+        TEST(beats_as_often_as_welcome_has_it),
         TEST(fewer_than_it_has_are_asked_for),
         TEST(beat_counts_what_it_should),
         TEST(verdict_says_what_happened),
