@@ -21,6 +21,7 @@ struct reader {
 
 static spn_client *client;
 static spn_producer *producer;
+static spn_level level;
 static struct reader readers[READERS_MAX];
 static size_t reader_count;
 
@@ -81,9 +82,10 @@ static void run_producer(char **words)
 {
     uint8_t id[SPN_PRODUCER_ID_SIZE];
     struct spn_producer_options options = spn_producer_defaults();
-    options.level = strcmp(words[1], "none") == 0       ? SPN_NONE
-                    : strcmp(words[1], "accepted") == 0 ? SPN_ACCEPTED
-                                                        : SPN_DURABLE;
+    level = strcmp(words[1], "none") == 0       ? SPN_NONE
+            : strcmp(words[1], "accepted") == 0 ? SPN_ACCEPTED
+                                                : SPN_DURABLE;
+    options.level = level;
     for (size_t i = 0; words[2] != NULL && i < sizeof(id); i++) {
         char pair[3] = {words[2][2 * i], words[2][2 * i + 1], '\0'};
         id[i] = (uint8_t)strtoul(pair, NULL, 16);
@@ -143,11 +145,22 @@ static void run_flush(char **words)
     put_outcome(spn_producer_flush(producer, WAIT_MS));
 }
 
+/* At level none nothing is outstanding, and a refusal may come all the same. False: none came. */
+static bool wait_for_refusal(void)
+{
+    struct pollfd readable = {.fd = spn_client_fd(client), .events = POLLIN};
+    return level == SPN_NONE && poll(&readable, 1, WAIT_MS) > 0 &&
+           spn_client_step(client) == SPN_OK;
+}
+
 static void run_result(char **words)
 {
     (void)words;
     const struct spn_ack *ack;
-    spn_err err = spn_producer_next_ack(producer, WAIT_MS, &ack);
+    spn_err err;
+    do
+        err = spn_producer_next_ack(producer, WAIT_MS, &ack);
+    while (err == SPN_E_END && wait_for_refusal());
     if (err == SPN_OK)
         printf("result %llu %s %d\n", (unsigned long long)ack->ticket, spn_result_name(ack->result),
                ack->code);
@@ -165,8 +178,8 @@ static void run_once(char **words)
     event.id = bytes_of(words[2]);
     event.type = bytes_of(words[3]);
     event.data = bytes_of(words[4]);
-    spn_level level = strcmp(words[5], "accepted") == 0 ? SPN_ACCEPTED : SPN_DURABLE;
-    spn_err err = spn_publish_once(client, bytes_of(words[1]), &event, level, WAIT_MS, &published);
+    spn_level once = strcmp(words[5], "accepted") == 0 ? SPN_ACCEPTED : SPN_DURABLE;
+    spn_err err = spn_publish_once(client, bytes_of(words[1]), &event, once, WAIT_MS, &published);
     if (err == SPN_OK)
         printf("published %s %d %llu\n", spn_result_name(published->result), published->code,
                (unsigned long long)published->seq);
@@ -402,15 +415,23 @@ static const struct {
     size_t words;
     void (*run)(char **);
 } commands[] = {
-    {"connect", 1, run_connect},     {"producer", 2, run_producer},
-    {"publish", 5, run_publish},     {"close", 2, run_close},
-    {"delete", 2, run_delete},       {"send", 1, run_send},
-    {"flush", 1, run_flush},         {"result", 1, run_result},
+    {"connect", 1, run_connect},
+    {"producer", 2, run_producer},
+    {"publish", 5, run_publish},
+    {"close", 2, run_close},
+    {"delete", 2, run_delete},
+    {"send", 1, run_send},
+    {"flush", 1, run_flush},
+    {"result", 1, run_result},
     {"once", 6, run_once},
-    {"leave", 1, run_leave},         {"limits", 1, run_limits},
-    {"last", 2, run_last},           {"info", 2, run_info},
-    {"sessions", 2, run_sessions},   {"replay", 3, run_replay},
-    {"subscribe", 5, run_subscribe}, {"unsubscribe", 2, run_unsubscribe},
+    {"leave", 1, run_leave},
+    {"limits", 1, run_limits},
+    {"last", 2, run_last},
+    {"info", 2, run_info},
+    {"sessions", 2, run_sessions},
+    {"replay", 3, run_replay},
+    {"subscribe", 5, run_subscribe},
+    {"unsubscribe", 2, run_unsubscribe},
     {"next", 2, run_next},
 };
 
