@@ -708,7 +708,7 @@ struct spn_subscription_options {
 
 typedef enum spn_item_kind {
     SPN_ITEM_VERDICT = 0, /* the first: where it begins, and why there */
-    SPN_ITEM_EVENT = 1,   /* an event or a marker: event.kind says which */
+    SPN_ITEM_EVENT = 1,   /* an event or a marker: event->kind says which */
     SPN_ITEM_GAP = 2,     /* `missing` events were trimmed before they could be delivered */
     SPN_ITEM_END = 3,     /* the last */
     /* The event that was the newest at the verdict has been given, or a gap has gone past it. Comes
@@ -729,11 +729,11 @@ typedef enum spn_item_kind {
 
 struct spn_item {
     spn_item_kind kind;
-    struct spn_event event; /* SPN_ITEM_EVENT */
-    uint64_t missing;       /* events and markers that are no longer retained; in a verdict, a gap,
-                               and an end by an unknown id or another life */
-    uint64_t seq;           /* where the cursor stands after this item; 0: before the first event */
-    struct spn_life life;   /* of the session; zeros: not known. With seq it is a cursor */
+    const struct spn_event *event; /* SPN_ITEM_EVENT; valid as long as the item. Else NULL */
+    uint64_t missing;     /* events and markers that are no longer retained; in a verdict, a gap,
+                             and an end by an unknown id or another life */
+    uint64_t seq;         /* where the cursor stands after this item; 0: before the first event */
+    struct spn_life life; /* of the session; zeros: not known. With seq it is a cursor */
 
     /* Why. In a verdict:
      *   SPN_OK             it begins at its start

@@ -144,8 +144,9 @@ static bool give_event(struct spn_subscription *subscription)
         item.seq != subscription->given + 1 || last != wire_in_done(&subscription->items))
         return false;
     subscription->given = item.seq;
+    subscription->event = item_event(&item, subscription->life);
     subscription->item = (struct spn_item){.kind = SPN_ITEM_EVENT,
-                                           .event = item_event(&item, subscription->life),
+                                           .event = &subscription->event,
                                            .seq = item.seq,
                                            .life = subscription->life};
     sub_note_read(subscription, wire_item_size(&item));

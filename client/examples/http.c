@@ -102,7 +102,7 @@ static spn_err serve(struct browser *browser, spn_subscription *events)
         const struct spn_item *item;
         err = spn_subscription_next(events, 0, &item);
         if (err == SPN_OK && item->kind == SPN_ITEM_EVENT)
-            err = put(browser, &item->event);
+            err = put(browser, item->event);
         else if (err == SPN_E_TIMEOUT && now_s() - browser->sent_s >= IDLE_S)
             err = put(browser, NULL);
     }

@@ -107,7 +107,7 @@ static spn_err read_input(struct app *app)
 /* The context says whose item it is; a server would find its connection there. */
 static void take_item(struct app *app, struct reader *reader, const struct spn_item *item)
 {
-    const struct spn_event *event = &item->event;
+    const struct spn_event *event = item->event;
     switch (item->kind) {
     case SPN_ITEM_EVENT:
         printf("%lu %s %.*s %.*s\n", reader->number, reader->session, (int)event->id.size,

@@ -54,7 +54,7 @@ int main(int argc, char **argv)
         if (err == SPN_E_TIMEOUT) /* nothing happened: a comment keeps the connection alive */
             err = fputs(":\n\n", stdout) < 0 || fflush(stdout) != 0 ? SPN_E_SYSTEM : SPN_OK;
         else if (err == SPN_OK && item->kind == SPN_ITEM_EVENT &&
-                 (err = write_event(&item->event)) == SPN_OK && --left == 0)
+                 (err = write_event(item->event)) == SPN_OK && --left == 0)
             break;
     }
     if (err != SPN_OK)

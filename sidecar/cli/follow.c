@@ -90,7 +90,7 @@ static bool put_item(struct run *run, const struct spn_item *item)
         tell_missing(item->missing, "before these");
         break;
     case SPN_ITEM_EVENT:
-        put_event(run, &item->event);
+        put_event(run, item->event);
         break;
     case SPN_ITEM_GAP:
         tell_missing(item->missing, "in between");

@@ -91,7 +91,7 @@ static spn_err next_event(struct latency_reader *reader, int timeout_ms, uint64_
             return item->why != SPN_OK ? item->why : SPN_E_END;
         if (item->kind != SPN_ITEM_EVENT)
             continue;
-        *ret_stamp_ns = publisher_stamp(item->event.id);
+        *ret_stamp_ns = publisher_stamp(item->event->id);
         return SPN_OK;
     }
 }

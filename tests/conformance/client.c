@@ -374,7 +374,7 @@ static void put_item(const struct spn_item *item)
         printf("verdict %s %llu\n", verdict_word(item->why), missing);
         break;
     case SPN_ITEM_EVENT:
-        put_event(&item->event);
+        put_event(item->event);
         break;
     case SPN_ITEM_GAP:
         printf("gap %llu\n", missing);

@@ -64,7 +64,7 @@ static void take_delivery(struct neighbours *neighbours)
                   "delivery");
     while (item->kind == SPN_ITEM_VERDICT || item->kind == SPN_ITEM_CAUGHT_UP);
     assert_int_equal(item->kind, SPN_ITEM_EVENT);
-    assert_int_equal(item->event.seq, neighbours->published);
+    assert_int_equal(item->event->seq, neighbours->published);
 }
 
 /* Returns how many events it has. */

@@ -119,11 +119,14 @@ int main(void)
     spn_subscription *subscription = subscribe(client);
     if (!subscription)
         return 4;
-    do
+    if (spn_subscription_next(subscription, WAIT_MS, &item) != SPN_OK ||
+        item->kind != SPN_ITEM_VERDICT || item->event || item->why != SPN_OK)
+        return 5;
+    while (item->kind != SPN_ITEM_EVENT)
         if (spn_subscription_next(subscription, WAIT_MS, &item) != SPN_OK)
             return 5;
-    while (item->kind != SPN_ITEM_EVENT);
-    if (item->event.data.size != 5 || memcmp(item->event.data.data, "hello", 5) != 0)
+    if (item->event->data.size != 5 || memcmp(item->event->data.data, "hello", 5) != 0 ||
+        item->seq != 1 || item->missing != 0)
         return 6;
     spn_unsubscribe(subscription);
     int failed = answers(client);

@@ -19,6 +19,7 @@ LAST_ANSWERED = {
     "spn_session": "uint64_t last_ms",
     "spn_session_info": "uint64_t markers",
     "spn_health": "uint64_t uptime_ms",
+    "spn_item": "struct spn_life after_life",
 }
 
 

@@ -331,7 +331,7 @@ static void expect_witnessed(struct play *play, struct life *life)
     }
     while (life->witness_seq < life->count) {
         struct spn_item item = onlooker_expect(life->witness, SPN_ITEM_EVENT);
-        expect_event(life, &item.event, life->witness_seq++);
+        expect_event(life, item.event, life->witness_seq++);
     }
     if (life->state == CLOSED && !life->witness_over) {
         assert_int_equal(onlooker_expect(life->witness, SPN_ITEM_END).why, SPN_E_CLOSED);

@@ -159,7 +159,7 @@ static void expect_retained(const char *session, uint64_t first, uint64_t last)
     assert_int_equal(item.seq, first - 1);
     for (uint64_t seq = first; seq <= last; seq++) {
         item = onlooker_expect(reader, SPN_ITEM_EVENT);
-        expect_seq(&item.event, seq);
+        expect_seq(item.event, seq);
     }
     spn_unsubscribe(reader);
     spn_client_close(client);
@@ -332,7 +332,7 @@ static void read_to(struct stalled *stalled, uint64_t last)
     while (stalled->seq < last) {
         struct spn_item item = onlooker_next(stalled->subscription);
         if (item.kind == SPN_ITEM_EVENT) {
-            expect_seq(&item.event, stalled->seq + 1);
+            expect_seq(item.event, stalled->seq + 1);
             stalled->events++;
             stalled->seq++;
         } else {
@@ -750,7 +750,7 @@ static uint64_t measure_p99(struct stage *stage, bool stalls)
         (void)err;
         struct spn_item item = onlooker_expect(readers[i % OTHERS], SPN_ITEM_EVENT);
         took_ns[i] = until_now_ns() - begun_ns;
-        expect_seq(&item.event, 2 + i / OTHERS);
+        expect_seq(item.event, 2 + i / OTHERS);
         feeder_settle(&feeder);
     }
     spn_client_close(client);

@@ -89,10 +89,10 @@ static void expect_events(spn_subscription *subscription, uint64_t from, uint64_
 {
     for (uint64_t seq = from; seq <= to; seq++) {
         struct spn_item item = next_item(subscription, SPN_ITEM_EVENT);
-        if (!is_event(&item.event, seq))
+        if (!is_event(item.event, seq))
             fail_msg("event %llu is %llu, id %.*s", (unsigned long long)seq,
-                     (unsigned long long)item.event.seq, (int)item.event.id.size,
-                     (const char *)item.event.id.data);
+                     (unsigned long long)item.event->seq, (int)item.event->id.size,
+                     (const char *)item.event->id.data);
     }
 }
 
@@ -303,7 +303,7 @@ static void expect_one_more(struct quiet *quiet, uint64_t seq)
         const struct spn_item *item;
         assert_int_equal(spn_subscription_next(quiet->subscriptions[i], ITEM_MS, &item), SPN_OK);
         assert_int_equal(item->kind, SPN_ITEM_EVENT);
-        assert_true(is_event(&item->event, seq));
+        assert_true(is_event(item->event, seq));
     }
 }
 
@@ -429,7 +429,7 @@ static void check_item(struct readers *all, struct reader *reader, const struct 
         reader->begun = true;
         reader->next = item->seq + 1;
     } else if (item->kind == SPN_ITEM_EVENT && reader->begun &&
-               is_event(&item->event, reader->next)) {
+               is_event(item->event, reader->next)) {
         reader->next++;
         all->events++;
     } else if (all->wrong[0] == '\0') {

@@ -226,7 +226,7 @@ static void take_item(struct stream *stream, const struct spn_item *item)
     }
     assert_int_equal(item->seq, stream->given_seq + 1);
     stream->given_seq = item->seq;
-    assert_int_equal(item->event.data.size, data_size(stream, item->seq));
+    assert_int_equal(item->event->data.size, data_size(stream, item->seq));
     stream->given += item_size(stream, item->seq);
     note_turns(stream);
 }

@@ -190,16 +190,16 @@ static void expect_event_item(const struct spn_item *item, uint64_t seq)
     assert_int_equal(item->kind, SPN_ITEM_EVENT);
     assert_int_equal(item->seq, seq);
     assert_memory_equal(&item->life, &fake.life, sizeof(fake.life));
-    assert_int_equal(item->event.seq, seq);
-    assert_int_equal(item->event.position, 1000 + seq);
-    assert_int_equal(item->event.time_ms, 5);
-    assert_int_equal(item->event.retry_ms, SPN_RETRY_NONE);
-    assert_int_equal(item->event.id.size, 2);
-    assert_memory_equal(item->event.id.data, "id", 2);
-    assert_int_equal(item->event.type.size, 1);
-    assert_int_equal(item->event.data.size, DATA);
+    assert_int_equal(item->event->seq, seq);
+    assert_int_equal(item->event->position, 1000 + seq);
+    assert_int_equal(item->event->time_ms, 5);
+    assert_int_equal(item->event->retry_ms, SPN_RETRY_NONE);
+    assert_int_equal(item->event->id.size, 2);
+    assert_memory_equal(item->event->id.data, "id", 2);
+    assert_int_equal(item->event->type.size, 1);
+    assert_int_equal(item->event->data.size, DATA);
     int size = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)seq);
-    assert_memory_equal(item->event.data.data, digits, (size_t)size);
+    assert_memory_equal(item->event->data.data, digits, (size_t)size);
 }
 
 static void expect_events(const struct stream *stream, uint64_t from, uint64_t to)
@@ -217,6 +217,7 @@ static void expect_missing(const struct stream *stream, spn_item_kind kind, uint
     const struct spn_item *item;
     assert_int_equal(next_item(stream->subscription, WAIT_MS, &item), SPN_OK);
     assert_int_equal(item->kind, kind);
+    assert_null(item->event);
     assert_int_equal(item->seq, seq);
     assert_int_equal(item->missing, missing);
     assert_memory_equal(&item->life, &fake.life, sizeof(fake.life));
@@ -227,6 +228,7 @@ static void expect_end(const struct stream *stream, spn_err why)
     const struct spn_item *item;
     assert_int_equal(next_item(stream->subscription, WAIT_MS, &item), SPN_OK);
     assert_int_equal(item->kind, SPN_ITEM_END);
+    assert_null(item->event);
     assert_int_equal(item->why, why);
     assert_int_equal(next_item(stream->subscription, 0, &item), SPN_E_END);
     assert_int_equal(next_item(stream->subscription, 0, &item), SPN_E_END);
