@@ -111,10 +111,10 @@ bool sub_give_entry(struct spn_subscription *subscription)
     *given = sub_log_item(subscription, kind_of(item.entry.kind));
     given->session = item.entry.session;
     given->life = item.entry.life;
-    given->reason = item.entry.reason;
-    given->closes = (item.entry.flags & WIRE_FLAG_CLOSES) != 0;
-    given->note = item.entry.note;
-    given->event = item_event(&item, item.entry.life);
+    if (given->kind == SPN_ITEM_CLOSE)
+        given->reason = item.entry.reason;
+    subscription->event = item_event(&item, item.entry.life);
+    given->event = &subscription->event;
     if (given->kind == SPN_ITEM_ATTRIBUTES)
         put_attributes(given, &attributes);
     sub_note_read(subscription, wire_item_size(&item));

@@ -43,6 +43,9 @@ struct spn_client *prod_client_of(const struct spn_producer *producer);
  * say why not. */
 spn_err prod_check_event(struct spn_client *client, const struct spn_event *event,
                          size_t data_max) SPN_MUST_USE;
+
+/* The largest event data that the producer takes, in bytes. */
+size_t prod_data_max(const struct spn_producer *producer);
 /* The entry of an event that was checked. */
 struct wire_entry prod_entry_of(struct spn_bytes session, const struct spn_event *event);
 spn_err prod_check_usable(struct spn_producer *producer);

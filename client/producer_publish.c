@@ -175,7 +175,7 @@ static spn_err take_entry(struct spn_producer *producer, struct wire_entry *entr
 }
 
 /* A sidecar that was restarted may take larger events than the window has room for. */
-static size_t data_max(const struct spn_producer *producer)
+size_t prod_data_max(const struct spn_producer *producer)
 {
     size_t most = producer->client->data_max;
     return producer->open && producer->data_max < most ? producer->data_max : most;
@@ -190,7 +190,7 @@ static spn_err publish(struct spn_producer *producer, struct spn_bytes session,
         return client_fail(producer->client, SPN_E_INVALID, EVENT_WITHOUT_SIZE);
     spn_err err = check_session(producer, session);
     if (err == SPN_OK)
-        err = prod_check_event(producer->client, event, data_max(producer));
+        err = prod_check_event(producer->client, event, prod_data_max(producer));
     if (err != SPN_OK)
         return err;
     struct wire_entry entry = prod_entry_of(session, event);

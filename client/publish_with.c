@@ -97,7 +97,7 @@ spn_err spn_publish_with(spn_producer *producer, struct spn_bytes session,
     if (err == SPN_OK)
         err = prod_take_options(producer->client, options, &with);
     if (err == SPN_OK)
-        err = prod_check_event(producer->client, event);
+        err = prod_check_event(producer->client, event, prod_data_max(producer));
     if (err != SPN_OK)
         return err;
     entry = prod_entry_of(session, event);

@@ -729,7 +729,8 @@ typedef enum spn_item_kind {
 
 struct spn_item {
     spn_item_kind kind;
-    const struct spn_event *event; /* SPN_ITEM_EVENT; valid as long as the item. Else NULL */
+    const struct spn_event *event; /* SPN_ITEM_EVENT, and each entry of spn_follow; valid as long as
+                                      the item. Else NULL */
     uint64_t missing;     /* events and markers that are no longer retained; in a verdict, a gap,
                              and an end by an unknown id or another life */
     uint64_t seq;         /* where the cursor stands after this item; 0: before the first event */
@@ -748,7 +749,7 @@ struct spn_item {
      * is damaged), SPN_E_PROTOCOL (the sidecar sent an invalid message), SPN_E_IO. */
     spn_err why;
 
-    /* In a verdict and an end. */
+    /* In a verdict and an end; the reason in SPN_ITEM_CLOSE too. */
     uint64_t newest;         /* the newest seq of the life; 0: none, or not known */
     spn_session_state state; /* of that life */
     struct spn_bytes reason; /* that the session was closed with; empty: none */
@@ -764,9 +765,7 @@ struct spn_item {
      * the item's session, and `event` has the seq, the position and the time of any entry. */
     unsigned char database[SPN_DATABASE_ID_SIZE];
     struct spn_bytes session; /* whose entry it is; empty: an item of no session */
-    bool closes;              /* SPN_ITEM_EVENT, SPN_ITEM_CLOSE: the session is closed by it, with
-                                 `reason` */
-    struct spn_bytes note;    /* of the event, or SPN_ITEM_ATTRIBUTES: of the session */
+    struct spn_bytes note;    /* SPN_ITEM_ATTRIBUTES; may be empty */
     uint64_t first;           /* SPN_ITEM_GAP: these positions are gone */
     uint64_t last;
     uint64_t ttl_ms;               /* SPN_ITEM_ATTRIBUTES: time to live; 0: the sidecar's */

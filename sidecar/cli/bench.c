@@ -45,3 +45,9 @@ void bench_put_payload(const struct bench *bench, struct bench_report *report)
         bench_report_text(report, "file", "payloads of", bench->file);
     bench_report_figure(report, "size", "data of an event", mean, "bytes");
 }
+
+void bench_put_level(const struct bench *bench, struct bench_report *report)
+{
+    bench_report_text(report, "ack", "acknowledged when",
+                      bench->level == SPN_DURABLE ? "durable" : "accepted");
+}

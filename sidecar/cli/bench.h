@@ -29,6 +29,7 @@ enum bench_option {
     BENCH_SUBSCRIBERS = 128,
     BENCH_PROCESSES = 256,
     BENCH_COUNT = 512,
+    BENCH_CLIENTS = 1024,
 };
 
 /* X(function, name, options it takes, events or rounds by default, text) */
@@ -39,9 +40,11 @@ enum bench_option {
     X(latency, "latency", BENCH_COUNT | BENCH_PRODUCERS | BENCH_RATE, 10000,                       \
       "with one event in flight per producer: time until it is on disk, and until a subscriber "   \
       "has it")                                                                                    \
+    X(oneshot, "oneshot", BENCH_COUNT | BENCH_PRODUCERS | BENCH_ACK, 10000,                        \
+      "with one one-shot in flight per client: time until it is acknowledged")                     \
     X(replay, "replay", BENCH_COUNT | BENCH_OTHERS | BENCH_ROUNDS, 50000,                          \
       "events per second read back from one session among others")                                 \
-    X(fanout, "fanout", BENCH_ROUNDS | BENCH_SUBSCRIBERS | BENCH_PROCESSES, 0,                     \
+    X(fanout, "fanout", BENCH_ROUNDS | BENCH_SUBSCRIBERS | BENCH_CLIENTS | BENCH_PROCESSES, 0,     \
       "time from one event's acknowledgement until the last of its subscribers has it")            \
     X(follow, "follow",                                                                            \
       BENCH_COUNT | BENCH_SESSIONS | BENCH_PRODUCERS | BENCH_ACK | BENCH_IN_FLIGHT | BENCH_RATE,   \
@@ -65,6 +68,7 @@ struct bench {
     bool keep;                      /* keep the sessions */
     char name[PUBLISHER_NAME_SIZE]; /* all its sessions' names begin with it; "": none yet */
     uint64_t subscribers;
+    uint64_t clients; /* of the subscribers; 0: one each */
     uint64_t processes;
     spn_level level;
     bool json;
@@ -88,5 +92,6 @@ int bench_connect(const struct bench *bench, spn_client **ret_client);
 /* Add figures that several measurements share. */
 void bench_put_rate(struct bench_report *report, const struct crew_result *result);
 void bench_put_payload(const struct bench *bench, struct bench_report *report);
+void bench_put_level(const struct bench *bench, struct bench_report *report);
 
 #endif

@@ -2,8 +2,8 @@
 /* bench_fanout: one event, many subscribers: how long after the acknowledgement has the last one
  * received the event?
  *
- * The subscribers are in processes of their own. A round is one event; the next one waits until all
- * have received it. */
+ * The subscribers are in processes of their own, each with a client, or several on each. A round is
+ * one event; the next one waits until all have received it. */
 #include "cli/bench.h"
 
 #include <stdlib.h>
@@ -20,6 +20,7 @@ struct fanout {
     struct spn_bytes session;
     struct fanout_reader *readers;
     size_t reader_count;
+    size_t client_count;
     uint64_t *received_ns; /* shared with the readers */
     size_t received_size;
     struct hist ack;  /* from publishing to the acknowledgement */
@@ -29,6 +30,12 @@ struct fanout {
 };
 
 /* -- the readers ------------------------------------------------------------------------------- */
+
+/* The share of one of the readers. */
+static size_t share(const struct fanout *fanout, size_t reader, size_t of_all)
+{
+    return of_all / fanout->reader_count + (reader < of_all % fanout->reader_count ? 1 : 0);
+}
 
 static int start_readers(struct fanout *fanout)
 {
@@ -43,13 +50,13 @@ static int start_readers(struct fanout *fanout)
     }
     for (size_t i = 0; i < fanout->reader_count; i++) {
         struct fanout_reader *reader = &fanout->readers[i];
-        size_t count = bench->subscribers / fanout->reader_count +
-                       (i < bench->subscribers % fanout->reader_count ? 1 : 0);
+        size_t count = share(fanout, i, bench->subscribers);
         *reader = (struct fanout_reader){
             .socket_dir = bench->common.socket_dir,
             .timeout_ms = OPEN_MS,
             .session = fanout->session,
             .count = count,
+            .client_count = share(fanout, i, fanout->client_count),
             .received_ns = fanout->received_ns + first,
         };
         first += count;
@@ -152,7 +159,13 @@ static void put_figures(const struct fanout *fanout, struct bench_report *report
     bench_report_heading(report, "with");
     bench_put_payload(bench, report);
     bench_report_count(report, "subscribers", "subscribers", bench->subscribers);
+    bench_report_count(report, "clients", "on clients", fanout->client_count);
     bench_report_count(report, "processes", "in processes", fanout->reader_count);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
 }
 
 /* The readers are forked before this process opens a client. They wait for the session's first
@@ -160,8 +173,9 @@ static void put_figures(const struct fanout *fanout, struct bench_report *report
 static int prepare(struct fanout *fanout)
 {
     struct bench *bench = fanout->bench;
-    fanout->reader_count =
-        bench->processes < bench->subscribers ? bench->processes : bench->subscribers;
+    fanout->client_count =
+        bench->clients > 0 ? least(bench->clients, bench->subscribers) : bench->subscribers;
+    fanout->reader_count = least(bench->processes, fanout->client_count);
     fanout->readers = calloc(fanout->reader_count, sizeof(*fanout->readers));
     if (!fanout->readers)
         return cli_fail("memory", SPN_E_NOMEM, NULL);

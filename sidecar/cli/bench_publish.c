@@ -2,16 +2,11 @@
 /* bench_publish: events per second, and how long each waits for its acknowledgement. */
 #include "cli/bench.h"
 
-static const char *level_name(spn_level level)
-{
-    return level == SPN_DURABLE ? "durable" : "accepted";
-}
-
 static void put_load(const struct bench *bench, struct bench_report *report)
 {
     bench_report_count(report, "sessions", "sessions", bench->sessions);
     bench_report_count(report, "producers", "producers", bench->producers);
-    bench_report_text(report, "ack", "acknowledged when", level_name(bench->level));
+    bench_put_level(bench, report);
     bench_report_count(report, "in_flight", "in flight at most", bench->in_flight);
     if (bench->rate > 0)
         bench_report_count(report, "rate", "offered per second", bench->rate);

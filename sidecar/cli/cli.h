@@ -50,7 +50,8 @@ enum cli_exit {
     X(dump, "dump", "", "print the whole log, read directly from the database")                    \
     X(health, "health", "", "print the sidecar's status")                                          \
     X(stats, "stats", "", "print the sidecar's counters")                                          \
-    X(bench, "bench", "WHAT", "measure this machine: publish, latency, replay, fanout, sessions")
+    X(bench, "bench", "WHAT",                                                                      \
+      "measure this machine: publish, latency, oneshot, replay, fanout, sessions")
 
 #define CLI_VERB_DECLARE(function, name, words, text) int verb_##function(int argc, char **argv);
 CLI_VERB_MAP(CLI_VERB_DECLARE)

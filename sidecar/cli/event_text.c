@@ -261,9 +261,9 @@ static const char *kind_name(const struct spn_item *item)
         [SPN_ITEM_TOUCH] = "touch",   [SPN_ITEM_ATTRIBUTES] = "attributes",
     };
     if (item->kind == SPN_ITEM_EVENT)
-        return item->event.kind == SPN_EVENT    ? "event"
-               : item->event.kind == SPN_MARKER ? "marker"
-                                                : "reset";
+        return item->event->kind == SPN_EVENT    ? "event"
+               : item->event->kind == SPN_MARKER ? "marker"
+                                                 : "reset";
     return kinds[item->kind];
 }
 
@@ -280,14 +280,14 @@ static void put_attributes(struct out *out, const struct spn_item *item)
 void entry_put_json(struct out *out, const struct spn_item *item)
 {
     char cursor[LOG_CURSOR_TEXT_SIZE];
-    put_whose(out, item->session, &item->event, 0);
+    put_whose(out, item->session, item->event, 0);
     out_text(out, ",\"kind\":\"");
     out_text(out, kind_name(item));
     out_text(out, "\"");
     if (item->kind == SPN_ITEM_EVENT)
-        put_fields(out, &item->event);
+        put_fields(out, item->event);
     else
-        put_time(out, &item->event);
+        put_time(out, item->event);
     if (item->kind == SPN_ITEM_CLOSE)
         (void)put_bytes(out, ",\"reason\":", item->reason);
     if (item->kind == SPN_ITEM_ATTRIBUTES)

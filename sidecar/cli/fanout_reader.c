@@ -19,16 +19,10 @@ enum { READY_MAX = 64 };
 
 /* -- in the process ---------------------------------------------------------------------------- */
 
-struct subscriber {
-    spn_client *client;
-    spn_subscription *subscription;
-    uint64_t events;
-};
-
 /* The state of one process. */
 struct readers {
     const struct fanout_reader *own;
-    struct subscriber *subscribers;
+    spn_client **clients;
     int epoll_fd;
     int tell_fd;
     uint64_t rounds; /* that all subscribers have received */
@@ -41,33 +35,36 @@ static void tell(const struct readers *readers, char what)
         continue;
 }
 
-static spn_err watch(const struct readers *readers, size_t index)
+static spn_err open_client(const struct readers *readers, size_t index)
 {
+    const struct spn_client_options options = {.size = sizeof(options),
+                                               .socket_dir = readers->own->socket_dir};
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = index};
-    int fd = spn_client_fd(readers->subscribers[index].client);
+    spn_err err =
+        spn_client_open(&readers->clients[index], &options, readers->own->timeout_ms, NULL, 0);
+    if (err != SPN_OK)
+        return err;
+    int fd = spn_client_fd(readers->clients[index]);
     return epoll_ctl(readers->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? SPN_OK : SPN_E_SYSTEM;
 }
 
 /* The session's first event is not measured: a subscriber that has received it is in place. */
 static spn_err open_subscriber(const struct readers *readers, size_t index)
 {
-    struct subscriber *subscriber = &readers->subscribers[index];
-    const struct spn_client_options options = {.size = sizeof(options),
-                                               .socket_dir = readers->own->socket_dir};
     const struct spn_subscription_options from = {
         .size = sizeof(from), .start = SPN_EARLIEST, .otherwise = SPN_WAIT};
-    spn_err err = spn_client_open(&subscriber->client, &options, readers->own->timeout_ms, NULL, 0);
+    spn_subscription *subscription;
+    spn_err err = spn_subscribe(&subscription, readers->clients[index % readers->own->client_count],
+                                readers->own->session, &from);
     if (err == SPN_OK)
-        err = spn_subscribe(&subscriber->subscription, subscriber->client, readers->own->session,
-                            &from);
-    return err == SPN_OK ? watch(readers, index) : err;
+        spn_subscription_set_context(subscription, &readers->own->received_ns[index]);
+    return err;
 }
 
 /* Notes an event of the current round. */
-static void note_event(struct readers *readers, size_t index)
+static void note_event(struct readers *readers, uint64_t *received_ns)
 {
-    readers->own->received_ns[index] = publisher_now_ns();
-    readers->subscribers[index].events++;
+    *received_ns = publisher_now_ns();
     if (--readers->left > 0)
         return;
     readers->left = readers->own->count;
@@ -76,13 +73,14 @@ static void note_event(struct readers *readers, size_t index)
 
 static spn_err take_items(struct readers *readers, size_t index)
 {
-    struct subscriber *subscriber = &readers->subscribers[index];
+    spn_client *client = readers->clients[index];
+    spn_subscription *from;
     const struct spn_item *item;
-    spn_err err = spn_client_step(subscriber->client);
+    spn_err err = spn_client_step(client);
     while (err == SPN_OK) {
-        err = spn_subscription_next(subscriber->subscription, 0, &item);
+        err = spn_next_of_any(client, 0, &from, &item);
         if (err == SPN_OK && item->kind == SPN_ITEM_EVENT)
-            note_event(readers, index);
+            note_event(readers, spn_subscription_context(from));
         if (err == SPN_OK && item->kind == SPN_ITEM_END)
             err = item->why != SPN_OK ? item->why : SPN_E_END;
     }
@@ -109,12 +107,14 @@ static spn_err open_all(struct readers *readers)
     size_t count = readers->own->count;
     spn_err err = SPN_OK;
     readers->left = count;
-    readers->subscribers = calloc(count, sizeof(*readers->subscribers));
-    if (!readers->subscribers)
+    readers->clients = calloc(readers->own->client_count, sizeof(*readers->clients));
+    if (!readers->clients)
         return SPN_E_NOMEM;
     readers->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (readers->epoll_fd < 0)
         return SPN_E_SYSTEM;
+    for (size_t i = 0; err == SPN_OK && i < readers->own->client_count; i++)
+        err = open_client(readers, i);
     for (size_t i = 0; err == SPN_OK && i < count; i++)
         err = open_subscriber(readers, i);
     return err;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fanout_reader: a process full of subscribers to one session, each with a connection.
+/* fanout_reader: a process full of subscribers to one session, on one or more clients.
  *
  * It sends a byte when all subscriptions are in place, and a byte for each event that all
  * subscribers have received. The time at which each received it is in memory that both processes
@@ -25,6 +25,7 @@ struct fanout_reader {
     int timeout_ms;
     struct spn_bytes session;
     size_t count;          /* subscribers */
+    size_t client_count;   /* that they share, each with a connection */
     uint64_t *received_ns; /* one place for each subscriber, in shared memory */
 
     pid_t pid;   /* 0: none */

@@ -71,7 +71,7 @@ static void put_sse(struct run *run, const struct spn_item *item)
     if (item->kind != SPN_ITEM_EVENT)
         return; /* an event stream has events */
     put_session_comment(run, item->session);
-    spn_err err = event_put_sse(&run->out, &item->event);
+    spn_err err = event_put_sse(&run->out, item->event);
     if (err == SPN_OK)
         return;
     snprintf(what, sizeof(what), "position %llu", (unsigned long long)item->seq);
@@ -80,7 +80,7 @@ static void put_sse(struct run *run, const struct spn_item *item)
 
 static void put_entry(struct run *run, const struct spn_item *item)
 {
-    run->printed += item->kind == SPN_ITEM_EVENT && item->event.kind == SPN_EVENT;
+    run->printed += item->kind == SPN_ITEM_EVENT && item->event->kind == SPN_EVENT;
     if (run->follow->format == EVENT_JSONL)
         entry_put_json(&run->out, item);
     else

@@ -101,6 +101,8 @@ spn_err publisher_open(struct publisher *publisher)
         publisher->err = err;
         return err;
     }
+    if (load->one_shot)
+        return SPN_OK;
     err = spn_producer_open(&publisher->producer, publisher->client, &producer, load->timeout_ms);
     return err == SPN_OK ? SPN_OK : fail(publisher, err);
 }
@@ -113,7 +115,22 @@ void publisher_close(struct publisher *publisher)
     free(publisher->sent_ns);
 }
 
-spn_err publisher_warm_up(struct publisher *publisher)
+/* Publishes the n-th event as a one-shot and waits for its answer. */
+static spn_err publish_once(struct publisher *publisher, uint64_t n, struct spn_bytes id)
+{
+    const struct publisher_load *load = publisher->load;
+    char name[SPN_GIVEN_ID_MAX];
+    const struct spn_published *published;
+    struct spn_event event = *payloads_at(load->payloads, n);
+    event.id = id;
+    spn_err err = spn_publish_once(publisher->client, session_of(publisher, n, name), &event,
+                                   load->level, load->timeout_ms, &published);
+    if (err == SPN_OK && published->result == SPN_STORED)
+        publisher->counters.stored++;
+    return err;
+}
+
+static spn_err publish_and_wait(struct publisher *publisher)
 {
     const struct publisher_load *load = publisher->load;
     char name[SPN_GIVEN_ID_MAX];
@@ -122,8 +139,14 @@ spn_err publisher_warm_up(struct publisher *publisher)
     struct spn_bytes session = session_of(publisher, 0, name);
     spn_err err =
         spn_publish(publisher->producer, session, payloads_at(load->payloads, 0), &ticket);
-    if (err == SPN_OK)
-        err = spn_producer_wait(publisher->producer, ticket, load->timeout_ms, &ack);
+    return err == SPN_OK ? spn_producer_wait(publisher->producer, ticket, load->timeout_ms, &ack)
+                         : err;
+}
+
+spn_err publisher_warm_up(struct publisher *publisher)
+{
+    spn_err err = publisher->load->one_shot ? publish_once(publisher, 0, spn_text("warm-up"))
+                                            : publish_and_wait(publisher);
     if (err != SPN_OK)
         return fail(publisher, err);
     publisher->warmed_up = 1;
@@ -245,6 +268,24 @@ static void publish_all(struct publisher *publisher)
         wait_for_ack(publisher);
 }
 
+/* An event's id is its number: nobody else publishes to the session. */
+static void publish_one_shots(struct publisher *publisher)
+{
+    char id[PUBLISHER_STAMP_SIZE];
+    while (publisher->published < publisher->count && !stopped(publisher)) {
+        uint64_t from_ns = publisher_now_ns();
+        spn_err err =
+            publish_once(publisher, publisher->published, write_stamp(publisher->published, id));
+        if (err != SPN_OK) {
+            fail(publisher, err);
+            return;
+        }
+        hist_add(&publisher->latency, publisher_now_ns() - from_ns);
+        publisher->published++;
+        publisher->ended++;
+    }
+}
+
 void *publisher_run(void *argument)
 {
     struct publisher *publisher = argument;
@@ -252,8 +293,12 @@ void *publisher_run(void *argument)
         return NULL;
     prctl(PR_SET_TIMERSLACK, 1); /* by default a sleep may last 50 us longer than requested */
     publisher->started_ns = publisher_now_ns();
-    publish_all(publisher);
+    if (publisher->load->one_shot)
+        publish_one_shots(publisher);
+    else
+        publish_all(publisher);
     publisher->finished_ns = publisher_now_ns();
-    publisher->counters = *spn_producer_counters(publisher->producer);
+    if (!publisher->load->one_shot)
+        publisher->counters = *spn_producer_counters(publisher->producer);
     return NULL;
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* publisher: one producer, which publishes and measures its acknowledgements.
+/* publisher: one producer, or one client with one-shots, which publishes and measures its
+ * acknowledgements.
  *
  * It publishes as fast as it can, or at a rate. At a rate each event is due at a scheduled time,
  * and its latency is measured from its scheduled time, even if it was sent late. So an event that
  * was late because earlier ones were slow is not left out of the figures.
+ *
+ * A publisher of one-shots has one in flight, and publishes as fast as it can. It has no producer.
  *
  * Owns     a client, a producer, a histogram of the time from publishing to acknowledgement.
  * Borrows  the contents of struct publisher_load.
@@ -37,6 +40,7 @@ struct publisher_load {
     uint64_t in_flight_max;
     uint64_t rate; /* events per second, of all publishers together; 0: no limit */
     bool stamped;  /* an event's id is the moment from which its latency is measured */
+    bool one_shot; /* each event is a one-shot, and each publisher has a session of its own */
     spn_level level;
     struct gate *gate;
     const atomic_bool *stop; /* ends the run early */
@@ -47,7 +51,7 @@ struct publisher {
     uint64_t index;
     uint64_t count; /* events to publish */
     spn_client *client;
-    spn_producer *producer;
+    spn_producer *producer; /* NULL: one-shots */
     uint64_t published;
     uint64_t ended;
     uint64_t sample_every; /* 1 in so many events is timed: reading the clock for all would cost too
@@ -56,7 +60,7 @@ struct publisher {
     uint64_t sent_count;
     uint64_t warmed_up; /* events before the measurement; counters includes them */
     struct hist latency;
-    struct spn_counters counters;
+    struct spn_counters counters; /* of the producer; of one-shots: only `stored` */
     uint64_t started_ns;
     uint64_t finished_ns;
     spn_err err; /* why it ended early */

@@ -41,6 +41,7 @@ enum {
     KEY_OTHERS,
     KEY_ROUNDS,
     KEY_SUBSCRIBERS,
+    KEY_CLIENTS,
     KEY_PROCESSES,
     KEY_KEEP,
     KEY_JSON,
@@ -58,8 +59,10 @@ static const struct argp_option options[] = {
      "use the types and data of this recorded text/event-stream instead, repeatedly", 2},
     {"sessions", KEY_SESSIONS, "COUNT", 0, "number of sessions to spread the events over (default: 100)", 2},
     {"count", KEY_COUNT, "COUNT", 0,
-     "number of events (default: 1000000; latency: 10000; replay: 50000, in the replayed session)", 2},
-    {"producers", KEY_PRODUCERS, "COUNT", 0, "number of threads, each with a connection (default: 1)", 2},
+     "number of events (default: 1000000; latency, oneshot: 10000; replay: 50000, in the replayed "
+     "session)", 2},
+    {"producers", KEY_PRODUCERS, "COUNT", 0,
+     "number of threads, each with a connection (default: 1); oneshot: without a producer", 2},
     {"ack", KEY_ACK, "durable|accepted", 0, "acknowledgement level to wait for (default: durable)", 2},
     {"in-flight", KEY_IN_FLIGHT, "COUNT", 0,
      "maximum number of unacknowledged events of a producer (default: 16384, and 4 MiB)", 2},
@@ -71,8 +74,11 @@ static const struct argp_option options[] = {
      "(default: 9)", 2},
     {"rounds", KEY_ROUNDS, "COUNT", 0, "number of rounds (default: replay: 5, fanout: 20)", 2},
     {"subscribers", KEY_SUBSCRIBERS, "COUNT", 0,
-     "number of subscribers of the session, each with a connection (default: 1000)", 2},
-    {"processes", KEY_PROCESSES, "COUNT", 0, "number of processes that the subscribers run in (default: 4)", 2},
+     "number of subscribers of the session (default: 1000)", 2},
+    {"clients", KEY_CLIENTS, "COUNT", 0,
+     "number of clients that the subscribers share, each with a connection (default: as many as "
+     "subscribers)", 2},
+    {"processes", KEY_PROCESSES, "COUNT", 0, "number of processes that the subscribers run in, at most one per client (default: 4)", 2},
     {"keep", KEY_KEEP, 0, 0, "do not delete the sessions from a sidecar that was already running", 2},
     {"json", KEY_JSON, 0, 0, "one object", 2},
     {0},
@@ -109,6 +115,7 @@ static const struct {
     {KEY_ROUNDS, "--rounds", BENCH_ROUNDS, offsetof(struct bench, rounds), ROUNDS_MAX},
     {KEY_SUBSCRIBERS, "--subscribers", BENCH_SUBSCRIBERS, offsetof(struct bench, subscribers),
      SUBSCRIBERS_MAX},
+    {KEY_CLIENTS, "--clients", BENCH_CLIENTS, offsetof(struct bench, clients), SUBSCRIBERS_MAX},
     {KEY_PROCESSES, "--processes", BENCH_PROCESSES, offsetof(struct bench, processes),
      PROCESSES_MAX},
     {KEY_OTHERS, "--others", BENCH_OTHERS, offsetof(struct bench, others), OTHERS_MAX},
@@ -161,7 +168,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "publish|latency|replay|fanout|follow|sessions",
+    .args_doc = "publish|latency|oneshot|replay|fanout|follow|sessions",
     .doc =
         "Measure the sidecar on this machine."
         "\vA running sidecar is used; the benchmark's sessions, named bench-…, are deleted from it "
@@ -197,7 +204,7 @@ static const struct measurement *find_measurement(const char *name)
         if (strcmp(measurements[i].name, name) == 0)
             return &measurements[i];
     cli_usage(text_quote(spn_text(name), quoted),
-              "must be publish, latency, replay, fanout, follow or sessions");
+              "must be publish, latency, oneshot, replay, fanout, follow or sessions");
 }
 
 /* Refuses options without effect: the figure would not be the requested one. */
@@ -389,7 +396,8 @@ int verb_bench(int argc, char **argv)
     };
     cli_parse(&argp, argc, argv, &bench);
     if (bench.words.count == 0)
-        cli_usage("choose what to measure", "publish, latency, replay, fanout, follow or sessions");
+        cli_usage("choose what to measure",
+                  "publish, latency, oneshot, replay, fanout, follow or sessions");
     const struct measurement *measurement = find_measurement(bench.words.at[0]);
     check_options(&bench, measurement);
     catch_signals(&bench);

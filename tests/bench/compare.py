@@ -78,12 +78,19 @@ TARGETS = (
                         "through threads: {chain_p50_us:.0f} us"),
     Target("a reader after that ack, median", "latency", "reader_after_ack_p50_us", "us", 100,
            False, note="reader p50 {reader_p50_us:,.0f} us, p99 {reader_p99_us:,.0f} us"),
+    Target("one-shot, one in flight, median", "one_shot", "ack_p50_us", "us", 1.1, False,
+           against="latency", key="ack_p50_us", words="a producer's event",
+           note="p99 {ack_p99_us:,.0f} us", note_against="p99 {ack_p99_us:,.0f} us"),
     Target("50 producers, one in flight each, p99", "one_each", "ack_p99_us", "us", 1, False,
            against="redis_one_each", key="ack_p99_us", words="Redis with 50 clients",
            note="{events_per_second:,.0f} events/s, p50 {ack_p50_us:,.0f} us",
            note_against="{events_per_second:,.0f} events/s, p50 {ack_p50_us:,.0f} us"),
     Target("", "one_each", "ack_p99_us", "us", against="bare_one_each", key="ack_p99_us",
            words="the bare limit with 50 clients",
+           note_against="{events_per_second:,.0f} events/s, p50 {ack_p50_us:,.0f} us"),
+    Target("50 clients with one-shots, one in flight each, p99", "one_shot_each", "ack_p99_us", "us",
+           against="one_each", key="ack_p99_us", words="50 producers",
+           note="{events_per_second:,.0f} events/s, p50 {ack_p50_us:,.0f} us",
            note_against="{events_per_second:,.0f} events/s, p50 {ack_p50_us:,.0f} us"),
     Target("50,000 events/s offered, p99", "offered_50000", "ack_p99_us", "us", 5000, False,
            note="{events_per_second:,.0f} events/s came through, p50 {ack_p50_us:,.0f} us, "
@@ -96,13 +103,17 @@ TARGETS = (
            note="{events} events; slowest round {slowest_per_second:,.0f}"),
     Target("1 event to 1,000 subscribers, the last one after the ack", "fanout", "last_p50_us", "us",
            10_000, False, note="median of {rounds} rounds, longest {last_max_us:,.0f} us, each one's "
-           "median {each_p50_us:,.0f} us; {subscribers} connections in {processes} processes",
+           "median {each_p50_us:,.0f} us; {clients} connections in {processes} processes",
            sizes=("subscribers",)),
     Target("a follower of the log at full speed, median lateness", "follow", "follower_p50_us", "us",
            50_000, False, note="p99 {follower_p99_us:,.0f} us; acks p50 {ack_p50_us:,.0f} us, "
            "p99 {ack_p99_us:,.0f} us"),
     Target("", "follow", "of_alone_percent", "%", 90, note="{events_per_second:,.0f} events/s with it, "
            "{alone_per_second:,.0f} without"),
+    Target("1 event to 10,000 subscriptions on one client, the last one after the ack", "fanout_shared",
+           "last_p50_us", "us", 10_000, False, note="median of {rounds} rounds, longest "
+           "{last_max_us:,.0f} us, each one's median {each_p50_us:,.0f} us; {subscribers} subscriptions",
+           sizes=("shared",)),
     Target("memory per session with 128 ids", "memory_per_session", "bytes", "B", 2 * 1024, False,
            note="growth over {sessions} sessions", sizes=("many_sessions",)),
     Target("1,000,000 sessions, 10,000 of them hot, idle", "memory_idle", "mb", "MB", 64, False,

@@ -29,6 +29,7 @@ class Sizes:
     replay_of_1000: int  # the same where 999 others lie between
     rounds: int
     subscribers: int
+    shared: int          # subscriptions that share one client
     many_sessions: int
     known_sessions: int
     hot_sessions: int
@@ -46,8 +47,8 @@ class Sizes:
 FULL = Sizes(
     runs=5, publish=2_000_000, redis=500_000, new_sessions=1_000_000, latency=5000,
     one_each=100_000, rate_s=10, replay=50_000, replay_of_1000=3000, rounds=50, subscribers=1000,
-    many_sessions=100_000, known_sessions=1_000_000, hot_sessions=10_000, log_events=10_000_000,
-    log_sessions=1_000_000, load_s=3, idle_s=60, quota="512M",
+    shared=10_000, many_sessions=100_000, known_sessions=1_000_000, hot_sessions=10_000,
+    log_events=10_000_000, log_sessions=1_000_000, load_s=3, idle_s=60, quota="512M",
     combinations=tuple((c, p) for c in (1, 4, 16, 50) for p in (16, 128, 512, 1024)),
     batches=(16, 64, 256, 1024, 4096), plot_sessions=(1, 10, 100, 1000, 10_000, 100_000),
     plot_rates=(1000, 5000, 10_000, 25_000, 50_000, 100_000, 200_000, 400_000))
@@ -62,8 +63,8 @@ QUICK = dataclasses.replace(
 # So that a test can run all of it. No figure of it means anything.
 TINY = dataclasses.replace(
     QUICK, publish=2000, redis=2000, new_sessions=1000, latency=20, one_each=200, rate_s=0.02,
-    replay=200, replay_of_1000=2, rounds=2, subscribers=4, many_sessions=50, known_sessions=200,
-    hot_sessions=20, log_events=1000, log_sessions=50, load_s=0.1, idle_s=0.1, quota="4M",
+    replay=200, replay_of_1000=2, rounds=2, subscribers=4, shared=8, many_sessions=50,
+    known_sessions=200, hot_sessions=20, log_events=1000, log_sessions=50, load_s=0.1, idle_s=0.1, quota="4M",
     combinations=((2, 16),), batches=(64,), plot_sessions=(1, 10), plot_rates=(20_000,))
 
 
@@ -122,6 +123,11 @@ def latency(lab):
         return sidecar.bench("latency", count=lab.sizes.latency)
 
 
+def one_shot(lab):
+    with Sidecar(lab) as sidecar:
+        return sidecar.bench("oneshot", count=lab.sizes.latency)
+
+
 def bare_latency(lab):
     found = run_json([lab.bin / "bare_limit", "latency", DATA_BYTES, lab.sizes.latency],
                      env=lab.env)
@@ -133,6 +139,11 @@ def one_each(lab):
     with Sidecar(lab) as sidecar:
         return sidecar.bench("publish", producers=50, in_flight=1, sessions=50,
                              count=lab.sizes.one_each)
+
+
+def one_shot_each(lab):
+    with Sidecar(lab) as sidecar:
+        return sidecar.bench("oneshot", producers=50, count=lab.sizes.one_each)
 
 
 def bare_one_each(lab):
@@ -181,6 +192,12 @@ def fanout(lab):
 def follow(lab):
     with Sidecar(lab) as sidecar:
         return sidecar.bench("follow", sessions=1000, count=lab.sizes.publish)
+
+
+def fanout_shared(lab):
+    with Sidecar(lab) as sidecar:
+        return sidecar.bench("fanout", rounds=lab.sizes.rounds, subscribers=lab.sizes.shared,
+                             clients=1)
 
 
 # -- memory, start, idle -----------------------------------------------------------------------
@@ -272,8 +289,9 @@ GROUPS = (
      "redis_stream": lambda lab: redis_publish(lab, stream=True)},
     {"new_sessions": new_sessions,
      "redis_new": lambda lab: redis_publish(lab, keys=lab.sizes.new_sessions)},
-    {"latency": latency, "bare_latency": bare_latency},
-    {"one_each": one_each, "redis_one_each": redis_one_each, "bare_one_each": bare_one_each},
+    {"latency": latency, "one_shot": one_shot, "bare_latency": bare_latency},
+    {"one_each": one_each, "one_shot_each": one_shot_each, "redis_one_each": redis_one_each,
+     "bare_one_each": bare_one_each},
     {"offered_50000": lambda lab: offered(lab, 50_000)},
     {"replay_9": lambda lab: replay(lab, 9, lab.sizes.replay),
      "replay_0": lambda lab: replay(lab, 0, lab.sizes.replay),
@@ -281,6 +299,7 @@ GROUPS = (
      "redis_xrange": redis_xrange},
     {"fanout": fanout},
     {"follow": follow},
+    {"fanout_shared": fanout_shared},
     {"memory_per_session": memory_per_session},
     {"memory_idle": memory_idle},
     {"start_warm": start_warm, "start_after_kill": start_after_kill},

@@ -382,7 +382,7 @@ static void put_item(const struct spn_item *item)
     case SPN_ITEM_END:
         put_end(item->why);
         break;
-    case SPN_ITEM_CAUGHT_UP:
+    default: /* is not of a session's subscription */
         break;
     }
 }

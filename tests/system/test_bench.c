@@ -36,6 +36,7 @@ static const struct {
     uint64_t events;             /* the figure of that name */
     const char *keys[KEYS_MAX];  /* of numbers above zero */
     const char *other[KEYS_MAX]; /* of numbers that may be zero, or below */
+    const char *ones[KEYS_MAX];  /* of numbers that are 1 */
 } rows[] = {
     {"publish",
      {"publish", "--size", "100", "--sessions", "7", "--count", "500", "--producers", "3", "--ack",
@@ -60,6 +61,15 @@ static const struct {
      {"latency", "--count", "100", "--rate", "2000"},
      .events = 100,
      .keys = {"ack_p50_us", "ack_p99_us", "reader_p50_us", "reader_p99_us", "stored", "received"}},
+    {"one-shots",
+     {"oneshot", "--count", "60", "--producers", "3"},
+     .events = 60,
+     .keys = {"stored", "events_per_second", "ack_p50_us", "ack_p99_us", "ack_p999_us",
+              "ack_max_us", "clients", "in_flight"}},
+    {"one-shots that are accepted",
+     {"oneshot", "--count", "20", "--ack", "accepted"},
+     .events = 20,
+     .keys = {"stored", "ack_p50_us"}},
     {"replay",
      {"replay", "--count", "300", "--others", "2", "--rounds", "2"},
      .events = 300,
@@ -71,8 +81,17 @@ static const struct {
      .keys = {"events_per_second", "rounds"}},
     {"fanout",
      {"fanout", "--subscribers", "5", "--processes", "2", "--rounds", "3"},
-     .keys = {"ack_p50_us", "rounds", "subscribers", "processes"},
+     .keys = {"ack_p50_us", "rounds", "subscribers", "clients", "processes"},
      .other = {"last_p50_us", "last_max_us", "each_p50_us", "each_p99_us"}},
+    {"fanout on one client",
+     {"fanout", "--subscribers", "300", "--clients", "1", "--rounds", "2"},
+     .keys = {"ack_p50_us", "rounds", "subscribers"},
+     .other = {"last_p50_us"},
+     .ones = {"clients", "processes"}},
+    {"fanout with subscribers that share clients",
+     {"fanout", "--subscribers", "7", "--clients", "3", "--processes", "2", "--rounds", "2"},
+     .keys = {"rounds", "clients", "processes"},
+     .other = {"last_max_us"}},
     {"fanout with more processes than subscribers",
      {"fanout", "--subscribers", "2", "--processes", "3", "--rounds", "1"},
      .keys = {"rounds", "processes"},
@@ -123,6 +142,8 @@ static void check_keys(size_t row, const char *text)
     for (size_t i = 0; i < KEYS_MAX && rows[row].other[i]; i++)
         if (!json_is_number(json_object_get(json, rows[row].other[i])))
             fail_msg("%s: no %s in %s", rows[row].name, rows[row].other[i], text);
+    for (size_t i = 0; i < KEYS_MAX && rows[row].ones[i]; i++)
+        assert_int_equal(json_integer_value(json_object_get(json, rows[row].ones[i])), 1);
     if (rows[row].events > 0)
         assert_int_equal(json_integer_value(json_object_get(json, "events")), rows[row].events);
     static const char *const as_many[] = {"stored", "received"};
@@ -239,6 +260,8 @@ static const struct {
 } endless[] = {
     {{"bench", "publish", "--count", "4000000000", "--json"}, "events"},
     {{"bench", "latency", "--count", "4000000000", "--producers", "4", "--json"}, "received"},
+    {{"bench", "oneshot", "--count", "4000000000", "--producers", "2", "--size", "4096", "--json"},
+     "events"},
     {{"bench", "fanout", "--subscribers", "4", "--rounds", "1000000", "--size", "4096", "--json"},
      "rounds"},
     {{"bench", "sessions", "--count", "4000000000", "--json"}, "sessions_per_second"},
@@ -264,7 +287,7 @@ static void an_interrupt_ends_it_with_figures(struct stage *stage)
 /* Nothing is left in a sidecar that is somebody's, unless that is asked for. */
 static void a_sidecar_that_ran_was_left_full(struct stage *stage)
 {
-    static const char *const whats[] = {"publish", "latency", "replay", "sessions"};
+    static const char *const whats[] = {"publish", "latency", "oneshot", "replay", "sessions"};
     stage_start(stage, NULL);
     for (size_t i = 0; i < sizeof(whats) / sizeof(whats[0]); i++) {
         struct outcome done = stage_run(stage, "bench", whats[i], "--count", "300");

@@ -127,6 +127,8 @@ static const struct {
     {{"bench", "publish", "--ack", "none"}, USAGE, "--ack 'none'"},
     {{"bench", "publish", "--rate", "0"}, USAGE, "--rate '0'"},
     {{"bench", "publish", "--others", "3"}, USAGE, "--others: publish does not take it"},
+    {{"bench", "oneshot", "--rate", "3"}, USAGE, "--rate: oneshot does not take it"},
+    {{"bench", "publish", "--clients", "1"}, USAGE, "--clients: publish does not take it"},
     {{"bench", "fanout", "--ack", "durable"}, USAGE, "--ack: fanout does not take it"},
     {{"bench", "latency", "--file", "/nonexistent"}, NOT_FOUND, "/nonexistent: "},
     {{"bench", "publish", "--file", "/dev/null"}, FAILURE, "/dev/null: "},

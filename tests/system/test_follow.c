@@ -104,10 +104,10 @@ static void note(struct journey *journey, const struct spn_item *item)
         journey->all = realloc(journey->all, journey->room * sizeof(*journey->all));
         assert_non_null(journey->all);
     }
-    assert_in_range(item->event.data.size, 1, sizeof(digits) - 1);
-    memcpy(digits, item->event.data.data, item->event.data.size);
-    journey->all[journey->count++] = (struct got){.position = item->event.position,
-                                                  .seq = item->event.seq,
+    assert_in_range(item->event->data.size, 1, sizeof(digits) - 1);
+    memcpy(digits, item->event->data.data, item->event->data.size);
+    journey->all[journey->count++] = (struct got){.position = item->event->position,
+                                                  .seq = item->event->seq,
                                                   .number = strtoull(digits, NULL, 10),
                                                   .session = ((const char *)item->session.data)[6]};
 }

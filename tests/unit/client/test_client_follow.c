@@ -163,7 +163,7 @@ static const struct spn_item *expect(spn_item_kind kind, uint64_t cursor)
 static void expect_event(uint64_t position)
 {
     const struct spn_item *item = expect(SPN_ITEM_EVENT, position);
-    assert_int_equal(item->event.position, position);
+    assert_int_equal(item->event->position, position);
     assert_int_equal(item->session.size, 4);
     assert_memory_equal(item->session.data, "chat", 4);
 }
@@ -299,13 +299,12 @@ static void item_of_each_kind(void **state)
         deliver_item(&wire, i, position);
         const struct spn_item *item = expect(kinds[i].kind, position);
         assert_int_equal(item->missing, i);
-        assert_int_equal(item->event.seq, 7);
-        assert_int_equal(item->event.position, position);
-        assert_int_equal(item->event.time_ms, 5);
+        assert_int_equal(item->event->seq, 7);
+        assert_int_equal(item->event->position, position);
+        assert_int_equal(item->event->time_ms, 5);
         assert_memory_equal(&item->life, &life, sizeof(life));
-        assert_memory_equal(&item->event.life, &life, sizeof(life));
-        assert_int_equal(item->closes, (kinds[i].flags & WIRE_FLAG_CLOSES) != 0);
-        assert_int_equal(item->reason.size, item->closes ? 5 : 0);
+        assert_memory_equal(&item->event->life, &life, sizeof(life));
+        assert_int_equal(item->reason.size, kinds[i].kind == SPN_ITEM_CLOSE ? 5 : 0);
         if (kinds[i].wire == WIRE_ATTRIBUTES) {
             assert_int_equal(item->ttl_ms, 9);
             assert_int_equal(item->idle_close_ms, 10);
@@ -313,9 +312,12 @@ static void item_of_each_kind(void **state)
             assert_memory_equal(item->note.data, "own", 3);
         }
         if (kinds[i].wire == WIRE_MARKER)
-            assert_int_equal(item->event.kind, SPN_MARKER);
-        if ((kinds[i].flags & WIRE_FLAG_NOTE) != 0)
-            assert_memory_equal(item->note.data, "note", 4);
+            assert_int_equal(item->event->kind, SPN_MARKER);
+        if ((kinds[i].flags & WIRE_FLAG_NOTE) != 0) {
+            assert_memory_equal(item->event->note.data, "note", 4);
+            assert_true(item->event->closes);
+            assert_memory_equal(item->event->reason.data, "error", 5);
+        }
     }
 }
 
