@@ -71,12 +71,15 @@ static spn_item_kind kind_of(uint8_t kind)
     }
 }
 
-static void put_attributes(struct spn_item *item, const struct wire_attributes *attributes)
+static void give_attributes(struct spn_subscription *subscription,
+                            const struct wire_attributes *attributes)
 {
-    item->ttl_ms = attributes->ttl_ms;
-    item->idle_close_ms = attributes->idle_close_ms;
-    item->content_type = attributes->content_type;
-    item->note = attributes->note;
+    subscription->attributes = (struct spn_attributes){.size = sizeof(subscription->attributes),
+                                                       .ttl_ms = attributes->ttl_ms,
+                                                       .idle_close_ms = attributes->idle_close_ms,
+                                                       .content_type = attributes->content_type,
+                                                       .note = attributes->note};
+    subscription->item.attributes = &subscription->attributes;
 }
 
 /* False: the item has attributes that cannot be read. */
@@ -116,7 +119,7 @@ bool sub_give_entry(struct spn_subscription *subscription)
     subscription->event = item_event(&item, item.entry.life);
     given->event = &subscription->event;
     if (given->kind == SPN_ITEM_ATTRIBUTES)
-        put_attributes(given, &attributes);
+        give_attributes(subscription, &attributes);
     sub_note_read(subscription, wire_item_size(&item));
     return true;
 }

@@ -765,12 +765,9 @@ struct spn_item {
      * the item's session, and `event` has the seq, the position and the time of any entry. */
     unsigned char database[SPN_DATABASE_ID_SIZE];
     struct spn_bytes session; /* whose entry it is; empty: an item of no session */
-    struct spn_bytes note;    /* SPN_ITEM_ATTRIBUTES; may be empty */
     uint64_t first;           /* SPN_ITEM_GAP: these positions are gone */
     uint64_t last;
-    uint64_t ttl_ms;               /* SPN_ITEM_ATTRIBUTES: time to live; 0: the sidecar's */
-    uint64_t idle_close_ms;        /* SPN_ITEM_ATTRIBUTES: closed after so long; 0: never */
-    struct spn_bytes content_type; /* SPN_ITEM_ATTRIBUTES; may be empty */
+    const struct spn_attributes *attributes; /* SPN_ITEM_ATTRIBUTES; otherwise NULL */
 };
 
 /* Subscribes to a session and returns at once. The first item is the verdict; while the

@@ -93,11 +93,12 @@ struct spn_subscription {
 
     struct frame *first; /* being read */
     struct frame **end;
-    struct wire_in items;   /* of the first frame */
-    uint32_t left;          /* its items that were not given yet */
-    bool opened;            /* it is being given; items and left are set */
-    struct spn_item item;   /* as lent to the app, ... */
-    struct spn_event event; /* ... with its event */
+    struct wire_in items;             /* of the first frame */
+    uint32_t left;                    /* its items that were not given yet */
+    bool opened;                      /* it is being given; items and left are set */
+    struct spn_item item;             /* as lent to the app, ... */
+    struct spn_event event;           /* ... with its event, ... */
+    struct spn_attributes attributes; /* ... or these, of the log */
 
     struct spn_bytes session; /* its bytes follow the struct */
     struct spn_bytes after;

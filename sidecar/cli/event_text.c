@@ -267,13 +267,12 @@ static const char *kind_name(const struct spn_item *item)
     return kinds[item->kind];
 }
 
-static void put_attributes(struct out *out, const struct spn_item *item)
+static void put_attributes(struct out *out, const struct spn_attributes *attributes)
 {
-    put_number(out, ",\"ttl_ms\":", item->ttl_ms);
-    put_number(out, ",\"idle_close_ms\":", item->idle_close_ms);
-    if (put_bytes(out, ",\"content_type\":", item->content_type))
-        out_text(out, ",\"content_type_encoding\":\"base64\"");
-    if (item->note.size > 0 && put_bytes(out, ",\"note\":", item->note))
+    put_number(out, ",\"ttl_ms\":", attributes->ttl_ms);
+    put_number(out, ",\"idle_close_ms\":", attributes->idle_close_ms);
+    (void)put_bytes(out, ",\"content_type\":", attributes->content_type); /* it is UTF-8 */
+    if (put_bytes(out, ",\"note\":", attributes->note))
         out_text(out, ",\"note_encoding\":\"base64\"");
 }
 
@@ -291,7 +290,7 @@ void entry_put_json(struct out *out, const struct spn_item *item)
     if (item->kind == SPN_ITEM_CLOSE)
         (void)put_bytes(out, ",\"reason\":", item->reason);
     if (item->kind == SPN_ITEM_ATTRIBUTES)
-        put_attributes(out, item);
+        put_attributes(out, item->attributes);
     log_cursor_format(item->database, item->seq, cursor);
     out_text(out, ",\"cursor\":\"");
     out_text(out, cursor);

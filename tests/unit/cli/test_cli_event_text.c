@@ -312,6 +312,9 @@ static void what_a_stream_cannot_carry_is_refused(void **state)
 #define TIME "\"time\":\"2023-11-14T22:13:20.123Z\""
 #define TAIL ",\"cursor\":\"" DATABASE ":9\"}\n"
 
+static const struct spn_attributes attributes = {
+    .ttl_ms = 5, .content_type = BYTES("text"), .note = BYTES("\xff")};
+
 static const struct entry_row {
     const char *name;
     struct spn_item item;
@@ -327,10 +330,7 @@ static const struct entry_row {
      "\"kind\":\"close\"," TIME ",\"reason\":\"error\"",
      {0}},
     {"attributes",
-     {.kind = SPN_ITEM_ATTRIBUTES,
-      .ttl_ms = 5,
-      .content_type = BYTES("text"),
-      .note = BYTES("\xff")},
+     {.kind = SPN_ITEM_ATTRIBUTES, .attributes = &attributes},
      "\"kind\":\"attributes\"," TIME ",\"ttl_ms\":5,\"idle_close_ms\":0,"
      "\"content_type\":\"text\",\"note\":\"/w==\",\"note_encoding\":\"base64\"",
      {0}},

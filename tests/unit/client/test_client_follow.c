@@ -305,11 +305,12 @@ static void item_of_each_kind(void **state)
         assert_memory_equal(&item->life, &life, sizeof(life));
         assert_memory_equal(&item->event->life, &life, sizeof(life));
         assert_int_equal(item->reason.size, kinds[i].kind == SPN_ITEM_CLOSE ? 5 : 0);
-        if (kinds[i].wire == WIRE_ATTRIBUTES) {
-            assert_int_equal(item->ttl_ms, 9);
-            assert_int_equal(item->idle_close_ms, 10);
-            assert_int_equal(item->content_type.size, 4);
-            assert_memory_equal(item->note.data, "own", 3);
+        assert_int_equal(item->attributes != NULL, kinds[i].wire == WIRE_ATTRIBUTES);
+        if (item->attributes) {
+            assert_int_equal(item->attributes->ttl_ms, 9);
+            assert_int_equal(item->attributes->idle_close_ms, 10);
+            assert_int_equal(item->attributes->content_type.size, 4);
+            assert_memory_equal(item->attributes->note.data, "own", 3);
         }
         if (kinds[i].wire == WIRE_MARKER)
             assert_int_equal(item->event->kind, SPN_MARKER);
