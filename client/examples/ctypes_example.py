@@ -21,9 +21,9 @@ class Bytes(Structure):
 
 class Event(Structure):
     _fields_ = [("size", c_size_t), ("kind", c_int), ("id", Bytes), ("type", Bytes), ("data", Bytes),
-                ("retry_ms", c_uint32), ("resets_id", c_bool),
+                ("retry_ms", c_uint32), ("resets_id", c_bool), ("note", Bytes),
                 ("seq", c_uint64), ("position", c_uint64), ("life", c_ubyte * 16),
-                ("time_ms", c_uint64)]
+                ("time_ms", c_uint64), ("closes", c_bool), ("reason", Bytes)]
 
 
 def text(string):
