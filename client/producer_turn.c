@@ -101,7 +101,7 @@ static spn_err start(struct spn_producer *producer, const struct wire_state *sta
         .window_bytes = options->window_bytes,
         .window_events = options->window_events,
         .entry_max = WIRE_ENTRY_HEAD_SIZE + WIRE_SESSION_MAX + WIRE_ID_MAX + WIRE_TYPE_MAX +
-                     client->data_max,
+                     WIRE_EXTRA_MAX + client->data_max,
         .batch_bytes_max = client->batch_bytes_max,
         .batch_events_max = client->batch_events_max,
     };

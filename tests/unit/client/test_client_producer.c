@@ -1013,6 +1013,32 @@ static void limits_follow_the_sidecar(void **state)
     }
 }
 
+/* The largest entry has all parts of the largest size. The window's memory is a power of two, which
+ * hides what is missing unless the limit is just below one. */
+static void window_takes_the_largest_entry(void **state)
+{
+    (void)state;
+    static char bytes[1 << 16];
+    struct spn_producer_options options = spn_producer_defaults();
+    struct spn_publish_options with = {.size = sizeof(with), .closes = true};
+    struct spn_event event = SPN_EVENT_INIT;
+    memset(bytes, 'x', sizeof(bytes));
+    fake.data_max =
+        sizeof(bytes) - WIRE_ENTRY_HEAD_SIZE - WIRE_SESSION_MAX - WIRE_ID_MAX - WIRE_TYPE_MAX;
+    options.window_bytes = 1000;
+    options.send_timeout_ms = 0;
+    open_client();
+    open_producer(&options);
+    event.id = (struct spn_bytes){bytes, WIRE_ID_MAX};
+    event.type = (struct spn_bytes){bytes, WIRE_TYPE_MAX};
+    event.note = (struct spn_bytes){bytes, WIRE_NOTE_MAX};
+    event.data = (struct spn_bytes){bytes, fake.data_max};
+    with.reason = (struct spn_bytes){bytes, WIRE_REASON_MAX};
+    assert_int_equal(spn_publish_with(producer, (struct spn_bytes){bytes, WIRE_SESSION_MAX}, &event,
+                                      &with, NULL),
+                     SPN_OK);
+}
+
 static void small_window_takes_one_large_event(void **state)
 {
     (void)state;
@@ -1706,6 +1732,7 @@ int main(void)
         TEST(room_that_comes_in_time_is_taken),
         TEST(full_window_tells_how_many_were_taken),
         TEST(limits_follow_the_sidecar),
+        TEST(window_takes_the_largest_entry),
         TEST(small_window_takes_one_large_event),
         TEST(gone_sidecar_is_backpressure_and_ridden_out),
         TEST(unread_results_are_dropped_oldest_first),
