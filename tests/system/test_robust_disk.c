@@ -641,7 +641,8 @@ static void expect_listed(struct stage *stage, const char *where, const char *di
         "{\"session\":\"keep\",\"state\":\"damaged\",\"epoch\":null,\"life\":null,"
         "\"seq\":null,"
         "\"markers\":null,\"position\":null,\"bytes\":null,\"duplicates\":null,"
-        "\"conflicts\":null,\"last_event_id\":null,\"opened\":null,\"last\":null}\n";
+        "\"conflicts\":null,\"last_event_id\":null,\"opened\":null,\"last\":null,"
+        "\"reason\":null,\"content_type\":null,\"ttl_ms\":null,\"idle_close_ms\":null}\n";
     static const char table[] =
         "    EVENTS         BYTES  DUPLICATES  CONFLICTS  STATE    NEWEST AT                 "
         "SESSION\n"
