@@ -28,6 +28,7 @@ enum {
     KILLS = 5,
     LIFE_MS = 400,
     EVENTS_MIN = 20000,
+    EVENTS_MAX = 2000000, /* so that the dump does not take minutes */
 };
 
 static spn_client *open_client(void)
@@ -71,7 +72,7 @@ static void *publish(void *argument)
     struct spn_producer_options options = spn_producer_defaults();
     options.send_timeout_ms = -1;
     assert_int_equal(spn_producer_open(&producer, client, &options, OPEN_MS), SPN_OK);
-    while (!atomic_load(&flood->stop)) {
+    while (!atomic_load(&flood->stop) && flood->published < EVENTS_MAX) {
         char session[] = "flood-0";
         char data[32];
         struct spn_event event = SPN_EVENT_INIT;
