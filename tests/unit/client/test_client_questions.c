@@ -261,6 +261,18 @@ static void invalid_answer_ends_its_question_alone(void **state)
     expect_answer(1);
 }
 
+/* Steps until there is nothing to do. The client's clock stands still here, and the timer behind
+ * its descriptor does not: a timer that expired early stays readable until the clock reaches it. */
+static void step_until_silent(void)
+{
+    struct pollfd fd = {.fd = spn_client_fd(client), .events = POLLIN};
+    for (int steps = 0; poll(&fd, 1, 0) == 1; steps++) {
+        assert_true(steps < 500); /* half a second: nothing is sent again */
+        pass(NS_PER_S / 1000);
+        assert_int_equal(spn_client_step(client), SPN_OK);
+    }
+}
+
 static void descriptor_is_readable_when_there_is_an_answer(void **state)
 {
     (void)state;
@@ -268,8 +280,7 @@ static void descriptor_is_readable_when_there_is_an_answer(void **state)
     fake.holds = true;
     ask_many(0, 3);
     until(fake.held_count == 3);
-    while (poll(&fd, 1, 0) == 1) /* what has to be done before that */
-        assert_int_equal(spn_client_step(client), SPN_OK);
+    step_until_silent();
     fake_send_held(&fake, 0);
     assert_int_equal(poll(&fd, 1, 5000), 1);
     assert_int_equal(spn_client_step(client), SPN_OK);
@@ -281,8 +292,7 @@ static void descriptor_is_readable_when_there_is_an_answer(void **state)
         assert_int_equal(client_turn(client), SPN_OK);
     assert_int_equal(spn_next_answered(client, 0, &question), SPN_OK);
     assert_int_equal(poll(&fd, 1, 0), 1);
-    assert_int_equal(spn_client_step(client), SPN_OK);
-    assert_int_equal(poll(&fd, 1, 0), 0);
+    step_until_silent();
     assert_int_equal(spn_next_answered(client, 0, &question), SPN_OK);
 }
 
@@ -483,14 +493,11 @@ static void lost_questions_are_asked_at_once_after_a_restart(void **state)
 static void questions_of_a_time_without_a_sidecar_wait_for_it(void **state)
 {
     (void)state;
-    struct pollfd fd = {.fd = spn_client_fd(client), .events = POLLIN};
     fake_stop(&fake);
     while (client->transport.read.connected)
         assert_int_equal(spn_client_step(client), SPN_OK);
     ask_many(0, MANY);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(spn_client_step(client), SPN_OK);
-    assert_int_equal(poll(&fd, 1, 0), 0); /* there is nothing to do, and the app can sleep */
+    step_until_silent(); /* the app can sleep */
     fake_start(&fake);
     expect_all_answered(0, MANY);
 }
