@@ -28,11 +28,26 @@ static bool is_nowhere(struct spn_bytes bytes)
     return bytes.data == NULL && bytes.size > 0;
 }
 
-/* UTF-8 without control characters. */
+/* Whether eight bytes are printable ASCII. Adding 0x60 sets the highest bit of a byte from 0x20 to
+ * 0x7E, and adding 1 does not. No other byte passes both, and only others carry into the next one.
+ */
+static bool are_plain(const uint8_t bytes[8])
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t word;
+    memcpy(&word, bytes, sizeof(word));
+    return ((~(word + 0x60 * ones) | (word + ones)) & 0x80 * ones) == 0;
+}
+
+/* UTF-8 without control characters. Nearly all names are ASCII. */
 static bool is_text(struct spn_bytes text)
 {
     const uint8_t *bytes = text.data;
     for (size_t i = 0; i < text.size;) {
+        if (text.size - i >= 8 && are_plain(bytes + i)) {
+            i += 8;
+            continue;
+        }
         size_t length = utf8_length(bytes + i, text.size - i);
         bool c1 = length == 2 && bytes[i] == 0xC2 && bytes[i + 1] < 0xA0;
         if (length == 0 || bytes[i] < 0x20 || bytes[i] == 0x7F || c1)

@@ -1204,6 +1204,24 @@ static void prefixes(void **state)
         assert_int_equal(wire_check_prefix(rows[i].prefix), rows[i].err);
 }
 
+/* Each byte at each place of a name: eight bytes are checked at a time. Alone among ASCII, a byte
+ * from 0x80 on is no UTF-8. */
+static void each_byte_of_a_name(void **state)
+{
+    enum { NAME_SIZE = 21 };
+    (void)state;
+    for (size_t at = 0; at < NAME_SIZE; at++) {
+        for (unsigned byte = 0; byte < 256; byte++) {
+            uint8_t name[NAME_SIZE];
+            memset(name, 'a', sizeof(name));
+            name[at] = (uint8_t)byte;
+            const struct spn_bytes bytes = {at_page_end(name, sizeof(name)), sizeof(name)};
+            bool good = byte >= 0x20 && byte < 0x7F;
+            assert_int_equal(wire_check_session(bytes), good ? SPN_OK : SPN_E_BAD_SESSION);
+        }
+    }
+}
+
 static void data_size(void **state)
 {
     (void)state;
@@ -1273,6 +1291,7 @@ int main(void)
     add_test("attributes", attributes_come_back, NULL);
     add_test("the largest session row", largest_row, NULL);
     add_test("prefixes", prefixes, NULL);
+    add_test("each byte of a name", each_byte_of_a_name, NULL);
     add_test("data size", data_size, NULL);
     return _cmocka_run_group_tests("wire", tests, test_count, make_page, free_page);
 }
