@@ -15,9 +15,9 @@ static void note_trouble(struct worker *worker, spn_err err)
 
 /* Every member is named: what is left out would be cleared together with the rest, which costs as
  * much as writing the entry. */
-static struct record_entry entry_of(const struct batch *batch, const struct batch_entry *from)
+static struct record_entry entry_of(const struct batch *batch, const uint8_t *frame,
+                                    const struct batch_entry *from)
 {
-    const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
     bool stored = record_is_stored(from->kind);
     bool named = record_has_name(from->kind);
     size_t type_size = stored ? from->type_size : 0;
@@ -48,8 +48,9 @@ static struct record_entry entry_of(const struct batch *batch, const struct batc
 
 static spn_err append_batch(struct journal *journal, const struct batch *batch)
 {
+    const uint8_t *frame = zmq_msg_data((zmq_msg_t *)(uintptr_t)&batch->frame);
     for (uint32_t i = 0; i < batch->entry_count; i++) {
-        struct record_entry entry = entry_of(batch, &batch->entries[i]);
+        struct record_entry entry = entry_of(batch, frame, &batch->entries[i]);
         spn_err err = journal_append(journal, batch->first_position + i, &entry);
         if (err != SPN_OK)
             return err;

@@ -82,10 +82,17 @@ static bool same_bytes(struct spn_bytes a, struct spn_bytes b)
     return a.size == b.size && (a.data == b.data || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* What only flags give an entry. */
+static spn_err check_extra(const struct wire_entry *entry)
+{
+    spn_err err = wire_check_reason(entry->reason);
+    return err == SPN_OK ? wire_check_note(entry->note) : err;
+}
+
 static spn_err check_entry(const struct intake *intake, const struct wire_entry *entry)
 {
     struct wire_attributes attributes;
-    spn_err err = wire_check_reason(entry->reason);
+    spn_err err = entry->flags != 0 ? check_extra(entry) : SPN_OK;
     if (err == SPN_OK && entry->kind == WIRE_ATTRIBUTES)
         err = attributes_get(entry->data, &attributes);
     if (err != SPN_OK || !wire_is_stored(entry->kind))
@@ -94,8 +101,6 @@ static spn_err check_entry(const struct intake *intake, const struct wire_entry 
     err = entry->id.size > 0 || !needs_id ? wire_check_id(entry->id) : SPN_E_BAD_ID;
     if (err == SPN_OK)
         err = wire_check_type(entry->type);
-    if (err == SPN_OK)
-        err = wire_check_note(entry->note);
     return err == SPN_OK ? wire_check_data(entry->data, intake->data_max) : err;
 }
 
@@ -181,8 +186,9 @@ static const uint8_t *extra_of(const struct wire_entry *entry)
     return (const uint8_t *)entry->type.data + entry->type.size;
 }
 
-/* What store puts into an entry from its extra bytes, if it has some. */
-static void note_extra(const struct wire_entry *from, struct batch_entry *entry)
+/* Adds what an entry has in its extra bytes. Few entries have some. */
+static void note_extra(const struct taking *taking, const struct wire_entry *from,
+                       struct batch_entry *entry)
 {
     entry->extra_size = (uint16_t)((const uint8_t *)from->data.data - extra_of(from));
     entry->closes = (from->flags & WIRE_FLAG_CLOSES) != 0;
@@ -191,6 +197,7 @@ static void note_extra(const struct wire_entry *from, struct batch_entry *entry)
         entry->reason_size = (uint8_t)from->reason.size;
     }
     entry->note_size = (uint16_t)from->note.size;
+    taking->intake->state->active->bytes += (size_t)entry->reason_size + entry->note_size;
 }
 
 /* An event that closes its session is one entry of the log: nobody sees the one without the other.
@@ -224,7 +231,7 @@ static void store(struct taking *taking, const struct wire_entry *from, uint32_t
     intake_note_event(taking, slot, tracker->epoch, closes);
     if (closes)
         close_with(taking, tracker, touched, position);
-    struct batch_entry entry = {
+    const struct batch_entry entry = {
         .epoch = tracker->epoch,
         .seq = tracker->seq,
         .bytes = tracker->bytes,
@@ -238,9 +245,9 @@ static void store(struct taking *taking, const struct wire_entry *from, uint32_t
         .type_size = (uint8_t)from->type.size,
         .kind = marker ? RECORD_MARKER : RECORD_EVENT,
     };
+    struct batch_entry *put = intake_put_entry(taking, &entry);
     if (from->flags != 0)
-        note_extra(from, &entry);
-    intake_put_entry(taking, &entry);
+        note_extra(taking, from, put);
     metrics_add(&taking->intake->metrics->bytes_accepted, from->data.size);
 }
 

@@ -19,17 +19,21 @@ struct taking {
     bool waits; /* a number of it has a result that is sent only when it is durable */
 };
 
-static inline void intake_put_entry(struct taking *taking, const struct batch_entry *entry)
+/* Returns the entry in the batch. */
+static inline struct batch_entry *intake_put_entry(struct taking *taking,
+                                                   const struct batch_entry *entry)
 {
     struct broker_state *state = taking->intake->state;
     struct batch *batch = taking->batch;
     if (batch->entry_count == 0)
         batch->first_position = state->next_position;
-    batch->entries[batch->entry_count++] = *entry;
+    struct batch_entry *put = &batch->entries[batch->entry_count++];
+    *put = *entry;
     state->next_position++;
     state->active->bytes += RECORD_ENTRY_HEAD + RECORD_ENTRY_OVERHEAD + (size_t)entry->id_size +
                             entry->type_size + entry->data_size + entry->reason_size +
                             entry->note_size;
+    return put;
 }
 
 static inline uint32_t intake_offset_of(const struct taking *taking, struct spn_bytes bytes)

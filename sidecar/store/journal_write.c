@@ -127,10 +127,12 @@ static spn_err put(struct journal *journal, enum table table, MDB_val key, size_
 spn_err journal_append(struct journal *journal, uint64_t position, const struct record_entry *entry)
 {
     void *at = NULL;
+    struct record_head head;
     MDB_val key = val(&position, sizeof(position));
-    spn_err err = put(journal, TABLE_LOG, key, record_entry_size(position, entry), MDB_APPEND, &at);
+    size_t size = record_begin_entry(&head, position, entry);
+    spn_err err = put(journal, TABLE_LOG, key, size, MDB_APPEND, &at);
     if (err == SPN_OK)
-        record_put_entry(at, position, entry);
+        record_end_entry(at, &head, position, entry);
     return err;
 }
 

@@ -11,8 +11,9 @@ enum {
     ENTRY_TYPE_SIZE = 10,
     ENTRY_NUMBERS = 11, /* then the parts, id and type; the data is the rest */
     ENTRY_MORE = 0x80,  /* in the kind: there are parts, and which is in one byte before them */
-    ENTRY_HEAD_MAX = ENTRY_NUMBERS + 6 * 8 + 1 + 1 + 2 * 8,
 };
+
+static_assert((int)RECORD_HEAD_MAX == (int)ENTRY_NUMBERS + 6 * 8 + 1 + 1 + 2 * 8, "a head");
 
 /* What an entry has beyond the fields that all have, in this order. A part that an entry does not
  * have takes no room. */
@@ -85,19 +86,6 @@ static size_t parts_size(unsigned parts, const struct record_entry *entry)
            (parts & PART_NOTE ? 2 + entry->note.size : 0);
 }
 
-size_t record_entry_size(uint64_t position, const struct record_entry *entry)
-{
-    uint64_t numbers[NUMBERS];
-    size_t size = ENTRY_NUMBERS + entry->id.size + entry->type.size + entry->data.size;
-    numbers_of(position, entry, numbers);
-    for (size_t i = 0; i < NUMBERS; i++)
-        size += width_of(numbers[i]);
-    unsigned parts = parts_of_entry(entry, numbers);
-    if (parts == 0)
-        return size;
-    return size + 1 + (parts & PART_NUMBERS ? 1 : 0) + parts_size(parts, entry);
-}
-
 static bool are_adjacent(struct spn_bytes first, struct spn_bytes second)
 {
     return (uintptr_t)first.data + first.size == (uintptr_t)second.data;
@@ -139,12 +127,13 @@ static uint8_t *put_numbers(uint8_t *at, const uint64_t *numbers, unsigned count
     return at;
 }
 
-/* Returns the size of the head, which ends with the numbers, those among the parts included. */
-static size_t put_head(uint8_t head[ENTRY_HEAD_MAX], uint64_t position,
-                       const struct record_entry *entry, unsigned *ret_parts)
+/* The head ends with the numbers, those among the parts included. */
+size_t record_begin_entry(struct record_head *ret_head, uint64_t position,
+                          const struct record_entry *entry)
 {
     uint64_t numbers[NUMBERS];
     uint32_t widths;
+    uint8_t *head = ret_head->bytes;
     numbers_of(position, entry, numbers);
     unsigned parts = parts_of_entry(entry, numbers);
     uint8_t *end = put_numbers(head + ENTRY_NUMBERS, numbers, MARKERS, &widths);
@@ -156,11 +145,19 @@ static size_t put_head(uint8_t head[ENTRY_HEAD_MAX], uint64_t position,
         end = put_numbers(at + 1, numbers + MARKERS, NUMBERS - MARKERS, &widths);
         *at = (uint8_t)widths;
     }
-    *ret_parts = parts;
     head[ENTRY_KIND] = (uint8_t)(entry->kind | (parts > 0 ? ENTRY_MORE : 0));
     put_u16(head + ENTRY_ID_SIZE, (uint16_t)entry->id.size);
     head[ENTRY_TYPE_SIZE] = (uint8_t)entry->type.size;
-    return (size_t)(end - head);
+    ret_head->parts = parts;
+    ret_head->size = (size_t)(end - head);
+    return ret_head->size + parts_size(parts, entry) + entry->id.size + entry->type.size +
+           entry->data.size;
+}
+
+size_t record_entry_size(uint64_t position, const struct record_entry *entry)
+{
+    struct record_head head;
+    return record_begin_entry(&head, position, entry);
 }
 
 /* All parts but the numbers. */
@@ -182,30 +179,52 @@ static void put_parts(uint8_t *at, unsigned parts, const struct record_entry *en
     }
 }
 
-void record_put_entry(void *value, uint64_t position, const struct record_entry *entry)
+void record_end_entry(void *value, const struct record_head *head, uint64_t position,
+                      const struct record_entry *entry)
 {
-    uint8_t head[ENTRY_HEAD_MAX];
     uint8_t *at = value;
-    unsigned parts;
+    size_t size = head->size;
 
     assert(entry->id.size <= UINT16_MAX && entry->type.size <= UINT8_MAX &&
            entry->data.size <= UINT32_MAX && entry->name.size <= UINT8_MAX &&
            entry->reason.size <= UINT8_MAX && entry->note.size <= UINT16_MAX);
-    size_t size = put_head(head, position, entry, &parts);
-    memcpy(at + ENTRY_KIND, head + ENTRY_KIND, size - ENTRY_KIND);
-    if (parts > PART_NUMBERS) {
-        put_parts(at + size, parts, entry);
-        size += parts_size(parts, entry);
+    memcpy(at + ENTRY_KIND, head->bytes + ENTRY_KIND, size - ENTRY_KIND);
+    if (head->parts > PART_NUMBERS) {
+        put_parts(at + size, head->parts, entry);
+        size += parts_size(head->parts, entry);
     }
     put_strings(at + size, entry);
     size += entry->id.size + entry->type.size;
     put_u32(at + CHECKSUM, entry_checksum(at, size, entry->data_hash, position));
 }
 
+void record_put_entry(void *value, uint64_t position, const struct record_entry *entry)
+{
+    struct record_head head;
+    record_begin_entry(&head, position, entry);
+    record_end_entry(value, &head, position, entry);
+}
+
+/* Most values are so long that there is room for a whole number after each. */
+static const uint8_t *get_numbers_within(const uint8_t *at, uint32_t widths, uint64_t *numbers,
+                                         size_t count)
+{
+    for (size_t i = 0; i < count; i++, widths >>= 4) {
+        unsigned width = widths & 15;
+        if (width > 8)
+            return NULL;
+        numbers[i] = low_bytes(get_u64(at), width);
+        at += width;
+    }
+    return at;
+}
+
 /* Returns where the numbers end; NULL: after the end of the value. */
 static const uint8_t *get_numbers(const uint8_t *at, const uint8_t *end, uint32_t widths,
                                   uint64_t *numbers, size_t count)
 {
+    if ((size_t)(end - at) >= 8 * count)
+        return get_numbers_within(at, widths, numbers, count);
     for (size_t i = 0; i < count; i++, widths >>= 4) {
         unsigned width = widths & 15;
         size_t left = (size_t)(end - at);

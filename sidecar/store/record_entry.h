@@ -76,10 +76,26 @@ struct record_entry {
 /* The hash of the data in entries, tags and checksums (XXH3, 64 bits). */
 uint64_t record_hash(struct spn_bytes data);
 
+/* The head of an entry's value. Its size depends on the widths of all numbers, so whoever needs the
+ * size before there is room for the value encodes the head first, once. */
+enum { RECORD_HEAD_MAX = 11 + 6 * 8 + 1 + 1 + 2 * 8 };
+struct record_head {
+    unsigned parts;
+    size_t size;
+    uint8_t bytes[RECORD_HEAD_MAX];
+};
+
+/* Encodes the head and returns the size of the whole value. */
+size_t record_begin_entry(struct record_head *head, uint64_t position,
+                          const struct record_entry *entry);
+/* Writes the value, of the size that record_begin_entry returned (8-byte aligned or not). Uses
+ * entry->data_hash. id, type and data are copied with one memcpy if they follow one another in
+ * memory. Members that the kind does not have are left out: a name, a life, a reason, a note. */
+void record_end_entry(void *value, const struct record_head *head, uint64_t position,
+                      const struct record_entry *entry);
+
+/* The same for who needs only the size, or has room for any value. */
 size_t record_entry_size(uint64_t position, const struct record_entry *entry);
-/* Writes record_entry_size bytes to value (8-byte aligned or not). Uses entry->data_hash. id, type
- * and data are copied with one memcpy if they follow one another in memory. Members that the kind
- * does not have are left out: a name, a life, a reason, a note. */
 void record_put_entry(void *value, uint64_t position, const struct record_entry *entry);
 spn_err record_get_entry(struct spn_bytes value, uint64_t position,
                          struct record_entry *ret_entry) SPN_MUST_USE;
