@@ -186,6 +186,13 @@ static spn_err check(const struct wire_publish *publish)
     return publish->level > WIRE_DURABLE ? SPN_E_UNSUPPORTED : SPN_OK;
 }
 
+/* The id that the answer has: an entry whose id is too long is refused, and an answer has no room
+ * for such an id. */
+static struct spn_bytes answered_id(struct spn_bytes id)
+{
+    return id.size <= WIRE_ID_MAX ? id : (struct spn_bytes){NULL, 0};
+}
+
 spn_err one_shots_take(struct broker *broker, const struct one_shot_request *request)
 {
     struct wire_publish publish;
@@ -196,7 +203,7 @@ spn_err one_shots_take(struct broker *broker, const struct one_shot_request *req
     if (err != SPN_OK)
         return err;
     metrics_add(&broker->options->metrics->one_shots, 1);
-    struct one_shot *one = one_shot_new(publish.entry.session, publish.entry.id);
+    struct one_shot *one = one_shot_new(publish.entry.session, answered_id(publish.entry.id));
     if (!one)
         return SPN_E_NOMEM;
     one->peer = *request->peer;

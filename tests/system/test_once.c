@@ -227,6 +227,28 @@ static void who_does_not_wait_harms_nobody(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* An id that no entry can have is refused, and its answer has no id: it would have no room. */
+static void an_id_may_be_of_any_size(struct stage *stage)
+{
+    static const size_t sizes[] = {65535, 4097};
+    static char id[65535];
+    struct raw raw;
+    struct process *daemon = stage_start(stage, NULL);
+    raw_open(&raw);
+    memset(id, 'i', sizeof(id));
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        const struct raw_entry entry = {.session = "s", .id = id, .id_size = sizes[i], .data = "x"};
+        send(&raw, i, &entry);
+        struct raw_published published = raw_expect_published(&raw);
+        assert_int_equal(published.request, i);
+        assert_int_equal(published.result, RAW_REFUSED);
+        assert_int_equal(published.code, RAW_E_BAD_ID);
+        assert_string_equal(published.id, "");
+    }
+    raw_close(&raw);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* -- the command line -------------------------------------------------------------------------- */
 
 static void a_shell_publishes(struct stage *stage)
@@ -275,6 +297,7 @@ int main(void)
         STAGE_TEST(a_delete_is_taken_when_nothing_else_is),
         STAGE_TEST(as_many_answers_as_questions),
         STAGE_TEST(who_does_not_wait_harms_nobody),
+        STAGE_TEST(an_id_may_be_of_any_size),
         STAGE_TEST(a_shell_publishes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
