@@ -207,7 +207,7 @@ static spn_err apply(struct session_list *list, const struct log_item *item)
     struct spn_session *session = &known->session;
     if (entry->kind == RECORD_OPEN)
         session->opened_ms = entry->wall_ms;
-    if (entry->kind == RECORD_CLOSE && session->state == SPN_LIVE)
+    if (entry->closes && session->state == SPN_LIVE) /* a close, or an event that closes */
         session->state = SPN_CLOSED;
     if (entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE)
         known->gone = true;

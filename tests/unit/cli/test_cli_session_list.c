@@ -17,7 +17,7 @@
 
 #include "cli/session_list.h"
 
-enum { MIB = 1024 * 1024, SESSIONS = 700, ENTRIES = 6000, NAME_SIZE = 32 };
+enum { MIB = 1024 * 1024, SESSIONS = 700, ENTRIES = 6000, NAME_SIZE = 32, CLOSING = 11 };
 
 static struct spn_bytes text(const char *bytes)
 {
@@ -87,8 +87,9 @@ static void append(struct model *model, uint64_t position, uint8_t kind)
         snprintf(model->last_id, NAME_SIZE, "id %llu", (unsigned long long)position);
         entry.id = text(model->last_id);
         entry.data = text("abc");
+        entry.closes = position % CLOSING == 0;
     }
-    model->closed = model->closed || kind == RECORD_CLOSE;
+    model->closed = model->closed || kind == RECORD_CLOSE || entry.closes;
     model->gone = kind == RECORD_DELETE || kind == RECORD_EXPIRE;
     entry.epoch = model->epoch;
     entry.seq = model->seq;
