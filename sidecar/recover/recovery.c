@@ -470,6 +470,22 @@ static spn_err apply_end(struct recovery *recovery, uint64_t position,
     return SPN_OK;
 }
 
+static bool closed_in(const struct generation *generation, const struct session *session,
+                      uint32_t slot, uint64_t epoch)
+{
+    const struct generation_session *touched =
+        generation ? generation_find(generation, session, slot) : NULL;
+    return touched && touched->epoch == epoch && touched->state == RECORD_CLOSED;
+}
+
+/* Whether an entry closed the session that no row has yet. */
+static bool is_closed(const struct broker_state *state, uint32_t slot, uint64_t epoch)
+{
+    const struct session *session = &state->sessions.slots[slot];
+    return closed_in(state->active, session, slot, epoch) ||
+           closed_in(state->frozen, session, slot, epoch);
+}
+
 /* Attributes and touches: the generation knows where they are. */
 static spn_err apply_activity(struct recovery *recovery, uint64_t position,
                               const struct record_entry *entry)
@@ -487,7 +503,7 @@ static spn_err apply_activity(struct recovery *recovery, uint64_t position,
     else
         generation_note_touch(state->active, touched, position);
     return restore_spans_of_entry(state, recovery->reader, slot, entry,
-                                  touched->state == RECORD_CLOSED);
+                                  is_closed(state, slot, entry->epoch));
 }
 
 static spn_err apply(struct recovery *recovery, uint64_t position, const struct record_entry *entry)
@@ -495,11 +511,6 @@ static spn_err apply(struct recovery *recovery, uint64_t position, const struct 
     recovery->found.entries++;
     database_clock_find(&recovery->found.clock, entry->time_ns, entry->wall_ms);
     recovery->state->next_position = position + 1;
-    if (!generation_has_room(recovery->state->active, 1)) {
-        spn_err err = write_generation(recovery);
-        if (err != SPN_OK)
-            return err;
-    }
     recovery->state->active->bytes += record_entry_size(position, entry) + RECORD_ENTRY_OVERHEAD;
     switch (entry->kind) {
     case RECORD_OPEN:
@@ -519,12 +530,17 @@ static spn_err apply(struct recovery *recovery, uint64_t position, const struct 
     }
 }
 
+static bool has_room(const struct recovery *recovery)
+{
+    return generation_has_room(recovery->state->active, 1);
+}
+
 /* Reads a part of the log in one snapshot. With a new snapshot for each part, segments that are
- * written meanwhile can reuse pages. */
+ * written between them can reuse pages, and their rows can be read. */
 static spn_err read_part(struct recovery *recovery, uint64_t *next, bool *ret_end)
 {
     spn_err err = journal_reader_begin(recovery->reader);
-    for (int i = 0; err == SPN_OK && i < SNAPSHOT_ENTRIES_MAX; i++) {
+    for (int i = 0; err == SPN_OK && has_room(recovery) && i < SNAPSHOT_ENTRIES_MAX; i++) {
         struct record_entry entry;
         uint64_t position;
         err = journal_read_entry_from(recovery->reader, *next, &position, &entry);
@@ -550,8 +566,12 @@ static spn_err read_log(struct recovery *recovery)
     uint64_t next = journal_meta(recovery->journal)->checkpoint + 1;
     bool end = false;
     spn_err err = SPN_OK;
-    while (err == SPN_OK && !end)
-        err = read_part(recovery, &next, &end);
+    while (err == SPN_OK && !end) {
+        if (!has_room(recovery))
+            err = write_generation(recovery);
+        if (err == SPN_OK)
+            err = read_part(recovery, &next, &end);
+    }
     return err;
 }
 

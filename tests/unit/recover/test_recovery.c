@@ -726,6 +726,56 @@ static void corrupt(void **state)
     recovered = row->err == SPN_OK;
 }
 
+/* -- closed a generation ago ------------------------------------------------------------------- */
+
+/* Attributes with an idle close, of a session that is closed: nothing closes it again. */
+static const uint8_t idle_attributes[8 + 8 + 1 + 2 + 2] = {[8] = 1};
+
+static void append_of_first(uint64_t position, enum record_kind kind, struct spn_bytes data)
+{
+    struct record_entry entry = {.kind = (uint8_t)kind,
+                                 .closes = kind == RECORD_CLOSE,
+                                 .epoch = 1,
+                                 .retry_ms = WIRE_RETRY_NONE,
+                                 .data_hash = record_hash(data),
+                                 .name = rig_text("first"),
+                                 .data = data};
+    assert_int_equal(journal_append(rig.journal, position, &entry), SPN_OK);
+}
+
+static void close_long_ago(unsigned failures)
+{
+    uint64_t position = 1;
+    rig_init(&rig, 1, WINDOW);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    append_open(position++);
+    append_of_first(position++, RECORD_CLOSE, rig_text(""));
+    while (position <= GENERATION_SESSIONS_MAX + OVERFLOW)
+        append_open(position++);
+    append_of_first(position, RECORD_ATTRIBUTES,
+                    (struct spn_bytes){idle_attributes, sizeof(idle_attributes)});
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    failures_left = failures;
+    (void)recover();
+    failures_left = 0;
+    const struct span *span = spans_find(&broker.spans, 0, 1);
+    assert_non_null(span);
+    assert_true(span->closed);
+    assert_int_equal(broker.frozen != NULL, failures > 0);
+}
+
+static void closed_in_a_segment(void **state)
+{
+    (void)state;
+    close_long_ago(0);
+}
+
+static void closed_where_there_was_no_room(void **state)
+{
+    (void)state;
+    close_long_ago(1);
+}
+
 /* -- without memory ---------------------------------------------------------------------------- */
 
 static void without_memory(void **state)
@@ -752,6 +802,8 @@ int main(void)
     static const struct CMUnitTest plain[] = {
         cmocka_unit_test_teardown(larger_window, tear_down),
         cmocka_unit_test_teardown(producers_come_back, tear_down),
+        cmocka_unit_test_teardown(closed_in_a_segment, tear_down),
+        cmocka_unit_test_teardown(closed_where_there_was_no_room, tear_down),
         cmocka_unit_test_teardown(without_memory, tear_down),
     };
     struct CMUnitTest
