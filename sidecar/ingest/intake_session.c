@@ -326,9 +326,10 @@ struct batch *intake_end_due(struct intake *intake)
     at += idle_reason.size;
     while (span) {
         size_t size = span->name_size;
-        if (!end_span(&taking, span, how, at))
+        if (end_span(&taking, span, how, at))
+            at += size; /* else the next name takes the place: any number of them may fail */
+        else
             spans_retry(spans, span, now_ns + INTAKE_RETRY_NS);
-        at += size;
         span = batch->entry_count < INTAKE_DUE_MAX ? spans_next(spans, now_ns, &how) : NULL;
     }
     if (batch->entry_count > 0)

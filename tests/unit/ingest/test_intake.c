@@ -1300,6 +1300,40 @@ static void no_memory_to_end_a_session(void **state)
     expect_ended(RECORD_CLOSE, "a");
 }
 
+/* More than one batch has of them, with the longest names. */
+static void no_memory_to_end_many(void **state)
+{
+    enum { MANY = 2 * INTAKE_DUE_MAX };
+    static char letters[WIRE_SESSION_MAX];
+    struct spn_bytes name = {letters, sizeof(letters)};
+    size_t ended = 0;
+    struct batch *batch;
+    (void)state;
+    memset(letters, 'n', sizeof(letters));
+    for (uint64_t i = 0; i < MANY; i++) {
+        struct span_session session = {.epoch = 1 + i, .life = {{1}}, .name = name};
+        struct span *span;
+        memcpy(letters, &i, sizeof(i));
+        uint64_t hash = sessions_hash(&broker.sessions, name);
+        assert_int_equal(sessions_know(&broker.sessions, hash, session.epoch, &session.slot),
+                         SPN_OK);
+        assert_int_equal(spans_make(&broker.spans, &session, now_ns, &span), SPN_OK);
+        spans_set(&broker.spans, span, MINUTE_NS, 0);
+    }
+    passed_ns = MINUTE_NS;
+    allocations_left = 1; /* the batch */
+    assert_null(intake_end_due(&intake));
+    allocations_left = UINT32_MAX;
+    assert_int_equal(broker.spans.count, MANY);
+    passed_ns += INTAKE_RETRY_NS;
+    while ((batch = intake_end_due(&intake)) != NULL) {
+        ended += batch->entry_count;
+        batch_free(batch);
+    }
+    assert_int_equal(ended, MANY);
+    assert_int_equal(sessions_known(&broker.sessions), 0);
+}
+
 /* A touch that is not in the log keeps a session from the walk over the rows. */
 static void a_touch_keeps_a_session(void **state)
 {
@@ -2028,6 +2062,7 @@ int main(void)
         {"a cold session ends by itself", a_session_ends_by_itself, set_up_cold, tear_down, NULL},
         cmocka_unit_test_setup_teardown(a_close_ends_the_idle_span, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_memory_to_end_a_session, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_memory_to_end_many, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_touch_keeps_a_session, set_up, tear_down),
         cmocka_unit_test_setup_teardown(expire_several, set_up, tear_down),
         cmocka_unit_test_setup_teardown(expire_without_memory, set_up, tear_down),
