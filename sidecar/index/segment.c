@@ -366,17 +366,20 @@ static spn_err write_events(struct segment *segment, struct journal *journal,
     return err;
 }
 
-/* Takes over what the generation says about the session. */
+/* Takes over what the generation says about the session. One that was given up stays so until it is
+ * deleted: a close would make it look whole. */
 static spn_err write_row(struct segment *segment, struct journal *journal,
                          const struct generation_session *touched, struct record_row *row,
                          struct row_bytes *bytes)
 {
     spn_err err = SPN_OK;
+    bool deleted = touched->state == RECORD_DELETED;
+    bool given_up = row->state == RECORD_DAMAGED;
     if (segment->now.written > 0)
         err = advance_row(segment, journal, touched, row, bytes);
-    if (err == SPN_OK && touched->state != RECORD_LIVE)
+    if (err == SPN_OK && touched->state != RECORD_LIVE && (deleted || !given_up))
         err = end_row(journal, touched, row, bytes);
-    bool lives = touched->state != RECORD_DELETED;
+    bool lives = !deleted && !given_up;
     if (err == SPN_OK && lives && touched->attributes[0] > 0)
         err = take_attributes(journal, touched, row);
     if (err == SPN_OK && lives && touched->touch_position > 0)

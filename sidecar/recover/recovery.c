@@ -361,6 +361,8 @@ static spn_err give_up(struct recovery *recovery, uint64_t epoch)
     if (err != SPN_OK || slot == SLOT_NONE)
         return err;
     recovery->found.given_up++;
+    struct spans *spans = &recovery->state->spans;
+    spans_remove(spans, spans_find(spans, slot, epoch)); /* its row has none either */
     struct session *session = &recovery->state->sessions.slots[slot];
     if (session->tracker)
         session->tracker->damaged = true;

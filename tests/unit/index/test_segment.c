@@ -836,6 +836,30 @@ static void only_a_row_is_left(void **state)
     assert_int_equal(row.position, 17);
 }
 
+/* Its idle close comes all the same: a span may not know that the session was given up. */
+static void a_session_that_was_given_up_stays_so(void **state)
+{
+    (void)state;
+    rig_init(&the_rig, 1, 16);
+    rig_events(&the_rig, 0, 3);
+    rig_commit(&the_rig);
+    rig_freeze(&the_rig);
+    rig_write_frozen(&the_rig);
+    rig_drop_frozen(&the_rig);
+    struct record_row row = {.state = RECORD_DAMAGED, .name = rig_name(&the_rig, 0)};
+    assert_int_equal(journal_begin(the_rig.journal), SPN_OK);
+    assert_int_equal(journal_put_row(the_rig.journal, the_rig.sessions[0].epoch, &row), SPN_OK);
+    assert_int_equal(journal_commit(the_rig.journal), SPN_OK);
+    rig_put_attributes(&the_rig, 0, 1);
+    rig_end(&the_rig, 0, RECORD_CLOSE);
+    rig_commit(&the_rig);
+    rig_freeze(&the_rig);
+    rig_write_frozen(&the_rig);
+    row = row_of(&the_rig, 0);
+    assert_int_equal(row.state, RECORD_DAMAGED);
+    assert_int_equal(row.ttl_ms, 0);
+}
+
 static void nothing_at_all(void **state)
 {
     (void)state;
@@ -906,6 +930,7 @@ int main(void)
         cmocka_unit_test_teardown(deleted_after_any_interrupted_attempt, release),
         cmocka_unit_test_teardown(bury_what_is_not_there, release),
         cmocka_unit_test_teardown(nothing_but_duplicates, release),
+        cmocka_unit_test_teardown(a_session_that_was_given_up_stays_so, release),
         cmocka_unit_test_teardown(nothing_at_all, release),
         cmocka_unit_test_teardown(only_a_row_is_left, release),
     };
