@@ -39,14 +39,16 @@ static bool is_repeat(const struct one_shot *one)
            (one->answer.result == WIRE_DUPLICATE || one->answer.result == WIRE_CONFLICT);
 }
 
-/* True: the reader looks for it. It is on disk, and its session was in memory a moment ago. */
+/* True: the reader looks for it. It is on disk, and its session was in memory a moment ago. If that
+ * life is over since, so is its entry. */
 static bool seek(struct broker *broker, struct one_shot *one)
 {
     struct sessions *sessions = &broker->state->sessions;
     struct views views = broker_views(broker);
     uint32_t slot;
     if (sessions_find(sessions, one->name, sessions_hash(sessions, one->name), &slot) !=
-        SESSIONS_HOT)
+            SESSIONS_HOT ||
+        !wire_same_life(sessions->slots[slot].tracker->life, one->answer.life))
         return false;
     views_fill(&views, slot, &one->view);
     mailbox_put(broker->options->reader, &one->message);

@@ -38,7 +38,9 @@ static uint64_t fake_ns(void)
 
 static spn_err fake_random(void *bytes, size_t size)
 {
-    memset(bytes, 0x77, size);
+    static uint8_t drawn;
+    for (size_t i = 0; i < size; i++)
+        ((uint8_t *)bytes)[i] = drawn++; /* lives differ */
     return SPN_OK;
 }
 
@@ -341,6 +343,29 @@ static void run_row(void **argument)
     assert_int_equal(broker.publishing.all.bytes, 0);
 }
 
+/* The life that had the id is gone when the answer is due. The next one has the id too, and is not
+ * looked at. */
+static void a_repeat_is_of_its_own_life(void **unused)
+{
+    (void)unused;
+    struct wire_publish publish = event("s", "1", "a");
+    struct wire_publish gone = an_end(WIRE_DELETE, "s");
+    publish.level = gone.level = WIRE_ACCEPTED;
+    assert_int_equal(take_as(SOME_UID, &publish, 0), SPN_OK);
+    struct spn_life life = sent.answer.life;
+    assert_int_equal(take_as(SOME_UID, &publish, 0), SPN_OK); /* waits for the commit */
+    assert_int_equal(take_as(SOME_UID, &gone, 0), SPN_OK);
+    assert_int_equal(take_as(SOME_UID, &publish, 0), SPN_OK);
+    assert_int_equal(sent.count, 3);
+    assert_false(wire_same_life(sent.answer.life, life));
+    commit();
+    assert_int_equal(find_all(), 0);
+    assert_int_equal(sent.count, 4);
+    assert_int_equal(sent.answer.result, WIRE_DUPLICATE);
+    assert_true(wire_same_life(sent.answer.life, life));
+    assert_int_equal(sent.answer.seq, 0); /* it is not retained */
+}
+
 /* -- what is not taken ------------------------------------------------------------------------- */
 
 static void expect_error(spn_err code)
@@ -576,6 +601,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     static const struct CMUnitTest plain[] = {
+        TEST(a_repeat_is_of_its_own_life),          TEST(a_stopping_broker_says_so),
         TEST(what_cannot_be_asked_is_not_answered), TEST(a_stopping_broker_says_so),
         TEST(ends_are_taken_without_room),          TEST(what_waits_is_bounded),
         TEST(a_cold_session_is_loaded_first),       TEST(a_cold_session_may_be_closed),
