@@ -44,6 +44,7 @@ void survey_clear(struct survey *survey)
     survey->sessions = NULL;
     survey->count = survey->room = 0;
     survey->after = survey->scan.position = 0;
+    survey->reading = false;
     survey->serial++;
 }
 
@@ -98,12 +99,20 @@ static spn_err note(struct survey *survey, const struct record_entry *entry)
     return SPN_OK;
 }
 
-/* Begins again where needed: it has not read far enough back, or left out entries in between, or
- * has become large. */
-static void place(struct survey *survey, uint64_t after)
+/* Whether reading on gives what is after this position. One that somebody else waits for goes on
+ * also if it has not come so far yet: two that began it again in turn would never see its end. */
+static bool serves(const struct survey *survey, uint64_t after, uint64_t checkpoint)
 {
     bool large = survey->count >= SESSIONS_MANY && after > survey->after;
-    if (after >= survey->after && after <= survey->scan.position && !large)
+    bool awaited = survey->reading && survey->scan.position >= checkpoint;
+    return after >= survey->after && (after <= survey->scan.position || awaited) && !large;
+}
+
+/* Begins again where needed: it has not read far enough back, or would read entries that nobody
+ * needs, or has become large. */
+static void place(struct survey *survey, uint64_t after, uint64_t checkpoint)
+{
+    if (serves(survey, after, checkpoint))
         return;
     survey_clear(survey);
     survey->after = survey->scan.position = after;
@@ -116,7 +125,7 @@ spn_err survey_read(struct survey *survey, uint64_t after, struct step *step, bo
     struct record_entry entry;
     spn_err err = SPN_OK;
     *ret_done = false;
-    place(survey, after > checkpoint ? after : checkpoint);
+    place(survey, after > checkpoint ? after : checkpoint, checkpoint);
     while (err == SPN_OK && !*ret_done && !step_is_over(step, 1)) {
         uint64_t before = survey->scan.position;
         enum scan_found found = scan_next(&survey->scan, &entry);
@@ -130,5 +139,6 @@ spn_err survey_read(struct survey *survey, uint64_t after, struct step *step, bo
         *ret_done = false;
         err = SPN_E_IO;
     }
+    survey->reading = !*ret_done;
     return err;
 }

@@ -26,6 +26,7 @@ struct surveyed {
 struct survey {
     struct scan scan; /* entries from `after` up to its position were read */
     uint64_t after;
+    bool reading;    /* the last survey_read did not reach the end */
     uint32_t serial; /* of its beginnings: what was known before the last one is forgotten */
     struct surveyed *sessions;
     size_t count;

@@ -135,8 +135,11 @@ spn_err __wrap_journal_read_entry_from(struct journal_reader *from, uint64_t pos
     return SPN_E_CORRUPT;
 }
 
+static uint64_t tick_ns; /* that each look at the clock takes */
+
 static uint64_t fake_monotonic_ns(void)
 {
+    now_ns += tick_ns;
     return now_ns;
 }
 
@@ -610,6 +613,7 @@ static int release(void **state)
 {
     (void)state;
     damaged_from = 0;
+    tick_ns = 0;
     if (!subscriptions)
         return 0;
     stop_sidecar();
@@ -887,6 +891,32 @@ static void a_survey_that_began_again(void **state)
         assert_int_equal(log_of[at].got[0], 0);
 }
 
+/* Two that are behind, at different places, and more log after either than one turn surveys. */
+static void two_that_are_far_behind(void **state)
+{
+    (void)state;
+    begin(&(struct retention){0});
+    any_state = 1;
+    while (newest() < 60000)
+        write_events();
+    rig_commit(&rig);
+    tick_ns = 20000;
+    struct wire_follow follow = follow_of(0);
+    follow.credit = 64 * CREDIT;
+    send_follow(0, &follow);
+    clients[1].cursor = newest() / 2;
+    follow_on(1);
+    send_credit(1, 64 * CREDIT);
+    for (int turns = 0; turns < 4000; turns++) {
+        (void)subscriptions_tick(subscriptions);
+        (void)subscriptions_read_log(subscriptions);
+        outbox_flush(outbox);
+        (void)outbox_tick(outbox);
+    }
+    assert_int_equal(clients[0].cursor, newest());
+    assert_int_equal(clients[1].cursor, newest());
+}
+
 static void a_frame_that_lies(void **state)
 {
     (void)state;
@@ -899,12 +929,13 @@ static void a_frame_that_lies(void **state)
 
 int main(void)
 {
-    enum { SETTINGS = COUNT(settings), REFUSALS = COUNT(refusals), OTHERS = 7 };
+    enum { SETTINGS = COUNT(settings), REFUSALS = COUNT(refusals), OTHERS = 8 };
     struct CMUnitTest tests[SETTINGS + REFUSALS + OTHERS] = {
         {"a number in use", a_number_in_use, NULL, release, NULL},
         {"damage ends it", damage_ends_it, NULL, release, NULL},
         {"damage while it is live", damage_while_it_is_live, NULL, release, NULL},
         {"a survey that began again", a_survey_that_began_again, NULL, release, NULL},
+        {"two that are far behind", two_that_are_far_behind, NULL, release, NULL},
         {"progress on the way", progress_on_the_way, NULL, release, NULL},
         {"progress at once", progress_at_once, NULL, release, NULL},
         {"a frame that lies", a_frame_that_lies, NULL, release, NULL},
