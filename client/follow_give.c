@@ -107,6 +107,7 @@ bool sub_give_entry(struct spn_subscription *subscription)
 {
     struct wire_item item;
     struct wire_attributes attributes;
+    const uint8_t *start = subscription->items.at;
     if (!take_item(subscription, &item) || !get_attributes(&item.entry, &attributes))
         return false;
     subscription->given = item.position;
@@ -120,6 +121,6 @@ bool sub_give_entry(struct spn_subscription *subscription)
     given->event = &subscription->event;
     if (given->kind == SPN_ITEM_ATTRIBUTES)
         give_attributes(subscription, &attributes);
-    sub_note_read(subscription, wire_item_size(&item));
+    sub_note_read(subscription, (size_t)(subscription->items.at - start));
     return true;
 }

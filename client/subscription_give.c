@@ -138,6 +138,7 @@ static void give_head(struct spn_subscription *subscription)
 static bool give_event(struct spn_subscription *subscription)
 {
     struct wire_item item;
+    const uint8_t *start = subscription->items.at;
     wire_get_item(&subscription->items, &item);
     bool last = --subscription->left == 0;
     if (subscription->items.bad || !item_is_readable(&item) ||
@@ -149,7 +150,7 @@ static bool give_event(struct spn_subscription *subscription)
                                            .event = &subscription->event,
                                            .seq = item.seq,
                                            .life = subscription->life};
-    sub_note_read(subscription, wire_item_size(&item));
+    sub_note_read(subscription, (size_t)(subscription->items.at - start));
     return true;
 }
 
@@ -158,7 +159,8 @@ static bool is_caught_up(const struct spn_subscription *subscription)
     const struct frame *first = subscription->first;
     bool lent = first != NULL && subscription->opened && subscription->left == 0;
     uint64_t given = subscription->log && lent ? sub_frame_end(first) : subscription->given;
-    return subscription->verdict_given && !subscription->caught_up && given >= subscription->newest;
+    return subscription->verdict_given && !subscription->caught_up && !subscription->end_given &&
+           given >= subscription->newest;
 }
 
 static void give_caught_up(struct spn_subscription *subscription)

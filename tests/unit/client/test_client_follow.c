@@ -10,7 +10,7 @@
 
 #include "client.h"
 #include "fake_sidecar.h"
-#include "subscription.h"
+#include "subscription_base.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define NS_PER_MS UINT64_C(1000000)
@@ -393,11 +393,8 @@ static void progress_alone_is_news(void **state)
     assert_int_equal(item->kind, SPN_ITEM_CAUGHT_UP);
 }
 
-/* A gap of the log is none of a session. */
-static void a_session_has_other_gaps(void **state)
+static void subscribe_to_a_session(void)
 {
-    (void)state;
-    const struct spn_item *item;
     assert_int_equal(spn_subscribe(&log_of, client, spn_text("s"), NULL), SPN_OK);
     while (fake.subscribes == 0) {
         assert_int_equal(spn_client_step(client), SPN_OK);
@@ -405,6 +402,14 @@ static void a_session_has_other_gaps(void **state)
     }
     head = (struct wire_deliver){.subscription = fake.subscribe.subscription,
                                  .incarnation = fake.subscribe.incarnation};
+}
+
+/* A gap of the log is none of a session. */
+static void a_session_has_other_gaps(void **state)
+{
+    (void)state;
+    const struct spn_item *item;
+    subscribe_to_a_session();
     deliver_verdict(3, 1000);
     assert_int_equal(spn_subscription_next(log_of, WAIT_MS, &item), SPN_OK);
     head.missing = 2;
@@ -566,6 +571,79 @@ static void follows_again(void **state)
     expect_event(21);
 }
 
+/* An item whose extra bytes end with more than is known here. */
+static void deliver_longer_item(const struct wire_item *item, size_t more, uint64_t up_to)
+{
+    uint8_t rest[REST_MAX];
+    struct wire_out out = wire_out(rest, sizeof(rest));
+    wire_put_item(&out, item);
+    uint8_t *data = out.at - item->entry.data.size;
+    uint8_t *extra_size = rest + WIRE_ITEM_HEAD_SIZE - WIRE_ENTRY_HEAD_SIZE + 6;
+    memmove(data + more, data, item->entry.data.size);
+    memset(data, 0xEE, more);
+    size_t extra = extra_size[0] + more; /* both are small */
+    extra_size[0] = (uint8_t)(extra & 0xFF);
+    extra_size[1] = (uint8_t)(extra >> 8);
+    head.kind = WIRE_EVENTS;
+    head.count = 1;
+    head.seq = up_to;
+    head.bytes += wire_out_size(&out) + more;
+    fake_deliver_rest(&fake, &head, rest, wire_out_size(&out) + more);
+    head.count = 0;
+}
+
+/* A later sidecar may have more in the extra bytes of an item. What the app has read is granted
+ * again all the same. */
+static void read_longer_items(bool of_session)
+{
+    enum { MORE = 300, EVENTS = 20 };
+    const struct spn_item *given;
+    if (of_session)
+        subscribe_to_a_session();
+    else
+        follow(NULL);
+    deliver_verdict(0, EVENTS);
+    assert_int_equal(spn_subscription_next(log_of, WAIT_MS, &given), SPN_OK);
+    for (uint64_t at = 1; at <= EVENTS; at++) {
+        struct wire_item item = item_at(at);
+        item.seq = at;
+        if (of_session)
+            item.entry.session.size = 0;
+        deliver_longer_item(&item, MORE, at);
+        assert_int_equal(spn_subscription_next(log_of, WAIT_MS, &given), SPN_OK);
+        assert_int_equal(given->kind, SPN_ITEM_EVENT);
+        assert_int_equal(given->seq, at);
+    }
+    assert_int_equal(log_of->bytes, head.bytes);
+    assert_int_equal(log_of->unread, 0);
+}
+
+static void extra_bytes_that_are_not_known(void **state)
+{
+    (void)state;
+    read_longer_items(false);
+}
+
+static void the_same_of_a_session(void **state)
+{
+    (void)state;
+    read_longer_items(true);
+}
+
+/* Whatever the head of an end says. */
+static void nothing_after_an_end(void **state)
+{
+    (void)state;
+    const struct spn_item *item;
+    begins(0, 10);
+    deliver_event(1);
+    head.seq = 500;
+    deliver_end(WIRE_DAMAGED, 0, 1);
+    expect_event(1);
+    expect(SPN_ITEM_END, 1);
+    assert_int_equal(spn_subscription_next(log_of, 0, &item), SPN_E_END);
+}
+
 /* The first of two is given, and the second is not the next. */
 static void an_event_twice(void **state)
 {
@@ -584,7 +662,7 @@ static void an_event_twice(void **state)
 
 int main(void)
 {
-    enum { LIES = COUNT(lies), OTHERS = 12 };
+    enum { LIES = COUNT(lies), OTHERS = 15 };
     struct CMUnitTest tests[LIES + OTHERS] = {
         cmocka_unit_test_setup_teardown(asks_as_the_app_does, setup, teardown),
         cmocka_unit_test_setup_teardown(begins_where_it_is_told, setup, teardown),
@@ -592,6 +670,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(item_of_each_kind, setup, teardown),
         cmocka_unit_test_setup_teardown(passes_what_is_not_for_it, setup, teardown),
         cmocka_unit_test_setup_teardown(progress_waits_its_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(extra_bytes_that_are_not_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_same_of_a_session, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_after_an_end, setup, teardown),
         cmocka_unit_test_setup_teardown(an_event_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(progress_is_news, setup, teardown),
         cmocka_unit_test_setup_teardown(progress_alone_is_news, setup, teardown),
