@@ -39,8 +39,8 @@ bool prod_put(struct spn_producer *producer, struct wire_entry *entry, uint64_t 
 /* producer_publish.c */
 
 struct spn_client *prod_client_of(const struct spn_producer *producer);
-/* Whether the event may be published at all, with data of up to data_max bytes; the client's words
- * say why not. */
+/* Whether the event may be published at all, with data of up to data_max bytes (0: the sidecar's
+ * limit is not known yet); the client's words say why not. */
 spn_err prod_check_event(struct spn_client *client, const struct spn_event *event,
                          size_t data_max) SPN_MUST_USE;
 

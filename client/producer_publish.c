@@ -70,7 +70,7 @@ spn_err prod_check_event(struct spn_client *client, const struct spn_event *even
     if (err == SPN_OK)
         err = wire_check_note(event->note);
     if (err == SPN_OK)
-        err = wire_check_data(event->data, data_max);
+        err = wire_check_data(event->data, data_max > 0 ? data_max : WIRE_EVENT_DATA_MAX);
     if (err == SPN_E_EVENT_TOO_LARGE)
         return client_fail(client, err,
                            "event data has %zu bytes, the limit is %zu (sponsond's "

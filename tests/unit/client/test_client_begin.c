@@ -137,6 +137,24 @@ static void everything_can_be_made_before_there_is_a_sidecar(void **state)
     assert_int_equal(ack->result, SPN_STORED);
 }
 
+/* The sidecar's limit is not known then. */
+static void one_shot_can_be_asked_before_there_is_a_sidecar(void **state)
+{
+    (void)state;
+    const struct spn_published *published;
+    struct spn_event event = SPN_EVENT_INIT;
+    spn_question *question;
+    event.id = spn_text("id");
+    event.data = spn_text("x");
+    fake_stop(&fake);
+    begin_client();
+    assert_int_equal(spn_ask_publish(&question, client, spn_text("s"), &event, SPN_DURABLE),
+                     SPN_OK);
+    fake_start(&fake);
+    in_the_end(SPN_OK, spn_answer_published(question, &published));
+    assert_int_equal(published->result, SPN_STORED);
+}
+
 /* By the client's own timers: the app only waits for the descriptor. */
 static void sockets_that_appear_are_found(void **state)
 {
@@ -392,6 +410,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(everything_can_be_made_before_there_is_a_sidecar),
+        TEST(one_shot_can_be_asked_before_there_is_a_sidecar),
         TEST(sockets_that_appear_are_found),
         TEST(at_once_does_not_wait_for_a_sidecar),
         TEST(another_version_is_final),
