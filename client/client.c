@@ -171,7 +171,7 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
         look_for_sockets(client);
     else if (client->dir != NULL && now_ns >= client->seek_ns)
         choose_again(client, now_ns);
-    if (client->hello->call.answered)
+    if (client->hello != NULL && client->hello->call.answered)
         take_welcome(client);
 }
 

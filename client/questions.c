@@ -225,8 +225,11 @@ void questions_init(struct questions *all, struct spn_client *client, size_t ask
 
 static void free_all(struct ring *ring)
 {
-    while (!ring_alone(ring))
-        free_question(question_of(ring->next));
+    struct ring *next;
+    for (struct ring *at = ring->next; at != ring; at = next) {
+        next = at->next;
+        free_question(question_of(at));
+    }
 }
 
 void questions_release(struct questions *all)

@@ -130,11 +130,13 @@ static spn_err make(struct spn_client *client, struct spn_bytes session,
                     struct spn_replay **ret_replay)
 {
     spn_err err = wire_check_session(session);
-    if (err != SPN_OK)
-        return client_fail(client, err, NULL);
-    struct spn_replay *replay = calloc(1, sizeof(*replay));
-    if (replay == NULL)
-        return client_fail(client, SPN_E_NOMEM, NULL);
+    struct spn_replay *replay = err == SPN_OK ? calloc(1, sizeof(*replay)) : NULL;
+    if (err == SPN_OK && replay == NULL)
+        err = SPN_E_NOMEM;
+    if (err != SPN_OK) {
+        client_fail(client, err, NULL);
+        return err;
+    }
     replay->client = client;
     copy(session, replay->session, &replay->session_size);
     *ret_replay = replay;
@@ -173,8 +175,10 @@ spn_err spn_replay_begin(spn_replay **ret_replay, spn_client *client, struct spn
     if (err != SPN_OK)
         return err;
     err = wire_check_id(after);
-    if (err != SPN_OK)
-        return client_fail(client, err, NULL);
+    if (err != SPN_OK) {
+        client_fail(client, err, NULL);
+        return err;
+    }
     err = make(client, session, &replay);
     if (err != SPN_OK)
         return err;

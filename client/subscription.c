@@ -229,14 +229,13 @@ spn_err sub_make(struct spn_client *client, struct spn_bytes session,
     if (err != SPN_OK)
         return err;
     struct spn_subscription *subscription = make(client, session, options);
-    if (subscription == NULL)
-        return client_fail(client, SPN_E_NOMEM, NULL);
     if (client->subscriptions->active == 0)
         client->subscriptions->beat_ns = client->now_ns() + client->heartbeat_ns;
-    err = sub_put_in_slot(client->subscriptions, subscription);
+    err = subscription != NULL ? sub_put_in_slot(client->subscriptions, subscription) : SPN_E_NOMEM;
     if (err != SPN_OK) {
         free(subscription);
-        return client_fail(client, err, NULL);
+        client_fail(client, err, NULL);
+        return err;
     }
     *ret_subscription = subscription;
     return SPN_OK;

@@ -107,7 +107,7 @@ static spn_err open_all(struct readers *readers)
     size_t count = readers->own->count;
     spn_err err = SPN_OK;
     readers->left = count;
-    readers->clients = calloc(readers->own->client_count, sizeof(*readers->clients));
+    readers->clients = calloc(readers->own->client_count, sizeof(spn_client *));
     if (!readers->clients)
         return SPN_E_NOMEM;
     readers->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
