@@ -316,7 +316,7 @@ enum {
     WARM_UPS = 8,
     QUIET_EVENTS = 300,
     BESIDE = 1000,             /* events of others for each of them */
-    STALL_BYTES_MAX = 4 << 20, /* a plain load varies by 3 MiB; the events held back are 10 MB */
+    STALL_BYTES_MAX = 6 << 20, /* a plain load varies by 5 MiB; the events held back are 10 MB */
 };
 
 struct stalled {
