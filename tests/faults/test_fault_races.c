@@ -147,10 +147,11 @@ static void expect_text(const char *line, const char *key, const char *text)
 
 static void check_line(const struct races *races, const char *line, unsigned *counts)
 {
+    static const char key[] = "\"session\":\"race-";
     char text[32];
-    int session;
-    const char *name = strstr(line, "\"session\":\"race-");
-    if (!name || sscanf(name, "\"session\":\"race-%d\"", &session) != 1 || session >= sessions)
+    const char *name = strstr(line, key);
+    long session = name ? strtol(name + sizeof(key) - 1, NULL, 10) : -1;
+    if (session < 0 || session >= sessions)
         fail_msg("not ours: %s", line);
     uint64_t seq = event_json_number(line, "seq");
     assert_int_equal(seq, ++counts[session]);

@@ -233,13 +233,16 @@ static struct event_list events_of(struct outcome outcome)
     char *rest = NULL;
     char *text = strdup(outcome.out);
     char *kept = calloc(1, outcome.output.size + 1);
+    char *end = kept;
     assert_true(text && kept);
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         if (!strstr(line, "\"kind\"") || strstr(line, "\"kind\":\"event\"")) {
-            strcat(kept, line);
-            strcat(kept, "\n");
+            size_t size = strlen(line);
+            memcpy(end, line, size);
+            end[size] = '\n';
+            end += size + 1;
         }
-    event_list_add_json(&events, (struct spn_bytes){kept, strlen(kept)}, NULL);
+    event_list_add_json(&events, (struct spn_bytes){kept, (size_t)(end - kept)}, NULL);
     free(kept);
     free(text);
     event_list_release(&list);

@@ -56,10 +56,11 @@ static size_t waited; /* times that one waited for its part of the bound */
 
 static uint64_t roll(uint64_t below)
 {
+    assert_true(below > 0);
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
-    return random_state % below;
+    return below > 0 ? random_state % below : 0;
 }
 
 /* -- the oracle -------------------------------------------------------------------------------- */

@@ -815,9 +815,9 @@ static void begins_as_it_should(void **state)
 {
     const struct ground *ground = *state;
     for (int begins = 0; begins < BEGINS; begins++)
-        for (uint8_t otherwise = 0; otherwise <= (WIRE_RESTART | WIRE_WAIT); otherwise++) {
-            print_message("begin %d, otherwise %u\n", begins, otherwise);
-            begin_on(ground, (enum begins)begins, otherwise);
+        for (int otherwise = 0; otherwise <= (WIRE_RESTART | WIRE_WAIT); otherwise++) {
+            print_message("begin %d, otherwise %d\n", begins, otherwise);
+            begin_on(ground, (enum begins)begins, (uint8_t)otherwise);
         }
 }
 
