@@ -23,6 +23,7 @@ static struct record_entry entry_of(const struct batch *batch, const uint8_t *fr
     size_t type_size = stored ? from->type_size : 0;
     const uint8_t *id = frame + from->offset;
     const uint8_t *extra = id + from->id_size + type_size;
+    static const struct spn_life none;
     struct spn_bytes data = {extra + from->extra_size, from->data_size};
     return (struct record_entry){
         .kind = from->kind,
@@ -36,7 +37,7 @@ static struct record_entry entry_of(const struct batch *batch, const uint8_t *fr
         .wall_ms = batch->wall_ms,
         .retry_ms = stored ? from->retry_ms : WIRE_RETRY_NONE,
         .data_hash = stored ? from->data_hash : record_hash(data),
-        .life = stored ? (struct spn_life){{0}} : from->life,
+        .life = stored ? none : from->life,
         .name = {frame + (named ? from->name_offset : 0), named ? from->name_size : 0},
         .id = {id, from->id_size},
         .type = {id + from->id_size, type_size},

@@ -314,7 +314,7 @@ static spn_err find_id(struct reader *reader, struct one_shot *one)
     struct timeline timeline;
     uint64_t now_ns = clock_database_ns(reader->options.clock);
     uint32_t fingerprint = (uint32_t)fingerprint_of(one->id, reader->options.secret).low;
-    uint64_t seq, first_seq, position;
+    uint64_t seq = 0, first_seq, position;
     size_t count;
     spn_err err = timeline_open(&timeline, reader->journal, &one->view);
     if (err == SPN_OK)

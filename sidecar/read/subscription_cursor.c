@@ -102,7 +102,7 @@ static spn_err newest_id(const struct timeline *timeline, struct spn_bytes *ret_
 
 static spn_err retained_id(const struct pump *pump, uint64_t seq, struct spn_bytes *ret_id)
 {
-    struct record_entry entry;
+    struct record_entry entry = {.kind = 0};
     uint64_t position;
     uint64_t first;
     size_t count;
