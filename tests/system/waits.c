@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -44,9 +45,12 @@ static bool is_some(const struct timespec *time)
     SHOWN int name parameters;                                                                     \
     SHOWN int name parameters                                                                      \
     {                                                                                              \
-        static int(*real) parameters; /* NOLINT: a declaration has no parentheses */               \
-        if (real == NULL)                                                                          \
-            *(void **)&real = dlsym(RTLD_NEXT, #name);                                             \
+        static _Atomic(void *) known;                                                              \
+        void *at = atomic_load(&known);                                                            \
+        if (at == NULL)                                                                            \
+            atomic_store(&known, at = dlsym(RTLD_NEXT, #name));                                    \
+        int(*real) parameters; /* NOLINT: a declaration has no parentheses */                      \
+        *(void **)&real = at;                                                                      \
         note(may_wait);                                                                            \
         return real arguments;                                                                     \
     }
