@@ -34,14 +34,22 @@ static inline void ring_leave(struct ring *link)
     ring_init(link);
 }
 
-/* Leaves its ring, if it is in one, and becomes the last of this one. */
-static inline void ring_move(struct ring *ring, struct ring *link)
+/* Becomes the last of this ring, unless it is in a ring already. */
+static inline void ring_join(struct ring *ring, struct ring *link)
 {
-    ring_leave(link);
+    if (!ring_alone(link))
+        return;
     link->previous = ring->previous;
     link->next = ring;
     ring->previous->next = link;
     ring->previous = link;
+}
+
+/* Leaves its ring, if it is in one, and becomes the last of this one. */
+static inline void ring_move(struct ring *ring, struct ring *link)
+{
+    ring_leave(link);
+    ring_join(ring, link);
 }
 
 #endif

@@ -50,7 +50,7 @@ spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
         err = without_item(subscription, timeout_ms);
         if (err == SPN_OK)
             err = client_turn(client);
-        if (err == SPN_OK && sub_link_alone(&subscription->ready))
+        if (err == SPN_OK && ring_alone(&subscription->ready))
             err = client_sleep(client, deadline_ns, TRANSPORT_NEVER);
     }
     return err;
@@ -59,12 +59,12 @@ spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
 /* The next subscription that gives an item. NULL: there is none. */
 static struct spn_subscription *give_any(struct subscriptions *all)
 {
-    while (!sub_link_alone(&all->ready)) {
+    while (!ring_alone(&all->ready)) {
         struct spn_subscription *first = sub_of_ready(all->ready.next);
         if (sub_give(first))
             return first;
         if (!sub_has_item(first))
-            sub_link_leave(&first->ready);
+            ring_leave(&first->ready);
     }
     return NULL;
 }
@@ -92,7 +92,7 @@ spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **r
         if (is_over(client, timeout_ms))
             return client_fail(client, SPN_E_TIMEOUT, NULL);
         err = client_turn(client);
-        if (err == SPN_OK && sub_link_alone(&all->ready))
+        if (err == SPN_OK && ring_alone(&all->ready))
             err = client_sleep(client, deadline_ns, TRANSPORT_NEVER);
     }
     return err;
@@ -103,9 +103,9 @@ static void pause_it(struct spn_subscription *subscription)
 {
     struct subscriptions *all = sub_all_of(subscription);
     all->paused += subscription->end_given ? 0 : 1;
-    sub_link_leave(&subscription->ready);
+    ring_leave(&subscription->ready);
     if (!subscription->subscribe)
-        sub_link_leave(&subscription->pending);
+        ring_leave(&subscription->pending);
 }
 
 static void go_on(struct spn_subscription *subscription)
@@ -113,7 +113,7 @@ static void go_on(struct spn_subscription *subscription)
     struct subscriptions *all = sub_all_of(subscription);
     all->paused -= subscription->end_given ? 0 : 1;
     if (sub_has_item(subscription)) {
-        sub_link_join(&all->ready, &subscription->ready);
+        ring_join(&all->ready, &subscription->ready);
         subscription->client->news = true; /* a loop that trusts the descriptor learns of it */
     }
     sub_want_grant(subscription);
@@ -154,10 +154,10 @@ static spn_err prepare(struct spn_client *client)
     all->client = client;
     all->due_ns = TRANSPORT_NEVER;
     all->heard = true;
-    sub_link_init(&all->ready);
-    sub_link_init(&all->pending);
-    sub_link_init(&all->resting);
-    sub_link_init(&all->waiting);
+    ring_init(&all->ready);
+    ring_init(&all->pending);
+    ring_init(&all->resting);
+    ring_init(&all->waiting);
     client_add(client, &all->part);
     client->subscriptions = all;
     return SPN_OK;
@@ -216,8 +216,8 @@ static struct spn_subscription *make(struct spn_client *client, struct spn_bytes
     subscription->window =
         options->window_bytes > 0 ? options->window_bytes : SUBSCRIPTION_WINDOW_DEFAULT;
     subscription->end = &subscription->first;
-    sub_link_init(&subscription->ready);
-    sub_link_init(&subscription->pending);
+    ring_init(&subscription->ready);
+    ring_init(&subscription->pending);
     return subscription;
 }
 
@@ -292,7 +292,7 @@ static void free_subscription(struct spn_subscription *subscription)
     all->paused -= subscription->paused && !subscription->end_given ? 1 : 0;
     sub_drop_frames(subscription);
     sub_forget_known(subscription);
-    sub_link_leave(&subscription->pending);
+    ring_leave(&subscription->pending);
     all->held -= subscription->held;
     free(subscription);
 }

@@ -11,6 +11,7 @@
 #ifndef SPN_CLIENT_SUBSCRIPTION_BASE_H
 #define SPN_CLIENT_SUBSCRIPTION_BASE_H
 
+#include "ring.h"
 #include "subscription.h"
 
 enum {
@@ -47,15 +48,9 @@ struct delivered {
     zmq_msg_t *message;            /* that holds the delivery */
 };
 
-/* A place in a ring; outside a ring it points to itself. */
-struct link {
-    struct link *next;
-    struct link *previous;
-};
-
 struct spn_subscription {
-    struct link ready;   /* in the ring of subscriptions that have an item to give */
-    struct link pending; /* in the ring of those that have something to send, that must pause before
+    struct ring ready;   /* in the ring of subscriptions that have an item to give */
+    struct ring pending; /* in the ring of those that have something to send, that must pause before
                             a SUBSCRIBE, or that wait for a part of the bytes */
     struct spn_client *client;
     void *context;
@@ -134,10 +129,10 @@ struct subscriptions {
     uint64_t resumed; /* verdicts that the app did not see */
     uint64_t beat_ns;
     uint64_t due_ns; /* of the first SUBSCRIBE in resting */
-    struct link ready;
-    struct link pending; /* they have something to send */
-    struct link resting; /* they subscribe again later */
-    struct link waiting; /* for a part of the bytes */
+    struct ring ready;
+    struct ring pending; /* they have something to send */
+    struct ring resting; /* they subscribe again later */
+    struct ring waiting; /* for a part of the bytes */
 };
 
 struct grants {
@@ -150,14 +145,8 @@ struct grants {
 
 /* subscription_table.c */
 
-void sub_link_init(struct link *link);
-bool sub_link_alone(const struct link *link);
-void sub_link_leave(struct link *link);
-
-/* Adds the link at the end of the ring, unless it is in one already. */
-void sub_link_join(struct link *ring, struct link *link);
-struct spn_subscription *sub_of_ready(struct link *link);
-struct spn_subscription *sub_of_pending(struct link *link);
+struct spn_subscription *sub_of_ready(struct ring *link);
+struct spn_subscription *sub_of_pending(struct ring *link);
 struct subscriptions *sub_all_of(const struct spn_subscription *subscription);
 struct spn_subscription *sub_find(const struct subscriptions *all, uint64_t number);
 spn_err sub_put_in_slot(struct subscriptions *all, struct spn_subscription *subscription);

@@ -61,10 +61,10 @@ void sub_want_grant(struct spn_subscription *subscription)
         return;
     uint64_t more = credit_due(subscription) - subscription->credit;
     if (more > 0 && more >= window_now(subscription) / 2) {
-        all->granting += sub_link_alone(&subscription->pending) ? 1 : 0;
-        sub_link_join(&all->pending, &subscription->pending);
+        all->granting += ring_alone(&subscription->pending) ? 1 : 0;
+        ring_join(&all->pending, &subscription->pending);
     } else if (is_dry(subscription)) {
-        sub_link_join(&all->waiting, &subscription->pending);
+        ring_join(&all->waiting, &subscription->pending);
     }
 }
 
@@ -161,8 +161,8 @@ void sub_want_subscribe(struct spn_subscription *subscription, uint64_t again_ns
     subscription->again_ns = again_ns;
     sub_forget_known(subscription);
     sub_account(subscription);
-    sub_link_leave(&subscription->pending);
-    sub_link_join(again_ns > 0 ? &all->resting : &all->pending, &subscription->pending);
+    ring_leave(&subscription->pending);
+    ring_join(again_ns > 0 ? &all->resting : &all->pending, &subscription->pending);
     if (again_ns > 0 && again_ns < all->due_ns)
         all->due_ns = again_ns;
 }
@@ -243,25 +243,25 @@ static void wake_resting(struct subscriptions *all, uint64_t now_ns)
     if (now_ns < all->due_ns)
         return;
     all->due_ns = TRANSPORT_NEVER;
-    struct link *next;
-    for (struct link *link = all->resting.next; link != &all->resting; link = next) {
+    struct ring *next;
+    for (struct ring *link = all->resting.next; link != &all->resting; link = next) {
         struct spn_subscription *subscription = sub_of_pending(link);
         next = link->next;
         if (subscription->again_ns > now_ns) {
             all->due_ns = least(all->due_ns, subscription->again_ns);
             continue;
         }
-        sub_link_leave(link);
-        sub_link_join(&all->pending, link);
+        ring_leave(link);
+        ring_join(&all->pending, link);
     }
 }
 
 /* First come, first served, and before those that have read something. */
 static void grant_waiting(struct subscriptions *all, struct grants *grants)
 {
-    while (!is_full(all) && !sub_link_alone(&all->waiting)) {
+    while (!is_full(all) && !ring_alone(&all->waiting)) {
         struct spn_subscription *first = sub_of_pending(all->waiting.next);
-        sub_link_leave(&first->pending);
+        ring_leave(&first->pending);
         grants_add(grants, first);
     }
 }
@@ -271,11 +271,11 @@ static bool send_of(struct spn_subscription *subscription, struct grants *grants
 {
     if (subscription->subscribe && send_subscribe(subscription, now_ns) != SPN_OK)
         return false;
-    sub_link_leave(&subscription->pending);
+    ring_leave(&subscription->pending);
     if (credit_due(subscription) > subscription->credit)
         grants_add(grants, subscription);
     else if (is_dry(subscription) && !subscription->paused)
-        sub_link_join(&grants->all->waiting, &subscription->pending);
+        ring_join(&grants->all->waiting, &subscription->pending);
     return true;
 }
 
@@ -285,11 +285,11 @@ void sub_send_pending(struct subscriptions *all, uint64_t now_ns)
     wake_resting(all, now_ns);
     all->blocked = false;
     all->granting = 0;
-    if (sub_link_alone(&all->pending) && sub_link_alone(&all->waiting))
+    if (ring_alone(&all->pending) && ring_alone(&all->waiting))
         return;
     grants_begin(&grants, all, 0);
     grant_waiting(all, &grants);
-    while (!sub_link_alone(&all->pending) && !all->blocked)
+    while (!ring_alone(&all->pending) && !all->blocked)
         all->blocked = !send_of(sub_of_pending(all->pending.next), &grants, now_ns);
     if (grants.count > 0)
         grants_send(&grants);
@@ -359,10 +359,10 @@ spn_err sub_send_unsubscribe(struct spn_client *client, uint64_t number, uint32_
 void sub_send_grants(struct spn_client *client)
 {
     const struct subscriptions *all = client->subscriptions;
-    bool waking = !sub_link_alone(&all->waiting) && !is_full(all);
-    if ((sub_link_alone(&all->pending) && !waking) || all->blocked)
+    bool waking = !ring_alone(&all->waiting) && !is_full(all);
+    if ((ring_alone(&all->pending) && !waking) || all->blocked)
         return;
-    if (!sub_link_alone(&all->ready) && all->granting < GRANTS_PER_MESSAGE) {
+    if (!ring_alone(&all->ready) && all->granting < GRANTS_PER_MESSAGE) {
         transport_settle(&client->transport, true, client->due_ns, client->looked_ns);
         return;
     }

@@ -244,8 +244,8 @@ bool sub_give(struct spn_subscription *subscription)
 {
     take_back(subscription);
     bool gave = give_next(subscription);
-    sub_link_leave(&subscription->ready);
+    ring_leave(&subscription->ready);
     if (sub_has_item(subscription))
-        sub_link_join(&sub_all_of(subscription)->ready, &subscription->ready);
+        ring_join(&sub_all_of(subscription)->ready, &subscription->ready);
     return gave;
 }

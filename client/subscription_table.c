@@ -4,40 +4,13 @@
 
 #include "subscription_base.h"
 
-void sub_link_init(struct link *link)
-{
-    link->next = link->previous = link;
-}
-
-bool sub_link_alone(const struct link *link)
-{
-    return link->next == link;
-}
-
-void sub_link_leave(struct link *link)
-{
-    link->previous->next = link->next;
-    link->next->previous = link->previous;
-    sub_link_init(link);
-}
-
-void sub_link_join(struct link *ring, struct link *link)
-{
-    if (!sub_link_alone(link))
-        return;
-    link->next = ring;
-    link->previous = ring->previous;
-    ring->previous->next = link;
-    ring->previous = link;
-}
-
-struct spn_subscription *sub_of_ready(struct link *link)
+struct spn_subscription *sub_of_ready(struct ring *link)
 {
     return (struct spn_subscription *)(void *)((char *)link -
                                                offsetof(struct spn_subscription, ready));
 }
 
-struct spn_subscription *sub_of_pending(struct link *link)
+struct spn_subscription *sub_of_pending(struct ring *link)
 {
     return (struct spn_subscription *)(void *)((char *)link -
                                                offsetof(struct spn_subscription, pending));
@@ -136,5 +109,5 @@ void sub_drop_frames(struct spn_subscription *subscription)
     subscription->unread = 0;
     subscription->received = subscription->given;
     sub_account(subscription);
-    sub_link_leave(&subscription->ready);
+    ring_leave(&subscription->ready);
 }

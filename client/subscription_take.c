@@ -19,7 +19,7 @@ static bool is_shared(const struct delivered *delivered)
 static void note_ready(struct spn_subscription *subscription)
 {
     if (!subscription->paused)
-        sub_link_join(&sub_all_of(subscription)->ready, &subscription->ready);
+        ring_join(&sub_all_of(subscription)->ready, &subscription->ready);
 }
 
 /* False: no memory. */
@@ -54,7 +54,7 @@ static void set_ended(struct spn_subscription *subscription)
     subscription->ended = true;
     sub_forget_known(subscription);
     sub_account(subscription);
-    sub_link_leave(&subscription->pending);
+    ring_leave(&subscription->pending);
 }
 
 static void fail_subscription(struct spn_subscription *subscription, spn_err err)
@@ -294,7 +294,7 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
 {
     struct subscriptions *all = (struct subscriptions *)part;
     if (!all->client->transport.read.connected) {
-        all->blocked = !sub_link_alone(&all->pending);
+        all->blocked = !ring_alone(&all->pending);
         return;
     }
     uint64_t latest_ns = now_ns + all->client->heartbeat_ns; /* it may have become shorter */

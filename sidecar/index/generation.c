@@ -16,7 +16,6 @@ static void *reserve(size_t size)
 
 #define ENTRIES_BYTES (GENERATION_ENTRIES_MAX * sizeof(struct generation_entry))
 #define SESSIONS_BYTES (GENERATION_SESSIONS_MAX * sizeof(struct generation_session))
-#define TOUCHES_BYTES (GENERATION_TOUCHES_MAX * sizeof(uint64_t))
 #define MARKS_BYTES (GENERATION_MARKS_MAX * sizeof(struct generation_mark))
 
 struct generation *generation_new(uint32_t serial)
@@ -29,8 +28,7 @@ struct generation *generation_new(uint32_t serial)
     generation->entries = reserve(ENTRIES_BYTES);
     generation->sessions = reserve(SESSIONS_BYTES);
     generation->marks = reserve(MARKS_BYTES);
-    generation->touches = reserve(TOUCHES_BYTES);
-    if (generation->entries && generation->sessions && generation->marks && generation->touches)
+    if (generation->entries && generation->sessions && generation->marks)
         return generation;
     generation_drop(generation);
     return NULL;
@@ -53,8 +51,6 @@ void generation_drop(struct generation *generation)
         munmap(generation->sessions, SESSIONS_BYTES);
     if (generation->marks)
         munmap(generation->marks, MARKS_BYTES);
-    if (generation->touches)
-        munmap(generation->touches, TOUCHES_BYTES);
     free(generation);
 }
 
@@ -119,8 +115,6 @@ void generation_note_touch(struct generation *generation, struct generation_sess
 {
     generation_reach(generation, position);
     touched->touch_position = position;
-    if (generation->touch_count < GENERATION_TOUCHES_MAX)
-        generation->touches[generation->touch_count++] = position;
 }
 
 void generation_end(struct generation *generation, struct generation_session *touched,

@@ -33,8 +33,6 @@ enum {
     GENERATION_SESSIONS_MAX = 128 * 1024,
     GENERATION_MARK_EVERY = 256, /* events of a session */
     GENERATION_MARKS_MAX = GENERATION_ENTRIES_MAX / GENERATION_MARK_EVERY,
-    GENERATION_TOUCHES_MAX =
-        128 * 1024, /* further ones stay in the log until the quota takes them */
 };
 
 #define GENERATION_NONE UINT32_MAX
@@ -77,8 +75,6 @@ struct generation {
     uint32_t entry_count;
     uint32_t session_count;
     uint32_t mark_count;
-    uint32_t touch_count;
-    uint64_t *touches; /* their positions: the log needs them only until they are in the rows */
     struct generation_entry *entries;
     struct generation_mark *marks;
     struct generation_session *sessions;

@@ -21,7 +21,7 @@ struct name {
 
 /* All that a step changes, so that an aborted transaction is undone by one assignment. */
 struct progress {
-    enum { GATHER, NAMES, SESSIONS, META, BURY, TOUCHES, DONE } phase;
+    enum { GATHER, NAMES, SESSIONS, META, BURY, DONE } phase;
     uint32_t next;    /* in the phase's array */
     uint32_t written; /* events of the next session whose blocks are written already */
     uint64_t rows;
@@ -457,17 +457,6 @@ spn_err segment_bury(struct journal *journal, uint64_t epoch)
     return err == SPN_OK ? journal_delete_row(journal, epoch) : err;
 }
 
-/* -- touches ----------------------------------------------------------------------------------- */
-
-/* The rows have what the touches say. In the log they would only take room from events. */
-static spn_err drop_next_touch(struct segment *segment, struct journal *journal)
-{
-    uint64_t position = segment->generation->touches[segment->now.next++];
-    struct journal_deletion one = {.count_max = 1, .bytes_max = UINT64_MAX};
-    uint64_t next;
-    return journal_delete_entries(journal, position, position, NULL, NULL, &one, &next);
-}
-
 /* -- steps ------------------------------------------------------------------------------------- */
 
 static spn_err write_meta(struct segment *segment, struct journal *journal,
@@ -498,8 +487,6 @@ static uint32_t phase_size(const struct segment *segment)
         return segment->generation->session_count;
     case NAMES:
         return segment->name_count;
-    case TOUCHES:
-        return segment->generation->touch_count;
     case META:
         return 1;
     case DONE:
@@ -530,8 +517,6 @@ static spn_err do_next(struct segment *segment, struct journal *journal,
         return write_meta(segment, journal, meta);
     case BURY:
         return bury_next(segment, journal);
-    case TOUCHES:
-        return drop_next_touch(segment, journal);
     case DONE:
         break;
     }

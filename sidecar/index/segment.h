@@ -8,7 +8,6 @@
  *   2. per session, in order of their epochs: blocks, a few at a time, then the row, once
  *   3. meta: the checkpoint moves
  *   4. names and rows of sessions that were deleted in it go
- *   5. touches go from the log
  *
  * Until step 3 is on disk none of it counts: the next start deletes blocks above meta.segment, and
  * a row also names the segment before and the entry that closed or deleted the session. After step

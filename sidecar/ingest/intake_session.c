@@ -321,7 +321,6 @@ struct batch *intake_end_due(struct intake *intake)
     batch->bytes += zmq_msg_size(&batch->frame);
     uint8_t *at = zmq_msg_data(&batch->frame);
     struct taking taking = {.intake = intake, .batch = batch, .frame = at};
-    batch->ends = true;
     memcpy(at, idle_reason.data, idle_reason.size);
     at += idle_reason.size;
     while (span) {

@@ -69,7 +69,7 @@ struct batch {
     size_t bytes;          /* counts against the queue's mark */
     uint32_t number_count; /* the producer's numbers in it; counts against the queue's mark */
     bool waits;            /* somebody waits for it: the commit comes soon */
-    bool ends;  /* it ends a session or a producer: it may use the reserve at the quota */
+    bool ends;  /* it deletes a session or a producer: it may use the reserve at the quota */
     bool alone; /* its producer had nothing else at the worker: it sends the next batch when this
                    one is acknowledged */
 

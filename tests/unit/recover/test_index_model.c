@@ -66,7 +66,6 @@ enum {
     X(attributes_on_disk, "sets of attributes that were read from disk")                           \
     X(buried, "reads of the attributes of a session that is gone")                                 \
     X(spans, "spans that a restart found again")                                                   \
-    X(touches_dropped, "touches that went from the log")                                           \
     X(touches, "touches")                                                                          \
     X(lives, "sessions that were deleted, and opened anew")
 
@@ -323,20 +322,8 @@ static void note_indexed(void)
     }
 }
 
-/* Touches that a finished segment has are not in the log any more. */
-static void check_touches(void)
-{
-    struct record_entry entry;
-    assert_int_equal(journal_reader_begin(reader), SPN_OK);
-    for (uint32_t i = 0; i < rig.frozen->touch_count; i++)
-        assert_int_equal(journal_read_entry(reader, rig.frozen->touches[i], &entry), SPN_E_END);
-    seen.touches_dropped += rig.frozen->touch_count;
-    journal_reader_end(reader);
-}
-
 static void end_segment(void)
 {
-    check_touches();
     segment_free(segment);
     segment = NULL;
     rig_drop_frozen(&rig);
