@@ -220,8 +220,11 @@ static void note_something(void)
     uint32_t session = (uint32_t)any(SESSIONS);
     bool touch = any(2) == 0;
     open_one(session);
-    rig_note(&rig, session, touch ? RECORD_TOUCH : RECORD_ATTRIBUTES,
-             (struct spn_bytes){attributes, touch ? 0 : sizeof(attributes)});
+    if (touch)
+        rig_touch(&rig, session);
+    else
+        rig_note(&rig, session, RECORD_ATTRIBUTES,
+                 (struct spn_bytes){attributes, sizeof(attributes)});
     note(session, touch ? RECORD_TOUCH : RECORD_ATTRIBUTES, rig.sessions[session].epoch);
 }
 
@@ -927,9 +930,36 @@ static void a_frame_that_lies(void **state)
                          size == 57 ? SPN_OK : SPN_E_PROTOCOL);
 }
 
+/* A follower that is behind misses nothing, whether it wants touches or not. */
+static void touches_are_no_gaps(void **state)
+{
+    (void)state;
+    begin(&(struct retention){0});
+    any_state = 1;
+    for (int i = 0; i < 500; i++) {
+        write_to(0, 1);
+        rig_touch(&rig, 0);
+        note(0, RECORD_TOUCH, rig.sessions[0].epoch);
+    }
+    rig_commit(&rig);
+    index_some();
+    for (size_t of = 0; of < CLIENTS; of++) {
+        clients[of].touches = of == 0;
+        clients[of].prefix = of == 2 ? "nobody" : "";
+        struct wire_follow follow = follow_of(of);
+        follow.credit = of == 2 ? 0 : CREDIT;
+        seen.gaps = 0;
+        send_follow(of, &follow);
+        for (int i = 0; i < 200; i++)
+            step();
+        assert_int_equal(seen.gaps, 0);
+        assert_int_equal(clients[of].cursor, newest());
+    }
+}
+
 int main(void)
 {
-    enum { SETTINGS = COUNT(settings), REFUSALS = COUNT(refusals), OTHERS = 8 };
+    enum { SETTINGS = COUNT(settings), REFUSALS = COUNT(refusals), OTHERS = 9 };
     struct CMUnitTest tests[SETTINGS + REFUSALS + OTHERS] = {
         {"a number in use", a_number_in_use, NULL, release, NULL},
         {"damage ends it", damage_ends_it, NULL, release, NULL},
@@ -939,6 +969,7 @@ int main(void)
         {"progress on the way", progress_on_the_way, NULL, release, NULL},
         {"progress at once", progress_at_once, NULL, release, NULL},
         {"a frame that lies", a_frame_that_lies, NULL, release, NULL},
+        {"touches are no gaps", touches_are_no_gaps, NULL, release, NULL},
     };
     for (size_t i = 0; i < SETTINGS; i++)
         tests[OTHERS + i] = (struct CMUnitTest){settings[i].name, beside_a_plain_list, NULL,
