@@ -5,6 +5,8 @@
 
 #include "cli/cli.h"
 
+#define SESSION_CHANGE_LIFE_HELP "only if this is the session's life, as printed by `sponson info`"
+
 typedef spn_err session_change_call(spn_client *client, struct spn_bytes session,
                                     const void *argument, int timeout_ms,
                                     const struct spn_published **ret_published);

@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 
 #include "cli/session_change.h"
-#include "cli/session_end.h"
 
 struct close {
     struct cli_words words;
@@ -15,7 +14,7 @@ struct close {
 enum { KEY_LIFE = CLI_KEY, KEY_REASON };
 
 static const struct argp_option options[] = {
-    {"life", KEY_LIFE, "LIFE", 0, SESSION_END_LIFE_HELP, 0},
+    {"life", KEY_LIFE, "LIFE", 0, SESSION_CHANGE_LIFE_HELP, 0},
     {"reason", KEY_REASON, "TEXT", 0, "why, for its readers: up to 64 bytes", 0},
     {0},
 };

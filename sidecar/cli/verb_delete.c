@@ -15,7 +15,7 @@
 #include "recover/mended.h"
 #include "recover/offline.h"
 #include "base/own_files.h"
-#include "cli/session_end.h"
+#include "cli/session_change.h"
 #include "cli/text.h"
 
 struct delete
@@ -36,7 +36,7 @@ enum { KEY_LIFE = CLI_KEY, KEY_YES, KEY_OFFLINE, KEY_DATA_DIR };
 #define ROOM_BYTES (128u * 1024 * 1024)
 
 static const struct argp_option options[] = {
-    {"life", KEY_LIFE, "LIFE", 0, SESSION_END_LIFE_HELP, 0},
+    {"life", KEY_LIFE, "LIFE", 0, SESSION_CHANGE_LIFE_HELP, 0},
     {"yes", KEY_YES, 0, 0, "delete without asking", 0},
     {"offline", KEY_OFFLINE, 0, 0,
      "delete in the database itself, without a sidecar; no sidecar may be using it. Needs --yes",
@@ -188,13 +188,18 @@ static int delete_offline(const struct delete *delete)
     return exit_code;
 }
 
+static spn_err publish(spn_client *client, struct spn_bytes session, const void *argument,
+                       int timeout_ms, const struct spn_published **ret_published)
+{
+    return spn_delete_once(client, session, argument, timeout_ms, ret_published);
+}
+
 int verb_delete(int argc, char **argv)
 {
     struct delete delete = {
         .words = {.name = "SESSION", .count_min = 1, .count_max = 1},
         .common = {.timeout_ms = -1},
     };
-    spn_result ignored;
     spn_client *client;
     cli_parse(&argp, argc, argv, &delete);
     delete.session = cli_session(delete.words.at[0]);
@@ -212,9 +217,9 @@ int verb_delete(int argc, char **argv)
     if (!delete.yes)
         exit_code = ask(&delete, client);
     if (exit_code == CLI_OK)
-        exit_code = session_end(client, spn_delete_once, delete.session,
-                                delete.has_life ? &delete.life : NULL,
-                                cli_timeout_ms(&delete.common), &ignored);
+        exit_code =
+            session_change(client, publish, delete.session, delete.has_life ? &delete.life : NULL,
+                           cli_timeout_ms(&delete.common), NULL);
     spn_client_close(client);
     return exit_code;
 }
