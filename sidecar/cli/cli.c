@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cli/event_text.h"
-#include "cli/text.h"
+#include "base/text.h"
 #include "wire.h"
 
 enum {

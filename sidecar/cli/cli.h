@@ -16,7 +16,7 @@
 #include "sponson.h"
 
 #include "cli/event_text.h"
-#include "cli/out.h"
+#include "base/out.h"
 
 #define CLI_EXIT_MAP(X)                                                                            \
     X(OK, 0, "done")                                                                               \

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/text.h"
+#include "base/text.h"
 #include "wire.h"
 
 /* -- JSON strings ------------------------------------------------------------------------------ */

@@ -13,7 +13,7 @@
 
 #include "sponson.h"
 
-#include "cli/out.h"
+#include "base/out.h"
 
 enum event_format { EVENT_JSONL, EVENT_SSE };
 

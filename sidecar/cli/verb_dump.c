@@ -15,7 +15,7 @@
 #include "base/last_words.h"
 #include "cli/log_walk.h"
 #include "cli/retained.h"
-#include "cli/text.h"
+#include "base/text.h"
 
 struct dump {
     const char *data_dir;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* text: small functions on text that the command line reads and prints.
+/* text: small functions on text that programs read and print.
  *
  * Owns     nothing; works on the caller's memory.
  * Units    milliseconds.
  * Threads  pure functions.
  */
-#ifndef SPN_CLI_TEXT_H
-#define SPN_CLI_TEXT_H
+#ifndef SPN_BASE_TEXT_H
+#define SPN_BASE_TEXT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/text.h"
+#include "base/text.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define BYTES(text)                                                                                \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/out.h"
+#include "base/out.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -9,8 +9,8 @@
  * Units    sizes in bytes.
  * Threads  belongs to one thread.
  */
-#ifndef SPN_CLI_OUT_H
-#define SPN_CLI_OUT_H
+#ifndef SPN_BASE_OUT_H
+#define SPN_BASE_OUT_H
 
 #include <stdbool.h>
 #include <stdint.h>
