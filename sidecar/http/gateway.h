@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway: what all requests share: the web, the client, the producer, and the time.
+ *
+ * Its turn takes what the sidecar sent and hands it to the requests that wait for it. A request keeps
+ * what it waits for in a struct of its own; the context of a subscription or a question leads back to it.
+ *
+ * Owns     the client, the producer, the heap of deadlines.
+ * Borrows  the options.
+ * Units    nanoseconds of the monotonic clock.
+ * Threads  one.
+ */
+#ifndef SPN_HTTP_GATEWAY_H
+#define SPN_HTTP_GATEWAY_H
+
+#include "base/deadline_heap.h"
+#include "base/link.h"
+#include "http/lane.h"
+#include "http/options.h"
+#include "http/web.h"
+#include "sponson.h"
+#include "token/keys.h"
+
+/* Somebody who waits for the time, or for an answer of the sidecar. */
+struct waiter {
+    struct deadline deadline;
+    void (*on_due)(struct waiter *waiter);
+    void (*on_answer)(struct waiter *waiter, spn_question *question);
+};
+
+/* Somebody who reads a subscription: its context. */
+struct taker {
+    void (*on_item)(struct taker *taker, const struct spn_item *item);
+};
+
+struct gateway_counts {
+    uint64_t streams_opened;
+    uint64_t streams_ended;
+    uint64_t streams_cut;   /* they did not read for too long */
+    uint64_t events_written;
+    uint64_t bytes_written; /* of streams */
+    uint64_t gaps;
+    uint64_t resets;
+    uint64_t posts;
+    uint64_t published;
+    unsigned streams; /* open now */
+};
+
+struct gateway {
+    const struct http_options *options;
+    struct web *web;
+    spn_client *client;
+    struct keys *keys; /* NULL: no token is needed */
+    struct lane lane;
+    struct deadline_heap deadlines;
+    struct link readers;
+    struct link publishers;
+    struct gateway_counts counts;
+    bool is_stopping;
+};
+
+spn_err gateway_open(struct gateway *gateway, const struct http_options *options,
+                     const struct web_door *doors, size_t doors_count, char *ret_detail,
+                     size_t detail_size) SPN_MUST_USE;
+void gateway_close(struct gateway *gateway);
+
+/* Waits until there is something to do, or until a signal's descriptor is readable (stop_fd), and does it. */
+spn_err gateway_turn(struct gateway *gateway, int stop_fd, bool *ret_signal) SPN_MUST_USE;
+
+uint64_t gateway_now_ns(void);
+
+/* on_due is called once, after so many nanoseconds; 0: not any more. */
+void gateway_wait(struct gateway *gateway, struct waiter *waiter, uint64_t after_ns);
+
+#endif

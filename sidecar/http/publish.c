@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/publish.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "http/answer.h"
+#include "http/answer_json.h"
+#include "http/change.h"
+
+enum { RANDOM_ID_BYTES = 16, RANDOM_ID_SIZE = 2 * RANDOM_ID_BYTES + 1 };
+
+struct post {
+    struct waiter waiter;
+    struct link link;
+    struct gateway *gateway;
+    struct exchange *exchange;
+    struct spn_bytes session;
+    struct spn_publish_options options;
+    struct spn_life life; /* where options.life points to */
+    spn_level level;
+    enum body_kind kind;
+    struct body *body;
+    const struct spn_event *next; /* of the body; not published yet */
+    struct tally *tally;
+    uint64_t ticket; /* of the event before */
+    bool has_finished;
+    struct change *change; /* if the body is one event */
+    struct out last_id; /* of the newest event that was taken */
+    struct answer_json results;
+    char bytes[]; /* the session, the reason */
+};
+
+/* -- the answer -------------------------------------------------------------------------------- */
+
+static void refuse(struct post *post, const struct problem *problem)
+{
+    if (!exchange_is_answered(post->exchange))
+        answer_problem(post->exchange, problem);
+}
+
+static void refuse_err(struct post *post, spn_err err)
+{
+    struct problem problem;
+    const char *detail = err == SPN_E_SYSTEM || err == SPN_E_NOMEM
+                             ? spn_client_detail(post->gateway->client)
+                             : spn_err_text(err);
+    problem_set(&problem, problem_status(err), err, "%s", detail);
+    refuse(post, &problem);
+}
+
+/* All results are there. If nothing was stored, the answer is that of the first refusal. */
+static void answer(struct post *post)
+{
+    struct answer_json *results = &post->results;
+    uint64_t stored = results->counts[SPN_STORED] + results->counts[SPN_DUPLICATE];
+    post->gateway->counts.published += results->counts[SPN_STORED];
+    if (stored == 0 && results->refusals_count > 0) {
+        refuse_err(post, results->refusals[0].code);
+        return;
+    }
+    struct out out;
+    out_init(&out, -1);
+    results->is_cut = body_is_cut(post->body);
+    answer_json_write(results, &out);
+    exchange_add(post->exchange, "Content-Type", "application/json");
+    exchange_answer(post->exchange, 200, out.data, out.size);
+    out_release(&out);
+}
+
+static void answer_if_done(struct post *post)
+{
+    if (!post->has_finished || post->next != NULL || exchange_is_answered(post->exchange))
+        return;
+    if (post->level == SPN_NONE)
+        exchange_answer(post->exchange, 202, NULL, 0);
+    else if (post->tally->outstanding == 0)
+        answer(post);
+}
+
+/* -- events ------------------------------------------------------------------------------------ */
+
+static void note_id(struct post *post, const struct spn_event *event)
+{
+    char given[SPN_GIVEN_ID_MAX];
+    struct spn_bytes id = event->id;
+    if (id.size == 0 && event->kind == SPN_EVENT)
+        id = (struct spn_bytes){given, spn_given_id(post->gateway->lane.producer, post->ticket, given)};
+    post->last_id.size = 0;
+    out_put(&post->last_id, id.data, id.size);
+}
+
+/* The condition is that of the first event; each other one is stored only if the one before was. */
+static struct spn_publish_options options_of(const struct post *post)
+{
+    struct spn_publish_options options = post->options;
+    bool is_conditional = options.if_new || options.has_if_seq;
+    if (post->tally->taken > 0) {
+        options.if_new = options.has_if_seq = false;
+        options.if_seq = 0;
+        options.dependent = is_conditional ? post->ticket : 0;
+    }
+    options.closes = post->options.closes && body_is_last(post->body);
+    if (!options.closes)
+        options.reason = (struct spn_bytes){NULL, 0};
+    return options;
+}
+
+/* The only event of its body. Its id is drawn if it has none, since a question needs one. */
+static void ask(struct post *post)
+{
+    struct spn_event event = *post->next;
+    char id[RANDOM_ID_SIZE];
+    if (event.id.size == 0) {
+        struct spn_life random;
+        if (random_fill(random.bytes, sizeof(random.bytes)) != SPN_OK) {
+            refuse_err(post, SPN_E_SYSTEM);
+            return;
+        }
+        spn_life_format(&random, id);
+        event.id = spn_text(id);
+    }
+    post->next = NULL;
+    const struct spn_publish_options options = options_of(post);
+    post->change =
+        change_publish(post->gateway, post->exchange, post->session, &event, &options, post->level);
+}
+
+/* Takes events from the body until there are none, or there is no room. False: refused. */
+static bool publish_all(struct post *post)
+{
+    struct problem problem;
+    for (;;) {
+        enum body_found found =
+            post->next != NULL ? BODY_EVENT : body_next(post->body, &post->next, &problem);
+        if (found == BODY_NONE)
+            post->next = NULL;
+        if (found == BODY_BAD)
+            refuse(post, &problem);
+        if (found != BODY_EVENT)
+            return found == BODY_NONE;
+        const struct spn_publish_options options = options_of(post);
+        spn_err err = lane_publish(&post->gateway->lane, post->tally, post->session, post->next,
+                                   &options, &post->ticket);
+        if (err == SPN_E_BACKPRESSURE)
+            return true;
+        if (err != SPN_OK) {
+            refuse_err(post, err);
+            return false;
+        }
+        note_id(post, post->next);
+        post->next = NULL;
+    }
+}
+
+static void post_pump(struct post *post)
+{
+    if (exchange_is_answered(post->exchange) || !publish_all(post))
+        return;
+    answer_if_done(post);
+}
+
+static void on_result(void *owner, uint64_t index, const struct spn_ack *ack)
+{
+    struct post *post = owner;
+    bool is_newest = index + 1 == post->tally->taken;
+    struct spn_bytes id = {post->last_id.data, is_newest ? post->last_id.size : 0};
+    answer_json_count(&post->results, index, ack->result, ack->code, id);
+}
+
+static void on_news(void *owner)
+{
+    struct post *post = owner;
+    if (post->has_finished)
+        post_pump(post);
+    else
+        exchange_go_on(post->exchange);
+}
+
+const struct lane_calls publish_lane_calls = {.on_result = on_result, .on_news = on_news};
+
+/* -- the exchange ------------------------------------------------------------------------------ */
+
+static size_t post_take(struct exchange *exchange, const void *bytes, size_t size)
+{
+    struct post *post = exchange_state(exchange);
+    struct problem problem;
+    size_t taken = 0;
+    gateway_wait(post->gateway, &post->waiter, 0);
+    while (taken < size && publish_all(post) && post->next == NULL) {
+        size_t used = 0;
+        if (!body_feed(post->body, (const char *)bytes + taken, size - taken, &used, &problem)) {
+            refuse(post, &problem);
+            return size;
+        }
+        taken += used;
+    }
+    if (!exchange_is_answered(exchange))
+        (void)publish_all(post);
+    return exchange_is_answered(exchange) ? size : taken;
+}
+
+static void post_finish(struct exchange *exchange)
+{
+    struct post *post = exchange_state(exchange);
+    struct problem problem;
+    post->has_finished = true;
+    if (!publish_all(post))
+        return;
+    if (post->next == NULL && !body_finish(post->body, &problem)) {
+        refuse(post, &problem);
+        return;
+    }
+    gateway_wait(post->gateway, &post->waiter, post->gateway->options->publish_ns);
+    bool is_finite = post->kind != BODY_SSE && post->next == NULL;
+    if (is_finite && body_next(post->body, &post->next, &problem) != BODY_EVENT)
+        post->next = NULL;
+    if (is_finite && post->next != NULL && body_is_last(post->body) && post->level != SPN_NONE)
+        ask(post);
+    else
+        post_pump(post);
+}
+
+static void post_due(struct waiter *waiter)
+{
+    refuse_err(LINK_OWNER(waiter, struct post, waiter), SPN_E_TIMEOUT);
+}
+
+static void post_free(struct post *post)
+{
+    gateway_wait(post->gateway, &post->waiter, 0);
+    link_leave(&post->link);
+    change_free(post->change);
+    tally_leave(&post->gateway->lane, post->tally);
+    body_close(post->body);
+    out_release(&post->last_id);
+    answer_json_release(&post->results);
+    free(post);
+}
+
+static void post_over(struct exchange *exchange)
+{
+    post_free(exchange_state(exchange));
+}
+
+static const struct exchange_calls post_calls = {
+    .take = post_take, .finish = post_finish, .over = post_over};
+
+static struct spn_bytes keep(char **at, struct spn_bytes bytes)
+{
+    struct spn_bytes kept = {*at, bytes.size};
+    if (bytes.size > 0)
+        memcpy(*at, bytes.data, bytes.size);
+    *at += bytes.size;
+    return kept;
+}
+
+static struct post *post_new(struct gateway *gateway, struct exchange *exchange,
+                             const struct publish_request *request)
+{
+    struct post *post =
+        calloc(1, sizeof(*post) + request->session.size + request->options.reason.size);
+    if (post == NULL)
+        return NULL;
+    char *at = post->bytes;
+    post->gateway = gateway;
+    post->exchange = exchange;
+    post->session = keep(&at, request->session);
+    post->options = request->options;
+    post->options.reason = keep(&at, request->options.reason);
+    if (request->options.life != NULL) {
+        post->life = *request->options.life;
+        post->options.life = &post->life;
+    }
+    post->level = request->level;
+    post->kind = request->body.kind;
+    post->waiter = (struct waiter){.deadline = DEADLINE_INIT, .on_due = post_due};
+    out_init(&post->last_id, -1);
+    answer_json_init(&post->results, request->level);
+    link_init(&post->link);
+    link_join(&gateway->publishers, &post->link);
+    return post;
+}
+
+void publish_begin(struct gateway *gateway, struct exchange *exchange,
+                   const struct publish_request *request)
+{
+    gateway->counts.posts++;
+    if (request->is_empty && request->options.closes) {
+        change_own(exchange, change_close(gateway, exchange, request->session, &request->options));
+        return;
+    }
+    struct problem problem = {0};
+    struct body_options body = request->body;
+    body.holds_last = request->options.closes || body.kind != BODY_SSE;
+    struct post *post = post_new(gateway, exchange, request);
+    if (post != NULL) {
+        post->body = body_open(&body, &problem);
+        post->tally = tally_new(post);
+    }
+    if (post == NULL || post->tally == NULL || post->body == NULL) {
+        if (problem.status == 0)
+            problem_set(&problem, 503, SPN_E_NOMEM, "%s", spn_err_text(SPN_E_NOMEM));
+        if (post != NULL)
+            post_free(post);
+        answer_problem(exchange, &problem);
+        return;
+    }
+    exchange_set(exchange, &post_calls, post);
+}
