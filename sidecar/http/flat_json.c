@@ -147,11 +147,11 @@ bool flat_json_number(const json_t *object, const char *key, uint64_t max, const
     const json_t *value = value_of(object, key);
     if (!value)
         return true;
-    json_int_t number = json_integer_value(value); /* 0 if it is none */
-    if (!json_is_integer(value) || number < 0 || (uint64_t)number > max)
+    uint64_t number = (uint64_t)json_integer_value(value); /* negative ones become large */
+    if (!json_is_integer(value) || number > max)
         return problem_set(ret_problem, 400, SPN_E_INVALID,
                            "%s: %s must be a whole number from 0 to %llu", what, key,
                            (unsigned long long)max);
-    *ret_number = (uint64_t)number;
+    *ret_number = number;
     return true;
 }

@@ -51,7 +51,7 @@ bool flat_json_bytes(const json_t *object, const char *key, const char *base64_k
                      struct out *decoded, const char *what, struct spn_bytes *ret_bytes,
                      struct problem *ret_problem);
 
-/* A number from 0 to max. Absent and null: *ret_number stays as it is. */
+/* A number from 0 to max, which is below 2^63. Absent and null: *ret_number stays as it is. */
 bool flat_json_number(const json_t *object, const char *key, uint64_t max, const char *what,
                       uint64_t *ret_number, struct problem *ret_problem);
 

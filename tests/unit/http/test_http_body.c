@@ -23,7 +23,7 @@
         text, sizeof(text) - 1                                                                     \
     }
 
-enum { DATA_MAX = 20, JSON_MAX = 300 };
+enum { DATA_MAX = 20, JSON_MAX = 400 };
 
 #define SSE .kind = BODY_SSE
 #define JSON .kind = BODY_JSON
@@ -141,6 +141,15 @@ static const struct {
     {{JSON, LF},
      BYTES("{\"data\":\"a\\r\\nb\\rc\\n\\r\"}"),
      "event id= type= data=a\nb\nc\n\n\nend\n"},
+#define OBJECTS_6                                                                                  \
+    "{\"id\":\"1\",\"data\":\"\"},{\"id\":\"1\",\"data\":\"\"},{\"id\":\"1\",\"data\":\"\"},"      \
+    "{\"id\":\"1\",\"data\":\"\"},{\"id\":\"1\",\"data\":\"\"},{\"id\":\"1\",\"data\":\"\"},"
+#define EVENTS_6                                                                                   \
+    "event id=1 type= data=\nevent id=1 type= data=\nevent id=1 type= data=\n"                     \
+    "event id=1 type= data=\nevent id=1 type= data=\nevent id=1 type= data=\n"
+    {{JSON},
+     BYTES("[" OBJECTS_6 OBJECTS_6 OBJECTS_6 "{\"data\":\"\"}]"),
+     EVENTS_6 EVENTS_6 EVENTS_6 "event id= type= data=\nend\n"},
     {{JSON}, BYTES(""), "400 SPN_E_INVALID the JSON ends before it is whole\n"},
     {{JSON}, BYTES("{\"data\":\"a\""), "400 SPN_E_INVALID the JSON ends before it is whole\n"},
     {{JSON}, BYTES("[{\"data\":\"a\"}"), "400 SPN_E_INVALID the JSON ends before it is whole\n"},
@@ -267,6 +276,29 @@ static void bodies_give_events(void **state)
             check_log(with_limits(rows[i].options), rows[i].body, seed, rows[i].log);
 }
 
+/* The caller took no event: bytes wait for that. */
+static void a_ready_event_is_taken_first(void **state)
+{
+    (void)state;
+    static const char text[] = "data: a\n\ndata: b\n\n";
+    struct body_options options = with_limits((struct body_options){SSE});
+    const struct spn_event *event;
+    struct problem problem = {0};
+    size_t used;
+    struct body *body = body_open(&options, &problem);
+    assert_non_null(body);
+    assert_true(body_feed(body, text, sizeof(text) - 1, &used, &problem));
+    assert_int_equal(used, 9);
+    assert_true(body_feed(body, text + 9, 9, &used, &problem));
+    assert_int_equal(used, 0);
+    assert_int_equal(body_next(body, &event, &problem), BODY_EVENT);
+    assert_memory_equal(event->data.data, "a", 1);
+    assert_int_equal(body_next(body, &event, &problem), BODY_NONE);
+    assert_true(body_feed(body, text + 9, 9, &used, &problem));
+    assert_int_equal(used, 9);
+    body_close(body);
+}
+
 /* -- limits ------------------------------------------------------------------------------------ */
 
 /* Feeds the bytes again and again; returns how many were taken until the body was refused. */
@@ -334,12 +366,12 @@ static void what_has_no_end_is_refused(void **state)
         {{SSE}, BYTES(""), BYTES(": ping\n"), NULL},
         {{SSE}, BYTES("data: x\n"), BYTES(": ping\n"), NULL},
         {{SSE}, BYTES(""), BYTES("\n\r\n\r"), NULL},
-        {{JSON}, BYTES(""), BYTES("          "), "the JSON is over 300 bytes"},
-        {{JSON}, BYTES("[{\"data\":\""), BYTES("xxxxxxxxxx"), "the JSON is over 300 bytes"},
+        {{JSON}, BYTES(""), BYTES("          "), "the JSON is over 400 bytes"},
+        {{JSON}, BYTES("[{\"data\":\""), BYTES("xxxxxxxxxx"), "the JSON is over 400 bytes"},
         {{JSON},
          BYTES("[{\"data\":\"x\"}"),
          BYTES(",{\"data\":\"x\"}"),
-         "the JSON is over 300 bytes"},
+         "the JSON is over 400 bytes"},
         {{RAW}, BYTES(""), BYTES("xxxxxxxxxx"), "the body is over 20 bytes"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -354,6 +386,22 @@ static void what_has_no_end_is_refused(void **state)
         assert_string_equal(problem.detail, cases[i].detail);
         assert_true(taken < 90000);
     }
+}
+
+/* An error before the limit is what is wrong, also when all bytes come at once. */
+static void the_first_error_counts(void **state)
+{
+    (void)state;
+    struct out body;
+    out_init(&body, -1);
+    out_text(&body, "[1");
+    for (int i = 0; i < JSON_MAX; i++)
+        out_text(&body, " ");
+    for (uint32_t seed = 0; seed < 5; seed++)
+        check_log(with_limits((struct body_options){JSON}),
+                  (struct spn_bytes){body.data, body.size}, seed,
+                  "400 SPN_E_INVALID event 0 is not an object: '1'\n");
+    out_release(&body);
 }
 
 /* The longest block that an event of the largest data can have is taken. */
@@ -653,7 +701,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bodies_give_events),
+        cmocka_unit_test(a_ready_event_is_taken_first),
         cmocka_unit_test(what_has_no_end_is_refused),
+        cmocka_unit_test(the_first_error_counts),
         cmocka_unit_test(the_largest_event_is_taken_in_its_longest_form),
         cmocka_unit_test(every_split_gives_the_same_events),
         cmocka_unit_test(memory_that_runs_out_refuses),

@@ -60,6 +60,8 @@ static const struct {
      .detail = "Sponson-If-Seq must be a number, not '1\\x00'"},
     {.headers = {.if_seq = BYTES("18446744073709551616")},
      .detail = "Sponson-If-Seq must be a number, not '18446744073709551616'"},
+    {.headers = {.if_seq = BYTES("000000000000000000007")},
+     .detail = "Sponson-If-Seq must be a number, not '000000000000000000007'"},
     {.headers = {.if_seq = BYTES("000000000000000000000000000000000000")},
      .detail = "Sponson-If-Seq must be a number, not '000000000000000000000000000000000000'"},
     {.headers = {.if_none_match = BYTES("*"), .if_match = BYTES("\"" LIFE "\"")},
