@@ -44,15 +44,4 @@ bool log_cursor_parse(const char *text, unsigned char *ret_database, uint64_t *r
  * carry the event, and nothing is written. SPN_E_NOMEM. */
 spn_err event_put_sse(struct out *out, const struct spn_event *event) SPN_MUST_USE;
 
-/* A JSON string with its quotes. The bytes must be UTF-8. Control characters and all line ends are
- * escaped. */
-void json_put_string(struct out *out, struct spn_bytes bytes);
-
-/* Puts a line of JSON that was made elsewhere, and escapes Unicode's line ends in it. In JSON these
- * can only be inside strings. */
-void json_put_line(struct out *out, struct spn_bytes json);
-
-/* RFC 4648, section 4, padded. */
-void base64_put(struct out *out, struct spn_bytes bytes);
-
 #endif

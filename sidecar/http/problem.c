@@ -45,6 +45,11 @@ bool problem_set(struct problem *ret_problem, unsigned status, spn_err err, cons
     return false;
 }
 
+bool problem_no_memory(struct problem *ret_problem)
+{
+    return problem_set(ret_problem, 503, SPN_E_NOMEM, "out of memory");
+}
+
 unsigned problem_status(spn_err err)
 {
     switch (err) {

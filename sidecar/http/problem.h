@@ -25,6 +25,9 @@ struct problem {
 bool problem_set(struct problem *ret_problem, unsigned status, spn_err err, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Memory has run out: 503. Returns false. */
+bool problem_no_memory(struct problem *ret_problem);
+
 /* The status that answers an error of the library or the sidecar. */
 unsigned problem_status(spn_err err);
 
