@@ -34,9 +34,14 @@ bool start_choose(struct spn_bytes last_event_id, const struct query *query,
                            source, start.id.size, START_ID_MAX);
     if (has(start.id, '\0') || has(start.id, '\r') || has(start.id, '\n'))
         return problem_set(ret_problem, 400, SPN_E_BAD_ID, "%s has a NUL, CR or LF", source);
-    bool cursor =
-        spn_cursor_parse(start.id, &start.life, &start.seq) == SPN_OK && !is_zeros(&start.life);
-    start.kind = cursor ? START_CURSOR : START_ID;
+    struct spn_life life;
+    uint64_t seq;
+    start.kind = START_ID;
+    if (spn_cursor_parse(start.id, &life, &seq) == SPN_OK && !is_zeros(&life)) {
+        start.kind = START_CURSOR;
+        start.life = life;
+        start.seq = seq;
+    }
     *ret_start = start;
     return true;
 }
