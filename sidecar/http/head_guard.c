@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* head_guard: lets libmicrohttpd 0.9.75 receive only bytes that head.h has followed.
+ *
+ * The executable's own functions take precedence over the C library's, so libmicrohttpd calls this
+ * recv. It receives from connections with nothing else; read is for its eventfd. A connection that
+ * is cut is at its end.
+ *
+ * Other sockets of the process, such as libzmq's, pass through untouched: only descriptors that
+ * head_guard_watch names are known.
+ *
+ * Owns     the table from descriptors to heads.
+ * Borrows  the heads, until they are forgotten.
+ * Threads  recv: any. The others, and recv on a watched descriptor: the gateway's.
+ */
+#include "http/head_guard.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define INTERPOSED __attribute__((visibility("default")))
+
+typedef _Atomic(struct head *) head_slot;
+
+static head_slot *heads; /* by descriptor */
+static unsigned head_count;
+
+bool head_guard_init(unsigned fd_max)
+{
+    head_slot *table = calloc(fd_max, sizeof(*table)); /* pages that are never used cost nothing */
+    if (!table)
+        return false;
+    heads = table;
+    head_count = fd_max;
+    return true;
+}
+
+void head_guard_release(void)
+{
+    free((void *)heads);
+    heads = NULL;
+    head_count = 0;
+}
+
+static head_slot *slot_of(int fd)
+{
+    return fd >= 0 && (unsigned)fd < head_count ? &heads[fd] : NULL;
+}
+
+bool head_guard_watch(int fd, struct head *head)
+{
+    head_slot *slot = slot_of(fd);
+    if (slot)
+        atomic_store_explicit(slot, head, memory_order_release);
+    return slot != NULL;
+}
+
+void head_guard_forget(int fd)
+{
+    (void)head_guard_watch(fd, NULL);
+}
+
+INTERPOSED ssize_t recv(int fd, void *bytes, size_t size, int flags)
+{
+    head_slot *slot = slot_of(fd);
+    struct head *head = slot ? atomic_load_explicit(slot, memory_order_acquire) : NULL;
+    if (head && head->state == HEAD_CUT)
+        return 0;
+    ssize_t got = syscall(SYS_recvfrom, fd, bytes, size, flags, NULL, NULL);
+    if (!head || got <= 0 || (flags & MSG_PEEK) != 0)
+        return got;
+    return (ssize_t)head_take(head, bytes, (size_t)got);
+}
