@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* option_value: the values of a program's options.
  *
- * A value that is wrong is reported on stderr, with the program, the option and the value, and ends the
- * program with exit code 2. So these are only for the start of a program.
+ * A value that is wrong is reported on stderr, with the program, the option and the value, and ends
+ * the program with exit code 2. So these are only for the start of a program.
  *
  * Owns     nothing.
  * Threads  the first one, while it is alone.
@@ -16,8 +16,7 @@
 enum { OPTION_EXIT_USAGE = 2 };
 
 /* Ends the program: "sponsond: --option value: why". */
-void option_fail(const char *option, const char *value, const char *why)
-    __attribute__((noreturn));
+void option_fail(const char *option, const char *value, const char *why) __attribute__((noreturn));
 
 /* Parses a whole number, with an optional K, M or G for powers of 1,024 after it. */
 uint64_t option_number(const char *option, const char *value, uint64_t least, uint64_t most);

@@ -17,14 +17,15 @@ static void answer_health(struct gateway *gateway, struct exchange *exchange, bo
 {
     struct out out;
     out_init(&out, -1);
-    bool has_daemon = spn_client_ready(gateway->client) == SPN_OK && gateway->hears_daemon;
+    bool has_daemon = gateway_hears_daemon(gateway);
     const char *status = gateway->is_stopping ? "stopping" : has_daemon ? "ok" : "degraded";
     out_text(&out, "{");
     json_write_text(&out, "\"status\":", status);
     if (!has_daemon)
         json_write_text(&out, ",\"reason\":", "the daemon does not answer");
     out_text(&out, "}\n");
-    answer_text(exchange, is_readiness && gateway->is_stopping ? 503 : 200, "application/json", &out);
+    answer_text(exchange, is_readiness && gateway->is_stopping ? 503 : 200, "application/json",
+                &out);
     out_release(&out);
 }
 

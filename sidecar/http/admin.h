@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admin: what operators ask the gateway: is it alive, is it ready, what has it done; and the list of problems.
+/* admin: what operators ask the gateway: is it alive, is it ready, what has it done; and the list
+ * of problems.
  *
- * A daemon that is gone does not make the gateway unready: it holds its streams until the daemon is back, and a
- * balancer that took it out would cut them.
+ * A daemon that is gone does not make the gateway unready: it holds its streams until the daemon is
+ * back, and a balancer that took it out would cut them.
  *
  * Owns     nothing.
  * Borrows  the gateway.

@@ -73,7 +73,8 @@ void answer_add_session(struct exchange *exchange, const struct spn_life *life, 
 
 void answer_add_last_id(struct exchange *exchange, struct spn_bytes id)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     static const char digits[] = "0123456789ABCDEF";
     char text[3 * LAST_ID_MAX + 1];
     size_t size = 0;

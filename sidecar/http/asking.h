@@ -20,7 +20,8 @@ struct asking {
     uint32_t limit; /* for the answer's own use */
 };
 
-/* NULL: no memory; the exchange was answered. The exchange frees it when it is over. A body is ignored. */
+/* NULL: no memory; the exchange was answered. The exchange frees it when it is over. A body is
+ * ignored. */
 struct asking *asking_begin(struct gateway *gateway, struct exchange *exchange,
                             spn_err (*answer)(struct asking *asking));
 

@@ -125,7 +125,8 @@ static void on_due(struct waiter *waiter)
 
 /* -- questions --------------------------------------------------------------------------------- */
 
-/* The answer of the question before may be where the attributes' bytes are, so that one goes last. */
+/* The answer of the question before may be where the attributes' bytes are, so that one goes last.
+ */
 static void ask(struct setting *setting, enum setting_step step)
 {
     const struct spn_bytes session = {setting->session, setting->session_size};
@@ -137,8 +138,8 @@ static void ask(struct setting *setting, enum setting_step step)
     setting->step = step;
     options.if_new = step == SETTING_OPEN && options.life == NULL && !options.has_if_seq;
     if (step == SETTING_OPEN || step == SETTING_CHANGE)
-        err = spn_ask_set(&setting->question, client, session, &setting->change.attributes,
-                          &options);
+        err =
+            spn_ask_set(&setting->question, client, session, &setting->change.attributes, &options);
     else
         err = spn_ask_session(&setting->question, client, session);
     spn_question_close(before);

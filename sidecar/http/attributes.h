@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* attributes: PUT and PATCH of a session: what holds of it beside its events.
  *
- * PUT opens a session with attributes: 201. One that is there already has the same attributes: 200; others:
- * 409. PATCH changes some of those that are there.
+ * PUT opens a session with attributes: 201. One that is there already has the same attributes: 200;
+ * others: 409. PATCH changes some of those that are there.
  *
  * Owns     each request, its body and its question.
  * Borrows  the gateway.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* change: what changes a session by one question: POST of one event, close, DELETE, touch, PUT, PATCH.
+/* change: what changes a session by one question: POST of one event, close, DELETE, touch, PUT,
+ * PATCH.
  *
  * Owns     its questions.
  * Borrows  the gateway and the exchange.
@@ -12,8 +13,8 @@
 
 struct change;
 
-/* Each asks one question, and answers the exchange when its answer is there. The change is the caller's.
- * NULL: the exchange was answered with the problem. */
+/* Each asks one question, and answers the exchange when its answer is there. The change is the
+ * caller's. NULL: the exchange was answered with the problem. */
 struct change *change_publish(struct gateway *gateway, struct exchange *exchange,
                               struct spn_bytes session, const struct spn_event *event,
                               const struct spn_publish_options *options, spn_level level);

@@ -40,7 +40,8 @@ static bool add(struct opening *opening, int fd, bool is_tcp, bool is_admin)
         (void)close(fd);
         return fail(opening, "sockets", "there are too many");
     }
-    doors->list[doors->count++] = (struct web_door){.fd = fd, .is_tcp = is_tcp, .is_admin = is_admin};
+    doors->list[doors->count++] =
+        (struct web_door){.fd = fd, .is_tcp = is_tcp, .is_admin = is_admin};
     return true;
 }
 
@@ -101,10 +102,10 @@ static bool open_unix(struct opening *opening, const struct http_options *option
     mode_t before = umask(0777);
     bool is_bound = bind_unix(fd, &address);
     (void)umask(before);
-    bool is_open =
-        is_bound &&
-        (options->socket_group == (gid_t)-1 || chown(path, (uid_t)-1, options->socket_group) == 0) &&
-        chmod(path, options->socket_mode) == 0 && listen(fd, BACKLOG) == 0;
+    bool is_open = is_bound &&
+                   (options->socket_group == (gid_t)-1 ||
+                    chown(path, (uid_t)-1, options->socket_group) == 0) &&
+                   chmod(path, options->socket_mode) == 0 && listen(fd, BACKLOG) == 0;
     if (!is_open) {
         (void)fail_errno(opening, path);
         (void)close(fd);
@@ -180,7 +181,8 @@ static bool open_all(struct opening *opening, const struct http_options *options
             return false;
     if (options->admin_listen != NULL && !open_tcp(opening, options->admin_listen, true, true))
         return false;
-    return opening->doors->count > 0 || fail(opening, "--no-socket", "there is nothing to listen on");
+    return opening->doors->count > 0 ||
+           fail(opening, "--no-socket", "there is nothing to listen on");
 }
 
 bool doors_open(struct doors *ret_doors, const struct http_options *options, char *ret_detail,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* doors: the listening sockets: handed over by whoever started us, or opened here.
  *
- * Sockets that were handed over (LISTEN_FDS, as systemd does it) replace all that the options name. One
- * that is called `admin` there is the admin listener.
+ * Sockets that were handed over (LISTEN_FDS, as systemd does it) replace all that the options name.
+ * One that is called `admin` there is the admin listener.
  *
  * Owns     the descriptors until the web has them; the file of a Unix socket that it opened.
  * Threads  the first one, while it is alone.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/gateway.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +10,12 @@
 #include "http/publish.h"
 #include "http/reader.h"
 #include "http/routes.h"
+#include "token/key_file.h"
 
 enum { ITEMS_PER_TURN = 4096 };
+
+#define PROBE_NS UINT64_C(2000000000)   /* between two questions whether the daemon is there */
+#define SILENCE_NS UINT64_C(5000000000) /* after which it is gone */
 
 uint64_t gateway_now_ns(void)
 {
@@ -24,6 +29,54 @@ void gateway_wait(struct gateway *gateway, struct waiter *waiter, uint64_t after
         deadline_heap_insert(&gateway->deadlines, &waiter->deadline, gateway_now_ns() + after_ns);
 }
 
+/* -- is the daemon there? ---------------------------------------------------------------------- */
+
+static void probe_due(struct waiter *waiter)
+{
+    struct gateway *gateway = LINK_OWNER(waiter, struct gateway, probe);
+    if (gateway->probe_question == NULL &&
+        spn_ask_health(&gateway->probe_question, gateway->client) == SPN_OK)
+        spn_question_set_context(gateway->probe_question, waiter);
+    if (gateway->probe_question == NULL)
+        gateway_wait(gateway, waiter, PROBE_NS);
+}
+
+static void probe_answered(struct waiter *waiter, spn_question *question)
+{
+    struct gateway *gateway = LINK_OWNER(waiter, struct gateway, probe);
+    const struct spn_health *health;
+    if (spn_answer_health(question, &health) == SPN_OK)
+        gateway->heard_ns = gateway_now_ns();
+    spn_question_close(question);
+    gateway->probe_question = NULL;
+    gateway_wait(gateway, waiter, PROBE_NS);
+}
+
+bool gateway_hears_daemon(const struct gateway *gateway)
+{
+    return gateway->heard_ns > 0 && gateway_now_ns() - gateway->heard_ns < SILENCE_NS;
+}
+
+/* -- start and end ----------------------------------------------------------------------------- */
+
+bool gateway_read_keys(struct gateway *gateway, char *ret_why, size_t why_size)
+{
+    struct keys *keys = NULL;
+    char why[KEYS_WHY_SIZE] = "";
+    if (gateway->options->key_file == NULL)
+        return true;
+    spn_err err = key_file_read(gateway->options->key_file, &keys, why);
+    if (err != SPN_OK) {
+        char words[128];
+        (void)snprintf(ret_why, why_size, "%s: %s", gateway->options->key_file,
+                       why[0] != '\0' ? why : strerror_r(errno, words, sizeof(words)));
+        return false;
+    }
+    keys_free(gateway->keys);
+    gateway->keys = keys;
+    return true;
+}
+
 spn_err gateway_open(struct gateway *gateway, const struct http_options *options,
                      const struct web_door *doors, size_t doors_count, char *ret_detail,
                      size_t detail_size)
@@ -32,7 +85,11 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
     link_init(&gateway->readers);
     link_init(&gateway->publishers);
     size_t waiters_max = (size_t)options->connections_max * doors_count;
-    spn_err err = deadline_heap_init(&gateway->deadlines, waiters_max);
+    gateway->probe = (struct waiter){
+        .deadline = DEADLINE_INIT, .on_due = probe_due, .on_answer = probe_answered};
+    if (!gateway_read_keys(gateway, ret_detail, detail_size))
+        return SPN_E_INVALID;
+    spn_err err = deadline_heap_init(&gateway->deadlines, waiters_max + 1);
     const struct spn_client_options client_options = {
         .size = sizeof(client_options),
         .socket_dir = options->socket_dir,
@@ -52,7 +109,9 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
     lane_init(&gateway->lane, gateway->client, &publish_lane_calls);
     if (err == SPN_OK)
         err = web_open(&gateway->web, &web_options, doors, doors_count);
-    if (err != SPN_OK)
+    if (err == SPN_OK)
+        probe_due(&gateway->probe);
+    else
         gateway_close(gateway);
     return err;
 }
@@ -61,7 +120,9 @@ void gateway_close(struct gateway *gateway)
 {
     web_close(gateway->web);
     lane_release(&gateway->lane);
+    spn_question_close(gateway->probe_question);
     spn_client_close(gateway->client);
+    keys_free(gateway->keys);
     deadline_heap_release(&gateway->deadlines);
 }
 

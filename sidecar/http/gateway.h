@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway: what all requests share: the web, the client, the producer, and the time.
  *
- * Its turn takes what the sidecar sent and hands it to the requests that wait for it. A request keeps
- * what it waits for in a struct of its own; the context of a subscription or a question leads back to it.
+ * Its turn takes what the sidecar sent and hands it to the requests that wait for it. A request
+ * keeps what it waits for in a struct of its own; the context of a subscription or a question leads
+ * back to it.
  *
  * Owns     the client, the producer, the heap of deadlines.
  * Borrows  the options.
@@ -35,7 +36,7 @@ struct taker {
 struct gateway_counts {
     uint64_t streams_opened;
     uint64_t streams_ended;
-    uint64_t streams_cut;   /* they did not read for too long */
+    uint64_t streams_cut; /* they did not read for too long */
     uint64_t events_written;
     uint64_t bytes_written; /* of streams */
     uint64_t gaps;
@@ -55,6 +56,9 @@ struct gateway {
     struct link readers;
     struct link publishers;
     struct gateway_counts counts;
+    struct waiter probe; /* asks the daemon every few seconds whether it is there */
+    spn_question *probe_question;
+    uint64_t heard_ns; /* when it last answered; 0: never */
     bool is_stopping;
 };
 
@@ -63,10 +67,18 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
                      size_t detail_size) SPN_MUST_USE;
 void gateway_close(struct gateway *gateway);
 
-/* Waits until there is something to do, or until a signal's descriptor is readable (stop_fd), and does it. */
+/* Waits until there is something to do, or until a signal's descriptor is readable (stop_fd), and
+ * does it. */
 spn_err gateway_turn(struct gateway *gateway, int stop_fd, bool *ret_signal) SPN_MUST_USE;
 
 uint64_t gateway_now_ns(void);
+
+/* Whether the daemon answered lately. */
+bool gateway_hears_daemon(const struct gateway *gateway);
+
+/* Reads the key file, at the start and again later. False: ret_why says why not, and the keys stay.
+ */
+bool gateway_read_keys(struct gateway *gateway, char *ret_why, size_t why_size);
 
 /* on_due is called once, after so many nanoseconds; 0: not any more. */
 void gateway_wait(struct gateway *gateway, struct waiter *waiter, uint64_t after_ns);

@@ -113,7 +113,8 @@ static void take_result(struct lane *lane, const struct spn_ack *ack)
         free_if_done(tally);
 }
 
-/* Each that waits is called once, in turn; one that still finds no room joins the end of the ring. */
+/* Each that waits is called once, in turn; one that still finds no room joins the end of the ring.
+ */
 static void call_waiting(struct lane *lane)
 {
     struct link called;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lane: the gateway's producer, which all requests that publish streams share.
  *
- * Each request has a tally. The lane knows to whose tally each ticket belongs, since results come in the
- * order of tickets. A tally may have an eighth of the window, so that a stream at full speed leaves room for
- * others. Who finds no room waits in a ring and is called in turn.
+ * Each request has a tally. The lane knows to whose tally each ticket belongs, since results come
+ * in the order of tickets. A tally may have an eighth of the window, so that a stream at full speed
+ * leaves room for others. Who finds no room waits in a ring and is called in turn.
  *
  * A tally outlives its request: results of a peer that left are still counted off.
  *
@@ -65,7 +65,8 @@ void lane_release(struct lane *lane);
 struct tally *tally_new(void *owner);
 void tally_leave(struct lane *lane, struct tally *tally); /* takes NULL */
 
-/* SPN_E_BACKPRESSURE: there is no room for this tally; on_news follows. Others as spn_publish_with. */
+/* SPN_E_BACKPRESSURE: there is no room for this tally; on_news follows. Others as spn_publish_with.
+ */
 spn_err lane_publish(struct lane *lane, struct tally *tally, struct spn_bytes session,
                      const struct spn_event *event, const struct spn_publish_options *options,
                      uint64_t *ret_ticket) SPN_MUST_USE;

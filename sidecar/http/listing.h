@@ -10,8 +10,8 @@
 
 #include "http/gateway.h"
 
-/* after: the last name of the page before; empty: the first page. limit: most sessions; 0: as many as the
- * sidecar puts into a page. */
+/* after: the last name of the page before; empty: the first page. limit: most sessions; 0: as many
+ * as the sidecar puts into a page. */
 void listing_begin(struct gateway *gateway, struct exchange *exchange, struct spn_bytes prefix,
                    struct spn_bytes after, uint32_t limit);
 

@@ -14,11 +14,9 @@
 #include "http/doors.h"
 #include "http/gateway.h"
 #include "http/head_guard.h"
-#include "http/publish.h"
 #include "http/reader.h"
-#include "http/routes.h"
 
-enum { EXIT_FAILED = 1 };
+enum { EXIT_FAILED = 1, DESCRIPTORS_MAX = 1 << 20 };
 
 #define STOP_NS UINT64_C(5000000000) /* for what is being published; streams need less */
 
@@ -34,14 +32,15 @@ static int open_signals(void)
     return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* As many descriptors as the system allows: each connection is one. */
-static void raise_limit(void)
+/* As many descriptors as the system allows, since each connection is one. Returns how many. */
+static unsigned raise_limit(void)
 {
-    struct rlimit limit;
+    struct rlimit limit = {.rlim_max = DESCRIPTORS_MAX};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
+        return DESCRIPTORS_MAX;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
+    return (unsigned)limit.rlim_cur;
 }
 
 static void say_ready(const struct http_options *options, const struct doors *doors)
@@ -53,6 +52,20 @@ static void say_ready(const struct http_options *options, const struct doors *do
         return;
     (void)!write(options->ready_fd, "ready\n", 6);
     (void)close(options->ready_fd);
+}
+
+/* A file that is wrong changes nothing. */
+static void reload(struct gateway *gateway)
+{
+    char why[512];
+    char quoted[LOG_QUOTED_MAX];
+    if (!gateway_read_keys(gateway, why, sizeof(why))) {
+        log_error("keys", "reason=%s", log_quote(why, quoted));
+        return;
+    }
+    if (gateway->keys != NULL)
+        reader_end_revoked(gateway);
+    log_info("keys", "count=%zu", gateway->keys != NULL ? keys_count(gateway->keys) : 0);
 }
 
 /* Returns the signal that ends the gateway; 0: an error did. */
@@ -72,7 +85,7 @@ static int serve(struct gateway *gateway, int signals)
             continue;
         if (info.ssi_signo != SIGHUP)
             return (int)info.ssi_signo;
-        routes_reload(gateway);
+        reload(gateway);
     }
 }
 
@@ -98,14 +111,14 @@ int main(int argc, char **argv)
     char detail[512] = "";
     char quoted[LOG_QUOTED_MAX];
     options_parse(&options, argc, argv);
-    raise_limit();
+    if (!head_guard_init(raise_limit()))
+        return EXIT_FAILED;
     int signals = open_signals();
     if (signals < 0 || !doors_open(&doors, &options, detail, sizeof(detail))) {
         log_error("start", "reason=%s", log_quote(signals < 0 ? strerror(errno) : detail, quoted));
         return EXIT_FAILED;
     }
-    spn_err err =
-        gateway_open(&gateway, &options, doors.list, doors.count, detail, sizeof(detail));
+    spn_err err = gateway_open(&gateway, &options, doors.list, doors.count, detail, sizeof(detail));
     if (err != SPN_OK) {
         log_error("start", "error=%s reason=%s", spn_err_name(err), log_quote(detail, quoted));
         doors_close(&doors, &options);

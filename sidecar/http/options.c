@@ -50,7 +50,8 @@ enum {
 
 static const struct argp_option table[] = {
     {"socket", KEY_SOCKET, "PATH", 0,
-     "Unix socket to listen on; its directory must exist (default: $SPONSON_HTTP_SOCKET; if that is "
+     "Unix socket to listen on; its directory must exist (default: $SPONSON_HTTP_SOCKET; if that "
+     "is "
      "not set, /run/sponson-http/http.sock, or for ordinary users "
      "$XDG_RUNTIME_DIR/sponson-http.sock)",
      0},
@@ -61,10 +62,12 @@ static const struct argp_option table[] = {
     {"socket-dir", KEY_SOCKET_DIR, "DIR", 0,
      "Directory of the daemon's sockets (default: as for every client of the daemon)", 0},
     {"listen", KEY_LISTEN, "ADDRESS:PORT", 0,
-     "Listen on TCP too. Every user of this host can reach it, so it needs --key-file. Up to 8 times",
+     "Listen on TCP too. Every user of this host can reach it, so it needs --key-file. Up to 8 "
+     "times",
      0},
     {"insecure-loopback", KEY_INSECURE_LOOPBACK, NULL, 0,
-     "Take requests without a token on TCP, if all addresses are on loopback. Only for trying it", 0},
+     "Take requests without a token on TCP, if all addresses are on loopback. Only for trying it",
+     0},
     {"admin-listen", KEY_ADMIN_LISTEN, "ADDRESS:PORT", 0,
      "Serve health, metrics and the page there", 0},
     {"key-file", KEY_KEY_FILE, "FILE", 0,
@@ -75,24 +78,23 @@ static const struct argp_option table[] = {
      0},
     {"allow-origin", KEY_ALLOW_ORIGIN, "ORIGIN", 0,
      "Pages of this origin, such as https://app.example, may send requests. Up to 64 times", 0},
-    {"host", KEY_HOST, "NAME", 0,
-     "Take requests for this host too. Up to 64 times", 0},
+    {"host", KEY_HOST, "NAME", 0, "Take requests for this host too. Up to 64 times", 0},
     {"trust-forwarded", KEY_TRUST_FORWARDED, NULL, 0,
      "Take the peer's address from X-Forwarded-For", 0},
     {"connections", KEY_CONNECTIONS, "N", 0,
      "Most connections of each listening socket; a tenth is kept for requests that are no streams "
      "(default 20000)",
      0},
-    {"session-readers", KEY_SESSION_READERS, "N", 0,
-     "Most streams of one session (default 10000)", 0},
+    {"session-readers", KEY_SESSION_READERS, "N", 0, "Most streams of one session (default 10000)",
+     0},
     {"header-limit", KEY_HEADER_LIMIT, "BYTES", 0,
-     "Most bytes of a request's target and headers together, 1K to 32K (default 4K). Each connection "
+     "Most bytes of a request's target and headers together, 1K to 32K (default 4K). Each "
+     "connection "
      "may take so much memory",
      0},
     {"body-limit", KEY_BODY_LIMIT, "BYTES", 0,
      "Most bytes of a body that is not an event stream (default 8M)", 0},
-    {"window", KEY_WINDOW, "BYTES", 0,
-     "Bytes that may wait for each stream (default 16K)", 0},
+    {"window", KEY_WINDOW, "BYTES", 0, "Bytes that may wait for each stream (default 16K)", 0},
     {"header-timeout", KEY_HEADER_TIMEOUT, "TIME", 0,
      "Longest time for the head of a request; TIME is such as 500ms, 90s, 30m (default 10s)", 0},
     {"body-idle", KEY_BODY_IDLE, "TIME", 0, "Longest silence in a body (default 60s)", 0},
@@ -123,7 +125,8 @@ static uint64_t duration_ns(const char *option, const char *value, uint64_t leas
     return ms * MS;
 }
 
-static void add(const char *option, const char *value, const char **list, size_t *count, size_t most)
+static void add(const char *option, const char *value, const char **list, size_t *count,
+                size_t most)
 {
     if (*count == most)
         option_fail(option, value, "is there too often");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* options: command line and environment -> one checked struct.
  *
- * The command line overrides the environment, and the environment overrides the defaults. A wrong option
- * is reported on stderr with its name and value, and ends the program with exit code 2.
+ * The command line overrides the environment, and the environment overrides the defaults. A wrong
+ * option is reported on stderr with its name and value, and ends the program with exit code 2.
  */
 #ifndef SPN_HTTP_OPTIONS_H
 #define SPN_HTTP_OPTIONS_H
@@ -34,7 +34,7 @@ struct http_options {
     unsigned connections_max; /* of each door */
     unsigned session_readers_max;
     size_t header_limit; /* bytes of the target and all headers */
-    size_t event_max; /* bytes of an event's data, until the sidecar has told its own limit */
+    size_t event_max;    /* bytes of an event's data, until the sidecar has told its own limit */
     size_t body_max;     /* bytes of a body that is not a stream */
     size_t window_bytes; /* of a reader's subscription */
     uint64_t header_ns;

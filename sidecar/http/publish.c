@@ -27,7 +27,7 @@ struct post {
     uint64_t ticket; /* of the event before */
     bool has_finished;
     struct change *change; /* if the body is one event */
-    struct out last_id; /* of the newest event that was taken */
+    struct out last_id;    /* of the newest event that was taken */
     struct answer_json results;
     char bytes[]; /* the session, the reason */
 };
@@ -86,7 +86,8 @@ static void note_id(struct post *post, const struct spn_event *event)
     char given[SPN_GIVEN_ID_MAX];
     struct spn_bytes id = event->id;
     if (id.size == 0 && event->kind == SPN_EVENT)
-        id = (struct spn_bytes){given, spn_given_id(post->gateway->lane.producer, post->ticket, given)};
+        id = (struct spn_bytes){given,
+                                spn_given_id(post->gateway->lane.producer, post->ticket, given)};
     post->last_id.size = 0;
     out_put(&post->last_id, id.data, id.size);
 }

@@ -12,8 +12,8 @@
 #include "http/session_start.h"
 #include "http/stream_text.h"
 
-/* ASKING -> ABSENT -> LIVE -> ENDING, or from any of them to ENDING. The answer may come in ASKING: then the
- * sidecar is gone, and the stream is held until it is back. */
+/* ASKING -> ABSENT -> LIVE -> ENDING, or from any of them to ENDING. The answer may come in ASKING:
+ * then the sidecar is gone, and the stream is held until it is back. */
 enum reader_phase {
     READER_ASKING, /* there is no verdict yet */
     READER_ABSENT, /* the session does not exist yet */
@@ -57,8 +57,8 @@ static void earlier(uint64_t *due_ns, uint64_t since_ns, uint64_t span_ns)
         *due_ns = since_ns + span_ns;
 }
 
-/* The next moment at which reader_due may have something to do. It is looked at again then, so writing
- * does not move it. */
+/* The next moment at which reader_due may have something to do. It is looked at again then, so
+ * writing does not move it. */
 static void wait_for_next(struct reader *reader)
 {
     const struct http_options *options = reader->gateway->options;
@@ -156,8 +156,8 @@ static spn_err subscribe(struct reader *reader, unsigned otherwise)
 {
     spn_unsubscribe(reader->subscription);
     reader->subscription = NULL;
-    spn_err err = session_start_subscribe(&reader->start, reader->gateway, &reader->subscription,
-                                          otherwise);
+    spn_err err =
+        session_start_subscribe(&reader->start, reader->gateway, &reader->subscription, otherwise);
     if (err == SPN_OK)
         spn_subscription_set_context(reader->subscription, &reader->taker);
     return err;
@@ -172,7 +172,8 @@ static void take_verdict(struct reader *reader, const struct spn_item *item)
 {
     bool is_closed = item->state == SPN_CLOSED;
     bool is_at_end = item->why == SPN_OK && item->seq >= item->newest;
-    if (is_closed && (reader->request.active_only || (session_start_has_cursor(&reader->start) && is_at_end))) {
+    if (is_closed &&
+        (reader->request.active_only || (session_start_has_cursor(&reader->start) && is_at_end))) {
         answer_nothing(reader);
         return;
     }
@@ -245,8 +246,8 @@ static void take_end(struct reader *reader, const struct spn_item *item)
 static void take_event(struct reader *reader, const struct spn_event *event)
 {
     size_t size = 0;
-    (void)spn_sse_format(event, NULL, 0, &size);
-    char *room = size > 0 ? out_reserve(&reader->text, size) : NULL;
+    bool has_size = spn_sse_format(event, NULL, 0, &size) == SPN_E_INVALID && size > 0;
+    char *room = has_size ? out_reserve(&reader->text, size) : NULL;
     if (room == NULL || spn_sse_format(event, room, size, &size) != SPN_OK) {
         end_for(reader, spn_err_name(SPN_E_NOMEM));
         return;
@@ -290,7 +291,8 @@ static void reader_item(struct taker *taker, const struct spn_item *item)
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-/* The socket can be written and there is no text: takes items until there is enough, or none is left. */
+/* The socket can be written and there is no text: takes items until there is enough, or none is
+ * left. */
 static void refill(struct reader *reader)
 {
     out_release(&reader->text); /* one that is idle keeps no memory */
@@ -423,8 +425,8 @@ void reader_end_revoked(struct gateway *gateway)
 {
     for (struct link *link = gateway->readers.next; link != &gateway->readers; link = link->next) {
         struct reader *reader = LINK_OWNER(link, struct reader, link);
-        bool is_revoked = reader->request.key_mark != 0 &&
-                          !keys_have(gateway->keys, reader->request.key_mark);
+        bool is_revoked =
+            reader->request.key_mark != 0 && !keys_have(gateway->keys, reader->request.key_mark);
         if (!is_revoked || reader->phase == READER_ENDING)
             continue;
         open_stream(reader, NULL);

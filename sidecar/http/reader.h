@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reader: a session as an event stream: GET with Accept text/event-stream.
  *
- * A reader takes an item from its subscription only when its socket can be written. So a reader that is
- * slow slows nobody else down, and needs no more memory than its subscription's window.
+ * A reader takes an item from its subscription only when its socket can be written. So a reader
+ * that is slow slows nobody else down, and needs no more memory than its subscription's window.
  *
  * Owns     each reader, its subscription, and the text of an item that is not written yet.
  * Borrows  the gateway.
@@ -22,8 +22,8 @@ struct reader_request {
     bool fails_if_unknown;    /* 404 instead of waiting for the session */
     bool active_only;         /* 204 for a session that is unknown or closed */
     bool until_caught_up;
-    bool primes;   /* sponson-open, for readers that keep the id of no event without data */
-    bool comments; /* events of our own are comments */
+    bool primes;        /* sponson-open, for readers that keep the id of no event without data */
+    bool comments;      /* events of our own are comments */
     uint64_t expires_s; /* the token's end, in seconds since 1970; 0: none */
     uint64_t key_mark;  /* of the token's key; see keys_have */
 };

@@ -24,7 +24,10 @@
 #include "http/target.h"
 #include "http/word.h"
 
-enum { SESSION_MEDIA = ACCEPT_BIT(ACCEPT_EVENT_STREAM) | ACCEPT_BIT(ACCEPT_JSON) | ACCEPT_BIT(ACCEPT_NDJSON) };
+enum {
+    SESSION_MEDIA =
+        ACCEPT_BIT(ACCEPT_EVENT_STREAM) | ACCEPT_BIT(ACCEPT_JSON) | ACCEPT_BIT(ACCEPT_NDJSON)
+};
 
 /* What is known of a request while it finds its way. */
 struct route {
@@ -108,8 +111,7 @@ static bool check_origin(struct route *route)
     if (!origin_check(&rules, &request, &route->problem))
         return false;
     struct origin_header headers[ORIGIN_HEADERS_MAX];
-    size_t count =
-        origin_headers(&rules, request.origin, is_method(route, "OPTIONS"), headers);
+    size_t count = origin_headers(&rules, request.origin, is_method(route, "OPTIONS"), headers);
     for (size_t i = 0; i < count; i++)
         exchange_add(route->exchange, headers[i].name, headers[i].value);
     return true;
@@ -255,8 +257,8 @@ static bool post_session(struct route *route)
         return false;
     if (!query_is_on(route->target.query.touch))
         return post_events(route, &found);
-    change_own(route->exchange, change_touch(route->gateway, route->exchange, route->target.name,
-                                             &found.options));
+    change_own(route->exchange,
+               change_touch(route->gateway, route->exchange, route->target.name, &found.options));
     return true;
 }
 
@@ -265,8 +267,8 @@ static bool delete_session(struct route *route)
     struct etag_conditions found;
     if (!may(route, GRANT_DELETE, route->target.name) || !conditions(route, &found))
         return false;
-    change_own(route->exchange, change_delete(route->gateway, route->exchange, route->target.name,
-                                              &found.options));
+    change_own(route->exchange,
+               change_delete(route->gateway, route->exchange, route->target.name, &found.options));
     return true;
 }
 

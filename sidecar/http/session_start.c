@@ -13,8 +13,8 @@ spn_err session_start_keep(struct session_start *start, struct spn_bytes session
     memcpy(bytes, session.data, session.size);
     if (chosen->id.size > 0)
         memcpy(bytes + session.size, chosen->id.data, chosen->id.size);
-    *start = (struct session_start){
-        .bytes = bytes, .session = {bytes, session.size}, .start = *chosen};
+    *start =
+        (struct session_start){.bytes = bytes, .session = {bytes, session.size}, .start = *chosen};
     start->start.id.data = bytes + session.size;
     return SPN_OK;
 }

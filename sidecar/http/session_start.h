@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* session_start: where in a session a request begins to read, kept for as long as it may ask again.
  *
- * A cursor's text may be the id of an event: it is tried as one first. Only if no event has it, the cursor
- * itself counts.
+ * A cursor's text may be the id of an event: it is tried as one first. Only if no event has it, the
+ * cursor itself counts.
  *
  * Owns     copies of the name and the id.
  * Threads  one.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How libmicrohttpd 0.9.75 is used: without threads, one daemon for each door, whose epoll descriptors are
- * in ours. A connection that cannot go on is suspended. Suspended ones are not watched by the library, so
- * each connection's socket is in our epoll too, for the moment when the peer leaves.
+/* How libmicrohttpd 0.9.75 is used: without threads, one daemon for each door, whose epoll
+ * descriptors are in ours. A connection that cannot go on is suspended. Suspended ones are not
+ * watched by the library, so each connection's socket is in our epoll too, for the moment when the
+ * peer leaves.
  */
 #include "http/web.h"
 
@@ -56,8 +57,8 @@ struct exchange {
     char *target;
     struct out headers; /* of the answer: name NUL value NUL ... */
     struct out body;
-    unsigned status;   /* of the answer; 0: there is none yet */
-    bool is_stream;    /* the answer's body comes from give */
+    unsigned status; /* of the answer; 0: there is none yet */
+    bool is_stream;  /* the answer's body comes from give */
     bool is_suspended;
     bool has_begun;
     bool has_finished; /* the request is complete */
@@ -96,7 +97,8 @@ static void set_deadline(struct connection *connection, uint64_t after_ns)
         deadline_heap_insert(&web->deadlines, &connection->deadline, now_ns(web) + after_ns);
 }
 
-/* Nothing is read or written until exchange_go_on. A body that we do not read cannot be too slow. */
+/* Nothing is read or written until exchange_go_on. A body that we do not read cannot be too slow.
+ */
 static void suspend(struct exchange *exchange)
 {
     if (exchange->is_suspended || exchange->connection->door->web->is_closing)
@@ -144,11 +146,10 @@ static ssize_t on_give(void *context, uint64_t position, char *out, size_t room)
 static struct MHD_Response *make_response(struct exchange *exchange)
 {
     struct MHD_Response *response =
-        exchange->is_stream
-            ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_give, exchange,
-                                                NULL)
-            : MHD_create_response_from_buffer(exchange->body.size, exchange->body.data,
-                                              MHD_RESPMEM_MUST_COPY);
+        exchange->is_stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
+                                                                on_give, exchange, NULL)
+                            : MHD_create_response_from_buffer(
+                                  exchange->body.size, exchange->body.data, MHD_RESPMEM_MUST_COPY);
     const char *header = exchange->headers.data;
     const char *end = header + exchange->headers.size;
     while (response != NULL && header < end) {
@@ -180,14 +181,16 @@ static enum MHD_Result queue_answer(struct exchange *exchange)
     return result;
 }
 
-/* The library answers only before a body or after it. In its middle the answer is written here. Then the
- * rest is read for a while, since closing a socket with unread bytes would take the answer back. */
+/* The library answers only before a body or after it. In its middle the answer is written here.
+ * Then the rest is read for a while, since closing a socket with unread bytes would take the answer
+ * back. */
 static void answer_now(struct exchange *exchange)
 {
     struct out out;
     out_init(&out, -1);
     char line[96];
-    (void)snprintf(line, sizeof(line), "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Length: %zu\r\n",
+    (void)snprintf(line, sizeof(line),
+                   "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Length: %zu\r\n",
                    exchange->status, problem_title(exchange->status), exchange->body.size);
     out_text(&out, line);
     const char *header = exchange->headers.data;
@@ -241,7 +244,8 @@ bool exchange_is_answered(const struct exchange *exchange)
 
 /* -- requests ---------------------------------------------------------------------------------- */
 
-/* The first that is known of a request: its target, in raw bytes. The result comes back in each call. */
+/* The first that is known of a request: its target, in raw bytes. The result comes back in each
+ * call. */
 static void *on_target(void *context, const char *target, struct MHD_Connection *handle)
 {
     (void)context;
@@ -411,7 +415,8 @@ static void on_connection(void *context, struct MHD_Connection *handle, void **r
     }
 }
 
-/* A reader that left is of no use any more. Who only ended its request still waits for the answer. */
+/* A reader that left is of no use any more. Who only ended its request still waits for the answer.
+ */
 static void on_half_close(struct connection *connection)
 {
     connection->is_half_closed = true;

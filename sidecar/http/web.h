@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* web: all of libmicrohttpd: doors, connections, requests and their answers.
  *
- * An exchange is one request with its answer. It begins when its head has arrived; the handler gives
- * it its functions. From then on each step is a call of one of them:
+ * An exchange is one request with its answer. It begins when its head has arrived; the handler
+ * gives it its functions. From then on each step is a call of one of them:
  *
  *     begin -> take ... take -> finish -> give ... give -> over
  *
  * take and give may say that they cannot go on; exchange_go_on continues then. Nothing is called
  * before that, and no byte is read or written: so the socket itself slows the peer down.
- * An exchange may be answered in any step before `give`. An answer that comes while the body is still
- * on its way closes the connection.
+ * An exchange may be answered in any step before `give`. An answer that comes while the body is
+ * still on its way closes the connection.
  *
  * Owns     its doors, connections and exchanges.
  * Borrows  the listening sockets; the handler.
@@ -47,8 +47,8 @@ struct exchange_calls {
 
 /* Where connections come in. */
 struct web_door {
-    int fd;      /* a listening socket */
-    bool is_tcp; /* anybody on this host, or beyond, can reach it */
+    int fd;           /* a listening socket */
+    bool is_tcp;      /* anybody on this host, or beyond, can reach it */
     const char *host; /* the address that it listens on, without its port; NULL: a Unix socket */
     bool is_admin;
 };
