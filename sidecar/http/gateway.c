@@ -7,9 +7,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "http/publish.h"
-#include "http/reader.h"
-#include "http/routes.h"
 #include "token/key_file.h"
 
 enum { ITEMS_PER_TURN = 4096 };
@@ -78,8 +75,8 @@ bool gateway_read_keys(struct gateway *gateway, char *ret_why, size_t why_size)
 }
 
 spn_err gateway_open(struct gateway *gateway, const struct http_options *options,
-                     const struct web_door *doors, size_t doors_count, char *ret_detail,
-                     size_t detail_size)
+                     const struct gateway_parts *parts, const struct web_door *doors,
+                     size_t doors_count, char *ret_detail, size_t detail_size)
 {
     *gateway = (struct gateway){.options = options};
     link_init(&gateway->readers);
@@ -103,10 +100,10 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
         .header_ns = options->header_ns,
         .body_idle_ns = options->body_idle_ns,
         .now_ns = gateway_now_ns,
-        .begin = routes_begin,
+        .begin = parts->begin,
         .context = gateway,
     };
-    lane_init(&gateway->lane, gateway->client, &publish_lane_calls);
+    lane_init(&gateway->lane, gateway->client, &parts->lane);
     if (err == SPN_OK)
         err = web_open(&gateway->web, &web_options, doors, doors_count);
     if (err == SPN_OK)

@@ -62,9 +62,16 @@ struct gateway {
     bool is_stopping;
 };
 
+/* The parts that requests go to. The gateway knows them only by these. */
+struct gateway_parts {
+    void (*begin)(void *gateway, struct exchange *exchange); /* of web_options */
+    struct lane_calls lane;
+};
+
+/* On failure ret_detail has a description for a person. */
 spn_err gateway_open(struct gateway *gateway, const struct http_options *options,
-                     const struct web_door *doors, size_t doors_count, char *ret_detail,
-                     size_t detail_size) SPN_MUST_USE;
+                     const struct gateway_parts *parts, const struct web_door *doors,
+                     size_t doors_count, char *ret_detail, size_t detail_size) SPN_MUST_USE;
 void gateway_close(struct gateway *gateway);
 
 /* Waits until there is something to do, or until a signal's descriptor is readable (stop_fd), and

@@ -14,7 +14,9 @@
 #include "http/doors.h"
 #include "http/gateway.h"
 #include "http/head_guard.h"
+#include "http/publish.h"
 #include "http/reader.h"
+#include "http/routes.h"
 
 enum { EXIT_FAILED = 1, DESCRIPTORS_MAX = 1 << 20 };
 
