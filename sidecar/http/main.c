@@ -120,7 +120,9 @@ int main(int argc, char **argv)
         log_error("start", "reason=%s", log_quote(signals < 0 ? strerror(errno) : detail, quoted));
         return EXIT_FAILED;
     }
-    spn_err err = gateway_open(&gateway, &options, doors.list, doors.count, detail, sizeof(detail));
+    const struct gateway_parts parts = {.begin = routes_begin, .lane = publish_lane_calls};
+    spn_err err = gateway_open(&gateway, &options, &parts, doors.list, doors.count, detail,
+                               sizeof(detail));
     if (err != SPN_OK) {
         log_error("start", "error=%s reason=%s", spn_err_name(err), log_quote(detail, quoted));
         doors_close(&doors, &options);
