@@ -55,8 +55,7 @@ static bool read_newlines(struct body_json *body, struct spn_event *event,
     return true;
 }
 
-static bool read_fields(struct body_json *body, const char *what, struct spn_event *ret_event,
-                        struct problem *ret_problem)
+static bool read_fields(struct body_json *body, const char *what, struct problem *ret_problem)
 {
     struct spn_event event = SPN_EVENT_INIT;
     uint64_t retry_ms = SPN_RETRY_NONE;
@@ -76,21 +75,21 @@ static bool read_fields(struct body_json *body, const char *what, struct spn_eve
     event.retry_ms = (uint32_t)retry_ms;
     if (!read_newlines(body, &event, ret_problem))
         return false;
-    *ret_event = event;
+    body->event = event;
     return true;
 }
 
-/* Reads the object from `begin` on, which was scanned, into body->json. */
+/* Reads the object from `begin` on, which was scanned, into body->event. */
 static bool read_event(struct body_json *body, size_t begin, size_t size, uint64_t index,
-                       struct spn_event *ret_event, struct problem *ret_problem)
+                       struct problem *ret_problem)
 {
     char what[BODY_WHAT_SIZE];
     (void)body_what(index, what);
     json_decref(body->json);
     body->json = flat_json_load((struct spn_bytes){body->bytes.data + begin, size}, keys,
                                 sizeof(keys) / sizeof(keys[0]), what, ret_problem);
-    return body->json && read_fields(body, what, ret_event, ret_problem) &&
-           body_event_check(ret_event, body->rules, what, ret_problem);
+    return body->json && read_fields(body, what, ret_problem) &&
+           body_event_check(&body->event, body->rules, what, ret_problem);
 }
 
 /* -- the body ---------------------------------------------------------------------------------- */
@@ -131,7 +130,6 @@ static bool take_mark(struct body_json *body, char byte, size_t at, struct probl
 /* Takes bytes of the object from *at on, and checks it when it ends. */
 static bool take_object(struct body_json *body, size_t *at, struct problem *ret_problem)
 {
-    struct spn_event event;
     char what[BODY_WHAT_SIZE];
     size_t used;
     enum flat_found found =
@@ -141,7 +139,7 @@ static bool take_object(struct body_json *body, size_t *at, struct problem *ret_
         return true;
     if (found != FLAT_WHOLE)
         return flat_json_refuse(found, body_what(body->count, what), ret_problem);
-    if (!read_event(body, body->object, *at - body->object, body->count, &event, ret_problem))
+    if (!read_event(body, body->object, *at - body->object, body->count, ret_problem))
         return false;
     body->count++;
     body->part = body->is_array ? PART_AFTER : PART_WHOLE;
@@ -182,8 +180,8 @@ enum body_found body_json_take(struct body_json *body, const char *bytes, size_t
     return BODY_BAD;
 }
 
-/* Finds the object from `given` on; the body is known to be whole. */
-static void find_object(struct body_json *body, size_t *ret_begin, size_t *ret_size)
+/* Reads the object from `given` on again; the body is known to be whole. */
+static bool read_given(struct body_json *body, struct problem *ret_problem)
 {
     const char *bytes = body->bytes.data;
     size_t at = body->given;
@@ -192,25 +190,23 @@ static void find_object(struct body_json *body, size_t *ret_begin, size_t *ret_s
     while (bytes[at] != '{')
         at++;
     (void)flat_scan_take(&scan_of, bytes + at + 1, body->bytes.size - at - 1, &used);
-    *ret_begin = at;
-    *ret_size = used + 1;
+    body->given = at + 1 + used;
+    return read_event(body, at, used + 1, body->given_count, ret_problem);
 }
 
 enum body_found body_json_end(struct body_json *body, struct spn_event *ret_event,
                               struct problem *ret_problem)
 {
-    size_t begin;
-    size_t size;
     if (body->part != PART_WHOLE) {
         (void)problem_set(ret_problem, 400, SPN_E_INVALID, "the JSON ends before it is whole");
         return BODY_BAD;
     }
     if (body->given_count == body->count)
         return BODY_NONE;
-    find_object(body, &begin, &size);
-    if (!read_event(body, begin, size, body->given_count, ret_event, ret_problem))
+    bool is_read = body->count == 1; /* since it was checked; a large one takes a while */
+    if (!is_read && !read_given(body, ret_problem))
         return BODY_BAD;
-    body->given = begin + size;
     body->given_count++;
+    *ret_event = body->event;
     return BODY_EVENT;
 }

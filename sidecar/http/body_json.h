@@ -29,7 +29,8 @@ struct body_json {
     uint64_t count;
     size_t given; /* the events before this place were given */
     uint64_t given_count;
-    json_t *json; /* of the event given last, and what it decoded to */
+    struct spn_event event; /* read last; its bytes are in the next four */
+    json_t *json;
     struct out id;
     struct out type;
     struct out data;

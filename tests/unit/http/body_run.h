@@ -13,7 +13,7 @@
 static inline size_t body_run_piece(uint32_t *seed, size_t left)
 {
     if (*seed < 2)
-        return *seed == 0 || left == 0 ? left : 1;
+        return *seed == 0 ? left : 1;
     *seed = (*seed * 1664525 + 1013904223) | 2;
     size_t piece = 1 + ((*seed >> 24) < 200 ? (*seed >> 16) % 5 : (*seed >> 16) % 300);
     return piece < left ? piece : left;
@@ -71,7 +71,7 @@ static inline bool body_run_feed(struct body *body, const struct body_options *o
         size_t used = 0;
         if (piece == 0)
             piece = body_run_piece(&seed, bytes.size - at);
-        char *copy = malloc(piece);
+        char *copy = malloc(piece > 0 ? piece : 1);
         if (!copy)
             abort();
         memcpy(copy, from + at, piece);
