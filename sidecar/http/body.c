@@ -209,7 +209,7 @@ static void advance(struct body *body)
 
 bool body_finish(struct body *body, struct problem *ret_problem)
 {
-    assert(!body->is_finished && !body->has_fresh);
+    assert(!body->is_finished);
     body->is_finished = true;
     advance(body);
     return !is_refused(body, ret_problem);

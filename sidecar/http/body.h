@@ -57,7 +57,8 @@ void body_close(struct body *body); /* takes NULL */
 bool body_feed(struct body *body, const void *bytes, size_t size, size_t *ret_used,
                struct problem *ret_problem);
 
-/* The body has ended. Call it when all bytes are fed and body_next has none. False: refused. */
+/* The body has ended: all its bytes were fed. Events that are ready may be taken before or after,
+ * and the one that was given last stays valid. False: refused. */
 bool body_finish(struct body *body, struct problem *ret_problem);
 
 /* BODY_EVENT: the next event. BODY_NONE: none is ready; after body_finish there is no other.

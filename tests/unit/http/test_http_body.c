@@ -299,6 +299,76 @@ static void a_ready_event_is_taken_first(void **state)
     body_close(body);
 }
 
+static struct body *open_stream(bool holds_last)
+{
+    struct body_options options = with_limits((struct body_options){SSE, .holds_last = holds_last});
+    struct problem problem;
+    struct body *body = body_open(&options, &problem);
+    assert_non_null(body);
+    return body;
+}
+
+/* One event, which is ready then. */
+static void feed_event(struct body *body, const char *text)
+{
+    struct problem problem;
+    size_t used;
+    assert_true(body_feed(body, text, strlen(text), &used, &problem));
+    assert_int_equal(used, strlen(text));
+}
+
+static void finish(struct body *body)
+{
+    struct problem problem;
+    assert_true(body_finish(body, &problem));
+}
+
+static const struct spn_event *take_event(struct body *body, const char *data)
+{
+    const struct spn_event *event = NULL;
+    struct problem problem;
+    enum body_found found = body_next(body, &event, &problem);
+    assert_int_equal(found, data ? BODY_EVENT : BODY_NONE);
+    if (data)
+        assert_memory_equal(event->data.data, data, strlen(data));
+    return event;
+}
+
+/* A publisher without room keeps the event that was given last while the body ends. */
+static void a_body_ends_before_its_events_are_taken(void **state)
+{
+    (void)state;
+    struct body *body = open_stream(false);
+    feed_event(body, "data: a\n\n");
+    (void)take_event(body, "a");
+    feed_event(body, "data: b\n\n");
+    const struct spn_event *event = take_event(body, "b");
+    finish(body);
+    assert_memory_equal(event->data.data, "b", 1);
+    (void)take_event(body, NULL);
+    body_close(body);
+
+    body = open_stream(false);
+    feed_event(body, "data: a\n\n");
+    finish(body);
+    (void)take_event(body, "a");
+    (void)take_event(body, NULL);
+    body_close(body);
+
+    body = open_stream(true);
+    feed_event(body, "data: a\n\n");
+    (void)take_event(body, NULL);
+    feed_event(body, "data: b\n\n");
+    event = take_event(body, "a");
+    finish(body);
+    assert_memory_equal(event->data.data, "a", 1);
+    assert_false(body_is_last(body));
+    (void)take_event(body, "b");
+    assert_true(body_is_last(body));
+    (void)take_event(body, NULL);
+    body_close(body);
+}
+
 /* -- limits ------------------------------------------------------------------------------------ */
 
 /* Feeds the bytes again and again; returns how many were taken until the body was refused. */
@@ -702,6 +772,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bodies_give_events),
         cmocka_unit_test(a_ready_event_is_taken_first),
+        cmocka_unit_test(a_body_ends_before_its_events_are_taken),
         cmocka_unit_test(what_has_no_end_is_refused),
         cmocka_unit_test(the_first_error_counts),
         cmocka_unit_test(the_largest_event_is_taken_in_its_longest_form),
