@@ -121,8 +121,8 @@ int main(int argc, char **argv)
         return EXIT_FAILED;
     }
     const struct gateway_parts parts = {.begin = routes_begin, .lane = publish_lane_calls};
-    spn_err err = gateway_open(&gateway, &options, &parts, doors.list, doors.count, detail,
-                               sizeof(detail));
+    spn_err err =
+        gateway_open(&gateway, &options, &parts, doors.list, doors.count, detail, sizeof(detail));
     if (err != SPN_OK) {
         log_error("start", "error=%s reason=%s", spn_err_name(err), log_quote(detail, quoted));
         doors_close(&doors, &options);

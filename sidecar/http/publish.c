@@ -26,6 +26,7 @@ struct post {
     struct tally *tally;
     uint64_t ticket; /* of the event before */
     bool has_finished;
+    bool must_close; /* the last event is a marker, which cannot close the session itself */
     struct change *change; /* if the body is one event */
     struct out last_id;    /* of the newest event that was taken */
     struct answer_json results;
@@ -69,13 +70,22 @@ static void answer(struct post *post)
     out_release(&out);
 }
 
+static void close_session(struct post *post)
+{
+    const struct spn_publish_options options = {
+        .size = sizeof(options), .life = post->options.life, .reason = post->options.reason};
+    post->change = change_close(post->gateway, post->exchange, post->session, &options);
+}
+
 static void answer_if_done(struct post *post)
 {
     if (!post->has_finished || post->next != NULL || exchange_is_answered(post->exchange))
         return;
     if (post->level == SPN_NONE)
         exchange_answer(post->exchange, 202, NULL, 0);
-    else if (post->tally->outstanding == 0)
+    else if (post->tally->outstanding == 0 && post->must_close && post->change == NULL)
+        close_session(post);
+    else if (post->tally->outstanding == 0 && post->change == NULL)
         answer(post);
 }
 
@@ -102,7 +112,8 @@ static struct spn_publish_options options_of(const struct post *post)
         options.if_seq = 0;
         options.dependent = is_conditional ? post->ticket : 0;
     }
-    options.closes = post->options.closes && body_is_last(post->body);
+    options.closes =
+        post->options.closes && body_is_last(post->body) && post->next->kind == SPN_EVENT;
     if (!options.closes)
         options.reason = (struct spn_bytes){NULL, 0};
     return options;
@@ -151,6 +162,7 @@ static bool publish_all(struct post *post)
             return false;
         }
         note_id(post, post->next);
+        post->must_close = post->options.closes && post->next->kind != SPN_EVENT;
         post->next = NULL;
     }
 }
@@ -209,7 +221,7 @@ static void post_finish(struct exchange *exchange)
     post->has_finished = true;
     if (!publish_all(post))
         return;
-    if (post->next == NULL && !body_finish(post->body, &problem)) {
+    if (!body_finish(post->body, &problem)) {
         refuse(post, &problem);
         return;
     }
