@@ -228,7 +228,7 @@ static void in_name(struct head *head, uint8_t byte)
         return;
     }
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) /* a text ends where it differs */
-        if ((head->names & names[i].bit) != 0 && names[i].text[head->at] != lower(byte))
+        if ((head->names & names[i].bit) != 0 && (uint8_t)names[i].text[head->at] != lower(byte))
             head->names &= (uint8_t)~names[i].bit;
     if (head->at < UINT8_MAX)
         head->at++;

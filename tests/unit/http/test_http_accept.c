@@ -53,6 +53,7 @@ static const struct accept_row {
     {"application/json;q=0.001", ALL, ACCEPT_JSON},
     {"application/json;q=1.000", ALL, ACCEPT_JSON},
     {"application/json;profile=\"a,b;q=0\", text/html", ALL, ACCEPT_JSON},
+    {"application/json;x=\", text/event-stream, \"", ALL, ACCEPT_JSON},
     {"application/json;v=1;q=0, */*;q=0.1", PAGE, ACCEPT_NDJSON},
     {",, application/json ,", ALL, ACCEPT_JSON},
     {"text/event-stream", PAGE, NO},
