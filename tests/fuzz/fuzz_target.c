@@ -34,8 +34,9 @@ static void check_escaped(const struct target *target)
     const char *prefix = target->route == TARGET_SESSION ? "/v1/sessions/" : "/v1/stream/";
     const unsigned char *name = target->name.data;
     char text[32 + 3 * TARGET_NAME_MAX];
-    size_t size = strlen(prefix);
-    memcpy(text, prefix, size);
+    size_t size = 0;
+    for (; prefix[size] != '\0'; size++)
+        text[size] = prefix[size];
     for (size_t i = 0; i < target->name.size; i++) {
         text[size++] = '%';
         text[size++] = digits[name[i] >> 4];

@@ -14,6 +14,16 @@
 #define HEAD_CHUNKED HEAD_POST "Transfer-Encoding: chunked\r\n\r\n"
 #define HEAD_BYTES(text) text, sizeof(text) - 1
 
+/* The same numbers in every run. */
+static inline size_t head_random(size_t below)
+{
+    static uint32_t state = 2463534242u;
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    return below > 1 ? state % below : 0;
+}
+
 struct head_good_row {
     const char *name;
     const char *bytes;

@@ -95,10 +95,10 @@ static void check_at_random(const struct outcome *wanted)
 {
     struct head head = {0};
     size_t passed = 0;
-    size_t max = 1 + (size_t)rand() % 60;
+    size_t max = 1 + head_random(60);
     for (size_t at = 0; at < stream_size;) {
         size_t left = stream_size - at;
-        size_t size = (size_t)rand() % (max + 1);
+        size_t size = head_random(max + 1);
         size = size < left ? size : left;
         take(&head, at, size, &passed);
         at += size;
@@ -141,7 +141,7 @@ static void put_long_body(void)
     static const char head[] = HEAD_POST "Content-Length: 1000\r\n\r\n";
     put(head, sizeof(head) - 1);
     for (int i = 0; i < 1000; i++) {
-        uint8_t byte = (uint8_t)rand();
+        uint8_t byte = (uint8_t)head_random(256);
         put(&byte, 1);
     }
 }
@@ -149,9 +149,9 @@ static void put_long_body(void)
 static uint32_t put_good(void)
 {
     uint32_t requests = 0;
-    for (int count = rand() % GOOD_MAX; count > 0; count--) {
-        const struct head_good_row *row = &head_good_rows[(size_t)rand() % COUNT(head_good_rows)];
-        if (rand() % 8 == 0) {
+    for (size_t count = head_random(GOOD_MAX); count > 0; count--) {
+        const struct head_good_row *row = &head_good_rows[head_random(COUNT(head_good_rows))];
+        if (head_random(8) == 0) {
             put_long_body();
             requests++;
         }
@@ -164,13 +164,12 @@ static uint32_t put_good(void)
 static void random_connections(void **state)
 {
     (void)state;
-    srand(1);
     for (int i = 0; i < STREAMS; i++) {
         stream_size = 0;
         uint32_t requests = put_good();
         struct outcome wanted = {HEAD_NONE, requests, stream_size};
-        if (rand() % 2 == 0) {
-            const struct head_bad_row *row = &head_bad_rows[(size_t)rand() % COUNT(head_bad_rows)];
+        if (head_random(2) == 0) {
+            const struct head_bad_row *row = &head_bad_rows[head_random(COUNT(head_bad_rows))];
             wanted = (struct outcome){row->fault, requests + 1, stream_size + row->passed};
             put(row->bytes, row->size);
             put(HEAD_SMUGGLED, sizeof(HEAD_SMUGGLED) - 1);
@@ -187,20 +186,19 @@ static void random_bytes(void **state)
         "\r\n\r\n\r\n\0 \t:;,GETHost:Content-Length:Transfer-Encoding:chunked"
         "HTTP/1.1 09afxX\x01\x7F\xFF";
     (void)state;
-    srand(2);
     for (int i = 0; i < STREAMS; i++) {
         struct head head = {0};
         size_t passed = 0;
         stream_size = 0;
-        put(HEAD_CHUNKED, (size_t)rand() % sizeof(HEAD_CHUNKED));
-        for (int size = rand() % 100; size > 0; size--)
-            put(&letters[(size_t)rand() % (sizeof(letters) - 1)], 1);
+        put(HEAD_CHUNKED, head_random(sizeof(HEAD_CHUNKED)));
+        for (size_t size = head_random(100); size > 0; size--)
+            put(&letters[head_random(sizeof(letters) - 1)], 1);
         take(&head, 0, stream_size, &passed);
         for (int split = 0; split < SPLITS; split++) {
             struct head pieces = {0};
             size_t by_piece = 0;
             for (size_t at = 0, size; at < stream_size; at += size) {
-                size = 1 + (size_t)rand() % (stream_size - at);
+                size = 1 + head_random(stream_size - at);
                 take(&pieces, at, size, &by_piece);
             }
             assert_int_equal(by_piece, passed);

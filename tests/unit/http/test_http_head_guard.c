@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include <microhttpd.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -286,16 +285,16 @@ static size_t make_mutated(char bytes[MUTATED_MAX])
 {
     static const char letters[] = "\r\n\0 \t:;,0159afx\x7F\xFF";
     size_t size = 0;
-    for (int rows = 1 + rand() % 3; rows > 0; rows--) {
-        const struct head_good_row *row = &head_good_rows[(size_t)rand() % COUNT(head_good_rows)];
+    for (size_t rows = 1 + head_random(3); rows > 0; rows--) {
+        const struct head_good_row *row = &head_good_rows[head_random(COUNT(head_good_rows))];
         memcpy(bytes + size, row->bytes, row->size);
         size += row->size;
     }
-    for (int changes = 1 + rand() % 3; changes > 0; changes--) {
-        size_t at = (size_t)rand() % size;
-        int how = rand() % 3;
+    for (size_t changes = 1 + head_random(3); changes > 0; changes--) {
+        size_t at = head_random(size);
+        size_t how = head_random(3);
         if (how == 0) {
-            bytes[at] = letters[(size_t)rand() % (sizeof(letters) - 1)];
+            bytes[at] = letters[head_random(sizeof(letters) - 1)];
         } else if (how == 1) {
             memmove(bytes + at, bytes + at + 1, size - at - 1);
             size--;
@@ -311,14 +310,13 @@ static size_t make_mutated(char bytes[MUTATED_MAX])
 static void mutated_connections(void **state)
 {
     (void)state;
-    srand(3);
     for (int i = 0; i < MUTATED; i++) {
         char bytes[MUTATED_MAX];
         size_t size = make_mutated(bytes);
         struct head head = {0};
         (void)head_take(&head, bytes, size);
         uint32_t complete = head.request - (head.request > 0 && head.state != HEAD_AT_FIRST);
-        (void)converse(bytes, size, rand() % 2 == 0 ? size : 1 + (size_t)rand() % 64, true);
+        (void)converse(bytes, size, head_random(2) == 0 ? size : 1 + head_random(64), true);
         bool old = memmem(bytes, size, "HTTP/1.0", 8) != NULL; /* closes after its answer */
         if (old ? seen.served > complete : seen.served != complete)
             fail_msg("%d: %u served of %u; %s", i, seen.served, complete,

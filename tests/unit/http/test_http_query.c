@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,8 +150,8 @@ static void values(void **state)
     (void)state;
     static const char *const keys[] = {"after", "last_event_id", "lastEventId", "starting_after"};
     for (size_t i = 0; i < COUNT(keys); i++) {
-        char bytes[64] = "";
-        strcat(strcat(bytes, keys[i]), "=a%20b+c%0A%ff=d?/");
+        char bytes[64];
+        (void)snprintf(bytes, sizeof(bytes), "%s=a%%20b+c%%0A%%ff=d?/", keys[i]);
         struct query query = good(bytes);
         assert_string_equal(query.after_key, keys[i]);
         assert_true(word_is(query.after, "a b+c\n\xFF=d?/"));

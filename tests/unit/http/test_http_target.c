@@ -169,8 +169,8 @@ static void check_length(const char *prefix, size_t max)
     struct target target;
     struct problem problem;
     size_t before = strlen(prefix);
-    memcpy(bytes, prefix, before);
-    memset(bytes + before, 'a', sizeof(bytes) - before);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = i < before ? prefix[i] : 'a';
     assert_true(parse(bytes, before + max, &target, &problem));
     assert_int_equal(target.name.size, max);
     assert_false(parse(bytes, before + max + 1, &target, &problem));
