@@ -22,7 +22,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { FD_MAX = 256, TURNS = 4, ANSWERS_MAX = 16384, MUTATED = 5000, MUTATED_MAX = 2048 };
+enum { FD_MAX = 256, TURNS = 4, ANSWERS_MAX = 16384, MUTATED = 20000, MUTATED_MAX = 2048 };
 
 /* One connection at a time. */
 static struct {
