@@ -292,7 +292,7 @@ static size_t make_mutated(char bytes[MUTATED_MAX])
     }
     for (size_t changes = 1 + head_random(3); changes > 0; changes--) {
         size_t at = head_random(size);
-        size_t how = head_random(3);
+        size_t how = head_random(4);
         if (how == 0) {
             bytes[at] = letters[head_random(sizeof(letters) - 1)];
         } else if (how == 1) {
@@ -301,6 +301,8 @@ static size_t make_mutated(char bytes[MUTATED_MAX])
         } else {
             memmove(bytes + at + 1, bytes + at, size - at);
             size++;
+            if (how == 3)
+                bytes[at] = letters[head_random(sizeof(letters) - 1)];
         }
     }
     return size;
