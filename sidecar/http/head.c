@@ -92,7 +92,7 @@ static void fail(struct head *head, uint8_t byte, enum head_fault fault)
     uint8_t state = head->state;
     head->fault = (uint8_t)fault;
     if (state >= HEAD_IN_BODY || head->in_trailers) {
-        head->state = HEAD_CUT;
+        head->state = HEAD_BROKEN;
         return;
     }
     head->state = HEAD_LOST;
@@ -428,6 +428,10 @@ size_t head_take(struct head *head, const void *bytes, size_t size)
             at += skip(head, size - at);
         else
             steps[head->state](head, from[at++]);
+        if (head->state == HEAD_BROKEN) {
+            head->state = HEAD_CUT;
+            at--;
+        }
     }
     return at;
 }

@@ -12,8 +12,9 @@
  *     └────────────────────────┴───────────────┴───────┘
  *
  * After a fault in a head the rest of that head is passed on, so that the request can be answered
- * with 400; after a fault in a body only the byte that is wrong. Then nothing more: the connection
- * is at its end. The verdict is the same, however the bytes are cut into pieces.
+ * with 400. The byte that is wrong in a body is not passed on, so that the body has no end. Then
+ * nothing more: the connection is at its end. The verdict is the same, however the bytes are cut
+ * into pieces.
  *
  * Borrows  the bytes, during the call.
  * Units    bytes.
@@ -81,7 +82,8 @@ enum head_state {
     HEAD_IN_CHUNK,
     HEAD_AT_CHUNK_CR,
     HEAD_AT_CHUNK_END,
-    HEAD_LOST, /* after a fault: passes on the rest of the head */
+    HEAD_LOST,   /* after a fault: passes on the rest of the head */
+    HEAD_BROKEN, /* after a fault in a body, inside of head_take */
     HEAD_CUT,
     HEAD_STATES
 };

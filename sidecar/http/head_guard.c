@@ -71,5 +71,8 @@ INTERPOSED ssize_t recv(int fd, void *bytes, size_t size, int flags)
     ssize_t got = syscall(SYS_recvfrom, fd, bytes, size, flags, NULL, NULL);
     if (!head || got <= 0 || (flags & MSG_PEEK) != 0)
         return got;
-    return (ssize_t)head_take(head, bytes, (size_t)got);
+    size_t taken = head_take(head, bytes, (size_t)got);
+    if (head->state == HEAD_CUT)
+        (void)shutdown(fd, SHUT_RD); /* libmicrohttpd waits for more otherwise */
+    return (ssize_t)taken;
 }

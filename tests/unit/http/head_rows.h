@@ -87,9 +87,9 @@ struct head_bad_row {
 #define HEAD_ALL(text) text, sizeof(text) - 1, sizeof(text) - 1
 #define HEAD_WITH(line) HEAD_ALL(HEAD_GET line "\r\n\r\n")
 
-/* A fault in the body: what comes before is passed on, and the first byte that is wrong. */
+/* A fault in the body: what comes before is passed on. */
 #define HEAD_WRONG(good, bad)                                                                      \
-    HEAD_CHUNKED good bad, sizeof(HEAD_CHUNKED good bad) - 1, sizeof(HEAD_CHUNKED good)
+    HEAD_CHUNKED good bad, sizeof(HEAD_CHUNKED good bad) - 1, sizeof(HEAD_CHUNKED good) - 1
 
 static const struct head_bad_row head_bad_rows[] = {
     /* lines */

@@ -226,7 +226,7 @@ static void extensions_are_bounded(void **state)
     const struct outcome good = {HEAD_NONE, 1, stream_size};
     check_all(&good);
     put_extension(HEAD_EXTENSION_MAX + 1);
-    const struct outcome bad = {HEAD_CHUNK_LINE, 1, stream_size - 10};
+    const struct outcome bad = {HEAD_CHUNK_LINE, 1, stream_size - 11};
     check_all(&bad);
 }
 
