@@ -343,6 +343,22 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *handle, 
     return MHD_YES;
 }
 
+/* The frame of the body is wrong. libmicrohttpd got the end of the connection instead of the rest,
+ * and answers nothing. */
+static void answer_fault(struct exchange *exchange, const char *fault)
+{
+    struct problem problem;
+    struct out body;
+    out_init(&body, -1);
+    (void)problem_set(&problem, 400, SPN_E_INVALID, "%s", fault);
+    problem_write(&problem, &body);
+    exchange->headers.size = 0;
+    exchange_add(exchange, MHD_HTTP_HEADER_CONTENT_TYPE, "application/problem+json");
+    exchange_answer(exchange, problem.status, body.data, body.size);
+    answer_now(exchange);
+    out_release(&body);
+}
+
 static void on_over(void *context, struct MHD_Connection *handle, void **state,
                     enum MHD_RequestTerminationCode code)
 {
@@ -353,6 +369,9 @@ static void on_over(void *context, struct MHD_Connection *handle, void **state,
     *state = NULL;
     if (exchange == NULL)
         return;
+    const char *fault = exchange_fault(exchange);
+    if (fault != NULL && exchange->has_begun && exchange->status == 0 && !exchange->is_cut)
+        answer_fault(exchange, fault);
     if (exchange->calls->over != NULL)
         exchange->calls->over(exchange);
     struct connection *connection = exchange->connection;
@@ -445,9 +464,9 @@ static spn_err open_door(struct web *web, struct door *door)
         MHD_OPTION_LISTEN_SOCKET, door->given.fd, MHD_OPTION_CONNECTION_LIMIT,
         options->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->header_limit,
         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)1024, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
-        MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_over,
-        NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, door, MHD_OPTION_END);
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
+        unescape_nothing, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_over, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, door, MHD_OPTION_END);
     if (door->daemon == NULL)
         return SPN_E_SYSTEM;
     int fd = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
