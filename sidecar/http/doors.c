@@ -33,21 +33,56 @@ static bool fail_errno(struct opening *opening, const char *address)
     return fail(opening, address, strerror_r(errno, words, sizeof(words)));
 }
 
-static bool add(struct opening *opening, int fd, bool is_tcp, bool is_admin)
+/* address: NULL: a Unix socket. */
+static bool add(struct opening *opening, int fd, const struct sockaddr *address, socklen_t size,
+                bool is_admin)
 {
     struct doors *doors = opening->doors;
+    char *host = doors->hosts[doors->count % DOORS_MAX];
     if (doors->count == DOORS_MAX) {
         (void)close(fd);
         return fail(opening, "sockets", "there are too many");
     }
-    doors->list[doors->count++] =
-        (struct web_door){.fd = fd, .is_tcp = is_tcp, .is_admin = is_admin};
+    if (address != NULL &&
+        getnameinfo(address, size, host, DOORS_HOST_SIZE, NULL, 0, NI_NUMERICHOST) != 0) {
+        (void)close(fd);
+        return fail(opening, "sockets", "one has an address that cannot be read");
+    }
+    doors->list[doors->count++] = (struct web_door){.fd = fd,
+                                                    .is_tcp = address != NULL,
+                                                    .host = address != NULL ? host : NULL,
+                                                    .is_admin = is_admin};
     return true;
+}
+
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *ip4 = (const void *)address;
+        return ntohl(ip4->sin_addr.s_addr) >> 24 == 127;
+    }
+    const struct sockaddr_in6 *ip6 = (const void *)address;
+    return IN6_IS_ADDR_LOOPBACK(&ip6->sin6_addr);
+}
+
+/* Every user of this host can reach TCP, so it needs a key; without one, loopback and the explicit
+ * word. NULL: allowed. */
+static const char *refusal(const struct sockaddr *address, const struct http_options *options,
+                           bool is_admin)
+{
+    if (is_admin)
+        return is_loopback(address) ? NULL : "is not on loopback, as the admin listener must be";
+    if (options->key_file != NULL)
+        return NULL;
+    if (!options->insecure_loopback)
+        return "is on TCP: that needs --key-file (or --insecure-loopback to try it)";
+    return is_loopback(address) ? NULL : "is not on loopback: that needs --key-file";
 }
 
 /* -- sockets that were handed over ------------------------------------------------------------- */
 
-static bool take_over(struct opening *opening, int count, char *const *names)
+static bool take_over(struct opening *opening, const struct http_options *options, int count,
+                      char *const *names)
 {
     for (int i = 0; i < count; i++) {
         int fd = SD_LISTEN_FDS_START + i;
@@ -56,7 +91,13 @@ static bool take_over(struct opening *opening, int count, char *const *names)
         if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0 ||
             getsockname(fd, (struct sockaddr *)&address, &size) != 0)
             return fail(opening, names[i], "the socket that was handed over does not listen");
-        if (!add(opening, fd, address.ss_family != AF_UNIX, strcmp(names[i], "admin") == 0))
+        bool is_tcp = address.ss_family != AF_UNIX;
+        bool is_admin = strcmp(names[i], "admin") == 0;
+        const struct sockaddr *at = (const void *)&address;
+        const char *why = is_tcp ? refusal(at, options, is_admin) : NULL;
+        if (why != NULL)
+            return fail(opening, names[i], why);
+        if (!add(opening, fd, is_tcp ? at : NULL, size, is_admin))
             return false;
     }
     return true;
@@ -112,7 +153,7 @@ static bool open_unix(struct opening *opening, const struct http_options *option
         return false;
     }
     opening->doors->owns_socket = true;
-    return add(opening, fd, false, false);
+    return add(opening, fd, NULL, 0, false);
 }
 
 /* -- TCP --------------------------------------------------------------------------------------- */
@@ -136,37 +177,28 @@ static struct addrinfo *parse_address(const char *text)
     return getaddrinfo(host, colon + 1, &hints, &found) == 0 ? found : NULL;
 }
 
-static bool is_loopback(const struct sockaddr *address)
-{
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *ip4 = (const void *)address;
-        return ntohl(ip4->sin_addr.s_addr) >> 24 == 127;
-    }
-    const struct sockaddr_in6 *ip6 = (const void *)address;
-    return IN6_IS_ADDR_LOOPBACK(&ip6->sin6_addr);
-}
-
-static bool open_tcp(struct opening *opening, const char *text, bool loopback_only, bool is_admin)
+static bool open_tcp(struct opening *opening, const struct http_options *options, const char *text,
+                     bool is_admin)
 {
     struct addrinfo *address = parse_address(text);
     if (address == NULL)
         return fail(opening, text, "is not ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080");
-    bool is_allowed = !loopback_only || is_loopback(address->ai_addr);
+    const char *why = refusal(address->ai_addr, options, is_admin);
     int on = 1;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool is_open = is_allowed && fd >= 0 &&
+    bool is_open = why == NULL && fd >= 0 &&
                    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
                    bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0;
-    freeaddrinfo(address);
-    if (!is_allowed)
-        (void)fail(opening, text, "is not on loopback: that needs --key-file");
+    if (why != NULL)
+        (void)fail(opening, text, why);
     else if (!is_open)
         (void)fail_errno(opening, text);
     if (is_open)
-        return add(opening, fd, true, is_admin);
-    if (fd >= 0)
+        is_open = add(opening, fd, address->ai_addr, address->ai_addrlen, is_admin);
+    else if (fd >= 0)
         (void)close(fd);
-    return false;
+    freeaddrinfo(address);
+    return is_open;
 }
 
 /* -- all --------------------------------------------------------------------------------------- */
@@ -175,11 +207,10 @@ static bool open_all(struct opening *opening, const struct http_options *options
 {
     if (options->socket[0] != '\0' && !open_unix(opening, options))
         return false;
-    bool loopback_only = options->key_file == NULL;
     for (size_t i = 0; i < options->listen_count; i++)
-        if (!open_tcp(opening, options->listen[i], loopback_only, false))
+        if (!open_tcp(opening, options, options->listen[i], false))
             return false;
-    if (options->admin_listen != NULL && !open_tcp(opening, options->admin_listen, true, true))
+    if (options->admin_listen != NULL && !open_tcp(opening, options, options->admin_listen, true))
         return false;
     return opening->doors->count > 0 ||
            fail(opening, "--no-socket", "there is nothing to listen on");
@@ -192,7 +223,8 @@ bool doors_open(struct doors *ret_doors, const struct http_options *options, cha
     struct opening opening = {ret_doors, ret_detail, detail_size};
     char **names = NULL;
     int count = sd_listen_fds_with_names(1, &names);
-    bool is_open = count > 0 ? take_over(&opening, count, names) : open_all(&opening, options);
+    bool is_open =
+        count > 0 ? take_over(&opening, options, count, names) : open_all(&opening, options);
     for (int i = 0; i < count; i++)
         free(names[i]);
     free(names);
