@@ -13,6 +13,13 @@ void head_guard_release(void);
  * descriptor is not below fd_max. */
 bool head_guard_watch(int fd, struct head *head);
 
+/* What may take the place of bytes that libmicrohttpd sends on a descriptor with this head. True:
+ * it did, and they are not sent. */
+typedef bool (*head_guard_replace)(struct head *head, const char *bytes, size_t size);
+/* Called when a fault has cut a connection, before libmicrohttpd sees its end. */
+typedef void (*head_guard_cut)(struct head *head);
+void head_guard_call(head_guard_replace replace, head_guard_cut cut);
+
 /* Call it before the descriptor is closed. */
 void head_guard_forget(int fd);
 

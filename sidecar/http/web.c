@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <microhttpd.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -20,7 +19,7 @@
 #include "base/deadline_heap.h"
 #include "base/link.h"
 #include "http/head_guard.h"
-#include "http/problem.h"
+#include "http/refusal.h"
 
 enum {
     DOORS_MAX = 16,
@@ -30,6 +29,8 @@ enum {
 };
 
 #define DRAIN_NS UINT64_C(2000000000)
+#define SECOND_NS UINT64_C(1000000000)
+#define MS_NS UINT64_C(1000000)
 
 struct door {
     struct web *web;
@@ -44,7 +45,9 @@ struct connection {
     struct exchange *exchange;
     int fd;
     bool is_half_closed; /* the peer sends no more */
+    bool is_refused;     /* the library answered, and we in its place */
     uint32_t requests;   /* that began */
+    bool is_refusing;    /* we do so now */
     struct head head;    /* follows the raw bytes */
 };
 
@@ -60,6 +63,7 @@ struct exchange {
     unsigned status; /* of the answer; 0: there is none yet */
     bool is_stream;  /* the answer's body comes from give */
     bool is_suspended;
+    bool is_in_call; /* of on_request */
     bool has_begun;
     bool has_finished; /* the request is complete */
     bool is_queued;    /* the library has the answer */
@@ -188,11 +192,7 @@ static void answer_now(struct exchange *exchange)
 {
     struct out out;
     out_init(&out, -1);
-    char line[96];
-    (void)snprintf(line, sizeof(line),
-                   "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Length: %zu\r\n",
-                   exchange->status, problem_title(exchange->status), exchange->body.size);
-    out_text(&out, line);
+    refusal_write_head(&out, exchange->status, exchange->body.size);
     const char *header = exchange->headers.data;
     const char *end = header + exchange->headers.size;
     while (header < end) {
@@ -226,6 +226,8 @@ void exchange_answer(struct exchange *exchange, unsigned status, const void *bod
     assert(exchange->status == 0);
     exchange->status = status;
     out_put(&exchange->body, body, size);
+    if (!exchange->is_in_call && !exchange->is_suspended && !exchange->has_finished)
+        answer_now(exchange); /* the peer may send nothing more for long */
     exchange_go_on(exchange);
 }
 
@@ -310,21 +312,16 @@ static void begin(struct exchange *exchange, const char *method)
     options->begin(options->context, exchange);
 }
 
-static enum MHD_Result on_request(void *context, struct MHD_Connection *handle, const char *url,
-                                  const char *method, const char *version, const char *bytes,
-                                  size_t *size, void **state)
+static enum MHD_Result go_on(struct exchange *exchange, const char *method, const char *bytes,
+                             size_t *size)
 {
-    (void)context;
-    (void)handle;
-    (void)url;
-    (void)version;
-    struct exchange *exchange = *state;
-    if (exchange == NULL || exchange->is_cut)
-        return MHD_NO;
     if (exchange->is_draining)
         return *size > 0 ? drain(exchange, size) : MHD_NO;
     if (!exchange->has_begun) {
         begin(exchange, method);
+    } else if (*size > 0 && exchange->status != 0) {
+        answer_now(exchange);
+        return drain(exchange, size);
     } else if (*size > 0) {
         return take(exchange, bytes, size);
     } else if (!exchange->has_finished) {
@@ -343,20 +340,64 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *handle, 
     return MHD_YES;
 }
 
-/* The frame of the body is wrong. libmicrohttpd got the end of the connection instead of the rest,
- * and answers nothing. */
-static void answer_fault(struct exchange *exchange, const char *fault)
+static enum MHD_Result on_request(void *context, struct MHD_Connection *handle, const char *url,
+                                  const char *method, const char *version, const char *bytes,
+                                  size_t *size, void **state)
 {
-    struct problem problem;
-    struct out body;
-    out_init(&body, -1);
-    (void)problem_set(&problem, 400, SPN_E_INVALID, "%s", fault);
-    problem_write(&problem, &body);
-    exchange->headers.size = 0;
-    exchange_add(exchange, MHD_HTTP_HEADER_CONTENT_TYPE, "application/problem+json");
-    exchange_answer(exchange, problem.status, body.data, body.size);
-    answer_now(exchange);
-    out_release(&body);
+    (void)context;
+    (void)handle;
+    (void)url;
+    (void)version;
+    struct exchange *exchange = *state;
+    if (exchange == NULL || exchange->is_cut)
+        return MHD_NO;
+    exchange->is_in_call = true;
+    enum MHD_Result result = go_on(exchange, method, bytes, size);
+    exchange->is_in_call = false;
+    return result;
+}
+
+/* -- what the library answers by itself -------------------------------------------------------- */
+
+static void refuse(struct connection *connection, unsigned status)
+{
+    const char *fault = head_fault(&connection->head, connection->head.request);
+    struct out out;
+    out_init(&out, -1);
+    refusal_write(&out, status, fault, connection->door->web->options.header_limit);
+    connection->is_refused = connection->is_refusing = true;
+    if (out.error == 0)
+        (void)send(connection->fd, out.data, out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    connection->is_refusing = false;
+    connection->door->web->counts.refused++;
+    out_release(&out);
+}
+
+/* Its answers come before ours can: to a head that is too large, to a body that is malformed. It
+ * closes the connection after them. */
+static bool replace_answer(struct head *head, const char *bytes, size_t size)
+{
+    static const char version[] = "HTTP/1.1 ";
+    struct connection *connection = LINK_OWNER(head, struct connection, head);
+    const struct exchange *exchange = connection->exchange;
+    if (connection->is_refused || (exchange != NULL && exchange->status != 0))
+        return connection->is_refused && !connection->is_refusing;
+    bool has_status =
+        size > sizeof(version) + 2 && memcmp(bytes, version, sizeof(version) - 1) == 0;
+    unsigned long status = has_status ? strtoul(bytes + sizeof(version) - 1, NULL, 10) : 0;
+    if (status < 400)
+        return false;
+    refuse(connection, (unsigned)status);
+    return true;
+}
+
+/* A fault in a body, or bytes that libmicrohttpd does not take for a request. */
+static void on_fault(struct head *head)
+{
+    struct connection *connection = LINK_OWNER(head, struct connection, head);
+    const struct exchange *exchange = connection->exchange;
+    if (!connection->is_refused && (exchange == NULL || exchange->status == 0))
+        refuse(connection, 400);
 }
 
 static void on_over(void *context, struct MHD_Connection *handle, void **state,
@@ -369,9 +410,6 @@ static void on_over(void *context, struct MHD_Connection *handle, void **state,
     *state = NULL;
     if (exchange == NULL)
         return;
-    const char *fault = exchange_fault(exchange);
-    if (fault != NULL && exchange->has_begun && exchange->status == 0 && !exchange->is_cut)
-        answer_fault(exchange, fault);
     if (exchange->calls->over != NULL)
         exchange->calls->over(exchange);
     struct connection *connection = exchange->connection;
@@ -456,6 +494,19 @@ static void on_deadline(struct connection *connection)
 
 /* -- the web ----------------------------------------------------------------------------------- */
 
+/* The library's own timeout, in whole seconds: after it a connection ends on which nothing was sent
+ * or received, unless it is suspended. Our deadlines come before it, but for answers that are not
+ * read. */
+static unsigned timeout_s(const struct web_options *options)
+{
+    uint64_t most_ns = options->stall_ns;
+    if (options->header_ns > most_ns)
+        most_ns = options->header_ns;
+    if (options->body_idle_ns > most_ns)
+        most_ns = options->body_idle_ns;
+    return (unsigned)(most_ns / SECOND_NS) + 1;
+}
+
 static spn_err open_door(struct web *web, struct door *door)
 {
     const struct web_options *options = &web->options;
@@ -463,10 +514,10 @@ static spn_err open_door(struct web *web, struct door *door)
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, NULL,
         MHD_OPTION_LISTEN_SOCKET, door->given.fd, MHD_OPTION_CONNECTION_LIMIT,
         options->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->header_limit,
-        MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)1024, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-        MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
-        unescape_nothing, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_over, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, door, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)1024, MHD_OPTION_CONNECTION_TIMEOUT,
+        timeout_s(options), MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
+        MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_over,
+        NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, door, MHD_OPTION_END);
     if (door->daemon == NULL)
         return SPN_E_SYSTEM;
     int fd = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
@@ -483,6 +534,7 @@ spn_err web_open(struct web **ret_web, const struct web_options *options,
         return SPN_E_NOMEM;
     web->options = *options;
     link_init(&web->connections);
+    head_guard_call(replace_answer, on_fault);
     web->epoll = epoll_create1(EPOLL_CLOEXEC);
     spn_err err = web->epoll < 0 ? SPN_E_SYSTEM : deadline_heap_init(&web->deadlines, 16);
     for (size_t i = 0; err == SPN_OK && i < doors_count; i++) {
@@ -531,8 +583,11 @@ uint64_t web_due_ns(const struct web *web)
     uint64_t due_ns = first ? first->due_ns : UINT64_MAX;
     for (size_t i = 0; i < web->doors_count; i++) {
         MHD_UNSIGNED_LONG_LONG wait_ms;
-        if (MHD_get_timeout(web->doors[i].daemon, &wait_ms) == MHD_YES && wait_ms == 0)
-            return 0;
+        if (MHD_get_timeout(web->doors[i].daemon, &wait_ms) != MHD_YES)
+            continue;
+        uint64_t end_ns = wait_ms == 0 ? 0 : now_ns(web) + wait_ms * MS_NS;
+        if (end_ns < due_ns)
+            due_ns = end_ns;
     }
     return due_ns;
 }

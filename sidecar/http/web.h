@@ -58,6 +58,7 @@ struct web_options {
     size_t header_limit;      /* bytes of the target and all headers together */
     uint64_t header_ns;       /* the time for them */
     uint64_t body_idle_ns;    /* the longest silence in a body that is read */
+    uint64_t stall_ns;        /* the longest time in which a peer takes nothing of its answer */
     uint64_t (*now_ns)(void);
     /* The head of a request has arrived. Sets the exchange's calls and state, or answers it. */
     void (*begin)(void *context, struct exchange *exchange);
