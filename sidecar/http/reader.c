@@ -37,6 +37,8 @@ struct reader {
     struct session_start start;
     struct reader_request request; /* its bytes are not used after the beginning */
     enum reader_phase phase;
+    bool was_ahead;  /* its cursor was after the newest event */
+    bool is_open;    /* counted among the streams */
     struct out text; /* on its way to the socket */
     size_t written;  /* of it */
     uint64_t opened_ns;
@@ -64,16 +66,20 @@ static void wait_for_next(struct reader *reader)
     const struct http_options *options = reader->gateway->options;
     uint64_t now_ns = gateway_now_ns();
     uint64_t due_ns = UINT64_MAX;
-    if (!exchange_is_answered(reader->exchange))
+    bool has_text = reader->text.size > 0;
+    bool is_answered = exchange_is_answered(reader->exchange);
+    if (!is_answered)
         earlier(&due_ns, reader->opened_ns, options->verdict_ns);
-    else if (reader->text.size > 0)
-        earlier(&due_ns, reader->written_ns, options->stall_ns);
-    else
-        earlier(&due_ns, reader->written_ns, options->heartbeat_ns);
-    if (reader->phase == READER_ABSENT)
-        earlier(&due_ns, reader->absent_ns, options->wait_unknown_ns);
-    earlier(&due_ns, reader->opened_ns, options->max_age_ns);
-    earlier(&due_ns, 0, reader->expires_ns);
+    /* What cannot be due as things are is looked at again after its whole time. */
+    earlier(&due_ns, has_text ? reader->written_ns : now_ns, options->stall_ns);
+    if (reader->phase != READER_ENDING) {
+        earlier(&due_ns, is_answered && !has_text ? reader->written_ns : now_ns,
+                options->heartbeat_ns);
+        if (reader->phase == READER_ABSENT)
+            earlier(&due_ns, reader->absent_ns, options->wait_unknown_ns);
+        earlier(&due_ns, reader->opened_ns, options->max_age_ns);
+        earlier(&due_ns, 0, reader->expires_ns);
+    }
     if (due_ns != UINT64_MAX)
         gateway_wait(reader->gateway, &reader->waiter, due_ns > now_ns ? due_ns - now_ns : 1);
 }
@@ -126,9 +132,11 @@ static void open_stream(struct reader *reader, const struct spn_item *verdict)
     if (verdict != NULL)
         add_verdict(reader->exchange, verdict);
     stream_text_retry(&reader->text, retry_ms(), reader->request.comments);
+    reader->is_open = true;
     reader->gateway->counts.streams_opened++;
     reader->gateway->counts.streams++;
     exchange_stream(reader->exchange, 200);
+    wait_for_next(reader);
 }
 
 static void refuse(struct reader *reader, unsigned status, spn_err err, const char *detail)
@@ -168,8 +176,30 @@ static unsigned if_not_there(const struct reader *reader)
     return reader->request.fails_if_unknown_id ? SPN_FAIL : SPN_RESTART;
 }
 
+static void refuse_place(struct reader *reader, spn_err err)
+{
+    refuse(reader, 410, err, "no retained event of the session has this id");
+}
+
+/* The session begins again, as it does for an id that nobody knows. */
+static void take_unknown_place(struct reader *reader)
+{
+    if (reader->request.fails_if_unknown_id) {
+        refuse_place(reader, SPN_E_UNKNOWN_ID);
+        return;
+    }
+    reader->was_ahead = true;
+    reader->start.start.kind = START_EARLIEST;
+    if (subscribe(reader, SPN_RESTART) != SPN_OK)
+        end_for(reader, spn_err_name(SPN_E_NOMEM));
+}
+
 static void take_verdict(struct reader *reader, const struct spn_item *item)
 {
+    if (session_start_is_ahead(&reader->start, item)) {
+        take_unknown_place(reader);
+        return;
+    }
     bool is_closed = item->state == SPN_CLOSED;
     bool is_at_end = item->why == SPN_OK && item->seq >= item->newest;
     if (is_closed &&
@@ -183,8 +213,9 @@ static void take_verdict(struct reader *reader, const struct spn_item *item)
     if (item->why == SPN_E_TRIMMED) {
         stream_text_gap(&reader->text, item->missing, reader->request.comments);
         reader->gateway->counts.gaps++;
-    } else if (item->why != SPN_OK) {
-        stream_text_reset(&reader->text, spn_err_name(item->why), item->missing,
+    } else if (item->why != SPN_OK || reader->was_ahead) {
+        spn_err why = reader->was_ahead ? SPN_E_UNKNOWN_ID : item->why;
+        stream_text_reset(&reader->text, spn_err_name(why), item->missing,
                           reader->request.comments);
         reader->gateway->counts.resets++;
     }
@@ -228,7 +259,7 @@ static void take_end(struct reader *reader, const struct spn_item *item)
         break;
     case SPN_E_UNKNOWN_ID:
     case SPN_E_OTHER_LIFE:
-        refuse(reader, 410, item->why, "no retained event of the session has this id");
+        refuse_place(reader, item->why);
         break;
     case SPN_E_CLOSED:
         end(reader);
@@ -327,6 +358,25 @@ static ssize_t reader_give(struct exchange *exchange, char *out, size_t room)
     return (ssize_t)size;
 }
 
+/* What time does to a stream that is not ending. */
+static void take_time(struct reader *reader, uint64_t now_ns)
+{
+    const struct http_options *options = reader->gateway->options;
+    bool is_answered = exchange_is_answered(reader->exchange);
+    if (reader->phase == READER_ABSENT && now_ns - reader->absent_ns >= options->wait_unknown_ns) {
+        end_for(reader, "unknown");
+    } else if (reader->expires_ns > 0 && now_ns >= reader->expires_ns) {
+        open_stream(reader, NULL);
+        end_for(reader, "expired");
+    } else if (options->max_age_ns > 0 && now_ns - reader->opened_ns >= options->max_age_ns) {
+        open_stream(reader, NULL);
+        end(reader);
+    } else if (is_answered && reader->text.size == 0 &&
+               now_ns - reader->written_ns >= options->heartbeat_ns) {
+        stream_text_heartbeat(&reader->text);
+    }
+}
+
 static void reader_due(struct waiter *waiter)
 {
     struct reader *reader = LINK_OWNER(waiter, struct reader, waiter);
@@ -341,14 +391,8 @@ static void reader_due(struct waiter *waiter)
         exchange_cut(reader->exchange);
         return;
     }
-    if (reader->phase == READER_ABSENT && now_ns - reader->absent_ns >= options->wait_unknown_ns)
-        end_for(reader, "unknown");
-    else if (reader->expires_ns > 0 && now_ns >= reader->expires_ns)
-        end_for(reader, "expired");
-    else if (options->max_age_ns > 0 && now_ns - reader->opened_ns >= options->max_age_ns)
-        end(reader);
-    else if (is_answered && !has_text && now_ns - reader->written_ns >= options->heartbeat_ns)
-        stream_text_heartbeat(&reader->text);
+    if (reader->phase != READER_ENDING)
+        take_time(reader, now_ns);
     settle(reader);
     wait_for_next(reader);
 }
@@ -359,7 +403,7 @@ static void reader_over(struct exchange *exchange)
 {
     struct reader *reader = exchange_state(exchange);
     struct gateway *gateway = reader->gateway;
-    if (exchange_is_answered(exchange) && gateway->counts.streams > 0) {
+    if (reader->is_open) {
         gateway->counts.streams--;
         gateway->counts.streams_ended++;
     }
@@ -371,7 +415,15 @@ static void reader_over(struct exchange *exchange)
     free(reader);
 }
 
-static const struct exchange_calls reader_calls = {.give = reader_give, .over = reader_over};
+static size_t ignore(struct exchange *exchange, const void *bytes, size_t size)
+{
+    (void)exchange;
+    (void)bytes;
+    return size;
+}
+
+static const struct exchange_calls reader_calls = {
+    .take = ignore, .give = reader_give, .over = reader_over};
 
 /* How long the token is good for, on the clock that we measure with. */
 static uint64_t expires_ns(const struct reader_request *request)
@@ -403,6 +455,24 @@ static struct reader *reader_new(struct gateway *gateway, struct exchange *excha
     return reader;
 }
 
+/* The others' turn comes first: who is sent away comes back. */
+static void end_for_now(struct reader *reader)
+{
+    bool was_open = exchange_is_answered(reader->exchange);
+    open_stream(reader, NULL);
+    if (was_open)
+        stream_text_retry(&reader->text, retry_ms(), reader->request.comments);
+    end(reader);
+    settle(reader);
+}
+
+/* Streams leave a tenth of the connections to all other requests. */
+static bool are_too_many(const struct gateway *gateway)
+{
+    unsigned most = gateway->options->connections_max;
+    return gateway->counts.streams >= most - most / 10;
+}
+
 void reader_begin(struct gateway *gateway, struct exchange *exchange,
                   const struct reader_request *request)
 {
@@ -412,6 +482,10 @@ void reader_begin(struct gateway *gateway, struct exchange *exchange,
         return;
     }
     exchange_set(exchange, &reader_calls, reader);
+    if (are_too_many(gateway)) {
+        end_for_now(reader);
+        return;
+    }
     spn_err err = session_start_keep(&reader->start, request->session, &request->start);
     if (err == SPN_OK)
         err = subscribe(reader, if_not_there(reader));
@@ -439,11 +513,7 @@ void reader_end_all(struct gateway *gateway)
 {
     for (struct link *link = gateway->readers.next; link != &gateway->readers; link = link->next) {
         struct reader *reader = LINK_OWNER(link, struct reader, link);
-        if (reader->phase == READER_ENDING)
-            continue;
-        open_stream(reader, NULL);
-        stream_text_retry(&reader->text, retry_ms(), reader->request.comments);
-        end(reader);
-        settle(reader);
+        if (reader->phase != READER_ENDING)
+            end_for_now(reader);
     }
 }
