@@ -44,8 +44,8 @@ struct body_options {
     bool newlines_lf;      /* CRLF and CR in data become LF. Event streams have none in data */
     bool holds_last;       /* see above */
     struct spn_bytes key;  /* Idempotency-Key. In all three: data NULL: there is no such header */
-    struct spn_bytes id;   /* Event-Id, only with BODY_RAW */
-    struct spn_bytes type; /* Event-Type, only with BODY_RAW */
+    struct spn_bytes id;   /* Event-Id; refused unless BODY_RAW */
+    struct spn_bytes type; /* Event-Type; the same */
 };
 
 /* NULL: see the problem. The options and their bytes are copied. */

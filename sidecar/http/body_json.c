@@ -176,7 +176,8 @@ enum body_found body_json_take(struct body_json *body, const char *bytes, size_t
         return BODY_BAD;
     if (size <= room)
         return BODY_NONE;
-    (void)problem_set(ret_problem, 413, SPN_E_LIMIT, "the JSON is over %zu bytes", body->body_max);
+    (void)problem_set(ret_problem, 413, SPN_E_LIMIT, "the JSON is over %zu bytes: see --body-limit",
+                      body->body_max);
     return BODY_BAD;
 }
 

@@ -80,6 +80,7 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
 {
     *gateway = (struct gateway){.options = options};
     link_init(&gateway->readers);
+    link_init(&gateway->posts);
     link_init(&gateway->publishers);
     size_t waiters_max = (size_t)options->connections_max * doors_count;
     gateway->probe = (struct waiter){
@@ -99,6 +100,7 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
         .header_limit = options->header_limit,
         .header_ns = options->header_ns,
         .body_idle_ns = options->body_idle_ns,
+        .stall_ns = options->stall_ns,
         .now_ns = gateway_now_ns,
         .begin = parts->begin,
         .context = gateway,

@@ -54,7 +54,8 @@ struct gateway {
     struct lane lane;
     struct deadline_heap deadlines;
     struct link readers;
-    struct link publishers;
+    struct link posts;      /* their bodies, and their answers */
+    struct link publishers; /* all other requests that change something */
     struct gateway_counts counts;
     struct waiter probe; /* asks the daemon every few seconds whether it is there */
     spn_question *probe_question;

@@ -98,9 +98,11 @@ static void stop(struct gateway *gateway, int signals)
     gateway->is_stopping = true;
     web_quiesce(gateway->web);
     reader_end_all(gateway);
+    publish_end_all(gateway);
     bool has_signal = false;
     while (!has_signal && gateway_now_ns() < end_ns &&
-           (!link_alone(&gateway->readers) || !link_alone(&gateway->publishers)))
+           (!link_alone(&gateway->readers) || !link_alone(&gateway->posts) ||
+            !link_alone(&gateway->publishers)))
         if (gateway_turn(gateway, signals, &has_signal) != SPN_OK)
             return;
 }
@@ -116,8 +118,13 @@ int main(int argc, char **argv)
     if (!head_guard_init(raise_limit()))
         return EXIT_FAILED;
     int signals = open_signals();
-    if (signals < 0 || !doors_open(&doors, &options, detail, sizeof(detail))) {
-        log_error("start", "reason=%s", log_quote(signals < 0 ? strerror(errno) : detail, quoted));
+    if (signals < 0) {
+        log_error("start", "reason=%s", log_quote(strerror(errno), quoted));
+        return EXIT_FAILED;
+    }
+    if (!doors_open(&doors, &options, detail, sizeof(detail))) {
+        doors_close(&doors, &options);
+        log_error("start", "reason=%s", log_quote(detail, quoted));
         return EXIT_FAILED;
     }
     const struct gateway_parts parts = {.begin = routes_begin, .lane = publish_lane_calls};

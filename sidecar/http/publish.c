@@ -26,7 +26,10 @@ struct post {
     struct tally *tally;
     uint64_t ticket; /* of the event before */
     bool has_finished;
-    bool must_close; /* the last event is a marker, which cannot close the session itself */
+    bool must_close;       /* the last event is a marker, which cannot close the session itself */
+    bool stops;            /* no more is taken of the body */
+    bool is_ended;         /* the body knows that it is complete */
+    bool is_taken;         /* all of its events are */
     struct change *change; /* if the body is one event */
     struct out last_id;    /* of the newest event that was taken */
     struct answer_json results;
@@ -56,6 +59,10 @@ static void answer(struct post *post)
 {
     struct answer_json *results = &post->results;
     uint64_t stored = results->counts[SPN_STORED] + results->counts[SPN_DUPLICATE];
+    if (post->stops && post->tally->taken == 0) {
+        refuse_err(post, SPN_E_STOPPING);
+        return;
+    }
     post->gateway->counts.published += results->counts[SPN_STORED];
     if (stored == 0 && results->refusals_count > 0) {
         refuse_err(post, results->refusals[0].code);
@@ -63,7 +70,7 @@ static void answer(struct post *post)
     }
     struct out out;
     out_init(&out, -1);
-    results->is_cut = body_is_cut(post->body);
+    results->is_cut = !post->is_taken || body_is_cut(post->body);
     answer_json_write(results, &out);
     exchange_add(post->exchange, "Content-Type", "application/json");
     exchange_answer(post->exchange, 200, out.data, out.size);
@@ -79,11 +86,13 @@ static void close_session(struct post *post)
 
 static void answer_if_done(struct post *post)
 {
-    if (!post->has_finished || post->next != NULL || exchange_is_answered(post->exchange))
+    bool is_complete = post->stops || (post->has_finished && post->next == NULL);
+    if (!is_complete || exchange_is_answered(post->exchange))
         return;
-    if (post->level == SPN_NONE)
+    if (post->level == SPN_NONE && !post->stops)
         exchange_answer(post->exchange, 202, NULL, 0);
-    else if (post->tally->outstanding == 0 && post->must_close && post->change == NULL)
+    else if (post->tally->outstanding == 0 && post->must_close && !post->stops &&
+             post->change == NULL)
         close_session(post);
     else if (post->tally->outstanding == 0 && post->change == NULL)
         answer(post);
@@ -133,25 +142,51 @@ static void ask(struct post *post)
         spn_life_format(&random, id);
         event.id = spn_text(id);
     }
-    post->next = NULL;
     const struct spn_publish_options options = options_of(post);
+    post->next = NULL;
+    gateway_wait(post->gateway, &post->waiter, 0); /* the question has its own time */
     post->change =
         change_publish(post->gateway, post->exchange, post->session, &event, &options, post->level);
+}
+
+static bool end_body(struct post *post)
+{
+    struct problem problem;
+    post->is_ended = true;
+    if (body_finish(post->body, &problem))
+        return true;
+    refuse(post, &problem);
+    return false;
+}
+
+/* The next event into post->next; NULL: there is none now. False: refused. */
+static bool find_next(struct post *post)
+{
+    struct problem problem;
+    if (post->next != NULL)
+        return true;
+    enum body_found found = body_next(post->body, &post->next, &problem);
+    if (found == BODY_NONE && post->has_finished && !post->is_ended) {
+        if (!end_body(post))
+            return false;
+        found = body_next(post->body, &post->next, &problem);
+    }
+    if (found == BODY_BAD)
+        refuse(post, &problem);
+    if (found != BODY_EVENT)
+        post->next = NULL;
+    post->is_taken = post->is_ended && found == BODY_NONE;
+    return found != BODY_BAD;
 }
 
 /* Takes events from the body until there are none, or there is no room. False: refused. */
 static bool publish_all(struct post *post)
 {
-    struct problem problem;
-    for (;;) {
-        enum body_found found =
-            post->next != NULL ? BODY_EVENT : body_next(post->body, &post->next, &problem);
-        if (found == BODY_NONE)
-            post->next = NULL;
-        if (found == BODY_BAD)
-            refuse(post, &problem);
-        if (found != BODY_EVENT)
-            return found == BODY_NONE;
+    while (!post->stops) {
+        if (!find_next(post))
+            return false;
+        if (post->next == NULL)
+            return true;
         const struct spn_publish_options options = options_of(post);
         spn_err err = lane_publish(&post->gateway->lane, post->tally, post->session, post->next,
                                    &options, &post->ticket);
@@ -165,6 +200,7 @@ static bool publish_all(struct post *post)
         post->must_close = post->options.closes && post->next->kind != SPN_EVENT;
         post->next = NULL;
     }
+    return true;
 }
 
 static void post_pump(struct post *post)
@@ -180,14 +216,16 @@ static void on_result(void *owner, uint64_t index, const struct spn_ack *ack)
     bool is_newest = index + 1 == post->tally->taken;
     struct spn_bytes id = {post->last_id.data, is_newest ? post->last_id.size : 0};
     answer_json_count(&post->results, index, ack->result, ack->code, id);
+    /* What comes after it would be refused too: who publishes without an end should know now. */
+    unsigned status = ack->result == SPN_REFUSED ? problem_status(ack->code) : 0;
+    post->stops = post->stops || status == 404 || status == 409 || status == 412;
 }
 
 static void on_news(void *owner)
 {
     struct post *post = owner;
-    if (post->has_finished)
-        post_pump(post);
-    else
+    post_pump(post); /* the event that found no room may be the last that has come for long */
+    if (!post->has_finished && post->next == NULL)
         exchange_go_on(post->exchange);
 }
 
@@ -201,7 +239,7 @@ static size_t post_take(struct exchange *exchange, const void *bytes, size_t siz
     struct problem problem;
     size_t taken = 0;
     gateway_wait(post->gateway, &post->waiter, 0);
-    while (taken < size && publish_all(post) && post->next == NULL) {
+    while (taken < size && publish_all(post) && post->next == NULL && !post->stops) {
         size_t used = 0;
         if (!body_feed(post->body, (const char *)bytes + taken, size - taken, &used, &problem)) {
             refuse(post, &problem);
@@ -217,19 +255,12 @@ static size_t post_take(struct exchange *exchange, const void *bytes, size_t siz
 static void post_finish(struct exchange *exchange)
 {
     struct post *post = exchange_state(exchange);
-    struct problem problem;
     post->has_finished = true;
-    if (!publish_all(post))
-        return;
-    if (!body_finish(post->body, &problem)) {
-        refuse(post, &problem);
-        return;
-    }
     gateway_wait(post->gateway, &post->waiter, post->gateway->options->publish_ns);
-    bool is_finite = post->kind != BODY_SSE && post->next == NULL;
-    if (is_finite && body_next(post->body, &post->next, &problem) != BODY_EVENT)
-        post->next = NULL;
-    if (is_finite && post->next != NULL && body_is_last(post->body) && post->level != SPN_NONE)
+    bool is_whole = post->kind != BODY_SSE; /* its events come only now */
+    if (is_whole && (!end_body(post) || !find_next(post)))
+        return;
+    if (is_whole && post->next != NULL && body_is_last(post->body) && post->level != SPN_NONE)
         ask(post);
     else
         post_pump(post);
@@ -292,7 +323,7 @@ static struct post *post_new(struct gateway *gateway, struct exchange *exchange,
     out_init(&post->last_id, -1);
     answer_json_init(&post->results, request->level);
     link_init(&post->link);
-    link_join(&gateway->publishers, &post->link);
+    link_join(&gateway->posts, &post->link);
     return post;
 }
 
@@ -321,4 +352,15 @@ void publish_begin(struct gateway *gateway, struct exchange *exchange,
         return;
     }
     exchange_set(exchange, &post_calls, post);
+}
+
+void publish_end_all(struct gateway *gateway)
+{
+    for (struct link *link = gateway->posts.next; link != &gateway->posts; link = link->next) {
+        struct post *post = LINK_OWNER(link, struct post, link);
+        if (post->has_finished || post->kind != BODY_SSE)
+            continue;
+        post->stops = true;
+        answer_if_done(post);
+    }
 }

@@ -28,6 +28,10 @@ struct publish_request {
 void publish_begin(struct gateway *gateway, struct exchange *exchange,
                    const struct publish_request *request);
 
+/* Ends the bodies that are event streams: each is answered when what was taken of it has results.
+ */
+void publish_end_all(struct gateway *gateway);
+
 /* For lane_init. */
 extern const struct lane_calls publish_lane_calls;
 

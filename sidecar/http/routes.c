@@ -241,11 +241,9 @@ static bool post_events(struct route *route, const struct etag_conditions *condi
         .json_max = options->body_max,
         .newlines_lf = query->newlines == QUERY_NEWLINES_LF,
         .key = header(route, name_IDEMPOTENCY_KEY),
+        .id = header(route, name_EVENT_ID),
+        .type = header(route, name_EVENT_TYPE),
     };
-    if (request.body.kind == BODY_RAW) {
-        request.body.id = header(route, name_EVENT_ID);
-        request.body.type = header(route, name_EVENT_TYPE);
-    }
     publish_begin(route->gateway, route->exchange, &request);
     return true;
 }

@@ -436,12 +436,12 @@ static void what_has_no_end_is_refused(void **state)
         {{SSE}, BYTES(""), BYTES(": ping\n"), NULL},
         {{SSE}, BYTES("data: x\n"), BYTES(": ping\n"), NULL},
         {{SSE}, BYTES(""), BYTES("\n\r\n\r"), NULL},
-        {{JSON}, BYTES(""), BYTES("          "), "the JSON is over 400 bytes"},
-        {{JSON}, BYTES("[{\"data\":\""), BYTES("xxxxxxxxxx"), "the JSON is over 400 bytes"},
+        {{JSON}, BYTES(""), BYTES("          "), "the JSON is over 400 bytes: see --body-limit"},
+        {{JSON}, BYTES("[{\"data\":\""), BYTES("xxxxxxxxxx"), "the JSON is over 400 bytes: see --body-limit"},
         {{JSON},
          BYTES("[{\"data\":\"x\"}"),
          BYTES(",{\"data\":\"x\"}"),
-         "the JSON is over 400 bytes"},
+         "the JSON is over 400 bytes: see --body-limit"},
         {{RAW}, BYTES(""), BYTES("xxxxxxxxxx"), "the body is over 20 bytes"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
