@@ -86,7 +86,7 @@ static bool take_over(struct opening *opening, const struct http_options *option
 {
     for (int i = 0; i < count; i++) {
         int fd = SD_LISTEN_FDS_START + i;
-        struct sockaddr_storage address;
+        struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
         socklen_t size = sizeof(address);
         if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0 ||
             getsockname(fd, (struct sockaddr *)&address, &size) != 0)
