@@ -26,7 +26,7 @@ struct post {
     struct tally *tally;
     uint64_t ticket; /* of the event before */
     bool has_finished;
-    bool must_close; /* the last event is a marker, which cannot close the session itself */
+    bool must_close;       /* the last event is a marker, which cannot close the session itself */
     struct change *change; /* if the body is one event */
     struct out last_id;    /* of the newest event that was taken */
     struct answer_json results;
@@ -299,7 +299,6 @@ static struct post *post_new(struct gateway *gateway, struct exchange *exchange,
 void publish_begin(struct gateway *gateway, struct exchange *exchange,
                    const struct publish_request *request)
 {
-    gateway->counts.posts++;
     if (request->is_empty && request->options.closes) {
         change_own(exchange, change_close(gateway, exchange, request->session, &request->options));
         return;
