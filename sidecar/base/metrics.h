@@ -42,7 +42,7 @@
     X(sessions_damaged, "sponson_sessions_damaged_total",                                          \
       "Sessions that were given up because of damage.")                                            \
     X(lost, "sponson_events_lost_total",                                                           \
-      "Events lost with a sidecar's memory, or with a newer copy of the database.")                       \
+      "Events lost with a sidecar's memory, or with a newer copy of the database.")                \
     X(resent, "sponson_events_resent_total",                                                       \
       "Numbers that were sent again and were there already.")                                      \
     X(holes, "sponson_holes_total", "Batches that began too high.")                                \

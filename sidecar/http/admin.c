@@ -44,7 +44,7 @@ static void answer_health(struct gateway *gateway, struct exchange *exchange, bo
 
 static void print_address(const struct web_door *door, const char *token)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof(address);
     char host[INET6_ADDRSTRLEN];
     char port[sizeof("65535")];

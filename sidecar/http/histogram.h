@@ -24,9 +24,9 @@
     X(30000, "30")                                                                                 \
     X(UINT64_MAX, "+Inf")
 
-#define HISTOGRAM_ONE(bound, text) +1
-enum { HISTOGRAM_COUNT = 0 HISTOGRAM_BOUND_MAP(HISTOGRAM_ONE) };
-#undef HISTOGRAM_ONE
+#define HISTOGRAM_PLACE(bound, text) HISTOGRAM_TO_##bound,
+enum { HISTOGRAM_BOUND_MAP(HISTOGRAM_PLACE) HISTOGRAM_COUNT };
+#undef HISTOGRAM_PLACE
 
 struct histogram {
     uint64_t counts[HISTOGRAM_COUNT]; /* above the bound before, up to this one */

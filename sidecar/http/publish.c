@@ -133,8 +133,8 @@ static void ask(struct post *post)
         spn_life_format(&random, id);
         event.id = spn_text(id);
     }
-    post->next = NULL;
     const struct spn_publish_options options = options_of(post);
+    post->next = NULL;
     post->change =
         change_publish(post->gateway, post->exchange, post->session, &event, &options, post->level);
 }

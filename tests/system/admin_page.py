@@ -158,6 +158,10 @@ def it_fits(page, stage):
     for width, height, mobile in ((390, 844, True), (820, 1180, True), (1360, 820, False)):
         page.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
         assert page.run("document.documentElement.scrollWidth <= innerWidth"), width
+        is_stacked = page.run("document.getElementById('session').offsetLeft === document.querySelector('.panel').offsetLeft")
+        assert is_stacked == (width < 760), width
+        least = page.run("Math.min(...[...document.querySelectorAll('button')].filter((b) => b.offsetHeight).map((b) => b.offsetHeight))")
+        assert least >= (44 if width < 760 else 36), (width, least)
     light = page.run("getComputedStyle(document.body).backgroundColor")
     page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     assert page.run("getComputedStyle(document.body).backgroundColor") != light

@@ -22,13 +22,12 @@ enum { ANSWER_MAX = 1024 * 1024, TOKEN_SIZE = 49, PORT_SIZE = 6, SHA_SIZE = 32 }
 
 /* -- the gateway ------------------------------------------------------------------------------- */
 
-/* Starts it with an admin listener, and one more option if key_file is not NULL. */
-static struct process *start_gateway(struct stage *stage, const char *key_file)
+/* Starts it with an admin listener, and one more option if that is not NULL. */
+static struct process *start_gateway(struct stage *stage, const char *option)
 {
-    const char *argv[] = {
-        HTTP_PROGRAM,  "--socket",     stage_path(stage, "http.sock"), "--admin-listen",
-        "127.0.0.1:0", "--ready-fd=3", key_file ? "--key-file" : NULL, key_file,
-        NULL};
+    const char *argv[] = {HTTP_PROGRAM,     "--socket",    stage_path(stage, "http.sock"),
+                          "--admin-listen", "127.0.0.1:0", "--ready-fd=3",
+                          option,           NULL};
     int ready[2];
     assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
     struct process_options start = {
@@ -277,6 +276,22 @@ static void what_happens_is_counted(struct stage *stage)
     close(follower);
 }
 
+/* One event that closes its session is asked for by itself, not through the producer. */
+static void a_stream_ends_with_its_session(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    start_gateway(stage, NULL);
+    char *answer = ask(stage, open_unix(stage), "POST /v1/sessions/s",
+                       "Event-Id: 1\r\nContent-Type: text/plain\r\nStream-Closed: true\r\n", "x");
+    expect_status(answer, 200);
+    expect_text(get_unix(stage, "/v1/sessions/s", ""), "data: x");
+    expect_status(get_unix(stage, "/v1/sessions/s?after=1", ""), 204);
+    expect_text(get_unix(stage, "/v1/events?until=caught-up", ""), "\"closes\":true");
+    const char *text = metrics(stage);
+    expect_metric(stage, text, "sponson_http_streams_ended_total{reason=\"closed\"}", 1);
+    expect_metric(stage, text, "sponson_http_resumes_total{result=\"at_end\"}", 1);
+}
+
 struct looking {
     struct stage *stage;
     const char *name;
@@ -315,6 +330,31 @@ static void without_the_daemon_there_are_our_own(struct stage *stage)
     wait_for_value(stage, "sponson_http_streams_ended_total{reason=\"peer\"}", 1);
     stage_start(stage, NULL);
     wait_for_value(stage, "sponson_up", 1);
+}
+
+/* It is behind, then it is cut, and nothing that was meant for it is kept for it. */
+static void who_does_not_read_is_behind(struct stage *stage)
+{
+    enum { SIZE = 1024 * 1024, EVENTS = 4 };
+    stage_start(stage, NULL);
+    start_gateway(stage, "--stall=3s");
+    int follower = open_unix(stage);
+    publish(stage, "s", "0", "x");
+    send_request(stage, follower, "GET /v1/sessions/s", "", "");
+    (void)read_until(stage, follower, "data: x");
+    wait_for_value(stage, "sponson_http_streams{phase=\"live\"}", 1);
+    char *data = stage_keep(stage, malloc(SIZE + 1));
+    memset(data, 'd', SIZE);
+    data[SIZE] = '\0';
+    for (int i = 1; i <= EVENTS; i++)
+        publish(stage, "s", stage_format(stage, "%d", i), data);
+    wait_for_value(stage, "sponson_http_streams{phase=\"behind\"}", 1);
+    wait_for_value(stage, "sponson_http_streams_ended_total{reason=\"slow\"}", 1);
+    const char *text = metrics(stage);
+    expect_metric(stage, text, "sponson_http_streams{phase=\"behind\"}", 0);
+    expect_metric(stage, text, "sponson_http_events_written_total", 1);
+    assert_true(metrics_value(text, "sponson_http_bytes_written_total") < SIZE);
+    close(follower);
 }
 
 static void promtool_reads_it(struct stage *stage)
@@ -539,7 +579,7 @@ static void it_needs_both_rights_on_the_prefix(struct stage *stage)
     const char *key_file = stage_write_file(stage, "keys", made.output);
     assert_int_equal(chmod(key_file, 0600), 0);
     stage_start(stage, NULL);
-    start_gateway(stage, key_file);
+    start_gateway(stage, stage_format(stage, "--key-file=%s", key_file));
     static const char path[] = "/v1/events?prefix=a/b&until=caught-up";
     expect_status(get_unix(stage, path, ""), 401);
     expect_status(get_unix(stage, path, token_of(stage, key_file, "a/", "r")), 403);
@@ -559,7 +599,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(there_is_a_family_of_each_kind),
         STAGE_TEST(what_happens_is_counted),
+        STAGE_TEST(a_stream_ends_with_its_session),
         STAGE_TEST(without_the_daemon_there_are_our_own),
+        STAGE_TEST(who_does_not_read_is_behind),
         STAGE_TEST(promtool_reads_it),
         STAGE_TEST(the_token_is_good_once),
         STAGE_TEST(the_admin_listener_only_reads),
