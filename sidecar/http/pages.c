@@ -37,6 +37,10 @@ static void answer(struct pages *pages)
 
 static void take_verdict(struct pages *pages, const struct spn_item *item)
 {
+    if (session_start_is_ahead(&pages->start, item)) {
+        answer_err(pages->exchange, SPN_E_UNKNOWN_ID);
+        return;
+    }
     answer_add_session(pages->exchange, &item->life, item->newest, item->state);
     pages->end.missing = item->missing;
     pages->end.life = item->life;

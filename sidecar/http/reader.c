@@ -13,6 +13,7 @@ struct reader {
     struct stream stream;
     struct session_start start;
     struct reader_request request; /* its bytes are not used after the beginning */
+    bool was_ahead;                /* its cursor was after the newest event */
 };
 
 static struct reader *of(struct stream *stream)
@@ -75,9 +76,32 @@ static void count_resume(struct reader *reader, spn_err why)
                                                                   : RESUME_UNKNOWN_SESSION);
 }
 
+static void refuse_place(struct reader *reader, spn_err err)
+{
+    count_resume(reader, err);
+    stream_refuse(&reader->stream, 410, err, "no retained event of the session has this id");
+}
+
+/* The session begins again, as it does for an id that nobody knows. */
+static void take_unknown_place(struct reader *reader)
+{
+    if (reader->request.fails_if_unknown_id) {
+        refuse_place(reader, SPN_E_UNKNOWN_ID);
+        return;
+    }
+    count_resume(reader, SPN_E_UNKNOWN_ID);
+    reader->was_ahead = true;
+    reader->start.start.kind = START_EARLIEST;
+    subscribe_again(reader, SPN_RESTART);
+}
+
 static void take_verdict(struct reader *reader, const struct spn_item *item)
 {
     struct stream *stream = &reader->stream;
+    if (session_start_is_ahead(&reader->start, item)) {
+        take_unknown_place(reader);
+        return;
+    }
     bool is_closed = item->state == SPN_CLOSED;
     bool is_at_end = session_start_has_cursor(&reader->start) && item->why == SPN_OK &&
                      item->seq >= item->newest;
@@ -93,8 +117,8 @@ static void take_verdict(struct reader *reader, const struct spn_item *item)
                        reader->request.stream.comments);
     if (item->why == SPN_E_TRIMMED)
         put_gap(reader, item->missing);
-    else if (item->why != SPN_OK)
-        put_reset(reader, item->why, item->missing);
+    else if (item->why != SPN_OK || reader->was_ahead)
+        put_reset(reader, reader->was_ahead ? SPN_E_UNKNOWN_ID : item->why, item->missing);
     if (stream->give_up_ns == 0) /* else it was counted when the session was not there */
         count_resume(reader, item->why);
     stream->give_up_ns = 0;
@@ -134,8 +158,7 @@ static void take_end(struct reader *reader, const struct spn_item *item)
         break;
     case SPN_E_UNKNOWN_ID:
     case SPN_E_OTHER_LIFE:
-        count_resume(reader, item->why);
-        stream_refuse(stream, 410, item->why, "no retained event of the session has this id");
+        refuse_place(reader, item->why);
         break;
     case SPN_E_CLOSED:
         stream_end(stream, END_CLOSED);

@@ -30,6 +30,12 @@ bool session_start_has_cursor(const struct session_start *start)
     return start->start.kind == START_ID || start->start.kind == START_CURSOR;
 }
 
+bool session_start_is_ahead(const struct session_start *start, const struct spn_item *verdict)
+{
+    return start->start.kind == START_CURSOR && start->start.id.size == 0 &&
+           verdict->why == SPN_OK && start->start.seq > verdict->newest;
+}
+
 spn_err session_start_subscribe(const struct session_start *start, struct gateway *gateway,
                                 spn_subscription **ret_subscription, unsigned otherwise)
 {

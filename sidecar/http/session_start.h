@@ -25,6 +25,9 @@ void session_start_release(struct session_start *start); /* takes zeros */
 
 /* Whether the request named an event, or a place. */
 bool session_start_has_cursor(const struct session_start *start);
+/* The verdict takes the cursor, whose seq the session has not reached yet: it is of a future that
+ * is lost. */
+bool session_start_is_ahead(const struct session_start *start, const struct spn_item *verdict);
 
 /* Subscribes. otherwise: as in sponson.h; with SPN_WAIT it begins with the first event. */
 spn_err session_start_subscribe(const struct session_start *start, struct gateway *gateway,

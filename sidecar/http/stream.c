@@ -37,13 +37,14 @@ static void wait_for_next(struct stream *stream)
     const struct http_options *options = stream->gateway->options;
     uint64_t now_ns = gateway_now_ns();
     uint64_t due_ns = UINT64_MAX;
-    if (!exchange_is_answered(stream->exchange))
+    bool is_answered = exchange_is_answered(stream->exchange);
+    if (!is_answered)
         earlier(&due_ns, stream->opened_ns, options->verdict_ns);
-    else if (must_write(stream))
-        earlier(&due_ns, stream->written_ns, options->stall_ns);
-    else
-        earlier(&due_ns, stream->written_ns, options->heartbeat_ns);
+    /* What cannot be due as things are is looked at again after its whole time. */
+    earlier(&due_ns, must_write(stream) ? stream->written_ns : now_ns, options->stall_ns);
     if (stream->phase != STREAM_ENDING) {
+        bool is_quiet = is_answered && !must_write(stream);
+        earlier(&due_ns, is_quiet ? stream->written_ns : now_ns, options->heartbeat_ns);
         earlier(&due_ns, 0, stream->give_up_ns);
         earlier(&due_ns, stream->opened_ns, options->max_age_ns);
         earlier(&due_ns, 0, stream->expires_ns);
@@ -98,6 +99,7 @@ void stream_open(struct stream *stream)
     stream->gateway->counts.streams_opened++;
     stream->gateway->counts.streams++;
     exchange_stream(stream->exchange, 200);
+    wait_for_next(stream);
 }
 
 void stream_end(struct stream *stream, enum counts_end why)
