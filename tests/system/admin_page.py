@@ -3,7 +3,7 @@
 """The page of sponson-http in a real browser: what is hostile stays text, a cut connection resumes without a gap
 or a second time, counters are drawn, and it works without a mouse, in the dark and on a phone.
 
-admin_page.py SPONSOND SPONSON_HTTP [SCREENSHOT]
+admin_page.py SPONSOND SPONSON_HTTP SPONSON [SCREENSHOT]
 """
 import http.client
 import json
@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.parse
 
 import browser
@@ -92,10 +91,21 @@ def hostile_text_is_text(page, stage):
     assert page.run("window.hacked === undefined")
     # The policy keeps out what would get in nevertheless.
     page.run("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.hacked=1\">')")
-    time.sleep(0.3)
+    page.wait_for_complaint()
     assert page.run("window.hacked === undefined")
-    assert page.complaints(), "the policy had nothing to say"
     page.events.clear()
+
+
+def a_name_that_no_path_has_is_not_asked_for(page, stage):
+    done = subprocess.run([sys.argv[3], "publish", "odd/../live", "x"], capture_output=True,
+                          timeout=60, env={**os.environ, "SPONSON_SOCKET_DIR": str(stage.path / "run")})
+    assert done.returncode == 0, done.stderr
+    page.run("document.getElementById('prefix').value = 'odd/'; document.getElementById('search').requestSubmit()")
+    page.wait("[...document.querySelectorAll('#list button')].some((b) => b.dataset.name === 'odd/../live')")
+    page.run("document.querySelector('#list button').click()")
+    page.wait("document.querySelectorAll('#log .note.bad').length === 1")
+    assert page.run("document.getElementById('live').textContent") == "ended"
+    assert rows(page, "data") == []
 
 
 def a_cut_connection_resumes(page, stage):
@@ -179,12 +189,12 @@ def main():
         assert page.run("location.pathname + location.search") == "/", "the token stays in the address"
         assert page.run("document.cookie") == ""
         for test in (a_cut_connection_resumes, hostile_text_is_text, it_works_without_a_mouse, sessions_have_pages,
-                     counters_are_drawn, it_fits):
+                     a_name_that_no_path_has_is_not_asked_for, counters_are_drawn, it_fits):
             test(page, stage)
             assert page.complaints() == [], page.complaints()
             print("ok", test.__name__)
-        if len(sys.argv) > 3:
-            page.shoot(sys.argv[3])
+        if len(sys.argv) > 4:
+            page.shoot(sys.argv[4])
     finally:
         page.close()
         stage.close()

@@ -104,6 +104,13 @@ class Browser:
         return [event for event in self.events if event.get("method") == "Runtime.exceptionThrown" or
                 (event.get("method") == "Log.entryAdded" and event["params"]["entry"]["source"] == "security")]
 
+    def wait_for_complaint(self):
+        due = time.monotonic() + WAIT_S
+        while not self.complaints():
+            assert time.monotonic() < due, "the page's policy had nothing to say"
+            self.run("1")
+            time.sleep(0.02)
+
     def close(self):
         self.process.kill()
         self.process.wait()
