@@ -5,6 +5,14 @@
 
 #include "http/answer.h"
 
+static void refuse(struct asking *asking, spn_err err)
+{
+    if (asking->give_up != NULL)
+        asking->give_up(asking, err);
+    else
+        answer_err(asking->exchange, err);
+}
+
 static void on_answer(struct waiter *waiter, spn_question *question)
 {
     (void)question;
@@ -14,14 +22,14 @@ static void on_answer(struct waiter *waiter, spn_question *question)
         return;
     spn_err err = asking->answer(asking);
     if (err != SPN_OK)
-        answer_err(asking->exchange, err);
+        refuse(asking, err);
 }
 
 static void on_due(struct waiter *waiter)
 {
     struct asking *asking = LINK_OWNER(waiter, struct asking, waiter);
     if (!exchange_is_answered(asking->exchange))
-        answer_err(asking->exchange, SPN_E_UNAVAILABLE);
+        refuse(asking, SPN_E_UNAVAILABLE);
 }
 
 static size_t ignore(struct exchange *exchange, const void *bytes, size_t size)
@@ -62,7 +70,7 @@ struct asking *asking_begin(struct gateway *gateway, struct exchange *exchange,
 void asking_asked(struct asking *asking, spn_err err)
 {
     if (err != SPN_OK) {
-        answer_err(asking->exchange, err);
+        refuse(asking, err);
         return;
     }
     spn_question_set_context(asking->question, &asking->waiter);

@@ -17,6 +17,8 @@ struct asking {
     spn_question *question;
     /* Answers the exchange. SPN_OK: done. Otherwise the error is answered. */
     spn_err (*answer)(struct asking *asking);
+    /* Answers the exchange without the sidecar's answer. NULL: with the error. */
+    void (*give_up)(struct asking *asking, spn_err err);
     uint32_t limit; /* for the answer's own use */
 };
 

@@ -79,7 +79,7 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
                      size_t doors_count, char *ret_detail, size_t detail_size)
 {
     *gateway = (struct gateway){.options = options};
-    link_init(&gateway->readers);
+    link_init(&gateway->streams);
     link_init(&gateway->posts);
     link_init(&gateway->publishers);
     size_t waiters_max = (size_t)options->connections_max * doors_count;

@@ -15,6 +15,8 @@
 
 #include "base/deadline_heap.h"
 #include "base/link.h"
+#include "http/admin_key.h"
+#include "http/counts.h"
 #include "http/lane.h"
 #include "http/options.h"
 #include "http/web.h"
@@ -33,19 +35,6 @@ struct taker {
     void (*on_item)(struct taker *taker, const struct spn_item *item);
 };
 
-struct gateway_counts {
-    uint64_t streams_opened;
-    uint64_t streams_ended;
-    uint64_t streams_cut; /* they did not read for too long */
-    uint64_t events_written;
-    uint64_t bytes_written; /* of streams */
-    uint64_t gaps;
-    uint64_t resets;
-    uint64_t posts;
-    uint64_t published;
-    unsigned streams; /* open now */
-};
-
 struct gateway {
     const struct http_options *options;
     struct web *web;
@@ -53,10 +42,11 @@ struct gateway {
     struct keys *keys; /* NULL: no token is needed */
     struct lane lane;
     struct deadline_heap deadlines;
-    struct link readers;
+    struct link streams;
     struct link posts;      /* their bodies, and their answers */
     struct link publishers; /* all other requests that change something */
     struct gateway_counts counts;
+    struct admin_key admin_key;
     struct waiter probe; /* asks the daemon every few seconds whether it is there */
     spn_question *probe_question;
     uint64_t heard_ns; /* when it last answered; 0: never */

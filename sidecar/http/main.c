@@ -11,12 +11,13 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "http/admin.h"
 #include "http/doors.h"
 #include "http/gateway.h"
 #include "http/head_guard.h"
 #include "http/publish.h"
-#include "http/reader.h"
 #include "http/routes.h"
+#include "http/stream.h"
 
 enum { EXIT_FAILED = 1, DESCRIPTORS_MAX = 1 << 20 };
 
@@ -57,8 +58,9 @@ static void say_ready(const struct http_options *options, const struct doors *do
 }
 
 /* A file that is wrong changes nothing. */
-static void reload(struct gateway *gateway)
+static void reload(struct gateway *gateway, const struct doors *doors)
 {
+    admin_print(gateway, doors->list, doors->count);
     char why[512];
     char quoted[LOG_QUOTED_MAX];
     if (!gateway_read_keys(gateway, why, sizeof(why))) {
@@ -66,12 +68,12 @@ static void reload(struct gateway *gateway)
         return;
     }
     if (gateway->keys != NULL)
-        reader_end_revoked(gateway);
+        stream_end_revoked(gateway);
     log_info("keys", "count=%zu", gateway->keys != NULL ? keys_count(gateway->keys) : 0);
 }
 
 /* Returns the signal that ends the gateway; 0: an error did. */
-static int serve(struct gateway *gateway, int signals)
+static int serve(struct gateway *gateway, const struct doors *doors, int signals)
 {
     for (;;) {
         bool has_signal;
@@ -87,7 +89,7 @@ static int serve(struct gateway *gateway, int signals)
             continue;
         if (info.ssi_signo != SIGHUP)
             return (int)info.ssi_signo;
-        reload(gateway);
+        reload(gateway, doors);
     }
 }
 
@@ -97,11 +99,11 @@ static void stop(struct gateway *gateway, int signals)
     uint64_t end_ns = gateway_now_ns() + STOP_NS;
     gateway->is_stopping = true;
     web_quiesce(gateway->web);
-    reader_end_all(gateway);
+    stream_end_all(gateway);
     publish_end_all(gateway);
     bool has_signal = false;
     while (!has_signal && gateway_now_ns() < end_ns &&
-           (!link_alone(&gateway->readers) || !link_alone(&gateway->posts) ||
+           (!link_alone(&gateway->streams) || !link_alone(&gateway->posts) ||
             !link_alone(&gateway->publishers)))
         if (gateway_turn(gateway, signals, &has_signal) != SPN_OK)
             return;
@@ -135,8 +137,9 @@ int main(int argc, char **argv)
         doors_close(&doors, &options);
         return EXIT_FAILED;
     }
+    admin_print(&gateway, doors.list, doors.count);
     say_ready(&options, &doors);
-    int ended_by = serve(&gateway, signals);
+    int ended_by = serve(&gateway, &doors, signals);
     if (ended_by != 0)
         stop(&gateway, signals);
     log_info("stopped", "signal=%d", ended_by);

@@ -25,14 +25,12 @@ enum {
     KEY_SOCKET_DIR,
     KEY_LISTEN,
     KEY_ADMIN_LISTEN,
-    KEY_STATE_DIR,
     KEY_KEY_FILE,
     KEY_INSECURE_LOOPBACK,
     KEY_TRUST_FORWARDED,
     KEY_ALLOW_ORIGIN,
     KEY_HOST,
     KEY_CONNECTIONS,
-    KEY_SESSION_READERS,
     KEY_HEADER_LIMIT,
     KEY_BODY_LIMIT,
     KEY_WINDOW,
@@ -72,10 +70,6 @@ static const struct argp_option table[] = {
      "Serve health, metrics and the page there", 0},
     {"key-file", KEY_KEY_FILE, "FILE", 0,
      "Keys of signed URLs and tokens. SIGHUP reads the file again", 0},
-    {"state-dir", KEY_STATE_DIR, "DIR", 0,
-     "Directory in which the gateway keeps its producer id over restarts. A second gateway on it "
-     "does not start",
-     0},
     {"allow-origin", KEY_ALLOW_ORIGIN, "ORIGIN", 0,
      "Pages of this origin, such as https://app.example, may send requests. Up to 64 times", 0},
     {"host", KEY_HOST, "NAME", 0, "Take requests for this host too. Up to 64 times", 0},
@@ -84,8 +78,6 @@ static const struct argp_option table[] = {
     {"connections", KEY_CONNECTIONS, "N", 0,
      "Most connections of each listening socket; a tenth is kept for requests that are no streams "
      "(default 20000)",
-     0},
-    {"session-readers", KEY_SESSION_READERS, "N", 0, "Most streams of one session (default 10000)",
      0},
     {"header-limit", KEY_HEADER_LIMIT, "BYTES", 0,
      "Most bytes of a request's target and headers together, 1K to 32K (default 4K). Each "
@@ -138,10 +130,6 @@ static bool parse_limit(int key, const char *value, struct http_options *options
     switch (key) {
     case KEY_CONNECTIONS:
         options->connections_max = (unsigned)option_number("connections", value, 10, 1000000);
-        return true;
-    case KEY_SESSION_READERS:
-        options->session_readers_max =
-            (unsigned)option_number("session-readers", value, 1, 1000000);
         return true;
     case KEY_HEADER_LIMIT:
         options->header_limit = (size_t)option_number("header-limit", value, KIB, 32 * KIB);
@@ -222,9 +210,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_KEY_FILE:
         options->key_file = value;
         return 0;
-    case KEY_STATE_DIR:
-        options->state_dir = value;
-        return 0;
     case KEY_INSECURE_LOOPBACK:
         options->insecure_loopback = true;
         return 0;
@@ -278,7 +263,6 @@ void options_parse(struct http_options *ret_options, int argc, char **argv)
         .socket_mode = 0660,
         .socket_group = (gid_t)-1,
         .connections_max = 20000,
-        .session_readers_max = 10000,
         .header_limit = 4 * KIB,
         .event_max = 4 * KIB * KIB,
         .body_max = 8 * KIB * KIB,

@@ -23,7 +23,6 @@ struct http_options {
     const char *listen[LISTEN_MAX]; /* ADDRESS:PORT */
     size_t listen_count;
     const char *admin_listen; /* NULL: none */
-    const char *state_dir;    /* NULL: the producer id is random, and not kept */
     const char *key_file;     /* NULL: no keys */
     bool insecure_loopback;   /* TCP on loopback without a key */
     bool trusts_forwarded;
@@ -32,8 +31,7 @@ struct http_options {
     const char *hosts[ORIGINS_MAX];
     size_t hosts_count;
     unsigned connections_max; /* of each door */
-    unsigned session_readers_max;
-    size_t header_limit; /* bytes of the target and all headers */
+    size_t header_limit;      /* bytes of the target and all headers */
     size_t event_max;    /* bytes of an event's data, until the sidecar has told its own limit */
     size_t body_max;     /* bytes of a body that is not a stream */
     size_t window_bytes; /* of a reader's subscription */

@@ -330,7 +330,6 @@ static struct post *post_new(struct gateway *gateway, struct exchange *exchange,
 void publish_begin(struct gateway *gateway, struct exchange *exchange,
                    const struct publish_request *request)
 {
-    gateway->counts.posts++;
     if (request->is_empty && request->options.closes) {
         change_own(exchange, change_close(gateway, exchange, request->session, &request->options));
         return;

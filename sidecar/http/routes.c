@@ -13,6 +13,7 @@
 #include "http/change.h"
 #include "http/credential.h"
 #include "http/etag.h"
+#include "http/events.h"
 #include "http/info.h"
 #include "http/listing.h"
 #include "http/names.h"
@@ -80,6 +81,12 @@ static bool each_credential(void *context, const char *name, struct spn_bytes va
     return true;
 }
 
+static bool deny(struct route *route, enum counts_denial why)
+{
+    route->gateway->counts.denials[why]++;
+    return false;
+}
+
 static bool take_credential(struct route *route)
 {
     const struct query *query = &route->target.query;
@@ -94,7 +101,7 @@ static bool check_origin(struct route *route)
     const struct web_door *door = exchange_door(route->exchange);
     const struct origin_rules rules = {
         .origins = options->origins,
-        .origin_count = options->origins_count,
+        .origin_count = door->is_admin ? 0 : options->origins_count,
         .hosts = options->hosts,
         .host_count = options->hosts_count,
         .listen = door->is_tcp ? door->host : NULL,
@@ -109,7 +116,7 @@ static bool check_origin(struct route *route)
         .has_cookie = route->credential.in_cookie,
     };
     if (!origin_check(&rules, &request, &route->problem))
-        return false;
+        return deny(route, DENIAL_ORIGIN);
     struct origin_header headers[ORIGIN_HEADERS_MAX];
     size_t count = origin_headers(&rules, request.origin, is_method(route, "OPTIONS"), headers);
     for (size_t i = 0; i < count; i++)
@@ -130,23 +137,26 @@ static bool check_token(struct route *route)
     if (!route->needs_token || is_method(route, "OPTIONS"))
         return true;
     return credential_check(&route->credential, gateway->keys, now_s(), &route->grant,
-                            &route->problem);
+                            &route->problem) ||
+           deny(route, DENIAL_TOKEN);
 }
 
 static bool may(struct route *route, unsigned rights, struct spn_bytes name)
 {
     if (!route->needs_token || grant_allows(&route->grant, rights, name, now_s()))
         return true;
-    return problem_set(&route->problem, 403, SPN_E_DENIED,
-                       "the token does not allow this method for this session");
+    problem_set(&route->problem, 403, SPN_E_DENIED,
+                "the token does not allow this method for this session");
+    return deny(route, DENIAL_RIGHTS);
 }
 
 static bool may_prefix(struct route *route, unsigned rights, struct spn_bytes prefix)
 {
     if (!route->needs_token || grant_allows_prefix(&route->grant, rights, prefix, now_s()))
         return true;
-    return problem_set(&route->problem, 403, SPN_E_DENIED,
-                       "the token does not allow this for all sessions with this prefix");
+    problem_set(&route->problem, 403, SPN_E_DENIED,
+                "the token does not allow this for all sessions with this prefix");
+    return deny(route, DENIAL_RIGHTS);
 }
 
 /* -- sessions ---------------------------------------------------------------------------------- */
@@ -161,6 +171,22 @@ static bool conditions(struct route *route, struct etag_conditions *ret_conditio
     return etag_parse(&headers, ret_conditions, &route->problem);
 }
 
+static bool check_level(struct route *route)
+{
+    return route->target.query.level != QUERY_LEVEL_REPLICATED ||
+           problem_set(&route->problem, 501, SPN_E_UNSUPPORTED,
+                       "level=replicated: no upstream is configured");
+}
+
+static struct stream_options stream_options(const struct route *route)
+{
+    return (struct stream_options){
+        .comments = route->target.query.control == QUERY_CONTROL_COMMENT,
+        .expires_s = route->needs_token ? route->grant.expires_s : 0,
+        .key_mark = route->needs_token ? route->grant.key_mark : 0,
+    };
+}
+
 static bool read_session(struct route *route)
 {
     const struct query *query = &route->target.query;
@@ -170,9 +196,8 @@ static bool read_session(struct route *route)
         !start_choose(header(route, name_LAST_EVENT_ID), query, &start, &route->problem) ||
         !accept_choose(header(route, name_ACCEPT), SESSION_MEDIA, &media, &route->problem))
         return false;
-    if (query->level == QUERY_LEVEL_REPLICATED)
-        return problem_set(&route->problem, 501, SPN_E_UNSUPPORTED,
-                           "level=replicated: no upstream is configured");
+    if (!check_level(route))
+        return false;
     if (media != ACCEPT_EVENT_STREAM) {
         const struct pages_request request = {
             .session = route->target.name,
@@ -191,9 +216,7 @@ static bool read_session(struct route *route)
         .active_only = query_is_on(query->active),
         .until_caught_up = query->until == QUERY_UNTIL_CAUGHT_UP,
         .primes = query_is_on(query->prime),
-        .comments = query->control == QUERY_CONTROL_COMMENT,
-        .expires_s = route->needs_token ? route->grant.expires_s : 0,
-        .key_mark = route->needs_token ? route->grant.key_mark : 0,
+        .stream = stream_options(route),
     };
     reader_begin(route->gateway, route->exchange, &request);
     return true;
@@ -318,6 +341,49 @@ static bool route_sessions(struct route *route)
     return true;
 }
 
+/* -- all sessions ------------------------------------------------------------------------------ */
+
+static bool choose_place(struct route *route, struct events_request *request)
+{
+    static const spn_start starts[] = {
+        [START_EARLIEST] = SPN_EARLIEST,
+        [START_NOW] = SPN_NOW,
+        [START_ID] = SPN_AFTER_POSITION,
+        [START_CURSOR] = SPN_AFTER_POSITION,
+    };
+    struct start start;
+    if (!start_choose(header(route, name_LAST_EVENT_ID), &route->target.query, &start,
+                      &route->problem))
+        return false;
+    request->start = starts[start.kind];
+    return request->start != SPN_AFTER_POSITION || events_place_parse(start.id, &request->place) ||
+           problem_set(&route->problem, 400, SPN_E_BAD_POSITION,
+                       "where to begin is not the id of an event of this stream");
+}
+
+static bool route_events(struct route *route)
+{
+    const struct query *query = &route->target.query;
+    struct events_request request = {
+        .prefix = query->prefix,
+        .fails_if_unknown = query->unknown_id == QUERY_UNKNOWN_FAIL,
+        .until_caught_up = query->until == QUERY_UNTIL_CAUGHT_UP,
+        .primes = query_is_on(query->prime),
+        .stream = stream_options(route),
+    };
+    enum accept_media media;
+    if (!is_method(route, "GET"))
+        return route_method(route, "GET, OPTIONS");
+    if (!may_prefix(route, GRANT_LIST | GRANT_READ, query->prefix) ||
+        !choose_place(route, &request) ||
+        !accept_choose(header(route, name_ACCEPT), ACCEPT_BIT(ACCEPT_EVENT_STREAM), &media,
+                       &route->problem) ||
+        !check_level(route))
+        return false;
+    events_begin(route->gateway, route->exchange, &request);
+    return true;
+}
+
 /* -- all --------------------------------------------------------------------------------------- */
 
 static bool route_target(struct route *route)
@@ -327,6 +393,8 @@ static bool route_target(struct route *route)
         return route_session(route);
     case TARGET_SESSIONS:
         return route_sessions(route);
+    case TARGET_EVENTS:
+        return route_events(route);
     case TARGET_PROBLEMS:
         if (!is_method(route, "GET"))
             return route_method(route, "GET, OPTIONS");
@@ -337,21 +405,42 @@ static bool route_target(struct route *route)
     }
 }
 
+/* Pages that are served on another port of this host are of the same site, and the browser gives
+ * them the cookie. */
+static bool check_admin_site(struct route *route)
+{
+    struct spn_bytes site = word_trim(header(route, name_FETCH_SITE));
+    if (site.size == 0 || word_is_caseless(site, "same-origin") || word_is_caseless(site, "none"))
+        return true;
+    problem_set(&route->problem, 403, SPN_E_DENIED,
+                "the admin listener serves no page but its own");
+    return deny(route, DENIAL_ORIGIN);
+}
+
 static bool route_admin(struct route *route)
 {
+    enum target_route where = route->target.route;
+    if (!check_admin_site(route))
+        return false;
     if (!is_method(route, "GET"))
         return route_method(route, "GET");
-    if (admin_begin(route->gateway, route->exchange, route->target.route))
+    if (admin_begin(route->gateway, route->exchange, &route->target))
         return true;
-    return problem_set(&route->problem, 404, SPN_E_INVALID, "there is no such path");
+    if (where != TARGET_SESSION && where != TARGET_SESSIONS && where != TARGET_EVENTS)
+        return problem_set(&route->problem, 404, SPN_E_INVALID, "there is no such path");
+    if (admin_is_known(route->gateway, route->exchange))
+        return route_target(route);
+    problem_set(&route->problem, 401, SPN_E_DENIED, "the cookie %s is needed: see the page",
+                ADMIN_KEY_COOKIE);
+    return deny(route, DENIAL_ADMIN);
 }
 
 void routes_begin(void *context, struct exchange *exchange)
 {
     struct route route = {.gateway = context, .exchange = exchange};
     bool is_admin = exchange_door(exchange)->is_admin;
-    bool is_routed = check_head(&route) && check_target(&route) && take_credential(&route) &&
-                     check_origin(&route);
+    bool is_routed = check_head(&route) && check_target(&route) &&
+                     (is_admin || take_credential(&route)) && check_origin(&route);
     if (is_routed)
         is_routed = is_admin ? route_admin(&route) : check_token(&route) && route_target(&route);
     if (!is_routed)

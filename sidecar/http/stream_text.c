@@ -32,17 +32,22 @@ void stream_text_retry(struct out *out, uint32_t retry_ms, bool comments)
     end_block(out, comments);
 }
 
+void stream_text_begin(struct out *out, const char *place, bool primes, bool comments)
+{
+    put_line(out, "id: ", place, comments);
+    if (primes) {
+        put_line(out, "event: ", "sponson-open", comments);
+        put_line(out, "data: ", place, comments);
+    }
+    end_block(out, comments);
+}
+
 void stream_text_cursor(struct out *out, const struct spn_life *life, uint64_t seq, bool primes,
                         bool comments)
 {
     char cursor[SPN_CURSOR_TEXT_SIZE];
     spn_cursor_format(life, seq, cursor);
-    put_line(out, "id: ", cursor, comments);
-    if (primes) {
-        put_line(out, "event: ", "sponson-open", comments);
-        put_line(out, "data: ", cursor, comments);
-    }
-    end_block(out, comments);
+    stream_text_begin(out, cursor, primes, comments);
 }
 
 /* The JSON has no line end in it: json_write escapes them. */

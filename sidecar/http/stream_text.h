@@ -19,8 +19,10 @@
 void stream_text_retry(struct out *out, uint32_t retry_ms, bool comments);
 
 /* Where the stream begins: an id without data, which a browser keeps and dispatches nothing for.
- * primes: an event sponson-open with the cursor as its id and as its data, for clients that keep
+ * primes: an event sponson-open with the place as its id and as its data, for clients that keep
  * the id of an event only. */
+void stream_text_begin(struct out *out, const char *place, bool primes, bool comments);
+/* The same for a place in a session. */
 void stream_text_cursor(struct out *out, const struct spn_life *life, uint64_t seq, bool primes,
                         bool comments);
 

@@ -69,6 +69,7 @@ struct exchange {
     bool is_queued;    /* the library has the answer */
     bool is_draining;  /* the answer was written by ourselves, in the middle of the body */
     bool is_cut;
+    bool is_post;
     size_t drained;
     uint32_t number; /* of the connection's requests, from 1 */
 };
@@ -223,7 +224,7 @@ void exchange_add(struct exchange *exchange, const char *name, const char *value
 
 void exchange_answer(struct exchange *exchange, unsigned status, const void *body, size_t size)
 {
-    assert(exchange->status == 0);
+    assert(exchange->status == 0 && status < WEB_STATUS_MAX);
     exchange->status = status;
     out_put(&exchange->body, body, size);
     if (!exchange->is_in_call && !exchange->is_suspended && !exchange->has_finished)
@@ -308,6 +309,7 @@ static void begin(struct exchange *exchange, const char *method)
     const struct web_options *options = &exchange->connection->door->web->options;
     exchange->has_begun = true;
     exchange->method = method;
+    exchange->is_post = strcmp(method, "POST") == 0;
     set_deadline(exchange->connection, options->body_idle_ns);
     options->begin(options->context, exchange);
 }
@@ -413,6 +415,8 @@ static void on_over(void *context, struct MHD_Connection *handle, void **state,
     if (exchange->calls->over != NULL)
         exchange->calls->over(exchange);
     struct connection *connection = exchange->connection;
+    if (exchange->is_post)
+        connection->door->web->counts.posts[exchange->status]++;
     connection->exchange = NULL;
     set_deadline(connection, connection->door->web->options.header_ns);
     out_release(&exchange->headers);

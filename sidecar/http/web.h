@@ -65,11 +65,14 @@ struct web_options {
     void *context;
 };
 
+enum { WEB_STATUS_MAX = 600 };
+
 struct web_counts {
     uint64_t accepted;
-    uint64_t refused;  /* heads that are invalid */
-    uint64_t timeouts; /* heads and bodies that took too long */
-    unsigned open;     /* connections */
+    uint64_t refused;               /* heads that are invalid */
+    uint64_t timeouts;              /* heads and bodies that took too long */
+    unsigned open;                  /* connections */
+    uint64_t posts[WEB_STATUS_MAX]; /* by the status of their answers; 0: the peer left before */
 };
 
 /* SPN_E_NOMEM, SPN_E_SYSTEM. Doors are copied; their descriptors are closed with the web. */
