@@ -740,13 +740,15 @@ struct spn_item {
      *   SPN_OK             it begins at its start
      *   SPN_E_TRIMMED      so it does, but `missing` events after the start are gone
      *   SPN_E_UNKNOWN_ID   no retained event has the id: it begins again with the earliest
-     *   SPN_E_OTHER_LIFE  the session has another life: it begins again with the earliest of that
+     *   SPN_E_OTHER_LIFE   the session has another life: it begins again with the earliest of that
      * After the last two, `missing` events of the present life are gone; after an unknown id, 0
      * means that this life never had the id.
      * In an end: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_OTHER_LIFE (it could not begin),
      * SPN_E_CLOSED (everything was delivered), SPN_E_DELETED (or expired), SPN_E_LIMIT (its user
      * already has as many subscriptions as are still free), SPN_E_CORRUPT (what it would read next
-     * is damaged), SPN_E_PROTOCOL (the sidecar sent an invalid message), SPN_E_IO. */
+     * is damaged), SPN_E_PROTOCOL (the sidecar sent what it must not: more than it was
+     * granted, or an item that this version cannot read; subscribing again would give the same),
+     * SPN_E_IO. */
     spn_err why;
 
     /* In a verdict and an end; the reason in SPN_ITEM_CLOSE too. */
@@ -795,15 +797,15 @@ struct spn_follow_options {
  * that are opened, their events and markers, closes, deletes, expiries and attributes. Calls,
  * credit and restarts are those of a subscription to a session. The differences:
  *   - The verdict's `newest` is the newest position, and SPN_ITEM_CAUGHT_UP says that it is
- * reached.
+ *     reached.
  *   - A gap has the first and the last position that are gone, and no number: retention deletes in
  *     the middle of the log, too.
  *   - Events that retention hides and that are not deleted yet, and what is left of sessions that
  *     are gone, are left out: `missing` of an item says how many entries since the item before it.
  *     An event that is delivered as it comes is never hidden.
  *   - It ends only for an error: SPN_E_BAD_POSITION (the position is not of this log, or the
- * database is another one), SPN_E_CORRUPT (`missing` positions after `seq` are damaged; it may be
- *     followed from after those), SPN_E_LIMIT, SPN_E_PROTOCOL, SPN_E_IO.
+ *     database is another one), SPN_E_CORRUPT (`missing` positions after `seq` are damaged; it
+ *     may be followed from after those), SPN_E_LIMIT, SPN_E_PROTOCOL, SPN_E_IO.
  * options may be NULL: SPN_EARLIEST, all sessions.
  * SPN_E_BAD_PREFIX, SPN_E_INVALID, SPN_E_NOMEM. */
 SPN_API spn_err spn_follow(spn_subscription **ret_subscription, spn_client *client,
@@ -811,8 +813,8 @@ SPN_API spn_err spn_follow(spn_subscription **ret_subscription, spn_client *clie
 
 /* Returns the next item of this subscription. *ret_item and its bytes are valid until the next call
  * for the same subscription, or a call of spn_next_of_any that returns an item of it.
- * SPN_E_TIMEOUT: none yet; at once if
- * it is paused. SPN_E_END: the subscription ended, and SPN_ITEM_END was already returned. */
+ * SPN_E_TIMEOUT: none yet; at once if it is paused. SPN_E_END: the subscription ended, and
+ * SPN_ITEM_END was already returned. */
 SPN_API spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
                                       const struct spn_item **ret_item) SPN_MUST_USE;
 

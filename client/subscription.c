@@ -104,7 +104,7 @@ static void pause_it(struct spn_subscription *subscription)
     struct subscriptions *all = sub_all_of(subscription);
     all->paused += subscription->end_given ? 0 : 1;
     ring_leave(&subscription->ready);
-    if (!subscription->subscribe)
+    if (!subscription->subscribe && !subscription->leaving)
         ring_leave(&subscription->pending);
 }
 
@@ -303,7 +303,8 @@ void spn_unsubscribe(spn_subscription *subscription)
         return;
     struct spn_client *client = subscription->client;
     bool alive = !fork_guard_is_child(&client->guard);
-    bool subscribed = !subscription->ended && subscription->incarnation > 0;
+    bool subscribed =
+        (!subscription->ended || subscription->leaving) && subscription->incarnation > 0;
     sub_take_from_slot(client->subscriptions, subscription);
     if (alive && subscribed &&
         sub_send_unsubscribe(client, subscription->number, subscription->incarnation) != SPN_OK)

@@ -334,6 +334,8 @@ static const char *why_word(spn_err why)
         return "damaged";
     case SPN_E_IO:
         return "failed";
+    case SPN_E_PROTOCOL:
+        return "broken";
     default:
         return "refused";
     }

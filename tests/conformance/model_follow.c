@@ -59,6 +59,9 @@ static void default_number_at(struct message *message, const char *list, uint64_
     message_default_at(message, list, index, field, text);
 }
 
+/* What a gap of the log counts for credit: its head and two positions. */
+enum { LOG_GAP_BYTES = 48 + 16 };
+
 /* The bytes of one delivery's items: those of the message as far as it is. */
 static uint64_t size_items(struct message *message, uint64_t index)
 {
@@ -98,6 +101,7 @@ void model_complete(const struct model *model, struct message *message)
         const struct subscription *of =
             model_subscription((struct model *)(uintptr_t)model, strtoull(number, NULL, 10));
         bool events = strcmp(message_text_at(message, "deliveries", i, "kind"), "events") == 0;
+        bool gone = *message_text_at(message, "deliveries", i, "gone.0.first") != '\0';
         snprintf(items, sizeof(items), "deliveries.%llu.items", (unsigned long long)i);
         uint64_t seq = complete_items(message, items, of != NULL ? of->seq : 0);
         default_number_at(message, "deliveries", i, "seq", seq);
@@ -107,7 +111,9 @@ void model_complete(const struct model *model, struct message *message)
             message_default_at(message, "deliveries", i, "life", model_life());
         default_number_at(message, "deliveries", i, "incarnation", of->incarnation);
         default_number_at(message, "deliveries", i, "bytes",
-                          of->bytes + (events ? size_items(message, i) : 0));
+                          of->bytes + (events ? size_items(message, i)
+                                       : gone ? LOG_GAP_BYTES
+                                              : 0));
     }
 }
 

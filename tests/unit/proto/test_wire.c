@@ -123,12 +123,12 @@ static struct example {
              " prefix=chat-"},
     {.name = "DELIVER_LOG",
      .text = "DELIVER request=0 count=3; delivery subscription=5 incarnation=1 kind=2 verdict=0"
-             " code=0 count=0 size=16 seq=102 bytes=0 missing=0 first=101 last=102"
+             " code=0 count=0 size=16 seq=102 bytes=64 missing=0 first=101 last=102"
              "; delivery subscription=5 incarnation=1 kind=1 verdict=0 code=0 count=1 size=68"
-             " seq=105 bytes=68 missing=2; close seq=2 position=105 time=1767225600000"
+             " seq=105 bytes=132 missing=2; close seq=2 position=105 time=1767225600000"
              " session=chat-7 id= type= life=30313233343536373839616263646566 closes=error data="
              "; delivery subscription=5 incarnation=1 kind=1 verdict=0 code=0 count=0 size=0"
-             " seq=200 bytes=68 missing=0"},
+             " seq=200 bytes=132 missing=0"},
     {.name = "CREDIT",
      .text = "CREDIT request=12 count=2; grant subscription=3 incarnation=1 credit=262191"
              "; grant subscription=4 incarnation=2 credit=262144"},

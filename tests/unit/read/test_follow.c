@@ -333,11 +333,20 @@ static const uint8_t wire_kinds[] = {
     [RECORD_ATTRIBUTES] = WIRE_ATTRIBUTES,
 };
 
+/* Whatever it is that counts so many bytes, there was credit for it. */
+static void count_bytes(struct client *client, size_t size)
+{
+    assert_true(client->bytes < client->credit);
+    client->bytes += size;
+}
+
 static void take_item(struct client *client, struct wire_in *items)
 {
     struct wire_item item;
+    const uint8_t *start = items->at;
     wire_get_item(items, &item);
     assert_false(items->bad);
+    count_bytes(client, (size_t)(items->at - start));
     assert_in_range(item.position, client->cursor + 1, newest());
     pass(client, item.position - 1);
     struct written *entry = &log_of[item.position];
@@ -363,6 +372,7 @@ static void take_gap(struct client *client, struct wire_in *rest)
     struct wire_log_gap gap;
     wire_get_log_gap(rest, &gap);
     assert_false(rest->bad);
+    count_bytes(client, WIRE_LOG_GAP_CREDIT);
     assert_true(gap.first > client->cursor);
     pass(client, gap.first - 1);
     for (uint64_t at = gap.first; at <= gap.last; at++)
@@ -421,7 +431,6 @@ static void take_delivery(const struct wire_deliver *head, struct wire_in *rest)
             count_hidden(client, missing);
             seen.progress++;
         }
-        client->bytes += head->size;
     }
     assert_true(wire_in_done(rest));
     assert_int_equal(head->bytes, client->bytes);
@@ -528,7 +537,8 @@ static void send_credit(size_t of, uint64_t credit)
     wire_put_grant(&out, &(struct wire_grant){.subscription = of,
                                               .incarnation = clients[of].incarnation,
                                               .credit = credit});
-    clients[of].credit = credit;
+    if (clients[of].credit < credit)
+        clients[of].credit = credit;
     assert_int_equal(subscriptions_credit(subscriptions, to, wire_in(bytes, wire_out_size(&out))),
                      SPN_OK);
 }
@@ -957,9 +967,53 @@ static void touches_are_no_gaps(void **state)
     }
 }
 
+static bool is_even(const void *owner, uint64_t position)
+{
+    (void)owner;
+    return position % 2 == 0;
+}
+
+/* A log with a hole at every second position, and a client that nothing else is for. */
+static void a_gap_needs_credit(void **state)
+{
+    (void)state;
+    enum { EVENTS = 100, GAPS = EVENTS / 2 };
+    struct journal_deletion deletion = {.count_max = POSITIONS_MAX, .bytes_max = UINT64_MAX};
+    uint64_t next;
+    begin(&(struct retention){0});
+    any_state = 1;
+    write_to(0, EVENTS);
+    rig_commit(&rig);
+    index_some();
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(
+        journal_delete_entries(rig.journal, 2, newest(), is_even, NULL, &deletion, &next), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    for (uint64_t at = 3; at <= newest(); at += 2)
+        log_of[at].deleted = true;
+    clients[0].prefix = "nobody";
+    struct wire_follow follow = follow_of(0);
+    follow.credit = 0;
+    for (size_t gaps = 0; gaps < GAPS; gaps++) {
+        if (gaps == 0)
+            follow_and_step(0, &follow);
+        else /* the last one may exceed it */
+            send_credit(0, (gaps - 1) * WIRE_LOG_GAP_CREDIT + 1);
+        for (int i = 0; i < 10; i++)
+            step();
+        assert_int_equal(seen.gaps, gaps);
+        assert_int_equal(clients[0].bytes, gaps * WIRE_LOG_GAP_CREDIT);
+    }
+    send_credit(0, CREDIT);
+    for (int i = 0; i < 10; i++)
+        step();
+    assert_int_equal(seen.gaps, GAPS);
+    assert_int_equal(clients[0].cursor, newest());
+}
+
 int main(void)
 {
-    enum { SETTINGS = COUNT(settings), REFUSALS = COUNT(refusals), OTHERS = 9 };
+    enum { SETTINGS = COUNT(settings), REFUSALS = COUNT(refusals), OTHERS = 10 };
     struct CMUnitTest tests[SETTINGS + REFUSALS + OTHERS] = {
         {"a number in use", a_number_in_use, NULL, release, NULL},
         {"damage ends it", damage_ends_it, NULL, release, NULL},
@@ -970,6 +1024,7 @@ int main(void)
         {"progress at once", progress_at_once, NULL, release, NULL},
         {"a frame that lies", a_frame_that_lies, NULL, release, NULL},
         {"touches are no gaps", touches_are_no_gaps, NULL, release, NULL},
+        {"a gap needs credit", a_gap_needs_credit, NULL, release, NULL},
     };
     for (size_t i = 0; i < SETTINGS; i++)
         tests[OTHERS + i] = (struct CMUnitTest){settings[i].name, beside_a_plain_list, NULL,
