@@ -251,6 +251,17 @@ static bool admit_pending(struct spn_producer *producer)
     return true;
 }
 
+/* A socket that is full shows by itself when it takes more. Memory does not: then it waits. */
+static bool send_ready(struct spn_producer *producer, uint64_t now_ns)
+{
+    spn_err err = SPN_OK;
+    while (err == SPN_OK && delivery_ready(&producer->delivery))
+        err = send_batch(producer);
+    producer->blocked = err == SPN_E_BACKPRESSURE;
+    producer->short_ns = err != SPN_OK && !producer->blocked ? now_ns + PRODUCER_SHORT_PAUSE_NS : 0;
+    return err == SPN_OK;
+}
+
 /* With level none, sending makes room for more pending entries. */
 static void send_batches(struct spn_producer *producer, uint64_t now_ns)
 {
@@ -259,12 +270,9 @@ static void send_batches(struct spn_producer *producer, uint64_t now_ns)
     delivery->options.batch_events_max = producer->client->batch_events_max;
     if (delivery_in_flight(delivery) == 0)
         producer->heard_ns = now_ns;
-    producer->blocked = false;
     (void)admit_pending(producer);
-    do {
-        while (!producer->blocked && delivery_ready(delivery))
-            producer->blocked = send_batch(producer) != SPN_OK;
-    } while (!producer->blocked && admit_pending(producer));
+    while (send_ready(producer, now_ns) && admit_pending(producer))
+        continue;
 }
 
 /* Until the WELCOME is there, the limits that a producer needs are not known. */
@@ -334,10 +342,12 @@ static uint64_t part_due_ns(const struct client_part *part)
     const struct delivery *delivery = &producer->delivery;
     if (delivery->failed != SPN_OK || (!producer->open && !producer->client->welcomed))
         return TRANSPORT_NEVER;
+    uint64_t due_ns = producer->short_ns > 0 ? producer->short_ns : TRANSPORT_NEVER;
     if (delivery->need != DELIVERY_NOTHING)
-        return producer->call.blocked ? TRANSPORT_NEVER : producer->call.again_ns;
-    return delivery_in_flight(delivery) > 0 ? producer->heard_ns + PRODUCER_SILENCE_NS
-                                            : producer->beat_ns;
+        return producer->call.blocked ? due_ns : client_earlier(due_ns, producer->call.again_ns);
+    return client_earlier(due_ns, delivery_in_flight(delivery) > 0
+                                      ? producer->heard_ns + PRODUCER_SILENCE_NS
+                                      : producer->beat_ns);
 }
 
 static bool part_blocked(const struct client_part *part, enum transport_name name)

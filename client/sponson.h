@@ -165,8 +165,9 @@ struct spn_client_options {
  * time. SPN_E_PATH: the sockets may not be opened (the detail says which, and why), or their path
  * is too long for a Unix socket. SPN_E_VERSION: the sidecar speaks another major version.
  * SPN_E_INVALID: options without a size, or a value out of its bounds. SPN_E_NOMEM.
- * SPN_E_SYSTEM: a system call failed; the detail says which. With fewer than 16 free descriptors
- * the call fails this way before it uses any, because libzmq aborts the process if it finds none.
+ * SPN_E_SYSTEM: a system call failed; the detail says which. With fewer than 16 free descriptors no
+ * socket is opened, because libzmq aborts the process if it finds none: the call tries again until
+ * timeout_ms, and then fails this way.
  * ret_detail, if not NULL, receives a description for a person (at most detail_size bytes with the
  * NUL) when the call fails, since there is then no client for spn_client_detail. */
 SPN_API spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
@@ -175,15 +176,16 @@ SPN_API spn_err spn_client_open(spn_client **ret_client, const struct spn_client
 /* Does the same without waiting. The client connects, and does the handshake, in the turns that
  * follow (spn_client_step, or any call on it). Until then it takes everything that does not wait:
  * questions, subscriptions, producers and replays can be created at once, and go on as soon as
- * there is a sidecar. spn_client_data_max is 0 until then. SPN_E_UNAVAILABLE: only with at_once.
- * SPN_E_PATH, SPN_E_INVALID, SPN_E_NOMEM, SPN_E_SYSTEM. */
+ * there is a sidecar. spn_client_data_max is 0 until then. A lack of descriptors is waited for in
+ * the same way, but for the three that the client itself needs. SPN_E_UNAVAILABLE: only with
+ * at_once. SPN_E_PATH, SPN_E_INVALID, SPN_E_NOMEM, SPN_E_SYSTEM. */
 SPN_API spn_err spn_client_begin(spn_client **ret_client, const struct spn_client_options *options,
                                  char *ret_detail, size_t detail_size) SPN_MUST_USE;
 
 /* SPN_OK: the handshake is done. SPN_E_TIMEOUT: not yet, and spn_client_detail has the reason: no
- * sidecar, no permission, no answer; none of these is final. Other errors are final, and
- * spn_client_step returns them too: SPN_E_VERSION, SPN_E_PATH (too long), SPN_E_PROTOCOL. A client
- * that was ready stays ready while its sidecar restarts. */
+ * sidecar, no permission, no answer, no descriptors; none of these is final. Other errors are
+ * final, and spn_client_step returns them too: SPN_E_VERSION, SPN_E_PATH (too long),
+ * SPN_E_PROTOCOL. A client that was ready stays ready while its sidecar restarts. */
 SPN_API spn_err spn_client_ready(spn_client *client) SPN_MUST_USE;
 
 /* Takes NULL. Close the client's producers first: a producer that was not closed occupies a place
