@@ -229,11 +229,11 @@ typedef enum spn_level {
 /* How an event ended. Each event ends in exactly one result. */
 typedef enum spn_result {
     SPN_STORED = 0,
-    SPN_DUPLICATE = 1, /* same id and same data within the session's window: not stored again. An
-                          id is certain to be recognised while its entry is retained and fewer
-                          entries with an id followed it in the same life than the window has (128,
-                          the default of --window) */
-    SPN_CONFLICT = 2,  /* same id, different data: not stored */
+    SPN_DUPLICATE = 1, /* same id, data, type and closing, within the session's window: not stored
+                          again. An id is certain to be recognised while its entry is retained and
+                          fewer entries with an id followed it in the same life than the window has
+                          (128, the default of --window) */
+    SPN_CONFLICT = 2,  /* same id, and another one of these differs: not stored */
     SPN_REFUSED = 3,   /* not stored: see spn_ack.code. It holds up no other event */
     SPN_LOST = 4,      /* below level durable: accepted, and lost with the sidecar's memory. At any
                           level: the sidecar has an older copy of its database, or another one */
@@ -267,10 +267,9 @@ struct spn_producer_options {
  * stand.
  *
  * spn_publish then never waits and, once the producer is open, never returns SPN_E_BACKPRESSURE.
- * While the window is full, an
- * event is held back as its session's pending event, and replaces the event that was pending
- * before. Pending events are sent as soon as there is room, before anything that is published
- * later. The session that has waited longest goes first.
+ * While the window is full, an event is held back as its session's pending event, and replaces the
+ * event that was pending before. Pending events are sent as soon as there is room, before anything
+ * that is published later. The session that has waited longest goes first.
  *
  * Tickets are the numbers on the wire. So a pending event has no ticket yet (*ret_ticket is 0), and
  * gets the next one when it leaves. A replaced event never has a ticket, a result, a seq or a given
@@ -570,9 +569,9 @@ SPN_API spn_err spn_replay_begin_after(spn_replay **ret_replay, spn_client *clie
 /* Returns the next event or marker. SPN_E_END: caught up with what was durable when the sidecar
  * was last asked; the next call asks again. SPN_E_OTHER_LIFE: a new session with this name was
  * opened meanwhile. SPN_E_UNKNOWN_SESSION: the session was deleted. SPN_E_PROTOCOL: the sidecar
- * left an event out; no event after it is returned. The call continues across a restart of the
- * sidecar within the timeout; after SPN_E_TIMEOUT call again. After
- * another error the next call asks again. */
+ * left an event out, or sent one that this version cannot read; no event after it is returned. The
+ * call continues across a restart of the sidecar within the timeout; after SPN_E_TIMEOUT call
+ * again. After another error the next call asks again. */
 SPN_API spn_err spn_replay_next(spn_replay *replay, int timeout_ms,
                                 const struct spn_event **ret_event) SPN_MUST_USE;
 
@@ -801,7 +800,7 @@ struct spn_follow_options {
  *   - The verdict's `newest` is the newest position, and SPN_ITEM_CAUGHT_UP says that it is
  *     reached.
  *   - A gap has the first and the last position that are gone, and no number: retention deletes in
- *     the middle of the log, too.
+ *     the middle of the log, too. It counts as 64 bytes in the window and in read_bytes_max.
  *   - Events that retention hides and that are not deleted yet, and what is left of sessions that
  *     are gone, are left out: `missing` of an item says how many entries since the item before it.
  *     An event that is delivered as it comes is never hidden.
