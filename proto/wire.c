@@ -253,7 +253,7 @@ static struct wire_in get_parts(struct wire_in *in, struct wire_entry *ret_entry
     ret_entry->id = get_bytes(in, id_size);
     ret_entry->type = get_bytes(in, type_size);
     struct spn_bytes parts = get_bytes(in, parts_size);
-    struct wire_in extra = {.at = parts.data, .end = (const uint8_t *)parts.data + parts.size};
+    struct wire_in extra = wire_in(parts.data, parts.size);
     ret_entry->data = get_bytes(in, data_size);
     ret_entry->reason.size = ret_entry->note.size = 0;
     if (ret_entry->flags != 0)
