@@ -350,11 +350,12 @@ static uint64_t part_due_ns(const struct client_part *part)
                                       : producer->beat_ns);
 }
 
+/* One that failed sends nothing more, whatever it wanted to send. */
 static bool part_blocked(const struct client_part *part, enum transport_name name)
 {
     const struct spn_producer *producer = const_producer_of(part);
-    bool asks = producer->delivery.failed == SPN_OK && producer->call.blocked;
-    return name == TRANSPORT_INGEST && (producer->blocked || asks);
+    bool waits = producer->blocked || producer->call.blocked;
+    return name == TRANSPORT_INGEST && producer->delivery.failed == SPN_OK && waits;
 }
 
 static spn_err part_failed(const struct client_part *part)

@@ -47,6 +47,14 @@ static void pump(void)
         }                                                                                          \
     } while (0)
 
+/* The client alone works until it says that. */
+static void until_step(spn_err wanted)
+{
+    uint64_t give_up_ns = fake_now() + DEADLINE_NS;
+    while (spn_client_step(client) != wanted)
+        assert_true(fake_now() < give_up_ns);
+}
+
 /* So long passes, and both ends have had their turns. */
 static void pump_for(uint64_t ns)
 {
@@ -423,6 +431,34 @@ static void fenced_producer_stops(void **state)
     assert_int_equal(left, 3);
     producer = NULL;
     assert_int_equal(fake.batch_count, 1);
+}
+
+/* What it wanted to send when it failed is not worth waking the app for: it did so for ever. */
+static void failed_producer_lets_the_app_sleep(void **state)
+{
+    (void)state;
+    const struct spn_client_options few = {
+        .size = sizeof(few), .socket_dir = fake.dir, .send_hwm = 1};
+    const struct spn_producer_options options = {.size = sizeof(options), .window_events = 8};
+    struct spn_event event = SPN_EVENT_INIT;
+    struct pollfd fd = {.events = POLLIN};
+    fake_begin(&fake);
+    assert_int_equal(client_open(&client, &few, 5000, fake_now, NULL, 0), SPN_OK);
+    fake_end(&fake);
+    open_producer(&options);
+    while (spn_publish(producer, spn_text("s"), &event, NULL) == SPN_OK)
+        continue;
+    assert_true(producer->blocked);
+    fake_error(&fake, fake.token, SPN_E_FENCED, "");
+    until_step(SPN_E_FENCED);
+    uint64_t give_up_ns = fake_now() + DEADLINE_NS;
+    do {
+        assert_true(fake_now() < give_up_ns);
+        while (fake_step(&fake, 1))
+            fake_drop_batches(&fake);
+        assert_int_equal(spn_client_step(client), SPN_E_FENCED);
+        fd.fd = spn_client_fd(client);
+    } while (client->transport.ingest.port.events == 0 || poll(&fd, 1, 0) != 0);
 }
 
 /* Beside a flood of opened producers: it was given up at once. */
@@ -1712,6 +1748,7 @@ int main(void)
         TEST(nothing_is_sent_while_it_opens_again),
         TEST(connection_that_comes_back_is_asked_at_once),
         TEST(fenced_producer_stops),
+        TEST(failed_producer_lets_the_app_sleep),
         TEST(fenced_while_it_opens_again),
         TEST(error_for_another_token_is_not_ours),
         TEST(silence_is_asked_about_and_then_probed),
