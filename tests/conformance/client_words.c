@@ -109,7 +109,7 @@ static void read_extra_word(char *word, struct extra *extra)
     if ((value = value_of(word, "note")) != NULL)
         extra->note = bytes_of(value);
     if ((value = value_of(word, "within")) != NULL)
-        extra->within_ms = atoi(value);
+        extra->within_ms = (int)strtol(value, NULL, 10);
 }
 
 void read_extra(char **words, struct extra *ret_extra)

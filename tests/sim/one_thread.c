@@ -162,7 +162,7 @@ static void note_scheduler(void)
 }
 
 /* The fiber before it left its last frames there. */
-static void clean_stack(uint8_t *stack)
+static void clean_stack(const uint8_t *stack)
 {
     ASAN_UNPOISON_MEMORY_REGION(stack, STACK_SIZE);
 }
@@ -182,7 +182,7 @@ static void note_scheduler(void)
 {
 }
 
-static void clean_stack(uint8_t *stack)
+static void clean_stack(const uint8_t *stack)
 {
     (void)stack;
 }
@@ -222,7 +222,7 @@ int __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
 
 int __wrap_zmq_poll(zmq_pollitem_t *items, int count, long timeout_ms)
 {
-    struct pollfd fds[FDS_MAX];
+    struct pollfd fds[FDS_MAX] = {0};
     expect(count <= FDS_MAX, "more descriptors than a fiber waits for");
     for (int i = 0; i < count; i++) {
         expect(!items[i].socket || items[i].socket == (void *)(intptr_t)ONE_THREAD_READ,
