@@ -51,7 +51,7 @@ static void put_event(struct run *run, const struct spn_event *event)
     char quoted[TEXT_QUOTED_SIZE];
     run->printed += event->kind == SPN_EVENT;
     if (run->follow->format == EVENT_JSONL) {
-        event_put_json(&run->out, run->follow->session, event, 0);
+        event_put_json(&run->out, run->follow->session, event);
         return;
     }
     spn_err err = event_put_sse(&run->out, event);

@@ -80,11 +80,14 @@ static void put_sse(struct run *run, const struct spn_item *item)
 
 static void put_entry(struct run *run, const struct spn_item *item)
 {
+    char cursor[LOG_CURSOR_TEXT_SIZE];
     run->printed += item->kind == SPN_ITEM_EVENT && item->event->kind == SPN_EVENT;
-    if (run->follow->format == EVENT_JSONL)
-        entry_put_json(&run->out, item);
-    else
+    if (run->follow->format != EVENT_JSONL) {
         put_sse(run, item);
+        return;
+    }
+    log_cursor_format(item->database, item->seq, cursor);
+    entry_put_json(&run->out, item, 0, cursor);
 }
 
 static bool is_over(const struct run *run, const struct spn_item *item)

@@ -105,6 +105,10 @@ static spn_err find_session(struct log_walk *walk, const struct record_entry *en
 {
     uint64_t epoch = entry->epoch;
     struct name *slot = name_slot(walk, epoch);
+    if (entry->kind == RECORD_OPEN) {
+        *ret_known = (struct known){.name = entry->data, .life = entry->life};
+        return SPN_OK;
+    }
     if (record_has_name(entry->kind) && entry->name.size > 0) {
         *ret_known = (struct known){.name = entry->name, .life = entry->life};
         return SPN_OK;

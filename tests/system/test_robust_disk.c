@@ -544,7 +544,7 @@ static void record_many(struct stage *stage)
 static int dumped(const struct outcome *dump)
 {
     int count = 0;
-    for (const char *at = dump->out; (at = strstr(at, "\"session\":\"s\"")) != NULL; at++)
+    for (const char *at = dump->out; (at = strstr(at, "\"kind\":\"event\"")) != NULL; at++)
         count++;
     return count;
 }
