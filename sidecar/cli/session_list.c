@@ -7,13 +7,14 @@
 
 #include "cli/log_walk.h"
 #include "base/slot_index.h"
+#include "index/attributes.h"
 #include "wire.h"
 
-enum { PAGE_ROWS = 256 };
+enum { PAGE_ROWS = 256, TEXTS = 4 };
 
 /* A session with its texts, from a row or from the log. */
 struct known {
-    struct spn_session session; /* name and last_id point into text */
+    struct spn_session session; /* its texts point into text */
     bool gone;                  /* deleted or expired */
     char *text;                 /* NULL: there are no texts */
 };
@@ -50,20 +51,28 @@ static void known_release(struct known *known)
     *known = (struct known){0};
 }
 
-/* Copies both texts into one piece, then frees the old ones: name and id may point into these. */
-static spn_err known_set_texts(struct known *known, struct spn_bytes name, struct spn_bytes id)
+/* Copies the session's texts into one piece, then frees the old one: they may point into it. After
+ * a failure they are not to be used. */
+static spn_err known_keep_texts(struct known *known)
 {
-    char *text = malloc(name.size + id.size + 1);
-    if (!text)
+    struct spn_session *session = &known->session;
+    struct spn_bytes *texts[] = {&session->name, &session->last_id, &session->reason,
+                                 &session->content_type};
+    size_t size = 1;
+    for (size_t i = 0; i < TEXTS; i++)
+        size += texts[i]->size;
+    char *piece = malloc(size);
+    char *to = piece;
+    if (!piece)
         return SPN_E_NOMEM;
-    if (name.size > 0)
-        memcpy(text, name.data, name.size);
-    if (id.size > 0)
-        memcpy(text + name.size, id.data, id.size);
+    for (size_t i = 0; i < TEXTS; i++) {
+        if (texts[i]->size > 0)
+            memcpy(to, texts[i]->data, texts[i]->size);
+        texts[i]->data = to;
+        to += texts[i]->size;
+    }
     free(known->text);
-    known->text = text;
-    known->session.name = (struct spn_bytes){text, name.size};
-    known->session.last_id = (struct spn_bytes){text + name.size, id.size};
+    known->text = piece;
     return SPN_OK;
 }
 
@@ -71,27 +80,51 @@ static spn_err known_set_texts(struct known *known, struct spn_bytes name, struc
 static spn_err known_set_damaged(struct known *known, uint64_t epoch, struct spn_bytes name)
 {
     known->gone = false;
-    known->session = (struct spn_session){.epoch = epoch, .state = SPN_DAMAGED};
-    return known_set_texts(known, name, (struct spn_bytes){NULL, 0});
+    known->session = (struct spn_session){.epoch = epoch, .state = SPN_DAMAGED, .name = name};
+    return known_keep_texts(known);
 }
 
-static spn_err known_set_row(struct known *known, uint64_t epoch, const struct record_row *row)
+/* What is damaged of the attributes counts as none, as for a sidecar. */
+static spn_err read_content_type(struct session_list *list, uint64_t epoch,
+                                 struct spn_bytes *ret_type)
+{
+    struct record_attributes attributes;
+    spn_err err = journal_read_attributes(list->reader, epoch, &attributes);
+    if (err == SPN_OK)
+        *ret_type = attributes.content_type;
+    return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
+}
+
+static spn_err known_set_row(struct session_list *list, struct known *known, uint64_t epoch,
+                             const struct record_row *row)
 {
     if (row->state == RECORD_DAMAGED)
         return known_set_damaged(known, epoch, row->name);
+    struct spn_bytes content_type = {NULL, 0};
+    spn_err err = row->has_attributes ? read_content_type(list, epoch, &content_type) : SPN_OK;
+    if (err != SPN_OK)
+        return err;
     known->gone = row->state == RECORD_DELETED;
-    known->session.life = row->life;
-    known->session.epoch = epoch;
-    known->session.seq = row->seq;
-    known->session.position = row->position;
-    known->session.bytes = row->bytes;
-    known->session.markers = row->markers;
-    known->session.opened_ms = row->opened_ms;
-    known->session.last_ms = row->last_ms;
-    known->session.duplicates = row->duplicates;
-    known->session.conflicts = row->conflicts;
-    known->session.state = row->state == RECORD_CLOSED ? SPN_CLOSED : SPN_LIVE;
-    return known_set_texts(known, row->name, row->last_id);
+    known->session = (struct spn_session){
+        .name = row->name,
+        .last_id = row->last_id,
+        .life = row->life,
+        .epoch = epoch,
+        .seq = row->seq,
+        .markers = row->markers,
+        .position = row->position,
+        .bytes = row->bytes,
+        .opened_ms = row->opened_ms,
+        .last_ms = row->last_ms,
+        .duplicates = row->duplicates,
+        .conflicts = row->conflicts,
+        .state = row->state == RECORD_CLOSED ? SPN_CLOSED : SPN_LIVE,
+        .reason = row->reason,
+        .content_type = content_type,
+        .ttl_ms = row->ttl_ms,
+        .idle_close_ms = row->idle_close_ms,
+    };
+    return known_keep_texts(known);
 }
 
 static int compare_names(struct spn_bytes a, struct spn_bytes b)
@@ -158,7 +191,7 @@ static spn_err read_row(struct session_list *list, uint64_t epoch, struct spn_by
         return err;
     err = journal_read_row(list->reader, epoch, &row);
     if (err == SPN_OK)
-        err = known_set_row(known, epoch, &row);
+        err = known_set_row(list, known, epoch, &row);
     else if (err == SPN_E_CORRUPT)
         err = known_set_damaged(known, epoch, name);
     journal_reader_end(list->reader);
@@ -181,8 +214,10 @@ static spn_err add_touched(struct session_list *list, const struct log_item *ite
         list->touched_capacity = capacity;
     }
     err = read_row(list, item->entry.epoch, item->session, &known);
-    if (err == SPN_OK && !known.text)
-        err = known_set_texts(&known, item->session, (struct spn_bytes){NULL, 0});
+    if (err == SPN_OK && !known.text) {
+        known.session.name = item->session;
+        err = known_keep_texts(&known);
+    }
     if (err != SPN_OK) {
         known_release(&known);
         return err;
@@ -193,8 +228,30 @@ static spn_err add_touched(struct session_list *list, const struct log_item *ite
     return SPN_OK;
 }
 
-/* Entries hold sums, not differences: an entry that the row already includes changes nothing.
- * Position and time are those of the newest event, or of the opening entry if there is no event. */
+/* Position and time are those of the newest event, or of the opening entry if there is no event. */
+static void apply_stored(struct spn_session *session, const struct log_item *item)
+{
+    const struct record_entry *entry = &item->entry;
+    session->position = item->position;
+    session->last_ms = entry->wall_ms;
+    session->seq = entry->seq;
+    session->bytes = entry->bytes;
+    session->markers = entry->markers;
+    if (record_is_stored(entry->kind) && entry->id_position == 0) /* else the id stays in force */
+        session->last_id = entry->id;
+}
+
+static void apply_attributes(struct spn_session *session, const struct record_entry *entry)
+{
+    struct wire_attributes attributes;
+    if (attributes_get(entry->data, &attributes) != SPN_OK)
+        return;
+    session->ttl_ms = attributes.ttl_ms;
+    session->idle_close_ms = attributes.idle_close_ms;
+    session->content_type = attributes.content_type;
+}
+
+/* Entries hold sums, not differences: an entry that the row already includes changes nothing. */
 static spn_err apply(struct session_list *list, const struct log_item *item)
 {
     const struct record_entry *entry = &item->entry;
@@ -207,23 +264,18 @@ static spn_err apply(struct session_list *list, const struct log_item *item)
     struct spn_session *session = &known->session;
     if (entry->kind == RECORD_OPEN)
         session->opened_ms = entry->wall_ms;
-    if (entry->closes && session->state == SPN_LIVE) /* a close, or an event that closes */
+    if (entry->closes && session->state == SPN_LIVE) { /* a close, or an event that closes */
         session->state = SPN_CLOSED;
+        session->reason = entry->reason;
+    }
     if (entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE)
         known->gone = true;
+    if (entry->kind == RECORD_ATTRIBUTES)
+        apply_attributes(session, entry);
     bool counts = entry->kind == RECORD_OPEN || record_is_stored(entry->kind);
-    if (!counts || item->position <= session->position)
-        return SPN_OK;
-    session->position = item->position;
-    session->last_ms = entry->wall_ms;
-    if (!record_is_stored(entry->kind))
-        return SPN_OK;
-    session->seq = entry->seq;
-    session->bytes = entry->bytes;
-    session->markers = entry->markers;
-    if (entry->id_position > 0) /* a marker that leaves the id in force */
-        return SPN_OK;
-    return known_set_texts(known, session->name, entry->id);
+    if (counts && item->position > session->position)
+        apply_stored(session, item);
+    return known_keep_texts(known);
 }
 
 static spn_err read_log(struct session_list *list, struct journal *journal)
@@ -286,7 +338,7 @@ static spn_err read_next_row(struct session_list *list)
         return SPN_OK;
     struct known *known = &list->page[list->page_count];
     if (err == SPN_OK)
-        err = known_set_row(known, epoch, &row);
+        err = known_set_row(list, known, epoch, &row);
     else if (err == SPN_E_CORRUPT)
         err = known_set_damaged(known, epoch, name);
     list->page_count += err == SPN_OK;

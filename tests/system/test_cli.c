@@ -898,6 +898,61 @@ static void sessions_are_the_same_offline(struct stage *stage)
     expect_in(table.out, "  live  ");
 }
 
+static void expect_listed_offline(struct stage *stage, const char *wanted)
+{
+    struct outcome offline = stage_run(stage, "sessions", "--json", "--data-dir", stage->data_dir);
+    stage_expect_code(&offline, OK);
+    assert_string_equal(offline.out, wanted);
+}
+
+/* Each takes and gives something else of a session. */
+static const char *const lives[] = {
+    "\"$1\" open attributes --ttl 3600 --idle-close 7.5 --content-type text/x --note n",
+    "\"$1\" open fewer --ttl 60 --content-type text/y; \"$1\" open fewer --ttl 90",
+    "\"$1\" publish closed 1; \"$1\" close closed --reason done",
+    "\"$1\" publish silent 1; \"$1\" close silent",
+    "\"$1\" publish last 1 --close --reason 'an error'",
+    "\"$1\" publish kept 1; \"$1\" close kept --reason b; \"$1\" open kept --content-type text/z",
+    "\"$1\" publish again 1; \"$1\" open again --ttl 9; \"$1\" delete again --yes; "
+    "\"$1\" publish again 2",
+    "printf 'data: 1\\n\\nretry: 5\\n\\n' | \"$1\" record markers",
+    "\"$1\" open idle --idle-close 1",
+};
+
+static bool is_closed_as_idle(void *stage)
+{
+    struct outcome list = stage_run((struct stage *)stage, "sessions", "--json");
+    return strstr(list.out, "\"reason\":\"idle\"") != NULL;
+}
+
+/* Attributes, reasons and the rest: with a sidecar and without, from the log after a kill, from the
+ * rows after a stop, and from both. */
+static void what_a_session_has_is_the_same_offline(struct stage *stage)
+{
+    struct stage_daemon options = {.more = {"--row-interval", "3600000"}};
+    struct process *daemon = stage_start(stage, &options);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT(lives); i++) {
+            struct outcome done = run_shell(stage, lives[i]);
+            assert_true(done.code == OK || round > 0);
+        }
+        assert_true(until_true(until_in(STAGE_WAIT_MS), is_closed_as_idle, stage));
+        struct outcome live = stage_run(stage, "sessions", "--json");
+        stage_expect_code(&live, OK);
+        assert_int_equal(lines_in(live.out), COUNT(lives));
+        expect_in(live.out, "\"ttl_ms\":3600000,\"idle_close_ms\":7500");
+        expect_in(live.out, "\"reason\":\"an error\"");
+        expect_in(live.out, "\"content_type\":\"text/z\"");
+        expect_listed_offline(stage, live.out);
+        process_kill(daemon);
+        expect_listed_offline(stage, live.out);
+        daemon = stage_start(stage, &options);
+        assert_int_equal(stage_stop(daemon), 0);
+        expect_listed_offline(stage, live.out);
+        daemon = stage_start(stage, &options);
+    }
+}
+
 /* Names of sessions to record, and what pages of their list hold: the same from the sidecar and
  * from its database. */
 static const struct {
@@ -986,6 +1041,7 @@ int main(void)
         STAGE_TEST(last_is_for_scripts),
         STAGE_TEST(cursor_is_a_place_to_begin),
         STAGE_TEST(sessions_are_the_same_offline),
+        STAGE_TEST(what_a_session_has_is_the_same_offline),
         STAGE_TEST(sessions_come_in_pages),
     };
     signal(SIGPIPE, SIG_IGN); /* a recorder that ended too early fails a test, not the program */
