@@ -252,30 +252,32 @@ enum event_format cli_format(const char *text)
     cli_usage(what, "neither sse nor jsonl");
 }
 
+struct spn_bytes cli_text(const char *what, const char *text, cli_check *check)
+{
+    char named[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    struct spn_bytes bytes = spn_text(text);
+    spn_err err = check(bytes);
+    if (err != SPN_OK) {
+        snprintf(named, sizeof(named), "%s %s", what, text_quote(bytes, quoted));
+        cli_usage(named, spn_err_text(err));
+    }
+    return bytes;
+}
+
 struct spn_bytes cli_session(const char *text)
 {
-    char what[CLI_TEXT_SIZE];
-    char quoted[TEXT_QUOTED_SIZE];
-    struct spn_bytes session = spn_text(text);
-    spn_err err = wire_check_session(session);
-    if (err != SPN_OK) {
-        snprintf(what, sizeof(what), "session %s", text_quote(session, quoted));
-        cli_usage(what, spn_err_text(err));
-    }
-    return session;
+    return cli_text("session", text, wire_check_session);
+}
+
+static spn_err check_event_id(struct spn_bytes id)
+{
+    return id.size > 0 ? wire_check_id(id) : SPN_E_BAD_ID;
 }
 
 struct spn_bytes cli_event_id(const char *text)
 {
-    char what[CLI_TEXT_SIZE];
-    char quoted[TEXT_QUOTED_SIZE];
-    struct spn_bytes id = spn_text(text);
-    spn_err err = id.size > 0 ? wire_check_id(id) : SPN_E_BAD_ID;
-    if (err != SPN_OK) {
-        snprintf(what, sizeof(what), "event id %s", text_quote(id, quoted));
-        cli_usage(what, spn_err_text(err));
-    }
-    return id;
+    return cli_text("event id", text, check_event_id);
 }
 
 /* -- the sidecar ------------------------------------------------------------------------------- */

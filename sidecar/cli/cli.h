@@ -51,7 +51,7 @@ enum cli_exit {
     X(health, "health", "", "print the sidecar's status")                                          \
     X(stats, "stats", "", "print the sidecar's counters")                                          \
     X(bench, "bench", "WHAT",                                                                      \
-      "measure this machine: publish, latency, oneshot, replay, fanout, sessions")
+      "measure this machine: publish, latency, oneshot, replay, fanout, follow, sessions")
 
 #define CLI_VERB_DECLARE(function, name, words, text) int verb_##function(int argc, char **argv);
 CLI_VERB_MAP(CLI_VERB_DECLARE)
@@ -130,7 +130,9 @@ int cli_seconds_ms(const char *option, const char *text);
 uint64_t cli_count(const char *option, const char *text, uint64_t min, uint64_t max);
 enum event_format cli_format(const char *text);
 
-/* A session or an event id from the command line; ends the process if it is invalid. */
+/* Words of an event, from the command line. Another text is a usage error, which names `what`. */
+typedef spn_err cli_check(struct spn_bytes bytes);
+struct spn_bytes cli_text(const char *what, const char *text, cli_check *check);
 struct spn_bytes cli_session(const char *text);
 struct spn_bytes cli_event_id(const char *text);
 

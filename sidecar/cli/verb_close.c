@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "cli/session_change.h"
+#include "wire.h"
 
 struct close {
     struct cli_words words;
@@ -28,7 +29,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         close->options.life = &close->life;
         return 0;
     case KEY_REASON:
-        close->options.reason = spn_text(arg);
+        close->options.reason = cli_text("--reason", arg, wire_check_reason);
         return 0;
     default:
         return cli_parse_rest(key, arg, state, &close->words, &close->common);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "wire.h"
 
 enum {
     KEY_ID = CLI_KEY,
@@ -49,10 +50,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         publish->id = cli_event_id(arg);
         return 0;
     case KEY_TYPE:
-        publish->type = (struct spn_bytes){arg, strlen(arg)};
+        publish->type = cli_text("--type", arg, wire_check_type);
         return 0;
     case KEY_NOTE:
-        publish->note = spn_text(arg);
+        publish->note = cli_text("--note", arg, wire_check_note);
         return 0;
     case KEY_IF_NEW:
         publish->options.if_new = true;
@@ -65,7 +66,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         publish->options.closes = true;
         return 0;
     case KEY_REASON:
-        publish->options.reason = spn_text(arg);
+        publish->options.reason = cli_text("--reason", arg, wire_check_reason);
         return 0;
     default:
         return cli_parse_rest(key, arg, state, &publish->words, &publish->common);
@@ -170,6 +171,8 @@ int verb_publish(int argc, char **argv)
     char *input = NULL;
     spn_client *client;
     cli_parse(&argp, argc, argv, &publish);
+    if (publish.options.reason.size > 0 && !publish.options.closes)
+        cli_usage("--reason", "needs --close");
     struct spn_bytes session = cli_session(publish.words.at[0]);
     const char *word = publish.words.count > 1 ? publish.words.at[1] : "-";
     struct spn_bytes data = {word, strlen(word)};
