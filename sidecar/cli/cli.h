@@ -39,7 +39,7 @@ enum cli_exit {
     X(publish, "publish", "SESSION [DATA]", "store one event")                                     \
     X(record, "record", "SESSION [FILE]", "store a text/event-stream")                             \
     X(replay, "replay", "SESSION", "print a session's events")                                     \
-    X(tail, "tail", "SESSION", "print a session's events as they are stored")                      \
+    X(tail, "tail", "SESSION", "print the events of a session, or of all, as they are stored")     \
     X(last, "last", "SESSION", "print a session's last event id")                                  \
     X(info, "info", "SESSION", "print what is known about a session")                              \
     X(sessions, "sessions", "", "list the sessions")                                               \

@@ -78,7 +78,7 @@ static const struct argp argp = {
     .doc =
         "Print every retained entry of the log in order, read directly from the database. This "
         "works while a sidecar runs, without a sidecar, and after a sidecar was killed."
-        "\vA line has position, session, life, epoch, seq, kind, what the kind has, and time. The "
+        "\vA line has position, session, life, epoch, seq, kind, time, and what the kind has. The "
         "kind is event, marker, reset, open, close, delete, expire, attributes or touch, as in the "
         "lines of `sponson tail --all`. For events alone, take those with the kind event.\n\n"
         "An event has id, type, data, retry, and, if it has them, note, closes and reason. A "
