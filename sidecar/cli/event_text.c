@@ -338,3 +338,14 @@ spn_err event_put_sse(struct out *out, const struct spn_event *event)
         out->size += size;
     return err;
 }
+
+void event_put_session(struct out *out, char last[EVENT_SESSION_SIZE], struct spn_bytes session)
+{
+    if (text_compare(spn_text(last), session) == 0 || session.size >= EVENT_SESSION_SIZE)
+        return;
+    memcpy(last, session.data, session.size);
+    last[session.size] = '\0';
+    out_text(out, ": session ");
+    out_put(out, session.data, session.size);
+    out_text(out, "\n");
+}

@@ -45,6 +45,11 @@ bool log_cursor_parse(const char *text, unsigned char *ret_database, uint64_t *r
  * carry the event, and nothing is written. SPN_E_NOMEM. */
 spn_err event_put_sse(struct out *out, const struct spn_event *event) SPN_MUST_USE;
 
+/* A comment (HTML standard, 9.2.5): parsers skip it, people see which session's events follow.
+ * last: the session of the last comment, a text; none is put for the same one. */
+enum { EVENT_SESSION_SIZE = 256 };
+void event_put_session(struct out *out, char last[EVENT_SESSION_SIZE], struct spn_bytes session);
+
 /* A JSON string with its quotes. The bytes must be UTF-8. Control characters and all line ends are
  * escaped. */
 void json_put_string(struct out *out, struct spn_bytes bytes);

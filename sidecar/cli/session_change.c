@@ -19,3 +19,15 @@ int session_change(spn_client *client, session_change_call *call, struct spn_byt
         *ret_result = published->result;
     return CLI_OK;
 }
+
+int session_change_run(const struct cli_common *common, session_change_call *call,
+                       struct spn_bytes session, const void *argument, spn_result *ret_result)
+{
+    spn_client *client;
+    int exit_code = cli_connect(common, &client);
+    if (exit_code != CLI_OK)
+        return exit_code;
+    exit_code = session_change(client, call, session, argument, cli_timeout_ms(common), ret_result);
+    spn_client_close(client);
+    return exit_code;
+}

@@ -16,4 +16,8 @@ typedef spn_err session_change_call(spn_client *client, struct spn_bytes session
 int session_change(spn_client *client, session_change_call *call, struct spn_bytes session,
                    const void *argument, int timeout_ms, spn_result *ret_result);
 
+/* The same on a client of its own. */
+int session_change_run(const struct cli_common *common, session_change_call *call,
+                       struct spn_bytes session, const void *argument, spn_result *ret_result);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "cli/log_walk.h"
 #include "base/slot_index.h"
+#include "cli/text.h"
 #include "index/attributes.h"
 #include "wire.h"
 
@@ -127,22 +128,13 @@ static spn_err known_set_row(struct session_list *list, struct known *known, uin
     return known_keep_texts(known);
 }
 
-static int compare_names(struct spn_bytes a, struct spn_bytes b)
-{
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
-    if (order != 0)
-        return order;
-    return (a.size > b.size) - (a.size < b.size);
-}
-
 /* Orders by name, then epoch, then position. Of one name, the latest epoch counts, and of that the
  * newer report. */
 static int compare_known(const void *left, const void *right)
 {
     const struct known *a = left;
     const struct known *b = right;
-    int order = compare_names(a->session.name, b->session.name);
+    int order = text_compare(a->session.name, b->session.name);
     if (order != 0)
         return order;
     if (a->session.epoch != b->session.epoch)
@@ -159,23 +151,17 @@ static bool has_prefix(const struct session_list *list, struct spn_bytes name)
 
 /* -- the log above the checkpoint -------------------------------------------------------------- */
 
-static uint64_t hash_epoch(uint64_t epoch)
-{
-    epoch *= UINT64_C(0x9E3779B97F4A7C15);
-    return epoch ^ epoch >> 32;
-}
-
 static uint64_t hash_of(const void *owner, uint32_t slot)
 {
     const struct session_list *list = owner;
-    return hash_epoch(list->touched[slot].session.epoch);
+    return log_walk_hash(list->touched[slot].session.epoch);
 }
 
 static struct known *find_touched(struct session_list *list, uint64_t epoch)
 {
     size_t cursor = 0;
     uint32_t slot;
-    while ((slot = slot_index_next(&list->by_epoch, hash_epoch(epoch), &cursor)) != SLOT_NONE)
+    while ((slot = slot_index_next(&list->by_epoch, log_walk_hash(epoch), &cursor)) != SLOT_NONE)
         if (list->touched[slot].session.epoch == epoch)
             return &list->touched[slot];
     return NULL;
@@ -223,7 +209,8 @@ static spn_err add_touched(struct session_list *list, const struct log_item *ite
         return err;
     }
     list->touched[list->touched_count] = known;
-    slot_index_add(&list->by_epoch, hash_epoch(item->entry.epoch), (uint32_t)list->touched_count);
+    slot_index_add(&list->by_epoch, log_walk_hash(item->entry.epoch),
+                   (uint32_t)list->touched_count);
     *ret_known = &list->touched[list->touched_count++];
     return SPN_OK;
 }
@@ -252,9 +239,12 @@ static void apply_attributes(struct spn_session *session, const struct record_en
 }
 
 /* Entries hold sums, not differences: an entry that the row already includes changes nothing. */
-static spn_err apply(struct session_list *list, const struct log_item *item)
+static spn_err apply(void *argument, const struct log_item *item)
 {
+    struct session_list *list = argument;
     const struct record_entry *entry = &item->entry;
+    if (!item->session.data || !has_prefix(list, item->session))
+        return SPN_OK;
     struct known *known = find_touched(list, entry->epoch);
     if (!known) {
         spn_err err = add_touched(list, item, &known);
@@ -276,25 +266,6 @@ static spn_err apply(struct session_list *list, const struct log_item *item)
     if (counts && item->position > session->position)
         apply_stored(session, item);
     return known_keep_texts(known);
-}
-
-static spn_err read_log(struct session_list *list, struct journal *journal)
-{
-    struct log_walk *walk;
-    const struct log_item *items;
-    size_t count;
-    uint64_t first;
-    spn_err err =
-        log_walk_open(&walk, journal, (struct spn_bytes){NULL, 0}, LOG_WALK_ABOVE_CHECKPOINT);
-    if (err != SPN_OK)
-        return err;
-    while ((err = log_walk_next(walk, &items, &count)) == SPN_OK)
-        for (size_t i = 0; i < count && err == SPN_OK; i++)
-            if (items[i].session.data && has_prefix(list, items[i].session))
-                err = apply(list, &items[i]);
-    list->damaged = log_walk_damaged(walk, &first);
-    log_walk_close(walk);
-    return err == SPN_E_END ? SPN_OK : err;
 }
 
 /* -- rows, page by page ------------------------------------------------------------------------ */
@@ -376,7 +347,7 @@ static spn_err peek_row(struct session_list *list, struct known **ret_known)
 
 static bool same_name(const struct known *a, const struct known *b)
 {
-    return compare_names(a->session.name, b->session.name) == 0;
+    return text_compare(a->session.name, b->session.name) == 0;
 }
 
 /* The next touched session, with the latest epoch of its name; NULL: there are no more. */
@@ -402,7 +373,7 @@ spn_err session_list_next(struct session_list *list, struct spn_session *ret_ses
             return SPN_E_END;
         int order = !row       ? 1
                     : !touched ? -1
-                               : compare_names(row->session.name, touched->session.name);
+                               : text_compare(row->session.name, touched->session.name);
         list->page_next += order <= 0;
         list->touched_next += order >= 0;
         best = order < 0 ? row : touched;
@@ -431,7 +402,7 @@ spn_err session_list_open(struct session_list **ret_list, struct journal *journa
     if (err == SPN_OK)
         err = journal_reader_open(&list->reader, journal);
     if (err == SPN_OK)
-        err = read_log(list, journal);
+        err = log_walk_above_checkpoint(journal, apply, list, &list->damaged);
     if (err != SPN_OK) {
         session_list_close(list);
         return err;

@@ -174,3 +174,12 @@ bool text_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret_coun
     *ret_count = count;
     return true;
 }
+
+int text_compare(struct spn_bytes a, struct spn_bytes b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
+    if (order != 0)
+        return order;
+    return (a.size > b.size) - (a.size < b.size);
+}

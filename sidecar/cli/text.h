@@ -35,4 +35,7 @@ const char *text_seconds(const char *text, int *ret_ms);
 /* Parses a decimal number without sign or space, min to max. */
 bool text_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret_count);
 
+/* Below 0, 0 or above 0, as memcmp; of two that begin alike, the shorter one comes first. */
+int text_compare(struct spn_bytes a, struct spn_bytes b);
+
 #endif

@@ -65,16 +65,10 @@ int verb_close(int argc, char **argv)
     };
     char what[CLI_TEXT_SIZE];
     spn_result result;
-    spn_client *client;
     cli_parse(&argp, argc, argv, &close);
     struct spn_bytes session = cli_session(close.words.at[0]);
-    int exit_code = cli_connect(&close.common, &client);
-    if (exit_code != CLI_OK)
-        return exit_code;
-    exit_code =
-        session_change(client, publish, session, &close, cli_timeout_ms(&close.common), &result);
+    int exit_code = session_change_run(&close.common, publish, session, &close, &result);
     if (exit_code == CLI_OK && result == SPN_DUPLICATE)
         cli_warn(cli_session_words(session, what), "was already closed");
-    spn_client_close(client);
     return exit_code;
 }

@@ -26,12 +26,12 @@ struct dump {
 
     struct retained *retained;
     struct out out;
-    uint64_t unwritable; /* events that the format cannot carry */
-    uint64_t nameless;   /* events whose session has no name any more */
-    uint64_t rowless;    /* events whose session's row is damaged */
-    char session[256];   /* in the last comment of an event stream of all sessions */
-    bool found;          /* an entry of the requested session */
-    bool ended;          /* an entry of an epoch of it that has ended */
+    uint64_t unwritable;              /* events that the format cannot carry */
+    uint64_t nameless;                /* events whose session has no name any more */
+    uint64_t rowless;                 /* events whose session's row is damaged */
+    char session[EVENT_SESSION_SIZE]; /* in the last comment of an event stream of all sessions */
+    bool found;                       /* an entry of the requested session */
+    bool ended;                       /* an entry of an epoch of it that has ended */
 };
 
 enum { KEY_SESSION = CLI_KEY, KEY_FORMAT, KEY_ALL, KEY_DATA_DIR };
@@ -98,21 +98,6 @@ static const struct argp argp = {
 
 /* -- printing ---------------------------------------------------------------------------------- */
 
-/* A comment (HTML standard, 9.2.5): parsers skip it, people see which session's events follow. */
-static void put_session_comment(struct dump *dump, struct spn_bytes session)
-{
-    size_t size = strlen(dump->session);
-    if (size == session.size && (size == 0 || memcmp(dump->session, session.data, size) == 0))
-        return;
-    if (session.size >= sizeof(dump->session))
-        return;
-    memcpy(dump->session, session.data, session.size);
-    dump->session[session.size] = '\0';
-    out_text(&dump->out, ": session ");
-    out_put(&dump->out, session.data, session.size);
-    out_text(&dump->out, "\n");
-}
-
 static void tell_unwritable(const struct dump *dump, const struct spn_event *event, spn_err err)
 {
     char what[CLI_TEXT_SIZE];
@@ -127,7 +112,7 @@ static void tell_unwritable(const struct dump *dump, const struct spn_event *eve
 static void put_sse(struct dump *dump, struct spn_bytes session, const struct spn_event *event)
 {
     if (dump->only.size == 0 && session.data)
-        put_session_comment(dump, session);
+        event_put_session(&dump->out, dump->session, session);
     spn_err err = event_put_sse(&dump->out, event);
     if (err == SPN_OK)
         return;

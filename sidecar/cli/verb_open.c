@@ -76,13 +76,7 @@ int verb_open(int argc, char **argv)
         .attributes = {.size = sizeof(struct spn_attributes)},
         .options = {.size = sizeof(struct spn_publish_options)},
     };
-    spn_client *client;
     cli_parse(&argp, argc, argv, &open);
     struct spn_bytes session = cli_session(open.words.at[0]);
-    int exit_code = cli_connect(&open.common, &client);
-    if (exit_code != CLI_OK)
-        return exit_code;
-    exit_code = session_change(client, publish, session, &open, cli_timeout_ms(&open.common), NULL);
-    spn_client_close(client);
-    return exit_code;
+    return session_change_run(&open.common, publish, session, &open, NULL);
 }
