@@ -922,8 +922,7 @@ static const char *const lives[] = {
     "\"$1\" publish silent 1; \"$1\" close silent",
     "\"$1\" publish last 1 --close --reason 'an error'",
     "\"$1\" publish kept 1; \"$1\" close kept --reason b; \"$1\" open kept --content-type text/z",
-    "\"$1\" publish again 1; \"$1\" open again --ttl 9; \"$1\" delete again --yes; "
-    "\"$1\" publish again 2",
+    "\"$1\" open again --ttl 9; \"$1\" delete again --yes; \"$1\" publish again 2",
     "printf 'data: 1\\n\\nretry: 5\\n\\n' | \"$1\" record markers",
     "\"$1\" open idle --idle-close 1",
 };
