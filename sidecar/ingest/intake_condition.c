@@ -9,11 +9,11 @@
 uint32_t intake_find(const struct intake *intake, uint32_t i)
 {
     const struct sessions *sessions = &intake->state->sessions;
-    struct spn_bytes name = intake->entries[i].session;
     uint32_t slot = intake->slots[i];
     if (slot != SLOT_NONE)
         return slot;
-    enum sessions_found found = sessions_find(sessions, name, sessions_hash(sessions, name), &slot);
+    enum sessions_found found =
+        sessions_find(sessions, intake->entries[i].session, intake->hashes[i], &slot);
     return found == SESSIONS_HOT ? slot : SLOT_NONE;
 }
 
@@ -24,11 +24,10 @@ struct tracker *intake_tracker(const struct intake *intake, uint32_t slot)
 
 spn_err intake_make_slot(struct intake *intake, uint32_t i, uint32_t *ret_slot)
 {
-    struct sessions *sessions = &intake->state->sessions;
-    struct spn_bytes name = intake->entries[i].session;
     return *ret_slot != SLOT_NONE
                ? SPN_OK
-               : sessions_add(sessions, name, sessions_hash(sessions, name), ret_slot);
+               : sessions_add(&intake->state->sessions, intake->entries[i].session,
+                              intake->hashes[i], ret_slot);
 }
 
 bool intake_is_decisive(const struct wire_entry *entry)
