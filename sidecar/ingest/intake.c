@@ -233,7 +233,7 @@ static void store(struct taking *taking, const struct wire_entry *from, uint32_t
     touched->bytes = tracker->bytes;
     generation_append(state->active, touched, position, tracker->seq, (uint32_t)id.low);
     bool closes = (from->flags & WIRE_FLAG_CLOSES) != 0;
-    intake_note_event(taking, slot, tracker->epoch, closes);
+    intake_note_event(taking, slot, tracker, closes);
     if (closes)
         close_with(taking, tracker, touched, position);
     const struct batch_entry entry = {

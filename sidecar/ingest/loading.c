@@ -96,6 +96,7 @@ static void give_up(struct broker *broker, struct load *load)
     if (!load->tracker)
         return;
     load->tracker->epoch = load->epoch;
+    load->tracker->life = load->life;
     load->tracker->damaged = true;
     metrics_add(&metrics->sessions_damaged, 1);
     metrics_count(&metrics->damaged_reads);

@@ -7,15 +7,13 @@
 #include "wire.h"
 
 /* Writes a row that marks its session as given up. */
-static spn_err put_given_up(struct journal *journal, uint64_t epoch, struct spn_bytes name,
-                            struct spn_life life, uint64_t clock_ns)
+static spn_err put_given_up(struct journal *journal, struct journal_reader *reader, uint64_t epoch,
+                            struct spn_bytes name, uint64_t clock_ns)
 {
-    struct record_row row = {.life = life,
-                             .position = epoch,
-                             .activity_ns = clock_ns,
-                             .state = RECORD_DAMAGED,
-                             .name = name};
-    return journal_put_row(journal, epoch, &row);
+    struct record_row row = {
+        .position = epoch, .activity_ns = clock_ns, .state = RECORD_DAMAGED, .name = name};
+    spn_err err = journal_read_life(reader, epoch, &row.life);
+    return err == SPN_OK || err == SPN_E_END ? journal_put_row(journal, epoch, &row) : err;
 }
 
 /* -- rows without names ------------------------------------------------------------------------ */
@@ -75,8 +73,7 @@ static spn_err check_row(struct journal *journal, struct journal_reader *reader,
     if (err != SPN_E_END && err != SPN_E_CORRUPT)
         return err;
     err = note(salvaged, epoch);
-    return err == SPN_OK ? put_given_up(journal, epoch, name, (struct spn_life){{0}}, clock_ns)
-                         : err;
+    return err == SPN_OK ? put_given_up(journal, reader, epoch, name, clock_ns) : err;
 }
 
 static spn_err check_rows(struct journal *journal, struct journal_reader *reader, uint64_t clock_ns,
@@ -163,16 +160,14 @@ spn_err salvage_run(struct journal *journal, struct journal_reader *reader, cons
     return SPN_OK;
 }
 
-/* Reads the session's name and life from its row, or from the entry that opened it. */
-static spn_err find_name(struct journal_reader *reader, uint64_t epoch, struct spn_bytes *ret_name,
-                         struct spn_life *ret_life)
+/* Reads the session's name from its row, or from the entry that opened it. */
+static spn_err find_name(struct journal_reader *reader, uint64_t epoch, struct spn_bytes *ret_name)
 {
     struct record_row row;
     struct record_entry open;
     spn_err err = journal_read_row(reader, epoch, &row);
     if (err == SPN_OK) {
         *ret_name = row.name;
-        *ret_life = row.life;
         return SPN_OK;
     }
     err = journal_read_entry(reader, epoch, &open);
@@ -181,7 +176,6 @@ static spn_err find_name(struct journal_reader *reader, uint64_t epoch, struct s
     if (err != SPN_OK)
         return err;
     *ret_name = open.data;
-    *ret_life = open.life;
     return SPN_OK;
 }
 
@@ -189,12 +183,11 @@ spn_err salvage_give_up(struct journal *journal, struct journal_reader *reader, 
                         uint64_t clock_ns)
 {
     struct spn_bytes name;
-    struct spn_life life;
-    spn_err err = find_name(reader, epoch, &name, &life);
+    spn_err err = find_name(reader, epoch, &name);
     if (err == SPN_OK)
         err = journal_begin(journal);
     if (err == SPN_OK)
-        err = put_given_up(journal, epoch, name, life, clock_ns);
+        err = put_given_up(journal, reader, epoch, name, clock_ns);
     if (err == SPN_OK)
         err = journal_put_name(journal, name, epoch);
     if (err == SPN_OK)

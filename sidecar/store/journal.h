@@ -229,6 +229,10 @@ spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes 
                                 struct spn_bytes *ret_name, uint64_t *ret_epoch) SPN_MUST_USE;
 spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch,
                          struct record_row *ret_row) SPN_MUST_USE;
+/* The session's life: from its row or, if that is lost, from the entry that opened it. SPN_E_END:
+ * both are gone, or do not read. */
+spn_err journal_read_life(struct journal_reader *reader, uint64_t epoch,
+                          struct spn_life *ret_life) SPN_MUST_USE;
 spn_err journal_read_attributes(struct journal_reader *reader, uint64_t epoch,
                                 struct record_attributes *ret_attributes) SPN_MUST_USE;
 /* The row with the lowest epoch above `after`. SPN_E_CORRUPT: if *ret_epoch is above `after`, the

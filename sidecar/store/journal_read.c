@@ -344,6 +344,28 @@ spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch, struct r
     return looked_at(reader, record_get_row(bytes_of(value), epoch, ret_row), TABLE_ROWS);
 }
 
+static bool is_known(const struct spn_life *life)
+{
+    static const struct spn_life unknown;
+    return memcmp(life->bytes, unknown.bytes, sizeof(unknown.bytes)) != 0;
+}
+
+spn_err journal_read_life(struct journal_reader *reader, uint64_t epoch, struct spn_life *ret_life)
+{
+    struct record_row row;
+    struct record_entry open = {.kind = 0};
+    spn_err err = journal_read_row(reader, epoch, &row);
+    if (err == SPN_OK && is_known(&row.life)) {
+        *ret_life = row.life;
+        return SPN_OK;
+    }
+    if (err == SPN_OK || err == SPN_E_END || err == SPN_E_CORRUPT)
+        err = journal_read_entry(reader, epoch, &open);
+    if (err == SPN_OK && open.kind == RECORD_OPEN)
+        *ret_life = open.life;
+    return (err == SPN_OK && open.kind != RECORD_OPEN) || err == SPN_E_CORRUPT ? SPN_E_END : err;
+}
+
 spn_err journal_read_attributes(struct journal_reader *reader, uint64_t epoch,
                                 struct record_attributes *ret_attributes)
 {

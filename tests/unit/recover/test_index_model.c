@@ -496,6 +496,8 @@ static void check_spans(const struct broker_state *state)
         assert_int_equal(span->stored_ns, span->active_ns);
         assert_int_equal(span->closed, of->closed_position > 0);
         assert_true(wire_same_life(span->life, of->life));
+        assert_int_equal(span->extent.seq, of->count);
+        assert_int_equal(span->extent.bytes, of->bytes);
         assert_int_equal(span->name_size, strlen(of->name));
         assert_memory_equal(span->name, of->name, span->name_size);
         assert_true(deadline_is_set(&span->deadline) || span->closed);
