@@ -123,8 +123,10 @@ spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_
                               const struct record_block_item *items, size_t count) SPN_MUST_USE;
 spn_err journal_put_segment(struct journal *journal, uint32_t number,
                             const struct record_segment *segment) SPN_MUST_USE;
-/* Writes all of meta but format, secret and database id, which stay. */
+/* Writes all of meta but format, secret, database id and what the quota took, which stay. */
 spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta) SPN_MUST_USE;
+/* The quota deletes the log up to this position: meta has the highest one. */
+spn_err journal_note_taken(struct journal *journal, uint64_t position) SPN_MUST_USE;
 
 /* The writer's own view, inside its transaction. SPN_E_END: not there. Bytes are valid until the
  * next put. */

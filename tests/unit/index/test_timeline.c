@@ -64,39 +64,18 @@ static size_t indexed; /* events as of the last segment */
 /* -- damage ------------------------------------------------------------------------------------ */
 
 static uint64_t damaged_position; /* its entry does not read; 0: all do */
-static uint64_t damaged_to;       /* nor what was after it, up to here */
 static uint32_t damaged_record;   /* number of the segment whose record does not; 0: none */
-
-static bool is_damaged(uint64_t position)
-{
-    return damaged_position > 0 && (position == damaged_position ||
-                                    (position > damaged_position && position <= damaged_to));
-}
 
 spn_err __real_journal_read_entry(struct journal_reader *from, uint64_t position,
                                   struct record_entry *ret_entry);
 spn_err __wrap_journal_read_entry(struct journal_reader *from, uint64_t position,
                                   struct record_entry *ret_entry);
-spn_err __real_journal_read_entry_from(struct journal_reader *from, uint64_t position,
-                                       uint64_t *ret_position, struct record_entry *ret_entry);
-spn_err __wrap_journal_read_entry_from(struct journal_reader *from, uint64_t position,
-                                       uint64_t *ret_position, struct record_entry *ret_entry);
 
 spn_err __wrap_journal_read_entry(struct journal_reader *from, uint64_t position,
                                   struct record_entry *ret_entry)
 {
     spn_err err = __real_journal_read_entry(from, position, ret_entry);
-    return is_damaged(position) ? SPN_E_CORRUPT : err;
-}
-
-spn_err __wrap_journal_read_entry_from(struct journal_reader *from, uint64_t position,
-                                       uint64_t *ret_position, struct record_entry *ret_entry)
-{
-    spn_err err = __real_journal_read_entry_from(from, position, ret_position, ret_entry);
-    if (!is_damaged(position) && (err != SPN_OK || !is_damaged(*ret_position)))
-        return err;
-    *ret_position = damaged_position > damaged_to ? damaged_position : damaged_to;
-    return SPN_E_CORRUPT;
+    return damaged_position > 0 && position == damaged_position ? SPN_E_CORRUPT : err;
 }
 
 spn_err __real_journal_read_segment_after(struct journal_reader *from, uint32_t after,
@@ -114,7 +93,7 @@ spn_err __wrap_journal_read_segment_after(struct journal_reader *from, uint32_t 
 static int release(void **state)
 {
     (void)state;
-    damaged_position = damaged_to = 0;
+    damaged_position = 0;
     damaged_record = 0;
     view_release(&view);
     rig_release(&rig);
@@ -602,6 +581,8 @@ static void delete_entries(uint64_t from, uint64_t to, size_t *ret_count)
     *ret_count = all.count;
 }
 
+static bool by_damage; /* what is in front of the log is lost: the quota did not take it */
+
 static void cut_out(const struct cut *cut)
 {
     size_t count;
@@ -615,6 +596,8 @@ static void cut_out(const struct cut *cut)
         delete_entries(of->events[seq - 1].position, of->events[seq - 1].position, &count);
         assert_int_equal(count, 1);
     }
+    if (cut->from == 1 && !by_damage)
+        assert_int_equal(journal_note_taken(rig.journal, of->events[cut->to - 1].position), SPN_OK);
     assert_int_equal(journal_commit(rig.journal), SPN_OK);
 }
 
@@ -721,6 +704,10 @@ static void retained_without_blocks(void **state)
     for (uint64_t from = 1; from <= 100; from += 11)
         assert_retained(from, 0, 101);
     cut_out(&(struct cut){101, 150});
+    assert_retained(1, 0, DAMAGED);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_note_taken(rig.journal, of->events[149].position), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
     assert_retained(1, 0, 151);
     assert_retained(120, 0, 151);
     assert_retained(160, 0, 160);
@@ -738,19 +725,35 @@ static void what_the_quota_took_in_front_of_damage(void **state)
     assert_retained(50, 0, 101);
 }
 
-/* The front of the log is lost, and a block with it: that was not the quota. */
+/* The front of the log is lost, and then a block with it: that was not the quota. */
 static void what_damage_took_of_the_front(void **state)
 {
     (void)state;
     run_script("cFWcFW");
+    by_damage = true;
     cut_out(&(struct cut){1, 50});
+    by_damage = false;
+    assert_retained(1, 0, DAMAGED);
+    assert_retained(50, 0, DAMAGED);
+    assert_retained(51, 0, 51);
     assert_int_equal(journal_begin(rig.journal), SPN_OK);
     assert_int_equal(journal_delete_block(rig.journal, 1, of->epoch, 1), SPN_OK);
     assert_int_equal(journal_commit(rig.journal), SPN_OK);
-    assert_retained(1, 0, 101); /* as if it was */
-    damaged_position = of->epoch;
-    damaged_to = of->events[49].position;
     assert_retained(1, 0, DAMAGED);
+    assert_retained(101, 0, 101);
+}
+
+/* The quota took a part of the first segment, with the block of that part. */
+static void what_the_quota_took_of_a_segment(void **state)
+{
+    (void)state;
+    run_script("cFWcFW");
+    cut_out(&(struct cut){1, 50});
+    assert_retained(1, 0, 51);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_delete_block(rig.journal, 1, of->epoch, 1), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    assert_retained(1, 0, 101);
 }
 
 /* The record of the segment after the one that the quota took does not read. */

@@ -226,7 +226,7 @@ static void meta_moves_with_the_commit(void **state)
 {
     (void)state;
     struct record_meta meta = {
-        .format = 99, .checkpoint = 1, .segment = 2, .next_position = 3, .clock_ns = 4};
+        .format = 99, .checkpoint = 1, .segment = 2, .next_position = 3, .clock_ns = 4, .taken = 5};
     struct journal *journal = open_journal();
     struct record_meta before = *journal_meta(journal);
 
@@ -239,7 +239,8 @@ static void meta_moves_with_the_commit(void **state)
     assert_int_equal(journal_begin(journal), SPN_OK);
     assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
     assert_int_equal(journal_commit(journal), SPN_OK);
-    meta.format = before.format; /* these three stay */
+    meta.format = before.format; /* these four stay */
+    meta.taken = before.taken;
     memcpy(meta.secret, before.secret, sizeof(meta.secret));
     memcpy(meta.database, before.database, sizeof(meta.database));
     assert_memory_equal(journal_meta(journal), &meta, sizeof(meta));
@@ -248,6 +249,34 @@ static void meta_moves_with_the_commit(void **state)
     journal = open_at(dir, 0, true);
     assert_non_null(journal);
     assert_memory_equal(journal_meta(journal), &meta, sizeof(meta));
+    journal_close(journal);
+}
+
+/* What the quota took stays, whoever writes meta before or after, and is the highest position. */
+static void meta_has_what_the_quota_took(void **state)
+{
+    (void)state;
+    struct journal *journal = open_journal();
+    const struct record_meta before = *journal_meta(journal);
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_note_taken(journal, 9), SPN_OK);
+    journal_abort(journal);
+    assert_int_equal(journal_meta(journal)->taken, 0);
+    for (uint64_t i = 0; i < 3; i++) {
+        struct record_meta meta = before;
+        meta.checkpoint = 10 + i;
+        assert_int_equal(journal_begin(journal), SPN_OK);
+        assert_int_equal(journal_put_meta(journal, &before), SPN_OK);
+        assert_int_equal(journal_note_taken(journal, 7 - i), SPN_OK);
+        assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
+        assert_int_equal(journal_commit(journal), SPN_OK);
+        assert_int_equal(journal_meta(journal)->checkpoint, 10 + i);
+        assert_int_equal(journal_meta(journal)->taken, 7);
+    }
+    journal_close(journal);
+    journal = open_at(dir, 0, true);
+    assert_int_equal(journal_meta(journal)->taken, 7);
+    assert_int_equal(journal_meta(journal)->checkpoint, 12);
     journal_close(journal);
 }
 
@@ -2293,6 +2322,7 @@ int main(void)
 {
     ADD(a_new_database);
     ADD(meta_moves_with_the_commit);
+    ADD(meta_has_what_the_quota_took);
     ADD(nothing_to_close);
     ADD(commit_abort_and_snapshots);
     ADD(usage_inside_and_outside_a_transaction);

@@ -239,7 +239,8 @@ static const struct value values[] = {
               .clock_at = {.wall_ms = 41, .boot_ns = 42, .boot_id = {43, 44}},
               .catch_up_max_ns = 45,
               .retention = {.events_max = 50, .bytes_max = 60, .age_max_ns = 70},
-              .narrowest = {.events_max = 51, .bytes_max = 61, .age_max_ns = 71}}},
+              .narrowest = {.events_max = 51, .bytes_max = 61, .age_max_ns = 71},
+              .taken = 80}},
 };
 
 static uint8_t *encoded; /* of VALUE_MAX */
@@ -571,10 +572,11 @@ static const struct golden {
      "00fefefeffffffffffff01030000000104000000"},
     {"bytes of a segment", "a segment", "7ae4810c9600000065000000000000002c01000000000000"},
     {"bytes of meta", "meta",
-     "53504f4e534f4e00020000004a8912bf0a000000000000001e000000000000002800000000000000"
+     "53504f4e534f4e0002000000e33a580d0a000000000000001e000000000000002800000000000000"
      "1400000000000000" SECRET_HEX "32000000000000003c000000000000004600000000000000"
      "33000000000000003d00000000000000470000000000000029000000000000002a00000000000000"
-     "2b2c00000000000000000000000000002d0000000000000004050000000000000000000000000000"},
+     "2b2c00000000000000000000000000002d00000000000000040500000000000000000000000000005000000000"
+     "000000"},
 };
 
 static void run_golden(void **state)
@@ -586,7 +588,7 @@ static void run_golden(void **state)
             continue;
         size_t size = encode(&values[i]);
         /* meta ends in zeros */
-        size = values[i].kind == META ? 344 : size;
+        size = values[i].kind == META ? 352 : size;
         for (size_t at = 0; at < size; at++)
             snprintf(text + 2 * at, 3, "%02x", encoded[at]);
     }
