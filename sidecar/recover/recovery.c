@@ -111,7 +111,7 @@ static spn_err load_rows(struct recovery *recovery)
         uint64_t before = epoch;
         err = journal_read_row_after(recovery->reader, epoch, &epoch, &row);
         if (err == SPN_OK)
-            database_clock_find(&recovery->found.clock, row.activity_ns, row.last_ms);
+            database_clock_find(&recovery->found.clock, row.activity_ns, row.activity_ms);
         if (err == SPN_OK)
             err = load_row(recovery, epoch, &row);
         else if (err == SPN_E_CORRUPT && epoch > before)

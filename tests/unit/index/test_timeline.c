@@ -18,6 +18,7 @@
 #include "log_rig.h"
 #include "wire.h"
 #include "index/slice.h"
+#include "index/attributes.h"
 #include "index/timeline.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -767,6 +768,84 @@ static void what_the_quota_took_before_a_damaged_record(void **state)
     assert_retained(1, 0, 101);
 }
 
+/* -- attributes -------------------------------------------------------------------------------- */
+
+enum { SETS = 5 };
+
+/* Numbers whose sets have all there is, and differ. */
+static uint32_t set_number(uint32_t set)
+{
+    return 16 * set + 15;
+}
+
+static void put_set(uint32_t set)
+{
+    rig_put_attributes(&rig, MAIN, set_number(set));
+    rig_commit(&rig);
+}
+
+static void assert_set(uint32_t set)
+{
+    struct journal_reader *reader;
+    struct timeline timeline;
+    struct wire_attributes found;
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    assert_int_equal(timeline_open(&timeline, reader, &view), SPN_OK);
+    assert_int_equal(attributes_read(&timeline, &found), SPN_OK);
+    assert_int_equal(found.ttl_ms, rig_attributes_of(set_number(set)).ttl_ms);
+    assert_int_equal(found.note.size, rig_attributes_of(set_number(set)).note.size);
+    journal_reader_close(reader);
+}
+
+/* However many sets are on their way to disk, in whichever generation: the newest that is there
+ * holds. */
+static void attributes_on_their_way(void **state)
+{
+    (void)state;
+    for (uint32_t on_disk = 1; on_disk <= SETS; on_disk++)
+        for (uint32_t frozen = 0; frozen <= SETS; frozen++) {
+            rig_init(&rig, 2, WINDOW);
+            for (uint32_t set = 1; set <= SETS; set++) {
+                if (set == frozen)
+                    rig_freeze(&rig);
+                rig.lagging = set > on_disk;
+                put_set(set);
+            }
+            rig_view(&rig, MAIN, &view);
+            assert_set(on_disk);
+            (void)release(NULL);
+        }
+}
+
+/* The row has a newer set than an old view: an answer before this one may have shown it. */
+static void attributes_of_a_row_that_is_ahead(void **state)
+{
+    (void)state;
+    for (int whole = 0; whole < 2; whole++) {
+        rig_init(&rig, 100, WINDOW); /* a segment of several steps */
+        rig_events(&rig, MAIN, 3);
+        for (uint32_t i = MAIN + 1; i < rig.session_count; i++)
+            rig_events(&rig, i, 1);
+        put_set(1);
+        rig_view(&rig, MAIN, &view);
+        assert_set(1);
+        put_set(2);
+        rig_freeze(&rig);
+        if (whole)
+            rig_write_frozen(&rig);
+        else
+            rig_write_up_to_row(&rig, MAIN);
+        assert_set(2);
+        put_set(3);
+        assert_set(2);
+        view_release(&view);
+        rig_view(&rig, MAIN, &view);
+        assert_set(3);
+        (void)release(NULL);
+    }
+}
+
 /* -- the id in force --------------------------------------------------------------------------- */
 
 /* A marker that leaves the id as it is: the rig has none. */
@@ -920,7 +999,11 @@ int main(void)
         {"retained without blocks", retained_without_blocks, NULL, release, NULL},
         {"what the quota took in front of damage", what_the_quota_took_in_front_of_damage, NULL,
          release, NULL},
+        {"attributes on their way", attributes_on_their_way, NULL, release, NULL},
+        {"attributes of a row that is ahead", attributes_of_a_row_that_is_ahead, NULL, release,
+         NULL},
         {"what damage took of the front", what_damage_took_of_the_front, NULL, release, NULL},
+        {"what the quota took of a segment", what_the_quota_took_of_a_segment, NULL, release, NULL},
         {"what the quota took before a damaged record", what_the_quota_took_before_a_damaged_record,
          NULL, release, NULL},
         {"an id that was trimmed is no damage where the row is ahead",
