@@ -237,6 +237,9 @@ spn_err journal_read_life(struct journal_reader *reader, uint64_t epoch,
                           struct spn_life *ret_life) SPN_MUST_USE;
 spn_err journal_read_attributes(struct journal_reader *reader, uint64_t epoch,
                                 struct record_attributes *ret_attributes) SPN_MUST_USE;
+/* The lowest epoch above `after` that has attributes. They are not read. */
+spn_err journal_read_attributes_after(struct journal_reader *reader, uint64_t after,
+                                      uint64_t *ret_epoch) SPN_MUST_USE;
 /* The row with the lowest epoch above `after`. SPN_E_CORRUPT: if *ret_epoch is above `after`, the
  * walk can go on after it. The same holds for segments and producers. */
 spn_err journal_read_row_after(struct journal_reader *reader, uint64_t after, uint64_t *ret_epoch,

@@ -394,6 +394,13 @@ static spn_err seek_number_after(struct journal_reader *reader, enum table table
     return err;
 }
 
+spn_err journal_read_attributes_after(struct journal_reader *reader, uint64_t after,
+                                      uint64_t *ret_epoch)
+{
+    MDB_val value = {0};
+    return seek_number_after(reader, TABLE_ATTRIBUTES, after, ret_epoch, &value);
+}
+
 spn_err journal_read_row_after(struct journal_reader *reader, uint64_t after, uint64_t *ret_epoch,
                                struct record_row *ret_row)
 {
