@@ -188,7 +188,7 @@ static void append(struct rig *rig, struct record_entry *entry)
         assert_int_equal(journal_begin(rig->journal), SPN_OK);
     rig->writing = true;
     entry->data_hash = record_hash(entry->data);
-    entry->time_ns = rig_time_ns(rig->next_position);
+    entry->time_ns = rig->now_ns ? rig->now_ns() : rig_time_ns(rig->next_position);
     entry->wall_ms = rig_wall_ms(rig->next_position);
     assert_int_equal(journal_append(rig->journal, rig->next_position, entry), SPN_OK);
 }

@@ -143,8 +143,12 @@ static uint64_t fake_monotonic_ns(void)
     return now_ns;
 }
 
-static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns,
-                                        .boot_ns = fake_monotonic_ns};
+static uint64_t fake_boot_ns(void)
+{
+    return now_ns;
+}
+
+static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns, .boot_ns = fake_boot_ns};
 static const struct peer peer = {.size = 1, .bytes = {7}};
 
 /* -- what is written --------------------------------------------------------------------------- */
@@ -618,6 +622,7 @@ static void begin(const struct retention *keeps)
     clients[1].touches = true;
     clients[2].prefix = "w3"; /* of two names */
     rig_init(&rig, SESSIONS, WINDOW);
+    rig.now_ns = fake_boot_ns;
     rig_retain(&rig, rule);
     start_sidecar();
 }
@@ -864,6 +869,16 @@ static void write_to(uint32_t session, int events)
     }
 }
 
+static void delete_one(uint32_t session)
+{
+    uint64_t epoch = rig.sessions[session].epoch;
+    uint64_t seq = rig.sessions[session].count;
+    rig_end(&rig, session, RECORD_DELETE);
+    note(session, RECORD_DELETE, epoch);
+    log_of[newest()].seq = seq;
+    dead[epoch] = true;
+}
+
 /* Another one begins beyond what the survey has read, which then begins there. What it knew before
  * is not relied on. */
 static void a_survey_that_began_again(void **state)
@@ -874,10 +889,7 @@ static void a_survey_that_began_again(void **state)
     write_to(0, 1);
     write_to(1, 5);
     uint64_t epoch = rig.sessions[1].epoch;
-    rig_end(&rig, 1, RECORD_DELETE);
-    note(1, RECORD_DELETE, epoch);
-    log_of[newest()].seq = 5;
-    dead[epoch] = true;
+    delete_one(1);
     rig_commit(&rig);
     hide();
     now_ns += 2 * SURVEY_NS;
@@ -902,6 +914,84 @@ static void a_survey_that_began_again(void **state)
     assert_int_equal(clients[0].cursor, newest());
     for (uint64_t at = epoch; at < epoch + 6; at++)
         assert_int_equal(log_of[at].got[0], 0);
+}
+
+/* What is there, in no time. */
+static void read_at_once(void)
+{
+    (void)subscriptions_tick(subscriptions);
+    (void)outbox_tick(outbox);
+    while (subscriptions_read_log(subscriptions))
+        continue;
+    outbox_flush(outbox);
+}
+
+/* Nobody has been behind for long. */
+static void forget_survey(void)
+{
+    now_ns += 10 * SURVEY_NS;
+    send_credit(0, clients[0].credit); /* it keeps the lease */
+    (void)subscriptions_tick(subscriptions);
+}
+
+/* The reader had no turn for long, and then the live follower has no room or no credit. What was
+ * hidden meanwhile stays hidden. take_item looks at how late an item is. */
+static void falls_behind_a_scan_that_is_late(void **state)
+{
+    (void)state;
+    for (int by_credit = 0; by_credit < 2; by_credit++) {
+        begin(&(struct retention){0});
+        any_state = 1;
+        write_to(0, 1);
+        rig_commit(&rig);
+        atomic_store(&commits.durable, newest());
+        struct wire_follow follow = follow_of(0);
+        follow.credit = by_credit ? 100 : CREDIT;
+        follow_and_step(0, &follow);
+        assert_int_equal(clients[0].cursor, newest());
+        forget_survey();
+        write_to(1, 5);
+        uint64_t epoch = rig.sessions[1].epoch;
+        delete_one(1);
+        rig_commit(&rig);
+        hide();
+        now_ns += SURVEY_NS + SURVEY_NS / 2;
+        atomic_store(&commits.durable, newest());
+        full = by_credit ? 0 : 1;
+        (void)subscriptions_scan(subscriptions);
+        full = 0;
+        uint64_t before = clients[0].cursor;
+        assert_true(before < newest());
+        send_credit(0, 2 * CREDIT);
+        read_at_once();
+        assert_int_equal(clients[0].cursor, newest());
+        for (uint64_t at = before + 1; at < epoch + 6; at++)
+            assert_int_equal(log_of[at].got[0], 0);
+        (void)release(NULL);
+    }
+}
+
+/* One that falls behind for a moment needs no survey. */
+static void falls_behind_for_a_moment(void **state)
+{
+    (void)state;
+    begin(&(struct retention){0});
+    any_state = 1;
+    struct wire_follow follow = follow_of(0);
+    follow.credit = CREDIT;
+    follow_and_step(0, &follow);
+    forget_survey();
+    write_to(0, 5);
+    rig_commit(&rig);
+    atomic_store(&commits.durable, newest());
+    now_ns += SURVEY_NS / 2;
+    full = 1;
+    (void)subscriptions_scan(subscriptions);
+    full = 0;
+    uint64_t reads = journal_reader_reads(reader);
+    read_at_once();
+    assert_int_equal(clients[0].cursor, newest());
+    assert_int_equal(journal_reader_reads(reader) - reads, 6); /* each, and the end; once */
 }
 
 /* Two that are behind, at different places, and more log after either than one turn surveys. */
@@ -1013,13 +1103,15 @@ static void a_gap_needs_credit(void **state)
 
 int main(void)
 {
-    enum { SETTINGS = COUNT(settings), REFUSALS = COUNT(refusals), OTHERS = 10 };
+    enum { SETTINGS = COUNT(settings), REFUSALS = COUNT(refusals), OTHERS = 12 };
     struct CMUnitTest tests[SETTINGS + REFUSALS + OTHERS] = {
         {"a number in use", a_number_in_use, NULL, release, NULL},
         {"damage ends it", damage_ends_it, NULL, release, NULL},
         {"damage while it is live", damage_while_it_is_live, NULL, release, NULL},
         {"a survey that began again", a_survey_that_began_again, NULL, release, NULL},
         {"two that are far behind", two_that_are_far_behind, NULL, release, NULL},
+        {"falls behind a scan that is late", falls_behind_a_scan_that_is_late, NULL, release, NULL},
+        {"falls behind for a moment", falls_behind_for_a_moment, NULL, release, NULL},
         {"progress on the way", progress_on_the_way, NULL, release, NULL},
         {"progress at once", progress_at_once, NULL, release, NULL},
         {"a frame that lies", a_frame_that_lies, NULL, release, NULL},
