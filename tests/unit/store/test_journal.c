@@ -1046,6 +1046,7 @@ enum {
     PAGE = 4096,
     PAGE_FLAGS = 10, /* LMDB's places in a page; mdb.c, struct MDB_page and MDB_node */
     PAGE_LEAF = 2,
+    PAGE_LOWER = 12, /* where the list of nodes ends */
     PAGE_FIRST_NODE = 16,
     NODE_KEY = 8,
     LEAVES = 3,
@@ -1072,18 +1073,24 @@ static uint8_t *find_leaf(uint8_t *bytes, size_t size, uint64_t above, uint64_t 
     return found;
 }
 
+/* The database's file, with a log of many leaves in it. */
+static uint8_t *file_of_a_log(size_t *ret_size)
+{
+    enum { ENTRIES = 1000 };
+    struct journal *journal = open_journal();
+    append_commit(journal, 1, ENTRIES);
+    journal_close(journal);
+    return read_file("data.mdb", ret_size);
+}
+
 /* A tree whose pages are not the ones that belong there, as after a disk that did not sync: whoever
  * walks the log gets on, or is told. */
 static void a_tree_that_leads_back(void **state)
 {
-    enum { ENTRIES = 1000 };
     (void)state;
-    struct journal *journal = open_journal();
-    append_commit(journal, 1, ENTRIES);
-    journal_close(journal);
     size_t size;
     uint64_t first = 0;
-    uint8_t *bytes = read_file("data.mdb", &size);
+    uint8_t *bytes = file_of_a_log(&size);
     const uint8_t *leaf = find_leaf(bytes, size, first, &first);
     for (int i = 1; i < LEAVES; i++) {
         uint8_t *other = find_leaf(bytes, size, first, &first);
@@ -1092,7 +1099,7 @@ static void a_tree_that_leads_back(void **state)
     write_file("data.mdb", bytes, size);
     free(bytes);
 
-    journal = open_journal();
+    struct journal *journal = open_journal();
     struct journal_reader *reader = open_reader(journal);
     struct record_entry entry;
     spn_err err = SPN_OK;
@@ -1101,6 +1108,35 @@ static void a_tree_that_leads_back(void **state)
         assert_true(err != SPN_OK || position >= next);
     }
     assert_int_equal(err, SPN_E_CORRUPT);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+/* A leaf that lost an entry. LMDB steps from the leaf before it into it and finds nothing wrong;
+ * where leaves are checked when they are read, so is this one. */
+static void a_step_into_a_damaged_leaf(void **state)
+{
+    (void)state;
+    size_t size;
+    uint64_t first = 0;
+    uint8_t *bytes = file_of_a_log(&size);
+    (void)find_leaf(bytes, size, first, &first);
+    uint8_t *second = find_leaf(bytes, size, first, &first);
+    second[PAGE_LOWER] = (uint8_t)(second[PAGE_LOWER] - sizeof(uint16_t));
+    write_file("data.mdb", bytes, size);
+    free(bytes);
+
+    struct journal *journal = open_at(dir, 0, true);
+    assert_non_null(journal);
+    struct journal_reader *reader = open_reader(journal);
+    struct record_entry entry;
+    uint64_t position;
+    for (uint64_t next = 1; next < first; next++) {
+        assert_int_equal(journal_read_entry_from(reader, next, &position, &entry), SPN_OK);
+        assert_int_equal(position, next);
+    }
+    assert_int_equal(journal_read_entry_from(reader, first, &position, &entry), SPN_E_CORRUPT);
+    assert_true(position > first);
     journal_reader_close(reader);
     journal_close(journal);
 }
@@ -2348,6 +2384,7 @@ int main(void)
     for (size_t i = 0; i < COUNT(words); i++)
         add(words[i], run_damage, words[i]);
     ADD(a_tree_that_leads_back);
+    ADD(a_step_into_a_damaged_leaf);
     ADD(keys_of_a_wrong_size);
     ADD(a_full_map);
     ADD(a_full_disk);
