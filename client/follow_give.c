@@ -29,13 +29,13 @@ void sub_take_progress(struct spn_subscription *subscription, const struct wire_
     last->hidden += head->missing;
 }
 
-struct spn_item sub_log_item(struct spn_subscription *subscription, spn_item_kind kind)
+void sub_begin_log_item(struct spn_subscription *subscription, spn_item_kind kind)
 {
-    struct spn_item item = {.kind = kind, .seq = subscription->given};
-    memcpy(item.database, subscription->life.bytes, sizeof(item.database));
-    item.missing = subscription->hidden;
+    struct spn_item *item = &subscription->item;
+    *item = (struct spn_item){
+        .kind = kind, .seq = subscription->given, .missing = subscription->hidden};
+    memcpy(item->database, subscription->life.bytes, sizeof(item->database));
     subscription->hidden = 0;
-    return item;
 }
 
 void sub_give_log_gap(struct spn_subscription *subscription, const struct frame *frame)
@@ -44,7 +44,7 @@ void sub_give_log_gap(struct spn_subscription *subscription, const struct frame 
     struct wire_log_gap gap;
     wire_get_log_gap(&in, &gap); /* was checked when it arrived */
     subscription->given = frame->head.seq;
-    subscription->item = sub_log_item(subscription, SPN_ITEM_GAP);
+    sub_begin_log_item(subscription, SPN_ITEM_GAP);
     subscription->item.first = gap.first;
     subscription->item.last = gap.last;
     sub_note_read(subscription, WIRE_LOG_GAP_CREDIT);
@@ -109,7 +109,7 @@ enum sub_given sub_give_entry(struct spn_subscription *subscription)
         return SUB_HOLE;
     subscription->given = item.position;
     struct spn_item *given = &subscription->item;
-    *given = sub_log_item(subscription, kind_of(item.entry.kind));
+    sub_begin_log_item(subscription, kind_of(item.entry.kind));
     given->session = item.entry.session;
     given->life = item.entry.life;
     if (given->kind == SPN_ITEM_CLOSE)

@@ -194,7 +194,7 @@ enum sub_given {
 enum sub_given sub_give_entry(struct spn_subscription *subscription);
 
 /* What every item of the log has, beside its kind and what that adds. */
-struct spn_item sub_log_item(struct spn_subscription *subscription, spn_item_kind kind);
+void sub_begin_log_item(struct spn_subscription *subscription, spn_item_kind kind);
 void sub_give_log_gap(struct spn_subscription *subscription, const struct frame *frame);
 
 /* Where the cursor stands once this frame has been given. */

@@ -163,10 +163,11 @@ static bool is_caught_up(const struct spn_subscription *subscription)
 
 static void give_caught_up(struct spn_subscription *subscription)
 {
-    subscription->item = subscription->log ? sub_log_item(subscription, SPN_ITEM_CAUGHT_UP)
-                                           : (struct spn_item){.kind = SPN_ITEM_CAUGHT_UP,
-                                                               .seq = subscription->given,
-                                                               .life = subscription->life};
+    if (subscription->log)
+        sub_begin_log_item(subscription, SPN_ITEM_CAUGHT_UP);
+    else
+        subscription->item = (struct spn_item){
+            .kind = SPN_ITEM_CAUGHT_UP, .seq = subscription->given, .life = subscription->life};
     subscription->caught_up = true;
 }
 
