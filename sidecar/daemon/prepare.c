@@ -76,15 +76,19 @@ static struct passers passers_of(const struct options *options)
                             .all = !one || ((ingest->mode | read->mode) & S_IRWXO) != 0};
 }
 
+/* passers: they may pass it, whatever the umask says: sockets do not follow it either. NULL: nobody
+ * needs to, and the umask may keep out more. */
 static bool make_dir(const char *path, const struct passers *passers)
 {
     if (!make_parents(path))
         return false;
     if (mkdir(path, 0750) != 0)
         return errno == EEXIST;
+    if (!passers)
+        return true;
     if (passers->group != OPTIONS_NO_GROUP && chown(path, (uid_t)-1, passers->group) != 0)
         return false;
-    return !passers->all || chmod(path, 0751) == 0;
+    return chmod(path, passers->all ? 0751 : 0750) == 0;
 }
 
 /* For an ordinary user without a runtime directory, the default is root's directory. */
@@ -194,10 +198,9 @@ static bool same_dir(const char *a, const char *b)
 bool daemon_prepare(struct daemon *daemon)
 {
     const struct options *options = &daemon->options;
-    const struct passers nobody = {.group = OPTIONS_NO_GROUP};
     const struct passers clients = passers_of(options);
     if (!check_socket_path(options) ||
-        !prepare_dir("data_dir", options->data_dir, options->data_dir_default, &nobody) ||
+        !prepare_dir("data_dir", options->data_dir, options->data_dir_default, NULL) ||
         !prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default, &clients))
         return false;
     check_groups(options);

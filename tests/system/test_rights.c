@@ -275,9 +275,11 @@ static void each_socket_has_rights_of_its_own(struct stage *stage)
     }
 }
 
+/* With a umask that keeps everybody out: what the daemon makes depends on its options alone. */
 static void become_an_operator(void)
 {
     static const gid_t groups[] = {STRANGER, OPERATORS};
+    umask(0077);
     if (setgroups(COUNT(groups), groups) != 0 || setresgid(STRANGER, STRANGER, STRANGER) != 0 ||
         setresuid(STRANGER, STRANGER, STRANGER) != 0 || unsetenv("SPONSON_SOCKET_DIR") != 0)
         _exit(1);
