@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "producer_base.h"
+#include "too_large.h"
 
 static struct spn_producer *producer_of(struct client_part *part)
 {
@@ -185,14 +186,21 @@ static void ask(struct spn_producer *producer, uint64_t now_ns)
 static spn_err send_batch(struct spn_producer *producer)
 {
     struct wire_batch batch;
+    struct wire_entry part;
     struct window_cut cut = delivery_cut(&producer->delivery, &batch);
+    bool in_part = cut.count == 1 && too_large(producer->client, cut.bytes, cut.size, &part);
+    size_t size =
+        WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE + (in_part ? wire_entry_size(&part) : cut.size);
     zmq_msg_t message;
-    if (zmq_msg_init_size(&message, WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE + cut.size) != 0)
+    if (zmq_msg_init_size(&message, size) != 0)
         return SPN_E_NOMEM;
-    struct wire_out out = wire_out(zmq_msg_data(&message), WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE);
+    struct wire_out out = wire_out(zmq_msg_data(&message), size);
     wire_put_header(&out, WIRE_BATCH, 0);
     wire_put_batch(&out, &batch);
-    memcpy(out.at, cut.bytes, cut.size);
+    if (in_part)
+        wire_put_entry(&out, &part);
+    else
+        memcpy(out.at, cut.bytes, cut.size);
     spn_err err = transport_send(&producer->client->transport.ingest, &message);
     if (err != SPN_OK) {
         zmq_msg_close(&message);

@@ -1049,6 +1049,57 @@ static void limits_follow_the_sidecar(void **state)
     }
 }
 
+/* The sidecar wants it all again, the two batches that are on their way. */
+static void send_again(void)
+{
+    fake_drop_batches(&fake);
+    fake_error(&fake, fake.token, SPN_E_STALE_TOKEN, "restarted");
+    fake.token++;
+    until(fake.batch_count == 2);
+    assert_int_equal(fake.batches[0].head.token, fake.token);
+}
+
+/* What the present sidecar would refuse was taken when an earlier one would have stored it. Its
+ * frame could be larger than any that is read: then nothing would come of it, nor of what follows
+ * it. */
+static void event_over_a_lowered_limit_is_sent_in_part(void **state)
+{
+    (void)state;
+    static const size_t limits[] = {2 * WIRE_BATCH_BYTES_MAX, WIRE_BATCH_BYTES_MAX, 1000};
+    struct spn_event event = SPN_EVENT_INIT;
+    size_t size = 2 * WIRE_BATCH_BYTES_MAX;
+    char *data = malloc(size);
+    assert_non_null(data);
+    memset(data, 'x', size);
+    open_both(SPN_DURABLE);
+    event.id = spn_text("large");
+    event.type = spn_text("kind");
+    event.data = (struct spn_bytes){data, size};
+    event.note = spn_text("a note");
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), SPN_OK);
+    publish_text("small");
+    hurry();
+    until(received_up_to() == 2);
+    for (size_t i = 0; i < COUNT(limits); i++) {
+        fake.data_max = (uint32_t)limits[i];
+        fake.instance++;
+        send_again(); /* the answer to OPEN has the instance, which leads to a HELLO */
+        until(spn_client_data_max(client) == limits[i]);
+        send_again();
+        struct wire_entry entry = fake_entry(&fake, 0, 0);
+        assert_int_equal(fake.batches[0].head.first, 1);
+        assert_int_equal(fake.batches[0].head.count, 1);
+        assert_int_equal(entry.data.size, limits[i] < size ? limits[i] + 1 : size);
+        assert_memory_equal(entry.data.data, data, entry.data.size);
+        assert_memory_equal(entry.id.data, "large", entry.id.size);
+        assert_memory_equal(entry.type.data, "kind", entry.type.size);
+        assert_memory_equal(entry.note.data, "a note", entry.note.size);
+        entry = fake_entry(&fake, 1, 0);
+        assert_int_equal(entry.data.size, 5);
+    }
+    free(data);
+}
+
 /* The largest entry has all parts of the largest size. The window's memory is a power of two, which
  * hides what is missing unless the limit is just below one. */
 static void window_takes_the_largest_entry(void **state)
@@ -1769,6 +1820,7 @@ int main(void)
         TEST(room_that_comes_in_time_is_taken),
         TEST(full_window_tells_how_many_were_taken),
         TEST(limits_follow_the_sidecar),
+        TEST(event_over_a_lowered_limit_is_sent_in_part),
         TEST(window_takes_the_largest_entry),
         TEST(small_window_takes_one_large_event),
         TEST(gone_sidecar_is_backpressure_and_ridden_out),
