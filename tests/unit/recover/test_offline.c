@@ -150,7 +150,8 @@ static void run(void **state)
     struct recovered found;
     run_script(row->script);
     uint64_t position = rig.next_position;
-    struct spn_life life = row->meant == ANOTHER ? (struct spn_life){{9}} : rig.sessions[0].life;
+    const struct spn_life another = {{9}};
+    struct spn_life life = row->meant == ANOTHER ? another : rig.sessions[0].life;
     assert_int_equal(
         offline_delete(rig.journal, rig_name(&rig, 0), row->meant == ANY ? NULL : &life, &found),
         row->err);

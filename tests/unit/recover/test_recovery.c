@@ -844,7 +844,8 @@ static void attributes_go_with_their_row(void **state)
     for (int again = 0; again < 3; again++) {
         struct recovered found = recover();
         assert_int_equal(found.given_up, row->given_up);
-        assert_int_equal(found.orphans, again == row->session_name ? row->orphans : 0);
+        int decides = row->session_name ? 1 : 0; /* the first time with room */
+        assert_int_equal(found.orphans, again == decides ? row->orphans : 0);
         recovery_release(&broker);
         recovered = false;
     }
