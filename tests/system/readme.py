@@ -131,8 +131,8 @@ def check_counters():
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 OTHERS_OPTIONS = {  # of cmake, ctest, pkg-config, useradd and scripts of this project
-    "--cflags", "--install", "--libs", "--preset", "--quick", "--static", "--system", "--test-dir",
-    "--user-group", "--workflow"}
+    "--cflags", "--install", "--libs", "--preset", "--quick", "--system", "--test-dir", "--user-group",
+    "--variable", "--workflow"}
 
 
 def help_of(*words):
