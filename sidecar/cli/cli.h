@@ -84,6 +84,8 @@ void cli_tell_trouble(spn_client *client);
 const char *cli_session_words(struct spn_bytes session, char ret_text[CLI_TEXT_SIZE]);
 /* cli_fail for a session that was named on the command line. */
 int cli_fail_session(struct spn_bytes session, spn_err err);
+/* cli_fail_client for it: a call that asks about the session, and may fail for its socket. */
+int cli_fail_asking(struct spn_bytes session, spn_client *client, spn_err err);
 
 /* cli_error, then exits with CLI_USAGE: for option parsers, which have nothing to clean up. */
 _Noreturn void cli_usage(const char *what, const char *why);
@@ -126,7 +128,9 @@ error_t cli_parse_rest(int key, char *arg, struct argp_state *state, struct cli_
 /* The argument of an option that takes a life. Another text is a usage error. */
 struct spn_life cli_life(const char *option, const char *text);
 
-int cli_seconds_ms(const char *option, const char *text);
+/* How long to wait, and a span of a session. Another text is a usage error. */
+int cli_wait_ms(const char *option, const char *text);
+uint64_t cli_span_ms(const char *option, const char *text);
 uint64_t cli_count(const char *option, const char *text, uint64_t min, uint64_t max);
 enum event_format cli_format(const char *text);
 

@@ -152,14 +152,26 @@ static void look_for_restart(struct recorder *recorder, uint64_t number,
     cli_warn(what, why);
 }
 
-/* If ids did not restart, the input of an earlier run may have had the same ids. */
+/* Then nothing can be stored in it under other ids. */
+static bool is_closed(const struct recorder *recorder)
+{
+    const struct spn_last *last;
+    return recorder->is_closed ||
+           (spn_last_event(recorder->client, recorder->session, ANSWER_MS, &last) == SPN_OK &&
+            last->state == SPN_CLOSED);
+}
+
+/* If ids did not restart, the input of an earlier run may have had the same ids. Or it is the same
+ * input, and only the close differs: then other ids are no help, and the session is closed, by now
+ * or since that run. */
 static void tell_conflicts(const struct recorder *recorder)
 {
     char what[CLI_TEXT_SIZE];
     if (recorder->conflicts == 0 || recorder->restart_is_told || recorder->ids != RECORDER_IDS_KEEP)
         return;
     snprintf(what, sizeof(what), "%llu events not stored", (unsigned long long)recorder->conflicts);
-    cli_warn(what, "the session has other events with their ids; " USE_IDS);
+    cli_warn(what, is_closed(recorder) ? "the session has events with their ids, and is closed"
+                                       : "the session has other events with their ids; " USE_IDS);
 }
 
 /* event: its kind, and its id in the session. */
@@ -180,7 +192,8 @@ static void count_result(struct recorder *recorder, const struct spn_ack *ack, u
         recorder->conflicts++;
         look_for_restart(recorder, number, event);
         tell_event(recorder, number, event,
-                   "not stored: the session has this id already, with other data or another type");
+                   "not stored: the session has this id already, and data, type, closing or reason "
+                   "differ");
         break;
     case SPN_REFUSED:
         refuse(recorder, number, event, ack->code);

@@ -41,9 +41,11 @@ bool recorder_closes_with(const struct recorder *recorder, const struct spn_even
     return may_close_with(recorder, event) && recorder->input_ended;
 }
 
+/* A session that is to be new stays as it is if nothing was sent that could have opened it. */
 static bool stays_open(const struct recorder *recorder)
 {
-    return !recorder->closes || recorder->is_closed || sse_parser_is_foreign(&recorder->parser);
+    return !recorder->closes || recorder->is_closed || recorder->if_new ||
+           sse_parser_is_foreign(&recorder->parser);
 }
 
 int recorder_close_alone(struct recorder *recorder)

@@ -64,11 +64,11 @@ int verb_close(int argc, char **argv)
         .options = {.size = sizeof(struct spn_publish_options)},
     };
     char what[CLI_TEXT_SIZE];
-    spn_result result;
+    struct session_changed changed;
     cli_parse(&argp, argc, argv, &close);
     struct spn_bytes session = cli_session(close.words.at[0]);
-    int exit_code = session_change_run(&close.common, publish, session, &close, &result);
-    if (exit_code == CLI_OK && result == SPN_DUPLICATE)
+    int exit_code = session_change_run(&close.common, publish, session, &close, &changed);
+    if (exit_code == CLI_OK && changed.result == SPN_DUPLICATE)
         cli_warn(cli_session_words(session, what), "was already closed");
     return exit_code;
 }

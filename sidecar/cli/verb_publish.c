@@ -81,8 +81,9 @@ static const struct argp argp = {
            "the data is standard input without its last newline. To repeat it after a failure, "
            "give it the same --id: it is then stored once."
            "\vExits with 0 also if the event is stored already; standard error reports that. Exits "
-           "with 1 if another event has the id, if the session is closed, or if a condition does "
-           "not hold.",
+           "with 1 if the session has the id already, and data, type, closing or reason differ; if "
+           "the session is closed; or if a condition does not hold. Exits with 3 if there is no "
+           "such session, and --if-seq is not 0.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -126,7 +127,9 @@ static int tell(struct spn_bytes session, const struct spn_published *published)
     char what[CLI_TEXT_SIZE];
     cli_session_words(session, what);
     if (published->result == SPN_CONFLICT) {
-        cli_error(what, "another event has this id; nothing was stored");
+        cli_error(what,
+                  "the session has this id already, and data, type, closing or reason differ; "
+                  "nothing was stored");
         return CLI_FAILURE;
     }
     if (published->result == SPN_REFUSED)

@@ -103,7 +103,8 @@ static const struct argp argp = {
         "copy replaced it. \"unacknowledged\" is added if record stopped before every event had a "
         "result, and \"closed\":true if it closed the session.\n\n"
         "An event without an id: field of its own gets an id. An event whose id the session has "
-        "had recently is a duplicate if its data and type are the same, and a conflict if not. "
+        "had recently is a duplicate if its data and type are the same, and both or neither close "
+        "the session, for the same reason; it is a conflict if not. "
         "(The retry is not compared; no type means \"message\".) If the first id of the input "
         "appears again for another event, the input restarts its numbering. record then prints one "
         "warning, or one about conflicts. Use --ids for such inputs.\n\n"
@@ -120,7 +121,10 @@ static const struct argp argp = {
         "over.\n\n"
         "An input that is not an event stream is an error, exit code 1: it has lines, and none of "
         "them is a field (data, event, id, retry) or a comment. An input without events is not an "
-        "error: record exits with 0, with \"events\":0 and a warning. If the input ends within an "
+        "error: record exits with 0, with \"events\":0 and a warning. With --close it closes a "
+        "session "
+        "that is there, and exits with 3 if there is none; with --if-new too it does nothing. If "
+        "the input ends within an "
         "event, that event is not stored, and record exits with 0 and a warning, too. To detect "
         "that the source of the input failed, use `curl -fsSN` and `set -o pipefail`.\n\n"
         "SIGINT and SIGTERM end the input: record still waits for the acknowledgement of what was "
@@ -138,7 +142,7 @@ static struct spn_bytes ask_last_id(struct recorder *recorder, int timeout_ms)
     if (err == SPN_OK)
         return last->id;
     if (err != SPN_E_UNKNOWN_SESSION)
-        cli_warn("last event id not known", spn_err_text(err));
+        cli_warn("last event id not known", spn_client_detail(recorder->client));
     return (struct spn_bytes){NULL, 0};
 }
 

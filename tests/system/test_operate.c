@@ -281,6 +281,48 @@ static void sockets_that_may_not_be_opened_are_told(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+static const struct socket_row {
+    const char *socket; /* that may not be opened */
+    const char *words[6];
+    const char *options; /* which decide that */
+} socket_rows[] = {
+    {"read.sock", {"last", "s"}, "--read-group and --read-mode"},
+    {"read.sock", {"info", "s"}, "--read-group and --read-mode"},
+    {"read.sock", {"replay", "s"}, "--read-group and --read-mode"},
+    {"read.sock", {"tail", "s"}, "--read-group and --read-mode"},
+    {"read.sock", {"tail", "--all"}, "--read-group and --read-mode"},
+    {"read.sock", {"sessions"}, "--read-group and --read-mode"},
+    {"read.sock", {"stats"}, "--read-group and --read-mode"},
+    {"read.sock", {"health"}, "--read-group and --read-mode"},
+    {"ingest.sock", {"publish", "s", "data"}, "--ingest-group and --ingest-mode"},
+    {"ingest.sock", {"close", "s"}, "--ingest-group and --ingest-mode"},
+    {"ingest.sock", {"delete", "s", "--yes"}, "--ingest-group and --ingest-mode"},
+    {"ingest.sock", {"record", "s", "/dev/null"}, "--ingest-group and --ingest-mode"},
+};
+
+/* Who has rights on the other socket only is told which one is missing. */
+static void the_socket_that_may_not_be_opened_is_named(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    struct outcome done = stage_run(stage, "publish", "s", "data");
+    stage_expect_code(&done, OK);
+    for (size_t i = 0; i < COUNT(socket_rows); i++) {
+        const struct socket_row *row = &socket_rows[i];
+        const char *path = stage_format(stage, "%s/%s", stage->socket_dir, row->socket);
+        const char *argv[8] = {stage_sponson()};
+        memcpy(argv + 1, row->words, sizeof(row->words));
+        struct process_options options = {.argv = argv, .prepare = obey_modes};
+        assert_int_equal(chmod(path, 0), 0);
+        done = stage_end(stage, stage_process(stage, &options), until_in(STAGE_WAIT_MS));
+        assert_int_equal(chmod(path, 0600), 0);
+        stage_expect_code(&done, USAGE);
+        expect_in(done.err, stage_format(stage, "%s: Permission denied", path));
+        expect_in(done.err, row->options);
+        assert_null(strstr(done.err, "missing, too long"));
+    }
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* A sidecar that hangs is another thing than none. */
 static void a_sidecar_that_hangs_is_told_from_none(struct stage *stage)
 {
@@ -460,6 +502,7 @@ int main(void)
         STAGE_TEST(a_timeout_names_the_reason),
         STAGE_TEST(a_recording_says_what_it_waits_for),
         STAGE_TEST(sockets_that_may_not_be_opened_are_told),
+        STAGE_TEST(the_socket_that_may_not_be_opened_is_named),
         STAGE_TEST(a_sidecar_that_hangs_is_told_from_none),
         STAGE_TEST(only_those_wait_who_should),
         STAGE_TEST(an_empty_list_has_a_head),

@@ -187,6 +187,16 @@ static void a_recording_that_is_repeated_is_closed_once(struct stage *stage)
 
 /* What is stored did not close it, so the event that would is another one. The session is closed
  * all the same, and the conflict is told. */
+/* Other ids would not help: the session is closed. */
+static void expect_only_the_close_differs(const struct outcome *done)
+{
+    assert_int_equal(event_json_number(done->out, "conflicts"), 1);
+    assert_non_null(strstr(done->err, "event 2 with id '2': not stored: the session has this id "
+                                      "already, and data, type, closing or reason differ"));
+    assert_non_null(strstr(done->err, "and is closed"));
+    assert_null(strstr(done->err, "--ids"));
+}
+
 static void an_event_that_was_stored_open_is_a_conflict(struct stage *stage)
 {
     static const char input[] = "id: 1\ndata: 1\n\nid: 2\ndata: 2\n\n";
@@ -197,6 +207,23 @@ static void an_event_that_was_stored_open_is_a_conflict(struct stage *stage)
     stage_expect_code(&done, FAILURE);
     assert_int_equal(event_json_number(done.out, "conflicts"), 1);
     expect_ending(stage, "s", BY_CLOSE, "done");
+    expect_only_the_close_differs(&done);
+}
+
+/* The other way round, and with another reason. */
+static void an_event_that_was_stored_closing_is_a_conflict(struct stage *stage)
+{
+    static const char input[] = "id: 1\ndata: 1\n\nid: 2\ndata: 2\n\n";
+    stage_start(stage, NULL);
+    struct outcome done = RECORD(stage, input, "s", "--close", "--reason", "done");
+    stage_expect_code(&done, OK);
+    done = RECORD(stage, input, "s");
+    stage_expect_code(&done, FAILURE);
+    expect_only_the_close_differs(&done);
+    done = RECORD(stage, input, "s", "--close", "--reason", "other");
+    stage_expect_code(&done, FAILURE);
+    expect_only_the_close_differs(&done);
+    expect_ending(stage, "s", BY_EVENT, "done");
 }
 
 /* Nothing new came: what is there is closed. What is not there cannot be, and what is no event
@@ -206,8 +233,15 @@ static void an_input_without_events(struct stage *stage)
     stage_start(stage, NULL);
     struct outcome done = RECORD(stage, "", "nobody", "--close");
     stage_expect_code(&done, NOT_FOUND);
+    done = RECORD(stage, "", "nobody", "--close", "--if-new");
+    stage_expect_code(&done, OK);
+    assert_non_null(strstr(done.err, "contains no events"));
     done = RECORD(stage, "data: 1\n\n", "s");
     stage_expect_code(&done, OK);
+    done = RECORD(stage, "", "s", "--close", "--if-new"); /* which it is not */
+    stage_expect_code(&done, OK);
+    assert_null(strstr(done.out, "closed"));
+    expect_ending(stage, "s", OPEN, "");
     done = RECORD(stage, "<html>\n", "s", "--close");
     stage_expect_code(&done, FAILURE);
     expect_ending(stage, "s", OPEN, "");
@@ -288,6 +322,7 @@ int main(void)
         STAGE_TEST(a_signal_closes_nothing),
         STAGE_TEST(a_recording_that_is_repeated_is_closed_once),
         STAGE_TEST(an_event_that_was_stored_open_is_a_conflict),
+        STAGE_TEST(an_event_that_was_stored_closing_is_a_conflict),
         STAGE_TEST(an_input_without_events),
         STAGE_TEST(a_session_that_is_there_is_left_alone),
         STAGE_TEST(a_new_session_takes_all),
