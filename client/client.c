@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,19 +38,29 @@ static void fail_for_good(struct spn_client *client, spn_err err)
     client->news = true;
 }
 
-/* Begins to connect, if the sockets are found. Errors as in transport_find, and SPN_E_NOMEM. */
-static spn_err connect_if_found(struct spn_client *client, char *words, size_t words_size)
+static spn_err find(struct spn_client *client, char *words, size_t words_size)
 {
     char dir[TRANSPORT_DIR_SIZE];
     spn_err err = transport_find(client->socket_dir, dir, words, words_size);
     if (err != SPN_OK)
         return err;
     client->dir = strdup(dir);
-    if (client->dir == NULL)
-        return SPN_E_NOMEM;
-    client->first = transport_first(client->dir);
+    return client->dir != NULL ? SPN_OK : SPN_E_NOMEM;
+}
+
+/* Begins to connect, if the sockets are found. Errors as in transport_find, and SPN_E_NOMEM. */
+static spn_err connect_if_found(struct spn_client *client, char *words, size_t words_size)
+{
+    spn_err err = client->dir == NULL ? find(client, words, words_size) : SPN_OK;
+    if (err != SPN_OK)
+        return err;
+    if (!client->settled)
+        client->first = transport_first(client->dir);
     err = transport_use(&client->transport, client->first);
-    return err == SPN_OK ? transport_connect(&client->transport, client->dir) : err;
+    if (err == SPN_OK)
+        err = transport_connect(&client->transport, client->dir);
+    client->open_errno = err == SPN_E_SYSTEM ? errno : err == SPN_E_NOMEM ? ENOMEM : 0;
+    return err;
 }
 
 /* The handshake is done on the socket that this process may use. Which one that is may become known
@@ -64,20 +75,22 @@ static void choose_again(struct spn_client *client, uint64_t now_ns)
     question_restart(client->hello);
 }
 
-/* The sidecar may be about to start. */
-static bool may_appear(const struct spn_client *client, spn_err err)
+/* The sidecar may be about to start, or descriptors and memory become free. */
+static bool may_pass(const struct spn_client *client, spn_err err)
 {
-    return client->dir == NULL && (err == SPN_E_UNAVAILABLE || err == SPN_E_SYSTEM);
+    if (client->dir == NULL)
+        return err == SPN_E_UNAVAILABLE || err == SPN_E_SYSTEM || err == SPN_E_NOMEM;
+    return client_is_short(client);
 }
 
 static void look_for_sockets(struct spn_client *client)
 {
     char words[CLIENT_WORDS_SIZE];
     spn_err err = connect_if_found(client, words, sizeof(words));
-    if (err == SPN_OK && client->hello->socket != client->first)
+    if (err == SPN_OK && !client->settled && client->hello->socket != client->first)
         question_restart(client->hello);
-    client->seek_ns = client->looked_ns + LOOK_AGAIN_NS;
-    if (err != SPN_OK && !may_appear(client, err))
+    client->seek_ns = client->looked_ns + (client->settled ? CHOOSE_AGAIN_NS : LOOK_AGAIN_NS);
+    if (err != SPN_OK && !client->settled && !may_pass(client, err))
         fail_for_good(client, err);
 }
 
@@ -163,13 +176,16 @@ spn_err client_failure(struct spn_client *client)
 static void part_turn(struct client_part *part, uint64_t now_ns)
 {
     struct spn_client *client = client_of(part);
+    bool is_open = client->dir != NULL && client->open_errno == 0;
     if (client->welcomed && client->hello != NULL && client->hello->call.answered)
         take_welcome_again(client);
+    if (client->stale && client->hello == NULL)
+        client->stale = say_hello(client) != SPN_OK; /* without memory: in the next turn */
+    if (client->failed == SPN_OK && !is_open && now_ns >= client->seek_ns)
+        look_for_sockets(client);
     if (client->settled)
         return;
-    if (client->dir == NULL && now_ns >= client->seek_ns)
-        look_for_sockets(client);
-    else if (client->dir != NULL && now_ns >= client->seek_ns)
+    if (is_open && now_ns >= client->seek_ns)
         choose_again(client, now_ns);
     if (client->hello != NULL && client->hello->call.answered)
         take_welcome(client);
@@ -178,7 +194,20 @@ static void part_turn(struct client_part *part, uint64_t now_ns)
 static uint64_t part_due_ns(const struct client_part *part)
 {
     const struct spn_client *client = const_client_of(part);
-    return client->settled ? TRANSPORT_NEVER : client->seek_ns;
+    bool seeks = !client->settled || (client->open_errno != 0 && client->failed == SPN_OK);
+    return seeks ? client->seek_ns : TRANSPORT_NEVER;
+}
+
+/* A sidecar that starts again may have other limits. Without a producer or a subscription no other
+ * message has its instance. */
+static void part_reconnected(struct client_part *part, enum transport_name name)
+{
+    struct spn_client *client = client_of(part);
+    if (client->welcomed && client->met[name]) {
+        client->stale = true;
+        client->first = name;
+    }
+    client->met[name] = true;
 }
 
 static spn_err part_failed(const struct client_part *part)
@@ -188,6 +217,7 @@ static spn_err part_failed(const struct client_part *part)
 
 static const struct client_part_ops part_ops = {
     .turn = part_turn,
+    .reconnected = part_reconnected,
     .due_ns = part_due_ns,
     .failed = part_failed,
 };
@@ -234,7 +264,7 @@ static spn_err begin_to_connect(struct spn_client *client, bool at_once)
     if (err == SPN_E_TIMEOUT) /* somebody listens */
         err = SPN_OK;
     client->seek_ns = client->now_ns() + LOOK_AGAIN_NS;
-    if (!at_once && may_appear(client, err))
+    if (!at_once && err != SPN_E_NOMEM && may_pass(client, err))
         return SPN_OK;
     if (err == SPN_E_SYSTEM && client->dir != NULL)
         return client_fail_system(client, err, "opening a socket");

@@ -17,6 +17,8 @@
 #ifndef SPN_CLIENT_CLIENT_H
 #define SPN_CLIENT_CLIENT_H
 
+#include <errno.h>
+
 #include "calls.h"
 #include "client_part.h"
 #include "fork_guard.h"
@@ -52,10 +54,13 @@ struct spn_client {
     /* client.c brings the client up: it finds the sockets, connects to them and shakes hands. */
     char *socket_dir;          /* the app's choice; NULL: none */
     char *dir;                 /* where the sockets are; NULL: they were not found yet */
-    uint64_t seek_ns;          /* when to look for them again */
+    int open_errno;            /* why a socket could not be opened there yet; 0: it could */
+    uint64_t seek_ns;          /* when to look for them again, or to open them */
     enum transport_name first; /* the socket of the handshake */
     spn_question *hello;       /* NULL: it is answered */
     bool welcomed;             /* the limits above are known */
+    bool met[TRANSPORT_NAMES]; /* this socket was connected before */
+    bool stale;                /* another sidecar may be there, with other limits */
     bool settled;              /* welcomed or failed */
     spn_err failed;            /* lasting */
     uint64_t explain_ns;       /* when to find out again why there is no connection */
@@ -113,6 +118,14 @@ static inline spn_err client_check_for(struct spn_client *client, const void *fi
     if (err == SPN_OK && filled == NULL)
         err = client_refuse(client, "there is nothing to put the answer in");
     return err;
+}
+
+/* Whether a socket could not be opened because descriptors or memory are short. The step tries
+ * again. */
+static inline bool client_is_short(const struct spn_client *client)
+{
+    return client->open_errno == EMFILE || client->open_errno == ENFILE ||
+           client->open_errno == ENOMEM || client->open_errno == ENOBUFS;
 }
 
 /* Opens a socket if it is not open, before a part uses it. SPN_E_NOMEM, SPN_E_SYSTEM. */

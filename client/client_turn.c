@@ -18,6 +18,8 @@ enum {
 /* A sidecar that starts creates its sockets first and opens them to its group afterwards. */
 #define DENIED_FOR_NS (500 * NS_PER_MS)
 
+#define OPENING "opening a socket"
+
 /* -- failures ---------------------------------------------------------------------------------- */
 
 spn_err client_check_process(struct spn_client *client)
@@ -66,7 +68,9 @@ const char *spn_client_detail(const spn_client *client)
 spn_err client_use(struct spn_client *client, enum transport_name name)
 {
     spn_err err = transport_use(&client->transport, name);
-    return err == SPN_OK ? SPN_OK : client_fail_system(client, err, "opening a socket");
+    if (err == SPN_OK || client_is_short(client)) /* else the step opens it */
+        return SPN_OK;
+    return client_fail_system(client, err, OPENING);
 }
 
 void client_add(struct spn_client *client, struct client_part *part)
@@ -232,6 +236,11 @@ static spn_err explain(struct spn_client *client, enum transport_name name, char
 {
     char dir[TRANSPORT_DIR_SIZE];
     words[0] = '\0';
+    if (client->open_errno != 0) {
+        snprintf(words, words_size, OPENING ": %s",
+                 strerror_r(client->open_errno, dir, sizeof(dir)));
+        return SPN_E_SYSTEM;
+    }
     spn_err err = client->dir != NULL ? transport_probe(client->dir, name, words, words_size)
                                       : transport_find(client->socket_dir, dir, words, words_size);
     if (err == SPN_OK || err == SPN_E_TIMEOUT) {
@@ -263,7 +272,8 @@ spn_err client_wait_on(struct spn_client *client, enum transport_name name, cons
     uint64_t denied_ns = client_earlier(deadline_ns, client->now_ns() + DENIED_FOR_NS);
     spn_err err = wait_and_explain(client, name, done, denied_ns);
     bool goes_on = err == SPN_E_UNAVAILABLE || err == SPN_E_TIMEOUT ||
-                   (err == SPN_E_PATH && client->dir == NULL);
+                   (err == SPN_E_PATH && client->dir == NULL) ||
+                   (err == SPN_E_SYSTEM && client_is_short(client));
     return goes_on && denied_ns < deadline_ns ? wait_and_explain(client, name, done, deadline_ns)
                                               : err;
 }

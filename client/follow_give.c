@@ -18,26 +18,24 @@ uint64_t sub_frame_end(const struct frame *frame)
 
 void sub_take_progress(struct spn_subscription *subscription, const struct wire_deliver *head)
 {
-    struct frame *last = subscription->first;
+    struct frame *last = sub_last_frame(subscription);
     subscription->received = head->seq;
     if (last == NULL) {
         subscription->given = head->seq;
         subscription->hidden += head->missing;
         return;
     }
-    while (last->next != NULL)
-        last = last->next;
     last->passed = head->seq;
     last->hidden += head->missing;
 }
 
-struct spn_item sub_log_item(struct spn_subscription *subscription, spn_item_kind kind)
+void sub_begin_log_item(struct spn_subscription *subscription, spn_item_kind kind)
 {
-    struct spn_item item = {.kind = kind, .seq = subscription->given};
-    memcpy(item.database, subscription->life.bytes, sizeof(item.database));
-    item.missing = subscription->hidden;
+    struct spn_item *item = &subscription->item;
+    *item = (struct spn_item){
+        .kind = kind, .seq = subscription->given, .missing = subscription->hidden};
+    memcpy(item->database, subscription->life.bytes, sizeof(item->database));
     subscription->hidden = 0;
-    return item;
 }
 
 void sub_give_log_gap(struct spn_subscription *subscription, const struct frame *frame)
@@ -46,9 +44,10 @@ void sub_give_log_gap(struct spn_subscription *subscription, const struct frame 
     struct wire_log_gap gap;
     wire_get_log_gap(&in, &gap); /* was checked when it arrived */
     subscription->given = frame->head.seq;
-    subscription->item = sub_log_item(subscription, SPN_ITEM_GAP);
+    sub_begin_log_item(subscription, SPN_ITEM_GAP);
     subscription->item.first = gap.first;
     subscription->item.last = gap.last;
+    sub_note_read(subscription, WIRE_LOG_GAP_CREDIT);
 }
 
 static spn_item_kind kind_of(uint8_t kind)
@@ -92,27 +91,25 @@ static bool get_attributes(const struct wire_entry *entry, struct wire_attribute
     return wire_in_done(&in);
 }
 
-/* False: it does not go on where the cursor stands, or does not match its head. */
-static bool take_item(struct spn_subscription *subscription, struct wire_item *ret_item)
+/* Whether an item at this position goes on where the cursor stands, within its frame. */
+static bool is_next(const struct spn_subscription *subscription, uint64_t position)
 {
-    uint64_t end = subscription->first->head.seq;
-    wire_get_item(&subscription->items, ret_item);
-    bool last = --subscription->left == 0;
-    return !subscription->items.bad && ret_item->position > subscription->given &&
-           ret_item->position <= end && ret_item->entry.session.size > 0 &&
-           last == wire_in_done(&subscription->items);
+    return position > subscription->given && position <= subscription->first->head.seq;
 }
 
-bool sub_give_entry(struct spn_subscription *subscription)
+enum sub_given sub_give_entry(struct spn_subscription *subscription)
 {
     struct wire_item item;
     struct wire_attributes attributes;
     const uint8_t *start = subscription->items.at;
-    if (!take_item(subscription, &item) || !get_attributes(&item.entry, &attributes))
-        return false;
+    if (!sub_next_item(subscription, &item) || item.entry.session.size == 0 ||
+        !get_attributes(&item.entry, &attributes))
+        return SUB_UNREADABLE;
+    if (!is_next(subscription, item.position))
+        return SUB_HOLE;
     subscription->given = item.position;
     struct spn_item *given = &subscription->item;
-    *given = sub_log_item(subscription, kind_of(item.entry.kind));
+    sub_begin_log_item(subscription, kind_of(item.entry.kind));
     given->session = item.entry.session;
     given->life = item.entry.life;
     if (given->kind == SPN_ITEM_CLOSE)
@@ -122,5 +119,5 @@ bool sub_give_entry(struct spn_subscription *subscription)
     if (given->kind == SPN_ITEM_ATTRIBUTES)
         give_attributes(subscription, &attributes);
     sub_note_read(subscription, (size_t)(subscription->items.at - start));
-    return true;
+    return SUB_GIVEN;
 }

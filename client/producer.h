@@ -26,6 +26,8 @@
 
 /* After an error to the first OPEN that will pass. */
 #define PRODUCER_OPEN_PAUSE_NS UINT64_C(100000000)
+/* After a batch that found no memory. */
+#define PRODUCER_SHORT_PAUSE_NS UINT64_C(100000000)
 
 enum { PRODUCER_PREFIX_SIZE = 23 }; /* 22 characters of base64url and a hyphen */
 
@@ -40,6 +42,7 @@ struct spn_producer {
     struct call call;
     enum delivery_need asked; /* what the call requests */
     bool blocked;             /* ingest.sock took nothing at the last try */
+    uint64_t short_ns;        /* a batch found no memory: when to try again; 0: none did */
     uint64_t heard_ns;        /* last progress, or when events began to be in flight */
     uint64_t beat_ns;         /* when to send a STATE, if nothing else is to be sent until then */
     size_t data_max;          /* its window has room for an event as large as that; 0: not open */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "producer_base.h"
+#include "too_large.h"
 
 static struct spn_producer *producer_of(struct client_part *part)
 {
@@ -185,14 +186,21 @@ static void ask(struct spn_producer *producer, uint64_t now_ns)
 static spn_err send_batch(struct spn_producer *producer)
 {
     struct wire_batch batch;
+    struct wire_entry part;
     struct window_cut cut = delivery_cut(&producer->delivery, &batch);
+    bool in_part = cut.count == 1 && too_large(producer->client, cut.bytes, cut.size, &part);
+    size_t size =
+        WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE + (in_part ? wire_entry_size(&part) : cut.size);
     zmq_msg_t message;
-    if (zmq_msg_init_size(&message, WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE + cut.size) != 0)
+    if (zmq_msg_init_size(&message, size) != 0)
         return SPN_E_NOMEM;
-    struct wire_out out = wire_out(zmq_msg_data(&message), WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE);
+    struct wire_out out = wire_out(zmq_msg_data(&message), size);
     wire_put_header(&out, WIRE_BATCH, 0);
     wire_put_batch(&out, &batch);
-    memcpy(out.at, cut.bytes, cut.size);
+    if (in_part)
+        wire_put_entry(&out, &part);
+    else
+        memcpy(out.at, cut.bytes, cut.size);
     spn_err err = transport_send(&producer->client->transport.ingest, &message);
     if (err != SPN_OK) {
         zmq_msg_close(&message);
@@ -251,6 +259,17 @@ static bool admit_pending(struct spn_producer *producer)
     return true;
 }
 
+/* A socket that is full shows by itself when it takes more. Memory does not: then it waits. */
+static bool send_ready(struct spn_producer *producer, uint64_t now_ns)
+{
+    spn_err err = SPN_OK;
+    while (err == SPN_OK && delivery_ready(&producer->delivery))
+        err = send_batch(producer);
+    producer->blocked = err == SPN_E_BACKPRESSURE;
+    producer->short_ns = err != SPN_OK && !producer->blocked ? now_ns + PRODUCER_SHORT_PAUSE_NS : 0;
+    return err == SPN_OK;
+}
+
 /* With level none, sending makes room for more pending entries. */
 static void send_batches(struct spn_producer *producer, uint64_t now_ns)
 {
@@ -259,12 +278,9 @@ static void send_batches(struct spn_producer *producer, uint64_t now_ns)
     delivery->options.batch_events_max = producer->client->batch_events_max;
     if (delivery_in_flight(delivery) == 0)
         producer->heard_ns = now_ns;
-    producer->blocked = false;
     (void)admit_pending(producer);
-    do {
-        while (!producer->blocked && delivery_ready(delivery))
-            producer->blocked = send_batch(producer) != SPN_OK;
-    } while (!producer->blocked && admit_pending(producer));
+    while (send_ready(producer, now_ns) && admit_pending(producer))
+        continue;
 }
 
 /* Until the WELCOME is there, the limits that a producer needs are not known. */
@@ -334,17 +350,20 @@ static uint64_t part_due_ns(const struct client_part *part)
     const struct delivery *delivery = &producer->delivery;
     if (delivery->failed != SPN_OK || (!producer->open && !producer->client->welcomed))
         return TRANSPORT_NEVER;
+    uint64_t due_ns = producer->short_ns > 0 ? producer->short_ns : TRANSPORT_NEVER;
     if (delivery->need != DELIVERY_NOTHING)
-        return producer->call.blocked ? TRANSPORT_NEVER : producer->call.again_ns;
-    return delivery_in_flight(delivery) > 0 ? producer->heard_ns + PRODUCER_SILENCE_NS
-                                            : producer->beat_ns;
+        return producer->call.blocked ? due_ns : client_earlier(due_ns, producer->call.again_ns);
+    return client_earlier(due_ns, delivery_in_flight(delivery) > 0
+                                      ? producer->heard_ns + PRODUCER_SILENCE_NS
+                                      : producer->beat_ns);
 }
 
+/* One that failed sends nothing more, whatever it wanted to send. */
 static bool part_blocked(const struct client_part *part, enum transport_name name)
 {
     const struct spn_producer *producer = const_producer_of(part);
-    bool asks = producer->delivery.failed == SPN_OK && producer->call.blocked;
-    return name == TRANSPORT_INGEST && (producer->blocked || asks);
+    bool waits = producer->blocked || producer->call.blocked;
+    return name == TRANSPORT_INGEST && producer->delivery.failed == SPN_OK && waits;
 }
 
 static spn_err part_failed(const struct client_part *part)

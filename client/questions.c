@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "too_large.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define PASSING_PAUSE_NS (100 * NS_PER_MS)
@@ -116,16 +117,49 @@ spn_err question_bad_answer(spn_question *question)
 
 /* -- the part ---------------------------------------------------------------------------------- */
 
+static spn_err ask_with(struct questions *all, struct spn_question *question,
+                        const struct wire_out *body, uint64_t now_ns)
+{
+    return calls_ask(&all->client->calls, &question->call,
+                     transport_socket(&all->client->transport, question->socket), question->type,
+                     body, now_ns);
+}
+
+/* Of a one-shot, with this entry in the place of its own. */
+static spn_err ask_with_entry(struct questions *all, struct spn_question *question,
+                              const struct wire_entry *entry, uint64_t now_ns)
+{
+    size_t size = WIRE_PUBLISH_HEAD_SIZE + wire_entry_size(entry);
+    uint8_t *bytes = malloc(size);
+    if (bytes == NULL)
+        return SPN_E_NOMEM;
+    struct wire_out body = wire_out(bytes, size);
+    memcpy(bytes, question->body, WIRE_PUBLISH_HEAD_SIZE);
+    body.at += WIRE_PUBLISH_HEAD_SIZE;
+    wire_put_entry(&body, entry);
+    spn_err err = ask_with(all, question, &body, now_ns);
+    free(bytes);
+    return err;
+}
+
+static spn_err ask(struct questions *all, struct spn_question *question, uint64_t now_ns)
+{
+    struct wire_entry part;
+    struct wire_out body = wire_out(question->body, question->body_size);
+    body.at += question->body_size;
+    if (question->type == WIRE_PUBLISH &&
+        too_large(question->client, question->body + WIRE_PUBLISH_HEAD_SIZE,
+                  question->body_size - WIRE_PUBLISH_HEAD_SIZE, &part))
+        return ask_with_entry(all, question, &part, now_ns);
+    return ask_with(all, question, &body, now_ns);
+}
+
 /* False: not now. */
 static bool send(struct questions *all, struct spn_question *question, uint64_t now_ns)
 {
     struct call *call = &question->call;
     struct questions_lane *lane = lane_of(question);
-    struct wire_out body = wire_out(question->body, question->body_size);
-    body.at += question->body_size;
-    spn_err err = calls_ask(&all->client->calls, call,
-                            transport_socket(&all->client->transport, question->socket),
-                            question->type, &body, now_ns);
+    spn_err err = ask(all, question, now_ns);
     if (err != SPN_OK)
         all->due_ns = client_earlier(all->due_ns, now_ns + PASSING_PAUSE_NS);
     else if (!call->blocked)

@@ -165,8 +165,9 @@ struct spn_client_options {
  * time. SPN_E_PATH: the sockets may not be opened (the detail says which, and why), or their path
  * is too long for a Unix socket. SPN_E_VERSION: the sidecar speaks another major version.
  * SPN_E_INVALID: options without a size, or a value out of its bounds. SPN_E_NOMEM.
- * SPN_E_SYSTEM: a system call failed; the detail says which. With fewer than 16 free descriptors
- * the call fails this way before it uses any, because libzmq aborts the process if it finds none.
+ * SPN_E_SYSTEM: a system call failed; the detail says which. With fewer than 16 free descriptors no
+ * socket is opened, because libzmq aborts the process if it finds none: the call tries again until
+ * timeout_ms, and then fails this way.
  * ret_detail, if not NULL, receives a description for a person (at most detail_size bytes with the
  * NUL) when the call fails, since there is then no client for spn_client_detail. */
 SPN_API spn_err spn_client_open(spn_client **ret_client, const struct spn_client_options *options,
@@ -175,15 +176,16 @@ SPN_API spn_err spn_client_open(spn_client **ret_client, const struct spn_client
 /* Does the same without waiting. The client connects, and does the handshake, in the turns that
  * follow (spn_client_step, or any call on it). Until then it takes everything that does not wait:
  * questions, subscriptions, producers and replays can be created at once, and go on as soon as
- * there is a sidecar. spn_client_data_max is 0 until then. SPN_E_UNAVAILABLE: only with at_once.
- * SPN_E_PATH, SPN_E_INVALID, SPN_E_NOMEM, SPN_E_SYSTEM. */
+ * there is a sidecar. spn_client_data_max is 0 until then. A lack of descriptors is waited for in
+ * the same way, but for the three that the client itself needs. SPN_E_UNAVAILABLE: only with
+ * at_once. SPN_E_PATH, SPN_E_INVALID, SPN_E_NOMEM, SPN_E_SYSTEM. */
 SPN_API spn_err spn_client_begin(spn_client **ret_client, const struct spn_client_options *options,
                                  char *ret_detail, size_t detail_size) SPN_MUST_USE;
 
 /* SPN_OK: the handshake is done. SPN_E_TIMEOUT: not yet, and spn_client_detail has the reason: no
- * sidecar, no permission, no answer; none of these is final. Other errors are final, and
- * spn_client_step returns them too: SPN_E_VERSION, SPN_E_PATH (too long), SPN_E_PROTOCOL. A client
- * that was ready stays ready while its sidecar restarts. */
+ * sidecar, no permission, no answer, no descriptors; none of these is final. Other errors are
+ * final, and spn_client_step returns them too: SPN_E_VERSION, SPN_E_PATH (too long),
+ * SPN_E_PROTOCOL. A client that was ready stays ready while its sidecar restarts. */
 SPN_API spn_err spn_client_ready(spn_client *client) SPN_MUST_USE;
 
 /* Takes NULL. Close the client's producers first: a producer that was not closed occupies a place
@@ -227,11 +229,11 @@ typedef enum spn_level {
 /* How an event ended. Each event ends in exactly one result. */
 typedef enum spn_result {
     SPN_STORED = 0,
-    SPN_DUPLICATE = 1, /* same id and same data within the session's window: not stored again. An
-                          id is certain to be recognised while its entry is retained and fewer
-                          entries with an id followed it in the same life than the window has (128,
-                          the default of --window) */
-    SPN_CONFLICT = 2,  /* same id, different data: not stored */
+    SPN_DUPLICATE = 1, /* same id, data, type and closing, within the session's window: not stored
+                          again. An id is certain to be recognised while its entry is retained and
+                          fewer entries with an id followed it in the same life than the window has
+                          (128, the default of --window) */
+    SPN_CONFLICT = 2,  /* same id, and another one of these differs: not stored */
     SPN_REFUSED = 3,   /* not stored: see spn_ack.code. It holds up no other event */
     SPN_LOST = 4,      /* below level durable: accepted, and lost with the sidecar's memory. At any
                           level: the sidecar has an older copy of its database, or another one */
@@ -265,10 +267,9 @@ struct spn_producer_options {
  * stand.
  *
  * spn_publish then never waits and, once the producer is open, never returns SPN_E_BACKPRESSURE.
- * While the window is full, an
- * event is held back as its session's pending event, and replaces the event that was pending
- * before. Pending events are sent as soon as there is room, before anything that is published
- * later. The session that has waited longest goes first.
+ * While the window is full, an event is held back as its session's pending event, and replaces the
+ * event that was pending before. Pending events are sent as soon as there is room, before anything
+ * that is published later. The session that has waited longest goes first.
  *
  * Tickets are the numbers on the wire. So a pending event has no ticket yet (*ret_ticket is 0), and
  * gets the next one when it leaves. A replaced event never has a ticket, a result, a seq or a given
@@ -568,9 +569,9 @@ SPN_API spn_err spn_replay_begin_after(spn_replay **ret_replay, spn_client *clie
 /* Returns the next event or marker. SPN_E_END: caught up with what was durable when the sidecar
  * was last asked; the next call asks again. SPN_E_OTHER_LIFE: a new session with this name was
  * opened meanwhile. SPN_E_UNKNOWN_SESSION: the session was deleted. SPN_E_PROTOCOL: the sidecar
- * left an event out; no event after it is returned. The call continues across a restart of the
- * sidecar within the timeout; after SPN_E_TIMEOUT call again. After
- * another error the next call asks again. */
+ * left an event out, or sent one that this version cannot read; no event after it is returned. The
+ * call continues across a restart of the sidecar within the timeout; after SPN_E_TIMEOUT call
+ * again. After another error the next call asks again. */
 SPN_API spn_err spn_replay_next(spn_replay *replay, int timeout_ms,
                                 const struct spn_event **ret_event) SPN_MUST_USE;
 
@@ -740,13 +741,15 @@ struct spn_item {
      *   SPN_OK             it begins at its start
      *   SPN_E_TRIMMED      so it does, but `missing` events after the start are gone
      *   SPN_E_UNKNOWN_ID   no retained event has the id: it begins again with the earliest
-     *   SPN_E_OTHER_LIFE  the session has another life: it begins again with the earliest of that
+     *   SPN_E_OTHER_LIFE   the session has another life: it begins again with the earliest of that
      * After the last two, `missing` events of the present life are gone; after an unknown id, 0
      * means that this life never had the id.
      * In an end: SPN_E_UNKNOWN_SESSION, SPN_E_UNKNOWN_ID, SPN_E_OTHER_LIFE (it could not begin),
      * SPN_E_CLOSED (everything was delivered), SPN_E_DELETED (or expired), SPN_E_LIMIT (its user
      * already has as many subscriptions as are still free), SPN_E_CORRUPT (what it would read next
-     * is damaged), SPN_E_PROTOCOL (the sidecar sent an invalid message), SPN_E_IO. */
+     * is damaged), SPN_E_PROTOCOL (the sidecar sent what it must not: more than it was
+     * granted, or an item that this version cannot read; subscribing again would give the same),
+     * SPN_E_IO. */
     spn_err why;
 
     /* In a verdict and an end; the reason in SPN_ITEM_CLOSE too. */
@@ -795,15 +798,15 @@ struct spn_follow_options {
  * that are opened, their events and markers, closes, deletes, expiries and attributes. Calls,
  * credit and restarts are those of a subscription to a session. The differences:
  *   - The verdict's `newest` is the newest position, and SPN_ITEM_CAUGHT_UP says that it is
- * reached.
+ *     reached.
  *   - A gap has the first and the last position that are gone, and no number: retention deletes in
- *     the middle of the log, too.
+ *     the middle of the log, too. It counts as 64 bytes in the window and in read_bytes_max.
  *   - Events that retention hides and that are not deleted yet, and what is left of sessions that
  *     are gone, are left out: `missing` of an item says how many entries since the item before it.
  *     An event that is delivered as it comes is never hidden.
  *   - It ends only for an error: SPN_E_BAD_POSITION (the position is not of this log, or the
- * database is another one), SPN_E_CORRUPT (`missing` positions after `seq` are damaged; it may be
- *     followed from after those), SPN_E_LIMIT, SPN_E_PROTOCOL, SPN_E_IO.
+ *     database is another one), SPN_E_CORRUPT (`missing` positions after `seq` are damaged; it
+ *     may be followed from after those), SPN_E_LIMIT, SPN_E_PROTOCOL, SPN_E_IO.
  * options may be NULL: SPN_EARLIEST, all sessions.
  * SPN_E_BAD_PREFIX, SPN_E_INVALID, SPN_E_NOMEM. */
 SPN_API spn_err spn_follow(spn_subscription **ret_subscription, spn_client *client,
@@ -811,8 +814,8 @@ SPN_API spn_err spn_follow(spn_subscription **ret_subscription, spn_client *clie
 
 /* Returns the next item of this subscription. *ret_item and its bytes are valid until the next call
  * for the same subscription, or a call of spn_next_of_any that returns an item of it.
- * SPN_E_TIMEOUT: none yet; at once if
- * it is paused. SPN_E_END: the subscription ended, and SPN_ITEM_END was already returned. */
+ * SPN_E_TIMEOUT: none yet; at once if it is paused. SPN_E_END: the subscription ended, and
+ * SPN_ITEM_END was already returned. */
 SPN_API spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
                                       const struct spn_item **ret_item) SPN_MUST_USE;
 

@@ -33,11 +33,23 @@ static spn_err without_item(struct spn_subscription *subscription, int timeout_m
     return SPN_OK;
 }
 
+/* Waits for an item. *deadline_ns: 0 before the first wait. So an item that is there costs no look
+ * at the clock. */
+static spn_err wait_for_item(struct spn_client *client, const struct ring *ready, int timeout_ms,
+                             uint64_t *deadline_ns)
+{
+    if (*deadline_ns == 0)
+        *deadline_ns = client_deadline(client, timeout_ms);
+    spn_err err = client_turn(client);
+    return err == SPN_OK && ring_alone(ready) ? client_sleep(client, *deadline_ns, TRANSPORT_NEVER)
+                                              : err;
+}
+
 spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
                               const struct spn_item **ret_item)
 {
     struct spn_client *client = subscription != NULL ? subscription->client : NULL;
-    uint64_t deadline_ns = client_deadline(client, timeout_ms);
+    uint64_t deadline_ns = 0;
     spn_err err = client_check_for(client, ret_item);
     if (err == SPN_OK)
         err = glance(client);
@@ -49,9 +61,7 @@ spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
         }
         err = without_item(subscription, timeout_ms);
         if (err == SPN_OK)
-            err = client_turn(client);
-        if (err == SPN_OK && ring_alone(&subscription->ready))
-            err = client_sleep(client, deadline_ns, TRANSPORT_NEVER);
+            err = wait_for_item(client, &subscription->ready, timeout_ms, &deadline_ns);
     }
     return err;
 }
@@ -72,7 +82,7 @@ static struct spn_subscription *give_any(struct subscriptions *all)
 spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **ret_subscription,
                         const struct spn_item **ret_item)
 {
-    uint64_t deadline_ns = client_deadline(client, timeout_ms);
+    uint64_t deadline_ns = 0;
     spn_err err = client_check_for(client, ret_subscription != NULL ? ret_item : NULL);
     struct subscriptions *all = err == SPN_OK ? client->subscriptions : NULL;
     if (err == SPN_OK && all == NULL)
@@ -91,9 +101,7 @@ spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **r
             return client_fail(client, SPN_E_END, NULL);
         if (is_over(client, timeout_ms))
             return client_fail(client, SPN_E_TIMEOUT, NULL);
-        err = client_turn(client);
-        if (err == SPN_OK && ring_alone(&all->ready))
-            err = client_sleep(client, deadline_ns, TRANSPORT_NEVER);
+        err = wait_for_item(client, &all->ready, timeout_ms, &deadline_ns);
     }
     return err;
 }
@@ -104,7 +112,7 @@ static void pause_it(struct spn_subscription *subscription)
     struct subscriptions *all = sub_all_of(subscription);
     all->paused += subscription->end_given ? 0 : 1;
     ring_leave(&subscription->ready);
-    if (!subscription->subscribe)
+    if (!subscription->subscribe && !subscription->leaving)
         ring_leave(&subscription->pending);
 }
 
@@ -303,7 +311,8 @@ void spn_unsubscribe(spn_subscription *subscription)
         return;
     struct spn_client *client = subscription->client;
     bool alive = !fork_guard_is_child(&client->guard);
-    bool subscribed = !subscription->ended && subscription->incarnation > 0;
+    bool subscribed =
+        (!subscription->ended || subscription->leaving) && subscription->incarnation > 0;
     sub_take_from_slot(client->subscriptions, subscription);
     if (alive && subscribed &&
         sub_send_unsubscribe(client, subscription->number, subscription->incarnation) != SPN_OK)

@@ -6,11 +6,13 @@
  * is_shared). Its head is checked on arrival: the cursor that it continues, the bytes that it adds.
  * A delivery that does not fit, because it belongs to another incarnation or leaves a hole, never
  * reaches the app. After a hole the subscription is subscribed again after the last event that it
- * has.
+ * has. A sidecar that sends more than was granted, or items that cannot be read, ends it with
+ * SPN_E_PROTOCOL: it would do the same again.
  *
  *   given <= received <= what the sidecar sent      unread: bytes between given and received
  *   credit <= bytes received + window - unread, except credit that was granted before
  *   held = sum of (credit - bytes received + unread) <= read_bytes_max whenever credit is granted
+ *   frames without bytes: a verdict, an end, and a gap of a session between two others
  *
  * So all subscriptions together hold at most read_bytes_max, and one event more for each that has
  * credit, since the last event may exceed its credit. Each gets a share that shrinks with their
@@ -43,8 +45,10 @@
 
 /* Between two beats with grants for all; before a SUBSCRIBE that was refused for now. */
 #define SUBSCRIPTION_AGAIN_NS UINT64_C(1000000000)
-/* Between two SUBSCRIBEs of the same subscription after a hole or an unexpected end. */
+/* Between two SUBSCRIBEs of the same subscription after a hole or an unexpected end: at first, and
+ * at most. */
 #define SUBSCRIPTION_PAUSE_NS UINT64_C(100000000)
+#define SUBSCRIPTION_PAUSE_MAX_NS UINT64_C(6400000000)
 
 enum {
     SUBSCRIPTION_WINDOW_DEFAULT = 256 * 1024,

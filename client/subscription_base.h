@@ -21,6 +21,7 @@ enum {
     SUBSCRIBE_MAX =
         WIRE_HEADER_SIZE + 8 + 4 + 4 + 16 + 3 * 8 + 1 + WIRE_SESSION_MAX + 2 + WIRE_ID_MAX,
     SHARED_BYTES = 8192, /* what ZeroMQ reads at a time */
+    STANDING_MAX = 8192, /* what may follow the head of a delivery without items */
 };
 
 #define LOOK_NS                                                                                    \
@@ -67,7 +68,8 @@ struct spn_subscription {
     bool touches;
     uint64_t hidden; /* entries that retention hides, since the item that was given last */
     bool paused;
-    bool ended; /* its end was received, or it failed */
+    bool ended;   /* its end was received, or it failed */
+    bool leaving; /* it failed, and an UNSUBSCRIBE is to be sent: it is in pending */
     bool verdict_given;
     bool caught_up; /* that was given too */
     bool end_given;
@@ -84,7 +86,9 @@ struct spn_subscription {
     uint64_t held; /* what it adds to the held bytes of all */
     uint64_t window;
     uint64_t subscribed_ns;
-    uint64_t again_ns; /* no SUBSCRIBE before this time */
+    uint64_t again_ns;    /* no SUBSCRIBE before this time */
+    uint64_t pause_ns;    /* the last one between two SUBSCRIBEs; 0: there was none */
+    uint64_t pause_given; /* `given` at that time */
 
     struct frame *first; /* being read */
     struct frame **end;
@@ -125,7 +129,7 @@ struct subscriptions {
     bool beat_again;      /* grants were not sent: a later beat has grants for all */
     bool forgotten; /* an UNSUBSCRIBE was not sent: the sidecar may go on with deliveries to it */
     uint64_t asked_all_ns;
-    bool blocked;
+    bool blocked;     /* read.sock took no more */
     uint64_t resumed; /* verdicts that the app did not see */
     uint64_t beat_ns;
     uint64_t due_ns; /* of the first SUBSCRIBE in resting */
@@ -153,22 +157,44 @@ spn_err sub_put_in_slot(struct subscriptions *all, struct spn_subscription *subs
 void sub_take_from_slot(struct subscriptions *all, const struct spn_subscription *subscription);
 void sub_drop_first(struct spn_subscription *subscription);
 
+/* What was received last and not taken back; NULL: nothing. */
+struct frame *sub_last_frame(const struct spn_subscription *subscription);
+
+/* The next item of the first frame. False: it cannot be read, or there are more or fewer than the
+ * frame's head counts. */
+bool sub_next_item(struct spn_subscription *subscription, struct wire_item *ret_item);
+
 /* Drops everything that was received and not given. */
 void sub_drop_frames(struct spn_subscription *subscription);
 
 /* Its credit, bytes or unread bytes have changed, or it ended. */
 void sub_account(struct spn_subscription *subscription);
 
+/* What a delivery counts for credit: its items, or a gap of the log with its head. */
+static inline uint32_t sub_counted(const struct spn_subscription *subscription,
+                                   const struct wire_deliver *head)
+{
+    if (head->kind == WIRE_GAP && subscription->log)
+        return WIRE_LOG_GAP_CREDIT;
+    return head->kind == WIRE_EVENTS ? head->size : 0;
+}
+
 /* subscription_give.c */
+
+/* What became of the next item of a frame. */
+enum sub_given {
+    SUB_GIVEN,
+    SUB_HOLE,       /* it does not continue what was given: subscribing again may help */
+    SUB_UNREADABLE, /* it would come again: it is not of this protocol, or of an unknown kind */
+};
 
 /* follow_give.c */
 
-/* Fills the subscription's item with the next entry of the log. False: the frame's items do not
- * match its head. */
-bool sub_give_entry(struct spn_subscription *subscription);
+/* Fills the subscription's item with the next entry of the log. */
+enum sub_given sub_give_entry(struct spn_subscription *subscription);
 
 /* What every item of the log has, beside its kind and what that adds. */
-struct spn_item sub_log_item(struct spn_subscription *subscription, spn_item_kind kind);
+void sub_begin_log_item(struct spn_subscription *subscription, spn_item_kind kind);
 void sub_give_log_gap(struct spn_subscription *subscription, const struct frame *frame);
 
 /* Where the cursor stands once this frame has been given. */
@@ -186,6 +212,12 @@ bool sub_give(struct spn_subscription *subscription);
 
 /* subscription_credit.c */
 
+/* Its end was received. */
+void sub_set_ended(struct spn_subscription *subscription);
+
+/* Ends it with an item of its own, after what was received. An UNSUBSCRIBE is sent. */
+void sub_fail(struct spn_subscription *subscription, spn_err err);
+
 /* The sidecar may not have it any more. */
 void sub_forget_known(struct spn_subscription *subscription);
 
@@ -197,7 +229,8 @@ void sub_note_read(struct spn_subscription *subscription, size_t size);
 void sub_want_grant(struct spn_subscription *subscription);
 void sub_want_subscribe(struct spn_subscription *subscription, uint64_t again_ns);
 
-/* The sidecar sent something unexpected: subscribes again, but not in a loop at full speed. */
+/* The sidecar sent something unexpected: subscribes again. The pause between two SUBSCRIBEs doubles
+ * as long as nothing is given in between. */
 void sub_subscribe_after_pause(struct spn_subscription *subscription);
 
 /* Sends what waits to be sent, oldest first. */

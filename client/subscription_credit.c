@@ -54,9 +54,19 @@ static bool is_dry(const struct spn_subscription *subscription)
     return subscription->credit <= subscription->bytes && subscription->unread == 0;
 }
 
+/* Whether it holds so much that no grant is due, whatever its window is now: that is never more
+ * than its own. Cheaper than to find its window, which is done for each item otherwise. */
+static bool has_enough(const struct spn_subscription *subscription)
+{
+    return subscription->credit > subscription->bytes &&
+           subscription->held > subscription->window - subscription->window / 2;
+}
+
 void sub_want_grant(struct spn_subscription *subscription)
 {
     struct subscriptions *all = sub_all_of(subscription);
+    if (has_enough(subscription))
+        return;
     if (subscription->ended || subscription->subscribe || subscription->paused)
         return;
     uint64_t more = credit_due(subscription) - subscription->credit;
@@ -96,6 +106,31 @@ void sub_forget_known(struct spn_subscription *subscription)
     all->expected -= is_expected(subscription) ? 1 : 0;
     all->known -= subscription->known ? 1 : 0;
     subscription->known = false;
+}
+
+/* -- ends -------------------------------------------------------------------------------------- */
+
+void sub_set_ended(struct spn_subscription *subscription)
+{
+    if (!subscription->ended)
+        sub_all_of(subscription)->active--;
+    subscription->ended = true;
+    sub_forget_known(subscription);
+    sub_account(subscription);
+    ring_leave(&subscription->pending);
+}
+
+void sub_fail(struct spn_subscription *subscription, spn_err err)
+{
+    struct subscriptions *all = sub_all_of(subscription);
+    bool subscribed = !subscription->ended && subscription->incarnation > 0;
+    subscription->failed = err;
+    sub_set_ended(subscription);
+    subscription->leaving = subscribed;
+    if (subscribed)
+        ring_join(&all->pending, &subscription->pending);
+    if (!subscription->paused)
+        ring_join(&all->ready, &subscription->ready);
 }
 
 /* -- messages ---------------------------------------------------------------------------------- */
@@ -169,8 +204,14 @@ void sub_want_subscribe(struct spn_subscription *subscription, uint64_t again_ns
 
 void sub_subscribe_after_pause(struct spn_subscription *subscription)
 {
-    if (!subscription->subscribe)
-        sub_want_subscribe(subscription, subscription->subscribed_ns + SUBSCRIPTION_PAUSE_NS);
+    if (subscription->subscribe)
+        return;
+    bool moved = subscription->given > subscription->pause_given;
+    subscription->pause_ns = subscription->pause_ns == 0 || moved
+                                 ? SUBSCRIPTION_PAUSE_NS
+                                 : least(2 * subscription->pause_ns, SUBSCRIPTION_PAUSE_MAX_NS);
+    subscription->pause_given = subscription->given;
+    sub_want_subscribe(subscription, subscription->subscribed_ns + subscription->pause_ns);
 }
 
 /* Of the log. `start` has the numbers of FOLLOW. */
@@ -266,17 +307,35 @@ static void grant_waiting(struct subscriptions *all, struct grants *grants)
     }
 }
 
-/* What one pending subscription has to send. False: the socket takes no more. */
-static bool send_of(struct spn_subscription *subscription, struct grants *grants, uint64_t now_ns)
+/* What one pending subscription has to send. On failure it stays pending. */
+static spn_err send_of(struct spn_subscription *subscription, struct grants *grants,
+                       uint64_t now_ns)
 {
-    if (subscription->subscribe && send_subscribe(subscription, now_ns) != SPN_OK)
-        return false;
+    spn_err err = SPN_OK;
+    if (subscription->leaving)
+        err = sub_send_unsubscribe(subscription->client, subscription->number,
+                                   subscription->incarnation);
+    else if (subscription->subscribe)
+        err = send_subscribe(subscription, now_ns);
+    if (err != SPN_OK)
+        return err;
     ring_leave(&subscription->pending);
-    if (credit_due(subscription) > subscription->credit)
+    if (subscription->leaving)
+        subscription->leaving = false;
+    else if (credit_due(subscription) > subscription->credit)
         grants_add(grants, subscription);
     else if (is_dry(subscription) && !subscription->paused)
         ring_join(&grants->all->waiting, &subscription->pending);
-    return true;
+    return SPN_OK;
+}
+
+/* A socket that is full shows by itself when it takes more. Memory does not: then it waits. */
+static void note_not_sent(struct subscriptions *all, spn_err err, uint64_t now_ns)
+{
+    if (err == SPN_E_BACKPRESSURE)
+        all->blocked = true;
+    else
+        all->due_ns = least(all->due_ns, now_ns + SUBSCRIPTION_PAUSE_NS);
 }
 
 void sub_send_pending(struct subscriptions *all, uint64_t now_ns)
@@ -289,8 +348,11 @@ void sub_send_pending(struct subscriptions *all, uint64_t now_ns)
         return;
     grants_begin(&grants, all, 0);
     grant_waiting(all, &grants);
-    while (!ring_alone(&all->pending) && !all->blocked)
-        all->blocked = !send_of(sub_of_pending(all->pending.next), &grants, now_ns);
+    spn_err err = SPN_OK;
+    while (!ring_alone(&all->pending) && err == SPN_OK)
+        err = send_of(sub_of_pending(all->pending.next), &grants, now_ns);
+    if (err != SPN_OK)
+        note_not_sent(all, err, now_ns);
     if (grants.count > 0)
         grants_send(&grants);
 }

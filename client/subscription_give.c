@@ -134,16 +134,14 @@ static void give_head(struct spn_subscription *subscription)
     }
 }
 
-/* False: the frame's items do not match its head. */
-static bool give_event(struct spn_subscription *subscription)
+static enum sub_given give_event(struct spn_subscription *subscription)
 {
     struct wire_item item;
     const uint8_t *start = subscription->items.at;
-    wire_get_item(&subscription->items, &item);
-    bool last = --subscription->left == 0;
-    if (subscription->items.bad || !item_is_readable(&item) ||
-        item.seq != subscription->given + 1 || last != wire_in_done(&subscription->items))
-        return false;
+    if (!sub_next_item(subscription, &item) || !item_is_readable(&item))
+        return SUB_UNREADABLE;
+    if (item.seq != subscription->given + 1)
+        return SUB_HOLE;
     subscription->given = item.seq;
     subscription->event = item_event(&item, subscription->life);
     subscription->item = (struct spn_item){.kind = SPN_ITEM_EVENT,
@@ -151,7 +149,7 @@ static bool give_event(struct spn_subscription *subscription)
                                            .seq = item.seq,
                                            .life = subscription->life};
     sub_note_read(subscription, (size_t)(subscription->items.at - start));
-    return true;
+    return SUB_GIVEN;
 }
 
 static bool is_caught_up(const struct spn_subscription *subscription)
@@ -165,10 +163,11 @@ static bool is_caught_up(const struct spn_subscription *subscription)
 
 static void give_caught_up(struct spn_subscription *subscription)
 {
-    subscription->item = subscription->log ? sub_log_item(subscription, SPN_ITEM_CAUGHT_UP)
-                                           : (struct spn_item){.kind = SPN_ITEM_CAUGHT_UP,
-                                                               .seq = subscription->given,
-                                                               .life = subscription->life};
+    if (subscription->log)
+        sub_begin_log_item(subscription, SPN_ITEM_CAUGHT_UP);
+    else
+        subscription->item = (struct spn_item){
+            .kind = SPN_ITEM_CAUGHT_UP, .seq = subscription->given, .life = subscription->life};
     subscription->caught_up = true;
 }
 
@@ -223,10 +222,19 @@ static bool give_next(struct spn_subscription *subscription)
     }
     if (!subscription->opened)
         open_frame(subscription);
-    if (subscription->log ? sub_give_entry(subscription) : give_event(subscription))
+    switch (subscription->log ? sub_give_entry(subscription) : give_event(subscription)) {
+    case SUB_GIVEN:
         return true;
-    give_up_frames(subscription);
-    return false;
+    case SUB_HOLE:
+        give_up_frames(subscription);
+        return false;
+    case SUB_UNREADABLE:
+        break;
+    }
+    sub_drop_frames(subscription);
+    sub_fail(subscription, SPN_E_PROTOCOL);
+    give_failure(subscription);
+    return true;
 }
 
 bool sub_has_item(const struct spn_subscription *subscription)

@@ -91,6 +91,20 @@ void sub_account(struct spn_subscription *subscription)
     all->held += subscription->held;
 }
 
+struct frame *sub_last_frame(const struct spn_subscription *subscription)
+{
+    if (subscription->first == NULL)
+        return NULL;
+    return (struct frame *)(void *)((char *)subscription->end - offsetof(struct frame, next));
+}
+
+bool sub_next_item(struct spn_subscription *subscription, struct wire_item *ret_item)
+{
+    wire_get_item(&subscription->items, ret_item);
+    bool last = --subscription->left == 0;
+    return !subscription->items.bad && last == wire_in_done(&subscription->items);
+}
+
 void sub_drop_first(struct spn_subscription *subscription)
 {
     struct frame *frame = subscription->first;

@@ -47,21 +47,18 @@ static bool keep_frame(struct spn_subscription *subscription, const struct deliv
     return true;
 }
 
-static void set_ended(struct spn_subscription *subscription)
+/* A gap of a session after another one that was not given yet adds to it. So a sidecar that needs
+ * no credit for gaps does not fill the memory with them. */
+static bool add_to_gap(const struct spn_subscription *subscription, const struct wire_deliver *head)
 {
-    if (!subscription->ended)
-        sub_all_of(subscription)->active--;
-    subscription->ended = true;
-    sub_forget_known(subscription);
-    sub_account(subscription);
-    ring_leave(&subscription->pending);
-}
-
-static void fail_subscription(struct spn_subscription *subscription, spn_err err)
-{
-    subscription->failed = err;
-    set_ended(subscription);
-    note_ready(subscription);
+    struct frame *last = sub_last_frame(subscription);
+    bool given = last != NULL && last == subscription->first && subscription->opened;
+    if (head->kind != WIRE_GAP || subscription->log || last == NULL || given ||
+        last->head.kind != WIRE_GAP)
+        return false;
+    last->head.seq = head->seq;
+    last->head.missing += head->missing;
+    return true;
 }
 
 /* Whether a subscription may begin with this verdict. */
@@ -81,6 +78,8 @@ static bool verdict_fits(const struct spn_subscription *subscription,
     const struct wire_deliver *head = &delivered->head;
     if (!subscription->located)
         return may_begin(subscription, head->verdict);
+    if (subscription->log && head->missing > 0) /* its gaps are of positions */
+        return false;
     return head->verdict <= WIRE_TRIMMED &&
            wire_same_life(delivered->standing.life, subscription->life) &&
            head->seq == subscription->received + head->missing;
@@ -111,8 +110,7 @@ static bool events_fit(const struct spn_subscription *subscription, const struct
 static bool fits(const struct spn_subscription *subscription, const struct delivered *delivered)
 {
     const struct wire_deliver *head = &delivered->head;
-    uint32_t items = head->kind == WIRE_EVENTS ? head->size : 0;
-    if (delivered->rest.bad || head->bytes != subscription->bytes + items)
+    if (delivered->rest.bad || head->bytes != subscription->bytes + sub_counted(subscription, head))
         return false;
     switch ((enum wire_delivery)head->kind) {
     case WIRE_VERDICT:
@@ -129,6 +127,32 @@ static bool fits(const struct spn_subscription *subscription, const struct deliv
     return false;
 }
 
+/* Whether there was credit for each item: only the last one may exceed it. What follows the head of
+ * anything else is small. */
+static bool is_granted(const struct spn_subscription *subscription,
+                       const struct delivered *delivered)
+{
+    const struct wire_deliver *head = &delivered->head;
+    struct wire_in in = delivered->rest;
+    if (sub_counted(subscription, head) == 0)
+        return head->size <= STANDING_MAX;
+    if (head->bytes <= subscription->credit)
+        return true;
+    uint64_t left =
+        subscription->credit > subscription->bytes ? subscription->credit - subscription->bytes : 0;
+    if (head->kind == WIRE_GAP)
+        return left > 0;
+    while (!wire_in_done(&in)) {
+        struct wire_item item;
+        if ((uint64_t)(in.at - delivered->rest.at) >= left)
+            return false;
+        wire_get_item(&in, &item);
+        if (in.bad)
+            return false;
+    }
+    return true;
+}
+
 static void begin_at(struct spn_subscription *subscription, const struct delivered *delivered)
 {
     subscription->located = true;
@@ -141,6 +165,7 @@ static void begin_at(struct spn_subscription *subscription, const struct deliver
 static void take_fitting(struct spn_subscription *subscription, struct delivered *delivered)
 {
     struct wire_deliver *head = &delivered->head;
+    uint32_t counted = sub_counted(subscription, head);
     if (head->kind == WIRE_VERDICT && subscription->located) {
         head->kind = WIRE_GAP;
         head->size = 0;
@@ -153,19 +178,19 @@ static void take_fitting(struct spn_subscription *subscription, struct delivered
         return;
     }
     bool worth = head->kind != WIRE_GAP || head->missing > 0 || head->size > 0;
-    if (worth && !keep_frame(subscription, delivered)) {
+    if (worth && !add_to_gap(subscription, head) && !keep_frame(subscription, delivered)) {
         sub_subscribe_after_pause(subscription);
         return;
     }
     if (head->kind == WIRE_END) {
-        set_ended(subscription);
+        sub_set_ended(subscription);
         return;
     }
     if (head->kind == WIRE_VERDICT)
         begin_at(subscription, delivered);
     subscription->received = head->seq;
     subscription->bytes = head->bytes;
-    subscription->unread += head->kind == WIRE_EVENTS ? head->size : 0;
+    subscription->unread += counted;
     sub_account(subscription);
 }
 
@@ -195,9 +220,12 @@ static void take_delivery(struct spn_subscription *subscription, struct delivere
                !subscription->located) {
         subscription->start = WIRE_EARLIEST; /* it waits: everything in the session will be new */
     } else if (fits(subscription, delivered)) {
-        take_fitting(subscription, delivered);
+        if (is_granted(subscription, delivered))
+            take_fitting(subscription, delivered);
+        else
+            sub_fail(subscription, SPN_E_PROTOCOL);
     } else if (head->kind == WIRE_VERDICT && subscription->located) {
-        fail_subscription(subscription, SPN_E_PROTOCOL); /* subscribing again would give the same */
+        sub_fail(subscription, SPN_E_PROTOCOL); /* subscribing again would give the same */
     } else {
         sub_subscribe_after_pause(subscription);
     }
@@ -212,7 +240,7 @@ static void take_error(struct subscriptions *all, uint64_t request, struct wire_
     if (!wire_in_done(in) || subscription == NULL || subscription->ended)
         return;
     spn_err err = err_from_wire(error.code);
-    fail_subscription(subscription, err != SPN_OK ? err : SPN_E_PROTOCOL);
+    sub_fail(subscription, err != SPN_OK ? err : SPN_E_PROTOCOL);
 }
 
 /* A delivery to a subscription that does not exist any more. */

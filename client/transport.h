@@ -39,6 +39,7 @@
 enum { TRANSPORT_DIR_SIZE = 4096 };
 
 enum transport_name { TRANSPORT_READ, TRANSPORT_INGEST };
+enum { TRANSPORT_NAMES = 2 };
 
 /* A socket of ZeroMQ's. */
 struct transport_port {
@@ -90,7 +91,8 @@ enum transport_name transport_first(const char *dir);
 /* Creates the descriptor, and no socket yet. send_hwm: of ingest.sock, in messages; 0: the default.
  * SPN_E_NOMEM, SPN_E_SYSTEM (see errno). */
 spn_err transport_open(struct transport *transport, int send_hwm) SPN_MUST_USE;
-/* Where the sockets are: opens those that are wanted. dir: borrowed. Once only. Errors as below. */
+/* Where the sockets are: opens those that are wanted. dir: borrowed. Once, or again with the same
+ * one after a failure. Errors as below. */
 spn_err transport_connect(struct transport *transport, const char *dir) SPN_MUST_USE;
 /* Opens this socket if it is not open, or once the directory is known. It connects, and keeps
  * trying while it is open. SPN_E_NOMEM, SPN_E_SYSTEM (see errno): it is not open. */

@@ -41,7 +41,7 @@ extern "C" {
     X(E_BAD_DATA, 35, "event data has a CR, which an event stream cannot carry")                   \
     X(E_EVENT_TOO_LARGE, 36, "event is larger than the limit")                                     \
     X(E_BAD_NOTE, 37, "note is too large")                                                         \
-    X(E_BAD_REASON, 38, "reason is too long, not UTF-8, or has control characters")                \
+    X(E_BAD_REASON, 38, "reason is too long, not plain text, or the sidecar's own")                \
     X(E_BAD_ATTRIBUTES, 39, "session attributes are too large or invalid")                         \
     X(E_BAD_PREFIX, 40, "prefix is too long or not UTF-8")                                         \
     X(E_BAD_POSITION, 41, "position is not of this log")                                           \

@@ -189,6 +189,22 @@ static void put_extra(struct wire_out *out, const struct wire_entry *entry)
     }
 }
 
+/* In one piece: room is looked for once. */
+static void put_entry_head(struct wire_out *out, const struct wire_entry *entry)
+{
+    uint8_t head[WIRE_ENTRY_HEAD_SIZE];
+    struct wire_out fields = wire_out(head, sizeof(head));
+    put_u8(&fields, entry->kind);
+    put_u8(&fields, (uint8_t)entry->session.size);
+    put_u8(&fields, (uint8_t)entry->type.size);
+    put_u8(&fields, entry->flags);
+    put_u16(&fields, (uint16_t)entry->id.size);
+    put_u16(&fields, (uint16_t)extra_size(entry));
+    put_u32(&fields, (uint32_t)entry->data.size);
+    put_u32(&fields, entry->retry_ms);
+    put_uint(out, head, sizeof(head));
+}
+
 void wire_put_entry(struct wire_out *out, const struct wire_entry *entry)
 {
     if (entry->session.size > WIRE_SESSION_MAX || entry->id.size > WIRE_ID_MAX ||
@@ -196,18 +212,12 @@ void wire_put_entry(struct wire_out *out, const struct wire_entry *entry)
         out->bad = true;
     if (has_flag(entry, WIRE_FLAG_NOTE) && entry->note.size > WIRE_NOTE_MAX)
         out->bad = true;
-    put_u8(out, entry->kind);
-    put_u8(out, (uint8_t)entry->session.size);
-    put_u8(out, (uint8_t)entry->type.size);
-    put_u8(out, entry->flags);
-    put_u16(out, (uint16_t)entry->id.size);
-    put_u16(out, (uint16_t)extra_size(entry));
-    put_u32(out, (uint32_t)entry->data.size);
-    put_u32(out, entry->retry_ms);
+    put_entry_head(out, entry);
     put_bytes(out, entry->session);
     put_bytes(out, entry->id);
     put_bytes(out, entry->type);
-    put_extra(out, entry);
+    if (entry->flags != 0)
+        put_extra(out, entry);
     put_bytes(out, entry->data);
 }
 
@@ -236,24 +246,34 @@ static void get_extra(struct wire_in *in, struct wire_entry *entry)
     }
 }
 
+/* Numbers of this size together: whether they are there is checked once. Zeros if they are not. */
+static struct wire_in get_head(struct wire_in *in, size_t size)
+{
+    static const uint8_t zeros[WIRE_ITEM_HEAD_SIZE];
+    const uint8_t *at = take(in, size);
+    at = at ? at : zeros;
+    return (struct wire_in){.at = at, .end = at + size};
+}
+
 /* Reads what entries and items share. Returns the extra bytes, of which the known parts are read.
  * Its session is empty if it has none of its own. Most entries have no flags: what only flags fill
  * in is not cleared for them, but for sizes. */
 static struct wire_in get_parts(struct wire_in *in, struct wire_entry *ret_entry)
 {
-    ret_entry->kind = get_u8(in);
-    uint8_t session_size = get_u8(in);
-    uint8_t type_size = get_u8(in);
-    ret_entry->flags = get_u8(in);
-    uint16_t id_size = get_u16(in);
-    uint16_t parts_size = get_u16(in);
-    uint32_t data_size = get_u32(in);
-    ret_entry->retry_ms = get_u32(in);
+    struct wire_in head = get_head(in, WIRE_ENTRY_HEAD_SIZE);
+    ret_entry->kind = get_u8(&head);
+    uint8_t session_size = get_u8(&head);
+    uint8_t type_size = get_u8(&head);
+    ret_entry->flags = get_u8(&head);
+    uint16_t id_size = get_u16(&head);
+    uint16_t parts_size = get_u16(&head);
+    uint32_t data_size = get_u32(&head);
+    ret_entry->retry_ms = get_u32(&head);
     ret_entry->session = get_bytes(in, session_size);
     ret_entry->id = get_bytes(in, id_size);
     ret_entry->type = get_bytes(in, type_size);
     struct spn_bytes parts = get_bytes(in, parts_size);
-    struct wire_in extra = {.at = parts.data, .end = (const uint8_t *)parts.data + parts.size};
+    struct wire_in extra = wire_in(parts.data, parts.size);
     ret_entry->data = get_bytes(in, data_size);
     ret_entry->reason.size = ret_entry->note.size = 0;
     if (ret_entry->flags != 0)
@@ -326,9 +346,10 @@ static bool is_sound_item(const struct wire_entry *entry)
 
 void wire_get_item(struct wire_in *in, struct wire_item *ret_item)
 {
-    ret_item->seq = get_u64(in);
-    ret_item->position = get_u64(in);
-    ret_item->time_ms = get_u64(in);
+    struct wire_in head = get_head(in, WIRE_ITEM_HEAD_SIZE - WIRE_ENTRY_HEAD_SIZE);
+    ret_item->seq = get_u64(&head);
+    ret_item->position = get_u64(&head);
+    ret_item->time_ms = get_u64(&head);
     (void)get_parts(in, &ret_item->entry);
     if ((ret_item->entry.flags & WIRE_FLAGS & ~WIRE_FLAGS_OF_ITEMS) != 0 ||
         !is_sound_item(&ret_item->entry))

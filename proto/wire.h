@@ -526,9 +526,12 @@ struct wire_deliver {
     uint32_t count;   /* EVENTS: items that follow */
     uint32_t size;    /* bytes that follow the head */
     uint64_t seq;     /* where the cursor stands after this */
-    uint64_t bytes;   /* of items delivered in this incarnation, these included */
+    uint64_t bytes;   /* counted for credit in this incarnation, these included */
     uint64_t missing; /* VERDICT, GAP, END by an unknown id or another life */
 };
+
+/* How many bytes a gap of the log counts for credit: its head and what follows it. */
+enum { WIRE_LOG_GAP_CREDIT = WIRE_DELIVER_HEAD_SIZE + WIRE_LOG_GAP_SIZE };
 
 /* How the session stands: follows the head of a VERDICT and of an END. Zeros and empty: not known,
  * or there is none. */

@@ -49,6 +49,8 @@ bool text_is_utf8(struct spn_bytes bytes)
 
 /* -- time -------------------------------------------------------------------------------------- */
 
+#define SPAN_MAX_MS (UINT64_MAX / 2 / 1000000) /* so that it fits in nanoseconds: SPN_SPAN_MS_MAX */
+#define WAIT_MAX_MS (UINT64_C(366) * 86400000)
 #define TIME_MAX_MS UINT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 
 struct date {
@@ -143,17 +145,40 @@ char *text_quote(struct spn_bytes bytes, char ret_text[TEXT_QUOTED_SIZE])
     return ret_text;
 }
 
-const char *text_seconds(const char *text, int *ret_ms)
+/* too_large: the error if it is over max_ms. */
+static const char *parse_time(const char *text, uint64_t max_ms, const char *too_large,
+                              uint64_t *ret_ms)
 {
+    static const struct {
+        const char *unit;
+        double ms;
+    } units[] = {{"ms", 1}, {"s", 1e3}, {"", 1e3}, {"m", 6e4}, {"h", 36e5}, {"d", 864e5}};
     char *end;
-    double seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || !(seconds > 0))
-        return "not a number of seconds above 0";
-    if (seconds > 86400.0 * 366)
-        return "too large, a year at most";
-    double ms = ceil(seconds * 1000);
-    *ret_ms = ms < INT32_MAX ? (int)ms : INT32_MAX;
-    return NULL;
+    double value = strtod(text, &end);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (end == text || strcmp(end, units[i].unit) != 0 || !(value > 0))
+            continue;
+        double ms = ceil(value * units[i].ms);
+        if (ms > (double)max_ms)
+            return too_large;
+        *ret_ms = (uint64_t)ms;
+        return NULL;
+    }
+    return "not a time above 0, such as 90, 1.5, 500ms, 30m, 12h or 7d";
+}
+
+const char *text_span(const char *text, uint64_t *ret_ms)
+{
+    return parse_time(text, SPAN_MAX_MS, "too large, some 290 years at most", ret_ms);
+}
+
+const char *text_wait(const char *text, int *ret_ms)
+{
+    uint64_t ms = 0;
+    const char *why = parse_time(text, WAIT_MAX_MS, "too large, a year at most", &ms);
+    if (!why)
+        *ret_ms = ms < INT32_MAX ? (int)ms : INT32_MAX;
+    return why;
 }
 
 bool text_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret_count)
@@ -173,4 +198,13 @@ bool text_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret_coun
         return false;
     *ret_count = count;
     return true;
+}
+
+int text_compare(struct spn_bytes a, struct spn_bytes b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
+    if (order != 0)
+        return order;
+    return (a.size > b.size) - (a.size < b.size);
 }

@@ -28,11 +28,16 @@ enum { TEXT_QUOTED_SIZE = 128 };
  * become \xNN, and long text is cut with an ellipsis. Returns ret_text. */
 char *text_quote(struct spn_bytes bytes, char ret_text[TEXT_QUOTED_SIZE]);
 
-/* Converts "1.5" seconds to milliseconds, rounded up. Returns NULL, or the error as text: it is not
- * a number above 0, or it is over a year. */
-const char *text_seconds(const char *text, int *ret_ms);
+/* Converts "1.5" seconds, or a number with the unit ms, s, m, h or d, to milliseconds, rounded up.
+ * Returns NULL, or the error as text: it is not a time above 0, or it is over SPN_SPAN_MS_MAX. */
+const char *text_span(const char *text, uint64_t *ret_ms);
+/* The same for how long to wait: up to a year, and for INT_MAX ms at most. */
+const char *text_wait(const char *text, int *ret_ms);
 
 /* Parses a decimal number without sign or space, min to max. */
 bool text_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret_count);
+
+/* Below 0, 0 or above 0, as memcmp; of two that begin alike, the shorter one comes first. */
+int text_compare(struct spn_bytes a, struct spn_bytes b);
 
 #endif

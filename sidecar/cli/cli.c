@@ -67,6 +67,19 @@ static int exit_of(spn_err err)
     }
 }
 
+/* The library's hint names the option that is for both sockets. */
+static void tell_rights(const char *detail)
+{
+    if (!strstr(detail, strerrordesc_np(EACCES)))
+        return;
+    if (strstr(detail, "/ingest.sock: "))
+        cli_warn("ingest.sock", "sponsond's --ingest-group and --ingest-mode, or --socket-group, "
+                                "say who may write");
+    else if (strstr(detail, "/read.sock: "))
+        cli_warn("read.sock", "sponsond's --read-group and --read-mode, or --socket-group, say who "
+                              "may read");
+}
+
 int cli_fail(const char *what, spn_err err, const char *detail)
 {
     char why[CLI_TEXT_SIZE];
@@ -77,11 +90,13 @@ int cli_fail(const char *what, spn_err err, const char *detail)
         detail += what_size + 2; /* the library's text already names it */
     if (!detail || !*detail || strcmp(detail, text) == 0)
         snprintf(why, sizeof(why), "%s", text);
-    else if (err == SPN_E_CORRUPT || strstr(detail, text)) /* the detail names what is damaged */
+    else if (err == SPN_E_CORRUPT || err == SPN_E_PATH || strstr(detail, text)) /* it says more */
         snprintf(why, sizeof(why), "%s", detail);
     else
         snprintf(why, sizeof(why), "%s: %s", text, detail);
     cli_error(what, why);
+    if (err == SPN_E_PATH && detail)
+        tell_rights(detail);
     return exit_of(err);
 }
 
@@ -120,6 +135,14 @@ int cli_fail_session(struct spn_bytes session, spn_err err)
     return cli_fail(cli_session_words(session, what), err, NULL);
 }
 
+int cli_fail_asking(struct spn_bytes session, spn_client *client, spn_err err)
+{
+    char what[CLI_TEXT_SIZE];
+    bool answered = err != SPN_E_PATH && err != SPN_E_TIMEOUT && err != SPN_E_UNAVAILABLE;
+    return answered ? cli_fail_session(session, err)
+                    : cli_fail_client(cli_session_words(session, what), client, err);
+}
+
 void cli_usage(const char *what, const char *why)
 {
     cli_error(what, why);
@@ -138,7 +161,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
         common->socket_dir = arg;
         return 0;
     case KEY_TIMEOUT:
-        common->timeout_ms = cli_seconds_ms("--timeout", arg);
+        common->timeout_ms = cli_wait_ms("--timeout", arg);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -202,16 +225,28 @@ error_t cli_parse_rest(int key, char *arg, struct argp_state *state, struct cli_
     }
 }
 
-int cli_seconds_ms(const char *option, const char *text)
+/* why NULL: the argument is good. */
+static void check_time(const char *option, const char *text, const char *why)
 {
     char what[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
+    if (!why)
+        return;
+    snprintf(what, sizeof(what), "%s %s", option, text_quote(spn_text(text), quoted));
+    cli_usage(what, why);
+}
+
+int cli_wait_ms(const char *option, const char *text)
+{
     int ms = 0;
-    const char *why = text_seconds(text, &ms);
-    if (why) {
-        snprintf(what, sizeof(what), "%s %s", option, text_quote(spn_text(text), quoted));
-        cli_usage(what, why);
-    }
+    check_time(option, text, text_wait(text, &ms));
+    return ms;
+}
+
+uint64_t cli_span_ms(const char *option, const char *text)
+{
+    uint64_t ms = 0;
+    check_time(option, text, text_span(text, &ms));
     return ms;
 }
 
@@ -254,30 +289,32 @@ enum event_format cli_format(const char *text)
     cli_usage(what, "neither sse nor jsonl");
 }
 
+struct spn_bytes cli_text(const char *what, const char *text, cli_check *check)
+{
+    char named[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    struct spn_bytes bytes = spn_text(text);
+    spn_err err = check(bytes);
+    if (err != SPN_OK) {
+        snprintf(named, sizeof(named), "%s %s", what, text_quote(bytes, quoted));
+        cli_usage(named, spn_err_text(err));
+    }
+    return bytes;
+}
+
 struct spn_bytes cli_session(const char *text)
 {
-    char what[CLI_TEXT_SIZE];
-    char quoted[TEXT_QUOTED_SIZE];
-    struct spn_bytes session = spn_text(text);
-    spn_err err = wire_check_session(session);
-    if (err != SPN_OK) {
-        snprintf(what, sizeof(what), "session %s", text_quote(session, quoted));
-        cli_usage(what, spn_err_text(err));
-    }
-    return session;
+    return cli_text("session", text, wire_check_session);
+}
+
+static spn_err check_event_id(struct spn_bytes id)
+{
+    return id.size > 0 ? wire_check_id(id) : SPN_E_BAD_ID;
 }
 
 struct spn_bytes cli_event_id(const char *text)
 {
-    char what[CLI_TEXT_SIZE];
-    char quoted[TEXT_QUOTED_SIZE];
-    struct spn_bytes id = spn_text(text);
-    spn_err err = id.size > 0 ? wire_check_id(id) : SPN_E_BAD_ID;
-    if (err != SPN_OK) {
-        snprintf(what, sizeof(what), "event id %s", text_quote(id, quoted));
-        cli_usage(what, spn_err_text(err));
-    }
-    return id;
+    return cli_text("event id", text, check_event_id);
 }
 
 /* -- the sidecar ------------------------------------------------------------------------------- */
@@ -317,6 +354,7 @@ static int fail_to_connect(spn_err err, const char *dir, const char *detail)
     const char *text = spn_err_text(err);
     if (err == SPN_E_PATH) { /* the detail has the path and what is wrong with it */
         tell(detail, NULL);
+        tell_rights(detail);
         return exit_of(err);
     }
     if (err != SPN_E_UNAVAILABLE)

@@ -39,7 +39,7 @@ enum cli_exit {
     X(publish, "publish", "SESSION [DATA]", "store one event")                                     \
     X(record, "record", "SESSION [FILE]", "store a text/event-stream")                             \
     X(replay, "replay", "SESSION", "print a session's events")                                     \
-    X(tail, "tail", "SESSION", "print a session's events as they are stored")                      \
+    X(tail, "tail", "SESSION", "print the events of a session, or of all, as they are stored")     \
     X(last, "last", "SESSION", "print a session's last event id")                                  \
     X(info, "info", "SESSION", "print what is known about a session")                              \
     X(sessions, "sessions", "", "list the sessions")                                               \
@@ -52,7 +52,7 @@ enum cli_exit {
     X(health, "health", "", "print the sidecar's status")                                          \
     X(stats, "stats", "", "print the sidecar's counters")                                          \
     X(bench, "bench", "WHAT",                                                                      \
-      "measure this machine: publish, latency, oneshot, replay, fanout, sessions")
+      "measure this machine: publish, latency, oneshot, replay, fanout, follow, sessions")
 
 #define CLI_VERB_DECLARE(function, name, words, text) int verb_##function(int argc, char **argv);
 CLI_VERB_MAP(CLI_VERB_DECLARE)
@@ -85,6 +85,8 @@ void cli_tell_trouble(spn_client *client);
 const char *cli_session_words(struct spn_bytes session, char ret_text[CLI_TEXT_SIZE]);
 /* cli_fail for a session that was named on the command line. */
 int cli_fail_session(struct spn_bytes session, spn_err err);
+/* cli_fail_client for it: a call that asks about the session, and may fail for its socket. */
+int cli_fail_asking(struct spn_bytes session, spn_client *client, spn_err err);
 
 /* cli_error, then exits with CLI_USAGE: for option parsers, which have nothing to clean up. */
 _Noreturn void cli_usage(const char *what, const char *why);
@@ -127,11 +129,15 @@ error_t cli_parse_rest(int key, char *arg, struct argp_state *state, struct cli_
 /* The argument of an option that takes a life. Another text is a usage error. */
 struct spn_life cli_life(const char *option, const char *text);
 
-int cli_seconds_ms(const char *option, const char *text);
+/* How long to wait, and a span of a session. Another text is a usage error. */
+int cli_wait_ms(const char *option, const char *text);
+uint64_t cli_span_ms(const char *option, const char *text);
 uint64_t cli_count(const char *option, const char *text, uint64_t min, uint64_t max);
 enum event_format cli_format(const char *text);
 
-/* A session or an event id from the command line; ends the process if it is invalid. */
+/* Words of an event, from the command line. Another text is a usage error, which names `what`. */
+typedef spn_err cli_check(struct spn_bytes bytes);
+struct spn_bytes cli_text(const char *what, const char *text, cli_check *check);
 struct spn_bytes cli_session(const char *text);
 struct spn_bytes cli_event_id(const char *text);
 

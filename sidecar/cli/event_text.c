@@ -104,10 +104,9 @@ static void put_fields(struct out *out, const struct spn_event *event)
         (void)put_bytes(out, ",\"closes\":true,\"reason\":", event->reason);
 }
 
-void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event,
-                    uint64_t epoch)
+void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event)
 {
-    put_whose(out, session, event, epoch);
+    put_whose(out, session, event, 0);
     put_fields(out, event);
     out_text(out, "}\n");
 }
@@ -137,10 +136,10 @@ static void put_attributes(struct out *out, const struct spn_attributes *attribu
         out_text(out, ",\"note_encoding\":\"base64\"");
 }
 
-void entry_put_json(struct out *out, const struct spn_item *item)
+void entry_put_json(struct out *out, const struct spn_item *item, uint64_t epoch,
+                    const char *cursor)
 {
-    char cursor[LOG_CURSOR_TEXT_SIZE];
-    put_whose(out, item->session, item->event, 0);
+    put_whose(out, item->session, item->event, epoch);
     out_text(out, ",\"kind\":\"");
     out_text(out, kind_name(item));
     out_text(out, "\"");
@@ -150,12 +149,14 @@ void entry_put_json(struct out *out, const struct spn_item *item)
         put_time(out, item->event);
     if (item->kind == SPN_ITEM_CLOSE)
         (void)put_bytes(out, ",\"reason\":", item->reason);
-    if (item->kind == SPN_ITEM_ATTRIBUTES)
+    if (item->attributes)
         put_attributes(out, item->attributes);
-    log_cursor_format(item->database, item->seq, cursor);
-    out_text(out, ",\"cursor\":\"");
-    out_text(out, cursor);
-    out_text(out, "\"}\n");
+    if (cursor) {
+        out_text(out, ",\"cursor\":\"");
+        out_text(out, cursor);
+        out_text(out, "\"");
+    }
+    out_text(out, "}\n");
 }
 
 void log_cursor_format(const unsigned char *database, uint64_t position,
@@ -197,4 +198,15 @@ spn_err event_put_sse(struct out *out, const struct spn_event *event)
     if (err == SPN_OK)
         out->size += size;
     return err;
+}
+
+void event_put_session(struct out *out, char last[EVENT_SESSION_SIZE], struct spn_bytes session)
+{
+    if (text_compare(spn_text(last), session) == 0 || session.size >= EVENT_SESSION_SIZE)
+        return;
+    memcpy(last, session.data, session.size);
+    last[session.size] = '\0';
+    out_text(out, ": session ");
+    out_put(out, session.data, session.size);
+    out_text(out, "\n");
 }

@@ -17,8 +17,8 @@
 
 enum event_format { EVENT_JSONL, EVENT_SSE };
 
-/* One line: position, session, life (null: not known), epoch (0: left out), seq, id, type, data,
- * retry (null: none), time. Keys are always in this order. Bytes that are not UTF-8 become base64
+/* One line: position, session, life (null: not known), seq, id, type, data, retry (null: none),
+ * time. Keys are always in this order. Bytes that are not UTF-8 become base64
  * (RFC 4648, padded), marked by a key after the others: "encoding" for data, "id_encoding" and
  * "type_encoding". type is
  * "" for an event without an `event:` field, which means "message". A session with data NULL has no
@@ -26,12 +26,13 @@ enum event_format { EVENT_JSONL, EVENT_SSE };
  * is null if it leaves the id in force unchanged, and "" if it resets it. The line ends of Unicode
  * other than LF (U+0085, U+2028, U+2029) are escaped: a program that splits at them still gets
  * whole lines. */
-void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event,
-                    uint64_t epoch);
+void event_put_json(struct out *out, struct spn_bytes session, const struct spn_event *event);
 
-/* One line: an entry of the log, whose item is of spn_follow. Keys: position, session, life, seq,
- * kind; those of an event as above, otherwise time; then what the kind has, and last the cursor. */
-void entry_put_json(struct out *out, const struct spn_item *item);
+/* One line: an entry of the log, as an item of spn_follow. Keys: position, session, life, epoch (0:
+ * left out), seq, kind; those of an event as above, otherwise time; then what the kind has, and
+ * last the cursor (NULL: left out). */
+void entry_put_json(struct out *out, const struct spn_item *item, uint64_t epoch,
+                    const char *cursor);
 
 /* A cursor of the log as text is `<database>:<position>`. The size includes the NUL. */
 #define LOG_CURSOR_TEXT_SIZE (SPN_LIFE_TEXT_SIZE + 21)
@@ -43,5 +44,10 @@ bool log_cursor_parse(const char *text, unsigned char *ret_database, uint64_t *r
 /* Includes the blank line. SPN_E_BAD_ID, SPN_E_BAD_TYPE, SPN_E_BAD_DATA: an event stream cannot
  * carry the event, and nothing is written. SPN_E_NOMEM. */
 spn_err event_put_sse(struct out *out, const struct spn_event *event) SPN_MUST_USE;
+
+/* A comment (HTML standard, 9.2.5): parsers skip it, people see which session's events follow.
+ * last: the session of the last comment, a text; none is put for the same one. */
+enum { EVENT_SESSION_SIZE = 256 };
+void event_put_session(struct out *out, char last[EVENT_SESSION_SIZE], struct spn_bytes session);
 
 #endif

@@ -17,11 +17,6 @@ struct run {
 
 /* -- words ------------------------------------------------------------------------------------- */
 
-static int follow_failed(const struct run *run, spn_err err)
-{
-    return cli_fail_session(run->follow->session, err);
-}
-
 /* The error names the id that was not found, not the session. */
 static int id_not_found(const struct run *run, uint64_t missing)
 {
@@ -51,7 +46,7 @@ static void put_event(struct run *run, const struct spn_event *event)
     char quoted[TEXT_QUOTED_SIZE];
     run->printed += event->kind == SPN_EVENT;
     if (run->follow->format == EVENT_JSONL) {
-        event_put_json(&run->out, run->follow->session, event, 0);
+        event_put_json(&run->out, run->follow->session, event);
         return;
     }
     spn_err err = event_put_sse(&run->out, event);
@@ -71,7 +66,7 @@ static void put_end(struct run *run, const struct spn_item *end)
     else if (end->why == SPN_E_UNKNOWN_ID)
         run->exit_code = id_not_found(run, end->missing);
     else
-        run->exit_code = follow_failed(run, end->why);
+        run->exit_code = cli_fail_session(run->follow->session, end->why);
 }
 
 static bool is_over(const struct run *run, const struct spn_item *item)
@@ -142,12 +137,12 @@ static int print_events(struct run *run)
     const struct spn_item *item;
     spn_err err = subscribe(run, &events);
     if (err != SPN_OK)
-        return follow_failed(run, err);
+        return cli_fail_asking(run->follow->session, run->client, err);
     while ((err = next(run, events, &item)) == SPN_OK)
         if (!put_item(run, item) || !out_settle(&run->out))
             break;
     if (err != SPN_OK && err != SPN_E_END)
-        run->exit_code = follow_failed(run, err);
+        run->exit_code = cli_fail_asking(run->follow->session, run->client, err);
     spn_unsubscribe(events);
     return run->exit_code;
 }

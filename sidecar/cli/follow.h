@@ -26,8 +26,8 @@ struct follow {
 
 /* The help of --format, for both verbs. */
 #define FOLLOW_FORMAT_HELP                                                                         \
-    "jsonl: one object per line, as in `sponson dump` without its epoch (default); sse: "          \
-    "text/event-stream"
+    "jsonl (default): one object per line, as for an event in `sponson dump`, without epoch and "  \
+    "kind; sse: text/event-stream"
 
 /* Connects, and prints events to standard output and errors to stderr; returns an exit code. */
 int follow_run(const struct follow *follow);

@@ -13,7 +13,7 @@ struct run {
     spn_client *client;
     uint64_t printed; /* events */
     struct out out;
-    char session[256]; /* in the last comment of an event stream */
+    char session[EVENT_SESSION_SIZE]; /* in the last comment of an event stream */
     int exit_code;
 };
 
@@ -52,25 +52,12 @@ static int tell_end(const struct spn_item *end)
 
 /* -- items ------------------------------------------------------------------------------------- */
 
-/* A comment: parsers skip it, people see whose events follow. */
-static void put_session_comment(struct run *run, struct spn_bytes session)
-{
-    size_t size = strlen(run->session);
-    if (size == session.size && memcmp(run->session, session.data, size) == 0)
-        return;
-    memcpy(run->session, session.data, session.size);
-    run->session[session.size] = '\0';
-    out_text(&run->out, ": session ");
-    out_put(&run->out, session.data, session.size);
-    out_text(&run->out, "\n");
-}
-
 static void put_sse(struct run *run, const struct spn_item *item)
 {
     char what[CLI_TEXT_SIZE];
     if (item->kind != SPN_ITEM_EVENT)
         return; /* an event stream has events */
-    put_session_comment(run, item->session);
+    event_put_session(&run->out, run->session, item->session);
     spn_err err = event_put_sse(&run->out, item->event);
     if (err == SPN_OK)
         return;
@@ -80,11 +67,14 @@ static void put_sse(struct run *run, const struct spn_item *item)
 
 static void put_entry(struct run *run, const struct spn_item *item)
 {
+    char cursor[LOG_CURSOR_TEXT_SIZE];
     run->printed += item->kind == SPN_ITEM_EVENT && item->event->kind == SPN_EVENT;
-    if (run->follow->format == EVENT_JSONL)
-        entry_put_json(&run->out, item);
-    else
+    if (run->follow->format != EVENT_JSONL) {
         put_sse(run, item);
+        return;
+    }
+    log_cursor_format(item->database, item->seq, cursor);
+    entry_put_json(&run->out, item, 0, cursor);
 }
 
 static bool is_over(const struct run *run, const struct spn_item *item)

@@ -105,6 +105,10 @@ static spn_err find_session(struct log_walk *walk, const struct record_entry *en
 {
     uint64_t epoch = entry->epoch;
     struct name *slot = name_slot(walk, epoch);
+    if (entry->kind == RECORD_OPEN) {
+        *ret_known = (struct known){.name = entry->data, .life = entry->life};
+        return SPN_OK;
+    }
     if (record_has_name(entry->kind) && entry->name.size > 0) {
         *ret_known = (struct known){.name = entry->name, .life = entry->life};
         return SPN_OK;
@@ -160,7 +164,8 @@ static spn_err reserve(struct log_walk *walk, size_t size)
     return SPN_OK;
 }
 
-static spn_err take(struct log_walk *walk, uint64_t position, const struct record_entry *entry)
+static spn_err take_entry(struct log_walk *walk, uint64_t position,
+                          const struct record_entry *entry)
 {
     struct known known;
     spn_err err = find_session(walk, entry, &known);
@@ -210,7 +215,7 @@ static spn_err step(struct log_walk *walk)
     if (err == SPN_OK && position > walk->newest)
         return SPN_E_END;
     if (err == SPN_OK)
-        err = take(walk, position, &entry);
+        err = take_entry(walk, position, &entry);
     if (err == SPN_OK) {
         walk->damaged_run = 0;
         walk->from = position + 1;
@@ -263,4 +268,23 @@ spn_err log_walk_find(struct log_walk *walk, struct spn_bytes name)
     err = journal_read_name(walk->reader, name, &epoch);
     journal_reader_end(walk->reader);
     return err;
+}
+
+spn_err log_walk_above_checkpoint(struct journal *journal, log_walk_take *take, void *context,
+                                  uint64_t *ret_damaged)
+{
+    struct log_walk *walk;
+    const struct log_item *items;
+    size_t count;
+    uint64_t first;
+    spn_err err =
+        log_walk_open(&walk, journal, (struct spn_bytes){NULL, 0}, LOG_WALK_ABOVE_CHECKPOINT);
+    if (err != SPN_OK)
+        return err;
+    while (err == SPN_OK && (err = log_walk_next(walk, &items, &count)) == SPN_OK)
+        for (size_t i = 0; i < count && err == SPN_OK; i++)
+            err = take(context, &items[i]);
+    *ret_damaged = log_walk_damaged(walk, &first);
+    log_walk_close(walk);
+    return err == SPN_E_END ? SPN_OK : err;
 }

@@ -44,4 +44,17 @@ uint64_t log_walk_damaged(const struct log_walk *walk, uint64_t *ret_first);
 /* SPN_OK: the database has this name. SPN_E_END: it does not. */
 spn_err log_walk_find(struct log_walk *walk, struct spn_bytes name) SPN_MUST_USE;
 
+/* Hands each entry that rows do not include yet to `take`, in order, until that fails.
+ * *ret_damaged: how many were left out. */
+typedef spn_err log_walk_take(void *context, const struct log_item *item);
+spn_err log_walk_above_checkpoint(struct journal *journal, log_walk_take *take, void *context,
+                                  uint64_t *ret_damaged) SPN_MUST_USE;
+
+/* For tables of sessions by their epochs. */
+static inline uint64_t log_walk_hash(uint64_t epoch)
+{
+    epoch *= UINT64_C(0x9E3779B97F4A7C15);
+    return epoch ^ epoch >> 32;
+}
+
 #endif

@@ -152,14 +152,26 @@ static void look_for_restart(struct recorder *recorder, uint64_t number,
     cli_warn(what, why);
 }
 
-/* If ids did not restart, the input of an earlier run may have had the same ids. */
+/* Then nothing can be stored in it under other ids. */
+static bool is_closed(const struct recorder *recorder)
+{
+    const struct spn_last *last;
+    return recorder->is_closed ||
+           (spn_last_event(recorder->client, recorder->session, ANSWER_MS, &last) == SPN_OK &&
+            last->state == SPN_CLOSED);
+}
+
+/* If ids did not restart, the input of an earlier run may have had the same ids. Or it is the same
+ * input, and only the close differs: then other ids are no help, and the session is closed, by now
+ * or since that run. */
 static void tell_conflicts(const struct recorder *recorder)
 {
     char what[CLI_TEXT_SIZE];
     if (recorder->conflicts == 0 || recorder->restart_is_told || recorder->ids != RECORDER_IDS_KEEP)
         return;
     snprintf(what, sizeof(what), "%llu events not stored", (unsigned long long)recorder->conflicts);
-    cli_warn(what, "the session has other events with their ids; " USE_IDS);
+    cli_warn(what, is_closed(recorder) ? "the session has events with their ids, and is closed"
+                                       : "the session has other events with their ids; " USE_IDS);
 }
 
 /* event: its kind, and its id in the session. */
@@ -180,7 +192,8 @@ static void count_result(struct recorder *recorder, const struct spn_ack *ack, u
         recorder->conflicts++;
         look_for_restart(recorder, number, event);
         tell_event(recorder, number, event,
-                   "not stored: the session has this id already, with other data or another type");
+                   "not stored: the session has this id already, and data, type, closing or reason "
+                   "differ");
         break;
     case SPN_REFUSED:
         refuse(recorder, number, event, ack->code);
@@ -191,6 +204,19 @@ static void count_result(struct recorder *recorder, const struct spn_ack *ack, u
     }
 }
 
+/* The result of the entry that has to open the session. */
+static int note_new(struct recorder *recorder, const struct spn_ack *ack)
+{
+    char what[CLI_TEXT_SIZE];
+    recorder->new_ticket = 0;
+    recorder->if_new = false;
+    if (ack->result == SPN_STORED)
+        return CLI_OK;
+    cli_error(cli_session_words(recorder->session, what),
+              "is not new, or the first event was refused: nothing was stored");
+    return CLI_FAILURE;
+}
+
 static int take_ack(struct recorder *recorder, const struct spn_ack *ack)
 {
     char given[SPN_GIVEN_ID_MAX];
@@ -199,11 +225,18 @@ static int take_ack(struct recorder *recorder, const struct spn_ack *ack)
         cli_error("acknowledgements", "they do not match what was sent");
         return CLI_FAILURE;
     }
+    if (recorder->closes_alone) /* it comes after all others */
+        return recorder_note_closed(recorder, ack);
     struct spn_event event = {.kind = (spn_event_kind)queued.kind, .id = queued.id};
     if (event.kind == SPN_EVENT && event.id.size == 0)
         event.id = (struct spn_bytes){given, spn_given_id(recorder->producer, ack->ticket, given)};
     count_result(recorder, ack, queued.number, &event);
-    return CLI_OK;
+    int exit_code = CLI_OK;
+    if (ack->ticket == recorder->close_ticket)
+        exit_code = recorder_note_closed(recorder, ack);
+    if (ack->ticket == recorder->new_ticket)
+        exit_code = note_new(recorder, ack);
+    return exit_code;
 }
 
 static int take_acks(struct recorder *recorder)
@@ -278,6 +311,8 @@ static void note_first_id(struct recorder *recorder, const struct spn_event *eve
  * a browser that resumes, but here it would make this event a duplicate of the earlier one. */
 static int publish(struct recorder *recorder, const struct sse_event *parsed)
 {
+    struct spn_publish_options options = {.size = sizeof(options), .if_new = recorder->if_new};
+    uint64_t ticket;
     struct spn_event event = {
         .size = sizeof(event),
         .kind = kind_of(parsed),
@@ -285,14 +320,21 @@ static int publish(struct recorder *recorder, const struct sse_event *parsed)
         .type = parsed->type,
         .data = parsed->data,
         .retry_ms = parsed->has_retry ? parsed->retry_ms : SPN_RETRY_NONE,
+        .note = recorder->note,
     };
+    recorder->has_waiting = false;
     if (!choose_id(recorder, &event))
         return CLI_OK;
-    if (recorder->in_flight.count == RECORDER_IN_FLIGHT_MAX) {
-        recorder->has_waiting = true;
+    recorder->is_held = recorder_holds(recorder, &event);
+    recorder->has_waiting =
+        recorder->is_held || recorder->in_flight.count == RECORDER_IN_FLIGHT_MAX;
+    if (recorder->has_waiting)
         return CLI_OK;
-    }
-    spn_err err = spn_publish(recorder->producer, recorder->session, &event, NULL);
+    options.closes = recorder_closes_with(recorder, &event);
+    if (options.closes)
+        options.reason = recorder->reason;
+    spn_err err =
+        spn_publish_with(recorder->producer, recorder->session, &event, &options, &ticket);
     recorder->has_waiting = err == SPN_E_BACKPRESSURE;
     if (recorder->has_waiting)
         return CLI_OK;
@@ -304,6 +346,10 @@ static int publish(struct recorder *recorder, const struct sse_event *parsed)
         return cli_fail_client("sidecar", recorder->client, err);
     if (recorder->in_flight.count == 0)
         recorder->progress_ms = now_ms();
+    if (options.closes)
+        recorder->close_ticket = ticket;
+    if (options.if_new)
+        recorder->new_ticket = ticket;
     note_first_id(recorder, &event);
     err = id_queue_push(
         &recorder->in_flight,
@@ -332,13 +378,24 @@ static int parse_next(struct recorder *recorder)
     return publish(recorder, &recorder->waiting);
 }
 
-/* Publishes the content of the buffer, as far as there is room. */
+static bool is_done(const struct recorder *recorder)
+{
+    return recorder->input_ended && !recorder->has_waiting && recorder->in_flight.count == 0 &&
+           recorder->buffer_used == recorder->buffer_size;
+}
+
+/* Publishes the content of the buffer, as far as there is room, and at last the close. While it is
+ * open whether the session is new, nothing more is published. */
 static int publish_buffer(struct recorder *recorder)
 {
-    int exit_code = recorder->has_waiting ? publish(recorder, &recorder->waiting) : CLI_OK;
-    while (exit_code == CLI_OK && !recorder->has_waiting &&
+    int exit_code = CLI_OK;
+    if (recorder->has_waiting && recorder->new_ticket == 0)
+        exit_code = publish(recorder, &recorder->waiting);
+    while (exit_code == CLI_OK && !recorder->has_waiting && recorder->new_ticket == 0 &&
            recorder->buffer_used < recorder->buffer_size)
         exit_code = parse_next(recorder);
+    if (exit_code == CLI_OK && is_done(recorder))
+        exit_code = recorder_close_alone(recorder);
     return exit_code;
 }
 
@@ -358,6 +415,7 @@ static int read_input(struct recorder *recorder)
         return CLI_OK;
     recorder->input_ended = true;
     if (sse_parser_pending(&recorder->parser)) {
+        recorder->input_cut = true;
         clear_progress(recorder);
         cli_warn(recorder->input_name,
                  "the last block is unfinished, no blank line ends it: not stored");
@@ -393,7 +451,8 @@ static sigset_t catch_interrupts(void)
 
 static bool wants_input(const struct recorder *recorder)
 {
-    return !recorder->input_ended && !recorder->has_waiting;
+    return !recorder->input_ended && (!recorder->has_waiting || recorder->is_held) &&
+           recorder->new_ticket == 0;
 }
 
 /* When to request the reason for the lack of progress. */
@@ -437,8 +496,8 @@ static int wait_for_something(struct recorder *recorder, const sigset_t *mask)
     int ready = ppoll(fds, 2, ms < 0 ? NULL : &timeout, mask);
     if (ready < 0 && errno != EINTR)
         return cli_fail_errno("poll");
-    if (interrupted)
-        recorder->input_ended = true;
+    if (interrupted && !recorder->input_ended)
+        recorder->input_ended = recorder->input_cut = true;
     if (ready > 0 && fds[1].revents != 0 && !recorder->input_ended)
         return read_input(recorder);
     return CLI_OK;
@@ -503,12 +562,6 @@ static int check_lost(struct recorder *recorder)
     return CLI_FAILURE;
 }
 
-static bool is_done(const struct recorder *recorder)
-{
-    return recorder->input_ended && !recorder->has_waiting && recorder->in_flight.count == 0 &&
-           recorder->buffer_used == recorder->buffer_size;
-}
-
 int recorder_run(struct recorder *recorder)
 {
     sigset_t mask = catch_interrupts();
@@ -529,6 +582,8 @@ int recorder_run(struct recorder *recorder)
     tell_conflicts(recorder);
     if (exit_code == CLI_OK)
         exit_code = check_lost(recorder);
+    if (exit_code == CLI_OK)
+        exit_code = recorder_check_closed(recorder);
     sigprocmask(SIG_SETMASK, &mask, NULL);
     return exit_code;
 }

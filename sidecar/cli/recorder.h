@@ -41,16 +41,26 @@ struct recorder {
     int input_fd;
     enum recorder_ids ids;
     struct spn_bytes prefix;
-    int stall_ms;  /* give up after so long without progress; -1: never */
-    bool progress; /* show the progress to a person at a terminal */
+    int stall_ms;            /* give up after so long without progress; -1: never */
+    bool progress;           /* show the progress to a person at a terminal */
+    bool if_new;             /* the next entry is stored only if there is no such session */
+    bool closes;             /* the session is closed with the end of the input */
+    struct spn_bytes reason; /* of the close */
+    struct spn_bytes note;   /* of each event and marker */
 
     struct sse_parser parser;
     char buffer[RECORDER_READ_SIZE];
     size_t buffer_size;
     size_t buffer_used;
     bool input_ended;
+    bool input_cut;           /* by a signal, or within an event */
     struct sse_event waiting; /* parsed, but the window had no room for it; lent by the parser */
     bool has_waiting;
+    bool is_held;          /* it waits because it may be the last: more of the input says so */
+    uint64_t new_ticket;   /* of the entry with if_new while it has no result; 0: none */
+    uint64_t close_ticket; /* of what closes the session while it has no result; 0: none */
+    bool closes_alone;     /* that is a close, not an event */
+    bool is_closed;
     struct id_queue in_flight;
     uint64_t ticket;     /* of the last result */
     int64_t progress_ms; /* when the last result came, or the first event after a pause was sent */
@@ -80,5 +90,18 @@ void recorder_release(struct recorder *recorder);
 
 /* Returns after every event has its result. Prints what went wrong; returns an exit code. */
 int recorder_run(struct recorder *recorder);
+
+/* -- the end of a session, in recorder_close.c ------------------------------------------------- */
+
+/* Whether this event may be the last of the input, which more of the input will show now. */
+bool recorder_holds(struct recorder *recorder, const struct spn_event *event);
+/* Whether this event closes the session: it is the last of the input. */
+bool recorder_closes_with(const struct recorder *recorder, const struct spn_event *event);
+/* After all events have their results: closes the session if none of them did. */
+int recorder_close_alone(struct recorder *recorder);
+/* The result of what closes the session. */
+int recorder_note_closed(struct recorder *recorder, const struct spn_ack *ack);
+/* Reports a session that stays open although it was to be closed. */
+int recorder_check_closed(const struct recorder *recorder);
 
 #endif

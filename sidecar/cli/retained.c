@@ -28,23 +28,18 @@ struct retained {
     struct slot_index by_epoch;
 };
 
-static uint64_t hash_epoch(uint64_t epoch)
-{
-    epoch *= UINT64_C(0x9E3779B97F4A7C15);
-    return epoch ^ epoch >> 32;
-}
-
 static uint64_t hash_of(const void *owner, uint32_t slot)
 {
     const struct retained *retained = owner;
-    return hash_epoch(retained->lives[slot].epoch);
+    return log_walk_hash(retained->lives[slot].epoch);
 }
 
 static struct life *find(const struct retained *retained, uint64_t epoch)
 {
     size_t cursor = 0;
     uint32_t slot;
-    while ((slot = slot_index_next(&retained->by_epoch, hash_epoch(epoch), &cursor)) != SLOT_NONE)
+    while ((slot = slot_index_next(&retained->by_epoch, log_walk_hash(epoch), &cursor)) !=
+           SLOT_NONE)
         if (retained->lives[slot].epoch == epoch)
             return &retained->lives[slot];
     return NULL;
@@ -89,13 +84,15 @@ static spn_err know(struct retained *retained, uint64_t epoch, struct life **ret
         retained->room = room;
     }
     retained->lives[retained->count] = life;
-    slot_index_add(&retained->by_epoch, hash_epoch(epoch), (uint32_t)retained->count);
+    slot_index_add(&retained->by_epoch, log_walk_hash(epoch), (uint32_t)retained->count);
     *ret_life = &retained->lives[retained->count++];
     return SPN_OK;
 }
 
-static spn_err apply(struct retained *retained, const struct record_entry *entry)
+static spn_err apply(void *argument, const struct log_item *item)
 {
+    struct retained *retained = argument;
+    const struct record_entry *entry = &item->entry;
     struct life *life;
     spn_err err = know(retained, entry->epoch, &life);
     if (err != SPN_OK)
@@ -108,22 +105,6 @@ static spn_err apply(struct retained *retained, const struct record_entry *entry
         life->bytes = entry->bytes;
     }
     return SPN_OK;
-}
-
-static spn_err read_log(struct retained *retained, struct journal *journal)
-{
-    struct log_walk *walk;
-    const struct log_item *items;
-    size_t count;
-    spn_err err =
-        log_walk_open(&walk, journal, (struct spn_bytes){NULL, 0}, LOG_WALK_ABOVE_CHECKPOINT);
-    if (err != SPN_OK)
-        return err;
-    while ((err = log_walk_next(walk, &items, &count)) == SPN_OK)
-        for (size_t i = 0; i < count && err == SPN_OK; i++)
-            err = apply(retained, &items[i].entry);
-    log_walk_close(walk);
-    return err == SPN_E_END ? SPN_OK : err;
 }
 
 static spn_err read_meta(struct retained *retained)
@@ -146,6 +127,7 @@ static void tell_time(struct retained *retained)
 
 spn_err retained_open(struct retained **ret_retained, struct journal *journal)
 {
+    uint64_t damaged; /* the walk that prints the log reports it */
     struct retained *retained = calloc(1, sizeof(*retained));
     if (!retained)
         return SPN_E_NOMEM;
@@ -155,7 +137,7 @@ spn_err retained_open(struct retained **ret_retained, struct journal *journal)
     if (err == SPN_OK)
         err = read_meta(retained);
     if (err == SPN_OK)
-        err = read_log(retained, journal);
+        err = log_walk_above_checkpoint(journal, apply, retained, &damaged);
     if (err != SPN_OK) {
         retained_close(retained);
         return err;

@@ -7,13 +7,15 @@
 
 #include "cli/log_walk.h"
 #include "base/slot_index.h"
+#include "base/text.h"
+#include "index/attributes.h"
 #include "wire.h"
 
-enum { PAGE_ROWS = 256 };
+enum { PAGE_ROWS = 256, TEXTS = 4 };
 
 /* A session with its texts, from a row or from the log. */
 struct known {
-    struct spn_session session; /* name and last_id point into text */
+    struct spn_session session; /* its texts point into text */
     bool gone;                  /* deleted or expired */
     char *text;                 /* NULL: there are no texts */
 };
@@ -50,20 +52,28 @@ static void known_release(struct known *known)
     *known = (struct known){0};
 }
 
-/* Copies both texts into one piece, then frees the old ones: name and id may point into these. */
-static spn_err known_set_texts(struct known *known, struct spn_bytes name, struct spn_bytes id)
+/* Copies the session's texts into one piece, then frees the old one: they may point into it. After
+ * a failure they are not to be used. */
+static spn_err known_keep_texts(struct known *known)
 {
-    char *text = malloc(name.size + id.size + 1);
-    if (!text)
+    struct spn_session *session = &known->session;
+    struct spn_bytes *texts[] = {&session->name, &session->last_id, &session->reason,
+                                 &session->content_type};
+    size_t size = 1;
+    for (size_t i = 0; i < TEXTS; i++)
+        size += texts[i]->size;
+    char *piece = malloc(size);
+    char *to = piece;
+    if (!piece)
         return SPN_E_NOMEM;
-    if (name.size > 0)
-        memcpy(text, name.data, name.size);
-    if (id.size > 0)
-        memcpy(text + name.size, id.data, id.size);
+    for (size_t i = 0; i < TEXTS; i++) {
+        if (texts[i]->size > 0)
+            memcpy(to, texts[i]->data, texts[i]->size);
+        texts[i]->data = to;
+        to += texts[i]->size;
+    }
     free(known->text);
-    known->text = text;
-    known->session.name = (struct spn_bytes){text, name.size};
-    known->session.last_id = (struct spn_bytes){text + name.size, id.size};
+    known->text = piece;
     return SPN_OK;
 }
 
@@ -71,36 +81,51 @@ static spn_err known_set_texts(struct known *known, struct spn_bytes name, struc
 static spn_err known_set_damaged(struct known *known, uint64_t epoch, struct spn_bytes name)
 {
     known->gone = false;
-    known->session = (struct spn_session){.epoch = epoch, .state = SPN_DAMAGED};
-    return known_set_texts(known, name, (struct spn_bytes){NULL, 0});
+    known->session = (struct spn_session){.epoch = epoch, .state = SPN_DAMAGED, .name = name};
+    return known_keep_texts(known);
 }
 
-static spn_err known_set_row(struct known *known, uint64_t epoch, const struct record_row *row)
+/* What is damaged of the attributes counts as none, as for a sidecar. */
+static spn_err read_content_type(struct session_list *list, uint64_t epoch,
+                                 struct spn_bytes *ret_type)
+{
+    struct record_attributes attributes;
+    spn_err err = journal_read_attributes(list->reader, epoch, &attributes);
+    if (err == SPN_OK)
+        *ret_type = attributes.content_type;
+    return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
+}
+
+static spn_err known_set_row(struct session_list *list, struct known *known, uint64_t epoch,
+                             const struct record_row *row)
 {
     if (row->state == RECORD_DAMAGED)
         return known_set_damaged(known, epoch, row->name);
+    struct spn_bytes content_type = {NULL, 0};
+    spn_err err = row->has_attributes ? read_content_type(list, epoch, &content_type) : SPN_OK;
+    if (err != SPN_OK)
+        return err;
     known->gone = row->state == RECORD_DELETED;
-    known->session.life = row->life;
-    known->session.epoch = epoch;
-    known->session.seq = row->seq;
-    known->session.position = row->position;
-    known->session.bytes = row->bytes;
-    known->session.markers = row->markers;
-    known->session.opened_ms = row->opened_ms;
-    known->session.last_ms = row->last_ms;
-    known->session.duplicates = row->duplicates;
-    known->session.conflicts = row->conflicts;
-    known->session.state = row->state == RECORD_CLOSED ? SPN_CLOSED : SPN_LIVE;
-    return known_set_texts(known, row->name, row->last_id);
-}
-
-static int compare_names(struct spn_bytes a, struct spn_bytes b)
-{
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
-    if (order != 0)
-        return order;
-    return (a.size > b.size) - (a.size < b.size);
+    known->session = (struct spn_session){
+        .name = row->name,
+        .last_id = row->last_id,
+        .life = row->life,
+        .epoch = epoch,
+        .seq = row->seq,
+        .markers = row->markers,
+        .position = row->position,
+        .bytes = row->bytes,
+        .opened_ms = row->opened_ms,
+        .last_ms = row->last_ms,
+        .duplicates = row->duplicates,
+        .conflicts = row->conflicts,
+        .state = row->state == RECORD_CLOSED ? SPN_CLOSED : SPN_LIVE,
+        .reason = row->reason,
+        .content_type = content_type,
+        .ttl_ms = row->ttl_ms,
+        .idle_close_ms = row->idle_close_ms,
+    };
+    return known_keep_texts(known);
 }
 
 /* Orders by name, then epoch, then position. Of one name, the latest epoch counts, and of that the
@@ -109,7 +134,7 @@ static int compare_known(const void *left, const void *right)
 {
     const struct known *a = left;
     const struct known *b = right;
-    int order = compare_names(a->session.name, b->session.name);
+    int order = text_compare(a->session.name, b->session.name);
     if (order != 0)
         return order;
     if (a->session.epoch != b->session.epoch)
@@ -126,23 +151,17 @@ static bool has_prefix(const struct session_list *list, struct spn_bytes name)
 
 /* -- the log above the checkpoint -------------------------------------------------------------- */
 
-static uint64_t hash_epoch(uint64_t epoch)
-{
-    epoch *= UINT64_C(0x9E3779B97F4A7C15);
-    return epoch ^ epoch >> 32;
-}
-
 static uint64_t hash_of(const void *owner, uint32_t slot)
 {
     const struct session_list *list = owner;
-    return hash_epoch(list->touched[slot].session.epoch);
+    return log_walk_hash(list->touched[slot].session.epoch);
 }
 
 static struct known *find_touched(struct session_list *list, uint64_t epoch)
 {
     size_t cursor = 0;
     uint32_t slot;
-    while ((slot = slot_index_next(&list->by_epoch, hash_epoch(epoch), &cursor)) != SLOT_NONE)
+    while ((slot = slot_index_next(&list->by_epoch, log_walk_hash(epoch), &cursor)) != SLOT_NONE)
         if (list->touched[slot].session.epoch == epoch)
             return &list->touched[slot];
     return NULL;
@@ -158,7 +177,7 @@ static spn_err read_row(struct session_list *list, uint64_t epoch, struct spn_by
         return err;
     err = journal_read_row(list->reader, epoch, &row);
     if (err == SPN_OK)
-        err = known_set_row(known, epoch, &row);
+        err = known_set_row(list, known, epoch, &row);
     else if (err == SPN_E_CORRUPT)
         err = known_set_damaged(known, epoch, name);
     journal_reader_end(list->reader);
@@ -181,23 +200,51 @@ static spn_err add_touched(struct session_list *list, const struct log_item *ite
         list->touched_capacity = capacity;
     }
     err = read_row(list, item->entry.epoch, item->session, &known);
-    if (err == SPN_OK && !known.text)
-        err = known_set_texts(&known, item->session, (struct spn_bytes){NULL, 0});
+    if (err == SPN_OK && !known.text) {
+        known.session.name = item->session;
+        err = known_keep_texts(&known);
+    }
     if (err != SPN_OK) {
         known_release(&known);
         return err;
     }
     list->touched[list->touched_count] = known;
-    slot_index_add(&list->by_epoch, hash_epoch(item->entry.epoch), (uint32_t)list->touched_count);
+    slot_index_add(&list->by_epoch, log_walk_hash(item->entry.epoch),
+                   (uint32_t)list->touched_count);
     *ret_known = &list->touched[list->touched_count++];
     return SPN_OK;
 }
 
-/* Entries hold sums, not differences: an entry that the row already includes changes nothing.
- * Position and time are those of the newest event, or of the opening entry if there is no event. */
-static spn_err apply(struct session_list *list, const struct log_item *item)
+/* Position and time are those of the newest event, or of the opening entry if there is no event. */
+static void apply_stored(struct spn_session *session, const struct log_item *item)
 {
     const struct record_entry *entry = &item->entry;
+    session->position = item->position;
+    session->last_ms = entry->wall_ms;
+    session->seq = entry->seq;
+    session->bytes = entry->bytes;
+    session->markers = entry->markers;
+    if (record_is_stored(entry->kind) && entry->id_position == 0) /* else the id stays in force */
+        session->last_id = entry->id;
+}
+
+static void apply_attributes(struct spn_session *session, const struct record_entry *entry)
+{
+    struct wire_attributes attributes;
+    if (attributes_get(entry->data, &attributes) != SPN_OK)
+        return;
+    session->ttl_ms = attributes.ttl_ms;
+    session->idle_close_ms = attributes.idle_close_ms;
+    session->content_type = attributes.content_type;
+}
+
+/* Entries hold sums, not differences: an entry that the row already includes changes nothing. */
+static spn_err apply(void *argument, const struct log_item *item)
+{
+    struct session_list *list = argument;
+    const struct record_entry *entry = &item->entry;
+    if (!item->session.data || !has_prefix(list, item->session))
+        return SPN_OK;
     struct known *known = find_touched(list, entry->epoch);
     if (!known) {
         spn_err err = add_touched(list, item, &known);
@@ -207,42 +254,18 @@ static spn_err apply(struct session_list *list, const struct log_item *item)
     struct spn_session *session = &known->session;
     if (entry->kind == RECORD_OPEN)
         session->opened_ms = entry->wall_ms;
-    if (entry->closes && session->state == SPN_LIVE) /* a close, or an event that closes */
+    if (entry->closes && session->state == SPN_LIVE) { /* a close, or an event that closes */
         session->state = SPN_CLOSED;
+        session->reason = entry->reason;
+    }
     if (entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE)
         known->gone = true;
+    if (entry->kind == RECORD_ATTRIBUTES)
+        apply_attributes(session, entry);
     bool counts = entry->kind == RECORD_OPEN || record_is_stored(entry->kind);
-    if (!counts || item->position <= session->position)
-        return SPN_OK;
-    session->position = item->position;
-    session->last_ms = entry->wall_ms;
-    if (!record_is_stored(entry->kind))
-        return SPN_OK;
-    session->seq = entry->seq;
-    session->bytes = entry->bytes;
-    session->markers = entry->markers;
-    if (entry->id_position > 0) /* a marker that leaves the id in force */
-        return SPN_OK;
-    return known_set_texts(known, session->name, entry->id);
-}
-
-static spn_err read_log(struct session_list *list, struct journal *journal)
-{
-    struct log_walk *walk;
-    const struct log_item *items;
-    size_t count;
-    uint64_t first;
-    spn_err err =
-        log_walk_open(&walk, journal, (struct spn_bytes){NULL, 0}, LOG_WALK_ABOVE_CHECKPOINT);
-    if (err != SPN_OK)
-        return err;
-    while ((err = log_walk_next(walk, &items, &count)) == SPN_OK)
-        for (size_t i = 0; i < count && err == SPN_OK; i++)
-            if (items[i].session.data && has_prefix(list, items[i].session))
-                err = apply(list, &items[i]);
-    list->damaged = log_walk_damaged(walk, &first);
-    log_walk_close(walk);
-    return err == SPN_E_END ? SPN_OK : err;
+    if (counts && item->position > session->position)
+        apply_stored(session, item);
+    return known_keep_texts(known);
 }
 
 /* -- rows, page by page ------------------------------------------------------------------------ */
@@ -286,7 +309,7 @@ static spn_err read_next_row(struct session_list *list)
         return SPN_OK;
     struct known *known = &list->page[list->page_count];
     if (err == SPN_OK)
-        err = known_set_row(known, epoch, &row);
+        err = known_set_row(list, known, epoch, &row);
     else if (err == SPN_E_CORRUPT)
         err = known_set_damaged(known, epoch, name);
     list->page_count += err == SPN_OK;
@@ -324,7 +347,7 @@ static spn_err peek_row(struct session_list *list, struct known **ret_known)
 
 static bool same_name(const struct known *a, const struct known *b)
 {
-    return compare_names(a->session.name, b->session.name) == 0;
+    return text_compare(a->session.name, b->session.name) == 0;
 }
 
 /* The next touched session, with the latest epoch of its name; NULL: there are no more. */
@@ -350,7 +373,7 @@ spn_err session_list_next(struct session_list *list, struct spn_session *ret_ses
             return SPN_E_END;
         int order = !row       ? 1
                     : !touched ? -1
-                               : compare_names(row->session.name, touched->session.name);
+                               : text_compare(row->session.name, touched->session.name);
         list->page_next += order <= 0;
         list->touched_next += order >= 0;
         best = order < 0 ? row : touched;
@@ -379,7 +402,7 @@ spn_err session_list_open(struct session_list **ret_list, struct journal *journa
     if (err == SPN_OK)
         err = journal_reader_open(&list->reader, journal);
     if (err == SPN_OK)
-        err = read_log(list, journal);
+        err = log_walk_above_checkpoint(journal, apply, list, &list->damaged);
     if (err != SPN_OK) {
         session_list_close(list);
         return err;

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "cli/session_change.h"
+#include "wire.h"
 
 struct close {
     struct cli_words words;
@@ -28,7 +29,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         close->options.life = &close->life;
         return 0;
     case KEY_REASON:
-        close->options.reason = spn_text(arg);
+        close->options.reason = cli_text("--reason", arg, wire_check_reason);
         return 0;
     default:
         return cli_parse_rest(key, arg, state, &close->words, &close->common);
@@ -63,17 +64,11 @@ int verb_close(int argc, char **argv)
         .options = {.size = sizeof(struct spn_publish_options)},
     };
     char what[CLI_TEXT_SIZE];
-    spn_result result;
-    spn_client *client;
+    struct session_changed changed;
     cli_parse(&argp, argc, argv, &close);
     struct spn_bytes session = cli_session(close.words.at[0]);
-    int exit_code = cli_connect(&close.common, &client);
-    if (exit_code != CLI_OK)
-        return exit_code;
-    exit_code =
-        session_change(client, publish, session, &close, cli_timeout_ms(&close.common), &result);
-    if (exit_code == CLI_OK && result == SPN_DUPLICATE)
+    int exit_code = session_change_run(&close.common, publish, session, &close, &changed);
+    if (exit_code == CLI_OK && changed.result == SPN_DUPLICATE)
         cli_warn(cli_session_words(session, what), "was already closed");
-    spn_client_close(client);
     return exit_code;
 }

@@ -94,10 +94,10 @@ static int ask(struct delete *delete, spn_client *client)
     char answer[16] = "";
     const struct spn_session_info *info;
     spn_err err = spn_get_session(client, delete->session, cli_timeout_ms(&delete->common), &info);
-    if (err == SPN_OK && delete->has_life && !wire_same_life(delete->life, info->session->life))
-        err = SPN_E_OTHER_LIFE;
     if (err != SPN_OK)
-        return cli_fail_session(delete->session, err);
+        return cli_fail_asking(delete->session, client, err);
+    if (delete->has_life && !wire_same_life(delete->life, info->session->life))
+        return cli_fail_session(delete->session, SPN_E_OTHER_LIFE);
     delete->life = info->session->life;
     delete->has_life = wire_has_life(info->session->life);
     fprintf(stderr, "delete %s with %llu events? [y/N] ", text_quote(delete->session, quoted),

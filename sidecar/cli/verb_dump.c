@@ -13,6 +13,7 @@
 #include "cli/data_dir.h"
 #include "cli/event_text.h"
 #include "base/last_words.h"
+#include "index/attributes.h"
 #include "cli/log_walk.h"
 #include "cli/retained.h"
 #include "base/text.h"
@@ -21,16 +22,16 @@ struct dump {
     const char *data_dir;
     struct spn_bytes only; /* a session's name; size 0: all */
     enum event_format format;
-    bool all; /* also events that retention hides */
+    bool all; /* also what retention hides */
 
     struct retained *retained;
     struct out out;
-    uint64_t unwritable; /* events that the format cannot carry */
-    uint64_t nameless;   /* events whose session has no name any more */
-    uint64_t rowless;    /* events whose session's row is damaged */
-    char session[256];   /* in the last comment of an event stream of all sessions */
-    bool found;          /* an entry of the requested session */
-    bool ended;          /* an entry of an epoch of it that has ended */
+    uint64_t unwritable;              /* events that the format cannot carry */
+    uint64_t nameless;                /* events whose session has no name any more */
+    uint64_t rowless;                 /* events whose session's row is damaged */
+    char session[EVENT_SESSION_SIZE]; /* in the last comment of an event stream of all sessions */
+    bool found;                       /* an entry of the requested session */
+    bool ended;                       /* an entry of an epoch of it that has ended */
 };
 
 enum { KEY_SESSION = CLI_KEY, KEY_FORMAT, KEY_ALL, KEY_DATA_DIR };
@@ -38,13 +39,13 @@ enum { KEY_SESSION = CLI_KEY, KEY_FORMAT, KEY_ALL, KEY_DATA_DIR };
 static const struct argp_option options[] = {
     {"session", KEY_SESSION, "SESSION", 0, "only this session", 0},
     {"format", KEY_FORMAT, "sse|jsonl", 0,
-     "jsonl: one object per line with position, session, life, epoch, seq, id, type, data, retry, "
-     "time "
-     "(default); sse: text/event-stream, with a comment before the events of another session",
+     "jsonl (default): one object per line; sse: text/event-stream, events and markers alone, with "
+     "a comment before those of another session",
      0},
     {"all", KEY_ALL, 0, 0,
-     "also print events that retention hides and that are not trimmed yet, and events of sessions "
-     "that were deleted or expired (their session may be null, because names are deleted first)",
+     "also print events that retention hides and that are not trimmed yet, and what is left of "
+     "sessions that were deleted or expired (their session may be null, because names are deleted "
+     "first)",
      0},
     {"data-dir", KEY_DATA_DIR, "DIR", 0, DATA_DIR_HELP, 0},
     {0},
@@ -75,36 +76,27 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .doc =
-        "Print every retained event of the log in order, read directly from the database. This "
+        "Print every retained entry of the log in order, read directly from the database. This "
         "works while a sidecar runs, without a sidecar, and after a sidecar was killed."
-        "\vAn id or a retry that came without an event is printed as a line, too: its data is null "
+        "\vA line has position, session, life, epoch, seq, kind, time, and what the kind has. The "
+        "kind is event, marker, reset, open, close, delete, expire, attributes or touch, as in the "
+        "lines of `sponson tail --all`. For events alone, take those with the kind event.\n\n"
+        "An event has id, type, data, retry, and, if it has them, note, closes and reason. A "
+        "marker or a reset is an id or a retry that came without an event: its data is null "
         "and its marker is true. Its id is null if it leaves the previous id in force. type is "
-        "\"\" for an event without a type, which means \"message\". Data that is not "
-        "UTF-8 is printed as base64, with \"encoding\":\"base64\" after the other keys "
-        "(\"id_encoding\" and \"type_encoding\" for an id or a type). The log is printed as it was "
-        "when the dump began.\n\n"
+        "\"\" for an event without a type, which means \"message\". A close has a reason. "
+        "Attributes have ttl_ms, idle_close_ms (0: none), content_type and note. Bytes that are "
+        "not "
+        "UTF-8 are printed as base64, with \"encoding\":\"base64\" after the other keys for data, "
+        "and \"id_encoding\", \"type_encoding\" or \"note_encoding\" for the others. The log is "
+        "printed as it was when the dump began.\n\n"
         "Exits with 1 if the database is damaged or the file was cut: everything that can be read "
         "is still printed, and standard error reports how much is missing. Exits with 3 if there "
-        "is no such session. A deleted session is printed with --all until its events are "
-        "trimmed.",
+        "is no such session. Of a session that was deleted or has expired, the entry that says so "
+        "is printed, and with --all what is not trimmed yet.",
 };
 
 /* -- printing ---------------------------------------------------------------------------------- */
-
-/* A comment (HTML standard, 9.2.5): parsers skip it, people see which session's events follow. */
-static void put_session_comment(struct dump *dump, struct spn_bytes session)
-{
-    size_t size = strlen(dump->session);
-    if (size == session.size && (size == 0 || memcmp(dump->session, session.data, size) == 0))
-        return;
-    if (session.size >= sizeof(dump->session))
-        return;
-    memcpy(dump->session, session.data, session.size);
-    dump->session[session.size] = '\0';
-    out_text(&dump->out, ": session ");
-    out_put(&dump->out, session.data, session.size);
-    out_text(&dump->out, "\n");
-}
 
 static void tell_unwritable(const struct dump *dump, const struct spn_event *event, spn_err err)
 {
@@ -120,7 +112,7 @@ static void tell_unwritable(const struct dump *dump, const struct spn_event *eve
 static void put_sse(struct dump *dump, struct spn_bytes session, const struct spn_event *event)
 {
     if (dump->only.size == 0 && session.data)
-        put_session_comment(dump, session);
+        event_put_session(&dump->out, dump->session, session);
     spn_err err = event_put_sse(&dump->out, event);
     if (err == SPN_OK)
         return;
@@ -128,37 +120,30 @@ static void put_sse(struct dump *dump, struct spn_bytes session, const struct sp
     tell_unwritable(dump, event, err);
 }
 
-static spn_event_kind kind_of(const struct record_entry *entry)
+static spn_event_kind event_kind(const struct record_entry *entry)
 {
-    if (entry->kind == RECORD_EVENT)
+    if (entry->kind != RECORD_MARKER)
         return SPN_EVENT;
     return entry->id.size == 0 && entry->id_position == 0 ? SPN_RESET : SPN_MARKER;
 }
 
-/* If unknown, the event is shown: a dump saves what can be saved. */
-static bool is_shown(enum retained_answer retained)
+static spn_item_kind item_kind(const struct record_entry *entry)
 {
-    return retained == RETAINED_YES || retained == RETAINED_UNKNOWN;
+    static const spn_item_kind kinds[] = {
+        [RECORD_OPEN] = SPN_ITEM_OPEN,     [RECORD_EVENT] = SPN_ITEM_EVENT,
+        [RECORD_CLOSE] = SPN_ITEM_CLOSE,   [RECORD_DELETE] = SPN_ITEM_DELETE,
+        [RECORD_EXPIRE] = SPN_ITEM_EXPIRE, [RECORD_MARKER] = SPN_ITEM_EVENT,
+        [RECORD_TOUCH] = SPN_ITEM_TOUCH,   [RECORD_ATTRIBUTES] = SPN_ITEM_ATTRIBUTES,
+    };
+    return kinds[entry->kind];
 }
 
-static spn_err put_item(struct dump *dump, const struct log_item *item)
+static struct spn_event event_of(const struct log_item *item)
 {
     const struct record_entry *entry = &item->entry;
-    enum retained_answer retained;
-    if (!record_is_stored(entry->kind) && dump->only.size == 0)
-        return SPN_OK;
-    spn_err err = retained_ask(dump->retained, entry, &retained);
-    if (err != SPN_OK)
-        return err;
-    dump->ended = dump->ended || retained == RETAINED_DELETED;
-    if (!is_shown(retained) && !dump->all)
-        return SPN_OK;
-    dump->found = true;
-    if (!record_is_stored(entry->kind))
-        return SPN_OK;
-    struct spn_event event = {
-        .size = sizeof(event),
-        .kind = kind_of(entry),
+    return (struct spn_event){
+        .size = sizeof(struct spn_event),
+        .kind = event_kind(entry),
         .id = entry->id,
         .type = entry->type,
         .data = entry->data,
@@ -171,12 +156,65 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
         .life = item->life,
         .time_ms = entry->wall_ms,
     };
-    dump->rowless += retained == RETAINED_UNKNOWN;
-    dump->nameless += !item->session.data && retained != RETAINED_DELETED;
-    if (dump->format == EVENT_SSE)
+}
+
+/* Attributes that cannot be read are left out of their line. */
+static void put_json(struct dump *dump, const struct log_item *from, const struct spn_event *event)
+{
+    const struct record_entry *entry = &from->entry;
+    struct wire_attributes set;
+    struct spn_attributes attributes;
+    struct spn_item item = {
+        .kind = item_kind(entry),
+        .event = event,
+        .session = from->session,
+        .reason = entry->reason,
+    };
+    if (entry->kind == RECORD_ATTRIBUTES && attributes_get(entry->data, &set) == SPN_OK) {
+        attributes = (struct spn_attributes){
+            .size = sizeof(attributes),
+            .ttl_ms = set.ttl_ms,
+            .idle_close_ms = set.idle_close_ms,
+            .content_type = set.content_type,
+            .note = set.note,
+        };
+        item.attributes = &attributes;
+    }
+    entry_put_json(&dump->out, &item, entry->epoch, NULL);
+}
+
+static bool ends_session(const struct record_entry *entry)
+{
+    return entry->kind == RECORD_DELETE || entry->kind == RECORD_EXPIRE;
+}
+
+/* If unknown, the entry is shown: a dump saves what can be saved. */
+static bool is_shown(enum retained_answer retained)
+{
+    return retained == RETAINED_YES || retained == RETAINED_UNKNOWN;
+}
+
+/* What is hidden here without --all is what followers of the log do not get. */
+static spn_err put_item(struct dump *dump, const struct log_item *item)
+{
+    const struct record_entry *entry = &item->entry;
+    bool stored = record_is_stored(entry->kind);
+    enum retained_answer retained;
+    spn_err err = retained_ask(dump->retained, entry, &retained);
+    if (err != SPN_OK)
+        return err;
+    dump->ended = dump->ended || retained == RETAINED_DELETED;
+    bool shown = is_shown(retained) || dump->all;
+    dump->found = dump->found || shown;
+    if (!shown && !ends_session(entry))
+        return SPN_OK;
+    struct spn_event event = event_of(item);
+    dump->rowless += stored && retained == RETAINED_UNKNOWN;
+    dump->nameless += stored && !item->session.data && retained != RETAINED_DELETED;
+    if (dump->format == EVENT_JSONL)
+        put_json(dump, item, &event);
+    else if (stored)
         put_sse(dump, item->session, &event);
-    else
-        event_put_json(&dump->out, item->session, &event, entry->epoch);
     return SPN_OK;
 }
 

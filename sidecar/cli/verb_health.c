@@ -31,7 +31,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct health *health = state->input;
     switch (key) {
     case KEY_WAIT:
-        health->wait_ms = cli_seconds_ms("--wait", arg);
+        health->wait_ms = cli_wait_ms("--wait", arg);
         return 0;
     case KEY_JSON:
         health->json = true;
@@ -45,7 +45,9 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .doc = "Print the sidecar's status. Exits with 0 if it is ok, with 1 if it is degraded or "
-           "stopping, and with 5 if no sidecar is running.",
+           "stopping, and with 5 if no sidecar is running. It is asked on read.sock, which this "
+           "user has "
+           "to be allowed to use.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 

@@ -145,7 +145,7 @@ static int run(const struct info *info, spn_client *client)
     int exit_code = CLI_OK;
     spn_err err = spn_get_session(client, info->session, cli_timeout_ms(&info->common), &found);
     if (err != SPN_OK)
-        return cli_fail_session(info->session, err);
+        return cli_fail_asking(info->session, client, err);
     out_init(&out, STDOUT_FILENO);
     if (info->json)
         exit_code = cli_put_json(&out, session_json(found->session, found));

@@ -100,7 +100,7 @@ static int run(const struct last *last, spn_client *client)
     int exit_code = CLI_OK;
     spn_err err = spn_last_event(client, last->session, cli_timeout_ms(&last->common), &found);
     if (err != SPN_OK)
-        return cli_fail_session(last->session, err);
+        return cli_fail_asking(last->session, client, err);
     out_init(&out, STDOUT_FILENO);
     if (last->cursor)
         put_cursor(&out, found);

@@ -14,11 +14,11 @@ struct open {
 enum { KEY_TTL = CLI_KEY, KEY_IDLE_CLOSE, KEY_CONTENT_TYPE, KEY_NOTE, KEY_IF_NEW };
 
 static const struct argp_option options[] = {
-    {"ttl", KEY_TTL, "SECONDS", 0,
-     "delete it after so long without an event, a touch or a close (default: the sidecar's "
-     "--session-ttl)",
+    {"ttl", KEY_TTL, "TIME", 0,
+     "delete it after so long without an event, a touch or a close, such as 90s, 30m, 12h, 7d; a "
+     "number without a unit is in seconds (default: the sidecar's --session-ttl)",
      0},
-    {"idle-close", KEY_IDLE_CLOSE, "SECONDS", 0,
+    {"idle-close", KEY_IDLE_CLOSE, "TIME", 0,
      "close it after so long without an event or a touch (default: never)", 0},
     {"content-type", KEY_CONTENT_TYPE, "TYPE", 0, "of its events' data, for readers", 0},
     {"note", KEY_NOTE, "TEXT", 0, "up to 4,096 bytes of your own", 0},
@@ -31,10 +31,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct open *open = state->input;
     switch (key) {
     case KEY_TTL:
-        open->attributes.ttl_ms = (uint64_t)cli_seconds_ms("--ttl", arg);
+        open->attributes.ttl_ms = cli_span_ms("--ttl", arg);
         return 0;
     case KEY_IDLE_CLOSE:
-        open->attributes.idle_close_ms = (uint64_t)cli_seconds_ms("--idle-close", arg);
+        open->attributes.idle_close_ms = cli_span_ms("--idle-close", arg);
         return 0;
     case KEY_CONTENT_TYPE:
         open->attributes.content_type = spn_text(arg);
@@ -56,7 +56,9 @@ static const struct argp argp = {
     .args_doc = "SESSION",
     .doc = "Open a session without an event, with attributes. For a session that is there, set its "
            "attributes: all of them, so what is not given is taken away."
-           "\vExits with 1 if --if-new does not hold.",
+           "\vA closed session stays closed; standard error reports that. Exits with 1 if --if-new "
+           "does "
+           "not hold.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -76,13 +78,12 @@ int verb_open(int argc, char **argv)
         .attributes = {.size = sizeof(struct spn_attributes)},
         .options = {.size = sizeof(struct spn_publish_options)},
     };
-    spn_client *client;
     cli_parse(&argp, argc, argv, &open);
+    char what[CLI_TEXT_SIZE];
+    struct session_changed changed;
     struct spn_bytes session = cli_session(open.words.at[0]);
-    int exit_code = cli_connect(&open.common, &client);
-    if (exit_code != CLI_OK)
-        return exit_code;
-    exit_code = session_change(client, publish, session, &open, cli_timeout_ms(&open.common), NULL);
-    spn_client_close(client);
+    int exit_code = session_change_run(&open.common, publish, session, &open, &changed);
+    if (exit_code == CLI_OK && changed.closed)
+        cli_warn(cli_session_words(session, what), "is closed, and stays closed");
     return exit_code;
 }

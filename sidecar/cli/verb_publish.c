@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "wire.h"
 
 enum {
     KEY_ID = CLI_KEY,
@@ -49,10 +50,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         publish->id = cli_event_id(arg);
         return 0;
     case KEY_TYPE:
-        publish->type = (struct spn_bytes){arg, strlen(arg)};
+        publish->type = cli_text("--type", arg, wire_check_type);
         return 0;
     case KEY_NOTE:
-        publish->note = spn_text(arg);
+        publish->note = cli_text("--note", arg, wire_check_note);
         return 0;
     case KEY_IF_NEW:
         publish->options.if_new = true;
@@ -65,7 +66,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         publish->options.closes = true;
         return 0;
     case KEY_REASON:
-        publish->options.reason = spn_text(arg);
+        publish->options.reason = cli_text("--reason", arg, wire_check_reason);
         return 0;
     default:
         return cli_parse_rest(key, arg, state, &publish->words, &publish->common);
@@ -80,8 +81,9 @@ static const struct argp argp = {
            "the data is standard input without its last newline. To repeat it after a failure, "
            "give it the same --id: it is then stored once."
            "\vExits with 0 also if the event is stored already; standard error reports that. Exits "
-           "with 1 if another event has the id, if the session is closed, or if a condition does "
-           "not hold.",
+           "with 1 if the session has the id already, and data, type, closing or reason differ; if "
+           "the session is closed; or if a condition does not hold. Exits with 3 if there is no "
+           "such session, and --if-seq is not 0.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -125,7 +127,9 @@ static int tell(struct spn_bytes session, const struct spn_published *published)
     char what[CLI_TEXT_SIZE];
     cli_session_words(session, what);
     if (published->result == SPN_CONFLICT) {
-        cli_error(what, "another event has this id; nothing was stored");
+        cli_error(what,
+                  "the session has this id already, and data, type, closing or reason differ; "
+                  "nothing was stored");
         return CLI_FAILURE;
     }
     if (published->result == SPN_REFUSED)
@@ -170,6 +174,8 @@ int verb_publish(int argc, char **argv)
     char *input = NULL;
     spn_client *client;
     cli_parse(&argp, argc, argv, &publish);
+    if (publish.options.reason.size > 0 && !publish.options.closes)
+        cli_usage("--reason", "needs --close");
     struct spn_bytes session = cli_session(publish.words.at[0]);
     const char *word = publish.words.count > 1 ? publish.words.at[1] : "-";
     struct spn_bytes data = {word, strlen(word)};

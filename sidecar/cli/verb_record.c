@@ -16,9 +16,13 @@ struct record {
     const char *ack_log_path;
     enum recorder_ids ids;
     struct spn_bytes prefix;
+    struct spn_bytes note;
+    struct spn_bytes reason;
+    bool if_new;
+    bool closes;
 };
 
-enum { KEY_ACK_LOG = CLI_KEY, KEY_IDS };
+enum { KEY_ACK_LOG = CLI_KEY, KEY_IDS, KEY_NOTE, KEY_IF_NEW, KEY_CLOSE, KEY_REASON };
 
 static const struct argp_option options[] = {
     {"ack-log", KEY_ACK_LOG, "FILE", 0,
@@ -29,6 +33,10 @@ static const struct argp_option options[] = {
      "what to do with the ids of the input: keep them (default), remove them, so that each event "
      "gets a new one, or put TEXT before them; for inputs whose ids repeat",
      0},
+    {"note", KEY_NOTE, "TEXT", 0, "up to 512 bytes of your own, stored with each event", 0},
+    {"if-new", KEY_IF_NEW, 0, 0, "only if there is no such session", 0},
+    {"close", KEY_CLOSE, 0, 0, "close the session at the end of the input, with its last event", 0},
+    {"reason", KEY_REASON, "TEXT", 0, "why it is closed, with --close: up to 64 bytes", 0},
     {0},
 };
 
@@ -57,6 +65,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_IDS:
         parse_ids(record, arg);
         return 0;
+    case KEY_NOTE:
+        record->note = cli_text("--note", arg, wire_check_note);
+        return 0;
+    case KEY_IF_NEW:
+        record->if_new = true;
+        return 0;
+    case KEY_CLOSE:
+        record->closes = true;
+        return 0;
+    case KEY_REASON:
+        record->reason = cli_text("--reason", arg, wire_check_reason);
+        return 0;
     default:
         return cli_parse_rest(key, arg, state, &record->words, &record->common);
     }
@@ -81,12 +101,18 @@ static const struct argp argp = {
         "added if "
         "events that were acknowledged and counted are no longer in the database, because an older "
         "copy replaced it. \"unacknowledged\" is added if record stopped before every event had a "
-        "result.\n\n"
+        "result, and \"closed\":true if it closed the session.\n\n"
         "An event without an id: field of its own gets an id. An event whose id the session has "
-        "had recently is a duplicate if its data and type are the same, and a conflict if not. "
+        "had recently is a duplicate if its data and type are the same, and both or neither close "
+        "the session, for the same reason; it is a conflict if not. "
         "(The retry is not compared; no type means \"message\".) If the first id of the input "
         "appears again for another event, the input restarts its numbering. record then prints one "
         "warning, or one about conflicts. Use --ids for such inputs.\n\n"
+        "With --if-new, the first event has to open the session. If there is one already, also a "
+        "closed one, nothing is stored, and record exits with 1. With --close, the last event "
+        "closes the session, both or neither, if the input ends right after it. If the input ends "
+        "later, or with something else, a close of its own follows. An input that a signal ends, "
+        "or that ends within an event, closes nothing, and record exits with 1.\n\n"
         "Exits with 0 if every event is stored or a duplicate. Exits with 1 if there were "
         "conflicts or refusals (too large, an id too long), also of markers: standard error names "
         "them, and the others are stored. Exits with 1 also if acknowledged events are lost, and "
@@ -95,7 +121,10 @@ static const struct argp argp = {
         "over.\n\n"
         "An input that is not an event stream is an error, exit code 1: it has lines, and none of "
         "them is a field (data, event, id, retry) or a comment. An input without events is not an "
-        "error: record exits with 0, with \"events\":0 and a warning. If the input ends within an "
+        "error: record exits with 0, with \"events\":0 and a warning. With --close it closes a "
+        "session "
+        "that is there, and exits with 3 if there is none; with --if-new too it does nothing. If "
+        "the input ends within an "
         "event, that event is not stored, and record exits with 0 and a warning, too. To detect "
         "that the source of the input failed, use `curl -fsSN` and `set -o pipefail`.\n\n"
         "SIGINT and SIGTERM end the input: record still waits for the acknowledgement of what was "
@@ -113,7 +142,7 @@ static struct spn_bytes ask_last_id(struct recorder *recorder, int timeout_ms)
     if (err == SPN_OK)
         return last->id;
     if (err != SPN_E_UNKNOWN_SESSION)
-        cli_warn("last event id not known", spn_err_text(err));
+        cli_warn("last event id not known", spn_client_detail(recorder->client));
     return (struct spn_bytes){NULL, 0};
 }
 
@@ -127,7 +156,7 @@ static json_t *summary_json(const struct recorder *recorder, struct spn_bytes la
     uint64_t ended =
         recorder->stored + recorder->duplicates + recorder->conflicts + recorder->refused;
     return json_pack(
-        "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o*, s:o*, s:o*}", "session",
+        "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o*, s:o*, s:o*, s:o*}", "session",
         cli_json_bytes(recorder->session), "events", (json_int_t)recorder->events, "stored",
         (json_int_t)recorder->stored, "duplicates", (json_int_t)recorder->duplicates, "conflicts",
         (json_int_t)recorder->conflicts, "refused", (json_int_t)recorder->refused, "markers",
@@ -135,7 +164,7 @@ static json_t *summary_json(const struct recorder *recorder, struct spn_bytes la
         last_id.size > 0 ? cli_json_bytes(last_id) : json_null(), "last_event_id_encoding",
         cli_json_encoding(last_id), "markers_refused", optional(recorder->markers_refused), "lost",
         optional(spn_producer_counters(recorder->producer)->lost), "unacknowledged",
-        optional(recorder->events - ended));
+        optional(recorder->events - ended), "closed", recorder->is_closed ? json_true() : NULL);
 }
 
 static int summarize(struct recorder *recorder, int exit_code, int timeout_ms)
@@ -224,6 +253,8 @@ int verb_record(int argc, char **argv)
     };
     struct ack_log ack_log = {.fd = -1};
     cli_parse(&argp, argc, argv, &record);
+    if (record.reason.size > 0 && !record.closes)
+        cli_usage("--reason", "needs --close");
     struct recorder *recorder = calloc(1, sizeof(*recorder));
     if (!recorder)
         return cli_fail("memory", SPN_E_NOMEM, NULL);
@@ -231,6 +262,10 @@ int verb_record(int argc, char **argv)
     recorder->ack_log = &ack_log;
     recorder->ids = record.ids;
     recorder->prefix = record.prefix;
+    recorder->note = record.note;
+    recorder->reason = record.reason;
+    recorder->if_new = record.if_new;
+    recorder->closes = record.closes;
     recorder->stall_ms = record.common.timeout_ms;
     recorder->progress = isatty(STDERR_FILENO);
     int exit_code = open_input(recorder, record.words.at[1]);

@@ -179,13 +179,6 @@ static int ask_sidecar(struct sessions *sessions)
     return exit_code;
 }
 
-static bool is_behind(struct spn_bytes name, struct spn_bytes after)
-{
-    size_t size = name.size < after.size ? name.size : after.size;
-    int order = size > 0 ? memcmp(name.data, after.data, size) : 0;
-    return order > 0 || (order == 0 && name.size > after.size);
-}
-
 static int list_database(struct sessions *sessions, struct session_list *list)
 {
     struct spn_session session;
@@ -194,7 +187,7 @@ static int list_database(struct sessions *sessions, struct session_list *list)
     int exit_code = CLI_OK;
     while (exit_code == CLI_OK && !is_full(sessions) &&
            (err = session_list_next(list, &session)) == SPN_OK)
-        if (is_behind(session.name, sessions->after))
+        if (text_compare(session.name, sessions->after) > 0)
             exit_code = put_session(sessions, &session);
     if (err != SPN_OK && err != SPN_E_END)
         return cli_fail("database", err, journal_detail());

@@ -42,7 +42,8 @@ static const struct argp_option options[] = {
     {"touches", KEY_TOUCHES, 0, 0, "with --all or --prefix: touches too", 0},
     {"earliest", KEY_EARLIEST, 0, 0, "begin with the earliest retained event", 0},
     {"format", KEY_FORMAT, "sse|jsonl", 0, FOLLOW_FORMAT_HELP, 0},
-    {"count", KEY_COUNT, "N", 0, "end after N events", 0},
+    {"count", KEY_COUNT, "N", 0, "end after N events; other lines are printed too, but not counted",
+     0},
     {"exit-when-caught-up", KEY_CAUGHT_UP, 0, 0,
      "end after the event that was the newest at the start; do not wait for a session that does "
      "not exist",

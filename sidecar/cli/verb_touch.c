@@ -38,13 +38,7 @@ int verb_touch(int argc, char **argv)
         .words = {.name = "SESSION", .count_min = 1, .count_max = 1},
         .common = {.timeout_ms = -1},
     };
-    spn_client *client;
     cli_parse(&argp, argc, argv, &touch);
     struct spn_bytes session = cli_session(touch.words.at[0]);
-    int exit_code = cli_connect(&touch.common, &client);
-    if (exit_code != CLI_OK)
-        return exit_code;
-    exit_code = session_change(client, publish, session, NULL, cli_timeout_ms(&touch.common), NULL);
-    spn_client_close(client);
-    return exit_code;
+    return session_change_run(&touch.common, publish, session, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/own_files.h"
 #include "base/random.h"
+#include "base/short_turns.h"
 #include "base/version.h"
 #include "err.h"
 #include "net/peer_guard.h"
@@ -191,14 +192,15 @@ static bool start_worker(struct daemon *daemon)
     return daemon_check(err, "start", "worker", NULL);
 }
 
-static bool bind_socket(struct daemon *daemon, const char *name, int receive_hwm, int send_hwm,
-                        int64_t frame_max, struct endpoint *ret_endpoint)
+static bool bind_socket(struct daemon *daemon, const char *name, const struct socket_rights *rights,
+                        int receive_hwm, int send_hwm, int64_t frame_max,
+                        struct endpoint *ret_endpoint)
 {
     struct endpoint_options endpoint = {
         .dir = daemon->options.socket_dir,
         .name = name,
-        .mode = daemon->options.socket_mode,
-        .group = daemon->options.socket_group,
+        .mode = rights->mode,
+        .group = rights->group,
         .receive_hwm = receive_hwm,
         .send_hwm = send_hwm,
         .frame_max = frame_max,
@@ -230,10 +232,12 @@ static bool start_sockets(struct daemon *daemon)
     if (!daemon->context)
         return daemon_check(SPN_E_SYSTEM, "start", "zmq_ctx_new", NULL);
     zmq_ctx_set(daemon->context, ZMQ_MAX_SOCKETS, 16);
-    if (!bind_socket(daemon, "ingest.sock", (int)daemon->options.ingest_hwm, ACKS_HWM,
-                     ingest_frame_max(&daemon->options), &daemon->ingest) ||
-        !bind_socket(daemon, "read.sock", read_hwm < QUESTIONS_HWM ? read_hwm : QUESTIONS_HWM,
-                     read_hwm, READ_FRAME_MAX, &daemon->read))
+    if (!bind_socket(daemon, "ingest.sock", &daemon->options.ingest_rights,
+                     (int)daemon->options.ingest_hwm, ACKS_HWM, ingest_frame_max(&daemon->options),
+                     &daemon->ingest) ||
+        !bind_socket(daemon, "read.sock", &daemon->options.read_rights,
+                     read_hwm < QUESTIONS_HWM ? read_hwm : QUESTIONS_HWM, read_hwm, READ_FRAME_MAX,
+                     &daemon->read))
         return false;
     metrics_set(&daemon->metrics.ingest_hwm, daemon->options.ingest_hwm);
     metrics_set(&daemon->metrics.read_hwm, daemon->options.read_hwm);
@@ -391,6 +395,7 @@ int main(int argc, char **argv)
     };
     options_parse(&daemon.options, argc, argv);
     limit_events(&daemon.options);
+    short_turns_ask(); /* before there are other threads, ZeroMQ's too */
     last_words_init("time=- level=error event=crashed reason=\"a signal: either the database is "
                     "damaged, or the program has an error\" signal=",
                     0);

@@ -27,6 +27,10 @@ enum {
     KEY_READY_FD,
     KEY_SOCKET_MODE,
     KEY_SOCKET_GROUP,
+    KEY_INGEST_MODE,
+    KEY_INGEST_GROUP,
+    KEY_READ_MODE,
+    KEY_READ_GROUP,
     KEY_QUOTA,
     KEY_RETENTION_EVENTS,
     KEY_RETENTION_BYTES,
@@ -47,6 +51,7 @@ enum {
 };
 
 #define MIB (1024ull * 1024)
+#define NO_MODE ((mode_t)-1)              /* not given */
 #define TIME_MS_MAX (36500ull * 86400000) /* a hundred years, so that sums do not overflow */
 
 static const struct argp_option table[] = {
@@ -66,8 +71,16 @@ static const struct argp_option table[] = {
     {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "Mode of the sockets (default 0660)", 0},
     {"socket-group", KEY_SOCKET_GROUP, "GROUP", 0,
      "Group of the sockets, and of their directory if the daemon creates it (default: not "
-     "changed). Clients also need search permission on the directory",
+     "changed); a name or a number. Clients also need search permission on the directory: if not "
+     "all of them are in one group, the daemon creates it so that everybody has it",
      0},
+    {"ingest-mode", KEY_INGEST_MODE, "OCTAL", 0,
+     "Mode of ingest.sock, through which sessions are changed (default: --socket-mode)", 0},
+    {"ingest-group", KEY_INGEST_GROUP, "GROUP", 0, "Group of ingest.sock (default: --socket-group)",
+     0},
+    {"read-mode", KEY_READ_MODE, "OCTAL", 0,
+     "Mode of read.sock, through which sessions are read (default: --socket-mode)", 0},
+    {"read-group", KEY_READ_GROUP, "GROUP", 0, "Group of read.sock (default: --socket-group)", 0},
     {"quota", KEY_QUOTA, "BYTES", 0,
      "Maximum size of the database. Near it, the oldest events are deleted; then the sessions "
      "that have been idle longest expire. The file may become a quarter and 128M larger, since "
@@ -178,22 +191,75 @@ static void path(const char *option, const char *value, char *ret_path)
     snprintf(ret_path, PATH_MAX, "%s", value);
 }
 
-static mode_t mode(const char *value)
+static mode_t mode(const char *option, const char *value)
 {
     char *end;
     unsigned long parsed = strtoul(value, &end, 8);
-    if (end == value || *end != '\0' || parsed > 0777)
-        fail("socket-mode", value, "not an octal mode from 0 to 777");
+    if (value[0] == '-' || end == value || *end != '\0' || parsed > 0777)
+        fail(option, value, "not an octal mode from 0 to 777");
     return (mode_t)parsed;
 }
 
-static void group(const char *value, struct options *options)
+/* A name, or else a number. */
+static gid_t group_id(const char *option, const char *value)
 {
     /* One thread runs at this point. */
     const struct group *found = getgrnam(value); /* NOLINT(concurrency-mt-unsafe) */
-    if (!found)
-        fail("socket-group", value, "no such group");
-    options->socket_group = found->gr_gid;
+    size_t size = strlen(value);
+    if (found)
+        return found->gr_gid;
+    if (size == 0 || strspn(value, "0123456789") != size)
+        fail(option, value, "no such group");
+    return (gid_t)number(option, value, 0, OPTIONS_NO_GROUP - 1);
+}
+
+static void set_group(struct socket_rights *rights, const char *option, const char *value)
+{
+    rights->group = group_id(option, value);
+    rights->group_option = option;
+}
+
+/* Options of one socket, and of both: the former prevail, in whatever order they come. */
+struct given {
+    struct options *options;
+    struct socket_rights both;
+};
+
+static error_t parse_rights(int key, const char *value, struct given *given)
+{
+    struct options *options = given->options;
+    switch (key) {
+    case KEY_SOCKET_MODE:
+        given->both.mode = mode("socket-mode", value);
+        return 0;
+    case KEY_SOCKET_GROUP:
+        set_group(&given->both, "socket-group", value);
+        return 0;
+    case KEY_INGEST_MODE:
+        options->ingest_rights.mode = mode("ingest-mode", value);
+        return 0;
+    case KEY_INGEST_GROUP:
+        set_group(&options->ingest_rights, "ingest-group", value);
+        return 0;
+    case KEY_READ_MODE:
+        options->read_rights.mode = mode("read-mode", value);
+        return 0;
+    case KEY_READ_GROUP:
+        set_group(&options->read_rights, "read-group", value);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void complete_rights(struct socket_rights *rights, const struct socket_rights *both)
+{
+    if (rights->mode == NO_MODE)
+        rights->mode = both->mode;
+    if (rights->group == OPTIONS_NO_GROUP) {
+        rights->group = both->group;
+        rights->group_option = both->group_option;
+    }
 }
 
 static error_t parse_limit(int key, const char *value, struct options *options)
@@ -257,7 +323,8 @@ static error_t parse_limit(int key, const char *value, struct options *options)
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
-    struct options *options = state->input;
+    struct given *given = state->input;
+    struct options *options = given->options;
     switch (key) {
     case KEY_DATA_DIR:
         path("data-dir", value, options->data_dir);
@@ -275,17 +342,15 @@ static error_t parse(int key, char *value, struct argp_state *state)
         if (fcntl(options->ready_fd, F_GETFD) < 0)
             fail("ready-fd", value, "not open");
         return 0;
-    case KEY_SOCKET_MODE:
-        options->socket_mode = mode(value);
-        return 0;
-    case KEY_SOCKET_GROUP:
-        group(value, options);
-        return 0;
     case ARGP_KEY_ARG:
         fprintf(stderr, "sponsond: unexpected argument: %s\n", value);
         exit(EXIT_USAGE);
+    case ARGP_KEY_END:
+        complete_rights(&options->ingest_rights, &given->both);
+        complete_rights(&options->read_rights, &given->both);
+        return 0;
     default:
-        return parse_limit(key, value, options);
+        return parse_limit(key, value, options) == 0 ? 0 : parse_rights(key, value, given);
     }
 }
 
@@ -327,8 +392,8 @@ void options_parse(struct options *ret_options, int argc, char **argv)
     argp_err_exit_status = EXIT_USAGE;
     *ret_options = (struct options){
         .ready_fd = -1,
-        .socket_group = OPTIONS_NO_GROUP,
-        .socket_mode = 0660,
+        .ingest_rights = {.mode = NO_MODE, .group = OPTIONS_NO_GROUP},
+        .read_rights = {.mode = NO_MODE, .group = OPTIONS_NO_GROUP},
         .quota_bytes = 4096 * MIB,
         .retention_events = 65536,
         .retention_bytes = 16 * MIB,
@@ -351,6 +416,8 @@ void options_parse(struct options *ret_options, int argc, char **argv)
                           ret_options->data_dir);
     ret_options->socket_dir_default = directory_default(
         "SPONSON_SOCKET_DIR", "/run/sponson", "XDG_RUNTIME_DIR", NULL, ret_options->socket_dir);
-    if (argp_parse(&argp, argc, argv, 0, NULL, ret_options) != 0)
+    struct given given = {.options = ret_options,
+                          .both = {.mode = 0660, .group = OPTIONS_NO_GROUP}};
+    if (argp_parse(&argp, argc, argv, 0, NULL, &given) != 0)
         exit(EXIT_USAGE);
 }

@@ -14,6 +14,13 @@
 
 #define OPTIONS_NO_GROUP ((gid_t)-1)
 
+/* Who may use a socket. */
+struct socket_rights {
+    mode_t mode;
+    gid_t group;              /* OPTIONS_NO_GROUP: not changed */
+    const char *group_option; /* the option that named the group */
+};
+
 struct options {
     char data_dir[PATH_MAX];
     char socket_dir[PATH_MAX];
@@ -21,8 +28,8 @@ struct options {
     bool socket_dir_default;
     unsigned wait_lock_s; /* how long to wait for another daemon to end */
     int ready_fd;         /* -1: none. When ready, the daemon writes a line to it and closes it */
-    mode_t socket_mode;
-    gid_t socket_group;        /* OPTIONS_NO_GROUP: not changed */
+    struct socket_rights ingest_rights;
+    struct socket_rights read_rights;
     uint64_t quota_bytes;      /* of the database */
     uint64_t retention_events; /* per session; 0: no limit, as for the next ones */
     uint64_t retention_bytes;

@@ -59,13 +59,36 @@ static bool make_parents(const char *path)
     return true;
 }
 
-static bool make_dir(const char *path, gid_t group)
+/* Who may pass a directory that the daemon creates, beside its own user. */
+struct passers {
+    gid_t group; /* OPTIONS_NO_GROUP: the daemon's own */
+    bool all;
+};
+
+/* One group, if that is who may use the sockets; otherwise all, since a directory has one group.
+ * The sockets keep out who may not use them. */
+static struct passers passers_of(const struct options *options)
+{
+    const struct socket_rights *ingest = &options->ingest_rights;
+    const struct socket_rights *read = &options->read_rights;
+    bool one = ingest->group == read->group;
+    return (struct passers){.group = one ? ingest->group : OPTIONS_NO_GROUP,
+                            .all = !one || ((ingest->mode | read->mode) & S_IRWXO) != 0};
+}
+
+/* passers: they may pass it, whatever the umask says: sockets do not follow it either. NULL: nobody
+ * needs to, and the umask may keep out more. */
+static bool make_dir(const char *path, const struct passers *passers)
 {
     if (!make_parents(path))
         return false;
     if (mkdir(path, 0750) != 0)
         return errno == EEXIST;
-    return group == OPTIONS_NO_GROUP || chown(path, (uid_t)-1, group) == 0;
+    if (!passers)
+        return true;
+    if (passers->group != OPTIONS_NO_GROUP && chown(path, (uid_t)-1, passers->group) != 0)
+        return false;
+    return chmod(path, passers->all ? 0751 : 0750) == 0;
 }
 
 /* For an ordinary user without a runtime directory, the default is root's directory. */
@@ -79,23 +102,34 @@ static bool say_unusable(const char *what, const char *path, bool make, const ch
     return daemon_check_dir(SPN_E_PATH, what, path, why);
 }
 
-/* A directory that others made is not changed. */
-static void check_group(const char *path, gid_t group, const struct stat *status)
+static bool keeps_out(const struct stat *status, gid_t group)
 {
-    char quoted[LOG_QUOTED_MAX];
     mode_t pass = status->st_gid == group ? S_IXGRP : S_IXOTH;
-    if (group == OPTIONS_NO_GROUP || (status->st_mode & pass) != 0)
-        return;
-    log_warning("socket_dir",
-                "dir=%s reason=\"the group of --socket-group has no search permission on it\"",
-                log_quote(path, quoted));
+    return group != OPTIONS_NO_GROUP && (status->st_mode & pass) == 0;
 }
 
-/* group: may pass the directory; OPTIONS_NO_GROUP: only we may. */
-static bool prepare_dir(const char *what, const char *path, bool make, gid_t group)
+/* A directory that others made is not changed. */
+static void check_groups(const struct options *options)
+{
+    const struct socket_rights *const rights[] = {&options->ingest_rights, &options->read_rights};
+    const char *path = options->socket_dir;
+    char quoted[LOG_QUOTED_MAX];
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return;
+    for (size_t i = 0; i < 2; i++)
+        if (keeps_out(&status, rights[i]->group) &&
+            (i == 0 || rights[0]->group_option != rights[1]->group_option))
+            log_warning("socket_dir",
+                        "dir=%s reason=\"the group of --%s has no search permission on it\"",
+                        log_quote(path, quoted), rights[i]->group_option);
+}
+
+static bool prepare_dir(const char *what, const char *path, bool make,
+                        const struct passers *passers)
 {
     struct stat status;
-    if (make && stat(path, &status) != 0 && errno == ENOENT && !make_dir(path, group))
+    if (make && stat(path, &status) != 0 && errno == ENOENT && !make_dir(path, passers))
         return say_unusable(what, path, make, strerror(errno));
     if (stat(path, &status) != 0)
         return daemon_check_dir(SPN_E_PATH, what, path, strerror(errno));
@@ -103,7 +137,6 @@ static bool prepare_dir(const char *what, const char *path, bool make, gid_t gro
         return daemon_check_dir(SPN_E_PATH, what, path, "not a directory");
     if (access(path, W_OK | X_OK) != 0)
         return say_unusable(what, path, make, "not writable");
-    check_group(path, group, &status);
     return true;
 }
 
@@ -165,12 +198,13 @@ static bool same_dir(const char *a, const char *b)
 bool daemon_prepare(struct daemon *daemon)
 {
     const struct options *options = &daemon->options;
-    return check_socket_path(options) &&
-           prepare_dir("data_dir", options->data_dir, options->data_dir_default,
-                       OPTIONS_NO_GROUP) &&
-           prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default,
-                       options->socket_group) &&
-           check_writers(options) &&
+    const struct passers clients = passers_of(options);
+    if (!check_socket_path(options) ||
+        !prepare_dir("data_dir", options->data_dir, options->data_dir_default, NULL) ||
+        !prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default, &clients))
+        return false;
+    check_groups(options);
+    return check_writers(options) &&
            take_lock(&daemon->data_lock, options->data_dir, options->wait_lock_s) &&
            (same_dir(options->data_dir, options->socket_dir) ||
             take_lock(&daemon->socket_lock, options->socket_dir, options->wait_lock_s));

@@ -94,13 +94,10 @@ static spn_err was_hidden(const struct timeline *timeline, uint64_t seq, bool *r
 }
 
 /* Whether the quota deleted entries of this segment. A block whose entries are deleted is deleted
- * by the next look under the rule, or with the whole segment. number 0: there is no segment. Damage
- * at the front is a read error, not a missing entry. */
-static spn_err segment_was_taken(const struct timeline *timeline, uint32_t number, uint64_t front,
-                                 bool *ret_was)
+ * by the next look under the rule, or with the whole segment. number 0: there is no segment. */
+static spn_err segment_was_taken(const struct timeline *timeline, uint32_t number, bool *ret_was)
 {
     struct record_segment segment;
-    struct record_entry oldest;
     uint32_t found = number;
     *ret_was = false;
     if (number == 0)
@@ -110,11 +107,9 @@ static spn_err segment_was_taken(const struct timeline *timeline, uint32_t numbe
         *ret_was = true;
         return SPN_OK;
     }
-    if (err != SPN_OK || segment.first >= front)
-        return err;
-    err = journal_read_entry(timeline->reader, segment.first, &oldest);
-    *ret_was = err == SPN_E_END;
-    return err == SPN_E_END ? SPN_OK : err;
+    if (err == SPN_OK)
+        *ret_was = segment.first <= journal_reader_meta(timeline->reader)->taken;
+    return err;
 }
 
 /* The segment that had the event, or the newest of those that may have had it. */
@@ -130,19 +125,13 @@ static spn_err find_segment(const struct timeline *timeline, uint64_t seq, uint3
 static spn_err was_taken(const struct timeline *timeline, const struct suspect *suspect,
                          bool *ret_was)
 {
-    struct record_entry entry;
-    uint64_t front = UINT64_MAX;
     uint32_t number;
-    *ret_was = false;
-    spn_err err = journal_read_entry_from(timeline->reader, 0, &front, &entry);
-    if (err != SPN_OK && err != SPN_E_END && err != SPN_E_CORRUPT) /* may be another session's */
-        return err;
-    if (suspect->position > 0) {
-        *ret_was = suspect->position < front;
+    *ret_was =
+        suspect->position > 0 && suspect->position <= journal_reader_meta(timeline->reader)->taken;
+    if (suspect->position > 0)
         return SPN_OK;
-    }
-    err = find_segment(timeline, suspect->seq, &number);
-    return err == SPN_OK ? segment_was_taken(timeline, number, front, ret_was) : err;
+    spn_err err = find_segment(timeline, suspect->seq, &number);
+    return err == SPN_OK ? segment_was_taken(timeline, number, ret_was) : err;
 }
 
 spn_err absence_check(const struct timeline *timeline, uint64_t first)

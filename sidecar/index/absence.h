@@ -3,8 +3,9 @@
  *
  * Trimming deletes what the rule hides: the present rule, or an earlier one; meta keeps the
  * narrowest. The quota deletes from the front of the log, and then the blocks whose entries it
- * deleted. An event that is gone for neither reason is damage. In doubt it was retention: the age
- * of an event is lost with the event, and its segment is lost with its block.
+ * deleted; meta keeps how far it came. An event that is gone for neither reason is damage. In doubt
+ * it was retention: the age of an event is lost with the event, and its segment is lost with its
+ * block.
  *
  * Borrows  the timeline, in its snapshot.
  * Threads  the reader's.

@@ -18,15 +18,27 @@ spn_err attributes_get(struct spn_bytes data, struct wire_attributes *ret_attrib
     return SPN_OK;
 }
 
-/* The position of the newest durable entry with attributes that the view knows and the row on disk
- * does not; 0: there is none. */
+/* The position of the newest attributes of this part that are in the snapshot; 0: there are none.
+ */
+static uint64_t newest_in(const struct view_part *part, uint64_t newest)
+{
+    if (!part->generation)
+        return 0;
+    const struct generation_attributes *all = part->generation->attributes;
+    uint32_t place = part->attributes;
+    while (place != GENERATION_NONE && all[place].position > newest)
+        place = all[place].previous;
+    return place != GENERATION_NONE ? all[place].position : 0;
+}
+
+/* The position of the newest durable entry with attributes that the view knows; 0: there is none.
+ */
 static uint64_t newest_of(const struct timeline *timeline)
 {
+    const struct view_part *parts = timeline->view->parts;
     uint64_t newest = journal_reader_newest(timeline->reader);
-    for (size_t i = 0; i < VIEW_ATTRIBUTES; i++)
-        if (timeline->view->attributes[i] > 0 && timeline->view->attributes[i] <= newest)
-            return timeline->view->attributes[i];
-    return 0;
+    uint64_t position = newest_in(&parts[1], newest);
+    return position > 0 ? position : newest_in(&parts[0], newest);
 }
 
 static spn_err read_row(const struct timeline *timeline, struct wire_attributes *ret_attributes)
@@ -50,11 +62,11 @@ spn_err attributes_read(const struct timeline *timeline, struct wire_attributes 
     struct record_entry entry;
     uint64_t position = newest_of(timeline);
     spn_err err = SPN_E_END;
-    if (position > 0)
+    if (position > timeline->row.attributes_position)
         err = journal_read_entry(timeline->reader, position, &entry);
     if (err == SPN_OK && attributes_get(entry.data, ret_attributes) == SPN_OK)
         return SPN_OK;
-    /* It was trimmed since the view was taken, so that the row has it. */
+    /* The row has these or newer ones; or the entry is damaged. */
     return err == SPN_OK || err == SPN_E_END || err == SPN_E_CORRUPT
                ? read_row(timeline, ret_attributes)
                : err;

@@ -2,7 +2,8 @@
 /* attributes: what holds of a session beside its events: its spans, content type and note.
  *
  * The newest entry of the log with attributes has the whole set. Until a segment has put it into
- * the session's row and value on disk, a generation knows its position.
+ * the session's row and value on disk, a generation knows its position. The row has the position of
+ * its own: whichever is higher holds, so no reader gets older ones than it got before.
  *
  * Lends    bytes: valid in the snapshot.
  * Threads  pure functions.

@@ -17,6 +17,7 @@ static void *reserve(size_t size)
 #define ENTRIES_BYTES (GENERATION_ENTRIES_MAX * sizeof(struct generation_entry))
 #define SESSIONS_BYTES (GENERATION_SESSIONS_MAX * sizeof(struct generation_session))
 #define MARKS_BYTES (GENERATION_MARKS_MAX * sizeof(struct generation_mark))
+#define ATTRIBUTES_BYTES (GENERATION_ENTRIES_MAX * sizeof(struct generation_attributes))
 
 struct generation *generation_new(uint32_t serial)
 {
@@ -28,7 +29,8 @@ struct generation *generation_new(uint32_t serial)
     generation->entries = reserve(ENTRIES_BYTES);
     generation->sessions = reserve(SESSIONS_BYTES);
     generation->marks = reserve(MARKS_BYTES);
-    if (generation->entries && generation->sessions && generation->marks)
+    generation->attributes = reserve(ATTRIBUTES_BYTES);
+    if (generation->entries && generation->sessions && generation->marks && generation->attributes)
         return generation;
     generation_drop(generation);
     return NULL;
@@ -51,12 +53,15 @@ void generation_drop(struct generation *generation)
         munmap(generation->sessions, SESSIONS_BYTES);
     if (generation->marks)
         munmap(generation->marks, MARKS_BYTES);
+    if (generation->attributes)
+        munmap(generation->attributes, ATTRIBUTES_BYTES);
     free(generation);
 }
 
 bool generation_has_room(const struct generation *generation, size_t entries)
 {
     return generation->entry_count + entries <= GENERATION_ENTRIES_MAX &&
+           generation->attributes_count + entries <= GENERATION_ENTRIES_MAX &&
            generation->session_count + entries <= GENERATION_SESSIONS_MAX;
 }
 
@@ -83,6 +88,7 @@ struct generation_session *generation_touch(struct generation *generation, struc
         .slot = slot,
         .newest = GENERATION_NONE,
         .mark = GENERATION_NONE,
+        .attributes = GENERATION_NONE,
     };
     return &generation->sessions[place];
 }
@@ -105,9 +111,20 @@ void generation_note_state(struct generation_session *touched, uint64_t position
 void generation_note_attributes(struct generation *generation, struct generation_session *touched,
                                 uint64_t position)
 {
+    assert(generation->attributes_count < GENERATION_ENTRIES_MAX);
     generation_reach(generation, position);
-    touched->attributes[1] = touched->attributes[0];
-    touched->attributes[0] = position;
+    uint32_t place = generation->attributes_count++;
+    generation->attributes[place] =
+        (struct generation_attributes){.position = position, .previous = touched->attributes};
+    touched->attributes = place;
+}
+
+uint64_t generation_attributes_of(const struct generation *generation,
+                                  const struct generation_session *touched)
+{
+    return touched->attributes != GENERATION_NONE
+               ? generation->attributes[touched->attributes].position
+               : 0;
 }
 
 void generation_note_touch(struct generation *generation, struct generation_session *touched,

@@ -13,10 +13,9 @@
  * only if the record there names the session.
  *
  * Owns     its arrays; address space at once, memory as it fills.
- * Lends    itself: a thread with a reference may read the entries and marks up to the newest ones
- *          that it was given; they never change. Records of sessions may be read once the
- *          generation is frozen.
- * Threads  the broker appends; references are counted atomically.
+ * Lends    itself: a thread with a reference may read the entries, marks and attributes up to the
+ *          newest ones that it was given; they never change. Records of sessions may be read once
+ * the generation is frozen. Threads  the broker appends; references are counted atomically.
  */
 #ifndef SPN_GENERATION_H
 #define SPN_GENERATION_H
@@ -49,16 +48,23 @@ struct generation_mark {
     uint32_t previous; /* mark of the same session */
 };
 
+/* An entry with attributes: the whole set. Which one holds depends on what is durable for whoever
+ * asks, so all are kept. */
+struct generation_attributes {
+    uint64_t position;
+    uint32_t previous; /* of the same session */
+};
+
 struct generation_session {
     uint64_t epoch;
     uint64_t first_seq;      /* of its events here; seqs are consecutive */
     uint64_t bytes;          /* of the session, as of its newest event here */
     uint64_t state_position; /* of the entry that closed or deleted it here; 0: none did */
-    uint64_t attributes[2];  /* positions of its newest attributes, and of those before; 0: none */
     uint64_t touch_position; /* of its newest touch here; 0: none */
     uint32_t slot;
     uint32_t newest;     /* entry of its newest event; GENERATION_NONE: opened, no event */
     uint32_t mark;       /* its newest mark; GENERATION_NONE: it has none */
+    uint32_t attributes; /* its newest ones; GENERATION_NONE: they were not set here */
     uint32_t count;      /* events */
     uint8_t state;       /* enum record_state, as of the newest entry here */
     uint32_t duplicates; /* since the session was last written */
@@ -75,8 +81,10 @@ struct generation {
     uint32_t entry_count;
     uint32_t session_count;
     uint32_t mark_count;
+    uint32_t attributes_count;
     struct generation_entry *entries;
     struct generation_mark *marks;
+    struct generation_attributes *attributes;
     struct generation_session *sessions;
 };
 
@@ -100,7 +108,7 @@ void generation_reach(struct generation *generation, uint64_t position);
 /* Notes that the entry at this position, which was appended, closes its session. */
 void generation_note_state(struct generation_session *touched, uint64_t position,
                            enum record_state state);
-/* Notes an entry with attributes, or a touch, of a touched session. */
+/* Notes an entry with attributes, or a touch, of a touched session. There must be room. */
 void generation_note_attributes(struct generation *generation, struct generation_session *touched,
                                 uint64_t position);
 void generation_note_touch(struct generation *generation, struct generation_session *touched,
@@ -108,6 +116,9 @@ void generation_note_touch(struct generation *generation, struct generation_sess
 /* Notes the entry that closes or deletes a touched session, and is no event. */
 void generation_end(struct generation *generation, struct generation_session *touched,
                     uint64_t position, enum record_state state);
+/* The position of the session's newest attributes here; 0: there are none. */
+uint64_t generation_attributes_of(const struct generation *generation,
+                                  const struct generation_session *touched);
 /* Appends an event of a touched session. There must be room. */
 void generation_append(struct generation *generation, struct generation_session *touched,
                        uint64_t position, uint64_t seq, uint32_t fingerprint);

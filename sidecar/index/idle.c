@@ -29,6 +29,8 @@ void idle_note(struct idle_sessions *found, uint64_t epoch, const struct record_
     struct idle_session *session = &found->sessions[found->count++];
     session->epoch = epoch;
     session->life = row->life;
+    session->extent =
+        (struct record_extent){.seq = row->seq, .bytes = row->bytes, .markers = row->markers};
     session->name_size = (uint8_t)row->name.size;
     memcpy(session->name, row->name.data, row->name.size);
 }

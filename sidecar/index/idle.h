@@ -21,6 +21,7 @@
 struct idle_session {
     uint64_t epoch;
     struct spn_life life;
+    struct record_extent extent;
     uint8_t name_size;
     uint8_t name[WIRE_SESSION_MAX];
 };

@@ -217,6 +217,15 @@ static spn_err hold(struct spn_bytes *bytes, uint8_t *memory, size_t size_max)
     return SPN_OK;
 }
 
+/* The row has the time of the newest entry by both clocks, to be read as one moment. */
+static void note_activity(struct record_row *row, const struct record_entry *entry)
+{
+    if (entry->time_ns < row->activity_ns)
+        return;
+    row->activity_ns = entry->time_ns;
+    row->activity_ms = entry->wall_ms;
+}
+
 /* The row on disk, or the first row of a session that was opened in this generation. */
 static spn_err begin_row(struct journal *journal, uint64_t epoch, struct record_row *row,
                          struct row_bytes *bytes)
@@ -234,6 +243,7 @@ static spn_err begin_row(struct journal *journal, uint64_t epoch, struct record_
                 .opened_ms = open.wall_ms,
                 .last_ms = open.wall_ms,
                 .activity_ns = open.time_ns,
+                .activity_ms = open.wall_ms,
                 .name = open.data,
             };
     }
@@ -286,7 +296,7 @@ static spn_err advance_row(struct segment *segment, struct journal *journal,
     row->bytes = newest.bytes;
     row->markers = newest.markers;
     row->last_ms = newest.wall_ms;
-    row->activity_ns = newest.time_ns;
+    note_activity(row, &newest);
     row->segment_before = segment_before(segment, row);
     row->segment = segment->number;
     return advance_last_id(journal, position_before, &newest, row, bytes);
@@ -303,18 +313,19 @@ static spn_err end_row(struct journal *journal, const struct generation_session 
         return err == SPN_E_END ? SPN_E_CORRUPT : err;
     row->state = touched->state;
     row->state_position = touched->state_position;
-    row->activity_ns = ended.time_ns;
+    note_activity(row, &ended);
     row->reason = ended.reason;
     return hold(&row->reason, bytes->reason, sizeof(bytes->reason));
 }
 
 /* Takes over the attributes: the spans into the row, the rest into a value of its own. */
-static spn_err take_attributes(struct journal *journal, const struct generation_session *touched,
-                               struct record_row *row)
+static spn_err take_attributes(const struct segment *segment, struct journal *journal,
+                               const struct generation_session *touched, struct record_row *row)
 {
     struct record_entry entry;
     struct wire_attributes attributes;
-    spn_err err = journal_get_entry(journal, touched->attributes[0], &entry);
+    uint64_t position = generation_attributes_of(segment->generation, touched);
+    spn_err err = journal_get_entry(journal, position, &entry);
     if (err == SPN_OK && attributes_get(entry.data, &attributes) != SPN_OK)
         err = SPN_E_CORRUPT;
     if (err != SPN_OK)
@@ -328,9 +339,9 @@ static spn_err take_attributes(struct journal *journal, const struct generation_
         return held;
     row->ttl_ms = attributes.ttl_ms;
     row->idle_close_ms = attributes.idle_close_ms;
+    row->attributes_position = position;
     row->has_attributes = stored.content_type.size + stored.note.size > 0;
-    if (row->activity_ns < entry.time_ns)
-        row->activity_ns = entry.time_ns;
+    note_activity(row, &entry);
     return journal_put_attributes(journal, touched->epoch, &stored);
 }
 
@@ -339,8 +350,8 @@ static spn_err take_touch(struct journal *journal, const struct generation_sessi
 {
     struct record_entry touch;
     spn_err err = journal_get_entry(journal, touched->touch_position, &touch);
-    if (err == SPN_OK && row->activity_ns < touch.time_ns)
-        row->activity_ns = touch.time_ns;
+    if (err == SPN_OK)
+        note_activity(row, &touch);
     return err == SPN_E_END ? SPN_E_CORRUPT : err;
 }
 
@@ -380,8 +391,8 @@ static spn_err write_row(struct segment *segment, struct journal *journal,
     if (err == SPN_OK && touched->state != RECORD_LIVE && (deleted || !given_up))
         err = end_row(journal, touched, row, bytes);
     bool lives = !deleted && !given_up;
-    if (err == SPN_OK && lives && touched->attributes[0] > 0)
-        err = take_attributes(journal, touched, row);
+    if (err == SPN_OK && lives && touched->attributes != GENERATION_NONE)
+        err = take_attributes(segment, journal, touched, row);
     if (err == SPN_OK && lives && touched->touch_position > 0)
         err = take_touch(journal, touched, row);
     row->duplicates += touched->duplicates;

@@ -382,6 +382,15 @@ void trim_settle(struct trim *trim, bool committed)
 
 /* -- the quota --------------------------------------------------------------------------------- */
 
+/* Deletes entries of the oldest segment. */
+static spn_err drop_entries(struct journal *journal, uint64_t oldest, uint64_t last,
+                            struct journal_deletion *deletion)
+{
+    uint64_t next;
+    spn_err err = journal_delete_entries(journal, oldest, last, NULL, NULL, deletion, &next);
+    return err == SPN_OK ? journal_note_taken(journal, next - 1) : err;
+}
+
 /* Deletes one kind of thing from the oldest segment: entries while it has any, then blocks. If the
  * segment's record is damaged, its entries are not known: they go with those of the segment after
  * it. */
@@ -389,7 +398,7 @@ static spn_err drop_some(struct journal *journal, struct journal_deletion *delet
 {
     uint32_t number;
     struct record_segment segment;
-    uint64_t oldest, next;
+    uint64_t oldest;
     size_t blocks;
     spn_err err = journal_oldest_segment(journal, &number, &segment);
     bool damaged = err == SPN_E_CORRUPT;
@@ -397,7 +406,7 @@ static spn_err drop_some(struct journal *journal, struct journal_deletion *delet
         return err;
     err = journal_oldest_entry(journal, &oldest);
     if (err == SPN_OK && !damaged && oldest <= segment.last)
-        return journal_delete_entries(journal, oldest, segment.last, NULL, NULL, deletion, &next);
+        return drop_entries(journal, oldest, segment.last, deletion);
     if (err != SPN_OK && err != SPN_E_END)
         return err;
     err = journal_delete_segment(journal, number, deletion->count_max - deletion->count, &blocks);

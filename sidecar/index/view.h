@@ -11,16 +11,14 @@
 
 #include "index/generation.h"
 
-/* The newest attributes may not be durable yet: then those before them hold. */
-enum { VIEW_ATTRIBUTES = 4 };
-
-/* A session's events in one generation, at the time of the request. */
+/* A session's events and attributes in one generation, at the time of the request. */
 struct view_part {
     struct generation *generation; /* a reference; NULL: nothing there */
     uint64_t first_seq;
     uint32_t newest; /* entry */
     uint32_t mark;   /* the newest of these events; GENERATION_NONE: they have none */
     uint32_t count;
+    uint32_t attributes;    /* the newest ones; GENERATION_NONE: they were not set here */
     uint32_t session_count; /* how many of the generation's sessions may be read */
 };
 
@@ -34,9 +32,8 @@ struct view {
     const struct view *next; /* the next epoch; NULL: none is known */
     uint32_t duplicates;     /* counted since the row was written */
     uint32_t conflicts;
-    uint64_t closed_position; /* of the entry that closed it, if a generation has that; 0: none */
-    uint64_t attributes[VIEW_ATTRIBUTES]; /* positions of attributes, newest first; 0: none */
-    struct view_part parts[2];            /* older, newer */
+    uint64_t closed_position;  /* of the entry that closed it, if a generation has that; 0: none */
+    struct view_part parts[2]; /* older, newer */
 };
 
 /* Lets go of the references. */

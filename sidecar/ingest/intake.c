@@ -20,13 +20,14 @@ spn_err intake_init(struct intake *intake, const struct broker_options *options,
         .data_max = options->data_max,
     };
     intake->entries = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->entries));
+    intake->hashes = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->hashes));
     intake->slots = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->slots));
     intake->refusals = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->refusals));
     intake->cold = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->cold));
     intake->marks = calloc(INTAKE_MARKS, sizeof(*intake->marks));
     intake->lives = calloc(WIRE_BATCH_EVENTS_MAX, sizeof(*intake->lives));
-    if (endings_init(&intake->endings) == SPN_OK && intake->entries && intake->slots &&
-        intake->refusals && intake->cold && intake->marks && intake->lives)
+    if (endings_init(&intake->endings) == SPN_OK && intake->entries && intake->hashes &&
+        intake->slots && intake->refusals && intake->cold && intake->marks && intake->lives)
         return SPN_OK;
     intake_release(intake);
     return SPN_E_NOMEM;
@@ -36,6 +37,7 @@ void intake_release(struct intake *intake)
 {
     endings_release(&intake->endings);
     free(intake->entries);
+    free(intake->hashes);
     free(intake->slots);
     free(intake->refusals);
     free(intake->cold);
@@ -46,6 +48,7 @@ void intake_release(struct intake *intake)
     free(intake->nobody.runs);
     intake->nobody = (struct producer){0};
     intake->entries = NULL;
+    intake->hashes = NULL;
     intake->slots = NULL;
     intake->refusals = NULL;
     intake->cold = NULL;
@@ -109,8 +112,9 @@ static spn_err look_up_session(struct intake *intake, uint32_t i, bool *ret_cold
 {
     struct sessions *sessions = &intake->state->sessions;
     struct spn_bytes name = intake->entries[i].session;
-    enum sessions_found found =
-        sessions_find(sessions, name, sessions_hash(sessions, name), &intake->slots[i]);
+    intake->hashes[i] = sessions_hash(sessions, name);
+    intake->slots[i] = SLOT_NONE;
+    enum sessions_found found = sessions_find(sessions, name, intake->hashes[i], &intake->slots[i]);
     *ret_cold = found == SESSIONS_COLD;
     if (found != SESSIONS_HOT)
         return wire_check_session(name);
@@ -141,20 +145,21 @@ static void look_up(struct intake *intake, const struct producer *producer)
     intake->stamp++;
     intake->cold_count = 0;
     const struct wire_entry *before = NULL;
-    uint32_t slot = SLOT_NONE;
     bool is_cold = false;
     spn_err session_err = SPN_OK;
     for (uint32_t i = intake->begin; i < intake->end; i++) {
         const struct wire_entry *entry = &intake->entries[i];
         bool same = before && same_bytes(before->session, entry->session);
-        intake->slots[i] = same ? slot : SLOT_NONE;
-        if (!same)
+        if (same) {
+            intake->hashes[i] = intake->hashes[i - 1];
+            intake->slots[i] = intake->slots[i - 1];
+        } else {
             session_err = look_up_session(intake, i, &is_cold);
+        }
         spn_err err = session_err == SPN_OK ? check_entry(intake, entry) : session_err;
         if (err == SPN_OK && is_cold && first_of_slot(intake, intake->slots[i]))
             intake->cold[intake->cold_count++] = i;
         intake->refusals[i] = err;
-        slot = intake->slots[i];
         before = entry;
     }
 }
@@ -228,7 +233,7 @@ static void store(struct taking *taking, const struct wire_entry *from, uint32_t
     touched->bytes = tracker->bytes;
     generation_append(state->active, touched, position, tracker->seq, (uint32_t)id.low);
     bool closes = (from->flags & WIRE_FLAG_CLOSES) != 0;
-    intake_note_event(taking, slot, tracker->epoch, closes);
+    intake_note_event(taking, slot, tracker, closes);
     if (closes)
         close_with(taking, tracker, touched, position);
     const struct batch_entry entry = {
@@ -469,12 +474,9 @@ void intake_set_one(struct intake *intake, const struct wire_publish *publish)
 /* Where its session stands; nothing: there is none. */
 static void note_session(const struct intake *intake, struct wire_published *answer)
 {
-    struct sessions *sessions = &intake->state->sessions;
-    struct spn_bytes name = intake->entries[0].session;
-    uint32_t slot;
-    if (sessions_find(sessions, name, sessions_hash(sessions, name), &slot) != SESSIONS_HOT)
+    const struct tracker *tracker = intake_tracker(intake, intake_find(intake, 0));
+    if (!tracker)
         return;
-    const struct tracker *tracker = sessions->slots[slot].tracker;
     answer->life = tracker->life;
     answer->seq = tracker->seq;
     answer->state = tracker->damaged  ? WIRE_SESSION_DAMAGED

@@ -47,6 +47,7 @@ struct intake {
     /* The batch that was decoded last. */
     struct wire_batch head;
     struct wire_entry *entries;
+    uint64_t *hashes;  /* of the names of the entries' sessions, from `begin` on */
     uint32_t *slots;   /* the entries' sessions; SLOT_NONE: not known yet */
     uint32_t begin;    /* the entries before it are known already */
     uint32_t end;      /* the first entry that is not taken */

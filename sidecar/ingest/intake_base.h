@@ -55,8 +55,9 @@ struct tracker *intake_tracker(const struct intake *intake,
  * when it is durable. */
 bool intake_is_decisive(const struct wire_entry *entry);
 
-/* tracker: of the entry's session; NULL: it has none. SPN_E_DEPENDENT, SPN_E_UNKNOWN_SESSION,
- * SPN_E_OTHER_LIFE, SPN_E_CONDITION: that condition does not hold. */
+/* tracker: of the entry's session; NULL: it has none. SPN_E_CORRUPT: the session was given up, and
+ * the entry does not delete it. SPN_E_DEPENDENT, SPN_E_UNKNOWN_SESSION, SPN_E_OTHER_LIFE,
+ * SPN_E_CONDITION: that condition does not hold. */
 spn_err intake_check_conditions(const struct taking *taking, const struct wire_entry *entry,
                                 const struct tracker *tracker) SPN_MUST_USE;
 
@@ -79,8 +80,9 @@ spn_err intake_draw_lives(struct intake *intake, uint32_t count) SPN_MUST_USE;
  * epoch. */
 void intake_open_session(struct taking *taking, struct tracker *tracker, uint32_t slot,
                          struct spn_bytes name);
-/* An event of this session goes into the log: notes the activity. */
-void intake_note_event(struct taking *taking, uint32_t slot, uint64_t epoch, bool closes);
+/* An event of this session goes into the log, and its tracker is that far: notes the activity. */
+void intake_note_event(struct taking *taking, uint32_t slot, const struct tracker *tracker,
+                       bool closes);
 /* The slot of the session that a close, a delete or a touch names, if its conditions hold. */
 spn_err intake_find_meant(const struct taking *taking, uint32_t i, uint32_t *ret_slot);
 spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number);

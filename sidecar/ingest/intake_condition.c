@@ -9,11 +9,11 @@
 uint32_t intake_find(const struct intake *intake, uint32_t i)
 {
     const struct sessions *sessions = &intake->state->sessions;
-    struct spn_bytes name = intake->entries[i].session;
     uint32_t slot = intake->slots[i];
     if (slot != SLOT_NONE)
         return slot;
-    enum sessions_found found = sessions_find(sessions, name, sessions_hash(sessions, name), &slot);
+    enum sessions_found found =
+        sessions_find(sessions, intake->entries[i].session, intake->hashes[i], &slot);
     return found == SESSIONS_HOT ? slot : SLOT_NONE;
 }
 
@@ -24,11 +24,10 @@ struct tracker *intake_tracker(const struct intake *intake, uint32_t slot)
 
 spn_err intake_make_slot(struct intake *intake, uint32_t i, uint32_t *ret_slot)
 {
-    struct sessions *sessions = &intake->state->sessions;
-    struct spn_bytes name = intake->entries[i].session;
     return *ret_slot != SLOT_NONE
                ? SPN_OK
-               : sessions_add(sessions, name, sessions_hash(sessions, name), ret_slot);
+               : sessions_add(&intake->state->sessions, intake->entries[i].session,
+                              intake->hashes[i], ret_slot);
 }
 
 bool intake_is_decisive(const struct wire_entry *entry)
@@ -36,18 +35,24 @@ bool intake_is_decisive(const struct wire_entry *entry)
     return (entry->flags & (WIRE_FLAGS_CONDITIONS | WIRE_FLAG_CLOSES)) != 0;
 }
 
+/* Damage may have taken the life of a session that was given up: then nobody can say that it has
+ * another one, and whoever means it may delete it. */
 static spn_err check_life(const struct tracker *tracker, bool exists, struct spn_life life)
 {
     if (!exists)
         return SPN_E_UNKNOWN_SESSION;
-    return wire_same_life(life, tracker->life) ? SPN_OK : SPN_E_OTHER_LIFE;
+    bool lost = tracker->damaged && !wire_has_life(tracker->life);
+    return lost || wire_same_life(life, tracker->life) ? SPN_OK : SPN_E_OTHER_LIFE;
 }
 
-/* A session that does not exist has no event: its newest seq is 0. */
+/* A session that does not exist has no event: its newest seq is 0. That of one that was given up is
+ * not known. */
 static spn_err check_seq(const struct tracker *tracker, bool exists, uint64_t seq)
 {
     if (!exists)
         return seq == 0 ? SPN_OK : SPN_E_UNKNOWN_SESSION;
+    if (tracker->damaged)
+        return SPN_E_CORRUPT;
     return seq == tracker->seq ? SPN_OK : SPN_E_CONDITION;
 }
 
@@ -56,6 +61,8 @@ spn_err intake_check_conditions(const struct taking *taking, const struct wire_e
 {
     bool exists = tracker && tracker->epoch != 0;
     spn_err err = SPN_OK;
+    if (tracker && tracker->damaged && entry->kind != WIRE_DELETE)
+        return SPN_E_CORRUPT;
     if ((entry->flags & WIRE_FLAG_DEPENDS) != 0 && taking->producer &&
         producer_may_have_refused(taking->producer, entry->depends))
         return SPN_E_DEPENDENT;

@@ -36,19 +36,23 @@ void intake_open_session(struct taking *taking, struct tracker *tracker, uint32_
 }
 
 /* Something of the session goes into the log: its deadlines move. */
-static void note_activity(struct taking *taking, uint32_t slot, uint64_t epoch, bool closes)
+static void note_activity(struct taking *taking, uint32_t slot, uint64_t epoch,
+                          const struct record_extent *extent, bool closes)
 {
     struct span *span = spans_find(&taking->intake->state->spans, slot, epoch);
     if (span && closes)
-        span_close(span, taking->batch->time_ns);
+        span_close(span, extent, taking->batch->time_ns);
     else if (span)
-        span_store(span, taking->batch->time_ns);
+        span_store(span, extent, taking->batch->time_ns);
 }
 
-void intake_note_event(struct taking *taking, uint32_t slot, uint64_t epoch, bool closes)
+void intake_note_event(struct taking *taking, uint32_t slot, const struct tracker *tracker,
+                       bool closes)
 {
-    if (taking->intake->state->spans.count > 0)
-        note_activity(taking, slot, epoch, closes);
+    if (taking->intake->state->spans.count == 0)
+        return;
+    struct record_extent extent = tracker_extent(tracker);
+    note_activity(taking, slot, tracker->epoch, &extent, closes);
 }
 
 /* What ends, or is closed. */
@@ -56,29 +60,29 @@ struct end {
     enum record_kind kind;
     uint64_t epoch;
     struct spn_life life;
+    struct record_extent extent;
     struct spn_bytes name;   /* in the frame */
     struct spn_bytes reason; /* in the frame; of a close */
 };
 
-/* Puts an entry that says only what became of the session. */
+/* Puts an entry that says only what became of the session, which may be cold. */
 static void put_end(struct taking *taking, uint32_t slot, const struct end *end)
 {
     struct broker_state *state = taking->intake->state;
     struct session *session = &state->sessions.slots[slot];
-    const struct tracker *tracker = session->tracker;
     bool closes = end->kind == RECORD_CLOSE;
     struct generation_session *touched = generation_touch(state->active, session, slot, end->epoch);
     if (closes)
-        note_activity(taking, slot, end->epoch, true);
+        note_activity(taking, slot, end->epoch, &end->extent, true);
     else
         spans_remove(&state->spans, spans_find(&state->spans, slot, end->epoch));
     generation_end(state->active, touched, state->next_position,
                    closes ? RECORD_CLOSED : RECORD_DELETED);
     intake_put_entry(taking, &(struct batch_entry){
                                  .epoch = end->epoch,
-                                 .seq = tracker ? tracker->seq : 0,
-                                 .bytes = tracker ? tracker->bytes : 0,
-                                 .markers = tracker ? tracker->markers : 0,
+                                 .seq = end->extent.seq,
+                                 .bytes = end->extent.bytes,
+                                 .markers = end->extent.markers,
                                  .life = end->life,
                                  .offset = closes ? intake_offset_of(taking, end->reason) : 0,
                                  .name_offset = intake_offset_of(taking, end->name),
@@ -140,8 +144,6 @@ spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number)
     if (err != SPN_OK)
         return err;
     struct tracker *tracker = taking->intake->state->sessions.slots[slot].tracker;
-    if (tracker->damaged)
-        return SPN_E_CORRUPT;
     if (tracker->closed)
         return producer_note(taking->producer, number, WIRE_DUPLICATE, SPN_OK);
     tracker->closed = true;
@@ -150,6 +152,7 @@ spn_err intake_take_close(struct taking *taking, uint32_t i, uint64_t number)
             &(struct end){.kind = RECORD_CLOSE,
                           .epoch = tracker->epoch,
                           .life = tracker->life,
+                          .extent = tracker_extent(tracker),
                           .name = entry->session,
                           .reason = entry->reason});
     metrics_add(&taking->intake->metrics->sessions_closed, 1);
@@ -167,6 +170,7 @@ spn_err intake_take_delete(struct taking *taking, uint32_t i)
                     &(struct end){.kind = RECORD_DELETE,
                                   .epoch = tracker->epoch,
                                   .life = tracker->life,
+                                  .extent = tracker_extent(tracker),
                                   .name = taking->intake->entries[i].session});
     if (err != SPN_OK)
         return err;
@@ -223,6 +227,7 @@ static void expire(struct taking *taking, uint32_t slot, const struct idle_sessi
     const struct end end = {.kind = RECORD_EXPIRE,
                             .epoch = idle->epoch,
                             .life = idle->life,
+                            .extent = idle->extent,
                             .name = {name, idle->name_size}};
     if (end_epoch(taking, slot, &end) == SPN_OK) /* else the next walk finds it again */
         sessions_forget(&taking->intake->state->sessions, slot);
@@ -256,7 +261,6 @@ struct batch *intake_expire(struct intake *intake, const struct generation *froz
 
 static const struct spn_bytes idle_reason = {WIRE_REASON_IDLE, sizeof(WIRE_REASON_IDLE) - 1};
 
-/* The session may be cold: its span knows what the entry needs. */
 static void close_idle(struct taking *taking, struct span *span, struct spn_bytes name,
                        struct spn_bytes reason)
 {
@@ -268,6 +272,7 @@ static void close_idle(struct taking *taking, struct span *span, struct spn_byte
             &(struct end){.kind = RECORD_CLOSE,
                           .epoch = span->epoch,
                           .life = span->life,
+                          .extent = span->extent,
                           .name = name,
                           .reason = reason});
     spans_rearm(&state->spans, span);
@@ -279,8 +284,11 @@ static void close_idle(struct taking *taking, struct span *span, struct spn_byte
 static bool expire_span(struct taking *taking, const struct span *span, struct spn_bytes name)
 {
     uint32_t slot = span->slot;
-    const struct end end = {
-        .kind = RECORD_EXPIRE, .epoch = span->epoch, .life = span->life, .name = name};
+    const struct end end = {.kind = RECORD_EXPIRE,
+                            .epoch = span->epoch,
+                            .life = span->life,
+                            .extent = span->extent,
+                            .name = name};
     if (end_epoch(taking, slot, &end) != SPN_OK)
         return false;
     sessions_forget(&taking->intake->state->sessions, slot);

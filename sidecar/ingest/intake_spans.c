@@ -39,6 +39,7 @@ static spn_err make_span(struct taking *taking, uint32_t slot, struct span **ret
         .slot = slot,
         .epoch = opened ? tracker->epoch : state->next_position,
         .life = opened ? tracker->life : intake->lives[intake->life_count - 1],
+        .extent = tracker_extent(tracker),
         .name = tracker_name(tracker),
     };
     spn_err err = spans_make(&state->spans, &session, taking->batch->time_ns, ret_span);
@@ -57,14 +58,15 @@ static spn_err set_spans(struct taking *taking, uint32_t slot,
                          const struct wire_attributes *attributes)
 {
     struct spans *spans = &taking->intake->state->spans;
-    uint64_t epoch = sessions_epoch(&taking->intake->state->sessions, slot);
-    struct span *span = spans_find(spans, slot, epoch);
+    const struct tracker *tracker = intake_tracker(taking->intake, slot);
+    struct record_extent extent = tracker_extent(tracker);
+    struct span *span = spans_find(spans, slot, tracker->epoch);
     spn_err err = SPN_OK;
     if (!span && (attributes->ttl_ms | attributes->idle_close_ms) > 0)
         err = make_span(taking, slot, &span);
     if (err != SPN_OK || !span)
         return err;
-    span_store(span, taking->batch->time_ns);
+    span_store(span, &extent, taking->batch->time_ns);
     spans_set(spans, span, ns_of(attributes->ttl_ms), ns_of(attributes->idle_close_ms));
     return SPN_OK;
 }
@@ -79,8 +81,6 @@ spn_err intake_take_attributes(struct taking *taking, uint32_t i)
     uint32_t slot = intake_find(intake, i);
     struct tracker *tracker = intake_tracker(intake, slot);
     spn_err err = intake_check_conditions(taking, entry, tracker);
-    if (err == SPN_OK && tracker && tracker->damaged)
-        err = SPN_E_CORRUPT;
     if (err == SPN_OK)
         err = attributes_get(entry->data, &attributes);
     if (err == SPN_OK)
@@ -104,8 +104,9 @@ spn_err intake_take_attributes(struct taking *taking, uint32_t i)
 static spn_err touch_span(struct taking *taking, uint32_t slot, bool *ret_stored)
 {
     struct spans *spans = &taking->intake->state->spans;
-    uint64_t epoch = sessions_epoch(&taking->intake->state->sessions, slot);
-    struct span *span = spans_find(spans, slot, epoch);
+    const struct tracker *tracker = intake_tracker(taking->intake, slot);
+    struct record_extent extent = tracker_extent(tracker);
+    struct span *span = spans_find(spans, slot, tracker->epoch);
     bool first = !span;
     spn_err err = SPN_OK;
     *ret_stored = false;
@@ -117,7 +118,7 @@ static spn_err touch_span(struct taking *taking, uint32_t slot, bool *ret_stored
         return err;
     *ret_stored = spans_touch(spans, span, taking->batch->time_ns) || first;
     if (*ret_stored)
-        span_store(span, taking->batch->time_ns);
+        span_store(span, &extent, taking->batch->time_ns);
     return SPN_OK;
 }
 
@@ -130,9 +131,7 @@ spn_err intake_take_touch(struct taking *taking, uint32_t i)
     spn_err err = intake_find_meant(taking, i, &slot);
     if (err != SPN_OK)
         return err;
-    struct tracker *tracker = intake_tracker(intake, slot);
-    if (tracker->damaged)
-        return SPN_E_CORRUPT;
+    const struct tracker *tracker = intake_tracker(intake, slot);
     err = touch_span(taking, slot, &stored);
     if (err != SPN_OK || !stored)
         return err;

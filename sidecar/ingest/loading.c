@@ -41,15 +41,13 @@ void loading_begin(struct broker *broker, struct producer *producer)
     const struct intake *intake = &broker->intake;
     for (uint32_t i = 0; i < intake->cold_count; i++) {
         uint32_t at = intake->cold[i];
-        struct spn_bytes name = intake->entries[at].session;
-        load_session(broker, producer, name, sessions_hash(&broker->state->sessions, name),
+        load_session(broker, producer, intake->entries[at].session, intake->hashes[at],
                      intake->slots[at]);
     }
 }
 
-static bool load_for_one(struct broker *broker, struct one_shot *one, uint32_t slot)
+static bool load_for_one(struct broker *broker, struct one_shot *one, uint64_t hash, uint32_t slot)
 {
-    uint64_t hash = sessions_hash(&broker->state->sessions, one->name);
     struct load *load = new_load(broker, one->name, hash, slot);
     if (!load)
         return false;
@@ -60,7 +58,7 @@ static bool load_for_one(struct broker *broker, struct one_shot *one, uint32_t s
 
 bool loading_begin_one(struct broker *broker, struct one_shot *one)
 {
-    return load_for_one(broker, one, broker->intake.slots[0]);
+    return load_for_one(broker, one, broker->intake.hashes[0], broker->intake.slots[0]);
 }
 
 /* Takes the answer: the session's tracker, or that another epoch has the name (0: none has).
@@ -98,6 +96,7 @@ static void give_up(struct broker *broker, struct load *load)
     if (!load->tracker)
         return;
     load->tracker->epoch = load->epoch;
+    load->tracker->life = load->life;
     load->tracker->damaged = true;
     metrics_add(&metrics->sessions_damaged, 1);
     metrics_count(&metrics->damaged_reads);
@@ -111,7 +110,7 @@ static struct one_shot *go_on_with_one(struct broker *broker, struct load *load,
     one->err = load->err;
     if (again == SLOT_NONE)
         return one;
-    if (load_for_one(broker, one, again))
+    if (load_for_one(broker, one, load->hash, again))
         return NULL;
     one->err = SPN_E_NOMEM;
     return one;

@@ -13,21 +13,17 @@ static void fill_epoch(const struct views *views, const struct session *session,
         const struct generation_session *touched = generation_find(generations[i], session, slot);
         if (!touched || touched->epoch != view->epoch)
             continue;
-        /* The active generation comes second, and goes first. */
-        view->attributes[2] = view->attributes[0];
-        view->attributes[3] = view->attributes[1];
-        view->attributes[0] = touched->attributes[0];
-        view->attributes[1] = touched->attributes[1];
         view->duplicates += touched->duplicates;
         view->conflicts += touched->conflicts;
         if (touched->state == RECORD_CLOSED)
             view->closed_position = touched->state_position;
-        if (touched->count > 0)
+        if (touched->count > 0 || touched->attributes != GENERATION_NONE)
             view->parts[i] = (struct view_part){.generation = generation_keep(generations[i]),
                                                 .first_seq = touched->first_seq,
                                                 .newest = touched->newest,
                                                 .mark = touched->mark,
-                                                .count = touched->count};
+                                                .count = touched->count,
+                                                .attributes = touched->attributes};
     }
 }
 

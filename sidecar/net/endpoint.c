@@ -55,16 +55,17 @@ static spn_err bind_path(struct endpoint *endpoint, const char *path)
     /* Each bind adds a listener, so that connections stay. Their descriptors must not add up. */
     if (endpoint->bound >= BOUND_MAX && zmq_unbind(endpoint->socket, address) == 0)
         endpoint->bound = 0;
-    /* Nobody can connect between the bind and the chmod who could not connect afterwards. */
-    mode_t before = umask(0777 & ~options->mode);
+    /* Nobody can connect between the bind and the chmod who could not connect afterwards. Until the
+     * socket has its group, that is nobody but its user: its first group is another one. */
+    bool regroups = options->group != (gid_t)-1;
+    mode_t before = umask(0777 & ~(regroups ? options->mode & S_IRWXU : options->mode));
     int rc = zmq_bind(endpoint->socket, address);
     umask(before);
     if (rc != 0)
         return SPN_E_SYSTEM;
     endpoint->bound++;
-    if (chmod(path, options->mode) != 0 ||
-        (options->group != (gid_t)-1 && chown(path, (uid_t)-1, options->group) != 0) ||
-        lstat(path, &status) != 0)
+    if ((regroups && chown(path, (uid_t)-1, options->group) != 0) ||
+        chmod(path, options->mode) != 0 || lstat(path, &status) != 0)
         return SPN_E_SYSTEM;
     atomic_store_explicit(&endpoint->inode, status.st_ino, memory_order_relaxed);
     return SPN_OK;

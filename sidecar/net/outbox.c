@@ -35,6 +35,11 @@ struct outbox {
     struct link dirty;
     struct link stuck;
     struct link gone; /* not in all */
+    /* What was packed for one peer since the last settle, and is not charged to its account yet: an
+     * account is shared with ZeroMQ's thread, and charging it for each item costs more than the
+     * item. NULL: nothing is uncharged. */
+    struct outbox_peer *packing;
+    size_t uncharged;
     uint64_t looked_ns;
     uint64_t retried_ns;
 };
@@ -78,6 +83,48 @@ static void leave_user(struct outbox *outbox, struct user *user)
     *at = user->next;
     account_let_go(user->account);
     free(user);
+}
+
+/* -- accounts ---------------------------------------------------------------------------------- */
+
+static void settle(struct outbox *outbox)
+{
+    if (outbox->packing)
+        account_charge(outbox->packing->account, outbox->uncharged);
+    outbox->packing = NULL;
+    outbox->uncharged = 0;
+}
+
+static size_t held_by(const struct account *account)
+{
+    return atomic_load_explicit(&account->held, memory_order_relaxed);
+}
+
+static size_t held_by_peer(const struct outbox *outbox, const struct outbox_peer *peer)
+{
+    return held_by(peer->account) + (outbox->packing == peer ? outbox->uncharged : 0);
+}
+
+static size_t held_by_user(const struct outbox *outbox, const struct user *user)
+{
+    bool its = outbox->packing && outbox->packing->user == user;
+    return held_by(user->account) + (its ? outbox->uncharged : 0);
+}
+
+static size_t held_by_all(const struct outbox *outbox)
+{
+    return metrics_get(&outbox->options.metrics->unsent) + outbox->uncharged;
+}
+
+/* If the peer held nothing, its OUTBOX_STALL_MS start now. */
+static void charge(struct outbox *outbox, struct outbox_peer *peer, size_t size)
+{
+    if (outbox->packing != peer)
+        settle(outbox);
+    if (held_by_peer(outbox, peer) == 0)
+        peer->moved_ns = now_ns(outbox);
+    outbox->packing = peer;
+    outbox->uncharged += size;
 }
 
 /* -- peers ------------------------------------------------------------------------------------- */
@@ -133,8 +180,9 @@ static void leave_bucket(struct outbox *outbox, struct outbox_peer *peer)
     *at = peer->next_in_bucket;
 }
 
-static void drop_queue(struct outbox_peer *peer)
+static void drop_queue(struct outbox *outbox, struct outbox_peer *peer)
 {
+    settle(outbox);
     while (peer->first) {
         struct outgoing *next = peer->first->next;
         outgoing_free(peer->first);
@@ -160,7 +208,7 @@ static void set_gone(struct outbox *outbox, struct outbox_peer *peer)
     link_leave(&peer->all);
     link_join(&outbox->gone, &peer->all);
     leave_bucket(outbox, peer);
-    drop_queue(peer);
+    drop_queue(outbox, peer);
 }
 
 static void forget(struct outbox *outbox, struct outbox_peer *peer)
@@ -168,7 +216,7 @@ static void forget(struct outbox *outbox, struct outbox_peer *peer)
     assert(!peer->subscriber);
     if (!peer->gone)
         leave_bucket(outbox, peer);
-    drop_queue(peer);
+    drop_queue(outbox, peer);
     link_leave(&peer->all);
     account_let_go(peer->account);
     leave_user(outbox, peer->user);
@@ -237,11 +285,6 @@ struct outbox_peer *outbox_next_gone(const struct outbox *outbox, const struct o
 
 /* -- room -------------------------------------------------------------------------------------- */
 
-static size_t held_by(const struct account *account)
-{
-    return atomic_load_explicit(&account->held, memory_order_relaxed);
-}
-
 static size_t less(size_t from, size_t what)
 {
     return what < from ? from - what : 0;
@@ -249,16 +292,16 @@ static size_t less(size_t from, size_t what)
 
 bool outbox_has_room(const struct outbox *outbox, const struct outbox_peer *peer, size_t size)
 {
-    size_t held = held_by(peer->account);
+    size_t held = held_by_peer(outbox, peer);
     if (held == 0 && size <= OUTBOX_FIRST_MAX)
         return true;
-    size_t all_left = less(OUTBOX_BYTES_MAX, metrics_get(&outbox->options.metrics->unsent));
+    size_t all_left = less(OUTBOX_BYTES_MAX, held_by_all(outbox));
     if (size > all_left)
         return false;
     /* A message larger than a peer's part need not wait until nothing waits for the peer. */
     if (held == 0 || (held <= OUTBOX_FIRST_MAX && size > OUTBOX_FIRST_MAX))
         return true;
-    size_t left = less(all_left, held_by(peer->user->account));
+    size_t left = less(all_left, held_by_user(outbox, peer->user));
     return held + size <= left / OUTBOX_PEER_PART;
 }
 
@@ -271,10 +314,11 @@ static void append(struct outbox_peer *peer, struct outgoing *outgoing)
 }
 
 /* Seals the pack and appends it to the queue as a message. SPN_E_NOMEM: the pack stays open. */
-static spn_err close_pack(struct outbox_peer *peer)
+static spn_err close_pack(struct outbox *outbox, struct outbox_peer *peer)
 {
     if (!peer->pack)
         return SPN_OK;
+    settle(outbox);
     struct wire_out out = wire_out(peer->pack->bytes, PACK_HEADS);
     wire_put_header(&out, WIRE_DELIVER, 0);
     wire_put_deliveries(&out, peer->pack_count);
@@ -288,6 +332,7 @@ static spn_err close_pack(struct outbox_peer *peer)
     if (err != SPN_OK)
         return err;
     append(peer, peer->pack);
+    peer->pack_before = peer->pack_size < OUTBOX_PACK_MAX ? peer->pack_size : OUTBOX_PACK_MAX;
     peer->pack = NULL;
     peer->pack_size = peer->pack_room = 0;
     peer->pack_count = 0;
@@ -318,7 +363,7 @@ static void send_queue(struct outbox *outbox, struct outbox_peer *peer)
 {
     spn_err err = SPN_OK;
     while (err == SPN_OK && (peer->first || peer->pack))
-        err = peer->first ? send_first(outbox, peer) : close_pack(peer);
+        err = peer->first ? send_first(outbox, peer) : close_pack(outbox, peer);
     if (err == SPN_E_UNAVAILABLE) {
         set_gone(outbox, peer);
         return;
@@ -339,6 +384,7 @@ static void send_unless_stuck(struct outbox *outbox, struct outbox_peer *peer)
 
 void outbox_flush(struct outbox *outbox)
 {
+    settle(outbox);
     while (!link_alone(&outbox->dirty)) {
         struct outbox_peer *peer = LINK_OWNER(outbox->dirty.next, struct outbox_peer, dirty);
         link_leave(&peer->dirty);
@@ -353,20 +399,12 @@ static spn_err check_room(const struct outbox *outbox, const struct outbox_peer 
     return outbox_has_room(outbox, peer, size) ? SPN_OK : SPN_E_BACKPRESSURE;
 }
 
-/* Charges the peer. If it held nothing, its OUTBOX_STALL_MS start now. */
-static void charge(const struct outbox *outbox, struct outbox_peer *peer, size_t size)
-{
-    if (held_by(peer->account) == 0)
-        peer->moved_ns = now_ns(outbox);
-    account_charge(peer->account, size);
-}
-
 spn_err outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct outgoing *outgoing,
                    size_t size)
 {
     spn_err err = check_room(outbox, peer, size);
     if (err == SPN_OK)
-        err = close_pack(peer);
+        err = close_pack(outbox, peer);
     if (err == SPN_OK)
         err = outgoing_seal(outgoing, size, peer->account);
     if (err != SPN_OK) {
@@ -374,6 +412,7 @@ spn_err outbox_put(struct outbox *outbox, struct outbox_peer *peer, struct outgo
         return err;
     }
     charge(outbox, peer, OUTGOING_COST + size);
+    settle(outbox);
     append(peer, outgoing);
     send_unless_stuck(outbox, peer);
     return peer->gone ? SPN_E_UNAVAILABLE : SPN_OK;
@@ -387,7 +426,8 @@ static spn_err grow_pack(struct outbox_peer *peer, size_t size)
     size_t need = (peer->pack ? peer->pack_size : (size_t)PACK_HEADS) + size;
     if (peer->pack && need <= peer->pack_room)
         return SPN_OK;
-    size_t room = peer->pack_room * 2 > PACK_FIRST ? peer->pack_room * 2 : PACK_FIRST;
+    size_t room = peer->pack ? peer->pack_room * 2 : peer->pack_before;
+    room = room > PACK_FIRST ? room : PACK_FIRST;
     room = need > room ? need : room;
     struct outgoing *pack = outgoing_resize(peer->pack, room);
     if (!pack)
@@ -412,7 +452,7 @@ spn_err outbox_deliver(struct outbox *outbox, struct outbox_peer *peer, uint64_t
 {
     spn_err err = check_room(outbox, peer, PACK_HEADS + size);
     if (err == SPN_OK && peer->pack && peer->pack_size + size > OUTBOX_PACK_MAX) {
-        err = close_pack(peer);
+        err = close_pack(outbox, peer);
         send_unless_stuck(outbox, peer);
         if (peer->gone)
             return SPN_E_UNAVAILABLE;
@@ -468,7 +508,7 @@ static bool is_connected(const struct outbox_peer *peer)
 
 static void look_at(struct outbox *outbox, struct outbox_peer *peer, uint64_t now)
 {
-    size_t held = held_by(peer->account);
+    size_t held = held_by_peer(outbox, peer);
     size_t taken = atomic_load_explicit(&peer->account->taken, memory_order_relaxed);
     if (held == 0 || taken != peer->taken)
         peer->moved_ns = now;

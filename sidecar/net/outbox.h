@@ -68,6 +68,7 @@ struct outbox_peer {
     struct outgoing *pack; /* the message that deliveries are put into; NULL: none */
     size_t pack_size;
     size_t pack_room;
+    size_t pack_before;  /* size of the pack before, which the next one may reach too */
     uint32_t pack_count; /* deliveries */
     size_t newest_at;    /* offset of the newest delivery */
     uint64_t newest_tag; /* the newest delivery's tag; 0: none */

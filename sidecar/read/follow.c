@@ -109,6 +109,15 @@ static spn_err take_entry(struct subscriptions *all, struct subscription *subscr
     return err;
 }
 
+/* A client keeps each gap until it is read, so a gap needs credit as an item does. */
+static spn_err take_gap(struct subscriptions *all, struct subscription *subscription, uint64_t last)
+{
+    if (subscription->sent < subscription->credit)
+        return subscription_deliver_log_gap(all, subscription, last);
+    subscription_set_state(all, subscription, STALLED);
+    return SPN_OK;
+}
+
 static spn_err take_next(struct subscriptions *all, struct subscription *subscription)
 {
     struct scan scan = {.journal = journal_of(all), .position = subscription->next_seq - 1};
@@ -117,7 +126,7 @@ static spn_err take_next(struct subscriptions *all, struct subscription *subscri
     case SCAN_ENTRY:
         return take_entry(all, subscription, &scan, &entry);
     case SCAN_MISSING:
-        return subscription_deliver_log_gap(all, subscription, scan.position);
+        return take_gap(all, subscription, scan.position);
     case SCAN_DAMAGED:
         return meet_damage(subscription, scan.position);
     case SCAN_END:

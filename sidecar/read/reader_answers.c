@@ -298,6 +298,13 @@ void reader_finish_subscription(struct reader *reader, struct session_question *
     session_question_free(question);
 }
 
+/* Of a session that is given up only its life is needed: it may be deleted by that. */
+static spn_err load_life(struct reader *reader, struct load *load)
+{
+    spn_err err = journal_read_life(reader->journal, load->epoch, &load->life);
+    return err == SPN_OK || err == SPN_E_END ? SPN_E_CORRUPT : err;
+}
+
 void reader_load(struct reader *reader, struct load *load)
 {
     load->err = journal_reader_begin(reader->journal);
@@ -305,6 +312,8 @@ void reader_load(struct reader *reader, struct load *load)
         load->err = timeline_load_tracker(reader->journal, &load->view, load->name,
                                           reader->options.window_max, reader->options.secret,
                                           &load->epoch, &load->tracker);
+    if (load->err == SPN_E_CORRUPT && load->epoch != 0)
+        load->err = load_life(reader, load);
     journal_reader_end(reader->journal);
     mailbox_put(reader->options.broker, &load->message);
 }

@@ -130,8 +130,8 @@ static bool send_gone(struct subscriptions *all, struct outbox_peer *peer,
     return send_end(all, peer, &gone);
 }
 
-/* A grant that adds nothing lets a stalled subscription look at its session again: a gap needs no
- * credit. */
+/* A grant that adds nothing lets a stalled subscription look at its session again: a gap of a
+ * session needs no credit. */
 static void grant(struct subscriptions *all, struct subscription *subscription,
                   const struct wire_grant *grant)
 {

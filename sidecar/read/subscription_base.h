@@ -93,11 +93,11 @@ struct subscription {
     uint64_t hidden;         /* entries that retention hid since its newest delivery */
     uint64_t newest_missing; /* of its newest delivery, which may still grow */
     uint64_t reported;       /* next_seq, as of its newest delivery */
-    uint64_t as_of_ns;       /* when everything was known for it, or can be found ... */
-    uint32_t as_of_serial;   /* ... in the survey of this serial. 0 ns: never */
-    uint16_t code;           /* ENDING with WIRE_REFUSED_VERDICT */
-    uint8_t *id;             /* of the start; NULL: it has none, or is located */
-    uint8_t *reason;         /* that its session was closed with; sent with the end; or NULL */
+    uint64_t as_of_ns;     /* up to when all is known of what it is to read, or can be found ... */
+    uint32_t as_of_serial; /* ... in the survey of this serial. 0 ns: never */
+    uint16_t code;         /* ENDING with WIRE_REFUSED_VERDICT */
+    uint8_t *id;           /* of the start; NULL: it has none, or is located */
+    uint8_t *reason;       /* that its session was closed with; sent with the end; or NULL */
     uint16_t id_size;
     uint8_t reason_size;
     uint8_t name_size;

@@ -173,10 +173,11 @@ spn_err subscription_deliver_log_gap(struct subscriptions *all, struct subscript
     uint8_t *bytes;
     struct wire_log_gap gap = {.first = subscription->next_seq, .last = last};
     spn_err err = outbox_deliver(all->options.outbox, subscription->subscriber->peer, 0,
-                                 WIRE_DELIVER_HEAD_SIZE + WIRE_LOG_GAP_SIZE, &bytes);
+                                 WIRE_LOG_GAP_CREDIT, &bytes);
     if (err != SPN_OK)
         return err;
     subscription->next_seq = subscription->reported = last + 1;
+    subscription->sent += WIRE_LOG_GAP_CREDIT;
     struct wire_deliver deliver = subscription_delivery(subscription, WIRE_GAP);
     deliver.size = WIRE_LOG_GAP_SIZE;
     put_head(bytes, &deliver);

@@ -13,10 +13,6 @@ void subscription_join_live(struct subscriptions *all, uint64_t horizon)
  * answer. */
 static void fall_behind(struct subscriptions *all, struct subscription *subscription)
 {
-    if (subscription->log) { /* until now nothing had to be known */
-        subscription->as_of_ns = all->options.source.clock->monotonic_ns();
-        subscription->as_of_serial = all->survey.serial;
-    }
     subscription_set_state(all, subscription, BEHIND);
     subscription_later(all, subscription);
 }
@@ -67,6 +63,20 @@ static void offer_open(struct subscriptions *all, const struct record_entry *ent
     }
 }
 
+/* A subscription of the log does not get this entry now. Nothing hid this entry, or a later one,
+ * before it was written: up to then, all is known that the subscription needs. The scan may be late
+ * itself, so this may be long ago. */
+static void note_as_of(const struct subscriptions *all, struct subscription *subscription,
+                       const struct record_entry *entry)
+{
+    const struct clock *clock = all->options.source.clock;
+    uint64_t now_ns = clock->monotonic_ns();
+    uint64_t database_ns = clock_database_ns(clock);
+    uint64_t age_ns = database_ns > entry->time_ns ? database_ns - entry->time_ns : 0;
+    subscription->as_of_ns = now_ns > age_ns ? now_ns - age_ns : 0;
+    subscription->as_of_serial = all->survey.serial;
+}
+
 /* Entries below the cursor were delivered before. */
 static void offer_log(struct subscriptions *all, struct subscription *subscription,
                       uint64_t position, const struct record_entry *entry)
@@ -77,6 +87,8 @@ static void offer_log(struct subscriptions *all, struct subscription *subscripti
     spn_err err = position > subscription->next_seq
                       ? SPN_E_TRIMMED
                       : follow_take(all, subscription, position, entry, false, &stalled);
+    if (err != SPN_OK || stalled)
+        note_as_of(all, subscription, entry);
     if (err != SPN_OK) {
         fall_behind(all, subscription);
     } else if (stalled) {

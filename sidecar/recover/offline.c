@@ -1,53 +1,92 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "recover/offline.h"
 
-/* Reads the epoch and the life of the session that has this name on disk. A damaged row tells no
- * life. SPN_E_END: there is none. */
-static spn_err read_session(struct journal_reader *reader, struct spn_bytes name,
-                            uint64_t *ret_epoch, struct spn_life *ret_life)
+#include "index/timeline.h"
+#include "ingest/views.h"
+
+/* What is to be deleted. */
+struct target {
+    uint32_t slot; /* SLOT_NONE: there is no such session */
+    uint64_t epoch;
+    struct spn_life life; /* zeros: lost to damage */
+    struct record_extent extent;
+};
+
+/* Reads how far a cold session has come. One that cannot be read may be deleted all the same: of it
+ * only the life is read. */
+static spn_err read_target(struct journal_reader *reader, const struct view *view,
+                           struct spn_bytes name, struct target *target)
 {
-    struct record_row row;
-    spn_err err = journal_read_name(reader, name, ret_epoch);
-    if (err == SPN_OK && journal_read_row(reader, *ret_epoch, &row) == SPN_OK)
-        *ret_life = row.life;
+    const uint8_t *secret = journal_reader_meta(reader)->secret;
+    struct tracker *tracker = NULL;
+    uint64_t epoch;
+    spn_err err =
+        timeline_load_tracker(reader, view, name, TRACKER_WINDOW_DEFAULT, secret, &epoch, &tracker);
+    if (tracker) {
+        target->life = tracker->life;
+        target->extent = tracker_extent(tracker);
+        tracker_free(tracker);
+        return err;
+    }
+    if (err == SPN_E_CORRUPT)
+        err = journal_read_life(reader, target->epoch, &target->life);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+/* Finds a cold session by the epoch that has its name on disk. */
+static spn_err find_cold(const struct broker_state *state, struct journal_reader *reader,
+                         struct spn_bytes name, struct target *target)
+{
+    const struct views views = {.state = state, .frozen = state->frozen};
+    struct view view;
+    spn_err err = journal_read_name(reader, name, &target->epoch);
+    if (err == SPN_OK)
+        target->slot = sessions_find_epoch(&state->sessions, sessions_hash(&state->sessions, name),
+                                           target->epoch);
+    if (err != SPN_OK || target->slot == SLOT_NONE)
+        return err == SPN_E_END ? SPN_OK : err;
+    views_fill(&views, target->slot, &view);
+    err = read_target(reader, &view, name, target);
+    view_release(&view);
     return err;
 }
 
-/* Finds the slot of the session that has this name now; SLOT_NONE: there is none. */
 static spn_err find(const struct broker_state *state, struct journal *journal,
-                    struct spn_bytes name, uint32_t *ret_slot, struct spn_life *ret_life)
+                    struct spn_bytes name, struct target *target)
 {
     const struct sessions *sessions = &state->sessions;
     uint64_t hash = sessions_hash(sessions, name);
-    if (sessions_find(sessions, name, hash, ret_slot) == SESSIONS_HOT) {
-        *ret_life = sessions->slots[*ret_slot].tracker->life;
+    struct journal_reader *reader;
+    if (sessions_find(sessions, name, hash, &target->slot) == SESSIONS_HOT) {
+        const struct tracker *tracker = sessions->slots[target->slot].tracker;
+        target->epoch = tracker->epoch;
+        target->life = tracker->life;
+        target->extent = tracker_extent(tracker);
         return SPN_OK;
     }
-    struct journal_reader *reader;
-    uint64_t epoch = 0;
+    target->slot = SLOT_NONE;
     spn_err err = journal_reader_open(&reader, journal);
     if (err != SPN_OK)
         return err;
     err = journal_reader_begin(reader);
     if (err == SPN_OK)
-        err = read_session(reader, name, &epoch, ret_life);
+        err = find_cold(state, reader, name, target);
     journal_reader_end(reader);
     journal_reader_close(reader);
-    *ret_slot = err == SPN_OK ? sessions_find_epoch(sessions, hash, epoch) : SLOT_NONE;
-    return err == SPN_E_END ? SPN_OK : err;
+    return err;
 }
 
-/* Ends the session as the broker and the worker would. entry: has the name, the life and the times.
- */
-static spn_err end_epoch(struct broker_state *state, struct journal *journal, uint32_t slot,
-                         struct record_entry *entry)
+/* Ends the session as the broker and the worker would. entry: has the name and the times. */
+static spn_err end_epoch(struct broker_state *state, struct journal *journal,
+                         const struct target *target, struct record_entry *entry)
 {
-    struct session *session = &state->sessions.slots[slot];
-    uint64_t epoch = sessions_epoch(&state->sessions, slot);
+    struct session *session = &state->sessions.slots[target->slot];
     entry->kind = RECORD_DELETE;
-    entry->epoch = epoch;
-    entry->seq = session->tracker ? session->tracker->seq : 0;
-    entry->bytes = session->tracker ? session->tracker->bytes : 0;
+    entry->epoch = target->epoch;
+    entry->life = target->life;
+    entry->seq = target->extent.seq;
+    entry->bytes = target->extent.bytes;
+    entry->markers = target->extent.markers;
     entry->retry_ms = WIRE_RETRY_NONE;
     entry->data_hash = record_hash((struct spn_bytes){NULL, 0});
     spn_err err = journal_begin(journal);
@@ -58,7 +97,8 @@ static spn_err end_epoch(struct broker_state *state, struct journal *journal, ui
     journal_abort(journal);
     if (err != SPN_OK)
         return err;
-    generation_end(state->active, generation_touch(state->active, session, slot, epoch),
+    generation_end(state->active,
+                   generation_touch(state->active, session, target->slot, target->epoch),
                    state->next_position, RECORD_DELETED);
     state->next_position++;
     return SPN_OK;
@@ -68,7 +108,7 @@ spn_err offline_delete(struct journal *journal, struct spn_bytes name, const str
                        struct recovered *ret_found)
 {
     struct broker_state state;
-    uint32_t slot = SLOT_NONE;
+    struct target target = {.slot = SLOT_NONE};
     struct record_entry entry = {.name = name};
     *ret_found = (struct recovered){0};
     spn_err err = recovery_run(&state, journal, TRACKER_WINDOW_DEFAULT, 0, ret_found);
@@ -79,13 +119,13 @@ spn_err offline_delete(struct journal *journal, struct spn_bytes name, const str
         database_clock_resume(journal_meta(journal), &ret_found->clock, &now);
     entry.time_ns = clock.database_ns;
     entry.wall_ms = now.wall_ms;
-    err = find(&state, journal, name, &slot, &entry.life);
-    if (err == SPN_OK && slot == SLOT_NONE)
+    err = find(&state, journal, name, &target);
+    if (err == SPN_OK && target.slot == SLOT_NONE)
         err = SPN_E_UNKNOWN_SESSION;
-    if (err == SPN_OK && life && !wire_same_life(*life, entry.life))
+    if (err == SPN_OK && life && wire_has_life(target.life) && !wire_same_life(*life, target.life))
         err = SPN_E_OTHER_LIFE;
     if (err == SPN_OK)
-        err = end_epoch(&state, journal, slot, &entry);
+        err = end_epoch(&state, journal, &target, &entry);
     if (err == SPN_OK)
         err = recovery_index(&state, journal);
     recovery_release(&state);

@@ -1,243 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "recover/recovery.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/kill_point.h"
+#include "recover/recovery_base.h"
 #include "recover/restore_spans.h"
 #include "recover/salvage.h"
 #include "index/segment.h"
 #include "ingest/sender.h"
 
-enum { SNAPSHOT_ENTRIES_MAX = 65536, BURY_STEP = 1000 };
-
-struct epochs {
-    uint64_t *list;
-    size_t count;
-    size_t room;
-};
-
-struct recovery {
-    struct broker_state *state;
-    struct journal *journal;
-    struct journal_reader *reader;
-    const uint8_t *secret;
-    struct slot_index by_epoch;
-    struct epochs dead;     /* deleted sessions that still have rows */
-    struct epochs damaged;  /* unreadable rows */
-    struct epochs given_up; /* sessions that lack entries above the checkpoint */
-    uint64_t rows_sum;      /* of all sessions' epochs with their names, from the rows, ... */
-    uint64_t names_sum;     /* ... and from the names: they differ if a row or a name is missing */
-    struct recovered found;
-};
-
-/* Epochs are positions, which are dense: spread them (a finalizer like MurmurHash3's). */
-static uint64_t hash_epoch(uint64_t epoch)
-{
-    epoch ^= epoch >> 33;
-    epoch *= 0xff51afd7ed558ccdu;
-    epoch ^= epoch >> 33;
-    return epoch;
-}
-
-static uint64_t epoch_hash_of_slot(const void *owner, uint32_t slot)
-{
-    const struct broker_state *state = owner;
-    return hash_epoch(sessions_epoch(&state->sessions, slot));
-}
-
-static spn_err index_epoch(struct recovery *recovery, uint64_t epoch, uint32_t slot)
-{
-    spn_err err = slot_index_reserve(&recovery->by_epoch, 1);
-    if (err == SPN_OK)
-        slot_index_add(&recovery->by_epoch, hash_epoch(epoch), slot);
-    return err;
-}
-
-static uint32_t find_epoch(const struct recovery *recovery, uint64_t epoch)
-{
-    size_t cursor = 0;
-    uint32_t slot;
-    while ((slot = slot_index_next(&recovery->by_epoch, hash_epoch(epoch), &cursor)) != SLOT_NONE)
-        if (sessions_epoch(&recovery->state->sessions, slot) == epoch)
-            return slot;
-    return SLOT_NONE;
-}
-
-/* -- tables ------------------------------------------------------------------------------------ */
-
-static spn_err note_epoch(struct epochs *epochs, uint64_t epoch)
-{
-    if (epochs->count == epochs->room) {
-        size_t room = epochs->room > 0 ? epochs->room * 2 : 64;
-        uint64_t *list = realloc(epochs->list, room * sizeof(*list));
-        if (!list)
-            return SPN_E_NOMEM;
-        epochs->list = list;
-        epochs->room = room;
-    }
-    epochs->list[epochs->count++] = epoch;
-    return SPN_OK;
-}
-
-/* Ignores new rows and deletions of rows that an unfinished segment wrote: the log has both. */
-static spn_err load_row(struct recovery *recovery, uint64_t epoch, const struct record_row *row)
-{
-    struct sessions *sessions = &recovery->state->sessions;
-    uint64_t checkpoint = journal_reader_meta(recovery->reader)->checkpoint;
-    uint32_t slot;
-    if (epoch > checkpoint)
-        return SPN_OK;
-    recovery->found.given_up += row->state == RECORD_DAMAGED;
-    if (row->state == RECORD_DELETED && row->state_position <= checkpoint)
-        return note_epoch(&recovery->dead, epoch);
-    if (row->name.size > WIRE_SESSION_MAX)
-        return SPN_E_CORRUPT;
-    uint64_t hash = sessions_hash(sessions, row->name);
-    recovery->rows_sum += row->state == RECORD_DELETED ? 0 : hash_epoch(epoch ^ hash);
-    spn_err err = sessions_know(sessions, hash, epoch, &slot);
-    if (err == SPN_OK)
-        err = index_epoch(recovery, epoch, slot);
-    return err == SPN_OK ? restore_spans_of_row(recovery->state, slot, epoch, row) : err;
-}
-
-static spn_err load_rows(struct recovery *recovery)
-{
-    uint64_t epoch = 0;
-    struct record_row row;
-    spn_err err;
-    for (;;) {
-        uint64_t before = epoch;
-        err = journal_read_row_after(recovery->reader, epoch, &epoch, &row);
-        if (err == SPN_OK)
-            database_clock_find(&recovery->found.clock, row.activity_ns, row.last_ms);
-        if (err == SPN_OK)
-            err = load_row(recovery, epoch, &row);
-        else if (err == SPN_E_CORRUPT && epoch > before)
-            err = note_epoch(&recovery->damaged, epoch);
-        if (err != SPN_OK)
-            return err == SPN_E_END ? SPN_OK : err;
-    }
-}
-
-/* Deletes the rows that a segment left which was complete except for its burials. On a full disk
- * they stay, and the next start tries again. */
-static spn_err bury(struct recovery *recovery)
-{
-    spn_err err = SPN_OK;
-    for (size_t i = 0; err == SPN_OK && i < recovery->dead.count; i += BURY_STEP) {
-        err = journal_begin(recovery->journal);
-        for (size_t k = i; err == SPN_OK && k < i + BURY_STEP && k < recovery->dead.count; k++)
-            err = segment_bury(recovery->journal, recovery->dead.list[k]);
-        if (err == SPN_OK)
-            err = journal_commit(recovery->journal);
-        journal_abort(recovery->journal);
-    }
-    return journal_lacks_room(err) ? SPN_OK : err;
-}
-
-/* Checks whether names and rows match. A session that had lost its name would be opened again at
- * seq 1. */
-static spn_err compare_names(struct recovery *recovery, bool *ret_same)
-{
-    struct spn_bytes name = {NULL, 0};
-    uint64_t checkpoint = journal_reader_meta(recovery->reader)->checkpoint;
-    uint64_t epoch;
-    spn_err err;
-    while ((err = journal_read_name_after(recovery->reader, name, &name, &epoch)) == SPN_OK)
-        if (epoch <= checkpoint)
-            recovery->names_sum +=
-                hash_epoch(epoch ^ sessions_hash(&recovery->state->sessions, name));
-    *ret_same = err == SPN_E_END && recovery->names_sum == recovery->rows_sum &&
-                recovery->damaged.count == 0;
-    return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
-}
-
-static spn_err salvage(struct recovery *recovery)
-{
-    struct salvaged salvaged;
-    bool same;
-    spn_err err = compare_names(recovery, &same);
-    if (err != SPN_OK || same)
-        return err;
-    err = salvage_run(recovery->journal, recovery->reader, recovery->damaged.list,
-                      recovery->damaged.count, recovery->found.clock.database_ns, &salvaged);
-    if (err != SPN_OK)
-        return err;
-    recovery->found.names = salvaged.names;
-    recovery->found.orphans = salvaged.orphans;
-    journal_reader_end(recovery->reader); /* the rows that were written are in the next snapshot */
-    err = journal_reader_begin(recovery->reader);
-    for (size_t i = 0; i < salvaged.count && err == SPN_OK; i++) {
-        struct record_row row;
-        err = journal_read_row(recovery->reader, salvaged.epochs[i], &row);
-        if (err == SPN_OK)
-            err = load_row(recovery, salvaged.epochs[i], &row);
-        else if (err == SPN_E_END)
-            err = SPN_OK; /* there was no room to write the row */
-    }
-    free(salvaged.epochs);
-    return err;
-}
-
-static spn_err load_producer(struct recovery *recovery, const uint8_t *id,
-                             const struct record_producer *record)
-{
-    struct producer *producer;
-    const struct producer_owner owner = {.uid = record->uid, .kept = record->kept};
-    spn_err err = producers_add(&recovery->state->producers, id, &owner, &producer);
-    if (err == SPN_OK && record->token != 0)
-        err = producers_give(&recovery->state->producers, producer, record->token);
-    if (err != SPN_OK)
-        return err;
-    producer_written(&recovery->state->producers, producer);
-    producer->on_disk = true;
-    producer->stale = true;
-    producer->heard_ns = record->time_ns;
-    producer->accepted = record->number;
-    producer->durable = record->number;
-    producer->acked = record->base - 1; /* what was sent before is not known */
-    producer->base = record->base;
-    if (record->run_count > 0) {
-        producer->runs = malloc(record->run_count * sizeof(*producer->runs));
-        if (!producer->runs)
-            return SPN_E_NOMEM;
-        memcpy(producer->runs, record->runs, record->run_count * sizeof(*producer->runs));
-        producer->run_count = producer->run_room = record->run_count;
-    }
-    return SPN_OK;
-}
-
-static spn_err load_producers(struct recovery *recovery)
-{
-    struct record_run *runs = malloc(RECORD_RUNS_MAX * sizeof(*runs));
-    if (!runs)
-        return SPN_E_NOMEM;
-    uint8_t id[RECORD_PRODUCER_ID_SIZE] = {0};
-    struct record_producer record;
-    bool first = true;
-    spn_err err;
-    for (;;) {
-        uint8_t before[RECORD_PRODUCER_ID_SIZE];
-        memcpy(before, id, sizeof(before));
-        err = journal_read_producer_after(recovery->reader, first, id, runs, &record);
-        if (err == SPN_E_CORRUPT && (first || memcmp(before, id, sizeof(before)) != 0)) {
-            recovery->found.producers++;
-            first = false;
-            continue;
-        }
-        if (err != SPN_OK)
-            break;
-        first = false;
-        database_clock_find(&recovery->found.clock, record.time_ns, 0);
-        err = load_producer(recovery, id, &record);
-        if (err != SPN_OK)
-            break;
-    }
-    free(runs);
-    return err == SPN_E_END ? SPN_OK : err;
-}
+enum { SNAPSHOT_ENTRIES_MAX = 65536 };
 
 /* -- the log ----------------------------------------------------------------------------------- */
 
@@ -312,14 +83,6 @@ static spn_err write_generation(struct recovery *recovery)
 
 /* -- damage above the checkpoint --------------------------------------------------------------- */
 
-static bool is_given_up(const struct recovery *recovery, uint64_t epoch)
-{
-    for (size_t i = 0; i < recovery->given_up.count; i++)
-        if (recovery->given_up.list[i] == epoch)
-            return true;
-    return false;
-}
-
 static bool met_damage(const struct recovery *recovery)
 {
     return recovery->found.lost > 0 || recovery->found.orphans > 0;
@@ -353,8 +116,8 @@ static bool lacks_events(struct recovery *recovery, const struct session *sessio
 
 static spn_err give_up(struct recovery *recovery, uint64_t epoch)
 {
-    uint32_t slot = find_epoch(recovery, epoch);
-    spn_err err = note_epoch(&recovery->given_up, epoch);
+    uint32_t slot = recovery_find_epoch(recovery, epoch);
+    spn_err err = epochs_add(&recovery->given_up, epoch);
     if (err == SPN_OK)
         err = salvage_give_up(recovery->journal, recovery->reader, epoch,
                               recovery->found.clock.database_ns);
@@ -381,8 +144,8 @@ static spn_err pass_damage(struct recovery *recovery, uint64_t from, uint64_t la
     found->lost += last - from + 1;
     recovery->state->next_position = last + 1;
     uint64_t epoch = journal_guess_epoch(recovery->reader, last);
-    bool known = epoch != 0 && find_epoch(recovery, epoch) != SLOT_NONE;
-    return known && !is_given_up(recovery, epoch) ? give_up(recovery, epoch) : SPN_OK;
+    bool known = epoch != 0 && recovery_find_epoch(recovery, epoch) != SLOT_NONE;
+    return known && !epochs_has(&recovery->given_up, epoch) ? give_up(recovery, epoch) : SPN_OK;
 }
 
 static spn_err apply_open(struct recovery *recovery, uint64_t position,
@@ -402,7 +165,7 @@ static spn_err apply_open(struct recovery *recovery, uint64_t position,
     tracker->seq = entry->seq;
     generation_reach(state->active, position);
     generation_touch(state->active, &sessions->slots[slot], slot, position);
-    return index_epoch(recovery, position, slot);
+    return recovery_put_epoch(recovery, position, slot);
 }
 
 /* Applies the entry to the tracker of its session. */
@@ -423,10 +186,10 @@ static spn_err apply_stored(struct recovery *recovery, uint64_t position,
                             const struct record_entry *entry)
 {
     struct broker_state *state = recovery->state;
-    uint32_t slot = find_epoch(recovery, entry->epoch);
+    uint32_t slot = recovery_find_epoch(recovery, entry->epoch);
     if (slot == SLOT_NONE)
         return pass_orphan(recovery);
-    if (is_given_up(recovery, entry->epoch))
+    if (epochs_has(&recovery->given_up, entry->epoch))
         return SPN_OK;
     struct session *session = &state->sessions.slots[slot];
     if (lacks_events(recovery, session, slot, entry))
@@ -454,7 +217,7 @@ static spn_err apply_end(struct recovery *recovery, uint64_t position,
                          const struct record_entry *entry)
 {
     struct broker_state *state = recovery->state;
-    uint32_t slot = find_epoch(recovery, entry->epoch);
+    uint32_t slot = recovery_find_epoch(recovery, entry->epoch);
     if (slot == SLOT_NONE)
         return pass_orphan(recovery);
     struct session *session = &state->sessions.slots[slot];
@@ -467,7 +230,7 @@ static spn_err apply_end(struct recovery *recovery, uint64_t position,
         session->tracker->closed = true;
     if (closed)
         return SPN_OK;
-    slot_index_remove(&recovery->by_epoch, hash_epoch(entry->epoch), slot);
+    recovery_remove_epoch(recovery, entry->epoch, slot);
     sessions_forget(&state->sessions, slot);
     return SPN_OK;
 }
@@ -493,10 +256,10 @@ static spn_err apply_activity(struct recovery *recovery, uint64_t position,
                               const struct record_entry *entry)
 {
     struct broker_state *state = recovery->state;
-    uint32_t slot = find_epoch(recovery, entry->epoch);
+    uint32_t slot = recovery_find_epoch(recovery, entry->epoch);
     if (slot == SLOT_NONE)
         return pass_orphan(recovery);
-    if (is_given_up(recovery, entry->epoch))
+    if (epochs_has(&recovery->given_up, entry->epoch))
         return SPN_OK;
     struct generation_session *touched =
         generation_touch(state->active, &state->sessions.slots[slot], slot, entry->epoch);
@@ -577,19 +340,6 @@ static spn_err read_log(struct recovery *recovery)
     return err;
 }
 
-static spn_err load_tables(struct recovery *recovery)
-{
-    spn_err err = journal_reader_begin(recovery->reader);
-    if (err == SPN_OK)
-        err = load_rows(recovery);
-    if (err == SPN_OK)
-        err = salvage(recovery);
-    if (err == SPN_OK)
-        err = load_producers(recovery);
-    journal_reader_end(recovery->reader);
-    return err;
-}
-
 static spn_err init_state(struct broker_state *state, uint16_t window_max, uint64_t seed)
 {
     *state = (struct broker_state){0};
@@ -614,21 +364,13 @@ spn_err recovery_run(struct broker_state *state, struct journal *journal, uint16
     spn_err err = init_state(state, window_max, seed);
     state->next_position = meta->next_position > 0 ? meta->next_position : 1;
     if (err == SPN_OK)
-        err = slot_index_init(&recovery.by_epoch, epoch_hash_of_slot, state);
+        err = recovery_begin(&recovery);
     if (err == SPN_OK)
-        err = journal_reader_open(&recovery.reader, journal);
-    if (err == SPN_OK)
-        err = load_tables(&recovery);
-    if (err == SPN_OK)
-        err = bury(&recovery);
+        err = recovery_load_tables(&recovery);
     if (err == SPN_OK)
         err = read_log(&recovery);
     KILL_POINT("recovery_end");
-    free(recovery.dead.list);
-    free(recovery.damaged.list);
-    free(recovery.given_up.list);
-    journal_reader_close(recovery.reader);
-    slot_index_release(&recovery.by_epoch);
+    recovery_end(&recovery);
     if (err == SPN_OK)
         *ret_recovered = recovery.found;
     else

@@ -22,7 +22,7 @@ struct recovered {
     /* What was lost to damage. */
     uint64_t given_up;  /* sessions that return SPN_E_CORRUPT until they are deleted */
     uint64_t names;     /* written again */
-    uint64_t orphans;   /* rows, names and entries without anything else of their session */
+    uint64_t orphans;   /* rows, names, attributes and entries without the rest of their session */
     uint64_t producers; /* forgotten */
     uint64_t lost;      /* unreadable positions above the checkpoint, ... */
     uint64_t lost_from; /* ... and the first of them */

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "recover/salvage.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "wire.h"
 
-/* Writes a row that marks its session as given up. */
-static spn_err put_given_up(struct journal *journal, uint64_t epoch, struct spn_bytes name,
-                            struct spn_life life, uint64_t clock_ns)
+/* Writes a row that marks its session as given up, and has no attributes. */
+static spn_err put_given_up(struct journal *journal, struct journal_reader *reader, uint64_t epoch,
+                            struct spn_bytes name, uint64_t clock_ns)
 {
-    struct record_row row = {.life = life,
-                             .position = epoch,
-                             .activity_ns = clock_ns,
-                             .state = RECORD_DAMAGED,
-                             .name = name};
-    return journal_put_row(journal, epoch, &row);
+    static const struct record_attributes none;
+    struct record_row row = {
+        .position = epoch, .activity_ns = clock_ns, .state = RECORD_DAMAGED, .name = name};
+    spn_err err = journal_read_life(reader, epoch, &row.life);
+    if (err != SPN_OK && err != SPN_E_END)
+        return err;
+    err = journal_put_attributes(journal, epoch, &none);
+    return err == SPN_OK ? journal_put_row(journal, epoch, &row) : err;
 }
 
 /* -- rows without names ------------------------------------------------------------------------ */
@@ -54,16 +53,6 @@ static spn_err check_names(struct journal *journal, struct journal_reader *reade
 
 /* -- names without rows ------------------------------------------------------------------------ */
 
-static spn_err note(struct salvaged *salvaged, uint64_t epoch)
-{
-    uint64_t *epochs = realloc(salvaged->epochs, (salvaged->count + 1) * sizeof(*salvaged->epochs));
-    if (!epochs)
-        return SPN_E_NOMEM;
-    salvaged->epochs = epochs;
-    epochs[salvaged->count++] = epoch;
-    return SPN_OK;
-}
-
 static spn_err check_row(struct journal *journal, struct journal_reader *reader,
                          struct spn_bytes name, uint64_t epoch, uint64_t clock_ns,
                          struct salvaged *salvaged)
@@ -74,9 +63,8 @@ static spn_err check_row(struct journal *journal, struct journal_reader *reader,
     spn_err err = journal_read_row(reader, epoch, &row);
     if (err != SPN_E_END && err != SPN_E_CORRUPT)
         return err;
-    err = note(salvaged, epoch);
-    return err == SPN_OK ? put_given_up(journal, epoch, name, (struct spn_life){{0}}, clock_ns)
-                         : err;
+    err = epochs_add(&salvaged->given_up, epoch);
+    return err == SPN_OK ? put_given_up(journal, reader, epoch, name, clock_ns) : err;
 }
 
 static spn_err check_rows(struct journal *journal, struct journal_reader *reader, uint64_t clock_ns,
@@ -101,23 +89,15 @@ static spn_err check_rows(struct journal *journal, struct journal_reader *reader
 
 /* -- rows and names without a session ---------------------------------------------------------- */
 
-static bool is_given_up(const struct salvaged *salvaged, uint64_t epoch)
-{
-    for (size_t i = 0; i < salvaged->count; i++)
-        if (salvaged->epochs[i] == epoch)
-            return true;
-    return false;
-}
-
-static spn_err drop_rows(struct journal *journal, const uint64_t *damaged, size_t count,
+static spn_err drop_rows(struct journal *journal, const struct epochs *damaged,
                          struct salvaged *salvaged)
 {
     spn_err err = SPN_OK;
-    for (size_t i = 0; i < count && err == SPN_OK; i++) {
-        if (is_given_up(salvaged, damaged[i]))
+    for (size_t i = 0; i < damaged->count && err == SPN_OK; i++) {
+        if (epochs_has(&salvaged->given_up, damaged->list[i]))
             continue;
         salvaged->orphans++;
-        err = journal_delete_row(journal, damaged[i]);
+        err = journal_delete_row(journal, damaged->list[i]);
     }
     return err;
 }
@@ -139,10 +119,10 @@ static spn_err drop_names(struct journal *journal, struct journal_reader *reader
 
 /* -- all of it --------------------------------------------------------------------------------- */
 
-spn_err salvage_run(struct journal *journal, struct journal_reader *reader, const uint64_t *damaged,
-                    size_t damaged_count, uint64_t clock_ns, struct salvaged *ret_salvaged)
+spn_err salvage_run(struct journal *journal, struct journal_reader *reader,
+                    const struct epochs *damaged, uint64_t clock_ns, struct salvaged *ret_salvaged)
 {
-    struct salvaged salvaged = {.count = 0};
+    struct salvaged salvaged = {.names = 0};
     spn_err err = journal_begin(journal);
     if (err == SPN_OK)
         err = drop_names(journal, reader);
@@ -151,28 +131,26 @@ spn_err salvage_run(struct journal *journal, struct journal_reader *reader, cons
     if (err == SPN_OK)
         err = check_rows(journal, reader, clock_ns, &salvaged);
     if (err == SPN_OK)
-        err = drop_rows(journal, damaged, damaged_count, &salvaged);
+        err = drop_rows(journal, damaged, &salvaged);
     if (err == SPN_OK)
         err = journal_commit(journal);
     journal_abort(journal);
     if (err != SPN_OK && !journal_lacks_room(err)) {
-        free(salvaged.epochs);
+        epochs_release(&salvaged.given_up);
         return err;
     }
     *ret_salvaged = salvaged;
     return SPN_OK;
 }
 
-/* Reads the session's name and life from its row, or from the entry that opened it. */
-static spn_err find_name(struct journal_reader *reader, uint64_t epoch, struct spn_bytes *ret_name,
-                         struct spn_life *ret_life)
+/* Reads the session's name from its row, or from the entry that opened it. */
+static spn_err find_name(struct journal_reader *reader, uint64_t epoch, struct spn_bytes *ret_name)
 {
     struct record_row row;
     struct record_entry open;
     spn_err err = journal_read_row(reader, epoch, &row);
     if (err == SPN_OK) {
         *ret_name = row.name;
-        *ret_life = row.life;
         return SPN_OK;
     }
     err = journal_read_entry(reader, epoch, &open);
@@ -181,7 +159,6 @@ static spn_err find_name(struct journal_reader *reader, uint64_t epoch, struct s
     if (err != SPN_OK)
         return err;
     *ret_name = open.data;
-    *ret_life = open.life;
     return SPN_OK;
 }
 
@@ -189,12 +166,11 @@ spn_err salvage_give_up(struct journal *journal, struct journal_reader *reader, 
                         uint64_t clock_ns)
 {
     struct spn_bytes name;
-    struct spn_life life;
-    spn_err err = find_name(reader, epoch, &name, &life);
+    spn_err err = find_name(reader, epoch, &name);
     if (err == SPN_OK)
         err = journal_begin(journal);
     if (err == SPN_OK)
-        err = put_given_up(journal, epoch, name, life, clock_ns);
+        err = put_given_up(journal, reader, epoch, name, clock_ns);
     if (err == SPN_OK)
         err = journal_put_name(journal, name, epoch);
     if (err == SPN_OK)

@@ -13,20 +13,20 @@
 #ifndef SPN_SALVAGE_H
 #define SPN_SALVAGE_H
 
+#include "recover/epochs.h"
 #include "store/journal.h"
 
 struct salvaged {
-    uint64_t *epochs; /* sessions given up; the caller frees it */
-    size_t count;
-    uint64_t names;   /* written again */
-    uint64_t orphans; /* rows and names without anything else of their session */
+    struct epochs given_up; /* the caller releases it */
+    uint64_t names;         /* written again */
+    uint64_t orphans;       /* rows and names without anything else of their session */
 };
 
 /* damaged: epochs of unreadable rows. clock_ns: of the database; the last activity of sessions that
  * are given up. On a full disk nothing is written, and *ret_salvaged is the same as if it had
  * been. */
-spn_err salvage_run(struct journal *journal, struct journal_reader *reader, const uint64_t *damaged,
-                    size_t damaged_count, uint64_t clock_ns,
+spn_err salvage_run(struct journal *journal, struct journal_reader *reader,
+                    const struct epochs *damaged, uint64_t clock_ns,
                     struct salvaged *ret_salvaged) SPN_MUST_USE;
 
 /* Gives up one session whose entries contradict each other, or are lost. Call it in a snapshot. */

@@ -64,6 +64,7 @@ spn_err spans_make(struct spans *spans, const struct span_session *session, uint
                           .life = session->life,
                           .active_ns = now_ns,
                           .stored_ns = now_ns,
+                          .extent = session->extent,
                           .slot = session->slot,
                           .name_size = (uint8_t)session->name.size};
     memcpy(span->name, session->name.data, session->name.size);
@@ -148,15 +149,16 @@ void spans_set(struct spans *spans, struct span *span, uint64_t ttl_ns, uint64_t
         spans_rearm(spans, span);
 }
 
-void span_store(struct span *span, uint64_t now_ns)
+void span_store(struct span *span, const struct record_extent *extent, uint64_t now_ns)
 {
+    span->extent = *extent;
     span->active_ns = later(span->active_ns, now_ns);
     span->stored_ns = later(span->stored_ns, now_ns);
 }
 
-void span_close(struct span *span, uint64_t now_ns)
+void span_close(struct span *span, const struct record_extent *extent, uint64_t now_ns)
 {
-    span_store(span, now_ns);
+    span_store(span, extent, now_ns);
     span->closed = true;
 }
 

@@ -21,6 +21,7 @@
 
 #include "base/deadline_heap.h"
 #include "spn_err.h"
+#include "store/record_entry.h"
 
 struct span {
     struct deadline deadline;
@@ -30,6 +31,7 @@ struct span {
     uint64_t idle_ns;   /* 0: it is never closed */
     uint64_t active_ns; /* newest event, touch, close or attributes */
     uint64_t stored_ns; /* the same, as far as the log has it */
+    struct record_extent extent;
     uint32_t slot;
     bool closed;
     uint8_t name_size;
@@ -53,6 +55,7 @@ struct span_session {
     uint32_t slot;
     uint64_t epoch;
     struct spn_life life;
+    struct record_extent extent;
     struct spn_bytes name;
 };
 
@@ -72,10 +75,10 @@ void spans_remove(struct spans *spans, struct span *span);
 /* Sets the session's own spans. A span that serves for nothing any more is removed. */
 void spans_set(struct spans *spans, struct span *span, uint64_t ttl_ns, uint64_t idle_ns);
 
-/* Something of the session went into the log at this time. */
-void span_store(struct span *span, uint64_t now_ns);
+/* Something of the session went into the log at this time; then it had come so far. */
+void span_store(struct span *span, const struct record_extent *extent, uint64_t now_ns);
 /* The session is closed: from here on only its time to live counts. */
-void span_close(struct span *span, uint64_t now_ns);
+void span_close(struct span *span, const struct record_extent *extent, uint64_t now_ns);
 /* The session is touched. True: the touch has to go into the log, since what is there is older than
  * a quarter of the shorter span. */
 bool spans_touch(struct spans *spans, struct span *span, uint64_t now_ns);

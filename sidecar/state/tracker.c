@@ -129,6 +129,12 @@ void tracker_free(struct tracker *tracker)
     free(tracker);
 }
 
+struct record_extent tracker_extent(const struct tracker *tracker)
+{
+    return (struct record_extent){
+        .seq = tracker->seq, .bytes = tracker->bytes, .markers = tracker->markers};
+}
+
 struct spn_bytes tracker_name(const struct tracker *tracker)
 {
     return (struct spn_bytes){tracker->memory, tracker->name_size};

@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "spn_err.h"
+#include "store/record_entry.h"
 
 enum {
     TRACKER_WINDOW_DEFAULT = 128,
@@ -53,8 +54,6 @@ uint32_t fingerprint_tag(struct spn_bytes data, struct spn_bytes type, const uin
 /* The tag of an event that closes its session with this reason; tag: of its data and type. Never
  * TRACKER_MARKER. */
 uint32_t fingerprint_closing(uint32_t tag, struct spn_bytes reason, const uint8_t *secret);
-
-struct record_entry;
 
 /* The tag of an entry of the log that has a seq. */
 uint32_t fingerprint_tag_of(const struct record_entry *entry, const uint8_t *secret);
@@ -86,6 +85,7 @@ struct tracker *tracker_new(struct spn_bytes name, uint16_t window_max);
 void tracker_free(struct tracker *tracker); /* takes NULL */
 
 struct spn_bytes tracker_name(const struct tracker *tracker);
+struct record_extent tracker_extent(const struct tracker *tracker);
 size_t tracker_size(const struct tracker *tracker);
 
 /* Prefetches what the next check and add read, so that they need not wait for it. */

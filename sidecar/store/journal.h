@@ -123,8 +123,10 @@ spn_err journal_append_blocks(struct journal *journal, uint32_t segment, uint64_
                               const struct record_block_item *items, size_t count) SPN_MUST_USE;
 spn_err journal_put_segment(struct journal *journal, uint32_t number,
                             const struct record_segment *segment) SPN_MUST_USE;
-/* Writes all of meta but format, secret and database id, which stay. */
+/* Writes all of meta but format, secret, database id and what the quota took, which stay. */
 spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta) SPN_MUST_USE;
+/* The quota deletes the log up to this position: meta has the highest one. */
+spn_err journal_note_taken(struct journal *journal, uint64_t position) SPN_MUST_USE;
 
 /* The writer's own view, inside its transaction. SPN_E_END: not there. Bytes are valid until the
  * next put. */
@@ -229,8 +231,15 @@ spn_err journal_read_name_after(struct journal_reader *reader, struct spn_bytes 
                                 struct spn_bytes *ret_name, uint64_t *ret_epoch) SPN_MUST_USE;
 spn_err journal_read_row(struct journal_reader *reader, uint64_t epoch,
                          struct record_row *ret_row) SPN_MUST_USE;
+/* The session's life: from its row or, if that is lost, from the entry that opened it. SPN_E_END:
+ * both are gone, or do not read. */
+spn_err journal_read_life(struct journal_reader *reader, uint64_t epoch,
+                          struct spn_life *ret_life) SPN_MUST_USE;
 spn_err journal_read_attributes(struct journal_reader *reader, uint64_t epoch,
                                 struct record_attributes *ret_attributes) SPN_MUST_USE;
+/* The lowest epoch above `after` that has attributes. They are not read. */
+spn_err journal_read_attributes_after(struct journal_reader *reader, uint64_t after,
+                                      uint64_t *ret_epoch) SPN_MUST_USE;
 /* The row with the lowest epoch above `after`. SPN_E_CORRUPT: if *ret_epoch is above `after`, the
  * walk can go on after it. The same holds for segments and producers. */
 spn_err journal_read_row_after(struct journal_reader *reader, uint64_t after, uint64_t *ret_epoch,

@@ -94,6 +94,7 @@ struct journal_reader {
     MDB_txn *probe; /* see begin_snapshot */
     MDB_cursor *cursors[TABLES];
     unsigned renewed; /* bit per table: its cursor belongs to this snapshot */
+    uint64_t log_at;  /* where the log's cursor stands in this snapshot; 0: not known */
     bool active;
     struct pages_snapshot pages; /* while the journal is careful */
     uint64_t looked_first;       /* positions whose leaf was checked in this snapshot */

@@ -245,21 +245,35 @@ spn_err journal_put_segment(struct journal *journal, uint32_t number,
     return err;
 }
 
-spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta)
+static spn_err put_meta(struct journal *journal, const struct record_meta *meta)
 {
     void *at = NULL;
-    struct record_meta next = *meta;
-    next.format = journal->now.meta.format;
-    memcpy(next.secret, journal->now.meta.secret, sizeof(next.secret));
-    memcpy(next.database, journal->now.meta.database, sizeof(next.database));
-
     MDB_val key = val(JOURNAL_META_KEY, sizeof(JOURNAL_META_KEY));
     spn_err err = put(journal, TABLE_META, key, RECORD_META_SIZE, 0, &at);
     if (err != SPN_OK)
         return err;
-    record_put_meta(at, &next);
-    journal->next.meta = next;
+    record_put_meta(at, meta);
+    journal->next.meta = *meta;
     return SPN_OK;
+}
+
+spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta)
+{
+    struct record_meta next = *meta;
+    next.format = journal->now.meta.format;
+    next.taken = journal->next.meta.taken;
+    memcpy(next.secret, journal->now.meta.secret, sizeof(next.secret));
+    memcpy(next.database, journal->now.meta.database, sizeof(next.database));
+    return put_meta(journal, &next);
+}
+
+spn_err journal_note_taken(struct journal *journal, uint64_t position)
+{
+    struct record_meta next = journal->next.meta;
+    if (position <= next.taken)
+        return SPN_OK;
+    next.taken = position;
+    return put_meta(journal, &next);
 }
 
 /* Does not use the cursors that put: they stand where the next put will be. Values that are read in

@@ -49,6 +49,13 @@ static inline bool record_has_name(uint8_t kind)
            kind == RECORD_TOUCH;
 }
 
+/* How far a session has come: the entry that ends it says so, too. */
+struct record_extent {
+    uint64_t seq;
+    uint64_t bytes;
+    uint64_t markers;
+};
+
 struct record_entry {
     uint8_t kind;     /* enum record_kind */
     bool closes;      /* RECORD_EVENT that closes its session, RECORD_CLOSE always */

@@ -27,7 +27,8 @@ enum {
     META_BOOT_ID = 304,
     META_CATCH_UP = 320,
     META_DATABASE = 328,
-    META_END = 344,
+    META_TAKEN = 344,
+    META_END = 352,
 };
 
 static_assert((int)META_SECRET + (int)RECORD_SECRET_SIZE == (int)META_RETENTION_EVENTS, "meta");
@@ -63,6 +64,7 @@ void record_put_meta(void *value, const struct record_meta *meta)
     memcpy(at + META_BOOT_ID, meta->clock_at.boot_id, CLOCK_BOOT_ID_SIZE);
     put_u64(at + META_CATCH_UP, meta->catch_up_max_ns);
     memcpy(at + META_DATABASE, meta->database, RECORD_DATABASE_ID_SIZE);
+    put_u64(at + META_TAKEN, meta->taken);
     put_u32(at + META_CHECKSUM, meta_checksum(at, RECORD_META_SIZE, meta->format));
 }
 
@@ -101,6 +103,7 @@ spn_err record_get_meta(struct spn_bytes value, struct record_meta *ret_meta)
                       .age_max_ns = get_u64(at + META_NARROWEST_AGE)},
         .clock_at = {.wall_ms = get_u64(at + META_WALL), .boot_ns = get_u64(at + META_BOOT_TIME)},
         .catch_up_max_ns = get_u64(at + META_CATCH_UP),
+        .taken = get_u64(at + META_TAKEN),
     };
     memcpy(meta.secret, at + META_SECRET, RECORD_SECRET_SIZE);
     memcpy(meta.database, at + META_DATABASE, RECORD_DATABASE_ID_SIZE);

@@ -41,6 +41,7 @@ struct record_meta {
     uint64_t catch_up_max_ns;     /* how much of the wall clock's difference counts at a start */
     struct retention retention;
     struct retention narrowest; /* of all rules so far: trimming may have used it */
+    uint64_t taken;             /* the quota deleted the log up to this position; 0: nothing */
 };
 
 /* Sets the rule from now on, and narrows `narrowest` by it. */

@@ -34,7 +34,10 @@ enum part {
     PART_SPANS = 4,       /* ttl and idle close, 8 bytes each, not both 0 */
     PART_REASON = 8,      /* a size in one byte, then the bytes; not empty */
     PART_ATTRIBUTES = 16, /* no bytes: they have a value of their own */
-    PARTS = PART_MARKERS | PART_SEQ_BEFORE | PART_SPANS | PART_REASON | PART_ATTRIBUTES,
+    PART_ACTIVITY = 32,   /* activity_ms in 8 bytes, where it is not last_ms */
+    PART_POSITION = 64,   /* of the attributes, 8 bytes, not 0 */
+    PARTS = PART_MARKERS | PART_SEQ_BEFORE | PART_SPANS | PART_REASON | PART_ATTRIBUTES |
+            PART_ACTIVITY | PART_POSITION,
 };
 
 static_assert((int)NAME_EPOCH + 8 == (int)RECORD_NAME_SIZE, "a name's value");
@@ -44,7 +47,9 @@ static unsigned parts_of(const struct record_row *row)
 {
     return (row->markers > 0 ? PART_MARKERS : 0) | (row->seq_before > 0 ? PART_SEQ_BEFORE : 0) |
            ((row->ttl_ms | row->idle_close_ms) > 0 ? PART_SPANS : 0) |
-           (row->reason.size > 0 ? PART_REASON : 0) | (row->has_attributes ? PART_ATTRIBUTES : 0);
+           (row->reason.size > 0 ? PART_REASON : 0) | (row->has_attributes ? PART_ATTRIBUTES : 0) |
+           (row->activity_ms != row->last_ms ? PART_ACTIVITY : 0) |
+           (row->attributes_position > 0 ? PART_POSITION : 0);
 }
 
 static size_t parts_size(unsigned parts, size_t reason_size)
@@ -52,7 +57,9 @@ static size_t parts_size(unsigned parts, size_t reason_size)
     size_t size = parts & PART_REASON ? 1 + reason_size : 0;
     size += parts & PART_MARKERS ? 8 : 0;
     size += parts & PART_SEQ_BEFORE ? 8 : 0;
-    return size + (parts & PART_SPANS ? 16 : 0);
+    size += parts & PART_SPANS ? 16 : 0;
+    size += parts & PART_ACTIVITY ? 8 : 0;
+    return size + (parts & PART_POSITION ? 8 : 0);
 }
 
 size_t record_row_size(const struct record_row *row)
@@ -61,21 +68,21 @@ size_t record_row_size(const struct record_row *row)
            parts_size(parts_of(row), row->reason.size);
 }
 
+static uint8_t *put_number(uint8_t *at, bool there, uint64_t number)
+{
+    if (there)
+        put_u64(at, number);
+    return at + (there ? 8 : 0);
+}
+
 static void put_parts(uint8_t *at, unsigned parts, const struct record_row *row)
 {
-    if (parts & PART_MARKERS) {
-        put_u64(at, row->markers);
-        at += 8;
-    }
-    if (parts & PART_SEQ_BEFORE) {
-        put_u64(at, row->seq_before);
-        at += 8;
-    }
-    if (parts & PART_SPANS) {
-        put_u64(at, row->ttl_ms);
-        put_u64(at + 8, row->idle_close_ms);
-        at += 16;
-    }
+    at = put_number(at, parts & PART_MARKERS, row->markers);
+    at = put_number(at, parts & PART_SEQ_BEFORE, row->seq_before);
+    at = put_number(at, parts & PART_SPANS, row->ttl_ms);
+    at = put_number(at, parts & PART_SPANS, row->idle_close_ms);
+    at = put_number(at, parts & PART_ACTIVITY, row->activity_ms);
+    at = put_number(at, parts & PART_POSITION, row->attributes_position);
     if (parts & PART_REASON) {
         *at = (uint8_t)row->reason.size;
         put_bytes(at + 1, row->reason);
@@ -110,26 +117,27 @@ void record_put_row(void *value, uint64_t epoch, const struct record_row *row)
             record_checksum(at + ROW_STATE, record_row_size(row) - ROW_STATE, OF_ROW, epoch));
 }
 
+static const uint8_t *get_number(const uint8_t *at, bool there, uint64_t *number)
+{
+    if (there)
+        *number = get_u64(at);
+    return at + (there ? 8 : 0);
+}
+
 /* Reads the parts, which are the rest of the value. */
 static spn_err get_parts(const uint8_t *at, size_t size, unsigned parts, struct record_row *row)
 {
     size_t fixed = parts_size(parts, 0);
     row->has_attributes = (parts & PART_ATTRIBUTES) != 0;
+    row->activity_ms = row->last_ms;
     if (size < fixed || (parts & ~(unsigned)PARTS) != 0)
         return SPN_E_CORRUPT;
-    if (parts & PART_MARKERS) {
-        row->markers = get_u64(at);
-        at += 8;
-    }
-    if (parts & PART_SEQ_BEFORE) {
-        row->seq_before = get_u64(at);
-        at += 8;
-    }
-    if (parts & PART_SPANS) {
-        row->ttl_ms = get_u64(at);
-        row->idle_close_ms = get_u64(at + 8);
-        at += 16;
-    }
+    at = get_number(at, parts & PART_MARKERS, &row->markers);
+    at = get_number(at, parts & PART_SEQ_BEFORE, &row->seq_before);
+    at = get_number(at, parts & PART_SPANS, &row->ttl_ms);
+    at = get_number(at, parts & PART_SPANS, &row->idle_close_ms);
+    at = get_number(at, parts & PART_ACTIVITY, &row->activity_ms);
+    at = get_number(at, parts & PART_POSITION, &row->attributes_position);
     if (parts & PART_REASON)
         row->reason = (struct spn_bytes){at + 1, *at};
     return size == fixed + row->reason.size && parts_of(row) == parts ? SPN_OK : SPN_E_CORRUPT;

@@ -29,16 +29,18 @@ struct record_row {
     uint64_t markers; /* of the seqs 1 .. seq */
     uint64_t opened_ms;
     uint64_t last_ms;
-    uint64_t activity_ns;    /* database clock of the newest event, close, touch or attributes */
+    uint64_t activity_ns; /* database clock of the newest event, close, touch or attributes, ... */
+    uint64_t activity_ms; /* ... and the wall time of the same moment */
     uint64_t state_position; /* of the entry that closed or deleted it; 0: it is live */
     uint32_t segment;        /* newest segment with a block of the session; 0: none */
     uint32_t segment_before; /* the one before it: used while `segment` is above meta.segment */
     uint32_t duplicates;
     uint32_t conflicts;
-    uint64_t ttl_ms;        /* the session's own; 0: the daemon's */
-    uint64_t idle_close_ms; /* 0: never */
-    bool has_attributes;    /* beside the spans: record_attributes.h */
-    uint8_t state;          /* enum record_state */
+    uint64_t ttl_ms;              /* the session's own; 0: the daemon's */
+    uint64_t idle_close_ms;       /* 0: never */
+    uint64_t attributes_position; /* of the newest attributes; 0: it never had any */
+    bool has_attributes;          /* beside the spans: record_attributes.h */
+    uint8_t state;                /* enum record_state */
     struct spn_bytes name;
     struct spn_bytes last_id;
     struct spn_bytes reason; /* why it is closed; may be empty */

@@ -116,6 +116,24 @@ const char *child_line(struct child *child, struct child *other, int timeout_ms)
     }
 }
 
+bool child_wrote(struct child *child, const char *words)
+{
+    struct pollfd fd = {.fd = child->out_fd, .events = POLLIN};
+    size_t size = strlen(words);
+    if (child->out_fd >= 0 && poll(&fd, 1, 0) > 0)
+        take_text(child);
+    for (size_t at = child->taken; at < child->size; at++) {
+        const char *line = child->text + at;
+        const char *end = memchr(line, '\n', child->size - at);
+        if (end == NULL)
+            return false;
+        if ((size_t)(end - line) >= size && memcmp(line, words, size) == 0)
+            return true;
+        at += (size_t)(end - line);
+    }
+    return false;
+}
+
 int child_end(struct child *child, int timeout_ms)
 {
     int status = 0;

@@ -30,6 +30,8 @@ void child_write(struct child *child, const char *line);
 /* The next whole line, without its end, valid until the next call. Meanwhile `other` (may be NULL)
  * is read too, so that it is never kept waiting. NULL: none in time, or it ended. */
 const char *child_line(struct child *child, struct child *other, int timeout_ms);
+/* Whether a line that was not taken yet begins with these words. Does not wait. */
+bool child_wrote(struct child *child, const char *words);
 /* Waits for its end. The exit code, or 128 and the signal's number; -1: it had to be killed. */
 int child_end(struct child *child, int timeout_ms);
 

@@ -10,9 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sponson.h"
+#include "client_words.h"
 
-enum { WAIT_MS = 12000, LINE_SIZE = 1 << 16, WORDS_MAX = 16, READERS_MAX = 8, TEXT_MAX = 256 };
+enum {
+    WAIT_MS = CLIENT_WAIT_MS,
+    LINE_SIZE = 1 << 16,
+    WORDS_MAX = 16,
+    READERS_MAX = 8,
+    TEXT_MAX = 256
+};
 
 struct reader {
     char name[32];
@@ -24,48 +30,6 @@ static spn_producer *producer;
 static spn_level level;
 static struct reader readers[READERS_MAX];
 static size_t reader_count;
-
-/* -- words ------------------------------------------------------------------------------------- */
-
-/* Decodes in place. `-` is nothing. */
-static struct spn_bytes bytes_of(char *word)
-{
-    char *to = word;
-    if (word == NULL || strcmp(word, "-") == 0)
-        return (struct spn_bytes){NULL, 0};
-    for (const char *from = word; *from != '\0'; from++) {
-        char pair[3] = {0};
-        if (*from != '%') {
-            *to++ = *from;
-            continue;
-        }
-        memcpy(pair, from + 1, 2);
-        *to++ = (char)strtoul(pair, NULL, 16);
-        from += 2;
-    }
-    return (struct spn_bytes){word, (size_t)(to - word)};
-}
-
-static void put_bytes(struct spn_bytes bytes)
-{
-    const unsigned char *at = bytes.data;
-    putchar(' ');
-    if (bytes.size == 0)
-        putchar('-');
-    for (size_t i = 0; i < bytes.size; i++)
-        if (at[i] > 0x20 && at[i] < 0x7f && at[i] != '%' && at[i] != '$')
-            putchar(at[i]);
-        else
-            printf("%%%02x", at[i]);
-}
-
-static void put_outcome(spn_err err)
-{
-    if (err == SPN_OK)
-        puts("ok");
-    else
-        printf("error %d\n", err);
-}
 
 /* -- publishing -------------------------------------------------------------------------------- */
 
@@ -106,29 +70,75 @@ static void put_ticket(spn_err err, uint64_t ticket)
         put_outcome(err);
 }
 
-/* publish SESSION ID TYPE DATA */
+static struct spn_event event_of(char **words, const struct extra *extra)
+{
+    struct spn_event event = SPN_EVENT_INIT;
+    event.id = bytes_of(words[0]);
+    event.type = bytes_of(words[1]);
+    event.data = bytes_of(words[2]);
+    event.note = extra->note;
+    return event;
+}
+
+/* publish SESSION ID TYPE DATA ... */
 static void run_publish(char **words)
 {
     uint64_t ticket = 0;
-    struct spn_event event = SPN_EVENT_INIT;
-    event.id = bytes_of(words[2]);
-    event.type = bytes_of(words[3]);
-    event.data = bytes_of(words[4]);
-    spn_err err = spn_publish(producer, bytes_of(words[1]), &event, &ticket);
+    struct extra extra;
+    read_extra(words + 5, &extra);
+    struct spn_event event = event_of(words + 2, &extra);
+    spn_err err = spn_publish_with(producer, bytes_of(words[1]), &event, &extra.options, &ticket);
     put_ticket(err, ticket);
 }
 
 static void run_close(char **words)
 {
     uint64_t ticket = 0;
-    spn_err err = spn_session_close(producer, bytes_of(words[1]), 0, &ticket);
+    struct extra extra;
+    read_extra(words + 2, &extra);
+    extra.options.closes = false;
+    spn_err err = spn_session_close_with(producer, bytes_of(words[1]), &extra.options, &ticket);
     put_ticket(err, ticket);
 }
 
 static void run_delete(char **words)
 {
     uint64_t ticket = 0;
-    spn_err err = spn_session_delete(producer, bytes_of(words[1]), 0, &ticket);
+    struct extra extra;
+    read_extra(words + 2, &extra);
+    spn_err err = spn_session_delete_with(producer, bytes_of(words[1]), &extra.options, &ticket);
+    put_ticket(err, ticket);
+}
+
+static void run_touch(char **words)
+{
+    uint64_t ticket = 0;
+    struct extra extra;
+    read_extra(words + 2, &extra);
+    spn_err err = spn_session_touch(producer, bytes_of(words[1]), &extra.options, &ticket);
+    put_ticket(err, ticket);
+}
+
+/* TTL_MS IDLE_CLOSE_MS CONTENT_TYPE NOTE */
+static struct spn_attributes attributes_of(char **words)
+{
+    struct spn_attributes attributes = {.size = sizeof(attributes)};
+    attributes.ttl_ms = strtoull(words[0], NULL, 10);
+    attributes.idle_close_ms = strtoull(words[1], NULL, 10);
+    attributes.content_type = bytes_of(words[2]);
+    attributes.note = bytes_of(words[3]);
+    return attributes;
+}
+
+/* set SESSION TTL_MS IDLE_CLOSE_MS CONTENT_TYPE NOTE ... */
+static void run_set(char **words)
+{
+    uint64_t ticket = 0;
+    struct extra extra;
+    read_extra(words + 6, &extra);
+    struct spn_attributes attributes = attributes_of(words + 2);
+    spn_err err =
+        spn_session_set(producer, bytes_of(words[1]), &attributes, &extra.options, &ticket);
     put_ticket(err, ticket);
 }
 
@@ -170,21 +180,72 @@ static void run_result(char **words)
         put_outcome(err);
 }
 
-/* once SESSION ID TYPE DATA LEVEL */
+static void put_published(spn_err err, const struct spn_published *published)
+{
+    if (err != SPN_OK) {
+        put_outcome(err);
+        return;
+    }
+    printf("published %s %d %llu", spn_result_name(published->result), published->code,
+           (unsigned long long)published->seq);
+    put_life(published->life.bytes);
+    putchar('\n');
+}
+
+/* once SESSION ID TYPE DATA LEVEL ... */
 static void run_once(char **words)
 {
-    const struct spn_published *published;
-    struct spn_event event = SPN_EVENT_INIT;
-    event.id = bytes_of(words[2]);
-    event.type = bytes_of(words[3]);
-    event.data = bytes_of(words[4]);
+    const struct spn_published *published = NULL;
+    struct extra extra;
+    read_extra(words + 6, &extra);
+    struct spn_event event = event_of(words + 2, &extra);
     spn_level once = strcmp(words[5], "accepted") == 0 ? SPN_ACCEPTED : SPN_DURABLE;
-    spn_err err = spn_publish_once(client, bytes_of(words[1]), &event, once, WAIT_MS, &published);
-    if (err == SPN_OK)
-        printf("published %s %d %llu\n", spn_result_name(published->result), published->code,
-               (unsigned long long)published->seq);
-    else
-        put_outcome(err);
+    spn_err err = spn_publish_once_with(client, bytes_of(words[1]), &event, &extra.options, once,
+                                        extra.within_ms, &published);
+    put_published(err, published);
+}
+
+static void run_once_close(char **words)
+{
+    const struct spn_published *published = NULL;
+    struct extra extra;
+    read_extra(words + 2, &extra);
+    extra.options.closes = false;
+    spn_err err = spn_close_once_with(client, bytes_of(words[1]), &extra.options, extra.within_ms,
+                                      &published);
+    put_published(err, published);
+}
+
+static void run_once_delete(char **words)
+{
+    const struct spn_published *published = NULL;
+    struct extra extra;
+    read_extra(words + 2, &extra);
+    spn_err err = spn_delete_once_with(client, bytes_of(words[1]), &extra.options, extra.within_ms,
+                                       &published);
+    put_published(err, published);
+}
+
+static void run_once_touch(char **words)
+{
+    const struct spn_published *published = NULL;
+    struct extra extra;
+    read_extra(words + 2, &extra);
+    spn_err err =
+        spn_touch_once(client, bytes_of(words[1]), &extra.options, extra.within_ms, &published);
+    put_published(err, published);
+}
+
+/* once-set SESSION TTL_MS IDLE_CLOSE_MS CONTENT_TYPE NOTE ... */
+static void run_once_set(char **words)
+{
+    const struct spn_published *published = NULL;
+    struct extra extra;
+    read_extra(words + 6, &extra);
+    struct spn_attributes attributes = attributes_of(words + 2);
+    spn_err err = spn_set_once(client, bytes_of(words[1]), &attributes, &extra.options,
+                               extra.within_ms, &published);
+    put_published(err, published);
 }
 
 static void run_leave(char **words)
@@ -226,7 +287,15 @@ static void run_info(char **words)
     printf("info %s %llu", spn_session_state_name(info->session->state),
            (unsigned long long)info->session->seq);
     put_bytes(info->session->last_id);
-    printf(" %llu\n", (unsigned long long)info->first_seq);
+    printf(" %llu", (unsigned long long)info->first_seq);
+    put_named("reason", info->session->reason);
+    if (info->session->ttl_ms > 0)
+        printf(" ttl=%llu", (unsigned long long)info->session->ttl_ms);
+    if (info->session->idle_close_ms > 0)
+        printf(" idle=%llu", (unsigned long long)info->session->idle_close_ms);
+    put_named("type", info->session->content_type);
+    put_named("note", info->note);
+    putchar('\n');
 }
 
 /* sessions PREFIX */
@@ -280,32 +349,64 @@ static void read_start(char *word, struct spn_subscription_options *options)
     if (strncmp(word, "seq=", 4) != 0)
         return;
     options->start = SPN_AFTER_SEQ;
-    for (size_t i = 0; i < sizeof(options->after_life.bytes); i++) {
-        char pair[3] = {word[4 + 2 * i], word[5 + 2 * i], '\0'};
-        options->after_life.bytes[i] = (uint8_t)strtoul(pair, NULL, 16);
-    }
+    read_life(word + 4, options->after_life.bytes);
     options->after_seq = strtoull(strchr(word, ':') + 1, NULL, 10);
+}
+
+/* NULL, with an answer: there are too many. */
+static struct reader *new_reader(void)
+{
+    if (reader_count < READERS_MAX)
+        return &readers[reader_count];
+    put_outcome(SPN_E_TOO_MANY);
+    return NULL;
+}
+
+static void keep_reader(struct reader *reader, const char *name, spn_err err)
+{
+    if (err == SPN_OK) {
+        snprintf(reader->name, sizeof(reader->name), "%s", name);
+        reader_count++;
+    }
+    put_outcome(err);
 }
 
 /* subscribe NAME SESSION START fail|restart|wait|restart+wait [WINDOW] */
 static void run_subscribe(char **words)
 {
     struct spn_subscription_options options = {.size = sizeof(options)};
-    struct reader *reader = &readers[reader_count];
-    if (reader_count == READERS_MAX) {
-        put_outcome(SPN_E_TOO_MANY);
+    struct reader *reader = new_reader();
+    if (reader == NULL)
         return;
-    }
     read_start(words[3], &options);
     options.otherwise = (strstr(words[4], "restart") != NULL ? SPN_RESTART : 0U) |
                         (strstr(words[4], "wait") != NULL ? SPN_WAIT : 0U);
     options.window_bytes = words[5] != NULL ? strtoul(words[5], NULL, 10) : 0;
     spn_err err = spn_subscribe(&reader->subscription, client, bytes_of(words[2]), &options);
-    if (err == SPN_OK) {
-        snprintf(reader->name, sizeof(reader->name), "%s", words[1]);
-        reader_count++;
+    keep_reader(reader, words[1], err);
+}
+
+/* follow NAME PREFIX earliest|now|position=DATABASE:POSITION [WINDOW|-] [touches] */
+static void run_follow(char **words)
+{
+    struct spn_follow_options options = {.size = sizeof(options)};
+    struct reader *reader = new_reader();
+    char *cursor = value_of(words[3], "position");
+    if (reader == NULL)
+        return;
+    options.start = strcmp(words[3], "now") == 0 ? SPN_NOW : SPN_EARLIEST;
+    if (cursor != NULL) {
+        options.start = SPN_AFTER_POSITION;
+        read_life(cursor, options.database);
+        options.position = strtoull(strchr(cursor, ':') + 1, NULL, 10);
     }
-    put_outcome(err);
+    options.prefix = bytes_of(words[2]);
+    if (words[4] != NULL) {
+        options.window_bytes = strtoul(words[4], NULL, 10);
+        options.touches = words[5] != NULL;
+    }
+    spn_err err = spn_follow(&reader->subscription, client, &options);
+    keep_reader(reader, words[1], err);
 }
 
 static struct reader *reader_of(const char *name)
@@ -317,87 +418,38 @@ static struct reader *reader_of(const char *name)
     exit(2);
 }
 
-static const char *why_word(spn_err why)
-{
-    switch (why) {
-    case SPN_E_UNKNOWN_ID:
-        return "unknown-id";
-    case SPN_E_UNKNOWN_SESSION:
-        return "unknown-session";
-    case SPN_E_OTHER_LIFE:
-        return "other-life";
-    case SPN_E_CLOSED:
-        return "closed";
-    case SPN_E_DELETED:
-        return "deleted";
-    case SPN_E_CORRUPT:
-        return "damaged";
-    case SPN_E_IO:
-        return "failed";
-    default:
-        return "refused";
-    }
-}
-
-/* A refusal has its code. */
-static void put_end(spn_err why)
-{
-    const char *word = why_word(why);
-    if (strcmp(word, "refused") == 0)
-        printf("end %s %d\n", word, why);
-    else
-        printf("end %s\n", word);
-}
-
-static const char *verdict_word(spn_err why)
-{
-    return why == SPN_OK ? "resumed" : why == SPN_E_TRIMMED ? "trimmed" : why_word(why);
-}
-
-static void put_event(const struct spn_event *event)
-{
-    static const char *const kinds[] = {"event", "marker", "reset"};
-    printf("%s %llu", kinds[event->kind], (unsigned long long)event->seq);
-    put_bytes(event->id);
-    if (event->kind == SPN_EVENT) {
-        put_bytes(event->type);
-        put_bytes(event->data);
-    }
-    putchar('\n');
-}
-
-static void put_item(const struct spn_item *item)
-{
-    unsigned long long missing = (unsigned long long)item->missing;
-    switch (item->kind) {
-    case SPN_ITEM_VERDICT:
-        printf("verdict %s %llu\n", verdict_word(item->why), missing);
-        break;
-    case SPN_ITEM_EVENT:
-        put_event(item->event);
-        break;
-    case SPN_ITEM_GAP:
-        printf("gap %llu\n", missing);
-        break;
-    case SPN_ITEM_END:
-        put_end(item->why);
-        break;
-    default: /* is not of a session's subscription */
-        break;
-    }
-}
-
-static void run_next(char **words)
+static void put_next(const char *name, bool tells_caught_up)
 {
     const struct spn_item *item;
-    spn_subscription *subscription = reader_of(words[1])->subscription;
+    spn_subscription *subscription = reader_of(name)->subscription;
     spn_err err = spn_subscription_next(subscription, WAIT_MS, &item);
-    while (err == SPN_OK && item->kind == SPN_ITEM_CAUGHT_UP) /* is not the protocol's */
+    while (err == SPN_OK && item->kind == SPN_ITEM_CAUGHT_UP && !tells_caught_up)
         err = spn_subscription_next(subscription, WAIT_MS, &item);
     if (err == SPN_OK)
         put_item(item);
     else
         put_outcome(err);
+}
+
+static void run_next(char **words)
+{
+    put_next(words[1], false);
+}
+
+/* The same, and it tells when the subscription has caught up. */
+static void run_item(char **words)
+{
+    put_next(words[1], true);
+}
+
+static void run_pause(char **words)
+{
+    put_outcome(spn_subscription_pause(reader_of(words[1])->subscription, true));
+}
+
+static void run_resume(char **words)
+{
+    put_outcome(spn_subscription_pause(reader_of(words[1])->subscription, false));
 }
 
 static void run_unsubscribe(char **words)
@@ -423,7 +475,13 @@ static const struct {
     {"send", 1, run_send},
     {"flush", 1, run_flush},
     {"result", 1, run_result},
+    {"touch", 2, run_touch},
+    {"set", 6, run_set},
     {"once", 6, run_once},
+    {"once-close", 2, run_once_close},
+    {"once-delete", 2, run_once_delete},
+    {"once-touch", 2, run_once_touch},
+    {"once-set", 6, run_once_set},
     {"leave", 1, run_leave},
     {"limits", 1, run_limits},
     {"last", 2, run_last},
@@ -433,6 +491,10 @@ static const struct {
     {"subscribe", 5, run_subscribe},
     {"unsubscribe", 2, run_unsubscribe},
     {"next", 2, run_next},
+    {"follow", 4, run_follow},
+    {"item", 2, run_item},
+    {"pause", 2, run_pause},
+    {"resume", 2, run_resume},
 };
 
 static void run_line(char *line)

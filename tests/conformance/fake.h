@@ -54,6 +54,7 @@ struct fake {
     size_t received_count, received_room;
     struct message last[MODES_MAX]; /* of each type: what was consumed last */
     struct message defaults[MODES_MAX];
+    uint8_t subscribed;     /* the type of the last SUBSCRIBE or FOLLOW that was consumed */
     bool manual[MODES_MAX]; /* the script answers this type */
     bool silent;
 

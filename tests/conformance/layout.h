@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* layout: which fields does each message have? Read from layouts.txt, which says how it is written.
  *
- * Nothing here, nor in any file of this folder but client.c, shares code with the project: what is
+ * Nothing here, nor in any file of this folder but client*.c, shares code with the project: what is
  * wrong in the one is not wrong in the same way in the other.
  *
  * Owns     the tables, to the end of the process.

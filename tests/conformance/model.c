@@ -281,6 +281,16 @@ static void answer_hole(struct fake *fake, struct received *to, struct producer 
     answer(fake, to, &expect);
 }
 
+/* An earlier number that was refused, or whose result the client knows. */
+static bool depends_on_refused(struct producer *producer, const struct message *batch,
+                               uint64_t index)
+{
+    uint64_t depends = message_number_at(batch, "entries", index, "depends");
+    if (depends < message_number(batch, "base"))
+        return true;
+    return depends <= producer->count && producer->numbers[depends - 1].result == REFUSED;
+}
+
 static void take_entries(struct model *model, struct producer *producer,
                          const struct message *batch)
 {
@@ -293,12 +303,19 @@ static void take_entries(struct model *model, struct producer *producer,
         if (first + i <= producer->accepted)
             continue;
         struct number *number = model_number(producer, first + i);
+        struct decided decided = {0};
         struct entry entry = {.kind = message_text_at(batch, "entries", i, "kind"),
                               .session = session,
                               .id = message_text_at(batch, "entries", i, "id"),
                               .type = message_text_at(batch, "entries", i, "type"),
-                              .data = message_text_at(batch, "entries", i, "data")};
-        number->result = model_decide(model, &entry, &number->code);
+                              .data = message_text_at(batch, "entries", i, "data"),
+                              .life = message_text_at(batch, "entries", i, "life"),
+                              .reason = message_text_at(batch, "entries", i, "reason"),
+                              .flags = message_number_at(batch, "entries", i, "flags"),
+                              .seq = message_number_at(batch, "entries", i, "after_seq"),
+                              .depends_on_refused = depends_on_refused(producer, batch, i)};
+        number->result = model_decide(model, &entry, &decided);
+        number->code = decided.code;
         producer->accepted = first + i;
     }
     if (model->commits)
@@ -340,19 +357,23 @@ static void take_publish(struct model *model, struct fake *fake, struct received
 {
     const struct message *publish = &received->message;
     struct message published = {.layout = layout_by_name("PUBLISHED")};
-    uint32_t code = 0;
+    struct decided decided = {0};
     struct entry entry = {.kind = message_text(publish, "kind"),
                           .session = message_text(publish, "session"),
                           .id = message_text(publish, "id"),
                           .type = message_text(publish, "type"),
-                          .data = message_text(publish, "data")};
-    uint8_t result = model_decide(model, &entry, &code);
+                          .data = message_text(publish, "data"),
+                          .life = message_text(publish, "life"),
+                          .reason = message_text(publish, "reason"),
+                          .flags = message_number(publish, "flags"),
+                          .seq = message_number(publish, "after_seq")};
+    uint8_t result = model_decide(model, &entry, &decided);
     message_set_number(&published, "result", result);
-    message_set_number(&published, "code", code);
-    message_set(&published, "life", model_life());
-    message_set_number(&published, "seq",
-                       model_seq(model, entry.session, result == REFUSED ? NULL : entry.id));
-    message_set_number(&published, "position", model->position);
+    message_set_number(&published, "code", decided.code);
+    message_set_number(&published, "state", decided.closed);
+    message_set(&published, "life", decided.life);
+    message_set_number(&published, "seq", decided.seq);
+    message_set_number(&published, "position", result == REFUSED ? 0 : model->position);
     message_set(&published, "id", entry.id);
     answer(fake, received, &published);
 }

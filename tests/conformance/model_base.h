@@ -5,7 +5,17 @@
 
 #include "model.h"
 
-enum { PRODUCERS_MAX = 16, SUBSCRIPTIONS_MAX = 64 };
+enum { PRODUCERS_MAX = 16, SUBSCRIPTIONS_MAX = 64, SESSIONS_MAX = 64, LIFE_SIZE = 33 };
+
+/* Flags of an entry. */
+enum {
+    ENTRY_LIFE = 1,
+    ENTRY_SEQ = 2,
+    ENTRY_NEW = 4,
+    ENTRY_CLOSES = 8,
+    ENTRY_DEPENDS = 16,
+    ENTRY_NOTE = 32
+};
 
 /* What is known of one number of a producer. */
 struct number {
@@ -26,13 +36,23 @@ struct producer {
     size_t count, room;
 };
 
+/* An event or a marker. */
 struct stored {
     char *session;
     char *id;
     char *content;
+    uint64_t seq;
+};
+
+struct session {
+    char *name;
+    unsigned life; /* how many sessions were deleted before it was opened */
+    uint64_t seq;  /* the newest */
+    bool closed;
 };
 
 struct subscription {
+    bool log; /* of FOLLOW: its seq is a position */
     uint64_t number, incarnation, credit;
     uint64_t seq, bytes; /* where it stands; of all items of this incarnation */
 };
@@ -49,6 +69,9 @@ struct model {
 
     struct stored *stored;
     size_t stored_count, stored_room;
+    struct session sessions[SESSIONS_MAX];
+    size_t session_count;
+    unsigned deletes;
     uint64_t position;
 
     struct subscription subscriptions[SUBSCRIPTIONS_MAX];
@@ -64,15 +87,26 @@ struct number *model_number(struct producer *producer, uint64_t number);
 enum { STORED, DUPLICATE, CONFLICT, REFUSED };
 
 struct entry {
-    const char *kind, *session, *id, *type, *data;
+    const char *kind, *session, *id, *type, *data, *life, *reason;
+    uint64_t flags, seq;
+    bool depends_on_refused;
+};
+
+/* What became of an entry, and how its session stands then. */
+struct decided {
+    uint32_t code;        /* of a refusal; else 0 */
+    char life[LIFE_SIZE]; /* zeros: there is no session */
+    uint64_t seq;         /* of the entry that has the id, or the session's newest */
+    bool closed;
 };
 
 char *model_copy(const char *text);
 void model_free_sessions(struct model *model);
-/* Stores it unless it is a duplicate, a conflict or refused. Sets the code of a refusal. */
-uint8_t model_decide(struct model *model, const struct entry *entry, uint32_t *ret_code);
-/* Of the entry with this id; of the last one if there is none, or id is NULL. */
-uint64_t model_seq(const struct model *model, const char *session, const char *id);
+/* NULL: there is none. */
+struct session *model_session(struct model *model, const char *name);
+void model_life_of(const struct session *session, char ret_life[LIFE_SIZE]);
+/* Carries it out unless it is a duplicate, a conflict or refused. */
+uint8_t model_decide(struct model *model, const struct entry *entry, struct decided *ret_decided);
 
 /* model_follow.c */
 

@@ -5,8 +5,6 @@
 
 #include "model_base.h"
 
-enum { LIFE = 1, SEQ = 2, NEW = 4, CLOSES = 8, DEPENDS = 16, NOTE = 32 }; /* flags */
-
 #define FIRST_MAX (UINT64_C(1) << 20) /* beyond it contents are not compared */
 
 static void check_limits(const struct model *model, const struct message *batch)
@@ -45,19 +43,21 @@ static void check_batch_head(struct producer *producer, const struct message *ba
 struct kind_rule {
     const char *kind;
     bool id, type, data, retry; /* it may have these */
-    uint64_t flags;             /* bits that it may have */
+    uint64_t flags;             /* bits that it may have, beside conditions */
 };
+
+enum { CONDITIONS = ENTRY_LIFE | ENTRY_SEQ | ENTRY_NEW | ENTRY_DEPENDS };
 
 static const struct kind_rule *rule_of(const char *kind)
 {
     static const struct kind_rule rules[] = {
-        {"event", true, true, true, true, LIFE | SEQ | NEW | CLOSES | DEPENDS | NOTE},
-        {"marker", true, false, false, true, LIFE | SEQ | NEW | DEPENDS | NOTE},
-        {"reset", false, false, false, true, LIFE | SEQ | NEW | DEPENDS | NOTE},
-        {"close", false, false, false, false, LIFE | SEQ | NEW | CLOSES | DEPENDS},
-        {"delete", false, false, false, false, LIFE | SEQ | NEW | DEPENDS},
-        {"attributes", false, false, true, false, LIFE | SEQ | NEW | DEPENDS},
-        {"touch", false, false, false, false, LIFE | SEQ | NEW | DEPENDS},
+        {"event", true, true, true, true, ENTRY_CLOSES | ENTRY_NOTE},
+        {"marker", true, false, false, true, ENTRY_NOTE},
+        {"reset", false, false, false, true, ENTRY_NOTE},
+        {"close", false, false, false, false, ENTRY_CLOSES},
+        {"delete", false, false, false, false, 0},
+        {"attributes", false, false, true, false, 0},
+        {"touch", false, false, false, false, 0},
     };
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         if (strcmp(rules[i].kind, kind) == 0)
@@ -65,37 +65,81 @@ static const struct kind_rule *rule_of(const char *kind)
     return NULL;
 }
 
-static void check_entry(const struct message *batch, uint64_t index)
+/* An entry of a BATCH, or the one of a PUBLISH, whose index is ONE. */
+#define ONE UINT64_MAX
+
+static const char *text_of(const struct message *message, uint64_t index, const char *field)
 {
-    uint64_t flags = message_number_at(batch, "entries", index, "flags");
-    const char *kind = message_text_at(batch, "entries", index, "kind");
+    return index == ONE ? message_text(message, field)
+                        : message_text_at(message, "entries", index, field);
+}
+
+static uint64_t number_of(const struct message *message, uint64_t index, const char *field)
+{
+    return index == ONE ? message_number(message, field)
+                        : message_number_at(message, "entries", index, field);
+}
+
+static bool has(const struct message *message, uint64_t index, const char *field)
+{
+    return *text_of(message, index, field) != '\0';
+}
+
+static void check_entry(const struct message *message, uint64_t index)
+{
+    const char *type = message->layout->name;
+    uint64_t flags = number_of(message, index, "flags");
+    const char *kind = text_of(message, index, "kind");
     const struct kind_rule *rule = rule_of(kind);
-    bool retry = message_number_at(batch, "entries", index, "retry") != UINT32_MAX;
-    if (rule == NULL || (flags & ~rule->flags) != 0)
-        fake_violation("BATCH: an entry of kind %s with the flags %llu", kind,
+    bool retry = number_of(message, index, "retry") != UINT32_MAX;
+    if (rule == NULL || (flags & ~(rule->flags | CONDITIONS)) != 0)
+        fake_violation("%s: an entry of kind %s with the flags %llu", type, kind,
                        (unsigned long long)flags);
-    if ((flags & NEW) != 0 && (flags & (LIFE | SEQ)) != 0)
-        fake_violation("BATCH: NEW beside LIFE or SEQ");
-    if (strcmp(kind, "close") == 0 && (flags & CLOSES) == 0)
-        fake_violation("BATCH: a close without CLOSES");
-    if (strcmp(kind, "event") == 0 && *message_text_at(batch, "entries", index, "id") == '\0')
-        fake_violation("BATCH: an event without an id");
-    if (*message_text_at(batch, "entries", index, "extra.rest") != '\0')
-        fake_violation("BATCH: extra bytes that no flag is for");
+    if ((flags & ENTRY_NEW) != 0 && (flags & (ENTRY_LIFE | ENTRY_SEQ)) != 0)
+        fake_violation("%s: NEW beside LIFE or SEQ", type);
+    if (strcmp(kind, "close") == 0 && (flags & ENTRY_CLOSES) == 0)
+        fake_violation("%s: a close without CLOSES", type);
+    if (strcmp(kind, "event") == 0 && !has(message, index, "id"))
+        fake_violation("%s: an event without an id", type);
+    if ((flags & ENTRY_NOTE) != 0 && !has(message, index, "note"))
+        fake_violation("%s: an empty note", type);
+    if (has(message, index, "extra.rest"))
+        fake_violation("%s: extra bytes that no flag is for", type);
     if (rule == NULL)
         return;
-    if ((!rule->id && *message_text_at(batch, "entries", index, "id") != '\0') ||
-        (!rule->type && *message_text_at(batch, "entries", index, "type") != '\0') ||
-        (!rule->data && *message_text_at(batch, "entries", index, "data") != '\0') ||
-        (!rule->retry && retry))
-        fake_violation("BATCH: a %s has an id, a type, data or a retry that it may not have", kind);
+    if ((!rule->id && has(message, index, "id")) || (!rule->type && has(message, index, "type")) ||
+        (!rule->data && has(message, index, "data")) || (!rule->retry && retry))
+        fake_violation("%s: a %s has an id, a type, data or a retry that it may not have", type,
+                       kind);
+}
+
+static void check_publish(struct model *model, const struct message *publish)
+{
+    (void)model;
+    if (message_number(publish, "level") == 0)
+        fake_violation("PUBLISH: level none");
+    if (!has(publish, ONE, "session"))
+        fake_violation("PUBLISH: there is no session");
+    if ((message_number(publish, "flags") & ENTRY_DEPENDS) != 0)
+        fake_violation("PUBLISH: it depends on a number");
+    check_entry(publish, ONE);
+}
+
+/* It depends on an earlier number. */
+static void check_depends(const struct message *batch, uint64_t index, uint64_t number)
+{
+    uint64_t depends = number_of(batch, index, "depends");
+    if ((number_of(batch, index, "flags") & ENTRY_DEPENDS) != 0 &&
+        (depends == 0 || depends >= number))
+        fake_violation("BATCH: number %llu depends on %llu", (unsigned long long)number,
+                       (unsigned long long)depends);
 }
 
 /* What a number stands for never changes. */
 static void check_entries(struct producer *producer, const struct message *batch)
 {
-    static const char *const fields[] = {"kind",  "id",   "type",   "data", "retry",
-                                         "flags", "life", "reason", "note"};
+    static const char *const fields[] = {"kind", "id",     "type", "data",      "retry",  "flags",
+                                         "life", "reason", "note", "after_seq", "depends"};
     uint64_t first = message_number(batch, "first");
     const char *session = "";
     for (uint64_t i = 0; i < message_number(batch, "entries.count"); i++) {
@@ -111,6 +155,7 @@ static void check_entries(struct producer *producer, const struct message *batch
             fake_violation("BATCH: entry %llu has no session", (unsigned long long)i);
         uint64_t at = first + i;
         check_entry(batch, i);
+        check_depends(batch, i, at);
         struct number *number = model_number(producer, at);
         if (number->key != NULL && strcmp(number->key, key) != 0)
             fake_violation("BATCH: number %llu was \"%s\" and is now \"%s\"",
@@ -145,15 +190,28 @@ static void check_open(struct model *model, const struct message *open)
         fake_violation("OPEN: token %llu was never given", (unsigned long long)token);
 }
 
-static void check_subscribe(struct model *model, const struct message *subscribe)
+static void check_incarnation(struct model *model, const struct message *message)
 {
     const struct subscription *before =
-        model_subscription(model, message_number(subscribe, "subscription"));
-    if (before != NULL && message_number(subscribe, "incarnation") <= before->incarnation)
-        fake_violation("SUBSCRIBE: incarnation %s does not rise",
-                       message_text(subscribe, "incarnation"));
-    if (*message_text(subscribe, "session") == '\0' &&
-        strcmp(subscribe->layout->name, "SUBSCRIBE") == 0)
+        model_subscription(model, message_number(message, "subscription"));
+    if (before != NULL && message_number(message, "incarnation") <= before->incarnation)
+        fake_violation("%s: incarnation %s does not rise", message->layout->name,
+                       message_text(message, "incarnation"));
+}
+
+static void check_follow(struct model *model, const struct message *follow)
+{
+    check_incarnation(model, follow);
+    if (message_number(follow, "start") > 2)
+        fake_violation("FOLLOW: start %s", message_text(follow, "start"));
+    if (message_number(follow, "flags") > 1)
+        fake_violation("FOLLOW: flags %s", message_text(follow, "flags"));
+}
+
+static void check_subscribe(struct model *model, const struct message *subscribe)
+{
+    check_incarnation(model, subscribe);
+    if (*message_text(subscribe, "session") == '\0')
         fake_violation("SUBSCRIBE: there is no session");
     if (strcmp(message_text(subscribe, "start"), "id") == 0 &&
         *message_text(subscribe, "id") == '\0')
@@ -197,8 +255,8 @@ void model_check(struct model *model, const struct message *message)
         const char *type;
         void (*check)(struct model *, const struct message *);
     } checks[] = {
-        {"BATCH", check_batch},      {"OPEN", check_open},     {"SUBSCRIBE", check_subscribe},
-        {"FOLLOW", check_subscribe}, {"CREDIT", check_credit},
+        {"BATCH", check_batch},   {"OPEN", check_open},       {"SUBSCRIBE", check_subscribe},
+        {"FOLLOW", check_follow}, {"PUBLISH", check_publish}, {"CREDIT", check_credit},
     };
     check_request(message);
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)

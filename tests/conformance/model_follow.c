@@ -44,7 +44,9 @@ void model_note_subscription(struct model *model, const struct message *message)
         }
         subscription = &model->subscriptions[model->subscription_count++];
     }
-    *subscription = (struct subscription){.number = number,
+    bool log = strcmp(message->layout->name, "FOLLOW") == 0;
+    *subscription = (struct subscription){.log = log,
+                                          .number = number,
                                           .incarnation = message_number(message, "incarnation"),
                                           .credit = message_number(message, "credit")};
 }
@@ -58,6 +60,9 @@ static void default_number_at(struct message *message, const char *list, uint64_
     snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
     message_default_at(message, list, index, field, text);
 }
+
+/* What a gap of the log counts for credit: its head and two positions. */
+enum { LOG_GAP_BYTES = 48 + 16 };
 
 /* The bytes of one delivery's items: those of the message as far as it is. */
 static uint64_t size_items(struct message *message, uint64_t index)
@@ -76,38 +81,71 @@ static uint64_t size_items(struct message *message, uint64_t index)
     return size;
 }
 
-/* The seq of the last item; seq if there is none. */
-static uint64_t complete_items(struct message *message, const char *items, uint64_t seq)
+static void complete_item(struct message *message, const char *items, uint64_t index, bool log)
 {
-    for (uint64_t i = 0; *message_text_at(message, items, i, "seq") != '\0'; i++) {
-        seq = strtoull(message_text_at(message, items, i, "seq"), NULL, 10);
-        default_number_at(message, items, i, "position", 100 + seq);
-        message_default_at(message, items, i, "retry", "4294967295");
-        message_default_at(message, items, i, "kind", "event");
+    message_default_at(message, items, index, "retry", "4294967295");
+    message_default_at(message, items, index, "kind", "event");
+    if (!log)
+        return;
+    bool closes = strcmp(message_text_at(message, items, index, "kind"), "close") == 0;
+    default_number_at(message, items, index, "flags", ENTRY_LIFE | (closes ? ENTRY_CLOSES : 0));
+    if ((strtoull(message_text_at(message, items, index, "flags"), NULL, 10) & ENTRY_LIFE) != 0)
+        message_default_at(message, items, index, "life", model_life());
+}
+
+/* The seq of the last item, of the log its position; seq if there is none. */
+static uint64_t complete_items(struct message *message, const char *items, uint64_t seq, bool log)
+{
+    const char *place = log ? "position" : "seq";
+    for (uint64_t i = 0; *message_text_at(message, items, i, place) != '\0'; i++) {
+        seq = strtoull(message_text_at(message, items, i, place), NULL, 10);
+        if (!log)
+            default_number_at(message, items, i, "position", 100 + seq);
+        complete_item(message, items, i, log);
     }
     return seq;
 }
 
-void model_complete(const struct model *model, struct message *message)
+/* Of a gap of the log. */
+static uint64_t last_gone(struct message *message, uint64_t index, uint64_t seq)
+{
+    char name[MESSAGE_NAME_SIZE];
+    snprintf(name, sizeof(name), "deliveries.%llu.gone.0.last", (unsigned long long)index);
+    const char *last = message_text(message, name);
+    return *last != '\0' ? strtoull(last, NULL, 10) : seq;
+}
+
+static void complete_delivery(struct message *message, uint64_t index,
+                              const struct subscription *of)
 {
     char items[MESSAGE_NAME_SIZE];
+    const char *kind = message_text_at(message, "deliveries", index, "kind");
+    bool events = strcmp(kind, "events") == 0;
+    bool gone = *message_text_at(message, "deliveries", index, "gone.0.first") != '\0';
+    snprintf(items, sizeof(items), "deliveries.%llu.items", (unsigned long long)index);
+    uint64_t seq = complete_items(message, items, of != NULL ? of->seq : 0, of != NULL && of->log);
+    default_number_at(message, "deliveries", index, "seq", last_gone(message, index, seq));
+    if (of == NULL)
+        return;
+    if (!events && strcmp(kind, "gap") != 0)
+        message_default_at(message, "deliveries", index, "life",
+                           of->log ? model_database() : model_life());
+    default_number_at(message, "deliveries", index, "incarnation", of->incarnation);
+    default_number_at(message, "deliveries", index, "bytes",
+                      of->bytes + (events ? size_items(message, index)
+                                   : gone ? LOG_GAP_BYTES
+                                          : 0));
+}
+
+void model_complete(const struct model *model, struct message *message)
+{
     if (strcmp(message->layout->name, "DELIVER") != 0)
         return;
     for (uint64_t i = 0; *message_text_at(message, "deliveries", i, "kind") != '\0'; i++) {
         const char *number = message_text_at(message, "deliveries", i, "subscription");
-        const struct subscription *of =
-            model_subscription((struct model *)(uintptr_t)model, strtoull(number, NULL, 10));
-        bool events = strcmp(message_text_at(message, "deliveries", i, "kind"), "events") == 0;
-        snprintf(items, sizeof(items), "deliveries.%llu.items", (unsigned long long)i);
-        uint64_t seq = complete_items(message, items, of != NULL ? of->seq : 0);
-        default_number_at(message, "deliveries", i, "seq", seq);
-        if (of == NULL)
-            continue;
-        if (!events && strcmp(message_text_at(message, "deliveries", i, "kind"), "gap") != 0)
-            message_default_at(message, "deliveries", i, "life", model_life());
-        default_number_at(message, "deliveries", i, "incarnation", of->incarnation);
-        default_number_at(message, "deliveries", i, "bytes",
-                          of->bytes + (events ? size_items(message, i) : 0));
+        complete_delivery(
+            message, i,
+            model_subscription((struct model *)(uintptr_t)model, strtoull(number, NULL, 10)));
     }
 }
 

@@ -6,7 +6,8 @@
  *   sponson-transcript --write FILE --sidecar ...              encodes the client's frames anew
  * from their remarks, and writes the file
  *
- * Exit code 0: every frame was as it stands there. 1: one was not. 2: it could not be played.
+ * Exit code 0: every frame was as it stands there. 1: one was not. 77: the client does not support
+ * this. 2: it could not be played.
  */
 #include <errno.h>
 #include <ftw.h>
@@ -21,7 +22,7 @@
 #include "child.h"
 #include "transcript.h"
 
-enum { WAIT_MS = 10000, TICK_MS = 20, BOUND_MAX = 64, ARRIVED_MAX = 64 };
+enum { WAIT_MS = 10000, TICK_MS = 20, BOUND_MAX = 64, ARRIVED_MAX = 64, EXIT_UNSUPPORTED = 77 };
 
 /* What golden bytes stand for in this run. */
 struct bound {
@@ -49,8 +50,9 @@ struct play {
     struct child other;
     struct arrived arrived[ARRIVED_MAX];
     size_t arrived_count;
-    const struct layout *awaited; /* NULL: none now */
-    const struct step *welcome;   /* the last */
+    const struct step *awaited; /* NULL: none now */
+    const struct step *welcome; /* the last */
+    bool unsupported;           /* as the client answered */
     struct bound bound[BOUND_MAX];
     size_t bound_count;
 };
@@ -59,6 +61,14 @@ static bool failed(const struct play *play, const struct step *step, const char 
                    const char *detail)
 {
     fprintf(stderr, "%s:%u: %s: %s %s\n", play->path, step->line, step->text, words, detail);
+    for (size_t i = 0; i < play->arrived_count; i++) {
+        zmq_msg_t *frame = (zmq_msg_t *)(uintptr_t)&play->arrived[i].frame;
+        const uint8_t *bytes = zmq_msg_data(frame);
+        const struct layout *layout =
+            zmq_msg_size(frame) >= HEADER_SIZE ? layout_by_number(bytes[5]) : NULL;
+        fprintf(stderr, "  it has sent %s on %s.sock, which the transcript has not here\n",
+                layout != NULL ? layout->name : "?", socket_names[play->arrived[i].socket]);
+    }
     return false;
 }
 
@@ -304,21 +314,29 @@ static void send_frame(struct play *play, enum socket socket, const uint8_t *byt
         give_up("zmq_send");
 }
 
-/* A client may ask HELLO again, and renews its lease whenever it likes. */
-static bool passes_over(struct play *play, const uint8_t *frame, size_t size)
+/* With the last WELCOME. */
+static void answer_hello(struct play *play, enum socket socket, const uint8_t *hello)
 {
     struct bytes bytes = {NULL, 0, 0};
+    fill_in(play, play->welcome, &bytes);
+    memcpy(bytes.at + 8, hello + 8, 8);
+    send_frame(play, socket, bytes.at, bytes.size);
+    bytes_release(&bytes);
+}
+
+/* A client may ask HELLO again, and on the other socket, and renews its lease whenever it likes. */
+static bool passes_over(struct play *play, enum socket socket, const uint8_t *frame, size_t size)
+{
+    const struct step *awaited = play->awaited;
     const struct layout *layout = size >= HEADER_SIZE ? layout_by_number(frame[5]) : NULL;
-    if (play->as_client || layout == NULL || layout == play->awaited)
+    if (play->as_client || layout == NULL ||
+        (awaited != NULL && layout == awaited->layout && socket == awaited->socket))
         return false;
     if (strcmp(layout->name, "CREDIT") == 0)
         return true;
     if (strcmp(layout->name, "HELLO") != 0 || play->welcome == NULL)
         return false;
-    fill_in(play, play->welcome, &bytes);
-    memcpy(bytes.at + 8, frame + 8, 8);
-    send_frame(play, READ, bytes.at, bytes.size);
-    bytes_release(&bytes);
+    answer_hello(play, socket, frame);
     return true;
 }
 
@@ -338,7 +356,7 @@ static void pump(struct play *play, int wait_ms)
             give_up("zmq_msg_recv");
         if (zmq_msg_recv(&frame, play->sockets[i], 0) < 0)
             give_up("zmq_msg_recv");
-        if (passes_over(play, zmq_msg_data(&frame), zmq_msg_size(&frame))) {
+        if (passes_over(play, (enum socket)i, zmq_msg_data(&frame), zmq_msg_size(&frame))) {
             zmq_msg_close(&frame);
             continue;
         }
@@ -348,6 +366,13 @@ static void pump(struct play *play, int wait_ms)
     }
 }
 
+static void forget_arrived(struct play *play, size_t i)
+{
+    play->arrived_count--;
+    memmove(&play->arrived[i], &play->arrived[i + 1],
+            (play->arrived_count - i) * sizeof(play->arrived[0]));
+}
+
 /* The first frame that arrived on this socket. */
 static bool take_arrived(struct play *play, enum socket socket, zmq_msg_t *ret_frame)
 {
@@ -355,12 +380,29 @@ static bool take_arrived(struct play *play, enum socket socket, zmq_msg_t *ret_f
         if (play->arrived[i].socket != socket)
             continue;
         *ret_frame = play->arrived[i].frame;
-        play->arrived_count--;
-        memmove(&play->arrived[i], &play->arrived[i + 1],
-                (play->arrived_count - i) * sizeof(play->arrived[0]));
+        forget_arrived(play, i);
         return true;
     }
     return false;
+}
+
+/* A client may have connected both sockets before there was a WELCOME to answer with. */
+static void answer_arrived(struct play *play)
+{
+    for (size_t i = play->arrived_count; i-- > 0;) {
+        zmq_msg_t *frame = &play->arrived[i].frame;
+        if (!passes_over(play, play->arrived[i].socket, zmq_msg_data(frame), zmq_msg_size(frame)))
+            continue;
+        zmq_msg_close(frame);
+        forget_arrived(play, i);
+    }
+}
+
+/* Whether the client has answered that it does not support a command. */
+static bool is_unsupported(struct play *play)
+{
+    play->unsupported = !play->as_client && child_wrote(&play->other, "unsupported");
+    return play->unsupported;
 }
 
 static bool receive(struct play *play, struct step *step)
@@ -368,8 +410,10 @@ static bool receive(struct play *play, struct step *step)
     zmq_msg_t frame;
     if (step->lost && play->as_client) /* nobody can see it */
         return true;
-    play->awaited = step->layout;
+    play->awaited = step;
     for (int waited_ms = 0; !take_arrived(play, step->socket, &frame); waited_ms += TICK_MS) {
+        if (is_unsupported(play))
+            return false;
         if (waited_ms >= WAIT_MS)
             return failed(play, step, "does not come", "");
         pump(play, TICK_MS);
@@ -404,8 +448,10 @@ static bool play_frame(struct play *play, struct step *step)
     if (!step->lost)
         send_frame(play, step->socket, bytes.at, bytes.size);
     bytes_release(&bytes);
-    if (strcmp(step->layout->name, "WELCOME") == 0)
+    if (strcmp(step->layout->name, "WELCOME") == 0) {
         play->welcome = step;
+        answer_arrived(play);
+    }
     return true;
 }
 
@@ -455,6 +501,9 @@ static bool play_step(struct play *play, struct step *step)
     }
     if (line == NULL)
         return failed(play, step, "is what the client should write; it writes", "nothing");
+    play->unsupported = strcmp(line, "unsupported") == 0;
+    if (play->unsupported)
+        return false;
     return strcmp(line, step->text) == 0
                ? true
                : failed(play, step, "is what the client should write; it writes", line);
@@ -519,5 +568,7 @@ int main(int count, char **arguments)
     for (size_t i = 0; play.writes && i < play.transcript.count; i++)
         transcript_write(stdout, &play.transcript.steps[i]);
     transcript_release(&play.transcript);
+    if (play.unsupported)
+        return EXIT_UNSUPPORTED;
     return good ? 0 : 1;
 }

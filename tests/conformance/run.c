@@ -59,7 +59,10 @@ static bool run_fake(struct run *run, const char *line)
 {
     fprintf(run->trace, "%s\n", line);
     child_write(&run->fake, line);
-    return read_answer(run) ? true : failed(run, "does not hold", line);
+    if (read_answer(run))
+        return true;
+    run->unsupported = run->unsupported || child_wrote(&run->client, "unsupported");
+    return failed(run, "does not hold", line);
 }
 
 /* Word by word. `*` stands for any word, `...` for all that follow. */

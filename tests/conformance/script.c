@@ -164,6 +164,8 @@ static void consume(struct fake *fake, struct received *received)
     for (size_t i = 0; i < received->message.count; i++)
         message_set(last, received->message.values[i].name, received->message.values[i].text);
     last->layout = received->message.layout;
+    if (strcmp(last->layout->name, "SUBSCRIBE") == 0 || strcmp(last->layout->name, "FOLLOW") == 0)
+        fake->subscribed = last->layout->number;
 }
 
 /* The oldest of this type that was not consumed. */
@@ -303,7 +305,7 @@ static bool run_deliver(struct script *script)
 {
     struct fake *fake = script->fake;
     struct message message = {.layout = layout_by_name("DELIVER")};
-    const struct message *to = &fake->last[layout_by_name("SUBSCRIBE")->number];
+    const struct message *to = &fake->last[fake->subscribed];
     message_set(&message, "deliveries.0.subscription", message_text(to, "subscription"));
     bool good = read_values(script, 1, "deliveries.0.", &message) &&
                 fake_send(fake, READ, &fake->peers[READ], &message, script->why);

@@ -35,6 +35,8 @@ struct row {
 #define BATCH EVENT "entries.0.id=e "
 #define ENTRY                                                                                      \
     "BATCH token=28673 base=1 first=1 entries.0.session=s entries.0.retry=4294967295 entries.0."
+#define ONCE "PUBLISH request=9 level=durable kind=event retry=4294967295 "
+#define FOLLOW "FOLLOW subscription=3 credit=100 "
 #define SUBSCRIBE "SUBSCRIBE subscription=3 credit=100 session=s "
 
 static const struct row rows[] = {
@@ -75,6 +77,37 @@ static const struct row rows[] = {
     {"more in extra than the flags say",
      {ENTRY "kind=touch entries.0.extra.rest=00"},
      "BATCH: extra bytes"},
+    {"a number that depends on itself",
+     {ENTRY "kind=touch entries.0.flags=16 entries.0.depends=1"},
+     "BATCH: number 1 depends on 1"},
+    {"a number that depends on an earlier one",
+     {BATCH "first=1",
+      "BATCH token=28673 base=1 first=2 entries.0.session=s entries.0.kind=event entries.0.id=f "
+      "entries.0.flags=16 entries.0.depends=1"},
+     NULL},
+    {"an empty note", {ENTRY "kind=event entries.0.id=a entries.0.flags=32"}, "BATCH: an empty"},
+    {"a number changes its condition",
+     {ENTRY "kind=touch entries.0.flags=2 entries.0.after_seq=1",
+      ENTRY "kind=touch entries.0.flags=2 entries.0.after_seq=2"},
+     "BATCH: number 1 was"},
+    {"a one-shot", {ONCE "session=s id=a flags=12 reason=done"}, NULL},
+    {"a one-shot of level none",
+     {"PUBLISH request=9 kind=touch session=s retry=4294967295"},
+     "PUBLISH: level none"},
+    {"a one-shot without a session", {ONCE "id=a"}, "PUBLISH: there is no session"},
+    {"a one-shot that depends on a number",
+     {ONCE "session=s id=a flags=16 depends=1"},
+     "PUBLISH: it depends"},
+    {"a one-shot without an id", {ONCE "session=s"}, "PUBLISH: an event without"},
+    {"a one-shot, new and of a seq",
+     {ONCE "session=s id=a flags=6 after_seq=3"},
+     "PUBLISH: NEW beside"},
+    {"to follow the log", {FOLLOW "incarnation=1", FOLLOW "incarnation=2 start=position"}, NULL},
+    {"to follow with an incarnation twice",
+     {FOLLOW "incarnation=1", FOLLOW "incarnation=1"},
+     "FOLLOW: incarnation 1 does not"},
+    {"to follow from where nobody knows", {FOLLOW "incarnation=1 start=3"}, "FOLLOW: start 3"},
+    {"a flag of FOLLOW that nobody knows", {FOLLOW "incarnation=1 flags=2"}, "FOLLOW: flags 2"},
     {"OPEN with base 0", {"OPEN request=1 token=0"}, "OPEN: base is 0"},
     {"OPEN with a made-up token", {"OPEN request=1 token=5 base=1"}, "OPEN: token 5"},
     {"a request without a number", {"HELLO"}, "HELLO: a request without"},

@@ -21,7 +21,8 @@ static bool read_lines(struct history *history, FILE *lines)
     size_t room = 0;
     ssize_t size;
     while (left-- > 0 && (size = getline(&line, &room, lines)) > 0) {
-        event_item_from_json(&item, line, (size_t)size);
+        if (!event_item_from_json(&item, line, (size_t)size))
+            continue;
         history_dumped(history, &(struct history_entry){.session = item.session,
                                                         .id = item.id,
                                                         .data = item.data,

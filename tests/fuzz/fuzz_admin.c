@@ -3,7 +3,7 @@
  *
  * The first byte chooses which of them the rest is. A place that is read is written back as it
  * came: each place has one text. The cookie is found only where it is whole and has its name. */
-#include "fuzz_check.h"
+#include "fuzz_request.h"
 
 #include <assert.h>
 

@@ -8,7 +8,7 @@
  *   - a cursor is the only text of its life and seq;
  *   - the header wins; a refusal can be answered.
  */
-#include "fuzz_check.h"
+#include "fuzz_request.h"
 #include "http/start.h"
 #include "sponson.h"
 #include "wire.h"

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <strings.h>
 
-#include "fuzz_check.h"
+#include "fuzz_request.h"
 #include "http/head.h"
 
 /* -- a reader that has everything in memory ---------------------------------------------------- */

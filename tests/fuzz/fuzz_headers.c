@@ -7,7 +7,7 @@
  *   - no origin but a listed one, byte by byte, is let in, and none is reflected;
  *   - the address of a client has only the characters of addresses.
  */
-#include "fuzz_check.h"
+#include "fuzz_request.h"
 #include "http/accept.h"
 #include "http/origin.h"
 

@@ -7,7 +7,7 @@
  *   - without its last pair it is taken too: no pair makes another one good;
  *   - a refusal can be answered, and holds no token.
  */
-#include "fuzz_check.h"
+#include "fuzz_request.h"
 #include "http/query.h"
 
 static void check_inside(struct spn_bytes bytes, const char *text, size_t size)

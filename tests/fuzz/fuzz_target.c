@@ -6,7 +6,7 @@
  *   - the name with every byte escaped is the same name: it is decoded exactly once;
  *   - what is lent lies in the text; a refusal can be answered.
  */
-#include "fuzz_check.h"
+#include "fuzz_request.h"
 #include "http/target.h"
 #include "wire.h"
 

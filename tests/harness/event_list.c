@@ -155,9 +155,24 @@ static json_t *parse(const char *text, size_t size)
     return object;
 }
 
-void event_item_from_json(struct event_item *item, const char *line, size_t size)
+/* Lines of one session have no kind: they are all of events and markers. */
+static bool is_stored(json_t *object)
+{
+    static const char *const kinds[] = {"event", "marker", "reset"};
+    const char *kind = json_string_value(json_object_get(object, "kind"));
+    for (size_t i = 0; kind && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (strcmp(kind, kinds[i]) == 0)
+            return true;
+    return !kind;
+}
+
+bool event_item_from_json(struct event_item *item, const char *line, size_t size)
 {
     json_t *object = parse(line, size);
+    if (!is_stored(object)) {
+        json_decref(object);
+        return false;
+    }
     event_item_release(item);
     item->session = bytes_of(object, "session", "");
     item->id = bytes_of(object, "id", "id_encoding");
@@ -171,6 +186,7 @@ void event_item_from_json(struct event_item *item, const char *line, size_t size
     item->marker = json_is_true(json_object_get(object, "marker"));
     assert_int_equal(item->marker, json_is_null(json_object_get(object, "data")));
     json_decref(object);
+    return true;
 }
 
 void event_list_add_json(struct event_list *list, struct spn_bytes lines, const char *session)
@@ -182,9 +198,10 @@ void event_list_add_json(struct event_list *list, struct spn_bytes lines, const 
         if (!stop)
             fail_msg("the last line has no end");
         struct event_item *item = add(list);
-        event_item_from_json(item, at, (size_t)(stop - at));
-        if (session &&
-            !event_bytes_same(item->session, (struct spn_bytes){session, strlen(session)})) {
+        bool stored = event_item_from_json(item, at, (size_t)(stop - at));
+        if (!stored ||
+            (session &&
+             !event_bytes_same(item->session, (struct spn_bytes){session, strlen(session)}))) {
             event_item_release(item);
             list->count--;
         } else {

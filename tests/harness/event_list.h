@@ -45,11 +45,13 @@ void event_list_release(struct event_list *list);
 
 /* Appends the events and markers of a whole stream. */
 void event_list_add_sse(struct event_list *list, struct spn_bytes stream);
-/* Appends what the lines say; those of one session, or of all while session is NULL. */
+/* Appends the events and markers that the lines have; those of one session, or of all while session
+ * is NULL. */
 void event_list_add_json(struct event_list *list, struct spn_bytes lines, const char *session);
 /* The same for one line of a longer text, without keeping it: *ret_item is valid until the next
- * call with it; begin with all zeros, and end with event_item_release. */
-void event_item_from_json(struct event_item *item, const char *line, size_t size);
+ * call with it; begin with all zeros, and end with event_item_release. False: the line has another
+ * entry of the log. */
+bool event_item_from_json(struct event_item *item, const char *line, size_t size);
 void event_item_release(struct event_item *item);
 
 /* Fails the test at the first difference in order, type, data or retry; in ids where the wanted

@@ -59,17 +59,20 @@ is_static() { # program: contains the library, and does not look for it
 }
 
 # -- pkg-config ---------------------------------------------------------------------------------------
+# The commands are README's own, with another compiler for `cc` and our program for `app.c`.
+readme_command() { # the name of its row
+    sed -n "s/^| $1 | \`cc app\.c \([^\`]*\)\`.*/\1/p" "$source/README.md"
+}
+shared=$(readme_command pkg-config)
+static=$(readme_command "pkg-config, static library")
+[ -n "$shared" ] && [ -n "$static" ] || fail "README.md has no commands with pkg-config"
+export LD_RUN_PATH="$libdir" # instead of ldconfig
+
 build_with_pkg_config() { # name, compiler and options
     name=$1
     shift
-    cflags=$(pkg-config --cflags sponson)
-    shared=$(pkg-config --libs sponson)
-    # Debian 12's norm.pc, which libzmq requires, names that file without its directory.
-    static=$(pkg-config --static --libs sponson | sed "s/-lsponson/-l:libsponson.a/; s/ libprotokit\.a/ -lprotokit/")
-    # shellcheck disable=SC2086 # lists of options
-    quietly "$@" $flags $cflags "$here/app/app.c" -x none $shared "-Wl,-rpath,$libdir" -o "$dir/${name}_shared"
-    # shellcheck disable=SC2086
-    quietly "$@" $flags $cflags "$here/app/app.c" -x none $static -o "$dir/${name}_static"
+    eval "quietly \"\$@\" $flags -o \"$dir/${name}_shared\" \"$here/app/app.c\" -x none $shared"
+    eval "quietly \"\$@\" $flags -o \"$dir/${name}_static\" \"$here/app/app.c\" -x none $static"
     is_static "$dir/${name}_static"
     programs="$programs $dir/${name}_shared $dir/${name}_static"
 }
@@ -97,6 +100,8 @@ for compiler in $cxx_compilers; do
         build_with_pkg_config "${compiler}_$standard" "$compiler" -x c++ "-std=$standard"
     done
 done
+
+unset LD_RUN_PATH
 
 # -- find_package -------------------------------------------------------------------------------------
 set -- -S "$here/app" "-DCMAKE_C_COMPILER=$cc" "-DCMAKE_C_FLAGS=$sanitize" "-DCMAKE_CXX_FLAGS=$sanitize" \

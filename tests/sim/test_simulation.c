@@ -31,27 +31,17 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
-#include "commit/worker.h"
-#include "ingest/broker.h"
-#include "net/connections.h"
-#include "net/endpoint.h"
-#include "net/outbox.h"
-#include "net/router.h"
-#include "read/reader.h"
-#include "recover/recovery.h"
-#include "store/database_clock.h"
+#include "one_thread.h"
+#include "store/journal.h"
 
-#define MS UINT64_C(1000000)
+#define MS ONE_THREAD_MS
 
 enum {
     SEEDS = 1000,
@@ -84,11 +74,8 @@ enum {
     TURNS_MIN = 200, /* of a life that dies */
     TURNS_SPAN = 1200,
     TURNS_TO_REST = 60000,
-    FRAMES_MAX = 64,
-    FRAME_MAX = 16384,
     PATIENCE_NS = 300 * 1000000,
     CREDIT_STEP = 400,
-    STACK_SIZE = 512 * 1024,
     DIED = 0,
     SETTLED = 3,
     WRONG = 2,
@@ -143,41 +130,8 @@ static const char *data_dir;
 
 /* -- this life --------------------------------------------------------------------------------- */
 
-struct fiber {
-    ucontext_t context;
-    void *(*function)(void *);
-    void *argument;
-    struct pollfd fds[4];
-    nfds_t count;
-    uint64_t due_ns; /* fake time; UINT64_MAX: it waits for events only */
-    int result;
-    bool there;
-    bool ended;
-};
-
-enum { BROKER, WORKER, READER, FIBERS };
-enum { INGEST = 1, READ = 2 }; /* sockets */
-
-struct frame {
-    uint8_t peer;
-    size_t size;
-    uint8_t bytes[FRAME_MAX];
-};
-
-struct inbox {
-    struct frame frames[FRAMES_MAX]; /* a ring */
-    size_t first;
-    size_t count;
-};
-
-static struct fiber fibers[FIBERS];
-static struct fiber *running;
-static int next_fiber; /* that pthread_create makes */
-static ucontext_t scheduler;
-static struct inbox inboxes[3]; /* by socket */
-static bool is_full[3];
+static bool is_full[3];  /* by socket */
 static bool has_no_room; /* the outbox, for any peer */
-static uint64_t now_ns = 1000 * MS;
 static bool is_last;
 static bool harmless;         /* the last life comes to rest */
 static unsigned commits_left; /* until it dies at one; 0: it does not */
@@ -212,16 +166,6 @@ static void die(void)
     for (size_t i = 0; i < PRODUCERS; i++)
         shared->hazards.in_flight += shared->producers[i].sent > shared->producers[i].acked;
     _exit(DIED);
-}
-
-static uint64_t fake_ns(void)
-{
-    return now_ns;
-}
-
-static uint64_t fake_wall_ms(void)
-{
-    return 1767225600000u + now_ns / MS;
 }
 
 static struct spn_bytes name_of(uint64_t session)
@@ -298,28 +242,22 @@ static uint64_t stored_in_all(void)
 
 /* -- sending to the daemon --------------------------------------------------------------------- */
 
-static void send_frame(int socket, uint8_t peer, const struct wire_out *out)
+static void send_frame(enum one_thread_socket socket, uint8_t peer, const struct wire_out *out)
 {
-    struct inbox *inbox = &inboxes[socket];
     expect(!out->bad, "a frame of the simulation has no room");
-    if (inbox->count == FRAMES_MAX)
-        return; /* as if it was lost */
-    struct frame *frame = &inbox->frames[(inbox->first + inbox->count++) % FRAMES_MAX];
-    frame->peer = peer;
-    frame->size = wire_out_size(out);
-    memcpy(frame->bytes, out->start, frame->size);
+    (void)one_thread_send(socket, peer, out->start, wire_out_size(out));
 }
 
 static void send_open(uint8_t producer)
 {
-    uint8_t bytes[FRAME_MAX];
+    uint8_t bytes[ONE_THREAD_FRAME_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     struct producer_client *client = &shared->producers[producer];
     struct wire_open open = {.token = client->token, .base = client->acked + 1, .kept = true};
     memset(open.producer, 'a' + producer, sizeof(open.producer));
     wire_put_header(&out, WIRE_OPEN, 1);
     wire_put_open(&out, &open);
-    send_frame(INGEST, producer, &out);
+    send_frame(ONE_THREAD_INGEST, producer, &out);
 }
 
 static void put_refused(struct wire_out *out, uint8_t producer, uint64_t number)
@@ -378,7 +316,7 @@ static void put_number(struct wire_out *out, uint8_t producer, uint64_t number)
 
 static void send_batch(uint8_t producer)
 {
-    uint8_t bytes[FRAME_MAX];
+    uint8_t bytes[ONE_THREAD_FRAME_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     struct producer_client *client = &shared->producers[producer];
     uint64_t most = numbers_of(producer);
@@ -398,7 +336,7 @@ static void send_batch(uint8_t producer)
                                               .level = WIRE_DURABLE});
     for (uint64_t i = 0; i < count; i++)
         put_number(&out, producer, client->sent + 1 + i);
-    send_frame(INGEST, producer, &out);
+    send_frame(ONE_THREAD_INGEST, producer, &out);
     client->sent += count;
     if (client->reached < client->sent)
         client->reached = client->sent;
@@ -406,7 +344,7 @@ static void send_batch(uint8_t producer)
 
 static void send_subscribe(uint64_t number)
 {
-    uint8_t bytes[FRAME_MAX];
+    uint8_t bytes[ONE_THREAD_FRAME_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     struct subscriber *subscriber = &shared->subscribers[number];
     subscriber->incarnation++;
@@ -427,13 +365,13 @@ static void send_subscribe(uint64_t number)
                                        .seq = wire_has_life(subscriber->life) ? subscriber->seq : 0,
                                        .credit = subscriber->credit,
                                        .session = name_of(session_of_subscriber(number))});
-    send_frame(READ, SUBSCRIBER, &out);
+    send_frame(ONE_THREAD_READ, SUBSCRIBER, &out);
 }
 
 /* The lease, and room for more. */
 static void send_credit(uint64_t number)
 {
-    uint8_t bytes[FRAME_MAX];
+    uint8_t bytes[ONE_THREAD_FRAME_MAX];
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     struct subscriber *subscriber = &shared->subscribers[number];
     subscriber->credit = subscriber->bytes + CREDIT_STEP;
@@ -442,7 +380,7 @@ static void send_credit(uint64_t number)
     wire_put_grant(&out, &(struct wire_grant){.subscription = number,
                                               .incarnation = subscriber->incarnation,
                                               .credit = subscriber->credit});
-    send_frame(READ, SUBSCRIBER, &out);
+    send_frame(ONE_THREAD_READ, SUBSCRIBER, &out);
 }
 
 /* -- what comes back --------------------------------------------------------------------------- */
@@ -672,7 +610,7 @@ static void take_delivery(const struct wire_deliver *head, struct wire_in *items
     if (head->incarnation != subscriber->incarnation || !subscriber->subscribed)
         return;
     struct wire_standing standing = {.newest = 0};
-    subscriber->heard_ns = now_ns;
+    subscriber->heard_ns = one_thread_now_ns;
     if (head->kind == WIRE_VERDICT || head->kind == WIRE_END) {
         wire_get_standing(items, &standing);
         expect(wire_in_done(items), "a standing does not read");
@@ -714,8 +652,10 @@ static void take_alive(struct wire_in *in)
     expect(alive.subscriptions <= SUBSCRIBERS, "more subscriptions than there are");
 }
 
-static void take_message(uint8_t peer, const void *bytes, size_t size)
+static void take_message(enum one_thread_socket socket, uint8_t peer, const void *bytes,
+                         size_t size)
 {
+    (void)socket;
     struct wire_in in = wire_in(bytes, size);
     struct wire_header header;
     expect(wire_get_header(&in, &header) == SPN_OK, "a header does not read");
@@ -729,7 +669,7 @@ static void take_message(uint8_t peer, const void *bytes, size_t size)
     }
     expect(peer < PRODUCERS, "an answer to nobody");
     struct producer_client *client = &shared->producers[peer];
-    client->heard_ns = now_ns;
+    client->heard_ns = one_thread_now_ns;
     if (header.type == WIRE_OPENED)
         take_opened(peer, &in);
     else if (header.type == WIRE_ACK)
@@ -755,20 +695,20 @@ static bool reads_nothing(uint8_t peer)
 static void producer_turn(uint8_t producer)
 {
     struct producer_client *client = &shared->producers[producer];
-    bool impatient = now_ns - client->heard_ns > PATIENCE_NS && !reads_nothing(producer);
+    bool impatient = one_thread_now_ns - client->heard_ns > PATIENCE_NS && !reads_nothing(producer);
     if (numbers_of(producer) == 0)
         return;
     if (!client->open) {
         if (client->heard_ns == 0 || impatient) {
             send_open(producer);
-            client->heard_ns = now_ns;
+            client->heard_ns = one_thread_now_ns;
         }
         return;
     }
     if (impatient && client->acked < client->sent) {
         client->sent = client->acked;
         client->round++;
-        client->heard_ns = now_ns;
+        client->heard_ns = one_thread_now_ns;
     }
     send_batch(producer);
 }
@@ -776,329 +716,65 @@ static void producer_turn(uint8_t producer)
 static void subscriber_turn(uint64_t number)
 {
     struct subscriber *subscriber = &shared->subscribers[number];
-    bool impatient = now_ns - subscriber->heard_ns > PATIENCE_NS;
+    bool impatient = one_thread_now_ns - subscriber->heard_ns > PATIENCE_NS;
     if (!subscriber->subscribed) {
         send_subscribe(number);
-        subscriber->heard_ns = now_ns;
+        subscriber->heard_ns = one_thread_now_ns;
     } else if (impatient || subscriber->credit - subscriber->bytes < CREDIT_STEP / 2) {
         send_credit(number);
         if (impatient)
-            subscriber->heard_ns = now_ns;
+            subscriber->heard_ns = one_thread_now_ns;
     }
 }
 
-static void lose_connection(int socket)
+static void lose_connection(enum one_thread_socket socket)
 {
-    shared->hazards.lost += inboxes[socket].count > 0;
-    if (inboxes[socket].count > 0)
-        inboxes[socket].count = roll(inboxes[socket].count);
+    shared->hazards.lost += one_thread_waiting(socket) > 0;
+    if (one_thread_waiting(socket) > 0)
+        one_thread_drop(socket, roll(one_thread_waiting(socket)));
 }
 
-/* -- fibers ------------------------------------------------------------------------------------ */
+/* -- around the daemon ------------------------------------------------------------------------- */
 
-int __real_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
-int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
-int __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
-                 const sigset_t *signals);
-int __wrap_zmq_poll(zmq_pollitem_t *items, int count, long timeout_ms);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*function)(void *), void *argument);
-int __wrap_pthread_join(pthread_t thread, void **ret);
-spn_err __real_journal_commit(struct journal *journal);
-spn_err __wrap_journal_commit(struct journal *journal);
-
-static void yield(uint64_t due_ns)
+static bool is_full_for(enum one_thread_socket socket, uint8_t peer)
 {
-    running->due_ns = due_ns;
-    swapcontext(&running->context, &scheduler);
+    bool full = is_full[socket] || reads_nothing(peer);
+    shared->hazards.full += full;
+    return full;
 }
 
-int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+static bool has_no_room_now(void)
 {
-    memcpy(running->fds, fds, count * sizeof(*fds));
-    running->count = count;
-    yield(timeout_ms < 0 ? UINT64_MAX : now_ns + (uint64_t)timeout_ms * MS);
-    memcpy(fds, running->fds, count * sizeof(*fds));
-    return running->result;
-}
-
-int __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
-                 const sigset_t *signals)
-{
-    (void)signals;
-    memcpy(running->fds, fds, count * sizeof(*fds));
-    running->count = count;
-    yield(!timeout ? UINT64_MAX
-                   : now_ns + (uint64_t)timeout->tv_sec * 1000 * MS + (uint64_t)timeout->tv_nsec);
-    return running->result;
-}
-
-int __wrap_zmq_poll(zmq_pollitem_t *items, int count, long timeout_ms)
-{
-    running->count = (nfds_t)count;
-    for (int i = 0; i < count; i++)
-        expect(!items[i].socket || items[i].socket == (void *)(intptr_t)READ,
-               "what is waited for is no socket");
-    for (int i = 0; i < count; i++)
-        running->fds[i] =
-            (struct pollfd){.fd = items[i].socket ? -READ : items[i].fd, .events = POLLIN};
-    yield(timeout_ms < 0 ? UINT64_MAX : now_ns + (uint64_t)timeout_ms * MS);
-    for (int i = 0; i < count; i++)
-        items[i].revents = running->fds[i].revents ? ZMQ_POLLIN : 0;
-    return running->result;
-}
-
-static void run_fiber(void)
-{
-    (void)running->function(running->argument);
-    running->ended = true;
-    swapcontext(&running->context, &scheduler);
-}
-
-static void make_fiber(int which, void *(*function)(void *), void *argument)
-{
-    struct fiber *fiber = &fibers[which];
-    fiber->function = function;
-    fiber->argument = argument;
-    fiber->there = true;
-    getcontext(&fiber->context);
-    fiber->context.uc_stack.ss_sp = malloc(STACK_SIZE);
-    fiber->context.uc_stack.ss_size = STACK_SIZE;
-    fiber->context.uc_link = NULL;
-    expect(fiber->context.uc_stack.ss_sp != NULL, "no memory for a stack");
-    makecontext(&fiber->context, run_fiber, 0);
-}
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*function)(void *), void *argument)
-{
-    *thread = (pthread_t)next_fiber;
-    (void)attributes;
-    make_fiber(next_fiber++, function, argument);
-    return 0;
-}
-
-int __wrap_pthread_join(pthread_t thread, void **ret)
-{
-    (void)thread;
-    (void)ret;
-    return 0;
+    shared->hazards.no_room += has_no_room;
+    return has_no_room;
 }
 
 /* Before and after: both must be survived. */
-spn_err __wrap_journal_commit(struct journal *journal)
+static void die_at_commit(bool done)
 {
-    if (!running)
-        return __real_journal_commit(journal);
-    bool dies = commits_left > 0 && --commits_left == 0;
-    if (dies && dies_before) {
-        shared->hazards.died_before_commit++;
-        die();
-    }
-    running->count = 0;
-    yield(now_ns);
-    spn_err err = __real_journal_commit(journal);
-    if (dies) {
+    static bool dies;
+    if (!done)
+        dies = commits_left > 0 && --commits_left == 0;
+    if (!dies || dies_before == done)
+        return;
+    if (done)
         shared->hazards.died_after_commit++;
-        die();
-    }
-    yield(now_ns);
-    return err;
+    else
+        shared->hazards.died_before_commit++;
+    die();
 }
 
-/* What it waits for has come, or its time is over. */
-static bool look_ready(struct fiber *fiber)
+static void ended(enum broker_end end)
 {
-    if (!fiber->there || fiber->ended)
-        return false;
-    fiber->result = 0;
-    for (nfds_t i = 0; i < fiber->count; i++) {
-        struct pollfd *item = &fiber->fds[i];
-        item->revents = 0;
-        if (item->fd == -INGEST || item->fd == -READ)
-            item->revents = inboxes[-item->fd].count > 0 ? POLLIN : 0;
-        else if (item->fd >= 0)
-            (void)__real_poll(item, 1, 0);
-        fiber->result += item->revents != 0;
-    }
-    return fiber->result > 0 || now_ns >= fiber->due_ns;
+    wrong("the broker ended with %d", (int)end);
 }
 
-static void resume(struct fiber *fiber)
+static void wrong_there(const char *what)
 {
-    running = fiber;
-    swapcontext(&scheduler, &fiber->context);
-    running = NULL;
-}
-
-/* False: none can go on at this time. */
-static bool run_one(void)
-{
-    uint64_t first = roll(FIBERS);
-    for (uint64_t i = 0; i < FIBERS; i++) {
-        struct fiber *fiber = &fibers[(first + i) % FIBERS];
-        if (look_ready(fiber)) {
-            resume(fiber);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* -- ZeroMQ, and what is beside it ------------------------------------------------------------- */
-
-spn_err __wrap_router_init(struct router *router, void *socket);
-bool __wrap_router_has_message(struct router *router);
-bool __wrap_router_receive(struct router *router, struct peer *ret_peer, zmq_msg_t *ret_frame,
-                           size_t *ret_frames);
-spn_err __wrap_router_send_address(struct router *router, const struct peer *peer);
-spn_err __wrap_router_send_body(struct router *router, const void *bytes, size_t size);
-spn_err __wrap_router_send(struct router *router, const struct peer *peer, const void *bytes,
-                           size_t size);
-spn_err __wrap_router_send_message(struct router *router, const struct peer *peer,
-                                   zmq_msg_t *message);
-spn_err __real_outbox_put(struct outbox *outbox, struct outbox_peer *peer,
-                          struct outgoing *outgoing, size_t size);
-spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer,
-                          struct outgoing *outgoing, size_t size);
-spn_err __real_outbox_deliver(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag,
-                              size_t size, uint8_t **ret_bytes);
-spn_err __wrap_outbox_deliver(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag,
-                              size_t size, uint8_t **ret_bytes);
-uint64_t __wrap_watch_due_ns(const struct watch *watch);
-spn_err __wrap_watch_look(struct watch *watch, uint64_t at_ns);
-void __wrap_endpoint_bind_wanted(struct endpoint *endpoint);
-
-static int socket_of(const struct router *router)
-{
-    return (int)(intptr_t)router->socket;
-}
-
-spn_err __wrap_router_init(struct router *router, void *socket)
-{
-    *router = (struct router){.socket = socket, .fd = -(int)(intptr_t)socket};
-    return SPN_OK;
-}
-
-bool __wrap_router_has_message(struct router *router)
-{
-    router->due = inboxes[socket_of(router)].count > 0;
-    return router->due;
-}
-
-bool __wrap_router_receive(struct router *router, struct peer *ret_peer, zmq_msg_t *ret_frame,
-                           size_t *ret_frames)
-{
-    struct inbox *inbox = &inboxes[socket_of(router)];
-    router->due = inbox->count > 0;
-    if (inbox->count == 0)
-        return false;
-    const struct frame *frame = &inbox->frames[inbox->first];
-    *ret_peer = (struct peer){.size = 1, .bytes = {frame->peer}};
-    expect(zmq_msg_init_size(ret_frame, frame->size) == 0, "no memory for a frame");
-    memcpy(zmq_msg_data(ret_frame), frame->bytes, frame->size);
-    inbox->first = (inbox->first + 1) % FRAMES_MAX;
-    inbox->count--;
-    *ret_frames = 1;
-    return true;
-}
-
-static struct peer addressed;
-
-spn_err __wrap_router_send_address(struct router *router, const struct peer *peer)
-{
-    bool full = is_full[socket_of(router)] || reads_nothing(peer->bytes[0]);
-    addressed = *peer;
-    shared->hazards.full += full;
-    return peer->size == 0 ? SPN_E_UNAVAILABLE : full ? SPN_E_BACKPRESSURE : SPN_OK;
-}
-
-spn_err __wrap_router_send_body(struct router *router, const void *bytes, size_t size)
-{
-    (void)router;
-    take_message(addressed.bytes[0], bytes, size);
-    return SPN_OK;
-}
-
-spn_err __wrap_router_send(struct router *router, const struct peer *peer, const void *bytes,
-                           size_t size)
-{
-    spn_err err = __wrap_router_send_address(router, peer);
-    return err == SPN_OK ? __wrap_router_send_body(router, bytes, size) : err;
-}
-
-spn_err __wrap_router_send_message(struct router *router, const struct peer *peer,
-                                   zmq_msg_t *message)
-{
-    spn_err err = __wrap_router_send(router, peer, zmq_msg_data(message), zmq_msg_size(message));
-    if (err == SPN_OK)
-        zmq_msg_close(message);
-    return err;
-}
-
-spn_err __wrap_outbox_put(struct outbox *outbox, struct outbox_peer *peer,
-                          struct outgoing *outgoing, size_t size)
-{
-    if (!has_no_room)
-        return __real_outbox_put(outbox, peer, outgoing, size);
-    shared->hazards.no_room++;
-    outgoing_free(outgoing);
-    return SPN_E_BACKPRESSURE;
-}
-
-spn_err __wrap_outbox_deliver(struct outbox *outbox, struct outbox_peer *peer, uint64_t tag,
-                              size_t size, uint8_t **ret_bytes)
-{
-    shared->hazards.no_room += has_no_room;
-    return has_no_room ? SPN_E_BACKPRESSURE
-                       : __real_outbox_deliver(outbox, peer, tag, size, ret_bytes);
-}
-
-uint64_t __wrap_watch_due_ns(const struct watch *watch)
-{
-    (void)watch;
-    return UINT64_MAX;
-}
-
-spn_err __wrap_watch_look(struct watch *watch, uint64_t at_ns)
-{
-    (void)watch;
-    (void)at_ns;
-    return SPN_OK;
-}
-
-void __wrap_endpoint_bind_wanted(struct endpoint *endpoint)
-{
-    (void)endpoint;
+    wrong("%s", what);
 }
 
 /* -- a life ------------------------------------------------------------------------------------ */
-
-struct daemon {
-    struct journal *journal;
-    struct broker_state state;
-    struct clock clock;
-    struct metrics metrics;
-    struct mailbox to_broker, to_worker, to_reader;
-    struct worker worker;
-    struct reader *reader;
-    struct broker_options options;
-};
-
-static struct daemon it;
-static atomic_uint_fast64_t nothing;
-static const struct connections_news news = {
-    .refused_count = &nothing, .cut_count = &nothing, .stalled_count = &nothing};
-
-static void *run_broker(void *argument)
-{
-    enum broker_end end;
-    struct broker_left left;
-    (void)argument;
-    expect(broker_run(&it.options, &it.state, &end, &left) == SPN_OK, "the broker did not begin");
-    wrong("the broker ended with %d", (int)end);
-    return NULL;
-}
 
 /* Not from `roll`: what is drawn decides nothing. */
 static spn_err random_of_seed(void *bytes, size_t size)
@@ -1113,86 +789,24 @@ static spn_err random_of_seed(void *bytes, size_t size)
     return SPN_OK;
 }
 
-static void start_threads(const uint8_t *secret)
-{
-    next_fiber = WORKER;
-    const struct worker_options worker = {.flush_interval_ns = 5 * MS,
-                                          .durable = it.state.next_position - 1,
-                                          .quota_bytes = 64 << 20,
-                                          .journal = it.journal,
-                                          .clock = &it.clock,
-                                          .metrics = &it.metrics,
-                                          .mailbox = &it.to_worker,
-                                          .broker = &it.to_broker,
-                                          .reader = &it.to_reader};
-    expect(worker_start(&it.worker, &worker) == SPN_OK, "the worker did not begin");
-    static const struct reader_options more;
-    struct reader_options reader = more;
-    reader.socket = (void *)(intptr_t)READ;
-    reader.journal = it.journal;
-    reader.commits = &it.worker.state;
-    reader.mailbox = &it.to_reader;
-    reader.broker = &it.to_broker;
-    reader.clock = &it.clock;
-    reader.metrics = &it.metrics;
-    reader.secret = secret;
-    reader.database = (const uint8_t *)"the database id ";
-    reader.instance = roll(UINT32_MAX) + 1;
-    reader.data_max = 1 << 16;
-    reader.window_max = TRACKER_WINDOW_DEFAULT;
-    expect(reader_start(&it.reader, &reader) == SPN_OK, "the reader did not begin");
-    it.options = (struct broker_options){.ingest = (void *)(intptr_t)INGEST,
-                                         .signal_fd = -10,
-                                         .commits = &it.worker.state,
-                                         .connections = &news,
-                                         .mailbox = &it.to_broker,
-                                         .worker = &it.to_worker,
-                                         .reader = &it.to_reader,
-                                         .clock = &it.clock,
-                                         .metrics = &it.metrics,
-                                         .random = random_of_seed,
-                                         .secret = secret,
-                                         .database = reader.database,
-                                         .instance = reader.instance,
-                                         .data_max = 1 << 16,
-                                         .queue_events_max = 64,
-                                         .queue_bytes_max = 1 << 20,
-                                         .row_interval_ns = 30 * MS,
-                                         .generation_bytes_max = 8 << 20,
-                                         .producers_max = 100,
-                                         .hot_max = 2,
-                                         .stop_timeout_ns = 5000 * MS};
-    make_fiber(BROKER, run_broker, NULL);
-}
-
-static void set_rule(void)
-{
-    struct record_meta meta = *journal_meta(it.journal);
-    const struct retention rule = {.events_max = has_rule() ? RETAINED : 0};
-    record_set_rule(&meta, &rule);
-    expect(journal_begin(it.journal) == SPN_OK && journal_put_meta(it.journal, &meta) == SPN_OK &&
-               journal_commit(it.journal) == SPN_OK,
-           "the rule is not written");
-}
+static const struct one_thread_world world = {.roll = roll,
+                                              .take = take_message,
+                                              .is_full = is_full_for,
+                                              .has_no_room = has_no_room_now,
+                                              .commits = die_at_commit,
+                                              .random = random_of_seed,
+                                              .ended = ended,
+                                              .wrong = wrong_there};
 
 static void start_daemon(void)
 {
     struct recovered found;
-    const struct journal_options journal = {.dir = data_dir, .size_max = 256 << 20};
-    expect(journal_open(&it.journal, &journal) == SPN_OK, "the database does not open");
-    set_rule();
-    expect(recovery_run(&it.state, it.journal, TRACKER_WINDOW_DEFAULT, shared->seed, &found) ==
-               SPN_OK,
-           "the database does not recover");
-    it.clock = (struct clock){.monotonic_ns = fake_ns,
-                              .boot_ns = fake_ns,
-                              .wall_ms = fake_wall_ms,
-                              .database_base_ns = found.clock.database_ns,
-                              .started_ns = now_ns};
-    expect(mailbox_init(&it.to_broker) == SPN_OK && mailbox_init(&it.to_worker) == SPN_OK &&
-               mailbox_init(&it.to_reader) == SPN_OK,
-           "no event descriptors");
-    start_threads(journal_meta(it.journal)->secret);
+    const struct one_thread_options options = {.world = &world,
+                                               .dir = data_dir,
+                                               .seed = shared->seed,
+                                               .instance = roll(UINT32_MAX) + 1,
+                                               .rule = {.events_max = has_rule() ? RETAINED : 0}};
+    one_thread_start(&options, &found);
 }
 
 static void begin_clients(void)
@@ -1204,7 +818,7 @@ static void begin_clients(void)
     for (size_t i = 0; i < SUBSCRIBERS; i++) {
         struct subscriber *subscriber = &shared->subscribers[i];
         subscriber->subscribed = false;
-        subscriber->heard_ns = now_ns;
+        subscriber->heard_ns = one_thread_now_ns;
         if (i >= SUBSCRIBERS / 2) {
             subscriber->life = (struct spn_life){{0}};
             subscriber->seq = 0;
@@ -1214,27 +828,27 @@ static void begin_clients(void)
 
 static void harm(void)
 {
-    is_full[INGEST] = roll(3) == 0;
-    is_full[READ] = roll(3) == 0;
+    is_full[ONE_THREAD_INGEST] = roll(3) == 0;
+    is_full[ONE_THREAD_READ] = roll(3) == 0;
     has_no_room = roll(3) == 0;
     if (roll(20) == 0)
-        lose_connection(roll(2) == 0 ? INGEST : READ);
+        lose_connection(roll(2) == 0 ? ONE_THREAD_INGEST : ONE_THREAD_READ);
 }
 
 /* One thing happens. */
 static void turn(void)
 {
     uint64_t what = roll(10);
-    if (what < 5 && run_one())
+    if (what < 5 && one_thread_turn())
         return;
     if (what < 7)
         producer_turn((uint8_t)roll(PRODUCERS));
     else if (what < 8)
         subscriber_turn(roll(SUBSCRIBERS));
     else
-        now_ns += roll(20) * MS;
+        one_thread_now_ns += roll(20) * MS;
     if (harmless)
-        is_full[INGEST] = is_full[READ] = has_no_room = false;
+        is_full[ONE_THREAD_INGEST] = is_full[ONE_THREAD_READ] = has_no_room = false;
     else if (roll(8) == 0)
         harm();
 }
@@ -1313,7 +927,7 @@ static void look_at_log(void)
     struct journal_reader *reader;
     struct record_entry entry;
     uint64_t position = 0;
-    expect(journal_reader_open(&reader, it.journal) == SPN_OK &&
+    expect(journal_reader_open(&reader, one_thread_journal()) == SPN_OK &&
                journal_reader_begin(reader) == SPN_OK,
            "the log does not read");
     while (journal_read_entry_from(reader, position + 1, &position, &entry) == SPN_OK)
@@ -1336,7 +950,7 @@ static void live(unsigned life)
     is_last = life + 1 == LIVES;
     commits_left = is_last ? 0 : (unsigned)roll(40);
     dies_before = roll(2) == 0;
-    now_ns = (1000 + life * 100000) * MS;
+    one_thread_now_ns = (1000 + life * 100000) * MS;
     start_daemon();
     begin_clients();
     for (uint64_t i = 0; i < (is_last ? TURNS_TO_REST : turns); i++) {

@@ -129,6 +129,34 @@ def check_counters():
     assert len(names) > 30 and names == told, f"counters and sidecar/README.md: {names ^ told}"
 
 
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+OTHERS_OPTIONS = {  # of cmake, ctest, pkg-config, useradd and scripts of this project
+    "--cflags", "--install", "--libs", "--preset", "--quick", "--system", "--test-dir", "--user-group",
+    "--variable", "--workflow"}
+
+
+def help_of(*words):
+    done = subprocess.run([str(BUILD / "bin" / words[0]), *words[1:], "--help"], timeout=DEADLINE_S,
+                          stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode()
+
+
+def check_options():
+    """Every verb is in README.md, and every option that a document names is one."""
+    text = help_of("sponson")
+    verbs = re.findall(r"^  ([a-z]+) .*", text.split("Verbs:")[1].split("Exit codes:")[0], re.M)
+    assert len(verbs) > 12, "sponson --help has no verbs"
+    known = set(OPTION.findall(text + help_of("sponsond")))
+    for verb in verbs:
+        known |= set(OPTION.findall(help_of("sponson", verb)))
+    readme = (SOURCE / "README.md").read_text()
+    missing = [verb for verb in verbs if f"sponson {verb}" not in readme]
+    assert not missing, f"README.md does not have the verbs {missing}"
+    for name in ("README.md", "sidecar/README.md", "proto/PROTOCOL.md"):
+        told = set(OPTION.findall((SOURCE / name).read_text())) - OTHERS_OPTIONS
+        assert told <= known, f"{name} has options that nothing has: {told - known}"
+
+
 OTHERS_FILES = ("mdb.c", "fs/ext4/ext4.h")  # of LMDB and of Linux
 WALK_ROW = r"^\| `(\w+/\w+\.c)` \| `(\w+)` \|"
 
@@ -183,6 +211,7 @@ def check_comments():
 
 def main():
     check_counters()
+    check_options()
     check_walk()
     check_places()
     check_comments()

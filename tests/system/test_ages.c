@@ -32,8 +32,8 @@ static void record(struct stage *stage)
 /* What of it a reader still gets, live or from the database. */
 static bool is_hidden(struct stage *stage, const char *verb)
 {
-    struct outcome done =
-        strcmp(verb, "dump") == 0 ? stage_run(stage, "dump") : stage_run(stage, "replay", "s");
+    struct outcome done = strcmp(verb, "dump") == 0 ? stage_run(stage, "dump", "--format", "sse")
+                                                    : stage_run(stage, "replay", "s");
     stage_expect_code(&done, OK);
     return done.output.size == 0;
 }

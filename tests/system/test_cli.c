@@ -86,6 +86,14 @@ static const struct {
     {{"record", "a\nb"}, USAGE, "session 'a\\x0ab'"},
     {{"record", "\xFF"}, USAGE, "session '\\xff'"},
     {{"record", LONG_NAME}, USAGE, "session 'aaaaaa"},
+    {{"record", "a", "--reason", "b"}, USAGE, "--reason: needs --close"},
+    {{"record", "a", "--close", "--reason", "idle"}, USAGE, "--reason 'idle'"},
+    {{"record", "a", "--note", LONG_NAME LONG_NAME LONG_NAME}, USAGE, "--note 'aaaaaa"},
+    {{"publish", "a", "x", "--reason", "b"}, USAGE, "--reason: needs --close"},
+    {{"publish", "a", "x", "--close", "--reason", "b\nc"}, USAGE, "--reason 'b\\x0ac'"},
+    {{"publish", "a", "x", "--note", LONG_NAME LONG_NAME LONG_NAME}, USAGE, "--note 'aaaaaa"},
+    {{"publish", "a", "x", "--type", "b\nc"}, USAGE, "--type 'b\\x0ac'"},
+    {{"publish", "a", "x", "--if-seq", "one"}, USAGE, "--if-seq 'one'"},
     {{"replay", LONG_NAME}, USAGE, "session 'aaaaaa"},
     {{"replay", "a", "--after", "b\nc"}, USAGE, "event id 'b\\x0ac'"},
     {{"replay", "a", "--format", "xml"}, USAGE, "--format 'xml'"},
@@ -103,6 +111,7 @@ static const struct {
     {{"close", LONG_NAME}, USAGE, "session 'aaaaaa"},
     {{"close", "a", "--life", "0"}, USAGE, "--life '0'"},
     {{"close", "a", "--yes"}, USAGE, "'--yes'"},
+    {{"close", "a", "--reason", "idle"}, USAGE, "--reason 'idle'"},
     {{"delete", "--yes"}, USAGE, "SESSION: missing"},
     {{"delete", "a"}, USAGE, "--yes: missing"},
     {{"delete", "a", "--life", "33333333333333333333333333333333"}, USAGE, "--yes: missing"},
@@ -255,9 +264,11 @@ static void what_is_not_there_is_not_found(struct stage *stage)
     stage_expect_code(&done, OK);
     done = stage_run(stage, "dump", "--session", "gone", "--all");
     stage_expect_code(&done, OK);
-    assert_int_equal(lines_in(done.out), 1);
+    assert_int_equal(lines_in(done.out), 3); /* opened, an event, deleted */
     done = stage_run(stage, "dump", "--session", "gone");
     stage_expect_code(&done, NOT_FOUND);
+    assert_int_equal(lines_in(done.out), 1);
+    expect_in(done.out, "\"kind\":\"delete\"");
     done = record_text(stage, "reset", "id\ndata: a\n\nid\n\n");
     stage_expect_code(&done, OK);
     done = stage_run(stage, "last", "reset");
@@ -755,17 +766,28 @@ static void a_killed_recorder_leaves_a_true_log(struct stage *stage)
 
 /* -- what is printed --------------------------------------------------------------------------- */
 
-/* Takes out what only a dump has: the epoch, which means nothing in another database. */
-static void drop_epochs(char *lines)
+/* Takes out what a replay does not have: other entries than events and markers, the epoch, which
+ * means nothing in another database, and the kind. */
+static char *as_replayed(char *lines)
 {
     char *to = lines;
-    for (const char *at = lines; *at != '\0';) {
-        if (begins_with(at, ",\"epoch\":"))
-            at += strlen(",\"epoch\":") + strspn(at + strlen(",\"epoch\":"), "0123456789");
-        else
-            *to++ = *at++;
+    for (char *line = lines, *end; *line != '\0'; line = end + 1) {
+        end = strchr(line, '\n');
+        *end = '\0';
+        char *seq = strstr(line, ",\"seq\":");
+        char *epoch = strstr(line, ",\"epoch\":");
+        char *kind = strstr(line, ",\"kind\":\"");
+        char *id = strstr(line, ",\"id\":");
+        assert_true(epoch && seq && kind);
+        if (id) {
+            to = mempcpy(to, line, (size_t)(epoch - line));
+            to = mempcpy(to, seq, (size_t)(kind - seq));
+            to = mempcpy(to, id, (size_t)(end - id));
+            *to++ = '\n';
+        }
     }
     *to = '\0';
+    return lines;
 }
 
 static void dump_and_replay_agree(struct stage *stage)
@@ -785,12 +807,10 @@ static void dump_and_replay_agree(struct stage *stage)
     expect_in(replay.out, "Z\",\"encoding\":\"base64\",\"id_encoding\":\"base64\"}\n");
     expect_in(replay.out, "\"data\":\"\xC3\xA4 \\\"q\\\" \\\\ \\u0001 \x7F\",\"retry\":null,");
     struct outcome dump = stage_run(stage, "dump", "--session", "s");
-    expect_in(dump.out, ",\"epoch\":1,\"seq\":2,");
-    drop_epochs((char *)(uintptr_t)dump.out);
-    assert_string_equal(dump.out, replay.out);
+    expect_in(dump.out, ",\"epoch\":1,\"seq\":2,\"kind\":\"event\",");
+    assert_string_equal(as_replayed((char *)(uintptr_t)dump.out), replay.out);
     dump = stage_run(stage, "dump", "--all");
-    drop_epochs((char *)(uintptr_t)dump.out);
-    assert_true(begins_with(dump.out, replay.out));
+    assert_true(begins_with(as_replayed((char *)(uintptr_t)dump.out), replay.out));
     assert_int_equal(lines_in(dump.out), 3);
 
     replay = stage_run(stage, "replay", "s", "--format", "sse");
@@ -887,6 +907,60 @@ static void sessions_are_the_same_offline(struct stage *stage)
     expect_in(table.out, "  live  ");
 }
 
+static void expect_listed_offline(struct stage *stage, const char *wanted)
+{
+    struct outcome offline = stage_run(stage, "sessions", "--json", "--data-dir", stage->data_dir);
+    stage_expect_code(&offline, OK);
+    assert_string_equal(offline.out, wanted);
+}
+
+/* Each takes and gives something else of a session. */
+static const char *const lives[] = {
+    "\"$1\" open attributes --ttl 3600 --idle-close 7.5 --content-type text/x --note n",
+    "\"$1\" open fewer --ttl 60 --content-type text/y; \"$1\" open fewer --ttl 90",
+    "\"$1\" publish closed 1; \"$1\" close closed --reason done",
+    "\"$1\" publish silent 1; \"$1\" close silent",
+    "\"$1\" publish last 1 --close --reason 'an error'",
+    "\"$1\" publish kept 1; \"$1\" close kept --reason b; \"$1\" open kept --content-type text/z",
+    "\"$1\" open again --ttl 9; \"$1\" delete again --yes; \"$1\" publish again 2",
+    "printf 'data: 1\\n\\nretry: 5\\n\\n' | \"$1\" record markers",
+    "\"$1\" open idle --idle-close 1",
+};
+
+static bool is_closed_as_idle(void *stage)
+{
+    struct outcome list = stage_run((struct stage *)stage, "sessions", "--json");
+    return strstr(list.out, "\"reason\":\"idle\"") != NULL;
+}
+
+/* Attributes, reasons and the rest: with a sidecar and without, from the log after a kill, from the
+ * rows after a stop, and from both. */
+static void what_a_session_has_is_the_same_offline(struct stage *stage)
+{
+    struct stage_daemon options = {.more = {"--row-interval", "3600000"}};
+    struct process *daemon = stage_start(stage, &options);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT(lives); i++) {
+            struct outcome done = run_shell(stage, lives[i]);
+            assert_true(done.code == OK || round > 0);
+        }
+        assert_true(until_true(until_in(STAGE_WAIT_MS), is_closed_as_idle, stage));
+        struct outcome live = stage_run(stage, "sessions", "--json");
+        stage_expect_code(&live, OK);
+        assert_int_equal(lines_in(live.out), COUNT(lives));
+        expect_in(live.out, "\"ttl_ms\":3600000,\"idle_close_ms\":7500");
+        expect_in(live.out, "\"reason\":\"an error\"");
+        expect_in(live.out, "\"content_type\":\"text/z\"");
+        expect_listed_offline(stage, live.out);
+        process_kill(daemon);
+        expect_listed_offline(stage, live.out);
+        daemon = stage_start(stage, &options);
+        assert_int_equal(stage_stop(daemon), 0);
+        expect_listed_offline(stage, live.out);
+        daemon = stage_start(stage, &options);
+    }
+}
+
 /* Names of sessions to record, and what pages of their list hold: the same from the sidecar and
  * from its database. */
 static const struct {
@@ -975,6 +1049,7 @@ int main(void)
         STAGE_TEST(last_is_for_scripts),
         STAGE_TEST(cursor_is_a_place_to_begin),
         STAGE_TEST(sessions_are_the_same_offline),
+        STAGE_TEST(what_a_session_has_is_the_same_offline),
         STAGE_TEST(sessions_come_in_pages),
     };
     signal(SIGPIPE, SIG_IGN); /* a recorder that ended too early fails a test, not the program */

@@ -297,6 +297,53 @@ static void tail_ends_when_its_session_does(struct stage *stage)
     expect_tail(stage, tail, NOT_FOUND, "the session was deleted or has expired");
 }
 
+/* -- attributes -------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *time;
+    uint64_t ms;
+} spans[] = {
+    {"5m", 300000}, {"90", 90000},     {"0.5", 500},
+    {"500ms", 500}, {"12h", 43200000}, {"1000d", UINT64_C(86400000000)},
+};
+
+static void open_takes_the_times_of_the_daemon(struct stage *stage)
+{
+    begin(stage);
+    for (size_t i = 0; i < COUNT(spans); i++) {
+        expect_run(stage, OK, "", "", "open", "s", "--ttl", spans[i].time, "--idle-close",
+                   spans[i].time);
+        assert_int_equal(event_json_number(info(stage, "s"), "ttl_ms"), spans[i].ms);
+        assert_int_equal(event_json_number(info(stage, "s"), "idle_close_ms"), spans[i].ms);
+    }
+    struct outcome done = stage_run(stage, "open", "s", "--ttl", "5x");
+    stage_expect_code(&done, USAGE);
+    expect_in(done.err, "not a time above 0");
+    done = stage_run(stage, "open", "s", "--ttl", "200000d");
+    stage_expect_code(&done, USAGE);
+    expect_in(done.err, "too large, some 290 years at most");
+}
+
+static void open_of_a_closed_session_says_so(struct stage *stage)
+{
+    begin(stage);
+    expect_run(stage, OK, "", "", "close", "s");
+    expect_run(stage, OK, "", "sponson open: session 's': is closed, and stays closed\n", "open",
+               "s", "--ttl", "1h");
+}
+
+/* What the help says of --if-seq. */
+static void a_condition_that_does_not_hold(struct stage *stage)
+{
+    begin(stage);
+    struct outcome done = stage_run(stage, "publish", "nobody", "x", "--if-seq", "5");
+    stage_expect_code(&done, NOT_FOUND);
+    done = stage_run(stage, "publish", "s", "x", "--if-seq", "5");
+    stage_expect_code(&done, FAILURE);
+    done = stage_run(stage, "publish", "s", "x", "--if-new");
+    stage_expect_code(&done, FAILURE);
+}
+
 /* -- kills ------------------------------------------------------------------------------------- */
 
 /* What was acknowledged is on disk: killed, from the log; stopped, from the index. */
@@ -337,6 +384,9 @@ int main(void)
         STAGE_TEST(deleted_session_begins_anew),
         STAGE_TEST(delete_asks_on_a_terminal),
         STAGE_TEST(tail_ends_when_its_session_does),
+        STAGE_TEST(open_takes_the_times_of_the_daemon),
+        STAGE_TEST(open_of_a_closed_session_says_so),
+        STAGE_TEST(a_condition_that_does_not_hold),
         STAGE_TEST(ends_survive_a_kill_and_a_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,7 +267,7 @@ static void message_is_no_type_of_its_own(struct stage *stage)
     assert_int_equal(event_json_number(done.out, "duplicates"), 1);
     done = record_ids(stage, "keep", "id: 1\nevent: other\ndata: a\n\n");
     stage_expect_code(&done, 1);
-    assert_non_null(strstr(done.err, "other data or another type"));
+    assert_non_null(strstr(done.err, "and data, type, closing or reason differ"));
 }
 
 /* -- what is no event stream ------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_operate: what an operator meets: what the log says of trouble and of the end, and what the
  * command line says of a sidecar that it cannot get through to. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -10,9 +11,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "kernel.h"
 #include "raw.h"
 #include "robust.h"
 #include "stage.h"
@@ -278,6 +281,48 @@ static void sockets_that_may_not_be_opened_are_told(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+static const struct socket_row {
+    const char *socket; /* that may not be opened */
+    const char *words[6];
+    const char *options; /* which decide that */
+} socket_rows[] = {
+    {"read.sock", {"last", "s"}, "--read-group and --read-mode"},
+    {"read.sock", {"info", "s"}, "--read-group and --read-mode"},
+    {"read.sock", {"replay", "s"}, "--read-group and --read-mode"},
+    {"read.sock", {"tail", "s"}, "--read-group and --read-mode"},
+    {"read.sock", {"tail", "--all"}, "--read-group and --read-mode"},
+    {"read.sock", {"sessions"}, "--read-group and --read-mode"},
+    {"read.sock", {"stats"}, "--read-group and --read-mode"},
+    {"read.sock", {"health"}, "--read-group and --read-mode"},
+    {"ingest.sock", {"publish", "s", "data"}, "--ingest-group and --ingest-mode"},
+    {"ingest.sock", {"close", "s"}, "--ingest-group and --ingest-mode"},
+    {"ingest.sock", {"delete", "s", "--yes"}, "--ingest-group and --ingest-mode"},
+    {"ingest.sock", {"record", "s", "/dev/null"}, "--ingest-group and --ingest-mode"},
+};
+
+/* Who has rights on the other socket only is told which one is missing. */
+static void the_socket_that_may_not_be_opened_is_named(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    struct outcome done = stage_run(stage, "publish", "s", "data");
+    stage_expect_code(&done, OK);
+    for (size_t i = 0; i < COUNT(socket_rows); i++) {
+        const struct socket_row *row = &socket_rows[i];
+        const char *path = stage_format(stage, "%s/%s", stage->socket_dir, row->socket);
+        const char *argv[8] = {stage_sponson()};
+        memcpy(argv + 1, row->words, sizeof(row->words));
+        struct process_options options = {.argv = argv, .prepare = obey_modes};
+        assert_int_equal(chmod(path, 0), 0);
+        done = stage_end(stage, stage_process(stage, &options), until_in(STAGE_WAIT_MS));
+        assert_int_equal(chmod(path, 0600), 0);
+        stage_expect_code(&done, USAGE);
+        expect_in(done.err, stage_format(stage, "%s: Permission denied", path));
+        expect_in(done.err, row->options);
+        assert_null(strstr(done.err, "missing, too long"));
+    }
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* A sidecar that hangs is another thing than none. */
 static void a_sidecar_that_hangs_is_told_from_none(struct stage *stage)
 {
@@ -399,6 +444,32 @@ static void a_sidecar_that_has_nothing_to_do_rests(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* Of all its threads, those of ZeroMQ too: the event waits for each of them. */
+static void every_thread_asks_for_short_turns(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    struct outcome health = stage_run(stage, "health");
+    stage_expect_code(&health, OK);
+    char path[64];
+    size_t threads = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)daemon->pid);
+    DIR *tasks = opendir(path);
+    assert_non_null(tasks);
+    for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
+        uint64_t attributes[6] = {0}; /* the kernel's; the fourth is the length of a turn */
+        long thread = strtol(task->d_name, NULL, 10);
+        if (thread == 0) /* "." and ".." */
+            continue;
+        assert_int_equal(syscall(SYS_sched_getattr, thread, attributes, sizeof(attributes), 0), 0);
+        if (kernel_is(6, 12))
+            assert_int_equal(attributes[3], 100000);
+        threads++;
+    }
+    closedir(tasks);
+    assert_true(threads >= 5);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 static void bad_options_are_usage(struct stage *stage)
 {
     static const struct {
@@ -431,12 +502,14 @@ int main(void)
         STAGE_TEST(a_timeout_names_the_reason),
         STAGE_TEST(a_recording_says_what_it_waits_for),
         STAGE_TEST(sockets_that_may_not_be_opened_are_told),
+        STAGE_TEST(the_socket_that_may_not_be_opened_is_named),
         STAGE_TEST(a_sidecar_that_hangs_is_told_from_none),
         STAGE_TEST(only_those_wait_who_should),
         STAGE_TEST(an_empty_list_has_a_head),
         STAGE_TEST(a_database_that_may_not_be_read_is_told),
         STAGE_TEST(a_directory_closed_to_the_group_is_told),
         STAGE_TEST(a_sidecar_that_has_nothing_to_do_rests),
+        STAGE_TEST(every_thread_asks_for_short_turns),
         STAGE_TEST(bad_options_are_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,7 +247,7 @@ static void from_a_shell(struct stage *stage)
     done = stage_run(stage, "publish", "t", "one", "--id", "1");
     stage_expect_code(&done, OK);
     done = stage_run(stage, "close", "t", "--reason", "idle");
-    stage_expect_code(&done, FAILURE);
+    stage_expect_code(&done, USAGE);
     done = stage_run(stage, "close", "t", "--reason", "it is done");
     stage_expect_code(&done, OK);
     expect_text(stage, "t", "reason", "it is done");

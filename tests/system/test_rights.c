@@ -16,7 +16,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { STRANGER = 65533, WAIT_MS = 10000, WORDS_SIZE = 300 };
+enum { STRANGER = 65533, OPERATORS = 65532, WAIT_MS = 10000, WORDS_SIZE = 300 };
 
 enum deed { OPEN, ASK, FOLLOW, PUBLISH, DEEDS };
 static const char *const deeds[] = {"open", "ask", "follow", "publish"};
@@ -130,15 +130,20 @@ static void set_mode(struct stage *stage, const char *name, bool may)
     assert_int_equal(chmod(stage_format(stage, "%s/%s", stage->socket_dir, name), mode), 0);
 }
 
-static size_t descriptors_of(const struct process *daemon)
+/* Connections, and two sockets that listen. Other descriptors come and go: the one that says that
+ * the daemon is ready is closed some time afterwards. */
+static size_t sockets_of(const struct process *daemon)
 {
     char path[64];
+    char target[64];
     size_t count = 0;
     snprintf(path, sizeof(path), "/proc/%d/fd", (int)daemon->pid);
     DIR *dir = opendir(path);
     assert_non_null(dir);
-    while (readdir(dir) != NULL)
-        count++;
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        ssize_t size = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
+        count += size > 7 && memcmp(target, "socket:", 7) == 0;
+    }
     closedir(dir);
     return count;
 }
@@ -148,10 +153,10 @@ struct expected {
     size_t count;
 };
 
-static bool has_descriptors(void *argument)
+static bool has_sockets(void *argument)
 {
     const struct expected *expected = argument;
-    return descriptors_of(expected->daemon) == expected->count;
+    return sockets_of(expected->daemon) == expected->count;
 }
 
 static void expect_told(const struct row *row, const struct told *told)
@@ -166,26 +171,11 @@ static void expect_told(const struct row *row, const struct told *told)
     }
 }
 
-/* What the daemon opens for a moment does not count. */
-static size_t descriptors_at_rest(const struct process *daemon)
-{
-    size_t count = descriptors_of(daemon);
-    for (int same = 0; same < 50; same++) {
-        size_t now = descriptors_of(daemon);
-        if (now != count)
-            same = 0;
-        count = now;
-    }
-    return count;
-}
-
-static void run_row(struct stage *stage, const struct process *daemon, const struct row *row)
+static void run_row(const struct process *daemon, const struct row *row)
 {
     int result[2], go[2], status;
     struct told told;
-    set_mode(stage, "ingest.sock", row->may_write);
-    set_mode(stage, "read.sock", row->may_read);
-    struct expected expected = {daemon, descriptors_at_rest(daemon)};
+    struct expected expected = {daemon, sockets_of(daemon)};
     assert_int_equal(pipe(result), 0);
     assert_int_equal(pipe(go), 0);
     pid_t child = fork();
@@ -200,31 +190,165 @@ static void run_row(struct stage *stage, const struct process *daemon, const str
     assert_int_equal(read(result[0], &told, sizeof(told)), sizeof(told));
     expect_told(row, &told);
     expected.count += row->connections;
-    if (!until_true(until_in(STAGE_WAIT_MS), has_descriptors, &expected))
-        fail_msg("%s: the daemon has %zu descriptors, not %zu", row->name, descriptors_of(daemon),
+    if (!until_true(until_in(STAGE_WAIT_MS), has_sockets, &expected))
+        fail_msg("%s: the daemon has %zu sockets, not %zu", row->name, sockets_of(daemon),
                  expected.count);
     close(go[1]);
     close(result[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     expected.count -= row->connections;
-    assert_true(until_true(until_in(STAGE_WAIT_MS), has_descriptors, &expected));
+    assert_true(until_true(until_in(STAGE_WAIT_MS), has_sockets, &expected));
+}
+
+static void let_pass(struct stage *stage)
+{
+    assert_int_equal(chmod(stage->dir, 0755), 0);
+    assert_int_equal(chmod(stage->socket_dir, 0755), 0);
 }
 
 static void a_client_works_with_the_socket_that_it_may_use(struct stage *stage)
 {
     struct process *daemon = stage_start(stage, NULL);
-    assert_int_equal(chmod(stage->dir, 0755), 0);
-    assert_int_equal(chmod(stage->socket_dir, 0755), 0);
-    for (size_t i = 0; i < COUNT(rows); i++)
-        run_row(stage, daemon, &rows[i]);
+    let_pass(stage);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        set_mode(stage, "ingest.sock", rows[i].may_write);
+        set_mode(stage, "read.sock", rows[i].may_read);
+        run_row(daemon, &rows[i]);
+    }
     assert_int_equal(stage_stop(daemon), 0);
+}
+
+/* -- from the start ---------------------------------------------------------------------------- */
+
+#define MINE "65533"
+#define OTHERS "65532"
+
+static const struct row reader = {
+    "a reader", false, true, true, true, 1, {[PUBLISH] = SPN_E_PATH}, "ingest.sock"};
+static const struct row writer = {
+    "a writer", true, false, true, true, 1, {[ASK] = SPN_E_PATH, [FOLLOW] = SPN_E_PATH},
+    "read.sock"};
+
+/* Options of the daemon, and what they make of a peer whose only group is MINE. */
+static const struct option_row {
+    const char *words[9];
+    const struct row *peer;
+    mode_t modes[2]; /* of ingest.sock, of read.sock */
+} option_rows[] = {
+    {{"--ingest-mode", "0600", "--read-mode", "0666"}, &reader, {0600, 0666}},
+    {{"--read-mode", "0600", "--ingest-mode", "0666"}, &writer, {0666, 0600}},
+    {{"--ingest-mode", "0600", "--socket-mode", "0666"}, &reader, {0600, 0666}},
+    {{"--socket-mode", "0666", "--read-mode", "0640"}, &writer, {0666, 0640}},
+    {{"--ingest-group", OTHERS, "--read-group", MINE}, &reader, {0660, 0660}},
+    {{"--ingest-group", MINE, "--socket-group", OTHERS}, &writer, {0660, 0660}},
+    {{"--socket-group", MINE, "--ingest-mode", "0600"}, &reader, {0600, 0660}},
+    {{"--socket-group", MINE, "--ingest-group", OTHERS, "--read-mode", "0666"},
+     &reader,
+     {0660, 0666}},
+};
+
+static mode_t mode_of(struct stage *stage, const char *name)
+{
+    struct stat status;
+    assert_int_equal(stat(stage_format(stage, "%s/%s", stage->socket_dir, name), &status), 0);
+    return status.st_mode & 0777;
+}
+
+/* Without a change afterwards, and again when a socket was removed and is back. */
+static void each_socket_has_rights_of_its_own(struct stage *stage)
+{
+    if (geteuid() != 0) {
+        print_message("skipped: only root has other users to try\n");
+        skip();
+    }
+    let_pass(stage);
+    for (size_t i = 0; i < COUNT(option_rows); i++) {
+        const struct option_row *row = &option_rows[i];
+        struct stage_daemon options = {0};
+        memcpy(options.more, row->words, sizeof(row->words));
+        struct process *daemon = stage_start(stage, &options);
+        assert_int_equal(mode_of(stage, "ingest.sock"), row->modes[0]);
+        assert_int_equal(mode_of(stage, "read.sock"), row->modes[1]);
+        run_row(daemon, row->peer);
+        assert_int_equal(stage_stop(daemon), 0);
+    }
+}
+
+/* With a umask that keeps everybody out: what the daemon makes depends on its options alone. */
+static void become_an_operator(void)
+{
+    static const gid_t groups[] = {STRANGER, OPERATORS};
+    umask(0077);
+    if (setgroups(COUNT(groups), groups) != 0 || setresgid(STRANGER, STRANGER, STRANGER) != 0 ||
+        setresuid(STRANGER, STRANGER, STRANGER) != 0 || unsetenv("SPONSON_SOCKET_DIR") != 0)
+        _exit(1);
+}
+
+static const struct dir_row {
+    const char *words[5];
+    mode_t mode;
+    gid_t group;
+} dir_rows[] = {
+    {{NULL}, 0750, STRANGER},
+    {{"--socket-group", OTHERS}, 0750, OPERATORS},
+    {{"--ingest-group", OTHERS}, 0751, STRANGER},
+    {{"--ingest-group", OTHERS, "--read-group", OTHERS}, 0750, OPERATORS},
+    {{"--read-mode", "0666"}, 0751, STRANGER},
+};
+
+static bool is_there(void *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static void run_rm(struct stage *stage, const char *dir)
+{
+    const char *words[] = {"/bin/rm", "-r", dir, NULL};
+    struct process_options options = {.argv = words};
+    struct outcome done = stage_end(stage, stage_process(stage, &options), until_in(STAGE_WAIT_MS));
+    stage_expect_code(&done, 0);
+}
+
+/* A directory that the daemon makes lets pass whoever may use a socket in it. */
+static void the_directory_lets_them_pass(struct stage *stage)
+{
+    if (geteuid() != 0) {
+        print_message("skipped: only root can become somebody with two groups\n");
+        skip();
+    }
+    const char *runtime = stage_make_dir(stage, "runtime");
+    const char *data = stage_make_dir(stage, "own");
+    const char *dir = stage_format(stage, "%s/sponson", runtime);
+    assert_int_equal(chmod(stage->dir, 0755), 0);
+    assert_int_equal(chown(runtime, STRANGER, STRANGER), 0);
+    assert_int_equal(chown(data, STRANGER, STRANGER), 0);
+    assert_int_equal(setenv("XDG_RUNTIME_DIR", runtime, 1), 0);
+    for (size_t i = 0; i < COUNT(dir_rows); i++) {
+        const struct dir_row *row = &dir_rows[i];
+        const char *words[8] = {stage_sponsond(), "--data-dir", data};
+        struct stat status;
+        memcpy(words + 3, row->words, sizeof(row->words));
+        struct process_options options = {
+            .argv = words, .prepare = become_an_operator, .error_path = stage->log_path};
+        struct process *daemon = stage_process(stage, &options);
+        const char *path = stage_format(stage, "%s/read.sock", dir); /* the last one to be bound */
+        assert_true(until_true(until_in(STAGE_WAIT_MS), is_there, (void *)(uintptr_t)path));
+        assert_int_equal(stat(dir, &status), 0);
+        assert_int_equal(status.st_mode & 0777, row->mode);
+        assert_int_equal(status.st_gid, row->group);
+        assert_int_equal(stage_stop(daemon), 0);
+        run_rm(stage, dir);
+    }
+    assert_int_equal(unsetenv("XDG_RUNTIME_DIR"), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STAGE_TEST(a_client_works_with_the_socket_that_it_may_use),
+        STAGE_TEST(each_socket_has_rights_of_its_own),
+        STAGE_TEST(the_directory_lets_them_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -544,7 +544,7 @@ static void record_many(struct stage *stage)
 static int dumped(const struct outcome *dump)
 {
     int count = 0;
-    for (const char *at = dump->out; (at = strstr(at, "\"session\":\"s\"")) != NULL; at++)
+    for (const char *at = dump->out; (at = strstr(at, "\"kind\":\"event\"")) != NULL; at++)
         count++;
     return count;
 }
@@ -701,6 +701,39 @@ static void a_damaged_session_is_not_another_programs(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* Also one that was given up is deleted by its life, and by no other. Whatever else means a life of
+ * it is told that it is damaged. */
+static void a_damaged_session_is_deleted_by_its_life(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    record_one(stage, "keep");
+    struct outcome info = stage_run(stage, "info", "keep", "--json");
+    const char *at = strstr(info.out, "\"life\":\"");
+    assert_non_null(at);
+    const char *life = stage_format(stage, "%.32s", at + strlen("\"life\":\""));
+    static const char other[] = "99999999999999999999999999999999";
+    assert_int_equal(stage_stop(daemon), 0);
+    zero_leaf(stage, "rows", MDB_FIRST);
+    struct outcome deleted =
+        stage_run(stage, "delete", "keep", "--offline", "--yes", "--life", other);
+    assert_non_null(strstr(deleted.err, "the session has another life now"));
+    for (int again = 0; again < 2; again++) { /* from disk, and by its tracker */
+        daemon = stage_start(stage, NULL);
+        for (int hot = 0; hot < 2; hot++) {
+            struct outcome closed = stage_run(stage, "close", "keep", "--life", life);
+            stage_expect_code(&closed, 1);
+            assert_non_null(strstr(closed.err, "damaged"));
+        }
+        deleted = stage_run(stage, "delete", "keep", "--yes", "--life", other);
+        assert_non_null(strstr(deleted.err, "the session has another life now"));
+        assert_int_equal(stage_stop(daemon), 0);
+    }
+    daemon = stage_start(stage, NULL);
+    deleted = stage_run(stage, "delete", "keep", "--yes", "--life", life);
+    stage_expect_code(&deleted, 0);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* -- containers -------------------------------------------------------------------------------- */
 
 /* Both are process 1 of a namespace of their own. */
@@ -785,6 +818,7 @@ int main(void)
         STAGE_TEST(nothing_is_made_up_of_a_damaged_session),
         STAGE_TEST(a_cut_file_is_called_one),
         STAGE_TEST(a_damaged_session_is_not_another_programs),
+        STAGE_TEST(a_damaged_session_is_deleted_by_its_life),
         STAGE_TEST(dump_without_rows_says_that_some_may_be_deleted),
         STAGE_TEST(a_dump_has_what_is_before_a_damaged_end),
         STAGE_TEST(a_dump_does_without_meta),

@@ -316,11 +316,11 @@ static void take_publish(struct fake *fake, struct wire_in *in, struct wire_out 
 {
     struct wire_publish publish;
     size_t size = (size_t)(in->end - in->at);
-    assert_true(size <= sizeof(fake->publish));
+    size_t kept = size < sizeof(fake->publish) ? size : sizeof(fake->publish);
     fake->publishes++;
-    if (size != fake->publish_size || memcmp(fake->publish, in->at, size) != 0)
+    if (size != fake->publish_size || memcmp(fake->publish, in->at, kept) != 0)
         fake->publish_changes++;
-    memcpy(fake->publish, in->at, size);
+    memcpy(fake->publish, in->at, kept);
     fake->publish_size = size;
     wire_get_publish(in, &publish);
     struct wire_published published = fake->published;

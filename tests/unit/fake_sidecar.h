@@ -63,7 +63,7 @@ struct fake {
     struct wire_fetch fetch;
     unsigned lists, infos;
     unsigned publishes;
-    uint8_t publish[4096]; /* body of the last PUBLISH ... */
+    uint8_t publish[4096]; /* how the body of the last PUBLISH begins ... */
     size_t publish_size;
     unsigned publish_changes; /* ... and how often it was another than the one before */
     unsigned subscribes, credits, unsubscribes;

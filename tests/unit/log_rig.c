@@ -188,7 +188,7 @@ static void append(struct rig *rig, struct record_entry *entry)
         assert_int_equal(journal_begin(rig->journal), SPN_OK);
     rig->writing = true;
     entry->data_hash = record_hash(entry->data);
-    entry->time_ns = rig_time_ns(rig->next_position);
+    entry->time_ns = rig->now_ns ? rig->now_ns() : rig_time_ns(rig->next_position);
     entry->wall_ms = rig_wall_ms(rig->next_position);
     assert_int_equal(journal_append(rig->journal, rig->next_position, entry), SPN_OK);
 }
@@ -546,19 +546,16 @@ void rig_view(struct rig *rig, uint32_t session, struct view *ret_view)
             generation_find(generations[i], &of->session, session);
         if (!touched || touched->epoch != of->epoch)
             continue;
-        ret_view->attributes[2] = ret_view->attributes[0];
-        ret_view->attributes[3] = ret_view->attributes[1];
-        ret_view->attributes[0] = touched->attributes[0];
-        ret_view->attributes[1] = touched->attributes[1];
         if (touched->state != RECORD_LIVE)
             ret_view->closed_position = touched->state_position;
-        if (touched->count == 0)
+        if (touched->count == 0 && touched->attributes == GENERATION_NONE)
             continue;
         ret_view->parts[i] = (struct view_part){.generation = generation_keep(generations[i]),
                                                 .first_seq = touched->first_seq,
                                                 .newest = touched->newest,
                                                 .mark = touched->mark,
-                                                .count = touched->count};
+                                                .count = touched->count,
+                                                .attributes = touched->attributes};
     }
 }
 

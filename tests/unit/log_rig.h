@@ -67,8 +67,9 @@ struct rig {
     struct generation *active;
     struct generation *frozen; /* NULL: none */
     uint64_t next_position;
-    bool lagging; /* what comes now is not written to the log */
-    bool writing; /* a transaction is open */
+    bool lagging;             /* what comes now is not written to the log */
+    bool writing;             /* a transaction is open */
+    uint64_t (*now_ns)(void); /* the time of entries; NULL: rig_time_ns of their positions */
 };
 
 /* window_max: of the trackers. Names are unique, of several lengths, and not in order. */

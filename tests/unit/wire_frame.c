@@ -73,6 +73,26 @@ static void say_retry(struct copy *copy, uint32_t retry_ms)
 
 /* -- ingest ------------------------------------------------------------------------------------ */
 
+/* Says what the data has, if that is all of it: if it is written again to the same bytes. */
+static bool say_attributes(struct copy *copy, struct spn_bytes data)
+{
+    struct wire_attributes attributes;
+    uint8_t bytes[WIRE_ATTRIBUTES_MAX];
+    struct wire_in in = wire_in(data.data, data.size);
+    struct wire_out out = wire_out(bytes, sizeof(bytes));
+    wire_get_attributes(&in, &attributes);
+    if (!wire_in_done(&in))
+        return false;
+    wire_put_attributes(&out, &attributes);
+    if (wire_out_size(&out) != data.size || memcmp(bytes, data.data, data.size) != 0)
+        return false;
+    say_u64(copy, "ttl", attributes.ttl_ms);
+    say_u64(copy, "idle_close", attributes.idle_close_ms);
+    say_bytes(copy, "content_type", attributes.content_type);
+    say_bytes(copy, "note", attributes.note);
+    return true;
+}
+
 static void say_entry(struct copy *copy, const struct wire_entry *entry)
 {
     say_bytes(copy, "session", entry->session);
@@ -90,6 +110,8 @@ static void say_entry(struct copy *copy, const struct wire_entry *entry)
         say_u64(copy, "depends", entry->depends);
     if (entry->flags & WIRE_FLAG_NOTE)
         say_bytes(copy, "note", entry->note);
+    if (entry->kind == WIRE_ATTRIBUTES && say_attributes(copy, entry->data))
+        return;
     say_bytes(copy, "data", entry->data);
     say_retry(copy, entry->retry_ms);
 }

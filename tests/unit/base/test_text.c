@@ -208,13 +208,23 @@ static const struct {
     {"0.5", NULL, 500},
     {"0.0001", NULL, 1},
     {"1e3", NULL, 1000000},
+    {"250ms", NULL, 250},
+    {"0.5ms", NULL, 1},
+    {"90s", NULL, 90000},
+    {"1.5m", NULL, 90000},
+    {"2h", NULL, 7200000},
+    {"1d", NULL, 86400000},
+    {"366d", NULL, INT32_MAX},
+    {"367d", "too large, a year", 0},
+    {"1 m", "not a time", 0},
+    {"m", "not a time", 0},
     {"31536000", NULL, INT32_MAX}, /* more than milliseconds can say: the most they can */
-    {"0", "not a number", 0},
-    {"-1", "not a number", 0},
-    {"", "not a number", 0},
-    {"x", "not a number", 0},
-    {"1x", "not a number", 0},
-    {"nan", "not a number", 0},
+    {"0", "not a time", 0},
+    {"-1", "not a time", 0},
+    {"", "not a time", 0},
+    {"x", "not a time", 0},
+    {"1x", "not a time", 0},
+    {"nan", "not a time", 0},
     {"inf", "too large", 0},
     {"1e30", "too large", 0},
     {"99999999999999999999", "too large", 0},
@@ -226,7 +236,7 @@ static void seconds_are_numbers_above_zero(void **state)
     for (size_t i = 0; i < COUNT(seconds_cases); i++) {
         int ms = -7;
         const char *wanted = seconds_cases[i].why;
-        const char *why = text_seconds(seconds_cases[i].text, &ms);
+        const char *why = text_wait(seconds_cases[i].text, &ms);
         bool same = wanted ? why && strncmp(why, wanted, strlen(wanted)) == 0 : !why;
         if (!same || ms != (wanted ? -7 : seconds_cases[i].ms))
             fail_msg("%s: %d, %s", seconds_cases[i].text, ms, why ? why : "good");

@@ -104,7 +104,7 @@ static void lines_are_as_documented(void **state)
     for (size_t i = 0; i < COUNT(golden); i++) {
         struct out out;
         out_init(&out, -1);
-        event_put_json(&out, session_of("s"), &golden[i].event, 0);
+        event_put_json(&out, session_of("s"), &golden[i].event);
         out_put(&out, "", 1);
         if (strcmp(out.data, golden[i].line) != 0)
             fail_msg("%s: %s", golden[i].name, out.data);
@@ -118,7 +118,7 @@ static void a_session_without_a_name_is_null(void **state)
     struct spn_event event = SPN_EVENT_INIT;
     struct out out;
     out_init(&out, -1);
-    event_put_json(&out, (struct spn_bytes){NULL, 0}, &event, 0);
+    event_put_json(&out, (struct spn_bytes){NULL, 0}, &event);
     out_put(&out, "", 1);
     assert_non_null(strstr(out.data, "\"session\":null,"));
     out_release(&out);
@@ -155,7 +155,7 @@ static void check_reads_back(struct spn_bytes data)
     event.data = data;
     event.id = (struct spn_bytes){"\"id\"", 4};
     event.type = (struct spn_bytes){"t\\", 2};
-    event_put_json(&out, session_of("s\"\\"), &event, 1);
+    event_put_json(&out, session_of("s\"\\"), &event);
     json_t *json = read_line(&out);
     check_string(json, "session", session_of("s\"\\"));
     check_string(json, "id", event.id);
@@ -198,14 +198,14 @@ static void every_byte_of_ascii_reads_back(void **state)
 static void keys_are_in_order(void **state)
 {
     (void)state;
-    static const char *const keys[] = {"position", "session",     "life",         "epoch", "seq",
-                                       "id",       "type",        "data",         "retry", "time",
-                                       "encoding", "id_encoding", "type_encoding"};
+    static const char *const keys[] = {"position", "session",  "life",        "seq",
+                                       "id",       "type",     "data",        "retry",
+                                       "time",     "encoding", "id_encoding", "type_encoding"};
     const struct spn_event event = {
         .id = BYTES("\xFF"), .type = BYTES("\xFF"), .data = BYTES("\xFF"), .retry_ms = 5};
     struct out out;
     out_init(&out, -1);
-    event_put_json(&out, session_of("s"), &event, 1);
+    event_put_json(&out, session_of("s"), &event);
     json_t *json = read_line(&out);
     const char *key;
     json_t *value;
@@ -275,6 +275,9 @@ static void what_a_stream_cannot_carry_is_refused(void **state)
 #define DATABASE "0102030405060708090a0b0c0d0e0f10"
 #define HEAD                                                                                       \
     "{\"position\":9,\"session\":\"s\",\"life\":\"0fa00000000000000000000000000000\",\"seq\":3,"
+#define HEAD_WITH_EPOCH                                                                            \
+    "{\"position\":9,\"session\":\"s\",\"life\":\"0fa00000000000000000000000000000\","             \
+    "\"epoch\":7,\"seq\":3,"
 #define TIME "\"time\":\"2023-11-14T22:13:20.123Z\""
 #define TAIL ",\"cursor\":\"" DATABASE ":9\"}\n"
 
@@ -317,13 +320,23 @@ static const struct entry_row {
      {.kind = SPN_RESET}},
 };
 
+static void expect_line(const struct entry_row *row, const struct spn_item *item, uint64_t epoch,
+                        const char *cursor, const char *wanted)
+{
+    struct out out;
+    out_init(&out, -1);
+    entry_put_json(&out, item, epoch, cursor);
+    if (out.size != strlen(wanted) || memcmp(out.data, wanted, out.size) != 0)
+        fail_msg("%s: %.*s", row->name, (int)out.size, out.data);
+    out_release(&out);
+}
+
 static void entries_are_as_documented(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(entries); i++) {
         struct spn_item item = entries[i].item;
         struct spn_event event = entries[i].event;
-        struct out out;
         char wanted[1024];
         item.event = &event;
         item.seq = event.position = 9;
@@ -332,14 +345,10 @@ static void entries_are_as_documented(void **state)
         event.life = (struct spn_life){{0x0f, 0xa0}};
         event.time_ms = 1700000000123;
         event.retry_ms = SPN_RETRY_NONE;
-        for (size_t at = 0; at < sizeof(item.database); at++)
-            item.database[at] = (unsigned char)(at + 1);
-        out_init(&out, -1);
-        entry_put_json(&out, &item);
-        int size = snprintf(wanted, sizeof(wanted), HEAD "%s" TAIL, entries[i].middle);
-        if (out.size != (size_t)size || memcmp(out.data, wanted, out.size) != 0)
-            fail_msg("%s: %.*s", entries[i].name, (int)out.size, out.data);
-        out_release(&out);
+        snprintf(wanted, sizeof(wanted), HEAD "%s" TAIL, entries[i].middle);
+        expect_line(&entries[i], &item, 0, DATABASE ":9", wanted);
+        snprintf(wanted, sizeof(wanted), HEAD_WITH_EPOCH "%s}\n", entries[i].middle);
+        expect_line(&entries[i], &item, 7, NULL, wanted);
     }
 }
 

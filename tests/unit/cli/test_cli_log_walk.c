@@ -308,6 +308,38 @@ static void it_can_begin_above_the_checkpoint(void **state)
     log_walk_close(walk);
 }
 
+struct taken {
+    size_t count;
+    uint64_t fails_at; /* 0: never */
+};
+
+static spn_err take(void *context, const struct log_item *item)
+{
+    struct taken *taken = context;
+    taken->count++;
+    return item->position == taken->fails_at ? SPN_E_NOMEM : SPN_OK;
+}
+
+/* More than a slice of them: what fails in the first one is not lost with the next. */
+static void what_takes_them_may_fail(void **state)
+{
+    (void)state;
+    uint64_t damaged;
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    append(1, 1, RECORD_OPEN, "s");
+    for (uint64_t i = 2; i <= 1000; i++)
+        append(i, 1, RECORD_EVENT, "x");
+    put_checkpoint(4);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    struct taken all_of_them = {0};
+    assert_int_equal(log_walk_above_checkpoint(journal, take, &all_of_them, &damaged), SPN_OK);
+    assert_int_equal(all_of_them.count, 996);
+    assert_int_equal(damaged, 0);
+    struct taken some = {.fails_at = 7};
+    assert_int_equal(log_walk_above_checkpoint(journal, take, &some, &damaged), SPN_E_NOMEM);
+    assert_int_equal(some.count, 3);
+}
+
 /* Turns a byte of this text in the file over. The text must be in it once. */
 static void damage(const char *needle)
 {
@@ -364,6 +396,7 @@ int main(void)
         WALK_TEST(large_entries_arrive_whole),
         WALK_TEST(what_comes_later_is_left_out),
         WALK_TEST(it_can_begin_above_the_checkpoint),
+        WALK_TEST(what_takes_them_may_fail),
         WALK_TEST(what_is_damaged_is_left_out_and_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

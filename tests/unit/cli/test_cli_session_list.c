@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cli/session_list.h"
+#include "wire.h"
 
 enum { MIB = 1024 * 1024, SESSIONS = 700, ENTRIES = 6000, NAME_SIZE = 32, CLOSING = 11 };
 
@@ -59,6 +60,10 @@ static int remove_database(void **state)
 struct model {
     char name[NAME_SIZE];
     char last_id[NAME_SIZE];
+    char reason[NAME_SIZE];
+    char content_type[NAME_SIZE];
+    uint64_t ttl_ms;
+    uint64_t idle_close_ms;
     uint64_t epoch; /* 0: never opened */
     uint64_t seq;
     uint64_t position; /* of the newest event, or of the opening */
@@ -68,6 +73,23 @@ struct model {
     bool gone;
 };
 
+/* Every third set has no content type. */
+static struct spn_bytes set_attributes(struct model *model, uint64_t position)
+{
+    static uint8_t data[WIRE_ATTRIBUTES_MAX];
+    struct wire_out out = wire_out(data, sizeof(data));
+    model->ttl_ms = position;
+    model->idle_close_ms = position % 2 * 7;
+    model->content_type[0] = '\0';
+    if (position % 3 > 0)
+        snprintf(model->content_type, NAME_SIZE, "type %llu", (unsigned long long)position);
+    wire_put_attributes(&out, &(struct wire_attributes){.ttl_ms = model->ttl_ms,
+                                                        .idle_close_ms = model->idle_close_ms,
+                                                        .content_type = text(model->content_type),
+                                                        .note = text("a note")});
+    return (struct spn_bytes){data, wire_out_size(&out)};
+}
+
 static void append(struct model *model, uint64_t position, uint8_t kind)
 {
     struct record_entry entry = {.kind = kind, .wall_ms = position * 10, .retry_ms = UINT32_MAX};
@@ -75,7 +97,8 @@ static void append(struct model *model, uint64_t position, uint8_t kind)
         model->epoch = position;
         model->opened_ms = entry.wall_ms;
         model->seq = model->bytes = 0;
-        model->last_id[0] = '\0';
+        model->last_id[0] = model->reason[0] = model->content_type[0] = '\0';
+        model->ttl_ms = model->idle_close_ms = 0;
         model->closed = model->gone = false;
         model->position = position;
         entry.data = text(model->name);
@@ -89,7 +112,15 @@ static void append(struct model *model, uint64_t position, uint8_t kind)
         entry.data = text("abc");
         entry.closes = position % CLOSING == 0;
     }
-    model->closed = model->closed || kind == RECORD_CLOSE || entry.closes;
+    if (kind == RECORD_CLOSE)
+        entry.closes = true;
+    if (kind == RECORD_ATTRIBUTES)
+        entry.data = set_attributes(model, position);
+    if (entry.closes && !model->closed) {
+        snprintf(model->reason, NAME_SIZE, "reason %llu", (unsigned long long)position % 5);
+        entry.reason = text(model->reason);
+        model->closed = true;
+    }
     model->gone = kind == RECORD_DELETE || kind == RECORD_EXPIRE;
     entry.epoch = model->epoch;
     entry.seq = model->seq;
@@ -113,7 +144,14 @@ static void put_row(const struct model *model)
                                  : RECORD_LIVE,
         .name = text(model->name),
         .last_id = text(model->last_id),
+        .reason = text(model->reason),
+        .ttl_ms = model->ttl_ms,
+        .idle_close_ms = model->idle_close_ms,
+        .has_attributes = model->ttl_ms > 0,
     };
+    const struct record_attributes attributes = {text(model->content_type), text("a note")};
+    if (row.has_attributes)
+        assert_int_equal(journal_put_attributes(journal, model->epoch, &attributes), SPN_OK);
     assert_int_equal(journal_put_row(journal, model->epoch, &row), SPN_OK);
     assert_int_equal(journal_put_name(journal, row.name, model->epoch), SPN_OK);
 }
@@ -134,10 +172,20 @@ static struct session_list *open_list(struct spn_bytes prefix)
     return list;
 }
 
+static void check_text(struct spn_bytes found, const char *wanted)
+{
+    assert_int_equal(found.size, strlen(wanted));
+    assert_memory_equal(found.size > 0 ? found.data : "", wanted, found.size);
+}
+
 static void check_session(const struct spn_session *session, const struct model *model)
 {
-    assert_int_equal(session->name.size, strlen(model->name));
-    assert_memory_equal(session->name.data, model->name, session->name.size);
+    check_text(session->name, model->name);
+    check_text(session->last_id, model->last_id);
+    check_text(session->reason, model->reason);
+    check_text(session->content_type, model->content_type);
+    assert_int_equal(session->ttl_ms, model->ttl_ms);
+    assert_int_equal(session->idle_close_ms, model->idle_close_ms);
     assert_int_equal(session->epoch, model->epoch);
     assert_int_equal(session->seq, model->seq);
     assert_int_equal(session->position, model->position);
@@ -145,9 +193,6 @@ static void check_session(const struct spn_session *session, const struct model 
     assert_int_equal(session->opened_ms, model->opened_ms);
     assert_int_equal(session->last_ms, model->position * 10);
     assert_int_equal(session->state, model->closed ? SPN_CLOSED : SPN_LIVE);
-    assert_int_equal(session->last_id.size, strlen(model->last_id));
-    if (session->last_id.size > 0)
-        assert_memory_equal(session->last_id.data, model->last_id, session->last_id.size);
 }
 
 /* models are in the order of their names. */
@@ -182,10 +227,15 @@ static uint8_t random_kind(const struct model *model, unsigned random)
         return RECORD_OPEN;
     random %= 100;
     if (model->closed)
-        return random < 50 ? RECORD_DELETE : RECORD_EXPIRE;
+        return random < 30   ? RECORD_DELETE
+               : random < 60 ? RECORD_EXPIRE
+               : random < 80 ? RECORD_TOUCH
+                             : RECORD_ATTRIBUTES;
     return random < 5    ? RECORD_DELETE
            : random < 8  ? RECORD_EXPIRE
            : random < 20 ? RECORD_CLOSE
+           : random < 35 ? RECORD_ATTRIBUTES
+           : random < 40 ? RECORD_TOUCH
                          : RECORD_EVENT;
 }
 
@@ -206,6 +256,14 @@ static void write_history(struct model *models, unsigned seed, uint64_t checkpoi
     commit(checkpoint);
 }
 
+static size_t count_with_type(const struct model *models)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < SESSIONS; i++)
+        count += models[i].content_type[0] != '\0' && !models[i].gone;
+    return count;
+}
+
 static size_t count_closed(const struct model *models)
 {
     size_t count = 0;
@@ -220,6 +278,7 @@ static void check_history(unsigned seed, uint64_t checkpoint, uint64_t rows_unti
     assert_non_null(models);
     write_history(models, seed, checkpoint, rows_until);
     assert_true(count_closed(models) > SESSIONS / 20);
+    assert_true(count_with_type(models) > SESSIONS / 10);
     check_list(models, SESSIONS, "");
     check_list(models, SESSIONS, "s1");
     check_list(models, SESSIONS, "s0003"); /* a name itself */

@@ -196,6 +196,39 @@ static void at_once_does_not_wait_for_a_sidecar(void **state)
     assert_null(client);
 }
 
+/* -- another sidecar --------------------------------------------------------------------------- */
+
+static void step_until_data_max(uint32_t data_max)
+{
+    uint64_t give_up_ns = client_monotonic_ns() + DEADLINE_NS;
+    while (spn_client_data_max(client) != data_max) {
+        assert_true(client_monotonic_ns() < give_up_ns);
+        assert_int_equal(spn_client_step(client), SPN_OK);
+        (void)fake_step(&fake, 1);
+    }
+}
+
+/* Without a producer or a subscription no message has the instance: a new connection is enough. */
+static void another_sidecar_has_limits_of_its_own(void **state)
+{
+    (void)state;
+    const struct spn_published *published;
+    struct spn_event event = SPN_EVENT_INIT;
+    event.id = spn_text("id");
+    event.data = spn_text("0123456789");
+    begin_connected_client();
+    in_the_end(SPN_OK, spn_publish_once(client, spn_text("s"), &event, SPN_DURABLE, 0, &published));
+    for (uint32_t data_max = 5; data_max <= 10; data_max += 5) {
+        fake_stop(&fake);
+        fake.instance++;
+        fake.data_max = data_max;
+        fake_start(&fake);
+        step_until_data_max(data_max);
+        in_the_end(data_max < 10 ? SPN_E_EVENT_TOO_LARGE : SPN_OK,
+                   spn_publish_once(client, spn_text("s"), &event, SPN_DURABLE, 0, &published));
+    }
+}
+
 /* -- what does not pass ------------------------------------------------------------------------ */
 
 static void another_version_is_final(void **state)
@@ -413,6 +446,7 @@ int main(void)
         TEST(one_shot_can_be_asked_before_there_is_a_sidecar),
         TEST(sockets_that_appear_are_found),
         TEST(at_once_does_not_wait_for_a_sidecar),
+        TEST(another_sidecar_has_limits_of_its_own),
         TEST(another_version_is_final),
         TEST(refused_producer_is_final_and_the_client_goes_on),
         TEST(producer_waits_while_too_many_are_opened),

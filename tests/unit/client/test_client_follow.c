@@ -19,7 +19,7 @@
         text, sizeof(text) - 1                                                                     \
     }
 
-enum { WAIT_MS = 5000, REST_MAX = 4096 };
+enum { WAIT_MS = 5000, REST_MAX = 4096, WINDOW = 1000 };
 
 static const struct spn_life database = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
 static const struct spn_life life = {{'l', 'i', 'f', 'e'}};
@@ -123,6 +123,7 @@ static void deliver_gap(uint64_t first, uint64_t last)
     wire_put_log_gap(&out, &(struct wire_log_gap){.first = first, .last = last});
     head.kind = WIRE_GAP;
     head.seq = last;
+    head.bytes += WIRE_LOG_GAP_CREDIT;
     fake_deliver_rest(&fake, &head, rest, sizeof(rest));
 }
 
@@ -483,6 +484,17 @@ static void send_event_beyond_its_head(void)
     deliver_item(&item, 0, 19);
 }
 
+/* These items, up to this position. */
+static void deliver_items(const struct wire_out *items, uint32_t count, uint64_t up_to)
+{
+    head.kind = WIRE_EVENTS;
+    head.count = count;
+    head.seq = up_to;
+    head.bytes += wire_out_size(items);
+    fake_deliver_rest(&fake, &head, items->start, wire_out_size(items));
+    head.count = 0;
+}
+
 static void send_event_twice(void)
 {
     uint8_t rest[REST_MAX];
@@ -490,12 +502,7 @@ static void send_event_twice(void)
     struct wire_item item = item_at(19);
     wire_put_item(&out, &item);
     wire_put_item(&out, &item);
-    head.kind = WIRE_EVENTS;
-    head.count = 2;
-    head.seq = 20;
-    head.bytes += wire_out_size(&out);
-    fake_deliver_rest(&fake, &head, rest, wire_out_size(&out));
-    head.count = 0;
+    deliver_items(&out, 2, 20);
 }
 
 static void send_event_without_session(void)
@@ -543,13 +550,77 @@ static const struct lie {
 } lies[] = {
     {"an event below the cursor", send_event_below},
     {"an event beyond its head", send_event_beyond_its_head},
-    {"an event without a session", send_event_without_session},
     {"a gap below the cursor", send_gap_below},
     {"a gap as of a session", send_half_a_gap},
     {"other bytes", send_other_bytes},
     {"progress that goes back", send_progress_back},
-    {"attributes that do not read", send_bad_attributes},
 };
+
+static void send_unknown_kind(void)
+{
+    uint8_t rest[REST_MAX];
+    struct wire_out out = wire_out(rest, sizeof(rest));
+    struct wire_item item = item_at(20);
+    wire_put_item(&out, &item);
+    rest[WIRE_ITEM_HEAD_SIZE - WIRE_ENTRY_HEAD_SIZE] = WIRE_ITEM_EXPIRE + 1;
+    deliver_items(&out, 1, 20);
+}
+
+static void send_beyond_credit(void)
+{
+    uint8_t rest[REST_MAX];
+    struct wire_out out = wire_out(rest, sizeof(rest));
+    uint32_t count = 0;
+    while (wire_out_size(&out) < 2 * WINDOW) {
+        struct wire_item item = item_at(20 + count++);
+        wire_put_item(&out, &item);
+    }
+    deliver_items(&out, count, 19 + count);
+}
+
+static void send_gaps_beyond_credit(void)
+{
+    for (uint64_t at = 20; at < 200; at += 2)
+        deliver_gap(at, at);
+}
+
+/* What a sidecar would send again ends the subscription, with all that came before. */
+static const struct lie final_lies[] = {
+    {"an event without a session", send_event_without_session},
+    {"attributes that do not read", send_bad_attributes},
+    {"an item of an unknown kind", send_unknown_kind},
+    {"more events than were granted", send_beyond_credit},
+    {"more gaps than were granted", send_gaps_beyond_credit},
+};
+
+static void ends_it(void **state)
+{
+    const struct lie *lie = *state;
+    const struct spn_item *item;
+    follow(&(struct spn_follow_options){.size = sizeof(struct spn_follow_options),
+                                        .window_bytes = WINDOW});
+    deliver_verdict(4, 1000);
+    expect(SPN_ITEM_VERDICT, 4);
+    deliver_event(10);
+    expect_event(10);
+    unsigned follows = fake.follows;
+    lie->send();
+    size_t gaps = 0;
+    do
+        assert_int_equal(spn_subscription_next(log_of, WAIT_MS, &item), SPN_OK);
+    while (item->kind == SPN_ITEM_GAP && gaps++ < WINDOW / WIRE_LOG_GAP_CREDIT + 2);
+    assert_int_equal(item->kind, SPN_ITEM_END);
+    assert_int_equal(item->why, SPN_E_PROTOCOL);
+    assert_int_equal(item->seq, gaps > 0 ? 18 + 2 * gaps : 10);
+    assert_int_equal(spn_subscription_next(log_of, 0, &item), SPN_E_END);
+    fake_pass(10 * SUBSCRIPTION_PAUSE_MAX_NS);
+    while (fake.unsubscribes == 0) {
+        assert_int_equal(spn_client_step(client), SPN_OK);
+        fake_step(&fake, 1);
+    }
+    assert_int_equal(fake.follows, follows);
+    assert_int_equal(fake.unsubscribe.subscription, head.subscription);
+}
 
 static void follows_again(void **state)
 {
@@ -660,10 +731,67 @@ static void an_event_twice(void **state)
     expect_followed_after(19, follows + 1);
 }
 
+/* They are counted in what may be unread, and granted again once they were read. */
+static void gaps_are_granted_again(void **state)
+{
+    (void)state;
+    enum { GAPS = WINDOW / WIRE_LOG_GAP_CREDIT + 1 };
+    follow(&(struct spn_follow_options){.size = sizeof(struct spn_follow_options),
+                                        .window_bytes = WINDOW});
+    deliver_verdict(0, 1000);
+    expect(SPN_ITEM_VERDICT, 0);
+    assert_int_equal(fake.follow.credit, WINDOW);
+    for (uint64_t at = 2; at <= 2 * GAPS; at += 2)
+        deliver_gap(at, at);
+    for (uint64_t at = 2; at <= 2 * GAPS; at += 2) {
+        const struct spn_item *item = expect(SPN_ITEM_GAP, at);
+        assert_int_equal(item->first, at);
+        assert_int_equal(item->last, at);
+    }
+    assert_int_equal(log_of->bytes, GAPS * WIRE_LOG_GAP_CREDIT);
+    assert_int_equal(log_of->unread, 0);
+    while (fake.grant_count == 0) {
+        assert_int_equal(spn_client_step(client), SPN_OK);
+        fake_step(&fake, 1);
+    }
+    assert_true(fake.grants[fake.grant_count - 1].credit > GAPS * WIRE_LOG_GAP_CREDIT);
+}
+
+/* Progress that goes back. Returns how long it rests before it follows again, which it then does.
+ */
+static uint64_t rest_after_a_lie(void)
+{
+    deliver_progress(3, 0);
+    while (!log_of->subscribe)
+        assert_int_equal(spn_client_step(client), SPN_OK);
+    uint64_t pause_ns = log_of->again_ns - log_of->subscribed_ns;
+    fake_pass(pause_ns);
+    step_until_followed(fake.follows + 1);
+    return pause_ns;
+}
+
+/* A sidecar whose deliveries never fit is not asked ten times a second. */
+static void pauses_longer_and_longer(void **state)
+{
+    (void)state;
+    static const uint64_t pauses_ms[] = {100, 200, 400, 800, 1600, 3200, 6400, 6400};
+    begins(4, 1000);
+    for (size_t i = 0; i < COUNT(pauses_ms); i++) {
+        assert_int_equal(rest_after_a_lie(), pauses_ms[i] * NS_PER_MS);
+        deliver_verdict(4, 1000);
+    }
+    deliver_event(20); /* it begins anew once something was given */
+    expect_event(20);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(rest_after_a_lie(), pauses_ms[i] * NS_PER_MS);
+        deliver_verdict(20, 1000);
+    }
+}
+
 int main(void)
 {
-    enum { LIES = COUNT(lies), OTHERS = 15 };
-    struct CMUnitTest tests[LIES + OTHERS] = {
+    enum { LIES = COUNT(lies), FINAL = COUNT(final_lies), OTHERS = 17 };
+    struct CMUnitTest tests[LIES + FINAL + OTHERS] = {
         cmocka_unit_test_setup_teardown(asks_as_the_app_does, setup, teardown),
         cmocka_unit_test_setup_teardown(begins_where_it_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_options, setup, teardown),
@@ -674,6 +802,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_same_of_a_session, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_after_an_end, setup, teardown),
         cmocka_unit_test_setup_teardown(an_event_twice, setup, teardown),
+        cmocka_unit_test_setup_teardown(gaps_are_granted_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(pauses_longer_and_longer, setup, teardown),
         cmocka_unit_test_setup_teardown(progress_is_news, setup, teardown),
         cmocka_unit_test_setup_teardown(progress_alone_is_news, setup, teardown),
         cmocka_unit_test_setup_teardown(a_session_has_other_gaps, setup, teardown),
@@ -683,5 +813,8 @@ int main(void)
     for (size_t i = 0; i < LIES; i++)
         tests[OTHERS + i] =
             (struct CMUnitTest){lies[i].name, follows_again, setup, teardown, (void *)&lies[i]};
+    for (size_t i = 0; i < FINAL; i++)
+        tests[OTHERS + LIES + i] = (struct CMUnitTest){final_lies[i].name, ends_it, setup, teardown,
+                                                       (void *)&final_lies[i]};
     return cmocka_run_group_tests_name("client_follow", tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -299,6 +300,50 @@ static void a_new_connection_gets_it_again(void **state)
     assert_int_equal(fake.publish_changes, 1);
 }
 
+/* Steps both until the body of the last PUBLISH has so many bytes. */
+static void until_publish_of(size_t at_least, size_t at_most)
+{
+    uint64_t give_up_ns = client_monotonic_ns() + WAIT_MS * UINT64_C(1000000);
+    while (fake.publish_size < at_least || fake.publish_size > at_most) {
+        assert_true(client_monotonic_ns() < give_up_ns);
+        (void)fake_step(&fake, 1);
+        assert_int_equal(spn_client_step(client), SPN_OK);
+    }
+}
+
+/* See too_large.h. The sidecar with the lower limit puts it off until it has seen it cut short. */
+static void event_over_a_lowered_limit_is_sent_in_part(void **state)
+{
+    (void)state;
+    spn_question *question;
+    struct spn_event event = event_of("large", "");
+    size_t size = 2 * WIRE_BATCH_BYTES_MAX;
+    char *data = malloc(size);
+    assert_non_null(data);
+    memset(data, 'x', size);
+    event.data = (struct spn_bytes){data, size};
+    fake_end(&fake);
+    fake.read_err = SPN_E_STOPPING;
+    assert_int_equal(spn_ask_publish(&question, client, spn_text("s"), &event, SPN_DURABLE),
+                     SPN_OK);
+    free(data);
+    until_publish_of(size, SIZE_MAX);
+    fake.data_max = 1000;
+    fake_stop(&fake);
+    fake_start(&fake);
+    until_publish_of(1, 1100);
+    assert_int_equal(sent().entry.data.size, 1001);
+    assert_int_equal(sent().entry.id.size, 5);
+    fake.read_err = SPN_OK;
+    fake.published = (struct wire_published){.result = WIRE_REFUSED, .code = SPN_E_EVENT_TOO_LARGE};
+    fake_begin(&fake);
+    assert_int_equal(question_wait(question, client_monotonic_ns() + WAIT_MS * UINT64_C(1000000)),
+                     SPN_OK);
+    assert_int_equal(spn_answer_published(question, &published), SPN_OK);
+    assert_int_equal(published->code, SPN_E_EVENT_TOO_LARGE);
+    spn_question_close(question);
+}
+
 static const struct err_row {
     const char *name;
     spn_err code;
@@ -341,6 +386,7 @@ int main(void)
         TEST(a_sidecar_that_takes_no_one_shots_answers_the_rest),
         TEST(silence_is_answered_by_the_same_entry),
         TEST(a_new_connection_gets_it_again),
+        TEST(event_over_a_lowered_limit_is_sent_in_part),
     };
     static struct CMUnitTest tests[COUNT(plain) + COUNT(rows) + COUNT(err_rows)];
     size_t count = COUNT(plain);

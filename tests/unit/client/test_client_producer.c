@@ -47,6 +47,14 @@ static void pump(void)
         }                                                                                          \
     } while (0)
 
+/* The client alone works until it says that. */
+static void until_step(spn_err wanted)
+{
+    uint64_t give_up_ns = fake_now() + DEADLINE_NS;
+    while (spn_client_step(client) != wanted)
+        assert_true(fake_now() < give_up_ns);
+}
+
 /* So long passes, and both ends have had their turns. */
 static void pump_for(uint64_t ns)
 {
@@ -423,6 +431,34 @@ static void fenced_producer_stops(void **state)
     assert_int_equal(left, 3);
     producer = NULL;
     assert_int_equal(fake.batch_count, 1);
+}
+
+/* What it wanted to send when it failed is not worth waking the app for: it did so for ever. */
+static void failed_producer_lets_the_app_sleep(void **state)
+{
+    (void)state;
+    const struct spn_client_options few = {
+        .size = sizeof(few), .socket_dir = fake.dir, .send_hwm = 1};
+    const struct spn_producer_options options = {.size = sizeof(options), .window_events = 8};
+    struct spn_event event = SPN_EVENT_INIT;
+    struct pollfd fd = {.events = POLLIN};
+    fake_begin(&fake);
+    assert_int_equal(client_open(&client, &few, 5000, fake_now, NULL, 0), SPN_OK);
+    fake_end(&fake);
+    open_producer(&options);
+    while (spn_publish(producer, spn_text("s"), &event, NULL) == SPN_OK)
+        continue;
+    assert_true(producer->blocked);
+    fake_error(&fake, fake.token, SPN_E_FENCED, "");
+    until_step(SPN_E_FENCED);
+    uint64_t give_up_ns = fake_now() + DEADLINE_NS;
+    do {
+        assert_true(fake_now() < give_up_ns);
+        while (fake_step(&fake, 1))
+            fake_drop_batches(&fake);
+        assert_int_equal(spn_client_step(client), SPN_E_FENCED);
+        fd.fd = spn_client_fd(client);
+    } while (client->transport.ingest.port.events == 0 || poll(&fd, 1, 0) != 0);
 }
 
 /* Beside a flood of opened producers: it was given up at once. */
@@ -1011,6 +1047,57 @@ static void limits_follow_the_sidecar(void **state)
         assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), rows[i].err);
         until(unacknowledged() == 0);
     }
+}
+
+/* The sidecar wants it all again, the two batches that are on their way. */
+static void send_again(void)
+{
+    fake_drop_batches(&fake);
+    fake_error(&fake, fake.token, SPN_E_STALE_TOKEN, "restarted");
+    fake.token++;
+    until(fake.batch_count == 2);
+    assert_int_equal(fake.batches[0].head.token, fake.token);
+}
+
+/* What the present sidecar would refuse was taken when an earlier one would have stored it. Its
+ * frame could be larger than any that is read: then nothing would come of it, nor of what follows
+ * it. */
+static void event_over_a_lowered_limit_is_sent_in_part(void **state)
+{
+    (void)state;
+    static const size_t limits[] = {2 * WIRE_BATCH_BYTES_MAX, WIRE_BATCH_BYTES_MAX, 1000};
+    struct spn_event event = SPN_EVENT_INIT;
+    size_t size = 2 * WIRE_BATCH_BYTES_MAX;
+    char *data = malloc(size);
+    assert_non_null(data);
+    memset(data, 'x', size);
+    open_both(SPN_DURABLE);
+    event.id = spn_text("large");
+    event.type = spn_text("kind");
+    event.data = (struct spn_bytes){data, size};
+    event.note = spn_text("a note");
+    assert_int_equal(spn_publish(producer, spn_text("s"), &event, NULL), SPN_OK);
+    publish_text("small");
+    hurry();
+    until(received_up_to() == 2);
+    for (size_t i = 0; i < COUNT(limits); i++) {
+        fake.data_max = (uint32_t)limits[i];
+        fake.instance++;
+        send_again(); /* the answer to OPEN has the instance, which leads to a HELLO */
+        until(spn_client_data_max(client) == limits[i]);
+        send_again();
+        struct wire_entry entry = fake_entry(&fake, 0, 0);
+        assert_int_equal(fake.batches[0].head.first, 1);
+        assert_int_equal(fake.batches[0].head.count, 1);
+        assert_int_equal(entry.data.size, limits[i] < size ? limits[i] + 1 : size);
+        assert_memory_equal(entry.data.data, data, entry.data.size);
+        assert_memory_equal(entry.id.data, "large", entry.id.size);
+        assert_memory_equal(entry.type.data, "kind", entry.type.size);
+        assert_memory_equal(entry.note.data, "a note", entry.note.size);
+        entry = fake_entry(&fake, 1, 0);
+        assert_int_equal(entry.data.size, 5);
+    }
+    free(data);
 }
 
 /* The largest entry has all parts of the largest size. The window's memory is a power of two, which
@@ -1712,6 +1799,7 @@ int main(void)
         TEST(nothing_is_sent_while_it_opens_again),
         TEST(connection_that_comes_back_is_asked_at_once),
         TEST(fenced_producer_stops),
+        TEST(failed_producer_lets_the_app_sleep),
         TEST(fenced_while_it_opens_again),
         TEST(error_for_another_token_is_not_ours),
         TEST(silence_is_asked_about_and_then_probed),
@@ -1732,6 +1820,7 @@ int main(void)
         TEST(room_that_comes_in_time_is_taken),
         TEST(full_window_tells_how_many_were_taken),
         TEST(limits_follow_the_sidecar),
+        TEST(event_over_a_lowered_limit_is_sent_in_part),
         TEST(window_takes_the_largest_entry),
         TEST(small_window_takes_one_large_event),
         TEST(gone_sidecar_is_backpressure_and_ridden_out),

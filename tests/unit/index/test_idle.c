@@ -143,6 +143,9 @@ static void check_found(const struct idle_sessions *found, const char *expected)
         const struct idle_session *session = &found->sessions[i];
         assert_int_equal(session->epoch, of->epoch);
         assert_true(wire_same_life(session->life, of->life));
+        uint64_t seq = session->extent.seq; /* as far as it is in a row */
+        assert_in_range(seq, of->count > 1, of->count);
+        assert_int_equal(session->extent.bytes, seq > 0 ? of->events[seq - 1].bytes : 0);
         assert_int_equal(session->name_size, strlen(of->name));
         assert_memory_equal(session->name, of->name, session->name_size);
     }

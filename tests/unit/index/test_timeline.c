@@ -18,6 +18,7 @@
 #include "log_rig.h"
 #include "wire.h"
 #include "index/slice.h"
+#include "index/attributes.h"
 #include "index/timeline.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -64,39 +65,18 @@ static size_t indexed; /* events as of the last segment */
 /* -- damage ------------------------------------------------------------------------------------ */
 
 static uint64_t damaged_position; /* its entry does not read; 0: all do */
-static uint64_t damaged_to;       /* nor what was after it, up to here */
 static uint32_t damaged_record;   /* number of the segment whose record does not; 0: none */
-
-static bool is_damaged(uint64_t position)
-{
-    return damaged_position > 0 && (position == damaged_position ||
-                                    (position > damaged_position && position <= damaged_to));
-}
 
 spn_err __real_journal_read_entry(struct journal_reader *from, uint64_t position,
                                   struct record_entry *ret_entry);
 spn_err __wrap_journal_read_entry(struct journal_reader *from, uint64_t position,
                                   struct record_entry *ret_entry);
-spn_err __real_journal_read_entry_from(struct journal_reader *from, uint64_t position,
-                                       uint64_t *ret_position, struct record_entry *ret_entry);
-spn_err __wrap_journal_read_entry_from(struct journal_reader *from, uint64_t position,
-                                       uint64_t *ret_position, struct record_entry *ret_entry);
 
 spn_err __wrap_journal_read_entry(struct journal_reader *from, uint64_t position,
                                   struct record_entry *ret_entry)
 {
     spn_err err = __real_journal_read_entry(from, position, ret_entry);
-    return is_damaged(position) ? SPN_E_CORRUPT : err;
-}
-
-spn_err __wrap_journal_read_entry_from(struct journal_reader *from, uint64_t position,
-                                       uint64_t *ret_position, struct record_entry *ret_entry)
-{
-    spn_err err = __real_journal_read_entry_from(from, position, ret_position, ret_entry);
-    if (!is_damaged(position) && (err != SPN_OK || !is_damaged(*ret_position)))
-        return err;
-    *ret_position = damaged_position > damaged_to ? damaged_position : damaged_to;
-    return SPN_E_CORRUPT;
+    return damaged_position > 0 && position == damaged_position ? SPN_E_CORRUPT : err;
 }
 
 spn_err __real_journal_read_segment_after(struct journal_reader *from, uint32_t after,
@@ -114,7 +94,7 @@ spn_err __wrap_journal_read_segment_after(struct journal_reader *from, uint32_t 
 static int release(void **state)
 {
     (void)state;
-    damaged_position = damaged_to = 0;
+    damaged_position = 0;
     damaged_record = 0;
     view_release(&view);
     rig_release(&rig);
@@ -602,6 +582,8 @@ static void delete_entries(uint64_t from, uint64_t to, size_t *ret_count)
     *ret_count = all.count;
 }
 
+static bool by_damage; /* what is in front of the log is lost: the quota did not take it */
+
 static void cut_out(const struct cut *cut)
 {
     size_t count;
@@ -615,6 +597,8 @@ static void cut_out(const struct cut *cut)
         delete_entries(of->events[seq - 1].position, of->events[seq - 1].position, &count);
         assert_int_equal(count, 1);
     }
+    if (cut->from == 1 && !by_damage)
+        assert_int_equal(journal_note_taken(rig.journal, of->events[cut->to - 1].position), SPN_OK);
     assert_int_equal(journal_commit(rig.journal), SPN_OK);
 }
 
@@ -721,6 +705,10 @@ static void retained_without_blocks(void **state)
     for (uint64_t from = 1; from <= 100; from += 11)
         assert_retained(from, 0, 101);
     cut_out(&(struct cut){101, 150});
+    assert_retained(1, 0, DAMAGED);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_note_taken(rig.journal, of->events[149].position), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
     assert_retained(1, 0, 151);
     assert_retained(120, 0, 151);
     assert_retained(160, 0, 160);
@@ -738,19 +726,35 @@ static void what_the_quota_took_in_front_of_damage(void **state)
     assert_retained(50, 0, 101);
 }
 
-/* The front of the log is lost, and a block with it: that was not the quota. */
+/* The front of the log is lost, and then a block with it: that was not the quota. */
 static void what_damage_took_of_the_front(void **state)
 {
     (void)state;
     run_script("cFWcFW");
+    by_damage = true;
     cut_out(&(struct cut){1, 50});
+    by_damage = false;
+    assert_retained(1, 0, DAMAGED);
+    assert_retained(50, 0, DAMAGED);
+    assert_retained(51, 0, 51);
     assert_int_equal(journal_begin(rig.journal), SPN_OK);
     assert_int_equal(journal_delete_block(rig.journal, 1, of->epoch, 1), SPN_OK);
     assert_int_equal(journal_commit(rig.journal), SPN_OK);
-    assert_retained(1, 0, 101); /* as if it was */
-    damaged_position = of->epoch;
-    damaged_to = of->events[49].position;
     assert_retained(1, 0, DAMAGED);
+    assert_retained(101, 0, 101);
+}
+
+/* The quota took a part of the first segment, with the block of that part. */
+static void what_the_quota_took_of_a_segment(void **state)
+{
+    (void)state;
+    run_script("cFWcFW");
+    cut_out(&(struct cut){1, 50});
+    assert_retained(1, 0, 51);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_delete_block(rig.journal, 1, of->epoch, 1), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    assert_retained(1, 0, 101);
 }
 
 /* The record of the segment after the one that the quota took does not read. */
@@ -762,6 +766,84 @@ static void what_the_quota_took_before_a_damaged_record(void **state)
     delete_segment(1);
     damaged_record = 2;
     assert_retained(1, 0, 101);
+}
+
+/* -- attributes -------------------------------------------------------------------------------- */
+
+enum { SETS = 5 };
+
+/* Numbers whose sets have all there is, and differ. */
+static uint32_t set_number(uint32_t set)
+{
+    return 16 * set + 15;
+}
+
+static void put_set(uint32_t set)
+{
+    rig_put_attributes(&rig, MAIN, set_number(set));
+    rig_commit(&rig);
+}
+
+static void assert_set(uint32_t set)
+{
+    struct journal_reader *reader;
+    struct timeline timeline;
+    struct wire_attributes found;
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    assert_int_equal(timeline_open(&timeline, reader, &view), SPN_OK);
+    assert_int_equal(attributes_read(&timeline, &found), SPN_OK);
+    assert_int_equal(found.ttl_ms, rig_attributes_of(set_number(set)).ttl_ms);
+    assert_int_equal(found.note.size, rig_attributes_of(set_number(set)).note.size);
+    journal_reader_close(reader);
+}
+
+/* However many sets are on their way to disk, in whichever generation: the newest that is there
+ * holds. */
+static void attributes_on_their_way(void **state)
+{
+    (void)state;
+    for (uint32_t on_disk = 1; on_disk <= SETS; on_disk++)
+        for (uint32_t frozen = 0; frozen <= SETS; frozen++) {
+            rig_init(&rig, 2, WINDOW);
+            for (uint32_t set = 1; set <= SETS; set++) {
+                if (set == frozen)
+                    rig_freeze(&rig);
+                rig.lagging = set > on_disk;
+                put_set(set);
+            }
+            rig_view(&rig, MAIN, &view);
+            assert_set(on_disk);
+            (void)release(NULL);
+        }
+}
+
+/* The row has a newer set than an old view: an answer before this one may have shown it. */
+static void attributes_of_a_row_that_is_ahead(void **state)
+{
+    (void)state;
+    for (int whole = 0; whole < 2; whole++) {
+        rig_init(&rig, 100, WINDOW); /* a segment of several steps */
+        rig_events(&rig, MAIN, 3);
+        for (uint32_t i = MAIN + 1; i < rig.session_count; i++)
+            rig_events(&rig, i, 1);
+        put_set(1);
+        rig_view(&rig, MAIN, &view);
+        assert_set(1);
+        put_set(2);
+        rig_freeze(&rig);
+        if (whole)
+            rig_write_frozen(&rig);
+        else
+            rig_write_up_to_row(&rig, MAIN);
+        assert_set(2);
+        put_set(3);
+        assert_set(2);
+        view_release(&view);
+        rig_view(&rig, MAIN, &view);
+        assert_set(3);
+        (void)release(NULL);
+    }
 }
 
 /* -- the id in force --------------------------------------------------------------------------- */
@@ -917,7 +999,11 @@ int main(void)
         {"retained without blocks", retained_without_blocks, NULL, release, NULL},
         {"what the quota took in front of damage", what_the_quota_took_in_front_of_damage, NULL,
          release, NULL},
+        {"attributes on their way", attributes_on_their_way, NULL, release, NULL},
+        {"attributes of a row that is ahead", attributes_of_a_row_that_is_ahead, NULL, release,
+         NULL},
         {"what damage took of the front", what_damage_took_of_the_front, NULL, release, NULL},
+        {"what the quota took of a segment", what_the_quota_took_of_a_segment, NULL, release, NULL},
         {"what the quota took before a damaged record", what_the_quota_took_before_a_damaged_record,
          NULL, release, NULL},
         {"an id that was trimmed is no damage where the row is ahead",

@@ -711,6 +711,7 @@ static size_t drop(size_t count_max, bool commit)
     if (commit)
         assert_int_equal(journal_commit(rig.journal), SPN_OK);
     journal_abort(rig.journal);
+    assert_true(journal_meta(rig.journal)->taken < front()); /* also where nothing was committed */
     return deletion.count;
 }
 

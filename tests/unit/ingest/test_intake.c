@@ -139,7 +139,6 @@ struct model_session {
     uint32_t duplicates;
     uint32_t conflicts;
     uint64_t attributes_position;
-    uint64_t attributes_before;
     uint64_t touch_position;
     bool spans; /* of its own */
 };
@@ -465,7 +464,6 @@ static void check_activity(const struct batch *batch, uint32_t *at, uint8_t kind
     assert_int_equal(entry->data_size, data.size);
     assert_memory_equal(frame + entry->offset + entry->extra_size, data.data, data.size);
     if (kind == RECORD_ATTRIBUTES) {
-        session->attributes_before = session->attributes_position;
         session->attributes_position = model_position;
         session->spans = true;
     } else {
@@ -545,8 +543,8 @@ static void check_generation(void)
         assert_int_equal(touched->epoch, model[name].epoch);
         assert_int_equal(touched->count, model[name].seq);
         assert_int_equal(touched->first_seq, model[name].seq > 0 ? 1 : 0);
-        assert_int_equal(touched->attributes[0], model[name].attributes_position);
-        assert_int_equal(touched->attributes[1], model[name].attributes_before);
+        assert_int_equal(generation_attributes_of(broker.active, touched),
+                         model[name].attributes_position);
         assert_int_equal(touched->touch_position, model[name].touch_position);
         const struct span *span = spans_find(&broker.spans, slot, tracker->epoch);
         assert_int_equal(span && span->idle_ns > 0, model[name].spans);
@@ -1205,8 +1203,8 @@ static void take_all(uint64_t first, const char *entries)
     (void)zmq_msg_close(&frame);
 }
 
-/* One session ends, as the entry says. */
-static void expect_ended(uint8_t kind, const char *name)
+/* One session ends, as the entry says, which has how far the session had come. */
+static void expect_ended(uint8_t kind, const char *name, struct record_extent extent)
 {
     struct batch *batch = intake_end_due(&intake);
     assert_non_null(batch);
@@ -1219,6 +1217,9 @@ static void expect_ended(uint8_t kind, const char *name)
     assert_int_equal(entry->name_size, strlen(name));
     assert_memory_equal(frame + entry->name_offset, name, entry->name_size);
     assert_true(wire_has_life(entry->life));
+    assert_int_equal(entry->seq, extent.seq);
+    assert_int_equal(entry->bytes, extent.bytes);
+    assert_int_equal(entry->markers, extent.markers);
     assert_int_equal(entry->closes, kind == RECORD_CLOSE);
     assert_int_equal(entry->reason_size, kind == RECORD_CLOSE ? 4 : 0);
     assert_memory_equal(frame + entry->offset + entry->reason_at, "idle", entry->reason_size);
@@ -1247,26 +1248,28 @@ static bool nothing_pinned(const void *owner, uint32_t slot)
 static void a_session_ends_by_itself(void **state)
 {
     bool cold = *state != NULL; /* as its tracker is by then */
+    static const struct record_extent extent = {.seq = 3, .bytes = 5, .markers = 1};
     take_all(1, "Aa");
     passed_ns = MINUTE_NS - 1;
     assert_null(intake_end_due(&intake));
-    take_all(2, "a1 Ta"); /* an event moves it, and so does a touch that is not stored */
+    take_all(2,
+             "a1=xyz Ma2 a3=zz Ta"); /* an event moves it, and so does a touch that is not stored */
     passed_ns += MINUTE_NS - 1;
     assert_null(intake_end_due(&intake));
-    take_all(4, "Ta");
+    take_all(6, "Ta");
     passed_ns += MINUTE_NS - 1;
     assert_null(intake_end_due(&intake));
     for (int i = 0; cold && i < 2; i++)
         (void)sessions_evict(&broker.sessions, 0, 100, nothing_pinned, NULL);
     assert_int_equal(tracker_of_a() == NULL, cold);
     passed_ns += 1;
-    expect_ended(RECORD_CLOSE, "a");
+    expect_ended(RECORD_CLOSE, "a", extent);
     if (!cold)
         assert_true(tracker_of_a()->closed);
     passed_ns += 60 * MINUTE_NS - 1;
     assert_null(intake_end_due(&intake));
     passed_ns += 1;
-    expect_ended(RECORD_EXPIRE, "a");
+    expect_ended(RECORD_EXPIRE, "a", extent);
     assert_int_equal(sessions_known(&broker.sessions), 0);
     assert_int_equal(broker.spans.count, 0);
     assert_int_equal(metrics_get(&metrics.sessions_closed_idle), 1);
@@ -1283,7 +1286,7 @@ static void a_close_ends_the_idle_span(void **state)
     passed_ns = 60 * MINUTE_NS;
     assert_null(intake_end_due(&intake));
     passed_ns += 2 * MINUTE_NS; /* the touch of a closed session moves its time to live */
-    expect_ended(RECORD_EXPIRE, "b");
+    expect_ended(RECORD_EXPIRE, "b", (struct record_extent){.seq = 1});
 }
 
 /* Nothing ends without memory for it, and all does with it. */
@@ -1297,7 +1300,7 @@ static void no_memory_to_end_a_session(void **state)
     allocations_left = UINT32_MAX;
     assert_null(intake_end_due(&intake)); /* not at once again */
     passed_ns += INTAKE_RETRY_NS;
-    expect_ended(RECORD_CLOSE, "a");
+    expect_ended(RECORD_CLOSE, "a", (struct record_extent){.seq = 0});
 }
 
 /* More than one batch has of them, with the longest names. */
@@ -1706,6 +1709,8 @@ static void refusals_are_counted_by_reason(void **state)
     (void)zmq_msg_close(&frame);
 }
 
+enum damage { WHOLE, GIVEN_UP, LIFE_LOST };
+
 /* A session that comes back from disk as a closed one, or is deleted as soon as it is back. */
 static const struct cold_end_row {
     const char *name;
@@ -1713,16 +1718,29 @@ static const struct cold_end_row {
     bool closed;
     spn_err refusal;
     uint8_t kind; /* of the first entry; 0: none */
+    enum damage damage;
 } cold_end_rows[] = {
-    {"a cold one is closed", "Ca", false, SPN_OK, RECORD_CLOSE},
-    {"a cold one is closed by its life", "Ca@", false, SPN_OK, RECORD_CLOSE},
-    {"a cold one is closed by another", "Ca>", false, SPN_E_OTHER_LIFE, 0},
-    {"a cold one was closed already", "Ca", true, SPN_OK, 0},
-    {"an event for a cold closed one", "a1", true, SPN_E_CLOSED, 0},
-    {"a duplicate for a cold closed one", "a2", true, SPN_OK, 0},
-    {"a cold one is deleted", "Da", false, SPN_OK, RECORD_DELETE},
-    {"a cold closed one is deleted", "Da", true, SPN_OK, RECORD_DELETE},
-    {"a cold one is deleted by another", "Da<", false, SPN_E_OTHER_LIFE, 0},
+    {"a cold one is closed", "Ca", false, SPN_OK, RECORD_CLOSE, WHOLE},
+    {"a cold one is closed by its life", "Ca@", false, SPN_OK, RECORD_CLOSE, WHOLE},
+    {"a cold one is closed by another", "Ca>", false, SPN_E_OTHER_LIFE, 0, WHOLE},
+    {"a cold one was closed already", "Ca", true, SPN_OK, 0, WHOLE},
+    {"an event for a cold closed one", "a1", true, SPN_E_CLOSED, 0, WHOLE},
+    {"a duplicate for a cold closed one", "a2", true, SPN_OK, 0, WHOLE},
+    {"a cold one is deleted", "Da", false, SPN_OK, RECORD_DELETE, WHOLE},
+    {"a cold closed one is deleted", "Da", true, SPN_OK, RECORD_DELETE, WHOLE},
+    {"a cold one is deleted by another", "Da<", false, SPN_E_OTHER_LIFE, 0, WHOLE},
+    {"one given up is deleted by its life", "Da@", false, SPN_OK, RECORD_DELETE, GIVEN_UP},
+    {"one given up is deleted by another", "Da>", false, SPN_E_OTHER_LIFE, 0, GIVEN_UP},
+    {"one without a life is deleted by its life", "Da@", false, SPN_OK, RECORD_DELETE, LIFE_LOST},
+    {"one given up is deleted at a seq", "[s40]Da", false, SPN_E_CORRUPT, 0, GIVEN_UP},
+    {"one given up is closed by its life", "Ca@", false, SPN_E_CORRUPT, 0, GIVEN_UP},
+    {"one given up is closed by another", "Ca>", false, SPN_E_CORRUPT, 0, GIVEN_UP},
+    {"one without a life is closed by its life", "Ca@", false, SPN_E_CORRUPT, 0, LIFE_LOST},
+    {"one given up is touched by another life", "[>]Ta", false, SPN_E_CORRUPT, 0, GIVEN_UP},
+    {"one without a life is touched by its life", "[@]Ta", false, SPN_E_CORRUPT, 0, LIFE_LOST},
+    {"one given up gets attributes as a new one", "[n]Aa", false, SPN_E_CORRUPT, 0, GIVEN_UP},
+    {"one without a life gets attributes", "[@]Aa", false, SPN_E_CORRUPT, 0, LIFE_LOST},
+    {"an event for one given up, by another life", "[>]a1", false, SPN_E_CORRUPT, 0, GIVEN_UP},
 };
 
 static void cold_end(void **state)
@@ -1738,7 +1756,11 @@ static void cold_end(void **state)
     assert_int_equal(decode(&head, row->entries, &frame), SPN_OK);
     expect_cold(&frame, (const uint32_t[]){0}, 1); /* also for those it must be known */
     put_tracker(slot, "a", 500, "2");
-    broker.sessions.slots[slot].tracker->closed = row->closed;
+    struct tracker *tracker = broker.sessions.slots[slot].tracker;
+    tracker->closed = row->closed;
+    tracker->damaged = row->damage != WHOLE;
+    if (row->damage == LIFE_LOST)
+        tracker->life = (struct spn_life){{0}};
     assert_int_equal(take(&frame, &batch), INTAKE_TAKEN);
     assert_int_equal(producer->run_count > 0 ? producer->runs[0].code : SPN_OK, row->refusal);
     assert_int_equal(batch->entry_count, row->kind != 0);
@@ -1833,15 +1855,15 @@ static struct idle_sessions *new_idle(const char *const *names, const uint64_t *
     for (size_t i = 0; i < count; i++) {
         idle->sessions[i].epoch = epochs[i];
         idle->sessions[i].life = life_of(epochs[i]);
+        idle->sessions[i].extent = (struct record_extent){.seq = 40, .bytes = 4000, .markers = 2};
         idle->sessions[i].name_size = (uint8_t)strlen(names[i]);
         memcpy(idle->sessions[i].name, names[i], strlen(names[i]));
     }
     return idle;
 }
 
-static void check_expired(const struct expire_row *row, const struct batch *batch)
+static void check_expired(const struct batch *batch)
 {
-    bool hot = row->found == SESSIONS_HOT;
     assert_non_null(batch);
     assert_null(batch->producer);
     assert_int_equal(batch->number_count, 0);
@@ -1851,8 +1873,9 @@ static void check_expired(const struct expire_row *row, const struct batch *batc
     assert_int_equal(batch->entry_count, 1);
     assert_int_equal(batch->entries[0].kind, RECORD_EXPIRE);
     assert_int_equal(batch->entries[0].epoch, 500);
-    assert_int_equal(batch->entries[0].seq, hot ? 40 : 0);
-    assert_int_equal(batch->entries[0].bytes, hot ? 4000 : 0);
+    assert_int_equal(batch->entries[0].seq, 40);
+    assert_int_equal(batch->entries[0].bytes, 4000);
+    assert_int_equal(batch->entries[0].markers, 2);
     assert_int_equal(batch->entries[0].id_size, 0);
     assert_int_equal(batch->entries[0].data_size, 0);
     assert_true(wire_same_life(batch->entries[0].life, life_of(500)));
@@ -1877,7 +1900,7 @@ static void expire(void **state)
     uint32_t slot;
     uint64_t hash = sessions_hash(&broker.sessions, text("a"));
     if (row->expires)
-        check_expired(row, batch);
+        check_expired(batch);
     else
         assert_null(batch);
     assert_int_equal(sessions_find(&broker.sessions, text("a"), hash, &slot),

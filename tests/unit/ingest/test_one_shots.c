@@ -544,9 +544,11 @@ static void a_cold_session_may_be_damaged(void **unused)
     struct load *load = begin_cold();
     load->err = SPN_E_CORRUPT;
     load->epoch = load->view.epoch;
+    load->life.bytes[0] = 9;
     end_load(load);
     assert_int_equal(sent.answer.code, SPN_E_CORRUPT);
     assert_int_equal(sent.answer.state, WIRE_SESSION_DAMAGED);
+    assert_int_equal(sent.answer.life.bytes[0], 9);
 }
 
 static void a_load_without_memory_is_an_error(void **unused)

@@ -285,6 +285,39 @@ static void what_is_refused_changes_nothing(void **state)
     assert_int_equal(put(peer, PIECE), SPN_OK);
 }
 
+/* The most that still fits. Of a peer that holds much already; see outbox_has_room. */
+static size_t room_of(const struct outbox_peer *peer)
+{
+    size_t fits = 0;
+    for (size_t step = OUTBOX_BYTES_MAX; step > 0; step /= 2)
+        if (outbox_has_room(outbox, peer, fits + step))
+            fits += step;
+    return fits;
+}
+
+/* For everybody, and as if it were a message that waits already. */
+static void what_is_packed_counts_at_once(void **state)
+{
+    (void)state;
+    answer = SPN_E_BACKPRESSURE;
+    struct outbox_peer *peer = meet(1);
+    struct outbox_peer *other = meet(2);
+    assert_int_equal(put(peer, 2 * OUTBOX_FIRST_MAX), SPN_OK);
+    assert_int_equal(put(other, 2 * OUTBOX_FIRST_MAX), SPN_OK);
+    size_t before = room_of(other);
+    uint64_t unsent = metrics_get(&metrics.unsent);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(deliver(peer, 1, PIECE), SPN_OK);
+    size_t its_room = room_of(peer);
+    size_t others_room = room_of(other);
+    assert_true(others_room < before);
+    outbox_flush(outbox);
+    assert_int_equal(room_of(peer), its_room);
+    assert_int_equal(room_of(other), others_room);
+    assert_true(metrics_get(&metrics.unsent) >= unsent + 3 * PIECE);
+    assert_int_equal(deliver(peer, 1, PIECE), SPN_OK); /* the teardown finds it packed */
+}
+
 /* -- peers that are gone, and that take nothing ------------------------------------------------ */
 
 static void a_peer_that_is_gone_gives_back_what_it_held(void **state)
@@ -628,6 +661,7 @@ int main(void)
         TEST(hoarders_leave_room_for_the_next),
         TEST(a_large_message_fits_into_nothing_while_there_is_room),
         TEST(what_is_refused_changes_nothing),
+        TEST(what_is_packed_counts_at_once),
         TEST(a_peer_that_is_gone_gives_back_what_it_held),
         TEST(takes_nothing_and_is_cut),
         TEST(a_quiet_peer_is_forgotten_when_it_has_nothing),

@@ -37,6 +37,8 @@ enum { FRAME_MAX = 8192, LINE_MAX_SIZE = 512, TEXT_MAX = 2048, FLIPS_PER_EXAMPLE
 #define NO_LIFE "life=00000000000000000000000000000000"
 #define MARK "database=abcdefghijklmnop position=102"
 
+#define SET "ttl=3600000 idle_close=60000 content_type=text/plain note=hi"
+
 static struct example {
     const char *name;
     const char *text;
@@ -69,6 +71,18 @@ static struct example {
              "; marker session=chat-7 id=c1 type= data="
              "; marker session=chat-7 id= type= data= retry=3000"
              "; reset session=chat-7 id= type= data="},
+    {.name = "CONDITIONS",
+     .text = "BATCH request=0 " TOKEN " first=14 base=14 round=0 count=3 level=2 backpressure=0"
+             "; event session=chat-7 id=b1 type= " LIFE " seq=2 data=more"
+             "; event session=chat-8 id=b2 type= new data=first"
+             "; event session=chat-8 id=b3 type= depends=15 data=second"},
+    {.name = "CLOSING_EVENT",
+     .text = "BATCH request=0 " TOKEN " first=17 base=17 round=0 count=1 level=2 backpressure=0"
+             "; event session=chat-8 id=b4 type= closes=success note=k=v data=[DONE]"},
+    {.name = "ATTRIBUTES",
+     .text =
+         "BATCH request=0 " TOKEN " first=18 base=18 round=0 count=2 level=2 backpressure=0"
+         "; attributes session=chat-9 id= type= new " SET "; touch session=chat-9 id= type= data="},
     {.name = "ACK",
      .text = "ACK request=0 " TOKEN
              " from=5 up_to=8 level=2 position=102; run first=8 count=1 result=3 code=33"},
@@ -123,12 +137,21 @@ static struct example {
              " prefix=chat-"},
     {.name = "DELIVER_LOG",
      .text = "DELIVER request=0 count=3; delivery subscription=5 incarnation=1 kind=2 verdict=0"
-             " code=0 count=0 size=16 seq=102 bytes=0 missing=0 first=101 last=102"
+             " code=0 count=0 size=16 seq=102 bytes=64 missing=0 first=101 last=102"
              "; delivery subscription=5 incarnation=1 kind=1 verdict=0 code=0 count=1 size=68"
-             " seq=105 bytes=68 missing=2; close seq=2 position=105 time=1767225600000"
+             " seq=105 bytes=132 missing=2; close seq=2 position=105 time=1767225600000"
              " session=chat-7 id= type= life=30313233343536373839616263646566 closes=error data="
              "; delivery subscription=5 incarnation=1 kind=1 verdict=0 code=0 count=0 size=0"
-             " seq=200 bytes=68 missing=0"},
+             " seq=200 bytes=132 missing=0"},
+    {.name = "DELIVER_OPEN",
+     .text = "DELIVER request=0 count=1; delivery subscription=5 incarnation=1 kind=1 verdict=0"
+             " code=0 count=3 size=219 seq=203 bytes=351 missing=0"
+             "; open seq=0 position=201 time=1767225600000 session=chat-9 id= type= "
+             "life=30313233343536373839616263646566"
+             " data=; attributes seq=0 position=202 time=1767225600000 session=chat-9 id= type= "
+             "life=30313233343536373839616263646566 " SET
+             "; expire seq=2 position=203 time=1767225600000 session=chat-5 id= type= "
+             "life=30313233343536373839616263646566 data="},
     {.name = "CREDIT",
      .text = "CREDIT request=12 count=2; grant subscription=3 incarnation=1 credit=262191"
              "; grant subscription=4 incarnation=2 credit=262144"},
@@ -141,6 +164,11 @@ static struct example {
      .text = "PUBLISHED request=11 result=0 state=0 code=0 " LIFE " seq=4 position=104 id=a9"},
     {.name = "PUBLISHED_REFUSED",
      .text = "PUBLISHED request=12 result=3 state=0 code=48 " NO_LIFE " seq=0 position=0 id="},
+    {.name = "PUBLISH_NEW",
+     .text = "PUBLISH request=14 features=0 level=2; event session=chat-7 id=b5 type= new closes="
+             " data=all"},
+    {.name = "PUBLISHED_CONDITION",
+     .text = "PUBLISHED request=14 result=3 state=1 code=55 " LIFE " seq=4 position=0 id=b5"},
     {.name = "INFO_IS",
      .text = "INFO_IS request=10 epoch=100 " LIFE
              " seq=2 position=102 bytes=10 opened=1767225599000 last=1767225600000 markers=0"

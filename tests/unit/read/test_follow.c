@@ -143,8 +143,12 @@ static uint64_t fake_monotonic_ns(void)
     return now_ns;
 }
 
-static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns,
-                                        .boot_ns = fake_monotonic_ns};
+static uint64_t fake_boot_ns(void)
+{
+    return now_ns;
+}
+
+static const struct clock fake_clock = {.monotonic_ns = fake_monotonic_ns, .boot_ns = fake_boot_ns};
 static const struct peer peer = {.size = 1, .bytes = {7}};
 
 /* -- what is written --------------------------------------------------------------------------- */
@@ -333,11 +337,20 @@ static const uint8_t wire_kinds[] = {
     [RECORD_ATTRIBUTES] = WIRE_ATTRIBUTES,
 };
 
+/* Whatever it is that counts so many bytes, there was credit for it. */
+static void count_bytes(struct client *client, size_t size)
+{
+    assert_true(client->bytes < client->credit);
+    client->bytes += size;
+}
+
 static void take_item(struct client *client, struct wire_in *items)
 {
     struct wire_item item;
+    const uint8_t *start = items->at;
     wire_get_item(items, &item);
     assert_false(items->bad);
+    count_bytes(client, (size_t)(items->at - start));
     assert_in_range(item.position, client->cursor + 1, newest());
     pass(client, item.position - 1);
     struct written *entry = &log_of[item.position];
@@ -363,6 +376,7 @@ static void take_gap(struct client *client, struct wire_in *rest)
     struct wire_log_gap gap;
     wire_get_log_gap(rest, &gap);
     assert_false(rest->bad);
+    count_bytes(client, WIRE_LOG_GAP_CREDIT);
     assert_true(gap.first > client->cursor);
     pass(client, gap.first - 1);
     for (uint64_t at = gap.first; at <= gap.last; at++)
@@ -421,7 +435,6 @@ static void take_delivery(const struct wire_deliver *head, struct wire_in *rest)
             count_hidden(client, missing);
             seen.progress++;
         }
-        client->bytes += head->size;
     }
     assert_true(wire_in_done(rest));
     assert_int_equal(head->bytes, client->bytes);
@@ -528,7 +541,8 @@ static void send_credit(size_t of, uint64_t credit)
     wire_put_grant(&out, &(struct wire_grant){.subscription = of,
                                               .incarnation = clients[of].incarnation,
                                               .credit = credit});
-    clients[of].credit = credit;
+    if (clients[of].credit < credit)
+        clients[of].credit = credit;
     assert_int_equal(subscriptions_credit(subscriptions, to, wire_in(bytes, wire_out_size(&out))),
                      SPN_OK);
 }
@@ -608,6 +622,7 @@ static void begin(const struct retention *keeps)
     clients[1].touches = true;
     clients[2].prefix = "w3"; /* of two names */
     rig_init(&rig, SESSIONS, WINDOW);
+    rig.now_ns = fake_boot_ns;
     rig_retain(&rig, rule);
     start_sidecar();
 }
@@ -854,6 +869,16 @@ static void write_to(uint32_t session, int events)
     }
 }
 
+static void delete_one(uint32_t session)
+{
+    uint64_t epoch = rig.sessions[session].epoch;
+    uint64_t seq = rig.sessions[session].count;
+    rig_end(&rig, session, RECORD_DELETE);
+    note(session, RECORD_DELETE, epoch);
+    log_of[newest()].seq = seq;
+    dead[epoch] = true;
+}
+
 /* Another one begins beyond what the survey has read, which then begins there. What it knew before
  * is not relied on. */
 static void a_survey_that_began_again(void **state)
@@ -864,10 +889,7 @@ static void a_survey_that_began_again(void **state)
     write_to(0, 1);
     write_to(1, 5);
     uint64_t epoch = rig.sessions[1].epoch;
-    rig_end(&rig, 1, RECORD_DELETE);
-    note(1, RECORD_DELETE, epoch);
-    log_of[newest()].seq = 5;
-    dead[epoch] = true;
+    delete_one(1);
     rig_commit(&rig);
     hide();
     now_ns += 2 * SURVEY_NS;
@@ -892,6 +914,84 @@ static void a_survey_that_began_again(void **state)
     assert_int_equal(clients[0].cursor, newest());
     for (uint64_t at = epoch; at < epoch + 6; at++)
         assert_int_equal(log_of[at].got[0], 0);
+}
+
+/* What is there, in no time. */
+static void read_at_once(void)
+{
+    (void)subscriptions_tick(subscriptions);
+    (void)outbox_tick(outbox);
+    while (subscriptions_read_log(subscriptions))
+        continue;
+    outbox_flush(outbox);
+}
+
+/* Nobody has been behind for long. */
+static void forget_survey(void)
+{
+    now_ns += 10 * SURVEY_NS;
+    send_credit(0, clients[0].credit); /* it keeps the lease */
+    (void)subscriptions_tick(subscriptions);
+}
+
+/* The reader had no turn for long, and then the live follower has no room or no credit. What was
+ * hidden meanwhile stays hidden. take_item looks at how late an item is. */
+static void falls_behind_a_scan_that_is_late(void **state)
+{
+    (void)state;
+    for (int by_credit = 0; by_credit < 2; by_credit++) {
+        begin(&(struct retention){0});
+        any_state = 1;
+        write_to(0, 1);
+        rig_commit(&rig);
+        atomic_store(&commits.durable, newest());
+        struct wire_follow follow = follow_of(0);
+        follow.credit = by_credit ? 100 : CREDIT;
+        follow_and_step(0, &follow);
+        assert_int_equal(clients[0].cursor, newest());
+        forget_survey();
+        write_to(1, 5);
+        uint64_t epoch = rig.sessions[1].epoch;
+        delete_one(1);
+        rig_commit(&rig);
+        hide();
+        now_ns += SURVEY_NS + SURVEY_NS / 2;
+        atomic_store(&commits.durable, newest());
+        full = by_credit ? 0 : 1;
+        (void)subscriptions_scan(subscriptions);
+        full = 0;
+        uint64_t before = clients[0].cursor;
+        assert_true(before < newest());
+        send_credit(0, 2 * CREDIT);
+        read_at_once();
+        assert_int_equal(clients[0].cursor, newest());
+        for (uint64_t at = before + 1; at < epoch + 6; at++)
+            assert_int_equal(log_of[at].got[0], 0);
+        (void)release(NULL);
+    }
+}
+
+/* One that falls behind for a moment needs no survey. */
+static void falls_behind_for_a_moment(void **state)
+{
+    (void)state;
+    begin(&(struct retention){0});
+    any_state = 1;
+    struct wire_follow follow = follow_of(0);
+    follow.credit = CREDIT;
+    follow_and_step(0, &follow);
+    forget_survey();
+    write_to(0, 5);
+    rig_commit(&rig);
+    atomic_store(&commits.durable, newest());
+    now_ns += SURVEY_NS / 2;
+    full = 1;
+    (void)subscriptions_scan(subscriptions);
+    full = 0;
+    uint64_t reads = journal_reader_reads(reader);
+    read_at_once();
+    assert_int_equal(clients[0].cursor, newest());
+    assert_int_equal(journal_reader_reads(reader) - reads, 6); /* each, and the end; once */
 }
 
 /* Two that are behind, at different places, and more log after either than one turn surveys. */
@@ -957,19 +1057,66 @@ static void touches_are_no_gaps(void **state)
     }
 }
 
+static bool is_even(const void *owner, uint64_t position)
+{
+    (void)owner;
+    return position % 2 == 0;
+}
+
+/* A log with a hole at every second position, and a client that nothing else is for. */
+static void a_gap_needs_credit(void **state)
+{
+    (void)state;
+    enum { EVENTS = 100, GAPS = EVENTS / 2 };
+    struct journal_deletion deletion = {.count_max = POSITIONS_MAX, .bytes_max = UINT64_MAX};
+    uint64_t next;
+    begin(&(struct retention){0});
+    any_state = 1;
+    write_to(0, EVENTS);
+    rig_commit(&rig);
+    index_some();
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(
+        journal_delete_entries(rig.journal, 2, newest(), is_even, NULL, &deletion, &next), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    for (uint64_t at = 3; at <= newest(); at += 2)
+        log_of[at].deleted = true;
+    clients[0].prefix = "nobody";
+    struct wire_follow follow = follow_of(0);
+    follow.credit = 0;
+    for (size_t gaps = 0; gaps < GAPS; gaps++) {
+        if (gaps == 0)
+            follow_and_step(0, &follow);
+        else /* the last one may exceed it */
+            send_credit(0, (gaps - 1) * WIRE_LOG_GAP_CREDIT + 1);
+        for (int i = 0; i < 10; i++)
+            step();
+        assert_int_equal(seen.gaps, gaps);
+        assert_int_equal(clients[0].bytes, gaps * WIRE_LOG_GAP_CREDIT);
+    }
+    send_credit(0, CREDIT);
+    for (int i = 0; i < 10; i++)
+        step();
+    assert_int_equal(seen.gaps, GAPS);
+    assert_int_equal(clients[0].cursor, newest());
+}
+
 int main(void)
 {
-    enum { SETTINGS = COUNT(settings), REFUSALS = COUNT(refusals), OTHERS = 9 };
+    enum { SETTINGS = COUNT(settings), REFUSALS = COUNT(refusals), OTHERS = 12 };
     struct CMUnitTest tests[SETTINGS + REFUSALS + OTHERS] = {
         {"a number in use", a_number_in_use, NULL, release, NULL},
         {"damage ends it", damage_ends_it, NULL, release, NULL},
         {"damage while it is live", damage_while_it_is_live, NULL, release, NULL},
         {"a survey that began again", a_survey_that_began_again, NULL, release, NULL},
         {"two that are far behind", two_that_are_far_behind, NULL, release, NULL},
+        {"falls behind a scan that is late", falls_behind_a_scan_that_is_late, NULL, release, NULL},
+        {"falls behind for a moment", falls_behind_for_a_moment, NULL, release, NULL},
         {"progress on the way", progress_on_the_way, NULL, release, NULL},
         {"progress at once", progress_at_once, NULL, release, NULL},
         {"a frame that lies", a_frame_that_lies, NULL, release, NULL},
         {"touches are no gaps", touches_are_no_gaps, NULL, release, NULL},
+        {"a gap needs credit", a_gap_needs_credit, NULL, release, NULL},
     };
     for (size_t i = 0; i < SETTINGS; i++)
         tests[OTHERS + i] = (struct CMUnitTest){settings[i].name, beside_a_plain_list, NULL,

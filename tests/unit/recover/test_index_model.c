@@ -66,6 +66,7 @@ enum {
     X(attributes_on_disk, "sets of attributes that were read from disk")                           \
     X(buried, "reads of the attributes of a session that is gone")                                 \
     X(spans, "spans that a restart found again")                                                   \
+    X(clocks, "restarts that found both clocks")                                                   \
     X(touches, "touches")                                                                          \
     X(lives, "sessions that were deleted, and opened anew")
 
@@ -496,6 +497,8 @@ static void check_spans(const struct broker_state *state)
         assert_int_equal(span->stored_ns, span->active_ns);
         assert_int_equal(span->closed, of->closed_position > 0);
         assert_true(wire_same_life(span->life, of->life));
+        assert_int_equal(span->extent.seq, of->count);
+        assert_int_equal(span->extent.bytes, of->bytes);
         assert_int_equal(span->name_size, strlen(of->name));
         assert_memory_equal(span->name, of->name, span->name_size);
         assert_true(deadline_is_set(&span->deadline) || span->closed);
@@ -518,6 +521,19 @@ static void adopt_generation(struct generation *generation)
     }
 }
 
+/* The two clocks that recovery found together were those of one moment, whatever was newest. */
+static void check_clocks(const struct database_clock_found *clock)
+{
+    uint64_t position = 0;
+    if (clock->wall_ms == 0)
+        return;
+    while (rig_time_ns(position) < clock->paired_ns)
+        position++;
+    assert_int_equal(clock->paired_ns, rig_time_ns(position));
+    assert_int_equal(clock->wall_ms, rig_wall_ms(position));
+    seen.clocks++;
+}
+
 /* What the broker knew is gone; recovery finds it again. */
 static void recover(void)
 {
@@ -532,6 +548,7 @@ static void recover(void)
     for (uint32_t i = 0; i < rig.session_count; i++)
         adopt_session(&state, i);
     check_spans(&state);
+    check_clocks(&recovered.clock);
     rig.active = state.active;
     assert_null(state.frozen);
     adopt_generation(rig.active);
@@ -725,6 +742,7 @@ static void check_attributes(const struct timeline *timeline, const struct rig_s
     if (!timeline->has_row || of->activity_position > journal_reader_meta(reader)->checkpoint)
         return;
     assert_int_equal(timeline->row.activity_ns, rig_time_ns(of->activity_position));
+    assert_int_equal(timeline->row.activity_ms, rig_wall_ms(of->activity_position));
     seen.attributes_on_disk += of->attributes > 0;
 }
 

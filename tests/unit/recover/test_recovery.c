@@ -776,6 +776,82 @@ static void closed_where_there_was_no_room(void **state)
     close_long_ago(1);
 }
 
+/* -- attributes of a row that damage took ------------------------------------------------------ */
+
+enum { LOST = 1 }; /* this session's row */
+
+static const struct lost_row {
+    const char *name;
+    bool row, session_name; /* lost, too */
+    uint64_t given_up, orphans;
+} lost_rows[] = {
+    {"attributes stay with their row", false, false, 0, 0},
+    {"attributes of a session whose row is lost", true, false, 1, 0},
+    {"attributes of a session whose row and name are lost", true, true, 0, 1},
+};
+
+/* Takes the row away, and leaves the attributes. */
+static void lose_row(void)
+{
+    static const struct record_attributes left = {.note = {"left", 4}};
+    uint64_t epoch = rig.sessions[LOST].epoch;
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_delete_row(rig.journal, epoch), SPN_OK);
+    assert_int_equal(journal_put_attributes(rig.journal, epoch, &left), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+}
+
+static void lose_name(void)
+{
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(
+        journal_delete_name(rig.journal, rig_name(&rig, LOST), rig.sessions[LOST].epoch), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+}
+
+/* Which sessions have attributes on disk, in the order of their epochs. */
+static void expect_attributes(bool lost)
+{
+    struct journal_reader *reader;
+    struct record_attributes of;
+    uint64_t epoch = 0;
+    assert_int_equal(journal_reader_open(&reader, rig.journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    for (uint32_t i = 0; i < rig.session_count; i++) {
+        if (i == LOST && lost)
+            continue;
+        assert_int_equal(journal_read_attributes_after(reader, epoch, &epoch), SPN_OK);
+        assert_int_equal(epoch, rig.sessions[i].epoch);
+        assert_int_equal(journal_read_attributes(reader, epoch, &of), SPN_OK);
+    }
+    assert_int_equal(journal_read_attributes_after(reader, epoch, &epoch), SPN_E_END);
+    journal_reader_close(reader);
+}
+
+static void attributes_go_with_their_row(void **state)
+{
+    const struct lost_row *row = *state;
+    rig_init(&rig, 3, WINDOW);
+    for (uint32_t i = 0; i < rig.session_count; i++)
+        rig_put_attributes(&rig, i, 15);
+    rig_freeze(&rig);
+    rig_write_frozen(&rig);
+    if (row->row)
+        lose_row();
+    if (row->session_name)
+        lose_name();
+    failures_left = row->session_name; /* once without room: it is tried again */
+    for (int again = 0; again < 3; again++) {
+        struct recovered found = recover();
+        assert_int_equal(found.given_up, row->given_up);
+        int decides = row->session_name ? 1 : 0; /* the first time with room */
+        assert_int_equal(found.orphans, again == decides ? row->orphans : 0);
+        recovery_release(&broker);
+        recovered = false;
+    }
+    expect_attributes(row->row);
+}
+
 /* -- without memory ---------------------------------------------------------------------------- */
 
 static void without_memory(void **state)
@@ -806,8 +882,8 @@ int main(void)
         cmocka_unit_test_teardown(closed_where_there_was_no_room, tear_down),
         cmocka_unit_test_teardown(without_memory, tear_down),
     };
-    struct CMUnitTest
-        tests[COUNT(plain) + COUNT(scripts) + COUNT(overflow_rows) + COUNT(corrupt_rows)];
+    struct CMUnitTest tests[COUNT(plain) + COUNT(scripts) + COUNT(overflow_rows) +
+                            COUNT(corrupt_rows) + COUNT(lost_rows)];
     memcpy(tests, plain, sizeof(plain));
     size_t count = COUNT(plain);
     for (size_t i = 0; i < COUNT(scripts); i++)
@@ -819,5 +895,8 @@ int main(void)
     for (size_t i = 0; i < COUNT(corrupt_rows); i++)
         tests[count++] = (struct CMUnitTest){corrupt_rows[i].name, corrupt, NULL, tear_down,
                                              (void *)(uintptr_t)&corrupt_rows[i]};
+    for (size_t i = 0; i < COUNT(lost_rows); i++)
+        tests[count++] = (struct CMUnitTest){lost_rows[i].name, attributes_go_with_their_row, NULL,
+                                             tear_down, (void *)(uintptr_t)&lost_rows[i]};
     return _cmocka_run_group_tests("recovery", tests, count, NULL, NULL);
 }

@@ -73,6 +73,8 @@ static uint64_t expire_due(const struct model *of)
 
 /* -- steps ------------------------------------------------------------------------------------- */
 
+static const struct record_extent extent = {.seq = 3, .bytes = 20, .markers = 1};
+
 static struct span *span_of(uint32_t slot)
 {
     return spans_find(&spans, slot, model[slot].epoch);
@@ -94,7 +96,7 @@ static void store(uint32_t slot)
 {
     model[slot].active = model[slot].stored = now;
     if (span_of(slot))
-        span_store(span_of(slot), now);
+        span_store(span_of(slot), &extent, now);
 }
 
 static void set(uint32_t slot)
@@ -129,7 +131,7 @@ static void touch(uint32_t slot)
     seen.stored += stored;
     seen.passed += !stored;
     if (stored || first) {
-        span_store(span, now);
+        span_store(span, &extent, now);
         of->stored = now;
     }
 }
@@ -168,7 +170,7 @@ static void step(void)
         of->closed = true;
         of->active = of->stored = now;
         if (span_of(slot))
-            span_close(span_of(slot), now);
+            span_close(span_of(slot), &extent, now);
         break;
     default:
         if (!of->closed)
@@ -218,7 +220,7 @@ static void end_due(void)
         seen.closed++;
         of->closed = true;
         of->active = of->stored = now;
-        span_close(span, now);
+        span_close(span, &extent, now);
         spans_rearm(&spans, span);
     }
     for (uint32_t slot = 0; slot < SESSIONS; slot++) {
@@ -288,7 +290,8 @@ static void an_event_moves_no_deadline(void **state)
     assert_int_equal(spans_make(&spans, &session, 100, &span), SPN_OK);
     spans_set(&spans, span, 0, 50);
     assert_int_equal(spans_due_ns(&spans), 150);
-    span_store(span, 140);
+    span_store(span, &extent, 140);
+    assert_memory_equal(&span->extent, &extent, sizeof(extent));
     assert_int_equal(spans_due_ns(&spans), 150);
     assert_null(spans_next(&spans, 150, &how));
     assert_int_equal(spans_due_ns(&spans), 190);

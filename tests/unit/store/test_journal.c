@@ -226,7 +226,7 @@ static void meta_moves_with_the_commit(void **state)
 {
     (void)state;
     struct record_meta meta = {
-        .format = 99, .checkpoint = 1, .segment = 2, .next_position = 3, .clock_ns = 4};
+        .format = 99, .checkpoint = 1, .segment = 2, .next_position = 3, .clock_ns = 4, .taken = 5};
     struct journal *journal = open_journal();
     struct record_meta before = *journal_meta(journal);
 
@@ -239,7 +239,8 @@ static void meta_moves_with_the_commit(void **state)
     assert_int_equal(journal_begin(journal), SPN_OK);
     assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
     assert_int_equal(journal_commit(journal), SPN_OK);
-    meta.format = before.format; /* these three stay */
+    meta.format = before.format; /* these four stay */
+    meta.taken = before.taken;
     memcpy(meta.secret, before.secret, sizeof(meta.secret));
     memcpy(meta.database, before.database, sizeof(meta.database));
     assert_memory_equal(journal_meta(journal), &meta, sizeof(meta));
@@ -248,6 +249,34 @@ static void meta_moves_with_the_commit(void **state)
     journal = open_at(dir, 0, true);
     assert_non_null(journal);
     assert_memory_equal(journal_meta(journal), &meta, sizeof(meta));
+    journal_close(journal);
+}
+
+/* What the quota took stays, whoever writes meta before or after, and is the highest position. */
+static void meta_has_what_the_quota_took(void **state)
+{
+    (void)state;
+    struct journal *journal = open_journal();
+    const struct record_meta before = *journal_meta(journal);
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(journal_note_taken(journal, 9), SPN_OK);
+    journal_abort(journal);
+    assert_int_equal(journal_meta(journal)->taken, 0);
+    for (uint64_t i = 0; i < 3; i++) {
+        struct record_meta meta = before;
+        meta.checkpoint = 10 + i;
+        assert_int_equal(journal_begin(journal), SPN_OK);
+        assert_int_equal(journal_put_meta(journal, &before), SPN_OK);
+        assert_int_equal(journal_note_taken(journal, 7 - i), SPN_OK);
+        assert_int_equal(journal_put_meta(journal, &meta), SPN_OK);
+        assert_int_equal(journal_commit(journal), SPN_OK);
+        assert_int_equal(journal_meta(journal)->checkpoint, 10 + i);
+        assert_int_equal(journal_meta(journal)->taken, 7);
+    }
+    journal_close(journal);
+    journal = open_at(dir, 0, true);
+    assert_int_equal(journal_meta(journal)->taken, 7);
+    assert_int_equal(journal_meta(journal)->checkpoint, 12);
     journal_close(journal);
 }
 
@@ -1017,6 +1046,7 @@ enum {
     PAGE = 4096,
     PAGE_FLAGS = 10, /* LMDB's places in a page; mdb.c, struct MDB_page and MDB_node */
     PAGE_LEAF = 2,
+    PAGE_LOWER = 12, /* where the list of nodes ends */
     PAGE_FIRST_NODE = 16,
     NODE_KEY = 8,
     LEAVES = 3,
@@ -1043,18 +1073,24 @@ static uint8_t *find_leaf(uint8_t *bytes, size_t size, uint64_t above, uint64_t 
     return found;
 }
 
+/* The database's file, with a log of many leaves in it. */
+static uint8_t *file_of_a_log(size_t *ret_size)
+{
+    enum { ENTRIES = 1000 };
+    struct journal *journal = open_journal();
+    append_commit(journal, 1, ENTRIES);
+    journal_close(journal);
+    return read_file("data.mdb", ret_size);
+}
+
 /* A tree whose pages are not the ones that belong there, as after a disk that did not sync: whoever
  * walks the log gets on, or is told. */
 static void a_tree_that_leads_back(void **state)
 {
-    enum { ENTRIES = 1000 };
     (void)state;
-    struct journal *journal = open_journal();
-    append_commit(journal, 1, ENTRIES);
-    journal_close(journal);
     size_t size;
     uint64_t first = 0;
-    uint8_t *bytes = read_file("data.mdb", &size);
+    uint8_t *bytes = file_of_a_log(&size);
     const uint8_t *leaf = find_leaf(bytes, size, first, &first);
     for (int i = 1; i < LEAVES; i++) {
         uint8_t *other = find_leaf(bytes, size, first, &first);
@@ -1063,7 +1099,7 @@ static void a_tree_that_leads_back(void **state)
     write_file("data.mdb", bytes, size);
     free(bytes);
 
-    journal = open_journal();
+    struct journal *journal = open_journal();
     struct journal_reader *reader = open_reader(journal);
     struct record_entry entry;
     spn_err err = SPN_OK;
@@ -1072,6 +1108,35 @@ static void a_tree_that_leads_back(void **state)
         assert_true(err != SPN_OK || position >= next);
     }
     assert_int_equal(err, SPN_E_CORRUPT);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
+/* A leaf that lost an entry. LMDB steps from the leaf before it into it and finds nothing wrong;
+ * where leaves are checked when they are read, so is this one. */
+static void a_step_into_a_damaged_leaf(void **state)
+{
+    (void)state;
+    size_t size;
+    uint64_t first = 0;
+    uint8_t *bytes = file_of_a_log(&size);
+    (void)find_leaf(bytes, size, first, &first);
+    uint8_t *second = find_leaf(bytes, size, first, &first);
+    second[PAGE_LOWER] = (uint8_t)(second[PAGE_LOWER] - sizeof(uint16_t));
+    write_file("data.mdb", bytes, size);
+    free(bytes);
+
+    struct journal *journal = open_at(dir, 0, true);
+    assert_non_null(journal);
+    struct journal_reader *reader = open_reader(journal);
+    struct record_entry entry;
+    uint64_t position;
+    for (uint64_t next = 1; next < first; next++) {
+        assert_int_equal(journal_read_entry_from(reader, next, &position, &entry), SPN_OK);
+        assert_int_equal(position, next);
+    }
+    assert_int_equal(journal_read_entry_from(reader, first, &position, &entry), SPN_E_CORRUPT);
+    assert_true(position > first);
     journal_reader_close(reader);
     journal_close(journal);
 }
@@ -2293,6 +2358,7 @@ int main(void)
 {
     ADD(a_new_database);
     ADD(meta_moves_with_the_commit);
+    ADD(meta_has_what_the_quota_took);
     ADD(nothing_to_close);
     ADD(commit_abort_and_snapshots);
     ADD(usage_inside_and_outside_a_transaction);
@@ -2318,6 +2384,7 @@ int main(void)
     for (size_t i = 0; i < COUNT(words); i++)
         add(words[i], run_damage, words[i]);
     ADD(a_tree_that_leads_back);
+    ADD(a_step_into_a_damaged_leaf);
     ADD(keys_of_a_wrong_size);
     ADD(a_full_map);
     ADD(a_full_disk);

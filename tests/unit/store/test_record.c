@@ -177,6 +177,7 @@ static const struct value values[] = {
              .opened_ms = 1700000000000,
              .last_ms = 1700000000001,
              .activity_ns = 42,
+             .activity_ms = 1700000000001,
              .segment = 7,
              .segment_before = 6,
              .duplicates = 1,
@@ -201,10 +202,23 @@ static const struct value values[] = {
              .markers = 2,
              .ttl_ms = 3600000,
              .idle_close_ms = 60000,
+             .last_ms = 1700000000001,
+             .activity_ns = 42,
+             .activity_ms = 1700000000002,
+             .attributes_position = 1300,
+             .has_attributes = true,
              .state = RECORD_CLOSED,
              .name = TEXT("chat"),
              .last_id = TEXT("id-9"),
              .reason = {filler, 64}}},
+    {"a row that was touched, and has attributes", ROW, .key = 1,
+     .row = {.last_ms = 1,
+             .activity_ms = 2,
+             .attributes_position = 3,
+             .has_attributes = true,
+             .name = TEXT("chat")}},
+    {"a row of a session that was only touched", ROW, .key = 1, .row = {.activity_ms = 2}},
+    {"a row with spans alone", ROW, .key = 1, .row = {.ttl_ms = 1, .attributes_position = 3}},
     {"a row with one span", ROW, .key = 1, .row = {.idle_close_ms = 1, .name = TEXT("chat")}},
     {"a name", NAME, .key = 99, .session = TEXT("chat-1")},
     {"the longest name", NAME, .key = UINT64_MAX, .session = {filler, 255}},
@@ -239,7 +253,8 @@ static const struct value values[] = {
               .clock_at = {.wall_ms = 41, .boot_ns = 42, .boot_id = {43, 44}},
               .catch_up_max_ns = 45,
               .retention = {.events_max = 50, .bytes_max = 60, .age_max_ns = 70},
-              .narrowest = {.events_max = 51, .bytes_max = 61, .age_max_ns = 71}}},
+              .narrowest = {.events_max = 51, .bytes_max = 61, .age_max_ns = 71},
+              .taken = 80}},
 };
 
 static uint8_t *encoded; /* of VALUE_MAX */
@@ -367,6 +382,9 @@ static void assert_same_row(const struct record_row *left, const struct record_r
     assert_int_equal(left->opened_ms, right->opened_ms);
     assert_int_equal(left->last_ms, right->last_ms);
     assert_int_equal(left->activity_ns, right->activity_ns);
+    assert_int_equal(left->activity_ms, right->activity_ms);
+    assert_int_equal(left->attributes_position, right->attributes_position);
+    assert_int_equal(left->has_attributes, right->has_attributes);
     assert_int_equal(left->segment, right->segment);
     assert_int_equal(left->segment_before, right->segment_before);
     assert_int_equal(left->duplicates, right->duplicates);
@@ -561,6 +579,10 @@ static const struct golden {
      "4ab9f5f801060400070000000600000001000000020000000900000000000000d204000000000000"
      "2e160000000000000068e5cf8b0100000168e5cf8b0100002a00000000000000d304000000000000"
      "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf00636861742d3169642d39"},
+    {"bytes of a row with a late touch", "a row that was touched, and has attributes",
+     "6afeac8b000400000000000000000000000000000000000000000000000000000000000000000000"
+     "00000000000000000000000000000000010000000000000000000000000000000000000000000000"
+     "00000000000000000000000000000000706368617402000000000000000300000000000000"},
     {"bytes of a name", "a name", "93b5b3796300000000000000"},
     {"bytes of a producer", "a producer",
      "4706eb30030000000100000000000000020000000000000003000000000000000400000000000000"
@@ -571,10 +593,11 @@ static const struct golden {
      "00fefefeffffffffffff01030000000104000000"},
     {"bytes of a segment", "a segment", "7ae4810c9600000065000000000000002c01000000000000"},
     {"bytes of meta", "meta",
-     "53504f4e534f4e00020000004a8912bf0a000000000000001e000000000000002800000000000000"
+     "53504f4e534f4e0002000000e33a580d0a000000000000001e000000000000002800000000000000"
      "1400000000000000" SECRET_HEX "32000000000000003c000000000000004600000000000000"
      "33000000000000003d00000000000000470000000000000029000000000000002a00000000000000"
-     "2b2c00000000000000000000000000002d0000000000000004050000000000000000000000000000"},
+     "2b2c00000000000000000000000000002d00000000000000040500000000000000000000000000005000000000"
+     "000000"},
 };
 
 static void run_golden(void **state)
@@ -586,7 +609,7 @@ static void run_golden(void **state)
             continue;
         size_t size = encode(&values[i]);
         /* meta ends in zeros */
-        size = values[i].kind == META ? 344 : size;
+        size = values[i].kind == META ? 352 : size;
         for (size_t at = 0; at < size; at++)
             snprintf(text + 2 * at, 3, "%02x", encoded[at]);
     }

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "too_large.h"
+
+bool too_large(const struct spn_client *client, const void *entry, size_t size,
+               struct wire_entry *ret_part)
+{
+    struct wire_entry part;
+    struct wire_in in = wire_in(entry, size);
+    if (size <= client->batch_bytes_max)
+        return false;
+    wire_get_entry(&in, (struct spn_bytes){NULL, 0}, &part);
+    if (in.bad || part.data.size <= client->data_max)
+        return false;
+    part.data.size = client->data_max + 1;
+    *ret_part = part;
+    return true;
+}
