@@ -198,7 +198,7 @@ static spn_err send_batch(struct spn_producer *producer)
     wire_put_header(&out, WIRE_BATCH, 0);
     wire_put_batch(&out, &batch);
     if (in_part)
-        wire_put_entry(&out, &part);
+        too_large_put(&out, &part);
     else
         memcpy(out.at, cut.bytes, cut.size);
     spn_err err = transport_send(&producer->client->transport.ingest, &message);

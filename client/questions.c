@@ -125,8 +125,8 @@ static spn_err ask_with(struct questions *all, struct spn_question *question,
                      body, now_ns);
 }
 
-/* Of a one-shot, with this entry in the place of its own. */
-static spn_err ask_with_entry(struct questions *all, struct spn_question *question,
+/* Of a one-shot, with this part in the place of its entry. */
+static spn_err ask_with_part(struct questions *all, struct spn_question *question,
                               const struct wire_entry *entry, uint64_t now_ns)
 {
     size_t size = WIRE_PUBLISH_HEAD_SIZE + wire_entry_size(entry);
@@ -136,7 +136,7 @@ static spn_err ask_with_entry(struct questions *all, struct spn_question *questi
     struct wire_out body = wire_out(bytes, size);
     memcpy(bytes, question->body, WIRE_PUBLISH_HEAD_SIZE);
     body.at += WIRE_PUBLISH_HEAD_SIZE;
-    wire_put_entry(&body, entry);
+    too_large_put(&body, entry);
     spn_err err = ask_with(all, question, &body, now_ns);
     free(bytes);
     return err;
@@ -150,7 +150,7 @@ static spn_err ask(struct questions *all, struct spn_question *question, uint64_
     if (question->type == WIRE_PUBLISH &&
         too_large(question->client, question->body + WIRE_PUBLISH_HEAD_SIZE,
                   question->body_size - WIRE_PUBLISH_HEAD_SIZE, &part))
-        return ask_with_entry(all, question, &part, now_ns);
+        return ask_with_part(all, question, &part, now_ns);
     return ask_with(all, question, &body, now_ns);
 }
 

@@ -96,6 +96,31 @@ static void begin_producer(void)
 
 /* -- before there is a sidecar ----------------------------------------------------------------- */
 
+/* The sidecar reads the one-shot before the client reads the sidecar's limits. */
+static void one_shot_before_the_limits_is_sent_whole(void **state)
+{
+    (void)state;
+    spn_question *question;
+    struct spn_event event = SPN_EVENT_INIT;
+    struct wire_publish sent;
+    event.id = spn_text("a1");
+    event.data = spn_text("whole");
+    fake.holds = true;
+    begin_client();
+    assert_int_equal(spn_ask_publish(&question, client, spn_text("s"), &event, SPN_DURABLE),
+                     SPN_OK);
+    for (uint64_t give_up_ns = client_monotonic_ns() + DEADLINE_NS; fake.publishes == 0;) {
+        assert_true(client_monotonic_ns() < give_up_ns);
+        assert_int_equal(spn_client_step(client), SPN_OK);
+        (void)fake_step(&fake, 0);
+    }
+    assert_int_equal(spn_client_data_max(client), 0);
+    struct wire_in in = wire_in(fake.publish, fake.publish_size);
+    wire_get_publish(&in, &sent);
+    assert_int_equal(sent.entry.data.size, 5);
+    assert_memory_equal(sent.entry.data.data, "whole", 5);
+}
+
 static void everything_can_be_made_before_there_is_a_sidecar(void **state)
 {
     (void)state;
@@ -442,6 +467,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(one_shot_before_the_limits_is_sent_whole),
         TEST(everything_can_be_made_before_there_is_a_sidecar),
         TEST(one_shot_can_be_asked_before_there_is_a_sidecar),
         TEST(sockets_that_appear_are_found),
