@@ -192,11 +192,13 @@ static void garbage_after_a_request_does_no_harm(struct stage *stage)
     http = http_open(stage);
     http_send(http, "GET " S "shut?until=caught-up HTTP/1.1\r\n" HOST
                     "\r\n\x16\x03garbage\r\n\r\n" AFTER);
-    answer = http_begin(http);
-    http_expect(&answer, 200);
-    while (http_more(http, until_in(STAGE_WAIT_MS))) {
+    /* The garbage ends the connection, before the stream's answer or after it. */
+    if (http_try_begin(http, until_in(STAGE_WAIT_MS), &answer)) {
+        http_expect(&answer, 200);
+        while (http_more(http, until_in(STAGE_WAIT_MS))) {
+        }
+        assert_true(http->has_ended || http->is_cut);
     }
-    assert_true(http->has_ended || http->is_cut);
     assert_true(http_is_closed(http, until_in(STAGE_WAIT_MS)));
     assert_null(strstr(stage_run(stage, "sessions").out, "smuggled"));
 }
