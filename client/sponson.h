@@ -149,8 +149,8 @@ struct spn_client_options {
     int send_hwm;          /* batches that ZeroMQ may queue on the way to the sidecar (ZMQ_SNDHWM of
                               ingest.sock); 0: 128. It bounds level none, which keeps no window */
     size_t read_bytes_max; /* most bytes of items, on their way and unread, of all subscriptions of
-                              the client together, and in addition one event of each subscription
-                              that has credit; 0: 64 MiB. The least is 1,024 */
+                              the client together, and in addition one event of each subscription;
+                              0: 64 MiB. The least is 1,024. See spn_subscription_pause */
     size_t questions_max;  /* how many questions may be open; 0: 10,000. One takes about 600 bytes
                               and its answer */
 };
@@ -829,7 +829,11 @@ SPN_API spn_err spn_next_of_any(spn_client *client, int timeout_ms,
 /* Pauses a subscription, or lets it go on. A paused one keeps its place and its lease. It gives no
  * item, also not its end, and grants no credit. What it had been granted before may still arrive
  * and is kept. What it has does not make the client's descriptor readable. When it goes on with
- * items to give, the descriptor becomes readable. Pausing twice is pausing once. SPN_E_SYSTEM. */
+ * items to give, the descriptor becomes readable. Pausing twice is pausing once.
+ *
+ * What paused ones have counts in read_bytes_max. While that fills it, each of the others gets one
+ * event at a time beside it, and the next one once that is taken: slower, but none of them waits
+ * for a paused one to go on. SPN_E_SYSTEM. */
 SPN_API spn_err spn_subscription_pause(spn_subscription *subscription, bool paused) SPN_MUST_USE;
 
 /* A pointer for the app's own use with spn_next_of_any; NULL at first. */

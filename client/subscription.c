@@ -133,6 +133,7 @@ spn_err spn_subscription_pause(spn_subscription *subscription, bool paused)
     if (err != SPN_OK || subscription->paused == paused)
         return err;
     subscription->paused = paused;
+    sub_account(subscription);
     if (paused)
         pause_it(subscription);
     else
@@ -302,6 +303,7 @@ static void free_subscription(struct spn_subscription *subscription)
     sub_forget_known(subscription);
     ring_leave(&subscription->pending);
     all->held -= subscription->held;
+    all->readable -= subscription->readable;
     free(subscription);
 }
 
