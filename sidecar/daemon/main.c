@@ -207,6 +207,7 @@ static bool bind_socket(struct daemon *daemon, const char *name, const struct so
     };
     if (!daemon_check_file(endpoint.dir, name, S_IFSOCK)) /* libzmq would delete it */
         return false;
+    peer_guard_limit(name, (uint64_t)frame_max);
     return daemon_check(endpoint_open(ret_endpoint, daemon->context, &endpoint), "bind", name,
                         NULL);
 }
