@@ -154,6 +154,24 @@ spn_err client_wait(struct spn_client *client, const bool *done, uint64_t deadli
  * SPN_E_PATH: this process may not use the socket; returned before the deadline. */
 spn_err client_wait_on(struct spn_client *client, enum transport_name name, const bool *done,
                        uint64_t deadline_ns) SPN_MUST_USE;
+
+/* A wait of a call with a timeout. All zeros: not begun. */
+struct client_wait {
+    uint64_t deadline_ns;
+    uint64_t check_ns; /* when to find out whether the socket may be used */
+};
+
+/* Begins it, if it is not begun, and does as client_sleep until then. SPN_E_TIMEOUT: as
+ * client_not_yet. SPN_E_PATH: this process may not use the socket; never with a timeout of 0. */
+spn_err client_sleep_on(struct spn_client *client, enum transport_name name, int timeout_ms,
+                        struct client_wait *wait) SPN_MUST_USE;
+
+/* SPN_E_PATH: there is no connection on this socket, and this process may not use it. */
+spn_err client_check_right(struct spn_client *client, enum transport_name name) SPN_MUST_USE;
+
+/* SPN_E_TIMEOUT, with the reason of client_check_right if there is one. */
+spn_err client_not_yet(struct spn_client *client, enum transport_name name);
+
 /* Why there is no answer on this socket. SPN_E_UNAVAILABLE: nobody listens. SPN_E_TIMEOUT: somebody
  * listens. SPN_E_PATH: connecting is not possible. */
 spn_err client_explain(struct spn_client *client, enum transport_name name);

@@ -231,6 +231,50 @@ spn_err client_wait(struct spn_client *client, const bool *done, uint64_t deadli
     return err;
 }
 
+spn_err client_check_right(struct spn_client *client, enum transport_name name)
+{
+    char words[CLIENT_WORDS_SIZE] = "";
+    char dir[TRANSPORT_DIR_SIZE];
+    if (transport_socket(&client->transport, name)->connected)
+        return SPN_OK;
+    spn_err err = client->dir != NULL
+                      ? transport_check(client->dir, name, words, sizeof(words))
+                      : transport_find(client->socket_dir, dir, words, sizeof(words));
+    bool denied = err == SPN_E_PATH || err == SPN_E_SYSTEM;
+    return denied ? client_fail(client, SPN_E_PATH, "%s", words) : SPN_OK;
+}
+
+spn_err client_not_yet(struct spn_client *client, enum transport_name name)
+{
+    if (client_check_right(client, name) == SPN_OK)
+        return client_fail(client, SPN_E_TIMEOUT, NULL);
+    client->err = SPN_E_TIMEOUT;
+    return SPN_E_TIMEOUT;
+}
+
+/* A right that is missing is waited for as long as a sidecar may take to start, and to the deadline
+ * if nobody knows yet where the sockets are. */
+spn_err client_sleep_on(struct spn_client *client, enum transport_name name, int timeout_ms,
+                        struct client_wait *wait)
+{
+    uint64_t now_ns = client->now_ns();
+    if (wait->deadline_ns == 0) {
+        wait->deadline_ns = client_deadline(client, timeout_ms);
+        wait->check_ns = timeout_ms == 0
+                             ? TRANSPORT_NEVER
+                             : client_earlier(wait->deadline_ns, now_ns + DENIED_FOR_NS);
+    }
+    if (now_ns >= wait->check_ns && (client->dir != NULL || now_ns >= wait->deadline_ns)) {
+        spn_err err = client_check_right(client, name);
+        if (err != SPN_OK)
+            return err;
+    }
+    if (now_ns >= wait->check_ns)
+        wait->check_ns = wait->deadline_ns;
+    spn_err err = client_sleep(client, wait->deadline_ns, wait->check_ns);
+    return err == SPN_E_TIMEOUT ? client_not_yet(client, name) : err;
+}
+
 static spn_err explain(struct spn_client *client, enum transport_name name, char *words,
                        size_t words_size)
 {

@@ -120,10 +120,7 @@ spn_err spn_producer_ready(spn_producer *producer)
         return prod_check_usable(producer);
     if (producer->settled)
         return opening_failure(producer);
-    char words[CLIENT_WORDS_SIZE] = "";
-    if (client->dir != NULL)
-        err = transport_check(client->dir, TRANSPORT_INGEST, words, sizeof(words));
-    return client_fail(client, SPN_E_TIMEOUT, err != SPN_OK ? "%s" : NULL, words);
+    return client_not_yet(client, TRANSPORT_INGEST);
 }
 
 spn_err spn_producer_open(spn_producer **ret_producer, spn_client *client,

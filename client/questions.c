@@ -75,7 +75,7 @@ spn_err question_read(spn_question *question, struct wire_in *ret_in)
     struct spn_client *client = question->client;
     struct spn_bytes detail;
     if (question->state < QUESTION_ANSWERED)
-        return client_fail(client, SPN_E_TIMEOUT, NULL);
+        return client_not_yet(client, question->socket);
     move(question, QUESTION_TAKEN);
     spn_err err = calls_read(&question->call, question->answer, ret_in, &detail);
     if (err == SPN_OK)
@@ -392,9 +392,24 @@ void *spn_question_context(const spn_question *question)
     return question != NULL ? question->context : NULL;
 }
 
+/* The socket that an answer may come from: if it can be, one that this process may use. */
+static enum transport_name awaited(struct spn_client *client)
+{
+    enum transport_name found = TRANSPORT_READ;
+    for (unsigned name = 0; name < TRANSPORT_NAMES; name++) {
+        const struct questions_lane *lane = &client->questions.lanes[name];
+        if (lane->sent == 0 && ring_alone(&lane->queued))
+            continue;
+        found = (enum transport_name)name;
+        if (client_check_right(client, found) == SPN_OK)
+            break;
+    }
+    return found;
+}
+
 spn_err spn_next_answered(spn_client *client, int timeout_ms, spn_question **ret_question)
 {
-    uint64_t deadline_ns = client_deadline(client, timeout_ms);
+    struct client_wait wait = {0};
     spn_err err = client_check_for(client, ret_question);
     while (err == SPN_OK) {
         struct ring *answered = &client->questions.by_state[QUESTION_ANSWERED];
@@ -407,7 +422,7 @@ spn_err spn_next_answered(spn_client *client, int timeout_ms, spn_question **ret
             return client_fail(client, SPN_E_END, NULL);
         err = client_turn(client);
         if (err == SPN_OK && ring_alone(answered))
-            err = client_sleep(client, deadline_ns, TRANSPORT_NEVER);
+            err = client_sleep_on(client, awaited(client), timeout_ms, &wait);
     }
     return err;
 }

@@ -254,6 +254,8 @@ spn_err spn_replay_next(spn_replay *replay, int timeout_ms, const struct spn_eve
             err = fetch(replay, client_deadline(replay->client, timeout_ms));
         if (err == SPN_E_UNAVAILABLE)
             err = client_fail(replay->client, SPN_E_TIMEOUT, "the sidecar is not connected");
+        if (err == SPN_E_PATH && timeout_ms == 0)
+            err = client_not_yet(replay->client, TRANSPORT_READ);
         if (err != SPN_OK)
             return err;
         if (replay->left == 0) {

@@ -149,15 +149,19 @@ struct spn_client_options {
     int send_hwm;          /* batches that ZeroMQ may queue on the way to the sidecar (ZMQ_SNDHWM of
                               ingest.sock); 0: 128. It bounds level none, which keeps no window */
     size_t read_bytes_max; /* most bytes of items, on their way and unread, of all subscriptions of
-                              the client together, and in addition one event of each subscription
-                              that has credit; 0: 64 MiB. The least is 1,024 */
+                              the client together, and in addition one event of each subscription;
+                              0: 64 MiB. The least is 1,024. See spn_subscription_pause */
     size_t questions_max;  /* how many questions may be open; 0: 10,000. One takes about 600 bytes
                               and its answer */
 };
 
 /* A client uses ingest.sock to write and read.sock to read, and connects to each when it is first
  * used. The two may have different rights. The handshake is done on read.sock, or on ingest.sock if
- * this process may only use that. A call that needs the other one then fails with SPN_E_PATH.
+ * this process may only use that. What needs the other one, and does not wait, is taken all the
+ * same, and goes on when the right comes. Until then spn_producer_ready, spn_answer_*,
+ * spn_subscription_next and the like return SPN_E_TIMEOUT, and spn_client_detail names the socket
+ * and the permission. A call that waits for it, also for ever, returns SPN_E_PATH with the same
+ * detail, within half a second.
  *
  * Connects and does the handshake, within timeout_ms. A sidecar that starts during that time is
  * found. options may be NULL.
@@ -212,9 +216,11 @@ SPN_API int spn_client_fd(const spn_client *client);
 
 /* Does what is due and returns at once: sends, receives answers, reconnects. Never blocks. Results
  * then wait in spn_producer_next_ack, items in spn_next_of_any, answers in spn_next_answered: after
- * each step call those until they return SPN_E_TIMEOUT or SPN_E_END. SPN_E_FENCED, SPN_E_FORKED and
- * other lasting errors are returned each time. A sidecar that is gone is not an error here: the
- * library keeps trying. */
+ * each step call those until they return SPN_E_TIMEOUT or SPN_E_END. SPN_E_FORKED and other lasting
+ * errors are returned each time. So is SPN_E_FENCED while a producer that was fenced is open: all
+ * else goes on, spn_producer_ready of each producer says which one it is, and once that is closed
+ * the step returns SPN_OK again. A sidecar that is gone is not an error here: the library keeps
+ * trying. */
 SPN_API spn_err spn_client_step(spn_client *client) SPN_MUST_USE;
 
 /* -- publishing -------------------------------------------------------------------------------- */
@@ -597,11 +603,12 @@ SPN_API void spn_replay_close(spn_replay *replay); /* takes NULL */
 struct spn_published {
     spn_result result;       /* never SPN_LOST */
     spn_err code;            /* of a refusal, else SPN_OK */
-    spn_session_state state; /* of the session afterwards */
-    struct spn_life life;    /* of the session; zeros: there is none */
+    spn_session_state state; /* of the session afterwards; a delete: that it was in */
+    struct spn_life life;    /* of the session; a delete: that it had; zeros: there is none */
     uint64_t seq;      /* of the event; of a duplicate or a conflict: of the event that has the id,
-                          0 if that is not retained any more; refused: of the session's newest */
-    uint64_t position; /* of the event, as the seq; refused: 0 */
+                          0 if that is not retained any more; refused, or an entry that has no seq,
+                          such as a delete: of the session's newest */
+    uint64_t position; /* of the entry, as the seq; refused: 0 */
     struct spn_bytes id;
 };
 
@@ -610,7 +617,10 @@ struct spn_published {
  * what spn_publish returns it for. SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_BAD_TYPE, SPN_E_BAD_DATA,
  * SPN_E_EVENT_TOO_LARGE: it was not sent. SPN_E_TIMEOUT, SPN_E_UNAVAILABLE: it may have been
  * stored. SPN_E_LIMIT: the processes of this user have too many under way. SPN_E_PATH: this process
- * may not use ingest.sock. */
+ * may not use ingest.sock.
+ *
+ * A timeout of 0 is as with spn_last_event: the first call sends it, and the same call, made again,
+ * returns the answer once that is there. The same holds for all calls below that wait. */
 SPN_API spn_err spn_publish_once(spn_client *client, struct spn_bytes session,
                                  const struct spn_event *event, spn_level level, int timeout_ms,
                                  const struct spn_published **ret_published) SPN_MUST_USE;
@@ -699,7 +709,7 @@ typedef enum spn_otherwise {
 struct spn_subscription_options {
     size_t size; /* sizeof(struct spn_subscription_options) */
     spn_start start;
-    struct spn_bytes after; /* with SPN_AFTER_ID; not empty then */
+    struct spn_bytes after; /* with SPN_AFTER_ID; not empty then: SPN_E_BAD_ID */
     unsigned otherwise;     /* SPN_RESTART and SPN_WAIT, one, both or neither */
     size_t window_bytes; /* most bytes on their way and unread; 0: 256 KiB. One event always fits.
                             Many subscriptions get less each, see read_bytes_max */
@@ -778,7 +788,9 @@ struct spn_item {
  * sidecar, and a lease that ran out: it continues after the last event it returned, without another
  * verdict, as long as the app steps its client. options may be NULL: SPN_EARLIEST, SPN_FAIL. Credit
  * is granted as items are taken.
- * SPN_E_BAD_SESSION, SPN_E_BAD_ID, SPN_E_INVALID, SPN_E_NOMEM. */
+ * SPN_E_BAD_SESSION, SPN_E_BAD_ID (SPN_AFTER_ID with an empty id too), SPN_E_INVALID (SPN_AFTER_SEQ
+ * with a life of zeros too), SPN_E_NOMEM, SPN_E_SYSTEM. Never SPN_E_PATH: it waits for the right.
+ */
 SPN_API spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *client,
                               struct spn_bytes session,
                               const struct spn_subscription_options *options) SPN_MUST_USE;
@@ -786,7 +798,8 @@ SPN_API spn_err spn_subscribe(spn_subscription **ret_subscription, spn_client *c
 struct spn_follow_options {
     size_t size;                                  /* sizeof(struct spn_follow_options) */
     spn_start start;                              /* SPN_EARLIEST, SPN_NOW or SPN_AFTER_POSITION */
-    unsigned char database[SPN_DATABASE_ID_SIZE]; /* with SPN_AFTER_POSITION: of an item ... */
+    unsigned char database[SPN_DATABASE_ID_SIZE]; /* with SPN_AFTER_POSITION: of an item, so not
+                                                     all zeros: SPN_E_INVALID ... */
     uint64_t position;                            /* ... and its seq */
     struct spn_bytes prefix; /* only sessions whose names begin with these bytes: UTF-8, up to 255
                                 bytes; empty: all */
@@ -808,20 +821,21 @@ struct spn_follow_options {
  *     database is another one), SPN_E_CORRUPT (`missing` positions after `seq` are damaged; it
  *     may be followed from after those), SPN_E_LIMIT, SPN_E_PROTOCOL, SPN_E_IO.
  * options may be NULL: SPN_EARLIEST, all sessions.
- * SPN_E_BAD_PREFIX, SPN_E_INVALID, SPN_E_NOMEM. */
+ * SPN_E_BAD_PREFIX, SPN_E_INVALID, SPN_E_NOMEM, SPN_E_SYSTEM. */
 SPN_API spn_err spn_follow(spn_subscription **ret_subscription, spn_client *client,
                            const struct spn_follow_options *options) SPN_MUST_USE;
 
 /* Returns the next item of this subscription. *ret_item and its bytes are valid until the next call
  * for the same subscription, or a call of spn_next_of_any that returns an item of it.
  * SPN_E_TIMEOUT: none yet; at once if it is paused. SPN_E_END: the subscription ended, and
- * SPN_ITEM_END was already returned. */
+ * SPN_ITEM_END was already returned. SPN_E_PATH: this process may not use read.sock; if it may
+ * later, the subscription goes on. */
 SPN_API spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
                                       const struct spn_item **ret_item) SPN_MUST_USE;
 
 /* Returns the next item of any subscription of the client that is not paused, in turn. The item is
- * valid as long as one of spn_subscription_next. SPN_E_TIMEOUT; SPN_E_END: no subscription can have
- * another item, a paused one included. */
+ * valid as long as one of spn_subscription_next. SPN_E_TIMEOUT; SPN_E_PATH; SPN_E_END: no
+ * subscription can have another item, a paused one included. */
 SPN_API spn_err spn_next_of_any(spn_client *client, int timeout_ms,
                                 spn_subscription **ret_subscription,
                                 const struct spn_item **ret_item) SPN_MUST_USE;
@@ -829,7 +843,11 @@ SPN_API spn_err spn_next_of_any(spn_client *client, int timeout_ms,
 /* Pauses a subscription, or lets it go on. A paused one keeps its place and its lease. It gives no
  * item, also not its end, and grants no credit. What it had been granted before may still arrive
  * and is kept. What it has does not make the client's descriptor readable. When it goes on with
- * items to give, the descriptor becomes readable. Pausing twice is pausing once. SPN_E_SYSTEM. */
+ * items to give, the descriptor becomes readable. Pausing twice is pausing once.
+ *
+ * What paused ones have counts in read_bytes_max. While that fills it, each of the others gets one
+ * event at a time beside it, and the next one once that is taken: slower, but none of them waits
+ * for a paused one to go on. SPN_E_SYSTEM. */
 SPN_API spn_err spn_subscription_pause(spn_subscription *subscription, bool paused) SPN_MUST_USE;
 
 /* A pointer for the app's own use with spn_next_of_any; NULL at first. */
@@ -844,16 +862,17 @@ SPN_API const char *spn_session_state_name(spn_session_state state);
 
 struct spn_session {
     struct spn_bytes name;
-    struct spn_bytes last_id;
+    struct spn_bytes last_id; /* in force after the newest event or marker; empty: no id is */
     struct spn_life life;
-    uint64_t epoch;   /* position of the entry that opened it: only this database knows it */
-    uint64_t seq;     /* of the newest event or marker of this life */
-    uint64_t markers; /* how many of these are markers */
-    uint64_t position;
-    uint64_t bytes;
-    uint64_t opened_ms;
-    uint64_t last_ms;
-    uint32_t duplicates;
+    uint64_t epoch;      /* position of the entry that opened it: only this database knows it */
+    uint64_t seq;        /* of the newest event or marker of this life */
+    uint64_t markers;    /* how many of these are markers */
+    uint64_t position;   /* of that event or marker */
+    uint64_t bytes;      /* of data, of all events of this life */
+    uint64_t opened_ms;  /* wall time at the sidecar, since 1970 */
+    uint64_t last_ms;    /* of the newest event, the same; without one as opened_ms */
+    uint32_t duplicates; /* in this life. They are no entries of the log: after a kill of the
+                            sidecar both numbers fall back to those that the index had on disk */
     uint32_t conflicts;
     spn_session_state state;
     struct spn_bytes reason;       /* why it is closed; may be empty */
@@ -962,7 +981,8 @@ SPN_API spn_err spn_answer_stats(spn_question *question, const struct spn_stat *
 
 /* Returns a question whose answer came, in the order in which the answers came. Each question is
  * returned at most once, and not if its answer was taken before. SPN_E_TIMEOUT: none yet.
- * SPN_E_END: none is without an answer. */
+ * SPN_E_PATH: this process may not use any socket that an answer could come from. SPN_E_END: none
+ * is without an answer. */
 SPN_API spn_err spn_next_answered(spn_client *client, int timeout_ms,
                                   spn_question **ret_question) SPN_MUST_USE;
 

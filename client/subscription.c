@@ -29,27 +29,25 @@ static spn_err without_item(struct spn_subscription *subscription, int timeout_m
     if (subscription->end_given)
         return client_fail(subscription->client, SPN_E_END, NULL);
     if (subscription->paused || is_over(subscription->client, timeout_ms))
-        return client_fail(subscription->client, SPN_E_TIMEOUT, NULL);
+        return client_not_yet(subscription->client, TRANSPORT_READ);
     return SPN_OK;
 }
 
-/* Waits for an item. *deadline_ns: 0 before the first wait. So an item that is there costs no look
- * at the clock. */
+/* Waits for an item. The wait begins here, so an item that is there costs no look at the clock. */
 static spn_err wait_for_item(struct spn_client *client, const struct ring *ready, int timeout_ms,
-                             uint64_t *deadline_ns)
+                             struct client_wait *wait)
 {
-    if (*deadline_ns == 0)
-        *deadline_ns = client_deadline(client, timeout_ms);
     spn_err err = client_turn(client);
-    return err == SPN_OK && ring_alone(ready) ? client_sleep(client, *deadline_ns, TRANSPORT_NEVER)
-                                              : err;
+    return err == SPN_OK && ring_alone(ready)
+               ? client_sleep_on(client, TRANSPORT_READ, timeout_ms, wait)
+               : err;
 }
 
 spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
                               const struct spn_item **ret_item)
 {
     struct spn_client *client = subscription != NULL ? subscription->client : NULL;
-    uint64_t deadline_ns = 0;
+    struct client_wait wait = {0};
     spn_err err = client_check_for(client, ret_item);
     if (err == SPN_OK)
         err = glance(client);
@@ -61,7 +59,7 @@ spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
         }
         err = without_item(subscription, timeout_ms);
         if (err == SPN_OK)
-            err = wait_for_item(client, &subscription->ready, timeout_ms, &deadline_ns);
+            err = wait_for_item(client, &subscription->ready, timeout_ms, &wait);
     }
     return err;
 }
@@ -82,7 +80,7 @@ static struct spn_subscription *give_any(struct subscriptions *all)
 spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **ret_subscription,
                         const struct spn_item **ret_item)
 {
-    uint64_t deadline_ns = 0;
+    struct client_wait wait = {0};
     spn_err err = client_check_for(client, ret_subscription != NULL ? ret_item : NULL);
     struct subscriptions *all = err == SPN_OK ? client->subscriptions : NULL;
     if (err == SPN_OK && all == NULL)
@@ -100,8 +98,8 @@ spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **r
         if (all->active == 0 && all->paused == 0)
             return client_fail(client, SPN_E_END, NULL);
         if (is_over(client, timeout_ms))
-            return client_fail(client, SPN_E_TIMEOUT, NULL);
-        err = wait_for_item(client, &all->ready, timeout_ms, &deadline_ns);
+            return client_not_yet(client, TRANSPORT_READ);
+        err = wait_for_item(client, &all->ready, timeout_ms, &wait);
     }
     return err;
 }
@@ -133,6 +131,7 @@ spn_err spn_subscription_pause(spn_subscription *subscription, bool paused)
     if (err != SPN_OK || subscription->paused == paused)
         return err;
     subscription->paused = paused;
+    sub_account(subscription);
     if (paused)
         pause_it(subscription);
     else
@@ -142,16 +141,10 @@ spn_err spn_subscription_pause(spn_subscription *subscription, bool paused)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-/* A subscription has no deadline at which a missing right could be reported, so that is looked at
- * first. */
 static spn_err prepare(struct spn_client *client)
 {
     if (client->subscriptions != NULL)
         return SPN_OK;
-    char words[CLIENT_WORDS_SIZE];
-    if (client->dir != NULL &&
-        transport_check(client->dir, TRANSPORT_READ, words, sizeof(words)) != SPN_OK)
-        return client_fail(client, SPN_E_PATH, "%s", words);
     spn_err err = client_use(client, TRANSPORT_READ);
     if (err != SPN_OK)
         return err;
@@ -302,6 +295,7 @@ static void free_subscription(struct spn_subscription *subscription)
     sub_forget_known(subscription);
     ring_leave(&subscription->pending);
     all->held -= subscription->held;
+    all->readable -= subscription->readable;
     free(subscription);
 }
 

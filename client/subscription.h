@@ -11,15 +11,19 @@
  *
  *   given <= received <= what the sidecar sent      unread: bytes between given and received
  *   credit <= bytes received + window - unread, except credit that was granted before
- *   held = sum of (credit - bytes received + unread) <= read_bytes_max whenever credit is granted
+ *   held = sum of (credit - bytes received + unread) <= read_bytes_max whenever credit is granted,
+ *          but for a byte each of those that had nothing
  *   frames without bytes: a verdict, an end, and a gap of a session between two others
  *
  * So all subscriptions together hold at most read_bytes_max, and one event more for each that has
  * credit, since the last event may exceed its credit. Each gets a share that shrinks with their
  * number: 1/2 of the bound divided by their number, 1/16 before it has received anything. The sum
  * of 1/16 of the bound over 1, 2, 3 ... subscriptions stays below the bound for as many as there
- * can be, so quiet ones do not starve others. Beyond that a reserve of a byte for each lets one
- * event at a time through. Those that find nothing wait in a ring, first come, first served.
+ * can be, so quiet ones do not starve others. Beyond that, and beyond the bound, a byte for each
+ * lets one event at a time through. Credit cannot be taken back, and nobody knows when a paused one
+ * goes on. So a subscription that has nothing waits only while the app can make room: while the
+ * unread bytes of those that are not paused fill the bound. They wait in a ring, first come, first
+ * served.
  *
  * A sidecar that was restarted knows no subscriptions. A turn notices that read.sock has a new
  * connection, and then all are subscribed again at once, after the last event received. The beat

@@ -83,7 +83,8 @@ struct spn_subscription {
     uint64_t bytes;  /* received in this incarnation */
     uint64_t credit; /* granted in this incarnation */
     uint64_t unread;
-    uint64_t held; /* what it adds to the held bytes of all */
+    uint64_t held;     /* what it adds to the held bytes of all, ... */
+    uint64_t readable; /* ... and to the readable ones */
     uint64_t window;
     uint64_t subscribed_ns;
     uint64_t again_ns;    /* no SUBSCRIBE before this time */
@@ -120,6 +121,7 @@ struct subscriptions {
     uint32_t expected;
     uint32_t granting;    /* joined pending for a grant since grants were last sent */
     uint64_t held;        /* credit that is not used, and unread bytes */
+    uint64_t readable;    /* unread bytes of those that are not paused */
     uint64_t beat_serial; /* of the last beat */
     uint64_t instance;    /* that answered a beat; 0: none did on this connection */
     bool renewed;         /* the connection came anew after the WELCOME */
@@ -167,7 +169,7 @@ bool sub_next_item(struct spn_subscription *subscription, struct wire_item *ret_
 /* Drops everything that was received and not given. */
 void sub_drop_frames(struct spn_subscription *subscription);
 
-/* Its credit, bytes or unread bytes have changed, or it ended. */
+/* Its credit, bytes or unread bytes have changed, it ended, was paused or goes on. */
 void sub_account(struct spn_subscription *subscription);
 
 /* What a delivery counts for credit: its items, or a gap of the log with its head. */

@@ -18,9 +18,11 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static bool is_full(const struct subscriptions *all)
+/* Whether what the app can read fills the bound, so that those without credit wait until it is
+ * read. What a paused one has, or what is granted and may never come, is not waited for. */
+static bool must_wait(const struct subscriptions *all)
 {
-    return all->held >= all->client->read_bytes_max;
+    return all->readable >= all->client->read_bytes_max;
 }
 
 /* How many bytes this subscription may hold now. See subscription.h for the shares. */
@@ -30,9 +32,9 @@ static uint64_t window_now(const struct spn_subscription *subscription)
     uint64_t bound = all->client->read_bytes_max;
     uint64_t others = all->held - subscription->held;
     uint64_t reserve = least(bound / 2, SLOTS_MAX);
-    if (subscription->paused || others >= bound)
+    if (subscription->paused || must_wait(all))
         return 0;
-    if (bound - others <= reserve)
+    if (others >= bound || bound - others <= reserve)
         return 1;
     uint64_t part = subscription->bytes > 0 ? PART : PART_AT_FIRST;
     uint64_t share = (bound - reserve) / (part * most(all->active, 1));
@@ -300,7 +302,7 @@ static void wake_resting(struct subscriptions *all, uint64_t now_ns)
 /* First come, first served, and before those that have read something. */
 static void grant_waiting(struct subscriptions *all, struct grants *grants)
 {
-    while (!is_full(all) && !ring_alone(&all->waiting)) {
+    while (!must_wait(all) && !ring_alone(&all->waiting)) {
         struct spn_subscription *first = sub_of_pending(all->waiting.next);
         ring_leave(&first->pending);
         grants_add(grants, first);
@@ -421,7 +423,7 @@ spn_err sub_send_unsubscribe(struct spn_client *client, uint64_t number, uint32_
 void sub_send_grants(struct spn_client *client)
 {
     const struct subscriptions *all = client->subscriptions;
-    bool waking = !ring_alone(&all->waiting) && !is_full(all);
+    bool waking = !ring_alone(&all->waiting) && !must_wait(all);
     if ((ring_alone(&all->pending) && !waking) || all->blocked)
         return;
     if (!ring_alone(&all->ready) && all->granting < GRANTS_PER_MESSAGE) {

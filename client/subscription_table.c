@@ -87,8 +87,11 @@ void sub_account(struct spn_subscription *subscription)
                            ? subscription->credit - subscription->bytes
                            : 0;
     all->held -= subscription->held;
+    all->readable -= subscription->readable;
     subscription->held = granted + subscription->unread;
+    subscription->readable = subscription->paused ? 0 : subscription->unread;
     all->held += subscription->held;
+    all->readable += subscription->readable;
 }
 
 struct frame *sub_last_frame(const struct spn_subscription *subscription)

@@ -165,10 +165,14 @@ enum wire_result {
 
 /* -- buffers ----------------------------------------------------------------------------------- */
 
+/* Why a wire_in is bad; `at` is where. */
+enum wire_fault { WIRE_BAD_VALUE, WIRE_TOO_SHORT, WIRE_NOT_ZERO };
+
 struct wire_in {
     const uint8_t *at;
     const uint8_t *end;
     bool bad;
+    uint8_t fault; /* enum wire_fault */
 };
 
 struct wire_out {
@@ -183,6 +187,12 @@ struct wire_out wire_out(void *bytes, size_t size);
 size_t wire_out_size(const struct wire_out *out);
 /* True if everything was read and nothing was bad. */
 bool wire_in_done(const struct wire_in *in);
+
+enum { WIRE_FAULT_SIZE = 96 };
+
+/* Where and why this frame is no valid request, for the detail of an ERROR: words, or a constant
+ * string. NULL: its fields are as they should be. */
+const char *wire_fault_words(const void *bytes, size_t size, char words[WIRE_FAULT_SIZE]);
 
 /* -- checks, the same in client and sidecar ---------------------------------------------------- */
 

@@ -15,6 +15,7 @@
 static inline const uint8_t *take(struct wire_in *in, size_t size)
 {
     if (in->bad || size > (size_t)(in->end - in->at)) {
+        in->fault = in->bad ? in->fault : WIRE_TOO_SHORT;
         in->bad = true;
         return NULL;
     }
@@ -128,8 +129,12 @@ static inline void get_zeros(struct wire_in *in, size_t size)
 {
     const uint8_t *at = take(in, size);
     for (size_t i = 0; at && i < size; i++)
-        if (at[i] != 0)
+        if (at[i] != 0) {
             in->bad = true;
+            in->fault = WIRE_NOT_ZERO;
+            in->at = at + i;
+            return;
+        }
 }
 
 static inline void put_zeros(struct wire_out *out, size_t size)

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/own_files.h"
 #include "base/random.h"
-#include "base/short_turns.h"
 #include "base/version.h"
 #include "err.h"
 #include "net/peer_guard.h"
@@ -207,6 +206,7 @@ static bool bind_socket(struct daemon *daemon, const char *name, const struct so
     };
     if (!daemon_check_file(endpoint.dir, name, S_IFSOCK)) /* libzmq would delete it */
         return false;
+    peer_guard_limit(name, (uint64_t)frame_max);
     return daemon_check(endpoint_open(ret_endpoint, daemon->context, &endpoint), "bind", name,
                         NULL);
 }
@@ -395,7 +395,6 @@ int main(int argc, char **argv)
     };
     options_parse(&daemon.options, argc, argv);
     limit_events(&daemon.options);
-    short_turns_ask(); /* before there are other threads, ZeroMQ's too */
     last_words_init("time=- level=error event=crashed reason=\"a signal: either the database is "
                     "damaged, or the program has an error\" signal=",
                     0);

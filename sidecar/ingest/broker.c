@@ -152,9 +152,13 @@ static void take_frame(struct broker *broker, struct request *request)
         err = dispatch(broker, request);
     if (err == SPN_OK)
         return;
+    char words[WIRE_FAULT_SIZE];
+    const char *detail = err == SPN_E_DENIED ? wire_denial(request->type) : NULL;
+    if (err == SPN_E_PROTOCOL)
+        detail =
+            wire_fault_words(zmq_msg_data(request->frame), zmq_msg_size(request->frame), words);
     metrics_add(&broker->options->metrics->bad_frames, 1);
-    answers_error(&broker->answers, request->peer, request->number, 0, err,
-                  err == SPN_E_DENIED ? wire_denial(request->type) : NULL);
+    answers_error(&broker->answers, request->peer, request->number, 0, err, detail);
 }
 
 /* ZeroMQ's message knows where it came from, its copy does not. */

@@ -149,6 +149,11 @@ void connections_leave(struct connections *connections, int fd)
     atomic_store_explicit(&peer->known, false, memory_order_relaxed);
 }
 
+void connections_limit(struct connections *connections, int fd, uint64_t frame_max)
+{
+    record_of(connections, fd)->zmtp.size_max = frame_max;
+}
+
 /* -- what is received -------------------------------------------------------------------------- */
 
 bool connections_is_cut(const struct connections *connections, int fd)

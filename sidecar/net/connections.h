@@ -97,6 +97,8 @@ void connections_release(struct connections *connections);
 /* May the peer with this uid keep the descriptor on which it was accepted? CONNECTIONS_OPEN: the
  * connection is known from now on. */
 enum connections_door connections_enter(struct connections *connections, int fd, uid_t uid);
+/* The largest frame that this peer may send. The descriptor must be known. */
+void connections_limit(struct connections *connections, int fd, uint64_t frame_max);
 bool connections_is_known(const struct connections *connections, int fd);
 /* Called before the descriptor is closed. A descriptor that is not known is ignored. */
 void connections_leave(struct connections *connections, int fd);

@@ -30,6 +30,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* Limit for the incomplete messages of all connections together: eight of the largest with default
@@ -44,6 +45,13 @@ static int spare_fd = -1;
 static struct connections connections;
 static struct connections_news *guard_news;
 
+enum { LIMITS = 2 };
+
+static struct {
+    const char *name;
+    uint64_t frame_max;
+} limits[LIMITS];
+
 void peer_guard_init(struct connections_news *news)
 {
     struct rlimit limit;
@@ -56,6 +64,15 @@ void peer_guard_init(struct connections_news *news)
     guard_news = news;
     connections_init(&connections, fd_max, geteuid(), HELD_MAX);
     spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void peer_guard_limit(const char *name, uint64_t frame_max)
+{
+    size_t i = 0;
+    while (i < LIMITS - 1 && limits[i].name)
+        i++;
+    limits[i].name = name;
+    limits[i].frame_max = frame_max;
 }
 
 /* Only the I/O thread counts here. */
@@ -83,6 +100,20 @@ static uid_t uid_of(int fd)
     socklen_t size = sizeof(peer);
     (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
     return peer.uid;
+}
+
+/* By the name of the socket that it came in on. */
+static uint64_t frame_max_of(int fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+    socklen_t size = sizeof(address) - 1; /* so that the path ends with a NUL */
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 || address.sun_family != AF_UNIX)
+        return 0;
+    const char *slash = strrchr(address.sun_path, '/');
+    for (size_t i = 0; slash && i < LIMITS; i++)
+        if (limits[i].name && strcmp(slash + 1, limits[i].name) == 0)
+            return limits[i].frame_max;
+    return 0;
 }
 
 static void close_plain(int fd)
@@ -113,8 +144,10 @@ INTERPOSED int accept4(int socket, struct sockaddr *restrict address, socklen_t 
         return errno == EMFILE || errno == ENFILE ? turn_away(socket) : fd;
     uid_t uid = uid_of(fd);
     enum connections_door door = connections_enter(&connections, fd, uid);
-    if (door == CONNECTIONS_OPEN)
+    if (door == CONNECTIONS_OPEN) {
+        connections_limit(&connections, fd, frame_max_of(fd));
         return fd;
+    }
     close_plain(fd);
     return refuse(door, uid);
 }

@@ -9,4 +9,8 @@
  * it before any socket is bound. news: is kept up to date; stays the caller's. */
 void peer_guard_init(struct connections_news *news);
 
+/* Connections to the socket of this name, a constant string, may send frames up to this size. Call
+ * it before that is bound; for two sockets at most. */
+void peer_guard_limit(const char *name, uint64_t frame_max);
+
 #endif

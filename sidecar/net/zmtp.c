@@ -123,7 +123,9 @@ static enum zmtp_verdict check_frame(const struct zmtp *zmtp)
         return zmtp->size > ZMTP_COMMAND_MAX || has_more(zmtp) ? ZMTP_COMMAND : ZMTP_GOOD;
     if (has_more(zmtp) && zmtp->more_frames > 0)
         return ZMTP_FRAMES;
-    return has_more(zmtp) && zmtp->size > ZMTP_MORE_SIZE_MAX ? ZMTP_MORE_SIZE : ZMTP_GOOD;
+    if (has_more(zmtp) && zmtp->size > ZMTP_MORE_SIZE_MAX)
+        return ZMTP_MORE_SIZE;
+    return zmtp->size_max > 0 && zmtp->size > zmtp->size_max ? ZMTP_SIZE : ZMTP_GOOD;
 }
 
 /* If two connections name the same identity, libzmq leaves the second without one, and takes its

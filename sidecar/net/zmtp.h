@@ -5,7 +5,7 @@
  * frames took 1.5 GB). It aborts the process when a peer names an identity that libzmq is about to
  * give out itself. So the bytes of a connection are followed here before libzmq gets them: the
  * greeting, the frames with flags and size, and what the first frame, READY, names. Of a message's
- * content only the size is checked.
+ * content only the size is checked: libzmq has a limit too, but nobody would learn of that end.
  *
  *   greeting 64 ─▶ flags 1 ─▶ size 1 or 8 ─▶ body ─┐
  *                     ▲                            │
@@ -33,6 +33,7 @@
     X(COMMAND, "a command that is damaged or too long")                                            \
     X(FRAMES, "a message of more than two frames")                                                 \
     X(MORE_SIZE, "a frame over 64 KiB that is not the last of its message")                        \
+    X(SIZE, "a frame larger than the socket takes")                                                \
     X(HELD, "an incomplete message while there was no room for more of them")
 
 enum zmtp_verdict {
@@ -50,8 +51,9 @@ enum {
 
 enum zmtp_state { ZMTP_IN_GREETING, ZMTP_IN_FLAGS, ZMTP_IN_SIZE, ZMTP_IN_BODY };
 
-/* All zeros: at the beginning of a connection. */
+/* All zeros but size_max: at the beginning of a connection. */
 struct zmtp {
+    uint64_t size_max; /* of a frame; 0: any */
     enum zmtp_state state;
     enum zmtp_verdict verdict;
     bool ready; /* READY was received */

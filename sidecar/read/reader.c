@@ -61,7 +61,8 @@ static bool receive_one(struct reader *reader)
     if (from && frames == 1)
         reader_take_request(reader, from, &frame);
     else if (from)
-        reader_send_error(reader, (struct caller){.peer = from}, SPN_E_PROTOCOL);
+        reader_send_words(reader, (struct caller){.peer = from}, SPN_E_PROTOCOL,
+                          "a message is one frame");
     if (from && reader->unanswered == unanswered &&
         !outbox_has_room(reader->outbox, from, ANSWER_MIN))
         reader->unanswered++;

@@ -308,8 +308,9 @@ void reader_take_request(struct reader *reader, struct outbox_peer *peer, zmq_ms
         return;
     if (err == SPN_E_PROTOCOL || err == SPN_E_VERSION || err == SPN_E_DENIED)
         metrics_add(&reader->options.metrics->read_bad_frames, 1);
-    if (err == SPN_E_DENIED)
-        reader_send_words(reader, caller, err, wire_denial(header.type));
-    else
-        reader_send_error(reader, caller, err);
+    char words[WIRE_FAULT_SIZE];
+    const char *detail = err == SPN_E_DENIED ? wire_denial(header.type) : NULL;
+    if (err == SPN_E_PROTOCOL)
+        detail = wire_fault_words(zmq_msg_data(frame), zmq_msg_size(frame), words);
+    reader_send_words(reader, caller, err, detail);
 }

@@ -132,11 +132,19 @@ static void check_prefix(const uint8_t *input, size_t size)
     CHECK(good == is_prefix(input, size));
 }
 
+static void check_words(const uint8_t *input, size_t size)
+{
+    char words[WIRE_FAULT_SIZE];
+    const char *said = wire_fault_words(input, size, words);
+    CHECK(said == NULL || strlen(said) < WIRE_FAULT_SIZE);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
     if (size > SIZE_MAX_HERE)
         return 0;
     check_copy(input, size);
+    check_words(input, size);
     check_session(input, size);
     check_prefix(input, size);
     if (size > WIRE_HEADER_SIZE)

@@ -115,6 +115,26 @@ static void an_identity_in_the_first_message_does_not_end_the_daemon(struct stag
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* Nobody would know why such a peer is cut off again and again. */
+static void a_frame_that_is_too_large_is_counted(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    for (size_t socket = 0; socket < COUNT(names); socket++) {
+        int fd = doors_enter(stage->socket_dir, names[socket], NULL, 0);
+        assert_true(doors_send_head(fd, 0, UINT64_C(1) << 32));
+        assert_true(doors_is_closed(fd));
+        close(fd);
+        assert_int_equal(cut_so_far(), socket + 1);
+    }
+    int fd = doors_enter(stage->socket_dir, "read.sock", NULL, 0);
+    assert_true(doors_send_head(fd, 0, 128 * 1024 + 1));
+    assert_true(doors_is_closed(fd));
+    close(fd);
+    assert_int_equal(cut_so_far(), COUNT(names) + 1);
+    expect_served(stage, "newcomer");
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* -- what never ends --------------------------------------------------------------------------- */
 
 static void expect_growth(const struct process *daemon, size_t before, size_t mib_max)
@@ -325,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(a_guessed_identity_does_not_end_the_daemon),
         STAGE_TEST(an_identity_in_the_first_message_does_not_end_the_daemon),
+        STAGE_TEST(a_frame_that_is_too_large_is_counted),
         STAGE_TEST(a_message_that_never_ends_is_cut),
         STAGE_TEST(halves_of_messages_are_held_to_a_mark),
         STAGE_TEST(older_versions_of_zmtp_are_refused),

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_operate: what an operator meets: what the log says of trouble and of the end, and what the
  * command line says of a sidecar that it cannot get through to. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -11,11 +10,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
-#include "kernel.h"
 #include "raw.h"
 #include "robust.h"
 #include "stage.h"
@@ -444,32 +441,6 @@ static void a_sidecar_that_has_nothing_to_do_rests(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
-/* Of all its threads, those of ZeroMQ too: the event waits for each of them. */
-static void every_thread_asks_for_short_turns(struct stage *stage)
-{
-    struct process *daemon = stage_start(stage, NULL);
-    struct outcome health = stage_run(stage, "health");
-    stage_expect_code(&health, OK);
-    char path[64];
-    size_t threads = 0;
-    snprintf(path, sizeof(path), "/proc/%d/task", (int)daemon->pid);
-    DIR *tasks = opendir(path);
-    assert_non_null(tasks);
-    for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
-        uint64_t attributes[6] = {0}; /* the kernel's; the fourth is the length of a turn */
-        long thread = strtol(task->d_name, NULL, 10);
-        if (thread == 0) /* "." and ".." */
-            continue;
-        assert_int_equal(syscall(SYS_sched_getattr, thread, attributes, sizeof(attributes), 0), 0);
-        if (kernel_is(6, 12))
-            assert_int_equal(attributes[3], 100000);
-        threads++;
-    }
-    closedir(tasks);
-    assert_true(threads >= 5);
-    assert_int_equal(stage_stop(daemon), 0);
-}
-
 static void bad_options_are_usage(struct stage *stage)
 {
     static const struct {
@@ -509,7 +480,6 @@ int main(void)
         STAGE_TEST(a_database_that_may_not_be_read_is_told),
         STAGE_TEST(a_directory_closed_to_the_group_is_told),
         STAGE_TEST(a_sidecar_that_has_nothing_to_do_rests),
-        STAGE_TEST(every_thread_asks_for_short_turns),
         STAGE_TEST(bad_options_are_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

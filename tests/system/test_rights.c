@@ -18,8 +18,9 @@
 
 enum { STRANGER = 65533, OPERATORS = 65532, WAIT_MS = 10000, WORDS_SIZE = 300 };
 
-enum deed { OPEN, ASK, FOLLOW, PUBLISH, DEEDS };
-static const char *const deeds[] = {"open", "ask", "follow", "publish"};
+enum deed { OPEN, ASK, GLANCE, FOLLOW, POLL, ANSWER, LISTEN, PUBLISH, DEEDS };
+static const char *const deeds[] = {"open", "ask",    "glance", "follow",
+                                    "poll", "answer", "listen", "publish"};
 
 /* What became of it in the process that has these rights only. */
 struct told {
@@ -35,21 +36,21 @@ struct row {
     bool reads;
     size_t connections; /* that it has in the end */
     spn_err err[DEEDS];
-    const char *lacks; /* named by each deed that fails with SPN_E_PATH */
+    const char *lacks; /* named by each deed that fails */
 };
+
+/* The calls that wait fail. The others are taken, and have nothing yet. */
+#define CANNOT_READ                                                                                \
+    {                                                                                              \
+        [ASK] = SPN_E_PATH, [GLANCE] = SPN_E_TIMEOUT, [FOLLOW] = SPN_E_PATH,                       \
+        [POLL] = SPN_E_TIMEOUT, [ANSWER] = SPN_E_TIMEOUT, [LISTEN] = SPN_E_PATH,                   \
+    }
 
 static const struct row rows[] = {
     {"both, and reads", true, true, false, true, 1, {0}, ""},
     {"both, and writes and reads", true, true, true, true, 2, {0}, ""},
     {"a reader", false, true, true, true, 1, {[PUBLISH] = SPN_E_PATH}, "ingest.sock"},
-    {"a writer",
-     true,
-     false,
-     true,
-     true,
-     1,
-     {[ASK] = SPN_E_PATH, [FOLLOW] = SPN_E_PATH},
-     "read.sock"},
+    {"a writer", true, false, true, true, 1, CANNOT_READ, "read.sock"},
     {"neither", false, false, false, false, 0, {[OPEN] = SPN_E_PATH}, "read.sock"},
 };
 
@@ -80,21 +81,41 @@ static spn_err publish(spn_client *client)
     return err;
 }
 
+static void read_it(spn_client *client, struct told *told)
+{
+    spn_subscription *subscription = NULL;
+    spn_question *question = NULL;
+    const struct spn_item *item;
+    const struct spn_health *health;
+    spn_err err = spn_get_health(client, WAIT_MS, &health);
+    note(told, ASK, err, spn_client_detail(client));
+    err = spn_subscribe(&subscription, client, text("rights"), NULL);
+    if (err == SPN_OK && told->err[ASK] != SPN_OK)
+        err = spn_subscription_next(subscription, 0, &item);
+    note(told, GLANCE, err, spn_client_detail(client));
+    err = spn_subscription_next(subscription, WAIT_MS, &item);
+    note(told, FOLLOW, err, spn_client_detail(client));
+    err = spn_ask_health(&question, client);
+    if (err == SPN_OK && told->err[ASK] != SPN_OK)
+        err = spn_next_of_any(client, 0, &subscription, &item);
+    note(told, POLL, err, spn_client_detail(client));
+    if (told->err[ASK] != SPN_OK) {
+        err = spn_answer_health(question, &health);
+        note(told, ANSWER, err, spn_client_detail(client));
+    }
+    err = spn_next_answered(client, WAIT_MS, &question);
+    note(told, LISTEN, err, spn_client_detail(client));
+}
+
 static spn_client *try(const struct row *row, struct told *told)
 {
     spn_client *client = NULL;
-    spn_subscription *subscription;
-    const struct spn_health *health;
     char detail[WORDS_SIZE] = "";
     note(told, OPEN, spn_client_open(&client, NULL, WAIT_MS, detail, sizeof(detail)), detail);
     if (client == NULL)
         return NULL;
-    if (row->reads) {
-        spn_err err = spn_get_health(client, WAIT_MS, &health);
-        note(told, ASK, err, spn_client_detail(client));
-        err = spn_subscribe(&subscription, client, text("rights"), NULL);
-        note(told, FOLLOW, err, spn_client_detail(client));
-    }
+    if (row->reads)
+        read_it(client, told);
     if (row->writes) {
         spn_err err = publish(client);
         note(told, PUBLISH, err, spn_client_detail(client));
@@ -165,38 +186,55 @@ static void expect_told(const struct row *row, const struct told *told)
         if (told->err[i] != row->err[i])
             fail_msg("%s, %s: %d (%s), not %d", row->name, deeds[i], (int)told->err[i],
                      told->words[i], (int)row->err[i]);
-        if (row->err[i] == SPN_E_PATH && !strstr(told->words[i], row->lacks))
+        if (row->err[i] != SPN_OK && !strstr(told->words[i], row->lacks))
             fail_msg("%s, %s: \"%s\" does not name %s", row->name, deeds[i], told->words[i],
                      row->lacks);
     }
 }
 
-static void run_row(const struct process *daemon, const struct row *row)
+/* A child process, with a pipe each way. */
+struct child {
+    pid_t pid; /* 0: this is the child, and the descriptors are its ends */
+    int result_fd;
+    int go_fd;
+};
+
+static struct child begin_child(void)
 {
-    int result[2], go[2], status;
-    struct told told;
-    struct expected expected = {daemon, sockets_of(daemon)};
+    int result[2], go[2];
     assert_int_equal(pipe(result), 0);
     assert_int_equal(pipe(go), 0);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        close(go[1]);
-        close(result[0]);
-        run_child(row, result[1], go[0]);
-    }
-    close(result[1]);
-    close(go[0]);
-    assert_int_equal(read(result[0], &told, sizeof(told)), sizeof(told));
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    bool here = pid == 0;
+    close(result[here ? 0 : 1]);
+    close(go[here ? 1 : 0]);
+    return (struct child){pid, result[here ? 1 : 0], go[here ? 0 : 1]};
+}
+
+static void end_child(const struct child *child)
+{
+    int status;
+    close(child->go_fd);
+    close(child->result_fd);
+    assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
+    assert_int_equal(status, 0);
+}
+
+static void run_row(const struct process *daemon, const struct row *row)
+{
+    struct told told;
+    struct expected expected = {daemon, sockets_of(daemon)};
+    struct child child = begin_child();
+    if (child.pid == 0)
+        run_child(row, child.result_fd, child.go_fd);
+    assert_int_equal(read(child.result_fd, &told, sizeof(told)), sizeof(told));
     expect_told(row, &told);
     expected.count += row->connections;
     if (!until_true(until_in(STAGE_WAIT_MS), has_sockets, &expected))
         fail_msg("%s: the daemon has %zu sockets, not %zu", row->name, sockets_of(daemon),
                  expected.count);
-    close(go[1]);
-    close(result[0]);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    end_child(&child);
     expected.count -= row->connections;
     assert_true(until_true(until_in(STAGE_WAIT_MS), has_sockets, &expected));
 }
@@ -219,6 +257,51 @@ static void a_client_works_with_the_socket_that_it_may_use(struct stage *stage)
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* -- a right that comes ------------------------------------------------------------------------ */
+
+/* What is begun without the right goes on with it. Returns whether each did. */
+static bool wait_for_the_right(int result_fd, int go_fd)
+{
+    spn_client *client = NULL;
+    spn_question *question, *answered;
+    spn_subscription *subscription;
+    const struct spn_item *item;
+    const struct spn_health *health;
+    char byte = 1;
+    bool good = spn_client_begin(&client, NULL, NULL, 0) == SPN_OK &&
+                spn_ask_health(&question, client) == SPN_OK &&
+                spn_follow(&subscription, client, NULL) == SPN_OK &&
+                spn_answer_health(question, &health) == SPN_E_TIMEOUT &&
+                strstr(spn_client_detail(client), "read.sock: Permission denied") != NULL &&
+                spn_subscription_next(subscription, 0, &item) == SPN_E_TIMEOUT &&
+                strstr(spn_client_detail(client), "read.sock: Permission denied") != NULL &&
+                write(result_fd, &byte, 1) == 1 && read(go_fd, &byte, 1) == 1 &&
+                spn_next_answered(client, WAIT_MS, &answered) == SPN_OK && answered == question &&
+                spn_answer_health(question, &health) == SPN_OK &&
+                spn_subscription_next(subscription, WAIT_MS, &item) == SPN_OK;
+    spn_client_close(client);
+    return good;
+}
+
+static void what_is_begun_goes_on_when_the_right_comes(struct stage *stage)
+{
+    char byte = 1;
+    struct process *daemon = stage_start(stage, NULL);
+    let_pass(stage);
+    set_mode(stage, "read.sock", false);
+    set_mode(stage, "ingest.sock", true);
+    struct child child = begin_child();
+    if (child.pid == 0) {
+        become_a_stranger();
+        _exit(wait_for_the_right(child.result_fd, child.go_fd) ? 0 : 1);
+    }
+    assert_int_equal(read(child.result_fd, &byte, 1), 1);
+    set_mode(stage, "read.sock", true);
+    assert_int_equal(write(child.go_fd, &byte, 1), 1);
+    end_child(&child);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 /* -- from the start ---------------------------------------------------------------------------- */
 
 #define MINE "65533"
@@ -226,9 +309,7 @@ static void a_client_works_with_the_socket_that_it_may_use(struct stage *stage)
 
 static const struct row reader = {
     "a reader", false, true, true, true, 1, {[PUBLISH] = SPN_E_PATH}, "ingest.sock"};
-static const struct row writer = {
-    "a writer", true, false, true, true, 1, {[ASK] = SPN_E_PATH, [FOLLOW] = SPN_E_PATH},
-    "read.sock"};
+static const struct row writer = {"a writer", true, false, true, true, 1, CANNOT_READ, "read.sock"};
 
 /* Options of the daemon, and what they make of a peer whose only group is MINE. */
 static const struct option_row {
@@ -347,6 +428,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STAGE_TEST(a_client_works_with_the_socket_that_it_may_use),
+        STAGE_TEST(what_is_begun_goes_on_when_the_right_comes),
         STAGE_TEST(each_socket_has_rights_of_its_own),
         STAGE_TEST(the_directory_lets_them_pass),
     };

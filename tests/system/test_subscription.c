@@ -252,6 +252,73 @@ static void stalled_reader_over_a_restart(struct stage *stage)
     feeder_close(&feeder);
 }
 
+/* -- pauses ------------------------------------------------------------------------------------ */
+
+enum { PAUSED = 8, UNPAUSED = 2, BIG_EVENTS = 12, BIG_SIZE = 64 * 1024 };
+
+static spn_client *open_small_client(void)
+{
+    spn_client *client = NULL;
+    const struct spn_client_options options = {.size = sizeof(options), .read_bytes_max = BIG_SIZE};
+    assert_int_equal(spn_client_open(&client, &options, OPEN_MS, NULL, 0), SPN_OK);
+    return client;
+}
+
+static void put_big(struct feeder *feeder)
+{
+    static char data[BIG_SIZE + 1];
+    memset(data, 'x', BIG_SIZE);
+    for (unsigned i = 0; i < BIG_EVENTS; i++)
+        feeder_put(feeder, "big", "", data);
+    feeder_settle(feeder);
+}
+
+/* Takes so many events of any of them, and counts them in *ret_counts. */
+static void take_events(spn_client *client, unsigned wanted, unsigned counts[PAUSED + UNPAUSED])
+{
+    uint64_t end = until_in(ITEM_MS);
+    while (wanted > 0) {
+        spn_subscription *subscription;
+        const struct spn_item *item;
+        spn_err err = spn_next_of_any(client, until_left_ms(end), &subscription, &item);
+        if (err != SPN_OK)
+            fail_msg("%s: %u events are missing", spn_err_name(err), wanted);
+        assert_int_not_equal(item->kind, SPN_ITEM_END);
+        if (item->kind != SPN_ITEM_EVENT)
+            continue;
+        unsigned *count = spn_subscription_context(subscription);
+        assert_in_range(count - counts, 0, PAUSED + UNPAUSED - 1);
+        assert_int_equal(item->seq, ++*count);
+        wanted--;
+    }
+}
+
+/* Each of the paused ones has an event: together eight times what the client may hold. */
+static void paused_ones_hold_up_no_other(struct stage *stage)
+{
+    struct feeder feeder;
+    spn_subscription *subscriptions[PAUSED + UNPAUSED];
+    unsigned counts[PAUSED + UNPAUSED] = {0};
+    stage_start(stage, NULL);
+    feeder_open(&feeder);
+    spn_client *client = open_small_client();
+    for (size_t i = 0; i < PAUSED + UNPAUSED; i++) {
+        subscriptions[i] = subscribe(client, "big", SPN_EARLIEST, SPN_WAIT, 0);
+        spn_subscription_set_context(subscriptions[i], &counts[i]);
+    }
+    for (size_t i = 0; i < PAUSED; i++)
+        assert_int_equal(spn_subscription_pause(subscriptions[i], true), SPN_OK);
+    put_big(&feeder);
+    take_events(client, UNPAUSED * BIG_EVENTS, counts);
+    for (size_t i = 0; i < PAUSED + UNPAUSED; i++)
+        assert_int_equal(counts[i], i < PAUSED ? 0 : BIG_EVENTS);
+    for (size_t i = 0; i < PAUSED; i++)
+        assert_int_equal(spn_subscription_pause(subscriptions[i], false), SPN_OK);
+    take_events(client, PAUSED * BIG_EVENTS, counts);
+    spn_client_close(client);
+    feeder_close(&feeder);
+}
+
 /* -- what the heartbeat finds ------------------------------------------------------------------ */
 
 enum { QUIET = 100 };
@@ -1156,6 +1223,7 @@ int main(int argc, char **argv)
         STAGE_TEST(session_is_waited_for_over_a_kill),
         STAGE_TEST(stalled_reader_gets_everything),
         STAGE_TEST(stalled_reader_over_a_restart),
+        STAGE_TEST(paused_ones_hold_up_no_other),
         STAGE_TEST(quiet_ones_are_back_after_a_kill),
         STAGE_TEST(kills_leave_no_gap),
         STAGE_TEST(joins_under_load_miss_nothing),

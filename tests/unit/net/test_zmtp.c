@@ -450,12 +450,26 @@ static void follows_random_streams_in_random_pieces(void **state)
     assert_true(bad > STREAMS / 8 && bad < STREAMS / 2);
 }
 
+/* The largest frame that a socket takes, and one byte more. */
+static void frames_have_a_largest_size(void **state)
+{
+    (void)state;
+    for (uint64_t more = 0; more < 2; more++) {
+        struct zmtp zmtp = {.size_max = 1000};
+        stream.size = 0;
+        put_handshake();
+        put_head(0, 1000 + more, true);
+        assert_int_equal(follow(&zmtp, 0, stream.size), more == 0 ? ZMTP_GOOD : ZMTP_SIZE);
+    }
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + 1];
+    struct CMUnitTest tests[COUNT(rows) + 2];
     for (size_t i = 0; i < COUNT(rows); i++)
         tests[i] = (struct CMUnitTest){rows[i].name, run_row, NULL, NULL, (void *)&rows[i]};
     tests[COUNT(rows)] =
         (struct CMUnitTest)cmocka_unit_test(follows_random_streams_in_random_pieces);
+    tests[COUNT(rows) + 1] = (struct CMUnitTest)cmocka_unit_test(frames_have_a_largest_size);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,7 +257,7 @@ static void example_needs_its_room(void **state)
     }
 }
 
-/* -- truncation and damage --------------------------------------------------------------------- */
+/* -- truncation -------------------------------------------------------------------------------- */
 
 static uint8_t *page_end; /* nothing can be read from here on; FRAME_MAX bytes before it can */
 
@@ -300,6 +300,70 @@ static void no_truncation_passes(void **state)
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     assert_int_equal(copy(longer, example->size + 1, &out), WIRE_FRAME_LIES);
 }
+
+/* -- what is wrong, in words ------------------------------------------------------------------- */
+
+/* Requests alone have words. There are some for whatever is missing or too many. */
+static void says_what_is_wrong(void **state)
+{
+    const struct example *example = *state;
+    char words[WIRE_FAULT_SIZE];
+    if (wire_sockets(example->bytes[5]) == 0) {
+        const char *said = wire_fault_words(example->bytes, example->size, words);
+        assert_non_null(said);
+        assert_non_null(strstr(said, "no request has type"));
+        return;
+    }
+    assert_null(wire_fault_words(example->bytes, example->size, words));
+    for (size_t size = 0; size < example->size; size++) {
+        const char *said = wire_fault_words(at_page_end(example->bytes, size), size, words);
+        assert_non_null(said);
+        assert_non_null(strstr(said, size < WIRE_HEADER_SIZE ? "shorter" : "byte"));
+    }
+    uint8_t longer[FRAME_MAX + 1];
+    memcpy(longer, example->bytes, example->size);
+    longer[example->size] = 0;
+    assert_string_equal(wire_fault_words(longer, example->size + 1, words),
+                        "it has 1 bytes too many");
+}
+
+static const struct fault_row {
+    const char *example;
+    size_t offset;
+    uint8_t value;
+    const char *words; /* NULL: nothing is wrong */
+} fault_rows[] = {
+    {"HELLO", 0, 'X', "it does not begin with SPN"},
+    {"HELLO", 3, WIRE_MAJOR + 1, NULL}, /* SPN_E_VERSION says enough */
+    {"HELLO", 5, 99, "no request has type 99"},
+    {"HELLO", 7, 1, "byte 6 or 7 is not zero"},
+    {"HELLO", 5, WIRE_HEALTH, "it has 10 bytes too many"},
+    {"LEAVE", 5, WIRE_STATE, "it ends within the field at byte 24"},
+    {"SUBSCRIBE", 28, 4, "a field before byte 83 has a value that is not allowed"},
+    {"SUBSCRIBE", 31, 1, "byte 31 is not zero"},
+    {"FOLLOW", 30, 1, "byte 30 is not zero"},
+    {"CREDIT", 34, 1, "byte 34 is not zero"},
+    {"CREDIT", 16, 1, "it has 24 bytes too many"},
+    {"CREDIT", 16, 3, "it ends within the field at byte 68"},
+};
+
+static void says_where(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(fault_rows); i++) {
+        const struct fault_row *row = &fault_rows[i];
+        const struct example *example = find_example(row->example);
+        uint8_t frame[FRAME_MAX];
+        char words[WIRE_FAULT_SIZE];
+        assert_non_null(example);
+        memcpy(frame, example->bytes, example->size);
+        frame[row->offset] = row->value;
+        const char *said = wire_fault_words(frame, example->size, words);
+        assert_string_equal(said ? said : "", row->words ? row->words : "");
+    }
+}
+
+/* -- damage ------------------------------------------------------------------------------------ */
 
 static uint64_t random_next(uint64_t *random)
 {
@@ -1261,7 +1325,7 @@ static void data_size(void **state)
 
 /* -- all of them ------------------------------------------------------------------------------- */
 
-enum { TESTS_MAX = 512 };
+enum { TESTS_MAX = 1024 };
 
 static struct CMUnitTest tests[TESTS_MAX];
 static size_t test_count;
@@ -1278,6 +1342,7 @@ static void add_examples(void)
         add_test(examples[i].name, example_is_what_the_codec_says, &examples[i]);
         add_test(examples[i].name, example_needs_its_room, &examples[i]);
         add_test(examples[i].name, no_truncation_passes, &examples[i]);
+        add_test(examples[i].name, says_what_is_wrong, &examples[i]);
         add_test(examples[i].name, damage_stays_inside, &examples[i]);
     }
 }
@@ -1308,6 +1373,7 @@ int main(void)
     add_examples();
     add_rows();
     add_test("other magic", other_magic, NULL);
+    add_test("what is wrong", says_where, NULL);
     add_test("item too large is not read", item_too_large_is_not_read, NULL);
     add_test("short bytes", short_bytes_limit, NULL);
     add_test("id bytes", id_bytes_limit, NULL);
