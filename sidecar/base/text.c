@@ -49,8 +49,8 @@ bool text_is_utf8(struct spn_bytes bytes)
 
 /* -- time -------------------------------------------------------------------------------------- */
 
-#define SPAN_MAX_MS (UINT64_MAX / 2 / 1000000) /* so that it fits in nanoseconds: SPN_SPAN_MS_MAX  \
-                                                */
+/* So that it fits in nanoseconds: SPN_SPAN_MS_MAX of sponson.h. */
+#define SPAN_MAX_MS (UINT64_MAX / 2 / 1000000)
 #define WAIT_MAX_MS (UINT64_C(366) * 86400000)
 #define TIME_MAX_MS UINT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 
