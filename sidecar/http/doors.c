@@ -61,8 +61,10 @@ static bool is_loopback(const struct sockaddr *address)
         const struct sockaddr_in *ip4 = (const void *)address;
         return ntohl(ip4->sin_addr.s_addr) >> 24 == 127;
     }
+    if (address->sa_family != AF_INET6)
+        return false;
     const struct sockaddr_in6 *ip6 = (const void *)address;
-    return IN6_IS_ADDR_LOOPBACK(&ip6->sin6_addr);
+    return memcmp(&ip6->sin6_addr, &in6addr_loopback, sizeof(in6addr_loopback)) == 0;
 }
 
 /* Every user of this host can reach TCP, so it needs a key; without one, loopback and the explicit
@@ -216,6 +218,7 @@ static bool open_all(struct opening *opening, const struct http_options *options
            fail(opening, "--no-socket", "there is nothing to listen on");
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to through `opening`. */
 bool doors_open(struct doors *ret_doors, const struct http_options *options, char *ret_detail,
                 size_t detail_size)
 {

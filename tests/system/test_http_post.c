@@ -105,8 +105,10 @@ static void a_full_speed_body_is_slowed_down(struct stage *stage)
     char chunk[EVENT + 8];
     size_t sent = 0;
     memset(chunk, 'a', sizeof(chunk));
-    memcpy(chunk, "3e8\r\ndata: ", 11);
-    memcpy(chunk + 5 + EVENT - 2, "\n\n\r\n", 4);
+    static const char head[] = "3e8\r\ndata: ";
+    static const char tail[] = "\n\n\r\n";
+    memcpy(chunk, head, sizeof(head) - 1);
+    memcpy(chunk + 5 + EVENT - 2, tail, sizeof(tail) - 1);
     http_send_request(writer, "POST", S "full", SSE "Transfer-Encoding: chunked\r\n", NULL);
     process_signal(daemon, SIGSTOP);
     size_t size = 5 + EVENT + 2;
@@ -316,7 +318,7 @@ static void a_stop_answers_what_is_under_way(struct stage *stage)
     while (http_next(reader, &event))
         retry = event.retry;
     assert_true(reader->has_ended);
-    assert_true(retry && atoi(retry) >= 1000 && atoi(retry) <= 3000);
+    assert_true(retry && strtol(retry, NULL, 10) >= 1000 && strtol(retry, NULL, 10) <= 3000);
     assert_int_equal(process_wait(gateway, until_in(STAGE_WAIT_MS)), 0);
 }
 

@@ -47,33 +47,38 @@ static void expect_bigs(struct http *http)
     }
 }
 
-static unsigned long resident_kib(const struct process *process)
+/* A file of /proc about the process, as text. */
+static const char *proc_text(struct stage *stage, const struct process *process, const char *name)
 {
-    char path[64];
-    unsigned long pages = 0;
-    unsigned long size;
-    (void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)process->pid);
+    enum { SIZE = 1024 };
+    const char *path = stage_format(stage, "/proc/%d/%s", (int)process->pid, name);
+    char *text = stage_keep(stage, calloc(1, SIZE));
     FILE *file = fopen(path, "r");
     assert_non_null(file);
-    assert_int_equal(fscanf(file, "%lu %lu", &size, &pages), 2);
+    assert_true(fread(text, 1, SIZE - 1, file) > 0);
     (void)fclose(file);
-    return pages * (unsigned long)sysconf(_SC_PAGESIZE) / 1024;
+    return text;
 }
 
-/* User and system time in ticks. */
-static unsigned long cpu_ticks(const struct process *process)
+/* The number-th word of a text, from 1, as a number. */
+static unsigned long word_number(const char *text, unsigned number)
 {
-    char path[64];
-    unsigned long user;
-    unsigned long system;
-    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)process->pid);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    assert_int_equal(
-        fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
-        2);
-    (void)fclose(file);
-    return user + system;
+    while (--number > 0)
+        text += strcspn(text, " ") + 1;
+    return strtoul(text, NULL, 10);
+}
+
+static unsigned long resident_kib(struct stage *stage, const struct process *process)
+{
+    return word_number(proc_text(stage, process, "statm"), 2) *
+           (unsigned long)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+/* User and system time in ticks. What stands after the program's name in brackets is numbers. */
+static unsigned long cpu_ticks(struct stage *stage, const struct process *process)
+{
+    const char *after = strrchr(proc_text(stage, process, "stat"), ')') + 2;
+    return word_number(after, 12) + word_number(after, 13);
 }
 
 static void silence_is_broken_by_comments(struct stage *stage)
@@ -104,10 +109,10 @@ static void a_stalled_reader_gets_everything_later(struct stage *stage)
     struct http *reads = http_stream(stage, S "s", NULL, NULL);
     http_expect_data(stalled, "first");
     http_expect_data(reads, "first");
-    unsigned long before = resident_kib(gateway);
+    unsigned long before = resident_kib(stage, gateway);
     put_bigs(stage, "s", NULL);
     expect_bigs(reads);
-    unsigned long grown = resident_kib(gateway) - before;
+    unsigned long grown = resident_kib(stage, gateway) - before;
     if (!until_sanitized() && grown >= 2 * MIB / 1024)
         fail_msg("%lu KiB more", grown);
     expect_bigs(stalled);
@@ -208,9 +213,9 @@ static void a_token_that_ends_ends_its_stream(struct stage *stage)
     for (int i = 0; i < BIGS; i++)
         assert_int_equal(http_next_data(reads).data[0], 'x');
     expect_end_for(reads, "expired");
-    unsigned long ticks = cpu_ticks(gateway);
+    unsigned long ticks = cpu_ticks(stage, gateway);
     until_passed_us(300000);
-    assert_true(until_sanitized() || cpu_ticks(gateway) - ticks < 10);
+    assert_true(until_sanitized() || cpu_ticks(stage, gateway) - ticks < 10);
     struct http_event event;
     unsigned ends = 0;
     while (http_next(stalled, &event))

@@ -65,7 +65,8 @@ static void the_first_lines_prime_a_browser(struct stage *stage)
     assert_string_equal(http_header(stage, &answer, "Vary"), "Origin, Accept");
     assert_string_equal(http_header(stage, &answer, "Sponson-Seq"), "2");
     assert_true(http_next(http, &event));
-    assert_true(atoi(event.retry) >= 1000 && atoi(event.retry) <= 3000 && !event.has_data);
+    long retry_ms = strtol(event.retry, NULL, 10);
+    assert_true(retry_ms >= 1000 && retry_ms <= 3000 && !event.has_data);
     assert_true(http_next(http, &event));
     assert_string_equal(event.id, stage_format(stage, "spn:%s:0", life_of(stage, "s")));
     assert_false(event.has_data);
@@ -105,8 +106,8 @@ static void a_stream_begins_where_it_should(struct stage *stage)
     }
     put(stage, "s", NULL, "4");
     for (size_t i = 0; i < COUNT(starts); i++)
-        for (int next = atoi(starts[i].first); next <= 4; next++)
-            assert_string_equal(http_next_data(streams[i]).data, stage_format(stage, "%d", next));
+        for (long next = strtol(starts[i].first, NULL, 10); next <= 4; next++)
+            assert_string_equal(http_next_data(streams[i]).data, stage_format(stage, "%ld", next));
 }
 
 /* Who asks with an id that is not there is told, and gets everything. */

@@ -106,11 +106,12 @@ static struct http_answer send_row(struct stage *stage, const struct row *row, b
     for (size_t i = 0; slowly && i < row->size; i++)
         http_send_bytes(http, row->bytes + i, 1);
     if (!slowly) {
-        const char *after = AFTER;
-        char *all = stage_keep(stage, malloc(row->size + strlen(after)));
+        static const char after[] = AFTER;
+        enum { SIZE = sizeof(after) - 1 };
+        char *all = stage_keep(stage, malloc(row->size + SIZE));
         memcpy(all, row->bytes, row->size);
-        memcpy(all + row->size, after, strlen(after));
-        http_send_bytes(http, all, row->size + strlen(after));
+        memcpy(all + row->size, after, SIZE);
+        http_send_bytes(http, all, row->size + SIZE);
     }
     *ret_answered = http_try_begin(http, until_in(STAGE_WAIT_MS), &answer);
     if (*ret_answered)
