@@ -127,7 +127,7 @@ static spn_err ask_with(struct questions *all, struct spn_question *question,
 
 /* Of a one-shot, with this part in the place of its entry. */
 static spn_err ask_with_part(struct questions *all, struct spn_question *question,
-                              const struct wire_entry *entry, uint64_t now_ns)
+                             const struct wire_entry *entry, uint64_t now_ns)
 {
     size_t size = WIRE_PUBLISH_HEAD_SIZE + wire_entry_size(entry);
     uint8_t *bytes = malloc(size);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what Debian 12 has for building (no argument), testing (`test`) and checking (`check`).
 set -eu
-packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev"
+packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev libmicrohttpd-dev libssl-dev libsystemd-dev"
 case "${1:-build}" in
 build) ;;
 test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch" ;;

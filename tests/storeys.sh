@@ -33,10 +33,11 @@ find sidecar -name '*.[ch]' | sort | xargs awk '
     }
     BEGIN {
         read_table("sidecar/CMakeLists.txt")
-        count = split("base store index recover", words, " ")
+        count = split("base token store index recover", words, " ")
         for (i = 1; i <= count; i++)
             sees["cli", words[i]] = 1
-        storeys["cli"] = 1
+        sees["http", "base"] = sees["http", "token"] = 1
+        storeys["cli"] = storeys["http"] = 1
         anywhere["err.h"] = anywhere["spn_err.h"] = anywhere["wire.h"] = anywhere["sse.h"] = 1
     }
     FNR == 1 {
@@ -47,11 +48,13 @@ find sidecar -name '*.[ch]' | sort | xargs awk '
         files++
     }
     /^#include <zmq.h>/ && storey != "net" && storey != "mail" { complain("only net and mail include zmq.h") }
+    /^#include <microhttpd.h>/ && FILENAME != "sidecar/http/web.c" { complain("only http/web.c includes microhttpd.h") }
     /^#include <lmdb.h>/ && storey != "store" { complain("only store includes lmdb.h") }
+    /^#include <openssl\// && storey != "token" { complain("only token includes openssl") }
     /^#include "/ {
         name = $2
         gsub(/"/, "", name)
-        if (name in anywhere || (storey == "cli" && name == "sponson.h"))
+        if (name in anywhere || ((storey == "cli" || storey == "http") && name == "sponson.h"))
             next
         if (split(name, parts, "/") != 2 || !(parts[1] in storeys))
             complain("an include names its storey: " name)

@@ -18,7 +18,7 @@
 
 #include <stdint.h>
 
-#include "cli/out.h"
+#include "base/out.h"
 
 struct ack_log {
     int fd; /* -1: there is no file, and everything is dropped */

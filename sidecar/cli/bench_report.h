@@ -13,7 +13,7 @@
 #include <jansson.h>
 
 #include "cli/hist.h"
-#include "cli/out.h"
+#include "base/out.h"
 
 struct bench_report {
     struct out lines;

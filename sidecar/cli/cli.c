@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "cli/event_text.h"
-#include "cli/text.h"
+#include "base/base64.h"
+#include "base/json_text.h"
+#include "base/text.h"
 #include "wire.h"
 
 enum {

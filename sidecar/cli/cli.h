@@ -16,7 +16,7 @@
 #include "sponson.h"
 
 #include "cli/event_text.h"
-#include "cli/out.h"
+#include "base/out.h"
 
 #define CLI_EXIT_MAP(X)                                                                            \
     X(OK, 0, "done")                                                                               \
@@ -47,6 +47,7 @@ enum cli_exit {
     X(touch, "touch", "SESSION", "keep a session from its idle close and its time to live")        \
     X(close, "close", "SESSION", "close a session: it accepts no more events")                     \
     X(delete, "delete", "SESSION", "delete a session with all its events")                         \
+    X(token, "token", "SESSION", "make a token for a session, for use over HTTP")                  \
     X(dump, "dump", "", "print the whole log, read directly from the database")                    \
     X(health, "health", "", "print the sidecar's status")                                          \
     X(stats, "stats", "", "print the sidecar's counters")                                          \

@@ -13,7 +13,7 @@
 
 #include "sponson.h"
 
-#include "cli/out.h"
+#include "base/out.h"
 
 enum event_format { EVENT_JSONL, EVENT_SSE };
 
@@ -49,16 +49,5 @@ spn_err event_put_sse(struct out *out, const struct spn_event *event) SPN_MUST_U
  * last: the session of the last comment, a text; none is put for the same one. */
 enum { EVENT_SESSION_SIZE = 256 };
 void event_put_session(struct out *out, char last[EVENT_SESSION_SIZE], struct spn_bytes session);
-
-/* A JSON string with its quotes. The bytes must be UTF-8. Control characters and all line ends are
- * escaped. */
-void json_put_string(struct out *out, struct spn_bytes bytes);
-
-/* Puts a line of JSON that was made elsewhere, and escapes Unicode's line ends in it. In JSON these
- * can only be inside strings. */
-void json_put_line(struct out *out, struct spn_bytes json);
-
-/* RFC 4648, section 4, padded. */
-void base64_put(struct out *out, struct spn_bytes bytes);
 
 #endif

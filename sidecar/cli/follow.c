@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "cli/event_text.h"
-#include "cli/text.h"
+#include "base/text.h"
 
 struct run {
     const struct follow *follow;

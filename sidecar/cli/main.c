@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/text.h"
+#include "base/text.h"
 
 #define STRING(x) #x
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/text.h"
+#include "base/text.h"
 
 #define USE_IDS "use --ids new or --ids prefix=TEXT"
 

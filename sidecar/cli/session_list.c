@@ -7,7 +7,7 @@
 
 #include "cli/log_walk.h"
 #include "base/slot_index.h"
-#include "cli/text.h"
+#include "base/text.h"
 #include "index/attributes.h"
 #include "wire.h"
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "cli/machine.h"
-#include "cli/text.h"
+#include "base/text.h"
 #include "wire.h"
 
 enum {

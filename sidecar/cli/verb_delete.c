@@ -16,7 +16,7 @@
 #include "recover/offline.h"
 #include "base/own_files.h"
 #include "cli/session_change.h"
-#include "cli/text.h"
+#include "base/text.h"
 
 struct delete
 {

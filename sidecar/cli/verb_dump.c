@@ -16,7 +16,7 @@
 #include "index/attributes.h"
 #include "cli/log_walk.h"
 #include "cli/retained.h"
-#include "cli/text.h"
+#include "base/text.h"
 
 struct dump {
     const char *data_dir;

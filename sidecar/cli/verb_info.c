@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cli/session_json.h"
-#include "cli/text.h"
+#include "base/text.h"
 
 struct info {
     struct cli_words words;

@@ -10,7 +10,7 @@
 #include "base/last_words.h"
 #include "cli/session_json.h"
 #include "cli/session_list.h"
-#include "cli/text.h"
+#include "base/text.h"
 #include "wire.h"
 
 struct sessions {

@@ -96,8 +96,8 @@ static void stats(struct reader *reader, struct caller caller)
         uint64_t value;
         const char *name;
     } rows[] = {
-#define STATS_ROW(field, text) {metrics_get(&metrics->field), text},
-#define STATS_RATIO(dividend, divisor, text)                                                       \
+#define STATS_ROW(field, text, help) {metrics_get(&metrics->field), text},
+#define STATS_RATIO(dividend, divisor, text, help)                                                 \
     {ratio(metrics_get(&metrics->dividend), metrics_get(&metrics->divisor)), text},
         METRICS_MAP(STATS_ROW) METRICS_RATIO_MAP(STATS_RATIO)
 #undef STATS_ROW

@@ -20,7 +20,7 @@ enum {
     READY_WAIT_MS = 60000,
 };
 
-enum item_kind { ITEM_MEMORY, ITEM_PROCESS, ITEM_FD };
+enum item_kind { ITEM_MEMORY, ITEM_PROCESS, ITEM_FD, ITEM_CALL };
 
 struct stage_item {
     struct stage_item *next;
@@ -28,6 +28,8 @@ struct stage_item {
     void *memory;
     struct process process;
     int fd;
+    void (*release)(void *argument);
+    void *argument;
 };
 
 const char *stage_sponsond(void)
@@ -121,6 +123,8 @@ static void show_log(const struct stage *stage)
 
 static void release_item(struct stage_item *item)
 {
+    if (item->kind == ITEM_CALL)
+        item->release(item->argument);
     process_release(&item->process);
     free(item->memory);
     if (item->kind == ITEM_FD)
@@ -156,6 +160,13 @@ void *stage_keep(struct stage *stage, void *memory)
         fail_msg("out of memory");
     add_item(stage, ITEM_MEMORY)->memory = memory;
     return memory;
+}
+
+void stage_at_end(struct stage *stage, void (*release)(void *argument), void *argument)
+{
+    struct stage_item *item = add_item(stage, ITEM_CALL);
+    item->release = release;
+    item->argument = argument;
 }
 
 const char *stage_format(struct stage *stage, const char *format, ...)

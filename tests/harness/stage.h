@@ -53,6 +53,8 @@ const char *stage_write_file(struct stage *stage, const char *name, struct spn_b
 struct spn_bytes stage_read_file(struct stage *stage, const char *path);
 /* Freed with the stage. Takes what malloc returned, and fails the test on NULL. */
 void *stage_keep(struct stage *stage, void *memory);
+/* Calls this when the stage ends; what was given last is called first. */
+void stage_at_end(struct stage *stage, void (*release)(void *argument), void *argument);
 const char *stage_format(struct stage *stage, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -61,7 +62,7 @@ class Sidecar:
 
     def run(self, command, stdin=None):
         done = subprocess.run(["sh", "-c", command], env=self.env, input=stdin, timeout=DEADLINE_S,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, cwd=self.home)
         assert done.returncode == 0, f"{command}: exit {done.returncode}: {done.stderr.decode()}"
         return done.stdout.decode()
 
@@ -95,7 +96,8 @@ def check_commands(text, sidecar, sample):
     sidecar.run(f"sponson record chat {shlex.quote(str(sample))}")
     last = sidecar.run("sponson last chat").strip()
     assert last, "no last id"
-    for command in commands(text):
+    sidecar.run("umask 077; sponson token --new-key k1 >http.keys")
+    for command in commands(HTTP_BLOCK.sub("", text)):
         if command.startswith("sponsond &") or ci_runs(command):
             continue
         filled = fill_in(command, sidecar, sample, last)
@@ -103,6 +105,21 @@ def check_commands(text, sidecar, sample):
         sidecar.run(filled)
         ran += 1
     return ran
+
+
+HTTP_BLOCK = re.compile(r"```sh\n(sponson-http .*?)```", re.S)
+
+
+def check_http(text, sidecar):
+    """The block that starts a gateway, as it is written but for the port; with its end after it."""
+    blocks = HTTP_BLOCK.findall(text)
+    assert len(blocks) == 1, "README.md does not say how to start a gateway"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    block = blocks[0].replace("8080", port).replace(" & ", " --no-socket 2>http.log & ")
+    got = sidecar.run(f"set -e; {block}kill $!; wait $!")
+    assert '"stored":1' in got and "data: hello" in got, got
 
 
 def check_program(text, sidecar):
@@ -146,13 +163,13 @@ def check_options():
     text = help_of("sponson")
     verbs = re.findall(r"^  ([a-z]+) .*", text.split("Verbs:")[1].split("Exit codes:")[0], re.M)
     assert len(verbs) > 12, "sponson --help has no verbs"
-    known = set(OPTION.findall(text + help_of("sponsond")))
+    known = set(OPTION.findall(text + help_of("sponsond") + help_of("sponson-http")))
     for verb in verbs:
         known |= set(OPTION.findall(help_of("sponson", verb)))
     readme = (SOURCE / "README.md").read_text()
     missing = [verb for verb in verbs if f"sponson {verb}" not in readme]
     assert not missing, f"README.md does not have the verbs {missing}"
-    for name in ("README.md", "sidecar/README.md", "proto/PROTOCOL.md"):
+    for name in ("README.md", "sidecar/README.md", "sidecar/http/README.md", "proto/PROTOCOL.md"):
         told = set(OPTION.findall((SOURCE / name).read_text())) - OTHERS_OPTIONS
         assert told <= known, f"{name} has options that nothing has: {told - known}"
 
@@ -223,6 +240,7 @@ def main():
         try:
             ran = check_commands(text, sidecar, sample)
             check_program(text, sidecar)
+            check_http(text, sidecar)
             sidecar.stop()
         finally:
             sidecar.kill()

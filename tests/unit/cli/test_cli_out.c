@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "cli/ack_log.h"
-#include "cli/out.h"
+#include "base/out.h"
 
 static struct spn_bytes text(const char *bytes)
 {

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* change: what changes a session by one question: POST of one event, close, DELETE, touch, PUT,
+ * PATCH.
+ *
+ * Owns     its questions.
+ * Borrows  the gateway and the exchange.
+ * Threads  one.
+ */
+#ifndef SPN_HTTP_CHANGE_H
+#define SPN_HTTP_CHANGE_H
+
+#include "http/gateway.h"
+
+struct change;
+
+/* Each asks one question, and answers the exchange when its answer is there. The change is the
+ * caller's. NULL: the exchange was answered with the problem. */
+struct change *change_publish(struct gateway *gateway, struct exchange *exchange,
+                              struct spn_bytes session, const struct spn_event *event,
+                              const struct spn_publish_options *options, spn_level level);
+struct change *change_close(struct gateway *gateway, struct exchange *exchange,
+                            struct spn_bytes session, const struct spn_publish_options *options);
+struct change *change_delete(struct gateway *gateway, struct exchange *exchange,
+                             struct spn_bytes session, const struct spn_publish_options *options);
+struct change *change_touch(struct gateway *gateway, struct exchange *exchange,
+                            struct spn_bytes session, const struct spn_publish_options *options);
+/* made_status: of the answer if it was carried out. */
+struct change *change_set(struct gateway *gateway, struct exchange *exchange,
+                          struct spn_bytes session, const struct spn_attributes *attributes,
+                          const struct spn_publish_options *options, unsigned made_status);
+
+void change_free(struct change *change); /* gives the question up; takes NULL */
+
+/* The exchange frees the change when it is over. A body is read and ignored. Takes NULL. */
+void change_own(struct exchange *exchange, struct change *change);
+
+#endif

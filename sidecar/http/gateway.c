@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/gateway.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "token/key_file.h"
+
+enum { ITEMS_PER_TURN = 4096 };
+
+#define PROBE_NS UINT64_C(2000000000)   /* between two questions whether the daemon is there */
+#define SILENCE_NS UINT64_C(5000000000) /* after which it is gone */
+
+uint64_t gateway_now_ns(void)
+{
+    return clock_monotonic_ns();
+}
+
+void gateway_wait(struct gateway *gateway, struct waiter *waiter, uint64_t after_ns)
+{
+    deadline_heap_remove(&gateway->deadlines, &waiter->deadline);
+    if (after_ns > 0)
+        deadline_heap_insert(&gateway->deadlines, &waiter->deadline, gateway_now_ns() + after_ns);
+}
+
+/* -- is the daemon there? ---------------------------------------------------------------------- */
+
+static void probe_due(struct waiter *waiter)
+{
+    struct gateway *gateway = LINK_OWNER(waiter, struct gateway, probe);
+    if (gateway->probe_question == NULL &&
+        spn_ask_health(&gateway->probe_question, gateway->client) == SPN_OK)
+        spn_question_set_context(gateway->probe_question, waiter);
+    if (gateway->probe_question == NULL)
+        gateway_wait(gateway, waiter, PROBE_NS);
+}
+
+static void probe_answered(struct waiter *waiter, spn_question *question)
+{
+    struct gateway *gateway = LINK_OWNER(waiter, struct gateway, probe);
+    const struct spn_health *health;
+    if (spn_answer_health(question, &health) == SPN_OK)
+        gateway->heard_ns = gateway_now_ns();
+    spn_question_close(question);
+    gateway->probe_question = NULL;
+    gateway_wait(gateway, waiter, PROBE_NS);
+}
+
+bool gateway_hears_daemon(const struct gateway *gateway)
+{
+    return gateway->heard_ns > 0 && gateway_now_ns() - gateway->heard_ns < SILENCE_NS;
+}
+
+/* -- start and end ----------------------------------------------------------------------------- */
+
+bool gateway_read_keys(struct gateway *gateway, char *ret_why, size_t why_size)
+{
+    struct keys *keys = NULL;
+    char why[KEYS_WHY_SIZE] = "";
+    if (gateway->options->key_file == NULL)
+        return true;
+    spn_err err = key_file_read(gateway->options->key_file, &keys, why);
+    if (err != SPN_OK) {
+        char words[128];
+        (void)snprintf(ret_why, why_size, "%s: %s", gateway->options->key_file,
+                       why[0] != '\0' ? why : strerror_r(errno, words, sizeof(words)));
+        return false;
+    }
+    keys_free(gateway->keys);
+    gateway->keys = keys;
+    return true;
+}
+
+spn_err gateway_open(struct gateway *gateway, const struct http_options *options,
+                     const struct gateway_parts *parts, const struct web_door *doors,
+                     size_t doors_count, char *ret_detail, size_t detail_size)
+{
+    *gateway = (struct gateway){.options = options};
+    link_init(&gateway->streams);
+    link_init(&gateway->posts);
+    link_init(&gateway->publishers);
+    size_t waiters_max = (size_t)options->connections_max * doors_count;
+    gateway->probe = (struct waiter){
+        .deadline = DEADLINE_INIT, .on_due = probe_due, .on_answer = probe_answered};
+    if (!gateway_read_keys(gateway, ret_detail, detail_size))
+        return SPN_E_INVALID;
+    spn_err err = deadline_heap_init(&gateway->deadlines, waiters_max + 1);
+    const struct spn_client_options client_options = {
+        .size = sizeof(client_options),
+        .socket_dir = options->socket_dir,
+        .questions_max = waiters_max + 1,
+    };
+    if (err == SPN_OK)
+        err = spn_client_begin(&gateway->client, &client_options, ret_detail, detail_size);
+    const struct web_options web_options = {
+        .connections_max = options->connections_max,
+        .header_limit = options->header_limit,
+        .header_ns = options->header_ns,
+        .body_idle_ns = options->body_idle_ns,
+        .stall_ns = options->stall_ns,
+        .now_ns = gateway_now_ns,
+        .begin = parts->begin,
+        .context = gateway,
+    };
+    lane_init(&gateway->lane, gateway->client, &parts->lane);
+    if (err == SPN_OK)
+        err = web_open(&gateway->web, &web_options, doors, doors_count);
+    if (err == SPN_OK)
+        probe_due(&gateway->probe);
+    else
+        gateway_close(gateway);
+    return err;
+}
+
+void gateway_close(struct gateway *gateway)
+{
+    web_close(gateway->web);
+    lane_release(&gateway->lane);
+    spn_question_close(gateway->probe_question);
+    spn_client_close(gateway->client);
+    keys_free(gateway->keys);
+    deadline_heap_release(&gateway->deadlines);
+}
+
+/* -- a turn ------------------------------------------------------------------------------------ */
+
+/* How long poll may wait: until the first deadline of the requests or of the web. */
+static int wait_ms(const struct gateway *gateway)
+{
+    const struct deadline *first = deadline_heap_first(&gateway->deadlines);
+    uint64_t due_ns = web_due_ns(gateway->web);
+    if (first != NULL && first->due_ns < due_ns)
+        due_ns = first->due_ns;
+    if (due_ns == UINT64_MAX)
+        return -1;
+    uint64_t now_ns = gateway_now_ns();
+    uint64_t left_ms = due_ns <= now_ns ? 0 : (due_ns - now_ns) / 1000000 + 1;
+    return left_ms > 1000000 ? 1000000 : (int)left_ms;
+}
+
+static void take_items(struct gateway *gateway)
+{
+    spn_subscription *subscription;
+    const struct spn_item *item;
+    for (int i = 0; i < ITEMS_PER_TURN; i++) {
+        if (spn_next_of_any(gateway->client, 0, &subscription, &item) != SPN_OK)
+            return;
+        struct taker *taker = spn_subscription_context(subscription);
+        taker->on_item(taker, item);
+    }
+}
+
+static void take_answers(struct gateway *gateway)
+{
+    spn_question *question;
+    while (spn_next_answered(gateway->client, 0, &question) == SPN_OK) {
+        struct waiter *waiter = spn_question_context(question);
+        waiter->on_answer(waiter, question);
+    }
+}
+
+static void take_due(struct gateway *gateway)
+{
+    struct deadline *due;
+    uint64_t now_ns = gateway_now_ns();
+    while ((due = deadline_heap_pop(&gateway->deadlines, now_ns)) != NULL) {
+        struct waiter *waiter = LINK_OWNER(due, struct waiter, deadline);
+        waiter->on_due(waiter);
+    }
+}
+
+spn_err gateway_turn(struct gateway *gateway, int stop_fd, bool *ret_signal)
+{
+    struct pollfd fds[] = {
+        {.fd = web_fd(gateway->web), .events = POLLIN},
+        {.fd = spn_client_fd(gateway->client), .events = POLLIN},
+        {.fd = stop_fd, .events = POLLIN},
+    };
+    int count = poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(gateway));
+    *ret_signal = count > 0 && fds[2].revents != 0;
+    spn_err err = spn_client_step(gateway->client);
+    if (err == SPN_OK)
+        err = lane_turn(&gateway->lane);
+    take_answers(gateway);
+    take_items(gateway);
+    take_due(gateway);
+    web_turn(gateway->web);
+    return err;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway: what all requests share: the web, the client, the producer, and the time.
+ *
+ * Its turn takes what the sidecar sent and hands it to the requests that wait for it. A request
+ * keeps what it waits for in a struct of its own; the context of a subscription or a question leads
+ * back to it.
+ *
+ * Owns     the client, the producer, the heap of deadlines.
+ * Borrows  the options.
+ * Units    nanoseconds of the monotonic clock.
+ * Threads  one.
+ */
+#ifndef SPN_HTTP_GATEWAY_H
+#define SPN_HTTP_GATEWAY_H
+
+#include "base/deadline_heap.h"
+#include "base/link.h"
+#include "http/admin_key.h"
+#include "http/counts.h"
+#include "http/lane.h"
+#include "http/options.h"
+#include "http/web.h"
+#include "sponson.h"
+#include "token/keys.h"
+
+/* Somebody who waits for the time, or for an answer of the sidecar. */
+struct waiter {
+    struct deadline deadline;
+    void (*on_due)(struct waiter *waiter);
+    void (*on_answer)(struct waiter *waiter, spn_question *question);
+};
+
+/* Somebody who reads a subscription: its context. */
+struct taker {
+    void (*on_item)(struct taker *taker, const struct spn_item *item);
+};
+
+struct gateway {
+    const struct http_options *options;
+    struct web *web;
+    spn_client *client;
+    struct keys *keys; /* NULL: no token is needed */
+    struct lane lane;
+    struct deadline_heap deadlines;
+    struct link streams;
+    struct link posts;      /* their bodies, and their answers */
+    struct link publishers; /* all other requests that change something */
+    struct gateway_counts counts;
+    struct admin_key admin_key;
+    struct waiter probe; /* asks the daemon every few seconds whether it is there */
+    spn_question *probe_question;
+    uint64_t heard_ns; /* when it last answered; 0: never */
+    bool is_stopping;
+};
+
+/* The parts that requests go to. The gateway knows them only by these. */
+struct gateway_parts {
+    void (*begin)(void *gateway, struct exchange *exchange); /* of web_options */
+    struct lane_calls lane;
+};
+
+/* On failure ret_detail has a description for a person. */
+spn_err gateway_open(struct gateway *gateway, const struct http_options *options,
+                     const struct gateway_parts *parts, const struct web_door *doors,
+                     size_t doors_count, char *ret_detail, size_t detail_size) SPN_MUST_USE;
+void gateway_close(struct gateway *gateway);
+
+/* Waits until there is something to do, or until a signal's descriptor is readable (stop_fd), and
+ * does it. */
+spn_err gateway_turn(struct gateway *gateway, int stop_fd, bool *ret_signal) SPN_MUST_USE;
+
+uint64_t gateway_now_ns(void);
+
+/* Whether the daemon answered lately. */
+bool gateway_hears_daemon(const struct gateway *gateway);
+
+/* Reads the key file, at the start and again later. False: ret_why says why not, and the keys stay.
+ */
+bool gateway_read_keys(struct gateway *gateway, char *ret_why, size_t why_size);
+
+/* on_due is called once, after so many nanoseconds; 0: not any more. */
+void gateway_wait(struct gateway *gateway, struct waiter *waiter, uint64_t after_ns);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lane: the gateway's producer, which all requests that publish streams share.
+ *
+ * Each request has a tally. The lane knows to whose tally each ticket belongs, since results come
+ * in the order of tickets. A tally may have an eighth of the window, so that a stream at full speed
+ * leaves room for others. Who finds no room waits in a ring and is called in turn.
+ *
+ * A tally outlives its request: results of a peer that left are still counted off.
+ *
+ * Owns     the producer, tallies until their last result.
+ * Borrows  the client; the owners of the tallies, until tally_leave.
+ * Threads  one.
+ */
+#ifndef SPN_HTTP_LANE_H
+#define SPN_HTTP_LANE_H
+
+#include <stdbool.h>
+
+#include "base/link.h"
+#include "sponson.h"
+
+enum {
+    LANE_WINDOW_EVENTS = 16384,
+    LANE_WINDOW_BYTES = 16 * 1024 * 1024,
+    LANE_SHARE = 8, /* a tally's part of the window */
+};
+
+struct tally {
+    uint64_t taken;
+    uint64_t outstanding;
+    uint64_t outstanding_bytes;
+    void *owner;         /* NULL: it left */
+    struct link waiting; /* for room */
+};
+
+struct lane_entry {
+    struct tally *tally;
+    uint64_t index; /* of the event in its tally */
+    size_t bytes;
+};
+
+/* What the lane calls, with the owner of a tally. */
+struct lane_calls {
+    /* The event with this number in its tally, from 0, has ended. */
+    void (*on_result)(void *owner, uint64_t index, const struct spn_ack *ack);
+    /* All have ended so far, or there is room. */
+    void (*on_news)(void *owner);
+};
+
+struct lane {
+    spn_client *client;
+    spn_producer *producer; /* NULL before the first event */
+    struct lane_entry *entries;
+    uint64_t first_ticket; /* of the oldest entry */
+    uint64_t next_ticket;
+    struct link waiting;
+    uint8_t id[SPN_PRODUCER_ID_SIZE];
+    bool has_id;
+    struct lane_calls calls;
+};
+
+void lane_init(struct lane *lane, spn_client *client, const struct lane_calls *calls);
+void lane_release(struct lane *lane);
+
+struct tally *tally_new(void *owner);
+void tally_leave(struct lane *lane, struct tally *tally); /* takes NULL */
+
+/* SPN_E_BACKPRESSURE: there is no room for this tally; on_news follows. Others as spn_publish_with.
+ */
+spn_err lane_publish(struct lane *lane, struct tally *tally, struct spn_bytes session,
+                     const struct spn_event *event, const struct spn_publish_options *options,
+                     uint64_t *ret_ticket) SPN_MUST_USE;
+
+/* For the gateway's turn: sends what has gathered, and counts the results that came. */
+spn_err lane_turn(struct lane *lane) SPN_MUST_USE;
+
+#endif

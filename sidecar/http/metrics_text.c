@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/metrics_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/metrics.h"
+
+#define COMMIT_BUCKET "sponson_commit_seconds_bucket"
+#define COMMIT_SUM "sponson_commit_nanoseconds_total"
+#define BUCKET "_bucket"
+
+enum { NAME_MAX_SIZE = 128, NANOSECONDS = 1000000000, MILLISECONDS = 1000 };
+
+static bool ends_in(const char *name, size_t size, const char *end)
+{
+    size_t length = strlen(end);
+    return size > length && memcmp(name + size - length, end, length) == 0;
+}
+
+static void put_head(struct out *out, const char *word, const char *name, const char *text)
+{
+    out_text(out, word);
+    out_text(out, name);
+    out_text(out, " ");
+    out_text(out, text);
+    out_text(out, "\n");
+}
+
+static void put_family(struct out *out, const char *name, const char *help, const char *type)
+{
+    put_head(out, "# HELP ", name, help);
+    put_head(out, "# TYPE ", name, type);
+}
+
+void metrics_text_family(struct out *out, const char *name, const char *help)
+{
+    put_family(out, name, help, ends_in(name, strlen(name), "_total") ? "counter" : "gauge");
+}
+
+static void put_value(struct out *out, uint64_t value)
+{
+    out_text(out, " ");
+    out_number(out, value);
+    out_text(out, "\n");
+}
+
+void metrics_text_value(struct out *out, const char *name, const char *label, const char *is,
+                        uint64_t value)
+{
+    out_text(out, name);
+    if (label != NULL) {
+        out_text(out, "{");
+        out_text(out, label);
+        out_text(out, "=\"");
+        out_text(out, is);
+        out_text(out, "\"}");
+    }
+    put_value(out, value);
+}
+
+void metrics_text_one(struct out *out, const char *name, const char *help, uint64_t value)
+{
+    metrics_text_family(out, name, help);
+    metrics_text_value(out, name, NULL, NULL, value);
+}
+
+/* -- histograms -------------------------------------------------------------------------------- */
+
+/* value / unit seconds; a unit is a power of ten with so many zeros. */
+static void put_seconds(struct out *out, const char *name, uint64_t value, uint64_t unit,
+                        int digits)
+{
+    char text[48];
+    (void)snprintf(text, sizeof(text), "_sum %" PRIu64 ".%0*" PRIu64 "\n", value / unit, digits,
+                   value % unit);
+    out_text(out, name);
+    out_text(out, text);
+}
+
+static void put_count(struct out *out, const char *name, uint64_t count)
+{
+    out_text(out, name);
+    out_text(out, "_count");
+    put_value(out, count);
+}
+
+void metrics_text_histogram(struct out *out, const char *name, const char *help,
+                            const struct histogram *histogram)
+{
+#define BOUND(bound, text) text,
+    static const char *const bounds[] = {HISTOGRAM_BOUND_MAP(BOUND)};
+#undef BOUND
+    uint64_t count = 0;
+    put_family(out, name, help, "histogram");
+    for (unsigned i = 0; i < HISTOGRAM_COUNT; i++) {
+        count += histogram->counts[i];
+        out_text(out, name);
+        metrics_text_value(out, BUCKET, "le", bounds[i], count);
+    }
+    put_seconds(out, name, histogram->sum_ms, MILLISECONDS, 3);
+    put_count(out, name, count);
+}
+
+/* -- the daemon's ------------------------------------------------------------------------------ */
+
+/* The help of the row that begins with the family's name. */
+static const char *help_of(const char *row)
+{
+    static const struct {
+        const char *name;
+        const char *help;
+    } rows[] = {
+#define HELP_ROW(field, name, help) {name, help},
+#define HELP_RATIO(dividend, divisor, name, help) {name, help},
+        METRICS_MAP(HELP_ROW) METRICS_RATIO_MAP(HELP_RATIO)
+#undef HELP_ROW
+#undef HELP_RATIO
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (strcmp(rows[i].name, row) == 0)
+            return rows[i].help;
+    return "A counter of the daemon.";
+}
+
+/* What Prometheus would not read is left out with its value: a name comes from another process. */
+static bool is_plain(const char *name, size_t size)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    return size > 0 && size < NAME_MAX_SIZE && strspn(name, plain) == size &&
+           (name[0] < '0' || name[0] > '9') && strpbrk(name + size, "\n\r\\") == NULL;
+}
+
+static uint64_t value_of(const struct spn_stat *stats, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(stats[i].name, name) == 0)
+            return stats[i].value;
+    return 0;
+}
+
+void metrics_text_daemon(struct out *out, const struct spn_stat *stats, size_t count)
+{
+    char family[NAME_MAX_SIZE] = "";
+    for (size_t i = 0; i < count; i++) {
+        const char *name = stats[i].name;
+        size_t size = strcspn(name, "{");
+        bool is_bucket = ends_in(name, size, BUCKET);
+        size_t family_size = is_bucket ? size - strlen(BUCKET) : size;
+        if (!is_plain(name, size) || strcmp(name, COMMIT_SUM) == 0)
+            continue;
+        if (strlen(family) != family_size || memcmp(family, name, family_size) != 0) {
+            memcpy(family, name, family_size);
+            family[family_size] = '\0';
+            if (is_bucket)
+                put_family(out, family, help_of(name), "histogram");
+            else
+                metrics_text_family(out, family, help_of(name));
+        }
+        metrics_text_value(out, name, NULL, NULL, stats[i].value);
+        if (strcmp(name, COMMIT_BUCKET "{le=\"+Inf\"}") == 0) {
+            put_seconds(out, family, value_of(stats, count, COMMIT_SUM), NANOSECONDS, 9);
+            put_count(out, family, stats[i].value);
+        }
+    }
+}

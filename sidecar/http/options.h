@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options: command line and environment -> one checked struct.
+ *
+ * The command line overrides the environment, and the environment overrides the defaults. A wrong
+ * option is reported on stderr with its name and value, and ends the program with exit code 2.
+ */
+#ifndef SPN_HTTP_OPTIONS_H
+#define SPN_HTTP_OPTIONS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { LISTEN_MAX = 8, ORIGINS_MAX = 64 };
+
+struct http_options {
+    char socket[PATH_MAX]; /* the Unix socket to listen on; "": none */
+    mode_t socket_mode;
+    gid_t socket_group;             /* (gid_t)-1: not changed */
+    const char *socket_dir;         /* of the daemon; NULL: as the library finds it */
+    const char *listen[LISTEN_MAX]; /* ADDRESS:PORT */
+    size_t listen_count;
+    const char *admin_listen; /* NULL: none */
+    const char *key_file;     /* NULL: no keys */
+    bool insecure_loopback;   /* TCP on loopback without a key */
+    bool trusts_forwarded;
+    const char *origins[ORIGINS_MAX];
+    size_t origins_count;
+    const char *hosts[ORIGINS_MAX];
+    size_t hosts_count;
+    unsigned connections_max; /* of each door */
+    size_t header_limit;      /* bytes of the target and all headers */
+    size_t event_max;    /* bytes of an event's data, until the sidecar has told its own limit */
+    size_t body_max;     /* bytes of a body that is not a stream */
+    size_t window_bytes; /* of a reader's subscription */
+    uint64_t header_ns;
+    uint64_t body_idle_ns;
+    uint64_t heartbeat_ns;
+    uint64_t stall_ns;        /* a reader that takes no byte for so long is cut */
+    uint64_t wait_unknown_ns; /* for a session to be opened */
+    uint64_t verdict_ns;      /* how long a stream's answer waits for the sidecar */
+    uint64_t max_age_ns;      /* of a stream; 0: no limit */
+    uint64_t publish_ns;      /* how long a request that publishes waits for the sidecar ... */
+    uint64_t ask_ns;          /* ... and one that asks it */
+    int ready_fd;             /* -1: none */
+};
+
+/* Ends the program on --help, --version (exit code 0) and on bad usage (2). */
+void options_parse(struct http_options *ret_options, int argc, char **argv);
+
+#endif

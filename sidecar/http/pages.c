@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/pages.h"
+
+#include <stdlib.h>
+
+#include "http/answer.h"
+#include "http/page.h"
+#include "http/session_start.h"
+
+struct pages {
+    struct waiter waiter;
+    struct taker taker;
+    struct gateway *gateway;
+    struct exchange *exchange;
+    struct session_start start;
+    spn_subscription *subscription;
+    struct out out;
+    struct page page;
+    struct page_end end;
+    uint32_t limit;
+    uint32_t count;
+};
+
+static void answer(struct pages *pages)
+{
+    struct exchange *exchange = pages->exchange;
+    page_end_events(&pages->page, &pages->end);
+    if (pages->out.error != 0) {
+        answer_err(exchange, SPN_E_NOMEM);
+        return;
+    }
+    exchange_add(exchange, "Content-Type",
+                 pages->page.format == PAGE_LINES ? "application/x-ndjson" : "application/json");
+    exchange_add(exchange, "Cache-Control", "no-store");
+    exchange_answer(exchange, 200, pages->out.data, pages->out.size);
+}
+
+static void take_verdict(struct pages *pages, const struct spn_item *item)
+{
+    if (session_start_is_ahead(&pages->start, item)) {
+        answer_err(pages->exchange, SPN_E_UNKNOWN_ID);
+        return;
+    }
+    answer_add_session(pages->exchange, &item->life, item->newest, item->state);
+    pages->end.missing = item->missing;
+    pages->end.life = item->life;
+    pages->end.seq = item->seq;
+}
+
+static void take_event(struct pages *pages, const struct spn_item *item)
+{
+    page_event(&pages->page, item->event);
+    pages->end.life = item->life;
+    pages->end.seq = item->seq;
+    pages->count++;
+    if (item->event->closes) {
+        pages->end.closed = true;
+        pages->end.reason = item->event->reason;
+    }
+    if (item->event->closes || pages->count == pages->limit || pages->out.size >= PAGES_BYTES_MAX)
+        answer(pages);
+}
+
+static void take_end(struct pages *pages, const struct spn_item *item)
+{
+    if (item->why == SPN_E_CLOSED) {
+        pages->end.closed = true;
+        pages->end.reason = item->reason;
+        answer(pages);
+    } else if (session_start_again(&pages->start, item->why)) {
+        spn_unsubscribe(pages->subscription);
+        pages->subscription = NULL;
+        spn_err err =
+            session_start_subscribe(&pages->start, pages->gateway, &pages->subscription, SPN_FAIL);
+        if (err != SPN_OK)
+            answer_err(pages->exchange, err);
+        else
+            spn_subscription_set_context(pages->subscription, &pages->taker);
+    } else {
+        answer_err(pages->exchange, item->why);
+    }
+}
+
+static void on_item(struct taker *taker, const struct spn_item *item)
+{
+    struct pages *pages = LINK_OWNER(taker, struct pages, taker);
+    if (exchange_is_answered(pages->exchange))
+        return;
+    switch (item->kind) {
+    case SPN_ITEM_VERDICT:
+        take_verdict(pages, item);
+        break;
+    case SPN_ITEM_EVENT:
+        take_event(pages, item);
+        break;
+    case SPN_ITEM_GAP:
+        pages->end.missing += item->missing;
+        break;
+    case SPN_ITEM_CAUGHT_UP:
+        answer(pages);
+        break;
+    case SPN_ITEM_END:
+        take_end(pages, item);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_due(struct waiter *waiter)
+{
+    struct pages *pages = LINK_OWNER(waiter, struct pages, waiter);
+    if (!exchange_is_answered(pages->exchange))
+        answer_err(pages->exchange, SPN_E_UNAVAILABLE);
+}
+
+static void over(struct exchange *exchange)
+{
+    struct pages *pages = exchange_state(exchange);
+    gateway_wait(pages->gateway, &pages->waiter, 0);
+    spn_unsubscribe(pages->subscription);
+    session_start_release(&pages->start);
+    out_release(&pages->out);
+    free(pages);
+}
+
+static size_t ignore(struct exchange *exchange, const void *bytes, size_t size)
+{
+    (void)exchange;
+    (void)bytes;
+    return size;
+}
+
+static const struct exchange_calls calls = {.take = ignore, .over = over};
+
+void pages_begin(struct gateway *gateway, struct exchange *exchange,
+                 const struct pages_request *request)
+{
+    struct pages *pages = calloc(1, sizeof(*pages));
+    if (pages == NULL) {
+        answer_err(exchange, SPN_E_NOMEM);
+        return;
+    }
+    pages->waiter = (struct waiter){.deadline = DEADLINE_INIT, .on_due = on_due};
+    pages->taker.on_item = on_item;
+    pages->gateway = gateway;
+    pages->exchange = exchange;
+    pages->limit = request->limit > 0 ? request->limit : PAGES_LIMIT_DEFAULT;
+    out_init(&pages->out, -1);
+    page_begin(&pages->page, &pages->out, request->as_lines ? PAGE_LINES : PAGE_JSON, "events");
+    exchange_set(exchange, &calls, pages);
+    spn_err err = session_start_keep(&pages->start, request->session, &request->start);
+    if (err == SPN_OK)
+        err = session_start_subscribe(&pages->start, gateway, &pages->subscription, SPN_FAIL);
+    if (err != SPN_OK) {
+        answer_err(exchange, err);
+        return;
+    }
+    spn_subscription_set_context(pages->subscription, &pages->taker);
+    gateway_wait(gateway, &pages->waiter, gateway->options->ask_ns);
+}

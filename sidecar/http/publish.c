@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/publish.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "http/answer.h"
+#include "http/answer_json.h"
+#include "http/change.h"
+
+enum { RANDOM_ID_BYTES = 16, RANDOM_ID_SIZE = 2 * RANDOM_ID_BYTES + 1 };
+
+struct post {
+    struct waiter waiter;
+    struct link link;
+    struct gateway *gateway;
+    struct exchange *exchange;
+    struct spn_bytes session;
+    struct spn_publish_options options;
+    struct spn_life life; /* where options.life points to */
+    spn_level level;
+    enum body_kind kind;
+    struct body *body;
+    const struct spn_event *next; /* of the body; not published yet */
+    struct tally *tally;
+    uint64_t ticket; /* of the event before */
+    bool has_finished;
+    bool must_close;       /* the last event is a marker, which cannot close the session itself */
+    bool stops;            /* no more is taken of the body */
+    bool is_ended;         /* the body knows that it is complete */
+    bool is_taken;         /* all of its events are */
+    struct change *change; /* if the body is one event */
+    struct out last_id;    /* of the newest event that was taken */
+    struct answer_json results;
+    char bytes[]; /* the session, the reason */
+};
+
+/* -- the answer -------------------------------------------------------------------------------- */
+
+static void refuse(struct post *post, const struct problem *problem)
+{
+    if (!exchange_is_answered(post->exchange))
+        answer_problem(post->exchange, problem);
+}
+
+static void refuse_err(struct post *post, spn_err err)
+{
+    struct problem problem;
+    const char *detail = err == SPN_E_SYSTEM || err == SPN_E_NOMEM
+                             ? spn_client_detail(post->gateway->client)
+                             : spn_err_text(err);
+    problem_set(&problem, problem_status(err), err, "%s", detail);
+    refuse(post, &problem);
+}
+
+/* All results are there. If nothing was stored, the answer is that of the first refusal. */
+static void answer(struct post *post)
+{
+    struct answer_json *results = &post->results;
+    uint64_t stored = results->counts[SPN_STORED] + results->counts[SPN_DUPLICATE];
+    if (post->stops && post->tally->taken == 0) {
+        refuse_err(post, SPN_E_STOPPING);
+        return;
+    }
+    post->gateway->counts.published += results->counts[SPN_STORED];
+    if (stored == 0 && results->refusals_count > 0) {
+        refuse_err(post, results->refusals[0].code);
+        return;
+    }
+    struct out out;
+    out_init(&out, -1);
+    results->is_cut = !post->is_taken || body_is_cut(post->body);
+    answer_json_write(results, &out);
+    exchange_add(post->exchange, "Content-Type", "application/json");
+    exchange_answer(post->exchange, 200, out.data, out.size);
+    out_release(&out);
+}
+
+static void close_session(struct post *post)
+{
+    const struct spn_publish_options options = {
+        .size = sizeof(options), .life = post->options.life, .reason = post->options.reason};
+    post->change = change_close(post->gateway, post->exchange, post->session, &options);
+}
+
+static void answer_if_done(struct post *post)
+{
+    bool is_complete = post->stops || (post->has_finished && post->next == NULL);
+    if (!is_complete || exchange_is_answered(post->exchange))
+        return;
+    if (post->level == SPN_NONE && !post->stops)
+        exchange_answer(post->exchange, 202, NULL, 0);
+    else if (post->tally->outstanding == 0 && post->must_close && !post->stops &&
+             post->change == NULL)
+        close_session(post);
+    else if (post->tally->outstanding == 0 && post->change == NULL)
+        answer(post);
+}
+
+/* -- events ------------------------------------------------------------------------------------ */
+
+static void note_id(struct post *post, const struct spn_event *event)
+{
+    char given[SPN_GIVEN_ID_MAX];
+    struct spn_bytes id = event->id;
+    if (id.size == 0 && event->kind == SPN_EVENT)
+        id = (struct spn_bytes){given,
+                                spn_given_id(post->gateway->lane.producer, post->ticket, given)};
+    post->last_id.size = 0;
+    out_put(&post->last_id, id.data, id.size);
+}
+
+/* The condition is that of the first event; each other one is stored only if the one before was. */
+static struct spn_publish_options options_of(const struct post *post)
+{
+    struct spn_publish_options options = post->options;
+    bool is_conditional = options.if_new || options.has_if_seq;
+    if (post->tally->taken > 0) {
+        options.if_new = options.has_if_seq = false;
+        options.if_seq = 0;
+        options.dependent = is_conditional ? post->ticket : 0;
+    }
+    options.closes =
+        post->options.closes && body_is_last(post->body) && post->next->kind == SPN_EVENT;
+    if (!options.closes)
+        options.reason = (struct spn_bytes){NULL, 0};
+    return options;
+}
+
+/* The only event of its body. Its id is drawn if it has none, since a question needs one. */
+static void ask(struct post *post)
+{
+    struct spn_event event = *post->next;
+    char id[RANDOM_ID_SIZE];
+    if (event.id.size == 0) {
+        struct spn_life random;
+        if (random_fill(random.bytes, sizeof(random.bytes)) != SPN_OK) {
+            refuse_err(post, SPN_E_SYSTEM);
+            return;
+        }
+        spn_life_format(&random, id);
+        event.id = spn_text(id);
+    }
+    const struct spn_publish_options options = options_of(post);
+    post->next = NULL;
+    gateway_wait(post->gateway, &post->waiter, 0); /* the question has its own time */
+    post->change =
+        change_publish(post->gateway, post->exchange, post->session, &event, &options, post->level);
+}
+
+static bool end_body(struct post *post)
+{
+    struct problem problem;
+    post->is_ended = true;
+    if (body_finish(post->body, &problem))
+        return true;
+    refuse(post, &problem);
+    return false;
+}
+
+/* The next event into post->next; NULL: there is none now. False: refused. */
+static bool find_next(struct post *post)
+{
+    struct problem problem;
+    if (post->next != NULL)
+        return true;
+    enum body_found found = body_next(post->body, &post->next, &problem);
+    if (found == BODY_NONE && post->has_finished && !post->is_ended) {
+        if (!end_body(post))
+            return false;
+        found = body_next(post->body, &post->next, &problem);
+    }
+    if (found == BODY_BAD)
+        refuse(post, &problem);
+    if (found != BODY_EVENT)
+        post->next = NULL;
+    post->is_taken = post->is_ended && found == BODY_NONE;
+    return found != BODY_BAD;
+}
+
+/* Takes events from the body until there are none, or there is no room. False: refused. */
+static bool publish_all(struct post *post)
+{
+    while (!post->stops) {
+        if (!find_next(post))
+            return false;
+        if (post->next == NULL)
+            return true;
+        const struct spn_publish_options options = options_of(post);
+        spn_err err = lane_publish(&post->gateway->lane, post->tally, post->session, post->next,
+                                   &options, &post->ticket);
+        if (err == SPN_E_BACKPRESSURE)
+            return true;
+        if (err != SPN_OK) {
+            refuse_err(post, err);
+            return false;
+        }
+        note_id(post, post->next);
+        post->must_close = post->options.closes && post->next->kind != SPN_EVENT;
+        post->next = NULL;
+    }
+    return true;
+}
+
+static void post_pump(struct post *post)
+{
+    if (exchange_is_answered(post->exchange) || !publish_all(post))
+        return;
+    answer_if_done(post);
+}
+
+static void on_result(void *owner, uint64_t index, const struct spn_ack *ack)
+{
+    struct post *post = owner;
+    bool is_newest = index + 1 == post->tally->taken;
+    struct spn_bytes id = {post->last_id.data, is_newest ? post->last_id.size : 0};
+    answer_json_count(&post->results, index, ack->result, ack->code, id);
+    /* What comes after it would be refused too: who publishes without an end should know now. */
+    unsigned status = ack->result == SPN_REFUSED ? problem_status(ack->code) : 0;
+    post->stops = post->stops || status == 404 || status == 409 || status == 412;
+}
+
+static void on_news(void *owner)
+{
+    struct post *post = owner;
+    post_pump(post); /* the event that found no room may be the last that has come for long */
+    if (!post->has_finished && post->next == NULL)
+        exchange_go_on(post->exchange);
+}
+
+const struct lane_calls publish_lane_calls = {.on_result = on_result, .on_news = on_news};
+
+/* -- the exchange ------------------------------------------------------------------------------ */
+
+static size_t post_take(struct exchange *exchange, const void *bytes, size_t size)
+{
+    struct post *post = exchange_state(exchange);
+    struct problem problem;
+    size_t taken = 0;
+    gateway_wait(post->gateway, &post->waiter, 0);
+    while (taken < size && publish_all(post) && post->next == NULL && !post->stops) {
+        size_t used = 0;
+        if (!body_feed(post->body, (const char *)bytes + taken, size - taken, &used, &problem)) {
+            refuse(post, &problem);
+            return size;
+        }
+        taken += used;
+    }
+    if (!exchange_is_answered(exchange))
+        (void)publish_all(post);
+    return exchange_is_answered(exchange) ? size : taken;
+}
+
+static void post_finish(struct exchange *exchange)
+{
+    struct post *post = exchange_state(exchange);
+    post->has_finished = true;
+    gateway_wait(post->gateway, &post->waiter, post->gateway->options->publish_ns);
+    bool is_whole = post->kind != BODY_SSE; /* its events come only now */
+    if (is_whole && (!end_body(post) || !find_next(post)))
+        return;
+    if (is_whole && post->next != NULL && body_is_last(post->body) && post->level != SPN_NONE)
+        ask(post);
+    else
+        post_pump(post);
+}
+
+static void post_due(struct waiter *waiter)
+{
+    refuse_err(LINK_OWNER(waiter, struct post, waiter), SPN_E_TIMEOUT);
+}
+
+static void post_free(struct post *post)
+{
+    gateway_wait(post->gateway, &post->waiter, 0);
+    link_leave(&post->link);
+    change_free(post->change);
+    tally_leave(&post->gateway->lane, post->tally);
+    body_close(post->body);
+    out_release(&post->last_id);
+    answer_json_release(&post->results);
+    free(post);
+}
+
+static void post_over(struct exchange *exchange)
+{
+    post_free(exchange_state(exchange));
+}
+
+static const struct exchange_calls post_calls = {
+    .take = post_take, .finish = post_finish, .over = post_over};
+
+static struct spn_bytes keep(char **at, struct spn_bytes bytes)
+{
+    struct spn_bytes kept = {*at, bytes.size};
+    if (bytes.size > 0)
+        memcpy(*at, bytes.data, bytes.size);
+    *at += bytes.size;
+    return kept;
+}
+
+static struct post *post_new(struct gateway *gateway, struct exchange *exchange,
+                             const struct publish_request *request)
+{
+    struct post *post =
+        calloc(1, sizeof(*post) + request->session.size + request->options.reason.size);
+    if (post == NULL)
+        return NULL;
+    char *at = post->bytes;
+    post->gateway = gateway;
+    post->exchange = exchange;
+    post->session = keep(&at, request->session);
+    post->options = request->options;
+    post->options.reason = keep(&at, request->options.reason);
+    if (request->options.life != NULL) {
+        post->life = *request->options.life;
+        post->options.life = &post->life;
+    }
+    post->level = request->level;
+    post->kind = request->body.kind;
+    post->waiter = (struct waiter){.deadline = DEADLINE_INIT, .on_due = post_due};
+    out_init(&post->last_id, -1);
+    answer_json_init(&post->results, request->level);
+    link_init(&post->link);
+    link_join(&gateway->posts, &post->link);
+    return post;
+}
+
+void publish_begin(struct gateway *gateway, struct exchange *exchange,
+                   const struct publish_request *request)
+{
+    if (request->is_empty && request->options.closes) {
+        change_own(exchange, change_close(gateway, exchange, request->session, &request->options));
+        return;
+    }
+    struct problem problem = {0};
+    struct body_options body = request->body;
+    body.holds_last = request->options.closes || body.kind != BODY_SSE;
+    struct post *post = post_new(gateway, exchange, request);
+    if (post != NULL) {
+        post->body = body_open(&body, &problem);
+        post->tally = tally_new(post);
+    }
+    if (post == NULL || post->tally == NULL || post->body == NULL) {
+        if (problem.status == 0)
+            problem_set(&problem, 503, SPN_E_NOMEM, "%s", spn_err_text(SPN_E_NOMEM));
+        if (post != NULL)
+            post_free(post);
+        answer_problem(exchange, &problem);
+        return;
+    }
+    exchange_set(exchange, &post_calls, post);
+}
+
+void publish_end_all(struct gateway *gateway)
+{
+    for (struct link *link = gateway->posts.next; link != &gateway->posts; link = link->next) {
+        struct post *post = LINK_OWNER(link, struct post, link);
+        if (post->has_finished || post->kind != BODY_SSE)
+            continue;
+        post->stops = true;
+        answer_if_done(post);
+    }
+}

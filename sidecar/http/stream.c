@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/stream.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "http/answer.h"
+#include "http/problem.h"
+#include "http/stream_text.h"
+
+enum {
+    TEXT_ENOUGH = 8 * 1024, /* bytes of text, after which no more items are taken */
+    RETRY_MS = 1000,        /* the least time after which a browser comes back ... */
+    RETRY_JITTER_MS = 2000, /* ... and so much more at random */
+};
+
+#define SLOW_NS UINT64_C(1000000000) /* after which a stream counts as behind */
+
+/* -- time -------------------------------------------------------------------------------------- */
+
+static void earlier(uint64_t *due_ns, uint64_t since_ns, uint64_t span_ns)
+{
+    if (span_ns > 0 && since_ns + span_ns < *due_ns)
+        *due_ns = since_ns + span_ns;
+}
+
+static bool must_write(const struct stream *stream)
+{
+    return stream->text.size > 0 || stream->phase == STREAM_ENDING;
+}
+
+/* The next moment at which on_due may have something to do. It is looked at again then, so writing
+ * does not move it. */
+static void wait_for_next(struct stream *stream)
+{
+    const struct http_options *options = stream->gateway->options;
+    uint64_t now_ns = gateway_now_ns();
+    uint64_t due_ns = UINT64_MAX;
+    bool is_answered = exchange_is_answered(stream->exchange);
+    if (!is_answered)
+        earlier(&due_ns, stream->opened_ns, options->verdict_ns);
+    /* What cannot be due as things are is looked at again after its whole time. */
+    earlier(&due_ns, must_write(stream) ? stream->written_ns : now_ns, options->stall_ns);
+    if (stream->phase != STREAM_ENDING) {
+        bool is_quiet = is_answered && !must_write(stream);
+        earlier(&due_ns, is_quiet ? stream->written_ns : now_ns, options->heartbeat_ns);
+        earlier(&due_ns, 0, stream->give_up_ns);
+        earlier(&due_ns, stream->opened_ns, options->max_age_ns);
+        earlier(&due_ns, 0, stream->expires_ns);
+    }
+    if (due_ns != UINT64_MAX)
+        gateway_wait(stream->gateway, &stream->waiter, due_ns > now_ns ? due_ns - now_ns : 1);
+}
+
+/* How long the token is good for, on the clock that we measure with. */
+static uint64_t expires_ns(uint64_t expires_s)
+{
+    uint64_t now_ms = clock_wall_ms();
+    if (expires_s == 0)
+        return 0;
+    uint64_t expires_ms = expires_s * 1000;
+    uint64_t left_ms = expires_ms > now_ms ? expires_ms - now_ms : 0;
+    return gateway_now_ns() + left_ms * 1000000 + 1;
+}
+
+/* So that those who were cut off together do not come back together. */
+static uint32_t retry_ms(void)
+{
+    uint32_t random = 0;
+    if (random_fill(&random, sizeof(random)) != SPN_OK)
+        random = (uint32_t)gateway_now_ns();
+    return RETRY_MS + random % RETRY_JITTER_MS;
+}
+
+/* -- the answer -------------------------------------------------------------------------------- */
+
+/* There is text: nothing more is taken until it is written. */
+static void settle(struct stream *stream)
+{
+    if (!must_write(stream))
+        return;
+    if (!stream->has_text)
+        stream->written_ns = gateway_now_ns();
+    stream->has_text = true;
+    if (stream->subscription != NULL &&
+        spn_subscription_pause(stream->subscription, true) != SPN_OK)
+        exchange_cut(stream->exchange);
+    exchange_go_on(stream->exchange);
+}
+
+void stream_open(struct stream *stream)
+{
+    if (exchange_is_answered(stream->exchange))
+        return;
+    answer_add_stream_headers(stream->exchange);
+    stream_text_retry(&stream->text, retry_ms(), stream->options.comments);
+    stream->is_open = true;
+    stream->gateway->counts.streams_opened++;
+    stream->gateway->counts.streams++;
+    exchange_stream(stream->exchange, 200);
+    wait_for_next(stream);
+}
+
+void stream_end(struct stream *stream, enum counts_end why)
+{
+    if (stream->phase != STREAM_ENDING)
+        stream->why = why;
+    stream->phase = STREAM_ENDING;
+}
+
+void stream_end_for(struct stream *stream, enum counts_end why, const char *reason)
+{
+    stream_open(stream);
+    stream_text_end(&stream->text, reason, stream->options.comments);
+    stream_end(stream, why);
+}
+
+void stream_refuse(struct stream *stream, unsigned status, spn_err err, const char *detail)
+{
+    if (exchange_is_answered(stream->exchange)) {
+        stream_end_for(stream, END_FAILED, spn_err_name(err));
+        return;
+    }
+    struct problem problem;
+    problem_set(&problem, status, err, "%s", detail);
+    answer_problem(stream->exchange, &problem);
+    stream_end(stream, END_FAILED);
+}
+
+void stream_answer_nothing(struct stream *stream)
+{
+    stream_end(stream, END_CLOSED);
+    if (!exchange_is_answered(stream->exchange))
+        exchange_answer(stream->exchange, 204, NULL, 0);
+}
+
+/* -- items ------------------------------------------------------------------------------------- */
+
+void stream_has_event(struct stream *stream, uint64_t time_ms)
+{
+    if (stream->events == 0)
+        stream->time_ms = stream->phase == STREAM_LIVE ? time_ms : 0;
+    stream->events++;
+}
+
+void stream_has_resumed(struct stream *stream, enum counts_resume how)
+{
+    stream->gateway->counts.resumes[how]++;
+}
+
+static void on_item(struct taker *taker, const struct spn_item *item)
+{
+    struct stream *stream = LINK_OWNER(taker, struct stream, taker);
+    if (stream->phase != STREAM_ENDING)
+        stream->calls->take(stream, item);
+    settle(stream);
+}
+
+/* -- writing ----------------------------------------------------------------------------------- */
+
+/* All of the text is written. Events that were written together have the delay of the first. */
+static void count_written(struct stream *stream)
+{
+    struct gateway_counts *counts = &stream->gateway->counts;
+    uint64_t now_ms = stream->events > 0 && stream->time_ms > 0 ? clock_wall_ms() : 0;
+    counts->events_written += stream->events;
+    if (now_ms > 0)
+        histogram_add(&counts->delay, now_ms > stream->time_ms ? now_ms - stream->time_ms : 0,
+                      stream->events);
+    stream->events = 0;
+}
+
+/* The socket can be written and there is no text: takes items until there is enough, or none is
+ * left. */
+static void refill(struct stream *stream)
+{
+    count_written(stream);
+    out_release(&stream->text); /* one that is idle keeps no memory */
+    stream->written = 0;
+    stream->has_text = false;
+    if (stream->subscription == NULL || stream->phase == STREAM_ENDING)
+        return;
+    if (spn_subscription_pause(stream->subscription, false) != SPN_OK)
+        stream_end(stream, END_FAILED);
+    const struct spn_item *item;
+    while (stream->phase != STREAM_ENDING && stream->text.size < TEXT_ENOUGH &&
+           spn_subscription_next(stream->subscription, 0, &item) == SPN_OK)
+        stream->calls->take(stream, item);
+    settle(stream);
+}
+
+static ssize_t give(struct exchange *exchange, char *out, size_t room)
+{
+    struct stream *stream = exchange_state(exchange);
+    if (stream->written == stream->text.size)
+        refill(stream);
+    if (stream->text.error != 0) {
+        stream_end(stream, END_FAILED);
+        return EXCHANGE_CUT;
+    }
+    size_t left = stream->text.size - stream->written;
+    size_t size = left < room ? left : room;
+    if (size == 0)
+        return stream->phase == STREAM_ENDING ? EXCHANGE_END : EXCHANGE_WAIT;
+    memcpy(out, stream->text.data + stream->written, size);
+    stream->written += size;
+    stream->written_ns = gateway_now_ns();
+    stream->gateway->counts.bytes_written += size;
+    return (ssize_t)size;
+}
+
+static void cut_slow(struct stream *stream)
+{
+    stream->phase = STREAM_ENDING;
+    stream->why = END_SLOW;
+    exchange_cut(stream->exchange);
+}
+
+/* What time does to a stream that is not ending. */
+static void take_time(struct stream *stream, uint64_t now_ns)
+{
+    const struct http_options *options = stream->gateway->options;
+    if (stream->give_up_ns > 0 && now_ns >= stream->give_up_ns) {
+        stream_end_for(stream, END_UNKNOWN, "unknown");
+    } else if (stream->expires_ns > 0 && now_ns >= stream->expires_ns) {
+        stream_end_for(stream, END_EXPIRED, "expired");
+    } else if (options->max_age_ns > 0 && now_ns - stream->opened_ns >= options->max_age_ns) {
+        stream_open(stream);
+        stream_end(stream, END_AGE);
+    } else if (!exchange_is_answered(stream->exchange)) {
+        if (now_ns - stream->opened_ns >= options->verdict_ns)
+            stream_open(stream);
+    } else if (!must_write(stream) && now_ns - stream->written_ns >= options->heartbeat_ns) {
+        stream_text_heartbeat(&stream->text);
+    }
+}
+
+static void on_due(struct waiter *waiter)
+{
+    struct stream *stream = LINK_OWNER(waiter, struct stream, waiter);
+    uint64_t now_ns = gateway_now_ns();
+    if (exchange_is_answered(stream->exchange) && must_write(stream) &&
+        now_ns - stream->written_ns >= stream->gateway->options->stall_ns) {
+        cut_slow(stream);
+        return;
+    }
+    if (stream->phase != STREAM_ENDING)
+        take_time(stream, now_ns);
+    settle(stream);
+    wait_for_next(stream);
+}
+
+/* -- begin and end ----------------------------------------------------------------------------- */
+
+static void over(struct exchange *exchange)
+{
+    struct stream *stream = exchange_state(exchange);
+    struct gateway_counts *counts = &stream->gateway->counts;
+    if (stream->written == stream->text.size)
+        count_written(stream);
+    if (stream->is_open) {
+        counts->streams--;
+        counts->streams_ended[stream->why]++;
+    }
+    gateway_wait(stream->gateway, &stream->waiter, 0);
+    spn_unsubscribe(stream->subscription);
+    link_leave(&stream->link);
+    out_release(&stream->text);
+    stream->calls->over(stream);
+}
+
+static size_t ignore(struct exchange *exchange, const void *bytes, size_t size)
+{
+    (void)exchange;
+    (void)bytes;
+    return size;
+}
+
+static const struct exchange_calls exchange_calls = {.take = ignore, .give = give, .over = over};
+
+/* Who is sent away comes back, after its own time. */
+static void send_away(struct stream *stream, enum counts_end why)
+{
+    bool was_open = exchange_is_answered(stream->exchange);
+    stream_open(stream);
+    if (was_open)
+        stream_text_retry(&stream->text, retry_ms(), stream->options.comments);
+    stream_end(stream, why);
+    settle(stream);
+}
+
+/* Streams leave a tenth of the connections to all other requests. */
+static bool are_too_many(const struct gateway *gateway)
+{
+    unsigned most = gateway->options->connections_max;
+    return gateway->counts.streams >= most - most / 10;
+}
+
+bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchange *exchange,
+                  const struct stream_calls *calls, const struct stream_options *options)
+{
+    *stream = (struct stream){
+        .calls = calls,
+        .options = *options,
+        .waiter = {.deadline = DEADLINE_INIT, .on_due = on_due},
+        .taker = {.on_item = on_item},
+        .gateway = gateway,
+        .exchange = exchange,
+        .opened_ns = gateway_now_ns(),
+        .expires_ns = expires_ns(options->expires_s),
+    };
+    stream->written_ns = stream->opened_ns;
+    out_init(&stream->text, -1);
+    link_init(&stream->link);
+    link_join(&gateway->streams, &stream->link);
+    exchange_set(exchange, &exchange_calls, stream);
+    if (are_too_many(gateway))
+        send_away(stream, END_TOO_MANY);
+    wait_for_next(stream);
+    return stream->phase != STREAM_ENDING;
+}
+
+void stream_follow(struct stream *stream, spn_subscription *subscription)
+{
+    spn_unsubscribe(stream->subscription);
+    stream->subscription = subscription;
+    spn_subscription_set_context(subscription, &stream->taker);
+}
+
+void stream_give_up_after(struct stream *stream, uint64_t after_ns)
+{
+    stream->give_up_ns = gateway_now_ns() + after_ns;
+    wait_for_next(stream);
+}
+
+/* -- all --------------------------------------------------------------------------------------- */
+
+#define EACH_STREAM(gateway, link)                                                                 \
+    for (struct link * (link) = (gateway)->streams.next; (link) != &(gateway)->streams;            \
+         (link) = (link)->next)
+
+void stream_phases(const struct gateway *gateway, uint64_t ret_counts[STREAM_ENDING])
+{
+    uint64_t now_ns = gateway_now_ns();
+    memset(ret_counts, 0, STREAM_ENDING * sizeof(ret_counts[0]));
+    EACH_STREAM(gateway, link)
+    {
+        const struct stream *stream = LINK_OWNER(link, struct stream, link);
+        bool is_slow = stream->phase == STREAM_ENDING ||
+                       (must_write(stream) && now_ns - stream->written_ns >= SLOW_NS);
+        ret_counts[is_slow ? STREAM_BEHIND : stream->phase]++;
+    }
+}
+
+void stream_end_revoked(struct gateway *gateway)
+{
+    EACH_STREAM(gateway, link)
+    {
+        struct stream *stream = LINK_OWNER(link, struct stream, link);
+        bool is_revoked =
+            stream->options.key_mark != 0 && !keys_have(gateway->keys, stream->options.key_mark);
+        if (!is_revoked || stream->phase == STREAM_ENDING)
+            continue;
+        stream_end_for(stream, END_REVOKED, "revoked");
+        settle(stream);
+    }
+}
+
+void stream_end_all(struct gateway *gateway)
+{
+    EACH_STREAM(gateway, link)
+    {
+        struct stream *stream = LINK_OWNER(link, struct stream, link);
+        if (stream->phase != STREAM_ENDING)
+            send_away(stream, END_STOPPING);
+    }
+}
