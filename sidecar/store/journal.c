@@ -25,7 +25,8 @@ static const char not_ours[] = "not a database of this program";
 
 /* *ret_fresh: there is no database yet. Checked before LMDB opens it: LMDB would create a database
  * or, where it may not, leave a lock file behind. */
-static spn_err check_dir(const struct journal_options *options, bool *ret_fresh)
+static spn_err check_dir(const struct journal_options *options, bool *ret_fresh,
+                         uint64_t *ret_short_size)
 {
     struct stat info;
     char path[PATH_MAX];
@@ -47,7 +48,7 @@ static spn_err check_dir(const struct journal_options *options, bool *ret_fresh)
         return journal_fail_with(
             SPN_E_CORRUPT, path,
             "empty: it was cut, or never written; remove it to create a new database");
-    return there && !options->read_only ? journal_check_size(path) : SPN_OK;
+    return there && !options->read_only ? journal_lengthen(path, ret_short_size) : SPN_OK;
 }
 
 /* Removes what a failed creation left: it would be taken for another program's file. */
@@ -313,11 +314,20 @@ static spn_err open_database(struct journal *journal)
     return sync_dirs(journal->dir);
 }
 
+/* Of a file that lacks pages that are in use: it is left as it was found. */
+static spn_err cut_again(const char *dir, uint64_t short_size)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/" JOURNAL_DATA_FILE, dir);
+    return journal_shorten(path, short_size);
+}
+
 spn_err journal_open(struct journal **ret_journal, const struct journal_options *options)
 {
     struct journal *journal = NULL;
     bool fresh = false;
-    spn_err err = check_dir(options, &fresh);
+    uint64_t short_size = 0;
+    spn_err err = check_dir(options, &fresh, &short_size);
     if (err != SPN_OK)
         goto cleanup;
     journal = calloc(1, sizeof(*journal));
@@ -328,6 +338,7 @@ spn_err journal_open(struct journal **ret_journal, const struct journal_options 
         goto cleanup;
     }
     journal->read_only = options->read_only;
+    journal->short_size = short_size;
     err = open_env(journal, options);
     if (err == SPN_OK)
         err = journal_open_pages(journal);
@@ -341,7 +352,7 @@ cleanup:
     journal_close(journal);
     if (err != SPN_OK && fresh)
         remove_unborn(options->dir);
-    return err;
+    return err == SPN_E_CORRUPT && short_size > 0 ? cut_again(options->dir, short_size) : err;
 }
 
 spn_err journal_check_whole(const char *dir)

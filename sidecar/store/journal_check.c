@@ -14,6 +14,7 @@ enum {
     DAMAGES_MAX = 4096, /* leaves that are mended; if there are more, a copy serves better */
     /* Positions that a lost last leaf may have had: LMDB puts no more entries into a page. */
     LEAF_POSITIONS_MAX = 256,
+    UNWRITTEN_MAX = 1 << 20, /* bytes of free pages that a file may lack at its end */
 };
 
 /* A log of up to this many pages is checked as a whole at the start, which takes 0.1 s. A larger
@@ -23,30 +24,71 @@ static const uint64_t log_pages_max = 65536;
 
 /* -- before LMDB opens the file ---------------------------------------------------------------- */
 
-/* If a file ends before its last page, the first access there is a SIGBUS. */
-spn_err journal_check_size(const char *path)
+/* The file's size, and that which its newest commit needs; *ret_needed 0: it is not LMDB's. */
+static spn_err measure(int fd, const char *path, uint64_t *ret_size, uint64_t *ret_needed)
+{
+    struct stat info;
+    uint64_t map;
+    *ret_needed = 0;
+    /* The size is read second: a daemon that goes on meanwhile makes the file longer first. */
+    spn_err err = pages_measure(fd, ret_needed, &map);
+    if (fstat(fd, &info) != 0)
+        return journal_fail(errno, NULL, path);
+    *ret_size = (uint64_t)info.st_size;
+    if (err == SPN_OK || err == SPN_E_END)
+        return SPN_OK; /* what is not LMDB's it reports itself */
+    return journal_fail_with(err, path, "its first two pages do not fit together: damaged");
+}
+
+static spn_err fail_cut(const char *path, uint64_t size, uint64_t needed)
 {
     char why[160];
-    struct stat info;
-    uint64_t needed, map;
+    snprintf(why, sizeof(why), "cut to %llu of %llu bytes: put a whole copy in its place",
+             (unsigned long long)size, (unsigned long long)needed);
+    return journal_fail_with(SPN_E_CORRUPT, path, why);
+}
+
+/* If a file ends before a page that is in use, the first access there is a SIGBUS. */
+spn_err journal_check_size(const char *path)
+{
+    uint64_t size, needed;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return journal_fail(errno, NULL, path);
-    /* The size is read second: a daemon that goes on meanwhile makes the file longer first. */
-    spn_err err = pages_measure(fd, &needed, &map);
-    int errno_kept = fstat(fd, &info) == 0 ? 0 : errno;
+    spn_err err = measure(fd, path, &size, &needed);
     close(fd);
-    if (errno_kept != 0)
-        return journal_fail(errno_kept, NULL, path);
-    if (err == SPN_E_END)
-        return SPN_OK; /* not LMDB's: LMDB reports that itself */
-    if (err != SPN_OK)
-        return journal_fail_with(err, path, "its first two pages do not fit together: damaged");
-    if ((uint64_t)info.st_size >= needed)
-        return SPN_OK;
-    snprintf(why, sizeof(why), "cut to %llu of %llu bytes: put a whole copy in its place",
-             (unsigned long long)info.st_size, (unsigned long long)needed);
-    return journal_fail_with(SPN_E_CORRUPT, path, why);
+    return err == SPN_OK && size < needed ? fail_cut(path, size, needed) : err;
+}
+
+spn_err journal_lengthen(const char *path, uint64_t *ret_short_size)
+{
+    uint64_t size, needed;
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    *ret_short_size = 0;
+    if (fd < 0)
+        return journal_check_size(path); /* whoever opens it next says why */
+    spn_err err = measure(fd, path, &size, &needed);
+    if (err == SPN_OK && size < needed && needed - size > UNWRITTEN_MAX)
+        err = fail_cut(path, size, needed);
+    else if (err == SPN_OK && size < needed && ftruncate(fd, (off_t)needed) != 0)
+        err = journal_fail(errno, NULL, path);
+    else if (err == SPN_OK && size < needed)
+        *ret_short_size = size;
+    close(fd);
+    return err;
+}
+
+spn_err journal_shorten(const char *path, uint64_t short_size)
+{
+    uint64_t size, needed;
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    if (fd < 0)
+        return journal_fail(errno, NULL, path);
+    spn_err err = measure(fd, path, &size, &needed);
+    if (err == SPN_OK && ftruncate(fd, (off_t)short_size) != 0)
+        err = journal_fail(errno, NULL, path);
+    close(fd);
+    return err == SPN_OK ? fail_cut(path, short_size, needed) : err;
 }
 
 static spn_err fail_page(const struct journal *journal, const struct pages_damage *damage)
@@ -207,6 +249,13 @@ static bool find_trees(struct journal *journal, const struct pages_snapshot *sna
     return true;
 }
 
+static uint64_t page_size(const struct journal *journal)
+{
+    MDB_stat stat;
+    (void)mdb_env_stat(journal->env, &stat); /* fails for no environment only */
+    return stat.ms_psize;
+}
+
 spn_err journal_check_pages(struct journal *journal)
 {
     struct findings findings = {.count = 0};
@@ -221,6 +270,8 @@ spn_err journal_check_pages(struct journal *journal)
         journal->careful = (1u << TABLES) - 1;
         return SPN_OK; /* each page is checked when it is read */
     }
+    if (journal->short_size > 0)
+        snapshot.there = journal->short_size / page_size(journal);
     size_t log = journal->trees[TABLE_LOG];
     bool large = snapshot.trees[log].used > log_pages_max;
     if (large) {
@@ -229,7 +280,9 @@ spn_err journal_check_pages(struct journal *journal)
     }
     err = pages_check(journal->pages, &snapshot, large ? log : SIZE_MAX, note, &findings, entries,
                       marks, &free_whole);
-    if (err == SPN_E_CORRUPT)
+    if (err == SPN_E_GONE) /* journal_shorten says it better */
+        err = journal_fail_with(SPN_E_CORRUPT, "damaged", "the file was cut");
+    else if (err == SPN_E_CORRUPT)
         err = journal_fail_with(err, "damaged", "two places of the index have the same page");
     else if (err == SPN_OK && findings.beyond)
         err = fail_page(journal, &findings.worst);

@@ -89,6 +89,7 @@ struct check {
     uint64_t *marks;
     uint8_t *seen; /* bit per page */
     bool twice;    /* a page was seen again */
+    bool gone;     /* a page was not in the file */
 };
 
 /* -- reading a page ---------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@ static void see(struct check *check, uint64_t page)
 {
     if (page > check->snapshot->last)
         return;
+    check->gone = check->gone || page >= check->snapshot->there;
     check->twice = check->twice || (check->seen[page / 8] & 1u << page % 8) != 0;
     check->seen[page / 8] |= (uint8_t)(1u << page % 8);
 }
@@ -143,7 +144,7 @@ spn_err pages_check(const struct pages *pages, const struct pages_snapshot *snap
         if (root.number != PAGES_NONE)
             check_from(&check, &root);
     }
-    spn_err err = check.twice ? SPN_E_CORRUPT : SPN_OK;
+    spn_err err = check.gone ? SPN_E_GONE : check.twice ? SPN_E_CORRUPT : SPN_OK;
     *ret_free_whole = free_is_whole(&check);
     free(check.seen);
     return err;
