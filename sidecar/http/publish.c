@@ -111,7 +111,9 @@ static void note_id(struct post *post, const struct spn_event *event)
     out_put(&post->last_id, id.data, id.size);
 }
 
-/* The condition is that of the first event; each other one is stored only if the one before was. */
+/* The condition is that of the first event; each other one is stored only if the one before was.
+ * Once that has its result, nothing may depend on it any more: if it was a refusal, the post stops.
+ */
 static struct spn_publish_options options_of(const struct post *post)
 {
     struct spn_publish_options options = post->options;
@@ -119,7 +121,7 @@ static struct spn_publish_options options_of(const struct post *post)
     if (post->tally->taken > 0) {
         options.if_new = options.has_if_seq = false;
         options.if_seq = 0;
-        options.dependent = is_conditional ? post->ticket : 0;
+        options.dependent = is_conditional && post->tally->outstanding > 0 ? post->ticket : 0;
     }
     options.closes =
         post->options.closes && body_is_last(post->body) && post->next->kind == SPN_EVENT;

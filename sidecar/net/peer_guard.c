@@ -47,8 +47,9 @@ static struct connections_news *guard_news;
 
 enum { LIMITS = 2 };
 
+/* Set before its socket is bound; the name last, since the I/O thread may be running by then. */
 static struct {
-    const char *name;
+    _Atomic(const char *) name;
     uint64_t frame_max;
 } limits[LIMITS];
 
@@ -69,10 +70,10 @@ void peer_guard_init(struct connections_news *news)
 void peer_guard_limit(const char *name, uint64_t frame_max)
 {
     size_t i = 0;
-    while (i < LIMITS - 1 && limits[i].name)
+    while (i < LIMITS - 1 && atomic_load_explicit(&limits[i].name, memory_order_relaxed))
         i++;
-    limits[i].name = name;
     limits[i].frame_max = frame_max;
+    atomic_store_explicit(&limits[i].name, name, memory_order_release);
 }
 
 /* Only the I/O thread counts here. */
@@ -110,9 +111,11 @@ static uint64_t frame_max_of(int fd)
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 || address.sun_family != AF_UNIX)
         return 0;
     const char *slash = strrchr(address.sun_path, '/');
-    for (size_t i = 0; slash && i < LIMITS; i++)
-        if (limits[i].name && strcmp(slash + 1, limits[i].name) == 0)
+    for (size_t i = 0; slash && i < LIMITS; i++) {
+        const char *name = atomic_load_explicit(&limits[i].name, memory_order_acquire);
+        if (name && strcmp(slash + 1, name) == 0)
             return limits[i].frame_max;
+    }
     return 0;
 }
 

@@ -29,7 +29,7 @@ static spn_err measure(int fd, const char *path, uint64_t *ret_size, uint64_t *r
 {
     struct stat info;
     uint64_t map;
-    *ret_needed = 0;
+    *ret_size = *ret_needed = 0;
     /* The size is read second: a daemon that goes on meanwhile makes the file longer first. */
     spn_err err = pages_measure(fd, ret_needed, &map);
     if (fstat(fd, &info) != 0)

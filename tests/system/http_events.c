@@ -84,19 +84,26 @@ bool http_next_until(struct http *http, uint64_t due_ns, struct http_event *ret_
     return true;
 }
 
-bool http_next(struct http *http, struct http_event *ret_event)
+static bool next_in_time(struct http *http, uint64_t due_ns, struct http_event *ret_event)
 {
-    bool has_one = http_next_until(http, until_in(STAGE_WAIT_MS), ret_event);
+    bool has_one = http_next_until(http, due_ns, ret_event);
     if (!has_one && !http->has_ended && !http->is_cut)
         fail_msg("no event came in time; so far: %s", http->body);
     return has_one;
 }
 
+bool http_next(struct http *http, struct http_event *ret_event)
+{
+    return next_in_time(http, until_in(STAGE_WAIT_MS), ret_event);
+}
+
+/* Heartbeats give it no more time. */
 struct http_event http_next_data(struct http *http)
 {
     struct http_event event;
+    uint64_t due_ns = until_in(STAGE_WAIT_MS);
     do {
-        if (!http_next(http, &event))
+        if (!next_in_time(http, due_ns, &event))
             fail_msg("the stream %s", http->is_cut ? "is cut" : "ends");
     } while (!event.has_data);
     return event;

@@ -150,7 +150,8 @@ static void every_event_once_through_kills(struct stage *stage)
 /* A daemon that is not there yet, or not any more: streams wait, posts too. */
 static void streams_outlive_the_daemon(struct stage *stage)
 {
-    http_start(stage, "--heartbeat=100ms", "--ask-timeout=300ms", "--publish-timeout=300ms");
+    const char *patience = stage_format(stage, "--publish-timeout=%dms", until_patient_ms(1000));
+    http_start(stage, "--heartbeat=100ms", "--ask-timeout=300ms", patience);
     struct http_event event;
     struct http *early = http_stream(stage, PATH, NULL, NULL); /* after --verdict-wait */
     struct http_answer answer = http_do(stage, "POST", PATH, NULL, "a");

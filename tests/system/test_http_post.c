@@ -78,12 +78,12 @@ static void every_body_becomes_its_events(struct stage *stage)
 }
 
 /* Each event of an endless body is there before the next is sent. */
-static void an_endless_body_is_stored_as_it_comes(struct stage *stage)
+static void expect_stored_as_it_comes(struct stage *stage, const char *headers)
 {
     start(stage);
     struct http *reader = http_stream(stage, S "live", NULL, NULL);
     struct http *writer = http_open(stage);
-    http_send_request(writer, "POST", S "live", SSE "Transfer-Encoding: chunked\r\n", NULL);
+    http_send_request(writer, "POST", S "live", headers, NULL);
     for (int i = 0; i < 20; i++) {
         const char *event = stage_format(stage, "data: %d\n\n", i);
         http_send(writer, stage_format(stage, "%zx\r\n%s\r\n", strlen(event), event));
@@ -93,6 +93,17 @@ static void an_endless_body_is_stored_as_it_comes(struct stage *stage)
     struct http_answer answer = http_read(writer);
     http_expect(&answer, 200);
     expect_words(&answer, "\"stored\":20");
+}
+
+static void an_endless_body_is_stored_as_it_comes(struct stage *stage)
+{
+    expect_stored_as_it_comes(stage, SSE "Transfer-Encoding: chunked\r\n");
+}
+
+/* The condition was the first event's, whose result is known by now. */
+static void an_endless_body_with_a_condition_is_too(struct stage *stage)
+{
+    expect_stored_as_it_comes(stage, SSE "Transfer-Encoding: chunked\r\nIf-None-Match: *\r\n");
 }
 
 /* A body at full speed into a daemon that stands still: the gateway stops reading. */
@@ -327,6 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(every_body_becomes_its_events),
         STAGE_TEST(an_endless_body_is_stored_as_it_comes),
+        STAGE_TEST(an_endless_body_with_a_condition_is_too),
         STAGE_TEST(a_full_speed_body_is_slowed_down),
         STAGE_TEST(one_of_fifty_wins),
         STAGE_TEST(the_last_event_closes),

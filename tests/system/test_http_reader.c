@@ -201,7 +201,7 @@ static void a_token_that_ends_ends_its_stream(struct stage *stage)
     const char *forever = make_path(stage, keys, "k1", "1h");
     struct http_answer answer = http_do(stage, "POST", forever, NULL, "first");
     http_expect(&answer, 200);
-    const char *path = make_path(stage, keys, "k1", "2s");
+    const char *path = make_path(stage, keys, "k1", until_sanitized() ? "10s" : "3s");
     struct http *reads = http_stream(stage, stage_format(stage, "%s&from=now", path), NULL, NULL);
     struct http *stalled = http_stream(stage, path, NULL, NULL);
     http_expect_data(stalled, "first");
