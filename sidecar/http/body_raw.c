@@ -45,8 +45,9 @@ enum body_found body_raw_take(struct body_raw *body, const char *bytes, size_t s
         (void)problem_no_memory(ret_problem);
         return BODY_BAD;
     }
-    if (!body_data_check((struct spn_bytes){body->data.data + before, body->data.size - before},
-                         "the body", ret_problem))
+    size_t added = body->data.size - before; /* 0: there may be no memory to point into */
+    if (added > 0 && !body_data_check((struct spn_bytes){body->data.data + before, added},
+                                      "the body", ret_problem))
         return BODY_BAD;
     if (!is_larger)
         return BODY_NONE;
