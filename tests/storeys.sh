@@ -38,7 +38,7 @@ find sidecar -name '*.[ch]' | sort | xargs awk '
             sees["cli", words[i]] = 1
         sees["http", "base"] = sees["http", "token"] = 1
         storeys["cli"] = storeys["http"] = 1
-        anywhere["err.h"] = anywhere["spn_err.h"] = anywhere["wire.h"] = anywhere["sse.h"] = 1
+        anywhere["err.h"] = anywhere["spn_err.h"] = anywhere["wire.h"] = anywhere["sse.h"] = anywhere["utf8.h"] = 1
     }
     FNR == 1 {
         split(FILENAME, path, "/")

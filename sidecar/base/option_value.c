@@ -67,7 +67,7 @@ mode_t option_mode(const char *option, const char *value)
 {
     char *end;
     unsigned long parsed = strtoul(value, &end, 8);
-    if (end == value || *end != '\0' || parsed > 0777)
+    if (value[0] == '-' || end == value || *end != '\0' || parsed > 0777)
         option_fail(option, value, "not an octal mode from 0 to 777");
     return (mode_t)parsed;
 }
@@ -75,7 +75,10 @@ mode_t option_mode(const char *option, const char *value)
 gid_t option_group(const char *option, const char *value)
 {
     const struct group *found = getgrnam(value); /* NOLINT(concurrency-mt-unsafe) */
-    if (found == NULL)
+    size_t size = strlen(value);
+    if (found != NULL)
+        return found->gr_gid;
+    if (size == 0 || strspn(value, "0123456789") != size)
         option_fail(option, value, "no such group");
-    return found->gr_gid;
+    return (gid_t)option_number(option, value, 0, (gid_t)-1 - UINT64_C(1));
 }

@@ -31,7 +31,7 @@ void option_path(const char *option, const char *value, char *ret_path);
 /* An octal mode, 0 to 777. */
 mode_t option_mode(const char *option, const char *value);
 
-/* The id of a group that exists. */
+/* The id of a group: its name, or else a number. (gid_t)-1, which means none, is not taken. */
 gid_t option_group(const char *option, const char *value);
 
 #endif

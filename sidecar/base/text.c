@@ -5,25 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- UTF-8 ------------------------------------------------------------------------------------- */
+#include "utf8.h"
 
-/* Bytes of the character that begins here; 0: it is not UTF-8. */
-static size_t utf8_length(const uint8_t *bytes, size_t size)
-{
-    uint8_t first = bytes[0];
-    if (first < 0x80)
-        return 1;
-    size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-    if (first < 0xC2 || first > 0xF4 || size < length)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((bytes[i] & 0xC0) != 0x80)
-            return 0;
-    if ((first == 0xE0 && bytes[1] < 0xA0) || (first == 0xED && bytes[1] > 0x9F) ||
-        (first == 0xF0 && bytes[1] < 0x90) || (first == 0xF4 && bytes[1] > 0x8F))
-        return 0;
-    return length;
-}
+/* -- UTF-8 ------------------------------------------------------------------------------------- */
 
 /* Whether the next eight bytes are ASCII, as most text is. */
 static bool is_ascii_word(const uint8_t *bytes)

@@ -2,9 +2,7 @@
 #include "daemon/options.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +10,11 @@
 
 #include "store/database_clock.h"
 #include "state/tracker.h"
+#include "base/option_value.h"
 #include "base/version.h"
 #include "wire.h"
 
 enum {
-    EXIT_USAGE = 2,
     INGEST_HWM_DEFAULT = 4, /* batches of 1 MiB or more: no other limit counts them */
     READ_HWM_DEFAULT = 256, /* answers and deliveries that a peer that does not read can hold */
     HWM_MAX = 1 << 20,
@@ -132,90 +130,9 @@ static const struct argp_option table[] = {
     {0},
 };
 
-static void fail(const char *option, const char *value, const char *why)
-{
-    fprintf(stderr, "sponsond: --%s %s: %s\n", option, value, why);
-    exit(EXIT_USAGE);
-}
-
-/* Parses a whole number, with an optional K, M or G for powers of 1,024 after it. */
-static uint64_t number(const char *option, const char *value, uint64_t least, uint64_t most)
-{
-    char *end;
-    errno = 0;
-    unsigned long long parsed = strtoull(value, &end, 10);
-    unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
-    if (shift > 0)
-        end++;
-    if (end == value || *end != '\0' || value[0] == '-')
-        fail(option, value, "not a whole number");
-    if (errno == ERANGE || parsed > UINT64_MAX >> shift)
-        fail(option, value, "too large");
-    uint64_t result = (uint64_t)parsed << shift;
-    if (result < least || result > most) {
-        char why[96];
-        snprintf(why, sizeof(why), "must be from %llu to %llu", (unsigned long long)least,
-                 (unsigned long long)most);
-        fail(option, value, why);
-    }
-    return result;
-}
-
-/* Parses a whole number with ms, s, m, h or d after it; without a unit it is in seconds. Returns
- * milliseconds. */
-static uint64_t duration(const char *option, const char *value, uint64_t most_ms)
-{
-    static const struct {
-        const char *unit;
-        uint64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-    char *end;
-    errno = 0;
-    unsigned long long parsed = strtoull(value, &end, 10);
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-        if (end != value && value[0] != '-' && strcmp(end, units[i].unit) == 0) {
-            if (errno == ERANGE || parsed > most_ms / units[i].ms)
-                fail(option, value, "is too long");
-            return (uint64_t)parsed * units[i].ms;
-        }
-    fail(option, value, "not a time such as 500ms, 90s, 30m, 12h or 7d");
-    return 0;
-}
-
-static void path(const char *option, const char *value, char *ret_path)
-{
-    if (value[0] == '\0')
-        fail(option, "\"\"", "is empty");
-    if (strlen(value) >= PATH_MAX)
-        fail(option, value, "path is too long");
-    snprintf(ret_path, PATH_MAX, "%s", value);
-}
-
-static mode_t mode(const char *option, const char *value)
-{
-    char *end;
-    unsigned long parsed = strtoul(value, &end, 8);
-    if (value[0] == '-' || end == value || *end != '\0' || parsed > 0777)
-        fail(option, value, "not an octal mode from 0 to 777");
-    return (mode_t)parsed;
-}
-
-/* A name, or else a number. */
-static gid_t group_id(const char *option, const char *value)
-{
-    /* One thread runs at this point. */
-    const struct group *found = getgrnam(value); /* NOLINT(concurrency-mt-unsafe) */
-    size_t size = strlen(value);
-    if (found)
-        return found->gr_gid;
-    if (size == 0 || strspn(value, "0123456789") != size)
-        fail(option, value, "no such group");
-    return (gid_t)number(option, value, 0, OPTIONS_NO_GROUP - 1);
-}
-
 static void set_group(struct socket_rights *rights, const char *option, const char *value)
 {
-    rights->group = group_id(option, value);
+    rights->group = option_group(option, value);
     rights->group_option = option;
 }
 
@@ -230,19 +147,19 @@ static error_t parse_rights(int key, const char *value, struct given *given)
     struct options *options = given->options;
     switch (key) {
     case KEY_SOCKET_MODE:
-        given->both.mode = mode("socket-mode", value);
+        given->both.mode = option_mode("socket-mode", value);
         return 0;
     case KEY_SOCKET_GROUP:
         set_group(&given->both, "socket-group", value);
         return 0;
     case KEY_INGEST_MODE:
-        options->ingest_rights.mode = mode("ingest-mode", value);
+        options->ingest_rights.mode = option_mode("ingest-mode", value);
         return 0;
     case KEY_INGEST_GROUP:
         set_group(&options->ingest_rights, "ingest-group", value);
         return 0;
     case KEY_READ_MODE:
-        options->read_rights.mode = mode("read-mode", value);
+        options->read_rights.mode = option_mode("read-mode", value);
         return 0;
     case KEY_READ_GROUP:
         set_group(&options->read_rights, "read-group", value);
@@ -266,55 +183,57 @@ static error_t parse_limit(int key, const char *value, struct options *options)
 {
     switch (key) {
     case KEY_QUOTA:
-        options->quota_bytes = number("quota", value, MIB, 1ull << 46);
+        options->quota_bytes = option_number("quota", value, MIB, 1ull << 46);
         return 0;
     case KEY_RETENTION_EVENTS:
-        options->retention_events = number("retention-events", value, 0, UINT64_MAX);
+        options->retention_events = option_number("retention-events", value, 0, UINT64_MAX);
         return 0;
     case KEY_RETENTION_BYTES:
-        options->retention_bytes = number("retention-bytes", value, 0, UINT64_MAX);
+        options->retention_bytes = option_number("retention-bytes", value, 0, UINT64_MAX);
         return 0;
     case KEY_RETENTION_AGE:
-        options->retention_age_ms = duration("retention-age", value, TIME_MS_MAX);
+        options->retention_age_ms = option_duration_ms("retention-age", value, TIME_MS_MAX);
         return 0;
     case KEY_SESSION_TTL:
-        options->session_ttl_ms = duration("session-ttl", value, TIME_MS_MAX);
+        options->session_ttl_ms = option_duration_ms("session-ttl", value, TIME_MS_MAX);
         return 0;
     case KEY_CLOCK_CATCH_UP_MAX:
-        options->clock_catch_up_max_ms = duration("clock-catch-up-max", value, TIME_MS_MAX);
+        options->clock_catch_up_max_ms =
+            option_duration_ms("clock-catch-up-max", value, TIME_MS_MAX);
         return 0;
     case KEY_HOT_SESSIONS:
-        options->hot_sessions_max = (uint32_t)number("hot-sessions", value, 1, 1u << 30);
+        options->hot_sessions_max = (uint32_t)option_number("hot-sessions", value, 1, 1u << 30);
         return 0;
     case KEY_PRODUCER_TTL:
-        options->producer_ttl_ms = duration("producer-ttl", value, TIME_MS_MAX);
+        options->producer_ttl_ms = option_duration_ms("producer-ttl", value, TIME_MS_MAX);
         return 0;
     case KEY_PRODUCERS:
-        options->producers_max = (uint32_t)number("producers", value, 1, 1u << 24);
+        options->producers_max = (uint32_t)option_number("producers", value, 1, 1u << 24);
         return 0;
     case KEY_EVENT_DATA_MAX:
-        options->event_data_max = (uint32_t)number("event-data-max", value, 1, WIRE_EVENT_DATA_MAX);
+        options->event_data_max =
+            (uint32_t)option_number("event-data-max", value, 1, WIRE_EVENT_DATA_MAX);
         return 0;
     case KEY_WINDOW:
-        options->window_max = (uint16_t)number("window", value, 1, TRACKER_WINDOW_MAX);
+        options->window_max = (uint16_t)option_number("window", value, 1, TRACKER_WINDOW_MAX);
         return 0;
     case KEY_QUEUE_EVENTS:
-        options->queue_events_max = (uint32_t)number("queue-events", value, 1, 1u << 24);
+        options->queue_events_max = (uint32_t)option_number("queue-events", value, 1, 1u << 24);
         return 0;
     case KEY_QUEUE_BYTES:
-        options->queue_bytes_max = number("queue-bytes", value, 1, 1ull << 36);
+        options->queue_bytes_max = option_number("queue-bytes", value, 1, 1ull << 36);
         return 0;
     case KEY_INGEST_HWM:
-        options->ingest_hwm = (uint32_t)number("ingest-hwm", value, 1, HWM_MAX);
+        options->ingest_hwm = (uint32_t)option_number("ingest-hwm", value, 1, HWM_MAX);
         return 0;
     case KEY_READ_HWM:
-        options->read_hwm = (uint32_t)number("read-hwm", value, 1, HWM_MAX);
+        options->read_hwm = (uint32_t)option_number("read-hwm", value, 1, HWM_MAX);
         return 0;
     case KEY_FLUSH_INTERVAL:
-        options->flush_interval_ms = (uint32_t)number("flush-interval", value, 0, 60000);
+        options->flush_interval_ms = (uint32_t)option_number("flush-interval", value, 0, 60000);
         return 0;
     case KEY_ROW_INTERVAL:
-        options->row_interval_ms = (uint32_t)number("row-interval", value, 1, 86400000);
+        options->row_interval_ms = (uint32_t)option_number("row-interval", value, 1, 86400000);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -327,24 +246,24 @@ static error_t parse(int key, char *value, struct argp_state *state)
     struct options *options = given->options;
     switch (key) {
     case KEY_DATA_DIR:
-        path("data-dir", value, options->data_dir);
+        option_path("data-dir", value, options->data_dir);
         options->data_dir_default = false;
         return 0;
     case KEY_SOCKET_DIR:
-        path("socket-dir", value, options->socket_dir);
+        option_path("socket-dir", value, options->socket_dir);
         options->socket_dir_default = false;
         return 0;
     case KEY_WAIT_LOCK:
-        options->wait_lock_s = (unsigned)number("wait-lock", value, 0, 86400);
+        options->wait_lock_s = (unsigned)option_number("wait-lock", value, 0, 86400);
         return 0;
     case KEY_READY_FD:
-        options->ready_fd = (int)number("ready-fd", value, 0, INT_MAX);
+        options->ready_fd = (int)option_number("ready-fd", value, 0, INT_MAX);
         if (fcntl(options->ready_fd, F_GETFD) < 0)
-            fail("ready-fd", value, "not open");
+            option_fail("ready-fd", value, "not open");
         return 0;
     case ARGP_KEY_ARG:
         fprintf(stderr, "sponsond: unexpected argument: %s\n", value);
-        exit(EXIT_USAGE);
+        exit(OPTION_EXIT_USAGE);
     case ARGP_KEY_END:
         complete_rights(&options->ingest_rights, &given->both);
         complete_rights(&options->read_rights, &given->both);
@@ -389,7 +308,7 @@ void options_parse(struct options *ret_options, int argc, char **argv)
             "once by a second signal, 2 usage.",
     };
     argp_program_version = "sponsond " SPONSON_VERSION;
-    argp_err_exit_status = EXIT_USAGE;
+    argp_err_exit_status = OPTION_EXIT_USAGE;
     *ret_options = (struct options){
         .ready_fd = -1,
         .ingest_rights = {.mode = NO_MODE, .group = OPTIONS_NO_GROUP},
@@ -419,5 +338,5 @@ void options_parse(struct options *ret_options, int argc, char **argv)
     struct given given = {.options = ret_options,
                           .both = {.mode = 0660, .group = OPTIONS_NO_GROUP}};
     if (argp_parse(&argp, argc, argv, 0, NULL, &given) != 0)
-        exit(EXIT_USAGE);
+        exit(OPTION_EXIT_USAGE);
 }

@@ -32,13 +32,6 @@ static void on_due(struct waiter *waiter)
         refuse(asking, SPN_E_UNAVAILABLE);
 }
 
-static size_t ignore(struct exchange *exchange, const void *bytes, size_t size)
-{
-    (void)exchange;
-    (void)bytes;
-    return size;
-}
-
 static void over(struct exchange *exchange)
 {
     struct asking *asking = exchange_state(exchange);
@@ -47,7 +40,7 @@ static void over(struct exchange *exchange)
     free(asking);
 }
 
-static const struct exchange_calls calls = {.take = ignore, .over = over};
+static const struct exchange_calls calls = {.take = exchange_ignore, .over = over};
 
 struct asking *asking_begin(struct gateway *gateway, struct exchange *exchange,
                             spn_err (*answer)(struct asking *asking))

@@ -187,19 +187,12 @@ void change_free(struct change *change)
 
 /* -- the exchange ------------------------------------------------------------------------------ */
 
-static size_t ignore(struct exchange *exchange, const void *bytes, size_t size)
-{
-    (void)exchange;
-    (void)bytes;
-    return size;
-}
-
 static void over(struct exchange *exchange)
 {
     change_free(exchange_state(exchange));
 }
 
-static const struct exchange_calls calls = {.take = ignore, .over = over};
+static const struct exchange_calls calls = {.take = exchange_ignore, .over = over};
 
 void change_own(struct exchange *exchange, struct change *change)
 {

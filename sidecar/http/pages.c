@@ -124,14 +124,7 @@ static void over(struct exchange *exchange)
     free(pages);
 }
 
-static size_t ignore(struct exchange *exchange, const void *bytes, size_t size)
-{
-    (void)exchange;
-    (void)bytes;
-    return size;
-}
-
-static const struct exchange_calls calls = {.take = ignore, .over = over};
+static const struct exchange_calls calls = {.take = exchange_ignore, .over = over};
 
 void pages_begin(struct gateway *gateway, struct exchange *exchange,
                  const struct pages_request *request)

@@ -270,14 +270,8 @@ static void over(struct exchange *exchange)
     stream->calls->over(stream);
 }
 
-static size_t ignore(struct exchange *exchange, const void *bytes, size_t size)
-{
-    (void)exchange;
-    (void)bytes;
-    return size;
-}
-
-static const struct exchange_calls exchange_calls = {.take = ignore, .give = give, .over = over};
+static const struct exchange_calls exchange_calls = {
+    .take = exchange_ignore, .give = give, .over = over};
 
 /* Who is sent away comes back, after its own time. */
 static void send_away(struct stream *stream, enum counts_end why)

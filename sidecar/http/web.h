@@ -110,6 +110,9 @@ bool exchange_each_header(const struct exchange *exchange,
                           bool (*each)(void *context, const char *name, struct spn_bytes value),
                           void *context);
 
+/* For exchange_calls.take: takes all of a body, and does nothing with it. */
+size_t exchange_ignore(struct exchange *exchange, const void *bytes, size_t size);
+
 /* Words, if the raw head was one that no gateway may take: answer 400. NULL: it was fine. */
 const char *exchange_fault(const struct exchange *exchange);
 

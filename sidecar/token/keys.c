@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "token/base64url.h"
+#include "base/base64.h"
 
 struct key {
     char kid[KEY_KID_MAX + 1];

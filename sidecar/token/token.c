@@ -4,7 +4,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "token/base64url.h"
+#include "base/base64.h"
 
 static const char session_word[] = "v1.";
 static const char words_shape[] = "it is not a token";

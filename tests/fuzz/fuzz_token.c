@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "http/credential.h"
-#include "token/base64url.h"
+#include "base/base64.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 

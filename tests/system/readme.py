@@ -117,7 +117,7 @@ def check_http(text, sidecar):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    block = blocks[0].replace("8080", port).replace(" & ", " --no-socket 2>http.log & ")
+    block = blocks[0].replace("8080", port).replace(" &\n", " --no-socket 2>http.log &\n")
     got = sidecar.run(f"set -e; {block}kill $!; wait $!")
     assert '"stored":1' in got and "data: hello" in got, got
 
@@ -147,9 +147,9 @@ def check_counters():
 
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-OTHERS_OPTIONS = {  # of cmake, ctest, pkg-config, useradd and scripts of this project
-    "--cflags", "--install", "--libs", "--preset", "--quick", "--system", "--test-dir", "--user-group",
-    "--variable", "--workflow"}
+OTHERS_OPTIONS = {  # of cmake, ctest, curl, pkg-config, useradd and scripts of this project
+    "--cflags", "--install", "--libs", "--preset", "--quick", "--retry", "--retry-connrefused", "--system",
+    "--test-dir", "--user-group", "--variable", "--workflow"}
 
 
 def help_of(*words):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_token_base64url: bytes have one text each, and no other text is taken. */
+/* test_base64url: bytes have one text each, and no other text is taken. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "token/base64url.h"
+#include "base/base64.h"
 
 struct row {
     const char *bytes;
