@@ -77,24 +77,28 @@ static void note_as_of(const struct subscriptions *all, struct subscription *sub
     subscription->as_of_serial = all->survey.serial;
 }
 
-/* Entries below the cursor were delivered before. */
+/* Entries below the cursor were delivered before. The scan did not offer those between the cursor
+ * and an entry above it: they are older than this entry. */
 static void offer_log(struct subscriptions *all, struct subscription *subscription,
                       uint64_t position, const struct record_entry *entry)
 {
-    bool stalled = false;
+    bool stalled;
     if (position < subscription->next_seq)
         return;
-    spn_err err = position > subscription->next_seq
-                      ? SPN_E_TRIMMED
-                      : follow_take(all, subscription, position, entry, false, &stalled);
-    if (err != SPN_OK || stalled)
-        note_as_of(all, subscription, entry);
+    if (position > subscription->next_seq) {
+        fall_behind(all, subscription);
+        return;
+    }
+    spn_err err = follow_take(all, subscription, position, entry, false, &stalled);
+    if (err == SPN_OK && !stalled)
+        return;
+    note_as_of(all, subscription, entry);
     if (err != SPN_OK) {
         fall_behind(all, subscription);
-    } else if (stalled) {
-        metrics_add(&all->options.metrics->credit_stalls, 1);
-        subscription_set_state(all, subscription, STALLED);
+        return;
     }
+    metrics_add(&all->options.metrics->credit_stalls, 1);
+    subscription_set_state(all, subscription, STALLED);
 }
 
 static void offer_to_all(struct subscriptions *all, uint64_t position,
