@@ -21,10 +21,9 @@
       "Numbers of batches and one-shots that arrived, whatever became of them.")                   \
     X(bytes_accepted, "sponson_bytes_accepted_total", "Bytes of data of the events to be stored.") \
     X(events_durable, "sponson_events_durable_total", "Numbers whose commit has returned.")        \
-    X(duplicates, "sponson_events_duplicate_total",                                                \
-      "Events with the id and the data of one that is there.")                                     \
+    X(duplicates, "sponson_events_duplicate_total", "Events that are there already.")              \
     X(conflicts, "sponson_events_conflict_total",                                                  \
-      "Events with the id of one that is there, and other data.")                                  \
+      "Events with the id of one that is there, and different from it.")                           \
     X(refused_contents, "sponson_events_refused_total{reason=\"contents\"}",                       \
       "Numbers that were refused, by reason.")                                                     \
     X(refused_closed, "sponson_events_refused_total{reason=\"closed\"}",                           \
@@ -111,8 +110,7 @@
       "Entries and blocks deleted by retention and quota.")                                        \
     X(rows_written, "sponson_rows_written_total", "Rows written in segments.")                     \
     X(blocks_written, "sponson_blocks_written_total", "Blocks written in segments.")               \
-    X(index_writes, "sponson_index_writes_total",                                                  \
-      "Rows and blocks written in segments.") /* rows and blocks */                                \
+    X(index_writes, "sponson_index_writes_total", "Rows and blocks written in segments.")          \
     X(index_entries_written, "sponson_index_entries_written_total",                                \
       "Entries of the log that the written rows and blocks cover.")                                \
     X(database_used_bytes, "sponson_database_used_bytes", "Pages in use, which the quota limits.") \

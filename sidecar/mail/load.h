@@ -25,7 +25,7 @@ struct load {
     spn_err err;             /* the reader's answer */
     uint64_t epoch;          /* the epoch that the name has on disk; 0: none */
     struct tracker *tracker; /* NULL if the epoch is not the view's */
-    struct spn_life life;    /* of a session that does not read; zeros: lost to damage, too */
+    struct spn_life life;    /* if err is SPN_E_CORRUPT; zeros: damage took it, too */
 
     uint8_t name_bytes[WIRE_SESSION_MAX];
 };

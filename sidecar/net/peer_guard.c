@@ -16,7 +16,7 @@
  * Other sockets of the process pass through untouched: only descriptors that accept4 returned are
  * known.
  *
- * Owns     the spare descriptor and the records of the connections.
+ * Owns     the spare descriptor, the records of the connections, and the limits of the sockets.
  * Threads  libzmq's I/O thread; close and rand: any.
  */
 #include "net/peer_guard.h"
