@@ -110,39 +110,46 @@ static void expect_nothing_stored(struct bout *bout)
 
 /* -- frames that are no messages --------------------------------------------------------------- */
 
-/* Sent to both sockets, and refused on both. */
-static void expect_refusal_on_both(struct bout *bout, const struct raw_out *out, uint32_t code,
-                                   uint64_t request)
-{
-    void *const sockets[] = {bout->raw.ingest, bout->raw.read};
-    for (size_t i = 0; i < COUNT(sockets); i++) {
-        raw_send_out(sockets[i], out);
-        struct raw_error error = raw_expect_error(sockets[i], code);
-        assert_int_equal(error.request, request);
-        assert_int_equal(error.token, 0);
-    }
-}
-
 struct header_row {
     const char *name;
     uint8_t bytes[16];
     size_t size;
     uint32_t code;
     uint64_t request;
+    const char *words; /* in the detail */
 };
 
+/* Sent to both sockets, and refused on both. */
+static void expect_refusal_on_both(struct bout *bout, const struct raw_out *out,
+                                   const struct header_row *row)
+{
+    void *const sockets[] = {bout->raw.ingest, bout->raw.read};
+    for (size_t i = 0; i < COUNT(sockets); i++) {
+        raw_send_out(sockets[i], out);
+        struct raw_error error = raw_expect_error(sockets[i], row->code);
+        assert_int_equal(error.request, row->request);
+        assert_int_equal(error.token, 0);
+        if (!strstr(error.detail, row->words))
+            fail_msg("%s: \"%s\" does not say: %s", row->name, error.detail, row->words);
+    }
+}
+
 static const struct header_row headers[] = {
-    {"empty", {0}, 0, RAW_E_PROTOCOL, 0},
-    {"one byte", "S", 1, RAW_E_PROTOCOL, 0},
-    {"fifteen bytes", "SPN\3\0\1\0\0\7\0\0\0\0\0\0", 15, RAW_E_PROTOCOL, 0},
-    {"another magic", "SPM\1\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_PROTOCOL, 0},
-    {"magic in small letters", "spn\1\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_PROTOCOL, 0},
-    {"HTTP", "GET / HTTP/1.1\r\n", 16, RAW_E_PROTOCOL, 0},
-    {"major version 0", "SPN\0\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7},
-    {"major version 1", "SPN\1\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7},
-    {"major version 2", "SPN\2\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7},
-    {"major version 255", "SPN\377\0\20\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7},
-    {"major version 4, type unknown", "SPN\4\0\310\1\1\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7},
+    {"empty", {0}, 0, RAW_E_PROTOCOL, 0, "it is shorter than a header"},
+    {"one byte", "S", 1, RAW_E_PROTOCOL, 0, "it is shorter than a header"},
+    {"fifteen bytes", "SPN\3\0\1\0\0\7\0\0\0\0\0\0", 15, RAW_E_PROTOCOL, 0,
+     "it is shorter than a header"},
+    {"another magic", "SPM\1\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_PROTOCOL, 0,
+     "it does not begin with SPN"},
+    {"magic in small letters", "spn\1\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_PROTOCOL, 0,
+     "it does not begin with SPN"},
+    {"HTTP", "GET / HTTP/1.1\r\n", 16, RAW_E_PROTOCOL, 0, "it does not begin with SPN"},
+    {"major version 0", "SPN\0\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7, "version"},
+    {"major version 1", "SPN\1\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7, "version"},
+    {"major version 2", "SPN\2\0\1\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7, "version"},
+    {"major version 255", "SPN\377\0\20\0\0\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7, "version"},
+    {"major version 4, type unknown", "SPN\4\0\310\1\1\7\0\0\0\0\0\0", 16, RAW_E_VERSION, 7,
+     "version"},
 };
 
 static void refuses_bad_headers(struct stage *stage)
@@ -152,7 +159,7 @@ static void refuses_bad_headers(struct stage *stage)
     for (size_t i = 0; i < COUNT(headers); i++) {
         struct raw_out out = {NULL, 0, 0};
         raw_put(&out, headers[i].bytes, headers[i].size);
-        expect_refusal_on_both(&bout, &out, headers[i].code, headers[i].request);
+        expect_refusal_on_both(&bout, &out, &headers[i]);
         raw_release(&out);
         feed(&bout);
     }
@@ -178,8 +185,10 @@ static void expect_answer_to_type(struct bout *bout, uint8_t type, bool ingest)
     bool denied = right != 0 && !taken;
     struct raw_error error = raw_expect_error(socket, denied ? RAW_E_DENIED : RAW_E_PROTOCOL);
     assert_int_equal(error.request, 1000 + type);
+    const char *words = taken ? "it ends within the field at byte 16" : "no request has type ";
     if (denied)
-        assert_non_null(strstr(error.detail, ingest ? "read.sock" : "ingest.sock"));
+        words = ingest ? "read.sock" : "ingest.sock";
+    assert_non_null(strstr(error.detail, words));
 }
 
 /* Types that only the sidecar sends, or the other socket takes, or nobody knows. */
@@ -368,6 +377,12 @@ static void send_parts(void *socket, const char *const *parts, size_t count)
                     0);
 }
 
+static void expect_several_refused(void *socket)
+{
+    struct raw_error error = raw_expect_error(socket, RAW_E_PROTOCOL);
+    assert_string_equal(error.detail, "a message is one frame");
+}
+
 static void refuses_several_frames(struct stage *stage)
 {
     static const char *const two[] = {"a", "b"};
@@ -378,19 +393,19 @@ static void refuses_several_frames(struct stage *stage)
     void *const sockets[] = {bout.raw.ingest, bout.raw.read};
     for (size_t i = 0; i < COUNT(sockets); i++) {
         send_parts(sockets[i], two, COUNT(two));
-        raw_expect_error(sockets[i], RAW_E_PROTOCOL);
+        expect_several_refused(sockets[i]);
         send_parts(sockets[i], with_delimiter, COUNT(with_delimiter));
-        raw_expect_error(sockets[i], RAW_E_PROTOCOL);
+        expect_several_refused(sockets[i]);
         feed(&bout);
     }
     /* A valid message with one more frame behind it or before it is none. */
     put_valid_batch(&out, bout.token, 1);
     assert_true(zmq_send(bout.raw.ingest, out.bytes, out.size, ZMQ_SNDMORE) > 0);
     raw_send(bout.raw.ingest, "", 0);
-    raw_expect_error(bout.raw.ingest, RAW_E_PROTOCOL);
+    expect_several_refused(bout.raw.ingest);
     assert_true(zmq_send(bout.raw.ingest, "", 0, ZMQ_SNDMORE) == 0);
     raw_send_out(bout.raw.ingest, &out);
-    raw_expect_error(bout.raw.ingest, RAW_E_PROTOCOL);
+    expect_several_refused(bout.raw.ingest);
     expect_nothing_stored(&bout);
     raw_release(&out);
     end(&bout);

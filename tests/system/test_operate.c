@@ -391,20 +391,36 @@ static void a_database_that_may_not_be_read_is_told(struct stage *stage)
 
 /* -- the group --------------------------------------------------------------------------------- */
 
+static size_t count_in(const char *text, const char *part)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* Each option that names a group is told once. */
 static void a_directory_closed_to_the_group_is_told(struct stage *stage)
 {
     const struct group *own = getgrgid(getgid());
     assert_non_null(own);
-    const struct stage_daemon options = {.more = {"--socket-group", own->gr_name}};
+    const struct stage_daemon both = {.more = {"--socket-group", own->gr_name}};
+    const struct stage_daemon each = {
+        .more = {"--ingest-group", own->gr_name, "--read-group", own->gr_name}};
     static const char warning[] = "level=warning event=socket_dir dir=";
+    static const char *const options[] = {"socket", "ingest", "read"};
     assert_int_equal(chmod(stage->socket_dir, 0710), 0);
-    assert_int_equal(stage_stop(stage_start(stage, &options)), 0);
+    assert_int_equal(stage_stop(stage_start(stage, &both)), 0);
     assert_null(strstr(stage_log(stage), warning));
     assert_int_equal(chmod(stage->socket_dir, 0700), 0);
-    assert_int_equal(stage_stop(stage_start(stage, &options)), 0);
-    expect_in(stage_log(stage), warning);
-    expect_in(stage_log(stage),
-              "reason=\"the group of --socket-group has no search permission on it\"");
+    assert_int_equal(stage_stop(stage_start(stage, &both)), 0);
+    assert_int_equal(stage_stop(stage_start(stage, &each)), 0);
+    assert_int_equal(count_in(stage_log(stage), warning), COUNT(options));
+    for (size_t i = 0; i < COUNT(options); i++)
+        expect_in(stage_log(stage),
+                  stage_format(stage,
+                               "reason=\"the group of --%s-group has no search permission on it\"",
+                               options[i]));
 }
 
 /* What is wrong with an option is told before anything is touched. */
