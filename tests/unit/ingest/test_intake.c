@@ -1259,6 +1259,9 @@ static void a_session_ends_by_itself(void **state)
     take_all(6, "Ta");
     passed_ns += MINUTE_NS - 1;
     assert_null(intake_end_due(&intake));
+    take_all(7, "Aa"); /* attributes move it, too */
+    passed_ns += MINUTE_NS - 1;
+    assert_null(intake_end_due(&intake));
     for (int i = 0; cold && i < 2; i++)
         (void)sessions_evict(&broker.sessions, 0, 100, nothing_pinned, NULL);
     assert_int_equal(tracker_of_a() == NULL, cold);

@@ -73,6 +73,7 @@ static spn_err fake_send(void *socket, const struct peer *peer, zmq_msg_t *messa
         return answer;
     note_sent(peer, message);
     zmq_msg_close(message);
+    assert_true(metrics_get(&metrics.unsent) <= OUTBOX_BYTES_MAX); /* it was charged before */
     return SPN_OK;
 }
 
@@ -316,6 +317,22 @@ static void what_is_packed_counts_at_once(void **state)
     assert_int_equal(room_of(other), others_room);
     assert_true(metrics_get(&metrics.unsent) >= unsent + 3 * PIECE);
     assert_int_equal(deliver(peer, 1, PIECE), SPN_OK); /* the teardown finds it packed */
+}
+
+/* Also if they take turns. */
+static void each_peer_is_charged_for_its_own(void **state)
+{
+    (void)state;
+    answer = SPN_E_BACKPRESSURE;
+    struct outbox_peer *peer = meet(1);
+    struct outbox_peer *other = meet(2);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(deliver(peer, 1, 1000), SPN_OK);
+        assert_int_equal(deliver(other, 1, 3000), SPN_OK);
+    }
+    outbox_flush(outbox);
+    assert_int_equal(held(other), held(peer) + 3 * 2000);
+    assert_int_equal(metrics_get(&metrics.unsent), held(peer) + held(other));
 }
 
 /* -- peers that are gone, and that take nothing ------------------------------------------------ */
@@ -662,6 +679,7 @@ int main(void)
         TEST(a_large_message_fits_into_nothing_while_there_is_room),
         TEST(what_is_refused_changes_nothing),
         TEST(what_is_packed_counts_at_once),
+        TEST(each_peer_is_charged_for_its_own),
         TEST(a_peer_that_is_gone_gives_back_what_it_held),
         TEST(takes_nothing_and_is_cut),
         TEST(a_quiet_peer_is_forgotten_when_it_has_nothing),
