@@ -268,11 +268,10 @@ static spn_err note_repeat(struct taking *taking, uint64_t number, uint32_t slot
     struct tracker *tracker = state->sessions.slots[slot].tracker;
     struct generation_session *touched =
         generation_touch(state->active, &state->sessions.slots[slot], slot, tracker->epoch);
-    uint32_t add = 1;
     if (conflict)
-        touched->conflicts += add;
+        touched->conflicts++;
     else
-        touched->duplicates += add;
+        touched->duplicates++;
     metrics_add(
         conflict ? &taking->intake->metrics->conflicts : &taking->intake->metrics->duplicates, 1);
     return SPN_OK;

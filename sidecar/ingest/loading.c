@@ -16,7 +16,6 @@ static struct load *new_load(struct broker *broker, struct spn_bytes name, uint6
     if (!load)
         return NULL;
     load->hash = hash;
-    load->slot = slot;
     struct views views = broker_views(broker);
     views_fill(&views, slot, &load->view);
     metrics_add(&broker->options->metrics->sessions_loaded, 1);

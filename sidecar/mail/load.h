@@ -19,8 +19,7 @@ struct load {
     struct one_shot *one;     /* the one-shot that waits for it; owned, or NULL */
     struct spn_bytes name;    /* into name_bytes */
     uint64_t hash;            /* of the name */
-    uint32_t slot;            /* the session that may have this name */
-    struct view view;         /* of that session */
+    struct view view;         /* of the session that may have this name */
 
     spn_err err;             /* the reader's answer */
     uint64_t epoch;          /* the epoch that the name has on disk; 0: none */
