@@ -495,10 +495,10 @@ static void end_load(struct load *load)
 
 static void fill_load(struct load *load, bool closed)
 {
-    load->epoch = COLD_EPOCH;
+    load->epoch = load->view.epoch;
     load->tracker = tracker_new(load->name, 16);
     assert_non_null(load->tracker);
-    load->tracker->epoch = COLD_EPOCH;
+    load->tracker->epoch = load->view.epoch;
     load->tracker->seq = 5;
     load->tracker->life.bytes[0] = 9;
     load->tracker->closed = closed;
@@ -526,6 +526,25 @@ static void a_cold_session_may_be_closed(void **unused)
     assert_int_equal(sent.answer.result, WIRE_REFUSED);
     assert_int_equal(sent.answer.code, SPN_E_CLOSED);
     assert_int_equal(sent.answer.seq, 5);
+}
+
+/* Two cold sessions share the name's hash, and the disk says which of them has the name. */
+static void a_cold_session_may_be_another(void **unused)
+{
+    (void)unused;
+    struct load *load = begin_cold();
+    uint32_t slot;
+    assert_int_equal(sessions_know(&state.sessions, load->hash, COLD_EPOCH + 1, &slot), SPN_OK);
+    load->epoch = COLD_EPOCH + 1;
+    end_load(load);
+    load = (struct load *)mailbox_take(&reader);
+    assert_non_null(load);
+    assert_int_equal(load->view.epoch, COLD_EPOCH + 1);
+    fill_load(load, false);
+    end_load(load);
+    commit();
+    assert_int_equal(sent.answer.result, WIRE_STORED);
+    assert_int_equal(sent.answer.seq, 6);
 }
 
 /* The name belongs to no session any more: the event opens one. */
@@ -603,12 +622,18 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     static const struct CMUnitTest plain[] = {
-        TEST(a_repeat_is_of_its_own_life),          TEST(a_stopping_broker_says_so),
-        TEST(what_cannot_be_asked_is_not_answered), TEST(a_stopping_broker_says_so),
-        TEST(ends_are_taken_without_room),          TEST(what_waits_is_bounded),
-        TEST(a_cold_session_is_loaded_first),       TEST(a_cold_session_may_be_closed),
-        TEST(a_cold_session_may_be_gone),           TEST(a_cold_session_may_be_damaged),
-        TEST(a_load_without_memory_is_an_error),    TEST(a_stop_meets_a_load),
+        TEST(a_repeat_is_of_its_own_life),
+        TEST(a_stopping_broker_says_so),
+        TEST(what_cannot_be_asked_is_not_answered),
+        TEST(ends_are_taken_without_room),
+        TEST(what_waits_is_bounded),
+        TEST(a_cold_session_is_loaded_first),
+        TEST(a_cold_session_may_be_closed),
+        TEST(a_cold_session_may_be_another),
+        TEST(a_cold_session_may_be_gone),
+        TEST(a_cold_session_may_be_damaged),
+        TEST(a_load_without_memory_is_an_error),
+        TEST(a_stop_meets_a_load),
         TEST(without_memory_nothing_happens),
     };
     struct CMUnitTest tests[COUNT(plain) + COUNT(rows)];
