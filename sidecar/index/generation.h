@@ -15,7 +15,8 @@
  * Owns     its arrays; address space at once, memory as it fills.
  * Lends    itself: a thread with a reference may read the entries, marks and attributes up to the
  *          newest ones that it was given; they never change. Records of sessions may be read once
- * the generation is frozen. Threads  the broker appends; references are counted atomically.
+ *          the generation is frozen.
+ * Threads  the broker appends; references are counted atomically.
  */
 #ifndef SPN_GENERATION_H
 #define SPN_GENERATION_H

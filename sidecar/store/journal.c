@@ -25,8 +25,7 @@ static const char not_ours[] = "not a database of this program";
 
 /* *ret_fresh: there is no database yet. Checked before LMDB opens it: LMDB would create a database
  * or, where it may not, leave a lock file behind. */
-static spn_err check_dir(const struct journal_options *options, bool *ret_fresh,
-                         uint64_t *ret_short_size)
+static spn_err check_dir(const struct journal_options *options, bool *ret_fresh, bool *ret_short)
 {
     struct stat info;
     char path[PATH_MAX];
@@ -48,7 +47,7 @@ static spn_err check_dir(const struct journal_options *options, bool *ret_fresh,
         return journal_fail_with(
             SPN_E_CORRUPT, path,
             "empty: it was cut, or never written; remove it to create a new database");
-    return there && !options->read_only ? journal_lengthen(path, ret_short_size) : SPN_OK;
+    return there && !options->read_only ? journal_check_size(path, ret_short) : SPN_OK;
 }
 
 /* Removes what a failed creation left: it would be taken for another program's file. */
@@ -98,6 +97,13 @@ static spn_err open_env(struct journal *journal, const struct journal_options *o
     headroom_init(&journal->headroom, fd, options->headroom_max);
     note_lock_file(journal, options->dir);
     return SPN_OK;
+}
+
+static void close_env(struct journal *journal)
+{
+    pages_close(journal->pages);
+    if (journal->env)
+        mdb_env_close(journal->env);
 }
 
 int journal_begin_or_renew(struct journal *journal, MDB_txn **txn)
@@ -314,20 +320,12 @@ static spn_err open_database(struct journal *journal)
     return sync_dirs(journal->dir);
 }
 
-/* Of a file that lacks pages that are in use: it is left as it was found. */
-static spn_err cut_again(const char *dir, uint64_t short_size)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/" JOURNAL_DATA_FILE, dir);
-    return journal_shorten(path, short_size);
-}
-
 spn_err journal_open(struct journal **ret_journal, const struct journal_options *options)
 {
     struct journal *journal = NULL;
     bool fresh = false;
-    uint64_t short_size = 0;
-    spn_err err = check_dir(options, &fresh, &short_size);
+    bool is_short = false;
+    spn_err err = check_dir(options, &fresh, &is_short);
     if (err != SPN_OK)
         goto cleanup;
     journal = calloc(1, sizeof(*journal));
@@ -338,7 +336,7 @@ spn_err journal_open(struct journal **ret_journal, const struct journal_options 
         goto cleanup;
     }
     journal->read_only = options->read_only;
-    journal->short_size = short_size;
+    journal->is_short = is_short;
     err = open_env(journal, options);
     if (err == SPN_OK)
         err = journal_open_pages(journal);
@@ -352,14 +350,23 @@ cleanup:
     journal_close(journal);
     if (err != SPN_OK && fresh)
         remove_unborn(options->dir);
-    return err == SPN_E_CORRUPT && short_size > 0 ? cut_again(options->dir, short_size) : err;
+    return err;
 }
 
 spn_err journal_check_whole(const char *dir)
 {
     char path[PATH_MAX];
+    const struct journal_options options = {.dir = dir, .read_only = true};
+    struct journal journal = {.dir = (char *)dir, .read_only = true};
     snprintf(path, sizeof(path), "%s/" JOURNAL_DATA_FILE, dir);
-    return journal_check_size(path);
+    spn_err err = journal_check_size(path, &journal.is_short);
+    if (err != SPN_OK || !journal.is_short)
+        return err;
+    err = open_env(&journal, &options);
+    if (err == SPN_OK)
+        err = journal_open_pages(&journal);
+    close_env(&journal);
+    return err;
 }
 
 const struct journal_damage *journal_damage(const struct journal *journal)
@@ -372,9 +379,7 @@ void journal_close(struct journal *journal)
     if (!journal)
         return;
     journal_abort(journal);
-    pages_close(journal->pages);
-    if (journal->env)
-        mdb_env_close(journal->env);
+    close_env(journal);
     free(journal->dir);
     free(journal);
 }

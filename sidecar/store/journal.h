@@ -53,8 +53,8 @@ void journal_close(struct journal *journal); /* takes NULL */
 bool journal_lacks_meta(const struct journal *journal);
 
 /* For a caller that reads what is left of a database. Call it before journal_open, which may fail
- * on what is missing. SPN_E_CORRUPT: the file ends before its last page (the detail has both
- * sizes), or its last page is not known. A writable open fails then. */
+ * on what is missing. SPN_E_CORRUPT: the file ends before a page that is in use (the detail
+ * has both sizes), or its last page is not known. A writable open fails then. */
 spn_err journal_check_whole(const char *dir) SPN_MUST_USE;
 
 /* What a writable open found damaged and mended: for the daemon's log. By table, in the order of

@@ -68,10 +68,10 @@ struct journal {
     MDB_dbi dbi[TABLES];
     char *dir;
     bool read_only;
+    bool is_short;     /* the file ended before its last page, and is checked for that */
     bool meta_damaged; /* its value does not read, and now.meta replaces it; only if read_only */
     uint64_t map_bytes;
     struct headroom headroom;
-    uint64_t short_size;      /* of the file before journal_lengthen; 0: it was long enough */
     struct file_id lock_file; /* LMDB's, as of open */
 
     struct pages *pages;
@@ -123,17 +123,11 @@ int journal_begin_read(struct journal *journal, MDB_txn **txn);
 
 /* -- journal_check.c --------------------------------------------------------------------------- */
 
-/* Checks that the data file has everything of its newest commit. */
-spn_err journal_check_size(const char *path);
-
-/* The same before it is written to. LMDB does not write a page that is free again when its
- * transaction ends, and the file may end before such pages. Then it is made longer, and
- * *ret_short_size is its size before: journal_check_pages looks whether those pages are in use. If
- * they are, or the database does not open, journal_shorten makes it as long as it was, and fails as
- * journal_check_size does. */
-spn_err journal_lengthen(const char *path, uint64_t *ret_short_size);
-spn_err journal_shorten(const char *path, uint64_t short_size);
-/* Call it once LMDB has opened the file, and whenever LMDB has taken another map. */
+/* Checks the data file before LMDB opens it. *ret_short: it ends before its last page, but not by
+ * so much that it was cut for certain; journal_open_pages finds out. */
+spn_err journal_check_size(const char *path, bool *ret_short);
+/* Call it once LMDB has opened the file, and whenever LMDB has taken another map. Of a short file
+ * it checks that the pages that are missing are free. */
 spn_err journal_open_pages(struct journal *journal);
 /* Checks a database that is ours. A writable one is mended where that is possible. */
 spn_err journal_check_pages(struct journal *journal);

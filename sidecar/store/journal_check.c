@@ -48,47 +48,59 @@ static spn_err fail_cut(const char *path, uint64_t size, uint64_t needed)
     return journal_fail_with(SPN_E_CORRUPT, path, why);
 }
 
-/* If a file ends before a page that is in use, the first access there is a SIGBUS. */
-spn_err journal_check_size(const char *path)
+spn_err journal_check_size(const char *path, bool *ret_short)
 {
     uint64_t size, needed;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    *ret_short = false;
     if (fd < 0)
         return journal_fail(errno, NULL, path);
     spn_err err = measure(fd, path, &size, &needed);
     close(fd);
-    return err == SPN_OK && size < needed ? fail_cut(path, size, needed) : err;
+    if (err != SPN_OK || size >= needed)
+        return err;
+    *ret_short = true;
+    return needed - size > UNWRITTEN_MAX ? fail_cut(path, size, needed) : SPN_OK;
 }
 
-spn_err journal_lengthen(const char *path, uint64_t *ret_short_size)
+/* -- once LMDB has opened it ------------------------------------------------------------------- */
+
+/* Takes a snapshot whose pages stay as they are while txn goes on. If the list of tables is
+ * damaged, it has no others than LMDB's own. */
+static int take_snapshot(const struct journal *journal, MDB_txn *txn,
+                         struct pages_snapshot *snapshot)
 {
-    uint64_t size, needed;
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    *ret_short_size = 0;
-    if (fd < 0)
-        return journal_check_size(path); /* whoever opens it next says why */
-    spn_err err = measure(fd, path, &size, &needed);
-    if (err == SPN_OK && size < needed && needed - size > UNWRITTEN_MAX)
-        err = fail_cut(path, size, needed);
-    else if (err == SPN_OK && size < needed && ftruncate(fd, (off_t)needed) != 0)
-        err = journal_fail(errno, NULL, path);
-    else if (err == SPN_OK && size < needed)
-        *ret_short_size = size;
-    close(fd);
-    return err;
+    spn_err err;
+    *snapshot = (struct pages_snapshot){.count = 0};
+    do {
+        mdb_txn_reset(txn);
+        int rc = mdb_txn_renew(txn);
+        if (rc != 0)
+            return rc;
+        err = pages_snapshot(journal->pages, mdb_txn_id(txn), snapshot, NULL);
+    } while (err == SPN_E_END);
+    return 0;
 }
 
-spn_err journal_shorten(const char *path, uint64_t short_size)
+/* If a file ends before a page that is in use, the first access there is a SIGBUS. */
+static spn_err check_end(const struct journal *journal, int fd)
 {
+    char path[PATH_MAX];
     uint64_t size, needed;
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    if (fd < 0)
-        return journal_fail(errno, NULL, path);
+    struct pages_snapshot snapshot;
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(journal->env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0)
+        rc = take_snapshot(journal, txn, &snapshot);
+    bool whole = rc == 0 && pages_are_there(journal->pages, &snapshot);
+    mdb_txn_abort(txn); /* takes NULL */
+    if (rc != 0)
+        return journal_fail(rc, journal->dir, "open");
+    if (whole)
+        return SPN_OK;
+    snprintf(path, sizeof(path), "%s/" JOURNAL_DATA_FILE, journal->dir);
     spn_err err = measure(fd, path, &size, &needed);
-    if (err == SPN_OK && ftruncate(fd, (off_t)short_size) != 0)
-        err = journal_fail(errno, NULL, path);
-    close(fd);
-    return err == SPN_OK ? fail_cut(path, short_size, needed) : err;
+    return err == SPN_OK ? fail_cut(path, size, needed) : err;
 }
 
 static spn_err fail_page(const struct journal *journal, const struct pages_damage *damage)
@@ -117,6 +129,10 @@ spn_err journal_open_pages(struct journal *journal)
     spn_err err = pages_open(&journal->pages, fd, info.me_mapsize);
     if (err != SPN_OK)
         return journal_fail_with(err, journal->dir, "its pages cannot be checked");
+    if (journal->is_short)
+        err = check_end(journal, fd);
+    if (err != SPN_OK)
+        return err;
     err = pages_snapshot(journal->pages, 0, &snapshot, &damage);
     return err == SPN_E_CORRUPT ? fail_page(journal, &damage) : err;
 }
@@ -249,13 +265,6 @@ static bool find_trees(struct journal *journal, const struct pages_snapshot *sna
     return true;
 }
 
-static uint64_t page_size(const struct journal *journal)
-{
-    MDB_stat stat;
-    (void)mdb_env_stat(journal->env, &stat); /* fails for no environment only */
-    return stat.ms_psize;
-}
-
 spn_err journal_check_pages(struct journal *journal)
 {
     struct findings findings = {.count = 0};
@@ -270,8 +279,6 @@ spn_err journal_check_pages(struct journal *journal)
         journal->careful = (1u << TABLES) - 1;
         return SPN_OK; /* each page is checked when it is read */
     }
-    if (journal->short_size > 0)
-        snapshot.there = journal->short_size / page_size(journal);
     size_t log = journal->trees[TABLE_LOG];
     bool large = snapshot.trees[log].used > log_pages_max;
     if (large) {
@@ -280,9 +287,7 @@ spn_err journal_check_pages(struct journal *journal)
     }
     err = pages_check(journal->pages, &snapshot, large ? log : SIZE_MAX, note, &findings, entries,
                       marks, &free_whole);
-    if (err == SPN_E_GONE) /* journal_shorten says it better */
-        err = journal_fail_with(SPN_E_CORRUPT, "damaged", "the file was cut");
-    else if (err == SPN_E_CORRUPT)
+    if (err == SPN_E_CORRUPT)
         err = journal_fail_with(err, "damaged", "two places of the index have the same page");
     else if (err == SPN_OK && findings.beyond)
         err = fail_page(journal, &findings.worst);

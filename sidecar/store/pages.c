@@ -211,7 +211,6 @@ spn_err pages_snapshot(struct pages *pages, uint64_t txnid, struct pages_snapsho
     memcpy(copy, meta, sizeof(copy));
     struct pages_snapshot snapshot = {.txnid = pages_get_u64(copy + META_TXNID),
                                       .last = pages_get_u64(copy + META_LAST),
-                                      .there = UINT64_MAX,
                                       .count = 2};
     if (txnid != 0 && snapshot.txnid != txnid)
         return SPN_E_END;

@@ -66,8 +66,7 @@ struct pages_tree {
 /* The trees as of one commit. */
 struct pages_snapshot {
     uint64_t txnid;
-    uint64_t last;  /* page */
-    uint64_t there; /* pages that were in the file: pages_check takes no others for a tree's */
+    uint64_t last; /* page */
     size_t count;
     struct pages_tree trees[PAGES_TREES_MAX];
 };
@@ -100,12 +99,16 @@ spn_err pages_look(const struct pages *pages, const struct pages_snapshot *snaps
  * only the first and the last. Calls tell for each damaged page. ret_entries: how many entries the
  * leaves of each tree have. ret_marks: how many of these have a value of PAGES_MARK_SIZE, which
  * only mending writes. *ret_free_whole: the list of free pages is whole, and has no page that a
- * tree has too, where LMDB would write. SPN_E_CORRUPT: a page is in two places. SPN_E_GONE: a tree
- * has a page that was not in the file. SPN_E_NOMEM. */
+ * tree has too, where LMDB would write. SPN_E_CORRUPT: a page is in two places. SPN_E_NOMEM. */
 typedef void pages_tell(void *owner, const struct pages_damage *damage);
 spn_err pages_check(const struct pages *pages, const struct pages_snapshot *snapshot, size_t sparse,
                     pages_tell *tell, void *owner, uint64_t ret_entries[PAGES_TREES_MAX],
                     uint64_t ret_marks[PAGES_TREES_MAX], bool *ret_free_whole) SPN_MUST_USE;
+
+/* Whether the file has all pages of all trees. LMDB does not write a page that is free again when
+ * its transaction ends, and the file may end before such pages. Reads all pages, unless the file
+ * has the last one. */
+bool pages_are_there(const struct pages *pages, const struct pages_snapshot *snapshot);
 
 /* Replaces a damaged leaf by one with this single value. Takes effect at once. */
 spn_err pages_mend(const struct pages *pages, const struct pages_damage *damage,

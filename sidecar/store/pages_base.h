@@ -89,7 +89,6 @@ struct check {
     uint64_t *marks;
     uint8_t *seen; /* bit per page */
     bool twice;    /* a page was seen again */
-    bool gone;     /* a page was not in the file */
 };
 
 /* -- reading a page ---------------------------------------------------------------------------- */
@@ -139,9 +138,22 @@ static inline uint64_t pages_value_size(const uint8_t *node)
     return pages_get_u16(node + NODE_LOW) | (uint64_t)pages_get_u16(node + NODE_HIGH) << 16;
 }
 
+/* Where a large value has its pages, and how many. */
+static inline uint64_t pages_overflow_number(const uint8_t *node)
+{
+    return pages_get_u64(node + NODE_KEY + pages_get_u16(node + NODE_KEY_SIZE));
+}
+
+static inline uint64_t pages_overflow_count(const struct pages *pages, const uint8_t *node)
+{
+    return (PAGE_HEAD - 1 + pages_value_size(node)) / pages->page_size + 1;
+}
+
 /* pages_whole.c */
 
 int pages_compare(bool numbers, const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size);
+/* Whether its nodes are what LMDB wrote; the pages of its large values are not looked at. */
+bool pages_nodes_are_whole(const struct pages *pages, const struct place *place, bool numbers);
 bool pages_is_whole(const struct pages *pages, const struct pages_snapshot *snapshot,
                     const struct place *place, size_t tree);
 

@@ -9,15 +9,14 @@ static void see(struct check *check, uint64_t page)
 {
     if (page > check->snapshot->last)
         return;
-    check->gone = check->gone || page >= check->snapshot->there;
     check->twice = check->twice || (check->seen[page / 8] & 1u << page % 8) != 0;
     check->seen[page / 8] |= (uint8_t)(1u << page % 8);
 }
 
 static void see_overflows(struct check *check, const uint8_t *node)
 {
-    uint64_t number = pages_get_u64(node + NODE_KEY + pages_get_u16(node + NODE_KEY_SIZE));
-    uint64_t count = (PAGE_HEAD - 1 + pages_value_size(node)) / check->pages->page_size + 1;
+    uint64_t number = pages_overflow_number(node);
+    uint64_t count = pages_overflow_count(check->pages, node);
     for (uint64_t i = 0; i < count; i++)
         see(check, number + i);
 }
@@ -144,8 +143,60 @@ spn_err pages_check(const struct pages *pages, const struct pages_snapshot *snap
         if (root.number != PAGES_NONE)
             check_from(&check, &root);
     }
-    spn_err err = check.gone ? SPN_E_GONE : check.twice ? SPN_E_CORRUPT : SPN_OK;
+    spn_err err = check.twice ? SPN_E_CORRUPT : SPN_OK;
     *ret_free_whole = free_is_whole(&check);
     free(check.seen);
     return err;
+}
+
+/* -- the end of the file ----------------------------------------------------------------------- */
+
+static bool is_there(const struct pages *pages, const struct pages_snapshot *snapshot,
+                     uint64_t number, uint64_t count)
+{
+    return number > snapshot->last || number + count <= pages->count; /* or it is damage */
+}
+
+static bool are_values_there(const struct pages *pages, const struct pages_snapshot *snapshot,
+                             const uint8_t *leaf)
+{
+    for (size_t i = 0; i < pages_node_count(leaf); i++) {
+        const uint8_t *node = pages_node_at(leaf, i);
+        if (pages_get_u16(node + NODE_FLAGS) & HAS_OVERFLOW &&
+            !is_there(pages, snapshot, pages_overflow_number(node),
+                      pages_overflow_count(pages, node)))
+            return false;
+    }
+    return true;
+}
+
+/* Of this page and those below it. Nothing is looked for below a damaged one. */
+static bool are_all_there(const struct pages *pages, const struct pages_snapshot *snapshot,
+                          const struct place *place, bool numbers)
+{
+    if (!is_there(pages, snapshot, place->number, 1))
+        return false;
+    if (!pages_nodes_are_whole(pages, place, numbers))
+        return true;
+    if (place->level == 1)
+        return are_values_there(pages, snapshot, place->page);
+    for (size_t i = 0; i < pages_node_count(place->page); i++) {
+        struct place next = pages_below(pages, snapshot, place, i);
+        if (!are_all_there(pages, snapshot, &next, numbers))
+            return false;
+    }
+    return true;
+}
+
+bool pages_are_there(const struct pages *pages, const struct pages_snapshot *snapshot)
+{
+    if (snapshot->last < pages->count)
+        return true;
+    for (size_t tree = 0; tree < snapshot->count; tree++) {
+        struct place root = pages_root_of(pages, snapshot, tree);
+        if (root.number != PAGES_NONE &&
+            !are_all_there(pages, snapshot, &root, snapshot->trees[tree].numbers))
+            return false;
+    }
+    return true;
 }

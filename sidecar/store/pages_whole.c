@@ -83,13 +83,13 @@ static bool keys_ascend(const struct place *place, bool numbers)
 static bool overflow_is_whole(const struct pages *pages, const struct pages_snapshot *snapshot,
                               const uint8_t *node)
 {
-    uint64_t number = pages_get_u64(node + NODE_KEY + pages_get_u16(node + NODE_KEY_SIZE));
-    uint64_t count = (PAGE_HEAD - 1 + pages_value_size(node)) / pages->page_size + 1;
+    uint64_t number = pages_overflow_number(node);
+    uint64_t count = pages_overflow_count(pages, node);
     const uint8_t *page = pages_page_at(pages, snapshot, number);
     return page && count <= snapshot->last - number + 1 &&
            pages_get_u64(page + PAGE_NUMBER) == number &&
            (pages_get_u16(page + PAGE_FLAGS) & ~(unsigned)TRANSIENT) == IS_OVERFLOW &&
-           pages_get_u32(page + PAGE_COUNT) == count;
+           pages_get_u32(page + PAGE_COUNT) == count && number + count <= pages->count;
 }
 
 static bool values_are_whole(const struct pages *pages, const struct pages_snapshot *snapshot,
@@ -107,10 +107,15 @@ static bool values_are_whole(const struct pages *pages, const struct pages_snaps
     return true;
 }
 
+bool pages_nodes_are_whole(const struct pages *pages, const struct place *place, bool numbers)
+{
+    return place->page && head_is_whole(pages, place) && nodes_fill(pages, place) &&
+           keys_ascend(place, numbers);
+}
+
 bool pages_is_whole(const struct pages *pages, const struct pages_snapshot *snapshot,
                     const struct place *place, size_t tree)
 {
-    return place->page && head_is_whole(pages, place) && nodes_fill(pages, place) &&
-           keys_ascend(place, snapshot->trees[tree].numbers) &&
+    return pages_nodes_are_whole(pages, place, snapshot->trees[tree].numbers) &&
            (place->level > 1 || values_are_whole(pages, snapshot, place, tree));
 }

@@ -974,30 +974,36 @@ static void a_file_cut_to_nothing_is_no_new_database(void **state)
     assert_false(exists("lock.mdb"));
 }
 
-static void expect_no_damage(void)
+/* What an opening finds damaged, it mends: a second one finds nothing. */
+static spn_err open_undamaged(void)
 {
     static const struct journal_damage none;
-    struct journal *journal = open_journal();
-    assert_memory_equal(journal_damage(journal), &none, sizeof(none));
+    struct journal *journal = NULL;
+    const struct journal_options options = {.dir = dir, .size_max = 64 * MIB};
+    spn_err err = journal_open(&journal, &options);
+    if (err == SPN_OK)
+        assert_memory_equal(journal_damage(journal), &none, sizeof(none));
     journal_close(journal);
+    return err;
 }
 
-static void a_cut_file_is_refused_not_touched(void **state)
+/* Cuts it at each page. */
+static void expect_cuts_refused(void)
 {
-    (void)state;
     size_t size;
-    struct journal *journal = open_journal();
-    append_commit(journal, 1, 1000);
-    journal_close(journal);
     uint8_t *bytes = read_file("data.mdb", &size);
     size_t refused = 0, cuts = size / 4096 - 2;
     for (size_t left = 2 * 4096; left < size / 4096 * 4096; left += 4096) {
         size_t found;
         write_file("data.mdb", bytes, left);
-        if (try_open(dir, false) == SPN_OK) {
-            expect_no_damage();
+        spn_err whole = journal_check_whole(dir);
+        if (open_undamaged() == SPN_OK) {
+            assert_int_equal(whole, SPN_OK);
             continue;
         }
+        assert_non_null(strstr(journal_detail(), "cut to "));
+        assert_int_equal(whole, SPN_E_CORRUPT);
+        assert_int_equal(journal_check_whole(dir), SPN_E_CORRUPT);
         assert_non_null(strstr(journal_detail(), "cut to "));
         uint8_t *after = read_file("data.mdb", &found);
         assert_int_equal(found, left);
@@ -1007,6 +1013,33 @@ static void a_cut_file_is_refused_not_touched(void **state)
     }
     assert_in_range(refused, cuts - 3, cuts); /* the last pages may be free */
     free(bytes);
+}
+
+static void a_cut_file_is_refused_not_touched(void **state)
+{
+    (void)state;
+    struct journal *journal = open_journal();
+    append_commit(journal, 1, 1000);
+    journal_close(journal);
+    expect_cuts_refused();
+}
+
+/* What is cut are pages of values that are too large for a leaf. All else is in pages before them,
+ * which earlier commits have left free. */
+static void a_file_cut_within_large_values_is_refused(void **state)
+{
+    enum { COMMITS = 20 };
+    (void)state;
+    static const uint8_t large[100 * 1000];
+    struct journal *journal = open_journal();
+    for (uint64_t position = 1; position <= COMMITS; position++)
+        append_commit(journal, position, 1);
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    assert_int_equal(append_data(journal, COMMITS + 1, (struct spn_bytes){large, sizeof(large)}),
+                     SPN_OK);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    journal_close(journal);
+    expect_cuts_refused();
 }
 
 /* LMDB wrote no page at the end of the file, since it was free again: here it is a page more than
@@ -1030,6 +1063,8 @@ static void a_file_may_lack_free_pages_at_its_end(void **state)
     }
     write_file("data.mdb", bytes, size);
     free(bytes);
+    assert_int_equal(journal_check_whole(dir), SPN_OK);
+    assert_int_equal(try_open(dir, true), SPN_OK);
     journal = open_journal();
     append_commit(journal, 1001, 1000);
     journal_close(journal);
@@ -2426,6 +2461,7 @@ int main(void)
     ADD(an_empty_environment_is_taken);
     ADD(a_file_cut_to_nothing_is_no_new_database);
     ADD(a_cut_file_is_refused_not_touched);
+    ADD(a_file_cut_within_large_values_is_refused);
     ADD(a_file_may_lack_free_pages_at_its_end);
     ADD(garbage_files);
     ADD(paths);
