@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -43,29 +42,17 @@ static const struct argp_option options[] = {
 
 /* -- options ----------------------------------------------------------------------------------- */
 
-/* The factor of a unit. 0: not a unit. */
-static uint64_t seconds_of(char unit)
-{
-    return unit == 's' ? 1 : unit == 'm' ? 60 : unit == 'h' ? 3600 : 0;
-}
-
+/* In whole seconds, as a token has them. */
 static uint64_t parse_for(const char *text)
 {
     char what[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
-    char digits[8] = "";
-    size_t size = strlen(text);
-    uint64_t factor = size > 0 ? seconds_of(text[size - 1]) : 0;
-    uint64_t count = 0;
-    size -= factor > 0;
-    if (size < sizeof(digits))
-        snprintf(digits, sizeof(digits), "%.*s", (int)size, text);
-    factor = factor > 0 ? factor : 1;
-    if (!text_count(digits, 1, CLAIMS_AHEAD_MAX_S / factor, &count)) {
+    uint64_t ms = 0;
+    if (text_span(text, &ms) || ms < 1000 || ms > CLAIMS_AHEAD_MAX_S * UINT64_C(1000)) {
         snprintf(what, sizeof(what), "--for %s", text_quote(spn_text(text), quoted));
         cli_usage(what, "not a time from 1s to 24h, such as 90s, 15m or 1h");
     }
-    return count * factor;
+    return ms / 1000;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)

@@ -58,6 +58,8 @@ def check_good(keys, first, second):
     check_token(["é/\"\\", "--for", "24h", *file], first, {"n": "é/\"\\", "r": "r"}, 86400)
     check_token(["--prefix", "users/7/", "--for", "90s", *file], first, {"p": "users/7/", "r": "r"}, 90)
     check_token(["--prefix", "", "--for", "15m", *file], first, {"p": "", "r": "r"}, 900)
+    check_token(["a", "--for", "1d", *file], first, {"n": "a", "r": "r"}, 86400)
+    check_token(["a", "--for", "1.5h", *file], first, {"n": "a", "r": "r"}, 5400)
     check_token(["a", "--kid", "second", "--for", "1", *file], second, {"n": "a", "r": "r"}, 1)
 
 
@@ -78,7 +80,7 @@ def check_bad(folder, keys, public, loose):
         (("a", "--rights", "r,", *file), 2, "--rights 'r,': rights are letters of rwdl"),
         (("a", "--rights", "rwdlrwdlrwdl", *file), 2, "a right is there twice"),
         *((("a", "--for", text, *file), 2, f"--for '{text}': not a time from 1s to 24h")
-          for text in ("", "0", "0h", "s", "25h", "1441m", "86401", "1d", "-1h", "1.5h", "1 h", "99999999999h")),
+          for text in ("", "0", "0h", "s", "25h", "1441m", "86401", "2d", "999ms", "-1h", "1 h", "99999999999h")),
         (("a", "--kid", "third", *file), 1, "--kid 'third': no such key in the key file"),
         (("a", "--key-file", public), 1, "public: it has public keys only, which do not sign"),
         (("a", "--kid", "p", "--key-file", public), 1, "--kid 'p': a public key does not sign"),
