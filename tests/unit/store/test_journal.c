@@ -1024,22 +1024,44 @@ static void a_cut_file_is_refused_not_touched(void **state)
     expect_cuts_refused();
 }
 
-/* What is cut are pages of values that are too large for a leaf. All else is in pages before them,
- * which earlier commits have left free. */
-static void a_file_cut_within_large_values_is_refused(void **state)
+enum { BEFORE_LARGE = 20 };
+
+/* All else is in pages before those of the large value, which earlier commits have left free. */
+static void write_large_value_last(void)
 {
-    enum { COMMITS = 20 };
-    (void)state;
     static const uint8_t large[100 * 1000];
     struct journal *journal = open_journal();
-    for (uint64_t position = 1; position <= COMMITS; position++)
+    for (uint64_t position = 1; position <= BEFORE_LARGE; position++)
         append_commit(journal, position, 1);
     assert_int_equal(journal_begin(journal), SPN_OK);
-    assert_int_equal(append_data(journal, COMMITS + 1, (struct spn_bytes){large, sizeof(large)}),
-                     SPN_OK);
+    assert_int_equal(
+        append_data(journal, BEFORE_LARGE + 1, (struct spn_bytes){large, sizeof(large)}), SPN_OK);
     assert_int_equal(journal_commit(journal), SPN_OK);
     journal_close(journal);
+}
+
+static void a_file_cut_within_a_large_value_is_refused(void **state)
+{
+    (void)state;
+    write_large_value_last();
     expect_cuts_refused();
+}
+
+/* Its first page is there, and the last one would be a SIGBUS. */
+static void of_a_cut_large_value_nothing_is_read(void **state)
+{
+    (void)state;
+    size_t size;
+    struct record_entry entry;
+    write_large_value_last();
+    uint8_t *bytes = read_file("data.mdb", &size);
+    write_file("data.mdb", bytes, size - 4096);
+    free(bytes);
+    struct journal *journal = open_at(dir, 64 * MIB, true);
+    struct journal_reader *reader = open_reader(journal);
+    assert_int_equal(journal_read_entry(reader, BEFORE_LARGE + 1, &entry), SPN_E_CORRUPT);
+    journal_reader_close(reader);
+    journal_close(journal);
 }
 
 /* LMDB wrote no page at the end of the file, since it was free again: here it is a page more than
@@ -2461,7 +2483,8 @@ int main(void)
     ADD(an_empty_environment_is_taken);
     ADD(a_file_cut_to_nothing_is_no_new_database);
     ADD(a_cut_file_is_refused_not_touched);
-    ADD(a_file_cut_within_large_values_is_refused);
+    ADD(a_file_cut_within_a_large_value_is_refused);
+    ADD(of_a_cut_large_value_nothing_is_read);
     ADD(a_file_may_lack_free_pages_at_its_end);
     ADD(garbage_files);
     ADD(paths);
