@@ -852,6 +852,44 @@ static void attributes_go_with_their_row(void **state)
     expect_attributes(row->row);
 }
 
+static bool has_span(uint32_t session)
+{
+    struct spn_bytes name = rig_name(&rig, session);
+    uint64_t epoch = rig.sessions[session].epoch;
+    uint64_t hash = sessions_hash(&broker.sessions, name);
+    uint32_t slot;
+    if (sessions_find(&broker.sessions, name, hash, &slot) != SESSIONS_HOT)
+        slot = sessions_find_epoch(&broker.sessions, hash, epoch);
+    assert_int_not_equal(slot, SLOT_NONE);
+    return spans_find(&broker.spans, slot, epoch) != NULL;
+}
+
+/* Its row has no attributes any more: no span closes or deletes it either. */
+static void what_is_given_up_has_no_spans(void **state)
+{
+    enum { GIVEN_UP = 0, WHOLE = 2 };
+    struct journal_deletion deletion = {.count_max = 1, .bytes_max = UINT64_MAX};
+    uint64_t next;
+    (void)state;
+    rig_init(&rig, 3, WINDOW);
+    for (uint32_t i = 0; i < rig.session_count; i++)
+        rig_put_attributes(&rig, i, 15);
+    rig_freeze(&rig);
+    rig_write_frozen(&rig);
+    lose_row();
+    lose_name();
+    uint64_t first = rig.next_position;
+    rig_events(&rig, GIVEN_UP, 2);
+    rig_commit(&rig);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(
+        journal_delete_entries(rig.journal, first, first, NULL, NULL, &deletion, &next), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    assert_int_equal(recover().given_up, 1);
+    assert_false(has_span(GIVEN_UP));
+    assert_true(has_span(WHOLE));
+}
+
 /* -- without memory ---------------------------------------------------------------------------- */
 
 static void without_memory(void **state)
@@ -880,6 +918,7 @@ int main(void)
         cmocka_unit_test_teardown(producers_come_back, tear_down),
         cmocka_unit_test_teardown(closed_in_a_segment, tear_down),
         cmocka_unit_test_teardown(closed_where_there_was_no_room, tear_down),
+        cmocka_unit_test_teardown(what_is_given_up_has_no_spans, tear_down),
         cmocka_unit_test_teardown(without_memory, tear_down),
     };
     struct CMUnitTest tests[COUNT(plain) + COUNT(scripts) + COUNT(overflow_rows) +
