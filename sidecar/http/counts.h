@@ -52,7 +52,7 @@ enum counts_denial { COUNTS_DENIAL_MAP(COUNTS_ENUM_DENIAL) DENIAL_COUNT };
 #undef COUNTS_ENUM_DENIAL
 
 struct gateway_counts {
-    unsigned streams; /* open now */
+    unsigned streams; /* now, with an answer or without */
     uint64_t streams_opened;
     uint64_t streams_ended[END_COUNT];
     uint64_t events_written;

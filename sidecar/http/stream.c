@@ -97,7 +97,6 @@ void stream_open(struct stream *stream)
     stream_text_retry(&stream->text, retry_ms(), stream->options.comments);
     stream->is_open = true;
     stream->gateway->counts.streams_opened++;
-    stream->gateway->counts.streams++;
     exchange_stream(stream->exchange, 200);
     wait_for_next(stream);
 }
@@ -259,10 +258,9 @@ static void over(struct exchange *exchange)
     struct gateway_counts *counts = &stream->gateway->counts;
     if (stream->written == stream->text.size)
         count_written(stream);
-    if (stream->is_open) {
-        counts->streams--;
+    counts->streams--;
+    if (stream->is_open)
         counts->streams_ended[stream->why]++;
-    }
     gateway_wait(stream->gateway, &stream->waiter, 0);
     spn_unsubscribe(stream->subscription);
     link_leave(&stream->link);
@@ -284,11 +282,12 @@ static void send_away(struct stream *stream, enum counts_end why)
     settle(stream);
 }
 
-/* Streams leave a tenth of the connections to all other requests. */
+/* Streams leave a tenth of the connections to all other requests. One that has no answer yet keeps
+ * its connection too. */
 static bool are_too_many(const struct gateway *gateway)
 {
     unsigned most = gateway->options->connections_max;
-    return gateway->counts.streams >= most - most / 10;
+    return gateway->counts.streams > most - most / 10;
 }
 
 bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchange *exchange,
@@ -308,6 +307,7 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
     out_init(&stream->text, -1);
     link_init(&stream->link);
     link_join(&gateway->streams, &stream->link);
+    gateway->counts.streams++;
     exchange_set(exchange, &exchange_calls, stream);
     if (are_too_many(gateway))
         send_away(stream, END_TOO_MANY);

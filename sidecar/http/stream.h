@@ -52,7 +52,7 @@ struct stream {
     spn_subscription *subscription;
     enum stream_phase phase;
     enum counts_end why; /* it ended; END_PEER: it has not */
-    bool is_open;        /* counted among the streams */
+    bool is_open;        /* counted among those that were opened */
     bool has_text;
     struct out text;  /* on its way to the socket */
     size_t written;   /* of it */

@@ -36,6 +36,7 @@ struct door {
     struct web *web;
     struct web_door given;
     struct MHD_Daemon *daemon;
+    bool is_due; /* the library has something to do, and does not say so */
 };
 
 struct connection {
@@ -132,17 +133,28 @@ void exchange_cut(struct exchange *exchange)
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
+/* Ends the connection in the middle of an answer: the byte cannot be sent. After
+ * MHD_CONTENT_READER_END_WITH_ERROR the library would keep the connection, and its place, for as
+ * long as an older one is idle. */
+static ssize_t break_off(struct exchange *exchange, char *out)
+{
+    if (!exchange->is_cut)
+        exchange_cut(exchange);
+    *out = '\0';
+    return 1;
+}
+
 static ssize_t on_give(void *context, uint64_t position, char *out, size_t room)
 {
     (void)position;
     struct exchange *exchange = context;
     if (exchange->is_cut || exchange->connection->is_half_closed)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+        return break_off(exchange, out);
     ssize_t given = exchange->calls->give(exchange, out, room);
     if (given == EXCHANGE_END)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (given == EXCHANGE_CUT)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+        return break_off(exchange, out);
     if (given == EXCHANGE_WAIT)
         suspend(exchange);
     return given;
@@ -464,14 +476,17 @@ static void connection_free(struct connection *connection)
 static void on_connection(void *context, struct MHD_Connection *handle, void **ret_connection,
                           enum MHD_ConnectionNotificationCode code)
 {
+    struct door *door = context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *ret_connection = connection_new(context, info->connect_fd);
+        *ret_connection = connection_new(door, info->connect_fd);
         if (*ret_connection == NULL)
             (void)shutdown(info->connect_fd, SHUT_RDWR);
-    } else if (*ret_connection != NULL) {
-        connection_free(*ret_connection);
+    } else {
+        door->is_due = true; /* see web_due_ns */
+        if (*ret_connection != NULL)
+            connection_free(*ret_connection);
         *ret_connection = NULL;
     }
 }
@@ -581,12 +596,17 @@ int web_fd(const struct web *web)
     return web->epoll;
 }
 
+/* At its limit the library does not watch the listening socket. A run frees connections at its end,
+ * and only the next one watches the socket again: it is due, or who waits at the door would wait
+ * until something else happens. */
 uint64_t web_due_ns(const struct web *web)
 {
     const struct deadline *first = deadline_heap_first(&web->deadlines);
     uint64_t due_ns = first ? first->due_ns : UINT64_MAX;
     for (size_t i = 0; i < web->doors_count; i++) {
         MHD_UNSIGNED_LONG_LONG wait_ms;
+        if (web->doors[i].is_due)
+            return 0;
         if (MHD_get_timeout(web->doors[i].daemon, &wait_ms) != MHD_YES)
             continue;
         uint64_t end_ns = wait_ms == 0 ? 0 : now_ns(web) + wait_ms * MS_NS;
@@ -607,8 +627,10 @@ void web_turn(struct web *web)
     struct deadline *due;
     while ((due = deadline_heap_pop(&web->deadlines, now_ns(web))) != NULL)
         on_deadline(LINK_OWNER(due, struct connection, deadline));
-    for (size_t i = 0; i < web->doors_count; i++)
+    for (size_t i = 0; i < web->doors_count; i++) {
+        web->doors[i].is_due = false;
         (void)MHD_run(web->doors[i].daemon);
+    }
 }
 
 void web_quiesce(struct web *web)
