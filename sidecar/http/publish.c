@@ -89,12 +89,14 @@ static void answer_if_done(struct post *post)
     bool is_complete = post->stops || (post->has_finished && post->next == NULL);
     if (!is_complete || exchange_is_answered(post->exchange))
         return;
-    if (post->level == SPN_NONE && !post->stops)
+    bool must_close = post->must_close && !post->stops;
+    if (post->level == SPN_NONE && !post->stops && !must_close)
         exchange_answer(post->exchange, 202, NULL, 0);
-    else if (post->tally->outstanding == 0 && post->must_close && !post->stops &&
-             post->change == NULL)
+    else if (post->tally->outstanding > 0 || post->change != NULL)
+        return;
+    else if (must_close)
         close_session(post);
-    else if (post->tally->outstanding == 0 && post->change == NULL)
+    else
         answer(post);
 }
 

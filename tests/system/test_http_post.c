@@ -186,6 +186,22 @@ static void the_last_event_closes(struct stage *stage)
     assert_true(answer.status == 204 || answer.status == 404);
 }
 
+/* A marker cannot close the session itself: at no level is the close forgotten. */
+static void a_last_marker_closes_at_every_level(struct stage *stage)
+{
+    static const char *const levels[] = {"durable", "accepted", "none"};
+    start(stage);
+    for (size_t i = 0; i < COUNT(levels); i++) {
+        const char *path = stage_format(stage, S "%s?ack=%s", levels[i], levels[i]);
+        struct http_answer answer =
+            http_do(stage, "POST", path, SSE "Stream-Closed: true\r\n", "data: y\n\nid: z\n\n");
+        http_expect(&answer, 204);
+        answer = http_do(stage, "POST", path, NULL, "late");
+        http_expect(&answer, i < 2 ? 409 : 202);
+        assert_int_equal(seq_of(stage, levels[i]), 2); /* the event and the marker */
+    }
+}
+
 static void levels_are_answered_as_they_say(struct stage *stage)
 {
     start(stage);
@@ -362,6 +378,7 @@ int main(void)
         STAGE_TEST(a_full_speed_body_is_slowed_down),
         STAGE_TEST(one_of_fifty_wins),
         STAGE_TEST(the_last_event_closes),
+        STAGE_TEST(a_last_marker_closes_at_every_level),
         STAGE_TEST(levels_are_answered_as_they_say),
         STAGE_TEST(a_closed_session_answers_in_the_middle),
         STAGE_TEST(a_bad_body_is_answered_in_the_middle),
