@@ -35,6 +35,13 @@ struct setting {
 
 static void ask(struct setting *setting, enum setting_step step);
 
+/* A PUT without a condition opens a session that is new, and is compared with one that is there. */
+static bool is_plain_put(const struct setting *setting)
+{
+    const struct spn_publish_options *options = &setting->options;
+    return !setting->patches && !options->if_new && !options->has_if_seq && options->life == NULL;
+}
+
 /* -- answers ----------------------------------------------------------------------------------- */
 
 static void answer_set(struct setting *setting, unsigned status,
@@ -51,9 +58,9 @@ static void take_set(struct setting *setting)
     if (err != SPN_OK) {
         answer_err(setting->exchange, err);
     } else if (published->result != SPN_REFUSED) {
-        answer_set(setting, setting->step == SETTING_OPEN ? 201 : 200, published);
-    } else if (setting->step == SETTING_OPEN && published->code == SPN_E_CONDITION &&
-               setting->options.life == NULL) {
+        bool is_new = is_plain_put(setting) || setting->options.if_new;
+        answer_set(setting, is_new ? 201 : 200, published);
+    } else if (published->code == SPN_E_CONDITION && is_plain_put(setting)) {
         ask(setting, SETTING_COMPARE);
     } else {
         answer_add_session(setting->exchange, &published->life, published->seq, published->state);
@@ -88,8 +95,10 @@ static void take_info(struct setting *setting)
             .note = info->note,
         };
         attributes_apply(&setting->change, &attributes);
-        setting->life = session->life;
-        setting->options.life = &setting->life;
+        if (setting->options.life == NULL && !setting->options.if_new) {
+            setting->life = session->life;
+            setting->options.life = &setting->life;
+        }
         setting->change.attributes = attributes;
         ask(setting, SETTING_CHANGE);
         return;
@@ -136,7 +145,7 @@ static void ask(struct setting *setting, enum setting_step step)
     spn_err err;
     setting->question = NULL;
     setting->step = step;
-    options.if_new = step == SETTING_OPEN && options.life == NULL && !options.has_if_seq;
+    options.if_new = options.if_new || is_plain_put(setting);
     if (step == SETTING_OPEN || step == SETTING_CHANGE)
         err =
             spn_ask_set(&setting->question, client, session, &setting->change.attributes, &options);
