@@ -13,7 +13,6 @@ struct change {
     struct gateway *gateway;
     struct exchange *exchange;
     spn_question *question;
-    unsigned made_status;
     spn_level level;
     bool publishes;
 };
@@ -42,11 +41,9 @@ static void answer_published(struct change *change, const struct spn_published *
 
 static void refuse(struct change *change, spn_err err, const struct spn_published *published)
 {
-    struct problem problem;
-    problem_set(&problem, problem_status(err), err, "%s", spn_err_text(err));
     if (published != NULL)
         add_published(change->exchange, published);
-    answer_problem(change->exchange, &problem);
+    answer_err(change->exchange, err);
 }
 
 static void on_answer(struct waiter *waiter, spn_question *question)
@@ -72,7 +69,7 @@ static void on_answer(struct waiter *waiter, spn_question *question)
         if (change->publishes)
             answer_published(change, published);
         else
-            exchange_answer(change->exchange, change->made_status, NULL, 0);
+            exchange_answer(change->exchange, 204, NULL, 0);
     }
 }
 
@@ -84,8 +81,7 @@ static void on_due(struct waiter *waiter)
         refuse(change, SPN_E_TIMEOUT, NULL);
 }
 
-static struct change *change_new(struct gateway *gateway, struct exchange *exchange,
-                                 unsigned made_status)
+static struct change *change_new(struct gateway *gateway, struct exchange *exchange)
 {
     struct change *change = calloc(1, sizeof(*change));
     if (change == NULL)
@@ -94,7 +90,6 @@ static struct change *change_new(struct gateway *gateway, struct exchange *excha
         .waiter = {.deadline = DEADLINE_INIT, .on_due = on_due, .on_answer = on_answer},
         .gateway = gateway,
         .exchange = exchange,
-        .made_status = made_status,
     };
     link_init(&change->link);
     link_join(&gateway->publishers, &change->link);
@@ -112,9 +107,7 @@ static struct change *settle(struct gateway *gateway, struct exchange *exchange,
         gateway_wait(gateway, &change->waiter, gateway->options->publish_ns);
         return change;
     }
-    struct problem problem;
-    problem_set(&problem, problem_status(err), err, "%s", spn_err_text(err));
-    answer_problem(exchange, &problem);
+    answer_err(exchange, err);
     change_free(change);
     return NULL;
 }
@@ -123,7 +116,7 @@ struct change *change_publish(struct gateway *gateway, struct exchange *exchange
                               struct spn_bytes session, const struct spn_event *event,
                               const struct spn_publish_options *options, spn_level level)
 {
-    struct change *change = change_new(gateway, exchange, 200);
+    struct change *change = change_new(gateway, exchange);
     spn_err err = SPN_OK;
     if (change != NULL) {
         change->publishes = true;
@@ -134,45 +127,37 @@ struct change *change_publish(struct gateway *gateway, struct exchange *exchange
     return settle(gateway, exchange, change, err);
 }
 
+/* The questions that have nothing but a session and conditions. */
+typedef spn_err asks(spn_question **ret_question, spn_client *client, struct spn_bytes session,
+                     const struct spn_publish_options *options);
+
+static struct change *change_ask(struct gateway *gateway, struct exchange *exchange,
+                                 struct spn_bytes session,
+                                 const struct spn_publish_options *options, asks *ask)
+{
+    struct change *change = change_new(gateway, exchange);
+    spn_err err = SPN_OK;
+    if (change != NULL)
+        err = ask(&change->question, gateway->client, session, options);
+    return settle(gateway, exchange, change, err);
+}
+
 struct change *change_close(struct gateway *gateway, struct exchange *exchange,
                             struct spn_bytes session, const struct spn_publish_options *options)
 {
-    struct change *change = change_new(gateway, exchange, 204);
-    spn_err err = SPN_OK;
-    if (change != NULL)
-        err = spn_ask_close_with(&change->question, gateway->client, session, options);
-    return settle(gateway, exchange, change, err);
+    return change_ask(gateway, exchange, session, options, spn_ask_close_with);
 }
 
 struct change *change_delete(struct gateway *gateway, struct exchange *exchange,
                              struct spn_bytes session, const struct spn_publish_options *options)
 {
-    struct change *change = change_new(gateway, exchange, 204);
-    spn_err err = SPN_OK;
-    if (change != NULL)
-        err = spn_ask_delete_with(&change->question, gateway->client, session, options);
-    return settle(gateway, exchange, change, err);
+    return change_ask(gateway, exchange, session, options, spn_ask_delete_with);
 }
 
 struct change *change_touch(struct gateway *gateway, struct exchange *exchange,
                             struct spn_bytes session, const struct spn_publish_options *options)
 {
-    struct change *change = change_new(gateway, exchange, 204);
-    spn_err err = SPN_OK;
-    if (change != NULL)
-        err = spn_ask_touch(&change->question, gateway->client, session, options);
-    return settle(gateway, exchange, change, err);
-}
-
-struct change *change_set(struct gateway *gateway, struct exchange *exchange,
-                          struct spn_bytes session, const struct spn_attributes *attributes,
-                          const struct spn_publish_options *options, unsigned made_status)
-{
-    struct change *change = change_new(gateway, exchange, made_status);
-    spn_err err = SPN_OK;
-    if (change != NULL)
-        err = spn_ask_set(&change->question, gateway->client, session, attributes, options);
-    return settle(gateway, exchange, change, err);
+    return change_ask(gateway, exchange, session, options, spn_ask_touch);
 }
 
 void change_free(struct change *change)

@@ -24,10 +24,6 @@ struct change *change_delete(struct gateway *gateway, struct exchange *exchange,
                              struct spn_bytes session, const struct spn_publish_options *options);
 struct change *change_touch(struct gateway *gateway, struct exchange *exchange,
                             struct spn_bytes session, const struct spn_publish_options *options);
-/* made_status: of the answer if it was carried out. */
-struct change *change_set(struct gateway *gateway, struct exchange *exchange,
-                          struct spn_bytes session, const struct spn_attributes *attributes,
-                          const struct spn_publish_options *options, unsigned made_status);
 
 void change_free(struct change *change); /* gives the question up; takes NULL */
 
