@@ -2,7 +2,8 @@
 #include "http/credential.h"
 
 #include <string.h>
-#include <strings.h>
+
+#include "http/word.h"
 
 static const char *const places[] = {
     [CREDENTIAL_NONE] = "",
@@ -30,36 +31,19 @@ static bool take(struct credential *credential, enum credential_place place, str
     return true;
 }
 
-static bool is_space(char character)
-{
-    return character == ' ' || character == '\t';
-}
-
-static struct spn_bytes without_spaces(struct spn_bytes text)
-{
-    const char *bytes = text.data;
-    while (text.size > 0 && is_space(bytes[text.size - 1]))
-        text.size--;
-    while (text.size > 0 && is_space(*bytes)) {
-        bytes++;
-        text.size--;
-    }
-    return (struct spn_bytes){bytes, text.size};
-}
-
 /* Other schemes are not ours: a proxy before us may ask for a password. */
 bool credential_take_authorization(struct credential *credential, struct spn_bytes value,
                                    struct problem *ret_problem)
 {
     static const char scheme[] = "Bearer";
     size_t size = strlen(scheme);
-    value = without_spaces(value);
-    const char *bytes = value.data;
-    if (value.size < size || strncasecmp(bytes, scheme, size) != 0 ||
-        (value.size > size && !is_space(bytes[size])))
+    value = word_trim(value);
+    if (value.size < size || !word_is_caseless((struct spn_bytes){value.data, size}, scheme))
         return true;
-    struct spn_bytes token = without_spaces((struct spn_bytes){bytes + size, value.size - size});
-    return take(credential, CREDENTIAL_BEARER, token, ret_problem);
+    struct spn_bytes rest = {(const char *)value.data + size, value.size - size};
+    struct spn_bytes token = word_trim(rest);
+    bool is_longer_word = rest.size > 0 && token.size == rest.size;
+    return is_longer_word || take(credential, CREDENTIAL_BEARER, token, ret_problem);
 }
 
 /* The value of a cookie may stand in quotes (RFC 6265, 4.1.1). */
@@ -75,28 +59,19 @@ static struct spn_bytes without_quotes(struct spn_bytes value)
 static bool take_pair(struct credential *credential, struct spn_bytes pair,
                       struct problem *ret_problem)
 {
-    size_t size = strlen(CREDENTIAL_COOKIE_NAME);
-    pair = without_spaces(pair);
-    const char *bytes = pair.data;
-    if (pair.size <= size || memcmp(bytes, CREDENTIAL_COOKIE_NAME, size) != 0 || bytes[size] != '=')
+    struct spn_bytes value = word_trim(pair);
+    struct spn_bytes name = word_cut(&value, '=');
+    if (!word_is(name, CREDENTIAL_COOKIE_NAME) || value.data == NULL)
         return true;
-    struct spn_bytes value = {bytes + size + 1, pair.size - size - 1};
     return take(credential, CREDENTIAL_COOKIE, without_quotes(value), ret_problem);
 }
 
 bool credential_take_cookie(struct credential *credential, struct spn_bytes value,
                             struct problem *ret_problem)
 {
-    const char *at = value.data;
-    size_t left = value.size;
-    while (left > 0) {
-        const char *end = memchr(at, ';', left);
-        size_t size = end ? (size_t)(end - at) : left;
-        if (!take_pair(credential, (struct spn_bytes){at, size}, ret_problem))
+    while (value.size > 0)
+        if (!take_pair(credential, word_cut(&value, ';'), ret_problem))
             return false;
-        at += end ? size + 1 : size;
-        left -= end ? size + 1 : size;
-    }
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "http/word.h"
 
 enum { LIFE_DIGITS = SPN_LIFE_TEXT_SIZE - 1 };
 
@@ -15,25 +16,10 @@ static bool refuse(const char *header, const char *form, struct spn_bytes value,
                        text_quote(value, quoted));
 }
 
-/* Spaces around a value are not part of it (RFC 9110, section 5.5). */
-static struct spn_bytes trim(struct spn_bytes value)
-{
-    const char *from = value.data;
-    size_t size = value.size;
-    while (size > 0 && (from[size - 1] == ' ' || from[size - 1] == '\t'))
-        size--;
-    while (size > 0 && (*from == ' ' || *from == '\t')) {
-        from++;
-        size--;
-    }
-    return (struct spn_bytes){from, size};
-}
-
 static bool parse_none_match(struct spn_bytes value, struct etag_conditions *conditions,
                              struct problem *ret_problem)
 {
-    struct spn_bytes word = trim(value);
-    if (word.size != 1 || memcmp(word.data, "*", 1) != 0)
+    if (!word_is(word_trim(value), "*"))
         return refuse("If-None-Match", "*", value, ret_problem);
     conditions->options.if_new = true;
     return true;
@@ -48,7 +34,7 @@ static bool is_zeros(const struct spn_life *life)
 static bool parse_match(struct spn_bytes value, struct etag_conditions *conditions,
                         struct problem *ret_problem)
 {
-    struct spn_bytes tag = trim(value);
+    struct spn_bytes tag = word_trim(value);
     const char *at = tag.data;
     bool is_tag =
         tag.size == LIFE_DIGITS + 2 && at[0] == '"' && at[LIFE_DIGITS + 1] == '"' &&
@@ -65,8 +51,9 @@ static bool parse_seq(struct spn_bytes value, struct etag_conditions *conditions
                       struct problem *ret_problem)
 {
     char digits[sizeof("18446744073709551615")];
-    struct spn_bytes number = trim(value);
-    bool fits = number.size < sizeof(digits) && memchr(number.data, '\0', number.size) == NULL;
+    struct spn_bytes number = word_trim(value);
+    bool fits = number.size > 0 && number.size < sizeof(digits) &&
+                memchr(number.data, '\0', number.size) == NULL;
     if (fits) {
         memcpy(digits, number.data, number.size);
         digits[number.size] = '\0';
