@@ -12,11 +12,6 @@ static const char *const types[] = {
 #undef TYPE
 };
 
-const char *accept_type(enum accept_media media)
-{
-    return types[media];
-}
-
 /* Whether it is type "/" subtype, both of them tokens. */
 static bool is_media_type(struct spn_bytes text)
 {

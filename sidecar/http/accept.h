@@ -25,8 +25,6 @@ enum accept_media {
 /* For the `offered` of accept_choose. */
 #define ACCEPT_BIT(media) (1u << (media))
 
-const char *accept_type(enum accept_media media);
-
 /* Chooses among the offered media. accept: the header's value, several joined by commas; size 0:
  * there is none. The highest q wins, then the one that is named more exactly, then the order above.
  * Elements that are malformed are passed over. 406: nothing that is offered is accepted. */

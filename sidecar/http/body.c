@@ -296,8 +296,3 @@ bool body_is_cut(const struct body *body)
 {
     return body->options.kind == BODY_SSE && body->of.sse.is_cut;
 }
-
-uint64_t body_count(const struct body *body)
-{
-    return body->count;
-}

@@ -73,7 +73,4 @@ bool body_is_last(const struct body *body);
 /* The event stream ended inside an event, which was dropped, as the standard has it. */
 bool body_is_cut(const struct body *body);
 
-/* How many events were given. */
-uint64_t body_count(const struct body *body);
-
 #endif

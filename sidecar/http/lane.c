@@ -31,9 +31,8 @@ static void free_if_done(struct tally *tally)
         free(tally);
 }
 
-void tally_leave(struct lane *lane, struct tally *tally)
+void tally_leave(struct tally *tally)
 {
-    (void)lane;
     if (tally == NULL)
         return;
     link_leave(&tally->waiting);
@@ -50,7 +49,6 @@ static spn_err open_producer(struct lane *lane)
     if (lane->entries == NULL)
         return SPN_E_NOMEM;
     struct spn_producer_options options = spn_producer_defaults();
-    options.id = lane->has_id ? lane->id : NULL;
     options.window_events = LANE_WINDOW_EVENTS;
     options.window_bytes = LANE_WINDOW_BYTES;
     options.send_timeout_ms = 0;

@@ -54,8 +54,6 @@ struct lane {
     uint64_t first_ticket; /* of the oldest entry */
     uint64_t next_ticket;
     struct link waiting;
-    uint8_t id[SPN_PRODUCER_ID_SIZE];
-    bool has_id;
     struct lane_calls calls;
 };
 
@@ -63,7 +61,7 @@ void lane_init(struct lane *lane, spn_client *client, const struct lane_calls *c
 void lane_release(struct lane *lane);
 
 struct tally *tally_new(void *owner);
-void tally_leave(struct lane *lane, struct tally *tally); /* takes NULL */
+void tally_leave(struct tally *tally); /* takes NULL */
 
 /* SPN_E_BACKPRESSURE: there is no room for this tally; on_news follows. Others as spn_publish_with.
  */

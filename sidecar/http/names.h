@@ -24,15 +24,10 @@
 /* Of requests: a page cannot set these, or needs no leave to. */
 #define NAMES_READ_MAP(X)                                                                          \
     X(CONNECTION, "Connection")                                                                    \
-    X(CONTENT_LENGTH, "Content-Length")                                                            \
     X(COOKIE, "Cookie")                                                                            \
-    X(EXPECT, "Expect")                                                                            \
-    X(FORWARDED_FOR, "X-Forwarded-For")                                                            \
     X(HOST, "Host")                                                                                \
     X(ORIGIN, "Origin")                                                                            \
-    X(REQUEST_METHOD, "Access-Control-Request-Method")                                             \
-    X(FETCH_SITE, "Sec-Fetch-Site")                                                                \
-    X(TRANSFER_ENCODING, "Transfer-Encoding")
+    X(FETCH_SITE, "Sec-Fetch-Site")
 
 /* Of answers, and readable by a page of another origin. */
 #define NAMES_EXPOSED_MAP(X)                                                                       \

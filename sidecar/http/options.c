@@ -11,6 +11,7 @@
 
 #include "base/option_value.h"
 #include "base/version.h"
+#include "http/origin.h"
 
 #define MS UINT64_C(1000000)
 #define KIB ((size_t)1024)
@@ -27,7 +28,6 @@ enum {
     KEY_ADMIN_LISTEN,
     KEY_KEY_FILE,
     KEY_INSECURE_LOOPBACK,
-    KEY_TRUST_FORWARDED,
     KEY_ALLOW_ORIGIN,
     KEY_HOST,
     KEY_CONNECTIONS,
@@ -73,8 +73,6 @@ static const struct argp_option table[] = {
     {"allow-origin", KEY_ALLOW_ORIGIN, "ORIGIN", 0,
      "Pages of this origin, such as https://app.example, may send requests. Up to 64 times", 0},
     {"host", KEY_HOST, "NAME", 0, "Take requests for this host too. Up to 64 times", 0},
-    {"trust-forwarded", KEY_TRUST_FORWARDED, NULL, 0,
-     "Take the peer's address from X-Forwarded-For", 0},
     {"connections", KEY_CONNECTIONS, "N", 0,
      "Most connections of each listening socket; a tenth is kept for requests that are no streams "
      "(default 20000)",
@@ -213,10 +211,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_INSECURE_LOOPBACK:
         options->insecure_loopback = true;
         return 0;
-    case KEY_TRUST_FORWARDED:
-        options->trusts_forwarded = true;
-        return 0;
     case KEY_ALLOW_ORIGIN:
+        if (!origin_is_valid(value))
+            option_fail("allow-origin", value, "is not scheme://host[:port] in lower case");
         add("allow-origin", value, options->origins, &options->origins_count, ORIGINS_MAX);
         return 0;
     case KEY_HOST:

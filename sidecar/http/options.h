@@ -25,7 +25,6 @@ struct http_options {
     const char *admin_listen; /* NULL: none */
     const char *key_file;     /* NULL: no keys */
     bool insecure_loopback;   /* TCP on loopback without a key */
-    bool trusts_forwarded;
     const char *origins[ORIGINS_MAX];
     size_t origins_count;
     const char *hosts[ORIGINS_MAX];

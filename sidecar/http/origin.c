@@ -151,26 +151,3 @@ size_t origin_headers(const struct origin_rules *rules, struct spn_bytes origin,
     ret_headers[count++] = (struct origin_header){"Access-Control-Max-Age", "600"};
     return count;
 }
-
-static bool is_ip_character(char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') ||
-           (c != '\0' && strchr(".:[]", c) != NULL);
-}
-
-struct spn_bytes origin_client(const struct origin_rules *rules, struct spn_bytes forwarded_for)
-{
-    enum { ADDRESS_MAX = 64 };
-    const char *bytes = forwarded_for.data;
-    size_t from = forwarded_for.size;
-    while (from > 0 && bytes[from - 1] != ',')
-        from--;
-    struct spn_bytes last = {NULL, 0};
-    if (rules->trust_forwarded && from < forwarded_for.size)
-        last = word_trim((struct spn_bytes){bytes + from, forwarded_for.size - from});
-    const char *address = last.data;
-    for (size_t i = 0; i < last.size; i++)
-        if (last.size > ADDRESS_MAX || !is_ip_character(address[i]))
-            return (struct spn_bytes){NULL, 0};
-    return last;
-}

@@ -18,9 +18,8 @@ struct origin_rules {
     size_t origin_count;
     const char *const *hosts; /* names or addresses, with a port only if no other is meant */
     size_t host_count;
-    const char *listen;   /* the address that is listened on, without its port; NULL: a Unix socket,
+    const char *listen; /* the address that is listened on, without its port; NULL: a Unix socket,
                              where a web server decides about hosts and the list is not asked */
-    bool trust_forwarded; /* X-Forwarded-For is from a web server of ours */
 };
 
 /* The headers; size 0: not there. */
@@ -52,9 +51,5 @@ enum { ORIGIN_HEADERS_MAX = 6 };
  * Returns their count; always with Vary, or a cache would give the answer to another origin. */
 size_t origin_headers(const struct origin_rules *rules, struct spn_bytes origin, bool preflight,
                       struct origin_header ret_headers[ORIGIN_HEADERS_MAX]);
-
-/* The address of the client for logs and limits: the last one of X-Forwarded-For, which our own web
- * server has added. Size 0: take that of the socket. */
-struct spn_bytes origin_client(const struct origin_rules *rules, struct spn_bytes forwarded_for);
 
 #endif

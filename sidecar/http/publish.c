@@ -280,7 +280,7 @@ static void post_free(struct post *post)
     gateway_wait(post->gateway, &post->waiter, 0);
     link_leave(&post->link);
     change_free(post->change);
-    tally_leave(&post->gateway->lane, post->tally);
+    tally_leave(post->tally);
     body_close(post->body);
     out_release(&post->last_id);
     answer_json_release(&post->results);

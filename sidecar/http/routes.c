@@ -105,7 +105,6 @@ static bool check_origin(struct route *route)
         .hosts = options->hosts,
         .host_count = options->hosts_count,
         .listen = door->is_tcp ? door->host : NULL,
-        .trust_forwarded = options->trusts_forwarded,
     };
     const struct origin_request request = {
         .method = spn_text(exchange_method(route->exchange)),

@@ -18,7 +18,6 @@
 #ifndef SPN_HTTP_WEB_H
 #define SPN_HTTP_WEB_H
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>

@@ -169,16 +169,6 @@ bool keys_have(const struct keys *keys, uint64_t mark)
     return false;
 }
 
-const char *keys_next_removed(const struct keys *before, const struct keys *now, size_t *at)
-{
-    while (*at < before->count) {
-        const struct key *key = &before->at[(*at)++];
-        if (!keys_have(now, key->mark))
-            return key->kid;
-    }
-    return NULL;
-}
-
 /* -- its text ---------------------------------------------------------------------------------- */
 
 /* Takes the text before the separator from *rest, and the separator. False: there is none. */

@@ -50,10 +50,6 @@ const struct key *keys_signer(const struct keys *keys);
 
 /* Whether the key with this mark is there, unchanged. */
 bool keys_have(const struct keys *keys, uint64_t mark);
-/* The kids that were there before and are gone or have another key now. *at begins with 0. NULL: no
- * more. */
-const char *keys_next_removed(const struct keys *before, const struct keys *now, size_t *at);
-
 const char *key_kid(const struct key *key);
 bool key_is_public(const struct key *key);
 /* A number that changes when the kid or the key does. It reveals neither. */

@@ -43,6 +43,7 @@ static void tcp_needs_a_key_or_the_word(struct stage *stage)
         {{"--key-file=/nowhere/keys"}, 1, "/nowhere/keys"},
         {{"--header-limit=1"}, 2, "header-limit"},
         {{"--heartbeat=0"}, 2, "heartbeat"},
+        {{"--allow-origin=https://app.example/"}, 2, "allow-origin"},
         {{"--what"}, 2, "what"},
         {{"more"}, 2, "more"},
     };

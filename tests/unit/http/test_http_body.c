@@ -714,17 +714,17 @@ static bool run_in_memory(const struct body_options *options, struct spn_bytes b
     size_t used = 0;
     struct body *body = body_open(options, problem);
     bool good = body != NULL;
+    *ret_count = 0;
     for (size_t at = 0; good && at < bytes.size; at += used) {
         good = body_feed(body, from + at, bytes.size - at, &used, problem);
         while (good && (found = body_next(body, &event, problem)) == BODY_EVENT)
-            ;
+            ++*ret_count;
         good = good && found != BODY_BAD;
     }
     good = good && body_finish(body, problem);
     while (good && (found = body_next(body, &event, problem)) == BODY_EVENT)
-        ;
+        ++*ret_count;
     good = good && found == BODY_NONE;
-    *ret_count = body ? body_count(body) : 0;
     body_close(body);
     return good;
 }
