@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "http/answer.h"
+#include "http/names.h"
 #include "http/problem.h"
 #include "http/stream_text.h"
 
@@ -271,10 +272,12 @@ static void over(struct exchange *exchange)
 static const struct exchange_calls exchange_calls = {
     .take = exchange_ignore, .give = give, .over = over};
 
-/* Who is sent away comes back, after its own time. */
+/* Who is sent away comes back, after its own time. Until then its place is another's. */
 static void send_away(struct stream *stream, enum counts_end why)
 {
     bool was_open = exchange_is_answered(stream->exchange);
+    if (!was_open)
+        exchange_add(stream->exchange, name_CONNECTION, "close");
     stream_open(stream);
     if (was_open)
         stream_text_retry(&stream->text, retry_ms(), stream->options.comments);

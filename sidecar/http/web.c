@@ -333,6 +333,9 @@ static enum MHD_Result go_on(struct exchange *exchange, const char *method, cons
         return *size > 0 ? drain(exchange, size) : MHD_NO;
     if (!exchange->has_begun) {
         begin(exchange, method);
+        if (!exchange_has_body(exchange))
+            return MHD_YES; /* the next call comes at once; an answer before it would end the
+                               connection */
     } else if (*size > 0 && exchange->status != 0) {
         answer_now(exchange);
         return drain(exchange, size);

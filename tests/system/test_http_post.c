@@ -329,9 +329,10 @@ static void more_connections_than_allowed_wait(struct stage *stage)
 static void streams_without_an_answer_leave_a_tenth(struct stage *stage)
 {
     enum { MOST = 10 };
-    http_start(stage, "--connections=10", "--verdict-wait=1h"); /* there is no daemon to answer */
+    /* There is no daemon to answer. */
+    http_start(stage, "--connections=10", "--verdict-wait=1h", "--header-timeout=1h");
     for (size_t i = 0; i < MOST; i++)
-        http_send_request(http_open(stage), "GET", S "x", "Connection: close\r\n", NULL);
+        http_send_request(http_open(stage), "GET", S "x", NULL, NULL);
     struct http_answer answer = http_do(stage, "GET", "/problems", NULL, NULL);
     http_expect(&answer, 200);
 }

@@ -207,6 +207,25 @@ static void each_request_has_its_status(struct stage *stage)
     assert_int_equal(wrong, 0);
 }
 
+/* A browser asks for leave before each of its requests: that costs it no connection. */
+static void an_answer_at_once_keeps_the_connection(struct stage *stage)
+{
+    static const struct row asked[] = {
+        {"OPTIONS", S "x", NULL, NULL, 204, NULL, NULL},
+        {"GET", "/nowhere", NULL, NULL, 404, NULL, NULL},
+        {"GET", S "x", "Origin: null\r\n", NULL, 403, NULL, NULL},
+        {"POST", S "x", NULL, "a", 200, NULL, NULL},
+    };
+    stage_start(stage, NULL);
+    http_start_plain(stage);
+    struct http *http = http_open(stage);
+    for (size_t i = 0; i < COUNT(asked); i++) {
+        http_send_request(http, asked[i].method, asked[i].path, asked[i].headers, asked[i].body);
+        struct http_answer answer = http_read(http);
+        http_expect(&answer, asked[i].status);
+    }
+}
+
 /* -- too large --------------------------------------------------------------------------------- */
 
 static const char *letters(struct stage *stage, size_t count)
@@ -316,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(what_is_too_large_names_the_option),
         STAGE_TEST(tokens_say_who_may),
+        STAGE_TEST(an_answer_at_once_keeps_the_connection),
         STAGE_TEST(each_request_has_its_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
