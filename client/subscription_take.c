@@ -127,13 +127,15 @@ static bool fits(const struct spn_subscription *subscription, const struct deliv
     return false;
 }
 
-/* Whether there was credit for each item: only the last one may exceed it. What follows the head of
- * anything else is small. */
+/* Whether each item has its head at least, so that none is for nothing, and there was credit for
+ * each: only the last one may exceed it. What follows the head of anything else is small. */
 static bool is_granted(const struct spn_subscription *subscription,
                        const struct delivered *delivered)
 {
     const struct wire_deliver *head = &delivered->head;
     struct wire_in in = delivered->rest;
+    if (head->kind == WIRE_EVENTS && head->size / WIRE_ITEM_HEAD_SIZE < head->count)
+        return false;
     if (sub_counted(subscription, head) == 0)
         return head->size <= STANDING_MAX;
     if (head->bytes <= subscription->credit)

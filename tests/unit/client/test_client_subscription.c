@@ -569,6 +569,32 @@ static void an_end_of_any_size_is_not_kept(void **state)
     }
 }
 
+/* An item takes as much credit as its head, or a few bytes of credit would be many deliveries that
+ * are kept. */
+static void items_without_their_heads_are_not_kept(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t count;
+        uint32_t size;
+    } rows[] = {{1, 0}, {1, 1}, {1, WIRE_ITEM_HEAD_SIZE - 1}, {2, 2 * WIRE_ITEM_HEAD_SIZE - 1}};
+    static const uint8_t rest[2 * WIRE_ITEM_HEAD_SIZE];
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct stream stream = begin(0);
+        for (unsigned times = 0; times < UNREAD; times++) {
+            stream.head.kind = WIRE_EVENTS;
+            stream.head.count = rows[i].count;
+            stream.head.seq += rows[i].count;
+            stream.head.bytes += rows[i].size;
+            fake_deliver_rest(&fake, &stream.head, rest, rows[i].size);
+        }
+        step_until_quiet();
+        assert_null(stream.subscription->first->next); /* the verdict is lent */
+        expect_end(&stream, SPN_E_PROTOCOL);
+        spn_unsubscribe(stream.subscription);
+    }
+}
+
 /* -- what must not pass ------------------------------------------------------------------------ */
 
 /* A kind that this version does not know, among events that it does. It would come again. */
@@ -1643,6 +1669,7 @@ int main(void)
         TEST(more_than_was_granted_ends_it),
         TEST(gaps_take_no_memory),
         TEST(an_end_of_any_size_is_not_kept),
+        TEST(items_without_their_heads_are_not_kept),
         TEST(unknown_kind_ends_it),
         TEST(hole_is_filled),
         TEST(hole_between_items_is_filled),
