@@ -61,7 +61,7 @@ struct questions_lane {
 struct questions {
     struct client_part part; /* first: the part stands for all questions */
     struct spn_client *client;
-    struct questions_lane lanes[2];           /* by enum transport_name */
+    struct questions_lane lanes[TRANSPORT_NAMES];
     struct ring by_state[QUESTION_TAKEN + 1]; /* without the queued. Answered: only the app's;
                                                  others are with the taken */
     size_t asked;                             /* by the app, and not closed */
