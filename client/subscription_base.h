@@ -134,7 +134,7 @@ struct subscriptions {
     bool blocked;     /* read.sock took no more */
     uint64_t resumed; /* verdicts that the app did not see */
     uint64_t beat_ns;
-    uint64_t due_ns; /* of the first SUBSCRIBE in resting */
+    uint64_t due_ns; /* of the first SUBSCRIBE in resting, or of what found no memory */
     struct ring ready;
     struct ring pending; /* they have something to send */
     struct ring resting; /* they subscribe again later */

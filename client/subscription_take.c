@@ -351,9 +351,9 @@ static void part_reconnected(struct client_part *part, enum transport_name name)
 static uint64_t part_due_ns(const struct client_part *part)
 {
     const struct subscriptions *all = (const struct subscriptions *)part;
-    if (all->active == 0 || !all->client->transport.read.connected)
+    if (!all->client->transport.read.connected)
         return TRANSPORT_NEVER;
-    return all->beat_ns < all->due_ns ? all->beat_ns : all->due_ns;
+    return all->active > 0 ? client_earlier(all->beat_ns, all->due_ns) : all->due_ns;
 }
 
 static bool part_blocked(const struct client_part *part, enum transport_name name)

@@ -15,6 +15,7 @@
 #include "client.h"
 #include "fake_sidecar.h"
 #include "producer.h"
+#include "subscription_base.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -168,6 +169,48 @@ static void subscribes_once_there_is_memory(void **state)
     step_until(&fake.subscribes, 1);
 }
 
+/* Its only subscription, which a verdict that is too large has ended. There is no memory to send
+ * that. */
+static spn_subscription *fail_without_memory(void)
+{
+    static uint8_t rest[10000];
+    struct wire_out out = wire_out(rest, sizeof(rest));
+    spn_subscription *subscription;
+    begin_client(false, SPN_OK);
+    step_until_ready();
+    assert_int_equal(spn_subscribe(&subscription, client, spn_text("s"), NULL), SPN_OK);
+    step_until(&fake.subscribes, 1);
+    wire_put_standing(&out, &(struct wire_standing){.life = fake.life});
+    struct wire_deliver head = {.subscription = fake.subscribe.subscription,
+                                .incarnation = fake.subscribe.incarnation,
+                                .kind = WIRE_VERDICT};
+    fake_deliver_rest(&fake, &head, rest, sizeof(rest));
+    without_memory = true;
+    while (!subscription->leaving)
+        assert_int_equal(spn_client_step(client), SPN_OK);
+    return subscription;
+}
+
+static void leaves_once_there_is_memory(void **state)
+{
+    (void)state;
+    spn_subscription *subscription = fail_without_memory();
+    assert_in_range(client->due_ns, 0, client->now_ns() + SUBSCRIPTION_PAUSE_NS);
+    /* It leaves all the same. */
+    assert_int_equal(spn_subscription_pause(subscription, true), SPN_OK);
+    without_memory = false;
+    step_until(&fake.unsubscribes, 1);
+}
+
+static void leaves_when_it_is_closed(void **state)
+{
+    (void)state;
+    spn_subscription *subscription = fail_without_memory();
+    without_memory = false;
+    spn_unsubscribe(subscription);
+    step_until(&fake.unsubscribes, 1);
+}
+
 static void publishes_once_there_is_memory(void **state)
 {
     (void)state;
@@ -307,6 +350,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(subscribes_once_there_is_memory),
+        TEST(leaves_once_there_is_memory),
+        TEST(leaves_when_it_is_closed),
         TEST(publishes_once_there_is_memory),
         TEST(asks_once_there_is_memory),
         TEST(descriptors_are_waited_for),
