@@ -553,18 +553,24 @@ static void gaps_take_no_memory(void **state)
     expect_missing(&stream, SPN_ITEM_GAP, 3 * UNREAD + 7, 5);
 }
 
+/* What follows its head has this size. */
+static void deliver_end_of_size(struct stream *stream, size_t size)
+{
+    static uint8_t rest[STANDING_MAX + 1];
+    struct wire_out out = wire_out(rest, sizeof(rest));
+    wire_put_standing(&out, &(struct wire_standing){.life = fake.life});
+    stream->head.kind = WIRE_END;
+    stream->head.verdict = WIRE_DELETED;
+    fake_deliver_rest(&fake, &stream->head, rest, size);
+}
+
 /* What follows a verdict or an end is not counted for credit, and small. */
 static void an_end_of_any_size_is_not_kept(void **state)
 {
     (void)state;
-    static uint8_t rest[10000];
     for (size_t size = 8192; size <= 8193; size++) {
         struct stream stream = begin(0);
-        struct wire_out out = wire_out(rest, sizeof(rest));
-        wire_put_standing(&out, &(struct wire_standing){.life = fake.life});
-        stream.head.kind = WIRE_END;
-        stream.head.verdict = WIRE_DELETED;
-        fake_deliver_rest(&fake, &stream.head, rest, size);
+        deliver_end_of_size(&stream, size);
         expect_end(&stream, size == 8192 ? SPN_E_DELETED : SPN_E_PROTOCOL);
         spn_unsubscribe(stream.subscription);
     }
@@ -1499,6 +1505,20 @@ static void end_of_a_paused_one_waits(void **state)
     assert_int_equal(next_of_any(client, -1, &any, &item), SPN_E_END);
 }
 
+static void failure_of_a_paused_one_waits(void **state)
+{
+    (void)state;
+    struct stream stream = begin(0);
+    spn_subscription *any;
+    const struct spn_item *item;
+    set_paused(&stream, true);
+    deliver_end_of_size(&stream, STANDING_MAX + 1);
+    step_until(&fake.unsubscribes, 1);
+    assert_int_equal(next_of_any(client, 0, &any, &item), SPN_E_TIMEOUT);
+    set_paused(&stream, false);
+    expect_end(&stream, SPN_E_PROTOCOL);
+}
+
 static void paused_one_is_unsubscribed(void **state)
 {
     (void)state;
@@ -1701,6 +1721,7 @@ int main(void)
         TEST(caught_up_comes_once),
         TEST(paused_one_gives_nothing),
         TEST(end_of_a_paused_one_waits),
+        TEST(failure_of_a_paused_one_waits),
         TEST(paused_one_is_unsubscribed),
         TEST(paused_one_over_a_restart),
         TEST(any_takes_turns),
