@@ -451,6 +451,7 @@ static void failed_producer_lets_the_app_sleep(void **state)
     assert_true(producer->blocked);
     fake_error(&fake, fake.token, SPN_E_FENCED, "");
     until_step(SPN_E_FENCED);
+    producer->blocked = true; /* also if the socket has taken more before that */
     uint64_t give_up_ns = fake_now() + DEADLINE_NS;
     do {
         assert_true(fake_now() < give_up_ns);
