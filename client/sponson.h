@@ -235,10 +235,10 @@ typedef enum spn_level {
 /* How an event ended. Each event ends in exactly one result. */
 typedef enum spn_result {
     SPN_STORED = 0,
-    SPN_DUPLICATE = 1, /* same id, data, type and closing, within the session's window: not stored
-                          again. An id is certain to be recognised while its entry is retained and
-                          fewer entries with an id followed it in the same life than the window has
-                          (128, the default of --window) */
+    SPN_DUPLICATE = 1, /* same id, data, type, and closing with its reason, within the session's
+                          window: not stored again. An id is certain to be recognised while its
+                          entry is retained and fewer entries with an id followed it in the same
+                          life than the window has (128, the default of --window) */
     SPN_CONFLICT = 2,  /* same id, and another one of these differs: not stored */
     SPN_REFUSED = 3,   /* not stored: see spn_ack.code. It holds up no other event */
     SPN_LOST = 4,      /* below level durable: accepted, and lost with the sidecar's memory. At any

@@ -181,7 +181,7 @@ static inline uint32_t sub_counted(const struct spn_subscription *subscription,
     return head->kind == WIRE_EVENTS ? head->size : 0;
 }
 
-/* subscription_give.c */
+/* follow_give.c */
 
 /* What became of the next item of a frame. */
 enum sub_given {
@@ -189,8 +189,6 @@ enum sub_given {
     SUB_HOLE,       /* it does not continue what was given: subscribing again may help */
     SUB_UNREADABLE, /* it would come again: it is not of this protocol, or of an unknown kind */
 };
-
-/* follow_give.c */
 
 /* Fills the subscription's item with the next entry of the log. */
 enum sub_given sub_give_entry(struct spn_subscription *subscription);
@@ -204,6 +202,8 @@ uint64_t sub_frame_end(const struct frame *frame);
 
 /* Moves the cursor over entries that are not for it: after what was received, or at once. */
 void sub_take_progress(struct spn_subscription *subscription, const struct wire_deliver *head);
+
+/* subscription_give.c */
 
 /* Whether there is an item to give. */
 bool sub_has_item(const struct spn_subscription *subscription);

@@ -7,7 +7,6 @@
 
 /* -- words ------------------------------------------------------------------------------------- */
 
-/* Decodes in place. `-` is nothing. */
 struct spn_bytes bytes_of(char *word)
 {
     char *to = word;
@@ -44,7 +43,6 @@ void put_bytes(struct spn_bytes bytes)
     put_plain(bytes);
 }
 
-/* Nothing if there are none. */
 void put_named(const char *name, struct spn_bytes bytes)
 {
     if (bytes.size == 0)
@@ -68,7 +66,6 @@ void put_life(const unsigned char bytes[16])
         printf("%02x", bytes[i]);
 }
 
-/* 32 hexadecimal digits. */
 void read_life(const char *word, unsigned char ret_bytes[16])
 {
     for (size_t i = 0; i < 16; i++) {
