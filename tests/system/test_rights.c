@@ -18,9 +18,9 @@
 
 enum { STRANGER = 65533, OPERATORS = 65532, WAIT_MS = 10000, WORDS_SIZE = 300 };
 
-enum deed { OPEN, ASK, GLANCE, FOLLOW, POLL, ANSWER, LISTEN, PUBLISH, DEEDS };
-static const char *const deeds[] = {"open", "ask",    "glance", "follow",
-                                    "poll", "answer", "listen", "publish"};
+enum deed { OPEN, ASK, GLANCE, FOLLOW, POLL, ANSWER, LISTEN, REPLAY, PUBLISH, DEEDS };
+static const char *const deeds[] = {"open",   "ask",    "glance", "follow", "poll",
+                                    "answer", "listen", "replay", "publish"};
 
 /* What became of it in the process that has these rights only. */
 struct told {
@@ -44,6 +44,7 @@ struct row {
     {                                                                                              \
         [ASK] = SPN_E_PATH, [GLANCE] = SPN_E_TIMEOUT, [FOLLOW] = SPN_E_PATH,                       \
         [POLL] = SPN_E_TIMEOUT, [ANSWER] = SPN_E_TIMEOUT, [LISTEN] = SPN_E_PATH,                   \
+        [REPLAY] = SPN_E_TIMEOUT,                                                                  \
     }
 
 static const struct row rows[] = {
@@ -81,6 +82,18 @@ static spn_err publish(spn_client *client)
     return err;
 }
 
+/* Without waiting. */
+static void replay(spn_client *client, struct told *told)
+{
+    spn_replay *reading = NULL;
+    const struct spn_event *event;
+    spn_err err = spn_replay_begin(&reading, client, text("rights"), text(""));
+    if (err == SPN_OK && told->err[ASK] != SPN_OK)
+        err = spn_replay_next(reading, 0, &event);
+    note(told, REPLAY, err, spn_client_detail(client));
+    spn_replay_close(reading);
+}
+
 static void read_it(spn_client *client, struct told *told)
 {
     spn_subscription *subscription = NULL;
@@ -93,7 +106,7 @@ static void read_it(spn_client *client, struct told *told)
     if (err == SPN_OK && told->err[ASK] != SPN_OK)
         err = spn_subscription_next(subscription, 0, &item);
     note(told, GLANCE, err, spn_client_detail(client));
-    err = spn_subscription_next(subscription, WAIT_MS, &item);
+    err = spn_subscription_next(subscription, -1, &item); /* for ever */
     note(told, FOLLOW, err, spn_client_detail(client));
     err = spn_ask_health(&question, client);
     if (err == SPN_OK && told->err[ASK] != SPN_OK)
@@ -103,8 +116,9 @@ static void read_it(spn_client *client, struct told *told)
         err = spn_answer_health(question, &health);
         note(told, ANSWER, err, spn_client_detail(client));
     }
-    err = spn_next_answered(client, WAIT_MS, &question);
+    err = spn_next_answered(client, -1, &question);
     note(told, LISTEN, err, spn_client_detail(client));
+    replay(client, told);
 }
 
 static spn_client *try(const struct row *row, struct told *told)
