@@ -205,6 +205,28 @@ static bool open_tcp(struct opening *opening, const struct http_options *options
 
 /* -- all --------------------------------------------------------------------------------------- */
 
+static bool has_admin(const struct doors *doors)
+{
+    for (size_t i = 0; i < doors->count; i++)
+        if (doors->list[i].is_admin)
+            return true;
+    return false;
+}
+
+/* Beside sockets that were handed over only an admin listener is opened: who hands them over says
+ * where requests come in. */
+static bool open_beside(struct opening *opening, const struct http_options *options)
+{
+    if (options->listen_count > 0)
+        return fail(opening, options->listen[0],
+                    "sockets were handed over (LISTEN_FDS): TCP is one of those");
+    if (options->admin_listen == NULL)
+        return true;
+    if (has_admin(opening->doors))
+        return fail(opening, options->admin_listen, "an admin socket was handed over already");
+    return open_tcp(opening, options, options->admin_listen, true);
+}
+
 static bool open_all(struct opening *opening, const struct http_options *options)
 {
     if (options->socket[0] != '\0' && !open_unix(opening, options))
@@ -227,7 +249,8 @@ bool doors_open(struct doors *ret_doors, const struct http_options *options, cha
     char **names = NULL;
     int count = sd_listen_fds_with_names(1, &names);
     bool is_open =
-        count > 0 ? take_over(&opening, options, count, names) : open_all(&opening, options);
+        count > 0 ? take_over(&opening, options, count, names) && open_beside(&opening, options)
+                  : open_all(&opening, options);
     for (int i = 0; i < count; i++)
         free(names[i]);
     free(names);

@@ -50,7 +50,7 @@ static void say_ready(const struct http_options *options, const struct doors *do
 {
     char quoted[LOG_QUOTED_MAX];
     log_info("ready", "version=%s pid=%d sockets=%zu socket=%s", SPONSON_VERSION, (int)getpid(),
-             doors->count, log_quote(options->socket, quoted));
+             doors->count, log_quote(doors->owns_socket ? options->socket : "", quoted));
     if (options->ready_fd < 0)
         return;
     (void)!write(options->ready_fd, "ready\n", 6);

@@ -19,6 +19,7 @@ struct pages {
     struct page_end end;
     uint32_t limit;
     uint32_t count;
+    bool is_closed; /* at the verdict */
 };
 
 static void answer(struct pages *pages)
@@ -42,6 +43,7 @@ static void take_verdict(struct pages *pages, const struct spn_item *item)
         return;
     }
     answer_add_session(pages->exchange, &item->life, item->newest, item->state);
+    pages->is_closed = item->state == SPN_CLOSED;
     pages->end.missing = item->missing;
     pages->end.life = item->life;
     pages->end.seq = item->seq;
@@ -97,8 +99,9 @@ static void on_item(struct taker *taker, const struct spn_item *item)
         pages->end.missing += item->missing;
         break;
     case SPN_ITEM_CAUGHT_UP:
-        answer(pages);
-        break;
+        if (!pages->is_closed)
+            answer(pages);
+        break; /* else the end follows, with its reason */
     case SPN_ITEM_END:
         take_end(pages, item);
         break;

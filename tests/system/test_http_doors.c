@@ -160,13 +160,19 @@ static void a_socket_of_the_dead_is_replaced(struct stage *stage)
     assert_int_equal(stage_read_file(stage, path).size, 4);
 }
 
-static struct process *start_with_fd(struct stage *stage, int fd, const char *words)
+static struct process *start_named(struct stage *stage, int fd, const char *names,
+                                   const char *words)
 {
-    const char *script =
-        stage_format(stage, "LISTEN_PID=$$ LISTEN_FDS=1 exec %s %s", http_program(), words);
+    const char *script = stage_format(stage, "LISTEN_PID=$$ LISTEN_FDS=1 %s exec %s %s", names,
+                                      http_program(), words);
     const char *argv[] = {"sh", "-c", script, NULL};
     struct process_options options = {.argv = argv, .handed_fd = fd, .error_path = stage->log_path};
     return stage_process(stage, &options);
+}
+
+static struct process *start_with_fd(struct stage *stage, int fd, const char *words)
+{
+    return start_named(stage, fd, "", words);
 }
 
 /* Who connects while the gateway is not there waits, and is served by the next one. */
@@ -186,6 +192,31 @@ static void a_socket_that_was_handed_over_outlives_the_gateway(struct stage *sta
         assert_int_equal(access(http_socket(stage), F_OK), 0);
         http_close(http);
     }
+    close(fd);
+}
+
+/* Who hands sockets over says where requests come in; an admin listener may be opened beside. */
+static void beside_a_socket_that_was_handed_over_no_other_is_opened(struct stage *stage)
+{
+    unsigned port = http_free_port();
+    stage_start(stage, NULL);
+    int fd = listen_unix(http_socket(stage));
+    const char *listen =
+        stage_format(stage, "--listen=127.0.0.1:%u --insecure-loopback", http_free_port());
+    struct process *refused = start_with_fd(stage, fd, listen);
+    assert_int_equal(process_wait(refused, until_in(STAGE_WAIT_MS)), 1);
+    assert_non_null(strstr(stage_log(stage), "LISTEN_FDS"));
+    const char *both = stage_format(stage, "--admin-listen=127.0.0.1:%u", port);
+    refused = start_named(stage, fd, "LISTEN_FDNAMES=admin", both);
+    assert_int_equal(process_wait(refused, until_in(STAGE_WAIT_MS)), 1);
+    assert_non_null(strstr(stage_log(stage), "handed over already"));
+    start_with_fd(stage, fd, both);
+    struct http_answer answer = http_do(stage, "PUT", S "x", NULL, NULL);
+    http_expect(&answer, 201); /* so the other one listens too */
+    struct http *http = http_open_tcp(stage, port);
+    http_send_request(http, "GET", "/healthz", NULL, NULL);
+    answer = http_read(http);
+    http_expect(&answer, 200);
     close(fd);
 }
 
@@ -218,6 +249,7 @@ int main(void)
         STAGE_TEST(the_admin_door_has_health_and_shows_no_session_unasked),
         STAGE_TEST(a_socket_of_the_dead_is_replaced),
         STAGE_TEST(a_socket_that_was_handed_over_outlives_the_gateway),
+        STAGE_TEST(beside_a_socket_that_was_handed_over_no_other_is_opened),
         STAGE_TEST(a_tcp_socket_that_was_handed_over_needs_a_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

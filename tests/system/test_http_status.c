@@ -83,6 +83,9 @@ static const struct row rows[] = {
     {"GET", S "open", "Accept: application/json;q=0\r\n", NULL, 406, "SPN_E_INVALID", ""},
     {"GET", S "open", "Accept: application/json\r\n", NULL, 200, NULL, "\"data\":\"one\""},
     {"GET", S "open", "Accept: application/x-ndjson\r\n", NULL, 200, NULL, "\"data\":\"one\""},
+    {"GET", S "open", "Accept: application/json\r\n", NULL, 200, NULL, "\"closed\":false"},
+    {"GET", S "closed", "Accept: application/json\r\n", NULL, 200, NULL, "\"closed\":true"},
+    {"GET", S "shut", "Accept: application/json\r\n", NULL, 200, NULL, "\"closed\":true"},
     {"GET", S "closed", "Accept: text/html, */*;q=0.1\r\n", NULL, 200, NULL, "data: one"},
     /* methods */
     {"FETCH", S "x", NULL, NULL, 405, "SPN_E_INVALID",
@@ -164,6 +167,8 @@ static void prepare(struct stage *stage)
     static const struct row first[] = {
         {"POST", S "open", "Event-Id: 1\r\n", "one", 200, NULL, NULL},
         {"POST", S "closed", "Stream-Closed: true\r\n", "one", 200, NULL, NULL},
+        {"POST", S "shut", NULL, "one", 200, NULL, NULL},
+        {"POST", S "shut", "Stream-Closed: true\r\n", NULL, 204, NULL, NULL},
     };
     for (size_t i = 0; i < COUNT(first); i++) {
         struct http_answer answer =
