@@ -48,7 +48,12 @@ find sidecar -name '*.[ch]' | sort | xargs awk '
         files++
     }
     /^#include <zmq.h>/ && storey != "net" && storey != "mail" { complain("only net and mail include zmq.h") }
-    /^#include <microhttpd.h>/ && FILENAME != "sidecar/http/web.c" { complain("only http/web.c includes microhttpd.h") }
+    /^#include <microhttpd.h>/ && FILENAME != "sidecar/http/web_parts.h" {
+        complain("only http/web_parts.h includes microhttpd.h")
+    }
+    /^#include "http\/web_parts.h"/ && FILENAME !~ /^sidecar\/http\/web[a-z_]*\.c$/ {
+        complain("only the files of http/web include web_parts.h")
+    }
     /^#include <lmdb.h>/ && storey != "store" { complain("only store includes lmdb.h") }
     /^#include <openssl\// && storey != "token" { complain("only token includes openssl") }
     /^#include "/ {

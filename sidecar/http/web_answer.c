@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/web_parts.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "http/refusal.h"
+
+enum { STREAM_BLOCK = 2048 }; /* most bytes that give writes at a time */
+
+#define DRAIN_NS UINT64_C(2000000000)
+
+/* -- waiting and going on ---------------------------------------------------------------------- */
+
+void connection_set_deadline(struct connection *connection, uint64_t after_ns)
+{
+    struct web *web = connection->door->web;
+    deadline_heap_remove(&web->deadlines, &connection->deadline);
+    if (after_ns > 0)
+        deadline_heap_insert(&web->deadlines, &connection->deadline,
+                             web->options.now_ns() + after_ns);
+}
+
+void exchange_suspend(struct exchange *exchange)
+{
+    if (exchange->is_suspended || exchange->connection->door->web->is_closing)
+        return;
+    exchange->is_suspended = true;
+    connection_set_deadline(exchange->connection, 0);
+    MHD_suspend_connection(exchange->handle);
+}
+
+void exchange_go_on(struct exchange *exchange)
+{
+    if (!exchange->is_suspended)
+        return;
+    exchange->is_suspended = false;
+    if (!exchange->has_finished)
+        connection_set_deadline(exchange->connection,
+                                exchange->connection->door->web->options.body_idle_ns);
+    MHD_resume_connection(exchange->handle);
+}
+
+void exchange_cut(struct exchange *exchange)
+{
+    exchange->is_cut = true;
+    (void)shutdown(exchange->connection->fd, SHUT_RDWR);
+    exchange_go_on(exchange);
+}
+
+/* -- answers ----------------------------------------------------------------------------------- */
+
+/* Ends the connection in the middle of an answer: the byte cannot be sent. After
+ * MHD_CONTENT_READER_END_WITH_ERROR the library would keep the connection, and its place, for as
+ * long as an older one is idle. */
+static ssize_t break_off(struct exchange *exchange, char *out)
+{
+    if (!exchange->is_cut)
+        exchange_cut(exchange);
+    *out = '\0';
+    return 1;
+}
+
+static ssize_t on_give(void *context, uint64_t position, char *out, size_t room)
+{
+    (void)position;
+    struct exchange *exchange = context;
+    if (exchange->is_cut || exchange->connection->is_half_closed)
+        return break_off(exchange, out);
+    ssize_t given = exchange->calls->give(exchange, out, room);
+    if (given == EXCHANGE_END)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (given == EXCHANGE_CUT)
+        return break_off(exchange, out);
+    if (given == EXCHANGE_WAIT)
+        exchange_suspend(exchange);
+    return given;
+}
+
+static struct MHD_Response *make_response(struct exchange *exchange)
+{
+    struct MHD_Response *response =
+        exchange->is_stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
+                                                                on_give, exchange, NULL)
+                            : MHD_create_response_from_buffer(
+                                  exchange->body.size, exchange->body.data, MHD_RESPMEM_MUST_COPY);
+    const char *header = exchange->headers.data;
+    const char *end = header + exchange->headers.size;
+    while (response != NULL && header < end) {
+        const char *value = header + strlen(header) + 1;
+        if (MHD_add_response_header(response, header, value) != MHD_YES) {
+            MHD_destroy_response(response);
+            return NULL;
+        }
+        header = value + strlen(value) + 1;
+    }
+    return response;
+}
+
+enum MHD_Result exchange_queue_answer(struct exchange *exchange)
+{
+    if (exchange->headers.error != 0 || exchange->body.error != 0)
+        return MHD_NO;
+    struct MHD_Response *response = make_response(exchange);
+    if (response == NULL)
+        return MHD_NO;
+    enum MHD_Result result = MHD_queue_response(exchange->handle, exchange->status, response);
+    MHD_destroy_response(response);
+    exchange->is_queued = result == MHD_YES;
+    exchange->has_finished = true;
+    connection_set_deadline(exchange->connection, 0);
+    out_release(&exchange->headers);
+    out_release(&exchange->body);
+    return result;
+}
+
+/* The library answers only before a body or after it. In its middle the answer is written here.
+ * Then the rest is read for a while, since closing a socket with unread bytes would take the answer
+ * back. */
+void exchange_answer_now(struct exchange *exchange)
+{
+    struct out out;
+    out_init(&out, -1);
+    refusal_write_head(&out, exchange->status, exchange->body.size);
+    const char *header = exchange->headers.data;
+    const char *end = header + exchange->headers.size;
+    while (header < end) {
+        const char *value = header + strlen(header) + 1;
+        out_text(&out, header);
+        out_text(&out, ": ");
+        out_text(&out, value);
+        out_text(&out, "\r\n");
+        header = value + strlen(value) + 1;
+    }
+    out_text(&out, "\r\n");
+    out_put(&out, exchange->body.data, exchange->body.size);
+    int fd = exchange->connection->fd;
+    if (out.error == 0)
+        (void)send(fd, out.data, out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)shutdown(fd, SHUT_WR);
+    out_release(&out);
+    exchange->is_draining = true;
+    connection_set_deadline(exchange->connection, DRAIN_NS);
+}
+
+void exchange_add(struct exchange *exchange, const char *name, const char *value)
+{
+    assert(exchange->status == 0 && strpbrk(value, "\r\n") == NULL);
+    out_put(&exchange->headers, name, strlen(name) + 1);
+    out_put(&exchange->headers, value, strlen(value) + 1);
+}
+
+void exchange_answer(struct exchange *exchange, unsigned status, const void *body, size_t size)
+{
+    assert(exchange->status == 0 && status < WEB_STATUS_MAX);
+    exchange->status = status;
+    out_put(&exchange->body, body, size);
+    if (!exchange->is_in_call && !exchange->is_suspended && !exchange->has_finished)
+        exchange_answer_now(exchange); /* the peer may send nothing more for long */
+    exchange_go_on(exchange);
+}
+
+void exchange_stream(struct exchange *exchange, unsigned status)
+{
+    assert(exchange->status == 0 && exchange->calls->give != NULL);
+    exchange->status = status;
+    exchange->is_stream = true;
+    exchange_go_on(exchange);
+}
+
+bool exchange_is_answered(const struct exchange *exchange)
+{
+    return exchange->status != 0;
+}

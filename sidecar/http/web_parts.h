@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* web_parts: what the files of the web share. All of libmicrohttpd is in them: nobody else
+ * includes this.
+ *
+ *     web.c             doors and turns
+ *     web_connection.c  connections: their time, their end, and what the library answers by itself
+ *     web_request.c     requests: from the first bytes of a head to the end of its exchange
+ *     web_answer.c      answers, and whether and until when an exchange waits
+ *
+ * libmicrohttpd 0.9.75 is used without threads, one daemon for each door, whose epoll descriptors
+ * are in ours. A connection that cannot go on is suspended. Suspended ones are not watched by the
+ * library, so each connection's socket is in our epoll too, for the moment when the peer leaves.
+ *
+ * Owns     nothing: see web.h.
+ * Threads  one.
+ */
+#ifndef SPN_HTTP_WEB_PARTS_H
+#define SPN_HTTP_WEB_PARTS_H
+
+#include <microhttpd.h>
+#include <stddef.h>
+
+#include "base/deadline_heap.h"
+#include "base/link.h"
+#include "http/head.h"
+#include "http/web.h"
+
+enum { DOORS_MAX = 16 };
+
+struct door {
+    struct web *web;
+    struct web_door given;
+    struct MHD_Daemon *daemon;
+    bool is_due; /* the library has something to do, and does not say so */
+};
+
+struct connection {
+    struct link link; /* of all */
+    struct door *door;
+    struct deadline deadline; /* of its head, its body, or what is drained */
+    struct exchange *exchange;
+    int fd;
+    bool is_half_closed; /* the peer sends no more */
+    bool is_refused;     /* the library answered, and we in its place */
+    uint32_t requests;   /* that began */
+    bool is_refusing;    /* we do so now */
+    struct head head;    /* follows the raw bytes */
+};
+
+struct exchange {
+    struct connection *connection;
+    struct MHD_Connection *handle;
+    const struct exchange_calls *calls;
+    void *state;
+    const char *method;
+    char *target;
+    struct out headers; /* of the answer: name NUL value NUL ... */
+    struct out body;
+    unsigned status; /* of the answer; 0: there is none yet */
+    bool is_stream;  /* the answer's body comes from give */
+    bool is_suspended;
+    bool is_in_call; /* of exchange_on_request */
+    bool has_begun;
+    bool has_finished; /* the request is complete */
+    bool is_queued;    /* the library has the answer */
+    bool is_draining;  /* the answer was written by ourselves, in the middle of the body */
+    bool is_cut;
+    bool is_post;
+    size_t drained;
+    uint32_t number; /* of the connection's requests, from 1 */
+};
+
+struct web {
+    struct web_options options;
+    struct web_counts counts;
+    struct door doors[DOORS_MAX];
+    size_t doors_count;
+    struct link connections;
+    struct deadline_heap deadlines;
+    int epoll;
+    bool is_closing;
+};
+
+/* -- connections ------------------------------------------------------------------------------- */
+
+void connection_on_deadline(struct connection *connection);
+void connection_on_half_close(struct connection *connection);
+
+/* Functions that the library and head_guard call have the types that these want. */
+void connection_on_change(void *context, struct MHD_Connection *handle, void **ret_connection,
+                          enum MHD_ConnectionNotificationCode code);
+bool connection_replace_answer(struct head *head, const char *bytes, size_t size);
+void connection_on_fault(struct head *head);
+
+/* -- requests ---------------------------------------------------------------------------------- */
+
+void *exchange_on_target(void *context, const char *target, struct MHD_Connection *handle);
+size_t exchange_unescape_nothing(void *context, struct MHD_Connection *handle, char *text);
+enum MHD_Result exchange_on_request(void *context, struct MHD_Connection *handle, const char *url,
+                                    const char *method, const char *version, const char *bytes,
+                                    size_t *size, void **state);
+void exchange_on_over(void *context, struct MHD_Connection *handle, void **state,
+                      enum MHD_RequestTerminationCode code);
+
+/* -- answers ----------------------------------------------------------------------------------- */
+
+/* connection_on_deadline is due after so much time; 0: not any more. */
+void connection_set_deadline(struct connection *connection, uint64_t after_ns);
+
+/* Nothing is read or written until exchange_go_on. A body that we do not read cannot be too slow.
+ */
+void exchange_suspend(struct exchange *exchange);
+
+/* Hands the answer to the library. MHD_NO, and with it the end of the connection, if there is no
+ * memory. */
+enum MHD_Result exchange_queue_answer(struct exchange *exchange);
+
+/* Writes the answer in the middle of a body. */
+void exchange_answer_now(struct exchange *exchange);
+
+#endif
