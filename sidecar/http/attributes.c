@@ -160,6 +160,14 @@ static void ask(struct setting *setting, enum setting_step step)
 
 /* -- the exchange ------------------------------------------------------------------------------ */
 
+static void refuse_size(struct exchange *exchange)
+{
+    struct problem problem;
+    problem_set(&problem, 413, SPN_E_BAD_ATTRIBUTES, "the body is over %d bytes",
+                ATTRIBUTES_JSON_MAX);
+    answer_problem(exchange, &problem);
+}
+
 static size_t take(struct exchange *exchange, const void *bytes, size_t size)
 {
     struct setting *setting = exchange_state(exchange);
@@ -167,10 +175,7 @@ static size_t take(struct exchange *exchange, const void *bytes, size_t size)
         out_put(&setting->body, bytes, size);
         return size;
     }
-    struct problem problem;
-    problem_set(&problem, 413, SPN_E_BAD_ATTRIBUTES, "the body is over %d bytes",
-                ATTRIBUTES_JSON_MAX);
-    answer_problem(exchange, &problem);
+    refuse_size(exchange);
     return size;
 }
 
@@ -205,6 +210,10 @@ static const struct exchange_calls calls = {.take = take, .finish = finish, .ove
 void attributes_begin(struct gateway *gateway, struct exchange *exchange, struct spn_bytes session,
                       const struct spn_publish_options *conditions, bool patches)
 {
+    if (exchange_length(exchange) > ATTRIBUTES_JSON_MAX) {
+        refuse_size(exchange);
+        return;
+    }
     struct setting *setting = calloc(1, sizeof(*setting) + session.size);
     if (setting == NULL) {
         answer_err(exchange, SPN_E_NOMEM);

@@ -59,6 +59,23 @@ static bool check_options(const struct body_options *options, struct problem *re
     return check_key(options, ret_problem);
 }
 
+/* What would be refused when it has come is refused before. CR LF in data may become one byte. */
+static bool check_length(const struct body_options *options, struct problem *ret_problem)
+{
+    size_t bytes_each = options->newlines_lf ? 2 : 1;
+    switch (options->kind) {
+    case BODY_SSE:
+        return true;
+    case BODY_JSON:
+        return options->length <= options->json_max ||
+               body_json_refuse_size(options->json_max, ret_problem);
+    case BODY_RAW:
+        break;
+    }
+    return options->length / bytes_each <= options->data_max ||
+           body_raw_refuse_size(options->data_max, ret_problem);
+}
+
 /* The copy lies at `at` of body->headers, whose room is reserved. */
 static void keep(struct body *body, struct spn_bytes *bytes)
 {
@@ -102,7 +119,7 @@ static bool open_kind(struct body *body, struct problem *ret_problem)
 
 struct body *body_open(const struct body_options *options, struct problem *ret_problem)
 {
-    if (!check_options(options, ret_problem))
+    if (!check_options(options, ret_problem) || !check_length(options, ret_problem))
         return NULL;
     struct body *body = calloc(1, sizeof(*body));
     if (!body) {

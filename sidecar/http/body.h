@@ -41,6 +41,7 @@ struct body_options {
     enum body_kind kind;
     size_t data_max;       /* of one event; the sidecar's limit. At most 1 GiB */
     size_t json_max;       /* of a whole body that is JSON */
+    uint64_t length;       /* of the body, if the request says it, else 0 */
     bool newlines_lf;      /* CRLF and CR in data become LF. Event streams have none in data */
     bool holds_last;       /* see above */
     struct spn_bytes key;  /* Idempotency-Key. In all three: data NULL: there is no such header */
@@ -48,7 +49,8 @@ struct body_options {
     struct spn_bytes type; /* Event-Type; the same */
 };
 
-/* NULL: see the problem. The options and their bytes are copied. */
+/* NULL: see the problem; 413 for a length that is too much already. The options and their bytes are
+ * copied. */
 struct body *body_open(const struct body_options *options, struct problem *ret_problem);
 void body_close(struct body *body); /* takes NULL */
 

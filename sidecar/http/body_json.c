@@ -162,6 +162,12 @@ static bool scan(struct body_json *body, size_t at, struct problem *ret_problem)
     return true;
 }
 
+bool body_json_refuse_size(size_t body_max, struct problem *ret_problem)
+{
+    return problem_set(ret_problem, 413, SPN_E_LIMIT,
+                       "the JSON is over %zu bytes: see --body-limit", body_max);
+}
+
 enum body_found body_json_take(struct body_json *body, const char *bytes, size_t size,
                                struct problem *ret_problem)
 {
@@ -176,8 +182,7 @@ enum body_found body_json_take(struct body_json *body, const char *bytes, size_t
         return BODY_BAD;
     if (size <= room)
         return BODY_NONE;
-    (void)problem_set(ret_problem, 413, SPN_E_LIMIT, "the JSON is over %zu bytes: see --body-limit",
-                      body->body_max);
+    (void)body_json_refuse_size(body->body_max, ret_problem);
     return BODY_BAD;
 }
 

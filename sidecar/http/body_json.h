@@ -43,6 +43,9 @@ void body_json_release(struct body_json *body); /* takes zeros */
 enum body_found body_json_take(struct body_json *body, const char *bytes, size_t size,
                                struct problem *ret_problem);
 
+/* 413: the body is larger than body_max. Returns false. */
+bool body_json_refuse_size(size_t body_max, struct problem *ret_problem);
+
 /* The body has ended: its next event, or BODY_NONE after the last. */
 enum body_found body_json_end(struct body_json *body, struct spn_event *ret_event,
                               struct problem *ret_problem);

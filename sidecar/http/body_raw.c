@@ -27,6 +27,12 @@ void body_raw_release(struct body_raw *body)
     out_release(&body->data);
 }
 
+bool body_raw_refuse_size(size_t data_max, struct problem *ret_problem)
+{
+    return problem_set(ret_problem, 413, SPN_E_EVENT_TOO_LARGE, "the body is over %zu bytes",
+                       data_max);
+}
+
 /* Of what is too large, the bytes that fit are checked first: the problem is the same however the
  * body was cut into pieces. */
 enum body_found body_raw_take(struct body_raw *body, const char *bytes, size_t size,
@@ -51,8 +57,7 @@ enum body_found body_raw_take(struct body_raw *body, const char *bytes, size_t s
         return BODY_BAD;
     if (!is_larger)
         return BODY_NONE;
-    (void)problem_set(ret_problem, 413, SPN_E_EVENT_TOO_LARGE, "the body is over %zu bytes",
-                      body->rules->data_max);
+    (void)body_raw_refuse_size(body->rules->data_max, ret_problem);
     return BODY_BAD;
 }
 

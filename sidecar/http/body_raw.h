@@ -28,6 +28,9 @@ void body_raw_release(struct body_raw *body); /* takes zeros */
 enum body_found body_raw_take(struct body_raw *body, const char *bytes, size_t size,
                               struct problem *ret_problem);
 
+/* 413: the data are larger than data_max. Returns false. */
+bool body_raw_refuse_size(size_t data_max, struct problem *ret_problem);
+
 /* The body has ended: its event, once. */
 enum body_found body_raw_end(struct body_raw *body, struct spn_event *ret_event);
 

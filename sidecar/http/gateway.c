@@ -100,9 +100,11 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
         .header_limit = options->header_limit,
         .header_ns = options->header_ns,
         .body_idle_ns = options->body_idle_ns,
+        .body_rate = options->body_rate,
         .stall_ns = options->stall_ns,
         .now_ns = gateway_now_ns,
         .begin = parts->begin,
+        .slow = parts->slow,
         .context = gateway,
     };
     lane_init(&gateway->lane, gateway->client, &parts->lane);

@@ -55,7 +55,8 @@ struct gateway {
 
 /* The parts that requests go to. The gateway knows them only by these. */
 struct gateway_parts {
-    void (*begin)(void *gateway, struct exchange *exchange); /* of web_options */
+    void (*begin)(void *gateway, struct exchange *exchange); /* of web_options; so is the next */
+    void (*slow)(void *gateway, struct exchange *exchange, bool is_silent);
     struct lane_calls lane;
 };
 

@@ -15,6 +15,7 @@
 #include "http/doors.h"
 #include "http/gateway.h"
 #include "http/head_guard.h"
+#include "http/limits.h"
 #include "http/publish.h"
 #include "http/routes.h"
 #include "http/stream.h"
@@ -129,7 +130,8 @@ int main(int argc, char **argv)
         log_error("start", "reason=%s", log_quote(detail, quoted));
         return EXIT_FAILED;
     }
-    const struct gateway_parts parts = {.begin = routes_begin, .lane = publish_lane_calls};
+    const struct gateway_parts parts = {
+        .begin = routes_begin, .slow = limits_slow, .lane = publish_lane_calls};
     spn_err err =
         gateway_open(&gateway, &options, &parts, doors.list, doors.count, detail, sizeof(detail));
     if (err != SPN_OK) {

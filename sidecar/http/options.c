@@ -36,6 +36,7 @@ enum {
     KEY_WINDOW,
     KEY_HEADER_TIMEOUT,
     KEY_BODY_IDLE,
+    KEY_BODY_RATE,
     KEY_HEARTBEAT,
     KEY_STALL,
     KEY_WAIT_UNKNOWN,
@@ -88,6 +89,10 @@ static const struct argp_option table[] = {
     {"header-timeout", KEY_HEADER_TIMEOUT, "TIME", 0,
      "Longest time for the head of a request; TIME is such as 500ms, 90s, 30m (default 10s)", 0},
     {"body-idle", KEY_BODY_IDLE, "TIME", 0, "Longest silence in a body (default 60s)", 0},
+    {"body-rate", KEY_BODY_RATE, "BYTES", 0,
+     "Fewest bytes a second of a body that is not an event stream, in each --body-idle (default "
+     "100; 0: any)",
+     0},
     {"heartbeat", KEY_HEARTBEAT, "TIME", 0,
      "Send a comment after so much silence on a stream (default 15s)", 0},
     {"stall", KEY_STALL, "TIME", 0,
@@ -143,6 +148,9 @@ static bool parse_limit(int key, const char *value, struct http_options *options
         return true;
     case KEY_BODY_IDLE:
         options->body_idle_ns = duration_ns("body-idle", value, 1);
+        return true;
+    case KEY_BODY_RATE:
+        options->body_rate = option_number("body-rate", value, 0, 1024 * KIB * KIB);
         return true;
     case KEY_HEARTBEAT:
         options->heartbeat_ns = duration_ns("heartbeat", value, 1);
@@ -266,6 +274,7 @@ void options_parse(struct http_options *ret_options, int argc, char **argv)
         .window_bytes = 16 * KIB,
         .header_ns = 10 * SECOND_MS * MS,
         .body_idle_ns = 60 * SECOND_MS * MS,
+        .body_rate = 100,
         .heartbeat_ns = 15 * SECOND_MS * MS,
         .stall_ns = 60 * SECOND_MS * MS,
         .wait_unknown_ns = 60 * SECOND_MS * MS,

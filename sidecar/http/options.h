@@ -36,6 +36,7 @@ struct http_options {
     size_t window_bytes; /* of a reader's subscription */
     uint64_t header_ns;
     uint64_t body_idle_ns;
+    uint64_t body_rate; /* bytes a second, in each body_idle_ns */
     uint64_t heartbeat_ns;
     uint64_t stall_ns;        /* a reader that takes no byte for so long is cut */
     uint64_t wait_unknown_ns; /* for a session to be opened */

@@ -354,6 +354,8 @@ void publish_begin(struct gateway *gateway, struct exchange *exchange,
         answer_problem(exchange, &problem);
         return;
     }
+    if (body.kind == BODY_SSE)
+        exchange_is_endless(exchange);
     exchange_set(exchange, &post_calls, post);
 }
 

@@ -24,6 +24,9 @@ static void describe(struct problem *problem, unsigned status, const char *fault
                     "%s, with what the server notes of it, is over %zu bytes: see --header-limit",
                     status == 414 ? "the target of the request" : "the head of the request",
                     header_limit);
+    else if (status == 408)
+        problem_set(problem, status, SPN_E_TIMEOUT,
+                    "the head of the request took too long: see --header-timeout");
     else
         problem_set(problem, status, SPN_E_INVALID, "the request is malformed");
 }

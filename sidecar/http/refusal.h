@@ -14,7 +14,8 @@
 /* The status line and the headers of the framing. More headers may follow, then an empty line. */
 void refusal_write_head(struct out *out, unsigned status, size_t body_size);
 
-/* The answer in place of one that the library would give by itself, with its status. fault: words
+/* The answer in place of one that the library would give by itself, with its status; also 408 for a
+ * head. fault: words
  * of head_fault, or NULL. */
 void refusal_write(struct out *out, unsigned status, const char *fault, size_t header_limit);
 

@@ -261,6 +261,7 @@ static bool post_events(struct route *route, const struct etag_conditions *condi
         .kind = kinds[kind],
         .data_max = data_max > 0 ? data_max : options->event_max,
         .json_max = options->body_max,
+        .length = exchange_length(route->exchange),
         .newlines_lf = query->newlines == QUERY_NEWLINES_LF,
         .key = header(route, name_IDEMPOTENCY_KEY),
         .id = header(route, name_EVENT_ID),

@@ -57,10 +57,14 @@ struct web_options {
     size_t header_limit;      /* bytes of the target and all headers together */
     uint64_t header_ns;       /* the time for them */
     uint64_t body_idle_ns;    /* the longest silence in a body that is read */
+    uint64_t body_rate;       /* the fewest bytes a second in each body_idle_ns of it */
     uint64_t stall_ns;        /* the longest time in which a peer takes nothing of its answer */
     uint64_t (*now_ns)(void);
     /* The head of a request has arrived. Sets the exchange's calls and state, or answers it. */
     void (*begin)(void *context, struct exchange *exchange);
+    /* The body has been silent for too long, or is slower than the rate. Answers the exchange; then
+     * the connection ends. */
+    void (*slow)(void *context, struct exchange *exchange, bool is_silent);
     void *context;
 };
 
@@ -68,7 +72,7 @@ enum { WEB_STATUS_MAX = 600 };
 
 struct web_counts {
     uint64_t accepted;
-    uint64_t refused;               /* heads that are invalid */
+    uint64_t refused;               /* heads and framings that are invalid */
     uint64_t timeouts;              /* heads and bodies that took too long */
     unsigned open;                  /* connections */
     uint64_t posts[WEB_STATUS_MAX]; /* by the status of their answers; 0: the peer left before */
@@ -100,6 +104,9 @@ const struct web_door *exchange_door(const struct exchange *exchange);
 const char *exchange_method(const struct exchange *exchange);
 const char *exchange_target(const struct exchange *exchange); /* as it came, in raw bytes */
 bool exchange_has_body(const struct exchange *exchange);
+uint64_t exchange_length(const struct exchange *exchange); /* of the body; 0: it is not said */
+/* The body may have any rate: it is a stream of events that may be rare. */
+void exchange_is_endless(struct exchange *exchange);
 
 /* The value of a header, the first of that name; data NULL: none. Valid until `over`. */
 struct spn_bytes exchange_header(const struct exchange *exchange, const char *name);

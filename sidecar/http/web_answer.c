@@ -22,6 +22,14 @@ void connection_set_deadline(struct connection *connection, uint64_t after_ns)
                              web->options.now_ns() + after_ns);
 }
 
+void exchange_await_body(struct exchange *exchange)
+{
+    const struct web_options *options = &exchange->connection->door->web->options;
+    exchange->span_ns = options->now_ns();
+    exchange->span_bytes = 0;
+    connection_set_deadline(exchange->connection, options->body_idle_ns);
+}
+
 void exchange_suspend(struct exchange *exchange)
 {
     if (exchange->is_suspended || exchange->connection->door->web->is_closing)
@@ -37,8 +45,7 @@ void exchange_go_on(struct exchange *exchange)
         return;
     exchange->is_suspended = false;
     if (!exchange->has_finished)
-        connection_set_deadline(exchange->connection,
-                                exchange->connection->door->web->options.body_idle_ns);
+        exchange_await_body(exchange);
     MHD_resume_connection(exchange->handle);
 }
 

@@ -9,19 +9,6 @@
 #include "http/head_guard.h"
 #include "http/refusal.h"
 
-/* -- time -------------------------------------------------------------------------------------- */
-
-/* The head or the body took too long, or enough was drained. */
-void connection_on_deadline(struct connection *connection)
-{
-    if (connection->exchange == NULL || !connection->exchange->is_draining)
-        connection->door->web->counts.timeouts++;
-    if (connection->exchange != NULL)
-        exchange_cut(connection->exchange);
-    else
-        (void)shutdown(connection->fd, SHUT_RDWR);
-}
-
 /* -- what the library answers by itself -------------------------------------------------------- */
 
 static void refuse(struct connection *connection, unsigned status)
@@ -34,7 +21,7 @@ static void refuse(struct connection *connection, unsigned status)
     if (out.error == 0)
         (void)send(connection->fd, out.data, out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
     connection->is_refusing = false;
-    connection->door->web->counts.refused++;
+    connection->door->web->counts.refused += status != 408;
     out_release(&out);
 }
 
@@ -63,6 +50,38 @@ void connection_on_fault(struct head *head)
     const struct exchange *exchange = connection->exchange;
     if (!connection->is_refused && (exchange == NULL || exchange->status == 0))
         refuse(connection, 400);
+}
+
+/* -- time -------------------------------------------------------------------------------------- */
+
+/* A connection without a request ends without words: what came on it would be taken for the answer
+ * to the next request. */
+static void end_slow_head(struct connection *connection)
+{
+    if (connection->exchange != NULL || connection->head.state != HEAD_AT_FIRST)
+        refuse(connection, 408);
+    if (connection->exchange != NULL)
+        exchange_cut(connection->exchange);
+    else
+        (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+/* The head or the body took too long, or enough was drained. */
+void connection_on_deadline(struct connection *connection)
+{
+    const struct web_options *options = &connection->door->web->options;
+    struct exchange *exchange = connection->exchange;
+    if (exchange != NULL && exchange->is_draining) {
+        exchange_cut(exchange);
+        return;
+    }
+    connection->door->web->counts.timeouts++;
+    if (exchange == NULL || !exchange->has_begun)
+        end_slow_head(connection);
+    else if (exchange->status == 0)
+        options->slow(options->context, exchange, true);
+    else
+        exchange_cut(exchange);
 }
 
 /* -- connections ------------------------------------------------------------------------------- */

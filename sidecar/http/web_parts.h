@@ -66,8 +66,11 @@ struct exchange {
     bool is_draining;  /* the answer was written by ourselves, in the middle of the body */
     bool is_cut;
     bool is_post;
+    bool is_endless; /* its body has no least rate */
     size_t drained;
-    uint32_t number; /* of the connection's requests, from 1 */
+    uint64_t span_ns;    /* since when the body's rate is measured ... */
+    uint64_t span_bytes; /* ... and what has come since */
+    uint32_t number;     /* of the connection's requests, from 1 */
 };
 
 struct web {
@@ -106,6 +109,9 @@ void exchange_on_over(void *context, struct MHD_Connection *handle, void **state
 
 /* connection_on_deadline is due after so much time; 0: not any more. */
 void connection_set_deadline(struct connection *connection, uint64_t after_ns);
+
+/* The body goes on from now: so long it may be silent, and from now its rate is measured. */
+void exchange_await_body(struct exchange *exchange);
 
 /* Nothing is read or written until exchange_go_on. A body that we do not read cannot be too slow.
  */

@@ -51,6 +51,24 @@ static enum MHD_Result drain(struct exchange *exchange, size_t *size)
     return exchange->drained > DRAIN_BYTES_MAX ? MHD_NO : MHD_YES;
 }
 
+/* Whether the body has its rate, whenever a span has passed. The time in which we did not read is
+ * not in it: see exchange_await_body. */
+static bool is_fast_enough(struct exchange *exchange, size_t bytes)
+{
+    const struct web_options *options = &exchange->connection->door->web->options;
+    exchange->span_bytes += bytes;
+    if (exchange->is_endless)
+        return true;
+    uint64_t passed_ns = options->now_ns() - exchange->span_ns;
+    if (passed_ns < options->body_idle_ns)
+        return true;
+    if ((double)exchange->span_bytes * 1e9 < (double)options->body_rate * (double)passed_ns)
+        return false;
+    exchange->span_ns += passed_ns;
+    exchange->span_bytes = 0;
+    return true;
+}
+
 static enum MHD_Result take(struct exchange *exchange, const char *bytes, size_t *size)
 {
     if (exchange->calls->take == NULL)
@@ -58,6 +76,11 @@ static enum MHD_Result take(struct exchange *exchange, const char *bytes, size_t
     size_t taken = exchange->calls->take(exchange, bytes, *size);
     assert(taken <= *size);
     *size -= taken;
+    const struct web_options *options = &exchange->connection->door->web->options;
+    if (exchange->status == 0 && !is_fast_enough(exchange, taken)) {
+        exchange->connection->door->web->counts.timeouts++;
+        options->slow(options->context, exchange, false);
+    }
     if (exchange->status != 0) {
         exchange_answer_now(exchange);
         return drain(exchange, size);
@@ -75,7 +98,7 @@ static void begin(struct exchange *exchange, const char *method)
     exchange->has_begun = true;
     exchange->method = method;
     exchange->is_post = strcmp(method, "POST") == 0;
-    connection_set_deadline(exchange->connection, options->body_idle_ns);
+    exchange_await_body(exchange);
     options->begin(options->context, exchange);
 }
 
@@ -216,6 +239,18 @@ bool exchange_each_header(const struct exchange *exchange,
 const char *exchange_fault(const struct exchange *exchange)
 {
     return head_fault(&exchange->connection->head, exchange->number);
+}
+
+void exchange_is_endless(struct exchange *exchange)
+{
+    exchange->is_endless = true;
+}
+
+/* The head was looked at: it is a number. */
+uint64_t exchange_length(const struct exchange *exchange)
+{
+    struct spn_bytes length = exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return length.data != NULL ? strtoull(length.data, NULL, 10) : 0;
 }
 
 bool exchange_has_body(const struct exchange *exchange)

@@ -254,6 +254,18 @@ static void a_bad_body_is_answered_in_the_middle(struct stage *stage)
 
 /* -- time and number --------------------------------------------------------------------------- */
 
+static void expect_slow(struct http *http, const char *option)
+{
+    struct http_answer answer = http_read(http);
+    http_expect(&answer, 408);
+    expect_words(&answer, "\"code\":\"SPN_E_TIMEOUT\"");
+    expect_words(&answer, option);
+    assert_string_equal(http_header(http->stage, &answer, "Connection"), "close");
+    assert_string_equal(http_header(http->stage, &answer, "Content-Type"),
+                        "application/problem+json");
+    assert_true(http_is_closed(http, until_in(STAGE_WAIT_MS)));
+}
+
 static void what_is_too_slow_is_cut(struct stage *stage)
 {
     stage_start(stage, NULL);
@@ -269,9 +281,54 @@ static void what_is_too_slow_is_cut(struct stage *stage)
     struct http_answer answer = http_read(idle);
     http_expect(&answer, 404);
     uint64_t due_ns = until_in(STAGE_WAIT_MS);
-    assert_true(http_is_closed(silent, due_ns) && http_is_closed(head, due_ns));
-    assert_true(http_is_closed(body, due_ns) && http_is_closed(idle, due_ns));
+    assert_true(http_is_closed(silent, due_ns) && http_is_closed(idle, due_ns));
+    expect_slow(head, "--header-timeout");
+    expect_slow(body, "--body-idle");
     assert_int_equal(seq_of(stage, "x"), 1); /* what had come is stored */
+}
+
+/* A byte now and then keeps no connection; but the events of a stream may be rare. */
+static void a_body_has_a_least_rate(struct stage *stage)
+{
+    static const char *const bodies[] = {"", JSON, SSE};
+    struct http *slow[COUNT(bodies)];
+    stage_start(stage, NULL);
+    http_start(stage, "--body-idle=400ms", "--body-rate=1K");
+    for (size_t i = 0; i < COUNT(bodies); i++) {
+        slow[i] = http_open(stage);
+        http_send_request(slow[i], "POST", S "slow",
+                          stage_format(stage, "%sTransfer-Encoding: chunked\r\n", bodies[i]), NULL);
+    }
+    for (int times = 0; times < 2 || !until_readable(until_in(0), slow[0]->fd) ||
+                        !until_readable(until_in(0), slow[1]->fd);
+         times++) {
+        assert_true(times < 500);
+        for (size_t i = 0; i < COUNT(bodies); i++)
+            http_send_some(slow[i], "1\r\n \r\n", 6);
+        until_passed_us(20000);
+    }
+    expect_slow(slow[0], "--body-rate");
+    expect_slow(slow[1], "--body-rate");
+    assert_false(until_readable(until_in(0), slow[2]->fd));
+    http_send(slow[2], "a\r\n\ndata: a\n\n\r\n0\r\n\r\n");
+    struct http_answer answer = http_read(slow[2]);
+    http_expect(&answer, 200);
+}
+
+/* A body that has its rate may take longer than a span. */
+static void a_body_with_its_rate_may_be_long(struct stage *stage)
+{
+    stage_start(stage, NULL);
+    http_start(stage, "--body-idle=200ms", "--body-rate=10");
+    post(stage, S "long", NULL, "0");
+    struct http *body = http_open(stage);
+    http_send_request(body, "POST", S "long", "Content-Length: 200\r\n", NULL);
+    for (int i = 0; i < 20; i++) {
+        http_send(body, "0123456789");
+        until_passed_us(30000);
+    }
+    struct http_answer answer = http_read(body);
+    http_expect(&answer, 200);
 }
 
 /* A peer that does not read its answer does not stay. */
@@ -384,6 +441,8 @@ int main(void)
         STAGE_TEST(a_closed_session_answers_in_the_middle),
         STAGE_TEST(a_bad_body_is_answered_in_the_middle),
         STAGE_TEST(what_is_too_slow_is_cut),
+        STAGE_TEST(a_body_has_a_least_rate),
+        STAGE_TEST(a_body_with_its_rate_may_be_long),
         STAGE_TEST(an_answer_that_nobody_reads_is_cut),
         STAGE_TEST(more_connections_than_allowed_wait),
         STAGE_TEST(streams_without_an_answer_leave_a_tenth),

@@ -273,6 +273,35 @@ static void what_is_too_large_names_the_option(struct stage *stage)
     assert_string_equal(stage_run(stage, "sessions", "--json").out, "");
 }
 
+/* The length alone is refused: nothing of the body is waited for. */
+static void a_length_that_is_too_large_is_refused_at_once(struct stage *stage)
+{
+    static const struct {
+        const char *method, *path, *headers, *words;
+    } asked[] = {
+        {"POST", S "x", "Content-Length: 9000000\r\n", "bytes"},
+        {"POST", S "x", "Content-Length: 9000000\r\nExpect: 100-continue\r\n", "bytes"},
+        {"POST", S "x?newlines=lf", "Content-Length: 18000000\r\n", "bytes"},
+        {"POST", S "x", JSON "Content-Length: 10241\r\n", "--body-limit"},
+        {"PUT", S "x", JSON "Content-Length: 200000\r\n", "bytes"},
+        {"PATCH", S "x", JSON "Content-Length: 9223372036854775807\r\n", "bytes"},
+    };
+    stage_start(stage, NULL);
+    http_start(stage, "--body-limit=10K");
+    for (size_t i = 0; i < COUNT(asked); i++) {
+        struct http *http = http_open(stage);
+        http_send_request(http, asked[i].method, asked[i].path, asked[i].headers, NULL);
+        struct http_answer answer = http_read(http);
+        expect_problem(&answer, 413, asked[i].words);
+        assert_true(http_is_closed(http, until_in(STAGE_WAIT_MS)));
+    }
+    struct http *endless = http_open(stage); /* an event stream may have any length */
+    http_send_request(endless, "POST", S "x",
+                      "Content-Type: text/event-stream\r\nContent-Length: 9000000000\r\n", NULL);
+    http_send(endless, "data: a\n\n");
+    http_expect_data(http_stream(stage, S "x", NULL, NULL), "a");
+}
+
 /* -- keys -------------------------------------------------------------------------------------- */
 
 static const char *token(struct stage *stage, const char *session, const char *rights,
@@ -339,6 +368,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STAGE_TEST(what_is_too_large_names_the_option),
+        STAGE_TEST(a_length_that_is_too_large_is_refused_at_once),
         STAGE_TEST(tokens_say_who_may),
         STAGE_TEST(an_answer_at_once_keeps_the_connection),
         STAGE_TEST(each_request_has_its_status),

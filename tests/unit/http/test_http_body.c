@@ -461,6 +461,35 @@ static void what_has_no_end_is_refused(void **state)
     }
 }
 
+/* As many bytes are taken as may come, and no length is refused that could be right. */
+static void a_length_is_refused_like_the_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        struct body_options options;
+        const char *detail; /* NULL: it may be right */
+    } cases[] = {
+        {{RAW, .length = DATA_MAX}, NULL},
+        {{RAW, .length = DATA_MAX + 1}, "the body is over 20 bytes"},
+        {{RAW, LF, .length = 2 * DATA_MAX + 1}, NULL},
+        {{RAW, LF, .length = 2 * DATA_MAX + 2}, "the body is over 20 bytes"},
+        {{RAW, .length = UINT64_MAX}, "the body is over 20 bytes"},
+        {{JSON, .length = JSON_MAX}, NULL},
+        {{JSON, LF, .length = JSON_MAX + 1}, "the JSON is over 400 bytes: see --body-limit"},
+        {{SSE, .length = UINT64_MAX}, NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct problem problem = {0};
+        struct body_options options = with_limits(cases[i].options);
+        struct body *body = body_open(&options, &problem);
+        assert_int_equal(problem.status, cases[i].detail ? 413 : 0);
+        assert_int_equal(body == NULL, cases[i].detail != NULL);
+        if (cases[i].detail)
+            assert_string_equal(problem.detail, cases[i].detail);
+        body_close(body);
+    }
+}
+
 /* An error before the limit is what is wrong, also when all bytes come at once. */
 static void the_first_error_counts(void **state)
 {
@@ -777,6 +806,7 @@ int main(void)
         cmocka_unit_test(a_ready_event_is_taken_first),
         cmocka_unit_test(a_body_ends_before_its_events_are_taken),
         cmocka_unit_test(what_has_no_end_is_refused),
+        cmocka_unit_test(a_length_is_refused_like_the_bytes),
         cmocka_unit_test(the_first_error_counts),
         cmocka_unit_test(the_largest_event_is_taken_in_its_longest_form),
         cmocka_unit_test(every_split_gives_the_same_events),
