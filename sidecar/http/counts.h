@@ -19,7 +19,9 @@
     X(EXPIRED, "expired")                                                                          \
     X(REVOKED, "revoked")                                                                          \
     X(AGE, "max_age")                                                                              \
-    X(TOO_MANY, "too_many")                                                                        \
+    X(TOO_MANY, "too_many")         /* streams: see --connections */                               \
+    X(SESSION_FULL, "session_full") /* see --readers-per-session */                                \
+    X(TOKEN_FULL, "token_full")     /* see --readers-per-token */                                  \
     X(STOPPING, "stopping")                                                                        \
     X(SLOW, "slow") /* it took nothing for too long */                                             \
     X(FAILED, "failed")

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "token/key_file.h"
 
 enum { ITEMS_PER_TURN = 4096 };
@@ -88,6 +89,10 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
     if (!gateway_read_keys(gateway, ret_detail, detail_size))
         return SPN_E_INVALID;
     spn_err err = deadline_heap_init(&gateway->deadlines, waiters_max + 1);
+    if (err == SPN_OK)
+        err = places_init(&gateway->sessions, random_fill);
+    if (err == SPN_OK)
+        err = places_init(&gateway->tokens, random_fill);
     const struct spn_client_options client_options = {
         .size = sizeof(client_options),
         .socket_dir = options->socket_dir,
@@ -125,6 +130,8 @@ void gateway_close(struct gateway *gateway)
     spn_client_close(gateway->client);
     keys_free(gateway->keys);
     deadline_heap_release(&gateway->deadlines);
+    places_release(&gateway->sessions);
+    places_release(&gateway->tokens);
 }
 
 /* -- a turn ------------------------------------------------------------------------------------ */

@@ -19,6 +19,7 @@
 #include "http/counts.h"
 #include "http/lane.h"
 #include "http/options.h"
+#include "http/places.h"
 #include "http/web.h"
 #include "sponson.h"
 #include "token/keys.h"
@@ -43,6 +44,8 @@ struct gateway {
     struct lane lane;
     struct deadline_heap deadlines;
     struct link streams;
+    struct places sessions; /* with streams, if there is a limit; so for tokens */
+    struct places tokens;
     struct link posts;      /* their bodies, and their answers */
     struct link publishers; /* all other requests that change something */
     struct gateway_counts counts;

@@ -31,6 +31,8 @@ enum {
     KEY_ALLOW_ORIGIN,
     KEY_HOST,
     KEY_CONNECTIONS,
+    KEY_READERS_PER_SESSION,
+    KEY_READERS_PER_TOKEN,
     KEY_HEADER_LIMIT,
     KEY_BODY_LIMIT,
     KEY_WINDOW,
@@ -78,6 +80,12 @@ static const struct argp_option table[] = {
      "Most connections of each listening socket; a tenth is kept for requests that are no streams "
      "(default 20000)",
      0},
+    {"readers-per-session", KEY_READERS_PER_SESSION, "N", 0,
+     "Most streams of one session. One more is ended at once, and comes back later (default 0: no "
+     "limit)",
+     0},
+    {"readers-per-token", KEY_READERS_PER_TOKEN, "N", 0,
+     "The same for each token (default 1000; 0: no limit)", 0},
     {"header-limit", KEY_HEADER_LIMIT, "BYTES", 0,
      "Most bytes of a request's target and headers together, 1K to 32K (default 4K). Each "
      "connection "
@@ -133,6 +141,14 @@ static bool parse_limit(int key, const char *value, struct http_options *options
     switch (key) {
     case KEY_CONNECTIONS:
         options->connections_max = (unsigned)option_number("connections", value, 10, 1000000);
+        return true;
+    case KEY_READERS_PER_SESSION:
+        options->readers_per_session =
+            (unsigned)option_number("readers-per-session", value, 0, 1000000);
+        return true;
+    case KEY_READERS_PER_TOKEN:
+        options->readers_per_token =
+            (unsigned)option_number("readers-per-token", value, 0, 1000000);
         return true;
     case KEY_HEADER_LIMIT:
         options->header_limit = (size_t)option_number("header-limit", value, KIB, 32 * KIB);
@@ -268,6 +284,7 @@ void options_parse(struct http_options *ret_options, int argc, char **argv)
         .socket_mode = 0660,
         .socket_group = (gid_t)-1,
         .connections_max = 20000,
+        .readers_per_token = 1000,
         .header_limit = 4 * KIB,
         .event_max = 4 * KIB * KIB,
         .body_max = 8 * KIB * KIB,

@@ -29,8 +29,10 @@ struct http_options {
     size_t origins_count;
     const char *hosts[ORIGINS_MAX];
     size_t hosts_count;
-    unsigned connections_max; /* of each door */
-    size_t header_limit;      /* bytes of the target and all headers */
+    unsigned connections_max;     /* of each door */
+    unsigned readers_per_session; /* 0: no limit, for both */
+    unsigned readers_per_token;
+    size_t header_limit; /* bytes of the target and all headers */
     size_t event_max;    /* bytes of an event's data, until the sidecar has told its own limit */
     size_t body_max;     /* bytes of a body that is not a stream */
     size_t window_bytes; /* of a reader's subscription */

@@ -180,6 +180,8 @@ static bool check_level(struct route *route)
 static struct stream_options stream_options(const struct route *route)
 {
     return (struct stream_options){
+        .session = route->target.name,
+        .token = route->needs_token ? route->credential.token : (struct spn_bytes){NULL, 0},
         .comments = route->target.query.control == QUERY_CONTROL_COMMENT,
         .expires_s = route->needs_token ? route->grant.expires_s : 0,
         .key_mark = route->needs_token ? route->grant.key_mark : 0,

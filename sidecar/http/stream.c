@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "http/answer.h"
+#include "http/limits.h"
 #include "http/names.h"
 #include "http/problem.h"
 #include "http/stream_text.h"
@@ -263,6 +264,7 @@ static void over(struct exchange *exchange)
     if (stream->is_open)
         counts->streams_ended[stream->why]++;
     gateway_wait(stream->gateway, &stream->waiter, 0);
+    limits_leave(stream);
     spn_unsubscribe(stream->subscription);
     link_leave(&stream->link);
     out_release(&stream->text);
@@ -285,14 +287,6 @@ static void send_away(struct stream *stream, enum counts_end why)
     settle(stream);
 }
 
-/* Streams leave a tenth of the connections to all other requests. One that has no answer yet keeps
- * its connection too. */
-static bool are_too_many(const struct gateway *gateway)
-{
-    unsigned most = gateway->options->connections_max;
-    return gateway->counts.streams > most - most / 10;
-}
-
 bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchange *exchange,
                   const struct stream_calls *calls, const struct stream_options *options)
 {
@@ -312,8 +306,9 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
     link_join(&gateway->streams, &stream->link);
     gateway->counts.streams++;
     exchange_set(exchange, &exchange_calls, stream);
-    if (are_too_many(gateway))
-        send_away(stream, END_TOO_MANY);
+    enum counts_end why = limits_enter(stream);
+    if (why != END_PEER)
+        send_away(stream, why);
     wait_for_next(stream);
     return stream->phase != STREAM_ENDING;
 }

@@ -35,10 +35,13 @@ struct stream_calls {
     void (*over)(struct stream *stream);
 };
 
+/* Names are used only during stream_begin. */
 struct stream_options {
-    bool comments;      /* events of our own are comments */
-    uint64_t expires_s; /* the token's end, in seconds since 1970; 0: none */
-    uint64_t key_mark;  /* of the token's key; see keys_have; 0: none */
+    struct spn_bytes session; /* size 0: the stream is not of one session */
+    struct spn_bytes token;   /* size 0: none was needed */
+    bool comments;            /* events of our own are comments */
+    uint64_t expires_s;       /* the token's end, in seconds since 1970; 0: none */
+    uint64_t key_mark;        /* of the token's key; see keys_have; 0: none */
 };
 
 struct stream {
@@ -50,6 +53,8 @@ struct stream {
     struct gateway *gateway;
     struct exchange *exchange;
     spn_subscription *subscription;
+    struct place *session; /* that it counts for; NULL: there is no limit; so for the token */
+    struct place *token;
     enum stream_phase phase;
     enum counts_end why; /* it ended; END_PEER: it has not */
     bool is_open;        /* counted among those that were opened */

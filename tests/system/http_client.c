@@ -388,3 +388,27 @@ void http_expect(const struct http_answer *answer, unsigned status)
         fail_msg("status %u, not %u: %s%s", answer->status, status, answer->head,
                  (const char *)answer->body.data);
 }
+
+struct http_answer http_post(struct stage *stage, const char *path, const char *headers,
+                             const char *body)
+{
+    struct http_answer answer = http_do(stage, "POST", path, headers, body);
+    http_expect(&answer, 200);
+    return answer;
+}
+
+uint64_t http_seq(struct stage *stage, const char *session)
+{
+    struct http_answer answer =
+        http_do(stage, "HEAD", stage_format(stage, "/v1/sessions/%s", session), NULL, NULL);
+    if (answer.status == 404)
+        return 0;
+    http_expect(&answer, 200);
+    return strtoull(http_header(stage, &answer, "Sponson-Seq"), NULL, 10);
+}
+
+void http_expect_words(const struct http_answer *answer, const char *words)
+{
+    if (!strstr(answer->body.data, words))
+        fail_msg("no %s in: %s", words, (const char *)answer->body.data);
+}

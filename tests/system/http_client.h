@@ -82,6 +82,13 @@ void http_send_request(struct http *http, const char *method, const char *path, 
                        const char *body);
 /* Fails the test, with the body, unless it has this status. */
 void http_expect(const struct http_answer *answer, unsigned status);
+/* Fails the test unless the body has these words. */
+void http_expect_words(const struct http_answer *answer, const char *words);
+/* A POST that is answered with 200. */
+struct http_answer http_post(struct stage *stage, const char *path, const char *headers,
+                             const char *body);
+/* Of the session's newest event; 0: there is no such session. */
+uint64_t http_seq(struct stage *stage, const char *session);
 
 /* -- event streams ----------------------------------------------------------------------------- */
 

@@ -20,30 +20,6 @@ static void start(struct stage *stage)
     http_start_plain(stage);
 }
 
-static struct http_answer post(struct stage *stage, const char *path, const char *headers,
-                               const char *body)
-{
-    struct http_answer answer = http_do(stage, "POST", path, headers, body);
-    http_expect(&answer, 200);
-    return answer;
-}
-
-static uint64_t seq_of(struct stage *stage, const char *session)
-{
-    struct http_answer answer =
-        http_do(stage, "HEAD", stage_format(stage, S "%s", session), NULL, NULL);
-    if (answer.status == 404)
-        return 0;
-    http_expect(&answer, 200);
-    return strtoull(http_header(stage, &answer, "Sponson-Seq"), NULL, 10);
-}
-
-static void expect_words(const struct http_answer *answer, const char *words)
-{
-    if (!strstr(answer->body.data, words))
-        fail_msg("no %s in: %s", words, (const char *)answer->body.data);
-}
-
 /* -- bodies ------------------------------------------------------------------------------------ */
 
 static void every_body_becomes_its_events(struct stage *stage)
@@ -68,8 +44,9 @@ static void every_body_becomes_its_events(struct stage *stage)
     };
     start(stage);
     for (size_t i = 0; i < COUNT(posts); i++) {
-        struct http_answer answer = post(stage, posts[i].path, posts[i].headers, posts[i].body);
-        expect_words(&answer, posts[i].words);
+        struct http_answer answer =
+            http_post(stage, posts[i].path, posts[i].headers, posts[i].body);
+        http_expect_words(&answer, posts[i].words);
     }
     struct http *http = http_stream(stage, S "a?until=caught-up", NULL, NULL);
     http_expect_data(http, "raw", "typed", "once", "object", "x", "y", "m", "n", "sse",
@@ -92,7 +69,7 @@ static void expect_stored_as_it_comes(struct stage *stage, const char *headers)
     http_send(writer, "0\r\n\r\n");
     struct http_answer answer = http_read(writer);
     http_expect(&answer, 200);
-    expect_words(&answer, "\"stored\":20");
+    http_expect_words(&answer, "\"stored\":20");
 }
 
 static void an_endless_body_is_stored_as_it_comes(struct stage *stage)
@@ -136,8 +113,8 @@ static void a_full_speed_body_is_slowed_down(struct stage *stage)
     struct http_answer answer = http_read(writer);
     http_expect(&answer, 200);
     uint64_t events = (sent + size - 1) / size;
-    expect_words(&answer, stage_format(stage, "\"stored\":%llu", (unsigned long long)events));
-    assert_int_equal(seq_of(stage, "full"), events);
+    http_expect_words(&answer, stage_format(stage, "\"stored\":%llu", (unsigned long long)events));
+    assert_int_equal(http_seq(stage, "full"), events);
     assert_true(process_runs(gateway));
 }
 
@@ -161,16 +138,17 @@ static void one_of_fifty_wins(struct stage *stage)
         assert_string_equal(http_header(stage, &answer, "Sponson-Seq"), "1");
     }
     assert_int_equal(won, 1);
-    assert_int_equal(seq_of(stage, "race"), 1);
+    assert_int_equal(http_seq(stage, "race"), 1);
 }
 
 static void the_last_event_closes(struct stage *stage)
 {
     static const char *const names[] = {"raw", "sse", "array"};
     start(stage);
-    post(stage, S "raw", "Stream-Closed: true\r\n", "z");
-    post(stage, S "sse", SSE "Stream-Closed: true\r\n", "data: y\n\ndata: z\n\n");
-    post(stage, S "array", JSON "Stream-Closed: true\r\n", "[{\"data\":\"y\"},{\"data\":\"z\"}]");
+    http_post(stage, S "raw", "Stream-Closed: true\r\n", "z");
+    http_post(stage, S "sse", SSE "Stream-Closed: true\r\n", "data: y\n\ndata: z\n\n");
+    http_post(stage, S "array", JSON "Stream-Closed: true\r\n",
+              "[{\"data\":\"y\"},{\"data\":\"z\"}]");
     for (size_t i = 0; i < COUNT(names); i++) {
         const char *path = stage_format(stage, S "%s", names[i]);
         struct http_answer answer = http_do(stage, "POST", path, NULL, "late");
@@ -198,15 +176,15 @@ static void a_last_marker_closes_at_every_level(struct stage *stage)
         http_expect(&answer, 204);
         answer = http_do(stage, "POST", path, NULL, "late");
         http_expect(&answer, i < 2 ? 409 : 202);
-        assert_int_equal(seq_of(stage, levels[i]), 2); /* the event and the marker */
+        assert_int_equal(http_seq(stage, levels[i]), 2); /* the event and the marker */
     }
 }
 
 static void levels_are_answered_as_they_say(struct stage *stage)
 {
     start(stage);
-    struct http_answer answer = post(stage, S "a?ack=accepted", NULL, "1");
-    expect_words(&answer, "{\"accepted\":1");
+    struct http_answer answer = http_post(stage, S "a?ack=accepted", NULL, "1");
+    http_expect_words(&answer, "{\"accepted\":1");
     answer = http_do(stage, "POST", S "a?ack=none", NULL, "2");
     http_expect(&answer, 202);
     assert_int_equal(answer.body.size, 0);
@@ -229,12 +207,12 @@ static void a_closed_session_answers_in_the_middle(struct stage *stage)
     http_send(writer, "9\r\ndata: b\n\n\r\n");
     answer = http_read(writer);
     http_expect(&answer, 200);
-    expect_words(&answer, "\"stored\":1,");
-    expect_words(&answer, "\"refused\":1,");
-    expect_words(&answer, "\"code\":\"SPN_E_CLOSED\"");
-    expect_words(&answer, "\"unfinished\":true");
+    http_expect_words(&answer, "\"stored\":1,");
+    http_expect_words(&answer, "\"refused\":1,");
+    http_expect_words(&answer, "\"code\":\"SPN_E_CLOSED\"");
+    http_expect_words(&answer, "\"unfinished\":true");
     assert_true(http_is_closed(writer, until_in(STAGE_WAIT_MS)));
-    assert_int_equal(seq_of(stage, "shut"), 1);
+    assert_int_equal(http_seq(stage, "shut"), 1);
 }
 
 /* What is wrong in a body is answered while the rest of it is still on its way. */
@@ -249,149 +227,7 @@ static void a_bad_body_is_answered_in_the_middle(struct stage *stage)
     for (size_t i = 0; i < 5000; i++)
         http_send(writer, "0123456789012345");
     assert_true(http_is_closed(writer, until_in(STAGE_WAIT_MS)));
-    assert_int_equal(seq_of(stage, "bad"), 0);
-}
-
-/* -- time and number --------------------------------------------------------------------------- */
-
-static void expect_slow(struct http *http, const char *option)
-{
-    struct http_answer answer = http_read(http);
-    http_expect(&answer, 408);
-    expect_words(&answer, "\"code\":\"SPN_E_TIMEOUT\"");
-    expect_words(&answer, option);
-    assert_string_equal(http_header(http->stage, &answer, "Connection"), "close");
-    assert_string_equal(http_header(http->stage, &answer, "Content-Type"),
-                        "application/problem+json");
-    assert_true(http_is_closed(http, until_in(STAGE_WAIT_MS)));
-}
-
-static void what_is_too_slow_is_cut(struct stage *stage)
-{
-    stage_start(stage, NULL);
-    http_start(stage, "--header-timeout=300ms", "--body-idle=300ms", "--stall=300ms");
-    struct http *silent = http_open(stage);
-    struct http *head = http_open(stage);
-    struct http *body = http_open(stage);
-    struct http *idle = http_open(stage);
-    http_send(head, "GET " S "x HTTP/1.1\r\nHost: lo");
-    http_send_request(body, "POST", S "x", SSE "Content-Length: 1000\r\n", NULL);
-    http_send(body, "data: a\n\n");
-    http_send_request(idle, "GET", S "x?wait=0", NULL, NULL);
-    struct http_answer answer = http_read(idle);
-    http_expect(&answer, 404);
-    uint64_t due_ns = until_in(STAGE_WAIT_MS);
-    assert_true(http_is_closed(silent, due_ns) && http_is_closed(idle, due_ns));
-    expect_slow(head, "--header-timeout");
-    expect_slow(body, "--body-idle");
-    assert_int_equal(seq_of(stage, "x"), 1); /* what had come is stored */
-}
-
-/* A byte now and then keeps no connection; but the events of a stream may be rare. */
-static void a_body_has_a_least_rate(struct stage *stage)
-{
-    static const char *const bodies[] = {"", JSON, SSE};
-    struct http *slow[COUNT(bodies)];
-    stage_start(stage, NULL);
-    http_start(stage, "--body-idle=400ms", "--body-rate=1K");
-    for (size_t i = 0; i < COUNT(bodies); i++) {
-        slow[i] = http_open(stage);
-        http_send_request(slow[i], "POST", S "slow",
-                          stage_format(stage, "%sTransfer-Encoding: chunked\r\n", bodies[i]), NULL);
-    }
-    for (int times = 0; times < 2 || !until_readable(until_in(0), slow[0]->fd) ||
-                        !until_readable(until_in(0), slow[1]->fd);
-         times++) {
-        assert_true(times < 500);
-        for (size_t i = 0; i < COUNT(bodies); i++)
-            http_send_some(slow[i], "1\r\n \r\n", 6);
-        until_passed_us(20000);
-    }
-    expect_slow(slow[0], "--body-rate");
-    expect_slow(slow[1], "--body-rate");
-    assert_false(until_readable(until_in(0), slow[2]->fd));
-    http_send(slow[2], "a\r\n\ndata: a\n\n\r\n0\r\n\r\n");
-    struct http_answer answer = http_read(slow[2]);
-    http_expect(&answer, 200);
-}
-
-/* A body that has its rate may take longer than a span. */
-static void a_body_with_its_rate_may_be_long(struct stage *stage)
-{
-    stage_start(stage, NULL);
-    http_start(stage, "--body-idle=200ms", "--body-rate=10");
-    post(stage, S "long", NULL, "0");
-    struct http *body = http_open(stage);
-    http_send_request(body, "POST", S "long", "Content-Length: 200\r\n", NULL);
-    for (int i = 0; i < 20; i++) {
-        http_send(body, "0123456789");
-        until_passed_us(30000);
-    }
-    struct http_answer answer = http_read(body);
-    http_expect(&answer, 200);
-}
-
-/* A peer that does not read its answer does not stay. */
-static void an_answer_that_nobody_reads_is_cut(struct stage *stage)
-{
-    enum { SIZE = 1 << 20 };
-    char *data = stage_keep(stage, malloc(SIZE + 1));
-    memset(data, 'a', SIZE);
-    data[SIZE] = '\0';
-    stage_start(stage, NULL);
-    http_start(stage, "--header-timeout=500ms", "--body-idle=500ms", "--stall=500ms");
-    post(stage, S "big", NULL, data);
-    struct http *http = http_open(stage);
-    http_send_request(http, "GET", S "big", "Accept: application/json\r\n", NULL);
-    assert_true(http_has_left(http, until_in(5000)));
-    http_close(http);
-}
-
-/* More than the limit wait at the door, and come in when others leave: at once, not when something
- * else happens to move the gateway. */
-static void more_connections_than_allowed_wait(struct stage *stage)
-{
-    enum { MOST = 10 };
-    struct http *held[MOST];
-    struct http_event event;
-    stage_start(stage, NULL);
-    http_start(stage, "--connections=10");
-    for (size_t i = 0; i < MOST - 1; i++) {
-        held[i] = http_stream(stage, S "x", NULL, NULL);
-        assert_true(http_next(held[i], &event));
-    }
-    held[MOST - 1] = http_stream(stage, S "x", NULL, NULL); /* the tenth is for other requests */
-    assert_true(http_next(held[MOST - 1], &event));
-    http_expect_end(held[MOST - 1]);
-    http_close(held[MOST - 1]);
-    post(stage, S "y", NULL, "a");
-    held[MOST - 1] = http_open(stage);
-    http_send(held[MOST - 1], "POST"); /* holds the last place */
-    uint64_t waited_ns = 0;
-    for (size_t i = 0; i < MOST - 1; i++) {
-        struct http *waits = http_open(stage);
-        http_send_request(waits, "POST", S "y", NULL, "b");
-        assert_false(until_readable(until_now_ns() + 50000000, waits->fd));
-        uint64_t left_ns = until_now_ns();
-        http_close(held[i]);
-        struct http_answer answer = http_read(waits);
-        http_expect(&answer, 200);
-        waited_ns += until_now_ns() - left_ns;
-        held[i] = waits; /* keeps the place */
-    }
-    assert_in_range(waited_ns, 0, UINT64_C(2000000000)); /* the gateway has no news for seconds */
-}
-
-/* The tenth is kept too when streams come so fast that none has its answer yet. */
-static void streams_without_an_answer_leave_a_tenth(struct stage *stage)
-{
-    enum { MOST = 10 };
-    /* There is no daemon to answer. */
-    http_start(stage, "--connections=10", "--verdict-wait=1h", "--header-timeout=1h");
-    for (size_t i = 0; i < MOST; i++)
-        http_send_request(http_open(stage), "GET", S "x", NULL, NULL);
-    struct http_answer answer = http_do(stage, "GET", "/problems", NULL, NULL);
-    http_expect(&answer, 200);
+    assert_int_equal(http_seq(stage, "bad"), 0);
 }
 
 /* -- the end ----------------------------------------------------------------------------------- */
@@ -413,12 +249,12 @@ static void a_stop_answers_what_is_under_way(struct stage *stage)
     process_signal(gateway, SIGTERM);
     struct http_answer answer = http_read(endless);
     http_expect(&answer, 200);
-    expect_words(&answer, "\"stored\":1,");
-    expect_words(&answer, "\"unfinished\":true");
+    http_expect_words(&answer, "\"stored\":1,");
+    http_expect_words(&answer, "\"unfinished\":true");
     http_send(finite, "y");
     answer = http_read(finite);
     http_expect(&answer, 200);
-    expect_words(&answer, "\"stored\":1");
+    http_expect_words(&answer, "\"stored\":1");
     const char *retry = NULL;
     while (http_next(reader, &event))
         retry = event.retry;
@@ -440,12 +276,6 @@ int main(void)
         STAGE_TEST(levels_are_answered_as_they_say),
         STAGE_TEST(a_closed_session_answers_in_the_middle),
         STAGE_TEST(a_bad_body_is_answered_in_the_middle),
-        STAGE_TEST(what_is_too_slow_is_cut),
-        STAGE_TEST(a_body_has_a_least_rate),
-        STAGE_TEST(a_body_with_its_rate_may_be_long),
-        STAGE_TEST(an_answer_that_nobody_reads_is_cut),
-        STAGE_TEST(more_connections_than_allowed_wait),
-        STAGE_TEST(streams_without_an_answer_leave_a_tenth),
         STAGE_TEST(a_stop_answers_what_is_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
