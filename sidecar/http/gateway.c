@@ -112,7 +112,8 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
         .slow = parts->slow,
         .context = gateway,
     };
-    lane_init(&gateway->lane, gateway->client, &parts->lane);
+    lane_init(&gateway->accepted, gateway->client, SPN_ACCEPTED, &parts->lane);
+    lane_init(&gateway->durable, gateway->client, SPN_DURABLE, &parts->lane);
     if (err == SPN_OK)
         err = web_open(&gateway->web, &web_options, doors, doors_count);
     if (err == SPN_OK)
@@ -125,7 +126,8 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
 void gateway_close(struct gateway *gateway)
 {
     web_close(gateway->web);
-    lane_release(&gateway->lane);
+    lane_release(&gateway->accepted);
+    lane_release(&gateway->durable);
     spn_question_close(gateway->probe_question);
     spn_client_close(gateway->client);
     keys_free(gateway->keys);
@@ -192,7 +194,9 @@ spn_err gateway_turn(struct gateway *gateway, int stop_fd, bool *ret_signal)
     *ret_signal = count > 0 && fds[2].revents != 0;
     spn_err err = spn_client_step(gateway->client);
     if (err == SPN_OK)
-        err = lane_turn(&gateway->lane);
+        err = lane_turn(&gateway->accepted);
+    if (err == SPN_OK)
+        err = lane_turn(&gateway->durable);
     take_answers(gateway);
     take_items(gateway);
     take_due(gateway);

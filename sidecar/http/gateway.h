@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway: what all requests share: the web, the client, the producer, and the time.
+/* gateway: what all requests share: the web, the client, the producers, and the time.
  *
  * Its turn takes what the sidecar sent and hands it to the requests that wait for it. A request
  * keeps what it waits for in a struct of its own; the context of a subscription or a question leads
  * back to it.
  *
- * Owns     the client, the producer, the heap of deadlines.
+ * Owns     the client, the producers, the heap of deadlines.
  * Borrows  the options.
  * Units    nanoseconds of the monotonic clock.
  * Threads  one.
@@ -40,8 +40,9 @@ struct gateway {
     const struct http_options *options;
     struct web *web;
     spn_client *client;
-    struct keys *keys; /* NULL: no token is needed */
-    struct lane lane;
+    struct keys *keys;    /* NULL: no token is needed */
+    struct lane accepted; /* for POSTs that are answered before their events are on disk */
+    struct lane durable;  /* for all others */
     struct deadline_heap deadlines;
     struct link streams;
     struct places sessions; /* with streams, if there is a limit; so for tokens */

@@ -4,9 +4,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-void lane_init(struct lane *lane, spn_client *client, const struct lane_calls *calls)
+void lane_init(struct lane *lane, spn_client *client, spn_level level,
+               const struct lane_calls *calls)
 {
-    *lane = (struct lane){.client = client, .calls = *calls};
+    *lane = (struct lane){.client = client, .level = level, .calls = *calls};
     link_init(&lane->waiting);
 }
 
@@ -49,6 +50,7 @@ static spn_err open_producer(struct lane *lane)
     if (lane->entries == NULL)
         return SPN_E_NOMEM;
     struct spn_producer_options options = spn_producer_defaults();
+    options.level = lane->level;
     options.window_events = LANE_WINDOW_EVENTS;
     options.window_bytes = LANE_WINDOW_BYTES;
     options.send_timeout_ms = 0;

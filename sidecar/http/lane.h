@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lane: the gateway's producer, which all requests that publish streams share.
+/* lane: a producer of the gateway, which requests that publish streams share: those that want the
+ * same level of acknowledgement.
  *
  * Each request has a tally. The lane knows to whose tally each ticket belongs, since results come
  * in the order of tickets. A tally may have an eighth of the window, so that a stream at full speed
@@ -49,6 +50,7 @@ struct lane_calls {
 
 struct lane {
     spn_client *client;
+    spn_level level;
     spn_producer *producer; /* NULL before the first event */
     struct lane_entry *entries;
     uint64_t first_ticket; /* of the oldest entry */
@@ -57,7 +59,8 @@ struct lane {
     struct lane_calls calls;
 };
 
-void lane_init(struct lane *lane, spn_client *client, const struct lane_calls *calls);
+void lane_init(struct lane *lane, spn_client *client, spn_level level,
+               const struct lane_calls *calls);
 void lane_release(struct lane *lane);
 
 struct tally *tally_new(void *owner);

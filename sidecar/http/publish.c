@@ -20,6 +20,7 @@ struct post {
     struct spn_publish_options options;
     struct spn_life life; /* where options.life points to */
     spn_level level;
+    struct lane *lane;
     enum body_kind kind;
     struct body *body;
     const struct spn_event *next; /* of the body; not published yet */
@@ -107,8 +108,7 @@ static void note_id(struct post *post, const struct spn_event *event)
     char given[SPN_GIVEN_ID_MAX];
     struct spn_bytes id = event->id;
     if (id.size == 0 && event->kind == SPN_EVENT)
-        id = (struct spn_bytes){given,
-                                spn_given_id(post->gateway->lane.producer, post->ticket, given)};
+        id = (struct spn_bytes){given, spn_given_id(post->lane->producer, post->ticket, given)};
     post->last_id.size = 0;
     out_put(&post->last_id, id.data, id.size);
 }
@@ -192,8 +192,8 @@ static bool publish_all(struct post *post)
         if (post->next == NULL)
             return true;
         const struct spn_publish_options options = options_of(post);
-        spn_err err = lane_publish(&post->gateway->lane, post->tally, post->session, post->next,
-                                   &options, &post->ticket);
+        spn_err err = lane_publish(post->lane, post->tally, post->session, post->next, &options,
+                                   &post->ticket);
         if (err == SPN_E_BACKPRESSURE)
             return true;
         if (err != SPN_OK) {
@@ -322,6 +322,7 @@ static struct post *post_new(struct gateway *gateway, struct exchange *exchange,
         post->options.life = &post->life;
     }
     post->level = request->level;
+    post->lane = request->level == SPN_ACCEPTED ? &gateway->accepted : &gateway->durable;
     post->kind = request->body.kind;
     post->waiter = (struct waiter){.deadline = DEADLINE_INIT, .on_due = post_due};
     out_init(&post->last_id, -1);

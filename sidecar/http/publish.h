@@ -2,8 +2,8 @@
 /* publish: POST: the events of a body go to a session.
  *
  * A body that is one event becomes one question, whose answer has the event's seq. Any other goes
- * through the gateway's producer, event by event as they arrive; its body is read only as fast as
- * the sidecar acknowledges.
+ * through a producer of the gateway, event by event as they arrive; its body is read only as fast
+ * as the sidecar acknowledges.
  *
  * Owns     each post, its body and its tally.
  * Borrows  the gateway.

@@ -192,6 +192,34 @@ static void levels_are_answered_as_they_say(struct stage *stage)
     http_expect_data(http, "1", "2");
 }
 
+/* However many events: nobody waits for the disk. What was only accepted is gone with the daemon.
+ */
+static void accepted_is_answered_before_the_disk(struct stage *stage)
+{
+    static const struct {
+        const char *session, *headers, *body;
+    } posts[] = {
+        {"one", NULL, "a"},
+        {"array", JSON, "[{\"data\":\"a\"},{\"data\":\"b\"}]"},
+        {"sse", SSE, "data: a\n\ndata: b\n\n"},
+    };
+    const struct stage_daemon holding = {.more = {"--flush-interval", "60000"}};
+    struct process *daemon = stage_start(stage, &holding);
+    http_start_plain(stage);
+    http_post(stage, S "before?ack=accepted", SSE, "data: a\n\n"); /* opens the producer */
+    http_post(stage, S "before", NULL, "b");
+    for (size_t i = 0; i < COUNT(posts); i++) {
+        const char *path = stage_format(stage, S "%s?ack=accepted", posts[i].session);
+        struct http_answer answer = http_post(stage, path, posts[i].headers, posts[i].body);
+        http_expect_words(&answer, stage_format(stage, "{\"accepted\":%d", i == 0 ? 1 : 2));
+    }
+    process_kill(daemon);
+    stage_start(stage, NULL);
+    assert_int_equal(http_seq(stage, "before"), 2);
+    for (size_t i = 0; i < COUNT(posts); i++)
+        assert_int_equal(http_seq(stage, posts[i].session), 0);
+}
+
 /* -- answers before the end -------------------------------------------------------------------- */
 
 static void a_closed_session_answers_in_the_middle(struct stage *stage)
@@ -274,6 +302,7 @@ int main(void)
         STAGE_TEST(the_last_event_closes),
         STAGE_TEST(a_last_marker_closes_at_every_level),
         STAGE_TEST(levels_are_answered_as_they_say),
+        STAGE_TEST(accepted_is_answered_before_the_disk),
         STAGE_TEST(a_closed_session_answers_in_the_middle),
         STAGE_TEST(a_bad_body_is_answered_in_the_middle),
         STAGE_TEST(a_stop_answers_what_is_under_way),
