@@ -12,8 +12,15 @@ cmake --preset dev >/dev/null
 cmake --build --preset dev
 cmake --preset clang >/dev/null
 cmake --build --preset clang
-git ls-files '*.c' | xargs -P 2 -n 4 clang-tidy -p build/clang --quiet 2>build/clang/tidy.log ||
+# Commands that are others after each configuration have everything compiled again.
+cp build/clang/compile_commands.json build/clang/commands.first
+cmake --preset clang >/dev/null
+cmp build/clang/commands.first build/clang/compile_commands.json ||
+    { echo "check: a second configuration changes what is compiled" >&2; exit 1; }
+mkdir -p build/clang/once
+python3 tests/each_once.py build/clang/compile_commands.json build/clang/once/compile_commands.json
+git ls-files '*.c' | xargs -P "$(nproc)" -n 4 clang-tidy -p build/clang/once --quiet 2>build/clang/tidy.log ||
     { grep -v 'warnings generated' build/clang/tidy.log; exit 1; }
-cppcheck --project=build/clang/compile_commands.json --std=c11 --enable=warning,performance,portability \
-    --inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 --quiet -j 2
+cppcheck --project=build/clang/once/compile_commands.json --std=c11 --enable=warning,performance,portability \
+    --inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 --quiet -j "$(nproc)"
 echo "check: format, gcc, clang, clang-tidy and cppcheck are clean"
