@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 enum {
-    LOOK_EVERY_US = 3000,
+    LOOK_US_MIN = 3000, /* between two looks */
+    LOOK_US_MAX = 100000,
+    LOOKS = 32,          /* in the time that has passed: so long is the next pause */
     LEFT_MAX_MS = 60000, /* callers ask again */
     SANITIZED_PATIENCE = 8,
     SANITIZED_WORK = 10,
@@ -96,13 +98,23 @@ void until_passed_us(unsigned us)
     (void)ppoll(NULL, 0, &left, NULL); /* a signal only makes it shorter */
 }
 
+/* A look may be a program that is started: while a wait is long, looks are rare. */
+static unsigned look_pause_us(uint64_t since_ns)
+{
+    uint64_t part_us = (until_now_ns() - since_ns) / 1000 / LOOKS;
+    if (part_us < LOOK_US_MIN)
+        return LOOK_US_MIN;
+    return part_us < LOOK_US_MAX ? (unsigned)part_us : LOOK_US_MAX;
+}
+
 bool until_true(uint64_t due_ns, bool (*look)(void *argument), void *argument)
 {
+    uint64_t since_ns = until_now_ns();
     for (;;) {
         if (look(argument))
             return true;
         if (until_over(due_ns))
             return false;
-        until_passed_us(LOOK_EVERY_US);
+        until_passed_us(look_pause_us(since_ns));
     }
 }

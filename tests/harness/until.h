@@ -3,7 +3,7 @@
  *
  * A test never sleeps for a time that it hopes is long enough: it names what it waits for and the
  * latest moment. What comes in through a descriptor is polled for; the rest is looked at again and
- * again, a few milliseconds apart.
+ * again: a few milliseconds apart, and up to a tenth of a second in a wait that is long.
  *
  * Units    milliseconds in, nanoseconds of the monotonic clock inside. Programs built with
  * sanitizers, and programs on a machine that others keep busy, are given a multiple of the time:

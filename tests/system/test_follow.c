@@ -26,9 +26,8 @@ enum {
     CLOSE_MS = 60000,
     SESSIONS = 8,
     KILLS = 5,
-    LIFE_MS = 400,
-    EVENTS_MIN = 20000,
-    EVENTS_MAX = 2000000, /* so that the dump does not take minutes */
+    LIFE_EVENTS = 20000, /* that the follower gets between two kills */
+    AHEAD_MAX = 100000,  /* of it, the producer is: so that the dump does not take minutes */
 };
 
 static spn_client *open_client(void)
@@ -62,7 +61,16 @@ struct flood {
     pthread_t thread;
     atomic_bool stop;
     uint64_t published;
+    atomic_uint_fast64_t followed;
 };
+
+/* The follower is near enough, or nobody wants more. */
+static bool may_publish(void *argument)
+{
+    struct flood *flood = argument;
+    return atomic_load(&flood->stop) ||
+           flood->published < atomic_load(&flood->followed) + until_scaled(AHEAD_MAX);
+}
 
 static void *publish(void *argument)
 {
@@ -72,7 +80,9 @@ static void *publish(void *argument)
     struct spn_producer_options options = spn_producer_defaults();
     options.send_timeout_ms = -1;
     assert_int_equal(spn_producer_open(&producer, client, &options, OPEN_MS), SPN_OK);
-    while (!atomic_load(&flood->stop) && flood->published < EVENTS_MAX) {
+    while (!atomic_load(&flood->stop)) {
+        if (!until_true(until_in(ITEM_MS), may_publish, flood))
+            fail_msg("nothing is followed any more");
         char session[] = "flood-0";
         char data[32];
         struct spn_event event = SPN_EVENT_INIT;
@@ -88,6 +98,7 @@ static void *publish(void *argument)
 
 struct journey {
     struct stage *stage;
+    struct flood *flood;
     struct process *daemon;
     spn_subscription *log;
     struct got *all;
@@ -111,6 +122,7 @@ static void note(struct journey *journey, const struct spn_item *item)
                                                   .seq = item->event->seq,
                                                   .number = strtoull(digits, NULL, 10),
                                                   .session = ((const char *)item->session.data)[6]};
+    atomic_store(&journey->flood->followed, journey->count);
 }
 
 static void take(struct journey *journey, const struct spn_item *item)
@@ -126,20 +138,20 @@ static void take(struct journey *journey, const struct spn_item *item)
         fail_msg("an item of kind %d: %s", (int)item->kind, spn_err_name(item->why));
 }
 
-/* Follows until this time, and beyond it up to this position. */
-static void go(struct journey *journey, uint64_t until_ns, uint64_t position)
+/* Follows until it has so many events, and is at this position. */
+static void go(struct journey *journey, size_t count, uint64_t position)
 {
     const struct spn_item *item;
     uint64_t due_ns = until_in(ITEM_MS);
-    while (!until_over(until_ns) || journey->cursor < position) {
+    while (journey->count < count || journey->cursor < position) {
         spn_err err = spn_subscription_next(journey->log, 20, &item);
         if (err == SPN_OK)
             take(journey, item);
         else
             assert_int_equal(err, SPN_E_TIMEOUT);
         if (until_over(due_ns))
-            fail_msg("at %llu, and %llu is durable", (unsigned long long)journey->cursor,
-                     (unsigned long long)position);
+            fail_msg("%zu events, at %llu; wanted are %zu, and %llu is durable", journey->count,
+                     (unsigned long long)journey->cursor, count, (unsigned long long)position);
     }
 }
 
@@ -191,19 +203,18 @@ static struct process *start(struct stage *stage)
 
 static void everything_through_kills(struct stage *stage)
 {
-    struct journey journey = {.stage = stage, .daemon = start(stage)};
     struct flood flood = {.published = 0};
+    struct journey journey = {.stage = stage, .flood = &flood, .daemon = start(stage)};
     spn_client *client = open_client();
+    size_t life = until_scaled(LIFE_EVENTS);
     journey.log = follow(client, NULL);
     assert_int_equal(pthread_create(&flood.thread, NULL, publish, &flood), 0);
-    int kills = 0;
-    while (kills < KILLS || journey.count < until_scaled(EVENTS_MIN)) {
-        go(&journey, until_in(LIFE_MS), 0);
-        if (kills++ >= KILLS)
-            continue;
+    for (int kill = 0; kill < KILLS; kill++) {
+        go(&journey, journey.count + life, 0);
         process_kill(journey.daemon);
         journey.daemon = start(stage);
     }
+    go(&journey, journey.count + life, 0);
     atomic_store(&flood.stop, true);
     pthread_join(flood.thread, NULL);
     go(&journey, 0, durable_position(client));
