@@ -11,16 +11,25 @@
  *     nothing stays             what the attack took is given back soon after it is over
  *     it lives                  the same process, healthy, with all that the neighbours published
  *
- * Times and memory are for a plain build; with sanitizers only the last one counts. */
+ * Times and memory are for a plain build; with sanitizers only the last one counts, and there is no
+ * harmless load.
+ *
+ * Memory is given back some seconds after an attack, when the daemon has been calm for as long.
+ * Meanwhile the next row has the machine: rows are in several processes, and one at a time makes
+ * its loads. */
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "attack.h"
@@ -51,6 +60,8 @@ enum {
     NAME_SIZE = 200,
     ID_SIZE = 900,
     FILES_MAX = 256, /* descriptors of the daemon in the row about them */
+    PROCESSES = 3,   /* that share the rows */
+    LINE_MAX_SIZE = 512,
 };
 
 struct row {
@@ -115,6 +126,17 @@ struct siege {
 };
 
 static bool campaign;
+
+/* -- who has the machine ----------------------------------------------------------------------- */
+
+static int machine_fd; /* its lock belongs to a process, and ends with it */
+
+static void lock_machine(short type)
+{
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
+    while (fcntl(machine_fd, F_SETLKW, &lock) != 0)
+        assert_int_equal(errno, EINTR);
+}
 
 /* -- the sum of the marks ---------------------------------------------------------------------- */
 
@@ -257,9 +279,12 @@ static int find_slow(const struct figures *figures)
 static void compare_loads(struct siege *siege, struct figures *figures)
 {
     uint64_t ms = campaign ? LOOK_MS_CAMPAIGN : LOOK_MS;
-    begin_load(siege, siege->row->harmless, NULL);
-    look(siege, ms, figures->harmless_ns);
-    end_load(siege);
+    memset(figures, 0, sizeof(*figures));
+    if (is_judged()) {
+        begin_load(siege, siege->row->harmless, NULL);
+        look(siege, ms, figures->harmless_ns);
+        end_load(siege);
+    }
     siege->anonymous_max = 0;
     begin_load(siege, siege->row->attack, siege->row->prepare);
     look(siege, ms, figures->attacked_ns);
@@ -320,16 +345,19 @@ static void judge(const struct siege *siege, const struct figures *figures)
                  marks_sum(siege->row) / MIB);
 }
 
+/* In one piece: other processes write too. */
 static void print_figures(const struct siege *siege, const struct figures *figures)
 {
-    print_message("%s: %" PRIu64 " done, %" PRIu64 " cut, %" PRIu64 " refused; p99 in ms, harmless "
-                  "and attacked:",
-                  siege->row->attack, figures->done, figures->cut, figures->refused);
+    char line[LINE_MAX_SIZE] = "";
+    size_t size = 0;
     for (int kind = 0; kind < NEIGHBOURS_KINDS; kind++)
-        print_message(" %s %.1f %.1f", neighbours_names[kind],
-                      (double)figures->harmless_ns[kind] / 1e6,
-                      (double)figures->attacked_ns[kind] / 1e6);
-    print_message("; RssAnon at most %zu MiB\n", siege->anonymous_max / MIB);
+        size += (size_t)snprintf(line + size, sizeof(line) - size, " %s %.1f %.1f",
+                                 neighbours_names[kind], (double)figures->harmless_ns[kind] / 1e6,
+                                 (double)figures->attacked_ns[kind] / 1e6);
+    print_message("%s: %" PRIu64 " done, %" PRIu64 " cut, %" PRIu64 " refused; p99 in ms, harmless "
+                  "and attacked:%s; RssAnon at most %zu MiB\n",
+                  siege->row->attack, figures->done, figures->cut, figures->refused, line,
+                  siege->anonymous_max / MIB);
 }
 
 static void end(struct siege *siege)
@@ -347,6 +375,7 @@ static void run_row(struct stage *stage)
 {
     struct siege siege;
     struct figures figures;
+    lock_machine(F_WRLCK);
     begin(&siege, stage, current);
     size_t before = robust_anonymous_bytes(siege.daemon);
     for (int i = 0; i < TRIES; i++) {
@@ -358,6 +387,7 @@ static void run_row(struct stage *stage)
     }
     assert_true(figures.done > 0);
     judge(&siege, &figures);
+    lock_machine(F_UNLCK);
     uint64_t since_ns = until_now_ns();
     if (!wait_given_back(&siege, before))
         fail_msg("%s: %zu MiB of RssAnon after it, %zu before", current->attack,
@@ -374,6 +404,41 @@ static int set_up_row(void **state)
     return stage_setup(state);
 }
 
+/* The rows of one of the processes, or the only one that is wanted. */
+static int run_rows(size_t process, const char *only)
+{
+    struct CMUnitTest tests[COUNT(rows)];
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (only ? strcmp(rows[i].attack, only) == 0 : i % PROCESSES == process)
+            tests[count++] = (struct CMUnitTest){rows[i].attack, stage_run_test, set_up_row,
+                                                 stage_teardown, (void *)(uintptr_t)&rows[i]};
+    return _cmocka_run_group_tests("siege", tests, count, NULL, NULL);
+}
+
+static pid_t begin_rows(size_t process)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    exit(getppid() == parent ? run_rows(process, NULL) : EXIT_FAILURE);
+}
+
+static int run_all_rows(void)
+{
+    pid_t pids[PROCESSES];
+    int failed = 0;
+    for (size_t i = 0; i < PROCESSES; i++)
+        pids[i] = begin_rows(i);
+    for (size_t i = 0; i < PROCESSES; i++) {
+        int status = -1;
+        failed |= pids[i] < 0 || waitpid(pids[i], &status, 0) != pids[i] || status != 0;
+    }
+    return failed;
+}
+
 /* siege [campaign] [ROW] */
 int main(int argc, char **argv)
 {
@@ -381,11 +446,8 @@ int main(int argc, char **argv)
         return attack_run(argv[2], argv[3]);
     campaign = argc > 1 && strcmp(argv[1], "campaign") == 0;
     const char *only = argc > 1 + campaign ? argv[1 + campaign] : NULL;
-    struct CMUnitTest tests[COUNT(rows)];
-    size_t count = 0;
-    for (size_t i = 0; i < COUNT(rows); i++)
-        if (!only || strcmp(rows[i].attack, only) == 0)
-            tests[count++] = (struct CMUnitTest){rows[i].attack, stage_run_test, set_up_row,
-                                                 stage_teardown, (void *)(uintptr_t)&rows[i]};
-    return _cmocka_run_group_tests("siege", tests, count, NULL, NULL);
+    machine_fd = memfd_create("machine", MFD_CLOEXEC);
+    if (machine_fd < 0)
+        return EXIT_FAILURE;
+    return only ? run_rows(0, only) : run_all_rows();
 }
