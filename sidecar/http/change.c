@@ -60,7 +60,7 @@ static void on_answer(struct waiter *waiter, spn_question *question)
         refuse(change, published->code, published);
     } else if (published->result == SPN_CONFLICT) {
         struct problem problem;
-        problem_set(&problem, 409, SPN_E_INVALID, "the session has another event with this id");
+        (void)problem_conflict(&problem);
         add_published(change->exchange, published);
         answer_problem(change->exchange, &problem);
     } else {

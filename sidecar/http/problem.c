@@ -50,6 +50,12 @@ bool problem_no_memory(struct problem *ret_problem)
     return problem_set(ret_problem, 503, SPN_E_NOMEM, "out of memory");
 }
 
+bool problem_conflict(struct problem *ret_problem)
+{
+    return problem_set(ret_problem, 409, SPN_E_INVALID,
+                       "the session has another event with this id");
+}
+
 unsigned problem_status(spn_err err)
 {
     switch (err) {

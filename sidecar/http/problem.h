@@ -28,6 +28,9 @@ bool problem_set(struct problem *ret_problem, unsigned status, spn_err err, cons
 /* Memory has run out: 503. Returns false. */
 bool problem_no_memory(struct problem *ret_problem);
 
+/* An event with this id is there, and it is another one: 409. Returns false. */
+bool problem_conflict(struct problem *ret_problem);
+
 /* The status that answers an error of the library or the sidecar. */
 unsigned problem_status(spn_err err);
 

@@ -55,6 +55,17 @@ static void refuse_err(struct post *post, spn_err err)
     refuse(post, &problem);
 }
 
+static void refuse_result(struct post *post, const struct answer_refusal *refusal)
+{
+    struct problem problem;
+    if (refusal->result != SPN_CONFLICT) {
+        refuse_err(post, refusal->code);
+        return;
+    }
+    (void)problem_conflict(&problem);
+    refuse(post, &problem);
+}
+
 /* All results are there. If nothing was stored, the answer is that of the first refusal. */
 static void answer(struct post *post)
 {
@@ -66,7 +77,7 @@ static void answer(struct post *post)
     }
     post->gateway->counts.published += results->counts[SPN_STORED];
     if (stored == 0 && results->refusals_count > 0) {
-        refuse_err(post, results->refusals[0].code);
+        refuse_result(post, &results->refusals[0]);
         return;
     }
     struct out out;
