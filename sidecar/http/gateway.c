@@ -75,19 +75,37 @@ bool gateway_read_keys(struct gateway *gateway, char *ret_why, size_t why_size)
     return true;
 }
 
+/* One id is kept; that of the other producer follows from it. */
+static void init_lanes(struct gateway *gateway, const struct gateway_parts *parts)
+{
+    bool has_id = gateway->state.fd >= 0;
+    uint8_t other[STATE_DIR_ID_SIZE];
+    memcpy(other, gateway->state.id, sizeof(other));
+    other[0] ^= 1;
+    lane_init(&gateway->durable, gateway->client, SPN_DURABLE, has_id ? gateway->state.id : NULL,
+              &parts->lane);
+    lane_init(&gateway->accepted, gateway->client, SPN_ACCEPTED, has_id ? other : NULL,
+              &parts->lane);
+}
+
 spn_err gateway_open(struct gateway *gateway, const struct http_options *options,
                      const struct gateway_parts *parts, const struct web_door *doors,
                      size_t doors_count, char *ret_detail, size_t detail_size)
 {
-    *gateway = (struct gateway){.options = options};
+    *gateway = (struct gateway){.options = options, .state = {.fd = -1}};
     link_init(&gateway->streams);
     link_init(&gateway->posts);
     link_init(&gateway->publishers);
     size_t waiters_max = (size_t)options->connections_max * doors_count;
     gateway->probe = (struct waiter){
         .deadline = DEADLINE_INIT, .on_due = probe_due, .on_answer = probe_answered};
-    if (!gateway_read_keys(gateway, ret_detail, detail_size))
+    if (options->state_dir != NULL &&
+        !state_dir_open(&gateway->state, options->state_dir, ret_detail, detail_size))
         return SPN_E_INVALID;
+    if (!gateway_read_keys(gateway, ret_detail, detail_size)) {
+        state_dir_close(&gateway->state);
+        return SPN_E_INVALID;
+    }
     spn_err err = deadline_heap_init(&gateway->deadlines, waiters_max + 1);
     if (err == SPN_OK)
         err = places_init(&gateway->sessions, random_fill);
@@ -112,8 +130,7 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
         .slow = parts->slow,
         .context = gateway,
     };
-    lane_init(&gateway->accepted, gateway->client, SPN_ACCEPTED, &parts->lane);
-    lane_init(&gateway->durable, gateway->client, SPN_DURABLE, &parts->lane);
+    init_lanes(gateway, parts);
     if (err == SPN_OK)
         err = web_open(&gateway->web, &web_options, doors, doors_count);
     if (err == SPN_OK)
@@ -134,6 +151,7 @@ void gateway_close(struct gateway *gateway)
     deadline_heap_release(&gateway->deadlines);
     places_release(&gateway->sessions);
     places_release(&gateway->tokens);
+    state_dir_close(&gateway->state);
 }
 
 /* -- a turn ------------------------------------------------------------------------------------ */

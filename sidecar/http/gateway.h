@@ -20,6 +20,7 @@
 #include "http/lane.h"
 #include "http/options.h"
 #include "http/places.h"
+#include "http/state_dir.h"
 #include "http/web.h"
 #include "sponson.h"
 #include "token/keys.h"
@@ -40,7 +41,8 @@ struct gateway {
     const struct http_options *options;
     struct web *web;
     spn_client *client;
-    struct keys *keys;    /* NULL: no token is needed */
+    struct keys *keys; /* NULL: no token is needed */
+    struct state_dir state;
     struct lane accepted; /* for POSTs that are answered before their events are on disk */
     struct lane durable;  /* for all others */
     struct deadline_heap deadlines;

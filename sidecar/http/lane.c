@@ -3,11 +3,15 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-void lane_init(struct lane *lane, spn_client *client, spn_level level,
+void lane_init(struct lane *lane, spn_client *client, spn_level level, const uint8_t *id,
                const struct lane_calls *calls)
 {
     *lane = (struct lane){.client = client, .level = level, .calls = *calls};
+    lane->has_id = id != NULL;
+    if (id != NULL)
+        memcpy(lane->id, id, sizeof(lane->id));
     link_init(&lane->waiting);
 }
 
@@ -51,6 +55,7 @@ static spn_err open_producer(struct lane *lane)
         return SPN_E_NOMEM;
     struct spn_producer_options options = spn_producer_defaults();
     options.level = lane->level;
+    options.id = lane->has_id ? lane->id : NULL;
     options.window_events = LANE_WINDOW_EVENTS;
     options.window_bytes = LANE_WINDOW_BYTES;
     options.send_timeout_ms = 0;

@@ -51,6 +51,8 @@ struct lane_calls {
 struct lane {
     spn_client *client;
     spn_level level;
+    bool has_id; /* that is kept; else each producer draws one */
+    uint8_t id[SPN_PRODUCER_ID_SIZE];
     spn_producer *producer; /* NULL before the first event */
     struct lane_entry *entries;
     uint64_t first_ticket; /* of the oldest entry */
@@ -59,7 +61,8 @@ struct lane {
     struct lane_calls calls;
 };
 
-void lane_init(struct lane *lane, spn_client *client, spn_level level,
+/* id: of the producer; NULL: one is drawn. */
+void lane_init(struct lane *lane, spn_client *client, spn_level level, const uint8_t *id,
                const struct lane_calls *calls);
 void lane_release(struct lane *lane);
 

@@ -27,6 +27,7 @@ enum {
     KEY_LISTEN,
     KEY_ADMIN_LISTEN,
     KEY_KEY_FILE,
+    KEY_STATE_DIR,
     KEY_INSECURE_LOOPBACK,
     KEY_ALLOW_ORIGIN,
     KEY_HOST,
@@ -73,6 +74,10 @@ static const struct argp_option table[] = {
      "Serve health, metrics and the page there", 0},
     {"key-file", KEY_KEY_FILE, "FILE", 0,
      "Keys of signed URLs and tokens. SIGHUP reads the file again", 0},
+    {"state-dir", KEY_STATE_DIR, "DIR", 0,
+     "Keep the id of the gateway's producers there, so that a gateway that is killed and started "
+     "again occupies no further place at the daemon. One gateway at a time may use it",
+     0},
     {"allow-origin", KEY_ALLOW_ORIGIN, "ORIGIN", 0,
      "Pages of this origin, such as https://app.example, may send requests. Up to 64 times", 0},
     {"host", KEY_HOST, "NAME", 0, "Take requests for this host too. Up to 64 times", 0},
@@ -232,6 +237,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_KEY_FILE:
         options->key_file = value;
         return 0;
+    case KEY_STATE_DIR:
+        options->state_dir = value;
+        return 0;
     case KEY_INSECURE_LOOPBACK:
         options->insecure_loopback = true;
         return 0;
@@ -276,7 +284,8 @@ void options_parse(struct http_options *ret_options, int argc, char **argv)
         .doc = "Publish to sessions, and read and resume them, over HTTP.\v"
                "SIGTERM and SIGINT stop the gateway: requests that publish get their answers, and "
                "streams are ended so that browsers come back. SIGHUP reads the key file again.\n\n"
-               "Exit codes: 0 stopped by a signal, 1 failure, 2 usage.",
+               "Exit codes: 0 stopped by a signal, 1 failure, such as a --state-dir that another "
+               "gateway uses, 2 usage.",
     };
     argp_program_version = "sponson-http " SPONSON_VERSION;
     argp_err_exit_status = OPTION_EXIT_USAGE;

@@ -24,6 +24,7 @@ struct http_options {
     size_t listen_count;
     const char *admin_listen; /* NULL: none */
     const char *key_file;     /* NULL: no keys */
+    const char *state_dir;    /* NULL: nothing is kept */
     bool insecure_loopback;   /* TCP on loopback without a key */
     const char *origins[ORIGINS_MAX];
     size_t origins_count;

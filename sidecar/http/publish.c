@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/publish.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +11,10 @@
 #include "http/answer_json.h"
 #include "http/change.h"
 
-enum { RANDOM_ID_BYTES = 16, RANDOM_ID_SIZE = 2 * RANDOM_ID_BYTES + 1 };
+enum {
+    START_SIZE = sizeof("0123456789abcdef"),
+    ID_SIZE = START_SIZE + sizeof("-18446744073709551615"),
+};
 
 struct post {
     struct waiter waiter;
@@ -27,12 +32,14 @@ struct post {
     struct tally *tally;
     uint64_t ticket; /* of the event before */
     bool has_finished;
-    bool must_close;       /* the last event is a marker, which cannot close the session itself */
-    bool stops;            /* no more is taken of the body */
-    bool is_ended;         /* the body knows that it is complete */
-    bool is_taken;         /* all of its events are */
-    struct change *change; /* if the body is one event */
-    struct out last_id;    /* of the newest event that was taken */
+    bool must_close;        /* the last event is a marker, which cannot close the session itself */
+    bool stops;             /* no more is taken of the body */
+    bool is_ended;          /* the body knows that it is complete */
+    bool is_taken;          /* all of its events are */
+    struct change *change;  /* if the body is one event */
+    char start[START_SIZE]; /* of the ids of events that have none; "": not drawn */
+    char id[ID_SIZE];       /* of the next event, if it has none */
+    struct out last_id;     /* of the newest event that was taken */
     struct answer_json results;
     char bytes[]; /* the session, the reason */
 };
@@ -114,14 +121,24 @@ static void answer_if_done(struct post *post)
 
 /* -- events ------------------------------------------------------------------------------------ */
 
-static void note_id(struct post *post, const struct spn_event *event)
+/* Events without an id get one here, and not from the library: its ids repeat when the sidecar has
+ * forgotten the producer, and so they would be those of other events. What is random is drawn for
+ * each POST, so an id says nothing of other POSTs. */
+static bool name(struct post *post, struct spn_event *event)
 {
-    char given[SPN_GIVEN_ID_MAX];
-    struct spn_bytes id = event->id;
-    if (id.size == 0 && event->kind == SPN_EVENT)
-        id = (struct spn_bytes){given, spn_given_id(post->lane->producer, post->ticket, given)};
-    post->last_id.size = 0;
-    out_put(&post->last_id, id.data, id.size);
+    if (event->kind != SPN_EVENT || event->id.size > 0)
+        return true;
+    if (post->start[0] == '\0') {
+        uint64_t random;
+        if (random_fill(&random, sizeof(random)) != SPN_OK) {
+            refuse_err(post, SPN_E_SYSTEM);
+            return false;
+        }
+        (void)snprintf(post->start, sizeof(post->start), "%016" PRIx64, random);
+    }
+    int size = snprintf(post->id, sizeof(post->id), "%s-%" PRIu64, post->start, post->tally->taken);
+    event->id = (struct spn_bytes){post->id, (size_t)size};
+    return true;
 }
 
 /* The condition is that of the first event; each other one is stored only if the one before was.
@@ -143,20 +160,12 @@ static struct spn_publish_options options_of(const struct post *post)
     return options;
 }
 
-/* The only event of its body. Its id is drawn if it has none, since a question needs one. */
+/* The only event of its body. */
 static void ask(struct post *post)
 {
     struct spn_event event = *post->next;
-    char id[RANDOM_ID_SIZE];
-    if (event.id.size == 0) {
-        struct spn_life random;
-        if (random_fill(random.bytes, sizeof(random.bytes)) != SPN_OK) {
-            refuse_err(post, SPN_E_SYSTEM);
-            return;
-        }
-        spn_life_format(&random, id);
-        event.id = spn_text(id);
-    }
+    if (!name(post, &event))
+        return;
     const struct spn_publish_options options = options_of(post);
     post->next = NULL;
     gateway_wait(post->gateway, &post->waiter, 0); /* the question has its own time */
@@ -202,16 +211,20 @@ static bool publish_all(struct post *post)
             return false;
         if (post->next == NULL)
             return true;
+        struct spn_event event = *post->next;
+        if (!name(post, &event))
+            return false;
         const struct spn_publish_options options = options_of(post);
-        spn_err err = lane_publish(post->lane, post->tally, post->session, post->next, &options,
-                                   &post->ticket);
+        spn_err err =
+            lane_publish(post->lane, post->tally, post->session, &event, &options, &post->ticket);
         if (err == SPN_E_BACKPRESSURE)
             return true;
         if (err != SPN_OK) {
             refuse_err(post, err);
             return false;
         }
-        note_id(post, post->next);
+        post->last_id.size = 0;
+        out_put(&post->last_id, event.id.data, event.id.size);
         post->must_close = post->options.closes && post->next->kind != SPN_EVENT;
         post->next = NULL;
     }
