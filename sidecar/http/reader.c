@@ -125,7 +125,8 @@ static void take_verdict(struct reader *reader, const struct spn_item *item)
     stream->phase = STREAM_BEHIND;
 }
 
-/* There is no such session. Waits for it, unless the request says that it should not. */
+/* There is no such session. Waits for it, unless the request says that it should not, or did so
+ * before. */
 static void take_absence(struct reader *reader)
 {
     struct stream *stream = &reader->stream;
@@ -137,12 +138,27 @@ static void take_absence(struct reader *reader)
         stream_refuse(stream, 404, SPN_E_UNKNOWN_SESSION, "there is no such session");
         return;
     }
+    if (reader->start.start.kind == START_ABSENT) {
+        count_resume(reader, SPN_E_UNKNOWN_SESSION);
+        stream_answer_nothing(stream);
+        return;
+    }
     stream_open(stream);
     if (session_start_has_cursor(&reader->start))
         put_reset(reader, SPN_E_UNKNOWN_SESSION, 0);
     count_resume(reader, SPN_E_UNKNOWN_SESSION);
     stream_give_up_after(stream, stream->gateway->options->wait_unknown_ns);
     subscribe_again(reader, SPN_WAIT);
+}
+
+/* A reader that had something of a session that is gone comes back with this, and is stopped. One
+ * that had nothing of it waits again: the session may be still to come. */
+static void give_up(struct stream *stream)
+{
+    const struct reader *reader = of(stream);
+    if (session_start_has_cursor(&reader->start))
+        stream_text_begin(&stream->text, START_ABSENT_TEXT, reader->request.primes,
+                          reader->request.stream.comments);
 }
 
 static void take_end(struct reader *reader, const struct spn_item *item)
@@ -220,7 +236,7 @@ static void over(struct stream *stream)
     free(reader);
 }
 
-static const struct stream_calls calls = {.take = take, .over = over};
+static const struct stream_calls calls = {.take = take, .give_up = give_up, .over = over};
 
 void reader_begin(struct gateway *gateway, struct exchange *exchange,
                   const struct reader_request *request)

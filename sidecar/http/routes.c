@@ -348,10 +348,9 @@ static bool route_sessions(struct route *route)
 static bool choose_place(struct route *route, struct events_request *request)
 {
     static const spn_start starts[] = {
-        [START_EARLIEST] = SPN_EARLIEST,
-        [START_NOW] = SPN_NOW,
-        [START_ID] = SPN_AFTER_POSITION,
-        [START_CURSOR] = SPN_AFTER_POSITION,
+        [START_EARLIEST] = SPN_EARLIEST,     [START_NOW] = SPN_NOW,
+        [START_ID] = SPN_AFTER_POSITION,     [START_CURSOR] = SPN_AFTER_POSITION,
+        [START_ABSENT] = SPN_AFTER_POSITION,
     };
     struct start start;
     if (!start_choose(header(route, name_LAST_EVENT_ID), &route->target.query, &start,

@@ -27,7 +27,7 @@ void session_start_release(struct session_start *start)
 
 bool session_start_has_cursor(const struct session_start *start)
 {
-    return start->start.kind == START_ID || start->start.kind == START_CURSOR;
+    return start->start.id.size > 0 || start->start.kind == START_CURSOR;
 }
 
 bool session_start_is_ahead(const struct session_start *start, const struct spn_item *verdict)
@@ -51,8 +51,8 @@ spn_err session_start_subscribe(const struct session_start *start, struct gatewa
     } else if (session_start_has_cursor(start) && has_id) {
         options.start = SPN_AFTER_ID;
         options.after = start->start.id;
-        if (start->start.kind == START_CURSOR)
-            options.otherwise = SPN_FAIL; /* then the cursor is tried */
+        if (start->start.kind != START_ID)
+            options.otherwise = SPN_FAIL; /* then what it stands for is tried */
     } else if (start->start.kind == START_CURSOR) {
         options.start = SPN_AFTER_SEQ;
         options.after_life = start->start.life;
@@ -65,8 +65,10 @@ spn_err session_start_subscribe(const struct session_start *start, struct gatewa
 
 bool session_start_again(struct session_start *start, spn_err why)
 {
-    if (why != SPN_E_UNKNOWN_ID || start->start.kind != START_CURSOR || start->start.id.size == 0)
+    if (why != SPN_E_UNKNOWN_ID || start->start.kind == START_ID || start->start.id.size == 0)
         return false;
+    if (start->start.kind == START_ABSENT)
+        start->start.kind = START_EARLIEST;
     start->start.id = (struct spn_bytes){NULL, 0};
     return true;
 }

@@ -34,7 +34,7 @@ spn_err session_start_subscribe(const struct session_start *start, struct gatewa
                                 spn_subscription **ret_subscription,
                                 unsigned otherwise) SPN_MUST_USE;
 
-/* The subscription ended with this error. True: subscribe again, by the cursor. */
+/* The subscription ended with this error. True: subscribe again, by what the id stands for. */
 bool session_start_again(struct session_start *start, spn_err why);
 
 #endif

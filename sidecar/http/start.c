@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "http/names.h"
+#include "http/word.h"
 #include "sponson.h"
 
 static bool has(struct spn_bytes bytes, char byte)
@@ -41,6 +42,8 @@ bool start_choose(struct spn_bytes last_event_id, const struct query *query,
         start.kind = START_CURSOR;
         start.life = life;
         start.seq = seq;
+    } else if (word_is(start.id, START_ABSENT_TEXT)) {
+        start.kind = START_ABSENT;
     }
     *ret_start = start;
     return true;

@@ -14,11 +14,17 @@
 
 enum { START_ID_MAX = 4096 }; /* bytes of an event's id */
 
+/* A cursor with a life that no session has. */
+#define START_ABSENT_TEXT "spn:00000000000000000000000000000000:0"
+
 enum start_kind {
     START_EARLIEST,
     START_NOW,
     START_ID,     /* after the event with this id */
     START_CURSOR, /* the same; and if no event has this id, after the event of the cursor */
+    START_ABSENT, /* the same; and if no event has this id: the reader has waited for the session,
+                     which was not there and is not sent to wait again. It begins with the first
+                     event */
 };
 
 struct start {

@@ -223,6 +223,7 @@ static void take_time(struct stream *stream, uint64_t now_ns)
 {
     const struct http_options *options = stream->gateway->options;
     if (stream->give_up_ns > 0 && now_ns >= stream->give_up_ns) {
+        stream->calls->give_up(stream);
         stream_end_for(stream, END_UNKNOWN, "unknown");
     } else if (stream->expires_ns > 0 && now_ns >= stream->expires_ns) {
         stream_end_for(stream, END_EXPIRED, "expired");

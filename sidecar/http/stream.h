@@ -31,6 +31,8 @@ struct stream;
 struct stream_calls {
     /* Puts an item into the text, or ends the stream. */
     void (*take)(struct stream *stream, const struct spn_item *item);
+    /* There is no such session, and the time to wait for it is over: stream_end_for follows. */
+    void (*give_up)(struct stream *stream);
     /* The exchange is over. */
     void (*over)(struct stream *stream);
 };

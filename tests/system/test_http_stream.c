@@ -178,6 +178,71 @@ static void an_unknown_session_is_waited_for(struct stage *stage)
     http_expect_end(never);
 }
 
+#define ABSENT "spn:00000000000000000000000000000000:0"
+#define COMES_BACK "Last-Event-ID: " ABSENT "\r\n"
+
+static void expect_status(struct stage *stage, const char *path, const char *headers,
+                          unsigned status)
+{
+    struct http_answer answer = http_do(stage, "GET", path, headers, NULL);
+    http_expect(&answer, status);
+}
+
+/* The id of a reader's last block before its end. It dispatches nothing. */
+static const char *last_id(struct http *http, const char *reason)
+{
+    struct http_event event;
+    const char *id = "";
+    while (http_next(http, &event) && !event.has_data)
+        id = event.id[0] != '\0' ? event.id : id;
+    assert_string_equal(event.type, "sponson-end");
+    assert_string_equal(event.data, reason);
+    http_expect_end(http);
+    return id;
+}
+
+/* A reader of a session that is gone is stopped when it has waited once, and only then. */
+static void a_session_that_is_gone_stops_its_readers(struct stage *stage)
+{
+    static const char unknown[] = "{\"reason\":\"unknown\"}";
+    static const char reset[] = "{\"reason\":\"SPN_E_UNKNOWN_SESSION\",\"missing\":0}";
+    stage_start(stage, NULL);
+    http_start(stage, "--wait-unknown=100ms");
+    struct http *had = http_stream(stage, S "gone", "Last-Event-ID: e1\r\n", NULL);
+    struct http *had_in_query = http_stream(
+        stage, S "gone?prime=1&after=spn:0123456789abcdef0123456789abcdef:3", NULL, NULL);
+    struct http *had_nothing = http_stream(stage, S "gone", NULL, NULL);
+    expect_event(had, "sponson-reset", reset);
+    assert_string_equal(last_id(had, unknown), ABSENT);
+    expect_event(had_in_query, "sponson-reset", reset);
+    expect_event(had_in_query, "sponson-open", ABSENT);
+    assert_string_equal(last_id(had_in_query, unknown), "");
+    assert_string_equal(last_id(had_nothing, unknown), "");
+    expect_status(stage, S "gone", COMES_BACK, 204);
+    expect_status(stage, S "gone?after=" ABSENT, NULL, 204);
+    expect_status(stage, S "gone?wait=0", COMES_BACK, 404);
+    had = http_stream(stage, S "gone", "Last-Event-ID: e1\r\n", NULL); /* was cut while it waited */
+    expect_event(had, "sponson-reset", reset);
+}
+
+/* Then it begins with the first event, without another reset. */
+static void a_session_that_came_in_time_goes_on(struct stage *stage)
+{
+    start(stage);
+    fill(stage, "s", 2);
+    struct http *http = http_stream(stage, S "s?until=caught-up", COMES_BACK, NULL);
+    http_expect_data(http, "1", "2");
+    http_expect_end(http);
+    http = http_stream(stage, S "s?until=caught-up&unknown-id=fail", COMES_BACK, NULL);
+    http_expect_data(http, "1", "2");
+    http_expect_end(http);
+    put(stage, "s", "Event-Id: " ABSENT "\r\n", "3"); /* an id that is stored so wins */
+    fill(stage, "s", 3);
+    http = http_stream(stage, S "s?until=caught-up", COMES_BACK, NULL);
+    http_expect_data(http, "3");
+    http_expect_end(http);
+}
+
 /* 204 stops a browser: only once it has everything. */
 static void a_closed_session_is_read_to_its_end(struct stage *stage)
 {
@@ -265,6 +330,8 @@ int main(void)
         STAGE_TEST(a_reset_says_why),
         STAGE_TEST(what_was_trimmed_is_a_gap),
         STAGE_TEST(an_unknown_session_is_waited_for),
+        STAGE_TEST(a_session_that_is_gone_stops_its_readers),
+        STAGE_TEST(a_session_that_came_in_time_goes_on),
         STAGE_TEST(a_closed_session_is_read_to_its_end),
         STAGE_TEST(a_deleted_session_ends),
         STAGE_TEST(options_change_the_form),
