@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "http/access_log.h"
 #include "token/key_file.h"
 
 enum { ITEMS_PER_TURN = 4096 };
@@ -128,6 +129,7 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
         .now_ns = gateway_now_ns,
         .begin = parts->begin,
         .slow = parts->slow,
+        .over = options->access_log ? access_log_over : NULL,
         .context = gateway,
     };
     init_lanes(gateway, parts);

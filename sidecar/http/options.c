@@ -47,6 +47,7 @@ enum {
     KEY_MAX_AGE,
     KEY_PUBLISH_TIMEOUT,
     KEY_ASK_TIMEOUT,
+    KEY_ACCESS_LOG,
     KEY_READY_FD,
 };
 
@@ -120,6 +121,10 @@ static const struct argp_option table[] = {
      "How long a request that publishes waits for the daemon's answer (default 30s)", 0},
     {"ask-timeout", KEY_ASK_TIMEOUT, "TIME", 0,
      "How long any other request waits for the daemon's answer (default 10s)", 0},
+    {"access-log", KEY_ACCESS_LOG, NULL, 0,
+     "Write a line to stderr for each request that is over: method, path without query, status, "
+     "bytes, milliseconds",
+     0},
     {"ready-fd", KEY_READY_FD, "N", 0,
      "Write a line to file descriptor N when requests are taken, then close it", 0},
     {0},
@@ -250,6 +255,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_HOST:
         add("host", value, options->hosts, &options->hosts_count, ORIGINS_MAX);
+        return 0;
+    case KEY_ACCESS_LOG:
+        options->access_log = true;
         return 0;
     case KEY_READY_FD:
         options->ready_fd = (int)option_number("ready-fd", value, 0, INT_MAX);

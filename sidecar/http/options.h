@@ -26,6 +26,7 @@ struct http_options {
     const char *key_file;     /* NULL: no keys */
     const char *state_dir;    /* NULL: nothing is kept */
     bool insecure_loopback;   /* TCP on loopback without a key */
+    bool access_log;
     const char *origins[ORIGINS_MAX];
     size_t origins_count;
     const char *hosts[ORIGINS_MAX];

@@ -52,6 +52,15 @@ struct web_door {
     bool is_admin;
 };
 
+/* A request that is over. */
+struct web_record {
+    const char *method; /* "": the head was refused before it was read */
+    const char *target; /* as it came; the same */
+    unsigned status;    /* 0: the peer left before */
+    uint64_t bytes;     /* of the answer's body; of a stream those that were taken from it */
+    uint64_t duration_ns;
+};
+
 struct web_options {
     unsigned connections_max; /* of each door */
     size_t header_limit;      /* bytes of the target and all headers together */
@@ -65,6 +74,8 @@ struct web_options {
     /* The body has been silent for too long, or is slower than the rate. Answers the exchange; then
      * the connection ends. */
     void (*slow)(void *context, struct exchange *exchange, bool is_silent);
+    /* A request is over. NULL: nobody wants to know. */
+    void (*over)(void *context, const struct web_record *record);
     void *context;
 };
 

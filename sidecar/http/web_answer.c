@@ -82,6 +82,7 @@ static ssize_t on_give(void *context, uint64_t position, char *out, size_t room)
         return break_off(exchange, out);
     if (given == EXCHANGE_WAIT)
         exchange_suspend(exchange);
+    exchange->bytes += (uint64_t)given;
     return given;
 }
 
@@ -115,6 +116,7 @@ enum MHD_Result exchange_queue_answer(struct exchange *exchange)
     enum MHD_Result result = MHD_queue_response(exchange->handle, exchange->status, response);
     MHD_destroy_response(response);
     exchange->is_queued = result == MHD_YES;
+    exchange->bytes = exchange->body.size;
     exchange->has_finished = true;
     connection_set_deadline(exchange->connection, 0);
     out_release(&exchange->headers);
@@ -147,6 +149,7 @@ void exchange_answer_now(struct exchange *exchange)
         (void)send(fd, out.data, out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)shutdown(fd, SHUT_WR);
     out_release(&out);
+    exchange->bytes = exchange->body.size;
     exchange->is_draining = true;
     connection_set_deadline(exchange->connection, DRAIN_NS);
 }

@@ -17,12 +17,17 @@ static void refuse(struct connection *connection, unsigned status)
     struct out out;
     out_init(&out, -1);
     refusal_write(&out, status, fault, connection->door->web->options.header_limit);
-    connection->is_refused = connection->is_refusing = true;
+    connection->refused = fault != NULL ? 400 : status;
+    connection->is_refusing = true;
     if (out.error == 0)
         (void)send(connection->fd, out.data, out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
     connection->is_refusing = false;
     connection->door->web->counts.refused += status != 408;
     out_release(&out);
+    const struct web_options *options = &connection->door->web->options;
+    const struct web_record record = {.method = "", .target = "", .status = connection->refused};
+    if (connection->exchange == NULL && options->over != NULL)
+        options->over(options->context, &record);
 }
 
 /* Its answers come before ours can: to a head that is too large, to a body that is malformed. It
@@ -32,8 +37,8 @@ bool connection_replace_answer(struct head *head, const char *bytes, size_t size
     static const char version[] = "HTTP/1.1 ";
     struct connection *connection = LINK_OWNER(head, struct connection, head);
     const struct exchange *exchange = connection->exchange;
-    if (connection->is_refused || (exchange != NULL && exchange->status != 0))
-        return connection->is_refused && !connection->is_refusing;
+    if (connection->refused != 0 || (exchange != NULL && exchange->status != 0))
+        return connection->refused != 0 && !connection->is_refusing;
     bool has_status =
         size > sizeof(version) + 2 && memcmp(bytes, version, sizeof(version) - 1) == 0;
     unsigned long status = has_status ? strtoul(bytes + sizeof(version) - 1, NULL, 10) : 0;
@@ -48,7 +53,7 @@ void connection_on_fault(struct head *head)
 {
     struct connection *connection = LINK_OWNER(head, struct connection, head);
     const struct exchange *exchange = connection->exchange;
-    if (!connection->is_refused && (exchange == NULL || exchange->status == 0))
+    if (connection->refused == 0 && (exchange == NULL || exchange->status == 0))
         refuse(connection, 400);
 }
 

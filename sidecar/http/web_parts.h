@@ -41,7 +41,7 @@ struct connection {
     struct exchange *exchange;
     int fd;
     bool is_half_closed; /* the peer sends no more */
-    bool is_refused;     /* the library answered, and we in its place */
+    unsigned refused;    /* the status that we gave in the place of the library's; 0: none */
     uint32_t requests;   /* that began */
     bool is_refusing;    /* we do so now */
     struct head head;    /* follows the raw bytes */
@@ -68,6 +68,8 @@ struct exchange {
     bool is_post;
     bool is_endless; /* its body has no least rate */
     size_t drained;
+    uint64_t began_ns;
+    uint64_t bytes;      /* of the answer's body */
     uint64_t span_ns;    /* since when the body's rate is measured ... */
     uint64_t span_bytes; /* ... and what has come since */
     uint32_t number;     /* of the connection's requests, from 1 */

@@ -30,6 +30,7 @@ void *exchange_on_target(void *context, const char *target, struct MHD_Connectio
     exchange->handle = handle;
     exchange->calls = &no_calls;
     exchange->target = copy;
+    exchange->began_ns = connection->door->web->options.now_ns();
     exchange->number = ++connection->requests;
     out_init(&exchange->headers, -1);
     out_init(&exchange->body, -1);
@@ -150,6 +151,25 @@ enum MHD_Result exchange_on_request(void *context, struct MHD_Connection *handle
     return result;
 }
 
+static void count_over(const struct exchange *exchange)
+{
+    struct web *web = exchange->connection->door->web;
+    unsigned status = exchange->status != 0 ? exchange->status : exchange->connection->refused;
+    bool is_head = exchange->method != NULL && strcmp(exchange->method, MHD_HTTP_METHOD_HEAD) == 0;
+    if (exchange->is_post)
+        web->counts.posts[status]++;
+    if (web->options.over == NULL)
+        return;
+    const struct web_record record = {
+        .method = exchange->method != NULL ? exchange->method : "",
+        .target = exchange->target,
+        .status = status,
+        .bytes = is_head ? 0 : exchange->bytes,
+        .duration_ns = web->options.now_ns() - exchange->began_ns,
+    };
+    web->options.over(web->options.context, &record);
+}
+
 void exchange_on_over(void *context, struct MHD_Connection *handle, void **state,
                       enum MHD_RequestTerminationCode code)
 {
@@ -163,8 +183,7 @@ void exchange_on_over(void *context, struct MHD_Connection *handle, void **state
     if (exchange->calls->over != NULL)
         exchange->calls->over(exchange);
     struct connection *connection = exchange->connection;
-    if (exchange->is_post)
-        connection->door->web->counts.posts[exchange->status]++;
+    count_over(exchange);
     connection->exchange = NULL;
     connection_set_deadline(connection, connection->door->web->options.header_ns);
     out_release(&exchange->headers);
