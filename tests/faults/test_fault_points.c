@@ -32,6 +32,7 @@
 
 enum {
     KILLS = 3,
+    KILLS_SANITIZED = 1, /* what a sanitizer looks for does not take luck */
     KILLS_CAMPAIGN = 100,
     KILLED = 128 + SIGKILL,
     DEATH_MS = 60000,
@@ -258,8 +259,9 @@ static void run_row(struct stage *stage, const struct row *row)
     struct points points = {.stage = stage, .row = row, .data_dir = stage->data_dir};
     crowd_open(&points.crowd, stage, &plan);
     crowd_start_all(&points.crowd);
-    size_t wanted = campaign ? KILLS_CAMPAIGN : KILLS;
-    while (points.kills < wanted) {
+    size_t few = until_sanitized() ? KILLS_SANITIZED : KILLS;
+    size_t wanted = campaign ? KILLS_CAMPAIGN : few;
+    while (points.kills < wanted || (points.with_in_flight == 0 && points.kills < LUCK_MAX)) {
         if (row->in_recovery)
             kill_in_recovery(&points);
         else
@@ -280,7 +282,7 @@ static void run_row(struct stage *stage, const struct row *row)
                   row->point, points.kills, points.with_in_flight, points.spared, verdict.sent,
                   verdict.acked, verdict.stored);
     assert_int_equal(verdict.acked, verdict.sent);
-    assert_int_equal(points.kills, wanted);
+    assert_true(points.kills >= wanted);
     assert_true(points.with_in_flight > 0);
     history_free(history);
     crowd_close(&points.crowd);
