@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 __attribute__((visibility("default"), noreturn)) int
-pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-               void *argument)
+pthread_create(pthread_t *thread, /* NOLINT: as the real one has it */
+               const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
 {
     static const char words[] = "one_thread: a thread is begun: this test is for "
                                 "ThreadSanitizer too\n";
