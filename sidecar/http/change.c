@@ -15,6 +15,7 @@ struct change {
     spn_question *question;
     spn_level level;
     bool publishes;
+    struct problem problem; /* status 0: the question decides */
 };
 
 /* What is there now: it is what a loser wants to know. */
@@ -46,9 +47,26 @@ static void refuse(struct change *change, spn_err err, const struct spn_publishe
     answer_err(change->exchange, err);
 }
 
+/* The problem was there before the question. */
+static void refuse_with_session(struct change *change)
+{
+    const struct spn_session_info *info;
+    if (spn_answer_session(change->question, &info) == SPN_OK) {
+        const struct spn_session *session = info->session;
+        answer_add_session(change->exchange, &session->life, session->seq, session->state);
+    }
+    answer_problem(change->exchange, &change->problem);
+}
+
 static void on_answer(struct waiter *waiter, spn_question *question)
 {
     struct change *change = LINK_OWNER(waiter, struct change, waiter);
+    if (change->problem.status != 0) {
+        gateway_wait(change->gateway, waiter, 0);
+        if (!exchange_is_answered(change->exchange))
+            refuse_with_session(change);
+        return;
+    }
     const struct spn_published *published;
     spn_err err = spn_answer_published(question, &published);
     gateway_wait(change->gateway, waiter, 0);
@@ -77,7 +95,11 @@ static void on_answer(struct waiter *waiter, spn_question *question)
 static void on_due(struct waiter *waiter)
 {
     struct change *change = LINK_OWNER(waiter, struct change, waiter);
-    if (!exchange_is_answered(change->exchange))
+    if (exchange_is_answered(change->exchange))
+        return;
+    if (change->problem.status != 0)
+        answer_problem(change->exchange, &change->problem);
+    else
         refuse(change, SPN_E_TIMEOUT, NULL);
 }
 
@@ -158,6 +180,21 @@ struct change *change_touch(struct gateway *gateway, struct exchange *exchange,
                             struct spn_bytes session, const struct spn_publish_options *options)
 {
     return change_ask(gateway, exchange, session, options, spn_ask_touch);
+}
+
+struct change *change_refuse(struct gateway *gateway, struct exchange *exchange,
+                             struct spn_bytes session, const struct problem *problem)
+{
+    struct change *change = change_new(gateway, exchange);
+    spn_err err =
+        change != NULL ? spn_ask_session(&change->question, gateway->client, session) : SPN_E_NOMEM;
+    if (err != SPN_OK) {
+        answer_problem(exchange, problem);
+        change_free(change);
+        return NULL;
+    }
+    change->problem = *problem;
+    return settle(gateway, exchange, change, SPN_OK);
 }
 
 void change_free(struct change *change)

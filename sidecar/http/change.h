@@ -10,6 +10,7 @@
 #define SPN_HTTP_CHANGE_H
 
 #include "http/gateway.h"
+#include "http/problem.h"
 
 struct change;
 
@@ -24,6 +25,11 @@ struct change *change_delete(struct gateway *gateway, struct exchange *exchange,
                              struct spn_bytes session, const struct spn_publish_options *options);
 struct change *change_touch(struct gateway *gateway, struct exchange *exchange,
                             struct spn_bytes session, const struct spn_publish_options *options);
+
+/* Answers with the problem, and with what is known of the session: a loser wants to know what is
+ * there. If that cannot be learned, with the problem alone. */
+struct change *change_refuse(struct gateway *gateway, struct exchange *exchange,
+                             struct spn_bytes session, const struct problem *problem);
 
 void change_free(struct change *change); /* gives the question up; takes NULL */
 

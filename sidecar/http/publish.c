@@ -62,15 +62,21 @@ static void refuse_err(struct post *post, spn_err err)
     refuse(post, &problem);
 }
 
+/* What rests on the session is answered with what is known of that. */
 static void refuse_result(struct post *post, const struct answer_refusal *refusal)
 {
     struct problem problem;
-    if (refusal->result != SPN_CONFLICT) {
-        refuse_err(post, refusal->code);
+    if (refusal->result == SPN_CONFLICT)
+        (void)problem_conflict(&problem);
+    else
+        problem_set(&problem, problem_status(refusal->code), refusal->code, "%s",
+                    spn_err_text(refusal->code));
+    if (problem.status != 409 && problem.status != 412) {
+        refuse(post, &problem);
         return;
     }
-    (void)problem_conflict(&problem);
-    refuse(post, &problem);
+    gateway_wait(post->gateway, &post->waiter, 0); /* the question has its own time */
+    post->change = change_refuse(post->gateway, post->exchange, post->session, &problem);
 }
 
 /* All results are there. If nothing was stored, the answer is that of the first refusal. */

@@ -17,6 +17,12 @@
 
 /* -- time and number --------------------------------------------------------------------------- */
 
+/* The peer may be late itself. */
+static const char *body_idle(struct stage *stage, int ms)
+{
+    return stage_format(stage, "--body-idle=%dms", until_patient_ms(ms));
+}
+
 static void expect_slow(struct http *http, const char *option)
 {
     struct http_answer answer = http_read(http);
@@ -56,7 +62,7 @@ static void a_body_has_a_least_rate(struct stage *stage)
     static const char *const bodies[] = {"", JSON, SSE};
     struct http *slow[COUNT(bodies)];
     stage_start(stage, NULL);
-    http_start(stage, "--body-idle=400ms", "--body-rate=1K");
+    http_start(stage, body_idle(stage, 400), "--body-rate=1K");
     for (size_t i = 0; i < COUNT(bodies); i++) {
         slow[i] = http_open(stage);
         http_send_request(slow[i], "POST", S "slow",
@@ -82,14 +88,16 @@ static void a_body_has_a_least_rate(struct stage *stage)
 static void a_body_with_its_rate_may_be_long(struct stage *stage)
 {
     stage_start(stage, NULL);
-    http_start(stage, "--body-idle=200ms", "--body-rate=10");
+    http_start(stage, body_idle(stage, 400), "--body-rate=1");
     http_post(stage, S "long", NULL, "0");
     struct http *body = http_open(stage);
-    http_send_request(body, "POST", S "long", "Content-Length: 200\r\n", NULL);
-    for (int i = 0; i < 20; i++) {
-        http_send(body, "0123456789");
+    http_send_request(body, "POST", S "long", "Transfer-Encoding: chunked\r\n", NULL);
+    uint64_t end_ns = until_in(1000);
+    while (!until_over(end_ns)) {
+        http_send(body, "a\r\n0123456789\r\n");
         until_passed_us(30000);
     }
+    http_send(body, "0\r\n\r\n");
     struct http_answer answer = http_read(body);
     http_expect(&answer, 200);
 }
