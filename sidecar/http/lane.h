@@ -20,9 +20,12 @@
 #include "base/link.h"
 #include "sponson.h"
 
+/* What is in the window goes to disk before a request that comes now. With four times as much, 10
+ * streams at full speed made the p99 of 50 connections that post single events 3.7 times what it is
+ * without the streams; with this, 1.4 times. The streams had 117 and 80 MB/s. */
 enum {
-    LANE_WINDOW_EVENTS = 16384,
-    LANE_WINDOW_BYTES = 16 * 1024 * 1024,
+    LANE_WINDOW_EVENTS = 4096,
+    LANE_WINDOW_BYTES = 4 * 1024 * 1024,
     LANE_SHARE = 8, /* a tally's part of the window */
 };
 
