@@ -49,7 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
     if (size == 0 || (!by_header && !by_query)) {
         CHECK(start.kind == ((how & 4) != 0 ? START_NOW : START_EARLIEST) && start.id.size == 0);
     } else {
-        CHECK(start.kind == START_ID || start.kind == START_CURSOR);
+        bool is_absent =
+            size == strlen(START_ABSENT_TEXT) && memcmp(text, START_ABSENT_TEXT, size) == 0;
+        CHECK(is_absent ? start.kind == START_ABSENT
+                        : start.kind == START_ID || start.kind == START_CURSOR);
         CHECK(wire_check_id(id) == SPN_OK);
         CHECK(start.id.data == text && start.id.size == size);
     }

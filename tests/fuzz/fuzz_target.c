@@ -4,9 +4,11 @@
  * The input is a target. Checked are:
  *   - a name that is taken is one that the sidecar takes too, without empty, `.` and `..` parts;
  *   - the name with every byte escaped is the same name: it is decoded exactly once;
- *   - what is lent lies in the text; a refusal can be answered.
+ *   - what is lent lies in the text; a refusal can be answered;
+ *   - what the access log has of it is printable, and neither a query nor a token.
  */
 #include "fuzz_request.h"
+#include "http/access_log.h"
 #include "http/target.h"
 #include "wire.h"
 
@@ -49,11 +51,26 @@ static void check_escaped(const struct target *target)
     CHECK(memcmp(again.name.data, name, target->name.size) == 0);
 }
 
+static void check_logged(const char *target)
+{
+    char path[ACCESS_LOG_PATH_SIZE];
+    CHECK(access_log_path(target, path) == path && strlen(path) < sizeof(path));
+    CHECK(path[0] == '\0' || path[0] == '/');
+    CHECK(strpbrk(path, "?# ") == NULL && strcasestr(path, "token=") == NULL &&
+          strcasestr(path, "token%3d") == NULL);
+    for (const char *at = path; *at != '\0'; at++)
+        CHECK(*at > ' ' && *at < 0x7F);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
     char *text = copy_of(input, size);
     struct target target;
     struct problem problem = {0};
+    char *logged = strndup((const char *)input, size);
+    CHECK(logged != NULL);
+    check_logged(logged);
+    free(logged);
     if (!target_parse(text, size, &target, &problem)) {
         check_problem(&problem);
         CHECK(problem.status == 400);
