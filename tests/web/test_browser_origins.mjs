@@ -20,11 +20,16 @@ async function request(url, init) {
 
 /** In the page: `attempts`, what a foreign page tries. Each gives all that the page gets to see. */
 function prepare() {
-  const show = (answer) =>
-    answer.then(
-      async (each) => each.status + (await each.text()),
-      (error) => String(error),
-    );
+  /** The status, and the beginning of the body: that of a stream has no end. */
+  const show = async (asked) => {
+    try {
+      const answer = await asked;
+      const first = await answer.body?.getReader().read();
+      return answer.status + new TextDecoder().decode(first?.value);
+    } catch (error) {
+      return String(error);
+    }
+  };
 
   const element = (name, url) =>
     new Promise((done) => {
