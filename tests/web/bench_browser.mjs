@@ -4,8 +4,8 @@
 //   SPONSON_BIN=build/bench/bin node tests/web/bench_browser.mjs [ROUNDS] [EVENTS]
 //
 // One event at a time: the next is sent when publisher and reader have the last. Rounds without a reader and with
-// one alternate; the figures are medians of the rounds. The browser's clock is compared with ours before each round;
-// what is left of the difference is printed.
+// one alternate; the figures are medians of the rounds. The browser's clock is compared with ours before each
+// round; what is left of the difference is printed.
 import { spawnSync } from "node:child_process";
 import http from "node:http";
 import { join } from "node:path";

@@ -6,6 +6,7 @@
 //   await page.evaluate(follow, [{ url: stage.url("/v1/sessions/a") }]);
 //   ... window.readers in the page ...
 //
+// A test that imports this is skipped if there is no Chromium.
 // Owns    what it opens; the stage ends it.
 import { once } from "node:events";
 import http from "node:http";
@@ -15,10 +16,11 @@ import { Program, WAIT_MS, need, needModule } from "./stage.mjs";
 
 export const EMPTY_PAGE = "<!doctype html><title>page</title><link rel=icon href=data:,>";
 
-/** Skips the test if there is no Chromium. */
+// Before there is a stage, which would stay if the test were skipped then.
+const executablePath = need("chromium");
+const { default: puppeteer } = await needModule("puppeteer-core");
+
 export async function openBrowser(stage, words = []) {
-  const executablePath = need("chromium");
-  const { default: puppeteer } = await needModule("puppeteer-core");
   const browser = await puppeteer.launch({
     executablePath,
     headless: true,

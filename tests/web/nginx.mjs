@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // nginx: TLS and HTTP/2 in front of a gateway's Unix socket, as an app would run it.
 // While there is no gateway it answers EventSources itself, or they would never come back.
+// A test that imports this is skipped if there is no nginx or no openssl.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { EMPTY_PAGE, freePort } from "./browser.mjs";
 import { need, until } from "./stage.mjs";
 
+const [nginx, openssl] = [need("nginx"), need("openssl")];
 const TEMPS = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
 
 function configuration(stage, port, socket) {
@@ -57,7 +59,6 @@ function answers(port) {
 
 /** Its port, and log(): one [connection, protocol, status, status of the gateway, path] for each answer. */
 export async function openNginx(stage, socket) {
-  const [nginx, openssl] = [need("nginx"), need("openssl")];
   const port = await freePort();
   const made = spawnSync(openssl, [
     "req",
