@@ -11,7 +11,7 @@
 #include "http/access_log.h"
 #include "token/key_file.h"
 
-enum { ITEMS_PER_TURN = 4096 };
+enum { ITEMS_PER_TURN = 4096, FED_PER_TURN = 1024 };
 
 #define PROBE_NS UINT64_C(2000000000)   /* between two questions whether the daemon is there */
 #define SILENCE_NS UINT64_C(5000000000) /* after which it is gone */
@@ -112,6 +112,8 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
         err = places_init(&gateway->sessions, random_fill);
     if (err == SPN_OK)
         err = places_init(&gateway->tokens, random_fill);
+    if (err == SPN_OK)
+        err = feeds_init(&gateway->feeds);
     const struct spn_client_options client_options = {
         .size = sizeof(client_options),
         .socket_dir = options->socket_dir,
@@ -149,6 +151,7 @@ void gateway_close(struct gateway *gateway)
     lane_release(&gateway->durable);
     spn_question_close(gateway->probe_question);
     spn_client_close(gateway->client);
+    feeds_release(&gateway->feeds);
     keys_free(gateway->keys);
     deadline_heap_release(&gateway->deadlines);
     places_release(&gateway->sessions);
@@ -165,6 +168,8 @@ static int wait_ms(const struct gateway *gateway)
     uint64_t due_ns = web_due_ns(gateway->web);
     if (first != NULL && first->due_ns < due_ns)
         due_ns = first->due_ns;
+    if (feeds_are_due(&gateway->feeds))
+        return 0;
     if (due_ns == UINT64_MAX)
         return -1;
     uint64_t now_ns = gateway_now_ns();
@@ -219,6 +224,7 @@ spn_err gateway_turn(struct gateway *gateway, int stop_fd, bool *ret_signal)
         err = lane_turn(&gateway->durable);
     take_answers(gateway);
     take_items(gateway);
+    feeds_turn(&gateway->feeds, FED_PER_TURN);
     take_due(gateway);
     web_turn(gateway->web);
     return err;

@@ -17,6 +17,7 @@
 #include "base/link.h"
 #include "http/admin_key.h"
 #include "http/counts.h"
+#include "http/feed.h"
 #include "http/lane.h"
 #include "http/options.h"
 #include "http/places.h"
@@ -32,11 +33,6 @@ struct waiter {
     void (*on_answer)(struct waiter *waiter, spn_question *question);
 };
 
-/* Somebody who reads a subscription: its context. */
-struct taker {
-    void (*on_item)(struct taker *taker, const struct spn_item *item);
-};
-
 struct gateway {
     const struct http_options *options;
     struct web *web;
@@ -46,6 +42,7 @@ struct gateway {
     struct lane accepted; /* for POSTs that are answered before their events are on disk */
     struct lane durable;  /* for all others */
     struct deadline_heap deadlines;
+    struct feeds feeds;
     struct link streams;
     struct places sessions; /* with streams, if there is a limit; so for tokens */
     struct places tokens;

@@ -13,7 +13,9 @@ struct reader {
     struct stream stream;
     struct session_start start;
     struct reader_request request; /* its bytes are not used after the beginning */
+    struct spn_life life;          /* of the verdict */
     bool was_ahead;                /* its cursor was after the newest event */
+    bool has_left;                 /* a feed: what comes is a verdict on its own cursor */
 };
 
 static struct reader *of(struct stream *stream)
@@ -111,6 +113,7 @@ static void take_verdict(struct reader *reader, const struct spn_item *item)
         stream_answer_nothing(stream);
         return;
     }
+    reader->life = item->life;
     add_verdict(stream->exchange, item);
     stream_open(stream);
     stream_text_cursor(&stream->text, &item->life, item->seq, reader->request.primes,
@@ -164,6 +167,10 @@ static void give_up(struct stream *stream)
 static void take_end(struct reader *reader, const struct spn_item *item)
 {
     struct stream *stream = &reader->stream;
+    if (reader->has_left && item->why == SPN_E_UNKNOWN_SESSION) {
+        stream_end_for(stream, END_DELETED, "deleted");
+        return;
+    }
     if (session_start_again(&reader->start, item->why)) {
         subscribe_again(reader, if_not_there(reader));
         return;
@@ -190,15 +197,50 @@ static void take_end(struct reader *reader, const struct spn_item *item)
 
 static void take_event(struct stream *stream, const struct spn_event *event)
 {
-    size_t size = 0;
-    bool has_size = spn_sse_format(event, NULL, 0, &size) == SPN_E_INVALID && size > 0;
-    char *room = has_size ? out_reserve(&stream->text, size) : NULL;
-    if (room == NULL || spn_sse_format(event, room, size, &size) != SPN_OK) {
+    if (stream_text_event(&stream->text, event))
+        stream_has_event(stream, event->time_ms);
+    else
         stream_end_for(stream, END_FAILED, spn_err_name(SPN_E_NOMEM));
+}
+
+/* -- feeds ------------------------------------------------------------------------------------- */
+
+static void share(struct reader *reader, uint64_t seq)
+{
+    if (reader->stream.phase == STREAM_LIVE)
+        stream_share(&reader->stream, reader->start.session, &reader->life, seq);
+}
+
+/* The stream has events up to its member's seq. */
+static void left(struct stream *stream, spn_err why)
+{
+    struct reader *reader = of(stream);
+    struct spn_item end = {.kind = SPN_ITEM_END, .why = why};
+    if (why != SPN_OK) {
+        take_end(reader, &end);
         return;
     }
-    stream->text.size += size;
-    stream_has_event(stream, event->time_ms);
+    reader->start.start =
+        (struct start){.kind = START_CURSOR, .life = reader->life, .seq = stream->member.seq};
+    reader->has_left = true;
+    stream->phase = STREAM_BEHIND;
+    subscribe_again(reader, SPN_RESTART);
+}
+
+/* After it has left a feed: it goes on, or what is missing is said. */
+static void take_verdict_again(struct reader *reader, const struct spn_item *item)
+{
+    bool is_ahead = session_start_is_ahead(&reader->start, item);
+    reader->has_left = false;
+    if (is_ahead) {
+        take_unknown_place(reader);
+        return;
+    }
+    reader->life = item->life;
+    if (item->why == SPN_E_TRIMMED)
+        put_gap(reader, item->missing);
+    else if (item->why != SPN_OK)
+        put_reset(reader, item->why, item->missing);
 }
 
 static void take(struct stream *stream, const struct spn_item *item)
@@ -206,18 +248,24 @@ static void take(struct stream *stream, const struct spn_item *item)
     struct reader *reader = of(stream);
     switch (item->kind) {
     case SPN_ITEM_VERDICT:
-        take_verdict(reader, item);
+        if (reader->has_left)
+            take_verdict_again(reader, item);
+        else
+            take_verdict(reader, item);
         break;
     case SPN_ITEM_EVENT:
         take_event(stream, item->event);
+        share(reader, item->seq);
         break;
     case SPN_ITEM_GAP:
         put_gap(reader, item->missing);
+        share(reader, item->seq);
         break;
     case SPN_ITEM_CAUGHT_UP:
         stream->phase = STREAM_LIVE;
         if (reader->request.until_caught_up)
             stream_end(stream, END_CAUGHT_UP);
+        share(reader, item->seq);
         break;
     case SPN_ITEM_END:
         take_end(reader, item);
@@ -236,7 +284,8 @@ static void over(struct stream *stream)
     free(reader);
 }
 
-static const struct stream_calls calls = {.take = take, .give_up = give_up, .over = over};
+static const struct stream_calls calls = {
+    .take = take, .give_up = give_up, .left = left, .over = over};
 
 void reader_begin(struct gateway *gateway, struct exchange *exchange,
                   const struct reader_request *request)

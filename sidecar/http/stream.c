@@ -29,7 +29,7 @@ static void earlier(uint64_t *due_ns, uint64_t since_ns, uint64_t span_ns)
 
 static bool must_write(const struct stream *stream)
 {
-    return stream->text.size > 0 || stream->phase == STREAM_ENDING;
+    return stream->block != NULL || stream->text.size > 0 || stream->phase == STREAM_ENDING;
 }
 
 /* The next moment at which on_due may have something to do. It is looked at again then, so writing
@@ -158,6 +158,29 @@ static void on_item(struct taker *taker, const struct spn_item *item)
     settle(stream);
 }
 
+/* -- feeds ------------------------------------------------------------------------------------- */
+
+static void on_joined(struct feed_member *member)
+{
+    struct stream *stream = LINK_OWNER(member, struct stream, member);
+    spn_unsubscribe(stream->subscription);
+    stream->subscription = NULL;
+}
+
+static void on_ready(struct feed_member *member)
+{
+    exchange_go_on(LINK_OWNER(member, struct stream, member)->exchange);
+}
+
+static const struct feed_calls feed_calls = {.joined = on_joined, .ready = on_ready};
+
+void stream_share(struct stream *stream, struct spn_bytes session, const struct spn_life *life,
+                  uint64_t seq)
+{
+    stream->member.seq = seq;
+    feed_want(&stream->gateway->feeds, &stream->member, session, life, &stream->subscription);
+}
+
 /* -- writing ----------------------------------------------------------------------------------- */
 
 /* All of the text is written. Events that were written together have the delay of the first. */
@@ -172,43 +195,97 @@ static void count_written(struct stream *stream)
     stream->events = 0;
 }
 
-/* The socket can be written and there is no text: takes items until there is enough, or none is
- * left. */
-static void refill(struct stream *stream)
+static void drop_text(struct stream *stream)
 {
-    count_written(stream);
     out_release(&stream->text); /* one that is idle keeps no memory */
     stream->written = 0;
     stream->has_text = false;
-    if (stream->subscription == NULL || stream->phase == STREAM_ENDING)
-        return;
-    if (spn_subscription_pause(stream->subscription, false) != SPN_OK)
+}
+
+static void take_from_feed(struct stream *stream)
+{
+    spn_err why;
+    switch (feed_next(&stream->member, &stream->block, &why)) {
+    case FEED_BLOCK:
+        stream->events = stream->block->events;
+        stream->time_ms = stream->phase == STREAM_LIVE ? stream->block->time_ms : 0;
+        break;
+    case FEED_LEAVE:
+        stream->calls->left(stream, why);
+        break;
+    case FEED_NONE:
+        break;
+    }
+    settle(stream);
+}
+
+static void take_from_subscription(struct stream *stream)
+{
+    if (stream->subscription != NULL &&
+        spn_subscription_pause(stream->subscription, false) != SPN_OK)
         stream_end(stream, END_FAILED);
     const struct spn_item *item;
-    while (stream->phase != STREAM_ENDING && stream->text.size < TEXT_ENOUGH &&
+    while (stream->phase != STREAM_ENDING && stream->subscription != NULL &&
+           stream->text.size < TEXT_ENOUGH &&
            spn_subscription_next(stream->subscription, 0, &item) == SPN_OK)
         stream->calls->take(stream, item);
     settle(stream);
 }
 
-static ssize_t give(struct exchange *exchange, char *out, size_t room)
+/* The socket can be written and there is no text: takes items until there is enough, or none is
+ * left. */
+static void refill(struct stream *stream)
+{
+    count_written(stream);
+    drop_text(stream);
+    if (stream->phase == STREAM_ENDING)
+        return;
+    if (stream->member.is_member)
+        take_from_feed(stream);
+    else
+        take_from_subscription(stream);
+}
+
+/* What is being written: the block, then the text. */
+static const struct out *source(const struct stream *stream)
+{
+    return stream->block != NULL ? &stream->block->text : &stream->text;
+}
+
+static ssize_t give(struct exchange *exchange, const char **ret_bytes)
 {
     struct stream *stream = exchange_state(exchange);
-    if (stream->written == stream->text.size)
+    if (stream->written == source(stream)->size)
         refill(stream);
     if (stream->text.error != 0) {
         stream_end(stream, END_FAILED);
         return EXCHANGE_CUT;
     }
-    size_t left = stream->text.size - stream->written;
-    size_t size = left < room ? left : room;
-    if (size == 0)
-        return stream->phase == STREAM_ENDING ? EXCHANGE_END : EXCHANGE_WAIT;
-    memcpy(out, stream->text.data + stream->written, size);
+    size_t left = source(stream)->size - stream->written;
+    if (left > 0) {
+        *ret_bytes = source(stream)->data + stream->written;
+        return (ssize_t)left;
+    }
+    return stream->phase == STREAM_ENDING ? EXCHANGE_END : EXCHANGE_WAIT;
+}
+
+static void drop_block(struct stream *stream)
+{
+    feed_block_release(stream->block);
+    stream->block = NULL;
+    stream->written = 0;
+}
+
+static void wrote(struct exchange *exchange, size_t size)
+{
+    struct stream *stream = exchange_state(exchange);
     stream->written += size;
     stream->written_ns = gateway_now_ns();
     stream->gateway->counts.bytes_written += size;
-    return (ssize_t)size;
+    if (stream->block == NULL || stream->written < stream->block->text.size)
+        return;
+    count_written(stream);
+    drop_block(stream);
 }
 
 static void cut_slow(struct stream *stream)
@@ -259,21 +336,23 @@ static void over(struct exchange *exchange)
 {
     struct stream *stream = exchange_state(exchange);
     struct gateway_counts *counts = &stream->gateway->counts;
-    if (stream->written == stream->text.size)
+    if (stream->written == source(stream)->size)
         count_written(stream);
     counts->streams--;
     if (stream->is_open)
         counts->streams_ended[stream->why]++;
     gateway_wait(stream->gateway, &stream->waiter, 0);
     limits_leave(stream);
+    feed_leave(&stream->member);
     spn_unsubscribe(stream->subscription);
     link_leave(&stream->link);
+    drop_block(stream);
     out_release(&stream->text);
     stream->calls->over(stream);
 }
 
 static const struct exchange_calls exchange_calls = {
-    .take = exchange_ignore, .give = give, .over = over};
+    .take = exchange_ignore, .give = give, .wrote = wrote, .over = over};
 
 /* Who is sent away comes back, after its own time. Until then its place is another's. */
 static void send_away(struct stream *stream, enum counts_end why)
@@ -296,6 +375,7 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
         .options = *options,
         .waiter = {.deadline = DEADLINE_INIT, .on_due = on_due},
         .taker = {.on_item = on_item},
+        .member = {.calls = &feed_calls},
         .gateway = gateway,
         .exchange = exchange,
         .opened_ns = gateway_now_ns(),
@@ -303,6 +383,7 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
     };
     stream->written_ns = stream->opened_ns;
     out_init(&stream->text, -1);
+    link_init(&stream->member.link);
     link_init(&stream->link);
     link_join(&gateway->streams, &stream->link);
     gateway->counts.streams++;
@@ -316,6 +397,7 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
 
 void stream_follow(struct stream *stream, spn_subscription *subscription)
 {
+    feed_leave(&stream->member);
     spn_unsubscribe(stream->subscription);
     stream->subscription = subscription;
     spn_subscription_set_context(subscription, &stream->taker);

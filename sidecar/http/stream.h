@@ -8,6 +8,8 @@
  * down, and needs no more memory than its subscription's window. The answer may come in WAITING:
  * then the sidecar is gone or the session does not exist yet, and the stream is held.
  *
+ * A stream that is live may be fed: it has no subscription of its own then, see feed.h.
+ *
  * Owns     its subscription, and the text that is not written yet. The struct is its owner's, who
  *          frees it when `over` is called.
  * Borrows  the gateway.
@@ -33,6 +35,8 @@ struct stream_calls {
     void (*take)(struct stream *stream, const struct spn_item *item);
     /* There is no such session, and the time to wait for it is over: stream_end_for follows. */
     void (*give_up)(struct stream *stream);
+    /* It is in no feed any more: see feed_next. NULL: it is never in one. */
+    void (*left)(struct stream *stream, spn_err why);
     /* The exchange is over. */
     void (*over)(struct stream *stream);
 };
@@ -54,17 +58,19 @@ struct stream {
     struct link link;
     struct gateway *gateway;
     struct exchange *exchange;
-    spn_subscription *subscription;
+    spn_subscription *subscription; /* NULL: none, or it is fed */
+    struct feed_member member;
     struct place *session; /* that it counts for; NULL: there is no limit; so for the token */
     struct place *token;
     enum stream_phase phase;
     enum counts_end why; /* it ended; END_PEER: it has not */
     bool is_open;        /* counted among those that were opened */
     bool has_text;
-    struct out text;  /* on its way to the socket */
-    size_t written;   /* of it */
-    uint64_t events;  /* in it */
-    uint64_t time_ms; /* of the first of them, if the stream is live */
+    struct feed_block *block; /* of the feed: on its way to the socket; NULL: none */
+    struct out text;          /* the same, after the block */
+    size_t written;           /* of the block; without one, of the text */
+    uint64_t events;          /* in it */
+    uint64_t time_ms;         /* of the first of them, if the stream is live */
     uint64_t opened_ns;
     uint64_t written_ns; /* when something was last written, or there was something to write again
                           */
@@ -78,6 +84,11 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
 
 /* Takes its items from this subscription, which is the stream's, and from no other. */
 void stream_follow(struct stream *stream, spn_subscription *subscription);
+
+/* Everything up to this cursor was taken from the subscription, and the stream is live: it may
+ * share a feed with others. */
+void stream_share(struct stream *stream, struct spn_bytes session, const struct spn_life *life,
+                  uint64_t seq);
 
 /* How long to wait for the session. */
 void stream_give_up_after(struct stream *stream, uint64_t after_ns);

@@ -84,6 +84,17 @@ void stream_text_end(struct out *out, const char *reason, bool comments)
     end_event(out, comments);
 }
 
+bool stream_text_event(struct out *out, const struct spn_event *event)
+{
+    size_t size = 0;
+    bool has_size = spn_sse_format(event, NULL, 0, &size) == SPN_E_INVALID && size > 0;
+    char *room = has_size ? out_reserve(out, size) : NULL;
+    if (room == NULL || spn_sse_format(event, room, size, &size) != SPN_OK)
+        return false;
+    out->size += size;
+    return true;
+}
+
 void stream_text_heartbeat(struct out *out)
 {
     out_text(out, ":\n");

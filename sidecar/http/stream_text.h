@@ -36,6 +36,9 @@ void stream_text_reset(struct out *out, const char *reason, uint64_t missing, bo
 /* sponson-end: the stream ends after it. */
 void stream_text_end(struct out *out, const char *reason, bool comments);
 
+/* An event as it was stored. False: no memory. */
+bool stream_text_event(struct out *out, const struct spn_event *event);
+
 /* A comment that says that the stream lives. */
 void stream_text_heartbeat(struct out *out);
 

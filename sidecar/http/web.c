@@ -128,7 +128,7 @@ void web_turn(struct web *web)
     int count = epoll_wait(web->epoll, events, EVENTS_MAX, 0);
     for (int i = 0; i < count; i++)
         if (events[i].data.ptr != NULL)
-            connection_on_half_close(events[i].data.ptr);
+            connection_on_event(events[i].data.ptr, events[i].events);
     struct deadline *due;
     while ((due = deadline_heap_pop(&web->deadlines, web->options.now_ns())) != NULL)
         connection_on_deadline(LINK_OWNER(due, struct connection, deadline));

@@ -4,7 +4,7 @@
  * An exchange is one request with its answer. It begins when its head has arrived; the handler
  * gives it its functions. From then on each step is a call of one of them:
  *
- *     begin -> take ... take -> finish -> give ... give -> over
+ *     begin -> take ... take -> finish -> give, wrote ... -> over
  *
  * take and give may say that they cannot go on; exchange_go_on continues then. Nothing is called
  * before that, and no byte is read or written: so the socket itself slows the peer down.
@@ -38,8 +38,11 @@ struct exchange_calls {
     size_t (*take)(struct exchange *exchange, const void *bytes, size_t size);
     /* The request is complete. */
     void (*finish)(struct exchange *exchange);
-    /* Writes up to room bytes of a stream. Returns how many, or one of the values above. */
-    ssize_t (*give)(struct exchange *exchange, char *out, size_t room);
+    /* The bytes of a stream that are to be written next. Returns how many, or one of the values
+     * above. They stay, and may become more, until `wrote` has said that some of them, or all, were
+     * written. */
+    ssize_t (*give)(struct exchange *exchange, const char **ret_bytes);
+    void (*wrote)(struct exchange *exchange, size_t size);
     /* The peer is gone, or everything was written. The last call. NULL: nothing to do. */
     void (*over)(struct exchange *exchange);
 };

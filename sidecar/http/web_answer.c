@@ -7,8 +7,6 @@
 
 #include "http/refusal.h"
 
-enum { STREAM_BLOCK = 2048 }; /* most bytes that give writes at a time */
-
 #define DRAIN_NS UINT64_C(2000000000)
 
 /* -- waiting and going on ---------------------------------------------------------------------- */
@@ -41,7 +39,7 @@ void exchange_suspend(struct exchange *exchange)
 
 void exchange_go_on(struct exchange *exchange)
 {
-    if (!exchange->is_suspended)
+    if (!exchange->is_suspended || (exchange->is_ours && !stream_body_go_on(exchange)))
         return;
     exchange->is_suspended = false;
     if (!exchange->has_finished)
@@ -58,39 +56,11 @@ void exchange_cut(struct exchange *exchange)
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
-/* Ends the connection in the middle of an answer: the byte cannot be sent. After
- * MHD_CONTENT_READER_END_WITH_ERROR the library would keep the connection, and its place, for as
- * long as an older one is idle. */
-static ssize_t break_off(struct exchange *exchange, char *out)
-{
-    if (!exchange->is_cut)
-        exchange_cut(exchange);
-    *out = '\0';
-    return 1;
-}
-
-static ssize_t on_give(void *context, uint64_t position, char *out, size_t room)
-{
-    (void)position;
-    struct exchange *exchange = context;
-    if (exchange->is_cut || exchange->connection->is_half_closed)
-        return break_off(exchange, out);
-    ssize_t given = exchange->calls->give(exchange, out, room);
-    if (given == EXCHANGE_END)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    if (given == EXCHANGE_CUT)
-        return break_off(exchange, out);
-    if (given == EXCHANGE_WAIT)
-        exchange_suspend(exchange);
-    exchange->bytes += (uint64_t)given;
-    return given;
-}
-
 static struct MHD_Response *make_response(struct exchange *exchange)
 {
     struct MHD_Response *response =
-        exchange->is_stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
-                                                                on_give, exchange, NULL)
+        exchange->is_stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1,
+                                                                stream_body_on_give, exchange, NULL)
                             : MHD_create_response_from_buffer(
                                   exchange->body.size, exchange->body.data, MHD_RESPMEM_MUST_COPY);
     const char *header = exchange->headers.data;

@@ -36,7 +36,9 @@ bool connection_replace_answer(struct head *head, const char *bytes, size_t size
 {
     static const char version[] = "HTTP/1.1 ";
     struct connection *connection = LINK_OWNER(head, struct connection, head);
-    const struct exchange *exchange = connection->exchange;
+    struct exchange *exchange = connection->exchange;
+    if (exchange != NULL)
+        stream_body_see_head(exchange, bytes, size);
     if (connection->refused != 0 || (exchange != NULL && exchange->status != 0))
         return connection->refused != 0 && !connection->is_refusing;
     bool has_status =
@@ -145,9 +147,18 @@ void connection_on_change(void *context, struct MHD_Connection *handle, void **r
 
 /* A reader that left is of no use any more. Who only ended its request still waits for the answer.
  */
-void connection_on_half_close(struct connection *connection)
+static void on_half_close(struct connection *connection)
 {
     connection->is_half_closed = true;
     if (connection->exchange != NULL && connection->exchange->is_stream)
         exchange_cut(connection->exchange);
+}
+
+void connection_on_event(struct connection *connection, uint32_t events)
+{
+    struct exchange *exchange = connection->exchange;
+    if ((events & ~(uint32_t)EPOLLOUT) != 0)
+        on_half_close(connection);
+    else if (exchange != NULL && exchange->is_ours)
+        stream_body_on_room(exchange);
 }

@@ -6,6 +6,7 @@
  *     web_connection.c  connections: their time, their end, and what the library answers by itself
  *     web_request.c     requests: from the first bytes of a head to the end of its exchange
  *     web_answer.c      answers, and whether and until when an exchange waits
+ *     web_stream.c      bodies of streams
  *
  * libmicrohttpd 0.9.75 is used without threads, one daemon for each door, whose epoll descriptors
  * are in ours. A connection that cannot go on is suspended. Suspended ones are not watched by the
@@ -44,7 +45,17 @@ struct connection {
     unsigned refused;    /* the status that we gave in the place of the library's; 0: none */
     uint32_t requests;   /* that began */
     bool is_refusing;    /* we do so now */
+    bool waits_for_room; /* in its socket, to write more of a stream */
     struct head head;    /* follows the raw bytes */
+};
+
+/* A chunk of a stream's body that is being written. Without chunks it is only bytes. */
+struct chunk {
+    char head[20]; /* the line with its size */
+    unsigned char head_size;
+    unsigned char head_left;
+    unsigned char tail_left;
+    size_t left; /* of its bytes */
 };
 
 struct exchange {
@@ -65,6 +76,11 @@ struct exchange {
     bool is_queued;    /* the library has the answer */
     bool is_draining;  /* the answer was written by ourselves, in the middle of the body */
     bool is_cut;
+    bool is_ours;    /* the stream's head is written, and its body is written by us */
+    bool is_chunked; /* so the head says */
+    bool is_writing;
+    int ending; /* EXCHANGE_END, EXCHANGE_CUT: give returned that; 0: not yet */
+    struct chunk chunk;
     bool is_post;
     bool is_endless; /* its body has no least rate */
     size_t drained;
@@ -89,7 +105,8 @@ struct web {
 /* -- connections ------------------------------------------------------------------------------- */
 
 void connection_on_deadline(struct connection *connection);
-void connection_on_half_close(struct connection *connection);
+/* Of the socket, as epoll gives them. */
+void connection_on_event(struct connection *connection, uint32_t events);
 
 /* Functions that the library and head_guard call have the types that these want. */
 void connection_on_change(void *context, struct MHD_Connection *handle, void **ret_connection,
@@ -125,5 +142,16 @@ enum MHD_Result exchange_queue_answer(struct exchange *exchange);
 
 /* Writes the answer in the middle of a body. */
 void exchange_answer_now(struct exchange *exchange);
+
+/* -- bodies of streams ------------------------------------------------------------------------- */
+
+/* These bytes, which begin with the head of the answer, are on their way. */
+void stream_body_see_head(struct exchange *exchange, const char *bytes, size_t size);
+/* Writes more of the body. True: it has ended, and the library goes on. */
+bool stream_body_go_on(struct exchange *exchange);
+/* The socket has room again. */
+void stream_body_on_room(struct exchange *exchange);
+/* For the library: instead of a body. */
+ssize_t stream_body_on_give(void *context, uint64_t position, char *out, size_t room);
 
 #endif

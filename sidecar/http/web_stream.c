@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bodies of streams are written here and not by libmicrohttpd: that copies them into the
+ * connection's pool in blocks of 2 KiB, with a walk over all suspended connections and two calls of
+ * epoll_ctl for each event. It writes the head of the answer, and is suspended from then on. It
+ * goes on when the stream ends, and writes its end. */
+#include "http/web_parts.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum {
+    CHUNKS_PER_TURN = 8, /* that one stream may write */
+    PARTS_MAX = 3,       /* of a chunk: its line, its bytes, the end of that line */
+};
+
+void stream_body_see_head(struct exchange *exchange, const char *bytes, size_t size)
+{
+    static const char line[] = "\r\nTransfer-Encoding: chunked\r\n";
+    if (exchange->is_stream && !exchange->is_ours)
+        exchange->is_chunked = memmem(bytes, size, line, sizeof(line) - 1) != NULL;
+}
+
+/* -- chunks ------------------------------------------------------------------------------------ */
+
+static void begin_chunk(struct exchange *exchange, size_t size)
+{
+    struct chunk *chunk = &exchange->chunk;
+    *chunk = (struct chunk){.left = size};
+    if (!exchange->is_chunked)
+        return;
+    int head = snprintf(chunk->head, sizeof(chunk->head), "%zx\r\n", size);
+    assert(head > 0 && (size_t)head < sizeof(chunk->head));
+    chunk->head_size = chunk->head_left = (unsigned char)head;
+    chunk->tail_left = 2;
+}
+
+static bool has_chunk(const struct chunk *chunk)
+{
+    return chunk->head_left > 0 || chunk->left > 0 || chunk->tail_left > 0;
+}
+
+/* How much of this part is written, of what the socket took. */
+static size_t count_part(size_t part_left, size_t *sent)
+{
+    size_t size = *sent < part_left ? *sent : part_left;
+    *sent -= size;
+    return size;
+}
+
+static void count_sent(struct exchange *exchange, size_t sent)
+{
+    struct chunk *chunk = &exchange->chunk;
+    chunk->head_left = (unsigned char)(chunk->head_left - count_part(chunk->head_left, &sent));
+    size_t bytes = count_part(chunk->left, &sent);
+    chunk->left -= bytes;
+    chunk->tail_left = (unsigned char)(chunk->tail_left - count_part(chunk->tail_left, &sent));
+    exchange->bytes += bytes;
+    if (bytes > 0)
+        exchange->calls->wrote(exchange, bytes);
+}
+
+/* Returns what the socket took; -1: errno. */
+static ssize_t send_chunk(const struct exchange *exchange, const char *bytes)
+{
+    static const char tail[] = "\r\n";
+    const struct chunk *chunk = &exchange->chunk;
+    struct iovec parts[PARTS_MAX];
+    const struct iovec all[PARTS_MAX] = {
+        {(char *)(uintptr_t)chunk->head + chunk->head_size - chunk->head_left, chunk->head_left},
+        {(char *)(uintptr_t)bytes, chunk->left},
+        {(char *)(uintptr_t)tail + sizeof(tail) - 1 - chunk->tail_left, chunk->tail_left},
+    };
+    struct msghdr message = {.msg_iov = parts};
+    for (size_t i = 0; i < PARTS_MAX; i++)
+        if (all[i].iov_len > 0)
+            parts[message.msg_iovlen++] = all[i];
+    return sendmsg(exchange->connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* -- writing ----------------------------------------------------------------------------------- */
+
+static void watch_room(struct exchange *exchange, bool watch)
+{
+    struct connection *connection = exchange->connection;
+    uint32_t events = watch ? EPOLLRDHUP | EPOLLOUT | EPOLLET : EPOLLRDHUP | EPOLLET;
+    struct epoll_event event = {.events = events, .data.ptr = connection};
+    if (connection->waits_for_room == watch)
+        return;
+    connection->waits_for_room = watch;
+    if (epoll_ctl(connection->door->web->epoll, EPOLL_CTL_MOD, connection->fd, &event) != 0)
+        exchange->ending = EXCHANGE_CUT;
+}
+
+/* Writes one chunk, or what is left of one. False: it cannot go on. */
+static bool write_one(struct exchange *exchange)
+{
+    const char *bytes = NULL;
+    struct chunk *chunk = &exchange->chunk;
+    if (!has_chunk(chunk) || chunk->left > 0) {
+        ssize_t given = exchange->calls->give(exchange, &bytes);
+        if (given == EXCHANGE_WAIT)
+            return false;
+        if (given < 0) {
+            exchange->ending = (int)given;
+            return false;
+        }
+        if (!has_chunk(chunk))
+            begin_chunk(exchange, (size_t)given);
+        assert((size_t)given >= chunk->left);
+    }
+    ssize_t sent = send_chunk(exchange, bytes);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        exchange->ending = EXCHANGE_CUT;
+        return false;
+    }
+    if (sent > 0)
+        count_sent(exchange, (size_t)sent);
+    if (has_chunk(chunk))
+        watch_room(exchange, true);
+    return !has_chunk(chunk);
+}
+
+/* As far as the socket takes it, and the others need not wait. */
+static void write_some(struct exchange *exchange)
+{
+    int chunks = 0;
+    exchange->is_writing = true;
+    while (chunks < CHUNKS_PER_TURN && write_one(exchange))
+        chunks++;
+    if (chunks == CHUNKS_PER_TURN)
+        watch_room(exchange, true); /* which is there, so it is called in the next turn */
+    exchange->is_writing = false;
+}
+
+bool stream_body_go_on(struct exchange *exchange)
+{
+    if (!exchange->is_cut && exchange->ending == 0 && !exchange->is_writing)
+        write_some(exchange);
+    return exchange->is_cut || exchange->ending != 0;
+}
+
+void stream_body_on_room(struct exchange *exchange)
+{
+    watch_room(exchange, false);
+    exchange_go_on(exchange);
+}
+
+/* -- what the library calls -------------------------------------------------------------------- */
+
+/* Ends the connection in the middle of an answer: the byte cannot be sent. After
+ * MHD_CONTENT_READER_END_WITH_ERROR the library would keep the connection, and its place, for as
+ * long as an older one is idle. */
+static ssize_t break_off(struct exchange *exchange, char *out)
+{
+    if (!exchange->is_cut)
+        exchange_cut(exchange);
+    *out = '\0';
+    return 1;
+}
+
+/* The head is written; later: the stream has ended. */
+ssize_t stream_body_on_give(void *context, uint64_t position, char *out, size_t room)
+{
+    (void)position;
+    (void)room;
+    struct exchange *exchange = context;
+    if (exchange->is_cut || exchange->connection->is_half_closed)
+        return break_off(exchange, out);
+    exchange->is_ours = true;
+    if (!stream_body_go_on(exchange)) {
+        exchange_suspend(exchange);
+        return 0;
+    }
+    return exchange->ending == EXCHANGE_END ? MHD_CONTENT_READER_END_OF_STREAM
+                                            : break_off(exchange, out);
+}
