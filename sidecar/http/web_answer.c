@@ -84,6 +84,7 @@ enum MHD_Result exchange_queue_answer(struct exchange *exchange)
     if (response == NULL)
         return MHD_NO;
     enum MHD_Result result = MHD_queue_response(exchange->handle, exchange->status, response);
+    exchange->response = response; /* the library keeps it until the exchange is over */
     MHD_destroy_response(response);
     exchange->is_queued = result == MHD_YES;
     exchange->bytes = exchange->body.size;

@@ -61,6 +61,7 @@ struct chunk {
 struct exchange {
     struct connection *connection;
     struct MHD_Connection *handle;
+    struct MHD_Response *response; /* once it is queued */
     const struct exchange_calls *calls;
     void *state;
     const char *method;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -16,6 +17,7 @@
 enum {
     CHUNKS_PER_TURN = 8, /* that one stream may write */
     PARTS_MAX = 3,       /* of a chunk: its line, its bytes, the end of that line */
+    HEADER_VALUE_MAX = 256,
 };
 
 void stream_body_see_head(struct exchange *exchange, const char *bytes, size_t size)
@@ -163,6 +165,41 @@ static ssize_t break_off(struct exchange *exchange, char *out)
     return 1;
 }
 
+struct header_pair {
+    char name[64];
+    char value[HEADER_VALUE_MAX];
+    bool is_found;
+};
+
+/* The library looks at Connection again, when the answer has ended. */
+static enum MHD_Result find_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+    (void)kind;
+    struct header_pair *pair = context;
+    pair->is_found = strcasecmp(name, MHD_HTTP_HEADER_CONNECTION) != 0 &&
+                     strlen(name) < sizeof(pair->name) && strlen(value) < sizeof(pair->value);
+    if (!pair->is_found)
+        return MHD_YES;
+    memcpy(pair->name, name, strlen(name) + 1);
+    memcpy(pair->value, value, strlen(value) + 1);
+    return MHD_NO;
+}
+
+/* The library keeps a copy of each header for as long as the answer lasts: 1.3 KB of a stream that
+ * is idle. They are in the head, which is written. */
+static void forget_headers(struct exchange *exchange)
+{
+    struct header_pair pair = {.is_found = true};
+    while (pair.is_found) {
+        pair.is_found = false;
+        (void)MHD_get_response_headers(exchange->response, find_header, &pair);
+        if (pair.is_found &&
+            MHD_del_response_header(exchange->response, pair.name, pair.value) != MHD_YES)
+            return;
+    }
+}
+
 /* The head is written; later: the stream has ended. */
 ssize_t stream_body_on_give(void *context, uint64_t position, char *out, size_t room)
 {
@@ -171,6 +208,8 @@ ssize_t stream_body_on_give(void *context, uint64_t position, char *out, size_t 
     struct exchange *exchange = context;
     if (exchange->is_cut || exchange->connection->is_half_closed)
         return break_off(exchange, out);
+    if (!exchange->is_ours)
+        forget_headers(exchange);
     exchange->is_ours = true;
     if (!stream_body_go_on(exchange)) {
         exchange_suspend(exchange);

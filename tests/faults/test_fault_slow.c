@@ -65,7 +65,7 @@ static size_t sum(const struct marks *marks)
 static struct marks state_marks(const struct process *daemon)
 {
     return (struct marks){
-        .idle = robust_anonymous_bytes(daemon),
+        .idle = process_anonymous_bytes(daemon),
         .queue = (QUEUE_MIB + BATCH_MIB) * MIB,
         .commit = 2 * (WORKER_COMMIT_BYTES_MAX + BATCH_MIB * MIB),
         .generations = 2 * (GENERATION_ENTRIES_MAX * sizeof(struct generation_entry) +
@@ -90,7 +90,7 @@ static size_t watch(const struct process *daemon, struct crowd *crowd)
     uint64_t due_ns = until_now_ns() + (uint64_t)seconds * 1000000000u;
     size_t most = 0;
     while (!until_over(due_ns)) {
-        size_t now = robust_anonymous_bytes(daemon);
+        size_t now = process_anonymous_bytes(daemon);
         most = now > most ? now : most;
         crowd_check(crowd);
         until_passed_us(LOOK_US);

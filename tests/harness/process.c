@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "until.h"
 
 enum { SIGNALLED = 128 };
@@ -142,6 +144,22 @@ int process_wait(struct process *process, uint64_t due_ns)
 bool process_runs(struct process *process)
 {
     return process->pidfd >= 0 && process_wait(process, 0) == PROCESS_NOT_ENDED;
+}
+
+size_t process_anonymous_bytes(const struct process *process)
+{
+    char path[64];
+    char line[256];
+    unsigned long kib = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)process->pid);
+    FILE *status = fopen(path, "re");
+    assert_non_null(status);
+    while (kib == 0 && fgets(line, sizeof(line), status))
+        if (strncmp(line, "RssAnon:", 8) == 0)
+            kib = strtoul(line + 8, NULL, 10);
+    (void)fclose(status);
+    assert_true(kib > 0);
+    return kib * 1024;
 }
 
 void process_signal(const struct process *process, int number)

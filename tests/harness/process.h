@@ -52,6 +52,9 @@ spn_err process_start(struct process *process, const struct process_options *opt
 int process_wait(struct process *process, uint64_t due_ns);
 bool process_runs(struct process *process);
 
+/* Memory that is its own, not that of files that it maps. Fails the test if it does not run. */
+size_t process_anonymous_bytes(const struct process *process);
+
 /* By its pid. No-op on one that has ended. */
 void process_signal(const struct process *process, int number);
 void process_kill(struct process *process); /* SIGKILL, and waits until it is gone */

@@ -200,21 +200,3 @@ void robust_limit_files(const struct process *daemon, rlim_t bytes)
     limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
     assert_int_equal(prlimit(daemon->pid, RLIMIT_FSIZE, &limit, NULL), 0);
 }
-
-/* -- its memory -------------------------------------------------------------------------------- */
-
-size_t robust_anonymous_bytes(const struct process *daemon)
-{
-    char path[64];
-    char line[256];
-    unsigned long kib = 0;
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)daemon->pid);
-    FILE *status = fopen(path, "re");
-    assert_non_null(status);
-    while (kib == 0 && fgets(line, sizeof(line), status))
-        if (strncmp(line, "RssAnon:", 8) == 0)
-            kib = strtoul(line + 8, NULL, 10);
-    fclose(status);
-    assert_true(kib > 0);
-    return kib * 1024;
-}

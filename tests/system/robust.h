@@ -49,7 +49,4 @@ void robust_limit_files(const struct process *daemon, rlim_t bytes);
 void robust_bear_full_disk(void);
 void robust_begin_full_disk(void);
 
-/* Memory that is the process's own, not the database's map. */
-size_t robust_anonymous_bytes(const struct process *daemon);
-
 #endif

@@ -287,13 +287,13 @@ static void small_batches_that_wait_take_what_is_counted(struct stage *stage)
                               .base = 1,
                               .count = 1};
     robust_limit_files(daemon, 0);
-    size_t before = robust_anonymous_bytes(daemon);
+    size_t before = process_anonymous_bytes(daemon);
     for (; batch.first <= 2 * MANY; batch.first++) {
         raw_send_events(&raw, &batch, "s");
         robust_wait_counter(&control, "sponson_batches_total", batch.first);
     }
     robust_wait_gauge(&control, "sponson_queue_events", 2 * MANY);
-    size_t after = robust_anonymous_bytes(daemon);
+    size_t after = process_anonymous_bytes(daemon);
     uint64_t counted = robust_counter(&control, "sponson_queue_bytes");
     print_message("%d batches: from %zu to %zu bytes, and %llu are counted\n", 2 * MANY, before,
                   after, (unsigned long long)counted);

@@ -139,7 +139,7 @@ static void a_frame_that_is_too_large_is_counted(struct stage *stage)
 
 static void expect_growth(const struct process *daemon, size_t before, size_t mib_max)
 {
-    size_t now = robust_anonymous_bytes(daemon);
+    size_t now = process_anonymous_bytes(daemon);
     if (!until_sanitized() && now > before + mib_max * MIB)
         fail_msg("%zu MiB before, %zu MiB now", before / MIB, now / MIB);
 }
@@ -151,7 +151,7 @@ static void a_message_that_never_ends_is_cut(struct stage *stage)
     for (size_t i = 0; i < sizeof(frames); i++)
         frames[i] = i % 3 < 2; /* flags 1: more; size 1 */
     expect_served(stage, "before");
-    size_t before = robust_anonymous_bytes(daemon);
+    size_t before = process_anonymous_bytes(daemon);
     for (size_t socket = 0; socket < COUNT(names); socket++) {
         int fd = doors_enter(stage->socket_dir, names[socket], NULL, 0);
         size_t sent = 0;
@@ -177,7 +177,7 @@ static void halves_of_messages_are_held_to_a_mark(struct stage *stage)
     feeder_open(&feeder);
     feeder_put(&feeder, "modest", "first", "x");
     assert_int_equal(feeder_settle(&feeder).stored, 1);
-    size_t before = robust_anonymous_bytes(daemon);
+    size_t before = process_anonymous_bytes(daemon);
     for (size_t i = 0; i < HALF_MESSAGES; i++) {
         char id[32];
         snprintf(id, sizeof(id), "%zu", i);

@@ -88,7 +88,7 @@ static void expect_flat(struct watch *watch, struct feeder *feeder)
             put(feeder, i * 7919 % sessions, 2, "second");
         feeder_settle(feeder);
         look(watch);
-        size_t bytes = robust_anonymous_bytes(watch->daemon);
+        size_t bytes = process_anonymous_bytes(watch->daemon);
         size_t *half = &most[point >= POINTS / 2];
         *half = bytes > *half ? bytes : *half;
         print_message("%3llu %%: %.1f MiB anonymous, %llu hot\n",

@@ -603,34 +603,18 @@ static void refuses_broken_asks(struct stage *stage)
 
 /* -- excess ------------------------------------------------------------------------------------ */
 
-static size_t anonymous_bytes(const struct bout *bout)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)bout->daemon->pid);
-    FILE *status = fopen(path, "re");
-    assert_non_null(status);
-    unsigned long kib = 0;
-    char line[256];
-    while (kib == 0 && fgets(line, sizeof(line), status))
-        if (strncmp(line, "RssAnon:", 8) == 0)
-            kib = strtoul(line + 8, NULL, 10);
-    fclose(status);
-    assert_true(kib > 0);
-    return kib * 1024;
-}
-
 /* Frames far beyond everything: their sender is disconnected before they are read into memory. */
 static void bears_huge_frames(struct stage *stage)
 {
     struct bout bout;
     begin(&bout, stage);
     uint8_t *huge = stage_keep(stage, calloc(1, HUGE_FRAME));
-    size_t before = anonymous_bytes(&bout);
+    size_t before = process_anonymous_bytes(bout.daemon);
     raw_send(bout.raw.ingest, huge, HUGE_FRAME);
     raw_send(bout.raw.read, huge, HUGE_FRAME);
     feed(&bout);
     feed(&bout);
-    assert_true(anonymous_bytes(&bout) < before + HUGE_FRAME / 2);
+    assert_true(process_anonymous_bytes(bout.daemon) < before + HUGE_FRAME / 2);
     end(&bout);
 }
 

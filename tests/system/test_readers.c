@@ -450,7 +450,7 @@ static void expect_bounded(struct scene *scene, size_t before, size_t peers)
     size_t most = UNREAD_MAX + peers * UNREAD_FIRST;
     assert_true(robust_counter(&scene->raw, "sponson_answers_unsent_bytes") <= most);
     if (!until_sanitized()) /* their shadow memory is anonymous too */
-        assert_in_range(robust_anonymous_bytes(scene->daemon), 1, before + most + SLACK);
+        assert_in_range(process_anonymous_bytes(scene->daemon), 1, before + most + SLACK);
 }
 
 /* All of it goes back to the system, soon after whoever left it is gone. */
@@ -458,14 +458,14 @@ static void expect_given_back(struct scene *scene, size_t before)
 {
     wait_most(scene, "sponson_answers_unsent_bytes", 4096, GIVEN_BACK_MS);
     for (uint64_t due_ns = until_in(GIVEN_BACK_MS);
-         !until_sanitized() && robust_anonymous_bytes(scene->daemon) > before + SLACK / 3;) {
+         !until_sanitized() && process_anonymous_bytes(scene->daemon) > before + SLACK / 3;) {
         (void)robust_status(&scene->raw);
         if (until_over(due_ns))
-            fail_msg("%zu MiB, %zu before", robust_anonymous_bytes(scene->daemon) / MIB,
+            fail_msg("%zu MiB, %zu before", process_anonymous_bytes(scene->daemon) / MIB,
                      before / MIB);
     }
     print_message("%zu MiB before, %zu MiB after\n", before / MIB,
-                  robust_anonymous_bytes(scene->daemon) / MIB);
+                  process_anonymous_bytes(scene->daemon) / MIB);
 }
 
 static void lists_that_nobody_reads(struct stage *stage)
@@ -475,7 +475,7 @@ static void lists_that_nobody_reads(struct stage *stage)
     begin(&scene, stage);
     put_sessions(&scene.feeder);
     put_one(&scene.feeder, 1);
-    size_t before = robust_anonymous_bytes(scene.daemon);
+    size_t before = process_anonymous_bytes(scene.daemon);
     for (size_t i = 0; i < LISTERS; i++) {
         listers[i] = open_reader(stage, scene.raw.context);
         ask_for_lists(listers[i]);
@@ -552,7 +552,7 @@ static void stalled_subscribers(struct stage *stage)
     void *stalled[STALLED];
     begin(&scene, stage);
     put_large(&scene.feeder);
-    size_t before = robust_anonymous_bytes(scene.daemon);
+    size_t before = process_anonymous_bytes(scene.daemon);
     for (size_t i = 0; i < STALLED; i++) {
         stalled[i] = open_reader(stage, scene.raw.context);
         for (uint64_t number = 0; number < STALLED_EACH; number++)

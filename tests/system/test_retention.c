@@ -350,7 +350,7 @@ static size_t anonymous_at_rest(const struct process *daemon, spn_client *client
 {
     uint64_t durable = onlooker_counter(client, "sponson_durable_position");
     onlooker_wait_least(client, "sponson_checkpoint_position", durable);
-    return robust_anonymous_bytes(daemon);
+    return process_anonymous_bytes(daemon);
 }
 
 /* What the load itself needs varies: the most of several times. */

@@ -196,7 +196,7 @@ static void answers_that_nobody_reads_are_bounded(struct stage *stage)
     robust_wait_counter(&raw, "sponson_answers_dropped_total", UNREAD_DROPPED_MIN);
     assert_int_equal(robust_last_seq(&raw, "large"), 3);
     if (!until_sanitized()) /* their shadow memory is anonymous too */
-        assert_true(robust_anonymous_bytes(daemon) < UNREAD_BYTES_MAX);
+        assert_true(process_anonymous_bytes(daemon) < UNREAD_BYTES_MAX);
     zmq_close(unreading);
     raw_close(&raw);
     assert_int_equal(stage_stop(daemon), 0);

@@ -232,7 +232,7 @@ static bool is_judged(void)
 
 static void look_at_memory(struct siege *siege)
 {
-    size_t now = robust_anonymous_bytes(siege->daemon);
+    size_t now = process_anonymous_bytes(siege->daemon);
     if (now > siege->anonymous_max)
         siege->anonymous_max = now;
 }
@@ -303,7 +303,7 @@ struct back_look {
 static bool look_given_back(void *argument)
 {
     const struct back_look *look = argument;
-    return robust_anonymous_bytes(look->siege->daemon) <= look->most;
+    return process_anonymous_bytes(look->siege->daemon) <= look->most;
 }
 
 static bool wait_given_back(struct siege *siege, size_t before)
@@ -377,7 +377,7 @@ static void run_row(struct stage *stage)
     struct figures figures;
     lock_machine(F_WRLCK);
     begin(&siege, stage, current);
-    size_t before = robust_anonymous_bytes(siege.daemon);
+    size_t before = process_anonymous_bytes(siege.daemon);
     for (int i = 0; i < TRIES; i++) {
         compare_loads(&siege, &figures);
         print_figures(&siege, &figures);
@@ -391,7 +391,7 @@ static void run_row(struct stage *stage)
     uint64_t since_ns = until_now_ns();
     if (!wait_given_back(&siege, before))
         fail_msg("%s: %zu MiB of RssAnon after it, %zu before", current->attack,
-                 robust_anonymous_bytes(siege.daemon) / MIB, before / MIB);
+                 process_anonymous_bytes(siege.daemon) / MIB, before / MIB);
     print_message("%s: given back after %" PRIu64 " ms\n", current->attack,
                   (until_now_ns() - since_ns) / 1000000);
     end(&siege);
