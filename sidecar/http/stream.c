@@ -9,10 +9,10 @@
 #include "http/limits.h"
 #include "http/names.h"
 #include "http/problem.h"
+#include "http/stream_parts.h"
 #include "http/stream_text.h"
 
 enum {
-    TEXT_ENOUGH = 8 * 1024, /* bytes of text, after which no more items are taken */
     RETRY_MS = 1000,        /* the least time after which a browser comes back ... */
     RETRY_JITTER_MS = 2000, /* ... and so much more at random */
 };
@@ -27,11 +27,6 @@ static void earlier(uint64_t *due_ns, uint64_t since_ns, uint64_t span_ns)
         *due_ns = since_ns + span_ns;
 }
 
-static bool must_write(const struct stream *stream)
-{
-    return stream->block != NULL || stream->text.size > 0 || stream->phase == STREAM_ENDING;
-}
-
 /* The next moment at which on_due may have something to do. It is looked at again then, so writing
  * does not move it. */
 static void wait_for_next(struct stream *stream)
@@ -43,9 +38,9 @@ static void wait_for_next(struct stream *stream)
     if (!is_answered)
         earlier(&due_ns, stream->opened_ns, options->verdict_ns);
     /* What cannot be due as things are is looked at again after its whole time. */
-    earlier(&due_ns, must_write(stream) ? stream->written_ns : now_ns, options->stall_ns);
+    earlier(&due_ns, stream_must_write(stream) ? stream->written_ns : now_ns, options->stall_ns);
     if (stream->phase != STREAM_ENDING) {
-        bool is_quiet = is_answered && !must_write(stream);
+        bool is_quiet = is_answered && !stream_must_write(stream);
         earlier(&due_ns, is_quiet ? stream->written_ns : now_ns, options->heartbeat_ns);
         earlier(&due_ns, 0, stream->give_up_ns);
         earlier(&due_ns, stream->opened_ns, options->max_age_ns);
@@ -76,20 +71,6 @@ static uint32_t retry_ms(void)
 }
 
 /* -- the answer -------------------------------------------------------------------------------- */
-
-/* There is text: nothing more is taken until it is written. */
-static void settle(struct stream *stream)
-{
-    if (!must_write(stream))
-        return;
-    if (!stream->has_text)
-        stream->written_ns = gateway_now_ns();
-    stream->has_text = true;
-    if (stream->subscription != NULL &&
-        spn_subscription_pause(stream->subscription, true) != SPN_OK)
-        exchange_cut(stream->exchange);
-    exchange_go_on(stream->exchange);
-}
 
 void stream_open(struct stream *stream)
 {
@@ -150,144 +131,6 @@ void stream_has_resumed(struct stream *stream, enum counts_resume how)
     stream->gateway->counts.resumes[how]++;
 }
 
-static void on_item(struct taker *taker, const struct spn_item *item)
-{
-    struct stream *stream = LINK_OWNER(taker, struct stream, taker);
-    if (stream->phase != STREAM_ENDING)
-        stream->calls->take(stream, item);
-    settle(stream);
-}
-
-/* -- feeds ------------------------------------------------------------------------------------- */
-
-static void on_joined(struct feed_member *member)
-{
-    struct stream *stream = LINK_OWNER(member, struct stream, member);
-    spn_unsubscribe(stream->subscription);
-    stream->subscription = NULL;
-}
-
-static void on_ready(struct feed_member *member)
-{
-    exchange_go_on(LINK_OWNER(member, struct stream, member)->exchange);
-}
-
-static const struct feed_calls feed_calls = {.joined = on_joined, .ready = on_ready};
-
-void stream_share(struct stream *stream, struct spn_bytes session, const struct spn_life *life,
-                  uint64_t seq)
-{
-    stream->member.seq = seq;
-    feed_want(&stream->gateway->feeds, &stream->member, session, life, &stream->subscription);
-}
-
-/* -- writing ----------------------------------------------------------------------------------- */
-
-/* All of the text is written. Events that were written together have the delay of the first. */
-static void count_written(struct stream *stream)
-{
-    struct gateway_counts *counts = &stream->gateway->counts;
-    uint64_t now_ms = stream->events > 0 && stream->time_ms > 0 ? clock_wall_ms() : 0;
-    counts->events_written += stream->events;
-    if (now_ms > 0)
-        histogram_add(&counts->delay, now_ms > stream->time_ms ? now_ms - stream->time_ms : 0,
-                      stream->events);
-    stream->events = 0;
-}
-
-static void drop_text(struct stream *stream)
-{
-    out_release(&stream->text); /* one that is idle keeps no memory */
-    stream->written = 0;
-    stream->has_text = false;
-}
-
-static void take_from_feed(struct stream *stream)
-{
-    spn_err why;
-    switch (feed_next(&stream->member, &stream->block, &why)) {
-    case FEED_BLOCK:
-        stream->events = stream->block->events;
-        stream->time_ms = stream->phase == STREAM_LIVE ? stream->block->time_ms : 0;
-        break;
-    case FEED_LEAVE:
-        stream->calls->left(stream, why);
-        break;
-    case FEED_NONE:
-        break;
-    }
-    settle(stream);
-}
-
-static void take_from_subscription(struct stream *stream)
-{
-    if (stream->subscription != NULL &&
-        spn_subscription_pause(stream->subscription, false) != SPN_OK)
-        stream_end(stream, END_FAILED);
-    const struct spn_item *item;
-    while (stream->phase != STREAM_ENDING && stream->subscription != NULL &&
-           stream->text.size < TEXT_ENOUGH &&
-           spn_subscription_next(stream->subscription, 0, &item) == SPN_OK)
-        stream->calls->take(stream, item);
-    settle(stream);
-}
-
-/* The socket can be written and there is no text: takes items until there is enough, or none is
- * left. */
-static void refill(struct stream *stream)
-{
-    count_written(stream);
-    drop_text(stream);
-    if (stream->phase == STREAM_ENDING)
-        return;
-    if (stream->member.is_member)
-        take_from_feed(stream);
-    else
-        take_from_subscription(stream);
-}
-
-/* What is being written: the block, then the text. */
-static const struct out *source(const struct stream *stream)
-{
-    return stream->block != NULL ? &stream->block->text : &stream->text;
-}
-
-static ssize_t give(struct exchange *exchange, const char **ret_bytes)
-{
-    struct stream *stream = exchange_state(exchange);
-    if (stream->written == source(stream)->size)
-        refill(stream);
-    if (stream->text.error != 0) {
-        stream_end(stream, END_FAILED);
-        return EXCHANGE_CUT;
-    }
-    size_t left = source(stream)->size - stream->written;
-    if (left > 0) {
-        *ret_bytes = source(stream)->data + stream->written;
-        return (ssize_t)left;
-    }
-    return stream->phase == STREAM_ENDING ? EXCHANGE_END : EXCHANGE_WAIT;
-}
-
-static void drop_block(struct stream *stream)
-{
-    feed_block_release(stream->block);
-    stream->block = NULL;
-    stream->written = 0;
-}
-
-static void wrote(struct exchange *exchange, size_t size)
-{
-    struct stream *stream = exchange_state(exchange);
-    stream->written += size;
-    stream->written_ns = gateway_now_ns();
-    stream->gateway->counts.bytes_written += size;
-    if (stream->block == NULL || stream->written < stream->block->text.size)
-        return;
-    count_written(stream);
-    drop_block(stream);
-}
-
 static void cut_slow(struct stream *stream)
 {
     stream->phase = STREAM_ENDING;
@@ -310,7 +153,7 @@ static void take_time(struct stream *stream, uint64_t now_ns)
     } else if (!exchange_is_answered(stream->exchange)) {
         if (now_ns - stream->opened_ns >= options->verdict_ns)
             stream_open(stream);
-    } else if (!must_write(stream) && now_ns - stream->written_ns >= options->heartbeat_ns) {
+    } else if (!stream_must_write(stream) && now_ns - stream->written_ns >= options->heartbeat_ns) {
         stream_text_heartbeat(&stream->text);
     }
 }
@@ -319,14 +162,14 @@ static void on_due(struct waiter *waiter)
 {
     struct stream *stream = LINK_OWNER(waiter, struct stream, waiter);
     uint64_t now_ns = gateway_now_ns();
-    if (exchange_is_answered(stream->exchange) && must_write(stream) &&
+    if (exchange_is_answered(stream->exchange) && stream_must_write(stream) &&
         now_ns - stream->written_ns >= stream->gateway->options->stall_ns) {
         cut_slow(stream);
         return;
     }
     if (stream->phase != STREAM_ENDING)
         take_time(stream, now_ns);
-    settle(stream);
+    stream_settle(stream);
     wait_for_next(stream);
 }
 
@@ -336,8 +179,6 @@ static void over(struct exchange *exchange)
 {
     struct stream *stream = exchange_state(exchange);
     struct gateway_counts *counts = &stream->gateway->counts;
-    if (stream->written == source(stream)->size)
-        count_written(stream);
     counts->streams--;
     if (stream->is_open)
         counts->streams_ended[stream->why]++;
@@ -346,13 +187,12 @@ static void over(struct exchange *exchange)
     feed_leave(&stream->member);
     spn_unsubscribe(stream->subscription);
     link_leave(&stream->link);
-    drop_block(stream);
-    out_release(&stream->text);
+    stream_release_text(stream);
     stream->calls->over(stream);
 }
 
 static const struct exchange_calls exchange_calls = {
-    .take = exchange_ignore, .give = give, .wrote = wrote, .over = over};
+    .take = exchange_ignore, .give = stream_give, .wrote = stream_wrote, .over = over};
 
 /* Who is sent away comes back, after its own time. Until then its place is another's. */
 static void send_away(struct stream *stream, enum counts_end why)
@@ -364,7 +204,7 @@ static void send_away(struct stream *stream, enum counts_end why)
     if (was_open)
         stream_text_retry(&stream->text, retry_ms(), stream->options.comments);
     stream_end(stream, why);
-    settle(stream);
+    stream_settle(stream);
 }
 
 bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchange *exchange,
@@ -374,8 +214,8 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
         .calls = calls,
         .options = *options,
         .waiter = {.deadline = DEADLINE_INIT, .on_due = on_due},
-        .taker = {.on_item = on_item},
-        .member = {.calls = &feed_calls},
+        .taker = {.on_item = stream_on_item},
+        .member = {.calls = &stream_feed_calls},
         .gateway = gateway,
         .exchange = exchange,
         .opened_ns = gateway_now_ns(),
@@ -423,7 +263,7 @@ void stream_phases(const struct gateway *gateway, uint64_t ret_counts[STREAM_END
     {
         const struct stream *stream = LINK_OWNER(link, struct stream, link);
         bool is_slow = stream->phase == STREAM_ENDING ||
-                       (must_write(stream) && now_ns - stream->written_ns >= SLOW_NS);
+                       (stream_must_write(stream) && now_ns - stream->written_ns >= SLOW_NS);
         ret_counts[is_slow ? STREAM_BEHIND : stream->phase]++;
     }
 }
@@ -438,7 +278,7 @@ void stream_end_revoked(struct gateway *gateway)
         if (!is_revoked || stream->phase == STREAM_ENDING)
             continue;
         stream_end_for(stream, END_REVOKED, "revoked");
-        settle(stream);
+        stream_settle(stream);
     }
 }
 

@@ -29,10 +29,11 @@ void follower_open(struct follower *follower, struct stage *stage, const char *p
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", http_socket(stage));
     char request[512];
-    int size = snprintf(request, sizeof(request),
-                        "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n%s%s%s\r\n",
-                        path, after != NULL ? "Last-Event-ID: " : "", after != NULL ? after : "",
-                        after != NULL ? "\r\n" : "");
+    int size =
+        snprintf(request, sizeof(request),
+                 "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n%s%s%s\r\n",
+                 path, after != NULL ? "Last-Event-ID: " : "", after != NULL ? after : "",
+                 after != NULL ? "\r\n" : "");
     *follower = (struct follower){.next = first};
     follower->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (follower->fd < 0 ||
@@ -128,9 +129,10 @@ static void take_line(struct follower *follower, const char *line)
 
 /* -- bytes ------------------------------------------------------------------------------------- */
 
-/* Takes up to the end of a line. Returns how many bytes it used; *ret_line: NULL, or the line, which
- * is used before the next call. */
-static size_t collect_line(struct follower *follower, const char *bytes, size_t size, char **ret_line)
+/* Takes up to the end of a line. Returns how many bytes it used; *ret_line: NULL, or the line,
+ * which is used before the next call. */
+static size_t collect_line(struct follower *follower, const char *bytes, size_t size,
+                           char **ret_line)
 {
     const char *end = memchr(bytes, '\n', size);
     size_t used = end != NULL ? (size_t)(end - bytes) + 1 : size;

@@ -25,9 +25,9 @@ struct follower {
     uint64_t next;    /* number that is expected */
     uint64_t received;
     uint64_t missing;
-    uint64_t comments; /* heartbeats are */
-    char ended[FOLLOWER_WORD]; /* the reason in sponson-end */
-    char id[FOLLOWER_WORD];    /* of the last event */
+    uint64_t comments;                           /* heartbeats are */
+    char ended[FOLLOWER_WORD];                   /* the reason in sponson-end */
+    char id[FOLLOWER_WORD];                      /* of the last event */
     void (*on_event)(struct follower *follower); /* its data is in `data`; NULL: nobody asks */
     void *context;
 

@@ -2,8 +2,8 @@
 /* test_http_load: many readers that are idle, and some that do not read.
  *
  * What an idle stream costs in the gateway and in the daemon, when its end is noticed, and that it
- * survives a daemon that stands still. What readers that stall cost, that they slow nobody down, and
- * that each of them gets everything in the end, or is told exactly how much is missing.
+ * survives a daemon that stands still. What readers that stall cost, that they slow nobody down,
+ * and that each of them gets everything in the end, or is told exactly how much is missing.
  *
  * With `long` as the argument as many as the gateway is made for; otherwise fewer. */
 #include <signal.h>
@@ -19,7 +19,7 @@
 
 enum {
     EVENT_BYTES = 16 * 1024,
-    OTHERS = 10,  /* readers that read all the time */
+    OTHERS = 10, /* readers that read all the time */
     STREAM_BYTES_MAX = 8 * 1024,
     SUBSCRIPTION_BYTES_MAX = 1024,
     LATE_MS = 20, /* what a machine that others use may add to a time */
@@ -251,7 +251,8 @@ static void publish(struct load *load, uint64_t due_ns)
     char id[16];
     memset(data, 'x', EVENT_BYTES);
     (void)snprintf(id, sizeof(id), "%u", load->published);
-    int head = snprintf(data, sizeof(data), "%u %llu ", load->published, (unsigned long long)due_ns);
+    int head =
+        snprintf(data, sizeof(data), "%u %llu ", load->published, (unsigned long long)due_ns);
     data[head] = 'x';
     feeder_put(&load->feeder, SESSION, id, data);
     assert_int_equal(spn_client_step(load->feeder.client), SPN_OK);
@@ -308,7 +309,8 @@ static void read_others(struct load *load)
 
 static void look_at_memory(struct load *load)
 {
-    uint64_t memory = process_anonymous_bytes(load->gateway) + process_anonymous_bytes(load->daemon);
+    uint64_t memory =
+        process_anonymous_bytes(load->gateway) + process_anonymous_bytes(load->daemon);
     if (memory > load->memory_most)
         load->memory_most = memory;
 }
@@ -372,10 +374,11 @@ static void those_who_stall_get_everything(struct stage *stage)
     for (unsigned i = 0; i < sizes.tries && beside_ms > most_ms; i++)
         beside_ms = publish_all(&load);
     memory = load.memory_most - memory;
-    print_message("%u readers stall while %u events of 16 KiB are published: p99 of the others %.1f ms, "
-                  "%.1f ms without them; %.1f MB in gateway and daemon, %.1f MB more than before\n",
-                  sizes.stalled, load.published - first, beside_ms, alone_ms,
-                  (double)load.memory_most / 1e6, (double)memory / 1e6);
+    print_message(
+        "%u readers stall while %u events of 16 KiB are published: p99 of the others %.1f ms, "
+        "%.1f ms without them; %.1f MB in gateway and daemon, %.1f MB more than before\n",
+        sizes.stalled, load.published - first, beside_ms, alone_ms, (double)load.memory_most / 1e6,
+        (double)memory / 1e6);
     assert_true(beside_ms <= most_ms);
     if (!until_sanitized())
         assert_in_range(memory, 0, sizes.memory_bytes);
