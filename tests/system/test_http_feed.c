@@ -18,7 +18,7 @@
 #include "http_client.h"
 #include "http_gateway.h"
 
-enum { SESSIONS = 3, READERS = 24, BURST = 12, SIZE = 24000 };
+enum { SESSIONS = 3, READERS = 24, BURST = 12, SIZE = 60000 };
 
 static unsigned seed;
 static unsigned steps = 200;
@@ -66,7 +66,7 @@ static void publish(struct run *run, unsigned session, unsigned count)
     char id[32];
     (void)snprintf(name, sizeof(name), "feed/%u", session);
     for (unsigned i = 0; i < count; i++) {
-        unsigned size = below(8) == 0 ? below(SIZE) : below(100);
+        unsigned size = below(3) == 0 ? below(SIZE) : below(100);
         memset(data, 'x', sizeof(data));
         data[size + (size_t)snprintf(data, 16, "%u ", run->published[session]) - size] = 'x';
         data[size < 16 ? 16 : size] = '\0';
