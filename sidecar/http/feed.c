@@ -358,6 +358,9 @@ static unsigned serve(struct feed *feed, unsigned most)
 
 void feeds_turn(struct feeds *feeds, unsigned most)
 {
-    while (most > 0 && !link_alone(&feeds->busy))
-        most -= serve(LINK_OWNER(feeds->busy.next, struct feed, busy), most);
+    struct link *next; /* whoever becomes busy meanwhile may be left for the next turn */
+    for (struct link *link = feeds->busy.next; most > 0 && link != &feeds->busy; link = next) {
+        next = link->next;
+        most -= serve(LINK_OWNER(link, struct feed, busy), most);
+    }
 }

@@ -84,13 +84,6 @@ void stream_open(struct stream *stream)
     wait_for_next(stream);
 }
 
-void stream_end(struct stream *stream, enum counts_end why)
-{
-    if (stream->phase != STREAM_ENDING)
-        stream->why = why;
-    stream->phase = STREAM_ENDING;
-}
-
 void stream_end_for(struct stream *stream, enum counts_end why, const char *reason)
 {
     stream_open(stream);

@@ -10,6 +10,13 @@ bool stream_must_write(const struct stream *stream)
     return stream->block != NULL || stream->text.size > 0 || stream->phase == STREAM_ENDING;
 }
 
+void stream_end(struct stream *stream, enum counts_end why)
+{
+    if (stream->phase != STREAM_ENDING)
+        stream->why = why;
+    stream->phase = STREAM_ENDING;
+}
+
 void stream_settle(struct stream *stream)
 {
     if (!stream_must_write(stream))

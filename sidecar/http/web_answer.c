@@ -9,51 +9,6 @@
 
 #define DRAIN_NS UINT64_C(2000000000)
 
-/* -- waiting and going on ---------------------------------------------------------------------- */
-
-void connection_set_deadline(struct connection *connection, uint64_t after_ns)
-{
-    struct web *web = connection->door->web;
-    deadline_heap_remove(&web->deadlines, &connection->deadline);
-    if (after_ns > 0)
-        deadline_heap_insert(&web->deadlines, &connection->deadline,
-                             web->options.now_ns() + after_ns);
-}
-
-void exchange_await_body(struct exchange *exchange)
-{
-    const struct web_options *options = &exchange->connection->door->web->options;
-    exchange->span_ns = options->now_ns();
-    exchange->span_bytes = 0;
-    connection_set_deadline(exchange->connection, options->body_idle_ns);
-}
-
-void exchange_suspend(struct exchange *exchange)
-{
-    if (exchange->is_suspended || exchange->connection->door->web->is_closing)
-        return;
-    exchange->is_suspended = true;
-    connection_set_deadline(exchange->connection, 0);
-    MHD_suspend_connection(exchange->handle);
-}
-
-void exchange_go_on(struct exchange *exchange)
-{
-    if (!exchange->is_suspended || (exchange->is_ours && !stream_body_go_on(exchange)))
-        return;
-    exchange->is_suspended = false;
-    if (!exchange->has_finished)
-        exchange_await_body(exchange);
-    MHD_resume_connection(exchange->handle);
-}
-
-void exchange_cut(struct exchange *exchange)
-{
-    exchange->is_cut = true;
-    (void)shutdown(exchange->connection->fd, SHUT_RDWR);
-    exchange_go_on(exchange);
-}
-
 /* -- answers ----------------------------------------------------------------------------------- */
 
 static struct MHD_Response *make_response(struct exchange *exchange)

@@ -5,8 +5,8 @@
  *     web.c             doors and turns
  *     web_connection.c  connections: their time, their end, and what the library answers by itself
  *     web_request.c     requests: from the first bytes of a head to the end of its exchange
- *     web_answer.c      answers, and whether and until when an exchange waits
- *     web_stream.c      bodies of streams
+ *     web_answer.c      answers
+ *     web_stream.c      bodies of streams, and whether and until when an exchange waits
  *
  * libmicrohttpd 0.9.75 is used without threads, one daemon for each door, whose epoll descriptors
  * are in ours. A connection that cannot go on is suspended. Suspended ones are not watched by the
@@ -148,8 +148,6 @@ void exchange_answer_now(struct exchange *exchange);
 
 /* These bytes, which begin with the head of the answer, are on their way. */
 void stream_body_see_head(struct exchange *exchange, const char *bytes, size_t size);
-/* Writes more of the body. True: it has ended, and the library goes on. */
-bool stream_body_go_on(struct exchange *exchange);
 /* The socket has room again. */
 void stream_body_on_room(struct exchange *exchange);
 /* For the library: instead of a body. */

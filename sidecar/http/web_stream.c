@@ -139,11 +139,57 @@ static void write_some(struct exchange *exchange)
     exchange->is_writing = false;
 }
 
-bool stream_body_go_on(struct exchange *exchange)
+/* Writes more of the body. True: it has ended, and the library goes on. */
+static bool go_on_writing(struct exchange *exchange)
 {
     if (!exchange->is_cut && exchange->ending == 0 && !exchange->is_writing)
         write_some(exchange);
     return exchange->is_cut || exchange->ending != 0;
+}
+
+/* -- waiting and going on ---------------------------------------------------------------------- */
+
+void connection_set_deadline(struct connection *connection, uint64_t after_ns)
+{
+    struct web *web = connection->door->web;
+    deadline_heap_remove(&web->deadlines, &connection->deadline);
+    if (after_ns > 0)
+        deadline_heap_insert(&web->deadlines, &connection->deadline,
+                             web->options.now_ns() + after_ns);
+}
+
+void exchange_await_body(struct exchange *exchange)
+{
+    const struct web_options *options = &exchange->connection->door->web->options;
+    exchange->span_ns = options->now_ns();
+    exchange->span_bytes = 0;
+    connection_set_deadline(exchange->connection, options->body_idle_ns);
+}
+
+void exchange_suspend(struct exchange *exchange)
+{
+    if (exchange->is_suspended || exchange->connection->door->web->is_closing)
+        return;
+    exchange->is_suspended = true;
+    connection_set_deadline(exchange->connection, 0);
+    MHD_suspend_connection(exchange->handle);
+}
+
+void exchange_go_on(struct exchange *exchange)
+{
+    if (!exchange->is_suspended || (exchange->is_ours && !go_on_writing(exchange)))
+        return;
+    exchange->is_suspended = false;
+    if (!exchange->has_finished)
+        exchange_await_body(exchange);
+    MHD_resume_connection(exchange->handle);
+}
+
+void exchange_cut(struct exchange *exchange)
+{
+    exchange->is_cut = true;
+    (void)shutdown(exchange->connection->fd, SHUT_RDWR);
+    exchange_go_on(exchange);
 }
 
 void stream_body_on_room(struct exchange *exchange)
@@ -211,7 +257,7 @@ ssize_t stream_body_on_give(void *context, uint64_t position, char *out, size_t 
     if (!exchange->is_ours)
         forget_headers(exchange);
     exchange->is_ours = true;
-    if (!stream_body_go_on(exchange)) {
+    if (!go_on_writing(exchange)) {
         exchange_suspend(exchange);
         return 0;
     }

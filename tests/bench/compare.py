@@ -22,6 +22,7 @@ import time
 import measures
 import plot
 from quiet import DISTURBED_SHARE, Quiet
+from http_servers import nginx, version_of_reference
 from servers import Failed, NotAvailable, has_redis, version_of
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -55,6 +56,11 @@ LOAD = "{in_flight} in flight, p99 {ack_p99_us:,.0f} us"
 REDIS_LOAD = "{clients} clients, {pipeline} in flight each, p99 {ack_p99_us:,.0f} us"
 REDIS = {"key": "events_per_second", "words": "Redis at its best", "note_against": REDIS_LOAD}
 RATE = ("events_per_second", "events/s")
+HTTP_NOTES = {"note": "median of {rounds} rounds, longest {last_max_us:,.0f} us; {readers} readers; "
+                      "a bare commit {commit_p50_us:,.0f} us",
+              "note_against": "longest {last_max_us:,.0f} us"}
+POST_NOTES = {key: "p50 {answer_p50_us:,.0f} us, p99 {answer_p99_us:,.0f} us"
+              for key in ("note", "note_against")}
 
 TARGETS = (
     Target("durable publish, 256 B, 1,000 sessions", "publish_1000", *RATE, 4,
@@ -114,6 +120,15 @@ TARGETS = (
            "last_p50_us", "us", 10_000, False, note="median of {rounds} rounds, longest "
            "{last_max_us:,.0f} us, each one's median {each_p50_us:,.0f} us; {subscribers} subscriptions",
            sizes=("shared",)),
+    Target("HTTP: 1 event of 100 B to 5,000 readers, the last one, less a bare commit", "http_fanout",
+           "less_commit_us", "us", 1.2, False, against="nchan_fanout", key="last_p50_us",
+           words="nginx with nchan", sizes=("http_readers",), **HTTP_NOTES),
+    Target("the same with 16 KiB", "http_fanout_16k", "last_p50_us", "us", 1.5, False,
+           against="nchan_fanout_16k", key="last_p50_us", words="nginx with nchan",
+           sizes=("http_readers",), **HTTP_NOTES),
+    Target("HTTP: POSTs of single events, 50 connections", "http_post", *RATE, 1.5,
+           against="reference_post", key="events_per_second",
+           words="the Durable Streams reference server", **POST_NOTES),
     Target("memory per session with 128 ids", "memory_per_session", "bytes", "B", 2 * 1024, False,
            note="growth over {sessions} sessions", sizes=("many_sessions",)),
     Target("1,000,000 sessions, 10,000 of them hot, idle", "memory_idle", "mb", "MB", 64, False,
@@ -255,6 +270,8 @@ def surroundings(lab, arguments):
         f"{version_of([lab.bin / 'sponsond', '--version'])}; " + (
             has_redis(lab) or version_of(["redis-server", "--version"]) +
             ", appendonly yes, appendfsync always, a Unix socket, on the same disk") + ".",
+        f"{version_of([nginx() or 'nginx', '-v'])}, one worker, events in its memory; the Durable "
+        f"Streams reference server {version_of_reference()}, its store of files.",
         f"Effort: {arguments.effort}; " + (f"the median of {runs} runs." if runs > 1
                                            else "one run, not a median."),
     ]

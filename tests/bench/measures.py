@@ -8,6 +8,7 @@ import dataclasses
 import statistics
 import time
 
+from http_servers import Gateway, Nchan, Reference, free_port, need_nchan, need_reference
 from servers import Failed, NotAvailable, Redis, Sidecar, has_redis, run_json
 
 DATA_BYTES = 256
@@ -37,6 +38,10 @@ class Sizes:
     log_sessions: int
     load_s: float        # how long it is loaded before it is killed
     idle_s: float
+    http_readers: int    # of one session, over HTTP
+    http_rounds: int
+    http_posts: int
+    reference_posts: int # the same for the reference server, which is much slower
     quota: str           # for the steady state
     combinations: tuple  # clients and pipeline depths for Redis
     batches: tuple       # for the bare limit
@@ -48,7 +53,8 @@ FULL = Sizes(
     runs=5, publish=2_000_000, redis=500_000, new_sessions=1_000_000, latency=5000,
     one_each=100_000, rate_s=10, replay=50_000, replay_of_1000=3000, rounds=50, subscribers=1000,
     shared=10_000, many_sessions=100_000, known_sessions=1_000_000, hot_sessions=10_000,
-    log_events=10_000_000, log_sessions=1_000_000, load_s=3, idle_s=60, quota="512M",
+    log_events=10_000_000, log_sessions=1_000_000, load_s=3, idle_s=60, http_readers=5000,
+    http_rounds=30, http_posts=50_000, reference_posts=2000, quota="512M",
     combinations=tuple((c, p) for c in (1, 4, 16, 50) for p in (16, 128, 512, 1024)),
     batches=(16, 64, 256, 1024, 4096), plot_sessions=(1, 10, 100, 1000, 10_000, 100_000),
     plot_rates=(1000, 5000, 10_000, 25_000, 50_000, 100_000, 200_000, 400_000))
@@ -56,7 +62,8 @@ FULL = Sizes(
 QUICK = dataclasses.replace(
     FULL, runs=1, publish=1_000_000, redis=200_000, latency=2000, one_each=30_000, rate_s=4,
     replay_of_1000=1000, rounds=20, many_sessions=100_000, log_events=1_000_000,
-    log_sessions=100_000, load_s=2, idle_s=10,
+    log_sessions=100_000, load_s=2, idle_s=10, http_rounds=10, http_posts=20_000,
+    reference_posts=1000,
     combinations=((4, 128), (16, 128), (16, 1024), (50, 16), (50, 128)),
     plot_sessions=(1, 100, 10_000, 100_000), plot_rates=(1000, 10_000, 50_000, 100_000, 200_000))
 
@@ -64,7 +71,8 @@ QUICK = dataclasses.replace(
 TINY = dataclasses.replace(
     QUICK, publish=2000, redis=2000, new_sessions=1000, latency=20, one_each=200, rate_s=0.02,
     replay=200, replay_of_1000=2, rounds=2, subscribers=4, shared=8, many_sessions=50,
-    known_sessions=200, hot_sessions=20, log_events=1000, log_sessions=50, load_s=0.1, idle_s=0.1, quota="4M",
+    known_sessions=200, hot_sessions=20, log_events=1000, log_sessions=50, load_s=0.1, idle_s=0.1,
+    http_readers=20, http_rounds=2, http_posts=100, reference_posts=50, quota="4M",
     combinations=((2, 16),), batches=(64,), plot_sessions=(1, 10), plot_rates=(20_000,))
 
 
@@ -200,6 +208,38 @@ def fanout_shared(lab):
                              clients=1)
 
 
+# -- over HTTP ---------------------------------------------------------------------------------
+
+def http_fanout(lab, size):
+    """Nothing is on disk before nchan has given it to its readers, so one commit is not counted."""
+    commit = bare_latency(lab)["commit_p50_us"]
+    with Sidecar(lab) as sidecar, Gateway(lab, sidecar) as gateway:
+        found = gateway.fanout("/v1/sessions/s?from=now", "/v1/sessions/s", size=size,
+                               readers=lab.sizes.http_readers, rounds=lab.sizes.http_rounds)
+        return {**found, "commit_p50_us": commit,
+                "less_commit_us": max(0.0, found["last_p50_us"] - commit)}
+
+
+def nchan_fanout(lab, size):
+    need_nchan()
+    with Nchan(lab) as nchan:
+        return nchan.fanout("/read", "/write", size=size, readers=lab.sizes.http_readers,
+                            rounds=lab.sizes.http_rounds)
+
+
+def http_post(lab):
+    with Sidecar(lab) as sidecar, Gateway(lab, sidecar, free_port()) as gateway:
+        return gateway.load("post", gateway.at, "/v1/sessions/s", size=DATA_BYTES,
+                            count=lab.sizes.http_posts)
+
+
+def reference_post(lab):
+    need_reference()
+    with Reference(lab) as reference:
+        return reference.load("post", reference.at, "/v1/stream/s", size=DATA_BYTES, put=1,
+                              count=lab.sizes.reference_posts)
+
+
 # -- memory, start, idle -----------------------------------------------------------------------
 
 def memory_per_session(lab):
@@ -300,6 +340,11 @@ GROUPS = (
     {"fanout": fanout},
     {"follow": follow},
     {"fanout_shared": fanout_shared},
+    {"http_fanout": lambda lab: http_fanout(lab, 100),
+     "nchan_fanout": lambda lab: nchan_fanout(lab, 100)},
+    {"http_fanout_16k": lambda lab: http_fanout(lab, 16384),
+     "nchan_fanout_16k": lambda lab: nchan_fanout(lab, 16384)},
+    {"http_post": http_post, "reference_post": reference_post},
     {"memory_per_session": memory_per_session},
     {"memory_idle": memory_idle},
     {"start_warm": start_warm, "start_after_kill": start_after_kill},

@@ -3,7 +3,8 @@
 # The comparison: builds with the release's flags, measures, writes build/bench/report/report.md.
 # --quick takes minutes instead of most of an hour, --help lists the rest. With redis-server and
 # libhiredis-dev installed Redis is compared too (on Debian the former also starts a Redis of its own;
-# this one needs none that runs).
+# this one needs none that runs). So is the gateway, with nginx and libnginx-mod-nchan, and with the
+# packages of tests/web (npm ci --ignore-scripts there).
 set -eu
 cd "$(dirname "$0")/../.."
 sh tests/packages.sh test

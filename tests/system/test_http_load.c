@@ -267,7 +267,7 @@ static void begin_load(struct load *load, struct stage *stage, const struct stag
     load->gateway = http_start(stage, stall);
     load->late_ns =
         stage_keep(stage, calloc((size_t)sizes.events * OTHERS, sizeof(*load->late_ns)));
-    load->stalled = stage_keep(stage, calloc(sizes.stalled, sizeof(*load->stalled)));
+    load->stalled = stage_keep(stage, calloc(sizes.stalled, sizeof(struct follower *)));
     feeder_open(&load->feeder);
     publish(load, until_now_ns());
     (void)feeder_settle(&load->feeder);
@@ -336,7 +336,8 @@ static double publish_all(struct load *load)
     look_at_memory(load);
     follower_read_to(load->others, OTHERS, load->published, until_in(STAGE_WAIT_MS));
     qsort(load->late_ns, load->late_count, sizeof(*load->late_ns), ascending);
-    return (double)load->late_ns[load->late_count * 99 / 100] / 1e6;
+    size_t at = load->late_count * 99 / 100;
+    return (double)load->late_ns[at] / 1e6;
 }
 
 static void read_to_end(struct load *load)
