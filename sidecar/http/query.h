@@ -24,6 +24,7 @@
     X(level, "level", "durable replicated")                                                        \
     X(control, "control", "event comment")                                                         \
     X(prime, "prime", "0 1 -")                                                                     \
+    X(stream, "stream", "false true")                                                              \
     X(ack, "ack", "durable accepted none")                                                         \
     X(newlines, "newlines", "strict lf")                                                           \
     X(touch, "touch", "0 1 -")
@@ -33,6 +34,7 @@ enum { QUERY_UNKNOWN_RESET = 1, QUERY_UNKNOWN_FAIL };
 enum { QUERY_NO = 1, QUERY_YES, QUERY_BARE }; /* wait, active, prime, touch; see query_is_on */
 enum { QUERY_UNTIL_CAUGHT_UP = 1 };
 enum { QUERY_LEVEL_DURABLE = 1, QUERY_LEVEL_REPLICATED };
+enum { QUERY_STREAM_FALSE = 1, QUERY_STREAM_TRUE }; /* as OpenAI's clients ask for a stream */
 enum { QUERY_CONTROL_EVENT = 1, QUERY_CONTROL_COMMENT };
 enum { QUERY_ACK_DURABLE = 1, QUERY_ACK_ACCEPTED, QUERY_ACK_NONE };
 enum { QUERY_NEWLINES_STRICT = 1, QUERY_NEWLINES_LF };

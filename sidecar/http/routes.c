@@ -177,12 +177,30 @@ static bool check_level(struct route *route)
                        "level=replicated: no upstream is configured");
 }
 
+/* Whether our own lines are comments. Clients that ask by stream=true take every event for one of
+ * the app. */
+static bool has_comments(const struct query *query)
+{
+    return query->control == QUERY_CONTROL_COMMENT ||
+           (query->control == 0 && query->stream == QUERY_STREAM_TRUE);
+}
+
+/* stream=true outweighs Accept: OpenAI's clients accept JSON alone, whatever they ask for. */
+static bool choose_media(struct route *route, enum accept_media *ret_media)
+{
+    if (route->target.query.stream == QUERY_STREAM_TRUE) {
+        *ret_media = ACCEPT_EVENT_STREAM;
+        return true;
+    }
+    return accept_choose(header(route, name_ACCEPT), SESSION_MEDIA, ret_media, &route->problem);
+}
+
 static struct stream_options stream_options(const struct route *route)
 {
     return (struct stream_options){
         .session = route->target.name,
         .token = route->needs_token ? route->credential.token : (struct spn_bytes){NULL, 0},
-        .comments = route->target.query.control == QUERY_CONTROL_COMMENT,
+        .comments = has_comments(&route->target.query),
         .expires_s = route->needs_token ? route->grant.expires_s : 0,
         .key_mark = route->needs_token ? route->grant.key_mark : 0,
     };
@@ -195,7 +213,7 @@ static bool read_session(struct route *route)
     struct start start;
     if (!may(route, GRANT_READ, route->target.name) ||
         !start_choose(header(route, name_LAST_EVENT_ID), query, &start, &route->problem) ||
-        !accept_choose(header(route, name_ACCEPT), SESSION_MEDIA, &media, &route->problem))
+        !choose_media(route, &media))
         return false;
     if (!check_level(route))
         return false;

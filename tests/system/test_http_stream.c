@@ -295,6 +295,28 @@ static void options_change_the_form(struct stage *stage)
     http_expect_end(http);
 }
 
+/* As OpenAI's clients ask: they accept JSON alone, and take every event for the app's. */
+static void stream_true_outweighs_accept(struct stage *stage)
+{
+    struct http_event event;
+    const char *json = "Accept: application/json\r\n";
+    start(stage);
+    fill(stage, "s", 1);
+    struct http *http =
+        http_stream(stage, S "s?stream=true&until=caught-up&after=nobody", json, NULL);
+    do
+        assert_true(http_next(http, &event));
+    while (event.comment != NULL);
+    assert_string_equal(event.id, "e1");
+    http_expect_end(http);
+    http = http_stream(stage, S "s?stream=true&control=event&until=caught-up&after=e1", json, NULL);
+    assert_true(http_next(http, &event) && event.comment == NULL);
+    http_expect_end(http);
+    struct http_answer answer = http_do(stage, "GET", S "s?stream=false", json, NULL);
+    http_expect(&answer, 200);
+    assert_non_null(strstr(http_header(stage, &answer, "Content-Type"), "json"));
+}
+
 /* nginx speaks it to what is behind it. */
 static void http_1_0_has_no_chunks(struct stage *stage)
 {
@@ -335,6 +357,7 @@ int main(void)
         STAGE_TEST(a_closed_session_is_read_to_its_end),
         STAGE_TEST(a_deleted_session_ends),
         STAGE_TEST(options_change_the_form),
+        STAGE_TEST(stream_true_outweighs_accept),
         STAGE_TEST(http_1_0_has_no_chunks),
         STAGE_TEST(a_body_of_a_get_is_passed_over),
     };

@@ -134,6 +134,8 @@ static void every_choice(void **state)
     assert_int_equal(good("level=replicated").level, QUERY_LEVEL_REPLICATED);
     assert_int_equal(good("control=event").control, QUERY_CONTROL_EVENT);
     assert_int_equal(good("control=comment").control, QUERY_CONTROL_COMMENT);
+    assert_int_equal(good("stream=false").stream, QUERY_STREAM_FALSE);
+    assert_int_equal(good("stream=true").stream, QUERY_STREAM_TRUE);
     assert_int_equal(good("ack=durable").ack, QUERY_ACK_DURABLE);
     assert_int_equal(good("ack=accepted").ack, QUERY_ACK_ACCEPTED);
     assert_int_equal(good("ack=none").ack, QUERY_ACK_NONE);
