@@ -26,6 +26,7 @@ struct body {
     bool is_empty; /* finished, and the kind has no more events */
     bool has_fresh;
     bool has_held;
+    bool pauses; /* see body_let_go */
     uint64_t count;
     struct spn_event fresh; /* the kind's newest; its bytes are the kind's */
     struct spn_event held;
@@ -196,6 +197,7 @@ bool body_feed(struct body *body, const void *bytes, size_t size, size_t *ret_us
     *ret_used = 0;
     if (is_refused(body, ret_problem))
         return false;
+    body->pauses = false;
     if (!body->has_fresh && size > 0)
         settle(body, take(body, bytes, size, ret_used));
     return !is_refused(body, ret_problem);
@@ -260,6 +262,12 @@ static bool must_hold(const struct body *body)
     return body->options.holds_last || (body->rules.has_key && body->count == 0);
 }
 
+/* The first event's id is not known before the second one, or the end, has come. */
+static bool may_go(const struct body *body)
+{
+    return body->pauses && !(body->rules.has_key && body->count == 0);
+}
+
 /* The only event's id is the key itself. */
 static void name(struct body *body)
 {
@@ -293,15 +301,20 @@ enum body_found body_next(struct body *body, const struct spn_event **ret_event,
             advance(body);
         if (is_refused(body, ret_problem))
             return BODY_BAD;
-        if (body->has_held && (body->has_fresh || body->is_empty))
+        if (body->has_held && (body->has_fresh || body->is_empty || may_go(body)))
             return give(body, &body->held, &body->has_held, ret_event);
         if (!body->has_fresh)
             return BODY_NONE;
         if (!must_hold(body))
             return give(body, &body->fresh, &body->has_fresh, ret_event);
-        if (hold(body) && !body->is_finished)
+        if (hold(body) && !body->is_finished && !may_go(body))
             return BODY_NONE;
     }
+}
+
+void body_let_go(struct body *body)
+{
+    body->pauses = true;
 }
 
 bool body_is_last(const struct body *body)

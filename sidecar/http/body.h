@@ -20,7 +20,8 @@
  *
  * An Idempotency-Key K is the id of the only event, or gives the ids K-0, K-1 ... The first event
  * is therefore held until the second one or the end has come. With holds_last each event is held
- * that long, so that the last one is known when it is given.
+ * that long, so that the last one is known when it is given; or until body_let_go, for a body that
+ * pauses.
  *
  * Owns     all that it was fed, as far as it needs it: 5 times the largest event of an event stream
  *          and the one that is held, a whole body of JSON, or one event's data.
@@ -67,6 +68,10 @@ bool body_finish(struct body *body, struct problem *ret_problem);
  * BODY_BAD: memory ran out. */
 enum body_found body_next(struct body *body, const struct spn_event **ret_event,
                           struct problem *ret_problem);
+
+/* The body pauses: until more of it is fed, no event is held because it may be the last one. One
+ * that is held for its id stays so. */
+void body_let_go(struct body *body);
 
 /* With holds_last: the event given last is the last one. It may be a marker, which cannot close a
  * session. */

@@ -16,7 +16,14 @@ struct change {
     spn_level level;
     bool publishes;
     struct problem problem; /* status 0: the question decides */
+    struct out json;        /* see change_answer_json */
 };
+
+static void answer_json(struct change *change, const struct out *json)
+{
+    exchange_add(change->exchange, "Content-Type", "application/json");
+    exchange_answer(change->exchange, 200, json->data, json->size);
+}
 
 /* What is there now: it is what a loser wants to know. */
 static void add_published(struct exchange *exchange, const struct spn_published *published)
@@ -34,8 +41,7 @@ static void answer_published(struct change *change, const struct spn_published *
     results.last_seq = published->seq;
     results.life = published->life;
     answer_json_write(&results, &out);
-    exchange_add(change->exchange, "Content-Type", "application/json");
-    exchange_answer(change->exchange, 200, out.data, out.size);
+    answer_json(change, &out);
     answer_json_release(&results);
     out_release(&out);
 }
@@ -86,6 +92,8 @@ static void on_answer(struct waiter *waiter, spn_question *question)
         add_published(change->exchange, published);
         if (change->publishes)
             answer_published(change, published);
+        else if (change->json.size > 0)
+            answer_json(change, &change->json);
         else
             exchange_answer(change->exchange, 204, NULL, 0);
     }
@@ -113,6 +121,7 @@ static struct change *change_new(struct gateway *gateway, struct exchange *excha
         .gateway = gateway,
         .exchange = exchange,
     };
+    out_init(&change->json, -1);
     link_init(&change->link);
     link_join(&gateway->publishers, &change->link);
     return change;
@@ -197,6 +206,13 @@ struct change *change_refuse(struct gateway *gateway, struct exchange *exchange,
     return settle(gateway, exchange, change, SPN_OK);
 }
 
+void change_answer_json(struct change *change, struct out *json)
+{
+    out_release(&change->json);
+    change->json = *json;
+    out_init(json, -1);
+}
+
 void change_free(struct change *change)
 {
     if (change == NULL)
@@ -204,6 +220,7 @@ void change_free(struct change *change)
     gateway_wait(change->gateway, &change->waiter, 0);
     link_leave(&change->link);
     spn_question_close(change->question);
+    out_release(&change->json);
     free(change);
 }
 

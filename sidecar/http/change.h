@@ -31,6 +31,10 @@ struct change *change_touch(struct gateway *gateway, struct exchange *exchange,
 struct change *change_refuse(struct gateway *gateway, struct exchange *exchange,
                              struct spn_bytes session, const struct problem *problem);
 
+/* Once the question has its answer, and it is no refusal, these bytes of JSON are the exchange's,
+ * instead of none. They are taken from the caller. */
+void change_answer_json(struct change *change, struct out *json);
+
 void change_free(struct change *change); /* gives the question up; takes NULL */
 
 /* The exchange frees the change when it is over. A body is read and ignored. Takes NULL. */

@@ -32,7 +32,8 @@ struct post {
     struct tally *tally;
     uint64_t ticket; /* of the event before */
     bool has_finished;
-    bool must_close;        /* the last event is a marker, which cannot close the session itself */
+    bool must_close;        /* the event before did not close the session: it was given before the
+                               end was known, or is a marker */
     bool stops;             /* no more is taken of the body */
     bool is_ended;          /* the body knows that it is complete */
     bool is_taken;          /* all of its events are */
@@ -79,24 +80,37 @@ static void refuse_result(struct post *post, const struct answer_refusal *refusa
     post->change = change_refuse(post->gateway, post->exchange, post->session, &problem);
 }
 
+/* For the answer, once. */
+static void write_results(struct post *post, struct out *out)
+{
+    out_init(out, -1);
+    post->gateway->counts.published += post->results.counts[SPN_STORED];
+    post->results.is_cut = !post->is_taken || body_is_cut(post->body);
+    answer_json_write(&post->results, out);
+}
+
+/* All results are there, and each is a refusal. */
+static bool nothing_is_stored(const struct post *post)
+{
+    const struct answer_json *results = &post->results;
+    return results->counts[SPN_STORED] + results->counts[SPN_DUPLICATE] == 0 &&
+           results->refusals_count > 0;
+}
+
 /* All results are there. If nothing was stored, the answer is that of the first refusal. */
 static void answer(struct post *post)
 {
-    struct answer_json *results = &post->results;
-    uint64_t stored = results->counts[SPN_STORED] + results->counts[SPN_DUPLICATE];
+    const struct answer_json *results = &post->results;
     if (post->stops && post->tally->taken == 0) {
         refuse_err(post, SPN_E_STOPPING);
         return;
     }
-    post->gateway->counts.published += results->counts[SPN_STORED];
-    if (stored == 0 && results->refusals_count > 0) {
+    if (nothing_is_stored(post)) {
         refuse_result(post, &results->refusals[0]);
         return;
     }
     struct out out;
-    out_init(&out, -1);
-    results->is_cut = !post->is_taken || body_is_cut(post->body);
-    answer_json_write(results, &out);
+    write_results(post, &out);
     exchange_add(post->exchange, "Content-Type", "application/json");
     exchange_answer(post->exchange, 200, out.data, out.size);
     out_release(&out);
@@ -106,7 +120,13 @@ static void close_session(struct post *post)
 {
     const struct spn_publish_options options = {
         .size = sizeof(options), .life = post->options.life, .reason = post->options.reason};
+    gateway_wait(post->gateway, &post->waiter, 0); /* the question has its own time */
     post->change = change_close(post->gateway, post->exchange, post->session, &options);
+    if (post->change == NULL || post->level == SPN_NONE)
+        return;
+    struct out out;
+    write_results(post, &out);
+    change_answer_json(post->change, &out);
 }
 
 static void answer_if_done(struct post *post)
@@ -119,7 +139,7 @@ static void answer_if_done(struct post *post)
         exchange_answer(post->exchange, 202, NULL, 0);
     else if (post->tally->outstanding > 0 || post->change != NULL)
         return;
-    else if (must_close)
+    else if (must_close && !nothing_is_stored(post))
         close_session(post);
     else
         answer(post);
@@ -231,7 +251,7 @@ static bool publish_all(struct post *post)
         }
         post->last_id.size = 0;
         out_put(&post->last_id, event.id.data, event.id.size);
-        post->must_close = post->options.closes && post->next->kind != SPN_EVENT;
+        post->must_close = post->options.closes && !options.closes;
         post->next = NULL;
     }
     return true;
@@ -283,6 +303,8 @@ static size_t post_take(struct exchange *exchange, const void *bytes, size_t siz
     }
     if (!exchange_is_answered(exchange))
         (void)publish_all(post);
+    if (!exchange_is_answered(exchange) && post->options.closes && post->kind == BODY_SSE)
+        gateway_wait(post->gateway, &post->waiter, 1);
     return exchange_is_answered(exchange) ? size : taken;
 }
 
@@ -300,9 +322,18 @@ static void post_finish(struct exchange *exchange)
         post_pump(post);
 }
 
+/* The body pauses, or there is no answer. An event that is followed by nothing yet is published as
+ * it is, since the next one may come much later; then the session is closed by itself at the end.
+ */
 static void post_due(struct waiter *waiter)
 {
-    refuse_err(LINK_OWNER(waiter, struct post, waiter), SPN_E_TIMEOUT);
+    struct post *post = LINK_OWNER(waiter, struct post, waiter);
+    if (post->has_finished) {
+        refuse_err(post, SPN_E_TIMEOUT);
+        return;
+    }
+    body_let_go(post->body);
+    post_pump(post);
 }
 
 static void post_free(struct post *post)

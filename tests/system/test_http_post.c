@@ -77,6 +77,15 @@ static void an_endless_body_is_stored_as_it_comes(struct stage *stage)
     expect_stored_as_it_comes(stage, SSE "Transfer-Encoding: chunked\r\n");
 }
 
+/* Also if the last one is to close the session: the close follows by itself. */
+static void an_endless_body_that_closes_is_too(struct stage *stage)
+{
+    expect_stored_as_it_comes(stage, SSE "Transfer-Encoding: chunked\r\nStream-Closed: true\r\n");
+    struct http_answer answer = http_do(stage, "POST", S "live", NULL, "late");
+    http_expect(&answer, 409);
+    assert_int_equal(http_seq(stage, "live"), 20);
+}
+
 /* The condition was the first event's, whose result is known by now. */
 static void an_endless_body_with_a_condition_is_too(struct stage *stage)
 {
@@ -160,8 +169,35 @@ static void the_last_event_closes(struct stage *stage)
         http_expect_data(http, "z");
         http_expect_end(http);
     }
+    /* in pieces that come together; and none by a close of its own */
+    struct http *pieces = http_open(stage);
+    http_send(pieces, "POST " S "pieces HTTP/1.1\r\nHost: a\r\n" SSE "Stream-Closed: true\r\n"
+                      "Transfer-Encoding: chunked\r\n\r\n"
+                      "9\r\ndata: y\n\n\r\n9\r\ndata: z\n\n\r\n0\r\n\r\n");
+    struct http_answer whole = http_read(pieces);
+    http_expect(&whole, 200);
+    struct http *all = http_stream(stage, "/v1/events?until=caught-up", NULL, NULL);
+    struct http_event event;
+    while (http_next(all, &event))
+        assert_null(strstr(event.data, "\"kind\":\"close\""));
     struct http_answer answer = http_do(stage, "POST", S "empty", "Stream-Closed: true\r\n", NULL);
     assert_true(answer.status == 204 || answer.status == 404);
+}
+
+/* Nor is there a close of its own for it. */
+static void a_last_event_that_is_refused_closes_nothing(struct stage *stage)
+{
+    start(stage);
+    http_post(stage, S "a", "Event-Id: 1\r\n", "x");
+    struct http *writer = http_open(stage);
+    http_send_request(writer, "POST", S "a",
+                      SSE "Transfer-Encoding: chunked\r\nStream-Closed: true\r\n", NULL);
+    http_send(writer, "f\r\nid: 1\ndata: y\n\n\r\n");
+    assert_int_equal(http_seq(stage, "a"), 1); /* meanwhile the body pauses */
+    http_send(writer, "0\r\n\r\n");
+    struct http_answer answer = http_read(writer);
+    http_expect(&answer, 409);
+    http_post(stage, S "a", NULL, "z");
 }
 
 /* A marker cannot close the session itself: at no level is the close forgotten. */
@@ -173,7 +209,7 @@ static void a_last_marker_closes_at_every_level(struct stage *stage)
         const char *path = stage_format(stage, S "%s?ack=%s", levels[i], levels[i]);
         struct http_answer answer =
             http_do(stage, "POST", path, SSE "Stream-Closed: true\r\n", "data: y\n\nid: z\n\n");
-        http_expect(&answer, 204);
+        http_expect(&answer, i < 2 ? 200 : 204);
         answer = http_do(stage, "POST", path, NULL, "late");
         http_expect(&answer, i < 2 ? 409 : 202);
         assert_int_equal(http_seq(stage, levels[i]), 2); /* the event and the marker */
@@ -296,10 +332,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(every_body_becomes_its_events),
         STAGE_TEST(an_endless_body_is_stored_as_it_comes),
+        STAGE_TEST(an_endless_body_that_closes_is_too),
         STAGE_TEST(an_endless_body_with_a_condition_is_too),
         STAGE_TEST(a_full_speed_body_is_slowed_down),
         STAGE_TEST(one_of_fifty_wins),
         STAGE_TEST(the_last_event_closes),
+        STAGE_TEST(a_last_event_that_is_refused_closes_nothing),
         STAGE_TEST(a_last_marker_closes_at_every_level),
         STAGE_TEST(levels_are_answered_as_they_say),
         STAGE_TEST(accepted_is_answered_before_the_disk),

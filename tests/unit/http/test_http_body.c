@@ -369,6 +369,43 @@ static void a_body_ends_before_its_events_are_taken(void **state)
     body_close(body);
 }
 
+static void what_is_held_may_be_let_go(void **state)
+{
+    (void)state;
+    struct body *body = open_stream(true);
+    body_let_go(body); /* not what comes after the pause */
+    feed_event(body, "data: a\n\n");
+    (void)take_event(body, NULL);
+    body_let_go(body);
+    (void)take_event(body, "a");
+    feed_event(body, "data: b\n\n");
+    body_let_go(body); /* it was not taken to be held before the pause */
+    (void)take_event(body, "b");
+    (void)take_event(body, NULL);
+    finish(body);
+    (void)take_event(body, NULL);
+    body_close(body);
+}
+
+/* Its id is not known: the key, or the key with a number. */
+static void what_is_held_for_its_id_stays(void **state)
+{
+    (void)state;
+    struct body_options options =
+        with_limits((struct body_options){SSE, HOLDS, .key = spn_text("k")});
+    struct problem problem;
+    struct body *body = body_open(&options, &problem);
+    feed_event(body, "data: a\n\n");
+    body_let_go(body);
+    (void)take_event(body, NULL);
+    feed_event(body, "data: b\n\n");
+    assert_memory_equal(take_event(body, "a")->id.data, "k-0", 3);
+    (void)take_event(body, NULL);
+    body_let_go(body);
+    assert_memory_equal(take_event(body, "b")->id.data, "k-1", 3);
+    body_close(body);
+}
+
 /* -- limits ------------------------------------------------------------------------------------ */
 
 /* Feeds the bytes again and again; returns how many were taken until the body was refused. */
@@ -805,6 +842,8 @@ int main(void)
         cmocka_unit_test(bodies_give_events),
         cmocka_unit_test(a_ready_event_is_taken_first),
         cmocka_unit_test(a_body_ends_before_its_events_are_taken),
+        cmocka_unit_test(what_is_held_may_be_let_go),
+        cmocka_unit_test(what_is_held_for_its_id_stays),
         cmocka_unit_test(what_has_no_end_is_refused),
         cmocka_unit_test(a_length_is_refused_like_the_bytes),
         cmocka_unit_test(the_first_error_counts),
