@@ -1,11 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs what Debian 12 has for building (no argument), testing (`test`) and checking (`check`).
+# Installs what Debian 12 has for building (no argument), testing (`test`), testing the gateway with clients of
+# others (`web`: such tests are skipped without it) and checking (`check`).
 set -eu
 packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev libmicrohttpd-dev libssl-dev libsystemd-dev"
 case "${1:-build}" in
 build) ;;
 test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch" ;;
+web)
+    packages="nginx libnginx-mod-nchan caddy chromium openssl curl php-cli golang-go prometheus python3"
+    command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm"
+    ;;
 check) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch clang clang-format clang-tidy cppcheck libclang-rt-14-dev git" ;;
 *) echo "packages.sh: unknown set: $1" >&2; exit 2 ;;
 esac

@@ -52,7 +52,8 @@ export async function until(words, check, ms = WAIT_MS) {
   }
 }
 
-function inTime(words, promise) {
+/** The promise's value; fails if it does not come within WAIT_MS. */
+export function inTime(words, promise) {
   let timer;
   const late = new Promise((_, fail) => {
     timer = setTimeout(() => fail(new Error(`not in time: ${words}`)), WAIT_MS);

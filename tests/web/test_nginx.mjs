@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// nginx with the recipe of RECIPES.md: hand-over, signed URLs, HTTP/2, nothing held back, restarts, logs.
+import { startNginx } from "./recipes.mjs";
+import { run } from "./stage.mjs";
+import { webServerParts } from "./web_server_parts.mjs";
+
+await run(webServerParts("nginx", startNginx));

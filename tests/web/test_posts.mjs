@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// POSTs through nginx while the gateway is killed again and again: what was answered with 2xx is there afterwards,
+// and a POST that is repeated with its Idempotency-Key, or with its own ids, is stored once.
+//   node test_posts.mjs [SECONDS [SEED]]
+// Nobody holds the gateway's socket: while there is no gateway, nginx is refused.
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { newKey, startNginx, startPlainGateway } from "./recipes.mjs";
+import { run } from "./stage.mjs";
+
+const [seconds = 6, seed = randomInt(1 << 30)] = process.argv.slice(2).map(Number);
+const POSTERS = 12, SESSIONS = 4;
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** A seeded draw (mulberry32). */
+function draws(state) {
+  return (count) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % count;
+  };
+}
+
+/** The kinds of POST: a body for the events' data, and the headers that make it safe to repeat. */
+const KINDS = [
+  (data) => ({ events: [data], headers: {}, body: data, repeats: false }),
+  (data) => ({ events: [data], headers: { "idempotency-key": data }, body: data, repeats: true }),
+  (data) => {
+    const events = [0, 1, 2].map((index) => `${data}.${index}`);
+    const body = JSON.stringify(events.map((each) => ({ data: each })));
+    const headers = { "idempotency-key": data, "content-type": "application/json" };
+    return { events, headers, body, repeats: true };
+  },
+  (data) => {
+    const events = [0, 1, 2].map((index) => `${data}.${index}`);
+    const body = async (request) => {
+      for (const each of events) {
+        request.write(`id: ${each}\ndata: ${each}\n\n`);
+        await pause(3);
+      }
+      request.end();
+    };
+    return { events, headers: { "content-type": "text/event-stream" }, body, repeats: true };
+  },
+];
+
+class Campaign {
+  constructor(server, token) {
+    Object.assign(this, { server, token, isOver: false, kills: 0, posts: 0, failed: 0, met: 0, events: [] });
+  }
+
+  async post(session, { headers, body }) {
+    const kills = this.kills;
+    const all = { ...headers, authorization: `Bearer ${this.token}` };
+    this.posts++;
+    let status = 0;
+    try {
+      const answer = await this.server.fetch(`/v1/sessions/${session}`, { method: "POST", headers: all, body });
+      status = answer.status;
+      assert.ok(status === 200 || status >= 500, `${status}: ${await answer.text()}`);
+      if (status === 200) await answer.text();
+    } catch (error) {
+      if (error instanceof assert.AssertionError) throw error;
+    }
+    if (status !== 200) this.failed++;
+    if (status !== 200 && kills !== this.kills) this.met++; /* it was on its way when the gateway was killed */
+    return status === 200;
+  }
+
+  async poster(number, any) {
+    for (let count = 0; !this.isOver; count++) {
+      const session = `s${any(SESSIONS)}`;
+      const post = KINDS[any(KINDS.length)](`p${number}-${count}`);
+      let isStored = await this.post(session, post);
+      while (!isStored && post.repeats) {
+        await pause(10);
+        isStored = await this.post(session, post);
+      }
+      this.events.push(...post.events.map((data) => ({ session, data, isStored })));
+      if (!isStored) await pause(10);
+    }
+  }
+
+  async killer(gateway, any, due) {
+    while (Date.now() < due) {
+      await pause(20 + any(250));
+      this.kills++;
+      await gateway.kill();
+      await gateway.start();
+    }
+    this.isOver = true;
+  }
+
+  async check() {
+    const stored = new Map();
+    for (let number = 0; number < SESSIONS; number++) {
+      const headers = { accept: "application/json", authorization: `Bearer ${this.token}` };
+      const page = await (await this.server.fetch(`/v1/sessions/s${number}?limit=1000000`, { headers })).json();
+      assert.equal(page.missing, 0);
+      for (const { data } of page.events) {
+        const name = `s${number} ${data}`;
+        stored.set(name, (stored.get(name) ?? 0) + 1);
+      }
+    }
+    for (const { session, data, isStored } of this.events) {
+      const times = stored.get(`${session} ${data}`) ?? 0;
+      stored.delete(`${session} ${data}`);
+      assert.ok(times === 1 || (times === 0 && !isStored), `${session}: ${data} is there ${times} times`);
+    }
+    assert.deepEqual([...stored.keys()], [], "nobody sent these");
+  }
+}
+
+await run({
+  async whatWasAnsweredIsThere(stage) {
+    await stage.startDaemon();
+    const key = newKey(stage);
+    const token = key.token("--prefix", "", "--rights", "r,w", "--for", "12h");
+    const gateway = await startPlainGateway(stage, key.words);
+    const server = await startNginx(stage, { socket: gateway.socket, app: "127.0.0.1:1", hasKeys: true });
+    const campaign = new Campaign(server, token);
+    const began = Date.now();
+    const posters = Array.from({ length: POSTERS }, (_, index) => campaign.poster(index, draws(seed + index + 1)));
+    await Promise.all([campaign.killer(gateway, draws(seed), began + seconds * 1000), ...posters]);
+    await campaign.check();
+    const { kills, posts, failed, met, events } = campaign;
+    const took = ((Date.now() - began) / 1000).toFixed(1);
+    console.log(`seed ${seed}: ${took} s, ${kills} kills, ${posts} POSTs of ${events.length} events, ${failed} ` +
+      `failed, of which ${met} were on their way at a kill`);
+    assert.ok(kills > 0 && met > 0, "no POST met a kill");
+  },
+});
