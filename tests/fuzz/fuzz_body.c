@@ -110,6 +110,23 @@ static void look(const struct spn_event *event)
     out_release(&wanted);
 }
 
+/* A stream that pauses gives its events as if it held none. With a key the first one is held. */
+static void check_pauses(const struct body_options *options, struct spn_bytes body)
+{
+    struct body_options holds = *options;
+    struct body_options holds_none = *options;
+    struct out logs[2];
+    out_init(&logs[0], -1);
+    out_init(&logs[1], -1);
+    holds.holds_last = true;
+    holds_none.holds_last = false;
+    body_run(&holds, body, BODY_RUN_PAUSING, &logs[0], NULL);
+    body_run(&holds_none, body, 1, &logs[1], NULL);
+    CHECK(same_log(&logs[0], &logs[1]));
+    out_release(&logs[0]);
+    out_release(&logs[1]);
+}
+
 static void check_body(const uint8_t *input, size_t size)
 {
     struct spn_bytes body = {input + 3, size - 3};
@@ -134,6 +151,8 @@ static void check_body(const uint8_t *input, size_t size)
     }
     for (uint32_t i = 0; i < 3; i++)
         out_release(&logs[i]);
+    if (options.kind == BODY_SSE && options.key.data == NULL)
+        check_pauses(&options, body);
 }
 
 /* -- attributes and conditions ----------------------------------------------------------------- */

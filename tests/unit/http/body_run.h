@@ -9,6 +9,9 @@
 
 #include "http/body.h"
 
+/* A seed: byte by byte, and the body pauses after each. */
+#define BODY_RUN_PAUSING UINT32_MAX
+
 /* 0: whole; 1: byte by byte; otherwise by chance. */
 static inline size_t body_run_piece(uint32_t *seed, size_t left)
 {
@@ -67,6 +70,9 @@ static inline bool body_run_feed(struct body *body, const struct body_options *o
 {
     const char *from = bytes.data;
     size_t piece = 0;
+    bool pauses = seed == BODY_RUN_PAUSING;
+    if (pauses)
+        seed = 1;
     for (size_t at = 0; at < bytes.size;) {
         size_t used = 0;
         if (piece == 0)
@@ -79,6 +85,8 @@ static inline bool body_run_feed(struct body *body, const struct body_options *o
         free(copy);
         if (!fed)
             return false;
+        if (pauses)
+            body_let_go(body);
         if (body_run_take(body, options, log, look, problem) == BODY_BAD)
             return false;
         at += used;
