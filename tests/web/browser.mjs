@@ -8,11 +8,8 @@
 //
 // A test that imports this is skipped if there is no Chromium.
 // Owns    what it opens; the stage ends it.
-import { once } from "node:events";
-import http from "node:http";
-import { createServer } from "node:net";
 import { join } from "node:path";
-import { Program, WAIT_MS, need, needModule } from "./stage.mjs";
+import { Program, WAIT_MS, freePort, need, needModule, serve } from "./stage.mjs";
 
 export const EMPTY_PAGE = "<!doctype html><title>page</title><link rel=icon href=data:,>";
 
@@ -39,20 +36,6 @@ export async function openPage(browser, url) {
   return page;
 }
 
-/** A server of the test, on a port of its own. Gives its port. */
-export async function serve(stage, answer) {
-  const server = http.createServer(answer);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  stage.programs.push({
-    close: async () => {
-      server.closeAllConnections();
-      server.close();
-    },
-  });
-  return server.address().port;
-}
-
 /** A server of an empty page at `/`; all else is for answer(request, response). Gives its origin. */
 export async function servePage(stage, answer, headers = {}) {
   const port = await serve(stage, (request, response) => {
@@ -61,17 +44,6 @@ export async function servePage(stage, answer, headers = {}) {
     response.end(EMPTY_PAGE);
   });
   return `http://localhost:${port}`;
-}
-
-/** A TCP port that nobody uses, below those that the system gives out by itself. */
-export async function freePort() {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const server = createServer().listen(port, "127.0.0.1");
-    const [error] = await Promise.race([once(server, "listening"), once(server, "error").catch((e) => [e])]);
-    server.close();
-    if (!error) return port;
-  }
 }
 
 /** A gateway that opens its sockets itself, so that peers are refused while it is gone: its `port`, its

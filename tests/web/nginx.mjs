@@ -5,8 +5,8 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { EMPTY_PAGE, freePort } from "./browser.mjs";
-import { need, until } from "./stage.mjs";
+import { EMPTY_PAGE } from "./browser.mjs";
+import { freePort, need, until } from "./stage.mjs";
 
 const [nginx, openssl] = [need("nginx"), need("openssl")];
 const TEMPS = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];

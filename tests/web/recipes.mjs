@@ -5,12 +5,10 @@
 // Errors  a heading, a block or a value that RECIPES.md does not have throws.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
 import { connect } from "node:http2";
-import { createServer as createTcpServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Program, inTime, need, skip, until } from "./stage.mjs";
+import { Program, freePort, inTime, need, skip, until } from "./stage.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const TEXT = readFileSync(join(HERE, "../../sidecar/http/RECIPES.md"), "utf8");
@@ -40,28 +38,6 @@ export function fill(text, values) {
   return text;
 }
 
-/** A port that nobody has now. */
-export async function freePort() {
-  const server = createTcpServer();
-  await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address();
-  await new Promise((done) => server.close(done));
-  return port;
-}
-
-/** An HTTP server of the test's own, which ends with the stage. Returns "127.0.0.1:PORT". */
-export async function serve(stage, handler) {
-  const server = createServer(handler);
-  await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  stage.programs.push({
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((done) => server.close(done));
-    },
-  });
-  return `127.0.0.1:${server.address().port}`;
-}
-
 /** The gateway on a Unix socket of its own making, as it runs without systemd: nobody holds the socket. */
 export async function startPlainGateway(stage, words = []) {
   const socket = stage.path("http.sock");
@@ -70,14 +46,6 @@ export async function startPlainGateway(stage, words = []) {
   stage.programs.push(gateway);
   await gateway.start();
   return Object.assign(gateway, { socket });
-}
-
-/** A new key: words for the gateway, and a function that makes tokens as `sponson token` does. */
-export function newKey(stage) {
-  const sponson = (...words) => spawnSync(join(stage.bin, "sponson"), ["token", ...words]).stdout.toString().trim();
-  const file = stage.path("keys");
-  writeFileSync(file, `${sponson("--new-key", "k1")}\n`, { mode: 0o600 });
-  return { words: ["--key-file", file], token: (...words) => sponson(...words, "--key-file", file) };
 }
 
 function certificate(stage) {
@@ -93,7 +61,7 @@ async function common(stage, socket, app) {
   const port = await freePort();
   const values = {
     "/run/sponson-http/http.sock": socket,
-    "127.0.0.1:3000": app,
+    "127.0.0.1:3000": `127.0.0.1:${app}`,
     "/etc/ssl/app.pem": files.pem,
     "/etc/ssl/app.key": files.key,
     "/var/log/app.log": stage.path("web.log"),
@@ -120,7 +88,7 @@ function withKeys(heading, language, hasKeys) {
   return hasKeys ? `${whole.slice(0, end)}${block(heading, language, 1)}${whole.slice(end)}` : whole;
 }
 
-/** nginx with the recipe, before the gateway on this socket and the app at this address. */
+/** nginx with the recipe, before the gateway on this socket and the app on this port. */
 export async function startNginx(stage, { socket, app, hasKeys }) {
   const path = need("nginx");
   if (!spawnSync(path, ["-V"]).stderr.includes("http_v2")) skip("nginx has no HTTP/2");

@@ -14,6 +14,8 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import http from "node:http";
+import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -59,6 +61,31 @@ export function inTime(words, promise) {
     timer = setTimeout(() => fail(new Error(`not in time: ${words}`)), WAIT_MS);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** A TCP port that nobody uses, below those that the system gives out by itself. */
+export async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer().listen(port, "127.0.0.1");
+    const [error] = await Promise.race([once(server, "listening"), once(server, "error").catch((e) => [e])]);
+    server.close();
+    if (!error) return port;
+  }
+}
+
+/** A server of the test, on a port of its own. Gives its port. */
+export async function serve(stage, answer) {
+  const server = http.createServer(answer);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  stage.programs.push({
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  });
+  return server.address().port;
 }
 
 /** A program that is started, killed and started again with the same words. */

@@ -2,8 +2,9 @@
 // What a browser makes of the gateway's streams: it stops at 204; a slow reader gets the tail of a closed session;
 // the gateway's own events arrive; a URL that expires is renewed.
 import assert from "node:assert/strict";
-import { follow, metric, noted, openBrowser, openGateway, openPage, serve, servePage } from "./browser.mjs";
-import { run, until } from "./stage.mjs";
+import { follow, metric, noted, openBrowser, openGateway, openPage, servePage } from "./browser.mjs";
+import { block } from "./recipes.mjs";
+import { run, serve, until } from "./stage.mjs";
 import { newKey, sign } from "./token.mjs";
 
 const RETRY_MS = 20; // of stored events: browsers of these tests come back at once
@@ -45,27 +46,6 @@ async function halt(page) {
   const statement = session.send("Runtime.evaluate", { expression: "debugger" }).catch(() => {});
   await halted;
   return () => Promise.all([session.send("Debugger.resume"), statement]);
-}
-
-/** In the page: reads a session whose URL expires. getUrl() asks the app for a fresh one. */
-function followExpiring(getUrl, take) {
-  let last;
-  async function open() {
-    const url = new URL(await getUrl());
-    if (last !== undefined) url.searchParams.set("after", last);
-    const source = new EventSource(url);
-    const again = () => {
-      source.close();
-      open().catch(() => setTimeout(again, 1000));
-    };
-    source.onmessage = (event) => {
-      last = event.lastEventId;
-      take(event);
-    };
-    source.addEventListener("sponson-end", (event) => JSON.parse(event.data).reason === "expired" && again());
-    source.onerror = () => source.readyState === EventSource.CLOSED && setTimeout(again, 1000);
-  }
-  return open();
 }
 
 await run({
@@ -183,9 +163,9 @@ await run({
     const page = await openPage(await openBrowser(stage), origin);
     await page.evaluate(`
       window.events = [];
-      ${followExpiring};
-      const getUrl = async () => (await fetch("/url")).text();
-      followExpiring(getUrl, (event) => window.events.push([event.lastEventId, event.data]));
+      ${block("URLs that expire", "js").replace("export ", "")};
+      const fresh = async () => (await fetch("/url")).text();
+      follow(fresh, (event) => window.events.push([event.lastEventId, event.data]));
     `);
     let count = 0;
     const write = { Authorization: `Bearer ${sign(key, "s", "w", 600)}` };

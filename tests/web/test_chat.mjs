@@ -6,8 +6,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, cpSync, openSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { freePort, openBrowser, openGateway, openPage } from "./browser.mjs";
-import { run } from "./stage.mjs";
+import { openBrowser, openGateway, openPage } from "./browser.mjs";
+import { freePort, run } from "./stage.mjs";
 
 const EXAMPLE = fileURLToPath(new URL("../../client/examples/chat/", import.meta.url));
 

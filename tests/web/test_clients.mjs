@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { startCutter } from "./cutter.mjs";
-import { block, fill, freePort, load, newKey, serve, soon, startPlainGateway } from "./recipes.mjs";
-import { needModule, run, until } from "./stage.mjs";
+import { block, fill, load, soon, startPlainGateway } from "./recipes.mjs";
+import { freePort, needModule, run, serve, until } from "./stage.mjs";
+import { newKey, sign } from "./token.mjs";
 
 const SAMPLE = readFileSync(new URL("../data/response.sse", import.meta.url), "utf8");
 
@@ -50,7 +51,7 @@ const parts = {
     });
     const { respond } = await load(stage, "respond.mjs", block("OpenAI", "js"));
     const { follow } = await load(stage, "follow.mjs", block("OpenAI", "js", 1));
-    const openai = new OpenAI({ baseURL: `http://${upstream}`, apiKey: "none" });
+    const openai = new OpenAI({ baseURL: `http://127.0.0.1:${upstream}`, apiKey: "none" });
     await respond(openai, { model: "harbour-small", input: "When is low water?" });
     const events = SAMPLE.match(/(?<=^data: ).*$/gm).map((line) => JSON.parse(line));
     const cutter = await startCutter(stage, port, [0, 2, 0, 1]);
@@ -127,7 +128,7 @@ const parts = {
         }),
       });
     const app = await serve(stage, (request, response) => chat(request, response, answer));
-    const cutter = await startCutter(stage, Number(app.split(":")[1]), [0]);
+    const cutter = await startCutter(stage, app, [0]);
     /* A page: what its user sees is its last message. */
     class Page extends ai.AbstractChat {
       constructor(messages, id = "c/1") {
@@ -170,10 +171,10 @@ const parts = {
 
   async freshUrlsGoOn(stage) {
     const { EventSource } = await needModule("eventsource");
-    const { words, token } = newKey(stage);
-    const gateway = await open(stage, words);
+    const key = newKey(stage);
+    const gateway = await open(stage, ["--key-file", key.path]);
     const url = `http://127.0.0.1:${gateway.port}/v1/sessions/chat/1`;
-    const headers = { authorization: `Bearer ${token("chat/1", "--rights", "r,w", "--for", "1h")}` };
+    const headers = { authorization: `Bearer ${sign(key, "chat/1", "rw", 3600)}` };
     const post = async (init) => (await fetch(url, { method: "POST", ...init })).status;
     const { follow } = await load(stage, "expire.mjs", block("URLs that expire", "js"));
     let fresh = 0, denied = 0, ended = false;
@@ -190,7 +191,7 @@ const parts = {
     const got = [];
     const give = async () => {
       fresh++;
-      return `${url}?token=${token("chat/1", "--rights", "r", "--for", "2s")}`;
+      return `${url}?token=${sign(key, "chat/1", "r", 2)}`;
     };
     follow(give, (event) => got.push(event.data), { Source, onend: () => (ended = true) });
     let count = 0;

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { block, fill, serve, startPlainGateway } from "./recipes.mjs";
-import { need, run, until } from "./stage.mjs";
+import { block, fill, startPlainGateway } from "./recipes.mjs";
+import { need, run, serve, until } from "./stage.mjs";
 
 const SAMPLE = readFileSync(new URL("../data/response.sse", import.meta.url), "utf8");
 
@@ -46,11 +46,11 @@ await run({
   async aLiveUpstreamIsRecorded(stage) {
     const { sh, page } = await open(stage);
     let upstream;
-    const address = await serve(stage, (request, response) => {
+    const port = await serve(stage, (request, response) => {
       upstream = response.writeHead(200, { "Content-Type": "text/event-stream" });
       upstream.write("data: 1\n\n");
     });
-    const record = sh(fill(block("curl", "sh", 1), { "https://upstream.example": `http://${address}` }));
+    const record = sh(fill(block("curl", "sh", 1), { "https://upstream.example": `http://127.0.0.1:${port}` }));
     for (let count = 1; count <= 3; count++) {
       await until(`event ${count}`, async () => (await page("talk")).events.length === count);
       if (count < 3) upstream.write(`data: ${count + 1}\n\n`);
@@ -89,8 +89,8 @@ await run({
 
   async aResponseOfOpenAiGetsItsNumbersAsIds(stage) {
     const { sh, page } = await open(stage);
-    const address = await serve(stage, (request, response) => response.end(SAMPLE));
-    await sh(fill(block("OpenAI", "sh"), { "https://upstream.example": `http://${address}` })).over;
+    const port = await serve(stage, (request, response) => response.end(SAMPLE));
+    await sh(fill(block("OpenAI", "sh"), { "https://upstream.example": `http://127.0.0.1:${port}` })).over;
     const { events, closed } = await page("responses/resp_1");
     const sent = SAMPLE.match(/(?<=^data: ).*$/gm);
     const wanted = sent.map((data) => [String(JSON.parse(data).sequence_number), data]);

@@ -5,8 +5,9 @@
 // Nobody holds the gateway's socket: while there is no gateway, nginx is refused.
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
-import { newKey, startNginx, startPlainGateway } from "./recipes.mjs";
+import { startNginx, startPlainGateway } from "./recipes.mjs";
 import { run } from "./stage.mjs";
+import { newKey, sign } from "./token.mjs";
 
 const [seconds = 6, seed = randomInt(1 << 30)] = process.argv.slice(2).map(Number);
 const POSTERS = 12, SESSIONS = 4;
@@ -46,13 +47,13 @@ const KINDS = [
 ];
 
 class Campaign {
-  constructor(server, token) {
-    Object.assign(this, { server, token, isOver: false, kills: 0, posts: 0, failed: 0, met: 0, events: [] });
+  constructor(server, key) {
+    Object.assign(this, { server, key, isOver: false, kills: 0, posts: 0, failed: 0, met: 0, events: [] });
   }
 
   async post(session, { headers, body }) {
     const kills = this.kills;
-    const all = { ...headers, authorization: `Bearer ${this.token}` };
+    const all = { ...headers, authorization: `Bearer ${sign(this.key, session, "w", 3600)}` };
     this.posts++;
     let status = 0;
     try {
@@ -95,7 +96,8 @@ class Campaign {
   async check() {
     const stored = new Map();
     for (let number = 0; number < SESSIONS; number++) {
-      const headers = { accept: "application/json", authorization: `Bearer ${this.token}` };
+      const token = sign(this.key, `s${number}`, "r", 3600);
+      const headers = { accept: "application/json", authorization: `Bearer ${token}` };
       const page = await (await this.server.fetch(`/v1/sessions/s${number}?limit=1000000`, { headers })).json();
       assert.equal(page.missing, 0);
       for (const { data } of page.events) {
@@ -116,10 +118,9 @@ await run({
   async whatWasAnsweredIsThere(stage) {
     await stage.startDaemon();
     const key = newKey(stage);
-    const token = key.token("--prefix", "", "--rights", "r,w", "--for", "12h");
-    const gateway = await startPlainGateway(stage, key.words);
-    const server = await startNginx(stage, { socket: gateway.socket, app: "127.0.0.1:1", hasKeys: true });
-    const campaign = new Campaign(server, token);
+    const gateway = await startPlainGateway(stage, ["--key-file", key.path]);
+    const server = await startNginx(stage, { socket: gateway.socket, app: 1, hasKeys: true });
+    const campaign = new Campaign(server, key);
     const began = Date.now();
     const posters = Array.from({ length: POSTERS }, (_, index) => campaign.poster(index, draws(seed + index + 1)));
     await Promise.all([campaign.killer(gateway, draws(seed), began + seconds * 1000), ...posters]);

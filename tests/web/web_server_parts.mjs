@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { request as httpRequest } from "node:http";
-import { block, events, filesWith, namesTable, newKey, serve, soon, startPlainGateway } from "./recipes.mjs";
-import { needModule, until } from "./stage.mjs";
+import { block, events, filesWith, namesTable, soon, startPlainGateway } from "./recipes.mjs";
+import { needModule, serve, until } from "./stage.mjs";
+import { newKey, sign } from "./token.mjs";
 
 const STREAM = { accept: "text/event-stream" };
 
@@ -59,7 +60,8 @@ export function webServerParts(heading, start) {
 
   async function withKeys(stage) {
     const key = newKey(stage);
-    return { ...(await open(stage, key.words, true)), token: (...words) => key.token(...words, "--for", "1h") };
+    const token = (name) => sign(key, name, "rw", 3600);
+    return { ...(await open(stage, ["--key-file", key.path], true)), token };
   }
 
   return {
@@ -109,7 +111,7 @@ export function webServerParts(heading, start) {
 
     async bodiesArriveAsTheyAreSent(stage) {
       const { server, token } = await withKeys(stage);
-      const authorization = `Bearer ${token("live", "--rights", "r,w")}`;
+      const authorization = `Bearer ${token("live")}`;
       const headers = { authorization, "content-type": "text/event-stream" };
       let send;
       const body = (request) => (send = request);
@@ -191,7 +193,7 @@ export function webServerParts(heading, start) {
 
     async tokensAreInNoLog(stage) {
       const { gateway, server, socket, token } = await withKeys(stage);
-      const good = token("chat/a", "--rights", "r,w");
+      const good = token("chat/a");
       const [, , payload, mac] = good.split(".");
       const forged = `${good.slice(0, -10)}AAAAAAAAAA`;
       const ask = async (status, path, options) => {
