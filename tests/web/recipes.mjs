@@ -88,10 +88,19 @@ function withKeys(heading, language, hasKeys) {
   return hasKeys ? `${whole.slice(0, end)}${block(heading, language, 1)}${whole.slice(end)}` : whole;
 }
 
+/** Skips the test if there is no nginx for the recipe. Before there is a stage, which would stay. */
+export function needNginx() {
+  need("openssl");
+  if (!spawnSync(need("nginx"), ["-V"]).stderr.includes("http_v2")) skip("nginx has no HTTP/2");
+}
+
+export function needCaddy() {
+  need("openssl");
+  need("caddy");
+}
+
 /** nginx with the recipe, before the gateway on this socket and the app on this port. */
 export async function startNginx(stage, { socket, app, hasKeys }) {
-  const path = need("nginx");
-  if (!spawnSync(path, ["-V"]).stderr.includes("http_v2")) skip("nginx has no HTTP/2");
   const { port, values, ca } = await common(stage, socket, app);
   const own = { "listen 443": `listen 127.0.0.1:${port}`, "app.example": "localhost" };
   own["/var/log/app.errors"] = stage.path("web.errors");
@@ -108,20 +117,19 @@ http {
   include ${stage.path("app.conf")};
 }
 `);
-  stage.spawn(path, ["-p", stage.directory, "-c", stage.path("nginx.conf"), "-e", stage.path("web.main")]);
+  stage.spawn(need("nginx"), ["-p", stage.directory, "-c", stage.path("nginx.conf"), "-e", stage.path("web.main")]);
   return answers(new WebServer(stage, port, ca));
 }
 
 /** The same with Caddy. */
 export async function startCaddy(stage, { socket, app, hasKeys }) {
-  const path = need("caddy");
   const { port, values, ca } = await common(stage, socket, app);
   const quiet = "{\n\tadmin off\n\tauto_https disable_redirects\n\tlog {";
   const own = { "app.example:443": `localhost:${port}`, "{\n\tlog {": quiet };
   writeFileSync(stage.path("Caddyfile"), fill(withKeys("Caddy", "caddyfile", hasKeys), { ...values, ...own }));
   const home = stage.path("caddy");
   const env = { ...process.env, XDG_DATA_HOME: home, XDG_CONFIG_HOME: home, HOME: home };
-  stage.spawn(path, ["run", "--config", stage.path("Caddyfile"), "--adapter", "caddyfile"], { env });
+  stage.spawn(need("caddy"), ["run", "--config", stage.path("Caddyfile"), "--adapter", "caddyfile"], { env });
   return answers(new WebServer(stage, port, ca));
 }
 

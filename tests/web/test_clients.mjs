@@ -8,6 +8,15 @@ import { block, fill, load, soon, startPlainGateway } from "./recipes.mjs";
 import { freePort, needModule, run, serve, until } from "./stage.mjs";
 import { newKey, sign } from "./token.mjs";
 
+const MCP = "@modelcontextprotocol/sdk";
+const { EventSource } = await needModule("eventsource");
+const { default: OpenAI } = await needModule("openai");
+const ai = await needModule("ai");
+const { Client } = await needModule(`${MCP}/client/index.js`);
+const { StreamableHTTPClientTransport } = await needModule(`${MCP}/client/streamableHttp.js`);
+const { LoggingMessageNotificationSchema } = await needModule(`${MCP}/types.js`);
+const { McpServer } = await needModule(`${MCP}/server/mcp.js`);
+
 const SAMPLE = readFileSync(new URL("../data/response.sse", import.meta.url), "utf8");
 
 /** The gateway on a Unix socket for apps and on a port for clients, and the recipe's gateway.mjs for the first. */
@@ -22,7 +31,6 @@ async function open(stage, words = ["--insecure-loopback"]) {
 const numbers = (count) => Array.from({ length: count }, (_, i) => String(i + 1));
 
 async function eventSource(stage, plan) {
-  const { EventSource } = await needModule("eventsource");
   const { app, port } = await open(stage);
   const cutter = await startCutter(stage, port, plan);
   for (const data of numbers(3)) await app.publish("s", data);
@@ -44,7 +52,6 @@ const parts = {
   eventSourceCutAgainAndAgain: (stage) => eventSource(stage, [3, 0, 2, 0, 3]),
 
   async openAiStartsAfter(stage) {
-    const { default: OpenAI } = await needModule("openai");
     const { port } = await open(stage);
     const upstream = await serve(stage, (request, response) => {
       response.writeHead(200, { "Content-Type": "text/event-stream" }).end(SAMPLE);
@@ -69,10 +76,6 @@ const parts = {
   },
 
   async mcpResumesItsGet(stage) {
-    const { Client } = await needModule("@modelcontextprotocol/sdk/client/index.js");
-    const { StreamableHTTPClientTransport } = await import("@modelcontextprotocol/sdk/client/streamableHttp.js");
-    const { LoggingMessageNotificationSchema } = await import("@modelcontextprotocol/sdk/types.js");
-    const { McpServer } = await import("@modelcontextprotocol/sdk/server/mcp.js");
     await open(stage);
     const { serveMcp } = await load(stage, "mcp.mjs", block("MCP", "js"));
     const { rememberingFetch } = await load(stage, "fetch.mjs", block("MCP", "js", 1));
@@ -111,7 +114,6 @@ const parts = {
   },
 
   async aiSdkResumesAChat(stage) {
-    const ai = await needModule("ai");
     await open(stage);
     const { chat } = await load(stage, "chat.mjs", block("AI SDK", "js"));
     let writer, finish;
@@ -170,7 +172,6 @@ const parts = {
   },
 
   async freshUrlsGoOn(stage) {
-    const { EventSource } = await needModule("eventsource");
     const key = newKey(stage);
     const gateway = await open(stage, ["--key-file", key.path]);
     const url = `http://127.0.0.1:${gateway.port}/v1/sessions/chat/1`;

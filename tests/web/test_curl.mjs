@@ -29,7 +29,6 @@ function shell(stage, socket, lines) {
 }
 
 async function open(stage) {
-  need("curl");
   await stage.startDaemon();
   const { socket } = await startPlainGateway(stage);
   const sh = (lines) => shell(stage, socket, lines);
@@ -42,6 +41,7 @@ async function open(stage) {
 
 const dataOf = (page) => page.events.map((event) => event.data);
 
+need("curl");
 await run({
   async aLiveUpstreamIsRecorded(stage) {
     const { sh, page } = await open(stage);

@@ -5,7 +5,7 @@
 // Nobody holds the gateway's socket: while there is no gateway, nginx is refused.
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
-import { startNginx, startPlainGateway } from "./recipes.mjs";
+import { needNginx, startNginx, startPlainGateway } from "./recipes.mjs";
 import { run } from "./stage.mjs";
 import { newKey, sign } from "./token.mjs";
 
@@ -114,6 +114,7 @@ class Campaign {
   }
 }
 
+needNginx();
 await run({
   async whatWasAnsweredIsThere(stage) {
     await stage.startDaemon();

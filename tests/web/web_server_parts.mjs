@@ -7,6 +7,7 @@ import { block, events, filesWith, namesTable, soon, startPlainGateway } from ".
 import { needModule, serve, until } from "./stage.mjs";
 import { newKey, sign } from "./token.mjs";
 
+const { EventSource } = await needModule("eventsource");
 const STREAM = { accept: "text/event-stream" };
 
 /** One request on the gateway's own socket, the path as it is. */
@@ -155,7 +156,6 @@ export function webServerParts(heading, start) {
 
     async restartsAreNotSeenByEventSources(stage) {
       const { gateway, server, socket } = await open(stage);
-      const { EventSource } = await needModule("eventsource");
       const asUser = (url, init) => server.fetch(url, { ...init, headers: { ...init.headers, cookie: "user=7" } });
       const fetch = soon(asUser);
       const readers = Array.from({ length: 5 }, () => {
