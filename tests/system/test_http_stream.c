@@ -332,6 +332,44 @@ static void http_1_0_has_no_chunks(struct stage *stage)
     http_expect_end(http);
 }
 
+/* A socket that is full cuts the answer anywhere; then it goes on there, whatever frames it. */
+static void framing_survives_a_full_socket(struct stage *stage)
+{
+    enum { BIGS = 12, BIG = 100000 };
+    static const char *const requests[] = {
+        "GET " S "s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET " S "s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        "GET " S "s HTTP/1.0\r\n\r\n",
+    };
+    struct http *readers[COUNT(requests)];
+    struct http_event event;
+    char *big = stage_keep(stage, calloc(1, BIG + 1));
+    memset(big, 'x', BIG);
+    stage_start(stage, NULL);
+    http_start(stage, "--heartbeat=600s", "--stall=600s"); /* nothing else makes it go on */
+    fill(stage, "s", 1);
+    for (size_t i = 0; i < COUNT(requests); i++) {
+        readers[i] = http_open(stage);
+        http_send(readers[i], requests[i]);
+        struct http_answer answer = http_begin(readers[i]);
+        http_expect(&answer, 200);
+        while (http_next(readers[i], &event) && strcmp(event.data, "1") != 0)
+            continue;
+    }
+    for (unsigned i = 0; i < BIGS; i++) {
+        big[0] = (char)('a' + i);
+        put(stage, "s", i + 1 == BIGS ? "Stream-Closed: true\r\n" : NULL, big);
+    }
+    for (size_t i = 0; i < COUNT(requests); i++) {
+        for (unsigned j = 0; j < BIGS; j++) {
+            event = http_next_data(readers[i]);
+            assert_int_equal(strlen(event.data), BIG);
+            assert_int_equal(event.data[0], 'a' + j);
+        }
+        http_expect_end(readers[i]);
+    }
+}
+
 /* A reader with a body, which means nothing, is answered all the same. */
 static void a_body_of_a_get_is_passed_over(struct stage *stage)
 {
@@ -359,6 +397,7 @@ int main(void)
         STAGE_TEST(options_change_the_form),
         STAGE_TEST(stream_true_outweighs_accept),
         STAGE_TEST(http_1_0_has_no_chunks),
+        STAGE_TEST(framing_survives_a_full_socket),
         STAGE_TEST(a_body_of_a_get_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
