@@ -156,9 +156,8 @@ static void on_half_close(struct connection *connection)
 
 void connection_on_event(struct connection *connection, uint32_t events)
 {
-    struct exchange *exchange = connection->exchange;
     if ((events & ~(uint32_t)EPOLLOUT) != 0)
         on_half_close(connection);
-    else if (exchange != NULL && exchange->is_ours)
-        stream_body_on_room(exchange);
+    else
+        stream_body_on_room(connection);
 }

@@ -149,7 +149,7 @@ void exchange_answer_now(struct exchange *exchange);
 /* These bytes, which begin with the head of the answer, are on their way. */
 void stream_body_see_head(struct exchange *exchange, const char *bytes, size_t size);
 /* The socket has room again. */
-void stream_body_on_room(struct exchange *exchange);
+void stream_body_on_room(struct connection *connection);
 /* For the library: instead of a body. */
 ssize_t stream_body_on_give(void *context, uint64_t position, char *out, size_t room);
 

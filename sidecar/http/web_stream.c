@@ -86,15 +86,21 @@ static ssize_t send_chunk(const struct exchange *exchange, const char *bytes)
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-static void watch_room(struct exchange *exchange, bool watch)
+/* False: it cannot. */
+static bool watch_room(struct connection *connection, bool watch)
 {
-    struct connection *connection = exchange->connection;
     uint32_t events = watch ? EPOLLRDHUP | EPOLLOUT | EPOLLET : EPOLLRDHUP | EPOLLET;
     struct epoll_event event = {.events = events, .data.ptr = connection};
     if (connection->waits_for_room == watch)
-        return;
+        return true;
     connection->waits_for_room = watch;
-    if (epoll_ctl(connection->door->web->epoll, EPOLL_CTL_MOD, connection->fd, &event) != 0)
+    return epoll_ctl(connection->door->web->epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0;
+}
+
+/* stream_body_on_room follows, at once if there is room. */
+static void wait_for_room(struct exchange *exchange)
+{
+    if (!watch_room(exchange->connection, true))
         exchange->ending = EXCHANGE_CUT;
 }
 
@@ -123,7 +129,7 @@ static bool write_one(struct exchange *exchange)
     if (sent > 0)
         count_sent(exchange, (size_t)sent);
     if (has_chunk(chunk))
-        watch_room(exchange, true);
+        wait_for_room(exchange);
     return !has_chunk(chunk);
 }
 
@@ -135,7 +141,7 @@ static void write_some(struct exchange *exchange)
     while (chunks < CHUNKS_PER_TURN && write_one(exchange))
         chunks++;
     if (chunks == CHUNKS_PER_TURN)
-        watch_room(exchange, true); /* which is there, so it is called in the next turn */
+        wait_for_room(exchange); /* which is there, so it is called in the next turn */
     exchange->is_writing = false;
 }
 
@@ -192,10 +198,12 @@ void exchange_cut(struct exchange *exchange)
     exchange_go_on(exchange);
 }
 
-void stream_body_on_room(struct exchange *exchange)
+void stream_body_on_room(struct connection *connection)
 {
-    watch_room(exchange, false);
-    exchange_go_on(exchange);
+    struct exchange *exchange = connection->exchange;
+    (void)watch_room(connection, false); /* else it is called too often */
+    if (exchange != NULL && exchange->is_ours)
+        exchange_go_on(exchange);
 }
 
 /* -- what the library calls -------------------------------------------------------------------- */
