@@ -55,6 +55,7 @@ enum counts_denial { COUNTS_DENIAL_MAP(COUNTS_ENUM_DENIAL) DENIAL_COUNT };
 
 struct gateway_counts {
     unsigned streams; /* now, with an answer or without */
+    unsigned polls;   /* now: long polls that wait */
     uint64_t streams_opened;
     uint64_t streams_ended[END_COUNT];
     uint64_t events_written;

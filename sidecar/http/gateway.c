@@ -96,6 +96,8 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
     *gateway = (struct gateway){.options = options, .state = {.fd = -1}};
     link_init(&gateway->streams);
     link_init(&gateway->posts);
+    link_init(&gateway->polls);
+    ds_states_init(&gateway->ds_states);
     link_init(&gateway->publishers);
     size_t waiters_max = (size_t)options->connections_max * doors_count;
     gateway->probe = (struct waiter){
@@ -147,6 +149,7 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
 void gateway_close(struct gateway *gateway)
 {
     web_close(gateway->web);
+    ds_states_release(&gateway->ds_states);
     lane_release(&gateway->accepted);
     lane_release(&gateway->durable);
     spn_question_close(gateway->probe_question);

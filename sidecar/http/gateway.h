@@ -17,6 +17,7 @@
 #include "base/link.h"
 #include "http/admin_key.h"
 #include "http/counts.h"
+#include "http/ds_state.h"
 #include "http/feed.h"
 #include "http/lane.h"
 #include "http/options.h"
@@ -47,7 +48,9 @@ struct gateway {
     struct places sessions; /* with streams, if there is a limit; so for tokens */
     struct places tokens;
     struct link posts;      /* their bodies, and their answers */
+    struct link polls;      /* of Durable Streams, while they wait */
     struct link publishers; /* all other requests that change something */
+    struct ds_states ds_states;
     struct gateway_counts counts;
     struct admin_key admin_key;
     struct waiter probe; /* asks the daemon every few seconds whether it is there */

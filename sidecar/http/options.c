@@ -45,6 +45,7 @@ enum {
     KEY_WAIT_UNKNOWN,
     KEY_VERDICT_WAIT,
     KEY_MAX_AGE,
+    KEY_LONG_POLL,
     KEY_PUBLISH_TIMEOUT,
     KEY_ASK_TIMEOUT,
     KEY_ACCESS_LOG,
@@ -117,6 +118,8 @@ static const struct argp_option table[] = {
      "How long the answer of a stream waits for the daemon (default 1s)", 0},
     {"max-age", KEY_MAX_AGE, "TIME", 0,
      "End streams after about so long, so that they come back elsewhere (default 0: never)", 0},
+    {"long-poll", KEY_LONG_POLL, "TIME", 0,
+     "How long a long poll of a Durable Stream waits for data (default 20s)", 0},
     {"publish-timeout", KEY_PUBLISH_TIMEOUT, "TIME", 0,
      "How long a request that publishes waits for the daemon's answer (default 30s)", 0},
     {"ask-timeout", KEY_ASK_TIMEOUT, "TIME", 0,
@@ -192,6 +195,9 @@ static bool parse_limit(int key, const char *value, struct http_options *options
         return true;
     case KEY_MAX_AGE:
         options->max_age_ns = duration_ns("max-age", value, 0);
+        return true;
+    case KEY_LONG_POLL:
+        options->long_poll_ns = duration_ns("long-poll", value, 1);
         return true;
     case KEY_PUBLISH_TIMEOUT:
         options->publish_ns = duration_ns("publish-timeout", value, 1);
@@ -313,6 +319,7 @@ void options_parse(struct http_options *ret_options, int argc, char **argv)
         .stall_ns = 60 * SECOND_MS * MS,
         .wait_unknown_ns = 60 * SECOND_MS * MS,
         .verdict_ns = SECOND_MS * MS,
+        .long_poll_ns = 20 * SECOND_MS * MS,
         .publish_ns = 30 * SECOND_MS * MS,
         .ask_ns = 10 * SECOND_MS * MS,
         .ready_fd = -1,

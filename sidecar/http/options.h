@@ -46,6 +46,7 @@ struct http_options {
     uint64_t wait_unknown_ns; /* for a session to be opened */
     uint64_t verdict_ns;      /* how long a stream's answer waits for the sidecar */
     uint64_t max_age_ns;      /* of a stream; 0: no limit */
+    uint64_t long_poll_ns;    /* how long a long poll waits for data */
     uint64_t publish_ns;      /* how long a request that publishes waits for the sidecar ... */
     uint64_t ask_ns;          /* ... and one that asks it */
     int ready_fd;             /* -1: none */

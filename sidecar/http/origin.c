@@ -126,7 +126,7 @@ bool origin_is_valid(const char *origin)
 
 #define WITH_COMMA(name, text) ", " text
 static const char allowed[] = NAMES_ALLOWED_MAP(WITH_COMMA);
-static const char exposed[] = NAMES_EXPOSED_MAP(WITH_COMMA);
+static const char exposed[] = NAMES_EXPOSED_MAP(WITH_COMMA) NAMES_ALSO_EXPOSED;
 #undef WITH_COMMA
 
 size_t origin_headers(const struct origin_rules *rules, struct spn_bytes origin, bool preflight,

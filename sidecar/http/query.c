@@ -99,6 +99,35 @@ static bool take_token(const char *key, const struct pair *pair, struct query *q
     return true;
 }
 
+/* Read where they are used: data NULL says that the key is not there, so an empty value has some.
+ */
+static bool take_raw(struct spn_bytes *value, const char *key, const struct pair *pair,
+                     struct problem *ret_problem)
+{
+    if (value->data != NULL)
+        return twice(key, ret_problem);
+    *value = pair->value.size > 0 ? pair->value : (struct spn_bytes){"", 0};
+    return true;
+}
+
+static bool take_offset(const char *key, const struct pair *pair, struct query *query,
+                        struct problem *ret_problem)
+{
+    return take_raw(&query->offset, key, pair, ret_problem);
+}
+
+static bool take_live(const char *key, const struct pair *pair, struct query *query,
+                      struct problem *ret_problem)
+{
+    return take_raw(&query->live, key, pair, ret_problem);
+}
+
+static bool take_cursor(const char *key, const struct pair *pair, struct query *query,
+                        struct problem *ret_problem)
+{
+    return take_raw(&query->cursor, key, pair, ret_problem);
+}
+
 /* A number that text_count reads, from bytes without a NUL at their end. */
 static uint32_t limit_of(struct spn_bytes value)
 {
@@ -132,7 +161,8 @@ static const struct value {
 } values[] = {
     {"after", take_after},          {"last_event_id", take_after}, {"lastEventId", take_after},
     {"starting_after", take_after}, {"prefix", take_prefix},       {"limit", take_limit},
-    {"token", take_token},
+    {"token", take_token},          {"offset", take_offset},       {"live", take_live},
+    {"cursor", take_cursor},
 };
 
 /* -- pairs ------------------------------------------------------------------------------------- */

@@ -45,7 +45,10 @@ struct query {
     struct spn_bytes after; /* any bytes; also as last_event_id, lastEventId, starting_after */
     const char *after_key;  /* NULL: none of them is there */
     struct spn_bytes prefix;
-    struct spn_bytes token; /* never in a problem */
+    struct spn_bytes token;  /* never in a problem */
+    struct spn_bytes offset; /* the next three: of Durable Streams; data NULL: not there */
+    struct spn_bytes live;
+    struct spn_bytes cursor;
     bool has_prefix;
     bool has_token;
     uint32_t limit; /* 0: not there */

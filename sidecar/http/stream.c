@@ -27,6 +27,13 @@ static void earlier(uint64_t *due_ns, uint64_t since_ns, uint64_t span_ns)
         *due_ns = since_ns + span_ns;
 }
 
+static uint64_t age_max_ns(const struct stream *stream)
+{
+    uint64_t most_ns = stream->gateway->options->max_age_ns;
+    uint64_t own_ns = stream->options.age_ns;
+    return own_ns > 0 && (most_ns == 0 || own_ns < most_ns) ? own_ns : most_ns;
+}
+
 /* The next moment at which on_due may have something to do. It is looked at again then, so writing
  * does not move it. */
 static void wait_for_next(struct stream *stream)
@@ -43,7 +50,7 @@ static void wait_for_next(struct stream *stream)
         bool is_quiet = is_answered && !stream_must_write(stream);
         earlier(&due_ns, is_quiet ? stream->written_ns : now_ns, options->heartbeat_ns);
         earlier(&due_ns, 0, stream->give_up_ns);
-        earlier(&due_ns, stream->opened_ns, options->max_age_ns);
+        earlier(&due_ns, stream->opened_ns, age_max_ns(stream));
         earlier(&due_ns, 0, stream->expires_ns);
     }
     if (due_ns != UINT64_MAX)
@@ -76,8 +83,12 @@ void stream_open(struct stream *stream)
 {
     if (exchange_is_answered(stream->exchange))
         return;
-    answer_add_stream_headers(stream->exchange);
-    stream_text_retry(&stream->text, retry_ms(), stream->options.comments);
+    if (stream->calls->open != NULL) {
+        stream->calls->open(stream);
+    } else {
+        answer_add_stream_headers(stream->exchange);
+        stream_text_retry(&stream->text, retry_ms(), stream->options.comments);
+    }
     stream->is_open = true;
     stream->gateway->counts.streams_opened++;
     exchange_stream(stream->exchange, 200);
@@ -140,7 +151,7 @@ static void take_time(struct stream *stream, uint64_t now_ns)
         stream_end_for(stream, END_UNKNOWN, "unknown");
     } else if (stream->expires_ns > 0 && now_ns >= stream->expires_ns) {
         stream_end_for(stream, END_EXPIRED, "expired");
-    } else if (options->max_age_ns > 0 && now_ns - stream->opened_ns >= options->max_age_ns) {
+    } else if (age_max_ns(stream) > 0 && now_ns - stream->opened_ns >= age_max_ns(stream)) {
         stream_open(stream);
         stream_end(stream, END_AGE);
     } else if (!exchange_is_answered(stream->exchange)) {

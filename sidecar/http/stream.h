@@ -31,6 +31,9 @@ enum stream_phase {
 struct stream;
 
 struct stream_calls {
+    /* Adds the headers of the answer, and puts its first text. NULL: those of a session's stream.
+     */
+    void (*open)(struct stream *stream);
     /* Puts an item into the text, or ends the stream. */
     void (*take)(struct stream *stream, const struct spn_item *item);
     /* There is no such session, and the time to wait for it is over: stream_end_for follows. */
@@ -48,6 +51,7 @@ struct stream_options {
     bool comments;            /* events of our own are comments */
     uint64_t expires_s;       /* the token's end, in seconds since 1970; 0: none */
     uint64_t key_mark;        /* of the token's key; see keys_have; 0: none */
+    uint64_t age_ns;          /* the stream ends after so long; 0: as the gateway's option has it */
 };
 
 struct stream {
@@ -89,6 +93,9 @@ void stream_follow(struct stream *stream, spn_subscription *subscription);
  * share a feed with others. */
 void stream_share(struct stream *stream, struct spn_bytes session, const struct spn_life *life,
                   uint64_t seq);
+
+/* Whether another stream would take a place that is kept for other requests. */
+bool stream_are_too_many(const struct gateway *gateway);
 
 /* How long to wait for the session. */
 void stream_give_up_after(struct stream *stream, uint64_t after_ns);

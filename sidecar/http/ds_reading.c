@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/ds_reading.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "http/answer.h"
+#include "http/ds_answer.h"
+#include "http/ds_headers.h"
+#include "http/ds_live.h"
+#include "http/names.h"
+#include "http/word.h"
+
+enum { READ_WINDOW = 64 * 1024, ETAG_ROOM = 2 * DS_OFFSET_SIZE + 8 };
+
+enum mode { MODE_CHUNK, MODE_LONG_POLL, MODE_LIVE };
+
+struct reading {
+    struct waiter waiter;
+    struct taker taker;
+    struct link link; /* among the gateway's polls, while it waits */
+    struct gateway *gateway;
+    struct exchange *exchange;
+    spn_question *info;  /* `stream` borrows from its answer */
+    spn_question *touch; /* a read keeps a stream with a time to live */
+    spn_subscription *subscription;
+    struct stream_options options;
+    struct ds_stream stream;
+    enum mode mode;
+    bool has_body;
+    bool from_now;
+    bool from_begin;
+    bool is_polling;
+    bool is_closed; /* the stream, and all of it was read */
+    uint64_t seq;   /* the read begins after it ... */
+    uint64_t at;    /* ... and has come to it */
+    struct out chunk;
+    bool has_data;
+    struct spn_bytes session;
+    struct spn_bytes offset; /* data NULL: none */
+    struct spn_bytes cursor;
+    char bytes[];
+};
+
+static enum ds_form form_of(const struct reading *reading)
+{
+    return ds_media_form(reading->stream.config.content_type);
+}
+
+/* -- answers ----------------------------------------------------------------------------------- */
+
+static void add_cursor(struct reading *reading)
+{
+    uint32_t random = 0;
+    (void)!random_fill(&random, sizeof(random)); /* without it a cursor comes that is one later */
+    if (reading->mode != MODE_CHUNK && !reading->is_closed)
+        answer_add_number(reading->exchange, name_STREAM_CURSOR,
+                          ds_cursor(clock_wall_ms() / 1000, reading->cursor, random));
+}
+
+/* Of what lies between two places of a stream that does not change there. Closing changes it. */
+static void etag(const struct reading *reading, char ret_text[ETAG_ROOM])
+{
+    char from[DS_OFFSET_SIZE];
+    char to[DS_OFFSET_SIZE];
+    ds_stream_offset(&reading->stream, reading->seq, from);
+    ds_stream_offset(&reading->stream, reading->at, to);
+    strcpy(ret_text, "\"");
+    strcat(ret_text, reading->from_begin ? "-1" : from);
+    strcat(ret_text, ":");
+    strcat(ret_text, to);
+    strcat(ret_text, reading->is_closed ? ":c\"" : "\"");
+}
+
+/* A chunk that is not the newest stays as it is. The others are asked for again, and their tag says
+ * whether they have changed. */
+static const char *cache_control(const struct reading *reading, bool is_up_to_date)
+{
+    if (reading->mode != MODE_CHUNK || reading->from_now)
+        return "no-store";
+    return is_up_to_date ? "private, no-cache" : "private, max-age=60, stale-while-revalidate=300";
+}
+
+static void answer_body(struct reading *reading)
+{
+    struct exchange *exchange = reading->exchange;
+    if (form_of(reading) == DS_FORM_JSON)
+        out_text(&reading->chunk, reading->has_data ? "]" : "[]");
+    if (reading->chunk.error != 0) {
+        answer_err(exchange, SPN_E_NOMEM);
+        return;
+    }
+    ds_answer_add_bytes(exchange, "Content-Type", reading->stream.config.content_type);
+    exchange_answer(exchange, 200, reading->chunk.data, reading->chunk.size);
+}
+
+/* Answers with what was read. */
+static void answer(struct reading *reading, bool is_up_to_date)
+{
+    struct exchange *exchange = reading->exchange;
+    char tag[ETAG_ROOM];
+    ds_answer_add_offset(exchange, &reading->stream, reading->at);
+    ds_answer_add_closed(exchange, reading->is_closed);
+    if (is_up_to_date)
+        ds_answer_add_up_to_date(exchange);
+    add_cursor(reading);
+    exchange_add(exchange, "Cache-Control", cache_control(reading, is_up_to_date));
+    if (reading->mode == MODE_LONG_POLL && !reading->has_data) {
+        exchange_answer(exchange, 204, NULL, 0);
+        return;
+    }
+    etag(reading, tag);
+    if (!reading->from_now)
+        exchange_add(exchange, name_ETAG, tag);
+    if (!reading->from_now && ds_headers_match(exchange_header(exchange, name_IF_NONE_MATCH), tag))
+        exchange_answer(exchange, 304, NULL, 0);
+    else
+        answer_body(reading);
+}
+
+static void answer_head(struct reading *reading)
+{
+    struct exchange *exchange = reading->exchange;
+    const struct ds_stream *stream = &reading->stream;
+    ds_answer_add_offset(exchange, stream, stream->tail);
+    ds_answer_add_closed(exchange, stream->is_closed);
+    if (stream->config.has_ttl)
+        answer_add_number(exchange, name_STREAM_TTL, stream->config.ttl_s);
+    ds_answer_add_bytes(exchange, name_STREAM_EXPIRES_AT, stream->config.expires);
+    ds_answer_add_bytes(exchange, "Content-Type", stream->config.content_type);
+    exchange_add(exchange, "Cache-Control", "no-store");
+    exchange_answer(exchange, 200, NULL, 0);
+}
+
+/* -- reading ----------------------------------------------------------------------------------- */
+
+static spn_err subscribe(struct reading *reading)
+{
+    const struct spn_subscription_options options = {
+        .size = sizeof(options),
+        .start = SPN_AFTER_SEQ,
+        .window_bytes = READ_WINDOW,
+        .after_life = reading->stream.life,
+        .after_seq = reading->seq,
+    };
+    spn_err err =
+        spn_subscribe(&reading->subscription, reading->gateway->client, reading->session, &options);
+    if (err == SPN_OK)
+        spn_subscription_set_context(reading->subscription, &reading->taker);
+    return err;
+}
+
+static void put_event(struct reading *reading, const struct spn_event *event)
+{
+    bool is_json = form_of(reading) == DS_FORM_JSON;
+    size_t before = reading->chunk.size;
+    if (is_json)
+        out_text(&reading->chunk, reading->has_data ? "," : "[");
+    if (ds_stream_data(form_of(reading), event, &reading->chunk))
+        reading->has_data = true;
+    else
+        reading->chunk.size = before;
+}
+
+static void take_event(struct reading *reading, const struct spn_event *event)
+{
+    put_event(reading, event);
+    if (!ds_stream_only_closes(event))
+        reading->at = event->seq;
+    reading->is_closed = event->closes;
+    if (event->closes)
+        answer(reading, true);
+    else if (reading->chunk.size >= DS_CHUNK_BYTES)
+        answer(reading, event->seq >= reading->stream.seq);
+}
+
+/* Nothing was there; the newest event that comes is answered together with those that came with it.
+ */
+static void take_polled(struct reading *reading, const struct spn_event *event)
+{
+    const struct spn_item *item;
+    take_event(reading, event);
+    while (!exchange_is_answered(reading->exchange) &&
+           spn_subscription_next(reading->subscription, 0, &item) == SPN_OK)
+        if (item->kind == SPN_ITEM_EVENT)
+            take_event(reading, item->event);
+    if (!exchange_is_answered(reading->exchange) && reading->has_data)
+        answer(reading, true);
+}
+
+static void refuse_trimmed(struct reading *reading)
+{
+    struct problem problem;
+    problem_set(&problem, 410, SPN_E_TRIMMED, "what comes after the offset is no longer retained");
+    answer_problem(reading->exchange, &problem);
+}
+
+/* Events after the place are gone. A read from the beginning begins with what there is. */
+static void take_gap(struct reading *reading)
+{
+    if (reading->has_data)
+        answer(reading, false);
+    else if (!reading->from_begin)
+        refuse_trimmed(reading);
+}
+
+static void wait_for_data(struct reading *reading)
+{
+    reading->is_polling = true;
+    reading->gateway->counts.polls++;
+    link_join(&reading->gateway->polls, &reading->link);
+    gateway_wait(reading->gateway, &reading->waiter, reading->gateway->options->long_poll_ns);
+}
+
+static void take_caught_up(struct reading *reading)
+{
+    if (reading->stream.is_closed)
+        reading->is_closed = reading->at >= reading->stream.tail;
+    bool waits = reading->mode == MODE_LONG_POLL && !reading->has_data && !reading->is_closed;
+    if (waits && !reading->gateway->is_stopping && !stream_are_too_many(reading->gateway))
+        wait_for_data(reading);
+    else
+        answer(reading, true);
+}
+
+static void take_end(struct reading *reading, spn_err why)
+{
+    if (why == SPN_E_CLOSED) {
+        reading->is_closed = true;
+        answer(reading, true);
+    } else if (why == SPN_E_UNKNOWN_SESSION || why == SPN_E_DELETED || why == SPN_E_OTHER_LIFE) {
+        ds_answer_absent(reading->exchange);
+    } else {
+        answer_err(reading->exchange, why);
+    }
+}
+
+static void on_item(struct taker *taker, const struct spn_item *item)
+{
+    struct reading *reading = LINK_OWNER(taker, struct reading, taker);
+    if (exchange_is_answered(reading->exchange))
+        return;
+    if (item->kind == SPN_ITEM_VERDICT) {
+        if (item->why == SPN_E_TRIMMED)
+            take_gap(reading);
+    } else if (item->kind == SPN_ITEM_EVENT) {
+        if (reading->is_polling)
+            take_polled(reading, item->event);
+        else
+            take_event(reading, item->event);
+    } else if (item->kind == SPN_ITEM_GAP) {
+        take_gap(reading);
+    } else if (item->kind == SPN_ITEM_CAUGHT_UP) {
+        take_caught_up(reading);
+    } else if (item->kind == SPN_ITEM_END) {
+        take_end(reading, item->why);
+    }
+}
+
+/* -- the stream -------------------------------------------------------------------------------- */
+
+static void reading_free(struct reading *reading)
+{
+    gateway_wait(reading->gateway, &reading->waiter, 0);
+    link_leave(&reading->link);
+    reading->gateway->counts.polls -= reading->is_polling;
+    spn_unsubscribe(reading->subscription);
+    spn_question_close(reading->info);
+    spn_question_close(reading->touch);
+    out_release(&reading->chunk);
+    free(reading);
+}
+
+/* What there is to read is known. */
+static void read_stream(struct reading *reading)
+{
+    if (reading->mode == MODE_LIVE) {
+        const struct ds_live_request request = {
+            .session = reading->session,
+            .stream = reading->stream,
+            .seq = reading->seq,
+            .from_begin = reading->from_begin,
+            .cursor = reading->cursor,
+            .options = reading->options,
+        };
+        if (ds_live_begin(reading->gateway, reading->exchange, &request))
+            reading_free(reading);
+        return;
+    }
+    if (reading->mode == MODE_CHUNK && reading->seq >= reading->stream.tail) {
+        reading->is_closed = reading->stream.is_closed;
+        answer(reading, true);
+        return;
+    }
+    spn_err err = subscribe(reading);
+    if (err != SPN_OK)
+        answer_err(reading->exchange, err);
+}
+
+static void take_info(struct reading *reading)
+{
+    const struct spn_session_info *info = NULL;
+    struct problem problem;
+    spn_err err = spn_answer_session(reading->info, &info);
+    if (err == SPN_E_UNKNOWN_SESSION ||
+        (err == SPN_OK && ds_stream_read(info, clock_wall_ms(), &reading->stream) != DS_THERE)) {
+        ds_answer_absent(reading->exchange);
+    } else if (err != SPN_OK) {
+        answer_err(reading->exchange, err);
+    } else if (!reading->has_body) {
+        answer_head(reading);
+    } else if (!ds_stream_begin(&reading->stream, reading->offset, &reading->seq, &problem)) {
+        answer_problem(reading->exchange, &problem);
+    } else {
+        reading->at = reading->seq;
+        if (!reading->stream.config.has_ttl) {
+            read_stream(reading);
+            return;
+        }
+        const struct spn_publish_options options = {.size = sizeof(options),
+                                                    .life = &reading->stream.life};
+        err = spn_ask_touch(&reading->touch, reading->gateway->client, reading->session, &options);
+        if (err != SPN_OK)
+            answer_err(reading->exchange, err);
+        else
+            spn_question_set_context(reading->touch, &reading->waiter);
+    }
+}
+
+static void take_touch(struct reading *reading)
+{
+    const struct spn_published *published;
+    spn_err err = spn_answer_published(reading->touch, &published);
+    if (err != SPN_OK)
+        answer_err(reading->exchange, err);
+    else if (published->result == SPN_REFUSED)
+        take_end(reading, published->code);
+    else
+        read_stream(reading);
+}
+
+static void on_answer(struct waiter *waiter, spn_question *question)
+{
+    struct reading *reading = LINK_OWNER(waiter, struct reading, waiter);
+    if (exchange_is_answered(reading->exchange))
+        return;
+    if (question == reading->info)
+        take_info(reading);
+    else
+        take_touch(reading);
+}
+
+static void on_due(struct waiter *waiter)
+{
+    struct reading *reading = LINK_OWNER(waiter, struct reading, waiter);
+    if (exchange_is_answered(reading->exchange))
+        return;
+    if (reading->is_polling)
+        answer(reading, true);
+    else
+        answer_err(reading->exchange, SPN_E_UNAVAILABLE);
+}
+
+void ds_reading_end_all(struct gateway *gateway)
+{
+    while (!link_alone(&gateway->polls)) {
+        struct reading *reading = LINK_OWNER(gateway->polls.next, struct reading, link);
+        link_leave(&reading->link);
+        if (!exchange_is_answered(reading->exchange))
+            answer(reading, true);
+    }
+}
+
+/* -- the request ------------------------------------------------------------------------------- */
+
+static void over(struct exchange *exchange)
+{
+    reading_free(exchange_state(exchange));
+}
+
+static const struct exchange_calls calls = {.take = exchange_ignore, .over = over};
+
+static bool choose_mode(const struct query *query, enum mode *ret_mode, struct problem *ret_problem)
+{
+    char quoted[TEXT_QUOTED_SIZE];
+    *ret_mode = MODE_CHUNK;
+    if (query->live.data == NULL)
+        return true;
+    if (word_is(query->live, "long-poll"))
+        *ret_mode = MODE_LONG_POLL;
+    else if (word_is(query->live, "sse"))
+        *ret_mode = MODE_LIVE;
+    else
+        return problem_set(ret_problem, 400, SPN_E_INVALID,
+                           "query parameter live is %s; it may be: long-poll sse",
+                           text_quote(query->live, quoted));
+    return query->offset.data != NULL ||
+           problem_set(ret_problem, 400, SPN_E_INVALID,
+                       "query parameter live needs the query parameter offset");
+}
+
+static struct spn_bytes keep(char **at, struct spn_bytes bytes)
+{
+    if (bytes.data == NULL)
+        return bytes;
+    struct spn_bytes kept = {*at, bytes.size};
+    memcpy(*at, bytes.data, bytes.size);
+    *at += bytes.size;
+    return kept;
+}
+
+static struct reading *reading_new(struct gateway *gateway, struct exchange *exchange,
+                                   const struct ds_reading_request *request)
+{
+    const struct query *query = request->query;
+    struct ds_offset place;
+    struct reading *reading = calloc(1, sizeof(*reading) + request->session.size +
+                                            query->offset.size + query->cursor.size + 1);
+    if (reading == NULL)
+        return NULL;
+    char *at = reading->bytes;
+    reading->waiter =
+        (struct waiter){.deadline = DEADLINE_INIT, .on_due = on_due, .on_answer = on_answer};
+    reading->taker.on_item = on_item;
+    reading->gateway = gateway;
+    reading->exchange = exchange;
+    reading->options = request->stream;
+    reading->has_body = request->has_body;
+    reading->session = keep(&at, request->session);
+    reading->offset = keep(&at, query->offset);
+    reading->cursor = keep(&at, query->cursor);
+    enum ds_offset_kind kind =
+        query->offset.data != NULL ? ds_offset_parse(query->offset, &place) : DS_OFFSET_BEGIN;
+    reading->from_now = kind == DS_OFFSET_NOW;
+    reading->from_begin = kind == DS_OFFSET_BEGIN;
+    link_init(&reading->link);
+    out_init(&reading->chunk, -1);
+    return reading;
+}
+
+void ds_reading_begin(struct gateway *gateway, struct exchange *exchange,
+                      const struct ds_reading_request *request)
+{
+    struct problem problem;
+    enum mode mode = MODE_CHUNK;
+    if (request->has_body && !choose_mode(request->query, &mode, &problem)) {
+        answer_problem(exchange, &problem);
+        return;
+    }
+    struct reading *reading = reading_new(gateway, exchange, request);
+    if (reading == NULL) {
+        answer_err(exchange, SPN_E_NOMEM);
+        return;
+    }
+    reading->mode = mode;
+    exchange_set(exchange, &calls, reading);
+    spn_err err = spn_ask_session(&reading->info, gateway->client, reading->session);
+    if (err != SPN_OK) {
+        answer_err(exchange, err);
+        return;
+    }
+    spn_question_set_context(reading->info, &reading->waiter);
+    gateway_wait(gateway, &reading->waiter, gateway->options->ask_ns);
+}

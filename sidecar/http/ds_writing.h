@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ds_writing: what the requests that change a Durable Stream have in common.
+ *
+ * Each is decided by what the stream is: its end, whether it is closed, who has appended what. So
+ * it takes its turn, looks, decides, and makes a change that holds only if the stream is still
+ * as it was. If it is not, since another gateway changed it, the request looks again:
+ *
+ *     body -> turn -> look -> (learn ->) change -> done
+ *                      ^                            |
+ *                      +---------- again -----------+
+ *
+ * The id of the event stays the same, and so does the result: a change that was made, and whose
+ * answer was lost, is found again by it.
+ *
+ * Owns     the body, its questions, its subscription.
+ * Borrows  the gateway; the request's headers, which live as long as the exchange.
+ * Threads  one.
+ */
+#ifndef SPN_HTTP_DS_WRITING_H
+#define SPN_HTTP_DS_WRITING_H
+
+#include "http/ds_state.h"
+#include "http/ds_stream.h"
+#include "http/gateway.h"
+
+enum { DS_ID_SIZE = 32 };
+
+struct ds_writing;
+
+struct ds_writing_calls {
+    /* The body has come. False: the request was answered. NULL: nothing to do. */
+    bool (*check)(struct ds_writing *writing);
+    /* What is there now is in writing->stream. */
+    void (*look)(struct ds_writing *writing, enum ds_presence presence);
+    /* writing->turn.state knows the stream up to its newest event. */
+    void (*know)(struct ds_writing *writing);
+    /* The change was made, or refused. */
+    void (*done)(struct ds_writing *writing, const struct spn_published *published);
+};
+
+struct ds_writing {
+    const struct ds_writing_calls *calls;
+    struct waiter waiter;
+    struct taker taker;
+    struct ds_turn turn;
+    struct link link; /* among the gateway's publishers */
+    struct gateway *gateway;
+    struct exchange *exchange;
+    spn_question *info;   /* `stream` borrows from its answer */
+    spn_question *change; /* NULL: none is under way */
+    spn_subscription *subscription;
+    struct ds_stream stream;
+    unsigned tries;
+    struct out body;
+    struct spn_bytes data; /* of the body: what is appended */
+    struct out escaped;    /* the same, as it is stored */
+    uint64_t
+        changed_after; /* an event was published after this seq, if has_changed: it may be there */
+    bool has_changed;
+    bool is_publishing; /* `change` is the event's question */
+    uint64_t found;     /* it is there, with this seq; 0: it is not */
+    bool closes;
+    bool is_opening;         /* PUT: the session is being opened; */
+    struct spn_life created; /* it was, with this life; zeros: it was not */
+    struct ds_note note;
+    struct ds_config config;
+    char id[DS_ID_SIZE];
+    struct spn_bytes session;
+    char name[];
+};
+
+/* NULL: no memory; the exchange was answered. The exchange frees it when it is over. */
+struct ds_writing *ds_writing_begin(struct gateway *gateway, struct exchange *exchange,
+                                    struct spn_bytes session, const struct ds_writing_calls *calls);
+
+/* Steps: each ends with one of the calls. */
+void ds_writing_look(struct ds_writing *writing);
+void ds_writing_learn(struct ds_writing *writing);
+/* Appends writing->data, if the stream is as writing->stream has it. */
+void ds_writing_publish(struct ds_writing *writing);
+/* The same for other changes: err is that of the call which set writing->change. */
+void ds_writing_asked(struct ds_writing *writing, spn_err err);
+
+/* The change was refused. Looks again, if the stream is not as it was; otherwise answers why. */
+void ds_writing_again(struct ds_writing *writing, spn_err code);
+
+void ds_writing_refuse(struct ds_writing *writing, unsigned status, spn_err err,
+                       const char *detail);
+
+/* The messages of a JSON body, or the body. False: it is no JSON, and was answered. */
+bool ds_writing_read_body(struct ds_writing *writing, struct spn_bytes content_type);
+
+#endif
