@@ -12,11 +12,7 @@
 #include "http/attributes.h"
 #include "http/change.h"
 #include "http/credential.h"
-#include "http/ds_answer.h"
-#include "http/ds_append.h"
-#include "http/ds_create.h"
-#include "http/ds_reading.h"
-#include "http/ds_remove.h"
+#include "http/ds.h"
 #include "http/etag.h"
 #include "http/events.h"
 #include "http/info.h"
@@ -29,8 +25,6 @@
 #include "http/start.h"
 #include "http/target.h"
 #include "http/word.h"
-
-#define DS_PREFIX "ds/" /* of the sessions that are Durable Streams */
 
 enum {
     SESSION_MEDIA =
@@ -339,13 +333,6 @@ static bool route_method(struct route *route, const char *allow)
     return problem_set(&route->problem, 405, SPN_E_INVALID, "this path has: %s", allow);
 }
 
-static bool is_stream(const struct route *route)
-{
-    struct spn_bytes name = route->target.name;
-    return name.size >= sizeof(DS_PREFIX) - 1 &&
-           memcmp(name.data, DS_PREFIX, sizeof(DS_PREFIX) - 1) == 0;
-}
-
 static bool changes(const struct route *route)
 {
     return is_method(route, "POST") || is_method(route, "PUT") || is_method(route, "PATCH") ||
@@ -356,7 +343,7 @@ static bool route_session(struct route *route)
 {
     if (is_method(route, "GET"))
         return read_session(route);
-    if (changes(route) && is_stream(route))
+    if (changes(route) && ds_has(route->target.name))
         return problem_set(&route->problem, 409, SPN_E_INVALID,
                            "the session is a Durable Stream: change it under /v1/stream/");
     if (is_method(route, "POST"))
@@ -386,57 +373,23 @@ static bool route_sessions(struct route *route)
 
 /* -- Durable Streams --------------------------------------------------------------------------- */
 
-/* The session of a stream: its name after a prefix, which has room for both. */
-static struct spn_bytes stream_session(const struct route *route, char room[TARGET_NAME_MAX])
-{
-    enum { PREFIX = sizeof(DS_PREFIX) - 1 };
-    memcpy(room, DS_PREFIX, PREFIX);
-    memcpy(room + PREFIX, route->target.name.data, route->target.name.size);
-    return (struct spn_bytes){room, PREFIX + route->target.name.size};
-}
-
-static bool read_stream(struct route *route, struct spn_bytes session, bool has_body)
-{
-    const struct ds_reading_request request = {
-        .session = session,
-        .query = &route->target.query,
-        .has_body = has_body,
-        .stream = stream_options(route),
-    };
-    if (!may(route, GRANT_READ, session))
-        return false;
-    ds_reading_begin(route->gateway, route->exchange, &request);
-    return true;
-}
-
-static bool write_stream(struct route *route, struct spn_bytes session, unsigned rights,
-                         void (*begin)(struct gateway *gateway, struct exchange *exchange,
-                                       struct spn_bytes session))
-{
-    if (!may(route, rights, session))
-        return false;
-    begin(route->gateway, route->exchange, session);
-    return true;
-}
-
 static bool route_stream(struct route *route)
 {
     char room[TARGET_NAME_MAX];
-    struct spn_bytes session = stream_session(route, room);
-    struct spn_bytes left = route->target.name;
-    ds_answer_add_safety(route->exchange);
-    if (word_is(word_cut(&left, '/'), "__ds"))
-        return problem_set(&route->problem, 501, SPN_E_UNSUPPORTED,
-                           "there are no subscriptions here, and their names are kept free");
-    if (is_method(route, "GET") || is_method(route, "HEAD"))
-        return read_stream(route, session, is_method(route, "GET"));
-    if (is_method(route, "POST"))
-        return write_stream(route, session, GRANT_WRITE, ds_append_begin);
-    if (is_method(route, "PUT"))
-        return write_stream(route, session, GRANT_WRITE, ds_create_begin);
-    if (is_method(route, "DELETE"))
-        return write_stream(route, session, GRANT_DELETE, ds_remove_begin);
-    return route_method(route, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
+    const struct ds_request request = {
+        .session = ds_session(route->target.name, room),
+        .method = exchange_method(route->exchange),
+        .query = &route->target.query,
+        .stream = stream_options(route),
+    };
+    unsigned right = ds_right(request.method);
+    ds_begin(route->exchange);
+    if (right == 0)
+        return route_method(route, DS_METHODS);
+    if (!may(route, right, request.session))
+        return false;
+    ds_answer(route->gateway, route->exchange, &request);
+    return true;
 }
 
 /* -- all sessions ------------------------------------------------------------------------------ */
