@@ -57,7 +57,7 @@ bool ds_number_parse(struct spn_bytes text, uint64_t max, uint64_t *ret_number)
         if (digits[i] < '0' || digits[i] > '9')
             return false;
         uint64_t digit = (uint64_t)(digits[i] - '0');
-        if (number > (max - digit) / 10)
+        if (digit > max || number > (max - digit) / 10)
             return false;
         number = number * 10 + digit;
     }

@@ -217,7 +217,10 @@ static void headers_of_an_answer(void **state)
     assert_string_equal(value_of(headers, count, "Access-Control-Expose-Headers"),
                         "ETag, Location, Retry-After, Sponson-Seq, Sponson-Epoch, Sponson-Life, "
                         "Sponson-State, Sponson-Ttl, Sponson-Idle-Close, Sponson-Missing, "
-                        "Sponson-Last-Id, Sponson-Last-Id-Omitted");
+                        "Sponson-Last-Id, Sponson-Last-Id-Omitted, Producer-Expected-Seq, "
+                        "Producer-Received-Seq, Stream-Cursor, Stream-Next-Offset, "
+                        "Stream-Up-To-Date, Stream-SSE-Data-Encoding, Producer-Epoch, "
+                        "Producer-Seq, Stream-Closed, Stream-Expires-At, Stream-TTL");
 }
 
 static void headers_of_a_preflight(void **state)
@@ -230,8 +233,9 @@ static void headers_of_a_preflight(void **state)
                         "GET, HEAD, POST, PUT, PATCH, DELETE");
     assert_string_equal(value_of(headers, count, "Access-Control-Allow-Headers"),
                         "Accept, Authorization, Cache-Control, Content-Type, Event-Id, Event-Type, "
-                        "Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Sponson-If-Seq, "
-                        "Stream-Closed");
+                        "Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Producer-Id, "
+                        "Producer-Epoch, Producer-Seq, Sponson-If-Seq, Stream-Closed, "
+                        "Stream-Expires-At, Stream-Seq, Stream-TTL");
     assert_non_null(value_of(headers, count, "Access-Control-Max-Age"));
     assert_string_equal(value_of(headers, count, "Vary"), "Origin");
 }

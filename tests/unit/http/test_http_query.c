@@ -85,6 +85,10 @@ static const struct bad_row {
     {"prefix twice", BYTES("prefix=&prefix="), "prefix is there twice"},
     {"broken escape", BYTES("after=%4"), "after has a % without two hexadecimal digits"},
     {"broken escape in a token", BYTES("token=s3cr3t%"), "token has a %"},
+    {"offset twice", BYTES("offset=a&offset=b"), "offset is there twice"},
+    {"empty offset twice", BYTES("offset=&offset"), "offset is there twice"},
+    {"live twice", BYTES("live=sse&live=sse"), "live is there twice"},
+    {"cursor twice", BYTES("cursor=1&cursor=2"), "cursor is there twice"},
     {"token twice", BYTES("token=s3cr3t&token=s3cr3t"), "token is there twice"},
 };
 
@@ -166,6 +170,10 @@ static void values(void **state)
     assert_true(rest.has_prefix && word_is(rest.prefix, "a/b"));
     assert_true(rest.has_token && word_is(rest.token, "v1.a.b"));
     assert_int_equal(rest.limit, QUERY_LIMIT_MAX);
+    struct query stream = good("offset=1_2%2e&live=sse&cursor=7");
+    assert_true(word_is(stream.offset, "1_2.") && word_is(stream.live, "sse"));
+    assert_true(word_is(stream.cursor, "7"));
+    assert_true(good("offset").offset.data != NULL && good("offset=").offset.size == 0);
     assert_int_equal(good("limit=001").limit, 1);
     assert_true(good("prefix=").has_prefix);
 }
