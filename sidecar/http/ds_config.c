@@ -223,15 +223,18 @@ bool ds_config_same(const struct ds_config *config, const struct ds_config *othe
 /* -- attributes -------------------------------------------------------------------------------- */
 
 /* A stream that expires at a moment lives at least up to it: its time to live begins now, or with
- * what comes later. 0 is the daemon's default, so the shortest is 1. */
+ * what comes later. A second is the least, so that a stream is there when its creation is answered.
+ */
 static uint64_t ttl_ms(const struct ds_config *config, uint64_t now_ms)
 {
-    if (config->has_ttl)
-        return config->ttl_s > 0 ? config->ttl_s * SECOND_MS : 1;
-    if (config->expires.size == 0)
-        return 0;
-    uint64_t left = config->expires_ms > now_ms ? config->expires_ms - now_ms : 1;
-    return left < SPN_SPAN_MS_MAX ? left : SPN_SPAN_MS_MAX;
+    uint64_t ms = config->ttl_s * SECOND_MS;
+    if (!config->has_ttl && config->expires.size == 0)
+        return 0; /* the daemon's default */
+    if (!config->has_ttl)
+        ms = config->expires_ms > now_ms ? config->expires_ms - now_ms : 0;
+    if (ms < SECOND_MS)
+        return SECOND_MS;
+    return ms < SPN_SPAN_MS_MAX ? ms : SPN_SPAN_MS_MAX;
 }
 
 void ds_config_attributes(const struct ds_config *config, uint64_t now_ms,

@@ -76,12 +76,14 @@ static void etag(const struct reading *reading, char ret_text[ETAG_ROOM])
 }
 
 /* A chunk that is not the newest stays as it is. The others are asked for again, and their tag says
- * whether they have changed. */
+ * whether they have changed; so are all of them where it needs a token to read them. */
 static const char *cache_control(const struct reading *reading, bool is_up_to_date)
 {
     if (reading->mode != MODE_CHUNK || reading->from_now)
         return "no-store";
-    return is_up_to_date ? "private, no-cache" : "private, max-age=60, stale-while-revalidate=300";
+    return is_up_to_date || reading->gateway->keys != NULL
+               ? "private, no-cache"
+               : "private, max-age=60, stale-while-revalidate=300";
 }
 
 static void answer_body(struct reading *reading)
@@ -219,8 +221,11 @@ static void take_caught_up(struct reading *reading)
 {
     if (reading->stream.is_closed)
         reading->is_closed = reading->at >= reading->stream.tail;
-    bool waits = reading->mode == MODE_LONG_POLL && !reading->has_data && !reading->is_closed;
-    if (waits && !reading->gateway->is_stopping && !stream_are_too_many(reading->gateway))
+    bool waits = reading->mode == MODE_LONG_POLL && !reading->has_data && !reading->is_closed &&
+                 !reading->gateway->is_stopping;
+    if (waits && stream_are_too_many(reading->gateway))
+        answer_err(reading->exchange, SPN_E_LIMIT);
+    else if (waits)
         wait_for_data(reading);
     else
         answer(reading, true);
@@ -366,9 +371,8 @@ static void on_due(struct waiter *waiter)
 
 void ds_reading_end_all(struct gateway *gateway)
 {
-    while (!link_alone(&gateway->polls)) {
-        struct reading *reading = LINK_OWNER(gateway->polls.next, struct reading, link);
-        link_leave(&reading->link);
+    for (struct link *link = gateway->polls.next; link != &gateway->polls; link = link->next) {
+        struct reading *reading = LINK_OWNER(link, struct reading, link);
         if (!exchange_is_answered(reading->exchange))
             answer(reading, true);
     }

@@ -107,7 +107,7 @@ static void stop(struct gateway *gateway, int signals)
     bool has_signal = false;
     while (!has_signal && gateway_now_ns() < end_ns &&
            (!link_alone(&gateway->streams) || !link_alone(&gateway->posts) ||
-            !link_alone(&gateway->publishers)))
+            !link_alone(&gateway->polls) || !link_alone(&gateway->publishers)))
         if (gateway_turn(gateway, signals, &has_signal) != SPN_OK)
             return;
 }

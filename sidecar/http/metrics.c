@@ -61,6 +61,8 @@ static void put_streams(struct out *out, const struct gateway *gateway)
                  "Streams: waiting for the session or the daemon; behind, with events to catch up "
                  "with; live.",
                  "phase", phases, by_phase, STREAM_ENDING);
+    metrics_text_one(out, "sponson_http_long_polls", "Long polls of Durable Streams that wait.",
+                     counts->polls);
     metrics_text_one(out, "sponson_http_streams_opened_total", "Streams that were opened.",
                      counts->streams_opened);
     put_labelled(out, "sponson_http_streams_ended_total",

@@ -170,6 +170,7 @@ export class Stage {
     const stage = new Stage();
     Object.assign(stage, { bin, directory: mkdtempSync(join(tmpdir(), "spn-web-")), programs: [], gateways: [] });
     mkdirSync(stage.path("data"));
+    process.removeAllListeners("uncaughtException");
     process.on("uncaughtException", (error) => stage.fail(error));
     return stage;
   }
