@@ -9,12 +9,13 @@
 #include "base/text.h"
 #include "http/answer.h"
 #include "http/ds_answer.h"
+#include "http/ds_chunk.h"
 #include "http/ds_headers.h"
 #include "http/ds_live.h"
 #include "http/names.h"
 #include "http/word.h"
 
-enum { READ_WINDOW = 64 * 1024, ETAG_ROOM = 2 * DS_OFFSET_SIZE + 8 };
+enum { READ_WINDOW = 64 * 1024 }; /* bytes of events on their way */
 
 enum mode { MODE_CHUNK, MODE_LONG_POLL, MODE_LIVE };
 
@@ -31,24 +32,14 @@ struct reading {
     struct ds_stream stream;
     enum mode mode;
     bool has_body;
-    bool from_now;
-    bool from_begin;
     bool is_polling;
-    bool is_closed; /* the stream, and all of it was read */
-    uint64_t seq;   /* the read begins after it ... */
-    uint64_t at;    /* ... and has come to it */
-    struct out chunk;
-    bool has_data;
+    enum ds_offset_kind start;
+    struct ds_chunk chunk;
     struct spn_bytes session;
     struct spn_bytes offset; /* data NULL: none */
     struct spn_bytes cursor;
     char bytes[];
 };
-
-static enum ds_form form_of(const struct reading *reading)
-{
-    return ds_media_form(reading->stream.config.content_type);
-}
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
@@ -56,30 +47,16 @@ static void add_cursor(struct reading *reading)
 {
     uint32_t random = 0;
     (void)!random_fill(&random, sizeof(random)); /* without it a cursor comes that is one later */
-    if (reading->mode != MODE_CHUNK && !reading->is_closed)
+    if (reading->mode != MODE_CHUNK && !reading->chunk.is_closed)
         answer_add_number(reading->exchange, name_STREAM_CURSOR,
                           ds_cursor(clock_wall_ms() / 1000, reading->cursor, random));
-}
-
-/* Of what lies between two places of a stream that does not change there. Closing changes it. */
-static void etag(const struct reading *reading, char ret_text[ETAG_ROOM])
-{
-    char from[DS_OFFSET_SIZE];
-    char to[DS_OFFSET_SIZE];
-    ds_stream_offset(&reading->stream, reading->seq, from);
-    ds_stream_offset(&reading->stream, reading->at, to);
-    strcpy(ret_text, "\"");
-    strcat(ret_text, reading->from_begin ? "-1" : from);
-    strcat(ret_text, ":");
-    strcat(ret_text, to);
-    strcat(ret_text, reading->is_closed ? ":c\"" : "\"");
 }
 
 /* A chunk that is not the newest stays as it is. The others are asked for again, and their tag says
  * whether they have changed; so are all of them where it needs a token to read them. */
 static const char *cache_control(const struct reading *reading, bool is_up_to_date)
 {
-    if (reading->mode != MODE_CHUNK || reading->from_now)
+    if (reading->mode != MODE_CHUNK || reading->start == DS_OFFSET_NOW)
         return "no-store";
     return is_up_to_date || reading->gateway->keys != NULL
                ? "private, no-cache"
@@ -88,36 +65,38 @@ static const char *cache_control(const struct reading *reading, bool is_up_to_da
 
 static void answer_body(struct reading *reading)
 {
-    struct exchange *exchange = reading->exchange;
-    if (form_of(reading) == DS_FORM_JSON)
-        out_text(&reading->chunk, reading->has_data ? "]" : "[]");
-    if (reading->chunk.error != 0) {
-        answer_err(exchange, SPN_E_NOMEM);
+    struct ds_chunk *chunk = &reading->chunk;
+    ds_chunk_finish(chunk);
+    if (chunk->body.error != 0) {
+        answer_err(reading->exchange, SPN_E_NOMEM);
         return;
     }
-    ds_answer_add_bytes(exchange, "Content-Type", reading->stream.config.content_type);
-    exchange_answer(exchange, 200, reading->chunk.data, reading->chunk.size);
+    ds_answer_add_bytes(reading->exchange, "Content-Type", reading->stream.config.content_type);
+    exchange_answer(reading->exchange, 200, chunk->body.data, chunk->body.size);
 }
 
 /* Answers with what was read. */
 static void answer(struct reading *reading, bool is_up_to_date)
 {
     struct exchange *exchange = reading->exchange;
-    char tag[ETAG_ROOM];
-    ds_answer_add_offset(exchange, &reading->stream, reading->at);
-    ds_answer_add_closed(exchange, reading->is_closed);
+    const struct ds_chunk *chunk = &reading->chunk;
+    char tag[DS_CHUNK_TAG_SIZE];
+    ds_answer_add_offset(exchange, &reading->stream, chunk->to);
+    ds_answer_add_closed(exchange, chunk->is_closed);
     if (is_up_to_date)
         ds_answer_add_up_to_date(exchange);
     add_cursor(reading);
     exchange_add(exchange, "Cache-Control", cache_control(reading, is_up_to_date));
-    if (reading->mode == MODE_LONG_POLL && !reading->has_data) {
+    if (reading->mode == MODE_LONG_POLL && !chunk->has_data) {
         exchange_answer(exchange, 204, NULL, 0);
         return;
     }
-    etag(reading, tag);
-    if (!reading->from_now)
-        exchange_add(exchange, name_ETAG, tag);
-    if (!reading->from_now && ds_headers_match(exchange_header(exchange, name_IF_NONE_MATCH), tag))
+    if (reading->start == DS_OFFSET_NOW) {
+        answer_body(reading);
+        return;
+    }
+    exchange_add(exchange, name_ETAG, ds_chunk_tag(chunk, &reading->stream, tag));
+    if (ds_headers_match(exchange_header(exchange, name_IF_NONE_MATCH), tag))
         exchange_answer(exchange, 304, NULL, 0);
     else
         answer_body(reading);
@@ -146,7 +125,7 @@ static spn_err subscribe(struct reading *reading)
         .start = SPN_AFTER_SEQ,
         .window_bytes = READ_WINDOW,
         .after_life = reading->stream.life,
-        .after_seq = reading->seq,
+        .after_seq = reading->chunk.from,
     };
     spn_err err =
         spn_subscribe(&reading->subscription, reading->gateway->client, reading->session, &options);
@@ -155,27 +134,12 @@ static spn_err subscribe(struct reading *reading)
     return err;
 }
 
-static void put_event(struct reading *reading, const struct spn_event *event)
-{
-    bool is_json = form_of(reading) == DS_FORM_JSON;
-    size_t before = reading->chunk.size;
-    if (is_json)
-        out_text(&reading->chunk, reading->has_data ? "," : "[");
-    if (ds_stream_data(form_of(reading), event, &reading->chunk))
-        reading->has_data = true;
-    else
-        reading->chunk.size = before;
-}
-
 static void take_event(struct reading *reading, const struct spn_event *event)
 {
-    put_event(reading, event);
-    if (!ds_stream_only_closes(event))
-        reading->at = event->seq;
-    reading->is_closed = event->closes;
+    bool is_full = ds_chunk_add(&reading->chunk, event);
     if (event->closes)
         answer(reading, true);
-    else if (reading->chunk.size >= DS_CHUNK_BYTES)
+    else if (is_full)
         answer(reading, event->seq >= reading->stream.seq);
 }
 
@@ -189,7 +153,7 @@ static void take_polled(struct reading *reading, const struct spn_event *event)
            spn_subscription_next(reading->subscription, 0, &item) == SPN_OK)
         if (item->kind == SPN_ITEM_EVENT)
             take_event(reading, item->event);
-    if (!exchange_is_answered(reading->exchange) && reading->has_data)
+    if (!exchange_is_answered(reading->exchange) && reading->chunk.has_data)
         answer(reading, true);
 }
 
@@ -203,9 +167,9 @@ static void refuse_trimmed(struct reading *reading)
 /* Events after the place are gone. A read from the beginning begins with what there is. */
 static void take_gap(struct reading *reading)
 {
-    if (reading->has_data)
+    if (reading->chunk.has_data)
         answer(reading, false);
-    else if (!reading->from_begin)
+    else if (reading->start != DS_OFFSET_BEGIN)
         refuse_trimmed(reading);
 }
 
@@ -220,9 +184,9 @@ static void wait_for_data(struct reading *reading)
 static void take_caught_up(struct reading *reading)
 {
     if (reading->stream.is_closed)
-        reading->is_closed = reading->at >= reading->stream.tail;
-    bool waits = reading->mode == MODE_LONG_POLL && !reading->has_data && !reading->is_closed &&
-                 !reading->gateway->is_stopping;
+        reading->chunk.is_closed = reading->chunk.to >= reading->stream.tail;
+    bool waits = reading->mode == MODE_LONG_POLL && !reading->chunk.has_data &&
+                 !reading->chunk.is_closed && !reading->gateway->is_stopping;
     if (waits && stream_are_too_many(reading->gateway))
         answer_err(reading->exchange, SPN_E_LIMIT);
     else if (waits)
@@ -234,7 +198,7 @@ static void take_caught_up(struct reading *reading)
 static void take_end(struct reading *reading, spn_err why)
 {
     if (why == SPN_E_CLOSED) {
-        reading->is_closed = true;
+        reading->chunk.is_closed = true;
         answer(reading, true);
     } else if (why == SPN_E_UNKNOWN_SESSION || why == SPN_E_DELETED || why == SPN_E_OTHER_LIFE) {
         ds_answer_absent(reading->exchange);
@@ -275,7 +239,7 @@ static void reading_free(struct reading *reading)
     spn_unsubscribe(reading->subscription);
     spn_question_close(reading->info);
     spn_question_close(reading->touch);
-    out_release(&reading->chunk);
+    ds_chunk_release(&reading->chunk);
     free(reading);
 }
 
@@ -286,8 +250,8 @@ static void read_stream(struct reading *reading)
         const struct ds_live_request request = {
             .session = reading->session,
             .stream = reading->stream,
-            .seq = reading->seq,
-            .from_begin = reading->from_begin,
+            .seq = reading->chunk.from,
+            .from_begin = reading->start == DS_OFFSET_BEGIN,
             .cursor = reading->cursor,
             .options = reading->options,
         };
@@ -295,8 +259,8 @@ static void read_stream(struct reading *reading)
             reading_free(reading);
         return;
     }
-    if (reading->mode == MODE_CHUNK && reading->seq >= reading->stream.tail) {
-        reading->is_closed = reading->stream.is_closed;
+    if (reading->mode == MODE_CHUNK && reading->chunk.from >= reading->stream.tail) {
+        reading->chunk.is_closed = reading->stream.is_closed;
         answer(reading, true);
         return;
     }
@@ -305,34 +269,48 @@ static void read_stream(struct reading *reading)
         answer_err(reading->exchange, err);
 }
 
+/* A read is what keeps a stream with a time to live, so it does not begin before that is known. */
+static void touch(struct reading *reading)
+{
+    const struct spn_publish_options options = {.size = sizeof(options),
+                                                .life = &reading->stream.life};
+    spn_err err =
+        spn_ask_touch(&reading->touch, reading->gateway->client, reading->session, &options);
+    if (err != SPN_OK)
+        answer_err(reading->exchange, err);
+    else
+        spn_question_set_context(reading->touch, &reading->waiter);
+}
+
+static void take_stream(struct reading *reading)
+{
+    struct problem problem;
+    uint64_t from;
+    if (!reading->has_body) {
+        answer_head(reading);
+    } else if (!ds_stream_begin(&reading->stream, reading->offset, &from, &problem)) {
+        answer_problem(reading->exchange, &problem);
+    } else {
+        ds_chunk_init(&reading->chunk, ds_media_form(reading->stream.config.content_type), from,
+                      reading->start == DS_OFFSET_BEGIN);
+        if (reading->stream.config.has_ttl)
+            touch(reading);
+        else
+            read_stream(reading);
+    }
+}
+
 static void take_info(struct reading *reading)
 {
     const struct spn_session_info *info = NULL;
-    struct problem problem;
     spn_err err = spn_answer_session(reading->info, &info);
-    if (err == SPN_E_UNKNOWN_SESSION ||
-        (err == SPN_OK && ds_stream_read(info, clock_wall_ms(), &reading->stream) != DS_THERE)) {
-        ds_answer_absent(reading->exchange);
-    } else if (err != SPN_OK) {
+    if (err != SPN_OK && err != SPN_E_UNKNOWN_SESSION)
         answer_err(reading->exchange, err);
-    } else if (!reading->has_body) {
-        answer_head(reading);
-    } else if (!ds_stream_begin(&reading->stream, reading->offset, &reading->seq, &problem)) {
-        answer_problem(reading->exchange, &problem);
-    } else {
-        reading->at = reading->seq;
-        if (!reading->stream.config.has_ttl) {
-            read_stream(reading);
-            return;
-        }
-        const struct spn_publish_options options = {.size = sizeof(options),
-                                                    .life = &reading->stream.life};
-        err = spn_ask_touch(&reading->touch, reading->gateway->client, reading->session, &options);
-        if (err != SPN_OK)
-            answer_err(reading->exchange, err);
-        else
-            spn_question_set_context(reading->touch, &reading->waiter);
-    }
+    else if (ds_stream_read(err == SPN_OK ? info : NULL, clock_wall_ms(), &reading->stream) ==
+             DS_THERE)
+        take_stream(reading);
+    else
+        ds_answer_absent(reading->exchange);
 }
 
 static void take_touch(struct reading *reading)
@@ -436,12 +414,9 @@ static struct reading *reading_new(struct gateway *gateway, struct exchange *exc
     reading->session = keep(&at, request->session);
     reading->offset = keep(&at, query->offset);
     reading->cursor = keep(&at, query->cursor);
-    enum ds_offset_kind kind =
+    reading->start =
         query->offset.data != NULL ? ds_offset_parse(query->offset, &place) : DS_OFFSET_BEGIN;
-    reading->from_now = kind == DS_OFFSET_NOW;
-    reading->from_begin = kind == DS_OFFSET_BEGIN;
     link_init(&reading->link);
-    out_init(&reading->chunk, -1);
     return reading;
 }
 

@@ -13,8 +13,6 @@
 #include "http/query.h"
 #include "http/stream.h"
 
-enum { DS_CHUNK_BYTES = 256 * 1024 }; /* a chunk ends after the append that reaches it */
-
 struct ds_reading_request {
     struct spn_bytes session;
     const struct query *query;

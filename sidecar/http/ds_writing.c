@@ -273,10 +273,10 @@ static void finish(struct exchange *exchange)
     struct gateway *gateway = writing->gateway;
     writing->data = (struct spn_bytes){writing->body.data, writing->body.size};
     gateway_wait(gateway, &writing->waiter, gateway->options->publish_ns);
-    if (writing->body.error != 0)
-        answer_err(exchange, SPN_E_NOMEM);
-    else if ((writing->calls->check == NULL || writing->calls->check(writing)) &&
-             !ds_turn_join(&gateway->ds_states, &writing->turn, writing->session))
+    bool has_memory = writing->body.error == 0;
+    if (has_memory && (writing->calls->check == NULL || writing->calls->check(writing)))
+        has_memory = ds_turn_join(&gateway->ds_states, &writing->turn, writing->session);
+    if (!has_memory)
         answer_err(exchange, SPN_E_NOMEM);
     settle(writing);
 }

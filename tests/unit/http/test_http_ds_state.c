@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "http/ds_state.h"
-#include "http/ds_stream.h"
 #include "http/word.h"
+#include "sponson.h"
 
 static struct ds_states states;
 static char called[128]; /* the names of those that began, in their order */
@@ -206,119 +206,6 @@ static void events_make_the_state(void **state)
     ds_turn_leave(&states, &player.turn);
 }
 
-/* -- streams ----------------------------------------------------------------------------------- */
-
-static enum ds_presence read_info(struct spn_session *session, const char *note, uint64_t now_ms,
-                                  struct ds_stream *ret_stream)
-{
-    const struct spn_session_info info = {
-        .session = session, .first_seq = 3, .life_first_seq = 1, .note = spn_text(note)};
-    return ds_stream_read(&info, now_ms, ret_stream);
-}
-
-static void what_a_session_says(void **state)
-{
-    (void)state;
-    struct ds_stream stream;
-    struct spn_session session = {.epoch = 8, .seq = 0, .life = {{9}}};
-    assert_int_equal(ds_stream_read(NULL, 0, &stream), DS_ABSENT);
-    assert_int_equal(read_info(&session, "ds1 first", 0, &stream), DS_UNFINISHED);
-    assert_int_equal(read_info(&session, "ds1", 0, &stream), DS_THERE);
-    assert_int_equal(read_info(&session, "", 0, &stream), DS_THERE);
-    session.seq = 5;
-    assert_int_equal(read_info(&session, "ds1 first", 0, &stream), DS_THERE);
-    assert_true(stream.tail == 5 && !stream.is_closed);
-    session.state = SPN_CLOSED;
-    assert_int_equal(read_info(&session, "ds1", 0, &stream), DS_THERE);
-    assert_true(stream.tail == 5 && stream.is_closed);
-    session.reason = spn_text(DS_STREAM_CLOSED);
-    assert_int_equal(read_info(&session, "ds1", 0, &stream), DS_THERE);
-    assert_true(stream.tail == 4 && stream.seq == 5 && stream.is_closed);
-    static const char moment[] = "ds1 expires=1970-01-01T00:00:03Z";
-    assert_int_equal(read_info(&session, moment, 2999, &stream), DS_THERE);
-    assert_int_equal(read_info(&session, moment, 3000, &stream), DS_EXPIRED);
-}
-
-/* first 3, tail 5 */
-static const struct begin_row {
-    const char *offset; /* NULL: none */
-    unsigned status;    /* 0: taken */
-    uint64_t seq;
-} begin_rows[] = {
-    {NULL, 0, 0},
-    {"-1", 0, 0},
-    {"now", 0, 5},
-    {"0000000000000008_09000000_0000000000000005", 0, 5},
-    {"0000000000000008_09000000_0000000000000002", 0, 2},
-    {"0000000000000008_09000000_0000000000000001", 410, 0},
-    {"0000000000000008_09000000_0000000000000006", 410, 0},
-    {"0000000000000008_09000000_ffffffffffffffff", 410, 0},
-    {"0000000000000007_09000000_0000000000000005", 410, 0},
-    {"0000000000000008_09000001_0000000000000005", 410, 0},
-    {"", 400, 0},
-    {"5", 400, 0},
-};
-
-static void where_a_read_begins(void **state)
-{
-    (void)state;
-    struct ds_stream stream;
-    struct spn_session session = {.epoch = 8, .seq = 5, .life = {{9}}};
-    assert_int_equal(read_info(&session, "ds1", 0, &stream), DS_THERE);
-    for (size_t i = 0; i < sizeof(begin_rows) / sizeof(begin_rows[0]); i++) {
-        const struct begin_row *row = &begin_rows[i];
-        struct spn_bytes offset = {0};
-        struct problem problem = {0};
-        uint64_t seq = 0;
-        if (row->offset != NULL)
-            offset = spn_text(row->offset);
-        if (ds_stream_begin(&stream, offset, &seq, &problem) != (row->status == 0))
-            fail_msg("%s", row->offset);
-        assert_int_equal(problem.status, row->status);
-        if (row->status == 0)
-            assert_int_equal(seq, row->seq);
-    }
-}
-
-static const struct data_row {
-    enum ds_form form;
-    bool is_ours;
-    const char *data;
-    const char *shown; /* NULL: nothing */
-} data_rows[] = {
-    {DS_FORM_TEXT, true, "a\x10M", "a\r"},     {DS_FORM_JSON, true, "1,2", "1,2"},
-    {DS_FORM_TEXT, false, "a\x10M", "a\x10M"}, {DS_FORM_BYTES, false, "", ""},
-    {DS_FORM_JSON, false, "[1,2]", "1,2"},     {DS_FORM_JSON, false, " {} ", "{}"},
-    {DS_FORM_JSON, false, "[]", NULL},         {DS_FORM_JSON, false, "no JSON", NULL},
-};
-
-static void what_an_event_shows(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof(data_rows) / sizeof(data_rows[0]); i++) {
-        const struct data_row *row = &data_rows[i];
-        struct spn_event event = SPN_EVENT_INIT;
-        struct out out;
-        out_init(&out, -1);
-        event.note = row->is_ours ? (struct spn_bytes){"\1\0", 2} : (struct spn_bytes){0};
-        event.data = spn_text(row->data);
-        assert_int_equal(ds_stream_data(row->form, &event, &out), row->shown != NULL);
-        assert_true(
-            word_is((struct spn_bytes){out.data, out.size}, row->shown != NULL ? row->shown : ""));
-        event.closes = true;
-        assert_false(ds_stream_only_closes(&event));
-        event.reason = spn_text(DS_STREAM_CLOSED);
-        out.size = 0;
-        assert_true(ds_stream_only_closes(&event));
-        assert_false(ds_stream_data(row->form, &event, &out));
-        event.closes = false;
-        event.kind = SPN_MARKER;
-        assert_false(ds_stream_data(row->form, &event, &out));
-        assert_int_equal(out.size, 0);
-        out_release(&out);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,9 +214,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_kept_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(large_ones_go_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(events_make_the_state, set_up, tear_down),
-        cmocka_unit_test(what_a_session_says),
-        cmocka_unit_test(where_a_read_begins),
-        cmocka_unit_test(what_an_event_shows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
