@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { writeFileSync } from "node:fs";
 import { Ask } from "./ds/ask.mjs";
-import { run, until } from "./stage.mjs";
+import { Program, run, until } from "./stage.mjs";
 
 const OPEN = ["--insecure-loopback", "--long-poll=100ms"];
 
@@ -190,6 +190,36 @@ await run({
     assert.deepEqual(closed.map((answer) => answer.status).sort(), [204, 409]);
     await one.post(409, "1");
     await two.post(409, "1");
+  },
+
+  // The daemon dies after it has stored an append and before it answers. When it is there again, so much has come through
+  // another gateway that it no longer knows the append's id.
+  async anAnswerThatIsLostLongAgoIsFound(stage) {
+    process.env.SPONSON_KILL_POINT = "after_commit:5";
+    const dying = new Program(join(stage.bin, "sponsond_killable"), ["--data-dir", stage.path("data"), ...stage.socketWords], stage.path("log"));
+    stage.programs.push(dying);
+    await dying.start();
+    delete process.env.SPONSON_KILL_POINT;
+    const gateway = await stage.startGateway(OPEN);
+    const other = new Ask(`http://127.0.0.1:${(await stage.startGateway(OPEN)).port}/v1/stream/s`);
+    const ask = new Ask(stage.url("/v1/stream/s"));
+    await ask.create(201);
+    let isDead = false;
+    dying.ended.then(() => (isDead = true));
+    let lost;
+    let number = -1;
+    while (!isDead) {
+      number += 1;
+      lost = ask.post(204, `<${number}>`);
+      await Promise.race([lost, dying.ended]);
+    }
+    process.kill(gateway.pid, "SIGSTOP");
+    await stage.startDaemon();
+    assert.match(await other.text(), new RegExp(`<${number}>$`));
+    for (let i = 0; i < 150; i += 1) await other.post(204, ".");
+    process.kill(gateway.pid, "SIGCONT");
+    await lost;
+    assert.equal((await other.text()).split(`<${number}>`).length, 2);
   },
 
   async largeStreamsComeInChunks(stage) {
