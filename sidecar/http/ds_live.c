@@ -167,13 +167,14 @@ static const struct stream_calls calls = {.open = open, .take = take, .over = ov
 bool ds_live_begin(struct gateway *gateway, struct exchange *exchange,
                    const struct ds_live_request *request)
 {
-    struct live *live = stream_are_too_many(gateway) ? NULL : calloc(1, sizeof(*live));
+    struct live *live = calloc(1, sizeof(*live));
     if (live == NULL) {
-        answer_err(exchange, stream_are_too_many(gateway) ? SPN_E_LIMIT : SPN_E_NOMEM);
+        answer_err(exchange, SPN_E_NOMEM);
         return false;
     }
     struct stream_options options = request->options;
     options.comments = true;
+    options.refuses = true;
     options.age_ns = AGE_NS;
     live->place = request->stream;
     live->place.config = (struct ds_config){0};

@@ -12,6 +12,7 @@
 #include "http/ds_chunk.h"
 #include "http/ds_headers.h"
 #include "http/ds_live.h"
+#include "http/limits.h"
 #include "http/names.h"
 #include "http/word.h"
 
@@ -42,6 +43,13 @@ struct reading {
 };
 
 /* -- answers ----------------------------------------------------------------------------------- */
+
+static void refuse(struct reading *reading, unsigned status, spn_err err, const char *detail)
+{
+    struct problem problem;
+    problem_set(&problem, status, err, "%s", detail);
+    answer_problem(reading->exchange, &problem);
+}
 
 static void add_cursor(struct reading *reading)
 {
@@ -157,20 +165,13 @@ static void take_polled(struct reading *reading, const struct spn_event *event)
         answer(reading, true);
 }
 
-static void refuse_trimmed(struct reading *reading)
-{
-    struct problem problem;
-    problem_set(&problem, 410, SPN_E_TRIMMED, "what comes after the offset is no longer retained");
-    answer_problem(reading->exchange, &problem);
-}
-
 /* Events after the place are gone. A read from the beginning begins with what there is. */
 static void take_gap(struct reading *reading)
 {
     if (reading->chunk.has_data)
         answer(reading, false);
     else if (reading->start != DS_OFFSET_BEGIN)
-        refuse_trimmed(reading);
+        refuse(reading, 410, SPN_E_TRIMMED, "what comes after the offset is no longer retained");
 }
 
 static void wait_for_data(struct reading *reading)
@@ -187,8 +188,8 @@ static void take_caught_up(struct reading *reading)
         reading->chunk.is_closed = reading->chunk.to >= reading->stream.tail;
     bool waits = reading->mode == MODE_LONG_POLL && !reading->chunk.has_data &&
                  !reading->chunk.is_closed && !reading->gateway->is_stopping;
-    if (waits && stream_are_too_many(reading->gateway))
-        answer_err(reading->exchange, SPN_E_LIMIT);
+    if (waits && limits_are_too_many(reading->gateway))
+        refuse(reading, 429, SPN_E_LIMIT, "there are too many streams");
     else if (waits)
         wait_for_data(reading);
     else
@@ -399,8 +400,9 @@ static struct reading *reading_new(struct gateway *gateway, struct exchange *exc
 {
     const struct query *query = request->query;
     struct ds_offset place;
-    struct reading *reading = calloc(1, sizeof(*reading) + request->session.size +
-                                            query->offset.size + query->cursor.size + 1);
+    size_t size = request->session.size + query->offset.size + query->cursor.size +
+                  request->stream.token.size;
+    struct reading *reading = calloc(1, sizeof(*reading) + size);
     if (reading == NULL)
         return NULL;
     char *at = reading->bytes;
@@ -414,6 +416,8 @@ static struct reading *reading_new(struct gateway *gateway, struct exchange *exc
     reading->session = keep(&at, request->session);
     reading->offset = keep(&at, query->offset);
     reading->cursor = keep(&at, query->cursor);
+    reading->options.session = reading->session;
+    reading->options.token = keep(&at, request->stream.token);
     reading->start =
         query->offset.data != NULL ? ds_offset_parse(query->offset, &place) : DS_OFFSET_BEGIN;
     link_init(&reading->link);

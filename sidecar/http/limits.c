@@ -9,10 +9,10 @@
 
 /* Streams leave a tenth of the connections to all other requests. One that has no answer yet keeps
  * its connection too. */
-static bool are_too_many(const struct gateway *gateway)
+bool limits_are_too_many(const struct gateway *gateway)
 {
     unsigned most = gateway->options->connections_max;
-    return gateway->counts.streams > most - most / 10;
+    return gateway->counts.streams + gateway->counts.polls > most - most / 10;
 }
 
 /* Counts in the place. False: there are too many in it, or there is no memory. */
@@ -37,7 +37,7 @@ enum counts_end limits_enter(struct stream *stream)
     struct gateway *gateway = stream->gateway;
     const struct http_options *options = gateway->options;
     enum counts_end why = END_PEER;
-    if (are_too_many(gateway))
+    if (limits_are_too_many(gateway))
         why = END_TOO_MANY;
     else if (!enter(&gateway->sessions, stream->options.session, options->readers_per_session,
                     &stream->session))

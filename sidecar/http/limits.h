@@ -9,6 +9,9 @@
 
 #include "http/stream.h"
 
+/* Whether streams and long polls leave too little of the connections to all other requests. */
+bool limits_are_too_many(const struct gateway *gateway);
+
 /* Counts the stream for its connection, its session and its token. END_PEER: it may stay. Otherwise
  * which of them has too many; it is not counted for the last two then. */
 enum counts_end limits_enter(struct stream *stream);

@@ -233,7 +233,9 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
     gateway->counts.streams++;
     exchange_set(exchange, &exchange_calls, stream);
     enum counts_end why = limits_enter(stream);
-    if (why != END_PEER)
+    if (why != END_PEER && options->refuses)
+        stream_refuse(stream, 429, SPN_E_LIMIT, "there are too many streams");
+    else if (why != END_PEER)
         send_away(stream, why);
     wait_for_next(stream);
     return stream->phase != STREAM_ENDING;

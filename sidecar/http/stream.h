@@ -49,6 +49,7 @@ struct stream_options {
     struct spn_bytes session; /* size 0: the stream is not of one session */
     struct spn_bytes token;   /* size 0: none was needed */
     bool comments;            /* events of our own are comments */
+    bool refuses;             /* of one too many: 429, instead of a stream that ends at once */
     uint64_t expires_s;       /* the token's end, in seconds since 1970; 0: none */
     uint64_t key_mark;        /* of the token's key; see keys_have; 0: none */
     uint64_t age_ns;          /* the stream ends after so long; 0: as the gateway's option has it */
@@ -93,9 +94,6 @@ void stream_follow(struct stream *stream, spn_subscription *subscription);
  * share a feed with others. */
 void stream_share(struct stream *stream, struct spn_bytes session, const struct spn_life *life,
                   uint64_t seq);
-
-/* Whether another stream would take a place that is kept for other requests. */
-bool stream_are_too_many(const struct gateway *gateway);
 
 /* How long to wait for the session. */
 void stream_give_up_after(struct stream *stream, uint64_t after_ns);

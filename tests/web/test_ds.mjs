@@ -323,6 +323,23 @@ await run({
     await ask.must(204, "DELETE", token("ds/s", "d"));
   },
 
+  async oneReaderTooManyIsRefused(stage) {
+    await begin(stage, ["--readers-per-session=1"]);
+    const ask = new Ask(stage.url("/v1/stream/s"));
+    await ask.create(201, {}, "a");
+    const first = await fetch(`${ask.url}?offset=now&live=sse`);
+    assert.equal(first.status, 200);
+    const refused = await ask.must(429, "GET", {}, undefined, "?offset=now&live=sse");
+    assert.ok(refused.headers.get("Retry-After"));
+    await ask.must(200, "GET");
+    await first.body.cancel();
+    await until("its place is free", async () => {
+      const again = await fetch(`${ask.url}?offset=now&live=sse`);
+      await again.body.cancel();
+      return again.status === 200;
+    });
+  },
+
   async aStopAnswersLongPolls(stage) {
     await stage.startDaemon();
     const gateway = await stage.startGateway(["--insecure-loopback", "--long-poll=300s", "--admin-listen=127.0.0.1:0"]);
