@@ -252,15 +252,20 @@ static void begin_turn(struct ds_turn *turn)
     settle(writing);
 }
 
+/* No larger body is an event. */
+static size_t body_max(const struct gateway *gateway)
+{
+    size_t max = spn_client_data_max(gateway->client);
+    return max > 0 ? max : gateway->options->event_max;
+}
+
 static size_t take(struct exchange *exchange, const void *bytes, size_t size)
 {
     struct ds_writing *writing = exchange_state(exchange);
-    size_t max = spn_client_data_max(writing->gateway->client);
-    if (max == 0)
-        max = writing->gateway->options->event_max;
+    size_t max = body_max(writing->gateway);
     if (exchange_is_answered(exchange))
         return size;
-    if (size > max - writing->body.size)
+    if (max < writing->body.size || size > max - writing->body.size)
         answer_err(exchange, SPN_E_EVENT_TOO_LARGE);
     else
         out_put(&writing->body, bytes, size);
@@ -334,6 +339,8 @@ struct ds_writing *ds_writing_begin(struct gateway *gateway, struct exchange *ex
     link_init(&writing->link);
     link_join(&gateway->publishers, &writing->link);
     exchange_set(exchange, &exchange_calls, writing);
+    if (exchange_length(exchange) > body_max(gateway))
+        answer_err(exchange, SPN_E_EVENT_TOO_LARGE);
     return writing;
 }
 

@@ -102,7 +102,8 @@ await run({
     const gateway = await begin(stage);
     const stream = await create(stage, "p");
     const failures = [];
-    const producer = new IdempotentProducer(stream, "writer", { lingerMs: 1, maxBatchBytes: 64, fetch: repeating, onError: (error) => failures.push(error) });
+    const onError = (error) => failures.push(error);
+    const producer = new IdempotentProducer(stream, "writer", { lingerMs: 1, maxBatchBytes: 64, fetch: repeating, onError });
     const numbers = Array.from({ length: 100 }, (_, i) => i);
     for (const n of numbers) {
       producer.append(JSON.stringify({ n }));

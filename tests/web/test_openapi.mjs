@@ -160,4 +160,26 @@ await run({
     for (const [, own, data] of blocks) check(own ? "Told" : "LogItem", JSON.parse(data));
     checkAnswer("/problems", "GET", await ask(stage, "GET", "/problems"));
   },
+
+  async answersOfStreamsAreAsTheFileSays(stage) {
+    await stage.startDaemon();
+    await stage.startGateway(["--insecure-loopback", "--long-poll=10ms"]);
+    const stream = "/v1/stream/{name}";
+    const json = { "Content-Type": "application/json" };
+    const producer = (epoch, seq) => ({ ...json, "Producer-Id": "p", "Producer-Epoch": String(epoch), "Producer-Seq": String(seq) });
+    const requests = [
+      ["POST", "", json, "1", 404], ["PUT", "", { ...json, "Stream-TTL": "60" }, "[0]", 201], ["PUT", "", { ...json, "Stream-TTL": "60" }, undefined, 200],
+      ["PUT", "", json, undefined, 409], ["HEAD", "", {}, undefined, 200], ["POST", "", json, "{}", 204], ["POST", "", json, "{", 400],
+      ["POST", "", producer(1, 0), "1", 200], ["POST", "", producer(1, 0), "1", 204], ["POST", "", producer(1, 2), "1", 409], ["POST", "", producer(0, 0), "1", 403],
+      ["GET", "", {}, undefined, 200], ["GET", "?offset=now&live=long-poll", {}, undefined, 204], ["GET", "?offset=x", {}, undefined, 400],
+      ["POST", "", { "Stream-Closed": "true" }, undefined, 204], ["POST", "", json, "1", 409], ["GET", "?offset=-1&live=sse", {}, undefined, 200],
+      ["GET", "", { "If-None-Match": "*" }, undefined, 304], ["DELETE", "", {}, undefined, 204], ["DELETE", "", {}, undefined, 404], ["HEAD", "", {}, undefined, 404],
+    ];
+    const { "*/*": any } = api.paths[stream].get.responses["200"].content;
+    api.paths[stream].get.responses["200"].content["application/json"] = any; // the type is the stream's
+    for (const [method, query, headers, body, status] of requests) {
+      const answer = checkAnswer(stream, method, await ask(stage, method, `/v1/stream/s${query}`, headers, body));
+      assert.equal(answer.status, status, `${method} ${query} ${JSON.stringify(headers)}`);
+    }
+  },
 });
