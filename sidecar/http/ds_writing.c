@@ -13,6 +13,7 @@
 
 enum {
     TRIES_MAX = 100,
+    READ_FACTOR = 8,           /* times the largest body are read of one that is too large */
     LEARN_WINDOW = 256 * 1024, /* bytes of events on their way while a stream is read */
 };
 
@@ -259,17 +260,35 @@ static size_t body_max(const struct gateway *gateway)
     return max > 0 ? max : gateway->options->event_max;
 }
 
+/* A body that is too large is read to its end, within a bound: fetch, as browsers and Node have it,
+ * gives its app an error instead of the answer to a request that it could not send. */
 static size_t take(struct exchange *exchange, const void *bytes, size_t size)
 {
     struct ds_writing *writing = exchange_state(exchange);
     size_t max = body_max(writing->gateway);
     if (exchange_is_answered(exchange))
         return size;
-    if (max < writing->body.size || size > max - writing->body.size)
+    writing->taken += size;
+    writing->is_too_large = writing->is_too_large || writing->taken > max;
+    if (!writing->is_too_large)
+        out_put(&writing->body, bytes, size);
+    else if (writing->taken / READ_FACTOR > max)
         answer_err(exchange, SPN_E_EVENT_TOO_LARGE);
     else
-        out_put(&writing->body, bytes, size);
+        out_release(&writing->body);
     return size;
+}
+
+/* The body has come. False: the request was answered. */
+static bool check_body(struct ds_writing *writing)
+{
+    if (writing->is_too_large)
+        answer_err(writing->exchange, SPN_E_EVENT_TOO_LARGE);
+    else if (writing->body.error != 0)
+        answer_err(writing->exchange, SPN_E_NOMEM);
+    else
+        return writing->calls->check == NULL || writing->calls->check(writing);
+    return false;
 }
 
 static void finish(struct exchange *exchange)
@@ -278,10 +297,7 @@ static void finish(struct exchange *exchange)
     struct gateway *gateway = writing->gateway;
     writing->data = (struct spn_bytes){writing->body.data, writing->body.size};
     gateway_wait(gateway, &writing->waiter, gateway->options->publish_ns);
-    bool has_memory = writing->body.error == 0;
-    if (has_memory && (writing->calls->check == NULL || writing->calls->check(writing)))
-        has_memory = ds_turn_join(&gateway->ds_states, &writing->turn, writing->session);
-    if (!has_memory)
+    if (check_body(writing) && !ds_turn_join(&gateway->ds_states, &writing->turn, writing->session))
         answer_err(exchange, SPN_E_NOMEM);
     settle(writing);
 }
@@ -339,7 +355,7 @@ struct ds_writing *ds_writing_begin(struct gateway *gateway, struct exchange *ex
     link_init(&writing->link);
     link_join(&gateway->publishers, &writing->link);
     exchange_set(exchange, &exchange_calls, writing);
-    if (exchange_length(exchange) > body_max(gateway))
+    if (exchange_length(exchange) / READ_FACTOR > body_max(gateway))
         answer_err(exchange, SPN_E_EVENT_TOO_LARGE);
     return writing;
 }

@@ -52,13 +52,14 @@ struct ds_writing {
     struct ds_stream stream;
     unsigned tries;
     struct out body;
-    struct spn_bytes data; /* of the body: what is appended */
-    struct out escaped;    /* the same, as it is stored */
-    uint64_t
-        changed_after; /* an event was published after this seq, if has_changed: it may be there */
-    bool has_changed;
-    bool is_publishing; /* `change` is the event's question */
-    uint64_t found;     /* it is there, with this seq; 0: it is not */
+    uint64_t taken; /* bytes of it, also of one that is too large */
+    bool is_too_large;
+    struct spn_bytes data;  /* of the body: what is appended */
+    struct out escaped;     /* the same, as it is stored */
+    bool has_changed;       /* an event was published, and may be there ... */
+    uint64_t changed_after; /* ... after this seq */
+    bool is_publishing;     /* `change` is the event's question */
+    uint64_t found;         /* it is there, with this seq; 0: it is not */
     bool closes;
     bool is_opening;         /* PUT: the session is being opened; */
     struct spn_life created; /* it was, with this life; zeros: it was not */

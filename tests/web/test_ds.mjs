@@ -304,7 +304,8 @@ await run({
     await new Ask(stage.url("/v1/stream/k"), "no type").create(400);
     for (const query of ["?offset=", "?offset=1", "?live=sse", "?offset=-1&live=x", "?offset=-1&offset=-1"])
       await ask.must(400, "GET", {}, undefined, query);
-    await ask.post(413, Buffer.alloc(5 * 1024 * 1024, "a"));
+    await ask.post(413, Buffer.alloc(4 * 1024 * 1024 + 1, "a"));
+    await ask.post(413, Buffer.alloc(12 * 1024 * 1024, "a")); // more than a socket holds
     await ask.post(413, Buffer.alloc(3 * 1024 * 1024, "\r")); // it is stored in twice as many bytes
     assert.equal(await ask.text(), "");
     assert.equal(await json.text(), "[]");
