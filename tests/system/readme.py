@@ -148,7 +148,7 @@ def check_counters():
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 OTHERS_OPTIONS = {  # of cmake, ctest, curl, pkg-config, useradd and scripts of this project
-    "--cflags", "--install", "--libs", "--preset", "--quick", "--retry", "--retry-connrefused", "--system",
+    "--cflags", "--install", "--libs", "--only", "--preset", "--quick", "--retry", "--retry-connrefused", "--system",
     "--test-dir", "--unix-socket", "--user-group", "--variable", "--workflow"}
 
 
