@@ -149,9 +149,12 @@ void connection_on_change(void *context, struct MHD_Connection *handle, void **r
  */
 static void on_half_close(struct connection *connection)
 {
+    struct exchange *exchange = connection->exchange;
     connection->is_half_closed = true;
-    if (connection->exchange != NULL && connection->exchange->is_stream)
-        exchange_cut(connection->exchange);
+    if (exchange != NULL && exchange->is_stream)
+        exchange_cut(exchange);
+    else if (exchange != NULL && exchange->is_suspended)
+        exchange_limit_holding(exchange);
 }
 
 void connection_on_event(struct connection *connection, uint32_t events)

@@ -133,6 +133,10 @@ void connection_set_deadline(struct connection *connection, uint64_t after_ns);
 /* The body goes on from now: so long it may be silent, and from now its rate is measured. */
 void exchange_await_body(struct exchange *exchange);
 
+/* Of a suspended exchange: a body that we do not read keeps the connection for as long as the
+ * daemon is behind; but only for so long if its peer, which sends no more, may be gone. */
+void exchange_limit_holding(struct exchange *exchange);
+
 /* Nothing is read or written until exchange_go_on. A body that we do not read cannot be too slow.
  */
 void exchange_suspend(struct exchange *exchange);

@@ -172,12 +172,20 @@ void exchange_await_body(struct exchange *exchange)
     connection_set_deadline(exchange->connection, options->body_idle_ns);
 }
 
+void exchange_limit_holding(struct exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    bool is_limited = connection->is_half_closed && !exchange->has_finished;
+    connection_set_deadline(connection,
+                            is_limited ? connection->door->web->options.body_idle_ns : 0);
+}
+
 void exchange_suspend(struct exchange *exchange)
 {
     if (exchange->is_suspended || exchange->connection->door->web->is_closing)
         return;
     exchange->is_suspended = true;
-    connection_set_deadline(exchange->connection, 0);
+    exchange_limit_holding(exchange);
     MHD_suspend_connection(exchange->handle);
 }
 

@@ -102,6 +102,38 @@ static void a_body_with_its_rate_may_be_long(struct stage *stage)
     http_expect(&answer, 200);
 }
 
+/* Sends events until the gateway has read none for a while: it holds the body back. */
+static void send_until_held(struct http *http)
+{
+    static const char event[] = "d\r\ndata: 01234\n\n\r\n";
+    size_t at = 0;
+    uint64_t end_ns = until_in(500);
+    while (!until_over(end_ns)) {
+        size_t sent = http_send_some(http, event + at, sizeof(event) - 1 - at);
+        at = (at + sent) % (sizeof(event) - 1);
+        if (sent > 0)
+            end_ns = until_in(500);
+        else
+            until_passed_us(1000);
+    }
+}
+
+/* While the daemon is behind, a body whose peer sends no more, and may be gone, does not stay. */
+static void a_body_that_is_held_is_cut_when_its_peer_ends(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    http_start(stage, "--body-idle=300ms");
+    http_post(stage, S "held", NULL, "0");
+    process_signal(daemon, SIGSTOP);
+    struct http *http = http_open(stage);
+    http_send_request(http, "POST", S "held", SSE "Transfer-Encoding: chunked\r\n", NULL);
+    send_until_held(http);
+    assert_false(until_readable(until_in(0), http->fd));
+    http_finish(http);
+    expect_slow(http, "--body-idle");
+    process_signal(daemon, SIGCONT);
+}
+
 /* A peer that does not read its answer does not stay. */
 static void an_answer_that_nobody_reads_is_cut(struct stage *stage)
 {
@@ -280,6 +312,7 @@ int main(void)
         STAGE_TEST(what_is_too_slow_is_cut),
         STAGE_TEST(a_body_has_a_least_rate),
         STAGE_TEST(a_body_with_its_rate_may_be_long),
+        STAGE_TEST(a_body_that_is_held_is_cut_when_its_peer_ends),
         STAGE_TEST(an_answer_that_nobody_reads_is_cut),
         STAGE_TEST(more_connections_than_allowed_wait),
         STAGE_TEST(streams_without_an_answer_leave_a_tenth),
