@@ -34,6 +34,7 @@ static void answer(struct pages *pages)
                  pages->page.format == PAGE_LINES ? "application/x-ndjson" : "application/json");
     exchange_add(exchange, "Cache-Control", "no-store");
     exchange_answer(exchange, 200, pages->out.data, pages->out.size);
+    out_release(&pages->out); /* the exchange has a copy; its peer may take long to read it */
 }
 
 static void take_verdict(struct pages *pages, const struct spn_item *item)
