@@ -70,6 +70,14 @@ class Campaign {
   }
 
   async poster(number, any) {
+    try {
+      await this.postAll(number, any);
+    } finally {
+      this.isOver = true; /* also for the others, if it failed */
+    }
+  }
+
+  async postAll(number, any) {
     for (let count = 0; !this.isOver; count++) {
       const session = `s${any(SESSIONS)}`;
       const post = KINDS[any(KINDS.length)](`p${number}-${count}`);
@@ -84,7 +92,7 @@ class Campaign {
   }
 
   async killer(gateway, any, due) {
-    while (Date.now() < due) {
+    while (Date.now() < due && !this.isOver) {
       await pause(20 + any(250));
       this.kills++;
       await gateway.kill();
@@ -124,7 +132,9 @@ await run({
     const campaign = new Campaign(server, key);
     const began = Date.now();
     const posters = Array.from({ length: POSTERS }, (_, index) => campaign.poster(index, draws(seed + index + 1)));
-    await Promise.all([campaign.killer(gateway, draws(seed), began + seconds * 1000), ...posters]);
+    const killer = campaign.killer(gateway, draws(seed), began + seconds * 1000);
+    const ends = await Promise.allSettled([killer, ...posters]);
+    for (const { reason } of ends) if (reason) throw reason;
     await campaign.check();
     const { kills, posts, failed, met, events } = campaign;
     const took = ((Date.now() - began) / 1000).toFixed(1);
