@@ -141,15 +141,13 @@ static bool check_seq(struct ds_writing *writing)
 /* What the decision rests on is known. */
 static void know(struct ds_writing *writing)
 {
-    if (writing->found > 0) {
-        writing->stream.is_closed = false; /* the request's own event closed it, if one did */
+    if (writing->found > 0)
         answer_stored(writing, writing->found);
-    } else if (writing->stream.is_closed) {
+    else if (writing->stream.is_closed)
         decide_closed(writing);
-    } else if (check_body(writing) && (!writing->note.has_producer || check_producer(writing)) &&
-               check_seq(writing)) {
+    else if (check_body(writing) && (!writing->note.has_producer || check_producer(writing)) &&
+             check_seq(writing))
         ds_writing_publish(writing);
-    }
 }
 
 static void look(struct ds_writing *writing, enum ds_presence presence)

@@ -330,6 +330,10 @@ await run({
     await ask.create(201, token("ds/s", "w"), "a");
     await ask.must(403, "GET", token("ds/s", "wd"));
     await ask.must(200, "GET", token("ds/s", "r"));
+    for (let i = 0; i < 2; i += 1) await ask.post(204, "x".repeat(300_000), token("ds/s", "w"));
+    const part = await ask.must(200, "GET", token("ds/s", "r"));
+    assert.equal(part.headers.get("Stream-Up-To-Date"), null);
+    assert.equal(part.headers.get("Cache-Control"), "private, no-cache"); // another user of the browser may have no token
     await ask.must(403, "DELETE", token("ds/s", "rw"));
     await ask.must(204, "DELETE", token("ds/s", "d"));
   },
