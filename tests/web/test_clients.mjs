@@ -51,6 +51,19 @@ const parts = {
   eventSourceCutBeforeItsFirstEvent: (stage) => eventSource(stage, [0]),
   eventSourceCutAgainAndAgain: (stage) => eventSource(stage, [3, 0, 2, 0, 3]),
 
+  /* Node ends an app that has a promise rejected which nobody awaits yet. */
+  async recordingIsCutAndTheAppLives(stage) {
+    const gateway = await open(stage);
+    const session = gateway.app.record("cut");
+    const closed = new Promise((done) => session.on("close", done));
+    session.write("id: 0\ndata: a\n\n");
+    await gateway.app.publish("other", "b"); // the gateway is there, and has the request before
+    await gateway.kill();
+    await closed;
+    await new Promise((done) => setImmediate(done));
+    await assert.rejects(session.done);
+  },
+
   async openAiStartsAfter(stage) {
     const { port } = await open(stage);
     const upstream = await serve(stage, (request, response) => {
