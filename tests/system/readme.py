@@ -117,7 +117,7 @@ def check_http(text, sidecar):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    block = blocks[0].replace("8080", port).replace(" &\n", " --no-socket 2>http.log &\n")
+    block = blocks[0].replace("8080", port).replace(" &\n", " 2>http.log &\n")
     got = sidecar.run(f"set -e; {block}kill $!; wait $!")
     assert '"stored":1' in got and "data: hello" in got, got
 
@@ -148,8 +148,8 @@ def check_counters():
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 OTHERS_OPTIONS = {  # of cmake, ctest, curl, pkg-config, useradd and scripts of this project
-    "--cflags", "--install", "--libs", "--only", "--preset", "--quick", "--retry", "--retry-connrefused", "--system",
-    "--test-dir", "--unix-socket", "--user-group", "--variable", "--workflow"}
+    "--cflags", "--install", "--libs", "--only", "--preset", "--quick", "--retry", "--retry-connrefused",
+    "--retry-delay", "--system", "--test-dir", "--unix-socket", "--user-group", "--variable", "--workflow"}
 
 
 def help_of(*words):
