@@ -131,6 +131,13 @@ static bool bind_unix(int fd, const struct sockaddr_un *address)
     return bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
 }
 
+static bool fail_unix(struct opening *opening, const char *path)
+{
+    return errno == ENOENT
+               ? fail(opening, path, "its directory does not exist (--socket, or --no-socket)")
+               : fail_errno(opening, path);
+}
+
 /* The umask gives the file no more than the mode from its first moment on. */
 static bool open_unix(struct opening *opening, const struct http_options *options)
 {
@@ -150,7 +157,7 @@ static bool open_unix(struct opening *opening, const struct http_options *option
                     chown(path, (uid_t)-1, options->socket_group) == 0) &&
                    chmod(path, options->socket_mode) == 0 && listen(fd, BACKLOG) == 0;
     if (!is_open) {
-        (void)fail_errno(opening, path);
+        (void)fail_unix(opening, path);
         (void)close(fd);
         return false;
     }

@@ -98,7 +98,8 @@ bool origin_check(const struct origin_rules *rules, const struct origin_request 
     if (listed(rules, request->origin))
         return true;
     if (request->origin.size > 0)
-        return refuse(403, name_ORIGIN, request->origin, "is not listed", ret_problem);
+        return refuse(403, name_ORIGIN, request->origin, "is not listed (--allow-origin)",
+                      ret_problem);
     if (word_is_caseless(word_trim(request->fetch_site), "cross-site"))
         return problem_set(ret_problem, 403, SPN_E_DENIED,
                            "Sec-Fetch-Site is cross-site, and there is no Origin that is listed");

@@ -40,6 +40,7 @@ static void tcp_needs_a_key_or_the_word(struct stage *stage)
         {{"--listen=here", "--insecure-loopback"}, 1, "ADDRESS:PORT"},
         {{"--admin-listen=0.0.0.0:0"}, 1, "not on loopback"},
         {{"--no-socket"}, 1, "nothing to listen on"},
+        {{"--socket=/nonexistent/http.sock"}, 1, "its directory does not exist"},
         {{"--key-file=/nowhere/keys"}, 1, "/nowhere/keys"},
         {{"--header-limit=1"}, 2, "header-limit"},
         {{"--heartbeat=0"}, 2, "heartbeat"},

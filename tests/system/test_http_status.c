@@ -103,7 +103,7 @@ static const struct row rows[] = {
     {"GET", S "open?until=caught-up", "Origin: https://app.example\r\n", NULL, 200, NULL,
      "Access-Control-Expose-Headers: ETag"},
     {"OPTIONS", S "x", "Origin: https://evil.example\r\nAccess-Control-Request-Method: POST\r\n",
-     NULL, 403, "SPN_E_DENIED", "not listed"},
+     NULL, 403, "SPN_E_DENIED", "not listed (--allow-origin)"},
     {"GET", S "open", "Origin: null\r\n", NULL, 403, "SPN_E_DENIED", "not listed"},
     {"GET", S "open", "Sec-Fetch-Site: cross-site\r\n", NULL, 403, "SPN_E_DENIED", "cross-site"},
     {"POST", S "open", "Origin: https://app.example.evil\r\n", "a", 403, "SPN_E_DENIED", ""},
