@@ -29,6 +29,12 @@ bool ds_chunk_add(struct ds_chunk *chunk, const struct spn_event *event)
     return chunk->body.size >= DS_CHUNK_BYTES;
 }
 
+void ds_chunk_pass(struct ds_chunk *chunk, uint64_t seq)
+{
+    if (chunk->to < seq)
+        chunk->to = seq;
+}
+
 void ds_chunk_finish(struct ds_chunk *chunk)
 {
     if (chunk->form == DS_FORM_JSON)

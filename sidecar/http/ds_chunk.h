@@ -29,6 +29,8 @@ void ds_chunk_release(struct ds_chunk *chunk); /* takes zeros */
 
 /* Adds the next event. True: the chunk has its size. */
 bool ds_chunk_add(struct ds_chunk *chunk, const struct spn_event *event);
+/* Everything up to this seq was added, or is no longer retained. */
+void ds_chunk_pass(struct ds_chunk *chunk, uint64_t seq);
 /* Nothing more comes. */
 void ds_chunk_finish(struct ds_chunk *chunk);
 

@@ -65,6 +65,14 @@ static void put_control(struct live *live, bool is_up_to_date, bool is_closed)
     live->said_closed = is_closed;
 }
 
+/* Everything up to the stream's end, as it was at the beginning, was given or is no longer retained.
+ */
+static void pass(struct live *live)
+{
+    if (live->at < live->place.tail)
+        live->at = live->place.tail;
+}
+
 /* -- items ------------------------------------------------------------------------------------- */
 
 static void take_event(struct live *live, const struct spn_event *event)
@@ -114,6 +122,7 @@ static void take_end(struct live *live, spn_err why)
     struct stream *stream = &live->stream;
     if (why == SPN_E_CLOSED) {
         stream_open(stream);
+        pass(live);
         if (!live->said_closed)
             put_control(live, true, true);
         stream_end(stream, END_CLOSED);
@@ -142,6 +151,7 @@ static void take(struct stream *stream, const struct spn_item *item)
         break;
     case SPN_ITEM_CAUGHT_UP:
         stream->phase = STREAM_LIVE;
+        pass(live);
         if (!live->said_up_to_date && !live->is_closed)
             put_control(live, true, false);
         break;

@@ -184,8 +184,8 @@ static void wait_for_data(struct reading *reading)
 
 static void take_caught_up(struct reading *reading)
 {
-    if (reading->stream.is_closed)
-        reading->chunk.is_closed = reading->chunk.to >= reading->stream.tail;
+    ds_chunk_pass(&reading->chunk, reading->stream.tail);
+    reading->chunk.is_closed = reading->stream.is_closed;
     bool waits = reading->mode == MODE_LONG_POLL && !reading->chunk.has_data &&
                  !reading->chunk.is_closed && !reading->gateway->is_stopping;
     if (waits && limits_are_too_many(reading->gateway))
@@ -199,6 +199,7 @@ static void take_caught_up(struct reading *reading)
 static void take_end(struct reading *reading, spn_err why)
 {
     if (why == SPN_E_CLOSED) {
+        ds_chunk_pass(&reading->chunk, reading->stream.tail);
         reading->chunk.is_closed = true;
         answer(reading, true);
     } else if (why == SPN_E_UNKNOWN_SESSION || why == SPN_E_DELETED || why == SPN_E_OTHER_LIFE) {

@@ -260,6 +260,26 @@ await run({
     await ask.must(410, "GET", {}, undefined, `?offset=${offsets[9]}`);
   },
 
+  async aStreamOfWhichNothingIsRetainedIsReadOn(stage) {
+    await begin(stage, [], ["--retention-age=100ms"]);
+    for (const closes of [false, true]) {
+      const ask = new Ask(stage.url(`/v1/stream/empty/${closes}`), "application/json");
+      await ask.create(201, {}, "[1,2]");
+      const end = (await ask.post(204, "[3]", closes ? { "Stream-Closed": "true" } : {})).next;
+      await until("all is gone", async () => (await ask.text()) === "[]");
+      for (const query of ["?offset=-1", "?offset=-1&live=long-poll"]) {
+        const read = await ask.send("GET", {}, undefined, query);
+        assert.equal(read.next, end, query);
+        assert.equal(read.headers.get("Stream-Closed"), closes ? "true" : null);
+      }
+      const live = await readLive(`${ask.url}?offset=-1&live=sse`, '"upToDate":true');
+      assert.equal(JSON.parse(live.text.split("data:")[1]).streamNextOffset, end);
+      if (closes) continue;
+      await ask.must(204, "GET", {}, undefined, `?offset=${end}&live=long-poll`);
+      await ask.post(204, "4");
+    }
+  },
+
   async whatOthersPublishIsData(stage) {
     await begin(stage);
     const ask = new Ask(stage.url("/v1/stream/foreign"), "application/json");
