@@ -153,7 +153,7 @@ static void know(struct ds_writing *writing)
 static void look(struct ds_writing *writing, enum ds_presence presence)
 {
     const struct ds_note *note = &writing->note;
-    if (presence != DS_THERE)
+    if (presence != DS_THERE || ds_writing_is_gone(writing, presence))
         ds_answer_absent(writing->exchange);
     else if (note->has_producer || note->seq.size > 0 || writing->has_changed)
         ds_writing_learn(writing);

@@ -253,6 +253,10 @@ void ds_config_attributes(const struct ds_config *config, uint64_t now_ms,
         out_text(&out, " expires=");
         out_put(&out, config->expires.data, config->expires.size);
     }
+    if (config->creator.size > 0) {
+        out_text(&out, " by=");
+        out_put(&out, config->creator.data, config->creator.size);
+    }
     size_t size = out.error == 0 && out.size < DS_CONFIG_NOTE_SIZE ? out.size : 0;
     if (size > 0)
         memcpy(note, out.data, size);
@@ -290,6 +294,8 @@ void ds_config_read(struct spn_bytes content_type, struct spn_bytes note,
             ret_config->begins_with_content = true;
         else if (value_of(word, "ttl", &value))
             ret_config->has_ttl = ds_number_parse(value, SPN_SPAN_MS_MAX, &ret_config->ttl_s);
+        else if (value_of(word, "by", &value))
+            ret_config->creator = value;
         else if (value_of(word, "expires", &value) && ds_time_parse(value, &ret_config->expires_ms))
             ret_config->expires = value;
     }

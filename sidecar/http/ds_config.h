@@ -3,10 +3,11 @@
  *
  * It is kept in the attributes of the session. Their note says what they have no field for:
  *
- *     ds1 [first] [ttl=SECONDS] [expires=RFC3339]
+ *     ds1 [first] [ttl=SECONDS] [expires=RFC3339] [by=ID]
  *
  * `first`: the stream begins with the content that it was created with, and is there only once that
- * is stored. Without such a note the session was opened by somebody else, and has no expiry.
+ * is stored. `by`: the request that created it, which so finds its own stream. Without such a note
+ * the session was opened by somebody else, and has no expiry.
  *
  * Borrows  the bytes that texts are in.
  * Units    as the names say.
@@ -28,6 +29,7 @@ struct ds_config {
     uint64_t ttl_s;
     struct spn_bytes expires; /* as the client wrote it; size 0: never */
     uint64_t expires_ms;      /* since 1970 */
+    struct spn_bytes creator; /* without spaces; size 0: not known */
 };
 
 /* The values of the headers of a PUT; data NULL: the header is not there. */
@@ -40,7 +42,9 @@ struct ds_config_headers {
 bool ds_config_parse(const struct ds_config_headers *headers, struct ds_config *ret_config,
                      struct problem *ret_problem);
 
-/* Whether both are the same for a PUT: whether there is content does not count. */
+/* Whether both are the same for a PUT: whether there is content, and who created it, does not
+ * count.
+ */
 bool ds_config_same(const struct ds_config *config, const struct ds_config *other);
 
 /* The attributes of a stream that is created now. note: room for theirs, which they borrow. */

@@ -13,10 +13,10 @@
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
-/* Whether this request opened the life that is there. */
+/* Whether this request opened the life that is there, also if the answer to that was lost. */
 static bool is_own(const struct ds_writing *writing)
 {
-    return memcmp(&writing->created, &writing->stream.life, sizeof(writing->created)) == 0;
+    return word_equals(writing->stream.config.creator, writing->config.creator);
 }
 
 /* The URL of the request without its query, which may hold a token. */
@@ -93,7 +93,6 @@ static void compare(struct ds_writing *writing)
 
 static void look(struct ds_writing *writing, enum ds_presence presence)
 {
-    writing->is_opening = presence == DS_ABSENT;
     if (presence == DS_ABSENT)
         create(writing);
     else if (presence == DS_UNFINISHED && is_own(writing))
@@ -107,14 +106,10 @@ static void look(struct ds_writing *writing, enum ds_presence presence)
 /* Whatever was done, what is there now says what comes next. */
 static void done(struct ds_writing *writing, const struct spn_published *published)
 {
-    if (published->result == SPN_REFUSED) {
+    if (published->result == SPN_REFUSED)
         ds_writing_again(writing, published->code);
-        return;
-    }
-    if (writing->is_opening)
-        writing->created = published->life;
-    writing->is_opening = false;
-    ds_writing_look(writing);
+    else
+        ds_writing_look(writing);
 }
 
 /* -- the request ------------------------------------------------------------------------------- */
@@ -151,5 +146,6 @@ void ds_create_begin(struct gateway *gateway, struct exchange *exchange, struct 
     if (writing == NULL)
         return;
     writing->config = config;
+    writing->config.creator = (struct spn_bytes){writing->id, DS_ID_SIZE};
     writing->closes = ds_headers_close(exchange_header(exchange, name_STREAM_CLOSED));
 }

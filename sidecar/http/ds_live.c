@@ -65,7 +65,8 @@ static void put_control(struct live *live, bool is_up_to_date, bool is_closed)
     live->said_closed = is_closed;
 }
 
-/* Everything up to the stream's end, as it was at the beginning, was given or is no longer retained.
+/* Everything up to the stream's end, as it was at the beginning, was given or is no longer
+ * retained.
  */
 static void pass(struct live *live)
 {

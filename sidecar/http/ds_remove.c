@@ -8,7 +8,9 @@ static void look(struct ds_writing *writing, enum ds_presence presence)
 {
     const struct spn_publish_options options = {.size = sizeof(options),
                                                 .life = &writing->stream.life};
-    if (presence != DS_THERE)
+    if (ds_writing_is_gone(writing, presence)) /* it was there, and somebody deleted it */
+        exchange_answer(writing->exchange, 204, NULL, 0);
+    else if (presence != DS_THERE)
         ds_answer_absent(writing->exchange);
     else
         ds_writing_asked(writing, spn_ask_delete_with(&writing->change, writing->gateway->client,

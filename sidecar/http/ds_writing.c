@@ -79,6 +79,13 @@ void ds_writing_again(struct ds_writing *writing, spn_err code)
         answer_err(writing->exchange, code);
 }
 
+bool ds_writing_is_gone(const struct ds_writing *writing, enum ds_presence presence)
+{
+    return writing->has_changed &&
+           (presence == DS_ABSENT ||
+            memcmp(&writing->changed, &writing->stream.life, sizeof(writing->changed)) != 0);
+}
+
 /* -- learn ------------------------------------------------------------------------------------- */
 
 static void know(struct ds_writing *writing)
@@ -157,6 +164,9 @@ static void on_item(struct taker *taker, const struct spn_item *item)
 
 void ds_writing_asked(struct ds_writing *writing, spn_err err)
 {
+    writing->has_changed = true;
+    writing->changed = writing->stream.life;
+    writing->changed_after = writing->stream.seq;
     if (err != SPN_OK)
         answer_err(writing->exchange, err);
     else
@@ -185,8 +195,6 @@ void ds_writing_publish(struct ds_writing *writing)
     if (err == SPN_OK)
         err = spn_ask_publish_with(&writing->change, writing->gateway->client, writing->session,
                                    &event, &options, SPN_DURABLE);
-    writing->changed_after = writing->stream.seq;
-    writing->has_changed = true;
     writing->is_publishing = true;
     ds_writing_asked(writing, err);
 }

@@ -10,7 +10,9 @@
  *                      +---------- again -----------+
  *
  * The id of the event stays the same, and so does the result: a change that was made, and whose
- * answer was lost, is found again by it.
+ * answer was lost, is found again by it. For the same reason an append or a deletion is tried on
+ * one life of the stream alone: if that is gone, nobody knows any more whether it was carried out
+ * there.
  *
  * Owns     the body, its questions, its subscription.
  * Borrows  the gateway; the request's headers, which live as long as the exchange.
@@ -54,15 +56,14 @@ struct ds_writing {
     struct out body;
     uint64_t taken; /* bytes of it, also of one that is too large */
     bool is_too_large;
-    struct spn_bytes data;  /* of the body: what is appended */
-    struct out escaped;     /* the same, as it is stored */
-    bool has_changed;       /* an event was published, and may be there ... */
-    uint64_t changed_after; /* ... after this seq */
-    bool is_publishing;     /* `change` is the event's question */
-    uint64_t found;         /* it is there, with this seq; 0: it is not */
+    struct spn_bytes data;   /* of the body: what is appended */
+    struct out escaped;      /* the same, as it is stored */
+    bool has_changed;        /* a change was asked for, and may have been made: ... */
+    struct spn_life changed; /* ... to the stream with this life, ... */
+    uint64_t changed_after;  /* ... after this seq */
+    bool is_publishing;      /* `change` is the event's question */
+    uint64_t found;          /* it is there, with this seq; 0: it is not */
     bool closes;
-    bool is_opening;         /* PUT: the session is being opened; */
-    struct spn_life created; /* it was, with this life; zeros: it was not */
     struct ds_note note;
     struct ds_config config;
     char id[DS_ID_SIZE];
@@ -77,6 +78,8 @@ struct ds_writing *ds_writing_begin(struct gateway *gateway, struct exchange *ex
 /* Steps: each ends with one of the calls. */
 void ds_writing_look(struct ds_writing *writing);
 void ds_writing_learn(struct ds_writing *writing);
+/* Whether the stream that a change was asked for is not there any more. */
+bool ds_writing_is_gone(const struct ds_writing *writing, enum ds_presence presence);
 /* Appends writing->data, if the stream is as writing->stream has it. */
 void ds_writing_publish(struct ds_writing *writing);
 /* The same for other changes: err is that of the call which set writing->change. */

@@ -21,6 +21,40 @@ function sponson(stage, ...words) {
   return done.stdout;
 }
 
+/** Two gateways: `ask` and `other` are one stream through each of them, at(i, name) any stream through one. */
+async function twoGateways(stage) {
+  await begin(stage);
+  await stage.startGateway(OPEN);
+  const at = (i, name) => new Ask(`http://127.0.0.1:${stage.gateways[i].port}/v1/stream/${name}`);
+  return { at, ask: at(0, "s"), other: at(1, "s") };
+}
+
+/**
+ * The daemon dies after it has stored what one of these requests through the first gateway asks for, and before it answers.
+ * Gives that request and its number. The daemon is there again, but the gateway stands still until goOn().
+ */
+async function loseAnswer(stage, send) {
+  await stage.daemon.kill();
+  process.env.SPONSON_KILL_POINT = "after_commit:3";
+  const dying = new Program(join(stage.bin, "sponsond_killable"), stage.daemon.words, stage.path("log"));
+  stage.programs.push(dying);
+  await dying.start();
+  delete process.env.SPONSON_KILL_POINT;
+  let isDead = false;
+  dying.ended.then(() => (isDead = true));
+  let lost;
+  let number = -1;
+  while (!isDead) {
+    number += 1;
+    lost = send(number);
+    await Promise.race([lost, dying.ended]);
+  }
+  const { pid } = stage.gateways[0];
+  process.kill(pid, "SIGSTOP");
+  await stage.startDaemon();
+  return { lost, number, goOn: () => process.kill(pid, "SIGCONT") };
+}
+
 /** Each of both is killed and started again. */
 async function eachKilled(stage, gateway, check) {
   for (const program of [gateway, stage.daemon, gateway]) {
@@ -196,35 +230,48 @@ await run({
     await two.post(409, "1");
   },
 
-  // The daemon dies after it has stored an append and before it answers. When it is there again, so much has come through
-  // another gateway that it no longer knows the append's id.
+  // When the daemon is there again, so much has come through another gateway that it no longer knows the append's id.
   async anAnswerThatIsLostLongAgoIsFound(stage) {
-    process.env.SPONSON_KILL_POINT = "after_commit:5";
-    const words = ["--data-dir", stage.path("data"), ...stage.socketWords];
-    const dying = new Program(join(stage.bin, "sponsond_killable"), words, stage.path("log"));
-    stage.programs.push(dying);
-    await dying.start();
-    delete process.env.SPONSON_KILL_POINT;
-    const gateway = await stage.startGateway(OPEN);
-    const other = new Ask(`http://127.0.0.1:${(await stage.startGateway(OPEN)).port}/v1/stream/s`);
-    const ask = new Ask(stage.url("/v1/stream/s"));
+    const { ask, other } = await twoGateways(stage);
     await ask.create(201);
-    let isDead = false;
-    dying.ended.then(() => (isDead = true));
-    let lost;
-    let number = -1;
-    while (!isDead) {
-      number += 1;
-      lost = ask.post(204, `<${number}>`);
-      await Promise.race([lost, dying.ended]);
-    }
-    process.kill(gateway.pid, "SIGSTOP");
-    await stage.startDaemon();
+    const { lost, number, goOn } = await loseAnswer(stage, (n) => ask.post(204, `<${n}>`));
     assert.match(await other.text(), new RegExp(`<${number}>$`));
     for (let i = 0; i < 150; i += 1) await other.post(204, ".");
-    process.kill(gateway.pid, "SIGCONT");
+    goOn();
     await lost;
     assert.equal((await other.text()).split(`<${number}>`).length, 2);
+  },
+
+  // It was appended to a stream that is gone, and belongs to no other.
+  async anAnswerThatIsLostIsNotOfTheNextStream(stage) {
+    const { ask, other } = await twoGateways(stage);
+    await ask.create(201);
+    const { lost, number, goOn } = await loseAnswer(stage, (n) => ask.send("POST", { "Content-Type": "text/plain" }, `<${n}>`));
+    assert.match(await other.text(), new RegExp(`<${number}>$`));
+    await other.must(204, "DELETE");
+    await other.create(201, {}, "new");
+    goOn();
+    assert.equal((await lost).status, 404);
+    assert.equal(await other.text(), "new");
+  },
+
+  async aDeletionIsMadeOnce(stage) {
+    const { at } = await twoGateways(stage);
+    for (let n = 0; n < 9; n += 1) await at(0, n).create(201, {}, "old");
+    const { lost, number, goOn } = await loseAnswer(stage, (n) => at(0, n).must(204, "DELETE"));
+    await at(1, number).create(201, {}, "new");
+    goOn();
+    await lost;
+    assert.equal(await at(1, number).text(), "new");
+  },
+
+  async aCreationWhoseAnswerIsLostIsKnownAgain(stage) {
+    const { at } = await twoGateways(stage);
+    const { lost, number, goOn } = await loseAnswer(stage, (n) => at(0, n).create(201));
+    await at(1, number).head();
+    goOn();
+    await lost;
+    await at(0, number).create(200);
   },
 
   async largeStreamsComeInChunks(stage) {

@@ -184,6 +184,7 @@ static void config_row(void **state)
         struct spn_attributes attributes;
         struct ds_config back;
         config.begins_with_content = first != 0;
+        config.creator = first != 0 ? spn_text("0123456789abcdef") : (struct spn_bytes){0};
         ds_config_attributes(&config, 1000, note, &attributes);
         assert_int_equal(attributes.ttl_ms, row->ttl_ms);
         assert_int_equal(attributes.idle_close_ms, 0);
@@ -193,6 +194,7 @@ static void config_row(void **state)
         assert_true(ds_config_same(&config, &back));
         assert_int_equal(back.begins_with_content, config.begins_with_content);
         assert_true(word_equals(back.expires, config.expires));
+        assert_true(word_equals(back.creator, config.creator));
     }
 }
 
