@@ -12,7 +12,6 @@
 #include "http/ds_chunk.h"
 #include "http/ds_headers.h"
 #include "http/ds_live.h"
-#include "http/limits.h"
 #include "http/names.h"
 #include "http/word.h"
 
@@ -34,6 +33,7 @@ struct reading {
     enum mode mode;
     bool has_body;
     bool is_polling;
+    struct limits_seat seat; /* while it waits */
     enum ds_offset_kind start;
     struct ds_chunk chunk;
     struct spn_bytes session;
@@ -174,12 +174,28 @@ static void take_gap(struct reading *reading)
         refuse(reading, 410, SPN_E_TRIMMED, "what comes after the offset is no longer retained");
 }
 
+/* Not longer than the token is good for. */
+static uint64_t poll_ns(const struct reading *reading)
+{
+    uint64_t most_ns = reading->gateway->options->long_poll_ns;
+    uint64_t end_ns = limits_expires_ns(reading->options.expires_s);
+    uint64_t now_ns = gateway_now_ns();
+    if (end_ns == 0 || end_ns > now_ns + most_ns)
+        return most_ns;
+    return end_ns > now_ns ? end_ns - now_ns : 1;
+}
+
 static void wait_for_data(struct reading *reading)
 {
+    struct gateway *gateway = reading->gateway;
     reading->is_polling = true;
-    reading->gateway->counts.polls++;
-    link_join(&reading->gateway->polls, &reading->link);
-    gateway_wait(reading->gateway, &reading->waiter, reading->gateway->options->long_poll_ns);
+    gateway->counts.polls++;
+    link_join(&gateway->polls, &reading->link);
+    if (limits_enter(gateway, &reading->seat, reading->options.session, reading->options.token) !=
+        END_PEER)
+        refuse(reading, 429, SPN_E_LIMIT, "there are too many streams");
+    else
+        gateway_wait(gateway, &reading->waiter, poll_ns(reading));
 }
 
 static void take_caught_up(struct reading *reading)
@@ -188,9 +204,7 @@ static void take_caught_up(struct reading *reading)
     reading->chunk.is_closed = reading->stream.is_closed;
     bool waits = reading->mode == MODE_LONG_POLL && !reading->chunk.has_data &&
                  !reading->chunk.is_closed && !reading->gateway->is_stopping;
-    if (waits && limits_are_too_many(reading->gateway))
-        refuse(reading, 429, SPN_E_LIMIT, "there are too many streams");
-    else if (waits)
+    if (waits)
         wait_for_data(reading);
     else
         answer(reading, true);
@@ -238,6 +252,7 @@ static void reading_free(struct reading *reading)
     gateway_wait(reading->gateway, &reading->waiter, 0);
     link_leave(&reading->link);
     reading->gateway->counts.polls -= reading->is_polling;
+    limits_leave(reading->gateway, &reading->seat);
     spn_unsubscribe(reading->subscription);
     spn_question_close(reading->info);
     spn_question_close(reading->touch);
@@ -349,13 +364,29 @@ static void on_due(struct waiter *waiter)
         answer_err(reading->exchange, SPN_E_UNAVAILABLE);
 }
 
-void ds_reading_end_all(struct gateway *gateway)
+static bool is_revoked(const struct reading *reading)
+{
+    uint64_t mark = reading->options.key_mark;
+    return mark != 0 && !keys_have(reading->gateway->keys, mark);
+}
+
+static void end_polls(struct gateway *gateway, bool only_revoked)
 {
     for (struct link *link = gateway->polls.next; link != &gateway->polls; link = link->next) {
         struct reading *reading = LINK_OWNER(link, struct reading, link);
-        if (!exchange_is_answered(reading->exchange))
+        if (!exchange_is_answered(reading->exchange) && (!only_revoked || is_revoked(reading)))
             answer(reading, true);
     }
+}
+
+void ds_reading_end_all(struct gateway *gateway)
+{
+    end_polls(gateway, false);
+}
+
+void ds_reading_end_revoked(struct gateway *gateway)
+{
+    end_polls(gateway, true);
 }
 
 /* -- the request ------------------------------------------------------------------------------- */

@@ -25,5 +25,7 @@ void ds_reading_begin(struct gateway *gateway, struct exchange *exchange,
 
 /* Answers the long polls that wait: there is nothing new. */
 void ds_reading_end_all(struct gateway *gateway);
+/* The same for those whose token was signed by a key that is there no more. */
+void ds_reading_end_revoked(struct gateway *gateway);
 
 #endif

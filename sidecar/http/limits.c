@@ -3,13 +3,14 @@
 
 #include <inttypes.h>
 
+#include "base/clock.h"
 #include "http/answer.h"
 
 /* -- numbers ----------------------------------------------------------------------------------- */
 
-/* Streams leave a tenth of the connections to all other requests. One that has no answer yet keeps
- * its connection too. */
-bool limits_are_too_many(const struct gateway *gateway)
+/* Streams and long polls leave a tenth of the connections to all other requests. One that has no
+ * answer yet keeps its connection too. */
+static bool are_too_many(const struct gateway *gateway)
 {
     unsigned most = gateway->options->connections_max;
     return gateway->counts.streams + gateway->counts.polls > most - most / 10;
@@ -25,33 +26,41 @@ static bool enter(struct places *places, struct spn_bytes name, unsigned most,
     return *ret_place != NULL && (*ret_place)->count <= most;
 }
 
-void limits_leave(struct stream *stream)
+void limits_leave(struct gateway *gateway, struct limits_seat *seat)
 {
-    places_leave(&stream->gateway->sessions, stream->session);
-    places_leave(&stream->gateway->tokens, stream->token);
-    stream->session = stream->token = NULL;
+    places_leave(&gateway->sessions, seat->session);
+    places_leave(&gateway->tokens, seat->token);
+    *seat = (struct limits_seat){0};
 }
 
-enum counts_end limits_enter(struct stream *stream)
+enum counts_end limits_enter(struct gateway *gateway, struct limits_seat *seat,
+                             struct spn_bytes session, struct spn_bytes token)
 {
-    struct gateway *gateway = stream->gateway;
     const struct http_options *options = gateway->options;
     enum counts_end why = END_PEER;
-    if (limits_are_too_many(gateway))
+    *seat = (struct limits_seat){0};
+    if (are_too_many(gateway))
         why = END_TOO_MANY;
-    else if (!enter(&gateway->sessions, stream->options.session, options->readers_per_session,
-                    &stream->session))
+    else if (!enter(&gateway->sessions, session, options->readers_per_session, &seat->session))
         why = END_SESSION_FULL;
-    else if (!enter(&gateway->tokens, stream->options.token, options->readers_per_token,
-                    &stream->token))
+    else if (!enter(&gateway->tokens, token, options->readers_per_token, &seat->token))
         why = END_TOKEN_FULL;
-    stream->options.session = stream->options.token = (struct spn_bytes){NULL, 0};
     if (why != END_PEER)
-        limits_leave(stream);
+        limits_leave(gateway, seat);
     return why;
 }
 
 /* -- time -------------------------------------------------------------------------------------- */
+
+uint64_t limits_expires_ns(uint64_t expires_s)
+{
+    uint64_t now_ms = clock_wall_ms();
+    if (expires_s == 0)
+        return 0;
+    uint64_t expires_ms = expires_s * 1000;
+    uint64_t left_ms = expires_ms > now_ms ? expires_ms - now_ms : 0;
+    return gateway_now_ns() + left_ms * 1000000 + 1;
+}
 
 void limits_slow(void *context, struct exchange *exchange, bool is_silent)
 {

@@ -7,16 +7,25 @@
 #ifndef SPN_HTTP_LIMITS_H
 #define SPN_HTTP_LIMITS_H
 
-#include "http/stream.h"
+#include "http/gateway.h"
 
-/* Whether streams and long polls leave too little of the connections to all other requests. */
-bool limits_are_too_many(const struct gateway *gateway);
+/* Whom a stream, or a long poll, is counted for. */
+struct limits_seat {
+    struct place *session; /* NULL: there is no limit, or it is of no session */
+    struct place *token;   /* NULL: there is no limit, or none was needed */
+};
 
-/* Counts the stream for its connection, its session and its token. END_PEER: it may stay. Otherwise
- * which of them has too many; it is not counted for the last two then. */
-enum counts_end limits_enter(struct stream *stream);
-/* Its session and its token may have another in its place. */
-void limits_leave(struct stream *stream);
+/* Counts for the session and the token, of which size 0 is none; the caller is counted among the
+ * gateway's streams or polls already. END_PEER: it may stay. Otherwise which of connections,
+ * session and token has too many; the seat is empty then. */
+enum counts_end limits_enter(struct gateway *gateway, struct limits_seat *seat,
+                             struct spn_bytes session, struct spn_bytes token);
+/* Session and token may have another in its place. Takes zeros. */
+void limits_leave(struct gateway *gateway, struct limits_seat *seat);
+
+/* When a token ends, of which the end is known in seconds since 1970, on the monotonic clock; 0:
+ * never, which is 0 too. */
+uint64_t limits_expires_ns(uint64_t expires_s);
 
 /* For web_options.slow; the context is the gateway. Answers with 408. Events of an event stream
  * that came whole before are published all the same. */

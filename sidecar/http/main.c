@@ -69,8 +69,10 @@ static void reload(struct gateway *gateway, const struct doors *doors)
         log_error("keys", "reason=%s", log_quote(why, quoted));
         return;
     }
-    if (gateway->keys != NULL)
+    if (gateway->keys != NULL) {
         stream_end_revoked(gateway);
+        ds_reading_end_revoked(gateway);
+    }
     log_info("keys", "count=%zu", gateway->keys != NULL ? keys_count(gateway->keys) : 0);
 }
 

@@ -3,10 +3,8 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/random.h"
 #include "http/answer.h"
-#include "http/limits.h"
 #include "http/names.h"
 #include "http/problem.h"
 #include "http/stream_parts.h"
@@ -55,17 +53,6 @@ static void wait_for_next(struct stream *stream)
     }
     if (due_ns != UINT64_MAX)
         gateway_wait(stream->gateway, &stream->waiter, due_ns > now_ns ? due_ns - now_ns : 1);
-}
-
-/* How long the token is good for, on the clock that we measure with. */
-static uint64_t expires_ns(uint64_t expires_s)
-{
-    uint64_t now_ms = clock_wall_ms();
-    if (expires_s == 0)
-        return 0;
-    uint64_t expires_ms = expires_s * 1000;
-    uint64_t left_ms = expires_ms > now_ms ? expires_ms - now_ms : 0;
-    return gateway_now_ns() + left_ms * 1000000 + 1;
 }
 
 /* So that those who were cut off together do not come back together. */
@@ -187,7 +174,7 @@ static void over(struct exchange *exchange)
     if (stream->is_open)
         counts->streams_ended[stream->why]++;
     gateway_wait(stream->gateway, &stream->waiter, 0);
-    limits_leave(stream);
+    limits_leave(stream->gateway, &stream->seat);
     feed_leave(&stream->member);
     spn_unsubscribe(stream->subscription);
     link_leave(&stream->link);
@@ -223,7 +210,7 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
         .gateway = gateway,
         .exchange = exchange,
         .opened_ns = gateway_now_ns(),
-        .expires_ns = expires_ns(options->expires_s),
+        .expires_ns = limits_expires_ns(options->expires_s),
     };
     stream->written_ns = stream->opened_ns;
     out_init(&stream->text, -1);
@@ -232,7 +219,8 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
     link_join(&gateway->streams, &stream->link);
     gateway->counts.streams++;
     exchange_set(exchange, &exchange_calls, stream);
-    enum counts_end why = limits_enter(stream);
+    enum counts_end why = limits_enter(gateway, &stream->seat, options->session, options->token);
+    stream->options.session = stream->options.token = (struct spn_bytes){NULL, 0};
     if (why != END_PEER && options->refuses)
         stream_refuse(stream, 429, SPN_E_LIMIT, "there are too many streams");
     else if (why != END_PEER)

@@ -19,7 +19,7 @@
 #ifndef SPN_HTTP_STREAM_H
 #define SPN_HTTP_STREAM_H
 
-#include "http/gateway.h"
+#include "http/limits.h"
 
 enum stream_phase {
     STREAM_WAITING, /* there is no verdict yet */
@@ -65,8 +65,7 @@ struct stream {
     struct exchange *exchange;
     spn_subscription *subscription; /* NULL: none, or it is fed */
     struct feed_member member;
-    struct place *session; /* that it counts for; NULL: there is no limit; so for the token */
-    struct place *token;
+    struct limits_seat seat;
     enum stream_phase phase;
     enum counts_end why; /* it ended; END_PEER: it has not */
     bool is_open;        /* counted among those that were opened */

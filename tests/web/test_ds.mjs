@@ -6,8 +6,9 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { writeFileSync } from "node:fs";
 import { Ask } from "./ds/ask.mjs";
-import { Program, run, until } from "./stage.mjs";
+import { inTime, Program, run, until } from "./stage.mjs";
 
+const POLL = "?offset=now&live=long-poll";
 const OPEN = ["--insecure-loopback", "--long-poll=100ms"];
 
 async function begin(stage, words = [], daemonWords = []) {
@@ -19,6 +20,16 @@ function sponson(stage, ...words) {
   const done = spawnSync(join(stage.bin, "sponson"), [words[0], ...stage.socketWords, ...words.slice(1)], { encoding: "utf8" });
   assert.equal(done.status, 0, done.stderr);
   return done.stdout;
+}
+
+/** A gateway with long polls that take long, and polls(n), which waits until so many of them wait. */
+async function beginPolls(stage, words) {
+  await stage.startDaemon();
+  const gateway = await stage.startGateway([...words, "--long-poll=300s", "--admin-listen=127.0.0.1:0"]);
+  const admin = stage.log().match(/url=(http:\/\/127.0.0.1:\d+)/)[1];
+  const polls = (count) =>
+    until(`${count} polls wait`, async () => new RegExp(`^sponson_http_long_polls ${count}$`, "m").test(await (await fetch(`${admin}/metrics`)).text()));
+  return { gateway, polls, ask: new Ask(stage.url("/v1/stream/s")) };
 }
 
 /** Two gateways: `ask` and `other` are one stream through each of them, at(i, name) any stream through one. */
@@ -53,6 +64,12 @@ async function loseAnswer(stage, send) {
   process.kill(pid, "SIGSTOP");
   await stage.startDaemon();
   return { lost, number, goOn: () => process.kill(pid, "SIGCONT") };
+}
+
+function sponsonToken(stage, keys, session, rights, time, ...words) {
+  const done = spawnSync(join(stage.bin, "sponson"), ["token", session, "--rights", rights, "--for", time, "--key-file", keys, ...words], { encoding: "utf8" });
+  assert.equal(done.status, 0, done.stderr);
+  return done.stdout.trim();
 }
 
 /** Each of both is killed and started again. */
@@ -385,12 +402,7 @@ await run({
     await stage.startDaemon();
     await stage.startGateway([`--key-file=${keys}`]);
     const ask = new Ask(stage.url("/v1/stream/s"));
-    const token = (session, rights) => {
-      const words = ["token", session, "--rights", rights, "--for", "1h", "--key-file", keys];
-      const done = spawnSync(join(stage.bin, "sponson"), words, { encoding: "utf8" });
-      assert.equal(done.status, 0, done.stderr);
-      return { Authorization: `Bearer ${done.stdout.trim()}` };
-    };
+    const token = (session, rights) => ({ Authorization: `Bearer ${sponsonToken(stage, keys, session, rights, "1h")}` });
     await ask.create(401);
     await ask.create(403, token("s", "rwd"));
     await ask.create(403, token("ds/s", "rd"));
@@ -422,14 +434,50 @@ await run({
     });
   },
 
+  async longPollsCountAsReaders(stage) {
+    const { ask, polls } = await beginPolls(stage, ["--insecure-loopback", "--readers-per-session=1"]);
+    await ask.create(201, {}, "a");
+    const first = ask.must(200, "GET", {}, undefined, POLL);
+    await polls(1);
+    const refused = await inTime("one too many is refused", ask.must(429, "GET", {}, undefined, POLL));
+    assert.ok(refused.headers.get("Retry-After"));
+    await ask.must(429, "GET", {}, undefined, "?offset=now&live=sse");
+    await ask.must(200, "GET", {}, undefined, "?offset=-1&live=long-poll");
+    await ask.post(204, "b");
+    assert.equal((await first).text, "b");
+    await polls(0);
+    const second = ask.must(200, "GET", {}, undefined, POLL);
+    await polls(1);
+    await ask.post(204, "c");
+    await second;
+  },
+
+  async longPollsEndWithTheirTokens(stage) {
+    const keys = stage.path("keys");
+    const key = (id) => spawnSync(join(stage.bin, "sponson"), ["token", "--new-key", id], { encoding: "utf8" }).stdout;
+    const [one, two] = [key("one"), key("two")];
+    writeFileSync(keys, one + two, { mode: 0o600 });
+    const { gateway, ask, polls } = await beginPolls(stage, [`--key-file=${keys}`]);
+    const token = (kid, time) => ({ Authorization: `Bearer ${sponsonToken(stage, keys, "ds/s", "rw", time, `--kid=${kid}`)}` });
+    await ask.create(201, token("two", "1h"), "a");
+    const staying = ask.must(200, "GET", token("two", "1h"), undefined, POLL);
+    const brief = ask.must(204, "GET", token("one", "2s"), undefined, POLL);
+    await polls(2);
+    await inTime("the poll ends with its token", brief);
+    const revoked = ask.must(204, "GET", token("one", "1h"), undefined, POLL);
+    await polls(2);
+    writeFileSync(keys, two, { mode: 0o600 });
+    process.kill(gateway.pid, "SIGHUP");
+    await inTime("the poll ends with its key", revoked);
+    await ask.post(204, "b", token("two", "1h"));
+    assert.equal((await staying).text, "b");
+  },
+
   async aStopAnswersLongPolls(stage) {
-    await stage.startDaemon();
-    const gateway = await stage.startGateway(["--insecure-loopback", "--long-poll=300s", "--admin-listen=127.0.0.1:0"]);
-    const admin = stage.log().match(/url=(http:\/\/127.0.0.1:\d+)/)[1];
-    const ask = new Ask(stage.url("/v1/stream/s"));
+    const { gateway, ask, polls } = await beginPolls(stage, ["--insecure-loopback"]);
     const tail = (await ask.create(201, {}, "a")).next;
     const polled = ask.must(204, "GET", {}, undefined, `?offset=${tail}&live=long-poll`);
-    await until("the poll waits", async () => /^sponson_http_long_polls 1$/m.test(await (await fetch(`${admin}/metrics`)).text()));
+    await polls(1);
     assert.equal(await gateway.kill("SIGTERM"), 0);
     assert.equal((await polled).next, tail);
   },
