@@ -18,6 +18,7 @@
 #include "http/info.h"
 #include "http/listing.h"
 #include "http/names.h"
+#include "http/once.h"
 #include "http/origin.h"
 #include "http/pages.h"
 #include "http/publish.h"
@@ -40,6 +41,7 @@ struct route {
     struct credential credential;
     struct grant grant; /* without rights if no token is needed */
     bool needs_token;
+    uint32_t seen; /* headers: see once.h */
     struct problem problem;
 };
 
@@ -62,6 +64,18 @@ static bool check_head(struct route *route)
         return true;
     exchange_add(route->exchange, name_CONNECTION, "close");
     return problem_set(&route->problem, 400, SPN_E_INVALID, "%s", fault);
+}
+
+static bool each_once(void *context, const char *name, struct spn_bytes value)
+{
+    (void)value;
+    struct route *route = context;
+    return once_take(&route->seen, name, &route->problem);
+}
+
+static bool check_once(struct route *route)
+{
+    return exchange_each_header(route->exchange, each_once, route);
 }
 
 static bool check_target(struct route *route)
@@ -492,7 +506,7 @@ void routes_begin(void *context, struct exchange *exchange)
 {
     struct route route = {.gateway = context, .exchange = exchange};
     bool is_admin = exchange_door(exchange)->is_admin;
-    bool is_routed = check_head(&route) && check_target(&route) &&
+    bool is_routed = check_head(&route) && check_once(&route) && check_target(&route) &&
                      (is_admin || take_credential(&route)) && check_origin(&route);
     if (is_routed)
         is_routed = is_admin ? route_admin(&route) : check_token(&route) && route_target(&route);

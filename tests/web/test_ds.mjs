@@ -3,6 +3,8 @@
 // more is said; the other doors to the session are shut.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import http from "node:http";
 import { join } from "node:path";
 import { writeFileSync } from "node:fs";
 import { Ask } from "./ds/ask.mjs";
@@ -391,6 +393,13 @@ await run({
     await ask.post(413, Buffer.alloc(4 * 1024 * 1024 + 1, "a"));
     await ask.post(413, Buffer.alloc(12 * 1024 * 1024, "a")); // more than a socket holds
     await ask.post(413, Buffer.alloc(3 * 1024 * 1024, "\r")); // it is stored in twice as many bytes
+    for (const [name, values] of [["Producer-Seq", ["0", "1"]], ["Stream-Closed", ["false", "true"]], ["Stream-Seq", ["a", "b"]]]) {
+      const headers = { "Content-Type": "text/plain", ...(name === "Producer-Seq" && { "Producer-Id": "p", "Producer-Epoch": "0" }), [name]: values };
+      const request = http.request(ask.url, { method: "POST", headers }).end("x"); // fetch would make one header of two
+      const [answer] = await once(request, "response");
+      answer.resume();
+      assert.equal(answer.statusCode, 400, name);
+    }
     assert.equal(await ask.text(), "");
     assert.equal(await json.text(), "[]");
   },
