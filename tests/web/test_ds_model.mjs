@@ -15,7 +15,9 @@ await run({
     console.log(`seed ${seed}`);
     await stage.startDaemon();
     for (let i = 0; i < 2; i += 1) await stage.startGateway(["--insecure-loopback", "--long-poll=100ms"]);
-    const models = Array.from({ length: STREAMS }, (_, i) => new Model(stage.gateways.map(({ port }) => `http://127.0.0.1:${port}/v1/stream/m/${i}`), seed + i));
+    const urls = (name) => stage.gateways.map(({ port }) => `http://127.0.0.1:${port}/v1/stream/${name}`);
+    const models = Array.from({ length: STREAMS }, (_, i) => new Model(urls(`m/${i}`), seed + i));
+    const sum = (name) => models.reduce((before, model) => before + model[name], 0);
     const draw = drawer(seed - 1);
     const victims = [stage.daemon, ...stage.gateways];
     let isOver = false;
@@ -23,8 +25,8 @@ await run({
     const killing = (async () => {
       while (!isOver) {
         const victim = victims[Math.floor(draw() * victims.length)];
-        const asked = models.reduce((sum, model) => sum + model.asked, 0) + 1 + Math.floor(draw() * 40);
-        while (!isOver && models.reduce((sum, model) => sum + model.asked, 0) < asked) await new Promise((done) => setTimeout(done, 1));
+        const asked = sum("asked") + 1 + Math.floor(draw() * 40);
+        while (!isOver && sum("asked") < asked) await new Promise((done) => setTimeout(done, 1));
         if (isOver) break;
         await victim.kill();
         await victim.start();
@@ -38,6 +40,6 @@ await run({
       for (const model of models) model.stops = true;
       await killing;
     }
-    console.log(`${models.reduce((sum, model) => sum + model.asked, 0)} requests, ${models.reduce((sum, model) => sum + model.lost, 0)} answers lost, ${kills} kills`);
+    console.log(`${sum("asked")} requests, ${sum("lost")} answers lost, ${kills} kills`);
   },
 });

@@ -55,7 +55,12 @@ export class Model {
       const parts = [];
       for await (const part of answer) parts.push(part);
       if (answer.statusCode < 500)
-        return { status: answer.statusCode, header: (name) => answer.headers[name] ?? null, bytes: Buffer.concat(parts), next: answer.headers["stream-next-offset"] };
+        return {
+          status: answer.statusCode,
+          header: (name) => answer.headers[name] ?? null,
+          bytes: Buffer.concat(parts),
+          next: answer.headers["stream-next-offset"],
+        };
     } catch (error) {
       if (error.code === "LATE") throw error; // else the gateway was killed
     }
@@ -78,7 +83,8 @@ export class Model {
     this.pieces += 1;
     const name = `<${this.pieces}>`;
     if (type === "application/octet-stream") {
-      const bytes = Buffer.concat([Buffer.from(name), Buffer.from(Array.from({ length: this.below(300) }, () => this.one([0, 10, 13, 16, 77, 80, 255, 65])))]);
+      const rest = Array.from({ length: this.below(300) }, () => this.one([0, 10, 13, 16, 77, 80, 255, 65]));
+      const bytes = Buffer.concat([Buffer.from(name), Buffer.from(rest)]);
       return { name, body: bytes, kept: bytes };
     }
     if (type === "text/plain") {
@@ -197,7 +203,13 @@ export class Model {
     const closes = this.below(15) === 0;
     const onlyCloses = closes && this.below(2) === 0;
     const piece = onlyCloses ? null : this.piece(stream.type);
-    const headers = { "Content-Type": stream.type, "Producer-Id": Buffer.from(id).toString("latin1"), "Producer-Epoch": String(epoch), "Producer-Seq": String(seq), ...(closes && { "Stream-Closed": "true" }) };
+    const headers = {
+      "Content-Type": stream.type,
+      "Producer-Id": Buffer.from(id).toString("latin1"),
+      "Producer-Epoch": String(epoch),
+      "Producer-Seq": String(seq),
+      ...(closes && { "Stream-Closed": "true" }),
+    };
     const lostBefore = this.lost;
     const answer = await this.repeat("POST", headers, piece?.body);
     const wasLost = this.lost > lostBefore;
@@ -325,11 +337,11 @@ export class Model {
 
   /** So many requests that are drawn. */
   async go(count) {
-    const steps = ["create", "create", "append", "append", "append", "append", "produce", "produce", "produce", "produce", "head", "read", "read", "follow", "readGone", "remove", "close"];
+    const often = ["create", "read", "append", "append", "produce", "produce"];
+    const steps = [...often, ...often, "head", "follow", "readGone", "remove", "close"];
     for (let i = 0; i < count; i += 1) {
       const step = this.stream?.closed && this.below(3) === 0 ? "remove" : this.one(steps);
       if ((step === "remove" || step === "close") && this.stream && !this.stream.closed && this.below(3)) continue;
-      this.step = step;
       await this[step]();
     }
     await this.read();
