@@ -38,8 +38,8 @@ static bool add(struct opening *opening, int fd, const struct sockaddr *address,
                 bool is_admin)
 {
     struct doors *doors = opening->doors;
-    char *host = doors->hosts[doors->count % DOORS_MAX];
-    if (doors->count == DOORS_MAX) {
+    char *host = doors->hosts[doors->count % WEB_DOORS_MAX];
+    if (doors->count == WEB_DOORS_MAX) {
         (void)close(fd);
         return fail(opening, "sockets", "there are too many");
     }

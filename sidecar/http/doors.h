@@ -13,11 +13,11 @@
 #include "http/options.h"
 #include "http/web.h"
 
-enum { DOORS_MAX = 12, DOORS_HOST_SIZE = 64 };
+enum { DOORS_HOST_SIZE = 64 };
 
 struct doors {
-    struct web_door list[DOORS_MAX];
-    char hosts[DOORS_MAX][DOORS_HOST_SIZE]; /* addresses, where web_door.host points to */
+    struct web_door list[WEB_DOORS_MAX];
+    char hosts[WEB_DOORS_MAX][DOORS_HOST_SIZE]; /* addresses, where web_door.host points to */
     size_t count;
     bool owns_socket; /* the Unix socket's file is ours: deleted at the end */
 };

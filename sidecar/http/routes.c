@@ -1,30 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/routes.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "http/accept.h"
 #include "http/admin.h"
 #include "http/answer.h"
 #include "http/attributes.h"
 #include "http/change.h"
-#include "http/credential.h"
 #include "http/ds.h"
 #include "http/etag.h"
 #include "http/events.h"
+#include "http/gate.h"
 #include "http/info.h"
 #include "http/listing.h"
 #include "http/names.h"
-#include "http/once.h"
-#include "http/origin.h"
 #include "http/pages.h"
 #include "http/publish.h"
 #include "http/reader.h"
 #include "http/start.h"
-#include "http/target.h"
 #include "http/word.h"
 
 enum {
@@ -32,155 +27,14 @@ enum {
         ACCEPT_BIT(ACCEPT_EVENT_STREAM) | ACCEPT_BIT(ACCEPT_JSON) | ACCEPT_BIT(ACCEPT_NDJSON)
 };
 
-/* What is known of a request while it finds its way. */
-struct route {
-    struct gateway *gateway;
-    struct exchange *exchange;
-    char *text; /* a copy of the target, which `target` points into */
-    struct target target;
-    struct credential credential;
-    struct grant grant; /* without rights if no token is needed */
-    bool needs_token;
-    uint32_t seen; /* headers: see once.h */
-    struct problem problem;
-};
-
-static struct spn_bytes header(const struct route *route, const char *name)
-{
-    return exchange_header(route->exchange, name);
-}
-
-static bool is_method(const struct route *route, const char *method)
-{
-    return strcmp(exchange_method(route->exchange), method) == 0;
-}
-
-/* -- may it be answered? ----------------------------------------------------------------------- */
-
-static bool check_head(struct route *route)
-{
-    const char *fault = exchange_fault(route->exchange);
-    if (fault == NULL)
-        return true;
-    exchange_add(route->exchange, name_CONNECTION, "close");
-    return problem_set(&route->problem, 400, SPN_E_INVALID, "%s", fault);
-}
-
-static bool each_once(void *context, const char *name, struct spn_bytes value)
-{
-    (void)value;
-    struct route *route = context;
-    return once_take(&route->seen, name, &route->problem);
-}
-
-static bool check_once(struct route *route)
-{
-    return exchange_each_header(route->exchange, each_once, route);
-}
-
-static bool check_target(struct route *route)
-{
-    route->text = strdup(exchange_target(route->exchange));
-    if (route->text == NULL)
-        return problem_set(&route->problem, 503, SPN_E_NOMEM, "%s", spn_err_text(SPN_E_NOMEM));
-    return target_parse(route->text, strlen(route->text), &route->target, &route->problem);
-}
-
-static bool each_credential(void *context, const char *name, struct spn_bytes value)
-{
-    struct route *route = context;
-    if (word_is_caseless(spn_text(name), name_AUTHORIZATION))
-        return credential_take_authorization(&route->credential, value, &route->problem);
-    if (word_is_caseless(spn_text(name), name_COOKIE))
-        return credential_take_cookie(&route->credential, value, &route->problem);
-    return true;
-}
-
-static bool deny(struct route *route, enum counts_denial why)
-{
-    route->gateway->counts.denials[why]++;
-    return false;
-}
-
-static bool take_credential(struct route *route)
-{
-    const struct query *query = &route->target.query;
-    return exchange_each_header(route->exchange, each_credential, route) &&
-           (!query->has_token ||
-            credential_take_query(&route->credential, query->token, &route->problem));
-}
-
-static bool check_origin(struct route *route)
-{
-    const struct http_options *options = route->gateway->options;
-    const struct web_door *door = exchange_door(route->exchange);
-    const struct origin_rules rules = {
-        .origins = options->origins,
-        .origin_count = door->is_admin ? 0 : options->origins_count,
-        .hosts = options->hosts,
-        .host_count = options->hosts_count,
-        .listen = door->is_tcp ? door->host : NULL,
-    };
-    const struct origin_request request = {
-        .method = spn_text(exchange_method(route->exchange)),
-        .host = header(route, name_HOST),
-        .authority = route->target.authority,
-        .origin = header(route, name_ORIGIN),
-        .fetch_site = header(route, name_FETCH_SITE),
-        .has_cookie = route->credential.in_cookie,
-    };
-    if (!origin_check(&rules, &request, &route->problem))
-        return deny(route, DENIAL_ORIGIN);
-    struct origin_header headers[ORIGIN_HEADERS_MAX];
-    size_t count = origin_headers(&rules, request.origin, is_method(route, "OPTIONS"), headers);
-    for (size_t i = 0; i < count; i++)
-        exchange_add(route->exchange, headers[i].name, headers[i].value);
-    return true;
-}
-
-static uint64_t now_s(void)
-{
-    return clock_wall_ms() / 1000;
-}
-
-/* OPTIONS has no token: browsers send none. */
-static bool check_token(struct route *route)
-{
-    const struct gateway *gateway = route->gateway;
-    route->needs_token = gateway->keys != NULL;
-    if (!route->needs_token || is_method(route, "OPTIONS"))
-        return true;
-    return credential_check(&route->credential, gateway->keys, now_s(), &route->grant,
-                            &route->problem) ||
-           deny(route, DENIAL_TOKEN);
-}
-
-static bool may(struct route *route, unsigned rights, struct spn_bytes name)
-{
-    if (!route->needs_token || grant_allows(&route->grant, rights, name, now_s()))
-        return true;
-    problem_set(&route->problem, 403, SPN_E_DENIED,
-                "the token does not allow this method for this session");
-    return deny(route, DENIAL_RIGHTS);
-}
-
-static bool may_prefix(struct route *route, unsigned rights, struct spn_bytes prefix)
-{
-    if (!route->needs_token || grant_allows_prefix(&route->grant, rights, prefix, now_s()))
-        return true;
-    problem_set(&route->problem, 403, SPN_E_DENIED,
-                "the token does not allow this for all sessions with this prefix");
-    return deny(route, DENIAL_RIGHTS);
-}
-
 /* -- sessions ---------------------------------------------------------------------------------- */
 
 static bool conditions(struct route *route, struct etag_conditions *ret_conditions)
 {
     const struct etag_headers headers = {
-        .if_none_match = header(route, name_IF_NONE_MATCH),
-        .if_match = header(route, name_IF_MATCH),
-        .if_seq = header(route, name_IF_SEQ),
+        .if_none_match = route_header(route, name_IF_NONE_MATCH),
+        .if_match = route_header(route, name_IF_MATCH),
+        .if_seq = route_header(route, name_IF_SEQ),
     };
     return etag_parse(&headers, ret_conditions, &route->problem);
 }
@@ -207,7 +61,8 @@ static bool choose_media(struct route *route, enum accept_media *ret_media)
         *ret_media = ACCEPT_EVENT_STREAM;
         return true;
     }
-    return accept_choose(header(route, name_ACCEPT), SESSION_MEDIA, ret_media, &route->problem);
+    return accept_choose(route_header(route, name_ACCEPT), SESSION_MEDIA, ret_media,
+                         &route->problem);
 }
 
 static struct stream_options stream_options(const struct route *route)
@@ -226,8 +81,8 @@ static bool read_session(struct route *route)
     const struct query *query = &route->target.query;
     enum accept_media media;
     struct start start;
-    if (!may(route, GRANT_READ, route->target.name) ||
-        !start_choose(header(route, name_LAST_EVENT_ID), query, &start, &route->problem) ||
+    if (!gate_may(route, GRANT_READ, route->target.name) ||
+        !start_choose(route_header(route, name_LAST_EVENT_ID), query, &start, &route->problem) ||
         !choose_media(route, &media))
         return false;
     if (!check_level(route))
@@ -259,7 +114,7 @@ static bool read_session(struct route *route)
 /* "true", as the field is used elsewhere; anything else is not guessed at. */
 static bool wants_close(struct route *route, bool *ret_closes)
 {
-    struct spn_bytes value = header(route, name_STREAM_CLOSED);
+    struct spn_bytes value = route_header(route, name_STREAM_CLOSED);
     *ret_closes = value.data != NULL && word_is_caseless(word_trim(value), "true");
     if (value.data == NULL || *ret_closes)
         return true;
@@ -288,7 +143,7 @@ static bool post_events(struct route *route, const struct etag_conditions *condi
         .level = levels[query->ack],
         .is_empty = !exchange_has_body(route->exchange),
     };
-    if (!accept_body(header(route, name_CONTENT_TYPE), &kind, &route->problem) ||
+    if (!accept_body(route_header(route, name_CONTENT_TYPE), &kind, &route->problem) ||
         !wants_close(route, &request.options.closes))
         return false;
     size_t data_max = spn_client_data_max(route->gateway->client);
@@ -298,9 +153,9 @@ static bool post_events(struct route *route, const struct etag_conditions *condi
         .json_max = options->body_max,
         .length = exchange_length(route->exchange),
         .newlines_lf = query->newlines == QUERY_NEWLINES_LF,
-        .key = header(route, name_IDEMPOTENCY_KEY),
-        .id = header(route, name_EVENT_ID),
-        .type = header(route, name_EVENT_TYPE),
+        .key = route_header(route, name_IDEMPOTENCY_KEY),
+        .id = route_header(route, name_EVENT_ID),
+        .type = route_header(route, name_EVENT_TYPE),
     };
     publish_begin(route->gateway, route->exchange, &request);
     return true;
@@ -309,7 +164,7 @@ static bool post_events(struct route *route, const struct etag_conditions *condi
 static bool post_session(struct route *route)
 {
     struct etag_conditions found;
-    if (!may(route, GRANT_WRITE, route->target.name) || !conditions(route, &found))
+    if (!gate_may(route, GRANT_WRITE, route->target.name) || !conditions(route, &found))
         return false;
     if (!query_is_on(route->target.query.touch))
         return post_events(route, &found);
@@ -321,7 +176,7 @@ static bool post_session(struct route *route)
 static bool delete_session(struct route *route)
 {
     struct etag_conditions found;
-    if (!may(route, GRANT_DELETE, route->target.name) || !conditions(route, &found))
+    if (!gate_may(route, GRANT_DELETE, route->target.name) || !conditions(route, &found))
         return false;
     change_own(route->exchange,
                change_delete(route->gateway, route->exchange, route->target.name, &found.options));
@@ -331,7 +186,7 @@ static bool delete_session(struct route *route)
 static bool set_session(struct route *route, bool patches)
 {
     struct etag_conditions found;
-    if (!may(route, GRANT_WRITE, route->target.name) || !conditions(route, &found))
+    if (!gate_may(route, GRANT_WRITE, route->target.name) || !conditions(route, &found))
         return false;
     attributes_begin(route->gateway, route->exchange, route->target.name, &found.options, patches);
     return true;
@@ -340,7 +195,7 @@ static bool set_session(struct route *route, bool patches)
 static bool route_method(struct route *route, const char *allow)
 {
     exchange_add(route->exchange, "Allow", allow);
-    if (is_method(route, "OPTIONS")) {
+    if (route_has_method(route, "OPTIONS")) {
         exchange_answer(route->exchange, 204, NULL, 0);
         return true;
     }
@@ -349,26 +204,26 @@ static bool route_method(struct route *route, const char *allow)
 
 static bool changes(const struct route *route)
 {
-    return is_method(route, "POST") || is_method(route, "PUT") || is_method(route, "PATCH") ||
-           is_method(route, "DELETE");
+    return route_has_method(route, "POST") || route_has_method(route, "PUT") ||
+           route_has_method(route, "PATCH") || route_has_method(route, "DELETE");
 }
 
 static bool route_session(struct route *route)
 {
-    if (is_method(route, "GET"))
+    if (route_has_method(route, "GET"))
         return read_session(route);
     if (changes(route) && ds_has(route->target.name))
         return problem_set(&route->problem, 409, SPN_E_INVALID,
                            "the session is a Durable Stream: change it under /v1/stream/");
-    if (is_method(route, "POST"))
+    if (route_has_method(route, "POST"))
         return post_session(route);
-    if (is_method(route, "DELETE"))
+    if (route_has_method(route, "DELETE"))
         return delete_session(route);
-    if (is_method(route, "PUT") || is_method(route, "PATCH"))
-        return set_session(route, is_method(route, "PATCH"));
-    if (!is_method(route, "HEAD"))
+    if (route_has_method(route, "PUT") || route_has_method(route, "PATCH"))
+        return set_session(route, route_has_method(route, "PATCH"));
+    if (!route_has_method(route, "HEAD"))
         return route_method(route, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-    if (!may(route, GRANT_READ, route->target.name))
+    if (!gate_may(route, GRANT_READ, route->target.name))
         return false;
     info_begin(route->gateway, route->exchange, route->target.name);
     return true;
@@ -377,9 +232,9 @@ static bool route_session(struct route *route)
 static bool route_sessions(struct route *route)
 {
     const struct query *query = &route->target.query;
-    if (!is_method(route, "GET"))
+    if (!route_has_method(route, "GET"))
         return route_method(route, "GET, OPTIONS");
-    if (!may_prefix(route, GRANT_LIST, query->prefix))
+    if (!gate_may_prefix(route, GRANT_LIST, query->prefix))
         return false;
     listing_begin(route->gateway, route->exchange, query->prefix, query->after, query->limit);
     return true;
@@ -400,7 +255,7 @@ static bool route_stream(struct route *route)
     ds_begin(route->exchange);
     if (right == 0)
         return route_method(route, DS_METHODS);
-    if (!may(route, right, request.session))
+    if (!gate_may(route, right, request.session))
         return false;
     ds_answer(route->gateway, route->exchange, &request);
     return true;
@@ -416,7 +271,7 @@ static bool choose_place(struct route *route, struct events_request *request)
         [START_ABSENT] = SPN_AFTER_POSITION,
     };
     struct start start;
-    if (!start_choose(header(route, name_LAST_EVENT_ID), &route->target.query, &start,
+    if (!start_choose(route_header(route, name_LAST_EVENT_ID), &route->target.query, &start,
                       &route->problem))
         return false;
     request->start = starts[start.kind];
@@ -436,11 +291,11 @@ static bool route_events(struct route *route)
         .stream = stream_options(route),
     };
     enum accept_media media;
-    if (!is_method(route, "GET"))
+    if (!route_has_method(route, "GET"))
         return route_method(route, "GET, OPTIONS");
-    if (!may_prefix(route, GRANT_LIST | GRANT_READ, query->prefix) ||
+    if (!gate_may_prefix(route, GRANT_LIST | GRANT_READ, query->prefix) ||
         !choose_place(route, &request) ||
-        !accept_choose(header(route, name_ACCEPT), ACCEPT_BIT(ACCEPT_EVENT_STREAM), &media,
+        !accept_choose(route_header(route, name_ACCEPT), ACCEPT_BIT(ACCEPT_EVENT_STREAM), &media,
                        &route->problem) ||
         !check_level(route))
         return false;
@@ -462,7 +317,7 @@ static bool route_target(struct route *route)
     case TARGET_STREAM:
         return route_stream(route);
     case TARGET_PROBLEMS:
-        if (!is_method(route, "GET"))
+        if (!route_has_method(route, "GET"))
             return route_method(route, "GET, OPTIONS");
         admin_problems(route->exchange);
         return true;
@@ -475,12 +330,12 @@ static bool route_target(struct route *route)
  * them the cookie. */
 static bool check_admin_site(struct route *route)
 {
-    struct spn_bytes site = word_trim(header(route, name_FETCH_SITE));
+    struct spn_bytes site = word_trim(route_header(route, name_FETCH_SITE));
     if (site.size == 0 || word_is_caseless(site, "same-origin") || word_is_caseless(site, "none"))
         return true;
     problem_set(&route->problem, 403, SPN_E_DENIED,
                 "the admin listener serves no page but its own");
-    return deny(route, DENIAL_ORIGIN);
+    return gate_deny(route, DENIAL_ORIGIN);
 }
 
 static bool route_admin(struct route *route)
@@ -488,7 +343,7 @@ static bool route_admin(struct route *route)
     enum target_route where = route->target.route;
     if (!check_admin_site(route))
         return false;
-    if (!is_method(route, "GET"))
+    if (!route_has_method(route, "GET"))
         return route_method(route, "GET");
     if (admin_begin(route->gateway, route->exchange, &route->target))
         return true;
@@ -499,17 +354,14 @@ static bool route_admin(struct route *route)
         return route_target(route);
     problem_set(&route->problem, 401, SPN_E_DENIED, "the cookie %s is needed: see the page",
                 ADMIN_KEY_COOKIE);
-    return deny(route, DENIAL_ADMIN);
+    return gate_deny(route, DENIAL_ADMIN);
 }
 
 void routes_begin(void *context, struct exchange *exchange)
 {
     struct route route = {.gateway = context, .exchange = exchange};
     bool is_admin = exchange_door(exchange)->is_admin;
-    bool is_routed = check_head(&route) && check_once(&route) && check_target(&route) &&
-                     (is_admin || take_credential(&route)) && check_origin(&route);
-    if (is_routed)
-        is_routed = is_admin ? route_admin(&route) : check_token(&route) && route_target(&route);
+    bool is_routed = gate_check(&route) && (is_admin ? route_admin(&route) : route_target(&route));
     if (!is_routed)
         answer_problem(exchange, &route.problem);
     free(route.text);

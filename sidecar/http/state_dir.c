@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/state_dir.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,33 +11,33 @@
 
 #include "base/own_files.h"
 #include "base/random.h"
+#include "sponson.h"
 
-enum { TEXT_SIZE = 2 * STATE_DIR_ID_SIZE + 1 };
+/* The id is written as a life is: 16 bytes in hexadecimal digits. */
+enum { TEXT_SIZE = SPN_LIFE_TEXT_SIZE };
+static_assert(sizeof(struct spn_life) == STATE_DIR_ID_SIZE, "an id is as long as a life");
 
 static const char name[] = "producer";
 
 static bool parse(const char *text, size_t size, uint8_t id[STATE_DIR_ID_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
-    if (size != TEXT_SIZE || text[TEXT_SIZE - 1] != '\n')
+    struct spn_life read;
+    if (size != TEXT_SIZE || text[TEXT_SIZE - 1] != '\n' ||
+        spn_life_parse((struct spn_bytes){text, TEXT_SIZE - 1}, &read) != SPN_OK)
         return false;
-    for (size_t i = 0; i < TEXT_SIZE - 1; i++) {
-        const char *digit = memchr(digits, text[i], sizeof(digits) - 1);
-        if (digit == NULL)
-            return false;
-        id[i / 2] = (uint8_t)((unsigned)id[i / 2] << 4 | (unsigned)(digit - digits));
-    }
+    memcpy(id, read.bytes, STATE_DIR_ID_SIZE);
     return true;
 }
 
 /* On disk before it is used: else a power loss could leave an id at the sidecar that nobody has. */
 static const char *write_new(int dir_fd, struct state_dir *state)
 {
-    char text[TEXT_SIZE + 1];
-    if (random_fill(state->id, sizeof(state->id)) != SPN_OK)
+    char text[TEXT_SIZE];
+    struct spn_life drawn;
+    if (random_fill(drawn.bytes, sizeof(drawn.bytes)) != SPN_OK)
         return strerror(errno);
-    for (size_t i = 0; i < STATE_DIR_ID_SIZE; i++)
-        (void)snprintf(text + 2 * i, 3, "%02x", state->id[i]);
+    memcpy(state->id, drawn.bytes, STATE_DIR_ID_SIZE);
+    spn_life_format(&drawn, text);
     text[TEXT_SIZE - 1] = '\n';
     if (pwrite(state->fd, text, TEXT_SIZE, 0) != TEXT_SIZE || fsync(state->fd) != 0 ||
         fsync(dir_fd) != 0)

@@ -50,7 +50,7 @@ static spn_err open_door(struct web *web, struct door *door)
 spn_err web_open(struct web **ret_web, const struct web_options *options,
                  const struct web_door *doors, size_t doors_count)
 {
-    assert(doors_count <= DOORS_MAX);
+    assert(doors_count <= WEB_DOORS_MAX);
     struct web *web = calloc(1, sizeof(*web));
     if (web == NULL)
         return SPN_E_NOMEM;

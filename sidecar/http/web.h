@@ -82,7 +82,7 @@ struct web_options {
     void *context;
 };
 
-enum { WEB_STATUS_MAX = 600 };
+enum { WEB_STATUS_MAX = 600, WEB_DOORS_MAX = 12 };
 
 struct web_counts {
     uint64_t accepted;

@@ -26,8 +26,6 @@
 #include "http/head.h"
 #include "http/web.h"
 
-enum { DOORS_MAX = 16 };
-
 struct door {
     struct web *web;
     struct web_door given;
@@ -95,7 +93,7 @@ struct exchange {
 struct web {
     struct web_options options;
     struct web_counts counts;
-    struct door doors[DOORS_MAX];
+    struct door doors[WEB_DOORS_MAX];
     size_t doors_count;
     struct link connections;
     struct deadline_heap deadlines;
