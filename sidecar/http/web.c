@@ -121,21 +121,39 @@ uint64_t web_due_ns(const struct web *web)
     return due_ns;
 }
 
-/* The peers that left come first: connections are freed only by MHD_run. */
-void web_turn(struct web *web)
+static void run_doors(struct web *web)
 {
-    struct epoll_event events[EVENTS_MAX];
-    int count = epoll_wait(web->epoll, events, EVENTS_MAX, 0);
-    for (int i = 0; i < count; i++)
-        if (events[i].data.ptr != NULL)
-            connection_on_event(events[i].data.ptr, events[i].events);
-    struct deadline *due;
-    while ((due = deadline_heap_pop(&web->deadlines, web->options.now_ns())) != NULL)
-        connection_on_deadline(LINK_OWNER(due, struct connection, deadline));
     for (size_t i = 0; i < web->doors_count; i++) {
         web->doors[i].is_due = false;
         (void)MHD_run(web->doors[i].daemon);
     }
+}
+
+/* Ends what took too long at that time. True: there was something. */
+static bool end_late(struct web *web, uint64_t now_ns)
+{
+    bool has_ended = false;
+    struct deadline *due;
+    while ((due = deadline_heap_pop(&web->deadlines, now_ns)) != NULL) {
+        connection_on_deadline(LINK_OWNER(due, struct connection, deadline));
+        has_ended = true;
+    }
+    return has_ended;
+}
+
+/* The peers that left come first: connections are freed only by MHD_run. Deadlines are those of a
+ * time before what had arrived was read: a peer is not late because this process was. */
+void web_turn(struct web *web)
+{
+    struct epoll_event events[EVENTS_MAX];
+    uint64_t now_ns = web->options.now_ns();
+    int count = epoll_wait(web->epoll, events, EVENTS_MAX, 0);
+    for (int i = 0; i < count; i++)
+        if (events[i].data.ptr != NULL)
+            connection_on_event(events[i].data.ptr, events[i].events);
+    run_doors(web);
+    if (end_late(web, now_ns))
+        run_doors(web);
 }
 
 void web_quiesce(struct web *web)
