@@ -62,7 +62,7 @@ struct gateway {
 /* The parts that requests go to. The gateway knows them only by these. */
 struct gateway_parts {
     void (*begin)(void *gateway, struct exchange *exchange); /* of web_options; so is the next */
-    void (*slow)(void *gateway, struct exchange *exchange, bool is_silent);
+    void (*slow)(void *gateway, struct exchange *exchange, enum web_slow why);
     struct lane_calls lane;
 };
 

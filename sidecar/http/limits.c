@@ -62,17 +62,27 @@ uint64_t limits_expires_ns(uint64_t expires_s)
     return gateway_now_ns() + left_ms * 1000000 + 1;
 }
 
-void limits_slow(void *context, struct exchange *exchange, bool is_silent)
+void limits_slow(void *context, struct exchange *exchange, enum web_slow why)
 {
     const struct http_options *options = ((const struct gateway *)context)->options;
+    uint64_t idle_ms = options->body_idle_ns / 1000000;
     struct problem problem;
-    if (is_silent)
+    switch (why) {
+    case WEB_SILENT:
         problem_set(&problem, 408, SPN_E_TIMEOUT,
-                    "nothing of the body came for %" PRIu64 " ms: see --body-idle",
-                    options->body_idle_ns / 1000000);
-    else
+                    "nothing of the body came for %" PRIu64 " ms: see --body-idle", idle_ms);
+        break;
+    case WEB_SLOW:
         problem_set(&problem, 408, SPN_E_TIMEOUT,
                     "the body is slower than %" PRIu64 " bytes a second: see --body-rate",
                     options->body_rate);
+        break;
+    case WEB_HELD:
+        problem_set(&problem, 408, SPN_E_TIMEOUT,
+                    "the daemon is behind, and took no more of the body for %" PRIu64
+                    " ms after the peer closed its side: see --body-idle",
+                    idle_ms);
+        break;
+    }
     answer_problem(exchange, &problem);
 }

@@ -29,6 +29,6 @@ uint64_t limits_expires_ns(uint64_t expires_s);
 
 /* For web_options.slow; the context is the gateway. Answers with 408. Events of an event stream
  * that came whole before are published all the same. */
-void limits_slow(void *context, struct exchange *exchange, bool is_silent);
+void limits_slow(void *context, struct exchange *exchange, enum web_slow why);
 
 #endif

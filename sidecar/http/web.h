@@ -64,6 +64,12 @@ struct web_record {
     uint64_t duration_ns;
 };
 
+enum web_slow {
+    WEB_SILENT, /* nothing came */
+    WEB_SLOW,   /* it had not its rate */
+    WEB_HELD,   /* we did not read it, and its peer, which may be gone, sends no more */
+};
+
 struct web_options {
     unsigned connections_max; /* of each door */
     size_t header_limit;      /* bytes of the target and all headers together */
@@ -74,9 +80,8 @@ struct web_options {
     uint64_t (*now_ns)(void);
     /* The head of a request has arrived. Sets the exchange's calls and state, or answers it. */
     void (*begin)(void *context, struct exchange *exchange);
-    /* The body has been silent for too long, or is slower than the rate. Answers the exchange; then
-     * the connection ends. */
-    void (*slow)(void *context, struct exchange *exchange, bool is_silent);
+    /* The body took too long. Answers the exchange; then the connection ends. */
+    void (*slow)(void *context, struct exchange *exchange, enum web_slow why);
     /* A request is over. NULL: nobody wants to know. */
     void (*over)(void *context, const struct web_record *record);
     void *context;

@@ -86,7 +86,7 @@ void connection_on_deadline(struct connection *connection)
     if (exchange == NULL || !exchange->has_begun)
         end_slow_head(connection);
     else if (exchange->status == 0)
-        options->slow(options->context, exchange, true);
+        options->slow(options->context, exchange, exchange->is_suspended ? WEB_HELD : WEB_SILENT);
     else
         exchange_cut(exchange);
 }

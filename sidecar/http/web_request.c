@@ -80,7 +80,7 @@ static enum MHD_Result take(struct exchange *exchange, const char *bytes, size_t
     const struct web_options *options = &exchange->connection->door->web->options;
     if (exchange->status == 0 && !is_fast_enough(exchange, taken)) {
         exchange->connection->door->web->counts.timeouts++;
-        options->slow(options->context, exchange, false);
+        options->slow(options->context, exchange, WEB_SLOW);
     }
     if (exchange->status != 0) {
         exchange_answer_now(exchange);
