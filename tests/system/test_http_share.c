@@ -105,8 +105,8 @@ static void feed_flood(struct share *share, struct flood *flood)
 
 static void end_flood(struct share *share, struct flood *flood)
 {
-    while (flood->at > 0)
-        feed_flood(share, flood);
+    if (flood->at > 0)
+        http_send_bytes(flood->http, share->chunk + flood->at, share->chunk_size - flood->at);
     http_send(flood->http, "0\r\n\r\n");
     struct http_answer answer = http_read(flood->http);
     http_expect(&answer, 200);
