@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,13 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <lmdb.h>
 #include <zmq.h>
 
-#include "cli/hist.h"
+#include "program.h"
 
 enum {
     SIZE_BYTES_MAX = 1 << 20,
@@ -41,8 +39,6 @@ enum {
 };
 
 #define MAP_BYTES (UINT64_C(64) << 30)
-#define NS_PER_S UINT64_C(1000000000)
-
 /* What one message became: its bytes, and whose it was. */
 struct node {
     struct node *next;
@@ -76,32 +72,16 @@ struct bare {
     atomic_uint_fast64_t commits;
 };
 
-static _Noreturn void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    exit(1);
-}
-
 static void must_zmq(bool good, const char *doing)
 {
     if (!good)
-        die("bare_limit: %s: %s\n", doing, zmq_strerror(errno));
+        die("%s: %s", doing, zmq_strerror(errno));
 }
 
 static void must_lmdb(int error, const char *doing)
 {
     if (error != 0)
-        die("bare_limit: %s: %s\n", doing, mdb_strerror(error));
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+        die("%s: %s", doing, mdb_strerror(error));
 }
 
 /* -- the log ----------------------------------------------------------------------------------- */
@@ -186,16 +166,14 @@ static void *write_all(void *argument)
             last = last->next;
         queue_put(&bare->durable, nodes, &last->next);
         if (write(bare->durable_fd, &one, sizeof(one)) < 0)
-            die("bare_limit: eventfd: %s\n", strerror(errno));
+            die("eventfd: %s", strerror(errno));
     }
     return NULL;
 }
 
 static bool receive(struct bare *bare, void *router)
 {
-    struct node *node = calloc(1, sizeof(*node));
-    if (!node)
-        die("bare_limit: out of memory\n");
+    struct node *node = must_have(sizeof(*node));
     int size = zmq_recv(router, node->peer, sizeof(node->peer), ZMQ_DONTWAIT);
     if (size < 0) {
         free(node);
@@ -358,9 +336,9 @@ static void make_dir(struct bare *bare)
     snprintf(made_dir, sizeof(made_dir), "%s/bare-limit-XXXXXX",
              base && *base && strlen(base) < 64 ? base : "/var/tmp");
     if (!mkdtemp(made_dir))
-        die("bare_limit: %s: %s\n", made_dir, strerror(errno));
+        die("%s: %s", made_dir, strerror(errno));
     if (atexit(remove_dir) != 0)
-        die("bare_limit: out of memory\n");
+        die("out of memory");
     bare->dir = made_dir;
 }
 
@@ -374,7 +352,7 @@ static void start(void *(*run)(void *), struct bare *bare)
     pthread_t thread;
     int error = pthread_create(&thread, NULL, run, bare);
     if (error != 0)
-        die("bare_limit: thread: %s\n", strerror(error));
+        die("thread: %s", strerror(error));
     pthread_detach(thread);
 }
 
@@ -399,11 +377,6 @@ static void *connect_server(struct bare *bare)
     return connect_dealer(bare);
 }
 
-static double us(const struct hist *hist, double percent)
-{
-    return (double)hist_percentile(hist, percent) / 1000;
-}
-
 static void publish(struct bare *bare)
 {
     make_dir(bare);
@@ -421,9 +394,7 @@ static void latency(struct bare *bare)
 {
     static struct hist commits;
     static struct hist trips;
-    char *bytes = calloc(1, sizeof(uint64_t) + bare->size);
-    if (!bytes)
-        die("bare_limit: out of memory\n");
+    char *bytes = must_have(sizeof(uint64_t) + bare->size);
     bare->batch = 1;
     bare->in_flight = 1;
     make_dir(bare);
@@ -475,7 +446,7 @@ static void each(struct bare *bare, size_t count)
     uint64_t started_ns = now_ns();
     for (size_t i = 0; i < count; i++)
         if (pthread_create(&clients[i].thread, NULL, publish_one_by_one, &clients[i]) != 0)
-            die("bare_limit: no thread\n");
+            die("no thread");
     for (size_t i = 0; i < count; i++) {
         pthread_join(clients[i].thread, NULL);
         hist_merge(&bare->latency, &clients[i].latency);
@@ -493,7 +464,7 @@ static uint64_t number(int argc, char **argv, int index, uint64_t otherwise, uin
 {
     uint64_t value = index < argc ? strtoull(argv[index], NULL, 10) : otherwise;
     if (value == 0 || value > max)
-        die("bare_limit: not a number from 1 to %llu: %s\n", (unsigned long long)max, argv[index]);
+        die("not a number from 1 to %llu: %s", (unsigned long long)max, argv[index]);
     return value;
 }
 
@@ -515,9 +486,8 @@ int main(int argc, char **argv)
         bare.count = number(argc, argv, 4, 50000, UINT32_MAX);
         each(&bare, clients);
     } else {
-        die("usage: bare_limit publish [size] [batch] [count] [in-flight]\n"
-            "       bare_limit latency [size] [count]\n"
-            "       bare_limit each [size] [clients] [count]\n");
+        die("usage: publish [size] [batch] [count] [in-flight] | latency [size] [count] | "
+            "each [size] [clients] [count]");
     }
     return 0;
 }

@@ -8,13 +8,12 @@
  *   bench_index [events] [dir]      10,000,000 events; in a directory made in dir and removed
  */
 #include "index/chain.h"
+#include "program.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     COMMIT_EVENTS = 4096,
@@ -82,34 +81,10 @@ struct bench {
     uint64_t random;
 };
 
-static void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    exit(1);
-}
-
 static void must(spn_err err, const char *doing)
 {
     if (err != SPN_OK)
-        die("%s: error %d: %s\n", doing, (int)err, journal_detail());
-}
-
-static void *must_have(size_t size)
-{
-    void *memory = calloc(1, size);
-    if (!memory)
-        die("out of memory\n");
-    return memory;
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+        die("%s: error %d: %s", doing, (int)err, journal_detail());
 }
 
 static uint64_t next_random(struct bench *bench)
@@ -433,14 +408,13 @@ static struct replay replay_once(struct bench *bench, struct journal_reader *rea
         struct record_entry entry;
         must(journal_read_entry(reader, positions[i], &entry), "entry");
         if (entry.epoch != epoch || entry.seq != wanted + 1 + i)
-            die("replay of session %u from %zu: entry %zu is another's\n", number, (size_t)wanted,
-                i);
+            die("replay of session %u from %zu: entry %zu is another's", number, (size_t)wanted, i);
     }
     journal_reader_end(reader);
     replay.took_ns = now_ns() - start_ns;
     if (seq != wanted || first_seq != wanted + 1 ||
         count != (last - wanted < REPLAY_EVENTS ? last - wanted : REPLAY_EVENTS))
-        die("replay of session %u: %zu events from %zu\n", number, count, (size_t)first_seq);
+        die("replay of session %u: %zu events from %zu", number, count, (size_t)first_seq);
     replay.reads = journal_reader_reads(reader) - reads;
     return replay;
 }
@@ -515,7 +489,7 @@ int main(int count, char **arguments)
     bench.events = count > 1 ? strtoull(arguments[1], NULL, 10) : 10000000;
     snprintf(dir, sizeof(dir), "%s/bench_index.XXXXXX", count > 2 ? arguments[2] : "/tmp");
     if (bench.events == 0 || !mkdtemp(dir))
-        die("usage: bench_index [events] [dir]: %s\n", strerror(errno));
+        die("usage: [events] [dir]: %s", strerror(errno));
     setvbuf(stdout, NULL, _IOLBF, 0);
     bench.dir = dir;
     bench.sessions = must_have(SESSIONS_MAX * sizeof(*bench.sessions));

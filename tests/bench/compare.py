@@ -129,6 +129,9 @@ TARGETS = (
     Target("HTTP: POSTs of single events, 50 connections", "http_post", *RATE, 1.5,
            against="reference_post", key="events_per_second",
            words="the Durable Streams reference server", **POST_NOTES),
+    Target("HTTP: from a POST to a browser's onmessage", "http_browser", "message_p50_us", "us",
+           note="p99 {message_p99_us:,.0f} us; the durable ack alone p50 {alone_p50_us:,.0f} us, "
+           "p99 {alone_p99_us:,.0f} us; with the browser p50 {ack_p50_us:,.0f} us; {events} events"),
     Target("memory per session with 128 ids", "memory_per_session", "bytes", "B", 2 * 1024, False,
            note="growth over {sessions} sessions", sizes=("many_sessions",)),
     Target("1,000,000 sessions, 10,000 of them hot, idle", "memory_idle", "mb", "MB", 64, False,

@@ -20,7 +20,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,10 +29,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "cli/hist.h"
+#include "program.h"
 
 enum {
     BUFFER_SIZE = 256 * 1024,
@@ -42,10 +40,9 @@ enum {
     EVENTS_MAX = 256,
     PATIENCE_MS = 60000,
     ROUNDS_TO_WARM = 3,
+    COUNT_MAX = 10000000,
     LAST_BYTE = '~', /* of an event's data */
 };
-
-#define NS_PER_S UINT64_C(1000000000)
 
 struct load {
     uint64_t readers;
@@ -74,32 +71,6 @@ struct reader {
 };
 
 static char buffer[BUFFER_SIZE];
-
-static _Noreturn void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    (void)fputs("http_load: ", stderr);
-    (void)vfprintf(stderr, format, arguments);
-    (void)fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-static void *must_have(size_t size)
-{
-    void *memory = calloc(1, size);
-    if (memory == NULL)
-        die("out of memory");
-    return memory;
-}
 
 /* -- sockets ----------------------------------------------------------------------------------- */
 
@@ -306,11 +277,6 @@ static void run_round(struct fanout *fanout, const struct load *load, bool count
     hist_add(&fanout->answered, answered_ns - fanout->post.sent_ns);
 }
 
-static double us(const struct hist *hist, double percent)
-{
-    return (double)hist_percentile(hist, percent) / 1000;
-}
-
 static void check_readers(const struct fanout *fanout, const struct load *load)
 {
     for (uint64_t i = 0; i < load->readers; i++)
@@ -395,28 +361,15 @@ static void run_post(char **words, const struct load *load)
 
 static void parse_word(struct load *load, const char *word)
 {
-    const struct {
-        const char *name;
-        uint64_t *value;
-    } numbers[] = {
-        {"readers=", &load->readers},
-        {"rounds=", &load->rounds},
-        {"connections=", &load->connections},
-        {"count=", &load->count},
-        {"size=", &load->size},
-        {"put=", &load->put},
+    const struct number numbers[] = {
+        {"readers=", &load->readers, 1, COUNT_MAX},
+        {"rounds=", &load->rounds, 1, COUNT_MAX},
+        {"connections=", &load->connections, 1, COUNT_MAX},
+        {"count=", &load->count, 1, COUNT_MAX},
+        {"size=", &load->size, 1, COUNT_MAX},
+        {"put=", &load->put, 0, 1},
     };
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        size_t size = strlen(numbers[i].name);
-        if (strncmp(word, numbers[i].name, size) != 0)
-            continue;
-        char *end;
-        *numbers[i].value = strtoull(word + size, &end, 10);
-        if (*end != '\0' || end == word + size || *numbers[i].value > 10000000)
-            die("not possible: %s", word);
-        return;
-    }
-    die("not known: %s", word);
+    parse_number(numbers, sizeof(numbers) / sizeof(numbers[0]), word);
 }
 
 static void allow_descriptors(void)
@@ -438,8 +391,6 @@ int main(int argc, char **argv)
         die("usage: fanout READ_AT READ_PATH POST_AT POST_PATH | post AT PATH, name=value ...");
     for (int i = fixed; i < argc; i++)
         parse_word(&load, argv[i]);
-    if (load.size == 0 || load.rounds == 0 || load.readers == 0 || load.connections == 0)
-        die("one of them is 0");
     allow_descriptors();
     if (is_fanout)
         run_fanout(argv + 2, &load);

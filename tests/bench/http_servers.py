@@ -14,7 +14,9 @@ import time
 from servers import READY_S, Failed, NotAvailable, Server, run_json
 
 HERE = pathlib.Path(__file__).resolve().parent
-REFERENCE = HERE.parent / "web/node_modules/@durable-streams/server"
+WEB = HERE.parent / "web"
+REFERENCE = WEB / "node_modules/@durable-streams/server"
+SKIPPED = 77  # the exit code of a program of tests/web that lacks something
 NCHAN = "ngx_nchan_module.so"
 MODULE_DIRS = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/local/lib/nginx/modules")
 
@@ -129,9 +131,20 @@ class Reference(HttpServer):
                   self.dir / "data"])
 
 
-def need_reference():
+def need_node():
     if shutil.which("node") is None:
         raise NotAvailable("node is not installed")
+
+
+def browser(lab, rounds, events):
+    """How long an event takes to a browser's onmessage: see bench_browser.mjs."""
+    need_node()
+    words = ["node", WEB / "bench_browser.mjs", rounds, events]
+    return run_json(words, env={**lab.env, "SPONSON_BIN": str(lab.bin)}, skipped=SKIPPED)
+
+
+def need_reference():
+    need_node()
     if not REFERENCE.exists():
         raise NotAvailable("@durable-streams/server is not installed: npm ci in tests/web")
 

@@ -8,7 +8,8 @@ import dataclasses
 import statistics
 import time
 
-from http_servers import Gateway, Nchan, Reference, free_port, need_nchan, need_reference
+from http_servers import (Gateway, Nchan, Reference, browser, free_port, need_nchan,
+                          need_reference)
 from servers import Failed, NotAvailable, Redis, Sidecar, has_redis, run_json
 
 DATA_BYTES = 256
@@ -41,6 +42,7 @@ class Sizes:
     http_readers: int    # of one session, over HTTP
     http_rounds: int
     http_posts: int
+    http_messages: int   # to a browser
     reference_posts: int # the same for the reference server, which is much slower
     quota: str           # for the steady state
     combinations: tuple  # clients and pipeline depths for Redis
@@ -54,7 +56,7 @@ FULL = Sizes(
     one_each=100_000, rate_s=10, replay=50_000, replay_of_1000=3000, rounds=50, subscribers=1000,
     shared=10_000, many_sessions=100_000, known_sessions=1_000_000, hot_sessions=10_000,
     log_events=10_000_000, log_sessions=1_000_000, load_s=3, idle_s=60, http_readers=5000,
-    http_rounds=30, http_posts=50_000, reference_posts=2000, quota="512M",
+    http_rounds=30, http_posts=50_000, http_messages=400, reference_posts=2000, quota="512M",
     combinations=tuple((c, p) for c in (1, 4, 16, 50) for p in (16, 128, 512, 1024)),
     batches=(16, 64, 256, 1024, 4096), plot_sessions=(1, 10, 100, 1000, 10_000, 100_000),
     plot_rates=(1000, 5000, 10_000, 25_000, 50_000, 100_000, 200_000, 400_000))
@@ -63,7 +65,7 @@ QUICK = dataclasses.replace(
     FULL, runs=1, publish=1_000_000, redis=200_000, latency=2000, one_each=30_000, rate_s=4,
     replay_of_1000=1000, rounds=20, many_sessions=100_000, log_events=1_000_000,
     log_sessions=100_000, load_s=2, idle_s=10, http_rounds=10, http_posts=20_000,
-    reference_posts=1000,
+    http_messages=200, reference_posts=1000,
     combinations=((4, 128), (16, 128), (16, 1024), (50, 16), (50, 128)),
     plot_sessions=(1, 100, 10_000, 100_000), plot_rates=(1000, 10_000, 50_000, 100_000, 200_000))
 
@@ -72,7 +74,7 @@ TINY = dataclasses.replace(
     QUICK, publish=2000, redis=2000, new_sessions=1000, latency=20, one_each=200, rate_s=0.02,
     replay=200, replay_of_1000=2, rounds=2, subscribers=4, shared=8, many_sessions=50,
     known_sessions=200, hot_sessions=20, log_events=1000, log_sessions=50, load_s=0.1, idle_s=0.1,
-    http_readers=20, http_rounds=2, http_posts=100, reference_posts=50, quota="4M",
+    http_readers=20, http_rounds=2, http_posts=100, http_messages=5, reference_posts=50, quota="4M",
     combinations=((2, 16),), batches=(64,), plot_sessions=(1, 10), plot_rates=(20_000,))
 
 
@@ -240,6 +242,10 @@ def reference_post(lab):
                               count=lab.sizes.reference_posts)
 
 
+def http_browser(lab):
+    return browser(lab, 1, lab.sizes.http_messages)
+
+
 # -- memory, start, idle -----------------------------------------------------------------------
 
 def memory_per_session(lab):
@@ -345,6 +351,7 @@ GROUPS = (
     {"http_fanout_16k": lambda lab: http_fanout(lab, 16384),
      "nchan_fanout_16k": lambda lab: nchan_fanout(lab, 16384)},
     {"http_post": http_post, "reference_post": reference_post},
+    {"http_browser": http_browser},
     {"memory_per_session": memory_per_session},
     {"memory_idle": memory_idle},
     {"start_warm": start_warm, "start_after_kill": start_after_kill},

@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +25,8 @@
 
 #include <hiredis/hiredis.h>
 
-#include "cli/hist.h"
 #include "cli/payloads.h"
+#include "program.h"
 
 enum {
     KEY_SIZE = 64,
@@ -38,8 +37,6 @@ enum {
     IDLE_NS = 100000000,
     ARGUMENTS_MAX = 11,
 };
-
-#define NS_PER_S UINT64_C(1000000000)
 
 struct load {
     const char *socket;
@@ -68,35 +65,11 @@ struct client {
     uint64_t finished_ns;
 };
 
-static _Noreturn void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-static void *must_have(size_t size)
-{
-    void *memory = calloc(1, size);
-    if (!memory)
-        die("redis_load: out of memory\n");
-    return memory;
-}
-
 static redisContext *connect_redis(const struct load *load)
 {
     redisContext *redis = redisConnectUnix(load->socket);
     if (!redis || redis->err)
-        die("redis_load: %s: %s\n", load->socket, redis ? redis->errstr : "out of memory");
+        die("%s: %s", load->socket, redis ? redis->errstr : "out of memory");
     return redis;
 }
 
@@ -143,7 +116,7 @@ static void append_xadd(const struct load *load, redisContext *redis, uint64_t k
     add_text(&command, "data");
     add_word(&command, payload->data.size > 0 ? payload->data.data : "", payload->data.size);
     if (redisAppendCommandArgv(redis, command.count, command.words, command.sizes) != REDIS_OK)
-        die("redis_load: %s\n", redis->errstr);
+        die("%s", redis->errstr);
 }
 
 static void flush(redisContext *redis)
@@ -151,15 +124,15 @@ static void flush(redisContext *redis)
     int done = 0;
     while (!done)
         if (redisBufferWrite(redis, &done) != REDIS_OK)
-            die("redis_load: %s\n", redis->errstr);
+            die("%s", redis->errstr);
 }
 
 static void check_reply(const redisReply *reply)
 {
     if (!reply)
-        die("redis_load: no reply\n");
+        die("no reply");
     if (reply->type == REDIS_REPLY_ERROR)
-        die("redis_load: %s\n", reply->str);
+        die("%s", reply->str);
 }
 
 /* -- xadd -------------------------------------------------------------------------------------- */
@@ -196,11 +169,11 @@ static void take_replies(struct client *client)
 {
     void *reply;
     if (redisBufferRead(client->redis) != REDIS_OK)
-        die("redis_load: %s\n", client->redis->errstr);
+        die("%s", client->redis->errstr);
     uint64_t at_ns = now_ns();
     for (;;) {
         if (redisGetReplyFromReader(client->redis, &reply) != REDIS_OK)
-            die("redis_load: %s\n", client->redis->errstr);
+            die("%s", client->redis->errstr);
         if (!reply)
             return;
         check_reply(reply);
@@ -257,7 +230,7 @@ static void run_clients(struct client *clients, uint64_t count)
     for (uint64_t i = 0; i < count; i++) {
         int error = pthread_create(&threads[i], NULL, run_client, &clients[i]);
         if (error != 0)
-            die("redis_load: thread: %s\n", strerror(error));
+            die("thread: %s", strerror(error));
     }
     for (uint64_t i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
@@ -290,11 +263,6 @@ static double add_all(struct load *load, struct hist *latency)
     return (double)load->count * 1e9 / (double)(finished_ns - load->started_ns);
 }
 
-static double us(const struct hist *hist, double percent)
-{
-    return (double)hist_percentile(hist, percent) / 1000;
-}
-
 static void xadd(struct load *load)
 {
     static struct hist latency;
@@ -319,7 +287,7 @@ static size_t take_range(const redisReply *reply, char last[KEY_SIZE])
         const redisReply *entry = reply->element[entries];
         if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 ||
             entry->element[1]->elements < 2)
-            die("redis_load: an entry that is none\n");
+            die("an entry that is none");
         snprintf(last, KEY_SIZE, "(%.*s", KEY_SIZE - 2, entry->element[0]->str);
     }
     return entries;
@@ -340,7 +308,7 @@ static double read_once(const struct load *load, redisContext *redis)
         entries += got;
     } while (got > 0);
     if (entries != load->count / load->keys)
-        die("redis_load: %llu entries read\n", (unsigned long long)entries);
+        die("%llu entries read", (unsigned long long)entries);
     return (double)entries * 1e9 / (double)(now_ns() - started_ns);
 }
 
@@ -372,31 +340,18 @@ static void xrange(struct load *load)
 
 static void parse_word(struct load *load, const char *word)
 {
-    const struct {
-        const char *name;
-        uint64_t *value;
-        uint64_t max;
-    } numbers[] = {
-        {"clients=", &load->clients, CLIENTS_MAX}, {"pipeline=", &load->pipeline, PIPELINE_MAX},
-        {"keys=", &load->keys, UINT32_MAX},        {"count=", &load->count, UINT32_MAX},
-        {"rate=", &load->rate, UINT32_MAX},        {"size=", &load->size, 1 << 20}};
-    if (strncmp(word, "file=", 5) == 0) {
+    const struct number numbers[] = {
+        {"clients=", &load->clients, 1, CLIENTS_MAX},
+        {"pipeline=", &load->pipeline, 1, PIPELINE_MAX},
+        {"keys=", &load->keys, 1, UINT32_MAX},
+        {"count=", &load->count, 1, UINT32_MAX},
+        {"rate=", &load->rate, 0, UINT32_MAX},
+        {"size=", &load->size, 1, 1 << 20},
+    };
+    if (strncmp(word, "file=", 5) == 0)
         load->file = word + 5;
-        return;
-    }
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        size_t size = strlen(numbers[i].name);
-        if (strncmp(word, numbers[i].name, size) != 0)
-            continue;
-        char *end;
-        uint64_t value = strtoull(word + size, &end, 10);
-        if (*end != '\0' || value > numbers[i].max ||
-            (value == 0 && numbers[i].value != &load->rate))
-            die("redis_load: not possible: %s\n", word);
-        *numbers[i].value = value;
-        return;
-    }
-    die("redis_load: not known: %s\n", word);
+    else
+        parse_number(numbers, sizeof(numbers) / sizeof(numbers[0]), word);
 }
 
 static void make_payloads(struct load *load)
@@ -404,14 +359,14 @@ static void make_payloads(struct load *load)
     spn_err err = load->file && *load->file ? payloads_read(&load->payloads, load->file)
                                             : payloads_make(&load->payloads, load->size);
     if (err != SPN_OK)
-        die("redis_load: payloads: %s\n", spn_err_text(err));
+        die("payloads: %s", spn_err_text(err));
 }
 
 int main(int argc, char **argv)
 {
     struct load load = {.clients = 1, .pipeline = 1, .keys = 1000, .count = 100000, .size = 256};
     if (argc < 3)
-        die("usage: redis_load SOCKET xadd|xrange [name=value ...]\n");
+        die("usage: SOCKET xadd|xrange [name=value ...]");
     load.socket = argv[1];
     for (int i = 3; i < argc; i++)
         parse_word(&load, argv[i]);
@@ -422,7 +377,7 @@ int main(int argc, char **argv)
     else if (strcmp(argv[2], "xrange") == 0)
         xrange(&load);
     else
-        die("redis_load: neither xadd nor xrange: %s\n", argv[2]);
+        die("neither xadd nor xrange: %s", argv[2]);
     payloads_release(&load.payloads);
     return 0;
 }

@@ -26,10 +26,12 @@ class Failed(Exception):
     """There should be one."""
 
 
-def run_json(words, env=None, timeout=RUN_S):
-    """A program that prints one JSON object."""
+def run_json(words, env=None, timeout=RUN_S, skipped=None):
+    """A program that prints one JSON object; or why not, and ends with the exit code `skipped`."""
     done = subprocess.run([str(word) for word in words], env=env, timeout=timeout, check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode == skipped:
+        raise NotAvailable(done.stdout.decode().strip())
     if done.returncode != 0:
         print(done.stderr.decode(), file=sys.stderr)
         said = (done.stderr.decode().splitlines() or [""])[0]

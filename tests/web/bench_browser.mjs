@@ -4,14 +4,12 @@
 //   SPONSON_BIN=build/bench/bin node tests/web/bench_browser.mjs [ROUNDS] [EVENTS]
 //
 // One event at a time: the next is sent when publisher and reader have the last. Rounds without a reader and with
-// one alternate; the figures are medians of the rounds. The browser's clock is compared with ours before each
-// round; what is left of the difference is printed.
-import { spawnSync } from "node:child_process";
+// one alternate; the figures are medians of the rounds, in microseconds. The browser's clock is compared with ours
+// before each round: clocks_us is what is left of the difference. Prints one JSON object.
 import http from "node:http";
-import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { openBrowser, openGateway, openPage, servePage } from "./browser.mjs";
-import { run } from "./stage.mjs";
+import { Stage } from "./stage.mjs";
 
 const [ROUNDS, EVENTS] = [Number(process.argv[2] ?? 5), Number(process.argv[3] ?? 400)];
 const DATA = "x".repeat(100);
@@ -23,10 +21,11 @@ const quantile = (values, part) => [...values].sort((a, b) => a - b)[Math.ceil(v
 const median = (values) => quantile(values, 0.5);
 const both = (values) => ({ p50: quantile(values, 0.5), p99: quantile(values, 0.99) });
 
-function show(name, rounds) {
-  const [p50, p99] = ["p50", "p99"].map((key) => median(rounds.map((round) => round[key])).toFixed(2));
-  console.log(`${name.padEnd(44)} p50 ${p50.padStart(6)} ms   p99 ${p99.padStart(6)} ms`);
-}
+/** The medians of what these rounds have found. */
+const figures = (name, rounds) =>
+  Object.fromEntries(
+    ["p50", "p99"].map((key) => [`${name}_${key}_us`, Math.round(1000 * median(rounds.map((round) => round[key])))]),
+  );
 
 async function post(url) {
   const request = http.request(url, { method: "POST", agent, headers: { "Content-Length": DATA.length } });
@@ -85,38 +84,34 @@ async function withBrowser(browser, origin, url) {
   return { acks: both(acks), messages: both(messages), error: clock.error };
 }
 
-/** One event in flight through the library: no HTTP. */
-function library(stage) {
-  const words = ["bench", "latency", "--json", `--count=${EVENTS}`, ...stage.socketWords];
-  const found = spawnSync(join(stage.bin, "sponson"), words);
-  return found.status === 0 ? found.stdout.toString().trim() : found.stderr.toString();
+async function measure(stage) {
+  await stage.startDaemon();
+  const origin = await servePage(stage);
+  await openGateway(stage, ["--insecure-loopback", "--allow-origin", origin]);
+  const browser = await openBrowser(stage);
+  const alone = [];
+  const read = [];
+  for (let i = 0; i <= ROUNDS; i++) {
+    const url = stage.url(`/v1/sessions/s${i}`);
+    const rounds = [await ackAlone(url), await withBrowser(browser, origin, `${url}r`)];
+    if (i === 0) continue; // the first is to warm up
+    alone.push(rounds[0]);
+    read.push(rounds[1]);
+  }
+  return {
+    rounds: ROUNDS,
+    events: EVENTS,
+    ...figures("alone", alone),
+    ...figures("ack", read.map(({ acks }) => acks)),
+    ...figures("message", read.map(({ messages }) => messages)),
+    clocks_us: Math.round(1000 * Math.max(...read.map(({ error }) => error))),
+  };
 }
 
-await run({
-  async fromPostToOnmessage(stage) {
-    await stage.startDaemon();
-    const origin = await servePage(stage);
-    await openGateway(stage, ["--insecure-loopback", "--allow-origin", origin]);
-    const browser = await openBrowser(stage);
-    const alone = [];
-    const read = [];
-    for (let i = 0; i <= ROUNDS; i++) {
-      const url = stage.url(`/v1/sessions/s${i}`);
-      const rounds = [await ackAlone(url), await withBrowser(browser, origin, `${url}r`)];
-      if (i === 0) continue; // the first is to warm up
-      alone.push(rounds[0]);
-      read.push(rounds[1]);
-    }
-    show("durable ack of a POST, no reader", alone);
-    show(
-      "durable ack of a POST, with the browser",
-      read.map(({ acks }) => acks),
-    );
-    show(
-      "from the POST to onmessage",
-      read.map(({ messages }) => messages),
-    );
-    console.log(`clocks agree to ${Math.max(...read.map(({ error }) => error)).toFixed(2)} ms`);
-    console.log(`library: ${library(stage)}`);
-  },
-});
+const stage = await Stage.open();
+try {
+  console.log(JSON.stringify(await measure(stage)));
+} finally {
+  agent.destroy();
+  await stage.close();
+}

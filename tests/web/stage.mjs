@@ -39,7 +39,7 @@ export function need(name) {
 
 /** A module of npm; skips the test if `npm ci --ignore-scripts` was not run here. */
 export async function needModule(name) {
-  if (!existsSync(join(HERE, "node_modules"))) skip("tests/web/node_modules is not there (npm ci --ignore-scripts)");
+  if (!existsSync(join(HERE, "node_modules"))) skip("npm's packages are not installed (npm ci --ignore-scripts in tests/web)");
   return import(name);
 }
 
