@@ -8,10 +8,9 @@
 //
 // A test that imports this is skipped if there is no Chromium.
 // Owns    what it opens; the stage ends it.
-import { join } from "node:path";
-import { Program, WAIT_MS, freePort, need, needModule, serve } from "./stage.mjs";
+import { WAIT_MS, freePort, need, needModule, serve } from "./stage.mjs";
 
-export const EMPTY_PAGE = "<!doctype html><title>page</title><link rel=icon href=data:,>";
+const EMPTY_PAGE = "<!doctype html><title>page</title><link rel=icon href=data:,>";
 
 // Before there is a stage, which would stay if the test were skipped then.
 const executablePath = need("chromium");
@@ -46,27 +45,11 @@ export async function servePage(stage, answer, headers = {}) {
   return `http://localhost:${port}`;
 }
 
-/** A gateway that opens its sockets itself, so that peers are refused while it is gone: its `port`, its
- *  `adminPort`, and `socket`. */
+/** A plain gateway of the stage with TCP: its `port`, and its `adminPort`. */
 export async function openGateway(stage, words) {
-  const [port, adminPort, socket] = [await freePort(), await freePort(), stage.path("http.sock")];
-  const gateway = new Program(
-    join(stage.bin, "sponson-http"),
-    [
-      ...stage.socketWords,
-      "--socket",
-      socket,
-      `--listen=127.0.0.1:${port}`,
-      `--admin-listen=127.0.0.1:${adminPort}`,
-      ...words,
-    ],
-    stage.path("log"),
-  );
-  Object.assign(gateway, { port, adminPort, socket });
-  stage.programs.push(gateway);
-  stage.gateways.push(gateway);
-  await gateway.start();
-  return gateway;
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const listeners = [`--listen=127.0.0.1:${port}`, `--admin-listen=127.0.0.1:${adminPort}`];
+  return Object.assign(await stage.startPlainGateway([...listeners, ...words]), { port, adminPort });
 }
 
 /** The gateway's counter with these labels, such as `sponson_http_streams{phase="live"}`. */

@@ -7,6 +7,7 @@
 // Of each GET's answer, in turn, the head and so many blocks of the plan pass; then the connection ends. What comes
 // after the plan, and every other method, passes whole. One request at a time on a connection.
 import { connect, createServer } from "node:net";
+import { listen } from "./stage.mjs";
 
 function endOf(bytes, blocks) {
   const head = bytes.indexOf("\r\n\r\n");
@@ -46,19 +47,7 @@ function take(cutter, peer, port) {
 }
 
 export async function startCutter(stage, port, plan) {
-  const peers = new Set();
   const cutter = { plan: [...plan], cuts: 0, port: 0 };
-  const server = createServer((peer) => {
-    peers.add(peer.on("close", () => peers.delete(peer)));
-    take(cutter, peer, port);
-  });
-  await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  stage.programs.push({
-    close: async () => {
-      for (const peer of peers) peer.destroy();
-      await new Promise((done) => server.close(done));
-    },
-  });
-  cutter.port = server.address().port;
+  cutter.port = await listen(stage, createServer((peer) => take(cutter, peer, port)));
   return cutter;
 }

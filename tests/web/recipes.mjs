@@ -8,7 +8,7 @@ import { existsSync, readFileSync, readdirSync, statSync, symlinkSync, writeFile
 import { connect } from "node:http2";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Program, freePort, inTime, need, skip, until } from "./stage.mjs";
+import { freePort, inTime, need, skip, until } from "./stage.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const TEXT = readFileSync(join(HERE, "../../sidecar/http/RECIPES.md"), "utf8");
@@ -36,16 +36,6 @@ export function fill(text, values) {
     text = text.replaceAll(value, by);
   }
   return text;
-}
-
-/** The gateway on a Unix socket of its own making, as it runs without systemd: nobody holds the socket. */
-export async function startPlainGateway(stage, words = []) {
-  const socket = stage.path("http.sock");
-  const all = [...stage.socketWords, "--socket", socket, ...words];
-  const gateway = new Program(join(stage.bin, "sponson-http"), all, stage.path("log"));
-  stage.programs.push(gateway);
-  await gateway.start();
-  return Object.assign(gateway, { socket });
 }
 
 function certificate(stage) {
@@ -99,11 +89,13 @@ export function needCaddy() {
   need("caddy");
 }
 
-/** nginx with the recipe, before the gateway on this socket and the app on this port. */
-export async function startNginx(stage, { socket, app, hasKeys }) {
+/** nginx with the recipe, before the gateway on this socket and the app on this port. connections: a file that gets a
+ *  line for each answer: connection, protocol, status, status of the gateway, path. */
+export async function startNginx(stage, { socket, app, hasKeys, connections }) {
   const { port, values, ca } = await common(stage, socket, app);
   const own = { "listen 443": `listen 127.0.0.1:${port}`, "app.example": "localhost" };
   own["/var/log/app.errors"] = stage.path("web.errors");
+  if (connections) own[" without_query;"] = ` without_query;\n    access_log ${connections} connections;`;
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
   writeFileSync(stage.path("app.conf"), fill(withKeys("nginx", "nginx", hasKeys), { ...values, ...own }));
   writeFileSync(stage.path("nginx.conf"), `
@@ -114,6 +106,7 @@ error_log ${stage.path("web.main")} info;
 events { worker_connections 1024; }
 http {
   ${temporary.map((name) => `${name}_temp_path ${stage.path(name)};`).join("\n  ")}
+  log_format connections '$connection $server_protocol $status $upstream_status $uri';
   include ${stage.path("app.conf")};
 }
 `);

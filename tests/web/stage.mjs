@@ -43,6 +43,9 @@ export async function needModule(name) {
   return import(name);
 }
 
+/** For a pace; nobody waits for something with it. */
+export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
 /** Waits until check() gives something true, and returns that. It is asked again after every wake. */
 export async function until(words, check, ms = WAIT_MS) {
   const due = Date.now() + ms;
@@ -50,7 +53,7 @@ export async function until(words, check, ms = WAIT_MS) {
     const value = await check();
     if (value) return value;
     if (Date.now() > due) throw new Error(`not in time: ${words}`);
-    await new Promise((done) => setTimeout(done, 5));
+    await pause(5);
   }
 }
 
@@ -67,26 +70,31 @@ export function inTime(words, promise) {
 export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const server = createServer().listen(port, "127.0.0.1");
-    const [error] = await Promise.race([once(server, "listening"), once(server, "error").catch((e) => [e])]);
-    server.close();
-    if (!error) return port;
+    const server = createServer();
+    const isFree = await new Promise((done) => {
+      server.on("error", () => done(false)).listen(port, "127.0.0.1", () => server.close(() => done(true)));
+    });
+    if (isFree) return port;
   }
 }
 
-/** A server of the test, on a port of its own. Gives its port. */
-export async function serve(stage, answer) {
-  const server = http.createServer(answer);
+/** A server of the test, of HTTP or of TCP, listens on a port of its own until the stage ends. Gives the port. */
+export async function listen(stage, server) {
+  const peers = new Set();
+  server.on("connection", (peer) => peers.add(peer.on("close", () => peers.delete(peer))));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   stage.programs.push({
     close: async () => {
-      server.closeAllConnections();
-      server.close();
+      for (const peer of peers) peer.destroy();
+      await new Promise((done) => server.close(done));
     },
   });
   return server.address().port;
 }
+
+/** A server of HTTP. Gives its port. */
+export const serve = (stage, answer) => listen(stage, http.createServer(answer));
 
 /** A program that is started, killed and started again with the same words. */
 export class Program {
@@ -205,6 +213,18 @@ export class Stage {
     return gateway;
   }
 
+  /** A gateway that opens its sockets itself, as it runs without systemd: peers are refused while it is gone. Its
+   *  Unix socket is `socket`. */
+  async startPlainGateway(words = []) {
+    const socket = this.path("http.sock");
+    const all = [...this.socketWords, "--socket", socket, ...words];
+    const gateway = new Program(join(this.bin, "sponson-http"), all, this.path("log"));
+    this.programs.push(gateway);
+    this.gateways.push(gateway);
+    await gateway.start();
+    return Object.assign(gateway, { socket });
+  }
+
   /** Another program that is ended with the stage: nginx, caddy. */
   spawn(path, words, options = {}) {
     const log = openSync(this.path("log"), "a");
@@ -219,10 +239,15 @@ export class Stage {
     return existsSync(this.path("log")) ? readFileSync(this.path("log"), "utf8") : "";
   }
 
-  fail(error) {
+  /** Prints what went wrong, and what the programs said last. */
+  report(error) {
     console.error(error);
     console.error(this.log().split("\n").slice(-40).join("\n"));
     process.exitCode = 1;
+  }
+
+  fail(error) {
+    this.report(error);
     this.close().finally(() => process.exit(1));
   }
 
@@ -241,9 +266,7 @@ export async function run(parts) {
       console.log(`ok - ${name}`);
     } catch (error) {
       console.log(`not ok - ${name}`);
-      console.error(error);
-      console.error(stage.log().split("\n").slice(-40).join("\n"));
-      process.exitCode = 1;
+      stage.report(error);
     }
     await stage.close();
   }

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gateway and daemon are killed in turn while a browser reads: 20 EventSources over one HTTP/2 connection
-// through nginx, 6 over plain HTTP/1.1. Each gets every event once, in order.
+// through nginx with the recipe, 6 over plain HTTP/1.1. Each gets every event once, in order.
 //
 //   test_browser_kills.mjs [KILLS]
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { follow, noted, openBrowser, openGateway, openPage, servePage } from "./browser.mjs";
-import { openNginx } from "./nginx.mjs";
-import { run, until } from "./stage.mjs";
+import { needNginx, startNginx } from "./recipes.mjs";
+import { pause, run, until } from "./stage.mjs";
 
 const KILLS = Number(process.argv[2] ?? 3);
 const SESSIONS = 4;
 const [H2_READERS, PLAIN_READERS] = [20, 6]; // a browser opens at most 6 HTTP/1.1 connections to one host
 const PACE_MS = 10;
-
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /** Publishes one event after the other until stop(); each is repeated until it is stored. */
 class Publisher {
@@ -90,13 +89,22 @@ async function killDaemon(daemon, publisher, pages) {
   assert.deepEqual(opens(await haveNew(pages, publisher)), before);
 }
 
+/** Its port, and log(): [connection, protocol, status, status of the gateway, path] of each answer. */
+async function openNginx(stage, socket, app) {
+  const connections = stage.path("connections.log");
+  const { port } = await startNginx(stage, { socket, app, hasKeys: true, connections });
+  const lines = () => readFileSync(connections, "utf8").split("\n").slice(0, -1);
+  return { port, log: () => lines().map((line) => line.split(" ")) };
+}
+
+needNginx();
 await run({
   async readersOfABrowserOutliveKills(stage) {
     const began = Date.now();
     const daemon = await stage.startDaemon();
-    const origin = await servePage(stage);
+    const origin = await servePage(stage, (request, response) => response.writeHead(404).end());
     const gateway = await openGateway(stage, ["--insecure-loopback", "--allow-origin", origin]);
-    const nginx = await openNginx(stage, gateway.socket);
+    const nginx = await openNginx(stage, gateway.socket, new URL(origin).port);
     const browser = await openBrowser(stage);
     const secure = `https://localhost:${nginx.port}`;
     const pages = [await openPage(browser, secure), await openPage(browser, origin)];

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { startCutter } from "./cutter.mjs";
-import { block, fill, load, soon, startPlainGateway } from "./recipes.mjs";
-import { freePort, needModule, run, serve, until } from "./stage.mjs";
+import { block, fill, load, soon } from "./recipes.mjs";
+import { freePort, listen, needModule, run, serve, until } from "./stage.mjs";
 import { newKey, sign } from "./token.mjs";
 
 const MCP = "@modelcontextprotocol/sdk";
@@ -23,7 +23,7 @@ const SAMPLE = readFileSync(new URL("../data/response.sse", import.meta.url), "u
 async function open(stage, words = ["--insecure-loopback"]) {
   await stage.startDaemon();
   const port = await freePort();
-  const gateway = await startPlainGateway(stage, ["--listen", `127.0.0.1:${port}`, ...words]);
+  const gateway = await stage.startPlainGateway(["--listen", `127.0.0.1:${port}`, ...words]);
   const text = fill(block("Node", "js"), { "/run/sponson-http/http.sock": gateway.socket });
   return Object.assign(gateway, { port, app: await load(stage, "gateway.mjs", text) });
 }
@@ -98,10 +98,8 @@ const parts = {
       server.registerTool("tide", {}, () => ({ content: [{ type: "text", text: "low" }] }));
       return server;
     });
-    await new Promise((done) => http.listen(0, "127.0.0.1", done));
-    stage.programs.push({ close: async () => (http.closeAllConnections(), http.close()) });
     const plan = [0, 2, 0, 3, 0, 3];
-    const cutter = await startCutter(stage, http.address().port, plan);
+    const cutter = await startCutter(stage, await listen(stage, http), plan);
     const client = new Client({ name: "test", version: "1" });
     const got = [];
     client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void got.push(params.data));

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { block, fill, startPlainGateway } from "./recipes.mjs";
+import { block, fill } from "./recipes.mjs";
 import { need, run, serve, until } from "./stage.mjs";
 
 const SAMPLE = readFileSync(new URL("../data/response.sse", import.meta.url), "utf8");
@@ -30,7 +30,7 @@ function shell(stage, socket, lines) {
 
 async function open(stage) {
   await stage.startDaemon();
-  const { socket } = await startPlainGateway(stage);
+  const { socket } = await stage.startPlainGateway();
   const sh = (lines) => shell(stage, socket, lines);
   const page = async (name) => {
     const asked = sh(`gateway -H 'Accept: application/json' http://localhost/v1/sessions/${name}`);

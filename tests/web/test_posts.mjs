@@ -5,13 +5,12 @@
 // Nobody holds the gateway's socket: while there is no gateway, nginx is refused.
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
-import { needNginx, startNginx, startPlainGateway } from "./recipes.mjs";
-import { run } from "./stage.mjs";
+import { needNginx, startNginx } from "./recipes.mjs";
+import { pause, run } from "./stage.mjs";
 import { newKey, sign } from "./token.mjs";
 
 const [seconds = 6, seed = randomInt(1 << 30)] = process.argv.slice(2).map(Number);
 const POSTERS = 12, SESSIONS = 4;
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /** A seeded draw (mulberry32). */
 function draws(state) {
@@ -127,7 +126,7 @@ await run({
   async whatWasAnsweredIsThere(stage) {
     await stage.startDaemon();
     const key = newKey(stage);
-    const gateway = await startPlainGateway(stage, ["--key-file", key.path]);
+    const gateway = await stage.startPlainGateway(["--key-file", key.path]);
     const server = await startNginx(stage, { socket: gateway.socket, app: 1, hasKeys: true });
     const campaign = new Campaign(server, key);
     const began = Date.now();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { request as httpRequest } from "node:http";
-import { block, events, filesWith, namesTable, soon, startPlainGateway } from "./recipes.mjs";
+import { block, events, filesWith, namesTable, soon } from "./recipes.mjs";
 import { needModule, serve, until } from "./stage.mjs";
 import { newKey, sign } from "./token.mjs";
 
@@ -53,7 +53,7 @@ export function webServerParts(heading, start) {
 
   async function open(stage, words = [], hasKeys = false) {
     await stage.startDaemon();
-    const gateway = await startPlainGateway(stage, words);
+    const gateway = await stage.startPlainGateway(words);
     const { socket } = gateway;
     const server = await start(stage, { socket, app: await startApp(stage, heading), hasKeys });
     return { gateway, server, socket };
@@ -133,7 +133,7 @@ export function webServerParts(heading, start) {
 
     async namesAreTheTables(stage) {
       await stage.startDaemon();
-      const { socket } = await startPlainGateway(stage);
+      const { socket } = await stage.startPlainGateway();
       /* Here the app hands over whatever it is told to. */
       const app = await serve(stage, (request, response) => {
         response.setHeader("X-Accel-Redirect", inner + request.headers.name).end();
@@ -184,7 +184,7 @@ export function webServerParts(heading, start) {
 
     async anAppThatIsDownIsWaitedForToo(stage) {
       await stage.startDaemon();
-      const { socket } = await startPlainGateway(stage);
+      const { socket } = await stage.startPlainGateway();
       const app = await serve(stage, () => {});
       await stage.programs.pop().close();
       const server = await start(stage, { socket, app, hasKeys: false });
