@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what Debian 12 has for building (no argument), testing (`test`), testing the gateway with clients of
-# others (`web`: such tests are skipped without it) and checking (`check`).
+# others (`web`: such tests are skipped without it) and checking (`check`). On Debian nginx, caddy and prometheus
+# start servers of their own; the tests need none that runs.
 set -eu
 packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev libmicrohttpd-dev libssl-dev libsystemd-dev"
 case "${1:-build}" in

@@ -114,7 +114,8 @@ static void no_line_has_a_token(struct stage *stage)
     };
     stage_start(stage, NULL);
     struct process *gateway =
-        http_start(stage, "--access-log", "--key-file", keys, "--header-timeout=300ms",
+        http_start(stage, "--access-log", "--key-file", keys,
+                   stage_format(stage, "--header-timeout=%dms", until_patient_ms(300)),
                    "--allow-origin=https://app.example");
     send_everywhere(stage, tokens[GOOD], 0);
     send_everywhere(stage, tokens[FORGED], 401);

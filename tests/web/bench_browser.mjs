@@ -24,7 +24,10 @@ const both = (values) => ({ p50: quantile(values, 0.5), p99: quantile(values, 0.
 /** The medians of what these rounds have found. */
 const figures = (name, rounds) =>
   Object.fromEntries(
-    ["p50", "p99"].map((key) => [`${name}_${key}_us`, Math.round(1000 * median(rounds.map((round) => round[key])))]),
+    ["p50", "p99"].map((key) => [
+      `${name}_${key}_us`,
+      Math.round(1000 * median(rounds.map((round) => round[key]))),
+    ]),
   );
 
 async function post(url) {
@@ -102,8 +105,14 @@ async function measure(stage) {
     rounds: ROUNDS,
     events: EVENTS,
     ...figures("alone", alone),
-    ...figures("ack", read.map(({ acks }) => acks)),
-    ...figures("message", read.map(({ messages }) => messages)),
+    ...figures(
+      "ack",
+      read.map(({ acks }) => acks),
+    ),
+    ...figures(
+      "message",
+      read.map(({ messages }) => messages),
+    ),
     clocks_us: Math.round(1000 * Math.max(...read.map(({ error }) => error))),
   };
 }

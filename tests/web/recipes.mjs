@@ -89,8 +89,8 @@ export function needCaddy() {
   need("caddy");
 }
 
-/** nginx with the recipe, before the gateway on this socket and the app on this port. connections: a file that gets a
- *  line for each answer: connection, protocol, status, status of the gateway, path. */
+/** nginx with the recipe, before the gateway on this socket and the app on this port. connections: a file that
+ *  gets a line for each answer: connection, protocol, status, status of the gateway, path. */
 export async function startNginx(stage, { socket, app, hasKeys, connections }) {
   const { port, values, ca } = await common(stage, socket, app);
   const own = { "listen 443": `listen 127.0.0.1:${port}`, "app.example": "localhost" };

@@ -32,14 +32,17 @@ export function skip(words) {
 
 /** The path of a program; skips the test if it is not installed. */
 export function need(name) {
-  const found = spawnSync("sh", ["-c", `command -v ${name}`], { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
+  const found = spawnSync("sh", ["-c", `command -v ${name}`], {
+    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
+  });
   if (found.status !== 0) skip(`${name} is not installed`);
   return found.stdout.toString().trim();
 }
 
 /** A module of npm; skips the test if `npm ci --ignore-scripts` was not run here. */
 export async function needModule(name) {
-  if (!existsSync(join(HERE, "node_modules"))) skip("npm's packages are not installed (npm ci --ignore-scripts in tests/web)");
+  if (!existsSync(join(HERE, "node_modules")))
+    skip("npm's packages are not installed (npm ci --ignore-scripts in tests/web)");
   return import(name);
 }
 
@@ -134,7 +137,9 @@ export class HeldProgram {
   constructor(address, path, words, log) {
     Object.assign(this, { path, pid: 0, waiters: [] });
     const fd = openSync(log, "a");
-    this.holder = spawn("python3", [join(HERE, "hold.py"), String(address), path, ...words], { stdio: ["pipe", "pipe", fd] });
+    this.holder = spawn("python3", [join(HERE, "hold.py"), String(address), path, ...words], {
+      stdio: ["pipe", "pipe", fd],
+    });
     closeSync(fd);
     this.gone = once(this.holder, "exit");
     createInterface({ input: this.holder.stdout }).on("line", (line) => this.take(line.split(" ")));
@@ -197,7 +202,11 @@ export class Stage {
   }
 
   async startDaemon(words = []) {
-    this.daemon = new Program(join(this.bin, "sponsond"), ["--data-dir", this.path("data"), ...this.socketWords, ...words], this.path("log"));
+    this.daemon = new Program(
+      join(this.bin, "sponsond"),
+      ["--data-dir", this.path("data"), ...this.socketWords, ...words],
+      this.path("log"),
+    );
     this.programs.push(this.daemon);
     await this.daemon.start();
     return this.daemon;
@@ -205,7 +214,12 @@ export class Stage {
 
   /** A gateway on a port of its own (its `port`), or on a Unix socket. */
   async startGateway(words = [], address = 0) {
-    const gateway = new HeldProgram(address, join(this.bin, "sponson-http"), [...this.socketWords, ...words], this.path("log"));
+    const gateway = new HeldProgram(
+      address,
+      join(this.bin, "sponson-http"),
+      [...this.socketWords, ...words],
+      this.path("log"),
+    );
     this.programs.push(gateway);
     this.gateways.push(gateway);
     gateway.port = Number((await gateway.listening)[1]);
@@ -231,7 +245,12 @@ export class Stage {
     const child = spawn(path, words, { stdio: ["ignore", log, log], cwd: this.directory, ...options });
     closeSync(log);
     const ended = once(child, "exit");
-    this.programs.push({ close: async () => { child.kill("SIGTERM"); await inTime(`${path} ends`, ended); } });
+    this.programs.push({
+      close: async () => {
+        child.kill("SIGTERM");
+        await inTime(`${path} ends`, ended);
+      },
+    });
     return child;
   }
 

@@ -190,9 +190,12 @@ const parts = {
     const post = async (init) => (await fetch(url, { method: "POST", ...init })).status;
     const { follow } = await load(stage, "expire.mjs", block("URLs that expire", "js"));
     let fresh = 0, denied = 0, ended = false;
-    const noting = async (...words) => {
-      const answer = await fetch(...words);
-      denied += answer.status === 401;
+    const known = new Set();
+    const noting = async (asked, init) => {
+      const isKnown = known.has(String(asked));
+      known.add(String(asked));
+      const answer = await fetch(asked, init);
+      denied += answer.status === 401 && isKnown; /* a new URL may expire on its way on a machine that is loaded */
       return answer;
     };
     class Source extends EventSource {

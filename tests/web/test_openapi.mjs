@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sidecar/http/openapi.yaml says what the gateway does: it is valid; each path and method is there and no other; the
-// parameters, headers and codes are those of the gateway's sources; answers are as their schemas say.
+// sidecar/http/openapi.yaml says what the gateway does: it is valid; each path and method is there and no other;
+// the parameters, headers and codes are those of the gateway's sources; answers are as their schemas say.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { needModule, run } from "./stage.mjs";
@@ -22,19 +22,31 @@ function source(name) {
 }
 
 function resolve(value) {
-  return value.$ref ? value.$ref.slice(2).split("/").reduce((at, key) => at[key], api) : value;
+  return value.$ref
+    ? value.$ref
+        .slice(2)
+        .split("/")
+        .reduce((at, key) => at[key], api)
+    : value;
 }
 
 /** The rows of an X macro of a header: the arguments of each X. */
 function rows(file, macro) {
   const body = source(file).match(new RegExp(`#define ${macro}\\(X\\)([^]*?[^\\\\])\\n`))[1];
-  const found = [...body.matchAll(/X\(([^)]*)\)/g)].map((row) => row[1].split(",").map((one) => one.trim().replaceAll('"', "")));
+  const found = [...body.matchAll(/X\(([^)]*)\)/g)].map((row) =>
+    row[1].split(",").map((one) => one.trim().replaceAll('"', "")),
+  );
   assert.ok(found.length > 0, macro);
   return found;
 }
 
 const operations = Object.entries(api.paths).flatMap(([path, item]) =>
-  METHODS.filter((method) => item[method.toLowerCase()]).map((method) => ({ path, method, is: item[method.toLowerCase()] })));
+  METHODS.filter((method) => item[method.toLowerCase()]).map((method) => ({
+    path,
+    method,
+    is: item[method.toLowerCase()],
+  })),
+);
 const parameters = operations.flatMap(({ is }) => (is.parameters ?? []).map(resolve));
 
 function named(kind) {
@@ -62,9 +74,11 @@ function checkAnswer(path, method, answer) {
   assert.ok(told, `${method} ${path} answers ${answer.status}, which is not there`);
   const response = resolve(told);
   for (const [, name] of rows("names.h", "NAMES_EXPOSED_MAP"))
-    if (answer.headers.has(name)) assert.ok(response.headers?.[name], `${method} ${path} ${answer.status}: ${name} is not there`);
+    if (answer.headers.has(name))
+      assert.ok(response.headers?.[name], `${method} ${path} ${answer.status}: ${name} is not there`);
   const type = answer.headers.get("Content-Type")?.split(";")[0];
-  if (type && answer.text) assert.ok(response.content?.[type], `${method} ${path} ${answer.status}: ${type} is not there`);
+  if (type && answer.text)
+    assert.ok(response.content?.[type], `${method} ${path} ${answer.status}: ${type} is not there`);
   if (type === "application/problem+json" && answer.text) check("Problem", JSON.parse(answer.text));
   return answer;
 }
@@ -83,19 +97,32 @@ await run({
     assert.ok(values.length > 5);
     assert.deepEqual([...query.keys()].sort(), [...choices.map(([, key]) => key), ...values].sort());
     for (const [, key, allowed] of choices)
-      assert.deepEqual(query.get(key).schema.enum, allowed.split(" ").map((value) => (value === "-" ? "" : value)), key);
+      assert.deepEqual(
+        query.get(key).schema.enum,
+        allowed.split(" ").map((value) => (value === "-" ? "" : value)),
+        key,
+      );
     const allowed = rows("names.h", "NAMES_ALLOWED_MAP").map(([, name]) => name);
     assert.deepEqual([...named("header").keys(), ...PLAIN_HEADERS].sort(), allowed.sort());
-    const told = new Set(operations.flatMap(({ is }) => Object.values(is.responses).flatMap((one) => Object.keys(resolve(one).headers ?? {}))));
-    for (const [, name] of rows("names.h", "NAMES_EXPOSED_MAP")) assert.ok(told.has(name) || name === "Location", name);
+    const told = new Set(
+      operations.flatMap(({ is }) =>
+        Object.values(is.responses).flatMap((one) => Object.keys(resolve(one).headers ?? {})),
+      ),
+    );
+    for (const [, name] of rows("names.h", "NAMES_EXPOSED_MAP"))
+      assert.ok(told.has(name) || name === "Location", name);
     const { limit } = api.components.parameters;
     assert.equal((await ask(stage, "GET", `/v1/sessions?limit=${limit.schema.maximum + 1}`)).status, 400);
   },
 
   async pathsAndMethodsAreThoseOfTheGateway(stage) {
     await stage.startDaemon();
-    await stage.startGateway(["--insecure-loopback", "--verdict-wait=10ms", "--wait-unknown=10ms",
-      "--admin-listen=127.0.0.1:0"]);
+    await stage.startGateway([
+      "--insecure-loopback",
+      "--verdict-wait=10ms",
+      "--wait-unknown=10ms",
+      "--admin-listen=127.0.0.1:0",
+    ]);
     const admin = stage.log().match(/url=http:\/\/127.0.0.1:(\d+)/)[1];
     for (const [, path] of rows("target.h", "TARGET_ROUTE_MAP")) {
       const told = api.paths[path.endsWith("/") && path !== "/" ? `${path}{name}` : path];
@@ -105,10 +132,19 @@ await run({
       }
       for (const method of METHODS) {
         const isAdmin = told.get.tags?.[0] === "admin";
-        const url = `http://127.0.0.1:${isAdmin ? admin : stage.gateways[0].port}${path}${path.endsWith("/") && path !== "/" ? "a?wait=0" : ""}`;
-        const given = await fetch(url, { method, redirect: "manual", headers: { Accept: path === "/v1/events" ? "text/event-stream" : "*/*" } });
+        const name = path.endsWith("/") && path !== "/" ? "a?wait=0" : "";
+        const url = `http://127.0.0.1:${isAdmin ? admin : stage.gateways[0].port}${path}${name}`;
+        const given = await fetch(url, {
+          method,
+          redirect: "manual",
+          headers: { Accept: path === "/v1/events" ? "text/event-stream" : "*/*" },
+        });
         await given.body?.cancel();
-        assert.equal(given.status !== 405, told[method.toLowerCase()] !== undefined, `${method} ${path}: ${given.status}`);
+        assert.equal(
+          given.status !== 405,
+          told[method.toLowerCase()] !== undefined,
+          `${method} ${path}: ${given.status}`,
+        );
       }
     }
   },
@@ -138,16 +174,34 @@ await run({
     assert.deepEqual([...statuses].sort(), [200, 204, 400, 409, 412]);
     const attributes = { ttl_ms: 600000, idle_close_ms: 60000, content_type: "a/b", note: "n" };
     check("Attributes", attributes);
-    for (const [method, status] of [["PUT", 201], ["PUT", 200], ["PATCH", 200], ["HEAD", 200], ["DELETE", 204], ["HEAD", 404]]) {
+    for (const [method, status] of [
+      ["PUT", 201],
+      ["PUT", 200],
+      ["PATCH", 200],
+      ["HEAD", 200],
+      ["DELETE", 204],
+      ["HEAD", 404],
+    ]) {
       const body = ["PUT", "PATCH"].includes(method) ? JSON.stringify(attributes) : undefined;
       const answer = checkAnswer(session, method, await ask(stage, method, "/v1/sessions/p", json, body));
       assert.equal(answer.status, status, method);
     }
-    const page = checkAnswer(session, "GET", await ask(stage, "GET", "/v1/sessions/s", { Accept: "application/json" }));
+    const page = checkAnswer(
+      session,
+      "GET",
+      await ask(stage, "GET", "/v1/sessions/s", { Accept: "application/json" }),
+    );
     check("Page", JSON.parse(page.text));
     assert.equal(JSON.parse(page.text).closed, true);
-    const lines = checkAnswer(session, "GET", await ask(stage, "GET", "/v1/sessions/s", { Accept: "application/x-ndjson" }));
-    const items = lines.text.trim().split("\n").map((line) => JSON.parse(line));
+    const lines = checkAnswer(
+      session,
+      "GET",
+      await ask(stage, "GET", "/v1/sessions/s", { Accept: "application/x-ndjson" }),
+    );
+    const items = lines.text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
     items.slice(0, -1).forEach((item) => check("Event", item));
     checkAnswer(session, "GET", await ask(stage, "GET", "/v1/sessions/s", { Accept: "text/event-stream" }));
     checkAnswer(session, "GET", await ask(stage, "GET", "/v1/sessions/none?wait=0"));
@@ -166,14 +220,34 @@ await run({
     await stage.startGateway(["--insecure-loopback", "--long-poll=10ms"]);
     const stream = "/v1/stream/{name}";
     const json = { "Content-Type": "application/json" };
-    const producer = (epoch, seq) => ({ ...json, "Producer-Id": "p", "Producer-Epoch": String(epoch), "Producer-Seq": String(seq) });
+    const producer = (epoch, seq) => ({
+      ...json,
+      "Producer-Id": "p",
+      "Producer-Epoch": String(epoch),
+      "Producer-Seq": String(seq),
+    });
     const requests = [
-      ["POST", "", json, "1", 404], ["PUT", "", { ...json, "Stream-TTL": "60" }, "[0]", 201], ["PUT", "", { ...json, "Stream-TTL": "60" }, undefined, 200],
-      ["PUT", "", json, undefined, 409], ["HEAD", "", {}, undefined, 200], ["POST", "", json, "{}", 204], ["POST", "", json, "{", 400],
-      ["POST", "", producer(1, 0), "1", 200], ["POST", "", producer(1, 0), "1", 204], ["POST", "", producer(1, 2), "1", 409], ["POST", "", producer(0, 0), "1", 403],
-      ["GET", "", {}, undefined, 200], ["GET", "?offset=now&live=long-poll", {}, undefined, 204], ["GET", "?offset=x", {}, undefined, 400],
-      ["POST", "", { "Stream-Closed": "true" }, undefined, 204], ["POST", "", json, "1", 409], ["GET", "?offset=-1&live=sse", {}, undefined, 200],
-      ["GET", "", { "If-None-Match": "*" }, undefined, 304], ["DELETE", "", {}, undefined, 204], ["DELETE", "", {}, undefined, 404], ["HEAD", "", {}, undefined, 404],
+      ["POST", "", json, "1", 404],
+      ["PUT", "", { ...json, "Stream-TTL": "60" }, "[0]", 201],
+      ["PUT", "", { ...json, "Stream-TTL": "60" }, undefined, 200],
+      ["PUT", "", json, undefined, 409],
+      ["HEAD", "", {}, undefined, 200],
+      ["POST", "", json, "{}", 204],
+      ["POST", "", json, "{", 400],
+      ["POST", "", producer(1, 0), "1", 200],
+      ["POST", "", producer(1, 0), "1", 204],
+      ["POST", "", producer(1, 2), "1", 409],
+      ["POST", "", producer(0, 0), "1", 403],
+      ["GET", "", {}, undefined, 200],
+      ["GET", "?offset=now&live=long-poll", {}, undefined, 204],
+      ["GET", "?offset=x", {}, undefined, 400],
+      ["POST", "", { "Stream-Closed": "true" }, undefined, 204],
+      ["POST", "", json, "1", 409],
+      ["GET", "?offset=-1&live=sse", {}, undefined, 200],
+      ["GET", "", { "If-None-Match": "*" }, undefined, 304],
+      ["DELETE", "", {}, undefined, 204],
+      ["DELETE", "", {}, undefined, 404],
+      ["HEAD", "", {}, undefined, 404],
     ];
     const { "*/*": any } = api.paths[stream].get.responses["200"].content;
     api.paths[stream].get.responses["200"].content["application/json"] = any; // the type is the stream's

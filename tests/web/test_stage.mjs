@@ -4,7 +4,11 @@ import assert from "node:assert/strict";
 import { run } from "./stage.mjs";
 
 async function publish(stage, name, id, data) {
-  const answer = await fetch(stage.url(`/v1/sessions/${name}`), { method: "POST", headers: { "Event-Id": id }, body: data });
+  const answer = await fetch(stage.url(`/v1/sessions/${name}`), {
+    method: "POST",
+    headers: { "Event-Id": id },
+    body: data,
+  });
   assert.equal(answer.status, 200);
 }
 
@@ -20,6 +24,9 @@ await run({
     await stage.daemon.kill();
     await stage.daemon.start();
     const page = await fetch(stage.url("/v1/sessions/s"), { headers: { Accept: "application/json" } });
-    assert.deepEqual((await page.json()).events.map((event) => event.data), ["a", "b"]);
+    assert.deepEqual(
+      (await page.json()).events.map((event) => event.data),
+      ["a", "b"],
+    );
   },
 });
