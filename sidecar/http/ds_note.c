@@ -4,7 +4,10 @@
 #include <assert.h>
 #include <string.h>
 
-enum { VERSION = 1, DS_NOTE_PRODUCER = 1, DS_NOTE_SEQ = 2 };
+enum { DS_NOTE_PRODUCER = 1, DS_NOTE_SEQ = 2 };
+
+/* Drawn at random. A note of another form gets another mark. */
+static const uint8_t mark[DS_NOTE_MARK_SIZE] = {0x01, 0x5d, 0x47, 0x99, 0x95, 0xc5, 0x1f, 0x48};
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
@@ -25,7 +28,8 @@ static void put_text(uint8_t **at, struct spn_bytes text)
 size_t ds_note_write(const struct ds_note *note, uint8_t ret_bytes[DS_NOTE_SIZE])
 {
     uint8_t *at = ret_bytes;
-    *at++ = VERSION;
+    memcpy(at, mark, sizeof(mark));
+    at += sizeof(mark);
     *at++ = (uint8_t)((note->has_producer ? DS_NOTE_PRODUCER : 0) |
                       (note->seq.size > 0 ? DS_NOTE_SEQ : 0));
     if (note->has_producer) {
@@ -45,6 +49,15 @@ struct rest {
     const uint8_t *at;
     size_t size;
 };
+
+static bool take_mark(struct rest *rest)
+{
+    if (rest->size < sizeof(mark) || memcmp(rest->at, mark, sizeof(mark)) != 0)
+        return false;
+    rest->at += sizeof(mark);
+    rest->size -= sizeof(mark);
+    return true;
+}
 
 static bool take_byte(struct rest *rest, uint8_t *ret_byte)
 {
@@ -83,9 +96,8 @@ bool ds_note_read(struct spn_bytes bytes, struct ds_note *ret_note)
 {
     struct ds_note note = {0};
     struct rest rest = {bytes.data, bytes.size};
-    uint8_t version;
     uint8_t flags;
-    if (!take_byte(&rest, &version) || version != VERSION || !take_byte(&rest, &flags) ||
+    if (!take_mark(&rest) || !take_byte(&rest, &flags) ||
         (flags & ~(DS_NOTE_PRODUCER | DS_NOTE_SEQ)) != 0)
         return false;
     note.has_producer = (flags & DS_NOTE_PRODUCER) != 0;

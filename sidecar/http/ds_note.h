@@ -3,7 +3,7 @@
  * note: who appended it, and under which numbers. It is stored in the same entry as the data, so
  * that neither is there without the other.
  *
- *     1 byte    version, 1
+ *     8 bytes   a mark, so that a note of another program is not taken for one of ours
  *     1 byte    flags
  *     with DS_NOTE_PRODUCER: 8 bytes epoch, 8 bytes seq, 1 byte size of the id, the id
  *     with DS_NOTE_SEQ:      1 byte size of the Stream-Seq, the Stream-Seq
@@ -24,7 +24,8 @@
 enum {
     DS_PRODUCER_ID_MAX = 255, /* bytes */
     DS_SEQ_MAX = 200,
-    DS_NOTE_SIZE = 2 + 8 + 8 + 1 + DS_PRODUCER_ID_MAX + 1 + DS_SEQ_MAX,
+    DS_NOTE_MARK_SIZE = 8,
+    DS_NOTE_SIZE = DS_NOTE_MARK_SIZE + 1 + 8 + 8 + 1 + DS_PRODUCER_ID_MAX + 1 + DS_SEQ_MAX,
 };
 
 /* One append of a producer. */

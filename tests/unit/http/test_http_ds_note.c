@@ -71,18 +71,41 @@ static void other_bytes_are_no_note(void **state)
 {
     (void)state;
     static const struct spn_bytes others[] = {
-        {"\2\0", 2},                                    /* a later version */
-        {"\1\4", 2},                                    /* a flag that is not known */
-        {"\1\2\0", 3},                                  /* an empty Stream-Seq */
-        {"\1\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 19}, /* an empty id */
-        {"\1\2\2a", 4},
+        {"\4", 1},                                    /* a flag that is not known */
+        {"\2\0", 2},                                  /* an empty Stream-Seq */
+        {"\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 18}, /* an empty id */
+        {"\2\2a", 3},
         {"note", 4},
     };
     struct ds_note note;
-    for (size_t i = 0; i < COUNT(others); i++)
-        assert_false(ds_note_read(others[i], &note));
-    uint8_t bytes[3 + 255] = {1, 2, DS_SEQ_MAX + 1};
-    assert_false(ds_note_read((struct spn_bytes){bytes, 3 + DS_SEQ_MAX + 1}, &note));
+    uint8_t bytes[DS_NOTE_SIZE];
+    for (size_t i = 0; i < COUNT(others); i++) {
+        const struct ds_note empty = {0};
+        size_t mark = ds_note_write(&empty, bytes) - 1;
+        memcpy(bytes + mark, others[i].data, others[i].size);
+        assert_false(ds_note_read((struct spn_bytes){bytes, mark + others[i].size}, &note));
+    }
+    static const uint8_t too_long[] = {2, DS_SEQ_MAX + 1};
+    memcpy(bytes + DS_NOTE_MARK_SIZE, too_long, sizeof(too_long));
+    const struct spn_bytes whole = {bytes, DS_NOTE_MARK_SIZE + 2 + DS_SEQ_MAX + 1};
+    assert_false(ds_note_read(whole, &note));
+}
+
+/* Other programs have notes too: what is ours does not rest on a byte or two. */
+static void every_byte_of_the_mark_counts(void **state)
+{
+    (void)state;
+    const struct ds_note empty = {0};
+    struct ds_note note;
+    uint8_t bytes[DS_NOTE_SIZE];
+    size_t size = ds_note_write(&empty, bytes);
+    assert_true(DS_NOTE_MARK_SIZE >= 8 && size > DS_NOTE_MARK_SIZE);
+    for (size_t i = 0; i < DS_NOTE_MARK_SIZE; i++) {
+        bytes[i] ^= 1;
+        assert_false(ds_note_read((struct spn_bytes){bytes, size}, &note));
+        bytes[i] ^= 1;
+    }
+    assert_true(ds_note_read((struct spn_bytes){bytes, size}, &note));
 }
 
 /* -- headers ----------------------------------------------------------------------------------- */
@@ -182,13 +205,13 @@ static void tags_match(void **state)
 
 int main(void)
 {
-    static struct CMUnitTest tests[5 + COUNT(header_rows)] = {
+    static struct CMUnitTest tests[6 + COUNT(header_rows)] = {
         cmocka_unit_test(notes_come_back),     cmocka_unit_test(other_bytes_are_no_note),
         cmocka_unit_test(texts_have_a_length), cmocka_unit_test(only_true_closes),
-        cmocka_unit_test(tags_match),
+        cmocka_unit_test(tags_match),          cmocka_unit_test(every_byte_of_the_mark_counts),
     };
     for (size_t i = 0; i < COUNT(header_rows); i++)
-        tests[5 + i] = (struct CMUnitTest){header_rows[i].name, header_row, NULL, NULL,
+        tests[6 + i] = (struct CMUnitTest){header_rows[i].name, header_row, NULL, NULL,
                                            (void *)(uintptr_t)&header_rows[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

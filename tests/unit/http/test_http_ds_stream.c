@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "http/ds_chunk.h"
+#include "http/ds_note.h"
 #include "http/ds_stream.h"
 #include "http/word.h"
 
@@ -88,6 +89,14 @@ static void where_a_read_begins(void **state)
     }
 }
 
+/* The note of an append without a producer. */
+static struct spn_bytes our_note(void)
+{
+    static uint8_t bytes[DS_NOTE_SIZE];
+    const struct ds_note note = {0};
+    return (struct spn_bytes){bytes, ds_note_write(&note, bytes)};
+}
+
 static const struct data_row {
     enum ds_form form;
     bool is_ours;
@@ -108,7 +117,7 @@ static void what_an_event_shows(void **state)
         struct spn_event event = SPN_EVENT_INIT;
         struct out out;
         out_init(&out, -1);
-        event.note = row->is_ours ? (struct spn_bytes){"\1\0", 2} : (struct spn_bytes){0};
+        event.note = row->is_ours ? our_note() : (struct spn_bytes){0};
         event.data = spn_text(row->data);
         assert_int_equal(ds_stream_data(row->form, &event, &out), row->shown != NULL);
         assert_true(
@@ -134,7 +143,7 @@ static struct spn_event event_of(uint64_t seq, const char *data)
     struct spn_event event = SPN_EVENT_INIT;
     event.seq = seq;
     event.data = spn_text(data);
-    event.note = (struct spn_bytes){"\1\0", 2};
+    event.note = our_note();
     return event;
 }
 
