@@ -34,7 +34,7 @@ static void answer(struct ds_writing *writing, unsigned status, uint64_t tail, b
 /* The event is stored, with this seq. */
 static void answer_stored(struct ds_writing *writing, uint64_t seq)
 {
-    bool only_closes = writing->closes && writing->data.size == 0;
+    bool only_closes = ds_writing_only_closes(writing);
     bool has_producer = writing->note.has_producer;
     if (has_producer)
         add_producer(writing, writing->note.producer.epoch, writing->note.producer.seq);

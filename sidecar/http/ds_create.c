@@ -146,6 +146,6 @@ void ds_create_begin(struct gateway *gateway, struct exchange *exchange, struct 
     if (writing == NULL)
         return;
     writing->config = config;
-    writing->config.creator = (struct spn_bytes){writing->id, DS_ID_SIZE};
+    writing->config.creator = ds_writing_id(writing);
     writing->closes = ds_headers_close(exchange_header(exchange, name_STREAM_CLOSED));
 }

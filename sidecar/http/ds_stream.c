@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/ds_stream.h"
 
+#include <string.h>
+
 #include "base/text.h"
 #include "http/ds_json.h"
 #include "http/ds_note.h"
-#include "http/word.h"
 
-static bool only_closes(bool closes, struct spn_bytes reason)
+static bool only_closes(bool closes, struct spn_bytes id)
 {
-    return closes && word_is(reason, DS_STREAM_CLOSED);
+    enum { BEGIN = sizeof(DS_STREAM_CLOSED) - 1 };
+    return closes && id.size > BEGIN && memcmp(id.data, DS_STREAM_CLOSED, BEGIN) == 0;
 }
 
 enum ds_presence ds_stream_read(const struct spn_session_info *info, uint64_t now_ms,
@@ -25,7 +27,7 @@ enum ds_presence ds_stream_read(const struct spn_session_info *info, uint64_t no
         .tail = session->seq,
         .is_closed = session->state == SPN_CLOSED,
     };
-    if (stream.tail > 0 && only_closes(stream.is_closed, session->reason))
+    if (stream.tail > 0 && only_closes(stream.is_closed, session->last_id))
         stream.tail--;
     ds_config_read(session->content_type, info->note, &stream.config);
     *ret_stream = stream;
@@ -80,7 +82,7 @@ bool ds_stream_begin(const struct ds_stream *stream, struct spn_bytes offset, ui
 
 bool ds_stream_only_closes(const struct spn_event *event)
 {
-    return only_closes(event->closes, event->reason);
+    return only_closes(event->closes, event->id);
 }
 
 bool ds_stream_data(enum ds_form form, const struct spn_event *event, struct out *out)

@@ -3,8 +3,9 @@
  * was created with.
  *
  * A stream that is closed with its last append is closed by that event. One that is closed without
- * data is closed by an event that is empty and has the reason DS_STREAM_CLOSED: its seq is no
- * offset, so closing moves the end of no stream.
+ * data is closed by an event that is empty and whose id begins with DS_STREAM_CLOSED: its seq is no
+ * offset, so closing moves the end of no stream. (Not its note says so, since of a session's newest
+ * event only the id is in what the daemon answers about the session.)
  *
  * Lends    the config's texts: they are in the answer that it was read from.
  * Threads  pure functions.
@@ -15,7 +16,7 @@
 #include "http/ds_config.h"
 #include "http/ds_offset.h"
 
-#define DS_STREAM_CLOSED "ds:closed"
+#define DS_STREAM_CLOSED "ds:closed:"
 
 struct ds_stream {
     struct spn_life life;

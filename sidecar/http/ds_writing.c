@@ -45,6 +45,22 @@ static void stop_learning(struct ds_writing *writing)
     writing->subscription = NULL;
 }
 
+struct spn_bytes ds_writing_id(const struct ds_writing *writing)
+{
+    return (struct spn_bytes){writing->id + DS_CLOSED_SIZE, DS_ID_SIZE};
+}
+
+bool ds_writing_only_closes(const struct ds_writing *writing)
+{
+    return writing->closes && writing->data.size == 0;
+}
+
+static struct spn_bytes event_id(const struct ds_writing *writing)
+{
+    return ds_writing_only_closes(writing) ? (struct spn_bytes){writing->id, sizeof(writing->id)}
+                                           : ds_writing_id(writing);
+}
+
 /* -- look -------------------------------------------------------------------------------------- */
 
 void ds_writing_look(struct ds_writing *writing)
@@ -127,9 +143,8 @@ void ds_writing_learn(struct ds_writing *writing)
 
 static void take_event(struct ds_writing *writing, const struct spn_event *event)
 {
-    const struct spn_bytes id = {writing->id, DS_ID_SIZE};
     struct ds_state *state = writing->turn.state;
-    if (word_equals(event->id, id))
+    if (word_equals(event->id, event_id(writing)))
         writing->found = event->seq;
     if (event->seq > state->seq && !ds_state_note(state, event))
         answer_err(writing->exchange, SPN_E_NOMEM);
@@ -177,18 +192,16 @@ void ds_writing_publish(struct ds_writing *writing)
 {
     uint8_t note[DS_NOTE_SIZE];
     struct spn_event event = SPN_EVENT_INIT;
-    bool only_closes = writing->closes && writing->data.size == 0;
     const struct spn_publish_options options = {
         .size = sizeof(options),
         .has_if_seq = true,
         .if_seq = writing->stream.seq,
         .life = &writing->stream.life,
         .closes = writing->closes,
-        .reason = only_closes ? spn_text(DS_STREAM_CLOSED) : (struct spn_bytes){0},
     };
     if (writing->escaped.size == 0)
         ds_text_escape(&writing->escaped, writing->data);
-    event.id = (struct spn_bytes){writing->id, DS_ID_SIZE};
+    event.id = event_id(writing);
     event.data = (struct spn_bytes){writing->escaped.data, writing->escaped.size};
     event.note = (struct spn_bytes){note, ds_note_write(&writing->note, note)};
     spn_err err = writing->escaped.error == 0 ? SPN_OK : SPN_E_NOMEM;
@@ -326,14 +339,15 @@ static void over(struct exchange *exchange)
 
 static const struct exchange_calls exchange_calls = {.take = take, .finish = finish, .over = over};
 
-static spn_err draw_id(char id[DS_ID_SIZE])
+static spn_err draw_id(char id[DS_CLOSED_SIZE + DS_ID_SIZE])
 {
     struct spn_life drawn; /* as random, and as large */
     char text[SPN_LIFE_TEXT_SIZE];
     spn_err err = random_fill(drawn.bytes, sizeof(drawn.bytes));
     if (err == SPN_OK) {
         spn_life_format(&drawn, text);
-        memcpy(id, text, DS_ID_SIZE);
+        memcpy(id, DS_STREAM_CLOSED, DS_CLOSED_SIZE);
+        memcpy(id + DS_CLOSED_SIZE, text, DS_ID_SIZE);
     }
     return err;
 }

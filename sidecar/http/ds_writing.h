@@ -25,7 +25,7 @@
 #include "http/ds_stream.h"
 #include "http/gateway.h"
 
-enum { DS_ID_SIZE = 32 };
+enum { DS_ID_SIZE = 32, DS_CLOSED_SIZE = sizeof(DS_STREAM_CLOSED) - 1 };
 
 struct ds_writing;
 
@@ -66,7 +66,7 @@ struct ds_writing {
     bool closes;
     struct ds_note note;
     struct ds_config config;
-    char id[DS_ID_SIZE];
+    char id[DS_CLOSED_SIZE + DS_ID_SIZE]; /* DS_STREAM_CLOSED and one that is drawn */
     struct spn_bytes session;
     char name[];
 };
@@ -74,6 +74,11 @@ struct ds_writing {
 /* NULL: no memory; the exchange was answered. The exchange frees it when it is over. */
 struct ds_writing *ds_writing_begin(struct gateway *gateway, struct exchange *exchange,
                                     struct spn_bytes session, const struct ds_writing_calls *calls);
+
+/* What nobody else has: the id of the event, unless that only closes. */
+struct spn_bytes ds_writing_id(const struct ds_writing *writing);
+/* Whether it closes the stream without data. */
+bool ds_writing_only_closes(const struct ds_writing *writing);
 
 /* Steps: each ends with one of the calls. */
 void ds_writing_look(struct ds_writing *writing);

@@ -358,6 +358,11 @@ await run({
     assert.deepEqual(JSON.parse(await ask.text()), [1, 2, 3, { a: 4 }]);
     const page = await fetch(stage.url("/v1/sessions/ds/foreign"), { headers: { Accept: "application/json" } });
     assert.equal((await page.json()).events.length, 3);
+    const end = (await ask.head()).next;
+    sponson(stage, "close", "ds/foreign", "--reason=ds:closed"); // no event, so the last one stays data
+    const closed = await ask.head();
+    assert.deepEqual([closed.next, closed.headers.get("Stream-Closed")], [end, "true"]);
+    assert.deepEqual(JSON.parse(await ask.text()), [1, 2, 3, { a: 4 }]);
   },
 
   async otherDoorsAreShut(stage) {

@@ -40,7 +40,18 @@ static void what_a_session_says(void **state)
     session.state = SPN_CLOSED;
     assert_int_equal(read_info(&session, "ds1", 0, &stream), DS_THERE);
     assert_true(stream.tail == 5 && stream.is_closed);
-    session.reason = spn_text(DS_STREAM_CLOSED);
+    session.reason = spn_text("ds:closed"); /* another program's, whatever it says */
+    session.last_id = spn_text("0123456789abcdef0123456789abcdef");
+    assert_int_equal(read_info(&session, "ds1", 0, &stream), DS_THERE);
+    assert_true(stream.tail == 5 && stream.is_closed);
+    session.last_id = spn_text(DS_STREAM_CLOSED);
+    assert_int_equal(read_info(&session, "ds1", 0, &stream), DS_THERE);
+    assert_int_equal(stream.tail, 5);
+    session.last_id = spn_text(DS_STREAM_CLOSED "0123");
+    session.state = SPN_LIVE;
+    assert_int_equal(read_info(&session, "ds1", 0, &stream), DS_THERE);
+    assert_int_equal(stream.tail, 5);
+    session.state = SPN_CLOSED;
     assert_int_equal(read_info(&session, "ds1", 0, &stream), DS_THERE);
     assert_true(stream.tail == 4 && stream.seq == 5 && stream.is_closed);
     static const char moment[] = "ds1 expires=1970-01-01T00:00:03Z";
@@ -123,8 +134,9 @@ static void what_an_event_shows(void **state)
         assert_true(
             word_is((struct spn_bytes){out.data, out.size}, row->shown != NULL ? row->shown : ""));
         event.closes = true;
+        event.reason = spn_text("ds:closed");
         assert_false(ds_stream_only_closes(&event));
-        event.reason = spn_text(DS_STREAM_CLOSED);
+        event.id = spn_text(DS_STREAM_CLOSED "0123");
         out.size = 0;
         assert_true(ds_stream_only_closes(&event));
         assert_false(ds_stream_data(row->form, &event, &out));
@@ -206,7 +218,7 @@ static void chunks_that_close(void **state)
     assert_false(ds_chunk_add(&chunk, &closing));
     assert_body(&chunk, "x", "\"" PLACE("6") ":" PLACE("7") ":c\"");
     closing.data.size = 0;
-    closing.reason = spn_text(DS_STREAM_CLOSED);
+    closing.id = spn_text(DS_STREAM_CLOSED "0123");
     ds_chunk_init(&chunk, DS_FORM_TEXT, 6, false);
     assert_false(ds_chunk_add(&chunk, &closing));
     assert_false(chunk.has_data);
