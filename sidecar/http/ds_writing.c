@@ -110,7 +110,10 @@ static void know(struct ds_writing *writing)
     stop_learning(writing);
     if (state->seq < writing->stream.seq)
         state->seq = writing->stream.seq; /* what is missing is no longer retained */
-    writing->calls->know(writing);
+    if (writing->has_changed && writing->changed_after < writing->stream.seq && !writing->was_seen)
+        answer_err(writing->exchange, SPN_E_TIMEOUT); /* perhaps the change was made */
+    else
+        writing->calls->know(writing);
 }
 
 void ds_writing_learn(struct ds_writing *writing)
@@ -144,8 +147,11 @@ void ds_writing_learn(struct ds_writing *writing)
 static void take_event(struct ds_writing *writing, const struct spn_event *event)
 {
     struct ds_state *state = writing->turn.state;
-    if (word_equals(event->id, event_id(writing)))
-        writing->found = event->seq;
+    if (writing->has_changed && event->seq == writing->changed_after + 1) {
+        writing->was_seen = true;
+        if (word_equals(event->id, event_id(writing)))
+            writing->found = event->seq;
+    }
     if (event->seq > state->seq && !ds_state_note(state, event))
         answer_err(writing->exchange, SPN_E_NOMEM);
     else if (event->seq >= writing->stream.seq)
@@ -182,6 +188,7 @@ void ds_writing_asked(struct ds_writing *writing, spn_err err)
     writing->has_changed = true;
     writing->changed = writing->stream.life;
     writing->changed_after = writing->stream.seq;
+    writing->was_seen = false;
     if (err != SPN_OK)
         answer_err(writing->exchange, err);
     else

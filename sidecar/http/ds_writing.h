@@ -12,7 +12,7 @@
  * The id of the event stays the same, and so does the result: a change that was made, and whose
  * answer was lost, is found again by it. For the same reason an append or a deletion is tried on
  * one life of the stream alone: if that is gone, nobody knows any more whether it was carried out
- * there.
+ * there. Nor if the event's place is no longer retained: then it is not made again, either.
  *
  * Owns     the body, its questions, its subscription.
  * Borrows  the gateway; the request's headers, which live as long as the exchange.
@@ -61,8 +61,9 @@ struct ds_writing {
     bool has_changed;        /* a change was asked for, and may have been made: ... */
     struct spn_life changed; /* ... to the stream with this life, ... */
     uint64_t changed_after;  /* ... after this seq */
+    bool was_seen;           /* which event follows that seq; ... */
+    uint64_t found;          /* ... it is this one, with this seq; 0: it is another one */
     bool is_publishing;      /* `change` is the event's question */
-    uint64_t found;          /* it is there, with this seq; 0: it is not */
     bool closes;
     struct ds_note note;
     struct ds_config config;

@@ -36,8 +36,8 @@ async function beginPolls(stage, words) {
 }
 
 /** Two gateways: `ask` and `other` are one stream through each of them, at(i, name) any stream through one. */
-async function twoGateways(stage) {
-  await begin(stage);
+async function twoGateways(stage, daemonWords = []) {
+  await begin(stage, [], daemonWords);
   await stage.startGateway(OPEN);
   const at = (i, name) => new Ask(`http://127.0.0.1:${stage.gateways[i].port}/v1/stream/${name}`);
   return { at, ask: at(0, "s"), other: at(1, "s") };
@@ -47,7 +47,7 @@ async function twoGateways(stage) {
  * The daemon dies after it has stored what one of these requests through the first gateway asks for, and before it answers.
  * Gives that request and its number. The daemon is there again, but the gateway stands still until goOn().
  */
-async function loseAnswer(stage, send) {
+async function loseAnswer(stage, send, daemonWords = []) {
   await stage.daemon.kill();
   process.env.SPONSON_KILL_POINT = "after_commit:3";
   const dying = new Program(join(stage.bin, "sponsond_killable"), stage.daemon.words, stage.path("log"));
@@ -65,7 +65,7 @@ async function loseAnswer(stage, send) {
   }
   const { pid } = stage.gateways[0];
   process.kill(pid, "SIGSTOP");
-  await stage.startDaemon();
+  await stage.startDaemon(daemonWords);
   return { lost, number, goOn: () => process.kill(pid, "SIGCONT") };
 }
 
@@ -261,6 +261,21 @@ await run({
     goOn();
     await lost;
     assert.equal((await other.text()).split(`<${number}>`).length, 2);
+  },
+
+  // Nobody can say any more whether it was stored, so it is not stored again.
+  async anAnswerThatIsLostAndNotRetainedIsNotKnown(stage) {
+    const words = ["--retention-events=3"];
+    const { ask, other } = await twoGateways(stage, words);
+    await ask.create(201);
+    const send = (n) => ask.send("POST", { "Content-Type": "text/plain" }, `<${n}>`);
+    const { lost, number, goOn } = await loseAnswer(stage, send, words);
+    assert.match(await other.text(), new RegExp(`<${number}>$`));
+    for (let i = 0; i < 150; i += 1) await other.post(204, ".");
+    await until("it is gone", async () => !(await other.text()).includes("<"));
+    goOn();
+    assert.equal((await lost).status, 503);
+    assert.ok(!(await other.text()).includes("<"));
   },
 
   // It was appended to a stream that is gone, and belongs to no other.
