@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/ds_append.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "http/answer.h"
 #include "http/ds_answer.h"
@@ -138,6 +139,28 @@ static bool check_seq(struct ds_writing *writing)
     return false;
 }
 
+/* Before the append, which begins the time to live again. */
+static void shorten_life(struct ds_writing *writing)
+{
+    char note[DS_CONFIG_NOTE_SIZE];
+    struct spn_attributes attributes;
+    const struct ds_stream *stream = &writing->stream;
+    const struct spn_publish_options options = {.size = sizeof(options), .life = &stream->life};
+    ds_config_attributes(&stream->config, clock_wall_ms(), note, &attributes);
+    attributes.idle_close_ms = stream->idle_close_ms;
+    ds_writing_asked(writing, spn_ask_set(&writing->change, writing->gateway->client,
+                                          writing->session, &attributes, &options));
+}
+
+static void append(struct ds_writing *writing)
+{
+    const struct ds_stream *stream = &writing->stream;
+    if (ds_config_outlives(&stream->config, stream->ttl_ms, clock_wall_ms()))
+        shorten_life(writing);
+    else
+        ds_writing_publish(writing);
+}
+
 /* What the decision rests on is known. */
 static void know(struct ds_writing *writing)
 {
@@ -147,24 +170,23 @@ static void know(struct ds_writing *writing)
         decide_closed(writing);
     else if (check_body(writing) && (!writing->note.has_producer || check_producer(writing)) &&
              check_seq(writing))
-        ds_writing_publish(writing);
+        append(writing);
 }
 
 static void look(struct ds_writing *writing, enum ds_presence presence)
 {
-    const struct ds_note *note = &writing->note;
     if (presence != DS_THERE || ds_writing_is_gone(writing, presence))
         ds_answer_absent(writing->exchange);
-    else if (note->has_producer || note->seq.size > 0 || writing->has_changed)
-        ds_writing_learn(writing);
     else
-        know(writing);
+        ds_writing_learn(writing);
 }
 
 static void done(struct ds_writing *writing, const struct spn_published *published)
 {
     if (published->result == SPN_REFUSED) {
         ds_writing_again(writing, published->code);
+    } else if (!writing->is_publishing) {
+        ds_writing_look(writing); /* its life is shorter now */
     } else if (published->result == SPN_CONFLICT) {
         answer_err(writing->exchange, SPN_E_PROTOCOL); /* nobody else has the id */
     } else {

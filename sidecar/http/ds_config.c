@@ -237,6 +237,13 @@ static uint64_t ttl_ms(const struct ds_config *config, uint64_t now_ms)
     return ms < SPN_SPAN_MS_MAX ? ms : SPN_SPAN_MS_MAX;
 }
 
+bool ds_config_outlives(const struct ds_config *config, uint64_t ttl, uint64_t now_ms)
+{
+    uint64_t left_ms = ttl_ms(config, now_ms);
+    uint64_t spare_ms = left_ms / 8 > SECOND_MS ? left_ms / 8 : SECOND_MS;
+    return config->expires.size > 0 && ttl > left_ms + spare_ms;
+}
+
 void ds_config_attributes(const struct ds_config *config, uint64_t now_ms,
                           char note[DS_CONFIG_NOTE_SIZE], struct spn_attributes *ret_attributes)
 {

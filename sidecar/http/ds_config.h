@@ -50,6 +50,10 @@ bool ds_config_same(const struct ds_config *config, const struct ds_config *othe
 /* The attributes of a stream that is created now. note: room for theirs, which they borrow. */
 void ds_config_attributes(const struct ds_config *config, uint64_t now_ms,
                           char note[DS_CONFIG_NOTE_SIZE], struct spn_attributes *ret_attributes);
+/* Whether a stream that expires at a moment would stay well beyond it if a write came now: each
+ * begins the time to live again. With attributes that are made anew it stays no longer than an
+ * eighth of what is left, or a second. */
+bool ds_config_outlives(const struct ds_config *config, uint64_t ttl_ms, uint64_t now_ms);
 /* What they say. */
 void ds_config_read(struct spn_bytes content_type, struct spn_bytes note,
                     struct ds_config *ret_config);

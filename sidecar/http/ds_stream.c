@@ -26,6 +26,8 @@ enum ds_presence ds_stream_read(const struct spn_session_info *info, uint64_t no
         .seq = session->seq,
         .tail = session->seq,
         .is_closed = session->state == SPN_CLOSED,
+        .ttl_ms = session->ttl_ms,
+        .idle_close_ms = session->idle_close_ms,
     };
     if (stream.tail > 0 && only_closes(stream.is_closed, session->last_id))
         stream.tail--;

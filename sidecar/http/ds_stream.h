@@ -25,6 +25,8 @@ struct ds_stream {
     uint64_t seq;   /* of the newest event */
     uint64_t tail;  /* the same, without the event that only closes */
     bool is_closed;
+    uint64_t ttl_ms; /* these two as the session has them */
+    uint64_t idle_close_ms;
     struct ds_config config;
 };
 

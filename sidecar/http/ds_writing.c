@@ -104,11 +104,17 @@ bool ds_writing_is_gone(const struct ds_writing *writing, enum ds_presence prese
 
 /* -- learn ------------------------------------------------------------------------------------- */
 
+/* Whether it is decided by who has appended what. */
+static bool needs_state(const struct ds_writing *writing)
+{
+    return writing->note.has_producer || writing->note.seq.size > 0;
+}
+
 static void know(struct ds_writing *writing)
 {
     struct ds_state *state = writing->turn.state;
     stop_learning(writing);
-    if (state->seq < writing->stream.seq)
+    if (needs_state(writing) && state->seq < writing->stream.seq)
         state->seq = writing->stream.seq; /* what is missing is no longer retained */
     if (writing->has_changed && writing->changed_after < writing->stream.seq && !writing->was_seen)
         answer_err(writing->exchange, SPN_E_TIMEOUT); /* perhaps the change was made */
@@ -128,7 +134,7 @@ void ds_writing_learn(struct ds_writing *writing)
         .start = SPN_AFTER_SEQ,
         .window_bytes = LEARN_WINDOW,
         .after_life = stream->life,
-        .after_seq = state->seq,
+        .after_seq = needs_state(writing) ? state->seq : stream->seq,
     };
     if (writing->has_changed && writing->changed_after < options.after_seq)
         options.after_seq = writing->changed_after;
@@ -152,7 +158,7 @@ static void take_event(struct ds_writing *writing, const struct spn_event *event
         if (word_equals(event->id, event_id(writing)))
             writing->found = event->seq;
     }
-    if (event->seq > state->seq && !ds_state_note(state, event))
+    if (needs_state(writing) && event->seq > state->seq && !ds_state_note(state, event))
         answer_err(writing->exchange, SPN_E_NOMEM);
     else if (event->seq >= writing->stream.seq)
         know(writing);
@@ -189,6 +195,7 @@ void ds_writing_asked(struct ds_writing *writing, spn_err err)
     writing->changed = writing->stream.life;
     writing->changed_after = writing->stream.seq;
     writing->was_seen = false;
+    writing->is_publishing = false;
     if (err != SPN_OK)
         answer_err(writing->exchange, err);
     else
@@ -215,8 +222,8 @@ void ds_writing_publish(struct ds_writing *writing)
     if (err == SPN_OK)
         err = spn_ask_publish_with(&writing->change, writing->gateway->client, writing->session,
                                    &event, &options, SPN_DURABLE);
-    writing->is_publishing = true;
     ds_writing_asked(writing, err);
+    writing->is_publishing = true;
 }
 
 /* What was appended is known without being read, if everything before it is. */
@@ -238,11 +245,9 @@ static void take_change(struct ds_writing *writing)
 {
     const struct spn_published *published;
     spn_question *question = writing->change;
-    bool was_publishing = writing->is_publishing;
     writing->change = NULL; /* `done` may make another change */
-    writing->is_publishing = false;
     spn_err err = spn_answer_published(question, &published);
-    if (err == SPN_OK && published->result == SPN_STORED && was_publishing)
+    if (err == SPN_OK && published->result == SPN_STORED && writing->is_publishing)
         note_own(writing, published->seq);
     if (err == SPN_OK)
         writing->calls->done(writing, published);

@@ -63,7 +63,7 @@ struct ds_writing {
     uint64_t changed_after;  /* ... after this seq */
     bool was_seen;           /* which event follows that seq; ... */
     uint64_t found;          /* ... it is this one, with this seq; 0: it is another one */
-    bool is_publishing;      /* `change` is the event's question */
+    bool is_publishing;      /* the change is the event */
     bool closes;
     struct ds_note note;
     struct ds_config config;

@@ -208,6 +208,26 @@ await run({
     }
   },
 
+  // Each append begins the session's time to live again, which would keep its data for as long after the moment.
+  async appendsKeepNoStreamBeyondItsMoment(stage) {
+    await begin(stage);
+    const ask = new Ask(stage.url("/v1/stream/s"));
+    const begun = Date.now();
+    const moment = begun + 600_000;
+    const note = `--note=ds1 expires=${new Date(moment).toISOString()} by=x`;
+    const session = async () => (await fetch(stage.url("/v1/sessions/ds/s"), { method: "HEAD" })).headers;
+    for (const [appends, expected] of [[() => ask.post(204, "a"), "a"], [() => ask.append(200, ["p", 0, 0], "b"), "ab"]]) {
+      sponson(stage, "open", "ds/s", "--content-type=text/plain", note, "--ttl=2h", "--idle-close=3h");
+      await appends();
+      const headers = await session();
+      const ttl = Number(headers.get("Sponson-Ttl"));
+      assert.ok(ttl <= moment - begun && ttl >= moment - Date.now(), String(ttl));
+      assert.equal(headers.get("Sponson-Idle-Close"), String(3 * 3_600_000));
+      assert.equal(await ask.text(), expected);
+    }
+    assert.equal((await ask.head()).headers.get("Stream-Expires-At"), new Date(moment).toISOString());
+  },
+
   // A gateway that is killed between the two entries of a creation leaves just this.
   async aCreationThatWasCutOffIsNoStream(stage) {
     await begin(stage);

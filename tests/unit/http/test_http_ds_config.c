@@ -207,6 +207,24 @@ static struct ds_config config_of(const char *type, const char *ttl, const char 
     return config;
 }
 
+/* A stream of a time to live is not meant, nor one that is there for ever. */
+static void what_outlives_its_moment(void **state)
+{
+    (void)state;
+    const struct ds_config lasting = config_of("a/b", NULL, NULL);
+    const struct ds_config brief = config_of("a/b", "1", NULL);
+    const struct ds_config dated = config_of("a/b", NULL, "1970-01-01T00:00:20Z");
+    assert_false(ds_config_outlives(&lasting, 1000000, 0));
+    assert_false(ds_config_outlives(&brief, 1000000, 0));
+    assert_false(ds_config_outlives(&dated, 20000, 0));
+    assert_false(ds_config_outlives(&dated, 18000, 4000)); /* 16 s are left, and an eighth */
+    assert_true(ds_config_outlives(&dated, 18001, 4000));
+    assert_false(ds_config_outlives(&dated, 3000, 18000)); /* a second is spared at least */
+    assert_true(ds_config_outlives(&dated, 3001, 18000));
+    assert_false(ds_config_outlives(&dated, 2000, 30000)); /* and is left at least */
+    assert_true(ds_config_outlives(&dated, 2001, 30000));
+}
+
 static void what_differs(void **state)
 {
     (void)state;
@@ -241,8 +259,9 @@ static void notes_of_others(void **state)
 int main(void)
 {
     static struct CMUnitTest tests[5 + COUNT(config_rows)] = {
-        cmocka_unit_test(times),        cmocka_unit_test(numbers),         cmocka_unit_test(media),
-        cmocka_unit_test(what_differs), cmocka_unit_test(notes_of_others),
+        cmocka_unit_test(times),           cmocka_unit_test(numbers),
+        cmocka_unit_test(media),           cmocka_unit_test(what_differs),
+        cmocka_unit_test(notes_of_others), cmocka_unit_test(what_outlives_its_moment),
     };
     for (size_t i = 0; i < COUNT(config_rows); i++)
         tests[5 + i] = (struct CMUnitTest){config_rows[i].name, config_row, NULL, NULL,
