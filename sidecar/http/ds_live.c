@@ -3,9 +3,8 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
-#include "base/random.h"
 #include "http/answer.h"
+#include "http/ds_answer.h"
 #include "http/names.h"
 
 #define AGE_NS UINT64_C(60000000000)
@@ -41,17 +40,10 @@ static void open(struct stream *stream)
         exchange_add(exchange, name_STREAM_DATA_ENCODING, "base64");
 }
 
-static uint64_t next_cursor(struct spn_bytes client)
-{
-    uint32_t random = 0;
-    (void)!random_fill(&random, sizeof(random)); /* without it a cursor comes that is one later */
-    return ds_cursor(clock_wall_ms() / 1000, client, random);
-}
-
 static void put_control(struct live *live, bool is_up_to_date, bool is_closed)
 {
     char offset[DS_OFFSET_SIZE];
-    uint64_t now = next_cursor((struct spn_bytes){0});
+    uint64_t now = ds_answer_cursor((struct spn_bytes){0});
     if (now > live->cursor)
         live->cursor = now;
     const struct ds_control control = {
@@ -192,7 +184,7 @@ bool ds_live_begin(struct gateway *gateway, struct exchange *exchange,
     live->form = ds_media_form(request->stream.config.content_type);
     live->from_begin = request->from_begin;
     live->at = request->seq;
-    live->cursor = next_cursor(request->cursor);
+    live->cursor = ds_answer_cursor(request->cursor);
     out_init(&live->data, -1);
     if (!stream_begin(&live->stream, gateway, exchange, &calls, &options))
         return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ds_reading: GET and HEAD of a Durable Stream: what is known of it, its data in chunks, and the
- * long poll, which waits for data that is not there yet.
+ * long poll, which waits for data that is not there yet (ds_poll.h).
  *
  * Owns     each request, its questions, its subscription and its chunk.
  * Borrows  the gateway.
@@ -22,10 +22,5 @@ struct ds_reading_request {
 
 void ds_reading_begin(struct gateway *gateway, struct exchange *exchange,
                       const struct ds_reading_request *request);
-
-/* Answers the long polls that wait: there is nothing new. */
-void ds_reading_end_all(struct gateway *gateway);
-/* The same for those whose token was signed by a key that is there no more. */
-void ds_reading_end_revoked(struct gateway *gateway);
 
 #endif

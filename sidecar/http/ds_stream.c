@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/ds_stream.h"
 
+#include <assert.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "http/ds_json.h"
 #include "http/ds_note.h"
 
@@ -60,26 +60,12 @@ static bool check_place(const struct ds_stream *stream, const struct ds_offset *
     return true;
 }
 
-bool ds_stream_begin(const struct ds_stream *stream, struct spn_bytes offset, uint64_t *ret_seq,
-                     struct problem *ret_problem)
+bool ds_stream_begin(const struct ds_stream *stream, enum ds_offset_kind start,
+                     const struct ds_offset *place, uint64_t *ret_seq, struct problem *ret_problem)
 {
-    char quoted[TEXT_QUOTED_SIZE];
-    struct ds_offset place;
-    switch (offset.data == NULL ? DS_OFFSET_BEGIN : ds_offset_parse(offset, &place)) {
-    case DS_OFFSET_BEGIN:
-        *ret_seq = 0;
-        return true;
-    case DS_OFFSET_NOW:
-        *ret_seq = stream->tail;
-        return true;
-    case DS_OFFSET_AT:
-        *ret_seq = place.seq;
-        return check_place(stream, &place, ret_problem);
-    default:
-        return problem_set(ret_problem, 400, SPN_E_INVALID,
-                           "query parameter offset is %s, which is no offset",
-                           text_quote(offset, quoted));
-    }
+    assert(start != DS_OFFSET_BAD);
+    *ret_seq = start == DS_OFFSET_AT ? place->seq : start == DS_OFFSET_NOW ? stream->tail : 0;
+    return start != DS_OFFSET_AT || check_place(stream, place, ret_problem);
 }
 
 bool ds_stream_only_closes(const struct spn_event *event)

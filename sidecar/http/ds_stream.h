@@ -44,10 +44,10 @@ enum ds_presence ds_stream_read(const struct spn_session_info *info, uint64_t no
 /* The offset after the event with this seq. */
 char *ds_stream_offset(const struct ds_stream *stream, uint64_t seq, char ret_text[DS_OFFSET_SIZE]);
 
-/* Where a read with this offset begins: after *ret_seq. False: see the problem. An offset that is
- * not there counts as -1. */
-bool ds_stream_begin(const struct ds_stream *stream, struct spn_bytes offset, uint64_t *ret_seq,
-                     struct problem *ret_problem);
+/* Where a read begins: after *ret_seq. start: not DS_OFFSET_BAD; place: with DS_OFFSET_AT. False:
+ * see the problem. */
+bool ds_stream_begin(const struct ds_stream *stream, enum ds_offset_kind start,
+                     const struct ds_offset *place, uint64_t *ret_seq, struct problem *ret_problem);
 
 /* Whether the event closes its stream and is no part of it. */
 bool ds_stream_only_closes(const struct spn_event *event);

@@ -13,7 +13,7 @@
 #include "base/version.h"
 #include "http/admin.h"
 #include "http/doors.h"
-#include "http/ds_reading.h"
+#include "http/ds_poll.h"
 #include "http/gateway.h"
 #include "http/head_guard.h"
 #include "http/limits.h"
@@ -71,7 +71,7 @@ static void reload(struct gateway *gateway, const struct doors *doors)
     }
     if (gateway->keys != NULL) {
         stream_end_revoked(gateway);
-        ds_reading_end_revoked(gateway);
+        ds_poll_end_revoked(gateway);
     }
     log_info("keys", "count=%zu", gateway->keys != NULL ? keys_count(gateway->keys) : 0);
 }
@@ -105,7 +105,7 @@ static void stop(struct gateway *gateway, int signals)
     web_quiesce(gateway->web);
     stream_end_all(gateway);
     publish_end_all(gateway);
-    ds_reading_end_all(gateway);
+    ds_poll_end_all(gateway);
     bool has_signal = false;
     while (!has_signal && gateway_now_ns() < end_ns &&
            (!link_alone(&gateway->streams) || !link_alone(&gateway->posts) ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_http_ds_offset: offsets sort as places do, and cursors only grow. */
+/* test_http_ds_offset: offsets sort as places do, and cursors only grow; what a query asks for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "http/ds_offset.h"
+#include "http/ds_query.h"
 #include "http/word.h"
 #include "sponson.h"
 
@@ -110,6 +110,48 @@ static void cursors(void **state)
     }
 }
 
+/* -- queries ----------------------------------------------------------------------------------- */
+
+static const struct query_row {
+    const char *offset; /* NULL: not there; so for the next */
+    const char *live;
+    enum ds_mode mode;
+    enum ds_offset_kind start;
+    const char *detail; /* part of it; NULL: taken */
+} query_rows[] = {
+    {NULL, NULL, DS_MODE_CHUNK, DS_OFFSET_BEGIN, NULL},
+    {"-1", NULL, DS_MODE_CHUNK, DS_OFFSET_BEGIN, NULL},
+    {"now", "long-poll", DS_MODE_POLL, DS_OFFSET_NOW, NULL},
+    {"0000000000000008_09000000_0000000000000005", "sse", DS_MODE_LIVE, DS_OFFSET_AT, NULL},
+    {"", NULL, 0, 0, "offset is ''"},
+    {"5", "sse", 0, 0, "offset is '5'"},
+    {NULL, "sse", 0, 0, "needs the query parameter offset"},
+    {"-1", "", 0, 0, "live is ''"},
+    {"-1", "SSE", 0, 0, "live is 'SSE'"},
+};
+
+static void queries(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(query_rows); i++) {
+        const struct query_row *row = &query_rows[i];
+        struct query query = {0};
+        struct ds_query parsed = {0};
+        struct problem problem = {0};
+        if (row->offset != NULL)
+            query.offset = spn_text(row->offset);
+        if (row->live != NULL)
+            query.live = spn_text(row->live);
+        assert_int_equal(ds_query_parse(&query, &parsed, &problem), row->detail == NULL);
+        if (row->detail != NULL && strstr(problem.detail, row->detail) == NULL)
+            fail_msg("%s", problem.detail);
+        assert_int_equal(problem.status, row->detail == NULL ? 0 : 400);
+        assert_true(parsed.mode == row->mode && parsed.start == row->start);
+        if (row->start == DS_OFFSET_AT)
+            assert_int_equal(parsed.place.seq, 5);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +159,7 @@ int main(void)
         cmocka_unit_test(the_life_is_its_first_bytes),
         cmocka_unit_test(parses),
         cmocka_unit_test(cursors),
+        cmocka_unit_test(queries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
