@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/text.h"
 #include "http/names.h"
 #include "http/word.h"
 
@@ -180,14 +179,6 @@ bool ds_time_parse(struct spn_bytes text, uint64_t *ret_ms)
 
 /* -- what a client asks for -------------------------------------------------------------------- */
 
-static bool refuse(const char *name, struct spn_bytes value, const char *what,
-                   struct problem *ret_problem)
-{
-    char quoted[TEXT_QUOTED_SIZE];
-    return problem_set(ret_problem, 400, SPN_E_INVALID, "%s is %s: %s", name,
-                       text_quote(value, quoted), what);
-}
-
 bool ds_config_parse(const struct ds_config_headers *headers, struct ds_config *ret_config,
                      struct problem *ret_problem)
 {
@@ -199,15 +190,16 @@ bool ds_config_parse(const struct ds_config_headers *headers, struct ds_config *
     };
     struct spn_bytes ttl = word_trim(headers->ttl);
     if (!ds_media_is_valid(config.content_type))
-        return refuse(name_CONTENT_TYPE, type, "that is no media type", ret_problem);
+        return problem_header(ret_problem, name_CONTENT_TYPE, type, "that is no media type");
     if (config.has_ttl && headers->expires.data != NULL)
         return problem_set(ret_problem, 400, SPN_E_INVALID, "%s and %s exclude each other",
                            name_STREAM_TTL, name_STREAM_EXPIRES_AT);
     if (config.has_ttl && !ds_number_parse(ttl, SPN_SPAN_MS_MAX / SECOND_MS, &config.ttl_s))
-        return refuse(name_STREAM_TTL, ttl, "it has to be a number of seconds", ret_problem);
+        return problem_header(ret_problem, name_STREAM_TTL, ttl,
+                              "it has to be a number of seconds");
     if (headers->expires.data != NULL && !ds_time_parse(config.expires, &config.expires_ms))
-        return refuse(name_STREAM_EXPIRES_AT, config.expires, "it has to be a time (RFC 3339)",
-                      ret_problem);
+        return problem_header(ret_problem, name_STREAM_EXPIRES_AT, config.expires,
+                              "it has to be a time (RFC 3339)");
     *ret_config = config;
     return true;
 }

@@ -3,24 +3,15 @@
 
 #include <string.h>
 
-#include "base/text.h"
 #include "http/ds_config.h"
 #include "http/names.h"
 #include "http/word.h"
-
-static bool refuse(const char *name, struct spn_bytes value, const char *what,
-                   struct problem *ret_problem)
-{
-    char quoted[TEXT_QUOTED_SIZE];
-    return problem_set(ret_problem, 400, SPN_E_INVALID, "%s is %s: %s", name,
-                       text_quote(value, quoted), what);
-}
 
 static bool parse_number(const char *name, struct spn_bytes value, uint64_t *ret_number,
                          struct problem *ret_problem)
 {
     return ds_number_parse(word_trim(value), DS_NUMBER_MAX, ret_number) ||
-           refuse(name, value, "it has to be a number, at most 2^53-1", ret_problem);
+           problem_header(ret_problem, name, value, "it has to be a number, at most 2^53-1");
 }
 
 static bool parse_text(const char *name, struct spn_bytes value, size_t max,
@@ -28,9 +19,9 @@ static bool parse_text(const char *name, struct spn_bytes value, size_t max,
 {
     struct spn_bytes text = word_trim(value);
     if (text.size == 0)
-        return refuse(name, value, "it has to have a value", ret_problem);
+        return problem_header(ret_problem, name, value, "it has to have a value");
     if (text.size > max)
-        return refuse(name, value, "it is too long", ret_problem);
+        return problem_header(ret_problem, name, value, "it is too long");
     *ret_text = text;
     return true;
 }

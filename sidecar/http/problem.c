@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "err.h"
 
 static const struct {
@@ -43,6 +44,14 @@ bool problem_set(struct problem *ret_problem, unsigned status, spn_err err, cons
     (void)vsnprintf(ret_problem->detail, sizeof(ret_problem->detail), format, arguments);
     va_end(arguments);
     return false;
+}
+
+bool problem_header(struct problem *ret_problem, const char *name, struct spn_bytes value,
+                    const char *what)
+{
+    char quoted[TEXT_QUOTED_SIZE];
+    return problem_set(ret_problem, 400, SPN_E_INVALID, "%s is %s: %s", name,
+                       text_quote(value, quoted), what);
 }
 
 bool problem_no_memory(struct problem *ret_problem)

@@ -25,6 +25,10 @@ struct problem {
 bool problem_set(struct problem *ret_problem, unsigned status, spn_err err, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* A header has a value that it cannot have: 400, "NAME is 'VALUE': WHAT". Returns false. */
+bool problem_header(struct problem *ret_problem, const char *name, struct spn_bytes value,
+                    const char *what);
+
 /* Memory has run out: 503. Returns false. */
 bool problem_no_memory(struct problem *ret_problem);
 
