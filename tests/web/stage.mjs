@@ -192,9 +192,9 @@ export class Stage {
     return join(this.directory, name);
   }
 
-  /** The URL of a path of the (first) gateway on TCP. */
-  url(path) {
-    return `http://127.0.0.1:${this.gateways[0].port}${path}`;
+  /** The URL of a path of a gateway on TCP. */
+  url(path, gateway = this.gateways[0]) {
+    return `http://127.0.0.1:${gateway.port}${path}`;
   }
 
   get socketWords() {

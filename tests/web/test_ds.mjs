@@ -6,17 +6,13 @@ import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
 import { join } from "node:path";
-import { writeFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { Ask } from "./ds/ask.mjs";
+import { begin, OPEN, restart } from "./ds/begin.mjs";
 import { inTime, Program, run, until } from "./stage.mjs";
+import { newKey, sign } from "./token.mjs";
 
 const POLL = "?offset=now&live=long-poll";
-const OPEN = ["--insecure-loopback", "--long-poll=100ms"];
-
-async function begin(stage, words = [], daemonWords = []) {
-  await stage.startDaemon(daemonWords);
-  return stage.startGateway([...OPEN, ...words]);
-}
 
 function sponson(stage, ...words) {
   const done = spawnSync(join(stage.bin, "sponson"), [words[0], ...stage.socketWords, ...words.slice(1)], { encoding: "utf8" });
@@ -39,7 +35,7 @@ async function beginPolls(stage, words) {
 async function twoGateways(stage, daemonWords = []) {
   await begin(stage, [], daemonWords);
   await stage.startGateway(OPEN);
-  const at = (i, name) => new Ask(`http://127.0.0.1:${stage.gateways[i].port}/v1/stream/${name}`);
+  const at = (i, name) => new Ask(stage.url(`/v1/stream/${name}`, stage.gateways[i]));
   return { at, ask: at(0, "s"), other: at(1, "s") };
 }
 
@@ -69,18 +65,10 @@ async function loseAnswer(stage, send, daemonWords = []) {
   return { lost, number, goOn: () => process.kill(pid, "SIGCONT") };
 }
 
-function sponsonToken(stage, keys, session, rights, time, ...words) {
-  const grant = ["--rights", rights, "--for", time, "--key-file", keys, ...words];
-  const done = spawnSync(join(stage.bin, "sponson"), ["token", session, ...grant], { encoding: "utf8" });
-  assert.equal(done.status, 0, done.stderr);
-  return done.stdout.trim();
-}
-
 /** Each of both is killed and started again. */
 async function eachKilled(stage, gateway, check) {
   for (const program of [gateway, stage.daemon, gateway]) {
-    await program.kill();
-    await program.start();
+    await restart(program);
     await check();
   }
 }
@@ -195,10 +183,7 @@ await run({
     await moment.create(201, { "Stream-Expires-At": new Date(Date.now() + 500).toISOString() }, "old");
     await over.create(201, { "Stream-Expires-At": "2001-02-03T04:05:06Z" }, "old");
     await none.create(201, { "Stream-TTL": "0" }, "old");
-    await gateway.kill();
-    await stage.daemon.kill();
-    await stage.daemon.start();
-    await gateway.start();
+    await restart(gateway, stage.daemon);
     for (const ask of [brief, moment, over, none]) {
       await until("it is over", async () => (await ask.send("HEAD")).status === 404);
       await ask.post(404, "x");
@@ -246,8 +231,7 @@ await run({
   async twoGatewaysKeepTheRulesTogether(stage) {
     await begin(stage);
     const other = await stage.startGateway(OPEN);
-    const url = (gateway) => `http://127.0.0.1:${gateway.port}/v1/stream/s`;
-    const [one, two] = [stage.gateways[0], other].map((gateway) => new Ask(url(gateway), "application/json"));
+    const [one, two] = [stage.gateways[0], other].map((gateway) => new Ask(stage.url("/v1/stream/s", gateway), "application/json"));
     const created = await Promise.all([one, two].map((ask) => ask.send("PUT", { "Content-Type": ask.type }, "[0]")));
     assert.deepEqual(created.map((answer) => answer.status).sort(), [200, 201]);
     const plain = Array.from({ length: 60 }, (_, i) => [one, two][i % 2].post(204, JSON.stringify({ i })));
@@ -447,13 +431,11 @@ await run({
   },
 
   async tokensNameTheSession(stage) {
-    const keys = stage.path("keys");
-    const made = spawnSync(join(stage.bin, "sponson"), ["token", "--new-key", "k"], { encoding: "utf8" });
-    writeFileSync(keys, made.stdout, { mode: 0o600 });
+    const key = newKey(stage);
     await stage.startDaemon();
-    await stage.startGateway([`--key-file=${keys}`]);
+    await stage.startGateway([`--key-file=${key.path}`]);
     const ask = new Ask(stage.url("/v1/stream/s"));
-    const token = (session, rights) => ({ Authorization: `Bearer ${sponsonToken(stage, keys, session, rights, "1h")}` });
+    const token = (session, rights) => ({ Authorization: `Bearer ${sign(key, session, rights, 3600)}` });
     await ask.create(401);
     await ask.create(403, token("s", "rwd"));
     await ask.create(403, token("ds/s", "rd"));
@@ -504,23 +486,21 @@ await run({
   },
 
   async longPollsEndWithTheirTokens(stage) {
-    const keys = stage.path("keys");
-    const key = (id) => spawnSync(join(stage.bin, "sponson"), ["token", "--new-key", id], { encoding: "utf8" }).stdout;
-    const [one, two] = [key("one"), key("two")];
-    writeFileSync(keys, one + two, { mode: 0o600 });
-    const { gateway, ask, polls } = await beginPolls(stage, [`--key-file=${keys}`]);
-    const token = (kid, time) => ({ Authorization: `Bearer ${sponsonToken(stage, keys, "ds/s", "rw", time, `--kid=${kid}`)}` });
-    await ask.create(201, token("two", "1h"), "a");
-    const staying = ask.must(200, "GET", token("two", "1h"), undefined, POLL);
-    const brief = ask.must(204, "GET", token("one", "2s"), undefined, POLL);
+    const [one, two] = ["one", "two"].map((kid) => newKey(stage, kid));
+    appendFileSync(two.path, `${one.line}\n`);
+    const { gateway, ask, polls } = await beginPolls(stage, [`--key-file=${two.path}`]);
+    const token = (key, seconds) => ({ Authorization: `Bearer ${sign(key, "ds/s", "rw", seconds)}` });
+    await ask.create(201, token(two, 3600), "a");
+    const staying = ask.must(200, "GET", token(two, 3600), undefined, POLL);
+    const brief = ask.must(204, "GET", token(one, 3), undefined, POLL);
     await polls(2);
     await inTime("the poll ends with its token", brief);
-    const revoked = ask.must(204, "GET", token("one", "1h"), undefined, POLL);
+    const revoked = ask.must(204, "GET", token(one, 3600), undefined, POLL);
     await polls(2);
-    writeFileSync(keys, two, { mode: 0o600 });
+    writeFileSync(two.path, `${two.line}\n`);
     process.kill(gateway.pid, "SIGHUP");
     await inTime("the poll ends with its key", revoked);
-    await ask.post(204, "b", token("two", "1h"));
+    await ask.post(204, "b", token(two, 3600));
     assert.equal((await staying).text, "b");
   },
 

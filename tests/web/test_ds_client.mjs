@@ -2,6 +2,7 @@
 // The protocol's own client (@durable-streams/client): creates, appends, reads, follows and resumes, dropped before its
 // first event and after it.
 import assert from "node:assert/strict";
+import { begin, restart } from "./ds/begin.mjs";
 import { needModule, run, until } from "./stage.mjs";
 
 const { DurableStream, IdempotentProducer } = await needModule("@durable-streams/client");
@@ -16,18 +17,8 @@ const repeating = async (...words) => {
 };
 const FAST = { initialDelay: 20, maxDelay: 100, multiplier: 1.3 };
 
-async function begin(stage) {
-  await stage.startDaemon();
-  return stage.startGateway(["--insecure-loopback", "--long-poll=200ms"]);
-}
-
 function create(stage, name, options = {}) {
   return DurableStream.create({ url: stage.url(`/v1/stream/${name}`), contentType: "application/json", backoffOptions: FAST, ...options });
-}
-
-async function restart(...programs) {
-  for (const program of programs) await program.kill();
-  for (const program of programs.reverse()) await program.start();
 }
 
 /** Follows the stream as one reader that is told to go on after each failure, and collects. */

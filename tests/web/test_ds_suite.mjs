@@ -9,6 +9,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { begin, restart } from "./ds/begin.mjs";
 import { KillingProxy } from "./ds/killing_proxy.mjs";
 import { needModule, run } from "./stage.mjs";
 
@@ -31,13 +32,9 @@ async function runSuite(stage, url) {
 
 await run({
   async theSuitePasses(stage) {
-    await stage.startDaemon();
-    const gateway = await stage.startGateway(["--insecure-loopback", "--long-poll=500ms", "--allow-origin=https://example.com"]);
+    const gateway = await begin(stage, ["--long-poll=500ms", "--allow-origin=https://example.com"]);
     const killed = { gateway, daemon: stage.daemon }[victim];
-    const proxy = new KillingProxy(gateway.port, killed ? EVERY : 0, async () => {
-      await killed.kill();
-      await killed.start();
-    });
+    const proxy = new KillingProxy(gateway.port, killed ? EVERY : 0, () => restart(killed));
     const report = await runSuite(stage, await proxy.open());
     proxy.close();
     for (const test of report.testResults.flatMap((file) => file.assertionResults))

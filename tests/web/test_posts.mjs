@@ -5,22 +5,13 @@
 // Nobody holds the gateway's socket: while there is no gateway, nginx is refused.
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
+import { draws } from "./draws.mjs";
 import { needNginx, startNginx } from "./recipes.mjs";
 import { pause, run } from "./stage.mjs";
 import { newKey, sign } from "./token.mjs";
 
 const [seconds = 6, seed = randomInt(1 << 30)] = process.argv.slice(2).map(Number);
 const POSTERS = 12, SESSIONS = 4;
-
-/** A seeded draw (mulberry32). */
-function draws(state) {
-  return (count) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % count;
-  };
-}
 
 /** The kinds of POST: a body for the events' data, and the headers that make it safe to repeat. */
 const KINDS = [

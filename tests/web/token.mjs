@@ -5,8 +5,9 @@ import { createHmac } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-export function newKey(stage) {
-  const line = spawnSync(join(stage.bin, "sponson"), ["token", "--new-key", "k1"]).stdout.toString().trim();
+/** The key's line, and the file that has it alone. */
+export function newKey(stage, kid = "k1") {
+  const line = spawnSync(join(stage.bin, "sponson"), ["token", "--new-key", kid]).stdout.toString().trim();
   const path = stage.path("keys");
   writeFileSync(path, `${line}\n`, { mode: 0o600 });
   return { line, path };

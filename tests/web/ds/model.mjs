@@ -5,22 +5,12 @@
 // until the stream was asked again: an append is followed by another one, a creation or a deletion is repeated.
 import assert from "node:assert/strict";
 import http from "node:http";
+import { draws } from "../draws.mjs";
 import { WAIT_MS } from "../stage.mjs";
 
 const agent = new http.Agent({ keepAlive: true });
 const TYPES = ["text/plain", "application/json", "application/octet-stream"];
 const NEAR = ["null", "[]", "[[]]", '{"a":1,"a":2}', "1e999", "-0.0", '"\\ud800"', '"é\\u0000\u{1f6a2}"', "123456789012345678901234567890"];
-
-/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
-export function drawer(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** The answer to a request. fetch is not used, since a request that it has queued is forgotten when a connection breaks. */
 function send(url, method, headers = {}, body = undefined) {
@@ -35,15 +25,11 @@ function send(url, method, headers = {}, body = undefined) {
 export class Model {
   /** urls: the stream, through each gateway. */
   constructor(urls, seed) {
-    Object.assign(this, { urls, draw: drawer(seed), stream: null, pieces: 0, gone: [], asked: 0, lost: 0, stops: false });
-  }
-
-  below(count) {
-    return Math.floor(this.draw() * count);
+    Object.assign(this, { urls, draw: draws(seed), stream: null, pieces: 0, gone: [], asked: 0, lost: 0, stops: false });
   }
 
   one(things) {
-    return things[this.below(things.length)];
+    return things[this.draw(things.length)];
   }
 
   /** The answer, or null if it was lost. */
@@ -83,15 +69,15 @@ export class Model {
     this.pieces += 1;
     const name = `<${this.pieces}>`;
     if (type === "application/octet-stream") {
-      const rest = Array.from({ length: this.below(300) }, () => this.one([0, 10, 13, 16, 77, 80, 255, 65]));
+      const rest = Array.from({ length: this.draw(300) }, () => this.one([0, 10, 13, 16, 77, 80, 255, 65]));
       const bytes = Buffer.concat([Buffer.from(name), Buffer.from(rest)]);
       return { name, body: bytes, kept: bytes };
     }
     if (type === "text/plain") {
-      const text = name + this.one(["", "\n", "\r", "\r\n", " ", "\n\n", "é", "\u0010P", "data: x\n\n", "\0"]) + "x".repeat(this.below(50));
+      const text = name + this.one(["", "\n", "\r", "\r\n", " ", "\n\n", "é", "\u0010P", "data: x\n\n", "\0"]) + "x".repeat(this.draw(50));
       return { name, body: text, kept: Buffer.from(text) };
     }
-    const messages = [JSON.stringify(name), ...Array.from({ length: this.below(3) }, () => this.one(NEAR))];
+    const messages = [JSON.stringify(name), ...Array.from({ length: this.draw(3) }, () => this.one(NEAR))];
     const inside = messages.join(this.one([",", " ,\r\n "]));
     return { name, body: ` [${inside}\t] `, kept: Buffer.from(inside) };
   }
@@ -113,10 +99,10 @@ export class Model {
   // -- creation and deletion ---------------------------------------------------------------------
 
   async create() {
-    const type = this.stream && this.below(2) ? this.stream.type : this.one(TYPES);
-    const ttl = this.stream && this.below(2) ? this.stream.ttl : this.one([null, "3600", "86400"]);
-    const closes = this.below(5) === 0;
-    const piece = this.below(2) ? this.piece(type) : null;
+    const type = this.stream && this.draw(2) ? this.stream.type : this.one(TYPES);
+    const ttl = this.stream && this.draw(2) ? this.stream.ttl : this.one([null, "3600", "86400"]);
+    const closes = this.draw(5) === 0;
+    const piece = this.draw(2) ? this.piece(type) : null;
     const headers = { "Content-Type": type, ...(ttl && { "Stream-TTL": ttl }), ...(closes && { "Stream-Closed": "true" }) };
     const lostBefore = this.lost;
     const answer = await this.repeat("PUT", headers, piece?.body);
@@ -147,8 +133,8 @@ export class Model {
     const { stream } = this;
     const piece = this.piece(stream?.type ?? "text/plain");
     const headers = { "Content-Type": stream?.type ?? "text/plain" };
-    const closes = this.below(12) === 0;
-    const seq = this.below(3) === 0 ? String(this.below(1000)).padStart(3, "0") : null;
+    const closes = this.draw(12) === 0;
+    const seq = this.draw(3) === 0 ? String(this.draw(1000)).padStart(3, "0") : null;
     if (closes) headers["Stream-Closed"] = "true";
     if (seq) headers["Stream-Seq"] = seq;
     const answer = await this.ask("POST", headers, piece.body);
@@ -200,8 +186,8 @@ export class Model {
     if (epoch < 0) return;
     const seq = known && epoch === known.epoch ? known.seq + this.one([1, 1, 1, 1, 0, -1, 2]) : this.one([0, 0, 0, 1]);
     if (seq < 0) return;
-    const closes = this.below(15) === 0;
-    const onlyCloses = closes && this.below(2) === 0;
+    const closes = this.draw(15) === 0;
+    const onlyCloses = closes && this.draw(2) === 0;
     const piece = onlyCloses ? null : this.piece(stream.type);
     const headers = {
       "Content-Type": stream.type,
@@ -260,7 +246,7 @@ export class Model {
 
   /** A place to read from: how many pieces are before it, and its offset. */
   place() {
-    const from = this.below(this.stream.offsets.length);
+    const from = this.draw(this.stream.offsets.length);
     return from === 0 || this.stream.offsets[from] === null ? { from: 0, offset: "-1" } : { from, offset: this.stream.offsets[from] };
   }
 
@@ -340,8 +326,8 @@ export class Model {
     const often = ["create", "read", "append", "append", "produce", "produce"];
     const steps = [...often, ...often, "head", "follow", "readGone", "remove", "close"];
     for (let i = 0; i < count; i += 1) {
-      const step = this.stream?.closed && this.below(3) === 0 ? "remove" : this.one(steps);
-      if ((step === "remove" || step === "close") && this.stream && !this.stream.closed && this.below(3)) continue;
+      const step = this.stream?.closed && this.draw(3) === 0 ? "remove" : this.one(steps);
+      if ((step === "remove" || step === "close") && this.stream && !this.stream.closed && this.draw(3)) continue;
       await this[step]();
     }
     await this.read();
