@@ -6,7 +6,7 @@
 #include "http/answer.h"
 #include "http/ds_answer.h"
 #include "http/ds_headers.h"
-#include "http/ds_writing.h"
+#include "http/ds_learn.h"
 #include "http/names.h"
 #include "http/word.h"
 
@@ -178,7 +178,7 @@ static void look(struct ds_writing *writing, enum ds_presence presence)
     if (presence != DS_THERE || ds_writing_is_gone(writing, presence))
         ds_answer_absent(writing->exchange);
     else
-        ds_writing_learn(writing);
+        ds_learn_begin(writing);
 }
 
 static void done(struct ds_writing *writing, const struct spn_published *published)

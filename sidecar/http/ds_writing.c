@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/ds_writing.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,16 +8,13 @@
 #include "base/random.h"
 #include "http/answer.h"
 #include "http/ds_json.h"
-#include "http/word.h"
 
 enum {
     TRIES_MAX = 100,
-    READ_FACTOR = 8,           /* times the largest body are read of one that is too large */
-    LEARN_WINDOW = 256 * 1024, /* bytes of events on their way while a stream is read */
+    READ_FACTOR = 8, /* times the largest body are read of one that is too large */
 };
 
-/* After each call in which something may have been decided: who is answered leaves its turn. */
-static void settle(struct ds_writing *writing)
+void ds_writing_settle(struct ds_writing *writing)
 {
     if (!exchange_is_answered(writing->exchange))
         return;
@@ -39,12 +35,6 @@ static void close_question(spn_question **question)
     *question = NULL;
 }
 
-static void stop_learning(struct ds_writing *writing)
-{
-    spn_unsubscribe(writing->subscription);
-    writing->subscription = NULL;
-}
-
 struct spn_bytes ds_writing_id(const struct ds_writing *writing)
 {
     return (struct spn_bytes){writing->id + DS_CLOSED_SIZE, DS_ID_SIZE};
@@ -55,7 +45,7 @@ bool ds_writing_only_closes(const struct ds_writing *writing)
     return writing->closes && writing->data.size == 0;
 }
 
-static struct spn_bytes event_id(const struct ds_writing *writing)
+struct spn_bytes ds_writing_event_id(const struct ds_writing *writing)
 {
     return ds_writing_only_closes(writing) ? (struct spn_bytes){writing->id, sizeof(writing->id)}
                                            : ds_writing_id(writing);
@@ -102,91 +92,6 @@ bool ds_writing_is_gone(const struct ds_writing *writing, enum ds_presence prese
             memcmp(&writing->changed, &writing->stream.life, sizeof(writing->changed)) != 0);
 }
 
-/* -- learn ------------------------------------------------------------------------------------- */
-
-/* Whether it is decided by who has appended what. */
-static bool needs_state(const struct ds_writing *writing)
-{
-    return writing->note.has_producer || writing->note.seq.size > 0;
-}
-
-static void know(struct ds_writing *writing)
-{
-    struct ds_state *state = writing->turn.state;
-    stop_learning(writing);
-    if (needs_state(writing) && state->seq < writing->stream.seq)
-        state->seq = writing->stream.seq; /* what is missing is no longer retained */
-    if (writing->has_changed && writing->changed_after < writing->stream.seq && !writing->was_seen)
-        answer_err(writing->exchange, SPN_E_TIMEOUT); /* perhaps the change was made */
-    else
-        writing->calls->know(writing);
-}
-
-void ds_writing_learn(struct ds_writing *writing)
-{
-    struct ds_state *state = writing->turn.state;
-    const struct ds_stream *stream = &writing->stream;
-    ds_state_set_life(state, &stream->life);
-    if (state->seq > stream->seq) /* the database went back */
-        ds_state_forget(state);
-    struct spn_subscription_options options = {
-        .size = sizeof(options),
-        .start = SPN_AFTER_SEQ,
-        .window_bytes = LEARN_WINDOW,
-        .after_life = stream->life,
-        .after_seq = needs_state(writing) ? state->seq : stream->seq,
-    };
-    if (writing->has_changed && writing->changed_after < options.after_seq)
-        options.after_seq = writing->changed_after;
-    if (options.after_seq >= stream->seq) {
-        know(writing);
-        return;
-    }
-    spn_err err =
-        spn_subscribe(&writing->subscription, writing->gateway->client, writing->session, &options);
-    if (err != SPN_OK)
-        answer_err(writing->exchange, err);
-    else
-        spn_subscription_set_context(writing->subscription, &writing->taker);
-}
-
-static void take_event(struct ds_writing *writing, const struct spn_event *event)
-{
-    struct ds_state *state = writing->turn.state;
-    if (writing->has_changed && event->seq == writing->changed_after + 1) {
-        writing->was_seen = true;
-        if (word_equals(event->id, event_id(writing)))
-            writing->found = event->seq;
-    }
-    if (needs_state(writing) && event->seq > state->seq && !ds_state_note(state, event))
-        answer_err(writing->exchange, SPN_E_NOMEM);
-    else if (event->seq >= writing->stream.seq)
-        know(writing);
-}
-
-static void take_end(struct ds_writing *writing, spn_err why)
-{
-    stop_learning(writing);
-    if (why == SPN_E_CLOSED)
-        know(writing);
-    else
-        ds_writing_again(writing, why == SPN_E_DELETED ? SPN_E_UNKNOWN_SESSION : why);
-}
-
-static void on_item(struct taker *taker, const struct spn_item *item)
-{
-    struct ds_writing *writing = LINK_OWNER(taker, struct ds_writing, taker);
-    if (exchange_is_answered(writing->exchange))
-        return;
-    if (item->kind == SPN_ITEM_EVENT)
-        take_event(writing, item->event);
-    else if (item->kind == SPN_ITEM_CAUGHT_UP)
-        know(writing);
-    else if (item->kind == SPN_ITEM_END)
-        take_end(writing, item->why);
-    settle(writing);
-}
-
 /* -- change ------------------------------------------------------------------------------------ */
 
 void ds_writing_asked(struct ds_writing *writing, spn_err err)
@@ -215,7 +120,7 @@ void ds_writing_publish(struct ds_writing *writing)
     };
     if (writing->escaped.size == 0)
         ds_text_escape(&writing->escaped, writing->data);
-    event.id = event_id(writing);
+    event.id = ds_writing_event_id(writing);
     event.data = (struct spn_bytes){writing->escaped.data, writing->escaped.size};
     event.note = (struct spn_bytes){note, ds_note_write(&writing->note, note)};
     spn_err err = writing->escaped.error == 0 ? SPN_OK : SPN_E_NOMEM;
@@ -267,7 +172,7 @@ static void on_answer(struct waiter *waiter, spn_question *question)
         take_change(writing);
     else
         take_info(writing);
-    settle(writing);
+    ds_writing_settle(writing);
 }
 
 /* Whether it was carried out is not known: the request may be repeated. */
@@ -276,14 +181,14 @@ static void on_due(struct waiter *waiter)
     struct ds_writing *writing = LINK_OWNER(waiter, struct ds_writing, waiter);
     if (!exchange_is_answered(writing->exchange))
         answer_err(writing->exchange, SPN_E_TIMEOUT);
-    settle(writing);
+    ds_writing_settle(writing);
 }
 
 static void begin_turn(struct ds_turn *turn)
 {
     struct ds_writing *writing = LINK_OWNER(turn, struct ds_writing, turn);
     ds_writing_look(writing);
-    settle(writing);
+    ds_writing_settle(writing);
 }
 
 /* No larger body is an event. */
@@ -332,7 +237,7 @@ static void finish(struct exchange *exchange)
     gateway_wait(gateway, &writing->waiter, gateway->options->publish_ns);
     if (check_body(writing) && !ds_turn_join(&gateway->ds_states, &writing->turn, writing->session))
         answer_err(exchange, SPN_E_NOMEM);
-    settle(writing);
+    ds_writing_settle(writing);
 }
 
 static void over(struct exchange *exchange)
@@ -341,7 +246,7 @@ static void over(struct exchange *exchange)
     gateway_wait(writing->gateway, &writing->waiter, 0);
     ds_turn_leave(&writing->gateway->ds_states, &writing->turn);
     link_leave(&writing->link);
-    stop_learning(writing);
+    spn_unsubscribe(writing->subscription);
     close_question(&writing->info);
     close_question(&writing->change);
     out_release(&writing->body);
@@ -377,7 +282,6 @@ struct ds_writing *ds_writing_begin(struct gateway *gateway, struct exchange *ex
     writing->calls = calls;
     writing->waiter =
         (struct waiter){.deadline = DEADLINE_INIT, .on_due = on_due, .on_answer = on_answer};
-    writing->taker.on_item = on_item;
     writing->turn.begin = begin_turn;
     writing->gateway = gateway;
     writing->exchange = exchange;

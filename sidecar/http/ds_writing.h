@@ -76,14 +76,14 @@ struct ds_writing {
 struct ds_writing *ds_writing_begin(struct gateway *gateway, struct exchange *exchange,
                                     struct spn_bytes session, const struct ds_writing_calls *calls);
 
-/* What nobody else has: the id of the event, unless that only closes. */
+/* What nobody else has: this, and the id of the event, which is the same unless it only closes. */
 struct spn_bytes ds_writing_id(const struct ds_writing *writing);
+struct spn_bytes ds_writing_event_id(const struct ds_writing *writing);
 /* Whether it closes the stream without data. */
 bool ds_writing_only_closes(const struct ds_writing *writing);
 
-/* Steps: each ends with one of the calls. */
+/* Steps: each ends with one of the calls. One more is in ds_learn.h. */
 void ds_writing_look(struct ds_writing *writing);
-void ds_writing_learn(struct ds_writing *writing);
 /* Whether the stream that a change was asked for is not there any more. */
 bool ds_writing_is_gone(const struct ds_writing *writing, enum ds_presence presence);
 /* Appends writing->data, if the stream is as writing->stream has it. */
@@ -93,6 +93,9 @@ void ds_writing_asked(struct ds_writing *writing, spn_err err);
 
 /* The change was refused. Looks again, if the stream is not as it was; otherwise answers why. */
 void ds_writing_again(struct ds_writing *writing, spn_err code);
+
+/* After each call in which something may have been decided: who is answered leaves its turn. */
+void ds_writing_settle(struct ds_writing *writing);
 
 void ds_writing_refuse(struct ds_writing *writing, unsigned status, spn_err err,
                        const char *detail);
