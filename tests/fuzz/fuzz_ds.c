@@ -15,7 +15,7 @@
 #include "http/ds_headers.h"
 #include "http/ds_json.h"
 #include "http/ds_note.h"
-#include "http/ds_offset.h"
+#include "http/ds_query.h"
 #include "http/ds_text.h"
 #include "http/word.h"
 
@@ -158,6 +158,13 @@ static void check_values(struct spn_bytes text)
         CHECK(number <= 1000);
     CHECK(ds_cursor(UINT64_C(1728432020), text, 5) >= 1);
     (void)ds_headers_match(text, "\"a\"");
+    const struct query query = {.offset = text, .live = spn_text("sse")};
+    struct ds_query parsed;
+    struct problem problem = {0};
+    if (ds_query_parse(&query, &parsed, &problem))
+        CHECK(parsed.start != DS_OFFSET_BAD);
+    else
+        check_problem(&problem);
 }
 
 /* Four values with a zero byte between them. */
