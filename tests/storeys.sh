@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The walls of the house: each include in sidecar/ names its storey, and one that its own storey sees.
+# The walls of the house: each include in sidecar/ names its storey, and one that its own storey sees. A folder in a
+# storey belongs to it.
 # Who sees whom is read from sidecar/CMakeLists.txt. An argument names another tree than this one.
 set -eu
 cd "${1:-"$(dirname "$0")/.."}"
@@ -61,7 +62,8 @@ find sidecar -name '*.[ch]' | sort | xargs awk '
         gsub(/"/, "", name)
         if (name in anywhere || ((storey == "cli" || storey == "http") && name == "sponson.h"))
             next
-        if (split(name, parts, "/") != 2 || !(parts[1] in storeys))
+        split(name, parts, "/")
+        if (name !~ /^[a-z]+\/([a-z]+\/)?[^\/]+$/ || !(parts[1] in storeys))
             complain("an include names its storey: " name)
         else if (parts[1] != storey && !((storey, parts[1]) in sees))
             complain(storey " does not see " parts[1] ": " name)

@@ -5,13 +5,14 @@ set -eu
 check="$(cd "$(dirname "$0")" && pwd)/storeys.sh"
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree/sidecar/low" "$tree/sidecar/high" "$tree/sidecar/other"
+mkdir -p "$tree/sidecar/low/room" "$tree/sidecar/high" "$tree/sidecar/other"
 
 make_tree() {
     printf 'spn_storey(low MODULES a)\nspn_storey(high SEES low MODULES b)\nspn_storey(other SEES low MODULES c)\n' \
         >"$tree/sidecar/CMakeLists.txt"
     printf '#include "low/a.h"\n#include "wire.h"\n#include <stdint.h>\n' >"$tree/sidecar/low/a.c"
-    printf '#include "high/b.h"\n#include "low/a.h"\n' >"$tree/sidecar/high/b.c"
+    printf '#include "low/a.h"\n#include "low/room/d.h"\n' >"$tree/sidecar/low/room/d.c"
+    printf '#include "high/b.h"\n#include "low/a.h"\n#include "low/room/d.h"\n' >"$tree/sidecar/high/b.c"
     printf '#include "other/c.h"\n' >"$tree/sidecar/other/c.c"
 }
 
@@ -33,6 +34,10 @@ make_tree
 sh "$check" "$tree" >/dev/null
 finds low/a.c '#include "high/b.h"' 'low/a.c:4: low does not see high: high/b.h'
 finds high/b.c '#include "other/c.h"' 'high does not see other'
+finds low/room/d.c '#include "high/b.h"' 'low does not see high: high/b.h'
+finds high/b.c '#include "other/room/e.h"' 'high does not see other'
+finds high/b.c '#include "low/../other/c.h"' 'an include names its storey'
+finds low/room/d.c '#include "room/d.h"' 'an include names its storey'
 finds high/b.c '#include "b.h"' 'an include names its storey: b.h'
 finds high/b.c '#include "../low/a.h"' 'an include names its storey'
 finds high/b.c '#include "nowhere/a.h"' 'an include names its storey'

@@ -17,7 +17,7 @@
 #include "base/link.h"
 #include "http/admin_key.h"
 #include "http/counts.h"
-#include "http/ds_state.h"
+#include "http/ds/state.h"
 #include "http/feed.h"
 #include "http/lane.h"
 #include "http/options.h"

@@ -13,7 +13,7 @@
 #include "base/version.h"
 #include "http/admin.h"
 #include "http/doors.h"
-#include "http/ds_poll.h"
+#include "http/ds/poll.h"
 #include "http/gateway.h"
 #include "http/head_guard.h"
 #include "http/limits.h"

@@ -9,7 +9,7 @@
 #include "http/answer.h"
 #include "http/attributes.h"
 #include "http/change.h"
-#include "http/ds.h"
+#include "http/ds/ds.h"
 #include "http/etag.h"
 #include "http/events.h"
 #include "http/gate.h"

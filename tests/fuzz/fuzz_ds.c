@@ -11,12 +11,12 @@
 #include <jansson.h>
 
 #include "fuzz_request.h"
-#include "http/ds_config.h"
-#include "http/ds_headers.h"
-#include "http/ds_json.h"
-#include "http/ds_note.h"
-#include "http/ds_query.h"
-#include "http/ds_text.h"
+#include "http/ds/config.h"
+#include "http/ds/headers.h"
+#include "http/ds/json.h"
+#include "http/ds/note.h"
+#include "http/ds/query.h"
+#include "http/ds/text.h"
 #include "http/word.h"
 
 static bool is_within(struct spn_bytes part, struct spn_bytes all)

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "http/ds_config.h"
+#include "http/ds/config.h"
 #include "http/word.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/ds_json.h"
+#include "http/ds/json.h"
 #include "http/word.h"
 #include "sponson.h"
 

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/ds_headers.h"
-#include "http/ds_note.h"
+#include "http/ds/headers.h"
+#include "http/ds/note.h"
 #include "http/word.h"
 #include "sponson.h"
 

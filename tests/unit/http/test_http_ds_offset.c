@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "http/ds_query.h"
+#include "http/ds/query.h"
 #include "http/word.h"
 #include "sponson.h"
 

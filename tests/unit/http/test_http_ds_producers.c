@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "http/ds_producers.h"
+#include "http/ds/producers.h"
 #include "sponson.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

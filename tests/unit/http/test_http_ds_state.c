@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "http/ds_state.h"
+#include "http/ds/state.h"
 #include "http/word.h"
 #include "sponson.h"
 

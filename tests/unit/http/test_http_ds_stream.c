@@ -10,9 +10,9 @@
 
 #include <string.h>
 
-#include "http/ds_chunk.h"
-#include "http/ds_note.h"
-#include "http/ds_stream.h"
+#include "http/ds/chunk.h"
+#include "http/ds/note.h"
+#include "http/ds/stream.h"
 #include "http/word.h"
 
 /* -- streams ----------------------------------------------------------------------------------- */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "../any.h"
-#include "http/ds_text.h"
+#include "http/ds/text.h"
 #include "sponson.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
