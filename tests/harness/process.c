@@ -168,6 +168,18 @@ void process_signal(const struct process *process, int number)
         kill(process->pid, number);
 }
 
+void process_stop(const struct process *process)
+{
+    siginfo_t info;
+    process_signal(process, SIGSTOP);
+    int err;
+    do
+        err = waitid(P_PID, (id_t)process->pid, &info, WSTOPPED | WEXITED | WNOWAIT);
+    while (err != 0 && errno == EINTR);
+    assert_int_equal(err, 0);
+    assert_int_equal(info.si_code, CLD_STOPPED);
+}
+
 void process_kill(struct process *process)
 {
     process_signal(process, SIGKILL);

@@ -57,6 +57,9 @@ size_t process_anonymous_bytes(const struct process *process);
 
 /* By its pid. No-op on one that has ended. */
 void process_signal(const struct process *process, int number);
+/* Stops it with SIGSTOP, and waits until it stands still: kill returns before that. SIGCONT lets it
+ * go on. */
+void process_stop(const struct process *process);
 void process_kill(struct process *process); /* SIGKILL, and waits until it is gone */
 
 /* What it wrote so far: malloced, with a NUL behind it that *ret_size does not count. NULL: nothing

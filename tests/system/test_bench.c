@@ -178,7 +178,7 @@ static void a_sidecar_that_hangs_is_told_of(struct stage *stage)
 {
     static const char *const more[] = {NULL};
     struct process *daemon = stage_start(stage, NULL);
-    process_signal(daemon, SIGSTOP);
+    process_stop(daemon);
     struct outcome done = run_row(stage, 0, more);
     process_signal(daemon, SIGCONT);
     stage_expect_code(&done, 4);

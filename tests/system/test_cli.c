@@ -642,7 +642,7 @@ static void a_full_window_holds_the_input(struct stage *stage)
         struct feed feed = begin_feed(stage, i == 0 ? "many" : "large");
         feed_text(&feed, "data: first\n\n");
         expect_acks(&feed, 1);
-        process_signal(daemon, SIGSTOP);
+        process_stop(daemon);
         size_t fed = feed_until_full(&feed, daemon, sizes[i]);
         struct outcome done = end_feed(stage, &feed);
         stage_expect_code(&done, OK);
@@ -676,7 +676,7 @@ static void a_second_interrupt_ends_the_wait(struct stage *stage)
     struct feed feed = begin_feed(stage, "s");
     feed_text(&feed, "data: 1\n\n");
     expect_acks(&feed, 1);
-    process_signal(daemon, SIGSTOP);
+    process_stop(daemon);
     feed_text(&feed, "data: 2\n\n");
     process_signal(feed.process, SIGINT);
     assert_int_equal(process_wait(feed.process, until_in(300)), PROCESS_NOT_ENDED);
@@ -698,7 +698,7 @@ static void a_silent_sidecar_times_out(struct stage *stage)
     close(fds[0]);
     feed_text(&feed, "data: 1\n\n");
     expect_acks(&feed, 1);
-    process_signal(daemon, SIGSTOP);
+    process_stop(daemon);
     feed_text(&feed, "data: 2\n\ndata: 3\n\n");
     struct outcome done = end_feed(stage, &feed);
     stage_expect_code(&done, TIMEOUT);

@@ -67,7 +67,7 @@ static void a_gateway_that_stood_still_blames_nobody(struct stage *stage)
     http_send(head, "GET " S "x?wait=0 HTTP/1.1\r\n");
     http_send_request(body, "POST", S "x", "Transfer-Encoding: chunked\r\n", NULL);
     http_post(stage, S "y", NULL, "a"); /* both are there */
-    process_signal(gateway, SIGSTOP);
+    process_stop(gateway);
     http_send(head, "Host: localhost\r\n\r\n");
     http_send(body, "a\r\n0123456789\r\n");
     until_passed_us(1200000);
@@ -168,7 +168,7 @@ static void a_body_that_is_held_is_cut_when_its_peer_ends(struct stage *stage)
     struct process *daemon = stage_start(stage, NULL);
     http_start(stage, "--body-idle=300ms");
     http_post(stage, S "held", NULL, "0");
-    process_signal(daemon, SIGSTOP);
+    process_stop(daemon);
     struct http *http = http_open(stage);
     http_send_request(http, "POST", S "held", SSE "Transfer-Encoding: chunked\r\n", NULL);
     send_until_held(http);

@@ -167,7 +167,7 @@ static void they_survive_a_daemon_that_stands_still(struct idle *idle)
     enum { LATE = 10 };
     struct follower late[LATE];
     struct follower *all[LATE];
-    process_signal(idle->daemon, SIGSTOP);
+    process_stop(idle->daemon);
     for (unsigned i = 0; i < LATE; i++) {
         follower_open(&late[i], idle->stage, "/v1/sessions/idle/0", NULL, 0);
         all[i] = &late[i];

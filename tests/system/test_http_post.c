@@ -107,7 +107,7 @@ static void a_full_speed_body_is_slowed_down(struct stage *stage)
     memcpy(chunk, head, sizeof(head) - 1);
     memcpy(chunk + 5 + EVENT - 2, tail, sizeof(tail) - 1);
     http_send_request(writer, "POST", S "full", SSE "Transfer-Encoding: chunked\r\n", NULL);
-    process_signal(daemon, SIGSTOP);
+    process_stop(daemon);
     size_t size = 5 + EVENT + 2;
     uint64_t due_ns = until_in(400);
     while (!until_over(due_ns) && sent < MOST) {

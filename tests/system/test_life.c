@@ -472,7 +472,7 @@ static void play_round(struct play *play, unsigned round)
     }
     for (bool more = true; more;) {
         if (killing == BEFORE_ARRIVAL)
-            process_signal(play->daemon, SIGSTOP);
+            process_stop(play->daemon);
         more = send_acts(play);
         if (killing == AFTER_SENDING)
             until_passed_us(onlooker_random(play->mode->pause_us));

@@ -236,7 +236,7 @@ static void second_signal_ends_it(struct stage *stage)
 {
     struct process *daemon = stage_start(stage, NULL);
     record_stream(stage, "chat");
-    process_signal(daemon, SIGSTOP);
+    process_stop(daemon);
     process_signal(daemon, SIGTERM);
     process_signal(daemon, SIGINT);
     process_signal(daemon, SIGCONT);

@@ -325,7 +325,7 @@ static void a_sidecar_that_hangs_is_told_from_none(struct stage *stage)
 {
     static const char *const verbs[] = {"health", "stats", "sessions"};
     struct process *daemon = stage_start(stage, NULL);
-    process_signal(daemon, SIGSTOP);
+    process_stop(daemon);
     for (size_t i = 0; i < COUNT(verbs); i++) {
         struct outcome done = stage_run(stage, verbs[i], "--timeout", "0.3");
         stage_expect_code(&done, TIMEOUT);

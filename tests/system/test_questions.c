@@ -152,7 +152,7 @@ static void a_thousand_questions_to_a_stopped_daemon_wait_for_nothing(struct sta
     struct process *daemon = stage_start(stage, NULL);
     store_one_event();
     app.client = onlooker_client();
-    process_signal(daemon, SIGSTOP);
+    process_stop(daemon);
     waits_begin();
     ask_all(&app);
     for (size_t i = 0; i < MANY; i++)
@@ -174,7 +174,7 @@ static void questions_of_a_killed_daemon_are_answered_by_the_next(struct stage *
     struct process *daemon = stage_start(stage, NULL);
     store_one_event();
     app.client = onlooker_client();
-    process_signal(daemon, SIGSTOP); /* so that none is answered before */
+    process_stop(daemon); /* so that none is answered before */
     ask_all(&app);
     process_kill(daemon);
     daemon = stage_start(stage, NULL);

@@ -403,7 +403,7 @@ static void lease_that_ran_out(struct stage *stage)
     feeder_settle(&feeder);
     struct process *tail = stage_begin_run(stage, "tail", "s", "--earliest", "--count", "2");
     assert_true(until_true(until_in(ITEM_MS), one_subscribed, stage));
-    process_signal(tail, SIGSTOP);
+    process_stop(tail);
     assert_true(until_true(until_in(2 * LEASE_MS), none_subscribed, stage));
     put_event(&feeder, "s", 2);
     feeder_settle(&feeder);
