@@ -129,10 +129,8 @@ static void flush(redisContext *redis)
 
 static void check_reply(const redisReply *reply)
 {
-    if (!reply)
-        die("no reply");
-    if (reply->type == REDIS_REPLY_ERROR)
-        die("%s", reply->str);
+    if (!reply || reply->type == REDIS_REPLY_ERROR)
+        die("%s", reply ? reply->str : "no reply");
 }
 
 /* -- xadd -------------------------------------------------------------------------------------- */
