@@ -17,7 +17,10 @@ enum line_field { FIELD_UNKNOWN, FIELD_DATA, FIELD_EVENT, FIELD_ID, FIELD_RETRY 
 
 /* -- buffers ----------------------------------------------------------------------------------- */
 
-enum { TEXT_CAPACITY_MIN = 256 };
+enum {
+    TEXT_CAPACITY_MIN = 256,
+    TEXT_CAPACITY_KEPT = 64 * 1024, /* a larger one is not kept for the next event */
+};
 
 static spn_err text_reserve(struct sse_text *text, size_t size, size_t size_max)
 {
@@ -58,6 +61,21 @@ static void text_clear(struct sse_text *text)
 {
     text->size = 0;
     text->overflow = false;
+}
+
+static void text_shrink(struct sse_text *text)
+{
+    if (text->size > 0 || text->capacity <= TEXT_CAPACITY_KEPT)
+        return;
+    free(text->data);
+    text->data = NULL;
+    text->capacity = 0;
+}
+
+static void text_restart(struct sse_text *text)
+{
+    text_clear(text);
+    text_shrink(text);
 }
 
 static void text_swap(struct sse_text *a, struct sse_text *b)
@@ -205,9 +223,9 @@ static void line_begin_value(struct sse_parser *parser)
         parser->unknown = true;
     parser->value_bad = false;
     if (parser->field == FIELD_EVENT)
-        text_clear(&parser->type);
+        text_restart(&parser->type);
     if (parser->field == FIELD_ID)
-        text_clear(&parser->line_id);
+        text_restart(&parser->line_id);
     if (parser->field == FIELD_RETRY) {
         parser->line_retry = 0;
         parser->has_digits = false;
@@ -352,12 +370,23 @@ static spn_err take_line(struct sse_parser *parser, const char *input, size_t si
     return err;
 }
 
+/* What was lent with the last event ends here. */
+static void shrink(struct sse_parser *parser)
+{
+    text_shrink(&parser->data);
+    text_shrink(&parser->type);
+    text_shrink(&parser->id);
+    if (parser->part == PART_NAME) /* no line is under way */
+        text_restart(&parser->line_id);
+}
+
 spn_err sse_parser_feed(struct sse_parser *parser, const void *bytes, size_t size, size_t *ret_used,
                         bool *ret_ready, struct sse_event *ret_event)
 {
     const char *input = bytes;
     spn_err err = SPN_OK;
     bool ready = false;
+    shrink(parser);
     size_t used = take_bom(parser, input, size);
     while (used < size && !ready && err == SPN_OK) {
         size_t taken = 0;

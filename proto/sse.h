@@ -17,8 +17,8 @@
  *
  * Owns     inside a parser five buffers (data, type, and three ids: in force, of this block, of
  *          this line), none of them larger than event_size_max + 1, also while a line or a block
- *          has no end. Nothing is kept of comments and of unknown fields. The buffers grow to the
- *          size that the stream has needed so far and are reused for every event.
+ *          has no end. Nothing is kept of comments and of unknown fields. The buffers are
+ *          reused for every event; one of more than 64 KiB is freed by the call after its event.
  * Borrows  the bytes fed: copied before the call returns.
  * Lends    the slices of an event: valid until the next call with that parser.
  * Units    sizes in bytes, retry in milliseconds.

@@ -696,6 +696,35 @@ static const struct {
     {"data:a\n\nd", true},
 };
 
+/* No event leaves large buffers behind, whatever its lines were. */
+static void large_buffers_are_freed_after_their_event(void **state)
+{
+    enum { LARGE = 200000, KEPT = 64 * 1024 };
+    static const char *const fields[] = {"data: ", "event: ", "id: "};
+    static const char end[] = "\nid: a\nid: b\ndata: c\n\n";
+    static char line[LARGE];
+    (void)state;
+    memset(line, 'x', sizeof(line));
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        struct sse_parser parser;
+        struct sse_event event;
+        size_t used;
+        bool ready = false;
+        sse_parser_init(&parser, 2 * LARGE);
+        assert_int_equal(
+            sse_parser_feed(&parser, fields[i], strlen(fields[i]), &used, &ready, &event), SPN_OK);
+        assert_int_equal(sse_parser_feed(&parser, line, LARGE, &used, &ready, &event), SPN_OK);
+        assert_int_equal(sse_parser_feed(&parser, end, sizeof(end) - 1, &used, &ready, &event),
+                         SPN_OK);
+        assert_true(ready && event.id.size == 1);
+        assert_int_equal(sse_parser_feed(&parser, "", 0, &used, &ready, &event), SPN_OK);
+        assert_true(parser.data.capacity <= KEPT && parser.type.capacity <= KEPT);
+        assert_true(parser.id.capacity <= KEPT && parser.line_id.capacity <= KEPT &&
+                    parser.last_id.capacity <= KEPT);
+        sse_parser_release(&parser);
+    }
+}
+
 static void pending_says_what_would_be_lost(void **state)
 {
     (void)state;
@@ -1014,6 +1043,7 @@ int main(void)
         cmocka_unit_test(cr_dispatches_at_once),
         cmocka_unit_test(parsers_released_half_built),
         cmocka_unit_test(pending_says_what_would_be_lost),
+        cmocka_unit_test(large_buffers_are_freed_after_their_event),
         cmocka_unit_test(lines_of_every_length),
         cmocka_unit_test(memory_runs_out_anywhere),
         cmocka_unit_test(memory_runs_out_at_a_line_end),
