@@ -840,10 +840,22 @@ SPN_API spn_err spn_next_of_any(spn_client *client, int timeout_ms,
                                 spn_subscription **ret_subscription,
                                 const struct spn_item **ret_item) SPN_MUST_USE;
 
+/* Returns the subscription that spn_next_of_any would take its next item from, and how many bytes
+ * of items wait in it. 0: its next item has no event, such as a verdict, and may be taken whatever
+ * there is room for. The call takes nothing and does not wait. It is for an app that takes an event
+ * only when it has room for it: then spn_subscription_next takes it. Else spn_subscription_pause
+ * lets the next subscription be found. SPN_E_TIMEOUT: none has an item now; SPN_E_PATH, SPN_E_END:
+ * as spn_next_of_any. */
+SPN_API spn_err spn_next_ready(spn_client *client, spn_subscription **ret_subscription,
+                               size_t *ret_bytes) SPN_MUST_USE;
+
 /* Pauses a subscription, or lets it go on. A paused one keeps its place and its lease. It gives no
  * item, also not its end, and grants no credit. What it had been granted before may still arrive
- * and is kept. What it has does not make the client's descriptor readable. When it goes on with
- * items to give, the descriptor becomes readable. Pausing twice is pausing once.
+ * and is kept, unless what other paused ones have fills read_bytes_max. Then it is dropped, and
+ * comes again from the sidecar when the subscription goes on. What a paused one has does not make
+ * the client's descriptor readable. When it goes on with items to give, the descriptor becomes
+ * readable. Pausing twice is pausing once. An item of this subscription is valid no longer than
+ * until it is paused.
  *
  * What paused ones have counts in read_bytes_max. While that fills it, each of the others gets one
  * event at a time beside it, and the next one once that is taken: slower, but none of them waits

@@ -64,12 +64,12 @@ spn_err spn_subscription_next(spn_subscription *subscription, int timeout_ms,
     return err;
 }
 
-/* The next subscription that gives an item. NULL: there is none. */
-static struct spn_subscription *give_any(struct subscriptions *all)
+/* The next subscription that gives an item, or has one if `gives` is false. NULL: there is none. */
+static struct spn_subscription *find_any(struct subscriptions *all, bool gives)
 {
     while (!ring_alone(&all->ready)) {
         struct spn_subscription *first = sub_of_ready(all->ready.next);
-        if (sub_give(first))
+        if (gives ? sub_give(first) : sub_has_item(first))
             return first;
         if (!sub_has_item(first))
             ring_leave(&first->ready);
@@ -77,24 +77,18 @@ static struct spn_subscription *give_any(struct subscriptions *all)
     return NULL;
 }
 
-spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **ret_subscription,
-                        const struct spn_item **ret_item)
+static spn_err wait_for_any(spn_client *client, int timeout_ms, bool gives,
+                            spn_subscription **ret_subscription)
 {
     struct client_wait wait = {0};
-    spn_err err = client_check_for(client, ret_subscription != NULL ? ret_item : NULL);
-    struct subscriptions *all = err == SPN_OK ? client->subscriptions : NULL;
-    if (err == SPN_OK && all == NULL)
+    struct subscriptions *all = client->subscriptions;
+    if (all == NULL)
         return client_fail(client, SPN_E_END, NULL);
-    if (err == SPN_OK)
-        err = glance(client);
+    spn_err err = glance(client);
     while (err == SPN_OK) {
-        struct spn_subscription *first = give_any(all);
-        if (first != NULL) {
-            sub_send_grants(client);
-            *ret_subscription = first;
-            *ret_item = &first->item;
+        *ret_subscription = find_any(all, gives);
+        if (*ret_subscription != NULL)
             return SPN_OK;
-        }
         if (all->active == 0 && all->paused == 0)
             return client_fail(client, SPN_E_END, NULL);
         if (is_over(client, timeout_ms))
@@ -104,11 +98,41 @@ spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **r
     return err;
 }
 
+spn_err spn_next_of_any(spn_client *client, int timeout_ms, spn_subscription **ret_subscription,
+                        const struct spn_item **ret_item)
+{
+    spn_subscription *found = NULL;
+    spn_err err = client_check_for(client, ret_subscription != NULL ? ret_item : NULL);
+    if (err == SPN_OK)
+        err = wait_for_any(client, timeout_ms, true, &found);
+    if (err != SPN_OK)
+        return err;
+    sub_send_grants(client);
+    *ret_subscription = found;
+    *ret_item = &found->item;
+    return SPN_OK;
+}
+
+spn_err spn_next_ready(spn_client *client, spn_subscription **ret_subscription, size_t *ret_bytes)
+{
+    spn_subscription *found = NULL;
+    spn_err err = client_check_for(client, ret_subscription != NULL ? ret_bytes : NULL);
+    if (err == SPN_OK)
+        err = wait_for_any(client, 0, false, &found);
+    if (err != SPN_OK)
+        return err;
+    *ret_subscription = found;
+    *ret_bytes = sub_ready_bytes(found);
+    return SPN_OK;
+}
+
 /* A SUBSCRIBE that is to be sent goes out all the same, without credit. */
 static void pause_it(struct spn_subscription *subscription)
 {
     struct subscriptions *all = sub_all_of(subscription);
     all->paused += subscription->end_given ? 0 : 1;
+    sub_take_back(subscription);
+    sub_bound_paused(subscription);
     ring_leave(&subscription->ready);
     if (!subscription->subscribe && !subscription->leaving)
         ring_leave(&subscription->pending);
@@ -296,6 +320,7 @@ static void free_subscription(struct spn_subscription *subscription)
     ring_leave(&subscription->pending);
     all->held -= subscription->held;
     all->readable -= subscription->readable;
+    all->paused_unread -= subscription->paused_unread;
     free(subscription);
 }
 

@@ -25,6 +25,10 @@
  * unread bytes of those that are not paused fill the bound. They wait in a ring, first come, first
  * served.
  *
+ * What paused ones have together is at most the bound and what one of them has: one for which the
+ * others leave no room drops what it has, subscribes again from its cursor, and has no credit until
+ * it goes on.
+ *
  * A sidecar that was restarted knows no subscriptions. A turn notices that read.sock has a new
  * connection, and then all are subscribed again at once, after the last event received. The beat
  * notices what a turn does not: as often as the WELCOME has it, a CREDIT renews the lease, and the

@@ -83,8 +83,9 @@ struct spn_subscription {
     uint64_t bytes;  /* received in this incarnation */
     uint64_t credit; /* granted in this incarnation */
     uint64_t unread;
-    uint64_t held;     /* what it adds to the held bytes of all, ... */
-    uint64_t readable; /* ... and to the readable ones */
+    uint64_t held;          /* what it adds to the held bytes of all, ... */
+    uint64_t readable;      /* ... to the readable ones, ... */
+    uint64_t paused_unread; /* ... and to those of the paused */
     uint64_t window;
     uint64_t subscribed_ns;
     uint64_t again_ns;    /* no SUBSCRIBE before this time */
@@ -119,16 +120,17 @@ struct subscriptions {
     uint32_t paused; /* whose end was not given */
     uint32_t known;
     uint32_t expected;
-    uint32_t granting;    /* joined pending for a grant since grants were last sent */
-    uint64_t held;        /* credit that is not used, and unread bytes */
-    uint64_t readable;    /* unread bytes of those that are not paused */
-    uint64_t beat_serial; /* of the last beat */
-    uint64_t instance;    /* that answered a beat; 0: none did on this connection */
-    bool renewed;         /* the connection came anew after the WELCOME */
-    uint32_t missed;      /* beats without an answer, one after the other */
-    bool heard;           /* something was received since the last beat; true before the first */
-    bool beat_all;        /* the next beat has grants for all */
-    bool beat_again;      /* grants were not sent: a later beat has grants for all */
+    uint32_t granting;      /* joined pending for a grant since grants were last sent */
+    uint64_t held;          /* credit that is not used, and unread bytes */
+    uint64_t readable;      /* unread bytes of those that are not paused, ... */
+    uint64_t paused_unread; /* ... and of those that are */
+    uint64_t beat_serial;   /* of the last beat */
+    uint64_t instance;      /* that answered a beat; 0: none did on this connection */
+    bool renewed;           /* the connection came anew after the WELCOME */
+    uint32_t missed;        /* beats without an answer, one after the other */
+    bool heard;             /* something was received since the last beat; true before the first */
+    bool beat_all;          /* the next beat has grants for all */
+    bool beat_again;        /* grants were not sent: a later beat has grants for all */
     bool forgotten; /* an UNSUBSCRIBE was not sent: the sidecar may go on with deliveries to it */
     uint64_t asked_all_ns;
     bool blocked;     /* read.sock took no more */
@@ -207,6 +209,16 @@ void sub_take_progress(struct spn_subscription *subscription, const struct wire_
 
 /* Whether there is an item to give. */
 bool sub_has_item(const struct spn_subscription *subscription);
+
+/* The unread bytes, if what would be given next is among them. Else 0. */
+size_t sub_ready_bytes(const struct spn_subscription *subscription);
+
+/* Takes back what was lent with the last item. */
+void sub_take_back(struct spn_subscription *subscription);
+
+/* If it is paused, and what other paused ones have fills the bound: drops what it has, and
+ * subscribes again, so that this comes again once there is credit. */
+void sub_bound_paused(struct spn_subscription *subscription);
 
 /* Fills the subscription's item with the next one, and takes back what was lent with the last one.
  * False: there is none. */

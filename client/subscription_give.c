@@ -181,18 +181,60 @@ static void open_frame(struct spn_subscription *subscription)
 }
 
 /* An end that was received counts only if everything before it could be read. */
-static void give_up_frames(struct spn_subscription *subscription)
+static void drop_and_revive(struct spn_subscription *subscription)
 {
     sub_drop_frames(subscription);
     if (subscription->ended && subscription->failed == SPN_OK) {
         subscription->ended = false;
         sub_all_of(subscription)->active++;
     }
+}
+
+static void give_up_frames(struct spn_subscription *subscription)
+{
+    drop_and_revive(subscription);
     sub_subscribe_after_pause(subscription);
 }
 
-/* What was given last was lent until now. */
-static void take_back(struct spn_subscription *subscription)
+/* The verdict comes once, so it is kept. */
+static void drop_unread(struct spn_subscription *subscription)
+{
+    struct frame *first = subscription->first;
+    bool keeps_verdict = first != NULL && first->head.kind == WIRE_VERDICT;
+    if (keeps_verdict) {
+        subscription->first = first->next;
+        if (first->next == NULL)
+            subscription->end = &subscription->first;
+    }
+    drop_and_revive(subscription);
+    if (keeps_verdict) {
+        first->next = NULL;
+        subscription->first = first;
+        subscription->end = &first->next;
+    }
+}
+
+/* What a frame hides was reported with its first item. If its others came again, that would be
+ * reported again. */
+static bool hides_some(const struct spn_subscription *subscription)
+{
+    return subscription->log && subscription->opened && subscription->first->head.missing > 0;
+}
+
+/* After a failure nothing would come again. */
+void sub_bound_paused(struct spn_subscription *subscription)
+{
+    const struct subscriptions *all = sub_all_of(subscription);
+    uint64_t others = all->paused_unread - subscription->paused_unread;
+    if (!subscription->paused || subscription->unread == 0 || subscription->failed != SPN_OK ||
+        others < all->client->read_bytes_max || hides_some(subscription))
+        return;
+    drop_unread(subscription);
+    if (!subscription->subscribe)
+        sub_want_subscribe(subscription, 0);
+}
+
+void sub_take_back(struct spn_subscription *subscription)
 {
     const struct frame *first = subscription->first;
     if (first == NULL || !subscription->opened || subscription->left > 0)
@@ -237,20 +279,31 @@ static bool give_next(struct spn_subscription *subscription)
     return true;
 }
 
-bool sub_has_item(const struct spn_subscription *subscription)
+/* The first frame that was not given whole. NULL: there is none. */
+static const struct frame *next_frame(const struct spn_subscription *subscription)
 {
     const struct frame *first = subscription->first;
-    if (is_caught_up(subscription))
-        return true;
-    if (first != NULL && subscription->opened && subscription->left == 0)
-        first = first->next;
-    return first != NULL || (subscription->failed != SPN_OK && !subscription->end_given);
+    bool is_lent = first != NULL && subscription->opened && subscription->left == 0;
+    return is_lent ? first->next : first;
+}
+
+bool sub_has_item(const struct spn_subscription *subscription)
+{
+    return is_caught_up(subscription) || next_frame(subscription) != NULL ||
+           (subscription->failed != SPN_OK && !subscription->end_given);
+}
+
+size_t sub_ready_bytes(const struct spn_subscription *subscription)
+{
+    const struct frame *next = next_frame(subscription);
+    bool is_large = next != NULL && next->head.kind == WIRE_EVENTS && !is_caught_up(subscription);
+    return is_large ? subscription->unread : 0;
 }
 
 /* The subscription rejoins the ring after the others, so that none is left waiting. */
 bool sub_give(struct spn_subscription *subscription)
 {
-    take_back(subscription);
+    sub_take_back(subscription);
     bool gave = give_next(subscription);
     ring_leave(&subscription->ready);
     if (sub_has_item(subscription))

@@ -88,10 +88,13 @@ void sub_account(struct spn_subscription *subscription)
                            : 0;
     all->held -= subscription->held;
     all->readable -= subscription->readable;
+    all->paused_unread -= subscription->paused_unread;
     subscription->held = granted + subscription->unread;
     subscription->readable = subscription->paused ? 0 : subscription->unread;
+    subscription->paused_unread = subscription->unread - subscription->readable;
     all->held += subscription->held;
     all->readable += subscription->readable;
+    all->paused_unread += subscription->paused_unread;
 }
 
 struct frame *sub_last_frame(const struct spn_subscription *subscription)

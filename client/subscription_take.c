@@ -194,6 +194,7 @@ static void take_fitting(struct spn_subscription *subscription, struct delivered
     subscription->bytes = head->bytes;
     subscription->unread += counted;
     sub_account(subscription);
+    sub_bound_paused(subscription);
 }
 
 static bool is_refused_for_now(const struct wire_deliver *head)

@@ -419,6 +419,66 @@ static void a_session_has_other_gaps(void **state)
     assert_int_equal(spn_subscription_next(log_of, 50, &item), SPN_E_TIMEOUT);
 }
 
+static void step_until_quiet(void)
+{
+    const struct spn_health *health;
+    assert_int_equal(spn_client_step(client), SPN_OK);
+    fake_begin(&fake);
+    assert_int_equal(spn_get_health(client, WAIT_MS, &health), SPN_OK);
+    fake_end(&fake);
+}
+
+/* Two items, with this many hidden ones before the first. */
+static void deliver_two(uint64_t first, uint64_t second, uint64_t hidden)
+{
+    uint8_t rest[REST_MAX];
+    struct wire_out out = wire_out(rest, sizeof(rest));
+    const struct wire_item items[] = {item_at(first), item_at(second)};
+    wire_put_item(&out, &items[0]);
+    wire_put_item(&out, &items[1]);
+    assert_false(out.bad);
+    head.kind = WIRE_EVENTS;
+    head.count = 2;
+    head.missing = hidden;
+    head.seq = second;
+    head.bytes += wire_out_size(&out);
+    fake_deliver_rest(&fake, &head, rest, wire_out_size(&out));
+    head.count = 0;
+    head.missing = 0;
+}
+
+/* What others have leaves no room for a paused one: what it has is dropped, and requested again
+ * after what was given. But not if that were to report hidden entries twice. */
+static void paused_one_is_followed_again(void **state)
+{
+    (void)state;
+    static const uint64_t hidden[] = {6, 0};
+    begins(0, 1000);
+    deliver_event(1);
+    step_until_quiet();
+    assert_int_equal(spn_subscription_pause(log_of, true), SPN_OK);
+    for (size_t i = 0; i < COUNT(hidden); i++) {
+        begins(0, 1000);
+        deliver_two(10, 20, hidden[i]);
+        assert_int_equal(expect(SPN_ITEM_EVENT, 10)->missing, hidden[i]);
+        unsigned follows = fake.follows;
+        size_t bound = client->read_bytes_max;
+        client->read_bytes_max = 1;
+        assert_int_equal(spn_subscription_pause(log_of, true), SPN_OK);
+        client->read_bytes_max = bound;
+        step_until_quiet();
+        assert_int_equal(fake.follows - follows, hidden[i] == 0);
+        assert_int_equal(spn_subscription_pause(log_of, false), SPN_OK);
+        if (hidden[i] == 0) {
+            expect_followed_after(10, follows + 1);
+            deliver_verdict(10, 1000);
+            deliver_two(15, 20, 3);
+            assert_int_equal(expect(SPN_ITEM_EVENT, 15)->missing, 3);
+        }
+        assert_int_equal(expect(SPN_ITEM_EVENT, 20)->missing, 0);
+    }
+}
+
 static void goes_on_after_a_restart(void **state)
 {
     (void)state;
@@ -807,6 +867,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(progress_is_news, setup, teardown),
         cmocka_unit_test_setup_teardown(progress_alone_is_news, setup, teardown),
         cmocka_unit_test_setup_teardown(a_session_has_other_gaps, setup, teardown),
+        cmocka_unit_test_setup_teardown(paused_one_is_followed_again, setup, teardown),
         cmocka_unit_test_setup_teardown(goes_on_after_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(ends_for_an_error, setup, teardown),
     };

@@ -66,6 +66,7 @@ static void null_crashed(void **state)
     spn_replay *replay;
     spn_question *question = NULL;
     bool more;
+    size_t bytes = 0;
     size_t count;
     const struct spn_event *read;
     spn_sse *sse = NULL;
@@ -100,6 +101,9 @@ static void null_crashed(void **state)
         spn_subscribe(&subscription, NULL, text, NULL),
         spn_subscribe(&subscription, client, nowhere, NULL),
         spn_subscription_next(NULL, 0, &item),
+        spn_next_ready(NULL, &subscription, &bytes),
+        spn_next_ready(client, NULL, &bytes),
+        spn_next_ready(client, &subscription, NULL),
         spn_next_of_any(NULL, 0, &subscription, &item),
         spn_next_of_any(client, 0, NULL, &item),
         spn_next_of_any(client, 0, &subscription, NULL),

@@ -1476,6 +1476,73 @@ static void paused_one_gives_nothing(void **state)
     assert_int_equal(fake.grants[fake.grant_count - 1].subscription, paused.head.subscription);
 }
 
+static void expect_ready(const struct stream *stream, size_t bytes)
+{
+    spn_subscription *any = NULL;
+    size_t has = 0;
+    assert_int_equal(spn_next_ready(client, &any, &has), SPN_OK);
+    assert_ptr_equal(any, stream->subscription);
+    assert_int_equal(has, bytes);
+}
+
+/* An app that has no room for what is ready pauses it, and finds the next. */
+static void ready_one_is_found_and_not_taken(void **state)
+{
+    (void)state;
+    struct stream large = begin(10 * ITEM);
+    struct stream small = begin(10 * ITEM);
+    spn_subscription *any = NULL;
+    size_t bytes = 0;
+    const struct spn_item *item;
+    expect_ready(&large, 0);
+    assert_int_equal(next_of_any(client, 0, &any, &item), SPN_E_TIMEOUT); /* they have caught up */
+    assert_int_equal(spn_next_ready(client, &any, &bytes), SPN_E_TIMEOUT);
+    deliver_events(&large, 2);
+    step_until_quiet();
+    deliver_events(&small, 1);
+    step_until_quiet();
+    expect_ready(&large, 2 * ITEM);
+    expect_ready(&large, 2 * ITEM);
+    set_paused(&large, true);
+    expect_ready(&small, ITEM);
+    expect_events(&small, 1, 1);
+    assert_int_equal(spn_next_ready(client, &any, &bytes), SPN_E_TIMEOUT);
+    set_paused(&large, false);
+    expect_events(&large, 1, 1);
+    expect_ready(&large, ITEM);
+    expect_events(&large, 2, 2);
+}
+
+/* What is not among the bytes does not wait for them. */
+static void ready_one_has_no_bytes_before_its_events(void **state)
+{
+    (void)state;
+    struct stream stream = subscribe(NULL);
+    const struct spn_item *item;
+    deliver_verdict(&stream, 0, 0);
+    deliver_events(&stream, 2);
+    step_until_quiet();
+    expect_ready(&stream, 0);
+    assert_int_equal(spn_subscription_next(stream.subscription, 0, &item), SPN_OK);
+    assert_int_equal(item->kind, SPN_ITEM_VERDICT);
+    expect_ready(&stream, 0);
+    assert_int_equal(spn_subscription_next(stream.subscription, 0, &item), SPN_OK);
+    assert_int_equal(item->kind, SPN_ITEM_CAUGHT_UP);
+    expect_ready(&stream, 2 * ITEM);
+    expect_events(&stream, 1, 2);
+    deliver_gap(&stream, 1);
+    step_until_quiet();
+    deliver_events(&stream, 1);
+    step_until_quiet();
+    expect_ready(&stream, 0);
+    expect_missing(&stream, SPN_ITEM_GAP, 3, 1);
+    expect_ready(&stream, ITEM);
+    expect_events(&stream, 4, 4);
+    deliver_end(&stream, WIRE_DELETED);
+    step_until_quiet();
+    expect_ready(&stream, 0);
+}
+
 /* Gap, caught up and end wait too. */
 static void end_of_a_paused_one_waits(void **state)
 {
@@ -1720,6 +1787,8 @@ int main(void)
         TEST(another_life_after_a_restart_is_the_end),
         TEST(caught_up_comes_once),
         TEST(paused_one_gives_nothing),
+        TEST(ready_one_is_found_and_not_taken),
+        TEST(ready_one_has_no_bytes_before_its_events),
         TEST(end_of_a_paused_one_waits),
         TEST(failure_of_a_paused_one_waits),
         TEST(paused_one_is_unsubscribed),
