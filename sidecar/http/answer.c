@@ -41,6 +41,13 @@ void answer_err(struct exchange *exchange, spn_err err)
     answer_problem(exchange, &problem);
 }
 
+void answer_no_room(struct exchange *exchange, struct memory_share *share)
+{
+    struct problem problem;
+    (void)memory_refuse(share, &problem);
+    answer_problem(exchange, &problem);
+}
+
 void answer_add_number(struct exchange *exchange, const char *name, uint64_t number)
 {
     char text[NUMBER_SIZE];

@@ -7,6 +7,7 @@
 #ifndef SPN_HTTP_ANSWER_H
 #define SPN_HTTP_ANSWER_H
 
+#include "http/memory.h"
 #include "http/problem.h"
 #include "http/web.h"
 #include "sponson.h"
@@ -16,6 +17,9 @@ void answer_problem(struct exchange *exchange, const struct problem *problem);
 
 /* The same for an error, with its own words. */
 void answer_err(struct exchange *exchange, spn_err err);
+
+/* There is no memory for what the request holds: counts it, and answers with 503. */
+void answer_no_room(struct exchange *exchange, struct memory_share *share);
 
 /* Headers of an event stream. */
 void answer_add_stream_headers(struct exchange *exchange);

@@ -21,6 +21,8 @@ static void on_answer(struct waiter *waiter, spn_question *question)
     if (exchange_is_answered(asking->exchange))
         return;
     spn_err err = asking->answer(asking);
+    spn_question_close(asking->question); /* its peer may take long to read the answer */
+    asking->question = NULL;
     if (err != SPN_OK)
         refuse(asking, err);
 }
@@ -37,6 +39,7 @@ static void over(struct exchange *exchange)
     struct asking *asking = exchange_state(exchange);
     gateway_wait(asking->gateway, &asking->waiter, 0);
     spn_question_close(asking->question);
+    memory_release(&asking->share);
     free(asking);
 }
 
@@ -56,6 +59,7 @@ struct asking *asking_begin(struct gateway *gateway, struct exchange *exchange,
         .exchange = exchange,
         .answer = answer,
     };
+    memory_share_init(&asking->share, &gateway->memory[MEMORY_ANSWERS], NULL);
     exchange_set(exchange, &calls, asking);
     return asking;
 }

@@ -19,7 +19,8 @@ struct asking {
     spn_err (*answer)(struct asking *asking);
     /* Answers the exchange without the sidecar's answer. NULL: with the error. */
     void (*give_up)(struct asking *asking, spn_err err);
-    uint32_t limit; /* for the answer's own use */
+    struct memory_share share; /* of the answer, if it may be large */
+    uint32_t limit;            /* for the answer's own use */
 };
 
 /* NULL: no memory; the exchange was answered. The exchange frees it when it is over. A body is

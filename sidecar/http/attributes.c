@@ -29,6 +29,7 @@ struct setting {
     struct spn_life life; /* where options.life points to */
     struct attributes_change change;
     struct out body;
+    struct memory_share share;
     size_t session_size;
     char session[];
 };
@@ -171,11 +172,13 @@ static void refuse_size(struct exchange *exchange)
 static size_t take(struct exchange *exchange, const void *bytes, size_t size)
 {
     struct setting *setting = exchange_state(exchange);
-    if (setting->body.size + size <= ATTRIBUTES_JSON_MAX) {
+    size_t all = setting->body.size + size;
+    if (all > ATTRIBUTES_JSON_MAX)
+        refuse_size(exchange);
+    else if (!memory_reserve(&setting->share, all))
+        answer_no_room(exchange, &setting->share);
+    else
         out_put(&setting->body, bytes, size);
-        return size;
-    }
-    refuse_size(exchange);
     return size;
 }
 
@@ -202,6 +205,7 @@ static void over(struct exchange *exchange)
     if (setting->is_parsed)
         attributes_release(&setting->change);
     out_release(&setting->body);
+    memory_release(&setting->share);
     free(setting);
 }
 
@@ -232,6 +236,7 @@ void attributes_begin(struct gateway *gateway, struct exchange *exchange, struct
     setting->session_size = session.size;
     memcpy(setting->session, session.data, session.size);
     out_init(&setting->body, -1);
+    memory_share_init(&setting->share, &gateway->memory[MEMORY_BODIES], NULL);
     link_init(&setting->link);
     link_join(&gateway->publishers, &setting->link);
     exchange_set(exchange, &calls, setting);

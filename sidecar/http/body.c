@@ -293,6 +293,15 @@ static enum body_found give(struct body *body, const struct spn_event *event, bo
     return BODY_EVENT;
 }
 
+/* What was given is over, and nothing more has come. */
+static void forget(struct body *body)
+{
+    if (!body->has_held)
+        out_release(&body->held_bytes);
+    if (body->options.kind == BODY_SSE)
+        body_sse_forget(&body->of.sse);
+}
+
 enum body_found body_next(struct body *body, const struct spn_event **ret_event,
                           struct problem *ret_problem)
 {
@@ -303,8 +312,10 @@ enum body_found body_next(struct body *body, const struct spn_event **ret_event,
             return BODY_BAD;
         if (body->has_held && (body->has_fresh || body->is_empty || may_go(body)))
             return give(body, &body->held, &body->has_held, ret_event);
-        if (!body->has_fresh)
+        if (!body->has_fresh) {
+            forget(body);
             return BODY_NONE;
+        }
         if (!must_hold(body))
             return give(body, &body->fresh, &body->has_fresh, ret_event);
         if (hold(body) && !body->is_finished && !may_go(body))
@@ -320,6 +331,20 @@ void body_let_go(struct body *body)
 bool body_is_last(const struct body *body)
 {
     return body->is_empty && !body->has_held && body->count > 0;
+}
+
+size_t body_held(const struct body *body)
+{
+    size_t size = body->held_bytes.size;
+    switch (body->options.kind) {
+    case BODY_SSE:
+        return size + body_sse_held(&body->of.sse);
+    case BODY_JSON:
+        return size + body->of.json.bytes.size;
+    case BODY_RAW:
+        break;
+    }
+    return size + body->of.raw.data.size;
 }
 
 bool body_is_cut(const struct body *body)

@@ -77,6 +77,9 @@ void body_let_go(struct body *body);
  * session. */
 bool body_is_last(const struct body *body);
 
+/* How many bytes of what it was fed it holds. */
+size_t body_held(const struct body *body);
+
 /* The event stream ended inside an event, which was dropped, as the standard has it. */
 bool body_is_cut(const struct body *body);
 

@@ -79,6 +79,7 @@ enum body_found body_sse_take(struct body_sse *body, const char *bytes, size_t s
 {
     const struct spn_event *event;
     char what[BODY_WHAT_SIZE];
+    body->given_size = 0;
     spn_err err = spn_sse_next(body->sse, bytes, size, ret_used, &event);
     if (!measure(body, bytes, *ret_used, ret_problem))
         return BODY_BAD;
@@ -93,8 +94,23 @@ enum body_found body_sse_take(struct body_sse *body, const char *bytes, size_t s
     if (err != SPN_OK || !body_event_check(event, body->rules, what, ret_problem))
         return BODY_BAD;
     body->count++;
+    body->given_size = event->id.size + event->type.size + event->data.size;
     *ret_event = *event;
     return BODY_EVENT;
+}
+
+size_t body_sse_held(const struct body_sse *body)
+{
+    return body->block_size + body->given_size;
+}
+
+/* The parser frees what was large when it is called again. */
+void body_sse_forget(struct body_sse *body)
+{
+    const struct spn_event *event;
+    size_t used;
+    body->given_size = 0;
+    (void)!spn_sse_next(body->sse, "", 0, &used, &event);
 }
 
 enum body_found body_sse_end(struct body_sse *body, struct problem *ret_problem)

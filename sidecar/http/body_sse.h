@@ -21,6 +21,7 @@ struct body_sse {
     size_t block_max;
     size_t line_size;  /* of the line under way */
     size_t block_size; /* of the block under way, without comments */
+    size_t given_size; /* of the event that is lent */
     bool in_comment;
     bool after_cr;
     bool is_cut;    /* the body ended inside a block: its last event was dropped */
@@ -35,6 +36,11 @@ void body_sse_release(struct body_sse *body); /* takes zeros */
 enum body_found body_sse_take(struct body_sse *body, const char *bytes, size_t size,
                               size_t *ret_used, struct spn_event *ret_event,
                               struct problem *ret_problem);
+
+/* How many bytes of memory its blocks take. */
+size_t body_sse_held(const struct body_sse *body);
+/* The event that was lent is over. */
+void body_sse_forget(struct body_sse *body);
 
 /* The body has ended. BODY_NONE or BODY_BAD: it had lines, and no event. */
 enum body_found body_sse_end(struct body_sse *body, struct problem *ret_problem);

@@ -19,9 +19,10 @@ struct feed {
     struct link ready;      /* members that had everything before the newest block */
     unsigned members;       /* these, and those that write */
     unsigned waiting_count;
-    uint32_t slot; /* SLOT_NONE: over, and nobody finds it */
-    spn_err why;   /* it is over */
-    bool is_kept;  /* a call is under way: it is not freed */
+    uint32_t slot;             /* SLOT_NONE: over, and nobody finds it */
+    spn_err why;               /* it is over */
+    struct memory_share share; /* of what is to come next */
+    bool is_kept;              /* a call is under way: it is not freed */
     size_t session_size;
     char session[];
 };
@@ -44,9 +45,9 @@ static uint64_t hash_of_slot(const void *owner, uint32_t slot)
     return hash_of(&feed->life);
 }
 
-spn_err feeds_init(struct feeds *feeds)
+spn_err feeds_init(struct feeds *feeds, struct memory *memory)
 {
-    *feeds = (struct feeds){0};
+    *feeds = (struct feeds){.memory = memory};
     link_init(&feeds->busy);
     return slot_index_init(&feeds->index, hash_of_slot, feeds);
 }
@@ -101,6 +102,13 @@ static void let_candidates_go(struct feed *feed)
     }
 }
 
+/* Then nobody needs the blocks any more. */
+static void clear_if_all_wait(struct feed *feed)
+{
+    if (feed->waiting_count == feed->members)
+        feed_ring_clear(&feed->ring);
+}
+
 static void free_if_empty(struct feed *feed)
 {
     if (feed->is_kept || feed->members > 0)
@@ -108,6 +116,7 @@ static void free_if_empty(struct feed *feed)
     remove_from_table(feed);
     let_candidates_go(feed);
     feed_ring_clear(&feed->ring);
+    memory_release(&feed->share);
     spn_unsubscribe(feed->subscription);
     link_leave(&feed->busy);
     free(feed);
@@ -122,6 +131,7 @@ void feed_leave(struct feed_member *member)
     member->feed = NULL;
     feed->members -= member->is_member;
     member->is_member = false;
+    clear_if_all_wait(feed);
     free_if_empty(feed);
 }
 
@@ -167,6 +177,7 @@ static void end(struct feed *feed, spn_err why)
 {
     spn_unsubscribe(feed->subscription);
     feed->subscription = NULL;
+    memory_release(&feed->share);
     feed->why = why;
     remove_from_table(feed);
     let_candidates_go(feed);
@@ -176,11 +187,14 @@ static void end(struct feed *feed, spn_err why)
 /* Whether the next event is wanted now. */
 static bool is_wanted(const struct feed *feed)
 {
-    return feed->subscription != NULL && !link_alone(&feed->waiting) && link_alone(&feed->ready);
+    return feed->subscription != NULL && !link_alone(&feed->waiting) && link_alone(&feed->ready) &&
+           !memory_is_waiting(&feed->share);
 }
 
 static void settle(struct feed *feed)
 {
+    if (!is_wanted(feed) && !memory_is_waiting(&feed->share))
+        memory_hold(&feed->share, 0);
     if (feed->subscription != NULL &&
         spn_subscription_pause(feed->subscription, !is_wanted(feed)) != SPN_OK)
         end(feed, SPN_OK);
@@ -211,19 +225,22 @@ static bool put_item(struct feed *feed, struct feed_block *block, const struct s
 /* Makes a block of this item and those that follow at once. */
 static void take(struct feed *feed, const struct spn_item *item)
 {
-    struct feed_block *block = feed_block_new();
+    struct feed_block *block = feed_block_new(feed->feeds->memory);
+    memory_hold(&feed->share, 0); /* the block is counted in its place */
     if (block == NULL) {
         end(feed, SPN_OK);
         return;
     }
     bool goes_on = put_item(feed, block, item);
     while (goes_on && block->text.size < FEED_BLOCK_ENOUGH &&
+           memory_may_take(&feed->share, MEMORY_SMALL + 1) &&
            spn_subscription_next(feed->subscription, 0, &item) == SPN_OK)
         goes_on = put_item(feed, block, item);
     if (block->events == 0) {
         feed_block_release(block);
         return;
     }
+    memory_hold(&block->share, block->text.size);
     feed_ring_append(&feed->ring, block);
     let_candidates_join(feed);
     wake_waiting(feed);
@@ -234,6 +251,21 @@ static void on_item(struct taker *taker, const struct spn_item *item)
     struct feed *feed = LINK_OWNER(taker, struct feed, taker);
     take(feed, item);
     settle(feed);
+}
+
+static bool may_take(struct taker *taker, size_t bytes)
+{
+    struct feed *feed = LINK_OWNER(taker, struct feed, taker);
+    if (memory_may_take(&feed->share, bytes))
+        return true;
+    memory_wait(&feed->share, bytes);
+    settle(feed);
+    return false;
+}
+
+static void on_room(struct memory_share *share)
+{
+    settle(LINK_OWNER(share, struct feed, share));
 }
 
 /* -- what readers call ------------------------------------------------------------------------- */
@@ -251,7 +283,8 @@ static spn_err feed_new(struct feeds *feeds, struct spn_bytes session, const str
         free(feed);
         return err;
     }
-    feed->taker.on_item = on_item;
+    feed->taker = (struct taker){.on_item = on_item, .may_take = may_take};
+    memory_share_init(&feed->share, feeds->memory, on_room);
     feed->feeds = feeds;
     feed->life = *life;
     feed_ring_init(&feed->ring, seq);
@@ -294,8 +327,7 @@ static enum feed_answer wait_for_block(struct feed_member *member)
     feed->waiting_count++;
     assert(feed->waiting_count <= feed->members);
     link_join(&feed->waiting, &member->link);
-    if (feed->waiting_count == feed->members)
-        feed_ring_clear(&feed->ring);
+    clear_if_all_wait(feed);
     settle(feed);
     return FEED_NONE;
 }
@@ -305,8 +337,9 @@ static enum feed_answer wait_for_block(struct feed_member *member)
 static void fetch(struct feed *feed)
 {
     const struct spn_item *item;
-    if (feed->subscription == NULL || !link_alone(&feed->ready))
-        return;
+    if (feed->subscription == NULL || !link_alone(&feed->ready) ||
+        !memory_may_take(&feed->share, MEMORY_SMALL + 1))
+        return; /* what waits is looked at, with its size, when it is given */
     if (spn_subscription_pause(feed->subscription, false) == SPN_OK &&
         spn_subscription_next(feed->subscription, 0, &item) == SPN_OK)
         take(feed, item);
@@ -356,11 +389,13 @@ static unsigned serve(struct feed *feed, unsigned most)
     return served;
 }
 
-void feeds_turn(struct feeds *feeds, unsigned most)
+unsigned feeds_turn(struct feeds *feeds, unsigned most)
 {
+    unsigned left = most;
     struct link *next; /* whoever becomes busy meanwhile may be left for the next turn */
-    for (struct link *link = feeds->busy.next; most > 0 && link != &feeds->busy; link = next) {
+    for (struct link *link = feeds->busy.next; left > 0 && link != &feeds->busy; link = next) {
         next = link->next;
-        most -= serve(LINK_OWNER(link, struct feed, busy), most);
+        left -= serve(LINK_OWNER(link, struct feed, busy), left);
     }
+    return most - left;
 }

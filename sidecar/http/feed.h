@@ -8,10 +8,10 @@
  * what is there; so the fastest reader sets the pace, and what the daemon is asked for is no more
  * than one reader would. A member that needs a block which is gone, since it is slow, leaves and
  * subscribes from its cursor; so do all when the subscription says anything but an event or its
- * end.
+ * end. Without memory for the next event the feed waits, and its members with it.
  *
  * Owns     the feeds, each with its subscription, its members and its candidates.
- * Borrows  members: they leave before they go.
+ * Borrows  members: they leave before they go; the memory.
  * Threads  one.
  */
 #ifndef SPN_HTTP_FEED_H
@@ -34,6 +34,7 @@ struct feed_calls {
 };
 
 struct feeds {
+    struct memory *memory;
     struct slot_table table;
     struct slot_index index; /* by life */
     struct link busy;        /* feeds with members that are ready */
@@ -55,7 +56,7 @@ enum feed_answer {
     FEED_LEAVE, /* it is in no feed any more: it is too far behind, or the feed is over */
 };
 
-spn_err feeds_init(struct feeds *feeds) SPN_MUST_USE;
+spn_err feeds_init(struct feeds *feeds, struct memory *memory) SPN_MUST_USE;
 void feeds_release(struct feeds *feeds);
 
 /* The reader would go on by a feed. Its subscription has given everything up to member->seq, of
@@ -72,8 +73,8 @@ void feed_leave(struct feed_member *member);
 enum feed_answer feed_next(struct feed_member *member, struct feed_block **ret_block,
                            spn_err *ret_why);
 
-/* Calls ready for so many members. */
-void feeds_turn(struct feeds *feeds, unsigned most);
+/* Calls ready for so many members. Returns for how many. */
+unsigned feeds_turn(struct feeds *feeds, unsigned most);
 static inline bool feeds_are_due(const struct feeds *feeds)
 {
     return !link_alone(&feeds->busy);

@@ -4,13 +4,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
-struct feed_block *feed_block_new(void)
+struct feed_block *feed_block_new(struct memory *memory)
 {
     struct feed_block *block = calloc(1, sizeof(*block));
     if (block == NULL)
         return NULL;
     block->references = 1;
     out_init(&block->text, -1);
+    memory_share_init(&block->share, memory, NULL);
     return block;
 }
 
@@ -18,6 +19,7 @@ void feed_block_release(struct feed_block *block)
 {
     if (block == NULL || --block->references > 0)
         return;
+    memory_release(&block->share);
     out_release(&block->text);
     free(block);
 }

@@ -5,12 +5,14 @@
  * go when there are too many: whoever still writes one keeps it.
  *
  * Owns     a reference to each of its blocks.
+ * Borrows  the memory that blocks are counted in.
  * Threads  one.
  */
 #ifndef SPN_HTTP_FEED_RING_H
 #define SPN_HTTP_FEED_RING_H
 
 #include "base/out.h"
+#include "http/memory.h"
 
 enum {
     FEED_BLOCKS = 16,             /* at most so many, ... */
@@ -24,6 +26,7 @@ struct feed_block {
     uint64_t time_ms; /* of the first event */
     uint64_t seq;     /* of the last event */
     struct out text;
+    struct memory_share share;
 };
 
 struct feed_ring {
@@ -36,7 +39,7 @@ struct feed_ring {
 };
 
 /* With one reference. NULL: no memory. */
-struct feed_block *feed_block_new(void);
+struct feed_block *feed_block_new(struct memory *memory);
 void feed_block_release(struct feed_block *block); /* takes NULL */
 
 /* The first block begins after this seq. */

@@ -11,7 +11,17 @@
 #include "http/access_log.h"
 #include "token/key_file.h"
 
-enum { ITEMS_PER_TURN = 4096, FED_PER_TURN = 1024 };
+/* What one turn does before others have theirs. An item counts as its bytes and some for itself. */
+enum {
+    TURN_BYTES = 4 * 1024 * 1024,
+    ITEM_BYTES = 1024,
+    FED_PER_TURN = 1024,
+    FED_AT_ONCE = 64, /* members that write between two looks at how much they have written */
+};
+
+enum { READ_PART = 8 /* of --memory may wait in the library, beside it */ };
+
+#define PRESSED_NS UINT64_C(1000000000) /* between two calls */
 
 #define PROBE_NS UINT64_C(2000000000)   /* between two questions whether the daemon is there */
 #define SILENCE_NS UINT64_C(5000000000) /* after which it is gone */
@@ -54,6 +64,27 @@ static void probe_answered(struct waiter *waiter, spn_question *question)
 bool gateway_hears_daemon(const struct gateway *gateway)
 {
     return gateway->heard_ns > 0 && gateway_now_ns() - gateway->heard_ns < SILENCE_NS;
+}
+
+/* -- memory ------------------------------------------------------------------------------------ */
+
+static bool streams_wait(const struct gateway *gateway)
+{
+    return !link_alone(&gateway->memory[MEMORY_STREAMS].waiting);
+}
+
+static void pressed_due(struct waiter *waiter)
+{
+    struct gateway *gateway = LINK_OWNER(waiter, struct gateway, pressed);
+    if (streams_wait(gateway))
+        gateway->on_pressed(gateway);
+}
+
+static void serve_memory(struct gateway *gateway)
+{
+    memory_turn(&gateway->memory[MEMORY_STREAMS]);
+    if (streams_wait(gateway) && gateway->pressed.deadline.index == DEADLINE_ABSENT)
+        gateway_wait(gateway, &gateway->pressed, PRESSED_NS);
 }
 
 /* -- start and end ----------------------------------------------------------------------------- */
@@ -100,6 +131,9 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
     ds_states_init(&gateway->ds_states);
     link_init(&gateway->publishers);
     size_t waiters_max = (size_t)options->connections_max * doors_count;
+    memory_init(gateway->memory, options->memory_max);
+    gateway->on_pressed = parts->pressed;
+    gateway->pressed = (struct waiter){.deadline = DEADLINE_INIT, .on_due = pressed_due};
     gateway->probe = (struct waiter){
         .deadline = DEADLINE_INIT, .on_due = probe_due, .on_answer = probe_answered};
     if (options->state_dir != NULL &&
@@ -109,16 +143,17 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
         state_dir_close(&gateway->state);
         return SPN_E_INVALID;
     }
-    spn_err err = deadline_heap_init(&gateway->deadlines, waiters_max + 1);
+    spn_err err = deadline_heap_init(&gateway->deadlines, waiters_max + 2);
     if (err == SPN_OK)
         err = places_init(&gateway->sessions, random_fill);
     if (err == SPN_OK)
         err = places_init(&gateway->tokens, random_fill);
     if (err == SPN_OK)
-        err = feeds_init(&gateway->feeds);
+        err = feeds_init(&gateway->feeds, &gateway->memory[MEMORY_STREAMS]);
     const struct spn_client_options client_options = {
         .size = sizeof(client_options),
         .socket_dir = options->socket_dir,
+        .read_bytes_max = options->memory_max / READ_PART,
         .questions_max = waiters_max + 1,
     };
     if (err == SPN_OK)
@@ -171,7 +206,7 @@ static int wait_ms(const struct gateway *gateway)
     uint64_t due_ns = web_due_ns(gateway->web);
     if (first != NULL && first->due_ns < due_ns)
         due_ns = first->due_ns;
-    if (feeds_are_due(&gateway->feeds))
+    if (feeds_are_due(&gateway->feeds) || memory_is_due(&gateway->memory[MEMORY_STREAMS]))
         return 0;
     if (due_ns == UINT64_MAX)
         return -1;
@@ -180,16 +215,34 @@ static int wait_ms(const struct gateway *gateway)
     return left_ms > 1000000 ? 1000000 : (int)left_ms;
 }
 
+/* What is left makes the client's descriptor readable. */
 static void take_items(struct gateway *gateway)
 {
     spn_subscription *subscription;
     const struct spn_item *item;
-    for (int i = 0; i < ITEMS_PER_TURN; i++) {
-        if (spn_next_of_any(gateway->client, 0, &subscription, &item) != SPN_OK)
+    size_t bytes;
+    for (size_t taken = 0; taken < TURN_BYTES; taken += ITEM_BYTES) {
+        if (spn_next_ready(gateway->client, &subscription, &bytes) != SPN_OK)
             return;
         struct taker *taker = spn_subscription_context(subscription);
+        if (taker->may_take != NULL && !taker->may_take(taker, bytes))
+            continue;
+        if (spn_subscription_next(subscription, 0, &item) != SPN_OK)
+            continue;
+        taken += item->event != NULL ? item->event->data.size : 0;
         taker->on_item(taker, item);
     }
+}
+
+static void feed(struct gateway *gateway)
+{
+    uint64_t end = gateway->counts.bytes_written + TURN_BYTES;
+    unsigned fed = 0;
+    unsigned some;
+    do {
+        some = feeds_turn(&gateway->feeds, FED_AT_ONCE);
+        fed += some;
+    } while (some == FED_AT_ONCE && fed < FED_PER_TURN && gateway->counts.bytes_written < end);
 }
 
 static void take_answers(struct gateway *gateway)
@@ -226,8 +279,9 @@ spn_err gateway_turn(struct gateway *gateway, int stop_fd, bool *ret_signal)
     if (err == SPN_OK)
         err = lane_turn(&gateway->durable);
     take_answers(gateway);
+    serve_memory(gateway);
     take_items(gateway);
-    feeds_turn(&gateway->feeds, FED_PER_TURN);
+    feed(gateway);
     take_due(gateway);
     web_turn(gateway->web);
     return err;

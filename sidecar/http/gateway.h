@@ -20,6 +20,7 @@
 #include "http/ds/state.h"
 #include "http/feed.h"
 #include "http/lane.h"
+#include "http/memory.h"
 #include "http/options.h"
 #include "http/places.h"
 #include "http/state_dir.h"
@@ -53,6 +54,9 @@ struct gateway {
     struct ds_states ds_states;
     struct gateway_counts counts;
     struct admin_key admin_key;
+    struct memory memory[MEMORY_USES];
+    struct waiter pressed; /* streams wait for memory */
+    void (*on_pressed)(struct gateway *gateway);
     struct waiter probe; /* asks the daemon every few seconds whether it is there */
     spn_question *probe_question;
     uint64_t heard_ns; /* when it last answered; 0: never */
@@ -63,6 +67,8 @@ struct gateway {
 struct gateway_parts {
     void (*begin)(void *gateway, struct exchange *exchange); /* of web_options; so is the next */
     void (*slow)(void *gateway, struct exchange *exchange, enum web_slow why);
+    /* Streams wait for memory: called after each second of it. */
+    void (*pressed)(struct gateway *gateway);
     struct lane_calls lane;
 };
 

@@ -27,11 +27,14 @@ static spn_err answer(struct asking *asking)
     }
     if (err == SPN_E_END)
         err = spn_answer_more_sessions(asking->question, &has_more);
-    if (err == SPN_OK) {
+    if (err == SPN_OK && !memory_reserve(&asking->share, out.size)) {
+        answer_no_room(asking->exchange, &asking->share);
+    } else if (err == SPN_OK) {
         page_end_sessions(&page, has_more ? last : (struct spn_bytes){NULL, 0});
         exchange_add(asking->exchange, "Content-Type", "application/json");
         exchange_add(asking->exchange, "Cache-Control", "no-store");
-        exchange_answer(asking->exchange, 200, out.data, out.size);
+        memory_hold(&asking->share, out.size);
+        exchange_answer_out(asking->exchange, 200, &out);
     }
     out_release(&out);
     return err;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sponson-http: the gateway's process: its signals, its sockets, its start and its end. */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,11 @@
 #include "http/routes.h"
 #include "http/stream.h"
 
-enum { EXIT_FAILED = 1, DESCRIPTORS_MAX = 1 << 20 };
+enum {
+    EXIT_FAILED = 1,
+    DESCRIPTORS_MAX = 1 << 20,
+    MAPPED_MIN = 128 * 1024, /* bytes of a block that goes back to the system when it is freed */
+};
 
 #define STOP_NS UINT64_C(5000000000) /* for what is being published; streams need less */
 
@@ -122,6 +127,7 @@ int main(int argc, char **argv)
     char detail[512] = "";
     char quoted[LOG_QUOTED_MAX];
     options_parse(&options, argc, argv);
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_MIN); /* else it grows with the blocks that are freed */
     if (!head_guard_init(raise_limit()))
         return EXIT_FAILED;
     int signals = open_signals();
@@ -135,7 +141,11 @@ int main(int argc, char **argv)
         return EXIT_FAILED;
     }
     const struct gateway_parts parts = {
-        .begin = routes_begin, .slow = limits_slow, .lane = publish_lane_calls};
+        .begin = routes_begin,
+        .slow = limits_slow,
+        .pressed = stream_cut_holders,
+        .lane = publish_lane_calls,
+    };
     spn_err err =
         gateway_open(&gateway, &options, &parts, doors.list, doors.count, detail, sizeof(detail));
     if (err != SPN_OK) {

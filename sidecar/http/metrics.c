@@ -85,6 +85,27 @@ static void put_streams(struct out *out, const struct gateway *gateway)
                            &counts->delay);
 }
 
+static void put_memory(struct out *out, const struct gateway *gateway)
+{
+#define LABEL(name, label, part) label,
+    static const char *const uses[] = {MEMORY_MAP(LABEL)};
+#undef LABEL
+    uint64_t used[MEMORY_USES];
+    uint64_t full[MEMORY_USES];
+    for (size_t i = 0; i < MEMORY_USES; i++) {
+        used[i] = gateway->memory[i].used;
+        full[i] = gateway->memory[i].full;
+    }
+    put_labelled(out, "sponson_http_memory_bytes",
+                 "Bytes that requests hold; what is small is not counted.", "use", uses, used,
+                 MEMORY_USES);
+    put_labelled(
+        out, "sponson_http_memory_full_total",
+        "Times that there was no memory: bodies and answers that were refused, streams that "
+        "had to wait.",
+        "use", uses, full, MEMORY_USES);
+}
+
 static void put_own(struct out *out, const struct gateway *gateway)
 {
 #define LABEL(name, label) label,
@@ -94,6 +115,7 @@ static void put_own(struct out *out, const struct gateway *gateway)
     put_connections(out, web_counts(gateway->web));
     put_streams(out, gateway);
     put_posts(out, web_counts(gateway->web));
+    put_memory(out, gateway);
     metrics_text_one(out, "sponson_http_events_published_total", "Events stored for POSTs.",
                      counts->published);
     put_labelled(out, "sponson_http_denials_total", "Requests that were not let in, by reason.",

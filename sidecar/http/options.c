@@ -36,6 +36,7 @@ enum {
     KEY_READERS_PER_TOKEN,
     KEY_HEADER_LIMIT,
     KEY_BODY_LIMIT,
+    KEY_MEMORY,
     KEY_WINDOW,
     KEY_HEADER_TIMEOUT,
     KEY_BODY_IDLE,
@@ -100,6 +101,13 @@ static const struct argp_option table[] = {
      0},
     {"body-limit", KEY_BODY_LIMIT, "BYTES", 0,
      "Most bytes of a body that is not an event stream (default 8M)", 0},
+    {"memory", KEY_MEMORY, "BYTES", 0,
+     "Most bytes that requests hold in all: half of it bodies, a quarter answers, a quarter texts "
+     "of "
+     "streams, each of more than 8K. Beyond it requests are answered with 503, and streams wait; "
+     "16M "
+     "to 1024G (default 512M)",
+     0},
     {"window", KEY_WINDOW, "BYTES", 0, "Bytes that may wait for each stream (default 16K)", 0},
     {"header-timeout", KEY_HEADER_TIMEOUT, "TIME", 0,
      "Longest time for the head of a request; TIME is such as 500ms, 90s, 30m (default 10s)", 0},
@@ -168,6 +176,10 @@ static bool parse_limit(int key, const char *value, struct http_options *options
         return true;
     case KEY_BODY_LIMIT:
         options->body_max = (size_t)option_number("body-limit", value, KIB, 1024 * KIB * KIB);
+        return true;
+    case KEY_MEMORY:
+        options->memory_max =
+            (size_t)option_number("memory", value, 16 * KIB * KIB, 1024 * KIB * KIB * KIB);
         return true;
     case KEY_WINDOW:
         options->window_bytes = (size_t)option_number("window", value, KIB, 64 * KIB * KIB);
@@ -311,6 +323,7 @@ void options_parse(struct http_options *ret_options, int argc, char **argv)
         .header_limit = 4 * KIB,
         .event_max = 4 * KIB * KIB,
         .body_max = 8 * KIB * KIB,
+        .memory_max = 512 * KIB * KIB,
         .window_bytes = 16 * KIB,
         .header_ns = 10 * SECOND_MS * MS,
         .body_idle_ns = 60 * SECOND_MS * MS,

@@ -37,6 +37,7 @@ struct http_options {
     size_t header_limit; /* bytes of the target and all headers */
     size_t event_max;    /* bytes of an event's data, until the sidecar has told its own limit */
     size_t body_max;     /* bytes of a body that is not a stream */
+    size_t memory_max;   /* that requests hold, see memory.h */
     size_t window_bytes; /* of a reader's subscription */
     uint64_t header_ns;
     uint64_t body_idle_ns;

@@ -15,6 +15,7 @@ struct pages {
     struct session_start start;
     spn_subscription *subscription;
     struct out out;
+    struct memory_share share;
     struct page page;
     struct page_end end;
     uint32_t limit;
@@ -33,8 +34,15 @@ static void answer(struct pages *pages)
     exchange_add(exchange, "Content-Type",
                  pages->page.format == PAGE_LINES ? "application/x-ndjson" : "application/json");
     exchange_add(exchange, "Cache-Control", "no-store");
-    exchange_answer(exchange, 200, pages->out.data, pages->out.size);
-    out_release(&pages->out); /* the exchange has a copy; its peer may take long to read it */
+    memory_hold(&pages->share, pages->out.size); /* its peer may take long to read it */
+    exchange_answer_out(exchange, 200, &pages->out);
+}
+
+static void give_up_for_room(struct pages *pages)
+{
+    out_release(&pages->out);
+    memory_hold(&pages->share, 0);
+    answer_no_room(pages->exchange, &pages->share);
 }
 
 static void take_verdict(struct pages *pages, const struct spn_item *item)
@@ -52,7 +60,12 @@ static void take_verdict(struct pages *pages, const struct spn_item *item)
 
 static void take_event(struct pages *pages, const struct spn_item *item)
 {
+    if (!memory_reserve(&pages->share, pages->out.size + item->event->data.size)) {
+        give_up_for_room(pages);
+        return;
+    }
     page_event(&pages->page, item->event);
+    memory_hold(&pages->share, pages->out.size);
     pages->end.life = item->life;
     pages->end.seq = item->seq;
     pages->count++;
@@ -125,6 +138,7 @@ static void over(struct exchange *exchange)
     spn_unsubscribe(pages->subscription);
     session_start_release(&pages->start);
     out_release(&pages->out);
+    memory_release(&pages->share);
     free(pages);
 }
 
@@ -144,6 +158,7 @@ void pages_begin(struct gateway *gateway, struct exchange *exchange,
     pages->exchange = exchange;
     pages->limit = request->limit > 0 ? request->limit : PAGES_LIMIT_DEFAULT;
     out_init(&pages->out, -1);
+    memory_share_init(&pages->share, &gateway->memory[MEMORY_ANSWERS], NULL);
     page_begin(&pages->page, &pages->out, request->as_lines ? PAGE_LINES : PAGE_JSON, "events");
     exchange_set(exchange, &calls, pages);
     spn_err err = session_start_keep(&pages->start, request->session, &request->start);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "http/publish.h"
+#include "http/publish_parts.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,142 +8,10 @@
 
 #include "base/random.h"
 #include "http/answer.h"
-#include "http/answer_json.h"
-#include "http/change.h"
 
-enum {
-    START_SIZE = sizeof("0123456789abcdef"),
-    ID_SIZE = START_SIZE + sizeof("-18446744073709551615"),
-};
-
-struct post {
-    struct waiter waiter;
-    struct link link;
-    struct gateway *gateway;
-    struct exchange *exchange;
-    struct spn_bytes session;
-    struct spn_publish_options options;
-    struct spn_life life; /* where options.life points to */
-    spn_level level;
-    struct lane *lane;
-    enum body_kind kind;
-    struct body *body;
-    const struct spn_event *next; /* of the body; not published yet */
-    struct tally *tally;
-    uint64_t ticket; /* of the event before */
-    bool has_finished;
-    bool must_close;        /* the event before did not close the session: it was given before the
-                               end was known, or is a marker */
-    bool stops;             /* no more is taken of the body */
-    bool is_ended;          /* the body knows that it is complete */
-    bool is_taken;          /* all of its events are */
-    struct change *change;  /* if the body is one event */
-    char start[START_SIZE]; /* of the ids of events that have none; "": not drawn */
-    char id[ID_SIZE];       /* of the next event, if it has none */
-    struct out last_id;     /* of the newest event that was taken */
-    struct answer_json results;
-    char bytes[]; /* the session, the reason */
-};
-
-/* -- the answer -------------------------------------------------------------------------------- */
-
-static void refuse(struct post *post, const struct problem *problem)
-{
-    if (!exchange_is_answered(post->exchange))
-        answer_problem(post->exchange, problem);
-}
-
-static void refuse_err(struct post *post, spn_err err)
-{
-    struct problem problem;
-    const char *detail = err == SPN_E_SYSTEM || err == SPN_E_NOMEM
-                             ? spn_client_detail(post->gateway->client)
-                             : spn_err_text(err);
-    problem_set(&problem, problem_status(err), err, "%s", detail);
-    refuse(post, &problem);
-}
-
-/* What rests on the session is answered with what is known of that. */
-static void refuse_result(struct post *post, const struct answer_refusal *refusal)
-{
-    struct problem problem;
-    if (refusal->result == SPN_CONFLICT)
-        (void)problem_conflict(&problem);
-    else
-        problem_set(&problem, problem_status(refusal->code), refusal->code, "%s",
-                    spn_err_text(refusal->code));
-    if (problem.status != 409 && problem.status != 412) {
-        refuse(post, &problem);
-        return;
-    }
-    gateway_wait(post->gateway, &post->waiter, 0); /* the question has its own time */
-    post->change = change_refuse(post->gateway, post->exchange, post->session, &problem);
-}
-
-/* For the answer, once. */
-static void write_results(struct post *post, struct out *out)
-{
-    out_init(out, -1);
-    post->gateway->counts.published += post->results.counts[SPN_STORED];
-    post->results.is_cut = !post->is_taken || body_is_cut(post->body);
-    answer_json_write(&post->results, out);
-}
-
-/* All results are there, and each is a refusal. */
-static bool nothing_is_stored(const struct post *post)
-{
-    const struct answer_json *results = &post->results;
-    return results->counts[SPN_STORED] + results->counts[SPN_DUPLICATE] == 0 &&
-           results->refusals_count > 0;
-}
-
-/* All results are there. If nothing was stored, the answer is that of the first refusal. */
-static void answer(struct post *post)
-{
-    const struct answer_json *results = &post->results;
-    if (post->stops && post->tally->taken == 0) {
-        refuse_err(post, SPN_E_STOPPING);
-        return;
-    }
-    if (nothing_is_stored(post)) {
-        refuse_result(post, &results->refusals[0]);
-        return;
-    }
-    struct out out;
-    write_results(post, &out);
-    exchange_add(post->exchange, "Content-Type", "application/json");
-    exchange_answer(post->exchange, 200, out.data, out.size);
-    out_release(&out);
-}
-
-static void close_session(struct post *post)
-{
-    const struct spn_publish_options options = {
-        .size = sizeof(options), .life = post->options.life, .reason = post->options.reason};
-    gateway_wait(post->gateway, &post->waiter, 0); /* the question has its own time */
-    post->change = change_close(post->gateway, post->exchange, post->session, &options);
-    if (post->change == NULL || post->level == SPN_NONE)
-        return;
-    struct out out;
-    write_results(post, &out);
-    change_answer_json(post->change, &out);
-}
-
-static void answer_if_done(struct post *post)
-{
-    bool is_complete = post->stops || (post->has_finished && post->next == NULL);
-    if (!is_complete || exchange_is_answered(post->exchange))
-        return;
-    bool must_close = post->must_close && !post->stops;
-    if (post->level == SPN_NONE && !post->stops && !must_close)
-        exchange_answer(post->exchange, 202, NULL, 0);
-    else if (post->tally->outstanding > 0 || post->change != NULL)
-        return;
-    else if (must_close && !nothing_is_stored(post))
-        close_session(post);
-    else
-        answer(post);
-}
+/* A body that is whole before its events go is held so many times: its bytes and the event that is
+ * made of them, later the question and its message on the way. */
+enum { TIMES = 2 };
 
 /* -- events ------------------------------------------------------------------------------------ */
 
@@ -157,7 +25,7 @@ static bool name(struct post *post, struct spn_event *event)
     if (post->start[0] == '\0') {
         uint64_t random;
         if (random_fill(&random, sizeof(random)) != SPN_OK) {
-            refuse_err(post, SPN_E_SYSTEM);
+            post_refuse_err(post, SPN_E_SYSTEM);
             return false;
         }
         (void)snprintf(post->start, sizeof(post->start), "%016" PRIx64, random);
@@ -193,10 +61,12 @@ static void ask(struct post *post)
     if (!name(post, &event))
         return;
     const struct spn_publish_options options = options_of(post);
-    post->next = NULL;
     gateway_wait(post->gateway, &post->waiter, 0); /* the question has its own time */
     post->change =
         change_publish(post->gateway, post->exchange, post->session, &event, &options, post->level);
+    size_t size = event.id.size + event.type.size + event.data.size;
+    post_drop_body(post);
+    memory_hold(&post->share, post->change != NULL ? TIMES * size : 0);
 }
 
 static bool end_body(struct post *post)
@@ -205,7 +75,7 @@ static bool end_body(struct post *post)
     post->is_ended = true;
     if (body_finish(post->body, &problem))
         return true;
-    refuse(post, &problem);
+    post_refuse(post, &problem);
     return false;
 }
 
@@ -222,7 +92,7 @@ static bool find_next(struct post *post)
         found = body_next(post->body, &post->next, &problem);
     }
     if (found == BODY_BAD)
-        refuse(post, &problem);
+        post_refuse(post, &problem);
     if (found != BODY_EVENT)
         post->next = NULL;
     post->is_taken = post->is_ended && found == BODY_NONE;
@@ -232,7 +102,7 @@ static bool find_next(struct post *post)
 /* Takes events from the body until there are none, or there is no room. False: refused. */
 static bool publish_all(struct post *post)
 {
-    while (!post->stops) {
+    while (!post->stops && post->body != NULL) {
         if (!find_next(post))
             return false;
         if (post->next == NULL)
@@ -246,7 +116,7 @@ static bool publish_all(struct post *post)
         if (err == SPN_E_BACKPRESSURE)
             return true;
         if (err != SPN_OK) {
-            refuse_err(post, err);
+            post_refuse_err(post, err);
             return false;
         }
         post->last_id.size = 0;
@@ -261,7 +131,9 @@ static void post_pump(struct post *post)
 {
     if (exchange_is_answered(post->exchange) || !publish_all(post))
         return;
-    answer_if_done(post);
+    if (post->kind == BODY_SSE)
+        memory_hold(&post->share, body_held(post->body));
+    post_answer_if_done(post);
 }
 
 static void on_result(void *owner, uint64_t index, const struct spn_ack *ack)
@@ -285,6 +157,43 @@ static void on_news(void *owner)
 
 const struct lane_calls publish_lane_calls = {.on_result = on_result, .on_news = on_news};
 
+/* -- room -------------------------------------------------------------------------------------- */
+
+static void refuse_for_room(struct post *post)
+{
+    struct problem problem;
+    (void)memory_refuse(&post->share, &problem);
+    post_refuse(post, &problem);
+}
+
+/* A body that has no room is read to its end, so that the peer sees the answer; but not one that
+ * may have no end. */
+static void lose_room(struct post *post)
+{
+    post->has_no_room = post->kind != BODY_SSE;
+    if (post->has_no_room)
+        post_drop_body(post);
+    else
+        refuse_for_room(post);
+}
+
+static size_t drop(struct post *post, size_t size)
+{
+    post->dropped += size;
+    if (post->dropped > post->gateway->options->body_max)
+        refuse_for_room(post);
+    return size;
+}
+
+/* The room for a body of a known length was taken when it began. */
+static bool has_room(struct post *post)
+{
+    size_t held = body_held(post->body);
+    if (post->kind == BODY_SSE)
+        return memory_reserve(&post->share, held);
+    return TIMES * held <= post->share.size || memory_reserve(&post->share, TIMES * held);
+}
+
 /* -- the exchange ------------------------------------------------------------------------------ */
 
 static size_t post_take(struct exchange *exchange, const void *bytes, size_t size)
@@ -292,17 +201,21 @@ static size_t post_take(struct exchange *exchange, const void *bytes, size_t siz
     struct post *post = exchange_state(exchange);
     struct problem problem;
     size_t taken = 0;
+    if (post->has_no_room)
+        return drop(post, size);
     gateway_wait(post->gateway, &post->waiter, 0);
     while (taken < size && publish_all(post) && post->next == NULL && !post->stops) {
         size_t used = 0;
         if (!body_feed(post->body, (const char *)bytes + taken, size - taken, &used, &problem)) {
-            refuse(post, &problem);
+            post_refuse(post, &problem);
             return size;
         }
         taken += used;
     }
     if (!exchange_is_answered(exchange))
         (void)publish_all(post);
+    if (!exchange_is_answered(exchange) && !has_room(post))
+        lose_room(post);
     if (!exchange_is_answered(exchange) && post->options.closes && post->kind == BODY_SSE)
         gateway_wait(post->gateway, &post->waiter, 1);
     return exchange_is_answered(exchange) ? size : taken;
@@ -313,6 +226,10 @@ static void post_finish(struct exchange *exchange)
     struct post *post = exchange_state(exchange);
     post->has_finished = true;
     gateway_wait(post->gateway, &post->waiter, post->gateway->options->publish_ns);
+    if (post->has_no_room) {
+        refuse_for_room(post);
+        return;
+    }
     bool is_whole = post->kind != BODY_SSE; /* its events come only now */
     if (is_whole && (!end_body(post) || !find_next(post)))
         return;
@@ -329,9 +246,11 @@ static void post_due(struct waiter *waiter)
 {
     struct post *post = LINK_OWNER(waiter, struct post, waiter);
     if (post->has_finished) {
-        refuse_err(post, SPN_E_TIMEOUT);
+        post_refuse_err(post, SPN_E_TIMEOUT);
         return;
     }
+    if (post->body == NULL)
+        return;
     body_let_go(post->body);
     post_pump(post);
 }
@@ -343,6 +262,7 @@ static void post_free(struct post *post)
     change_free(post->change);
     tally_leave(post->tally);
     body_close(post->body);
+    memory_release(&post->share);
     out_release(&post->last_id);
     answer_json_release(&post->results);
     free(post);
@@ -386,11 +306,18 @@ static struct post *post_new(struct gateway *gateway, struct exchange *exchange,
     post->lane = request->level == SPN_ACCEPTED ? &gateway->accepted : &gateway->durable;
     post->kind = request->body.kind;
     post->waiter = (struct waiter){.deadline = DEADLINE_INIT, .on_due = post_due};
+    memory_share_init(&post->share, &gateway->memory[MEMORY_BODIES], NULL);
     out_init(&post->last_id, -1);
     answer_json_init(&post->results, request->level);
     link_init(&post->link);
     link_join(&gateway->posts, &post->link);
     return post;
+}
+
+/* For a body of this length, which was looked at. */
+static bool take_room(struct post *post, uint64_t length)
+{
+    return post->kind == BODY_SSE || memory_reserve(&post->share, TIMES * (size_t)length);
 }
 
 void publish_begin(struct gateway *gateway, struct exchange *exchange,
@@ -419,6 +346,8 @@ void publish_begin(struct gateway *gateway, struct exchange *exchange,
     if (body.kind == BODY_SSE)
         exchange_is_endless(exchange);
     exchange_set(exchange, &post_calls, post);
+    if (!take_room(post, request->body.length))
+        lose_room(post);
 }
 
 void publish_end_all(struct gateway *gateway)
@@ -428,6 +357,6 @@ void publish_end_all(struct gateway *gateway)
         if (post->has_finished || post->kind != BODY_SSE)
             continue;
         post->stops = true;
-        answer_if_done(post);
+        post_answer_if_done(post);
     }
 }

@@ -15,7 +15,8 @@ enum {
     RETRY_JITTER_MS = 2000, /* ... and so much more at random */
 };
 
-#define SLOW_NS UINT64_C(1000000000) /* after which a stream counts as behind */
+#define SLOW_NS UINT64_C(1000000000)    /* after which a stream counts as behind */
+#define PRESSED_NS UINT64_C(5000000000) /* after which one is cut while others wait for memory */
 
 /* -- time -------------------------------------------------------------------------------------- */
 
@@ -205,7 +206,7 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
         .calls = calls,
         .options = *options,
         .waiter = {.deadline = DEADLINE_INIT, .on_due = on_due},
-        .taker = {.on_item = stream_on_item},
+        .taker = {.on_item = stream_on_item, .may_take = stream_may_take},
         .member = {.calls = &stream_feed_calls},
         .gateway = gateway,
         .exchange = exchange,
@@ -214,6 +215,7 @@ bool stream_begin(struct stream *stream, struct gateway *gateway, struct exchang
     };
     stream->written_ns = stream->opened_ns;
     out_init(&stream->text, -1);
+    memory_share_init(&stream->share, &gateway->memory[MEMORY_STREAMS], stream_on_room);
     link_init(&stream->member.link);
     link_init(&stream->link);
     link_join(&gateway->streams, &stream->link);
@@ -259,6 +261,19 @@ void stream_phases(const struct gateway *gateway, uint64_t ret_counts[STREAM_END
         bool is_slow = stream->phase == STREAM_ENDING ||
                        (stream_must_write(stream) && now_ns - stream->written_ns >= SLOW_NS);
         ret_counts[is_slow ? STREAM_BEHIND : stream->phase]++;
+    }
+}
+
+void stream_cut_holders(struct gateway *gateway)
+{
+    uint64_t now_ns = gateway_now_ns();
+    EACH_STREAM(gateway, link)
+    {
+        struct stream *stream = LINK_OWNER(link, struct stream, link);
+        const struct feed_block *block = stream->block;
+        bool holds = stream->share.size > 0 || (block != NULL && block->share.size > 0);
+        if (holds && stream->has_text && now_ns - stream->written_ns >= PRESSED_NS)
+            cut_slow(stream);
     }
 }
 

@@ -4,9 +4,11 @@
  *
  *     WAITING -> BEHIND -> LIVE -> ENDING, or from any of them to ENDING
  *
- * An item is taken only when the socket can be written. So a peer that is slow slows nobody else
- * down, and needs no more memory than its subscription's window. The answer may come in WAITING:
- * then the sidecar is gone or the session does not exist yet, and the stream is held.
+ * An item is taken only when the socket can be written, and there is memory for its text. So a peer
+ * that is slow slows nobody else down, and needs no more memory than its subscription's window and
+ * one event. While streams wait for memory, those whose peers take nothing are cut sooner. The
+ * answer may come in WAITING: then the sidecar is gone or the session does not exist yet, and the
+ * stream is held.
  *
  * A stream that is live may be fed: it has no subscription of its own then, see feed.h.
  *
@@ -66,6 +68,7 @@ struct stream {
     spn_subscription *subscription; /* NULL: none, or it is fed */
     struct feed_member member;
     struct limits_seat seat;
+    struct memory_share share;
     enum stream_phase phase;
     enum counts_end why; /* it ended; END_PEER: it has not */
     bool is_open;        /* counted among those that were opened */
@@ -115,6 +118,9 @@ void stream_has_resumed(struct stream *stream, enum counts_resume how);
 /* How many streams there are by phase: those that end, and those whose peer has taken nothing for a
  * second, are behind. */
 void stream_phases(const struct gateway *gateway, uint64_t ret_counts[STREAM_ENDING]);
+
+/* Streams wait for memory: cuts those that hold some and whose peers have taken nothing for 5 s. */
+void stream_cut_holders(struct gateway *gateway);
 
 /* Ends all streams properly, each with a time to come back that is drawn for it. */
 void stream_end_all(struct gateway *gateway);

@@ -22,7 +22,10 @@ void stream_release_text(struct stream *stream);
 
 extern const struct feed_calls stream_feed_calls;
 
-/* As taker.on_item, exchange_calls.give and exchange_calls.wrote. */
+/* As memory_share.on_room, taker.may_take, taker.on_item, exchange_calls.give and
+ * exchange_calls.wrote. */
+void stream_on_room(struct memory_share *share);
+bool stream_may_take(struct taker *taker, size_t bytes);
 void stream_on_item(struct taker *taker, const struct spn_item *item);
 ssize_t stream_give(struct exchange *exchange, const char **ret_bytes);
 void stream_wrote(struct exchange *exchange, size_t size);

@@ -17,17 +17,41 @@ void stream_end(struct stream *stream, enum counts_end why)
     stream->phase = STREAM_ENDING;
 }
 
+static void set_paused(struct stream *stream, bool paused)
+{
+    if (stream->subscription != NULL &&
+        spn_subscription_pause(stream->subscription, paused) != SPN_OK)
+        exchange_cut(stream->exchange);
+}
+
 void stream_settle(struct stream *stream)
 {
+    if (!memory_is_waiting(&stream->share))
+        memory_hold(&stream->share, stream->text.size);
     if (!stream_must_write(stream))
         return;
     if (!stream->has_text)
         stream->written_ns = gateway_now_ns();
     stream->has_text = true;
-    if (stream->subscription != NULL &&
-        spn_subscription_pause(stream->subscription, true) != SPN_OK)
-        exchange_cut(stream->exchange);
+    set_paused(stream, true);
     exchange_go_on(stream->exchange);
+}
+
+bool stream_may_take(struct taker *taker, size_t bytes)
+{
+    struct stream *stream = LINK_OWNER(taker, struct stream, taker);
+    if (memory_may_take(&stream->share, bytes))
+        return true;
+    memory_wait(&stream->share, bytes);
+    set_paused(stream, true);
+    return false;
+}
+
+void stream_on_room(struct memory_share *share)
+{
+    struct stream *stream = LINK_OWNER(share, struct stream, share);
+    if (!stream_must_write(stream))
+        set_paused(stream, false);
 }
 
 void stream_on_item(struct taker *taker, const struct spn_item *item)
@@ -43,6 +67,8 @@ void stream_on_item(struct taker *taker, const struct spn_item *item)
 static void on_joined(struct feed_member *member)
 {
     struct stream *stream = LINK_OWNER(member, struct stream, member);
+    memory_release(&stream->share); /* the feed waits in its place */
+    memory_hold(&stream->share, stream->text.size);
     spn_unsubscribe(stream->subscription);
     stream->subscription = NULL;
 }
@@ -78,6 +104,8 @@ static void count_written(struct stream *stream)
 static void drop_text(struct stream *stream)
 {
     out_release(&stream->text); /* one that is idle keeps no memory */
+    if (!memory_is_waiting(&stream->share))
+        memory_hold(&stream->share, 0);
     stream->written = 0;
     stream->has_text = false;
 }
@@ -99,14 +127,17 @@ static void take_from_feed(struct stream *stream)
     stream_settle(stream);
 }
 
+/* Without room for an event of any size it leaves the next one for a turn: see stream_may_take. */
 static void take_from_subscription(struct stream *stream)
 {
+    if (memory_is_waiting(&stream->share))
+        return;
     if (stream->subscription != NULL &&
         spn_subscription_pause(stream->subscription, false) != SPN_OK)
         stream_end(stream, END_FAILED);
     const struct spn_item *item;
     while (stream->phase != STREAM_ENDING && stream->subscription != NULL &&
-           stream->text.size < TEXT_ENOUGH &&
+           stream->text.size < TEXT_ENOUGH && memory_may_take(&stream->share, MEMORY_SMALL + 1) &&
            spn_subscription_next(stream->subscription, 0, &item) == SPN_OK)
         stream->calls->take(stream, item);
     stream_settle(stream);
@@ -174,4 +205,5 @@ void stream_release_text(struct stream *stream)
         count_written(stream);
     drop_block(stream);
     out_release(&stream->text);
+    memory_release(&stream->share);
 }

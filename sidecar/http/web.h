@@ -149,6 +149,9 @@ void exchange_add(struct exchange *exchange, const char *name, const char *value
 /* Answers with a body, which may be empty. The bytes are copied. */
 void exchange_answer(struct exchange *exchange, unsigned status, const void *body, size_t size);
 
+/* The same with bytes that become the exchange's; *body is empty then. */
+void exchange_answer_out(struct exchange *exchange, unsigned status, struct out *body);
+
 /* Answers with what `give` writes. */
 void exchange_stream(struct exchange *exchange, unsigned status);
 

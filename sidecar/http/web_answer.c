@@ -17,7 +17,9 @@ static struct MHD_Response *make_response(struct exchange *exchange)
         exchange->is_stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1,
                                                                 stream_body_on_give, exchange, NULL)
                             : MHD_create_response_from_buffer(
-                                  exchange->body.size, exchange->body.data, MHD_RESPMEM_MUST_COPY);
+                                  exchange->body.size, exchange->body.data, MHD_RESPMEM_MUST_FREE);
+    if (response != NULL && !exchange->is_stream)
+        exchange->body.data = NULL; /* it is the library's, which frees it */
     const char *header = exchange->headers.data;
     const char *end = header + exchange->headers.size;
     while (response != NULL && header < end) {
@@ -89,9 +91,19 @@ void exchange_add(struct exchange *exchange, const char *name, const char *value
 
 void exchange_answer(struct exchange *exchange, unsigned status, const void *body, size_t size)
 {
+    struct out copy;
+    out_init(&copy, -1);
+    out_put(&copy, body, size);
+    exchange_answer_out(exchange, status, &copy);
+}
+
+void exchange_answer_out(struct exchange *exchange, unsigned status, struct out *body)
+{
     assert(exchange->status == 0 && status < WEB_STATUS_MAX);
     exchange->status = status;
-    out_put(&exchange->body, body, size);
+    out_release(&exchange->body);
+    exchange->body = *body;
+    out_init(body, -1);
     if (!exchange->is_in_call && !exchange->is_suspended && !exchange->has_finished)
         exchange_answer_now(exchange); /* the peer may send nothing more for long */
     exchange_go_on(exchange);

@@ -86,7 +86,7 @@ static void answer_body(struct exchange *exchange, const struct ds_answer_part *
         return;
     }
     ds_answer_add_bytes(exchange, "Content-Type", part->stream->config.content_type);
-    exchange_answer(exchange, 200, chunk->body.data, chunk->body.size);
+    exchange_answer_out(exchange, 200, &chunk->body);
 }
 
 void ds_answer_part(struct exchange *exchange, const struct ds_answer_part *part)

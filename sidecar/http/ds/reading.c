@@ -28,6 +28,7 @@ struct reading {
     struct ds_query query;
     bool has_body;
     struct ds_chunk chunk;
+    struct memory_share share;
     struct spn_bytes session;
     struct spn_bytes cursor;
     char bytes[];
@@ -75,7 +76,15 @@ static spn_err subscribe(struct reading *reading)
 
 static void take_event(struct reading *reading, const struct spn_event *event)
 {
-    bool is_full = ds_chunk_add(&reading->chunk, event);
+    struct ds_chunk *chunk = &reading->chunk;
+    if (!memory_reserve(&reading->share, chunk->body.size + event->data.size)) {
+        ds_chunk_release(chunk);
+        memory_hold(&reading->share, 0);
+        answer_no_room(reading->exchange, &reading->share);
+        return;
+    }
+    bool is_full = ds_chunk_add(chunk, event);
+    memory_hold(&reading->share, chunk->body.size);
     if (event->closes)
         answer(reading, true);
     else if (is_full)
@@ -176,6 +185,7 @@ static void reading_free(struct reading *reading)
     spn_question_close(reading->info);
     spn_question_close(reading->touch);
     ds_chunk_release(&reading->chunk);
+    memory_release(&reading->share);
     free(reading);
 }
 
@@ -325,6 +335,7 @@ static struct reading *reading_new(struct gateway *gateway, struct exchange *exc
     reading->taker.on_item = on_item;
     reading->gateway = gateway;
     reading->exchange = exchange;
+    memory_share_init(&reading->share, &gateway->memory[MEMORY_ANSWERS], NULL);
     reading->options = request->stream;
     reading->has_body = request->has_body;
     reading->session = keep(&at, request->session);

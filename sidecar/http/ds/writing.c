@@ -12,6 +12,8 @@
 enum {
     TRIES_MAX = 100,
     READ_FACTOR = 8, /* times the largest body are read of one that is too large */
+    TIMES = 3, /* a body is held: since the change may have to be tried again, as the question,
+                  and as its message on the way */
 };
 
 void ds_writing_settle(struct ds_writing *writing)
@@ -110,6 +112,7 @@ void ds_writing_asked(struct ds_writing *writing, spn_err err)
 void ds_writing_publish(struct ds_writing *writing)
 {
     uint8_t note[DS_NOTE_SIZE];
+    struct out escaped;
     struct spn_event event = SPN_EVENT_INIT;
     const struct spn_publish_options options = {
         .size = sizeof(options),
@@ -118,15 +121,16 @@ void ds_writing_publish(struct ds_writing *writing)
         .life = &writing->stream.life,
         .closes = writing->closes,
     };
-    if (writing->escaped.size == 0)
-        ds_text_escape(&writing->escaped, writing->data);
+    out_init(&escaped, -1);
+    ds_text_escape(&escaped, writing->data);
     event.id = ds_writing_event_id(writing);
-    event.data = (struct spn_bytes){writing->escaped.data, writing->escaped.size};
+    event.data = (struct spn_bytes){escaped.data, escaped.size};
     event.note = (struct spn_bytes){note, ds_note_write(&writing->note, note)};
-    spn_err err = writing->escaped.error == 0 ? SPN_OK : SPN_E_NOMEM;
+    spn_err err = escaped.error == 0 ? SPN_OK : SPN_E_NOMEM;
     if (err == SPN_OK)
         err = spn_ask_publish_with(&writing->change, writing->gateway->client, writing->session,
                                    &event, &options, SPN_DURABLE);
+    out_release(&escaped); /* the question has a copy */
     ds_writing_asked(writing, err);
     writing->is_publishing = true;
 }
@@ -198,8 +202,20 @@ static size_t body_max(const struct gateway *gateway)
     return max > 0 ? max : gateway->options->event_max;
 }
 
-/* A body that is too large is read to its end, within a bound: fetch, as browsers and Node have it,
- * gives its app an error instead of the answer to a request that it could not send. */
+static void drop_body(struct ds_writing *writing)
+{
+    out_release(&writing->body);
+    memory_hold(&writing->share, 0);
+}
+
+static bool reserve(struct ds_writing *writing, uint64_t size)
+{
+    return memory_reserve(&writing->share, TIMES * (size_t)size);
+}
+
+/* A body that is too large, or has no room, is read to its end, within a bound: fetch, as browsers
+ * and Node have it, gives its app an error instead of the answer to a request that it could not
+ * send. */
 static size_t take(struct exchange *exchange, const void *bytes, size_t size)
 {
     struct ds_writing *writing = exchange_state(exchange);
@@ -208,12 +224,15 @@ static size_t take(struct exchange *exchange, const void *bytes, size_t size)
         return size;
     writing->taken += size;
     writing->is_too_large = writing->is_too_large || writing->taken > max;
-    if (!writing->is_too_large)
+    if (!writing->is_too_large && !writing->has_no_room &&
+        TIMES * writing->taken > writing->share.size)
+        writing->has_no_room = !reserve(writing, writing->taken);
+    if (!writing->is_too_large && !writing->has_no_room)
         out_put(&writing->body, bytes, size);
     else if (writing->taken / READ_FACTOR > max)
         answer_err(exchange, SPN_E_EVENT_TOO_LARGE);
     else
-        out_release(&writing->body);
+        drop_body(writing);
     return size;
 }
 
@@ -222,6 +241,8 @@ static bool check_body(struct ds_writing *writing)
 {
     if (writing->is_too_large)
         answer_err(writing->exchange, SPN_E_EVENT_TOO_LARGE);
+    else if (writing->has_no_room)
+        answer_no_room(writing->exchange, &writing->share);
     else if (writing->body.error != 0)
         answer_err(writing->exchange, SPN_E_NOMEM);
     else
@@ -250,7 +271,7 @@ static void over(struct exchange *exchange)
     close_question(&writing->info);
     close_question(&writing->change);
     out_release(&writing->body);
-    out_release(&writing->escaped);
+    memory_release(&writing->share);
     free(writing);
 }
 
@@ -285,16 +306,19 @@ struct ds_writing *ds_writing_begin(struct gateway *gateway, struct exchange *ex
     writing->turn.begin = begin_turn;
     writing->gateway = gateway;
     writing->exchange = exchange;
+    memory_share_init(&writing->share, &gateway->memory[MEMORY_BODIES], NULL);
     out_init(&writing->body, -1);
-    out_init(&writing->escaped, -1);
     memcpy(writing->name, session.data, session.size);
     writing->session = (struct spn_bytes){writing->name, session.size};
     link_init(&writing->turn.link);
     link_init(&writing->link);
     link_join(&gateway->publishers, &writing->link);
     exchange_set(exchange, &exchange_calls, writing);
-    if (exchange_length(exchange) / READ_FACTOR > body_max(gateway))
+    uint64_t length = exchange_length(exchange);
+    if (length / READ_FACTOR > body_max(gateway))
         answer_err(exchange, SPN_E_EVENT_TOO_LARGE);
+    else if (length <= body_max(gateway))
+        writing->has_no_room = !reserve(writing, length);
     return writing;
 }
 

@@ -54,10 +54,11 @@ struct ds_writing {
     struct ds_stream stream;
     unsigned tries;
     struct out body;
-    uint64_t taken; /* bytes of it, also of one that is too large */
-    bool is_too_large;
+    struct memory_share share; /* of it, and of the event that is made of it */
+    uint64_t taken;            /* bytes of it, also of those that are dropped */
+    bool is_too_large;         /* it is dropped; so with the next */
+    bool has_no_room;
     struct spn_bytes data;   /* of the body: what is appended */
-    struct out escaped;      /* the same, as it is stored */
     bool has_changed;        /* a change was asked for, and may have been made: ... */
     struct spn_life changed; /* ... to the stream with this life, ... */
     uint64_t changed_after;  /* ... after this seq */

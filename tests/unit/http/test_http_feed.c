@@ -3,18 +3,28 @@
  *
  * Beside it runs a model: a session is a number, its events are 1, 2, 3 ... up to that, and readers
  * join, stall, leave and come back at random while events are published, trimmed, and the session
- * is closed. The library's subscriptions are replaced by cursors on the model.
+ * is closed. The library's subscriptions are replaced by cursors on the model. In half of the runs
+ * the memory has room for one large event, and somebody else has it at times.
  *
  * An argument is the number of the first seed. */
 #include "check.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "http/feed.h"
 
-enum { READERS = 8, STEPS = 400, SEEDS = 300, SUBSCRIPTIONS_MAX = 4096, SIZE_MAX_BYTES = 20000 };
+enum {
+    READERS = 8,
+    STEPS = 400,
+    SEEDS = 300,
+    SUBSCRIPTIONS_MAX = 4096,
+    SIZE_MAX_BYTES = 20000,
+    MEMORY = 4 * 30000, /* of which streams have a quarter */
+    MOST_BESIDE = SIZE_MAX_BYTES + FEED_BLOCK_ENOUGH,
+};
 
 #define SESSION ((struct spn_bytes){"s", 1})
 
@@ -82,11 +92,16 @@ spn_err __wrap_spn_subscription_pause(spn_subscription *subscription, bool pause
     return SPN_OK;
 }
 
+static size_t size_of(uint64_t seq)
+{
+    return seq % 7 == 0 ? SIZE_MAX_BYTES : 40;
+}
+
 /* An event whose data is its number, and then some. */
 static void make_event(uint64_t seq, struct spn_item *item, struct spn_event *event)
 {
     static char data[SIZE_MAX_BYTES];
-    unsigned size = seq % 7 == 0 ? SIZE_MAX_BYTES : 40;
+    size_t size = size_of(seq);
     memset(data, '.', sizeof(data));
     int digits = snprintf(data, sizeof(data), "%llu ", (unsigned long long)seq);
     data[digits] = '.';
@@ -135,11 +150,23 @@ struct reader {
     spn_err why; /* it has the session's end */
 };
 
+static struct memory memory[MEMORY_USES];
+static struct memory *const streams = &memory[MEMORY_STREAMS];
+static struct memory_share other; /* of somebody else */
 static struct feeds feeds;
 static struct reader readers[READERS];
 static unsigned fed;       /* blocks that came from feeds */
 static unsigned joined;    /* how often somebody joined one */
 static unsigned went_back; /* how often somebody left one and went on by itself */
+
+static uint64_t waits; /* how often a feed waited for memory */
+
+static struct memory *memory_of(size_t max)
+{
+    memory_init(memory, max);
+    memory_share_init(&other, streams, NULL);
+    return streams;
+}
 
 /* One that is caught up is told so at once. */
 static void subscribe_reader(struct reader *reader)
@@ -168,6 +195,7 @@ static void take_block(struct reader *reader, struct feed_block *block)
     assert_int_equal(text->error, 0);
     for (const char *at = text->data; (at = strstr(at, "data: ")) != NULL; at++, events++)
         assert_int_equal(strtoull(at + 6, NULL, 10), ++reader->seq);
+    assert_int_equal(block->share.size, text->size > MEMORY_SMALL ? text->size : 0);
     assert_int_equal(events, block->events);
     assert_int_equal(reader->seq, block->seq);
     assert_int_equal(reader->seq, reader->member.seq);
@@ -253,6 +281,15 @@ static void unstall(struct reader *reader)
 
 /* -- the run ----------------------------------------------------------------------------------- */
 
+static bool takes_next(struct fake *fake)
+{
+    struct taker *taker = fake->context;
+    bool has_event =
+        !fake->is_paused && over != SPN_E_DELETED && fake->seq >= trimmed && fake->seq < newest;
+    size_t size = has_event ? size_of(fake->seq + 1) : 0;
+    return fake->is_paused || taker->may_take == NULL || taker->may_take(taker, size);
+}
+
 /* As the gateway does: what may be given is given, to whoever it belongs. True: there was some. */
 static bool give_items(unsigned most)
 {
@@ -260,9 +297,10 @@ static bool give_items(unsigned most)
     for (unsigned i = 0; i < fakes_begun && most > 0; i++) {
         const struct spn_item *item;
         spn_subscription *subscription = (spn_subscription *)(void *)&fakes[i];
-        if (!fakes[i].is_used || __wrap_spn_subscription_next(subscription, 0, &item) != SPN_OK)
-            continue;
         struct taker *taker = fakes[i].context;
+        if (!fakes[i].is_used || !takes_next(&fakes[i]) ||
+            __wrap_spn_subscription_next(subscription, 0, &item) != SPN_OK)
+            continue;
         taker->on_item(taker, item);
         has_given = true;
         most--;
@@ -273,7 +311,7 @@ static bool give_items(unsigned most)
 static void step(void)
 {
     struct reader *reader = &readers[below(READERS)];
-    switch (below(12)) {
+    switch (below(14)) {
     case 0:
     case 1:
     case 2:
@@ -299,22 +337,34 @@ static void step(void)
     case 8:
         feeds_turn(&feeds, 1 + below(4));
         break;
+    case 9:
+        (void)memory_reserve(&other, below(4) > 0 ? SIZE_MAX_BYTES : 0);
+        break;
+    case 10:
+        memory_turn(streams);
+        break;
     default:
         (void)give_items(1 + below(4));
         break;
     }
+    /* What is taken where there is room for some is one event beside it at most. */
+    assert_true(streams->used <= streams->max || streams->used - streams->max <= MOST_BESIDE);
 }
 
 static void run_to_the_end(void)
 {
     bool goes_on = true;
     while (goes_on) {
-        goes_on = give_items(100) || feeds_are_due(&feeds);
+        goes_on = give_items(100) || feeds_are_due(&feeds) || memory_is_due(streams);
+        memory_turn(streams);
         feeds_turn(&feeds, 100);
         for (unsigned i = 0; i < READERS; i++) {
             if (!readers[i].is_stalled)
                 continue;
-            unstall(&readers[i]);
+            if (below(2) == 0)
+                unstall(&readers[i]);
+            else
+                close_reader(&readers[i]);
             goes_on = true;
         }
     }
@@ -334,6 +384,7 @@ static void check_all_have_everything(void)
             assert_int_equal(readers[i].seq, newest);
     }
     assert_int_equal(fakes_open, count > 0 && over == SPN_OK);
+    assert_int_equal(streams->used, 0);
 }
 
 static void run(unsigned first)
@@ -343,9 +394,10 @@ static void run(unsigned first)
     fakes_begun = fakes_open = 0;
     newest = trimmed = 0;
     over = SPN_OK;
-    assert_int_equal(feeds_init(&feeds), SPN_OK);
+    assert_int_equal(feeds_init(&feeds, memory_of(first % 2 == 0 ? SIZE_MAX : MEMORY)), SPN_OK);
     for (unsigned i = 0; i < STEPS; i++)
         step();
+    memory_release(&other);
     run_to_the_end();
     newest++; /* whoever was left by a feed whose last member went finds another one */
     run_to_the_end();
@@ -360,6 +412,7 @@ static void run(unsigned first)
     assert_int_equal(fakes_open, 0);
     assert_int_equal(slot_table_used(&feeds.table), 0);
     feeds_release(&feeds);
+    waits += streams->full;
 }
 
 static unsigned first_seed = 1;
@@ -370,8 +423,9 @@ static void readers_of_a_feed_get_everything_once(void **state)
     stalls_at_random = true;
     for (unsigned i = 0; i < SEEDS; i++)
         run(first_seed + i);
-    print_message("%u blocks fed, joined %u times, went back %u times\n", fed, joined, went_back);
-    assert_true(fed > 1000 && joined > 1000 && went_back > 100);
+    print_message("%u blocks fed, joined %u times, went back %u times, waited %" PRIu64 " times\n",
+                  fed, joined, went_back, waits);
+    assert_true(fed > 1000 && joined > 1000 && went_back > 100 && waits > 50);
 }
 
 /* The first reader that has everything is asked for more, and no other subscription is there. */
@@ -382,7 +436,7 @@ static void readers_that_are_caught_up_share_one_subscription(void **state)
     fakes_begun = fakes_open = 0;
     newest = trimmed = 5;
     over = SPN_OK;
-    assert_int_equal(feeds_init(&feeds), SPN_OK);
+    assert_int_equal(feeds_init(&feeds, memory_of(SIZE_MAX)), SPN_OK);
     for (unsigned i = 0; i < READERS; i++)
         open_reader(&readers[i]);
     assert_int_equal(fakes_open, 1);
@@ -418,7 +472,7 @@ static void a_ring_is_bounded(void **state)
     uint64_t number;
     feed_ring_init(&ring, 10);
     for (uint64_t seq = 11; seq < 200; seq++) {
-        struct feed_block *block = feed_block_new();
+        struct feed_block *block = feed_block_new(memory_of(SIZE_MAX));
         assert_non_null(out_reserve(&block->text, 100000));
         block->text.size = seq < 100 ? 10 : seq < 150 ? FEED_BYTES / 4 : 100000;
         block->seq = seq;
