@@ -61,12 +61,15 @@ void calls_clear(struct calls *calls, struct call *call)
     call->request = 0;
     call->again_ns = 0;
     call->patience_ns = PATIENCE_NS;
+    call->copies = 0;
     call->blocked = false;
 }
 
 void calls_put_off(struct call *call, uint64_t again_ns)
 {
     drop_answer(call);
+    if (call->copies == 1)
+        call->copies = 0;
     call->again_ns = again_ns;
 }
 
@@ -104,6 +107,8 @@ spn_err calls_ask(struct calls *calls, struct call *call, struct transport_socke
     call->blocked = err == SPN_E_BACKPRESSURE;
     if (call->blocked)
         return SPN_OK;
+    if (err == SPN_OK && call->repeats)
+        call->copies++;
     if (err == SPN_OK && !call->waits)
         await(calls, call, request);
     call->patience_ns = again && patience_ns < PATIENCE_MAX_NS ? patience_ns * 2 : patience_ns;
@@ -166,7 +171,8 @@ spn_err calls_read(struct call *call, enum wire_type type, struct wire_in *ret_i
     return err != SPN_OK ? err : SPN_E_PROTOCOL;
 }
 
-bool calls_will_pass(spn_err err)
+bool calls_will_pass(const struct call *call, spn_err err)
 {
-    return err == SPN_E_STOPPING || err == SPN_E_BACKPRESSURE;
+    bool lacks_room = err == SPN_E_LIMIT || err == SPN_E_NOMEM;
+    return err == SPN_E_STOPPING || err == SPN_E_BACKPRESSURE || (lacks_room && call->copies > 1);
 }

@@ -35,6 +35,7 @@ struct call {
     uint64_t request;  /* 0: there is no request */
     uint64_t again_ns; /* when to send again; 0: at once */
     uint64_t patience_ns;
+    unsigned copies; /* of a request that repeats: sent, and not known to be refused */
     bool repeats;
     bool waits; /* a request was sent and has no answer yet */
     bool answered;
@@ -72,7 +73,8 @@ spn_err calls_read(struct call *call, enum wire_type type, struct wire_in *ret_i
 
 /* Whether the code of an ERROR is not final. A sidecar that is stopping is about to be replaced by
  * another one. A sidecar where too many producers are being opened takes the next one a moment
- * later. */
-bool calls_will_pass(spn_err err);
+ * later. A lack of room is final only if one copy of the request was sent: of several, one may be
+ * refused and another one taken. */
+bool calls_will_pass(const struct call *call, spn_err err);
 
 #endif

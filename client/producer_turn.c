@@ -135,7 +135,7 @@ static void take_first_answer(struct spn_producer *producer)
     struct wire_state state;
     struct spn_bytes detail;
     spn_err err = calls_read(&producer->call, WIRE_OPENED, &in, &detail);
-    if (calls_will_pass(err)) {
+    if (calls_will_pass(&producer->call, err)) {
         calls_put_off(&producer->call, producer->client->looked_ns + PRODUCER_OPEN_PAUSE_NS);
         return;
     }

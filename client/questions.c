@@ -60,7 +60,7 @@ static void take_answer(struct call *call)
         free_question(question);
         return;
     }
-    if (calls_will_pass(calls_read(call, question->answer, &in, &detail))) {
+    if (calls_will_pass(call, calls_read(call, question->answer, &in, &detail))) {
         calls_put_off(call, question->client->looked_ns + PASSING_PAUSE_NS);
         all->due_ns = client_earlier(all->due_ns, call->again_ns);
         return;

@@ -245,6 +245,44 @@ static void stopping_was_an_answer(void **state)
     expect_answer(0);
 }
 
+/* Another copy of it may have been taken, and its answer is on the way. */
+static void lack_of_room_was_an_answer_to_all_copies(void **state)
+{
+    (void)state;
+    fake.deaf = true;
+    ask(0);
+    until(fake.lasts == 1);
+    pass(NS_PER_S);
+    until(fake.lasts == 2);
+    fake.deaf = false;
+    fake.read_err = SPN_E_LIMIT;
+    fake.err_count = 2;
+    pass(2 * NS_PER_S);
+    until(fake.lasts == 3);
+    for (unsigned lasts = 3; lasts <= 4; lasts++) {
+        until(!asked[0]->call.waits);
+        pass(NS_PER_S / 10);
+        until(fake.lasts == lasts + 1);
+    }
+    assert_int_equal(next_answered(), 0);
+    expect_answer(0);
+}
+
+static void lack_of_room_is_final_for_one_that_was_only_put_off(void **state)
+{
+    (void)state;
+    const struct spn_last *last;
+    fake.read_err = SPN_E_STOPPING;
+    fake.err_count = 1;
+    ask(0);
+    until(fake.lasts == 1 && !asked[0]->call.waits);
+    fake.read_err = SPN_E_LIMIT;
+    fake.err_count = 1;
+    pass(NS_PER_S / 10);
+    assert_int_equal(next_answered(), 0);
+    assert_int_equal(spn_answer_last(asked[0], &last), SPN_E_LIMIT);
+}
+
 static void invalid_answer_ends_its_question_alone(void **state)
 {
     (void)state;
@@ -607,6 +645,8 @@ int main(void)
         TEST(taken_answer_was_reported_again),
         TEST(errors_have_their_code_and_words),
         TEST(stopping_was_an_answer),
+        TEST(lack_of_room_was_an_answer_to_all_copies),
+        TEST(lack_of_room_is_final_for_one_that_was_only_put_off),
         TEST(invalid_answer_ends_its_question_alone),
         TEST(descriptor_is_readable_when_there_is_an_answer),
         TEST(every_kind_is_answered),
