@@ -320,6 +320,11 @@ void feed_want(struct feeds *feeds, struct feed_member *member, struct spn_bytes
         link_join(&feed->candidates, &member->link);
 }
 
+bool feed_keeps_for(const struct feed_member *member)
+{
+    return member->is_member && !member->is_waiting && feed_ring_counts(&member->feed->ring);
+}
+
 static enum feed_answer wait_for_block(struct feed_member *member)
 {
     struct feed *feed = member->feed;

@@ -68,6 +68,9 @@ void feed_want(struct feeds *feeds, struct feed_member *member, struct spn_bytes
 /* Takes a member, a candidate, or neither. */
 void feed_leave(struct feed_member *member);
 
+/* Whether the feed keeps blocks that count, because this member has not taken all of them. */
+bool feed_keeps_for(const struct feed_member *member);
+
 /* The member's next block, with a reference for it. FEED_LEAVE: *ret_why is how the session ended,
  * SPN_E_CLOSED or SPN_E_DELETED; SPN_OK: subscribe from the cursor. */
 enum feed_answer feed_next(struct feed_member *member, struct feed_block **ret_block,

@@ -60,6 +60,14 @@ void feed_ring_clear(struct feed_ring *ring)
         drop_oldest(ring);
 }
 
+bool feed_ring_counts(const struct feed_ring *ring)
+{
+    for (uint64_t number = ring->first; number < ring->end; number++)
+        if (feed_ring_at(ring, number)->share.size > 0)
+            return true;
+    return false;
+}
+
 bool feed_ring_find(const struct feed_ring *ring, uint64_t seq, uint64_t *ret_number)
 {
     *ret_number = ring->first;

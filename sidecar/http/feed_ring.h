@@ -49,6 +49,9 @@ void feed_ring_append(struct feed_ring *ring, struct feed_block *block);
 /* Drops all blocks: every reader has them. */
 void feed_ring_clear(struct feed_ring *ring);
 
+/* Whether a block is so large that it is counted. */
+bool feed_ring_counts(const struct feed_ring *ring);
+
 /* The number of the block that begins right after this seq; it may be the next one. False: none
  * does. */
 bool feed_ring_find(const struct feed_ring *ring, uint64_t seq, uint64_t *ret_number);

@@ -264,15 +264,21 @@ void stream_phases(const struct gateway *gateway, uint64_t ret_counts[STREAM_END
     }
 }
 
+/* Also one that has little itself, but is a member that its feed keeps blocks for. */
+static bool holds_memory(const struct stream *stream)
+{
+    const struct feed_block *block = stream->block;
+    return stream->share.size > 0 || (block != NULL && block->share.size > 0) ||
+           feed_keeps_for(&stream->member);
+}
+
 void stream_cut_holders(struct gateway *gateway)
 {
     uint64_t now_ns = gateway_now_ns();
     EACH_STREAM(gateway, link)
     {
         struct stream *stream = LINK_OWNER(link, struct stream, link);
-        const struct feed_block *block = stream->block;
-        bool holds = stream->share.size > 0 || (block != NULL && block->share.size > 0);
-        if (holds && stream->has_text && now_ns - stream->written_ns >= PRESSED_NS)
+        if (stream->has_text && now_ns - stream->written_ns >= PRESSED_NS && holds_memory(stream))
             cut_slow(stream);
     }
 }

@@ -421,6 +421,37 @@ static void holders_are_cut_while_others_wait(struct stage *stage)
     expect_nothing_held(stage);
 }
 
+/* It has little itself. But it is a member of a feed, which keeps its newest block for it. */
+static void member_that_keeps_blocks_is_cut(struct stage *stage)
+{
+    enum { SMALL = 7000, SMALLS = 100 /* more than a socket takes */ };
+    const char *small = letters(stage, SMALL);
+    const char *large = letters(stage, LARGE);
+    port = http_free_port();
+    stage_start(stage, NULL);
+    gateway = http_start(stage, "--memory=16M", "--stall=1h",
+                         stage_format(stage, "--admin-listen=127.0.0.1:%u", port));
+    http_post(stage, S "large", RAW, "0");
+    struct http *unread = http_stream(stage, S "large", NULL, NULL);
+    struct http *reader = http_stream(stage, S "large", NULL, NULL);
+    http_expect_data(unread, "0");
+    http_expect_data(reader, "0");
+    for (size_t i = 0; i < SMALLS; i++) {
+        http_post(stage, S "large", RAW, small);
+        http_expect_data(reader, small);
+    }
+    assert_true(held(stage) == 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(metric(stage, "sponson_http_streams_ended_total{reason=\"slow\"}") == 0);
+        http_post(stage, S "large", RAW, large);
+        expect_large(reader, 1);
+    }
+    assert_true(metric(stage, "sponson_http_streams_ended_total{reason=\"slow\"}") == 1);
+    http_close(unread);
+    http_close(reader);
+    expect_nothing_held(stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +463,7 @@ int main(void)
         STAGE_TEST(every_end_gives_back),
         STAGE_TEST(event_that_was_taken_is_given_back),
         STAGE_TEST(holders_are_cut_while_others_wait),
+        STAGE_TEST(member_that_keeps_blocks_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
