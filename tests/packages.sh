@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what Debian 12 has for building (no argument), testing (`test`), testing the gateway with clients of
-# others (`web`: such tests are skipped without it) and checking (`check`). On Debian nginx, caddy and prometheus
+# others (`web`: such tests are skipped without it) and checking (`check`). Node's headers come with a Node that is not
+# Debian's; Debian has them beside it. On Debian nginx, caddy and prometheus
 # start servers of their own; the tests need none that runs.
 set -eu
 packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev libmicrohttpd-dev libssl-dev libsystemd-dev"
@@ -14,6 +15,9 @@ web)
     ;;
 check) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch clang clang-format clang-tidy cppcheck libclang-rt-14-dev git" ;;
 *) echo "packages.sh: unknown set: $1" >&2; exit 2 ;;
+esac
+case "${1:-build}" in
+test | check) command -v node >/dev/null || packages="$packages nodejs libnode-dev" ;;
 esac
 missing=""
 for package in $packages; do

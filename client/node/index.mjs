@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// sponson: publish server-sent events to the sidecar on this host, and read them back. See README.md.
+export {
+  SponsonError,
+  ConflictError,
+  NomemError,
+  InvalidError,
+  SystemError,
+  TimeoutError,
+  UnavailableError,
+  BackpressureError,
+  EndError,
+  ForkedError,
+  TooManyError,
+  ProtocolError,
+  VersionError,
+  UnsupportedError,
+  StaleTokenError,
+  FencedError,
+  DeniedError,
+  BadSessionError,
+  BadIdError,
+  BadTypeError,
+  BadDataError,
+  EventTooLargeError,
+  BadNoteError,
+  BadReasonError,
+  BadAttributesError,
+  BadPrefixError,
+  BadPositionError,
+  UnknownSessionError,
+  UnknownIdError,
+  OtherLifeError,
+  TrimmedError,
+  ClosedError,
+  DeletedError,
+  LostError,
+  ConditionError,
+  DependentError,
+  IoError,
+  DiskFullError,
+  CorruptError,
+  NewerFormatError,
+  InUseError,
+  PathError,
+  StoppingError,
+  LimitError,
+  QuotaFullError,
+  GoneError,
+  OlderFormatError,
+} from "./lib/errors.mjs";
+export { connect, open, Client } from "./lib/client.mjs";
+export { Producer } from "./lib/producer.mjs";
+export { Replay, Subscription } from "./lib/subscription.mjs";
+export { SseParser, formatEvent, parseEvents } from "./lib/sse.mjs";
+export { Event } from "./lib/event.mjs";
+export { version } from "./lib/native.mjs";

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// inbox: what a subscription or a replay has given and nobody has taken yet, and who waits for it.
+//
+// An inbox of a subscription that is full pauses it, so what is unread is bounded: here, and in the library by the
+// subscription's window.
+import { CLOSED, END, OK, TIMEOUT, InvalidError, attempt, errorOf } from "./errors.mjs";
+import { forgetCollected } from "./core.mjs";
+import { isEvent, kindOf, lifeOf, makeEvent, makeItem, missingOf, sizeOf, whyOf } from "./event.mjs";
+import { Fifo } from "./fifo.mjs";
+import { native } from "./native.mjs";
+import { Wait } from "./wait.mjs";
+
+const ITEMS_MAX = 256;
+const BYTES_MAX = 64 * 1024;
+
+const ended = Object.freeze({ value: undefined, done: true });
+
+class Inbox {
+  isOver = false; // nothing more comes
+  #error = null; // thrown once, after the items
+  #items = new Fifo();
+  #waits = new Fifo();
+  constructor(core) {
+    this.core = core;
+  }
+
+  get size() {
+    return this.#items.size;
+  }
+
+  get isWanted() {
+    return this.#waits.size > 0;
+  }
+
+  next(owner) {
+    if (this.#items.size > 0) return Promise.resolve({ value: this.shift(), done: false });
+    if (this.#error !== null) {
+      const error = this.#error;
+      this.#error = null;
+      return Promise.reject(error);
+    }
+    if (this.isOver) return Promise.resolve(ended);
+    return new Promise((resolve, reject) => {
+      this.#waits.push(new Wait(this.core, owner, undefined, resolve, reject, undefined));
+    });
+  }
+
+  shift() {
+    return this.#items.shift();
+  }
+
+  push(value) {
+    if (this.#waits.size > 0) this.#waits.shift().resolve({ value, done: false });
+    else this.#items.push(value);
+  }
+
+  /** Nothing more comes. The first to ask after the items gets the error, if there is one. */
+  finish(error) {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.#error = error;
+    forgetCollected(this);
+    this.detach();
+    if (this.#waits.size > 0 && error !== null) {
+      this.#error = null;
+      this.#waits.shift().reject(error);
+    }
+    for (const wait of this.#waits.clear()) wait.resolve(ended);
+  }
+
+  /** The same, and what is unread is dropped. */
+  end(error) {
+    this.#items.clear();
+    if (this.isOver) this.#error = null;
+    else this.finish(error);
+  }
+
+  abandon() {
+    this.end(null);
+  }
+}
+
+/** Of a subscription. mode: "events", "markers" (events and markers) or "items". */
+export class SubscriptionInbox extends Inbox {
+  verdict = null;
+  last = null; // the item that ended it
+  #life = null;
+  #missing = 0; // before the next event
+  #bytes = 0;
+  #isPaused = false;
+  #sizes = new Fifo();
+
+  constructor(core, source, session, start, asBytes, mode) {
+    super(core);
+    core.check();
+    this.number = core.nextNumber();
+    this.mode = mode;
+    this.isFollow = source === 1;
+    this.native = attempt(() => new native.Reader(core.native, this.number, source, session, start, asBytes));
+    core.inboxes.set(this.number, this);
+  }
+
+  /** An item of the addon's portion. */
+  put(numbers, at, values, v) {
+    const life = lifeOf(values, v);
+    if (life !== undefined) this.#life = life;
+    const kind = kindOf(numbers, at);
+    if (this.isOver) return;
+    if (kind === "event") this.#putEvent(numbers, at, values, v);
+    else this.#putOther(kind, makeItem(numbers, at, values, v, this.#life), whyOf(numbers, at));
+  }
+
+  #putEvent(numbers, at, values, v) {
+    if (this.mode === "events" && !isEvent(numbers, at)) return;
+    const missing = missingOf(numbers, at) + this.#missing;
+    this.#missing = 0;
+    const size = sizeOf(numbers, at);
+    if (!this.isWanted) {
+      this.#sizes.push(size);
+      this.#bytes += size;
+    }
+    this.push(makeEvent(numbers, at, values, v, this.#life, missing));
+    if (!this.#isPaused && (this.size >= ITEMS_MAX || this.#bytes >= BYTES_MAX)) this.#pause(true);
+  }
+
+  #putOther(kind, item, why) {
+    if (kind === "verdict") this.verdict = item;
+    if (this.mode === "items") this.#pushPlain(item);
+    else if (kind === "verdict" || kind === "gap") this.#missing += item.missing;
+    if (kind !== "end") return;
+    this.last = item;
+    const isGood = this.mode === "items" || why === CLOSED;
+    this.finish(isGood ? null : errorOf(why, undefined, { item }));
+  }
+
+  #pushPlain(item) {
+    if (!this.isWanted) this.#sizes.push(0);
+    this.push(item);
+  }
+
+  shift() {
+    this.#bytes -= this.#sizes.shift();
+    if (this.#isPaused && this.size <= ITEMS_MAX / 4 && this.#bytes <= BYTES_MAX / 4) this.#pause(false);
+    return super.shift();
+  }
+
+  #pause(paused) {
+    this.#isPaused = paused;
+    if (!this.isOver) this.native.pause(paused);
+  }
+
+  detach() {
+    this.core.inboxes.delete(this.number);
+    if (this.core.failure === null) this.native.close();
+  }
+}
+
+/** Of a replay: the library is asked when somebody waits. */
+export class ReplayInbox extends Inbox {
+  missing = 0;
+  #life = null;
+
+  constructor(core, session, start, asBytes) {
+    super(core);
+    core.check();
+    this.native = attempt(() => new native.Reader(core.native, 0, 2, session, start, asBytes));
+    core.replays.add(this);
+  }
+
+  next(owner) {
+    if (this.size === 0 && !this.isOver) this.core.turnAgain();
+    return super.next(owner);
+  }
+
+  /** true: there may be more. */
+  turn() {
+    if (!this.isWanted) return false;
+    const code = this.core.takeReplay(this.native, (...item) => this.#put(...item));
+    this.missing = this.native.missing();
+    if (code === END) this.finish(null);
+    else if (code !== OK && code !== TIMEOUT) this.finish(errorOf(code, this.core.detail()));
+    return code === OK;
+  }
+
+  #put(numbers, at, values, v) {
+    const life = lifeOf(values, v);
+    if (life !== undefined) this.#life = life;
+    this.push(makeEvent(numbers, at, values, v, this.#life, 0));
+  }
+
+  detach() {
+    this.core.replays.delete(this);
+    if (this.core.failure === null) this.native.close();
+  }
+}
+
+export const clientClosed = () => new InvalidError("the client is closed");

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// subscription: what is read, as an async iterator and as a web stream.
+import { checkMs } from "./arguments.mjs";
+import { whenCollected } from "./core.mjs";
+import { formatEvent } from "./sse.mjs";
+import { asyncDispose } from "./symbols.mjs";
+import { checkSignal } from "./wait.mjs";
+
+const HEARTBEAT_MS = 15_000;
+const heartbeat = new TextEncoder().encode(":\n\n");
+
+/** An async iterator over an inbox. */
+class Reading {
+  #client; // is not collected before this
+  #inbox;
+  #signal;
+  #onAbort;
+
+  constructor(client, inbox, signal) {
+    this.#client = client;
+    this.#inbox = inbox;
+    whenCollected(this, inbox);
+    if (signal === undefined) return;
+    this.#signal = signal;
+    this.#onAbort = () => inbox.end(signal.reason);
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  get client() {
+    return this.#client;
+  }
+
+  /** For the classes made of this one. */
+  get inbox() {
+    return this.#inbox;
+  }
+
+  async #done(promise) {
+    const result = await promise;
+    if (result.done) this.#stopListening();
+    return result;
+  }
+
+  #stopListening() {
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  next() {
+    const promise = this.#inbox.next(this);
+    return this.#signal === undefined ? promise : this.#done(promise);
+  }
+
+  async return(value) {
+    await this.close();
+    return { value, done: true };
+  }
+
+  async close() {
+    this.#stopListening();
+    this.#inbox.end(null);
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  [asyncDispose]() {
+    return this.close();
+  }
+
+  /** A ReadableStream of what the iterator gives. */
+  readable() {
+    const pull = async (controller) => {
+      const { value, done } = await this.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    };
+    return new ReadableStream({ pull, cancel: () => this.close() }, { highWaterMark: 0 });
+  }
+}
+
+/** Calls `write` with the bytes of each event, and with a comment when none came for so long. */
+class Heart {
+  #pending = null;
+  constructor(reading, heartbeatMs) {
+    this.reading = reading;
+    this.heartbeatMs = heartbeatMs;
+  }
+
+  /** The next bytes; null at the end. */
+  async next() {
+    this.#pending ??= this.reading.next();
+    let timer;
+    const beat = new Promise((resolve) => {
+      if (this.heartbeatMs > 0 && this.heartbeatMs < Infinity) timer = setTimeout(resolve, this.heartbeatMs, null);
+    });
+    try {
+      const result = await Promise.race([this.#pending, beat]);
+      if (result === null) return heartbeat;
+      this.#pending = null;
+      return result.done ? null : formatEvent(result.value);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+export class Subscription extends Reading {
+  constructor(client, inbox, signal) {
+    super(client, inbox, signal);
+  }
+
+  /** Where it began, and why there; null: not known yet. */
+  get verdict() {
+    return this.inbox.verdict;
+  }
+
+  /** How it ended; null: it has not. */
+  get end() {
+    return this.inbox.last;
+  }
+
+  /** The bytes of a text/event-stream, with comments so that a connection that is dead is noticed. */
+  eventStream({ heartbeatMs = HEARTBEAT_MS } = {}) {
+    checkMs(heartbeatMs, "heartbeatMs");
+    if (this.inbox.mode === "items") throw new TypeError("items have no text: subscribe without `items`");
+    this.inbox.mode = "markers";
+    const heart = new Heart(this, heartbeatMs);
+    const pull = async (controller) => {
+      const bytes = await heart.next();
+      if (bytes === null) controller.close();
+      else controller.enqueue(bytes);
+    };
+    return new ReadableStream({ pull, cancel: () => this.close() }, { highWaterMark: 0 });
+  }
+}
+
+export class Replay extends Reading {
+  /** How many events before the last one that was given are not retained any more. */
+  get missing() {
+    return this.inbox.missing;
+  }
+}
+
+export function checkReading({ signal, as }) {
+  checkSignal(signal);
+  if (as !== undefined && as !== "text" && as !== "bytes") throw new TypeError("as must be text or bytes");
+  return as === "bytes";
+}
