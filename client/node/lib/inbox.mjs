@@ -20,8 +20,23 @@ class Inbox {
   #error = null; // thrown once, after the items
   #items = new Fifo();
   #waits = new Fifo();
+  #signal = undefined;
   constructor(core) {
     this.core = core;
+  }
+
+  /** When the signal is aborted, what is unread is dropped, and its reason is thrown. */
+  listen(signal) {
+    this.#signal = signal;
+    signal?.addEventListener("abort", this);
+  }
+
+  handleEvent() {
+    this.end(this.#signal.reason);
+  }
+
+  #stopListening() {
+    if (this.isOver && this.#items.size === 0) this.#signal?.removeEventListener("abort", this);
   }
 
   get size() {
@@ -46,7 +61,9 @@ class Inbox {
   }
 
   shift() {
-    return this.#items.shift();
+    const item = this.#items.shift();
+    this.#stopListening();
+    return item;
   }
 
   push(value) {
@@ -66,13 +83,15 @@ class Inbox {
       this.#waits.shift().reject(error);
     }
     for (const wait of this.#waits.clear()) wait.resolve(ended);
+    this.#stopListening();
   }
 
   /** The same, and what is unread is dropped. */
   end(error) {
-    this.#items.clear();
-    if (this.isOver) this.#error = null;
-    else this.finish(error);
+    const dropped = this.#items.clear().length;
+    if (!this.isOver) return this.finish(error);
+    if (dropped > 0 || error === null) this.#error = error;
+    this.#stopListening();
   }
 
   abandon() {

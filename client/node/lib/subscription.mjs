@@ -13,17 +13,12 @@ const heartbeat = new TextEncoder().encode(":\n\n");
 class Reading {
   #client; // is not collected before this
   #inbox;
-  #signal;
-  #onAbort;
 
   constructor(client, inbox, signal) {
     this.#client = client;
     this.#inbox = inbox;
+    inbox.listen(signal);
     whenCollected(this, inbox);
-    if (signal === undefined) return;
-    this.#signal = signal;
-    this.#onAbort = () => inbox.end(signal.reason);
-    signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
   get client() {
@@ -35,28 +30,16 @@ class Reading {
     return this.#inbox;
   }
 
-  async #done(promise) {
-    const result = await promise;
-    if (result.done) this.#stopListening();
-    return result;
-  }
-
-  #stopListening() {
-    this.#signal?.removeEventListener("abort", this.#onAbort);
-  }
-
   next() {
-    const promise = this.#inbox.next(this);
-    return this.#signal === undefined ? promise : this.#done(promise);
+    return this.#inbox.next(this);
   }
 
   async return(value) {
-    await this.close();
+    this.#inbox.end(null);
     return { value, done: true };
   }
 
   async close() {
-    this.#stopListening();
     this.#inbox.end(null);
   }
 
@@ -106,10 +89,6 @@ class Heart {
 }
 
 export class Subscription extends Reading {
-  constructor(client, inbox, signal) {
-    super(client, inbox, signal);
-  }
-
   /** Where it began, and why there; null: not known yet. */
   get verdict() {
     return this.inbox.verdict;
