@@ -168,7 +168,7 @@ export class Producer {
     return left;
   }
 
-  [asyncDispose]() {
-    return this.close();
+  async [asyncDispose]() {
+    await this.close();
   }
 }
