@@ -34,6 +34,7 @@ const isGone = (error) => error instanceof SponsonError;
 export class Client {
   #core;
   #producers = new Set(); // WeakRefs
+  #closing = null;
 
   /** Apps call connect or open. */
   constructor({ socketDir, atOnce, sendHwm, readBytesMax, questionsMax }) {
@@ -164,6 +165,11 @@ export class Client {
   /** Closes the producers, as Producer.close does, then the connection. */
   async close({ timeoutMs = CONNECT_MS } = noOptions) {
     checkMs(timeoutMs, "timeoutMs");
+    this.#closing ??= this.#close(timeoutMs);
+    return this.#closing;
+  }
+
+  async #close(timeoutMs) {
     const producers = [...this.#producers].map((each) => each.deref()).filter((each) => each !== undefined);
     await Promise.all(producers.map((each) => each.close({ timeoutMs })));
     await this.#core.end(clientClosed());

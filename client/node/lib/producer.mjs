@@ -17,7 +17,7 @@ export class Producer {
   #line;
   #id;
   #entries = new WeakMap(); // of promises: what others may depend on
-  #isClosing = false;
+  #closing = null;
 
   /** Apps call Client.producer. */
   constructor(client, core, { id, level, windowBytes, windowEvents, latestOnly } = noOptions) {
@@ -63,7 +63,7 @@ export class Producer {
 
   #check() {
     if (this.#line.failure !== null) throw this.#line.failure;
-    if (this.#isClosing) throw new InvalidError("the producer is closed");
+    if (this.#closing !== null) throw new InvalidError("the producer is closed");
   }
 
   #add(makeEntry, signal) {
@@ -153,8 +153,12 @@ export class Producer {
   /** Waits for results, at most timeoutMs, and closes. Resolves with the number of entries that have none. */
   async close({ timeoutMs = CLOSE_MS } = noOptions) {
     checkMs(timeoutMs, "timeoutMs");
-    if (this.#isClosing || this.#line.failure !== null) return 0;
-    this.#isClosing = true;
+    this.#closing ??= this.#close(timeoutMs);
+    return this.#closing;
+  }
+
+  async #close(timeoutMs) {
+    if (this.#line.failure !== null) return 0;
     const flushed = this.#line.flush(this, undefined);
     let timer;
     if (timeoutMs < Infinity)

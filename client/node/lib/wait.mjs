@@ -13,7 +13,7 @@ export function checkSignal(signal) {
 }
 
 export class Wait {
-  /** cancel: called when the signal is aborted, before the promise is rejected. */
+  /** cancel: called when the signal was aborted. */
   constructor(core, owner, signal, resolve, reject, cancel) {
     this.core = core;
     this.owner = owner;
@@ -31,8 +31,8 @@ export class Wait {
 
   handleEvent() {
     const { cancel, signal } = this;
-    cancel?.();
     this.reject(signal.reason);
+    cancel?.();
   }
 
   #end() {
