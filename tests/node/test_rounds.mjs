@@ -14,13 +14,13 @@ const any = draws(seed);
 
 const descriptors = () => readdirSync("/proc/self/fd").length;
 
-/** Runs a fault so often; the memory and the descriptors are as after the first quarter. */
+/** Runs a fault so often; the memory and the descriptors are as after the first half. */
 async function repeat(round) {
   let rss = 0, fds = 0;
   for (let i = 0; i < rounds; i++) {
     await inTime(`round ${i}`, round(i));
     if (i % GC_EVERY === 0) await collect();
-    if (i === Math.floor(rounds / 4)) {
+    if (i === Math.floor(rounds / 2)) {
       await collect();
       [rss, fds] = [process.memoryUsage.rss(), descriptors()];
     }
