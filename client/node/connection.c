@@ -196,14 +196,16 @@ static napi_value method_hold(napi_env env, napi_callback_info info)
 bool connection_export(napi_env env, napi_value exports)
 {
     static const napi_property_descriptor methods[] = {
-        {.utf8name = "close", .method = method_close},
-        {.utf8name = "dataMax", .method = method_data_max},
-        {.utf8name = "detail", .method = method_detail},
-        {.utf8name = "hold", .method = method_hold},
-        {.utf8name = "ready", .method = method_ready},
-        {.utf8name = "step", .method = method_step},
-        {.utf8name = "takeAnswered", .method = method_take_answered},
-        {.utf8name = "takeItems", .method = method_take_items},
+        {.utf8name = "close", .method = method_close, .attributes = napi_default_method},
+        {.utf8name = "dataMax", .method = method_data_max, .attributes = napi_default_method},
+        {.utf8name = "detail", .method = method_detail, .attributes = napi_default_method},
+        {.utf8name = "hold", .method = method_hold, .attributes = napi_default_method},
+        {.utf8name = "ready", .method = method_ready, .attributes = napi_default_method},
+        {.utf8name = "step", .method = method_step, .attributes = napi_default_method},
+        {.utf8name = "takeAnswered",
+         .method = method_take_answered,
+         .attributes = napi_default_method},
+        {.utf8name = "takeItems", .method = method_take_items, .attributes = napi_default_method},
     };
     return handle_export(env, exports, "Client", make_client, sizeof(methods) / sizeof(methods[0]),
                          methods);

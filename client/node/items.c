@@ -6,8 +6,9 @@
 #include "handle.h"
 
 enum {
-    PORTION_ITEMS_MAX = 128,
-    PORTION_BYTES_MAX = 256 * 1024,
+    PORTION_ITEMS_MAX = 64,
+    PORTION_BYTES_MAX = 128 * 1024,
+    LARGE_BYTES = 64 * 1024,
 };
 
 bool portion_has_room(const struct portion *portion)
@@ -29,9 +30,11 @@ static bool set_undefined(struct portion *portion, enum item_value which)
     return ok(portion->env, napi_get_undefined(portion->env, &value)) && set(portion, which, value);
 }
 
+/* Large data are a Buffer in any case: Node's own conversion, which JavaScript calls, is the faster
+ * one, and this call stays short. */
 static napi_value make_content(napi_env env, struct spn_bytes bytes, bool as_bytes)
 {
-    return as_bytes ? make_buffer(env, bytes) : make_text(env, bytes);
+    return as_bytes || bytes.size > LARGE_BYTES ? make_buffer(env, bytes) : make_text(env, bytes);
 }
 
 static double *numbers_of(struct portion *portion)

@@ -288,15 +288,15 @@ static napi_value method_close(napi_env env, napi_callback_info info)
 bool publish_export(napi_env env, napi_value exports)
 {
     static const napi_property_descriptor methods[] = {
-        {.utf8name = "close", .method = method_close},
-        {.utf8name = "committed", .method = method_committed},
-        {.utf8name = "counters", .method = method_counters},
-        {.utf8name = "flush", .method = method_flush},
-        {.utf8name = "givenId", .method = method_given_id},
-        {.utf8name = "operate", .method = method_operate},
-        {.utf8name = "publish", .method = method_publish},
-        {.utf8name = "ready", .method = method_ready},
-        {.utf8name = "results", .method = method_results},
+        {.utf8name = "close", .method = method_close, .attributes = napi_default_method},
+        {.utf8name = "committed", .method = method_committed, .attributes = napi_default_method},
+        {.utf8name = "counters", .method = method_counters, .attributes = napi_default_method},
+        {.utf8name = "flush", .method = method_flush, .attributes = napi_default_method},
+        {.utf8name = "givenId", .method = method_given_id, .attributes = napi_default_method},
+        {.utf8name = "operate", .method = method_operate, .attributes = napi_default_method},
+        {.utf8name = "publish", .method = method_publish, .attributes = napi_default_method},
+        {.utf8name = "ready", .method = method_ready, .attributes = napi_default_method},
+        {.utf8name = "results", .method = method_results, .attributes = napi_default_method},
     };
     return handle_export(env, exports, "Producer", make_producer,
                          sizeof(methods) / sizeof(methods[0]), methods);

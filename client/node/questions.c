@@ -329,8 +329,8 @@ static napi_value method_close(napi_env env, napi_callback_info info)
 bool questions_export(napi_env env, napi_value exports)
 {
     static const napi_property_descriptor methods[] = {
-        {.utf8name = "answer", .method = method_answer},
-        {.utf8name = "close", .method = method_close},
+        {.utf8name = "answer", .method = method_answer, .attributes = napi_default_method},
+        {.utf8name = "close", .method = method_close, .attributes = napi_default_method},
     };
     return handle_export(env, exports, "Question", make_question,
                          sizeof(methods) / sizeof(methods[0]), methods);

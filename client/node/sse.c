@@ -121,8 +121,8 @@ static napi_value format_event(napi_env env, napi_callback_info info)
 bool sse_export(napi_env env, napi_value exports)
 {
     static const napi_property_descriptor methods[] = {
-        {.utf8name = "lastId", .method = method_last_id},
-        {.utf8name = "next", .method = method_next},
+        {.utf8name = "lastId", .method = method_last_id, .attributes = napi_default_method},
+        {.utf8name = "next", .method = method_next, .attributes = napi_default_method},
     };
     static const napi_property_descriptor functions[] = {
         {.utf8name = "formatEvent", .method = format_event, .attributes = napi_enumerable},

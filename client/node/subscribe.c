@@ -244,10 +244,10 @@ static napi_value method_close(napi_env env, napi_callback_info info)
 bool subscribe_export(napi_env env, napi_value exports)
 {
     static const napi_property_descriptor methods[] = {
-        {.utf8name = "close", .method = method_close},
-        {.utf8name = "missing", .method = method_missing},
-        {.utf8name = "pause", .method = method_pause},
-        {.utf8name = "take", .method = method_take},
+        {.utf8name = "close", .method = method_close, .attributes = napi_default_method},
+        {.utf8name = "missing", .method = method_missing, .attributes = napi_default_method},
+        {.utf8name = "pause", .method = method_pause, .attributes = napi_default_method},
+        {.utf8name = "take", .method = method_take, .attributes = napi_default_method},
     };
     return handle_export(env, exports, "Reader", make_reader, sizeof(methods) / sizeof(methods[0]),
                          methods);

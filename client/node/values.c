@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_SIZE = 128, CHARACTER_MAX = 4 };
+enum {
+    MESSAGE_SIZE = 128,
+    CHARACTER_MAX = 4,  /* bytes of UTF-8 */
+    UNIT_BYTES_MAX = 3, /* of a unit of UTF-16 */
+};
 
 /* -- failures ---------------------------------------------------------------------------------- */
 
@@ -57,20 +61,22 @@ void texts_release(struct texts *texts)
         free(texts->large[--texts->large_count]);
 }
 
-/* A string that does not fit into the room. */
+/* A string that does not fit into the room. Its size is not asked for: that would be another pass
+ * over all of it. What is not written to of a large block costs nothing. */
 static bool take_large(struct texts *texts, napi_value value, struct spn_bytes *ret)
 {
-    size_t size = 0;
-    if (!ok(texts->env, napi_get_value_string_utf8(texts->env, value, NULL, 0, &size)))
+    size_t units = 0;
+    if (!ok(texts->env, napi_get_value_string_utf16(texts->env, value, NULL, 0, &units)))
         return false;
-    char *bytes = texts->large_count < TEXTS_LARGE_MAX ? malloc(size + 1) : NULL;
+    size_t room = units * UNIT_BYTES_MAX + 1;
+    char *bytes = texts->large_count < TEXTS_LARGE_MAX ? malloc(room) : NULL;
     if (bytes == NULL) {
         throw_code(texts->env, SPN_E_NOMEM, spn_err_text(SPN_E_NOMEM));
         return false;
     }
     texts->large[texts->large_count++] = bytes;
-    *ret = (struct spn_bytes){bytes, size};
-    return ok(texts->env, napi_get_value_string_utf8(texts->env, value, bytes, size + 1, &size));
+    ret->data = bytes;
+    return ok(texts->env, napi_get_value_string_utf8(texts->env, value, bytes, room, &ret->size));
 }
 
 /* What is written into the room is complete if one more character would have fitted. */

@@ -12,7 +12,7 @@ import { native } from "./native.mjs";
 import { Wait, checkSignal } from "./wait.mjs";
 
 const ROOM_NUMBERS = 3072;
-const PORTIONS_MAX = 8;
+const PORTIONS_MAX = 16;
 const ANSWERS_MAX = 64;
 
 /** In the order of `enum kind` in questions.c. */

@@ -49,14 +49,16 @@ export const missingOf = (numbers, at) => numbers[at + MISSING];
 export const lifeOf = (values, v) => values[v + MORE]?.life;
 export const isEvent = (numbers, at) => numbers[at + KIND] === 1 && numbers[at + EVENT_KIND] === native.EVENT;
 
-export function makeEvent(numbers, at, values, v, life, missing) {
+/** asBytes: data is a Buffer. Otherwise large data come as one, and are made a string here: see items.c. */
+export function makeEvent(numbers, at, values, v, life, missing, asBytes) {
+  const data = values[v + DATA];
   const kind = numbers[at + EVENT_KIND];
   const retry = numbers[at + RETRY];
   return new Event(
     eventKinds[kind],
     values[v + ID],
     values[v + TYPE] ?? "message",
-    values[v + DATA],
+    asBytes || typeof data === "string" ? data : data.toString(),
     retry < 0 ? undefined : retry,
     numbers[at + EVENT_SEQ],
     numbers[at + POSITION],

@@ -114,7 +114,7 @@ export class SubscriptionInbox extends Inbox {
     core.check();
     this.number = core.nextNumber();
     this.mode = mode;
-    this.isFollow = source === 1;
+    this.asBytes = asBytes;
     this.native = attempt(() => new native.Reader(core.native, this.number, source, session, start, asBytes));
     core.inboxes.set(this.number, this);
   }
@@ -138,7 +138,7 @@ export class SubscriptionInbox extends Inbox {
       this.#sizes.push(size);
       this.#bytes += size;
     }
-    this.push(makeEvent(numbers, at, values, v, this.#life, missing));
+    this.push(makeEvent(numbers, at, values, v, this.#life, missing, this.asBytes));
     if (!this.#isPaused && (this.size >= ITEMS_MAX || this.#bytes >= BYTES_MAX)) this.#pause(true);
   }
 
@@ -182,6 +182,7 @@ export class ReplayInbox extends Inbox {
   constructor(core, session, start, asBytes) {
     super(core);
     core.check();
+    this.asBytes = asBytes;
     this.native = attempt(() => new native.Reader(core.native, 0, 2, session, start, asBytes));
     core.replays.add(this);
   }
@@ -204,7 +205,7 @@ export class ReplayInbox extends Inbox {
   #put(numbers, at, values, v) {
     const life = lifeOf(values, v);
     if (life !== undefined) this.#life = life;
-    this.push(makeEvent(numbers, at, values, v, this.#life, 0));
+    this.push(makeEvent(numbers, at, values, v, this.#life, 0, this.asBytes));
   }
 
   detach() {

@@ -16,6 +16,7 @@ import { Wait } from "./wait.mjs";
 
 const TAKEN_MAX = 256; // in one turn
 const ACK_NUMBERS = 3;
+const LARGE_UNITS = 64 * 1024; // of a string: Node's own conversion is the faster one then
 const WINDOW_EVENTS = 65_536;
 const operations = ["close", "delete", "touch", "set"];
 
@@ -55,7 +56,8 @@ export class EventEntry {
 
   put(line) {
     const { session, kind, id, type, data, retryMs, note, conditions } = this;
-    return line.native.publish(session, kind, id, type, data, retryMs, note, conditions);
+    if (typeof data === "string" && data.length > LARGE_UNITS) this.data = Buffer.from(data);
+    return line.native.publish(session, kind, id, type, this.data, retryMs, note, conditions);
   }
 
   givenId(line, ticket) {
