@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "entries.h"
 
-bool take_event(struct texts *texts, const napi_value args[EVENT_ARGS], struct spn_event *ret)
+static bool take_rare(struct texts *texts, const napi_value args[EVENT_ARGS], struct spn_event *ret)
 {
     uint64_t kind = SPN_EVENT;
     uint64_t retry_ms = SPN_RETRY_NONE;
-    *ret = (struct spn_event)SPN_EVENT_INIT;
-    bool taken = take_number(texts->env, args[0], "kind", SPN_RESET, &kind) &&
-                 take_text(texts, args[1], "id", &ret->id) &&
-                 take_text(texts, args[2], "type", &ret->type) &&
-                 take_text(texts, args[3], "data", &ret->data) &&
-                 take_number(texts->env, args[4], "retryMs", SPN_RETRY_NONE - 1, &retry_ms) &&
-                 take_text(texts, args[5], "note", &ret->note);
+    bool taken = take_text(texts, args[2], "type", &ret->type) &&
+                 take_number(texts->env, args[3], "retryMs", SPN_RETRY_NONE - 1, &retry_ms) &&
+                 take_text(texts, args[4], "note", &ret->note) &&
+                 take_number(texts->env, args[5], "kind", SPN_RESET, &kind);
     ret->kind = (spn_event_kind)kind;
     ret->retry_ms = (uint32_t)retry_ms;
     return taken;
+}
+
+bool take_event(struct texts *texts, const napi_value args[EVENT_ARGS], size_t count,
+                struct spn_event *ret)
+{
+    *ret = (struct spn_event)SPN_EVENT_INIT;
+    if (count > 0 && !take_text(texts, args[0], "data", &ret->data))
+        return false;
+    if (count > 1 && !take_text(texts, args[1], "id", &ret->id))
+        return false;
+    return count <= 2 || take_rare(texts, args, ret);
 }
 
 bool take_conditions(struct texts *texts, napi_value object, struct conditions *ret)

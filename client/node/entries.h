@@ -9,9 +9,11 @@
 
 #include "values.h"
 
-/* Arguments in a row: kind, id, type, data, retry, note. */
+/* Arguments in a row: data, id, type, retryMs, note, kind. Of those beyond count nothing is asked:
+ * each question costs as much as a short string. */
 enum { EVENT_ARGS = 6 };
-bool take_event(struct texts *texts, const napi_value args[EVENT_ARGS], struct spn_event *ret);
+bool take_event(struct texts *texts, const napi_value args[EVENT_ARGS], size_t count,
+                struct spn_event *ret);
 
 /* {ifNew, ifSeq, life, dependent, closes, reason}. */
 struct conditions {

@@ -12,9 +12,9 @@ static const napi_type_tag client_tag = {0x53706f6e736f6e43, 0x6c69656e74000001}
 
 bool call_begin(struct call *call, napi_env env, napi_callback_info info)
 {
-    size_t count = CALL_ARGS_MAX;
     call->env = env;
-    return ok(env, napi_get_cb_info(env, info, &count, call->args, &call->self, NULL));
+    call->count = CALL_ARGS_MAX;
+    return ok(env, napi_get_cb_info(env, info, &call->count, call->args, &call->self, NULL));
 }
 
 bool call_begin_new(struct call *call, napi_env env, napi_callback_info info)

@@ -44,6 +44,7 @@ struct part {
 enum { CALL_ARGS_MAX = 10 };
 struct call {
     napi_env env;
+    size_t count;    /* of the arguments that were given */
     napi_value self; /* `this` */
     napi_value args[CALL_ARGS_MAX];
 };

@@ -99,7 +99,8 @@ static napi_value outcome(napi_env env, spn_err err, uint64_t ticket)
     return make_number(env, err == SPN_OK ? (double)ticket : -(double)err);
 }
 
-/* publish(session, kind, id, type, data, retry, note, conditions) */
+/* publish(session, data, id, type, retryMs, note, kind, conditions): those that are not needed may
+ * be left out at the end. */
 static napi_value method_publish(napi_env env, napi_callback_info info)
 {
     struct call call;
@@ -113,9 +114,10 @@ static napi_value method_publish(napi_env env, napi_callback_info info)
     if (!begin(&call, env, info, &producer))
         return NULL;
     texts_init(&texts, env);
-    bool plain = is_undefined(env, call.args[1 + EVENT_ARGS]);
+    bool plain = call.count <= 1 + EVENT_ARGS || is_undefined(env, call.args[1 + EVENT_ARGS]);
+    size_t given = call.count > 0 ? call.count - 1 : 0;
     if (take_text(&texts, call.args[0], "session", &session) &&
-        take_event(&texts, call.args + 1, &event) &&
+        take_event(&texts, call.args + 1, given, &event) &&
         (plain || take_conditions(&texts, call.args[1 + EVENT_ARGS], &conditions))) {
         spn_err err = plain ? spn_publish(producer->producer, session, &event, &ticket)
                             : spn_publish_with(producer->producer, session, &event,

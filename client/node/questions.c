@@ -40,7 +40,7 @@ static bool take_event_of(struct texts *texts, napi_value array, struct spn_even
     for (uint32_t i = 0; i < EVENT_ARGS; i++)
         if (!ok(texts->env, napi_get_element(texts->env, array, i, &args[i])))
             return false;
-    return take_event(texts, args, ret);
+    return take_event(texts, args, EVENT_ARGS, ret);
 }
 
 /* session, object, and an event's array or attributes */

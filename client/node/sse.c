@@ -101,7 +101,7 @@ static napi_value format(napi_env env, const struct spn_event *event)
     return NULL;
 }
 
-/* formatEvent(kind, id, type, data, retry, note, resetsId): a Buffer */
+/* formatEvent(data, id, type, retryMs, note, kind, resetsId): a Buffer */
 static napi_value format_event(napi_env env, napi_callback_info info)
 {
     struct call call;
@@ -111,7 +111,7 @@ static napi_value format_event(napi_env env, napi_callback_info info)
     if (!call_begin(&call, env, info))
         return NULL;
     texts_init(&texts, env);
-    if (take_event(&texts, call.args, &event) &&
+    if (take_event(&texts, call.args, EVENT_ARGS, &event) &&
         take_flag(env, call.args[EVENT_ARGS], "resetsId", &event.resets_id))
         buffer = format(env, &event);
     texts_release(&texts);

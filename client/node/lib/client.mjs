@@ -89,7 +89,7 @@ export class Client {
   async publishOnce(session, event, options = noOptions) {
     return this.#once("publish", session, options, () => {
       const { kind, id, type, data, retryMs, note } = checkObject(event, "event");
-      return [checkEventKind(kind), id, type, data, retryMs, note];
+      return [data, id, type, retryMs, note, checkEventKind(kind)];
     });
   }
 

@@ -32,38 +32,64 @@ export class Ack {
 
 const copyOf = (bytes) => (bytes instanceof Uint8Array ? Uint8Array.prototype.slice.call(bytes) : bytes);
 
-/** One event. */
-export class EventEntry {
-  ticket = 0; // 0: it was not taken
-  error = undefined; // of its result
-  isOver = false; // it has its result
-  constructor(session, { id, type, data, retryMs, note }, kind, conditions, dependsOn) {
-    this.session = session;
-    this.kind = kind;
+/** What an event has, as it was when it was handed over. */
+export class Fields {
+  constructor({ id, type, data, retryMs, note }, kind) {
     this.id = id;
     this.type = type;
     this.data = data;
     this.retryMs = retryMs;
     this.note = note;
-    this.conditions = conditions;
-    this.dependsOn = dependsOn;
+    this.kind = kind;
   }
 
   /** Bytes that the app may write to after the call. */
   keep() {
-    for (const name of ["session", "id", "type", "data", "note"]) this[name] = copyOf(this[name]);
+    for (const name of ["id", "type", "data", "note"])
+      if (typeof this[name] === "object") this[name] = copyOf(this[name]);
+  }
+
+  /** The ticket, or an error as a negative number. */
+  put(line, session, conditions) {
+    const { id, type, retryMs, note, kind } = this;
+    if (typeof this.data === "string" && this.data.length > LARGE_UNITS) this.data = Buffer.from(this.data);
+    const { data } = this;
+    if (type !== undefined || retryMs !== undefined || note !== undefined || kind !== undefined || conditions !== undefined)
+      return line.native.publish(session, data, id, type, retryMs, note, kind, conditions);
+    return id === undefined ? line.native.publish(session, data) : line.native.publish(session, data, id);
+  }
+
+  /** The event's own id, or what the library gives to one with this ticket. */
+  idOf(line, ticket) {
+    const { id } = this;
+    if (id !== undefined && id.length > 0) return typeof id === "string" ? id : Buffer.from(id).toString();
+    return ticket > 0 && (this.kind === undefined || this.kind === native.EVENT) ? line.givenId(ticket) : "";
+  }
+}
+
+/** One event. */
+export class EventEntry {
+  ticket = 0; // 0: it was not taken
+  error = undefined; // of its result
+  isOver = false; // it has its result
+  constructor(session, fields, conditions, dependsOn) {
+    this.session = session;
+    this.fields = fields;
+    this.conditions = conditions;
+    this.dependsOn = dependsOn;
+  }
+
+  keep() {
+    this.session = copyOf(this.session);
+    this.fields.keep();
   }
 
   put(line) {
-    const { session, kind, id, type, data, retryMs, note, conditions } = this;
-    if (typeof data === "string" && data.length > LARGE_UNITS) this.data = Buffer.from(data);
-    return line.native.publish(session, kind, id, type, this.data, retryMs, note, conditions);
+    return this.fields.put(line, this.session, this.conditions);
   }
 
-  givenId(line, ticket) {
-    const { id } = this;
-    if (id !== undefined && id.length > 0) return typeof id === "string" ? id : Buffer.from(id).toString();
-    return ticket > 0 && this.kind !== native.MARKER && this.kind !== native.RESET ? line.native.givenId(ticket) : "";
+  idOf(line, ticket) {
+    return this.fields.idOf(line, ticket);
   }
 }
 
@@ -88,7 +114,7 @@ export class OperationEntry {
     return line.native.operate(this.session, this.operation, this.conditions, this.attributes);
   }
 
-  givenId() {
+  idOf() {
     return undefined;
   }
 }
@@ -112,6 +138,7 @@ export class BatchEntry {
   }
 
   keep() {
+    this.session = copyOf(this.session);
     for (let i = this.next; i < this.events.length; i++) this.events[i].keep();
   }
 
@@ -129,7 +156,7 @@ export class BatchEntry {
     const ack = this.acks[index];
     ack.result = result;
     if (error !== undefined) ack.error = error;
-    ack.id = this.events[index].givenId(line, ack.ticket);
+    ack.id = this.events[index].idOf(line, ack.ticket);
   }
 }
 
@@ -147,6 +174,7 @@ export class Line {
   #windowEvents;
   #fences = []; // without results of its own: fences wait for the library
   #openWait = null;
+  #idPrefix = null;
 
   constructor(core, producer, options) {
     this.#core = core;
@@ -154,6 +182,12 @@ export class Line {
     this.counts = options.level !== 0 && options.latestOnly !== true;
     this.#windowEvents = options.windowEvents || WINDOW_EVENTS;
     core.lines.add(this);
+  }
+
+  /** See spn_given_id: the same text for each ticket, and its number. */
+  givenId(ticket) {
+    this.#idPrefix ??= this.native.givenId(0).slice(0, -1);
+    return `${this.#idPrefix}${ticket}`;
   }
 
   opened(owner, signal) {
@@ -203,12 +237,21 @@ export class Line {
     }
     if (!this.#hasRoom()) return false;
     if (entry.dependsOn !== undefined && !this.#takeDependence(entry)) return true;
-    const ticket = this.#put(entry, (error) => this.#refuse(entry, error));
+    let ticket;
+    try {
+      ticket = entry.put(this);
+    } catch (error) {
+      this.#refuse(entry, error);
+      return true;
+    }
     if (ticket === -BACKPRESSURE) return false;
-    if (ticket < 0) return true;
+    if (ticket < 0) {
+      this.#refuse(entry, this.#errorOfTaking(ticket));
+      return true;
+    }
     entry.ticket = ticket;
     if (this.counts) this.#sentOne(entry);
-    else entry.wait.resolve(new Ack(ticket, "taken", entry.givenId(this, ticket)));
+    else entry.wait.resolve(new Ack(ticket, "taken", entry.idOf(this, ticket)));
     return true;
   }
 
@@ -222,17 +265,8 @@ export class Line {
     return this.isOpen && this.#outstanding < this.#windowEvents;
   }
 
-  /** The ticket, or a negative number. What refuses it for good is given to onError. */
-  #put(entry, onError) {
-    let ticket;
-    try {
-      ticket = entry.put(this);
-    } catch (error) {
-      onError(error);
-      return -Infinity;
-    }
-    if (ticket < 0 && ticket !== -BACKPRESSURE) onError(errorOf(-ticket, this.#core.detail()));
-    return ticket;
+  #errorOfTaking(outcome) {
+    return errorOf(-outcome, this.#core.detail());
   }
 
   /** What it depends on is before it in this line. If that is decided already, so is this. */
@@ -252,20 +286,32 @@ export class Line {
   }
 
   #takeBatch(batch) {
-    for (let i = 0; i < TAKEN_MAX && !batch.isTaken && !batch.wait.isOver; i++) {
-      if (!this.#hasRoom()) return false;
-      const event = batch.events[batch.next];
-      const ticket = this.#put(event, (error) => batch.refuse(error));
-      if (ticket === -BACKPRESSURE) return false;
-      if (ticket < 0) continue;
-      batch.took(ticket);
-      if (this.counts) this.#sentOne(batch);
-      else batch.answer(this, "taken", undefined);
-    }
+    for (let i = 0; i < TAKEN_MAX && !batch.isTaken && !batch.wait.isOver; i++)
+      if (!this.#hasRoom() || !this.#takeOneOf(batch)) return false;
     this.#endBatch(batch);
     const isDone = batch.isTaken || batch.wait.isOver;
     if (!isDone) this.#core.turnAgain();
     return isDone;
+  }
+
+  /** The next event of a batch. false: there is no room. */
+  #takeOneOf(batch) {
+    let ticket;
+    try {
+      ticket = batch.events[batch.next].put(this, batch.session, undefined);
+    } catch (error) {
+      batch.refuse(error);
+      return true;
+    }
+    if (ticket === -BACKPRESSURE) return false;
+    if (ticket < 0) {
+      batch.refuse(this.#errorOfTaking(ticket));
+      return true;
+    }
+    batch.took(ticket);
+    if (this.counts) this.#sentOne(batch);
+    else batch.answer(this, "taken", undefined);
+    return true;
   }
 
   #endBatch(batch) {
@@ -358,7 +404,7 @@ export class Line {
       entry.isOver = true;
       entry.error = this.#errorOf(ticket, result, code);
       if (entry.error !== undefined) entry.wait.reject(entry.error);
-      else if (!entry.wait.isOver) entry.wait.resolve(new Ack(ticket, result, entry.givenId(this, ticket)));
+      else if (!entry.wait.isOver) entry.wait.resolve(new Ack(ticket, result, entry.idOf(this, ticket)));
     }
     this.#sent.shift();
     while (this.#sent.peek() instanceof Fence) this.#sent.shift().wait.resolve();

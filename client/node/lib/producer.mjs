@@ -3,7 +3,7 @@
 import { checkEventKind, checkLevel, checkMs, checkObject, checkText, attributesOf, conditionsOf } from "./arguments.mjs";
 import { whenCollected } from "./core.mjs";
 import { InvalidError, TimeoutError, attempt } from "./errors.mjs";
-import { BatchEntry, EventEntry, Line, OperationEntry } from "./line.mjs";
+import { BatchEntry, EventEntry, Fields, Line, OperationEntry } from "./line.mjs";
 import { native } from "./native.mjs";
 import { asyncDispose } from "./symbols.mjs";
 import { checkSignal } from "./wait.mjs";
@@ -96,8 +96,7 @@ export class Producer {
       const conditions = options === noOptions ? undefined : conditionsOf(checkObject(options, "options"));
       return new EventEntry(
         checkText(session, "session"),
-        event,
-        checkEventKind(kind),
+        new Fields(event, checkEventKind(kind)),
         conditions,
         this.#dependence(options.dependsOn),
       );
@@ -108,11 +107,11 @@ export class Producer {
     return this.#add(() => {
       checkText(session, "session");
       if (typeof events?.[Symbol.iterator] !== "function") throw new TypeError("events must be iterable");
-      const entries = Array.from(events, (event, i) => {
+      const fields = Array.from(events, (event, i) => {
         const { kind } = checkObject(event, `events[${i}]`);
-        return new EventEntry(session, event, checkEventKind(kind), undefined, undefined);
+        return new Fields(event, checkEventKind(kind));
       });
-      return new BatchEntry(session, entries);
+      return new BatchEntry(session, fields);
     }, options?.signal).promise;
   }
 

@@ -15,7 +15,7 @@ const tooLarge = native.codes.find(({ name }) => name === EventTooLargeError.cod
 export function formatEvent(event) {
   const { kind, id, type, data, retryMs, note, resetsId } = checkObject(event, "event");
   const plainType = type === "message" ? undefined : type;
-  return attempt(() => native.formatEvent(checkEventKind(kind), id, plainType, data, retryMs, note, resetsId));
+  return attempt(() => native.formatEvent(data, id, plainType, retryMs, note, checkEventKind(kind), resetsId));
 }
 
 /** An incremental parser. */
