@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Stage, inTime, skip } from "../web/stage.mjs";
 
-export { WAIT_MS, Stage, inTime, pause, skip, until } from "../web/stage.mjs";
+export { WAIT_MS, Stage, inTime, need, pause, skip, until } from "../web/stage.mjs";
 export { draws } from "../web/draws.mjs";
 
 const directory = process.env.SPONSON_NODE_PACKAGE ?? "";

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# The addon out of the sources in the npm package, where this is native/CMakeLists.txt: see install.mjs.
+cmake_minimum_required(VERSION 3.18)
+project(sponson_node LANGUAGES C)
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+include(node/headers.cmake)
+if(NOT SPONSON_NODE_INCLUDE OR NOT SPONSON_UV_INCLUDE)
+    message(FATAL_ERROR "sponson: there is no node_api.h or uv.h (apt install libnode-dev)")
+endif()
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq>=4.3)
+file(GLOB sources node/*.c client/*.c proto/*.c)
+add_library(sponson MODULE ${sources})
+target_compile_definitions(sponson PRIVATE _GNU_SOURCE NAPI_VERSION=8)
+# An addon's file and libsponson's may have the same name: each finds its own beside it.
+target_include_directories(sponson PRIVATE client proto SYSTEM ${SPONSON_NODE_INCLUDE} ${SPONSON_UV_INCLUDE})
+target_link_libraries(sponson PRIVATE PkgConfig::ZMQ)
+target_link_options(sponson PRIVATE "LINKER:--version-script=${CMAKE_CURRENT_SOURCE_DIR}/node/addon.map")
+set_target_properties(sponson PROPERTIES PREFIX "" SUFFIX .node)
