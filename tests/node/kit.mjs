@@ -11,6 +11,13 @@ import { Stage, inTime, skip } from "../web/stage.mjs";
 export { WAIT_MS, Stage, inTime, need, pause, skip, until } from "../web/stage.mjs";
 export { draws } from "../web/draws.mjs";
 
+/** AddressSanitizer is preloaded into Node alone: daemons and tools have their own, or none. */
+const { LD_PRELOAD: preload } = process.env;
+delete process.env.LD_PRELOAD;
+export const isSanitized = preload !== undefined;
+/** For a child that is Node. */
+export const nodeEnvironment = (more = {}) => ({ ...process.env, ...(isSanitized && { LD_PRELOAD: preload }), ...more });
+
 const directory = process.env.SPONSON_NODE_PACKAGE ?? "";
 export const packageFile = (name) => join(directory, name);
 if (!existsSync(packageFile("sponson.node"))) skip("client/node was not built (no node_api.h)");
@@ -86,7 +93,7 @@ export async function runApp(stage, source, { flags = [], env = {} } = {}) {
     const dir = ${JSON.stringify(stage.directory)};\n`;
   const child = spawn(process.execPath, [...flags, "--input-type=module", "-e", head + source], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...env },
+    env: nodeEnvironment(env),
   });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (bytes) => (output += bytes));

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { packageFile, sponson, staged, inTime, until } from "./kit.mjs";
+import { nodeEnvironment, packageFile, sponson, staged, inTime, until } from "./kit.mjs";
 import { freePort } from "../web/stage.mjs";
 
 const text = readFileSync(packageFile("README.md"), "utf8");
@@ -18,7 +18,7 @@ function start(stage, source, env) {
   writeFileSync(stage.path("app.mjs"), source);
   const child = spawn(process.execPath, [stage.path("app.mjs")], {
     stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, SPONSON_SOCKET_DIR: stage.directory, ...env },
+    env: nodeEnvironment({ SPONSON_SOCKET_DIR: stage.directory, ...env }),
   });
   stage.programs.push({ close: async () => child.kill("SIGKILL") });
   return child;

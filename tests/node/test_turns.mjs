@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { pause, packageFile, sponson, withClient } from "./kit.mjs";
 
-const CALL_MS = 5, DELAY_MS = 5, LOAD_MS = 1500, LINES = 200;
+const CALL_MS = 5, DELAY_MS = 5, LOAD_MS = 1500, LINES = 40;
 const native = createRequire(import.meta.url)(packageFile("sponson.node"));
 
 const clock = createRequire(import.meta.url)(join(process.env.SPONSON_BIN, "thread_clock.node"));
