@@ -159,6 +159,20 @@ withClient("while the daemon stands still: nothing is refused, what is aborted i
   assert.equal(await codeOf(producer.publish("s", { data: "x" }, { signal: AbortSignal.abort() })), 20 /* AbortError */);
 });
 
+withClient("who publishes when a result comes is after all who published before", async (client, stage) => {
+  const producer = await client.producer({ windowEvents: 600 });
+  const sent = [];
+  const publish = (data) => {
+    sent.push(data);
+    return producer.publish("s", { data });
+  };
+  stage.daemon.child.kill("SIGSTOP");
+  const all = Array.from({ length: 3000 }, (_, i) => publish(`${i}`).then(() => publish(`after ${i}`)));
+  stage.daemon.child.kill("SIGCONT");
+  await inTime("all have a result", Promise.all(all));
+  assert.deepEqual(await dataOf(client, "s"), sent);
+});
+
 withClient("flush waits for what was published before", async (client) => {
   const producer = await client.producer();
   await producer.flush();
