@@ -112,12 +112,19 @@ withClient("collected in any order, with the client first", (_, stage) =>
   }),
 );
 
-withClient("who waits is not collected, also if nobody has what it is asked of", async (client) => {
+withClient("who waits is not collected, also if nobody has what it is asked of", async (client, stage) => {
   const woken = [];
   const wake = ({ value }) => woken.push(value.data);
   for (let i = 0; i < 50; i++) void client.subscribe("late", { otherwise: "wait" }).next().then(wake);
-  (await client.producer()).publish("late", { data: "x" });
+  let stored = false;
+  const publish = async () => {
+    const producer = await client.producer();
+    stage.daemon.child.kill("SIGSTOP");
+    void producer.publish("late", { data: "x" }).then(() => (stored = true));
+  };
+  await publish();
   await collect();
-  await until("all are woken", () => woken.length === 50);
+  stage.daemon.child.kill("SIGCONT");
+  await until("all are woken", () => stored && woken.length === 50);
   assert.deepEqual(woken, Array(50).fill("x"));
 });
