@@ -519,7 +519,10 @@ export class Client {
   readonly detail: string;
   ready(options?: Aborts): Promise<void>;
   producer(options?: ProducerOptions): Promise<Producer>;
-  subscribe(session: Text, options: SubscribeOptions & { items: true; as: "bytes" }): Subscription<Event<Uint8Array> | Item>;
+  subscribe(
+    session: Text,
+    options: SubscribeOptions & { items: true; as: "bytes" },
+  ): Subscription<Event<Uint8Array> | Item>;
   subscribe(session: Text, options: SubscribeOptions & { items: true }): Subscription<Event | Item>;
   subscribe(session: Text, options: SubscribeOptions & { as: "bytes" }): Subscription<Event<Uint8Array>>;
   subscribe(session: Text, options?: SubscribeOptions): Subscription<Event>;

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const ADVICE = "sponson: building needs: apt install cmake gcc pkg-config libzmq3-dev, and libnode-dev for Debian's Node";
+const ADVICE =
+  "sponson: building needs: apt install cmake gcc pkg-config libzmq3-dev, and libnode-dev for Debian's Node";
 
 /** In another process, so that a library that is missing now is looked for again later. */
 function loads() {

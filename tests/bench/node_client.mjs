@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // node_client: client/node beside the C client (`sponson bench`), one after the other on one daemon, so often.
 //   node node_client.mjs BIN PACKAGE [ROUNDS [tiny]]
-// BIN has sponsond and sponson, PACKAGE is the package's directory. Prints an object: of each measure the medians of
-// both, and `ratio`, Node's figure divided by C's. The time is Node's until the acknowledgements are resolved promises.
+// BIN has sponsond and sponson, PACKAGE is the package's directory. Prints an object: of each measure the medians
+// of both, and `ratio`, Node's figure divided by C's. Node's time ends when the promises are resolved.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { Stage } from "../web/stage.mjs";
 
 const [bin, packageDirectory, rounds = "5", tiny] = process.argv.slice(2);
 const few = tiny === "tiny";
-const EVENTS = few ? 2000 : 200_000, SINGLES = few ? 20 : 500, READERS = few ? 20 : 1000, FANS = few ? 2 : 20;
-const SIZE = 256, SESSIONS = 100, BATCH = 2000;
+const EVENTS = few ? 2000 : 200_000,
+  SINGLES = few ? 20 : 500,
+  READERS = few ? 20 : 1000,
+  FANS = few ? 2 : 20;
+const SIZE = 256,
+  SESSIONS = 100,
+  BATCH = 2000;
 
 const sponson = await import(join(packageDirectory, "index.mjs"));
 const stage = await Stage.open(bin);
@@ -21,7 +26,12 @@ let number = 0;
 const fresh = () => `node-${number++}`;
 
 function bench(...words) {
-  const { status, stdout, stderr } = spawnSync(join(bin, "sponson"), ["bench", ...words, "--json", ...stage.socketWords]);
+  const { status, stdout, stderr } = spawnSync(join(bin, "sponson"), [
+    "bench",
+    ...words,
+    "--json",
+    ...stage.socketWords,
+  ]);
   if (status !== 0) throw new Error(`sponson bench ${words[0]}: ${stderr}`);
   return JSON.parse(stdout);
 }
@@ -43,7 +53,12 @@ async function eventsPerSecond(publish) {
 const inBatches = (producer, sessions) => {
   const all = [];
   for (let i = 0; i < EVENTS; i += BATCH)
-    all.push(producer.publishMany(sessions[(i / BATCH) % SESSIONS], Array.from({ length: BATCH }, () => ({ data }))));
+    all.push(
+      producer.publishMany(
+        sessions[(i / BATCH) % SESSIONS],
+        Array.from({ length: BATCH }, () => ({ data })),
+      ),
+    );
   return Promise.all(all);
 };
 const oneByOne = (producer, sessions) => {
@@ -84,7 +99,14 @@ async function fanoutUs() {
 }
 
 const publishWords = ["publish", `--count=${EVENTS}`, `--size=${SIZE}`, `--sessions=${SESSIONS}`];
-const fanoutWords = ["fanout", `--rounds=${FANS}`, `--size=${SIZE}`, `--subscribers=${READERS}`, "--clients=1", "--processes=1"];
+const fanoutWords = [
+  "fanout",
+  `--rounds=${FANS}`,
+  `--size=${SIZE}`,
+  `--subscribers=${READERS}`,
+  "--clients=1",
+  "--processes=1",
+];
 /** Its times begin with the acknowledgement. */
 const fanoutOf = (result) => result.ack_p50_us + result.last_p50_us;
 const measures = {

@@ -16,7 +16,11 @@ const { LD_PRELOAD: preload } = process.env;
 delete process.env.LD_PRELOAD;
 export const isSanitized = preload !== undefined;
 /** For a child that is Node. */
-export const nodeEnvironment = (more = {}) => ({ ...process.env, ...(isSanitized && { LD_PRELOAD: preload }), ...more });
+export const nodeEnvironment = (more = {}) => ({
+  ...process.env,
+  ...(isSanitized && { LD_PRELOAD: preload }),
+  ...more,
+});
 
 const directory = process.env.SPONSON_NODE_PACKAGE ?? "";
 export const packageFile = (name) => join(directory, name);

@@ -21,7 +21,9 @@ test("each code of sponson.h has a class, with types", () => {
     assert.match(types, new RegExp(`class ${Class.name} `), `${Class.name} has no type`);
     assert.ok(types.includes(`"${name}"`), `${name} has no type`);
   }
-  const classes = Object.values(sponson).filter((each) => typeof each === "function" && each.prototype instanceof sponson.SponsonError);
+  const classes = Object.values(sponson).filter(
+    (each) => typeof each === "function" && each.prototype instanceof sponson.SponsonError,
+  );
   assert.equal(classes.length, codes.length + 1 /* ConflictError */);
 });
 
@@ -33,19 +35,27 @@ test("whatever index.mjs exports has a type", () => {
 /** Calls that are refused: [what is called, the name of the error's class, a word of its text]. */
 const text = ["TypeError", "string or a Uint8Array"];
 const table = (client, producer) => [
-  ...[undefined, null, 1, {}, Symbol("s"), [], new Uint16Array(2), new ArrayBuffer(2), new DataView(new ArrayBuffer(2))].flatMap(
-    (bad) => [
-      [() => producer.publish(bad, { data: "" }), text[0], `session must be a ${text[1]}`],
-      [() => producer.publishMany(bad, []), text[0], `session must be a ${text[1]}`],
-      [() => producer.closeSession(bad), text[0], `session must be a ${text[1]}`],
-      [() => client.subscribe(bad), text[0], `session must be a ${text[1]}`],
-      [() => client.replay(bad), text[0], `session must be a ${text[1]}`],
-      [() => client.last(bad), text[0], `session must be a ${text[1]}`],
-      [() => client.session(bad), text[0], `name must be a ${text[1]}`],
-      [() => client.publishOnce(bad, { data: "" }), text[0], `session must be a ${text[1]}`],
-      [() => client.setSession(bad, {}), text[0], `session must be a ${text[1]}`],
-    ],
-  ),
+  ...[
+    undefined,
+    null,
+    1,
+    {},
+    Symbol("s"),
+    [],
+    new Uint16Array(2),
+    new ArrayBuffer(2),
+    new DataView(new ArrayBuffer(2)),
+  ].flatMap((bad) => [
+    [() => producer.publish(bad, { data: "" }), text[0], `session must be a ${text[1]}`],
+    [() => producer.publishMany(bad, []), text[0], `session must be a ${text[1]}`],
+    [() => producer.closeSession(bad), text[0], `session must be a ${text[1]}`],
+    [() => client.subscribe(bad), text[0], `session must be a ${text[1]}`],
+    [() => client.replay(bad), text[0], `session must be a ${text[1]}`],
+    [() => client.last(bad), text[0], `session must be a ${text[1]}`],
+    [() => client.session(bad), text[0], `name must be a ${text[1]}`],
+    [() => client.publishOnce(bad, { data: "" }), text[0], `session must be a ${text[1]}`],
+    [() => client.setSession(bad, {}), text[0], `session must be a ${text[1]}`],
+  ]),
   ...[null, 1, {}, [], new Uint16Array(2)].flatMap((bad) => [
     [() => producer.publish("s", { data: bad }), text[0], `data must be a ${text[1]}`],
     [() => producer.publish("s", { id: bad, data: "" }), text[0], `id must be a ${text[1]}`],
@@ -63,17 +73,27 @@ const table = (client, producer) => [
   ]),
   [() => producer.publishMany("s"), "TypeError", "events must be iterable"],
   [() => producer.publish("s", { data: "", kind: "x" }), "TypeError", "kind must be one of event, marker, reset"],
-  ...[-1, 1.5, NaN, Infinity, 2 ** 32].map((bad) => [() => producer.publish("s", { data: "", retryMs: bad }), "RangeError", "retryMs must be"]),
+  ...[-1, 1.5, NaN, Infinity, 2 ** 32].map((bad) => [
+    () => producer.publish("s", { data: "", retryMs: bad }),
+    "RangeError",
+    "retryMs must be",
+  ]),
   [() => producer.publish("s", { data: "", retryMs: "1" }), "TypeError", "retryMs must be a number"],
   [() => producer.publish("s", { data: "" }, { ifSeq: -1 }), "RangeError", "ifSeq must be"],
   [() => producer.publish("s", { data: "" }, { ifSeq: 1n }), "TypeError", "ifSeq must be a number"],
   [() => producer.publish("s", { data: "" }, { ifNew: 1 }), "TypeError", "ifNew must be true or false"],
   [() => producer.publish("s", { data: "" }, { closes: "yes" }), "TypeError", "closes must be true or false"],
   ...["", "x".repeat(32), "ABCDEF".repeat(6), 5, {}].map((bad) => [
-    () => producer.publish("s", { data: "" }, { life: bad }), "TypeError", "life must be a string of 32 hexadecimal digits",
+    () => producer.publish("s", { data: "" }, { life: bad }),
+    "TypeError",
+    "life must be a string of 32 hexadecimal digits",
   ]),
   [() => producer.publish("s", { data: "" }, { reason: 1, closes: true }), text[0], `reason must be a ${text[1]}`],
-  [() => producer.publish("s", { data: "" }, { dependsOn: Promise.resolve() }), "TypeError", "dependsOn must be a promise of this producer"],
+  [
+    () => producer.publish("s", { data: "" }, { dependsOn: Promise.resolve() }),
+    "TypeError",
+    "dependsOn must be a promise of this producer",
+  ],
   [() => producer.publish("s", { data: "" }, null), "TypeError", "options must be an object"],
   [() => producer.publish("s", { data: "" }, { signal: {} }), "TypeError", "signal must be an AbortSignal"],
   [() => producer.setSession("s", { ttlMs: "1" }), "TypeError", "ttlMs must be a number"],
@@ -82,7 +102,11 @@ const table = (client, producer) => [
   [() => producer.close({ timeoutMs: NaN }), "RangeError", "timeoutMs must not be negative"],
   [() => client.subscribe("s", { from: "here" }), "TypeError", "from must be one of earliest, now"],
   [() => client.subscribe("s", { otherwise: "x" }), "TypeError", "otherwise must be fail, restart or wait"],
-  [() => client.subscribe("s", { otherwise: ["wait", "toString"] }), "TypeError", "otherwise must be fail, restart or wait"],
+  [
+    () => client.subscribe("s", { otherwise: ["wait", "toString"] }),
+    "TypeError",
+    "otherwise must be fail, restart or wait",
+  ],
   [() => client.subscribe("s", { after: "1", from: "now" }), "TypeError", "only one of after, cursor and from"],
   [() => client.subscribe("s", { after: 1 }), text[0], `after must be a ${text[1]}`],
   [() => client.subscribe("s", { cursor: "spn:1" }), "TypeError", "cursor must be"],
@@ -158,7 +182,15 @@ staged("the addon itself takes no wrong object", async (stage) => {
   const room = new Float64Array(64);
   const client = new native.Client({ socketDir: stage.directory }, () => {}, room);
   const producer = new native.Producer(client, undefined);
-  const fakes = [undefined, null, 1, {}, producer, Object.create(native.Client.prototype), Object.setPrototypeOf(producer, native.Client.prototype)];
+  const fakes = [
+    undefined,
+    null,
+    1,
+    {},
+    producer,
+    Object.create(native.Client.prototype),
+    Object.setPrototypeOf(producer, native.Client.prototype),
+  ];
   Object.setPrototypeOf(producer, native.Producer.prototype);
   for (const fake of fakes)
     for (const make of [
@@ -170,7 +202,12 @@ staged("the addon itself takes no wrong object", async (stage) => {
   for (const Class of [native.Client, native.Producer, native.Reader, native.Question, native.Sse]) {
     assert.throws(() => Class(), TypeError);
     for (const name of Object.getOwnPropertyNames(Class.prototype).filter((each) => each !== "constructor"))
-      for (const fake of [undefined, {}, Class === native.Client ? producer : client, Object.create(Class.prototype)])
+      for (const fake of [
+        undefined,
+        {},
+        Class === native.Client ? producer : client,
+        Object.create(Class.prototype),
+      ])
         assert.throws(() => Class.prototype[name].call(fake), `${Class.name}.${name}`);
   }
   assert.throws(() => new native.Client({}, () => {}, []));
@@ -181,22 +218,26 @@ staged("the addon itself takes no wrong object", async (stage) => {
   assert.throws(() => producer.publish("s", 0), { code: "SPN_E_INVALID" });
 });
 
-staged("connect: nobody there, not in time, aborted", async (stage) => {
-  const socketDir = stage.directory;
-  assert.equal(await codeOf(sponson.connect({ socketDir, atOnce: true })), "SPN_E_UNAVAILABLE");
-  const late = await sponson.connect({ socketDir, timeoutMs: 20 }).catch((error) => error);
-  assert.ok(late instanceof sponson.TimeoutError && late.message.includes("20 ms"), late);
-  const reason = new Error("enough");
-  const abort = new AbortController();
-  setImmediate(() => abort.abort(reason));
-  await assert.rejects(sponson.connect({ socketDir, signal: abort.signal }), reason);
-  const client = sponson.open({ socketDir });
-  assert.equal(client.dataMax, 0);
-  const asked = client.health();
-  const [producer] = await Promise.all([client.producer(), stage.startDaemon()]);
-  assert.equal((await producer.publish("s", { data: "a" })).result, "stored");
-  assert.equal((await asked).status, "healthy");
-  await client.close();
-  await client.close();
-  await assert.rejects(client.health(), sponson.InvalidError);
-}, null);
+staged(
+  "connect: nobody there, not in time, aborted",
+  async (stage) => {
+    const socketDir = stage.directory;
+    assert.equal(await codeOf(sponson.connect({ socketDir, atOnce: true })), "SPN_E_UNAVAILABLE");
+    const late = await sponson.connect({ socketDir, timeoutMs: 20 }).catch((error) => error);
+    assert.ok(late instanceof sponson.TimeoutError && late.message.includes("20 ms"), late);
+    const reason = new Error("enough");
+    const abort = new AbortController();
+    setImmediate(() => abort.abort(reason));
+    await assert.rejects(sponson.connect({ socketDir, signal: abort.signal }), reason);
+    const client = sponson.open({ socketDir });
+    assert.equal(client.dataMax, 0);
+    const asked = client.health();
+    const [producer] = await Promise.all([client.producer(), stage.startDaemon()]);
+    assert.equal((await producer.publish("s", { data: "a" })).result, "stored");
+    assert.equal((await asked).status, "healthy");
+    await client.close();
+    await client.close();
+    await assert.rejects(client.health(), sponson.InvalidError);
+  },
+  null,
+);

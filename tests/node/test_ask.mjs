@@ -23,10 +23,17 @@ withClient("one-shots: stored, duplicate, conflict, refused with what is there",
 
 withClient("attributes, touch, close, delete", async (client) => {
   assert.equal(await codeOf(client.touchSession("s")), "SPN_E_UNKNOWN_SESSION");
-  const opened = await client.setSession("s", { ttlMs: 90_000, contentType: "text/plain", note: Buffer.from([0, 1]) });
+  const opened = await client.setSession("s", {
+    ttlMs: 90_000,
+    contentType: "text/plain",
+    note: Buffer.from([0, 1]),
+  });
   assert.equal(opened.result, "stored");
   const info = await client.session("s");
-  assert.deepEqual([info.seq, info.ttlMs, info.idleCloseMs, info.contentType, [...info.note]], [0, 90_000, 0, "text/plain", [0, 1]]);
+  assert.deepEqual(
+    [info.seq, info.ttlMs, info.idleCloseMs, info.contentType, [...info.note]],
+    [0, 90_000, 0, "text/plain", [0, 1]],
+  );
   assert.equal(await codeOf(client.setSession("s", {}, { ifNew: true })), "SPN_E_CONDITION");
   assert.equal((await client.touchSession("s", { life: info.life })).result, "stored");
   assert.equal((await client.closeSession("s", { reason: "enough" })).state, "closed");
@@ -55,23 +62,29 @@ withClient("sessions: all pages, a prefix, after a name", async (client) => {
   await Promise.all(["other", ...names].map((name) => producer.publish(name, { data: "x" })));
   const nameOf = (session) => session.name;
   assert.deepEqual((await toArray(client.sessions({ prefix: "n" }))).map(nameOf), names);
-  assert.deepEqual((await toArray(client.sessions({ after: "n1100" }))).map(nameOf), [...names.slice(1101), "other"]);
+  assert.deepEqual((await toArray(client.sessions({ after: "n1100" }))).map(nameOf), [
+    ...names.slice(1101),
+    "other",
+  ]);
   assert.equal((await take(3, client.sessions())).length, 3);
   assert.deepEqual(await toArray(client.sessions({ prefix: "none" })), []);
 });
 
-withClient("while the daemon stands still: many are asked, some are aborted, the others are answered", async (client, stage) => {
-  await client.publishOnce("s", { id: "1", data: "a" });
-  stage.daemon.child.kill("SIGSTOP");
-  const abort = new AbortController();
-  const reason = new Error("enough");
-  const asked = Array.from({ length: 1000 }, (_, i) =>
-    (i % 2 ? client.last("s", { signal: abort.signal }) : client.session("s")).catch((error) => error),
-  );
-  await pause(20);
-  abort.abort(reason);
-  for (let i = 1; i < 1000; i += 2) assert.equal(await asked[i], reason);
-  stage.daemon.child.kill("SIGCONT");
-  for (let i = 0; i < 1000; i += 2) assert.equal((await inTime("an answer", asked[i])).seq, 1);
-  await assert.rejects(client.health({ signal: AbortSignal.abort(reason) }), /enough/);
-});
+withClient(
+  "while the daemon stands still: many are asked, some are aborted, the others are answered",
+  async (client, stage) => {
+    await client.publishOnce("s", { id: "1", data: "a" });
+    stage.daemon.child.kill("SIGSTOP");
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    const asked = Array.from({ length: 1000 }, (_, i) =>
+      (i % 2 ? client.last("s", { signal: abort.signal }) : client.session("s")).catch((error) => error),
+    );
+    await pause(20);
+    abort.abort(reason);
+    for (let i = 1; i < 1000; i += 2) assert.equal(await asked[i], reason);
+    stage.daemon.child.kill("SIGCONT");
+    for (let i = 0; i < 1000; i += 2) assert.equal((await inTime("an answer", asked[i])).seq, 1);
+    await assert.rejects(client.health({ signal: AbortSignal.abort(reason) }), /enough/);
+  },
+);

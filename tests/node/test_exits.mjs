@@ -38,8 +38,16 @@ const ends = [
   ["process.kill(process.pid, 'SIGKILL'); setInterval(ignore, 1000);", { status: null, signal: "SIGKILL" }],
   ["process.kill(process.pid, 'SIGTERM'); setInterval(ignore, 1000);", { status: null, signal: "SIGTERM" }],
   ["c.close().then(() => process.exit(5)); gc();", { status: 5, signal: null }],
-  ["process.on('exit', () => { try { c.subscribe('t'); } catch {} }); process.exit(6);", { status: 6, signal: null }],
-  ["const { Worker } = await import('node:worker_threads'); new Worker('process.exit(1)', { eval: true }); process.exit(7);", { status: 7, signal: null }],
+  [
+    "process.on('exit', () => { try { c.subscribe('t'); } catch {} }); process.exit(6);",
+    { status: 6, signal: null },
+  ],
+  [
+    `const { Worker } = await import("node:worker_threads");
+     new Worker("process.exit(1)", { eval: true });
+     process.exit(7);`,
+    { status: 7, signal: null },
+  ],
 ];
 
 withClient("they end, and the daemon goes on", async (client, stage) => {

@@ -12,7 +12,10 @@ import { createInterface } from "node:readline";
 import { draws, inTime, pause, sponson, staged } from "./kit.mjs";
 
 const [producers = 2, subscribers = 20, kills = 4, seed = randomInt(1 << 30)] = process.argv.slice(2).map(Number);
-const SESSIONS = 8, CLIENTS = 2, BURST = 25, LEAVES_ONE_IN = 400;
+const SESSIONS = 8,
+  CLIENTS = 2,
+  BURST = 25,
+  LEAVES_ONE_IN = 400;
 console.log(`producers ${producers}, subscribers ${subscribers}, kills ${kills}, seed ${seed}`);
 const any = draws(seed);
 const sessionOf = (number) => `s${number % SESSIONS}`;
@@ -26,7 +29,7 @@ class Campaign {
   async produce(client, number) {
     const producer = await client.producer();
     const waiting = [];
-    for (let count = 1; !this.isOver; ) {
+    for (let count = 1; !this.isOver;) {
       for (let i = 0; i < BURST; i++, count++) waiting.push(this.publish(producer, number, count));
       if (waiting.length > 40 * BURST) await Promise.all(waiting.splice(0, BURST));
       await pause(1 + any(4));
@@ -46,7 +49,7 @@ class Campaign {
   async subscribe(client, number) {
     const got = [];
     let last = null;
-    for (let isOver = false; !isOver; ) {
+    for (let isOver = false; !isOver;) {
       const start = last === null ? {} : any(2) === 0 ? { after: last.id } : { cursor: last.cursor };
       isOver = true;
       for await (const event of client.subscribe(sessionOf(number), { ...start, otherwise: "wait" })) {
@@ -76,7 +79,9 @@ async function killAgainAndAgain(stage) {
 }
 
 async function dump(stage) {
-  const child = spawn(join(stage.bin, "sponson"), ["dump", `--data-dir=${stage.path("data")}`], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(join(stage.bin, "sponson"), ["dump", `--data-dir=${stage.path("data")}`], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const ended = once(child, "close");
   const entries = [];
   for await (const line of createInterface({ input: child.stdout })) entries.push(JSON.parse(line));
@@ -85,7 +90,9 @@ async function dump(stage) {
 }
 
 function judge(stage, campaign, log) {
-  const entries = log.map(({ position, seq, session, id, data }) => `entry\t${position}\t${seq}\t${session}\t${id}\t${data}`);
+  const entries = log.map(
+    ({ position, seq, session, id, data }) => `entry\t${position}\t${seq}\t${session}\t${id}\t${data}`,
+  );
   const input = [...campaign.lines, ...entries, ""].join("\n");
   const { status, stdout, stderr } = spawnSync(join(stage.bin, "history-judge"), [`${producers}`], { input });
   console.log(stdout.toString().trim());
@@ -96,7 +103,9 @@ staged(
   "nothing is lost, doubled or reordered",
   async (stage) => {
     const campaign = new Campaign();
-    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => sponson.connect({ socketDir: stage.directory })));
+    const clients = await Promise.all(
+      Array.from({ length: CLIENTS }, () => sponson.connect({ socketDir: stage.directory })),
+    );
     const clientOf = (number) => clients[number % CLIENTS];
     const reading = Promise.all(Array.from({ length: subscribers }, (_, i) => campaign.subscribe(clientOf(i), i)));
     const sending = Promise.all(Array.from({ length: producers }, (_, i) => campaign.produce(clientOf(i), i)));
@@ -110,7 +119,10 @@ staged(
     const log = await dump(stage);
     judge(stage, campaign, log);
     for (let i = 0; i < subscribers; i++)
-      assert.deepEqual(got[i], log.filter((entry) => entry.session === sessionOf(i)).map((entry) => entry.data));
+      assert.deepEqual(
+        got[i],
+        log.filter((entry) => entry.session === sessionOf(i)).map((entry) => entry.data),
+      );
     assert.ok(campaign.stored > kills * BURST && (campaign.left > 0 || subscribers < 20));
     console.log(`${campaign.stored} events, ${campaign.left} times a subscriber left and came back`);
   },

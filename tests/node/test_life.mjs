@@ -137,20 +137,26 @@ withClient("the daemon is killed and starts again: nobody notices but the clock"
     }
     await inTime("it is stored", stored);
   }
-  assert.deepEqual((await inTime("all are read", reading)).map(({ data }) => Number(data)), Array.from({ length: 300 }, (_, i) => i));
+  assert.deepEqual(
+    (await inTime("all are read", reading)).map(({ data }) => Number(data)),
+    Array.from({ length: 300 }, (_, i) => i),
+  );
 });
 
-withClient("an exception in a callback of the app reaches process.on(uncaughtException), and the client goes on", async (client) => {
-  const producer = await client.producer({ level: "none" });
-  producer.onrefused = () => {
-    throw new Error("on purpose");
-  };
-  await client.publishOnce("s", { id: "1", data: "" }, { closes: true });
-  const handlers = process.listeners("uncaughtException");
-  process.removeAllListeners("uncaughtException");
-  const caught = once(process, "uncaughtException");
-  await producer.publish("s", { data: "x" });
-  assert.match(String((await inTime("it is caught", caught))[0]), /on purpose/);
-  for (const handler of handlers) process.on("uncaughtException", handler);
-  assert.equal((await client.health()).status, "healthy");
-});
+withClient(
+  "an exception in a callback of the app reaches process.on(uncaughtException), and the client goes on",
+  async (client) => {
+    const producer = await client.producer({ level: "none" });
+    producer.onrefused = () => {
+      throw new Error("on purpose");
+    };
+    await client.publishOnce("s", { id: "1", data: "" }, { closes: true });
+    const handlers = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException");
+    const caught = once(process, "uncaughtException");
+    await producer.publish("s", { data: "x" });
+    assert.match(String((await inTime("it is caught", caught))[0]), /on purpose/);
+    for (const handler of handlers) process.on("uncaughtException", handler);
+    assert.equal((await client.health()).status, "healthy");
+  },
+);

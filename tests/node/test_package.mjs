@@ -15,7 +15,15 @@ function run(directory, program, words, env = {}) {
 }
 
 function runNpm(directory, words, env) {
-  const flags = ["--offline", "--no-audit", "--no-fund", "--no-update-notifier", "--foreground-scripts", "--cache", join(directory, "cache")];
+  const flags = [
+    "--offline",
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--foreground-scripts",
+    "--cache",
+    join(directory, "cache"),
+  ];
   return run(directory, npm, [...words, ...flags], env);
 }
 
@@ -43,7 +51,19 @@ const runApp = (stage, app) => run(app, process.execPath, ["app.mjs"], { SPONSON
 
 staged("with the addon in it", async (stage) => {
   const { app, tarball, listing } = prepare(stage, "ready");
-  for (const file of ["index.mjs", "index.d.ts", "install.mjs", "sponson.node", "lib/core.mjs", "native/CMakeLists.txt", "native/client/client.c", "native/proto/wire.c", "native/node/addon.c", "LICENSE", "README.md"])
+  for (const file of [
+    "index.mjs",
+    "index.d.ts",
+    "install.mjs",
+    "sponson.node",
+    "lib/core.mjs",
+    "native/CMakeLists.txt",
+    "native/client/client.c",
+    "native/proto/wire.c",
+    "native/node/addon.c",
+    "LICENSE",
+    "README.md",
+  ])
     assert.ok(listing.includes(` ${file}`), `${file} is not in the package: ${listing}`);
   const installed = runNpm(app, ["install", tarball]);
   assert.equal(installed.status, 0, installed.output);
@@ -67,7 +87,8 @@ staged("without one, and without cmake: it says what to install", async (stage) 
   const { app, tarball } = prepare(stage, "poor", withoutAddon);
   const bin = stage.path("poor/bin");
   mkdirSync(bin);
-  for (const program of ["node", "npm", "sh", "env"]) symlinkSync(program === "node" ? process.execPath : need(program), join(bin, program));
+  for (const program of ["node", "npm", "sh", "env"])
+    symlinkSync(program === "node" ? process.execPath : need(program), join(bin, program));
   const installed = runNpm(app, ["install", tarball], { PATH: bin });
   assert.notEqual(installed.status, 0);
   assert.match(installed.output, /apt install cmake gcc pkg-config libzmq3-dev/);

@@ -5,7 +5,10 @@ import { codeOf, inTime, sponson, take, toArray, until, withClient } from "./kit
 
 async function fill(client, session, count, options) {
   const producer = await client.producer();
-  await producer.publishMany(session, Array.from({ length: count }, (_, i) => ({ id: `${i + 1}`, data: `d${i + 1}` })));
+  await producer.publishMany(
+    session,
+    Array.from({ length: count }, (_, i) => ({ id: `${i + 1}`, data: `d${i + 1}` })),
+  );
   if (options?.close !== undefined) await producer.closeSession(session, { reason: options.close });
   return producer;
 }
@@ -36,13 +39,19 @@ withClient("an end says why, once; then there is no more", async (client) => {
   const sub = client.subscribe("s", { after: "4" });
   assert.equal((await sub.next()).value.data, "d5");
   assert.equal((await sub.next()).done, true);
-  assert.deepEqual([sub.end.why, sub.end.reason, sub.end.state, sub.end.seq], ["SPN_E_CLOSED", "over", "closed", 5]);
+  assert.deepEqual(
+    [sub.end.why, sub.end.reason, sub.end.state, sub.end.seq],
+    ["SPN_E_CLOSED", "over", "closed", 5],
+  );
   assert.deepEqual(wordOf(sub.verdict), ["verdict", "SPN_OK", 0, 4]);
   const unknown = client.subscribe("s", { after: "99" });
   assert.equal(await codeOf(unknown.next()), "SPN_E_UNKNOWN_ID");
   assert.equal((await unknown.next()).done, true);
   assert.equal(await codeOf(client.subscribe("none").next()), "SPN_E_UNKNOWN_SESSION");
-  assert.equal(await codeOf(client.subscribe("s", { cursor: { life: "1".repeat(32), seq: 1 } }).next()), "SPN_E_OTHER_LIFE");
+  assert.equal(
+    await codeOf(client.subscribe("s", { cursor: { life: "1".repeat(32), seq: 1 } }).next()),
+    "SPN_E_OTHER_LIFE",
+  );
 });
 
 withClient("otherwise: restart, wait", async (client) => {
@@ -75,40 +84,53 @@ withClient("items: verdict, events, markers, caught up, end", async (client) => 
   assert.deepEqual(rest.map(wordOf), [["end", "SPN_E_DELETED", 0, 2]]);
 });
 
-withClient("retention: what is gone before the start, and in the middle", async (client) => {
-  const producer = await fill(client, "s", 100);
-  await until("they are hidden", async () => (await client.session("s")).firstSeq === 91);
-  const sub = client.subscribe("s", { after: "" });
-  const events = await take(2, sub);
-  assert.deepEqual([events[0].data, events[0].missing, events[1].missing], ["d91", 90, 0]);
-  assert.deepEqual(wordOf(sub.verdict).slice(0, 3), ["verdict", "SPN_E_TRIMMED", 90]);
-  const gone = client.replay("s");
-  assert.deepEqual(datas(await toArray(gone)), range(91, 100));
-  assert.equal(gone.missing, 90);
-  const slow = client.subscribe("s", { items: true, windowBytes: 1000 });
-  assert.equal((await slow.next()).value.kind, "verdict");
-  await producer.publishMany("s", Array.from({ length: 3000 }, () => ({ data: "x".repeat(200) })));
-  await producer.closeSession("s");
-  const items = await toArray(slow);
-  const gap = items.find((item) => item.kind === "gap");
-  assert.ok(gap.missing > 0);
-  const seen = items.filter((item) => item.kind === "event").length;
-  const all = items.reduce((sum, item) => sum + (item.kind === "gap" ? item.missing : 0), 90 + seen);
-  assert.equal(all, 3100);
-}, ["--retention-events", "10"]);
+withClient(
+  "retention: what is gone before the start, and in the middle",
+  async (client) => {
+    const producer = await fill(client, "s", 100);
+    await until("they are hidden", async () => (await client.session("s")).firstSeq === 91);
+    const sub = client.subscribe("s", { after: "" });
+    const events = await take(2, sub);
+    assert.deepEqual([events[0].data, events[0].missing, events[1].missing], ["d91", 90, 0]);
+    assert.deepEqual(wordOf(sub.verdict).slice(0, 3), ["verdict", "SPN_E_TRIMMED", 90]);
+    const gone = client.replay("s");
+    assert.deepEqual(datas(await toArray(gone)), range(91, 100));
+    assert.equal(gone.missing, 90);
+    const slow = client.subscribe("s", { items: true, windowBytes: 1000 });
+    assert.equal((await slow.next()).value.kind, "verdict");
+    await producer.publishMany(
+      "s",
+      Array.from({ length: 3000 }, () => ({ data: "x".repeat(200) })),
+    );
+    await producer.closeSession("s");
+    const items = await toArray(slow);
+    const gap = items.find((item) => item.kind === "gap");
+    assert.ok(gap.missing > 0);
+    const seen = items.filter((item) => item.kind === "event").length;
+    const all = items.reduce((sum, item) => sum + (item.kind === "gap" ? item.missing : 0), 90 + seen);
+    assert.equal(all, 3100);
+  },
+  ["--retention-events", "10"],
+);
 
 withClient("a slow reader holds nobody up, and its inbox is bounded", async (client) => {
   const slow = client.subscribe("s", { otherwise: "wait" });
   const quick = client.subscribe("s", { otherwise: "wait" });
   const first = slow.next();
   const producer = await client.producer();
-  const sending = producer.publishMany("s", Array.from({ length: 20_000 }, (_, i) => ({ data: `${i}`.padEnd(100) })));
+  const sending = producer.publishMany(
+    "s",
+    Array.from({ length: 20_000 }, (_, i) => ({ data: `${i}`.padEnd(100) })),
+  );
   assert.equal((await take(20_000, quick)).length, 20_000);
   await sending;
   assert.ok(slow.inbox.size <= 256 + 64, `${slow.inbox.size} unread`); /* and a portion */
   assert.equal((await first).value.data.trim(), "0");
   const rest = await take(19_999, slow);
-  assert.deepEqual(rest.map((event) => event.seq), Array.from({ length: 19_999 }, (_, i) => i + 2));
+  assert.deepEqual(
+    rest.map((event) => event.seq),
+    Array.from({ length: 19_999 }, (_, i) => i + 2),
+  );
 });
 
 withClient("web streams: of events, and of the text of an event stream", async (client) => {
@@ -121,7 +143,8 @@ withClient("web streams: of events, and of the text of an event stream", async (
   const parsed = await toArray(sponson.parseEvents(client.subscribe("s").eventStream()));
   assert.deepEqual(kinds(parsed), ["event", "event", "event", "marker", "event"]);
   const idle = client.subscribe("open", { otherwise: "wait" }).eventStream({ heartbeatMs: 5 }).getReader();
-  for (let i = 0; i < 2; i++) assert.equal(Buffer.from((await inTime("a beat", idle.read())).value).toString(), ":\n\n");
+  for (let i = 0; i < 2; i++)
+    assert.equal(Buffer.from((await inTime("a beat", idle.read())).value).toString(), ":\n\n");
   await idle.cancel();
   const cancelled = client.subscribe("s").readable().getReader();
   await cancelled.read();
@@ -154,7 +177,10 @@ withClient("return, close and dispose end it for everybody who waits", async (cl
     const waiting = [sub.next(), sub.next()];
     await end(sub);
     await end(sub);
-    assert.deepEqual((await Promise.all(waiting)).map(({ done }) => done), [true, true]);
+    assert.deepEqual(
+      (await Promise.all(waiting)).map(({ done }) => done),
+      [true, true],
+    );
   }
   const sub = client.subscribe("s", { otherwise: "wait" });
   const waiting = codeOf(sub.next());
@@ -174,44 +200,60 @@ withClient("replay: up to the newest; after an id, after a cursor; who is unknow
   assert.equal((await take(5, client.replay("s"))).length, 5);
 });
 
-withClient("the log: opens, events, attributes, touches, closes, deletes, and goes on from an item", async (client) => {
-  const producer = await fill(client, "a.s", 1);
-  await client.publishOnce("b.s", { id: "1", data: "x" });
-  await producer.setSession("a.s", { contentType: "c/d", note: "n" });
-  await producer.touchSession("a.s");
-  await producer.closeSession("a.s", { reason: "why" });
-  await producer.deleteSession("a.s");
-  const items = [];
-  for await (const item of client.follow({ prefix: "a." , touches: true })) {
-    if (item.kind === "caughtUp") break;
-    items.push(item);
-  }
-  const seen = kinds(items).filter((kind) => kind !== "touch");
-  assert.deepEqual(seen.at(-1), "delete");
-  assert.equal(seen[0], "verdict");
-  assert.ok(items.slice(1).every((item) => item.session === "a.s" && item.database.length === 32 && item.position > 0));
-  const other = [];
-  for await (const item of client.follow({ prefix: "b." })) {
-    if (item.kind === "caughtUp") break;
-    other.push(item);
-  }
-  assert.deepEqual(kinds(other), ["verdict", "open", "event"]);
-  const after = client.follow({ after: other[1] });
-  await after.next();
-  assert.deepEqual((({ kind, data, session }) => [kind, data, session])((await after.next()).value), ["event", "x", "b.s"]);
-  await after.close();
-  const bad = client.follow({ after: { database: "1".repeat(32), position: 1 } });
-  assert.deepEqual((({ kind, why }) => [kind, why])((await bad.next()).value), ["end", "SPN_E_BAD_POSITION"]);
-  const live = client.follow({ from: "now" });
-  await live.next();
-  await live.next();
-  await producer.setSession("c", { idleCloseMs: 60_000, note: Buffer.from("n") });
-  const [open, attributes] = [(await live.next()).value, (await live.next()).value];
-  assert.deepEqual([open.kind, attributes.kind, attributes.attributes], ["open", "attributes", {
-    ttlMs: 0,
-    idleCloseMs: 60_000,
-    contentType: "",
-    note: "n",
-  }]);
-  await live.close();
-});
+withClient(
+  "the log: opens, events, attributes, touches, closes, deletes, and goes on from an item",
+  async (client) => {
+    const producer = await fill(client, "a.s", 1);
+    await client.publishOnce("b.s", { id: "1", data: "x" });
+    await producer.setSession("a.s", { contentType: "c/d", note: "n" });
+    await producer.touchSession("a.s");
+    await producer.closeSession("a.s", { reason: "why" });
+    await producer.deleteSession("a.s");
+    const items = [];
+    for await (const item of client.follow({ prefix: "a.", touches: true })) {
+      if (item.kind === "caughtUp") break;
+      items.push(item);
+    }
+    const seen = kinds(items).filter((kind) => kind !== "touch");
+    assert.deepEqual(seen.at(-1), "delete");
+    assert.equal(seen[0], "verdict");
+    assert.ok(
+      items.slice(1).every((item) => item.session === "a.s" && item.database.length === 32 && item.position > 0),
+    );
+    const other = [];
+    for await (const item of client.follow({ prefix: "b." })) {
+      if (item.kind === "caughtUp") break;
+      other.push(item);
+    }
+    assert.deepEqual(kinds(other), ["verdict", "open", "event"]);
+    const after = client.follow({ after: other[1] });
+    await after.next();
+    assert.deepEqual((({ kind, data, session }) => [kind, data, session])((await after.next()).value), [
+      "event",
+      "x",
+      "b.s",
+    ]);
+    await after.close();
+    const bad = client.follow({ after: { database: "1".repeat(32), position: 1 } });
+    assert.deepEqual((({ kind, why }) => [kind, why])((await bad.next()).value), ["end", "SPN_E_BAD_POSITION"]);
+    const live = client.follow({ from: "now" });
+    await live.next();
+    await live.next();
+    await producer.setSession("c", { idleCloseMs: 60_000, note: Buffer.from("n") });
+    const [open, attributes] = [(await live.next()).value, (await live.next()).value];
+    assert.deepEqual(
+      [open.kind, attributes.kind, attributes.attributes],
+      [
+        "open",
+        "attributes",
+        {
+          ttlMs: 0,
+          idleCloseMs: 60_000,
+          contentType: "",
+          note: "n",
+        },
+      ],
+    );
+    await live.close();
+  },
+);

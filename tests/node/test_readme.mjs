@@ -8,7 +8,10 @@ import { nodeEnvironment, packageFile, sponson, staged, inTime, until } from "./
 import { freePort } from "../web/stage.mjs";
 
 const text = readFileSync(packageFile("README.md"), "utf8");
-const blocks = [...text.matchAll(/```js\n([^]*?)```\n(?:\n```text\n([^]*?)```)?/g)].map(([, source, output]) => ({ source, output }));
+const blocks = [...text.matchAll(/```js\n([^]*?)```\n(?:\n```text\n([^]*?)```)?/g)].map(([, source, output]) => ({
+  source,
+  output,
+}));
 assert.equal(blocks.length, text.split("```js").length - 1);
 assert.ok(blocks.length >= 5);
 

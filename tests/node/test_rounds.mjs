@@ -16,7 +16,8 @@ const descriptors = () => readdirSync("/proc/self/fd").length;
 
 /** Runs a fault so often; the memory and the descriptors are as after the first half. */
 async function repeat(round) {
-  let rss = 0, fds = 0;
+  let rss = 0,
+    fds = 0;
   for (let i = 0; i < rounds; i++) {
     await inTime(`round ${i}`, round(i));
     if (i % GC_EVERY === 0) await collect();
@@ -57,7 +58,10 @@ withClient("closed twice, in any order", (_, stage) =>
 
 withClient("iterators that are dropped half-way", async (client) => {
   const producer = await client.producer();
-  await producer.publishMany("s", Array.from({ length: 1000 }, (_, i) => ({ data: `${i}`.padEnd(50) })));
+  await producer.publishMany(
+    "s",
+    Array.from({ length: 1000 }, (_, i) => ({ data: `${i}`.padEnd(50) })),
+  );
   await repeat(async (i) => {
     const iterators = [client.subscribe("s"), client.replay("s"), client.follow(), client.sessions()];
     const iterator = iterators[i % 4];
@@ -100,7 +104,12 @@ withClient("aborted in the middle of an await", async (client, stage) => {
 withClient("collected in any order, with the client first", (_, stage) =>
   repeat(async (i) => {
     let client = await sponson.connect({ socketDir: stage.directory });
-    let parts = [await client.producer(), client.subscribe("s", { otherwise: "wait" }), client.replay("s"), client.follow()];
+    let parts = [
+      await client.producer(),
+      client.subscribe("s", { otherwise: "wait" }),
+      client.replay("s"),
+      client.follow(),
+    ];
     if (i % 3 === 0) await client.close();
     if (i % 3 === 1) client = null;
     while (parts.length > 0) {

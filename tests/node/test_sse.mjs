@@ -20,9 +20,17 @@ const table = [
 test("parsed whole, byte by byte, and as bytes", () => {
   for (const [text, expected] of table) {
     const bytes = Buffer.from(text);
-    assert.deepEqual(new sponson.SseParser().push(text).map((each) => ({ ...each })), expected, text);
+    assert.deepEqual(
+      new sponson.SseParser().push(text).map((each) => ({ ...each })),
+      expected,
+      text,
+    );
     const parser = new sponson.SseParser();
-    assert.deepEqual([...bytes].flatMap((byte) => parser.push(Buffer.from([byte]))), expected, text);
+    assert.deepEqual(
+      [...bytes].flatMap((byte) => parser.push(Buffer.from([byte]))),
+      expected,
+      text,
+    );
   }
 });
 
@@ -30,7 +38,10 @@ test("the id in force, and events over the limit", () => {
   const parser = new sponson.SseParser({ eventMax: 100 });
   assert.deepEqual(parser.push("id: 1\ndata: a\n\n").length, 1);
   assert.equal(parser.lastId, "1");
-  assert.deepEqual(parser.push(`data: ${"x".repeat(200)}\n\ndata: b\n\n`).map(({ data }) => data), ["b"]);
+  assert.deepEqual(
+    parser.push(`data: ${"x".repeat(200)}\n\ndata: b\n\n`).map(({ data }) => data),
+    ["b"],
+  );
   assert.equal(parser.skipped, 1);
 });
 
@@ -54,7 +65,12 @@ test("what cannot be formatted", () => {
 });
 
 test("a stream of chunks, as the body of a response", async () => {
-  const body = new Response(table.map(([text]) => text).join("").replace("data: no end\n", "")).body;
+  const body = new Response(
+    table
+      .map(([text]) => text)
+      .join("")
+      .replace("data: no end\n", ""),
+  ).body;
   const all = [];
   for await (const each of sponson.parseEvents(body)) all.push(each);
   assert.equal(all.length, table.flatMap(([, events]) => events).length);

@@ -7,7 +7,10 @@ import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { pause, packageFile, sponson, withClient } from "./kit.mjs";
 
-const CALL_MS = 5, DELAY_MS = 5, LOAD_MS = 1500, LINES = 40;
+const CALL_MS = 5,
+  DELAY_MS = 5,
+  LOAD_MS = 1500,
+  LINES = 40;
 const native = createRequire(import.meta.url)(packageFile("sponson.node"));
 
 const clock = createRequire(import.meta.url)(join(process.env.SPONSON_BIN, "thread_clock.node"));
@@ -34,7 +37,8 @@ async function load(client, ms) {
   const producers = await Promise.all([1, 2, 3].map(() => client.producer()));
   const until = Date.now() + ms;
   const readers = Array.from({ length: LINES }, async (_, i) => {
-    for await (const event of client.subscribe(`s${i % 10}`, { otherwise: "wait" })) if (event.data === "end") break;
+    for await (const event of client.subscribe(`s${i % 10}`, { otherwise: "wait" }))
+      if (event.data === "end") break;
   });
   const follow = (async () => {
     for await (const item of client.follow()) if (item.data === "end" && item.session === "s9") break;
@@ -66,7 +70,7 @@ async function delayWhile(client, work) {
   const ignore = () => {};
   const producer = await Promise.race([client.producer(), pause(50).then(() => null)]);
   delay.enable();
-  for (const due = Date.now() + LOAD_MS; Date.now() < due; ) {
+  for (const due = Date.now() + LOAD_MS; Date.now() < due;) {
     work(producer).catch(ignore);
     client.health({ signal: AbortSignal.timeout(100) }).catch(ignore);
     await pause(2);

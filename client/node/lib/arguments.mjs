@@ -36,7 +36,13 @@ export const checkEventKind = (kind) => (kind === undefined ? undefined : oneOf(
 
 /** The conditions of an entry, for the addon; undefined if there are none. */
 export function conditionsOf({ ifNew, ifSeq, life, closes, reason }) {
-  if (ifNew === undefined && ifSeq === undefined && life === undefined && closes === undefined && reason === undefined)
+  if (
+    ifNew === undefined &&
+    ifSeq === undefined &&
+    life === undefined &&
+    closes === undefined &&
+    reason === undefined
+  )
     return undefined;
   return { ifNew, ifSeq, life, closes, reason };
 }
@@ -62,7 +68,8 @@ function otherwiseOf(otherwise) {
   if (otherwise === undefined) return 0;
   let bits = 0;
   for (const word of Array.isArray(otherwise) ? otherwise : [otherwise]) {
-    if (!Object.hasOwn(otherwiseBits, word)) throw new TypeError("otherwise must be fail, restart or wait, or an array of these");
+    if (!Object.hasOwn(otherwiseBits, word))
+      throw new TypeError("otherwise must be fail, restart or wait, or an array of these");
     bits |= otherwiseBits[word];
   }
   return bits;
@@ -70,7 +77,7 @@ function otherwiseOf(otherwise) {
 
 const isGiven = (value) => value !== undefined && value !== null && value.length !== 0;
 
-/** Where a session is read from. An `after` that is missing, null or empty is the beginning, as without Last-Event-ID. */
+/** Where a session is read from. Without an `after`, or with an empty one, it is the beginning. */
 export function startOf({ after, cursor, from, otherwise, windowBytes }) {
   if (isGiven(after) + (cursor !== undefined) + (from !== undefined) > 1)
     throw new TypeError("only one of after, cursor and from may be given");

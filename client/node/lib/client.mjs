@@ -144,7 +144,7 @@ export class Client {
   }
 
   async *sessions({ prefix, after, signal } = noOptions) {
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       const page = await this.#ask("sessions", undefined, { prefix, after }, undefined, signal);
       yield* page.sessions;
       more = page.more;

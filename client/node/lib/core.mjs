@@ -4,9 +4,9 @@
 // When the client's descriptor is readable, `turn` steps the library once and takes what is there, in portions that
 // are short: the rest comes in another turn, after the loop had one of its own.
 //
-// The addon holds the core as long as it is open. The core holds lines (of producers), inboxes and questions, and none
-// of them holds the object that the app has, unless somebody waits (see wait.mjs). So an object that the app dropped
-// is collected, and `whenCollected` closes what it had.
+// The addon holds the core as long as it is open. The core holds lines (of producers), inboxes and questions, and
+// none of them holds the object that the app has, unless somebody waits (see wait.mjs). So an object that the app
+// dropped is collected, and `whenCollected` closes what it had.
 import { OK, TIMEOUT, attempt, errorOf, InvalidError } from "./errors.mjs";
 import { native } from "./native.mjs";
 import { Wait, checkSignal } from "./wait.mjs";

@@ -23,7 +23,8 @@ export class ConflictError extends SponsonError {
 }
 
 const classNameOf = (code) =>
-  code.slice("SPN_E_".length).replace(/_?([A-Z])([A-Z]*)/g, (_, first, rest) => first + rest.toLowerCase()) + "Error";
+  code.slice("SPN_E_".length).replace(/_?([A-Z])([A-Z]*)/g, (_, first, rest) => first + rest.toLowerCase()) +
+  "Error";
 
 const byNumber = new Map();
 const byCode = new Map();

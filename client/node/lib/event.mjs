@@ -81,7 +81,11 @@ export function makeItem(numbers, at, values, v, life) {
   }
   if (kind === "gap") Object.assign(item, { first: numbers[at + FIRST], last: numbers[at + LAST] });
   if (numbers[at + EVENT_KIND] >= 0)
-    Object.assign(item, { position: numbers[at + POSITION], timeMs: numbers[at + TIME], seq: numbers[at + EVENT_SEQ] });
+    Object.assign(item, {
+      position: numbers[at + POSITION],
+      timeMs: numbers[at + TIME],
+      seq: numbers[at + EVENT_SEQ],
+    });
   Object.assign(item, more, { life });
   if (more.database !== undefined && item.position === undefined) item.position = numbers[at + SEQ];
   return item;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // line: what one producer was given, in the order of the calls.
 //
-// An entry waits in `#queue` until the library takes it, and then in `#sent` until it has its result. Results come in
-// the order of tickets, so the first of `#sent` is always whose result comes next. When nobody queues, an entry is
-// taken in the call itself.
+// An entry waits in `#queue` until the library takes it, and then in `#sent` until it has its result. Results come
+// in the order of tickets, so the first of `#sent` is always whose result comes next. When nobody queues, an entry
+// is taken in the call itself.
 //
 //   publish ──> #queue ──(room)──> #sent ──(result)──> resolved
 //
@@ -54,7 +54,13 @@ export class Fields {
     const { id, type, retryMs, note, kind } = this;
     if (typeof this.data === "string" && this.data.length > LARGE_UNITS) this.data = Buffer.from(this.data);
     const { data } = this;
-    if (type !== undefined || retryMs !== undefined || note !== undefined || kind !== undefined || conditions !== undefined)
+    if (
+      type !== undefined ||
+      retryMs !== undefined ||
+      note !== undefined ||
+      kind !== undefined ||
+      conditions !== undefined
+    )
       return line.native.publish(session, data, id, type, retryMs, note, kind, conditions);
     return id === undefined ? line.native.publish(session, data) : line.native.publish(session, data, id);
   }

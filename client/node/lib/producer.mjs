@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // producer: publishes in the order of the calls.
-import { checkEventKind, checkLevel, checkMs, checkObject, checkText, attributesOf, conditionsOf } from "./arguments.mjs";
+import {
+  checkEventKind,
+  checkLevel,
+  checkMs,
+  checkObject,
+  checkText,
+  attributesOf,
+  conditionsOf,
+} from "./arguments.mjs";
 import { whenCollected } from "./core.mjs";
 import { InvalidError, TimeoutError, attempt } from "./errors.mjs";
 import { BatchEntry, EventEntry, Fields, Line, OperationEntry } from "./line.mjs";

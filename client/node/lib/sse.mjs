@@ -44,7 +44,7 @@ export class SseParser {
   }
 
   #parse(bytes, events) {
-    for (let offset = 0; offset < bytes.length; ) {
+    for (let offset = 0; offset < bytes.length;) {
       const { used, code, event } = this.#native.next(bytes, offset);
       offset += used;
       if (code === OK) events.push({ ...event, kind: kinds[event.kind], type: event.type || "message" });
