@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* thread_clock: now(), the CPU time of the calling thread in milliseconds. Node 18 has no such clock. */
+/* thread_clock: now(), the CPU time of the calling thread in milliseconds. Node 18 has no such
+ * clock. */
 #include <node_api.h>
 #include <time.h>
 
