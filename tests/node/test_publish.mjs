@@ -203,6 +203,29 @@ withClient("who publishes when a result comes is after all who published before"
   assert.deepEqual(await dataOf(client, "s"), sent);
 });
 
+withClient("one signal for many: Node does not warn of a leak, and all hear it", async (client, stage) => {
+  const warnings = [];
+  const warn = (warning) => warnings.push(warning);
+  process.on("warning", warn);
+  const abort = new AbortController();
+  const { signal } = abort;
+  const producer = await client.producer({ windowEvents: 1 });
+  await Promise.all(Array.from({ length: 100 }, () => producer.publish("s", { data: "x" }, { signal })));
+  stage.daemon.child.kill("SIGSTOP");
+  const all = Array.from({ length: 100 }, () => producer.publish("s", { data: "x" }, { signal }));
+  const reading = Array.from({ length: 100 }, () =>
+    client.subscribe("never", { otherwise: "wait", signal }).next(),
+  );
+  const results = Promise.allSettled([...all, ...reading]);
+  const reason = new Error("enough");
+  abort.abort(reason);
+  for (const result of await inTime("all hear it", results))
+    assert.deepEqual(result, { status: "rejected", reason });
+  stage.daemon.child.kill("SIGCONT");
+  process.off("warning", warn);
+  assert.deepEqual(warnings, []);
+});
+
 withClient("flush waits for what was published before", async (client) => {
   const producer = await client.producer();
   await producer.flush();

@@ -8,7 +8,7 @@ import { forgetCollected } from "./core.mjs";
 import { isEvent, kindOf, lifeOf, makeEvent, makeItem, missingOf, sizeOf, whyOf } from "./event.mjs";
 import { Fifo } from "./fifo.mjs";
 import { native } from "./native.mjs";
-import { Wait } from "./wait.mjs";
+import { Wait, listen, unlisten } from "./wait.mjs";
 
 const ITEMS_MAX = 256;
 const BYTES_MAX = 64 * 1024;
@@ -28,15 +28,17 @@ class Inbox {
   /** When the signal is aborted, what is unread is dropped, and its reason is thrown. */
   listen(signal) {
     this.#signal = signal;
-    signal?.addEventListener("abort", this);
+    if (signal !== undefined) listen(signal, this);
   }
 
-  handleEvent() {
-    this.end(this.#signal.reason);
+  aborted(reason) {
+    this.end(reason);
   }
 
   #stopListening() {
-    if (this.isOver && this.#items.size === 0) this.#signal?.removeEventListener("abort", this);
+    if (!this.isOver || this.#items.size > 0 || this.#signal === undefined) return;
+    unlisten(this.#signal, this);
+    this.#signal = undefined;
   }
 
   get size() {

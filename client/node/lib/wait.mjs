@@ -12,6 +12,41 @@ export function checkSignal(signal) {
   if (signal.aborted) throw signal.reason;
 }
 
+/** Who is told of a signal. It has one listener of ours: Node warns of a leak when there are more than ten. */
+class Listeners {
+  static #all = new WeakMap();
+  #told = new Set();
+
+  constructor(signal) {
+    this.signal = signal;
+    signal.addEventListener("abort", this);
+    Listeners.#all.set(signal, this);
+  }
+
+  static of(signal) {
+    return Listeners.#all.get(signal);
+  }
+
+  add(who) {
+    this.#told.add(who);
+  }
+
+  delete(who) {
+    this.#told.delete(who);
+    if (this.#told.size > 0) return;
+    this.signal.removeEventListener("abort", this);
+    Listeners.#all.delete(this.signal);
+  }
+
+  handleEvent() {
+    for (const who of this.#told) who.aborted(this.signal.reason);
+  }
+}
+
+/** who.aborted(reason) is called when the signal is aborted, until `unlisten`. */
+export const listen = (signal, who) => (Listeners.of(signal) ?? new Listeners(signal)).add(who);
+export const unlisten = (signal, who) => Listeners.of(signal)?.delete(who);
+
 export class Wait {
   /** cancel: called when the signal was aborted. */
   constructor(core, owner, signal, resolve, reject, cancel) {
@@ -21,7 +56,7 @@ export class Wait {
     this.onResolve = resolve;
     this.onReject = reject;
     this.cancel = cancel;
-    if (signal !== undefined) signal.addEventListener("abort", this);
+    if (signal !== undefined) listen(signal, this);
     core.hold();
   }
 
@@ -29,15 +64,15 @@ export class Wait {
     return this.core === null;
   }
 
-  handleEvent() {
-    const { cancel, signal } = this;
-    this.reject(signal.reason);
+  aborted(reason) {
+    const { cancel } = this;
+    this.reject(reason);
     cancel?.();
   }
 
   #end() {
     if (this.core === null) return false;
-    if (this.signal !== undefined) this.signal.removeEventListener("abort", this);
+    if (this.signal !== undefined) unlisten(this.signal, this);
     this.core.release();
     this.core = this.owner = this.cancel = null;
     return true;
