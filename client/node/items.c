@@ -24,10 +24,13 @@ static bool set(struct portion *portion, enum item_value which, napi_value value
            ok(portion->env, napi_set_element(portion->env, portion->values, index, value));
 }
 
-static bool set_undefined(struct portion *portion, enum item_value which)
+/* The same of a value that is rare. */
+static bool set_rare(struct portion *portion, enum item_value which, enum item_has has,
+                     napi_value value)
 {
-    napi_value value = NULL;
-    return ok(portion->env, napi_get_undefined(portion->env, &value)) && set(portion, which, value);
+    double *numbers = portion->numbers + portion->count * ITEM_NUMBERS;
+    numbers[ITEM_HAS] += has;
+    return set(portion, which, value);
 }
 
 /* Large data are a Buffer in any case: Node's own conversion, which JavaScript calls, is the faster
@@ -140,14 +143,14 @@ static bool set_event(struct portion *portion, const struct reading *reading,
     numbers[ITEM_SIZE] = (double)size;
     portion->bytes += size;
     return set(portion, ITEM_ID, make_text(env, event->id)) &&
-           (event->type.size > 0 ? set(portion, ITEM_TYPE, make_text(env, event->type))
-                                 : set_undefined(portion, ITEM_TYPE)) &&
+           (event->type.size == 0 ||
+            set_rare(portion, ITEM_TYPE, ITEM_HAS_TYPE, make_text(env, event->type))) &&
            set(portion, ITEM_DATA, make_content(env, event->data, reading->as_bytes));
 }
 
 static bool finish(struct portion *portion, napi_value more)
 {
-    if (more != NULL ? !set(portion, ITEM_MORE, more) : !set_undefined(portion, ITEM_MORE))
+    if (more != NULL && !set_rare(portion, ITEM_MORE, ITEM_HAS_MORE, more))
         return false;
     portion->count++;
     return true;

@@ -28,9 +28,11 @@ enum item_number {
     ITEM_STATE,
     ITEM_FIRST,
     ITEM_LAST,
+    ITEM_HAS, /* which of the values below are given: each that is not costs nothing */
     ITEM_NUMBERS,
 };
 enum item_value { ITEM_ID, ITEM_TYPE, ITEM_DATA, ITEM_MORE, ITEM_VALUES };
+enum item_has { ITEM_HAS_TYPE = 1, ITEM_HAS_MORE = 2 };
 #define NO_EVENT (-1.0)
 
 /* Where a portion of items goes. */

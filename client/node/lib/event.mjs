@@ -4,10 +4,27 @@ import { codeOf } from "./errors.mjs";
 import { native } from "./native.mjs";
 
 // The order is that of `enum item_number` and `enum item_value`.
-const [KIND, MISSING, SEQ, WHY, EVENT_KIND, RETRY, EVENT_SEQ, POSITION, TIME, SIZE, NEWEST, STATE, FIRST, LAST] = [
-  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
-];
-const [ID, TYPE, DATA, MORE] = [0, 1, 2, 3];
+const KIND = 1,
+  MISSING = 2,
+  SEQ = 3,
+  WHY = 4,
+  EVENT_KIND = 5,
+  RETRY = 6,
+  EVENT_SEQ = 7,
+  POSITION = 8,
+  TIME = 9,
+  SIZE = 10,
+  NEWEST = 11,
+  STATE = 12,
+  FIRST = 13,
+  LAST = 14,
+  HAS = 15;
+const HAS_TYPE = 1,
+  HAS_MORE = 2;
+const ID = 0,
+  TYPE = 1,
+  DATA = 2,
+  MORE = 3;
 const eventKinds = [];
 eventKinds[native.EVENT] = "event";
 eventKinds[native.MARKER] = "marker";
@@ -46,7 +63,8 @@ export const kindOf = (numbers, at) => native.itemKinds[numbers[at + KIND]];
 export const sizeOf = (numbers, at) => numbers[at + SIZE];
 export const whyOf = (numbers, at) => numbers[at + WHY];
 export const missingOf = (numbers, at) => numbers[at + MISSING];
-export const lifeOf = (values, v) => values[v + MORE]?.life;
+const moreOf = (numbers, at, values, v) => (numbers[at + HAS] & HAS_MORE ? values[v + MORE] : none);
+export const lifeOf = (numbers, at, values, v) => moreOf(numbers, at, values, v).life;
 export const isEvent = (numbers, at) => numbers[at + KIND] === 1 && numbers[at + EVENT_KIND] === native.EVENT;
 
 /** asBytes: data is a Buffer. Otherwise large data come as one, and are made a string here: see items.c. */
@@ -57,7 +75,7 @@ export function makeEvent(numbers, at, values, v, life, missing, asBytes) {
   return new Event(
     eventKinds[kind],
     values[v + ID],
-    values[v + TYPE] ?? "message",
+    numbers[at + HAS] & HAS_TYPE ? values[v + TYPE] : "message",
     asBytes || typeof data === "string" ? data : data.toString(),
     retry < 0 ? undefined : retry,
     numbers[at + EVENT_SEQ],
@@ -65,14 +83,14 @@ export function makeEvent(numbers, at, values, v, life, missing, asBytes) {
     numbers[at + TIME],
     life,
     missing,
-    values[v + MORE] ?? none,
+    moreOf(numbers, at, values, v),
   );
 }
 
 /** What is no event: a verdict, a gap, an end, that it has caught up, and what else follow has. */
 export function makeItem(numbers, at, values, v, life) {
   const kind = kindOf(numbers, at);
-  const more = values[v + MORE] ?? none;
+  const more = moreOf(numbers, at, values, v);
   const item = { kind, seq: numbers[at + SEQ], life, missing: numbers[at + MISSING] };
   if (kind === "verdict" || kind === "end") {
     item.why = codeOf(numbers[at + WHY]);

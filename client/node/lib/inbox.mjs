@@ -123,7 +123,7 @@ export class SubscriptionInbox extends Inbox {
 
   /** An item of the addon's portion. */
   put(numbers, at, values, v) {
-    const life = lifeOf(values, v);
+    const life = lifeOf(numbers, at, values, v);
     if (life !== undefined) this.#life = life;
     const kind = kindOf(numbers, at);
     if (this.isOver) return;
@@ -205,7 +205,7 @@ export class ReplayInbox extends Inbox {
   }
 
   #put(numbers, at, values, v) {
-    const life = lifeOf(values, v);
+    const life = lifeOf(numbers, at, values, v);
     if (life !== undefined) this.#life = life;
     this.push(makeEvent(numbers, at, values, v, this.#life, 0, this.asBytes));
   }
