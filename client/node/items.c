@@ -29,7 +29,7 @@ static bool set_rare(struct portion *portion, enum item_value which, enum item_h
                      napi_value value)
 {
     double *numbers = portion->numbers + portion->count * ITEM_NUMBERS;
-    numbers[ITEM_HAS] += has;
+    numbers[ITEM_HAS] += (double)has;
     return set(portion, which, value);
 }
 

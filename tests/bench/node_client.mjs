@@ -12,7 +12,7 @@ const few = tiny === "tiny";
 const EVENTS = few ? 2000 : 200_000,
   SINGLES = few ? 20 : 500,
   READERS = few ? 20 : 1000,
-  FANS = few ? 2 : 20;
+  FANS = few ? 2 : 100;
 const SIZE = 256,
   SESSIONS = 100,
   BATCH = 2000;
