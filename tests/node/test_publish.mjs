@@ -117,6 +117,22 @@ withClient("what depends on an entry that is refused is refused", async (client)
   assert.deepEqual(await dataOf(client, "s"), ["a", "f", "g", "h"]);
 });
 
+withClient("what it depends on is decided while it waits for room", async (client) => {
+  const producer = await client.producer({ windowBytes: 1000 });
+  const data = "x".repeat(900);
+  let before = producer.publish("s", { data });
+  for (let i = 0; i < 10; i++) before = producer.publish("s", { data }, { dependsOn: before });
+  assert.equal((await before).result, "stored");
+  const lost = producer.publish("s", { data }, { ifNew: true });
+  const behind = producer.publish("s", { data }, { dependsOn: lost });
+  const last = producer.closeSession("s", { dependsOn: behind });
+  assert.deepEqual(await Promise.all([lost, behind, last].map(codeOf)), [
+    "SPN_E_CONDITION",
+    "SPN_E_DEPENDENT",
+    "SPN_E_DEPENDENT",
+  ]);
+});
+
 withClient("an event that closes; closes, deletes, touches, attributes", async (client) => {
   const producer = await client.producer();
   await producer.setSession(

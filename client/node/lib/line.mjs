@@ -73,9 +73,13 @@ export class Fields {
   }
 }
 
+/** With the ticket that it depends on, as long as that has no result. */
+const conditionsOf = ({ conditions, dependent }) => (dependent > 0 ? { ...conditions, dependent } : conditions);
+
 /** One event. */
 export class EventEntry {
   ticket = 0; // 0: it was not taken
+  dependent = 0; // the ticket of dependsOn
   error = undefined; // of its result
   isOver = false; // it has its result
   constructor(session, fields, conditions, dependsOn) {
@@ -91,7 +95,7 @@ export class EventEntry {
   }
 
   put(line) {
-    return this.fields.put(line, this.session, this.conditions);
+    return this.fields.put(line, this.session, conditionsOf(this));
   }
 
   idOf(line, ticket) {
@@ -102,6 +106,7 @@ export class EventEntry {
 /** A close, a delete, a touch, attributes. */
 export class OperationEntry {
   ticket = 0;
+  dependent = 0;
   error = undefined;
   isOver = false;
   constructor(session, name, conditions, attributes, dependsOn) {
@@ -117,7 +122,7 @@ export class OperationEntry {
   }
 
   put(line) {
-    return line.native.operate(this.session, this.operation, this.conditions, this.attributes);
+    return line.native.operate(this.session, this.operation, conditionsOf(this), this.attributes);
   }
 
   idOf() {
@@ -206,9 +211,10 @@ export class Line {
   /** Entries without a result. */
   #countUnended() {
     let count = this.#outstanding;
-    for (const entry of this.#queue)
-      if (entry instanceof BatchEntry) count += entry.events.length - entry.next;
-      else if (!(entry instanceof Fence) && !entry.wait.isOver) count++;
+    for (const entry of this.#queue) {
+      if (entry instanceof Fence || entry.wait.isOver) continue;
+      count += entry instanceof BatchEntry ? entry.events.length - entry.next : 1;
+    }
     return count;
   }
 
@@ -282,7 +288,7 @@ export class Line {
       this.#refuse(entry, new DependentError());
       return false;
     }
-    if (!before.isOver) entry.conditions = { ...entry.conditions, dependent: before.ticket };
+    entry.dependent = before.isOver ? 0 : before.ticket;
     return true;
   }
 
