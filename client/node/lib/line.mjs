@@ -262,6 +262,7 @@ export class Line {
       return true;
     }
     entry.ticket = ticket;
+    entry.dependsOn = undefined; // a chain of all that were before is not kept
     if (this.counts) this.#sentOne(entry);
     else entry.wait.resolve(new Ack(ticket, "taken", entry.idOf(this, ticket)));
     return true;
