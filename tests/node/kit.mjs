@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Stage, inTime, skip } from "../web/stage.mjs";
 
-export { WAIT_MS, Stage, inTime, need, pause, skip, until } from "../web/stage.mjs";
+export { WAIT_MS, Stage, inTime, need, pause, serve, skip, until } from "../web/stage.mjs";
 export { draws } from "../web/draws.mjs";
 
 /** AddressSanitizer is preloaded into Node alone: daemons and tools have their own, or none. */

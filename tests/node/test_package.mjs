@@ -40,6 +40,8 @@ function prepare(stage, name, change = () => {}) {
   writeFileSync(
     join(app, "app.mjs"),
     `import { connect } from "sponson";
+     import "sponson/mcp";
+     import "sponson/resumable-stream";
      const client = await connect();
      console.log((await client.publishOnce(${JSON.stringify(name)}, { id: "1", data: "x" })).result);
      await client.close();`,
@@ -55,6 +57,12 @@ staged("with the addon in it", async (stage) => {
     "index.mjs",
     "index.d.ts",
     "install.mjs",
+    "mcp.mjs",
+    "mcp.d.ts",
+    "MCP.md",
+    "resumable-stream.mjs",
+    "resumable-stream.d.ts",
+    "RESUMABLE-STREAM.md",
     "sponson.node",
     "lib/core.mjs",
     "native/CMakeLists.txt",
