@@ -41,6 +41,7 @@ export default defineConfig({
   plugins: [suites],
   test: {
     globals: true,
+    setupFiles: ["suites/setup.mjs"],
     include: include[process.env.SPONSON_SUITE],
     testTimeout: 60_000,
     hookTimeout: 60_000,
