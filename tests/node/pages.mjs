@@ -15,9 +15,11 @@ export const noPackages = "npm's packages are not installed (npm ci --ignore-scr
 export const exampleFile = (name) => here(`../../client/examples/node/${name}`);
 export const dataFile = (name) => here(`data/${name}`);
 
-/** The programs of a page: {source, output}; output: what it prints, undefined if that is not said. */
-export const programsOf = (page) =>
-  [...readFileSync(packageFile(page), "utf8").matchAll(/```js\n([^]*?)```\n(?:\n```text\n([^]*?)```)?/g)].map(
+/** The programs of a page of the package: {source, output}; output: what it prints, undefined if that is not said. */
+export const programsOf = (page) => programsIn(packageFile(page));
+export const mainPage = here("../../README.md");
+export const programsIn = (file) =>
+  [...readFileSync(file, "utf8").matchAll(/```js\n([^]*?)```\n(?:\n```text\n([^]*?)```)?/g)].map(
     ([, source, output]) => ({ source, output }),
   );
 
