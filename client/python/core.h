@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core: the library's objects as Python's: Client, Producer, Subscription, Question, Sse.
+ *
+ * No method waits: where the library may have to, it is called with a timeout of 0, and the Python
+ * above waits for the client's descriptor. So every call of the library is made with the GIL held,
+ * which makes it one thread at a time. The exception is closing a client, which has no other user
+ * by then.
+ *
+ * An object keeps its client alive. A client that is closed first closes what was opened through
+ * it; those objects then raise SPN_E_INVALID. So objects can be closed, forgotten and collected in
+ * any order.
+ *
+ * Owns     each object what it wraps, until it is closed or freed.
+ * Errors   as in CPython.
+ * Threads  any that holds the GIL.
+ */
+#ifndef SPN_PY_CORE_H
+#define SPN_PY_CORE_H
+
+#include "state.h"
+
+struct py_child;
+
+struct py_client {
+    PyObject_HEAD struct py_state *state;
+    spn_client *client;        /* NULL: closed */
+    struct py_child *children; /* those that are open */
+};
+
+/* What every object that was opened through a client begins with. */
+struct py_child {
+    PyObject_HEAD struct py_client *owner; /* NULL: its constructor failed, or it was cleared */
+    PyObject *context; /* what Python knows of it; never one that refers to the object */
+    struct py_child *before, *next;
+    void (*release)(struct py_child *child); /* closes what it wraps; NULL: closed already */
+};
+
+struct py_subscription {
+    struct py_child child;
+    spn_subscription *subscription;
+    bool of_log;  /* spn_follow */
+    bool paused;  /* it has given an item that nobody waited for */
+    bool waiting; /* somebody found nothing, and waits for the next item */
+};
+
+/* -- the life of a child ----------------------------------------------------------------------- */
+
+/* Checks that the client is open, and gives the child its client and its context. The child is not
+ * among the client's children yet. */
+bool py_child_begin(struct py_child *child, PyObject *client, PyObject *context);
+/* What it wraps is open: release will close it. */
+void py_child_open(struct py_child *child, void (*release)(struct py_child *child));
+void py_child_close(struct py_child *child); /* closing twice is closing once */
+/* The client's, for calls and for the description of a failure. NULL, with an exception set: the
+ * child or its client is closed. */
+spn_client *py_child_client(struct py_child *child);
+PyObject *py_child_raise(struct py_child *child, spn_err err);
+struct py_state *py_child_state(struct py_child *child);
+
+int py_child_traverse(PyObject *self, visitproc visit, void *arg);
+int py_child_clear(PyObject *self);
+void py_child_dealloc(PyObject *self);
+/* Methods that every child has. */
+PyObject *py_child_close_method(PyObject *self, PyObject *unused);
+PyObject *py_child_closed(PyObject *self, void *unused);
+
+/* -- the types --------------------------------------------------------------------------------- */
+
+extern PyType_Spec py_client_spec;
+extern PyType_Spec py_producer_spec;
+extern PyType_Spec py_subscription_spec;
+extern PyType_Spec py_question_spec;
+extern PyType_Spec py_sse_spec;
+
+/* format_sse(event) and others that need no object: see _sponson.pyi. */
+PyObject *py_format_sse(PyObject *module, PyObject *event);
+PyObject *py_format_cursor(PyObject *module, PyObject *arguments);
+PyObject *py_parse_cursor(PyObject *module, PyObject *text);
+
+#endif

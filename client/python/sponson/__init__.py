@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sponson for Python: publish server-sent events to the sidecar on this host, and read them back.
+
+    async with sponson.connect() as client:
+        producer = await client.producer()
+        await producer.publish("chat-42", "hello")          # it is on disk
+        async for item in client.subscribe("chat-42"):
+            print(item)
+
+sponson.sync is the same for threads, sponson.starlette and sponson.mcp serve what those expect.
+"""
+try:
+    from . import _sponson
+except ImportError as error:
+    if "libzmq" in str(error):
+        raise ImportError(f"{error}: on Debian, apt install libzmq5") from error
+    raise
+
+from . import _errors, _records
+from ._records import (Ack, Attributes, CaughtUp, Counters, Cursor, End, Entry, Event, Gap, Health, Item, Last,
+                       LogCursor, LogItem, Published, Session, SessionInfo, Verdict)
+from ._errors import *  # noqa: F401, F403: one class for each code
+from ._errors import Error
+
+_sponson.register(_records.RECORDS, _errors.BY_NUMBER)
+
+from ._aio import Client, Producer, Subscription, connect  # noqa: E402: after the registration
+from ._sse import SseParser, format_sse  # noqa: E402
+
+__version__ = _sponson.VERSION
+__all__ = [
+    "Ack", "Attributes", "CaughtUp", "Client", "Counters", "Cursor", "End", "Entry", "Error", "Event", "Gap", "Health",
+    "Item", "Last", "LogCursor", "LogItem", "Producer", "Published", "Session", "SessionInfo", "SseParser",
+    "Subscription", "Verdict", "connect", "format_sse", *_errors.NAMES,
+]
