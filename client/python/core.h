@@ -21,10 +21,20 @@
 
 struct py_child;
 
+/* Threads that wait for one client: see core_wait.c. */
+struct py_waiting {
+    int bell;
+    unsigned sleeping; /* threads that wait, the leader among them */
+    bool led;
+    bool ringing;
+};
+
 struct py_client {
     PyObject_HEAD struct py_state *state;
     spn_client *client;        /* NULL: closed */
     struct py_child *children; /* those that are open */
+    uint64_t turns;            /* how often it was stepped */
+    struct py_waiting waiting;
 };
 
 /* What every object that was opened through a client begins with. */
@@ -63,6 +73,15 @@ void py_child_dealloc(PyObject *self);
 /* Methods that every child has. */
 PyObject *py_child_close_method(PyObject *self, PyObject *unused);
 PyObject *py_child_closed(PyObject *self, void *unused);
+
+/* -- waiting ----------------------------------------------------------------------------------- */
+
+bool py_waiting_init(struct py_waiting *waiting); /* false, with an exception set */
+void py_waiting_release(struct py_waiting *waiting);
+/* All threads that wait wake, and try again. */
+void py_waiting_ring(struct py_waiting *waiting);
+/* wait(turn, timeout_ms): returns when the client was stepped since this turn, or earlier. */
+PyObject *py_client_wait(PyObject *self, PyObject *arguments);
 
 /* -- the types --------------------------------------------------------------------------------- */
 

@@ -44,6 +44,7 @@ void py_child_close(struct py_child *child)
     if (child->next != NULL)
         child->next->before = child->before;
     child->before = child->next = NULL;
+    py_waiting_ring(&child->owner->waiting); /* a thread may wait for just this one */
     release(child);
 }
 

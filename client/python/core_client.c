@@ -44,6 +44,7 @@ static void close_client(struct py_client *client)
     client->client = NULL;
     if (closing == NULL)
         return;
+    py_waiting_ring(&client->waiting);
     Py_BEGIN_ALLOW_THREADS
     spn_client_close(closing);
     Py_END_ALLOW_THREADS
@@ -86,7 +87,7 @@ static PyObject *client_new(PyTypeObject *type, PyObject *arguments, PyObject *n
         return NULL;
     struct py_client *client = client_of(self);
     client->state = PyType_GetModuleState(type);
-    bool opened = take_client_options(values, &options, &hold);
+    bool opened = py_waiting_init(&client->waiting) && take_client_options(values, &options, &hold);
     if (opened) {
         spn_err err = spn_client_begin(&client->client, &options, detail, sizeof(detail));
         opened = err == SPN_OK;
@@ -104,6 +105,7 @@ static void client_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     close_client(client_of(self));
+    py_waiting_release(&client_of(self)->waiting);
     release(self);
     Py_DECREF(type);
 }
@@ -147,7 +149,14 @@ static PyObject *client_step(PyObject *self, PyObject *unused)
     if (client == NULL)
         return NULL;
     spn_err err = spn_client_step(client);
+    client_of(self)->turns++;
     return err == SPN_OK ? Py_NewRef(Py_None) : fail(self, err);
+}
+
+static PyObject *client_turns(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(client_of(self)->turns);
 }
 
 static PyObject *client_detail(PyObject *self, PyObject *unused)
@@ -256,6 +265,7 @@ static PyMethodDef client_methods[] = {
     {"fileno", client_fileno, METH_NOARGS, NULL},
     {"ready", client_ready, METH_NOARGS, NULL},
     {"step", client_step, METH_NOARGS, NULL},
+    {"wait", py_client_wait, METH_VARARGS, NULL},
     {"detail", client_detail, METH_NOARGS, NULL},
     {"data_max", client_data_max, METH_NOARGS, NULL},
     {"take_answers", client_take_answers, METH_O, NULL},
@@ -266,6 +276,7 @@ static PyMethodDef client_methods[] = {
 
 static PyGetSetDef client_fields[] = {
     {"closed", client_closed, NULL, NULL, NULL},
+    {"turns", client_turns, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -234,8 +234,10 @@ static PyObject *change(PyObject *self, PyObject *arguments, const char *format,
     PyObject *result = NULL;
     if (py_take_bytes(&hold, name, "session", &session) &&
         py_take_options(py_child_state(&producer_of(self)->child), &hold, values, &room, &life,
-                        &options))
-        result = give_ticket(self, call(producer, session, options, &ticket), ticket);
+                        &options)) {
+        spn_err err = call(producer, session, options, &ticket);
+        result = give_ticket(self, err, ticket);
+    }
     py_hold_release(&hold);
     return result;
 }
