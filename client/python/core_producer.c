@@ -160,7 +160,8 @@ struct many {
     size_t count;
 };
 
-/* Takes events of the list from this index on, as many as one call may have. */
+/* Takes events of the list from this index on, as many as one call may have. One that is none ends
+ * them, and is an error if it is the first. */
 static bool take_many(const struct py_state *state, struct py_hold *hold, PyObject *list,
                       Py_ssize_t at, struct many *many)
 {
@@ -168,8 +169,11 @@ static bool take_many(const struct py_state *state, struct py_hold *hold, PyObje
     Py_ssize_t size = PyList_Size(list);
     while (at < size && many->count < MANY_MAX && bytes < MANY_BYTES_MAX) {
         struct spn_event *event = &many->events[many->count];
-        if (!py_take_event(state, hold, PyList_GetItem(list, at++), event))
-            return false;
+        if (!py_take_event(state, hold, PyList_GetItem(list, at++), event)) {
+            if (many->count > 0)
+                PyErr_Clear();
+            return many->count > 0;
+        }
         bytes += event->data.size;
         many->count++;
     }

@@ -212,7 +212,8 @@ bool py_take_event(const struct py_state *state, struct py_hold *hold, PyObject 
 /* Whether a field was left out. */
 static bool is_default(PyObject *value)
 {
-    return value == Py_None || (PyUnicode_Check(value) && PyUnicode_GetLength(value) == 0);
+    return value == Py_None || (PyUnicode_Check(value) && PyUnicode_GetLength(value) == 0) ||
+           (PyBytes_Check(value) && PyBytes_Size(value) == 0);
 }
 
 bool py_take_fields(const struct py_state *state, struct py_hold *hold, PyObject *const *fields,

@@ -563,7 +563,11 @@ class Producer:
             raise client._failure
         future: Future[Ack] = client._loop.create_future()
         if not self._backlog and self._outstanding < self._window_events:
-            ticket = call(*arguments)
+            try:
+                ticket = call(*arguments)
+            except DependentError as error:  # a result, and no fault of this call
+                future.set_exception(error)
+                return future
             if ticket is not None:
                 self._took_one(ticket, id, future)
                 return future

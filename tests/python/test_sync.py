@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The synchronous façade, against the real daemon."""
+import threading
+import time
+
+import pytest
+
+import sponson
+from sponson import Attributes, CaughtUp, Cursor, End, Event, sync
+
+
+@pytest.fixture
+def client(stage):
+    with sync.connect() as client:
+        yield client
+
+
+def read(subscription, kind="caught_up", timeout=20):
+    found = [subscription.next(timeout)]
+    while found[-1].kind != kind:
+        found.append(subscription.next(timeout))
+    return found
+
+
+def data_of(items):
+    return [item.data for item in items if isinstance(item, Event)]
+
+
+def test_publishing(client):
+    with client.producer() as producer:
+        assert producer.publish("s", "one", id="1") == (1, "stored", "1", None)
+        assert producer.publish("s", "one", id="1").result == "duplicate"
+        with pytest.raises(sponson.ConflictError):
+            producer.publish("s", "two", id="1")
+        with pytest.raises(sponson.ConditionError) as caught:
+            producer.publish("s", "x", if_new=True)
+        assert caught.value.ack.ticket == 4
+        assert producer.publish("s", "x", closes=True, reason="r").id.endswith("-5")
+        with pytest.raises(sponson.ClosedError):
+            producer.publish("s", "x")
+    assert data_of(client.replay("s")) == ["one", "x"]
+
+
+def test_sending_without_waiting(client):
+    producer = client.producer()
+    first = producer.send("s", "a", if_new=True)
+    second = producer.send("s", "b", depends=first)
+    assert (producer.result(second).result, producer.result(first).result) == ("stored", "stored")
+    with pytest.raises(sponson.InvalidError):
+        producer.result(first)
+    third = producer.send("s", "c", if_new=True)
+    fourth = producer.send("s", "d", depends=third)
+    counters = producer.flush(20)
+    assert (counters.stored, counters.refused, counters.unacknowledged) == (2, 2, 0)
+    with pytest.raises(sponson.DependentError):
+        producer.result(fourth)
+
+
+def test_many(client):
+    with client.producer() as producer:
+        acks = producer.publish_many("s", (str(i) for i in range(70000)))
+        assert [ack.ticket for ack in acks] == list(range(1, 70001))
+        assert {ack.result for ack in acks} == {"stored"}
+        with pytest.raises(sponson.BadDataError) as caught:
+            producer.publish_many("t", ["a", "b\r", "c"])
+        assert [ack.result for ack in caught.value.acks] == ["stored"]
+    assert data_of(client.replay("t")) == ["a"]
+    assert len(data_of(client.replay("s"))) == 65536  # the sidecar's default
+
+
+def test_levels_and_latest_only(client, stage):
+    none = client.producer(level="none")
+    assert none.publish("n", "x").result == "sent"
+    assert [ack.result for ack in none.publish_many("n", ["y", "z"])] == ["sent", "sent"]
+    assert none.close() == 0
+    accepted = client.producer(level="accepted")
+    assert accepted.publish("a", "x").result == "stored"
+    latest = client.producer(latest_only=True, window_events=2)
+    stage.stop()
+    for i in range(100):
+        latest.publish("l", str(i))
+    assert latest.counters().replaced > 90
+    stage.go_on()
+    latest.flush(20)
+    assert data_of(client.replay("l"))[-1] == "99"
+
+
+def test_without_room_it_waits_until_the_timeout(client, stage):
+    producer = client.producer(window_events=2)
+    stage.stop()
+    for i in range(2):
+        producer.send("s", str(i))
+    started = time.monotonic()
+    with pytest.raises(sponson.TimeoutError):
+        producer.send("s", "late", timeout=0.05)
+    assert 0.05 <= time.monotonic() - started < 5
+    stage.go_on()
+    assert producer.publish("s", "2").result == "stored"
+    assert data_of(client.replay("s")) == ["0", "1", "2"]
+
+
+def test_reading(client):
+    with client.producer() as producer:
+        producer.publish_many("s", [Event(data=str(i), id=f"i{i}") for i in range(5)])
+        life = client.last("s").life
+        for how, expected in (({}, 5), ({"after": "i2"}, 2), ({"after": Cursor(life, 4)}, 1), ({"start": "now"}, 0)):
+            assert len(data_of(read(client.subscribe("s", **how)))) == expected
+        with client.subscribe("s") as items:
+            found = read(items)
+            assert isinstance(found[-1], CaughtUp)
+            with pytest.raises(sponson.TimeoutError):
+                items.next(0.02)
+            producer.close_session("s", reason="over")
+            rest = list(items)
+            assert isinstance(rest[-1], End) and rest[-1].reason == "over"
+        log = read(client.follow())
+        assert [item.kind for item in log][:3] == ["verdict", "open", "event"]
+        assert read(client.follow(after=log[2].cursor))[1].event.data == "1"
+    with pytest.raises(sponson.UnknownSessionError):
+        list(client.replay("none"))
+
+
+def test_questions_and_one_shots(client):
+    done = client.publish("s", "x", id="1", if_new=True)
+    assert (done.result, done.seq) == ("stored", 1)
+    with pytest.raises(sponson.ConditionError) as caught:
+        client.publish("s", "y", id="2", if_new=True)
+    assert caught.value.ack.life == done.life
+    assert client.set_attributes("s", Attributes(content_type="a/b", note=b"n")).result == "stored"
+    info = client.session("s")
+    assert (info.session.content_type, info.note, client.last("s").id) == ("a/b", b"n", "1")
+    assert client.touch("s").result == "stored"
+    assert [each.name for each in client.sessions()] == ["s"]
+    assert client.health().status == "healthy" and client.stats()["sponson_events_durable_total"] > 0
+    assert client.close_session("s", reason="r").state == "closed"
+    assert client.delete_session("s", life=done.life).result == "stored"
+    producer = client.producer()
+    producer.set_attributes("t", Attributes(ttl_ms=10000))
+    assert producer.touch("t").result == producer.close_session("t").result == "stored"
+    assert producer.delete_session("t").result == "stored"
+    assert (producer.committed, client.data_max, client.closed) == (0, 4 * 1024 * 1024, False)
+
+
+def test_many_threads_wait_for_one_client(client):
+    """Each has its own session and its own waits; one of them only waits."""
+    idle = client.subscribe("idle", otherwise="wait")
+    idler = threading.Thread(target=lambda: list(idle))
+    idler.start()
+    failures = []
+
+    def work(number):
+        try:
+            producer = client.producer(timeout=60)
+            items = client.subscribe(f"s-{number}", otherwise="wait")
+            for i in range(100):
+                producer.publish(f"s-{number}", str(i), timeout=60)
+                while (item := items.next(60)).kind != "event":
+                    pass
+                assert item.data == str(i)
+                assert client.last(f"s-{number}", timeout=60).seq == i + 1
+        except Exception as error:  # shown by the test's own thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not failures and not any(thread.is_alive() for thread in threads)
+    idle.close()
+    idler.join(20)
+    assert not idler.is_alive()
+
+
+def test_closing_ends_the_waits_of_other_threads(stage):
+    client = sync.connect()
+    failures = []
+
+    def wait(items):
+        with pytest.raises(sponson.InvalidError) as caught:
+            items.next()
+        failures.append(caught.value)
+
+    threads = [threading.Thread(target=wait, args=(client.subscribe("none", otherwise="wait"),)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    client.health()
+    client.close()
+    client.close()
+    for thread in threads:
+        thread.join(20)
+    assert len(failures) == 5
+    with pytest.raises(sponson.InvalidError):
+        client.health()
+
+
+def test_without_a_sidecar(bare):
+    with pytest.raises(sponson.TimeoutError, match="no sidecar is answering"):
+        sync.connect(timeout=0.05)
+    with pytest.raises(sponson.UnavailableError):
+        sync.connect(at_once=True)
+    with sync.connect(timeout=0) as client:
+        with pytest.raises(sponson.TimeoutError):
+            client.health(timeout=0.05)
+        bare.start()
+        assert client.health(timeout=20).status == "healthy"
+        producer = client.producer(timeout=20)
+        producer.send("s", "0")
+        bare.kill()
+        producer.send("s", "1")
+        bare.start()
+        assert producer.flush(30).stored == 2
+        assert producer.close() == 0 and producer.close() == 0
