@@ -1,19 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what Debian 12 has for building (no argument), testing (`test`), testing the gateway with clients of
-# others (`web`: such tests are skipped without it) and checking (`check`). Node's headers come with a Node that is not
-# Debian's; Debian has them beside it. On Debian nginx, caddy and prometheus
-# start servers of their own; the tests need none that runs.
+# others (`web`: such tests are skipped without it), checking (`check`), and the Python package with its wheel
+# (`python`). Node's headers come with a Node that is not Debian's; Debian has them beside it. On Debian nginx, caddy
+# and prometheus start servers of their own; the tests need none that runs.
 set -eu
 packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev libmicrohttpd-dev libssl-dev libsystemd-dev"
+wheel="python3-dev python3-build python3-setuptools python3-wheel python3-venv"
 case "${1:-build}" in
 build) ;;
-test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch" ;;
+python) packages="$packages $wheel" ;;
+test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch $wheel python3-pytest python3-starlette python3-httpx python3-fastapi python3-uvicorn mypy" ;;
 web)
     packages="nginx libnginx-mod-nchan caddy chromium openssl curl php-cli golang-go prometheus python3"
     command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm"
     ;;
-check) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch clang clang-format clang-tidy cppcheck libclang-rt-14-dev git" ;;
+check) packages="$packages $wheel g++ libcmocka-dev libhiredis-dev python3 strace patch clang clang-format clang-tidy cppcheck libclang-rt-14-dev git" ;;
 *) echo "packages.sh: unknown set: $1" >&2; exit 2 ;;
 esac
 case "${1:-build}" in

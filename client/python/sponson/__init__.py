@@ -19,8 +19,15 @@ except ImportError as error:
 from . import _errors, _records
 from ._records import (Ack, Attributes, CaughtUp, Counters, Cursor, End, Entry, Event, Gap, Health, Item, Last,
                        LogCursor, LogItem, Published, Session, SessionInfo, Verdict)
-from ._errors import *  # noqa: F401, F403: one class for each code
-from ._errors import Error
+from ._errors import (
+    BackpressureError, BadAttributesError, BadDataError, BadIdError, BadNoteError, BadPositionError,
+    BadPrefixError, BadReasonError, BadSessionError, BadTypeError, ClosedError, ConditionError, ConflictError,
+    CorruptError, DeletedError, DeniedError, DependentError, DiskFullError, EndError, Error,
+    EventTooLargeError, FencedError, ForkedError, GoneError, InUseError, InvalidError, IoError, LimitError,
+    LostError, NewerFormatError, NomemError, OlderFormatError, OtherLifeError, PathError, ProtocolError,
+    QuotaFullError, StaleTokenError, StoppingError, SystemError, TimeoutError, TooManyError, TrimmedError,
+    UnavailableError, UnknownIdError, UnknownSessionError, UnsupportedError, VersionError,
+)
 
 _sponson.register(_records.RECORDS, _errors.BY_NUMBER)
 
@@ -29,7 +36,15 @@ from ._sse import SseParser, format_sse  # noqa: E402
 
 __version__ = _sponson.VERSION
 __all__ = [
-    "Ack", "Attributes", "CaughtUp", "Client", "Counters", "Cursor", "End", "Entry", "Error", "Event", "Gap", "Health",
-    "Item", "Last", "LogCursor", "LogItem", "Producer", "Published", "Session", "SessionInfo", "SseParser",
-    "Subscription", "Verdict", "connect", "format_sse", *_errors.NAMES,
+    "Ack", "Attributes", "BackpressureError", "BadAttributesError", "BadDataError", "BadIdError",
+    "BadNoteError", "BadPositionError", "BadPrefixError", "BadReasonError", "BadSessionError", "BadTypeError",
+    "CaughtUp", "Client", "ClosedError", "ConditionError", "ConflictError", "CorruptError", "Counters",
+    "Cursor", "DeletedError", "DeniedError", "DependentError", "DiskFullError", "End", "EndError", "Entry",
+    "Error", "Event", "EventTooLargeError", "FencedError", "ForkedError", "Gap", "GoneError", "Health",
+    "InUseError", "InvalidError", "IoError", "Item", "Last", "LimitError", "LogCursor", "LogItem",
+    "LostError", "NewerFormatError", "NomemError", "OlderFormatError", "OtherLifeError", "PathError",
+    "Producer", "ProtocolError", "Published", "QuotaFullError", "Session", "SessionInfo", "SseParser",
+    "StaleTokenError", "StoppingError", "Subscription", "SystemError", "TimeoutError", "TooManyError",
+    "TrimmedError", "UnavailableError", "UnknownIdError", "UnknownSessionError", "UnsupportedError",
+    "Verdict", "VersionError", "connect", "format_sse",
 ]

@@ -318,7 +318,3 @@ def error_of_result(ack: Ack | Published) -> Error | None:
     error = ConflictError("the session has another event with this id") if ack.code is None else error_of(ack.code)
     error.ack = ack
     return error
-
-
-NAMES = ["Error", *(each.__name__ for each in Error.__subclasses__())]
-__all__ = NAMES

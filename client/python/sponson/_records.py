@@ -44,9 +44,9 @@ class Event(NamedTuple):
     """A server-sent event, or a marker or reset, which has no data. The sidecar fills in what follows the note."""
 
     kind: Literal["event", "marker", "reset"] = "event"
-    id: str | bytes = ""
-    type: str | bytes = ""
-    data: str | bytes = ""
+    id: str = ""
+    type: str = ""
+    data: str = ""
     retry_ms: int | None = None
     resets_id: bool = False
     note: bytes = b""

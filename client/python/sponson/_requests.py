@@ -68,7 +68,8 @@ def options(if_new: bool = False, if_seq: int | None = None, life: str | None = 
 
 
 def text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else bytes(value).decode("utf-8", "surrogateescape")
+    """What is neither is left to the extension, which names it."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def id_of(data: Any, id: str | bytes) -> str | None:
@@ -81,7 +82,7 @@ def id_of(data: Any, id: str | bytes) -> str | None:
 def event_of(data: Any, id: str | bytes, type: str | bytes, retry_ms: int | None, note: bytes) -> Any:
     """An Event of what a one-shot is given."""
     if not isinstance(data, Event):
-        return Event("event", id, type, data, retry_ms, False, note)
+        return Event("event", text(id), text(type), data, retry_ms, False, note)
     for name, value in (("id", id), ("type", type), ("retry_ms", retry_ms), ("note", note)):
         if value not in ("", b"", None):
             raise TypeError(f"{name}: data is an Event, which has its own")

@@ -79,12 +79,12 @@ class EventStore(streamable_http.EventStore):
         later = []
         try:
             async for event in self._shared.client.replay(session, last_event_id):
-                if event.data and str(event.id).rpartition("~")[0] == stream_id:
+                if event.data and event.id.rpartition("~")[0] == stream_id:
                     later.append(event)
         except (BadIdError, TrimmedError, UnknownIdError, UnknownSessionError):
             return None
         for event in later:
-            await send_callback(streamable_http.EventMessage(_read(event), str(event.id)))
+            await send_callback(streamable_http.EventMessage(_read(event), event.id))
         return stream_id
 
 

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every code block of client/python/README.md works as it is written. What is started is a new process; the block with an
+app is served and used, and what the shell blocks build is in test_wheel.py."""
+import asyncio
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from stage import WAIT_S, aio
+
+ROOT = pathlib.Path(__file__).parents[2]
+TEXT = (ROOT / "client" / "python" / "README.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.S | re.M)
+APPS = [block for block in BLOCKS if "\napp = " in block]
+# What each block prints, in part.
+PRINTS = {
+    "# A reader that got": ["2 or \n3 not\nthe end: SPN_E_CLOSED\n"],
+    "def claim": ["mine", "taken, it stands at 1", "Last(id="],
+    "publish_many": ["10000 ", "['line 9998', 'line 9999']", "log 10000 live"],
+    "SessionManager": ["SessionManager object"],
+    "with sync.connect": ["1001", "verdict\nevent\n", "caught_up\nend\n"],
+    "os.fork": ["open one in this process", "\n1\n"],
+}
+
+
+def test_nothing_is_left_out():
+    fences = re.findall(r"^```(\w*)$", TEXT, re.M)
+    assert len(BLOCKS) == len(PRINTS) + 1 and len(APPS) == 1
+    assert sorted(set(fences)) == ["", "python", "sh"] and len(fences) == 2 * (len(BLOCKS) + 2)
+
+
+@pytest.mark.parametrize("mark", PRINTS)
+def test_a_block(stage, mark):
+    block, = [block for block in BLOCKS if mark in block]
+    environment = {**os.environ, "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{ROOT / 'tests/python/mcp_sdk'}"}
+    done = subprocess.run([sys.executable, "-c", block], timeout=WAIT_S, env=environment, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    for part in PRINTS[mark]:
+        assert part in done.stdout, done.stdout
+
+
+@aio
+async def test_the_app(stage):
+    uvicorn = pytest.importorskip("uvicorn", reason="python3-uvicorn is not installed")
+    httpx = pytest.importorskip("httpx", reason="python3-httpx is not installed")
+    names = {}
+    exec(compile(APPS[0], "README.md", "exec"), names)
+    path = str(stage.directory / "http.sock")
+    server = uvicorn.Server(uvicorn.Config(names["app"], uds=path, log_level="error"))
+    server.install_signal_handlers = lambda: None
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.001)
+    transport = httpx.AsyncHTTPTransport(uds=path)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app", timeout=WAIT_S) as http:
+        first = (await http.post("/chats/7", content="one")).json()["id"]
+        await http.post("/chats/7", content="two")
+        async with http.stream("GET", "/chats/7", headers={"Last-Event-ID": first}) as answer:
+            text = b""
+            async for part in answer.aiter_bytes():
+                text += part
+                if b"data: two\n" in text:
+                    break
+        assert b"data: one\n" not in text
+    server.should_exit = True
+    await serving
