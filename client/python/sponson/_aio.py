@@ -108,7 +108,8 @@ class Client:
             self._check_conditions()
         items, more_items = core.take_items(ITEMS_MAX)
         for slot, item in items:
-            slot.put(item)
+            slot.items.append(item)
+            slot.wake()
         return more or more_items or len(answered) == ANSWERS_MAX
 
     def _check_conditions(self) -> None:
@@ -697,10 +698,6 @@ class _Slot:
         self.waiter: Future[None] | None = None
         self.failure: Exception | None = None
 
-    def put(self, item: Any) -> None:
-        self.items.append(item)
-        self.wake()
-
     def fail(self, error: Exception) -> None:
         self.failure = error
         self.wake()
@@ -719,6 +716,8 @@ class Subscription(Generic[T]):
         self._client = client
         self._slot = _Slot()
         self._core = _sponson.Subscription(client._core, self._slot, of_log, arguments)
+        self._take = self._core.take
+        self._create_future = client._loop.create_future
         self._at_once = 0
         self._ended = False
         client._slots.add(self._slot)
@@ -739,27 +738,22 @@ class Subscription(Generic[T]):
                 raise StopAsyncIteration
             if slot.failure is not None:
                 raise slot.failure
-            item = self._core.take()
+            item = self._take()
             if item is not None:
-                return self._give(item)
-            await self._wait()
-        return self._give(slot.items.popleft())
-
-    def _give(self, item: Any) -> T:
+                break
+            self._at_once = 0
+            waiter = slot.waiter = self._create_future()
+            try:
+                await waiter
+            finally:
+                if slot.waiter is waiter:
+                    slot.waiter = None
+        else:
+            item = slot.items.popleft()
         if type(item) is End:
             self._ended = True
             self._core.close()
         return cast(T, item)
-
-    async def _wait(self) -> None:
-        self._at_once = 0
-        waiter: Future[None] = self._client._loop.create_future()
-        self._slot.waiter = waiter
-        try:
-            await waiter
-        finally:
-            if self._slot.waiter is waiter:
-                self._slot.waiter = None
 
     async def aclose(self) -> None:
         """Ends it; closing twice is closing once. A task that waits for an item gets StopAsyncIteration."""
