@@ -76,14 +76,9 @@ static PyModuleDef_Slot module_slots[] = {
 };
 
 static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "sponson._sponson",
-    .m_size = sizeof(struct py_state),
-    .m_methods = module_methods,
-    .m_slots = module_slots,
-    .m_traverse = module_traverse,
-    .m_clear = module_clear,
-    .m_free = module_free,
+    PyModuleDef_HEAD_INIT,       .m_name = "sponson._sponson", .m_size = sizeof(struct py_state),
+    .m_methods = module_methods, .m_slots = module_slots,      .m_traverse = module_traverse,
+    .m_clear = module_clear,     .m_free = module_free,
 };
 
 PyMODINIT_FUNC PyInit__sponson(void)

@@ -33,7 +33,7 @@ void py_child_open(struct py_child *child, void (*release)(struct py_child *chil
 
 void py_child_close(struct py_child *child)
 {
-    void (*release)(struct py_child *child) = child->release;
+    void (*release)(struct py_child * child) = child->release;
     if (release == NULL)
         return;
     child->release = NULL;

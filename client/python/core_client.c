@@ -45,8 +45,7 @@ static void close_client(struct py_client *client)
     if (closing == NULL)
         return;
     py_waiting_ring(&client->waiting);
-    Py_BEGIN_ALLOW_THREADS
-    spn_client_close(closing);
+    Py_BEGIN_ALLOW_THREADS spn_client_close(closing);
     Py_END_ALLOW_THREADS
 }
 
@@ -254,7 +253,8 @@ static PyObject *client_take_items(PyObject *self, PyObject *limit)
         return NULL;
     PyObject *pairs = PyList_New(0);
     int more = pairs != NULL ? take_items(self, pairs, count_max) : -1;
-    PyObject *result = more >= 0 ? Py_BuildValue("(OO)", pairs, more > 0 ? Py_True : Py_False) : NULL;
+    PyObject *result =
+        more >= 0 ? Py_BuildValue("(OO)", pairs, more > 0 ? Py_True : Py_False) : NULL;
     Py_XDECREF(pairs);
     return result;
 }

@@ -163,11 +163,13 @@ struct many {
 /* Takes events of the list from this index on, as many as one call may have. One that is none ends
  * them, and is an error if it is the first. */
 static bool take_many(const struct py_state *state, struct py_hold *hold, PyObject *list,
-                      Py_ssize_t at, struct many *many)
+                      Py_ssize_t at, size_t count_max, struct many *many)
 {
     size_t bytes = 0;
     Py_ssize_t size = PyList_Size(list);
-    while (at < size && many->count < MANY_MAX && bytes < MANY_BYTES_MAX) {
+    if (count_max > MANY_MAX)
+        count_max = MANY_MAX;
+    while (at < size && many->count < count_max && bytes < MANY_BYTES_MAX) {
         struct spn_event *event = &many->events[many->count];
         if (!py_take_event(state, hold, PyList_GetItem(list, at++), event)) {
             if (many->count > 0)
@@ -180,27 +182,31 @@ static bool take_many(const struct py_state *state, struct py_hold *hold, PyObje
     return true;
 }
 
-/* publish_many(session, list, at) -> (how many were taken, the first ticket, whether there was no
- * room for more). If the library refuses to take one of them, the call that begins with it raises:
- * those before it are taken. */
+/* publish_many(session, list, at, limit) -> (how many were taken, the first ticket, whether there
+ * was no room for more). If the library refuses to take one of them, the call that begins with it
+ * raises: those before it are taken. */
 static PyObject *producer_publish_many(PyObject *self, PyObject *arguments)
 {
     PyObject *name;
     PyObject *list;
     Py_ssize_t at;
+    Py_ssize_t limit;
     struct py_hold hold = {0};
     struct spn_bytes session;
     spn_producer *producer = open_producer(self);
     if (producer == NULL ||
-        !PyArg_ParseTuple(arguments, "OO!n:publish_many", &name, &PyList_Type, &list, &at))
+        !PyArg_ParseTuple(arguments, "OO!nn:publish_many", &name, &PyList_Type, &list, &at, &limit))
         return NULL;
+    if (at < 0 || limit < 0)
+        return PyErr_Format(PyExc_ValueError, "%s: below 0", at < 0 ? "at" : "limit");
     struct many *many = PyMem_Malloc(sizeof(*many));
     if (many == NULL)
         return PyErr_NoMemory();
     many->count = 0;
     PyObject *result = NULL;
-    if (py_take_bytes(&hold, name, "session", &session) && at >= 0 &&
-        take_many(py_child_state(&producer_of(self)->child), &hold, list, at, many)) {
+    if (py_take_bytes(&hold, name, "session", &session) &&
+        take_many(py_child_state(&producer_of(self)->child), &hold, list, at, (size_t)limit,
+                  many)) {
         size_t taken = 0;
         uint64_t first = 0;
         spn_err err = many->count > 0 ? spn_publish_many(producer, session, many->events,
@@ -300,9 +306,9 @@ struct run {
 
 static bool add_run(PyObject *runs, const struct run *run)
 {
-    PyObject *row = Py_BuildValue("(KKsN)", (unsigned long long)run->first,
-                                  (unsigned long long)run->count, spn_result_name(run->result),
-                                  py_give_code(run->code));
+    PyObject *row =
+        Py_BuildValue("(KKsN)", (unsigned long long)run->first, (unsigned long long)run->count,
+                      spn_result_name(run->result), py_give_code(run->code));
     bool added = row != NULL && PyList_Append(runs, row) == 0;
     Py_XDECREF(row);
     return added;
@@ -310,12 +316,12 @@ static bool add_run(PyObject *runs, const struct run *run)
 
 static bool continues(const struct run *run, const struct spn_ack *ack)
 {
-    return run->count > 0 && ack->ticket == run->first + run->count &&
-           ack->result == run->result && ack->code == run->code;
+    return run->count > 0 && ack->ticket == run->first + run->count && ack->result == run->result &&
+           ack->code == run->code;
 }
 
-/* take_acks(limit) -> [(first, count, result, code)], of at most so many tickets. A lasting error is
- * raised by a call that finds no result before it. */
+/* take_acks(limit) -> [(first, count, result, code)], of at most so many tickets. A lasting error
+ * is raised by a call that finds no result before it. */
 static PyObject *producer_take_acks(PyObject *self, PyObject *limit)
 {
     uint64_t left;

@@ -162,8 +162,8 @@ PyType_Spec py_subscription_spec = {
 /* -- question ---------------------------------------------------------------------------------- */
 
 enum kind { LAST, SESSION, SESSIONS, HEALTH, STATS, PUBLISH, CLOSE, DELETE, TOUCH, SET };
-static const char *const kinds[] = {"last",    "session", "sessions", "health", "stats",
-                                    "publish", "close",   "delete",   "touch",  "set", NULL};
+static const char *const kinds[] = {"last",  "session", "sessions", "health", "stats", "publish",
+                                    "close", "delete",  "touch",    "set",    NULL};
 
 struct py_question {
     struct py_child child;
@@ -296,7 +296,8 @@ static spn_err answer_sessions(struct py_question *question, PyObject **ret_answ
     if (err != SPN_OK)
         return err;
     PyObject *list = PyList_New(0);
-    while (list != NULL && (err = spn_answer_next_session(question->question, &session)) == SPN_OK) {
+    while (list != NULL &&
+           (err = spn_answer_next_session(question->question, &session)) == SPN_OK) {
         PyObject *given = py_give_session(py_child_state(&question->child), session);
         if (given == NULL || PyList_Append(list, given) != 0)
             Py_CLEAR(list);

@@ -50,11 +50,8 @@ static bool sleep_on(struct py_waiting *waiting, struct pollfd *fds, nfds_t coun
     waiting->sleeping++;
     while (goes_on && ready == 0 && timeout_ms != 0) {
         int slice_ms = timeout_ms < 0 || timeout_ms > SLICE_MS ? SLICE_MS : timeout_ms;
-        Py_BEGIN_ALLOW_THREADS
-        ready = poll(fds, count, slice_ms);
-        Py_END_ALLOW_THREADS
-        if (timeout_ms > 0)
-            timeout_ms -= slice_ms;
+        Py_BEGIN_ALLOW_THREADS ready = poll(fds, count, slice_ms);
+        Py_END_ALLOW_THREADS if (timeout_ms > 0) timeout_ms -= slice_ms;
         goes_on = PyErr_CheckSignals() == 0;
     }
     waiting->sleeping--;
@@ -76,7 +73,8 @@ static bool lead(struct py_client *client, int timeout_ms)
         client->turns++;
     }
     py_waiting_ring(waiting);
-    if (goes_on && err != SPN_OK && err != SPN_E_FENCED) { /* a fenced producer's calls raise that */
+    if (goes_on && err != SPN_OK &&
+        err != SPN_E_FENCED) { /* a fenced producer's calls raise that */
         py_raise(client->state, err, client->client);
         goes_on = false;
     }

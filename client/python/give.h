@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* give: what the library lends, as values of Python.
  *
- * Everything is copied. Ids, types, data, names and reasons are str. Bytes that are not UTF-8 become
- * lone surrogates ("surrogateescape"), which take.h turns back into the same bytes. Notes are bytes.
- * A life is 32 hexadecimal digits, or "" if it is not known. An error code is its name, or None for
- * SPN_OK.
+ * Everything is copied. Ids, types, data, names and reasons are str. Bytes that are not UTF-8
+ * become lone surrogates ("surrogateescape"), which take.h turns back into the same bytes. Notes
+ * are bytes. A life is 32 hexadecimal digits, or "" if it is not known. An error code is its name,
+ * or None for SPN_OK.
  *
  * Owns     nothing.
  * Errors   NULL, with an exception set.

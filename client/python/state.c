@@ -109,9 +109,10 @@ PyObject *py_raise_text(const struct py_state *state, spn_err err, const char *t
 PyObject *py_raise(const struct py_state *state, spn_err err, const spn_client *client)
 {
     if (err == SPN_E_FORKED)
-        return py_raise_text(state, err,
-                             "this client was opened by the parent process: open one in this process");
-    return py_raise_text(state, err, client != NULL ? spn_client_detail(client) : spn_err_text(err));
+        return py_raise_text(
+            state, err, "this client was opened by the parent process: open one in this process");
+    return py_raise_text(state, err,
+                         client != NULL ? spn_client_detail(client) : spn_err_text(err));
 }
 
 PyObject *py_error_list(void)

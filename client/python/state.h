@@ -24,7 +24,8 @@
     X(EVENT, "Event",                                                                              \
       "kind id type data retry_ms resets_id note seq position life time_ms closes reason")         \
     X(VERDICT, "Verdict",                                                                          \
-      "kind why missing seq life newest state reason id start after after_life after_seq database") \
+      "kind why missing seq life newest state reason id start after after_life after_seq "         \
+      "database")                                                                                  \
     X(GAP, "Gap", "kind missing seq life first last database")                                     \
     X(CAUGHT_UP, "CaughtUp", "kind seq life database")                                             \
     X(END, "End", "kind why missing seq life newest state reason database")                        \

@@ -102,6 +102,10 @@ async def test_what_depends_on_a_refused_event_is_refused(stage):
         one = producer.publish("u", "a", if_new=True)
         assert (await producer.publish("u", "b", depends=one)).result == "stored"
         assert (await producer.publish("u", "c", depends=one)).result == "stored"
+        await producer.publish("v", "a", id="1")
+        conflict = producer.publish("v", "b", id="1")
+        await raises(sponson.ConflictError, conflict)
+        assert (await producer.publish("v", "c", depends=conflict)).result == "stored"
         assert data_of([e async for e in client.replay("s")]) == ["there"]
 
 
@@ -130,11 +134,11 @@ async def test_order_is_that_of_the_calls_also_without_room(stage):
     async with sponson.connect() as client:
         producer = await client.producer(window_events=4, window_bytes=1000)
         futures = []
-        for i in range(0, 300, 3):
+        for i in range(0, 3000, 3):
             futures.append(producer.publish("s", str(i)))
             futures.append(producer.publish_many("s", [str(i + 1), str(i + 2)]))
         await asyncio.gather(*futures)
-        assert data_of([e async for e in client.replay("s")]) == [str(i) for i in range(300)]
+        assert data_of([e async for e in client.replay("s")]) == [str(i) for i in range(3000)]
 
 
 @aio

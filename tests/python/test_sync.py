@@ -54,6 +54,15 @@ def test_sending_without_waiting(client):
     assert (counters.stored, counters.refused, counters.unacknowledged) == (2, 2, 0)
     with pytest.raises(sponson.DependentError):
         producer.result(fourth)
+    # The results were collected meanwhile: the same of what the library does not know any more.
+    with pytest.raises(sponson.DependentError):
+        producer.send("s", "e", depends=third)
+    fifth = producer.send("s", "f", depends=producer.send("s", "g"))
+    producer.result(fifth)
+    assert producer.result(producer.send("s", "h", depends=fifth - 1)).result == "stored"
+    with pytest.raises(sponson.InvalidError, match="depends"):
+        producer.send("s", "i", depends=fifth)
+    assert data_of(client.replay("s")) == ["a", "b", "g", "f", "h"]
 
 
 def test_many(client):
@@ -66,6 +75,32 @@ def test_many(client):
         assert [ack.result for ack in caught.value.acks] == ["stored"]
     assert data_of(client.replay("t")) == ["a"]
     assert len(data_of(client.replay("s"))) == 65536  # the sidecar's default
+
+
+def test_no_result_is_dropped_with_a_small_window(client):
+    producer = client.producer(window_events=3)
+    sent = [producer.send("a", str(i)) for i in range(100)]
+    acks = producer.publish_many("b", [str(i) for i in range(1000)])
+    assert [ack.ticket for ack in acks] == list(range(101, 1101))
+    assert [producer.result(ticket).ticket for ticket in sent] == sent
+    failures = []
+
+    def work():
+        try:
+            for i in range(200):
+                assert producer.publish("c", str(i)).result == "stored"
+        except Exception as error:  # shown by the test's own thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        assert len(producer.publish_many("b", ["x"] * 200)) == 200
+    for thread in threads:
+        thread.join(120)
+    assert not failures and not any(thread.is_alive() for thread in threads)
+    assert producer.counters().stored == 100 + 1000 + 800 + 600
 
 
 def test_levels_and_latest_only(client, stage):

@@ -31,8 +31,10 @@ from ._errors import (
 
 _sponson.register(_records.RECORDS, _errors.BY_NUMBER)
 
-from ._aio import Client, Producer, Subscription, connect  # noqa: E402: after the registration
+from ._aio import Client, connect  # noqa: E402: after the registration
+from ._producer import Producer  # noqa: E402
 from ._sse import SseParser, format_sse  # noqa: E402
+from ._subscription import Subscription  # noqa: E402
 
 __version__ = _sponson.VERSION
 __all__ = [

@@ -16,8 +16,9 @@ from mcp.server import streamable_http
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.types import JSONRPCMessage
 
-from ._aio import Client, Producer
+from ._aio import Client
 from ._errors import BadIdError, TrimmedError, UnknownIdError, UnknownSessionError
+from ._producer import Producer
 from ._records import Event
 
 

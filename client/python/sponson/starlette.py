@@ -19,10 +19,11 @@ from typing import Any, Mapping
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ._aio import Client, Subscription
+from ._aio import Client
 from ._errors import InvalidError
 from ._records import Cursor, End, Event, Gap, Item, Otherwise, Verdict
 from ._sse import format_sse
+from ._subscription import Subscription
 
 VERDICT_S = 1.0  # what waits longer for its session than this is answered without it
 

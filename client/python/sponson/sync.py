@@ -13,19 +13,22 @@ wait. Each call that waits has a timeout in seconds: None waits for ever, and Ti
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
 from collections import deque
 from typing import Any, Callable, Deque, Generic, Iterable, Iterator, Literal, TypeVar, cast
 
 from . import _requests, _sponson
-from ._errors import InvalidError, TimeoutError, error_of, error_of_result
+from ._errors import DependentError, FencedError, ForkedError, InvalidError, TimeoutError, error_of, error_of_result
 from ._records import (Ack, Attributes, CaughtUp, Counters, Cursor, End, Event, Health, Item, Last, Level, LogCursor,
                        LogItem, Options, Otherwise, Published, Session, SessionInfo)
 
 T = TypeVar("T")
 
-UNREAD_MAX = 16384  # results of publish_many that are not fetched yet; the library keeps as many as its window has
+WINDOW_EVENTS = 65536  # the library's default
+KEPT_MAX = 65536  # results that nobody asked for
+COLLECTED_MAX = 4096  # of one call
 WAIT_MAX_MS = 2**31 - 1
 
 
@@ -152,7 +155,7 @@ class Client:
         except BaseException:
             core.close()
             raise
-        return Producer(self, core, level == "none" or latest_only)
+        return Producer(self, core, level == "none" or latest_only, window_events or WINDOW_EVENTS)
 
     def subscribe(self, session: str, *, after: str | bytes | Cursor | None = None,
                   start: Literal["earliest", "now"] | None = None, otherwise: Otherwise = "fail",
@@ -199,24 +202,69 @@ def connect(socket_dir: str | os.PathLike[str] | None = None, *, timeout: float 
 
 
 class Producer:
-    """Publishes events, in the order of the calls. See sponson.Producer for levels and results."""
+    """Publishes events, in the order of the calls. See sponson.Producer for levels and results.
 
-    def __init__(self, client: Client, core: _sponson.Producer, is_silent: bool) -> None:
+    The library keeps as many results as its window has events, and drops the oldest beyond that. So they are collected
+    here before that many tickets are out, whoever asks for them later."""
+
+    def __init__(self, client: Client, core: _sponson.Producer, is_silent: bool, window_events: int) -> None:
         self._client = client
         self._core = core
         self._is_silent = is_silent
+        self._window_events = window_events
+        self._lock = threading.Lock()  # never held while a thread waits
+        self._last = core.committed()  # the newest ticket
+        self._collected = self._last  # tickets up to this one have their results in _results, or had
+        self._results: dict[int, tuple[Any, str | None]] = {}
+
+    def _collect(self) -> None:
+        """With the lock."""
+        results = self._results
+        for first, count, result, code in self._core.take_acks(COLLECTED_MAX):
+            for ticket in range(first, first + count):
+                results[ticket] = (result, code)
+            self._collected = first + count - 1
+        while len(results) > KEPT_MAX:
+            del results[next(iter(results))]
+
+    def _room(self) -> int:
+        """How many tickets may be given before results must be collected. With the lock."""
+        if self._is_silent:
+            return self._window_events
+        if self._last - self._collected >= self._window_events:
+            self._collect()
+        return self._window_events - (self._last - self._collected)
 
     def _take(self, call: Callable[..., int | None], *arguments: Any, timeout: float | None) -> int:
         """Waits for room; returns the ticket."""
-        ticket = call(*arguments)
-        return self._client._wait(lambda: call(*arguments), timeout) if ticket is None else ticket
+        def attempt() -> int | None:
+            with self._lock:
+                ticket = call(*arguments) if self._room() > 0 else None
+                if ticket:
+                    self._last = ticket
+                return ticket
+
+        ticket = attempt()
+        return self._client._wait(attempt, timeout) if ticket is None else ticket
+
+    def _fetch(self, ticket: int) -> tuple[Any, str | None] | None:
+        """The result of a ticket, once; None: not yet."""
+        with self._lock:
+            if ticket > self._collected:
+                self._collect()
+            found = self._results.pop(ticket, None)
+            if found is None and ticket > self._collected:
+                self._core.flush()  # sends what was gathered
+            if found is None and (ticket <= self._collected or ticket > self._last):
+                raise InvalidError(f"ticket {ticket} has no result to fetch")
+            return found
 
     def _result(self, ticket: int, id: str | None, timeout: float | None) -> Ack:
         if self._is_silent:
             return Ack(ticket, "sent", id or "", None)
-        result, code = self._client._wait(lambda: self._core.ack(ticket), timeout)
-        ack = Ack(ticket, cast(Any, result), self._core.given_id(ticket) if id == "" else id or "", code)
-        return ack
+        found = self._fetch(ticket)
+        result, code = self._client._wait(lambda: self._fetch(ticket), timeout) if found is None else found
+        return Ack(ticket, result, self._core.given_id(ticket) if id == "" else id or "", code)
 
     def _submit(self, timeout: float | None, id: str | None, call: Callable[..., int | None], *arguments: Any) -> Ack:
         ack = self._result(self._take(call, *arguments, timeout=timeout), id, timeout)
@@ -243,12 +291,33 @@ class Producer:
 
         depends: the ticket of an earlier event: this one is refused if that is."""
         options = _requests.options(if_new, if_seq, life, depends, closes, reason)
-        return self._take(self._core.publish, session, data, id, type, retry_ms, note, options, timeout=timeout)
+        call: Callable[..., int | None] = self._core.publish
+        if depends:
+            call = self._publish_dependent
+        return self._take(call, session, data, id, type, retry_ms, note, options, timeout=timeout)
+
+    def _publish_dependent(self, *arguments: Any) -> int | None:
+        """The library knows results that were not collected. With the lock."""
+        options: Options = arguments[-1]
+        if isinstance(options.depends, int) and 0 < options.depends <= self._collected:
+            result, _ = self._results.get(options.depends, (None, None))
+            if result is None:
+                raise InvalidError(f"depends: nobody knows the result of ticket {options.depends} any more")
+            if result == "refused":
+                raise DependentError("the entry it depends on was refused")
+            options = options._replace(depends=0)
+        return self._core.publish(*arguments[:-1], options)  # type: ignore[call-arg]
 
     def result(self, ticket: int, *, timeout: float | None = None) -> Ack:
         """The result of an event that was sent, once; what was not stored raises. The newest 65,536 that nobody asked
         for are kept."""
-        return self._submit(timeout, "", lambda: ticket)
+        if not isinstance(ticket, int):
+            raise TypeError(f"ticket: expected int, not {type(ticket).__name__}")
+        ack = self._result(ticket, "", timeout)
+        error = error_of_result(ack)
+        if error is not None:
+            raise error
+        return ack
 
     def publish_many(self, session: str, events: Iterable[str | bytes | Event], *,
                      timeout: float | None = None) -> list[Ack]:
@@ -257,9 +326,9 @@ class Producer:
         given = _requests.events(events)
         acks: list[Ack] = []
         portions: Deque[tuple[int, int]] = deque()
-        at = unread = 0
+        at = 0
         untaken: Exception | None = None
-        while at < len(given) and untaken is None:
+        while at < len(given):
             try:
                 first, taken = self._client._wait(lambda: self._push(session, given, at), timeout)
             except TimeoutError:
@@ -270,33 +339,32 @@ class Producer:
                 break
             portions.append((first, taken))
             at += taken
-            unread += taken
-            while unread > UNREAD_MAX:
-                unread -= self._collect(portions.popleft(), given, acks, timeout)
+            while at - len(acks) > KEPT_MAX // 4:
+                self._finish(portions.popleft(), given, acks, timeout)
         for portion in portions:
-            self._collect(portion, given, acks, timeout)
+            self._finish(portion, given, acks, timeout)
         failed = _requests.error_of_many(acks, untaken)
         if failed is not None:
             raise failed
         return acks
 
     def _push(self, session: str, events: list[Any], at: int) -> tuple[int, int] | None:
-        taken, first, _ = self._core.publish_many(session, events, at)
-        return (first, taken) if taken else None
+        with self._lock:
+            room = self._room()
+            if room <= 0:
+                return None
+            taken, first, _ = self._core.publish_many(session, events, at, room)
+            if first:
+                self._last = first + taken - 1
+            return (first, taken) if taken else None
 
-    def _collect(self, portion: tuple[int, int], events: list[Any], acks: list[Ack], timeout: float | None) -> int:
+    def _finish(self, portion: tuple[int, int], events: list[Any], acks: list[Ack], timeout: float | None) -> None:
         first, count = portion
-        core = self._core
         if self._is_silent:
             acks.extend([Ack(0, "sent", "", None)] * count)
-            return count
-        at = len(acks)
+            return
         for ticket in range(first, first + count):
-            result, code = core.ack(ticket) or self._client._wait(lambda: core.ack(ticket), timeout)
-            id = _requests.id_of(events[at], "")
-            acks.append(Ack(ticket, cast(Any, result), core.given_id(ticket) if id == "" else id or "", code))
-            at += 1
-        return count
+            acks.append(self._result(ticket, _requests.id_of(events[len(acks)], ""), timeout))
 
     def close_session(self, session: str, *, reason: str = "", if_seq: int | None = None, life: str | None = None,
                       timeout: float | None = None) -> Ack:
@@ -343,7 +411,7 @@ class Producer:
         try:
             if timeout != 0:
                 self.flush(timeout)
-        except TimeoutError:
+        except (TimeoutError, FencedError, ForkedError):
             pass
         finally:
             left = self._core.close()

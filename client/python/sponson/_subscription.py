@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Subscriptions of the asyncio interface.
+
+A subscription takes items from the library when somebody awaits them. If an item came while nobody did, it is kept in
+the slot and the library pauses the subscription. An item leaves the slot only when it is returned, so cancelling loses
+none.
+"""
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Deque, Generic, TypeVar, cast
+
+from . import _sponson
+from ._records import End
+
+if TYPE_CHECKING:
+    from ._aio import Client
+
+T = TypeVar("T")
+
+AT_ONCE_MAX = 64  # items that one subscription returns before the loop has a turn
+
+
+class Slot:
+    """What is between the turns and one subscription. It refers to neither."""
+
+    __slots__ = ("items", "waiter", "failure", "__weakref__")
+
+    def __init__(self) -> None:
+        self.items: Deque[Any] = deque()
+        self.waiter: asyncio.Future[None] | None = None
+        self.failure: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        self.failure = error
+        self.wake()
+
+    def wake(self) -> None:
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+class Subscription(Generic[T]):
+    """An async iterator of items. Its last one is an End. A reader that is slow holds up nobody else: the sidecar keeps
+    what it does not take. Dropping it, or aclose(), ends it."""
+
+    def __init__(self, client: Client, of_log: bool, arguments: tuple[Any, ...]) -> None:
+        self._client = client
+        self._slot = Slot()
+        self._core = _sponson.Subscription(client._core, self._slot, of_log, arguments)
+        self._take = self._core.take
+        self._create_future = client._loop.create_future
+        self._at_once = 0
+        self._ended = False
+        client._slots.add(self._slot)
+
+    def __aiter__(self) -> Subscription[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        slot = self._slot
+        if slot.waiter is not None:
+            raise RuntimeError("another task waits for the next item of this subscription")
+        self._at_once += 1
+        if self._at_once > AT_ONCE_MAX:
+            self._at_once = 0
+            await asyncio.sleep(0)
+        while not slot.items:
+            if self._ended:
+                raise StopAsyncIteration
+            if slot.failure is not None:
+                raise slot.failure
+            item = self._take()
+            if item is not None:
+                break
+            self._at_once = 0
+            waiter = slot.waiter = self._create_future()
+            try:
+                await waiter
+            finally:
+                if slot.waiter is waiter:
+                    slot.waiter = None
+        else:
+            item = slot.items.popleft()
+        if type(item) is End:
+            self._ended = True
+            self._core.close()
+        return cast(T, item)
+
+    async def aclose(self) -> None:
+        """Ends it; closing twice is closing once. A task that waits for an item gets StopAsyncIteration."""
+        self._ended = True
+        self._core.close()
+        self._slot.items.clear()
+        self._slot.wake()
+
+    async def __aenter__(self) -> Subscription[T]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
