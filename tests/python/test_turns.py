@@ -163,6 +163,6 @@ async def test_the_watch_sees_a_call_that_is_too_long():
         assert calls.longest["Sse.next"] > CALL_MAX_S
 
     if SLOW:
-        pytest.skip("sanitizers are slow")
+        pytest.skip("all calls are slow here")
     with pytest.raises(AssertionError, match="too long"):
         await watch(work)

@@ -142,7 +142,8 @@ class Producer:
             options = Options(if_new, if_seq, life, 0, closes, reason)
             if depends is not None:
                 call = self._publish_dependent(depends)
-        return self._submit(call, (session, data, id, type, retry_ms, note, options), _requests.id_of(data, id))
+        arguments = (session, _requests.data_of(data), id, type, retry_ms, note, options)
+        return self._submit(call, arguments, _requests.id_of(data, id))
 
     def publish_many(self, session: str, events: Iterable[str | bytes | Event]) -> Future[list[Ack]]:
         """Publishes several events of one session; the fastest way. Ends when all have their results. What is not

@@ -279,8 +279,8 @@ class Producer:
         """Publishes one event and waits until it is on disk (level "durable"). What is not stored raises. After a
         TimeoutError nobody knows whether it is stored; the library goes on to send it."""
         options = _requests.options(if_new, if_seq, life, 0, closes, reason)
-        return self._submit(timeout, _requests.id_of(data, id), self._core.publish, session, data, id, type, retry_ms,
-                            note, options)
+        return self._submit(timeout, _requests.id_of(data, id), self._core.publish, session, _requests.data_of(data),
+                            id, type, retry_ms, note, options)
 
     def send(self, session: str, data: str | bytes | Event = "", *, id: str | bytes = "", type: str | bytes = "",
              retry_ms: int | None = None, note: bytes = b"", if_new: bool = False, if_seq: int | None = None,
