@@ -10,6 +10,10 @@
  * it; those objects then raise SPN_E_INVALID. So objects can be closed, forgotten and collected in
  * any order.
  *
+ * A new object may start the collector, and that any finalizer, which may close just the object
+ * whose method runs. So what is lent is read with the collector disabled, and an object is looked
+ * at again after arguments were taken.
+ *
  * Owns     each object what it wraps, until it is closed or freed.
  * Errors   as in CPython.
  * Threads  any that holds the GIL.

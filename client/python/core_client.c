@@ -181,11 +181,11 @@ static bool is_nothing_yet(spn_err err)
 
 static PyObject *client_take_answers(PyObject *self, PyObject *limit)
 {
-    spn_client *client = open_client(self);
     uint64_t left;
-    if (client == NULL || !py_take_number(limit, "limit", UINT32_MAX, &left))
-        return NULL;
-    PyObject *contexts = PyList_New(0);
+    PyObject *contexts = py_take_number(limit, "limit", UINT32_MAX, &left) ? PyList_New(0) : NULL;
+    spn_client *client = open_client(self);
+    if (client == NULL)
+        Py_CLEAR(contexts);
     while (contexts != NULL && left-- > 0) {
         spn_question *question;
         spn_err err = spn_next_answered(client, 0, &question);
@@ -201,34 +201,72 @@ static PyObject *client_take_answers(PyObject *self, PyObject *limit)
     return contexts;
 }
 
-/* Adds (context, item). A subscription whose item nobody waited for is paused after it, so that at
- * most one such item is kept here, and the rest under the limits of the library. */
-static bool add_item(PyObject *pairs, struct py_subscription *subscription,
-                     const struct spn_item *item)
+/* The event that was given last in this call. Of one event to many subscriptions, all get the same
+ * record. */
+struct given {
+    const spn_subscription *subscription;
+    const struct spn_event *event; /* valid until its subscription is called again; NULL: none */
+    PyObject *record;              /* the list of what was taken keeps it */
+};
+
+static bool same_bytes(struct spn_bytes one, struct spn_bytes other)
 {
-    struct py_child *child = &subscription->child;
-    const struct py_state *state = py_child_state(child);
-    PyObject *given =
-        subscription->of_log ? py_give_log_item(state, item) : py_give_item(state, item);
-    PyObject *pair = given != NULL ? PyTuple_New(2) : NULL;
-    if (pair == NULL) {
-        Py_XDECREF(given);
-        return false;
+    return one.size == other.size && (one.size == 0 || memcmp(one.data, other.data, one.size) == 0);
+}
+
+static bool same_event(const struct spn_event *one, const struct spn_event *other)
+{
+    return one->position == other->position && one->seq == other->seq &&
+           memcmp(&one->life, &other->life, sizeof(one->life)) == 0 && one->kind == other->kind &&
+           one->time_ms == other->time_ms && one->retry_ms == other->retry_ms &&
+           one->resets_id == other->resets_id && one->closes == other->closes &&
+           same_bytes(one->id, other->id) && same_bytes(one->type, other->type) &&
+           same_bytes(one->data, other->data) && same_bytes(one->note, other->note) &&
+           same_bytes(one->reason, other->reason);
+}
+
+static PyObject *give_item(struct py_subscription *subscription, const struct spn_item *item,
+                           struct given *given)
+{
+    const struct py_state *state = py_child_state(&subscription->child);
+    if (subscription->of_log)
+        return py_give_log_item(state, item);
+    if (item->kind != SPN_ITEM_EVENT)
+        return py_give_item(state, item);
+    if (given->event == NULL || given->subscription == subscription->subscription ||
+        !same_event(given->event, item->event)) {
+        given->record = py_give_item(state, item);
+        given->event = given->record != NULL ? item->event : NULL;
+        given->subscription = subscription->subscription;
+        return given->record;
     }
-    PyTuple_SetItem(pair, 0, Py_NewRef(child->context != NULL ? child->context : Py_None));
-    PyTuple_SetItem(pair, 1, given);
-    bool added = PyList_Append(pairs, pair) == 0;
-    Py_DECREF(pair);
-    if (!subscription->waiting && !subscription->paused)
+    return Py_NewRef(given->record);
+}
+
+/* Adds its context and the item. A subscription whose item nobody waited for is paused after it, so
+ * that at most one such item is kept here, and the rest under the limits of the library. */
+static bool add_item(PyObject *list, struct py_subscription *subscription,
+                     const struct spn_item *item, struct given *given)
+{
+    PyObject *context = subscription->child.context;
+    PyObject *record = give_item(subscription, item, given);
+    bool added = record != NULL && PyList_Append(list, context != NULL ? context : Py_None) == 0 &&
+                 PyList_Append(list, record) == 0;
+    Py_XDECREF(record);
+    if (!subscription->waiting && !subscription->paused) {
+        if (given->subscription == subscription->subscription)
+            given->event = NULL;
         subscription->paused = spn_subscription_pause(subscription->subscription, true) == SPN_OK;
+    }
     subscription->waiting = false;
     return added;
 }
 
 /* Returns whether there may be more, or -1 with an exception set. */
-static int take_items(PyObject *self, PyObject *pairs, uint64_t count_max)
+static int take_items(PyObject *self, PyObject *list, uint64_t count_max)
 {
     size_t bytes = 0;
+    struct given given = {0};
     while (count_max-- > 0 && bytes < ITEM_BYTES_MAX) {
         spn_subscription *subscription;
         const struct spn_item *item;
@@ -240,22 +278,28 @@ static int take_items(PyObject *self, PyObject *pairs, uint64_t count_max)
             return -1;
         }
         bytes += item->event != NULL ? item->event->data.size : 0;
-        if (!add_item(pairs, spn_subscription_context(subscription), item))
+        if (subscription == given.subscription)
+            given.event = NULL;
+        if (!add_item(list, spn_subscription_context(subscription), item, &given))
             return -1;
     }
     return 1;
 }
 
+/* take_items(limit) -> ([context, item, context, item ...], whether there may be more) */
 static PyObject *client_take_items(PyObject *self, PyObject *limit)
 {
     uint64_t count_max;
     if (open_client(self) == NULL || !py_take_number(limit, "limit", UINT32_MAX, &count_max))
         return NULL;
-    PyObject *pairs = PyList_New(0);
-    int more = pairs != NULL ? take_items(self, pairs, count_max) : -1;
+    PyObject *list = PyList_New(0);
+    int collects = PyGC_Disable(); /* see core.h */
+    int more = list != NULL ? take_items(self, list, count_max) : -1;
+    if (collects)
+        PyGC_Enable();
     PyObject *result =
-        more >= 0 ? Py_BuildValue("(OO)", pairs, more > 0 ? Py_True : Py_False) : NULL;
-    Py_XDECREF(pairs);
+        more >= 0 ? Py_BuildValue("(OO)", list, more > 0 ? Py_True : Py_False) : NULL;
+    Py_XDECREF(list);
     return result;
 }
 

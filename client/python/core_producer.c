@@ -139,15 +139,14 @@ static PyObject *producer_publish(PyObject *self, PyObject *const *values, Py_ss
     const struct spn_publish_options *options;
     uint64_t ticket = 0;
     const struct py_state *state = py_child_state(&producer_of(self)->child);
-    spn_producer *producer = open_producer(self);
-    if (producer == NULL)
-        return NULL;
+    spn_producer *producer;
     if (count != 7)
         return PyErr_Format(PyExc_TypeError, "publish: expected 7 arguments, not %zd", count);
     PyObject *result = NULL;
     if (py_take_bytes(&hold, values[0], "session", &session) &&
         py_take_fields(state, &hold, values + 1, &event) &&
-        py_take_options(state, &hold, values[6], &room, &life, &options)) {
+        py_take_options(state, &hold, values[6], &room, &life, &options) &&
+        (producer = open_producer(self)) != NULL) {
         spn_err err = spn_publish_with(producer, session, &event, options, &ticket);
         result = give_ticket(self, err, ticket);
     }
@@ -182,9 +181,25 @@ static bool take_many(const struct py_state *state, struct py_hold *hold, PyObje
     return true;
 }
 
-/* publish_many(session, list, at, limit) -> (how many were taken, the first ticket, whether there
- * was no room for more). If the library refuses to take one of them, the call that begins with it
- * raises: those before it are taken. */
+/* (how many were taken, the first ticket, whether there was no room for more) */
+static PyObject *publish_taken(PyObject *self, struct spn_bytes session, const struct many *many)
+{
+    size_t taken = 0;
+    uint64_t first = 0;
+    spn_err err = SPN_OK;
+    spn_producer *producer = open_producer(self);
+    if (producer == NULL)
+        return NULL;
+    if (many->count > 0)
+        err = spn_publish_many(producer, session, many->events, many->count, &taken, &first);
+    if (err != SPN_OK && err != SPN_E_BACKPRESSURE && taken == 0)
+        return fail(self, err);
+    return Py_BuildValue("(nKO)", (Py_ssize_t)taken, (unsigned long long)first,
+                         err == SPN_E_BACKPRESSURE ? Py_True : Py_False);
+}
+
+/* publish_many(session, list, at, limit). If the library refuses to take one of them, the call that
+ * begins with it raises: those before it are taken. */
 static PyObject *producer_publish_many(PyObject *self, PyObject *arguments)
 {
     PyObject *name;
@@ -193,9 +208,7 @@ static PyObject *producer_publish_many(PyObject *self, PyObject *arguments)
     Py_ssize_t limit;
     struct py_hold hold = {0};
     struct spn_bytes session;
-    spn_producer *producer = open_producer(self);
-    if (producer == NULL ||
-        !PyArg_ParseTuple(arguments, "OO!nn:publish_many", &name, &PyList_Type, &list, &at, &limit))
+    if (!PyArg_ParseTuple(arguments, "OO!nn:publish_many", &name, &PyList_Type, &list, &at, &limit))
         return NULL;
     if (at < 0 || limit < 0)
         return PyErr_Format(PyExc_ValueError, "%s: below 0", at < 0 ? "at" : "limit");
@@ -203,21 +216,14 @@ static PyObject *producer_publish_many(PyObject *self, PyObject *arguments)
     if (many == NULL)
         return PyErr_NoMemory();
     many->count = 0;
+    int collects = PyGC_Disable(); /* see core.h: the list lends its events */
+    const struct py_state *state = py_child_state(&producer_of(self)->child);
     PyObject *result = NULL;
     if (py_take_bytes(&hold, name, "session", &session) &&
-        take_many(py_child_state(&producer_of(self)->child), &hold, list, at, (size_t)limit,
-                  many)) {
-        size_t taken = 0;
-        uint64_t first = 0;
-        spn_err err = many->count > 0 ? spn_publish_many(producer, session, many->events,
-                                                         many->count, &taken, &first)
-                                      : SPN_OK;
-        if (err == SPN_OK || err == SPN_E_BACKPRESSURE || taken > 0)
-            result = Py_BuildValue("(nKO)", (Py_ssize_t)taken, (unsigned long long)first,
-                                   err == SPN_E_BACKPRESSURE ? Py_True : Py_False);
-        else
-            fail(self, err);
-    }
+        take_many(state, &hold, list, at, (size_t)limit, many))
+        result = publish_taken(self, session, many);
+    if (collects)
+        PyGC_Enable();
     py_hold_release(&hold);
     PyMem_Free(many);
     return result;
@@ -225,73 +231,83 @@ static PyObject *producer_publish_many(PyObject *self, PyObject *arguments)
 
 /* -- sessions ---------------------------------------------------------------------------------- */
 
-/* close_session(session, options), and others of the same form. */
-static PyObject *change(PyObject *self, PyObject *arguments, const char *format,
-                        spn_err (*call)(spn_producer *, struct spn_bytes,
-                                        const struct spn_publish_options *, uint64_t *))
-{
-    PyObject *name;
-    PyObject *values;
-    struct py_hold hold = {0};
+/* What a session is changed with. */
+struct change {
+    struct py_hold hold;
     struct spn_bytes session;
+    struct spn_attributes attributes; /* only of set */
     struct spn_publish_options room;
     struct spn_life life;
     const struct spn_publish_options *options;
+};
+
+enum change_kind { CLOSE, DELETE, TOUCH, SET };
+
+/* (session, options), or (session, attributes, options) */
+static bool take_change(PyObject *self, PyObject *arguments, enum change_kind kind,
+                        struct change *change)
+{
+    PyObject *name;
+    PyObject *given = NULL;
+    PyObject *values;
+    const struct py_state *state = py_child_state(&producer_of(self)->child);
+    bool parsed = kind == SET ? PyArg_ParseTuple(arguments, "OOO:set", &name, &given, &values) != 0
+                              : PyArg_ParseTuple(arguments, "OO:change", &name, &values) != 0;
+    return parsed && py_take_bytes(&change->hold, name, "session", &change->session) &&
+           (given == NULL ||
+            py_take_attributes(state, &change->hold, given, &change->attributes)) &&
+           py_take_options(state, &change->hold, values, &change->room, &change->life,
+                           &change->options);
+}
+
+static spn_err apply(spn_producer *producer, enum change_kind kind, const struct change *change,
+                     uint64_t *ret_ticket)
+{
+    switch (kind) {
+    case CLOSE:
+        return spn_session_close_with(producer, change->session, change->options, ret_ticket);
+    case DELETE:
+        return spn_session_delete_with(producer, change->session, change->options, ret_ticket);
+    case TOUCH:
+        return spn_session_touch(producer, change->session, change->options, ret_ticket);
+    default:
+        return spn_session_set(producer, change->session, &change->attributes, change->options,
+                               ret_ticket);
+    }
+}
+
+static PyObject *change(PyObject *self, PyObject *arguments, enum change_kind kind)
+{
+    struct change change = {0};
     uint64_t ticket = 0;
-    spn_producer *producer = open_producer(self);
-    if (producer == NULL || !PyArg_ParseTuple(arguments, format, &name, &values))
-        return NULL;
+    spn_producer *producer;
     PyObject *result = NULL;
-    if (py_take_bytes(&hold, name, "session", &session) &&
-        py_take_options(py_child_state(&producer_of(self)->child), &hold, values, &room, &life,
-                        &options)) {
-        spn_err err = call(producer, session, options, &ticket);
+    if (take_change(self, arguments, kind, &change) && (producer = open_producer(self)) != NULL) {
+        spn_err err = apply(producer, kind, &change, &ticket);
         result = give_ticket(self, err, ticket);
     }
-    py_hold_release(&hold);
+    py_hold_release(&change.hold);
     return result;
 }
 
 static PyObject *producer_close_session(PyObject *self, PyObject *arguments)
 {
-    return change(self, arguments, "OO:close_session", spn_session_close_with);
+    return change(self, arguments, CLOSE);
 }
 
 static PyObject *producer_delete_session(PyObject *self, PyObject *arguments)
 {
-    return change(self, arguments, "OO:delete_session", spn_session_delete_with);
+    return change(self, arguments, DELETE);
 }
 
 static PyObject *producer_touch(PyObject *self, PyObject *arguments)
 {
-    return change(self, arguments, "OO:touch", spn_session_touch);
+    return change(self, arguments, TOUCH);
 }
 
 static PyObject *producer_set(PyObject *self, PyObject *arguments)
 {
-    PyObject *name;
-    PyObject *given;
-    PyObject *values;
-    struct py_hold hold = {0};
-    struct spn_bytes session;
-    struct spn_attributes attributes;
-    struct spn_publish_options room;
-    struct spn_life life;
-    const struct spn_publish_options *options;
-    uint64_t ticket = 0;
-    const struct py_state *state = py_child_state(&producer_of(self)->child);
-    spn_producer *producer = open_producer(self);
-    if (producer == NULL || !PyArg_ParseTuple(arguments, "OOO:set", &name, &given, &values))
-        return NULL;
-    PyObject *result = NULL;
-    if (py_take_bytes(&hold, name, "session", &session) &&
-        py_take_attributes(state, &hold, given, &attributes) &&
-        py_take_options(state, &hold, values, &room, &life, &options)) {
-        spn_err err = spn_session_set(producer, session, &attributes, options, &ticket);
-        result = give_ticket(self, err, ticket);
-    }
-    py_hold_release(&hold);
-    return result;
+    return change(self, arguments, SET);
 }
 
 /* -- results ----------------------------------------------------------------------------------- */
@@ -320,22 +336,15 @@ static bool continues(const struct run *run, const struct spn_ack *ack)
            ack->code == run->code;
 }
 
-/* take_acks(limit) -> [(first, count, result, code)], of at most so many tickets. A lasting error
- * is raised by a call that finds no result before it. */
-static PyObject *producer_take_acks(PyObject *self, PyObject *limit)
+/* Adds the runs of at most so many tickets. False: out of memory. *ret_err is why it ended. */
+static bool add_runs(spn_producer *producer, PyObject *runs, uint64_t left, spn_err *ret_err)
 {
-    uint64_t left;
     struct run run = {0};
-    spn_err err = SPN_OK;
-    spn_producer *producer = open_producer(self);
-    if (producer == NULL || !py_take_number(limit, "limit", UINT32_MAX, &left))
-        return NULL;
-    PyObject *runs = PyList_New(0);
-    bool going = runs != NULL;
+    bool going = true;
     while (going && left-- > 0) {
         const struct spn_ack *ack;
-        err = spn_producer_next_ack(producer, 0, &ack);
-        if (err != SPN_OK)
+        *ret_err = spn_producer_next_ack(producer, 0, &ack);
+        if (*ret_err != SPN_OK)
             break;
         if (continues(&run, ack)) {
             run.count++;
@@ -344,14 +353,27 @@ static PyObject *producer_take_acks(PyObject *self, PyObject *limit)
         going = run.count == 0 || add_run(runs, &run);
         run = (struct run){ack->ticket, 1, ack->result, ack->code};
     }
-    if (going && run.count > 0)
-        going = add_run(runs, &run);
+    return going && (run.count == 0 || add_run(runs, &run));
+}
+
+/* take_acks(limit) -> [(first, count, result, code)], of at most so many tickets. A lasting error
+ * is raised by a call that finds no result before it. */
+static PyObject *producer_take_acks(PyObject *self, PyObject *limit)
+{
+    uint64_t left;
+    spn_err err = SPN_OK;
+    PyObject *runs = py_take_number(limit, "limit", UINT32_MAX, &left) ? PyList_New(0) : NULL;
+    spn_producer *producer = runs != NULL ? open_producer(self) : NULL;
+    int collects = PyGC_Disable(); /* see core.h */
+    bool whole = producer != NULL && add_runs(producer, runs, left, &err);
+    if (collects)
+        PyGC_Enable();
     bool lasting = err != SPN_OK && err != SPN_E_TIMEOUT && err != SPN_E_END;
-    if (going && lasting && run.count == 0) {
+    if (whole && lasting && PyList_Size(runs) == 0) {
         fail(self, err);
-        going = false;
+        whole = false;
     }
-    if (!going)
+    if (!whole)
         Py_CLEAR(runs);
     return runs;
 }

@@ -105,7 +105,12 @@ static PyObject *subscription_new(PyTypeObject *type, PyObject *arguments, PyObj
 static PyObject *give(struct py_subscription *subscription, const struct spn_item *item)
 {
     const struct py_state *state = py_child_state(&subscription->child);
-    return subscription->of_log ? py_give_log_item(state, item) : py_give_item(state, item);
+    int collects = PyGC_Disable(); /* see core.h */
+    PyObject *given =
+        subscription->of_log ? py_give_log_item(state, item) : py_give_item(state, item);
+    if (collects)
+        PyGC_Enable();
+    return given;
 }
 
 /* take() -> the next item; None: there is none yet, and take_items of the client will have it. */
@@ -354,34 +359,37 @@ static spn_err answer_published(struct py_question *question, PyObject **ret_ans
     return err;
 }
 
+static spn_err answer(struct py_question *question, PyObject **ret_answer)
+{
+    switch (question->kind) {
+    case LAST:
+    case SESSION:
+        return answer_about_session(question, ret_answer);
+    case SESSIONS:
+        return answer_sessions(question, ret_answer);
+    case HEALTH:
+    case STATS:
+        return answer_about_sidecar(question, ret_answer);
+    default:
+        return answer_published(question, ret_answer);
+    }
+}
+
 /* answer() -> it; None: not yet. */
 static PyObject *question_answer(PyObject *self, PyObject *unused)
 {
     struct py_question *question = question_of(self);
-    PyObject *answer = NULL;
-    spn_err err;
+    PyObject *given = NULL;
     (void)unused;
     if (py_child_client(&question->child) == NULL)
         return NULL;
-    switch (question->kind) {
-    case LAST:
-    case SESSION:
-        err = answer_about_session(question, &answer);
-        break;
-    case SESSIONS:
-        err = answer_sessions(question, &answer);
-        break;
-    case HEALTH:
-    case STATS:
-        err = answer_about_sidecar(question, &answer);
-        break;
-    default:
-        err = answer_published(question, &answer);
-        break;
-    }
+    int collects = PyGC_Disable(); /* see core.h */
+    spn_err err = answer(question, &given);
+    if (collects)
+        PyGC_Enable();
     if (err == SPN_E_TIMEOUT)
         return Py_NewRef(Py_None);
-    return err == SPN_OK ? answer : py_child_raise(&question->child, err);
+    return err == SPN_OK ? given : py_child_raise(&question->child, err);
 }
 
 static PyMethodDef question_methods[] = {

@@ -94,7 +94,8 @@ class Client:
         if self._conditions:
             self._check_conditions()
         items, more_items = core.take_items(ITEMS_MAX)
-        for slot, item in items:
+        each = iter(items)
+        for slot, item in zip(each, each):
             slot.items.append(item)
             slot.wake()
         return more or more_items or len(answered) == ANSWERS_MAX
