@@ -208,11 +208,30 @@ static spn_err open_port(void *context, int send_hwm, struct transport_port *ret
     return err;
 }
 
+/* EINTR: a signal arrived before the call did anything; the call is repeated. */
+static spn_err connect_to(void *socket, const char *endpoint)
+{
+    while (zmq_connect(socket, endpoint) != 0)
+        if (errno != EINTR)
+            return SPN_E_SYSTEM;
+    return SPN_OK;
+}
+
 static spn_err connect_socket(void *socket, const char *dir, const char *name)
 {
     char endpoint[TRANSPORT_DIR_SIZE + 32];
     snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s", dir, name);
-    return zmq_connect(socket, endpoint) == 0 ? SPN_OK : SPN_E_SYSTEM;
+    return connect_to(socket, endpoint);
+}
+
+/* The same: what was begun is undone by then. */
+static spn_err start_monitor(void *socket, const char *endpoint)
+{
+    const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
+    while (zmq_socket_monitor(socket, endpoint, events) != 0)
+        if (errno != EINTR)
+            return SPN_E_SYSTEM;
+    return SPN_OK;
 }
 
 static spn_err watch(int epoll_fd, int fd)
@@ -243,8 +262,7 @@ static spn_err open_monitor(void *context, struct transport_socket *socket)
     size_t fd_size = sizeof(monitor->fd);
     snprintf(endpoint, sizeof(endpoint), "inproc://monitor-%" PRIuFAST64,
              atomic_fetch_add_explicit(&opened, 1, memory_order_relaxed));
-    if (zmq_socket_monitor(socket->port.socket, endpoint,
-                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) != 0)
+    if (start_monitor(socket->port.socket, endpoint) != SPN_OK)
         return SPN_E_SYSTEM;
     monitor->touched = true;
     monitor->socket = zmq_socket(context, ZMQ_PAIR);
@@ -252,7 +270,7 @@ static spn_err open_monitor(void *context, struct transport_socket *socket)
         return errno == ENOMEM ? SPN_E_NOMEM : SPN_E_SYSTEM;
     if (set_int(monitor->socket, ZMQ_RCVHWM, 0) != SPN_OK ||
         set_int(monitor->socket, ZMQ_LINGER, 0) != SPN_OK ||
-        zmq_connect(monitor->socket, endpoint) != 0 ||
+        connect_to(monitor->socket, endpoint) != SPN_OK ||
         zmq_getsockopt(monitor->socket, ZMQ_FD, &monitor->fd, &fd_size) != 0)
         return SPN_E_SYSTEM;
     return SPN_OK;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_questions: no call waits that does not have to, while the daemon is stopped, gone, or not
- * there yet; and what was asked meanwhile is answered when it is back. */
+ * there yet; and what was asked meanwhile is answered when it is back. Nor does a signal end one.
+ */
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "check.h"
 #include "feeder.h"
@@ -11,7 +13,7 @@
 #include "stage.h"
 #include "waits.h"
 
-enum { MANY = 1000, KINDS = 5, ANSWERS_MS = 60000 };
+enum { MANY = 1000, KINDS = 5, ANSWERS_MS = 60000, OPENED_UNDER_SIGNALS = 200 };
 
 struct app {
     spn_client *client;
@@ -247,9 +249,50 @@ static void everything_begins_before_the_daemon_and_succeeds_without_waiting(str
     assert_int_equal(stage_stop(daemon), 0);
 }
 
+/* -- signals ----------------------------------------------------------------------------------- */
+
+static void note_signal(int number)
+{
+    (void)number;
+}
+
+/* A timer of this process that interrupts it all the time; 0: no more. */
+static void interrupt_each(int microseconds)
+{
+    const struct sigaction action = {.sa_handler = note_signal};
+    const struct itimerval timer = {.it_interval.tv_usec = microseconds,
+                                    .it_value.tv_usec = microseconds};
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &timer, NULL), 0);
+}
+
+/* ZeroMQ gave up to open or connect a socket when a signal came: "Interrupted system call". */
+static void signals_failed_what_opens_a_socket(struct stage *stage)
+{
+    struct process *daemon = stage_start(stage, NULL);
+    interrupt_each(20);
+    for (size_t i = 0; i < OPENED_UNDER_SIGNALS; i++) {
+        spn_client *client;
+        spn_producer *producer;
+        char detail[256] = "";
+        spn_err err = spn_client_begin(&client, NULL, detail, sizeof(detail));
+        if (err == SPN_OK)
+            err = spn_producer_begin(&producer, client, NULL);
+        if (err != SPN_OK) {
+            interrupt_each(0);
+            fail_msg("%s: %s", spn_err_name(err), detail);
+        }
+        assert_int_equal(spn_producer_close(producer, 0, NULL), SPN_OK);
+        spn_client_close(client);
+    }
+    interrupt_each(0);
+    assert_int_equal(stage_stop(daemon), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STAGE_TEST(signals_failed_what_opens_a_socket),
         STAGE_TEST(a_thousand_questions_to_a_stopped_daemon_wait_for_nothing),
         STAGE_TEST(questions_of_a_killed_daemon_are_answered_by_the_next),
         STAGE_TEST(everything_begins_before_the_daemon_and_succeeds_without_waiting),
