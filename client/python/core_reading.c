@@ -136,8 +136,21 @@ static PyObject *subscription_take(PyObject *self, PyObject *unused)
     return Py_NewRef(Py_None);
 }
 
+/* Somebody waits for the next item, and knows that there is none yet: take_items of the client will
+ * have it. */
+static PyObject *subscription_expect(PyObject *self, PyObject *unused)
+{
+    struct py_subscription *subscription = subscription_of(self);
+    (void)unused;
+    if (py_child_client(&subscription->child) == NULL)
+        return NULL;
+    subscription->waiting = true;
+    return Py_NewRef(Py_None);
+}
+
 static PyMethodDef subscription_methods[] = {
     {"take", subscription_take, METH_NOARGS, NULL},
+    {"expect", subscription_expect, METH_NOARGS, NULL},
     {"close", py_child_close_method, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -97,7 +97,13 @@ class Client:
         each = iter(items)
         for slot, item in zip(each, each):
             slot.items.append(item)
-            slot.wake()
+            waiter = slot.waiter
+            if waiter is None:
+                slot.is_paused = True
+                continue
+            slot.waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
         return more or more_items or len(answered) == ANSWERS_MAX
 
     def _check_conditions(self) -> None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Subscriptions of the asyncio interface.
 
-A subscription takes items from the library when somebody awaits them. If an item came while nobody did, it is kept in
-the slot and the library pauses the subscription. An item leaves the slot only when it is returned, so cancelling loses
-none.
+A subscription takes items from the library when somebody awaits them, one after the other, until there is none. From
+then on the client's turns put them into its slot, each when it comes. If one came while nobody waited, the library pauses
+the subscription, which then takes items itself again. An item leaves the slot only when it is returned, so cancelling
+loses none.
 """
 from __future__ import annotations
 
@@ -25,12 +26,13 @@ AT_ONCE_MAX = 64  # items that one subscription returns before the loop has a tu
 class Slot:
     """What is between the turns and one subscription. It refers to neither."""
 
-    __slots__ = ("items", "waiter", "failure", "__weakref__")
+    __slots__ = ("items", "waiter", "failure", "is_paused", "__weakref__")
 
     def __init__(self) -> None:
         self.items: Deque[Any] = deque()
         self.waiter: asyncio.Future[None] | None = None
         self.failure: Exception | None = None
+        self.is_paused = True  # or there may be items in the library for other reasons
 
     def fail(self, error: Exception) -> None:
         self.failure = error
@@ -51,6 +53,7 @@ class Subscription(Generic[T]):
         self._slot = Slot()
         self._core = _sponson.Subscription(client._core, self._slot, of_log, arguments)
         self._take = self._core.take
+        self._expect = self._core.expect
         self._create_future = client._loop.create_future
         self._at_once = 0
         self._ended = False
@@ -72,9 +75,13 @@ class Subscription(Generic[T]):
                 raise StopAsyncIteration
             if slot.failure is not None:
                 raise slot.failure
-            item = self._take()
-            if item is not None:
-                break
+            if slot.is_paused:
+                item = self._take()
+                if item is not None:
+                    break
+                slot.is_paused = False
+            else:
+                self._expect()
             self._at_once = 0
             waiter = slot.waiter = self._create_future()
             try:
