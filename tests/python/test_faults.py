@@ -16,7 +16,7 @@ import traceback
 import pytest
 
 import sponson
-from sponson import sync
+from sponson import _sponson, sync
 from stage import WAIT_S, aio
 
 ROUNDS = int(os.environ.get("SPONSON_ROUNDS", "200"))
@@ -24,6 +24,7 @@ PROCESSES = int(os.environ.get("SPONSON_PROCESSES", "5"))
 SEED = int(os.environ.get("SPONSON_SEED", "0")) or random.randrange(1, 2**32)
 # Sanitizers keep what is freed for a while.
 RSS_MAX = 0 if os.environ.get("LD_PRELOAD") else 4 * 1024 * 1024
+COLLECTED_MAX = 20  # objects at which the collector runs
 RSS_ROUNDS = 5000  # fewer say nothing: the allocator's arenas grow for a while
 
 
@@ -137,6 +138,58 @@ async def test_a_client_that_is_collected_in_another_thread(stage):
             await asyncio.to_thread(held.clear)
             if number % 50 == 0:
                 assert (await other.health()).status == "healthy"
+
+
+class Closer:
+    """Closes what it has when the collector finds it."""
+
+    def __init__(self, closed):
+        self.closed = closed
+        self.cycle = self
+
+    def __del__(self):
+        self.closed.close()
+
+
+def call_collected(closed, call, at):
+    """Calls it; the collector runs at the object of this number that is made from here on."""
+    gc.collect()
+    gc.set_threshold(0)
+    Closer(closed)
+    gc.set_threshold(at)
+    try:
+        call()
+    except (sponson.InvalidError, sponson.BadSessionError):
+        pass
+    finally:
+        gc.set_threshold(0)
+
+
+def test_finalizers_close_what_a_call_is_about(stage):
+    """The collector may run at each new object, also at those that a method makes of what the library lends."""
+    asyncio.run(store("s", 30))
+    before = gc.get_threshold()
+    with sync.connect(timeout=WAIT_S) as client:
+        try:
+            for at in range(1, COLLECTED_MAX):
+                for session in ("s", "s\udcff"):
+                    items, producer = client.subscribe("s"), client.producer(timeout=WAIT_S)
+                    assert items.next(WAIT_S).kind == "verdict"
+                    many = [sponson.Event(data=session, id=str(i)) for i in range(20)]
+                    for i in range(5):
+                        producer.send("t", str(i), id=str(i % 3))
+                    producer._core.flush()
+                    question = _sponson.Question(client._core, None, "sessions", ("", "", None, "durable"))
+                    client.health()
+                    call_collected(items, lambda: client._core.take_items(100), at)
+                    call_collected(client.subscribe("s"), client.subscribe("s")._core.take, at)
+                    call_collected(question, question.answer, at)
+                    call_collected(producer, lambda: producer._core.take_acks(10), at)
+                    other = client.producer(timeout=WAIT_S)
+                    call_collected(other, lambda: other._core.publish_many(session, many, 0, 100), at)
+                    call_collected(other, lambda: other._core.set(session, sponson.Attributes(), None), at)
+        finally:
+            gc.set_threshold(*before)
 
 
 # -- dropped half-way, closed twice ------------------------------------------------------------------------------------
