@@ -278,8 +278,6 @@ static int take_items(PyObject *self, PyObject *list, uint64_t count_max)
             return -1;
         }
         bytes += item->event != NULL ? item->event->data.size : 0;
-        if (subscription == given.subscription)
-            given.event = NULL;
         if (!add_item(list, spn_subscription_context(subscription), item, &given))
             return -1;
     }

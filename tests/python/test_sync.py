@@ -8,6 +8,8 @@ import pytest
 import sponson
 from sponson import Attributes, CaughtUp, Cursor, End, Event, sync
 
+POLL = ("7", "271")  # poll and ppoll, on x86-64
+
 
 @pytest.fixture
 def client(stage):
@@ -205,6 +207,39 @@ def test_many_threads_wait_for_one_client(client):
     idle.close()
     idler.join(20)
     assert not idler.is_alive()
+
+
+@pytest.mark.parametrize("what", ["subscription", "client"])
+def test_closing_wakes_whoever_waits(stage, what):
+    """By itself: not when the client is stepped again for another reason, such as a heartbeat."""
+    for _ in range(10):
+        client = sync.connect()
+        items = client.subscribe("none", otherwise="wait") if what == "subscription" else None
+        client.health()
+        wait = items.next if items else lambda: client._wait(lambda: client._core.ready() and None, None)
+        ended = []
+
+        def work():
+            with pytest.raises((StopIteration, sponson.InvalidError)):
+                wait()
+            ended.append(client._core.turns)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        while not is_asleep(thread):
+            pass
+        turns = client._core.turns
+        (items or client).close()
+        thread.join(30)
+        if ended == [turns]:
+            return
+    raise AssertionError("each time the client was stepped first")
+
+
+def is_asleep(thread):
+    """In poll, with nothing else to do."""
+    with open(f"/proc/self/task/{thread.native_id}/syscall") as syscall:
+        return syscall.read().split()[0] in POLL
 
 
 def test_closing_ends_the_waits_of_other_threads(stage):
