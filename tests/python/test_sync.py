@@ -105,6 +105,23 @@ def test_no_result_is_dropped_with_a_small_window(client):
     assert producer.counters().stored == 100 + 1000 + 800 + 600
 
 
+def test_results_that_nobody_waits_for_are_not_kept(client, stage):
+    producer = client.producer()
+    stage.stop()
+    for call in (lambda: producer.publish("s", "x", timeout=0.01), lambda: producer.publish_many("s", list("xyz"),
+                                                                                          timeout=0.01)):
+        for _ in range(5):
+            with pytest.raises(sponson.TimeoutError):
+                call()
+    stage.go_on()
+    kept = producer.send("s", "y")
+    assert producer.flush(30).stored == 21
+    assert producer.result(kept).result == "stored"
+    assert not producer._results and not producer._unwanted
+    producer.publish("s", "z")
+    assert not producer._results
+
+
 def test_levels_and_latest_only(client, stage):
     none = client.producer(level="none")
     assert none.publish("n", "x").result == "sent"

@@ -216,16 +216,29 @@ class Producer:
         self._last = core.committed()  # the newest ticket
         self._collected = self._last  # tickets up to this one have their results in _results, or had
         self._results: dict[int, tuple[Any, str | None]] = {}
+        self._unwanted: set[int] = set()  # not collected yet, and nobody will ask for them
 
     def _collect(self) -> None:
         """With the lock."""
         results = self._results
         for first, count, result, code in self._core.take_acks(COLLECTED_MAX):
             for ticket in range(first, first + count):
-                results[ticket] = (result, code)
+                if ticket in self._unwanted:
+                    self._unwanted.remove(ticket)
+                else:
+                    results[ticket] = (result, code)
             self._collected = first + count - 1
         while len(results) > KEPT_MAX:
             del results[next(iter(results))]
+
+    def _forget(self, tickets: Iterable[int]) -> None:
+        """Who waited for these results was interrupted, or had no more time."""
+        with self._lock:
+            for ticket in tickets:
+                if ticket > self._collected:
+                    self._unwanted.add(ticket)
+                else:
+                    self._results.pop(ticket, None)
 
     def _room(self) -> int:
         """How many tickets may be given before results must be collected. With the lock."""
@@ -267,7 +280,12 @@ class Producer:
         return Ack(ticket, result, self._core.given_id(ticket) if id == "" else id or "", code)
 
     def _submit(self, timeout: float | None, id: str | None, call: Callable[..., int | None], *arguments: Any) -> Ack:
-        ack = self._result(self._take(call, *arguments, timeout=timeout), id, timeout)
+        ticket = self._take(call, *arguments, timeout=timeout)
+        try:
+            ack = self._result(ticket, id, timeout)
+        except BaseException:
+            self._forget([ticket])
+            raise
         error = error_of_result(ack)
         if error is not None:
             raise error
@@ -326,6 +344,20 @@ class Producer:
         given = _requests.events(events)
         acks: list[Ack] = []
         portions: Deque[tuple[int, int]] = deque()
+        try:
+            untaken = self._publish_portions(session, given, acks, portions, timeout)
+        except BaseException:
+            for first, count in portions:
+                self._forget(range(first, first + count))
+            raise
+        failed = _requests.error_of_many(acks, untaken)
+        if failed is not None:
+            raise failed
+        return acks
+
+    def _publish_portions(self, session: str, given: list[Any], acks: list[Ack], portions: Deque[tuple[int, int]],
+                          timeout: float | None) -> Exception | None:
+        """Adds all results. Returns why the rest was not taken; None: all was."""
         at = 0
         untaken: Exception | None = None
         while at < len(given):
@@ -340,13 +372,10 @@ class Producer:
             portions.append((first, taken))
             at += taken
             while at - len(acks) > KEPT_MAX // 4:
-                self._finish(portions.popleft(), given, acks, timeout)
-        for portion in portions:
-            self._finish(portion, given, acks, timeout)
-        failed = _requests.error_of_many(acks, untaken)
-        if failed is not None:
-            raise failed
-        return acks
+                self._finish(portions, given, acks, timeout)
+        while portions:
+            self._finish(portions, given, acks, timeout)
+        return untaken
 
     def _push(self, session: str, events: list[Any], at: int) -> tuple[int, int] | None:
         with self._lock:
@@ -358,13 +387,16 @@ class Producer:
                 self._last = first + taken - 1
             return (first, taken) if taken else None
 
-    def _finish(self, portion: tuple[int, int], events: list[Any], acks: list[Ack], timeout: float | None) -> None:
-        first, count = portion
+    def _finish(self, portions: Deque[tuple[int, int]], events: list[Any], acks: list[Ack],
+                timeout: float | None) -> None:
+        """Adds the results of the first portion, which leaves."""
+        first, count = portions[0]
         if self._is_silent:
             acks.extend([Ack(0, "sent", "", None)] * count)
-            return
-        for ticket in range(first, first + count):
-            acks.append(self._result(ticket, _requests.id_of(events[len(acks)], ""), timeout))
+        else:
+            for ticket in range(first, first + count):
+                acks.append(self._result(ticket, _requests.id_of(events[len(acks)], ""), timeout))
+        portions.popleft()
 
     def close_session(self, session: str, *, reason: str = "", if_seq: int | None = None, life: str | None = None,
                       timeout: float | None = None) -> Ack:
