@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """python_ratios.py BUILD [--tiny]: the Python package beside the C client, in one run with one sidecar.
 
-Each round measures both, one after the other, so that a machine that others use disturbs both. Prints the medians and
-the ratios. `bare asyncio` is a future for each event that a callback ends, and nothing else: what no library can be
-faster than.
+Each round measures both, one after the other, so that a machine that others use disturbs both. Prints the medians
+and the ratios. `bare asyncio` is a future for each event that a callback ends, and nothing else: what no library
+can be faster than.
 """
 import asyncio
 import json
@@ -34,12 +34,14 @@ DATA = "x" * 256
 
 def bench(*words):
     """The C client: its command line measures itself."""
-    done = subprocess.run([BUILD / "bin" / "sponson", "bench", *map(str, words), "--json"], stdout=subprocess.PIPE,
-                          check=True)
+    done = subprocess.run(
+        [BUILD / "bin" / "sponson", "bench", *map(str, words), "--json"], stdout=subprocess.PIPE, check=True
+    )
     return json.loads(done.stdout)
 
 
-# -- throughput, in events a second ------------------------------------------------------------------------------------
+# -- throughput, in events a second ----------------------------------------------------------------
+
 
 def c_events():
     return bench("publish", "--count", EVENTS, "--sessions", 1, "--size", len(DATA))["events_per_second"]
@@ -53,6 +55,7 @@ async def many(client, producer):
 
 async def shared_by_tasks(one):
     """Awaits `one` for each event, in so many tasks."""
+
     async def task():
         for _ in range(AWAITED // TASKS + 1):
             await one()
@@ -100,7 +103,8 @@ def sync_many(client, producer):
     return EVENTS / (time.perf_counter() - started)
 
 
-# -- latency, in microseconds ------------------------------------------------------------------------------------------
+# -- latency, in microseconds ----------------------------------------------------------------------
+
 
 def c_alone():
     return bench("latency", "--count", ALONE)["ack_p50_us"]
@@ -124,7 +128,8 @@ def sync_alone(client, producer):
     return statistics.median(times)
 
 
-# -- one event to many subscriptions on one loop, in microseconds until the last has it --------------------------------
+# -- one event to many subscriptions on one loop, in microseconds until the last has it ------------
+
 
 def c_fanout():
     """From the acknowledgement, to which the time until it is added."""
@@ -153,8 +158,9 @@ async def fanout(client, producer):
         tasks = [asyncio.create_task(read()) for _ in range(READERS)]
         while len(ready) < READERS:
             await asyncio.sleep(0.001)
-        publisher = await asyncio.create_subprocess_exec(sys.executable, __file__, str(BUILD), "--publish",
-                                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        publisher = await asyncio.create_subprocess_exec(
+            sys.executable, __file__, str(BUILD), "--publish", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         times = []
         for _ in range(FANOUTS):
             left = READERS
@@ -178,7 +184,7 @@ def publish_when_told():
             print(started, flush=True)
 
 
-# -- the table ---------------------------------------------------------------------------------------------------------
+# -- the table -------------------------------------------------------------------------------------
 
 # (what, the C client, Python, the ratio that is wanted, whether it is the least)
 ROWS = [
@@ -210,8 +216,10 @@ def print_row(what, c, python, wanted, least):
     ratio = statistics.median(ratios)
     verdict = "" if wanted is None else "met" if (ratio >= wanted) == least or ratio == wanted else "missed"
     bound = "" if wanted is None else f"{'>=' if least else '<='} {wanted}"
-    print(f"| {what} | {statistics.median(c):,.0f} | {statistics.median(python):,.0f} | {ratio:.2f} "
-          f"({ratios[0]:.2f} to {ratios[-1]:.2f}) | {bound} | {verdict} |")
+    print(
+        f"| {what} | {statistics.median(c):,.0f} | {statistics.median(python):,.0f} | {ratio:.2f} "
+        f"({ratios[0]:.2f} to {ratios[-1]:.2f}) | {bound} | {verdict} |"
+    )
 
 
 def compare():

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Was anything lost, stored twice, or put out of order? Judges what was sent and acknowledged by the dump of the log, and
-what readers got by the same."""
+"""Was anything lost, stored twice, or put out of order? Judges what was sent and acknowledged by the dump of the
+log, and what readers got by the same."""
 from __future__ import annotations
 
 import collections
@@ -50,5 +50,7 @@ def compare(got: list[tuple[int, str]], stored: list[tuple[int, str]]) -> list[s
     if got == stored:
         return []
     first = next((i for i, pair in enumerate(zip(got, stored)) if pair[0] != pair[1]), min(len(got), len(stored)))
-    return [f"a reader has {len(got)} of {len(stored)} events, and at {first}: {got[first:first + 2]} for "
-            f"{stored[first:first + 2]}"]
+    return [
+        f"a reader has {len(got)} of {len(stored)} events, and at {first}: {got[first:first + 2]} for "
+        f"{stored[first:first + 2]}"
+    ]

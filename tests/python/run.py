@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """run.py FILE [OPTION...]: runs one file of tests. 77: something that all of it needs is not installed.
 
-$SPONSON_ASAN is AddressSanitizer's library, which is then preloaded. Python itself keeps memory until its process ends, so
-a leak counts if the extension is in its stack, in this process or in one that a test started.
+$SPONSON_ASAN is AddressSanitizer's library, which is then preloaded. Python itself keeps memory until its process
+ends, so a leak counts if the extension is in its stack, in this process or in one that a test started.
 """
 import os
 import pathlib
@@ -41,7 +41,10 @@ def leaks_of(report):
 def run_with_asan(library):
     with tempfile.TemporaryDirectory(prefix="spn-asan-") as home:
         environment = {
-            **os.environ, "LD_PRELOAD": library, "PYTHONMALLOC": "malloc", "SPONSON_ASAN": "",
+            **os.environ,
+            "LD_PRELOAD": library,
+            "PYTHONMALLOC": "malloc",
+            "SPONSON_ASAN": "",
             "ASAN_OPTIONS": f"detect_leaks=1:fast_unwind_on_malloc=0:malloc_context_size=20:log_path={home}/log",
             "LSAN_OPTIONS": "exitcode=0:print_suppressions=0",
         }

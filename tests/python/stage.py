@@ -31,8 +31,13 @@ class Stage:
         """Starts the daemon and waits until it is ready."""
         read, write = os.pipe()
         environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-        self.daemon = subprocess.Popen([BIN / "sponsond", f"--ready-fd={write}", *words], pass_fds=[write],
-                                       stdin=subprocess.DEVNULL, stderr=self.log, env=environment)
+        self.daemon = subprocess.Popen(
+            [BIN / "sponsond", f"--ready-fd={write}", *words],
+            pass_fds=[write],
+            stdin=subprocess.DEVNULL,
+            stderr=self.log,
+            env=environment,
+        )
         os.close(write)
         with open(read, "rb") as ready:
             assert ready.readline(), f"sponsond did not start: {self.text()}"
@@ -63,7 +68,9 @@ class Stage:
 
     def dump(self) -> list[dict]:
         """The log's entries, with the daemon or without."""
-        done = subprocess.run([BIN / "sponson", "dump", "--data-dir", self.data], stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(
+            [BIN / "sponson", "dump", "--data-dir", self.data], stdout=subprocess.PIPE, check=True
+        )
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def close(self) -> None:

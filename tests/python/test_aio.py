@@ -32,7 +32,8 @@ async def raises(kind, awaitable):
     return caught.value
 
 
-# -- publishing --------------------------------------------------------------------------------------------------------
+# -- publishing ------------------------------------------------------------------------------------
+
 
 @aio
 async def test_an_event_comes_back_as_it_was_published(stage):
@@ -62,8 +63,11 @@ async def test_markers_and_resets(stage):
         await producer.publish("s", Event("marker", retry_ms=9))
         await producer.publish("s", Event("reset"))
         items = [event async for event in client.replay("s")]
-        assert [(e.kind, e.id, e.retry_ms) for e in items] == [("marker", "5", None), ("marker", "", 9),
-                                                              ("reset", "", None)]
+        assert [(e.kind, e.id, e.retry_ms) for e in items] == [
+            ("marker", "5", None),
+            ("marker", "", 9),
+            ("reset", "", None),
+        ]
         assert (await client.last("s")).id == ""
 
 
@@ -121,7 +125,9 @@ async def test_many(stage):
         assert await producer.publish_many("s", []) == []
         mixed = [Event(data="x", id="1"), "y", b"z", Event("marker", id="m")]
         assert [ack.id for ack in await producer.publish_many("t", mixed)][::3] == ["1", "m"]
-        error = await raises(sponson.ConflictError, producer.publish_many("t", ["w", Event(data="other", id="1"), "v"]))
+        error = await raises(
+            sponson.ConflictError, producer.publish_many("t", ["w", Event(data="other", id="1"), "v"])
+        )
         assert [ack.result for ack in error.acks] == ["stored", "conflict", "stored"]
         error = await raises(sponson.BadDataError, producer.publish_many("u", ["a", "b", "c\rd", "e"]))
         assert [ack.result for ack in error.acks] == ["stored", "stored"] and "events[2]" in error.__notes__[0]
@@ -187,7 +193,7 @@ async def test_levels(stage):
         await none.aclose()
         items = client.subscribe("n", otherwise="wait")
         found = [await items.__anext__() for _ in range(4)]
-        assert data_of(found) == ["x", "y", "z"][:len(data_of(found))]
+        assert data_of(found) == ["x", "y", "z"][: len(data_of(found))]
 
 
 @aio
@@ -244,7 +250,8 @@ async def test_sessions_are_closed_deleted_touched_and_described(stage):
         await raises(sponson.UnknownSessionError, client.session("s"))
 
 
-# -- one-shots ---------------------------------------------------------------------------------------------------------
+# -- one-shots -------------------------------------------------------------------------------------
+
 
 @aio
 async def test_one_shots(stage):
@@ -264,7 +271,8 @@ async def test_one_shots(stage):
         await raises(sponson.UnknownSessionError, client.delete_session("s", life=done.life))
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------
+
 
 @aio
 async def test_every_start(stage):
@@ -297,16 +305,17 @@ async def test_every_verdict_and_end(stage):
         async def only(session="s", **how):
             return [item async for item in client.subscribe(session, **how)]
 
-        end, = await only("none")
+        (end,) = await only("none")
         assert isinstance(end, End) and end.why == "SPN_E_UNKNOWN_SESSION"
-        end, = await only(after="nothing")
+        (end,) = await only(after="nothing")
         assert (end.why, end.missing) == ("SPN_E_UNKNOWN_ID", 0)
-        end, = await only(after=Cursor("0" * 31 + "1", 1))
+        (end,) = await only(after=Cursor("0" * 31 + "1", 1))
         assert end.why == "SPN_E_OTHER_LIFE" and end.newest == 2
         items = await items_until(client.subscribe("s", after="nothing", otherwise="restart"), "caught_up")
         assert (items[0].why, data_of(items)) == ("SPN_E_UNKNOWN_ID", ["a", "b"])
-        items = await items_until(client.subscribe("s", after=Cursor("0" * 31 + "1", 1), otherwise="restart+wait"),
-                                  "caught_up")
+        items = await items_until(
+            client.subscribe("s", after=Cursor("0" * 31 + "1", 1), otherwise="restart+wait"), "caught_up"
+        )
         assert (items[0].why, data_of(items)) == ("SPN_E_OTHER_LIFE", ["a", "b"])
 
         waiting = client.subscribe("later", otherwise="wait")
@@ -364,8 +373,11 @@ async def test_replay(stage):
         assert [e.data async for e in client.replay("s", after="2")] == ["3", "4"]
         await producer.close_session("s")
         assert [e.data async for e in client.replay("s", after="3")] == ["4"]
-        for session, after, kind in (("none", None, sponson.UnknownSessionError), ("s", "x", sponson.UnknownIdError),
-                                     ("s", Cursor("1" * 32, 1), sponson.OtherLifeError)):
+        for session, after, kind in (
+            ("none", None, sponson.UnknownSessionError),
+            ("s", "x", sponson.UnknownIdError),
+            ("s", Cursor("1" * 32, 1), sponson.OtherLifeError),
+        ):
             with pytest.raises(kind):
                 [e async for e in client.replay(session, after)]
 
@@ -388,8 +400,14 @@ async def test_follow(stage):
             if item.kind == "delete":
                 break
         assert [(i.kind, i.session) for i in kinds] == [
-            ("open", "a-1"), ("event", "a-1"), ("attributes", "a-1"), ("open", "b-1"), ("marker", "b-1"),
-            ("close", "a-1"), ("delete", "a-1")]
+            ("open", "a-1"),
+            ("event", "a-1"),
+            ("attributes", "a-1"),
+            ("open", "b-1"),
+            ("marker", "b-1"),
+            ("close", "a-1"),
+            ("delete", "a-1"),
+        ]
         assert (kinds[1].event.data, kinds[1].event.id, kinds[1].life) == ("x", "7", kinds[0].life)
         assert kinds[2].attributes == (0, 0, "c/t", b"n") and kinds[5].reason == "why"
         after = client.follow(after=kinds[3].cursor)
@@ -558,7 +576,8 @@ async def test_leaving_the_client_waits_for_results(stage):
     assert all(future.done() and future.result().result == "stored" for future in futures)
 
 
-# -- the sidecar -------------------------------------------------------------------------------------------------------
+# -- the sidecar -----------------------------------------------------------------------------------
+
 
 @aio
 async def test_questions(stage):
@@ -581,7 +600,11 @@ async def test_questions(stage):
 async def test_without_a_sidecar(bare):
     started = time.monotonic()
     error = await raises(sponson.TimeoutError, connect(timeout=0.1))
-    assert isinstance(error, TimeoutError) and "no sidecar is answering" in str(error) and time.monotonic() - started < 5
+    assert (
+        isinstance(error, TimeoutError)
+        and "no sidecar is answering" in str(error)
+        and time.monotonic() - started < 5
+    )
     await raises(sponson.UnavailableError, connect(at_once=True))
     client = await sponson.connect(timeout=0)
     health = asyncio.create_task(client.health())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What programs do to a binding: they fork, are interrupted, forget, close twice, and drop what they read. Nothing of it
-hangs, leaks or crashes. $SPONSON_ROUNDS in one process each, and $SPONSON_PROCESSES where each needs its own."""
+"""What programs do to a binding: they fork, are interrupted, forget, close twice, and drop what they read. Nothing
+of it hangs, leaks or crashes. $SPONSON_ROUNDS in one process each, and $SPONSON_PROCESSES where each needs its
+own."""
 import asyncio
 import contextlib
 import ctypes
@@ -20,7 +21,7 @@ import sponson
 from sponson import _sponson, sync
 from stage import WAIT_S, aio
 
-ROUNDS = int(os.environ.get("SPONSON_ROUNDS", "200"))
+ROUNDS = int(os.environ.get("SPONSON_ROUNDS", "100"))
 PROCESSES = int(os.environ.get("SPONSON_PROCESSES", "5"))
 SEED = int(os.environ.get("SPONSON_SEED", "0")) or random.randrange(1, 2**32)
 # Sanitizers keep what is freed for a while.
@@ -63,7 +64,9 @@ class Flat:
             time.sleep(0.01)
         assert descriptors() <= self.before[1] + 8, (self.before, descriptors())
         if RSS_MAX and self.rounds >= RSS_ROUNDS:
-            print(f"RSS {self.before[0] >> 10} KiB after {self.first} rounds, {rss() >> 10} KiB after {self.rounds}")
+            print(
+                f"RSS {self.before[0] >> 10} KiB after {self.first} rounds, {rss() >> 10} KiB after {self.rounds}"
+            )
             assert rss() < self.before[0] + RSS_MAX, (self.before, rss())
 
 
@@ -87,7 +90,8 @@ def rounds(count=ROUNDS):
     flat.check()
 
 
-# -- forgotten ---------------------------------------------------------------------------------------------------------
+# -- forgotten -------------------------------------------------------------------------------------
+
 
 async def use_and_forget(draws):
     """Some of what a program may have open, none of it closed or awaited to its end."""
@@ -197,14 +201,17 @@ def test_finalizers_close_what_a_call_is_about(stage):
             gc.set_threshold(*before)
 
 
-# -- dropped half-way, closed twice ------------------------------------------------------------------------------------
+# -- dropped half-way, closed twice ----------------------------------------------------------------
+
 
 @aio
 async def test_iterators_are_dropped_half_way(stage, draws):
     await store("s", 30)
     async with sponson.connect(timeout=WAIT_S) as client:
         for _ in rounds():
-            items = draws.choice((lambda: client.subscribe("s"), lambda: client.follow(), lambda: client.replay("s")))()
+            items = draws.choice(
+                (lambda: client.subscribe("s"), lambda: client.follow(), lambda: client.replay("s"))
+            )()
             for _ in range(draws.randrange(12)):
                 await items.__anext__()
             if draws.random() < 0.3:
@@ -231,8 +238,12 @@ def test_everything_is_closed_twice_in_any_order(stage, draws):
         all_of_it[1].send("s", "x")
         for one in draws.sample(all_of_it * 2, 8):
             one.close()
-        for call in (client.health, lambda: client.subscribe("s"), client.producer,
-                     lambda: all_of_it[1].publish("s", "x")):
+        for call in (
+            client.health,
+            lambda: client.subscribe("s"),
+            client.producer,
+            lambda: all_of_it[1].publish("s", "x"),
+        ):
             with pytest.raises(sponson.InvalidError):
                 call()
 
@@ -249,7 +260,8 @@ async def test_everything_is_closed_twice_in_any_order_on_a_loop(stage, draws):
         assert (await event).result == "stored"
 
 
-# -- interrupted -------------------------------------------------------------------------------------------------------
+# -- interrupted -----------------------------------------------------------------------------------
+
 
 @contextlib.contextmanager
 def interrupts():
@@ -278,7 +290,10 @@ def test_an_interrupt_in_the_middle_of_an_await(stage, draws):
             try:
                 interrupt(draws.uniform(0.0001, 0.006))
                 asyncio.run(work())
-            except (KeyboardInterrupt, asyncio.CancelledError):  # asyncio.run loses the former before its first turn
+            except (
+                KeyboardInterrupt,
+                asyncio.CancelledError,
+            ):  # asyncio.run loses the former before its first turn
                 count += 1
     assert count == ROUNDS
 
@@ -307,7 +322,8 @@ def test_an_interrupt_in_the_middle_of_a_wait(stage, draws):
     assert producer.publish("t", "x", timeout=WAIT_S).result == "stored"
 
 
-# -- forked ------------------------------------------------------------------------------------------------------------
+# -- forked ----------------------------------------------------------------------------------------
+
 
 def in_child(draws, work):
     """Runs it in a fork, with draws of its own, and leaves that without cleaning up."""
@@ -382,7 +398,7 @@ def test_a_child_of_a_loop_opens_its_own(stage, draws):
     asyncio.run(parent())
 
 
-# -- processes that end ------------------------------------------------------------------------------------------------
+# -- processes that end ----------------------------------------------------------------------------
 
 ENDS = {
     "forgets a client": """
@@ -441,7 +457,8 @@ def test_a_process_that_forgets_ends(stage, name):
 
 
 def test_a_process_without_a_sidecar_ends(bare):
-    program = HEAD + textwrap.dedent("""
+    program = HEAD + textwrap.dedent(
+        """
         client = sync.connect(timeout=0)
         items = client.subscribe("s", otherwise="wait")
         async def main():
@@ -450,7 +467,8 @@ def test_a_process_without_a_sidecar_ends(bare):
             left = asyncio.ensure_future(other.health())
             await asyncio.sleep(0.01)
         asyncio.run(main())
-    """)
+    """
+    )
     for _ in range(PROCESSES):
         done = subprocess.run([sys.executable, "-c", program], timeout=WAIT_S, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode()

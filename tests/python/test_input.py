@@ -72,7 +72,13 @@ CLIENT = [
     ("last", (5,), {}, TypeError, "session: expected str or bytes, not int"),
     ("last", ("",), {}, sponson.BadSessionError, "session id"),
     ("session", (None,), {}, TypeError, "session: expected str or bytes, not NoneType"),
-    ("publish", ("s", "x"), {"id": "1", "level": "high"}, ValueError, "level: expected one of none, accepted, durable"),
+    (
+        "publish",
+        ("s", "x"),
+        {"id": "1", "level": "high"},
+        ValueError,
+        "level: expected one of none, accepted, durable",
+    ),
     ("publish", ("s", "x"), {"id": "1", "level": 2}, TypeError, "level: expected str, not int"),
     ("publish", ("s", 5), {"id": "1"}, TypeError, "data: expected str or bytes, not int"),
     ("publish", ("s", E(data="x", id="1")), {"type": "t"}, TypeError, "type: data is an Event"),
@@ -148,13 +154,16 @@ async def test_asyncio(stage):
         with pytest.raises(ValueError, match="depends: not an earlier event of this producer"):
             producer.publish("s", "x", depends=asyncio.get_running_loop().create_future())
         for value in ("1", -1):
-            check(("aclose", type(value), ValueError if value == -1 else TypeError, "timeout: expected"),
-                  await failure_of(client.aclose, (value,), {}))
+            check(
+                ("aclose", type(value), ValueError if value == -1 else TypeError, "timeout: expected"),
+                await failure_of(client.aclose, (value,), {}),
+            )
         with pytest.raises(TypeError, match="prefix: expected"):
             [each async for each in client.sessions(5)]
         with pytest.raises(TypeError, match="after: expected"):
             [each async for each in client.sessions("", 5)]
     for arguments, named, kind, text in CONNECT:
+
         async def connect():
             await sponson.connect(*arguments, **named)
 
@@ -200,14 +209,18 @@ def test_every_code_of_the_library_is_a_class():
     assert len(in_header) > 40
     assert [("SPN_" + name, int(number), text) for name, number, text in in_header] == _sponson.ERRORS[1:]
     for code, number, text in _sponson.ERRORS[1:]:
-        name = "".join(word.capitalize() for word in code[len("SPN_E_"):].split("_")) + "Error"
+        name = "".join(word.capitalize() for word in code[len("SPN_E_") :].split("_")) + "Error"
         kind = getattr(sponson, name)
         assert issubclass(kind, sponson.Error) and (kind.code, kind.__name__) == (code, name)
         assert _errors.BY_NUMBER[number] is kind and name in sponson.__all__
         assert str(_errors.error_of(code)) == text and type(_errors.error_of(code)) is kind
     assert set(_errors.BY_NUMBER) == {number for _, number, _ in _sponson.ERRORS[1:]}
-    for kind, base in ((sponson.TimeoutError, TimeoutError), (sponson.InvalidError, ValueError),
-                       (sponson.BadIdError, ValueError), (sponson.NomemError, MemoryError)):
+    for kind, base in (
+        (sponson.TimeoutError, TimeoutError),
+        (sponson.InvalidError, ValueError),
+        (sponson.BadIdError, ValueError),
+        (sponson.NomemError, MemoryError),
+    ):
         assert issubclass(kind, base)
 
 
@@ -227,10 +240,13 @@ def test_event_streams():
     text = b": comment\nid: 1\nevent: t\ndata: a\ndata: b\n\nid: 2\n\nretry: 5\ndata: \xff\n\nid\ndata: r\n\n"
     for size in (1, 7, len(text)):
         parser = sponson.SseParser()
-        events = [event for at in range(0, len(text), size) for event in parser.feed(text[at:at + size])]
+        events = [event for at in range(0, len(text), size) for event in parser.feed(text[at : at + size])]
         assert [(e.kind, e.id, e.type, e.data, e.retry_ms, e.resets_id) for e in events] == [
-            ("event", "1", "t", "a\nb", None, False), ("marker", "2", "", "", None, False),
-            ("event", "", "", "\udcff", 5, False), ("event", "", "", "r", None, True)]
+            ("event", "1", "t", "a\nb", None, False),
+            ("marker", "2", "", "", None, False),
+            ("event", "", "", "\udcff", 5, False),
+            ("event", "", "", "r", None, True),
+        ]
         assert parser.last_id == ""
         assert list(sponson.SseParser().feed(b"".join(map(sponson.format_sse, events)))) == events
     parser = sponson.SseParser(event_max=1000)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon is killed again and again under producers and subscribers of both interfaces: nothing is lost, doubled or
-reordered, in the log and in what each subscriber got. $SPONSON_KILLS, $SPONSON_PRODUCERS, $SPONSON_SUBSCRIBERS."""
+"""The daemon is killed again and again under producers and subscribers of both interfaces: nothing is lost, doubled
+or reordered, in the log and in what each subscriber got. $SPONSON_KILLS, $SPONSON_PRODUCERS,
+$SPONSON_SUBSCRIBERS."""
 import asyncio
 import os
 
@@ -105,7 +106,9 @@ async def read(client, session):
 
 def read_in_a_thread(session):
     with sync.connect(timeout=None) as client:
-        return [(item.seq, item.data) for item in client.subscribe(session, otherwise="wait") if item.kind == "event"]
+        return [
+            (item.seq, item.data) for item in client.subscribe(session, otherwise="wait") if item.kind == "event"
+        ]
 
 
 def check_dump(stage, history):
@@ -138,14 +141,17 @@ async def test_nothing_is_lost_doubled_or_reordered(bare):
 
 
 # The judge sees what it is there for.
-@pytest.mark.parametrize("dumped, trouble", [
-    ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 3, "0:2")], None),
-    ([("s", 1, "0:0"), ("s", 2, "0:2")], "lost: 0:1"),
-    ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 3, "0:1"), ("s", 4, "0:2")], "doubled: 0:1 in s"),
-    ([("s", 1, "0:1"), ("s", 2, "0:0"), ("s", 3, "0:2")], "reordered: 0:0 after 1 in s"),
-    ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 2, "0:2")], "misnumbered: 0:2 has 2, not 3"),
-    ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 3, "0:2"), ("t", 1, "0:1")], "foreign: 0:1 in t"),
-])
+@pytest.mark.parametrize(
+    "dumped, trouble",
+    [
+        ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 3, "0:2")], None),
+        ([("s", 1, "0:0"), ("s", 2, "0:2")], "lost: 0:1"),
+        ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 3, "0:1"), ("s", 4, "0:2")], "doubled: 0:1 in s"),
+        ([("s", 1, "0:1"), ("s", 2, "0:0"), ("s", 3, "0:2")], "reordered: 0:0 after 1 in s"),
+        ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 2, "0:2")], "misnumbered: 0:2 has 2, not 3"),
+        ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 3, "0:2"), ("t", 1, "0:1")], "foreign: 0:1 in t"),
+    ],
+)
 def test_the_judge(dumped, trouble):
     history = History()
     for number in range(3):
@@ -156,5 +162,11 @@ def test_the_judge(dumped, trouble):
 def test_the_judge_of_readers():
     stored = [(1, "a"), (2, "b"), (3, "c")]
     assert compare(stored, stored) == []
-    for got in (stored[:2], stored[1:], stored + [(4, "d")], [stored[0], stored[2], stored[1]], stored[:1] + stored):
+    for got in (
+        stored[:2],
+        stored[1:],
+        stored + [(4, "d")],
+        [stored[0], stored[2], stored[1]],
+        stored[:1] + stored,
+    ):
         assert compare(got, stored)

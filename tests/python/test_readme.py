@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every code block of client/python/README.md works as it is written. What is started is a new process; the block with an
-app is served and used, and what the shell blocks build is in test_wheel.py."""
+"""Every code block of client/python/README.md works as it is written. What is started is a new process; the block
+with an app is served and used, and what the shell blocks build is in test_wheel.py."""
 import asyncio
 import os
 import pathlib
@@ -35,10 +35,14 @@ def test_nothing_is_left_out():
 
 @pytest.mark.parametrize("mark", PRINTS)
 def test_a_block(stage, mark):
-    block, = [block for block in BLOCKS if mark in block]
-    environment = {**os.environ, "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{ROOT / 'tests/python/mcp_sdk'}"}
-    done = subprocess.run([sys.executable, "-c", block], timeout=WAIT_S, env=environment, capture_output=True, text=True,
-                          check=False)
+    (block,) = [block for block in BLOCKS if mark in block]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{ROOT / 'tests/python/mcp_sdk'}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", block], timeout=WAIT_S, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     for part in PRINTS[mark]:
         assert part in done.stdout, done.stdout

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sponson.starlette in the real Starlette and FastAPI, served by uvicorn and read by httpx: resumed, killed, closed."""
+"""sponson.starlette in the real Starlette and FastAPI, served by uvicorn and read by httpx: resumed, killed,
+closed."""
 import asyncio
 import contextlib
 import json
@@ -75,7 +76,8 @@ async def events_of(http, name, count, after=None):
 async def test_a_stream_is_resumed_and_ends_with_its_session(stage, make):
     async with sponson.connect() as client, served(make(client)) as http:
         producer = await client.producer()
-        await producer.publish_many("s", [sponson.Event(data=f"line\n{i}", id=f"ü{i}", type="t") for i in range(5)])
+        events = [sponson.Event(data=f"line\n{i}", id=f"ü{i}", type="t") for i in range(5)]
+        await producer.publish_many("s", events)
         events, last = await events_of(http, "s", 2)
         assert [(e.data, e.id, e.type) for e in events] == [("line\n0", "ü0", "t"), ("line\n1", "ü1", "t")]
         reading = asyncio.create_task(events_of(http, "s", None, last.encode()))

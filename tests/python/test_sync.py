@@ -108,8 +108,10 @@ def test_no_result_is_dropped_with_a_small_window(client):
 def test_results_that_nobody_waits_for_are_not_kept(client, stage):
     producer = client.producer()
     stage.stop()
-    for call in (lambda: producer.publish("s", "x", timeout=0.01), lambda: producer.publish_many("s", list("xyz"),
-                                                                                          timeout=0.01)):
+    for call in (
+        lambda: producer.publish("s", "x", timeout=0.01),
+        lambda: producer.publish_many("s", list("xyz"), timeout=0.01),
+    ):
         for _ in range(5):
             with pytest.raises(sponson.TimeoutError):
                 call()
@@ -157,7 +159,12 @@ def test_reading(client):
     with client.producer() as producer:
         producer.publish_many("s", [Event(data=str(i), id=f"i{i}") for i in range(5)])
         life = client.last("s").life
-        for how, expected in (({}, 5), ({"after": "i2"}, 2), ({"after": Cursor(life, 4)}, 1), ({"start": "now"}, 0)):
+        for how, expected in (
+            ({}, 5),
+            ({"after": "i2"}, 2),
+            ({"after": Cursor(life, 4)}, 1),
+            ({"start": "now"}, 0),
+        ):
             assert len(data_of(read(client.subscribe("s", **how)))) == expected
         with client.subscribe("s") as items:
             found = read(items)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop is not held up: no call into the extension takes over 5 ms of its thread's CPU time, and a stopped daemon delays
-nothing."""
+"""The loop is not held up: no call into the extension takes over 5 ms of its thread's CPU time, and a stopped
+daemon delays nothing."""
 import asyncio
 import contextlib
 import os
@@ -53,7 +53,8 @@ class Calls:
 
 
 async def watch(work, *arguments):
-    """On a machine that others use too, a call may take longer than it needs; one that is too long is so each time."""
+    """On a machine that others use too, a call may take longer than it needs; one that is too long is so each
+    time."""
     for _ in range(TRIES):
         calls = Calls()
         await work(calls, *arguments)
@@ -128,8 +129,12 @@ async def delays_of(client, producer, work_s):
     asked = []
     end = loop.time() + work_s
     while loop.time() < end:
-        asked += [asyncio.ensure_future(client.health()), asyncio.ensure_future(client.last("s")),
-                  producer.publish("s", "x"), producer.publish_many("s", ["x"] * 20)]
+        asked += [
+            asyncio.ensure_future(client.health()),
+            asyncio.ensure_future(client.last("s")),
+            producer.publish("s", "x"),
+            producer.publish_many("s", ["x"] * 20),
+        ]
         started = loop.time()
         await asyncio.sleep(0.001)
         delays.append(loop.time() - started - 0.001)

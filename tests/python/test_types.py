@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The types: mypy --strict finds nothing in the package, what programs write is checked by it, and the stub has what the
-extension has."""
+"""The types: mypy --strict finds nothing in the package, what programs write is checked by it, and the stub has
+what the extension has."""
 import pathlib
 import re
 import subprocess
@@ -37,8 +37,14 @@ async def main() -> None:
 
 def mypy(*words, **how):
     pytest.importorskip("mypy", reason="mypy is not installed")
-    return subprocess.run([sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--cache-dir=/dev/null", *words],
-                          timeout=200, capture_output=True, text=True, check=False, **how)
+    return subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--cache-dir=/dev/null", *words],
+        timeout=200,
+        capture_output=True,
+        text=True,
+        check=False,
+        **how,
+    )
 
 
 def test_the_package():
@@ -50,7 +56,9 @@ def test_a_program(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     done = mypy(str(tmp_path / "program.py"), cwd=PACKAGE, env={"MYPYPATH": str(PACKAGE), "PATH": "/usr/bin:/bin"})
     revealed = re.findall(r'note: Revealed type is "(.*)"', done.stdout)
-    assert [re.split(r"[\[,]", each.replace("builtins.", ""))[0 if "list" in each else -1] for each in revealed], done.stdout
+    assert [
+        re.split(r"[\[,]", each.replace("builtins.", ""))[0 if "list" in each else -1] for each in revealed
+    ], done.stdout
     text = " ".join(revealed)
     for part in ("sponson._records.Ack", "list[", "sponson._records.Event", "str"):
         assert part in text, done.stdout

@@ -64,7 +64,7 @@ def test_it_is_for_this_platform_and_every_python():
 
 
 def test_it_works_where_it_is_installed(stage, python):
-    wheel, = (pathlib.Path(BUILD) / "client/python/dist").glob("*.whl")
+    (wheel,) = (pathlib.Path(BUILD) / "client/python/dist").glob("*.whl")
     assert wheel.name.endswith("-cp311-abi3-linux_x86_64.whl")
     printed = run([python, "-c", PROGRAM], env=environment())
     assert "Last(id=" in printed and str(python.parents[1]) in printed
@@ -72,6 +72,12 @@ def test_it_works_where_it_is_installed(stage, python):
 
 def test_it_says_which_package_is_missing(python, tmp_path):
     (tmp_path / "libzmq.so.5").write_bytes(b"")
-    done = subprocess.run([python, "-c", "import sponson"], env={**environment(), "LD_LIBRARY_PATH": str(tmp_path)},
-                          timeout=WAIT_S, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [python, "-c", "import sponson"],
+        env={**environment(), "LD_LIBRARY_PATH": str(tmp_path)},
+        timeout=WAIT_S,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1 and "apt install libzmq5" in done.stderr, done.stderr

@@ -17,8 +17,24 @@ from typing import Any, AsyncIterator, Callable, Generator, Literal, cast
 from . import _requests, _sponson
 from ._errors import FencedError, InvalidError, TimeoutError, error_of
 from ._producer import Producer
-from ._records import (Attributes, CaughtUp, Cursor, End, Event, Health, Item, Last, Level, LogCursor, LogItem, Options,
-                       Otherwise, Published, Session, SessionInfo)
+from ._records import (
+    Attributes,
+    CaughtUp,
+    Cursor,
+    End,
+    Event,
+    Health,
+    Item,
+    Last,
+    Level,
+    LogCursor,
+    LogItem,
+    Options,
+    Otherwise,
+    Published,
+    Session,
+    SessionInfo,
+)
 from ._subscription import Slot, Subscription
 
 Future = asyncio.Future
@@ -156,8 +172,8 @@ class Client:
         return self._core.closed
 
     async def aclose(self, timeout: float | None = 5.0) -> None:
-        """Waits for the results of what was published, for up to the timeout in seconds, then closes the client and all
-        that was opened through it. Closing twice is closing once."""
+        """Waits for the results of what was published, for up to the timeout in seconds, then closes the client and
+        all that was opened through it. Closing twice is closing once."""
         _requests.check_timeout(timeout)
         if self._core.closed:
             return
@@ -194,8 +210,9 @@ class Client:
 
     # -- what is asked --
 
-    async def _ask(self, kind: str, session: Any = "", what: Any = "", options: Options | None = None,
-                   level: str = "durable") -> Any:
+    async def _ask(
+        self, kind: str, session: Any = "", what: Any = "", options: Options | None = None, level: str = "durable"
+    ) -> Any:
         self._check()
         future: Future[None] = self._loop.create_future()
         question = _sponson.Question(self._core, future, kind, (session, what, options, level))
@@ -238,47 +255,82 @@ class Client:
 
     # -- one-shots --
 
-    async def publish(self, session: str, data: str | bytes | Event = "", *, id: str | bytes = "",
-                      type: str | bytes = "", retry_ms: int | None = None, note: bytes = b"", level: Level = "durable",
-                      if_new: bool = False, if_seq: int | None = None, life: str | None = None, closes: bool = False,
-                      reason: str = "") -> Published:
-        """Publishes one event without a producer; it needs an id. It is safe to repeat after any error: a repeated one
-        is a duplicate. What is not stored raises: `error.ack` is a Published, which says where the session stands."""
+    async def publish(
+        self,
+        session: str,
+        data: str | bytes | Event = "",
+        *,
+        id: str | bytes = "",
+        type: str | bytes = "",
+        retry_ms: int | None = None,
+        note: bytes = b"",
+        level: Level = "durable",
+        if_new: bool = False,
+        if_seq: int | None = None,
+        life: str | None = None,
+        closes: bool = False,
+        reason: str = "",
+    ) -> Published:
+        """Publishes one event without a producer; it needs an id. It is safe to repeat after any error: a repeated
+        one is a duplicate. What is not stored raises: `error.ack` is a Published, which says where the session
+        stands.
+        """
         event = _requests.event_of(data, id, type, retry_ms, note)
         options = _requests.options(if_new, if_seq, life, 0, closes, reason)
         return _requests.check_published(await self._ask("publish", session, event, options, level))
 
-    async def close_session(self, session: str, *, reason: str = "", if_seq: int | None = None,
-                            life: str | None = None) -> Published:
+    async def close_session(
+        self, session: str, *, reason: str = "", if_seq: int | None = None, life: str | None = None
+    ) -> Published:
         """Closes a session: it takes no more events. Its readers get all of it, and then an End."""
         options = _requests.options(if_seq=if_seq, life=life, reason=reason)
         return _requests.check_published(await self._ask("close", session, "", options))
 
-    async def delete_session(self, session: str, *, if_seq: int | None = None, life: str | None = None) -> Published:
+    async def delete_session(
+        self, session: str, *, if_seq: int | None = None, life: str | None = None
+    ) -> Published:
         """Deletes a session with all its events. To repeat it safely, name the life."""
         return _requests.check_published(
-            await self._ask("delete", session, "", _requests.options(if_seq=if_seq, life=life)))
+            await self._ask("delete", session, "", _requests.options(if_seq=if_seq, life=life))
+        )
 
     async def touch(self, session: str, *, if_seq: int | None = None, life: str | None = None) -> Published:
         """Keeps a session from its idle close and its time to live."""
         return _requests.check_published(
-            await self._ask("touch", session, "", _requests.options(if_seq=if_seq, life=life)))
+            await self._ask("touch", session, "", _requests.options(if_seq=if_seq, life=life))
+        )
 
-    async def set_attributes(self, session: str, attributes: Attributes, *, if_new: bool = False,
-                             if_seq: int | None = None, life: str | None = None) -> Published:
+    async def set_attributes(
+        self,
+        session: str,
+        attributes: Attributes,
+        *,
+        if_new: bool = False,
+        if_seq: int | None = None,
+        life: str | None = None,
+    ) -> Published:
         """Sets all attributes of a session. One that does not exist is opened without an event."""
         return _requests.check_published(
-            await self._ask("set", session, attributes, _requests.options(if_new, if_seq, life)))
+            await self._ask("set", session, attributes, _requests.options(if_new, if_seq, life))
+        )
 
     # -- producers and readers --
 
-    async def producer(self, id: bytes | uuid.UUID | None = None, *, level: Level = "durable", window_bytes: int = 0,
-                       window_events: int = 0, latest_only: bool = False) -> Producer:
+    async def producer(
+        self,
+        id: bytes | uuid.UUID | None = None,
+        *,
+        level: Level = "durable",
+        window_bytes: int = 0,
+        window_events: int = 0,
+        latest_only: bool = False,
+    ) -> Producer:
         """Opens a producer. An id of your own (16 bytes) is kept across restarts of the app; opening it ends its
         previous holder, who gets FencedError."""
         self._check()
-        core = _sponson.Producer(self._core, _requests.producer_id(id), level, window_bytes, window_events,
-                                 latest_only)
+        core = _sponson.Producer(
+            self._core, _requests.producer_id(id), level, window_bytes, window_events, latest_only
+        )
         try:
             await self._until(core.ready)
         except BaseException:
@@ -287,9 +339,15 @@ class Client:
         self._lingers = self._lingers or level == "none"
         return Producer(self, core, level == "none" or latest_only, window_events or WINDOW_EVENTS)
 
-    def subscribe(self, session: str, *, after: str | bytes | Cursor | None = None,
-                  start: Literal["earliest", "now"] | None = None, otherwise: Otherwise = "fail",
-                  window_bytes: int = 0) -> Subscription[Item]:
+    def subscribe(
+        self,
+        session: str,
+        *,
+        after: str | bytes | Cursor | None = None,
+        start: Literal["earliest", "now"] | None = None,
+        otherwise: Otherwise = "fail",
+        window_bytes: int = 0,
+    ) -> Subscription[Item]:
         """Reads a session and goes on with its new events: `async for item in client.subscribe(...)`.
 
         after: the id or the Cursor of the last event that the reader has; None: from the earliest.
@@ -298,8 +356,15 @@ class Client:
         self._check()
         return Subscription(self, False, _requests.subscription(session, after, start, otherwise, window_bytes))
 
-    def follow(self, *, after: LogCursor | None = None, start: Literal["earliest", "now"] | None = None,
-               prefix: str = "", touches: bool = False, window_bytes: int = 0) -> Subscription[LogItem]:
+    def follow(
+        self,
+        *,
+        after: LogCursor | None = None,
+        start: Literal["earliest", "now"] | None = None,
+        prefix: str = "",
+        touches: bool = False,
+        window_bytes: int = 0,
+    ) -> Subscription[LogItem]:
         """Reads the log: whatever happens to all sessions, or to those whose names begin with the prefix."""
         self._check()
         return Subscription(self, True, _requests.log(after, start, prefix, touches, window_bytes))
@@ -355,12 +420,19 @@ class _Connecting:
             await self._client.__aexit__(*why)
 
 
-def connect(socket_dir: str | os.PathLike[str] | None = None, *, timeout: float | None = 5.0, at_once: bool = False,
-            send_hwm: int = 0, read_bytes_max: int = 0, questions_max: int = 0) -> _Connecting:
+def connect(
+    socket_dir: str | os.PathLike[str] | None = None,
+    *,
+    timeout: float | None = 5.0,
+    at_once: bool = False,
+    send_hwm: int = 0,
+    read_bytes_max: int = 0,
+    questions_max: int = 0,
+) -> _Connecting:
     """`async with sponson.connect() as client`, or `client = await sponson.connect()`.
 
     socket_dir: None is $SPONSON_SOCKET_DIR, or else /run/sponson or $XDG_RUNTIME_DIR/sponson.
-    timeout: seconds to wait for a sidecar; TimeoutError says why there is none. None: for ever. 0: do not wait; what
-    is called goes on as soon as there is one.
+    timeout: seconds to wait for a sidecar; TimeoutError says why there is none. None: for ever. 0: do not wait;
+    what is called goes on as soon as there is one.
     at_once: UnavailableError at once if nobody listens."""
     return _Connecting((socket_dir, at_once, send_hwm, read_bytes_max, questions_max), timeout)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Producers of the asyncio interface.
 
-A producer publishes in the order of the calls. What finds no room joins its backlog, which the client's turns empty from
-the front. A ticket is waited for in _waiting; tickets end in their order. The library keeps as many results that were not
+A producer publishes in the order of the calls. What finds no room joins its backlog, which the client's turns empty
+from the front. A ticket is waited for in _waiting; tickets end in their order. The library keeps as many results
+that were not
 fetched as its window has events, and drops the oldest beyond that: so at most as many tickets are waited for.
 """
 from __future__ import annotations
@@ -75,8 +76,9 @@ class _Many:
 class _One:
     """A single entry that found no room."""
 
-    def __init__(self, call: Callable[..., int | None], arguments: tuple[Any, ...], id: str | None,
-                 future: Future[Ack]) -> None:
+    def __init__(
+        self, call: Callable[..., int | None], arguments: tuple[Any, ...], id: str | None, future: Future[Ack]
+    ) -> None:
         self.call = call
         self.arguments = arguments
         self.id = id
@@ -107,8 +109,8 @@ def _was_refused(future: Future[Ack]) -> bool:
 
 class Producer:
     """Publishes events, in the order of the calls. Each call returns a future of the event's result, whether it is
-    awaited or not: it ends when the event is on disk (level "durable"), and raises if the event was not stored. While
-    there is no room it waits; cancelling it then takes the event back.
+    awaited or not: it ends when the event is on disk (level "durable"), and raises if the event was not stored.
+    While there is no room it waits; cancelling it then takes the event back.
 
     With level "none" and with latest_only there are no results: it ends with "sent" when the event is taken."""
 
@@ -124,10 +126,22 @@ class Producer:
 
     # -- calls --
 
-    def publish(self, session: str, data: str | bytes | Event = "", *, id: str | bytes = "", type: str | bytes = "",
-                retry_ms: int | None = None, note: bytes = b"", if_new: bool = False, if_seq: int | None = None,
-                life: str | None = None, depends: Future[Ack] | None = None, closes: bool = False,
-                reason: str = "") -> Future[Ack]:
+    def publish(
+        self,
+        session: str,
+        data: str | bytes | Event = "",
+        *,
+        id: str | bytes = "",
+        type: str | bytes = "",
+        retry_ms: int | None = None,
+        note: bytes = b"",
+        if_new: bool = False,
+        if_seq: int | None = None,
+        life: str | None = None,
+        depends: Future[Ack] | None = None,
+        closes: bool = False,
+        reason: str = "",
+    ) -> Future[Ack]:
         """Publishes one event.
 
         data: a str or bytes without CR; or an Event, which may be a marker.
@@ -137,8 +151,7 @@ class Producer:
         closes: it is the session's last event; reason: why, for readers."""
         options = None
         call: Callable[..., int | None] = self._core.publish
-        if (if_new or closes or reason or depends is not None or life is not None
-                or if_seq is not None):
+        if if_new or closes or reason or depends is not None or life is not None or if_seq is not None:
             options = Options(if_new, if_seq, life, 0, closes, reason)
             if depends is not None:
                 call = self._publish_dependent(depends)
@@ -162,8 +175,9 @@ class Producer:
                 self._client._turn_soon()
         return future
 
-    def close_session(self, session: str, *, reason: str = "", if_seq: int | None = None,
-                      life: str | None = None) -> Future[Ack]:
+    def close_session(
+        self, session: str, *, reason: str = "", if_seq: int | None = None, life: str | None = None
+    ) -> Future[Ack]:
         """Closes a session, after what this producer has published to it."""
         options = _requests.options(if_seq=if_seq, life=life, reason=reason)
         return self._submit(self._core.close_session, (session, options), None)
@@ -176,8 +190,15 @@ class Producer:
         """Keeps a session from its idle close and its time to live."""
         return self._submit(self._core.touch, (session, _requests.options(if_seq=if_seq, life=life)), None)
 
-    def set_attributes(self, session: str, attributes: Attributes, *, if_new: bool = False, if_seq: int | None = None,
-                       life: str | None = None) -> Future[Ack]:
+    def set_attributes(
+        self,
+        session: str,
+        attributes: Attributes,
+        *,
+        if_new: bool = False,
+        if_seq: int | None = None,
+        life: str | None = None,
+    ) -> Future[Ack]:
         """Sets all attributes of a session. One that does not exist is opened without an event."""
         return self._submit(self._core.set, (session, attributes, _requests.options(if_new, if_seq, life)), None)
 
@@ -250,7 +271,8 @@ class Producer:
             ticket = next((each[0] for each in reversed(self._waiting) if each[3] is depends), None)
             if ticket is None:
                 raise ValueError("depends: not an earlier event of this producer")
-            return self._core.publish(*arguments[:-1], arguments[-1]._replace(depends=ticket))  # type: ignore[call-arg]
+            options = arguments[-1]._replace(depends=ticket)
+            return self._core.publish(*arguments[:-1], options)  # type: ignore[call-arg]
 
         return call
 

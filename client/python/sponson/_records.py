@@ -2,8 +2,9 @@
 """What the library returns and takes, as named tuples. The extension fills them: it compares their fields with its
 own list when the package is imported.
 
-A life is a session from its opening to its end: 32 hexadecimal digits, or "" if it is not known. Times that end with
-_ms are milliseconds; since 1970, if they are no spans. Text that is not UTF-8 has lone surrogates ("surrogateescape"),
+A life is a session from its opening to its end: 32 hexadecimal digits, or "" if it is not known. Times that end
+with _ms are milliseconds; since 1970, if they are no spans. Text that is not UTF-8 has lone surrogates
+("surrogateescape"),
 and becomes the same bytes again when it is published.
 """
 from __future__ import annotations
@@ -64,7 +65,8 @@ class Event(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The first item: where a subscription begins. why: None, or SPN_E_TRIMMED, SPN_E_UNKNOWN_ID, SPN_E_OTHER_LIFE."""
+    """The first item: where a subscription begins. why: None, or SPN_E_TRIMMED, SPN_E_UNKNOWN_ID,
+    SPN_E_OTHER_LIFE."""
 
     kind: Literal["verdict"]
     why: str | None
@@ -259,6 +261,20 @@ class Counters(NamedTuple):
 
 RECORDS: dict[str, type] = {
     each.__name__: each
-    for each in (Event, Verdict, Gap, CaughtUp, End, Entry, Attributes, Options, Published, Last, Session, SessionInfo,
-                 Health, Counters)
+    for each in (
+        Event,
+        Verdict,
+        Gap,
+        CaughtUp,
+        End,
+        Entry,
+        Attributes,
+        Options,
+        Published,
+        Last,
+        Session,
+        SessionInfo,
+        Health,
+        Counters,
+    )
 }

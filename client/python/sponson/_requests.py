@@ -12,8 +12,9 @@ from ._records import Ack, Cursor, Event, LogCursor, Options, Published
 LARGE = 65536  # characters
 
 
-def open_core(socket_dir: Any, at_once: bool, send_hwm: int, read_bytes_max: int,
-              questions_max: int) -> _sponson.Client:
+def open_core(
+    socket_dir: Any, at_once: bool, send_hwm: int, read_bytes_max: int, questions_max: int
+) -> _sponson.Client:
     if socket_dir is not None and not isinstance(socket_dir, (str, bytes)):
         if not hasattr(socket_dir, "__fspath__"):
             raise TypeError(f"socket_dir: expected a path, not {type(socket_dir).__name__}")
@@ -48,12 +49,13 @@ def start_of(after: Any, start: str | None) -> tuple[str, Any, str | None, int]:
     return "id", after, None, 0
 
 
-def subscription(session: str, after: Any, start: str | None, otherwise: str,
-                 window_bytes: int) -> tuple[Any, ...]:
+def subscription(session: str, after: Any, start: str | None, otherwise: str, window_bytes: int) -> tuple[Any, ...]:
     return (session, *start_of(after, start), otherwise, window_bytes)
 
 
-def log(after: LogCursor | None, start: str | None, prefix: str, touches: bool, window_bytes: int) -> tuple[Any, ...]:
+def log(
+    after: LogCursor | None, start: str | None, prefix: str, touches: bool, window_bytes: int
+) -> tuple[Any, ...]:
     if after is None:
         return (start_of(None, start)[0], None, 0, prefix, touches, window_bytes)
     if start is not None:
@@ -63,8 +65,14 @@ def log(after: LogCursor | None, start: str | None, prefix: str, touches: bool, 
     return ("position", after.database, after.position, prefix, touches, window_bytes)
 
 
-def options(if_new: bool = False, if_seq: int | None = None, life: str | None = None, depends: int = 0,
-            closes: bool = False, reason: str = "") -> Options | None:
+def options(
+    if_new: bool = False,
+    if_seq: int | None = None,
+    life: str | None = None,
+    depends: int = 0,
+    closes: bool = False,
+    reason: str = "",
+) -> Options | None:
     given = Options(if_new, if_seq, life, depends, closes, reason)
     return None if given == Options() else given
 

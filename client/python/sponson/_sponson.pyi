@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The extension: the library's objects, none of whose methods waits. The package's other modules wait for a client's
-descriptor and call them. Where a method would have to wait it returns None, or False."""
+"""The extension: the library's objects, none of whose methods waits. The package's other modules wait for a
+client's descriptor and call them. Where a method would have to wait it returns None, or False."""
 from typing import Any, final
 
 from ._records import Counters, Event, Item, LogItem, Options
@@ -12,11 +12,17 @@ def register(records: dict[str, type], errors: Any) -> None: ...
 def format_sse(event: Event | str | bytes) -> bytes: ...
 def format_cursor(life: str, seq: int) -> str: ...
 def parse_cursor(text: str) -> tuple[str, int]: ...
-
 @final
 class Client:
-    def __new__(cls, socket_dir: str | bytes | None, at_once: bool, send_hwm: int, read_bytes_max: int,
-                questions_max: int, /) -> Client: ...
+    def __new__(
+        cls,
+        socket_dir: str | bytes | None,
+        at_once: bool,
+        send_hwm: int,
+        read_bytes_max: int,
+        questions_max: int,
+        /,
+    ) -> Client: ...
     @property
     def closed(self) -> bool: ...
     @property
@@ -33,14 +39,31 @@ class Client:
 
 @final
 class Producer:
-    def __new__(cls, client: Client, id: bytes | None, level: str, window_bytes: int, window_events: int,
-                latest_only: bool, /) -> Producer: ...
+    def __new__(
+        cls,
+        client: Client,
+        id: bytes | None,
+        level: str,
+        window_bytes: int,
+        window_events: int,
+        latest_only: bool,
+        /,
+    ) -> Producer: ...
     @property
     def closed(self) -> bool: ...
     def ready(self) -> bool: ...
     def committed(self) -> int: ...
-    def publish(self, session: str, data: str | bytes | Event, id: str | bytes, type: str | bytes,
-                retry_ms: int | None, note: str | bytes, options: Options | None, /) -> int | None: ...
+    def publish(
+        self,
+        session: str,
+        data: str | bytes | Event,
+        id: str | bytes,
+        type: str | bytes,
+        retry_ms: int | None,
+        note: str | bytes,
+        options: Options | None,
+        /,
+    ) -> int | None: ...
     def publish_many(self, session: str, events: list[Any], at: int, limit: int, /) -> tuple[int, int, bool]: ...
     def close_session(self, session: str, options: Options | None, /) -> int | None: ...
     def delete_session(self, session: str, options: Options | None, /) -> int | None: ...

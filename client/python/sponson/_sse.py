@@ -27,7 +27,7 @@ class SseParser:
         skipped; feed(b"") goes on after it. What is not taken from the iterator is kept for the next feed."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data: expected bytes, not {type(data).__name__}")
-        self._rest = self._rest[self._at:] + bytes(data)
+        self._rest = self._rest[self._at :] + bytes(data)
         self._at = 0
         return self._events()
 

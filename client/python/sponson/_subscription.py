@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Subscriptions of the asyncio interface.
 
-A subscription takes items from the library when somebody awaits them, one after the other, until there is none. From
-then on the client's turns put them into its slot, each when it comes. If one came while nobody waited, the library pauses
-the subscription, which then takes items itself again. An item leaves the slot only when it is returned, so cancelling
-loses none.
+A subscription takes items from the library when somebody awaits them, one after the other, until there is none.
+From then on the client's turns put them into its slot, each when it comes. If one came while nobody waited, the
+library pauses the subscription, which then takes items itself again. An item leaves the slot only when it is
+returned, so cancelling loses none.
 """
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Slot:
 
 
 class Subscription(Generic[T]):
-    """An async iterator of items. Its last one is an End. A reader that is slow holds up nobody else: the sidecar keeps
-    what it does not take. Dropping it, or aclose(), ends it."""
+    """An async iterator of items. Its last one is an End. A reader that is slow holds up nobody else: the sidecar
+    keeps what it does not take. Dropping it, or aclose(), ends it."""
 
     def __init__(self, client: Client, of_log: bool, arguments: tuple[Any, ...]) -> None:
         self._client = client

@@ -58,8 +58,10 @@ class EventStore(streamable_http.EventStore):
     def session(self) -> str:
         """The session of Sponson."""
         if not self._scope:
-            raise RuntimeError("this event store has no scope, and would mix the streams of all MCP sessions: use "
-                               "sponson.mcp.SessionManager, or scoped()")
+            raise RuntimeError(
+                "this event store has no scope, and would mix the streams of all MCP sessions: use "
+                "sponson.mcp.SessionManager, or scoped()"
+            )
         return self._shared.prefix + self._scope
 
     async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:

@@ -5,10 +5,10 @@
     async def chat(name: str, request: Request):
         return SessionResponse(client, f"chat-{name}")
 
-A browser's EventSource that reads it comes back after a dropped connection with the last id that it got, and goes on
-after it. The lines beside the session's events are those of sponson-http: an id without data that says where the
-stream begins, `sponson-gap`, `sponson-reset` and `sponson-end`. A closed session ends its streams; whoever comes back
-after its last event gets 204, which stops a browser.
+A browser's EventSource that reads it comes back after a dropped connection with the last id that it got, and goes
+on after it. The lines beside the session's events are those of sponson-http: an id without data that says where the
+stream begins, `sponson-gap`, `sponson-reset` and `sponson-end`. A closed session ends its streams; whoever comes
+back after its last event gets 204, which stops a browser.
 """
 from __future__ import annotations
 
@@ -47,17 +47,33 @@ class SessionResponse(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, client: Client, session: str, *, after: str | bytes | Cursor | None = None, wait: bool = True,
-                 restart: bool = True, heartbeat: float = 15.0, retry_ms: int | None = None,
-                 headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Content-Length": "0",
-                                  **(headers or {})})
+    def __init__(
+        self,
+        client: Client,
+        session: str,
+        *,
+        after: str | bytes | Cursor | None = None,
+        wait: bool = True,
+        restart: bool = True,
+        heartbeat: float = 15.0,
+        retry_ms: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(
+            headers={
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+                "Content-Length": "0",
+                **(headers or {}),
+            }
+        )
         del self.headers["content-length"]  # it has no end
         self._client = client
         self._session = session
         self._after = after
-        self._otherwise: Otherwise = ("restart+wait" if restart and wait else "restart" if restart
-                                      else "wait" if wait else "fail")
+        self._otherwise: Otherwise = (
+            "restart+wait" if restart and wait else "restart" if restart else "wait" if wait else "fail"
+        )
         self._heartbeat = heartbeat
         self._retry_ms = retry_ms
 
