@@ -472,3 +472,29 @@ def test_a_process_without_a_sidecar_ends(bare):
     for _ in range(PROCESSES):
         done = subprocess.run([sys.executable, "-c", program], timeout=WAIT_S, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode()
+
+
+# -- interpreters ------------------------------------------------------------------------------------
+
+IN_ANOTHER = """
+import sponson
+from sponson import sync
+client = sync.connect(timeout=30)
+client.publish("s", "x", id="1")
+assert [event.data for event in client.replay("s")] == ["x"]
+try:
+    client.last("none")
+except sponson.UnknownSessionError:
+    pass
+left = client.subscribe("s"), client.producer()
+"""
+
+
+def test_each_interpreter_has_its_own(stage):
+    interpreters = pytest.importorskip("_xxsubinterpreters", reason="this Python shows no interpreters")
+    with sync.connect(timeout=WAIT_S) as client:
+        for _ in range(5):
+            other = interpreters.create()
+            interpreters.run_string(other, IN_ANOTHER)
+            interpreters.destroy(other)
+            assert [event.data for event in client.replay("s")] == ["x"]
