@@ -24,11 +24,11 @@ from sponson import sync  # noqa: E402
 
 ROUNDS = 1 if TINY else 7
 EVENTS = 2000 if TINY else 200000
-AWAITED = 1000 if TINY else 50000
+AWAITED = 1000 if TINY else 100000
 ALONE = 20 if TINY else 500
 READERS = 50 if TINY else 1000
 FANOUTS = 2 if TINY else 20
-TASKS = 256
+TASKS = 64 if TINY else 4096
 DATA = "x" * 256
 
 
