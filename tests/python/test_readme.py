@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every code block of client/python/README.md works as it is written. What is started is a new process; the block
-with an app is served and used, and what the shell blocks build is in test_wheel.py."""
+"""Every code block of client/python/README.md works as it is written, and so does that of the main README. What is
+started is a new process; the block with an app is served and used, and what the shell blocks build is in
+test_wheel.py."""
 import asyncio
 import os
 import pathlib
@@ -14,7 +15,9 @@ from stage import WAIT_S, aio
 
 ROOT = pathlib.Path(__file__).parents[2]
 TEXT = (ROOT / "client" / "python" / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.S | re.M)
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.S | re.M)
+BLOCKS = BLOCK.findall(TEXT)
+MAIN_BLOCKS = BLOCK.findall((ROOT / "README.md").read_text())
 APPS = [block for block in BLOCKS if "\napp = " in block]
 # What each block prints, in part.
 PRINTS = {
@@ -33,9 +36,7 @@ def test_nothing_is_left_out():
     assert sorted(set(fences)) == ["", "python", "sh"] and len(fences) == 2 * (len(BLOCKS) + 2)
 
 
-@pytest.mark.parametrize("mark", PRINTS)
-def test_a_block(stage, mark):
-    (block,) = [block for block in BLOCKS if mark in block]
+def printed_by(block):
     environment = {
         **os.environ,
         "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{ROOT / 'tests/python/mcp_sdk'}",
@@ -44,8 +45,20 @@ def test_a_block(stage, mark):
         [sys.executable, "-c", block], timeout=WAIT_S, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("mark", PRINTS)
+def test_a_block(stage, mark):
+    (block,) = [block for block in BLOCKS if mark in block]
+    output = printed_by(block)
     for part in PRINTS[mark]:
-        assert part in done.stdout, done.stdout
+        assert part in output, output
+
+
+def test_the_block_of_the_main_page(stage):
+    (block,) = MAIN_BLOCKS
+    assert printed_by(block) == "1 world\n"
 
 
 @aio
