@@ -6,6 +6,7 @@
 //   npm install sponson; PORT=8080 node resumable_server.mjs
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { createResumableStreamContext } from "sponson/resumable-stream"; // instead of "resumable-stream"
 
 const streams = createResumableStreamContext({ waitUntil: null });
@@ -32,9 +33,7 @@ async function handle(request, response) {
       : await streams.resumeExistingStream(id, Number(searchParams.get("resumeAt") ?? 0));
   if (!stream) return response.writeHead(204).end(); // unknown, or done
   response.writeHead(200, { "content-type": "text/event-stream" });
-  Readable.fromWeb(stream)
-    .on("error", () => response.destroy())
-    .pipe(response);
+  await pipeline(Readable.fromWeb(stream), response).catch(() => {}); // it failed, or whoever asked went away
 }
 
 const server = createServer((request, response) => {
