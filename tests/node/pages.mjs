@@ -3,14 +3,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../web/stage.mjs";
 import { inTime, nodeEnvironment, packageFile } from "./kit.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const npm = here("node_modules");
-export const hasPackages = existsSync(`${npm}/ai`);
+export const hasPackages = existsSync(`${npm}/@ai-sdk/react`);
 export const noPackages = "npm's packages are not installed (npm ci --ignore-scripts in tests/node)";
 export const exampleFile = (name) => here(`../../client/examples/node/${name}`);
 export const dataFile = (name) => here(`data/${name}`);
@@ -42,7 +43,7 @@ export function put(stage, name, source) {
 
 export function start(stage, path, words = [], env = {}) {
   const child = spawn(process.execPath, [path, ...words], {
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["pipe", "pipe", "inherit"],
     env: nodeEnvironment({ SPONSON_SOCKET_DIR: stage.directory, ...env }),
   });
   stage.programs.push({ close: async () => child.kill("SIGKILL") });
@@ -56,4 +57,17 @@ export async function outputOf(stage, path, words) {
   child.stdout.on("data", (bytes) => (printed += bytes));
   assert.deepEqual(await inTime("it ends", once(child, "close")), [0, null]);
   return printed;
+}
+
+/** The app of client/examples/node/usechat: its `url`, and say(words…), what its model says; say() ends an answer. */
+export async function startChat(stage) {
+  const packages = ["ai", "@ai-sdk/react", "react", "react-dom", "esbuild"];
+  install(stage, Object.fromEntries(packages.map((name) => [name, name])));
+  cpSync(exampleFile("usechat"), stage.directory, { recursive: true });
+  const port = await freePort();
+  const child = start(stage, stage.path("server.mjs"), [], { PORT: String(port) });
+  const url = `http://127.0.0.1:${port}`;
+  assert.equal(String(await inTime("it listens", once(child.stdout, "data"))), `${url}\n`);
+  const say = (...words) => child.stdin.write(words.length === 0 ? "\n" : words.map((word) => `${word}\n`).join(""));
+  return { url, say };
 }

@@ -2,10 +2,11 @@
 // The programs of the adapters' pages and of client/examples/node with the packages that they are for: the MCP SDK of
 // today with its own client, and the AI SDK with the transport that useChat has.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { freePort } from "../web/stage.mjs";
 import { inTime, serve, skip, staged, toArray, until } from "./kit.mjs";
-import { hasPackages, install, noPackages, programsOf, put, start } from "./pages.mjs";
+import { exampleFile, hasPackages, install, noPackages, programsOf, put, start, startChat } from "./pages.mjs";
 
 if (!hasPackages) skip(noPackages);
 
@@ -78,70 +79,58 @@ staged("mcp_server: a call whose client is cut off, and whose daemon is killed, 
   await client.close();
 });
 
-const recipe = programsOf("RESUMABLE-STREAM.md").filter(({ source }) => source.includes('from "ai"'));
-assert.equal(recipe.length, 1);
+const { DefaultChatTransport, readUIMessageStream } = await import("ai");
 
-/** What the recipe leaves to the app, and a server in the place of Next.js. */
-const app = `
-  import { MockLanguageModelV3, simulateReadableStream } from "ai/test";
-  const words = Array.from({ length: 30 }, (_, i) => "word" + i + " ");
-  const chunks = [
-    { type: "stream-start", warnings: [] },
-    { type: "text-start", id: "1" },
-    ...words.map((delta) => ({ type: "text-delta", id: "1", delta })),
-    { type: "text-end", id: "1" },
-    { type: "finish", finishReason: { unified: "stop", raw: "stop" },
-      usage: { inputTokens: { total: 1 }, outputTokens: { total: 30 } } },
-  ];
-  export const chats = new Map();
-  export const model = new MockLanguageModelV3({
-    doStream: async () => ({ stream: simulateReadableStream({ chunks, chunkDelayInMs: 20 }) }),
-  });`;
-const main = `
-  import { createServer } from "node:http";
-  import { Readable } from "node:stream";
-  import { GET, POST } from "./route.mjs";
-  createServer(async (request, response) => {
-    const { url, method } = request;
-    const body = method === "POST" ? Readable.toWeb(request) : undefined;
-    const asked = new Request(new URL(url, "http://localhost"), { method, body, duplex: "half" });
-    const params = Promise.resolve({ id: url.split("/")[3] });
-    const answer = method === "POST" ? await POST(asked) : await GET(asked, { params });
-    response.writeHead(answer.status, Object.fromEntries(answer.headers));
-    if (answer.body) Readable.fromWeb(answer.body).on("error", () => response.destroy()).pipe(response);
-    else response.end();
-  }).listen(process.env.PORT);`;
+// The recipe is a part of the app.
+const [recipe] = programsOf("RESUMABLE-STREAM.md").filter(({ source }) => source.includes('from "ai"'));
+assert.ok(readFileSync(exampleFile("usechat/route.mjs"), "utf8").endsWith(recipe.source));
 
-staged("the AI SDK: the transport of useChat is cut off, and resumes", async (stage) => {
-  install(stage, { ai: "ai" });
-  put(stage, "app.mjs", app);
-  put(stage, "route.mjs", recipe[0].source);
-  const port = await freePort();
-  start(stage, put(stage, "main.mjs", main), [], { PORT: String(port) });
-  const { DefaultChatTransport, readUIMessageStream } = await import("ai");
-  const transport = new DefaultChatTransport({ api: `http://127.0.0.1:${port}/api/chat` });
-  await until("it listens", () =>
-    transport.reconnectToStream({ chatId: "other" }).then(
-      () => true,
-      () => false,
-    ),
-  );
-  assert.equal(await transport.reconnectToStream({ chatId: "other" }), null);
+const question = {
+  chatId: "c1",
+  trigger: "submit-message",
+  messageId: undefined,
+  abortSignal: undefined,
+  messages: [{ id: "m1", role: "user", parts: [{ type: "text", text: "Well?" }] }],
+};
+const textOf = ({ parts }) => parts.map((part) => (part.type === "text" ? part.text : "")).join("");
 
-  const messages = [{ id: "m1", role: "user", parts: [{ type: "text", text: "Well?" }] }];
-  const common = { chatId: "c1", trigger: "submit-message", messageId: undefined, abortSignal: undefined };
-  const reading = (await transport.sendMessages({ ...common, messages })).getReader();
+/** Asks the app, and goes away when the answer has begun. */
+async function askAndGo(transport, say) {
+  const reading = (await transport.sendMessages(question)).getReader();
+  say("It", "was");
   for (let i = 0; i < 5; i++) await reading.read();
   await reading.cancel();
+}
+
+staged("the AI SDK: the transport of useChat is cut off, and resumes", async (stage) => {
+  const { url, say } = await startChat(stage);
+  const transport = new DefaultChatTransport({ api: `${url}/api/chat` });
+  assert.equal(await transport.reconnectToStream({ chatId: "other" }), null);
+
+  await askAndGo(transport, say);
   await stage.daemon.kill();
+  say("not", "lost.");
   await stage.daemon.start();
   const resumed = await until("it is under way", () => transport.reconnectToStream({ chatId: "c1" }));
+  say();
   const seen = await inTime("it ends", toArray(readUIMessageStream({ stream: resumed })));
-  const text = seen
-    .at(-1)
-    .parts.filter((part) => part.type === "text")
-    .map((part) => part.text)
-    .join("");
-  assert.equal(text, Array.from({ length: 30 }, (_, i) => `word${i} `).join(""));
+  assert.equal(textOf(seen.at(-1)), "It was not lost. ");
   assert.equal(await transport.reconnectToStream({ chatId: "c1" }), null);
 });
+
+staged(
+  "the AI SDK: without a sidecar an answer is stored as if nothing could be resumed",
+  async (stage) => {
+    const { url, say } = await startChat(stage);
+    const transport = new DefaultChatTransport({ api: `${url}/api/chat` });
+    await askAndGo(transport, say);
+    const words = Array.from({ length: 5000 }, (_, i) => `word${i}`); // more than there are buffers for
+    say(...words);
+    say();
+    const stored = async () => (await fetch(`${url}/api/chat/c1`)).json();
+    const [, answer] = await until("it is stored", async () => (await stored()).length === 2 && stored());
+    assert.equal(textOf(answer), ["It", "was", ...words, ""].join(" "));
+    assert.equal(await transport.reconnectToStream({ chatId: "c1" }), null);
+  },
+  null,
+);
