@@ -209,7 +209,7 @@ static void a_token_that_ends_ends_its_stream(struct stage *stage)
 {
     stage_start(stage, NULL);
     const char *keys = stage_write_file(stage, "keys", text(make_key(stage, "k1")));
-    struct process *gateway = http_start(stage, "--key-file", keys);
+    struct process *gateway = http_start(stage, "--key-file", keys, "--stall=1h");
     const char *forever = make_path(stage, keys, "k1", "1h");
     struct http_answer answer = http_do(stage, "POST", forever, NULL, "first");
     http_expect(&answer, 200);
