@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what Debian 12 has for building (no argument), testing (`test`), testing the gateway with clients of
-# others (`web`: such tests are skipped without it), checking (`check`), and the Python package with its wheel
-# (`python`). Node's headers come with a Node that is not Debian's; Debian has them beside it. On Debian nginx, caddy
+# others (`web`: such tests are skipped without it), checking (`check`), the Python package with its wheel
+# (`python`), and the Node package (`node`). Node's headers come with a Node that is not Debian's; Debian has them beside it. On Debian nginx, caddy
 # and prometheus start servers of their own; the tests need none that runs.
 set -eu
 packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev libmicrohttpd-dev libssl-dev libsystemd-dev"
@@ -10,6 +10,7 @@ wheel="python3-dev python3-build python3-setuptools python3-wheel python3-venv"
 case "${1:-build}" in
 build) ;;
 python) packages="$packages $wheel" ;;
+node) command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm libnode-dev" ;;
 test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch $wheel python3-pytest python3-starlette python3-httpx python3-fastapi python3-uvicorn mypy" ;;
 web)
     packages="nginx libnginx-mod-nchan caddy chromium openssl curl php-cli golang-go prometheus python3"

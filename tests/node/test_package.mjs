@@ -2,7 +2,7 @@
 // The npm package, packed and installed without a network: with the addon in it, and where there is none that fits.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { need, packageFile, staged } from "./kit.mjs";
 
@@ -101,4 +101,16 @@ staged("without one, and without cmake: it says what to install", async (stage) 
   assert.notEqual(installed.status, 0);
   assert.match(installed.output, /apt install cmake gcc pkg-config libzmq3-dev/);
   assert.ok(!existsSync(join(app, "node_modules", "sponson", "sponson.node")));
+});
+
+staged("as README.md says, with this build for a new one", async (stage) => {
+  const [, block] = readFileSync(packageFile("README.md"), "utf8").match(/```sh\n([^]*?)```/);
+  const [packages, build, pack, install] = block.trim().split("\n");
+  assert.equal(packages, "sh tests/packages.sh node");
+  assert.match(build, /^cmake --preset release && cmake .* --target sponson_node_package sponsond sponson-cli$/);
+  const lines = [pack, install].join("\n").replace("build/release/node", packageFile("."));
+  const env = { HOME: stage.directory, npm_config_offline: "true" };
+  const { status, output } = run(stage.directory, "sh", ["-ec", lines], env);
+  assert.equal(status, 0, output);
+  assert.ok(existsSync(stage.path("app/node_modules/sponson/sponson.node")));
 });

@@ -21,7 +21,7 @@ for (const [i, { source, output }] of [...mains, ...blocks].entries()) {
 
 const servers = blocks.filter(({ output }) => output === undefined);
 assert.equal(servers.length, 1);
-staged("the server: resumed, restarted, an unknown session, a peer that goes", async (stage) => {
+staged("the server: resumed, restarted, all read, an unknown session, a peer that goes", async (stage) => {
   const port = await freePort();
   install(stage);
   const child = start(stage, put(stage, "app.mjs", servers[0].source), [], { PORT: String(port) });
@@ -32,8 +32,9 @@ staged("the server: resumed, restarted, an unknown session, a peer that goes", a
   const datas = async (headers) => (await (await get("s", headers)).text()).match(/d\d/g);
   assert.deepEqual(await datas({}), ["d1", "d2", "d3"]);
   assert.deepEqual(await datas({ "last-event-id": "2" }), ["d3"]);
+  assert.equal((await get("s", { "last-event-id": "3" })).status, 204);
   assert.deepEqual(await datas({ "last-event-id": "x" }), ["d1", "d2", "d3"]);
-  assert.equal(await (await get("none")).text(), "");
+  assert.equal((await get("none")).status, 404);
   await client.publishOnce("open", { id: "1", data: "d1" });
   const answer = await get("open");
   const reader = answer.body.getReader();
