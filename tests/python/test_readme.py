@@ -38,7 +38,7 @@ def test_nothing_is_left_out():
 
 def printed_by(block):
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{ROOT / 'tests/python/mcp_sdk'}",
     }
     done = subprocess.run(
