@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // An MCP server with a tool that takes its time. A client that is cut off gets the rest of the call when it comes back.
-//   npm install sponson @modelcontextprotocol/sdk zod; PORT=8080 node mcp_server.mjs
+//   npm install ./sponson-0.1.0.tgz @modelcontextprotocol/sdk zod; PORT=8080 node mcp_server.mjs
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";

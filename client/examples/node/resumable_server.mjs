@@ -3,7 +3,7 @@
 // to resume. GET /chat/ID?resumeAt=N leaves out the first N characters.
 //
 // It is written for the npm package resumable-stream; the import is the line that is another one. No Redis.
-//   npm install sponson; PORT=8080 node resumable_server.mjs
+//   npm install ./sponson-0.1.0.tgz; PORT=8080 node resumable_server.mjs
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
