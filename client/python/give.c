@@ -92,6 +92,16 @@ static void add(struct row *row, PyObject *value)
     }
 }
 
+static void add_numbers(struct row *row, const uint64_t *numbers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        add(row, give_number(numbers[i]));
+}
+
+#define NUMBERS(...) ((const uint64_t[]){__VA_ARGS__})
+#define ADD_NUMBERS(row, ...)                                                                      \
+    add_numbers(row, NUMBERS(__VA_ARGS__), sizeof(NUMBERS(__VA_ARGS__)) / sizeof(uint64_t))
+
 PyObject *py_give_event(const struct py_state *state, const struct spn_event *event)
 {
     struct row row = begin(state, PY_EVENT);
@@ -103,8 +113,7 @@ PyObject *py_give_event(const struct py_state *state, const struct spn_event *ev
                                                 : PyLong_FromUnsignedLong(event->retry_ms));
     add(&row, PyBool_FromLong(event->resets_id));
     add(&row, give_raw(event->note));
-    add(&row, give_number(event->seq));
-    add(&row, give_number(event->position));
+    ADD_NUMBERS(&row, event->seq, event->position);
     add(&row, give_life(&event->life));
     add(&row, give_number(event->time_ms));
     add(&row, PyBool_FromLong(event->closes));
@@ -112,17 +121,24 @@ PyObject *py_give_event(const struct py_state *state, const struct spn_event *ev
     return row.record;
 }
 
-static PyObject *give_verdict(const struct py_state *state, const struct spn_item *item)
+/* A verdict or an end, up to where they differ. */
+static struct row begin_judged(const struct py_state *state, enum py_record record,
+                               const char *kind, const struct spn_item *item)
 {
-    struct row row = begin(state, PY_VERDICT);
-    add(&row, give_word("verdict"));
+    struct row row = begin(state, record);
+    add(&row, give_word(kind));
     add(&row, py_give_code(item->why));
-    add(&row, give_number(item->missing));
-    add(&row, give_number(item->seq));
+    ADD_NUMBERS(&row, item->missing, item->seq);
     add(&row, give_life(&item->life));
     add(&row, give_number(item->newest));
     add(&row, give_state(item->state));
     add(&row, py_give_text(item->reason));
+    return row;
+}
+
+static PyObject *give_verdict(const struct py_state *state, const struct spn_item *item)
+{
+    struct row row = begin_judged(state, PY_VERDICT, "verdict", item);
     add(&row, py_give_text(item->id));
     add(&row, give_named(py_starts, item->start));
     add(&row, py_give_text(item->after));
@@ -132,15 +148,20 @@ static PyObject *give_verdict(const struct py_state *state, const struct spn_ite
     return row.record;
 }
 
+static PyObject *give_end(const struct py_state *state, const struct spn_item *item)
+{
+    struct row row = begin_judged(state, PY_END, "end", item);
+    add(&row, give_database(item));
+    return row.record;
+}
+
 static PyObject *give_gap(const struct py_state *state, const struct spn_item *item)
 {
     struct row row = begin(state, PY_GAP);
     add(&row, give_word("gap"));
-    add(&row, give_number(item->missing));
-    add(&row, give_number(item->seq));
+    ADD_NUMBERS(&row, item->missing, item->seq);
     add(&row, give_life(&item->life));
-    add(&row, give_number(item->first));
-    add(&row, give_number(item->last));
+    ADD_NUMBERS(&row, item->first, item->last);
     add(&row, give_database(item));
     return row.record;
 }
@@ -151,21 +172,6 @@ static PyObject *give_caught_up(const struct py_state *state, const struct spn_i
     add(&row, give_word("caught_up"));
     add(&row, give_number(item->seq));
     add(&row, give_life(&item->life));
-    add(&row, give_database(item));
-    return row.record;
-}
-
-static PyObject *give_end(const struct py_state *state, const struct spn_item *item)
-{
-    struct row row = begin(state, PY_END);
-    add(&row, give_word("end"));
-    add(&row, py_give_code(item->why));
-    add(&row, give_number(item->missing));
-    add(&row, give_number(item->seq));
-    add(&row, give_life(&item->life));
-    add(&row, give_number(item->newest));
-    add(&row, give_state(item->state));
-    add(&row, py_give_text(item->reason));
     add(&row, give_database(item));
     return row.record;
 }
@@ -193,8 +199,7 @@ static PyObject *give_attributes(const struct py_state *state, const struct spn_
     if (given == NULL)
         return Py_NewRef(Py_None);
     struct row row = begin(state, PY_ATTRIBUTES);
-    add(&row, give_number(given->ttl_ms));
-    add(&row, give_number(given->idle_close_ms));
+    ADD_NUMBERS(&row, given->ttl_ms, given->idle_close_ms);
     add(&row, py_give_text(given->content_type));
     add(&row, give_raw(given->note));
     return row.record;
@@ -222,8 +227,7 @@ PyObject *py_give_log_item(const struct py_state *state, const struct spn_item *
     add(&row, give_entry_kind(item));
     add(&row, py_give_text(item->session));
     add(&row, give_life(&item->life));
-    add(&row, give_number(item->seq));
-    add(&row, give_number(item->missing));
+    ADD_NUMBERS(&row, item->seq, item->missing);
     add(&row, item->event != NULL ? py_give_event(state, item->event) : Py_NewRef(Py_None));
     add(&row, py_give_text(item->reason));
     add(&row, give_attributes(state, item->attributes));
@@ -240,8 +244,7 @@ PyObject *py_give_published(const struct py_state *state, const struct spn_publi
     add(&row, py_give_code(published->code));
     add(&row, give_state(published->state));
     add(&row, give_life(&published->life));
-    add(&row, give_number(published->seq));
-    add(&row, give_number(published->position));
+    ADD_NUMBERS(&row, published->seq, published->position);
     add(&row, py_give_text(published->id));
     return row.record;
 }
@@ -252,8 +255,7 @@ PyObject *py_give_last(const struct py_state *state, const struct spn_last *last
     add(&row, py_give_text(last->id));
     add(&row, give_number(last->seq));
     add(&row, give_life(&last->life));
-    add(&row, give_number(last->position));
-    add(&row, give_number(last->time_ms));
+    ADD_NUMBERS(&row, last->position, last->time_ms);
     add(&row, give_state(last->state));
     return row.record;
 }
@@ -264,20 +266,13 @@ PyObject *py_give_session(const struct py_state *state, const struct spn_session
     add(&row, py_give_text(session->name));
     add(&row, py_give_text(session->last_id));
     add(&row, give_life(&session->life));
-    add(&row, give_number(session->epoch));
-    add(&row, give_number(session->seq));
-    add(&row, give_number(session->markers));
-    add(&row, give_number(session->position));
-    add(&row, give_number(session->bytes));
-    add(&row, give_number(session->opened_ms));
-    add(&row, give_number(session->last_ms));
-    add(&row, give_number(session->duplicates));
-    add(&row, give_number(session->conflicts));
+    ADD_NUMBERS(&row, session->epoch, session->seq, session->markers, session->position,
+                session->bytes, session->opened_ms, session->last_ms, session->duplicates,
+                session->conflicts);
     add(&row, give_state(session->state));
     add(&row, py_give_text(session->reason));
     add(&row, py_give_text(session->content_type));
-    add(&row, give_number(session->ttl_ms));
-    add(&row, give_number(session->idle_close_ms));
+    ADD_NUMBERS(&row, session->ttl_ms, session->idle_close_ms);
     return row.record;
 }
 
@@ -285,9 +280,7 @@ PyObject *py_give_session_info(const struct py_state *state, const struct spn_se
 {
     struct row row = begin(state, PY_SESSION_INFO);
     add(&row, py_give_session(state, info->session));
-    add(&row, give_number(info->first_seq));
-    add(&row, give_number(info->markers));
-    add(&row, give_number(info->life_first_seq));
+    ADD_NUMBERS(&row, info->first_seq, info->markers, info->life_first_seq);
     add(&row, give_raw(info->note));
     return row.record;
 }
@@ -299,28 +292,17 @@ PyObject *py_give_health(const struct py_state *state, const struct spn_health *
     add(&row, give_named(statuses, health->status));
     add(&row, py_give_text(spn_text(health->reason)));
     add(&row, py_give_text(spn_text(health->version)));
-    add(&row, give_number(health->pid));
-    add(&row, give_number(health->instance));
-    add(&row, give_number(health->uptime_ms));
-    add(&row, give_number(health->durable));
-    add(&row, give_number(health->checkpoint));
+    ADD_NUMBERS(&row, health->pid, health->instance, health->uptime_ms, health->durable,
+                health->checkpoint);
     return row.record;
 }
 
 PyObject *py_give_counters(const struct py_state *state, const struct spn_counters *counters)
 {
     struct row row = begin(state, PY_COUNTERS);
-    add(&row, give_number(counters->taken));
-    add(&row, give_number(counters->stored));
-    add(&row, give_number(counters->duplicates));
-    add(&row, give_number(counters->conflicts));
-    add(&row, give_number(counters->refused));
-    add(&row, give_number(counters->lost));
-    add(&row, give_number(counters->resent));
-    add(&row, give_number(counters->backpressure));
-    add(&row, give_number(counters->unacknowledged));
-    add(&row, give_number(counters->pending));
-    add(&row, give_number(counters->replaced));
+    ADD_NUMBERS(&row, counters->taken, counters->stored, counters->duplicates, counters->conflicts,
+                counters->refused, counters->lost, counters->resent, counters->backpressure,
+                counters->unacknowledged, counters->pending, counters->replaced);
     return row.record;
 }
 
