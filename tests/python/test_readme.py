@@ -2,7 +2,6 @@
 """Every code block of client/python/README.md works as it is written, and so does that of the main README. What is
 started is a new process; the block with an app is served and used, and what the shell blocks build is in
 test_wheel.py."""
-import asyncio
 import os
 import pathlib
 import re
@@ -63,26 +62,11 @@ def test_the_block_of_the_main_page(stage):
 
 @aio
 async def test_the_app(stage):
-    uvicorn = pytest.importorskip("uvicorn", reason="python3-uvicorn is not installed")
-    httpx = pytest.importorskip("httpx", reason="python3-httpx is not installed")
+    web = pytest.importorskip("web")
     names = {}
     exec(compile(APPS[0], "README.md", "exec"), names)
-    path = str(stage.directory / "http.sock")
-    server = uvicorn.Server(uvicorn.Config(names["app"], uds=path, log_level="error"))
-    server.install_signal_handlers = lambda: None
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.001)
-    transport = httpx.AsyncHTTPTransport(uds=path)
-    async with httpx.AsyncClient(transport=transport, base_url="http://app", timeout=WAIT_S) as http:
-        first = (await http.post("/chats/7", content="one")).json()["id"]
+    async with web.served(names["app"], lifespan="on") as http:
+        first = await http.post("/chats/7", content="one")
         await http.post("/chats/7", content="two")
-        async with http.stream("GET", "/chats/7", headers={"Last-Event-ID": first}) as answer:
-            text = b""
-            async for part in answer.aiter_bytes():
-                text += part
-                if b"data: two\n" in text:
-                    break
-        assert b"data: one\n" not in text
-    server.should_exit = True
-    await serving
+        events, _ = await web.events_of(http, "chats/7", 1, first.json()["id"])
+        assert [event.data for event in events] == ["two"]

@@ -2,39 +2,18 @@
 """sponson.starlette in the real Starlette and FastAPI, served by uvicorn and read by httpx: resumed, killed,
 closed."""
 import asyncio
-import contextlib
 import json
-import socket
 
 import pytest
 
 import sponson
-from stage import WAIT_S, aio
+from stage import aio
+from web import events_of, served  # first: the tests are skipped without what it imports
 
-httpx = pytest.importorskip("httpx", reason="python3-httpx is not installed")
-uvicorn = pytest.importorskip("uvicorn", reason="python3-uvicorn is not installed")
-pytest.importorskip("starlette", reason="python3-starlette is not installed")
-from starlette.applications import Starlette  # noqa: E402
-from starlette.routing import Route  # noqa: E402
+from starlette.applications import Starlette
+from starlette.routing import Route
 
-from sponson.starlette import SessionResponse  # noqa: E402
-
-
-@contextlib.asynccontextmanager
-async def served(app):
-    """A client of the app, on a port of its own."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-    server.install_signal_handlers = lambda: None
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    host, port = listening.getsockname()
-    try:
-        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=WAIT_S) as http:
-            yield http
-    finally:
-        server.should_exit = True
-        await serving
-        listening.close()
+from sponson.starlette import SessionResponse
 
 
 def app_of(client, **how):
@@ -53,22 +32,6 @@ def fast_app_of(client, **how):
         return SessionResponse(client, name, **how)
 
     return app
-
-
-async def events_of(http, name, count, after=None):
-    """So many events of the stream, or all; the last id is that of a browser."""
-    parser = sponson.SseParser()
-    headers = {} if after is None else {"Last-Event-ID": after}
-    events = []
-    async with http.stream("GET", f"/{name}", headers=headers) as answer:
-        assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/event-stream")
-        assert "content-length" not in answer.headers
-        async for part in answer.aiter_bytes():
-            for event in parser.feed(part):
-                events += [event] if event.kind == "event" else []
-                if len(events) == count:
-                    return events, parser.last_id
-    return events, parser.last_id
 
 
 @pytest.mark.parametrize("make", [app_of, fast_app_of])
