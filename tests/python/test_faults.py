@@ -8,10 +8,12 @@ import ctypes
 import gc
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import traceback
 
@@ -19,7 +21,7 @@ import pytest
 
 import sponson
 from sponson import _sponson, sync
-from stage import WAIT_S, aio
+from stage import WAIT_S, aio, is_asleep
 
 ROUNDS = int(os.environ.get("SPONSON_ROUNDS", "100"))
 PROCESSES = int(os.environ.get("SPONSON_PROCESSES", "5"))
@@ -204,6 +206,39 @@ def test_finalizers_close_what_a_call_is_about(stage):
             gc.set_threshold(*before)
 
 
+RECORDS = (sponson.Event, sponson.Verdict, sponson.Gap, sponson.CaughtUp, sponson.End, sponson.Entry)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_was_taken_is_freed(bare, count):
+    """Items of each kind; those that the client takes for all of its subscriptions, and those that one takes."""
+    bare.start("--retention-events", "3")
+
+    async def main():
+        await store("s", 10)
+        async with sponson.connect(timeout=WAIT_S) as client:
+            readers = [client.subscribe("s") for _ in range(count)] + [client.follow(start="now")]
+            readings = [asyncio.create_task(read(items)) for items in readers[:-1]]
+            following = asyncio.create_task(readers[-1].__anext__())
+            await following
+            for i in range(10):
+                await client.publish("s", f"later {i}", id=f"l{i}")
+            await client.set_attributes("s", sponson.Attributes())
+            await client.close_session("s")
+            assert [len(got) for got in await asyncio.gather(*readings)] == [3 + 10] * count
+            for _ in range(11):
+                await readers[-1].__anext__()
+            for reader in readers:
+                await reader.aclose()
+
+    async def read(items):
+        return [item.data async for item in items if isinstance(item, sponson.Event)]
+
+    asyncio.run(main())
+    gc.collect()
+    assert not [each for each in gc.get_objects() if type(each) in RECORDS]
+
+
 # -- dropped half-way, closed twice ----------------------------------------------------------------
 
 
@@ -368,6 +403,38 @@ def test_a_child_opens_its_own(stage, draws):
     assert found.count("event") >= ROUNDS - 1
 
 
+def test_closing_in_a_child_wakes_its_threads(stage, draws):
+    """Nothing else does: in a child no socket is closed. Who still waited for the descriptor would wait for whatever
+    has its number next."""
+    client = sync.connect(timeout=WAIT_S)
+
+    def child(_):
+        raised = []
+
+        def work():
+            try:
+                client._wait(lambda: None, None)
+            except sponson.Error as error:
+                raised.append(error)
+
+        number = client._core.fileno()
+        read, _ = os.pipe()
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        while thread.is_alive() and not is_asleep(thread):
+            pass
+        client.close()
+        os.dup2(read, number)  # silent, and open as long as it takes
+        thread.join(WAIT_S)
+        assert raised
+
+    for _ in range(5):
+        client.health()
+        while select.select([client._core.fileno()], [], [], 0)[0]:
+            client._core.step()
+        in_child(draws, child)
+
+
 def test_a_child_of_a_loop_opens_its_own(stage, draws):
     """The loop's epoll is shared with the child, which must leave the parent's watch alone."""
 
@@ -435,6 +502,43 @@ ENDS = {
         items = client.subscribe("none", otherwise="wait")
         threading.Thread(target=items.next, daemon=True).start()
         client.health()
+    """,
+    "has threads in the middle of everything": """
+        client = sync.connect(timeout=None)
+        producer = client.producer()
+        started = threading.Barrier(9)
+        def work(number):
+            items = client.subscribe(str(number), otherwise="wait")
+            started.wait()
+            while True:
+                producer.publish(str(number % 3), "x")
+                client.health()
+                try:
+                    items.next(0.001)
+                except sponson.TimeoutError:
+                    pass
+        for number in range(8):
+            threading.Thread(target=work, args=(number,), daemon=True).start()
+        started.wait()
+    """,
+    "closes at its end what threads wait for": """
+        import atexit
+        client = sync.connect(timeout=None)
+        atexit.register(client.close)
+        for number in range(8):
+            items = client.subscribe("none", otherwise="wait")
+            threading.Thread(target=lambda: list(items), daemon=True).start()
+        client.health()
+    """,
+    "has a loop in a thread": """
+        async def main():
+            async with sponson.connect(timeout=None) as client:
+                started.set()
+                async for item in client.subscribe("none", otherwise="wait"):
+                    pass
+        started = threading.Event()
+        threading.Thread(target=lambda: asyncio.run(main()), daemon=True).start()
+        started.wait()
     """,
     "exits in the middle": """
         client = sync.connect(timeout=None)

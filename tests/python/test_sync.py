@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The synchronous façade, against the real daemon."""
+import signal
 import threading
 import time
 
@@ -7,8 +8,7 @@ import pytest
 
 import sponson
 from sponson import Attributes, CaughtUp, Cursor, End, Event, sync
-
-POLL = ("7", "271")  # poll and ppoll, on x86-64
+from stage import WAIT_S, is_asleep
 
 
 @pytest.fixture
@@ -260,10 +260,40 @@ def test_closing_wakes_whoever_waits(stage, what):
     raise AssertionError("each time the client was stepped first")
 
 
-def is_asleep(thread):
-    """In poll, with nothing else to do."""
-    with open(f"/proc/self/task/{thread.native_id}/syscall") as syscall:
-        return syscall.read().split()[0] in POLL
+class Handled(Exception):
+    """Raised by the handler of a signal."""
+
+
+def raise_handled(number, frame):
+    raise Handled
+
+
+def test_a_signal_that_another_thread_gets_interrupts_a_wait(client):
+    """By itself: Python handles it in its main thread, whose poll it did not interrupt."""
+    items = client.subscribe("none", otherwise="wait")
+    main = threading.main_thread()
+    before = signal.signal(signal.SIGUSR1, raise_handled)
+    turns = []
+
+    def work():
+        while not is_asleep(main):
+            pass
+        turns.append(client._core.turns)
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    try:
+        for _ in range(5):
+            client.health()
+            thread = threading.Thread(target=work)
+            thread.start()
+            with pytest.raises(Handled):
+                items.next(WAIT_S)
+            thread.join()
+            if client._core.turns == turns[-1]:
+                return
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    raise AssertionError("each time the client was stepped first")
 
 
 def test_closing_ends_the_waits_of_other_threads(stage):
