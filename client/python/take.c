@@ -44,7 +44,8 @@ static bool take_bytes_object(PyObject *value, struct spn_bytes *ret_bytes)
 }
 
 /* Bytes that are not UTF-8 are lone surrogates in a str: see give.h. */
-static bool take_text(struct py_hold *hold, PyObject *value, struct spn_bytes *ret_bytes)
+static bool take_text(struct py_hold *hold, PyObject *value, const char *name,
+                      struct spn_bytes *ret_bytes)
 {
     Py_ssize_t size;
     const char *data = PyUnicode_AsUTF8AndSize(value, &size);
@@ -56,6 +57,10 @@ static bool take_text(struct py_hold *hold, PyObject *value, struct spn_bytes *r
         return false;
     PyErr_Clear();
     PyObject *bytes = PyUnicode_AsEncodedString(value, "utf-8", "surrogateescape");
+    if (bytes == NULL && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "%s: has a surrogate that stands for no byte", name);
+    }
     return bytes != NULL && take_bytes_object(bytes, ret_bytes) && keep(hold, bytes);
 }
 
@@ -63,7 +68,7 @@ bool py_take_bytes(struct py_hold *hold, PyObject *value, const char *name,
                    struct spn_bytes *ret_bytes)
 {
     if (PyUnicode_Check(value))
-        return take_text(hold, value, ret_bytes);
+        return take_text(hold, value, name, ret_bytes);
     if (PyBytes_Check(value))
         return take_bytes_object(value, ret_bytes);
     if (!PyObject_CheckBuffer(value))
@@ -144,7 +149,7 @@ bool py_take_life(PyObject *value, const char *name, struct spn_life *ret_life)
     if (!PyUnicode_Check(value))
         return wrong_type(value, name, "str or None");
     struct py_hold none = {0};
-    if (!take_text(&none, value, &text))
+    if (!take_text(&none, value, name, &text))
         return false;
     bool good = spn_life_parse(text, ret_life) == SPN_OK;
     py_hold_release(&none);

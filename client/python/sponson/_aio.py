@@ -41,7 +41,6 @@ Future = asyncio.Future
 
 ITEMS_MAX = 256  # taken in one turn, of all subscriptions
 ANSWERS_MAX = 256
-WINDOW_EVENTS = 65536  # the library's default
 
 
 def _turn_of(reference: weakref.ReferenceType[Client]) -> None:
@@ -82,12 +81,13 @@ class Client:
         if self._core.closed or self._failure is not None:
             return
         try:
-            more = self._work()
+            if self._work():
+                self._turn_soon()
         except Exception as error:  # a lasting one; or an item could not be made, which must not be skipped
             self._fail(error)
-            return
-        if more:
-            self._turn_soon()
+        except BaseException:  # Ctrl-C: what this turn had taken may have reached nobody
+            self._fail(InvalidError("the client was interrupted in the middle of a turn"))
+            raise
 
     def _turn_soon(self) -> None:
         if not self._again:
@@ -117,9 +117,9 @@ class Client:
             if waiter is None:
                 slot.is_paused = True
                 continue
-            slot.waiter = None
             if not waiter.done():
                 waiter.set_result(None)
+            slot.waiter = None
         return more or more_items or len(answered) == ANSWERS_MAX
 
     def _check_conditions(self) -> None:
@@ -149,10 +149,21 @@ class Client:
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
+        self._check_thread()
+        if self._loop.is_closed() and os.getpid() == self._process:
+            raise RuntimeError("the client's event loop is closed")
+
+    def _check_thread(self) -> None:
+        if threading.get_ident() != self._thread and os.getpid() == self._process:
+            raise RuntimeError(
+                "the client belongs to the event loop of another thread; sponson.sync is for threads"
+            )
 
     def _fail(self, error: Exception) -> None:
         """Everything that is waited for, and is asked for later, raises this."""
         self._failure = error
+        if self._loop.is_closed():
+            return
         self._unwatch()
         for future in (*self._waits, *self._conditions):
             if not future.done():
@@ -161,6 +172,10 @@ class Client:
             producer._fail(error)
         for slot in tuple(self._slots):
             slot.fail(error)
+
+    def _can_wait(self) -> bool:
+        """For results. What waits on a loop that is closed never goes on."""
+        return self._failure is None and not self._loop.is_closed()
 
     def _unwatch(self) -> None:
         """In a forked child the loop's own descriptor is the parent's too: the watch is the parent's to end."""
@@ -175,16 +190,17 @@ class Client:
         """Waits for the results of what was published, for up to the timeout in seconds, then closes the client and
         all that was opened through it. Closing twice is closing once."""
         _requests.check_timeout(timeout)
+        self._check_thread()
         if self._core.closed:
             return
         try:
-            if self._failure is None:
+            if self._can_wait():
                 for producer in tuple(self._producers):
                     await producer.aclose(timeout)
         finally:
             if not self._core.closed:
                 self._fail(self._failure or InvalidError("the client is closed"))
-                if self._lingers and os.getpid() == self._process:
+                if self._lingers and not self._loop.is_closed() and os.getpid() == self._process:
                     await self._loop.run_in_executor(None, self._core.close)
                 else:
                     self._core.close()
@@ -337,7 +353,7 @@ class Client:
             core.close()
             raise
         self._lingers = self._lingers or level == "none"
-        return Producer(self, core, level == "none" or latest_only, window_events or WINDOW_EVENTS)
+        return Producer(self, core, level == "none" or latest_only, window_events or _requests.WINDOW_EVENTS)
 
     def subscribe(
         self,

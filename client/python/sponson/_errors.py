@@ -304,6 +304,7 @@ class OlderFormatError(Error):
 _BY_CODE = {each.code: each for each in Error.__subclasses__()}
 BY_NUMBER = {number: _BY_CODE[name] for name, number, _ in _sponson.ERRORS if name in _BY_CODE}
 _TEXTS = {name: text for name, _, text in _sponson.ERRORS}
+STORED = ("stored", "duplicate", "sent")  # the results that are no errors
 
 
 def error_of(code: str) -> Error:
@@ -313,7 +314,7 @@ def error_of(code: str) -> Error:
 
 def error_of_result(ack: Ack | Published) -> Error | None:
     """Why an event was not stored; None: it is stored."""
-    if ack.result in ("stored", "duplicate", "sent"):
+    if ack.result in STORED:
         return None
     error = ConflictError("the session has another event with this id") if ack.code is None else error_of(ack.code)
     error.ack = ack

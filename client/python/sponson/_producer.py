@@ -2,9 +2,8 @@
 """Producers of the asyncio interface.
 
 A producer publishes in the order of the calls. What finds no room joins its backlog, which the client's turns empty
-from the front. A ticket is waited for in _waiting; tickets end in their order. The library keeps as many results
-that were not
-fetched as its window has events, and drops the oldest beyond that: so at most as many tickets are waited for.
+from the front. A ticket is waited for in _waiting; tickets end in their order. The library keeps as many results that
+were not fetched as its window has events, and drops the oldest beyond that: so at most as many tickets are waited for.
 """
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, Iterable
 
 from . import _requests, _sponson
-from ._errors import DependentError, Error, FencedError, ForkedError, TimeoutError, error_of_result
+from ._errors import STORED, DependentError, Error, FencedError, ForkedError, TimeoutError, error_of_result
 from ._records import Ack, Attributes, Counters, Event, Options
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ class _Many:
         self.future = future
         self.at = 0
         self.acks: list[Ack] = []
+        self.failed: Ack | None = None  # the first that was not stored
         self.untaken: Exception | None = None
 
     def push(self, producer: Producer) -> bool:
@@ -42,6 +42,7 @@ class _Many:
         if room <= 0:
             return False
         try:
+            _requests.encode_large(self.events, self.at, min(room, _requests.PORTION))
             taken, first, full = producer._core.publish_many(self.session, self.events, self.at, room)
         except Exception as error:
             error.add_note(f"sponson: events[{self.at}] was not taken")
@@ -60,13 +61,15 @@ class _Many:
             id = _requests.id_of(event, "")
             self.acks.append(Ack(ticket, result, given(ticket) if id == "" else id or "", code))
             at += 1
+        if self.failed is None and result not in STORED:
+            self.failed = self.acks[-count]
         self.settle()
 
     def settle(self) -> None:
         """Ends it, once all that was taken has a result and nothing more is to be taken."""
         if len(self.acks) < self.at or (self.at < len(self.events) and self.untaken is None) or self.future.done():
             return
-        error = _requests.error_of_many(self.acks, self.untaken)
+        error = _requests.error_of_many(self.failed, self.acks, self.untaken)
         if error is None:
             self.future.set_result(self.acks)
         else:
@@ -218,11 +221,12 @@ class Producer:
         """Waits for the results, for up to the timeout in seconds. Returns how many events have none: their futures
         raise TimeoutError, and nobody knows whether they are stored."""
         _requests.check_timeout(timeout)
+        self._client._check_thread()
         if self._core.closed:
             return 0
         left = 0
         try:
-            if timeout != 0 and self._client._failure is None:
+            if timeout != 0 and self._client._can_wait():
                 await asyncio.wait_for(self.flush(), timeout)
         except (asyncio.TimeoutError, FencedError, ForkedError):
             pass
@@ -242,8 +246,7 @@ class Producer:
 
     def _submit(self, call: Callable[..., int | None], arguments: tuple[Any, ...], id: str | None) -> Future[Ack]:
         client = self._client
-        if client._failure is not None:
-            raise client._failure
+        client._check()
         future: Future[Ack] = client._loop.create_future()
         if not self._backlog and self._outstanding < self._window_events:
             try:
@@ -313,19 +316,24 @@ class Producer:
         taken = 0
         for first, count, result, code in self._core.take_acks(ACKS_MAX):
             taken += count
-            while count > 0:
+            while count > 0 and self._waiting:
                 ticket, size, id, waiter = self._waiting[0]
+                if ticket > first:  # an interrupt came before anybody waited for these
+                    part = min(ticket - first, count)
+                    first += part
+                    count -= part
+                    continue
                 part = min(size, count)
-                if ticket != first:
+                if ticket < first:
                     raise RuntimeError(f"the result of ticket {first} came before that of {ticket}")
+                self._outstanding -= part
+                self._end(waiter, first, part, id, result, code)
                 if part == size:
                     self._waiting.popleft()
                 else:
                     self._waiting[0] = (ticket + part, size - part, id, waiter)
-                self._end(waiter, first, part, id, result, code)
                 first += part
                 count -= part
-        self._outstanding -= taken
         return taken == ACKS_MAX
 
     def _end(self, waiter: Any, first: int, count: int, id: str | None, result: Any, code: str | None) -> None:
@@ -365,5 +373,5 @@ class Producer:
         self._client._busy.discard(self)
         for waiter in waiters:
             future = waiter.future if isinstance(waiter, (_One, _Many)) else waiter
-            if not future.done():
+            if not future.done() and not self._client._loop.is_closed():
                 future.set_exception(error)

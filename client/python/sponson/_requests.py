@@ -10,6 +10,10 @@ from ._errors import Error, error_of_result
 from ._records import Ack, Cursor, Event, LogCursor, Options, Published
 
 LARGE = 65536  # characters
+WINDOW_EVENTS = 65536  # the library's default
+PORTION = 1024  # events that the extension takes at once, at most,
+PORTION_BYTES = 262144  # and their data: it stops after one that reaches this
+NO_OPTIONS = Options()[:-1]
 
 
 def open_core(
@@ -74,7 +78,12 @@ def options(
     reason: str = "",
 ) -> Options | None:
     given = Options(if_new, if_seq, life, depends, closes, reason)
-    return None if given == Options() else given
+    return None if given[:-1] == NO_OPTIONS and is_empty(reason) else given
+
+
+def is_empty(value: Any) -> bool:
+    """Bytes are not compared with a str: python -bb takes offence."""
+    return isinstance(value, (str, bytes)) and not value
 
 
 def text(value: str | bytes) -> str:
@@ -85,7 +94,12 @@ def text(value: str | bytes) -> str:
 def data_of(data: Any) -> Any:
     """Large text is encoded here: the extension would keep its bytes beside it, and take twice as long."""
     if isinstance(data, str):
-        return data if len(data) <= LARGE else data.encode("utf-8", "surrogateescape")
+        if len(data) <= LARGE:
+            return data
+        try:
+            return data.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            return data  # the extension says what is wrong with it
     if isinstance(data, Event) and isinstance(data.data, str) and len(data.data) > LARGE:
         return data._replace(data=cast(str, data_of(data.data)))
     return data
@@ -103,7 +117,7 @@ def event_of(data: Any, id: str | bytes, type: str | bytes, retry_ms: int | None
     if not isinstance(data, Event):
         return Event("event", text(id), text(type), data, retry_ms, False, note)
     for name, value in (("id", id), ("type", type), ("retry_ms", retry_ms), ("note", note)):
-        if value not in ("", b"", None):
+        if value is not None and not is_empty(value):
             raise TypeError(f"{name}: data is an Event, which has its own")
     return data
 
@@ -112,9 +126,21 @@ def events(given: Iterable[Any]) -> list[Any]:
     if isinstance(given, (str, bytes, Event)):
         raise TypeError(f"events: expected several of them, not {type(given).__name__}")
     try:
-        return [data_of(each) for each in given]
+        each = iter(given)
     except TypeError as error:
         raise TypeError(f"events: {error}") from None
+    return list(each)
+
+
+def encode_large(events: list[Any], at: int, count: int) -> None:
+    """Those that the next portion will have."""
+    size = 0
+    for i in range(at, min(at + count, len(events))):
+        events[i] = one = data_of(events[i])
+        data = one.data if isinstance(one, Event) else one
+        size += len(data) if isinstance(data, (str, bytes)) else 0
+        if size > PORTION_BYTES:
+            return
 
 
 def check_published(published: Published) -> Published:
@@ -124,9 +150,9 @@ def check_published(published: Published) -> Published:
     return published
 
 
-def error_of_many(acks: list[Ack], untaken: Exception | None) -> Exception | None:
-    """What publish_many raises: the first event's error that has one, or that of the event that was not taken."""
-    error: Exception | None = next((found for found in map(error_of_result, acks) if found is not None), untaken)
+def error_of_many(failed: Ack | None, acks: list[Ack], untaken: Exception | None) -> Exception | None:
+    """What publish_many raises: the error of the first event that has one, or of that which was not taken."""
+    error: Exception | None = untaken if failed is None else error_of_result(failed)
     if isinstance(error, Error):
         error.acks = acks
     return error

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Deque, Generic, TypeVar, cast
 
 from . import _sponson
@@ -55,6 +56,7 @@ class Subscription(Generic[T]):
         self._take = self._core.take
         self._expect = self._core.expect
         self._create_future = client._loop.create_future
+        self._thread = client._thread
         self._at_once = 0
         self._ended = False
         client._slots.add(self._slot)
@@ -64,12 +66,14 @@ class Subscription(Generic[T]):
 
     async def __anext__(self) -> T:
         slot = self._slot
-        if slot.waiter is not None:
-            raise RuntimeError("another task waits for the next item of this subscription")
+        if get_ident() != self._thread:
+            self._client._check_thread()
         self._at_once += 1
         if self._at_once > AT_ONCE_MAX:
             self._at_once = 0
             await asyncio.sleep(0)
+        if slot.waiter is not None:
+            raise RuntimeError("another task waits for the next item of this subscription")
         while not slot.items:
             if self._ended:
                 raise StopAsyncIteration
@@ -98,10 +102,12 @@ class Subscription(Generic[T]):
 
     async def aclose(self) -> None:
         """Ends it; closing twice is closing once. A task that waits for an item gets StopAsyncIteration."""
+        self._client._check_thread()
         self._ended = True
         self._core.close()
         self._slot.items.clear()
-        self._slot.wake()
+        if not self._client._loop.is_closed():
+            self._slot.wake()
 
     async def __aenter__(self) -> Subscription[T]:
         return self

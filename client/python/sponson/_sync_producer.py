@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, Iterable
 
 from . import _requests, _sponson
-from ._errors import DependentError, FencedError, ForkedError, InvalidError, TimeoutError, error_of_result
+from ._errors import STORED, DependentError, FencedError, ForkedError, InvalidError, TimeoutError, error_of_result
 from ._records import Ack, Attributes, Counters, Event, Options
 
 if TYPE_CHECKING:
@@ -206,9 +206,10 @@ class Producer:
             for first, count in portions:
                 self._forget(range(first, first + count))
             raise
-        failed = _requests.error_of_many(acks, untaken)
-        if failed is not None:
-            raise failed
+        failed = next((ack for ack in acks if ack.result not in STORED), None)
+        error = _requests.error_of_many(failed, acks, untaken)
+        if error is not None:
+            raise error
         return acks
 
     def _publish_portions(
@@ -244,6 +245,7 @@ class Producer:
             room = self._room()
             if room <= 0:
                 return None
+            _requests.encode_large(events, at, min(room, _requests.PORTION))
             taken, first, _ = self._core.publish_many(session, events, at, room)
             if first:
                 self._last = first + taken - 1

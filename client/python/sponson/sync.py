@@ -42,7 +42,6 @@ from ._sync_producer import Producer
 
 T = TypeVar("T")
 
-WINDOW_EVENTS = 65536  # the library's default
 WAIT_MAX_MS = 2**31 - 1
 
 
@@ -215,7 +214,7 @@ class Client:
         except BaseException:
             core.close()
             raise
-        return Producer(self, core, level == "none" or latest_only, window_events or WINDOW_EVENTS)
+        return Producer(self, core, level == "none" or latest_only, window_events or _requests.WINDOW_EVENTS)
 
     def subscribe(
         self,
