@@ -8,7 +8,6 @@
 enum {
     PORTION_ITEMS_MAX = 64,
     PORTION_BYTES_MAX = 128 * 1024,
-    LARGE_BYTES = 64 * 1024,
 };
 
 bool portion_has_room(const struct portion *portion)
@@ -31,13 +30,6 @@ static bool set_rare(struct portion *portion, enum item_value which, enum item_h
     double *numbers = portion->numbers + portion->count * ITEM_NUMBERS;
     numbers[ITEM_HAS] += (double)has;
     return set(portion, which, value);
-}
-
-/* Large data are a Buffer in any case: Node's own conversion, which JavaScript calls, is the faster
- * one, and this call stays short. */
-static napi_value make_content(napi_env env, struct spn_bytes bytes, bool as_bytes)
-{
-    return as_bytes || bytes.size > LARGE_BYTES ? make_buffer(env, bytes) : make_text(env, bytes);
 }
 
 static double *numbers_of(struct portion *portion)

@@ -40,7 +40,7 @@ static napi_value make_event(napi_env env, const struct spn_event *event)
     bool made = object != NULL && put_number(env, object, "kind", event->kind) &&
                 put_text(env, object, "id", event->id) &&
                 put_text(env, object, "type", event->type) &&
-                put_text(env, object, "data", event->data) &&
+                put(env, object, "data", make_content(env, event->data, false)) &&
                 (event->retry_ms == SPN_RETRY_NONE ||
                  put_number(env, object, "retryMs", event->retry_ms)) &&
                 ok(env, napi_get_boolean(env, event->resets_id, &resets)) &&

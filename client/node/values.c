@@ -10,6 +10,7 @@ enum {
     MESSAGE_SIZE = 128,
     CHARACTER_MAX = 4,  /* bytes of UTF-8 */
     UNIT_BYTES_MAX = 3, /* of a unit of UTF-16 */
+    LARGE_BYTES = 64 * 1024,
 };
 
 /* -- failures ---------------------------------------------------------------------------------- */
@@ -103,14 +104,21 @@ static bool take_array(struct texts *texts, napi_value value, const char *name,
     napi_typedarray_type type = napi_int8_array;
     void *data = NULL;
     size_t size = 0;
+    napi_value buffer = NULL;
     bool is_array = false;
+    bool is_detached = false;
     if (!ok(texts->env, napi_is_typedarray(texts->env, value, &is_array)))
         return false;
     if (is_array && !ok(texts->env, napi_get_typedarray_info(texts->env, value, &type, &size, &data,
-                                                             NULL, NULL)))
+                                                             &buffer, NULL)))
         return false;
     if (!is_array || type != napi_uint8_array)
         return refuse(texts->env, name, "a string or a Uint8Array");
+    if (size == 0 &&
+        !ok(texts->env, napi_is_detached_arraybuffer(texts->env, buffer, &is_detached)))
+        return false;
+    if (is_detached)
+        return refuse(texts->env, name, "a Uint8Array that is not detached");
     *ret = (struct spn_bytes){size > 0 ? data : NULL, size};
     return true;
 }
@@ -230,6 +238,11 @@ napi_value make_buffer(napi_env env, struct spn_bytes bytes)
     napi_value value = NULL;
     const void *data = bytes.size > 0 ? bytes.data : "";
     return ok(env, napi_create_buffer_copy(env, bytes.size, data, NULL, &value)) ? value : NULL;
+}
+
+napi_value make_content(napi_env env, struct spn_bytes bytes, bool as_bytes)
+{
+    return as_bytes || bytes.size > LARGE_BYTES ? make_buffer(env, bytes) : make_text(env, bytes);
 }
 
 napi_value make_life(napi_env env, const unsigned char bytes[16])

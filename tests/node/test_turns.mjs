@@ -29,7 +29,7 @@ function measure(prototype, name) {
     }
   };
 }
-for (const Class of [native.Client, native.Producer, native.Reader, native.Question])
+for (const Class of [native.Client, native.Producer, native.Reader, native.Question, native.Sse])
   for (const name of Object.getOwnPropertyNames(Class.prototype))
     if (name !== "constructor") measure(Class.prototype, name);
 
@@ -53,6 +53,8 @@ async function load(client, ms) {
   );
   await producers[0].publish("big", { data: "x".repeat(4 << 20) });
   for (let i = 0; i < 10; i++) await producers[0].publish(`s${i}`, { data: "end" });
+  const wide = sponson.formatEvent({ data: "€".repeat(1 << 20) });
+  assert.equal(new sponson.SseParser().push(wide)[0].data.length, 1 << 20);
   await Promise.all([...readers, follow]);
   for await (const session of client.sessions()) assert.ok(session.seq > 0);
   await client.stats();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // arguments: what apps pass in, checked for its shape. The addon checks each value, with its name.
+import { isUint8Array } from "node:util/types";
 import { native } from "./native.mjs";
 
 export function checkObject(value, name) {
@@ -8,7 +9,7 @@ export function checkObject(value, name) {
 }
 
 export function checkText(value, name) {
-  if (typeof value !== "string" && !(value instanceof Uint8Array))
+  if (typeof value !== "string" && !isUint8Array(value))
     throw new TypeError(`${name} must be a string or a Uint8Array`);
   return value;
 }

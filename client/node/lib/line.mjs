@@ -8,6 +8,7 @@
 //   publish ──> #queue ──(room)──> #sent ──(result)──> resolved
 //
 // A fence passes through both, and ends when nothing is before it: flush.
+import { isUint8Array } from "node:util/types";
 import { BACKPRESSURE, OK, TIMEOUT, ConflictError, DependentError, TimeoutError, errorOf } from "./errors.mjs";
 import { forgetCollected } from "./core.mjs";
 import { Fifo } from "./fifo.mjs";
@@ -16,9 +17,12 @@ import { Wait } from "./wait.mjs";
 
 const TAKEN_MAX = 256; // in one turn
 const ACK_NUMBERS = 3;
-const LARGE_UNITS = 64 * 1024; // of a string: Node's own conversion is the faster one then
+const LARGE_UNITS = 64 * 1024;
 const WINDOW_EVENTS = 65_536;
 const operations = ["close", "delete", "touch", "set"];
+
+/** Of a large string, Node's own conversion is the faster one, and the call into the addon stays short. */
+export const quick = (data) => (typeof data === "string" && data.length > LARGE_UNITS ? Buffer.from(data) : data);
 
 /** How an entry ended. */
 export class Ack {
@@ -30,12 +34,15 @@ export class Ack {
   }
 }
 
-const copyOf = (bytes) => (bytes instanceof Uint8Array ? Uint8Array.prototype.slice.call(bytes) : bytes);
+/** Without bytes there is nothing to copy: the addon refuses what was detached. */
+const copyOf = (value) => (isUint8Array(value) && value.length > 0 ? new Uint8Array(value) : value);
+const copyAll = (object) =>
+  object && Object.fromEntries(Object.entries(object).map(([name, value]) => [name, copyOf(value)]));
 
 /** What an event has, as it was when it was handed over. */
 export class Fields {
   constructor({ id, type, data, retryMs, note }, kind) {
-    this.id = id;
+    this.id = typeof id === "object" ? copyOf(id) : id; // the result has it
     this.type = type;
     this.data = data;
     this.retryMs = retryMs;
@@ -45,15 +52,13 @@ export class Fields {
 
   /** Bytes that the app may write to after the call. */
   keep() {
-    for (const name of ["id", "type", "data", "note"])
-      if (typeof this[name] === "object") this[name] = copyOf(this[name]);
+    for (const name of ["type", "data", "note"]) if (typeof this[name] === "object") this[name] = copyOf(this[name]);
   }
 
   /** The ticket, or an error as a negative number. */
   put(line, session, conditions) {
     const { id, type, retryMs, note, kind } = this;
-    if (typeof this.data === "string" && this.data.length > LARGE_UNITS) this.data = Buffer.from(this.data);
-    const { data } = this;
+    const data = (this.data = quick(this.data));
     if (
       type !== undefined ||
       retryMs !== undefined ||
@@ -91,6 +96,7 @@ export class EventEntry {
 
   keep() {
     this.session = copyOf(this.session);
+    this.conditions = copyAll(this.conditions);
     this.fields.keep();
   }
 
@@ -119,6 +125,8 @@ export class OperationEntry {
 
   keep() {
     this.session = copyOf(this.session);
+    this.conditions = copyAll(this.conditions);
+    this.attributes = copyAll(this.attributes);
   }
 
   put(line) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // sse: text/event-stream.
+import { isUint8Array } from "node:util/types";
 import { checkEventKind, checkObject } from "./arguments.mjs";
 import { END, OK, attempt, errorOf, EventTooLargeError } from "./errors.mjs";
 import { native } from "./native.mjs";
@@ -17,6 +18,14 @@ export function formatEvent(event) {
   const plainType = type === "message" ? undefined : type;
   return attempt(() => native.formatEvent(data, id, plainType, retryMs, note, checkEventKind(kind), resetsId));
 }
+
+/** Out of the addon's; large data come as a Buffer. */
+const eventOf = ({ kind, type, data, ...event }) => ({
+  ...event,
+  kind: kinds[kind],
+  type: type || "message",
+  data: String(data),
+});
 
 /** An incremental parser. */
 export class SseParser {
@@ -36,7 +45,7 @@ export class SseParser {
   /** The events and markers that are complete with these bytes. */
   push(chunk) {
     const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-    if (!(bytes instanceof Uint8Array)) throw new TypeError("chunk must be a string or a Uint8Array");
+    if (!isUint8Array(bytes)) throw new TypeError("chunk must be a string or a Uint8Array");
     const events = [];
     for (let start = 0; start < bytes.length; start += PORTION_BYTES)
       this.#parse(bytes.subarray(start, start + PORTION_BYTES), events);
@@ -47,7 +56,7 @@ export class SseParser {
     for (let offset = 0; offset < bytes.length;) {
       const { used, code, event } = this.#native.next(bytes, offset);
       offset += used;
-      if (code === OK) events.push({ ...event, kind: kinds[event.kind], type: event.type || "message" });
+      if (code === OK) events.push(eventOf(event));
       else if (code === tooLarge) this.skipped++;
       else if (code !== END) throw errorOf(code);
     }
