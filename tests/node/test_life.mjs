@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Worker } from "node:worker_threads";
 import { once } from "node:events";
-import { inTime, packageFile, runApp, sponson, staged, take, toArray, withClient } from "./kit.mjs";
+import { inTime, packageFile, pause, runApp, sponson, staged, take, toArray, withClient } from "./kit.mjs";
 
 /** Programs that end by themselves, with their status and what they print. */
 const apps = {
@@ -65,6 +65,24 @@ const apps = {
      console.log("end");`,
     0,
     "end\n",
+  ],
+  "an event stream that was dropped after a beat": [
+    `const c = await sponson.connect({ socketDir: dir });
+     const stream = c.subscribe("never", { otherwise: "wait" }).eventStream({ heartbeatMs: 1 }).getReader();
+     await stream.read();
+     console.log("end");`,
+    0,
+    "end\n",
+  ],
+  "bytes that were detached, and no room": [
+    `const c = await sponson.connect({ socketDir: dir });
+     const p = await c.producer({ windowEvents: 1 });
+     const data = new Uint8Array(100);
+     structuredClone(data, { transfer: [data.buffer] });
+     p.publish("s", { data: "x" });
+     await p.publish("s", { data }).catch((error) => console.log(error.name));`,
+    0,
+    "TypeError\n",
   ],
 };
 for (const [name, [source, status, output]] of Object.entries(apps))
@@ -160,3 +178,19 @@ withClient(
     assert.equal((await client.health()).status, "healthy");
   },
 );
+
+withClient("times that no timer can wait for do not end at once", async (client, stage) => {
+  for (const long of [2 ** 31, 1e15, Infinity]) {
+    const other = await sponson.connect({ socketDir: stage.directory, timeoutMs: long });
+    const producer = await other.producer();
+    const stored = producer.publish("s", { data: "x" });
+    assert.equal(await producer.close({ timeoutMs: long }), 0);
+    await stored;
+    const beats = other.subscribe("never", { otherwise: "wait" }).eventStream({ heartbeatMs: long }).getReader();
+    const beat = beats.read();
+    assert.equal(await Promise.race([beat, other.health()]).then(({ status }) => status), "healthy");
+    assert.equal(await Promise.race([beat, pause(50)]), undefined);
+    await beats.cancel();
+    await other.close({ timeoutMs: long });
+  }
+});

@@ -308,6 +308,76 @@ withClient("close: what has no result is counted, and its promise fails", async 
   assert.equal(await producer.close({ timeoutMs: 50 }), 3);
   assert.deepEqual(await Promise.all(left), ["SPN_E_TIMEOUT", "SPN_E_TIMEOUT"]);
   assert.equal(await producer.close(), 3); /* the same close */
-  assert.equal(await codeOf(producer.publish("s", { data: "e" })), "SPN_E_TIMEOUT");
+  assert.equal(await codeOf(producer.publish("s", { data: "e" })), "SPN_E_INVALID");
   stage.daemon.child.kill("SIGCONT");
+});
+
+/** As if it had been sent to a worker. */
+function detached() {
+  const bytes = new Uint8Array(100).fill(65);
+  structuredClone(bytes, { transfer: [bytes.buffer] });
+  return bytes;
+}
+
+withClient("what the app does with its bytes after the call changes nothing", async (client) => {
+  const producer = await client.producer({ windowEvents: 1 });
+  const bytes = (text) => new Uint8Array(Buffer.from(text));
+  const given = {
+    session: bytes("s"),
+    id: bytes("id"),
+    data: bytes("data"),
+    type: bytes("type"),
+    note: bytes("note"),
+    reason: bytes("reason"),
+  };
+  const shared = new Uint8Array(new SharedArrayBuffer(4)).fill(65);
+  const { session, id, data, type, note, reason } = given;
+  const acks = [
+    producer.publish("s", { id, data: "taken at once" }),
+    producer.publish(session, { id: bytes("2"), data, type, note }),
+    producer.publish("s", { data: shared }),
+    producer.publishMany(session, [{ data }, { data: shared, id: bytes("many") }]),
+    producer.setSession(session, { note, contentType: type }),
+    producer.publish("s", { id: "last", data: "" }, { closes: true, reason }),
+  ];
+  for (const each of [...Object.values(given), shared]) each.fill("#".charCodeAt(0));
+  assert.equal((await acks[0]).id, "id");
+  await Promise.all(acks);
+  const events = await toArray(client.replay("s"));
+  assert.deepEqual(
+    events.map((event) => event.data),
+    ["taken at once", "data", "AAAA", "data", "AAAA", ""],
+  );
+  assert.deepEqual([events[1].type, events[1].note, events[4].id], ["type", "note", "many"]);
+  const info = await client.session("s");
+  assert.deepEqual([info.contentType, String(info.note), info.reason], ["type", "note", "reason"]);
+});
+
+withClient("bytes that were detached are refused, at once or when there is room, and only they", async (client) => {
+  for (const windowEvents of [undefined, 1]) {
+    const producer = await client.producer({ windowEvents });
+    const first = producer.publish("s", { data: "a" });
+    const bad = [{ data: detached() }, { id: detached(), data: "" }, { note: detached(), data: "" }];
+    const refused = bad.map((event) => producer.publish("s", event));
+    const batch = producer.publishMany("s", [{ data: "b" }, ...bad, { data: "c" }]);
+    for (const each of refused) await assert.rejects(each, /^TypeError: (data|id|note) must be .* not detached/);
+    await first;
+    assert.deepEqual(
+      (await inTime("the batch", batch)).map(({ result }) => result),
+      ["stored", "refused", "refused", "refused", "stored"],
+    );
+    await producer.close();
+  }
+  assert.deepEqual(await dataOf(client, "s"), ["a", "b", "c", "a", "b", "c"]);
+});
+
+withClient("a producer that is closed says so, however it was closed", async (client, stage) => {
+  const producer = await client.producer();
+  await producer.close();
+  assert.equal(await codeOf(producer.publish("s", { data: "" })), "SPN_E_INVALID");
+  const other = await sponson.connect({ socketDir: stage.directory });
+  const second = await other.producer();
+  await other.close();
+  assert.equal(await codeOf(second.publish("s", { data: "" })), "SPN_E_INVALID");
+  assert.throws(() => second.counters(), sponson.InvalidError);
 });

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading: every start and verdict, gaps, ends, streams, the log, and who is slow.
 import assert from "node:assert/strict";
-import { codeOf, inTime, sponson, take, toArray, until, withClient } from "./kit.mjs";
+import { codeOf, collect, inTime, sponson, take, toArray, until, withClient } from "./kit.mjs";
+
+const HEAP_NOISE = 200_000; // bytes
 
 async function fill(client, session, count, options) {
   const producer = await client.producer();
@@ -151,6 +153,25 @@ withClient("web streams: of events, and of the text of an event stream", async (
   await cancelled.cancel();
 });
 
+withClient("an event that comes after a beat is the next one, and beats leave nothing behind", async (client) => {
+  const producer = await client.producer();
+  const stream = client.subscribe("s", { otherwise: "wait" }).eventStream({ heartbeatMs: 1 }).getReader();
+  const read = async () => Buffer.from((await inTime("bytes", stream.read())).value).toString();
+  const used = [];
+  for (let beat = 1; beat <= 1400; beat++) {
+    assert.equal(await read(), ":\n\n");
+    if (beat % 700 > 0) continue;
+    await collect();
+    used.push(process.memoryUsage().heapUsed);
+  }
+  await producer.publish("s", { id: "1", data: "x" });
+  let bytes = await read();
+  while (bytes === ":\n\n") bytes = await read();
+  assert.equal(bytes, "id: 1\ndata: x\n\n");
+  await stream.cancel();
+  assert.ok(used[1] - used[0] < HEAP_NOISE, `heap: ${used}`);
+});
+
 withClient("abort: in the middle of a wait, and with items unread; the reason is thrown once", async (client) => {
   const abort = new AbortController();
   const sub = client.subscribe("s", { otherwise: "wait", signal: abort.signal });
@@ -257,3 +278,102 @@ withClient(
     await live.close();
   },
 );
+
+withClient("a signal that is aborted while the arguments are read, and the reason null", async (client, stage) => {
+  const producer = await client.producer();
+  const reason = new Error("mine");
+  const asks = [
+    (abort, signal) =>
+      client
+        .subscribe("never", {
+          signal,
+          get otherwise() {
+            return abort("wait");
+          },
+        })
+        .next(),
+    (abort, signal) =>
+      client
+        .follow({
+          signal,
+          get from() {
+            return abort("now");
+          },
+        })
+        .next(),
+    (abort, signal) =>
+      producer.publish(
+        "s",
+        {
+          get data() {
+            return abort("x");
+          },
+        },
+        { signal },
+      ),
+    (abort, signal) =>
+      producer.publishMany(
+        "s",
+        [
+          {
+            get data() {
+              return abort("x");
+            },
+          },
+        ],
+        { signal },
+      ),
+    (abort, signal) =>
+      sponson.connect({
+        signal,
+        get socketDir() {
+          return abort(`${stage.directory}/none`);
+        },
+      }),
+  ];
+  for (const ask of asks) {
+    const controller = new AbortController();
+    const abort = (value) => (controller.abort(reason), value);
+    const error = await inTime(
+      `${ask}`,
+      ask(abort, controller.signal).catch((caught) => caught),
+    );
+    assert.equal(error, reason, `${ask}`);
+  }
+  const controller = new AbortController();
+  const next = client.subscribe("never", { otherwise: "wait", signal: controller.signal }).next();
+  controller.abort(null);
+  assert.equal(await next.catch((caught) => caught), null);
+});
+
+withClient("one signal of many calls: no warning, and all end with its reason", async (client, stage) => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const warnings = [];
+  const warned = (warning) => warnings.push(warning);
+  process.on("warning", warned);
+  const nothing = `${stage.directory}/none`;
+  const calls = Array.from({ length: 300 }, (_, i) => [
+    client.subscribe(`never${i % 10}`, { otherwise: "wait", signal }).next(),
+    ...(i < 20 ? [sponson.connect({ socketDir: nothing, signal })] : []),
+  ]).flat();
+  await client.health({ signal });
+  controller.abort(new Error("enough"));
+  for (const { reason } of await inTime("all", Promise.allSettled(calls))) assert.match(String(reason), /enough/);
+  await client.health();
+  process.off("warning", warned);
+  assert.deepEqual(warnings, []);
+});
+
+withClient("options are read once: what a getter says the second time is not asked", async (client) => {
+  for (const read of ["subscribe", "replay"]) {
+    let asked = 0;
+    const sub = client[read]("s", {
+      get signal() {
+        return asked++ > 0 ? 1 : undefined;
+      },
+    });
+    await sub.close();
+    assert.equal(asked, 1, read);
+  }
+});

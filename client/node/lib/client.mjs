@@ -14,10 +14,11 @@ import {
 import { Core, whenCollected } from "./core.mjs";
 import { ConflictError, OK, SponsonError, TimeoutError, errorOf } from "./errors.mjs";
 import { ReplayInbox, SubscriptionInbox, clientClosed } from "./inbox.mjs";
+import { quick } from "./line.mjs";
 import { Producer } from "./producer.mjs";
 import { Replay, Subscription, checkReading } from "./subscription.mjs";
 import { asyncDispose } from "./symbols.mjs";
-import { checkSignal } from "./wait.mjs";
+import { after, checkSignal, listen, unlisten } from "./wait.mjs";
 
 const CONNECT_MS = 5000;
 const noOptions = Object.freeze({});
@@ -89,7 +90,7 @@ export class Client {
   async publishOnce(session, event, options = noOptions) {
     return this.#once("publish", session, options, () => {
       const { kind, id, type, data, retryMs, note } = checkObject(event, "event");
-      return [data, id, type, retryMs, note, checkEventKind(kind)];
+      return [quick(data), id, type, retryMs, note, checkEventKind(kind)];
     });
   }
 
@@ -113,24 +114,26 @@ export class Client {
 
   subscribe(session, options = noOptions) {
     checkText(session, "session");
-    const asBytes = checkReading(checkObject(options, "options"));
-    const mode = options.items ? "items" : "events";
+    const { signal, as, items } = checkObject(options, "options");
+    const asBytes = checkReading(signal, as);
+    const mode = items ? "items" : "events";
     const inbox = new SubscriptionInbox(this.#core, 0, session, startOf(options), asBytes, mode);
-    return new Subscription(this, inbox, options.signal);
+    return new Subscription(this, inbox, signal);
   }
 
   follow(options = noOptions) {
-    const asBytes = checkReading(checkObject(options, "options"));
+    const { signal, as } = checkObject(options, "options");
+    const asBytes = checkReading(signal, as);
     const inbox = new SubscriptionInbox(this.#core, 1, undefined, followStartOf(options), asBytes, "items");
-    return new Subscription(this, inbox, options.signal);
+    return new Subscription(this, inbox, signal);
   }
 
   replay(session, options = noOptions) {
     checkText(session, "session");
-    const asBytes = checkReading(checkObject(options, "options"));
-    const { after, cursor } = options;
+    const { signal, as, after, cursor } = checkObject(options, "options");
+    const asBytes = checkReading(signal, as);
     const inbox = new ReplayInbox(this.#core, session, startOf({ after, cursor }), asBytes);
-    return new Replay(this, inbox, options.signal);
+    return new Replay(this, inbox, signal);
   }
 
   // -- questions ----------------------------------------------------------------------------------
@@ -192,9 +195,9 @@ export async function connect(options = noOptions) {
   checkMs(timeoutMs, "timeoutMs");
   const client = open(options);
   const late = new AbortController();
-  const timer = timeoutMs < Infinity ? setTimeout(() => late.abort(), timeoutMs) : undefined;
-  const stop = () => late.abort();
-  signal?.addEventListener("abort", stop, { once: true });
+  const told = { aborted: () => late.abort() };
+  const stop = after(timeoutMs, told.aborted);
+  if (signal !== undefined) listen(signal, told);
   try {
     await client.ready({ signal: late.signal });
     return client;
@@ -204,7 +207,7 @@ export async function connect(options = noOptions) {
     if (signal?.aborted) throw signal.reason;
     throw isGone(error) ? error : new TimeoutError(`not connected within ${timeoutMs} ms: ${detail}`);
   } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", stop);
+    stop();
+    if (signal !== undefined) unlisten(signal, told);
   }
 }

@@ -34,6 +34,12 @@ export class Fifo {
     return item;
   }
 
+  /** Takes one out that is anywhere in it. */
+  remove(item) {
+    const at = this.#items.indexOf(item, this.#head);
+    if (at >= 0) this.#items.splice(at, 1);
+  }
+
   *[Symbol.iterator]() {
     for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i];
   }

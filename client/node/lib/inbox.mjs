@@ -8,7 +8,7 @@ import { forgetCollected } from "./core.mjs";
 import { isEvent, kindOf, lifeOf, makeEvent, makeItem, missingOf, sizeOf, whyOf } from "./event.mjs";
 import { Fifo } from "./fifo.mjs";
 import { native } from "./native.mjs";
-import { Wait, listen, unlisten } from "./wait.mjs";
+import { Wait, after, listen, unlisten } from "./wait.mjs";
 
 const ITEMS_MAX = 256;
 const BYTES_MAX = 64 * 1024;
@@ -17,7 +17,7 @@ const ended = Object.freeze({ value: undefined, done: true });
 
 class Inbox {
   isOver = false; // nothing more comes
-  #error = null; // thrown once, after the items
+  #error = undefined; // thrown once, after the items; null may be the reason of a signal
   #items = new Fifo();
   #waits = new Fifo();
   #signal = undefined;
@@ -51,15 +51,30 @@ class Inbox {
 
   next(owner) {
     if (this.#items.size > 0) return Promise.resolve({ value: this.shift(), done: false });
-    if (this.#error !== null) {
+    if (this.#error !== undefined) {
       const error = this.#error;
-      this.#error = null;
+      this.#error = undefined;
       return Promise.reject(error);
     }
     if (this.isOver) return Promise.resolve(ended);
     return new Promise((resolve, reject) => {
       this.#waits.push(new Wait(this.core, owner, undefined, resolve, reject, undefined));
     });
+  }
+
+  /** The same; undefined if nothing comes within ms, and what comes later is for who asks then. */
+  async nextWithin(owner, ms) {
+    const next = this.next(owner);
+    const wait = this.#waits.last();
+    const stop = after(ms, () => {
+      this.#waits.remove(wait);
+      wait?.resolve(undefined);
+    });
+    try {
+      return await next;
+    } finally {
+      stop();
+    }
   }
 
   shift() {
@@ -80,8 +95,8 @@ class Inbox {
     this.#error = error;
     forgetCollected(this);
     this.detach();
-    if (this.#waits.size > 0 && error !== null) {
-      this.#error = null;
+    if (this.#waits.size > 0 && error !== undefined) {
+      this.#error = undefined;
       this.#waits.shift().reject(error);
     }
     for (const wait of this.#waits.clear()) wait.resolve(ended);
@@ -92,12 +107,12 @@ class Inbox {
   end(error) {
     const dropped = this.#items.clear().length;
     if (!this.isOver) return this.finish(error);
-    if (dropped > 0 || error === null) this.#error = error;
+    if (dropped > 0 || error === undefined) this.#error = error;
     this.#stopListening();
   }
 
   abandon() {
-    this.end(null);
+    this.end(undefined);
   }
 }
 
@@ -151,7 +166,7 @@ export class SubscriptionInbox extends Inbox {
     if (kind !== "end") return;
     this.last = item;
     const isGood = this.mode === "items" || why === CLOSED;
-    this.finish(isGood ? null : errorOf(why, undefined, { item }));
+    this.finish(isGood ? undefined : errorOf(why, undefined, { item }));
   }
 
   #pushPlain(item) {
@@ -199,7 +214,7 @@ export class ReplayInbox extends Inbox {
     if (!this.isWanted) return false;
     const code = this.core.takeReplay(this.native, (...item) => this.#put(...item));
     this.missing = this.native.missing();
-    if (code === END) this.finish(null);
+    if (code === END) this.finish(undefined);
     else if (code !== OK && code !== TIMEOUT) this.finish(errorOf(code, this.core.detail()));
     return code === OK;
   }

@@ -14,7 +14,7 @@ import { InvalidError, TimeoutError, attempt } from "./errors.mjs";
 import { BatchEntry, EventEntry, Fields, Line, OperationEntry } from "./line.mjs";
 import { native } from "./native.mjs";
 import { asyncDispose } from "./symbols.mjs";
-import { checkSignal } from "./wait.mjs";
+import { after, checkSignal } from "./wait.mjs";
 
 const CLOSE_MS = 5000;
 const noOptions = Object.freeze({});
@@ -70,8 +70,8 @@ export class Producer {
   }
 
   #check() {
-    if (this.#line.failure !== null) throw this.#line.failure;
     if (this.#closing !== null) throw new InvalidError("the producer is closed");
+    if (this.#line.failure !== null) throw this.#line.failure;
   }
 
   #add(makeEntry, signal) {
@@ -167,14 +167,12 @@ export class Producer {
   async #close(timeoutMs) {
     if (this.#line.failure !== null) return 0;
     const flushed = this.#line.flush(this, undefined);
-    let timer;
-    if (timeoutMs < Infinity)
-      timer = setTimeout(() => this.#line.end(new TimeoutError("closed before there was a result")), timeoutMs);
+    const stop = after(timeoutMs, () => this.#line.end(new TimeoutError("closed before there was a result")));
     const left = await flushed.then(
       () => 0,
       () => this.#line.leftOver,
     );
-    clearTimeout(timer);
+    stop();
     this.#line.abandon();
     return left;
   }

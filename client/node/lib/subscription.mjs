@@ -35,12 +35,12 @@ class Reading {
   }
 
   async return(value) {
-    this.#inbox.end(null);
+    this.#inbox.end(undefined);
     return { value, done: true };
   }
 
   async close() {
-    this.#inbox.end(null);
+    this.#inbox.end(undefined);
   }
 
   [Symbol.asyncIterator]() {
@@ -62,32 +62,6 @@ class Reading {
   }
 }
 
-/** Calls `write` with the bytes of each event, and with a comment when none came for so long. */
-class Heart {
-  #pending = null;
-  constructor(reading, heartbeatMs) {
-    this.reading = reading;
-    this.heartbeatMs = heartbeatMs;
-  }
-
-  /** The next bytes; null at the end. */
-  async next() {
-    this.#pending ??= this.reading.next();
-    let timer;
-    const beat = new Promise((resolve) => {
-      if (this.heartbeatMs > 0 && this.heartbeatMs < Infinity) timer = setTimeout(resolve, this.heartbeatMs, null);
-    });
-    try {
-      const result = await Promise.race([this.#pending, beat]);
-      if (result === null) return heartbeat;
-      this.#pending = null;
-      return result.done ? null : formatEvent(result.value);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-}
-
 export class Subscription extends Reading {
   /** Where it began, and why there; null: not known yet. */
   get verdict() {
@@ -104,11 +78,12 @@ export class Subscription extends Reading {
     checkMs(heartbeatMs, "heartbeatMs");
     if (this.inbox.mode === "items") throw new TypeError("items have no text: subscribe without `items`");
     this.inbox.mode = "markers";
-    const heart = new Heart(this, heartbeatMs);
+    const beatMs = heartbeatMs > 0 ? heartbeatMs : Infinity;
     const pull = async (controller) => {
-      const bytes = await heart.next();
-      if (bytes === null) controller.close();
-      else controller.enqueue(bytes);
+      const result = await this.inbox.nextWithin(this, beatMs);
+      if (result === undefined) controller.enqueue(heartbeat);
+      else if (result.done) controller.close();
+      else controller.enqueue(formatEvent(result.value));
     };
     return new ReadableStream({ pull, cancel: () => this.close() }, { highWaterMark: 0 });
   }
@@ -121,7 +96,8 @@ export class Replay extends Reading {
   }
 }
 
-export function checkReading({ signal, as }) {
+/** true: as bytes. */
+export function checkReading(signal, as) {
   checkSignal(signal);
   if (as !== undefined && as !== "text" && as !== "bytes") throw new TypeError("as must be text or bytes");
   return as === "bytes";

@@ -12,6 +12,15 @@ export function checkSignal(signal) {
   if (signal.aborted) throw signal.reason;
 }
 
+export const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** Calls act after so long, and returns what prevents that. Longer than a timer can wait is never. */
+export function after(ms, act) {
+  if (!(ms <= TIMER_MS_MAX)) return () => {};
+  const timer = setTimeout(act, ms);
+  return () => clearTimeout(timer);
+}
+
 /** Who is told of a signal. It has one listener of ours: Node warns of a leak when there are more than ten. */
 class Listeners {
   static #all = new WeakMap();
@@ -43,8 +52,12 @@ class Listeners {
   }
 }
 
-/** who.aborted(reason) is called when the signal is aborted, until `unlisten`. */
-export const listen = (signal, who) => (Listeners.of(signal) ?? new Listeners(signal)).add(who);
+/** who.aborted(reason) is called when the signal is aborted, until `unlisten`. It may be aborted already: between
+ *  checkSignal and here, code of the app runs. */
+export function listen(signal, who) {
+  if (signal.aborted) queueMicrotask(() => who.aborted(signal.reason));
+  else (Listeners.of(signal) ?? new Listeners(signal)).add(who);
+}
 export const unlisten = (signal, who) => Listeners.of(signal)?.delete(who);
 
 export class Wait {
