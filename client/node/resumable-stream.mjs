@@ -10,9 +10,10 @@
 //
 // A chunk is any string, and data is not: it is stored as JSON, in pieces. A writer that lives touches the session, so
 // that it is closed as idle only when the writer is gone.
-import { DAY_MS, TIMER_MS_MAX, checkTimeout, clientOf, producerOf, within } from "./lib/adapters.mjs";
+import { DAY_MS, checkTimeout, clientOf, producerOf, within } from "./lib/adapters.mjs";
 import { checkMs, checkObject } from "./lib/arguments.mjs";
 import { ConditionError, TrimmedError, UnknownSessionError } from "./lib/errors.mjs";
+import { TIMER_MS_MAX } from "./lib/wait.mjs";
 
 const IDLE_CLOSE_MS = 60_000;
 const TOUCHES = 4; // in the time after which it would be idle
@@ -228,32 +229,46 @@ class Context {
     return info.state === "closed" ? null : this.read(session, skip);
   }
 
-  /** false: somebody else has, or had, a stream of this name. */
+  /** Resolves with the promise of the entry in `claim`; null: somebody else has, or had, a stream of this name. */
   async claim(producer, session) {
     const { idleCloseMs, ttlMs } = this;
+    let claim;
     try {
-      await within(this.client, this.timeoutMs, (signal) =>
-        producer.setSession(session, { idleCloseMs, ttlMs }, { ifNew: true, signal }),
-      );
-      return true;
+      await within(this.client, this.timeoutMs, (signal) => {
+        claim = producer.setSession(session, { idleCloseMs, ttlMs }, { ifNew: true, signal });
+        return claim;
+      });
+      return { claim };
     } catch (error) {
-      if (error instanceof ConditionError) return false;
+      if (error instanceof ConditionError) return null;
+      this.giveBack(producer, session, claim);
       throw error;
     }
+  }
+
+  /** Deletes what the claim opened, or will open when the sidecar answers again: nobody writes it. */
+  giveBack(producer, session, claim) {
+    within(this.client, this.timeoutMs, (signal) =>
+      producer.deleteSession(session, { ifSeq: 0, dependsOn: claim, signal }),
+    ).catch(() => {});
   }
 
   async create(session, makeStream, skip) {
     const producer = await producerOf(this.client, this.timeoutMs);
     for (;;) {
-      if (await this.claim(producer, session)) return this.begin(producer, session, makeStream, skip);
+      const claimed = await this.claim(producer, session);
+      if (claimed !== null) return this.begin(producer, session, claimed.claim, makeStream, skip);
       const stream = await this.resume(session, skip);
       if (stream !== undefined) return stream; // else it was deleted just now
     }
   }
 
   /** Makes the stream, and writes it whether it is read or not. If it cannot be made, there is none. */
-  async begin(producer, session, makeStream, skip) {
-    const info = await this.info(session);
+  async begin(producer, session, claim, makeStream, skip) {
+    const info = await this.info(session).catch((error) => {
+      this.giveBack(producer, session, claim);
+      throw error;
+    });
     if (info === null) throw new UnknownSessionError("the stream was deleted as it began");
     const { life } = info;
     let start;

@@ -334,6 +334,53 @@ staged(
   null,
 );
 
+withClient("a stream that was claimed in vain can be made again", async (client, stage) => {
+  const context = contextOf(client, { timeoutMs: 300 });
+  const stop = () => stage.daemon.child.kill("SIGSTOP");
+  const goOn = () => stage.daemon.child.kill("SIGCONT");
+  await textOf(await context.resumableStream("first", () => streamOf(["x"])));
+  const ask = client.session;
+  const vain = {
+    "the sidecar stops before the claim": () => stop(),
+    "the sidecar stops after the claim": () => {
+      client.session = function (...words) {
+        delete client.session;
+        stop();
+        return ask.apply(client, words);
+      };
+    },
+  };
+  for (const [id, begin] of Object.entries(vain)) {
+    begin();
+    assert.equal(await codeOf(context.resumableStream(id, never)), "SPN_E_TIMEOUT", id);
+    goOn();
+    const stream = await context.resumableStream(id, () => streamOf(["a", "b"]));
+    assert.equal(await textOf(stream), "ab", id);
+  }
+});
+
+withClient("two claim while the sidecar is stopped: one makes the stream, and both read it", async (client, stage) => {
+  const other = await sponson.connect({ socketDir: stage.directory });
+  const contexts = [client, other].map((each) => contextOf(each));
+  for (const [i, context] of contexts.entries())
+    await textOf(await context.resumableStream(`first${i}`, () => streamOf([])));
+  stage.daemon.child.kill("SIGSTOP");
+  const source = byHand();
+  let made = 0;
+  const asked = contexts.map((context) => context.resumableStream("s", () => (made++, source.make())));
+  await pause(50);
+  stage.daemon.child.kill("SIGCONT");
+  const texts = (await inTime("both", Promise.all(asked))).map(textOf);
+  await stage.daemon.kill();
+  source.write("a");
+  source.write("");
+  source.write("b");
+  source.end();
+  await stage.daemon.start();
+  assert.deepEqual([await Promise.all(texts), made], [["ab", "ab"], 1]);
+  await other.close();
+});
+
 withClient("what a long stream leaves in memory", async (client) => {
   const context = contextOf(client);
   const heaps = [];
