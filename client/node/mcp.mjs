@@ -6,9 +6,9 @@
 // session, and an id names its stream: <streamId>~<random>. A priming event is a marker: an id without data.
 import { randomBytes } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { DAY_MS, checkTimeout, clientOf, producerOf, within } from "./lib/adapters.mjs";
+import { DAY_MS, checkTimeout, clientOf, inTime, producerOf } from "./lib/adapters.mjs";
 import { checkMs, checkObject } from "./lib/arguments.mjs";
-import { BadIdError, InvalidError, UnknownIdError, UnknownSessionError } from "./lib/errors.mjs";
+import { BadIdError, InvalidError, TrimmedError, UnknownIdError, UnknownSessionError } from "./lib/errors.mjs";
 
 const RANDOM_BYTES = 12;
 
@@ -84,10 +84,16 @@ export class SponsonEventStore {
 
   /** Calls onEvent for each event after this one until it resolves with false. Resolves with the last event's id. */
   async #read(eventId, onEvent) {
-    await within(this.#client, this.#timeoutMs, async (signal) => {
-      for await (const event of this.#client.replay(this.#session, { after: eventId, signal }))
-        if (!(await onEvent(event))) break;
-    });
+    const replay = this.#client.replay(this.#session, { after: eventId });
+    try {
+      for (;;) {
+        const { value, done } = await inTime(this.#client, this.#timeoutMs, replay.next());
+        if (replay.missing > 0) throw new TrimmedError(`${replay.missing} events are not retained any more`);
+        if (done || !(await onEvent(value))) break;
+      }
+    } finally {
+      await replay.return();
+    }
   }
 
   /** Sends the events of the same stream that came after this one.
@@ -118,6 +124,10 @@ export class SponsonEventStore {
     this.#isDeleted = true;
     await Promise.allSettled(this.#pending.values());
     const producer = await producerOf(this.#client, this.#timeoutMs);
-    await producer.deleteSession(this.#session);
+    try {
+      await producer.deleteSession(this.#session);
+    } catch (error) {
+      if (!(error instanceof UnknownSessionError)) throw error; // nothing was stored, or it is deleted
+    }
   }
 }

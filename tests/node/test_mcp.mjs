@@ -244,6 +244,46 @@ withClient("a session is deleted with what is in it, and its store stores nothin
   assert.equal(await codeOf(client.session("tool/a")), "SPN_E_UNKNOWN_SESSION");
 });
 
+withClient("deleted before anything was stored, and twice", async (client) => {
+  const store = new SponsonEventStore({ client, session: "a" });
+  await store.delete();
+  await store.delete();
+});
+
+withClient("a replay to a client that is slow takes as long as it takes", async (client) => {
+  const timeoutMs = 200;
+  const store = new SponsonEventStore({ client, session: "a", timeoutMs });
+  const id = await store.storeEvent("x", {});
+  await Promise.all(Array.from({ length: 200 }, (_, i) => store.storeEvent("x", note(i))));
+  const sent = [];
+  const send = async (_, { params }) => {
+    if (sent.push(params.data) % 100 === 0) await pause(timeoutMs);
+  };
+  await inTime("the replay", store.replayEventsAfter(id, { send }));
+  assert.deepEqual(
+    sent,
+    Array.from({ length: 200 }, (_, i) => i),
+  );
+});
+
+withClient(
+  "events that are trimmed in the middle of a replay: an error, not a hole",
+  async (client) => {
+    const store = new SponsonEventStore({ client, session: "a" });
+    const more = () => Promise.all(Array.from({ length: 400 }, () => store.storeEvent("x", note("y".repeat(20_000)))));
+    const id = await store.storeEvent("x", {});
+    await more();
+    let isFirst = true;
+    const send = async () => {
+      if (!isFirst) return;
+      isFirst = false;
+      await more();
+    };
+    assert.equal(await codeOf(inTime("the replay", store.replayEventsAfter(id, { send }))), "SPN_E_TRIMMED");
+  },
+  ["--retention-events=401"],
+);
+
 withClient(
   "a message over the event limit is refused, and the next one is not",
   async (client) => {

@@ -6,9 +6,9 @@
 import { checkMs } from "./arguments.mjs";
 import { Client, open } from "./client.mjs";
 import { TimeoutError } from "./errors.mjs";
+import { after } from "./wait.mjs";
 
 export const DAY_MS = 24 * 60 * 60 * 1000;
-export const TIMER_MS_MAX = 2 ** 31 - 1;
 const ANSWER_MS = 10_000;
 
 let common = null;
@@ -27,16 +27,28 @@ export function checkTimeout(timeoutMs = ANSWER_MS) {
 /** What ask(signal) gives; TimeoutError if that takes longer. */
 export async function within(client, timeoutMs, ask) {
   const late = new AbortController();
-  const timer = timeoutMs <= TIMER_MS_MAX ? setTimeout(() => late.abort(), timeoutMs) : undefined;
+  const stop = after(timeoutMs, () => late.abort());
   try {
     return await ask(late.signal);
   } catch (error) {
     if (error !== late.signal.reason) throw error;
     throw new TimeoutError(`the sidecar did not answer within ${timeoutMs} ms: ${client.detail}`);
   } finally {
-    clearTimeout(timer);
+    stop();
   }
 }
+
+/** The same of a promise of something that takes no signal. */
+export const inTime = (client, timeoutMs, promise) =>
+  within(
+    client,
+    timeoutMs,
+    (signal) =>
+      new Promise((resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason));
+        promise.then(resolve, reject);
+      }),
+  );
 
 const producers = new WeakMap(); // promises, by client
 
