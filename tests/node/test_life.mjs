@@ -142,6 +142,43 @@ withClient("a worker that ends by itself, and forgot to close", async (client, s
   assert.equal((await client.last("w")).seq, 1);
 });
 
+/** What a worker does to end in the middle of what calls it. It has c, p and an event in the session "w". */
+const exits = {
+  "a getter": `await p.publish("w", { get data() { process.exit(4); } });`,
+  "the body of a loop": `for await (const event of c.subscribe("w")) process.exit(4);`,
+  "a signal's listener": `
+    const abort = new AbortController();
+    const { signal } = abort;
+    c.subscribe("w", { signal }).next().catch(() => {});
+    p.publish("w", { data: "y" }, { signal }).catch(() => {});
+    signal.addEventListener("abort", () => process.exit(4));
+    c.close();
+    abort.abort();`,
+  "a turn": `c.health().then(() => process.exit(4)); for (;;) await p.publish("w", { data: "y" });`,
+  "a refusal": `
+    const refused = await c.producer({ level: "none" });
+    refused.onrefused = () => process.exit(4);
+    await c.closeSession("w");
+    await refused.publish("w", { data: "y" });
+    for (;;) await c.health();`,
+  "a close": `c.close(); for (let i = 0; i < 20; i++) sponson.open({ socketDir }).close(); process.exit(4);`,
+};
+for (const [name, source] of Object.entries(exits))
+  staged(`a worker: process.exit in ${name}`, async (stage) => {
+    const worker = new Worker(
+      `(async () => {
+        const sponson = await import(${JSON.stringify(packageFile("index.mjs"))});
+        const socketDir = ${JSON.stringify(stage.directory)};
+        const c = await sponson.connect({ socketDir });
+        const p = await c.producer();
+        await p.publish("w", { data: "x" });
+        ${source}
+      })();`,
+      { eval: true },
+    );
+    assert.deepEqual(await inTime("it ends", once(worker, "exit")), [4]);
+  });
+
 withClient("the daemon is killed and starts again: nobody notices but the clock", async (client, stage) => {
   const producer = await client.producer();
   const reading = take(300, client.subscribe("s", { otherwise: "wait" }));
