@@ -12,7 +12,7 @@
 // that it is closed as idle only when the writer is gone.
 import { DAY_MS, checkTimeout, clientOf, producerOf, within } from "./lib/adapters.mjs";
 import { checkMs, checkObject } from "./lib/arguments.mjs";
-import { ConditionError, TrimmedError, UnknownSessionError } from "./lib/errors.mjs";
+import { ConditionError, OtherLifeError, TrimmedError, UnknownSessionError } from "./lib/errors.mjs";
 import { TIMER_MS_MAX } from "./lib/wait.mjs";
 
 const IDLE_CLOSE_MS = 60_000;
@@ -53,6 +53,9 @@ export function* piecesOf(chunk, dataMax) {
 }
 
 // -- writing --------------------------------------------------------------------------------------
+
+/** Nothing more can be written: the session was deleted, or another one has its name. */
+const isLost = (error) => error instanceof UnknownSessionError || error instanceof OtherLifeError;
 
 /** Writes one stream into its session, of one life: a session that was deleted is not opened again. */
 class Writer {
@@ -121,7 +124,7 @@ class Writer {
     try {
       await this.producer.touchSession(this.session, { life: this.life });
     } catch (error) {
-      if (error instanceof UnknownSessionError) this.#fail(error);
+      if (isLost(error)) this.#fail(error);
     } finally {
       this.#isTouching = false;
     }

@@ -359,6 +359,24 @@ withClient("a stream that was claimed in vain can be made again", async (client,
   }
 });
 
+withClient("whoever deletes the session ends the source, also when it gives nothing", async (client) => {
+  const ways = {
+    deleted: (name) => client.deleteSession(name),
+    reopened: async (name) => {
+      await client.deleteSession(name);
+      await client.publishOnce(name, { id: "other", data: "" });
+    },
+  };
+  for (const [id, take] of Object.entries(ways)) {
+    const context = contextOf(client, { idleCloseMs: 400 });
+    const source = byHand();
+    await context.resumableStream(id, source.make);
+    await take(session(id));
+    await context.end();
+    assert.deepEqual([source.canceled.length, context.errors.length], [1, 1], id);
+  }
+});
+
 withClient("two claim while the sidecar is stopped: one makes the stream, and both read it", async (client, stage) => {
   const other = await sponson.connect({ socketDir: stage.directory });
   const contexts = [client, other].map((each) => contextOf(each));
