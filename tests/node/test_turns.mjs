@@ -10,7 +10,8 @@ import { pause, packageFile, sponson, withClient } from "./kit.mjs";
 const CALL_MS = 5,
   DELAY_MS = 5,
   LOAD_MS = 1500,
-  LINES = 40;
+  LINES = 40,
+  TRIES = 3;
 const native = createRequire(import.meta.url)(packageFile("sponson.node"));
 
 const clock = createRequire(import.meta.url)(join(process.env.SPONSON_BIN, "thread_clock.node"));
@@ -32,6 +33,14 @@ function measure(prototype, name) {
 for (const Class of [native.Client, native.Producer, native.Reader, native.Question, native.Sse])
   for (const name of Object.getOwnPropertyNames(Class.prototype))
     if (name !== "constructor") measure(Class.prototype, name);
+
+/** On a machine that others use too, something may take longer than it needs; what is too long is so each time.
+ *  check: resolves with what is wrong, or with nothing. */
+async function inTries(check) {
+  let trouble;
+  for (let i = 0; i < TRIES; i++) if (!(trouble = await check())) return;
+  assert.fail(trouble);
+}
 
 async function load(client, ms) {
   const producers = await Promise.all([1, 2, 3].map(() => client.producer()));
@@ -60,11 +69,14 @@ async function load(client, ms) {
   await client.stats();
 }
 
-withClient("each call into the addon is short", async (client) => {
-  await load(client, LOAD_MS);
-  console.log(`longest call: ${longest.name}, ${longest.ms.toFixed(2)} ms`);
-  assert.ok(longest.ms > 0 && longest.ms < CALL_MS, `${longest.name} took ${longest.ms} ms`);
-});
+withClient("each call into the addon is short", (client) =>
+  inTries(async () => {
+    longest.ms = 0;
+    await load(client, LOAD_MS);
+    console.log(`longest call: ${longest.name}, ${longest.ms.toFixed(2)} ms`);
+    return longest.ms > 0 && longest.ms < CALL_MS ? "" : `${longest.name} took ${longest.ms} ms`;
+  }),
+);
 
 /** The delay of the loop at p99, in milliseconds, while an app that is paced does its work. */
 async function delayWhile(client, work) {
@@ -84,10 +96,13 @@ async function delayWhile(client, work) {
 withClient("the loop is as quick with the daemon stopped as with it running", async (client, stage) => {
   const kept = await client.producer();
   const work = async () => kept.publish("s", { data: "x".repeat(1000) }, { signal: AbortSignal.timeout(500) });
-  const running = await delayWhile(client, work);
-  stage.daemon.child.kill("SIGSTOP");
-  const stopped = await delayWhile(client, work);
-  stage.daemon.child.kill("SIGCONT");
-  console.log(`delay at p99: running ${running.toFixed(2)} ms, stopped ${stopped.toFixed(2)} ms`);
-  assert.ok(stopped <= running + DELAY_MS);
+  await inTries(async () => {
+    const running = await delayWhile(client, work);
+    stage.daemon.child.kill("SIGSTOP");
+    const stopped = await delayWhile(client, work);
+    stage.daemon.child.kill("SIGCONT");
+    const words = `delay at p99: running ${running.toFixed(2)} ms, stopped ${stopped.toFixed(2)} ms`;
+    console.log(words);
+    return stopped <= running + DELAY_MS ? "" : words;
+  });
 });
