@@ -44,7 +44,7 @@ void answer_err(struct exchange *exchange, spn_err err)
 void answer_no_room(struct exchange *exchange, struct memory_share *share)
 {
     struct problem problem;
-    (void)memory_refuse(share, &problem);
+    memory_refuse(share, &problem);
     answer_problem(exchange, &problem);
 }
 

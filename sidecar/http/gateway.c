@@ -21,7 +21,7 @@ enum {
 
 enum { READ_PART = 8 /* of --memory may wait in the library, beside it */ };
 
-#define PRESSED_NS UINT64_C(1000000000) /* between two calls */
+#define PRESSED_EVERY_NS UINT64_C(1000000000) /* streams wait for memory: between two calls */
 
 #define PROBE_NS UINT64_C(2000000000)   /* between two questions whether the daemon is there */
 #define SILENCE_NS UINT64_C(5000000000) /* after which it is gone */
@@ -84,7 +84,7 @@ static void serve_memory(struct gateway *gateway)
 {
     memory_turn(&gateway->memory[MEMORY_STREAMS]);
     if (streams_wait(gateway) && gateway->pressed.deadline.index == DEADLINE_ABSENT)
-        gateway_wait(gateway, &gateway->pressed, PRESSED_NS);
+        gateway_wait(gateway, &gateway->pressed, PRESSED_EVERY_NS);
 }
 
 /* -- start and end ----------------------------------------------------------------------------- */

@@ -62,11 +62,11 @@ bool memory_may_take(const struct memory_share *share, size_t size)
            (link_alone(&share->memory->waiting) && fits(share->memory, share, size));
 }
 
-bool memory_refuse(struct memory_share *share, struct problem *ret_problem)
+void memory_refuse(struct memory_share *share, struct problem *ret_problem)
 {
     share->memory->full++;
-    return problem_set(ret_problem, 503, SPN_E_BACKPRESSURE,
-                       "requests hold as much memory as they may: see --memory");
+    problem_set(ret_problem, 503, SPN_E_BACKPRESSURE,
+                "requests hold as much memory as they may: see --memory");
 }
 
 /* -- waiting ----------------------------------------------------------------------------------- */

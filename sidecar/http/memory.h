@@ -71,8 +71,8 @@ bool memory_reserve(struct memory_share *share, size_t size);
  * that fits and nobody else waits. */
 bool memory_may_take(const struct memory_share *share, size_t size);
 
-/* Counts a refusal, and describes it: 503, with the name of the option. Returns false. */
-bool memory_refuse(struct memory_share *share, struct problem *ret_problem);
+/* Counts a refusal, and describes it: 503, with the name of the option. */
+void memory_refuse(struct memory_share *share, struct problem *ret_problem);
 
 /* The share gives back what it holds. on_room follows, once, when it holds so much as is wanted. */
 void memory_wait(struct memory_share *share, size_t wanted);

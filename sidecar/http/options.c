@@ -102,11 +102,9 @@ static const struct argp_option table[] = {
     {"body-limit", KEY_BODY_LIMIT, "BYTES", 0,
      "Most bytes of a body that is not an event stream (default 8M)", 0},
     {"memory", KEY_MEMORY, "BYTES", 0,
-     "Most bytes that requests hold in all: half of it bodies, a quarter answers, a quarter texts "
-     "of "
-     "streams, each of more than 8K. Beyond it requests are answered with 503, and streams wait; "
-     "16M "
-     "to 1024G (default 512M)",
+     "Most bytes that requests hold in all, each of more than 8K: half for bodies, a quarter for "
+     "answers, a quarter for texts of streams. Beyond it requests are answered with 503, and a "
+     "stream waits; 16M to 1024G (default 512M)",
      0},
     {"window", KEY_WINDOW, "BYTES", 0, "Bytes that may wait for each stream (default 16K)", 0},
     {"header-timeout", KEY_HEADER_TIMEOUT, "TIME", 0,

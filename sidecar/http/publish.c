@@ -162,7 +162,7 @@ const struct lane_calls publish_lane_calls = {.on_result = on_result, .on_news =
 static void refuse_for_room(struct post *post)
 {
     struct problem problem;
-    (void)memory_refuse(&post->share, &problem);
+    memory_refuse(&post->share, &problem);
     post_refuse(post, &problem);
 }
 

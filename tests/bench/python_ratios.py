@@ -30,6 +30,7 @@ READERS = 50 if TINY else 1000
 FANOUTS = 2 if TINY else 20
 TASKS = 64 if TINY else 4096
 DATA = "x" * 256
+READY_S = 60
 
 
 def bench(*words):
@@ -156,8 +157,9 @@ async def fanout(client, producer):
         await producer.publish("fanout", DATA)
         ready = []
         tasks = [asyncio.create_task(read()) for _ in range(READERS)]
-        while len(ready) < READERS:
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(READY_S):
+            while len(ready) < READERS:
+                await asyncio.sleep(0.001)
         publisher = await asyncio.create_subprocess_exec(
             sys.executable, __file__, str(BUILD), "--publish", stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )

@@ -114,10 +114,9 @@ def read_in_a_thread(session):
 
 
 def check_dump(stage, history):
-    entries = [entry for entry in stage.dump() if "data" in entry]
-    log = [(entry["session"], entry["seq"], entry["data"]) for entry in entries]
-    assert history.judge(log) == []
-    return {session: [(seq, data) for name, seq, data in log if name == session] for session in SESSIONS}
+    log = [entry for entry in stage.dump() if "data" in entry]
+    history.judge(log)
+    return {name: [(entry["seq"], entry["data"]) for entry in log if entry["session"] == name] for name in SESSIONS}
 
 
 @aio
@@ -132,33 +131,36 @@ async def test_nothing_is_lost_doubled_or_reordered(bare):
         for session in SESSIONS:
             await client.close_session(session)
         got = await asyncio.wait_for(asyncio.gather(*readers), WAIT_S)
-    assert campaign.kills == KILLS and len(campaign.history.acked) >= KILLS * BETWEEN_KILLS
+    assert campaign.kills == KILLS and campaign.history.acked >= KILLS * BETWEEN_KILLS
     bare.end()
     stored = check_dump(bare, campaign.history)
     for i, one in enumerate(got[:SUBSCRIBERS]):
         assert compare(one, stored[SESSIONS[i % len(SESSIONS)]]) == []
     for i, one in enumerate(got[SUBSCRIBERS:]):
         assert compare(one, stored[SESSIONS[i]]) == []
-    print(f"{campaign.kills} kills, {len(campaign.history.acked)} events, {len(got)} readers")
+    print(f"{campaign.kills} kills, {campaign.history.acked} events, {len(got)} readers")
 
 
-# The judge sees what it is there for.
+def entry_of(position, session, seq, data):
+    return {"position": position, "session": session, "seq": seq, "id": data, "data": data}
+
+
+# That history-judge is called rightly; what it sees otherwise has tests of its own.
 @pytest.mark.parametrize(
-    "dumped, trouble",
-    [
-        ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 3, "0:2")], None),
-        ([("s", 1, "0:0"), ("s", 2, "0:2")], "lost: 0:1"),
-        ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 3, "0:1"), ("s", 4, "0:2")], "doubled: 0:1 in s"),
-        ([("s", 1, "0:1"), ("s", 2, "0:0"), ("s", 3, "0:2")], "reordered: 0:0 after 1 in s"),
-        ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 2, "0:2")], "misnumbered: 0:2 has 2, not 3"),
-        ([("s", 1, "0:0"), ("s", 2, "0:1"), ("s", 3, "0:2"), ("t", 1, "0:1")], "foreign: 0:1 in t"),
-    ],
+    "numbers, trouble",
+    [((0, 1, 2), None), ((0, 2), "lost=1"), ((0, 1, 1, 2), "doubled=1"), ((1, 0, 2), "reordered=1")],
 )
-def test_the_judge(dumped, trouble):
+def test_the_judge(numbers, trouble):
     history = History()
-    for number in range(3):
-        history.ack(history.send(0, number, "s"))
-    assert history.judge(dumped)[:1] == ([trouble] if trouble else [])
+    sent = [history.send(0, number, "s") for number in range(3)]
+    for data in sent:
+        history.ack(data)
+    dumped = [entry_of(i + 1, "s", i + 1, sent[number]) for i, number in enumerate(numbers)]
+    if trouble is None:
+        history.judge(dumped)
+    else:
+        with pytest.raises(AssertionError, match=trouble):
+            history.judge(dumped)
 
 
 def test_the_judge_of_readers():

@@ -12,7 +12,8 @@ import {
   startOf,
 } from "./arguments.mjs";
 import { Core, whenCollected } from "./core.mjs";
-import { ConflictError, OK, SponsonError, TimeoutError, errorOf } from "./errors.mjs";
+import { OK, errorOf } from "./codes.mjs";
+import { ConflictError, SponsonError, TimeoutError } from "./errors.mjs";
 import { ReplayInbox, SubscriptionInbox, clientClosed } from "./inbox.mjs";
 import { quick } from "./line.mjs";
 import { Producer } from "./producer.mjs";

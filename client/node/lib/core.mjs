@@ -7,7 +7,8 @@
 // The addon holds the core as long as it is open. The core holds lines (of producers), inboxes and questions, and
 // none of them holds the object that the app has, unless somebody waits (see wait.mjs). So an object that the app
 // dropped is collected, and `whenCollected` closes what it had.
-import { OK, TIMEOUT, attempt, errorOf, InvalidError } from "./errors.mjs";
+import { OK, TIMEOUT, attempt, errorOf } from "./codes.mjs";
+import { InvalidError } from "./errors.mjs";
 import { native } from "./native.mjs";
 import { Wait, checkSignal } from "./wait.mjs";
 

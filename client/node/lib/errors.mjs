@@ -26,10 +26,8 @@ const classNameOf = (code) =>
   code.slice("SPN_E_".length).replace(/_?([A-Z])([A-Z]*)/g, (_, first, rest) => first + rest.toLowerCase()) +
   "Error";
 
-const byNumber = new Map();
-const byCode = new Map();
 const classes = {};
-for (const { name: code, number, text } of native.codes.slice(1)) {
+for (const { name: code, text } of native.codes.slice(1)) {
   const name = classNameOf(code);
   const made = {
     [name]: class extends SponsonError {
@@ -39,8 +37,6 @@ for (const { name: code, number, text } of native.codes.slice(1)) {
       }
     },
   }[name];
-  byNumber.set(number, made);
-  byCode.set(code, made);
   classes[name] = made;
 }
 
@@ -91,29 +87,3 @@ export const {
   GoneError,
   OlderFormatError,
 } = classes;
-
-/** The numbers of the codes that are not failures here. */
-export const OK = 0;
-export const TIMEOUT = native.codes.find(({ name }) => name === "SPN_E_TIMEOUT").number;
-export const BACKPRESSURE = native.codes.find(({ name }) => name === "SPN_E_BACKPRESSURE").number;
-export const END = native.codes.find(({ name }) => name === "SPN_E_END").number;
-export const CLOSED = native.codes.find(({ name }) => name === "SPN_E_CLOSED").number;
-
-/** The name of a number, such as "SPN_E_CLOSED". */
-export const codeOf = (number) => native.codes.find((code) => code.number === number)?.name;
-
-/** The error of a number. */
-export function errorOf(number, message, more) {
-  const Class = byNumber.get(number) ?? ProtocolError;
-  return new Class(message || undefined, more);
-}
-
-/** Calls what throws the addon's errors, and throws them as their classes. */
-export function attempt(call) {
-  try {
-    return call();
-  } catch (error) {
-    const Class = byCode.get(error.code);
-    throw Class ? new Class(error.message) : error;
-  }
-}

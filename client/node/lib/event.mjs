@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // event: what is read, as JavaScript has it, out of the numbers and values of items.h.
-import { codeOf } from "./errors.mjs";
+import { codeOf } from "./codes.mjs";
 import { native } from "./native.mjs";
 
 // The order is that of `enum item_number` and `enum item_value`.

@@ -3,7 +3,8 @@
 //
 // An inbox of a subscription that is full pauses it, so what is unread is bounded: here, and in the library by the
 // subscription's window.
-import { CLOSED, END, OK, TIMEOUT, InvalidError, attempt, errorOf } from "./errors.mjs";
+import { CLOSED, END, OK, TIMEOUT, attempt, errorOf } from "./codes.mjs";
+import { InvalidError } from "./errors.mjs";
 import { forgetCollected } from "./core.mjs";
 import { isEvent, kindOf, lifeOf, makeEvent, makeItem, missingOf, sizeOf, whyOf } from "./event.mjs";
 import { Fifo } from "./fifo.mjs";

@@ -9,7 +9,8 @@
 //
 // A fence passes through both, and ends when nothing is before it: flush.
 import { isUint8Array } from "node:util/types";
-import { BACKPRESSURE, OK, TIMEOUT, ConflictError, DependentError, TimeoutError, errorOf } from "./errors.mjs";
+import { BACKPRESSURE, OK, TIMEOUT, errorOf } from "./codes.mjs";
+import { ConflictError, DependentError, TimeoutError } from "./errors.mjs";
 import { forgetCollected } from "./core.mjs";
 import { Fifo } from "./fifo.mjs";
 import { native } from "./native.mjs";

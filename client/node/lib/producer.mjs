@@ -10,7 +10,8 @@ import {
   conditionsOf,
 } from "./arguments.mjs";
 import { whenCollected } from "./core.mjs";
-import { InvalidError, TimeoutError, attempt } from "./errors.mjs";
+import { attempt } from "./codes.mjs";
+import { InvalidError, TimeoutError } from "./errors.mjs";
 import { BatchEntry, EventEntry, Fields, Line, OperationEntry } from "./line.mjs";
 import { native } from "./native.mjs";
 import { asyncDispose } from "./symbols.mjs";

@@ -2,7 +2,8 @@
 // sse: text/event-stream.
 import { isUint8Array } from "node:util/types";
 import { checkEventKind, checkObject } from "./arguments.mjs";
-import { END, OK, attempt, errorOf, EventTooLargeError } from "./errors.mjs";
+import { END, OK, attempt, errorOf } from "./codes.mjs";
+import { EventTooLargeError } from "./errors.mjs";
 import { native } from "./native.mjs";
 
 const PORTION_BYTES = 256 * 1024;
