@@ -47,7 +47,8 @@ static void only_one_of_two_openings_holds(struct stage *stage)
     raw_open(&second);
     raw_open(&control);
     robust_know_producer(&control, first_id);
-    robust_wait_gauge(&control, "sponson_queue_bytes", 0); /* else it would be taken for the first's */
+    /* What is left of that would be taken for the first's. */
+    robust_wait_gauge(&control, "sponson_queue_bytes", 0);
     robust_limit_files(daemon, 0);
     send_open(&first, 5, first_id);
     uint64_t queued = robust_wait_counter(&control, "sponson_queue_bytes", 1);
